@@ -1,0 +1,253 @@
+package seal
+
+import (
+	"bytes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	// KeySize is the size of a key's secret, and of every key that Derive returns, in bytes.
+	KeySize = 32
+	// MaxID is the length of the longest key id.
+	MaxID = 32
+	// MaxRing is the size of the longest text that ParseRing takes, in bytes: some hundreds of keys.
+	MaxRing = 64 << 10
+)
+
+// A Key is one key of a ring. It prints as a placeholder in fmt, slog and JSON, so that no log line or error can hold the secret.
+// As with every type that has methods to print itself, fmt does not find them when the Key is in an unexported field.
+type Key struct {
+	ID     string        // 1 to MaxID of letters, digits, '.', '_' and '-'; stored in the clear with what it seals
+	Secret [KeySize]byte // uniformly random
+}
+
+const keyPlaceholder = "[key]"
+
+// String returns a placeholder.
+func (Key) String() string { return keyPlaceholder }
+
+// Format writes the placeholder of String, whatever the verb.
+func (Key) Format(s fmt.State, _ rune) { io.WriteString(s, keyPlaceholder) }
+
+// LogValue returns the placeholder of String.
+func (Key) LogValue() slog.Value { return slog.StringValue(keyPlaceholder) }
+
+// MarshalJSON returns the placeholder of String: a Key is not stored this way; the text of a ring comes from GenerateRing.
+func (Key) MarshalJSON() ([]byte, error) { return []byte(`"` + keyPlaceholder + `"`), nil }
+
+// A Ring is one or more keys, of which the first is current: it seals, all of them open. It never changes, and its methods may be
+// called from many goroutines at once. It prints as a placeholder, like Key.
+type Ring struct {
+	keys []*ringKey
+}
+
+type ringKey struct {
+	id     string
+	secret *[KeySize]byte // a pointer: where fmt finds no methods, it follows one pointer (*ringKey) at most, and not this one
+	header []byte         // of the values it seals
+	aead   cipher.AEAD
+}
+
+// NewRing returns a ring of the given keys, the current one first. It is an error to give none, a bad id, an id or a secret twice,
+// or a secret that is all zero. Errors name keys by their position, so that a secret in the wrong place is not shown.
+func NewRing(keys ...Key) (*Ring, error) {
+	if len(keys) == 0 {
+		return nil, errors.New("seal: ring without keys")
+	}
+	r := &Ring{keys: make([]*ringKey, 0, len(keys))}
+	for i, k := range keys {
+		if !validID(k.ID) {
+			return nil, fmt.Errorf("seal: keys[%d]: id is not 1 to %d of letters, digits, '.', '_' and '-'", i, MaxID)
+		}
+		if k.Secret == [KeySize]byte{} {
+			return nil, fmt.Errorf("seal: keys[%d]: key is all zero", i)
+		}
+		for j, other := range r.keys {
+			if other.id == k.ID {
+				return nil, fmt.Errorf("seal: keys[%d]: same id as keys[%d]", i, j)
+			}
+			// A rotation to the same secret would look done and protect nothing.
+			if *other.secret == k.Secret {
+				return nil, fmt.Errorf("seal: keys[%d]: same key as keys[%d] under another id", i, j)
+			}
+		}
+		aead, err := newAEAD(&k.Secret)
+		if err != nil {
+			return nil, fmt.Errorf("seal: keys[%d]: %w", i, err)
+		}
+		header := append([]byte{version, byte(len(k.ID))}, k.ID...)
+		r.keys = append(r.keys, &ringKey{id: k.ID, secret: &k.Secret, header: header, aead: aead})
+	}
+	return r, nil
+}
+
+// Current returns the id of the key that seals.
+func (r *Ring) Current() string { return r.keys[0].id }
+
+// Derive returns a key of KeySize bytes for another purpose from each key of the ring, the current one first: to MAC or encrypt
+// with the first, and to accept all of them. It is HKDF-SHA256 (RFC 5869) of the secret with no salt and the purpose as info, so
+// keys for different purposes tell nothing about each other, nor about the key that seals. What it returns belongs to the caller.
+func (r *Ring) Derive(purpose string) [][]byte {
+	derived := make([][]byte, len(r.keys))
+	for i, k := range r.keys {
+		key, err := hkdf.Key(sha256.New, k.secret[:], nil, purpose, KeySize)
+		if err != nil {
+			panic("seal: derive: " + err.Error()) // Only a length over 255 hashes is an error.
+		}
+		derived[i] = key
+	}
+	return derived
+}
+
+const ringPlaceholder = "[key ring]"
+
+// String returns a placeholder.
+func (Ring) String() string { return ringPlaceholder }
+
+// Format writes the placeholder of String, whatever the verb.
+func (Ring) Format(s fmt.State, _ rune) { io.WriteString(s, ringPlaceholder) }
+
+// LogValue returns the placeholder of String.
+func (Ring) LogValue() slog.Value { return slog.StringValue(ringPlaceholder) }
+
+// MarshalJSON returns the placeholder of String.
+func (Ring) MarshalJSON() ([]byte, error) { return []byte(`"` + ringPlaceholder + `"`), nil }
+
+// GenerateRing returns the text of a ring with one fresh key, for ParseRing: what a first start stores.
+func GenerateRing(id string) (jsonText []byte, err error) {
+	if !validID(id) {
+		return nil, fmt.Errorf("seal: generate ring: id is not 1 to %d of letters, digits, '.', '_' and '-'", MaxID)
+	}
+	var secret [KeySize]byte
+	rand.Read(secret[:]) // never fails: crypto/rand ends the program instead
+	return fmt.Appendf(nil, "{\"keys\":[{\"id\":%q,\"key\":%q}]}\n", id, base64.StdEncoding.EncodeToString(secret[:])), nil
+}
+
+// ParseRing returns the ring of a JSON text, the current key first:
+//
+//	{"keys":[{"id":"2026-11","key":"<base64 of 32 bytes>"}, …]}
+//
+// The base64 is the standard one with padding (RFC 4648, section 4). Unknown and duplicate members and trailing data are refused,
+// as is what NewRing refuses. Errors name the member that is wrong and hold nothing of the text.
+func ParseRing(data []byte) (*Ring, error) {
+	if len(data) > MaxRing {
+		return nil, fmt.Errorf("seal: ring of %d bytes, the most is %d", len(data), MaxRing)
+	}
+	// The syntax error is not passed on, because it shows a character of the text.
+	if !json.Valid(data) || !utf8.Valid(data) {
+		return nil, errors.New("seal: ring is not valid JSON")
+	}
+	var keys []Key
+	p := ringParser{json.NewDecoder(bytes.NewReader(data))}
+	err := p.object("ring", func(member string) error {
+		return p.array(member, func(i int) error {
+			key, err := p.key(fmt.Sprintf("keys[%d]", i))
+			keys = append(keys, key)
+			return err
+		})
+	}, "keys")
+	if err != nil {
+		return nil, err
+	}
+	return NewRing(keys...)
+}
+
+// A ringParser reads a text that is known to be valid JSON, member by member: encoding/json by itself would take duplicate
+// members and any case.
+type ringParser struct {
+	*json.Decoder
+}
+
+// key reads one key of the ring.
+func (p ringParser) key(path string) (Key, error) {
+	var k Key
+	err := p.object(path, func(member string) error {
+		token, _ := p.Token()
+		text, ok := token.(string)
+		if !ok {
+			return fmt.Errorf("seal: %s.%s: not a string", path, member)
+		}
+		if member == "id" {
+			k.ID = text
+			return nil
+		}
+		// The decoder skips newlines even when it is strict.
+		secret, err := base64.StdEncoding.Strict().DecodeString(text)
+		if err != nil || len(secret) != KeySize || strings.ContainsAny(text, "\r\n") {
+			return fmt.Errorf("seal: %s.key: not the base64 of %d bytes", path, KeySize)
+		}
+		k.Secret = [KeySize]byte(secret)
+		return nil
+	}, "id", "key")
+	return k, err
+}
+
+// object reads an object that has each of the members exactly once, and calls value to read the value of each.
+func (p ringParser) object(path string, value func(member string) error, members ...string) error {
+	if token, _ := p.Token(); token != json.Delim('{') {
+		return fmt.Errorf("seal: %s: not an object", path)
+	}
+	seen := make(map[string]bool)
+	for p.More() {
+		token, _ := p.Token()
+		member := token.(string)
+		known := false
+		for _, m := range members {
+			known = known || m == member
+		}
+		if !known {
+			return fmt.Errorf("seal: %s: unknown member, known are %s", path, strings.Join(members, ", "))
+		}
+		if seen[member] {
+			return fmt.Errorf("seal: %s.%s: given twice", path, member)
+		}
+		seen[member] = true
+		if err := value(member); err != nil {
+			return err
+		}
+	}
+	p.Token() // the closing brace
+	for _, m := range members {
+		if !seen[m] {
+			return fmt.Errorf("seal: %s.%s: missing", path, m)
+		}
+	}
+	return nil
+}
+
+// array reads an array, and calls element to read each element.
+func (p ringParser) array(path string, element func(i int) error) error {
+	if token, _ := p.Token(); token != json.Delim('[') {
+		return fmt.Errorf("seal: %s: not an array", path)
+	}
+	for i := 0; p.More(); i++ {
+		if err := element(i); err != nil {
+			return err
+		}
+	}
+	p.Token() // the closing bracket
+	return nil
+}
+
+func validID(id string) bool {
+	if id == "" || len(id) > MaxID {
+		return false
+	}
+	for _, c := range []byte(id) {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '_' || c == '-') {
+			return false
+		}
+	}
+	return true
+}
