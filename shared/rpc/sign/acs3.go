@@ -1,0 +1,312 @@
+package sign
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+const (
+	// maxAuthorization is the length of an Authorization header, in bytes. The SDKs send about 300.
+	maxAuthorization = 4096
+	// maxSignedHeaders is the number of headers that one signature may name. The SDKs send about ten.
+	maxSignedHeaders = 64
+)
+
+// requiredHeaders must be signed in every request, and so be there. Sorted, as they are looked up in a sorted list.
+var requiredHeaders = [...]string{"host", "x-acs-action", "x-acs-content-sha256", "x-acs-date", "x-acs-signature-nonce", "x-acs-version"}
+
+func parseACS3(r *http.Request, value string, params url.Values, body []byte) (*Signature, error) {
+	auth, err := parseAuthorization(value)
+	if err != nil {
+		return nil, err
+	}
+	s := &Signature{Dialect: ACS3, AccessKeyID: auth.credential, host: r.Host}
+	if err := decodeHex(s.mac[:], auth.signature); err != nil {
+		return nil, err
+	}
+	headers, err := parseSignedHeaders(auth.signedHeaders)
+	if err != nil {
+		return nil, err
+	}
+	if s.message, err = newACS3Message(r, headers, params, body); err != nil {
+		return nil, err
+	}
+	s.Action = s.message.header("x-acs-action")
+	s.Version = s.message.header("x-acs-version")
+	s.Nonce = s.message.header("x-acs-signature-nonce")
+	s.SecurityToken = s.message.header("x-acs-security-token")
+	if err := checkNonce("x-acs-signature-nonce", s.Nonce); err != nil {
+		return nil, err
+	}
+	if s.Time, err = parseTime("x-acs-date", s.message.header("x-acs-date")); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// newACS3Message returns what an ACS3 signature over the named headers covers of r, once all that must be covered is.
+func newACS3Message(r *http.Request, headers []header, params url.Values, body []byte) (message, error) {
+	m := message{method: r.Method, path: pathOf(r.URL), headers: headers}
+	if err := checkMethod(m.method); err != nil {
+		return message{}, err
+	}
+	if err := bindHeaders(headers, r.Header, len(body) > 0); err != nil {
+		return message{}, err
+	}
+	m.payload = m.header("x-acs-content-sha256")
+	hash := sha256.Sum256(body)
+	var text [2 * sha256.Size]byte
+	hex.Encode(text[:], hash[:])
+	if m.payload != string(text[:]) {
+		return message{}, &Error{
+			Code:      BodyDoesNotMatch,
+			Parameter: "x-acs-content-sha256",
+			Message:   "Specified x-acs-content-sha256 is not matched with your request body.",
+		}
+	}
+	var err error
+	m.params, err = queryParams(r.URL.RawQuery, params, len(body) == 0)
+	return m, err
+}
+
+// header returns the value of a signed header, empty if there is none.
+func (m *message) header(name string) string {
+	if i, ok := findHeader(m.headers, name); ok {
+		return m.headers[i].value
+	}
+	return ""
+}
+
+// An authorization is the parts of an ACS3 Authorization header.
+type authorization struct{ credential, signedHeaders, signature string }
+
+// parseAuthorization reads "ACS3-HMAC-SHA256 Credential=…,SignedHeaders=…,Signature=…": each part once, in any order, with no
+// space around the commas.
+func parseAuthorization(s string) (authorization, error) {
+	if len(s) > maxAuthorization {
+		return authorization{}, incomplete("the Authorization header is too long")
+	}
+	algorithm, rest, _ := strings.Cut(s, " ")
+	if algorithm != algorithmACS3 {
+		return authorization{}, unsupportedMethod()
+	}
+	if !isPrintable(rest) {
+		return authorization{}, incomplete("the Authorization header has a space or a character outside of ASCII")
+	}
+	var a authorization
+	for more := true; more; {
+		var part string
+		part, rest, more = strings.Cut(rest, ",")
+		name, value, _ := strings.Cut(part, "=")
+		var field *string
+		switch name {
+		case "Credential":
+			field = &a.credential
+		case "SignedHeaders":
+			field = &a.signedHeaders
+		case "Signature":
+			field = &a.signature
+		default:
+			return authorization{}, incomplete("the Authorization header has a part other than Credential, SignedHeaders and Signature")
+		}
+		if *field != "" {
+			return authorization{}, incomplete("the Authorization header has " + name + " more than once")
+		}
+		if value == "" {
+			return authorization{}, incomplete("the Authorization header has an empty " + name)
+		}
+		*field = value
+	}
+	switch {
+	case a.credential == "":
+		return authorization{}, incomplete("the Authorization header has no Credential")
+	case a.signedHeaders == "":
+		return authorization{}, incomplete("the Authorization header has no SignedHeaders")
+	case a.signature == "":
+		return authorization{}, incomplete("the Authorization header has no Signature")
+	}
+	return a, checkKeyID(a.credential)
+}
+
+// decodeHex reads a signature of exactly 64 lower-case hexadecimal digits; encoding/hex takes upper-case ones too.
+func decodeHex(dst []byte, s string) error {
+	bad := len(s) != 2*sha256.Size
+	for i := range len(s) {
+		c := s[i]
+		bad = bad || !('0' <= c && c <= '9' || 'a' <= c && c <= 'f')
+	}
+	if bad {
+		return incomplete("the Signature is not 64 lower-case hexadecimal digits")
+	}
+	for i := range sha256.Size {
+		dst[i] = nibble(s[2*i])<<4 | nibble(s[2*i+1])
+	}
+	return nil
+}
+
+func nibble(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c - 'a' + 10
+}
+
+// parseSignedHeaders reads "a;b;c": lower-case names, sorted, none twice.
+func parseSignedHeaders(s string) ([]header, error) {
+	n := strings.Count(s, ";") + 1
+	if n > maxSignedHeaders {
+		return nil, incomplete("SignedHeaders has too many names")
+	}
+	headers := make([]header, 0, n)
+	for name := range strings.SplitSeq(s, ";") {
+		if !isHeaderName(name) {
+			return nil, incomplete("SignedHeaders has a name that is not in lower case")
+		}
+		if len(headers) > 0 && name <= headers[len(headers)-1].name {
+			return nil, incomplete("SignedHeaders is not sorted, or has a name more than once")
+		}
+		headers = append(headers, header{name: name})
+	}
+	return headers, nil
+}
+
+func isHeaderName(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// bindHeaders gives each of headers its value in the request, and returns an error unless each has one, all that are required
+// are among them, and so is every other header that must be signed when it is there.
+func bindHeaders(headers []header, in http.Header, hasBody bool) error {
+	unsigned := ""
+	for name, values := range in {
+		if i, ok := findHeader(headers, name); ok {
+			headers[i].count += len(values)
+			if len(values) > 0 {
+				headers[i].value = strings.Trim(values[0], " \t")
+			}
+			continue
+		}
+		if mustSign(name, hasBody) && (unsigned == "" || name < unsigned) {
+			unsigned = name
+		}
+	}
+	if i, ok := findHeader(headers, "host"); ok {
+		headers[i] = header{name: "host", count: 1} // its value is Request.Host, whatever is among the headers
+	}
+	for _, name := range requiredHeaders {
+		i, ok := findHeader(headers, name)
+		switch {
+		case ok && headers[i].count == 1 && headers[i].value == "" && name != "host", ok && headers[i].count == 0:
+			return missing(name)
+		case !ok && (name == "host" || hasHeader(in, name)):
+			return incomplete("the header " + name + " is not among the SignedHeaders")
+		case !ok:
+			return missing(name)
+		}
+	}
+	if unsigned != "" {
+		return incomplete("the header " + quote(strings.ToLower(unsigned)) + " is not among the SignedHeaders")
+	}
+	for _, h := range headers {
+		switch {
+		case h.count == 0:
+			return incomplete("the request does not have the header " + quote(h.name) + " that is among the SignedHeaders")
+		case h.count > 1:
+			return repeated(h.name)
+		case !isClean(h.value):
+			return invalid(h.name, "has a control character")
+		}
+	}
+	return nil
+}
+
+// mustSign reports whether a header must be signed when it is there. The content type of a body decides how it is read.
+func mustSign(name string, hasBody bool) bool {
+	const prefix = "x-acs-"
+	return len(name) >= len(prefix) && compareFold(prefix, name[:len(prefix)]) == 0 || hasBody && compareFold("content-type", name) == 0
+}
+
+// findHeader returns the place of a name, in any case, in a sorted list of lower-case ones.
+func findHeader(headers []header, name string) (int, bool) {
+	return slices.BinarySearchFunc(headers, name, func(h header, name string) int { return compareFold(h.name, name) })
+}
+
+// hasHeader reports whether h has the lower-case name, in any case.
+func hasHeader(h http.Header, lower string) bool {
+	for name := range h {
+		if compareFold(lower, name) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// compareFold compares a name in lower case with one in any case, without making the latter's lower case.
+func compareFold(lower, name string) int {
+	for i := range min(len(lower), len(name)) {
+		c := name[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if lower[i] != c {
+			return int(lower[i]) - int(c)
+		}
+	}
+	return len(lower) - len(name)
+}
+
+// queryParams returns the parameters of a raw query, sorted by name. It returns an error if one has not exactly one value among
+// params, or another value there: what is signed must be what is served. If there is no form, params has no others either.
+func queryParams(query string, params url.Values, noForm bool) ([]param, error) {
+	if err := checkOnce(params); err != nil {
+		return nil, err
+	}
+	out := make([]param, 0, min(strings.Count(query, "&")+1, len(params)))
+	for query != "" {
+		var part string
+		part, query, _ = strings.Cut(query, "&")
+		if part == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(part, "=")
+		name, err := url.QueryUnescape(name)
+		if err == nil {
+			value, err = url.QueryUnescape(value)
+		}
+		if err != nil || strings.Contains(part, ";") {
+			return nil, &Error{Code: InvalidParameter, Message: "The query is not well formatted."}
+		}
+		if served, ok := params[name]; !ok || served[0] != value {
+			return nil, notServed(name)
+		}
+		out = append(out, param{name: name, value: value})
+	}
+	if err := sortParams(out); err != nil {
+		return nil, err
+	}
+	if noForm && len(out) != len(params) {
+		return nil, notServed("")
+	}
+	return out, nil
+}
+
+func notServed(name string) error {
+	return &Error{Code: InternalError, Parameter: name, Message: "The parameters are not those of the request."}
+}
+
+// pathOf returns the path as it is on the wire, "/" if there is none.
+func pathOf(u *url.URL) string {
+	if path := u.EscapedPath(); path != "" {
+		return path
+	}
+	return "/"
+}
