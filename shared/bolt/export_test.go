@@ -1,0 +1,19 @@
+package bolt
+
+import "go.etcd.io/bbolt"
+
+// MaxBatchCalls and MaxBatchBytes are the bounds of a batch.
+const (
+	MaxBatchCalls = maxBatchCalls
+	MaxBatchBytes = maxBatchBytes
+)
+
+// SetCommit puts commit in the place of bbolt's own. It must be called before the first update.
+func (db *DB) SetCommit(commit func(*bbolt.Tx) error) { db.commit = commit }
+
+// Waiting returns how many calls the committer has not taken yet.
+func (db *DB) Waiting() int {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return len(db.queue)
+}

@@ -1,0 +1,224 @@
+package bolt
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// The format bucket says what the file is. Its name cannot be that of a caller's bucket.
+const (
+	formatBucket = "\x00format"
+	formatKey    = "format"
+	kindKey      = "kind"
+	versionKey   = "version"
+
+	formatName = "chatconf bolt 1" // of the format bucket itself
+)
+
+const (
+	defaultWait = 500 * time.Millisecond
+	lockPoll    = 10 * time.Millisecond
+)
+
+// errMoved says that the path names another file than the one that was opened: its maker has just put it in place, or
+// somebody has replaced it.
+var errMoved = errors.New("the file was moved")
+
+// Open opens the file at path, or makes it, mode 0600, in a directory that it makes too, mode 0700. It is ErrInUse when
+// somebody else has the file open, and ErrForeign or ErrDamaged when it is not a sound file of the kind and version asked for; such
+// a file is left as it is, and so is an empty one. Open reads the whole file: about a second for each gigabyte.
+func Open(path string, o Options) (*DB, error) {
+	if o.Wait == 0 {
+		o.Wait = defaultWait
+	}
+	db, err := open(path, o)
+	if err != nil {
+		return nil, fmt.Errorf("bolt: open %s: %w", path, err)
+	}
+	return db, nil
+}
+
+func open(path string, o Options) (*DB, error) {
+	deadline := time.Now().Add(o.Wait)
+	for {
+		db, err := openExisting(path, o, deadline)
+		if errors.Is(err, fs.ErrNotExist) {
+			db, err = create(path, o, deadline)
+		}
+		if !errors.Is(err, errMoved) || time.Now().After(deadline) {
+			return db, err
+		}
+	}
+}
+
+// openExisting opens the file at path. bbolt gets it only when it is locked, and has been read and found sound.
+func openExisting(path string, o Options, deadline time.Time) (*DB, error) {
+	// Asked before it is opened: opening a named pipe would wait for its other end.
+	if info, err := os.Stat(path); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%w: it is not a regular file", ErrForeign)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := lockAt(f, path, deadline); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if err := o.check(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if err := f.Chmod(0o600); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	b, err := openBolt(f, o)
+	if err != nil {
+		return nil, err
+	}
+	return newDB(b, f, path), nil
+}
+
+// create makes the file under another name and renames it when it is whole, so that a crash leaves no half of one under
+// path. The lock on it is held from before it has content: of two creators one waits, and then finds the file in place.
+func create(path string, o Options, deadline time.Time) (*DB, error) {
+	if err := makeDir(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	temp := path + ".creating"
+	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := lockAt(f, temp, deadline); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return nil, errors.Join(errMoved, os.Remove(temp), f.Close())
+	}
+	if err := errors.Join(f.Chmod(0o600), f.Truncate(0)); err != nil { // what a crashed creator left
+		return nil, errors.Join(err, f.Close())
+	}
+	b, err := openBolt(f, o)
+	if err != nil {
+		return nil, err
+	}
+	err = b.Update(o.describe)
+	if err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(temp), b.Close())
+	}
+	return newDB(b, f, path), nil
+}
+
+// openBolt lets bbolt have f, which is locked, and closes it if that goes wrong.
+func openBolt(f *os.File, o Options) (b *bbolt.DB, err error) {
+	defer func() {
+		if v := recover(); v != nil { // bbolt's way to report damage
+			err = errors.Join(fmt.Errorf("%w: %v", ErrDamaged, v), f.Close())
+		}
+	}()
+	return bbolt.Open(f.Name(), 0o600, &bbolt.Options{
+		OpenFile:     func(string, int, os.FileMode) (*os.File, error) { return f, nil },
+		Timeout:      time.Millisecond, // f is locked already, and a process may lock its own file twice
+		FreelistType: bbolt.FreelistMapType,
+		NoStatistics: true, // a lock that every reader would take
+		MaxSize:      o.MaxSize,
+	})
+}
+
+// lockAt locks f, which was opened by path, and makes sure that path still names it.
+func lockAt(f *os.File, path string, deadline time.Time) error {
+	for {
+		locked, err := lock(f)
+		if err != nil {
+			return fmt.Errorf("lock: %w", err)
+		}
+		if locked {
+			break
+		}
+		if time.Now().After(deadline) {
+			return ErrInUse
+		}
+		time.Sleep(lockPoll) // the system can wait for the lock, but not for so long and no longer
+	}
+	opened, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if named, err := os.Stat(path); err != nil || !os.SameFile(opened, named) {
+		return errMoved
+	}
+	return nil
+}
+
+// describe writes the format bucket.
+func (o Options) describe(tx *bbolt.Tx) error {
+	b, err := tx.CreateBucket([]byte(formatBucket))
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		b.Put([]byte(formatKey), []byte(formatName)),
+		b.Put([]byte(kindKey), []byte(o.Kind)),
+		b.Put([]byte(versionKey), []byte(strconv.Itoa(o.Version))),
+	)
+}
+
+// check reads f and returns an error unless it is a sound file that describe has written to.
+func (o Options) check(f *os.File) error {
+	format, err := inspect(f)
+	if err != nil {
+		return err
+	}
+	version := strconv.Itoa(o.Version)
+	switch {
+	case format == nil:
+		return fmt.Errorf("%w: it is a bbolt file of another program", ErrForeign)
+	case format[formatKey] != formatName:
+		return fmt.Errorf("%w: its format is %.40q, wanted %q", ErrForeign, format[formatKey], formatName)
+	case format[kindKey] != o.Kind:
+		return fmt.Errorf("%w: it holds %.40q, wanted %q", ErrForeign, format[kindKey], o.Kind)
+	case format[versionKey] != version:
+		return fmt.Errorf("%w: its version is %.40q, this program reads %q", ErrForeign, format[versionKey], version)
+	}
+	return nil
+}
+
+// makeDir makes dir and what is missing above it, and flushes what names them, so that they outlive a power cut.
+func makeDir(dir string) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := makeDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncDir(parent)
+}
+
+// syncDir flushes a directory: which names are in it.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,161 @@
+package bolt
+
+import (
+	"fmt"
+
+	"go.etcd.io/bbolt"
+)
+
+// A Tx is what the callback of a View or an Update works on. It is valid only inside it.
+type Tx struct {
+	tx      *bbolt.Tx
+	changed bool // something was changed, or at least tried
+}
+
+// Bucket returns the bucket with the given name, or nil; a nil Bucket is empty, and reading it is not an error.
+func (tx *Tx) Bucket(name string) *Bucket {
+	if name == formatBucket {
+		return nil
+	}
+	b := tx.tx.Bucket([]byte(name))
+	if b == nil {
+		return nil
+	}
+	return &Bucket{tx: tx, bucket: b}
+}
+
+// CreateBucket returns the bucket with the given name, and makes it if there is none.
+func (tx *Tx) CreateBucket(name string) (*Bucket, error) {
+	if name == formatBucket {
+		return nil, fmt.Errorf("bolt: create bucket %q: the name is reserved", name)
+	}
+	if b := tx.Bucket(name); b != nil {
+		return b, nil
+	}
+	tx.changed = true
+	b, err := tx.tx.CreateBucket([]byte(name))
+	if err != nil {
+		return nil, fmt.Errorf("bolt: create bucket %q: %w", name, err)
+	}
+	return &Bucket{tx: tx, bucket: b}, nil
+}
+
+// DeleteBucket removes a bucket and all in it. That it is not there is not an error.
+func (tx *Tx) DeleteBucket(name string) error {
+	if tx.Bucket(name) == nil {
+		return nil
+	}
+	tx.changed = true
+	if err := tx.tx.DeleteBucket([]byte(name)); err != nil {
+		return fmt.Errorf("bolt: delete bucket %q: %w", name, err)
+	}
+	return nil
+}
+
+// Buckets returns the names of all buckets, in byte order.
+func (tx *Tx) Buckets() []string {
+	var names []string
+	c := tx.tx.Cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		if string(k) != formatBucket {
+			names = append(names, string(k))
+		}
+	}
+	return names
+}
+
+// A Bucket is an ordered map from keys to values. Keys are 1 to 32,768 bytes.
+type Bucket struct {
+	tx     *Tx
+	bucket *bbolt.Bucket
+}
+
+// Get returns the value under key, or nil when there is none. It lies in the mapped file: not to be changed or kept.
+func (b *Bucket) Get(key []byte) []byte {
+	if b == nil {
+		return nil
+	}
+	return b.bucket.Get(key)
+}
+
+// Put stores value under key. It copies key, but not value.
+func (b *Bucket) Put(key, value []byte) error {
+	b.tx.changed = true
+	if err := b.bucket.Put(key, value); err != nil {
+		return fmt.Errorf("bolt: put %q: %w", key, err)
+	}
+	return nil
+}
+
+// Delete removes key and its value. That it is not there is not an error.
+func (b *Bucket) Delete(key []byte) error {
+	if b == nil {
+		return nil
+	}
+	b.tx.changed = true
+	if err := b.bucket.Delete(key); err != nil {
+		return fmt.Errorf("bolt: delete %q: %w", key, err)
+	}
+	return nil
+}
+
+// Cursor returns a cursor over the keys in byte order. A change to the bucket makes it invalid.
+func (b *Bucket) Cursor() *Cursor {
+	if b == nil {
+		return &Cursor{}
+	}
+	return &Cursor{cursor: b.bucket.Cursor()}
+}
+
+// A Cursor walks a bucket. Its methods return nil for the key when there is none; what they return is as with Get.
+type Cursor struct {
+	cursor *bbolt.Cursor
+}
+
+// First moves to the first key.
+func (c *Cursor) First() (key, value []byte) {
+	if c.cursor == nil {
+		return nil, nil
+	}
+	return c.cursor.First()
+}
+
+// Last moves to the last key.
+func (c *Cursor) Last() (key, value []byte) {
+	if c.cursor == nil {
+		return nil, nil
+	}
+	return c.cursor.Last()
+}
+
+// Seek moves to the first key that is not before key.
+func (c *Cursor) Seek(key []byte) (k, value []byte) {
+	if c.cursor == nil {
+		return nil, nil
+	}
+	return c.cursor.Seek(key)
+}
+
+// SeekBefore moves to the last key that is before key.
+func (c *Cursor) SeekBefore(key []byte) (k, value []byte) {
+	if k, _ := c.Seek(key); k == nil {
+		return c.Last()
+	}
+	return c.Prev()
+}
+
+// Next moves to the key after.
+func (c *Cursor) Next() (key, value []byte) {
+	if c.cursor == nil {
+		return nil, nil
+	}
+	return c.cursor.Next()
+}
+
+// Prev moves to the key before.
+func (c *Cursor) Prev() (key, value []byte) {
+	if c.cursor == nil {
+		return nil, nil
+	}
+	return c.cursor.Prev()
+}

@@ -1,0 +1,237 @@
+package tabletest
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"chatconf/shared/table"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// testLinear records what clients that read and write the same few items at once were told, and looks for an order of their
+// calls, one after another, in which each would have been told the same: linearizability, by porcupine.
+func testLinear(t *testing.T, s *suite) {
+	tb := s.table(t, Options{})
+	for round := range s.fewer(3, 1) {
+		seed := newSeed(t)
+		h := &history{table: tb, partition: partition(), start: time.Now()}
+		race(5, func(client int) {
+			h.run(t, client, rand.New(rand.NewPCG(seed, uint64(client))), s.fewer(60, 20))
+		})
+		switch porcupine.CheckOperationsTimeout(linearModel, h.operations, 20*time.Second) {
+		case porcupine.Illegal:
+			t.Errorf("round %d: a history of %d calls is not linearizable; seed %d", round, len(h.operations), seed)
+		case porcupine.Unknown:
+			t.Errorf("round %d: no answer about a history of %d calls; seed %d", round, len(h.operations), seed)
+		}
+	}
+}
+
+// A register is what the history knows of one item. The zero register is no item.
+type register struct {
+	exists          bool
+	revision, count int64
+	value           string
+}
+
+type verb int
+
+const (
+	reading verb = iota
+	putting
+	deleting
+	adding
+)
+
+// An input is one part of a call. Porcupine looks at each item by itself: the parts of a Write enter as calls of their own.
+type input struct {
+	sort      string
+	verb      verb
+	condition table.Condition
+	revision  int64 // that it puts
+	value     string
+	n         int64
+}
+
+type outcome int
+
+const (
+	succeeded outcome = iota
+	refused           // its condition did not hold
+	unknown           // it happened or it did not
+)
+
+type output struct {
+	outcome outcome
+	read    register
+}
+
+// A history is what clients did and were told.
+type history struct {
+	table     table.Table
+	partition string
+	start     time.Time
+
+	mu         sync.Mutex
+	operations []porcupine.Operation
+	revision   int64 // the last that was given out
+}
+
+func (h *history) nextRevision() int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.revision++
+	return h.revision
+}
+
+// run makes n calls as one client, and aims its conditions at what it saw last.
+func (h *history) run(t *testing.T, client int, rng *rand.Rand, n int) {
+	var seen [3]register
+	for range n {
+		i := rng.IntN(len(seen))
+		sort := fmt.Sprint("item", i)
+		if rng.IntN(5) < 2 {
+			seen[i] = h.read(t, client, sort)
+			continue
+		}
+		parts := []input{h.part(rng, sort, seen[i])}
+		if rng.IntN(3) == 0 {
+			j := (i + 1) % len(seen)
+			parts = append(parts, h.part(rng, fmt.Sprint("item", j), seen[j]))
+		}
+		h.write(t, client, parts)
+	}
+}
+
+func (h *history) part(rng *rand.Rand, sort string, seen register) input {
+	in := input{sort: sort, revision: h.nextRevision()}
+	if seen.exists {
+		in.condition = table.AtRevision(seen.revision)
+	}
+	switch rng.IntN(6) {
+	case 0:
+		in.verb, in.n, in.condition = adding, int64(1+rng.IntN(9)), table.Condition{}
+	case 1:
+		in.verb = deleting
+	case 2:
+		in.verb, in.condition = putting, table.Condition{}
+	default:
+		in.verb = putting
+		if !seen.exists {
+			in.condition = table.Absent()
+		}
+	}
+	in.value = fmt.Sprint("value", in.revision)
+	return in
+}
+
+func (h *history) read(t *testing.T, client int, sort string) register {
+	call := time.Since(h.start)
+	items, err := h.table.Get(t.Context(), table.Key{Partition: h.partition, Sort: sort})
+	end := time.Since(h.start)
+	if err != nil {
+		t.Errorf("Get(%q): %v", sort, err)
+		return register{}
+	}
+	var r register
+	if len(items) == 1 {
+		r = register{exists: true, revision: items[0].Revision, count: items[0].Count, value: string(items[0].Value)}
+	}
+	h.record(client, call, end, input{sort: sort}, output{read: r})
+	return r
+}
+
+func (h *history) write(t *testing.T, client int, parts []input) {
+	var c table.Change
+	for _, in := range parts {
+		switch in.verb {
+		case putting:
+			c.Puts = append(c.Puts, table.Put{Sort: in.sort, Value: []byte(in.value), Revision: in.revision, If: in.condition})
+		case deleting:
+			c.Deletes = append(c.Deletes, table.Delete{Sort: in.sort, If: in.condition})
+		case adding:
+			c.Adds = append(c.Adds, table.Add{Sort: in.sort, N: in.n})
+		}
+	}
+	call := time.Since(h.start)
+	err := h.table.Write(t.Context(), h.partition, c)
+	end := time.Since(h.start)
+	var failed *table.ConditionError
+	for _, in := range parts {
+		switch {
+		case err == nil:
+			h.record(client, call, end, in, output{outcome: succeeded})
+		case errors.As(err, &failed):
+			if failed.Key.Sort == in.sort {
+				h.record(client, call, end, in, output{outcome: refused})
+			}
+		case errors.Is(err, table.ErrUnavailable):
+			h.record(client, call, math.MaxInt64, in, output{outcome: unknown})
+		default:
+			t.Errorf("Write(%s): %v", describe(c), err)
+		}
+	}
+}
+
+func (h *history) record(client int, call, end time.Duration, in input, out output) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.operations = append(h.operations, porcupine.Operation{ClientId: client, Input: in, Call: int64(call), Output: out, Return: int64(end)})
+}
+
+var linearModel = (&porcupine.NondeterministicModel{
+	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
+		bySort := make(map[string][]porcupine.Operation)
+		for _, o := range history {
+			sort := o.Input.(input).sort
+			bySort[sort] = append(bySort[sort], o)
+		}
+		var parts [][]porcupine.Operation
+		for _, part := range bySort {
+			parts = append(parts, part)
+		}
+		return parts
+	},
+	Init: func() []any { return []any{register{}} },
+	Step: func(state, in, out any) []any { return step(state.(register), in.(input), out.(output)) },
+}).ToModel()
+
+// step returns the states that r may be in after a part with this outcome; none if it cannot have had it.
+func step(r register, in input, out output) []any {
+	if in.verb == reading {
+		if out.read == r {
+			return []any{r}
+		}
+		return nil
+	}
+	revision, exact := in.condition.Revision()
+	holds := in.condition.IsAlways() || in.condition.IsAbsent() && !r.exists || exact && r.exists && r.revision == revision
+	next := r
+	switch in.verb {
+	case putting:
+		next = register{exists: true, revision: in.revision, value: in.value}
+	case deleting:
+		next = register{}
+	case adding:
+		next.exists = true
+		next.count += in.n
+	}
+	switch {
+	case out.outcome == succeeded && holds:
+		return []any{next}
+	case out.outcome == refused && !holds:
+		return []any{r}
+	case out.outcome == unknown && holds:
+		return []any{r, next}
+	case out.outcome == unknown:
+		return []any{r}
+	default:
+		return nil
+	}
+}
