@@ -1,0 +1,261 @@
+// Package chat is the domain: what a chat configuration is and may be, who may do what with it, and how it is kept.
+//
+// Service has one method per action; a method takes a request whose fields are named as the API's parameters and returns the
+// action's answer. Everything that gives rows a meaning is here and nowhere else: documents, index entries, counters, history,
+// revisions, client tokens. In the partition <account>/<region> of the table stand
+//
+//	c#<name>                     the configuration: a JSON record, secrets sealed inside
+//	c!<00…15>                    sixteen counters by hash of the name; their sum is the number of configurations
+//	i#<attribute>#<value>#<name> index entry, empty: Type, RamRole, ResourceGroupId, Status, and tag:<key> for each tag
+//	h#<name>#<revision>          history: what the configuration was at that revision, who made it so, when, from where
+//	t#<hash of client token>     the answer that a ClientToken was given, for a day
+//
+// with names escaped by escape. One atomic write changes all of these at once. The counters sort right before the configurations,
+// so the first page of a list brings the total with it. Access keys stand in the partition "keys" as k#<AccessKeyId>.
+package chat
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"chatconf/shared/invoke"
+	"chatconf/shared/page"
+	"chatconf/shared/policy"
+	"chatconf/shared/seal"
+	"chatconf/shared/table"
+)
+
+// Limits of the domain.
+const (
+	// DefaultQuota is the number of configurations of one account and region when the settings name none.
+	DefaultQuota = 1000
+	// MaxConfiguration is the size of a Configuration, in bytes.
+	MaxConfiguration = 64 << 10
+	// MaxHistory is the number of revisions of a configuration that history keeps; older ones are dropped one by one.
+	MaxHistory = 100
+	// MaxTags is the number of tags of one configuration.
+	MaxTags = 20
+	// DefaultResults and MaxResults are the sizes of a page.
+	DefaultResults = 50
+	MaxResults     = 100
+	// clientTokenAge is how long the answer to a ClientToken is repeated.
+	clientTokenAge = 24 * time.Hour
+)
+
+// Options are the settings of a Service that have a default.
+type Options struct {
+	Region  string           // what an absent RegionId means; default "cn-hangzhou"
+	BaseURL string           // what Outputs.URL starts with, without a slash at its end; default "http://127.0.0.1:9000"
+	Quota   int              // configurations per account and region; default DefaultQuota
+	Now     func() time.Time // the clock; default time.Now
+	Random  io.Reader        // the source of webhook tokens and generated secrets; default crypto/rand
+}
+
+// A Service is the control plane over one table. Its methods may be called from many goroutines at once.
+// Every error that a method returns is an *Error.
+type Service struct {
+	table     table.Table
+	ring      *seal.Ring
+	pages     *page.Codec
+	platforms []Platform
+	tokenKeys [][]byte // MAC keys for the parameters that a ClientToken stands for, current first
+	region    string
+	baseURL   string
+	quota     int
+	now       func() time.Time
+	random    io.Reader
+}
+
+// New returns the service that keeps its records in t, seals secrets with ring and knows the given platforms.
+// It does no input or output.
+func New(t table.Table, ring *seal.Ring, platforms []Platform, o Options) (*Service, error) {
+	if t == nil || ring == nil || len(platforms) == 0 {
+		return nil, errors.New("chat: a service needs a table, a key ring and at least one platform")
+	}
+	pages, err := page.New(ring.Derive("page")...)
+	if err != nil {
+		return nil, fmt.Errorf("chat: %w", err)
+	}
+	s := &Service{
+		table:     t,
+		ring:      ring,
+		pages:     pages,
+		platforms: platforms,
+		tokenKeys: ring.Derive("client token"),
+		region:    o.Region,
+		baseURL:   o.BaseURL,
+		quota:     o.Quota,
+		now:       o.Now,
+		random:    o.Random,
+	}
+	if s.region == "" {
+		s.region = "cn-hangzhou"
+	}
+	if !validRegion(s.region) {
+		return nil, fmt.Errorf("chat: region %q: wanted one like cn-hangzhou", s.region)
+	}
+	if s.baseURL == "" {
+		s.baseURL = "http://127.0.0.1:9000"
+	}
+	u, err := url.Parse(s.baseURL)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("chat: webhook base URL: wanted http:// or https://, a host and perhaps a path")
+	}
+	s.baseURL = strings.TrimRight(s.baseURL, "/")
+	if s.quota < 0 {
+		return nil, fmt.Errorf("chat: quota of %d configurations: wanted 1 or more", s.quota)
+	}
+	if s.quota == 0 {
+		s.quota = DefaultQuota
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.random == nil {
+		s.random = rand.Reader
+	}
+	for _, p := range platforms {
+		if err := p.check(); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// A Caller is who asks. It travels in the context; without one nothing is allowed.
+type Caller struct {
+	Account     string           // the account that owns what the caller sees
+	AccessKeyID string           // what the caller signed with; empty for an event
+	Name        string           // what people call the caller, for history and log
+	Policies    []*policy.Policy // what the caller may do
+
+	// Confirm, if set, is called before the first change and waits until it is known that this request is not a replay.
+	// Its error ends the request with nothing changed.
+	Confirm func(context.Context) error
+}
+
+type callerKey struct{}
+
+// WithCaller returns a context in which c asks.
+func WithCaller(ctx context.Context, c *Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// CallerFrom returns who asks in ctx. It is never nil; a caller without account may do nothing.
+func CallerFrom(ctx context.Context) *Caller {
+	if c, ok := ctx.Value(callerKey{}).(*Caller); ok {
+		return c
+	}
+	return &nobody
+}
+
+var nobody Caller
+
+// A scope is where a request acts, and as whom.
+type scope struct {
+	caller  *Caller
+	account string
+	region  string
+}
+
+// scope resolves the RegionId of a request; empty means the service's own region.
+func (s *Service) scope(ctx context.Context, regionID string) (scope, error) {
+	if regionID == "" {
+		regionID = s.region
+	} else if !validRegion(regionID) {
+		return scope{}, &Error{Code: InvalidRegion, Param: "RegionId", Message: fmt.Sprintf("RegionId %s is not a region; wanted one like cn-hangzhou.", quote(regionID))}
+	}
+	caller := CallerFrom(ctx)
+	return scope{caller: caller, account: caller.Account, region: regionID}, nil
+}
+
+// partition returns the partition key under which everything of the scope is kept.
+func (c scope) partition() string { return c.account + "/" + c.region }
+
+// resource returns the resource name that policies are matched against.
+func (c scope) resource(name string) string {
+	return "acs:oos:" + c.region + ":" + c.account + ":chatconfiguration/" + name
+}
+
+// place returns where a secret of the configuration name is sealed.
+func (c scope) place(name, field string) seal.Place {
+	return seal.Place{Account: c.account, Region: c.region, Name: name, Field: field}
+}
+
+// decide asks the caller's policies about one action on one configuration; tags are the configuration's, nil when there are none.
+func (s *Service) decide(ctx context.Context, c scope, action, name string, tags map[string]string) policy.Decision {
+	if c.account == "" {
+		return policy.Decision{Policy: -1, Statement: -1}
+	}
+	inv := invoke.From(ctx)
+	return policy.Decide(policy.Request{
+		Action:   action,
+		Resource: c.resource(name),
+		Value: func(key string) (string, bool) {
+			switch key {
+			case "acs:SourceIp":
+				return inv.SourceIP, inv.SourceIP != ""
+			case "acs:CurrentTime":
+				return s.now().UTC().Format(time.RFC3339), true
+			case "acs:SecureTransport":
+				if inv.Secure {
+					return "true", true
+				}
+				return "false", true
+			}
+			if tag, ok := strings.CutPrefix(key, "oos:tag/"); ok {
+				value, ok := tags[tag]
+				return value, ok
+			}
+			return "", false
+		},
+	}, c.caller.Policies...)
+}
+
+// authorize returns a NoPermission error unless the caller may do action to the configuration name.
+func (s *Service) authorize(ctx context.Context, c scope, action, name string, tags map[string]string) error {
+	decision := s.decide(ctx, c, action, name, tags)
+	if decision.Allowed {
+		return nil
+	}
+	denied := &AccessDenied{
+		AuthAction:               action,
+		AuthPrincipalType:        "AccessKey",
+		AuthPrincipalOwnerId:     c.account,
+		AuthPrincipalDisplayName: c.caller.Name,
+		NoPermissionType:         "ImplicitDeny",
+		PolicyType:               "AccountLevelIdentityBasedPolicy",
+	}
+	if decision.Statement >= 0 {
+		denied.NoPermissionType = "ExplicitDeny"
+	}
+	return &Error{
+		Code:    NoPermission,
+		Message: fmt.Sprintf("The caller may not perform %s on %s.", action, c.resource(name)),
+		Denied:  denied,
+	}
+}
+
+// storeError turns an error of the table into one for the caller. What went wrong is for the log; the caller learns whether to come back.
+func storeError(ctx context.Context, what string, err error) error {
+	var known *Error
+	if errors.As(err, &known) {
+		return known
+	}
+	e := &Error{Code: Internal, Err: fmt.Errorf("chat: %s: %w", what, err)}
+	switch {
+	case errors.Is(err, table.ErrUnavailable), errors.Is(err, table.ErrClosed), ctx.Err() != nil:
+		e.Code = Unavailable
+	}
+	return e
+}
+
+// logger returns the logger of the request in ctx.
+func logger(ctx context.Context) *slog.Logger { return invoke.Logger(ctx) }

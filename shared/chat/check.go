@@ -1,0 +1,156 @@
+package chat
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"chatconf/shared/table"
+)
+
+// A Report is what Check found in one partition.
+type Report struct {
+	Configurations int
+	IndexEntries   int
+	Revisions      int
+	Problems       []string // each a sentence that names the item; empty when all agrees
+}
+
+// Check walks everything of one account and region and reports where documents, index entries, counters, history and sealed
+// secrets disagree. Nobody else may be writing meanwhile.
+func (s *Service) Check(ctx context.Context, account, region string) (*Report, error) {
+	k := checker{
+		service: s,
+		scope:   scope{caller: &nobody, account: account, region: region},
+		report:  new(Report),
+		records: make(map[string]*record),
+		wanted:  make(map[string]bool),
+		count:   make(map[string]int64),
+	}
+	for _, part := range []struct {
+		prefix string
+		look   func(table.Item)
+	}{
+		{"", k.lookAround}, // first, so that what belongs nowhere is found
+		{configurationPrefix, k.lookAtConfiguration},
+		{counterPrefix, k.lookAtCounter},
+		{indexPrefix, k.lookAtIndex},
+		{historyPrefix, k.lookAtHistory},
+	} {
+		if err := s.walk(ctx, k.scope, part.prefix, part.look); err != nil {
+			return nil, storeError(ctx, "check", err)
+		}
+	}
+	k.finish()
+	slices.Sort(k.report.Problems)
+	return k.report, nil
+}
+
+// walk calls look for every item whose sort key starts with prefix.
+func (s *Service) walk(ctx context.Context, c scope, prefix string, look func(table.Item)) error {
+	after := ""
+	for {
+		items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: prefix, After: after, Limit: table.MaxGet})
+		if err != nil {
+			return err
+		}
+		for _, item := range items {
+			look(item)
+			after = item.Sort
+		}
+		if len(items) < table.MaxGet {
+			return nil
+		}
+	}
+}
+
+type checker struct {
+	service *Service
+	scope   scope
+	report  *Report
+	records map[string]*record // by name
+	wanted  map[string]bool    // index entries that documents ask for; true once seen
+	count   map[string]int64   // documents by counter, less what the counters say
+}
+
+func (k *checker) problem(format string, args ...any) {
+	k.report.Problems = append(k.report.Problems, fmt.Sprintf(format, args...))
+}
+
+func (k *checker) lookAround(item table.Item) {
+	for _, prefix := range [...]string{configurationPrefix, counterPrefix, indexPrefix, historyPrefix, clientTokenPrefix} {
+		if strings.HasPrefix(item.Sort, prefix) {
+			return
+		}
+	}
+	k.problem("item %q is of no kind", item.Sort)
+}
+
+func (k *checker) lookAtConfiguration(item table.Item) {
+	r, err := decodeRecord(item)
+	if err != nil {
+		k.problem("%v", err)
+		return
+	}
+	k.report.Configurations++
+	k.records[r.Name] = r
+	k.count[counterKey(r.Name)]++
+	for _, a := range r.attributes() {
+		k.wanted[indexKey(a.name, a.value, r.Name)] = false
+	}
+	for field := range r.Secrets {
+		if _, err := k.service.open(k.scope, r, field); err != nil {
+			k.problem("%v", err)
+		}
+	}
+}
+
+func (k *checker) lookAtCounter(item table.Item) {
+	k.count[item.Sort] -= item.Count
+}
+
+func (k *checker) lookAtIndex(item table.Item) {
+	k.report.IndexEntries++
+	if _, ok := k.wanted[item.Sort]; !ok {
+		k.problem("index entry %q stands for no configuration", item.Sort)
+		return
+	}
+	k.wanted[item.Sort] = true
+}
+
+func (k *checker) lookAtHistory(item table.Item) {
+	rev, err := decodeRevision(item)
+	if err != nil {
+		k.problem("%v", err)
+		return
+	}
+	k.report.Revisions++
+	r := k.records[rev.Name]
+	switch {
+	case r == nil:
+		return // it was deleted; its history stays
+	case rev.Revision > r.Revision:
+		k.problem("history of %q has revision %d; the configuration is at %d", rev.Name, rev.Revision, r.Revision)
+	case rev.Revision == r.Revision && rev.Deleted:
+		k.problem("history of %q says that revision %d deleted it; the configuration is there", rev.Name, rev.Revision)
+	case rev.Revision == r.Revision:
+		delete(k.records, rev.Name)
+	}
+}
+
+func (k *checker) finish() {
+	for name, r := range k.records {
+		k.problem("history of %q lacks its revision %d", name, r.Revision)
+	}
+	for entry, seen := range k.wanted {
+		if !seen {
+			k.problem("index entry %q is missing", entry)
+		}
+	}
+	for counter, n := range k.count {
+		if n != 0 {
+			k.problem("counter %q is off by %d", counter, -n)
+		}
+	}
+}

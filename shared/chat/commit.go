@@ -1,0 +1,181 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"chatconf/shared/invoke"
+	"chatconf/shared/table"
+)
+
+// A step is what happens to one configuration: made (before is nil), changed, or deleted (after is nil).
+type step struct {
+	before, after *record
+}
+
+// name returns the configuration's name.
+func (st step) name() string {
+	if st.after != nil {
+		return st.after.Name
+	}
+	return st.before.Name
+}
+
+// add puts all that the step changes into one table change: document, history, index entries and counter.
+func (s *Service) addStep(ctx context.Context, c scope, action string, st step, to *table.Change) error {
+	how := revision{
+		Action:    action,
+		Actor:     c.caller.actor(),
+		SourceIP:  invoke.From(ctx).SourceIP,
+		RequestID: invoke.From(ctx).RequestID,
+		At:        s.now().UTC(),
+	}
+	name := st.name()
+	switch {
+	case st.after == nil:
+		how.record, how.Deleted = st.before.clone(), true
+		how.record.Revision++
+		to.Deletes = append(to.Deletes, table.Delete{Sort: configurationKey(name), If: table.AtRevision(st.before.Revision)})
+		to.Adds = append(to.Adds, table.Add{Sort: counterKey(name), N: -1})
+	case st.before == nil:
+		how.record = st.after
+		if err := putRecord(st.after, table.Absent(), to); err != nil {
+			return err
+		}
+		to.Adds = append(to.Adds, table.Add{Sort: counterKey(name), N: 1})
+	default:
+		how.record = st.after
+		if err := putRecord(st.after, table.AtRevision(st.before.Revision), to); err != nil {
+			return err
+		}
+	}
+	value, err := encodeRecord(how)
+	if err != nil {
+		return fmt.Errorf("chat: encode history of %q: %w", name, err)
+	}
+	n := how.record.Revision
+	to.Puts = append(to.Puts, table.Put{Sort: historyKey(name, n), Value: value, Revision: n, If: table.Absent()})
+	if n > MaxHistory {
+		to.Deletes = append(to.Deletes, table.Delete{Sort: historyKey(name, n-MaxHistory)})
+	}
+	puts, deletes := indexDiff(st.before, st.after)
+	to.Puts = append(to.Puts, puts...)
+	to.Deletes = append(to.Deletes, deletes...)
+	return nil
+}
+
+func putRecord(r *record, condition table.Condition, to *table.Change) error {
+	value, err := encodeRecord(r)
+	if err != nil {
+		return fmt.Errorf("chat: encode %q: %w", r.Name, err)
+	}
+	to.Puts = append(to.Puts, table.Put{Sort: configurationKey(r.Name), Value: value, Revision: r.Revision, If: condition})
+	return nil
+}
+
+// actor is what history and client tokens know a caller by.
+func (c *Caller) actor() string {
+	if c.AccessKeyID != "" {
+		return c.AccessKeyID
+	}
+	return c.Name
+}
+
+// write makes a change, once it is certain that the request is not a replay.
+func (s *Service) write(ctx context.Context, c scope, change table.Change) error {
+	if c.caller.Confirm != nil {
+		if err := c.caller.Confirm(ctx); err != nil {
+			return err
+		}
+	}
+	return s.table.Write(ctx, c.partition(), change)
+}
+
+// retry runs try, and runs it again while it ends with a condition that somebody else's write broke, until the deadline or a
+// bounded number of times. try must read afresh what its write depends on. The error is the caller's.
+func (s *Service) retry(ctx context.Context, what string, try func() error) error {
+	const attempts = 100
+	for attempt := range attempts {
+		err := try()
+		var broken *table.ConditionError
+		switch {
+		case err == nil:
+			return nil
+		case !errors.As(err, &broken):
+			return storeError(ctx, what, err)
+		}
+		// Wait a random time so that contenders come apart: up to 1, 2, 4 … 32 ms.
+		pause := time.NewTimer(rand.N(time.Millisecond << min(attempt, 5)))
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return storeError(ctx, what, ctx.Err())
+		}
+	}
+	return &Error{Code: Conflict, Message: "Other callers are changing the same configurations all the time. Try again."}
+}
+
+// get reads one configuration; nil if there is none.
+func (s *Service) get(ctx context.Context, c scope, name string) (*record, error) {
+	items, err := s.table.Get(ctx, table.Key{Partition: c.partition(), Sort: configurationKey(name)})
+	if err != nil || len(items) == 0 {
+		return nil, err
+	}
+	return decodeRecord(items[0])
+}
+
+// getAll reads several configurations, by name; the missing are absent. names has no duplicates.
+func (s *Service) getAll(ctx context.Context, c scope, names []string) (map[string]*record, error) {
+	found := make(map[string]*record, len(names))
+	for len(names) > 0 {
+		n := min(len(names), table.MaxGet)
+		keys := make([]table.Key, n)
+		for i, name := range names[:n] {
+			keys[i] = table.Key{Partition: c.partition(), Sort: configurationKey(name)}
+		}
+		names = names[n:]
+		items, err := s.table.Get(ctx, keys...)
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range items {
+			r, err := decodeRecord(item)
+			if err != nil {
+				return nil, err
+			}
+			found[r.Name] = r
+		}
+	}
+	return found, nil
+}
+
+// count returns the number of configurations.
+func (s *Service) count(ctx context.Context, c scope) (int64, error) {
+	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: counterPrefix, Limit: counters})
+	if err != nil {
+		return 0, err
+	}
+	var sum int64
+	for _, item := range items {
+		sum += item.Count
+	}
+	return sum, nil
+}
+
+// lastRevision returns the highest revision that history knows of a name; 0 if there never was one.
+func (s *Service) lastRevision(ctx context.Context, c scope, name string) (int64, error) {
+	prefix := historyPrefix + escape(name) + "#"
+	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: prefix, Limit: 1, Reverse: true})
+	if err != nil || len(items) == 0 {
+		return 0, err
+	}
+	return items[0].Revision, nil
+}
+
+func notFound(name string) error {
+	return &Error{Code: NotFound, Param: "Name", Message: fmt.Sprintf("There is no chat configuration %s.", quote(name))}
+}

@@ -1,0 +1,252 @@
+package chat
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Filter selects configurations in a list. Filters of different names must all hold, of filters of one name any.
+//
+// Names, in any case: Name (exact, or a prefix followed by *), Type, RamRole, ResourceGroupId, Status, tag:<key>, CreatedAfter,
+// CreatedBefore, UpdatedAfter, UpdatedBefore (RFC 3339 dates; after and before exclude the moment itself).
+type Filter struct {
+	Name  string
+	Value string
+}
+
+const maxFilters = 50
+
+// A selection is what filters ask for, made ready to be looked up.
+type selection struct {
+	names      []string // exact names, sorted; with prefixes: any of both
+	prefixes   []string
+	attributes map[string][]string // values by attribute
+	dates      map[string][]time.Time
+}
+
+const (
+	createdAfter  = "CreatedAfter"
+	createdBefore = "CreatedBefore"
+	updatedAfter  = "UpdatedAfter"
+	updatedBefore = "UpdatedBefore"
+)
+
+// parseFilters checks filters. The types it takes are the service's.
+func (s *Service) parseFilters(filters []Filter) (*selection, error) {
+	if len(filters) > maxFilters {
+		return nil, invalid("Filters", "There are %d filters; the most is %d.", len(filters), maxFilters)
+	}
+	sel := &selection{attributes: make(map[string][]string), dates: make(map[string][]time.Time)}
+	for _, f := range filters {
+		if err := s.parseFilter(sel, f); err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(sel.names)
+	sel.names = slices.Compact(sel.names)
+	for name, values := range sel.attributes {
+		slices.Sort(values)
+		sel.attributes[name] = slices.Compact(values)
+	}
+	return sel, nil
+}
+
+func (s *Service) parseFilter(sel *selection, f Filter) error {
+	if f.Name == "" {
+		return missing("Filters.Name")
+	}
+	if len(f.Name) > len(tagAttribute) && strings.EqualFold(f.Name[:len(tagAttribute)], tagAttribute) {
+		key := f.Name[len(tagAttribute):] // a tag's key keeps its case
+		if err := checkTag("Filters", key, f.Value); err != nil {
+			return err
+		}
+		sel.attributes[tagAttribute+key] = append(sel.attributes[tagAttribute+key], f.Value)
+		return nil
+	}
+	if f.Value == "" {
+		return invalid("Filters", "The filter %s has no value.", quote(f.Name))
+	}
+	switch strings.ToLower(f.Name) {
+	case "name":
+		if prefix, ok := strings.CutSuffix(f.Value, "*"); ok {
+			sel.prefixes = append(sel.prefixes, prefix)
+		} else {
+			sel.names = append(sel.names, f.Value)
+		}
+	case "type":
+		p, err := s.platform(f.Value)
+		if err != nil {
+			return err
+		}
+		sel.attributes[attributeType] = append(sel.attributes[attributeType], p.Type)
+	case "ramrole":
+		sel.attributes[attributeRole] = append(sel.attributes[attributeRole], f.Value)
+	case "resourcegroupid":
+		sel.attributes[attributeGroup] = append(sel.attributes[attributeGroup], f.Value)
+	case "status":
+		status, err := parseStatus(f.Value)
+		if err != nil {
+			return err
+		}
+		sel.attributes[attributeStatus] = append(sel.attributes[attributeStatus], status)
+	default:
+		for _, name := range [...]string{createdAfter, createdBefore, updatedAfter, updatedBefore} {
+			if strings.EqualFold(f.Name, name) {
+				t, err := time.Parse(time.RFC3339, f.Value)
+				if err != nil {
+					return invalid("Filters", "The filter %s has the value %s; wanted a date such as 2026-01-31T08:00:00Z.", name, quote(f.Value))
+				}
+				sel.dates[name] = append(sel.dates[name], t)
+				return nil
+			}
+		}
+		return invalid("Filters", "There is no filter %s; there are Name, Type, RamRole, ResourceGroupId, Status, tag:<key>, CreatedAfter, CreatedBefore, UpdatedAfter, UpdatedBefore.", quote(f.Name))
+	}
+	return nil
+}
+
+// matches reports whether a record is selected.
+func (sel *selection) matches(r *record) bool {
+	if len(sel.names)+len(sel.prefixes) > 0 && !sel.matchesName(r.Name) {
+		return false
+	}
+	for name, values := range sel.attributes {
+		value, ok := r.attribute(name)
+		if !ok || !slices.Contains(values, value) {
+			return false
+		}
+	}
+	for name, times := range sel.dates {
+		if !slices.ContainsFunc(times, func(t time.Time) bool { return matchesDate(name, t, r) }) {
+			return false
+		}
+	}
+	return true
+}
+
+func (sel *selection) matchesName(name string) bool {
+	if slices.Contains(sel.names, name) {
+		return true
+	}
+	return slices.ContainsFunc(sel.prefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
+
+func matchesDate(name string, t time.Time, r *record) bool {
+	switch name {
+	case createdAfter:
+		return r.Created.After(t)
+	case createdBefore:
+		return r.Created.Before(t)
+	case updatedAfter:
+		return r.Updated.After(t)
+	default:
+		return r.Updated.Before(t)
+	}
+}
+
+// attribute returns the value of one of the record's attributes.
+func (r *record) attribute(name string) (string, bool) {
+	switch name {
+	case attributeType:
+		return r.Type, true
+	case attributeRole:
+		return r.RamRole, true
+	case attributeGroup:
+		return r.ResourceGroupID, true
+	case attributeStatus:
+		return r.Status, true
+	}
+	value, ok := r.Tags[strings.TrimPrefix(name, tagAttribute)]
+	return value, ok
+}
+
+// A lane is one range of sort keys that holds candidates in the order of their names: documents, or index entries that end in a name.
+type lane struct {
+	prefix string // of the sort keys, up to where the name begins
+	start  string // what the name starts with, escaped
+}
+
+// lanes returns the ranges that together hold every selected configuration, each in one of them only, in a fixed order.
+func (sel *selection) lanes() []lane {
+	prefixes := []string{configurationPrefix}
+	if name := sel.bestAttribute(); name != "" {
+		prefixes = prefixes[:0]
+		for _, value := range sel.attributes[name] {
+			prefixes = append(prefixes, indexRange(name, value))
+		}
+	}
+	starts := sel.starts()
+	list := make([]lane, 0, len(prefixes)*len(starts))
+	for _, prefix := range prefixes {
+		for _, start := range starts {
+			list = append(list, lane{prefix, start})
+		}
+	}
+	return list
+}
+
+// starts returns what the selected names start with, escaped, none of them the beginning of another.
+func (sel *selection) starts() []string {
+	all := slices.Concat(sel.names, sel.prefixes)
+	if len(all) == 0 {
+		return []string{""}
+	}
+	slices.Sort(all)
+	starts := all[:1]
+	for _, s := range all[1:] {
+		if !strings.HasPrefix(s, starts[len(starts)-1]) {
+			starts = append(starts, s)
+		}
+	}
+	for i := range starts {
+		starts[i] = escape(starts[i])
+	}
+	return starts
+}
+
+// bestAttribute returns the attribute whose index is looked up: one with a single value if there is one, and the likelier to be rare first.
+func (sel *selection) bestAttribute() string {
+	best, least := "", 0
+	for name, values := range sel.attributes {
+		cost := len(values)*10 + slices.Index(rarity[:], name) // tags are not among them: -1, the rarest
+		if best == "" || cost < least || cost == least && name < best {
+			best, least = name, cost
+		}
+	}
+	return best
+}
+
+// rarity is the order in which a value of an attribute is likely to select few configurations.
+var rarity = [...]string{attributeGroup, attributeRole, attributeType, attributeStatus}
+
+// exact reports whether the selection names all that it can select.
+func (sel *selection) exact() bool { return len(sel.names) > 0 && len(sel.prefixes) == 0 }
+
+// all reports whether the selection leaves nothing out.
+func (sel *selection) all() bool {
+	return len(sel.names)+len(sel.prefixes)+len(sel.attributes)+len(sel.dates) == 0
+}
+
+// scope returns the selection as text, the same for the same selection however it was written.
+func (sel *selection) scope() []string {
+	var out []string
+	for _, name := range sel.names {
+		out = append(out, "name="+name)
+	}
+	for _, prefix := range sel.prefixes {
+		out = append(out, "prefix="+prefix)
+	}
+	for name, values := range sel.attributes {
+		for _, value := range values {
+			out = append(out, escape(name)+"#"+value)
+		}
+	}
+	for name, times := range sel.dates {
+		for _, t := range times {
+			out = append(out, name+"="+t.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	slices.Sort(out)
+	return out
+}

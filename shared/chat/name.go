@@ -1,0 +1,121 @@
+package chat
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// reserved are the beginnings, in any case, that the platform keeps for itself.
+// https://help.aliyun.com/en/oos/developer-reference/api-oos-2019-06-01-createtemplate
+var reserved = [...]string{"aliyun", "acs", "alibaba", "alicloud"}
+
+// checkName returns an error unless name can be a configuration's name.
+func checkName(name string) error {
+	switch {
+	case name == "":
+		return missing("Name")
+	case len(name) > 200:
+		return invalid("Name", "Name %s has %d characters; the most is 200.", quote(name), utf8.RuneCountInString(name))
+	case !only(name, nameByte):
+		return invalid("Name", "Name %s has a character other than letters, digits, '-' and '_'.", quote(name))
+	}
+	for _, prefix := range reserved {
+		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
+			return invalid("Name", "Name %s starts with %s, which is reserved.", quote(name), prefix)
+		}
+	}
+	return nil
+}
+
+// checkRole returns an error unless role can be the name of a RAM role; empty is none.
+// https://help.aliyun.com/en/ram/developer-reference/api-ram-2015-05-01-createrole
+func checkRole(param, role string) error {
+	if strings.Contains(role, ":") {
+		return invalid(param, "%s %s is not a role name; wanted the name alone, without acs:ram:….", param, quote(role))
+	}
+	if len(role) > 64 || !only(role, func(b byte) bool { return nameByte(b) || b == '.' || b == '@' }) {
+		return invalid(param, "%s %s is not a role name; wanted 1 to 64 letters, digits, '.', '@', '-' and '_'.", param, quote(role))
+	}
+	return nil
+}
+
+// checkGroup returns an error unless id can be a resource group's; empty is none.
+func checkGroup(param, id string) error {
+	if len(id) > 64 || !only(id, nameByte) {
+		return invalid(param, "%s %s is not a resource group id; wanted 1 to 64 letters, digits, '-' and '_', such as rg-acfmxh4em5jncda.", param, quote(id))
+	}
+	return nil
+}
+
+// parseStatus returns the status that text means, in any case.
+func parseStatus(text string) (string, error) {
+	for _, status := range [...]string{StatusActive, StatusInactive} {
+		if strings.EqualFold(text, status) {
+			return status, nil
+		}
+	}
+	return "", invalid("Status", "Status %s is none; wanted %s or %s.", quote(text), StatusActive, StatusInactive)
+}
+
+// validRegion reports whether id has the form of a region id, such as cn-hangzhou.
+func validRegion(id string) bool {
+	if len(id) < 3 || len(id) > 40 || !strings.Contains(id, "-") || id[0] == '-' || id[len(id)-1] == '-' {
+		return false
+	}
+	return only(id, func(b byte) bool { return 'a' <= b && b <= 'z' || '0' <= b && b <= '9' || b == '-' })
+}
+
+// checkTag returns an error unless key and value can be a tag.
+// https://help.aliyun.com/en/resource-management/tag/product-overview/limits
+func checkTag(param, key, value string) error {
+	if err := checkTagText(param, "key", key, 1); err != nil {
+		return err
+	}
+	if err := checkTagText(param, "value", value, 0); err != nil {
+		return err
+	}
+	for _, prefix := range [...]string{"aliyun", "acs:"} {
+		if strings.HasPrefix(strings.ToLower(key), prefix) {
+			return invalid(param, "The tag key %s starts with %s, which is reserved.", quote(key), prefix)
+		}
+	}
+	return nil
+}
+
+func checkTagText(param, what, text string, least int) error {
+	n := utf8.RuneCountInString(text)
+	switch {
+	case !utf8.ValidString(text):
+		return invalid(param, "The tag %s %s is not UTF-8.", what, quote(text))
+	case n < least || n > 128:
+		return invalid(param, "The tag %s %s has %d characters; wanted %d to 128.", what, quote(text), n, least)
+	case len(escape(text)) > 384: // so that an index entry fits into a sort key
+		return invalid(param, "The tag %s %s is too long; wanted at most 384 bytes of UTF-8.", what, quote(text))
+	case strings.Contains(text, "http://") || strings.Contains(text, "https://"):
+		return invalid(param, "The tag %s %s holds a URL, which is not allowed.", what, quote(text))
+	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return invalid(param, "The tag %s %s holds a control character.", what, quote(text))
+	}
+	return nil
+}
+
+// checkClientToken returns an error unless token is absent or can be a ClientToken.
+func checkClientToken(token string) error {
+	if len(token) > 64 || !only(token, func(b byte) bool { return ' ' < b && b < 0x7f }) {
+		return invalid("ClientToken", "ClientToken is not one; wanted 1 to 64 printable ASCII characters without blanks.")
+	}
+	return nil
+}
+
+func nameByte(b byte) bool {
+	return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' || b == '-' || b == '_'
+}
+
+func only(s string, ok func(byte) bool) bool {
+	for i := 0; i < len(s); i++ {
+		if !ok(s[i]) {
+			return false
+		}
+	}
+	return true
+}

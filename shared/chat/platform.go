@@ -1,0 +1,172 @@
+package chat
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// A Platform is a chat platform as the control plane sees it: its name and the settings that a Configuration of its type has.
+// It is data; how messages are verified and answered is the data plane's.
+type Platform struct {
+	Type     string   // as stored and answered, such as "DingTalk"
+	Aliases  []string // other names accepted for it
+	Title    string   // what people call it
+	Settings []Setting
+}
+
+// A Setting is one key of a Configuration.
+type Setting struct {
+	Key      string
+	Required bool
+	Secret   bool   // sealed at rest, masked on every read
+	Shape    Shape  // what its value looks like
+	Output   string // its name in Outputs, if it is shown there
+	Generate bool   // made up when absent, by Shape.Make
+	Help     string // one line for people
+}
+
+// A Shape is a rule for the text of a value.
+type Shape struct {
+	Want   string                     // in words, to follow "wanted "
+	Fits   func(text string) bool     // whether text fits
+	Make   func(random []byte) string // a value that fits, from 32 random bytes; only for settings that are generated
+	Number bool                       // a JSON number is accepted besides a string
+}
+
+// Text is a shape: any text of at most n characters without control characters.
+func Text(n int) Shape {
+	return Shape{
+		Want: fmt.Sprintf("1 to %d characters", n),
+		Fits: func(s string) bool {
+			return s != "" && utf8.RuneCountInString(s) <= n && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+		},
+	}
+}
+
+// Visible is a shape: printable ASCII without blanks, of at least and at most so many characters.
+func Visible(least, most int) Shape {
+	return Shape{
+		Want: fmt.Sprintf("%d to %d printable ASCII characters without blanks", least, most),
+		Fits: func(s string) bool {
+			return len(s) >= least && len(s) <= most && only(s, func(b byte) bool { return ' ' < b && b < 0x7f })
+		},
+	}
+}
+
+// Alphanumeric is a shape: ASCII letters and digits, of at least and at most so many characters; made with most.
+func Alphanumeric(least, most int) Shape {
+	want := fmt.Sprintf("%d to %d letters and digits", least, most)
+	if least == most {
+		want = fmt.Sprintf("%d letters and digits", most)
+	}
+	return Shape{
+		Want: want,
+		Fits: func(s string) bool { return len(s) >= least && len(s) <= most && only(s, alphanumeric) },
+		Make: func(random []byte) string { return makeAlphanumeric(random, most) },
+	}
+}
+
+// Digits is a shape: decimal digits, as a string or a JSON number.
+func Digits(most int) Shape {
+	return Shape{
+		Want: fmt.Sprintf("1 to %d digits", most),
+		Fits: func(s string) bool {
+			return s != "" && len(s) <= most && only(s, func(b byte) bool { return '0' <= b && b <= '9' })
+		},
+		Number: true,
+	}
+}
+
+// OneOf is a shape: one of the given words.
+func OneOf(words ...string) Shape {
+	return Shape{
+		Want: strings.Join(words, " or "),
+		Fits: func(s string) bool {
+			for _, word := range words {
+				if s == word {
+					return true
+				}
+			}
+			return false
+		},
+	}
+}
+
+// Base64 is a shape: standard base64 with padding, of at least and at most so many bytes.
+func Base64(least, most int) Shape {
+	want := fmt.Sprintf("%d to %d bytes in base64", least, most)
+	if least == most {
+		want = fmt.Sprintf("%d bytes in base64", most)
+	}
+	return Shape{
+		Want: want,
+		Fits: func(s string) bool {
+			if strings.ContainsAny(s, "\r\n") { // which the decoder skips
+				return false
+			}
+			b, err := base64.StdEncoding.DecodeString(s)
+			return err == nil && len(b) >= least && len(b) <= most
+		},
+	}
+}
+
+// EncodingAESKey is a shape: the 43 letters and digits that WeCom and DingTalk make an AES-256 key from, by adding "=" and decoding base64.
+var EncodingAESKey = Shape{
+	Want: "43 letters and digits",
+	// The last character carries four bits; the platforms' own keys leave the others set, so they are not looked at.
+	Fits: func(s string) bool { return len(s) == 43 && only(s, alphanumeric) },
+	Make: func(random []byte) string { return makeAlphanumeric(random, 43) },
+}
+
+func alphanumeric(b byte) bool {
+	return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9'
+}
+
+// check returns an error when the platform's own declaration is wrong.
+func (p Platform) check() error {
+	if p.Type == "" {
+		return fmt.Errorf("chat: platform %q has no type", p.Title)
+	}
+	for i, s := range p.Settings {
+		switch {
+		case s.Key == "" || s.Shape.Fits == nil || s.Shape.Want == "" || s.Help == "":
+			return fmt.Errorf("chat: platform %s: setting %d lacks a key, a shape or a help", p.Type, i)
+		case s.Generate && s.Shape.Make == nil:
+			return fmt.Errorf("chat: platform %s: setting %s is generated, and its shape cannot make one", p.Type, s.Key)
+		}
+	}
+	return nil
+}
+
+// setting returns the platform's setting of the given key.
+func (p *Platform) setting(key string) (Setting, bool) {
+	for _, s := range p.Settings {
+		if s.Key == key {
+			return s, true
+		}
+	}
+	return Setting{}, false
+}
+
+// platform returns the platform that a Type names, in any case and by any alias.
+func (s *Service) platform(name string) (*Platform, error) {
+	if name == "" {
+		return nil, missing("Type")
+	}
+	types := make([]string, len(s.platforms))
+	for i := range s.platforms {
+		p := &s.platforms[i]
+		if strings.EqualFold(name, p.Type) {
+			return p, nil
+		}
+		for _, alias := range p.Aliases {
+			if strings.EqualFold(name, alias) {
+				return p, nil
+			}
+		}
+		types[i] = p.Type
+	}
+	return nil, invalid("Type", "Type %s is none; the types are %s.", quote(name), strings.Join(types, ", "))
+}

@@ -1,0 +1,237 @@
+package chat
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"time"
+
+	"chatconf/shared/document"
+	"chatconf/shared/table"
+)
+
+// Status values.
+const (
+	StatusActive   = "Active"
+	StatusInactive = "Inactive"
+)
+
+// recordVersion is the version of the records that this code writes; it reads no other.
+const recordVersion = 1
+
+// A record is a configuration as it is stored: JSON, under configurationKey and, inside a revision, under historyKey.
+// It is immutable; a change makes another.
+type record struct {
+	Version         int               `json:"v"`
+	Name            string            `json:"name"`
+	Type            string            `json:"type"`
+	RamRole         string            `json:"ramRole,omitempty"`
+	ResourceGroupID string            `json:"resourceGroupId,omitempty"`
+	Status          string            `json:"status"`
+	Configuration   string            `json:"configuration"`     // compact JSON text, secrets masked
+	Secrets         map[string][]byte `json:"secrets,omitempty"` // sealed, by field
+	Tags            map[string]string `json:"tags,omitempty"`
+	Revision        int64             `json:"revision"`
+	Created         time.Time         `json:"created"`
+	Updated         time.Time         `json:"updated"`
+}
+
+// A revision is an entry of the history: the record as it became, and how.
+type revision struct {
+	*record
+	Deleted   bool      `json:"deleted,omitempty"` // the configuration was deleted; the record is what it was before
+	Action    string    `json:"action"`
+	Actor     string    `json:"actor"` // the caller's access key id, or its name where it has none
+	SourceIP  string    `json:"sourceIp,omitempty"`
+	RequestID string    `json:"requestId,omitempty"`
+	At        time.Time `json:"at"`
+}
+
+// encodeRecord returns v, a *record or *revision, as JSON that keeps < > & as they are.
+func encodeRecord(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// decodeRecord reads the record of an item, and refuses one that cannot be the item's.
+func decodeRecord(item table.Item) (*record, error) {
+	r := new(record)
+	if err := json.Unmarshal(item.Value, r); err != nil {
+		return nil, fmt.Errorf("chat: item %q: %w", item.Sort, err)
+	}
+	if r.Version != recordVersion {
+		return nil, fmt.Errorf("chat: item %q has record version %d, wanted %d", item.Sort, r.Version, recordVersion)
+	}
+	if configurationKey(r.Name) != item.Sort || r.Revision != item.Revision {
+		return nil, fmt.Errorf("chat: item %q at revision %d holds the record of %q at revision %d", item.Sort, item.Revision, r.Name, r.Revision)
+	}
+	return r, nil
+}
+
+// decodeRevision reads the history entry of an item, and refuses one that cannot be the item's.
+func decodeRevision(item table.Item) (*revision, error) {
+	rev := &revision{record: new(record)}
+	if err := json.Unmarshal(item.Value, rev); err != nil {
+		return nil, fmt.Errorf("chat: item %q: %w", item.Sort, err)
+	}
+	if rev.Version != recordVersion {
+		return nil, fmt.Errorf("chat: item %q has record version %d, wanted %d", item.Sort, rev.Version, recordVersion)
+	}
+	if historyKey(rev.Name, rev.Revision) != item.Sort || rev.Revision != item.Revision {
+		return nil, fmt.Errorf("chat: item %q at revision %d holds revision %d of %q", item.Sort, item.Revision, rev.Revision, rev.Name)
+	}
+	return rev, nil
+}
+
+// clone returns a copy that may be changed; its maps are its own.
+func (r *record) clone() *record {
+	c := *r
+	c.Secrets, c.Tags = maps.Clone(r.Secrets), maps.Clone(r.Tags)
+	return &c
+}
+
+// An attribute is a value that a record is found by.
+type attribute struct {
+	name, value string
+}
+
+// Names of attributes in index entries; a tag's is tagAttribute before its key.
+const (
+	attributeType     = "Type"
+	attributeRole     = "RamRole"
+	attributeGroup    = "ResourceGroupId"
+	attributeStatus   = "Status"
+	tagAttribute      = "tag:"
+	attributesOfEvery = 4
+)
+
+// attributes returns what the record is found by: a role or a group only if it has one. None for a nil record.
+func (r *record) attributes() []attribute {
+	if r == nil {
+		return nil
+	}
+	list := make([]attribute, 0, attributesOfEvery+len(r.Tags))
+	list = append(list, attribute{attributeType, r.Type}, attribute{attributeStatus, r.Status})
+	if r.RamRole != "" {
+		list = append(list, attribute{attributeRole, r.RamRole})
+	}
+	if r.ResourceGroupID != "" {
+		list = append(list, attribute{attributeGroup, r.ResourceGroupID})
+	}
+	for key, value := range r.Tags {
+		list = append(list, attribute{tagAttribute + key, value})
+	}
+	return list
+}
+
+// indexDiff returns the index entries that a change from before to after makes and removes; either may be nil.
+func indexDiff(before, after *record) (puts []table.Put, deletes []table.Delete) {
+	had := make(map[attribute]struct{})
+	for _, a := range before.attributes() {
+		had[a] = struct{}{}
+	}
+	for _, a := range after.attributes() {
+		if _, ok := had[a]; ok {
+			delete(had, a)
+			continue
+		}
+		puts = append(puts, table.Put{Sort: indexKey(a.name, a.value, after.Name)})
+	}
+	for a := range had {
+		deletes = append(deletes, table.Delete{Sort: indexKey(a.name, a.value, before.Name)})
+	}
+	return puts, deletes
+}
+
+// sealSecrets seals what was settled into the record, keeps what was to be kept of the record before it (nil if there is none), and drops the rest.
+func (s *Service) sealSecrets(c scope, r, before *record, in *settled) error {
+	secrets := make(map[string][]byte, len(in.secrets)+len(in.kept)+1)
+	for field, secret := range in.secrets {
+		sealed, err := s.ring.Seal(c.place(r.Name, field), []byte(secret))
+		if err != nil {
+			return fmt.Errorf("chat: seal %s: %w", field, err)
+		}
+		secrets[field] = sealed
+	}
+	for _, field := range in.kept {
+		secrets[field] = before.Secrets[field]
+	}
+	if before != nil {
+		secrets[fieldWebhookToken] = before.Secrets[fieldWebhookToken]
+	} else {
+		sealed, err := s.newWebhookToken(c, r.Name)
+		if err != nil {
+			return err
+		}
+		secrets[fieldWebhookToken] = sealed
+	}
+	r.Secrets = secrets
+	return nil
+}
+
+// newWebhookToken makes the secret part of a webhook URL: 128 random bits in base64url, sealed.
+func (s *Service) newWebhookToken(c scope, name string) ([]byte, error) {
+	var b [16]byte
+	if _, err := io.ReadFull(s.random, b[:]); err != nil {
+		return nil, fmt.Errorf("chat: make webhook token: %w", err)
+	}
+	sealed, err := s.ring.Seal(c.place(name, fieldWebhookToken), []byte(base64.RawURLEncoding.EncodeToString(b[:])))
+	if err != nil {
+		return nil, fmt.Errorf("chat: seal webhook token: %w", err)
+	}
+	return sealed, nil
+}
+
+// open returns the secret that the record holds under a field; nil if it holds none.
+func (s *Service) open(c scope, r *record, field string) ([]byte, error) {
+	sealed, ok := r.Secrets[field]
+	if !ok {
+		return nil, nil
+	}
+	secret, err := s.ring.Open(c.place(r.Name, field), sealed)
+	if err != nil {
+		return nil, fmt.Errorf("chat: open %s of %q: %w", field, r.Name, err)
+	}
+	return secret, nil
+}
+
+// outputs returns the text of Outputs: the webhook's URL and what else the platform's console asks for.
+func (s *Service) outputs(c scope, r *record) (string, error) {
+	token, err := s.open(c, r, fieldWebhookToken)
+	if err != nil {
+		return "", err
+	}
+	var b bytes.Buffer
+	b.WriteString(`{"URL": `)
+	document.WriteString(&b, s.baseURL+"/webhook/"+c.account+"/"+c.region+"/"+r.Name+"/"+string(token))
+	p, err := s.platform(r.Type)
+	if err != nil {
+		return "", err
+	}
+	for _, setting := range p.Settings {
+		if setting.Output == "" {
+			continue
+		}
+		value, err := s.open(c, r, setting.Key)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(`, `)
+		document.WriteString(&b, setting.Output)
+		b.WriteString(`: `)
+		document.WriteString(&b, string(value))
+	}
+	b.WriteByte('}')
+	return b.String(), nil
+}
+
+// date returns t as the API writes dates. OOS answers 2025-12-11T13:49:10+00:00.
+func date(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05+00:00") }

@@ -1,0 +1,410 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"chatconf/shared/table"
+)
+
+// Names of the actions that this file does, as policies, history and client tokens know them.
+const (
+	actionCreate = "CreateChatConfiguration"
+	actionGet    = "GetChatConfiguration"
+	actionUpdate = "UpdateChatConfiguration"
+	actionDelete = "DeleteChatConfiguration"
+)
+
+// CreateRequest are the parameters of CreateChatConfiguration. Name, Type and Configuration are mandatory.
+type CreateRequest struct {
+	RegionID        string            `param:"RegionId"`
+	Name            string            `param:"Name"`
+	Type            string            `param:"Type"`
+	RamRole         string            `param:"RamRole"`         // the name of a role, not an ARN
+	Configuration   Secret            `param:"Configuration"`   // JSON text; the platform's settings and the common keys
+	ResourceGroupID string            `param:"ResourceGroupId"` // rg-…
+	Status          string            `param:"Status"`          // Active (default) or Inactive
+	Tags            map[string]string `param:"Tags"`
+	ClientToken     string            `param:"ClientToken"`
+}
+
+// UpdateRequest are the parameters of UpdateChatConfiguration. What is absent stays as it is.
+type UpdateRequest struct {
+	RegionID        string  `param:"RegionId"`
+	Name            string  `param:"Name"`
+	Type            string  `param:"Type"`          // if given, must be what it is
+	RamRole         *string `param:"RamRole"`       // empty takes the role away
+	Configuration   *Secret `param:"Configuration"` // the whole document; a secret sent as Mask is kept
+	ResourceGroupID *string `param:"ResourceGroupId"`
+	Status          string  `param:"Status"`
+	Revision        *int64  `param:"Revision"` // only if this is the configuration's revision
+	ClientToken     string  `param:"ClientToken"`
+}
+
+// GetRequest are the parameters of GetChatConfiguration.
+type GetRequest struct {
+	RegionID string `param:"RegionId"`
+	Name     string `param:"Name"`
+}
+
+// DeleteRequest are the parameters of DeleteChatConfiguration.
+type DeleteRequest struct {
+	RegionID    string `param:"RegionId"`
+	Name        string `param:"Name"`
+	Revision    *int64 `param:"Revision"` // only if this is the configuration's revision
+	ClientToken string `param:"ClientToken"`
+}
+
+// WriteResponse is the answer of CreateChatConfiguration and UpdateChatConfiguration.
+type WriteResponse struct {
+	ChatConfiguration Written
+}
+
+// Written is what a create or an update says of the configuration.
+type Written struct {
+	Name        string
+	CreatedDate string // 2006-01-02T15:04:05+00:00, like every date
+	UpdatedDate string
+	Revision    int64 // beyond OOS
+}
+
+// ETag returns the revision as an entity tag.
+func (r *WriteResponse) ETag() string { return etag(r.ChatConfiguration.Revision) }
+
+// GetResponse is the answer of GetChatConfiguration.
+type GetResponse struct {
+	ChatConfiguration Configuration
+}
+
+// ETag returns the revision as an entity tag.
+func (r *GetResponse) ETag() string { return etag(r.ChatConfiguration.Revision) }
+
+// Configuration is a chat configuration as Get shows it. Configuration and Outputs are JSON text.
+type Configuration struct {
+	Name            string
+	Type            string
+	RamRole         string
+	Configuration   string // secrets masked
+	ResourceGroupId string
+	CreatedDate     string
+	UpdatedDate     string
+	Outputs         string            // the webhook's URL; for WeChat also AesKey and Token
+	Status          string            // this and what follows: beyond OOS
+	Tags            map[string]string `json:",omitempty"`
+	Revision        int64
+}
+
+// DeleteResponse is the answer of DeleteChatConfiguration.
+type DeleteResponse struct {
+	Content string
+}
+
+func etag(revision int64) string { return fmt.Sprintf("%q", fmt.Sprint(revision)) }
+
+// Create makes a chat configuration: CreateChatConfiguration.
+//
+// Errors: MissingParameter, InvalidParameter, AlreadyExists, QuotaExceeded, IdempotencyMismatch, NoPermission, InvalidRegion.
+func (s *Service) Create(ctx context.Context, in *CreateRequest) (*WriteResponse, error) {
+	c, err := s.scope(ctx, in.RegionID)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkName(in.Name); err != nil {
+		return nil, err
+	}
+	if err := s.authorize(ctx, c, permission(actionCreate), in.Name, in.Tags); err != nil {
+		return nil, err
+	}
+	after, err := s.firstRecord(c, in)
+	if err != nil {
+		return nil, storeError(ctx, "create", err)
+	}
+	intent := s.newIntent(actionCreate, in.ClientToken, in)
+	var out *WriteResponse
+	err = s.retry(ctx, "create", func() error {
+		out, err = s.create(ctx, c, intent, after)
+		return err
+	})
+	return out, err
+}
+
+// firstRecord returns the record that a CreateRequest asks for.
+func (s *Service) firstRecord(c scope, in *CreateRequest) (*record, error) {
+	p, err := s.platform(in.Type)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkClientToken(in.ClientToken); err != nil {
+		return nil, err
+	}
+	if err := checkRole("RamRole", in.RamRole); err != nil {
+		return nil, err
+	}
+	if err := checkGroup("ResourceGroupId", in.ResourceGroupID); err != nil {
+		return nil, err
+	}
+	if err := checkTags("Tags", in.Tags); err != nil {
+		return nil, err
+	}
+	status := StatusActive
+	if in.Status != "" {
+		if status, err = parseStatus(in.Status); err != nil {
+			return nil, err
+		}
+	}
+	settled, err := p.settle(in.Configuration.Reveal(), func(string) bool { return false }, s.random)
+	if err != nil {
+		return nil, err
+	}
+	now := s.now().UTC().Truncate(time.Millisecond)
+	r := &record{
+		Version:         recordVersion,
+		Name:            in.Name,
+		Type:            p.Type,
+		RamRole:         in.RamRole,
+		ResourceGroupID: in.ResourceGroupID,
+		Status:          status,
+		Configuration:   settled.text,
+		Tags:            in.Tags,
+		Revision:        1,
+		Created:         now,
+		Updated:         now,
+	}
+	return r, s.sealSecrets(c, r, nil, settled)
+}
+
+func (s *Service) create(ctx context.Context, c scope, intent intent, after *record) (*WriteResponse, error) {
+	known, err := s.recall(ctx, c, intent)
+	if err != nil {
+		return nil, err
+	}
+	out := new(WriteResponse)
+	if done, err := s.again(ctx, c, intent, known, after.Name, out); done || err != nil {
+		return out, err
+	}
+	n, err := s.count(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if n >= int64(s.quota) {
+		return nil, &Error{Code: QuotaExceeded, Param: "ChatConfiguration", Message: fmt.Sprintf("There are %d chat configurations in %s; the quota is %d.", n, c.region, s.quota)}
+	}
+	out = &WriteResponse{written(after)}
+	var change table.Change
+	if err := s.addStep(ctx, c, actionCreate, step{after: after}, &change); err != nil {
+		return nil, err
+	}
+	if err := s.remember(c, intent, known, out, &change); err != nil {
+		return nil, err
+	}
+	err = s.write(ctx, c, change)
+	var broken *table.ConditionError
+	if !errors.As(err, &broken) {
+		return out, err
+	}
+	switch {
+	case broken.Key.Sort == configurationKey(after.Name):
+		return nil, &Error{Code: AlreadyExists, Param: "Name", Message: fmt.Sprintf("There is a chat configuration %s already.", quote(after.Name))}
+	case strings.HasPrefix(broken.Key.Sort, historyPrefix):
+		// The name had a life before this one. Its revisions go on where they ended, so that no If-Match of old can match.
+		last, err := s.lastRevision(ctx, c, after.Name)
+		if err != nil {
+			return nil, err
+		}
+		after.Revision = last + 1
+	}
+	return nil, broken // once more
+}
+
+// Get returns a chat configuration, its secrets masked: GetChatConfiguration.
+//
+// Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion.
+func (s *Service) Get(ctx context.Context, in *GetRequest) (*GetResponse, error) {
+	c, err := s.scope(ctx, in.RegionID)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkName(in.Name); err != nil {
+		return nil, err
+	}
+	r, err := s.get(ctx, c, in.Name)
+	if err != nil {
+		return nil, storeError(ctx, "get", err)
+	}
+	if err := s.authorize(ctx, c, permission(actionGet), in.Name, r.tags()); err != nil {
+		return nil, err
+	}
+	if r == nil {
+		return nil, notFound(in.Name)
+	}
+	outputs, err := s.outputs(c, r)
+	if err != nil {
+		return nil, storeError(ctx, "get", err)
+	}
+	return &GetResponse{Configuration{
+		Name:            r.Name,
+		Type:            r.Type,
+		RamRole:         r.RamRole,
+		Configuration:   r.Configuration,
+		ResourceGroupId: r.ResourceGroupID,
+		CreatedDate:     date(r.Created),
+		UpdatedDate:     date(r.Updated),
+		Outputs:         outputs,
+		Status:          r.Status,
+		Tags:            r.Tags,
+		Revision:        r.Revision,
+	}}, nil
+}
+
+// Update changes a chat configuration: UpdateChatConfiguration. What the request does not give stays as it is.
+//
+// Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch, NoPermission, InvalidRegion.
+func (s *Service) Update(ctx context.Context, in *UpdateRequest) (*WriteResponse, error) {
+	out := new(WriteResponse)
+	err := s.change(ctx, actionUpdate, in.RegionID, in.Name, in.ClientToken, in.Revision, in, out, func(c scope, before *record) (step, error) {
+		after, err := s.nextRecord(c, before, in)
+		if err != nil {
+			return step{}, err
+		}
+		*out = WriteResponse{written(after)}
+		return step{before, after}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// nextRecord returns the record that an UpdateRequest makes of the one before.
+func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*record, error) {
+	p, err := s.platform(before.Type)
+	if err != nil {
+		return nil, err
+	}
+	if in.Type != "" {
+		if other, err := s.platform(in.Type); err != nil {
+			return nil, err
+		} else if other.Type != before.Type {
+			return nil, invalid("Type", "Type %s is not what %s is; a type cannot be changed after creation, and this one is %s.", quote(in.Type), quote(in.Name), before.Type)
+		}
+	}
+	after := before.clone()
+	if in.RamRole != nil {
+		if err := checkRole("RamRole", *in.RamRole); err != nil {
+			return nil, err
+		}
+		after.RamRole = *in.RamRole
+	}
+	if in.ResourceGroupID != nil {
+		if err := checkGroup("ResourceGroupId", *in.ResourceGroupID); err != nil {
+			return nil, err
+		}
+		after.ResourceGroupID = *in.ResourceGroupID
+	}
+	if in.Status != "" {
+		if after.Status, err = parseStatus(in.Status); err != nil {
+			return nil, err
+		}
+	}
+	if in.Configuration != nil {
+		keep := func(field string) bool { _, ok := before.Secrets[field]; return ok }
+		settled, err := p.settle(in.Configuration.Reveal(), keep, s.random)
+		if err != nil {
+			return nil, err
+		}
+		after.Configuration = settled.text
+		if err := s.sealSecrets(c, after, before, settled); err != nil {
+			return nil, err
+		}
+	}
+	s.advance(after)
+	return after, nil
+}
+
+// Delete removes a chat configuration: DeleteChatConfiguration. Its history stays.
+//
+// Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch, NoPermission, InvalidRegion.
+func (s *Service) Delete(ctx context.Context, in *DeleteRequest) (*DeleteResponse, error) {
+	out := &DeleteResponse{Content: "Chat configuration deleted successfully."}
+	err := s.change(ctx, actionDelete, in.RegionID, in.Name, in.ClientToken, in.Revision, in, out, func(_ scope, before *record) (step, error) {
+		return step{before: before}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// change does an action to one configuration that must be there: read, decide, write, and from the start again when somebody
+// else wrote in between. in is the request, for its ClientToken; out is where a first answer is read into when there is one,
+// and what next leaves in it is the answer that is remembered.
+func (s *Service) change(ctx context.Context, action, regionID, name, token string, expected *int64, in, out any, next func(scope, *record) (step, error)) error {
+	c, err := s.scope(ctx, regionID)
+	if err != nil {
+		return err
+	}
+	if err := checkName(name); err != nil {
+		return err
+	}
+	if err := checkClientToken(token); err != nil {
+		return err
+	}
+	intent := s.newIntent(action, token, in)
+	return s.retry(ctx, action, func() error {
+		known, err := s.recall(ctx, c, intent)
+		if err != nil {
+			return err
+		}
+		if done, err := s.again(ctx, c, intent, known, name, out); done || err != nil {
+			return err
+		}
+		before, err := s.get(ctx, c, name)
+		if err != nil {
+			return err
+		}
+		if err := s.authorize(ctx, c, permission(action), name, before.tags()); err != nil {
+			return err
+		}
+		if before == nil {
+			return notFound(name)
+		}
+		if expected != nil && *expected != before.Revision {
+			return &Error{Code: Conflict, Param: "Revision", Message: fmt.Sprintf("Chat configuration %s is at revision %d, not %d.", quote(name), before.Revision, *expected)}
+		}
+		st, err := next(c, before)
+		if err != nil {
+			return err
+		}
+		var change table.Change
+		if err := s.addStep(ctx, c, action, st, &change); err != nil {
+			return err
+		}
+		if err := s.remember(c, intent, known, out, &change); err != nil {
+			return err
+		}
+		return s.write(ctx, c, change)
+	})
+}
+
+// advance makes a record the next revision, as of now. Time does not go back even where the clock does.
+func (s *Service) advance(r *record) {
+	r.Revision++
+	if now := s.now().UTC().Truncate(time.Millisecond); now.After(r.Updated) {
+		r.Updated = now
+	}
+}
+
+func written(r *record) Written {
+	return Written{Name: r.Name, CreatedDate: date(r.Created), UpdatedDate: date(r.Updated), Revision: r.Revision}
+}
+
+// tags returns the record's tags, none for a nil record.
+func (r *record) tags() map[string]string {
+	if r == nil {
+		return nil
+	}
+	return r.Tags
+}

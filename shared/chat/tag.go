@@ -1,0 +1,577 @@
+package chat
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"chatconf/shared/table"
+)
+
+const (
+	actionTag         = "TagResources"
+	actionUntag       = "UntagResources"
+	actionListTagged  = "ListTagResources"
+	actionListKeys    = "ListTagKeys"
+	actionListValues  = "ListTagValues"
+	actionChangeGroup = "ChangeResourceGroup"
+
+	// ResourceType is the ResourceType of chat configurations, accepted in any case.
+	ResourceType = "chatconfiguration"
+
+	maxResourceIDs = 50
+)
+
+// TagRequest are the parameters of TagResources; all but RegionId are mandatory.
+type TagRequest struct {
+	RegionID     string            `param:"RegionId"`
+	ResourceType string            `param:"ResourceType"`
+	ResourceIDs  []string          `param:"ResourceIds"` // names, 1 to 50
+	Tags         map[string]string `param:"Tags"`        // 1 to 20
+}
+
+// UntagRequest are the parameters of UntagResources.
+type UntagRequest struct {
+	RegionID     string   `param:"RegionId"`
+	ResourceType string   `param:"ResourceType"`
+	ResourceIDs  []string `param:"ResourceIds"` // names, 1 to 50
+	TagKeys      []string `param:"TagKeys"`     // 1 to 20; mandatory unless All
+	All          bool     `param:"All"`         // take all tags away; only looked at when there are no TagKeys
+}
+
+// ListTagResourcesRequest are the parameters of ListTagResources.
+type ListTagResourcesRequest struct {
+	RegionID     string            `param:"RegionId"`
+	ResourceType string            `param:"ResourceType"`
+	ResourceIDs  []string          `param:"ResourceIds"` // names, at most 50; none: all
+	Tags         map[string]string `param:"Tags"`        // only configurations that have all of these, at most 20
+	MaxResults   *int64            `param:"MaxResults"`
+	NextToken    string            `param:"NextToken"`
+}
+
+// ListTagResourcesResponse is the answer of ListTagResources.
+type ListTagResourcesResponse struct {
+	TagResources TagResourceList
+	MaxResults   int64
+	NextToken    string `json:",omitempty"`
+}
+
+// NextPageToken returns NextToken.
+func (r *ListTagResourcesResponse) NextPageToken() string { return r.NextToken }
+
+// TagResourceList wraps the list as the API does.
+type TagResourceList struct {
+	TagResource []TagResource
+}
+
+// TagResource is one tag of one configuration.
+type TagResource struct {
+	ResourceId   string
+	ResourceType string
+	TagKey       string
+	TagValue     string
+}
+
+// ListTagKeysRequest are the parameters of ListTagKeys.
+type ListTagKeysRequest struct {
+	RegionID     string `param:"RegionId"`
+	ResourceType string `param:"ResourceType"`
+	MaxResults   *int64 `param:"MaxResults"`
+	NextToken    string `param:"NextToken"`
+}
+
+// ListTagKeysResponse is the answer of ListTagKeys.
+type ListTagKeysResponse struct {
+	Keys       []string
+	MaxResults int64
+	NextToken  string `json:",omitempty"`
+}
+
+// NextPageToken returns NextToken.
+func (r *ListTagKeysResponse) NextPageToken() string { return r.NextToken }
+
+// ListTagValuesRequest are the parameters of ListTagValues.
+type ListTagValuesRequest struct {
+	RegionID     string `param:"RegionId"`
+	ResourceType string `param:"ResourceType"`
+	Key          string `param:"Key"`
+	MaxResults   *int64 `param:"MaxResults"`
+	NextToken    string `param:"NextToken"`
+}
+
+// ListTagValuesResponse is the answer of ListTagValues.
+type ListTagValuesResponse struct {
+	Values     []string
+	MaxResults int64
+	NextToken  string `json:",omitempty"`
+}
+
+// NextPageToken returns NextToken.
+func (r *ListTagValuesResponse) NextPageToken() string { return r.NextToken }
+
+// ChangeResourceGroupRequest are the parameters of ChangeResourceGroup; all but RegionId are mandatory.
+type ChangeResourceGroupRequest struct {
+	RegionID           string `param:"RegionId"`
+	ResourceType       string `param:"ResourceType"`
+	ResourceID         string `param:"ResourceId"` // a name
+	NewResourceGroupID string `param:"NewResourceGroupId"`
+}
+
+// Empty is the answer of an action that has nothing to say but that it was done.
+type Empty struct{}
+
+// Tag sets tags on configurations: TagResources. It checks everything before it changes anything. Changes that fit into one
+// write of the store are made in one; a larger request is made in several, each whole, and may be repeated after a failure.
+//
+// Errors: MissingParameter, InvalidParameter, ResourceNotFound, QuotaExceeded, NoPermission, InvalidRegion.
+func (s *Service) Tag(ctx context.Context, in *TagRequest) (*Empty, error) {
+	if len(in.Tags) == 0 {
+		return nil, missing("Tags")
+	}
+	if err := checkTags("Tags", in.Tags); err != nil {
+		return nil, err
+	}
+	return s.retag(ctx, actionTag, in.RegionID, in.ResourceType, in.ResourceIDs, func(r *record) error {
+		if r.Tags == nil {
+			r.Tags = make(map[string]string, len(in.Tags))
+		}
+		maps.Copy(r.Tags, in.Tags)
+		if len(r.Tags) > MaxTags {
+			return &Error{Code: QuotaExceeded, Param: "Tag", Message: fmt.Sprintf("Chat configuration %s would have %d tags; the most is %d.", quote(r.Name), len(r.Tags), MaxTags)}
+		}
+		return nil
+	})
+}
+
+// Untag takes tags away from configurations: UntagResources, as Tag sets them. A tag that is not there is no error.
+//
+// Errors: MissingParameter, InvalidParameter, ResourceNotFound, NoPermission, InvalidRegion.
+func (s *Service) Untag(ctx context.Context, in *UntagRequest) (*Empty, error) {
+	switch {
+	case len(in.TagKeys) == 0 && !in.All:
+		return nil, missing("TagKeys")
+	case len(in.TagKeys) > MaxTags:
+		return nil, invalid("TagKeys", "There are %d TagKeys; the most is %d.", len(in.TagKeys), MaxTags)
+	}
+	for _, key := range in.TagKeys {
+		if err := checkTag("TagKeys", key, ""); err != nil {
+			return nil, err
+		}
+	}
+	return s.retag(ctx, actionUntag, in.RegionID, in.ResourceType, in.ResourceIDs, func(r *record) error {
+		if len(in.TagKeys) == 0 {
+			r.Tags = nil
+		}
+		for _, key := range in.TagKeys {
+			delete(r.Tags, key)
+		}
+		return nil
+	})
+}
+
+// retag changes the tags of several configurations.
+func (s *Service) retag(ctx context.Context, action, regionID, resourceType string, ids []string, edit func(*record) error) (*Empty, error) {
+	c, names, err := s.resources(ctx, regionID, resourceType, ids)
+	if err != nil {
+		return nil, err
+	}
+	if len(names) == 0 {
+		return nil, missing("ResourceIds")
+	}
+	for pending := names; len(pending) > 0; {
+		err := s.retry(ctx, action, func() error {
+			steps, err := s.retagSteps(ctx, c, action, pending, edit)
+			if err != nil {
+				return err
+			}
+			done, change, err := s.pack(ctx, c, action, steps)
+			if err != nil {
+				return err
+			}
+			if len(change.Puts) > 0 {
+				if err := s.write(ctx, c, change); err != nil {
+					return err
+				}
+			}
+			pending = pending[done:]
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return &Empty{}, nil
+}
+
+// retagSteps returns what is to happen to each of the named configurations, in their order, once all of it may.
+func (s *Service) retagSteps(ctx context.Context, c scope, action string, names []string, edit func(*record) error) ([]step, error) {
+	records, err := s.getAll(ctx, c, names)
+	if err != nil {
+		return nil, err
+	}
+	steps := make([]step, len(names))
+	for i, name := range names {
+		before := records[name]
+		if err := s.authorize(ctx, c, permission(action), name, before.tags()); err != nil {
+			return nil, err
+		}
+		if before == nil {
+			return nil, resourceNotFound(name)
+		}
+		after := before.clone()
+		if err := edit(after); err != nil {
+			return nil, err
+		}
+		s.advance(after)
+		steps[i] = step{before, after}
+	}
+	return steps, nil
+}
+
+// pack puts as many of the steps into one change as fit, and returns how many. A step that changes no tag needs no write.
+func (s *Service) pack(ctx context.Context, c scope, action string, steps []step) (int, table.Change, error) {
+	var change table.Change
+	for i, st := range steps {
+		if maps.Equal(st.before.Tags, st.after.Tags) {
+			continue
+		}
+		bigger := table.Change{Puts: slices.Clone(change.Puts), Deletes: slices.Clone(change.Deletes)}
+		if err := s.addStep(ctx, c, action, st, &bigger); err != nil {
+			return 0, change, err
+		}
+		if i > 0 && (len(bigger.Puts)+len(bigger.Deletes)+len(bigger.Adds) > table.MaxWrite || weight(bigger) > maxWeight) {
+			return i, change, nil
+		}
+		change = bigger
+	}
+	return len(steps), change, nil
+}
+
+// maxWeight is the size of the values of one write of several documents, in bytes. A DynamoDB transaction and a Tablestore batch hold 4 MB.
+const maxWeight = 2 << 20
+
+func weight(c table.Change) int {
+	n := 0
+	for _, p := range c.Puts {
+		n += len(p.Value)
+	}
+	return n
+}
+
+// ChangeResourceGroup moves a configuration to another resource group: ChangeResourceGroup.
+//
+// Errors: MissingParameter, InvalidParameter, ResourceNotFound, NoPermission, InvalidRegion.
+func (s *Service) ChangeResourceGroup(ctx context.Context, in *ChangeResourceGroupRequest) (*Empty, error) {
+	if in.ResourceID == "" {
+		return nil, missing("ResourceId")
+	}
+	c, names, err := s.resources(ctx, in.RegionID, in.ResourceType, []string{in.ResourceID})
+	if err != nil {
+		return nil, err
+	}
+	if in.NewResourceGroupID == "" {
+		return nil, missing("NewResourceGroupId")
+	}
+	if err := checkGroup("NewResourceGroupId", in.NewResourceGroupID); err != nil {
+		return nil, err
+	}
+	err = s.retry(ctx, actionChangeGroup, func() error {
+		before, err := s.get(ctx, c, names[0])
+		if err != nil {
+			return err
+		}
+		if err := s.authorize(ctx, c, permission(actionChangeGroup), names[0], before.tags()); err != nil {
+			return err
+		}
+		if before == nil {
+			return resourceNotFound(names[0])
+		}
+		if before.ResourceGroupID == in.NewResourceGroupID {
+			return nil
+		}
+		after := before.clone()
+		after.ResourceGroupID = in.NewResourceGroupID
+		s.advance(after)
+		var change table.Change
+		if err := s.addStep(ctx, c, actionChangeGroup, step{before, after}, &change); err != nil {
+			return err
+		}
+		return s.write(ctx, c, change)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Empty{}, nil
+}
+
+// ListTagResources returns the tags of configurations, a page at a time: ListTagResources.
+//
+// Errors: MissingParameter, InvalidParameter, ResourceNotFound, InvalidNextToken, NoPermission, InvalidRegion.
+func (s *Service) ListTagResources(ctx context.Context, in *ListTagResourcesRequest) (*ListTagResourcesResponse, error) {
+	c, names, err := s.resources(ctx, in.RegionID, in.ResourceType, in.ResourceIDs)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.authorize(ctx, c, permission(actionListTagged), "*", nil); err != nil {
+		return nil, err
+	}
+	n, err := pageSize(in.MaxResults)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkTags("Tags", in.Tags); err != nil {
+		return nil, err
+	}
+	sel := &selection{names: names, attributes: make(map[string][]string)}
+	for key, value := range in.Tags {
+		sel.attributes[tagAttribute+key] = []string{value}
+	}
+	scope := append([]string{actionListTagged, c.account, c.region}, sel.scope()...)
+	from, err := s.parseCursor(in.NextToken, scope)
+	if err != nil {
+		return nil, err
+	}
+	if in.NextToken == "" && len(names) > 0 {
+		if err := s.mustExist(ctx, c, names); err != nil {
+			return nil, storeError(ctx, actionListTagged, err)
+		}
+	}
+	entries, next, err := s.findTags(ctx, c, sel, from, n)
+	if err != nil {
+		return nil, storeError(ctx, actionListTagged, err)
+	}
+	out := &ListTagResourcesResponse{TagResources: TagResourceList{entries}, MaxResults: int64(n)}
+	if next != nil {
+		if out.NextToken, err = s.cursorToken(next, scope); err != nil {
+			return nil, storeError(ctx, actionListTagged, err)
+		}
+	}
+	return out, nil
+}
+
+func (s *Service) mustExist(ctx context.Context, c scope, names []string) error {
+	records, err := s.getAll(ctx, c, names)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if records[name] == nil {
+			return resourceNotFound(name)
+		}
+	}
+	return nil
+}
+
+// findTags returns up to n tags of the selected records, in the order of names and keys, and where to go on.
+// A cursor with a Rest stands inside a configuration: its name is After, and the tags up to Rest were given.
+func (s *Service) findTags(ctx context.Context, c scope, sel *selection, from cursor, n int) ([]TagResource, *cursor, error) {
+	entries := []TagResource{}
+	if from.Rest != "" {
+		r, err := s.get(ctx, c, from.After)
+		if err != nil {
+			return nil, nil, err
+		}
+		if r != nil && sel.matches(r) {
+			if next := appendTags(&entries, r, from, n); next != nil {
+				return entries, next, nil
+			}
+		}
+		from.Rest = ""
+	}
+	found, next, err := s.find(ctx, c, sel, from, n)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, r := range found {
+		if len(entries) == n {
+			return entries, &cursor{Lane: from.Lane, After: before(found, i, from.After)}, nil
+		}
+		if inside := appendTags(&entries, r, cursor{Lane: from.Lane, After: r.Name}, n); inside != nil {
+			return entries, inside, nil
+		}
+	}
+	return entries, next, nil
+}
+
+// before returns the name of the record before the i-th, or what stood before the first.
+func before(list []*record, i int, first string) string {
+	if i == 0 {
+		return first
+	}
+	return list[i-1].Name
+}
+
+// appendTags appends the tags of a record that come after cur.Rest until there are n entries; where some are left it returns a cursor to them.
+func appendTags(entries *[]TagResource, r *record, cur cursor, n int) *cursor {
+	for _, key := range slices.Sorted(maps.Keys(r.Tags)) {
+		if cur.Rest != "" && key <= cur.Rest {
+			continue
+		}
+		if len(*entries) == n {
+			return &cur
+		}
+		*entries = append(*entries, TagResource{ResourceId: r.Name, ResourceType: ResourceType, TagKey: key, TagValue: r.Tags[key]})
+		cur.After, cur.Rest = r.Name, key
+	}
+	return nil
+}
+
+// ListTagKeys returns the keys of all tags in use, each once, in byte order: ListTagKeys.
+//
+// Errors: InvalidParameter, InvalidNextToken, NoPermission, InvalidRegion.
+func (s *Service) ListTagKeys(ctx context.Context, in *ListTagKeysRequest) (*ListTagKeysResponse, error) {
+	keys, n, next, err := s.listDistinct(ctx, actionListKeys, in.RegionID, in.ResourceType, in.MaxResults, in.NextToken, distinctKeys, "")
+	if err != nil {
+		return nil, err
+	}
+	return &ListTagKeysResponse{Keys: keys, MaxResults: n, NextToken: next}, nil
+}
+
+// ListTagValues returns the values that a tag has anywhere, each once, in byte order: ListTagValues.
+//
+// Errors: MissingParameter, InvalidParameter, InvalidNextToken, NoPermission, InvalidRegion.
+func (s *Service) ListTagValues(ctx context.Context, in *ListTagValuesRequest) (*ListTagValuesResponse, error) {
+	if in.Key == "" {
+		return nil, missing("Key")
+	}
+	if err := checkTag("Key", in.Key, ""); err != nil {
+		return nil, err
+	}
+	values, n, next, err := s.listDistinct(ctx, actionListValues, in.RegionID, in.ResourceType, in.MaxResults, in.NextToken, distinctValues, in.Key)
+	if err != nil {
+		return nil, err
+	}
+	return &ListTagValuesResponse{Values: values, MaxResults: n, NextToken: next}, nil
+}
+
+// A distinct says which part of the index a list of different things runs over.
+type distinct struct {
+	prefix func(of string) string               // of the entries
+	thing  func(attribute, value string) string // what an entry stands for
+	beyond func(of, thing string) string        // the sort key behind the last entry of a thing
+}
+
+var (
+	distinctKeys = distinct{
+		prefix: func(string) string { return indexPrefix + escape(tagAttribute) },
+		thing:  func(attribute, _ string) string { return strings.TrimPrefix(attribute, tagAttribute) },
+		beyond: func(_, key string) string { return indexPrefix + escape(tagAttribute+key) + "$" },
+	}
+	distinctValues = distinct{
+		prefix: func(key string) string { return indexPrefix + escape(tagAttribute+key) + "#" },
+		thing:  func(_, value string) string { return value },
+		beyond: func(key, value string) string {
+			return indexPrefix + escape(tagAttribute+key) + "#" + escape(value) + "$"
+		},
+	}
+)
+
+// listDistinct does what ListTagKeys and ListTagValues share: it reads index entries and skips from each thing to behind its last
+// entry, so that its cost depends on how many different things there are, not on how many entries.
+func (s *Service) listDistinct(ctx context.Context, action, regionID, resourceType string, maxResults *int64, token string, d distinct, of string) (things []string, n int64, next string, err error) {
+	c, _, err := s.resources(ctx, regionID, resourceType, nil)
+	if err != nil {
+		return nil, 0, "", err
+	}
+	if err := s.authorize(ctx, c, permission(action), "*", nil); err != nil {
+		return nil, 0, "", err
+	}
+	size, err := pageSize(maxResults)
+	if err != nil {
+		return nil, 0, "", err
+	}
+	scope := []string{action, c.account, c.region, of}
+	cur, err := s.parseCursor(token, scope)
+	if err != nil {
+		return nil, 0, "", err
+	}
+	things, more, err := s.skim(ctx, c, d, of, &cur, size)
+	if err == nil && more {
+		next, err = s.cursorToken(&cur, scope)
+	}
+	if err != nil {
+		return nil, 0, "", storeError(ctx, action, err)
+	}
+	return things, int64(size), next, nil
+}
+
+// skim returns the next n different things after the cursor, which it moves on, and whether there are more.
+func (s *Service) skim(ctx context.Context, c scope, d distinct, of string, cur *cursor, n int) (things []string, more bool, err error) {
+	const (
+		rounds = 20  // queries of one call
+		window = 100 // entries of one query
+	)
+	things = []string{}
+	for range rounds {
+		r := table.Range{Partition: c.partition(), Prefix: d.prefix(of), Limit: window}
+		if cur.Lane > 0 { // some thing was given out; it may be the empty value
+			r.After = d.beyond(of, cur.After)
+		}
+		items, err := s.table.Query(ctx, r)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, item := range items {
+			attribute, value, _, err := parseIndexKey(item.Sort)
+			if err != nil {
+				return nil, false, err
+			}
+			thing := d.thing(attribute, value)
+			if cur.Lane > 0 && thing == cur.After {
+				continue
+			}
+			if len(things) == n {
+				return things, true, nil
+			}
+			things = append(things, thing)
+			cur.Lane, cur.After = 1, thing
+		}
+		if len(items) < window {
+			return things, false, nil
+		}
+	}
+	return things, true, nil
+}
+
+// resources checks what the tag operations have in common: region, resource type and resource ids, which it returns sorted, each once.
+func (s *Service) resources(ctx context.Context, regionID, resourceType string, ids []string) (scope, []string, error) {
+	c, err := s.scope(ctx, regionID)
+	if err != nil {
+		return scope{}, nil, err
+	}
+	switch {
+	case resourceType == "":
+		return scope{}, nil, missing("ResourceType")
+	case !strings.EqualFold(resourceType, ResourceType):
+		return scope{}, nil, invalid("ResourceType", "ResourceType %s is none; wanted %s.", quote(resourceType), ResourceType)
+	case len(ids) > maxResourceIDs:
+		return scope{}, nil, invalid("ResourceIds", "There are %d ResourceIds; the most is %d.", len(ids), maxResourceIDs)
+	}
+	names := slices.Sorted(slices.Values(ids))
+	names = slices.Compact(names)
+	for _, name := range names {
+		if name == "" || checkName(name) != nil {
+			return scope{}, nil, resourceNotFound(name)
+		}
+	}
+	return c, names, nil
+}
+
+// checkTags returns an error unless tags can be the tags of a configuration, or some of them.
+func checkTags(param string, tags map[string]string) error {
+	if len(tags) > MaxTags {
+		return invalid(param, "There are %d tags; the most is %d.", len(tags), MaxTags)
+	}
+	for key, value := range tags {
+		if err := checkTag(param, key, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func resourceNotFound(name string) error {
+	return &Error{Code: ResourceNotFound, Param: "ResourceIds", Message: fmt.Sprintf("There is no chat configuration %s.", quote(name))}
+}

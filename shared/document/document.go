@@ -1,0 +1,222 @@
+// Package document is JSON read strictly, for text that people and other programs send: one value, UTF-8, no key twice, no deeper
+// than it needs to be, and errors that name the place by path and never repeat the text, which may be a secret.
+package document
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// A Node is a JSON value that keeps what encoding/json loses: the order of members and the text of numbers.
+type Node struct {
+	Kind    Kind
+	Text    string   // of a string, a number, true, false or null
+	Members []Member // of an object
+	Items   []*Node  // of an array
+}
+
+// A Member is a key of an object, and its value.
+type Member struct {
+	Key   string
+	Value *Node
+}
+
+// A Kind says what sort of value a Node is.
+type Kind uint8
+
+// The kinds.
+const (
+	Literal Kind = iota // true, false, null
+	Number
+	String
+	Array
+	Object
+)
+
+// String returns the kind as errors name it.
+func (k Kind) String() string {
+	return [...]string{"true, false or null", "a number", "a string", "an array", "an object"}[k]
+}
+
+// MaxDepth is how deep a document may nest; a Configuration needs five.
+const MaxDepth = 16
+
+// Parse decodes JSON text strictly: one value, UTF-8, no key twice in one object, no deeper than MaxDepth.
+// Errors name the place by path, which starts with root. They never hold a value: it may be a secret.
+func Parse(root, text string) (*Node, error) {
+	if !utf8.ValidString(text) {
+		return nil, fmt.Errorf("%s is not UTF-8", root)
+	}
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	n, err := parseNode(d, root, 0)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, fmt.Errorf("%s has something after its end, at byte %d", root, d.InputOffset())
+	}
+	return n, nil
+}
+
+func parseNode(d *json.Decoder, path string, depth int) (*Node, error) {
+	token, err := d.Token()
+	if err != nil {
+		return nil, syntaxError(d, path, err)
+	}
+	switch token := token.(type) {
+	case json.Delim:
+		if depth == MaxDepth {
+			return nil, fmt.Errorf("%s is nested more than %d levels deep", path, MaxDepth)
+		}
+		if token == '[' {
+			return parseArray(d, path, depth)
+		}
+		return parseObject(d, path, depth)
+	case string:
+		return &Node{Kind: String, Text: token}, nil
+	case json.Number:
+		return &Node{Kind: Number, Text: token.String()}, nil
+	case bool:
+		return &Node{Kind: Literal, Text: strconv.FormatBool(token)}, nil
+	default:
+		return &Node{Kind: Literal, Text: "null"}, nil
+	}
+}
+
+func parseArray(d *json.Decoder, path string, depth int) (*Node, error) {
+	n := &Node{Kind: Array}
+	for d.More() {
+		item, err := parseNode(d, At(path, len(n.Items)), depth+1)
+		if err != nil {
+			return nil, err
+		}
+		n.Items = append(n.Items, item)
+	}
+	_, err := d.Token()
+	if err != nil {
+		return nil, syntaxError(d, path, err)
+	}
+	return n, nil
+}
+
+func parseObject(d *json.Decoder, path string, depth int) (*Node, error) {
+	n := &Node{Kind: Object}
+	seen := make(map[string]struct{})
+	for d.More() {
+		token, err := d.Token()
+		if err != nil {
+			return nil, syntaxError(d, path, err)
+		}
+		key, ok := token.(string)
+		if !ok {
+			return nil, fmt.Errorf("%s is not JSON: a key that is no string, near byte %d", path, d.InputOffset())
+		}
+		if _, twice := seen[key]; twice {
+			return nil, fmt.Errorf("%s stands there twice", Under(path, key))
+		}
+		seen[key] = struct{}{}
+		value, err := parseNode(d, Under(path, key), depth+1)
+		if err != nil {
+			return nil, err
+		}
+		n.Members = append(n.Members, Member{key, value})
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, syntaxError(d, path, err)
+	}
+	return n, nil
+}
+
+// syntaxError says where the text stops being JSON. It does not repeat the decoder's words, which quote the text.
+func syntaxError(d *json.Decoder, path string, err error) error {
+	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%s is not JSON: it ends too early", path)
+	}
+	return fmt.Errorf("%s is not JSON, near byte %d", path, d.InputOffset())
+}
+
+// Under extends a path by a key.
+func Under(path, key string) string {
+	if key != "" && plain(key) {
+		return path + "." + key
+	}
+	const most = 100
+	if len(key) > most {
+		return path + "[" + strconv.Quote(key[:most]) + "…]"
+	}
+	return path + "[" + strconv.Quote(key) + "]"
+}
+
+// plain reports whether a key can stand in a path without quotes.
+func plain(key string) bool {
+	for i := range len(key) {
+		if c := key[i]; !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-') {
+			return false
+		}
+	}
+	return key != ""
+}
+
+// At extends a path by an index.
+func At(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
+
+// Get returns the member of an object by its key, nil if it has none.
+func (n *Node) Get(key string) *Node {
+	for _, m := range n.Members {
+		if m.Key == key {
+			return m.Value
+		}
+	}
+	return nil
+}
+
+// String returns the node as compact JSON, members in their order.
+func (n *Node) String() string {
+	var b bytes.Buffer
+	n.write(&b)
+	return b.String()
+}
+
+func (n *Node) write(b *bytes.Buffer) {
+	switch n.Kind {
+	case String:
+		WriteString(b, n.Text)
+	case Array:
+		b.WriteByte('[')
+		for i, item := range n.Items {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			item.write(b)
+		}
+		b.WriteByte(']')
+	case Object:
+		b.WriteByte('{')
+		for i, m := range n.Members {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			WriteString(b, m.Key)
+			b.WriteByte(':')
+			m.Value.write(b)
+		}
+		b.WriteByte('}')
+	default:
+		b.WriteString(n.Text)
+	}
+}
+
+// WriteString writes s as a JSON string, with < > & as they are.
+func WriteString(b *bytes.Buffer, s string) {
+	e := json.NewEncoder(b)
+	e.SetEscapeHTML(false)
+	e.Encode(s) // a string always encodes, and a Buffer never fails
+	b.Truncate(b.Len() - 1)
+}

@@ -1,0 +1,18 @@
+// Package slack is Slack: the settings of a configuration of type Slack.
+package slack
+
+import "chatconf/shared/chat"
+
+// Platform declares the type and its settings.
+// https://docs.slack.dev/authentication/verifying-requests-from-slack
+func Platform() chat.Platform {
+	return chat.Platform{
+		Type:  "Slack",
+		Title: "Slack",
+		Settings: []chat.Setting{
+			{Key: "SlackSigningSecret", Required: true, Secret: true, Shape: chat.Visible(8, 256), Help: "Signing Secret of the app"},
+			{Key: "SlackBotToken", Secret: true, Shape: chat.Visible(1, 256), Help: "Bot User OAuth Token, such as xoxb-…"},
+			{Key: "SlackTeamId", Shape: chat.Alphanumeric(1, 32), Help: "workspace that may call, such as T0123456789"},
+		},
+	}
+}

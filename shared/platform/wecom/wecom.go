@@ -1,0 +1,22 @@
+// Package wecom is WeCom (企业微信): the settings of a configuration of type WeChat, which is what the API calls it.
+package wecom
+
+import "chatconf/shared/chat"
+
+// Platform declares the type and its settings. Token and EncodingAESKey of the callback are made up when they are not given, and
+// shown in Outputs, to be pasted into WeCom's console.
+// https://developer.work.weixin.qq.com/document/path/90238
+func Platform() chat.Platform {
+	return chat.Platform{
+		Type:    "WeChat",
+		Aliases: []string{"WeCom"},
+		Title:   "WeCom",
+		Settings: []chat.Setting{
+			{Key: "WeChatCorpId", Required: true, Shape: chat.Visible(1, 64), Help: "Corp ID of the company"},
+			{Key: "WeChatAgentId", Required: true, Shape: chat.Digits(20), Help: "AgentId of the app"},
+			{Key: "WeChatSecret", Required: true, Secret: true, Shape: chat.Visible(1, 256), Help: "Secret of the app"},
+			{Key: "WeChatToken", Secret: true, Shape: chat.Alphanumeric(1, 32), Generate: true, Output: "Token", Help: "Token of the callback"},
+			{Key: "WeChatEncodingAesKey", Secret: true, Shape: chat.EncodingAESKey, Generate: true, Output: "AesKey", Help: "EncodingAESKey of the callback"},
+		},
+	}
+}
