@@ -1,0 +1,112 @@
+// Package app is the composition root: it reads the settings, opens the tables of the target that the program was built for, and
+// wires the service to its doors. Which target that is, is said by build tags, in the files target_*.go only.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/platform"
+	"chatconf/shared/rpc"
+	"chatconf/shared/seal"
+	"chatconf/shared/serve"
+	"chatconf/shared/table"
+)
+
+// Run is the main function of a function that serves one action.
+func Run[Req, Resp any](name string, method func(*chat.Service, context.Context, *Req) (*Resp, error)) {
+	run(rpc.NewAction(name, method))
+}
+
+// RunAll is the main function of a function that serves every action.
+func RunAll() { run(rpc.Actions()...) }
+
+func run(actions ...rpc.Action) {
+	serve.Main(func(ctx context.Context) error {
+		settings, err := ReadSettings(os.Getenv)
+		if err != nil {
+			return err
+		}
+		return runTarget(ctx, settings, actions)
+	})
+}
+
+// An App is the wired service.
+type App struct {
+	Service *chat.Service
+	Keys    *chat.Keys
+	Handler http.Handler
+	closers []io.Closer
+}
+
+// Close closes the tables.
+func (a *App) Close() error {
+	var errs []error
+	for _, c := range a.closers {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// wire puts the parts together.
+func wire(s Settings, configurations, tickets table.Table, ring *seal.Ring, actions []rpc.Action) (*App, error) {
+	service, err := chat.New(configurations, ring, platform.All(), chat.Options{
+		Region:  s.Region,
+		BaseURL: s.WebhookBaseURL,
+		Quota:   s.MaxConfigurations,
+	})
+	if err != nil {
+		return nil, err
+	}
+	keys := chat.NewKeys(configurations, ring, nil)
+	handler, err := rpc.NewHandler(rpc.Options{
+		Service: service,
+		Keys:    keys,
+		Tickets: tickets,
+		Hosts:   s.Hosts,
+		Rate:    s.RequestsPerSecond,
+	}, actions...)
+	if err != nil {
+		return nil, err
+	}
+	return &App{Service: service, Keys: keys, Handler: handler}, nil
+}
+
+// readRing reads the key ring that the settings name: JSON text, or file:PATH.
+func readRing(s Settings) (*seal.Ring, error) {
+	text := []byte(s.KeyRing.Reveal())
+	if path, ok := strings.CutPrefix(s.KeyRing.Reveal(), "file:"); ok {
+		var err error
+		if text, err = os.ReadFile(path); err != nil {
+			return nil, fmt.Errorf("CHATCONF_KEYRING: %w", err)
+		}
+	}
+	ring, err := seal.ParseRing(text)
+	if err != nil {
+		return nil, fmt.Errorf("CHATCONF_KEYRING: %w", err)
+	}
+	return ring, nil
+}
+
+// NewLogger returns a logger on f: for people when f is a terminal, in JSON otherwise.
+func NewLogger(f *os.File) *slog.Logger {
+	if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		return slog.New(slog.NewTextHandler(f, &slog.HandlerOptions{ReplaceAttr: shortTime}))
+	}
+	return slog.New(slog.NewJSONHandler(f, nil))
+}
+
+// shortTime leaves the time of day, which is what a person at a terminal looks for.
+func shortTime(groups []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey && len(groups) == 0 {
+		return slog.String(slog.TimeKey, a.Value.Time().Format("15:04:05.000"))
+	}
+	return a
+}

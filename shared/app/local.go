@@ -1,0 +1,228 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/policy"
+	"chatconf/shared/rpc"
+	"chatconf/shared/seal"
+	"chatconf/shared/serve"
+	"chatconf/shared/table"
+	"chatconf/shared/table/file"
+)
+
+// Files of a data directory.
+const (
+	TableFile     = "chatconf.db"
+	keyRingFile   = "keyring.json"
+	accessKeyFile = "access-key.json"
+	endpointFile  = "endpoint"
+)
+
+// A Local is the service on one file.
+type Local struct {
+	*App
+	File        *file.DB
+	Table       *file.Table // of the configurations and access keys
+	AccessKeyID string      // of the administrator whose key lies in KeyFile; empty if there is none
+	KeyFile     string
+	First       bool // this was the first start
+}
+
+// OpenLocal opens the service on the data directory of the settings. On the first start it makes the key ring and an access key
+// that may do everything, and leaves both in files that only their owner can read.
+func OpenLocal(ctx context.Context, s Settings, actions ...rpc.Action) (*Local, error) {
+	db, err := file.Open(filepath.Join(s.Data, TableFile), file.Options{})
+	if err != nil {
+		return nil, err
+	}
+	configurations := db.Table(s.Table, file.TableOptions{})
+	tickets := db.Table(s.TicketTable, file.TableOptions{TTL: rpc.NonceAge + time.Minute})
+	l, err := openLocal(ctx, s, configurations, tickets, actions)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	l.File, l.Table = db, configurations
+	l.closers = append(l.closers, db)
+	return l, nil
+}
+
+func openLocal(ctx context.Context, s Settings, configurations, tickets table.Table, actions []rpc.Action) (*Local, error) {
+	// A table with access keys was started before. Its key ring must be there: a new one could open nothing.
+	list, err := configurations.Query(ctx, table.Range{Partition: "keys", Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	first := len(list) == 0
+	ring, err := localRing(s, first)
+	if err != nil {
+		return nil, err
+	}
+	a, err := wire(s, configurations, tickets, ring, actions)
+	if err != nil {
+		return nil, err
+	}
+	l := &Local{App: a, KeyFile: filepath.Join(s.Data, accessKeyFile), First: first}
+	key, err := ReadAccessKey(s.Data)
+	switch {
+	case err == nil:
+		l.AccessKeyID = key.ID
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	if first {
+		if err := l.makeFirstKey(ctx, s, key); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// localRing returns the key ring of the settings, else that of the data directory, which it makes on the first start.
+func localRing(s Settings, first bool) (*seal.Ring, error) {
+	if s.KeyRing != "" {
+		return readRing(s)
+	}
+	path := filepath.Join(s.Data, keyRingFile)
+	text, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && first:
+		if text, err = seal.GenerateRing(time.Now().UTC().Format("2006-01-02")); err != nil {
+			return nil, err
+		}
+		if err := writeFile(path, text); err != nil {
+			return nil, err
+		}
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s is gone, and %s holds secrets that were sealed with it; put it back, or set CHATCONF_KEYRING", path, filepath.Join(s.Data, TableFile))
+	case err != nil:
+		return nil, err
+	}
+	ring, err := seal.ParseRing(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return ring, nil
+}
+
+// makeFirstKey stores an administrator's access key: the one in the key file if an earlier start left it there, else the one in the
+// settings, else a new one. The file comes first, so that a start that is cut short is finished by the next.
+func (l *Local) makeFirstKey(ctx context.Context, s Settings, key AccessKey) error {
+	if s.AccessKeyID != "" {
+		key = AccessKey{ID: s.AccessKeyID, Secret: s.AccessKeySecret}
+	}
+	if key.ID == "" {
+		var err error
+		if key.ID, key.Secret, err = l.Keys.Draw(); err != nil {
+			return err
+		}
+	}
+	administrator := chat.AccessKey{
+		ID:       key.ID,
+		Secret:   key.Secret,
+		Account:  s.AccountID,
+		Name:     "administrator",
+		Policies: []*policy.Policy{policy.Administrator()},
+	}
+	if err := administrator.Check(); err != nil {
+		return err
+	}
+	if err := writeAccessKey(l.KeyFile, key); err != nil {
+		return err
+	}
+	l.AccessKeyID = key.ID
+	_, err := l.Keys.Create(ctx, administrator)
+	return err
+}
+
+// An AccessKey is what the key file of a data directory holds.
+type AccessKey struct {
+	ID     string
+	Secret chat.Secret
+}
+
+// ReadAccessKey reads the administrator's access key of a data directory. Its error is fs.ErrNotExist if there is none.
+func ReadAccessKey(data string) (AccessKey, error) {
+	path := filepath.Join(data, accessKeyFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return AccessKey{}, err
+	}
+	var in struct{ AccessKeyId, AccessKeySecret string }
+	if err := json.Unmarshal(text, &in); err != nil || in.AccessKeyId == "" || in.AccessKeySecret == "" {
+		return AccessKey{}, fmt.Errorf("%s: wanted a JSON object with AccessKeyId and AccessKeySecret", path)
+	}
+	return AccessKey{ID: in.AccessKeyId, Secret: chat.Secret(in.AccessKeySecret)}, nil
+}
+
+func writeAccessKey(path string, key AccessKey) error {
+	text, err := json.MarshalIndent(struct{ AccessKeyId, AccessKeySecret string }{key.ID, key.Secret.Reveal()}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFile(path, append(text, '\n'))
+}
+
+// ReadEndpoint returns where the service on a data directory listens, or last listened.
+func ReadEndpoint(data string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(data, endpointFile))
+	return strings.TrimSpace(string(text)), err
+}
+
+// writeFile writes a file that only its owner can read, whole or not at all.
+func writeFile(path string, text []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // does nothing once the file has its name
+	_, err = f.Write(text)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// Started is what a local service says of itself once it listens.
+type Started struct {
+	Endpoint    string
+	AccessKeyID string
+	KeyFile     string
+	First       bool
+}
+
+// ServeLocal serves actions on the data directory and address of the settings until ctx ends.
+// It calls started once, when requests are answered.
+func ServeLocal(ctx context.Context, s Settings, started func(Started), actions ...rpc.Action) (err error) {
+	listener, err := net.Listen("tcp", s.Addr)
+	if err != nil {
+		return err
+	}
+	endpoint := "http://" + listener.Addr().String()
+	if s.WebhookBaseURL == "" {
+		s.WebhookBaseURL = endpoint
+	}
+	l, err := OpenLocal(ctx, s, actions...)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	if err := writeFile(filepath.Join(s.Data, endpointFile), []byte(endpoint+"\n")); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	started(Started{Endpoint: endpoint, AccessKeyID: l.AccessKeyID, KeyFile: l.KeyFile, First: l.First})
+	return serve.HTTP(ctx, listener, l.Handler, NewLogger(os.Stderr))
+}

@@ -1,0 +1,97 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"chatconf/shared/chat"
+)
+
+// Settings are all that the environment decides. The zero value of a field means its default.
+type Settings struct {
+	KeyRing           chat.Secret // CHATCONF_KEYRING: JSON, or file:PATH
+	Table             string      // CHATCONF_TABLE, default chatconf
+	TicketTable       string      // CHATCONF_TICKET_TABLE, default chatconf-tickets
+	AccountID         string      // CHATCONF_ACCOUNT_ID, default DefaultAccountID
+	Region            string      // CHATCONF_REGION, default cn-hangzhou
+	WebhookBaseURL    string      // CHATCONF_WEBHOOK_BASE_URL
+	Hosts             []string    // CHATCONF_HOSTS, comma-separated
+	MaxConfigurations int         // CHATCONF_MAX_CONFIGURATIONS, default chat.DefaultQuota
+	RequestsPerSecond float64     // CHATCONF_REQUESTS_PER_SECOND per access key, default no limit
+	AccessKeyID       string      // CHATCONF_ACCESS_KEY_ID, of the first start
+	AccessKeySecret   chat.Secret // CHATCONF_ACCESS_KEY_SECRET, of the first start
+	Data              string      // CHATCONF_DATA, the directory of the local target, default .chatconf
+	Addr              string      // CHATCONF_ADDR, where the local target listens, default 127.0.0.1:9000
+}
+
+// Defaults of the settings.
+const (
+	DefaultAccountID = "1000000000000000"
+	DefaultRegion    = "cn-hangzhou"
+	DefaultTable     = "chatconf"
+	DefaultTickets   = "chatconf-tickets"
+	DefaultData      = ".chatconf"
+	DefaultAddr      = "127.0.0.1:9000"
+)
+
+// ReadSettings reads the settings from an environment. The error lists every mistake in them, each with the variable's name, and no secret.
+func ReadSettings(getenv func(string) string) (Settings, error) {
+	var mistakes []error
+	wrong := func(name, format string, args ...any) {
+		mistakes = append(mistakes, fmt.Errorf("%s: "+format, append([]any{name}, args...)...))
+	}
+	text := func(name, otherwise string) string {
+		if value := getenv(name); value != "" {
+			return value
+		}
+		return otherwise
+	}
+	s := Settings{
+		KeyRing:         chat.Secret(getenv("CHATCONF_KEYRING")),
+		Table:           text("CHATCONF_TABLE", DefaultTable),
+		TicketTable:     text("CHATCONF_TICKET_TABLE", DefaultTickets),
+		AccountID:       text("CHATCONF_ACCOUNT_ID", DefaultAccountID),
+		Region:          text("CHATCONF_REGION", DefaultRegion),
+		WebhookBaseURL:  getenv("CHATCONF_WEBHOOK_BASE_URL"),
+		AccessKeyID:     getenv("CHATCONF_ACCESS_KEY_ID"),
+		AccessKeySecret: chat.Secret(getenv("CHATCONF_ACCESS_KEY_SECRET")),
+		Data:            text("CHATCONF_DATA", DefaultData),
+		Addr:            text("CHATCONF_ADDR", DefaultAddr),
+	}
+	if s.Table == s.TicketTable {
+		wrong("CHATCONF_TICKET_TABLE", "%q is the table of configurations too; wanted another", s.TicketTable)
+	}
+	if strings.Trim(s.AccountID, "0123456789") != "" || len(s.AccountID) > 32 {
+		wrong("CHATCONF_ACCOUNT_ID", "%q is no account; wanted 1 to 32 digits", s.AccountID)
+	}
+	if (s.AccessKeyID == "") != (s.AccessKeySecret == "") {
+		wrong("CHATCONF_ACCESS_KEY_ID", "wanted together with CHATCONF_ACCESS_KEY_SECRET, or neither of them")
+	}
+	for host := range strings.SplitSeq(getenv("CHATCONF_HOSTS"), ",") {
+		if host = strings.TrimSpace(host); strings.ContainsAny(host, "/ @?#") {
+			wrong("CHATCONF_HOSTS", "%q is no host; wanted a list such as chatconf.example.com,chatconf.example.com:8443", host)
+		} else if host != "" {
+			s.Hosts = append(s.Hosts, host)
+		}
+	}
+	if value := getenv("CHATCONF_MAX_CONFIGURATIONS"); value != "" {
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 1 {
+			wrong("CHATCONF_MAX_CONFIGURATIONS", "%q is no quota; wanted a whole number from 1", value)
+		}
+		s.MaxConfigurations = n
+	}
+	if value := getenv("CHATCONF_REQUESTS_PER_SECOND"); value != "" {
+		rate, err := strconv.ParseFloat(value, 64)
+		if err != nil || !(rate > 0 && rate <= 1e6) {
+			wrong("CHATCONF_REQUESTS_PER_SECOND", "%q is no rate; wanted a number over 0, such as 50", value)
+		}
+		s.RequestsPerSecond = rate
+	}
+	if len(mistakes) > 0 {
+		return Settings{}, fmt.Errorf("settings: %w", errors.Join(mistakes...))
+	}
+	return s, nil
+}

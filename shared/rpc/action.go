@@ -1,0 +1,53 @@
+package rpc
+
+import (
+	"context"
+	"strings"
+
+	"chatconf/shared/chat"
+)
+
+// An Action is one operation of the API, bound to the method that does it.
+type Action struct {
+	Name string
+	do   func(context.Context, *chat.Service, params) (any, error)
+}
+
+// NewAction binds the operation name to a method of the service. Req is a struct whose fields carry the names of parameters
+// in a tag; Resp is a struct whose fields are named as in the answer.
+func NewAction[Req, Resp any](name string, method func(*chat.Service, context.Context, *Req) (*Resp, error)) Action {
+	plan := newPlan[Req]()
+	return Action{Name: name, do: func(ctx context.Context, s *chat.Service, p params) (any, error) {
+		in := new(Req)
+		if err := plan.fill(in, p); err != nil {
+			return nil, err
+		}
+		out, err := method(s, ctx, in)
+		if err != nil {
+			return nil, err // and not a nil *Resp in an any
+		}
+		return out, nil
+	}}
+}
+
+// ReadOnly reports whether the action changes nothing, which its name says.
+func (a Action) ReadOnly() bool {
+	return strings.HasPrefix(a.Name, "Get") || strings.HasPrefix(a.Name, "List") || strings.HasPrefix(a.Name, "Simulate")
+}
+
+// Actions returns every operation of the API.
+func Actions() []Action {
+	return []Action{
+		NewAction("CreateChatConfiguration", (*chat.Service).Create),
+		NewAction("GetChatConfiguration", (*chat.Service).Get),
+		NewAction("ListChatConfigurations", (*chat.Service).List),
+		NewAction("UpdateChatConfiguration", (*chat.Service).Update),
+		NewAction("DeleteChatConfiguration", (*chat.Service).Delete),
+		NewAction("TagResources", (*chat.Service).Tag),
+		NewAction("UntagResources", (*chat.Service).Untag),
+		NewAction("ListTagResources", (*chat.Service).ListTagResources),
+		NewAction("ListTagKeys", (*chat.Service).ListTagKeys),
+		NewAction("ListTagValues", (*chat.Service).ListTagValues),
+		NewAction("ChangeResourceGroup", (*chat.Service).ChangeResourceGroup),
+	}
+}

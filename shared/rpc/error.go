@@ -1,0 +1,125 @@
+package rpc
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/rpc/sign"
+)
+
+// A fault is an error as it goes over the wire.
+type fault struct {
+	status  int
+	code    string
+	message string
+	denied  *chat.AccessDenied
+	retry   *retryAfter // only of Throttling
+	err     error       // for the log
+}
+
+// Error returns code and message.
+func (f *fault) Error() string { return f.code + ": " + f.message }
+
+// Unwrap returns what the log is to say.
+func (f *fault) Unwrap() error { return f.err }
+
+// A retryAfter says when a throttled caller may come back.
+type retryAfter struct {
+	limit   int
+	seconds int
+}
+
+// The gateway's own faults, which no part of the domain knows. Wording and status are those of
+// https://help.aliyun.com/zh/oos/developer-reference/api-oos-2019-06-01-errorcodes and the gateway's public error codes.
+var (
+	errNoAction      = &fault{status: http.StatusNotFound, code: "InvalidApi.NotFound", message: "Specified api is not found, please check your url and method."}
+	errVersion       = &fault{status: http.StatusBadRequest, code: "InvalidVersion", message: "Specified parameter Version is not valid; wanted " + Version + "."}
+	errMethod        = &fault{status: http.StatusForbidden, code: "UnsupportedHTTPMethod", message: "This http method is not supported; use POST, or GET for actions that only read."}
+	errFormat        = &fault{status: http.StatusBadRequest, code: "InvalidParameter.Format", message: "Specified parameter Format is not valid; wanted JSON or XML."}
+	errKeyInactive   = &fault{status: http.StatusBadRequest, code: "InvalidAccessKeyId.Inactive", message: "Specified access key is disabled."}
+	errNonceUsed     = &fault{status: http.StatusBadRequest, code: "SignatureNonceUsed", message: "Specified signature nonce was used already."}
+	errSecurityToken = &fault{status: http.StatusBadRequest, code: "InvalidSecurityToken.Malformed", message: "Specified parameter SecurityToken is not valid; this service gives out no temporary credentials."}
+	errBodyTooLarge  = &fault{status: http.StatusRequestEntityTooLarge, code: "RequestEntityTooLarge", message: fmt.Sprintf("The request body has more than %d bytes.", MaxBody)}
+	errHeadTooLarge  = &fault{status: http.StatusRequestHeaderFieldsTooLarge, code: "RequestHeaderFieldsTooLarge", message: fmt.Sprintf("URL and headers have more than %d bytes; send the parameters in the body.", MaxHead)}
+	errBodyBroken    = &fault{status: http.StatusBadRequest, code: "ContentLengthDoesNotMatch", message: "The request body ended before its length."}
+	errJSONUnsigned  = &fault{status: http.StatusBadRequest, code: "InvalidSignatureMethod", message: "A JSON body must be signed with ACS3-HMAC-SHA256; a V1 signature does not cover it."}
+)
+
+// onWire is the table from the domain's codes to the wire. A code that ends in a dot is followed by the parameter's name.
+var onWire = [...]struct {
+	status int
+	code   string
+}{
+	chat.Internal:            {http.StatusInternalServerError, "InternalError"},
+	chat.Unavailable:         {http.StatusServiceUnavailable, "ServiceUnavailable"},
+	chat.MissingParameter:    {http.StatusBadRequest, "MissingParameter."},
+	chat.InvalidParameter:    {http.StatusBadRequest, "InvalidParameter."},
+	chat.InvalidRegion:       {http.StatusNotFound, "InvalidRegion.NotFound"},
+	chat.InvalidNextToken:    {http.StatusBadRequest, "InvalidNextToken"},
+	chat.NotFound:            {http.StatusNotFound, "EntityNotExists.ChatConfiguration"},
+	chat.ResourceNotFound:    {http.StatusNotFound, "InvalidResourceId.NotFound"},
+	chat.AlreadyExists:       {http.StatusConflict, "EntityAlreadyExists.ChatConfiguration"},
+	chat.QuotaExceeded:       {http.StatusBadRequest, "QuotaExceeded."},
+	chat.Conflict:            {http.StatusConflict, "OperationConflict"},
+	chat.IdempotencyMismatch: {http.StatusBadRequest, "IdempotentParameterMismatch"},
+	chat.NoPermission:        {http.StatusForbidden, "NoPermission"},
+	chat.KeyNotFound:         {http.StatusNotFound, "InvalidAccessKeyId.NotFound"},
+}
+
+// faultOf turns any error into what the wire shows. What it does not know is an InternalError, whose detail stays here.
+func faultOf(err error) *fault {
+	var f *fault
+	if errors.As(err, &f) {
+		return f
+	}
+	var signature *sign.Error
+	if errors.As(err, &signature) {
+		return signatureFault(signature)
+	}
+	var e *chat.Error
+	if !errors.As(err, &e) {
+		e = &chat.Error{Code: chat.Internal, Err: err}
+	}
+	row := onWire[e.Code]
+	f = &fault{status: row.status, code: row.code, message: e.Message, denied: e.Denied, err: e.Err}
+	if n := len(f.code) - 1; f.code[n] == '.' {
+		if e.Param == "" {
+			f.code = f.code[:n]
+		} else {
+			f.code += e.Param
+		}
+	}
+	switch e.Code {
+	case chat.Internal:
+		f.message = "The request processing has failed due to some unknown error, exception or failure."
+	case chat.Unavailable:
+		f.message = "The request has failed due to a temporary failure of the server."
+	case chat.KeyNotFound:
+		f.message = "Specified access key is not found."
+	}
+	return f
+}
+
+// signatureFault gives a signature error its status. The caller sees what we signed, unless that holds a secret.
+func signatureFault(e *sign.Error) *fault {
+	f := &fault{status: http.StatusBadRequest, code: string(e.Code), message: e.Message}
+	switch e.Code {
+	case sign.MissingParameter, sign.InvalidParameter:
+		if e.Parameter != "" {
+			f.code += "." + e.Parameter
+		}
+	case sign.InvalidAccessKeyID:
+		f.status = http.StatusNotFound
+	case sign.UnsupportedHTTPMethod:
+		f.status = http.StatusForbidden
+	case sign.InternalError:
+		return faultOf(fmt.Errorf("rpc: %s", e.Message))
+	case sign.SignatureDoesNotMatch:
+		if e.StringToSign != "" && !e.Sensitive() {
+			f.message += " server string to sign is:" + e.StringToSign
+		}
+	}
+	return f
+}

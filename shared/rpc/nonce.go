@@ -1,0 +1,81 @@
+package rpc
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"sync"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/rpc/sign"
+	"chatconf/shared/table"
+)
+
+// NonceAge is how long a nonce must be remembered: from MaxSkew before the request's time to MaxSkew behind it. A ticket table's
+// time to live must be no shorter.
+const NonceAge = 2 * sign.MaxSkew
+
+// noncesKept bounds what one process remembers: a generation of this many nonces, and the one before.
+const noncesKept = 500_000
+
+// nonces are the nonces that this process saw, which keeps reads from being replayed to it. They are kept in two generations: the older
+// is dropped when the younger is NonceAge old or full. A replay that comes after a full generation was dropped shows the caller's own answer once more.
+type nonces struct {
+	mu         sync.Mutex
+	since      time.Time
+	young, old map[[16]byte]struct{}
+}
+
+// use remembers a nonce and reports whether it is new.
+func (n *nonces) use(now time.Time, accessKeyID, nonce string) bool {
+	sum := sha256.Sum256([]byte(accessKeyID + "\x00" + nonce))
+	key := [16]byte(sum[:16])
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.young == nil || now.Sub(n.since) >= NonceAge || len(n.young) >= noncesKept {
+		n.old, n.young, n.since = n.young, make(map[[16]byte]struct{}), now
+	}
+	if _, ok := n.young[key]; ok {
+		return false
+	}
+	if _, ok := n.old[key]; ok {
+		return false
+	}
+	n.young[key] = struct{}{}
+	return true
+}
+
+// A ticket is the proof, still on its way, that a nonce was never used anywhere: a conditional write that runs beside the action's
+// first read. Nothing may be changed before wait says so.
+type ticket struct {
+	done chan struct{}
+	err  error
+}
+
+// punch starts to write the ticket of a nonce. The write goes on when the request ends early, so that the nonce is spent in any case.
+func punch(ctx context.Context, tickets table.Table, accessKeyID, nonce string) *ticket {
+	t := &ticket{done: make(chan struct{})}
+	go func() {
+		defer close(t.done)
+		err := tickets.Write(ctx, "nonce/"+accessKeyID, table.Change{Puts: []table.Put{{Sort: nonce, If: table.Absent()}}})
+		var used *table.ConditionError
+		switch {
+		case errors.As(err, &used):
+			t.err = errNonceUsed
+		case err != nil:
+			t.err = &chat.Error{Code: chat.Unavailable, Err: err}
+		}
+	}()
+	return t
+}
+
+// wait returns nil once the nonce is proven new.
+func (t *ticket) wait(ctx context.Context) error {
+	select {
+	case <-t.done:
+		return t.err
+	case <-ctx.Done():
+		return &chat.Error{Code: chat.Unavailable, Err: ctx.Err()}
+	}
+}

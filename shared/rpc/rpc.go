@@ -1,0 +1,324 @@
+// Package rpc is the wire of Alibaba Cloud's RPC APIs: parameters in, JSON or XML out, errors in an envelope, every request signed.
+//
+// Both dialects are served on one URL: ACS3, whose action and version are headers, and V1, where everything is a parameter.
+// Parameters come from the query, a form or a JSON object, lists flattened or as JSON. Secrets travel in parameters, and official
+// clients put them into the query, so a raw query or body is never logged and never stands in an error.
+package rpc
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/invoke"
+	"chatconf/shared/rpc/sign"
+	"chatconf/shared/table"
+)
+
+// What a request may be.
+const (
+	// Version is the version of the API.
+	Version = "2019-06-01"
+	// MaxBody is the size of a request's body, in bytes.
+	MaxBody = 256 << 10
+	// MaxHead is the size of a request's URL and headers together, in bytes.
+	MaxHead = 32 << 10
+)
+
+// Options are what a Handler needs besides the actions.
+type Options struct {
+	Service *chat.Service
+	Keys    *chat.Keys
+	Tickets table.Table      // where nonces of changing requests are spent; its time to live is NonceAge or longer
+	Hosts   []string         // host names accepted in signatures besides the request's own
+	Rate    float64          // requests per second and access key; 0 is no limit
+	Now     func() time.Time // default time.Now
+}
+
+// A Handler serves actions at the path "/".
+type Handler struct {
+	actions map[string]Action
+	service *chat.Service
+	keys    *chat.Keys
+	tickets table.Table
+	hosts   []string
+	now     func() time.Time
+
+	seen     nonces
+	throttle throttle
+}
+
+var _ http.Handler = (*Handler)(nil)
+
+// NewHandler returns a handler that serves the given actions and no others.
+func NewHandler(o Options, actions ...Action) (*Handler, error) {
+	if o.Service == nil || o.Keys == nil || o.Tickets == nil || len(actions) == 0 {
+		return nil, errors.New("rpc: a handler needs a service, access keys, a ticket table and at least one action")
+	}
+	h := &Handler{
+		actions:  make(map[string]Action, len(actions)),
+		service:  o.Service,
+		keys:     o.Keys,
+		tickets:  o.Tickets,
+		hosts:    o.Hosts,
+		now:      o.Now,
+		throttle: throttle{rate: o.Rate},
+	}
+	if h.now == nil {
+		h.now = time.Now
+	}
+	for _, a := range actions {
+		h.actions[a.Name] = a
+	}
+	return h, nil
+}
+
+// A call is one request on its way through the handler.
+type call struct {
+	action    Action
+	signature *sign.Signature
+	params    params
+	isJSON    bool
+	as        format
+	caller    *chat.Caller
+	ticket    *ticket
+}
+
+// ServeHTTP answers one request. It logs one line, without query and body.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/healthz" || r.Method == http.MethodGet && r.URL.Path == "/" && r.URL.RawQuery == "" && r.Header.Get("Authorization") == "" {
+		h.hint(w, r)
+		return
+	}
+	started := h.now()
+	ctx := r.Context()
+	inv := invoke.From(ctx)
+	if inv.RequestID == "" {
+		known := *inv
+		known.RequestID = invoke.NewRequestID()
+		inv = &known
+		ctx = invoke.With(ctx, inv)
+	}
+	w.Header().Set("X-Acs-Request-Id", inv.RequestID)
+
+	var c call
+	out, err := h.serve(ctx, r, &c)
+	status, code := http.StatusOK, ""
+	if err == nil {
+		err = writeAnswer(w, c.action.Name, c.as, inv.RequestID, out)
+	} else {
+		f := faultOf(err)
+		status, code = f.status, f.code
+		err = errors.Join(f.err, writeFault(w, r.Host, c.as, inv.RequestID, f))
+	}
+	h.log(ctx, &c, status, code, started, err)
+}
+
+// log writes the one line that every request leaves.
+func (h *Handler) log(ctx context.Context, c *call, status int, code string, started time.Time, err error) {
+	level := slog.LevelInfo
+	if status >= http.StatusInternalServerError || err != nil {
+		level = slog.LevelError
+	}
+	logger := invoke.Logger(ctx)
+	if !logger.Enabled(ctx, level) {
+		return
+	}
+	inv := invoke.From(ctx)
+	attrs := make([]slog.Attr, 0, 9)
+	attrs = append(attrs,
+		slog.String("action", c.action.Name),
+		slog.String("caller", c.callerID()),
+		slog.Int("status", status),
+		slog.String("code", code),
+		slog.Float64("duration_ms", float64(h.now().Sub(started).Microseconds())/1000),
+		slog.String("request_id", inv.RequestID),
+		slog.String("source_ip", inv.SourceIP))
+	if err != nil {
+		attrs = append(attrs, slog.Any("error", err))
+	}
+	logger.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// callerID returns whom the request proved to come from.
+func (c *call) callerID() string {
+	if c.caller == nil {
+		return ""
+	}
+	return c.caller.AccessKeyID
+}
+
+// hint answers those who look in without a signature.
+func (h *Handler) hint(w http.ResponseWriter, r *http.Request) {
+	text := "ok\n"
+	if r.URL.Path == "/" {
+		text = "chatconf: the chat-configuration API of OOS, version " + Version + ". Requests are signed; send them with an Alibaba Cloud SDK or the aliyun CLI.\n"
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	io.WriteString(w, text)
+}
+
+// serve reads, proves and does one request. It fills in c as far as it gets.
+func (h *Handler) serve(ctx context.Context, r *http.Request, c *call) (any, error) {
+	if r.URL.Path != "/" && r.URL.Path != "" {
+		return nil, errNoAction
+	}
+	if headSize(r) > MaxHead {
+		return nil, errHeadTooLarge
+	}
+	body, err := readBody(r)
+	if err != nil {
+		return nil, err
+	}
+	if c.params, c.isJSON, err = readParams(r, body); err != nil {
+		return nil, err
+	}
+	if c.as, err = readFormat(c.params); err != nil {
+		return nil, err
+	}
+	if c.signature, err = sign.Parse(r, c.params.values(), body); err != nil {
+		return nil, err
+	}
+	if c.signature.Version != Version {
+		return nil, errVersion
+	}
+	action, ok := h.actions[c.signature.Action]
+	if !ok {
+		return nil, errNoAction
+	}
+	c.action = action
+	if r.Method != http.MethodPost && !(r.Method == http.MethodGet && action.ReadOnly()) {
+		return nil, errMethod
+	}
+	if err := h.authenticate(ctx, c); err != nil {
+		return nil, err
+	}
+	if err := readIfMatch(r, c.params); err != nil {
+		return nil, err
+	}
+	return h.do(ctx, c)
+}
+
+// authenticate proves who calls, and that this request was not made before: for what only reads, as far as this process remembers.
+func (h *Handler) authenticate(ctx context.Context, c *call) error {
+	s := c.signature
+	if c.isJSON && s.Dialect != sign.ACS3 {
+		return errJSONUnsigned
+	}
+	if s.SecurityToken != "" {
+		return errSecurityToken
+	}
+	key, err := h.keys.Find(ctx, s.AccessKeyID)
+	if err != nil {
+		return err
+	}
+	if err := s.Verify(key.Secret.Reveal(), h.hosts...); err != nil {
+		return err
+	}
+	now := h.now()
+	if err := s.CheckTime(now); err != nil {
+		return err
+	}
+	if !key.Active {
+		return errKeyInactive
+	}
+	c.caller = &chat.Caller{Account: key.Account, AccessKeyID: key.ID, Name: key.Name, Policies: key.Policies}
+	if seconds, ok := h.throttle.take(now, key.ID); !ok {
+		return &fault{
+			status:  http.StatusTooManyRequests,
+			code:    "Throttling.User",
+			message: "Request was denied due to user flow control.",
+			retry:   &retryAfter{limit: int(h.throttle.rate), seconds: seconds},
+		}
+	}
+	if !h.seen.use(now, key.ID, s.Nonce) {
+		return errNonceUsed
+	}
+	return nil
+}
+
+// do has the domain do the action. For one that changes something, the nonce is spent durably beside the domain's first read; the
+// domain waits for that before its first change, and a replay is told so whatever else it would have been told.
+func (h *Handler) do(ctx context.Context, c *call) (any, error) {
+	if c.action.ReadOnly() {
+		return c.action.do(chat.WithCaller(ctx, c.caller), h.service, c.params)
+	}
+	c.ticket = punch(context.WithoutCancel(ctx), h.tickets, c.caller.AccessKeyID, c.signature.Nonce)
+	c.caller.Confirm = c.ticket.wait
+	out, err := c.action.do(chat.WithCaller(ctx, c.caller), h.service, c.params)
+	if refused := c.ticket.wait(ctx); refused != nil {
+		return nil, refused
+	}
+	return out, err
+}
+
+// headSize returns the size of URL and headers, in bytes.
+func headSize(r *http.Request) int {
+	n := len(r.Method) + len(r.RequestURI) + len(r.Host)
+	for name, values := range r.Header {
+		for _, value := range values {
+			n += len(name) + len(value) + len(": \r\n")
+		}
+	}
+	return n
+}
+
+// readBody reads the whole body, which may be MaxBody long.
+func readBody(r *http.Request) ([]byte, error) {
+	if r.Body == nil || r.ContentLength == 0 {
+		return nil, nil
+	}
+	if r.ContentLength > MaxBody {
+		return nil, errBodyTooLarge
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
+	switch {
+	case len(body) > MaxBody:
+		return nil, errBodyTooLarge
+	case err != nil:
+		broken := *errBodyBroken
+		broken.err = err
+		return nil, &broken
+	}
+	return body, nil
+}
+
+// readFormat returns the format that V1's parameter Format asks for.
+func readFormat(p params) (format, error) {
+	text, _ := p.get("Format")
+	switch {
+	case text == "" || strings.EqualFold(text, "JSON"):
+		return asJSON, nil
+	case strings.EqualFold(text, "XML"):
+		return asXML, nil
+	}
+	return asJSON, errFormat
+}
+
+// readIfMatch takes the header If-Match as the parameter Revision: "3", or 3 as the CLI makes it easy to write. An asterisk asks for
+// nothing that the action does not ask anyway.
+func readIfMatch(r *http.Request, p params) error {
+	values := r.Header.Values("If-Match")
+	if len(values) == 0 || len(values) == 1 && strings.TrimSpace(values[0]) == "*" {
+		return nil
+	}
+	text := strings.TrimSpace(values[0])
+	if len(text) > 2 && text[0] == '"' && text[len(text)-1] == '"' {
+		text = text[1 : len(text)-1]
+	}
+	if _, err := strconv.ParseInt(text, 10, 64); err != nil || len(values) > 1 {
+		return invalidParam("If-Match", "wanted the one revision that an ETag showed, such as \"3\".")
+	}
+	if given, ok := p.get("Revision"); ok && given != text {
+		return invalidParam("Revision", "it is not what the header If-Match says.")
+	}
+	p["Revision"] = []string{text}
+	return nil
+}

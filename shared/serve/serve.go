@@ -1,0 +1,81 @@
+// Package serve is the doors: it turns what a runtime delivers into one call of an http.Handler. It knows nothing of what is served.
+//
+// Today there is one door, a plain HTTP server.
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"chatconf/shared/invoke"
+)
+
+// DrainTime is how long requests under way are waited for when the server is told to stop.
+const DrainTime = 5 * time.Second
+
+// maxHeaderBytes is what net/http reads of URL and headers before it gives up without an answer that a client could read. It is
+// larger than what a handler takes, so that the handler can say so in its own form.
+const maxHeaderBytes = 256 << 10
+
+// Main runs a program until it is done, or until SIGINT or SIGTERM ends its context. An error goes to standard error and makes the exit code 1.
+func Main(run func(context.Context) error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		os.Exit(1)
+	}
+}
+
+// HTTP serves h on l until ctx ends, then takes no more requests, waits up to DrainTime for those under way, and returns. Each request
+// carries an invocation with a fresh request id. HTTP closes l.
+func HTTP(ctx context.Context, l net.Listener, h http.Handler, logger *slog.Logger) error {
+	server := &http.Server{
+		Handler:           invoked(h, logger),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- server.Serve(l) }()
+	select {
+	case err := <-stopped:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), DrainTime)
+	defer cancel()
+	if err := server.Shutdown(drain); errors.Is(err, context.DeadlineExceeded) {
+		logger.Warn("requests under way were cut off", "after", DrainTime)
+		server.Close()
+	}
+	return nil
+}
+
+// invoked gives every request its invocation.
+func invoked(h http.Handler, logger *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, err := net.SplitHostPort(r.RemoteAddr)
+		if err != nil {
+			host = r.RemoteAddr
+		}
+		h.ServeHTTP(w, r.WithContext(invoke.With(r.Context(), &invoke.Invocation{
+			RequestID: invoke.NewRequestID(),
+			SourceIP:  host,
+			Secure:    r.TLS != nil,
+			Logger:    logger,
+		})))
+	})
+}
