@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"chatconf/shared/app"
+	"chatconf/shared/rpc"
+)
+
+func newServe() *cobra.Command {
+	var addr, data, target string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the whole service on one port and one file",
+		Long: `Run every action of the service on one port, with all data in one directory.
+
+The first start makes the directory, a key ring (keyring.json) and one access key that may do everything (access-key.json);
+only you can read them. CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET, when set at that first start, become that key.
+One line a request goes to standard error: for people on a terminal, JSON otherwise. Ctrl-C or SIGTERM stops it, once the
+requests under way are answered.
+
+Further settings come from the environment: CHATCONF_ACCOUNT_ID, CHATCONF_REGION, CHATCONF_WEBHOOK_BASE_URL, CHATCONF_HOSTS,
+CHATCONF_KEYRING, CHATCONF_MAX_CONFIGURATIONS, CHATCONF_REQUESTS_PER_SECOND.`,
+		Example: `  chatconf serve
+  chatconf serve --addr 127.0.0.1:8080 --data ~/chatconf`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if target != "local" {
+				return usagef("--target %q is none; wanted local", target)
+			}
+			settings, err := localSettings(data)
+			if err != nil {
+				return err
+			}
+			if addr != "" {
+				settings.Addr = addr
+			}
+			return app.ServeLocal(cmd.Context(), settings, func(s app.Started) {
+				welcome(cmd.OutOrStdout(), settings.Data, s)
+			}, rpc.Actions()...)
+		},
+	}
+	cmd.Flags().StringVar(&addr, "addr", "", "address to listen on (default CHATCONF_ADDR, else "+app.DefaultAddr+")")
+	dataFlag(cmd, &data)
+	cmd.Flags().StringVar(&target, "target", "local", "what to run the service on: local")
+	return cmd
+}
+
+// welcome says where the service is and how to call it.
+func welcome(w io.Writer, data string, s app.Started) {
+	fmt.Fprintf(w, "chatconf listens on %s\n", s.Endpoint)
+	if s.AccessKeyID == "" {
+		return
+	}
+	fmt.Fprintf(w, "  access key id    %s\n", s.AccessKeyID)
+	fmt.Fprintf(w, "  its secret       in %s\n", s.KeyFile)
+	where := ""
+	if data != app.DefaultData {
+		where = " --data " + shellQuote(data)
+	}
+	fmt.Fprintf(w, `
+A first call, from another shell:
+
+  go run ./deploy/chatconf call%[1]s CreateChatConfiguration Name=ops Type=DingTalk \
+    Configuration='{"DingTalkClientId":"dingexample","DingTalkClientSecret":"not-a-real-secret"}'
+
+For SDKs and the aliyun CLI:  eval "$(go run ./deploy/chatconf env%[1]s)"
+
+`, where)
+}
+
+// dataFlag adds the flag of the data directory.
+func dataFlag(cmd *cobra.Command, data *string) {
+	cmd.Flags().StringVar(data, "data", "", "directory of a local service's data (default CHATCONF_DATA, else "+app.DefaultData+")")
+}
+
+// localSettings reads the settings from the environment, with the data directory of the flag if it was given.
+func localSettings(data string) (app.Settings, error) {
+	settings, err := app.ReadSettings(os.Getenv)
+	if err == nil && data != "" {
+		settings.Data = data
+	}
+	return settings, err
+}

@@ -1,0 +1,9 @@
+// Command create-chat-configuration makes a chat configuration: the action CreateChatConfiguration.
+package main
+
+import (
+	"chatconf/shared/app"
+	"chatconf/shared/chat"
+)
+
+func main() { app.Run("CreateChatConfiguration", (*chat.Service).Create) }

@@ -1,0 +1,9 @@
+// Command get-chat-configuration returns a chat configuration: the action GetChatConfiguration.
+package main
+
+import (
+	"chatconf/shared/app"
+	"chatconf/shared/chat"
+)
+
+func main() { app.Run("GetChatConfiguration", (*chat.Service).Get) }

@@ -1,0 +1,9 @@
+// Command tag-resources sets tags on chat configurations: the action TagResources.
+package main
+
+import (
+	"chatconf/shared/app"
+	"chatconf/shared/chat"
+)
+
+func main() { app.Run("TagResources", (*chat.Service).Tag) }

@@ -1,0 +1,9 @@
+// Command untag-resources takes tags away from chat configurations: the action UntagResources.
+package main
+
+import (
+	"chatconf/shared/app"
+	"chatconf/shared/chat"
+)
+
+func main() { app.Run("UntagResources", (*chat.Service).Untag) }

@@ -1,0 +1,9 @@
+// Command update-chat-configuration changes a chat configuration: the action UpdateChatConfiguration.
+package main
+
+import (
+	"chatconf/shared/app"
+	"chatconf/shared/chat"
+)
+
+func main() { app.Run("UpdateChatConfiguration", (*chat.Service).Update) }
