@@ -179,15 +179,17 @@ func ReadEndpoint(data string) (string, error) {
 	return strings.TrimSpace(string(text)), err
 }
 
-// writeFile writes a file that only its owner can read, whole or not at all.
-func writeFile(path string, text []byte) error {
+// writeFile writes a file that only its owner can read, whole or not at all, and on disk before it returns.
+func writeFile(path string, text []byte) error { return writeFileSync(path, text, true) }
+
+func writeFileSync(path string, text []byte, sync bool) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name()) // does nothing once the file has its name
 	_, err = f.Write(text)
-	if err == nil {
+	if err == nil && sync {
 		err = f.Sync()
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
@@ -220,7 +222,8 @@ func ServeLocal(ctx context.Context, s Settings, started func(Started), actions 
 		return errors.Join(err, listener.Close())
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	if err := writeFile(filepath.Join(s.Data, endpointFile), []byte(endpoint+"\n")); err != nil {
+	// Not synced: after a crash the next start writes it again.
+	if err := writeFileSync(filepath.Join(s.Data, endpointFile), []byte(endpoint+"\n"), false); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	started(Started{Endpoint: endpoint, AccessKeyID: l.AccessKeyID, KeyFile: l.KeyFile, First: l.First})
