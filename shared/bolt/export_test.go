@@ -17,3 +17,10 @@ func (db *DB) Waiting() int {
 	defer db.mu.Unlock()
 	return len(db.queue)
 }
+
+// Closing reports whether Close was called.
+func (db *DB) Closing() bool {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.closing
+}

@@ -27,6 +27,14 @@ const (
 	lockPoll    = 10 * time.Millisecond
 )
 
+const (
+	// mapping is how much of the address space a file gets at first. To grow it, an update must wait until no View is under way,
+	// and meanwhile none can begin; bbolt would do so at 32 KB, 64 KB and so on.
+	mapping = 64 << 20
+	// allocation is how much a file grows at a time, as a hole. bbolt's own 16 MiB suit larger files.
+	allocation = 1 << 20
+)
+
 // errMoved says that the path names another file than the one that was opened: its maker has just put it in place, or
 // somebody has replaced it.
 var errMoved = errors.New("the file was moved")
@@ -130,13 +138,19 @@ func openBolt(f *os.File, o Options) (b *bbolt.DB, err error) {
 			err = errors.Join(fmt.Errorf("%w: %v", ErrDamaged, v), f.Close())
 		}
 	}()
-	return bbolt.Open(f.Name(), 0o600, &bbolt.Options{
-		OpenFile:     func(string, int, os.FileMode) (*os.File, error) { return f, nil },
-		Timeout:      time.Millisecond, // f is locked already, and a process may lock its own file twice
-		FreelistType: bbolt.FreelistMapType,
-		NoStatistics: true, // a lock that every reader would take
-		MaxSize:      o.MaxSize,
+	b, err = bbolt.Open(f.Name(), 0o600, &bbolt.Options{
+		OpenFile:        func(string, int, os.FileMode) (*os.File, error) { return f, nil },
+		Timeout:         time.Millisecond, // f is locked already, and a process may lock its own file twice
+		FreelistType:    bbolt.FreelistMapType,
+		InitialMmapSize: mapping,
+		NoStatistics:    true, // a lock that every reader would take
+		MaxSize:         o.MaxSize,
 	})
+	if err != nil {
+		return nil, err
+	}
+	b.AllocSize = allocation
+	return b, nil
 }
 
 // lockAt locks f, which was opened by path, and makes sure that path still names it.

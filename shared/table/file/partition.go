@@ -2,7 +2,6 @@ package file
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 
 	"chatconf/shared/bolt"
@@ -22,7 +21,7 @@ func (t *Table) Partitions(ctx context.Context) ([]string, error) {
 				return fmt.Errorf("%q: %w", key, err)
 			}
 			partitions = append(partitions, string(partition))
-			key, _ = c.Seek(beyondPartition(partition))
+			key, _ = c.Seek(after(appendKey(nil, string(partition), "")))
 		}
 		return nil
 	})
@@ -30,17 +29,4 @@ func (t *Table) Partitions(ctx context.Context) ([]string, error) {
 		return nil, fmt.Errorf("table: partitions: %w", err)
 	}
 	return partitions, nil
-}
-
-// beyondPartition returns the least key that no item of the partition and of those before it can have: the first of the next longer
-// partition's length, or of the next partition of the same length.
-func beyondPartition(partition []byte) []byte {
-	b := binary.BigEndian.AppendUint16(nil, uint16(len(partition)))
-	b = append(b, partition...)
-	for i := len(b) - 1; i >= 0; i-- {
-		if b[i]++; b[i] != 0 {
-			return b[:i+1]
-		}
-	}
-	return nil // not reached: the length's high byte is small
 }

@@ -135,7 +135,7 @@ var broken = map[string]struct {
 		var n atomic.Int64
 		return tamper(o, func(t *tampered) {
 			t.write = func(ctx context.Context, p string, c table.Change) error {
-				if n.Add(1)%100 == 0 && len(c.Adds) > 1 {
+				if len(c.Adds) > 1 && n.Add(1)%100 == 0 {
 					c.Adds = c.Adds[:1]
 				}
 				return t.Table.Write(ctx, p, c)
