@@ -16,6 +16,7 @@ run: ## start the service on one file (.chatconf) and print a first call
 
 test: ## pass every test that needs only Go
 	$(GO) test ./...
+	$(GO) test -count=1 ./functions # it builds programs, which the test cache does not see
 
 check: format vet lint race e2e fuzz ## everything that CI checks
 

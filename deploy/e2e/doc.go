@@ -1,0 +1,11 @@
+// Package e2e holds the end-to-end tests: black box, through the built program, real HTTP, a real file and the official clients.
+//
+// It is a module of its own, because the official SDK's module graph would raise the versions of what the functions depend on.
+// It imports nothing of the main module: what it knows is what a user knows, the program's flags and files, the API's documents and
+// the wire as the vendor describes it. The requests that no SDK can be made to send are signed by a second, naive signer.
+//
+// The program is built once a run, with the race detector if the tests have it, and a race or a panic that it reports fails the
+// test that drove it. The go command does not see that these tests depend on the program, so run them with -count=1.
+//
+// Folder quickstart holds the program of the README, which a test runs as it stands there.
+package e2e
