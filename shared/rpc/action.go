@@ -10,6 +10,7 @@ import (
 // An Action is one operation of the API, bound to the method that does it.
 type Action struct {
 	Name string
+	plan plan
 	do   func(context.Context, *chat.Service, params) (any, error)
 }
 
@@ -17,7 +18,7 @@ type Action struct {
 // in a tag; Resp is a struct whose fields are named as in the answer.
 func NewAction[Req, Resp any](name string, method func(*chat.Service, context.Context, *Req) (*Resp, error)) Action {
 	plan := newPlan[Req]()
-	return Action{Name: name, do: func(ctx context.Context, s *chat.Service, p params) (any, error) {
+	return Action{Name: name, plan: plan, do: func(ctx context.Context, s *chat.Service, p params) (any, error) {
 		in := new(Req)
 		if err := plan.fill(in, p); err != nil {
 			return nil, err

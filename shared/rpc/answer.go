@@ -21,8 +21,27 @@ const (
 	asXML
 )
 
-// buffers hold answers while they are written.
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+// A buffer holds an answer while it is written.
+type buffer struct {
+	bytes.Buffer
+	encoder *json.Encoder // into the buffer
+}
+
+var buffers = sync.Pool{New: func() any {
+	b := new(buffer)
+	b.encoder = json.NewEncoder(&b.Buffer)
+	b.encoder.SetEscapeHTML(false)
+	return b
+}}
+
+// encode appends v as JSON, without the line end that json.Encoder puts behind it.
+func (b *buffer) encode(v any) error {
+	if err := b.encoder.Encode(v); err != nil {
+		return err
+	}
+	b.Truncate(b.Len() - 1)
+	return nil
+}
 
 // envelope is the body of an error.
 type envelope struct {
@@ -34,45 +53,65 @@ type envelope struct {
 	AccessDeniedDetail *chat.AccessDenied `json:",omitempty"`
 }
 
-// writeAnswer writes what an action answered, with the request id before everything else.
-func writeAnswer(w http.ResponseWriter, action string, as format, requestID string, out any) error {
+// headers set headers, with one slice behind all their values.
+type headers struct {
+	header http.Header
+	values []string
+}
+
+func newHeaders(w http.ResponseWriter) *headers {
+	return &headers{w.Header(), make([]string, 0, 5)}
+}
+
+// set sets a header. The name is in the form of http.CanonicalHeaderKey.
+func (h *headers) set(name, value string) {
+	h.values = append(h.values, value)
+	n := len(h.values)
+	h.header[name] = h.values[n-1 : n : n]
+}
+
+// setAnswer says in headers what clients need of an answer and their typed models drop.
+func (h *headers) setAnswer(out any) {
 	if tagged, ok := out.(interface{ ETag() string }); ok {
-		w.Header().Set("ETag", tagged.ETag())
+		h.set("Etag", tagged.ETag())
 	}
 	if paged, ok := out.(interface{ NextPageToken() string }); ok && paged.NextPageToken() != "" {
-		w.Header().Set("X-Acs-Next-Token", paged.NextPageToken())
+		h.set("X-Acs-Next-Token", paged.NextPageToken())
 	}
-	b := buffers.Get().(*bytes.Buffer)
-	defer buffers.Put(b)
-	b.Reset()
+}
+
+// setFault tells a throttled caller when to come back, in every header that some client reads.
+func (h *headers) setFault(f *fault) {
+	if f.retry == nil {
+		return
+	}
+	seconds := strconv.Itoa(f.retry.seconds)
+	h.set("Retry-After", seconds)
+	h.set("X-Acs-Retry-After", seconds+"000") // the CLI reads milliseconds
+	h.set("X-Ratelimit-User", "Limit:"+strconv.Itoa(f.retry.limit)+",Remain:0,TimeLeft:"+seconds)
+}
+
+// encodeAnswer returns the body for what an action answered, with the request id before everything else. It may lie in b.
+func encodeAnswer(b *buffer, action string, as format, requestID string, out any) ([]byte, error) {
 	b.WriteString(`{"RequestId":"`)
 	b.WriteString(requestID)
 	b.WriteString(`",`)
 	start := b.Len()
-	if err := encode(b, out); err != nil {
-		return err
+	if err := b.encode(out); err != nil {
+		return nil, err
 	}
 	// The answer's own opening brace goes, and the comma before it where nothing follows.
 	text := append(b.Bytes()[:start], b.Bytes()[start+1:]...)
 	if text[start] == '}' {
 		text = append(text[:start-1], '}')
 	}
-	return write(w, http.StatusOK, action+"Response", as, text)
+	return formatted(action+"Response", as, text)
 }
 
-// writeFault writes an error.
-func writeFault(w http.ResponseWriter, host string, as format, requestID string, f *fault) error {
-	if f.retry != nil {
-		seconds := strconv.Itoa(f.retry.seconds)
-		h := w.Header()
-		h.Set("Retry-After", seconds)
-		h.Set("X-Acs-Retry-After", seconds+"000") // the CLI reads milliseconds
-		h.Set("X-Ratelimit-User", "Limit:"+strconv.Itoa(f.retry.limit)+",Remain:0,TimeLeft:"+seconds)
-	}
-	b := buffers.Get().(*bytes.Buffer)
-	defer buffers.Put(b)
+// encodeFault returns the body for an error. It may lie in b.
+func encodeFault(b *buffer, host string, as format, requestID string, f *fault) ([]byte, error) {
 	b.Reset()
-	err := encode(b, envelope{
+	err := b.encode(envelope{
 		RequestId:          requestID,
 		HostId:             host,
 		Code:               f.code,
@@ -81,35 +120,28 @@ func writeFault(w http.ResponseWriter, host string, as format, requestID string,
 		AccessDeniedDetail: f.denied,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return write(w, f.status, "Error", as, b.Bytes())
+	return formatted("Error", as, b.Bytes())
 }
 
-func encode(b *bytes.Buffer, v any) error {
-	e := json.NewEncoder(b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return err
+// formatted returns JSON text in the format that was asked for; root is the name of an XML answer.
+func formatted(root string, as format, text []byte) ([]byte, error) {
+	if as == asXML {
+		return toXML(root, text)
 	}
-	b.Truncate(b.Len() - 1)
-	return nil
+	return text, nil
 }
 
-func write(w http.ResponseWriter, status int, root string, as format, text []byte) error {
+func write(w http.ResponseWriter, h *headers, status int, as format, body []byte) error {
 	kind := "application/json;charset=utf-8"
 	if as == asXML {
 		kind = "text/xml;charset=utf-8" // exactly so: the Go SDK switches on it
-		var err error
-		if text, err = toXML(root, text); err != nil {
-			return err
-		}
 	}
-	h := w.Header()
-	h.Set("Content-Type", kind)
-	h.Set("Content-Length", strconv.Itoa(len(text)))
+	h.set("Content-Type", kind)
+	h.set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, err := w.Write(text)
+	_, err := w.Write(body)
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"chatconf/shared/chat"
 	"chatconf/shared/rpc/sign"
@@ -44,7 +45,6 @@ var (
 	errBodyTooLarge  = &fault{status: http.StatusRequestEntityTooLarge, code: "RequestEntityTooLarge", message: fmt.Sprintf("The request body has more than %d bytes.", MaxBody)}
 	errHeadTooLarge  = &fault{status: http.StatusRequestHeaderFieldsTooLarge, code: "RequestHeaderFieldsTooLarge", message: fmt.Sprintf("URL and headers have more than %d bytes; send the parameters in the body.", MaxHead)}
 	errBodyBroken    = &fault{status: http.StatusBadRequest, code: "ContentLengthDoesNotMatch", message: "The request body ended before its length."}
-	errJSONUnsigned  = &fault{status: http.StatusBadRequest, code: "InvalidSignatureMethod", message: "A JSON body must be signed with ACS3-HMAC-SHA256; a V1 signature does not cover it."}
 )
 
 // onWire is the table from the domain's codes to the wire. A code that ends in a dot is followed by the parameter's name.
@@ -68,6 +68,8 @@ var onWire = [...]struct {
 	chat.KeyNotFound:         {http.StatusNotFound, "InvalidAccessKeyId.NotFound"},
 }
 
+const internalMessage = "The request processing has failed due to some unknown error, exception or failure."
+
 // faultOf turns any error into what the wire shows. What it does not know is an InternalError, whose detail stays here.
 func faultOf(err error) *fault {
 	var f *fault
@@ -76,7 +78,7 @@ func faultOf(err error) *fault {
 	}
 	var signature *sign.Error
 	if errors.As(err, &signature) {
-		return signatureFault(signature)
+		return signatureFault(signature, nil)
 	}
 	var e *chat.Error
 	if !errors.As(err, &e) {
@@ -84,16 +86,12 @@ func faultOf(err error) *fault {
 	}
 	row := onWire[e.Code]
 	f = &fault{status: row.status, code: row.code, message: e.Message, denied: e.Denied, err: e.Err}
-	if n := len(f.code) - 1; f.code[n] == '.' {
-		if e.Param == "" {
-			f.code = f.code[:n]
-		} else {
-			f.code += e.Param
-		}
+	if code, ok := strings.CutSuffix(f.code, "."); ok {
+		f.code = withParam(code, e.Param)
 	}
 	switch e.Code {
 	case chat.Internal:
-		f.message = "The request processing has failed due to some unknown error, exception or failure."
+		f.message = internalMessage
 	case chat.Unavailable:
 		f.message = "The request has failed due to a temporary failure of the server."
 	case chat.KeyNotFound:
@@ -102,24 +100,38 @@ func faultOf(err error) *fault {
 	return f
 }
 
-// signatureFault gives a signature error its status. The caller sees what we signed, unless that holds a secret.
-func signatureFault(e *sign.Error) *fault {
+// signatureFault gives an error of package sign its status. The caller sees what we signed, unless that may hold a secret: plain says of
+// which parameters it cannot.
+func signatureFault(err error, plain func(name string) bool) *fault {
+	var e *sign.Error
+	if !errors.As(err, &e) || e.Code == sign.InternalError {
+		return &fault{status: onWire[chat.Internal].status, code: onWire[chat.Internal].code, message: internalMessage, err: err}
+	}
 	f := &fault{status: http.StatusBadRequest, code: string(e.Code), message: e.Message}
 	switch e.Code {
 	case sign.MissingParameter, sign.InvalidParameter:
-		if e.Parameter != "" {
-			f.code += "." + e.Parameter
-		}
+		f.code = withParam(f.code, e.Parameter)
 	case sign.InvalidAccessKeyID:
 		f.status = http.StatusNotFound
 	case sign.UnsupportedHTTPMethod:
 		f.status = http.StatusForbidden
-	case sign.InternalError:
-		return faultOf(fmt.Errorf("rpc: %s", e.Message))
 	case sign.SignatureDoesNotMatch:
-		if e.StringToSign != "" && !e.Sensitive() {
+		if e.StringToSign != "" && plain != nil && !e.Sensitive(plain) {
 			f.message += " server string to sign is:" + e.StringToSign
 		}
 	}
 	return f
+}
+
+// withParam appends the name of a parameter to a code. One that is none of ours may be anything; it stands in the message only, quoted.
+func withParam(code, param string) string {
+	for i := range len(param) {
+		if c := param[i]; !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '-' || c == '_') {
+			return code
+		}
+	}
+	if param == "" {
+		return code
+	}
+	return code + "." + param
 }

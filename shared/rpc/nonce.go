@@ -12,9 +12,9 @@ import (
 	"chatconf/shared/table"
 )
 
-// NonceAge is how long a nonce must be remembered: from MaxSkew before the request's time to MaxSkew behind it. A ticket table's
-// time to live must be no shorter.
-const NonceAge = 2 * sign.MaxSkew
+// NonceAge is how long a nonce must be remembered: from MaxSkew before the request's time to MaxSkew behind it, that moment included.
+// A ticket table's time to live must be no shorter.
+const NonceAge = 2*sign.MaxSkew + time.Second
 
 // noncesKept bounds what one process remembers: a generation of this many nonces, and the one before.
 const noncesKept = 500_000
@@ -29,7 +29,8 @@ type nonces struct {
 
 // use remembers a nonce and reports whether it is new.
 func (n *nonces) use(now time.Time, accessKeyID, nonce string) bool {
-	sum := sha256.Sum256([]byte(accessKeyID + "\x00" + nonce))
+	var text [sign.MaxAccessKeyID + 1 + sign.MaxNonce]byte
+	sum := sha256.Sum256(append(append(append(text[:0], accessKeyID...), 0), nonce...))
 	key := [16]byte(sum[:16])
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -72,6 +73,11 @@ func punch(ctx context.Context, tickets table.Table, accessKeyID, nonce string) 
 
 // wait returns nil once the nonce is proven new.
 func (t *ticket) wait(ctx context.Context) error {
+	select {
+	case <-t.done: // what is known counts, even where the context has ended since
+		return t.err
+	default:
+	}
 	select {
 	case <-t.done:
 		return t.err

@@ -37,11 +37,10 @@ const (
 )
 
 // readParams merges the parameters of query and body. A parameter given twice, wherever, is an error: two readers could take different ones.
-// It also reports whether the body is JSON, which only a signature over the body protects.
-func readParams(r *http.Request, body []byte) (p params, isJSON bool, err error) {
+func readParams(r *http.Request, body []byte) (p params, err error) {
 	query, err := parseForm("query", r.URL.RawQuery)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	p = params(query)
 	var more url.Values
@@ -51,27 +50,31 @@ func readParams(r *http.Request, body []byte) (p params, isJSON bool, err error)
 		case err == nil && kind == formType:
 			more, err = parseForm("body", string(body))
 		case err == nil && kind == jsonType:
-			isJSON = true
 			more, err = parseJSON(string(body))
 		default:
-			return nil, false, &chat.Error{Code: chat.InvalidParameter, Message: "The body has a content type that is not served; wanted " + formType + " or " + jsonType + "."}
+			return nil, &chat.Error{Code: chat.InvalidParameter, Message: "The body has a content type that is not served; wanted " + formType + " or " + jsonType + "."}
 		}
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
 	}
 	for name, values := range more {
-		if _, twice := p[name]; twice {
-			return nil, false, twiceError(name)
-		}
-		p[name] = values
+		p[name] = append(p[name], values...)
 	}
+	if name, twice := firstTwice(p); twice {
+		return nil, twiceError(name)
+	}
+	return p, nil
+}
+
+// firstTwice returns the first name by its bytes that has more than one value, so that the same request always has the same answer.
+func firstTwice(p params) (first string, twice bool) {
 	for name, values := range p {
-		if len(values) > 1 {
-			return nil, false, twiceError(name)
+		if len(values) > 1 && (!twice || name < first) {
+			first, twice = name, true
 		}
 	}
-	return p, isJSON, nil
+	return first, twice
 }
 
 func twiceError(name string) error {
@@ -86,13 +89,28 @@ func shown(name string) string {
 	return name
 }
 
+// parseForm reads parameters in URL encoding, as url.ParseQuery does but with one slice behind all values.
 func parseForm(where, text string) (url.Values, error) {
-	if text == "" {
-		return url.Values{}, nil
-	}
-	values, err := url.ParseQuery(text)
-	if err != nil { // which would quote the text
-		return nil, &chat.Error{Code: chat.InvalidParameter, Message: "The " + where + " is not in URL encoding."}
+	n := min(strings.Count(text, "&")+1, 64) // a guess: whoever sends more ampersands than that gets no memory for them
+	values, list := make(url.Values, n), make([]string, 0, n)
+	for part := range strings.SplitSeq(text, "&") {
+		if part == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(part, "=")
+		name, err := url.QueryUnescape(name)
+		if err == nil {
+			value, err = url.QueryUnescape(value)
+		}
+		if err != nil || strings.Contains(part, ";") { // err would quote the text
+			return nil, &chat.Error{Code: chat.InvalidParameter, Message: "The " + where + " is not in URL encoding."}
+		}
+		if before, twice := values[name]; twice {
+			values[name] = append(before, value)
+			continue
+		}
+		list = append(list, value)
+		values[name] = list[len(list)-1 : len(list) : len(list)]
 	}
 	return values, nil
 }
@@ -125,8 +143,9 @@ type plan struct {
 }
 
 type planned struct {
-	name string // of the parameter
-	read func(field reflect.Value, name string, p params) error
+	name   string // of the parameter
+	secret bool   // its value must not be seen
+	read   func(field reflect.Value, name string, p params) error
 }
 
 // newPlan returns the plan of a request type. A type with a field that cannot be read is a mistake in the program, and panics.
@@ -140,7 +159,8 @@ func newPlan[Req any]() plan {
 		if name == "" || read == nil {
 			panic("rpc: field " + f.Name + " of " + t.String() + " is no parameter")
 		}
-		out.fields = append(out.fields, planned{name, read})
+		secret := f.Type == reflect.TypeFor[chat.Secret]() || f.Type == reflect.TypeFor[*chat.Secret]()
+		out.fields = append(out.fields, planned{name, secret, read})
 	}
 	return out
 }
@@ -154,6 +174,17 @@ func (pl plan) fill(in any, p params) error {
 		}
 	}
 	return nil
+}
+
+// plain reports whether name is a parameter, or a part of a flattened one, whose value may be shown.
+func (pl plan) plain(name string) bool {
+	name, _, _ = strings.Cut(name, ".")
+	for _, f := range pl.fields {
+		if name == f.name || name == strings.TrimSuffix(f.name, "s") {
+			return !f.secret
+		}
+	}
+	return false
 }
 
 func reader(t reflect.Type) func(reflect.Value, string, params) error {
@@ -231,7 +262,9 @@ func readTags(v reflect.Value, name string, p params) error {
 		tags[key] = value
 		return nil
 	}
-	if text, ok := p.get(name); ok && strings.HasPrefix(strings.TrimSpace(text), "{") {
+	text, _ := p.get(name)
+	isObject := strings.HasPrefix(strings.TrimSpace(text), "{")
+	if isObject {
 		root, err := document.Parse(name, text)
 		if err != nil {
 			return invalidParam(name, "%v.", err)
@@ -245,16 +278,19 @@ func readTags(v reflect.Value, name string, p params) error {
 				return err
 			}
 		}
-	} else {
-		for _, spelling := range [...]string{name, strings.TrimSuffix(name, "s")} {
-			pairs, err := readPairs(spelling, "Key", p)
-			if err != nil {
+	}
+	for _, spelling := range [...]string{name, strings.TrimSuffix(name, "s")} {
+		read := readPairs
+		if isObject && spelling == name {
+			read = flattenedPairs // what else there is
+		}
+		pairs, err := read(spelling, "Key", p)
+		if err != nil {
+			return err
+		}
+		for _, pair := range pairs {
+			if err := add(pair[0], pair[1]); err != nil {
 				return err
-			}
-			for _, pair := range pairs {
-				if err := add(pair[0], pair[1]); err != nil {
-					return err
-				}
 			}
 		}
 	}
@@ -265,11 +301,21 @@ func readTags(v reflect.Value, name string, p params) error {
 }
 
 // readPairs reads a list of pairs, each of a first part (Name or Key) and a Value: name.1.Name, name.1.Value, …, or one parameter
-// with a JSON array of objects.
+// with a JSON array of objects, or some of them this way and some that.
 func readPairs(name, first string, p params) ([][2]string, error) {
-	if text, ok := p.get(name); ok && text != "" {
-		return pairsFromJSON(name, first, text)
+	text, ok := p.get(name)
+	if !ok || text == "" {
+		return flattenedPairs(name, first, p)
 	}
+	pairs, err := pairsFromJSON(name, first, text)
+	if err != nil {
+		return nil, err
+	}
+	more, err := flattenedPairs(name, first, p)
+	return append(pairs, more...), err
+}
+
+func flattenedPairs(name, first string, p params) ([][2]string, error) {
 	flat, err := flattened(name, p)
 	if err != nil {
 		return nil, err
@@ -419,13 +465,16 @@ type flat struct {
 
 // flattened returns the parameters that are parts of the list name, in the order of their indexes. An index is 1 to 1000; gaps are taken as they are.
 func flattened(name string, p params) ([]flat, error) {
-	var out []flat
-	for full, values := range p {
-		tail, ok := strings.CutPrefix(full, name)
-		if !ok || !strings.HasPrefix(tail, ".") {
-			continue
+	var names []string
+	for full := range p {
+		if tail, ok := strings.CutPrefix(full, name); ok && strings.HasPrefix(tail, ".") {
+			names = append(names, full)
 		}
-		number, rest := tail[1:], ""
+	}
+	slices.Sort(names) // so that of several mistakes it is always the same one that is answered
+	var out []flat
+	for _, full := range names {
+		number, rest := full[len(name)+1:], ""
 		if i := strings.IndexByte(number, '.'); i >= 0 {
 			number, rest = number[:i], number[i:]
 		}
@@ -433,7 +482,7 @@ func flattened(name string, p params) ([]flat, error) {
 		if err != nil || index < 1 || index > 1000 || number[0] == '+' || number[0] == '0' {
 			return nil, invalidParam(name, "%s has no index of 1 to 1000.", strconv.Quote(shown(full)))
 		}
-		out = append(out, flat{full, index, rest, values[0]})
+		out = append(out, flat{full, index, rest, p[full][0]})
 	}
 	slices.SortFunc(out, func(a, b flat) int {
 		return cmp.Or(cmp.Compare(a.index, b.index), strings.Compare(a.rest, b.rest))

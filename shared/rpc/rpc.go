@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -84,7 +85,6 @@ type call struct {
 	action    Action
 	signature *sign.Signature
 	params    params
-	isJSON    bool
 	as        format
 	caller    *chat.Caller
 	ticket    *ticket
@@ -92,10 +92,6 @@ type call struct {
 
 // ServeHTTP answers one request. It logs one line, without query and body.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "/healthz" || r.Method == http.MethodGet && r.URL.Path == "/" && r.URL.RawQuery == "" && r.Header.Get("Authorization") == "" {
-		h.hint(w, r)
-		return
-	}
 	started := h.now()
 	ctx := r.Context()
 	inv := invoke.From(ctx)
@@ -105,19 +101,40 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		inv = &known
 		ctx = invoke.With(ctx, inv)
 	}
-	w.Header().Set("X-Acs-Request-Id", inv.RequestID)
-
+	if r.URL.Path == "/healthz" || isLookIn(r) {
+		w.Header().Set("X-Acs-Request-Id", inv.RequestID)
+		h.hint(w, r)
+		return
+	}
 	var c call
-	out, err := h.serve(ctx, r, &c)
-	status, code := http.StatusOK, ""
+	status, code, err := h.answer(ctx, w, r, &c)
+	h.log(ctx, &c, status, code, started, err)
+}
+
+// answer serves a request and writes its answer. It returns what the log is to say of it.
+func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, c *call) (status int, code string, err error) {
+	b := buffers.Get().(*buffer)
+	defer buffers.Put(b)
+	b.Reset()
+	requestID := invoke.From(ctx).RequestID
+	headers := newHeaders(w)
+	headers.set("X-Acs-Request-Id", requestID)
+	status = http.StatusOK
+	var body []byte
+	out, err := h.serve(ctx, r, c)
 	if err == nil {
-		err = writeAnswer(w, c.action.Name, c.as, inv.RequestID, out)
+		body, err = encodeAnswer(b, c.action.Name, c.as, requestID, out)
+	}
+	if err == nil {
+		headers.setAnswer(out)
 	} else {
 		f := faultOf(err)
 		status, code = f.status, f.code
-		err = errors.Join(f.err, writeFault(w, r.Host, c.as, inv.RequestID, f))
+		headers.setFault(f)
+		body, err = encodeFault(b, r.Host, c.as, requestID, f)
+		err = errors.Join(f.err, err)
 	}
-	h.log(ctx, &c, status, code, started, err)
+	return status, code, errors.Join(err, write(w, headers, status, c.as, body))
 }
 
 // log writes the one line that every request leaves.
@@ -154,6 +171,11 @@ func (c *call) callerID() string {
 	return c.caller.AccessKeyID
 }
 
+// isLookIn reports whether r is a plain GET of the service's URL, with nowhere a signature in it.
+func isLookIn(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.URL.Path == "/" && r.URL.RawQuery == "" && r.ContentLength == 0 && r.Header.Get("Authorization") == ""
+}
+
 // hint answers those who look in without a signature.
 func (h *Handler) hint(w http.ResponseWriter, r *http.Request) {
 	text := "ok\n"
@@ -177,7 +199,7 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *call) (any, err
 	if err != nil {
 		return nil, err
 	}
-	if c.params, c.isJSON, err = readParams(r, body); err != nil {
+	if c.params, err = readParams(r, body); err != nil {
 		return nil, err
 	}
 	if c.as, err = readFormat(c.params); err != nil {
@@ -209,9 +231,6 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *call) (any, err
 // authenticate proves who calls, and that this request was not made before: for what only reads, as far as this process remembers.
 func (h *Handler) authenticate(ctx context.Context, c *call) error {
 	s := c.signature
-	if c.isJSON && s.Dialect != sign.ACS3 {
-		return errJSONUnsigned
-	}
 	if s.SecurityToken != "" {
 		return errSecurityToken
 	}
@@ -220,7 +239,7 @@ func (h *Handler) authenticate(ctx context.Context, c *call) error {
 		return err
 	}
 	if err := s.Verify(key.Secret.Reveal(), h.hosts...); err != nil {
-		return err
+		return signatureFault(err, c.action.plan.plain)
 	}
 	now := h.now()
 	if err := s.CheckTime(now); err != nil {
@@ -235,7 +254,7 @@ func (h *Handler) authenticate(ctx context.Context, c *call) error {
 			status:  http.StatusTooManyRequests,
 			code:    "Throttling.User",
 			message: "Request was denied due to user flow control.",
-			retry:   &retryAfter{limit: int(h.throttle.rate), seconds: seconds},
+			retry:   &retryAfter{limit: int(math.Ceil(h.throttle.rate)), seconds: seconds},
 		}
 	}
 	if !h.seen.use(now, key.ID, s.Nonce) {

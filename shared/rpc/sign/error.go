@@ -1,8 +1,8 @@
 package sign
 
 import (
+	"slices"
 	"strconv"
-	"strings"
 )
 
 // A Code says what is wrong with a signature, in the gateway's own word for it.
@@ -45,27 +45,22 @@ type Error struct {
 	// holds every parameter of the request; see Sensitive.
 	StringToSign string
 
-	sensitive bool
+	params []param // in StringToSign
 }
 
 // Error returns code and message.
 func (e *Error) Error() string { return "sign: " + string(e.Code) + ": " + e.Message }
 
-// Sensitive reports whether StringToSign holds parameters that may be secret, and must not be shown. A string to sign of ACS3
-// is a hash and never does.
-func (e *Error) Sensitive() bool { return e.sensitive }
-
-// sensitive reports whether any of params may have a secret value, going by its name.
-func sensitive(params []param) bool {
-	for _, p := range params {
-		switch name := strings.ToLower(p.name); {
-		case name == "nexttoken" || name == "clienttoken":
-		case strings.Contains(name, "configuration"), strings.Contains(name, "secret"), strings.Contains(name, "token"),
-			strings.Contains(name, "password"), strings.Contains(name, "aeskey"):
-			return true
+// Sensitive reports whether StringToSign holds parameters that may be secret, and must not be shown: any but those of the signature
+// itself and those whose name plain says can hold none. A string to sign of ACS3 is a hash and never is.
+func (e *Error) Sensitive(plain func(name string) bool) bool {
+	return slices.ContainsFunc(e.params, func(p param) bool {
+		switch p.name {
+		case "AccessKeyId", "Action", "Version", "Format", "SignatureMethod", "SignatureVersion", "SignatureNonce", "SignatureType", "Timestamp":
+			return false
 		}
-	}
-	return false
+		return !plain(p.name)
+	})
 }
 
 func missing(name string) error {
@@ -91,12 +86,12 @@ func unsupportedHTTPMethod() error {
 	return &Error{Code: UnsupportedHTTPMethod, Message: "This http method not supported."}
 }
 
-func mismatch(stringToSign string, sensitive bool) error {
+func mismatch(stringToSign string, params []param) error {
 	return &Error{
 		Code:         SignatureDoesNotMatch,
 		Message:      "Specified signature is not matched with our calculation.",
 		StringToSign: stringToSign,
-		sensitive:    sensitive,
+		params:       params,
 	}
 }
 

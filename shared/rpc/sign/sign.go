@@ -119,12 +119,12 @@ func (s *Signature) Verify(secret string, hosts ...string) error {
 		}
 		var text [stringToSignACS3]byte
 		s.message.stringToSignACS3(&text, s.host)
-		return mismatch(string(text[:]), false)
+		return mismatch(string(text[:]), nil)
 	case V1:
 		text := s.message.appendV1(nil)
 		mac := macV1(secret, text)
 		if !hmac.Equal(mac[:], s.mac[:len(mac)]) {
-			return mismatch(string(text), sensitive(s.message.params))
+			return mismatch(string(text), s.message.params)
 		}
 		return nil
 	default:
