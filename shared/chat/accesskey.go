@@ -172,7 +172,7 @@ func (k *Keys) Draw() (id string, secret Secret, err error) {
 // Check returns an error unless Create would take the key.
 func (key AccessKey) Check() error {
 	switch {
-	case len(key.ID) > 128 || !only(key.ID, func(b byte) bool { return nameByte(b) || b == '.' }):
+	case key.ID == "" || len(key.ID) > 128 || !only(key.ID, func(b byte) bool { return nameByte(b) || b == '.' }):
 		return invalid("AccessKeyId", "AccessKeyId %s is not one; wanted 1 to 128 letters, digits, '.', '-' and '_'.", quote(key.ID))
 	case len(key.Secret) < 8 || len(key.Secret) > 256:
 		return invalid("AccessKeySecret", "AccessKeySecret has %d bytes; wanted 8 to 256.", len(key.Secret))

@@ -20,7 +20,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/url"
 	"strings"
 	"time"
@@ -38,7 +37,7 @@ const (
 	DefaultQuota = 1000
 	// MaxConfiguration is the size of a Configuration, in bytes.
 	MaxConfiguration = 64 << 10
-	// MaxHistory is the number of revisions of a configuration that history keeps; older ones are dropped one by one.
+	// MaxHistory is the number of revisions of a configuration that history keeps: the first and the latest. Others are dropped one by one.
 	MaxHistory = 100
 	// MaxTags is the number of tags of one configuration.
 	MaxTags = 20
@@ -105,7 +104,7 @@ func New(t table.Table, ring *seal.Ring, platforms []Platform, o Options) (*Serv
 		s.baseURL = "http://127.0.0.1:9000"
 	}
 	u, err := url.Parse(s.baseURL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(s.baseURL, "?#") {
 		return nil, errors.New("chat: webhook base URL: wanted http:// or https://, a host and perhaps a path")
 	}
 	s.baseURL = strings.TrimRight(s.baseURL, "/")
@@ -150,7 +149,7 @@ func WithCaller(ctx context.Context, c *Caller) context.Context {
 
 // CallerFrom returns who asks in ctx. It is never nil; a caller without account may do nothing.
 func CallerFrom(ctx context.Context) *Caller {
-	if c, ok := ctx.Value(callerKey{}).(*Caller); ok {
+	if c, ok := ctx.Value(callerKey{}).(*Caller); ok && c != nil {
 		return c
 	}
 	return &nobody
@@ -256,6 +255,3 @@ func storeError(ctx context.Context, what string, err error) error {
 	}
 	return e
 }
-
-// logger returns the logger of the request in ctx.
-func logger(ctx context.Context) *slog.Logger { return invoke.Logger(ctx) }

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ func (s *Service) Check(ctx context.Context, account, region string) (*Report, e
 		scope:   scope{caller: &nobody, account: account, region: region},
 		report:  new(Report),
 		records: make(map[string]*record),
+		told:    make(map[string]bool),
 		wanted:  make(map[string]bool),
 		count:   make(map[string]int64),
 	}
@@ -37,6 +39,7 @@ func (s *Service) Check(ctx context.Context, account, region string) (*Report, e
 		{counterPrefix, k.lookAtCounter},
 		{indexPrefix, k.lookAtIndex},
 		{historyPrefix, k.lookAtHistory},
+		{clientTokenPrefix, k.lookAtToken},
 	} {
 		if err := s.walk(ctx, k.scope, part.prefix, part.look); err != nil {
 			return nil, storeError(ctx, "check", err)
@@ -70,6 +73,7 @@ type checker struct {
 	scope   scope
 	report  *Report
 	records map[string]*record // by name
+	told    map[string]bool    // names whose latest revision history has
 	wanted  map[string]bool    // index entries that documents ask for; true once seen
 	count   map[string]int64   // documents by counter, less what the counters say
 }
@@ -98,6 +102,9 @@ func (k *checker) lookAtConfiguration(item table.Item) {
 	k.count[counterKey(r.Name)]++
 	for _, a := range r.attributes() {
 		k.wanted[indexKey(a.name, a.value, r.Name)] = false
+	}
+	if _, err := k.service.platformOf(r); err != nil {
+		k.problem("%v", err)
 	}
 	for field := range r.Secrets {
 		if _, err := k.service.open(k.scope, r, field); err != nil {
@@ -135,12 +142,21 @@ func (k *checker) lookAtHistory(item table.Item) {
 	case rev.Revision == r.Revision && rev.Deleted:
 		k.problem("history of %q says that revision %d deleted it; the configuration is there", rev.Name, rev.Revision)
 	case rev.Revision == r.Revision:
-		delete(k.records, rev.Name)
+		k.told[rev.Name] = true
+	}
+}
+
+func (k *checker) lookAtToken(item table.Item) {
+	if err := json.Unmarshal(item.Value, new(tokenEntry)); err != nil {
+		k.problem("chat: item %q: %v", item.Sort, err)
 	}
 }
 
 func (k *checker) finish() {
 	for name, r := range k.records {
+		if k.told[name] {
+			continue
+		}
 		k.problem("history of %q lacks its revision %d", name, r.Revision)
 	}
 	for entry, seen := range k.wanted {

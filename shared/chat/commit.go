@@ -58,8 +58,9 @@ func (s *Service) addStep(ctx context.Context, c scope, action string, st step, 
 	}
 	n := how.record.Revision
 	to.Puts = append(to.Puts, table.Put{Sort: historyKey(name, n), Value: value, Revision: n, If: table.Absent()})
-	if n > MaxHistory {
-		to.Deletes = append(to.Deletes, table.Delete{Sort: historyKey(name, n-MaxHistory)})
+	// The first revision stays for good: it is what a create trips over when the name had a life before.
+	if oldest := n - MaxHistory + 1; oldest > 1 {
+		to.Deletes = append(to.Deletes, table.Delete{Sort: historyKey(name, oldest)})
 	}
 	puts, deletes := indexDiff(st.before, st.after)
 	to.Puts = append(to.Puts, puts...)

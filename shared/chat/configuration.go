@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -47,7 +48,7 @@ type settled struct {
 	kept    []string          // fields whose mask the caller sent back
 }
 
-// settle checks the Configuration of a platform. An error is InvalidParameter and names the JSON path.
+// settle checks the Configuration of a platform. An error in it is InvalidParameter and names the JSON path.
 //
 // keep reports whether a secret is stored under a field; a mask sent for it then means to keep it. A generated setting that
 // is absent is kept when there is one, else made up from random.
@@ -67,9 +68,16 @@ func (p *Platform) settle(text string, keep func(field string) bool, random io.R
 	}
 	out := &settled{secrets: make(map[string]string)}
 	if err := p.settleObject(out, root, keep, random); err != nil {
-		return nil, invalid(configurationParam, "%s", sentence(err))
+		var found *issue
+		if !errors.As(err, &found) {
+			return nil, err
+		}
+		return nil, invalid(configurationParam, "%s", sentence(found))
 	}
-	out.text = root.String()
+	// Measured again, so that what a read answers can be sent back: escapes and what was made up may have made it longer.
+	if out.text = root.String(); len(out.text) > MaxConfiguration {
+		return nil, invalid(configurationParam, "Configuration has %d bytes as it is stored; the most is %d.", len(out.text), MaxConfiguration)
+	}
 	return out, nil
 }
 
@@ -90,7 +98,7 @@ func (p *Platform) settleObject(out *settled, root *document.Node, keep func(str
 		case m.Key == keyPermissions:
 			err = checkPermissions(path, m.Value, root.Get(keyUserGroups))
 		case m.Key == keyTarget:
-			err = out.tarGet(path, m.Value, keep)
+			err = out.target(path, m.Value, keep)
 		default:
 			err = wrong(path, "no such key for type %s; %s", p.Type, p.suggest(m.Key))
 		}
@@ -112,7 +120,7 @@ func (p *Platform) settleObject(out *settled, root *document.Node, keep func(str
 		case setting.Generate:
 			var b [32]byte
 			if _, err := io.ReadFull(random, b[:]); err != nil {
-				return fmt.Errorf("make %s: %w", setting.Key, err)
+				return fmt.Errorf("chat: make %s: %w", setting.Key, err)
 			}
 			out.secrets[setting.Key] = setting.Shape.Make(b[:])
 			root.Members = append(root.Members, document.Member{Key: setting.Key, Value: &document.Node{Kind: document.String, Text: Mask}})
@@ -158,7 +166,7 @@ func (out *settled) secret(path, field string, shape Shape, n *document.Node, ke
 }
 
 // target checks where commands are handed on to.
-func (out *settled) tarGet(path string, n *document.Node, keep func(string) bool) error {
+func (out *settled) target(path string, n *document.Node, keep func(string) bool) error {
 	if n.Kind != document.Object {
 		return wrong(path, "is %v; wanted an object such as {\"Type\":\"Journal\"}", n.Kind)
 	}

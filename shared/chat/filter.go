@@ -81,8 +81,14 @@ func (s *Service) parseFilter(sel *selection, f Filter) error {
 		}
 		sel.attributes[attributeType] = append(sel.attributes[attributeType], p.Type)
 	case "ramrole":
+		if err := checkRole("Filters", f.Value); err != nil {
+			return err
+		}
 		sel.attributes[attributeRole] = append(sel.attributes[attributeRole], f.Value)
 	case "resourcegroupid":
+		if err := checkGroup("Filters", f.Value); err != nil {
+			return err
+		}
 		sel.attributes[attributeGroup] = append(sel.attributes[attributeGroup], f.Value)
 	case "status":
 		status, err := parseStatus(f.Value)
@@ -186,11 +192,16 @@ func (sel *selection) lanes() []lane {
 	return list
 }
 
-// starts returns what the selected names start with, escaped, none of them the beginning of another.
+// starts returns what the selected names start with, escaped, none of them the beginning of another. What no name can start with is
+// left out: a sort key may have no room for it.
 func (sel *selection) starts() []string {
 	all := slices.Concat(sel.names, sel.prefixes)
 	if len(all) == 0 {
 		return []string{""}
+	}
+	all = slices.DeleteFunc(all, func(s string) bool { return len(s) > maxName || !only(s, nameByte) })
+	if len(all) == 0 {
+		return nil
 	}
 	slices.Sort(all)
 	starts := all[:1]

@@ -9,13 +9,16 @@ import (
 // https://help.aliyun.com/en/oos/developer-reference/api-oos-2019-06-01-createtemplate
 var reserved = [...]string{"aliyun", "acs", "alibaba", "alicloud"}
 
+// maxName is the length of the longest name.
+const maxName = 200
+
 // checkName returns an error unless name can be a configuration's name.
 func checkName(name string) error {
 	switch {
 	case name == "":
 		return missing("Name")
-	case len(name) > 200:
-		return invalid("Name", "Name %s has %d characters; the most is 200.", quote(name), utf8.RuneCountInString(name))
+	case len(name) > maxName:
+		return invalid("Name", "Name %s has %d characters; the most is %d.", quote(name), utf8.RuneCountInString(name), maxName)
 	case !only(name, nameByte):
 		return invalid("Name", "Name %s has a character other than letters, digits, '-' and '_'.", quote(name))
 	}

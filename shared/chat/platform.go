@@ -135,6 +135,8 @@ func (p Platform) check() error {
 			return fmt.Errorf("chat: platform %s: setting %d lacks a key, a shape or a help", p.Type, i)
 		case s.Generate && s.Shape.Make == nil:
 			return fmt.Errorf("chat: platform %s: setting %s is generated, and its shape cannot make one", p.Type, s.Key)
+		case (s.Generate || s.Output != "") && !s.Secret:
+			return fmt.Errorf("chat: platform %s: setting %s is generated or put out, and not secret", p.Type, s.Key)
 		}
 	}
 	return nil
@@ -169,4 +171,13 @@ func (s *Service) platform(name string) (*Platform, error) {
 		types[i] = p.Type
 	}
 	return nil, invalid("Type", "Type %s is none; the types are %s.", quote(name), strings.Join(types, ", "))
+}
+
+// platformOf returns the platform of a stored configuration. That there is none is no fault of the caller.
+func (s *Service) platformOf(r *record) (*Platform, error) {
+	p, err := s.platform(r.Type)
+	if err != nil {
+		return nil, fmt.Errorf("chat: %q is of type %q, which this service does not know", r.Name, r.Type)
+	}
+	return p, nil
 }

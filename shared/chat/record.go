@@ -212,7 +212,7 @@ func (s *Service) outputs(c scope, r *record) (string, error) {
 	var b bytes.Buffer
 	b.WriteString(`{"URL": `)
 	document.WriteString(&b, s.baseURL+"/webhook/"+c.account+"/"+c.region+"/"+r.Name+"/"+string(token))
-	p, err := s.platform(r.Type)
+	p, err := s.platformOf(r)
 	if err != nil {
 		return "", err
 	}

@@ -1,6 +1,10 @@
 package chat
 
-import "log/slog"
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
 
 // Mask is what stands in place of a secret on every read. Sent back in an update it means: keep the secret.
 const Mask = "******"
@@ -14,8 +18,8 @@ func (s Secret) Reveal() string { return string(s) }
 // String returns the mask.
 func (Secret) String() string { return Mask }
 
-// GoString returns the mask.
-func (Secret) GoString() string { return Mask }
+// Format writes the mask, whatever the verb: with one that is not for text, fmt would not ask String.
+func (Secret) Format(s fmt.State, _ rune) { io.WriteString(s, Mask) }
 
 // MarshalText returns the mask.
 func (Secret) MarshalText() ([]byte, error) { return []byte(Mask), nil }

@@ -128,7 +128,10 @@ func (s *Service) Create(ctx context.Context, in *CreateRequest) (*WriteResponse
 		out, err = s.create(ctx, c, intent, after)
 		return err
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // firstRecord returns the record that a CreateRequest asks for.
@@ -177,6 +180,11 @@ func (s *Service) firstRecord(c scope, in *CreateRequest) (*record, error) {
 }
 
 func (s *Service) create(ctx context.Context, c scope, intent intent, after *record) (*WriteResponse, error) {
+	// Counted before it is recalled: what the first of two requests with one token did is then never counted without its answer.
+	n, err := s.count(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	known, err := s.recall(ctx, c, intent)
 	if err != nil {
 		return nil, err
@@ -184,10 +192,6 @@ func (s *Service) create(ctx context.Context, c scope, intent intent, after *rec
 	out := new(WriteResponse)
 	if done, err := s.again(ctx, c, intent, known, after.Name, out); done || err != nil {
 		return out, err
-	}
-	n, err := s.count(ctx, c)
-	if err != nil {
-		return nil, err
 	}
 	if n >= int64(s.quota) {
 		return nil, &Error{Code: QuotaExceeded, Param: "ChatConfiguration", Message: fmt.Sprintf("There are %d chat configurations in %s; the quota is %d.", n, c.region, s.quota)}
@@ -280,7 +284,7 @@ func (s *Service) Update(ctx context.Context, in *UpdateRequest) (*WriteResponse
 
 // nextRecord returns the record that an UpdateRequest makes of the one before.
 func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*record, error) {
-	p, err := s.platform(before.Type)
+	p, err := s.platformOf(before)
 	if err != nil {
 		return nil, err
 	}
@@ -354,15 +358,16 @@ func (s *Service) change(ctx context.Context, action, regionID, name, token stri
 	}
 	intent := s.newIntent(action, token, in)
 	return s.retry(ctx, action, func() error {
+		// Read before it is recalled: what the first of two requests with one token did is then never seen without its answer.
+		before, err := s.get(ctx, c, name)
+		if err != nil {
+			return err
+		}
 		known, err := s.recall(ctx, c, intent)
 		if err != nil {
 			return err
 		}
 		if done, err := s.again(ctx, c, intent, known, name, out); done || err != nil {
-			return err
-		}
-		before, err := s.get(ctx, c, name)
-		if err != nil {
 			return err
 		}
 		if err := s.authorize(ctx, c, permission(action), name, before.tags()); err != nil {
