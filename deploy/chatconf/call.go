@@ -186,6 +186,9 @@ func readFileOrStdin(path string, stdin io.Reader) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
+// httpClient follows no redirects: the body may hold secrets, and the signature is for one host.
+var httpClient = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
 // call sends one action and prints its answer.
 func (c *client) call(ctx context.Context, w io.Writer, action string, params map[string]string, ifMatch string) error {
 	body, err := json.Marshal(params)
@@ -206,7 +209,7 @@ func (c *client) call(ctx context.Context, w io.Writer, action string, params ma
 	if err := c.key.SignACS3(req, body, time.Now(), invoke.NewRequestID()); err != nil {
 		return err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := httpClient.Do(req)
 	if err != nil {
 		return fmt.Errorf("call %s: %w", action, err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,6 +27,9 @@ counters and history, and every secret that the key ring does not open. Exits wi
 				partitions, err := l.Table.Partitions(cmd.Context())
 				if err != nil {
 					return err
+				}
+				if !slices.ContainsFunc(partitions, func(p string) bool { return strings.Contains(p, "/") }) {
+					partitions = append(partitions, s.AccountID+"/"+s.Region) // so that it is said that there is nothing
 				}
 				problems := 0
 				for _, partition := range partitions {

@@ -217,6 +217,9 @@ func newKeysDelete() *cobra.Command {
 				if err := l.Keys.Delete(cmd.Context(), args[0]); err != nil {
 					return err
 				}
+				if err := l.ForgetAccessKey(args[0]); err != nil {
+					return err
+				}
 				fmt.Fprintf(cmd.OutOrStdout(), "deleted %s\n", args[0])
 				return nil
 			})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -50,11 +51,32 @@ Exit codes: 0 done; 1 the service refused, or something failed; 2 the command li
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%w\nSee '%s --help'.", err, cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(seeHelp)
+	// cobra looks at these too, a little later, but its errors cannot be told from those of the command itself.
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil {
+			return seeHelp(cmd, err)
+		}
+		return nil
+	}
+	root.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		meant := ""
+		if names := cmd.SuggestionsFor(args[0]); len(names) > 0 {
+			meant = fmt.Sprintf(", did you mean %s?", strings.Join(names, " or "))
+		}
+		return seeHelp(cmd, fmt.Errorf("unknown command %q%s", args[0], meant))
+	}
+	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	root.AddCommand(newServe(), newCall(), newEnv(), newKeys(), newCheck())
 	return root
+}
+
+// seeHelp makes err a usage error that says where to read on.
+func seeHelp(cmd *cobra.Command, err error) error {
+	return usagef("%w\nSee '%s --help'.", err, cmd.CommandPath())
 }
 
 // noArgs refuses arguments.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -115,8 +116,8 @@ func localRing(s Settings, first bool) (*seal.Ring, error) {
 	return ring, nil
 }
 
-// makeFirstKey stores an administrator's access key: the one in the key file if an earlier start left it there, else the one in the
-// settings, else a new one. The file comes first, so that a start that is cut short is finished by the next.
+// makeFirstKey stores an administrator's access key: the one in the settings, else the one in the key file if an earlier start left it
+// there, else a new one. The file is written before the table, so that a start that is cut short is finished by the next.
 func (l *Local) makeFirstKey(ctx context.Context, s Settings, key AccessKey) error {
 	if s.AccessKeyID != "" {
 		key = AccessKey{ID: s.AccessKeyID, Secret: s.AccessKeySecret}
@@ -165,6 +166,19 @@ func ReadAccessKey(data string) (AccessKey, error) {
 	return AccessKey{ID: in.AccessKeyId, Secret: chat.Secret(in.AccessKeySecret)}, nil
 }
 
+// ForgetAccessKey removes the key file if it holds the access key with the given id, so that a key that was deleted does not come back
+// with a later start that finds no key at all.
+func (l *Local) ForgetAccessKey(id string) error {
+	if l.AccessKeyID != id {
+		return nil
+	}
+	l.AccessKeyID = ""
+	if err := os.Remove(l.KeyFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 func writeAccessKey(path string, key AccessKey) error {
 	text, err := json.MarshalIndent(struct{ AccessKeyId, AccessKeySecret string }{key.ID, key.Secret.Reveal()}, "", "  ")
 	if err != nil {
@@ -198,6 +212,14 @@ func writeFileSync(path string, text []byte, sync bool) error {
 	return os.Rename(f.Name(), path)
 }
 
+// reachable returns an address at which this machine reaches a listener: of one that listens everywhere, the loopback address.
+func reachable(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return addr.String()
+}
+
 // Started is what a local service says of itself once it listens.
 type Started struct {
 	Endpoint    string
@@ -213,7 +235,7 @@ func ServeLocal(ctx context.Context, s Settings, started func(Started), actions 
 	if err != nil {
 		return err
 	}
-	endpoint := "http://" + listener.Addr().String()
+	endpoint := "http://" + reachable(listener.Addr())
 	if s.WebhookBaseURL == "" {
 		s.WebhookBaseURL = endpoint
 	}

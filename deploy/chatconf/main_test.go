@@ -1,0 +1,529 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"chatconf/shared/app"
+	"chatconf/shared/invoke"
+	"chatconf/shared/rpc"
+	"chatconf/shared/table"
+	"chatconf/shared/table/file"
+)
+
+const planted = "PLANTED-secret"
+
+// noEnv clears the environment of all that the tool reads.
+func noEnv(t *testing.T) {
+	t.Helper()
+	for _, pair := range os.Environ() {
+		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "CHATCONF_") || strings.HasPrefix(name, "ALIBABA_CLOUD_") {
+			t.Setenv(name, "")
+		}
+	}
+}
+
+// run runs the tool in process.
+func run(t *testing.T, stdin string, args ...string) (stdout string, err error) {
+	t.Helper()
+	var out, messages bytes.Buffer
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(strings.NewReader(stdin))
+	root.SetOut(&out)
+	root.SetErr(&messages)
+	err = root.ExecuteContext(t.Context())
+	if messages.Len() > 0 {
+		t.Errorf("%q wrote to standard error by itself: %s", args, &messages)
+	}
+	return out.String(), err
+}
+
+func mustRun(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := run(t, "", args...)
+	if err != nil {
+		t.Fatalf("%q: %v", args, err)
+	}
+	return out
+}
+
+func isUsage(err error) bool {
+	var usage *usageError
+	return errors.As(err, &usage)
+}
+
+// newData makes the data of a local service that was started and stopped.
+func newData(t *testing.T) string {
+	t.Helper()
+	noEnv(t)
+	data := filepath.Join(t.TempDir(), "data")
+	settings, err := localSettings(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := app.OpenLocal(t.Context(), settings, rpc.Actions()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// newService serves the data, as 'chatconf serve' does, and returns its endpoint.
+func newService(t *testing.T, data string) (endpoint string) {
+	t.Helper()
+	settings, err := localSettings(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := app.OpenLocal(t.Context(), settings, rpc.Actions()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(quiet(l.Handler))
+	t.Cleanup(func() { s.Close(); l.Close() })
+	return s.URL
+}
+
+// quiet returns h without its log.
+func quiet(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(invoke.With(r.Context(), &invoke.Invocation{Logger: slog.New(slog.DiscardHandler)})))
+	})
+}
+
+// Every command says what it is for, and shows how it is used.
+func TestHelp(t *testing.T) {
+	noEnv(t)
+	n := 0
+	var walk func(cmd *cobra.Command, path []string)
+	walk = func(cmd *cobra.Command, path []string) {
+		for _, sub := range cmd.Commands() {
+			if sub.Name() == "help" || sub.Name() == "completion" {
+				continue
+			}
+			n++
+			path := append(path[:len(path):len(path)], sub.Name())
+			help := mustRun(t, append(path, "--help")...)
+			if sub.Short == "" || !strings.Contains(help, "Usage:") {
+				t.Errorf("%v has no help: %s", path, help)
+			}
+			if !sub.HasSubCommands() && !strings.Contains(help, "Examples:\n  ") {
+				t.Errorf("%v has no example", path)
+			}
+			if sub.HasExample() && !strings.Contains(sub.Example, "chatconf "+strings.Join(path, " ")) && sub.Name() != "env" {
+				t.Errorf("%v: the example is of another command: %s", path, sub.Example)
+			}
+			sub.Flags().VisitAll(func(f *pflag.Flag) {
+				if f.Usage == "" {
+					t.Errorf("%v: flag %s has no help", path, f.Name)
+				}
+			})
+			walk(sub, path)
+		}
+	}
+	walk(newRoot(), nil)
+	if n < 10 {
+		t.Errorf("only %d commands were looked at", n)
+	}
+	if help := mustRun(t); !strings.Contains(help, "Exit codes: 0 done; 1") {
+		t.Errorf("no arguments: %s", help)
+	}
+}
+
+// What is wrong with the command line is told from what went wrong, and says where to read on.
+func TestUsageErrors(t *testing.T) {
+	data := newData(t)
+	for _, args := range []string{
+		"bogus", "serv", "keys bogus", "serve extra", "env extra", "check extra", "keys list extra", "keys disable", "keys delete a b",
+		"serve --bogus", "serve --target mars", "call", "call GetChatConfiguration Name", "call GetChatConfiguration =x", "call GetChatConfiguration Name=a Name=b",
+		"call GetChatConfiguration Name=@/nonexistent/file", "call GetChatConfiguration --timeout soon",
+		"keys create", "keys create --admin", "keys create --name x", "keys create --name x --admin --read-only", "keys create --name x --policy /nonexistent",
+		"keys create --name x --admin -o yaml", "keys list -o yaml", "check --data /nonexistent",
+		"call GetChatConfiguration --endpoint ftp://x", "call GetChatConfiguration --endpoint http://x/path", "call GetChatConfiguration --access-key-id x",
+		"env --access-key-secret " + planted,
+	} {
+		fields := strings.Fields(args)
+		if strings.HasPrefix(args, "call ") && !strings.Contains(args, "--endpoint") {
+			fields = append(fields, "--endpoint", "http://127.0.0.1:1")
+		}
+		if !strings.Contains(args, "--data") && fields[0] != "bogus" && fields[0] != "serv" {
+			fields = append(fields, "--data", data)
+		}
+		if out, err := run(t, "", fields...); !isUsage(err) || out != "" {
+			t.Errorf("%q: %v, %q, want a usage error and no output", args, err, out)
+		} else if strings.Contains(err.Error(), planted) {
+			t.Errorf("%q shows the secret: %v", args, err)
+		}
+	}
+	if _, err := run(t, "", "keys", "disable", "CCKnobody", "--data", data); err == nil || isUsage(err) {
+		t.Errorf("a key that is not there: %v, want an error that is not of usage", err)
+	}
+	if _, err := run(t, "", "call", "GetChatConfiguration", "--endpoint", "http://127.0.0.1:1", "--data", data); err == nil || isUsage(err) {
+		t.Errorf("nobody listens: %v, want an error that is not of usage", err)
+	}
+	if _, err := run(t, "", "call", "GetChatConfiguration", "--data", data); !isUsage(err) {
+		t.Errorf("no endpoint: %v, want a usage error", err)
+	}
+}
+
+func TestArguments(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "value")
+	if err := os.WriteFile(path, []byte("from a file\nof two lines\n\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := readArguments([]string{"A=b=c", "Empty=", "File=@" + path, "Stdin=@-", "At=@@x", "AtAt=@@@", `J={"a":"@"}`, "Unicode=团队"}, strings.NewReader("from stdin\n"))
+	want := map[string]string{"A": "b=c", "Empty": "", "File": "from a file\nof two lines\n", "Stdin": "from stdin", "At": "@x", "AtAt": "@@", "J": `{"a":"@"}`, "Unicode": "团队"}
+	if err != nil || len(got) != len(want) {
+		t.Fatalf("readArguments = %q, %v", got, err)
+	}
+	for name := range want {
+		if got[name] != want[name] {
+			t.Errorf("%s = %q, want %q", name, got[name], want[name])
+		}
+	}
+	huge := io.LimitReader(zeros{}, 10*rpc.MaxBody)
+	if got, err := readArguments([]string{"A=@-"}, huge); err == nil && len(got["A"]) > rpc.MaxBody+1 {
+		t.Errorf("%d bytes of standard input were read", len(got["A"]))
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+func TestCall(t *testing.T) {
+	data := newData(t)
+	endpoint := newService(t, data)
+	at := []string{"--endpoint", endpoint, "--data", data}
+	call := func(stdin string, args ...string) (string, error) {
+		return run(t, stdin, append(append([]string{"call"}, args...), at...)...)
+	}
+	configuration := `{"DingTalkClientId":"ding","DingTalkClientSecret":"` + planted + `"}`
+	out, err := call(configuration+"\n", "CreateChatConfiguration", "Name=ops", "Type=DingTalk", "Configuration=@-")
+	if err != nil || !strings.HasPrefix(out, "{\n  \"RequestId\": ") || !strings.HasSuffix(out, "}\n") || !json.Valid([]byte(out)) {
+		t.Fatalf("create: %q, %v", out, err)
+	}
+	if out, err = call("", "GetChatConfiguration", "Name=ops"); err != nil || !strings.Contains(out, "******") || strings.Contains(out, planted) {
+		t.Errorf("get: %q, %v", out, err)
+	}
+	if out, err = call("", "ListChatConfigurations", `Filters=[{"Name":"Type","Value":"DingTalk"}]`); err != nil || !strings.Contains(out, `"Name": "ops"`) {
+		t.Errorf("list: %q, %v", out, err)
+	}
+	if _, err = call("", "UpdateChatConfiguration", "Name=ops", "Status=Inactive", "--if-match", "1"); err != nil {
+		t.Errorf("update: %v", err)
+	}
+	for want, args := range map[string][]string{
+		"OperationConflict (409): ":                 {"UpdateChatConfiguration", "Name=ops", "Status=Active", "--if-match", "1"},
+		"EntityNotExists.ChatConfiguration (404): ": {"GetChatConfiguration", "Name=missing"},
+		"InvalidApi.NotFound (404): ":               {"GetChat"},
+		"InvalidParameter.Configuration (400): ":    {"UpdateChatConfiguration", "Name=ops", `Configuration={"DingTalkClientSecret":"` + planted + `"`},
+	} {
+		out, err := call("", args...)
+		if err == nil || out != "" || isUsage(err) || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "request id: ") || strings.Contains(err.Error(), planted) {
+			t.Errorf("%q: %q, %v, want %s", args, out, err, want)
+		}
+	}
+}
+
+// A server that is not one of ours makes an error, whatever it says, and gets no second request.
+func TestCallOfAStranger(t *testing.T) {
+	noEnv(t)
+	requests := 0
+	var answer http.HandlerFunc
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { requests++; answer(w, r) }))
+	defer s.Close()
+	for name, h := range map[string]http.HandlerFunc{
+		"HTML":          func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") },
+		"an error page": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusBadGateway) },
+		"a redirect":    func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect) },
+		"nothing":       func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
+	} {
+		answer, requests = h, 0
+		out, err := run(t, "", "call", "GetChatConfiguration", "Name=ops", "--endpoint", s.URL, "--access-key-id", "a", "--access-key-secret", planted)
+		if err == nil || out != "" || isUsage(err) || strings.Contains(err.Error(), planted) || requests != 1 {
+			t.Errorf("%s: %q, %v after %d requests, want an error after one", name, out, err, requests)
+		}
+	}
+}
+
+// Flags come before the environment, that before the data directory; of the environment our own names come before the official ones.
+func TestWhereEndpointAndKeyComeFrom(t *testing.T) {
+	data := newData(t)
+	if err := os.WriteFile(filepath.Join(data, "endpoint"), []byte("http://data:1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	local, err := app.ReadAccessKey(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := map[string]string{"CHATCONF_ACCESS_KEY_ID": "env-id", "CHATCONF_ACCESS_KEY_SECRET": "env-secret", "CHATCONF_ENDPOINT": "http://env:2"}
+	official := map[string]string{"ALIBABA_CLOUD_ACCESS_KEY_ID": "ali-id", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "ali-secret"}
+	for name, test := range map[string]struct {
+		flags            clientFlags
+		env              []map[string]string
+		endpoint, id, sk string
+		fails            bool
+	}{
+		"the data directory":                  {flags: clientFlags{data: data}, endpoint: "http://data:1", id: local.ID, sk: local.Secret.Reveal()},
+		"the data directory by environment":   {env: []map[string]string{{"CHATCONF_DATA": data}}, endpoint: "http://data:1", id: local.ID, sk: local.Secret.Reveal()},
+		"the environment":                     {flags: clientFlags{data: data}, env: []map[string]string{ours, official}, endpoint: "http://env:2", id: "env-id", sk: "env-secret"},
+		"the official names":                  {flags: clientFlags{data: data}, env: []map[string]string{official}, endpoint: "http://data:1", id: "ali-id", sk: "ali-secret"},
+		"flags":                               {flags: clientFlags{"http://flag:3", "flag-id", "flag-secret", data}, env: []map[string]string{ours, official}, endpoint: "http://flag:3", id: "flag-id", sk: "flag-secret"},
+		"an endpoint without scheme":          {flags: clientFlags{endpoint: "oos.example.com", data: data}, endpoint: "https://oos.example.com", id: local.ID, sk: local.Secret.Reveal()},
+		"an endpoint with a slash":            {flags: clientFlags{endpoint: "http://x:1/", data: data}, endpoint: "http://x:1", id: local.ID, sk: local.Secret.Reveal()},
+		"half a key by flag":                  {flags: clientFlags{id: "flag-id", data: data}, env: []map[string]string{ours}, fails: true},
+		"half a key in the environment":       {flags: clientFlags{data: data}, env: []map[string]string{{"CHATCONF_ACCESS_KEY_ID": "env-id"}}, fails: true},
+		"half a key under an official name":   {flags: clientFlags{data: data}, env: []map[string]string{{"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "x"}}, fails: true},
+		"nothing anywhere":                    {flags: clientFlags{data: t.TempDir()}, fails: true},
+		"an endpoint, but no key":             {flags: clientFlags{endpoint: "http://x", data: t.TempDir()}, fails: true},
+		"an endpoint with a user in it":       {flags: clientFlags{endpoint: "http://x/?q=1", data: data}, fails: true},
+		"an endpoint of nothing but a scheme": {flags: clientFlags{endpoint: "http://", data: data}, fails: true},
+	} {
+		c, err := test.flags.resolve(func(name string) string {
+			for _, env := range test.env {
+				if value, ok := env[name]; ok {
+					return value
+				}
+			}
+			return ""
+		})
+		switch {
+		case test.fails:
+			if !isUsage(err) {
+				t.Errorf("%s: %v, want a usage error", name, err)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", name, err)
+		case c.endpoint != test.endpoint || c.key.ID != test.id || c.key.Secret != test.sk:
+			t.Errorf("%s: %s %s %s, want %s %s %s", name, c.endpoint, c.key.ID, c.key.Secret, test.endpoint, test.id, test.sk)
+		}
+	}
+}
+
+// What env prints means the same to a shell, whatever the secret is made of.
+func TestEnvIsQuoted(t *testing.T) {
+	noEnv(t)
+	shell, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("no shell")
+	}
+	for _, secret := range []string{"plain", "a b", "it's", `"$(touch x)"`, "`id`", "a\nb", "$HOME", "*", `\`, "'", "''", "-n", "团队", "~", "a;b&c|d", "!!"} {
+		out := mustRun(t, "env", "--endpoint", "http://x:1", "--access-key-id", "id-"+secret, "--access-key-secret", secret, "--data", t.TempDir())
+		cmd := exec.Command(shell, "-c", out+"\n"+`printf '%s|%s|%s' "$CHATCONF_ENDPOINT" "$ALIBABA_CLOUD_ACCESS_KEY_ID" "$ALIBABA_CLOUD_ACCESS_KEY_SECRET"`)
+		cmd.Env = []string{"HOME=/nonexistent"}
+		got, err := cmd.CombinedOutput()
+		if want := "http://x:1|id-" + secret + "|" + secret; err != nil || string(got) != want {
+			t.Errorf("secret %q: the shell reads %q, %v, want %q", secret, got, err, want)
+		}
+	}
+	if got, want := shellQuote(""), "''"; got != want {
+		t.Errorf("shellQuote of nothing = %s, want %s", got, want)
+	}
+}
+
+func TestKeys(t *testing.T) {
+	data := newData(t)
+	at := func(args ...string) []string { return append(args, "--data", data) }
+	admin, err := app.ReadAccessKey(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := `{"Version":"1","Statement":[{"Effect":"Allow","Action":["oos:Get*"],"Resource":"*"}]}`
+	path := filepath.Join(t.TempDir(), "policy.json")
+	if err := os.WriteFile(path, []byte(policy), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var made struct{ AccessKeyId, AccessKeySecret, AccountId, Name string }
+	if err := json.Unmarshal([]byte(mustRun(t, at("keys", "create", "--name", "ci", "--policy", path, "-o", "json")...)), &made); err != nil {
+		t.Fatal(err)
+	}
+	if len(made.AccessKeyId) != 23 || len(made.AccessKeySecret) != 40 || made.AccountId != app.DefaultAccountID || made.Name != "ci" {
+		t.Errorf("made = %+v", made)
+	}
+	if out := mustRun(t, at("keys", "create", "--name", "dashboard", "--read-only")...); !strings.Contains(out, "AccessKeySecret  ") {
+		t.Errorf("create: %s", out)
+	}
+	if out, err := run(t, policy, at("keys", "create", "--name", "stdin", "--policy", "-", "--account", "42")...); err != nil || !strings.Contains(out, "AccessKeyId") {
+		t.Errorf("create from standard input: %s, %v", out, err)
+	}
+	if _, err := run(t, `{"Statement":[{"Effect":"Maybe"}]}`, at("keys", "create", "--name", "bad", "--policy", "-")...); !isUsage(err) {
+		t.Errorf("a bad policy: %v, want a usage error", err)
+	}
+	list := mustRun(t, at("keys", "list")...)
+	for _, part := range []string{"ACCESS KEY ID", made.AccessKeyId, "ci", "dashboard", "42", "Active", admin.ID, "administrator", "oos:Get*"} {
+		if !strings.Contains(list, part) {
+			t.Errorf("list lacks %q:\n%s", part, list)
+		}
+	}
+	if all := list + mustRun(t, at("keys", "list", "-o", "json")...); strings.Contains(all, made.AccessKeySecret) || strings.Contains(all, admin.Secret.Reveal()) {
+		t.Error("the list shows a secret")
+	}
+	if out := mustRun(t, at("keys", "disable", made.AccessKeyId)...); out != "disabled "+made.AccessKeyId+"\n" {
+		t.Errorf("disable: %q", out)
+	}
+	if list := mustRun(t, at("keys", "list")...); !strings.Contains(list, "Inactive") {
+		t.Errorf("list after disable:\n%s", list)
+	}
+	if out := mustRun(t, at("keys", "enable", made.AccessKeyId)...); out != "enabled "+made.AccessKeyId+"\n" {
+		t.Errorf("enable: %q", out)
+	}
+	if out := mustRun(t, at("keys", "delete", made.AccessKeyId)...); out != "deleted "+made.AccessKeyId+"\n" {
+		t.Errorf("delete: %q", out)
+	}
+	if list := mustRun(t, at("keys", "list")...); strings.Contains(list, made.AccessKeyId) {
+		t.Errorf("list after delete:\n%s", list)
+	}
+	newService(t, data) // which has the file
+	if _, err := run(t, "", at("keys", "list")...); err == nil || isUsage(err) || !strings.Contains(err.Error(), "stop the service first") {
+		t.Errorf("while the service runs: %v", err)
+	}
+}
+
+// The administrator's key that is deleted is gone for good, though its file lay in the data directory.
+func TestDeletedAdministratorStaysDeleted(t *testing.T) {
+	data := newData(t)
+	admin, err := app.ReadAccessKey(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, "keys", "delete", admin.ID, "--data", data)
+	if list := mustRun(t, "keys", "list", "--data", data); strings.Contains(list, admin.ID) {
+		t.Errorf("the next start made the deleted key anew:\n%s", list)
+	}
+}
+
+// check finds what is broken behind the service's back, says where, and fails.
+func TestCheck(t *testing.T) {
+	const partition = app.DefaultAccountID + "/" + app.DefaultRegion
+	newFilled := func(t *testing.T) string {
+		data := newData(t)
+		settings, err := localSettings(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := app.OpenLocal(t.Context(), settings, rpc.Actions()...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		s := httptest.NewServer(quiet(l.Handler))
+		defer s.Close()
+		for _, name := range []string{"a", "b"} {
+			mustRun(t, "call", "CreateChatConfiguration", "Name="+name, "Type=Slack", `Configuration={"SlackSigningSecret":"`+planted+`"}`, `Tags={"env":"prod"}`, "--endpoint", s.URL, "--data", data)
+		}
+		return data
+	}
+	data := newFilled(t)
+	out := mustRun(t, "check", "--data", data)
+	if !strings.Contains(out, partition+": 2 configurations, 6 index entries, 2 revisions, 0 problems\n") {
+		t.Errorf("check of a sound table: %s", out)
+	}
+	broke := func(t *testing.T, data string, change func(*file.Table) table.Change) {
+		t.Helper()
+		db, err := file.Open(filepath.Join(data, app.TableFile), file.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		tab := db.Table(app.DefaultTable, file.TableOptions{})
+		if err := tab.Write(t.Context(), partition, change(tab)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, test := range map[string]struct {
+		change func(*file.Table) table.Change
+		says   string
+	}{
+		"an index entry is gone": {func(*file.Table) table.Change {
+			return table.Change{Deletes: []table.Delete{{Sort: "i#Type#Slack#a"}}}
+		}, `index entry "i#Type#Slack#a" is missing`},
+		"an index entry too many": {func(*file.Table) table.Change {
+			return table.Change{Puts: []table.Put{{Sort: "i#Type#Teams#a"}}}
+		}, `index entry "i#Type#Teams#a" stands for no configuration`},
+		"a counter is off": {func(*file.Table) table.Change {
+			return table.Change{Adds: []table.Add{{Sort: "c!00", N: 5}}}
+		}, `is off by`},
+		"a configuration is gone": {func(*file.Table) table.Change {
+			return table.Change{Deletes: []table.Delete{{Sort: "c#b"}}}
+		}, `stands for no configuration`},
+		"a document is not one": {func(*file.Table) table.Change {
+			return table.Change{Puts: []table.Put{{Sort: "c#b", Value: []byte("{"), Revision: 1}}}
+		}, `c#b`},
+		"history lacks a revision": {func(*file.Table) table.Change {
+			return table.Change{Deletes: []table.Delete{{Sort: "h#a#0000000001"}}}
+		}, `lacks its revision 1`},
+		"a document under another name": {func(tab *file.Table) table.Change {
+			items, err := tab.Get(t.Context(), table.Key{Partition: partition, Sort: "c#a"})
+			if err != nil || len(items) != 1 {
+				t.Fatal(err)
+			}
+			return table.Change{Puts: []table.Put{{Sort: "c#b", Value: items[0].Value, Revision: 1}}}
+		}, `c#b`},
+		"something that belongs nowhere": {func(*file.Table) table.Change {
+			return table.Change{Puts: []table.Put{{Sort: "x#"}}}
+		}, `of no kind`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			data := newFilled(t)
+			broke(t, data, test.change)
+			out, err := run(t, "", "check", "--data", data)
+			if err == nil || isUsage(err) || !strings.Contains(out, test.says) || strings.Contains(out, planted) {
+				t.Errorf("check = %v, want an error and %q:\n%s", err, test.says, out)
+			}
+		})
+	}
+	t.Run("a file that is damaged", func(t *testing.T) {
+		data := newFilled(t)
+		path := filepath.Join(data, app.TableFile)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, text[:3*4096], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := run(t, "", "check", "--data", data); err == nil || isUsage(err) {
+			t.Errorf("check = %v\n%s", err, out)
+		}
+	})
+	t.Run("another key ring", func(t *testing.T) {
+		data, other := newFilled(t), newData(t)
+		ring, err := os.ReadFile(filepath.Join(other, "keyring.json"))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(data, "keyring.json"), ring, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out, err := run(t, "", "check", "--data", data); err == nil || !strings.Contains(out, "SlackSigningSecret") {
+			t.Errorf("check = %v\n%s", err, out)
+		}
+	})
+}
+
+func TestWelcome(t *testing.T) {
+	var b bytes.Buffer
+	welcome(&b, "my data", app.Started{Endpoint: "http://127.0.0.1:9000", AccessKeyID: "CCKx", KeyFile: "my data/access-key.json"})
+	for _, part := range []string{"http://127.0.0.1:9000", "CCKx", "my data/access-key.json", "call --data 'my data' CreateChatConfiguration", `eval "$(`} {
+		if !strings.Contains(b.String(), part) {
+			t.Errorf("welcome lacks %q:\n%s", part, &b)
+		}
+	}
+}
