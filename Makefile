@@ -6,7 +6,7 @@ LDFLAGS  := -s -w
 FUNCTIONS := $(notdir $(wildcard functions/*))
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build clean format vet lint race fuzz e2e
+.PHONY: help run test check bench build clean format vet lint race allocs fuzz e2e
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -18,7 +18,7 @@ test: ## pass every test that needs only Go
 	$(GO) test ./...
 	$(GO) test -count=1 ./functions # it builds programs, which the test cache does not see
 
-check: format vet lint race e2e fuzz ## everything that CI checks
+check: format vet lint race allocs e2e fuzz ## everything that CI checks
 
 format: ## fail when gofmt would change a file
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
@@ -32,6 +32,9 @@ lint: ## staticcheck
 
 race: ## make test, with the race detector
 	$(MAKE) test GO="$(GO)" GOFLAGS="$(GOFLAGS) -race"
+
+allocs: ## the allocation budgets, which the race detector would falsify
+	$(GO) test -count=1 -run Allocates ./shared/...
 
 e2e: ## black-box tests through the official clients
 	cd deploy/e2e && $(GO) test -race -count=1 ./...

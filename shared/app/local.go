@@ -58,13 +58,13 @@ func OpenLocal(ctx context.Context, s Settings, actions ...rpc.Action) (*Local, 
 	return l, nil
 }
 
-func openLocal(ctx context.Context, s Settings, configurations, tickets table.Table, actions []rpc.Action) (*Local, error) {
-	// A table with access keys was started before. Its key ring must be there: a new one could open nothing.
-	list, err := configurations.Query(ctx, table.Range{Partition: "keys", Limit: 1})
+func openLocal(ctx context.Context, s Settings, configurations *file.Table, tickets table.Table, actions []rpc.Action) (*Local, error) {
+	// A table with anything in it was started before. Its key ring must be there: a new one could open nothing.
+	partitions, err := configurations.Partitions(ctx)
 	if err != nil {
 		return nil, err
 	}
-	first := len(list) == 0
+	first := len(partitions) == 0
 	ring, err := localRing(s, first)
 	if err != nil {
 		return nil, err
@@ -82,9 +82,10 @@ func openLocal(ctx context.Context, s Settings, configurations, tickets table.Ta
 		return nil, err
 	}
 	if first {
-		if err := l.makeFirstKey(ctx, s, key); err != nil {
-			return nil, err
-		}
+		return l, l.makeFirstKey(ctx, s, key)
+	}
+	if err := l.Keys.Check(ctx); err != nil {
+		return nil, fmt.Errorf("the key ring is not the one that %s was sealed with: %w", filepath.Join(s.Data, TableFile), err)
 	}
 	return l, nil
 }

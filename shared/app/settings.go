@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 
@@ -59,6 +60,17 @@ func ReadSettings(getenv func(string) string) (Settings, error) {
 		AccessKeySecret: chat.Secret(getenv("CHATCONF_ACCESS_KEY_SECRET")),
 		Data:            text("CHATCONF_DATA", DefaultData),
 		Addr:            text("CHATCONF_ADDR", DefaultAddr),
+	}
+	if err := chat.CheckRegion(s.Region); err != nil {
+		wrong("CHATCONF_REGION", "%w", err)
+	}
+	if s.WebhookBaseURL != "" {
+		if err := chat.CheckBaseURL(s.WebhookBaseURL); err != nil {
+			wrong("CHATCONF_WEBHOOK_BASE_URL", "%w", err)
+		}
+	}
+	if _, _, err := net.SplitHostPort(s.Addr); err != nil {
+		wrong("CHATCONF_ADDR", "%q is no address; wanted host:port, such as %s", s.Addr, DefaultAddr)
 	}
 	if s.Table == s.TicketTable {
 		wrong("CHATCONF_TICKET_TABLE", "%q is the table of configurations too; wanted another", s.TicketTable)

@@ -54,11 +54,16 @@ type ticket struct {
 	err  error
 }
 
+// ticketTime bounds the write of a ticket, which no longer has its request's deadline.
+const ticketTime = 30 * time.Second
+
 // punch starts to write the ticket of a nonce. The write goes on when the request ends early, so that the nonce is spent in any case.
 func punch(ctx context.Context, tickets table.Table, accessKeyID, nonce string) *ticket {
 	t := &ticket{done: make(chan struct{})}
 	go func() {
 		defer close(t.done)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ticketTime)
+		defer cancel()
 		err := tickets.Write(ctx, "nonce/"+accessKeyID, table.Change{Puts: []table.Put{{Sort: nonce, If: table.Absent()}}})
 		var used *table.ConditionError
 		switch {

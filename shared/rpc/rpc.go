@@ -8,10 +8,12 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -121,7 +123,7 @@ func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 	headers.set("X-Acs-Request-Id", requestID)
 	status = http.StatusOK
 	var body []byte
-	out, err := h.serve(ctx, r, c)
+	out, err := h.guarded(ctx, r, c)
 	if err == nil {
 		body, err = encodeAnswer(b, c.action.Name, c.as, requestID, out)
 	}
@@ -187,6 +189,16 @@ func (h *Handler) hint(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, text)
 }
 
+// guarded is serve, with a panic as an error: the caller gets an answer, the log the stack, and the process goes on.
+func (h *Handler) guarded(ctx context.Context, r *http.Request, c *call) (out any, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			out, err = nil, fmt.Errorf("rpc: panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return h.serve(ctx, r, c)
+}
+
 // serve reads, proves and does one request. It fills in c as far as it gets.
 func (h *Handler) serve(ctx context.Context, r *http.Request, c *call) (any, error) {
 	if r.URL.Path != "/" && r.URL.Path != "" {
@@ -249,6 +261,9 @@ func (h *Handler) authenticate(ctx context.Context, c *call) error {
 		return errKeyInactive
 	}
 	c.caller = &chat.Caller{Account: key.Account, AccessKeyID: key.ID, Name: key.Name, Policies: key.Policies}
+	if !h.seen.use(now, key.ID, s.Nonce) {
+		return errNonceUsed
+	}
 	if seconds, ok := h.throttle.take(now, key.ID); !ok {
 		return &fault{
 			status:  http.StatusTooManyRequests,
@@ -256,9 +271,6 @@ func (h *Handler) authenticate(ctx context.Context, c *call) error {
 			message: "Request was denied due to user flow control.",
 			retry:   &retryAfter{limit: int(math.Ceil(h.throttle.rate)), seconds: seconds},
 		}
-	}
-	if !h.seen.use(now, key.ID, s.Nonce) {
-		return errNonceUsed
 	}
 	return nil
 }
@@ -269,7 +281,7 @@ func (h *Handler) do(ctx context.Context, c *call) (any, error) {
 	if c.action.ReadOnly() {
 		return c.action.do(chat.WithCaller(ctx, c.caller), h.service, c.params)
 	}
-	c.ticket = punch(context.WithoutCancel(ctx), h.tickets, c.caller.AccessKeyID, c.signature.Nonce)
+	c.ticket = punch(ctx, h.tickets, c.caller.AccessKeyID, c.signature.Nonce)
 	c.caller.Confirm = c.ticket.wait
 	out, err := c.action.do(chat.WithCaller(ctx, c.caller), h.service, c.params)
 	if refused := c.ticket.wait(ctx); refused != nil {

@@ -1,0 +1,255 @@
+package functions_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"chatconf/shared/app"
+	"chatconf/shared/chat"
+	"chatconf/shared/invoke"
+	"chatconf/shared/rpc"
+	"chatconf/shared/rpc/sign"
+)
+
+// A function is a folder here.
+type function struct {
+	folder string
+	action string // empty: all of them
+	method string // of chat.Service, that does it
+}
+
+// functions returns what main.go of every folder runs. A main does nothing else.
+func functions(t *testing.T) []function {
+	t.Helper()
+	paths, err := filepath.Glob("*/main.go")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no functions: %v", err)
+	}
+	var out []function
+	for _, path := range paths {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := function{folder: filepath.Dir(path)}
+		last, ok := file.Decls[len(file.Decls)-1].(*ast.FuncDecl)
+		if !ok || last.Name.Name != "main" || len(last.Body.List) != 1 {
+			t.Fatalf("%s: wanted one statement in main", path)
+		}
+		call, ok := last.Body.List[0].(*ast.ExprStmt).X.(*ast.CallExpr)
+		if !ok {
+			t.Fatalf("%s: wanted one call in main", path)
+		}
+		switch name := call.Fun.(*ast.SelectorExpr).Sel.Name; {
+		case name == "Run" && len(call.Args) == 2:
+			if f.action, err = strconv.Unquote(call.Args[0].(*ast.BasicLit).Value); err != nil {
+				t.Fatal(err)
+			}
+			f.method = call.Args[1].(*ast.SelectorExpr).Sel.Name
+		case name != "RunAll" || len(call.Args) != 0:
+			t.Fatalf("%s: main calls %s", path, name)
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// kebab returns CreateChatConfiguration as create-chat-configuration.
+func kebab(action string) string {
+	var b strings.Builder
+	for i, r := range action {
+		if unicode.IsUpper(r) && i > 0 {
+			b.WriteByte('-')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
+// There is one folder for each action of the API, named like it, and api for all of them.
+func TestFoldersAreActions(t *testing.T) {
+	var got, want []string
+	for _, f := range functions(t) {
+		if f.folder == "api" {
+			if f.action != "" {
+				t.Errorf("api serves only %s", f.action)
+			}
+			continue
+		}
+		if kebab(f.action) != f.folder {
+			t.Errorf("%s serves %q", f.folder, f.action)
+		}
+		got = append(got, f.action)
+	}
+	for _, a := range rpc.Actions() {
+		want = append(want, a.Name)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("functions = %q, want %q", got, want)
+	}
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !e.IsDir() || e.Name() == "testdata" {
+			continue
+		}
+		for _, name := range []string{"main.go", "event.json"} {
+			if _, err := os.Stat(filepath.Join(e.Name(), name)); err != nil {
+				t.Errorf("%s: %v", e.Name(), err)
+			}
+		}
+	}
+}
+
+// parameters returns the parameters of the action that a method does, each with the type of its field.
+func parameters(t *testing.T, method string) map[string]reflect.Type {
+	t.Helper()
+	m, ok := reflect.TypeFor[*chat.Service]().MethodByName(method)
+	if !ok {
+		t.Fatalf("chat.Service has no method %s", method)
+	}
+	request := m.Type.In(2).Elem()
+	out := make(map[string]reflect.Type)
+	for i := range request.NumField() {
+		out[request.Field(i).Tag.Get("param")] = request.Field(i).Type
+	}
+	return out
+}
+
+// Every event names parameters of its action and no others, in the shape that they have.
+func TestEventsDecodeStrictly(t *testing.T) {
+	for _, f := range functions(t) {
+		event := readEvent(t, f.folder)
+		known := make(map[string]reflect.Type)
+		if f.folder == "api" {
+			known["Action"], known["Version"] = reflect.TypeFor[string](), reflect.TypeFor[string]()
+			var action string
+			if err := json.Unmarshal(event["Action"], &action); err != nil {
+				t.Fatal(err)
+			}
+			for _, other := range functions(t) {
+				if other.action == action {
+					f = other
+				}
+			}
+		}
+		for name, kind := range parameters(t, f.method) {
+			known[name] = kind
+		}
+		for name, value := range event {
+			kind, ok := known[name]
+			if !ok {
+				t.Errorf("%s: %s is no parameter of %s", f.folder, name, f.action)
+				continue
+			}
+			if kind == reflect.TypeFor[chat.Secret]() || kind == reflect.TypeFor[*chat.Secret]() {
+				kind = reflect.TypeFor[map[string]any]() // a Configuration is written as what it is
+			}
+			d := json.NewDecoder(bytes.NewReader(value))
+			d.DisallowUnknownFields()
+			if err := d.Decode(reflect.New(kind).Interface()); err != nil {
+				t.Errorf("%s: %s: %v", f.folder, name, err)
+			}
+		}
+	}
+}
+
+func readEvent(t *testing.T, folder string) map[string]json.RawMessage {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(folder, "event.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var event map[string]json.RawMessage
+	if err := json.Unmarshal(text, &event); err != nil {
+		t.Fatalf("%s: %v", folder, err)
+	}
+	return event
+}
+
+// order is how the events follow on each other, and what the answer to each holds.
+var order = []struct{ folder, holds string }{
+	{"create-chat-configuration", `"Name":"ops"`},
+	{"create-chat-configuration", `"Name":"ops"`}, // its ClientToken makes it repeatable
+	{"tag-resources", `"RequestId":`},
+	{"get-chat-configuration", `"DingTalkClientSecret\":\"******\"`},
+	{"list-chat-configurations", `"Name":"ops"`},
+	{"list-tag-resources", `"TagKey":"团队","TagValue":"运维"`},
+	{"list-tag-keys", `"Keys":["env","团队"]`},
+	{"list-tag-values", `"Values":["prod"]`},
+	{"update-chat-configuration", `"Name":"ops"`},
+	{"change-resource-group", `"RequestId":`},
+	{"untag-resources", `"RequestId":`},
+	{"api", `"Name":"ops"`},
+	{"delete-chat-configuration", `"Content":`},
+}
+
+// The events really work, one after the other, on a real local service that serves the one action of the folder alone.
+func TestEventsSucceed(t *testing.T) {
+	key := sign.Key{ID: "CCKtest", Secret: "not-a-real-secret"}
+	local, err := app.OpenLocal(t.Context(), app.Settings{
+		Table: app.DefaultTable, TicketTable: app.DefaultTickets, AccountID: app.DefaultAccountID, Region: app.DefaultRegion,
+		Data: t.TempDir(), AccessKeyID: key.ID, AccessKeySecret: chat.Secret(key.Secret),
+	}, rpc.Actions()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer local.Close()
+	actions := make(map[string]string)
+	for _, f := range functions(t) {
+		actions[f.folder] = f.action
+	}
+	ran := make(map[string]bool)
+	for i, step := range order {
+		body, err := os.ReadFile(filepath.Join(step.folder, "event.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		action := actions[step.folder]
+		if step.folder == "api" {
+			if err := json.Unmarshal(readEvent(t, "api")["Action"], &action); err != nil {
+				t.Fatal(err)
+			}
+		}
+		req := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("X-Acs-Action", action)
+		req.Header.Set("X-Acs-Version", rpc.Version)
+		if err := key.SignACS3(req, body, time.Now(), fmt.Sprint("nonce", i)); err != nil {
+			t.Fatal(err)
+		}
+		rec := httptest.NewRecorder()
+		logger := slog.New(slog.NewTextHandler(io.Discard, nil))
+		local.Handler.ServeHTTP(rec, req.WithContext(invoke.With(req.Context(), &invoke.Invocation{Logger: logger})))
+		if rec.Code != http.StatusOK || !strings.Contains(rec.Body.String(), step.holds) {
+			t.Errorf("%s: %d %s, want %s in it", step.folder, rec.Code, rec.Body, step.holds)
+		}
+		ran[step.folder] = true
+	}
+	for folder := range actions {
+		if !ran[folder] {
+			t.Errorf("the event of %s was not tried", folder)
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package app_test
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"chatconf/shared/app"
+	"chatconf/shared/chat"
+)
+
+const planted = "PLANTED-secret"
+
+func env(pairs map[string]string) func(string) string {
+	return func(name string) string { return pairs[name] }
+}
+
+func TestSettingsHaveDefaults(t *testing.T) {
+	got, err := app.ReadSettings(env(nil))
+	want := app.Settings{
+		Table: "chatconf", TicketTable: "chatconf-tickets", AccountID: app.DefaultAccountID, Region: "cn-hangzhou",
+		Data: ".chatconf", Addr: "127.0.0.1:9000",
+	}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("ReadSettings of nothing: %v, -want +got\n%s", err, diff)
+	}
+}
+
+func TestSettingsAreRead(t *testing.T) {
+	got, err := app.ReadSettings(env(map[string]string{
+		"CHATCONF_KEYRING": "file:/ring", "CHATCONF_TABLE": "a", "CHATCONF_TICKET_TABLE": "b", "CHATCONF_ACCOUNT_ID": "42", "CHATCONF_REGION": "eu-central-1",
+		"CHATCONF_WEBHOOK_BASE_URL": "https://hooks.example.com/x", "CHATCONF_HOSTS": " a.example.com, b.example.com:8443 ,,", "CHATCONF_MAX_CONFIGURATIONS": "7",
+		"CHATCONF_REQUESTS_PER_SECOND": "2.5", "CHATCONF_ACCESS_KEY_ID": "id", "CHATCONF_ACCESS_KEY_SECRET": planted, "CHATCONF_DATA": "/data", "CHATCONF_ADDR": ":80",
+	}))
+	want := app.Settings{
+		KeyRing: "file:/ring", Table: "a", TicketTable: "b", AccountID: "42", Region: "eu-central-1", WebhookBaseURL: "https://hooks.example.com/x",
+		Hosts: []string{"a.example.com", "b.example.com:8443"}, MaxConfigurations: 7, RequestsPerSecond: 2.5,
+		AccessKeyID: "id", AccessKeySecret: planted, Data: "/data", Addr: ":80",
+	}
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b chat.Secret) bool { return a.Reveal() == b.Reveal() })); err != nil || diff != "" {
+		t.Errorf("ReadSettings: %v, -want +got\n%s", err, diff)
+	}
+}
+
+// Every mistake is reported by the name of its variable, all of them at once, and no secret is shown.
+func TestMistakesInSettings(t *testing.T) {
+	mistakes := map[string][]string{
+		"CHATCONF_TICKET_TABLE":        {"chatconf"},
+		"CHATCONF_ACCOUNT_ID":          {"12a4", "acct", strings.Repeat("1", 33), "-1", "1 2"},
+		"CHATCONF_ACCESS_KEY_SECRET":   {planted},
+		"CHATCONF_ACCESS_KEY_ID":       {"id-alone"},
+		"CHATCONF_HOSTS":               {"https://a.example.com", "a/b", "a b", "user@a"},
+		"CHATCONF_MAX_CONFIGURATIONS":  {"0", "-1", "many", "1.5", "99999999999999999999"},
+		"CHATCONF_REQUESTS_PER_SECOND": {"0", "-1", "NaN", "Inf", "fast", "1e7"},
+	}
+	all := map[string]string{"CHATCONF_KEYRING": planted, "CHATCONF_ACCESS_KEY_SECRET": planted}
+	for name, values := range mistakes {
+		for _, value := range values {
+			_, err := app.ReadSettings(env(map[string]string{name: value, "CHATCONF_KEYRING": planted}))
+			if err == nil {
+				t.Errorf("%s=%s: no error", name, value)
+				continue
+			}
+			if !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), planted) {
+				t.Errorf("%s=%s: %v", name, value, err)
+			}
+		}
+		if name != "CHATCONF_ACCESS_KEY_ID" {
+			all[name] = values[0]
+		}
+	}
+	got, err := app.ReadSettings(env(all))
+	if err == nil {
+		t.Fatal("all mistakes at once: no error")
+	}
+	for _, name := range slices.Sorted(maps.Keys(mistakes)) {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("%s is not among the mistakes: %v", name, err)
+		}
+	}
+	if strings.Contains(err.Error(), planted) || got.Table != "" {
+		t.Errorf("a secret is shown, or settings are returned: %v %v", err, got)
+	}
+}

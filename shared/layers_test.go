@@ -1,0 +1,299 @@
+package shared_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "chatconf"
+
+// A room says what the packages of a pattern may import besides the standard library: our packages, by pattern too, and modules.
+type room struct {
+	packages string // a folder, or a folder and "/*" for those right inside it
+	ours     []string
+	modules  []string
+}
+
+// rooms are the arrows of the design. A package that no row names is in no room, and the test fails; of two rows the first counts.
+var rooms = []room{
+	// Leaves.
+	{"shared/table", nil, nil},
+	{"shared/policy", nil, nil},
+	{"shared/seal", nil, nil},
+	{"shared/page", nil, nil},
+	{"shared/invoke", nil, nil},
+	{"shared/document", nil, nil},
+	{"shared/rpc/sign", nil, nil},
+	{"shared/bolt", nil, []string{"go.etcd.io/bbolt"}},
+
+	// The domain and what it stands on.
+	{"shared/chat", []string{"shared/table", "shared/policy", "shared/seal", "shared/page", "shared/document", "shared/invoke"}, nil},
+	{"shared/platform", []string{"shared/chat", "shared/platform/*"}, nil},
+	{"shared/platform/*", []string{"shared/chat"}, nil},
+	{"shared/table/file", []string{"shared/table", "shared/invoke", "shared/bolt"}, nil},
+	{"shared/table/tablestore", []string{"shared/table", "shared/invoke"}, []string{"github.com/aliyun/aliyun-tablestore-go-sdk"}},
+	{"shared/table/dynamodb", []string{"shared/table", "shared/invoke"}, []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}},
+	{"shared/table/tabletest", []string{"shared/table"}, []string{"github.com/anishathalye/porcupine", "github.com/google/go-cmp"}},
+
+	// Doors and wires.
+	{"shared/rpc", []string{"shared/chat", "shared/invoke", "shared/policy", "shared/table", "shared/document", "shared/rpc/sign"}, nil},
+	{"shared/serve", []string{"shared/invoke"}, nil},
+
+	// Emulators: never the domain, the wiring or an adapter.
+	{"shared/emulator/ots", []string{"shared/bolt", "shared/emulator/ots/*"}, otsModules},
+	{"shared/emulator/ots/*", []string{"shared/bolt", "shared/emulator/ots", "shared/emulator/ots/*"}, otsModules},
+
+	// Programs.
+	{"shared/app", []string{"shared/*", "shared/rpc/sign", "shared/table/file", "shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"}, nil},
+	{"functions/testdata/bare", nil, nil}, // what functions are measured against
+	{"functions/*", []string{"shared/app", "shared/chat"}, nil},
+	{"deploy/chatconf", []string{"shared/*", "shared/rpc/sign", "shared/table/file", "shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"}, []string{"github.com/spf13/cobra"}},
+}
+
+// otsModules are the Tablestore SDK's wire format, which its emulator speaks.
+var otsModules = []string{"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol", "github.com/golang/protobuf"}
+
+// coming are rooms that may still be empty.
+var coming = []string{"shared/table/tablestore", "shared/table/dynamodb", "shared/emulator/ots", "shared/emulator/ots/*"}
+
+// unlinkable are what nothing that a function links may import: they keep the linker from dropping unused methods.
+var unlinkable = []string{"net/rpc", "text/template", "html/template", "testing"}
+
+// A source is what the files of one package import, whatever build tags they carry.
+type source struct {
+	files   int
+	imports map[string]string // path to one file that imports it
+}
+
+// sources reads the imports of every Go file below the module's root that is not a test. It looks into the files themselves and not at their build
+// constraints, so it sees what any target would. A folder with a go.mod of its own is another module's.
+func sources(t *testing.T) map[string]*source {
+	t.Helper()
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mod, err := os.ReadFile(filepath.Join(root, "go.mod")); err != nil || !strings.HasPrefix(string(mod), "module "+module+"\n") {
+		t.Fatalf("%s is not the root of module %s: %v", root, module, err)
+	}
+	out := make(map[string]*source)
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if path == root {
+				return nil
+			}
+			_, other := os.Stat(filepath.Join(path, "go.mod"))
+			if other == nil || strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_") || d.Name() == "node_modules" {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		folder := filepath.ToSlash(filepath.Dir(name))
+		if out[folder] == nil {
+			out[folder] = &source{imports: make(map[string]string)}
+		}
+		out[folder].files++
+		for _, spec := range file.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			out[folder].imports[imported] = name
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// within reports whether a folder fits a pattern.
+func within(folder, pattern string) bool {
+	if parent, ok := strings.CutSuffix(pattern, "/*"); ok {
+		rest, ok := strings.CutPrefix(folder, parent+"/")
+		return ok && !strings.Contains(rest, "/")
+	}
+	return folder == pattern
+}
+
+func roomOf(folder string) (room, bool) {
+	i := slices.IndexFunc(rooms, func(r room) bool { return within(folder, r.packages) })
+	if i < 0 {
+		return room{}, false
+	}
+	return rooms[i], true
+}
+
+// isStandard reports whether an import path is of the standard library: no dot in its first part.
+func isStandard(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".") && first != module
+}
+
+// allowed reports whether the packages of r may import path.
+func (r room) allowed(path string) bool {
+	if ours, ok := strings.CutPrefix(path, module+"/"); ok {
+		return slices.ContainsFunc(r.ours, func(pattern string) bool { return within(ours, pattern) }) &&
+			!within(ours, "shared/emulator")
+	}
+	return isStandard(path) || slices.ContainsFunc(r.modules, func(m string) bool { return path == m || strings.HasPrefix(path, m+"/") })
+}
+
+func TestImportsPointInward(t *testing.T) {
+	all := sources(t)
+	files := 0
+	used := make(map[string]bool)
+	for _, folder := range slices.Sorted(maps.Keys(all)) {
+		files += all[folder].files
+		r, ok := roomOf(folder)
+		if !ok {
+			t.Errorf("%s is in no room: give it a row in the table, and an arrow in the design", folder)
+			continue
+		}
+		used[r.packages] = true
+		for path, file := range all[folder].imports {
+			if path == "C" || path == "unsafe" {
+				t.Errorf("%s imports %s", file, path)
+			}
+			if !r.allowed(path) {
+				t.Errorf("%s imports %s, which %s may not", file, path, r.packages)
+			}
+		}
+	}
+	for _, r := range rooms {
+		if !used[r.packages] && !slices.Contains(coming, r.packages) {
+			t.Errorf("no package is in the room %s: nothing was checked", r.packages)
+		}
+	}
+	if files < 50 || len(all) < 20 {
+		t.Fatalf("only %d files in %d packages were found", files, len(all))
+	}
+}
+
+// Files behind every target's tag are read, which a look through go/build's eyes would not.
+func TestEveryBuildTagIsSeen(t *testing.T) {
+	for folder, hidden := range map[string]string{
+		"shared/app":  "target_local.go", // not with -tags fc or lambda
+		"shared/bolt": "lock_other.go",   // not on Linux
+	} {
+		want, err := os.ReadFile(filepath.Join("..", folder, hidden))
+		if err != nil || !strings.HasPrefix(string(want), "//go:build ") {
+			t.Fatalf("%s/%s is not a file behind a tag: %v", folder, hidden, err)
+		}
+		entries, err := os.ReadDir(filepath.Join("..", folder))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, e := range entries {
+			if strings.HasSuffix(e.Name(), ".go") && !strings.HasSuffix(e.Name(), "_test.go") {
+				n++
+			}
+		}
+		if got := sources(t)[folder].files; got != n {
+			t.Errorf("%s: %d files were read, want all %d", folder, got, n)
+		}
+	}
+}
+
+// What functions link is looked at through all of our packages: none of them may bring in what makes every function large.
+func TestFunctionsLinkNothingThatKeepsTheLinkerFromDropping(t *testing.T) {
+	all := sources(t)
+	var pending []string
+	for folder := range all {
+		if within(folder, "functions/*") {
+			pending = append(pending, folder)
+		}
+	}
+	if len(pending) == 0 || all["shared/app"] == nil {
+		t.Fatal("no functions found")
+	}
+	seen := make(map[string]bool)
+	for len(pending) > 0 {
+		folder := pending[0]
+		pending = pending[1:]
+		if seen[folder] || all[folder] == nil {
+			continue
+		}
+		seen[folder] = true
+		for path, file := range all[folder].imports {
+			if slices.Contains(unlinkable, path) || strings.HasPrefix(path, "testing/") {
+				t.Errorf("%s imports %s, and functions link it", file, path)
+			}
+			if ours, ok := strings.CutPrefix(path, module+"/"); ok {
+				pending = append(pending, ours)
+			}
+		}
+	}
+	for _, folder := range []string{"shared/app", "shared/chat", "shared/rpc/sign", "shared/table/file", "shared/platform/slack"} {
+		if !seen[folder] {
+			t.Errorf("%s is not among what functions link: the test did not follow imports", folder)
+		}
+	}
+	for _, folder := range []string{"shared/table/tabletest", "deploy/chatconf"} {
+		if seen[folder] {
+			t.Errorf("functions link %s", folder)
+		}
+	}
+}
+
+// The rule itself: what a row allows and what it does not.
+func TestRoomRules(t *testing.T) {
+	for _, test := range []struct {
+		from, to string
+		want     bool
+	}{
+		{"shared/table", "fmt", true},
+		{"shared/table", "chatconf/shared/chat", false},
+		{"shared/policy", "golang.org/x/exp/maps", false},
+		{"shared/chat", "chatconf/shared/table", true},
+		{"shared/chat", "chatconf/shared/table/file", false},
+		{"shared/chat", "chatconf/shared/rpc", false},
+		{"shared/rpc", "chatconf/shared/serve", false},
+		{"shared/rpc", "chatconf/shared/rpc/sign", true},
+		{"shared/serve", "chatconf/shared/chat", false},
+		{"shared/platform/slack", "chatconf/shared/platform/teams", false},
+		{"shared/app", "chatconf/shared/emulator", false},
+		{"shared/app", "chatconf/shared/emulator/ots", false},
+		{"functions/api", "chatconf/shared/rpc", false},
+		{"functions/api", "github.com/spf13/cobra", false},
+		{"deploy/chatconf", "github.com/spf13/cobra", true},
+		{"deploy/chatconf", "github.com/spf13/cobra/doc", true},
+		{"deploy/chatconf", "github.com/spf13/cobrax", false},
+		{"shared/bolt", "go.etcd.io/bbolt/errors", true},
+		{"shared/app", "chatconf", false},
+	} {
+		r, ok := roomOf(test.from)
+		if got := ok && r.allowed(test.to); got != test.want {
+			t.Errorf("%s may import %s: %v, want %v", test.from, test.to, got, test.want)
+		}
+	}
+	for _, folder := range []string{"shared", "shared/util", "shared/table/tablestore/deep", "deploy/other", "functions"} {
+		if r, ok := roomOf(folder); ok {
+			t.Errorf("%s is in the room %s, want none", folder, r.packages)
+		}
+	}
+}

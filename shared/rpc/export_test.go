@@ -1,0 +1,50 @@
+package rpc
+
+import (
+	"net/url"
+	"time"
+)
+
+// NoncesKept and MaxBuckets are the bounds of what a process remembers.
+const (
+	NoncesKept = noncesKept
+	MaxBuckets = maxBuckets
+)
+
+// Nonces are what a process remembers of nonces.
+type Nonces struct{ nonces }
+
+// Use is use.
+func (n *Nonces) Use(now time.Time, accessKeyID, nonce string) bool {
+	return n.use(now, accessKeyID, nonce)
+}
+
+// Kept returns how many nonces are remembered.
+func (n *Nonces) Kept() int { return len(n.young) + len(n.old) }
+
+// A Throttle is a throttle at some rate.
+type Throttle struct{ throttle }
+
+// NewThrottle returns a throttle of so many requests per second.
+func NewThrottle(rate float64) *Throttle { return &Throttle{throttle{rate: rate}} }
+
+// Take is take.
+func (t *Throttle) Take(now time.Time, key string) (seconds int, ok bool) { return t.take(now, key) }
+
+// Buckets returns how many buckets there are.
+func (t *Throttle) Buckets() int { return len(t.buckets) }
+
+// Fill reads parameters into a new request.
+func Fill[Req any](p url.Values) (*Req, error) {
+	in := new(Req)
+	if err := newPlan[Req]().fill(in, params(p)); err != nil {
+		return nil, err
+	}
+	return in, nil
+}
+
+// ParseJSON returns the parameters of a JSON body.
+func ParseJSON(text string) (url.Values, error) { return parseJSON(text) }
+
+// ParseForm returns the parameters of a query or a form.
+func ParseForm(text string) (url.Values, error) { return parseForm("query", text) }

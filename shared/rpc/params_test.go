@@ -1,0 +1,258 @@
+package rpc_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/rpc"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+// parse returns the parameters that a query names, in an easy hand: "Tags.1.Key=a Tags.1.Value=b", spaces between them.
+func parse(text string) url.Values {
+	v := make(url.Values)
+	for _, pair := range strings.Fields(text) {
+		name, value, _ := strings.Cut(pair, "=")
+		v.Set(name, strings.ReplaceAll(value, "␣", " "))
+	}
+	return v
+}
+
+// Lists and maps come in every spelling that some client has; the answer to a bad one names the parameter.
+func TestFlattening(t *testing.T) {
+	filter := func(pairs ...string) []chat.Filter {
+		var out []chat.Filter
+		for i := 0; i < len(pairs); i += 2 {
+			out = append(out, chat.Filter{Name: pairs[i], Value: pairs[i+1]})
+		}
+		return out
+	}
+	w, got := echoed(t)
+	for name, test := range map[string]struct {
+		params string
+		want   echo
+		code   string
+	}{
+		"nothing":           {params: ""},
+		"unknown parameter": {params: "Nmae=x SourceIp=1.2.3.4"},
+
+		"text":                        {params: "Text=a+*~/=&b", want: echo{Text: "a+*~/=&b"}},
+		"text that is there, empty":   {params: "Name=", want: echo{Name: ptr("")}},
+		"a number":                    {params: "Number=-7", want: echo{Number: ptr(int64(-7))}},
+		"a number that is none":       {params: "Number=7.5", code: "InvalidParameter.Number"},
+		"an empty number":             {params: "Number=", code: "InvalidParameter.Number"},
+		"a number too large":          {params: "Number=9223372036854775808", code: "InvalidParameter.Number"},
+		"a number with underscores":   {params: "Number=1_000", code: "InvalidParameter.Number"},
+		"true":                        {params: "All=True", want: echo{All: true}},
+		"false":                       {params: "All=FALSE"},
+		"an empty boolean":            {params: "All="},
+		"a boolean that is none":      {params: "All=1", code: "InvalidParameter.All"},
+		"a flattened text is no text": {params: "Text.1=a"},
+
+		"filters flattened":                   {params: "Filters.1.Name=type Filters.1.Value=DingTalk Filters.2.Name=Name Filters.2.Value=a*", want: echo{Filters: filter("type", "DingTalk", "Name", "a*")}},
+		"filters flattened, out of order":     {params: "Filters.10.Value=j Filters.2.Name=b Filters.10.Name=j Filters.2.Value=b", want: echo{Filters: filter("b", "b", "j", "j")}},
+		"filters flattened, with gaps":        {params: "Filters.5.Name=a Filters.900.Name=b", want: echo{Filters: filter("a", "", "b", "")}},
+		"filters as JSON, by the CLI":         {params: `Filters=[{"Name":"type","Value":"DingTalk"},{"Value":2,"Name":true}]`, want: echo{Filters: filter("type", "DingTalk", "true", "2")}},
+		"filters as JSON with null":           {params: `Filters=[{"Name":"type","Value":null}]`, want: echo{Filters: filter("type", "")}},
+		"filters as an empty array":           {params: "Filters=[]", want: echo{Filters: []chat.Filter{}}},
+		"filters empty":                       {params: "Filters="},
+		"filters as JSON and flattened":       {params: `Filters=[{"Name":"a","Value":"1"}] Filters.1.Name=b Filters.1.Value=2`, want: echo{Filters: filter("a", "1", "b", "2")}},
+		"a filter without name":               {params: "Filters.1.Value=x", code: "MissingParameter.Filters"},
+		"a filter of empty name":              {params: "Filters.1.Name= Filters.1.Value=x", code: "MissingParameter.Filters"},
+		"a filter in JSON without name":       {params: `Filters=[{"Value":"x"}]`, code: "InvalidParameter.Filters"},
+		"filters as an object":                {params: `Filters={"Name":"type"}`, code: "InvalidParameter.Filters"},
+		"filters as text":                     {params: "Filters=type", code: "InvalidParameter.Filters"},
+		"filters as null":                     {params: "Filters=null", code: "InvalidParameter.Filters"},
+		"filters of strings":                  {params: `Filters=["type"]`, code: "InvalidParameter.Filters"},
+		"filters of arrays":                   {params: `Filters=[[]]`, code: "InvalidParameter.Filters"},
+		"a filter whose value is an array":    {params: `Filters=[{"Name":"type","Value":["a"]}]`, code: "InvalidParameter.Filters"},
+		"a filter with a part more in JSON":   {params: `Filters=[{"Name":"type","Operator":"eq"}]`, code: "InvalidParameter.Filters"},
+		"a filter with a part more":           {params: "Filters.1.Name=a Filters.1.Operator=eq", code: "InvalidParameter.Filters"},
+		"a filter with no part":               {params: "Filters.1=a", code: "InvalidParameter.Filters"},
+		"a filter with a part of a part":      {params: "Filters.1.Value.1=a", code: "InvalidParameter.Filters"},
+		"a filter's part in another case":     {params: "Filters.1.name=a", code: "InvalidParameter.Filters"},
+		"index 0":                             {params: "Filters.0.Name=a", code: "InvalidParameter.Filters"},
+		"index 1001":                          {params: "Filters.1001.Name=a", code: "InvalidParameter.Filters"},
+		"index -1":                            {params: "Filters.-1.Name=a", code: "InvalidParameter.Filters"},
+		"index +1":                            {params: "Filters.+1.Name=a", code: "InvalidParameter.Filters"},
+		"index 01, which is 1 too":            {params: "Filters.1.Name=a Filters.01.Name=b", code: "InvalidParameter.Filters"},
+		"index 1e1":                           {params: "Filters.1e1.Name=a", code: "InvalidParameter.Filters"},
+		"index of another script":             {params: "Filters.١.Name=a", code: "InvalidParameter.Filters"},
+		"no index":                            {params: "Filters..Name=a", code: "InvalidParameter.Filters"},
+		"nothing behind the dot":              {params: "Filters.=a", code: "InvalidParameter.Filters"},
+		"an index beyond 64 bits":             {params: "Filters.99999999999999999999.Name=a", code: "InvalidParameter.Filters"},
+		"a name that only begins like a list": {params: "FiltersX=1 Filters1.Name=a"},
+
+		"tags as an object":               {params: `Tags={"env":"prod","团队":"运维","n":1,"b":true,"none":null}`, want: echo{Tags: map[string]string{"env": "prod", "团队": "运维", "n": "1", "b": "true", "none": ""}}},
+		"tags as an array":                {params: `Tags=[{"Key":"env","Value":"prod"},{"Key":"a"}]`, want: echo{Tags: map[string]string{"env": "prod", "a": ""}}},
+		"tags flattened":                  {params: "Tags.1.Key=env Tags.1.Value=prod Tags.3.Key=a", want: echo{Tags: map[string]string{"env": "prod", "a": ""}}},
+		"tags flattened, singular":        {params: "Tag.1.Key=env Tag.1.Value=prod", want: echo{Tags: map[string]string{"env": "prod"}}},
+		"tags flattened in both ways":     {params: "Tags.1.Key=a Tags.1.Value=1 Tag.1.Key=b Tag.1.Value=2", want: echo{Tags: map[string]string{"a": "1", "b": "2"}}},
+		"tags as an object and flattened": {params: `Tags={"a":"1"} Tags.1.Key=b Tags.1.Value=2 Tag.1.Key=c Tag=[{"Key":"d"}]`, want: echo{Tags: map[string]string{"a": "1", "b": "2", "c": "", "d": ""}}},
+		"tags as an array and flattened":  {params: `Tags=[{"Key":"a"}] Tag.1.Key=b Tags.1.Key=c`, want: echo{Tags: map[string]string{"a": "", "b": "", "c": ""}}},
+		"tags with space before":          {params: `Tags=␣{"a":"1"}`, want: echo{Tags: map[string]string{"a": "1"}}},
+		"no tags":                         {params: "Tags={}"},
+		"a tag of empty key":              {params: `Tags={"":"x"}`, want: echo{Tags: map[string]string{"": "x"}}},
+		"a tag twice in an object":        {params: `Tags={"a":"1","a":"1"}`, code: "InvalidParameter.Tags"},
+		"a tag twice in an array":         {params: `Tags=[{"Key":"a"},{"Key":"a"}]`, code: "InvalidParameter.Tags"},
+		"a tag twice in two spellings":    {params: "Tags.1.Key=a Tag.1.Key=a", code: "InvalidParameter.Tags"},
+		"a tag in object and flattened":   {params: `Tags={"a":"1"} Tag.1.Key=a Tag.1.Value=2`, code: "InvalidParameter.Tags"},
+		"a tag value alone":               {params: "Tags.1.Value=x", code: "MissingParameter.Tags"},
+		"a tag value alone, singular":     {params: "Tag.1.Value=x", code: "MissingParameter.Tag"},
+		"a tag whose value is an object":  {params: `Tags={"a":{}}`, code: "InvalidParameter.Tags"},
+		"tags by Name":                    {params: "Tags.1.Name=a", code: "InvalidParameter.Tags"},
+		"tags as text":                    {params: "Tags=env", code: "InvalidParameter.Tags"},
+		"tags as a broken object":         {params: `Tags={"a"`, code: "InvalidParameter.Tags"},
+		"tags as strings":                 {params: `Tags=["a"]`, code: "InvalidParameter.Tags"},
+
+		"ids as an array":                      {params: `ResourceIds=["b","a"]`, want: echo{ResourceIDs: []string{"b", "a"}}},
+		"ids as the Go SDK's object":           {params: `ResourceIds={"0":"t1","2":"t3","10":"t4","1":"t2"}`, want: echo{ResourceIDs: []string{"t1", "t2", "t3", "t4"}}},
+		"ids as keys with true":                {params: `ResourceIds={"t1":true,"t2":true}`, want: echo{ResourceIDs: []string{"t1", "t2"}}},
+		"ids as keys with nothing":             {params: `ResourceIds={"t2":"","t1":null}`, want: echo{ResourceIDs: []string{"t1", "t2"}}},
+		"ids as keys, and one has a value":     {params: `ResourceIds={"t2":"","t1":"x"}`, want: echo{ResourceIDs: []string{"x", ""}}},
+		"ids as an empty object":               {params: `ResourceIds={}`},
+		"ids flattened":                        {params: "ResourceIds.2=b ResourceIds.1=a ResourceIds.10=c", want: echo{ResourceIDs: []string{"a", "b", "c"}}},
+		"ids flattened, singular":              {params: "ResourceId.1=a ResourceId.2=b", want: echo{ResourceIDs: []string{"a", "b"}}},
+		"ids of numbers":                       {params: `ResourceIds=[1,2e3,true]`, want: echo{ResourceIDs: []string{"1", "2e3", "true"}}},
+		"ids in all spellings":                 {params: `ResourceIds=["a"] ResourceIds.1=b ResourceId.1=c`, want: echo{ResourceIDs: []string{"a", "b", "c"}}},
+		"a single id is not the list":          {params: "ResourceId=a"},
+		"ids as text":                          {params: "ResourceIds=a", code: "InvalidParameter.ResourceIds"},
+		"ids as a string":                      {params: `ResourceIds="a"`, code: "InvalidParameter.ResourceIds"},
+		"ids as a number":                      {params: "ResourceIds=7", code: "InvalidParameter.ResourceIds"},
+		"ids as null":                          {params: "ResourceIds=null", code: "InvalidParameter.ResourceIds"},
+		"ids of arrays":                        {params: `ResourceIds=[["a"]]`, code: "InvalidParameter.ResourceIds"},
+		"ids of objects":                       {params: `ResourceIds={"0":{}}`, code: "InvalidParameter.ResourceIds"},
+		"an id with a part":                    {params: "ResourceIds.1.Name=a", code: "InvalidParameter.ResourceIds"},
+		"an id of index 0":                     {params: "ResourceIds.0=a", code: "InvalidParameter.ResourceIds"},
+		"ids that a key twice makes ambiguous": {params: `ResourceIds={"0":"a","0":"b"}`, code: "InvalidParameter.ResourceIds"},
+
+		"tag keys twice, as Terraform does": {params: `TagKeys=["a","b"] TagKey.1=a TagKey.2=b`, want: echo{TagKeys: []string{"a", "b"}}},
+		"tag keys that differ":              {params: `TagKeys=["a"] TagKey.1=b`, want: echo{TagKeys: []string{"a", "b"}}},
+		"tag keys flattened":                {params: "TagKeys.1=a", want: echo{TagKeys: []string{"a"}}},
+
+		"of several mistakes always the same": {params: "Filters.x=1 Filters.y=1 Filters.0.Name=1 Filters.z=1", code: "InvalidParameter.Filters"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.TB = t
+			*got = echo{}
+			a := w.do(request{action: "GetEcho", query: parse(test.params)})
+			if a.Code != test.code || test.code != "" && a.status != http.StatusBadRequest {
+				t.Fatalf("%s: %v, want %q", test.params, a, test.code)
+			}
+			if test.code == "" {
+				if diff := cmp.Diff(test.want, *got); diff != "" {
+					t.Errorf("%s: -want +got\n%s", test.params, diff)
+				}
+				return
+			}
+			_, param, _ := strings.Cut(test.code, ".")
+			if !strings.Contains(a.Message, param) {
+				t.Errorf("the message does not name %s: %v", param, a)
+			}
+			for range 10 {
+				if again := w.do(request{action: "GetEcho", query: parse(test.params)}); again.Message != a.Message {
+					t.Errorf("another answer to the same request: %v and %v", a, again)
+				}
+			}
+		})
+	}
+}
+
+// In a JSON body parameters are written as what they are.
+func TestJSONBody(t *testing.T) {
+	w, got := echoed(t)
+	for text, want := range map[string]echo{
+		`{}`:                                      {},
+		` {"Text" : "a\u00e9\n\"\\/<>&\u2028"} `:  {Text: "aé\n\"\\/<>&\u2028"},
+		`{"Text":"😀 \ud83d\ude00"}`:               {Text: "😀 😀"},
+		`{"Text":1.50}`:                           {Text: "1.50"},
+		`{"Text":1e400}`:                          {Text: "1e400"},
+		`{"Text":true,"All":true}`:                {Text: "true", All: true},
+		`{"Text":null,"Name":null,"Number":null}`: {},
+		`{"Text":[],"Name":""}`:                   {Text: "[]", Name: ptr("")},
+		`{"Text":{"b":1,"a":[2,"<"]}}`:            {Text: `{"b":1,"a":[2,"<"]}`},
+		`{"Number":12345678901234567}`:            {Number: ptr(int64(12345678901234567))},
+		`{"Number":"7"}`:                          {Number: ptr(int64(7))},
+		`{"Filters":[{"Name":"a","Value":"b"}]}`:  {Filters: []chat.Filter{{Name: "a", Value: "b"}}},
+		`{"Filters.1.Name":"a"}`:                  {Filters: []chat.Filter{{Name: "a"}}},
+		`{"Tags":{"a":"b"},"TagKeys":["x"]}`:      {Tags: map[string]string{"a": "b"}, TagKeys: []string{"x"}},
+		`{"ResourceIds":["a","b"]}`:               {ResourceIDs: []string{"a", "b"}},
+		`{"text":"keys have their case"}`:         {},
+		`{"Secret":{"k":"` + planted + `"}}`:      {Secret: chat.Secret(`{"k":"` + planted + `"}`)},
+	} {
+		*got = echo{}
+		w.wantOK(w.do(request{action: "GetEcho", json: text}))
+		if diff := cmp.Diff(want, *got, cmp.Comparer(func(a, b chat.Secret) bool { return a.Reveal() == b.Reveal() })); diff != "" {
+			t.Errorf("%s: -want +got\n%s", text, diff)
+		}
+	}
+	for text, code := range map[string]string{
+		`{"Text":01}`:                  "InvalidParameter",
+		`{"Text":'a'}`:                 "InvalidParameter",
+		`{"Text":"a",}`:                "InvalidParameter",
+		`{"Text":NaN}`:                 "InvalidParameter",
+		`{Text:"a"}`:                   "InvalidParameter",
+		`"Text"`:                       "InvalidParameter",
+		`null`:                         "InvalidParameter",
+		"\ufeff{}":                     "InvalidParameter",
+		`{"Number":1.5}`:               "InvalidParameter.Number",
+		`{"Number":[1]}`:               "InvalidParameter.Number",
+		`{"All":"yes"}`:                "InvalidParameter.All",
+		`{"Filters":"Name=a"}`:         "InvalidParameter.Filters",
+		`{"Tags":7}`:                   "InvalidParameter.Tags",
+		`{"Signature":"x"}`:            "IncompleteSignature",
+		`{"Secret":"` + planted + `"]`: "InvalidParameter",
+	} {
+		w.want(w.do(request{action: "GetEcho", json: text}), 400, code)
+	}
+}
+
+// A parameter of caller-chosen length or bytes does not come back in whole.
+func TestLongNamesAreCut(t *testing.T) {
+	w := newWorld(t, nil)
+	long := strings.Repeat("x", 10_000)
+	for _, raw := range []string{long + "=1&" + long + "=2", "Filters." + long + "=1", "MaxResults=" + long, "Filters.1." + long + "=1", "%00%ff=1&%00%ff=2"} {
+		a := w.do(request{action: "ListChatConfigurations", change: func(r *http.Request) {
+			r.URL.RawQuery = raw
+			if err := admin.SignACS3(r, nil, w.clock.Now(), w.nonce()); err != nil && !strings.Contains(raw, "=2") {
+				t.Fatal(err)
+			}
+		}})
+		if a.status != 400 || len(a.body) > 1000 || strings.ContainsFunc(a.Code, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			t.Errorf("%.20s: %v", raw, a)
+		}
+	}
+}
+
+// The actions' own requests can be filled from nothing and from everything at once.
+func TestEveryRequestTypeCanBeFilled(t *testing.T) {
+	all := parse("RegionId=cn-hangzhou Name=n Type=t RamRole=r Configuration={} ResourceGroupId=g Status=s ClientToken=c Revision=1 MaxResults=2 " +
+		`NextToken=x ResourceType=y ResourceIds=["a"] Tags={"a":"b"} TagKeys=["k"] All=true Key=k ResourceId=i NewResourceGroupId=z Filters=[]`)
+	for name, fill := range fillers {
+		empty, err := fill(url.Values{})
+		if err != nil {
+			t.Errorf("%s of nothing: %v", name, err)
+		}
+		full, err := fill(all)
+		if err != nil {
+			t.Errorf("%s of everything: %v", name, err)
+		}
+		if cmp.Equal(empty, full) {
+			t.Errorf("%s: nothing was read", name)
+		}
+		for _, field := range encoded(full) {
+			if field == "" {
+				t.Errorf("%s: a field was not read: %#v", name, full)
+			}
+		}
+	}
+	if got, want := len(fillers), len(rpc.Actions()); got != want {
+		t.Errorf("%d request types are tried, want those of %d actions", got, want)
+	}
+}
