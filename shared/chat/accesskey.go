@@ -193,24 +193,43 @@ func validAccount(id string) bool {
 // List returns all keys without their secrets, in the order of their ids.
 func (k *Keys) List(ctx context.Context) ([]*AccessKey, error) {
 	var keys []*AccessKey
+	err := k.each(ctx, func(r *keyRecord) error {
+		keys = append(keys, r.key())
+		return nil
+	})
+	return keys, err
+}
+
+// each calls do for every key, in the order of their ids, until it returns an error.
+func (k *Keys) each(ctx context.Context, do func(*keyRecord) error) error {
 	after := ""
 	for {
 		items, err := k.table.Query(ctx, table.Range{Partition: keyPartition, Prefix: keyPrefix, After: after, Limit: table.MaxGet})
 		if err != nil {
-			return nil, storeError(ctx, "list access keys", err)
+			return storeError(ctx, "list access keys", err)
 		}
 		for _, item := range items {
 			r, err := decodeKey(item)
-			if err != nil {
-				return nil, storeError(ctx, "list access keys", err)
+			if err == nil {
+				err = do(r)
 			}
-			keys = append(keys, r.key())
+			if err != nil {
+				return storeError(ctx, "list access keys", err)
+			}
 			after = item.Sort
 		}
 		if len(items) < table.MaxGet {
-			return keys, nil
+			return nil
 		}
 	}
+}
+
+// Check opens the secret of every key, and returns an error that names the first that does not open.
+func (k *Keys) Check(ctx context.Context) error {
+	return k.each(ctx, func(r *keyRecord) error {
+		_, err := k.open(r)
+		return err
+	})
 }
 
 // SetActive turns a key on or off. Other processes learn of it within a minute.

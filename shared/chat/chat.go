@@ -97,15 +97,14 @@ func New(t table.Table, ring *seal.Ring, platforms []Platform, o Options) (*Serv
 	if s.region == "" {
 		s.region = "cn-hangzhou"
 	}
-	if !validRegion(s.region) {
-		return nil, fmt.Errorf("chat: region %q: wanted one like cn-hangzhou", s.region)
+	if err := CheckRegion(s.region); err != nil {
+		return nil, err
 	}
 	if s.baseURL == "" {
 		s.baseURL = "http://127.0.0.1:9000"
 	}
-	u, err := url.Parse(s.baseURL)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(s.baseURL, "?#") {
-		return nil, errors.New("chat: webhook base URL: wanted http:// or https://, a host and perhaps a path")
+	if err := CheckBaseURL(s.baseURL); err != nil {
+		return nil, err
 	}
 	s.baseURL = strings.TrimRight(s.baseURL, "/")
 	if s.quota < 0 {
@@ -126,6 +125,23 @@ func New(t table.Table, ring *seal.Ring, platforms []Platform, o Options) (*Serv
 		}
 	}
 	return s, nil
+}
+
+// CheckRegion returns an error unless region can be Options.Region.
+func CheckRegion(region string) error {
+	if !validRegion(region) {
+		return fmt.Errorf("chat: region %q: wanted one like cn-hangzhou", region)
+	}
+	return nil
+}
+
+// CheckBaseURL returns an error unless base can be Options.BaseURL.
+func CheckBaseURL(base string) error {
+	u, err := url.Parse(base)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(base, "?#") {
+		return errors.New("chat: webhook base URL: wanted http:// or https://, a host and perhaps a path")
+	}
+	return nil
 }
 
 // A Caller is who asks. It travels in the context; without one nothing is allowed.
@@ -188,6 +204,9 @@ func (c scope) place(name, field string) seal.Place {
 	return seal.Place{Account: c.account, Region: c.region, Name: name, Field: field}
 }
 
+// actionPrefix stands before an operation's name in policies.
+const actionPrefix = "oos:"
+
 // decide asks the caller's policies about one action on one configuration; tags are the configuration's, nil when there are none.
 func (s *Service) decide(ctx context.Context, c scope, action, name string, tags map[string]string) policy.Decision {
 	if c.account == "" {
@@ -195,7 +214,7 @@ func (s *Service) decide(ctx context.Context, c scope, action, name string, tags
 	}
 	inv := invoke.From(ctx)
 	return policy.Decide(policy.Request{
-		Action:   action,
+		Action:   actionPrefix + action,
 		Resource: c.resource(name),
 		Value: func(key string) (string, bool) {
 			switch key {
@@ -225,7 +244,7 @@ func (s *Service) authorize(ctx context.Context, c scope, action, name string, t
 		return nil
 	}
 	denied := &AccessDenied{
-		AuthAction:               action,
+		AuthAction:               actionPrefix + action,
 		AuthPrincipalType:        "AccessKey",
 		AuthPrincipalOwnerId:     c.account,
 		AuthPrincipalDisplayName: c.caller.Name,
@@ -237,7 +256,7 @@ func (s *Service) authorize(ctx context.Context, c scope, action, name string, t
 	}
 	return &Error{
 		Code:    NoPermission,
-		Message: fmt.Sprintf("The caller may not perform %s on %s.", action, c.resource(name)),
+		Message: fmt.Sprintf("The caller may not perform %s%s on %s.", actionPrefix, action, c.resource(name)),
 		Denied:  denied,
 	}
 }

@@ -163,7 +163,7 @@ func (s *Service) again(ctx context.Context, c scope, i intent, known repeat, na
 		return false, nil
 	}
 	if known.actor != c.caller.actor() {
-		if err := s.authorize(ctx, c, permission(i.action), name, nil); err != nil {
+		if err := s.authorize(ctx, c, i.action, name, nil); err != nil {
 			return false, err
 		}
 	}
@@ -172,6 +172,3 @@ func (s *Service) again(ctx context.Context, c scope, i intent, known repeat, na
 	}
 	return true, nil
 }
-
-// permission returns the name under which policies know an action.
-func permission(action string) string { return "oos:" + action }

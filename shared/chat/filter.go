@@ -91,7 +91,7 @@ func (s *Service) parseFilter(sel *selection, f Filter) error {
 		}
 		sel.attributes[attributeGroup] = append(sel.attributes[attributeGroup], f.Value)
 	case "status":
-		status, err := parseStatus(f.Value)
+		status, err := parseStatus("Filters", f.Value)
 		if err != nil {
 			return err
 		}

@@ -52,7 +52,7 @@ func (s *Service) List(ctx context.Context, in *ListRequest) (*ListResponse, err
 	if err != nil {
 		return nil, err
 	}
-	if err := s.authorize(ctx, c, permission(actionList), "*", nil); err != nil {
+	if err := s.authorize(ctx, c, actionList, "*", nil); err != nil {
 		return nil, err
 	}
 	n, err := pageSize(in.MaxResults)
@@ -106,7 +106,7 @@ func (s *Service) summary(ctx context.Context, c scope, r *record) (Summary, err
 		Tags:            r.Tags,
 		Revision:        r.Revision,
 	}
-	if !s.decide(ctx, c, permission(actionGet), r.Name, r.Tags).Allowed {
+	if !s.decide(ctx, c, actionGet, r.Name, r.Tags).Allowed {
 		return out, nil
 	}
 	var err error

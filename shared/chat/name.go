@@ -51,13 +51,13 @@ func checkGroup(param, id string) error {
 }
 
 // parseStatus returns the status that text means, in any case.
-func parseStatus(text string) (string, error) {
+func parseStatus(param, text string) (string, error) {
 	for _, status := range [...]string{StatusActive, StatusInactive} {
 		if strings.EqualFold(text, status) {
 			return status, nil
 		}
 	}
-	return "", invalid("Status", "Status %s is none; wanted %s or %s.", quote(text), StatusActive, StatusInactive)
+	return "", invalid(param, "Status %s is none; wanted %s or %s.", quote(text), StatusActive, StatusInactive)
 }
 
 // validRegion reports whether id has the form of a region id, such as cn-hangzhou.

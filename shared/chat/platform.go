@@ -157,7 +157,6 @@ func (s *Service) platform(name string) (*Platform, error) {
 	if name == "" {
 		return nil, missing("Type")
 	}
-	types := make([]string, len(s.platforms))
 	for i := range s.platforms {
 		p := &s.platforms[i]
 		if strings.EqualFold(name, p.Type) {
@@ -168,6 +167,9 @@ func (s *Service) platform(name string) (*Platform, error) {
 				return p, nil
 			}
 		}
+	}
+	types := make([]string, len(s.platforms))
+	for i, p := range s.platforms {
 		types[i] = p.Type
 	}
 	return nil, invalid("Type", "Type %s is none; the types are %s.", quote(name), strings.Join(types, ", "))

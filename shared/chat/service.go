@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -102,7 +103,7 @@ type DeleteResponse struct {
 	Content string
 }
 
-func etag(revision int64) string { return fmt.Sprintf("%q", fmt.Sprint(revision)) }
+func etag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }
 
 // Create makes a chat configuration: CreateChatConfiguration.
 //
@@ -115,7 +116,7 @@ func (s *Service) Create(ctx context.Context, in *CreateRequest) (*WriteResponse
 	if err := checkName(in.Name); err != nil {
 		return nil, err
 	}
-	if err := s.authorize(ctx, c, permission(actionCreate), in.Name, in.Tags); err != nil {
+	if err := s.authorize(ctx, c, actionCreate, in.Name, in.Tags); err != nil {
 		return nil, err
 	}
 	after, err := s.firstRecord(c, in)
@@ -154,7 +155,7 @@ func (s *Service) firstRecord(c scope, in *CreateRequest) (*record, error) {
 	}
 	status := StatusActive
 	if in.Status != "" {
-		if status, err = parseStatus(in.Status); err != nil {
+		if status, err = parseStatus("Status", in.Status); err != nil {
 			return nil, err
 		}
 	}
@@ -238,7 +239,7 @@ func (s *Service) Get(ctx context.Context, in *GetRequest) (*GetResponse, error)
 	if err != nil {
 		return nil, storeError(ctx, "get", err)
 	}
-	if err := s.authorize(ctx, c, permission(actionGet), in.Name, r.tags()); err != nil {
+	if err := s.authorize(ctx, c, actionGet, in.Name, r.tags()); err != nil {
 		return nil, err
 	}
 	if r == nil {
@@ -309,7 +310,7 @@ func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*recor
 		after.ResourceGroupID = *in.ResourceGroupID
 	}
 	if in.Status != "" {
-		if after.Status, err = parseStatus(in.Status); err != nil {
+		if after.Status, err = parseStatus("Status", in.Status); err != nil {
 			return nil, err
 		}
 	}
@@ -370,7 +371,7 @@ func (s *Service) change(ctx context.Context, action, regionID, name, token stri
 		if done, err := s.again(ctx, c, intent, known, name, out); done || err != nil {
 			return err
 		}
-		if err := s.authorize(ctx, c, permission(action), name, before.tags()); err != nil {
+		if err := s.authorize(ctx, c, action, name, before.tags()); err != nil {
 			return err
 		}
 		if before == nil {

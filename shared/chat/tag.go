@@ -214,7 +214,7 @@ func (s *Service) retagSteps(ctx context.Context, c scope, action string, names 
 	steps := make([]step, len(names))
 	for i, name := range names {
 		before := records[name]
-		if err := s.authorize(ctx, c, permission(action), name, before.tags()); err != nil {
+		if err := s.authorize(ctx, c, action, name, before.tags()); err != nil {
 			return nil, err
 		}
 		if before == nil {
@@ -282,7 +282,7 @@ func (s *Service) ChangeResourceGroup(ctx context.Context, in *ChangeResourceGro
 		if err != nil {
 			return err
 		}
-		if err := s.authorize(ctx, c, permission(actionChangeGroup), names[0], before.tags()); err != nil {
+		if err := s.authorize(ctx, c, actionChangeGroup, names[0], before.tags()); err != nil {
 			return err
 		}
 		if before == nil {
@@ -314,7 +314,7 @@ func (s *Service) ListTagResources(ctx context.Context, in *ListTagResourcesRequ
 	if err != nil {
 		return nil, err
 	}
-	if err := s.authorize(ctx, c, permission(actionListTagged), "*", nil); err != nil {
+	if err := s.authorize(ctx, c, actionListTagged, "*", nil); err != nil {
 		return nil, err
 	}
 	n, err := pageSize(in.MaxResults)
@@ -475,7 +475,7 @@ func (s *Service) listDistinct(ctx context.Context, action, regionID, resourceTy
 	if err != nil {
 		return nil, 0, "", err
 	}
-	if err := s.authorize(ctx, c, permission(action), "*", nil); err != nil {
+	if err := s.authorize(ctx, c, action, "*", nil); err != nil {
 		return nil, 0, "", err
 	}
 	size, err := pageSize(maxResults)
