@@ -441,9 +441,6 @@ func TestNonceGenerations(t *testing.T) {
 }
 
 func TestNoncesAreBounded(t *testing.T) {
-	if underRace {
-		t.Skip("a million nonces, and no goroutine but this one")
-	}
 	var n rpc.Nonces
 	now := time.Unix(1_800_000_000, 0)
 	var first, last string
