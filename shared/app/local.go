@@ -84,7 +84,7 @@ func openLocal(ctx context.Context, s Settings, configurations *file.Table, tick
 	if first {
 		return l, l.makeFirstKey(ctx, s, key)
 	}
-	if err := l.Keys.Check(ctx); err != nil {
+	if _, err := l.Keys.List(ctx); err != nil {
 		return nil, fmt.Errorf("the key ring is not the one that %s was sealed with: %w", filepath.Join(s.Data, TableFile), err)
 	}
 	return l, nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 const (
 	keyPartition = "keys"
 	keyPrefix    = "k#"
-	keyField     = "AccessKeySecret"
+	keyField     = "AccessKey"
 
 	// keyAge is how long a process believes what it read of an access key: a key disabled anywhere stops working everywhere within it.
 	keyAge = 60 * time.Second
@@ -54,7 +55,7 @@ type cachedKey struct {
 	read time.Time
 }
 
-// NewKeys returns the access keys in t, their secrets sealed with ring. A nil clock is time.Now. It does no input or output.
+// NewKeys returns the access keys in t, sealed with ring. A nil clock is time.Now. It does no input or output.
 func NewKeys(t table.Table, ring *seal.Ring, now func() time.Time) *Keys {
 	if now == nil {
 		now = time.Now
@@ -62,11 +63,12 @@ func NewKeys(t table.Table, ring *seal.Ring, now func() time.Time) *Keys {
 	return &Keys{table: t, ring: ring, now: now, random: rand.Reader, cache: make(map[string]cachedKey)}
 }
 
-// keyRecord is an access key as it is stored.
+// keyRecord is an access key as it is stored: JSON, sealed as a whole. Who can write to the table but has no key ring can neither read
+// a secret nor give a key other policies or another account.
 type keyRecord struct {
 	Version  int              `json:"v"`
 	ID       string           `json:"id"`
-	Secret   []byte           `json:"secret"` // sealed
+	Secret   string           `json:"secret"`
 	Account  string           `json:"account"`
 	Name     string           `json:"name"`
 	Policies []*policy.Policy `json:"policies"`
@@ -90,9 +92,8 @@ func (k *Keys) Find(ctx context.Context, id string) (*AccessKey, error) {
 		}
 		cached = cachedKey{read: now}
 		if r != nil {
-			if cached.key, err = k.open(r); err != nil {
-				return nil, storeError(ctx, "find access key", err)
-			}
+			cached.key = r.key()
+			cached.key.Secret = Secret(r.Secret)
 		}
 		k.remember(id, cached)
 	}
@@ -133,14 +134,10 @@ func (k *Keys) Create(ctx context.Context, key AccessKey) (*AccessKey, error) {
 		return nil, err
 	}
 	key.Active, key.Created = true, k.now().UTC().Truncate(time.Millisecond)
-	sealed, err := k.ring.Seal(keyPlace(key.Account, key.ID), []byte(key.Secret.Reveal()))
-	if err != nil {
-		return nil, storeError(ctx, "create access key", err)
-	}
-	err = k.write(ctx, &keyRecord{
+	err := k.write(ctx, &keyRecord{
 		Version:  recordVersion,
 		ID:       key.ID,
-		Secret:   sealed,
+		Secret:   key.Secret.Reveal(),
 		Account:  key.Account,
 		Name:     key.Name,
 		Policies: key.Policies,
@@ -190,46 +187,27 @@ func validAccount(id string) bool {
 	return id != "" && len(id) <= 32 && only(id, func(b byte) bool { return '0' <= b && b <= '9' })
 }
 
-// List returns all keys without their secrets, in the order of their ids.
+// List returns all keys without their secrets, in the order of their ids. It opens each of them.
 func (k *Keys) List(ctx context.Context) ([]*AccessKey, error) {
 	var keys []*AccessKey
-	err := k.each(ctx, func(r *keyRecord) error {
-		keys = append(keys, r.key())
-		return nil
-	})
-	return keys, err
-}
-
-// each calls do for every key, in the order of their ids, until it returns an error.
-func (k *Keys) each(ctx context.Context, do func(*keyRecord) error) error {
 	after := ""
 	for {
 		items, err := k.table.Query(ctx, table.Range{Partition: keyPartition, Prefix: keyPrefix, After: after, Limit: table.MaxGet})
 		if err != nil {
-			return storeError(ctx, "list access keys", err)
+			return nil, storeError(ctx, "list access keys", err)
 		}
 		for _, item := range items {
-			r, err := decodeKey(item)
-			if err == nil {
-				err = do(r)
-			}
+			r, err := k.decode(item)
 			if err != nil {
-				return storeError(ctx, "list access keys", err)
+				return nil, storeError(ctx, "list access keys", err)
 			}
+			keys = append(keys, r.key())
 			after = item.Sort
 		}
 		if len(items) < table.MaxGet {
-			return nil
+			return keys, nil
 		}
 	}
-}
-
-// Check opens the secret of every key, and returns an error that names the first that does not open.
-func (k *Keys) Check(ctx context.Context) error {
-	return k.each(ctx, func(r *keyRecord) error {
-		_, err := k.open(r)
-		return err
-	})
 }
 
 // SetActive turns a key on or off. Other processes learn of it within a minute.
@@ -285,39 +263,41 @@ func (k *Keys) read(ctx context.Context, id string) (*keyRecord, error) {
 	if err != nil || len(items) == 0 {
 		return nil, err
 	}
-	return decodeKey(items[0])
+	return k.decode(items[0])
 }
 
 func (k *Keys) write(ctx context.Context, r *keyRecord, condition table.Condition) error {
-	value, err := json.Marshal(r)
+	text, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("chat: encode access key: %w", err)
+	}
+	value, err := k.ring.Seal(keyPlace(r.ID), text)
+	if err != nil {
+		return fmt.Errorf("chat: seal access key: %w", err)
 	}
 	return k.table.Write(ctx, keyPartition, table.Change{
 		Puts: []table.Put{{Sort: keyPrefix + escape(r.ID), Value: value, Revision: r.Revision, If: condition}},
 	})
 }
 
-func decodeKey(item table.Item) (*keyRecord, error) {
-	r := new(keyRecord)
-	if err := json.Unmarshal(item.Value, r); err != nil {
+// decode opens the record of an item, and refuses one that cannot be the item's.
+func (k *Keys) decode(item table.Item) (*keyRecord, error) {
+	id, err := unescape(strings.TrimPrefix(item.Sort, keyPrefix))
+	if err != nil {
 		return nil, fmt.Errorf("chat: item %q: %w", item.Sort, err)
 	}
-	if r.Version != recordVersion || keyPrefix+escape(r.ID) != item.Sort || r.Revision != item.Revision {
-		return nil, fmt.Errorf("chat: item %q holds the access key %q, version %d, revision %d", item.Sort, r.ID, r.Version, r.Revision)
+	text, err := k.ring.Open(keyPlace(id), item.Value)
+	if err != nil {
+		return nil, fmt.Errorf("chat: open access key %q: %w", id, err)
+	}
+	r := new(keyRecord)
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, fmt.Errorf("chat: access key %q is no record", id) // err may quote the text
+	}
+	if r.Version != recordVersion || r.ID != id || r.Revision != item.Revision {
+		return nil, fmt.Errorf("chat: item %q at revision %d holds the access key %q, version %d, revision %d", item.Sort, item.Revision, r.ID, r.Version, r.Revision)
 	}
 	return r, nil
-}
-
-// open returns the key with its secret.
-func (k *Keys) open(r *keyRecord) (*AccessKey, error) {
-	secret, err := k.ring.Open(keyPlace(r.Account, r.ID), r.Secret)
-	if err != nil {
-		return nil, fmt.Errorf("chat: open secret of access key %q: %w", r.ID, err)
-	}
-	key := r.key()
-	key.Secret = Secret(secret)
-	return key, nil
 }
 
 // key returns the key without its secret.
@@ -325,8 +305,8 @@ func (r *keyRecord) key() *AccessKey {
 	return &AccessKey{ID: r.ID, Account: r.Account, Name: r.Name, Policies: r.Policies, Active: r.Active, Created: r.Created}
 }
 
-func keyPlace(account, id string) seal.Place {
-	return seal.Place{Account: account, Region: keyPartition, Name: id, Field: keyField}
+func keyPlace(id string) seal.Place {
+	return seal.Place{Account: keyPartition, Region: keyPartition, Name: id, Field: keyField}
 }
 
 func keyNotFound(id string) error {

@@ -52,13 +52,11 @@ func spell(in any) []byte {
 	v := reflect.ValueOf(in).Elem()
 	for i := range v.NumField() {
 		field := v.Field(i)
-		switch {
-		case v.Type().Field(i).Name == "ClientToken":
+		name := v.Type().Field(i).Name
+		if name == "ClientToken" || field.IsZero() { // so that a parameter to come changes nothing for those who do not use it
 			continue
-		case field.Kind() == reflect.Pointer && field.IsNil():
-			fmt.Fprintf(&b, "%d-;", i)
-			continue
-		case field.Kind() == reflect.Pointer:
+		}
+		if field.Kind() == reflect.Pointer {
 			field = field.Elem()
 		}
 		var text string
@@ -67,7 +65,7 @@ func spell(in any) []byte {
 		} else {
 			text = fmt.Sprintf("%#v", field.Interface()) // maps print in the order of their keys
 		}
-		fmt.Fprintf(&b, "%d=%d:%s;", i, len(text), text)
+		fmt.Fprintf(&b, "%s=%d:%s;", name, len(text), text)
 	}
 	return b.Bytes()
 }

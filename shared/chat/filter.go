@@ -75,7 +75,7 @@ func (s *Service) parseFilter(sel *selection, f Filter) error {
 			sel.names = append(sel.names, f.Value)
 		}
 	case "type":
-		p, err := s.platform(f.Value)
+		p, err := s.platform("Filters", f.Value)
 		if err != nil {
 			return err
 		}

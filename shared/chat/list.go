@@ -165,22 +165,33 @@ func (s *Service) find(ctx context.Context, c scope, sel *selection, from cursor
 	const rounds = 5
 	lanes := sel.lanes()
 	var found []*record
+	sparse := false // the last look found less than half of what it looked at
 	cur := from
 	for round := 0; round < rounds && cur.Lane < len(lanes); round++ {
-		candidates, more, total, err := s.candidates(ctx, c, lanes[cur.Lane], cur.After, n-len(found), round == 0 && from.After == "" && sel.all())
+		window := n - len(found)
+		if sparse {
+			window = table.MaxGet
+		}
+		candidates, more, total, err := s.candidates(ctx, c, lanes[cur.Lane], cur.After, window, round == 0 && from.After == "" && sel.all())
 		if err != nil {
 			return nil, nil, err
 		}
 		if total != nil {
 			cur.Total = total
 		}
-		for _, candidate := range candidates {
+		before := len(found)
+		for i, candidate := range candidates {
 			cur.After = candidate.name
 			// Looked at again even where an index entry says so: the configuration may have changed since the entry was read.
 			if candidate.record != nil && sel.matches(candidate.record) {
 				found = append(found, candidate.record)
 			}
+			if len(found) == n {
+				more = more || i < len(candidates)-1
+				break
+			}
 		}
+		sparse = 2*(len(found)-before) < len(candidates)
 		if !more {
 			cur.Lane, cur.After = cur.Lane+1, ""
 		}

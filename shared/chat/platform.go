@@ -153,9 +153,9 @@ func (p *Platform) setting(key string) (Setting, bool) {
 }
 
 // platform returns the platform that a Type names, in any case and by any alias.
-func (s *Service) platform(name string) (*Platform, error) {
+func (s *Service) platform(param, name string) (*Platform, error) {
 	if name == "" {
-		return nil, missing("Type")
+		return nil, missing(param)
 	}
 	for i := range s.platforms {
 		p := &s.platforms[i]
@@ -172,12 +172,12 @@ func (s *Service) platform(name string) (*Platform, error) {
 	for i, p := range s.platforms {
 		types[i] = p.Type
 	}
-	return nil, invalid("Type", "Type %s is none; the types are %s.", quote(name), strings.Join(types, ", "))
+	return nil, invalid(param, "Type %s is none; the types are %s.", quote(name), strings.Join(types, ", "))
 }
 
 // platformOf returns the platform of a stored configuration. That there is none is no fault of the caller.
 func (s *Service) platformOf(r *record) (*Platform, error) {
-	p, err := s.platform(r.Type)
+	p, err := s.platform("Type", r.Type)
 	if err != nil {
 		return nil, fmt.Errorf("chat: %q is of type %q, which this service does not know", r.Name, r.Type)
 	}

@@ -137,7 +137,7 @@ func (s *Service) Create(ctx context.Context, in *CreateRequest) (*WriteResponse
 
 // firstRecord returns the record that a CreateRequest asks for.
 func (s *Service) firstRecord(c scope, in *CreateRequest) (*record, error) {
-	p, err := s.platform(in.Type)
+	p, err := s.platform("Type", in.Type)
 	if err != nil {
 		return nil, err
 	}
@@ -290,7 +290,7 @@ func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*recor
 		return nil, err
 	}
 	if in.Type != "" {
-		if other, err := s.platform(in.Type); err != nil {
+		if other, err := s.platform("Type", in.Type); err != nil {
 			return nil, err
 		} else if other.Type != before.Type {
 			return nil, invalid("Type", "Type %s is not what %s is; a type cannot be changed after creation, and this one is %s.", quote(in.Type), quote(in.Name), before.Type)

@@ -6,6 +6,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 )
@@ -29,8 +31,8 @@ type Credentials struct {
 // String returns a placeholder, so that no log line or error can hold the credentials.
 func (Credentials) String() string { return "[credentials]" }
 
-// GoString returns the placeholder of String.
-func (Credentials) GoString() string { return "[credentials]" }
+// Format writes the placeholder of String, whatever the verb.
+func (Credentials) Format(s fmt.State, _ rune) { io.WriteString(s, "[credentials]") }
 
 // LogValue returns the placeholder of String.
 func (Credentials) LogValue() slog.Value { return slog.StringValue("[credentials]") }

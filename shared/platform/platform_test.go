@@ -1,12 +1,14 @@
 package platform_test
 
 import (
-	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform"
+	"chatconf/shared/seal"
+	"chatconf/shared/table/file"
 )
 
 // TestDeclarations holds what the control plane relies on, of every platform.
@@ -19,9 +21,6 @@ func TestDeclarations(t *testing.T) {
 	taken := make(map[string]string) // type or alias in lower case
 	owner := make(map[string]string) // of a key
 	for _, p := range all {
-		if err := check(p); err != nil {
-			t.Error(err)
-		}
 		for _, name := range append([]string{p.Type}, p.Aliases...) {
 			if other, ok := taken[strings.ToLower(name)]; ok {
 				t.Errorf("%s: the name %s is taken by %s", p.Type, name, other)
@@ -76,14 +75,20 @@ func TestDeclarations(t *testing.T) {
 	}
 }
 
-// check returns what a service says of a platform's declaration.
-func check(p chat.Platform) error {
-	for _, s := range p.Settings {
-		if s.Help == "" || s.Shape.Want == "" || s.Shape.Fits == nil {
-			return fmt.Errorf("%s: %s lacks a help or a shape", p.Type, s.Key)
-		}
+// TestServiceTakesThem holds that a service with all platforms starts.
+func TestServiceTakesThem(t *testing.T) {
+	db, err := file.Open(filepath.Join(t.TempDir(), "table.db"), file.Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return nil
+	t.Cleanup(func() { db.Close() })
+	ring, err := seal.NewRing(seal.Key{ID: "k", Secret: [seal.KeySize]byte{1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chat.New(db.Table("t", file.TableOptions{}), ring, platform.All(), chat.Options{}); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestSettings holds the settings that the issue names: each key, whether it must be there, whether it is secret.

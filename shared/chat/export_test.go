@@ -1,0 +1,148 @@
+package chat
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"chatconf/shared/table"
+)
+
+// What tests of package chat_test must see of the inside.
+var (
+	Escape           = escape
+	Unescape         = unescape
+	IndexKey         = indexKey
+	ParseIndexKey    = parseIndexKey
+	ConfigurationKey = configurationKey
+	CounterKey       = counterKey
+	HistoryKey       = historyKey
+	Distance         = distance
+	Suggestion       = suggestion
+	MakeAlphanumeric = makeAlphanumeric
+)
+
+// Fields of secrets that are not keys of a Configuration.
+const (
+	FieldTargetSecret = fieldTargetSecret
+	FieldWebhookToken = fieldWebhookToken
+	KeyCacheSize      = keyCacheSize
+)
+
+// ClientTokenKey returns the sort key of the entry of a ClientToken.
+func ClientTokenKey(token string) string { return intent{token: token}.key() }
+
+// CheckPlatform returns what New says of a platform's declaration.
+func CheckPlatform(p Platform) error { return p.check() }
+
+// Settle runs settle and returns its text, the secrets it found or made, and the fields it kept.
+func Settle(p Platform, text string, keep func(string) bool, random io.Reader) (masked string, secrets map[string]string, kept []string, err error) {
+	out, err := p.settle(text, keep, random)
+	if err != nil {
+		return "", nil, nil, err
+	}
+	return out.text, out.secrets, slices.Clone(out.kept), nil
+}
+
+// Stored is a configuration as it lies in the table.
+type Stored struct {
+	Name, Type, RamRole, ResourceGroupID, Status, Configuration string
+	Tags                                                        map[string]string
+	Revision                                                    int64
+	Created, Updated                                            time.Time
+	Secrets                                                     map[string]string // opened
+	Sealed                                                      map[string][]byte
+}
+
+// Read returns the stored configuration, its secrets opened; nil if there is none.
+func (s *Service) Read(ctx context.Context, account, region, name string) (*Stored, error) {
+	c := scope{caller: &nobody, account: account, region: region}
+	r, err := s.get(ctx, c, name)
+	if err != nil || r == nil {
+		return nil, err
+	}
+	return s.stored(c, r)
+}
+
+func (s *Service) stored(c scope, r *record) (*Stored, error) {
+	out := &Stored{
+		Name: r.Name, Type: r.Type, RamRole: r.RamRole, ResourceGroupID: r.ResourceGroupID, Status: r.Status,
+		Configuration: r.Configuration, Tags: r.Tags, Revision: r.Revision, Created: r.Created, Updated: r.Updated,
+		Secrets: make(map[string]string), Sealed: maps.Clone(r.Secrets),
+	}
+	for field := range r.Secrets {
+		secret, err := s.open(c, r, field)
+		if err != nil {
+			return nil, err
+		}
+		out.Secrets[field] = string(secret)
+	}
+	return out, nil
+}
+
+// Entry is one entry of the history, as it lies in the table.
+type Entry struct {
+	Stored                             *Stored
+	Deleted                            bool
+	Action, Actor, SourceIP, RequestID string
+	At                                 time.Time
+}
+
+// ReadHistory returns all that is kept of the history of a name, oldest first.
+func (s *Service) ReadHistory(ctx context.Context, account, region, name string) ([]Entry, error) {
+	c := scope{caller: &nobody, account: account, region: region}
+	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: historyPrefix + escape(name) + "#", Limit: table.MaxQuery})
+	if err != nil {
+		return nil, err
+	}
+	var list []Entry
+	for _, item := range items {
+		rev, err := decodeRevision(item)
+		if err != nil {
+			return nil, err
+		}
+		stored, err := s.stored(c, rev.record)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, Entry{stored, rev.Deleted, rev.Action, rev.Actor, rev.SourceIP, rev.RequestID, rev.At})
+	}
+	return list, nil
+}
+
+// Reencode decodes the JSON of an item into a map, lets edit change it, and returns it as JSON.
+func Reencode(value []byte, edit func(map[string]any)) []byte {
+	var m map[string]any
+	if err := json.Unmarshal(value, &m); err != nil {
+		panic(err)
+	}
+	edit(m)
+	out, err := json.Marshal(m)
+	if err != nil {
+		panic(err)
+	}
+	return out
+}
+
+// SetRandom replaces the source of what Draw makes.
+func (k *Keys) SetRandom(r io.Reader) { k.random = r }
+
+// Cached returns how many keys are remembered.
+func (k *Keys) Cached() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.cache)
+}
+
+// FillCache makes k remember n keys that nobody asked for.
+func FillCache(k *Keys, n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i := 0; len(k.cache) < n; i++ {
+		k.cache[strconv.Itoa(i)] = cachedKey{key: new(AccessKey), read: k.now()}
+	}
+}

@@ -1,0 +1,505 @@
+package chat_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/table"
+)
+
+// A crowd is a house with many configurations of all sorts, and what they are.
+type crowd struct {
+	*house
+	all []*chat.Stored // in the order of their names
+}
+
+func newCrowd(t testing.TB, n int) *crowd {
+	t.Helper()
+	c := &crowd{house: newHouse(t)}
+	r := rand.New(rand.NewPCG(1, 2))
+	pick := func(list ...string) string { return list[r.IntN(len(list))] }
+	texts := map[string]string{"DingTalk": minDingTalk, "WeChat": minWeChat, "Feishu": minFeishu, "Slack": slack, "Teams": minTeams}
+	for i := range n {
+		name := fmt.Sprint(pick("a", "b", "ab", "abc", "a-b", "A", "_", "b-"), pick("", "-", "x"), i)
+		tags := make(map[string]string)
+		for _, key := range []string{"env", "Env", "e", "env#", "空"} {
+			if r.IntN(2) == 0 {
+				tags[key] = pick("", "prod", "dev", "prod#1", "%", "prod ")
+			}
+		}
+		as := pick("DingTalk", "WeChat", "Feishu", "Slack", "Slack", "Teams")
+		c.create(name, func(in *chat.CreateRequest) {
+			in.Type, in.Configuration, in.Tags = as, chat.Secret(texts[as]), tags
+			in.RamRole, in.ResourceGroupID, in.Status = pick("", "Ops", "Dev"), pick("", "", "rg-1", "rg-2"), pick("Active", "Active", "Inactive")
+		})
+		c.clock.advance(700 * time.Millisecond)
+		if r.IntN(3) == 0 {
+			c.update(&chat.UpdateRequest{Name: name})
+			c.clock.advance(700 * time.Millisecond)
+		}
+		c.all = append(c.all, c.stored(name))
+	}
+	slices.SortFunc(c.all, func(a, b *chat.Stored) int { return strings.Compare(a.Name, b.Name) })
+	return c
+}
+
+// selected returns the names that filters select, the slow way.
+func (c *crowd) selected(filters []chat.Filter) []string {
+	var out []string
+	for _, r := range c.all {
+		holds := make(map[string]bool) // by filter name
+		for _, f := range filters {
+			name := strings.ToLower(f.Name)
+			if key, ok := cutFold(f.Name, "tag:"); ok {
+				name = "tag:" + key
+			}
+			holds[name] = holds[name] || holdsFor(r, name, f.Value)
+		}
+		if !slices.Contains(slices.Collect(maps.Values(holds)), false) {
+			out = append(out, r.Name)
+		}
+	}
+	return out
+}
+
+func cutFold(s, prefix string) (string, bool) {
+	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+		return s, false
+	}
+	return s[len(prefix):], true
+}
+
+func holdsFor(r *chat.Stored, name, value string) bool {
+	when := func() time.Time { t, _ := time.Parse(time.RFC3339, value); return t }
+	switch name {
+	case "name":
+		prefix, ok := strings.CutSuffix(value, "*")
+		return ok && strings.HasPrefix(r.Name, prefix) || r.Name == value
+	case "type":
+		return strings.EqualFold(r.Type, value) || value == "Lark" && r.Type == "Feishu" || value == "wecom" && r.Type == "WeChat"
+	case "ramrole":
+		return r.RamRole == value
+	case "resourcegroupid":
+		return r.ResourceGroupID == value
+	case "status":
+		return strings.EqualFold(r.Status, value)
+	case "createdafter":
+		return r.Created.After(when())
+	case "createdbefore":
+		return r.Created.Before(when())
+	case "updatedafter":
+		return r.Updated.After(when())
+	case "updatedbefore":
+		return r.Updated.Before(when())
+	}
+	key, _ := strings.CutPrefix(name, "tag:")
+	got, ok := r.Tags[key]
+	return ok && got == value
+}
+
+// walk follows a list to its end, n results a page (0: the default), and returns all of them.
+func (c *crowd) walk(filters []chat.Filter, n int64) []string {
+	c.t.Helper()
+	in := &chat.ListRequest{Filters: filters}
+	if n > 0 {
+		in.MaxResults = &n
+	}
+	var list []string
+	for page := 0; ; page++ {
+		c.spy.reset()
+		out, err := c.List(c.ctx, in)
+		if err != nil {
+			c.t.Fatalf("List(%+v) of %d: %v", filters, n, err)
+		}
+		if calls := c.spy.took(); len(strings.Fields(calls)) > 10 {
+			c.t.Errorf("List(%+v) of %d: page %d made the calls %s", filters, n, page, calls)
+		}
+		list = append(list, names(out.ChatConfigurations)...)
+		if want := max(n, 0); n > 0 && (int64(len(out.ChatConfigurations)) > want || out.MaxResults != want) {
+			c.t.Errorf("List(%+v) of %d: %d results, MaxResults = %d", filters, n, len(out.ChatConfigurations), out.MaxResults)
+		}
+		switch last := out.NextToken == ""; {
+		case len(filters) == 0:
+			if out.TotalCount == nil || *out.TotalCount != int64(len(c.all)) {
+				c.t.Errorf("page %d of %d of all: TotalCount = %v, want %d", page, n, out.TotalCount, len(c.all))
+			}
+		case last && page == 0:
+			if out.TotalCount == nil || *out.TotalCount != int64(len(list)) {
+				c.t.Errorf("List(%+v) of %d: TotalCount = %v, want %d", filters, n, out.TotalCount, len(list))
+			}
+		case out.TotalCount != nil:
+			c.t.Errorf("List(%+v) of %d: TotalCount = %d on page %d, want none", filters, n, *out.TotalCount, page)
+		}
+		if out.NextToken == "" {
+			return list
+		}
+		if out.NextPageToken() != out.NextToken {
+			c.t.Errorf("NextPageToken = %q", out.NextPageToken())
+		}
+		if in.NextToken = out.NextToken; page > 5*len(c.all) {
+			c.t.Fatalf("List(%+v) of %d does not end", filters, n)
+		}
+	}
+}
+
+// check compares a walk with the slow way. Names come in order unless several ranges of the index had to be read.
+func (c *crowd) check(filters []chat.Filter, n int64) {
+	c.t.Helper()
+	got, want := c.walk(filters, n), c.selected(filters)
+	values := make(map[string][]string)
+	for _, f := range filters {
+		if name := strings.ToLower(f.Name); name != "name" && !strings.HasSuffix(name, "after") && !strings.HasSuffix(name, "before") {
+			if key, ok := cutFold(f.Name, "tag:"); ok {
+				name = "tag:" + key
+			}
+			if !slices.Contains(values[name], f.Value) {
+				values[name] = append(values[name], f.Value)
+			}
+		}
+	}
+	ordered := len(values) == 0
+	for _, list := range values {
+		ordered = ordered || len(list) == 1
+	}
+	if !ordered {
+		slices.Sort(got)
+	}
+	if !slices.Equal(got, want) {
+		c.t.Errorf("List(%+v) of %d = %q, want %q", filters, n, got, want)
+	}
+}
+
+func TestListFilters(t *testing.T) {
+	c := newCrowd(t, 60)
+	some := c.all[30]
+	type f = chat.Filter
+	for about, filters := range map[string][]f{
+		"none":                                  nil,
+		"a name":                                {{"name", some.Name}},
+		"names":                                 {{"Name", some.Name}, {"NAME", c.all[3].Name}, {"nAme", "none"}, {"Name", some.Name}},
+		"a name that no configuration can have": {{"Name", "a+b*~/钉"}},
+		"a name that no key has room for":       {{"Name", strings.Repeat("x", 5000)}},
+		"such a name beside a prefix":           {{"Name", strings.Repeat("x", 5000)}, {"Name", "ab*"}},
+		"a prefix that no key has room for":     {{"Name", strings.Repeat("x", 5000) + "*"}},
+		"a prefix of other letters":             {{"Name", "钉*"}},
+		"every name":                            {{"Name", "*"}},
+		"a prefix":                              {{"Name", "ab*"}},
+		"a prefix that ends in a star":          {{"Name", "ab**"}},
+		"prefixes of each other":                {{"Name", "ab*"}, {"Name", "a*"}, {"Name", "abc*"}},
+		"prefixes apart":                        {{"Name", "b*"}, {"Name", "A*"}, {"Name", "_*"}},
+		"a prefix and names in and out":         {{"Name", "ab*"}, {"Name", some.Name}, {"Name", c.all[0].Name}, {"Name", c.all[59].Name}},
+		"a type in another case":                {{"TYPE", "slack"}},
+		"types by their aliases":                {{"type", "Lark"}, {"Type", "wecom"}},
+		"a role":                                {{"ramrole", "Ops"}},
+		"roles":                                 {{"RamRole", "Ops"}, {"RamRole", "Dev"}},
+		"a group":                               {{"ResourceGroupId", "rg-1"}},
+		"a status":                              {{"Status", "inactive"}},
+		"both status":                           {{"Status", "inactive"}, {"Status", "ACTIVE"}},
+		"a tag":                                 {{"tag:env", "prod"}},
+		"a tag in upper case":                   {{"TAG:env", "prod"}},
+		"a tag whose key keeps its case":        {{"tag:Env", "prod"}},
+		"a tag without value":                   {{"tag:env", ""}},
+		"a tag with a separator":                {{"tag:env#", "prod#1"}},
+		"a tag beyond ASCII":                    {{"tag:空", "%"}},
+		"values of one tag and another tag":     {{"tag:env", "prod"}, {"tag:env", "dev"}, {"tag:e", "prod"}},
+		"type and status":                       {{"Type", "Slack"}, {"Status", "Active"}},
+		"types and roles":                       {{"Type", "Slack"}, {"Type", "Teams"}, {"RamRole", "Ops"}, {"RamRole", "Dev"}},
+		"types and a prefix":                    {{"Type", "Slack"}, {"Type", "Teams"}, {"Name", "a*"}, {"Name", "b*"}},
+		"a type and a name":                     {{"Type", some.Type}, {"Name", some.Name}},
+		"another type and a name":               {{"Status", "Active"}, {"Status", "Inactive"}, {"Name", some.Name}},
+		"made after":                            {{"CreatedAfter", some.Created.Format(time.RFC3339Nano)}},
+		"made before, in another zone":          {{"createdbefore", some.Created.In(time.FixedZone("", 8*3600)).Format(time.RFC3339Nano)}},
+		"changed between":                       {{"UpdatedAfter", c.all[3].Updated.Format(time.RFC3339)}, {"UPDATEDBEFORE", c.all[40].Updated.Format(time.RFC3339)}},
+		"made after either":                     {{"CreatedAfter", some.Created.Format(time.RFC3339)}, {"CreatedAfter", c.all[5].Created.Format(time.RFC3339)}},
+		"nothing":                               {{"Type", "Slack"}, {"tag:none", ""}},
+	} {
+		for _, n := range []int64{0, 1, 2, 3, 59, 60, 61, 100} {
+			c.check(filters, n)
+		}
+		if t.Failed() {
+			t.Fatalf("with the filters of %s", about)
+		}
+	}
+}
+
+// TestListAnyFilters compares random filters with the slow way, at random page sizes.
+func TestListAnyFilters(t *testing.T) {
+	c := newCrowd(t, 80)
+	r := rand.New(rand.NewPCG(3, 4))
+	some := func() *chat.Stored { return c.all[r.IntN(len(c.all))] }
+	kinds := []func() chat.Filter{
+		func() chat.Filter { return chat.Filter{Name: "Name", Value: some().Name} },
+		func() chat.Filter {
+			n := some().Name
+			return chat.Filter{Name: "Name", Value: n[:r.IntN(len(n)+1)] + "*"}
+		},
+		func() chat.Filter { return chat.Filter{Name: "Type", Value: some().Type} },
+		func() chat.Filter { return chat.Filter{Name: "Status", Value: some().Status} },
+		func() chat.Filter { return chat.Filter{Name: "RamRole", Value: "Ops"[:1+r.IntN(3)]} },
+		func() chat.Filter { return chat.Filter{Name: "ResourceGroupId", Value: fmt.Sprint("rg-", r.IntN(3))} },
+		func() chat.Filter {
+			for {
+				for k, v := range some().Tags {
+					return chat.Filter{Name: "tag:" + k, Value: v}
+				}
+			}
+		},
+		func() chat.Filter {
+			return chat.Filter{Name: "CreatedAfter", Value: some().Created.Format(time.RFC3339)}
+		},
+		func() chat.Filter {
+			return chat.Filter{Name: "CreatedBefore", Value: some().Created.Format(time.RFC3339)}
+		},
+		func() chat.Filter {
+			return chat.Filter{Name: "UpdatedAfter", Value: some().Updated.Format(time.RFC3339Nano)}
+		},
+		func() chat.Filter {
+			return chat.Filter{Name: "UpdatedBefore", Value: some().Updated.Format(time.RFC3339Nano)}
+		},
+	}
+	for range 200 {
+		filters := make([]chat.Filter, r.IntN(6))
+		for i := range filters {
+			filters[i] = kinds[r.IntN(len(kinds))]()
+		}
+		c.check(filters, 1+r.Int64N(30))
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+func TestListRefuses(t *testing.T) {
+	h := newHouse(t)
+	many := make([]chat.Filter, 51)
+	for i := range many {
+		many[i] = chat.Filter{Name: "Name", Value: "x"}
+	}
+	one := func(name, value string) []chat.Filter { return []chat.Filter{{Name: name, Value: value}} }
+	for _, c := range []struct {
+		about   string
+		filters []chat.Filter
+		code    chat.Code
+		param   string
+		texts   []string
+	}{
+		{"51 filters", many, chat.InvalidParameter, "Filters", []string{"51 filters", "50"}},
+		{"a filter without name", one("", "x"), chat.MissingParameter, "Filters.Name", nil},
+		{"a filter without value", one("Type", ""), chat.InvalidParameter, "Filters", []string{`"Type" has no value`}},
+		{"an unknown filter", one("Owner", "x"), chat.InvalidParameter, "Filters", []string{`no filter "Owner"`, "Name, Type, RamRole", "tag:<key>"}},
+		{"a tag without key", one("tag:", "x"), chat.InvalidParameter, "Filters", []string{`"tag:"`}},
+		{"a tag that cannot be", one("tag:aliyun", "x"), chat.InvalidParameter, "Filters", []string{`"aliyun"`}},
+		{"a tag's value that cannot be", one("tag:k", "http://x"), chat.InvalidParameter, "Filters", []string{`"http://x"`}},
+		{"an unknown type", one("Type", "Matrix"), chat.InvalidParameter, "Filters", []string{`"Matrix"`, "DingTalk"}},
+		{"an unknown status", one("status", "private"), chat.InvalidParameter, "Filters", []string{`"private"`}},
+		{"a role that cannot be", one("RamRole", strings.Repeat("r", 5000)), chat.InvalidParameter, "Filters", []string{`"rrr`}},
+		{"a group that cannot be", one("ResourceGroupId", strings.Repeat("#", 5000)), chat.InvalidParameter, "Filters", []string{`"###`}},
+		{"a date without time", one("CreatedAfter", "2026-01-31"), chat.InvalidParameter, "Filters", []string{"CreatedAfter", `"2026-01-31"`, "2026-01-31T08:00:00Z"}},
+		{"a date that is none", one("updatedbefore", "now"), chat.InvalidParameter, "Filters", []string{"UpdatedBefore", `"now"`}},
+	} {
+		_, err := h.List(h.ctx, &chat.ListRequest{Filters: c.filters})
+		wantError(t, c.about, err, c.code, c.param, c.texts...)
+	}
+	for _, n := range []int64{-1, 0, 101, 1 << 62} {
+		_, err := h.List(h.ctx, &chat.ListRequest{MaxResults: &n})
+		wantError(t, fmt.Sprint(n, " results"), err, chat.InvalidParameter, "MaxResults", fmt.Sprint("MaxResults is ", n), "1 to 100")
+		_, err = h.ListTagResources(h.ctx, &chat.ListTagResourcesRequest{ResourceType: "chatconfiguration", MaxResults: &n})
+		wantError(t, fmt.Sprint(n, " tags"), err, chat.InvalidParameter, "MaxResults")
+		_, err = h.ListTagKeys(h.ctx, &chat.ListTagKeysRequest{ResourceType: "chatconfiguration", MaxResults: &n})
+		wantError(t, fmt.Sprint(n, " keys"), err, chat.InvalidParameter, "MaxResults")
+	}
+}
+
+func TestListOfNothing(t *testing.T) {
+	h := newHouse(t)
+	out, err := h.List(h.ctx, &chat.ListRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "List of nothing", out, &chat.ListResponse{ChatConfigurations: []chat.Summary{}, MaxResults: 50, TotalCount: ptr[int64](0)})
+}
+
+// TestPageTokens holds that a token is good for the list that gave it out, however that is spelt, and for nothing else.
+func TestPageTokens(t *testing.T) {
+	c := newCrowd(t, 20)
+	other := *administrator
+	other.Account = "9"
+	type f = chat.Filter
+	filters := []f{{"Type", "Slack"}, {"Type", "Teams"}, {"Name", "*"}, {"Name", "a*"}, {"CreatedAfter", "2026-11-23T00:00:00Z"}}
+	first, err := c.List(c.ctx, &chat.ListRequest{Filters: filters, MaxResults: ptr[int64](1)})
+	if err != nil || first.NextToken == "" {
+		t.Fatalf("List = %+v, %v", first, err)
+	}
+	for about, in := range map[string]*chat.ListRequest{
+		"the same":               {Filters: filters},
+		"another page size":      {Filters: filters, MaxResults: ptr[int64](7)},
+		"the region spelt out":   {Filters: filters, RegionID: region},
+		"filters in another way": {Filters: []f{{"name", "a*"}, {"createdAFTER", "2026-11-23T08:00:00+08:00"}, {"TYPE", "teams"}, {"type", "SLACK"}, {"Type", "slack"}, {"NAME", "*"}}},
+	} {
+		in.NextToken = first.NextToken
+		if _, err := c.List(c.ctx, in); err != nil {
+			t.Errorf("a token with %s: %v", about, err)
+		}
+	}
+	tagged := &chat.ListTagResourcesRequest{ResourceType: "chatconfiguration", NextToken: first.NextToken}
+	refused := map[string]func(token string) error{
+		"no filters": func(token string) error { _, err := c.List(c.ctx, &chat.ListRequest{NextToken: token}); return err },
+		"a filter less": func(token string) error {
+			_, err := c.List(c.ctx, &chat.ListRequest{Filters: filters[1:], NextToken: token})
+			return err
+		},
+		"another value": func(token string) error {
+			_, err := c.List(c.ctx, &chat.ListRequest{Filters: append([]f{{"Type", "Feishu"}}, filters[1:]...), NextToken: token})
+			return err
+		},
+		"a value in another filter": func(token string) error {
+			_, err := c.List(c.ctx, &chat.ListRequest{Filters: append([]f{{"RamRole", "Slack"}}, filters[1:]...), NextToken: token})
+			return err
+		},
+		"another region": func(token string) error {
+			_, err := c.List(c.ctx, &chat.ListRequest{RegionID: "us-east-1", Filters: filters, NextToken: token})
+			return err
+		},
+		"another account": func(token string) error {
+			_, err := c.List(as(t.Context(), &other), &chat.ListRequest{Filters: filters, NextToken: token})
+			return err
+		},
+		"another action": func(token string) error {
+			tagged.NextToken = token
+			_, err := c.ListTagResources(c.ctx, tagged)
+			return err
+		},
+		"the keys of tags": func(token string) error {
+			_, err := c.ListTagKeys(c.ctx, &chat.ListTagKeysRequest{ResourceType: "chatconfiguration", NextToken: token})
+			return err
+		},
+	}
+	for about, call := range refused {
+		wantError(t, "a token with "+about, call(first.NextToken), chat.InvalidNextToken, "NextToken", "start again without one")
+	}
+	for i := range first.NextToken {
+		for _, b := range []byte{'A', 'z', '-', ' ', '\n'} {
+			forged := first.NextToken[:i] + string(b) + first.NextToken[i+1:]
+			if forged == first.NextToken {
+				continue
+			}
+			_, err := c.List(c.ctx, &chat.ListRequest{Filters: filters, NextToken: forged})
+			wantError(t, fmt.Sprintf("a token with %q at %d", b, i), err, chat.InvalidNextToken, "NextToken")
+		}
+	}
+	for _, token := range []string{"x", "c#a", first.NextToken + "A", first.NextToken[1:], first.NextToken[:len(first.NextToken)-1], strings.Repeat("A", 10_000)} {
+		_, err := c.List(c.ctx, &chat.ListRequest{Filters: filters, NextToken: token})
+		wantError(t, "a made-up token", err, chat.InvalidNextToken, "NextToken")
+	}
+	rotated := c.serviceWith(chat.Options{}, newRing(t, 2, 1))
+	if _, err := rotated.List(c.ctx, &chat.ListRequest{Filters: filters, NextToken: first.NextToken}); err != nil {
+		t.Errorf("a token after a rotation: %v", err)
+	}
+	foreign := c.serviceWith(chat.Options{}, newRing(t, 2))
+	_, err = foreign.List(c.ctx, &chat.ListRequest{Filters: filters, NextToken: first.NextToken})
+	wantError(t, "a token of another ring", err, chat.InvalidNextToken, "NextToken")
+}
+
+// TestListWhileThingsChange holds that what stays is listed once, whatever comes and goes between two pages.
+func TestListWhileThingsChange(t *testing.T) {
+	for about, filters := range map[string][]chat.Filter{
+		"all":         nil,
+		"by type":     {{Name: "Type", Value: "Slack"}},
+		"by names":    {{Name: "Name", Value: "n-*"}},
+		"by each":     exactly(20),
+		"by two tags": {{Name: "tag:a", Value: "b"}, {Name: "tag:c", Value: "d"}},
+	} {
+		h := newHouse(t)
+		for i := range 20 {
+			h.create(fmt.Sprintf("n-%02d", i), func(in *chat.CreateRequest) { in.Tags = map[string]string{"a": "b", "c": "d"} })
+		}
+		in := &chat.ListRequest{Filters: filters, MaxResults: ptr[int64](3)}
+		var got []string
+		for {
+			out, err := h.List(h.ctx, in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			page := names(out.ChatConfigurations)
+			got = append(got, page...)
+			if out.NextToken == "" {
+				break
+			}
+			in.NextToken = out.NextToken
+			// The item that the cursor stands on goes away, and so does one that is still to come; a new one comes before the cursor.
+			last := page[len(page)-1]
+			h.delete(last)
+			if n := 0; len(got) == 6 {
+				fmt.Sscanf(last, "n-%d", &n)
+				h.delete(fmt.Sprintf("n-%02d", n+2))
+				h.create("n-00-new")
+			}
+		}
+		var want []string
+		for i := range 20 {
+			if i != 7 {
+				want = append(want, fmt.Sprintf("n-%02d", i))
+			}
+		}
+		equal(t, "listed "+about, got, want)
+	}
+}
+
+func exactly(n int) []chat.Filter {
+	list := make([]chat.Filter, n)
+	for i := range list {
+		list[i] = chat.Filter{Name: "Name", Value: fmt.Sprintf("n-%02d", i)}
+	}
+	return list
+}
+
+// TestListByNameBesidePrefix holds that a name is not taken for a prefix where prefixes are asked for too.
+func TestListByNameBesidePrefix(t *testing.T) {
+	h := newHouse(t)
+	for _, name := range []string{"ab", "abc", "ab-", "z", "zz", "y"} {
+		h.create(name)
+	}
+	for _, n := range []int64{1, 2, 100} {
+		in := &chat.ListRequest{MaxResults: &n, Filters: []chat.Filter{{Name: "Name", Value: "ab"}, {Name: "Name", Value: "z*"}, {Name: "Name", Value: "zz"}}}
+		var got []string
+		for {
+			out, err := h.List(h.ctx, in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, names(out.ChatConfigurations)...)
+			if in.NextToken = out.NextToken; in.NextToken == "" {
+				break
+			}
+		}
+		equal(t, "listed", got, []string{"ab", "z", "zz"})
+	}
+}
+
+// TestListBetweenIndexAndDocument has a configuration go, and another one change, after their index entries were read.
+func TestListBetweenIndexAndDocument(t *testing.T) {
+	h := newHouse(t)
+	for _, name := range []string{"gone", "moved", "stays"} {
+		h.create(name, func(in *chat.CreateRequest) { in.RamRole = "Ops" })
+	}
+	once := false
+	h.spy.read = func(items []table.Item) []table.Item {
+		if !once {
+			once = true
+			h.delete("gone")
+			h.update(&chat.UpdateRequest{Name: "moved", RamRole: ptr("Dev")})
+		}
+		return items
+	}
+	out, err := h.List(h.ctx, &chat.ListRequest{Filters: []chat.Filter{{Name: "RamRole", Value: "Ops"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "listed", names(out.ChatConfigurations), []string{"stays"})
+}

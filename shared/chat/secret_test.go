@@ -1,0 +1,120 @@
+package chat_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"chatconf/shared/chat"
+)
+
+// planted is in every secret that a test must not find again. Its parts in base64 begin with plantedBase64.
+const (
+	planted       = "planted"
+	plantedBase64 = "cGxhbnRlZ"
+)
+
+func TestSecretPrintsAsMask(t *testing.T) {
+	secret := chat.Secret("planted-secret")
+	requests := []any{
+		secret, &secret, []chat.Secret{secret}, map[string]chat.Secret{"k": secret}, struct{ S chat.Secret }{secret}, struct{ S *chat.Secret }{&secret},
+		&chat.CreateRequest{Name: "n", Configuration: chat.Secret(fullDingTalk)}, chat.CreateRequest{Configuration: chat.Secret(fullDingTalk)},
+		&chat.UpdateRequest{Configuration: ptr(chat.Secret(fullDingTalk))}, chat.UpdateRequest{Configuration: ptr(chat.Secret(fullDingTalk))},
+		&chat.AccessKey{ID: "i", Secret: secret}, chat.AccessKey{Secret: secret}, []chat.AccessKey{{Secret: secret}},
+	}
+	for _, v := range requests {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%c", "%08.3f", "%U", "%!", "%T"} {
+			if got := fmt.Sprintf(verb, v); strings.Contains(got, planted) || strings.Contains(strings.ToLower(got), fmt.Sprintf("%x", planted)) {
+				t.Errorf("%s of %T shows the secret: %s", verb, v, got)
+			}
+		}
+		text, err := json.Marshal(v)
+		if err != nil || bytes.Contains(text, []byte(planted)) {
+			t.Errorf("JSON of %T: %s, %v", v, text, err)
+		}
+		var b bytes.Buffer
+		slog.New(slog.NewTextHandler(&b, nil)).Info("request", "v", v)
+		slog.New(slog.NewJSONHandler(&b, nil)).Info("request", "v", v)
+		if strings.Contains(b.String(), planted) {
+			t.Errorf("slog of %T shows the secret: %s", v, b.String())
+		}
+	}
+	type element struct{ S chat.Secret }
+	if text, err := xml.Marshal(element{secret}); err != nil || bytes.Contains(text, []byte(planted)) {
+		t.Errorf("XML: %s, %v", text, err)
+	}
+	for got, want := range map[string]string{
+		fmt.Sprint(secret): chat.Mask, secret.String(): chat.Mask, fmt.Sprintf("%#v", secret): chat.Mask, secret.LogValue().String(): chat.Mask, secret.Reveal(): "planted-secret",
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// TestNoSecretComesBack plants a secret wherever one may stand, and looks for it in every answer, error and stored item.
+func TestNoSecretComesBack(t *testing.T) {
+	target := `"Target":{"Type":"Http","Url":"https://a","Secret":"` + targetSecret + `"}`
+	for as, text := range map[string]string{"DingTalk": fullDingTalk, "WeChat": fullWeChat, "Feishu": fullFeishu, "Slack": fullSlack, "Teams": fullTeams} {
+		h := newHouse(t)
+		full := chat.Secret(with(text, target))
+		var log bytes.Buffer
+		see := func(what string, v any, err error) {
+			fmt.Fprintf(&log, "%s: %v %+v %#v", what, v, v, v)
+			b, _ := json.Marshal(v)
+			log.Write(b)
+			if err != nil {
+				fmt.Fprintf(&log, " %v %+v %#v\n", err, err, err)
+			}
+		}
+		out, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: as, Configuration: full, ClientToken: "token"})
+		see("Create", out, err)
+		_, err = h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: as, Configuration: full, ClientToken: "token2"})
+		see("Create of the same name", nil, err)
+		_, err = h.Create(h.ctx, &chat.CreateRequest{Name: "two", Type: as, Configuration: full, ClientToken: "token"})
+		see("Create with a used token", nil, err)
+		_, err = h.Create(h.ctx, &chat.CreateRequest{Name: "two", Type: as, Configuration: full + "x"})
+		see("Create with trailing text", nil, err)
+		_, err = h.Create(h.ctx, &chat.CreateRequest{Name: "two", Type: as, Configuration: chat.Secret(with(string(full), target))})
+		see("Create with a key twice", nil, err)
+		for _, other := range []string{"DingTalk", "WeChat", "Feishu", "Slack", "Teams"} {
+			if other != as {
+				_, err = h.Create(h.ctx, &chat.CreateRequest{Name: "two", Type: other, Configuration: full})
+				see("Create as another type", nil, err)
+			}
+		}
+		up, err := h.Update(h.ctx, &chat.UpdateRequest{Name: "one", Configuration: &full, ClientToken: "token3"})
+		see("Update", up, err)
+		list, err := h.ListTagResources(h.ctx, &chat.ListTagResourcesRequest{ResourceType: "chatconfiguration"})
+		see("ListTagResources", list, err)
+		// Outputs are where WeCom's console values are shown on purpose.
+		got, err := h.Get(h.ctx, &chat.GetRequest{Name: "one"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, value := range decodeOutputs(t, got.ChatConfiguration.Outputs) {
+			if as != "WeChat" && strings.Contains(value, planted) {
+				t.Errorf("%s: Outputs show %q", as, value)
+			}
+		}
+		got.ChatConfiguration.Outputs = ""
+		see("Get", got, err)
+		all, err := h.List(h.ctx, &chat.ListRequest{})
+		for i := range all.ChatConfigurations {
+			all.ChatConfigurations[i].Outputs = ""
+		}
+		see("List", all, err)
+		h.delete("one")
+		for _, item := range h.dump() {
+			fmt.Fprintf(&log, "item %q: %s\n", item.Sort, item.Value)
+		}
+		if text := log.String(); strings.Contains(text, planted) || strings.Contains(text, plantedBase64) {
+			i := max(strings.Index(text, planted), strings.Index(text, plantedBase64))
+			t.Errorf("%s: a secret came back: …%s…", as, text[max(0, i-200):min(len(text), i+50)])
+		}
+	}
+}

@@ -1,0 +1,649 @@
+package chat_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/platform"
+	"chatconf/shared/table"
+)
+
+func TestNewRefuses(t *testing.T) {
+	spy, ring, all := newSpy(t), newRing(t, 1), platform.All()
+	good := func(s string) bool { return s != "" }
+	for about, build := range map[string]func() (*chat.Service, error){
+		"no table":     func() (*chat.Service, error) { return chat.New(nil, ring, all, chat.Options{}) },
+		"no ring":      func() (*chat.Service, error) { return chat.New(spy, nil, all, chat.Options{}) },
+		"no platforms": func() (*chat.Service, error) { return chat.New(spy, ring, nil, chat.Options{}) },
+		"a bad region": func() (*chat.Service, error) { return chat.New(spy, ring, all, chat.Options{Region: "Here"}) },
+		"a quota below zero": func() (*chat.Service, error) {
+			return chat.New(spy, ring, all, chat.Options{Quota: -1})
+		},
+		"a platform without type": func() (*chat.Service, error) {
+			return chat.New(spy, ring, []chat.Platform{{Title: "x"}}, chat.Options{})
+		},
+		"a setting without help": func() (*chat.Service, error) {
+			return chat.New(spy, ring, []chat.Platform{{Type: "X", Settings: []chat.Setting{{Key: "K", Shape: chat.Text(1)}}}}, chat.Options{})
+		},
+		"a generated setting whose shape makes nothing": func() (*chat.Service, error) {
+			return chat.New(spy, ring, []chat.Platform{{Type: "X", Settings: []chat.Setting{
+				{Key: "K", Secret: true, Generate: true, Help: "h", Shape: chat.Shape{Want: "w", Fits: good}},
+			}}}, chat.Options{})
+		},
+		"an output that is not secret": func() (*chat.Service, error) {
+			return chat.New(spy, ring, []chat.Platform{{Type: "X", Settings: []chat.Setting{{Key: "K", Output: "K", Help: "h", Shape: chat.Text(1)}}}}, chat.Options{})
+		},
+	} {
+		if s, err := build(); err == nil || s != nil || !strings.HasPrefix(err.Error(), "chat: ") {
+			t.Errorf("New with %s = %v, %v, want an error", about, s, err)
+		}
+	}
+	for _, url := range []string{"example.com", "ftp://h", "https://", "https://u:planted@h", "https://h?planted", "https://h?", "https://h#planted", "https://h#", "https://%planted", "//h"} {
+		if s, err := chat.New(spy, ring, all, chat.Options{BaseURL: url}); err == nil || s != nil || strings.Contains(err.Error(), "planted") {
+			t.Errorf("New with base URL %q = %v, %v, want an error that does not show it", url, s, err)
+		}
+	}
+	h := newHouseWith(t, chat.Options{BaseURL: "https://bots.example.com:8443/in/", Region: "us-east-1"})
+	h.create("one")
+	if got, want := h.get("one").Outputs, `{"URL": "https://bots.example.com:8443/in/webhook/`+account+`/us-east-1/one/`; !strings.HasPrefix(got, want) {
+		t.Errorf("Outputs = %s, want it to begin with %s", got, want)
+	}
+}
+
+func TestWhatCreateStoresIsWhatGetShows(t *testing.T) {
+	h := newHouse(t)
+	h.clock.advance(123456789 * time.Nanosecond)
+	out := h.create("one", func(in *chat.CreateRequest) {
+		in.RamRole, in.ResourceGroupID, in.Status, in.Tags = "Ops", "rg-1", "inactive", map[string]string{"env": "prod", "空": ""}
+	})
+	wantWritten := chat.Written{Name: "one", CreatedDate: "2026-11-23T08:00:00+00:00", UpdatedDate: "2026-11-23T08:00:00+00:00", Revision: 1}
+	equal(t, "Create", out.ChatConfiguration, wantWritten)
+	equal(t, "ETag of Create", out.ETag(), `"1"`)
+	got, err := h.Get(h.ctx, &chat.GetRequest{Name: "one"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	outputs := got.ChatConfiguration.Outputs
+	equal(t, "Get", got.ChatConfiguration, chat.Configuration{
+		Name: "one", Type: "Slack", RamRole: "Ops", Configuration: `{"SlackSigningSecret":"******"}`, ResourceGroupId: "rg-1",
+		CreatedDate: "2026-11-23T08:00:00+00:00", UpdatedDate: "2026-11-23T08:00:00+00:00",
+		Outputs: outputs, Status: "Inactive", Tags: map[string]string{"env": "prod", "空": ""}, Revision: 1,
+	})
+	equal(t, "ETag of Get", got.ETag(), `"1"`)
+	_, err = h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: slack})
+	wantError(t, "Create of the same name", err, chat.AlreadyExists, "Name", `"one"`)
+	equal(t, "Get after the second Create", h.get("one").Outputs, outputs)
+	h.create("ONE") // is another name
+	for _, name := range []string{"on", "onee", "two"} {
+		_, err = h.Get(h.ctx, &chat.GetRequest{Name: name})
+		wantError(t, "Get of "+name, err, chat.NotFound, "Name", fmt.Sprintf("%q", name))
+	}
+	h.mustAgree()
+}
+
+func TestUpdateChangesOnlyWhatItIsGiven(t *testing.T) {
+	h := newHouse(t)
+	h.create("one", func(in *chat.CreateRequest) {
+		in.RamRole, in.ResourceGroupID, in.Status, in.Tags = "Ops", "rg-1", "Inactive", map[string]string{"env": "prod"}
+	})
+	want := h.stored("one")
+	for _, c := range []struct {
+		about string
+		in    chat.UpdateRequest
+		edit  func(*chat.Stored)
+	}{
+		{"nothing", chat.UpdateRequest{}, func(*chat.Stored) {}},
+		{"its own type", chat.UpdateRequest{Type: "slack"}, func(*chat.Stored) {}},
+		{"a role", chat.UpdateRequest{RamRole: ptr("Dev")}, func(r *chat.Stored) { r.RamRole = "Dev" }},
+		{"an empty role", chat.UpdateRequest{RamRole: ptr("")}, func(r *chat.Stored) { r.RamRole = "" }},
+		{"a group", chat.UpdateRequest{ResourceGroupID: ptr("rg-2")}, func(r *chat.Stored) { r.ResourceGroupID = "rg-2" }},
+		{"an empty group", chat.UpdateRequest{ResourceGroupID: ptr("")}, func(r *chat.Stored) { r.ResourceGroupID = "" }},
+		{"a status", chat.UpdateRequest{Status: "ACTIVE"}, func(r *chat.Stored) { r.Status = "Active" }},
+		{"the configuration with its mask", chat.UpdateRequest{Configuration: ptr[chat.Secret](`{"BotName":"b","SlackSigningSecret":"******"}`)},
+			func(r *chat.Stored) { r.Configuration = `{"BotName":"b","SlackSigningSecret":"******"}` }},
+		{"the right revision", chat.UpdateRequest{Revision: ptr[int64](9)}, func(*chat.Stored) {}},
+	} {
+		h.clock.advance(1500 * time.Millisecond)
+		c.in.Name = "one"
+		out := h.update(&c.in)
+		c.edit(want)
+		want.Revision++
+		want.Updated = h.clock.Now()
+		got := h.stored("one")
+		equal(t, "after an update of "+c.about, got, want)
+		equal(t, "answer to an update of "+c.about, out.ChatConfiguration, chat.Written{
+			Name: "one", CreatedDate: "2026-11-23T08:00:00+00:00", UpdatedDate: want.Updated.Format("2006-01-02T15:04:05") + "+00:00", Revision: want.Revision,
+		})
+		h.mustAgree()
+	}
+	h.clock.advance(-time.Hour)
+	h.update(&chat.UpdateRequest{Name: "one"})
+	if got := h.stored("one").Updated; !got.Equal(want.Updated) {
+		t.Errorf("the clock went back, and so did Updated: %v, want %v", got, want.Updated)
+	}
+	_, err := h.Update(h.ctx, &chat.UpdateRequest{Name: "one", Type: "Teams"})
+	wantError(t, "Update to another type", err, chat.InvalidParameter, "Type", `"Teams"`, `"one"`, "cannot be changed", "Slack")
+	_, err = h.Update(h.ctx, &chat.UpdateRequest{Name: "none", Status: "Active"})
+	wantError(t, "Update of what is not there", err, chat.NotFound, "Name", `"none"`)
+}
+
+func TestRevisionGuardsUpdateAndDelete(t *testing.T) {
+	h := newHouse(t)
+	h.create("one")
+	h.update(&chat.UpdateRequest{Name: "one"})
+	for _, stale := range []int64{-1, 0, 1, 3, 1 << 62} {
+		_, err := h.Update(h.ctx, &chat.UpdateRequest{Name: "one", Revision: &stale, Status: "Inactive"})
+		wantError(t, fmt.Sprint("Update at revision ", stale), err, chat.Conflict, "Revision", `"one" is at revision 2`, fmt.Sprint("not ", stale))
+		_, err = h.Delete(h.ctx, &chat.DeleteRequest{Name: "one", Revision: &stale})
+		wantError(t, fmt.Sprint("Delete at revision ", stale), err, chat.Conflict, "Revision")
+	}
+	if got := h.get("one"); got.Status != "Active" || got.Revision != 2 {
+		t.Errorf("after refused updates: %+v", got)
+	}
+	if _, err := h.Delete(h.ctx, &chat.DeleteRequest{Name: "one", Revision: ptr[int64](2)}); err != nil {
+		t.Errorf("Delete at the right revision: %v", err)
+	}
+	_, err := h.Delete(h.ctx, &chat.DeleteRequest{Name: "one"})
+	wantError(t, "Delete of what is not there", err, chat.NotFound, "Name", `"one"`)
+	_, err = h.Update(h.ctx, &chat.UpdateRequest{Name: "one", Revision: ptr[int64](2)})
+	wantError(t, "Update of what was deleted", err, chat.NotFound, "Name")
+	h.mustAgree()
+}
+
+func TestDeleteLeavesNothingButHistory(t *testing.T) {
+	h := newHouse(t)
+	h.create("one", func(in *chat.CreateRequest) { in.Tags, in.RamRole, in.ResourceGroupID = manyTags(20), "Ops", "rg" })
+	out, err := h.Delete(h.ctx, &chat.DeleteRequest{Name: "one"})
+	if err != nil || out.Content != "Chat configuration deleted successfully." {
+		t.Fatalf("Delete = %+v, %v", out, err)
+	}
+	for _, item := range h.dump() {
+		if !strings.HasPrefix(item.Sort, "h#") && !strings.HasPrefix(item.Sort, "c!") {
+			t.Errorf("item %q is left", item.Sort)
+		}
+	}
+	report := h.mustAgree()
+	equal(t, "Check", report, &chat.Report{Revisions: 2})
+}
+
+func TestHistory(t *testing.T) {
+	h := newHouse(t)
+	start := h.clock.Now()
+	ctx := from(h.ctx, "REQ-1", "192.0.2.1")
+	if _, err := h.Create(ctx, &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: slack, Tags: map[string]string{"a": "b"}}); err != nil {
+		t.Fatal(err)
+	}
+	h.clock.advance(time.Second)
+	event := caller(t, "", `{"Effect":"Allow","Action":"*","Resource":"*"}`)
+	event.Name = "event"
+	if _, err := h.Update(from(as(t.Context(), event), "REQ-2", ""), &chat.UpdateRequest{Name: "one", RamRole: ptr("Ops"), Configuration: ptr(chat.Secret(fullSlack))}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Tag(from(h.ctx, "REQ-3", "::1"), &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one"}, Tags: map[string]string{"c": "d"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Untag(from(h.ctx, "REQ-4", "::1"), &chat.UntagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one"}, TagKeys: []string{"a"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.ChangeResourceGroup(from(h.ctx, "REQ-5", "::1"), &chat.ChangeResourceGroupRequest{ResourceType: "chatconfiguration", ResourceID: "one", NewResourceGroupID: "rg"}); err != nil {
+		t.Fatal(err)
+	}
+	last := h.stored("one")
+	if _, err := h.Delete(from(h.ctx, "REQ-6", "::1"), &chat.DeleteRequest{Name: "one"}); err != nil {
+		t.Fatal(err)
+	}
+	list := h.history("one")
+	type line struct {
+		Revision                                        int64
+		Deleted                                         bool
+		Action, Actor, IP, Request, Role, Group, Secret string
+		Tags                                            map[string]string
+		At                                              time.Duration
+	}
+	var got []line
+	for _, e := range list {
+		got = append(got, line{e.Stored.Revision, e.Deleted, e.Action, e.Actor, e.SourceIP, e.RequestID, e.Stored.RamRole, e.Stored.ResourceGroupID,
+			e.Stored.Secrets["SlackSigningSecret"], e.Stored.Tags, e.At.Sub(start)})
+	}
+	ab, cd := map[string]string{"a": "b"}, map[string]string{"c": "d"}
+	equal(t, "history", got, []line{
+		{1, false, "CreateChatConfiguration", "CCKadmin", "192.0.2.1", "REQ-1", "", "", "signing-secret-0", ab, 0},
+		{2, false, "UpdateChatConfiguration", "event", "", "REQ-2", "Ops", "", "planted-1", ab, time.Second},
+		{3, false, "TagResources", "CCKadmin", "::1", "REQ-3", "Ops", "", "planted-1", map[string]string{"a": "b", "c": "d"}, time.Second},
+		{4, false, "UntagResources", "CCKadmin", "::1", "REQ-4", "Ops", "", "planted-1", cd, time.Second},
+		{5, false, "ChangeResourceGroup", "CCKadmin", "::1", "REQ-5", "Ops", "rg", "planted-1", cd, time.Second},
+		{6, true, "DeleteChatConfiguration", "CCKadmin", "::1", "REQ-6", "Ops", "rg", "planted-1", cd, time.Second},
+	})
+	last.Revision = 6
+	equal(t, "what history says was deleted", list[5].Stored, last)
+}
+
+// TestHistoryIsBounded holds that history keeps the first and the latest revisions, MaxHistory of them, over all lives of a name.
+func TestHistoryIsBounded(t *testing.T) {
+	h := newHouse(t)
+	h.create("one")
+	h.create("one-more") // whose history must not be touched
+	for range 2*chat.MaxHistory - 2 {
+		h.update(&chat.UpdateRequest{Name: "one"})
+	}
+	revisions := func() (list []int64) {
+		for _, e := range h.history("one") {
+			list = append(list, e.Stored.Revision)
+		}
+		return list
+	}
+	want := []int64{1}
+	for n := int64(chat.MaxHistory + 1); n < 2*chat.MaxHistory; n++ {
+		want = append(want, n)
+	}
+	equal(t, "revisions kept", revisions(), want)
+	equal(t, "revisions kept of the neighbour", len(h.history("one-more")), 1)
+
+	// A name that comes back goes on where it ended, even where most of its history is gone.
+	h.delete("one")
+	h.spy.reset()
+	if got, want := h.create("one").ChatConfiguration.Revision, int64(2*chat.MaxHistory+1); got != want {
+		t.Fatalf("the revision after a life of %d revisions is %d, want %d", 2*chat.MaxHistory, got, want)
+	}
+	equal(t, "calls of the create", h.spy.took(), "Query Write Query Query Write")
+	_, err := h.Update(h.ctx, &chat.UpdateRequest{Name: "one", Revision: ptr[int64](1)})
+	wantError(t, "Update at the first revision of the life before", err, chat.Conflict, "Revision")
+	for range chat.MaxHistory + 10 {
+		h.update(&chat.UpdateRequest{Name: "one"})
+	}
+	equal(t, "number of revisions kept", len(revisions()), chat.MaxHistory)
+	h.mustAgree()
+}
+
+func TestRecreateContinuesRevisions(t *testing.T) {
+	h := newHouse(t)
+	var last int64
+	for life := range 4 {
+		got := h.create("one").ChatConfiguration.Revision
+		if got != last+1 {
+			t.Errorf("life %d begins at revision %d, want %d", life, got, last+1)
+		}
+		h.update(&chat.UpdateRequest{Name: "one"})
+		h.delete("one")
+		last = got + 2
+	}
+	first, second := h.history("one")[0].Stored.Secrets, h.history("one")[3].Stored.Secrets
+	if first[chat.FieldWebhookToken] == second[chat.FieldWebhookToken] {
+		t.Error("the webhook token of a former life came back")
+	}
+	h.mustAgree()
+}
+
+func TestQuota(t *testing.T) {
+	h := newHouseWith(t, chat.Options{Quota: 3})
+	for i := range 3 {
+		h.create(fmt.Sprint("one-", i))
+	}
+	_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "over", Type: "Slack", Configuration: slack})
+	wantError(t, "Create over the quota", err, chat.QuotaExceeded, "ChatConfiguration", "There are 3", "cn-hangzhou", "the quota is 3")
+	h.update(&chat.UpdateRequest{Name: "one-0"})
+	h.create("elsewhere", func(in *chat.CreateRequest) { in.RegionID = "us-east-1" })
+	h.delete("one-1")
+	h.create("over")
+	other := *administrator
+	other.Account = "9"
+	if _, err := h.Create(as(t.Context(), &other), &chat.CreateRequest{Name: "over", Type: "Slack", Configuration: slack}); err != nil {
+		t.Errorf("Create in another account: %v", err)
+	}
+	h.mustAgree()
+}
+
+// TestQuotaIsSoft holds that creates at once may go over the quota, each by what was under way, and that the counters stay exact.
+func TestQuotaIsSoft(t *testing.T) {
+	const quota, callers = 10, 32
+	h := newHouseWith(t, chat.Options{Quota: quota})
+	var mu sync.Mutex
+	var made int
+	inParallel(t, 4*callers, func(i int) error {
+		_, err := h.Create(h.ctx, &chat.CreateRequest{Name: fmt.Sprint("one-", i), Type: "Slack", Configuration: slack})
+		if err == nil {
+			mu.Lock()
+			made++
+			mu.Unlock()
+		} else if chat.CodeOf(err) != chat.QuotaExceeded {
+			return err
+		}
+		return nil
+	})
+	if made < quota || made > quota+callers {
+		t.Errorf("%d were made, want %d to %d", made, quota, quota+callers)
+	}
+	if got := h.mustAgree().Configurations; got != made {
+		t.Errorf("%d are there, want %d", got, made)
+	}
+	_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "over", Type: "Slack", Configuration: slack})
+	wantError(t, "Create over the quota", err, chat.QuotaExceeded, "ChatConfiguration")
+}
+
+func TestAccountsAndRegionsAreApart(t *testing.T) {
+	h := newHouse(t)
+	other := *administrator
+	other.Account = "9"
+	h.create("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"k": "v"} })
+	for about, c := range map[string]struct {
+		ctx    context.Context
+		region string
+	}{
+		"another account": {as(t.Context(), &other), ""},
+		"another region":  {h.ctx, "us-east-1"},
+	} {
+		_, err := h.Get(c.ctx, &chat.GetRequest{RegionID: c.region, Name: "one"})
+		wantError(t, "Get from "+about, err, chat.NotFound, "Name")
+		list, err := h.List(c.ctx, &chat.ListRequest{RegionID: c.region})
+		if err != nil || len(list.ChatConfigurations) != 0 || *list.TotalCount != 0 {
+			t.Errorf("List from %s = %+v, %v", about, list, err)
+		}
+		tags, err := h.ListTagKeys(c.ctx, &chat.ListTagKeysRequest{RegionID: c.region, ResourceType: "chatconfiguration"})
+		if err != nil || len(tags.Keys) != 0 {
+			t.Errorf("ListTagKeys from %s = %+v, %v", about, tags, err)
+		}
+	}
+}
+
+// TestCallsOnTheTable pins what each action costs.
+func TestCallsOnTheTable(t *testing.T) {
+	h := newHouse(t)
+	for i := range 120 {
+		h.create(fmt.Sprintf("one-%03d", i), func(in *chat.CreateRequest) {
+			in.Tags = map[string]string{"env": "prod", "n": fmt.Sprint(i % 2)}
+			in.RamRole = "Ops"
+		})
+	}
+	list := func(filters ...chat.Filter) func() error {
+		return func() error {
+			_, err := h.List(h.ctx, &chat.ListRequest{Filters: filters})
+			return err
+		}
+	}
+	filter := func(name, value string) chat.Filter { return chat.Filter{Name: name, Value: value} }
+	for _, c := range []struct {
+		about, calls string
+		call         func() error
+	}{
+		{"Get", "Get", func() error { _, err := h.Get(h.ctx, &chat.GetRequest{Name: "one-000"}); return err }},
+		{"Create", "Query Write", func() error { h.create("new", func(in *chat.CreateRequest) { in.Tags = manyTags(20) }); return nil }},
+		{"Create with a ClientToken", "Query Query Write", func() error {
+			h.create("new-2", func(in *chat.CreateRequest) { in.ClientToken = "t" })
+			return nil
+		}},
+		{"a repeated Create", "Query Query", func() error {
+			h.create("new-2", func(in *chat.CreateRequest) { in.ClientToken = "t" })
+			return nil
+		}},
+		{"Update", "Get Write", func() error { h.update(&chat.UpdateRequest{Name: "one-000"}); return nil }},
+		{"Update with a ClientToken", "Get Query Write", func() error { h.update(&chat.UpdateRequest{Name: "one-000", ClientToken: "u"}); return nil }},
+		{"Delete", "Get Write", func() error { h.delete("new"); return nil }},
+		{"a page of all", "Query", list()},
+		{"a page by type", "Query Get", list(filter("Type", "Slack"))},
+		{"a page by tag", "Query Get", list(filter("tag:env", "prod"))},
+		{"a page by names", "Get", list(filter("Name", "one-001"), filter("Name", "one-002"))},
+		{"a page by prefix", "Query", list(filter("Name", "one-*"))},
+		{"a page by tag and prefix", "Query Get", list(filter("tag:env", "prod"), filter("Name", "one-*"))},
+		{"a page by role of which all have the type", "Query Get", list(filter("RamRole", "Ops"), filter("Type", "Slack"))},
+		{"nothing by type", "Query", list(filter("Type", "Teams"))},
+		{"a page whose candidates are half right, the last rounds with a wider window", "Query Get Query Get Query Get", list(filter("tag:env", "prod"), filter("tag:n", "1"))},
+		{"Tag of one", "Get Write", func() error {
+			_, err := h.Tag(h.ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one-000"}, Tags: map[string]string{"x": "y"}})
+			return err
+		}},
+		{"Tag that changes nothing", "Get", func() error {
+			_, err := h.Tag(h.ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one-000"}, Tags: map[string]string{"x": "y"}})
+			return err
+		}},
+		{"ChangeResourceGroup", "Get Write", func() error {
+			_, err := h.ChangeResourceGroup(h.ctx, &chat.ChangeResourceGroupRequest{ResourceType: "chatconfiguration", ResourceID: "one-000", NewResourceGroupID: "rg"})
+			return err
+		}},
+		{"ChangeResourceGroup that changes nothing", "Get", func() error {
+			_, err := h.ChangeResourceGroup(h.ctx, &chat.ChangeResourceGroupRequest{ResourceType: "chatconfiguration", ResourceID: "one-000", NewResourceGroupID: "rg"})
+			return err
+		}},
+		{"ListTagKeys", "Query Query Query", func() error {
+			_, err := h.ListTagKeys(h.ctx, &chat.ListTagKeysRequest{ResourceType: "chatconfiguration"})
+			return err
+		}},
+	} {
+		h.spy.reset()
+		if err := c.call(); err != nil {
+			t.Errorf("%s: %v", c.about, err)
+		}
+		equal(t, "calls of "+c.about, h.spy.took(), c.calls)
+	}
+}
+
+// TestNoUpdateIsLost has 32 callers change one configuration at once.
+func TestNoUpdateIsLost(t *testing.T) {
+	const callers, each = 32, 4
+	h := newHouse(t)
+	h.create("one", func(in *chat.CreateRequest) { in.Configuration = chat.Secret(with(slack, `"BotName":"0"`)) })
+	text := func(n int) *chat.Secret {
+		return ptr(chat.Secret(fmt.Sprintf(`{"SlackSigningSecret":"******","BotName":"%d"}`, n)))
+	}
+	inParallel(t, callers, func(int) error {
+		for done := 0; done < each; {
+			// One more, by compare and set; who comes late reads again.
+			got, err := h.Get(h.ctx, &chat.GetRequest{Name: "one"})
+			if err != nil {
+				return err
+			}
+			var n int
+			if _, err := fmt.Sscanf(got.ChatConfiguration.Configuration, `{"SlackSigningSecret":"******","BotName":"%d"}`, &n); err != nil {
+				return err
+			}
+			_, err = h.Update(h.ctx, &chat.UpdateRequest{Name: "one", Configuration: text(n + 1), Revision: &got.ChatConfiguration.Revision})
+			switch {
+			case err == nil:
+				done++
+			case chat.CodeOf(err) != chat.Conflict:
+				return err
+			}
+		}
+		return nil
+	})
+	got := h.get("one")
+	if want := fmt.Sprintf(`{"SlackSigningSecret":"******","BotName":"%d"}`, callers*each); got.Configuration != want {
+		t.Errorf("Configuration = %s, want %s", got.Configuration, want)
+	}
+	if want := int64(1 + callers*each); got.Revision != want {
+		t.Errorf("revision = %d, want %d", got.Revision, want)
+	}
+	if got := h.stored("one").Secrets["SlackSigningSecret"]; got != "signing-secret-0" {
+		t.Errorf("the secret is %q", got)
+	}
+	h.mustAgree()
+}
+
+// TestBlindUpdatesAllHappen has 32 callers change one configuration at once without asking for a revision: each happens once.
+func TestBlindUpdatesAllHappen(t *testing.T) {
+	const callers = 32
+	h := newHouse(t)
+	h.create("one")
+	inParallel(t, callers, func(i int) error {
+		_, err := h.Tag(from(h.ctx, fmt.Sprint("REQ-", i), ""), &chat.TagRequest{
+			ResourceType: "chatconfiguration", ResourceIDs: []string{"one"}, Tags: map[string]string{fmt.Sprint("k", i%16): fmt.Sprint(i)},
+		})
+		if err != nil {
+			return err
+		}
+		_, err = h.Update(h.ctx, &chat.UpdateRequest{Name: "one", RamRole: ptr(fmt.Sprint("role-", i))})
+		return err
+	})
+	got := h.get("one")
+	if len(got.Tags) != 16 || got.Revision != 1+2*callers {
+		t.Errorf("%d tags at revision %d, want 16 at %d", len(got.Tags), got.Revision, 1+2*callers)
+	}
+	h.mustAgree()
+}
+
+// TestCreateOfOneNameByMany holds that of creates of one name at once exactly one happens.
+func TestCreateOfOneNameByMany(t *testing.T) {
+	h := newHouse(t)
+	h.create("one")
+	h.delete("one") // so that all trip over its history too
+	var mu sync.Mutex
+	codes := make(map[chat.Code]int)
+	inParallel(t, 32, func(int) error {
+		_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: slack})
+		mu.Lock()
+		defer mu.Unlock()
+		if err == nil {
+			codes[-1]++
+		} else {
+			codes[chat.CodeOf(err)]++
+		}
+		return nil
+	})
+	equal(t, "outcomes", codes, map[chat.Code]int{-1: 1, chat.AlreadyExists: 31})
+	h.mustAgree()
+}
+
+// TestRaceBeforeWrite has somebody else act right before the first write of an action.
+func TestRaceBeforeWrite(t *testing.T) {
+	updateOne := func(ctx context.Context, s *chat.Service) error {
+		_, err := s.Update(ctx, &chat.UpdateRequest{Name: "one", RamRole: ptr("Late")})
+		return err
+	}
+	for _, c := range []struct {
+		about  string
+		call   func(context.Context, *chat.Service) error
+		meddle func(h *house)
+		code   chat.Code
+		param  string
+	}{
+		{"updated under an update that asks for a revision", func(ctx context.Context, s *chat.Service) error {
+			_, err := s.Update(ctx, &chat.UpdateRequest{Name: "one", Revision: ptr[int64](1)})
+			return err
+		}, func(h *house) { h.update(&chat.UpdateRequest{Name: "one"}) }, chat.Conflict, "Revision"},
+		{"deleted under an update", updateOne, func(h *house) { h.delete("one") }, chat.NotFound, "Name"},
+		{"deleted under a delete", func(ctx context.Context, s *chat.Service) error {
+			_, err := s.Delete(ctx, &chat.DeleteRequest{Name: "one"})
+			return err
+		}, func(h *house) { h.delete("one") }, chat.NotFound, "Name"},
+		{"deleted under a change of its group", func(ctx context.Context, s *chat.Service) error {
+			_, err := s.ChangeResourceGroup(ctx, &chat.ChangeResourceGroupRequest{ResourceType: "chatconfiguration", ResourceID: "one", NewResourceGroupID: "g"})
+			return err
+		}, func(h *house) { h.delete("one") }, chat.ResourceNotFound, "ResourceIds"},
+		{"deleted under a tag", func(ctx context.Context, s *chat.Service) error {
+			_, err := s.Tag(ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one"}, Tags: map[string]string{"a": "b"}})
+			return err
+		}, func(h *house) { h.delete("one") }, chat.ResourceNotFound, "ResourceIds"},
+		{"deleted and made again under an update", updateOne, func(h *house) { h.delete("one"); h.create("one") }, chat.Internal, ""},
+		{"made under a create", func(ctx context.Context, s *chat.Service) error {
+			_, err := s.Create(ctx, &chat.CreateRequest{Name: "two", Type: "Slack", Configuration: slack})
+			return err
+		}, func(h *house) { h.create("two") }, chat.AlreadyExists, "Name"},
+		{"made and deleted under a create", func(ctx context.Context, s *chat.Service) error {
+			_, err := s.Create(ctx, &chat.CreateRequest{Name: "two", Type: "Slack", Configuration: slack})
+			return err
+		}, func(h *house) { h.create("two"); h.delete("two") }, chat.Internal, ""},
+	} {
+		h := newHouse(t)
+		h.create("one")
+		once := false
+		h.spy.write = func(*table.Change) error {
+			if !once {
+				once = true
+				c.meddle(h)
+			}
+			return nil
+		}
+		err := c.call(h.ctx, h.Service)
+		if c.code != chat.Internal {
+			wantError(t, c.about, err, c.code, c.param)
+		} else if err != nil {
+			t.Errorf("%s: %v", c.about, err)
+		}
+		h.mustAgree()
+	}
+}
+
+// TestConflictWithoutEnd holds that an action gives up at last, and says that others are at it. It waits between its tries, by a clock that
+// runs when nobody works.
+func TestConflictWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.create("one")
+		tries := 0
+		h.spy.write = func(*table.Change) error {
+			tries++
+			return fmt.Errorf("table: write: %w", &table.ConditionError{Key: table.Key{Partition: partition, Sort: "c#one"}, If: table.AtRevision(1)})
+		}
+		start := time.Now()
+		_, err := h.Update(h.ctx, &chat.UpdateRequest{Name: "one"})
+		wantError(t, "Update against a wall", err, chat.Conflict, "", "Try again")
+		if took := time.Since(start); tries != 100 || took > 100*32*time.Millisecond {
+			t.Errorf("%d tries in %v, want 100 in 3.2 s at most", tries, took)
+		}
+
+		ctx, cancel := context.WithCancel(h.ctx)
+		h.spy.write = func(*table.Change) error {
+			cancel()
+			return &table.ConditionError{Key: table.Key{Partition: partition, Sort: "c#one"}}
+		}
+		_, err = h.Update(ctx, &chat.UpdateRequest{Name: "one"})
+		wantError(t, "Update that is cancelled while it waits", err, chat.Unavailable, "")
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("Update that is cancelled while it waits: %v", err)
+		}
+	})
+}
+
+// TestConfirm holds that nothing is written before Confirm agrees, by any action, and nothing at all when it does not.
+func TestConfirm(t *testing.T) {
+	replayed := errors.New("planted: nonce was used")
+	for action := range everyAction(nil, here) {
+		h := newHouse(t)
+		h.create("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
+		do := everyAction(h.Service, here)[action]
+		before := h.dump()
+		h.spy.reset()
+		asked := 0
+		refusing := *administrator
+		refusing.Confirm = func(context.Context) error { asked++; return replayed }
+		err := do(as(t.Context(), &refusing))
+		if strings.HasPrefix(action, "Get") || strings.HasPrefix(action, "List") {
+			if err != nil || asked != 0 {
+				t.Errorf("%s: asked %d times, %v; want a read not to ask", action, asked, err)
+			}
+			continue
+		}
+		wantError(t, action+" of a replay", err, chat.Internal, "")
+		if !errors.Is(err, replayed) || asked != 1 {
+			t.Errorf("%s: asked %d times, %v", action, asked, err)
+		}
+		if calls := h.spy.took(); strings.Contains(calls, "Write") {
+			t.Errorf("%s of a replay made the calls %s", action, calls)
+		}
+		if diff := cmp.Diff(before, h.dump()); diff != "" {
+			t.Errorf("%s of a replay changed the table: %s", action, diff)
+		}
+
+		refusing.Confirm = func(context.Context) error { return &chat.Error{Code: chat.Conflict, Param: "p", Message: "No."} }
+		wantError(t, action+" with an error of the domain", do(as(t.Context(), &refusing)), chat.Conflict, "p", "No.")
+
+		agreeing := *administrator
+		agreeing.Confirm = func(context.Context) error {
+			if strings.Contains(h.spy.took(), "Write") {
+				t.Errorf("%s wrote before it asked", action)
+			}
+			return nil
+		}
+		if err := do(as(t.Context(), &agreeing)); err != nil {
+			t.Errorf("%s of a request that is new: %v", action, err)
+		}
+	}
+}
