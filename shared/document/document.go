@@ -55,7 +55,7 @@ func Parse(root, text string) (*Node, error) {
 	}
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
-	n, err := parseNode(d, root, 0)
+	n, err := parseNode(d, &place{key: root}, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -65,20 +65,40 @@ func Parse(root, text string) (*Node, error) {
 	return n, nil
 }
 
-func parseNode(d *json.Decoder, path string, depth int) (*Node, error) {
+// A place is where the parser stands. It is spelled only for an error: a document of 100 KB may have 50,000 places.
+type place struct {
+	up    *place // nil for the root, whose key is its name
+	key   string
+	index int
+	isKey bool // in an object; else in an array
+}
+
+// String returns the place as a path.
+func (p *place) String() string {
+	switch {
+	case p.up == nil:
+		return p.key
+	case p.isKey:
+		return Under(p.up.String(), p.key)
+	default:
+		return At(p.up.String(), p.index)
+	}
+}
+
+func parseNode(d *json.Decoder, at *place, depth int) (*Node, error) {
 	token, err := d.Token()
 	if err != nil {
-		return nil, syntaxError(d, path, err)
+		return nil, syntaxError(d, at, err)
 	}
 	switch token := token.(type) {
 	case json.Delim:
 		if depth == MaxDepth {
-			return nil, fmt.Errorf("%s is nested more than %d levels deep", path, MaxDepth)
+			return nil, fmt.Errorf("%s is nested more than %d levels deep", at, MaxDepth)
 		}
 		if token == '[' {
-			return parseArray(d, path, depth)
+			return parseArray(d, at, depth)
 		}
-		return parseObject(d, path, depth)
+		return parseObject(d, at, depth)
 	case string:
 		return &Node{Kind: String, Text: token}, nil
 	case json.Number:
@@ -90,10 +110,12 @@ func parseNode(d *json.Decoder, path string, depth int) (*Node, error) {
 	}
 }
 
-func parseArray(d *json.Decoder, path string, depth int) (*Node, error) {
+func parseArray(d *json.Decoder, at *place, depth int) (*Node, error) {
 	n := &Node{Kind: Array}
+	inside := &place{up: at}
 	for d.More() {
-		item, err := parseNode(d, At(path, len(n.Items)), depth+1)
+		inside.index = len(n.Items)
+		item, err := parseNode(d, inside, depth+1)
 		if err != nil {
 			return nil, err
 		}
@@ -101,57 +123,60 @@ func parseArray(d *json.Decoder, path string, depth int) (*Node, error) {
 	}
 	_, err := d.Token()
 	if err != nil {
-		return nil, syntaxError(d, path, err)
+		return nil, syntaxError(d, at, err)
 	}
 	return n, nil
 }
 
-func parseObject(d *json.Decoder, path string, depth int) (*Node, error) {
+func parseObject(d *json.Decoder, at *place, depth int) (*Node, error) {
 	n := &Node{Kind: Object}
+	inside := &place{up: at, isKey: true}
 	seen := make(map[string]struct{})
 	for d.More() {
 		token, err := d.Token()
 		if err != nil {
-			return nil, syntaxError(d, path, err)
+			return nil, syntaxError(d, at, err)
 		}
 		key, ok := token.(string)
 		if !ok {
-			return nil, fmt.Errorf("%s is not JSON: a key that is no string, near byte %d", path, d.InputOffset())
+			return nil, fmt.Errorf("%s is not JSON: a key that is no string, near byte %d", at, d.InputOffset())
 		}
+		inside.key = key
 		if _, twice := seen[key]; twice {
-			return nil, fmt.Errorf("%s stands there twice", Under(path, key))
+			return nil, fmt.Errorf("%s stands there twice", inside)
 		}
 		seen[key] = struct{}{}
-		value, err := parseNode(d, Under(path, key), depth+1)
+		value, err := parseNode(d, inside, depth+1)
 		if err != nil {
 			return nil, err
 		}
 		n.Members = append(n.Members, Member{key, value})
 	}
 	if _, err := d.Token(); err != nil {
-		return nil, syntaxError(d, path, err)
+		return nil, syntaxError(d, at, err)
 	}
 	return n, nil
 }
 
 // syntaxError says where the text stops being JSON. It does not repeat the decoder's words, which quote the text.
-func syntaxError(d *json.Decoder, path string, err error) error {
+func syntaxError(d *json.Decoder, at *place, err error) error {
 	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("%s is not JSON: it ends too early", path)
+		return fmt.Errorf("%s is not JSON: it ends too early", at)
 	}
-	return fmt.Errorf("%s is not JSON, near byte %d", path, d.InputOffset())
+	return fmt.Errorf("%s is not JSON, near byte %d", at, d.InputOffset())
 }
 
-// Under extends a path by a key.
+// Under extends a path by a key, which is cut where it is long.
 func Under(path, key string) string {
-	if key != "" && plain(key) {
-		return path + "." + key
-	}
 	const most = 100
-	if len(key) > most {
+	switch {
+	case len(key) > most:
 		return path + "[" + strconv.Quote(key[:most]) + "…]"
+	case plain(key):
+		return path + "." + key
+	default:
+		return path + "[" + strconv.Quote(key) + "]"
 	}
-	return path + "[" + strconv.Quote(key) + "]"
 }
 
 // plain reports whether a key can stand in a path without quotes.

@@ -208,3 +208,25 @@ func decode(t *testing.T, text string) string {
 	}
 	return string(b)
 }
+
+// A path is spelled for an error only, and cut then: a hostile document has long keys and many places.
+func TestLongKeysCostLittle(t *testing.T) {
+	long := strings.Repeat("a", 100_000)
+	nested := `{"` + long + `":[` + strings.Repeat("0,", 30_000) + `0]}`
+	bytes := testing.Benchmark(func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := document.Parse("body", nested); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}).AllocedBytesPerOp()
+	if most := int64(100 * len(nested)); bytes > most {
+		t.Errorf("%d bytes of JSON took %d bytes, want at most %d", len(nested), bytes, most)
+	}
+	for _, text := range []string{`{"` + long + `":1,"` + long + `":1}`, `{"` + long + `":[tru]}`} {
+		if _, err := document.Parse("body", text); err == nil || len(err.Error()) > 400 {
+			t.Errorf("the error of a document with a long key has %d bytes", len(err.Error()))
+		}
+	}
+}

@@ -36,35 +36,41 @@ const (
 	jsonType = "application/json"
 )
 
-// readParams merges the parameters of query and body. A parameter given twice, wherever, is an error: two readers could take different ones.
-func readParams(r *http.Request, body []byte) (p params, err error) {
+// readParams merges the parameters of query and form. A parameter given twice, wherever, is an error: two readers could take different ones.
+// A JSON body is left for later: it is signed as a whole, so nobody need look into it before the signature is proven.
+func readParams(r *http.Request, body []byte) (p params, isJSON bool, err error) {
 	query, err := parseForm("query", r.URL.RawQuery)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	p = params(query)
-	var more url.Values
+	var form url.Values
 	if len(body) > 0 {
 		kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 		switch {
 		case err == nil && kind == formType:
-			more, err = parseForm("body", string(body))
+			form, err = parseForm("body", string(body))
 		case err == nil && kind == jsonType:
-			more, err = parseJSON(string(body))
+			isJSON = true
 		default:
-			return nil, &chat.Error{Code: chat.InvalidParameter, Message: "The body has a content type that is not served; wanted " + formType + " or " + jsonType + "."}
+			return nil, false, &chat.Error{Code: chat.InvalidParameter, Message: "The body has a content type that is not served; wanted " + formType + " or " + jsonType + "."}
 		}
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
+	return p, isJSON, p.merge(form)
+}
+
+// merge adds more parameters. One that is there twice then is an error.
+func (p params) merge(more url.Values) error {
 	for name, values := range more {
 		p[name] = append(p[name], values...)
 	}
 	if name, twice := firstTwice(p); twice {
-		return nil, twiceError(name)
+		return twiceError(name)
 	}
-	return p, nil
+	return nil
 }
 
 // firstTwice returns the first name by its bytes that has more than one value, so that the same request always has the same answer.
@@ -174,6 +180,11 @@ func (pl plan) fill(in any, p params) error {
 		}
 	}
 	return nil
+}
+
+// has reports whether name is a parameter.
+func (pl plan) has(name string) bool {
+	return slices.ContainsFunc(pl.fields, func(f planned) bool { return f.name == name })
 }
 
 // plain reports whether name is a parameter, or a part of a flattened one, whose value may be shown.

@@ -103,7 +103,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		inv = &known
 		ctx = invoke.With(ctx, inv)
 	}
-	if r.URL.Path == "/healthz" || isLookIn(r) {
+	if isHealthCheck(r) || isLookIn(r) {
 		w.Header().Set("X-Acs-Request-Id", inv.RequestID)
 		h.hint(w, r)
 		return
@@ -173,6 +173,11 @@ func (c *call) callerID() string {
 	return c.caller.AccessKeyID
 }
 
+// isHealthCheck reports whether r asks whether the service is up.
+func isHealthCheck(r *http.Request) bool {
+	return r.URL.Path == "/healthz" && (r.Method == http.MethodGet || r.Method == http.MethodHead)
+}
+
 // isLookIn reports whether r is a plain GET of the service's URL, with nowhere a signature in it.
 func isLookIn(r *http.Request) bool {
 	return r.Method == http.MethodGet && r.URL.Path == "/" && r.URL.RawQuery == "" && r.ContentLength == 0 && r.Header.Get("Authorization") == ""
@@ -201,6 +206,7 @@ func (h *Handler) guarded(ctx context.Context, r *http.Request, c *call) (out an
 
 // serve reads, proves and does one request. It fills in c as far as it gets.
 func (h *Handler) serve(ctx context.Context, r *http.Request, c *call) (any, error) {
+	c.as = likelyFormat(r.URL.RawQuery)
 	if r.URL.Path != "/" && r.URL.Path != "" {
 		return nil, errNoAction
 	}
@@ -211,7 +217,8 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *call) (any, err
 	if err != nil {
 		return nil, err
 	}
-	if c.params, err = readParams(r, body); err != nil {
+	var isJSON bool
+	if c.params, isJSON, err = readParams(r, body); err != nil {
 		return nil, err
 	}
 	if c.as, err = readFormat(c.params); err != nil {
@@ -234,7 +241,16 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *call) (any, err
 	if err := h.authenticate(ctx, c); err != nil {
 		return nil, err
 	}
-	if err := readIfMatch(r, c.params); err != nil {
+	if isJSON {
+		more, err := parseJSON(string(body))
+		if err == nil {
+			err = c.params.merge(more)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := readIfMatch(r, action.plan, c.params); err != nil {
 		return nil, err
 	}
 	return h.do(ctx, c)
@@ -321,6 +337,16 @@ func readBody(r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
+// likelyFormat returns the format of errors that are found before the parameters are read.
+func likelyFormat(query string) format {
+	for pair := range strings.SplitSeq(query, "&") {
+		if strings.EqualFold(pair, "Format=XML") {
+			return asXML
+		}
+	}
+	return asJSON
+}
+
 // readFormat returns the format that V1's parameter Format asks for.
 func readFormat(p params) (format, error) {
 	text, _ := p.get("Format")
@@ -334,11 +360,14 @@ func readFormat(p params) (format, error) {
 }
 
 // readIfMatch takes the header If-Match as the parameter Revision: "3", or 3 as the CLI makes it easy to write. An asterisk asks for
-// nothing that the action does not ask anyway.
-func readIfMatch(r *http.Request, p params) error {
+// nothing that the action does not ask anyway. An action that knows no revision refuses the header rather than drop a guard.
+func readIfMatch(r *http.Request, known plan, p params) error {
 	values := r.Header.Values("If-Match")
 	if len(values) == 0 || len(values) == 1 && strings.TrimSpace(values[0]) == "*" {
 		return nil
+	}
+	if !known.has("Revision") {
+		return invalidParam("If-Match", "this action knows no revision.")
 	}
 	text := strings.TrimSpace(values[0])
 	if len(text) > 2 && text[0] == '"' && text[len(text)-1] == '"' {

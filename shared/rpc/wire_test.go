@@ -76,34 +76,28 @@ func TestBadRequestsAreRefused(t *testing.T) {
 		status int
 		code   string
 	}{
-		"a parameter twice in the query":            {query("Name=a&Name=a"), 400, "InvalidParameter.Name"},
-		"a parameter twice in the form":             {body(form, "Name=a&Name=b"), 400, "InvalidParameter.Name"},
-		"a parameter in query and form":             {body(form, "Name=ops"), 400, "InvalidParameter.Name"},
-		"a parameter in query and JSON":             {body("application/json", `{"Name":"ops"}`), 400, "InvalidParameter.Name"},
-		"of two mistakes the first by name":         {query("b=1&a=1&b=1&a=1&c=1&c=1"), 400, "InvalidParameter.a"},
-		"a key twice in JSON":                       {body("application/json", `{"Type":"a","Type":"a"}`), 400, "InvalidParameter"},
-		"JSON that is an array":                     {body("application/json", `[]`), 400, "InvalidParameter"},
-		"JSON that ends early":                      {body("application/json", `{"Type":`), 400, "InvalidParameter"},
-		"JSON with more behind it":                  {body("application/json", `{} {}`), 400, "InvalidParameter"},
-		"JSON that is not UTF-8":                    {body("application/json", "{\"Type\":\"\xff\"}"), 400, "InvalidParameter"},
-		"JSON that nests too deep":                  {body("application/json", `{"Tags":`+strings.Repeat("[", 20)+strings.Repeat("]", 20)+`}`), 400, "InvalidParameter"},
-		"a body of another type":                    {body(plain, "Type=a"), 400, "InvalidParameter"},
-		"a body of no type":                         {body("", "Type=a"), 400, "InvalidParameter"},
-		"a multipart body":                          {body("multipart/form-data; boundary=x", "--x--"), 400, "InvalidParameter"},
-		"a percent sign alone in the query":         {query("Name=%"), 400, "InvalidParameter"},
-		"a bad escape in the query":                 {query("Name=%zz"), 400, "InvalidParameter"},
-		"a semicolon in the query":                  {query("Name=a;Type=b"), 400, "InvalidParameter"},
-		"a bad escape in the form":                  {body(form, "Type=%2"), 400, "InvalidParameter"},
-		"a Format that is none":                     {query("Format=YAML"), 400, "InvalidParameter.Format"},
-		"no signature":                              {func(r *http.Request) { r.Header.Del("Authorization") }, 400, "MissingParameter.Signature"},
-		"two signatures":                            {query("Signature=x"), 400, "IncompleteSignature"},
-		"a body longer than it may be":              {body(form, "Type="+strings.Repeat("a", rpc.MaxBody)), 413, "RequestEntityTooLarge"},
-		"another path":                              {func(r *http.Request) { r.URL.Path = "/oos/" }, 404, "InvalidApi.NotFound"},
-		"a path that looks like a webhook":          {func(r *http.Request) { r.URL.Path = "/webhook/1/cn-hangzhou/ops/token" }, 404, "InvalidApi.NotFound"},
-		"headers longer than they may be":           {func(r *http.Request) { r.Header.Set("Cookie", strings.Repeat("a", rpc.MaxHead)) }, 431, "RequestHeaderFieldsTooLarge"},
-		"many small headers":                        {func(r *http.Request) { r.Header["Cookie"] = make([]string, rpc.MaxHead/8) }, 431, "RequestHeaderFieldsTooLarge"},
-		"a URL longer than it may be":               {func(r *http.Request) { r.RequestURI = "/?Name=" + strings.Repeat("a", rpc.MaxHead) }, 431, "RequestHeaderFieldsTooLarge"},
-		"a method that the signature does not have": {func(r *http.Request) { r.Method = "post" }, 403, "UnsupportedHTTPMethod"},
+		"a parameter twice in the query":             {query("Name=a&Name=a"), 400, "InvalidParameter.Name"},
+		"a parameter twice in the form":              {body(form, "Name=a&Name=b"), 400, "InvalidParameter.Name"},
+		"a parameter in query and form":              {body(form, "Name=ops"), 400, "InvalidParameter.Name"},
+		"of two mistakes the first by name":          {query("b=1&a=1&b=1&a=1&c=1&c=1"), 400, "InvalidParameter.a"},
+		"JSON that nobody signed, before it is read": {body("application/json", `[`), 400, "IncompleteSignature"},
+		"a body of another type":                     {body(plain, "Type=a"), 400, "InvalidParameter"},
+		"a body of no type":                          {body("", "Type=a"), 400, "InvalidParameter"},
+		"a multipart body":                           {body("multipart/form-data; boundary=x", "--x--"), 400, "InvalidParameter"},
+		"a percent sign alone in the query":          {query("Name=%"), 400, "InvalidParameter"},
+		"a bad escape in the query":                  {query("Name=%zz"), 400, "InvalidParameter"},
+		"a semicolon in the query":                   {query("Name=a;Type=b"), 400, "InvalidParameter"},
+		"a bad escape in the form":                   {body(form, "Type=%2"), 400, "InvalidParameter"},
+		"a Format that is none":                      {query("Format=YAML"), 400, "InvalidParameter.Format"},
+		"no signature":                               {func(r *http.Request) { r.Header.Del("Authorization") }, 400, "MissingParameter.Signature"},
+		"two signatures":                             {query("Signature=x"), 400, "IncompleteSignature"},
+		"a body longer than it may be":               {body(form, "Type="+strings.Repeat("a", rpc.MaxBody)), 413, "RequestEntityTooLarge"},
+		"another path":                               {func(r *http.Request) { r.URL.Path = "/oos/" }, 404, "InvalidApi.NotFound"},
+		"a path that looks like a webhook":           {func(r *http.Request) { r.URL.Path = "/webhook/1/cn-hangzhou/ops/token" }, 404, "InvalidApi.NotFound"},
+		"headers longer than they may be":            {func(r *http.Request) { r.Header.Set("Cookie", strings.Repeat("a", rpc.MaxHead)) }, 431, "RequestHeaderFieldsTooLarge"},
+		"many small headers":                         {func(r *http.Request) { r.Header["Cookie"] = make([]string, rpc.MaxHead/8) }, 431, "RequestHeaderFieldsTooLarge"},
+		"a URL longer than it may be":                {func(r *http.Request) { r.RequestURI = "/?Name=" + strings.Repeat("a", rpc.MaxHead) }, 431, "RequestHeaderFieldsTooLarge"},
+		"a method that the signature does not have":  {func(r *http.Request) { r.Method = "post" }, 403, "UnsupportedHTTPMethod"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := get("ops")
@@ -430,4 +424,24 @@ func TestNewHandlerRefusesWhatCannotWork(t *testing.T) {
 	}()
 	type bad struct{ Name string }
 	rpc.NewAction("GetBad", func(*chat.Service, context.Context, *bad) (*chat.Empty, error) { return nil, nil })
+}
+
+// A guard that an action does not know is refused, not dropped.
+func TestIfMatchWhereThereIsNoRevision(t *testing.T) {
+	w := newWorld(t, nil)
+	w.wantOK(w.do(create("ops")))
+	for action, form := range map[string]url.Values{
+		"GetChatConfiguration": {"Name": {"ops"}},
+		"TagResources":         {"ResourceType": {"chatconfiguration"}, "ResourceIds": {`["ops"]`}, "Tags": {`{"a":"b"}`}},
+		"ChangeResourceGroup":  {"ResourceType": {"chatconfiguration"}, "ResourceId": {"ops"}, "NewResourceGroupId": {"rg-a"}},
+	} {
+		for header, status := range map[string]int{`"99"`: 400, `*`: 200} {
+			a := w.do(request{action: action, form: form, change: func(r *http.Request) { r.Header.Set("If-Match", header) }})
+			if code := "InvalidParameter.If-Match"; status == 400 {
+				w.want(a, status, code)
+			} else {
+				w.wantOK(a)
+			}
+		}
+	}
 }
