@@ -218,17 +218,17 @@ func (s *Service) decide(ctx context.Context, c scope, action, name string, tags
 		Resource: c.resource(name),
 		Value: func(key string) (string, bool) {
 			switch key {
-			case "acs:SourceIp":
+			case policy.KeySourceIP:
 				return inv.SourceIP, inv.SourceIP != ""
-			case "acs:CurrentTime":
+			case policy.KeyCurrentTime:
 				return s.now().UTC().Format(time.RFC3339), true
-			case "acs:SecureTransport":
+			case policy.KeySecureTransport:
 				if inv.Secure {
 					return "true", true
 				}
 				return "false", true
 			}
-			if tag, ok := strings.CutPrefix(key, "oos:tag/"); ok {
+			if tag, ok := strings.CutPrefix(key, policy.KeyTagPrefix); ok {
 				value, ok := tags[tag]
 				return value, ok
 			}
@@ -251,7 +251,7 @@ func (s *Service) authorize(ctx context.Context, c scope, action, name string, t
 		NoPermissionType:         "ImplicitDeny",
 		PolicyType:               "AccountLevelIdentityBasedPolicy",
 	}
-	if decision.Statement >= 0 {
+	if decision.Explicit() {
 		denied.NoPermissionType = "ExplicitDeny"
 	}
 	return &Error{

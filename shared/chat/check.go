@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"chatconf/shared/document"
 	"chatconf/shared/table"
 )
 
@@ -103,8 +104,31 @@ func (k *checker) lookAtConfiguration(item table.Item) {
 	for _, a := range r.attributes() {
 		k.wanted[indexKey(a.name, a.value, r.Name)] = false
 	}
-	if _, err := k.service.platformOf(r); err != nil {
+	k.lookAtSecrets(r)
+}
+
+// lookAtSecrets wants every secret that the record should have, and that it opens.
+func (k *checker) lookAtSecrets(r *record) {
+	wanted := []string{fieldWebhookToken}
+	p, err := k.service.platformOf(r)
+	if err != nil {
 		k.problem("%v", err)
+	}
+	root, err := document.Parse(configurationParam, r.Configuration)
+	if err != nil {
+		k.problem("the configuration of %q: %v", r.Name, err)
+	}
+	if p != nil && root != nil {
+		for _, setting := range p.Settings {
+			if setting.Secret && (setting.Required || root.Get(setting.Key) != nil) {
+				wanted = append(wanted, setting.Key)
+			}
+		}
+	}
+	for _, field := range wanted {
+		if _, ok := r.Secrets[field]; !ok {
+			k.problem("%q has no %s", r.Name, field)
+		}
 	}
 	for field := range r.Secrets {
 		if _, err := k.service.open(k.scope, r, field); err != nil {
@@ -114,6 +138,11 @@ func (k *checker) lookAtConfiguration(item table.Item) {
 }
 
 func (k *checker) lookAtCounter(item table.Item) {
+	var n int
+	if _, err := fmt.Sscanf(item.Sort, counterPrefix+"%02d", &n); err != nil || n >= counters || item.Sort != fmt.Sprintf(counterPrefix+"%02d", n) {
+		k.problem("item %q is of no kind", item.Sort)
+		return
+	}
 	k.count[item.Sort] -= item.Count
 }
 

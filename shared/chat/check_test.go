@@ -55,7 +55,7 @@ func TestCheckReportsExactlyWhatIsBroken(t *testing.T) {
 		{"a counter too high", func(*house) change { return change{Adds: []table.Add{{Sort: counter, N: 2}}} }, []string{`counter "` + counter + `" is off by 2`}},
 		{"a counter too low", func(*house) change { return change{Adds: []table.Add{{Sort: counter, N: -1}}} }, []string{`counter "` + counter + `" is off by -1`}},
 		{"a counter that is dropped", func(*house) change { return drop(counter) }, []string{`counter "` + counter + `" is off by -1`}},
-		{"a counter of nothing", func(*house) change { return change{Adds: []table.Add{{Sort: "c!99", N: 5}}} }, []string{`counter "c!99" is off by 5`}},
+		{"a counter of nothing", func(*house) change { return change{Adds: []table.Add{{Sort: "c!99", N: 5}}} }, []string{`item "c!99" is of no kind`}},
 		{"the latest history is dropped", func(*house) change { return drop("h#one#0000000002") }, []string{`history of "one" lacks its revision 2`}},
 		{"history that is ahead", func(*house) change { return put("h#one#0000000003", `{"v":1,"name":"one","revision":3}`, 3) },
 			[]string{`history of "one" has revision 3; the configuration is at 2`}},
@@ -91,7 +91,11 @@ func TestCheckReportsExactlyWhatIsBroken(t *testing.T) {
 		{"a record that was copied", func(h *house) change {
 			item := h.item("c#one")
 			return put("c#four", string(chat.Reencode(item.Value, func(m map[string]any) { m["name"], m["secrets"] = "four", nil })), item.Revision)
-		}, append(missing("four"), `counter "`+chat.CounterKey("four")+`" is off by -1`, `history of "four" lacks its revision 2`)},
+		}, append(missing("four"), `counter "`+chat.CounterKey("four")+`" is off by -1`, `history of "four" lacks its revision 2`,
+			`"four" has no #WebhookToken`, `"four" has no SlackSigningSecret`)},
+		{"a record without its webhook token", func(h *house) change {
+			return edit(h, "c#one", func(m map[string]any) { delete(m["secrets"].(map[string]any), chat.FieldWebhookToken) })
+		}, []string{`"one" has no #WebhookToken`}},
 	} {
 		h := newHouse(t)
 		for _, name := range []string{"one", "two"} {

@@ -53,7 +53,8 @@ func spell(in any) []byte {
 	for i := range v.NumField() {
 		field := v.Field(i)
 		name := v.Type().Field(i).Name
-		if name == "ClientToken" || field.IsZero() { // so that a parameter to come changes nothing for those who do not use it
+		// RegionId is where the token is kept, and may be spelled or not.
+		if name == "ClientToken" || name == "RegionID" || field.IsZero() { // zero: so that a parameter to come changes nothing for those who do not use it
 			continue
 		}
 		if field.Kind() == reflect.Pointer {
@@ -156,12 +157,12 @@ func (s *Service) remember(c scope, i intent, known repeat, answer any, to *tabl
 
 // again returns the first answer once more, if there was one and the caller may have it: whoever had it done may, others need
 // the action's permission on the configuration.
-func (s *Service) again(ctx context.Context, c scope, i intent, known repeat, name string, answer any) (bool, error) {
+func (s *Service) again(ctx context.Context, c scope, i intent, known repeat, name string, tags map[string]string, answer any) (bool, error) {
 	if known.answer == nil {
 		return false, nil
 	}
 	if known.actor != c.caller.actor() {
-		if err := s.authorize(ctx, c, i.action, name, nil); err != nil {
+		if err := s.authorize(ctx, c, i.action, name, tags); err != nil {
 			return false, err
 		}
 	}

@@ -357,3 +357,30 @@ func TestRepeatUnderTheFirst(t *testing.T) {
 		}
 	}
 }
+
+// TestClientTokenOfAnotherIsNoWayAroundADeny has somebody repeat another's update of a configuration whose tag denies it to them.
+func TestClientTokenOfAnotherIsNoWayAroundADeny(t *testing.T) {
+	h := newHouse(t)
+	h.create("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
+	in := &chat.UpdateRequest{Name: "one", RamRole: ptr("Ops"), ClientToken: "token"}
+	h.update(in)
+	other := caller(t, "CCKother", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`,
+		`{"Effect":"Deny","Action":"oos:*","Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"prod"}}}`)
+	_, err := h.Update(as(h.ctx, other), in)
+	wantError(t, "a repeat by another", err, chat.NoPermission, "")
+}
+
+func TestClientTokenLooksAtWhatIsMeant(t *testing.T) {
+	h := newHouse(t)
+	in := chat.CreateRequest{Name: "one", Type: "Slack", Configuration: slack, ClientToken: "token"}
+	first, err := h.Create(h.ctx, &in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Type, in.Status, in.RegionID = "sLACK", "active", region
+	again, err := h.Create(h.ctx, &in)
+	if err != nil {
+		t.Fatalf("the same, spelled another way: %v", err)
+	}
+	equal(t, "the answer to the same, spelled another way", again, first)
+}

@@ -24,7 +24,7 @@ func (st step) name() string {
 	return st.before.Name
 }
 
-// add puts all that the step changes into one table change: document, history, index entries and counter.
+// addStep puts all that the step changes into one table change: document, history, index entries and counter.
 func (s *Service) addStep(ctx context.Context, c scope, action string, st step, to *table.Change) error {
 	how := revision{
 		Action:    action,

@@ -9,7 +9,7 @@ import (
 // A Filter selects configurations in a list. Filters of different names must all hold, of filters of one name any.
 //
 // Names, in any case: Name (exact, or a prefix followed by *), Type, RamRole, ResourceGroupId, Status, tag:<key>, CreatedAfter,
-// CreatedBefore, UpdatedAfter, UpdatedBefore (RFC 3339 dates; after and before exclude the moment itself).
+// CreatedBefore, UpdatedAfter, UpdatedBefore (RFC 3339 dates; after and before exclude the second itself, as dates are shown in seconds).
 type Filter struct {
 	Name  string
 	Value string
@@ -139,15 +139,16 @@ func (sel *selection) matchesName(name string) bool {
 }
 
 func matchesDate(name string, t time.Time, r *record) bool {
+	created, updated := r.Created.Truncate(time.Second), r.Updated.Truncate(time.Second)
 	switch name {
 	case createdAfter:
-		return r.Created.After(t)
+		return created.After(t)
 	case createdBefore:
-		return r.Created.Before(t)
+		return created.Before(t)
 	case updatedAfter:
-		return r.Updated.After(t)
+		return updated.After(t)
 	default:
-		return r.Updated.Before(t)
+		return updated.Before(t)
 	}
 }
 
@@ -169,30 +170,37 @@ func (r *record) attribute(name string) (string, bool) {
 
 // A lane is one range of sort keys that holds candidates in the order of their names: documents, or index entries that end in a name.
 type lane struct {
-	prefix string // of the sort keys, up to where the name begins
-	start  string // what the name starts with, escaped
+	prefix string    // of the sort keys, up to where the name begins
+	start  string    // what the name starts with; a name has nothing to escape
+	of     attribute // of index entries: what they stand for
+}
+
+// holds reports whether a record still is where an index entry of the lane says. One that has changed since may be in a later lane.
+func (l lane) holds(r *record) bool {
+	if l.of.name == "" {
+		return true
+	}
+	value, ok := r.attribute(l.of.name)
+	return ok && value == l.of.value
 }
 
 // lanes returns the ranges that together hold every selected configuration, each in one of them only, in a fixed order.
 func (sel *selection) lanes() []lane {
-	prefixes := []string{configurationPrefix}
-	if name := sel.bestAttribute(); name != "" {
-		prefixes = prefixes[:0]
-		for _, value := range sel.attributes[name] {
-			prefixes = append(prefixes, indexRange(name, value))
+	var list []lane
+	for _, start := range sel.starts() {
+		name := sel.bestAttribute()
+		if name == "" {
+			list = append(list, lane{prefix: configurationPrefix, start: start})
+			continue
 		}
-	}
-	starts := sel.starts()
-	list := make([]lane, 0, len(prefixes)*len(starts))
-	for _, prefix := range prefixes {
-		for _, start := range starts {
-			list = append(list, lane{prefix, start})
+		for _, value := range sel.attributes[name] {
+			list = append(list, lane{prefix: indexRange(name, value), start: start, of: attribute{name, value}})
 		}
 	}
 	return list
 }
 
-// starts returns what the selected names start with, escaped, none of them the beginning of another. What no name can start with is
+// starts returns what the selected names start with, none of them the beginning of another. What no name can start with is
 // left out: a sort key may have no room for it.
 func (sel *selection) starts() []string {
 	all := slices.Concat(sel.names, sel.prefixes)
@@ -209,9 +217,6 @@ func (sel *selection) starts() []string {
 		if !strings.HasPrefix(s, starts[len(starts)-1]) {
 			starts = append(starts, s)
 		}
-	}
-	for i := range starts {
-		starts[i] = escape(starts[i])
 	}
 	return starts
 }
@@ -259,5 +264,5 @@ func (sel *selection) scope() []string {
 		}
 	}
 	slices.Sort(out)
-	return out
+	return slices.Compact(out)
 }

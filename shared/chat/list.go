@@ -179,11 +179,11 @@ func (s *Service) find(ctx context.Context, c scope, sel *selection, from cursor
 		if total != nil {
 			cur.Total = total
 		}
-		before := len(found)
+		before, lane := len(found), cur.Lane
 		for i, candidate := range candidates {
 			cur.After = candidate.name
 			// Looked at again even where an index entry says so: the configuration may have changed since the entry was read.
-			if candidate.record != nil && sel.matches(candidate.record) {
+			if candidate.record != nil && lanes[lane].holds(candidate.record) && sel.matches(candidate.record) {
 				found = append(found, candidate.record)
 			}
 			if len(found) == n {

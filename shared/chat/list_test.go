@@ -90,13 +90,13 @@ func holdsFor(r *chat.Stored, name, value string) bool {
 	case "status":
 		return strings.EqualFold(r.Status, value)
 	case "createdafter":
-		return r.Created.After(when())
+		return r.Created.Truncate(time.Second).After(when())
 	case "createdbefore":
-		return r.Created.Before(when())
+		return r.Created.Truncate(time.Second).Before(when())
 	case "updatedafter":
-		return r.Updated.After(when())
+		return r.Updated.Truncate(time.Second).After(when())
 	case "updatedbefore":
-		return r.Updated.Before(when())
+		return r.Updated.Truncate(time.Second).Before(when())
 	}
 	key, _ := strings.CutPrefix(name, "tag:")
 	got, ok := r.Tags[key]
@@ -502,4 +502,25 @@ func TestListBetweenIndexAndDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "listed", names(out.ChatConfigurations), []string{"stays"})
+}
+
+// TestListShowsWhatMovesOnce has a configuration change its tag between the reading of an index and that of its document: from one
+// of the values that are listed to the other, which is looked at later.
+func TestListShowsWhatMovesOnce(t *testing.T) {
+	h := newHouse(t)
+	h.create("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "a"} })
+	h.spy.reset()
+	h.spy.before = func(verb string, n int) error {
+		if verb == "Get" && n == 1 {
+			h.spy.before = nil
+			_, err := h.Tag(h.ctx, &chat.TagRequest{ResourceType: chat.ResourceType, ResourceIDs: []string{"one"}, Tags: map[string]string{"env": "b"}})
+			return err
+		}
+		return nil
+	}
+	out, err := h.List(h.ctx, &chat.ListRequest{Filters: []chat.Filter{{Name: "tag:env", Value: "a"}, {Name: "tag:env", Value: "b"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "what was listed", names(out.ChatConfigurations), []string{"one"})
 }

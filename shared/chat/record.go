@@ -206,6 +206,9 @@ func (s *Service) open(c scope, r *record, field string) ([]byte, error) {
 // outputs returns the text of Outputs: the webhook's URL and what else the platform's console asks for.
 func (s *Service) outputs(c scope, r *record) (string, error) {
 	token, err := s.open(c, r, fieldWebhookToken)
+	if err == nil && len(token) == 0 {
+		err = fmt.Errorf("chat: %q has no webhook token", r.Name)
+	}
 	if err != nil {
 		return "", err
 	}

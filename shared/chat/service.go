@@ -123,7 +123,9 @@ func (s *Service) Create(ctx context.Context, in *CreateRequest) (*WriteResponse
 	if err != nil {
 		return nil, storeError(ctx, "create", err)
 	}
-	intent := s.newIntent(actionCreate, in.ClientToken, in)
+	meant := *in // what was asked for, however it was spelled
+	meant.Type, meant.Status = after.Type, after.Status
+	intent := s.newIntent(actionCreate, in.ClientToken, &meant)
 	var out *WriteResponse
 	err = s.retry(ctx, "create", func() error {
 		out, err = s.create(ctx, c, intent, after)
@@ -191,7 +193,7 @@ func (s *Service) create(ctx context.Context, c scope, intent intent, after *rec
 		return nil, err
 	}
 	out := new(WriteResponse)
-	if done, err := s.again(ctx, c, intent, known, after.Name, out); done || err != nil {
+	if done, err := s.again(ctx, c, intent, known, after.Name, after.Tags, out); done || err != nil {
 		return out, err
 	}
 	if n >= int64(s.quota) {
@@ -368,7 +370,7 @@ func (s *Service) change(ctx context.Context, action, regionID, name, token stri
 		if err != nil {
 			return err
 		}
-		if done, err := s.again(ctx, c, intent, known, name, out); done || err != nil {
+		if done, err := s.again(ctx, c, intent, known, name, before.tags(), out); done || err != nil {
 			return err
 		}
 		if err := s.authorize(ctx, c, action, name, before.tags()); err != nil {
