@@ -154,10 +154,10 @@ func actionNames() []string {
 // readArguments reads Key=Value arguments.
 func readArguments(args []string, stdin io.Reader) (map[string]string, error) {
 	params := make(map[string]string, len(args))
-	for _, arg := range args {
+	for i, arg := range args {
 		key, value, ok := strings.Cut(arg, "=")
-		if !ok || key == "" {
-			return nil, usagef("argument %q: wanted Key=Value", arg)
+		if !ok || key == "" { // not shown: it may be a secret that lost its key
+			return nil, usagef("parameter %d: wanted Key=Value", i+1)
 		}
 		if _, twice := params[key]; twice {
 			return nil, usagef("argument %s is given twice", key)

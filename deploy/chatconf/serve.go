@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -65,12 +66,20 @@ func welcome(w io.Writer, data string, s app.Started) {
 	fmt.Fprintf(w, `
 A first call, from another shell:
 
-  go run ./deploy/chatconf call%[1]s CreateChatConfiguration Name=ops Type=DingTalk \
+  %[2]s call%[1]s CreateChatConfiguration Name=ops Type=DingTalk \
     Configuration='{"DingTalkClientId":"dingexample","DingTalkClientSecret":"not-a-real-secret"}'
 
-For SDKs and the aliyun CLI:  eval "$(go run ./deploy/chatconf env%[1]s)"
+For SDKs and the aliyun CLI:  eval "$(%[2]s env%[1]s)"
 
-`, where)
+`, where, self())
+}
+
+// self returns how this program is called, for people to paste.
+func self() string {
+	if strings.Contains(os.Args[0], "go-build") { // by go run, which leaves it in its cache
+		return "go run ./deploy/chatconf"
+	}
+	return shellQuote(os.Args[0])
 }
 
 // dataFlag adds the flag of the data directory.

@@ -188,7 +188,7 @@ func TestASignalDoesNotWaitForEver(t *testing.T) {
 	s := serve(t)
 	holdUp(t, s, newACS3(s.key, "ListChatConfigurations").inForm())
 	s.signal(syscall.SIGTERM)
-	s.awaitEnd(7 * time.Second) // five to drain, and the rest for a slow machine
+	s.awaitEnd(6 * time.Second) // four to drain, one to close, and the rest for a slow machine
 	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("exit code = %d, want 0:\n%s", code, s.stderr)
 	}

@@ -43,6 +43,9 @@ type Local struct {
 // OpenLocal opens the service on the data directory of the settings. On the first start it makes the key ring and an access key
 // that may do everything, and leaves both in files that only their owner can read.
 func OpenLocal(ctx context.Context, s Settings, actions ...rpc.Action) (*Local, error) {
+	if err := checkFirst(s); err != nil {
+		return nil, err
+	}
 	db, err := file.Open(filepath.Join(s.Data, TableFile), file.Options{})
 	if err != nil {
 		return nil, err
@@ -56,6 +59,33 @@ func OpenLocal(ctx context.Context, s Settings, actions ...rpc.Action) (*Local, 
 	l.File, l.Table = db, configurations
 	l.closers = append(l.closers, db)
 	return l, nil
+}
+
+// checkFirst returns an error for a key ring or an access key in the settings that cannot be used, before anything is made.
+func checkFirst(s Settings) error {
+	if s.KeyRing != "" {
+		if _, err := readRing(s); err != nil {
+			return err
+		}
+	}
+	if s.AccessKeyID == "" {
+		return nil
+	}
+	if err := administrator(s, AccessKey{ID: s.AccessKeyID, Secret: s.AccessKeySecret}).Check(); err != nil {
+		return fmt.Errorf("CHATCONF_ACCESS_KEY_ID, CHATCONF_ACCESS_KEY_SECRET: %w", err)
+	}
+	return nil
+}
+
+// administrator returns the key with which everything may be done.
+func administrator(s Settings, key AccessKey) chat.AccessKey {
+	return chat.AccessKey{
+		ID:       key.ID,
+		Secret:   key.Secret,
+		Account:  s.AccountID,
+		Name:     "administrator",
+		Policies: []*policy.Policy{policy.Administrator()},
+	}
 }
 
 func openLocal(ctx context.Context, s Settings, configurations *file.Table, tickets table.Table, actions []rpc.Action) (*Local, error) {
@@ -129,21 +159,15 @@ func (l *Local) makeFirstKey(ctx context.Context, s Settings, key AccessKey) err
 			return err
 		}
 	}
-	administrator := chat.AccessKey{
-		ID:       key.ID,
-		Secret:   key.Secret,
-		Account:  s.AccountID,
-		Name:     "administrator",
-		Policies: []*policy.Policy{policy.Administrator()},
-	}
-	if err := administrator.Check(); err != nil {
+	first := administrator(s, key)
+	if err := first.Check(); err != nil {
 		return err
 	}
 	if err := writeAccessKey(l.KeyFile, key); err != nil {
 		return err
 	}
 	l.AccessKeyID = key.ID
-	_, err := l.Keys.Create(ctx, administrator)
+	_, err := l.Keys.Create(ctx, first)
 	return err
 }
 
@@ -210,7 +234,14 @@ func writeFileSync(path string, text []byte, sync bool) error {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
+	if err := os.Rename(f.Name(), path); err != nil || !sync {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close()) // or a power cut may undo the rename
 }
 
 // reachable returns an address at which this machine reaches a listener: of one that listens everywhere, the loopback address.

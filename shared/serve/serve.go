@@ -18,8 +18,9 @@ import (
 	"chatconf/shared/invoke"
 )
 
-// DrainTime is how long requests under way are waited for when the server is told to stop.
-const DrainTime = 5 * time.Second
+// DrainTime is how long requests under way are waited for when the server is told to stop. What is closed after them has another second
+// until whoever stopped it loses patience.
+const DrainTime = 4 * time.Second
 
 // maxHeaderBytes is what net/http reads of URL and headers before it gives up without an answer that a client could read. It is
 // larger than what a handler takes, so that the handler can say so in its own form.
