@@ -1,0 +1,157 @@
+package ots
+
+import (
+	"crypto/hmac"
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/subtle"
+	"encoding/base64"
+	"hash"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxSkew is how far the date of a request may be from the server's, either way.
+const maxSkew = 15 * time.Minute
+
+// The headers of the protocol, as net/http spells them.
+const (
+	headerDate        = "X-Ots-Date"
+	headerVersion     = "X-Ots-Apiversion"
+	headerAccessKey   = "X-Ots-Accesskeyid"
+	headerMD5         = "X-Ots-Contentmd5"
+	headerInstance    = "X-Ots-Instancename"
+	headerSignature   = "X-Ots-Signature"
+	headerRequestID   = "X-Ots-Requestid"
+	headerContentType = "X-Ots-Contenttype"
+	headerPrefix      = "X-Ots-"
+)
+
+// A keyring makes and verifies the signatures of one access key.
+type keyring struct {
+	id   string
+	pool sync.Pool // of hash.Hash, keyed with the secret
+}
+
+func newKeyring(id, secret string) *keyring {
+	k := &keyring{id: id}
+	k.pool.New = func() any { return hmac.New(sha1.New, []byte(secret)) }
+	return k
+}
+
+// appendSignature appends base64(HMAC-SHA1(secret, text)) to b.
+func (k *keyring) appendSignature(b, text []byte) []byte {
+	h := k.pool.Get().(hash.Hash)
+	defer k.pool.Put(h)
+	h.Reset()
+	h.Write(text)
+	var sum [sha1.Size]byte
+	return base64.StdEncoding.AppendEncode(b, h.Sum(sum[:0]))
+}
+
+// authenticate verifies the headers of a request against its body, and fills in whose it is.
+func (s *Server) authenticate(c *call, r *http.Request, body []byte) error {
+	required := [...]string{headerDate, headerVersion, headerAccessKey, headerMD5, headerInstance, headerSignature}
+	for _, name := range required {
+		if r.Header.Get(name) == "" && !s.unsigned {
+			return &Error{Code: "OTSMissingHeader", Message: "Missing header: '" + strings.ToLower(name) + "'."}
+		}
+	}
+	if c.instance = r.Header.Get(headerInstance); !validInstance(c.instance) {
+		return invalid("Invalid instance name: '%s'.", c.instance)
+	}
+	if s.unsigned {
+		return nil
+	}
+	k := s.keys[r.Header.Get(headerAccessKey)]
+	if k == nil {
+		return authFailed("The AccessKeyID does not exist.")
+	}
+	var text, want [1024]byte
+	signature := k.appendSignature(want[:0], appendStringToSign(text[:0], r))
+	if subtle.ConstantTimeCompare(signature, []byte(r.Header.Get(headerSignature))) != 1 {
+		return authFailed("Signature mismatch.")
+	}
+	c.keyring = k
+	sum := md5.Sum(body)
+	if string(base64.StdEncoding.AppendEncode(want[:0], sum[:])) != r.Header.Get(headerMD5) {
+		return authFailed("Mismatch between MD5 value of request body and x-ots-contentmd5 in header.")
+	}
+	return s.checkDate(r.Header.Get(headerDate))
+}
+
+func authFailed(message string) *Error { return &Error{Code: "OTSAuthFailed", Message: message} }
+
+// appendStringToSign appends what a request's signature is of: path, method, the query (always empty), and all headers of
+// the protocol but the signature, in order.
+func appendStringToSign(b []byte, r *http.Request) []byte {
+	b = append(b, r.URL.Path...)
+	b = append(b, "\nPOST\n\n"...)
+	names := make([]string, 0, 16)
+	for name := range r.Header {
+		if strings.HasPrefix(name, headerPrefix) && name != headerSignature {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names) // as lower case would: in net/http's spelling, a letter is upper case only after a hyphen
+	for _, name := range names {
+		b = appendHeader(b, name, r.Header.Get(name))
+	}
+	return b
+}
+
+func appendHeader(b []byte, name, value string) []byte {
+	for i := range len(name) {
+		c := name[i]
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		b = append(b, c)
+	}
+	b = append(b, ':')
+	b = append(b, strings.TrimSpace(value)...)
+	return append(b, '\n')
+}
+
+// checkDate compares the date of a request with the wall clock. The Go SDK's layout is wrong: what should be milliseconds is
+// month, day and hour, in any number of digits. The seconds are right.
+func (s *Server) checkDate(date string) error {
+	t, err := time.Parse(time.RFC1123, date)
+	if err != nil {
+		whole, _, _ := strings.Cut(strings.TrimSuffix(date, "Z"), ".")
+		if t, err = time.Parse("2006-01-02T15:04:05", whole); err != nil {
+			return invalid("Invalid date format: %s.", date)
+		}
+	}
+	if skew := s.wall().Sub(t); skew > maxSkew || skew < -maxSkew {
+		return authFailed("Mismatch between system time and x-ots-date: " + date + ".")
+	}
+	return nil
+}
+
+// setHeaders sets the headers of an answer, which are signed like those of a request; only the SDK for Go does not look at
+// them.
+func (s *Server) setHeaders(h http.Header, c *call, body []byte) {
+	sum := md5.Sum(body)
+	names := [...]string{headerMD5, headerContentType, headerDate, headerRequestID} // in order
+	values := &[len(names) + 1]string{
+		base64.StdEncoding.EncodeToString(sum[:]), "protocol buffer", s.wall().UTC().Format("2006-01-02T15:04:05.000Z"), c.requestID,
+	}
+	var buf, signature [512]byte
+	text := buf[:0]
+	for i, name := range names {
+		h[name] = values[i : i+1 : i+1]
+		text = appendHeader(text, name, values[i])
+	}
+	if c.keyring == nil {
+		return
+	}
+	text = append(append(text, '/'), c.operation...)
+	b := append(append(append(signature[:0], "OTS "...), c.keyring.id...), ':')
+	last := len(names)
+	values[last] = string(c.keyring.appendSignature(b, text))
+	h["Authorization"] = values[last : last+1 : last+1]
+}

@@ -1,0 +1,213 @@
+package ots
+
+import (
+	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
+
+	"chatconf/shared/emulator/ots/plainbuffer"
+)
+
+// A change is one row of a write, checked for its table as far as that can be done without the row it changes.
+type change struct {
+	table     *table
+	op        otsprotocol.OperationType
+	row       plainbuffer.Row
+	key       []byte // that the row is stored under; not yet known of one with an AUTO_INCREMENT
+	auto      bool
+	expect    otsprotocol.RowExistenceExpectation
+	condition filter
+	returns   otsprotocol.ReturnType
+	columns   []string // that are returned after the change
+	size      int      // bytes that the service counts for what the request holds
+}
+
+// newChange checks one row of a write.
+func newChange(t *table, op otsprotocol.OperationType, b []byte, c *otsprotocol.Condition, r *otsprotocol.ReturnContent) (*change, error) {
+	if t.Index != nil {
+		return nil, errIndexWrite
+	}
+	if op == otsprotocol.OperationType_UPDATE && t.AllowUpdate != nil && !*t.AllowUpdate {
+		return nil, invalid("UpdateRow is not allowed on table %s.", t.Name) // the service's wording is not known
+	}
+	out := &change{table: t, op: op}
+	var err error
+	if out.row, err = plainbuffer.DecodeRow(b); err != nil {
+		return nil, brokenRow(err)
+	}
+	if err := out.checkKey(); err != nil {
+		return nil, err
+	}
+	if err := out.checkCells(); err != nil {
+		return nil, err
+	}
+	if err := out.setCondition(c); err != nil {
+		return nil, err
+	}
+	return out, out.setReturns(r)
+}
+
+// brokenRow returns the error for a row that is not PlainBuffer.
+func brokenRow(err error) error { return invalid("Cell data broken, %v.", err) }
+
+func (c *change) checkKey() error {
+	switch isDelete := c.op == otsprotocol.OperationType_DELETE; {
+	case isDelete && !c.row.Deleted:
+		return invalid("Invalid request of delete row: missing RowDeleteMarker in request.")
+	case !isDelete && c.row.Deleted:
+		return invalid("Invalid request of put/update row: unexpected RowDeleteMarker in request.")
+	}
+	if err := c.table.checkKey(c.row.Key, forWrite); err != nil {
+		return err
+	}
+	c.size = keySize(c.row.Key)
+	i := c.table.autoColumn()
+	c.auto = i >= 0 && c.row.Key[i].Value.Type == plainbuffer.AutoIncrement
+	if c.auto && c.op == otsprotocol.OperationType_DELETE {
+		return invalid("Invalid row to delete which with pk auto increment.")
+	}
+	if !c.auto {
+		c.key = newKey(c.row.Key)
+	}
+	return nil
+}
+
+func (c *change) checkCells() error {
+	cells := c.row.Cells
+	switch {
+	case c.op == otsprotocol.OperationType_DELETE && len(cells) > 0:
+		return invalid("Invalid delete row request: unexpected cells in request.")
+	case c.op == otsprotocol.OperationType_UPDATE && len(cells) == 0:
+		return invalid("Invalid update row request: missing cells in request.")
+	case len(cells) > maxCells:
+		return invalid("The number of attribute columns exceeds the limit, limit count: %d, column count: %d.", maxCells, len(cells))
+	}
+	for i := range cells {
+		if err := c.checkCell(&cells[i]); err != nil {
+			return err
+		}
+	}
+	if c.op == otsprotocol.OperationType_UPDATE {
+		return checkOneOp(cells)
+	}
+	return nil
+}
+
+func (c *change) checkCell(cell *plainbuffer.Cell) error {
+	if !validName(string(cell.Name)) {
+		return invalid("Invalid column name: '%s'.", cell.Name)
+	}
+	if c.table.isKey(string(cell.Name)) {
+		return invalid("Duplicated attribute column name with primary key column: '%s'.", cell.Name)
+	}
+	if err := checkOp(c.op, cell); err != nil {
+		return err
+	}
+	if cell.HasTimestamp && (cell.Timestamp < 0 || cell.Timestamp >= maxTimestamp) {
+		return invalid("Timestamp must be in range [0, INT64_MAX/1000).")
+	}
+	if cell.HasTimestamp && len(c.table.indexes) > 0 {
+		return invalid("Timestamp cannot be given for column '%s' of a table with secondary indexes.", cell.Name) // the service's wording is not known
+	}
+	c.size += len(cell.Name)
+	if !cell.HasValue {
+		return nil
+	}
+	c.size += cell.Value.Size()
+	return checkValue(cell.Name, cell.Value)
+}
+
+// checkOp says whether value and timestamp suit what the cell does.
+func checkOp(op otsprotocol.OperationType, cell *plainbuffer.Cell) error {
+	if cell.Op != 0 && op == otsprotocol.OperationType_PUT {
+		return invalid("OpType cannot be given for column name:%s in PutRow.", cell.Name)
+	}
+	switch cell.Op {
+	case plainbuffer.DeleteAll, plainbuffer.DeleteOne:
+		if cell.HasValue {
+			return invalid("Column value cannot be given when type is DELETE_ONE_VERSION,DELETE_ALL_VERSION.")
+		}
+		if cell.Op == plainbuffer.DeleteOne && !cell.HasTimestamp {
+			return invalid("Timestamp must be given when type is DELETE_ONE_VERSION.")
+		}
+		if cell.Op == plainbuffer.DeleteAll && cell.HasTimestamp {
+			return invalid("Timestamp cannot be given when type is DELETE_ALL_VERSION.")
+		}
+	case plainbuffer.Increment:
+		if cell.HasTimestamp {
+			return invalid("Timestamp cannot be given when type is INCREMENT.") // the service's wording is not known
+		}
+		if !cell.HasValue || cell.Value.Type != plainbuffer.Integer {
+			return invalid("Increment value of column '%s' must be integer.", cell.Name) // likewise
+		}
+	default:
+		if !cell.HasValue {
+			return invalid("Cell data broken, attr has no value, name:%s.", cell.Name)
+		}
+	}
+	return nil
+}
+
+// checkOneOp says whether each column is changed in one way: an increment or a removal of all versions is the only cell of
+// its column.
+func checkOneOp(cells []plainbuffer.Cell) error {
+	sole := map[string]bool{}
+	for i := range cells {
+		alone := cells[i].Op == plainbuffer.Increment || cells[i].Op == plainbuffer.DeleteAll
+		if before, seen := sole[string(cells[i].Name)]; seen && (before || alone) {
+			return invalid("Column '%s' is changed more than once.", cells[i].Name) // the service's wording is not known
+		}
+		sole[string(cells[i].Name)] = alone
+	}
+	return nil
+}
+
+func (c *change) setCondition(m *otsprotocol.Condition) error {
+	c.expect = m.GetRowExistence()
+	if c.expect < otsprotocol.RowExistenceExpectation_IGNORE || c.expect > otsprotocol.RowExistenceExpectation_EXPECT_NOT_EXIST {
+		return invalid("Invalid row-existence expectation: %d.", c.expect)
+	}
+	var err error
+	if c.condition, _, err = parseFilter(m.GetColumnCondition(), false); err != nil {
+		return err
+	}
+	if c.auto && c.expect != otsprotocol.RowExistenceExpectation_IGNORE {
+		return invalid("Invalid expect:%s when modify row with pk auto increment.", c.expect)
+	}
+	if c.auto && c.condition != nil {
+		return invalid("Can't set condition when modify row with pk auto increment.")
+	}
+	return nil
+}
+
+func (c *change) setReturns(m *otsprotocol.ReturnContent) error {
+	c.returns = m.GetReturnType()
+	switch c.returns {
+	case otsprotocol.ReturnType_RT_NONE, otsprotocol.ReturnType_RT_PK:
+		return nil
+	case otsprotocol.ReturnType_RT_AFTER_MODIFY:
+		c.columns = m.GetReturnColumnNames()
+		return nil
+	}
+	return invalid("Invalid return type: %d.", c.returns)
+}
+
+// conditional reports whether the change depends on the row: its outcome on existence or columns, or its result on a value.
+func (c *change) conditional() bool {
+	return c.expect != otsprotocol.RowExistenceExpectation_IGNORE || c.condition != nil
+}
+
+func (c *change) increments() bool {
+	for i := range c.row.Cells {
+		if c.row.Cells[i].Op == plainbuffer.Increment {
+			return true
+		}
+	}
+	return false
+}
+
+// checkSize says whether a put or an update that stands alone is small enough.
+func (c *change) checkSize(operation string) error {
+	if c.size > maxWrite {
+		return invalid("The total data size of %s request exceeds the limit, limit size: %d, data size: %d.", operation, maxWrite, c.size)
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package ots
+
+import (
+	"math"
+	"unicode/utf8"
+
+	"chatconf/shared/emulator/ots/plainbuffer"
+)
+
+// Limits of the service: https://www.alibabacloud.com/help/en/tablestore/product-overview/general-limits, and the texts of its errors.
+const (
+	maxName         = 255
+	maxKeyColumns   = 4
+	maxDefined      = 32
+	maxIndexes      = 5
+	maxTables       = 64
+	maxCellValue    = 2 << 20
+	maxCells        = 1024 // of one write
+	maxColumnsToGet = 1024
+	maxWrite        = 4 << 20 // bytes of one put, update or batch
+	maxBody         = 5 << 20
+	maxRowsGet      = 100
+	maxRowsWrite    = 200
+	maxTimestamp    = math.MaxInt64 / 1000 // exclusive
+	maxDeviation    = math.MaxInt64 / 1000000
+)
+
+// validName reports whether a table or column may have the name.
+func validName(s string) bool {
+	if len(s) == 0 || len(s) > maxName || s[0] >= '0' && s[0] <= '9' {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_') {
+			return false
+		}
+	}
+	return true
+}
+
+// validInstance reports whether an instance may have the name.
+func validInstance(s string) bool {
+	if len(s) == 0 || len(s) > maxName {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-') {
+			return false
+		}
+	}
+	return true
+}
+
+func checkTableName(name string) error {
+	if !validName(name) {
+		return invalid("Invalid table name: '%s'.", name)
+	}
+	return nil
+}
+
+func checkColumnName(name string) error {
+	if !validName(name) {
+		return invalid("Invalid column name: '%s'.", name)
+	}
+	return nil
+}
+
+// isAttribute reports whether an attribute may have a value of the type.
+func isAttribute(t plainbuffer.Type) bool {
+	switch t {
+	case plainbuffer.Integer, plainbuffer.Double, plainbuffer.Boolean, plainbuffer.String, plainbuffer.Blob:
+		return true
+	}
+	return false
+}
+
+// checkValue says whether v may be stored in the attribute with the given name.
+func checkValue(name []byte, v plainbuffer.Value) error {
+	switch {
+	case !isAttribute(v.Type):
+		return invalid("%s is an invalid type for the attribute column.", v.Type)
+	case len(v.Data) > maxCellValue:
+		return invalid("The length of attribute column: '%s' exceeds the MaxLength:%d with CurrentLength:%d.", name, maxCellValue, len(v.Data))
+	case v.Type == plainbuffer.String && !utf8.Valid(v.Data):
+		return invalid("Value of column '%s' must be UTF8 encoding.", name)
+	case v.Type == plainbuffer.Double && math.IsNaN(v.Float()):
+		return invalid("NaN can't be set to double value.")
+	case v.Type == plainbuffer.Double && math.IsInf(v.Float(), 0):
+		return invalid("Infinity can't be set to double value.")
+	}
+	return nil
+}

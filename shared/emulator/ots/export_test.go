@@ -1,0 +1,17 @@
+package ots
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Operations returns the names of what is served, in order.
+func Operations() []string {
+	var names []string
+	for path := range maps.Keys(operations) {
+		names = append(names, strings.TrimPrefix(path, "/"))
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,272 @@
+package ots
+
+import (
+	"regexp"
+	"strconv"
+
+	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
+	"github.com/golang/protobuf/proto"
+
+	"chatconf/shared/emulator/ots/plainbuffer"
+)
+
+// maxFilters is how many filters one condition may hold, those that combine others included.
+const maxFilters = 32
+
+// A filter says whether a row passes. Nil passes every row.
+type filter interface {
+	match(r *view) bool
+}
+
+// A view is what a filter sees of a row: the primary key, and the attribute cells that were selected, by name, the newest
+// version first. The zero view is of no row.
+type view struct {
+	key   []plainbuffer.Cell
+	cells []picked
+}
+
+// versions returns the values of a column, the newest first.
+func (v *view) versions(name string) (first int, n int) {
+	for i := range v.cells {
+		switch {
+		case string(v.cells[i].Name) == name:
+			if n == 0 {
+				first = i
+			}
+			n++
+		case n > 0:
+			return first, n
+		}
+	}
+	return first, n
+}
+
+// parseFilter decodes the filter of a condition or of a read. A read's may instead be a page of columns.
+func parseFilter(b []byte, reading bool) (filter, *columnPage, error) {
+	if len(b) == 0 {
+		return nil, nil, nil
+	}
+	p := filterParser{}
+	var m otsprotocol.Filter
+	if err := proto.Unmarshal(b, &m); err != nil {
+		return nil, nil, invalid("Deserialize filter failed.")
+	}
+	if m.GetType() == otsprotocol.FilterType_FT_COLUMN_PAGINATION && reading {
+		page, err := parsePage(m.Filter)
+		return nil, page, err
+	}
+	f, err := p.parse(&m)
+	return f, nil, err
+}
+
+type filterParser struct{ count int }
+
+func (p *filterParser) parse(m *otsprotocol.Filter) (filter, error) {
+	if p.count++; p.count > maxFilters {
+		return nil, invalid("The count of filter exceeds the max: %d.", maxFilters)
+	}
+	switch m.GetType() {
+	case otsprotocol.FilterType_FT_SINGLE_COLUMN_VALUE:
+		return parseSingle(m.Filter)
+	case otsprotocol.FilterType_FT_COMPOSITE_COLUMN_VALUE:
+		return p.parseComposite(m.Filter)
+	}
+	return nil, invalid("Invalid type of filter: %d.", m.GetType())
+}
+
+func (p *filterParser) parseComposite(b []byte) (filter, error) {
+	var m otsprotocol.CompositeColumnValueFilter
+	if err := proto.Unmarshal(b, &m); err != nil {
+		return nil, invalid("Deserialize composite filter failed.")
+	}
+	op := m.GetCombinator()
+	switch n := len(m.SubFilters); {
+	case op == otsprotocol.LogicalOperator_LO_NOT && n != 1:
+		return nil, invalid("Invalid NOT operator: the number of sub-filters must be 1.")
+	case op == otsprotocol.LogicalOperator_LO_AND && n < 2, op == otsprotocol.LogicalOperator_LO_OR && n < 2:
+		return nil, invalid("Invalid AND/OR operator: the number of sub-filters must be more than 1.")
+	case op < otsprotocol.LogicalOperator_LO_NOT || op > otsprotocol.LogicalOperator_LO_OR:
+		return nil, invalid("Invalid relation operator: %d.", op)
+	}
+	f := compositeFilter{op: op}
+	for _, sub := range m.SubFilters {
+		g, err := p.parse(sub)
+		if err != nil {
+			return nil, err
+		}
+		f.subs = append(f.subs, g)
+	}
+	return &f, nil
+}
+
+// A compositeFilter combines others.
+type compositeFilter struct {
+	op   otsprotocol.LogicalOperator
+	subs []filter
+}
+
+func (f *compositeFilter) match(r *view) bool {
+	switch f.op {
+	case otsprotocol.LogicalOperator_LO_NOT:
+		return !f.subs[0].match(r)
+	case otsprotocol.LogicalOperator_LO_AND:
+		for _, sub := range f.subs {
+			if !sub.match(r) {
+				return false
+			}
+		}
+		return true
+	}
+	for _, sub := range f.subs {
+		if sub.match(r) {
+			return true
+		}
+	}
+	return false
+}
+
+// A singleFilter compares one column with a value.
+type singleFilter struct {
+	column          string
+	comparator      otsprotocol.ComparatorType
+	value           plainbuffer.Value
+	filterIfMissing bool // a row without the column does not pass
+	latestOnly      bool // only the newest version counts; otherwise one that matches is enough
+
+	pattern *regexp.Regexp // what of a string is compared, after a cast; nil is the column as it is
+	cast    otsprotocol.VariantType
+}
+
+func parseSingle(b []byte) (filter, error) {
+	var m otsprotocol.SingleColumnValueFilter
+	if err := proto.Unmarshal(b, &m); err != nil {
+		return nil, invalid("Deserialize relation filter failed.")
+	}
+	if c := m.GetComparator(); c < otsprotocol.ComparatorType_CT_EQUAL || c > otsprotocol.ComparatorType_CT_LESS_EQUAL {
+		return nil, invalid("Invalid relation operator: %d.", c)
+	}
+	if !validName(m.GetColumnName()) {
+		return nil, invalid("Invalid column name: '%s'.", m.GetColumnName())
+	}
+	v, err := plainbuffer.DecodeValue(m.ColumnValue)
+	if err != nil || !isAttribute(v.Type) {
+		return nil, invalid("Deserialize relation filter failed.")
+	}
+	f := &singleFilter{
+		column:          m.GetColumnName(),
+		comparator:      m.GetComparator(),
+		value:           v,
+		filterIfMissing: m.GetFilterIfMissing(),
+		latestOnly:      m.GetLatestVersionOnly(),
+	}
+	if rule := m.ValueTransRule; rule != nil {
+		if f.pattern, err = regexp.Compile(rule.GetRegex()); err != nil {
+			return nil, invalid("Deserialize relation filter failed.")
+		}
+		f.cast = otsprotocol.VariantType_VT_STRING
+		if rule.CastType != nil {
+			f.cast = rule.GetCastType()
+		}
+	}
+	return f, nil
+}
+
+func (f *singleFilter) match(r *view) bool {
+	for i := range r.key {
+		if string(r.key[i].Name) == f.column {
+			return f.matchValue(r.key[i].Value)
+		}
+	}
+	first, n := r.versions(f.column)
+	if n == 0 {
+		return !f.filterIfMissing
+	}
+	if f.latestOnly {
+		n = 1
+	}
+	for i := first; i < first+n; i++ {
+		if f.matchValue(r.cells[i].Value) {
+			return true
+		}
+	}
+	return false
+}
+
+// matchValue compares v with the filter's value. Of two values of different types it is only true that they are not equal:
+// no public text says what the service does with them.
+func (f *singleFilter) matchValue(v plainbuffer.Value) bool {
+	if f.pattern != nil {
+		var ok bool
+		if v, ok = f.transform(v); !ok {
+			return false
+		}
+	}
+	c, ok := v.Compare(f.value)
+	switch f.comparator {
+	case otsprotocol.ComparatorType_CT_EQUAL:
+		return ok && c == 0
+	case otsprotocol.ComparatorType_CT_NOT_EQUAL:
+		return !ok || c != 0
+	case otsprotocol.ComparatorType_CT_GREATER_THAN:
+		return ok && c > 0
+	case otsprotocol.ComparatorType_CT_GREATER_EQUAL:
+		return ok && c >= 0
+	case otsprotocol.ComparatorType_CT_LESS_THAN:
+		return ok && c < 0
+	}
+	return ok && c <= 0
+}
+
+// transform takes out of a string what the pattern finds, its first group if it has one, and casts it.
+func (f *singleFilter) transform(v plainbuffer.Value) (plainbuffer.Value, bool) {
+	if v.Type != plainbuffer.String {
+		return v, false
+	}
+	found := f.pattern.FindSubmatch(v.Data)
+	if found == nil {
+		return v, false
+	}
+	text := found[min(1, len(found)-1)]
+	switch f.cast {
+	case otsprotocol.VariantType_VT_INTEGER:
+		n, err := strconv.ParseInt(string(text), 10, 64)
+		return plainbuffer.IntegerValue(n), err == nil
+	case otsprotocol.VariantType_VT_DOUBLE:
+		n, err := strconv.ParseFloat(string(text), 64)
+		return plainbuffer.DoubleValue(n), err == nil
+	}
+	return plainbuffer.Value{Type: plainbuffer.String, Data: text}, true
+}
+
+// A columnPage is which of a row's columns a read returns: ColumnPaginationFilter.
+type columnPage struct{ offset, limit int }
+
+func parsePage(b []byte) (*columnPage, error) {
+	var m otsprotocol.ColumnPaginationFilter
+	switch err := proto.Unmarshal(b, &m); {
+	case err != nil:
+		return nil, invalid("Deserialize column pagination filter failed.")
+	case m.GetOffset() < 0:
+		return nil, invalid("Offset in ColumnPaginationFilter must be greater than or equal to 0.")
+	case m.GetLimit() <= 0:
+		return nil, invalid("Limit in ColumnPaginationFilter must be greater than 0.")
+	}
+	return &columnPage{int(m.GetOffset()), int(m.GetLimit())}, nil
+}
+
+// cut returns the cells of the page's columns.
+func (p *columnPage) cut(cells []picked) []picked {
+	start, column := len(cells), -1
+	for i := range cells {
+		if i == 0 || string(cells[i].Name) != string(cells[i-1].Name) {
+			column++
+		}
+		if column == p.offset && start == len(cells) {
+			start = i
+		}
+		if column >= p.offset+p.limit {
+			return cells[start:i]
+		}
+	}
+	return cells[start:]
+}

@@ -1,0 +1,242 @@
+package ots
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+
+	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
+
+	"chatconf/shared/emulator/ots/plainbuffer"
+	"chatconf/shared/emulator/ots/store"
+)
+
+// maxIndexKey is how many columns an index may be given for its key, and maxIndexColumns how many attributes.
+const (
+	maxIndexKey     = 4
+	maxIndexColumns = 32
+)
+
+// An index says what an index table was made of. Its rows change in the same commit as those of the main table: what the
+// service promises of local indexes, and better than what it promises of global ones.
+type index struct {
+	Key     []string // as it was asked for, without the main table's columns that follow
+	Defined []string
+	Type    otsprotocol.IndexType
+	Mode    otsprotocol.IndexUpdateMode
+	Phase   otsprotocol.IndexSyncPhase
+	Created int64 // its place among the indexes of the table
+}
+
+func sortIndexes(indexes []*table) {
+	slices.SortFunc(indexes, func(a, b *table) int { return cmp.Compare(a.Index.Created, b.Index.Created) })
+}
+
+// newIndex checks the definition of an index and returns its table.
+func (t *table) newIndex(m *otsprotocol.IndexMeta) (*table, error) {
+	ix := &table{
+		Instance: t.Instance, Name: m.GetName(), Main: t.Name,
+		TTL: t.TTL, MaxVersions: 1, Deviation: t.Deviation, Increased: t.Increased,
+		Index: &index{
+			Key: m.PrimaryKey, Defined: m.DefinedColumn, Type: m.GetIndexType(), Mode: m.GetIndexUpdateMode(),
+			Phase: otsprotocol.IndexSyncPhase_ISP_INCR, Created: int64(len(t.indexes)),
+		},
+	}
+	if n := len(t.indexes); n > 0 {
+		ix.Index.Created = t.indexes[n-1].Index.Created + 1
+	}
+	if err := checkTableName(ix.Name); err != nil {
+		return nil, err
+	}
+	if err := t.checkIndexable(); err != nil {
+		return nil, err
+	}
+	if err := ix.setIndexKey(t); err != nil {
+		return nil, err
+	}
+	return ix, ix.setIndexColumns(t)
+}
+
+// checkIndexable says whether the table may have indexes. The service's wording is not known.
+func (t *table) checkIndexable() error {
+	switch {
+	case t.MaxVersions != 1:
+		return invalid("Table with secondary index must have max versions 1.")
+	case t.TTL != -1 && (t.AllowUpdate == nil || *t.AllowUpdate):
+		return invalid("Table with secondary index must have time to live -1, or must not allow updates.")
+	case len(t.indexes) >= maxIndexes:
+		return invalid("The number of indexes exceeds the limit: %d.", maxIndexes)
+	}
+	return nil
+}
+
+// setIndexKey makes the primary key: the columns asked for, and then those of the main table that are not among them.
+func (t *table) setIndexKey(main *table) error {
+	names := t.Index.Key
+	if len(names) == 0 || len(names) > maxIndexKey {
+		return invalid("The number of primary key columns must be in range: [1, %d].", maxIndexKey)
+	}
+	if t.Index.Type == otsprotocol.IndexType_IT_LOCAL_INDEX && names[0] != main.Key[0].Name {
+		return invalid("The first primary key column of a local index must be that of the table.") // the service's wording is not known
+	}
+	for _, name := range names {
+		column, err := main.indexKeyColumn(name)
+		if err != nil {
+			return err
+		}
+		if t.isKey(name) {
+			return invalid("Duplicated primary key name: '%s'.", name)
+		}
+		t.Key = append(t.Key, column)
+	}
+	for _, column := range main.Key {
+		if !t.isKey(column.Name) {
+			t.Key = append(t.Key, keyColumn{Name: column.Name, Type: column.Type})
+		}
+	}
+	return nil
+}
+
+// indexKeyColumn returns the column of the table with the given name as an index has it in its primary key.
+func (t *table) indexKeyColumn(name string) (keyColumn, error) {
+	if i := t.keyIndex(name); i >= 0 {
+		return keyColumn{Name: name, Type: t.Key[i].Type}, nil
+	}
+	d := t.defined(name)
+	if d == nil {
+		return keyColumn{}, invalid("Column does not exist:%s.", name)
+	}
+	switch d.Type {
+	case otsprotocol.DefinedColumnType_DCT_INTEGER:
+		return keyColumn{Name: name, Type: otsprotocol.PrimaryKeyType_INTEGER}, nil
+	case otsprotocol.DefinedColumnType_DCT_STRING:
+		return keyColumn{Name: name, Type: otsprotocol.PrimaryKeyType_STRING}, nil
+	case otsprotocol.DefinedColumnType_DCT_BLOB:
+		return keyColumn{Name: name, Type: otsprotocol.PrimaryKeyType_BINARY}, nil
+	}
+	return keyColumn{}, invalid("Invalid column type, only STRING,INTEGER,BINARY is allowed.")
+}
+
+func (t *table) setIndexColumns(main *table) error {
+	if n := len(t.Index.Defined); n > maxIndexColumns {
+		return invalid("The number of defined columns must be in range: [0, %d].", maxIndexColumns)
+	}
+	for _, name := range t.Index.Defined {
+		d := main.defined(name)
+		switch {
+		case d == nil:
+			return invalid("Column does not exist:%s.", name)
+		case t.isKey(name):
+			return invalid("Duplicated attribute column name with primary key column: '%s'.", name)
+		}
+		t.Defined = append(t.Defined, *d)
+	}
+	return nil
+}
+
+func (t *table) indexMeta() *otsprotocol.IndexMeta {
+	return &otsprotocol.IndexMeta{
+		Name: &t.Name, PrimaryKey: t.Index.Key, DefinedColumn: t.Index.Defined,
+		IndexUpdateMode: &t.Index.Mode, IndexType: &t.Index.Type, IndexSyncPhase: &t.Index.Phase,
+	}
+}
+
+// reindex brings the indexes up to date with a row that is about to become after. Neither is stored any more, or yet, when
+// it is nil.
+func (t *table) reindex(tx store.Tx, key, before, after []byte) error {
+	type entry struct {
+		ix              *table
+		old, key, value []byte
+	}
+	entries := make([]entry, 0, len(t.indexes))
+	for _, ix := range t.indexes {
+		old, _, err := ix.entry(key, before)
+		if err != nil {
+			return err
+		}
+		k, v, err := ix.entry(key, after)
+		if err != nil {
+			return err
+		}
+		entries = append(entries, entry{ix, old, k, v})
+	}
+	for _, e := range entries { // only now, because a change ends the life of what was read
+		b := tx.Bucket(e.ix.bucket())
+		if e.old != nil && !bytes.Equal(e.old, e.key) {
+			if err := b.Delete(e.old); err != nil {
+				return err
+			}
+		}
+		if e.key != nil {
+			if err := b.Put(e.key, e.value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// entry returns the row of the index for a stored row of the main table, or nil when that lacks one of the index's columns.
+func (t *table) entry(mainKey, stored []byte) (key, value []byte, err error) {
+	r, err := readRow(mainKey, stored, minTime)
+	if err != nil || !r.exists() {
+		return nil, nil, err
+	}
+	main, err := r.content()
+	if err != nil {
+		return nil, nil, err
+	}
+	var out plainbuffer.Row
+	for i := range t.Key {
+		c, ok := findCell(&main, t.Key[i].Name)
+		if !ok || c.Value.Type != t.Key[i].valueType() || len(c.Value.Data) > maxKeyValue {
+			return nil, nil, nil
+		}
+		out.Key = append(out.Key, plainbuffer.Cell{Name: c.Name, Value: c.Value, HasValue: true})
+	}
+	for i := range t.Defined {
+		if c, ok := findCell(&main, t.Defined[i].Name); ok {
+			out.Cells = append(out.Cells, c)
+		}
+	}
+	out.Cells = sortCells(out.Cells)
+	key = newKey(out.Key)
+	return key, encodeRow(key, &out, r.written), nil
+}
+
+// findCell returns the newest version of a column, or a column of the primary key.
+func findCell(r *plainbuffer.Row, name string) (plainbuffer.Cell, bool) {
+	for _, cells := range [2][]plainbuffer.Cell{r.Key, r.Cells} {
+		for i := range cells {
+			if string(cells[i].Name) == name {
+				return cells[i], true
+			}
+		}
+	}
+	return plainbuffer.Cell{}, false
+}
+
+// fill makes the rows of a new index for all rows that the main table has. It looks at them one by one, because each row of
+// the index that it stores ends the life of what it has read.
+func (t *table) fill(tx store.Tx, main *table) error {
+	rows, entries := tx.Bucket(main.bucket()), tx.Bucket(t.bucket())
+	c := rows.Cursor()
+	for k, v := c.Seek([]byte{0}); k != nil; {
+		k = bytes.Clone(k)
+		key, value, err := t.entry(k, v)
+		if err != nil {
+			return err
+		}
+		if key != nil {
+			if err := entries.Put(key, value); err != nil {
+				return err
+			}
+		}
+		c = rows.Cursor()
+		if _, v = c.Seek(k); v == nil {
+			return nil
+		}
+		k, v = c.Next()
+	}
+	return nil
+}

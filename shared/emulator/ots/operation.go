@@ -1,0 +1,137 @@
+package ots
+
+import (
+	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
+	"github.com/golang/protobuf/proto"
+
+	"chatconf/shared/emulator/ots/store"
+)
+
+func (s *Server) getRow(c *call, req *otsprotocol.GetRowRequest) (proto.Message, error) {
+	s.schema.RLock()
+	defer s.schema.RUnlock()
+	t, err := s.find(c, req.GetTableName())
+	if err != nil {
+		return nil, err
+	}
+	columns, err := t.readKey(req.PrimaryKey, forRead)
+	if err != nil {
+		return nil, err
+	}
+	sel, err := t.selection(query{
+		columns: req.ColumnsToGet, times: req.TimeRange, maxVersions: req.MaxVersions, filter: req.Filter,
+		start: req.StartColumn, end: req.EndColumn, token: req.Token,
+	}, s.now())
+	if err != nil {
+		return nil, err
+	}
+	key := newKey(columns)
+	var changes map[string][]byte
+	if req.TransactionId != nil {
+		session, err := s.enter(req.GetTransactionId(), t, key)
+		if err != nil {
+			return nil, err
+		}
+		defer session.mu.Unlock()
+		changes = session.changes
+	}
+	out := &otsprotocol.GetRowResponse{}
+	err = s.store.View(func(tx store.Tx) error {
+		value, changed := changes[string(key)]
+		if !changed {
+			value = tx.Bucket(t.bucket()).Get(key)
+		}
+		row, size, err := sel.one(key, value)
+		out.Row, out.Consumed = row, consumed(units(size), 0)
+		return err
+	})
+	return out, err
+}
+
+// one returns what the selection takes of one stored row as a buffer, which is empty when that is nothing.
+func (s *selection) one(key, value []byte) (b []byte, size int, err error) {
+	r, err := readRow(key, value, s.expiry)
+	if err != nil || !r.exists() {
+		return []byte{}, 0, err
+	}
+	p := plainPage{b: make([]byte, 0, len(r.body)+8)}
+	p.b = append(p.b, plainHeader...)
+	size, _, err = p.add(&r, s)
+	return p.bytes(), size, err
+}
+
+func (s *Server) putRow(c *call, req *otsprotocol.PutRowRequest) (proto.Message, error) {
+	out, err := s.writeRow(c, rowWrite{
+		req.GetTableName(), otsprotocol.OperationType_PUT, req.Row, req.Condition, req.ReturnContent, req.TransactionId,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &otsprotocol.PutRowResponse{Consumed: consumed(out.read, out.write), Row: out.row}, nil
+}
+
+func (s *Server) updateRow(c *call, req *otsprotocol.UpdateRowRequest) (proto.Message, error) {
+	out, err := s.writeRow(c, rowWrite{
+		req.GetTableName(), otsprotocol.OperationType_UPDATE, req.RowChange, req.Condition, req.ReturnContent, req.TransactionId,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &otsprotocol.UpdateRowResponse{Consumed: consumed(out.read, out.write), Row: out.row}, nil
+}
+
+func (s *Server) deleteRow(c *call, req *otsprotocol.DeleteRowRequest) (proto.Message, error) {
+	out, err := s.writeRow(c, rowWrite{
+		req.GetTableName(), otsprotocol.OperationType_DELETE, req.PrimaryKey, req.Condition, req.ReturnContent, req.TransactionId,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &otsprotocol.DeleteRowResponse{Consumed: consumed(out.read, out.write), Row: out.row}, nil
+}
+
+// A rowWrite is what PutRow, UpdateRow and DeleteRow have in common.
+type rowWrite struct {
+	table       string
+	op          otsprotocol.OperationType
+	row         []byte
+	condition   *otsprotocol.Condition
+	returns     *otsprotocol.ReturnContent
+	transaction *string
+}
+
+var operationNames = map[otsprotocol.OperationType]string{
+	otsprotocol.OperationType_PUT: "PutRow", otsprotocol.OperationType_UPDATE: "UpdateRow", otsprotocol.OperationType_DELETE: "DeleteRow",
+}
+
+func (s *Server) writeRow(c *call, req rowWrite) (out outcome, err error) {
+	s.schema.RLock()
+	defer s.schema.RUnlock()
+	t, err := s.find(c, req.table)
+	if err != nil {
+		return out, err
+	}
+	ch, err := newChange(t, req.op, req.row, req.condition, req.returns)
+	if err != nil {
+		return out, err
+	}
+	if err := ch.checkSize(operationNames[req.op]); err != nil {
+		return out, err
+	}
+	if req.transaction != nil {
+		return s.writeInSession(c, *req.transaction, ch)
+	}
+	err = s.store.Update(c.ctx, len(req.row), func(tx store.Tx) error {
+		w := s.writer(tx)
+		if err := s.sessions.check(ch, w.now); err != nil {
+			return err
+		}
+		if out, err = w.apply(ch, newDirect(tx, t)); err != nil {
+			return err
+		}
+		return s.sweep(tx, t, w.now)
+	})
+	return out, err
+}
+
+func (s *Server) writer(tx store.Tx) *writer { return &writer{tx, s.now()} }

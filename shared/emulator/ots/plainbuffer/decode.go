@@ -1,0 +1,308 @@
+package plainbuffer
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+var (
+	errShort   = errors.New("unexpected end of the buffer")
+	errHeader  = errors.New("invalid header")
+	errRows    = errors.New("not exactly one row")
+	errBoolean = errors.New("a boolean is neither 0 nor 1")
+	errTotal   = errors.New("a value's length is not that of its data")
+	errValue   = errors.New("bytes after the value")
+)
+
+// Decode reads all rows of a buffer.
+func Decode(b []byte) ([]Row, error) {
+	s, err := open(b)
+	if err != nil {
+		return nil, err
+	}
+	var rows []Row
+	for len(s.b) > 0 {
+		var r Row
+		if err := s.row(&r); err != nil {
+			return nil, err
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+// DecodeRow reads a buffer that holds exactly one row.
+func DecodeRow(b []byte) (Row, error) {
+	var r Row
+	s, err := open(b)
+	if err != nil {
+		return r, err
+	}
+	if len(s.b) == 0 {
+		return r, errRows
+	}
+	if err := s.row(&r); err != nil {
+		return r, err
+	}
+	if len(s.b) > 0 {
+		return r, errRows
+	}
+	return r, nil
+}
+
+// DecodeValue reads a value without tag and length, as AppendValue makes it, that fills b.
+func DecodeValue(b []byte) (Value, error) {
+	s := Scanner{b: b}
+	v, err := s.value()
+	if err == nil && len(s.b) > 0 {
+		err = errValue
+	}
+	return v, err
+}
+
+// ScanRow begins to read the row at the start of b, which has no header, cell by cell: first its key, then its attributes.
+// It is for rows that were verified before: it looks at no checksum.
+func ScanRow(b []byte) (Scanner, error) {
+	s := Scanner{b: b, trusted: true}
+	return s, s.tag(tagRowKey)
+}
+
+// A Scanner reads cells one by one.
+type Scanner struct {
+	b       []byte
+	trusted bool
+}
+
+// Next reads the next cell of the part of the row that the scanner is in into c, and reports whether there was one. Raw is
+// the cell as it stands in the buffer, for AppendRaw.
+func (s *Scanner) Next(c *Cell) (raw []byte, ok bool, err error) {
+	if len(s.b) == 0 || s.b[0] != tagCell {
+		return nil, false, nil
+	}
+	before := s.b
+	if err := s.cell(c); err != nil {
+		return nil, false, err
+	}
+	return before[:len(before)-len(s.b)], true, nil
+}
+
+// Data moves from the row's key, once that is read, to its attributes, and reports whether it has any.
+func (s *Scanner) Data() bool {
+	if len(s.b) == 0 || s.b[0] != tagRowData {
+		return false
+	}
+	s.b = s.b[1:]
+	return true
+}
+
+func open(b []byte) (Scanner, error) {
+	s := Scanner{b: b}
+	n, err := s.uint32()
+	if err != nil {
+		return s, err
+	}
+	if n != header {
+		return s, errHeader
+	}
+	return s, nil
+}
+
+func (s *Scanner) row(r *Row) (err error) {
+	if err = s.tag(tagRowKey); err != nil {
+		return err
+	}
+	crc := byte(0)
+	if r.Key, crc, err = s.cells(crc); err != nil {
+		return err
+	}
+	if s.Data() {
+		if r.Cells, crc, err = s.cells(crc); err != nil {
+			return err
+		}
+		if len(r.Cells) == 0 {
+			return fmt.Errorf("row data without a cell: %w", s.unexpected())
+		}
+	}
+	marker := byte(0)
+	if len(s.b) > 0 && s.b[0] == tagDeleteMarker {
+		s.b, r.Deleted, marker = s.b[1:], true, 1
+	}
+	return s.checksum(tagRowChecksum, crc8Byte(crc, marker))
+}
+
+func (s *Scanner) cells(crc byte) ([]Cell, byte, error) {
+	var cells []Cell
+	for {
+		var c Cell
+		raw, ok, err := s.Next(&c)
+		if err != nil || !ok {
+			return cells, crc, err
+		}
+		if cells == nil {
+			cells = make([]Cell, 0, 4)
+		}
+		cells = append(cells, c)
+		crc = crc8Byte(crc, raw[len(raw)-1])
+	}
+}
+
+func (s *Scanner) cell(c *Cell) (err error) {
+	*c = Cell{}
+	s.b = s.b[1:] // its tag
+	if err = s.tag(tagCellName); err != nil {
+		return err
+	}
+	if c.Name, err = s.bytes(); err != nil {
+		return err
+	}
+	if c.HasValue = s.at(tagCellValue); c.HasValue {
+		if c.Value, err = s.cellValue(); err != nil {
+			return err
+		}
+	}
+	if s.at(tagCellOp) {
+		op, err := s.byte()
+		if err != nil {
+			return err
+		}
+		if c.Op = Op(op); c.Op != DeleteAll && c.Op != DeleteOne && c.Op != Increment {
+			return fmt.Errorf("unknown operation %#x of a cell", op)
+		}
+	}
+	if c.HasTimestamp = s.at(tagCellTime); c.HasTimestamp {
+		n, err := s.uint64()
+		if err != nil {
+			return err
+		}
+		c.Timestamp = int64(n)
+	}
+	if s.trusted {
+		return s.skipChecksum()
+	}
+	return s.checksum(tagCellChecksum, c.checksum())
+}
+
+// cellValue reads a value with its length before it.
+func (s *Scanner) cellValue() (Value, error) {
+	total, err := s.uint32()
+	if err != nil {
+		return Value{}, err
+	}
+	before := len(s.b)
+	v, err := s.value()
+	if err == nil && uint64(total) != uint64(before-len(s.b)) {
+		err = errTotal
+	}
+	return v, err
+}
+
+func (s *Scanner) value() (Value, error) {
+	t, err := s.byte()
+	if err != nil {
+		return Value{}, err
+	}
+	v := Value{Type: Type(t)}
+	switch v.Type {
+	case Integer, Double:
+		v.Bits, err = s.uint64()
+	case Boolean:
+		var b byte
+		if b, err = s.byte(); err == nil && b > 1 {
+			err = errBoolean
+		}
+		v.Bits = uint64(b)
+	case String, Blob:
+		v.Data, err = s.bytes()
+	case Null, InfMin, InfMax, AutoIncrement:
+	default:
+		err = fmt.Errorf("unknown type %#x of a value", t)
+	}
+	return v, err
+}
+
+// at reports whether the given tag comes next, and passes over it.
+func (s *Scanner) at(tag byte) bool {
+	if len(s.b) == 0 || s.b[0] != tag {
+		return false
+	}
+	s.b = s.b[1:]
+	return true
+}
+
+func (s *Scanner) tag(want byte) error {
+	if !s.at(want) {
+		return s.unexpected()
+	}
+	return nil
+}
+
+func (s *Scanner) unexpected() error {
+	if len(s.b) == 0 {
+		return errShort
+	}
+	return fmt.Errorf("unexpected tag %#x", s.b[0])
+}
+
+func (s *Scanner) checksum(tag, want byte) error {
+	if err := s.tag(tag); err != nil {
+		return err
+	}
+	got, err := s.byte()
+	if err != nil {
+		return err
+	}
+	if got != want {
+		return ErrChecksum
+	}
+	return nil
+}
+
+func (s *Scanner) skipChecksum() error {
+	if len(s.b) < 2 {
+		return errShort
+	}
+	s.b = s.b[2:]
+	return nil
+}
+
+func (s *Scanner) byte() (byte, error) {
+	if len(s.b) < 1 {
+		return 0, errShort
+	}
+	b := s.b[0]
+	s.b = s.b[1:]
+	return b, nil
+}
+
+func (s *Scanner) uint32() (uint32, error) {
+	if len(s.b) < 4 {
+		return 0, errShort
+	}
+	n := binary.LittleEndian.Uint32(s.b)
+	s.b = s.b[4:]
+	return n, nil
+}
+
+func (s *Scanner) uint64() (uint64, error) {
+	if len(s.b) < 8 {
+		return 0, errShort
+	}
+	n := binary.LittleEndian.Uint64(s.b)
+	s.b = s.b[8:]
+	return n, nil
+}
+
+// bytes reads a length and as many bytes, which it does not copy.
+func (s *Scanner) bytes() ([]byte, error) {
+	n, err := s.uint32()
+	if err != nil {
+		return nil, err
+	}
+	if uint64(n) > uint64(len(s.b)) {
+		return nil, errShort
+	}
+	b := s.b[:n:n]
+	s.b = s.b[n:]
+	return b, nil
+}

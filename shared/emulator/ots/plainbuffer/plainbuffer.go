@@ -1,0 +1,158 @@
+// Package plainbuffer is the codec of PlainBuffer, the format in which Tablestore's protocol carries rows.
+//
+// A buffer is a header and rows; a row is primary key cells, attribute cells and perhaps a mark that it is deleted; every cell
+// and row ends in a checksum. Numbers are little-endian. The decoder takes exactly what the encoder makes: checksums, lengths
+// and order are verified, and nothing is allocated that the input has not paid for. Decoded names and values lie in the input.
+//
+// The format is described at https://help.aliyun.com/zh/tablestore/developer-reference/plainbuffer.
+package plainbuffer
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+const header = 0x75
+
+const (
+	tagRowKey       = 0x1
+	tagRowData      = 0x2
+	tagCell         = 0x3
+	tagCellName     = 0x4
+	tagCellValue    = 0x5
+	tagCellOp       = 0x6
+	tagCellTime     = 0x7
+	tagDeleteMarker = 0x8
+	tagRowChecksum  = 0x9
+	tagCellChecksum = 0xA
+)
+
+// HeaderSize is the size in bytes of what comes before the rows.
+const HeaderSize = 4
+
+// ErrChecksum says that a checksum in the input is wrong. Other mistakes are other errors.
+var ErrChecksum = errors.New("checksum is mismatch")
+
+// An Op is what a cell of a change does to its column. The zero Op puts the value.
+type Op byte
+
+// The operations of an update.
+const (
+	DeleteAll Op = 0x1 // removes all versions of the column; the cell has neither value nor timestamp
+	DeleteOne Op = 0x3 // removes the version at the timestamp; the cell has no value
+	Increment Op = 0x4 // adds the integer value to the newest version
+)
+
+// A Cell is one column of a primary key, or one version of an attribute column.
+type Cell struct {
+	Name         []byte
+	Value        Value
+	Timestamp    int64 // milliseconds since 1970
+	Op           Op
+	HasValue     bool
+	HasTimestamp bool
+}
+
+// Size returns how many bytes the service counts for name and value.
+func (c *Cell) Size() int { return len(c.Name) + c.Value.Size() }
+
+// A Row is one row, or a change to one.
+type Row struct {
+	Key     []Cell
+	Cells   []Cell
+	Deleted bool // has a delete marker, as the key of DeleteRow does
+}
+
+// AppendHeader appends the header, which comes once before all rows.
+func AppendHeader(b []byte) []byte { return binary.LittleEndian.AppendUint32(b, header) }
+
+// AppendRow appends a row with its checksums.
+func AppendRow(b []byte, r *Row) []byte {
+	b, crc := AppendKey(b, r.Key)
+	if len(r.Cells) > 0 {
+		b = AppendDataTag(b)
+		for i := range r.Cells {
+			b = AppendCell(b, &r.Cells[i])
+			crc = crc8Byte(crc, b[len(b)-1])
+		}
+	}
+	if r.Deleted {
+		b = append(b, tagDeleteMarker)
+	}
+	return AppendEnd(b, crc, r.Deleted)
+}
+
+// AppendKey appends the beginning of a row: its primary key. The checksum is for AppendEnd.
+func AppendKey(b []byte, key []Cell) (_ []byte, checksum byte) {
+	b = append(b, tagRowKey)
+	for i := range key {
+		b = AppendCell(b, &key[i])
+		checksum = crc8Byte(checksum, b[len(b)-1])
+	}
+	return b, checksum
+}
+
+// AppendDataTag appends what stands before the first attribute cell of a row, if it has any.
+func AppendDataTag(b []byte) []byte { return append(b, tagRowData) }
+
+// AppendRaw appends a cell as a Scanner found it, and returns the row's checksum after it.
+func AppendRaw(b, raw []byte, checksum byte) ([]byte, byte) {
+	return append(b, raw...), crc8Byte(checksum, raw[len(raw)-1])
+}
+
+// AppendEnd appends the end of a row: its checksum.
+func AppendEnd(b []byte, checksum byte, deleted bool) []byte {
+	marker := byte(0)
+	if deleted {
+		marker = 1
+	}
+	return append(b, tagRowChecksum, crc8Byte(checksum, marker))
+}
+
+// AppendCell appends a cell with its checksum, which is its last byte.
+func AppendCell(b []byte, c *Cell) []byte {
+	b = append(b, tagCell, tagCellName)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(c.Name)))
+	b = append(b, c.Name...)
+	if c.HasValue {
+		b = append(b, tagCellValue)
+		b = binary.LittleEndian.AppendUint32(b, uint32(c.Value.encodedSize()))
+		b = AppendValue(b, c.Value)
+	}
+	if c.Op != 0 {
+		b = append(b, tagCellOp, byte(c.Op))
+	}
+	if c.HasTimestamp {
+		b = append(b, tagCellTime)
+		b = binary.LittleEndian.AppendUint64(b, uint64(c.Timestamp))
+	}
+	return append(b, tagCellChecksum, c.checksum())
+}
+
+// AppendValue appends a value without tag and length: its type and its data, as filters and the simple row matrix have it.
+func AppendValue(b []byte, v Value) []byte {
+	b = append(b, byte(v.Type))
+	switch v.Type {
+	case Integer, Double:
+		b = binary.LittleEndian.AppendUint64(b, v.Bits)
+	case Boolean:
+		b = append(b, byte(v.Bits))
+	case String, Blob:
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(v.Data)))
+		b = append(b, v.Data...)
+	}
+	return b
+}
+
+// encodedSize returns how many bytes AppendValue appends.
+func (v Value) encodedSize() int {
+	switch v.Type {
+	case Integer, Double:
+		return 1 + 8
+	case Boolean:
+		return 1 + 1
+	case String, Blob:
+		return 1 + 4 + len(v.Data)
+	}
+	return 1
+}

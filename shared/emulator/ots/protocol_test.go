@@ -1,0 +1,294 @@
+package ots_test
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/md5"
+	"crypto/sha1"
+	"encoding/base64"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
+	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
+	"github.com/golang/protobuf/proto"
+
+	"chatconf/shared/emulator/ots"
+	"chatconf/shared/emulator/ots/otstest"
+)
+
+// A raw is a request that no SDK would send.
+type raw struct {
+	method, operation string
+	headers           map[string]string
+	body              []byte
+}
+
+func hash(secret, text string) string {
+	h := hmac.New(sha1.New, []byte(secret))
+	io.WriteString(h, text)
+	return base64.StdEncoding.EncodeToString(h.Sum(nil))
+}
+
+func md5Of(b []byte) string {
+	sum := md5.Sum(b)
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// newRaw returns a request as the facts describe it.
+func newRaw(in *otstest.Instance, operation string, body []byte) *raw {
+	return &raw{method: http.MethodPost, operation: operation, body: body, headers: map[string]string{
+		"x-ots-date": time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), "x-ots-apiversion": "2015-12-31", "x-ots-accesskeyid": in.KeyID,
+		"x-ots-contentmd5": md5Of(body), "x-ots-instancename": in.Name,
+	}}
+}
+
+func (r *raw) sign(secret string) *raw {
+	text := "/" + r.operation + "\nPOST\n\n"
+	for _, name := range slices.Sorted(maps.Keys(r.headers)) {
+		text += name + ":" + strings.TrimSpace(r.headers[name]) + "\n"
+	}
+	r.headers["x-ots-signature"] = hash(secret, text)
+	return r
+}
+
+// send returns the answer, and its error if it has one.
+func (r *raw) send(t testing.TB, in *otstest.Instance) (*http.Response, []byte, string) {
+	t.Helper()
+	req, err := http.NewRequest(r.method, in.Endpoint+"/"+r.operation, bytes.NewReader(r.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range r.headers {
+		req.Header.Set(name, value)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.StatusCode < 300 {
+		return res, body, "ok"
+	}
+	var e otsprotocol.Error
+	if err := proto.Unmarshal(body, &e); err != nil {
+		t.Fatalf("status %d: the body is no Error: %v", res.StatusCode, err)
+	}
+	return res, body, res.Status[:3] + " " + e.GetCode() + ": " + e.GetMessage()
+}
+
+func TestSignatures(t *testing.T) {
+	in := otstest.RunT(t)
+	change := func(fn func(*raw)) *raw {
+		r := newRaw(in, "ListTable", nil)
+		fn(r)
+		return r.sign(in.KeySecret)
+	}
+	without := func(name string) *raw {
+		r := newRaw(in, "ListTable", nil).sign(in.KeySecret)
+		delete(r.headers, name)
+		return r
+	}
+	date := func(offset time.Duration, layout string) *raw {
+		return change(func(r *raw) { r.headers["x-ots-date"] = time.Now().Add(offset).UTC().Format(layout) })
+	}
+	const iso = "2006-01-02T15:04:05.000Z"
+	for _, test := range []struct {
+		what string
+		r    *raw
+		want string
+	}{
+		{"as it should be", change(func(*raw) {}), "ok"},
+		{"further headers are signed too", change(func(r *raw) { r.headers["x-ots-sdk-traceid"], r.headers["x-ots-sourceip"] = "trace ", "::1" }), "ok"},
+		{"a temporary token is signed too", change(func(r *raw) { r.headers["x-ots-ststoken"] = "token" }), "ok"},
+		{"a header that was not signed", func() *raw { r := change(func(*raw) {}); r.headers["x-ots-request-tag"] = "x"; return r }(), "403 OTSAuthFailed: Signature mismatch."},
+		{"another secret", newRaw(in, "ListTable", nil).sign("x"), "403 OTSAuthFailed: Signature mismatch."},
+		{"an unknown key", change(func(r *raw) { r.headers["x-ots-accesskeyid"] = "x" }), "403 OTSAuthFailed: The AccessKeyID does not exist."},
+		{"another body", func() *raw { r := change(func(*raw) {}); r.body = []byte{1}; return r }(), "403 OTSAuthFailed: Mismatch between MD5 value of request body and x-ots-contentmd5 in header."},
+		{"no date", without("x-ots-date"), "400 OTSMissingHeader: Missing header: 'x-ots-date'."},
+		{"no signature", without("x-ots-signature"), "400 OTSMissingHeader: Missing header: 'x-ots-signature'."},
+		{"no instance", without("x-ots-instancename"), "400 OTSMissingHeader: Missing header: 'x-ots-instancename'."},
+		{"an instance with a slash", change(func(r *raw) { r.headers["x-ots-instancename"] = "a/b" }), "400 OTSParameterInvalid: Invalid instance name: 'a/b'."},
+		{"no date at all", change(func(r *raw) { r.headers["x-ots-date"] = "blahblah" }), "400 OTSParameterInvalid: Invalid date format: blahblah."},
+		{"14 minutes ago", date(-14*time.Minute, iso), "ok"},
+		{"in 14 minutes", date(14*time.Minute, iso), "ok"},
+		{"16 minutes ago", date(-16*time.Minute, iso), "403 OTSAuthFailed: Mismatch between system time and x-ots-date: "},
+		{"in 16 minutes", date(16*time.Minute, iso), "403 OTSAuthFailed: Mismatch between system time and x-ots-date: "},
+		{"the Go SDK's fraction", date(0, "2006-01-02T15:04:05.123Z"), "ok"},
+		{"no fraction", date(0, "2006-01-02T15:04:05Z"), "ok"},
+		{"the form of RFC 1123", date(0, "Mon, 02 Jan 2006 15:04:05 GMT"), "ok"},
+	} {
+		if _, _, got := test.r.send(t, in); !strings.HasPrefix(got, test.want) {
+			t.Errorf("%s: %s, want %s", test.what, got, test.want)
+		}
+	}
+}
+
+func TestSignaturesMayBeOff(t *testing.T) {
+	in := otstest.RunT(t, func(o *ots.Options) { o.AccessKeys, o.Unsigned = nil, true })
+	r := newRaw(in, "ListTable", nil)
+	r.headers = map[string]string{"x-ots-instancename": "any"}
+	if _, _, got := r.send(t, in); got != "ok" {
+		t.Errorf("an unsigned request: %s", got)
+	}
+}
+
+func TestNoKeysAreRefused(t *testing.T) {
+	for name, o := range map[string]ots.Options{
+		"none":              {},
+		"one without id":    {AccessKeys: map[string]string{"": "secret"}},
+		"one of no secrecy": {AccessKeys: map[string]string{"id": ""}},
+	} {
+		if _, err := ots.New(o); err == nil {
+			t.Errorf("New with %s: no error", name)
+		}
+	}
+}
+
+// TestAnswersAreSigned checks what the SDKs for Java and Python check.
+func TestAnswersAreSigned(t *testing.T) {
+	in := otstest.RunT(t, func(o *ots.Options) {
+		o.NewID = func() string { return "id-1" }
+		o.Wall = time.Now
+	})
+	for _, operation := range []string{"ListTable", "DescribeTable"} {
+		res, body, _ := newRaw(in, operation, nil).sign(in.KeySecret).send(t, in)
+		text := ""
+		for _, name := range []string{"x-ots-contentmd5", "x-ots-contenttype", "x-ots-date", "x-ots-requestid"} {
+			text += name + ":" + res.Header.Get(name) + "\n"
+		}
+		if got, want := res.Header.Get("Authorization"), "OTS "+in.KeyID+":"+hash(in.KeySecret, text+"/"+operation); got != want {
+			t.Errorf("%s: Authorization = %q, want %q", operation, got, want)
+		}
+		if got, want := res.Header.Get("x-ots-contentmd5"), md5Of(body); got != want {
+			t.Errorf("%s: x-ots-contentmd5 = %q, want %q", operation, got, want)
+		}
+		if got, want := res.Header.Get("x-ots-contenttype"), "protocol buffer"; got != want {
+			t.Errorf("%s: x-ots-contenttype = %q, want %q", operation, got, want)
+		}
+		if got, want := res.Header.Get("x-ots-requestid"), "id-1"; got != want {
+			t.Errorf("%s: x-ots-requestid = %q, want %q", operation, got, want)
+		}
+		if at, err := time.Parse("2006-01-02T15:04:05.000Z", res.Header.Get("x-ots-date")); err != nil || time.Since(at).Abs() > time.Minute {
+			t.Errorf("%s: x-ots-date = %v, %v", operation, at, err)
+		}
+	}
+}
+
+func message(t testing.TB, m proto.Message) []byte {
+	t.Helper()
+	b, err := proto.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestRequestsThatNoSDKSends(t *testing.T) {
+	in := otstest.RunT(t)
+	c := newClient(t, in)
+	c.create("t", "p:string")
+	condition := &otsprotocol.Condition{RowExistence: otsprotocol.RowExistenceExpectation_IGNORE.Enum()}
+	whole, deleted := key("p", "k").Build(false), key("p", "k").Build(true)
+	broken := bytes.Clone(whole)
+	broken[len(broken)-1]++
+	for _, test := range []struct {
+		what, operation string
+		body            []byte
+		want            string
+	}{
+		{"an operation that is not emulated", "Search", nil, "400 OTSParameterInvalid: Unsupported operation: 'Search'."},
+		{"streams", "ListStream", nil, "400 OTSParameterInvalid: Unsupported operation: 'ListStream'."},
+		{"an operation in lower case", "listtable", nil, "400 OTSParameterInvalid: Unsupported operation: 'listtable'."},
+		{"no operation", "", nil, "400 OTSParameterInvalid: Unsupported operation: ''."},
+		{"no protobuf", "ListTable", []byte{0xFF}, "400 OTSParameterInvalid: Failed to parse the ProtoBuf message."},
+		{"a message without what it needs", "GetRow", nil, "400 OTSParameterInvalid: Failed to parse the ProtoBuf message."},
+		{"a body of more than 5 MB", "ListTable", make([]byte, 5<<20+1), "413 OTSRequestBodyTooLarge: The size of POST data is too large."},
+		{"a read without versions", "GetRow", message(t, &otsprotocol.GetRowRequest{TableName: proto.String("t"), PrimaryKey: whole}),
+			"400 OTSParameterInvalid: No version condition is specified while querying row."},
+		{"a start of time without an end", "GetRow", message(t, &otsprotocol.GetRowRequest{
+			TableName: proto.String("t"), PrimaryKey: whole, TimeRange: &otsprotocol.TimeRange{StartTime: proto.Int64(1)},
+		}), "400 OTSParameterInvalid: Start and end time must be given at the same time."},
+		{"a timestamp and a range", "GetRow", message(t, &otsprotocol.GetRowRequest{
+			TableName: proto.String("t"), PrimaryKey: whole,
+			TimeRange: &otsprotocol.TimeRange{StartTime: proto.Int64(1), EndTime: proto.Int64(2), SpecificTime: proto.Int64(1)},
+		}), "400 OTSParameterInvalid: Specific timestamp and time range cannot be given at the same time."},
+		{"a token", "GetRow", message(t, &otsprotocol.GetRowRequest{TableName: proto.String("t"), PrimaryKey: whole, MaxVersions: proto.Int32(1), Token: []byte{1}}),
+			"400 OTSParameterInvalid: Invalid token."},
+		{"a wrong checksum", "GetRow", message(t, &otsprotocol.GetRowRequest{TableName: proto.String("t"), PrimaryKey: broken, MaxVersions: proto.Int32(1)}),
+			"400 OTSParameterInvalid: Cell data broken, checksum is mismatch."},
+		{"a delete marker in a read", "GetRow", message(t, &otsprotocol.GetRowRequest{TableName: proto.String("t"), PrimaryKey: deleted, MaxVersions: proto.Int32(1)}),
+			"400 OTSParameterInvalid: Delete marker cannot be given."},
+		{"a delete without marker", "DeleteRow", message(t, &otsprotocol.DeleteRowRequest{TableName: proto.String("t"), PrimaryKey: whole, Condition: condition}),
+			"400 OTSParameterInvalid: Invalid request of delete row: missing RowDeleteMarker in request."},
+		{"a put with a marker", "PutRow", message(t, &otsprotocol.PutRowRequest{TableName: proto.String("t"), Row: deleted, Condition: condition}),
+			"400 OTSParameterInvalid: Invalid request of put/update row: unexpected RowDeleteMarker in request."},
+		{"an unknown expectation", "PutRow", message(t, &otsprotocol.PutRowRequest{
+			TableName: proto.String("t"), Row: whole, Condition: &otsprotocol.Condition{RowExistence: otsprotocol.RowExistenceExpectation(9).Enum()},
+		}), "400 OTSParameterInvalid: Invalid row-existence expectation: 9."},
+		{"a filter that is none", "PutRow", message(t, &otsprotocol.PutRowRequest{
+			TableName: proto.String("t"), Row: whole, Condition: &otsprotocol.Condition{RowExistence: condition.RowExistence, ColumnCondition: []byte{1}},
+		}), "400 OTSParameterInvalid: Deserialize filter failed."},
+	} {
+		res, _, got := newRaw(in, test.operation, test.body).sign(in.KeySecret).send(t, in)
+		if got != test.want {
+			t.Errorf("%s: %s, want %s", test.what, got, test.want)
+		}
+		if res.Header.Get("x-ots-requestid") == "" {
+			t.Errorf("%s: no request id", test.what)
+		}
+	}
+	r := newRaw(in, "ListTable", nil).sign(in.KeySecret)
+	r.method = http.MethodPut
+	if _, _, got := r.send(t, in); got != "405 OTSMethodNotAllowed: Only POST method for requests is supported." {
+		t.Errorf("PUT: %s", got)
+	}
+}
+
+func TestATransactionInABatch(t *testing.T) {
+	in := otstest.RunT(t)
+	c := newClient(t, in)
+	c.create("t", "p:string n:integer", transactional)
+	id := c.mustStart("t", key("p", "a"))
+	row := func(n int) *otsprotocol.RowInBatchWriteRowRequest {
+		return &otsprotocol.RowInBatchWriteRowRequest{
+			Type: otsprotocol.OperationType_PUT.Enum(), RowChange: put("t", key("p", "a", "n", n), nil).Serialize(),
+			Condition: &otsprotocol.Condition{RowExistence: otsprotocol.RowExistenceExpectation_IGNORE.Enum()},
+		}
+	}
+	_, body, got := newRaw(in, "BatchWriteRow", message(t, &otsprotocol.BatchWriteRowRequest{
+		TransactionId: &id,
+		Tables:        []*otsprotocol.TableInBatchWriteRowRequest{{TableName: proto.String("t"), Rows: []*otsprotocol.RowInBatchWriteRowRequest{row(1), row(2)}}},
+	})).sign(in.KeySecret).send(t, in)
+	var out otsprotocol.BatchWriteRowResponse
+	if err := proto.Unmarshal(body, &out); got != "ok" || err != nil || !out.Tables[0].Rows[1].GetIsOk() {
+		t.Fatalf("BatchWriteRow: %s, %v, %v", got, err, &out)
+	}
+	if rows := c.dump("t", "p", "n"); len(rows) != 0 {
+		t.Errorf("before the commit: %q", rows)
+	}
+	if err := c.commit(id); err != nil {
+		t.Fatal(err)
+	}
+	if rows := c.dump("t", "p", "n"); !slices.Equal(rows, []string{"a/1", "a/2"}) {
+		t.Errorf("after the commit: %q", rows)
+	}
+}
+
+func TestTheSDKSeesStatusAndRequestID(t *testing.T) {
+	c := run(t, func(o *ots.Options) { o.NewID = func() string { return "the-id" } })
+	_, err := c.DescribeTable(&tablestore.DescribeTableRequest{TableName: "none"})
+	e, ok := err.(*tablestore.OtsError)
+	if !ok || e.HttpStatusCode != http.StatusNotFound || e.RequestId != "the-id" {
+		t.Errorf("DescribeTable: %#v", err)
+	}
+}

@@ -1,0 +1,179 @@
+package ots
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/golang/protobuf/proto"
+
+	"chatconf/shared/emulator/ots/plainbuffer"
+)
+
+// A call is one request on its way through the server.
+type call struct {
+	ctx       context.Context
+	requestID string
+	operation string
+	instance  string
+	keyring   *keyring // whose signature was verified
+	fault     Fault
+}
+
+// plainHeader is the header of a PlainBuffer.
+var plainHeader = plainbuffer.AppendHeader(nil)
+
+// An operation decodes a message and does what it says.
+type operation func(s *Server, c *call, body []byte) (proto.Message, error)
+
+// handle makes an operation of a method for one kind of message.
+func handle[M any, P interface {
+	*M
+	proto.Message
+}](method func(*Server, *call, P) (proto.Message, error)) operation {
+	return func(s *Server, c *call, body []byte) (proto.Message, error) {
+		req := P(new(M))
+		if err := proto.Unmarshal(body, req); err != nil {
+			return nil, errMessage
+		}
+		return method(s, c, req)
+	}
+}
+
+// operations are what is served, by path. The names are case-sensitive.
+var operations = map[string]operation{
+	"/CreateTable":              handle((*Server).createTable),
+	"/ListTable":                handle((*Server).listTable),
+	"/DescribeTable":            handle((*Server).describeTable),
+	"/UpdateTable":              handle((*Server).updateTable),
+	"/DeleteTable":              handle((*Server).deleteTable),
+	"/CreateIndex":              handle((*Server).createIndex),
+	"/DropIndex":                handle((*Server).dropIndex),
+	"/AddDefinedColumn":         handle((*Server).addDefinedColumn),
+	"/DeleteDefinedColumn":      handle((*Server).deleteDefinedColumn),
+	"/PutRow":                   handle((*Server).putRow),
+	"/UpdateRow":                handle((*Server).updateRow),
+	"/DeleteRow":                handle((*Server).deleteRow),
+	"/GetRow":                   handle((*Server).getRow),
+	"/GetRange":                 handle((*Server).getRange),
+	"/BatchGetRow":              handle((*Server).batchGetRow),
+	"/BatchWriteRow":            handle((*Server).batchWriteRow),
+	"/StartLocalTransaction":    handle((*Server).startTransaction),
+	"/CommitTransaction":        handle((*Server).commitTransaction),
+	"/AbortTransaction":         handle((*Server).abortTransaction),
+	"/ComputeSplitPointsBySize": handle((*Server).computeSplitPoints),
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &call{ctx: r.Context(), requestID: s.newID(), operation: strings.TrimPrefix(r.URL.Path, "/")}
+	out, err := s.serve(c, r)
+	c.wait(c.fault.After)
+	if c.fault.Drop {
+		panic(http.ErrAbortHandler) // net/http's way to close the connection
+	}
+	buffer := buffers.Get().(*proto.Buffer)
+	buffer.Reset()
+	status := http.StatusOK
+	if err == nil {
+		err = buffer.Marshal(out)
+	}
+	if err != nil {
+		e := s.failure(c, err)
+		status = e.status()
+		buffer.Reset()
+		buffer.Marshal(e.message()) // two strings: it cannot fail
+	}
+	s.write(w, c, status, buffer.Bytes())
+	if cap(buffer.Bytes()) <= maxBuffer {
+		buffers.Put(buffer)
+	}
+}
+
+// buffers hold answers on their way out; one that has grown beyond maxBuffer is not kept.
+var buffers = sync.Pool{New: func() any { return proto.NewBuffer(nil) }}
+
+const maxBuffer = 1 << 20
+
+func (s *Server) write(w http.ResponseWriter, c *call, status int, body []byte) {
+	h := w.Header()
+	s.setHeaders(h, c, body)
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	h["Content-Type"] = []string{"application/x-protobuf"}
+	w.WriteHeader(status)
+	w.Write(body)
+}
+
+// failure returns the answer to a request that failed. What is not an Error is the emulator's own, and goes to the log.
+func (s *Server) failure(c *call, err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	if c.ctx.Err() == nil {
+		s.log.Error("ots: a request failed", "operation", c.operation, "request", c.requestID, "err", err)
+	}
+	return errUnavailable
+}
+
+// serve verifies a request, carries it out, and lets a test interfere.
+func (s *Server) serve(c *call, r *http.Request) (proto.Message, error) {
+	if r.Method != http.MethodPost {
+		return nil, errMethod
+	}
+	do, ok := operations[r.URL.Path]
+	if !ok {
+		return nil, invalid("Unsupported operation: '%s'.", c.operation)
+	}
+	body, err := readBody(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.authenticate(c, r, body); err != nil {
+		return nil, err
+	}
+	c.fault = s.fault(Request{Operation: c.operation, Instance: c.instance, Body: body})
+	c.wait(c.fault.Before)
+	if c.fault.loses() && !c.fault.Applied {
+		return nil, c.fault.err()
+	}
+	out, err := do(s, c, body)
+	if c.fault.loses() {
+		return nil, c.fault.err()
+	}
+	return out, err
+}
+
+// err returns the error that is answered in place of the result. A dropped connection answers none.
+func (f *Fault) err() error {
+	if f.Err == nil {
+		return errUnavailable
+	}
+	return f.Err
+}
+
+// readBody reads a body that is not too large.
+func readBody(r *http.Request) ([]byte, error) {
+	if r.ContentLength > maxBody {
+		return nil, errBodyTooLarge
+	}
+	if n := r.ContentLength; n >= 0 {
+		body := make([]byte, n)
+		if _, err := io.ReadFull(r.Body, body); err != nil {
+			return nil, &Error{Code: "OTSRequestTimeout", Message: "Request timeout."}
+		}
+		return body, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if err != nil {
+		return nil, &Error{Code: "OTSRequestTimeout", Message: "Request timeout."}
+	}
+	if len(body) > maxBody {
+		return nil, errBodyTooLarge
+	}
+	return body, nil
+}

@@ -1,0 +1,324 @@
+package ots
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
+	"github.com/golang/protobuf/proto"
+
+	"chatconf/shared/emulator/ots/plainbuffer"
+	"chatconf/shared/emulator/ots/store"
+)
+
+// A local transaction lives this long, and may write this much.
+const (
+	sessionLife = time.Minute
+	sessionSize = 4 << 20
+)
+
+// A session is a local transaction: the sole right to write to one partition, and the changes that wait for its commit. They
+// are in memory only, so that a crash aborts it.
+type session struct {
+	id        string
+	table     *table
+	partition string // the beginning of all keys in it
+	shown     string // the partition key, as an error shows it
+	ends      time.Time
+
+	mu      sync.Mutex // held by the one request under way
+	changes map[string][]byte
+	size    int
+}
+
+func (s *session) lock() string { return s.table.id() + "\x00" + s.partition }
+
+// sessions are the local transactions under way. One whose time is over is forgotten by whoever meets it next,
+// or begins another.
+type sessions struct {
+	count atomic.Int64 // so that a write need not take the lock when there is none
+
+	mu     sync.Mutex
+	byID   map[string]*session
+	byLock map[string]*session
+}
+
+// acquire takes the lock of a session, unless another one holds it, and forgets those whose time is over.
+func (s *sessions) acquire(in *session, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, other := range s.byID {
+		if !now.Before(other.ends) {
+			s.removeLocked(other)
+		}
+	}
+	if held := s.byLock[in.lock()]; held != nil && held != in {
+		return errConflict
+	}
+	s.byID[in.id], s.byLock[in.lock()] = in, in
+	s.count.Store(int64(len(s.byID)))
+	return nil
+}
+
+func (s *sessions) remove(in *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.removeLocked(in)
+}
+
+func (s *sessions) removeLocked(in *session) {
+	if s.byID[in.id] == in {
+		delete(s.byID, in.id)
+		delete(s.byLock, in.lock())
+		s.count.Store(int64(len(s.byID)))
+	}
+}
+
+// drop ends the sessions of a table.
+func (s *sessions) drop(table string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, in := range s.byID {
+		if in.table.id() == table {
+			s.removeLocked(in)
+		}
+	}
+}
+
+// find returns the session with the given id that is still alive.
+func (s *sessions) find(id string, now time.Time) (*session, error) {
+	if id == "" {
+		return nil, errTransactionID
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in := s.byID[id]
+	if in == nil {
+		return nil, errNoSession
+	}
+	if !now.Before(in.ends) {
+		s.removeLocked(in)
+		return nil, errNoSession
+	}
+	return in, nil
+}
+
+// check says whether a change that belongs to no session may be made: whether no session holds its partition. It runs within
+// the update, so that a session which begins in a later one sees what the change has left.
+func (s *sessions) check(ch *change, now time.Time) error {
+	if s.count.Load() == 0 {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	held := s.byLock[ch.table.id()+"\x00"+string(appendKeyColumn(nil, ch.row.Key[0].Value))]
+	if held == nil {
+		return nil
+	}
+	if now.Before(held.ends) {
+		return errConflict
+	}
+	s.removeLocked(held)
+	return nil
+}
+
+func (s *Server) startTransaction(c *call, req *otsprotocol.StartLocalTransactionRequest) (proto.Message, error) {
+	s.schema.RLock()
+	defer s.schema.RUnlock()
+	t, err := s.findMain(c, req.GetTableName())
+	if err != nil {
+		return nil, err
+	}
+	if !t.LocalTxn {
+		return nil, errTxnDisabled
+	}
+	key, err := t.readPartition(req.Key)
+	if err != nil {
+		return nil, err
+	}
+	in := &session{
+		id: s.newID(), table: t, partition: string(appendKeyColumn(nil, key)), shown: showValue(key),
+		ends: s.now().Add(sessionLife), changes: map[string][]byte{},
+	}
+	// An update, though it changes nothing: it ends after all that were before it, and those that come after see the lock.
+	err = s.store.Update(c.ctx, 0, func(store.Tx) error { return s.sessions.acquire(in, s.now()) })
+	if err != nil {
+		s.sessions.remove(in)
+		return nil, err
+	}
+	return &otsprotocol.StartLocalTransactionResponse{TransactionId: &in.id}, nil
+}
+
+// readPartition decodes and checks a key that is the first column of a primary key alone.
+func (t *table) readPartition(b []byte) (plainbuffer.Value, error) {
+	r, err := plainbuffer.DecodeRow(b)
+	if err != nil {
+		return plainbuffer.Value{}, brokenRow(err)
+	}
+	if len(r.Key) != 1 {
+		return plainbuffer.Value{}, invalid("StartLocalTransaction support only one primary key.")
+	}
+	if err := checkKeyCell(&r.Key[0], forRead); err != nil {
+		return plainbuffer.Value{}, err
+	}
+	return r.Key[0].Value, t.Key[0].check(&r.Key[0])
+}
+
+// enter returns the session with the given id, locked, for keys of its partition.
+func (s *Server) enter(id string, t *table, keys ...[]byte) (*session, error) {
+	if !t.LocalTxn {
+		return nil, errTxnDisabled
+	}
+	in, err := s.lockSession(id)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range keys {
+		if in.table.id() != t.id() || !in.holds(key) {
+			in.mu.Unlock()
+			return nil, outOfScope("transaction", "Transaction", in.shown, showPartition(t, key))
+		}
+	}
+	return in, nil
+}
+
+// lockSession returns the session with the given id, locked. It looks twice, because the session may end while this waits.
+func (s *Server) lockSession(id string) (*session, error) {
+	in, err := s.sessions.find(id, s.now())
+	if err != nil {
+		return nil, err
+	}
+	in.mu.Lock()
+	if _, err := s.sessions.find(id, s.now()); err != nil {
+		in.mu.Unlock()
+		return nil, err
+	}
+	return in, nil
+}
+
+func (s *session) holds(key []byte) bool {
+	return len(key) >= len(s.partition) && string(key[:len(s.partition)]) == s.partition
+}
+
+// showPartition returns the first column of a stored key as an error shows it.
+func showPartition(t *table, key []byte) string {
+	if len(key) == 0 || key[0] != keyValue {
+		return "INF"
+	}
+	p := t.partition(key)
+	if t.Key[0].Type == otsprotocol.PrimaryKeyType_INTEGER {
+		return showValue(plainbuffer.IntegerValue(decodeKeyInt(p)))
+	}
+	return string(decodeKeyBytes(p))
+}
+
+// writeInSession makes a change that waits for the commit.
+func (s *Server) writeInSession(c *call, id string, ch *change) (outcome, error) {
+	b := batch{table: ch.table, changes: []*change{ch}, errs: make([]*Error, 1)}
+	if err := s.changeInSession(c, id, &b); err != nil {
+		return outcome{}, err
+	}
+	if b.errs[0] != nil {
+		return outcome{}, b.errs[0]
+	}
+	return b.outcomes[0], nil
+}
+
+// batchInSession makes the changes of one table that wait for the commit.
+func (s *Server) batchInSession(c *call, id string, batches []batch) error {
+	for i := range batches {
+		if err := s.changeInSession(c, id, &batches[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Server) changeInSession(c *call, id string, b *batch) error {
+	if b.table == nil {
+		return nil
+	}
+	var keys [][]byte
+	for i, ch := range b.changes {
+		if ch == nil {
+			continue
+		}
+		if err := s.resolve(c.ctx, b.changes[i]); err != nil {
+			return err
+		}
+		keys = append(keys, ch.key)
+	}
+	in, err := s.enter(id, b.table, keys...)
+	if err != nil {
+		return err
+	}
+	defer in.mu.Unlock()
+	b.fresh()
+	return s.store.View(func(tx store.Tx) error {
+		o := &overlay{base: newDirect(tx, b.table), changes: in.changes, size: in.size}
+		w := s.writer(tx)
+		for i, ch := range b.changes {
+			if ch == nil {
+				continue
+			}
+			if o.size+ch.size > sessionSize {
+				return invalid("The total data size of the transaction exceeds the limit, limit size: %d.", sessionSize) // the service's wording is not known
+			}
+			if err := b.apply(i, w, o); err != nil {
+				return err
+			}
+		}
+		in.size = o.size
+		return nil
+	})
+}
+
+// resolve gives a change its AUTO_INCREMENT value before it is made, because a session writes nothing before its commit.
+func (s *Server) resolve(ctx context.Context, ch *change) error {
+	if !ch.auto {
+		return nil
+	}
+	var key []plainbuffer.Cell
+	err := s.store.Update(ctx, 64, func(tx store.Tx) (err error) {
+		key, err = s.writer(tx).nextKey(ch)
+		return err
+	})
+	if err == nil {
+		ch.row.Key, ch.key, ch.auto = key, newKey(key), false
+	}
+	return err
+}
+
+func (s *Server) commitTransaction(c *call, req *otsprotocol.CommitTransactionRequest) (proto.Message, error) {
+	s.schema.RLock()
+	defer s.schema.RUnlock()
+	in, err := s.lockSession(req.GetTransactionId())
+	if err != nil {
+		return nil, err
+	}
+	defer in.mu.Unlock()
+	err = s.store.Update(c.ctx, in.size, func(tx store.Tx) error {
+		if _, err := s.sessions.find(in.id, s.now()); err != nil {
+			return err // its time ended in the queue, and another may hold the partition
+		}
+		t := s.tables[in.table.id()] // the indexes may have changed since the session began
+		return (&overlay{base: newDirect(tx, t), changes: in.changes}).flush()
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.sessions.remove(in)
+	return &otsprotocol.CommitTransactionResponse{}, nil
+}
+
+func (s *Server) abortTransaction(_ *call, req *otsprotocol.AbortTransactionRequest) (proto.Message, error) {
+	in, err := s.lockSession(req.GetTransactionId())
+	if err != nil {
+		return nil, err
+	}
+	defer in.mu.Unlock()
+	s.sessions.remove(in)
+	return &otsprotocol.AbortTransactionResponse{}, nil
+}

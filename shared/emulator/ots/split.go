@@ -1,0 +1,80 @@
+package ots
+
+import (
+	"bytes"
+	"math"
+
+	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
+	"github.com/golang/protobuf/proto"
+
+	"chatconf/shared/emulator/ots/plainbuffer"
+	"chatconf/shared/emulator/ots/store"
+)
+
+// computeSplitPoints walks the whole table, and cuts it between partition keys into pieces of about the size asked for.
+func (s *Server) computeSplitPoints(c *call, req *otsprotocol.ComputeSplitPointsBySizeRequest) (proto.Message, error) {
+	s.schema.RLock()
+	defer s.schema.RUnlock()
+	t, err := s.find(c, req.GetTableName())
+	if err != nil {
+		return nil, err
+	}
+	unit := int64(100 << 20)
+	if req.SplitSizeUnitInByte != nil {
+		unit = req.GetSplitSizeUnitInByte()
+	}
+	if n := req.GetSplitSize(); n <= 0 || unit <= 0 || n > math.MaxInt64/unit {
+		return nil, invalid("Split size must be greater than 0.") // the service's wording is not known
+	}
+	limit := math.MaxInt32
+	if req.SplitPointLimit != nil {
+		limit = int(req.GetSplitPointLimit())
+	}
+	out := &otsprotocol.ComputeSplitPointsBySizeResponse{Consumed: consumed(1, 0), Schema: t.schema()}
+	err = s.store.View(func(tx store.Tx) error {
+		out.SplitPoints, err = t.splits(tx, req.GetSplitSize()*unit, limit)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out.Locations = []*otsprotocol.ComputeSplitPointsBySizeResponse_SplitLocation{{
+		Location: proto.String("local"), Repeat: proto.Int64(int64(len(out.SplitPoints) + 1)),
+	}}
+	return out, nil
+}
+
+// splits returns the first column of each row that begins a piece after the first one. A partition key is never cut.
+func (t *table) splits(tx store.Tx, size int64, limit int) ([][]byte, error) {
+	var points [][]byte
+	var piece int64
+	var partition []byte
+	c := tx.Bucket(t.bucket()).Cursor()
+	for k, v := c.Seek([]byte{0}); k != nil && len(points) < limit; k, v = c.Next() {
+		r, err := readRow(k, v, minTime)
+		if err != nil {
+			return nil, err
+		}
+		if p := t.partition(k); !bytes.Equal(p, partition) {
+			partition = p
+			if piece >= size {
+				point, err := r.splitPoint()
+				if err != nil {
+					return nil, err
+				}
+				points, piece = append(points, point), 0
+			}
+		}
+		piece += int64(r.size)
+	}
+	return points, nil
+}
+
+// splitPoint returns a primary key of which only the first column is given: those that follow are -inf.
+func (r *row) splitPoint() ([]byte, error) {
+	content, err := r.content()
+	if err != nil {
+		return nil, err
+	}
+	return plainbuffer.AppendRow(plainbuffer.AppendHeader(nil), &plainbuffer.Row{Key: content.Key[:1]}), nil
+}

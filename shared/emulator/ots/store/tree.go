@@ -1,0 +1,183 @@
+package store
+
+import (
+	"bytes"
+	"hash/maphash"
+)
+
+// A node is the root of a treap: a search tree by key that is a heap by the hash of the key, which keeps it balanced whatever
+// the order of insertion. Nodes never change; put and remove return the root of another tree, which shares all but the path.
+type node struct {
+	key, value  []byte
+	priority    uint64
+	left, right *node
+}
+
+var seed = maphash.MakeSeed()
+
+func (n *node) find(key []byte) *node {
+	for n != nil {
+		switch c := bytes.Compare(key, n.key); {
+		case c < 0:
+			n = n.left
+		case c > 0:
+			n = n.right
+		default:
+			return n
+		}
+	}
+	return nil
+}
+
+// put returns the tree with value under key.
+func (n *node) put(key, value []byte) *node {
+	if n == nil {
+		return &node{key: key, value: value, priority: maphash.Bytes(seed, key)}
+	}
+	m := *n
+	switch c := bytes.Compare(key, n.key); {
+	case c < 0:
+		if m.left = n.left.put(key, value); m.left.priority > m.priority {
+			return m.rotateRight()
+		}
+	case c > 0:
+		if m.right = n.right.put(key, value); m.right.priority > m.priority {
+			return m.rotateLeft()
+		}
+	default:
+		m.value = value
+	}
+	return &m
+}
+
+// rotateRight lifts the left child, which is new, above m.
+func (n node) rotateRight() *node {
+	top := n.left
+	n.left, top.right = top.right, &n
+	return top
+}
+
+// rotateLeft lifts the right child, which is new, above m.
+func (n node) rotateLeft() *node {
+	top := n.right
+	n.right, top.left = top.left, &n
+	return top
+}
+
+// remove returns the tree without key, which is in it.
+func (n *node) remove(key []byte) *node {
+	m := *n
+	switch c := bytes.Compare(key, n.key); {
+	case c < 0:
+		m.left = n.left.remove(key)
+	case c > 0:
+		m.right = n.right.remove(key)
+	default:
+		return join(n.left, n.right)
+	}
+	return &m
+}
+
+// join returns the tree of all nodes of a and b, whose keys are greater than those of a.
+func join(a, b *node) *node {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	case a.priority > b.priority:
+		top := *a
+		top.right = join(a.right, b)
+		return &top
+	default:
+		top := *b
+		top.left = join(a, b.left)
+		return &top
+	}
+}
+
+// A treeCursor is a Cursor of a tree. It keeps the path to where it stands.
+type treeCursor struct {
+	root *node
+	path []*node
+}
+
+func (c *treeCursor) current() (key, value []byte) {
+	if len(c.path) == 0 {
+		return nil, nil
+	}
+	n := c.path[len(c.path)-1]
+	return n.key, n.value
+}
+
+func (c *treeCursor) Seek(key []byte) (k, value []byte) {
+	c.path = c.path[:0]
+	found := 0
+	for n := c.root; n != nil; {
+		c.path = append(c.path, n)
+		if bytes.Compare(n.key, key) >= 0 {
+			found = len(c.path)
+			n = n.left
+		} else {
+			n = n.right
+		}
+	}
+	c.path = c.path[:found]
+	return c.current()
+}
+
+func (c *treeCursor) SeekBefore(key []byte) (k, value []byte) {
+	c.path = c.path[:0]
+	found := 0
+	for n := c.root; n != nil; {
+		c.path = append(c.path, n)
+		if bytes.Compare(n.key, key) < 0 {
+			found = len(c.path)
+			n = n.right
+		} else {
+			n = n.left
+		}
+	}
+	c.path = c.path[:found]
+	return c.current()
+}
+
+func (c *treeCursor) Next() (key, value []byte) {
+	if len(c.path) == 0 {
+		return nil, nil
+	}
+	n := c.path[len(c.path)-1]
+	if n.right != nil {
+		for n = n.right; n != nil; n = n.left {
+			c.path = append(c.path, n)
+		}
+		return c.current()
+	}
+	for {
+		child := c.path[len(c.path)-1]
+		c.path = c.path[:len(c.path)-1]
+		if len(c.path) == 0 || c.path[len(c.path)-1].left == child {
+			return c.current()
+		}
+	}
+}
+
+func (c *treeCursor) Prev() (key, value []byte) {
+	if len(c.path) == 0 {
+		return nil, nil
+	}
+	n := c.path[len(c.path)-1]
+	if n.left != nil {
+		for n = n.left; n != nil; n = n.right {
+			c.path = append(c.path, n)
+		}
+		return c.current()
+	}
+	for {
+		child := c.path[len(c.path)-1]
+		c.path = c.path[:len(c.path)-1]
+		if len(c.path) == 0 || c.path[len(c.path)-1].right == child {
+			return c.current()
+		}
+	}
+}

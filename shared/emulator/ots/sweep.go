@@ -1,0 +1,37 @@
+package ots
+
+import (
+	"bytes"
+	"time"
+
+	"chatconf/shared/emulator/ots/store"
+)
+
+// A write to a table with a time to live looks at this many of its rows, and removes those over age. The larger it is, the
+// fewer dead rows are stored.
+const sweepPerWrite = 8
+
+// sweep goes on where the last one of the table ended, so that rounds over the whole table follow each other. Only updates
+// call it, which run one at a time.
+func (s *Server) sweep(tx store.Tx, t *table, now time.Time) error {
+	if t.TTL < 0 {
+		return nil
+	}
+	var dead [][]byte
+	rows, expiry := newDirect(tx, t), t.expiry(now)
+	c := rows.bucket.Cursor()
+	k, v := c.Seek(s.swept[t.id()])
+	for n := 0; n < sweepPerWrite && k != nil; n++ {
+		if r, err := readRow(k, v, expiry); err == nil && !r.exists() {
+			dead = append(dead, bytes.Clone(k))
+		}
+		k, v = c.Next()
+	}
+	s.swept[t.id()] = bytes.Clone(k)
+	for _, key := range dead {
+		if err := rows.put(key, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
