@@ -1,0 +1,178 @@
+package tablestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"chatconf/shared/table"
+
+	sdk "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
+)
+
+// ErrDiffers says that there is a table of the name which is not as it must be. It is left as it is.
+var ErrDiffers = errors.New("the table differs")
+
+// A Plan is what Ensure does, or would do, about one table.
+type Plan struct {
+	Name   string
+	Exists bool
+	TTL    int // the table's time to live in seconds; -1 is none
+}
+
+// String returns the plan as a sentence.
+func (p Plan) String() string {
+	if p.Exists {
+		return fmt.Sprintf("table %s is there and as it must be", p.Name)
+	}
+	age := "nothing in it ages"
+	if p.TTL > 0 {
+		age = fmt.Sprintf("what was not written for %d seconds is removed", p.TTL)
+	}
+	return fmt.Sprintf("table %s is to be made: primary key %s and %s, both strings; one version of each column; %s", p.Name, partitionColumn, sortColumn, age)
+}
+
+// Inspect returns what Ensure would do, and changes nothing. When there is a table of that name which is otherwise than it
+// must be, the error is an ErrDiffers that tells all differences.
+func Inspect(ctx context.Context, t *Table) (Plan, error) {
+	if err := t.enter(ctx); err != nil {
+		return Plan{}, fmt.Errorf("tablestore: inspect %s: %w", t.name, err)
+	}
+	defer t.open.RUnlock()
+	plan, err := t.inspect(ctx, newTries(ctx))
+	if err != nil {
+		return Plan{}, adminError(ctx, "inspect", t.name, err)
+	}
+	return plan, nil
+}
+
+// Ensure makes the table if there is none, and waits until it takes calls. It never changes one that is there. It returns what
+// it found, and so has done.
+func Ensure(ctx context.Context, t *Table) (Plan, error) {
+	if err := t.enter(ctx); err != nil {
+		return Plan{}, fmt.Errorf("tablestore: make %s: %w", t.name, err)
+	}
+	defer t.open.RUnlock()
+	plan, err := t.ensure(ctx)
+	if err != nil {
+		return Plan{}, adminError(ctx, "make", t.name, err)
+	}
+	return plan, nil
+}
+
+func (t *Table) ensure(ctx context.Context) (Plan, error) {
+	tries := newTries(ctx)
+	plan, err := t.inspect(ctx, tries)
+	if err != nil || plan.Exists {
+		return plan, err
+	}
+	for {
+		err := t.create(ctx)
+		if err == nil {
+			break
+		}
+		// Whatever became of it: if the table is there, that is what was wanted, by whosever hand.
+		found, inspectErr := t.inspect(ctx, tries)
+		switch {
+		case inspectErr != nil:
+			return Plan{}, inspectErr
+		case found.Exists:
+			return plan, t.ready(ctx, tries)
+		}
+		if f := fateOf(err); f == invalid || f == hopeless || !tries.again(ctx) {
+			return Plan{}, err
+		}
+	}
+	return plan, t.ready(ctx, tries)
+}
+
+// ready waits until a new table takes calls, which takes the service some seconds.
+func (t *Table) ready(ctx context.Context, tries *tries) error {
+	for {
+		_, err := t.getRow(ctx, table.Key{Partition: "ready", Sort: "ready"}, traceColumns)
+		var f *failure
+		if err == nil || errors.As(err, &f) && f.fate == hopeless && f.code != notExist || !tries.again(ctx) {
+			return err
+		}
+	}
+}
+
+// inspect compares what is there with what must be.
+func (t *Table) inspect(ctx context.Context, tries *tries) (Plan, error) {
+	plan := Plan{Name: t.name, TTL: t.engineTTL()}
+	for {
+		var found *sdk.DescribeTableResponse
+		err := t.send(ctx, func(c *sdk.TableStoreClient) (err error) {
+			found, err = c.DescribeTable(&sdk.DescribeTableRequest{TableName: t.name})
+			return err
+		})
+		var f *failure
+		switch {
+		case err == nil:
+			plan.Exists = true
+			return plan, t.compare(found)
+		case errors.As(err, &f) && f.code == notExist:
+			return plan, nil
+		case fateOf(err) == invalid, fateOf(err) == hopeless, !tries.again(ctx):
+			return Plan{}, err
+		}
+	}
+}
+
+// compare returns an ErrDiffers with everything that is not as it must be.
+func (t *Table) compare(found *sdk.DescribeTableResponse) error {
+	var differences []string
+	differ := func(what string, got, want any) {
+		if got != want {
+			differences = append(differences, fmt.Sprintf("%s is %v, not %v", what, got, want))
+		}
+	}
+	var keys []string
+	for _, k := range found.TableMeta.SchemaEntry {
+		keys = append(keys, *k.Name+" "+keyType(*k.Type))
+	}
+	differ("its primary key", strings.Join(keys, ", "), partitionColumn+" string, "+sortColumn+" string")
+	differ("its number of versions", found.TableOption.MaxVersion, 1)
+	differ("its time to live in seconds", found.TableOption.TimeToAlive, t.engineTTL())
+	if found.TableOption.AllowUpdate != nil {
+		differ("that it allows updates", *found.TableOption.AllowUpdate, true)
+	}
+	if differences == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrDiffers, strings.Join(differences, "; "))
+}
+
+func keyType(t sdk.PrimaryKeyType) string {
+	switch t {
+	case sdk.PrimaryKeyType_INTEGER:
+		return "integer"
+	case sdk.PrimaryKeyType_STRING:
+		return "string"
+	default:
+		return "binary"
+	}
+}
+
+func (t *Table) create(ctx context.Context) error {
+	meta := &sdk.TableMeta{TableName: t.name}
+	meta.AddPrimaryKeyColumn(partitionColumn, sdk.PrimaryKeyType_STRING)
+	meta.AddPrimaryKeyColumn(sortColumn, sdk.PrimaryKeyType_STRING)
+	return t.send(ctx, func(c *sdk.TableStoreClient) error {
+		_, err := c.CreateTable(&sdk.CreateTableRequest{
+			TableMeta:          meta,
+			TableOption:        sdk.NewTableOption(t.engineTTL(), 1),
+			ReservedThroughput: &sdk.ReservedThroughput{}, // paid by use
+		})
+		return err
+	})
+}
+
+// adminError gives an error of Inspect and Ensure its place in the port's contract, beside ErrDiffers.
+func adminError(ctx context.Context, verb, name string, err error) error {
+	if !errors.Is(err, ErrDiffers) {
+		err = portError(ctx, err)
+	}
+	return fmt.Errorf("tablestore: %s %s: %w", verb, name, err)
+}
