@@ -1,0 +1,348 @@
+package dynamodb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// pollEvery is how often a table that is being made or changed is looked at.
+const pollEvery = 2 * time.Second
+
+// maxMissing is how often a table that is being made may be missing.
+const maxMissing = 30
+
+// A Setup is what a table should be beside its keys, its price by the request, and its time to live, which is that of the Table.
+// The zero Setup asks for nothing more.
+type Setup struct {
+	// Recovery is point-in-time recovery: the table can be brought back to any second of the last 35 days.
+	Recovery bool
+	// Key is the id or the ARN of the KMS key that encrypts the table. Empty leaves that as it is: DynamoDB's own key.
+	Key string
+}
+
+// errSchema says that there is a table of that name, for something else.
+var errSchema = errors.New("the table is another one")
+
+// Plan returns what Ensure would do, in words, one step each; none if the table is as it should be. The error is Ensure's.
+func Plan(ctx context.Context, t *Table, s Setup) ([]string, error) {
+	steps, err := t.steps(ctx, s)
+	if err != nil {
+		return nil, fmt.Errorf("table: plan %q: %w", t.name, err)
+	}
+	var words []string
+	for _, st := range steps {
+		words = append(words, st.what)
+	}
+	return words, nil
+}
+
+// Ensure makes the table, and sets up what it lacks, and waits until it can be used. It tells each step before it takes it. What
+// is there and as it should be stays untouched; so does a table with other keys, and one whose items live by another attribute:
+// then the error says what differs, and nothing is changed. It is safe to call again, and at the same time as others do.
+func Ensure(ctx context.Context, t *Table, s Setup, tell func(step string)) error {
+	steps, err := t.steps(ctx, s)
+	if err != nil {
+		return fmt.Errorf("table: ensure %q: %w", t.name, err)
+	}
+	for _, st := range steps {
+		tell(st.what)
+		if err := st.do(ctx); err != nil {
+			return fmt.Errorf("table: ensure %q: %s: %w", t.name, st.what, err)
+		}
+	}
+	return nil
+}
+
+// A step is one change to a table.
+type step struct {
+	what string
+	do   func(ctx context.Context) error
+}
+
+// steps finds what the table lacks.
+func (t *Table) steps(ctx context.Context, s Setup) ([]step, error) {
+	d, err := t.describe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var steps []step
+	add := func(do func(ctx context.Context) error, what string, args ...any) {
+		steps = append(steps, step{fmt.Sprintf(what, args...), do})
+	}
+	if d == nil {
+		add(func(ctx context.Context) error { return t.create(ctx, s) },
+			"create table %q: partition key p (S), sort key s (S), paid by the request%s", t.name, encryption(s))
+	} else {
+		if err := checkSchema(d); err != nil {
+			return nil, err
+		}
+		if d.TableStatus != types.TableStatusActive {
+			add(t.wait, "wait for table %q, which is %s", t.name, d.TableStatus)
+		}
+		if b := d.BillingModeSummary; b == nil || b.BillingMode != types.BillingModePayPerRequest {
+			add(t.payPerRequest, "pay for table %q by the request", t.name)
+		}
+		if s.Key != "" && !encryptedBy(d.SSEDescription, s.Key) {
+			add(func(ctx context.Context) error { return t.encrypt(ctx, s) }, "set up table %q%s", t.name, encryption(s))
+		}
+	}
+	if t.ttl > 0 {
+		on, err := t.hasTTL(ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		if !on {
+			add(t.enableTTL, "let the items of table %q expire by attribute %s", t.name, attrTTL)
+		}
+	}
+	if s.Recovery {
+		on, err := t.hasRecovery(ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		if !on {
+			add(t.enableRecovery, "switch point-in-time recovery of table %q on", t.name)
+		}
+	}
+	return steps, nil
+}
+
+func encryption(s Setup) string {
+	if s.Key == "" {
+		return ""
+	}
+	return ", encrypted by KMS key " + s.Key
+}
+
+// encryptedBy reports whether d says the key with the given id or ARN.
+func encryptedBy(d *types.SSEDescription, key string) bool {
+	if d == nil {
+		return false
+	}
+	arn := aws.ToString(d.KMSMasterKeyArn)
+	return arn == key || strings.HasSuffix(arn, ":key/"+key)
+}
+
+// checkSchema returns an error unless the keys of d are this adapter's.
+func checkSchema(d *types.TableDescription) error {
+	want := "p (S, HASH), s (S, RANGE)"
+	var got []string
+	for _, k := range d.KeySchema {
+		name := aws.ToString(k.AttributeName)
+		kind := "?"
+		for _, a := range d.AttributeDefinitions {
+			if aws.ToString(a.AttributeName) == name {
+				kind = string(a.AttributeType)
+			}
+		}
+		got = append(got, fmt.Sprintf("%s (%s, %s)", name, kind, k.KeyType))
+	}
+	if got := strings.Join(got, ", "); got != want {
+		return fmt.Errorf("%w: its keys are %s, wanted %s", errSchema, got, want)
+	}
+	return nil
+}
+
+// admin sends a request that is safe to send again.
+func (t *Table) admin(ctx context.Context, send sender) error {
+	if o := t.call(ctx, true, send); o.err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return o.err
+	}
+	return nil
+}
+
+// describe returns the table; nil if there is none.
+func (t *Table) describe(ctx context.Context) (*types.TableDescription, error) {
+	var out *dynamodb.DescribeTableOutput
+	err := t.admin(ctx, func(ctx context.Context, with func(*dynamodb.Options)) (err error) {
+		out, err = t.client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &t.name}, with)
+		return err
+	})
+	var none *types.ResourceNotFoundException
+	switch {
+	case errors.As(err, &none):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case out.Table == nil:
+		return nil, errAnswer
+	}
+	return out.Table, nil
+}
+
+// create makes the table, unless somebody else just has.
+func (t *Table) create(ctx context.Context, s Setup) error {
+	in := &dynamodb.CreateTableInput{
+		TableName: &t.name,
+		AttributeDefinitions: []types.AttributeDefinition{
+			{AttributeName: aws.String(attrPartition), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String(attrSort), AttributeType: types.ScalarAttributeTypeS},
+		},
+		KeySchema: []types.KeySchemaElement{
+			{AttributeName: aws.String(attrPartition), KeyType: types.KeyTypeHash},
+			{AttributeName: aws.String(attrSort), KeyType: types.KeyTypeRange},
+		},
+		BillingMode:      types.BillingModePayPerRequest,
+		SSESpecification: sse(s),
+	}
+	err := t.admin(ctx, func(ctx context.Context, with func(*dynamodb.Options)) error {
+		_, err := t.client.CreateTable(ctx, in, with)
+		return err
+	})
+	if inUse(err) {
+		err = nil // by another, or by this request, which had been lost
+	}
+	if err != nil {
+		return err
+	}
+	return t.wait(ctx)
+}
+
+func inUse(err error) bool {
+	var inUse *types.ResourceInUseException
+	return errors.As(err, &inUse)
+}
+
+func sse(s Setup) *types.SSESpecification {
+	if s.Key == "" {
+		return nil
+	}
+	return &types.SSESpecification{Enabled: aws.Bool(true), SSEType: types.SSETypeKms, KMSMasterKeyId: &s.Key}
+}
+
+// wait returns when the table is there and can be changed.
+func (t *Table) wait(ctx context.Context) error {
+	for missing := 0; ; {
+		d, err := t.describe(ctx)
+		switch {
+		case err != nil:
+			return err
+		case d == nil: // DynamoDB may not know at once of what it has begun to make
+			if missing++; missing > maxMissing {
+				return errors.New("the table is gone")
+			}
+		case d.TableStatus == types.TableStatusActive:
+			return checkSchema(d)
+		case d.TableStatus != types.TableStatusCreating && d.TableStatus != types.TableStatusUpdating:
+			return fmt.Errorf("the table is %s", d.TableStatus)
+		}
+		if err := t.sleep(ctx, pollEvery); err != nil {
+			return err
+		}
+	}
+}
+
+func (t *Table) payPerRequest(ctx context.Context) error {
+	return t.update(ctx, &dynamodb.UpdateTableInput{TableName: &t.name, BillingMode: types.BillingModePayPerRequest})
+}
+
+func (t *Table) encrypt(ctx context.Context, s Setup) error {
+	return t.update(ctx, &dynamodb.UpdateTableInput{TableName: &t.name, SSESpecification: sse(s)})
+}
+
+func (t *Table) update(ctx context.Context, in *dynamodb.UpdateTableInput) error {
+	err := t.admin(ctx, func(ctx context.Context, with func(*dynamodb.Options)) error {
+		_, err := t.client.UpdateTable(ctx, in, with)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return t.wait(ctx)
+}
+
+// hasTTL reports whether DynamoDB removes items by their ttl. It is an error if it does by another attribute.
+func (t *Table) hasTTL(ctx context.Context, d *types.TableDescription) (bool, error) {
+	if d == nil {
+		return false, nil
+	}
+	var out *dynamodb.DescribeTimeToLiveOutput
+	err := t.admin(ctx, func(ctx context.Context, with func(*dynamodb.Options)) (err error) {
+		out, err = t.client.DescribeTimeToLive(ctx, &dynamodb.DescribeTimeToLiveInput{TableName: &t.name}, with)
+		return err
+	})
+	if err != nil || out.TimeToLiveDescription == nil {
+		return false, err
+	}
+	name := aws.ToString(out.TimeToLiveDescription.AttributeName)
+	switch out.TimeToLiveDescription.TimeToLiveStatus {
+	case types.TimeToLiveStatusEnabled, types.TimeToLiveStatusEnabling:
+		if name != attrTTL {
+			return false, fmt.Errorf("%w: its items expire by attribute %q, wanted %q", errSchema, name, attrTTL)
+		}
+		return true, nil
+	case types.TimeToLiveStatusDisabling:
+		return false, errors.New("its time to live is being switched off, which takes up to an hour; try again then")
+	default:
+		return false, nil
+	}
+}
+
+func (t *Table) enableTTL(ctx context.Context) error {
+	in := &dynamodb.UpdateTimeToLiveInput{
+		TableName:               &t.name,
+		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String(attrTTL), Enabled: aws.Bool(true)},
+	}
+	err := t.admin(ctx, func(ctx context.Context, with func(*dynamodb.Options)) error {
+		_, err := t.client.UpdateTimeToLive(ctx, in, with)
+		return err
+	})
+	if err == nil {
+		return nil
+	}
+	// Refused when it is on already: by another, or by this request, which had been lost.
+	if on, err := t.hasTTL(ctx, &types.TableDescription{}); err == nil && on {
+		return nil
+	}
+	return err
+}
+
+func (t *Table) hasRecovery(ctx context.Context, d *types.TableDescription) (bool, error) {
+	if d == nil {
+		return false, nil
+	}
+	var out *dynamodb.DescribeContinuousBackupsOutput
+	err := t.admin(ctx, func(ctx context.Context, with func(*dynamodb.Options)) (err error) {
+		out, err = t.client.DescribeContinuousBackups(ctx, &dynamodb.DescribeContinuousBackupsInput{TableName: &t.name}, with)
+		return err
+	})
+	var notActive *types.TableNotFoundException
+	if errors.As(err, &notActive) { // the table is still being made
+		return false, nil
+	}
+	if err != nil || out.ContinuousBackupsDescription == nil || out.ContinuousBackupsDescription.PointInTimeRecoveryDescription == nil {
+		return false, err
+	}
+	return out.ContinuousBackupsDescription.PointInTimeRecoveryDescription.PointInTimeRecoveryStatus == types.PointInTimeRecoveryStatusEnabled, nil
+}
+
+// enableRecovery waits while a new table cannot be backed up yet.
+func (t *Table) enableRecovery(ctx context.Context) error {
+	in := &dynamodb.UpdateContinuousBackupsInput{
+		TableName:                        &t.name,
+		PointInTimeRecoverySpecification: &types.PointInTimeRecoverySpecification{PointInTimeRecoveryEnabled: aws.Bool(true)},
+	}
+	for {
+		err := t.admin(ctx, func(ctx context.Context, with func(*dynamodb.Options)) error {
+			_, err := t.client.UpdateContinuousBackups(ctx, in, with)
+			return err
+		})
+		var notYet *types.ContinuousBackupsUnavailableException
+		if !errors.As(err, &notYet) {
+			return err
+		}
+		if err := t.sleep(ctx, pollEvery); err != nil {
+			return err
+		}
+	}
+}

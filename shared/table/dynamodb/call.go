@@ -1,0 +1,269 @@
+package dynamodb
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"chatconf/shared/table"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+const (
+	// attempts is how often one request is sent at most. With the pauses between them they take about two seconds.
+	attempts = 10
+	// firstPause and maxPause bound the random pause before a request is sent again: up to 25, 50, 100 … 500 ms.
+	firstPause = 25 * time.Millisecond
+	maxPause   = 500 * time.Millisecond
+	// maxAnswer is the size in bytes of the largest answer that is read: a BatchGetItem holds 16 MB, in base64.
+	maxAnswer = 32 << 20
+)
+
+// A fate is what became of one request.
+type fate int
+
+const (
+	done      fate = iota // done, and answered so
+	refused               // not done, and it would not be if it were sent again
+	denied                // not done, because of stale credentials or a wrong clock, which the answer may have put right
+	deferred              // not done, but it may be if it is sent again
+	unsettled             // done or not: the answer is that something broke
+	lost                  // done or not, or still to be done: there was no answer, or none that makes sense
+)
+
+// An outcome is what became of a request that may have been sent several times.
+type outcome struct {
+	fate fate
+	lost bool // one of the requests was, and may still arrive
+	err  error
+}
+
+// A sender sends a request once, by the given options.
+type sender func(ctx context.Context, with func(*dynamodb.Options)) error
+
+// call sends a request until it is done, refused, or sent often enough. If it is not repeatable, it is not sent again
+// when it may have been done.
+func (t *Table) call(ctx context.Context, repeatable bool, send sender) outcome {
+	var o outcome
+	wasDenied := false
+	for n := range attempts {
+		o.fate, o.err = t.once(ctx, send)
+		o.lost = o.lost || o.fate == lost
+		switch o.fate {
+		case done, refused:
+			return o
+		case denied:
+			if wasDenied {
+				return o
+			}
+			wasDenied = true
+			if c, ok := t.credentials.(interface{ Invalidate() }); ok {
+				c.Invalidate()
+			}
+		case unsettled, lost:
+			if !repeatable {
+				return o
+			}
+		}
+		if n == attempts-1 || !t.pause(ctx, n) {
+			break
+		}
+	}
+	return o
+}
+
+// once sends a request once and judges what became of it.
+func (t *Table) once(ctx context.Context, send sender) (fate, error) {
+	e := &exchange{client: t.http}
+	ctx, cancel := context.WithTimeout(ctx, t.timeout)
+	defer cancel()
+	err := send(ctx, func(o *dynamodb.Options) { o.HTTPClient = e })
+	return judge(err, e.sent), err
+}
+
+// pause waits before a request is sent for the n+2nd time. It reports false when there is no time left to.
+func (t *Table) pause(ctx context.Context, n int) bool {
+	d := rand.N(min(firstPause<<n, maxPause))
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
+		return false
+	}
+	return t.sleep(ctx, d) == nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// judge is the table from the SDK's errors to what they mean for the request. It was not sent, or it was, as far as is known.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+func judge(err error, sent bool) fate {
+	var stop *verdict
+	var api smithy.APIError
+	var answer *smithyhttp.ResponseError
+	switch {
+	case err == nil:
+		return done
+	case errors.As(err, &stop):
+		return stop.fate
+	case errors.As(err, &api) && api.ErrorCode() != "":
+		return judgeCode(api.ErrorCode(), errors.As(err, &answer) && answer.HTTPStatusCode() >= 500)
+	case !sent:
+		return deferred
+	default:
+		return lost
+	}
+}
+
+func judgeCode(code string, serverError bool) fate {
+	switch code {
+	case "ThrottlingException", "Throttling", "ProvisionedThroughputExceededException", "RequestLimitExceeded",
+		"TransactionConflictException", "ReplicatedWriteConflictException":
+		return deferred
+	case "ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidSignatureException", "RequestExpired", "RequestTimeTooSkewed":
+		return denied
+	case "TransactionInProgressException", // our own, sent before
+		"InternalServerError", "InternalFailure", "ServiceUnavailable", "ServiceUnavailableException":
+		return unsettled
+	case "UnknownError": // the SDK's for an answer without a code
+		return lost
+	}
+	if serverError {
+		return unsettled
+	}
+	return refused
+}
+
+// judgeReason is the fate of one part of a transaction that was cancelled, by the code of its reason.
+// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+func judgeReason(r types.CancellationReason) fate {
+	switch {
+	case r.Code == nil || *r.Code == "" || *r.Code == "None":
+		return done
+	case *r.Code == "TransactionConflict", *r.Code == "ProvisionedThroughputExceeded", *r.Code == "ThrottlingError":
+		return deferred
+	default:
+		return refused
+	}
+}
+
+// A verdict is an error whose fate is known better than the SDK's error says.
+type verdict struct {
+	fate fate
+	err  error
+}
+
+func (v *verdict) Error() string { return v.err.Error() }
+func (v *verdict) Unwrap() error { return v.err }
+
+// mapError gives the error of a call its place in the port's contract. The SDK's errors are quoted, not wrapped: that a request
+// ran out of its own time must not look as if the caller's time had ended.
+func mapError(ctx context.Context, err error) error {
+	var condition *table.ConditionError
+	switch {
+	case errors.As(err, &condition):
+		return condition
+	case errors.Is(err, table.ErrInvalid), errors.Is(err, table.ErrClosed), errors.Is(err, table.ErrUnavailable):
+		return err
+	case ctx.Err() != nil:
+		return ctx.Err()
+	default:
+		return fmt.Errorf("%w: %v", table.ErrUnavailable, err)
+	}
+}
+
+// An exchange is the HTTP client of one request.
+type exchange struct {
+	client *http.Client
+	sent   bool // something of the request may have reached the other side
+}
+
+// Do sends r, unless there is no connection to be had, and reads the answer.
+func (e *exchange) Do(r *http.Request) (*http.Response, error) {
+	resp, err := e.client.Do(r)
+	if err != nil {
+		var op *net.OpError
+		e.sent = !errors.As(err, &op) || op.Op != "dial"
+		return nil, err
+	}
+	e.sent = true
+	defer resp.Body.Close()
+	body, err := readAnswer(resp)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	return resp, nil
+}
+
+// readAnswer reads all of an answer, and fails if it is too large, empty, or not what its checksum says. The SDK would take an
+// empty answer for one that says nothing, and only logs that a checksum is wrong (smithy-go v1.28.8, CloseResponseBody).
+func readAnswer(resp *http.Response) ([]byte, error) {
+	var b bytes.Buffer
+	if n := resp.ContentLength; n > 0 {
+		b.Grow(int(min(n, 1<<20)) + bytes.MinRead)
+	}
+	n, err := io.Copy(&b, io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case n > maxAnswer:
+		return nil, fmt.Errorf("an answer of more than %d bytes", maxAnswer)
+	case n == 0:
+		return nil, fmt.Errorf("an empty answer of status %d", resp.StatusCode)
+	}
+	if want := resp.Header.Get("X-Amz-Crc32"); want != "" {
+		if got := strconv.FormatUint(uint64(crc32.ChecksumIEEE(b.Bytes())), 10); got != want {
+			return nil, errors.New("an answer with a wrong checksum")
+		}
+	}
+	return b.Bytes(), nil
+}
+
+// A sameBody makes all requests of a call the same to the byte. The SDK writes the same maps in another order each time, and
+// DynamoDB does not say whether that is a different payload, which it refuses under a token that it knows.
+type sameBody struct {
+	bytes []byte
+}
+
+// keep makes a request one of those of the call.
+func (s *sameBody) keep(o *dynamodb.Options) {
+	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+		return stack.Build.Add(middleware.BuildMiddlewareFunc("chatconf:SameBody", s.handle), middleware.After)
+	})
+}
+
+func (s *sameBody) handle(ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler) (out middleware.BuildOutput, m middleware.Metadata, err error) {
+	r, ok := in.Request.(*smithyhttp.Request)
+	if !ok {
+		return out, m, fmt.Errorf("a request of type %T", in.Request)
+	}
+	if s.bytes == nil {
+		if s.bytes, err = io.ReadAll(r.GetStream()); err != nil {
+			return out, m, err
+		}
+	}
+	if in.Request, err = r.SetStream(bytes.NewReader(s.bytes)); err != nil {
+		return out, m, err
+	}
+	return next.HandleBuild(ctx, in)
+}
