@@ -7,7 +7,7 @@ out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 
 # fuzz runs one target. When its time ends while a worker is busy, the go command may call that a failure, "context deadline exceeded",
-# with no failing input (golang.org/issue/75804); such a run is repeated.
+# with no failing input; such a run is repeated.
 fuzz() {
   for _ in 1 2 3; do
     if go test "$1" -run '^$' -fuzz "^$2\$" -fuzztime "$time" >"$out" 2>&1; then
