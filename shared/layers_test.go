@@ -41,6 +41,7 @@ var rooms = []room{
 	{"shared/table/file", []string{"shared/table", "shared/invoke", "shared/bolt"}, nil},
 	{"shared/table/tablestore", []string{"shared/table", "shared/invoke"}, []string{"github.com/aliyun/aliyun-tablestore-go-sdk"}},
 	{"shared/table/dynamodb", []string{"shared/table", "shared/invoke"}, []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}},
+	{"shared/table/dynamodb/dynamotest", []string{"shared/table"}, nil},
 	{"shared/table/tabletest", []string{"shared/table"}, []string{"github.com/anishathalye/porcupine", "github.com/google/go-cmp"}},
 
 	// Doors and wires.
@@ -55,7 +56,7 @@ var rooms = []room{
 	{"shared/app", []string{"shared/*", "shared/rpc/sign", "shared/table/file", "shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"}, nil},
 	{"functions/testdata/bare", nil, nil}, // what functions are measured against
 	{"functions/*", []string{"shared/app", "shared/chat"}, nil},
-	{"deploy/chatconf", []string{"shared/*", "shared/rpc/sign", "shared/table/file", "shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"}, []string{"github.com/spf13/cobra"}},
+	{"deploy/chatconf", []string{"shared/*", "shared/emulator/ots", "shared/rpc/sign", "shared/table/file", "shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"}, []string{"github.com/spf13/cobra"}},
 }
 
 // otsModules are the Tablestore SDK's wire format, which its emulator speaks.

@@ -13,7 +13,7 @@ import (
 )
 
 func newServe() *cobra.Command {
-	var addr, data, target string
+	var addr, data, store string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the whole service on one port and one file",
@@ -30,9 +30,6 @@ CHATCONF_KEYRING, CHATCONF_MAX_CONFIGURATIONS, CHATCONF_REQUESTS_PER_SECOND.`,
   chatconf serve --addr 127.0.0.1:8080 --data ~/chatconf`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if target != "local" {
-				return usagef("--target %q is none; wanted local", target)
-			}
 			settings, err := localSettings(data)
 			if err != nil {
 				return err
@@ -40,14 +37,24 @@ CHATCONF_KEYRING, CHATCONF_MAX_CONFIGURATIONS, CHATCONF_REQUESTS_PER_SECOND.`,
 			if addr != "" {
 				settings.Addr = addr
 			}
-			return app.ServeLocal(cmd.Context(), settings, func(s app.Started) {
-				welcome(cmd.OutOrStdout(), settings.Data, s)
-			}, rpc.Actions()...)
+			started := func(s app.Started) { welcome(cmd.OutOrStdout(), settings.Data, s) }
+			if store == storeFile {
+				return app.ServeLocal(cmd.Context(), settings, started, rpc.Actions()...)
+			}
+			engine, err := openStore(store, os.Getenv)
+			if err != nil {
+				return err
+			}
+			tables, err := engine.tables(settings)
+			if err != nil {
+				return err
+			}
+			return app.ServeTables(cmd.Context(), settings, tables, started, rpc.Actions()...)
 		},
 	}
 	cmd.Flags().StringVar(&addr, "addr", "", "address to listen on (default CHATCONF_ADDR, else "+app.DefaultAddr+")")
 	dataFlag(cmd, &data)
-	cmd.Flags().StringVar(&target, "target", "local", "what to run the service on: local")
+	cmd.Flags().StringVar(&store, "store", storeFile, "where the data is: file, tablestore or dynamodb (see 'chatconf tables --help' for their settings)")
 	return cmd
 }
 

@@ -51,8 +51,15 @@ func OpenLocal(ctx context.Context, s Settings, actions ...rpc.Action) (*Local, 
 		return nil, err
 	}
 	configurations := db.Table(s.Table, file.TableOptions{})
-	tickets := db.Table(s.TicketTable, file.TableOptions{TTL: rpc.NonceAge + time.Minute})
-	l, err := openLocal(ctx, s, configurations, tickets, actions)
+	partitions, err := configurations.Partitions(ctx)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	l, err := openLocal(ctx, s, Tables{
+		Configurations: configurations,
+		Tickets:        db.Table(s.TicketTable, file.TableOptions{TTL: TicketAge}),
+		Where:          filepath.Join(s.Data, TableFile),
+	}, len(partitions) == 0, actions)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -88,18 +95,48 @@ func administrator(s Settings, key AccessKey) chat.AccessKey {
 	}
 }
 
-func openLocal(ctx context.Context, s Settings, configurations *file.Table, tickets table.Table, actions []rpc.Action) (*Local, error) {
-	// A table with anything in it was started before. Its key ring must be there: a new one could open nothing.
-	partitions, err := configurations.Partitions(ctx)
+// TicketAge is the time to live of the ticket table: longer than a nonce has to be remembered.
+const TicketAge = rpc.NonceAge + time.Minute
+
+// Tables are where a service keeps its data that is not on the file of the data directory.
+type Tables struct {
+	Configurations table.Table
+	Tickets        table.Table // its time to live is TicketAge or longer
+	Where          string      // for people
+}
+
+// OpenTables is OpenLocal with the data in other tables; key ring, access key and endpoint stay in the data directory. Closing the
+// service closes the tables.
+func OpenTables(ctx context.Context, s Settings, t Tables, actions ...rpc.Action) (*Local, error) {
+	l, err := openTables(ctx, s, t, actions)
+	if err != nil {
+		return nil, errors.Join(err, t.Configurations.Close(), t.Tickets.Close())
+	}
+	l.closers = append(l.closers, t.Configurations, t.Tickets)
+	return l, nil
+}
+
+func openTables(ctx context.Context, s Settings, t Tables, actions []rpc.Action) (*Local, error) {
+	if err := checkFirst(s); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(s.Data, 0o700); err != nil {
+		return nil, err
+	}
+	keys, err := t.Configurations.Query(ctx, table.Range{Partition: "keys", Limit: 1})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", t.Where, err)
+	}
+	return openLocal(ctx, s, t, len(keys) == 0, actions)
+}
+
+// openLocal opens the service on its tables. On the first start they are empty. Later the key ring must be there: a new one could open nothing.
+func openLocal(ctx context.Context, s Settings, t Tables, first bool, actions []rpc.Action) (*Local, error) {
+	ring, err := localRing(s, t.Where, first)
 	if err != nil {
 		return nil, err
 	}
-	first := len(partitions) == 0
-	ring, err := localRing(s, first)
-	if err != nil {
-		return nil, err
-	}
-	a, err := wire(s, configurations, tickets, ring, actions)
+	a, err := wire(s, t.Configurations, t.Tickets, ring, actions)
 	if err != nil {
 		return nil, err
 	}
@@ -115,13 +152,13 @@ func openLocal(ctx context.Context, s Settings, configurations *file.Table, tick
 		return l, l.makeFirstKey(ctx, s, key)
 	}
 	if _, err := l.Keys.List(ctx); err != nil {
-		return nil, fmt.Errorf("the key ring is not the one that %s was sealed with: %w", filepath.Join(s.Data, TableFile), err)
+		return nil, fmt.Errorf("the key ring is not the one that %s was sealed with: %w", t.Where, err)
 	}
 	return l, nil
 }
 
 // localRing returns the key ring of the settings, else that of the data directory, which it makes on the first start.
-func localRing(s Settings, first bool) (*seal.Ring, error) {
+func localRing(s Settings, where string, first bool) (*seal.Ring, error) {
 	if s.KeyRing != "" {
 		return readRing(s)
 	}
@@ -136,7 +173,7 @@ func localRing(s Settings, first bool) (*seal.Ring, error) {
 			return nil, err
 		}
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%s is gone, and %s holds secrets that were sealed with it; put it back, or set CHATCONF_KEYRING", path, filepath.Join(s.Data, TableFile))
+		return nil, fmt.Errorf("%s is gone, and %s holds secrets that were sealed with it; put it back, or set CHATCONF_KEYRING", path, where)
 	case err != nil:
 		return nil, err
 	}
@@ -155,7 +192,7 @@ func (l *Local) makeFirstKey(ctx context.Context, s Settings, key AccessKey) err
 	}
 	if key.ID == "" {
 		var err error
-		if key.ID, key.Secret, err = l.Keys.Draw(); err != nil {
+		if key.ID, key.Secret, err = chat.DrawAccessKey(); err != nil {
 			return err
 		}
 	}
@@ -202,6 +239,21 @@ func (l *Local) ForgetAccessKey(id string) error {
 		return err
 	}
 	return nil
+}
+
+// ReadOrMakeAccessKey reads the access key of a data directory, and makes one, and the directory, if there is none.
+func ReadOrMakeAccessKey(data string) (AccessKey, error) {
+	key, err := ReadAccessKey(data)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if key.ID, key.Secret, err = chat.DrawAccessKey(); err != nil {
+		return AccessKey{}, err
+	}
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		return AccessKey{}, err
+	}
+	return key, writeAccessKey(filepath.Join(data, accessKeyFile), key)
 }
 
 func writeAccessKey(path string, key AccessKey) error {
@@ -262,7 +314,17 @@ type Started struct {
 
 // ServeLocal serves actions on the data directory and address of the settings until ctx ends.
 // It calls started once, when requests are answered.
-func ServeLocal(ctx context.Context, s Settings, started func(Started), actions ...rpc.Action) (err error) {
+func ServeLocal(ctx context.Context, s Settings, started func(Started), actions ...rpc.Action) error {
+	return serveOn(ctx, s, started, func(s Settings) (*Local, error) { return OpenLocal(ctx, s, actions...) })
+}
+
+// ServeTables is ServeLocal with the data in other tables, which it closes at its end.
+func ServeTables(ctx context.Context, s Settings, t Tables, started func(Started), actions ...rpc.Action) error {
+	return serveOn(ctx, s, started, func(s Settings) (*Local, error) { return OpenTables(ctx, s, t, actions...) })
+}
+
+// serveOn serves what open opens, once it is known where, which Outputs show.
+func serveOn(ctx context.Context, s Settings, started func(Started), open func(Settings) (*Local, error)) (err error) {
 	listener, err := net.Listen("tcp", s.Addr)
 	if err != nil {
 		return err
@@ -271,7 +333,7 @@ func ServeLocal(ctx context.Context, s Settings, started func(Started), actions 
 	if s.WebhookBaseURL == "" {
 		s.WebhookBaseURL = endpoint
 	}
-	l, err := OpenLocal(ctx, s, actions...)
+	l, err := open(s)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}

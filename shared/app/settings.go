@@ -14,7 +14,7 @@ import (
 type Settings struct {
 	KeyRing           chat.Secret // CHATCONF_KEYRING: JSON, or file:PATH
 	Table             string      // CHATCONF_TABLE, default chatconf
-	TicketTable       string      // CHATCONF_TICKET_TABLE, default chatconf-tickets
+	TicketTable       string      // CHATCONF_TICKET_TABLE, default chatconf_tickets
 	AccountID         string      // CHATCONF_ACCOUNT_ID, default DefaultAccountID
 	Region            string      // CHATCONF_REGION, default cn-hangzhou
 	WebhookBaseURL    string      // CHATCONF_WEBHOOK_BASE_URL
@@ -32,7 +32,7 @@ const (
 	DefaultAccountID = "1000000000000000"
 	DefaultRegion    = "cn-hangzhou"
 	DefaultTable     = "chatconf"
-	DefaultTickets   = "chatconf-tickets"
+	DefaultTickets   = "chatconf_tickets" // Tablestore allows no hyphen
 	DefaultData      = ".chatconf"
 	DefaultAddr      = "127.0.0.1:9000"
 )

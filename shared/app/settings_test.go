@@ -21,7 +21,7 @@ func env(pairs map[string]string) func(string) string {
 func TestSettingsHaveDefaults(t *testing.T) {
 	got, err := app.ReadSettings(env(nil))
 	want := app.Settings{
-		Table: "chatconf", TicketTable: "chatconf-tickets", AccountID: app.DefaultAccountID, Region: "cn-hangzhou",
+		Table: "chatconf", TicketTable: "chatconf_tickets", AccountID: app.DefaultAccountID, Region: "cn-hangzhou",
 		Data: ".chatconf", Addr: "127.0.0.1:9000",
 	}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {

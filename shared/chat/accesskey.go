@@ -126,7 +126,7 @@ func (k *Keys) remember(id string, c cachedKey) {
 func (k *Keys) Create(ctx context.Context, key AccessKey) (*AccessKey, error) {
 	if key.ID == "" && key.Secret == "" {
 		var err error
-		if key.ID, key.Secret, err = k.Draw(); err != nil {
+		if key.ID, key.Secret, err = drawAccessKey(k.random); err != nil {
 			return nil, err
 		}
 	}
@@ -155,11 +155,13 @@ func (k *Keys) Create(ctx context.Context, key AccessKey) (*AccessKey, error) {
 	return &key, nil
 }
 
-// Draw returns a new id and secret: 23 and 40 random letters and digits, of which the id's first three are fixed.
-func (k *Keys) Draw() (id string, secret Secret, err error) {
+// DrawAccessKey returns a new id and secret: 23 and 40 random letters and digits, of which the id's first three are fixed.
+func DrawAccessKey() (id string, secret Secret, err error) { return drawAccessKey(rand.Reader) }
+
+func drawAccessKey(random io.Reader) (id string, secret Secret, err error) {
 	var b [2][32]byte
 	for i := range b {
-		if _, err := io.ReadFull(k.random, b[i][:]); err != nil {
+		if _, err := io.ReadFull(random, b[i][:]); err != nil {
 			return "", "", storeError(context.Background(), "draw access key", err)
 		}
 	}

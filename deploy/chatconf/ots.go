@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"chatconf/shared/app"
+	"chatconf/shared/chat"
+	"chatconf/shared/emulator/ots"
+	"chatconf/shared/serve"
+)
+
+func newOTS() *cobra.Command {
+	var addr, data string
+	cmd := &cobra.Command{
+		Use:   "ots",
+		Short: "Run a Tablestore emulator",
+		Long: `Run a server that speaks the protocol of Alibaba Cloud Tablestore, for the SDKs of any language. Every instance name is served.
+Data is durable in the directory; --data "" keeps it in memory.
+
+The access key is CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET; without them one is made at the first start, kept in
+access-key.json of the directory, and printed. Only this machine can reach the default address; do not serve it to others.`,
+		Example: `  chatconf ots --addr 127.0.0.1:9001 --data .ots`,
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			key, err := otsKey(data)
+			if err != nil {
+				return err
+			}
+			return serveOTS(cmd.Context(), addr, data, key, func(endpoint string) {
+				fmt.Fprintf(cmd.OutOrStdout(), "Tablestore emulator on %s\n  instance           any name\n  access key id      %s\n  access key secret  %s\n",
+					endpoint, key.ID, key.Secret.Reveal())
+			})
+		},
+	}
+	cmd.Flags().StringVar(&addr, "addr", "127.0.0.1:9001", "address to listen on")
+	cmd.Flags().StringVar(&data, "data", ".ots", "directory of the data; empty for memory")
+	return cmd
+}
+
+// otsKey returns the access key that the emulator takes: of the environment, else of the directory, else a new one.
+func otsKey(data string) (app.AccessKey, error) {
+	settings, err := app.ReadSettings(os.Getenv)
+	if err != nil {
+		return app.AccessKey{}, err
+	}
+	if settings.AccessKeyID != "" {
+		return app.AccessKey{ID: settings.AccessKeyID, Secret: settings.AccessKeySecret}, nil
+	}
+	if data == "" {
+		id, secret, err := chat.DrawAccessKey()
+		return app.AccessKey{ID: id, Secret: secret}, err
+	}
+	return app.ReadOrMakeAccessKey(data)
+}
+
+// serveOTS serves the emulator until ctx ends.
+func serveOTS(ctx context.Context, addr, data string, key app.AccessKey, started func(endpoint string)) (err error) {
+	logger := app.NewLogger(os.Stderr)
+	options := ots.Options{AccessKeys: map[string]string{key.ID: key.Secret.Reveal()}, Log: logger}
+	if data != "" {
+		options.Path = filepath.Join(data, "ots.db")
+	}
+	server, err := ots.New(options)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	started("http://" + listener.Addr().String())
+	return serve.HTTP(ctx, listener, server, logger)
+}

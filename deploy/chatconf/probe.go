@@ -1,0 +1,239 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	"chatconf/shared/table"
+)
+
+// A prober proves on a real table what the service relies on, in a partition that nobody else uses.
+type prober struct {
+	table     table.Table
+	partition string
+}
+
+// probe runs every proof and prints a line each. It leaves the table as it was.
+func probe(ctx context.Context, w io.Writer, name string, t table.Table) (err error) {
+	var b [12]byte
+	rand.Read(b[:]) // never fails
+	p := &prober{t, "chatconf-check/" + hex.EncodeToString(b[:])}
+	defer func() { err = errors.Join(err, p.clear(context.WithoutCancel(ctx))) }()
+	failed := 0
+	for _, proof := range []struct {
+		promise string
+		prove   func(context.Context) error
+	}{
+		{"a failed condition in a write of several items leaves nothing behind", p.atomic},
+		{"reads are strong", p.strong},
+		{"order is byte order, both ways", p.order},
+		{"adds are exact under contention", p.adds},
+		{"of many conditional writes one wins", p.race},
+	} {
+		if err := p.clear(ctx); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if err := proof.prove(ctx); err != nil {
+			fmt.Fprintf(w, "%s: FAILED  %s: %v\n", name, proof.promise, err)
+			failed++
+			continue
+		}
+		fmt.Fprintf(w, "%s: ok      %s\n", name, proof.promise)
+	}
+	if failed > 0 {
+		return fmt.Errorf("%s: %d promises do not hold", name, failed)
+	}
+	return nil
+}
+
+func (p *prober) write(ctx context.Context, c table.Change) error {
+	return p.table.Write(ctx, p.partition, c)
+}
+
+// all returns what is in the partition.
+func (p *prober) all(ctx context.Context, reverse bool) ([]table.Item, error) {
+	return p.table.Query(ctx, table.Range{Partition: p.partition, Limit: table.MaxQuery, Reverse: reverse})
+}
+
+// clear empties the partition.
+func (p *prober) clear(ctx context.Context) error {
+	items, err := p.all(ctx, false)
+	if err != nil {
+		return err
+	}
+	for chunk := range slices.Chunk(items, table.MaxWrite) {
+		var c table.Change
+		for _, item := range chunk {
+			c.Deletes = append(c.Deletes, table.Delete{Sort: item.Sort})
+		}
+		if err := p.write(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// atomic has one of several parts fail, the first, one in the middle and the last, and looks for the others.
+func (p *prober) atomic(ctx context.Context) error {
+	if err := p.write(ctx, table.Change{Puts: []table.Put{{Sort: "there", Value: []byte("before"), Revision: 1}}}); err != nil {
+		return err
+	}
+	for broken := range 3 {
+		c := table.Change{
+			Puts:    []table.Put{{Sort: "a", If: table.Absent()}, {Sort: "b", If: table.Absent()}, {Sort: "c", If: table.Absent()}},
+			Deletes: []table.Delete{{Sort: "there"}},
+			Adds:    []table.Add{{Sort: "counter", N: 1}},
+		}
+		c.Puts[broken].If = table.AtRevision(7)
+		var condition *table.ConditionError
+		if err := p.write(ctx, c); !errors.As(err, &condition) {
+			return fmt.Errorf("the write ended with %v, want a broken condition", err)
+		} else if condition.Key.Sort != c.Puts[broken].Sort {
+			return fmt.Errorf("the broken condition is said to be that of %q, want %q", condition.Key.Sort, c.Puts[broken].Sort)
+		}
+		items, err := p.all(ctx, false)
+		if err != nil {
+			return err
+		}
+		if len(items) != 1 || items[0].Sort != "there" || string(items[0].Value) != "before" {
+			return fmt.Errorf("%d items are there after it, want the one from before", len(items))
+		}
+	}
+	return nil
+}
+
+// strong reads after every write, by Get and by Query.
+func (p *prober) strong(ctx context.Context) error {
+	for n := range int64(50) {
+		value := fmt.Appendf(nil, "%d", n)
+		if err := p.write(ctx, table.Change{Puts: []table.Put{{Sort: "k", Value: value, Revision: n}}}); err != nil {
+			return err
+		}
+		items, err := p.table.Get(ctx, table.Key{Partition: p.partition, Sort: "k"})
+		if err == nil && n%2 == 1 {
+			items, err = p.all(ctx, false)
+		}
+		if err != nil {
+			return err
+		}
+		if len(items) != 1 || !bytes.Equal(items[0].Value, value) || items[0].Revision != n {
+			return fmt.Errorf("a read after write %d did not see it", n)
+		}
+	}
+	return nil
+}
+
+// order stores keys that engines like to sort in other ways.
+func (p *prober) order(ctx context.Context) error {
+	keys := []string{"a", "B", "A", "b", "a#", "a$", "a%23", "aa", "a\x7f", "é", "e\u0301", "名", "\U0001f600", "\uffff", "10", "9", "-", "_", "~", " "}
+	var c table.Change
+	for _, key := range keys {
+		c.Puts = append(c.Puts, table.Put{Sort: key})
+	}
+	if err := p.write(ctx, c); err != nil {
+		return err
+	}
+	slices.Sort(keys)
+	for _, reverse := range []bool{false, true} {
+		items, err := p.all(ctx, reverse)
+		if err != nil {
+			return err
+		}
+		if !slices.EqualFunc(items, keys, func(item table.Item, key string) bool { return item.Sort == key }) {
+			return fmt.Errorf("%d keys come in another order (reverse: %v)", len(items), reverse)
+		}
+		slices.Reverse(keys)
+	}
+	return nil
+}
+
+// contenders is how many writers a proof has at once.
+const contenders = 16
+
+// adds has many add to one counter at once. An add that ended without an outcome may or may not count.
+func (p *prober) adds(ctx context.Context) error {
+	const each = 10
+	done, unknown := 0, 0
+	err := contend(func(int) error {
+		for range each {
+			if err := p.write(ctx, table.Change{Adds: []table.Add{{Sort: "counter", N: 1}}}); err != nil && !errors.Is(err, table.ErrUnavailable) {
+				return err
+			} else if err != nil {
+				return errUnknown
+			}
+		}
+		return nil
+	}, func(err error) bool { return errors.Is(err, errUnknown) }, &done, &unknown)
+	if err != nil {
+		return err
+	}
+	items, err := p.all(ctx, false)
+	if err != nil {
+		return err
+	}
+	if unknown == 0 && (len(items) != 1 || items[0].Count != contenders*each) {
+		return fmt.Errorf("the counter is not at %d", contenders*each)
+	}
+	if unknown > 0 {
+		return fmt.Errorf("%d of %d writers ended without an outcome; run it again", unknown, contenders)
+	}
+	return nil
+}
+
+var errUnknown = errors.New("no outcome")
+
+// race has many replace one revision at once, again and again.
+func (p *prober) race(ctx context.Context) error {
+	for revision := range int64(5) {
+		condition := table.AtRevision(revision)
+		if revision == 0 {
+			condition = table.Absent()
+		}
+		won, lost := 0, 0
+		err := contend(func(int) error {
+			return p.write(ctx, table.Change{Puts: []table.Put{{Sort: "k", Revision: revision + 1, If: condition}}})
+		}, func(err error) bool { var broken *table.ConditionError; return errors.As(err, &broken) }, &won, &lost)
+		if err != nil {
+			return err
+		}
+		if won != 1 {
+			return fmt.Errorf("%d of %d writers won, want one", won, contenders)
+		}
+	}
+	return nil
+}
+
+// contend runs do on many goroutines at once and counts those that ended well and those whose error is expected; any other error it returns.
+func contend(do func(i int) error, expected func(error) bool, well, otherwise *int) error {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	var unexpected []string
+	for i := range contenders {
+		wg.Go(func() {
+			err := do(i)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				*well++
+			case expected(err):
+				*otherwise++
+			default:
+				unexpected = append(unexpected, err.Error())
+			}
+		})
+	}
+	wg.Wait()
+	if len(unexpected) > 0 {
+		return errors.New(strings.Join(slices.Compact(slices.Sorted(slices.Values(unexpected))), "; "))
+	}
+	return nil
+}

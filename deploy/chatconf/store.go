@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"chatconf/shared/app"
+	"chatconf/shared/invoke"
+	"chatconf/shared/table"
+	"chatconf/shared/table/dynamodb"
+	"chatconf/shared/table/tablestore"
+)
+
+// A store is an engine in the cloud, or one that speaks like it, which keeps tables.
+type store struct {
+	name  string // of the engine
+	where string // the instance or region, for people
+	open  func(name string, ttl time.Duration) (cloudTable, error)
+}
+
+// A cloudTable is a table, and how it is made.
+type cloudTable struct {
+	table.Table
+	plan   func(context.Context) ([]string, error)            // what ensure would do, a sentence each
+	ensure func(ctx context.Context, tell func(string)) error // does it, and tells
+}
+
+// Names of stores, and of the targets that use them.
+const (
+	storeFile       = "file"
+	storeTablestore = "tablestore"
+	storeDynamoDB   = "dynamodb"
+
+	targetFC     = "fc"
+	targetLambda = "lambda"
+)
+
+// openStore returns the store of the given name, as the environment says. It sends nothing.
+func openStore(name string, getenv func(string) string) (*store, error) {
+	switch name {
+	case storeTablestore:
+		return openTablestore(getenv)
+	case storeDynamoDB:
+		return openDynamoDB(getenv)
+	}
+	return nil, usagef("the store %q is none; wanted %s, %s or %s", name, storeFile, storeTablestore, storeDynamoDB)
+}
+
+// storeOf returns the store of a target.
+func storeOf(target string, getenv func(string) string) (*store, error) {
+	switch target {
+	case targetFC:
+		return openTablestore(getenv)
+	case targetLambda:
+		return openDynamoDB(getenv)
+	}
+	return nil, usagef("--target %q is none; wanted %s or %s", target, targetFC, targetLambda)
+}
+
+// openTablestore reads where Tablestore is and who calls: the TABLESTORE_ names first, since the others may belong to chatconf's own callers.
+func openTablestore(getenv func(string) string) (*store, error) {
+	endpoint, instance := getenv("TABLESTORE_ENDPOINT"), getenv("TABLESTORE_INSTANCE")
+	if u, err := url.Parse(endpoint); err != nil || u.Host == "" {
+		return nil, usagef("TABLESTORE_ENDPOINT: wanted the URL of an instance, such as https://my-instance.cn-hangzhou.ots.aliyuncs.com or http://127.0.0.1:9001")
+	}
+	if instance == "" {
+		return nil, usagef("TABLESTORE_INSTANCE: wanted the instance's name")
+	}
+	credentials := invoke.Credentials{
+		AccessKeyID:     firstOf(getenv("TABLESTORE_ACCESS_KEY_ID"), getenv("ALIBABA_CLOUD_ACCESS_KEY_ID")),
+		AccessKeySecret: firstOf(getenv("TABLESTORE_ACCESS_KEY_SECRET"), getenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET")),
+	}
+	if getenv("TABLESTORE_ACCESS_KEY_ID") == "" {
+		credentials.SecurityToken = getenv("ALIBABA_CLOUD_SECURITY_TOKEN")
+	}
+	if credentials.AccessKeyID == "" || credentials.AccessKeySecret == "" {
+		return nil, usagef("TABLESTORE_ACCESS_KEY_ID, TABLESTORE_ACCESS_KEY_SECRET: wanted an access key, or the same under ALIBABA_CLOUD_…")
+	}
+	transport := tablestore.NewTransport()
+	return &store{
+		name:  "Tablestore",
+		where: "instance " + instance,
+		open: func(name string, ttl time.Duration) (cloudTable, error) {
+			t, err := tablestore.New(name, tablestore.Options{
+				Endpoint:    endpoint,
+				Instance:    instance,
+				Credentials: credentials,
+				TTL:         ttl,
+				Transport:   transport,
+			})
+			if err != nil {
+				return cloudTable{}, err
+			}
+			return cloudTable{
+				Table: t,
+				plan: func(ctx context.Context) ([]string, error) {
+					plan, err := tablestore.Inspect(ctx, t)
+					if err != nil {
+						return nil, err
+					}
+					return []string{plan.String()}, nil
+				},
+				ensure: func(ctx context.Context, tell func(string)) error {
+					plan, err := tablestore.Ensure(ctx, t)
+					if err == nil {
+						tell(plan.String())
+					}
+					return err
+				},
+			}, nil
+		},
+	}, nil
+}
+
+// openDynamoDB reads where DynamoDB is and who calls, under the names that AWS gives them.
+func openDynamoDB(getenv func(string) string) (*store, error) {
+	region := firstOf(getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION"))
+	if region == "" {
+		return nil, usagef("AWS_REGION: wanted a region, such as eu-central-1")
+	}
+	credentials, err := dynamodb.Environment(getenv)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	endpoint := firstOf(getenv("AWS_ENDPOINT_URL_DYNAMODB"), getenv("AWS_ENDPOINT_URL"))
+	return &store{
+		name:  "DynamoDB",
+		where: "region " + region,
+		open: func(name string, ttl time.Duration) (cloudTable, error) {
+			t, err := dynamodb.New(name, dynamodb.Options{Region: region, Endpoint: endpoint, Credentials: credentials, TTL: ttl})
+			if err != nil {
+				return cloudTable{}, err
+			}
+			var setup dynamodb.Setup // the templates ask for more
+			return cloudTable{
+				Table:  t,
+				plan:   func(ctx context.Context) ([]string, error) { return dynamodb.Plan(ctx, t, setup) },
+				ensure: func(ctx context.Context, tell func(string)) error { return dynamodb.Ensure(ctx, t, setup, tell) },
+			}, nil
+		},
+	}, nil
+}
+
+// both opens the two tables of the settings.
+func (s *store) both(settings app.Settings) (configurations, tickets cloudTable, err error) {
+	if configurations, err = s.open(settings.Table, 0); err != nil {
+		return configurations, tickets, fmt.Errorf("CHATCONF_TABLE: %w", err)
+	}
+	if tickets, err = s.open(settings.TicketTable, app.TicketAge); err != nil {
+		return configurations, tickets, fmt.Errorf("CHATCONF_TICKET_TABLE: %w", err)
+	}
+	return configurations, tickets, nil
+}
+
+// tables returns the two tables, which must be there, for a service.
+func (s *store) tables(settings app.Settings) (app.Tables, error) {
+	configurations, tickets, err := s.both(settings)
+	if err != nil {
+		return app.Tables{}, err
+	}
+	return app.Tables{
+		Configurations: configurations,
+		Tickets:        tickets,
+		Where:          fmt.Sprintf("%s table %s in %s", s.name, settings.Table, s.where),
+	}, nil
+}

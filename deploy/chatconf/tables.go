@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"chatconf/shared/app"
+)
+
+func newTables() *cobra.Command {
+	var target string
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "tables --target fc|lambda",
+		Short: "Create or check the tables in Tablestore or DynamoDB",
+		Long: `Create the two tables of the service, or check that they are as they must be. A table that is there is never changed into
+something else. The names are CHATCONF_TABLE and CHATCONF_TICKET_TABLE.
+
+fc is Tablestore: TABLESTORE_ENDPOINT, TABLESTORE_INSTANCE, TABLESTORE_ACCESS_KEY_ID and TABLESTORE_ACCESS_KEY_SECRET (or the access
+key under ALIBABA_CLOUD_…). lambda is DynamoDB: AWS_REGION, the AWS_ access key, AWS_ENDPOINT_URL_DYNAMODB for a local one.`,
+		Example: `  chatconf tables --target lambda --dry-run
+  TABLESTORE_ENDPOINT=http://127.0.0.1:9001 TABLESTORE_INSTANCE=local chatconf tables --target fc`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return eachTable(target, func(name string, t cloudTable) error {
+				return ensure(cmd.Context(), cmd.OutOrStdout(), name, t, dryRun)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be done, and do nothing")
+	targetFlag(cmd, &target)
+	cmd.AddCommand(newTablesCheck())
+	return cmd
+}
+
+func newTablesCheck() *cobra.Command {
+	var target string
+	cmd := &cobra.Command{
+		Use:   "check --target fc|lambda",
+		Short: "Prove what the service relies on, on the real tables",
+		Long: `Prove on the real tables what the service relies on, in a partition of their own that is emptied again: a failed condition in a
+write of several items leaves nothing behind, reads are strong, order is byte order, adds are exact and one of many wins under
+contention. A line each; exits with 1 when one does not hold.`,
+		Example: `  chatconf tables check --target fc`,
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return eachTable(target, func(name string, t cloudTable) error {
+				return probe(cmd.Context(), cmd.OutOrStdout(), name, t)
+			})
+		},
+	}
+	targetFlag(cmd, &target)
+	return cmd
+}
+
+// targetFlag adds the flag of the target whose tables are meant.
+func targetFlag(cmd *cobra.Command, target *string) {
+	cmd.Flags().StringVar(target, "target", "", "whose tables: fc (Tablestore) or lambda (DynamoDB); required")
+	cmd.MarkFlagRequired("target")
+}
+
+// eachTable does something to both tables of a target, and to the second whatever the first says.
+func eachTable(target string, do func(name string, t cloudTable) error) error {
+	settings, err := app.ReadSettings(os.Getenv)
+	if err != nil {
+		return err
+	}
+	s, err := storeOf(target, os.Getenv)
+	if err != nil {
+		return err
+	}
+	configurations, tickets, err := s.both(settings)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		do(settings.Table, configurations),
+		do(settings.TicketTable, tickets),
+		configurations.Close(),
+		tickets.Close())
+}
+
+// ensure makes one table, or says what it would do.
+func ensure(ctx context.Context, w io.Writer, name string, t cloudTable, dryRun bool) error {
+	tell := func(sentence string) { fmt.Fprintf(w, "%s: %s\n", name, sentence) }
+	if !dryRun {
+		return t.ensure(ctx, tell)
+	}
+	sentences, err := t.plan(ctx)
+	for _, sentence := range sentences {
+		tell(sentence)
+	}
+	if err == nil && len(sentences) == 0 {
+		tell("nothing to do")
+	}
+	return err
+}
