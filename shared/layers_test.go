@@ -56,6 +56,7 @@ var rooms = []room{
 	{"shared/app", []string{"shared/*", "shared/rpc/sign", "shared/table/file", "shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"}, nil},
 	{"functions/testdata/bare", nil, nil}, // what functions are measured against
 	{"functions/*", []string{"shared/app", "shared/chat"}, nil},
+	{"deploy/bench", nil, nil}, // tests only
 	{"deploy/chatconf", []string{"shared/*", "shared/emulator/ots", "shared/rpc/sign", "shared/table/file", "shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"}, []string{"github.com/spf13/cobra"}},
 }
 

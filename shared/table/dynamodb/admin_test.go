@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chatconf/shared/table/dynamodb"
+	"chatconf/shared/table/dynamodb/dynamotest"
 )
 
 // A control is the part of DynamoDB that tables are made by, for one table.
@@ -49,7 +50,9 @@ func (c *control) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := json.Unmarshal(body, &in); err != nil {
 		return nil, err
 	}
-	refuse := func(code string) (*http.Response, error) { return answer(r, 400, failure{Type: code}), nil }
+	refuse := func(code string) (*http.Response, error) {
+		return dynamotest.Answer(r, 400, dynamotest.Failure{Type: code}), nil
+	}
 	switch {
 	case op == "CreateTable" && c.exists:
 		return refuse("ResourceInUseException")
@@ -62,7 +65,7 @@ func (c *control) RoundTrip(r *http.Request) (*http.Response, error) {
 	case !c.exists:
 		return refuse("ResourceNotFoundException")
 	case op == "DescribeTable":
-		return answer(r, 200, c.describe()), nil
+		return dynamotest.Answer(r, 200, c.describe()), nil
 	case op == "UpdateTable":
 		if in.BillingMode != "" {
 			c.billing = in.BillingMode
@@ -72,7 +75,7 @@ func (c *control) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		c.statuses = []string{"UPDATING"}
 	case op == "DescribeTimeToLive":
-		return answer(r, 200, object{"TimeToLiveDescription": object{"TimeToLiveStatus": c.ttl, "AttributeName": c.by}}), nil
+		return dynamotest.Answer(r, 200, object{"TimeToLiveDescription": object{"TimeToLiveStatus": c.ttl, "AttributeName": c.by}}), nil
 	case op == "UpdateTimeToLive":
 		if c.ttl != "DISABLED" {
 			return refuse("ValidationException")
@@ -80,7 +83,7 @@ func (c *control) RoundTrip(r *http.Request) (*http.Response, error) {
 		c.ttl, c.by = "ENABLING", in.TimeToLiveSpecification.AttributeName
 	case op == "DescribeContinuousBackups":
 		status := map[bool]string{true: "ENABLED", false: "DISABLED"}[c.recovery]
-		return answer(r, 200, object{"ContinuousBackupsDescription": object{"ContinuousBackupsStatus": "ENABLED", "PointInTimeRecoveryDescription": object{"PointInTimeRecoveryStatus": status}}}), nil
+		return dynamotest.Answer(r, 200, object{"ContinuousBackupsDescription": object{"ContinuousBackupsStatus": "ENABLED", "PointInTimeRecoveryDescription": object{"PointInTimeRecoveryStatus": status}}}), nil
 	case op == "UpdateContinuousBackups":
 		if c.notYet--; c.notYet >= 0 {
 			return refuse("ContinuousBackupsUnavailableException")
@@ -89,7 +92,7 @@ func (c *control) RoundTrip(r *http.Request) (*http.Response, error) {
 	default:
 		return refuse("UnknownOperationException")
 	}
-	return answer(r, 200, object{}), nil
+	return dynamotest.Answer(r, 200, object{}), nil
 }
 
 func (c *control) describe() object {

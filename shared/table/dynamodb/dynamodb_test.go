@@ -16,6 +16,7 @@ import (
 
 	"chatconf/shared/table"
 	"chatconf/shared/table/dynamodb"
+	"chatconf/shared/table/dynamodb/dynamotest"
 )
 
 func TestNewRefuses(t *testing.T) {
@@ -43,7 +44,7 @@ func TestNewRefuses(t *testing.T) {
 
 // Keys are text: what is no UTF-8 is refused, and nothing is sent.
 func TestKeysAreText(t *testing.T) {
-	f := newFake()
+	f := dynamotest.New()
 	tb := open(t, f, dynamodb.Options{})
 	const bad = "a\xff"
 	ctx := t.Context()
@@ -67,22 +68,22 @@ func TestKeysAreText(t *testing.T) {
 			t.Errorf("%s that is not UTF-8 = %v, want ErrInvalid", what, err)
 		}
 	}
-	if len(f.requests) > 0 {
-		t.Errorf("%v were sent, want nothing", f.requests)
+	if sent := f.Cost().Requests; len(sent) > 0 {
+		t.Errorf("%v were sent, want nothing", sent)
 	}
 }
 
 // What DynamoDB's transactions cannot hold is refused, and nothing is sent.
 func TestTooLargeForATransaction(t *testing.T) {
-	f := newFake()
+	f := dynamotest.New()
 	tb := open(t, f, dynamodb.Options{})
 	var c table.Change
 	value := make([]byte, table.MaxValue)
 	for i := range 11 {
 		c.Puts = append(c.Puts, table.Put{Sort: fmt.Sprint(i), Value: value})
 	}
-	if err := tb.Write(t.Context(), "p", c); !errors.Is(err, table.ErrInvalid) || len(f.requests) > 0 {
-		t.Errorf("Write of 4.4 MB = %v after %v, want ErrInvalid after nothing", err, f.requests)
+	if err := tb.Write(t.Context(), "p", c); !errors.Is(err, table.ErrInvalid) || len(f.Cost().Requests) > 0 {
+		t.Errorf("Write of 4.4 MB = %v after %v, want ErrInvalid after nothing", err, f.Cost().Requests)
 	}
 	c.Puts = c.Puts[:10]
 	if err := tb.Write(t.Context(), "p", c); err != nil {
@@ -139,25 +140,24 @@ func TestRequestsAndUnits(t *testing.T) {
 		"delete":                           {write(table.Change{Deletes: []table.Delete{{Sort: "c#000"}}}), map[string]int{"DeleteItem": 1}, 0, 1},
 		"write of ten":                     {write(table.Change{Puts: page[:9], Adds: []table.Add{{Sort: "n", N: 1}}}), map[string]int{"TransactWriteItems": 1}, 0, 20},
 	} {
-		f := newFake()
+		f := dynamotest.New()
 		tb := open(t, f, dynamodb.Options{})
 		if err := tb.Write(ctx, "p", table.Change{Puts: page}); err != nil {
 			t.Fatal(err)
 		}
-		clear(f.requests)
-		f.read, f.write = 0, 0
+		f.Reset()
 		if err := test.do(tb); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if !maps.Equal(f.requests, test.requests) || f.read != test.read || f.write != test.write {
-			t.Errorf("%s: %v for %v and %v units, want %v for %v and %v", name, f.requests, f.read, f.write, test.requests, test.read, test.write)
+		if got := f.Cost(); !maps.Equal(got.Requests, test.requests) || got.Read != test.read || got.Write != test.write {
+			t.Errorf("%s: %v for %v and %v units, want %v for %v and %v", name, got.Requests, got.Read, got.Write, test.requests, test.read, test.write)
 		}
 	}
 }
 
 // A page behind many items that are over age takes a few requests, each for more than the one before.
 func TestQueryBehindDeadItems(t *testing.T) {
-	f := newFake()
+	f := dynamotest.New()
 	now := time.Now()
 	tb := open(t, f, dynamodb.Options{TTL: time.Minute, Now: func() time.Time { return now }})
 	for i := range 10 {
@@ -177,7 +177,7 @@ func TestQueryBehindDeadItems(t *testing.T) {
 	if err != nil || len(items) != 1 || items[0].Sort != "living" {
 		t.Errorf("Query = %v, %v, want the living one", items, err)
 	}
-	if got, want := f.requests["Query"], 10; got > want {
+	if got, want := f.Cost().Requests["Query"], 10; got > want {
 		t.Errorf("it took %d requests, want at most %d", got, want)
 	}
 }
@@ -185,7 +185,7 @@ func TestQueryBehindDeadItems(t *testing.T) {
 // An add that does not fit the counter is refused, and leaves it, on its own and beside others.
 func TestAddBeyondTheCounter(t *testing.T) {
 	for _, ttl := range []time.Duration{0, time.Hour} {
-		tb := open(t, newFake(), dynamodb.Options{TTL: ttl})
+		tb := open(t, dynamotest.New(), dynamodb.Options{TTL: ttl})
 		for sort, n := range map[string]int64{"max": math.MaxInt64, "min": math.MinInt64} {
 			add := table.Change{Adds: []table.Add{{Sort: sort, N: n}}}
 			if err := tb.Write(t.Context(), "p", add); err != nil {
@@ -208,7 +208,7 @@ func TestAddBeyondTheCounter(t *testing.T) {
 
 // An add to an item that is over age starts it afresh, whoever else does so too, and none is lost.
 func TestAddsToWhatIsOverAge(t *testing.T) {
-	f := newFake()
+	f := dynamotest.New()
 	now := time.Now()
 	o := dynamodb.Options{TTL: time.Minute, Now: func() time.Time { return now }}
 	other := open(t, f, o)
@@ -257,7 +257,7 @@ func TestAddsToWhatIsOverAge(t *testing.T) {
 
 // Items of a table with a time to live say when DynamoDB may remove them: never before they are over age.
 func TestTTLAttribute(t *testing.T) {
-	f := newFake()
+	f := dynamotest.New()
 	written := time.UnixMilli(1_700_000_000_001)
 	tb := open(t, f, dynamodb.Options{TTL: 10 * time.Second, Now: func() time.Time { return written }})
 	if err := tb.Write(t.Context(), "p", table.Change{Puts: []table.Put{{Sort: "a"}}, Adds: []table.Add{{Sort: "n", N: 1}}}); err != nil {
@@ -268,7 +268,7 @@ func TestTTLAttribute(t *testing.T) {
 		t.Fatal(err)
 	}
 	for sort, want := range map[string]string{"a": "1700000011", "n": "1700000011", "plain": ""} {
-		if got := f.items[table.Key{Partition: "p", Sort: sort}]["ttl"]["N"]; got != want {
+		if got := f.Item(table.Key{Partition: "p", Sort: sort})["ttl"]["N"]; got != want {
 			t.Errorf("%s has ttl %q, want %q", sort, got, want)
 		}
 	}
@@ -276,18 +276,7 @@ func TestTTLAttribute(t *testing.T) {
 
 // Over real connections: the table's own transport sends signed requests to the endpoint, and a closed table none.
 func TestOwnTransport(t *testing.T) {
-	f := newFake()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		resp, err := f.RoundTrip(r)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		var b bytes.Buffer
-		b.ReadFrom(resp.Body)
-		w.WriteHeader(resp.StatusCode)
-		w.Write(b.Bytes())
-	}))
+	server := httptest.NewServer(dynamotest.New())
 	defer server.Close()
 	tb, err := dynamodb.New("chatconf", dynamodb.Options{Region: "eu-central-1", Endpoint: server.URL, Credentials: credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "example"}})
 	if err != nil {
@@ -319,7 +308,7 @@ func TestWrongClock(t *testing.T) {
 		dates = append(dates, r.Header.Get("X-Amz-Date"))
 		resp, err := f.RoundTrip(r)
 		if signed, _ := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date")); time.Since(signed) > -30*time.Minute {
-			resp = answer(r, 400, failure{Type: "InvalidSignatureException", Message: "Signature expired"})
+			resp = dynamotest.Answer(r, 400, dynamotest.Failure{Type: "InvalidSignatureException", Message: "Signature expired"})
 		}
 		resp.Header.Set("Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
 		return resp, err

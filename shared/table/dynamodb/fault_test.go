@@ -19,6 +19,7 @@ import (
 
 	"chatconf/shared/table"
 	"chatconf/shared/table/dynamodb"
+	"chatconf/shared/table/dynamodb/dynamotest"
 	"chatconf/shared/table/tabletest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -74,7 +75,7 @@ func (f *faulty) RoundTrip(r *http.Request) (*http.Response, error) {
 		return f.next.RoundTrip(r)
 	}
 	code := func(status int, code string) (*http.Response, error) {
-		return answer(r, status, failure{Type: "com.amazonaws.dynamodb.v20120810#" + code, Message: "as the test wants it"}), nil
+		return dynamotest.Answer(r, status, dynamotest.Failure{Type: "com.amazonaws.dynamodb.v20120810#" + code, Message: "as the test wants it"}), nil
 	}
 	reset := &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 
@@ -99,12 +100,12 @@ func (f *faulty) RoundTrip(r *http.Request) (*http.Response, error) {
 		if op != "TransactWriteItems" {
 			return code(400, "TransactionConflictException")
 		}
-		reasons := make([]reason, bytes.Count(body, []byte(`"TableName"`)))
+		reasons := make([]dynamotest.Reason, bytes.Count(body, []byte(`"TableName"`)))
 		for i := range reasons {
 			reasons[i].Code = "None"
 		}
 		reasons[rand.IntN(len(reasons))].Code = "TransactionConflict"
-		return answer(r, 400, failure{Type: "TransactionCanceledException", Reasons: reasons}), nil
+		return dynamotest.Answer(r, 400, dynamotest.Failure{Type: "TransactionCanceledException", Reasons: reasons}), nil
 	case brokenBefore:
 		return code(500, "InternalServerError")
 	case resetBefore:
@@ -240,9 +241,9 @@ func wrong(err error, right bool) error {
 }
 
 // prepare returns a fake with the items that calls are made on.
-func prepare(t *testing.T) *fake {
+func prepare(t *testing.T) *dynamotest.Server {
 	t.Helper()
-	f := newFake()
+	f := dynamotest.New()
 	err := open(t, f, dynamodb.Options{}).Write(t.Context(), "p", table.Change{
 		Puts: []table.Put{{Sort: "a", Value: []byte("a"), Revision: 1}, {Sort: "b", Value: []byte("b"), Revision: 1}},
 		Adds: []table.Add{{Sort: "c", N: 5}},
@@ -250,12 +251,12 @@ func prepare(t *testing.T) *fake {
 	if err != nil {
 		t.Fatal(err)
 	}
-	clear(f.requests)
+	f.Reset()
 	return f
 }
 
 // state is what a fake has, in short.
-func state(t *testing.T, f *fake) map[string]string {
+func state(t *testing.T, f *dynamotest.Server) map[string]string {
 	t.Helper()
 	items, err := open(t, f, dynamodb.Options{}).Query(t.Context(), table.Range{Partition: "p", Limit: 100})
 	if err != nil {
@@ -289,14 +290,14 @@ func TestOneFault(t *testing.T) {
 					if call.effect != nil {
 						call.effect(want)
 					}
-					clear(f.requests)
+					f.Reset()
 					front := &counting{next: &faulty{next: f, pick: first(1, what)}}
 					tb, err := dynamodb.New("chatconf", options(front))
 					if err != nil {
 						t.Fatal(err)
 					}
 					err = call.do(t.Context(), tb)
-					requests, sent := front.requests, f.requests[call.op]
+					requests, sent := front.requests, f.Cost().Requests[call.op]
 					got := state(t, f)
 
 					unknown := kind == before && !call.several || kind == after && call.op == "DeleteItem"
@@ -418,8 +419,8 @@ func TestTableWithFaults(t *testing.T) {
 	read := append([]fault{brokenBefore, resetAfter, garbageAfter, halfAfter, mute, swapped}, known...)
 	write := append([]fault{brokenBefore, brokenAfter, inProgress}, known...)
 	tabletest.Run(t, func(t *testing.T, o tabletest.Options) table.Table {
-		f := newFake()
-		f.batch = 7
+		f := dynamotest.New()
+		f.Batch = 7
 		front := &faulty{next: f, pick: func(op string) fault {
 			if rand.IntN(8) > 0 {
 				return none
@@ -489,11 +490,11 @@ func TestConflictBeforeCondition(t *testing.T) {
 			if n++; n > 1 {
 				codes = []string{"ConditionalCheckFailed", "None", "None", "None"}
 			}
-			var reasons []reason
+			var reasons []dynamotest.Reason
 			for _, c := range codes {
-				reasons = append(reasons, reason{Code: c})
+				reasons = append(reasons, dynamotest.Reason{Code: c})
 			}
-			return answer(r, 400, failure{Type: "TransactionCanceledException", Reasons: reasons}), nil
+			return dynamotest.Answer(r, 400, dynamotest.Failure{Type: "TransactionCanceledException", Reasons: reasons}), nil
 		}), dynamodb.Options{})
 		err := tb.Write(t.Context(), "p", table.Change{
 			Puts:    []table.Put{{Sort: "a", If: table.AtRevision(1)}, {Sort: "b", If: table.AtRevision(1)}},
@@ -584,7 +585,7 @@ func TestInvalidate(t *testing.T) {
 	c := &rotating{}
 	tb := open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
 		if !strings.Contains(r.Header.Get("Authorization"), "Credential=KEY1/") {
-			return answer(r, 400, failure{Type: "ExpiredTokenException"}), nil
+			return dynamotest.Answer(r, 400, dynamotest.Failure{Type: "ExpiredTokenException"}), nil
 		}
 		return f.RoundTrip(r)
 	}), dynamodb.Options{Credentials: c})

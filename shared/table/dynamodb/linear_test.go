@@ -11,6 +11,7 @@ import (
 
 	"chatconf/shared/table"
 	"chatconf/shared/table/dynamodb"
+	"chatconf/shared/table/dynamodb/dynamotest"
 
 	"github.com/anishathalye/porcupine"
 )
@@ -24,7 +25,7 @@ func TestLinearWithFaults(t *testing.T) {
 	}
 	for round := range 20 {
 		seed := rand.Uint64()
-		f := newFake()
+		f := dynamotest.New()
 		front := &faulty{next: f}
 		front.pick = func(op string) fault {
 			switch n := rand.IntN(16); {

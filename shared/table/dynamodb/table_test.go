@@ -8,6 +8,7 @@ import (
 
 	"chatconf/shared/table"
 	"chatconf/shared/table/dynamodb"
+	"chatconf/shared/table/dynamodb/dynamotest"
 	"chatconf/shared/table/tabletest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,7 +16,7 @@ import (
 
 func TestTable(t *testing.T) {
 	tabletest.Run(t, func(t *testing.T, o tabletest.Options) table.Table {
-		return open(t, newFake(), dynamodb.Options{Now: o.Now, TTL: o.TTL})
+		return open(t, dynamotest.New(), dynamodb.Options{Now: o.Now, TTL: o.TTL})
 	}, tabletest.Caps{TextKeys: true})
 }
 
