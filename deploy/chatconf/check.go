@@ -20,7 +20,7 @@ counters and history, and every secret that the key ring does not open. Exits wi
 		Example: `  chatconf check --data .chatconf`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return withLocal(cmd.Context(), data, func(l *app.Local, s app.Settings) error {
+			return withLocal(cmd.Context(), dataFlags{data: data}, func(l *app.Local, s app.Settings) error {
 				if err := l.File.Verify(cmd.Context()); err != nil {
 					return err
 				}

@@ -25,7 +25,8 @@ func newKeys() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
 		Short: "Create, list, disable and delete access keys",
-		Long: `Look after the access keys of a local service. The service must be stopped meanwhile: its file has one owner.
+		Long: `Look after the access keys of a service. One on a file must be stopped meanwhile, since its file has one owner; one on the tables of
+a store may go on, and learns of changes within a minute.
 
 A key is what callers sign with; what it may do is said by policies in the language of RAM, such as
   {"Version":"1","Statement":[{"Effect":"Allow","Action":["oos:Get*","oos:List*"],"Resource":"*"}]}`,
@@ -37,10 +38,13 @@ A key is what callers sign with; what it may do is said by policies in the langu
 }
 
 // withLocal opens the service of a data directory that must be there, and closes it again.
-func withLocal(ctx context.Context, data string, do func(*app.Local, app.Settings) error) error {
-	settings, err := localSettings(data)
+func withLocal(ctx context.Context, where dataFlags, do func(*app.Local, app.Settings) error) error {
+	settings, err := localSettings(where.data)
 	if err != nil {
 		return err
+	}
+	if where.store != "" && where.store != storeFile {
+		return withStore(ctx, where.store, settings, do)
 	}
 	if _, err := os.Stat(filepath.Join(settings.Data, app.TableFile)); err != nil {
 		return usagef("there is no local service in %s: start one with 'chatconf serve', or give --data", settings.Data)
@@ -59,8 +63,36 @@ func withLocal(ctx context.Context, data string, do func(*app.Local, app.Setting
 	return l.Close()
 }
 
+// withStore opens the service on the tables of a store, where it may be running, and closes it again.
+func withStore(ctx context.Context, name string, settings app.Settings, do func(*app.Local, app.Settings) error) error {
+	engine, err := openStore(name, os.Getenv)
+	if err != nil {
+		return err
+	}
+	tables, err := engine.tables(settings)
+	if err != nil {
+		return err
+	}
+	l, err := app.OpenTables(ctx, settings, tables, rpc.Actions()...)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(l, settings), l.Close())
+}
+
+// dataFlags say which service is meant.
+type dataFlags struct {
+	data, store string
+}
+
+func (f *dataFlags) add(cmd *cobra.Command) {
+	dataFlag(cmd, &f.data)
+	cmd.Flags().StringVar(&f.store, "store", storeFile, "where the service's data is: file, tablestore or dynamodb")
+}
+
 func newKeysCreate() *cobra.Command {
-	var data, name, account, policyFile, output string
+	var where dataFlags
+	var name, account, policyFile, output string
 	var admin, readOnly bool
 	cmd := &cobra.Command{
 		Use:   "create --name NAME (--policy FILE | --admin | --read-only)",
@@ -76,7 +108,7 @@ func newKeysCreate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return withLocal(cmd.Context(), data, func(l *app.Local, s app.Settings) error {
+			return withLocal(cmd.Context(), where, func(l *app.Local, s app.Settings) error {
 				key, err := l.Keys.Create(cmd.Context(), chat.AccessKey{
 					Account:  firstOf(account, s.AccountID),
 					Name:     name,
@@ -97,7 +129,7 @@ func newKeysCreate() *cobra.Command {
 	cmd.MarkFlagsMutuallyExclusive("policy", "admin", "read-only")
 	cmd.MarkFlagsOneRequired("policy", "admin", "read-only")
 	cmd.MarkFlagRequired("name")
-	dataFlag(cmd, &data)
+	where.add(cmd)
 	outputFlag(cmd, &output)
 	return cmd
 }
@@ -129,7 +161,8 @@ func printNewKey(w io.Writer, output string, key *chat.AccessKey) error {
 }
 
 func newKeysList() *cobra.Command {
-	var data, output string
+	var where dataFlags
+	var output string
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List access keys, without their secrets",
@@ -139,7 +172,7 @@ func newKeysList() *cobra.Command {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			return withLocal(cmd.Context(), data, func(l *app.Local, _ app.Settings) error {
+			return withLocal(cmd.Context(), where, func(l *app.Local, _ app.Settings) error {
 				keys, err := l.Keys.List(cmd.Context())
 				if err != nil {
 					return err
@@ -148,7 +181,7 @@ func newKeysList() *cobra.Command {
 			})
 		},
 	}
-	dataFlag(cmd, &data)
+	where.add(cmd)
 	outputFlag(cmd, &output)
 	return cmd
 }
@@ -185,14 +218,14 @@ func printKeys(w io.Writer, output string, keys []*chat.AccessKey) error {
 
 // newKeysSwitch returns the command that turns keys on or off.
 func newKeysSwitch(verb string, active bool) *cobra.Command {
-	var data string
+	var where dataFlags
 	cmd := &cobra.Command{
 		Use:     verb + " ACCESS_KEY_ID",
 		Short:   strings.ToUpper(verb[:1]) + verb[1:] + " an access key",
 		Example: "  chatconf keys " + verb + " CCKexample",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withLocal(cmd.Context(), data, func(l *app.Local, _ app.Settings) error {
+			return withLocal(cmd.Context(), where, func(l *app.Local, _ app.Settings) error {
 				if err := l.Keys.SetActive(cmd.Context(), args[0], active); err != nil {
 					return err
 				}
@@ -201,19 +234,19 @@ func newKeysSwitch(verb string, active bool) *cobra.Command {
 			})
 		},
 	}
-	dataFlag(cmd, &data)
+	where.add(cmd)
 	return cmd
 }
 
 func newKeysDelete() *cobra.Command {
-	var data string
+	var where dataFlags
 	cmd := &cobra.Command{
 		Use:     "delete ACCESS_KEY_ID",
 		Short:   "Delete an access key for good",
 		Example: "  chatconf keys delete CCKexample",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withLocal(cmd.Context(), data, func(l *app.Local, _ app.Settings) error {
+			return withLocal(cmd.Context(), where, func(l *app.Local, _ app.Settings) error {
 				if err := l.Keys.Delete(cmd.Context(), args[0]); err != nil {
 					return err
 				}
@@ -225,7 +258,7 @@ func newKeysDelete() *cobra.Command {
 			})
 		},
 	}
-	dataFlag(cmd, &data)
+	where.add(cmd)
 	return cmd
 }
 

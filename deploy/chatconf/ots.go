@@ -25,7 +25,7 @@ func newOTS() *cobra.Command {
 Data is durable in the directory; --data "" keeps it in memory.
 
 The access key is CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET; without them one is made at the first start, kept in
-access-key.json of the directory, and printed. Only this machine can reach the default address; do not serve it to others.`,
+access-key.json of the directory; it is printed at every start. Only this machine can reach the default address; do not serve it to others.`,
 		Example: `  chatconf ots --addr 127.0.0.1:9001 --data .ots`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -34,8 +34,12 @@ access-key.json of the directory, and printed. Only this machine can reach the d
 				return err
 			}
 			return serveOTS(cmd.Context(), addr, data, key, func(endpoint string) {
+				secret := key.Secret.Reveal()
+				if os.Getenv("CHATCONF_ACCESS_KEY_SECRET") != "" {
+					secret = "as in CHATCONF_ACCESS_KEY_SECRET"
+				}
 				fmt.Fprintf(cmd.OutOrStdout(), "Tablestore emulator on %s\n  instance           any name\n  access key id      %s\n  access key secret  %s\n",
-					endpoint, key.ID, key.Secret.Reveal())
+					endpoint, key.ID, secret)
 			})
 		},
 	}

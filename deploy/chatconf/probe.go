@@ -81,23 +81,28 @@ func (p *prober) clear(ctx context.Context) error {
 	return nil
 }
 
-// atomic has one of several parts fail, the first, one in the middle and the last, and looks for the others.
+// atomic has one of several parts fail, each that has a condition in turn, and looks for what the others left.
 func (p *prober) atomic(ctx context.Context) error {
 	if err := p.write(ctx, table.Change{Puts: []table.Put{{Sort: "there", Value: []byte("before"), Revision: 1}}}); err != nil {
 		return err
 	}
-	for broken := range 3 {
+	for broken := range 4 {
 		c := table.Change{
 			Puts:    []table.Put{{Sort: "a", If: table.Absent()}, {Sort: "b", If: table.Absent()}, {Sort: "c", If: table.Absent()}},
 			Deletes: []table.Delete{{Sort: "there"}},
 			Adds:    []table.Add{{Sort: "counter", N: 1}},
 		}
-		c.Puts[broken].If = table.AtRevision(7)
+		culprit := "there"
+		if broken < len(c.Puts) {
+			culprit, c.Puts[broken].If = c.Puts[broken].Sort, table.AtRevision(7)
+		} else {
+			c.Deletes[0].If = table.AtRevision(7)
+		}
 		var condition *table.ConditionError
 		if err := p.write(ctx, c); !errors.As(err, &condition) {
 			return fmt.Errorf("the write ended with %v, want a broken condition", err)
-		} else if condition.Key.Sort != c.Puts[broken].Sort {
-			return fmt.Errorf("the broken condition is said to be that of %q, want %q", condition.Key.Sort, c.Puts[broken].Sort)
+		} else if condition.Key.Sort != culprit {
+			return fmt.Errorf("the broken condition is said to be that of %q, want %q", condition.Key.Sort, culprit)
 		}
 		items, err := p.all(ctx, false)
 		if err != nil {

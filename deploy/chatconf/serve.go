@@ -16,8 +16,9 @@ func newServe() *cobra.Command {
 	var addr, data, store string
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Run the whole service on one port and one file",
-		Long: `Run every action of the service on one port, with all data in one directory.
+		Short: "Run the whole service on one port",
+		Long: `Run every action of the service on one port, with all data in one directory, or in the tables of --store: 'chatconf tables' makes
+these and says where they are looked for. Key ring and first access key are in the directory in any case.
 
 The first start makes the directory, a key ring (keyring.json) and one access key that may do everything (access-key.json);
 only you can read them. CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET, when set at that first start, become that key.
@@ -25,9 +26,10 @@ One line a request goes to standard error: for people on a terminal, JSON otherw
 requests under way are answered.
 
 Further settings come from the environment: CHATCONF_ACCOUNT_ID, CHATCONF_REGION, CHATCONF_WEBHOOK_BASE_URL, CHATCONF_HOSTS,
-CHATCONF_KEYRING, CHATCONF_MAX_CONFIGURATIONS, CHATCONF_REQUESTS_PER_SECOND.`,
+CHATCONF_KEYRING, CHATCONF_MAX_CONFIGURATIONS, CHATCONF_REQUESTS_PER_SECOND, CHATCONF_TABLE, CHATCONF_TICKET_TABLE.`,
 		Example: `  chatconf serve
-  chatconf serve --addr 127.0.0.1:8080 --data ~/chatconf`,
+  chatconf serve --addr 127.0.0.1:8080 --data ~/chatconf
+  chatconf serve --store tablestore`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := localSettings(data)

@@ -36,7 +36,7 @@ func TestTables(t *testing.T) {
 	}
 	step("is to be made", "--dry-run")
 	step("is to be made", "--dry-run") // the first did nothing
-	step("table chatconf")
+	step("was made")
 	step("is there and as it must be", "--dry-run")
 	step("is there and as it must be")
 

@@ -123,11 +123,51 @@ func openTables(ctx context.Context, s Settings, t Tables, actions []rpc.Action)
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
 		return nil, err
 	}
-	keys, err := t.Configurations.Query(ctx, table.Range{Partition: "keys", Limit: 1})
+	claims, err := t.Configurations.Get(ctx, claimKey)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Where, err)
 	}
-	return openLocal(ctx, s, t, len(keys) == 0, actions)
+	return openLocal(ctx, s, t, len(claims) == 0, actions)
+}
+
+// The claim is an item that says with which key ring the tables were first started: a sealed value, which only that ring opens.
+var (
+	claimKey   = table.Key{Partition: "service", Sort: "keyring"}
+	claimPlace = seal.Place{Account: claimKey.Partition, Region: claimKey.Partition, Name: claimKey.Sort, Field: "claim"}
+)
+
+// Revisions of the claim.
+const (
+	claimed = 1 // by a first start that is not done
+	settled = 2 // the first access key was made; it may have been deleted since
+)
+
+// claim makes the tables those of the key ring, or proves that they are, and returns the claim's revision. Of two services that start
+// at once with different rings one is told so, before it has sealed anything.
+func claim(ctx context.Context, t Tables, ring *seal.Ring) (revision int64, err error) {
+	err = putClaim(ctx, t, ring, claimed, table.Absent())
+	var there *table.ConditionError
+	if !errors.As(err, &there) {
+		return claimed, err
+	}
+	claims, err := t.Configurations.Get(ctx, claimKey)
+	if err != nil || len(claims) != 1 {
+		return 0, errors.Join(err, fmt.Errorf("%s: the claim of the key ring cannot be read", t.Where))
+	}
+	if _, err := ring.Open(claimPlace, claims[0].Value); err != nil {
+		return 0, fmt.Errorf("the key ring is not the one that %s was sealed with: %w", t.Where, err)
+	}
+	return claims[0].Revision, nil
+}
+
+func putClaim(ctx context.Context, t Tables, ring *seal.Ring, revision int64, condition table.Condition) error {
+	sealed, err := ring.Seal(claimPlace, []byte(claimKey.Sort))
+	if err != nil {
+		return err
+	}
+	return t.Configurations.Write(ctx, claimKey.Partition, table.Change{
+		Puts: []table.Put{{Sort: claimKey.Sort, Value: sealed, Revision: revision, If: condition}},
+	})
 }
 
 // openLocal opens the service on its tables. On the first start they are empty. Later the key ring must be there: a new one could open nothing.
@@ -136,11 +176,15 @@ func openLocal(ctx context.Context, s Settings, t Tables, first bool, actions []
 	if err != nil {
 		return nil, err
 	}
+	revision, err := claim(ctx, t, ring)
+	if err != nil {
+		return nil, err
+	}
 	a, err := wire(s, t.Configurations, t.Tickets, ring, actions)
 	if err != nil {
 		return nil, err
 	}
-	l := &Local{App: a, KeyFile: filepath.Join(s.Data, accessKeyFile), First: first}
+	l := &Local{App: a, KeyFile: filepath.Join(s.Data, accessKeyFile), First: revision == claimed}
 	key, err := ReadAccessKey(s.Data)
 	switch {
 	case err == nil:
@@ -148,11 +192,13 @@ func openLocal(ctx context.Context, s Settings, t Tables, first bool, actions []
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
 	}
-	if first {
-		return l, l.makeFirstKey(ctx, s, key)
-	}
-	if _, err := l.Keys.List(ctx); err != nil {
-		return nil, fmt.Errorf("the key ring is not the one that %s was sealed with: %w", t.Where, err)
+	if revision == claimed {
+		if err := l.makeFirstKey(ctx, s, key); err != nil {
+			return nil, err
+		}
+		if err := putClaim(ctx, t, ring, settled, table.Condition{}); err != nil {
+			return nil, err
+		}
 	}
 	return l, nil
 }
@@ -166,7 +212,7 @@ func localRing(s Settings, where string, first bool) (*seal.Ring, error) {
 	text, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && first:
-		if text, err = seal.GenerateRing(time.Now().UTC().Format("2006-01-02")); err != nil {
+		if text, err = seal.GenerateRing(time.Now().UTC().Format("2006-01-02-150405.000")); err != nil {
 			return nil, err
 		}
 		if err := writeFile(path, text); err != nil {
@@ -205,6 +251,9 @@ func (l *Local) makeFirstKey(ctx context.Context, s Settings, key AccessKey) err
 	}
 	l.AccessKeyID = key.ID
 	_, err := l.Keys.Create(ctx, first)
+	if chat.CodeOf(err) == chat.AlreadyExists { // by a start that was cut short right after
+		return nil
+	}
 	return err
 }
 
@@ -320,7 +369,15 @@ func ServeLocal(ctx context.Context, s Settings, started func(Started), actions 
 
 // ServeTables is ServeLocal with the data in other tables, which it closes at its end.
 func ServeTables(ctx context.Context, s Settings, t Tables, started func(Started), actions ...rpc.Action) error {
-	return serveOn(ctx, s, started, func(s Settings) (*Local, error) { return OpenTables(ctx, s, t, actions...) })
+	opened := false
+	err := serveOn(ctx, s, started, func(s Settings) (*Local, error) {
+		opened = true
+		return OpenTables(ctx, s, t, actions...)
+	})
+	if !opened {
+		err = errors.Join(err, t.Configurations.Close(), t.Tickets.Close())
+	}
+	return err
 }
 
 // serveOn serves what open opens, once it is known where, which Outputs show.

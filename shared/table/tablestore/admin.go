@@ -18,6 +18,7 @@ var ErrDiffers = errors.New("the table differs")
 type Plan struct {
 	Name   string
 	Exists bool
+	Made   bool // by Ensure, just now
 	TTL    int // the table's time to live in seconds; -1 is none
 }
 
@@ -30,7 +31,11 @@ func (p Plan) String() string {
 	if p.TTL > 0 {
 		age = fmt.Sprintf("what was not written for %d seconds is removed", p.TTL)
 	}
-	return fmt.Sprintf("table %s is to be made: primary key %s and %s, both strings; one version of each column; %s", p.Name, partitionColumn, sortColumn, age)
+	tense := "is to be made"
+	if p.Made {
+		tense = "was made"
+	}
+	return fmt.Sprintf("table %s %s: primary key %s and %s, both strings; one version of each column; %s", p.Name, tense, partitionColumn, sortColumn, age)
 }
 
 // Inspect returns what Ensure would do, and changes nothing. When there is a table of that name which is otherwise than it
@@ -58,6 +63,7 @@ func Ensure(ctx context.Context, t *Table) (Plan, error) {
 	if err != nil {
 		return Plan{}, adminError(ctx, "make", t.name, err)
 	}
+	plan.Made = !plan.Exists
 	return plan, nil
 }
 

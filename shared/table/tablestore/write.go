@@ -349,7 +349,7 @@ func (w *writing) settle(ctx context.Context, tries *tries, cause error, doubt b
 		}
 	}
 	switch {
-	case doubt && (!guarded || stale && !w.fenced):
+	case doubt && (broken != nil || !guarded || stale && !w.fenced): // with a broken condition too: it may be mended before a late request arrives
 		return true, uncertain(cause)
 	case broken != nil:
 		return true, w.conditionError(broken)
