@@ -137,7 +137,7 @@ func (s *Server) batchWriteRow(c *call, req *otsprotocol.BatchWriteRowRequest) (
 		return nil, err
 	}
 	if req.TransactionId != nil {
-		err = s.batchInSession(c, req.GetTransactionId(), batches)
+		err = s.batchInSession(c, req.GetTransactionId(), batches, req.GetIsAtomic())
 	} else {
 		err = s.store.Update(c.ctx, size, func(tx store.Tx) error {
 			w := s.writer(tx)
@@ -262,6 +262,17 @@ func (b *batch) failAll(e *Error) {
 	}
 }
 
+// failTogether fails all changes with the error of the first that failed, and reports whether one did.
+func (b *batch) failTogether() bool {
+	for _, e := range b.errs {
+		if e != nil {
+			b.failAll(e)
+			return true
+		}
+	}
+	return false
+}
+
 // fresh returns a copy of the batch that may be run, whose results replace those of an earlier run.
 func (b *batch) fresh() *batch {
 	b.outcomes = make([]outcome, len(b.changes))
@@ -293,11 +304,8 @@ func (s *Server) writeBatch(w *writer, b *batch, atomic bool) error {
 	if err := s.applyEach(w, b, above); err != nil {
 		return err
 	}
-	for _, e := range b.errs {
-		if e != nil {
-			b.failAll(e)
-			return nil
-		}
+	if b.failTogether() {
+		return nil
 	}
 	return above.flush()
 }

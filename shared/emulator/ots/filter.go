@@ -2,6 +2,7 @@ package ots
 
 import (
 	"regexp"
+	"regexp/syntax"
 	"strconv"
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
@@ -12,6 +13,13 @@ import (
 
 // maxFilters is how many filters one condition may hold, those that combine others included.
 const maxFilters = 32
+
+// The patterns of one condition: how long each may be, and what all may come to when they are compiled, in instructions and
+// characters of classes. A few bytes of repetition or of a class can stand for thousands. The service's limits are not known.
+const (
+	maxPattern  = 1 << 10
+	maxPrograms = 4 << 10
+)
 
 // A filter says whether a row passes. Nil passes every row.
 type filter interface {
@@ -59,7 +67,10 @@ func parseFilter(b []byte, reading bool) (filter, *columnPage, error) {
 	return f, nil, err
 }
 
-type filterParser struct{ count int }
+type filterParser struct {
+	count    int
+	programs int // what the patterns so far come to
+}
 
 func (p *filterParser) parse(m *otsprotocol.Filter) (filter, error) {
 	if p.count++; p.count > maxFilters {
@@ -67,7 +78,7 @@ func (p *filterParser) parse(m *otsprotocol.Filter) (filter, error) {
 	}
 	switch m.GetType() {
 	case otsprotocol.FilterType_FT_SINGLE_COLUMN_VALUE:
-		return parseSingle(m.Filter)
+		return p.parseSingle(m.Filter)
 	case otsprotocol.FilterType_FT_COMPOSITE_COLUMN_VALUE:
 		return p.parseComposite(m.Filter)
 	}
@@ -137,7 +148,7 @@ type singleFilter struct {
 	cast    otsprotocol.VariantType
 }
 
-func parseSingle(b []byte) (filter, error) {
+func (p *filterParser) parseSingle(b []byte) (filter, error) {
 	var m otsprotocol.SingleColumnValueFilter
 	if err := proto.Unmarshal(b, &m); err != nil {
 		return nil, invalid("Deserialize relation filter failed.")
@@ -160,8 +171,8 @@ func parseSingle(b []byte) (filter, error) {
 		latestOnly:      m.GetLatestVersionOnly(),
 	}
 	if rule := m.ValueTransRule; rule != nil {
-		if f.pattern, err = regexp.Compile(rule.GetRegex()); err != nil {
-			return nil, invalid("Deserialize relation filter failed.")
+		if f.pattern, err = p.compile(rule.GetRegex()); err != nil {
+			return nil, err
 		}
 		f.cast = otsprotocol.VariantType_VT_STRING
 		if rule.CastType != nil {
@@ -169,6 +180,32 @@ func parseSingle(b []byte) (filter, error) {
 		}
 	}
 	return f, nil
+}
+
+// compile compiles a pattern, after it has seen how large that will be.
+func (p *filterParser) compile(pattern string) (*regexp.Regexp, error) {
+	if len(pattern) > maxPattern {
+		return nil, invalid("The regex of the filter exceeds the limit, limit size: %d, size: %d.", maxPattern, len(pattern))
+	}
+	tree, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return nil, invalid("Deserialize relation filter failed.")
+	}
+	program, err := syntax.Compile(tree.Simplify())
+	if err != nil {
+		return nil, invalid("Deserialize relation filter failed.")
+	}
+	for i := range program.Inst {
+		p.programs += 1 + len(program.Inst[i].Rune)
+	}
+	if p.programs > maxPrograms {
+		return nil, invalid("The regexes of the filter are too complex.")
+	}
+	out, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, invalid("Deserialize relation filter failed.")
+	}
+	return out, nil
 }
 
 func (f *singleFilter) match(r *view) bool {

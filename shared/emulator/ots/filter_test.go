@@ -165,11 +165,18 @@ func TestFilterErrors(t *testing.T) {
 	for i := range many {
 		many[i] = single("n", eq, i)
 	}
+	pattern := func(text string) tablestore.ColumnFilter {
+		return tablestore.NewSingleColumnValueRegexFilter("r", eq, tablestore.NewValueTransferRule(text, tablestore.Variant_STRING), "")
+	}
 	for _, test := range []struct {
 		name   string
 		filter tablestore.ColumnFilter
 		want   string
 	}{
+		{"a long pattern", pattern(strings.Repeat("x", 1025)), "The regex of the filter exceeds the limit, limit size: 1024, size: 1025."},
+		{"much repetition", pattern(strings.Repeat("x{1000}", 5)), "The regexes of the filter are too complex."},
+		{"large classes", pattern(strings.Repeat(`\pL`, 9)), "The regexes of the filter are too complex."},
+		{"much in all", combine(tablestore.LO_OR, pattern("x{1000}"), pattern("x{1000}y{1000}"), pattern("x{1000}y")), "The regexes of the filter are too complex."},
 		{"not of two", combine(tablestore.LO_NOT, many[:2]...), "Invalid NOT operator: the number of sub-filters must be 1."},
 		{"and of one", combine(tablestore.LO_AND, many[:1]...), "Invalid AND/OR operator: the number of sub-filters must be more than 1."},
 		{"or of none", combine(tablestore.LO_OR), "Invalid AND/OR operator: the number of sub-filters must be more than 1."},

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
+
 	"chatconf/shared/emulator/ots/plainbuffer"
 )
 
@@ -19,14 +21,14 @@ import (
 type matrix struct {
 	keyNames []string
 	entire   bool // the primary key is there as a whole
-	names    map[string]int
-	rows     []matrixRow
+	names    map[string]bool
+	cells    int // of all rows
+	rows     []view
 }
 
-type matrixRow struct {
-	key   []plainbuffer.Value
-	cells map[string]plainbuffer.Value
-}
+// maxSparse is how many places a matrix may have for one cell. A row has a place for every name on the page, so that a few
+// names in each of many rows could make it any size; the facts allow PlainBuffer in its place.
+const maxSparse = 4
 
 const (
 	matrixVersion = 0x304d5253
@@ -38,7 +40,7 @@ const (
 )
 
 func newMatrix(t *table, s *selection) *matrix {
-	m := &matrix{entire: s.keyColumns == nil, names: map[string]int{}}
+	m := &matrix{entire: s.keyColumns == nil, names: map[string]bool{}}
 	for _, k := range t.Key {
 		if m.entire || slices.Contains(s.keyColumns, k.Name) {
 			m.keyNames = append(m.keyNames, k.Name)
@@ -53,24 +55,37 @@ func (m *matrix) add(r *row, s *selection) (size int, ok bool, err error) {
 	if err != nil || !ok {
 		return size, false, err
 	}
-	row := matrixRow{cells: make(map[string]plainbuffer.Value, len(v.cells))}
-	for i := range v.key {
-		row.key = append(row.key, v.key[i].Value)
-	}
+	m.rows = append(m.rows, view{key: slices.Clone(v.key), cells: slices.Clone(v.cells)})
+	m.cells += len(v.cells)
 	for i := range v.cells {
-		name := string(v.cells[i].Name)
-		row.cells[name] = v.cells[i].Value
-		m.names[name] = 0
+		if name := v.cells[i].Name; !m.names[string(name)] {
+			m.names[string(name)] = true
+		}
 	}
-	m.rows = append(m.rows, row)
 	return size, true, nil
 }
 
 // bytes implements collector.
-func (m *matrix) bytes() []byte {
-	if len(m.rows) == 0 {
-		return []byte{}
+func (m *matrix) bytes() ([]byte, otsprotocol.DataBlockType) {
+	switch {
+	case len(m.rows) == 0:
+		return []byte{}, otsprotocol.DataBlockType_DBT_SIMPLE_ROW_MATRIX
+	case len(m.rows)*len(m.names) > maxSparse*m.cells:
+		return m.plain(), otsprotocol.DataBlockType_DBT_PLAIN_BUFFER
 	}
+	return m.encode(), otsprotocol.DataBlockType_DBT_SIMPLE_ROW_MATRIX
+}
+
+// plain returns the page as PlainBuffer.
+func (m *matrix) plain() []byte {
+	b := plainbuffer.AppendHeader(nil)
+	for i := range m.rows {
+		b = m.rows[i].append(b)
+	}
+	return b
+}
+
+func (m *matrix) encode() []byte {
 	names := make([]string, 0, len(m.names))
 	for name := range m.names {
 		names = append(names, name)
@@ -89,20 +104,22 @@ func (m *matrix) bytes() []byte {
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(m.rows)))
 	binary.LittleEndian.PutUint32(b[4:], uint32(len(b)))
 	for i := range m.rows {
-		b = m.rows[i].append(b, names)
+		b = appendMatrixRow(b, &m.rows[i], names)
 	}
 	return append(b, matrixChecksum, 0)
 }
 
-func (r *matrixRow) append(b []byte, names []string) []byte {
+// appendMatrixRow appends a row with a place for each of the names. They are in order, as the row's cells are.
+func appendMatrixRow(b []byte, r *view, names []string) []byte {
 	b = append(b, matrixRowTag)
-	for _, v := range r.key {
-		b = plainbuffer.AppendValue(b, v)
+	for i := range r.key {
+		b = plainbuffer.AppendValue(b, r.key[i].Value)
 	}
+	cells := r.cells
 	for _, name := range names {
-		v, ok := r.cells[name]
-		if !ok {
-			v = plainbuffer.Value{Type: plainbuffer.Null}
+		v := plainbuffer.Value{Type: plainbuffer.Null}
+		if len(cells) > 0 && string(cells[0].Name) == name {
+			v, cells = cells[0].Value, cells[1:]
 		}
 		b = plainbuffer.AppendValue(b, v)
 	}

@@ -57,7 +57,8 @@ func (s *selection) one(key, value []byte) (b []byte, size int, err error) {
 	p := plainPage{b: make([]byte, 0, len(r.body)+8)}
 	p.b = append(p.b, plainHeader...)
 	size, _, err = p.add(&r, s)
-	return p.bytes(), size, err
+	b, _ = p.bytes()
+	return b, size, err
 }
 
 func (s *Server) putRow(c *call, req *otsprotocol.PutRowRequest) (proto.Message, error) {

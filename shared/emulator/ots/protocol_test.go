@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -131,6 +132,47 @@ func TestSignatures(t *testing.T) {
 			t.Errorf("%s: %s, want %s", test.what, got, test.want)
 		}
 	}
+}
+
+// TestARequestIsReadOnceItsHeadersAreVerified announces a body of 5 MB, of which nothing comes.
+func TestARequestIsReadOnceItsHeadersAreVerified(t *testing.T) {
+	in := otstest.RunT(t)
+	server, err := ots.New(ots.Options{AccessKeys: map[string]string{in.KeyID: in.KeySecret}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	for _, test := range []struct {
+		what, secret, code string
+		reads              bool
+	}{
+		{"a forged one", "x", "OTSAuthFailed", false},
+		{"a signed one", in.KeySecret, "OTSRequestTimeout", true},
+	} {
+		body := &absent{}
+		r := httptest.NewRequest(http.MethodPost, "/ListTable", body)
+		r.ContentLength = 5 << 20
+		for name, value := range newRaw(in, "ListTable", nil).sign(test.secret).headers {
+			r.Header.Set(name, value)
+		}
+		w := httptest.NewRecorder()
+		server.ServeHTTP(w, r)
+		var e otsprotocol.Error
+		if err := proto.Unmarshal(w.Body.Bytes(), &e); err != nil || e.GetCode() != test.code {
+			t.Errorf("%s: %v, %v, want %s", test.what, &e, err, test.code)
+		}
+		if got := body.room > 0; got != test.reads || body.room > 1<<20 {
+			t.Errorf("%s: %d bytes were ready for what did not come", test.what, body.room)
+		}
+	}
+}
+
+// An absent body is one that breaks off at once. It knows how much room there was for it.
+type absent struct{ room int }
+
+func (a *absent) Read(b []byte) (int, error) {
+	a.room = len(b)
+	return 0, io.ErrUnexpectedEOF
 }
 
 func TestSignaturesMayBeOff(t *testing.T) {
@@ -281,6 +323,85 @@ func TestATransactionInABatch(t *testing.T) {
 	}
 	if rows := c.dump("t", "p", "n"); !slices.Equal(rows, []string{"a/1", "a/2"}) {
 		t.Errorf("after the commit: %q", rows)
+	}
+}
+
+// batchIn writes rows of a table in a transaction, which no SDK does, and returns how each came out.
+func (c *client) batchIn(id string, atomic bool, changes ...*tablestore.PutRowChange) ([]string, string) {
+	c.t.Helper()
+	in := &otsprotocol.TableInBatchWriteRowRequest{TableName: proto.String("t")}
+	for _, change := range changes {
+		expect := otsprotocol.RowExistenceExpectation(change.Condition.RowExistenceExpectation)
+		in.Rows = append(in.Rows, &otsprotocol.RowInBatchWriteRowRequest{
+			Type: otsprotocol.OperationType_PUT.Enum(), RowChange: change.Serialize(), Condition: &otsprotocol.Condition{RowExistence: &expect},
+		})
+	}
+	_, body, got := newRaw(c.in, "BatchWriteRow", message(c.t, &otsprotocol.BatchWriteRowRequest{
+		TransactionId: &id, IsAtomic: &atomic, Tables: []*otsprotocol.TableInBatchWriteRowRequest{in},
+	})).sign(c.in.KeySecret).send(c.t, c.in)
+	var out otsprotocol.BatchWriteRowResponse
+	if got != "ok" {
+		return nil, got
+	}
+	if err := proto.Unmarshal(body, &out); err != nil {
+		c.t.Fatal(err)
+	}
+	var results []string
+	for _, row := range out.Tables[0].Rows {
+		results = append(results, row.GetError().GetCode())
+	}
+	return results, got
+}
+
+func TestABatchThatATransactionRefusesLeavesNothing(t *testing.T) {
+	c := run(t)
+	c.create("t", "p:string n:integer", transactional)
+	id := c.mustStart("t", key("p", "a"))
+	large := func(n int) *tablestore.PutRowChange {
+		return put("t", key("p", "a", "n", n), cols("v", strings.Repeat("x", 3<<19)))
+	}
+	if _, got := c.batchIn(id, false, large(1)); got != "ok" {
+		t.Fatal(got)
+	}
+	for range 3 {
+		_, got := c.batchIn(id, false, large(2), large(3))
+		if want := "400 OTSParameterInvalid: The total data size of the transaction exceeds the limit, limit size: 4194304."; got != want {
+			t.Errorf("a batch beyond the limit: %s, want %s", got, want)
+		}
+	}
+	if _, got := c.batchIn(id, false, large(4)); got != "ok" {
+		t.Errorf("a row that fits after one that did not: %s", got)
+	}
+	if err := c.commit(id); err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range map[int]bool{1: true, 2: false, 3: false, 4: true} {
+		if got := c.get("t", key("p", "a", "n", n)) != "-"; got != want {
+			t.Errorf("row %d is there: %v, want %v", n, got, want)
+		}
+	}
+}
+
+func TestAnAtomicBatchInATransaction(t *testing.T) {
+	c := run(t)
+	c.create("t", "p:string n:integer", transactional)
+	c.must(put("t", key("p", "a", "n", 2), cols("v", 1)))
+	id := c.mustStart("t", key("p", "a"))
+	row := func(n int) *tablestore.PutRowChange {
+		return expecting(put("t", key("p", "a", "n", n), nil), notExist)
+	}
+	results, got := c.batchIn(id, true, row(1), row(2))
+	if want := []string{"OTSConditionCheckFail", "OTSConditionCheckFail"}; got != "ok" || !slices.Equal(results, want) {
+		t.Errorf("an atomic batch of which one fails: %s, %q, want %q", got, results, want)
+	}
+	if results, got = c.batchIn(id, false, row(3), row(2)); got != "ok" || !slices.Equal(results, []string{"", "OTSConditionCheckFail"}) {
+		t.Errorf("a batch of which one fails: %s, %q", got, results)
+	}
+	if err := c.commit(id); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := c.dump("t", "p", "n"), []string{"a/2 v=1", "a/3"}; !slices.Equal(got, want) {
+		t.Errorf("after the commit: %q, want %q", got, want)
 	}
 }
 

@@ -160,7 +160,7 @@ func (w *overlayWalker) bucketFirst() bool {
 // A collector gathers the rows of one page.
 type collector interface {
 	add(r *row, s *selection) (size int, ok bool, err error)
-	bytes() []byte
+	bytes() ([]byte, otsprotocol.DataBlockType)
 }
 
 // A plainPage is a page as PlainBuffer.
@@ -181,18 +181,19 @@ func (p *plainPage) add(r *row, s *selection) (size int, ok bool, err error) {
 	return size, ok, err
 }
 
-func (p *plainPage) bytes() []byte {
+func (p *plainPage) bytes() ([]byte, otsprotocol.DataBlockType) {
 	if len(p.b) <= plainbuffer.HeaderSize {
-		return []byte{}
+		return []byte{}, otsprotocol.DataBlockType_DBT_PLAIN_BUFFER
 	}
-	return p.b
+	return p.b, otsprotocol.DataBlockType_DBT_PLAIN_BUFFER
 }
 
 // A page is what a range comes to.
 type page struct {
 	rows []byte
-	next []byte // the primary key of the first row that was not read; nil when all were
-	size int    // bytes that were read
+	kind otsprotocol.DataBlockType // of rows
+	next []byte                    // the primary key of the first row that was not read; nil when all were
+	size int                       // bytes that were read
 }
 
 // read reads one page.
@@ -223,7 +224,7 @@ func (s *selection) read(w walker, into collector, limit int) (page, error) {
 			rows++
 		}
 	}
-	out.rows = into.bytes()
+	out.rows, out.kind = into.bytes()
 	return out, nil
 }
 
@@ -237,7 +238,7 @@ func (p page) end(k, v []byte, into collector) (page, error) {
 	if err != nil {
 		return p, err
 	}
-	p.rows = into.bytes()
+	p.rows, p.kind = into.bytes()
 	p.next = plainbuffer.AppendRow(plainbuffer.AppendHeader(nil), &plainbuffer.Row{Key: content.Key})
 	return p, nil
 }
@@ -269,10 +270,9 @@ func (s *Server) getRange(c *call, req *otsprotocol.GetRangeRequest) (proto.Mess
 			return nil, invalid("The limit must be greater than 0.")
 		}
 	}
-	kind := otsprotocol.DataBlockType_DBT_PLAIN_BUFFER
 	var into collector = &plainPage{want: limit}
 	if req.GetDataBlockTypeHint() == otsprotocol.DataBlockType_DBT_SIMPLE_ROW_MATRIX && min(sel.versions, sel.stored) == 1 {
-		kind, into = otsprotocol.DataBlockType_DBT_SIMPLE_ROW_MATRIX, newMatrix(t, sel)
+		into = newMatrix(t, sel)
 	}
 	p, err := s.readRange(t, sp, sel, into, limit, req.TransactionId)
 	if err != nil {
@@ -280,7 +280,7 @@ func (s *Server) getRange(c *call, req *otsprotocol.GetRangeRequest) (proto.Mess
 	}
 	return &otsprotocol.GetRangeResponse{
 		Consumed: consumed(units(p.size), 0), Rows: p.rows, NextStartPrimaryKey: p.next,
-		DataBlockType: &kind, CompressType: otsprotocol.CompressType_CPT_NONE.Enum(),
+		DataBlockType: &p.kind, CompressType: otsprotocol.CompressType_CPT_NONE.Enum(),
 	}, nil
 }
 

@@ -269,6 +269,35 @@ func TestSimpleRowMatrixHoldsWhatPlainBufferDoes(t *testing.T) {
 	}
 }
 
+func TestASparseMatrixIsAnsweredAsPlainBuffer(t *testing.T) {
+	c := run(t)
+	c.create("t", "p:string n:integer")
+	var want []string
+	for i := range 200 {
+		name := fmt.Sprintf("c%03d", i)
+		c.must(put("t", key("p", "a", "n", i), cols(name, i)))
+		want = append(want, fmt.Sprintf("a/%d %s=%d", i, name, i))
+	}
+	for limit, kind := range map[int32]tablestore.DataBlockType{4: tablestore.SimpleRowMatrix, 5: tablestore.PlainBuffer, 200: tablestore.PlainBuffer} {
+		q := whole("t", "p", "n")
+		q.MaxVersion, q.DataBlockType, q.Limit = 1, tablestore.SimpleRowMatrix, limit
+		out, err := c.GetRange(&tablestore.GetRangeRequest{RangeRowQueryCriteria: q})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out.DataBlockType != kind {
+			t.Errorf("%d rows with a column each: block type %d, want %d", limit, out.DataBlockType, kind)
+		}
+		var got []string
+		for _, row := range out.Rows {
+			got = append(got, showKey(row.PrimaryKey)+" "+show(row.Columns))
+		}
+		if diff := cmp.Diff(want[:limit], got); diff != "" {
+			t.Errorf("%d rows (-want +got):\n%s", limit, diff)
+		}
+	}
+}
+
 func TestSplitPoints(t *testing.T) {
 	c := run(t)
 	c.create("t", "p:string n:integer")

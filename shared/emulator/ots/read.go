@@ -21,6 +21,9 @@ type query struct {
 }
 
 // A selection is a query that was checked, for rows of one table, at one time.
+//
+// Versions beyond the table's number are not selected, and the next write to their row removes them. Raising the number before
+// that brings them back: no public text says when the service removes what a lower number leaves over.
 type selection struct {
 	expiry   int64 // cells up to this time are over age
 	stored   int   // versions of a column that there are, at most
@@ -146,6 +149,11 @@ func (s *selection) append(b []byte, r *row) (_ []byte, size int, ok bool, err e
 	if err != nil || !ok {
 		return b, size, false, err
 	}
+	return v.append(b), size, true, nil
+}
+
+// append appends what is seen as PlainBuffer, without a buffer's header.
+func (v *view) append(b []byte) []byte {
 	b, checksum := plainbuffer.AppendKey(b, v.key)
 	if len(v.cells) > 0 {
 		b = plainbuffer.AppendDataTag(b)
@@ -153,7 +161,7 @@ func (s *selection) append(b []byte, r *row) (_ []byte, size int, ok bool, err e
 			b, checksum = plainbuffer.AppendRaw(b, v.cells[i].raw, checksum)
 		}
 	}
-	return plainbuffer.AppendEnd(b, checksum, false), size, true, nil
+	return plainbuffer.AppendEnd(b, checksum, false)
 }
 
 // pick takes out of a row that exists what the answer holds of it. The view is valid until the next call.

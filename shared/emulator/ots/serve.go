@@ -1,6 +1,7 @@
 package ots
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -129,11 +130,14 @@ func (s *Server) serve(c *call, r *http.Request) (proto.Message, error) {
 	if !ok {
 		return nil, invalid("Unsupported operation: '%s'.", c.operation)
 	}
+	if err := s.authenticate(c, r); err != nil {
+		return nil, err
+	}
 	body, err := readBody(r)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.authenticate(c, r, body); err != nil {
+	if err := s.checkBody(r, body); err != nil {
 		return nil, err
 	}
 	c.fault = s.fault(Request{Operation: c.operation, Instance: c.instance, Body: body})
@@ -156,24 +160,22 @@ func (f *Fault) err() error {
 	return f.Err
 }
 
-// readBody reads a body that is not too large.
+// bodyRoom bounds what is allocated for a body before any of it is there.
+const bodyRoom = 64 << 10
+
+// readBody reads a body that is not too large. What it allocates follows what has come, not what was announced.
 func readBody(r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxBody {
 		return nil, errBodyTooLarge
 	}
-	if n := r.ContentLength; n >= 0 {
-		body := make([]byte, n)
-		if _, err := io.ReadFull(r.Body, body); err != nil {
-			return nil, &Error{Code: "OTSRequestTimeout", Message: "Request timeout."}
-		}
-		return body, nil
-	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
-	if err != nil {
+	var body bytes.Buffer
+	body.Grow(int(min(max(r.ContentLength, 0), bodyRoom)) + bytes.MinRead)
+	n, err := body.ReadFrom(io.LimitReader(r.Body, maxBody+1))
+	if err != nil || n < r.ContentLength {
 		return nil, &Error{Code: "OTSRequestTimeout", Message: "Request timeout."}
 	}
-	if len(body) > maxBody {
+	if n > maxBody {
 		return nil, errBodyTooLarge
 	}
-	return body, nil
+	return body.Bytes(), nil
 }

@@ -175,13 +175,21 @@ func (s *Server) enter(id string, t *table, keys ...[]byte) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, key := range keys {
-		if in.table.id() != t.id() || !in.holds(key) {
-			in.mu.Unlock()
-			return nil, outOfScope("transaction", "Transaction", in.shown, showPartition(t, key))
-		}
+	if err := in.admit(t, keys...); err != nil {
+		in.mu.Unlock()
+		return nil, err
 	}
 	return in, nil
+}
+
+// admit says whether all keys are of the session's partition.
+func (s *session) admit(t *table, keys ...[]byte) error {
+	for _, key := range keys {
+		if s.table.id() != t.id() || !s.holds(key) {
+			return outOfScope("transaction", "Transaction", s.shown, showPartition(t, key))
+		}
+	}
+	return nil
 }
 
 // lockSession returns the session with the given id, locked. It looks twice, because the session may end while this waits.
@@ -216,63 +224,84 @@ func showPartition(t *table, key []byte) string {
 
 // writeInSession makes a change that waits for the commit.
 func (s *Server) writeInSession(c *call, id string, ch *change) (outcome, error) {
-	b := batch{table: ch.table, changes: []*change{ch}, errs: make([]*Error, 1)}
-	if err := s.changeInSession(c, id, &b); err != nil {
+	b := []batch{{table: ch.table, changes: []*change{ch}, errs: make([]*Error, 1)}}
+	if err := s.batchInSession(c, id, b, false); err != nil {
 		return outcome{}, err
 	}
-	if b.errs[0] != nil {
-		return outcome{}, b.errs[0]
+	if b[0].errs[0] != nil {
+		return outcome{}, b[0].errs[0]
 	}
-	return b.outcomes[0], nil
+	return b[0].outcomes[0], nil
 }
 
-// batchInSession makes the changes of one table that wait for the commit.
-func (s *Server) batchInSession(c *call, id string, batches []batch) error {
+// batchInSession makes the changes of a request that wait for the commit. When it fails, the session is as it was: all changes
+// are admitted before the first is made, and those that are admitted are of one table.
+func (s *Server) batchInSession(c *call, id string, batches []batch, atomic bool) error {
 	for i := range batches {
-		if err := s.changeInSession(c, id, &batches[i]); err != nil {
-			return err
+		for _, ch := range batches[i].changes {
+			if ch == nil {
+				continue
+			}
+			if err := s.resolve(c.ctx, ch); err != nil {
+				return err
+			}
+			if !ch.table.LocalTxn {
+				return errTxnDisabled
+			}
 		}
 	}
-	return nil
-}
-
-func (s *Server) changeInSession(c *call, id string, b *batch) error {
-	if b.table == nil {
-		return nil
-	}
-	var keys [][]byte
-	for i, ch := range b.changes {
-		if ch == nil {
-			continue
-		}
-		if err := s.resolve(c.ctx, b.changes[i]); err != nil {
-			return err
-		}
-		keys = append(keys, ch.key)
-	}
-	in, err := s.enter(id, b.table, keys...)
+	in, err := s.lockSession(id)
 	if err != nil {
 		return err
 	}
 	defer in.mu.Unlock()
-	b.fresh()
-	return s.store.View(func(tx store.Tx) error {
-		o := &overlay{base: newDirect(tx, b.table), changes: in.changes, size: in.size}
-		w := s.writer(tx)
-		for i, ch := range b.changes {
+	for i := range batches {
+		for _, ch := range batches[i].changes {
 			if ch == nil {
 				continue
 			}
-			if o.size+ch.size > sessionSize {
-				return invalid("The total data size of the transaction exceeds the limit, limit size: %d.", sessionSize) // the service's wording is not known
-			}
-			if err := b.apply(i, w, o); err != nil {
+			if err := in.admit(ch.table, ch.key); err != nil {
 				return err
 			}
 		}
-		in.size = o.size
+	}
+	return s.store.View(func(tx store.Tx) error {
+		for i := range batches {
+			if err := in.write(s.writer(tx), batches[i].fresh(), atomic); err != nil {
+				return err
+			}
+		}
 		return nil
 	})
+}
+
+// write makes the changes to one table: each by itself, or all or none. They are above those of the session until all were
+// made, so that none is left of a batch that is refused.
+func (s *session) write(w *writer, b *batch, atomic bool) error {
+	if b.table == nil {
+		return nil
+	}
+	below := &overlay{base: newDirect(w.tx, b.table), changes: s.changes, size: s.size}
+	above := newOverlay(below)
+	for i, ch := range b.changes {
+		if ch == nil {
+			continue
+		}
+		if below.size+above.size+ch.size > sessionSize {
+			return invalid("The total data size of the transaction exceeds the limit, limit size: %d.", sessionSize) // the service's wording is not known
+		}
+		if err := b.apply(i, w, above); err != nil {
+			return err
+		}
+	}
+	if atomic && b.failTogether() {
+		return nil
+	}
+	if err := above.flush(); err != nil {
+		return err
+	}
+	s.size = below.size
+	return nil
 }
 
 // resolve gives a change its AUTO_INCREMENT value before it is made, because a session writes nothing before its commit.

@@ -63,6 +63,38 @@ func TestVersions(t *testing.T) {
 	}
 }
 
+func TestLoweringVersionsHidesThemUntilTheNextWrite(t *testing.T) {
+	now := newClock()
+	c := run(t, withClock(now))
+	c.create("t", "p:string", versions(3))
+	set := func(row string, value int64) {
+		u := update("t", key("p", row))
+		u.PutColumn("a", value)
+		c.must(u)
+		now.advance(time.Second)
+	}
+	keep := func(n int) {
+		if _, err := c.UpdateTable(&tablestore.UpdateTableRequest{TableName: "t", TableOption: tablestore.NewTableOption(-1, n)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for value := range int64(3) {
+		set("idle", value)
+		set("busy", value)
+	}
+	check := func(when, want string) {
+		t.Helper()
+		if got := c.get("t", key("p", "idle"), newest(9)) + "; " + c.get("t", key("p", "busy"), newest(9)); got != want {
+			t.Errorf("%s: %s, want %s", when, got, want)
+		}
+	}
+	keep(1)
+	check("lowered", "a=2; a=2")
+	set("busy", 3)
+	keep(3)
+	check("raised again", "a=2 a=1 a=0; a=3")
+}
+
 func TestRemovingVersions(t *testing.T) {
 	now := newClock()
 	c := run(t, withClock(now))
@@ -144,6 +176,31 @@ func TestTimeToLive(t *testing.T) {
 		t.Fatal(err)
 	}
 	step(1000*time.Second, 2, "a=3")
+}
+
+func TestAWriteAfterTheClockWasSetBackIsTheNewest(t *testing.T) {
+	now := newClock()
+	c := run(t, withClock(now))
+	c.create("one", "p:string", versions(1))
+	c.create("three", "p:string", versions(3))
+	for i := range int64(5) {
+		for _, table := range []string{"one", "three"} {
+			u := update(table, key("p", "k"))
+			u.PutColumn("a", i)
+			c.must(u)
+		}
+		now.advance(-time.Hour)
+	}
+	for table, want := range map[string]string{"one": "a=4", "three": "a=4 a=3 a=2"} {
+		if got := c.get(table, key("p", "k"), newest(3)); got != want {
+			t.Errorf("%s: %s, want %s", table, got, want)
+		}
+	}
+	now.advance(10 * time.Hour)
+	c.must(put("one", key("p", "k"), cols("a", 5)))
+	if got, want := c.get("one", key("p", "k"), timed(now.ms(), now.ms()+1)), "a=5"; got != want {
+		t.Errorf("once the clock is ahead again: %s, want %s at its time", got, want)
+	}
 }
 
 func TestRowsOverAgeAreNotInARange(t *testing.T) {

@@ -59,10 +59,22 @@ func (w *writer) apply(c *change, rows rows) (outcome, error) {
 		return c.outcome(columns, nil), rows.put(key, nil)
 	}
 	after := plainbuffer.Row{Key: columns}
-	if after.Cells, err = c.cells(before.Cells, w.now, expiry); err != nil {
+	at := w.stamp(&old)
+	if after.Cells, err = c.cells(before.Cells, w.now, at, expiry); err != nil {
 		return outcome{}, err
 	}
-	return c.outcome(columns, after.Cells), rows.put(key, encodeRow(key, &after, w.now.UnixMilli()))
+	return c.outcome(columns, after.Cells), rows.put(key, encodeRow(key, &after, at))
+}
+
+// stamp returns the timestamp of a write to a row, in milliseconds since 1970: the time, unless the clock was set back since
+// the last write. Then it is later than that one's, which is the greatest that the server has made there, because a version
+// that is older than one before it could be acknowledged and not be there.
+func (w *writer) stamp(old *row) int64 {
+	now := w.now.UnixMilli()
+	if old.exists() && old.written > now {
+		return old.written + 1
+	}
+	return now
 }
 
 // check says whether the row is as the change expects it.
@@ -87,8 +99,9 @@ func (c *change) check(old *row, before *plainbuffer.Row, expiry int64) error {
 	return nil
 }
 
-// cells returns the attribute cells of the row after the change, given those before it.
-func (c *change) cells(before []plainbuffer.Cell, now time.Time, expiry int64) ([]plainbuffer.Cell, error) {
+// cells returns the attribute cells of the row after the change, given those before it. At is the timestamp of those that the
+// client gave none.
+func (c *change) cells(before []plainbuffer.Cell, now time.Time, at, expiry int64) ([]plainbuffer.Cell, error) {
 	after := make([]plainbuffer.Cell, 0, len(before)+len(c.row.Cells))
 	if c.op == otsprotocol.OperationType_UPDATE {
 		after = append(after, trimCells(slices.Clone(before), expiry, int(c.table.MaxVersions))...)
@@ -111,7 +124,7 @@ func (c *change) cells(before []plainbuffer.Cell, now time.Time, expiry int64) (
 			}
 		}
 		if !cell.HasTimestamp {
-			cell.Timestamp, cell.HasTimestamp = now.UnixMilli(), true
+			cell.Timestamp, cell.HasTimestamp = at, true
 		}
 		cell.Op = 0
 		after = append(after, cell)
