@@ -18,8 +18,8 @@ const pollEvery = 2 * time.Second
 // maxMissing is how often a table that is being made may be missing.
 const maxMissing = 30
 
-// A Setup is what a table should be beside its keys, its price by the request, and its time to live, which is that of the Table.
-// The zero Setup asks for nothing more.
+// A Setup is what a table should be beside its keys and its time to live, which is that of the Table. The zero Setup asks for
+// nothing more.
 type Setup struct {
 	// Recovery is point-in-time recovery: the table can be brought back to any second of the last 35 days.
 	Recovery bool
@@ -43,26 +43,37 @@ func Plan(ctx context.Context, t *Table, s Setup) ([]string, error) {
 	return words, nil
 }
 
-// Ensure makes the table, and sets up what it lacks, and waits until it can be used. It tells each step before it takes it. What
-// is there and as it should be stays untouched; so does a table with other keys, and one whose items live by another attribute:
-// then the error says what differs, and nothing is changed. It is safe to call again, and at the same time as others do.
+// nothing is what Ensure tells when there is nothing to do.
+const nothing = "nothing to do"
+
+// Ensure makes the table, and sets up what it lacks, and waits until it can be used. It tells each step of Plan once it is done, in
+// the past tense, or that there is nothing to do. What is there and as it should be stays untouched; so does a table with other
+// keys, and one whose items live by another attribute: then the error says what differs, and nothing is changed. It is safe to
+// call again, and at the same time as others do.
+//
+// A new table is paid by the request. How one that is there is paid is its owner's choice, which Ensure leaves, as it leaves
+// whatever else Setup does not ask for; it does switch a time to live and recovery on, and change the key, where those are wanted.
 func Ensure(ctx context.Context, t *Table, s Setup, tell func(step string)) error {
 	steps, err := t.steps(ctx, s)
 	if err != nil {
 		return fmt.Errorf("table: ensure %q: %w", t.name, err)
 	}
+	if len(steps) == 0 {
+		tell(nothing)
+	}
 	for _, st := range steps {
-		tell(st.what)
 		if err := st.do(ctx); err != nil {
 			return fmt.Errorf("table: ensure %q: %s: %w", t.name, st.what, err)
 		}
+		tell(st.did)
 	}
 	return nil
 }
 
 // A step is one change to a table.
 type step struct {
-	what string
+	what string // to be done
+	did  string // the same when it is done
 	do   func(ctx context.Context) error
 }
 
@@ -73,24 +84,24 @@ func (t *Table) steps(ctx context.Context, s Setup) ([]step, error) {
 		return nil, err
 	}
 	var steps []step
-	add := func(do func(ctx context.Context) error, what string, args ...any) {
-		steps = append(steps, step{fmt.Sprintf(what, args...), do})
+	add := func(do func(ctx context.Context) error, what, did, object string) {
+		steps = append(steps, step{what + " " + object, did + " " + object, do})
 	}
 	if d == nil {
-		add(func(ctx context.Context) error { return t.create(ctx, s) },
-			"create table %q: partition key p (S), sort key s (S), paid by the request%s", t.name, encryption(s))
+		object := fmt.Sprintf("table %q: partition key p (S), sort key s (S), paid by the request", t.name)
+		if s.Key != "" {
+			object += ", encrypted by KMS key " + s.Key
+		}
+		add(func(ctx context.Context) error { return t.create(ctx, s) }, "create", "created", object)
 	} else {
 		if err := checkSchema(d); err != nil {
 			return nil, err
 		}
 		if d.TableStatus != types.TableStatusActive {
-			add(t.wait, "wait for table %q, which is %s", t.name, d.TableStatus)
-		}
-		if b := d.BillingModeSummary; b == nil || b.BillingMode != types.BillingModePayPerRequest {
-			add(t.payPerRequest, "pay for table %q by the request", t.name)
+			add(t.wait, "wait", "waited", fmt.Sprintf("for table %q, found %s", t.name, d.TableStatus))
 		}
 		if s.Key != "" && !encryptedBy(d.SSEDescription, s.Key) {
-			add(func(ctx context.Context) error { return t.encrypt(ctx, s) }, "set up table %q%s", t.name, encryption(s))
+			add(func(ctx context.Context) error { return t.encrypt(ctx, s) }, "encrypt", "encrypted", fmt.Sprintf("table %q by KMS key %s", t.name, s.Key))
 		}
 	}
 	if t.ttl > 0 {
@@ -99,7 +110,7 @@ func (t *Table) steps(ctx context.Context, s Setup) ([]step, error) {
 			return nil, err
 		}
 		if !on {
-			add(t.enableTTL, "let the items of table %q expire by attribute %s", t.name, attrTTL)
+			add(t.enableTTL, "switch", "switched", fmt.Sprintf("the time to live of table %q on, by attribute %s", t.name, attrTTL))
 		}
 	}
 	if s.Recovery {
@@ -108,17 +119,10 @@ func (t *Table) steps(ctx context.Context, s Setup) ([]step, error) {
 			return nil, err
 		}
 		if !on {
-			add(t.enableRecovery, "switch point-in-time recovery of table %q on", t.name)
+			add(t.enableRecovery, "switch", "switched", fmt.Sprintf("point-in-time recovery of table %q on", t.name))
 		}
 	}
 	return steps, nil
-}
-
-func encryption(s Setup) string {
-	if s.Key == "" {
-		return ""
-	}
-	return ", encrypted by KMS key " + s.Key
 }
 
 // encryptedBy reports whether d says the key with the given id or ARN.
@@ -242,15 +246,8 @@ func (t *Table) wait(ctx context.Context) error {
 	}
 }
 
-func (t *Table) payPerRequest(ctx context.Context) error {
-	return t.update(ctx, &dynamodb.UpdateTableInput{TableName: &t.name, BillingMode: types.BillingModePayPerRequest})
-}
-
 func (t *Table) encrypt(ctx context.Context, s Setup) error {
-	return t.update(ctx, &dynamodb.UpdateTableInput{TableName: &t.name, SSESpecification: sse(s)})
-}
-
-func (t *Table) update(ctx context.Context, in *dynamodb.UpdateTableInput) error {
+	in := &dynamodb.UpdateTableInput{TableName: &t.name, SSESpecification: sse(s)}
 	err := t.admin(ctx, func(ctx context.Context, with func(*dynamodb.Options)) error {
 		_, err := t.client.UpdateTable(ctx, in, with)
 		return err

@@ -133,7 +133,7 @@ func TestEnsure(t *testing.T) {
 		"TTL that is being set up":      {with(func(c *control) { c.ttl = "ENABLING" }), nil, ""},
 		"no TTL":                        {with(func(c *control) { c.ttl, c.by = "DISABLED", "" }), []string{"UpdateTimeToLive"}, ""},
 		"no recovery":                   {with(func(c *control) { c.recovery = false }), []string{"UpdateContinuousBackups"}, ""},
-		"provisioned":                   {with(func(c *control) { c.billing = "PROVISIONED" }), []string{"UpdateTable"}, ""},
+		"provisioned":                   {with(func(c *control) { c.billing = "PROVISIONED" }), nil, ""}, // its owner's choice
 		"another key":                   {with(func(c *control) { c.kms = "k2" }), []string{"UpdateTable"}, ""},
 		"no key":                        {with(func(c *control) { c.kms = "" }), []string{"UpdateTable"}, ""},
 		"another schema":                {with(func(c *control) { c.keys = "id:N:HASH" }), nil, "its keys are id (N, HASH), wanted p (S, HASH), s (S, RANGE)"},
@@ -180,8 +180,11 @@ func TestEnsure(t *testing.T) {
 				} else if err != nil {
 					t.Errorf("Ensure: %v", err)
 				}
-				if !slices.Equal(told, steps) {
-					t.Errorf("Ensure told %q, want the plan %q", told, steps)
+				if want := past(steps); test.err == "" && !slices.Equal(told, want) || test.err != "" && len(told) > 0 {
+					t.Errorf("Ensure told %q, %v, want what the plan %q says, done", told, err, steps)
+				}
+				if test.control.billing != "" && c.billing != test.control.billing {
+					t.Errorf("the table is now %s, want %s as it was", c.billing, test.control.billing)
 				}
 				if !slices.Equal(c.requests, test.want) {
 					t.Errorf("Ensure sent %q, want %q", c.requests, test.want)
@@ -194,6 +197,38 @@ func TestEnsure(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// past returns what Ensure tells when it has done what a plan says.
+func past(plan []string) []string {
+	if len(plan) == 0 {
+		return []string{"nothing to do"}
+	}
+	var did []string
+	for _, step := range plan {
+		verb, object, _ := strings.Cut(step, " ")
+		did = append(did, map[string]string{"create": "created", "wait": "waited", "encrypt": "encrypted", "switch": "switched"}[verb]+" "+object)
+	}
+	return did
+}
+
+// A step is told when it is done, and not when it has failed.
+func TestEnsureTellsWhatIsDone(t *testing.T) {
+	c := control{ttl: "DISABLED"}
+	tb := open(t, &faulty{next: &c, pick: func(op string) fault {
+		if op == "UpdateTimeToLive" {
+			return forbidden
+		}
+		return none
+	}}, dynamodb.Options{TTL: time.Hour})
+	var told []string
+	err := dynamodb.Ensure(t.Context(), tb, dynamodb.Setup{}, func(step string) { told = append(told, step) })
+	if err == nil || !strings.Contains(err.Error(), `switch the time to live of table "chatconf" on, by attribute ttl: dynamodb: UpdateTimeToLive: AccessDeniedException`) {
+		t.Errorf("Ensure = %v, want an error that says what it could not do", err)
+	}
+	if want := []string{`created table "chatconf": partition key p (S), sort key s (S), paid by the request`}; !slices.Equal(told, want) {
+		t.Errorf("Ensure told %q, want %q", told, want)
 	}
 }
 

@@ -11,10 +11,12 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"chatconf/shared/table"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
@@ -60,7 +62,8 @@ func (t *Table) call(ctx context.Context, repeatable bool, send sender) outcome 
 	var o outcome
 	wasDenied := false
 	for n := range attempts {
-		o.fate, o.err = t.once(ctx, send)
+		var used aws.Credentials
+		o.fate, used, o.err = t.once(ctx, send)
 		o.lost = o.lost || o.fate == lost
 		switch o.fate {
 		case done, refused:
@@ -70,9 +73,7 @@ func (t *Table) call(ctx context.Context, repeatable bool, send sender) outcome 
 				return o
 			}
 			wasDenied = true
-			if c, ok := t.credentials.(interface{ Invalidate() }); ok {
-				c.Invalidate()
-			}
+			t.invalidate(ctx, used)
 		case unsettled, lost:
 			if !repeatable {
 				return o
@@ -85,13 +86,38 @@ func (t *Table) call(ctx context.Context, repeatable bool, send sender) outcome 
 	return o
 }
 
-// once sends a request once and judges what became of it.
-func (t *Table) once(ctx context.Context, send sender) (fate, error) {
+// once sends a request once and judges what became of it. It returns the credentials that signed it, too; the error does not
+// show them.
+func (t *Table) once(ctx context.Context, send sender) (fate, aws.Credentials, error) {
 	e := &exchange{client: t.http}
+	s := &signer{own: t.credentials}
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
-	err := send(ctx, func(o *dynamodb.Options) { o.HTTPClient = e })
-	return judge(err, e.sent), err
+	err := send(ctx, func(o *dynamodb.Options) { o.HTTPClient, o.Credentials = e, s })
+	return judge(err, e.sent), s.used, describe(err, s.used)
+}
+
+// invalidate has the table's own credentials fetched anew if they are still those that were refused. The invocation's cannot be.
+func (t *Table) invalidate(ctx context.Context, used aws.Credentials) {
+	if used.Source == sourceInvocation {
+		return
+	}
+	switch c := t.credentials.(type) {
+	case interface{ Invalidate(accessKeyID string) }:
+		c.Invalidate(used.AccessKeyID)
+	case interface{ Invalidate() }: // aws.CredentialsCache, whose fresh credentials this must not drop
+		ctx, cancel := context.WithTimeout(ctx, t.timeout)
+		defer cancel()
+		select {
+		case t.invalidating <- struct{}{}:
+			defer func() { <-t.invalidating }()
+		case <-ctx.Done():
+			return
+		}
+		if current, err := t.credentials.Retrieve(ctx); err == nil && current.AccessKeyID == used.AccessKeyID {
+			c.Invalidate()
+		}
+	}
 }
 
 // pause waits before a request is sent for the n+2nd time. It reports false when there is no time left to.
@@ -174,6 +200,70 @@ type verdict struct {
 
 func (v *verdict) Error() string { return v.err.Error() }
 func (v *verdict) Unwrap() error { return v.err }
+
+// A failure is an error of the SDK whose text holds no secret.
+type failure struct {
+	text string
+	err  error
+}
+
+func (f *failure) Error() string { return f.text }
+func (f *failure) Unwrap() error { return f.err }
+
+// describe gives an error the text that people need to know, without what they may not: AWS answers a wrong signature with what
+// should have been signed, session token and all.
+func describe(err error, used aws.Credentials) error {
+	var api smithy.APIError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &api):
+		return &failure{describeAnswer(err, api, used), err}
+	}
+	if text := err.Error(); redact(text, used) != text {
+		return &failure{redact(text, used), err}
+	}
+	return err
+}
+
+func describeAnswer(err error, api smithy.APIError, used aws.Credentials) string {
+	text := "dynamodb: "
+	var op *smithy.OperationError
+	switch {
+	case used.AccessKeyID == "": // it was not sent: whoever provides the credentials has asked AWS for them
+		text += "credentials: "
+	case errors.As(err, &op):
+		text += op.OperationName + ": "
+	}
+	text += fmt.Sprintf("%s: %.200q", plain(redact(api.ErrorCode(), used)), redact(api.ErrorMessage(), used))
+	var answer *smithyhttp.ResponseError
+	if errors.As(err, &answer) {
+		text += fmt.Sprintf(", status %d", answer.HTTPStatusCode())
+	}
+	var request interface{ ServiceRequestID() string }
+	if errors.As(err, &request) && request.ServiceRequestID() != "" {
+		text += ", request " + plain(redact(request.ServiceRequestID(), used))
+	}
+	return text
+}
+
+func redact(text string, used aws.Credentials) string {
+	for _, secret := range []string{used.SecretAccessKey, used.SessionToken} {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "[secret]")
+		}
+	}
+	return text
+}
+
+// plain returns the beginning of a code or an id, quoted if it does not look like one.
+func plain(id string) string {
+	id = fmt.Sprintf("%.80s", id)
+	if quoted := strconv.Quote(id); quoted != `"`+id+`"` {
+		return quoted
+	}
+	return id
+}
 
 // mapError gives the error of a call its place in the port's contract. The SDK's errors are quoted, not wrapped: that a request
 // ran out of its own time must not look as if the caller's time had ended.

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"chatconf/shared/invoke"
@@ -38,12 +39,14 @@ const (
 	refreshBefore = 5 * time.Minute
 	// fetchTimeout is of one fetch. The other side is on the same machine.
 	fetchTimeout = 2 * time.Second
+	// fetchPause is how long after a fetch that failed the next begins, while there are credentials that are good.
+	fetchPause = 10 * time.Second
 	// maxCredentials is the size in bytes of the largest answer, and of the largest token, that is read.
 	maxCredentials = 64 << 10
 )
 
 // Environment returns the credentials of the environment that getenv reads: an access key, else those of the container's
-// endpoint, which are fetched on the first use and again before they expire.
+// endpoint, which are fetched on the first use and again, in the background, before they expire.
 func Environment(getenv func(name string) string) (aws.CredentialsProvider, error) {
 	if id := getenv(envAccessKeyID); id != "" {
 		secret := getenv(envAccessKeySecret)
@@ -71,20 +74,30 @@ type static aws.Credentials
 // Retrieve implements aws.CredentialsProvider.
 func (s static) Retrieve(context.Context) (aws.Credentials, error) { return aws.Credentials(s), nil }
 
-// A signer provides the credentials that the invocation carries, else the table's own.
+// sourceInvocation is the source of credentials that the invocation carries.
+const sourceInvocation = "invocation"
+
+// A signer provides one request with the credentials that the invocation carries, else with the table's own.
 type signer struct {
-	own aws.CredentialsProvider
+	own  aws.CredentialsProvider
+	used aws.Credentials // what it has provided
 }
 
-// Retrieve implements aws.CredentialsProvider.
-func (s signer) Retrieve(ctx context.Context) (aws.Credentials, error) {
+// Retrieve implements aws.CredentialsProvider. Without credentials the request is refused: those who provide them have tried.
+func (s *signer) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if c := invoke.From(ctx).Credentials; c.AccessKeyID != "" {
-		return aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.AccessKeySecret, SessionToken: c.SecurityToken, Source: "invocation"}, nil
+		s.used = aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.AccessKeySecret, SessionToken: c.SecurityToken, Source: sourceInvocation}
+		return s.used, nil
 	}
 	if s.own == nil {
-		return aws.Credentials{}, errors.New("no credentials: the invocation carries none, and the table has none")
+		return aws.Credentials{}, &verdict{refused, errors.New("no credentials: the invocation carries none, and the table has none")}
 	}
-	return s.own.Retrieve(ctx)
+	own, err := s.own.Retrieve(ctx)
+	if err != nil {
+		return aws.Credentials{}, &verdict{refused, err}
+	}
+	s.used = own
+	return own, nil
 }
 
 // checkContainer returns an error unless address is one that credentials may come from: TLS to anywhere, or this machine.
@@ -130,9 +143,17 @@ type container struct {
 	http      *http.Client
 	now       func() time.Time
 
-	turn    chan struct{} // holds one token, for whoever looks at what follows
+	mu      sync.Mutex
 	current aws.Credentials
 	refresh time.Time // when to fetch current anew
+	under   *fetch    // the fetch under way; nil if there is none
+}
+
+// A fetch is one request to the endpoint, for all who wait for it.
+type fetch struct {
+	done  chan struct{} // closed when the rest is set
+	fresh aws.Credentials
+	err   error
 }
 
 func newContainer(address, token, tokenFile string) *container {
@@ -144,40 +165,59 @@ func newContainer(address, token, tokenFile string) *container {
 			DialContext:       (&net.Dialer{Timeout: time.Second}).DialContext,
 			DisableKeepAlives: true, // it is hours to the next fetch
 		}),
-		now:  time.Now,
-		turn: make(chan struct{}, 1),
+		now: time.Now,
 	}
 }
 
-// Retrieve implements aws.CredentialsProvider. One caller fetches, the others wait for it.
+// Retrieve implements aws.CredentialsProvider. Credentials that are due to be fetched anew are handed out while that goes on, as
+// long as they are good; those who find none that are wait for the one fetch.
 func (c *container) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	c.mu.Lock()
+	now, current := c.now(), c.current
+	good := current.AccessKeyID != "" && (!current.CanExpire || now.Before(current.Expires))
+	if c.under == nil && (!good || current.CanExpire && !now.Before(c.refresh)) {
+		c.under = &fetch{done: make(chan struct{})}
+		go c.renew(context.WithoutCancel(ctx), c.under) // it ends by fetchTimeout
+	}
+	under := c.under
+	c.mu.Unlock()
+	if good {
+		return current, nil
+	}
 	select {
-	case c.turn <- struct{}{}:
-		defer func() { <-c.turn }()
+	case <-under.done:
 	case <-ctx.Done():
 		return aws.Credentials{}, ctx.Err()
 	}
-	now := c.now()
-	if c.current.AccessKeyID != "" && (!c.current.CanExpire || now.Before(c.refresh)) {
-		return c.current, nil
+	if under.err != nil {
+		return aws.Credentials{}, fmt.Errorf("the container's credentials: %w", under.err)
 	}
-	fresh, err := c.fetch(ctx)
-	if err != nil {
-		if c.current.AccessKeyID != "" && now.Before(c.current.Expires) {
-			return c.current, nil // still good; the next caller tries again
-		}
-		return aws.Credentials{}, fmt.Errorf("the container's credentials: %w", err)
-	}
-	c.current = fresh
-	c.refresh = fresh.Expires.Add(-min(refreshBefore, fresh.Expires.Sub(now)/4))
-	return fresh, nil
+	return under.fresh, nil
 }
 
-// Invalidate makes the next Retrieve fetch anew.
-func (c *container) Invalidate() {
-	c.turn <- struct{}{}
-	c.current = aws.Credentials{}
-	<-c.turn
+// renew carries a fetch out.
+func (c *container) renew(ctx context.Context, f *fetch) {
+	f.fresh, f.err = c.fetch(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	if f.err != nil {
+		c.refresh = now.Add(fetchPause)
+	} else {
+		c.current = f.fresh
+		c.refresh = f.fresh.Expires.Add(-min(refreshBefore, f.fresh.Expires.Sub(now)/4))
+	}
+	c.under = nil
+	close(f.done)
+}
+
+// Invalidate makes the next Retrieve fetch anew, unless the credentials with the given access key id have already been replaced.
+func (c *container) Invalidate(accessKeyID string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current.AccessKeyID == accessKeyID {
+		c.current = aws.Credentials{}
+	}
 }
 
 // fetch asks the endpoint. No error shows a token or what the endpoint sent.

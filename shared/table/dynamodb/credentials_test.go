@@ -2,6 +2,7 @@ package dynamodb_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -11,12 +12,15 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"chatconf/shared/invoke"
 	"chatconf/shared/table"
 	"chatconf/shared/table/dynamodb"
+	"chatconf/shared/table/dynamodb/dynamotest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
@@ -157,6 +161,8 @@ func TestContainerRefreshes(t *testing.T) {
 	wantKey(t, c, "KEY1")
 	*now = a.expires.Add(-5 * time.Minute)
 	a.expires = now.Add(time.Hour)
+	wantKey(t, c, "KEY1") // still good
+	dynamodb.AwaitFetch(c)
 	wantKey(t, c, "KEY2")
 
 	// A refresh that fails leaves the old credentials in use while they are good; no longer.
@@ -164,6 +170,7 @@ func TestContainerRefreshes(t *testing.T) {
 	*now = old.Add(-time.Minute)
 	a.status = 500
 	wantKey(t, c, "KEY2")
+	dynamodb.AwaitFetch(c)
 	*now = old
 	if got, err := c.Retrieve(t.Context()); err == nil || !strings.Contains(err.Error(), "500") {
 		t.Errorf("Retrieve of expired credentials = %+v, %v, want an error", got, err)
@@ -172,8 +179,132 @@ func TestContainerRefreshes(t *testing.T) {
 	wantKey(t, c, "KEY5")
 	*now = now.Add(44 * time.Second)
 	wantKey(t, c, "KEY5")
-	c.(interface{ Invalidate() }).Invalidate()
-	wantKey(t, c, "KEY6")
+	for range 3 { // who was refused KEY5 at the same time drops it, and not what has come in its place
+		c.(interface{ Invalidate(string) }).Invalidate("KEY5")
+		wantKey(t, c, "KEY6")
+	}
+}
+
+// While credentials are good nobody waits for new ones, and an endpoint that does not answer is asked again after ten seconds.
+func TestContainerHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := dynamodb.Environment(environment(map[string]string{"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/role"}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var fetches atomic.Int32
+		expires := time.Now().Add(time.Hour)
+		dynamodb.SetContainer(c, roundTripper(func(r *http.Request) (*http.Response, error) {
+			if n := fetches.Add(1); n > 1 {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+			body := fmt.Sprintf(`{"AccessKeyId":"KEY1","SecretAccessKey":"secret","Token":"token","Expiration":%q}`, expires.Format(time.RFC3339))
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body))}, nil
+		}), time.Now)
+		wantKey(t, c, "KEY1")
+		time.Sleep(time.Until(expires.Add(-5 * time.Minute)))
+		for range 24 { // two minutes, by half seconds: a fetch of two seconds, a pause of ten
+			for range 10 {
+				start := time.Now()
+				wantKey(t, c, "KEY1")
+				if took := time.Since(start); took > 0 {
+					t.Fatalf("Retrieve of good credentials took %v, want no time", took)
+				}
+				time.Sleep(500 * time.Millisecond)
+			}
+		}
+		if n := fetches.Load() - 1; n != 10 {
+			t.Errorf("the endpoint was asked %d times in two minutes, want 10", n)
+		}
+		time.Sleep(time.Until(expires))
+		start := time.Now()
+		var callers sync.WaitGroup
+		for range 8 {
+			callers.Go(func() {
+				if got, err := c.Retrieve(t.Context()); err == nil {
+					t.Errorf("Retrieve of expired credentials = %+v, want an error", got)
+				}
+			})
+		}
+		callers.Wait()
+		if took := time.Since(start); took != 2*time.Second {
+			t.Errorf("eight callers without credentials waited %v, want 2s together", took)
+		}
+
+		// A caller does not wait longer than it has time.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := c.Retrieve(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Retrieve in one second = %v, want DeadlineExceeded", err)
+		}
+		dynamodb.AwaitFetch(c)
+	})
+}
+
+// A call that gets no credentials is not sent, nor tried again.
+func TestNoCredentials(t *testing.T) {
+	asked := 0
+	failing := provider(func() (aws.Credentials, error) { asked++; return aws.Credentials{}, errors.New("nobody knows") })
+	tb := open(t, roundTripper(func(*http.Request) (*http.Response, error) {
+		t.Error("a request without credentials was sent")
+		return nil, io.EOF
+	}), dynamodb.Options{Credentials: failing})
+	dynamodb.SetSleep(tb, func(context.Context, time.Duration) error { t.Error("the call pauses"); return nil })
+	for name, call := range calls {
+		asked = 0
+		if err := call.do(t.Context(), tb); !errors.Is(err, table.ErrUnavailable) || !strings.Contains(err.Error(), "nobody knows") {
+			t.Errorf("%s without credentials = %v, want ErrUnavailable that says why", name, err)
+		}
+		if asked != 1 {
+			t.Errorf("%s asked %d times for credentials, want 1", name, asked)
+		}
+	}
+}
+
+type provider func() (aws.Credentials, error)
+
+func (p provider) Retrieve(context.Context) (aws.Credentials, error) { return p() }
+
+// An answer that quotes what was signed does not bring secrets into the error, nor lines into the log.
+func TestErrorsShowNoSecret(t *testing.T) {
+	own := credentials{AccessKeyID: "AKID", SecretAccessKey: "PLANTED-SECRET", SessionToken: "PLANTED-TOKEN"}
+	percall := invoke.Credentials{AccessKeyID: "PERCALL", AccessKeySecret: "PLANTED-SECRET-2", SecurityToken: "PLANTED-TOKEN-2"}
+	for what, answer := range map[string]func(r *http.Request, echo string) (*http.Response, error){
+		"message": func(r *http.Request, echo string) (*http.Response, error) {
+			return dynamotest.Answer(r, 400, dynamotest.Failure{Type: "InvalidSignatureException", Message: "The Canonical String should have been\n" + echo + strings.Repeat("\nx", 1000)}), nil
+		},
+		"code": func(r *http.Request, echo string) (*http.Response, error) {
+			return dynamotest.Answer(r, 400, dynamotest.Failure{Type: echo}), nil
+		},
+		"request id": func(r *http.Request, echo string) (*http.Response, error) {
+			resp := dynamotest.Answer(r, 400, dynamotest.Failure{Type: "AccessDeniedException"})
+			resp.Header.Set("X-Amzn-RequestId", strings.ReplaceAll(echo, "\n", " "))
+			return resp, nil
+		},
+		"transaction": func(r *http.Request, echo string) (*http.Response, error) {
+			return dynamotest.Answer(r, 400, dynamotest.Failure{Type: "TransactionCanceledException", Message: echo}), nil
+		},
+		"transport": func(_ *http.Request, echo string) (*http.Response, error) {
+			return nil, errors.New(echo)
+		},
+	} {
+		tb := open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+			token := r.Header.Get("X-Amz-Security-Token")
+			return answer(r, "host:x\nx-amz-security-token:"+token+"\n"+strings.Replace(token, "TOKEN", "SECRET", 1))
+		}), dynamodb.Options{Credentials: own})
+		for _, ctx := range []context.Context{t.Context(), invoke.With(t.Context(), &invoke.Invocation{Credentials: percall})} {
+			for name, call := range calls {
+				err := call.do(ctx, tb)
+				if err == nil || strings.Contains(err.Error(), "PLANTED") || what != "transport" && strings.Contains(err.Error(), "\n") || len(err.Error()) > 600 {
+					t.Errorf("%s, echo in the %s: %v, want an error of one line without secrets", name, what, err)
+				}
+			}
+			if err := dynamodb.Ensure(ctx, tb, dynamodb.Setup{}, func(string) {}); err == nil || strings.Contains(err.Error(), "PLANTED") {
+				t.Errorf("Ensure, echo in the %s: %v, want an error without secrets", what, err)
+			}
+		}
+	}
 }
 
 func TestContainerAuthorization(t *testing.T) {
@@ -194,6 +325,7 @@ func TestContainerAuthorization(t *testing.T) {
 		if _, err := c.Retrieve(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		dynamodb.AwaitFetch(c)
 	}
 	if got, want := fmt.Sprint(a.tokens), "[Bearer fixed Bearer one Bearer two]"; got != want {
 		t.Errorf("the endpoint was sent %s, want %s", got, want)

@@ -52,7 +52,8 @@ type Options struct {
 	// Endpoint is the URL that requests go to. Empty is AWS's own of the region.
 	Endpoint string
 	// Credentials sign the requests of invocations that carry none of their own. Environment makes them of what functions
-	// find in their environment; any other provider of the SDK will do. They are asked before every request. Nil is none.
+	// find in their environment; any other provider of the SDK will do. They are asked before every request, and a call that
+	// gets none fails at once. Nil is none.
 	Credentials aws.CredentialsProvider
 	// Transport carries the requests. Nil is one of the table's own.
 	Transport http.RoundTripper
@@ -76,6 +77,8 @@ type Table struct {
 	sleep       func(ctx context.Context, d time.Duration) error
 	own         *http.Transport // to be closed with the table; nil if the transport is somebody else's
 
+	invalidating chan struct{} // holds one token, for whoever compares the credentials with those that were refused
+
 	open   sync.RWMutex // held for reading by every call under way
 	closed bool
 }
@@ -94,6 +97,8 @@ func New(name string, o Options) (*Table, error) {
 		ttl:         o.TTL,
 		now:         o.Now,
 		sleep:       sleep,
+
+		invalidating: make(chan struct{}, 1),
 	}
 	if t.timeout == 0 {
 		t.timeout = defaultTimeout
@@ -106,9 +111,8 @@ func New(name string, o Options) (*Table, error) {
 		o.Transport = t.own
 	}
 	t.http = newHTTPClient(o.Transport)
-	options := dynamodb.Options{
+	options := dynamodb.Options{ // once adds the credentials
 		Region:                o.Region,
-		Credentials:           signer{own: o.Credentials},
 		Retryer:               aws.NopRetryer{}, // see the package comment
 		HTTPClient:            &exchange{client: t.http},
 		AccountIDEndpointMode: aws.AccountIDEndpointModeDisabled,

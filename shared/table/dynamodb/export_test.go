@@ -15,3 +15,13 @@ func SetSleep(t *Table, f func(ctx context.Context, d time.Duration) error) { t.
 func SetContainer(c aws.CredentialsProvider, transport http.RoundTripper, now func() time.Time) {
 	c.(*container).http.Transport, c.(*container).now = transport, now
 }
+
+// AwaitFetch returns when the fetch of c's that is under way, if there is one, has ended.
+func AwaitFetch(c aws.CredentialsProvider) {
+	c.(*container).mu.Lock()
+	under := c.(*container).under
+	c.(*container).mu.Unlock()
+	if under != nil {
+		<-under.done
+	}
+}
