@@ -11,6 +11,7 @@ import (
 
 func TestKeysMayDoWhatTheirPoliciesSay(t *testing.T) {
 	t.Parallel()
+	onlyFile(t, "keys opens the file")
 	data := newData(t)
 	readOnly := createKey(t, data, "dashboard", "--read-only")
 	team := createKeyWith(t, data, "运维组", `{"Version":"1","Statement":[

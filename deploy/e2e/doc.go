@@ -1,4 +1,8 @@
-// Package e2e holds the end-to-end tests: black box, through the built program, real HTTP, a real file and the official clients.
+// Package e2e holds the end-to-end tests: black box, through the built program, real HTTP, a real store and the official clients.
+//
+// CHATCONF_E2E_STORE says which store the services of a run keep their data in: file, which is the default; tablestore, which is
+// "chatconf ots", one for the whole run; or dynamodb, for which moto's server stands in, the program that CHATCONF_MOTO_SERVER names.
+// A test that is about some of them only says so first, and is skipped in the other runs; "make e2e" does all three.
 //
 // It is a module of its own, because the official SDK's module graph would raise the versions of what the functions depend on.
 // It imports nothing of the main module: what it knows is what a user knows, the program's flags and files, the API's documents and
@@ -7,5 +11,6 @@
 // The program is built once a run, with the race detector if the tests have it, and a race or a panic that it reports fails the
 // test that drove it. The go command does not see that these tests depend on the program, so run them with -count=1.
 //
-// Folder quickstart holds the program of the README, which a test runs as it stands there.
+// Folder quickstart holds the program of the README, which a test runs as it stands there, and otsquickstart the first program of a user
+// of the Tablestore emulator.
 package e2e

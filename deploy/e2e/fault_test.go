@@ -29,8 +29,11 @@ func tampered(a *acs3, f func(*http.Request)) *acs3 {
 func TestMistakesInASignature(t *testing.T) {
 	t.Parallel()
 	data := newData(t)
-	disabled := createKey(t, data, "disabled", "--admin")
-	run(t, "keys", "disable", disabled.ID, "--data", data).ok(t)
+	var disabled accessKey
+	if store.name == storeFile {
+		disabled = createKey(t, data, "disabled", "--admin")
+		run(t, "keys", "disable", disabled.ID, "--data", data).ok(t)
+	}
 	s := serveOn(t, data)
 	key := s.key
 	nobody := accessKey{"LTAInobody", "whatever"}
@@ -87,7 +90,12 @@ func TestMistakesInASignature(t *testing.T) {
 		{"V1 with a security token", newV1(key, list, "SecurityToken", "CAISxx/+="), 400, "InvalidSecurityToken.Malformed"},
 		{"ACS3 with a security token", edited(newACS3(key, list), header("x-acs-security-token", "CAISxx/+=")), 400, "InvalidSecurityToken.Malformed"},
 	} {
-		t.Run(c.name, func(t *testing.T) { s.send(t, c.in).wantFault(t, c.status, c.code) })
+		t.Run(c.name, func(t *testing.T) {
+			if c.code == "InvalidAccessKeyId.Inactive" {
+				onlyFile(t, "keys opens the file")
+			}
+			s.send(t, c.in).wantFault(t, c.status, c.code)
+		})
 	}
 
 	t.Run("the clock may be 14 minutes off", func(t *testing.T) {

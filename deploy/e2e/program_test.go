@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -17,16 +18,19 @@ const repository = "../.."
 
 // Programs that TestMain builds.
 var (
-	chatconf   string // deploy/chatconf
-	quickstart string // quickstart
+	chatconf      string // deploy/chatconf
+	quickstart    string // quickstart
+	otsQuickstart string // otsquickstart
 )
 
 func TestMain(m *testing.M) {
+	name, moto := cmp.Or(os.Getenv(storeVariable), storeFile), os.Getenv(motoVariable)
 	// The SDK would send requests through a proxy, and the program would take settings that are not the test's.
 	for _, setting := range os.Environ() {
 		name, _, _ := strings.Cut(setting, "=")
 		upper := strings.ToUpper(name)
-		if strings.HasSuffix(upper, "_PROXY") || strings.HasPrefix(upper, "CHATCONF_") || strings.HasPrefix(upper, "ALIBABA_CLOUD_") {
+		if strings.HasSuffix(upper, "_PROXY") || strings.HasPrefix(upper, "CHATCONF_") || strings.HasPrefix(upper, "ALIBABA_CLOUD_") ||
+			strings.HasPrefix(upper, "TABLESTORE_") || strings.HasPrefix(upper, "AWS_") {
 			os.Unsetenv(name)
 		}
 	}
@@ -37,11 +41,23 @@ func TestMain(m *testing.M) {
 	if err == nil {
 		quickstart, err = build(dir, "quickstart", ".", "./quickstart")
 	}
+	if err == nil {
+		otsQuickstart, err = build(dir, "otsquickstart", ".", "./otsquickstart")
+	}
+	if err == nil {
+		err = openStore(name, moto, dir)
+	}
 	code := 1
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(os.Stderr, err) // also if the store that was asked for is absent
 	} else {
 		code = m.Run()
+	}
+	if store.server != nil {
+		if err := store.server.stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
 	}
 	os.RemoveAll(dir)
 	os.Exit(code)
@@ -142,10 +158,17 @@ func (r result) fails(t *testing.T, code int, words ...string) {
 // reportCrash fails the test for a race or a panic that a program reported.
 func reportCrash(t *testing.T, stderr string) {
 	t.Helper()
+	if sign := crash(stderr); sign != "" {
+		t.Errorf("the program reported %q:\n%s", sign, stderr)
+	}
+}
+
+// crash returns the sign of a race or a panic in what a program printed; empty if there is none.
+func crash(said string) string {
 	for _, sign := range [...]string{"WARNING: DATA RACE", "panic:", "goroutine 1 ["} {
-		if strings.Contains(stderr, sign) {
-			t.Errorf("the program reported %q:\n%s", sign, stderr)
-			return
+		if strings.Contains(said, sign) {
+			return sign
 		}
 	}
+	return ""
 }

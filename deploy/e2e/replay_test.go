@@ -155,6 +155,7 @@ func TestARefusedWriteCannotBeReplayedLater(t *testing.T) {
 // Of many copies of one request that arrive at once, one is done.
 func TestManyCopiesAtOnceAreDoneOnce(t *testing.T) {
 	t.Parallel()
+	manyWriters(t)
 	s := serve(t)
 	create(t, s.client(t), "ops")
 	for _, r := range []signed{
@@ -185,6 +186,7 @@ func TestManyCopiesAtOnceAreDoneOnce(t *testing.T) {
 // Each access key has nonces of its own, so that nobody can spend another's.
 func TestNoncesOfOneKeyAreNotThoseOfAnother(t *testing.T) {
 	t.Parallel()
+	onlyFile(t, "keys opens the file")
 	data := newData(t)
 	other := createKey(t, data, "other", "--admin")
 	s := serveOn(t, data)

@@ -20,7 +20,7 @@ type accessKey struct {
 	Secret string `json:"AccessKeySecret"`
 }
 
-// A service is a running "chatconf serve" on a data directory.
+// A service is a running "chatconf serve" on a data directory and the store of the run.
 type service struct {
 	t        *testing.T
 	data     string
@@ -41,9 +41,11 @@ func serve(t *testing.T, env ...string) *service {
 // serveOn starts a service on a data directory and waits until it listens. The service is killed at the end of the test at the latest.
 func serveOn(t *testing.T, data string, env ...string) *service {
 	t.Helper()
+	c := serveCommand(data, env...)
+	makeTables(t, data, c.env)
 	s := &service{t: t, data: data, stdout: newOutput(), stderr: newOutput(), ended: make(chan struct{})}
-	s.cmd = exec.Command(chatconf, "serve", "--addr", "127.0.0.1:0", "--data", data)
-	s.cmd.Env = append(cleanEnviron(t), env...)
+	s.cmd = exec.Command(chatconf, c.args...)
+	s.cmd.Env = append(cleanEnviron(t), c.env...)
 	s.cmd.Stdout, s.cmd.Stderr = s.stdout, s.stderr
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -131,14 +133,23 @@ func (s *service) restart(env ...string) *service {
 	return serveOn(s.t, s.data, env...)
 }
 
-// check stops the service, asks for a clean "chatconf check", and returns what it printed.
-func (s *service) check() string {
+// check stops the service and asks for a clean "chatconf check" that prints each of some texts. Other stores than the file have no such
+// command.
+func (s *service) check(want ...string) {
 	s.t.Helper()
 	s.stop()
-	return run(s.t, "check", "--data", s.data).ok(s.t)
+	if store.name != storeFile {
+		return
+	}
+	out := run(s.t, "check", "--data", s.data).ok(s.t)
+	for _, text := range want {
+		if !strings.Contains(out, text) {
+			s.t.Errorf("check printed %q, want it to have %q", out, text)
+		}
+	}
 }
 
-// createKey makes an access key while the service is stopped.
+// createKey makes an access key while the service is stopped. It opens the file.
 func createKey(t *testing.T, data, name string, args ...string) accessKey {
 	t.Helper()
 	out := run(t, append([]string{"keys", "create", "--data", data, "-o", "json", "--name", name}, args...)...).ok(t)
