@@ -19,7 +19,7 @@ type Plan struct {
 	Name   string
 	Exists bool
 	Made   bool // by Ensure, just now
-	TTL    int // the table's time to live in seconds; -1 is none
+	TTL    int  // the table's time to live in seconds; -1 is none
 }
 
 // String returns the plan as a sentence.
