@@ -104,12 +104,14 @@ func (t *Table) steps(ctx context.Context, s Setup) ([]step, error) {
 			add(func(ctx context.Context) error { return t.encrypt(ctx, s) }, "encrypt", "encrypted", fmt.Sprintf("table %q by KMS key %s", t.name, s.Key))
 		}
 	}
-	if t.ttl > 0 {
+	if t.ttl > 0 || d != nil {
 		on, err := t.hasTTL(ctx, d)
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if !on {
+		case on && t.ttl == 0:
+			return nil, fmt.Errorf("%w: its items expire by attribute %q, and this table's must not", errSchema, attrTTL)
+		case !on && t.ttl > 0:
 			add(t.enableTTL, "switch", "switched", fmt.Sprintf("the time to live of table %q on, by attribute %s", t.name, attrTTL))
 		}
 	}

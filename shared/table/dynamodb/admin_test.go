@@ -200,6 +200,21 @@ func TestEnsure(t *testing.T) {
 	}
 }
 
+// A table whose items expire is not one whose items must stay.
+func TestEnsureRefusesATableThatForgets(t *testing.T) {
+	c := control{exists: true, keys: goodKeys, billing: "PAY_PER_REQUEST", ttl: "ENABLED", by: "ttl"}
+	tb, err := dynamodb.New("chatconf", options(&c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dynamodb.Ensure(t.Context(), tb, dynamodb.Setup{}, func(step string) { t.Errorf("Ensure told %q", step) }); err == nil || !strings.Contains(err.Error(), "must not") {
+		t.Errorf("Ensure = %v, want a refusal", err)
+	}
+	if len(c.requests) > 0 {
+		t.Errorf("Ensure sent %q", c.requests)
+	}
+}
+
 // past returns what Ensure tells when it has done what a plan says.
 func past(plan []string) []string {
 	if len(plan) == 0 {
