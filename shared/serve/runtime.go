@@ -1,0 +1,68 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+)
+
+// A Handler is what a runtime serves: requests, and messages of the event doors.
+type Handler interface {
+	http.Handler
+	// ServeEvent does what one message asks for and returns the answer, JSON as it would be over HTTP, a refusal included. An error
+	// says that the same message may succeed later, and is worth another delivery.
+	ServeEvent(ctx context.Context, e Event) (answer []byte, err error)
+}
+
+// An Event is one message that came through an event door.
+type Event struct {
+	Door Door
+	ID   string // the message's own id, which is the same when it is delivered again
+	Data []byte // what it carries: the parameters of an action, as JSON
+}
+
+// A Door is where an event came from, as logs name it.
+type Door string
+
+// The event doors.
+const (
+	Direct     Door = "direct"     // invoked with the action's parameters
+	CloudEvent Door = "cloudevent" // EventBridge, of either cloud
+	SQS        Door = "sqs"
+	MNS        Door = "mns"
+	RocketMQ   Door = "rocketmq"
+	Timer      Door = "timer"
+)
+
+// A Program is what a function is to its runtime.
+type Program struct {
+	Handler Handler
+	Logger  *slog.Logger
+	// Warm does ahead of the first invocation what every invocation needs. What it cannot do, the first invocation does; so its error
+	// is logged and does not keep the program from starting.
+	Warm func(context.Context) error
+	// Close ends the program's work before its process is stopped.
+	Close func() error
+}
+
+// A Runtime is one way to be run.
+type Runtime struct {
+	Variable string // of the environment, that says the runtime is there
+	Name     string // for people
+	// Serve serves p at the variable's value until ctx ends or the runtime has no more work.
+	Serve func(ctx context.Context, value string, p Program) error
+}
+
+// Run serves p under the first of the runtimes that the environment names.
+func Run(ctx context.Context, getenv func(string) string, p Program, runtimes ...Runtime) error {
+	looked := make([]string, len(runtimes))
+	for i, r := range runtimes {
+		if value := getenv(r.Variable); value != "" {
+			return r.Serve(ctx, value, p)
+		}
+		looked[i] = fmt.Sprintf("%s (%s)", r.Variable, r.Name)
+	}
+	return fmt.Errorf("serve: no runtime is there; looked for %s", strings.Join(looked, ", "))
+}
