@@ -73,6 +73,12 @@ func withStore(ctx context.Context, name string, settings app.Settings, do func(
 	if err != nil {
 		return err
 	}
+	switch ok, err := tables.Claimed(ctx); { // or looking at what there is not would make it
+	case err != nil:
+		return errors.Join(err, tables.Close())
+	case !ok:
+		return errors.Join(usagef("no service was ever started on the %s: start one with 'chatconf serve --store %s'", tables.Where, name), tables.Close())
+	}
 	l, err := app.OpenTables(ctx, settings, tables, rpc.Actions()...)
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -9,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"chatconf/shared/table"
 )
@@ -18,14 +19,15 @@ import (
 // A prober proves on a real table what the service relies on, in a partition that nobody else uses.
 type prober struct {
 	table     table.Table
+	other     table.Table // the same table, by another client on connections of its own, as two functions have it
 	partition string
 }
 
 // probe runs every proof and prints a line each. It leaves the table as it was.
-func probe(ctx context.Context, w io.Writer, name string, t table.Table) (err error) {
+func probe(ctx context.Context, w io.Writer, name string, t, other table.Table) (err error) {
 	var b [12]byte
 	rand.Read(b[:]) // never fails
-	p := &prober{t, "chatconf-check/" + hex.EncodeToString(b[:])}
+	p := &prober{t, other, "chatconf-check/" + hex.EncodeToString(b[:])}
 	defer func() { err = errors.Join(err, p.clear(context.WithoutCancel(ctx))) }()
 	failed := 0
 	for _, proof := range []struct {
@@ -115,25 +117,73 @@ func (p *prober) atomic(ctx context.Context) error {
 	return nil
 }
 
-// strong reads after every write, by Get and by Query.
+// strong has one client write while many read by the other, and the two change places.
 func (p *prober) strong(ctx context.Context) error {
-	for n := range int64(50) {
-		value := fmt.Appendf(nil, "%d", n)
-		if err := p.write(ctx, table.Change{Puts: []table.Put{{Sort: "k", Value: value, Revision: n}}}); err != nil {
-			return err
-		}
-		items, err := p.table.Get(ctx, table.Key{Partition: p.partition, Sort: "k"})
-		if err == nil && n%2 == 1 {
-			items, err = p.all(ctx, false)
-		}
-		if err != nil {
-			return err
-		}
-		if len(items) != 1 || !bytes.Equal(items[0].Value, value) || items[0].Revision != n {
-			return fmt.Errorf("a read after write %d did not see it", n)
-		}
+	if err := p.follow(ctx, "forth", p.table, p.other); err != nil {
+		return err
 	}
-	return nil
+	return p.follow(ctx, "back", p.other, p.table)
+}
+
+// follow writes an item again and again, and has it read after each write by the writer and all the time by others, by Get and by
+// Query. A read must see the last write that had returned before it, or one that had begun before it returned.
+func (p *prober) follow(ctx context.Context, sort string, writer, reader table.Table) error {
+	const writes, clients = 25, 4
+	var begun, done atomic.Int64
+	var ended atomic.Bool
+	write := func(n int64) error {
+		begun.Store(n)
+		c := table.Change{Puts: []table.Put{{Sort: sort, Value: fmt.Appendf(nil, "%d", n), Revision: n}}}
+		if err := writer.Write(ctx, p.partition, c); err != nil {
+			return err
+		}
+		done.Store(n)
+		return nil
+	}
+	read := func(byQuery bool) error {
+		least := done.Load()
+		items, err := p.read(ctx, reader, sort, byQuery)
+		switch most := begun.Load(); {
+		case err != nil:
+			return err
+		case len(items) != 1:
+			return fmt.Errorf("a read after write %d saw %d items, want one", least, len(items))
+		case items[0].Revision < least || items[0].Revision > most:
+			return fmt.Errorf("a read between write %d and %d saw that of %d", least, most, items[0].Revision)
+		case string(items[0].Value) != strconv.FormatInt(items[0].Revision, 10):
+			return fmt.Errorf("a read saw a value of another write than the revision")
+		}
+		return nil
+	}
+	if err := write(0); err != nil {
+		return err
+	}
+	var well, none int
+	return contend(clients, func(i int) error {
+		if i > 0 {
+			for !ended.Load() {
+				if err := read(i%2 == 1); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		defer ended.Store(true)
+		for n := range int64(writes) {
+			if err := errors.Join(write(n+1), read(n%2 == 1)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, func(error) bool { return false }, &well, &none)
+}
+
+// read returns the items under a sort key, of which there can be one.
+func (p *prober) read(ctx context.Context, t table.Table, sort string, byQuery bool) ([]table.Item, error) {
+	if byQuery {
+		return t.Query(ctx, table.Range{Partition: p.partition, Prefix: sort, Limit: 2})
+	}
+	return t.Get(ctx, table.Key{Partition: p.partition, Sort: sort})
 }
 
 // order stores keys that engines like to sort in other ways.
@@ -163,13 +213,21 @@ func (p *prober) order(ctx context.Context) error {
 // contenders is how many writers a proof has at once.
 const contenders = 16
 
+// client returns the client of one contender: half of them have the other.
+func (p *prober) client(i int) table.Table {
+	if i%2 == 1 {
+		return p.other
+	}
+	return p.table
+}
+
 // adds has many add to one counter at once. An add that ended without an outcome may or may not count.
 func (p *prober) adds(ctx context.Context) error {
 	const each = 10
 	done, unknown := 0, 0
-	err := contend(func(int) error {
+	err := contend(contenders, func(i int) error {
 		for range each {
-			if err := p.write(ctx, table.Change{Adds: []table.Add{{Sort: "counter", N: 1}}}); err != nil && !errors.Is(err, table.ErrUnavailable) {
+			if err := p.client(i).Write(ctx, p.partition, table.Change{Adds: []table.Add{{Sort: "counter", N: 1}}}); err != nil && !errors.Is(err, table.ErrUnavailable) {
 				return err
 			} else if err != nil {
 				return errUnknown
@@ -203,8 +261,8 @@ func (p *prober) race(ctx context.Context) error {
 			condition = table.Absent()
 		}
 		won, lost := 0, 0
-		err := contend(func(int) error {
-			return p.write(ctx, table.Change{Puts: []table.Put{{Sort: "k", Revision: revision + 1, If: condition}}})
+		err := contend(contenders, func(i int) error {
+			return p.client(i).Write(ctx, p.partition, table.Change{Puts: []table.Put{{Sort: "k", Revision: revision + 1, If: condition}}})
 		}, func(err error) bool { var broken *table.ConditionError; return errors.As(err, &broken) }, &won, &lost)
 		if err != nil {
 			return err
@@ -216,12 +274,12 @@ func (p *prober) race(ctx context.Context) error {
 	return nil
 }
 
-// contend runs do on many goroutines at once and counts those that ended well and those whose error is expected; any other error it returns.
-func contend(do func(i int) error, expected func(error) bool, well, otherwise *int) error {
+// contend runs do on n goroutines at once and counts those that ended well and those whose error is expected; any other error it returns.
+func contend(n int, do func(i int) error, expected func(error) bool, well, otherwise *int) error {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	var unexpected []string
-	for i := range contenders {
+	for i := range n {
 		wg.Go(func() {
 			err := do(i)
 			mu.Lock()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"time"
@@ -15,9 +16,9 @@ import (
 
 // A store is an engine in the cloud, or one that speaks like it, which keeps tables.
 type store struct {
-	name  string // of the engine
-	where string // the instance or region, for people
-	open  func(name string, ttl time.Duration) (cloudTable, error)
+	name  string                                                   // of the engine
+	where string                                                   // the instance or region, for people
+	open  func(name string, ttl time.Duration) (cloudTable, error) // sends nothing; closing the table closes its connections
 }
 
 // A cloudTable is a table, and how it is made.
@@ -25,6 +26,7 @@ type cloudTable struct {
 	table.Table
 	plan   func(context.Context) ([]string, error)            // what ensure would do, a sentence each
 	ensure func(ctx context.Context, tell func(string)) error // does it, and tells
+	again  func() (cloudTable, error)                         // opens the same table as another client
 }
 
 // Names of stores, and of the targets that use them.
@@ -78,7 +80,6 @@ func openTablestore(getenv func(string) string) (*store, error) {
 	if credentials.AccessKeyID == "" || credentials.AccessKeySecret == "" {
 		return nil, usagef("TABLESTORE_ACCESS_KEY_ID, TABLESTORE_ACCESS_KEY_SECRET: wanted an access key, or the same under ALIBABA_CLOUD_…")
 	}
-	transport := tablestore.NewTransport()
 	return &store{
 		name:  "Tablestore",
 		where: "instance " + instance,
@@ -88,7 +89,6 @@ func openTablestore(getenv func(string) string) (*store, error) {
 				Instance:    instance,
 				Credentials: credentials,
 				TTL:         ttl,
-				Transport:   transport,
 			})
 			if err != nil {
 				return cloudTable{}, err
@@ -143,18 +143,25 @@ func openDynamoDB(getenv func(string) string) (*store, error) {
 	}, nil
 }
 
-// both opens the two tables of the settings.
+// both opens the two tables of the settings, for the caller to close, or neither.
 func (s *store) both(settings app.Settings) (configurations, tickets cloudTable, err error) {
-	if configurations, err = s.open(settings.Table, 0); err != nil {
-		return configurations, tickets, fmt.Errorf("CHATCONF_TABLE: %w", err)
+	if configurations, err = s.table(settings.Table, 0); err != nil {
+		return cloudTable{}, cloudTable{}, fmt.Errorf("CHATCONF_TABLE: %w", err)
 	}
-	if tickets, err = s.open(settings.TicketTable, app.TicketAge); err != nil {
-		return configurations, tickets, fmt.Errorf("CHATCONF_TICKET_TABLE: %w", err)
+	if tickets, err = s.table(settings.TicketTable, app.TicketAge); err != nil {
+		return cloudTable{}, cloudTable{}, errors.Join(fmt.Errorf("CHATCONF_TICKET_TABLE: %w", err), configurations.Close())
 	}
 	return configurations, tickets, nil
 }
 
-// tables returns the two tables, which must be there, for a service.
+// table opens one table, which can be opened again.
+func (s *store) table(name string, ttl time.Duration) (cloudTable, error) {
+	t, err := s.open(name, ttl)
+	t.again = func() (cloudTable, error) { return s.table(name, ttl) }
+	return t, err
+}
+
+// tables returns the two tables, which must be there, for a service, which closes them.
 func (s *store) tables(settings app.Settings) (app.Tables, error) {
 	configurations, tickets, err := s.both(settings)
 	if err != nil {

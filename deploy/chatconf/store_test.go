@@ -2,27 +2,61 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"chatconf/shared/app"
+	"chatconf/shared/chat"
+	"chatconf/shared/emulator/ots"
 	"chatconf/shared/emulator/ots/otstest"
+	"chatconf/shared/policy"
+	"chatconf/shared/rpc"
 	"chatconf/shared/table"
+	"chatconf/shared/table/dynamodb/dynamotest"
 	"chatconf/shared/table/file"
 )
 
 // onEmulator has the commands of a test find a Tablestore emulator.
-func onEmulator(t *testing.T) {
+func onEmulator(t *testing.T) *otstest.Instance {
 	t.Helper()
 	instance := otstest.RunT(t)
-	for name, value := range map[string]string{
-		"TABLESTORE_ENDPOINT":          instance.Endpoint,
-		"TABLESTORE_INSTANCE":          instance.Name,
-		"TABLESTORE_ACCESS_KEY_ID":     instance.KeyID,
-		"TABLESTORE_ACCESS_KEY_SECRET": instance.KeySecret,
-	} {
-		t.Setenv(name, value)
+	atTablestore(t, instance.Endpoint)
+	return instance
+}
+
+func atTablestore(t *testing.T, endpoint string) {
+	t.Helper()
+	noEnv(t)
+	t.Setenv("TABLESTORE_ENDPOINT", endpoint)
+	t.Setenv("TABLESTORE_INSTANCE", otstest.Name)
+	t.Setenv("TABLESTORE_ACCESS_KEY_ID", otstest.KeyID)
+	t.Setenv("TABLESTORE_ACCESS_KEY_SECRET", otstest.KeySecret)
+}
+
+// onDynamo has the commands of a test find what stands in for DynamoDB.
+func onDynamo(t *testing.T) {
+	t.Helper()
+	server := httptest.NewServer(new(dynamotest.Tables))
+	t.Cleanup(server.Close)
+	noEnv(t)
+	for _, name := range []string{"AWS_SESSION_TOKEN", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"} {
+		t.Setenv(name, "")
 	}
+	t.Setenv("AWS_REGION", "eu-central-1")
+	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", server.URL)
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "not-a-real-secret")
 }
 
 func TestTables(t *testing.T) {
@@ -43,6 +77,14 @@ func TestTables(t *testing.T) {
 	out, err := run(t, "", "tables", "check", "--target", "fc")
 	if err != nil || strings.Count(out, ": ok ") != 10 {
 		t.Errorf("tables check = %v, want ten lines:\n%s", err, out)
+	}
+	onDynamo(t)
+	mustRun(t, "tables", "--target", "lambda")
+	if out := mustRun(t, "tables", "--target", "lambda"); strings.Count(out, "nothing to do") != 2 {
+		t.Errorf("tables that are there: %s", out)
+	}
+	if out, err := run(t, "", "tables", "check", "--target", "lambda"); err != nil || strings.Count(out, ": ok ") != 10 {
+		t.Errorf("tables check on DynamoDB = %v, want ten lines:\n%s", err, out)
 	}
 
 	t.Setenv("CHATCONF_TICKET_TABLE", "chatconf_2")
@@ -92,6 +134,7 @@ func TestServeNeedsItsTables(t *testing.T) {
 // A liar is a table that does not keep one of its promises.
 type liar struct {
 	table.Table
+	get   func([]table.Item) []table.Item
 	write func(table.Table, context.Context, string, table.Change) error
 	query func([]table.Item) []table.Item
 }
@@ -101,6 +144,14 @@ func (l liar) Write(ctx context.Context, partition string, c table.Change) error
 		return l.Table.Write(ctx, partition, c)
 	}
 	return l.write(l.Table, ctx, partition, c)
+}
+
+func (l liar) Get(ctx context.Context, keys ...table.Key) ([]table.Item, error) {
+	items, err := l.Table.Get(ctx, keys...)
+	if l.get != nil {
+		items = l.get(items)
+	}
+	return items, err
 }
 
 func (l liar) Query(ctx context.Context, r table.Range) ([]table.Item, error) {
@@ -155,7 +206,7 @@ func TestProbeFindsBrokenPromises(t *testing.T) {
 		}
 		broken.Table = db.Table("t", file.TableOptions{})
 		var out strings.Builder
-		err = probe(t.Context(), &out, "t", broken)
+		err = probe(t.Context(), &out, "t", broken, broken)
 		if err == nil || strings.Count(out.String(), "FAILED") != 1 || !lineHas(out.String(), "FAILED", says) {
 			t.Errorf("probe of a table of which %q does not hold = %v:\n%s", says, err, &out)
 		}
@@ -165,6 +216,384 @@ func TestProbeFindsBrokenPromises(t *testing.T) {
 		if err := db.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// Reads are not strong when another client sees a write late, in part or not at all, whatever the writer itself sees.
+func TestProbeReadsThroughAnotherClient(t *testing.T) {
+	for says, stale := range map[string]liar{
+		"saw that of": {get: func(items []table.Item) []table.Item {
+			for i := range items {
+				items[i].Revision = max(0, items[i].Revision-1)
+			}
+			return items
+		}},
+		"saw 0 items": {query: func(items []table.Item) []table.Item {
+			if len(items) == 1 && items[0].Revision > 1 { // not of the other proofs, which have none beyond
+				return nil
+			}
+			return items
+		}},
+		"value of another write": {get: func(items []table.Item) []table.Item {
+			for i := range items {
+				items[i].Value = []byte("0")
+			}
+			return items
+		}},
+	} {
+		for _, swapped := range []bool{false, true} {
+			db, err := file.Open(filepath.Join(t.TempDir(), "table.db"), file.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			stale.Table = db.Table("t", file.TableOptions{})
+			clients := []table.Table{db.Table("t", file.TableOptions{}), stale}
+			if swapped {
+				clients[0], clients[1] = clients[1], clients[0]
+			}
+			var out strings.Builder
+			p := &prober{clients[0], clients[1], "scratch"}
+			if err := p.strong(t.Context()); err == nil || !strings.Contains(err.Error(), says) {
+				t.Errorf("strong, where another client tells otherwise = %v, want %q:\n%s", err, says, &out)
+			}
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// A flaky is a table of which one call fails.
+type flaky struct {
+	table.Table
+	at    int64
+	calls *atomic.Int64 // of all clients together
+}
+
+func (f flaky) meet() error {
+	if f.calls.Add(1) == f.at {
+		return fmt.Errorf("injected: %w", table.ErrUnavailable)
+	}
+	return nil
+}
+
+func (f flaky) Get(ctx context.Context, keys ...table.Key) ([]table.Item, error) {
+	if err := f.meet(); err != nil {
+		return nil, err
+	}
+	return f.Table.Get(ctx, keys...)
+}
+
+func (f flaky) Query(ctx context.Context, r table.Range) ([]table.Item, error) {
+	if err := f.meet(); err != nil {
+		return nil, err
+	}
+	return f.Table.Query(ctx, r)
+}
+
+func (f flaky) Write(ctx context.Context, partition string, c table.Change) error {
+	if err := f.meet(); err != nil {
+		return err
+	}
+	return f.Table.Write(ctx, partition, c)
+}
+
+// A call that fails, whichever it is, is told, and what is in the partition is removed nevertheless.
+func TestProbeOfATableThatFails(t *testing.T) {
+	onEmulator(t)
+	mustRun(t, "tables", "--target", targetFC)
+	engine, err := openStore(storeTablestore, os.Getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tb, err := engine.table(app.DefaultTable, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tb.Close()
+	for _, at := range []int64{1, 2, 3, 4, 5, 6, 10, 14, 15, 16, 17, 18, 25, 40, 120} {
+		var calls atomic.Int64
+		var partition atomic.Value
+		client := watched{flaky{tb, at, &calls}, &partition}
+		var out strings.Builder
+		if err := probe(t.Context(), &out, "t", client, client); err == nil || calls.Load() < at {
+			t.Errorf("probe whose call %d of %d fails = %v:\n%s", at, calls.Load(), err, &out)
+		}
+		if partition.Load() == nil {
+			continue // it did not come as far as a Write
+		}
+		items, err := tb.Query(t.Context(), table.Range{Partition: partition.Load().(string), Limit: 10})
+		if err != nil || len(items) > 0 {
+			t.Errorf("probe whose call %d fails left %d items, %v", at, len(items), err)
+		}
+	}
+}
+
+// A watched is a table that tells which partition was written to.
+type watched struct {
+	flaky
+	partition *atomic.Value
+}
+
+func (w watched) Write(ctx context.Context, partition string, c table.Change) error {
+	w.partition.Store(partition)
+	return w.flaky.Write(ctx, partition, c)
+}
+
+// What the commands open they close, to the last connection.
+func TestTablesCloseTheirConnections(t *testing.T) {
+	emulator, err := ots.New(ots.Options{AccessKeys: map[string]string{otstest.KeyID: otstest.KeySecret}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer emulator.Close()
+	var mu sync.Mutex
+	changed := sync.NewCond(&mu)
+	opened, open := 0, 0
+	server := httptest.NewUnstartedServer(emulator)
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch state {
+		case http.StateNew:
+			opened++
+			open++
+		case http.StateClosed:
+			open--
+		}
+		changed.Broadcast()
+	}
+	server.Start()
+	defer server.Close()
+	atTablestore(t, server.URL)
+	data := filepath.Join(t.TempDir(), "data")
+	for _, args := range [][]string{
+		{"tables", "--target", "fc"},
+		{"tables", "check", "--target", "fc"},
+		{"check", "--store", "tablestore", "--data", data},
+		{"keys", "list", "--store", "tablestore", "--data", data},
+	} {
+		mu.Lock()
+		opened = 0
+		mu.Unlock()
+		if out, err := run(t, "", args...); err != nil && !isUsage(err) { // no service was started there
+			t.Errorf("%q = %v:\n%s", args, err, out)
+		}
+		mu.Lock()
+		if opened == 0 {
+			t.Errorf("%q opened no connection", args)
+		}
+		for open > 0 { // for ever, if it leaks: the client keeps them for half a minute, and the server for longer
+			changed.Wait()
+		}
+		mu.Unlock()
+	}
+}
+
+// A closer counts how often it is closed.
+type closer struct {
+	table.Table
+	closed *int
+}
+
+func (c closer) Close() error {
+	*c.closed++
+	return errors.New("closed with an error")
+}
+
+func TestBothTablesOrNeither(t *testing.T) {
+	closed := 0
+	refused := errors.New("refused")
+	s := &store{open: func(name string, _ time.Duration) (cloudTable, error) {
+		if name == "bad" {
+			return cloudTable{}, refused
+		}
+		return cloudTable{Table: closer{closed: &closed}}, nil
+	}}
+	for _, test := range []struct {
+		settings app.Settings
+		says     string
+		closed   int
+	}{
+		{app.Settings{Table: "bad", TicketTable: "good"}, "CHATCONF_TABLE", 0},
+		{app.Settings{Table: "good", TicketTable: "bad"}, "CHATCONF_TICKET_TABLE", 1},
+	} {
+		closed = 0
+		_, err := s.tables(test.settings)
+		if !errors.Is(err, refused) || !strings.Contains(err.Error(), test.says) || closed != test.closed {
+			t.Errorf("tables = %v and %d closed, want an error about %s and %d", err, closed, test.says, test.closed)
+		}
+	}
+	closed = 0
+	tables, err := s.tables(app.Settings{Table: "good", TicketTable: "good"})
+	if err != nil || closed != 0 {
+		t.Fatalf("tables = %v and %d closed", err, closed)
+	}
+	if err := tables.Close(); err == nil || strings.Count(err.Error(), "closed with an error") != 2 || closed != 2 {
+		t.Errorf("Close = %v and %d closed, want both errors and both closed", err, closed)
+	}
+}
+
+// eachStore runs a test on the tables of every cloud store, which have been made.
+func eachStore(t *testing.T, test func(t *testing.T, store string)) {
+	t.Run(storeTablestore, func(t *testing.T) {
+		onEmulator(t)
+		mustRun(t, "tables", "--target", targetFC)
+		test(t, storeTablestore)
+	})
+	t.Run(storeDynamoDB, func(t *testing.T) {
+		onDynamo(t)
+		mustRun(t, "tables", "--target", targetLambda)
+		test(t, storeDynamoDB)
+	})
+}
+
+func TestCheckOfAStore(t *testing.T) {
+	eachStore(t, func(t *testing.T, name string) {
+		const home = app.DefaultAccountID + "/" + app.DefaultRegion
+		data := filepath.Join(t.TempDir(), "data")
+		check := func(args ...string) (string, error) {
+			return run(t, "", append([]string{"check", "--store", name, "--data", data}, args...)...)
+		}
+		for _, args := range [][]string{{"check"}, {"keys", "list"}, {"keys", "create", "--name", "x", "--admin"}} {
+			out, err := run(t, "", append(args, "--store", name, "--data", data)...)
+			if !isUsage(err) || !strings.Contains(err.Error(), "no service was ever started") {
+				t.Errorf("%q before the first start = %v, want a usage error:\n%s", args, err, out)
+			}
+		}
+		if _, err := os.Stat(data); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("looking at what there is not has made %s: %v", data, err)
+		}
+		wants := func(out string, err error, lines ...string) {
+			t.Helper()
+			if err != nil || out != strings.Join(lines, "\n")+"\n" {
+				t.Errorf("check = %v, want success and %q:\n%s", err, lines, out)
+			}
+		}
+		const nothing = ": 0 configurations, 0 index entries, 0 revisions, 0 problems"
+
+		settings, err := localSettings(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		engine, err := openStore(name, os.Getenv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tables, err := engine.tables(settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := app.OpenTables(t.Context(), settings, tables, rpc.Actions()...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		out, err := check()
+		wants(out, err, home+nothing)
+
+		service := httptest.NewServer(quiet(l.Handler))
+		defer service.Close()
+		const many = 120 // more than one page of everything
+		ctx := chat.WithCaller(t.Context(), &chat.Caller{Account: app.DefaultAccountID, Name: "test", Policies: []*policy.Policy{policy.Administrator()}})
+		for n := range many {
+			_, err := l.Service.Create(ctx, &chat.CreateRequest{
+				Name: fmt.Sprintf("ops-%03d", n), Type: "Slack", Configuration: `{"SlackSigningSecret":"` + planted + `"}`,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		mustRun(t, "call", "CreateChatConfiguration", "Name=far", "RegionId=eu-central-1", "Type=Slack", `Configuration={"SlackSigningSecret":"`+planted+`"}`, "--endpoint", service.URL, "--data", data)
+		mustRun(t, "keys", "create", "--store", name, "--data", data, "--name", "other", "--admin", "--account", "2000000000000000")
+		full := home + ": 120 configurations, 240 index entries, 120 revisions, 0 problems"
+		far := app.DefaultAccountID + "/eu-central-1"
+		one := far + ": 1 configurations, 2 index entries, 1 revisions, 0 problems"
+		out, err = check()
+		wants(out, err, full, "2000000000000000/"+app.DefaultRegion+nothing)
+		out, err = check("--partition", far)
+		wants(out, err, one)
+		out, err = check("--partition", far, "--partition", home)
+		wants(out, err, one, full)
+
+		broken := func(what, partition string, c table.Change, says string, args ...string) {
+			t.Helper()
+			if err := tables.Configurations.Write(t.Context(), partition, c); err != nil {
+				t.Fatal(err)
+			}
+			out, err := check(args...)
+			if err == nil || isUsage(err) || !strings.Contains(out, says) || strings.Contains(out, planted) {
+				t.Errorf("check with %s = %v, want an error and %q:\n%s", what, err, says, out)
+			}
+		}
+		broken("an index entry that is gone", home, table.Change{Deletes: []table.Delete{{Sort: "i#Type#Slack#ops-119"}}}, `index entry "i#Type#Slack#ops-119" is missing`)
+		broken("a counter that is off, elsewhere", far, table.Change{Adds: []table.Add{{Sort: "n#00", N: 1}}}, far+": ", "--partition", far)
+		broken("an access key that does not open", "keys", table.Change{Puts: []table.Put{{Sort: "k#" + l.AccessKeyID, Value: []byte(planted), Revision: 1}}}, "access keys: ")
+	})
+}
+
+func TestCheckIsToldItsPartitions(t *testing.T) {
+	data := newData(t)
+	for _, bad := range []string{"", "1000000000000000", "/cn-hangzhou", "1000000000000000/", "a/b/c"} {
+		if _, err := run(t, "", "check", "--data", data, "--partition", bad); !isUsage(err) || !strings.Contains(err.Error(), "ACCOUNT/REGION") {
+			t.Errorf("check --partition %q = %v, want a usage error", bad, err)
+		}
+	}
+	if out := mustRun(t, "check", "--data", data, "--partition", "1/eu-central-1"); !strings.HasPrefix(out, "1/eu-central-1: 0 configurations") || strings.Count(out, "\n") != 1 {
+		t.Errorf("check of one partition of a file: %s", out)
+	}
+	if _, err := run(t, "", "check", "--data", data, "--store", "floppy"); !isUsage(err) {
+		t.Errorf("check --store floppy = %v, want a usage error", err)
+	}
+}
+
+// A store that fails while it is checked is not a problem of what it holds.
+func TestCheckOfAStoreThatFails(t *testing.T) {
+	instance := onEmulator(t)
+	mustRun(t, "tables", "--target", targetFC)
+	data := filepath.Join(t.TempDir(), "data")
+	settings, err := localSettings(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, err := openStore(storeTablestore, os.Getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables, err := engine.tables(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := app.OpenTables(t.Context(), settings, tables, rpc.Actions()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	steps := 0
+	for at := int64(1); ; at++ {
+		var calls atomic.Int64
+		instance.SetFault(func(ots.Request) ots.Fault {
+			if calls.Add(1) == at {
+				return ots.Fault{Err: &ots.Error{Code: "OTSNoPermissionAccess", Message: "injected"}}
+			}
+			return ots.Fault{}
+		})
+		out, err := run(t, "", "check", "--store", storeTablestore, "--data", data)
+		if calls.Load() < at {
+			if err != nil {
+				t.Errorf("check = %v:\n%s", err, out)
+			}
+			break
+		}
+		steps++
+		if err == nil || isUsage(err) || strings.Contains(out, "problems") {
+			t.Errorf("check whose call %d fails = %v, want an error and no verdict:\n%s", at, err, out)
+		}
+	}
+	if steps < 5 {
+		t.Errorf("check makes %d calls, want several", steps)
 	}
 }
 

@@ -44,13 +44,17 @@ func newTablesCheck() *cobra.Command {
 		Use:   "check --target fc|lambda",
 		Short: "Prove what the service relies on, on the real tables",
 		Long: `Prove on the real tables what the service relies on, in a partition of their own that is emptied again: a failed condition in a
-write of several items leaves nothing behind, reads are strong, order is byte order, adds are exact and one of many wins under
-contention. A line each; exits with 1 when one does not hold.`,
+write of several items leaves nothing behind, reads through one client see what another has written, at once and while it goes on,
+order is byte order, adds are exact and one of many wins under contention. A line each; exits with 1 when one does not hold.`,
 		Example: `  chatconf tables check --target fc`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return eachTable(target, func(name string, t cloudTable) error {
-				return probe(cmd.Context(), cmd.OutOrStdout(), name, t)
+				other, err := t.again()
+				if err != nil {
+					return err
+				}
+				return errors.Join(probe(cmd.Context(), cmd.OutOrStdout(), name, t, other), other.Close())
 			})
 		},
 	}

@@ -344,7 +344,6 @@ func TestTheFirstCallThatServePrintsWorks(t *testing.T) {
 
 func TestCheckCounts(t *testing.T) {
 	t.Parallel()
-	onlyFile(t, "check opens the file")
 	s := serve(t)
 	client := s.client(t)
 	for _, name := range []string{"one", "two", "three"} {
@@ -354,6 +353,6 @@ func TestCheckCounts(t *testing.T) {
 	must(client.DeleteChatConfiguration(&oos.DeleteChatConfigurationRequest{Name: dara.String("two")}))(t)
 	// Two types and statuses, a role; three creates, an update and a delete.
 	s.stop()
-	wantEqual(t, "what check printed", dara.String(run(t, "check", "--data", s.data).ok(t)),
+	wantEqual(t, "what check printed", dara.String(checkCommand(s.data).run(t).ok(t)),
 		"1000000000000000/cn-hangzhou: 2 configurations, 5 index entries, 5 revisions, 0 problems\n")
 }

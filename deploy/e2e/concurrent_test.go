@@ -78,9 +78,8 @@ func readAll(t *testing.T, s *service, name string, done <-chan struct{}, open *
 
 func TestNoUpdateOfOneNameIsLost(t *testing.T) {
 	t.Parallel()
-	manyWriters(t)
 	const increments, blind = 2, 2 // of each writer
-	s := serve(t)
+	s := serveCrowd(t)
 	client := s.client(t)
 	must(client.CreateChatConfiguration(&oos.CreateChatConfigurationRequest{
 		Name: dara.String("ops"), Type: dara.String("DingTalk"), Configuration: dara.String(counted(0, "not-a-real-secret")),
@@ -141,8 +140,7 @@ func increment(client *oos.Client, name string) error {
 // writer left, by every index.
 func TestManyNamesAtOnce(t *testing.T) {
 	t.Parallel()
-	manyWriters(t)
-	s := serve(t)
+	s := serveCrowd(t)
 	client := s.client(t)
 	done := make(chan struct{})
 	var readers, writers sync.WaitGroup

@@ -1,7 +1,8 @@
 // Package e2e holds the end-to-end tests: black box, through the built program, real HTTP, a real store and the official clients.
 //
 // CHATCONF_E2E_STORE says which store the services of a run keep their data in: file, which is the default; tablestore, which is
-// "chatconf ots", one for the whole run; or dynamodb, for which moto's server stands in, the program that CHATCONF_MOTO_SERVER names.
+// "chatconf ots", one for the whole run; or dynamodb, for which moto's server stands in, the program that CHATCONF_MOTO_SERVER names,
+// and, for services with many writers at once, the repository's own stand-in, which unlike moto's isolates transactions.
 // A test that is about some of them only says so first, and is skipped in the other runs; "make e2e" does all three.
 //
 // It is a module of its own, because the official SDK's module graph would raise the versions of what the functions depend on.

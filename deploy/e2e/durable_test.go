@@ -70,9 +70,8 @@ func webhookPath(t *testing.T, outputs *string) string {
 // Writers are cut off in the middle, time and again. What was acknowledged is there; of what was not, nothing is there by half.
 func TestKillInMidWriteLosesNothingAcknowledged(t *testing.T) {
 	t.Parallel()
-	manyWriters(t)
 	const rounds, writers = 4, 8
-	s := serve(t)
+	s := serveCrowd(t)
 	acknowledged := make(map[string]bool)
 	for round := range rounds {
 		names := make(chan string, 1000)
@@ -128,11 +127,10 @@ func try(req *http.Request) (status int, err error) {
 // A stop waits for the requests under way: one is held up halfway through its body while the signal arrives, others come all the time.
 func TestASignalDrains(t *testing.T) {
 	t.Parallel()
-	manyWriters(t)
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
-			s := serve(t)
+			s := serveCrowd(t)
 			held := holdUp(t, s, newACS3(s.key, "CreateChatConfiguration", "Name", "held", "Type", "DingTalk", "Configuration", dingTalk("held")).inForm())
 			var mu sync.Mutex
 			acknowledged := []string{"held"}

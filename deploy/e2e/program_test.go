@@ -53,8 +53,11 @@ func TestMain(m *testing.M) {
 	} else {
 		code = m.Run()
 	}
-	if store.server != nil {
-		if err := store.server.stop(); err != nil {
+	for _, s := range []*server{store.server, store.crowd} {
+		if s == nil {
+			continue
+		}
+		if err := s.stop(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}

@@ -155,8 +155,7 @@ func TestARefusedWriteCannotBeReplayedLater(t *testing.T) {
 // Of many copies of one request that arrive at once, one is done.
 func TestManyCopiesAtOnceAreDoneOnce(t *testing.T) {
 	t.Parallel()
-	manyWriters(t)
-	s := serve(t)
+	s := serveCrowd(t)
 	create(t, s.client(t), "ops")
 	for _, r := range []signed{
 		newACS3(s.key, "UpdateChatConfiguration", "Name", "ops", "RamRole", "Role1"),

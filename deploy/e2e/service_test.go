@@ -38,6 +38,14 @@ func serve(t *testing.T, env ...string) *service {
 	return serveOn(t, filepath.Join(t.TempDir(), "data"), env...)
 }
 
+// serveCrowd starts a service that many are going to write to at once.
+func serveCrowd(t *testing.T, env ...string) *service {
+	t.Helper()
+	data := filepath.Join(t.TempDir(), "data")
+	crowds.Store(data, true)
+	return serveOn(t, data, env...)
+}
+
 // serveOn starts a service on a data directory and waits until it listens. The service is killed at the end of the test at the latest.
 func serveOn(t *testing.T, data string, env ...string) *service {
 	t.Helper()
@@ -133,15 +141,17 @@ func (s *service) restart(env ...string) *service {
 	return serveOn(s.t, s.data, env...)
 }
 
-// check stops the service and asks for a clean "chatconf check" that prints each of some texts. Other stores than the file have no such
-// command.
+// check stops the service and asks for a clean "chatconf check" that prints each of some texts.
 func (s *service) check(want ...string) {
 	s.t.Helper()
 	s.stop()
-	if store.name != storeFile {
-		return
+	c := checkCommand(s.data)
+	for _, text := range want { // only a file knows which there are
+		if partition, _, ok := strings.Cut(text, ": "); ok && partition != "" && store.name != storeFile {
+			c.args = append(c.args, "--partition", partition)
+		}
 	}
-	out := run(s.t, "check", "--data", s.data).ok(s.t)
+	out := c.run(s.t).ok(s.t)
 	for _, text := range want {
 		if !strings.Contains(out, text) {
 			s.t.Errorf("check printed %q, want it to have %q", out, text)

@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -41,7 +42,11 @@ var store = struct {
 	env    []string // where it is, and the keys to it
 	server *server  // nil for the file
 	data   string   // the directory of the emulator; empty if there is none
+	crowd  *server  // where services with many writers at once have their tables instead; nil if that is server
 }{}
+
+// crowds are the data directories of services with many writers at once.
+var crowds sync.Map
 
 // openStore starts the store of the run. What it writes goes to dir.
 func openStore(name, moto, dir string) (err error) {
@@ -68,10 +73,21 @@ func openStore(name, moto, dir string) (err error) {
 				"AWS_REGION=eu-central-1", "AWS_ENDPOINT_URL_DYNAMODB=" + store.server.url,
 				"AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=not-a-real-secret",
 			}
+			store.crowd, err = startCrowd(dir)
 		}
 		return err
 	}
 	return fmt.Errorf("%s=%q is none; wanted %s, %s or %s", storeVariable, name, storeFile, storeTablestore, storeDynamoDB)
+}
+
+// startCrowd starts the project's own stand-in for DynamoDB. Moto does not isolate transactions: a cancelled one puts the whole table
+// back to what it was when the transaction began.
+func startCrowd(dir string) (*server, error) {
+	program, err := build(dir, "dynamotest", repository, "./shared/table/dynamodb/dynamotest/serve")
+	if err != nil {
+		return nil, err
+	}
+	return startServer(`Running on (http://127\.0\.0\.1:\d+)`, program)
 }
 
 // otsEnv returns the environment of a client of the emulator, from what that printed.
@@ -168,18 +184,10 @@ func onlyOn(t *testing.T, reason string, stores ...string) {
 	}
 }
 
-// onlyFile skips a test that is about the file or about what opens it: the commands check and keys.
+// onlyFile skips a test that is about the file or about what opens it.
 func onlyFile(t *testing.T, reason string) {
 	t.Helper()
 	onlyOn(t, reason, storeFile)
-}
-
-// manyWriters skips a test with writers at the same time where the store's stand-in cannot have that.
-func manyWriters(t *testing.T) {
-	t.Helper()
-	if store.name == storeDynamoDB {
-		t.Skip("not on moto, which does not isolate transactions: a cancelled one puts the whole table back to what it was when the transaction began")
-	}
 }
 
 // tableEnv returns the settings with which a service on a data directory finds its store. The names of its tables are its own.
@@ -189,7 +197,11 @@ func tableEnv(data string) []string {
 	}
 	sum := sha256.Sum256([]byte(data))
 	name := hex.EncodeToString(sum[:6])
-	return append(slices.Clone(store.env),
+	env := slices.Clone(store.env)
+	if _, ok := crowds.Load(data); ok && store.crowd != nil {
+		env = append(env, "AWS_ENDPOINT_URL_DYNAMODB="+store.crowd.url)
+	}
+	return append(env,
 		"TABLESTORE_INSTANCE=e2e-"+name, // an instance has 64 tables at most
 		"CHATCONF_TABLE=e2e_"+name,      // Tablestore allows letters, digits and underscores
 		"CHATCONF_TICKET_TABLE=e2e_"+name+"_tickets")
@@ -201,6 +213,11 @@ func serveCommand(data string, env ...string) command {
 		args: []string{"serve", "--addr", "127.0.0.1:0", "--data", data, "--store", store.name},
 		env:  append(tableEnv(data), env...),
 	}
+}
+
+// checkCommand returns the command that checks what a service on a data directory has stored.
+func checkCommand(data string) command {
+	return command{args: []string{"check", "--data", data, "--store", store.name}, env: tableEnv(data)}
 }
 
 // makeTables makes the tables of a service whose data directory is not there yet.

@@ -105,14 +105,26 @@ type Tables struct {
 	Where          string      // for people
 }
 
+// Claimed reports whether a service was ever started on the tables.
+func (t Tables) Claimed(ctx context.Context) (bool, error) {
+	claims, err := t.Configurations.Get(ctx, claimKey)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", t.Where, err)
+	}
+	return len(claims) > 0, nil
+}
+
+// Close closes the tables.
+func (t Tables) Close() error { return errors.Join(t.Configurations.Close(), t.Tickets.Close()) }
+
 // OpenTables is OpenLocal with the data in other tables; key ring, access key and endpoint stay in the data directory. Closing the
 // service closes the tables.
 func OpenTables(ctx context.Context, s Settings, t Tables, actions ...rpc.Action) (*Local, error) {
 	l, err := openTables(ctx, s, t, actions)
 	if err != nil {
-		return nil, errors.Join(err, t.Configurations.Close(), t.Tickets.Close())
+		return nil, errors.Join(err, t.Close())
 	}
-	l.closers = append(l.closers, t.Configurations, t.Tickets)
+	l.closers = append(l.closers, t)
 	return l, nil
 }
 
@@ -123,11 +135,11 @@ func openTables(ctx context.Context, s Settings, t Tables, actions []rpc.Action)
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
 		return nil, err
 	}
-	claims, err := t.Configurations.Get(ctx, claimKey)
+	later, err := t.Claimed(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", t.Where, err)
+		return nil, err
 	}
-	return openLocal(ctx, s, t, len(claims) == 0, actions)
+	return openLocal(ctx, s, t, !later, actions)
 }
 
 // The claim is an item that says with which key ring the tables were first started: a sealed value, which only that ring opens.
@@ -143,21 +155,30 @@ const (
 )
 
 // claim makes the tables those of the key ring, or proves that they are, and returns the claim's revision. Of two services that start
-// at once with different rings one is told so, before it has sealed anything.
+// at once with different rings one is told so, before it has sealed anything; of two with the same ring both are the first.
 func claim(ctx context.Context, t Tables, ring *seal.Ring) (revision int64, err error) {
 	err = putClaim(ctx, t, ring, claimed, table.Absent())
 	var there *table.ConditionError
-	if !errors.As(err, &there) {
-		return claimed, err
+	switch {
+	case err == nil:
+		return claimed, nil
+	case !errors.As(err, &there):
+		return 0, err
 	}
 	claims, err := t.Configurations.Get(ctx, claimKey)
-	if err != nil || len(claims) != 1 {
-		return 0, errors.Join(err, fmt.Errorf("%s: the claim of the key ring cannot be read", t.Where))
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("%s: the claim of the key ring: %w", t.Where, err)
+	case len(claims) == 0:
+		return 0, fmt.Errorf("%s: the claim of the key ring was there and is gone", t.Where)
 	}
 	if _, err := ring.Open(claimPlace, claims[0].Value); err != nil {
 		return 0, fmt.Errorf("the key ring is not the one that %s was sealed with: %w", t.Where, err)
 	}
-	return claims[0].Revision, nil
+	if revision = claims[0].Revision; revision != claimed && revision != settled {
+		return 0, fmt.Errorf("%s: the claim of the key ring is at revision %d, which this program does not know", t.Where, revision)
+	}
+	return revision, nil
 }
 
 func putClaim(ctx context.Context, t Tables, ring *seal.Ring, revision int64, condition table.Condition) error {
@@ -165,9 +186,13 @@ func putClaim(ctx context.Context, t Tables, ring *seal.Ring, revision int64, co
 	if err != nil {
 		return err
 	}
-	return t.Configurations.Write(ctx, claimKey.Partition, table.Change{
+	err = t.Configurations.Write(ctx, claimKey.Partition, table.Change{
 		Puts: []table.Put{{Sort: claimKey.Sort, Value: sealed, Revision: revision, If: condition}},
 	})
+	if err != nil {
+		return fmt.Errorf("%s: the claim of the key ring: %w", t.Where, err)
+	}
+	return nil
 }
 
 // openLocal opens the service on its tables. On the first start they are empty. Later the key ring must be there: a new one could open nothing.
@@ -251,10 +276,17 @@ func (l *Local) makeFirstKey(ctx context.Context, s Settings, key AccessKey) err
 	}
 	l.AccessKeyID = key.ID
 	_, err := l.Keys.Create(ctx, first)
-	if chat.CodeOf(err) == chat.AlreadyExists { // by a start that was cut short right after
-		return nil
+	if chat.CodeOf(err) != chat.AlreadyExists {
+		return err
 	}
-	return err
+	there, err := l.Keys.Find(ctx, key.ID) // made by a start that was cut short right after
+	if err != nil {
+		return err
+	}
+	if there.Secret != key.Secret {
+		return fmt.Errorf("access key %s was made with another secret: set that one, or remove %s and take another key", key.ID, l.KeyFile)
+	}
+	return nil
 }
 
 // An AccessKey is what the key file of a data directory holds.
@@ -375,7 +407,7 @@ func ServeTables(ctx context.Context, s Settings, t Tables, started func(Started
 		return OpenTables(ctx, s, t, actions...)
 	})
 	if !opened {
-		err = errors.Join(err, t.Configurations.Close(), t.Tickets.Close())
+		err = errors.Join(err, t.Close())
 	}
 	return err
 }

@@ -348,6 +348,44 @@ func TestServeLocal(t *testing.T) {
 	}
 }
 
+// The tables of a store are closed at the end, however early that is.
+func TestServeTables(t *testing.T) {
+	db := newStore(t)
+	s := settings(t)
+	s.Addr = "127.0.0.1:0"
+	ctx, stop := context.WithCancel(t.Context())
+	tables, f := tablesOf(db)
+	started, done := make(chan app.Started, 1), make(chan error, 1)
+	go func() {
+		done <- app.ServeTables(ctx, s, tables, func(st app.Started) { started <- st }, rpc.Actions()...)
+	}()
+	st := <-started
+	if !st.First || st.AccessKeyID != readKey(t, s).ID {
+		t.Errorf("started = %+v", st)
+	}
+	taken := settings(t)
+	taken.Addr = strings.TrimPrefix(st.Endpoint, "http://")
+	for why, bad := range map[string]app.Settings{"a port that is taken": taken, "another key ring": settings(t)} {
+		if bad.Addr != taken.Addr {
+			bad.Addr = s.Addr
+		}
+		tables, f := tablesOf(db)
+		if err := app.ServeTables(t.Context(), bad, tables, func(app.Started) { t.Errorf("started with %s", why) }, rpc.Actions()...); err == nil || !f.closed {
+			t.Errorf("%s: ServeTables = %v, closed %v, want an error and closed tables", why, err, f.closed)
+		}
+		if _, err := tables.Tickets.Get(t.Context(), claimKey); !errors.Is(err, table.ErrClosed) {
+			t.Errorf("%s: the ticket table is open: %v", why, err)
+		}
+	}
+	stop()
+	if err := <-done; err != nil || !f.closed {
+		t.Errorf("ServeTables = %v, closed %v", err, f.closed)
+	}
+	if _, err := tables.Tickets.Get(t.Context(), claimKey); !errors.Is(err, table.ErrClosed) {
+		t.Errorf("the ticket table is open: %v", err)
+	}
+}
+
 func TestReadAccessKey(t *testing.T) {
 	data := t.TempDir()
 	if _, err := app.ReadAccessKey(data); !errors.Is(err, fs.ErrNotExist) {

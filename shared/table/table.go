@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 )
 
 // Limits of the port: what every engine behind it can keep. A call beyond them is ErrInvalid and nothing is sent.
@@ -240,6 +241,17 @@ func CheckWrite(partition string, c Change) error {
 	for _, a := range c.Adds {
 		if err := check(a.Sort); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// CheckText returns an ErrInvalid unless all keys are UTF-8. Adapters to engines whose keys are text call it after the others; verb
+// is get, query or write.
+func CheckText(verb string, keys ...string) error {
+	for _, k := range keys {
+		if !utf8.ValidString(k) {
+			return fmt.Errorf("table: %s: key %.80q is not UTF-8: %w", verb, k, ErrInvalid)
 		}
 	}
 	return nil

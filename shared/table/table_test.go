@@ -149,3 +149,17 @@ func checkValid(t *testing.T, what string, err error, valid bool) {
 		t.Errorf("%s = %v, want valid: %v", what, err, valid)
 	}
 }
+
+func TestCheckText(t *testing.T) {
+	for verb, good := range map[string][]string{"get": nil, "query": {"", "a", "\x00"}, "write": {"名", "\U0001f600", "\uffff"}} {
+		if err := table.CheckText(verb, good...); err != nil {
+			t.Errorf("CheckText(%q) = %v, want nil", good, err)
+		}
+	}
+	for _, bad := range []string{"\xff", "a\xc3", "\xed\xa0\x80", strings.Repeat("\x80", table.MaxKey)} {
+		err := table.CheckText("write", "good", bad)
+		if !errors.Is(err, table.ErrInvalid) || !strings.Contains(err.Error(), "write") || len(err.Error()) > 500 {
+			t.Errorf("CheckText(%q) = %v, want a short ErrInvalid that names the verb", bad, err)
+		}
+	}
+}

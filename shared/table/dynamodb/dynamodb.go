@@ -33,7 +33,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
 	"chatconf/shared/table"
@@ -79,8 +78,7 @@ type Table struct {
 
 	invalidating chan struct{} // holds one token, for whoever compares the credentials with those that were refused
 
-	open   sync.RWMutex // held for reading by every call under way
-	closed bool
+	gate table.Gate
 }
 
 var _ table.Table = (*Table)(nil)
@@ -107,7 +105,7 @@ func New(name string, o Options) (*Table, error) {
 		t.now = time.Now
 	}
 	if o.Transport == nil {
-		t.own = newTransport()
+		t.own = NewTransport()
 		o.Transport = t.own
 	}
 	t.http = newHTTPClient(o.Transport)
@@ -168,10 +166,10 @@ func newHTTPClient(transport http.RoundTripper) *http.Client {
 	}
 }
 
-// newTransport returns a transport that gives connections up before a server or a gateway does. A function is frozen between
-// invocations; what it finds afterwards in a connection that the other side has long closed is a write with an unknown outcome.
-// The transport compares idle times by the wall clock, which goes on.
-func newTransport() *http.Transport {
+// NewTransport returns a transport, which tables may share. It gives connections up before a server or a gateway does: a function is
+// frozen between invocations; what it finds afterwards in a connection that the other side has long closed is a write with an
+// unknown outcome. The transport compares idle times by the wall clock, which goes on.
+func NewTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: time.Second, KeepAlive: 15 * time.Second}).DialContext,
@@ -184,24 +182,9 @@ func newTransport() *http.Transport {
 
 // Close implements table.Table.
 func (t *Table) Close() error {
-	t.open.Lock()
-	defer t.open.Unlock()
-	t.closed = true
+	t.gate.Close()
 	if t.own != nil {
 		t.own.CloseIdleConnections()
-	}
-	return nil
-}
-
-// enter begins a call: if it returns no error, t.open is held for reading.
-func (t *Table) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	t.open.RLock()
-	if t.closed {
-		t.open.RUnlock()
-		return table.ErrClosed
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"chatconf/shared/table"
 
@@ -38,16 +37,6 @@ func integer(n int64) types.AttributeValue {
 }
 func keyOf(partition, sort string) attributes {
 	return attributes{attrPartition: text(partition), attrSort: text(sort)}
-}
-
-// checkText returns an ErrInvalid unless all of keys are UTF-8, which DynamoDB's strings are.
-func checkText(verb string, keys ...string) error {
-	for _, k := range keys {
-		if !utf8.ValidString(k) {
-			return fmt.Errorf("table: %s: key %q is not UTF-8: %w", verb, k, table.ErrInvalid)
-		}
-	}
-	return nil
 }
 
 // decodeKey returns the key of an item.

@@ -22,14 +22,14 @@ func (t *Table) Get(ctx context.Context, keys ...table.Key) ([]table.Item, error
 		return nil, err
 	}
 	for _, k := range keys {
-		if err := checkText("get", k.Partition, k.Sort); err != nil {
+		if err := table.CheckText("get", k.Partition, k.Sort); err != nil {
 			return nil, err
 		}
 	}
-	if err := t.enter(ctx); err != nil {
+	if err := t.gate.Enter(ctx); err != nil {
 		return nil, fmt.Errorf("table: get: %w", err)
 	}
-	defer t.open.RUnlock()
+	defer t.gate.Leave()
 	var items []table.Item
 	var err error
 	switch len(keys) {
@@ -155,13 +155,13 @@ func (t *Table) Query(ctx context.Context, r table.Range) ([]table.Item, error) 
 	if err := table.CheckQuery(r); err != nil {
 		return nil, err
 	}
-	if err := checkText("query", r.Partition, r.Prefix, r.After); err != nil {
+	if err := table.CheckText("query", r.Partition, r.Prefix, r.After); err != nil {
 		return nil, err
 	}
-	if err := t.enter(ctx); err != nil {
+	if err := t.gate.Enter(ctx); err != nil {
 		return nil, fmt.Errorf("table: query: %w", err)
 	}
-	defer t.open.RUnlock()
+	defer t.gate.Leave()
 	start, empty := clamp(r)
 	if empty {
 		return nil, nil

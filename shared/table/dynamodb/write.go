@@ -34,10 +34,10 @@ func (t *Table) Write(ctx context.Context, partition string, c table.Change) err
 	if err := checkChange(partition, c); err != nil {
 		return err
 	}
-	if err := t.enter(ctx); err != nil {
+	if err := t.gate.Enter(ctx); err != nil {
 		return fmt.Errorf("table: write: %w", err)
 	}
-	defer t.open.RUnlock()
+	defer t.gate.Leave()
 	if err := t.write(ctx, partition, c); err != nil {
 		return fmt.Errorf("table: write: %w", mapError(ctx, err))
 	}
@@ -46,12 +46,12 @@ func (t *Table) Write(ctx context.Context, partition string, c table.Change) err
 
 // checkChange returns an ErrInvalid for what the port takes and DynamoDB does not.
 func checkChange(partition string, c table.Change) error {
-	if err := checkText("write", partition); err != nil {
+	if err := table.CheckText("write", partition); err != nil {
 		return err
 	}
 	size := 0
 	for _, p := range c.Puts {
-		if err := checkText("write", p.Sort); err != nil {
+		if err := table.CheckText("write", p.Sort); err != nil {
 			return err
 		}
 		size += sizeOf(partition, p.Sort, p.Value)
@@ -60,12 +60,12 @@ func checkChange(partition string, c table.Change) error {
 		return fmt.Errorf("table: write: %d bytes at once, the most is %d: %w", size, maxTransaction, table.ErrInvalid)
 	}
 	for _, d := range c.Deletes {
-		if err := checkText("write", d.Sort); err != nil {
+		if err := table.CheckText("write", d.Sort); err != nil {
 			return err
 		}
 	}
 	for _, a := range c.Adds {
-		if err := checkText("write", a.Sort); err != nil {
+		if err := table.CheckText("write", a.Sort); err != nil {
 			return err
 		}
 	}

@@ -31,7 +31,8 @@ const (
 )
 
 // bbolt has no checksums of its own: this one finds what a bad disk or a wrong hand has done to a row.
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// The table is made when it is first needed: programs that link this package for the sake of another start without it.
+func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
 var errRow = errors.New("damaged row")
 
@@ -94,7 +95,7 @@ func decodeRow(key, b []byte) (row, error) {
 }
 
 func rowCRC(key, b []byte) uint32 {
-	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, b[crcEnd:])
+	return crc32.Update(crc32.Checksum(key, castagnoli()), castagnoli(), b[crcEnd:])
 }
 
 // item returns a copy of the row as the item under k.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"chatconf/shared/bolt"
@@ -20,8 +19,7 @@ type Table struct {
 	bucket string
 	ttl    time.Duration
 
-	open   sync.RWMutex // held for reading by every call under way
-	closed bool
+	gate table.Gate
 
 	swept []byte // where the last purge ended; only in updates, which run one at a time
 }
@@ -126,10 +124,10 @@ func (t *Table) Write(ctx context.Context, partition string, c table.Change) err
 	if err := table.CheckWrite(partition, c); err != nil {
 		return err
 	}
-	if err := t.enter(ctx); err != nil {
+	if err := t.gate.Enter(ctx); err != nil {
 		return fmt.Errorf("table: write: %w", err)
 	}
-	defer t.open.RUnlock()
+	defer t.gate.Leave()
 	err := t.db.bolt.Update(ctx, size(partition, c), func(tx *bolt.Tx) error {
 		return t.write(tx, partition, c)
 	})
@@ -245,31 +243,16 @@ func (t *Table) over(r row, now time.Time) bool {
 
 // Close implements table.Table. The file stays open for its other tables.
 func (t *Table) Close() error {
-	t.open.Lock()
-	defer t.open.Unlock()
-	t.closed = true
-	return nil
-}
-
-// enter begins a call: if it returns no error, t.open is held for reading.
-func (t *Table) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	t.open.RLock()
-	if t.closed {
-		t.open.RUnlock()
-		return table.ErrClosed
-	}
+	t.gate.Close()
 	return nil
 }
 
 // view runs fn on a snapshot of the table.
 func (t *Table) view(ctx context.Context, fn func(*bolt.Bucket) error) error {
-	if err := t.enter(ctx); err != nil {
+	if err := t.gate.Enter(ctx); err != nil {
 		return err
 	}
-	defer t.open.RUnlock()
+	defer t.gate.Leave()
 	err := t.db.bolt.View(func(tx *bolt.Tx) error { return fn(tx.Bucket(t.bucket)) })
 	if err != nil {
 		return mapError(err)

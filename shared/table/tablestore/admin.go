@@ -41,10 +41,10 @@ func (p Plan) String() string {
 // Inspect returns what Ensure would do, and changes nothing. When there is a table of that name which is otherwise than it
 // must be, the error is an ErrDiffers that tells all differences.
 func Inspect(ctx context.Context, t *Table) (Plan, error) {
-	if err := t.enter(ctx); err != nil {
+	if err := t.gate.Enter(ctx); err != nil {
 		return Plan{}, fmt.Errorf("tablestore: inspect %s: %w", t.name, err)
 	}
-	defer t.open.RUnlock()
+	defer t.gate.Leave()
 	plan, err := t.inspect(ctx, newTries(ctx))
 	if err != nil {
 		return Plan{}, adminError(ctx, "inspect", t.name, err)
@@ -55,10 +55,10 @@ func Inspect(ctx context.Context, t *Table) (Plan, error) {
 // Ensure makes the table if there is none, and waits until it takes calls. It never changes one that is there. It returns what
 // it found, and so has done.
 func Ensure(ctx context.Context, t *Table) (Plan, error) {
-	if err := t.enter(ctx); err != nil {
+	if err := t.gate.Enter(ctx); err != nil {
 		return Plan{}, fmt.Errorf("tablestore: make %s: %w", t.name, err)
 	}
-	defer t.open.RUnlock()
+	defer t.gate.Leave()
 	plan, err := t.ensure(ctx)
 	if err != nil {
 		return Plan{}, adminError(ctx, "make", t.name, err)
@@ -177,6 +177,10 @@ func (t *Table) create(ctx context.Context) error {
 
 // adminError gives an error of Inspect and Ensure its place in the port's contract, beside ErrDiffers.
 func adminError(ctx context.Context, verb, name string, err error) error {
+	var f *failure
+	if errors.As(err, &f) && f.code == quotaExhausted && f.fate == hopeless {
+		err = fmt.Errorf("the instance's quota is used up, which takes a table less or a larger quota: %w", err)
+	}
 	if !errors.Is(err, ErrDiffers) {
 		err = portError(ctx, err)
 	}

@@ -3,6 +3,7 @@ package tablestore_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -134,6 +135,36 @@ func TestEnsureOverFaults(t *testing.T) {
 	}
 	if _, err := tablestore.Ensure(t.Context(), tb); !errors.Is(err, table.ErrClosed) {
 		t.Errorf("Ensure after Close = %v, want ErrClosed", err)
+	}
+}
+
+// An instance that is full is said to be at once; one that has had enough for this second is asked again.
+func TestEnsureInAFullInstance(t *testing.T) {
+	s := local(t)
+	const quota = 64
+	for n := range quota {
+		s.table(t, fmt.Sprint("table_", n))
+	}
+	s.wire.set(nil)
+	tb := newTable(t, "one_more", s.Options)
+	_, err := tablestore.Ensure(t.Context(), tb)
+	if !errors.Is(err, table.ErrUnavailable) {
+		t.Errorf("Ensure = %v, want ErrUnavailable", err)
+	}
+	for _, part := range []string{"one_more", "quota is used up", "Number of tables exceeds the quota:64."} {
+		if !strings.Contains(fmt.Sprint(err), part) {
+			t.Errorf("Ensure = %v, which does not say %q", err, part)
+		}
+	}
+	if got, want := s.wire.operations(), []string{"DescribeTable", "CreateTable", "DescribeTable"}; !slices.Equal(got, want) {
+		t.Errorf("Ensure sends %q, want %q", got, want)
+	}
+
+	s = local(t)
+	frequent := fault{hook: ots.Fault{Err: &ots.Error{Code: "OTSQuotaExhausted", Message: "Too frequent table operations."}}}
+	s.set(frequent, 2, func(o string) bool { return o == "CreateTable" })
+	if plan, err := tablestore.Ensure(t.Context(), newTable(t, "items", s.Options)); err != nil || !plan.Made {
+		t.Errorf("Ensure that was too frequent = %+v, %v, want success", plan, err)
 	}
 }
 

@@ -31,8 +31,14 @@ type failure struct {
 	text string
 }
 
-// notExist is the code for a table that is not there.
-const notExist = "OTSObjectNotExist"
+const (
+	// notExist is the code for a table that is not there.
+	notExist = "OTSObjectNotExist"
+	// quotaExhausted is the code for an instance that has as many tables as it may, which the message says; with the message
+	// tooFrequent it is only about the last second. The SDK tells the two apart in the same way.
+	quotaExhausted = "OTSQuotaExhausted"
+	tooFrequent    = "Too frequent table operations."
+)
 
 // Error returns the text.
 func (f *failure) Error() string { return f.text }
@@ -66,8 +72,12 @@ func mapError(err error, credentials invoke.Credentials) *failure {
 	case "OTSConditionCheckFail":
 		f.fate = refused
 	case "OTSServerBusy", "OTSStorageServerBusy", "OTSPartitionUnavailable", "OTSTableNotReady", "OTSRowOperationConflict",
-		"OTSNotEnoughCapacityUnit", "OTSCapacityUnitExhausted", "OTSQuotaExhausted", "OTSFlowControl":
+		"OTSNotEnoughCapacityUnit", "OTSCapacityUnitExhausted", "OTSFlowControl":
 		f.fate = rejected
+	case quotaExhausted:
+		if f.fate = hopeless; ots.Message == tooFrequent {
+			f.fate = rejected
+		}
 	case "OTSParameterInvalid", "OTSInvalidPK", "OTSDataOutOfRange", "OTSOutOfRowSizeLimit", "OTSOutOfColumnCountLimit",
 		"OTSRequestBodyTooLarge":
 		f.fate = invalid

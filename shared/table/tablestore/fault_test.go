@@ -18,6 +18,7 @@ import (
 	"chatconf/shared/emulator/ots/otstest"
 	"chatconf/shared/table"
 	"chatconf/shared/table/tablestore"
+	"chatconf/shared/table/tabletest"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -371,6 +372,133 @@ func TestUnknownOutcomeThatSomebodyElseHides(t *testing.T) {
 	}
 }
 
+// The emulator loses the outcome of a Write, before or after it is done, and somebody else then breaks a condition of it. Whether the
+// Write is beneath cannot be told, nor is the broken condition the last word on a request that may be late: it ends as ErrUnavailable,
+// is not sent again, and the other's items stay.
+func TestLostOutcomeWithABrokenCondition(t *testing.T) {
+	type change = table.Change
+	absent, first := table.Absent(), table.AtRevision(1)
+	theirs := table.Item{Value: []byte("theirs"), Revision: 9}
+	put := func(sort string, condition table.Condition) table.Put {
+		return table.Put{Sort: sort, Value: []byte("mine"), Revision: 2, If: condition}
+	}
+	for name, test := range map[string]struct {
+		change change
+		breaks string // the item that the other puts
+		reads  string // the operation that looks for the outcome
+	}{
+		"one put if absent":         {change{Puts: []table.Put{put("new", absent)}}, "new", "GetRow"},
+		"one put at a revision":     {change{Puts: []table.Put{put("a", first)}}, "a", "GetRow"},
+		"one delete at a revision":  {change{Deletes: []table.Delete{{Sort: "a", If: first}}}, "a", "GetRow"},
+		"several, the first breaks": {change{Puts: []table.Put{put("new", absent)}, Deletes: []table.Delete{{Sort: "b", If: first}}}, "new", "BatchGetRow"},
+		// The other write of the batch would prove it, were it done. It is a delete, which proves nothing.
+		"several, the last breaks":      {change{Deletes: []table.Delete{{Sort: "a"}, {Sort: "b", If: first}}}, "b", "BatchGetRow"},
+		"several with an add beneath":   {change{Puts: []table.Put{put("new", absent)}, Adds: []table.Add{{Sort: "n", N: 5}}}, "new", "BatchGetRow"},
+		"several, only deletes, broken": {change{Deletes: []table.Delete{{Sort: "a", If: first}, {Sort: "b", If: first}}}, "a", "BatchGetRow"},
+	} {
+		for _, ttl := range []time.Duration{0, time.Hour} {
+			for _, lose := range []fault{
+				{name: "before", hook: busy("OTSTimeout")},
+				{name: "after", hook: lost("OTSTimeout"), applied: true},
+				{name: "and the connection before", hook: ots.Fault{Drop: true}},
+				{name: "and the connection after", hook: ots.Fault{Drop: true, Applied: true}, applied: true},
+			} {
+				t.Run(fmt.Sprintf("%s, lost %s, ttl %v", name, lose.name, ttl), func(t *testing.T) {
+					s := local(t)
+					s.TTL = ttl
+					tb, other := s.table(t, "items"), newTable(t, "items", s.Options)
+					prepare(t, tb, "p")
+					var writes, reads int
+					s.fault(func(r ots.Request) ots.Fault {
+						switch {
+						case isWrite(r.Operation):
+							if writes++; writes == 1 {
+								return lose.hook
+							}
+						case writes == 1: // the first look at what became of it
+							if reads++; reads == 1 {
+								if r.Operation != test.reads {
+									t.Errorf("the outcome is looked for by %s, want %s", r.Operation, test.reads)
+								}
+								write(t, other, "p", change{
+									Puts: []table.Put{{Sort: test.breaks, Value: theirs.Value, Revision: theirs.Revision}},
+									Adds: []table.Add{{Sort: "n", N: 100}}, // so that its number is not on the counter either
+								})
+								writes--
+							}
+						}
+						return ots.Fault{}
+					})
+					err := tb.Write(t.Context(), "p", test.change)
+					s.fault(nil)
+					var failed *table.ConditionError
+					if !errors.Is(err, table.ErrUnavailable) || errors.As(err, &failed) {
+						t.Errorf("Write = %v, want ErrUnavailable alone", err)
+					}
+					if writes != 1 || reads == 0 {
+						t.Errorf("the Write was sent %d times and looked for %d times, want once and at least once", writes, reads)
+					}
+					count := int64(200)
+					if lose.applied {
+						for _, a := range test.change.Adds {
+							count += a.N
+						}
+					}
+					items, err := other.Get(t.Context(), table.Key{Partition: "p", Sort: test.breaks}, table.Key{Partition: "p", Sort: "n"})
+					if err != nil || len(items) != 2 {
+						t.Fatalf("Get = %v, %v", items, err)
+					}
+					for _, item := range items {
+						if item.Sort == "n" && item.Count != count {
+							t.Errorf("the counter is at %d, want %d", item.Count, count)
+						}
+						if item.Sort == test.breaks && (item.Revision != theirs.Revision || string(item.Value) != string(theirs.Value)) {
+							t.Errorf("%q is %v, want what the other put", item.Sort, item)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// A first request is lost and its condition still holds; somebody else breaks it before the second, which is refused. That refusal is
+// no proof either.
+func TestRefusalAfterALostOutcome(t *testing.T) {
+	for name, c := range map[string]table.Change{
+		"one":     {Puts: []table.Put{{Sort: "new", Revision: 1, If: table.Absent()}}},
+		"several": {Puts: []table.Put{{Sort: "new", Revision: 1, If: table.Absent()}}, Deletes: []table.Delete{{Sort: "b"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := local(t)
+			tb, other := s.table(t, "items"), newTable(t, "items", s.Options)
+			prepare(t, tb, "p")
+			writes := 0
+			s.fault(func(r ots.Request) ots.Fault {
+				if !isWrite(r.Operation) {
+					return ots.Fault{}
+				}
+				switch writes++; writes {
+				case 1:
+					return busy("OTSTimeout")
+				case 2:
+					write(t, other, "p", table.Change{Puts: []table.Put{{Sort: "new", Revision: 9}}})
+				}
+				return ots.Fault{}
+			})
+			err := tb.Write(t.Context(), "p", c)
+			s.fault(nil)
+			var failed *table.ConditionError
+			if !errors.Is(err, table.ErrUnavailable) || errors.As(err, &failed) || writes != 3 { // two and the other's
+				t.Errorf("Write = %v after %d writes, want ErrUnavailable alone after 3", err, writes)
+			}
+			if items := list(t, tb, "p"); len(items) != 4 || items[3].Revision != 9 {
+				t.Errorf("the items are %v, want those from before, and the other's", items)
+			}
+		})
+	}
+}
+
 // Somebody else's add, between two tries of a Write that puts and adds where items age, does not keep the second from it.
 func TestUnknownOutcomeBesideAnAdd(t *testing.T) {
 	s := local(t)
@@ -613,6 +741,53 @@ func TestFaultyRaces(t *testing.T) {
 	}
 	if wins.Load() > taken.Load() || taken.Load() < 20 {
 		t.Errorf("%d tickets are gone, %d are said to be", taken.Load(), wins.Load())
+	}
+}
+
+// Clients read and write the same few items over a bad wire, on which what was given up may arrive later. Whatever they are told must
+// fit one order of their calls, each done once or, where it is not known, at most once.
+func TestLinearWithFaults(t *testing.T) {
+	for range 8 {
+		s := local(t)
+		tb := s.table(t, "items")
+		var mu sync.Mutex
+		var held []*exchange
+		deliver := func() {
+			mu.Lock()
+			late := held
+			held = nil
+			mu.Unlock()
+			for _, e := range late {
+				e.send()
+			}
+		}
+		s.wire.set(func(e *exchange) (*http.Response, error) {
+			switch rand.IntN(16) {
+			case 0:
+				return failure(503, "OTSServerBusy", "injected"), nil
+			case 1:
+				return failure(503, "OTSTimeout", "injected"), nil
+			case 2:
+				e.send()
+				return failure(503, "OTSServerUnavailable", "injected"), nil
+			case 3:
+				e.send()
+				return nil, errReset
+			case 4, 5:
+				mu.Lock()
+				held = append(held, e)
+				mu.Unlock()
+				return nil, errReset
+			case 6, 7:
+				deliver()
+			}
+			return e.send()
+		})
+		tabletest.Linear(t, tb, 4, 25, func() table.Table {
+			s.wire.set(nil)
+			deliver()
+			return tb
+		})
 	}
 }
 

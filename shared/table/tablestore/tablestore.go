@@ -16,7 +16,6 @@
 package tablestore
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -26,7 +25,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"chatconf/shared/invoke"
 	"chatconf/shared/table"
@@ -83,8 +81,7 @@ type Table struct {
 	own         *http.Transport // the transport, if no other table shares it
 	sessions    sync.Pool       // of *session
 
-	open   sync.RWMutex // held for reading by every call under way
-	closed bool
+	gate table.Gate
 }
 
 var _ table.Table = (*Table)(nil)
@@ -172,24 +169,9 @@ func isLetter(b byte) bool { return 'a' <= b|0x20 && b|0x20 <= 'z' }
 
 // Close implements table.Table.
 func (t *Table) Close() error {
-	t.open.Lock()
-	defer t.open.Unlock()
-	t.closed = true
+	t.gate.Close()
 	if t.own != nil {
 		t.own.CloseIdleConnections()
-	}
-	return nil
-}
-
-// enter begins a call: if it returns no error, t.open is held for reading.
-func (t *Table) enter(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	t.open.RLock()
-	if t.closed {
-		t.open.RUnlock()
-		return table.ErrClosed
 	}
 	return nil
 }
@@ -201,14 +183,4 @@ func (t *Table) engineTTL() int {
 		return -1
 	}
 	return max(minTTL, int((t.ttl+time.Hour+time.Second-1)/time.Second))
-}
-
-// checkText returns an ErrInvalid unless all keys are text.
-func checkText(verb string, keys ...string) error {
-	for _, k := range keys {
-		if !utf8.ValidString(k) {
-			return fmt.Errorf("table: %s: key %.80q is not UTF-8: %w", verb, k, table.ErrInvalid)
-		}
-	}
-	return nil
 }

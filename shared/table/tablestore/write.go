@@ -26,10 +26,10 @@ func (t *Table) Write(ctx context.Context, partition string, c table.Change) err
 	if err := w.check(); err != nil {
 		return err
 	}
-	if err := t.enter(ctx); err != nil {
+	if err := t.gate.Enter(ctx); err != nil {
 		return fmt.Errorf("table: write: %w", err)
 	}
-	defer t.open.RUnlock()
+	defer t.gate.Leave()
 	if err := w.run(ctx); err != nil {
 		return fmt.Errorf("table: write: %w", portError(ctx, err))
 	}
@@ -94,7 +94,7 @@ func (t *Table) newWriting(partition string, c table.Change) *writing {
 
 // check returns an ErrInvalid when the service could not take the Write.
 func (w *writing) check() error {
-	if err := checkText("write", w.partition); err != nil {
+	if err := table.CheckText("write", w.partition); err != nil {
 		return err
 	}
 	// What a row takes beside keys and value: five columns with their names, and two conditions, are less than this.
@@ -102,7 +102,7 @@ func (w *writing) check() error {
 	size := 0
 	for i := range w.parts {
 		p := &w.parts[i]
-		if err := checkText("write", p.sort); err != nil {
+		if err := table.CheckText("write", p.sort); err != nil {
 			return err
 		}
 		size += len(w.partition) + len(p.sort) + len(p.value) + len(p.base.value) + frame

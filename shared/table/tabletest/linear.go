@@ -14,24 +14,44 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// testLinear records what clients that read and write the same few items at once were told, and looks for an order of their
-// calls, one after another, in which each would have been told the same: linearizability, by porcupine.
 func testLinear(t *testing.T, s *suite) {
 	tb := s.table(t, Options{})
-	for round := range s.fewer(3, 1) {
-		seed := newSeed(t)
-		h := &history{table: tb, partition: partition(), start: time.Now()}
-		race(5, func(client int) {
-			h.run(t, client, rand.New(rand.NewPCG(seed, uint64(client))), s.fewer(60, 20))
-		})
-		switch porcupine.CheckOperationsTimeout(linearModel, h.operations, 20*time.Second) {
-		case porcupine.Illegal:
-			t.Errorf("round %d: a history of %d calls is not linearizable; seed %d", round, len(h.operations), seed)
-		case porcupine.Unknown:
-			t.Errorf("round %d: no answer about a history of %d calls; seed %d", round, len(h.operations), seed)
-		}
+	for range s.fewer(3, 1) {
+		Linear(t, tb, 5, s.fewer(60, 20), nil)
 	}
 }
+
+// historyItems is how many items the clients of a history share.
+const historyItems = 3
+
+// Linear records what clients that read and write the same few items at once were told, each in so many calls, and looks for an order
+// of all calls, one after another, in which each would have been told the same: linearizability, by porcupine. A Write that ends with
+// table.ErrUnavailable was done at any time after it began, or not at all. Reads must succeed.
+//
+// Adapters run it behind faults, too. Then settle, unless it is nil, is called when the clients are done, and returns a table through
+// which the items are read for the last time.
+func Linear(t *testing.T, tb table.Table, clients, calls int, settle func() table.Table) {
+	t.Helper()
+	seed := newSeed(t)
+	h := &history{table: tb, partition: partition(), start: time.Now()}
+	race(clients, func(client int) {
+		h.run(t, client, rand.New(rand.NewPCG(seed, uint64(client))), calls)
+	})
+	if settle != nil {
+		h.table = settle()
+		for i := range historyItems {
+			h.read(t, clients, sortOf(i))
+		}
+	}
+	switch porcupine.CheckOperationsTimeout(linearModel, h.operations, time.Minute) {
+	case porcupine.Illegal:
+		t.Errorf("a history of %d calls is not linearizable; seed %d", len(h.operations), seed)
+	case porcupine.Unknown:
+		t.Errorf("no answer about a history of %d calls; seed %d", len(h.operations), seed)
+	}
+}
+
+func sortOf(i int) string { return fmt.Sprint("item", i) }
 
 // A register is what the history knows of one item. The zero register is no item.
 type register struct {
@@ -64,7 +84,7 @@ type outcome int
 const (
 	succeeded outcome = iota
 	refused           // its condition did not hold
-	unknown           // it happened or it did not
+	unknown           // it happened or it did not, or does later
 )
 
 type output struct {
@@ -92,10 +112,10 @@ func (h *history) nextRevision() int64 {
 
 // run makes n calls as one client, and aims its conditions at what it saw last.
 func (h *history) run(t *testing.T, client int, rng *rand.Rand, n int) {
-	var seen [3]register
+	var seen [historyItems]register
 	for range n {
 		i := rng.IntN(len(seen))
-		sort := fmt.Sprint("item", i)
+		sort := sortOf(i)
 		if rng.IntN(5) < 2 {
 			seen[i] = h.read(t, client, sort)
 			continue
@@ -103,7 +123,7 @@ func (h *history) run(t *testing.T, client int, rng *rand.Rand, n int) {
 		parts := []input{h.part(rng, sort, seen[i])}
 		if rng.IntN(3) == 0 {
 			j := (i + 1) % len(seen)
-			parts = append(parts, h.part(rng, fmt.Sprint("item", j), seen[j]))
+			parts = append(parts, h.part(rng, sortOf(j), seen[j]))
 		}
 		h.write(t, client, parts)
 	}

@@ -116,6 +116,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil { // the request broke off
 		panic(http.ErrAbortHandler)
 	}
+	send(w, resp)
+}
+
+// send writes an answer.
+func send(w http.ResponseWriter, resp *http.Response) {
 	maps.Copy(w.Header(), resp.Header)
 	w.WriteHeader(resp.StatusCode)
 	io.Copy(w, resp.Body) // a client that has gone needs no answer
