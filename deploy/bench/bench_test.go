@@ -51,17 +51,24 @@ var works = []struct {
 
 // BenchmarkSDK is the rate of the emulator, durable, and that of dynalite, in memory, each through its SDK.
 func BenchmarkSDK(b *testing.B) {
-	compare(b, func(b *testing.B, e engine, do func(client, int) error, _ int) func(int) error {
-		c := e.connect(e.server.url, newTransport(b))
-		return func(i int) error { return do(c, i) }
-	})
+	compare(b, startEmulator(b), throughSDK)
+}
+
+// BenchmarkCeiling is the same with a server that costs next to nothing in the emulator's place: what the SDKs leave room for.
+func BenchmarkCeiling(b *testing.B) {
+	compare(b, startCanned(b), throughSDK)
 }
 
 // BenchmarkServer is the same without the SDKs: what they have sent is sent again by a client that costs next to nothing.
 func BenchmarkServer(b *testing.B) {
-	compare(b, func(b *testing.B, e engine, do func(client, int) error, clients int) func(int) error {
+	compare(b, startEmulator(b), func(b *testing.B, e engine, do func(client, int) error, clients int) func(int) error {
 		return newReplay(b, e, do, clients).do
 	})
+}
+
+func throughSDK(b *testing.B, e engine, do func(client, int) error, _ int) func(int) error {
+	c := e.connect(e.server.url, newTransport(b))
+	return func(i int) error { return do(c, i) }
 }
 
 // An engine is a server, and how to connect to it.
@@ -71,18 +78,10 @@ type engine struct {
 }
 
 // compare measures each work on both engines, with 1 and 16 clients. The two take turns, so that the machine's moods meet both.
-func compare(b *testing.B, prepare func(b *testing.B, e engine, do func(client, int) error, clients int) func(int) error) {
-	theirs, ours := engine{startDynalite(b), newDynamoDB}, engine{startEmulator(b), newTablestore}
+func compare(b *testing.B, tablestore *server, prepare func(b *testing.B, e engine, do func(client, int) error, clients int) func(int) error) {
+	theirs, ours := engine{startDynalite(b), newDynamoDB}, engine{tablestore, newTablestore}
 	for _, e := range []engine{ours, theirs} {
-		c := e.connect(e.server.url, newTransport(b))
-		if err := c.create(); err != nil {
-			b.Fatal(err)
-		}
-		for i := range partitions * rows {
-			if err := c.put(i); err != nil {
-				b.Fatal(err)
-			}
-		}
+		fill(b, e.connect(e.server.url, newTransport(b)))
 	}
 	for _, work := range works {
 		for _, clients := range []int{1, 16} {
@@ -103,9 +102,9 @@ func compare(b *testing.B, prepare func(b *testing.B, e engine, do func(client, 
 					them.turn(b, clients, round)
 				}
 				b.ReportMetric(0, "ns/op") // of a round, which says nothing
-				b.ReportMetric(float64(round)/us.median(), "emulator/s")
-				b.ReportMetric(float64(round)/them.median(), "dynalite/s")
-				b.ReportMetric(them.median()/us.median(), "x-dynalite")
+				b.ReportMetric(float64(round)/median(us.took), "emulator/s")
+				b.ReportMetric(float64(round)/median(them.took), "dynalite/s")
+				b.ReportMetric(median(us.times(them)), "x-dynalite")
 				if us.cpu > 0 && them.cpu > 0 {
 					b.ReportMetric(float64(us.cpu.Microseconds())/float64(n), "emulator-cpu-µs")
 					b.ReportMetric(float64(them.cpu.Microseconds())/float64(n), "dynalite-cpu-µs")
@@ -115,27 +114,49 @@ func compare(b *testing.B, prepare func(b *testing.B, e engine, do func(client, 
 	}
 }
 
+// fill makes the table and its rows.
+func fill(b *testing.B, c client) {
+	b.Helper()
+	if err := c.create(); err != nil {
+		b.Fatal(err)
+	}
+	for i := range partitions * rows {
+		if err := c.put(i); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // A contender is a server, the work that it is given, and what that took.
 type contender struct {
 	server *server
 	do     func(i int) error
-	took   []time.Duration // each round
-	cpu    time.Duration   // of the server
+	took   []float64     // seconds, each round
+	cpu    time.Duration // of the server
 }
 
 func (c *contender) turn(b *testing.B, clients, n int) {
 	b.Helper()
 	before, _ := c.server.cpu()
-	c.took = append(c.took, spread(b, clients, n, c.do))
+	c.took = append(c.took, spread(b, clients, n, c.do).Seconds())
 	if after, ok := c.server.cpu(); ok {
 		c.cpu += after - before
 	}
 }
 
-// median returns the seconds of the round in the middle: one that a pause has spoilt, such as an SDK's before it tries again, does not count.
-func (c *contender) median() float64 {
-	slices.Sort(c.took)
-	return c.took[len(c.took)/2].Seconds()
+// times returns, for each round, how many times the other's rate its own was. The two turns of a round meet the same mood of the machine.
+func (c *contender) times(other *contender) []float64 {
+	out := make([]float64, len(c.took))
+	for i := range out {
+		out[i] = other.took[i] / c.took[i]
+	}
+	return out
+}
+
+// median returns what the round in the middle has: one that a pause has spoilt, such as an SDK's before it tries again, does not count.
+func median(rounds []float64) float64 {
+	sorted := slices.Sorted(slices.Values(rounds))
+	return sorted[len(sorted)/2]
 }
 
 // turns counts what was done, so that no two rounds mean the same rows.

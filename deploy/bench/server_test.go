@@ -2,21 +2,17 @@ package bench_test
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
-	"io"
 	"log"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"chatconf/shared/emulator/ots"
 )
 
 const (
@@ -24,33 +20,19 @@ const (
 	keySecret = "test-secret"
 )
 
-// emulatorFile names the file of the emulator that this program is to be. It makes the test's program the emulator.
-const emulatorFile = "CHATCONF_BENCH_EMULATOR"
+// Nearly all that the clients of this program have in memory is their requests, and so Go's default would have the collector run
+// more often than in a program that has something of its own.
+const gcPercent = 400
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(emulatorFile); path != "" {
-		if err := serveEmulator(path); err != nil {
+	debug.SetGCPercent(gcPercent)
+	if path := os.Getenv(cannedFile); path != "" {
+		if err := serveCanned(path); err != nil {
 			log.Fatal(err)
 		}
 		return
 	}
 	os.Exit(m.Run())
-}
-
-// serveEmulator serves the emulator over a file, and prints its process and its address, until standard input ends.
-func serveEmulator(path string) error {
-	server, err := ots.New(ots.Options{Path: path, AccessKeys: map[string]string{keyID: keySecret}})
-	if err != nil {
-		return err
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	fmt.Println(os.Getpid(), l.Addr())
-	go http.Serve(l, server)
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return errors.Join(err, l.Close(), server.Close())
 }
 
 // A server is a process that is measured.
@@ -59,17 +41,17 @@ type server struct {
 	pid int
 }
 
-// startEmulator starts the emulator over a file in a process of its own.
+// startEmulator starts the emulator as people do, over a new directory.
 func startEmulator(b *testing.B) *server {
 	b.Helper()
-	program, err := os.Executable()
-	if err != nil {
-		b.Fatal(err)
+	dir := b.TempDir()
+	program := filepath.Join(dir, "chatconf")
+	if out, err := exec.Command("go", "build", "-o", program, "chatconf/deploy/chatconf").CombinedOutput(); err != nil {
+		b.Fatalf("build chatconf: %v\n%s", err, out)
 	}
-	cmd := exec.Command(program)
-	cmd.Env = append(os.Environ(), emulatorFile+"="+filepath.Join(b.TempDir(), "ots.db"))
-	pid, address := start(b, cmd)
-	return &server{"http://" + address, pid}
+	host, port := freePort(b)
+	return startProgram(b, host, port, []string{"CHATCONF_ACCESS_KEY_ID=" + keyID, "CHATCONF_ACCESS_KEY_SECRET=" + keySecret},
+		program, "ots", "--addr", net.JoinHostPort(host, port), "--data", filepath.Join(dir, "data"))
 }
 
 // startDynalite starts dynalite, which keeps its data in memory.
@@ -79,19 +61,33 @@ func startDynalite(b *testing.B) *server {
 	if program == "" {
 		b.Skip("CHATCONF_DYNALITE names no dynalite: deploy/bench/dynalite.sh DIR installs it, and prints what to set")
 	}
+	host, port := freePort(b)
+	return startProgram(b, host, port, nil,
+		program, "--host", host, "--port", port, "--createTableMs", "0", "--deleteTableMs", "0", "--updateTableMs", "0")
+}
+
+// freePort returns a port that nobody listens on: dynalite does not tell one that it chose.
+func freePort(b *testing.B) (host, port string) {
+	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
-	address := l.Addr().String()
-	l.Close() // dynalite takes a port, and does not tell one that it chose
-	_, port, err := net.SplitHostPort(address)
+	defer l.Close()
+	host, port, err = net.SplitHostPort(l.Addr().String())
 	if err != nil {
 		b.Fatal(err)
 	}
+	return host, port
+}
+
+// startProgram starts a program that is to listen on a port, and waits until it does.
+func startProgram(b *testing.B, host, port string, environment []string, program ...string) *server {
+	b.Helper()
+	address := net.JoinHostPort(host, port)
 	// The shell ends it when standard input does, whatever way this process ends.
-	cmd := exec.Command("sh", "-c", `"$@" >/dev/null & echo $! `+address+`; cat; kill $!`, "sh",
-		program, "--host", "127.0.0.1", "--port", port, "--createTableMs", "0", "--deleteTableMs", "0", "--updateTableMs", "0")
+	cmd := exec.Command("sh", append([]string{"-c", `"$@" >/dev/null & echo $! ` + address + `; cat; kill $!; wait`, "sh"}, program...)...)
+	cmd.Env = append(os.Environ(), environment...)
 	pid, _ := start(b, cmd)
 	for range 1000 {
 		conn, err := net.Dial("tcp", address)
@@ -101,7 +97,7 @@ func startDynalite(b *testing.B) *server {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	b.Fatalf("%s does not listen", program)
+	b.Fatalf("%s does not listen", program[0])
 	return nil
 }
 

@@ -71,9 +71,9 @@ func (s *Server) authenticate(c *call, r *http.Request) error {
 	if k == nil {
 		return authFailed("The AccessKeyID does not exist.")
 	}
-	var text, want [1024]byte
-	signature := k.appendSignature(want[:0], appendStringToSign(text[:0], r))
-	if subtle.ConstantTimeCompare(signature, []byte(r.Header.Get(headerSignature))) != 1 {
+	c.scratch.text = appendStringToSign(c.scratch.text[:0], r)
+	c.scratch.sum = k.appendSignature(c.scratch.sum[:0], c.scratch.text)
+	if subtle.ConstantTimeCompare(c.scratch.sum, []byte(r.Header.Get(headerSignature))) != 1 {
 		return authFailed("Signature mismatch.")
 	}
 	c.keyring = k
@@ -129,10 +129,10 @@ func appendHeader(b []byte, name, value string) []byte {
 // checkDate compares the date of a request with the wall clock. The Go SDK's layout is wrong: what should be milliseconds is
 // month, day and hour, in any number of digits. The seconds are right.
 func (s *Server) checkDate(date string) error {
-	t, err := time.Parse(time.RFC1123, date)
+	whole, _, _ := strings.Cut(strings.TrimSuffix(date, "Z"), ".")
+	t, err := time.Parse("2006-01-02T15:04:05", whole)
 	if err != nil {
-		whole, _, _ := strings.Cut(strings.TrimSuffix(date, "Z"), ".")
-		if t, err = time.Parse("2006-01-02T15:04:05", whole); err != nil {
+		if t, err = time.Parse(time.RFC1123, date); err != nil {
 			return invalid("Invalid date format: %s.", date)
 		}
 	}
@@ -150,8 +150,7 @@ func (s *Server) setHeaders(h http.Header, c *call, body []byte) {
 	values := &[len(names) + 1]string{
 		base64.StdEncoding.EncodeToString(sum[:]), "protocol buffer", s.wall().UTC().Format("2006-01-02T15:04:05.000Z"), c.requestID,
 	}
-	var buf, signature [512]byte
-	text := buf[:0]
+	text := c.scratch.text[:0]
 	for i, name := range names {
 		h[name] = values[i : i+1 : i+1]
 		text = appendHeader(text, name, values[i])
@@ -159,9 +158,10 @@ func (s *Server) setHeaders(h http.Header, c *call, body []byte) {
 	if c.keyring == nil {
 		return
 	}
-	text = append(append(text, '/'), c.operation...)
-	b := append(append(append(signature[:0], "OTS "...), c.keyring.id...), ':')
+	c.scratch.text = append(append(text, '/'), c.operation...)
+	c.scratch.sum = append(append(append(c.scratch.sum[:0], "OTS "...), c.keyring.id...), ':')
+	c.scratch.sum = c.keyring.appendSignature(c.scratch.sum, c.scratch.text)
 	last := len(names)
-	values[last] = string(c.keyring.appendSignature(b, text))
+	values[last] = string(c.scratch.sum)
 	h["Authorization"] = values[last : last+1 : last+1]
 }

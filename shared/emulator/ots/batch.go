@@ -100,7 +100,7 @@ func (s *Server) getRows(c *call, tx store.Tx, in *otsprotocol.TableInBatchGetRo
 			out[i] = failedGet(e)
 			continue
 		}
-		row, size, err := sel.one(key, bucket.Get(key))
+		row, size, err := sel.one(nil, key, bucket.Get(key))
 		if err != nil {
 			return nil, err
 		}

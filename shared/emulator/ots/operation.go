@@ -1,9 +1,12 @@
 package ots
 
 import (
+	"slices"
+
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
 	"github.com/golang/protobuf/proto"
 
+	"chatconf/shared/emulator/ots/plainbuffer"
 	"chatconf/shared/emulator/ots/store"
 )
 
@@ -41,21 +44,23 @@ func (s *Server) getRow(c *call, req *otsprotocol.GetRowRequest) (proto.Message,
 		if !changed {
 			value = tx.Bucket(t.bucket()).Get(key)
 		}
-		row, size, err := sel.one(key, value)
+		row, size, err := sel.one(c.scratch.rows, key, value)
+		if len(row) > 0 {
+			c.scratch.rows = row
+		}
 		out.Row, out.Consumed = row, consumed(units(size), 0)
 		return err
 	})
 	return out, err
 }
 
-// one returns what the selection takes of one stored row as a buffer, which is empty when that is nothing.
-func (s *selection) one(key, value []byte) (b []byte, size int, err error) {
+// one returns what the selection takes of one stored row as a buffer in the memory of room. It is empty when that is nothing.
+func (s *selection) one(room, key, value []byte) (b []byte, size int, err error) {
 	r, err := readRow(key, value, s.expiry)
 	if err != nil || !r.exists() {
 		return []byte{}, 0, err
 	}
-	p := plainPage{b: make([]byte, 0, len(r.body)+8)}
-	p.b = append(p.b, plainHeader...)
+	p := newPlainPage(slices.Grow(room[:0], plainbuffer.HeaderSize+len(r.body)))
 	size, _, err = p.add(&r, s)
 	b, _ = p.bytes()
 	return b, size, err

@@ -163,26 +163,19 @@ type collector interface {
 	bytes() ([]byte, otsprotocol.DataBlockType)
 }
 
-// A plainPage is a page as PlainBuffer.
-type plainPage struct {
-	b    []byte
-	want int // rows at most
-}
+// A plainPage is a page as PlainBuffer. It begins as a buffer's header.
+type plainPage struct{ b []byte }
 
-// maxRoom bounds what is allocated for the rows that are still to come, which may not come.
-const maxRoom = 64 << 10
+// newPlainPage returns an empty page in the memory of b.
+func newPlainPage(b []byte) *plainPage { return &plainPage{plainbuffer.AppendHeader(b[:0])} }
 
 func (p *plainPage) add(r *row, s *selection) (size int, ok bool, err error) {
-	if p.b == nil {
-		room := min(p.want, maxPageRows) * (len(r.body) + len(r.body)/16)
-		p.b = plainbuffer.AppendHeader(make([]byte, 0, min(room, maxRoom)))
-	}
 	p.b, size, ok, err = s.append(p.b, r)
 	return size, ok, err
 }
 
 func (p *plainPage) bytes() ([]byte, otsprotocol.DataBlockType) {
-	if len(p.b) <= plainbuffer.HeaderSize {
+	if len(p.b) == plainbuffer.HeaderSize {
 		return []byte{}, otsprotocol.DataBlockType_DBT_PLAIN_BUFFER
 	}
 	return p.b, otsprotocol.DataBlockType_DBT_PLAIN_BUFFER
@@ -270,7 +263,9 @@ func (s *Server) getRange(c *call, req *otsprotocol.GetRangeRequest) (proto.Mess
 			return nil, invalid("The limit must be greater than 0.")
 		}
 	}
-	var into collector = &plainPage{want: limit}
+	plain := newPlainPage(c.scratch.rows)
+	defer func() { c.scratch.rows = plain.b }()
+	var into collector = plain
 	if req.GetDataBlockTypeHint() == otsprotocol.DataBlockType_DBT_SIMPLE_ROW_MATRIX && min(sel.versions, sel.stored) == 1 {
 		into = newMatrix(t, sel)
 	}

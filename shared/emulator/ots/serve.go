@@ -11,8 +11,6 @@ import (
 	"sync"
 
 	"github.com/golang/protobuf/proto"
-
-	"chatconf/shared/emulator/ots/plainbuffer"
 )
 
 // A call is one request on its way through the server.
@@ -23,10 +21,29 @@ type call struct {
 	instance  string
 	keyring   *keyring // whose signature was verified
 	fault     Fault
+	scratch   *scratch
 }
 
-// plainHeader is the header of a PlainBuffer.
-var plainHeader = plainbuffer.AppendHeader(nil)
+// A scratch is the memory that a request is served in. Another request has it next.
+type scratch struct {
+	body   bytes.Buffer
+	rows   []byte // of a read, until they are in the answer
+	answer proto.Buffer
+	text   []byte // that is signed
+	sum    []byte // its signature
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// maxScratch is how much of a kind of memory is kept. What a large request has grown is not.
+const maxScratch = 1 << 20
+
+// release gives the memory to the next request.
+func (s *scratch) release() {
+	if max(s.body.Cap(), cap(s.rows), cap(s.answer.Bytes()), cap(s.text)) <= maxScratch {
+		scratches.Put(s)
+	}
+}
 
 // An operation decodes a message and does what it says.
 type operation func(s *Server, c *call, body []byte) (proto.Message, error)
@@ -71,34 +88,29 @@ var operations = map[string]operation{
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{ctx: r.Context(), requestID: s.newID(), operation: strings.TrimPrefix(r.URL.Path, "/")}
+	c := &call{
+		ctx: r.Context(), requestID: s.newID(), operation: strings.TrimPrefix(r.URL.Path, "/"), scratch: scratches.Get().(*scratch),
+	}
 	out, err := s.serve(c, r)
 	c.wait(c.fault.After)
 	if c.fault.Drop {
 		panic(http.ErrAbortHandler) // net/http's way to close the connection
 	}
-	buffer := buffers.Get().(*proto.Buffer)
-	buffer.Reset()
+	answer := &c.scratch.answer
+	answer.Reset()
 	status := http.StatusOK
 	if err == nil {
-		err = buffer.Marshal(out)
+		err = answer.Marshal(out)
 	}
 	if err != nil {
 		e := s.failure(c, err)
 		status = e.status()
-		buffer.Reset()
-		buffer.Marshal(e.message()) // two strings: it cannot fail
+		answer.Reset()
+		answer.Marshal(e.message()) // two strings: it cannot fail
 	}
-	s.write(w, c, status, buffer.Bytes())
-	if cap(buffer.Bytes()) <= maxBuffer {
-		buffers.Put(buffer)
-	}
+	s.write(w, c, status, answer.Bytes())
+	c.scratch.release()
 }
-
-// buffers hold answers on their way out; one that has grown beyond maxBuffer is not kept.
-var buffers = sync.Pool{New: func() any { return proto.NewBuffer(nil) }}
-
-const maxBuffer = 1 << 20
 
 func (s *Server) write(w http.ResponseWriter, c *call, status int, body []byte) {
 	h := w.Header()
@@ -133,7 +145,7 @@ func (s *Server) serve(c *call, r *http.Request) (proto.Message, error) {
 	if err := s.authenticate(c, r); err != nil {
 		return nil, err
 	}
-	body, err := readBody(r)
+	body, err := c.scratch.readBody(r)
 	if err != nil {
 		return nil, err
 	}
@@ -164,18 +176,18 @@ func (f *Fault) err() error {
 const bodyRoom = 64 << 10
 
 // readBody reads a body that is not too large. What it allocates follows what has come, not what was announced.
-func readBody(r *http.Request) ([]byte, error) {
+func (s *scratch) readBody(r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxBody {
 		return nil, errBodyTooLarge
 	}
-	var body bytes.Buffer
-	body.Grow(int(min(max(r.ContentLength, 0), bodyRoom)) + bytes.MinRead)
-	n, err := body.ReadFrom(io.LimitReader(r.Body, maxBody+1))
+	s.body.Reset()
+	s.body.Grow(int(min(max(r.ContentLength, 0), bodyRoom)) + bytes.MinRead)
+	n, err := s.body.ReadFrom(io.LimitReader(r.Body, maxBody+1))
 	if err != nil || n < r.ContentLength {
 		return nil, &Error{Code: "OTSRequestTimeout", Message: "Request timeout."}
 	}
 	if n > maxBody {
 		return nil, errBodyTooLarge
 	}
-	return body.Bytes(), nil
+	return s.body.Bytes(), nil
 }
