@@ -32,6 +32,8 @@ var rooms = []room{
 	{"shared/invoke", nil, nil},
 	{"shared/document", nil, nil},
 	{"shared/rpc/sign", nil, nil},
+	{"shared/roots", nil, nil},
+	{"shared/kms", nil, nil},
 	{"shared/bolt", nil, []string{"go.etcd.io/bbolt"}},
 
 	// The domain and what it stands on.
@@ -42,22 +44,38 @@ var rooms = []room{
 	{"shared/table/tablestore", []string{"shared/table", "shared/invoke"}, []string{"github.com/aliyun/aliyun-tablestore-go-sdk"}},
 	{"shared/table/dynamodb", []string{"shared/table", "shared/invoke"}, []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}},
 	{"shared/table/dynamodb/dynamotest", []string{"shared/table"}, nil},
+	{"shared/table/dynamodb/dynamotest/serve", []string{"shared/table/dynamodb/dynamotest"}, nil},
 	{"shared/table/tabletest", []string{"shared/table"}, []string{"github.com/anishathalye/porcupine", "github.com/google/go-cmp"}},
 
 	// Doors and wires.
 	{"shared/rpc", []string{"shared/chat", "shared/invoke", "shared/policy", "shared/table", "shared/document", "shared/rpc/sign"}, nil},
 	{"shared/serve", []string{"shared/invoke"}, nil},
+	{"shared/serve/fc", []string{"shared/serve", "shared/invoke"}, []string{"github.com/aliyun/fc-runtime-go-sdk"}},
+	{"shared/serve/lambda", []string{"shared/serve"}, []string{"github.com/aws/aws-lambda-go"}},
+
+	// What a cloud gives: its key service, and all of it together. A function links one of each.
+	{"shared/kms/awskms", []string{"shared/kms", "shared/invoke"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
+	{"shared/kms/alikms", []string{"shared/kms", "shared/invoke", "shared/rpc/sign"}, nil},
+	{"shared/app/target", []string{"shared/serve", "shared/table", "shared/roots"}, nil},
+	{"shared/app/target/fc", []string{"shared/app/target", "shared/invoke", "shared/kms/alikms", "shared/roots", "shared/serve/fc", "shared/table", "shared/table/tablestore"}, nil},
+	{"shared/app/target/lambda", []string{"shared/app/target", "shared/kms", "shared/kms/awskms", "shared/roots", "shared/serve/lambda", "shared/table", "shared/table/dynamodb"}, nil},
 
 	// Emulators: never the domain, the wiring or an adapter.
 	{"shared/emulator/ots", []string{"shared/bolt", "shared/emulator/ots/*"}, otsModules},
 	{"shared/emulator/ots/*", []string{"shared/bolt", "shared/emulator/ots", "shared/emulator/ots/*"}, otsModules},
+	{"shared/emulator/runtime", nil, nil},
+	{"shared/emulator/runtime/testdata/hello", nil, nil}, // a function, and the same under both clouds' libraries
+	{"shared/emulator/runtime/testdata/fc", []string{"shared/emulator/runtime/testdata/hello"}, []string{"github.com/aliyun/fc-runtime-go-sdk/fc"}},
+	{"shared/emulator/runtime/testdata/lambda", []string{"shared/emulator/runtime/testdata/hello"}, []string{"github.com/aws/aws-lambda-go/lambda"}},
 
 	// Programs.
-	{"shared/app", []string{"shared/*", "shared/rpc/sign", "shared/table/file", "shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"}, nil},
+	{"shared/app", []string{"shared/*", "shared/rpc/sign", "shared/table/file", "shared/platform/*", "shared/app/target", "shared/app/target/*"}, nil},
 	{"functions/testdata/bare", nil, nil}, // what functions are measured against
 	{"functions/*", []string{"shared/app", "shared/chat"}, nil},
-	{"deploy/bench", nil, nil}, // tests only
-	{"deploy/chatconf", []string{"shared/*", "shared/emulator/ots", "shared/rpc/sign", "shared/table/file", "shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"}, []string{"github.com/spf13/cobra"}},
+	{"deploy/bench", nil, nil},              // tests only
+	{"deploy", []string{"shared/kms"}, nil}, // makes the templates, by text/template; linked by nothing that is deployed
+	{"deploy/make", []string{"deploy"}, nil},
+	{"deploy/chatconf", []string{"shared/*", "shared/emulator/ots", "shared/emulator/runtime", "shared/rpc/sign", "shared/table/file", "shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"}, []string{"github.com/spf13/cobra", "github.com/aws/aws-sdk-go-v2/aws"}},
 }
 
 // otsModules are the Tablestore SDK's wire format, which its emulator speaks.
@@ -276,6 +294,11 @@ func TestRoomRules(t *testing.T) {
 		{"shared/serve", "chatconf/shared/chat", false},
 		{"shared/platform/slack", "chatconf/shared/platform/teams", false},
 		{"shared/app", "chatconf/shared/emulator", false},
+		{"shared/app", "chatconf/shared/table/dynamodb", false}, // every function would link it
+		{"shared/app", "chatconf/shared/app/target/lambda", true},
+		{"shared/app/target/fc", "chatconf/shared/table/dynamodb", false},
+		{"shared/app/target/fc", "chatconf/shared/serve/lambda", false},
+		{"shared/kms/alikms", "github.com/aws/aws-sdk-go-v2/aws", false},
 		{"shared/app", "chatconf/shared/emulator/ots", false},
 		{"functions/api", "chatconf/shared/rpc", false},
 		{"functions/api", "github.com/spf13/cobra", false},

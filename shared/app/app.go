@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"strings"
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform"
+	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
 	"chatconf/shared/serve"
@@ -29,20 +29,14 @@ func Run[Req, Resp any](name string, method func(*chat.Service, context.Context,
 func RunAll() { run(rpc.Actions()...) }
 
 func run(actions ...rpc.Action) {
-	serve.Main(func(ctx context.Context) error {
-		settings, err := ReadSettings(os.Getenv)
-		if err != nil {
-			return err
-		}
-		return runTarget(ctx, settings, actions)
-	})
+	serve.Main(func(ctx context.Context) error { return runTarget(ctx, os.Getenv, actions) })
 }
 
 // An App is the wired service.
 type App struct {
 	Service *chat.Service
 	Keys    *chat.Keys
-	Handler http.Handler
+	Handler serve.Handler
 	closers []io.Closer
 }
 
@@ -76,12 +70,41 @@ func wire(s Settings, configurations, tickets table.Table, ring *seal.Ring, acti
 	if err != nil {
 		return nil, err
 	}
-	return &App{Service: service, Keys: keys, Handler: handler}, nil
+	return &App{Service: service, Keys: keys, Handler: &door{handler, eventCaller(s)}}, nil
 }
+
+// A door is the handler of requests and, in the settings' name, of events.
+type door struct {
+	*rpc.Handler
+	caller chat.Caller
+}
+
+// ServeEvent implements serve.Handler.
+func (d *door) ServeEvent(ctx context.Context, e serve.Event) (answer []byte, err error) {
+	caller := d.caller
+	caller.Name = "event:" + string(e.Door)
+	return d.Handler.ServeEvent(ctx, caller, rpc.Event{Door: string(e.Door), ID: e.ID, Data: e.Data})
+}
+
+// eventCaller returns in whose name events are done. The cloud lets nobody invoke a function who may not; whoever may is the account
+// of the settings, and may do what the policy of the settings allows, everything if there is none.
+func eventCaller(s Settings) chat.Caller {
+	allowed := s.EventPolicy
+	if allowed == nil {
+		allowed = policy.Administrator()
+	}
+	return chat.Caller{Account: s.AccountID, Policies: []*policy.Policy{allowed}}
+}
+
+// sealedRing begins a key ring that a key service sealed, in base64.
+const sealedRing = "kms:"
 
 // readRing reads the key ring that the settings name: JSON text, or file:PATH.
 func readRing(s Settings) (*seal.Ring, error) {
 	text := []byte(s.KeyRing.Reveal())
+	if strings.HasPrefix(s.KeyRing.Reveal(), sealedRing) {
+		return nil, errors.New("CHATCONF_KEYRING: " + sealedRing + " is for functions in a cloud, which opens it; here it is the ring itself, as JSON or file:PATH")
+	}
 	if path, ok := strings.CutPrefix(s.KeyRing.Reveal(), "file:"); ok {
 		var err error
 		if text, err = os.ReadFile(path); err != nil {

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -25,7 +27,7 @@ import (
 // Files of a data directory.
 const (
 	TableFile     = "chatconf.db"
-	keyRingFile   = "keyring.json"
+	KeyRingFile   = "keyring.json"
 	accessKeyFile = "access-key.json"
 	endpointFile  = "endpoint"
 )
@@ -233,7 +235,7 @@ func localRing(s Settings, where string, first bool) (*seal.Ring, error) {
 	if s.KeyRing != "" {
 		return readRing(s)
 	}
-	path := filepath.Join(s.Data, keyRingFile)
+	path := filepath.Join(s.Data, KeyRingFile)
 	text, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && first:
@@ -396,24 +398,41 @@ type Started struct {
 // ServeLocal serves actions on the data directory and address of the settings until ctx ends.
 // It calls started once, when requests are answered.
 func ServeLocal(ctx context.Context, s Settings, started func(Started), actions ...rpc.Action) error {
-	return serveOn(ctx, s, started, func(s Settings) (*Local, error) { return OpenLocal(ctx, s, actions...) })
+	return Serve(ctx, s, started, func(s Settings) (Opened, error) { return opened(OpenLocal(ctx, s, actions...)) })
 }
 
 // ServeTables is ServeLocal with the data in other tables, which it closes at its end.
 func ServeTables(ctx context.Context, s Settings, t Tables, started func(Started), actions ...rpc.Action) error {
-	opened := false
-	err := serveOn(ctx, s, started, func(s Settings) (*Local, error) {
-		opened = true
-		return OpenTables(ctx, s, t, actions...)
+	tried := false
+	err := Serve(ctx, s, started, func(s Settings) (Opened, error) {
+		tried = true
+		return opened(OpenTables(ctx, s, t, actions...))
 	})
-	if !opened {
+	if !tried {
 		err = errors.Join(err, t.Close())
 	}
 	return err
 }
 
-// serveOn serves what open opens, once it is known where, which Outputs show.
-func serveOn(ctx context.Context, s Settings, started func(Started), open func(Settings) (*Local, error)) (err error) {
+// An Opened is a service that answers requests until it is closed, and its first access key as Local has it.
+type Opened struct {
+	http.Handler
+	io.Closer
+	AccessKeyID string
+	KeyFile     string
+	First       bool
+}
+
+func opened(l *Local, err error) (Opened, error) {
+	if err != nil {
+		return Opened{}, err
+	}
+	return Opened{l.Handler, l, l.AccessKeyID, l.KeyFile, l.First}, nil
+}
+
+// Serve serves what open opens, which it closes at its end. open is told in the settings where the service is, which Outputs show.
+// Serve calls started once, when requests are answered.
+func Serve(ctx context.Context, s Settings, started func(Started), open func(Settings) (Opened, error)) (err error) {
 	listener, err := net.Listen("tcp", s.Addr)
 	if err != nil {
 		return err
@@ -422,15 +441,15 @@ func serveOn(ctx context.Context, s Settings, started func(Started), open func(S
 	if s.WebhookBaseURL == "" {
 		s.WebhookBaseURL = endpoint
 	}
-	l, err := open(s)
+	o, err := open(s)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	defer func() { err = errors.Join(err, l.Close()) }()
+	defer func() { err = errors.Join(err, o.Close()) }()
 	// Not synced: after a crash the next start writes it again.
 	if err := writeFileSync(filepath.Join(s.Data, endpointFile), []byte(endpoint+"\n"), false); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	started(Started{Endpoint: endpoint, AccessKeyID: l.AccessKeyID, KeyFile: l.KeyFile, First: l.First})
-	return serve.HTTP(ctx, listener, l.Handler, NewLogger(os.Stderr))
+	started(Started{Endpoint: endpoint, AccessKeyID: o.AccessKeyID, KeyFile: o.KeyFile, First: o.First})
+	return serve.HTTP(ctx, listener, o.Handler, NewLogger(os.Stderr))
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -8,23 +9,26 @@ import (
 	"strings"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/kms"
+	"chatconf/shared/policy"
 )
 
 // Settings are all that the environment decides. The zero value of a field means its default.
 type Settings struct {
-	KeyRing           chat.Secret // CHATCONF_KEYRING: JSON, or file:PATH
-	Table             string      // CHATCONF_TABLE, default chatconf
-	TicketTable       string      // CHATCONF_TICKET_TABLE, default chatconf_tickets
-	AccountID         string      // CHATCONF_ACCOUNT_ID, default DefaultAccountID
-	Region            string      // CHATCONF_REGION, default cn-hangzhou
-	WebhookBaseURL    string      // CHATCONF_WEBHOOK_BASE_URL
-	Hosts             []string    // CHATCONF_HOSTS, comma-separated
-	MaxConfigurations int         // CHATCONF_MAX_CONFIGURATIONS, default chat.DefaultQuota
-	RequestsPerSecond float64     // CHATCONF_REQUESTS_PER_SECOND per access key, default no limit
-	AccessKeyID       string      // CHATCONF_ACCESS_KEY_ID, of the first start
-	AccessKeySecret   chat.Secret // CHATCONF_ACCESS_KEY_SECRET, of the first start
-	Data              string      // CHATCONF_DATA, the directory of the local target, default .chatconf
-	Addr              string      // CHATCONF_ADDR, where the local target listens, default 127.0.0.1:9000
+	KeyRing           chat.Secret    // CHATCONF_KEYRING: JSON, or file:PATH, or kms:BASE64
+	Table             string         // CHATCONF_TABLE, default chatconf
+	TicketTable       string         // CHATCONF_TICKET_TABLE, default chatconf_tickets
+	AccountID         string         // CHATCONF_ACCOUNT_ID, default DefaultAccountID
+	Region            string         // CHATCONF_REGION, default cn-hangzhou
+	WebhookBaseURL    string         // CHATCONF_WEBHOOK_BASE_URL
+	Hosts             []string       // CHATCONF_HOSTS, comma-separated
+	MaxConfigurations int            // CHATCONF_MAX_CONFIGURATIONS, default chat.DefaultQuota
+	RequestsPerSecond float64        // CHATCONF_REQUESTS_PER_SECOND per access key, default no limit
+	AccessKeyID       string         // CHATCONF_ACCESS_KEY_ID, of the first start
+	AccessKeySecret   chat.Secret    // CHATCONF_ACCESS_KEY_SECRET, of the first start
+	EventPolicy       *policy.Policy // CHATCONF_EVENT_POLICY: what events may do, as JSON; nil is everything
+	Data              string         // CHATCONF_DATA, the directory of the local target, default .chatconf
+	Addr              string         // CHATCONF_ADDR, where the local target listens, default 127.0.0.1:9000
 }
 
 // Defaults of the settings.
@@ -39,7 +43,18 @@ const (
 
 // ReadSettings reads the settings from an environment. The error lists every mistake in them, each with the variable's name, and no secret.
 func ReadSettings(getenv func(string) string) (Settings, error) {
-	var mistakes []error
+	s, mistakes := readSettings(getenv)
+	if len(mistakes) > 0 {
+		return Settings{}, mistaken(mistakes)
+	}
+	return s, nil
+}
+
+// mistaken returns mistakes in the settings as one error.
+func mistaken(mistakes []error) error { return fmt.Errorf("settings: %w", errors.Join(mistakes...)) }
+
+// readSettings is ReadSettings for who has more to say of what is wrong.
+func readSettings(getenv func(string) string) (_ Settings, mistakes []error) {
 	wrong := func(name, format string, args ...any) {
 		mistakes = append(mistakes, fmt.Errorf("%s: "+format, append([]any{name}, args...)...))
 	}
@@ -102,8 +117,16 @@ func ReadSettings(getenv func(string) string) (Settings, error) {
 		}
 		s.RequestsPerSecond = rate
 	}
-	if len(mistakes) > 0 {
-		return Settings{}, fmt.Errorf("settings: %w", errors.Join(mistakes...))
+	if sealed, ok := strings.CutPrefix(s.KeyRing.Reveal(), sealedRing); ok {
+		if _, err := base64.StdEncoding.Strict().DecodeString(sealed); err != nil || sealed == "" || len(sealed) > kms.MaxSealed {
+			wrong("CHATCONF_KEYRING", "what follows %s is not base64 of 1 to %d characters", sealedRing, kms.MaxSealed)
+		}
 	}
-	return s, nil
+	if text := getenv("CHATCONF_EVENT_POLICY"); text != "" {
+		var err error
+		if s.EventPolicy, err = policy.Parse([]byte(text)); err != nil {
+			wrong("CHATCONF_EVENT_POLICY", "%w", err)
+		}
+	}
+	return s, mistakes
 }

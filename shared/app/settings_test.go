@@ -10,6 +10,7 @@ import (
 
 	"chatconf/shared/app"
 	"chatconf/shared/chat"
+	"chatconf/shared/policy"
 )
 
 const planted = "PLANTED-secret"
@@ -33,14 +34,19 @@ func TestSettingsAreRead(t *testing.T) {
 	got, err := app.ReadSettings(env(map[string]string{
 		"CHATCONF_KEYRING": "file:/ring", "CHATCONF_TABLE": "a", "CHATCONF_TICKET_TABLE": "b", "CHATCONF_ACCOUNT_ID": "42", "CHATCONF_REGION": "eu-central-1",
 		"CHATCONF_WEBHOOK_BASE_URL": "https://hooks.example.com/x", "CHATCONF_HOSTS": " a.example.com, b.example.com:8443 ,,", "CHATCONF_MAX_CONFIGURATIONS": "7",
+		"CHATCONF_EVENT_POLICY":        policy.ReadOnly().String(),
 		"CHATCONF_REQUESTS_PER_SECOND": "2.5", "CHATCONF_ACCESS_KEY_ID": "id", "CHATCONF_ACCESS_KEY_SECRET": planted, "CHATCONF_DATA": "/data", "CHATCONF_ADDR": ":80",
 	}))
 	want := app.Settings{
 		KeyRing: "file:/ring", Table: "a", TicketTable: "b", AccountID: "42", Region: "eu-central-1", WebhookBaseURL: "https://hooks.example.com/x",
 		Hosts: []string{"a.example.com", "b.example.com:8443"}, MaxConfigurations: 7, RequestsPerSecond: 2.5,
-		AccessKeyID: "id", AccessKeySecret: planted, Data: "/data", Addr: ":80",
+		AccessKeyID: "id", AccessKeySecret: planted, EventPolicy: policy.ReadOnly(), Data: "/data", Addr: ":80",
 	}
-	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b chat.Secret) bool { return a.Reveal() == b.Reveal() })); err != nil || diff != "" {
+	same := cmp.Options{
+		cmp.Comparer(func(a, b chat.Secret) bool { return a.Reveal() == b.Reveal() }),
+		cmp.Comparer(func(a, b *policy.Policy) bool { return a.String() == b.String() }),
+	}
+	if diff := cmp.Diff(want, got, same); err != nil || diff != "" {
 		t.Errorf("ReadSettings: %v, -want +got\n%s", err, diff)
 	}
 }
@@ -55,6 +61,7 @@ func TestMistakesInSettings(t *testing.T) {
 		"CHATCONF_HOSTS":               {"https://a.example.com", "a/b", "a b", "user@a"},
 		"CHATCONF_MAX_CONFIGURATIONS":  {"0", "-1", "many", "1.5", "99999999999999999999"},
 		"CHATCONF_REQUESTS_PER_SECOND": {"0", "-1", "NaN", "Inf", "fast", "1e7"},
+		"CHATCONF_EVENT_POLICY":        {"all", "{}", `{"Version":"1","Statement":[]}`},
 	}
 	all := map[string]string{"CHATCONF_KEYRING": planted, "CHATCONF_ACCESS_KEY_SECRET": planted}
 	for name, values := range mistakes {
@@ -83,5 +90,18 @@ func TestMistakesInSettings(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), planted) || got.Table != "" {
 		t.Errorf("a secret is shown, or settings are returned: %v %v", err, got)
+	}
+}
+
+// What the key service sealed is base64 of a size that it can have; whatever else it is shows when it is opened.
+func TestSealedRings(t *testing.T) {
+	for value, good := range map[string]bool{
+		"kms:QUJD": true, "kms:QQ==": true, "kms:" + strings.Repeat("QUJD", 4096): true,
+		"kms:": false, "kms:QQ": false, "kms:QR==": false, "kms:" + planted + "!": false, "kms:" + strings.Repeat("QUJD", 4097): false,
+	} {
+		_, err := app.ReadSettings(env(map[string]string{"CHATCONF_KEYRING": value}))
+		if (err == nil) != good || err != nil && (!strings.Contains(err.Error(), "CHATCONF_KEYRING") || strings.Contains(err.Error(), planted)) {
+			t.Errorf("%.20s: %v", value, err)
+		}
 	}
 }

@@ -9,6 +9,10 @@ import (
 )
 
 // runTarget serves the actions over HTTP from the file table.
-func runTarget(ctx context.Context, s Settings, actions []rpc.Action) error {
-	return ServeLocal(ctx, s, func(Started) {}, actions...)
+func runTarget(ctx context.Context, getenv func(string) string, actions []rpc.Action) error {
+	settings, err := ReadSettings(getenv)
+	if err != nil {
+		return err
+	}
+	return ServeLocal(ctx, settings, func(Started) {}, actions...)
 }

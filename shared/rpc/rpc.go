@@ -52,6 +52,7 @@ type Handler struct {
 	tickets table.Table
 	hosts   []string
 	now     func() time.Time
+	closed  error // if set, the answer to everything
 
 	seen     nonces
 	throttle throttle
@@ -90,20 +91,14 @@ type call struct {
 	as        format
 	caller    *chat.Caller
 	ticket    *ticket
+	event     *Event // what it came as; nil for a request
 }
 
 // ServeHTTP answers one request. It logs one line, without query and body.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := h.now()
-	ctx := r.Context()
-	inv := invoke.From(ctx)
-	if inv.RequestID == "" {
-		known := *inv
-		known.RequestID = invoke.NewRequestID()
-		inv = &known
-		ctx = invoke.With(ctx, inv)
-	}
-	if isHealthCheck(r) || isLookIn(r) {
+	ctx, inv := identified(r.Context())
+	if h.closed == nil && (isHealthCheck(r) || isLookIn(r)) {
 		w.Header().Set("X-Acs-Request-Id", inv.RequestID)
 		h.hint(w, r)
 		return
@@ -123,7 +118,7 @@ func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 	headers.set("X-Acs-Request-Id", requestID)
 	status = http.StatusOK
 	var body []byte
-	out, err := h.guarded(ctx, r, c)
+	out, err := guarded(func() (any, error) { return h.serve(ctx, r, c) })
 	if err == nil {
 		body, err = encodeAnswer(b, c.action.Name, c.as, requestID, out)
 	}
@@ -150,7 +145,7 @@ func (h *Handler) log(ctx context.Context, c *call, status int, code string, sta
 		return
 	}
 	inv := invoke.From(ctx)
-	attrs := make([]slog.Attr, 0, 9)
+	attrs := make([]slog.Attr, 0, 10)
 	attrs = append(attrs,
 		slog.String("action", c.action.Name),
 		slog.String("caller", c.callerID()),
@@ -159,16 +154,22 @@ func (h *Handler) log(ctx context.Context, c *call, status int, code string, sta
 		slog.Float64("duration_ms", float64(h.now().Sub(started).Microseconds())/1000),
 		slog.String("request_id", inv.RequestID),
 		slog.String("source_ip", inv.SourceIP))
+	if c.event != nil {
+		attrs = append(attrs, slog.String("door", c.event.Door), slog.String("message_id", c.event.ID[:min(len(c.event.ID), maxLogged)]))
+	}
 	if err != nil {
 		attrs = append(attrs, slog.Any("error", err))
 	}
 	logger.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// callerID returns whom the request proved to come from.
+// callerID returns whom the request proved to come from, or in whose name the event was done.
 func (c *call) callerID() string {
-	if c.caller == nil {
+	switch {
+	case c.caller == nil:
 		return ""
+	case c.event != nil:
+		return c.caller.Name
 	}
 	return c.caller.AccessKeyID
 }
@@ -194,19 +195,22 @@ func (h *Handler) hint(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, text)
 }
 
-// guarded is serve, with a panic as an error: the caller gets an answer, the log the stack, and the process goes on.
-func (h *Handler) guarded(ctx context.Context, r *http.Request, c *call) (out any, err error) {
+// guarded calls serve, with a panic as an error: the caller gets an answer, the log the stack, and the process goes on.
+func guarded(serve func() (any, error)) (out any, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			out, err = nil, fmt.Errorf("rpc: panic: %v\n%s", v, debug.Stack())
 		}
 	}()
-	return h.serve(ctx, r, c)
+	return serve()
 }
 
 // serve reads, proves and does one request. It fills in c as far as it gets.
 func (h *Handler) serve(ctx context.Context, r *http.Request, c *call) (any, error) {
 	c.as = likelyFormat(r.URL.RawQuery)
+	if h.closed != nil {
+		return nil, h.closed
+	}
 	if r.URL.Path != "/" && r.URL.Path != "" {
 		return nil, errNoAction
 	}

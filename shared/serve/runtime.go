@@ -2,8 +2,10 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 )
@@ -53,6 +55,27 @@ type Runtime struct {
 	Name     string // for people
 	// Serve serves p at the variable's value until ctx ends or the runtime has no more work.
 	Serve func(ctx context.Context, value string, p Program) error
+}
+
+// HTTPRuntime is a plain HTTP server on the address of CHATCONF_ADDR, host and port. It has no event doors.
+var HTTPRuntime = Runtime{Variable: "CHATCONF_ADDR", Name: "plain HTTP", Serve: serveHTTP}
+
+// serveHTTP serves p on an address until ctx ends. It takes requests while p is getting warm.
+func serveHTTP(ctx context.Context, address string, p Program) error {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", address)
+	if err != nil {
+		return errors.Join(fmt.Errorf("serve: %w", err), Close(p))
+	}
+	p.logger().Info("listening", "address", l.Addr().String())
+	warm := make(chan struct{})
+	go func() {
+		defer close(warm)
+		Warm(ctx, p)
+	}()
+	err = HTTP(ctx, l, p.Handler, p.logger())
+	<-warm
+	return errors.Join(err, Close(p))
 }
 
 // Run serves p under the first of the runtimes that the environment names.

@@ -1,6 +1,8 @@
-// Package serve is the doors: it turns what a runtime delivers into one call of an http.Handler. It knows nothing of what is served.
+// Package serve is the doors: it turns what a runtime delivers into one call of an http.Handler, or of a handler of events. It knows nothing of
+// what is served.
 //
-// Today there is one door, a plain HTTP server.
+// A program runs under the first Runtime of its table that the environment names. A plain HTTP server is here; Function Compute and AWS Lambda are
+// packages of their own, fc and lambda, so that a program links the SDK of one only. What the two deliver is decoded here, in Deliver.
 package serve
 
 import (

@@ -1,0 +1,4 @@
+package app
+
+// ServeFunction is serveFunction.
+var ServeFunction = serveFunction

@@ -1,0 +1,71 @@
+// Package lambda is AWS as a target: Lambda, DynamoDB and KMS.
+package lambda
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"chatconf/shared/app/target"
+	"chatconf/shared/kms"
+	"chatconf/shared/kms/awskms"
+	"chatconf/shared/roots"
+	runtime "chatconf/shared/serve/lambda"
+	"chatconf/shared/table"
+	"chatconf/shared/table/dynamodb"
+)
+
+// Read returns the target that the environment describes. The error lists every mistake, each with the variable's name, and no secret.
+//
+//	AWS_REGION                                     required; AWS_DEFAULT_REGION will do
+//	AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, …    required; see dynamodb.Environment
+//	AWS_ENDPOINT_URL_DYNAMODB                      default AWS_ENDPOINT_URL, else the region's own
+//	AWS_ENDPOINT_URL_KMS                           likewise
+//	CHATCONF_ROOTS                                 see target.Dial
+func Read(getenv func(string) string) (target.Target, error) {
+	var mistakes []error
+	wrong := func(name string, err error) {
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	everywhere := getenv("AWS_ENDPOINT_URL")
+	o := dynamodb.Options{
+		Region:   target.FirstOf(getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION")),
+		Endpoint: target.FirstOf(getenv("AWS_ENDPOINT_URL_DYNAMODB"), everywhere),
+	}
+	if o.Region == "" {
+		wrong("AWS_REGION", errors.New("wanted a region, such as eu-central-1"))
+	}
+	if o.Endpoint != "" {
+		wrong("AWS_ENDPOINT_URL_DYNAMODB", kms.CheckEndpoint(o.Endpoint)) // New would, too, but cannot say whose mistake it is
+	}
+	var err error
+	o.Credentials, err = dynamodb.Environment(getenv)
+	mistakes = append(mistakes, err)
+	transport := dynamodb.NewTransport()
+	mistakes = append(mistakes, target.Dial(transport, getenv, roots.Amazon))
+	o.Transport = transport
+	keys, err := awskms.New(awskms.Options{
+		Region:      target.FirstOf(o.Region, "region"), // its absence is reported already
+		Endpoint:    target.FirstOf(getenv("AWS_ENDPOINT_URL_KMS"), everywhere),
+		Credentials: o.Credentials,
+		Transport:   transport,
+	})
+	wrong("AWS_ENDPOINT_URL_KMS", err)
+	if err := errors.Join(mistakes...); err != nil {
+		return target.Target{}, err
+	}
+	return target.Target{
+		Runtime: runtime.Runtime,
+		Store:   "dynamodb",
+		Where:   "region " + o.Region,
+		OpenTable: func(name string, ttl time.Duration) (table.Table, error) {
+			o := o
+			o.TTL = ttl
+			return dynamodb.New(name, o)
+		},
+		Unseal: keys.Open,
+		Close:  transport.CloseIdleConnections,
+	}, nil
+}

@@ -1,0 +1,58 @@
+// Package target is what a cloud gives a function: a runtime, a store and a key service. Its folders are one cloud each; a function
+// links one of them.
+package target
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"chatconf/shared/roots"
+	"chatconf/shared/serve"
+	"chatconf/shared/table"
+)
+
+// A Target is one cloud, as the environment describes it.
+type Target struct {
+	Runtime serve.Runtime
+	Store   string // as the command-line tool names it
+	Where   string // the instance or region of the store, for people
+
+	// OpenTable returns a table of the store. It sends nothing; an error says that the name is none.
+	OpenTable func(name string, ttl time.Duration) (table.Table, error)
+	// Unseal returns what the key service sealed as the given base64.
+	Unseal func(ctx context.Context, sealed string) ([]byte, error)
+	// Close drops the connections that nobody uses, after the tables are closed.
+	Close func()
+}
+
+// Dial has a transport try the few roots of a cloud before those of the machine, or in their place those of the PEM file that
+// CHATCONF_ROOTS names, for all hosts: what a private endpoint chains to.
+func Dial(t *http.Transport, getenv func(string) string, cloud *roots.Set) error {
+	d := &roots.Dialer{Sets: []*roots.Set{cloud}, Dial: t.DialContext, HandshakeTimeout: t.TLSHandshakeTimeout}
+	if path := getenv("CHATCONF_ROOTS"); path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("CHATCONF_ROOTS: %w", err)
+		}
+		set, err := roots.ParseSet(string(text))
+		if err != nil {
+			return fmt.Errorf("CHATCONF_ROOTS: %s: %w", path, err)
+		}
+		d.Sets = []*roots.Set{set}
+	}
+	t.DialTLSContext = d.DialTLSContext
+	return nil
+}
+
+// FirstOf returns the first that is not empty.
+func FirstOf(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}

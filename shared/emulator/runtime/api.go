@@ -1,0 +1,141 @@
+package runtime
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+)
+
+// The API of extensions, as far as runtimes use it: aws-lambda-go registers one to be sent SIGTERM.
+// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
+const extensionBase = "/2020-01-01/extension/"
+
+// serve is the runtime API of one process.
+func (in *instance) serve(m *message) reply {
+	if path, ok := strings.CutPrefix(m.path, in.pool.cloud.base); ok {
+		id, verb, _ := strings.Cut(strings.TrimPrefix(path, "invocation/"), "/")
+		switch {
+		case path == "invocation/next" && m.method == http.MethodGet:
+			return in.next()
+		case path == "init/error" && m.method == http.MethodPost:
+			return in.initFailed(m)
+		case strings.HasPrefix(path, "invocation/") && m.method == http.MethodPost && (verb == "response" || verb == "error"):
+			return in.answered(m, id, verb)
+		}
+	}
+	if path, ok := strings.CutPrefix(m.path, extensionBase); ok && in.pool.fn.Kind == Lambda {
+		switch {
+		case path == "register" && m.method == http.MethodPost:
+			return in.register(m)
+		case path == "event/next" && m.method == http.MethodGet:
+			return in.nextEvent(m)
+		}
+	}
+	return refuse(http.StatusNotFound, "InvalidPath", "there is no such call in the runtime API")
+}
+
+// refuse answers a call of the API that is wrong.
+func refuse(status int, kind, message string) reply {
+	return reply{status: status, body: errorDocument{Type: kind, Message: message}.outcome(Returned).payload}
+}
+
+var taken = []byte(`{"status":"OK"}` + "\n")
+
+// accept answers a call of the API that is right.
+func (in *instance) accept() reply { return reply{status: in.pool.cloud.posted, body: taken} }
+
+// next hands out work, when there is some.
+func (in *instance) next() reply {
+	in.polled()
+	select {
+	case c := <-in.work:
+		if !in.deliver(c) {
+			return reply{silent: true}
+		}
+		return reply{
+			status: http.StatusOK, body: c.payload,
+			header: func(b []byte) []byte { return in.pool.cloud.headers(in, c, b) },
+			failed: in.proc.kill, // it does not listen any more
+		}
+	case <-in.halt:
+		return reply{silent: true}
+	}
+}
+
+// answered takes the answer or the error of an invocation, in time or not.
+func (in *instance) answered(m *message, id, verb string) reply {
+	c := in.taken(id)
+	if c == nil {
+		return in.unknown()
+	}
+	o := outcome{payload: m.body, contentType: m.contentType}
+	switch {
+	case m.tooLong:
+		in.complete(c, in.pool.cloud.oversize(in, m.length).outcome(BodyTooLong))
+		return refuse(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the answer is too large")
+	case verb == "error":
+		o.failure = Returned
+	case m.brokenType != "":
+		o = brokenStream(m.brokenType, m.brokenBody)
+	}
+	if !in.complete(c, o) {
+		return in.unknown()
+	}
+	return in.accept()
+}
+
+func (in *instance) unknown() reply {
+	return refuse(in.pool.cloud.unknown, "InvalidRequestID", "Invalid request ID")
+}
+
+// brokenStream is the outcome of an answer that was begun and failed: its trailers carry the error.
+func brokenStream(kind, body string) outcome {
+	document, err := base64.StdEncoding.DecodeString(body)
+	if err != nil || len(document) == 0 {
+		return errorDocument{Type: kind, Message: "the answer broke off"}.outcome(Returned)
+	}
+	return outcome{payload: document, contentType: "application/json", failure: Returned}
+}
+
+// initFailed takes the error of a process that cannot start. It is what the invocation fails with.
+func (in *instance) initFailed(m *message) reply {
+	if m.tooLong {
+		return refuse(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the error is too large")
+	}
+	p := in.pool
+	p.mu.Lock()
+	defer p.unlock()
+	if in.ready {
+		return refuse(http.StatusForbidden, "InvalidStateTransition", "the process is ready")
+	}
+	in.initError = &outcome{payload: m.body, contentType: "application/json", failure: InitFailed}
+	go in.proc.kill() // after the reply, or instead of it: it is to end anyway
+	return in.accept()
+}
+
+// register registers an extension. Those inside the process cannot ask for the shutdown event, and the invoke event is not
+// emulated: so there are no events, and what counts is that the process is sent SIGTERM.
+func (in *instance) register(m *message) reply {
+	if m.extensionName == "" {
+		return refuse(http.StatusForbidden, "Extension.InvalidExtensionName", "the extension has no name")
+	}
+	in.pool.mu.Lock()
+	in.registered = true
+	in.pool.unlock()
+	text, _ := json.Marshal(map[string]string{
+		"functionName": in.pool.fn.Name, "functionVersion": "$LATEST", "handler": in.pool.fn.Handler,
+	})
+	return reply{status: http.StatusOK, body: text, header: func(b []byte) []byte {
+		return appendHeader(b, "Lambda-Extension-Identifier", in.id)
+	}}
+}
+
+// nextEvent lets an extension wait for events, for as long as it likes.
+func (in *instance) nextEvent(m *message) reply {
+	if m.extensionID != in.id {
+		return refuse(http.StatusForbidden, "Extension.UnknownExtensionIdentifier", "the extension is not registered")
+	}
+	<-in.halt
+	return reply{silent: true}
+}

@@ -1,0 +1,107 @@
+package runtime
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// InvokeAsync takes an invocation and returns its id without waiting for its end, as Lambda does for the invocation type
+// Event and FC for Async. An invocation that fails is tried again as often as its function says. done, if not nil, is
+// called with its last result. An *Error says that the invocation was not taken.
+func (h *Host) InvokeAsync(_ context.Context, name string, r Request, done func(*Result)) (requestID string, err error) {
+	p, err := h.pool(name)
+	if err != nil {
+		return "", err
+	}
+	c, err := p.newCall(r)
+	if err != nil {
+		return "", err
+	}
+	c.patient = true
+	if err := p.async.take(); err != nil {
+		return "", err
+	}
+	go p.async.run(c, done)
+	return c.id, nil
+}
+
+// An asyncQueue bounds the asynchronous invocations of a function, and lets them wait between attempts.
+type asyncQueue struct {
+	pool *pool
+
+	mu      sync.Mutex
+	pending int
+	closed  bool
+	calls   sync.WaitGroup
+	rush    chan struct{} // closed when nobody waits any more
+	gone    chan struct{} // closed when nothing is tried any more
+}
+
+func (q *asyncQueue) take() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return &Error{Code: Closed, Message: "the host is being closed"}
+	}
+	if q.pending >= q.pool.host.o.Pending {
+		return &Error{Code: Throttled, Message: q.pool.cloud.throttled}
+	}
+	q.pending++
+	q.calls.Add(1)
+	return nil
+}
+
+func (q *asyncQueue) run(c *call, done func(*Result)) {
+	defer func() {
+		q.mu.Lock()
+		q.pending--
+		q.mu.Unlock()
+		q.calls.Done()
+	}()
+	for {
+		if err := q.pool.submit(c); err != nil {
+			c.outcome = errorDocument{Message: err.Error()}.outcome(InitFailed)
+		} else {
+			<-c.done
+		}
+		if c.outcome.failure == Answered || c.retry >= q.pool.fn.Retries || !q.sleep(q.pool.host.o.RetryDelay(c.retry+1)) {
+			break
+		}
+		c = &call{id: c.id, payload: c.payload, request: c.request, patient: true, retry: c.retry + 1, done: make(chan struct{})}
+	}
+	if done != nil {
+		done(c.result())
+	}
+}
+
+// sleep waits between two attempts. It returns false if there is to be no other.
+func (q *asyncQueue) sleep(d time.Duration) bool {
+	over := make(chan struct{})
+	stop := q.pool.host.o.Clock.AfterFunc(d, func() { close(over) })
+	defer stop()
+	select {
+	case <-over:
+	case <-q.rush:
+	case <-q.gone:
+	}
+	select {
+	case <-q.gone:
+		return false
+	default:
+		return true
+	}
+}
+
+// hurry takes nothing more, and lets what waits for its next attempt have it now.
+func (q *asyncQueue) hurry() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	close(q.rush)
+}
+
+// drop lets nothing be tried again.
+func (q *asyncQueue) drop() { close(q.gone) }
+
+func (q *asyncQueue) wait() { q.calls.Wait() }

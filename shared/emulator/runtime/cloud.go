@@ -1,0 +1,256 @@
+package runtime
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// A cloud is what differs between the two runtimes.
+type cloud struct {
+	name     string
+	binary   string // in the folder of the code
+	variable string // says where the runtime API is
+	base     string // the API's paths begin with
+	posted   int    // status that answers of the function are taken with
+	unknown  int    // status for an id that is not under way
+	timeout  time.Duration
+	retries  int
+	maxBody  int
+	region   string
+	account  string
+
+	env       func(in *instance) []string
+	headers   func(in *instance, c *call, b []byte) []byte
+	timedOut  func(in *instance, c *call) errorDocument
+	exited    func(in *instance, id, how string) errorDocument
+	oversize  func(in *instance, size int64) errorDocument
+	tooLarge  func(size, limit int) *Error
+	throttled string
+	report    func(r *Report) string
+}
+
+var clouds = map[Kind]*cloud{
+	FC: {
+		name: "fc", binary: "main", variable: "FC_RUNTIME_API", base: "/2020-11-11/runtime/",
+		posted: http.StatusOK, unknown: http.StatusNotFound,
+		timeout: 60 * time.Second,
+		retries: 3, // https://www.alibabacloud.com/help/en/fc/user-guide/error-handling
+		maxBody: 32 << 20,
+		region:  "cn-hangzhou", account: "1234567890123456",
+		env: fcEnv, headers: fcHeaders, timedOut: fcTimedOut, exited: fcExited, oversize: fcOversize, tooLarge: fcTooLarge,
+		throttled: "Request throttled due to the limit of instances", report: fcReport,
+	},
+	Lambda: {
+		name: "lambda", binary: "bootstrap", variable: "AWS_LAMBDA_RUNTIME_API", base: "/2018-06-01/runtime/",
+		posted: http.StatusAccepted, unknown: http.StatusBadRequest,
+		timeout: 3 * time.Second,
+		retries: 2, // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+		maxBody: 6 << 20,
+		region:  "us-east-1", account: "123456789012",
+		env: lambdaEnv, headers: lambdaHeaders, timedOut: lambdaTimedOut, exited: lambdaExited, oversize: lambdaOversize, tooLarge: lambdaTooLarge,
+		throttled: "Rate Exceeded.", report: lambdaReport,
+	},
+}
+
+// An errorDocument is the body of a failed invocation.
+type errorDocument struct {
+	Message string `json:"errorMessage"`
+	Type    string `json:"errorType,omitempty"`
+}
+
+func (d errorDocument) outcome(f Failure) outcome {
+	text, _ := json.Marshal(d) // two strings: it cannot fail
+	return outcome{payload: text, contentType: "application/json", failure: f}
+}
+
+// fcEnv is the environment of https://www.alibabacloud.com/help/en/functioncompute/fc/user-guide/environment-variables.
+func fcEnv(in *instance) []string {
+	f := &in.pool.fn
+	return []string{
+		"FC_FUNCTION_NAME=" + f.Name,
+		"FC_FUNCTION_HANDLER=" + f.Handler,
+		"FC_FUNCTION_MEMORY_SIZE=" + strconv.Itoa(f.Memory),
+		"FC_FUNC_CODE_PATH=" + f.Dir,
+		"FC_REGION=" + f.Region,
+		"FC_ACCOUNT_ID=" + f.Account,
+		"FC_INSTANCE_ID=" + in.id,
+		"FC_QUALIFIER=LATEST",
+		"ALIBABA_CLOUD_ACCESS_KEY_ID=" + f.Credentials.AccessKeyID,
+		"ALIBABA_CLOUD_ACCESS_KEY_SECRET=" + f.Credentials.AccessKeySecret,
+		"ALIBABA_CLOUD_SECURITY_TOKEN=" + f.Credentials.SecurityToken,
+	}
+}
+
+// fcHeaders says about a delivery what the SDK reads. It gives up on an invocation whose deadline or timeout is no integer.
+func fcHeaders(in *instance, c *call, b []byte) []byte {
+	f := &in.pool.fn
+	b = appendHeader(b, "X-Fc-Request-Id", c.id)
+	b = appendHeader(b, "X-Fc-Function-Deadline", strconv.FormatInt(c.deadline.UnixMilli(), 10))
+	b = appendHeader(b, "X-Fc-Function-Timeout", strconv.Itoa(int((f.Timeout+time.Second-1)/time.Second)))
+	b = appendHeader(b, "X-Fc-Function-Name", f.Name)
+	b = appendHeader(b, "X-Fc-Function-Handler", f.Handler)
+	b = appendHeader(b, "X-Fc-Function-Memory", strconv.Itoa(f.Memory))
+	b = appendHeader(b, "X-Fc-Region", f.Region)
+	b = appendHeader(b, "X-Fc-Account-Id", f.Account)
+	b = appendHeader(b, "X-Fc-Qualifier", "LATEST")
+	b = appendHeader(b, "X-Fc-Version-Id", "LATEST")
+	if f.Credentials != (Credentials{}) {
+		b = appendHeader(b, "X-Fc-Access-Key-Id", f.Credentials.AccessKeyID)
+		b = appendHeader(b, "X-Fc-Access-Key-Secret", f.Credentials.AccessKeySecret)
+		b = appendHeader(b, "X-Fc-Security-Token", f.Credentials.SecurityToken)
+	}
+	if c.retry > 0 {
+		b = appendHeader(b, "X-Fc-Retry-Count", strconv.Itoa(c.retry))
+	}
+	if c.hook != invocation {
+		b = appendHeader(b, "X-Fc-Function-Type", strconv.Itoa(int(c.hook)))
+	}
+	if c.request.TraceID != "" {
+		b = appendHeader(b, "X-Fc-Tracing-Opentracing-Span-Context", c.request.TraceID)
+	}
+	return b
+}
+
+// The error texts of FC are those of its help pages on errors of invocations; they carry no error type.
+
+func fcTimedOut(in *instance, _ *call) errorDocument {
+	return errorDocument{Message: fmt.Sprintf("Function time out after %v seconds (maxMemoryUsage: %s)", in.pool.fn.Timeout.Seconds(), megabytes(in.memory.peak()))}
+}
+
+func fcExited(in *instance, _, how string) errorDocument {
+	return errorDocument{Message: fmt.Sprintf("Process exited unexpectedly before completing request (%s, maxMemoryUsage: %s)", how, megabytes(in.memory.peak()))}
+}
+
+func fcOversize(in *instance, _ int64) errorDocument {
+	return errorDocument{Message: fmt.Sprintf("response payload size exceeds maximum allowed size (%d bytes)", in.pool.fn.MaxBody)}
+}
+
+func fcTooLarge(_, limit int) *Error {
+	return &Error{Code: TooLarge, Message: fmt.Sprintf("payload size exceeds maximum allowed size (%d bytes)", limit)}
+}
+
+// fcReport is the last line of the log that FC returns to whoever asks for it.
+func fcReport(r *Report) string {
+	return fmt.Sprintf("RequestId: %s, Duration: %s ms, Billed Duration: %d ms, Memory Size: %d MB, Max Memory Used: %s",
+		r.RequestID, milliseconds(r.Duration), r.Billed.Milliseconds(), r.Memory, megabytes(r.MaxMemory))
+}
+
+func megabytes(n int64) string { return strconv.FormatFloat(float64(n)/(1<<20), 'f', 2, 64) + "MB" }
+
+func milliseconds(d time.Duration) string {
+	return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 2, 64)
+}
+
+// lambdaEnv is the environment of https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html.
+func lambdaEnv(in *instance) []string {
+	f := &in.pool.fn
+	out := []string{
+		"AWS_LAMBDA_FUNCTION_NAME=" + f.Name,
+		"AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=" + strconv.Itoa(f.Memory),
+		"AWS_LAMBDA_LOG_GROUP_NAME=/aws/lambda/" + f.Name,
+		"AWS_LAMBDA_LOG_STREAM_NAME=[$LATEST]" + in.id,
+		"AWS_LAMBDA_INITIALIZATION_TYPE=on-demand",
+		"AWS_EXECUTION_ENV=AWS_Lambda_provided.al2023",
+		"AWS_REGION=" + f.Region,
+		"AWS_DEFAULT_REGION=" + f.Region,
+		"AWS_ACCESS_KEY_ID=" + f.Credentials.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY=" + f.Credentials.AccessKeySecret,
+		"AWS_SESSION_TOKEN=" + f.Credentials.SecurityToken,
+		"LAMBDA_TASK_ROOT=" + f.Dir,
+		"_HANDLER=" + f.Handler,
+		"TZ=:UTC",
+		"LANG=en_US.UTF-8",
+	}
+	if f.Concurrency > 1 {
+		out = append(out, "AWS_LAMBDA_MAX_CONCURRENCY="+strconv.Itoa(f.Concurrency))
+	}
+	return out
+}
+
+func (f *Function) arn() string {
+	return "arn:aws:lambda:" + f.Region + ":" + f.Account + ":function:" + f.Name
+}
+
+// lambdaHeaders are those of https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.
+func lambdaHeaders(in *instance, c *call, b []byte) []byte {
+	b = appendHeader(b, "Lambda-Runtime-Aws-Request-Id", c.id)
+	b = appendHeader(b, "Lambda-Runtime-Deadline-Ms", strconv.FormatInt(c.deadline.UnixMilli(), 10))
+	b = appendHeader(b, "Lambda-Runtime-Invoked-Function-Arn", in.pool.arn)
+	if c.request.TraceID != "" {
+		b = appendHeader(b, "Lambda-Runtime-Trace-Id", c.request.TraceID)
+	}
+	if c.request.ClientContext != "" {
+		b = appendHeader(b, "Lambda-Runtime-Client-Context", c.request.ClientContext)
+	}
+	return b
+}
+
+func lambdaTimedOut(in *instance, c *call) errorDocument {
+	return errorDocument{
+		Type:    "Sandbox.Timedout",
+		Message: fmt.Sprintf("RequestId: %s Error: Task timed out after %.2f seconds", c.id, in.pool.fn.Timeout.Seconds()),
+	}
+}
+
+func lambdaExited(_ *instance, id, how string) errorDocument {
+	message := "Runtime exited with error: " + how
+	if how == "exit status 0" {
+		message = "Runtime exited without providing a reason"
+	}
+	return errorDocument{Type: "Runtime.ExitError", Message: "RequestId: " + id + " Error: " + message}
+}
+
+func lambdaOversize(in *instance, size int64) errorDocument {
+	return errorDocument{
+		Type:    "Function.ResponseSizeTooLarge",
+		Message: fmt.Sprintf("Response payload size (%d bytes) exceeded maximum allowed payload size (%d bytes).", size, in.pool.fn.MaxBody),
+	}
+}
+
+func lambdaTooLarge(size, limit int) *Error {
+	return &Error{Code: TooLarge, Message: fmt.Sprintf("Request must be smaller than %d bytes for the InvokeFunction operation", limit)}
+}
+
+// lambdaReport is the REPORT line.
+func lambdaReport(r *Report) string {
+	line := fmt.Sprintf("REPORT RequestId: %s\tDuration: %s ms\tBilled Duration: %d ms\tMemory Size: %d MB\tMax Memory Used: %d MB",
+		r.RequestID, milliseconds(r.Duration), r.Billed.Milliseconds(), r.Memory, (r.MaxMemory+1<<20-1)>>20)
+	if r.Init > 0 {
+		line += "\tInit Duration: " + milliseconds(r.Init) + " ms"
+	}
+	switch r.Failure {
+	case TimedOut:
+		line += "\tStatus: timeout"
+	case Exited, InitFailed:
+		line += "\tStatus: error\tError Type: Runtime.ExitError"
+	}
+	return line
+}
+
+// randomID returns an id that looks like the cloud's.
+func randomID(k Kind) string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	text := make([]byte, 0, 36)
+	if k == FC { // 1-64f6cd87-0123456789ab-0123456789ab
+		text = append(text, "1-"...)
+		text = hex.AppendEncode(text, b[:4])
+		text = append(text, '-')
+		text = hex.AppendEncode(text, b[4:10])
+		text = append(text, '-')
+		return string(hex.AppendEncode(text, b[10:]))
+	}
+	b[6] = b[6]&0x0f | 0x40
+	b[8] = b[8]&0x3f | 0x80
+	text = hex.AppendEncode(text, b[:4])
+	for _, part := range [...][]byte{b[4:6], b[6:8], b[8:10], b[10:]} {
+		text = hex.AppendEncode(append(text, '-'), part)
+	}
+	return string(text)
+}

@@ -1,0 +1,148 @@
+package runtime
+
+import (
+	"crypto/md5"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// A Shape is the form in which an event source hands messages to a function.
+type Shape string
+
+// The shapes, and where they exist.
+const (
+	Direct     Shape = "direct"     // the message itself, as whoever calls Invoke sends it
+	SQS        Shape = "sqs"        // Lambda: a batch of an SQS queue
+	MNS        Shape = "mns"        // FC: a batch of an MNS queue
+	RocketMQ   Shape = "rocketmq"   // FC: a batch of a RocketMQ topic
+	CloudEvent Shape = "cloudevent" // EventBridge of either cloud
+	Timer      Shape = "timer"      // a time trigger of FC, a schedule of AWS EventBridge
+)
+
+// A Message is what an event carries.
+type Message struct {
+	ID   string // the message's own, which is the same when it is delivered again. Empty is a fresh one
+	Body []byte // JSON
+}
+
+// Event returns messages as an event source hands them to a function, to be the payload of an invocation. Queues take one
+// message or more, the other shapes exactly one. An error says that the function's cloud knows no such shape, or that it
+// cannot hold the messages.
+func (h *Host) Event(function string, s Shape, messages ...Message) ([]byte, error) {
+	p, err := h.pool(function)
+	if err != nil {
+		return nil, err
+	}
+	messages = slices.Clone(messages)
+	for i, m := range messages {
+		if !json.Valid(m.Body) {
+			return nil, fmt.Errorf("runtime: message %d is not JSON", i)
+		}
+		if m.ID == "" {
+			messages[i].ID = h.o.NewID(p.fn.Kind)
+		}
+	}
+	e := source{fn: &p.fn, now: p.now().UTC()}
+	batch := s == SQS || s == MNS || s == RocketMQ
+	if len(messages) == 0 || len(messages) > 1 && !batch {
+		return nil, fmt.Errorf("runtime: %d messages cannot be one event of shape %s", len(messages), s)
+	}
+	var event any
+	switch {
+	case s == Direct:
+		return messages[0].Body, nil
+	case s == SQS && p.fn.Kind == Lambda:
+		event = e.sqs(messages)
+	case s == MNS && p.fn.Kind == FC:
+		event = e.list(messages, e.mns)
+	case s == RocketMQ && p.fn.Kind == FC:
+		event = e.list(messages, e.rocketMQ)
+	case s == CloudEvent && p.fn.Kind == FC:
+		event = e.cloudEvent(messages[0].ID, "local", "com.example.message", json.RawMessage(messages[0].Body))
+	case s == CloudEvent:
+		event = e.eventBridge(messages[0], "com.example.local", "Message", []string{})
+	case s == Timer && p.fn.Kind == FC:
+		event = map[string]any{"triggerTime": e.now.Format(time.RFC3339), "triggerName": "local-timer", "payload": string(messages[0].Body)}
+	case s == Timer:
+		rule := "arn:aws:events:" + p.fn.Region + ":" + p.fn.Account + ":rule/local-timer"
+		event = e.eventBridge(messages[0], "aws.events", "Scheduled Event", []string{rule})
+	default:
+		return nil, fmt.Errorf("runtime: %s has no events of shape %q", p.fn.Kind, s)
+	}
+	text, err := json.Marshal(event)
+	if err != nil {
+		return nil, fmt.Errorf("runtime: event: %w", err)
+	}
+	return text, nil
+}
+
+// A source makes the events for one function.
+type source struct {
+	fn  *Function
+	now time.Time
+}
+
+// sqs is https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html.
+func (s source) sqs(messages []Message) any {
+	sent := strconv.FormatInt(s.now.UnixMilli(), 10)
+	records := make([]any, len(messages))
+	for i, m := range messages {
+		sum := md5.Sum(m.Body) // which SQS has in its messages
+		records[i] = map[string]any{
+			"messageId": m.ID, "receiptHandle": "handle-" + m.ID, "body": string(m.Body), "md5OfBody": hex.EncodeToString(sum[:]),
+			"attributes": map[string]string{
+				"ApproximateReceiveCount": "1", "SentTimestamp": sent, "SenderId": s.fn.Account, "ApproximateFirstReceiveTimestamp": sent,
+			},
+			"messageAttributes": map[string]any{}, "eventSource": "aws:sqs",
+			"eventSourceARN": "arn:aws:sqs:" + s.fn.Region + ":" + s.fn.Account + ":local-queue", "awsRegion": s.fn.Region,
+		}
+	}
+	return map[string]any{"Records": records}
+}
+
+// list is a batch of an event stream of Alibaba Cloud's EventBridge, which MNS and RocketMQ triggers are.
+func (s source) list(messages []Message, one func(Message) any) any {
+	events := make([]any, len(messages))
+	for i, m := range messages {
+		events[i] = one(m)
+	}
+	return events
+}
+
+// cloudEvent is a CloudEvent 1.0 with EventBridge's attributes:
+// https://www.alibabacloud.com/help/en/eventbridge/user-guide/event-overview.
+func (s source) cloudEvent(id, from, kind string, data any) map[string]any {
+	at := s.now.Format("2006-01-02T15:04:05.000Z07:00")
+	return map[string]any{
+		"id": id, "source": from, "specversion": "1.0", "type": kind, "datacontenttype": "application/json; charset=utf-8",
+		"subject": "acs:" + s.fn.Region + ":" + s.fn.Account + ":local", "time": at,
+		"aliyunaccountid": s.fn.Account, "aliyunpublishtime": at, "aliyunoriginalaccountid": s.fn.Account,
+		"aliyuneventbusname": from, "aliyunregionid": s.fn.Region, "aliyunpublishaddr": "127.0.0.1", "data": data,
+	}
+}
+
+// mns and rocketMQ are https://www.alibabacloud.com/help/en/functioncompute/fc/formats-of-event-for-different-triggers.
+
+func (s source) mns(m Message) any {
+	return s.cloudEvent(m.ID, "MNS-Function-local", "mns:Queue:SendMessage",
+		map[string]any{"requestId": m.ID, "messageId": m.ID, "messageBody": string(m.Body)})
+}
+
+func (s source) rocketMQ(m Message) any {
+	return s.cloudEvent(m.ID, "RocketMQ-Function-local", "mq:Topic:SendMessage", map[string]any{
+		"topic": "local-topic", "userProperties": map[string]string{}, "body": string(m.Body),
+		"systemProperties": map[string]any{"UNIQ_KEY": m.ID, "MIN_OFFSET": "0", "MAX_OFFSET": "1", "MSG_REGION": s.fn.Region},
+	})
+}
+
+// eventBridge is https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html.
+func (s source) eventBridge(m Message, from, kind string, resources []string) any {
+	return map[string]any{
+		"version": "0", "id": m.ID, "detail-type": kind, "source": from, "account": s.fn.Account, "time": s.now.Format(time.RFC3339),
+		"region": s.fn.Region, "resources": resources, "detail": json.RawMessage(m.Body),
+	}
+}

@@ -1,0 +1,40 @@
+package runtime
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net/http"
+)
+
+// An Answer is an HTTP response that a function gave.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// DecodeAnswer is what the HTTP door does with a function's answer.
+func DecodeAnswer(k Kind, contentType string, payload []byte) (*Answer, error) {
+	a, err := decodeAnswer(k, contentType, payload)
+	if err != nil {
+		return nil, err
+	}
+	return &Answer{a.status, a.header, a.body}, nil
+}
+
+// ReadMessages reads requests as the runtime API does, until there are no more, and returns their bodies.
+func ReadMessages(b []byte, limit int) (bodies [][]byte) {
+	s := server{limit: limit}
+	r := bufio.NewReader(bytes.NewReader(b))
+	for {
+		m, err := s.read(r, io.Discard)
+		if err != nil {
+			return bodies
+		}
+		bodies = append(bodies, m.body)
+		if m.tooLong {
+			return bodies
+		}
+	}
+}

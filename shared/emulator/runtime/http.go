@@ -1,0 +1,478 @@
+package runtime
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// HTTP returns the HTTP door of a function: its trigger on FC, its function URL or API Gateway on Lambda. Every request is
+// one invocation, whose payload is the request in the cloud's form, and whose answer is the response.
+func (h *Host) HTTP(name string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p, err := h.pool(name)
+		if err != nil {
+			writeError(w, http.StatusNotFound, "", `{"message":"Not Found"}`)
+			return
+		}
+		p.serveHTTP(w, r)
+	})
+}
+
+func (p *pool) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := readBody(r, p.fn.MaxBody)
+	if errors.Is(err, errTooLong) {
+		p.refuseHTTP(w, p.cloud.tooLarge(len(body), p.fn.MaxBody))
+		return
+	}
+	if err != nil {
+		http.Error(w, "the body cannot be read", http.StatusBadRequest)
+		return
+	}
+	id := p.host.o.NewID(p.fn.Kind)
+	result, err := p.host.Invoke(r.Context(), p.fn.Name, Request{RequestID: id, Payload: p.event(r, body, id)})
+	var refusal *Error
+	if errors.As(err, &refusal) {
+		p.refuseHTTP(w, refusal)
+		return
+	}
+	if err != nil {
+		return // the client went away
+	}
+	if p.fn.Kind == FC {
+		w.Header().Set("X-Fc-Request-Id", id)
+	} else {
+		w.Header().Set("X-Amzn-Requestid", id)
+	}
+	if result.Failure != Answered {
+		p.failHTTP(w, result.Failure, result.Payload)
+		return
+	}
+	a, err := decodeAnswer(p.fn.Kind, result.ContentType, result.Payload)
+	if err != nil {
+		p.host.o.Logger.Warn("a function's answer is no HTTP response", "function", p.fn.Name, "request", id, "err", err)
+		p.failHTTP(w, Returned, nil)
+		return
+	}
+	a.write(w, r.Method)
+}
+
+func writeError(w http.ResponseWriter, status int, errorType, body string) {
+	h := w.Header()
+	if errorType != "" {
+		h.Set("X-Fc-Error-Type", errorType)
+	}
+	h.Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	io.WriteString(w, body)
+}
+
+// refuseHTTP answers a request that did not become an invocation.
+func (p *pool) refuseHTTP(w http.ResponseWriter, e *Error) {
+	status := e.Status()
+	if p.fn.Kind == FC {
+		code := map[Code]string{TooLarge: "EntityTooLarge", Throttled: "ResourceThrottled", Closed: "ServiceNotAvailable"}[e.Code]
+		if e.Code == TooLarge { // https://www.alibabacloud.com/help/en/functioncompute/error-codes
+			status = http.StatusBadRequest
+		}
+		text, _ := json.Marshal(map[string]string{"ErrorCode": code, "ErrorMessage": e.Message})
+		writeError(w, status, "FcCommonError", string(text))
+		return
+	}
+	text, _ := json.Marshal(map[string]string{"Message": e.Message})
+	writeError(w, status, "", string(text))
+}
+
+// failHTTP answers an invocation without an answer. FC shows the error document, AWS hides it. The statuses of timeouts are
+// assumed.
+func (p *pool) failHTTP(w http.ResponseWriter, f Failure, document []byte) {
+	status := http.StatusBadGateway
+	if f == TimedOut {
+		status = http.StatusGatewayTimeout
+	}
+	switch {
+	case p.fn.Kind == FC && document != nil:
+		writeError(w, status, "UnhandledInvocationError", string(document))
+	case p.fn.Kind == FC:
+		writeError(w, status, "UnhandledInvocationError", `{"errorMessage":"the function's response is not a valid HTTP response"}`)
+	case p.fn.Gateway && f == TimedOut:
+		writeError(w, http.StatusServiceUnavailable, "", `{"message":"Service Unavailable"}`)
+	case p.fn.Gateway:
+		writeError(w, http.StatusInternalServerError, "", `{"message":"Internal Server Error"}`)
+	default:
+		w.Header().Set("Content-Type", "text/plain")
+		w.WriteHeader(status)
+		io.WriteString(w, http.StatusText(http.StatusInternalServerError))
+	}
+}
+
+var errTooLong = errors.New("the body is too long")
+
+// readBody reads the body of a request, at most limit bytes.
+func readBody(r *http.Request, limit int) ([]byte, error) {
+	if r.ContentLength > int64(limit) {
+		return nil, errTooLong
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, int64(limit)+1))
+	if err == nil && len(body) > limit {
+		err = errTooLong
+	}
+	return body, err
+}
+
+// event returns a request as the payload of an invocation.
+func (p *pool) event(r *http.Request, body []byte, id string) []byte {
+	var event any
+	if p.fn.Kind == FC {
+		event = p.fcEvent(r, body, id)
+	} else {
+		event = p.lambdaEvent(r, body, id)
+	}
+	text, _ := json.Marshal(event) // strings, maps of strings, and numbers: it cannot fail
+	return text
+}
+
+// An httpContext is what both clouds say of a request beside itself.
+type httpContext struct {
+	Method    string `json:"method"`
+	Path      string `json:"path"`
+	Protocol  string `json:"protocol"`
+	SourceIP  string `json:"sourceIp"`
+	UserAgent string `json:"userAgent"`
+}
+
+// An fcEvent is https://www.alibabacloud.com/help/en/functioncompute/fc/http-trigger-invoking-function.
+type fcEvent struct {
+	Version         string            `json:"version"`
+	RawPath         string            `json:"rawPath"`
+	Body            string            `json:"body"`
+	IsBase64Encoded bool              `json:"isBase64Encoded"`
+	Headers         map[string]string `json:"headers"`
+	QueryParameters map[string]string `json:"queryParameters"`
+	RequestContext  struct {
+		AccountID    string      `json:"accountId"`
+		DomainName   string      `json:"domainName"`
+		DomainPrefix string      `json:"domainPrefix"`
+		HTTP         httpContext `json:"http"`
+		RequestID    string      `json:"requestId"`
+		Time         string      `json:"time"`
+		TimeEpoch    string      `json:"timeEpoch"`
+	} `json:"requestContext"`
+}
+
+// fcEvent makes the event of FC. Header names are in net/http's canonical form, which is documented, and there is no Host
+// among them, which follows from it: the host is the domain name. Here that is the host that the client asked for.
+func (p *pool) fcEvent(r *http.Request, body []byte, id string) *fcEvent {
+	e := &fcEvent{
+		Version: "v1", RawPath: rawPath(r), Headers: make(map[string]string, len(r.Header)),
+		QueryParameters: joinQuery(r.URL.RawQuery),
+	}
+	e.Body, e.IsBase64Encoded = encodeBody(FC, r.Header.Get("Content-Type"), body)
+	for name, values := range r.Header {
+		e.Headers[name] = strings.Join(values, ",")
+	}
+	now := p.now().UTC()
+	c := &e.RequestContext
+	c.AccountID, c.RequestID = p.fn.Account, id
+	c.DomainName = r.Host
+	c.DomainPrefix, _, _ = strings.Cut(r.Host, ".")
+	c.Time, c.TimeEpoch = now.Format(time.RFC3339), strconv.FormatInt(now.UnixMilli(), 10)
+	c.HTTP = httpContext{Method: r.Method, Path: r.URL.Path, Protocol: r.Proto, SourceIP: sourceIP(r), UserAgent: r.UserAgent()}
+	return e
+}
+
+// A lambdaEvent is the payload format 2.0 of
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html, which function URLs
+// have too.
+type lambdaEvent struct {
+	Version               string            `json:"version"`
+	RouteKey              string            `json:"routeKey"`
+	RawPath               string            `json:"rawPath"`
+	RawQueryString        string            `json:"rawQueryString"`
+	Cookies               []string          `json:"cookies,omitempty"`
+	Headers               map[string]string `json:"headers"`
+	QueryStringParameters map[string]string `json:"queryStringParameters,omitempty"`
+	RequestContext        struct {
+		AccountID    string      `json:"accountId"`
+		APIID        string      `json:"apiId"`
+		DomainName   string      `json:"domainName"`
+		DomainPrefix string      `json:"domainPrefix"`
+		HTTP         httpContext `json:"http"`
+		RequestID    string      `json:"requestId"`
+		RouteKey     string      `json:"routeKey"`
+		Stage        string      `json:"stage"`
+		Time         string      `json:"time"`
+		TimeEpoch    int64       `json:"timeEpoch"`
+	} `json:"requestContext"`
+	Body            string `json:"body,omitempty"`
+	IsBase64Encoded bool   `json:"isBase64Encoded"`
+}
+
+func (p *pool) lambdaEvent(r *http.Request, body []byte, id string) *lambdaEvent {
+	e := &lambdaEvent{
+		Version: "2.0", RouteKey: "$default", RawPath: rawPath(r), RawQueryString: r.URL.RawQuery,
+		Headers: make(map[string]string, len(r.Header)+4),
+	}
+	if r.URL.RawQuery != "" {
+		e.QueryStringParameters = joinQuery(r.URL.RawQuery)
+	}
+	if len(body) > 0 {
+		e.Body, e.IsBase64Encoded = encodeBody(Lambda, r.Header.Get("Content-Type"), body)
+	}
+	for name, values := range r.Header {
+		if name != "Cookie" {
+			e.Headers[strings.ToLower(name)] = strings.Join(values, ",")
+		}
+	}
+	for _, line := range r.Header["Cookie"] {
+		for cookie := range strings.SplitSeq(line, ";") {
+			if cookie = strings.TrimSpace(cookie); cookie != "" {
+				e.Cookies = append(e.Cookies, cookie)
+			}
+		}
+	}
+	ip := sourceIP(r)
+	e.Headers["host"] = r.Host
+	e.Headers["x-forwarded-for"] = strings.TrimPrefix(e.Headers["x-forwarded-for"]+", "+ip, ", ")
+	setDefaultHeader(e.Headers, "x-forwarded-proto", "http")
+	if _, port, err := net.SplitHostPort(r.Host); err == nil {
+		setDefaultHeader(e.Headers, "x-forwarded-port", port)
+	}
+	if body != nil && r.ContentLength >= 0 {
+		e.Headers["content-length"] = strconv.Itoa(len(body))
+	}
+	now := p.now().UTC()
+	c := &e.RequestContext
+	c.AccountID, c.APIID = "anonymous", "local"
+	if p.fn.Gateway {
+		c.AccountID = p.fn.Account
+	}
+	c.DomainName = r.Host
+	c.DomainPrefix, _, _ = strings.Cut(r.Host, ".")
+	c.RequestID, c.RouteKey, c.Stage = id, "$default", "$default"
+	c.Time, c.TimeEpoch = now.Format("02/Jan/2006:15:04:05 -0700"), now.UnixMilli()
+	c.HTTP = httpContext{Method: r.Method, Path: e.RawPath, Protocol: r.Proto, SourceIP: ip, UserAgent: r.UserAgent()}
+	return e
+}
+
+func setDefaultHeader(h map[string]string, name, value string) {
+	if h[name] == "" {
+		h[name] = value
+	}
+}
+
+// rawPath returns the path as the client wrote it.
+func rawPath(r *http.Request) string {
+	if strings.HasPrefix(r.RequestURI, "/") {
+		path, _, _ := strings.Cut(r.RequestURI, "?")
+		if unescaped, err := url.PathUnescape(path); err == nil && unescaped == r.URL.Path {
+			return path
+		}
+	}
+	return r.URL.EscapedPath() // of a request that was rewritten on its way to us
+}
+
+// joinQuery returns the parameters of a query, decoded, several values of one joined by commas. What cannot be decoded is
+// left out.
+func joinQuery(query string) map[string]string {
+	values, _ := url.ParseQuery(query)
+	out := make(map[string]string, len(values))
+	for name, v := range values {
+		out[name] = strings.Join(v, ",")
+	}
+	return out
+}
+
+func sourceIP(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// encodeBody returns a body as it stands in an event. AWS takes forms for binary; that FC takes them for text is assumed.
+func encodeBody(k Kind, contentType string, body []byte) (text string, base64Encoded bool) {
+	if utf8.Valid(body) && isText(k, contentType) {
+		return string(body), false
+	}
+	return base64.StdEncoding.EncodeToString(body), true
+}
+
+func isText(k Kind, contentType string) bool {
+	if contentType == "" {
+		return k == FC
+	}
+	kind, _, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return false
+	}
+	switch kind {
+	case "application/json", "application/xml", "application/javascript":
+		return true
+	case "application/x-www-form-urlencoded":
+		return k == FC
+	}
+	return strings.HasPrefix(kind, "text/") || strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml")
+}
+
+// An answer is an HTTP response that a function gave.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// write sends an answer.
+func (a *answer) write(w http.ResponseWriter, method string) {
+	h := w.Header()
+	for name, values := range a.header {
+		h[name] = values
+	}
+	w.WriteHeader(a.status)
+	if method != http.MethodHead && a.status != http.StatusNoContent && a.status != http.StatusNotModified {
+		w.Write(a.body)
+	}
+}
+
+// streamType is the content type of a Lambda answer that is head, eight zero bytes, and body:
+// https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html.
+const streamType = "application/vnd.awslambda.http-integration-response"
+
+var streamSeparator = make([]byte, 8)
+
+// A response is the structure that functions answer HTTP with.
+type response struct {
+	StatusCode      *json.Number                `json:"statusCode"`
+	Headers         map[string]*json.RawMessage `json:"headers"`
+	Cookies         []string                    `json:"cookies"`
+	Body            string                      `json:"body"`
+	IsBase64Encoded bool                        `json:"isBase64Encoded"`
+}
+
+// decodeAnswer returns the HTTP response that a function's answer stands for. Valid JSON without a statusCode is the body of
+// a 200 of type application/json, a string without its quotes: so AWS documents it; that FC does the same is assumed.
+func decodeAnswer(k Kind, contentType string, payload []byte) (*answer, error) {
+	if k == Lambda && contentType == streamType {
+		head, body, ok := bytes.Cut(payload, streamSeparator)
+		if !ok {
+			return nil, errors.New("the stream has no end of its head")
+		}
+		a, structured, err := decodeResponse(k, head)
+		if err == nil && !structured {
+			a = &answer{status: http.StatusOK, header: http.Header{"Content-Type": {"application/octet-stream"}}}
+		}
+		if err != nil {
+			return nil, err
+		}
+		a.body = body
+		return a, nil
+	}
+	a, structured, err := decodeResponse(k, payload)
+	if err != nil || structured {
+		return a, err
+	}
+	a = &answer{status: http.StatusOK, header: http.Header{"Content-Type": {"application/json"}}, body: payload}
+	var text string
+	if err := json.Unmarshal(payload, &text); err == nil && payload[0] != 'n' {
+		a.body = []byte(text)
+	}
+	return a, nil
+}
+
+// decodeResponse decodes the structure, and reports whether it is one.
+func decodeResponse(k Kind, payload []byte) (a *answer, structured bool, err error) {
+	if !json.Valid(payload) {
+		return nil, false, errors.New("it is not JSON")
+	}
+	var probe struct {
+		StatusCode *json.RawMessage `json:"statusCode"`
+	}
+	if err := json.Unmarshal(payload, &probe); err != nil || probe.StatusCode == nil {
+		return nil, false, nil
+	}
+	var r response
+	if err := json.Unmarshal(payload, &r); err != nil {
+		return nil, false, err
+	}
+	a = &answer{header: make(http.Header, len(r.Headers)+1)}
+	if a.status, err = strconv.Atoi(r.StatusCode.String()); err != nil || a.status < 200 || a.status > 599 {
+		return nil, false, fmt.Errorf("the status code %q is none", r.StatusCode.String())
+	}
+	if err := a.setHeaders(r.Headers); err != nil {
+		return nil, false, err
+	}
+	for _, cookie := range r.Cookies {
+		if !plainHeader(cookie) {
+			return nil, false, errors.New("a cookie has a line break or a control character")
+		}
+		if k == Lambda { // FC knows no cookies beside headers
+			a.header.Add("Set-Cookie", cookie)
+		}
+	}
+	if a.header.Get("Content-Type") == "" {
+		a.header.Set("Content-Type", "application/json") // documented for function URLs, assumed elsewhere
+	}
+	a.body = []byte(r.Body)
+	if r.IsBase64Encoded {
+		if a.body, err = base64.StdEncoding.DecodeString(r.Body); err != nil {
+			return nil, false, errors.New("the body is not base64")
+		}
+	}
+	return a, true, nil
+}
+
+// connectionHeaders are about the way from the function to its cloud, and end there.
+var connectionHeaders = map[string]bool{
+	"Connection": true, "Content-Length": true, "Keep-Alive": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true,
+}
+
+// setHeaders takes the headers of a response: strings, numbers and booleans.
+func (a *answer) setHeaders(headers map[string]*json.RawMessage) error {
+	for name, raw := range headers {
+		if !isToken(name) {
+			return fmt.Errorf("%q is no name of a header", name)
+		}
+		if raw == nil { // null
+			continue
+		}
+		value := string(*raw)
+		switch value[0] {
+		case '"':
+			if err := json.Unmarshal(*raw, &value); err != nil {
+				return err
+			}
+		case '{', '[':
+			return fmt.Errorf("the header %s is no string", name)
+		}
+		if !plainHeader(value) {
+			return fmt.Errorf("the header %s has a line break or a control character", name)
+		}
+		if name = http.CanonicalHeaderKey(name); !connectionHeaders[name] {
+			a.header.Add(name, value)
+		}
+	}
+	return nil
+}
+
+// isToken reports whether s can be the name of a header, RFC 9110, section 5.6.2.
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
+			return false
+		}
+	}
+	return s != ""
+}

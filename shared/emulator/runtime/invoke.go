@@ -1,0 +1,211 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// A Request is what a function is invoked with.
+type Request struct {
+	Payload []byte
+	// RequestID is the id of the invocation. Empty is a fresh one. Of two with the same id under way the second is refused.
+	RequestID string
+	// ClientContext is JSON that a caller passes to a Lambda function beside the payload.
+	ClientContext string
+	// TraceID is passed on as the cloud's tracing header.
+	TraceID string
+}
+
+// A Result is how an invocation ended.
+type Result struct {
+	RequestID string
+	// Payload is the answer of the function. If there is a Failure it is the cloud's error document.
+	Payload     []byte
+	ContentType string // as the function said it, on Lambda
+	Failure     Failure
+	Log         []byte // what the function printed meanwhile, at most its last 64 KiB
+	Report      Report
+}
+
+// A Failure is why an invocation has no answer.
+type Failure string
+
+// The failures. The clouds invoke again after each of them if the invocation was asynchronous.
+const (
+	Answered    Failure = ""          // none
+	Returned    Failure = "error"     // the function returned an error, or panicked
+	TimedOut    Failure = "timeout"   // the function was killed at its deadline
+	Exited      Failure = "exit"      // its process ended before it answered
+	InitFailed  Failure = "init"      // its process did not come so far as to take the invocation
+	BodyTooLong Failure = "too large" // the answer was
+)
+
+// A Report is what a cloud says about an invocation when it is over.
+type Report struct {
+	Function  string
+	RequestID string
+	Instance  string
+	Start     time.Time
+	Duration  time.Duration // from the process taking the invocation to its answer
+	Billed    time.Duration // Duration in whole milliseconds, rounded up
+	Init      time.Duration // start of the process until it was ready, if this was its first invocation
+	Memory    int           // the configured size in MB
+	MaxMemory int64         // the most that the process had resident so far, in bytes; zero if unknown
+	Failure   Failure
+}
+
+// A Code says why an invocation was refused.
+type Code string
+
+// The reasons.
+const (
+	NotFound   Code = "NotFound"   // no such function
+	Throttled  Code = "Throttled"  // the limit is reached and the queue is full
+	TooLarge   Code = "TooLarge"   // the payload
+	BadRequest Code = "BadRequest" // the payload is not JSON, on Lambda; or the request id is in use
+	Closed     Code = "Closed"     // the host is being closed
+)
+
+// An Error is the refusal of an invocation: the function was not called.
+type Error struct {
+	Code    Code
+	Message string
+}
+
+// Error returns the code and the message.
+func (e *Error) Error() string { return fmt.Sprintf("runtime: %s: %s", e.Code, e.Message) }
+
+// Status returns the HTTP status that both clouds give a refusal.
+func (e *Error) Status() int {
+	switch e.Code {
+	case NotFound:
+		return http.StatusNotFound
+	case Throttled:
+		return http.StatusTooManyRequests
+	case TooLarge:
+		return http.StatusRequestEntityTooLarge
+	case Closed:
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusBadRequest
+	}
+}
+
+// Invoke calls a function and waits for its end. An *Error says that the function was not called. When ctx ends Invoke
+// returns at once; the function goes on, as it does in the clouds, unless it was not yet given to a process.
+func (h *Host) Invoke(ctx context.Context, name string, r Request) (*Result, error) {
+	p, err := h.pool(name)
+	if err != nil {
+		return nil, err
+	}
+	c, err := p.newCall(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.submit(c); err != nil {
+		return nil, err
+	}
+	select {
+	case <-c.done:
+		return c.result(), nil
+	case <-ctx.Done():
+		p.withdraw(c)
+		return nil, fmt.Errorf("runtime: invoke %s: %w", name, context.Cause(ctx))
+	}
+}
+
+// A call is one delivery to a process: an invocation, or a hook.
+type call struct {
+	id       string
+	payload  []byte
+	request  Request
+	hook     hook
+	retry    int
+	patient  bool // waits in the queue however long that is
+	done     chan struct{}
+	deadline time.Time
+
+	// Guarded by the pool's mutex.
+	finished  bool
+	delivered time.Time // when the process took it; zero before
+	stopTimer func() bool
+	outcome   outcome
+	report    Report
+
+	log []byte // guarded by the instance's log; nobody writes it after the end
+}
+
+// A hook is the kind of a delivery, as FC numbers them in x-fc-function-type.
+type hook int
+
+const (
+	invocation  hook = 0
+	initializer hook = 1
+	preStop     hook = 2
+)
+
+// An outcome is what became of a call.
+type outcome struct {
+	payload     []byte
+	contentType string
+	failure     Failure
+}
+
+func (c *call) result() *Result {
+	return &Result{
+		RequestID: c.id, Payload: c.outcome.payload, ContentType: c.outcome.contentType,
+		Failure: c.outcome.failure, Log: c.log, Report: c.report,
+	}
+}
+
+// newCall checks what the cloud checks before it takes an invocation.
+func (p *pool) newCall(r Request) (*call, error) {
+	if len(r.Payload) > p.fn.MaxBody {
+		return nil, p.cloud.tooLarge(len(r.Payload), p.fn.MaxBody)
+	}
+	if p.fn.Kind == Lambda {
+		if len(r.Payload) == 0 {
+			r.Payload = []byte("{}") // as Lambda does
+		}
+		if !json.Valid(r.Payload) {
+			return nil, &Error{Code: BadRequest, Message: "Could not parse request body into json"}
+		}
+	}
+	if !validID(r.RequestID) {
+		return nil, &Error{Code: BadRequest, Message: "a request id is at most 128 letters, digits and -"}
+	}
+	if r.RequestID == "" {
+		r.RequestID = p.host.o.NewID(p.fn.Kind)
+	}
+	if !plainHeader(r.ClientContext) || !plainHeader(r.TraceID) {
+		return nil, &Error{Code: BadRequest, Message: "a header has a line break or a control character"}
+	}
+	return &call{id: r.RequestID, payload: r.Payload, request: r, done: make(chan struct{})}, nil
+}
+
+// validID reports whether s can stand in a path and a log line.
+func validID(s string) bool {
+	if len(s) > 128 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-') {
+			return false
+		}
+	}
+	return true
+}
+
+// plainHeader reports whether s can be the value of a header.
+func plainHeader(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,203 @@
+package runtime
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A Line is one line of a function's log.
+type Line struct {
+	Time      time.Time
+	Function  string
+	Instance  string
+	RequestID string // of the invocation that was under way; empty if none was, or several were and the line names none
+	Stream    Stream
+	Text      string // without line break
+}
+
+// A Stream is where a line comes from.
+type Stream string
+
+// The streams.
+const (
+	Stdout   Stream = "stdout"
+	Stderr   Stream = "stderr"
+	Platform Stream = "platform" // what the cloud itself adds: START, END and REPORT
+)
+
+// WriteLines returns a Log that writes lines to w, each with the name of its function and the id of its request.
+func WriteLines(w io.Writer) func(Line) {
+	return func(l Line) {
+		id := l.RequestID
+		if id == "" {
+			id = "-"
+		}
+		fmt.Fprintf(w, "%s %s %s\n", l.Function, id, l.Text)
+	}
+}
+
+// LogLines returns a Log that passes lines to a logger.
+func LogLines(logger *slog.Logger) func(Line) {
+	return func(l Line) {
+		logger.Info("function log", "function", l.Function, "request", l.RequestID, "instance", l.Instance, "stream", string(l.Stream), "line", l.Text)
+	}
+}
+
+const (
+	maxLine = 64 << 10 // a longer line becomes several
+	maxLog  = 64 << 10 // of one invocation; what is older is dropped
+)
+
+// An output is what one process prints.
+type output struct {
+	instance *instance
+
+	mu      sync.Mutex
+	pipes   [2]pipe // stdout, stderr
+	current map[string]*call
+	ready   bool
+	initial []byte // what was printed before the first call; only until then
+}
+
+// A pipe is one stream of a process.
+type pipe struct {
+	read    func([]byte) (n int, again bool) // does not wait; n is 0 at the end
+	partial []byte
+}
+
+// begin makes lines from now on those of a call.
+func (o *output) begin(c *call) {
+	o.mu.Lock()
+	o.drainLocked()
+	if c.hook == invocation {
+		o.ready, o.initial = true, nil
+	}
+	if o.current == nil {
+		o.current = make(map[string]*call, 1)
+	}
+	o.current[c.id] = c
+	o.mu.Unlock()
+	if c.hook == invocation && o.instance.pool.fn.Kind == Lambda {
+		o.instance.pool.platform(o.instance.id, c.id, "START RequestId: "+c.id+" Version: $LATEST")
+	}
+}
+
+// end takes what the process printed until now, which is before it answered, and ends the log of a call.
+func (o *output) end(c *call) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.drainLocked()
+	o.flushLocked()
+	delete(o.current, c.id)
+}
+
+// finish takes what is left when the process is dead.
+func (o *output) finish() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.drainLocked()
+	o.flushLocked()
+	clear(o.current)
+	o.ready = true
+}
+
+// drainLocked takes what is in the pipes, and does not wait for more.
+func (o *output) drainLocked() {
+	for i := range o.pipes {
+		for range 64 { // a process that never stops printing must not stop us
+			if n, _ := o.pullLocked(i); n <= 0 {
+				break
+			}
+		}
+	}
+}
+
+var pullBuffers = sync.Pool{New: func() any { b := make([]byte, 16<<10); return &b }}
+
+// pullLocked reads from a pipe once.
+func (o *output) pullLocked(i int) (n int, again bool) {
+	p := &o.pipes[i]
+	if p.read == nil {
+		return 0, false
+	}
+	buffer := pullBuffers.Get().(*[]byte)
+	defer pullBuffers.Put(buffer)
+	n, again = p.read(*buffer)
+	if n > 0 {
+		o.splitLocked(i, (*buffer)[:n])
+	}
+	return n, again
+}
+
+func (o *output) splitLocked(i int, text []byte) {
+	p := &o.pipes[i]
+	for {
+		line, rest, found := bytes.Cut(text, newline)
+		if !found {
+			break
+		}
+		if len(p.partial) > 0 {
+			line = append(p.partial, line...)
+			p.partial = p.partial[:0]
+		}
+		o.lineLocked(i, line)
+		text = rest
+	}
+	p.partial = append(p.partial, text...)
+	if len(p.partial) >= maxLine {
+		o.lineLocked(i, p.partial)
+		p.partial = p.partial[:0]
+	}
+}
+
+var newline = []byte("\n")
+
+// flushLocked makes lines of what has no line break yet.
+func (o *output) flushLocked() {
+	for i := range o.pipes {
+		if p := &o.pipes[i]; len(p.partial) > 0 {
+			o.lineLocked(i, p.partial)
+			p.partial = p.partial[:0]
+		}
+	}
+}
+
+func (o *output) lineLocked(i int, line []byte) {
+	line = bytes.TrimSuffix(line, []byte("\r"))
+	id := ""
+	if c := o.callLocked(line); c != nil {
+		id = c.id
+		c.log = appendLog(c.log, line)
+	} else if !o.ready {
+		o.initial = appendLog(o.initial, line)
+	}
+	if in := o.instance; in.pool.host.logs {
+		in.pool.host.log(Line{
+			Time: in.pool.now(), Function: in.pool.fn.Name, Instance: in.id, RequestID: id,
+			Stream: [...]Stream{Stdout, Stderr}[i], Text: strings.ToValidUTF8(string(line), "\uFFFD"),
+		})
+	}
+}
+
+// callLocked returns the call that a line belongs to: the only one under way, or the one that it names.
+func (o *output) callLocked(line []byte) *call {
+	for id, c := range o.current {
+		if len(o.current) == 1 || bytes.Contains(line, []byte(id)) {
+			return c
+		}
+	}
+	return nil
+}
+
+func appendLog(log, line []byte) []byte {
+	if len(log)+len(line)+1 > maxLog {
+		drop := min(len(log), len(log)+len(line)+1-maxLog+maxLog/4) // some more, so that it is seldom
+		log = append(log[:0], log[drop:]...)
+	}
+	return append(append(log, line...), '\n')
+}

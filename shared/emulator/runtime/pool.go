@@ -1,0 +1,307 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A pool is a function and its processes.
+type pool struct {
+	host  *Host
+	fn    Function
+	cloud *cloud
+	arn   string
+
+	calls  sync.WaitGroup // not finished; hooks are not among them
+	mu     sync.Mutex
+	closed bool
+	ended  bool // nothing is to be started any more
+	all    map[*instance]struct{}
+	live   int         // of all, those that do not stop
+	fresh  int         // of live, those that are not ready
+	free   []*instance // with a slot; the last was used last
+	queue  []*call     // oldest first
+	ids    map[string]struct{}
+	began  int
+	armed  bool // a timer will look for idle instances
+	// ending counts invocations that were answered by processes that did not ask for the next yet. It takes them no time, so
+	// a call waits for them a little, rather than starting another process.
+	ending int
+	hoping bool    // a timer will end that
+	over   []*call // finished, and to be told so
+	async  *asyncQueue
+}
+
+func newPool(h *Host, f Function) *pool {
+	p := &pool{host: h, fn: f, cloud: clouds[f.Kind], arn: f.arn(), all: map[*instance]struct{}{}, ids: map[string]struct{}{}}
+	p.async = &asyncQueue{pool: p, rush: make(chan struct{}), gone: make(chan struct{})}
+	return p
+}
+
+func (p *pool) now() time.Time { return p.host.o.Clock.Now() }
+
+func (p *pool) stats() Stats {
+	p.mu.Lock()
+	defer p.unlock()
+	s := Stats{Processes: len(p.all), Started: p.began, Queued: len(p.queue)}
+	for _, in := range p.free {
+		if len(in.flight) == 0 {
+			s.Idle++
+		}
+	}
+	return s
+}
+
+// submit gives a call to a process, or lets it wait for one.
+func (p *pool) submit(c *call) error {
+	p.mu.Lock()
+	defer p.unlock()
+	if p.ended || p.closed && !c.patient {
+		return &Error{Code: Closed, Message: "the host is being closed"}
+	}
+	if _, used := p.ids[c.id]; used {
+		return &Error{Code: BadRequest, Message: "the request id is in use"}
+	}
+	if len(p.free) == 0 && p.live >= p.fn.Limit && !c.patient && len(p.queue) >= p.comingLocked()+p.ending+max(p.fn.Queue, 0) {
+		return &Error{Code: Throttled, Message: p.cloud.throttled}
+	}
+	p.calls.Add(1)
+	p.ids[c.id] = struct{}{}
+	if n := len(p.free); n > 0 {
+		p.free[n-1].assignLocked(c)
+		return nil
+	}
+	p.queue = append(p.queue, c)
+	p.growLocked()
+	return nil
+}
+
+// comingLocked returns how many calls the processes that start will take.
+func (p *pool) comingLocked() int { return p.fresh * p.fn.Concurrency }
+
+// endingTime is how long a call waits for a process that has answered to ask for more.
+const endingTime = 20 * time.Millisecond
+
+// growLocked starts processes for calls that no other process will take.
+func (p *pool) growLocked() {
+	if p.ended {
+		for c := p.popLocked(); c != nil; c = p.popLocked() {
+			p.endLocked(c, errorDocument{Message: "the host was closed"}.outcome(InitFailed))
+		}
+	}
+	p.startLocked(p.ending)
+	if p.live < p.fn.Limit && len(p.queue) > p.comingLocked() && !p.hoping {
+		p.hoping = true
+		time.AfterFunc(endingTime, func() { // not by the host's clock: it is no promise of the cloud
+			p.mu.Lock()
+			defer p.unlock()
+			p.hoping = false
+			p.startLocked(0)
+		})
+	}
+}
+
+// startLocked starts processes, but for as many calls as there are others to take.
+func (p *pool) startLocked(others int) {
+	for !p.ended && p.live < p.fn.Limit && len(p.queue) > p.comingLocked()+others {
+		in := newInstance(p)
+		p.all[in] = struct{}{}
+		p.live++
+		p.fresh++
+		p.began++
+		go in.run()
+	}
+}
+
+// withdraw takes back a call whose caller went away, if no process has it. What a process has goes on.
+func (p *pool) withdraw(c *call) {
+	p.mu.Lock()
+	defer p.unlock()
+	if i := slices.Index(p.queue, c); i >= 0 {
+		p.queue = slices.Delete(p.queue, i, i+1)
+		p.endLocked(c, outcome{failure: Exited})
+	}
+}
+
+// popLocked returns the call that waits longest, nil if none does.
+func (p *pool) popLocked() *call {
+	if len(p.queue) == 0 {
+		return nil
+	}
+	c := p.queue[0]
+	p.queue[0] = nil
+	p.queue = p.queue[1:]
+	return c
+}
+
+// offerLocked lets an instance with free slots take what waits, else it waits itself.
+func (p *pool) offerLocked(in *instance) {
+	if in.stopping || !in.ready {
+		return
+	}
+	for in.slots > 0 && len(p.queue) > 0 {
+		in.assignLocked(p.popLocked())
+	}
+	if in.slots > 0 && !in.listed {
+		in.listed = true
+		p.free = append(p.free, in)
+	}
+	if len(in.flight) == 0 && in.slots > 0 {
+		in.idleSince = p.now()
+		p.armLocked(p.fn.IdleTimeout)
+	}
+}
+
+func (p *pool) unlistLocked(in *instance) {
+	if !in.listed {
+		return
+	}
+	in.listed = false
+	i := slices.Index(p.free, in)
+	p.free = slices.Delete(p.free, i, i+1)
+}
+
+// armLocked makes sure that somebody looks for idle instances after d.
+func (p *pool) armLocked(d time.Duration) {
+	if !p.armed && !p.closed {
+		p.armed = true
+		p.host.o.Clock.AfterFunc(d, p.reap)
+	}
+}
+
+// reap stops the instances that were idle for long enough.
+func (p *pool) reap() {
+	p.mu.Lock()
+	p.armed = false
+	var old []*instance
+	next := time.Duration(-1)
+	for _, in := range p.free {
+		if len(in.flight) > 0 {
+			continue // it comes back to this when it is done
+		}
+		if left := p.fn.IdleTimeout - p.now().Sub(in.idleSince); left <= 0 {
+			old = append(old, in)
+		} else if next < 0 || left < next {
+			next = left
+		}
+	}
+	for _, in := range old {
+		in.retireLocked()
+	}
+	if next >= 0 {
+		p.armLocked(next)
+	}
+	p.unlock()
+	for _, in := range old {
+		p.host.o.Logger.Info("a function's process was idle and is stopped", "function", p.fn.Name, "instance", in.id)
+		go in.stop(context.Background())
+	}
+}
+
+// finishLocked ends a call that an instance has. It reports whether it was the first to do so.
+func (p *pool) finishLocked(in *instance, c *call, o outcome) bool {
+	if c.finished {
+		return false
+	}
+	delete(in.flight, c.id)
+	switch {
+	case c.stopTimer == nil:
+	case p.fn.Kind == Lambda && (o.failure == Answered || o.failure == Returned || o.failure == BodyTooLong):
+		in.overtime = append(in.overtime, c.stopTimer) // until it asks for more
+	default:
+		c.stopTimer()
+	}
+	if !c.delivered.IsZero() {
+		c.report = in.reportLocked(c, o.failure)
+	}
+	if c.hook != invocation {
+		c.finished, c.outcome = true, o
+		p.over = append(p.over, c)
+		return true
+	}
+	p.endLocked(c, o)
+	return true
+}
+
+// unlock unlocks the pool, and tells those who wait for what ended meanwhile, after the log was told.
+func (p *pool) unlock() {
+	over := p.over
+	p.over = nil
+	p.mu.Unlock()
+	for _, c := range over {
+		if c.hook == invocation {
+			p.log(&c.report)
+			p.calls.Done()
+		}
+		close(c.done)
+	}
+}
+
+// log adds to the log what the cloud says at the end of an invocation.
+func (p *pool) log(r *Report) {
+	if !p.host.logs {
+		return
+	}
+	if p.fn.Kind == Lambda {
+		p.platform(r.Instance, r.RequestID, "END RequestId: "+r.RequestID)
+	}
+	p.platform(r.Instance, r.RequestID, p.cloud.report(r))
+}
+
+func (p *pool) platform(instance, id, text string) {
+	if p.host.logs {
+		p.host.log(Line{Time: p.now(), Function: p.fn.Name, Instance: instance, RequestID: id, Stream: Platform, Text: text})
+	}
+}
+
+// endLocked ends an invocation; unlock tells so.
+func (p *pool) endLocked(c *call, o outcome) {
+	if c.report.RequestID == "" {
+		c.report = Report{Function: p.fn.Name, RequestID: c.id, Start: p.now(), Memory: p.fn.Memory, Failure: o.failure}
+	}
+	c.finished, c.outcome = true, o
+	delete(p.ids, c.id)
+	p.over = append(p.over, c)
+}
+
+// close waits for all calls, and stops all instances. After ctx ended it kills them.
+func (p *pool) close(ctx context.Context) error {
+	p.mu.Lock()
+	p.closed = true
+	p.unlock()
+	p.async.hurry()
+	idle := make(chan struct{})
+	go func() {
+		p.async.wait()
+		p.calls.Wait()
+		close(idle)
+	}()
+	var err error
+	select {
+	case <-idle:
+	case <-ctx.Done():
+		err = fmt.Errorf("function %s: %w", p.fn.Name, context.Cause(ctx))
+		p.async.drop()
+	}
+	var all []*instance
+	p.mu.Lock()
+	for in := range p.all {
+		all = append(all, in)
+		if !in.stopping {
+			in.retireLocked()
+		}
+	}
+	p.ended = true
+	p.growLocked()
+	p.unlock()
+	var wg sync.WaitGroup
+	for _, in := range all {
+		wg.Go(func() { in.stop(ctx) })
+	}
+	wg.Wait()
+	<-idle // what was under way has failed by now
+	return err
+}

@@ -1,0 +1,77 @@
+package runtime
+
+import (
+	"archive/zip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// maxUnpacked is what an archive may hold: Lambda's limit, https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
+const maxUnpacked = 250 << 20
+
+var errUnpacked = errors.New("the archive holds more than 250 MiB")
+
+// unpack writes the files of an archive to a new folder, with their modes. Names that lead out of it, links and devices are
+// refused.
+func unpack(path string) (dir string, err error) {
+	r, err := zip.OpenReader(path)
+	if err != nil {
+		return "", fmt.Errorf("unpack %s: %w", path, err)
+	}
+	defer r.Close()
+	if dir, err = os.MkdirTemp("", "function-"); err != nil {
+		return "", err
+	}
+	if err := unpackTo(dir, &r.Reader); err != nil {
+		os.RemoveAll(dir)
+		return "", fmt.Errorf("unpack %s: %w", path, err)
+	}
+	return dir, nil
+}
+
+func unpackTo(dir string, r *zip.Reader) error {
+	left := int64(maxUnpacked)
+	for _, f := range r.File {
+		if !filepath.IsLocal(f.Name) {
+			return fmt.Errorf("the name %q leads out of the archive", f.Name)
+		}
+		to := filepath.Join(dir, filepath.FromSlash(f.Name))
+		if f.Mode().IsDir() {
+			if err := os.MkdirAll(to, 0o755); err != nil {
+				return err
+			}
+			continue
+		}
+		if !f.Mode().IsRegular() {
+			return fmt.Errorf("%s is neither a file nor a folder", f.Name)
+		}
+		if f.UncompressedSize64 > uint64(left) {
+			return errUnpacked
+		}
+		left -= int64(f.UncompressedSize64) // archive/zip does not read more than that
+		if err := unpackFile(to, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func unpackFile(to string, f *zip.File) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	from, err := f.Open()
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, f.Mode().Perm()|0o400)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, from)
+	return errors.Join(err, out.Close())
+}

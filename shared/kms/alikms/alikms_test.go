@@ -1,0 +1,218 @@
+package alikms_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"chatconf/shared/invoke"
+	"chatconf/shared/kms"
+	"chatconf/shared/kms/alikms"
+	"chatconf/shared/rpc/sign"
+)
+
+// planted is in every secret of these tests.
+const planted = "PLANTED"
+
+const ring = `{"keys":[{"id":"test","key":"` + planted + `"}]}`
+
+// sealed is as the service makes them: text that it alone understands, not all of it base64 of one thing.
+const sealed = "DZhOWVmZDktM2QxNi00ODk0LWJkNGYtMWZjNDNmM2YyYWJm+aSl/TztSIMe43nbTH=="
+
+var (
+	now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	own = invoke.Credentials{AccessKeyID: "LTAIown", AccessKeySecret: planted + "-own"}
+	// role is what the runtime gives one invocation.
+	role = invoke.Credentials{AccessKeyID: "STS.role", AccessKeySecret: planted + "-role", SecurityToken: planted + "-token"}
+)
+
+// A service is KMS with one ciphertext.
+type service struct {
+	testing.TB
+	sealed string
+	answer func(w http.ResponseWriter)
+	asked  int
+}
+
+func newService(tb testing.TB) (*service, string) {
+	s := &service{TB: tb, sealed: sealed}
+	server := httptest.NewServer(s)
+	tb.Cleanup(server.Close)
+	return s, server.URL
+}
+
+func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.asked++
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		s.Error(err)
+	}
+	if s.answer != nil {
+		s.answer(w)
+		return
+	}
+	fail := func(code string) {
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, `{"RequestId":"request-1","HostId":"kms.example","Code":%q,"Message":"You signed %s"}`, code, r.Header.Get("X-Acs-Security-Token"))
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		s.Error(err)
+	}
+	signature, err := sign.Parse(r, form, body)
+	if err == nil {
+		secret := map[string]string{own.AccessKeyID: own.AccessKeySecret, role.AccessKeyID: role.AccessKeySecret}[signature.AccessKeyID]
+		err = errors.Join(signature.Verify(secret), signature.CheckTime(now))
+	}
+	if err != nil {
+		fail("SignatureDoesNotMatch")
+		return
+	}
+	if signature.Dialect != sign.ACS3 || signature.Action != "Decrypt" || signature.Version != "2016-01-20" || signature.AccessKeyID == role.AccessKeyID && signature.SecurityToken != role.SecurityToken {
+		fail("InvalidAction")
+		return
+	}
+	if len(form) != 2 || form.Get("CiphertextBlob") != s.sealed || form.Get("EncryptionContext") != `{"chatconf":"keyring"}` {
+		fail("Forbidden.InvalidCiphertext")
+		return
+	}
+	fmt.Fprintf(w, `{"KeyId":"key-1","KeyVersionId":"2","RequestId":"request-1","Plaintext":%q}`, base64.StdEncoding.EncodeToString([]byte(ring)))
+}
+
+func open(tb testing.TB, ctx context.Context, endpoint string, credentials invoke.Credentials) ([]byte, error) {
+	tb.Helper()
+	c, err := alikms.New(alikms.Options{Endpoint: endpoint, Credentials: credentials, Now: func() time.Time { return now }})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	opened, err := c.Open(ctx, sealed)
+	if err != nil && strings.Contains(err.Error(), planted) {
+		tb.Errorf("the error holds a secret: %v", err)
+	}
+	if text := fmt.Sprintf("%v %+v %#v", c, c, c); strings.Contains(text, planted) {
+		tb.Error("the client shows its credentials")
+	}
+	return opened, err
+}
+
+func TestOpen(t *testing.T) {
+	_, endpoint := newService(t)
+	if got, err := open(t, t.Context(), endpoint, own); string(got) != ring || err != nil {
+		t.Errorf("Open with the environment's credentials = %d bytes, %v", len(got), err)
+	}
+	ctx := invoke.With(t.Context(), &invoke.Invocation{Credentials: role})
+	if got, err := open(t, ctx, endpoint+"/", own); string(got) != ring || err != nil {
+		t.Errorf("Open with the invocation's credentials = %d bytes, %v", len(got), err)
+	}
+}
+
+func TestOpenIsRefused(t *testing.T) {
+	s, endpoint := newService(t)
+	wrong := role
+	wrong.AccessKeySecret = planted + "-wrong"
+	_, err := open(t, t.Context(), endpoint, wrong)
+	var refused *kms.Refusal
+	if !errors.As(err, &refused) || refused.Code != "SignatureDoesNotMatch" || !strings.Contains(err.Error(), "request-1") || !strings.Contains(err.Error(), "[secret]") || s.asked != 1 {
+		t.Errorf("Open with a wrong secret = %v after %d requests", err, s.asked)
+	}
+	s.sealed = "other"
+	if _, err := open(t, t.Context(), endpoint, own); !errors.As(err, &refused) || refused.Code != "Forbidden.InvalidCiphertext" || s.asked != 2 {
+		t.Errorf("Open of what was sealed otherwise = %v after %d requests", err, s.asked)
+	}
+	if _, err := open(t, t.Context(), endpoint, invoke.Credentials{}); err == nil || s.asked != 2 {
+		t.Errorf("Open without credentials = %v after %d requests", err, s.asked)
+	}
+	if _, err := open(t, t.Context(), endpoint, invoke.Credentials{AccessKeyID: "id"}); err == nil || s.asked != 2 {
+		t.Errorf("Open with half an access key = %v after %d requests", err, s.asked)
+	}
+}
+
+func TestAnswersThatMakeNoSense(t *testing.T) {
+	s, endpoint := newService(t)
+	for _, test := range []struct {
+		status int
+		body   string
+		says   string
+	}{
+		{200, ``, "not what it should be"},
+		{200, `{"Plaintext":7, "x":"` + planted + `"}`, "not what it should be"},
+		{200, `{"Plaintext":"{` + planted + `}"}`, "no plaintext in base64"},
+		{200, `{}`, "no plaintext"},
+		{404, `<html>`, "status 404"},
+		{403, `{"Code":"Forbidden.KeyNotFound","Message":"The specified key is not found.","RequestId":"r"}`, `Forbidden.KeyNotFound, status 403, request r: "The specified`},
+	} {
+		s.answer = func(w http.ResponseWriter) { w.WriteHeader(test.status); io.WriteString(w, test.body) }
+		before := s.asked
+		if _, err := open(t, t.Context(), endpoint, own); err == nil || !strings.Contains(err.Error(), test.says) || s.asked != before+1 {
+			t.Errorf("%d %s: %v after %d requests, want %q", test.status, test.body, err, s.asked-before, test.says)
+		}
+	}
+	// What passes is asked again, with a nonce of its own.
+	n := 0
+	s.answer = func(w http.ResponseWriter) {
+		if n++; n == 1 {
+			w.WriteHeader(400)
+			io.WriteString(w, `{"Code":"Throttling.User"}`)
+			return
+		}
+		io.WriteString(w, `{"Plaintext":"cmluZw=="}`)
+	}
+	if got, err := open(t, t.Context(), endpoint, own); string(got) != "ring" || n != 2 || err != nil {
+		t.Errorf("%q, %v after %d requests", got, err, n)
+	}
+}
+
+func TestNew(t *testing.T) {
+	for _, o := range []alikms.Options{{}, {Endpoint: "kms"}, {Region: "cn hangzhou"}} {
+		if _, err := alikms.New(o); err == nil {
+			t.Errorf("New(%+v): no error", o)
+		}
+	}
+	got := ""
+	c, err := alikms.New(alikms.Options{Region: "cn-hangzhou", Credentials: own, Transport: transport(func(r *http.Request) (*http.Response, error) {
+		got = r.URL.Scheme + "://" + r.Host
+		return &http.Response{StatusCode: 400, Body: http.NoBody}, nil
+	})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Open(t.Context(), sealed); got != "https://kms.cn-hangzhou.aliyuncs.com" {
+		t.Errorf("the endpoint is %s", got)
+	}
+}
+
+type transport func(*http.Request) (*http.Response, error)
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
+
+// Whatever is answered: only a status of 200 opens, to what was in base64, and an error of one shows nothing of it.
+func FuzzRead(f *testing.F) {
+	f.Add(200, []byte(`{"KeyId":"k","Plaintext":"UExBTlRFRA=="}`))
+	f.Add(200, []byte(`{"Plaintext":""}`))
+	f.Add(400, []byte(`{"__type":"x#ThrottlingException","message":"Rate exceeded","Code":"Throttling","RequestId":"r"}`))
+	f.Add(503, []byte("<html>"))
+	f.Add(200, []byte(`{"Plaintext":["PLANTED"]}`))
+	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		opened, err := alikms.Read(status, http.Header{}, body)
+		var refused *kms.Refusal
+		switch {
+		case (err == nil) != (len(opened) > 0):
+			t.Errorf("read = %q, %v", opened, err)
+		case err == nil && (status != http.StatusOK || !json.Valid(body)):
+			t.Errorf("%d %q opens to %q", status, body, opened)
+		case errors.As(err, &refused) != (status != http.StatusOK):
+			t.Errorf("%d %q is the error %v", status, body, err)
+		case status == http.StatusOK && err != nil && strings.Contains(err.Error(), planted):
+			t.Errorf("the error shows the answer: %v", err)
+		}
+	})
+}

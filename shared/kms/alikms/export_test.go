@@ -1,0 +1,4 @@
+package alikms
+
+// Read is read.
+var Read = read

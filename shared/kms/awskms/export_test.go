@@ -1,0 +1,4 @@
+package awskms
+
+// Read is read.
+var Read = read

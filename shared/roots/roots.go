@@ -1,0 +1,151 @@
+// Package roots is the few certificates that the endpoints of one cloud chain to, and a way to dial with them.
+//
+// The first TLS connection of a process costs Go some ten milliseconds, most of it to read and parse every root that the machine
+// trusts. A function meets that at each cold start, with a fraction of a processor, and speaks to two or three hosts of one vendor. So
+// a Dialer shows those hosts' certificates to the few roots first, and only when they do not verify dials once more, with the roots
+// of the machine, whose word is final. Both times crypto/tls does all of the verification: chain, dates, use and the host's name. A
+// certificate is taken if the machine would take it, or if it is for a name of the cloud and chains to a root of that cloud.
+//
+// The certificates are from Mozilla's list. Where the vendors name them: https://www.amazontrust.com/repository/ for AWS; the
+// certificates of *.aliyuncs.com are by GlobalSign and DigiCert.
+package roots
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+)
+
+//go:embed amazon.pem
+var amazonPEM string
+
+//go:embed alibaba.pem
+var alibabaPEM string
+
+// A Set is a few roots, and the names of the hosts that they are for. Its certificates are parsed at the first use.
+type Set struct {
+	domains []string // and all under them; empty is all hosts
+	pool    func() (*x509.CertPool, error)
+}
+
+// The sets of the clouds.
+var (
+	Amazon  = newSet(amazonPEM, "amazonaws.com", "amazonaws.com.cn", "api.aws")
+	Alibaba = newSet(alibabaPEM, "aliyuncs.com")
+)
+
+func newSet(text string, domains ...string) *Set {
+	return &Set{domains, sync.OnceValues(func() (*x509.CertPool, error) { return parse(text) })}
+}
+
+// ParseSet returns the set of the certificates in a PEM text, for the hosts under the given domains; for all hosts if none is given.
+func ParseSet(text string, domains ...string) (*Set, error) {
+	pool, err := parse(text)
+	if err != nil {
+		return nil, err
+	}
+	return &Set{domains, func() (*x509.CertPool, error) { return pool, nil }}, nil
+}
+
+func parse(text string) (*x509.CertPool, error) {
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM([]byte(text)) {
+		return nil, errors.New("roots: no certificate in PEM")
+	}
+	return pool, nil
+}
+
+// covers reports whether the set is for a host.
+func (s *Set) covers(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	for _, domain := range s.domains {
+		if host == domain || strings.HasSuffix(host, "."+domain) {
+			return true
+		}
+	}
+	return len(s.domains) == 0
+}
+
+// A Dialer makes TLS connections. Its DialTLSContext is for a http.Transport.
+type Dialer struct {
+	// Sets are the few roots. The first that covers a host counts.
+	Sets []*Set
+	// System are the roots of the machine. Nil is the machine's own, which crypto/tls reads when they are needed.
+	System *x509.CertPool
+	// Dial makes the connections below. Nil is that of a net.Dialer.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// HandshakeTimeout bounds one handshake. Zero is no bound besides the context.
+	HandshakeTimeout time.Duration
+	// Now is the clock that certificates are held against. Nil is time.Now.
+	Now func() time.Time
+
+	others sync.Map // hosts whose certificates only the machine's roots take
+}
+
+// DialTLSContext returns a connection to addr over which the host in addr has proven who it is. An endpoint that the few roots do not
+// know costs a second dial once, and none later.
+func (d *Dialer) DialTLSContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	few, err := d.fewFor(host)
+	if err != nil {
+		return nil, err
+	}
+	if few != nil {
+		conn, err := d.dial(ctx, network, addr, host, few)
+		var unproven *tls.CertificateVerificationError
+		if err == nil || !errors.As(err, &unproven) {
+			return conn, err
+		}
+	}
+	conn, err := d.dial(ctx, network, addr, host, d.System)
+	if err == nil && few != nil {
+		d.others.Store(host, nil)
+	}
+	return conn, err
+}
+
+// fewFor returns the few roots to try for a host, nil if there are none.
+func (d *Dialer) fewFor(host string) (*x509.CertPool, error) {
+	if _, other := d.others.Load(host); other {
+		return nil, nil
+	}
+	for _, s := range d.Sets {
+		if s.covers(host) {
+			return s.pool()
+		}
+	}
+	return nil, nil
+}
+
+// dial connects and shakes hands, with the given roots; nil is the machine's.
+func (d *Dialer) dial(ctx context.Context, network, addr, host string, roots *x509.CertPool) (net.Conn, error) {
+	dial := d.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	below, err := dial(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	conn := tls.Client(below, &tls.Config{ServerName: host, RootCAs: roots, Time: d.Now, MinVersion: tls.VersionTLS12})
+	if d.HandshakeTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d.HandshakeTimeout)
+		defer cancel()
+	}
+	if err := conn.HandshakeContext(ctx); err != nil {
+		below.Close()
+		return nil, fmt.Errorf("tls: %s: %w", host, err)
+	}
+	return conn, nil
+}

@@ -1,0 +1,351 @@
+package roots_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"chatconf/shared/roots"
+)
+
+// now is when the certificates of these tests are looked at.
+var now = time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+
+// An authority signs certificates.
+type authority struct {
+	testing.TB
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(tb testing.TB, name string) *authority {
+	a := &authority{TB: tb}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: now.AddDate(-1, 0, 0), NotAfter: now.AddDate(50, 0, 0),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	a.key = a.newKey()
+	a.cert = a.sign(template, template, a.key)
+	return a
+}
+
+func (a *authority) newKey() *ecdsa.PrivateKey {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		a.Fatal(err)
+	}
+	return key
+}
+
+func (a *authority) sign(template, parent *x509.Certificate, subject *ecdsa.PrivateKey) *x509.Certificate {
+	a.Helper()
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, &subject.PublicKey, a.key)
+	if err != nil {
+		a.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		a.Fatal(err)
+	}
+	return cert
+}
+
+// leaf returns a server's certificate for host; change may spoil it.
+func (a *authority) leaf(host string, change func(*x509.Certificate)) tls.Certificate {
+	a.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(2), DNSNames: []string{host}, NotBefore: now.AddDate(0, 0, -1), NotAfter: now.AddDate(50, 0, 0),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	if change != nil {
+		change(template)
+	}
+	key := a.newKey()
+	return tls.Certificate{Certificate: [][]byte{a.sign(template, a.cert, key).Raw}, PrivateKey: key}
+}
+
+func (a *authority) pem() string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}))
+}
+
+func (a *authority) pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.cert)
+	return pool
+}
+
+// A server is a TLS server that all names lead to.
+type server struct {
+	addr  string
+	dials int
+}
+
+func newServer(tb testing.TB, cert tls.Certificate) *server {
+	tb.Helper()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") }))
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that fail, as they are to
+	s.StartTLS()
+	tb.Cleanup(s.Close)
+	return &server{addr: s.Listener.Addr().String()}
+}
+
+func (s *server) dial(ctx context.Context, network, _ string) (net.Conn, error) {
+	s.dials++
+	return new(net.Dialer).DialContext(ctx, network, s.addr)
+}
+
+// get asks for a page of host by a transport of its own.
+func get(tb testing.TB, d *roots.Dialer, host string) error {
+	tb.Helper()
+	transport := &http.Transport{DialTLSContext: d.DialTLSContext}
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport}).Get("https://" + host + "/")
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); string(body) != "ok" || err != nil {
+		tb.Errorf("the answer is %q, %v", body, err)
+	}
+	return nil
+}
+
+func set(tb testing.TB, a *authority, domains ...string) *roots.Set {
+	tb.Helper()
+	s, err := roots.ParseSet(a.pem(), domains...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+const host = "tables.cloud.example"
+
+func TestAHostOfTheFewIsDialledOnce(t *testing.T) {
+	few, machine := newAuthority(t, "few"), newAuthority(t, "machine")
+	s := newServer(t, few.leaf(host, nil))
+	d := &roots.Dialer{Sets: []*roots.Set{set(t, few, "cloud.example")}, System: machine.pool(), Dial: s.dial, Now: func() time.Time { return now }, HandshakeTimeout: time.Minute}
+	for want := 1; want < 4; want++ {
+		if err := get(t, d, host); err != nil || s.dials != want {
+			t.Fatalf("get = %v after %d dials, want %d", err, s.dials, want)
+		}
+	}
+}
+
+func TestAnotherRootOfTheMachineWorks(t *testing.T) {
+	few, machine := newAuthority(t, "few"), newAuthority(t, "machine")
+	s := newServer(t, machine.leaf(host, nil))
+	d := &roots.Dialer{Sets: []*roots.Set{set(t, few)}, System: machine.pool(), Dial: s.dial, Now: func() time.Time { return now }}
+	for _, want := range []int{2, 3, 4} { // the host is known after the first
+		if err := get(t, d, host); err != nil || s.dials != want {
+			t.Fatalf("get = %v after %d dials, want %d", err, s.dials, want)
+		}
+	}
+}
+
+func TestTheFewAreForTheirOwnHosts(t *testing.T) {
+	few, machine := newAuthority(t, "few"), newAuthority(t, "machine")
+	s := newServer(t, few.leaf("elsewhere.example", nil))
+	d := &roots.Dialer{Sets: []*roots.Set{set(t, few, "cloud.example")}, System: machine.pool(), Dial: s.dial, Now: func() time.Time { return now }}
+	var unknown x509.UnknownAuthorityError
+	if err := get(t, d, "elsewhere.example"); !errors.As(err, &unknown) || s.dials != 1 {
+		t.Errorf("get = %v after %d dials, want an unknown authority after one", err, s.dials)
+	}
+}
+
+// What the machine would refuse is refused, whichever roots its chain ends in.
+func TestBadCertificatesAreRefused(t *testing.T) {
+	few, machine, nobody := newAuthority(t, "few"), newAuthority(t, "machine"), newAuthority(t, "nobody")
+	expired := func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Second) }
+	early := func(c *x509.Certificate) { c.NotBefore = now.Add(time.Minute) }
+	client := func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }
+	for _, test := range []struct {
+		name string
+		cert tls.Certificate
+		says string
+	}{
+		{"expired, of the few", few.leaf(host, expired), "expired"},
+		{"expired, of the machine", machine.leaf(host, expired), "expired"},
+		{"not valid yet, of the few", few.leaf(host, early), "not yet valid"},
+		{"not valid yet, of the machine", machine.leaf(host, early), "not yet valid"},
+		{"of another host, of the few", few.leaf("other.cloud.example", nil), "not " + host},
+		{"of another host, of the machine", machine.leaf("other.cloud.example", nil), "not " + host},
+		{"not for servers, of the few", few.leaf(host, client), "incompatible key usage"},
+		{"not for servers, of the machine", machine.leaf(host, client), "incompatible key usage"},
+		{"of neither", nobody.leaf(host, nil), "unknown authority"},
+	} {
+		s := newServer(t, test.cert)
+		both := machine.pool()
+		if strings.HasSuffix(test.name, "few") {
+			both.AddCert(few.cert)
+		}
+		d := &roots.Dialer{Sets: []*roots.Set{set(t, few)}, System: both, Dial: s.dial, Now: func() time.Time { return now }}
+		for range 2 {
+			if err := get(t, d, host); err == nil || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("%s: get = %v, want %q", test.name, err, test.says)
+			}
+		}
+		if s.dials != 4 {
+			t.Errorf("%s: %d dials, want 4: a host that failed is not remembered", test.name, s.dials)
+		}
+	}
+}
+
+func TestWhatIsNotAboutCertificatesIsNotTriedAgain(t *testing.T) {
+	few := newAuthority(t, "few")
+	dials := 0
+	refused := errors.New("refused")
+	d := &roots.Dialer{Sets: []*roots.Set{set(t, few)}, Dial: func(context.Context, string, string) (net.Conn, error) { dials++; return nil, refused }}
+	if _, err := d.DialTLSContext(t.Context(), "tcp", host+":443"); !errors.Is(err, refused) || dials != 1 {
+		t.Errorf("dial = %v after %d dials, want that it is refused after one", err, dials)
+	}
+	if _, err := d.DialTLSContext(t.Context(), "tcp", host); err == nil || dials != 1 {
+		t.Errorf("dial without a port = %v", err)
+	}
+	mute := func(context.Context, string, string) (net.Conn, error) {
+		dials++
+		ours, theirs := net.Pipe()
+		t.Cleanup(func() { theirs.Close() })
+		return ours, nil
+	}
+	d = &roots.Dialer{Sets: []*roots.Set{set(t, few)}, Dial: mute, HandshakeTimeout: time.Nanosecond}
+	if _, err := d.DialTLSContext(t.Context(), "tcp", host+":443"); !errors.Is(err, context.DeadlineExceeded) || dials != 2 {
+		t.Errorf("dial of one that says nothing = %v after %d dials", err, dials-1)
+	}
+}
+
+// The machine's own roots are read where none are given: in another process, which finds them by SSL_CERT_FILE.
+func TestTheMachinesOwnRoots(t *testing.T) {
+	const variable = "CHATCONF_TEST_TLS_ADDR"
+	if addr := os.Getenv(variable); addr != "" {
+		s := &server{addr: addr}
+		d := &roots.Dialer{Sets: []*roots.Set{roots.Amazon, roots.Alibaba}, Dial: s.dial}
+		for _, host := range []string{"dynamodb.eu-central-1.amazonaws.com", "i.cn-hangzhou.ots.aliyuncs.com", host} {
+			if err := get(t, d, host); err != nil {
+				t.Errorf("%s: %v", host, err)
+			}
+		}
+		if s.dials != 5 {
+			t.Errorf("%d dials, want 2 for each host of a cloud, and 1", s.dials)
+		}
+		return
+	}
+	machine := newAuthority(t, "machine")
+	s := newServer(t, machine.leaf(host, func(c *x509.Certificate) {
+		c.DNSNames = append(c.DNSNames, "*.eu-central-1.amazonaws.com", "*.cn-hangzhou.ots.aliyuncs.com")
+		c.NotBefore = time.Now().Add(-time.Hour)
+	}))
+	file := filepath.Join(t.TempDir(), "roots.pem")
+	if err := os.WriteFile(file, []byte(machine.pem()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestTheMachinesOwnRoots$", "-test.v")
+	cmd.Env = append(os.Environ(), variable+"="+s.addr, "SSL_CERT_FILE="+file, "SSL_CERT_DIR="+t.TempDir())
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: TestTheMachinesOwnRoots") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// The roots are these and no others. What replaces one is compared with the vendor's own list by hand.
+func TestTheRootsAreKnown(t *testing.T) {
+	for _, test := range []struct {
+		name, text string
+		want       []string
+	}{
+		{"Amazon", roots.AmazonPEM, []string{
+			"8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e Amazon Root CA 1",
+			"1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4 Amazon Root CA 2",
+			"18ce6cfe7bf14e60b2e347b8dfe868cb31d02ebb3ada271569f50343b46db3a4 Amazon Root CA 3",
+			"e35d28419ed02025cfa69038cd623962458da5c695fbdea3c22b0bfb25897092 Amazon Root CA 4",
+			"568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5 Starfield Services Root Certificate Authority - G2",
+		}},
+		{"Alibaba", roots.AlibabaPEM, []string{
+			"ebd41040e4bb3ec742c9e381d31ef2a41a48b6685c96e7cef3c1df6cd4331c99 GlobalSign Root CA",
+			"cbb522d7b7f127ad6a0113865bdf1cd4102e7d0759af635a7cf4720dc963c53b GlobalSign",
+			"2cabeafe37d06ca22aba7391c0033d25982952c453647349763a3ab5ad6ccf69 GlobalSign",
+			"4fa3126d8d3a11d1c4855a4f807cbad6cf919d3a5a88b03bea2c6372d93c40c9 GlobalSign Root R46",
+			"4348a0e9444c78cb265e058d5e8944b4d84f9662bd26db257f8934a443c70161 DigiCert Global Root CA",
+			"cb3ccbb76031e5e0138f8dd39a23f9de47ffc35e43c1144cea27d46a5ab1cb5f DigiCert Global Root G2",
+		}},
+	} {
+		var got []string
+		for rest := []byte(test.text); ; {
+			var block *pem.Block
+			if block, rest = pem.Decode(rest); block == nil {
+				break
+			}
+			cert, err := x509.ParseCertificate(block.Bytes)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sum := sha256.Sum256(cert.Raw)
+			got = append(got, hex.EncodeToString(sum[:])+" "+cert.Subject.CommonName)
+			if !cert.IsCA || !bytes.Equal(cert.RawIssuer, cert.RawSubject) || cert.NotAfter.Before(time.Date(2028, 1, 1, 0, 0, 0, 0, time.UTC)) {
+				t.Errorf("%s: %s, until %v, is not a root that is good for long", test.name, cert.Subject, cert.NotAfter)
+			}
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s:\n%s\nwant\n%s", test.name, strings.Join(got, "\n"), strings.Join(test.want, "\n"))
+		}
+	}
+}
+
+func TestSetsCoverTheirDomains(t *testing.T) {
+	for _, test := range []struct {
+		set  *roots.Set
+		host string
+		want bool
+	}{
+		{roots.Amazon, "dynamodb.eu-central-1.amazonaws.com", true},
+		{roots.Amazon, "dynamodb.cn-north-1.amazonaws.com.cn", true},
+		{roots.Amazon, "dynamodb.eu-central-1.api.aws", true},
+		{roots.Amazon, "DynamoDB.EU-central-1.AmazonAWS.com.", true},
+		{roots.Amazon, "amazonaws.com", true},
+		{roots.Amazon, "notamazonaws.com", false},
+		{roots.Amazon, "amazonaws.com.evil.example", false},
+		{roots.Amazon, "i.ots.aliyuncs.com", false},
+		{roots.Alibaba, "i.cn-hangzhou.ots.aliyuncs.com", true},
+		{roots.Alibaba, "aliyuncs.com.evil.example", false},
+		{roots.Alibaba, "127.0.0.1", false},
+		{set(t, newAuthority(t, "all")), "127.0.0.1", true},
+	} {
+		if got := test.set.Covers(test.host); got != test.want {
+			t.Errorf("%s is covered: %v, want %v", test.host, got, test.want)
+		}
+	}
+}
+
+func TestATextWithoutCertificatesIsNoSet(t *testing.T) {
+	for _, text := range []string{"", "PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"} {
+		if s, err := roots.ParseSet(text); err == nil {
+			t.Errorf("ParseSet(%q) = %v", text, s)
+		}
+	}
+	d := &roots.Dialer{Sets: []*roots.Set{roots.Lazy("")}}
+	if _, err := d.DialTLSContext(t.Context(), "tcp", host+":443"); err == nil {
+		t.Error("a set that cannot be parsed dials")
+	}
+}

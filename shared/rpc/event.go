@@ -1,0 +1,147 @@
+package rpc
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/invoke"
+)
+
+// maxClientToken is the length of a ClientToken, in printable ASCII characters without blanks.
+const maxClientToken = 64
+
+// maxLogged is how much of a message's id the log shows, in bytes.
+const maxLogged = 128
+
+// An Event asks for one action without a request: no signature, no nonce, no headers. Whoever hands it over has proven its caller.
+type Event struct {
+	Door string // where it came from, for the log
+	ID   string // the message's own id, the same when it is delivered again; empty if it has none
+	Data []byte // a JSON object of the action's parameters, and perhaps Action and Version
+}
+
+// ServeEvent does what an event asks for, in the caller's name, and returns the answer as it would be over HTTP: the action's own, or
+// the envelope of an error; always in JSON. It logs one line, without the parameters.
+//
+// A handler of one action does that one; of several, the member Action says which. A message's id is the ClientToken of an event that
+// has none, where the action takes one, so that another delivery is given the first one's answer; tags and resource groups, which take
+// none, are set to the same once more.
+//
+// The error says that the same event may succeed when it is delivered again; its text is what the answer says. See passing.
+func (h *Handler) ServeEvent(ctx context.Context, caller chat.Caller, e Event) (answer []byte, err error) {
+	started := h.now()
+	ctx, inv := identified(ctx)
+	c := call{caller: &caller, event: &e}
+	b := buffers.Get().(*buffer)
+	defer buffers.Put(b)
+	b.Reset()
+	out, err := guarded(func() (any, error) { return h.serveEvent(ctx, &c) })
+	var body []byte
+	if err == nil {
+		body, err = encodeAnswer(b, c.action.Name, asJSON, inv.RequestID, out)
+	}
+	if err == nil {
+		h.log(ctx, &c, http.StatusOK, "", started, nil)
+		return append([]byte(nil), body...), nil
+	}
+	f := faultOf(err)
+	body, broken := encodeFault(b, "", asJSON, inv.RequestID, f)
+	h.log(ctx, &c, f.status, f.code, started, errors.Join(f.err, broken))
+	answer = append([]byte(nil), body...)
+	if passing(err) {
+		return answer, fmt.Errorf("%s: %s (request %s)", f.code, f.message, inv.RequestID)
+	}
+	return answer, nil
+}
+
+// passing reports whether the same event may succeed when it is delivered again. That is so for what went wrong on our side (a store
+// that does not answer, and whatever is not known better), and for a change that lost against others all the time. Everything else is
+// the event's own fault and would be answered the same for ever; a revision that is no longer the present one, too.
+func passing(err error) bool {
+	var e *chat.Error
+	if errors.As(err, &e) && e.Code == chat.Conflict {
+		return e.Param != "Revision"
+	}
+	return faultOf(err).status >= http.StatusInternalServerError
+}
+
+// serveEvent reads and does one event. It fills in c as far as it gets.
+func (h *Handler) serveEvent(ctx context.Context, c *call) (any, error) {
+	if h.closed != nil {
+		return nil, h.closed
+	}
+	if len(c.event.Data) > MaxBody {
+		return nil, errBodyTooLarge
+	}
+	values, err := parseJSON(string(c.event.Data))
+	if err != nil {
+		return nil, err
+	}
+	c.params = params(values)
+	if c.action, err = h.actionOf(c.params); err != nil {
+		return nil, err
+	}
+	if version, ok := c.params.get("Version"); ok && version != Version {
+		return nil, errVersion
+	}
+	if token, _ := c.params.get("ClientToken"); token == "" && c.event.ID != "" && c.action.plan.has("ClientToken") {
+		c.params["ClientToken"] = []string{clientToken(c.event.ID)}
+	}
+	return c.action.do(chat.WithCaller(ctx, c.caller), h.service, c.params)
+}
+
+// actionOf returns the action that an event names. It need not where there is but one.
+func (h *Handler) actionOf(p params) (Action, error) {
+	name, ok := p.get("Action")
+	if !ok && len(h.actions) == 1 {
+		for _, only := range h.actions {
+			return only, nil
+		}
+	}
+	if name == "" {
+		return Action{}, &chat.Error{Code: chat.MissingParameter, Param: "Action", Message: "Parameter Action is missing; it names what is to be done."}
+	}
+	action, ok := h.actions[name]
+	if !ok {
+		return Action{}, errNoAction
+	}
+	return action, nil
+}
+
+// clientToken returns a message's id as a ClientToken: itself where it can be one, else its hash.
+func clientToken(id string) string {
+	if len(id) <= maxClientToken {
+		plain := true
+		for i := range len(id) {
+			plain = plain && id[i] > ' ' && id[i] < 0x7f
+		}
+		if plain {
+			return id
+		}
+	}
+	sum := sha256.Sum256([]byte(id))
+	return hex.EncodeToString(sum[:])
+}
+
+// NewClosed returns a handler for when there is nothing to serve with: it answers every request and event with ServiceUnavailable,
+// which is worth another try, and logs why.
+func NewClosed(why error) *Handler {
+	return &Handler{closed: &chat.Error{Code: chat.Unavailable, Err: why}, now: time.Now}
+}
+
+// identified returns ctx with an invocation that has a request id, and that invocation.
+func identified(ctx context.Context) (context.Context, *invoke.Invocation) {
+	inv := invoke.From(ctx)
+	if inv.RequestID != "" {
+		return ctx, inv
+	}
+	known := *inv
+	known.RequestID = invoke.NewRequestID()
+	return invoke.With(ctx, &known), &known
+}

@@ -1,0 +1,307 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"chatconf/shared/invoke"
+)
+
+// maxPayload is how large a payload is looked at: 32 MiB, which Function Compute takes, and what Base64 adds.
+const maxPayload = 48 << 20
+
+// WarmTime is how long a program has to get warm.
+const WarmTime = 3 * time.Second
+
+// A Call is what a runtime says of one invocation.
+type Call struct {
+	RequestID   string // as the platform has it
+	Function    string // the function's name
+	Credentials invoke.Credentials
+}
+
+// A Failure is the error of an invocation that may succeed when it is sent again. It says nothing of the cause: that is in the log.
+type Failure struct {
+	Code      string // InternalError, or ServiceUnavailable
+	RequestID string
+}
+
+// Error returns the code and where to find out more.
+func (f *Failure) Error() string {
+	return f.Code + ": not all was done, and it may be sent again; the log says more under request id " + f.RequestID
+}
+
+// The codes of answers that a door gives by itself.
+const (
+	codeInternal    = "InternalError"
+	codeUnavailable = "ServiceUnavailable"
+	codeEvent       = "InvalidEvent"
+	codeRequest     = "InvalidRequest"
+	codeTooLarge    = "RequestEntityTooLarge"
+)
+
+const internalMessage = "The request processing has failed due to some unknown error, exception or failure."
+
+// RequestID returns a platform's request id if it can go anywhere as it is, and a fresh one if not.
+func RequestID(id string) string {
+	if len(id) == 0 || len(id) > 128 {
+		return invoke.NewRequestID()
+	}
+	for i := 0; i < len(id); i++ {
+		switch c := id[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '=', c == ':', c == '.':
+		default:
+			return invoke.NewRequestID()
+		}
+	}
+	return id
+}
+
+// Deliver hands the payload of one invocation to p's handler and returns what to answer. A payload that has a requestContext is an HTTP request,
+// and is answered as one whatever happens. Any other is an event, read by Decode and answered so:
+//
+//   - one message: the handler's answer;
+//   - SQS: {"batchItemFailures":[{"itemIdentifier":…}]}, the messages that are to be delivered again, for a mapping with ReportBatchItemFailures.
+//     Of a FIFO queue, all after the first failure are among them, untouched;
+//   - a list: [{"Id":…,"Answer":…},…], one per message in their order.
+//
+// What cannot be read, and what the handler refuses, is in the answer as {"RequestId","Code","Message"} and is not to be sent again. The error, always a
+// *Failure, is that of a single message or of some in a list that may succeed later; of the list those that were done are delivered again as
+// well, which their ids make harmless. A panic is a failure of the message that it happened in, and logged.
+func Deliver(ctx context.Context, p Program, c Call, payload []byte) ([]byte, error) {
+	d := &delivery{Program: p, call: &invoke.Invocation{RequestID: RequestID(c.RequestID), Credentials: c.Credentials}}
+	d.call.Logger = tag(p.logger(), d.call.RequestID, c.Function)
+	ctx = invoke.With(ctx, d.call)
+	if len(payload) > maxPayload {
+		return d.refuse(ctx, codeTooLarge, fmt.Errorf("the payload has more than %d bytes", maxPayload)), nil
+	}
+	v, err := parse(payload)
+	if err != nil {
+		return d.refuse(ctx, codeEvent, fmt.Errorf("the payload cannot be read: %w", err)), nil
+	}
+	claim := claims(v)
+	if claim&httpShape != 0 {
+		return d.http(ctx, v, claim), nil
+	}
+	events, err := decode(v, claim, d.call.RequestID)
+	if err != nil {
+		return d.refuse(ctx, codeEvent, err), nil
+	}
+	switch {
+	case events.Door == SQS:
+		return d.queue(ctx, events), nil
+	case events.List:
+		return d.list(ctx, events)
+	default:
+		return d.serveEvent(ctx, events.Records[0])
+	}
+}
+
+// A delivery is one call of Deliver.
+type delivery struct {
+	Program
+	call *invoke.Invocation
+}
+
+// refuse logs why there is nothing to hand to the handler, and returns the answer that says so.
+func (d *delivery) refuse(ctx context.Context, code string, err error) []byte {
+	d.call.Logger.WarnContext(ctx, "event refused", "code", code, "error", err)
+	return d.envelope(code, err.Error(), "")
+}
+
+// envelope returns an error as it goes over the wire.
+func (d *delivery) envelope(code, message, host string) []byte {
+	b := make([]byte, 0, 128+len(message))
+	b = appendString(append(b, `{"RequestId":`...), d.call.RequestID)
+	if host != "" {
+		b = appendString(append(b, `,"HostId":`...), host)
+	}
+	b = appendString(append(b, `,"Code":`...), code)
+	b = appendString(append(b, `,"Message":`...), message)
+	return append(b, '}')
+}
+
+// http has the handler answer the HTTP request of a payload.
+func (d *delivery) http(ctx context.Context, v value, claim shape) []byte {
+	w := &response{header: make(http.Header, 8)}
+	r, door, err := decodeRequest(ctx, v)
+	if !claim.one() {
+		err = fmt.Errorf("the payload looks like %v", claim)
+	}
+	method := http.MethodGet
+	if err != nil {
+		d.refuseRequest(ctx, w, err)
+	} else {
+		method = r.Method
+		d.serveHTTP(w, r)
+	}
+	answer, lost := w.append(nil, door, method)
+	if lost > 0 {
+		d.call.Logger.ErrorContext(ctx, "cookies were lost: the HTTP trigger answers with one at most", "lost", lost)
+	}
+	return answer
+}
+
+// refuseRequest answers a request that cannot be handed to the handler.
+func (d *delivery) refuseRequest(ctx context.Context, w *response, err error) {
+	status, code := http.StatusBadRequest, codeRequest
+	if errors.Is(err, errBodyTooLarge) {
+		status, code = http.StatusRequestEntityTooLarge, codeTooLarge
+	}
+	d.call.Logger.WarnContext(ctx, "request refused", "code", code, "error", err)
+	d.writeError(w, status, code, "The request cannot be read: "+err.Error()+".", "")
+}
+
+// writeError writes an error in place of whatever was written.
+func (d *delivery) writeError(w *response, status int, code, message, host string) {
+	*w = response{header: make(http.Header, 2)}
+	w.header.Set("Content-Type", "application/json; charset=utf-8")
+	w.header.Set("X-Acs-Request-Id", d.call.RequestID)
+	w.WriteHeader(status)
+	w.Write(d.envelope(code, message, host))
+}
+
+// serveHTTP calls the handler, and answers for it if it panics.
+func (d *delivery) serveHTTP(w *response, r *http.Request) {
+	defer func() {
+		if v := recover(); v != nil {
+			d.logPanic(r.Context(), v)
+			d.writeError(w, http.StatusInternalServerError, codeInternal, internalMessage, r.Host)
+		}
+	}()
+	d.Handler.ServeHTTP(w, r)
+}
+
+// serveEvent calls the handler for one message. A *Failure is the only error.
+func (d *delivery) serveEvent(ctx context.Context, r Record) (answer []byte, err error) {
+	if r.Err != nil {
+		return d.refuse(ctx, codeEvent, r.Err), nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, d.fail(ctx, r, err)
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			d.logPanic(ctx, v)
+			answer, err = nil, &Failure{Code: codeInternal, RequestID: d.call.RequestID}
+		}
+	}()
+	if answer, err = d.Handler.ServeEvent(ctx, r.Event); err != nil {
+		return nil, d.fail(ctx, r, err)
+	}
+	return answer, nil
+}
+
+// fail logs that a message was not done, and returns the error that has it delivered again.
+func (d *delivery) fail(ctx context.Context, r Record, err error) error {
+	d.call.Logger.WarnContext(ctx, "event to be delivered again", "door", r.Door, "event", r.ID, "error", err)
+	return &Failure{Code: codeUnavailable, RequestID: d.call.RequestID}
+}
+
+func (d *delivery) logPanic(ctx context.Context, v any) {
+	d.call.Logger.ErrorContext(ctx, "panic", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+}
+
+// queue answers a batch of SQS: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html.
+func (d *delivery) queue(ctx context.Context, events *Events) []byte {
+	b := []byte(`{"batchItemFailures":[`)
+	failed := 0
+	for _, r := range events.Records {
+		var err error
+		if !events.Ordered || failed == 0 {
+			_, err = d.serveEvent(ctx, r)
+		}
+		if err == nil && !(events.Ordered && failed > 0) {
+			continue
+		}
+		if failed++; failed > 1 {
+			b = append(b, ',')
+		}
+		b = appendString(append(b, `{"itemIdentifier":`...), r.Handle)
+		b = append(b, '}')
+	}
+	return append(b, ']', '}')
+}
+
+// list answers a list of messages.
+func (d *delivery) list(ctx context.Context, events *Events) ([]byte, error) {
+	b := []byte{'['}
+	var failed error
+	for i, r := range events.Records {
+		answer, err := d.serveEvent(ctx, r)
+		if err != nil {
+			failed = err
+			continue
+		}
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(append(b, `{"Id":`...), r.ID)
+		b = append(b, `,"Answer":`...)
+		if len(answer) == 0 {
+			answer = []byte("null")
+		}
+		b = append(append(b, answer...), '}')
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	return append(b, ']'), nil
+}
+
+// Warm has p get warm. It returns when that is done, or after WarmTime, or when ctx ends. What cannot be done is logged, and left to the first
+// invocation.
+func Warm(ctx context.Context, p Program) {
+	if p.Warm == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, WarmTime)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if v := recover(); v != nil {
+				done <- fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+			}
+		}()
+		done <- p.Warm(ctx)
+	}()
+	var err error
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		p.logger().WarnContext(ctx, "not warm, which is left to the first invocation", "error", err)
+	}
+}
+
+// Close ends p's work.
+func Close(p Program) (err error) {
+	if p.Close == nil {
+		return nil
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("serve: close: panic: %v", v)
+		}
+	}()
+	if err := p.Close(); err != nil {
+		return fmt.Errorf("serve: close: %w", err)
+	}
+	return nil
+}
+
+// logger returns p's logger, or slog's default.
+func (p Program) logger() *slog.Logger {
+	if p.Logger == nil {
+		return slog.Default()
+	}
+	return p.Logger
+}

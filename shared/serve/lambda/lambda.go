@@ -1,0 +1,68 @@
+// Package lambda is the runtime of AWS Lambda's provided environments, through aws-lambda-go. Build it with the tag lambda.norpc: without it the SDK
+// links net/rpc for an environment that is no more.
+package lambda
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	sdk "github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"chatconf/shared/serve"
+)
+
+// variable is where the platform says that it is there, and where.
+const variable = "AWS_LAMBDA_RUNTIME_API"
+
+// Runtime is AWS Lambda. The program gets warm in the init phase, before the first invocation is asked for. SIGTERM, for which an internal extension is
+// registered, and the end of the context end its work, once invocations under way are done. When the platform's API is gone the SDK ends the process.
+var Runtime = serve.Runtime{Variable: variable, Name: "AWS Lambda", Serve: run}
+
+// How long an invocation under way is waited for, and its answer. Lambda kills 500 ms after SIGTERM where an internal extension is registered:
+// https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown. Variables for tests.
+var (
+	drainTime = 300 * time.Millisecond
+	sendTime  = 100 * time.Millisecond
+)
+
+// run serves p at address. The SDK's loop does not return, so it is left behind when run does; the process is to end then.
+func run(ctx context.Context, address string, p serve.Program) error {
+	running := serve.Start(p)
+	// The SDK looks for itself.
+	if os.Getenv(variable) != address {
+		if err := os.Setenv(variable, address); err != nil {
+			return errors.Join(fmt.Errorf("serve/lambda: %w", err), running.Stop(0, 0))
+		}
+	}
+	base := context.WithoutCancel(ctx)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	serve.Warm(ctx, p)
+	go sdk.StartWithOptions(handler{running}, sdk.WithContext(base), sdk.WithEnableSIGTERM(stop))
+	<-ctx.Done()
+	return running.Stop(drainTime, sendTime)
+}
+
+// A handler is the SDK's Handler of one program.
+type handler struct{ running *serve.Running }
+
+var _ sdk.Handler = handler{}
+
+// Invoke serves one invocation.
+func (h handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	call := serve.Call{Function: lambdacontext.FunctionName}
+	if c, ok := lambdacontext.FromContext(ctx); ok {
+		call.RequestID = c.AwsRequestID
+	}
+	answer, err := h.running.Deliver(ctx, call, payload)
+	var failure *serve.Failure
+	if errors.As(err, &failure) {
+		return nil, messages.InvokeResponse_Error{Message: failure.Error(), Type: failure.Code}
+	}
+	return answer, err
+}
