@@ -2,11 +2,15 @@
 
 GO       ?= go
 FUZZTIME ?= 10s
-LDFLAGS  := -s -w
-FUNCTIONS := $(notdir $(wildcard functions/*))
+FUNCTIONS   ?= ./functions/...
+TAGS_FC     := fc
+TAGS_LAMBDA := lambda,lambda.norpc
+
+# How programs are built for people and clouds. Nothing of this machine or its git goes into them: the same source gives the same bytes.
+BUILD := CGO_ENABLED=0 GOFLAGS= $(GO) build -trimpath -buildvcs=false -ldflags "-s -w"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build clean format vet lint race allocs fuzz e2e moto
+.PHONY: help run test check bench build zips generate templates clean format vet lint race allocs fuzz e2e moto
 .NOTPARALLEL: # the parts of check need .venv, and the machine, for themselves
 
 # Under check and e2e the tests find moto's server, and fail without it.
@@ -20,21 +24,25 @@ run: ## start the service on one file (.chatconf) and print a first call
 	$(GO) run ./deploy/chatconf serve
 
 test: ## pass every test that needs only Go
-	$(GO) test ./...
-	$(GO) test -count=1 ./functions # it builds programs, which the test cache does not see
+	$(GO) test -skip '^TestBuilds' ./...
+	$(GO) test -count=1 ./functions ./deploy # they build programs, which the test cache does not see
 	$(GO) test -count=1 -run 'TestWhatIsLinked|TestProtobufStaysOld' ./shared/table/tablestore # so do these
 
-check: moto format vet lint race allocs e2e fuzz ## everything that CI checks
+check: moto format vet lint templates race allocs e2e fuzz ## everything that CI checks
 
 format: ## fail when gofmt would change a file
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
 
-vet: ## go vet
+vet: ## go vet, for every target
 	$(GO) vet ./...
+	$(GO) vet -tags $(TAGS_FC) ./...
+	$(GO) vet -tags $(TAGS_LAMBDA) ./...
 	cd deploy/e2e && $(GO) vet ./...
 
-lint: ## staticcheck
+lint: ## staticcheck, for every target
 	$(GO) tool staticcheck ./...
+	$(GO) tool staticcheck -tags $(TAGS_FC) ./...
+	$(GO) tool staticcheck -tags $(TAGS_LAMBDA) ./...
 
 race: ## make test, with the race detector
 	$(MAKE) test GO="$(GO)" GOFLAGS="$(GOFLAGS) -race"
@@ -47,7 +55,7 @@ e2e: moto ## black-box tests through the official clients, on every store
 	cd deploy/e2e && CHATCONF_E2E_STORE=tablestore $(GO) test -race -count=1 ./...
 	cd deploy/e2e && CHATCONF_E2E_STORE=dynamodb $(GO) test -race -count=1 ./...
 
-moto: .venv/bin/moto_server ## make .venv with moto's server, which stands in for DynamoDB in tests (needs Python 3)
+moto: .venv/bin/moto_server ## make .venv with moto's server, which stands in for DynamoDB in tests, and the tools for template.yml (needs Python 3)
 	@:
 
 .venv/bin/moto_server: deploy/requirements.txt
@@ -62,13 +70,31 @@ fuzz: ## run every fuzz target for FUZZTIME
 bench: ## benchmarks; figures are ratios within one run
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-build: ## build every function and the command-line tool into dist/
-	@mkdir -p dist/local
-	@for f in $(FUNCTIONS); do \
-		echo "dist/local/$$f"; \
-		CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o dist/local/$$f ./functions/$$f || exit 1; \
-	done
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$(LDFLAGS)" -o dist/chatconf ./deploy/chatconf
+build: zips ## build every function for every target, and the command-line tool, into dist/
+	$(BUILD) -o dist/chatconf ./deploy/chatconf
+	$(BUILD) -o dist/local/ $(FUNCTIONS)
+
+# dist/TARGET/FUNCTION.zip is what the templates deploy: for x86-64 on Function Compute, whose Go runtime has no other, and for arm64 on
+# Lambda. dist/lambda/amd64 holds the same for x86-64.
+zips: ## build only what is uploaded
+	rm -rf dist
+	GOOS=linux GOARCH=amd64 $(BUILD) -tags $(TAGS_FC) -o dist/programs/fc/ $(FUNCTIONS)
+	GOOS=linux GOARCH=arm64 $(BUILD) -tags $(TAGS_LAMBDA) -o dist/programs/lambda/ $(FUNCTIONS)
+	GOOS=linux GOARCH=amd64 $(BUILD) -tags $(TAGS_LAMBDA) -o dist/programs/lambda-amd64/ $(FUNCTIONS)
+	$(GO) run ./deploy/make zips main dist/programs/fc dist/fc
+	$(GO) run ./deploy/make zips bootstrap dist/programs/lambda dist/lambda
+	$(GO) run ./deploy/make zips bootstrap dist/programs/lambda-amd64 dist/lambda/amd64
+	rm -rf dist/programs
+
+generate: ## write template.yml, s.yaml and the policies again, after a change to what they are made from
+	$(GO) run ./deploy/make templates
+
+templates: moto deploy/fc/node_modules ## check both templates with the tools that deploy them (needs Python 3 and npm)
+	@./deploy/templates.sh
+
+deploy/fc/node_modules: deploy/fc/package-lock.json
+	@npm ci --prefix deploy/fc --silent --no-audit --no-fund --ignore-scripts
+	@touch $@ # newer than what it was made from
 
 clean: ## remove what was built; data directories stay
 	rm -rf dist

@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -15,26 +17,51 @@ import (
 // maxSize is what a stripped function may weigh, in bytes: 9 MiB. Size is time when a cold instance reads its program.
 const maxSize = 9 << 20
 
-// build builds a program the way `make build` does and returns its path.
-func build(t testing.TB, pkg string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), filepath.Base(pkg))
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, pkg)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=") // not the flags of the test, such as -race
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", pkg, err, out)
-	}
-	return path
+// targets are what functions are built for, each with the tags and the machine that make has for it.
+var targets = []struct{ name, tags, arch string }{
+	{"local", "", runtime.GOARCH},
+	{"fc", "fc", "amd64"},
+	{"lambda", "lambda,lambda.norpc", "arm64"},
 }
 
+// build builds programs for this machine the way `make build` does and returns the path of the last.
+func build(t testing.TB, pkgs ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	run(t, nil, append([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", dir + string(filepath.Separator)}, pkgs...)...)
+	return filepath.Join(dir, filepath.Base(pkgs[len(pkgs)-1]))
+}
+
+// run runs the go command and returns what it prints.
+func run(t testing.TB, env []string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("go", args...)
+	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="), env...) // not the flags of the test, such as -race
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
+	}
+	return string(out)
+}
+
+// Every function, for every target, is small.
 func TestAFunctionIsSmall(t *testing.T) {
-	for _, pkg := range []string{"./get-chat-configuration", "./api"} {
-		info, err := os.Stat(build(t, pkg))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := info.Size(); got > maxSize {
-			t.Errorf("%s has %d bytes, want at most %d", pkg, got, maxSize)
+	for _, target := range targets {
+		dir := t.TempDir()
+		run(t, []string{"GOOS=linux", "GOARCH=" + target.arch},
+			"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-tags", target.tags, "-o", dir+string(filepath.Separator), "./...")
+		for _, f := range functions(t) {
+			info, err := os.Stat(filepath.Join(dir, f.folder))
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			t.Logf("%s for %s: %d bytes", f.folder, target.name, info.Size())
+			if got := info.Size(); got > maxSize {
+				t.Errorf("%s for %s has %d bytes, want at most %d", f.folder, target.name, got, maxSize)
+			}
 		}
 	}
 }

@@ -1,0 +1,610 @@
+package deploy_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"chatconf/deploy"
+	"chatconf/shared/app"
+	"chatconf/shared/app/target"
+	"chatconf/shared/app/target/fc"
+	"chatconf/shared/app/target/lambda"
+	"chatconf/shared/rpc"
+	"chatconf/shared/seal"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// folders returns the folders of the functions.
+func folders(t *testing.T) []string {
+	t.Helper()
+	paths, err := filepath.Glob("../functions/*/main.go")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no functions: %v", err)
+	}
+	var out []string
+	for _, path := range paths {
+		out = append(out, filepath.Base(filepath.Dir(path)))
+	}
+	return out
+}
+
+// What is deployed is what is under functions/, and a function that only reads may only read.
+func TestFunctionsAreFolders(t *testing.T) {
+	var got []string
+	for _, f := range deploy.Functions {
+		got = append(got, f.Folder)
+		if f.Rights&deploy.Get == 0 {
+			t.Errorf("%s may not read the caller's access key", f.Folder)
+		}
+	}
+	if want := folders(t); !slices.Equal(got, want) {
+		t.Errorf("deployed are %q, want %q", got, want)
+	}
+	for _, a := range rpc.Actions() {
+		for _, f := range deploy.Functions {
+			if f.Name() == a.Name && f.Writes() == a.ReadOnly() {
+				t.Errorf("%s: writes = %v, and the action's ReadOnly = %v", f.Folder, f.Writes(), a.ReadOnly())
+			}
+		}
+	}
+}
+
+// The files are what follows from the table; `make generate` writes them.
+func TestFilesFollowFromTheTable(t *testing.T) {
+	files, err := deploy.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range files {
+		got, err := os.ReadFile(filepath.Join("..", path))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s is not what `make generate` makes, %v", path, err)
+		}
+	}
+	for _, folder := range []string{"aws", "fc"} {
+		paths, err := filepath.Glob(filepath.Join(folder, "policies", "*"))
+		if err != nil || len(paths) != len(deploy.Functions) {
+			t.Errorf("%d policies in %s, %v, want %d", len(paths), folder, err, len(deploy.Functions))
+		}
+	}
+}
+
+// readYAML returns the top of a file, and fails for a key that stands twice, which the last would win.
+func readYAML(t *testing.T, path string) *yaml.Node {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n yaml.Node
+	if err := yaml.Unmarshal(text, &n); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	var check func(n *yaml.Node)
+	check = func(n *yaml.Node) {
+		seen := make(map[string]bool)
+		for i, c := range n.Content {
+			if n.Kind == yaml.MappingNode && i%2 == 0 {
+				if seen[c.Value] {
+					t.Errorf("%s:%d: %s a second time", path, c.Line, c.Value)
+				}
+				seen[c.Value] = true
+			}
+			check(c)
+		}
+	}
+	check(&n)
+	return n.Content[0]
+}
+
+// at returns what stands under a path of keys; nil if nothing does.
+func at(n *yaml.Node, path ...string) *yaml.Node {
+	for _, key := range path {
+		if n == nil || n.Kind != yaml.MappingNode {
+			return nil
+		}
+		var next *yaml.Node
+		for i := 0; i < len(n.Content); i += 2 {
+			if n.Content[i].Value == key {
+				next = n.Content[i+1]
+			}
+		}
+		n = next
+	}
+	return n
+}
+
+// keys returns the keys of a mapping, in order.
+func keys(n *yaml.Node) []string {
+	var out []string
+	for i := 0; n != nil && i < len(n.Content); i += 2 {
+		out = append(out, n.Content[i].Value)
+	}
+	return out
+}
+
+// value returns a scalar with its tag, such as "!Ref Key"; empty if there is none.
+func value(n *yaml.Node) string {
+	if n == nil {
+		return ""
+	}
+	if strings.HasPrefix(n.Tag, "!!") {
+		return n.Value
+	}
+	return n.Tag + " " + n.Value
+}
+
+// resourcesOf returns the names of the resources of a type in template.yml.
+func resourcesOf(top *yaml.Node, kind string) []string {
+	var out []string
+	resources := at(top, "Resources")
+	for _, name := range keys(resources) {
+		if value(at(resources, name, "Type")) == kind {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// On AWS every function is deployed from its zip, under its own role, with its own log that ends and its own alarms.
+func TestTemplate(t *testing.T) {
+	top := readYAML(t, "../template.yml")
+	resources := at(top, "Resources")
+	var names []string
+	for _, f := range deploy.Functions {
+		name := f.Name()
+		names = append(names, name)
+		get := func(path ...string) string { return value(at(resources, path...)) }
+		for _, want := range []struct{ got, want string }{
+			{get(name, "Type"), "AWS::Serverless::Function"},
+			{get(name, "Properties", "FunctionName"), "!Sub ${AWS::StackName}-" + f.Folder},
+			{get(name, "Properties", "CodeUri"), "dist/lambda/" + f.Folder + ".zip"},
+			{get(name, "Properties", "Role"), "!GetAtt " + name + "Role.Arn"},
+			{get(name, "Properties", "LoggingConfig", "LogGroup"), "!Ref " + name + "Log"},
+			{get(name+"Log", "Properties", "LogGroupName"), "!Sub /aws/lambda/${AWS::StackName}-" + f.Folder},
+			{get(name+"Errors", "Properties", "MetricName"), "Errors"},
+			{get(name+"Throttles", "Properties", "MetricName"), "Throttles"},
+		} {
+			if want.got != want.want {
+				t.Errorf("%s: got %q, want %q", name, want.got, want.want)
+			}
+		}
+		for _, alarm := range []string{"Errors", "Throttles"} {
+			if got, want := value(at(at(resources, name+alarm, "Properties", "Dimensions").Content[0], "Value")), "!Ref "+name; got != want {
+				t.Errorf("%s%s watches %q, want %q", name, alarm, got, want)
+			}
+		}
+		url := at(resources, name, "Properties", "FunctionUrlConfig")
+		if f.IsAPI() != (url == nil) {
+			t.Errorf("%s: function URL = %v", name, url != nil)
+		}
+	}
+	if got := resourcesOf(top, "AWS::Serverless::Function"); !slices.Equal(got, names) {
+		t.Errorf("functions = %q, want %q", got, names)
+	}
+	for _, name := range resourcesOf(top, "AWS::Logs::LogGroup") {
+		if got, want := value(at(resources, name, "Properties", "RetentionInDays")), "!Ref LogRetentionDays"; got != want {
+			t.Errorf("%s is kept %q, want %q", name, got, want)
+		}
+	}
+	if got := value(at(top, "Globals", "Function", "Runtime")) + " " + value(at(top, "Globals", "Function", "Handler")); got != "provided.al2023 bootstrap" {
+		t.Errorf("runtime and handler = %q", got)
+	}
+}
+
+// The tables are as the adapter makes them, encrypted by the stack's key, restorable, and outlive the stack.
+func TestTables(t *testing.T) {
+	top := readYAML(t, "../template.yml")
+	tables := resourcesOf(top, "AWS::DynamoDB::Table")
+	if got, want := fmt.Sprint(tables), "[Configurations Tickets]"; got != want {
+		t.Fatalf("tables = %s, want %s", got, want)
+	}
+	for _, name := range tables {
+		resource := at(top, "Resources", name)
+		var schema []string
+		for _, list := range []string{"AttributeDefinitions", "KeySchema"} {
+			for _, n := range at(resource, "Properties", list).Content {
+				for _, key := range keys(n) {
+					schema = append(schema, value(at(n, key)))
+				}
+			}
+		}
+		if got, want := fmt.Sprint(schema), "[p S s S p HASH s RANGE]"; got != want {
+			t.Errorf("%s: keys are %s, want %s", name, got, want)
+		}
+		ttl := value(at(resource, "Properties", "TimeToLiveSpecification", "AttributeName")) + value(at(resource, "Properties", "TimeToLiveSpecification", "Enabled"))
+		if want := map[string]string{"Configurations": "", "Tickets": "ttltrue"}[name]; ttl != want {
+			t.Errorf("%s: time to live = %q, want %q", name, ttl, want)
+		}
+		for path, want := range map[string]string{
+			"DeletionPolicy":      "Retain",
+			"UpdateReplacePolicy": "Retain",
+			"Properties PointInTimeRecoverySpecification PointInTimeRecoveryEnabled": "true",
+			"Properties SSESpecification SSEEnabled":                                 "true",
+			"Properties SSESpecification SSEType":                                    "KMS",
+			"Properties SSESpecification KMSMasterKeyId":                             "!GetAtt Key.Arn",
+		} {
+			if got := value(at(resource, strings.Fields(path)...)); got != want {
+				t.Errorf("%s: %s = %q, want %q", name, path, got, want)
+			}
+		}
+	}
+	if got := value(at(top, "Resources", "Key", "DeletionPolicy")); got != "Retain" {
+		t.Errorf("the key's deletion policy = %q, want Retain", got)
+	}
+}
+
+// Queries hold secrets, and paths tokens: no access log has them.
+func TestAccessLogsAreWithoutQueries(t *testing.T) {
+	top := readYAML(t, "../template.yml")
+	for _, name := range resourcesOf(top, "AWS::ApiGatewayV2::Stage") {
+		text := value(at(top, "Resources", name, "Properties", "AccessLogSettings", "Format"))
+		var format map[string]string
+		if err := json.Unmarshal([]byte(text), &format); err != nil || len(format) == 0 {
+			t.Fatalf("%s: %v: %s", name, err, text)
+		}
+		harmless := []string{"$context.requestId", "$context.requestTime", "$context.identity.sourceIp", "$context.httpMethod", "$context.routeKey", "$context.protocol",
+			"$context.status", "$context.responseLength", "$context.responseLatency", "$context.integrationStatus", "$context.integrationErrorMessage"}
+		for key, value := range format {
+			if !slices.Contains(harmless, value) {
+				t.Errorf("%s: the access log holds %s as %s", name, value, key)
+			}
+		}
+	}
+}
+
+// On Alibaba Cloud every function is deployed from its zip under the role of its name, over the same template.
+func TestServerlessDevs(t *testing.T) {
+	top := readYAML(t, "../s.yaml")
+	resources := at(top, "resources")
+	if got, want := keys(resources), folders(t); !slices.Equal(got, want) {
+		t.Errorf("functions = %q, want %q", got, want)
+	}
+	for _, name := range keys(resources) {
+		for path, want := range map[string]string{
+			"component":          "fc3",
+			"extend name":        "function",
+			"props functionName": "${vars.prefix}-" + name,
+			"props role":         "acs:ram::${env('ACCOUNT_ID')}:role/${vars.prefix}-" + name,
+			"props code":         "dist/fc/" + name + ".zip",
+		} {
+			if got := value(at(resources, append([]string{name}, strings.Fields(path)...)...)); got != want {
+				t.Errorf("%s: %s = %q, want %q", name, path, got, want)
+			}
+		}
+		if at(resources, name, "props", "environmentVariables") != nil {
+			t.Errorf("%s has an environment of its own, in the place of the template's", name)
+		}
+	}
+	for path, want := range map[string]string{"runtime": "go1", "handler": "main", "asyncInvokeConfig destinationConfig onFailure destination": "acs:mns:${vars.region}:${env('ACCOUNT_ID')}:/queues/${vars.prefix}-dead-letters/messages"} {
+		if got := value(at(top, append([]string{"template", "function"}, strings.Fields(path)...)...)); got != want {
+			t.Errorf("%s = %q, want %q", path, got, want)
+		}
+	}
+}
+
+// Nobody may do everything, or something to everything.
+func TestNoWildcards(t *testing.T) {
+	for _, f := range deploy.Functions {
+		for _, cloud := range []string{"aws", "fc"} {
+			for _, s := range readPolicy(t, cloud, f.Folder).Statement {
+				for _, action := range s.Action {
+					if strings.ContainsAny(action, "*?") {
+						t.Errorf("%s: %s may do %s", cloud, f.Folder, action)
+					}
+				}
+				resource := strings.TrimSuffix(s.Resource, ":*") // the streams of a log group
+				if strings.ContainsAny(resource, "*?") || !strings.Contains(resource, "${") {
+					t.Errorf("%s: %s may do %v to %s", cloud, f.Folder, s.Action, s.Resource)
+				}
+				if s.Effect != "Allow" {
+					t.Errorf("%s: %s: effect %s", cloud, f.Folder, s.Effect)
+				}
+			}
+		}
+	}
+	top := readYAML(t, "../template.yml")
+	statements := 0
+	var check func(n *yaml.Node, path string)
+	check = func(n *yaml.Node, path string) {
+		if action := at(n, "Action"); action != nil && at(n, "Effect") != nil {
+			statements++
+			for _, n := range append(slices.Clone(action.Content), action, at(n, "Resource")) {
+				if n != nil && strings.Contains(value(n), "*") && path != "/Key/Properties/KeyPolicy/Statement/" { // where * is the key itself
+					t.Errorf("template.yml:%d: %s", n.Line, value(n))
+				}
+			}
+		}
+		for i, c := range n.Content {
+			key := ""
+			if n.Kind == yaml.MappingNode {
+				key = n.Content[i-i%2].Value
+			}
+			check(c, path+"/"+key)
+		}
+	}
+	check(at(top, "Resources"), "")
+	if statements < 5*len(deploy.Functions) {
+		t.Errorf("found %d statements in template.yml", statements)
+	}
+	for _, action := range at(at(top, "Resources", "Key", "Properties", "KeyPolicy", "Statement").Content[0], "Action").Content {
+		if strings.Contains(action.Value, "*") {
+			t.Errorf("the key's policy allows %s", action.Value)
+		}
+	}
+}
+
+// Who does not write has no action that does.
+func TestReadersCannotWrite(t *testing.T) {
+	reading := map[string]bool{ // and those that every function needs for other than the service's data
+		"dynamodb:GetItem": true, "dynamodb:BatchGetItem": true, "dynamodb:Query": true, "ots:GetRow": true, "ots:BatchGetRow": true, "ots:GetRange": true,
+		"kms:Decrypt": true, "logs:CreateLogStream": true, "logs:PutLogEvents": true, "log:PostLogStoreLogs": true, "sqs:SendMessage": true, "mns:SendMessage": true,
+	}
+	for _, f := range deploy.Functions {
+		for _, cloud := range []string{"aws", "fc"} {
+			writes := false
+			for _, s := range readPolicy(t, cloud, f.Folder).Statement {
+				for _, action := range s.Action {
+					writes = writes || !reading[action]
+				}
+			}
+			if writes != f.Writes() {
+				t.Errorf("%s: the policy of %s lets it write: %v, want %v", cloud, f.Folder, writes, f.Writes())
+			}
+		}
+	}
+}
+
+// The roles of template.yml have the statements of the policies, which are for those who do not use CloudFormation.
+func TestRolesArePolicies(t *testing.T) {
+	top := readYAML(t, "../template.yml")
+	spelled := func(f deploy.Function) *strings.Replacer { // what CloudFormation makes of a reference, as the policies spell it
+		return strings.NewReplacer(
+			"!GetAtt Configurations.Arn", "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TABLE}",
+			"!GetAtt Tickets.Arn", "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TICKET_TABLE}",
+			"!GetAtt Key.Arn", "arn:aws:kms:${AWS_REGION}:${AWS_ACCOUNT_ID}:key/${KMS_KEY_ID}",
+			"!GetAtt DeadLetters.Arn", "arn:aws:sqs:${AWS_REGION}:${AWS_ACCOUNT_ID}:${STACK}-dead-letters",
+			"!GetAtt "+f.Name()+"Log.Arn", "arn:aws:logs:${AWS_REGION}:${AWS_ACCOUNT_ID}:log-group:/aws/lambda/${STACK}-"+f.Folder+":*",
+			"dynamodb.${AWS::Region}.amazonaws.com", "dynamodb.${AWS_REGION}.amazonaws.com",
+		)
+	}
+	for _, f := range deploy.Functions {
+		policies := at(top, "Resources", f.Name()+"Role", "Properties", "Policies")
+		if policies == nil || len(policies.Content) != 1 {
+			t.Errorf("%s: wanted a role with one policy", f.Folder)
+			continue
+		}
+		var got []statement
+		for _, n := range at(policies.Content[0], "PolicyDocument", "Statement").Content {
+			s := statement{Effect: value(at(n, "Effect")), Resource: spelled(f).Replace(value(at(n, "Resource")))}
+			for _, action := range at(n, "Action").Content {
+				s.Action = append(s.Action, action.Value)
+			}
+			if c := at(n, "Condition"); c != nil {
+				s.Condition = make(map[string]map[string]string)
+				for _, operator := range keys(c) {
+					s.Condition[operator] = make(map[string]string)
+					for _, key := range keys(at(c, operator)) {
+						v := at(c, operator, key)
+						if sub := at(v, "Fn::Sub"); sub != nil {
+							v = sub
+						}
+						s.Condition[operator][key] = spelled(f).Replace(value(v))
+					}
+				}
+			}
+			got = append(got, s)
+		}
+		if want := readPolicy(t, "aws", f.Folder).Statement; fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: the role may\n%v, want\n%v", f.Folder, got, want)
+		}
+	}
+}
+
+// given are the variables that a function finds in its environment without a template, and those that only tests and private clouds set.
+var given = regexp.MustCompile(`^(AWS_.*|FC_.*|ALIBABA_CLOUD_.*|TABLESTORE_ACCESS_KEY_(ID|SECRET)|CHATCONF_(ROOTS|KMS_ENDPOINT))$`)
+
+// local are the settings of the local target, which functions do not use.
+var local = []string{"CHATCONF_ACCESS_KEY_ID", "CHATCONF_ACCESS_KEY_SECRET", "CHATCONF_DATA", "CHATCONF_ADDR"}
+
+// The templates set all variables that a function reads and does not find there, and no others. With them a function starts; without
+// any of those that are mandatory it does not.
+func TestEnvironments(t *testing.T) {
+	for _, cloud := range []struct {
+		name        string
+		read        func(getenv func(string) string) (target.Target, error)
+		environment func(t *testing.T, everything bool) map[string]string
+		given       map[string]string // by the runtime
+		mandatory   []string
+	}{
+		{"fc", fc.Read, fcEnvironment, nil, []string{"CHATCONF_KEYRING", "TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE"}},
+		{"aws", lambda.Read, awsEnvironment,
+			map[string]string{"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-real-secret"},
+			[]string{"CHATCONF_KEYRING"}},
+	} {
+		for _, everything := range []bool{false, true} {
+			environment := cloud.environment(t, everything)
+			read := make(map[string]bool)
+			start := func(without string) error {
+				f, err := app.NewFunction(func(name string) string {
+					read[name] = true
+					if name == without {
+						return ""
+					}
+					if value, ok := environment[name]; ok {
+						return value
+					}
+					return cloud.given[name]
+				}, cloud.read, rpc.Actions()...)
+				if err == nil {
+					err = f.Close()
+				}
+				return err
+			}
+			if err := start(""); err != nil {
+				t.Errorf("%s: with the template's environment: %v", cloud.name, err)
+			}
+			for _, name := range cloud.mandatory {
+				if err := start(name); err == nil || !strings.Contains(err.Error(), name) {
+					t.Errorf("%s: without %s: %v, want an error that names it", cloud.name, name, err)
+				}
+			}
+			if !everything {
+				continue
+			}
+			for name := range environment {
+				if !read[name] && name != "GOMAXPROCS" { // which the Go runtime reads
+					t.Errorf("%s: nobody reads %s", cloud.name, name)
+				}
+			}
+			for _, name := range slices.Sorted(maps.Keys(read)) {
+				if _, ok := environment[name]; !ok && !given.MatchString(name) && !slices.Contains(local, name) {
+					t.Errorf("%s: %s is read and not set", cloud.name, name)
+				}
+			}
+		}
+	}
+}
+
+// sealedRing stands for a key ring that a key service sealed.
+const sealedRing = "kms:bm90IGEgcmVhbCByaW5n"
+
+// awsEnvironment returns the environment that template.yml gives functions, with or without its optional parameters.
+func awsEnvironment(t *testing.T, everything bool) map[string]string {
+	top := readYAML(t, "../template.yml")
+	parameters := map[string]string{
+		"KeyRing": sealedRing, "RegionId": "cn-shanghai", "WebhookBaseUrl": "https://chatconf.example.com", "Hosts": "chatconf.example.com",
+		"MaxConfigurations": "1000", "KeyRequestsPerSecond": "50", "EventPolicy": `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}]}`,
+		"Configurations": "chatconf", "Tickets": "chatconf_tickets", "AWS::AccountId": "123456789012", "AWS::Region": "eu-west-1",
+		"HttpApi.ApiEndpoint": "https://abc123.execute-api.eu-west-1.amazonaws.com",
+	}
+	variables := at(top, "Globals", "Function", "Environment", "Variables")
+	out := make(map[string]string)
+	for _, name := range keys(variables) {
+		n := at(variables, name)
+		if n.Tag == "!If" && everything {
+			n = n.Content[1]
+		} else if n.Tag == "!If" {
+			n = n.Content[2]
+		}
+		switch value(n) {
+		case "!Ref AWS::NoValue":
+		case n.Value:
+			out[name] = n.Value
+		default:
+			v, ok := parameters[n.Value]
+			if !ok {
+				t.Fatalf("template.yml:%d: %s", n.Line, value(n))
+			}
+			out[name] = v
+		}
+	}
+	for _, name := range resourcesOf(top, "AWS::Serverless::Function") {
+		if at(top, "Resources", name, "Properties", "Environment") != nil {
+			t.Errorf("%s has an environment of its own", name)
+		}
+	}
+	return out
+}
+
+// fcEnvironment returns the environment that s.yaml gives functions, with what is in parameters.env or a little more.
+func fcEnvironment(t *testing.T, everything bool) map[string]string {
+	text, err := os.ReadFile("fc/parameters.env")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parameters := make(map[string]string)
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && !strings.HasPrefix(line, "#") {
+			parameters[name] = value
+		}
+	}
+	parameters["CHATCONF_KEYRING"] = sealedRing
+	if everything {
+		parameters["CHATCONF_HOSTS"] = "chatconf.example.com"
+		parameters["CHATCONF_REQUESTS_PER_SECOND"] = "50"
+		parameters["CHATCONF_EVENT_POLICY"] = `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}]}`
+	}
+	top := readYAML(t, "../s.yaml")
+	used := make(map[string]bool)
+	env := regexp.MustCompile(`\$\{env\('([A-Z_]+)'(, '([^']*)')?\)\}`)
+	fill := func(text string) string {
+		for _, name := range keys(at(top, "vars")) {
+			text = strings.ReplaceAll(text, "${vars."+name+"}", value(at(top, "vars", name)))
+		}
+		return env.ReplaceAllStringFunc(text, func(m string) string {
+			name := env.FindStringSubmatch(m)[1]
+			used[name] = true
+			if _, ok := parameters[name]; !ok {
+				t.Errorf("s.yaml reads %s, which is not in parameters.env", name)
+			}
+			return parameters[name]
+		})
+	}
+	all, err := os.ReadFile("../s.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(string(all))
+	for name := range parameters {
+		if !used[name] && name != "KMS_KEY_ID" { // which only the policies name
+			t.Errorf("parameters.env sets %s, which s.yaml does not read", name)
+		}
+	}
+	variables := at(top, "template", "function", "environmentVariables")
+	out := make(map[string]string)
+	for _, name := range keys(variables) {
+		out[name] = fill(value(at(variables, name)))
+	}
+	return out
+}
+
+// The policies name nothing that parameters.env does not set.
+func TestPlaceholders(t *testing.T) {
+	placeholder := regexp.MustCompile(`\$\{([A-Z_]+)\}`)
+	for _, cloud := range []string{"aws", "fc"} {
+		parameters, err := os.ReadFile(filepath.Join(cloud, "parameters.env"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := make(map[string]bool)
+		for _, m := range regexp.MustCompile(`(?m)^([A-Z_]+)=`).FindAllSubmatch(parameters, -1) {
+			set[string(m[1])] = true
+		}
+		missing := make(map[string]bool)
+		for _, f := range deploy.Functions {
+			for _, s := range readPolicy(t, cloud, f.Folder).Statement {
+				for _, m := range placeholder.FindAllStringSubmatch(fmt.Sprint(s), -1) {
+					missing[m[1]] = !set[m[1]]
+				}
+			}
+		}
+		if len(missing) == 0 {
+			t.Errorf("%s: the policies name nothing", cloud)
+		}
+		for name, missing := range missing {
+			if missing {
+				t.Errorf("%s: the policies name %s, which parameters.env does not set", cloud, name)
+			}
+		}
+	}
+}
+
+// newRing returns a key ring as JSON.
+func newRing(t *testing.T) []byte {
+	t.Helper()
+	ring, err := seal.GenerateRing("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}

@@ -1,0 +1,520 @@
+package deploy_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"chatconf/deploy"
+	"chatconf/shared/app"
+	"chatconf/shared/app/target"
+	"chatconf/shared/app/target/fc"
+	"chatconf/shared/app/target/lambda"
+	"chatconf/shared/chat"
+	"chatconf/shared/emulator/ots"
+	"chatconf/shared/emulator/ots/otstest"
+	"chatconf/shared/invoke"
+	"chatconf/shared/rpc"
+	"chatconf/shared/rpc/sign"
+	"chatconf/shared/table/dynamodb"
+	"chatconf/shared/table/dynamodb/dynamotest"
+	"chatconf/shared/table/tablestore"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// A policy is the file of a function.
+type policy struct {
+	Version   string
+	Statement []statement
+}
+
+type statement struct {
+	Effect    string
+	Action    []string
+	Resource  string
+	Condition map[string]map[string]string
+}
+
+func readPolicy(t *testing.T, cloud, folder string) policy {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(cloud, "policies", folder+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var p policy
+	if err := json.Unmarshal(text, &p); err != nil || len(p.Statement) == 0 {
+		t.Fatalf("%s: %s: %v", cloud, folder, err)
+	}
+	return p
+}
+
+// like reports whether text fits a pattern of IAM.
+func like(pattern, text string) bool {
+	expression := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, `.*`)
+	return regexp.MustCompile("^" + expression + "$").MatchString(text)
+}
+
+// allows reports whether a policy allows an action on a resource, whose name is given as the policy spells it, in a request with the
+// given condition keys.
+func (p policy) allows(t *testing.T, action, resource string, context map[string][]string) bool {
+	t.Helper()
+	return slices.ContainsFunc(p.Statement, func(s statement) bool {
+		if !slices.Contains(s.Action, action) || s.Resource != resource {
+			return false
+		}
+		for operator, pairs := range s.Condition {
+			for key, want := range pairs {
+				got, there := context[key]
+				var holds bool
+				switch operator {
+				case "ForAllValues:StringLike": // which holds too when there are none
+					holds = !slices.ContainsFunc(got, func(v string) bool { return !like(want, v) })
+				case "Null":
+					holds = there == (want == "false")
+				case "StringEquals":
+					holds = len(got) == 1 && got[0] == want
+				default:
+					t.Errorf("what does the operator %s mean?", operator)
+				}
+				if !holds {
+					return false
+				}
+			}
+		}
+		return true
+	})
+}
+
+const (
+	tableName  = "chatconf"
+	ticketName = "chatconf_tickets"
+)
+
+// A world is a cloud in which a test can take rights away.
+type world struct {
+	getenv func(name string) string
+	read   func(getenv func(string) string) (target.Target, error)
+
+	mu      sync.Mutex
+	granted policy
+	denied  []string        // what was asked for and not allowed
+	used    map[string]bool // what was asked for and allowed: action and resource
+}
+
+// grant makes p the only policy from now on.
+func (w *world) grant(p policy) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.granted, w.denied, w.used = p, nil, make(map[string]bool)
+}
+
+// uses returns what was allowed since the last grant.
+func (w *world) uses() map[string]bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.used
+}
+
+// refusals returns what was not allowed since the last grant.
+func (w *world) refusals() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.denied
+}
+
+func (w *world) ask(t *testing.T, action, resource string, context map[string][]string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.granted.allows(t, action, resource, context) {
+		w.used[action+" "+resource] = true
+		return true
+	}
+	w.denied = append(w.denied, fmt.Sprint(action, " on ", resource, " ", context))
+	return false
+}
+
+// administrator is the access key that requests are signed with.
+var administrator = sign.Key{ID: "CCKtest", Secret: "not-a-real-secret"}
+
+// settle claims the tables for the ring, as `chatconf keys create` does, and makes the administrator's key.
+func settle(t *testing.T, ring []byte, tables app.Tables) {
+	t.Helper()
+	local, err := app.OpenTables(t.Context(), app.Settings{
+		Table: tableName, TicketTable: ticketName, AccountID: app.DefaultAccountID, Region: app.DefaultRegion, Data: t.TempDir(),
+		KeyRing: chat.Secret(ring), AccessKeyID: administrator.ID, AccessKeySecret: chat.Secret(administrator.Secret),
+	}, tables, rpc.Actions()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := local.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// onAWS returns a world of DynamoDB and KMS.
+func onAWS(t *testing.T) *world {
+	t.Helper()
+	ring := newRing(t)
+	servers := map[string]*dynamotest.Server{tableName: dynamotest.New(), ticketName: dynamotest.New()}
+	open := func(name string, ttl time.Duration) *dynamodb.Table {
+		opened, err := dynamodb.New(name, dynamodb.Options{
+			Region: "eu-west-1", TTL: ttl, Transport: servers[name],
+			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "not-a-real-secret"}, nil
+			}),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return opened
+	}
+	settle(t, ring, app.Tables{Configurations: open(tableName, 0), Tickets: open(ticketName, app.TicketAge), Where: "here"})
+
+	w := &world{read: lambda.Read}
+	resources := map[string]string{
+		tableName:  "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TABLE}",
+		ticketName: "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TICKET_TABLE}",
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		if operation == "Decrypt" {
+			var in struct{ EncryptionContext map[string]string }
+			if err := json.Unmarshal(body, &in); err != nil {
+				t.Error(err)
+			}
+			context := make(map[string][]string)
+			for key, value := range in.EncryptionContext {
+				context["kms:EncryptionContext:"+key] = []string{value}
+			}
+			if !w.ask(t, "kms:Decrypt", "arn:aws:kms:${AWS_REGION}:${AWS_ACCOUNT_ID}:key/${KMS_KEY_ID}", context) {
+				deny(out)
+				return
+			}
+			json.NewEncoder(out).Encode(map[string]string{"Plaintext": base64.StdEncoding.EncodeToString(ring)})
+			return
+		}
+		var table string
+		allowed := true
+		for _, asked := range itemsOf(t, operation, body) {
+			table = asked.table
+			allowed = w.ask(t, "dynamodb:"+asked.action, resources[asked.table], map[string][]string{"dynamodb:LeadingKeys": asked.partitions}) && allowed
+		}
+		if !allowed {
+			deny(out)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		servers[table].ServeHTTP(out, r)
+	}))
+	t.Cleanup(server.Close)
+	environment := map[string]string{
+		"CHATCONF_KEYRING": sealedRing, "CHATCONF_TABLE": tableName, "CHATCONF_TICKET_TABLE": ticketName,
+		"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-real-secret", "AWS_ENDPOINT_URL": server.URL,
+	}
+	w.getenv = func(name string) string { return environment[name] }
+	return w
+}
+
+func deny(out http.ResponseWriter) {
+	out.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	out.WriteHeader(http.StatusBadRequest)
+	io.WriteString(out, `{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"not authorized"}`)
+}
+
+// An asking is what a request needs an action of a policy for.
+type asking struct {
+	action, table string
+	partitions    []string
+}
+
+// itemsOf returns what a request to DynamoDB asks for. The parts of a transaction are asked for one by one.
+func itemsOf(t *testing.T, operation string, body []byte) []asking {
+	t.Helper()
+	type item = map[string]map[string]any
+	type part struct {
+		TableName string
+		Key, Item item
+	}
+	var in struct {
+		part
+		ExpressionAttributeValues item
+		RequestItems              map[string]struct{ Keys []item }
+		TransactItems             []map[string]part
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		t.Fatalf("%s: %v", operation, err)
+	}
+	partition := func(p part) string {
+		if p.Item != nil {
+			return fmt.Sprint(p.Item["p"]["S"])
+		}
+		return fmt.Sprint(p.Key["p"]["S"])
+	}
+	var out []asking
+	switch operation {
+	case "GetItem", "PutItem", "DeleteItem", "UpdateItem":
+		out = append(out, asking{operation, in.TableName, []string{partition(in.part)}})
+	case "Query":
+		out = append(out, asking{operation, in.TableName, []string{fmt.Sprint(in.ExpressionAttributeValues[":p"]["S"])}})
+	case "BatchGetItem":
+		for table, wanted := range in.RequestItems {
+			a := asking{operation, table, nil}
+			for _, key := range wanted.Keys {
+				a.partitions = append(a.partitions, partition(part{Key: key}))
+			}
+			out = append(out, a)
+		}
+	case "TransactWriteItems":
+		for _, one := range in.TransactItems {
+			for kind, p := range one {
+				out = append(out, asking{kind + "Item", p.TableName, []string{partition(p)}})
+			}
+		}
+	}
+	if len(out) == 0 {
+		t.Fatalf("%s: what does it ask for? %s", operation, body)
+	}
+	return out
+}
+
+// onAlibaba returns a world of Tablestore.
+func onAlibaba(t *testing.T) *world {
+	t.Helper()
+	ring := newRing(t)
+	instance := otstest.RunT(t)
+	open := func(name string, ttl time.Duration) *tablestore.Table {
+		opened, err := tablestore.New(name, tablestore.Options{
+			Endpoint: instance.Endpoint, Instance: instance.Name, TTL: ttl,
+			Credentials: invoke.Credentials{AccessKeyID: instance.KeyID, AccessKeySecret: instance.KeySecret},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tablestore.Ensure(t.Context(), opened); err != nil {
+			t.Fatal(err)
+		}
+		return opened
+	}
+	settle(t, ring, app.Tables{Configurations: open(tableName, 0), Tickets: open(ticketName, app.TicketAge), Where: "here"})
+
+	w := &world{read: fc.Read}
+	instance.SetFault(func(r ots.Request) ots.Fault {
+		asked := 0
+		for table, variable := range map[string]string{tableName: "CHATCONF_TABLE", ticketName: "CHATCONF_TICKET_TABLE"} {
+			named := append([]byte{1<<3 | 2, byte(len(table))}, table...) // field 1, a text, in all requests
+			if !bytes.Contains(r.Body, named) {
+				continue
+			}
+			asked++
+			if !w.ask(t, "ots:"+r.Operation, "acs:ots:${REGION}:${ACCOUNT_ID}:instance/${TABLESTORE_INSTANCE}/table/${"+variable+"}", nil) {
+				return ots.Fault{Err: &ots.Error{Status: http.StatusForbidden, Code: "OTSNoPermissionAccess", Message: "not authorized"}}
+			}
+		}
+		if asked != 1 {
+			t.Errorf("%s names %d tables", r.Operation, asked)
+		}
+		return ots.Fault{}
+	})
+	environment := map[string]string{
+		"CHATCONF_KEYRING": string(ring), "CHATCONF_TABLE": tableName, "CHATCONF_TICKET_TABLE": ticketName,
+		"TABLESTORE_ENDPOINT": instance.Endpoint, "TABLESTORE_INSTANCE": instance.Name,
+		"TABLESTORE_ACCESS_KEY_ID": instance.KeyID, "TABLESTORE_ACCESS_KEY_SECRET": instance.KeySecret,
+	}
+	w.getenv = func(name string) string { return environment[name] }
+	return w
+}
+
+// A function that is deployed, as a test calls it.
+type deployed struct {
+	*app.Function
+	actions map[string]bool
+}
+
+// open starts a function in the world.
+func (w *world) open(t *testing.T, f deploy.Function) *deployed {
+	t.Helper()
+	var actions []rpc.Action
+	names := make(map[string]bool)
+	for _, a := range rpc.Actions() {
+		if f.IsAPI() || a.Name == f.Name() {
+			actions = append(actions, a)
+			names[a.Name] = true
+		}
+	}
+	opened, err := app.NewFunction(w.getenv, w.read, actions...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := opened.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &deployed{opened, names}
+}
+
+// call sends a signed request.
+func (d *deployed) call(t *testing.T, action, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("X-Acs-Action", action)
+	r.Header.Set("X-Acs-Version", rpc.Version)
+	if err := administrator.SignACS3(r, []byte(body), time.Now(), invoke.NewRequestID()); err != nil {
+		t.Fatal(err)
+	}
+	out := httptest.NewRecorder()
+	d.ServeHTTP(out, r.WithContext(invoke.With(t.Context(), &invoke.Invocation{Logger: slog.New(slog.DiscardHandler)})))
+	return out
+}
+
+// steps are requests that make every function do all that it can do to the tables.
+var steps = []struct{ action, body string }{
+	{"CreateChatConfiguration", `{"Name":"ops","Type":"Slack","Configuration":{"SlackSigningSecret":"not-a-real-secret-of-32-letters."},"Tags":{"env":"prod"},"ClientToken":"once"}`},
+	{"CreateChatConfiguration", `{"Name":"ops","Type":"Slack","Configuration":{"SlackSigningSecret":"not-a-real-secret-of-32-letters."},"Tags":{"env":"prod"},"ClientToken":"once"}`},
+	{"CreateChatConfiguration", `{"Name":"dev","Type":"Slack","Configuration":{"SlackSigningSecret":"not-a-real-secret-of-32-letters."},"ResourceGroupId":"rg-acfmxexample0001"}`},
+	{"UpdateChatConfiguration", `{"Name":"ops","RamRole":"OOSServiceRole","Status":"Inactive","ClientToken":"twice"}`},
+	{"TagResources", `{"ResourceType":"chatconfiguration","ResourceIds":["dev","ops"],"Tags":{"env":"test","team":"sre"}}`},
+	{"UntagResources", `{"ResourceType":"chatconfiguration","ResourceIds":["dev","ops"],"TagKeys":["team"]}`},
+	{"TagResources", `{"ResourceType":"chatconfiguration","ResourceIds":["ops"],"Tags":{"team":"ops"}}`},
+	{"UntagResources", `{"ResourceType":"chatconfiguration","ResourceIds":["ops"],"TagKeys":["team"]}`},
+	{"ChangeResourceGroup", `{"ResourceType":"chatconfiguration","ResourceId":"dev","NewResourceGroupId":"rg-acfmxexample0002"}`},
+	{"GetChatConfiguration", `{"Name":"ops"}`},
+	{"ListChatConfigurations", `{}`},
+	{"ListChatConfigurations", `{"Filters":[{"Name":"Type","Value":"Slack"},{"Name":"tag:env","Value":"test"}]}`},
+	{"ListChatConfigurations", `{"Filters":[{"Name":"Name","Value":"ops"}]}`},
+	{"ListTagResources", `{"ResourceType":"chatconfiguration","ResourceIds":["dev","ops"]}`},
+	{"ListTagResources", `{"ResourceType":"chatconfiguration","Tags":[{"Key":"env","Value":"test"}]}`},
+	{"ListTagKeys", `{"ResourceType":"chatconfiguration"}`},
+	{"ListTagValues", `{"ResourceType":"chatconfiguration","Key":"env"}`},
+	{"DeleteChatConfiguration", `{"Name":"dev","ClientToken":"thrice"}`},
+	{"CreateChatConfiguration", `{"Name":"dev","Type":"Slack","Configuration":{"SlackSigningSecret":"not-a-real-secret-of-32-letters."}}`}, // which had a life before
+	{"DeleteChatConfiguration", `{"Name":"dev"}`},
+	{"DeleteChatConfiguration", `{"Name":"ops"}`},
+}
+
+// seldom are rights that the steps do not use, one on each line, and those to other services than DynamoDB and Tablestore.
+var seldom = regexp.MustCompile(strings.Join([]string{
+	`(dynamodb:GetItem|ots:GetRow) .*/\$\{CHATCONF_TICKET_TABLE\}$`, // what became of a write without an answer
+	`ots:BatchGetRow `, // the same, of several rows
+	`ots:(PutRow|UpdateRow|DeleteRow) .*/\$\{CHATCONF_TABLE\}$`,          // a batch of one; who may BatchWriteRow can do as much anyway
+	`^create-chat-configuration dynamodb:DeleteItem `,                    // client tokens of yesterday
+	` (kms:Decrypt|logs?:[A-Za-z]+|sqs:SendMessage|mns:SendMessage) .+$`, // the runtimes', and the key ring's
+}, "|"))
+
+// With its own policy, and nothing else, each function does all that it is there for, on both clouds. There is nothing in it that it has no use for.
+func TestPoliciesAreEnough(t *testing.T) {
+	for _, cloud := range []struct {
+		name  string
+		begin func(t *testing.T) *world
+	}{{"aws", onAWS}, {"fc", onAlibaba}} {
+		t.Run(cloud.name, func(t *testing.T) {
+			for _, single := range []bool{true, false} {
+				w := cloud.begin(t)
+				opened := make(map[string]*deployed)
+				used := make(map[string]map[string]bool)
+				for _, step := range steps {
+					for _, f := range deploy.Functions {
+						if f.IsAPI() == single || single && f.Name() != step.action {
+							continue
+						}
+						w.grant(readPolicy(t, cloud.name, f.Folder))
+						if opened[f.Folder] == nil {
+							opened[f.Folder] = w.open(t, f)
+							used[f.Folder] = make(map[string]bool)
+						}
+						out := opened[f.Folder].call(t, step.action, step.body)
+						if refused := w.refusals(); out.Code != http.StatusOK || len(refused) > 0 {
+							t.Errorf("%s: %s %s: %d %s, refused %q", f.Folder, step.action, step.body, out.Code, out.Body, refused)
+						}
+						maps.Copy(used[f.Folder], w.uses())
+					}
+				}
+				for _, f := range deploy.Functions {
+					if f.IsAPI() == single {
+						continue
+					}
+					for _, s := range readPolicy(t, cloud.name, f.Folder).Statement {
+						for _, action := range s.Action {
+							if what := action + " " + s.Resource; !used[f.Folder][what] && !seldom.MatchString(f.Folder+" "+what) {
+								t.Errorf("%s has no use for %s", f.Folder, what)
+							}
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// A function that got a reader's policy by mistake, or by somebody's hand, changes nothing; nor does one whose key ring may not be opened serve.
+func TestPoliciesHold(t *testing.T) {
+	for _, cloud := range []struct {
+		name  string
+		begin func(t *testing.T) *world
+	}{{"aws", onAWS}, {"fc", onAlibaba}} {
+		t.Run(cloud.name, func(t *testing.T) {
+			w := cloud.begin(t)
+			api := w.open(t, deploy.Functions[0])
+			reader := readPolicy(t, cloud.name, "list-chat-configurations")
+			w.grant(reader)
+			if out := api.call(t, steps[0].action, steps[0].body); out.Code == http.StatusOK || len(w.refusals()) == 0 {
+				t.Errorf("with a reader's policy: %d %s", out.Code, out.Body)
+			}
+			if out := api.call(t, "ListChatConfigurations", `{}`); out.Code != http.StatusOK || !strings.Contains(out.Body.String(), `"TotalCount":0`) {
+				t.Errorf("after it: %d %s, want nothing there", out.Code, out.Body)
+			}
+			w.grant(policy{})
+			if out := w.open(t, deploy.Functions[0]).call(t, "ListChatConfigurations", `{}`); out.Code == http.StatusOK {
+				t.Errorf("without a policy: %d %s", out.Code, out.Body)
+			}
+		})
+	}
+}
+
+// On AWS the policies keep functions from the partitions of access keys and of the claim, whatever they are made to do.
+func TestPoliciesSpareTheKeys(t *testing.T) {
+	const table = "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TABLE}"
+	for _, f := range deploy.Functions {
+		p := readPolicy(t, "aws", f.Folder)
+		for _, action := range []string{"PutItem", "DeleteItem", "UpdateItem", "Query", "BatchGetItem"} {
+			for _, partitions := range [][]string{{"keys"}, {"service"}, {"1000000000000000/cn-hangzhou", "keys"}} {
+				if p.allows(t, "dynamodb:"+action, table, map[string][]string{"dynamodb:LeadingKeys": partitions}) {
+					t.Errorf("%s may %s in %q", f.Folder, action, partitions)
+				}
+			}
+			if p.allows(t, "dynamodb:"+action, table, nil) {
+				t.Errorf("%s may %s nobody knows where", f.Folder, action)
+			}
+		}
+		for name, context := range map[string]map[string][]string{
+			"what was not sealed as a key ring": {"kms:EncryptionContext:chatconf": {"another"}},
+			"what has no encryption context":    {},
+			"for another service":               {"kms:ViaService": {"s3.${AWS_REGION}.amazonaws.com"}},
+		} {
+			if p.allows(t, "kms:Decrypt", "arn:aws:kms:${AWS_REGION}:${AWS_ACCOUNT_ID}:key/${KMS_KEY_ID}", context) {
+				t.Errorf("%s may open %s", f.Folder, name)
+			}
+		}
+	}
+}

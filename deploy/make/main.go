@@ -1,0 +1,104 @@
+// Command make makes what is uploaded:
+//
+//	make templates              writes template.yml, s.yaml and the policies from the table in package deploy
+//	make zips NAME FROM TO      makes of every program in the folder FROM a zip in TO in which it is called NAME
+//
+// It runs at the root of the repository.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"chatconf/deploy"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	switch {
+	case len(args) == 1 && args[0] == "templates":
+		return templates()
+	case len(args) == 4 && args[0] == "zips":
+		return zips(args[1], args[2], args[3])
+	default:
+		return errors.New("usage: make templates | make zips NAME FROM TO")
+	}
+}
+
+// templates writes what follows from the table of functions, and removes the policies of those that are no more.
+func templates() error {
+	files, err := deploy.Files()
+	if err != nil {
+		return err
+	}
+	for _, folder := range []string{"deploy/aws/policies", "deploy/fc/policies"} {
+		if err := os.RemoveAll(folder); err != nil {
+			return err
+		}
+	}
+	for path, text := range files {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// zips makes TO/<program>.zip of every program, side by side, and removes the zips of programs that are no more.
+func zips(name, from, to string) error {
+	programs, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	if len(programs) == 0 {
+		return fmt.Errorf("%s: no programs", from)
+	}
+	old, err := filepath.Glob(filepath.Join(to, "*.zip"))
+	if err != nil {
+		return err
+	}
+	for _, path := range old {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return err
+	}
+	errs := make([]error, len(programs))
+	var wait sync.WaitGroup
+	for i, p := range programs {
+		wait.Go(func() { errs[i] = pack(name, p, from, to) })
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+func pack(name string, program fs.DirEntry, from, to string) error {
+	if !program.Type().IsRegular() || strings.HasPrefix(program.Name(), ".") {
+		return fmt.Errorf("%s: no program", filepath.Join(from, program.Name()))
+	}
+	text, err := os.ReadFile(filepath.Join(from, program.Name()))
+	if err != nil {
+		return err
+	}
+	zipped, err := deploy.Zip(name, text)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(to, program.Name()+".zip"), zipped, 0o644)
+}

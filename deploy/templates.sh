@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Checks template.yml and s.yaml with the tools that deploy them. Nothing leaves the machine.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+home=$(mktemp -d) # both tools keep files in one
+trap 'rm -rf "$home"' EXIT
+export HOME=$home
+
+.venv/bin/cfn-lint template.yml
+SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 .venv/bin/sam validate --lint --template template.yml
+
+# Serverless Devs takes the components' schemas from their registry; here it parses, extends and fills in what parameters.env holds.
+set -a
+. deploy/fc/parameters.env
+set +a
+deploy/fc/node_modules/.bin/s preview --template s.yaml --output-format json >"$home/s.json" || { cat "$home/s.json"; exit 1; }
+got=$(grep -c '"component": "fc3"' "$home/s.json") want=$(find functions -mindepth 2 -maxdepth 2 -name main.go | wc -l)
+if [ "$got" -ne "$want" ] || grep -q '\${' "$home/s.json"; then
+	echo "s.yaml: $got functions where there are $want, or a variable without a value:"
+	cat "$home/s.json"
+	exit 1
+fi
+echo "s.yaml: $got functions"
