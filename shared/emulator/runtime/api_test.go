@@ -348,3 +348,45 @@ func TestAProcessThatIsNeverDone(t *testing.T) {
 	cancel()
 	<-next.done
 }
+
+func TestAnAttemptIsCountedOnFC(t *testing.T) {
+	p := newPuppet(t, runtime.Function{Kind: runtime.FC, Retries: 1}, runtime.Options{RetryDelay: func(int) time.Duration { return 0 }}, `{}`)
+	take := func(verb string) (count string) {
+		resp, _ := p.do("GET", fcBase+"invocation/next", "")
+		p.do("POST", fcBase+"invocation/"+resp.Header.Get("X-Fc-Request-Id")+"/"+verb, `{"errorMessage":"x"}`)
+		return resp.Header.Get("X-Fc-Retry-Count")
+	}
+	take("response")
+	p.call.result()
+	results := make(chan *runtime.Result, 1)
+	if _, err := p.host.InvokeAsync(t.Context(), "hello", runtime.Request{TraceID: "trace"}, func(r *runtime.Result) { results <- r }); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := take("error"), take("error"); a != "" || b != "1" {
+		t.Errorf("retry counts = %q and %q, want none and 1", a, b)
+	}
+	if r := <-results; r.Failure != runtime.Returned {
+		t.Errorf("failure = %q", r.Failure)
+	}
+}
+
+// A pre-stop hook that does not end has its time, and no more.
+func TestAPreStopHookThatHangs(t *testing.T) {
+	c := newClock()
+	f := runtime.Function{Kind: runtime.FC, PreStop: true, IdleTimeout: time.Minute}
+	p := newPuppet(t, f, runtime.Options{Clock: c, Grace: 2 * time.Second}, `{}`)
+	resp, _ := p.do("GET", fcBase+"invocation/next", "")
+	p.do("POST", fcBase+"invocation/"+resp.Header.Get("X-Fc-Request-Id")+"/response", "")
+	p.call.result()
+	eventually(t, "it is idle", func() bool { return p.host.Stats("hello").Idle == 1 })
+	c.expect(t, time.Minute)
+	resp, _ = p.do("GET", fcBase+"invocation/next", "")
+	if got := resp.Header.Get("X-Fc-Function-Type"); got != "2" {
+		t.Errorf("type = %q, want that of the pre-stop hook", got)
+	}
+	if got := p.host.Stats("hello").Processes; got != 1 {
+		t.Errorf("%d processes while the hook runs, want 1", got)
+	}
+	c.expect(t, 2*time.Second)
+	eventually(t, "it is gone", func() bool { return p.host.Stats("hello").Processes == 0 })
+}

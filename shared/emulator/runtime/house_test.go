@@ -66,6 +66,16 @@ func TestMain(m *testing.M) {
 func build(t testing.TB) string {
 	t.Helper()
 	programs.once.Do(func() {
+		sources, err := filepath.Glob("testdata/*/*.go")
+		if err != nil || len(sources) != 3 {
+			programs.err = fmt.Errorf("the programs' sources are %q: %w", sources, err)
+			return
+		}
+		for _, path := range append(sources, "../../../go.mod") { // so that the test cache knows that results hang on them
+			if _, programs.err = os.ReadFile(path); programs.err != nil {
+				return
+			}
+		}
 		if programs.dir, programs.err = os.MkdirTemp("", "programs-"); programs.err != nil {
 			return
 		}

@@ -186,7 +186,7 @@ func (in *instance) polled() {
 			in.flight[in.initCall.id] = in.initCall
 			in.work <- in.initCall
 		}
-		if in.initCall == nil || p.fn.Kind == Lambda {
+		if in.initCall == nil {
 			in.readyLocked()
 		}
 	}

@@ -30,7 +30,7 @@ type Options struct {
 	// NewID makes the ids of invocations, each another. Nil makes random ones that look like the cloud's.
 	NewID func(Kind) string
 	// Log is told every line that functions print, and the lines that the clouds add for an invocation, one call at a
-	// time. Nil is nobody. WriteLines and LogLines make one.
+	// time; it must not call the host. Nil is nobody. WriteLines and LogLines make one.
 	Log func(Line)
 	// Logger is told of the life of processes: started, stopped, died. Nil is nobody.
 	Logger *slog.Logger
