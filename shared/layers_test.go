@@ -71,6 +71,8 @@ var rooms = []room{
 	// Programs.
 	{"shared/app", []string{"shared/*", "shared/rpc/sign", "shared/table/file", "shared/platform/*", "shared/app/target", "shared/app/target/*"}, nil},
 	{"functions/testdata/bare", nil, nil}, // what functions are measured against
+	{"functions/testdata/peer/fc", nil, []string{"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore", "github.com/aliyun/fc-runtime-go-sdk/fc"}},
+	{"functions/testdata/peer/lambda", nil, []string{"github.com/aws/aws-lambda-go/lambda", "github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/dynamodb", "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"}},
 	{"functions/*", []string{"shared/app", "shared/chat"}, nil},
 	{"deploy/bench", nil, nil},              // tests only
 	{"deploy", []string{"shared/kms"}, nil}, // makes the templates, by text/template; linked by nothing that is deployed

@@ -522,7 +522,7 @@ func TestCheck(t *testing.T) {
 
 func TestWelcome(t *testing.T) {
 	var b bytes.Buffer
-	welcome(&b, "my data", app.Started{Endpoint: "http://127.0.0.1:9000", AccessKeyID: "CCKx", KeyFile: "my data/access-key.json"})
+	welcome(&b, "my data", app.Started{Endpoint: "http://127.0.0.1:9000", AccessKeyID: "CCKx", KeyFile: "my data/access-key.json"}, nil)
 	for _, part := range []string{"http://127.0.0.1:9000", "CCKx", "my data/access-key.json", "call --data 'my data' CreateChatConfiguration", `eval "$(`} {
 		if !strings.Contains(b.String(), part) {
 			t.Errorf("welcome lacks %q:\n%s", part, &b)

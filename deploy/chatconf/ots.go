@@ -65,6 +65,9 @@ func otsKey(data string) (app.AccessKey, error) {
 	return app.ReadOrMakeAccessKey(data)
 }
 
+// otsFile is the file of the emulator in a data directory.
+const otsFile = "ots.db"
+
 // relaxGC lets the garbage collector wait for five times what is alive, unless GOGC of the environment says otherwise. It is for rows
 // that lie in a file: what is alive is little then, and Go's default of twice that would have it run all the time under load.
 func relaxGC() {
@@ -78,7 +81,7 @@ func serveOTS(ctx context.Context, addr, data string, key app.AccessKey, started
 	logger := app.NewLogger(os.Stderr)
 	options := ots.Options{AccessKeys: map[string]string{key.ID: key.Secret.Reveal()}, Log: logger}
 	if data != "" {
-		options.Path = filepath.Join(data, "ots.db")
+		options.Path = filepath.Join(data, otsFile)
 		relaxGC()
 	}
 	server, err := ots.New(options)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -9,16 +10,24 @@ import (
 	"github.com/spf13/cobra"
 
 	"chatconf/shared/app"
+	"chatconf/shared/emulator/runtime"
 	"chatconf/shared/rpc"
 )
 
 func newServe() *cobra.Command {
-	var addr, data, store string
+	var addr, data, store, target, dist string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the whole service on one port",
 		Long: `Run every action of the service on one port, with all data in one directory, or in the tables of --store: 'chatconf tables' makes
 these and says where they are looked for. Key ring and first access key are in the directory in any case.
+
+--target fc and --target lambda run the functions that are deployed, from the zip files that 'make build' leaves in --dist, each in
+processes of its own under its cloud's runtime: fc over the Tablestore emulator in this process, with its data in the directory ('chatconf
+ots --data DIR' serves the same data later); lambda over the DynamoDB at AWS_ENDPOINT_URL_DYNAMODB. Tables that are not there are made if
+the store is on this machine. The function 'api' is at /, each function at /<function> and at http://<function>.localhost as at an
+address of its own, and the clouds' own APIs for invoking functions are at an address that is printed, which functions are given as
+AWS_ENDPOINT_URL_LAMBDA and CHATCONF_FC_ENDPOINT. What functions print goes to standard error, with their reports.
 
 The first start makes the directory, a key ring (keyring.json) and one access key that may do everything (access-key.json);
 only you can read them. CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET, when set at that first start, become that key.
@@ -29,7 +38,8 @@ Further settings come from the environment: CHATCONF_ACCOUNT_ID, CHATCONF_REGION
 CHATCONF_KEYRING, CHATCONF_MAX_CONFIGURATIONS, CHATCONF_REQUESTS_PER_SECOND, CHATCONF_TABLE, CHATCONF_TICKET_TABLE.`,
 		Example: `  chatconf serve
   chatconf serve --addr 127.0.0.1:8080 --data ~/chatconf
-  chatconf serve --store tablestore`,
+  chatconf serve --store tablestore
+  make build && chatconf serve --target fc`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := localSettings(data)
@@ -39,7 +49,15 @@ CHATCONF_KEYRING, CHATCONF_MAX_CONFIGURATIONS, CHATCONF_REQUESTS_PER_SECOND, CHA
 			if addr != "" {
 				settings.Addr = addr
 			}
-			started := func(s app.Started) { welcome(cmd.OutOrStdout(), settings.Data, s) }
+			switch {
+			case target != targetLocal && cmd.Flags().Changed("store"):
+				return usagef("--store is of --target %s; a cloud's functions have their cloud's store", targetLocal)
+			case target != targetLocal:
+				return serveTarget(cmd.Context(), cmd.OutOrStdout(), settings, target, dist)
+			case cmd.Flags().Changed("dist"):
+				return usagef("--dist is of --target %s and %s", targetFC, targetLambda)
+			}
+			started := func(s app.Started) { welcome(cmd.OutOrStdout(), settings.Data, s, nil) }
 			if store == storeFile {
 				return app.ServeLocal(cmd.Context(), settings, started, rpc.Actions()...)
 			}
@@ -57,12 +75,42 @@ CHATCONF_KEYRING, CHATCONF_MAX_CONFIGURATIONS, CHATCONF_REQUESTS_PER_SECOND, CHA
 	cmd.Flags().StringVar(&addr, "addr", "", "address to listen on (default CHATCONF_ADDR, else "+app.DefaultAddr+")")
 	dataFlag(cmd, &data)
 	cmd.Flags().StringVar(&store, "store", storeFile, "where the data is: file, tablestore or dynamodb (see 'chatconf tables --help' for their settings)")
+	cmd.Flags().StringVar(&target, "target", targetLocal, "what is run: local, which is this program, or the functions of fc or lambda")
+	distFlag(cmd, &dist)
 	return cmd
 }
 
-// welcome says where the service is and how to call it.
-func welcome(w io.Writer, data string, s app.Started) {
+// distFlag adds the flag of where the functions are.
+func distFlag(cmd *cobra.Command, dist *string) {
+	cmd.Flags().StringVar(dist, "dist", "dist", "the folder that 'make build' makes")
+}
+
+// serveTarget serves the functions of a target until ctx ends.
+func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target, dist string) error {
+	var t *twin
+	started := func(s app.Started) { welcome(w, settings.Data, s, t) }
+	return app.Serve(ctx, settings, started, func(settings app.Settings) (app.Opened, error) {
+		logger := app.NewLogger(os.Stderr)
+		log := runtime.LogLines(logger)
+		if isTerminal(os.Stderr) {
+			log = runtime.WriteLines(os.Stderr)
+		}
+		var err error
+		if t, err = openTwin(ctx, twinOptions{target: target, dist: dist, settings: settings, getenv: os.Getenv, log: log, logger: logger}); err != nil {
+			return app.Opened{}, err
+		}
+		o := t.opened
+		o.Handler, o.Closer = t.front(), t
+		return o, nil
+	})
+}
+
+// welcome says where the service is, what runs there if it is functions, and how to call it.
+func welcome(w io.Writer, data string, s app.Started, t *twin) {
 	fmt.Fprintf(w, "chatconf listens on %s\n", s.Endpoint)
+	if t != nil {
+		t.introduce(w, s.Endpoint)
+	}
 	if s.AccessKeyID == "" {
 		return
 	}

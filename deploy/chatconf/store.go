@@ -35,6 +35,7 @@ const (
 	storeTablestore = "tablestore"
 	storeDynamoDB   = "dynamodb"
 
+	targetLocal  = "local" // this process, on any store
 	targetFC     = "fc"
 	targetLambda = "lambda"
 )

@@ -353,6 +353,6 @@ func TestCheckCounts(t *testing.T) {
 	must(client.DeleteChatConfiguration(&oos.DeleteChatConfigurationRequest{Name: dara.String("two")}))(t)
 	// Two types and statuses, a role; three creates, an update and a delete.
 	s.stop()
-	wantEqual(t, "what check printed", dara.String(checkCommand(s.data).run(t).ok(t)),
+	wantEqual(t, "what check printed", dara.String(checkCommand(t, s.data).run(t).ok(t)),
 		"1000000000000000/cn-hangzhou: 2 configurations, 5 index entries, 5 revisions, 0 problems\n")
 }

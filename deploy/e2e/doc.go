@@ -3,7 +3,13 @@
 // CHATCONF_E2E_STORE says which store the services of a run keep their data in: file, which is the default; tablestore, which is
 // "chatconf ots", one for the whole run; or dynamodb, for which moto's server stands in, the program that CHATCONF_MOTO_SERVER names,
 // and, for services with many writers at once, the repository's own stand-in, which unlike moto's isolates transactions.
-// A test that is about some of them only says so first, and is skipped in the other runs; "make e2e" does all three.
+//
+// CHATCONF_E2E_TARGET has the services be the functions of a cloud instead, from the zip files in CHATCONF_E2E_DIST ("make zips"; dist of the
+// repository if it is not set), under the cloud's runtime: fc, each service over a Tablestore emulator of its own; or lambda, over what stands in
+// for DynamoDB. The suite is the same, and the tests of the functions' own doors come to it.
+//
+// A test that is about some of them only says so first, and is skipped in the other runs; "make e2e" does the file and both targets, which
+// between them run every test: the targets' stores are Tablestore's emulator and moto.
 //
 // It is a module of its own, because the official SDK's module graph would raise the versions of what the functions depend on.
 // It imports nothing of the main module: what it knows is what a user knows, the program's flags and files, the API's documents and

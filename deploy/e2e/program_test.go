@@ -25,6 +25,7 @@ var (
 
 func TestMain(m *testing.M) {
 	name, moto := cmp.Or(os.Getenv(storeVariable), storeFile), os.Getenv(motoVariable)
+	target, dist := os.Getenv(targetVariable), os.Getenv(distVariable)
 	// The SDK would send requests through a proxy, and the program would take settings that are not the test's.
 	for _, setting := range os.Environ() {
 		name, _, _ := strings.Cut(setting, "=")
@@ -35,6 +36,9 @@ func TestMain(m *testing.M) {
 		}
 	}
 	dir, err := os.MkdirTemp("", "chatconf-e2e-")
+	if err == nil && target != "" {
+		name, err = openFunctions(target, dist)
+	}
 	if err == nil {
 		chatconf, err = build(dir, "chatconf", repository, "./deploy/chatconf")
 	}
@@ -127,10 +131,11 @@ func (c command) runProgram(t *testing.T, program string) result {
 	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
-// cleanEnviron returns an environment without any setting of the program. HOME is a folder of the test's.
+// cleanEnviron returns an environment without any setting of the program. HOME, and where temporary files go, are folders of the test's: a
+// service that is killed leaves what it had unpacked.
 // A program with the race detector would wait a second before it ends.
 func cleanEnviron(t *testing.T) []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "GORACE=atexit_sleep_ms=10"}
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir(), "GORACE=atexit_sleep_ms=10"}
 }
 
 // ok asks for exit code 0 and returns what was printed.

@@ -51,6 +51,12 @@ func serveOn(t *testing.T, data string, env ...string) *service {
 	t.Helper()
 	c := serveCommand(data, env...)
 	makeTables(t, data, c.env)
+	return c.serve(t, data)
+}
+
+// serve starts the service that a command is of, on a data directory.
+func (c command) serve(t *testing.T, data string) *service {
+	t.Helper()
 	s := &service{t: t, data: data, stdout: newOutput(), stderr: newOutput(), ended: make(chan struct{})}
 	s.cmd = exec.Command(chatconf, c.args...)
 	s.cmd.Env = append(cleanEnviron(t), c.env...)
@@ -145,7 +151,7 @@ func (s *service) restart(env ...string) *service {
 func (s *service) check(want ...string) {
 	s.t.Helper()
 	s.stop()
-	c := checkCommand(s.data)
+	c := checkCommand(s.t, s.data)
 	for _, text := range want { // only a file knows which there are
 		if partition, _, ok := strings.Cut(text, ": "); ok && partition != "" && store.name != storeFile {
 			c.args = append(c.args, "--partition", partition)
@@ -196,6 +202,12 @@ func (s *service) requestLog() []map[string]any {
 		var entry map[string]any
 		if err := json.Unmarshal([]byte(line), &entry); err != nil {
 			s.t.Errorf("log line is not JSON: %s", line)
+		}
+		if text, ok := entry["line"].(string); ok && entry["stream"] == "stderr" { // of a function
+			entry = nil
+			if err := json.Unmarshal([]byte(text), &entry); err != nil {
+				s.t.Errorf("a function's log line is not JSON: %s", text)
+			}
 		}
 		if entry["msg"] == "request" {
 			lines = append(lines, entry)

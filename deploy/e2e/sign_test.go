@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha1"
@@ -76,6 +77,8 @@ func (v *v1) stringToSign() string {
 // https://help.aliyun.com/zh/sdk/product-overview/v3-request-structure-and-signature
 type acs3 struct {
 	method  string            // POST unless said otherwise
+	path    string            // / unless said otherwise
+	signed  string            // the path that is signed, if it is another
 	query   map[string]string // parameters in the URL
 	header  map[string]string // by lower-case name, besides host and content-type
 	body    string
@@ -118,7 +121,8 @@ func (a *acs3) inJSON() *acs3 {
 
 func (a *acs3) request(t *testing.T, endpoint string) *http.Request {
 	t.Helper()
-	target := "http://" + endpoint + "/"
+	path := cmp.Or(a.path, "/")
+	target := "http://" + endpoint + path
 	if len(a.query) > 0 {
 		target += "?" + canonical(a.query)
 	}
@@ -137,7 +141,7 @@ func (a *acs3) request(t *testing.T, endpoint string) *http.Request {
 		header["content-type"] = a.kind
 	}
 	names := slices.Sorted(maps.Keys(header))
-	text := a.method + "\n/\n" + canonical(a.query) + "\n"
+	text := a.method + "\n" + cmp.Or(a.signed, path) + "\n" + canonical(a.query) + "\n"
 	for _, name := range names {
 		text += name + ":" + header[name] + "\n"
 	}

@@ -24,6 +24,10 @@ import (
 const (
 	// storeVariable says where the services of the run keep their data, as serve's flag --store does.
 	storeVariable = "CHATCONF_E2E_STORE"
+	// targetVariable has the services of the run be the functions of a target, as serve's flag --target does, on the target's store.
+	targetVariable = "CHATCONF_E2E_TARGET"
+	// distVariable names the folder of the functions' zip files, which "make zips" makes.
+	distVariable = "CHATCONF_E2E_DIST"
 	// motoVariable names moto's server, which stands in for DynamoDB; without it, it is looked for in PATH.
 	motoVariable = "CHATCONF_MOTO_SERVER"
 )
@@ -34,6 +38,18 @@ const (
 	storeTablestore = "tablestore"
 	storeDynamoDB   = "dynamodb"
 )
+
+// Targets.
+const (
+	targetFC     = "fc"
+	targetLambda = "lambda"
+)
+
+// functions say which functions the services of this run are.
+var functions struct {
+	target string // empty: none, a service is one process
+	dist   string
+}
 
 // store is the store of this run.
 var store = struct {
@@ -47,6 +63,25 @@ var store = struct {
 
 // crowds are the data directories of services with many writers at once.
 var crowds sync.Map
+
+// openFunctions returns the store of the functions of a target.
+func openFunctions(target, dist string) (name string, err error) {
+	name = map[string]string{targetFC: storeTablestore, targetLambda: storeDynamoDB}[target]
+	if name == "" {
+		return "", fmt.Errorf("%s=%q is none; wanted %s or %s", targetVariable, target, targetFC, targetLambda)
+	}
+	if dist == "" {
+		dist = filepath.Join(repository, "dist")
+	}
+	if dist, err = filepath.Abs(dist); err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(filepath.Join(dist, target, "api.zip")); err != nil {
+		return "", fmt.Errorf("the functions, which \"make zips\" makes and %s may name: %w", distVariable, err)
+	}
+	functions.target, functions.dist = target, dist
+	return name, nil
+}
 
 // openStore starts the store of the run. What it writes goes to dir.
 func openStore(name, moto, dir string) (err error) {
@@ -209,6 +244,19 @@ func tableEnv(data string) []string {
 
 // serveCommand returns the command that serves a data directory.
 func serveCommand(data string, env ...string) command {
+	if functions.target == "" {
+		return storeCommand(data, env...)
+	}
+	c := command{args: []string{"serve", "--addr", "127.0.0.1:0", "--data", data, "--target", functions.target, "--dist", functions.dist}}
+	if functions.target != targetFC { // which has an emulator of its own
+		c.env = tableEnv(data)
+	}
+	c.env = append(c.env, env...)
+	return c
+}
+
+// storeCommand returns the command that serves a data directory in one process on the store of the run.
+func storeCommand(data string, env ...string) command {
 	return command{
 		args: []string{"serve", "--addr", "127.0.0.1:0", "--data", data, "--store", store.name},
 		env:  append(tableEnv(data), env...),
@@ -216,14 +264,39 @@ func serveCommand(data string, env ...string) command {
 }
 
 // checkCommand returns the command that checks what a service on a data directory has stored.
-func checkCommand(data string) command {
-	return command{args: []string{"check", "--data", data, "--store", store.name}, env: tableEnv(data)}
+func checkCommand(t *testing.T, data string) command {
+	t.Helper()
+	return command{args: []string{"check", "--data", data, "--store", store.name}, env: leftEnv(t, data)}
+}
+
+// leftEnv returns the settings with which a single process finds the tables of a service that has ended.
+func leftEnv(t *testing.T, data string) []string {
+	t.Helper()
+	if functions.target == targetFC {
+		return emulate(t, data)
+	}
+	return tableEnv(data)
+}
+
+// emulate starts the Tablestore emulator on the data that functions of Function Compute have left, and returns the environment of its clients.
+func emulate(t *testing.T, data string) []string {
+	t.Helper()
+	emulator, err := startServer(`Tablestore emulator on (\S+)\n(?s:.*)secret  .*\n`, chatconf, "ots", "--addr", "127.0.0.1:0", "--data", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := emulator.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return append(otsEnv(emulator.said), "TABLESTORE_INSTANCE=local")
 }
 
 // makeTables makes the tables of a service whose data directory is not there yet.
 func makeTables(t *testing.T, data string, env []string) {
 	t.Helper()
-	if store.name == storeFile {
+	if store.name == storeFile || functions.target != "" { // functions' tables are made for them
 		return
 	}
 	if _, err := os.Stat(data); !errors.Is(err, fs.ErrNotExist) {

@@ -45,7 +45,7 @@ func TestTablesAreMadeOnce(t *testing.T) {
 		t.Errorf("a second dry run printed %q after %q: the first did something", again, plan)
 	}
 	data := filepath.Join(t.TempDir(), "data")
-	serveCommand(data, c.env...).run(t).fails(t, 1, configurations)
+	storeCommand(data, c.env...).run(t).fails(t, 1, configurations)
 
 	made := c.run(t).ok(t)
 	for _, name := range []string{configurations, tickets} {
@@ -83,7 +83,7 @@ func TestTablesOfAnotherShapeAreRefused(t *testing.T) {
 			t.Errorf("tables %q ended with %d, %q and %q, want it to refuse %s", args, r.code, r.stdout, r.stderr, configurations)
 		}
 	}
-	serveCommand(filepath.Join(t.TempDir(), "data"), c.env...).run(t).fails(t, 1)
+	storeCommand(filepath.Join(t.TempDir(), "data"), c.env...).run(t).fails(t, 1)
 	if after := describe(t, c.env, configurations); after != before {
 		t.Errorf("the table is now %s, and was %s", after, before)
 	}

@@ -1,0 +1,329 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"chatconf/shared/emulator/runtime"
+	"chatconf/shared/rpc/sign"
+)
+
+// An invokeAPI is what the clouds' own APIs have for invoking a function, so that functions on this machine can call each other:
+//
+//	POST /2015-03-31/functions/{name}/invocations    Lambda's Invoke, signed with AWS Signature Version 4
+//	POST /2023-03-30/functions/{name}/invocations    Function Compute's InvokeFunction, signed with ACS3-HMAC-SHA256
+//
+// Both wait for the answer, or do not, as the type of the invocation says. Every function is there under both. Requests are signed with one of the keys: that
+// which functions are given, and the administrator's. Nonces are not remembered: whoever can listen on loopback has the keys.
+type invokeAPI struct {
+	host    *runtime.Host
+	prepare func(name string) error // called before a function is invoked
+	keys    accessKeys
+	now     func() time.Time
+	log     *slog.Logger
+}
+
+// accessKeys are access keys by id.
+type accessKeys map[string]runtime.Credentials
+
+// maxInvocation is how large a request may be: what Function Compute takes.
+const maxInvocation = 32 << 20
+
+// ServeHTTP implements http.Handler.
+func (a *invokeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	for _, d := range []*dialect{&lambdaDialect, &fcDialect} {
+		name, ok := strings.CutPrefix(r.URL.Path, d.prefix)
+		if name, ok = cutSuffix(name, ok, "/invocations"); ok && r.Method == http.MethodPost {
+			a.invoke(w, r, d, name)
+			return
+		}
+	}
+	http.Error(w, "There are only POST "+lambdaDialect.prefix+"{name}/invocations and POST "+fcDialect.prefix+"{name}/invocations.", http.StatusNotFound)
+}
+
+func cutSuffix(s string, ok bool, suffix string) (string, bool) {
+	if !ok {
+		return "", false
+	}
+	return strings.CutSuffix(s, suffix)
+}
+
+// A dialect is one cloud's way to say the same.
+type dialect struct {
+	prefix    string // of paths
+	kind      string // the header of the invocation's type
+	wait      string // the type that waits for the answer, and is meant if there is none
+	async     string // the type that does not
+	dryRun    string // the type that only asks whether it may; empty if there is none
+	tail      string // the header that asks for the log
+	log       string // the header of the log
+	requestID string // the header of the request's id
+	failed    string // the header of a failure of the function, and its value
+	failure   string
+	codes     map[runtime.Code]string
+	verify    func(r *http.Request, body []byte, keys accessKeys, now time.Time) error
+	fault     func(w http.ResponseWriter, status int, code, message string)
+}
+
+// lambdaDialect is https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html.
+var lambdaDialect = dialect{
+	prefix: "/2015-03-31/functions/",
+	kind:   "X-Amz-Invocation-Type", wait: "RequestResponse", async: "Event", dryRun: "DryRun",
+	tail: "X-Amz-Log-Type", log: "X-Amz-Log-Result", requestID: "X-Amzn-Requestid",
+	failed: "X-Amz-Function-Error", failure: "Unhandled",
+	codes: map[runtime.Code]string{
+		runtime.NotFound: "ResourceNotFoundException", runtime.Throttled: "TooManyRequestsException", runtime.TooLarge: "RequestTooLargeException",
+		runtime.BadRequest: "InvalidRequestContentException", runtime.Closed: "ServiceException", refused: "AccessDeniedException", badType: "InvalidParameterValueException",
+	},
+	verify: verifyV4,
+	fault: func(w http.ResponseWriter, status int, code, message string) {
+		w.Header().Set("X-Amzn-Errortype", code)
+		writeJSON(w, status, map[string]string{"Type": "User", "Message": message})
+	},
+}
+
+// fcDialect is https://www.alibabacloud.com/help/en/functioncompute/fc/developer-reference/api-fc-2023-03-30-invokefunction. That a failure of
+// the function has the status 200 is assumed.
+var fcDialect = dialect{
+	prefix: "/2023-03-30/functions/",
+	kind:   "X-Fc-Invocation-Type", wait: "Sync", async: "Async",
+	tail: "X-Fc-Log-Type", log: "X-Fc-Log-Result", requestID: "X-Fc-Request-Id",
+	failed: "X-Fc-Error-Type", failure: "UnhandledInvocationError",
+	codes: map[runtime.Code]string{
+		runtime.NotFound: "FunctionNotFound", runtime.Throttled: "ResourceThrottled", runtime.TooLarge: "EntityTooLarge",
+		runtime.BadRequest: "InvalidArgument", runtime.Closed: "ServiceNotAvailable", refused: "AccessDenied", badType: "InvalidArgument",
+	},
+	verify: verifyACS3,
+	fault: func(w http.ResponseWriter, status int, code, message string) {
+		writeJSON(w, status, map[string]string{"Code": code, "Message": message, "RequestId": w.Header().Get("X-Fc-Request-Id")})
+	},
+}
+
+// Reasons of this API's own.
+const (
+	refused runtime.Code = "Refused" // the signature
+	badType runtime.Code = "BadType" // of the invocation
+)
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	text, _ := json.Marshal(v) // a map of strings: it cannot fail
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(text)
+}
+
+// maxTail is how much of the log goes into a header: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html.
+const maxTail = 4 << 10
+
+func (a *invokeAPI) invoke(w http.ResponseWriter, r *http.Request, d *dialect, name string) {
+	fail := func(status int, code runtime.Code, message string) { d.fault(w, status, d.codes[code], message) }
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxInvocation))
+	var long *http.MaxBytesError
+	switch {
+	case errors.As(err, &long):
+		fail(http.StatusRequestEntityTooLarge, runtime.TooLarge, "The payload is too large.")
+		return
+	case err != nil:
+		fail(http.StatusBadRequest, runtime.BadRequest, "The payload cannot be read.")
+		return
+	}
+	if err := d.verify(r, body, a.keys, a.now()); err != nil {
+		fail(http.StatusForbidden, refused, err.Error())
+		return
+	}
+	request := runtime.Request{Payload: body}
+	if d == &lambdaDialect {
+		text, err := base64.StdEncoding.DecodeString(r.Header.Get("X-Amz-Client-Context"))
+		if err != nil {
+			fail(http.StatusBadRequest, runtime.BadRequest, "The client context is not base64.")
+			return
+		}
+		request.ClientContext = string(text)
+		if i := strings.LastIndex(name, "function:"); i >= 0 { // an ARN, or the end of one
+			name = name[i+len("function:"):]
+		}
+		name, _, _ = strings.Cut(name, ":") // the version
+	}
+	if err := a.prepare(name); err != nil {
+		a.log.Error("a function cannot be run", "function", name, "err", err)
+		fail(http.StatusBadGateway, runtime.Closed, "The function cannot be run; the log says why.")
+		return
+	}
+	switch kind := firstOf(r.Header.Get(d.kind), d.wait); {
+	case kind == d.wait:
+		a.call(w, r, d, name, request)
+	case kind == d.async:
+		a.callAsync(w, r, d, name, request)
+	case kind == d.dryRun && kind != "":
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		fail(http.StatusBadRequest, badType, "The type of the invocation is none.")
+	}
+}
+
+// call invokes a function and answers what it answers.
+func (a *invokeAPI) call(w http.ResponseWriter, r *http.Request, d *dialect, name string, request runtime.Request) {
+	result, err := a.host.Invoke(r.Context(), name, request)
+	if err != nil {
+		d.refuse(w, err)
+		return
+	}
+	h := w.Header()
+	h.Set(d.requestID, result.RequestID)
+	h.Set("Content-Type", firstOf(result.ContentType, "application/octet-stream"))
+	if d == &lambdaDialect {
+		h.Set("X-Amz-Executed-Version", "$LATEST")
+	}
+	if result.Failure != runtime.Answered {
+		h.Set(d.failed, d.failure)
+	}
+	if r.Header.Get(d.tail) == "Tail" {
+		h.Set(d.log, base64.StdEncoding.EncodeToString(result.Log[max(0, len(result.Log)-maxTail):]))
+	}
+	w.Write(result.Payload)
+}
+
+// callAsync takes an invocation. That it failed for good is in the log.
+func (a *invokeAPI) callAsync(w http.ResponseWriter, r *http.Request, d *dialect, name string, request runtime.Request) {
+	id, err := a.host.InvokeAsync(context.WithoutCancel(r.Context()), name, request, func(result *runtime.Result) {
+		if result.Failure != runtime.Answered {
+			a.log.Error("an asynchronous invocation failed for good", "function", name, "request", result.RequestID, "failure", string(result.Failure))
+		}
+	})
+	if err != nil {
+		d.refuse(w, err)
+		return
+	}
+	w.Header().Set(d.requestID, id)
+	w.WriteHeader(http.StatusAccepted)
+}
+
+// refuse answers an invocation that did not come to be.
+func (d *dialect) refuse(w http.ResponseWriter, err error) {
+	var e *runtime.Error
+	if errors.As(err, &e) { // or else whoever called has gone
+		d.fault(w, e.Status(), d.codes[e.Code], e.Message)
+	}
+}
+
+// verifyACS3 proves that a request is signed with one of the keys.
+func verifyACS3(r *http.Request, body []byte, keys accessKeys, now time.Time) error {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return errors.New("the query cannot be read")
+	}
+	s, err := sign.Parse(r, query, body)
+	if err != nil {
+		return err
+	}
+	key, ok := keys[s.AccessKeyID]
+	if !ok || key.AccessKeySecret == "" {
+		return errors.New("the access key is neither that of functions nor the administrator's")
+	}
+	if err := s.Verify(key.AccessKeySecret); err != nil {
+		return err
+	}
+	if subtle.ConstantTimeCompare([]byte(s.SecurityToken), []byte(key.SecurityToken)) != 1 {
+		return errors.New("the security token is not that of the access key")
+	}
+	return s.CheckTime(now)
+}
+
+// The names of AWS Signature Version 4: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html.
+const (
+	algorithmV4 = "AWS4-HMAC-SHA256"
+	timeV4      = "20060102T150405Z"
+	maxSkewV4   = 5 * time.Minute
+)
+
+// verifyV4 proves that a request is signed with one of the keys: it is signed once more by the SDK's signer, with the headers that the caller signed.
+func verifyV4(r *http.Request, body []byte, keys accessKeys, now time.Time) error {
+	s, err := parseV4(r.Header.Get("Authorization"))
+	if err != nil {
+		return err
+	}
+	key, ok := keys[s.accessKeyID]
+	if !ok || key.AccessKeySecret == "" {
+		return errors.New("the access key is neither that of functions nor the administrator's")
+	}
+	at, err := time.Parse(timeV4, r.Header.Get("X-Amz-Date"))
+	if err != nil || at.Format("20060102") != s.date {
+		return errors.New("X-Amz-Date is not the signature's time")
+	}
+	again := &http.Request{Method: r.Method, URL: &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}, Host: r.Host, Header: http.Header{}}
+	for _, name := range s.headers {
+		switch name {
+		case "host":
+		case "content-length":
+			again.ContentLength = r.ContentLength
+		default:
+			again.Header[http.CanonicalHeaderKey(name)] = r.Header.Values(name)
+		}
+	}
+	if subtle.ConstantTimeCompare([]byte(r.Header.Get("X-Amz-Security-Token")), []byte(key.SecurityToken)) != 1 { // the signer puts in the right one
+		return errors.New("the security token is not that of the access key")
+	}
+	sum := sha256.Sum256(body)
+	credentials := aws.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: key.AccessKeySecret, SessionToken: key.SecurityToken}
+	if err := v4.NewSigner().SignHTTP(r.Context(), credentials, again, hex.EncodeToString(sum[:]), s.service, s.region, at); err != nil {
+		return errors.New("the signature cannot be checked")
+	}
+	want, err := parseV4(again.Header.Get("Authorization"))
+	if err != nil || !slices.Equal(want.headers, s.headers) || subtle.ConstantTimeCompare([]byte(want.signature), []byte(s.signature)) != 1 {
+		return errors.New("the signature is not that of the access key, or leaves out what it must cover")
+	}
+	// After the signature, so that a forger learns nothing from the clock.
+	if skew := now.Sub(at); skew > maxSkewV4 || skew < -maxSkewV4 {
+		return errors.New("the signature has expired, or is not yet good")
+	}
+	return nil
+}
+
+// A signatureV4 is what an Authorization header says.
+type signatureV4 struct {
+	accessKeyID, date, region, service string
+	headers                            []string
+	signature                          string
+}
+
+func parseV4(authorization string) (signatureV4, error) {
+	rest, ok := strings.CutPrefix(authorization, algorithmV4+" ")
+	if !ok {
+		return signatureV4{}, fmt.Errorf("the request is not signed with %s", algorithmV4)
+	}
+	var credential string
+	var s signatureV4
+	for part := range strings.SplitSeq(rest, ",") {
+		name, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+		switch name {
+		case "Credential":
+			credential = value
+		case "SignedHeaders":
+			s.headers = strings.Split(value, ";")
+		case "Signature":
+			s.signature = value
+		}
+	}
+	scope := strings.Split(credential, "/")
+	if len(scope) != 5 || scope[4] != "aws4_request" || s.signature == "" || !slices.Contains(s.headers, "host") || !slices.Contains(s.headers, "x-amz-date") {
+		return signatureV4{}, errors.New("the Authorization header is not whole")
+	}
+	s.accessKeyID, s.date, s.region, s.service = scope[0], scope[1], scope[2], scope[3]
+	return s, nil
+}

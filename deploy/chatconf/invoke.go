@@ -1,0 +1,399 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"chatconf/shared/app"
+	"chatconf/shared/emulator/runtime"
+	"chatconf/shared/invoke"
+	"chatconf/shared/rpc"
+	"chatconf/shared/rpc/sign"
+)
+
+// asHTTP is the shape of an invocation through the HTTP door.
+const asHTTP = "http"
+
+// shapes are the doors through which a function is invoked.
+var shapes = []string{
+	asHTTP, string(runtime.Direct), string(runtime.SQS), string(runtime.MNS), string(runtime.RocketMQ), string(runtime.CloudEvent), string(runtime.Timer),
+}
+
+// An invocation is what the flags of invoke say.
+type invocation struct {
+	function, target, dist, data string
+	event, as, id                string
+	zip, kind                    string
+	env                          []string
+	output                       string
+}
+
+func newInvoke() *cobra.Command {
+	var in invocation
+	cmd := &cobra.Command{
+		Use:   "invoke FUNCTION",
+		Short: "Invoke a built function once, as its cloud does",
+		Long: `Run one of the functions that 'make build' leaves in --dist, as it is deployed, under its cloud's runtime, for one invocation. Its store is
+that of 'chatconf serve --target …' on the same data directory, which must not be running with --target fc at the same time. The answer goes
+to standard output; what the function prints, and the report of duration and memory, to standard error.
+
+The event is the parameters of the action as JSON: --event FILE, or - for standard input, else functions/FUNCTION/event.json, else {}. It is
+delivered as --as says: direct, which is the event itself; http, a request that the local administrator's key signs; sqs (lambda), mns and
+rocketmq (fc), of which a list of events makes one batch; cloudevent; timer. --id is the message's id: the same again is a redelivery.
+
+--zip runs a function of your own, without any store: a zip file as it is deployed, or the program itself. --env sets its environment, and
+--as http sends it the event as the body of a POST, unsigned.
+
+Exit codes: 0 the function answered; 1 it failed, or by HTTP answered with a status from 400; 2 the command line is wrong.`,
+		Example: `  chatconf invoke get-chat-configuration
+  chatconf invoke create-chat-configuration --as mns --id message-1
+  echo '[{"Name":"ops"},{"Name":"dev"}]' | chatconf invoke delete-chat-configuration --target lambda --as sqs --event -
+  chatconf invoke hello --zip hello.zip --kind lambda --event event.json`,
+		Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in.function = args[0]
+			return in.run(cmd)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&in.target, "target", targetFC, "whose function: fc or lambda")
+	distFlag(cmd, &in.dist)
+	dataFlag(cmd, &in.data)
+	flags.StringVar(&in.event, "event", "", "file of the event, - for standard input (default functions/FUNCTION/event.json)")
+	flags.StringVar(&in.as, "as", string(runtime.Direct), "how it is delivered: "+strings.Join(shapes, ", "))
+	flags.StringVar(&in.id, "id", "", "the message's id (default a fresh one)")
+	flags.StringVar(&in.zip, "zip", "", "a function of your own: its zip file or program")
+	flags.StringVar(&in.kind, "kind", "", "its runtime: fc or lambda")
+	flags.StringArrayVar(&in.env, "env", nil, "NAME=VALUE of its environment")
+	flags.StringVarP(&in.output, "output", "o", "", "json: one object with answer, duration and log")
+	cmd.MarkFlagsRequiredTogether("zip", "kind")
+	cmd.MarkFlagsMutuallyExclusive("zip", "target")
+	return cmd
+}
+
+// An outcome is how an invocation ended, as -o json prints it.
+type outcome struct {
+	Function  string
+	RequestId string
+	Status    int             `json:",omitempty"` // of HTTP
+	Failure   string          `json:",omitempty"` // why there is no answer
+	Answer    json.RawMessage // a string where it is not JSON
+	Duration  float64         // milliseconds, as the report says
+	Report    string
+	Log       []string
+
+	answer []byte
+}
+
+func (in *invocation) run(cmd *cobra.Command) (err error) {
+	switch {
+	case !slices.Contains(shapes, in.as):
+		return usagef("--as %q is none; wanted %s", in.as, strings.Join(shapes, ", "))
+	case in.output != "" && in.output != "json":
+		return usagef("-o %q is none; wanted json", in.output)
+	case in.zip == "" && len(in.env) > 0:
+		return usagef("--env is of --zip; functions of chatconf take their settings from the environment, as 'chatconf serve' does")
+	}
+	event, err := in.readEvent(cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	var lines []runtime.Line
+	log := func(l runtime.Line) { lines = append(lines, l) }
+	if in.output == "" {
+		write := runtime.WriteLines(cmd.ErrOrStderr())
+		log = func(l runtime.Line) {
+			lines = append(lines, l)
+			write(l)
+		}
+	}
+	out, err := in.on(cmd.Context(), event, log)
+	if err != nil {
+		return err
+	}
+	out.take(lines)
+	if err := in.print(cmd.OutOrStdout(), out); err != nil {
+		return err
+	}
+	switch {
+	case out.Failure != "":
+		return fmt.Errorf("%s failed: %s", in.function, out.Failure)
+	case out.Status >= http.StatusBadRequest:
+		return fmt.Errorf("%s answered with status %d", in.function, out.Status)
+	}
+	return nil
+}
+
+// readEvent returns the event, which is JSON.
+func (in *invocation) readEvent(stdin io.Reader) ([]byte, error) {
+	path := in.event
+	if path == "" {
+		path = filepath.Join("functions", filepath.Base(in.function), "event.json")
+	}
+	event, err := readFileOrStdin(path, stdin)
+	switch {
+	case in.event == "" && errors.Is(err, fs.ErrNotExist):
+		return []byte("{}"), nil
+	case err != nil:
+		return nil, usagef("--event: %w", err)
+	case !json.Valid(event):
+		return nil, usagef("--event: %s is not JSON", path)
+	}
+	return event, nil
+}
+
+// on invokes the function on a host of its own, which is gone when it returns.
+func (in *invocation) on(ctx context.Context, event []byte, log func(runtime.Line)) (_ *outcome, err error) {
+	if in.zip != "" {
+		host := runtime.New(runtime.Options{Log: log})
+		t := &twin{host: host}
+		t.closers = append(t.closers, t.closeHost)
+		defer func() { err = errors.Join(err, t.Close()) }()
+		f, err := in.own()
+		if err != nil {
+			return nil, err
+		}
+		if err := host.Add(f); err != nil {
+			return nil, usagef("--zip: %w", err)
+		}
+		return in.invoke(ctx, host, event, sign.Key{})
+	}
+	settings, err := localSettings(in.data)
+	if err != nil {
+		return nil, err
+	}
+	if settings.WebhookBaseURL == "" {
+		endpoint, _ := app.ReadEndpoint(settings.Data) // where it last was, if anywhere
+		settings.WebhookBaseURL = firstOf(endpoint, "http://"+settings.Addr)
+	}
+	t, err := openTwin(ctx, twinOptions{
+		target: in.target, dist: in.dist, only: in.function, settings: settings, getenv: os.Getenv, log: log, logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, t.Close()) }()
+	if err := t.prepare(in.function); err != nil {
+		return nil, err
+	}
+	var key sign.Key
+	if in.as == asHTTP {
+		own, err := app.ReadAccessKey(settings.Data)
+		if err != nil {
+			return nil, fmt.Errorf("the key to sign the request with: %w", err)
+		}
+		key = sign.Key{ID: own.ID, Secret: own.Secret.Reveal()}
+	}
+	return in.invoke(ctx, t.host, event, key)
+}
+
+// own returns the function of the user's that the flags describe.
+func (in *invocation) own() (runtime.Function, error) {
+	kind, err := runtime.ParseKind(in.kind)
+	if err != nil {
+		return runtime.Function{}, usagef("--kind %q is none; wanted %s or %s", in.kind, targetFC, targetLambda)
+	}
+	f := runtime.Function{
+		Name: in.function, Kind: kind, Timeout: time.Minute, Env: map[string]string{},
+		Credentials: runtime.Credentials{AccessKeyID: "AKIDEXAMPLE", AccessKeySecret: "not-a-real-secret"},
+	}
+	for _, setting := range in.env {
+		name, value, ok := strings.Cut(setting, "=")
+		if !ok || name == "" { // not shown: it may be a secret that lost its name
+			return runtime.Function{}, usagef("--env: wanted NAME=VALUE")
+		}
+		f.Env[name] = value
+	}
+	r, err := zip.OpenReader(in.zip)
+	switch {
+	case errors.Is(err, zip.ErrFormat):
+		f.Dir, f.Binary = filepath.Dir(in.zip), filepath.Base(in.zip)
+		return f, nil
+	case err != nil:
+		return runtime.Function{}, usagef("--zip: %w", err)
+	}
+	f.Zip = in.zip
+	return f, r.Close()
+}
+
+// invoke delivers the event through the door that is asked for.
+func (in *invocation) invoke(ctx context.Context, host *runtime.Host, event []byte, key sign.Key) (*outcome, error) {
+	if in.as == asHTTP {
+		return in.request(ctx, host, event, key)
+	}
+	messages, err := in.messages(event)
+	if err != nil {
+		return nil, err
+	}
+	payload, err := host.Event(in.function, runtime.Shape(in.as), messages...)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	request := runtime.Request{Payload: payload}
+	if in.as == string(runtime.Direct) {
+		request.RequestID = in.id
+	}
+	result, err := host.Invoke(ctx, in.function, request)
+	if err != nil {
+		return nil, err
+	}
+	return &outcome{Function: in.function, RequestId: result.RequestID, Failure: string(result.Failure), answer: result.Payload}, nil
+}
+
+// messages returns the event as messages: several, if it is a list and goes into a batch.
+func (in *invocation) messages(event []byte) ([]runtime.Message, error) {
+	batch := in.as == string(runtime.SQS) || in.as == string(runtime.MNS) || in.as == string(runtime.RocketMQ)
+	if !batch || !bytes.HasPrefix(bytes.TrimSpace(event), []byte("[")) {
+		return []runtime.Message{{ID: in.id, Body: event}}, nil
+	}
+	var events []json.RawMessage
+	if err := json.Unmarshal(event, &events); err != nil {
+		return nil, usagef("--event: %w", err)
+	}
+	messages := make([]runtime.Message, len(events))
+	for i, e := range events {
+		messages[i].Body = e
+		if in.id != "" {
+			messages[i].ID = in.id + "-" + strconv.Itoa(i+1)
+		}
+	}
+	return messages, nil
+}
+
+// request sends the event through the HTTP door, signed unless the key is none.
+func (in *invocation) request(ctx context.Context, host *runtime.Host, event []byte, key sign.Key) (*outcome, error) {
+	action := ""
+	if key.ID != "" {
+		var err error
+		if action, event, err = in.action(event); err != nil {
+			return nil, err
+		}
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://127.0.0.1/", bytes.NewReader(event))
+	if err != nil {
+		return nil, err
+	}
+	r.RemoteAddr = "127.0.0.1:0"
+	r.Header.Set("Content-Type", "application/json")
+	if key.ID != "" {
+		r.Header.Set("X-Acs-Action", action)
+		r.Header.Set("X-Acs-Version", rpc.Version)
+		if err := key.SignACS3(r, event, time.Now(), firstOf(in.id, invoke.NewRequestID())); err != nil {
+			return nil, err
+		}
+	}
+	w := &response{header: http.Header{}}
+	host.HTTP(in.function).ServeHTTP(w, r)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return &outcome{
+		Function:  in.function,
+		RequestId: firstOf(w.header.Get("X-Fc-Request-Id"), w.header.Get("X-Amzn-Requestid")),
+		Status:    w.status,
+		answer:    w.body.Bytes(),
+	}, nil
+}
+
+// action returns the action that an event is for, and the event without saying so, which a request does in its headers.
+func (in *invocation) action(event []byte) (name string, parameters []byte, err error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(event, &members); err != nil {
+		return "", nil, usagef("--event: wanted an object of parameters: %w", err)
+	}
+	for _, a := range rpc.Actions() {
+		if functionOf(a.Name) == in.function {
+			name = a.Name
+		}
+	}
+	if text, ok := members["Action"]; ok {
+		if err := json.Unmarshal(text, &name); err != nil {
+			return "", nil, usagef("--event: Action: %w", err)
+		}
+	}
+	if name == "" {
+		return "", nil, usagef("--event: wanted the member Action, for %s serves several", in.function)
+	}
+	delete(members, "Action")
+	delete(members, "Version")
+	parameters, err = json.Marshal(members)
+	return name, parameters, err
+}
+
+// functionOf returns the name of an action's function: get-chat-configuration of GetChatConfiguration.
+func functionOf(action string) string {
+	var b strings.Builder
+	for i, c := range action {
+		if i > 0 && 'A' <= c && c <= 'Z' {
+			b.WriteByte('-')
+		}
+		b.WriteRune(c)
+	}
+	return strings.ToLower(b.String())
+}
+
+// A response is an http.ResponseWriter that keeps what is written.
+type response struct {
+	status int
+	header http.Header
+	body   bytes.Buffer
+}
+
+func (w *response) Header() http.Header { return w.header }
+
+func (w *response) WriteHeader(status int) { w.status = status }
+
+func (w *response) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.body.Write(p)
+}
+
+// duration finds the duration in either cloud's report.
+var duration = regexp.MustCompile(`\bDuration: ([0-9.]+) ms`)
+
+// take takes report, duration and log from what was logged.
+func (o *outcome) take(lines []runtime.Line) {
+	o.Log = []string{}
+	for _, l := range lines {
+		m := duration.FindStringSubmatch(l.Text)
+		switch {
+		case l.Stream == runtime.Platform && m != nil && (l.RequestID == o.RequestId || o.RequestId == ""):
+			o.Report = l.Text
+			o.Duration, _ = strconv.ParseFloat(m[1], 64) // what matched is a number
+		case l.Stream != runtime.Platform:
+			o.Log = append(o.Log, l.Text)
+		}
+	}
+}
+
+// print writes the answer, or all there is to say as JSON.
+func (in *invocation) print(w io.Writer, o *outcome) error {
+	if in.output == "" {
+		_, err := w.Write(append(bytes.TrimRight(o.answer, "\n"), '\n'))
+		return err
+	}
+	o.Answer = o.answer
+	if !json.Valid(o.answer) {
+		o.Answer, _ = json.Marshal(string(o.answer)) // a string: it cannot fail
+	}
+	return printJSON(w, o)
+}

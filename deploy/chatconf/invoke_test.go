@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"chatconf/shared/emulator/runtime"
+	"chatconf/shared/rpc"
+)
+
+// invokeOut is what -o json prints.
+type invokeOut struct {
+	Function, RequestId, Failure, Report string
+	Status                               int
+	Answer                               json.RawMessage
+	Duration                             float64
+	Log                                  []string
+}
+
+// invokeJSON runs invoke with -o json.
+func invokeJSON(t *testing.T, stdin string, args ...string) (out invokeOut, err error) {
+	t.Helper()
+	text, err := run(t, stdin, append(append([]string{"invoke"}, args...), "-o", "json")...)
+	if text != "" {
+		if err := json.Unmarshal([]byte(text), &out); err != nil {
+			t.Fatalf("%q printed %s: %v", args, text, err)
+		}
+	}
+	return out, err
+}
+
+// A function of the user's own, as a zip file or as the program that is in it, on both clouds.
+func TestInvokeAFunctionOfOnesOwn(t *testing.T) {
+	noEnv(t)
+	for kind, binary := range binaries {
+		dir := t.TempDir()
+		program, archive := filepath.Join(dir, "program"), filepath.Join(dir, "own.zip")
+		writeFile(t, program, hello(t, kind))
+		if err := os.Chmod(program, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, archive, zipped(t, binary, hello(t, kind)))
+		for _, path := range []string{program, archive} {
+			out, err := invokeJSON(t, `{"Do":"print","Arg":"a line\n"}`, "own", "--zip", path, "--kind", kind.String(), "--event", "-")
+			if err != nil || string(out.Answer) != `"printed"` || out.Duration <= 0 || !strings.Contains(out.Report, out.RequestId) || !strings.Contains(strings.Join(out.Log, "\n"), "a line") {
+				t.Errorf("%s: %s = %+v, %v", kind, path, out, err)
+			}
+			out, err = invokeJSON(t, `{"Do":"about"}`, "own", "--zip", path, "--kind", kind.String(), "--event", "-", "--env", "A=b=c", "--env", "D=")
+			if err != nil || !bytes.Contains(out.Answer, []byte(`"A=b=c"`)) || !bytes.Contains(out.Answer, []byte(`"D="`)) {
+				t.Errorf("%s: %s has the environment %s, %v", kind, path, out.Answer, err)
+			}
+			out, err = invokeJSON(t, `"a body"`, "own", "--zip", path, "--kind", kind.String(), "--event", "-", "--as", "http")
+			if err != nil || out.Status != 200 || string(out.Answer) != `"a body"` || out.Duration <= 0 {
+				t.Errorf("%s: %s over HTTP = %+v, %v", kind, path, out, err)
+			}
+			out, err = invokeJSON(t, `{"Do":"error","Arg":"on purpose"}`, "own", "--zip", path, "--kind", kind.String(), "--event", "-")
+			if err == nil || isUsage(err) || out.Failure != "error" || !bytes.Contains(out.Answer, []byte("on purpose")) {
+				t.Errorf("%s: %s that fails = %+v, %v", kind, path, out, err)
+			}
+			out, err = invokeJSON(t, `{"Do":"exit","Size":3}`, "own", "--zip", path, "--kind", kind.String(), "--event", "-")
+			if err == nil || out.Failure != "exit" {
+				t.Errorf("%s: %s that ends = %+v, %v", kind, path, out, err)
+			}
+		}
+	}
+}
+
+// The answer goes to standard output as it is, log and report to standard error.
+func TestInvokeForPeople(t *testing.T) {
+	noEnv(t)
+	archive := filepath.Join(t.TempDir(), "own.zip")
+	writeFile(t, archive, zipped(t, "bootstrap", hello(t, runtime.Lambda)))
+	var out, messages bytes.Buffer
+	root := newRoot()
+	root.SetArgs([]string{"invoke", "own", "--zip", archive, "--kind", "lambda", "--id", "my-id"})
+	root.SetOut(&out)
+	root.SetErr(&messages)
+	if err := root.ExecuteContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := out.String(), "\"hello\"\n"; got != want {
+		t.Errorf("stdout = %q, want %q", got, want)
+	}
+	for _, part := range []string{"own my-id START RequestId: my-id", "own my-id REPORT RequestId: my-id\tDuration: "} {
+		if !strings.Contains(messages.String(), part) {
+			t.Errorf("stderr lacks %q:\n%s", part, &messages)
+		}
+	}
+}
+
+func TestInvokeMistakes(t *testing.T) {
+	noEnv(t)
+	dist, zip := helloDist(t, runtime.FC, "api", "hello"), filepath.Join(t.TempDir(), "own.zip")
+	writeFile(t, zip, zipped(t, "main", hello(t, runtime.FC)))
+	other := filepath.Join(t.TempDir(), "other.zip")
+	writeFile(t, other, zipped(t, "README", []byte("x")))
+	own := []string{"own", "--zip", zip, "--kind", "fc"}
+	for name, c := range map[string]struct {
+		args  []string
+		stdin string
+		says  string
+	}{
+		"no function":               {nil, "", "1 argument"},
+		"another shape":             {append(own, "--as", "pigeon"), "", "pigeon"},
+		"a shape of another cloud":  {append(own, "--as", "sqs"), "", "sqs"},
+		"another output":            {append(own, "-o", "yaml"), "", "yaml"},
+		"an environment of ours":    {[]string{"api", "--env", "A=b"}, "", "--env is of --zip"},
+		"an environment that is no": {append(own, "--env", planted), "", "NAME=VALUE"},
+		"no such event":             {append(own, "--event", "nowhere.json"), "", "nowhere.json"},
+		"an event that is no JSON":  {append(own, "--event", "-"), "{", "not JSON"},
+		"a zip without a kind":      {own[:3], "", "kind"},
+		"another kind":              {[]string{"own", "--zip", zip, "--kind", "azure"}, "", "azure"},
+		"a zip of a target":         {append(own, "--target", "fc"), "", "target"},
+		"no such zip":               {[]string{"own", "--zip", "nowhere.zip", "--kind", "fc"}, "", "nowhere.zip"},
+		"a zip of something else":   {[]string{"own", "--zip", other, "--kind", "fc"}, "", "main"},
+		"another target":            {[]string{"api", "--target", "azure"}, "", "azure"},
+		"a list for one message":    {[]string{"hello", "--dist", dist, "--data", t.TempDir(), "--event", "-", "--as", "http"}, "[]", "an object of parameters"},
+		"no action":                 {[]string{"hello", "--dist", dist, "--data", t.TempDir(), "--event", "-", "--as", "http"}, "{}", "Action"},
+		"an action that is none":    {[]string{"hello", "--dist", dist, "--data", t.TempDir(), "--event", "-", "--as", "http"}, `{"Action":1}`, "Action"},
+		"an empty batch":            {append(own, "--event", "-", "--as", "mns"), "[]", "0 messages"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := run(t, c.stdin, append([]string{"invoke"}, c.args...)...)
+			if !isUsage(err) || out != "" || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), planted) {
+				t.Errorf("%q = %q, %v, want a usage error that says %q", c.args, out, err, c.says)
+			}
+		})
+	}
+}
+
+// A list of events makes one batch, whose messages have ids that follow from the given one.
+func TestInvokeWithABatch(t *testing.T) {
+	in := invocation{as: "mns", id: "x"}
+	got, err := in.messages([]byte(` [{"a":1}, {"a":2}]`))
+	if err != nil || len(got) != 2 || got[0].ID != "x-1" || got[1].ID != "x-2" || string(got[1].Body) != `{"a":2}` {
+		t.Errorf("messages = %v, %v", got, err)
+	}
+	in = invocation{as: "cloudevent", id: "x"}
+	if got, err := in.messages([]byte(`[1]`)); err != nil || len(got) != 1 || got[0].ID != "x" {
+		t.Errorf("of another shape: messages = %v, %v", got, err)
+	}
+	in = invocation{as: "sqs"}
+	if got, err := in.messages([]byte(`[1,2]`)); err != nil || len(got) != 2 || got[0].ID != "" {
+		t.Errorf("without an id: messages = %v, %v", got, err)
+	}
+}
+
+// Every action has a function of its name in the repository, so that a request can be made of its event.
+func TestFunctionsAreNamedAfterActions(t *testing.T) {
+	for _, a := range rpc.Actions() {
+		folder := filepath.Join("..", "..", "functions", functionOf(a.Name))
+		if _, err := os.Stat(filepath.Join(folder, "main.go")); err != nil {
+			t.Errorf("%s: %v", a.Name, err)
+			continue
+		}
+		event, err := os.ReadFile(filepath.Join(folder, "event.json"))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		in := invocation{function: functionOf(a.Name)}
+		if name, parameters, err := in.action(event); name != a.Name || err != nil || !json.Valid(parameters) {
+			t.Errorf("%s: action = %q, %v", in.function, name, err)
+		}
+	}
+	in := invocation{function: "api"}
+	name, parameters, err := in.action([]byte(`{"Action":"X","Version":"1","A":[1]}`))
+	if name != "X" || string(parameters) != `{"A":[1]}` || err != nil {
+		t.Errorf("action = %q, %s, %v", name, parameters, err)
+	}
+}
+
+// The event is that of the checkout where there is one.
+func TestInvokeFindsTheEvent(t *testing.T) {
+	t.Chdir(t.TempDir())
+	in := invocation{function: "f"}
+	if got, err := in.readEvent(nil); err != nil || string(got) != "{}" {
+		t.Errorf("without one: %s, %v", got, err)
+	}
+	writeFile(t, "functions/f/event.json", []byte(`{"a":1}`))
+	if got, err := in.readEvent(nil); err != nil || string(got) != `{"a":1}` {
+		t.Errorf("with one: %s, %v", got, err)
+	}
+}
+
+// A function of chatconf's is asked with a signature, and its answer is told by its status.
+func TestInvokeOverHTTP(t *testing.T) {
+	noEnv(t)
+	data, dist := t.TempDir(), helloDist(t, runtime.FC, "hello")
+	out, err := invokeJSON(t, `{"Action":"GetChatConfiguration","a":1}`, "hello", "--data", data, "--dist", dist, "--event", "-", "--as", "http")
+	var answer map[string]int // the function's is the body of its request
+	if err := json.Unmarshal(out.Answer, &answer); err != nil || len(answer) != 1 || answer["a"] != 1 {
+		t.Errorf("the request had the body %s: %v", out.Answer, err)
+	}
+	if err != nil || out.Status != 200 {
+		t.Errorf("invoke = %+v, %v", out, err)
+	}
+	if err := os.Remove(filepath.Join(data, "access-key.json")); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := run(t, "{}", "invoke", "hello", "--data", data, "--dist", dist, "--event", "-", "--as", "http"); err == nil || out != "" || !strings.Contains(err.Error(), "the key to sign") {
+		t.Errorf("without a key: %q, %v", out, err)
+	}
+}

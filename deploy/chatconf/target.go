@@ -1,0 +1,456 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	stdruntime "runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"chatconf/shared/app"
+	"chatconf/shared/chat"
+	"chatconf/shared/emulator/ots"
+	"chatconf/shared/emulator/runtime"
+	"chatconf/shared/rpc"
+)
+
+// A twin is a cloud on this machine: functions as they are deployed, under the cloud's runtime, on the cloud's store.
+type twin struct {
+	target   string
+	host     *runtime.Host
+	ready    map[string]func() error // has a function unpacked, at its first use
+	store    *store
+	invokes  string       // where the cloud's own API for invoking functions is
+	ots      string       // where the Tablestore emulator is; empty on AWS
+	opened   app.Opened   // the first access key
+	keys     accessKeys   // that the invoke API takes
+	settings app.Settings // of the functions
+	logger   *slog.Logger
+	closers  []func() error // called from the last to the first
+}
+
+// twinOptions say what a twin is made of.
+type twinOptions struct {
+	target   string
+	dist     string // the folder of what is built
+	only     string // the one function that is wanted; empty is all
+	settings app.Settings
+	getenv   func(string) string
+	log      func(runtime.Line)
+	logger   *slog.Logger
+}
+
+// What functions are given on this machine. The templates give them the same; the queue is longer than the clouds' none, for a laptop has no
+// more instances.
+const (
+	functionMemory  = 256
+	functionTimeout = 10 * time.Second
+	functionQueue   = 1000
+)
+
+// instance is the Tablestore instance of functions on this machine.
+const localInstance = "local"
+
+// handed are the settings that functions are given as they are.
+var handed = []string{"CHATCONF_HOSTS", "CHATCONF_MAX_CONFIGURATIONS", "CHATCONF_REQUESTS_PER_SECOND", "CHATCONF_EVENT_POLICY", "CHATCONF_ROOTS"}
+
+// openTwin opens the store of a target, makes what is not there yet, and has the functions ready. It starts none of them.
+func openTwin(ctx context.Context, o twinOptions) (_ *twin, err error) {
+	kind, err := runtime.ParseKind(o.target)
+	if err != nil {
+		return nil, usagef("--target %q is none; wanted %s, %s or %s", o.target, targetLocal, targetFC, targetLambda)
+	}
+	zips, err := findZips(o.dist, kind, o.only)
+	if err != nil {
+		return nil, err
+	}
+	t := &twin{target: o.target, logger: o.logger}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, t.Close())
+		}
+	}()
+	if o.settings.Data, err = filepath.Abs(o.settings.Data); err != nil { // functions have another working directory
+		return nil, err
+	}
+	t.settings = o.settings
+	given, env, err := t.openStore(o, kind)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.claim(ctx, o); err != nil {
+		return nil, err
+	}
+	t.host = runtime.New(runtime.Options{Log: o.log, Logger: o.logger})
+	t.ready = make(map[string]func() error, len(zips))
+	t.keys = accessKeys{given.AccessKeyID: given}
+	if key, err := app.ReadAccessKey(o.settings.Data); err == nil {
+		t.keys[key.ID] = runtime.Credentials{AccessKeyID: key.ID, AccessKeySecret: key.Secret.Reveal()}
+	}
+	if t.invokes, err = t.listen(&invokeAPI{host: t.host, prepare: t.prepare, keys: t.keys, now: time.Now, log: o.logger}); err != nil {
+		return nil, err
+	}
+	t.closers = append(t.closers, t.closeHost) // functions call the API to their end
+	env["AWS_ENDPOINT_URL_LAMBDA"], env["CHATCONF_FC_ENDPOINT"] = t.invokes, t.invokes
+	for name, file := range zips {
+		f := runtime.Function{
+			Name: name, Kind: kind, Zip: file, Env: env, Credentials: given,
+			Memory: functionMemory, Timeout: functionTimeout, Queue: functionQueue,
+			Initializer: kind == runtime.FC, PreStop: kind == runtime.FC, Gateway: kind == runtime.Lambda && name == apiFunction,
+			Region: o.settings.Region, Account: o.settings.AccountID,
+		}
+		if kind == runtime.Lambda {
+			f.Region, f.Account = env["AWS_REGION"], "" // the settings' is of the callers, and looks like one of Alibaba Cloud's
+		}
+		t.ready[name] = sync.OnceValue(func() error { return t.host.Add(f) })
+	}
+	return t, nil
+}
+
+// prepare has a function ready to be invoked. What is no function is left to the host to say.
+func (t *twin) prepare(name string) error {
+	if ready := t.ready[name]; ready != nil {
+		return ready()
+	}
+	return nil
+}
+
+// openStore finds the store, on FC an emulator that it starts, and makes the tables of one on this machine. It returns the credentials that functions
+// are given, and their environment.
+func (t *twin) openStore(o twinOptions, kind runtime.Kind) (given runtime.Credentials, env map[string]string, err error) {
+	env = map[string]string{
+		"CHATCONF_TABLE": o.settings.Table, "CHATCONF_TICKET_TABLE": o.settings.TicketTable,
+		"CHATCONF_ACCOUNT_ID": o.settings.AccountID, "CHATCONF_REGION": o.settings.Region,
+		"CHATCONF_WEBHOOK_BASE_URL": o.settings.WebhookBaseURL,
+	}
+	if env["CHATCONF_KEYRING"], err = ringOf(o.settings); err != nil {
+		return runtime.Credentials{}, nil, err
+	}
+	names := handed
+	if kind == runtime.FC {
+		if given, err = t.openEmulator(o); err != nil {
+			return runtime.Credentials{}, nil, err
+		}
+		env["TABLESTORE_ENDPOINT"], env["TABLESTORE_INSTANCE"] = t.ots, localInstance
+		t.store, err = openTablestore(func(name string) string {
+			return map[string]string{
+				"TABLESTORE_ENDPOINT": t.ots, "TABLESTORE_INSTANCE": localInstance,
+				"TABLESTORE_ACCESS_KEY_ID": given.AccessKeyID, "TABLESTORE_ACCESS_KEY_SECRET": given.AccessKeySecret,
+			}[name]
+		})
+	} else {
+		if given, err = awsCredentials(o.getenv); err != nil {
+			return runtime.Credentials{}, nil, err
+		}
+		t.store, err = openDynamoDB(o.getenv)
+		env["AWS_REGION"] = firstOf(o.getenv("AWS_REGION"), o.getenv("AWS_DEFAULT_REGION"))
+		names = append([]string{"AWS_ENDPOINT_URL_DYNAMODB"}, names...)
+	}
+	for _, name := range names {
+		if value := o.getenv(name); value != "" {
+			env[name] = value
+		}
+	}
+	return given, env, err
+}
+
+// ringOf returns the key ring as functions are told of it.
+func ringOf(s app.Settings) (string, error) {
+	ring := s.KeyRing.Reveal()
+	path, isFile := strings.CutPrefix(ring, "file:")
+	switch {
+	case ring == "":
+		return "file:" + filepath.Join(s.Data, app.KeyRingFile), nil
+	case !isFile:
+		return ring, nil
+	}
+	path, err := filepath.Abs(path)
+	return "file:" + path, err
+}
+
+// openEmulator starts a Tablestore emulator on the data directory. Its access keys are one that is made here, which functions are given, and the
+// administrator's, which is made here too at the first start.
+func (t *twin) openEmulator(o twinOptions) (given runtime.Credentials, err error) {
+	id, secret, err := chat.DrawAccessKey()
+	if err != nil {
+		return given, err
+	}
+	given = runtime.Credentials{AccessKeyID: id, AccessKeySecret: secret.Reveal()}
+	path := filepath.Join(o.settings.Data, otsFile)
+	own := app.AccessKey{ID: o.settings.AccessKeyID, Secret: o.settings.AccessKeySecret}
+	if own.ID == "" {
+		own, err = app.ReadAccessKey(o.settings.Data)
+		if _, there := os.Stat(path); errors.Is(err, fs.ErrNotExist) && errors.Is(there, fs.ErrNotExist) {
+			own, err = app.ReadOrMakeAccessKey(o.settings.Data)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return given, err
+		}
+	}
+	keys := map[string]string{given.AccessKeyID: given.AccessKeySecret}
+	if own.ID != "" {
+		keys[own.ID] = own.Secret.Reveal()
+	}
+	if err := os.MkdirAll(o.settings.Data, 0o700); err != nil {
+		return given, err
+	}
+	relaxGC()
+	server, err := ots.New(ots.Options{Path: path, AccessKeys: keys, Log: o.logger})
+	if err != nil {
+		return given, err
+	}
+	t.closers = append(t.closers, server.Close)
+	t.ots, err = t.listen(server)
+	return given, err
+}
+
+// awsCredentials returns those of the environment, which functions are given too: what stands in for DynamoDB may keep tables by access key.
+func awsCredentials(getenv func(string) string) (runtime.Credentials, error) {
+	c := runtime.Credentials{
+		AccessKeyID:     getenv("AWS_ACCESS_KEY_ID"),
+		AccessKeySecret: getenv("AWS_SECRET_ACCESS_KEY"),
+		SecurityToken:   getenv("AWS_SESSION_TOKEN"),
+	}
+	if getenv("AWS_ENDPOINT_URL_DYNAMODB") == "" {
+		return c, usagef("AWS_ENDPOINT_URL_DYNAMODB: wanted the URL of a DynamoDB for the functions, such as http://127.0.0.1:5000 of 'moto_server -p 5000'")
+	}
+	if c.AccessKeyID == "" || c.AccessKeySecret == "" {
+		return c, usagef("AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: wanted an access key for AWS_ENDPOINT_URL_DYNAMODB; one on this machine takes any")
+	}
+	return c, nil
+}
+
+// claim makes the tables of a store on this machine if they are absent, and whatever the store is, claims them for the key ring, with a first access
+// key, as a local service does at its first start.
+func (t *twin) claim(ctx context.Context, o twinOptions) error {
+	if t.ots != "" || isLoopback(o.getenv("AWS_ENDPOINT_URL_DYNAMODB")) {
+		configurations, tickets, err := t.store.both(t.settings)
+		if err != nil {
+			return err
+		}
+		quiet := func(string) {}
+		err = configurations.ensure(ctx, quiet)
+		if err == nil {
+			err = tickets.ensure(ctx, quiet)
+		}
+		if err := errors.Join(err, configurations.Close(), tickets.Close()); err != nil {
+			return err
+		}
+	}
+	tables, err := t.store.tables(t.settings)
+	if err != nil {
+		return err
+	}
+	l, err := app.OpenTables(ctx, t.settings, tables, rpc.Actions()...)
+	if err != nil {
+		return err
+	}
+	t.opened = app.Opened{AccessKeyID: l.AccessKeyID, KeyFile: l.KeyFile, First: l.First}
+	return l.Close()
+}
+
+// isLoopback reports whether a URL is of this machine.
+func isLoopback(endpoint string) bool {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return false
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	return err == nil && addr.IsLoopback() || u.Hostname() == "localhost"
+}
+
+// listen serves a handler to this machine only, until the twin is closed, and returns where.
+func (t *twin) listen(h http.Handler) (endpoint string, err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		server.Serve(l)
+	}()
+	t.closers = append(t.closers, func() error {
+		err := server.Close()
+		<-done
+		return err
+	})
+	return "http://" + l.Addr().String(), nil
+}
+
+// closeTime is how long functions have to end when the twin does.
+const closeTime = 2 * time.Second
+
+func (t *twin) closeHost() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	return t.host.Close(ctx)
+}
+
+// Close ends the functions, and then what they call.
+func (t *twin) Close() error {
+	var errs []error
+	for i := len(t.closers) - 1; i >= 0; i-- {
+		errs = append(errs, t.closers[i]())
+	}
+	t.closers = nil
+	return errors.Join(errs...)
+}
+
+// apiFunction is the function that serves every action.
+const apiFunction = "api"
+
+// findZips returns the zip files of a target by the name of their function. The error says how to make what is missing.
+func findZips(dist string, kind runtime.Kind, only string) (map[string]string, error) {
+	folder := filepath.Join(dist, kind.String())
+	if kind == runtime.Lambda && stdruntime.GOARCH != "arm64" { // which is what is deployed
+		folder = filepath.Join(folder, stdruntime.GOARCH)
+	}
+	wanted := firstOf(only, apiFunction)
+	files, err := filepath.Glob(filepath.Join(folder, "*.zip"))
+	if err != nil {
+		return nil, err
+	}
+	zips := make(map[string]string, len(files))
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".zip")
+		if only == "" || only == name {
+			zips[name] = file
+		}
+	}
+	if zips[wanted] == "" {
+		if len(files) > 0 && only != "" {
+			return nil, usagef("%s has no function %q; it has %s", folder, only, strings.Join(functionNames(files), ", "))
+		}
+		return nil, fmt.Errorf("%s is missing: 'make build' makes it, and --dist says where it is", filepath.Join(folder, wanted+".zip"))
+	}
+	if err := checkMachine(zips[wanted]); err != nil {
+		return nil, err
+	}
+	return zips, nil
+}
+
+func functionNames(zips []string) []string {
+	var names []string
+	for _, file := range zips {
+		names = append(names, strings.TrimSuffix(filepath.Base(file), ".zip"))
+	}
+	return names
+}
+
+// machines are the machines of ELF as Go calls them.
+var machines = map[elf.Machine]string{elf.EM_X86_64: "amd64", elf.EM_AARCH64: "arm64"}
+
+// checkMachine returns an error unless this machine can run what is in a function's zip file.
+func checkMachine(file string) error {
+	built, err := machineOf(file)
+	if err != nil {
+		return fmt.Errorf("%s: %w; 'make build' makes it", file, err)
+	}
+	if here := stdruntime.GOOS + "/" + stdruntime.GOARCH; built != here {
+		return fmt.Errorf("%s is built for %s, and this machine is %s, which cannot run it: 'make build' makes what is deployed, and "+
+			"--dist takes a folder of zips that were built for another machine", file, built, here)
+	}
+	return nil
+}
+
+// machineOf returns the system and architecture of the program in a zip file.
+func machineOf(file string) (string, error) {
+	r, err := zip.OpenReader(file)
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	for _, name := range []string{"main", "bootstrap"} {
+		f, err := r.Open(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		head := make([]byte, 64) // the header of a 64-bit ELF file
+		if _, err := io.ReadFull(f, head); err != nil {
+			return "", fmt.Errorf("%s is no program", name)
+		}
+		if !bytes.HasPrefix(head, []byte(elf.ELFMAG)) || elf.Data(head[elf.EI_DATA]) != elf.ELFDATA2LSB {
+			return "", fmt.Errorf("%s is no program of Linux", name)
+		}
+		machine := elf.Machine(uint16(head[18]) | uint16(head[19])<<8)
+		return "linux/" + firstOf(machines[machine], machine.String()), nil
+	}
+	return "", errors.New("there is neither main nor bootstrap in it")
+}
+
+// introduce says what runs.
+func (t *twin) introduce(w io.Writer, endpoint string) {
+	fmt.Fprintf(w, "  runs             %d functions as %s has them; each is also at %s/<function>\n", len(t.ready), clouds[t.target], endpoint)
+	fmt.Fprintf(w, "  invoke API       %s\n", t.invokes)
+	if t.ots != "" {
+		fmt.Fprintf(w, "  Tablestore       %s, instance %s\n", t.ots, localInstance)
+	} else {
+		fmt.Fprintf(w, "  table            %s in %s\n", t.settings.Table, t.store.where)
+	}
+}
+
+// clouds are the targets' runtimes, for people.
+var clouds = map[string]string{targetFC: "Function Compute", targetLambda: "AWS Lambda"}
+
+// front is the one door of a twin: each function at its name, as its own trigger or function URL, and the API elsewhere.
+//
+// A function of a cloud has a host of its own, and is called at its root. Here that is http://<function>.localhost, where the machine resolves it, or
+// the path /<function>, which the function does not see: a signature that covers the path is made over what follows it, or /.
+func (t *twin) front() http.Handler {
+	doors := make(map[string]http.Handler, len(t.ready))
+	for name := range t.ready {
+		door := t.host.HTTP(name)
+		doors[name] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := t.prepare(name); err != nil {
+				t.logger.Error("a function cannot be run", "function", name, "err", err)
+				http.Error(w, "The function cannot be run; the log says why.", http.StatusBadGateway)
+				return
+			}
+			door.ServeHTTP(w, r)
+		})
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host, _, _ := strings.Cut(r.Host, ":")
+		if name, ok := strings.CutSuffix(host, ".localhost"); ok && doors[name] != nil {
+			doors[name].ServeHTTP(w, r)
+			return
+		}
+		name, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
+		if door := doors[name]; door != nil {
+			door.ServeHTTP(w, at(r, "/"+rest))
+			return
+		}
+		doors[apiFunction].ServeHTTP(w, r)
+	})
+}
+
+// at returns a request for another path, which is escaped.
+func at(r *http.Request, path string) *http.Request {
+	other := r.Clone(r.Context())
+	other.URL.Path, other.URL.RawPath = path, ""
+	if plain, err := url.PathUnescape(path); err == nil {
+		other.URL.Path, other.URL.RawPath = plain, path
+	}
+	other.RequestURI = other.URL.RequestURI()
+	return other
+}
