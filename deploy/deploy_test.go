@@ -178,7 +178,15 @@ func TestTemplate(t *testing.T) {
 				t.Errorf("%s: got %q, want %q", name, want.got, want.want)
 			}
 		}
-		for _, alarm := range []string{"Errors", "Throttles"} {
+		alarms := []string{"Errors", "Throttles"}
+		if !f.IsAPI() {
+			// A handler's 5xx is an answer, and no error of the invocation. The API's are counted by the HTTP API.
+			alarms = append(alarms, "UrlErrors")
+			if got := get(name+"UrlErrors", "Properties", "MetricName"); got != "Url5xxCount" {
+				t.Errorf("%sUrlErrors watches the metric %q", name, got)
+			}
+		}
+		for _, alarm := range alarms {
 			if got, want := value(at(at(resources, name+alarm, "Properties", "Dimensions").Content[0], "Value")), "!Ref "+name; got != want {
 				t.Errorf("%s%s watches %q, want %q", name, alarm, got, want)
 			}
@@ -240,6 +248,29 @@ func TestTables(t *testing.T) {
 	}
 	if got := value(at(top, "Resources", "Key", "DeletionPolicy")); got != "Retain" {
 		t.Errorf("the key's deletion policy = %q, want Retain", got)
+	}
+}
+
+// What a guide has the command-line tool do to the tables is done for the account that the functions serve, and not for the default one.
+func TestGuidesNameTheAccount(t *testing.T) {
+	for folder, account := range map[string]string{"aws": "AWS_ACCOUNT_ID", "fc": "ACCOUNT_ID"} {
+		text, err := os.ReadFile(filepath.Join(folder, "README.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		commands := 0
+		for line := range strings.Lines(strings.ReplaceAll(string(text), "\\\n", " ")) {
+			if !strings.Contains(line, "CHATCONF_KEYRING=file:") {
+				continue
+			}
+			commands++
+			if !strings.Contains(line, "CHATCONF_ACCOUNT_ID=$"+account+" ") {
+				t.Errorf("%s: no account: %s", folder, line)
+			}
+		}
+		if commands < 2 {
+			t.Errorf("%s: %d commands with a key ring, want that of the claim and that of further access keys", folder, commands)
+		}
 	}
 }
 

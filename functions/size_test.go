@@ -20,8 +20,8 @@ const maxSize = 9 << 20
 // targets are what functions are built for, each with the tags and the machine that make has for it.
 var targets = []struct{ name, tags, arch string }{
 	{"local", "", runtime.GOARCH},
-	{"fc", "fc", "amd64"},
-	{"lambda", "lambda,lambda.norpc", "arm64"},
+	{"fc", "fc,nethttpomithttp2", "amd64"},
+	{"lambda", "lambda,lambda.norpc,nethttpomithttp2", "arm64"},
 }
 
 // build builds programs for this machine the way `make build` does and returns the path of the last.

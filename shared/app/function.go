@@ -140,30 +140,30 @@ func (f *Function) open(ctx context.Context) (*App, error) {
 
 // wire reads the key ring, and beside it the claim of the tables, and puts the service together.
 func (f *Function) wire(ctx context.Context) (*App, error) {
-	type reading struct {
-		claims []table.Item
-		err    error
+	type opening struct {
+		ring *seal.Ring
+		err  error
 	}
-	read := make(chan reading, 1)
+	opened := make(chan opening, 1)
 	go func() {
-		claims, err := f.tables.Configurations.Get(ctx, claimKey)
-		read <- reading{claims, err}
+		ring, err := f.openRing(ctx)
+		opened <- opening{ring, err}
 	}()
-	ring, err := f.openRing(ctx)
-	there := <-read
-	if err != nil {
-		return nil, err
+	claims, unread := f.tables.Configurations.Get(ctx, claimKey)
+	o := <-opened
+	if o.err != nil {
+		return nil, o.err
 	}
-	if there.err != nil {
-		return nil, fmt.Errorf("%s: %w", f.tables.Where, there.err)
+	if unread != nil {
+		return nil, fmt.Errorf("%s: %w", f.tables.Where, unread)
 	}
-	if len(there.claims) == 0 {
+	if len(claims) == 0 {
 		return nil, fmt.Errorf("%s is claimed by no key ring yet; run once, with the ring in a file: CHATCONF_KEYRING=file:keyring.json chatconf keyring claim --store %s", f.tables.Where, f.target.Store)
 	}
-	if _, err := ring.Open(claimPlace, there.claims[0].Value); err != nil {
+	if _, err := o.ring.Open(claimPlace, claims[0].Value); err != nil {
 		return nil, fmt.Errorf("CHATCONF_KEYRING is not the key ring that %s was sealed with: %w", f.tables.Where, err)
 	}
-	return wire(f.settings, f.tables.Configurations, f.tables.Tickets, ring, f.actions)
+	return wire(f.settings, f.tables.Configurations, f.tables.Tickets, o.ring, f.actions)
 }
 
 // openRing returns the key ring of the settings.

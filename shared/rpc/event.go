@@ -3,18 +3,16 @@ package rpc
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"chatconf/shared/chat"
 	"chatconf/shared/invoke"
 )
-
-// maxClientToken is the length of a ClientToken, in printable ASCII characters without blanks.
-const maxClientToken = 64
 
 // maxLogged is how much of a message's id the log shows, in bytes.
 const maxLogged = 128
@@ -29,7 +27,7 @@ type Event struct {
 // ServeEvent does what an event asks for, in the caller's name, and returns the answer as it would be over HTTP: the action's own, or
 // the envelope of an error; always in JSON. It logs one line, without the parameters.
 //
-// A handler of one action does that one; of several, the member Action says which. A message's id is the ClientToken of an event that
+// A handler of one action does that one; of several, the member Action says which. A message's id stands for the ClientToken of an event that
 // has none, where the action takes one, so that another delivery is given the first one's answer; tags and resource groups, which take
 // none, are set to the same once more.
 //
@@ -90,8 +88,11 @@ func (h *Handler) serveEvent(ctx context.Context, c *call) (any, error) {
 	if version, ok := c.params.get("Version"); ok && version != Version {
 		return nil, errVersion
 	}
+	if err := c.params.checkOwnToken(); err != nil {
+		return nil, err
+	}
 	if token, _ := c.params.get("ClientToken"); token == "" && c.event.ID != "" && c.action.plan.has("ClientToken") {
-		c.params["ClientToken"] = []string{clientToken(c.event.ID)}
+		c.params["ClientToken"] = []string{clientToken(c.action.Name, c.event.ID)}
 	}
 	return c.action.do(chat.WithCaller(ctx, c.caller), h.service, c.params)
 }
@@ -114,19 +115,23 @@ func (h *Handler) actionOf(p params) (Action, error) {
 	return action, nil
 }
 
-// clientToken returns a message's id as a ClientToken: itself where it can be one, else its hash.
-func clientToken(id string) string {
-	if len(id) <= maxClientToken {
-		plain := true
-		for i := range len(id) {
-			plain = plain && id[i] > ' ' && id[i] < 0x7f
-		}
-		if plain {
-			return id
-		}
+// eventToken begins the ClientToken of an event that has none, and no other.
+const eventToken = "event:"
+
+// clientToken returns what stands for an event that has no ClientToken: another one for each action, since one event may be handed to
+// several functions.
+func clientToken(action, id string) string {
+	sum := sha256.Sum256([]byte(action + "\x00" + id))
+	return eventToken + base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// checkOwnToken returns an error if somebody gives a ClientToken that stands for an event. Ids can be known beforehand, such as those of
+// timers: whoever may change anything at all could have the event refused by using its token first.
+func (p params) checkOwnToken() error {
+	if token, _ := p.get("ClientToken"); strings.HasPrefix(token, eventToken) {
+		return invalidParam("ClientToken", "what begins with %s stands for an event; wanted another one.", eventToken)
 	}
-	sum := sha256.Sum256([]byte(id))
-	return hex.EncodeToString(sum[:])
+	return nil
 }
 
 // NewClosed returns a handler for when there is nothing to serve with: it answers every request and event with ServiceUnavailable,

@@ -2,6 +2,8 @@ package rpc_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -217,6 +219,45 @@ func TestRedeliveryChangesNothing(t *testing.T) {
 				t.Errorf("get = %s", r.body)
 			}
 		})
+	}
+}
+
+// One event may be for several functions, as a rule of EventBridge has several targets.
+func TestOneEventForSeveralActions(t *testing.T) {
+	w := newWorld(t, nil)
+	for _, action := range []string{"CreateChatConfiguration", "UpdateChatConfiguration"} {
+		data := strings.Replace(string(made("ops")), "CreateChatConfiguration", action, 1)
+		for range 2 {
+			if r := w.event(w.newHandler(), queue, rpc.Event{Door: "cloudevent", ID: "45ef4dew", Data: []byte(data)}); r.Code != "" {
+				t.Errorf("%s: %s", action, r.body)
+			}
+		}
+	}
+}
+
+// The ids of events can be known beforehand. No token of a request, or of another event, stands in the way of one.
+func TestNobodyUsesTheTokenOfAnEvent(t *testing.T) {
+	const id = "nightly@2026-11-24T00:00:00Z"
+	sum := sha256.Sum256([]byte("CreateChatConfiguration\x00" + id))
+	for _, token := range []string{id, "event:" + base64.RawURLEncoding.EncodeToString(sum[:])} {
+		w := newWorld(t, nil)
+		reserved := token != id
+		r := create("mine")
+		r.form.Set("ClientToken", token)
+		if a := w.do(r); (a.Code == "InvalidParameter.ClientToken") != reserved {
+			t.Errorf("a request with the token %s = %s", token, a.body)
+		}
+		asJSON := request{action: "CreateChatConfiguration", json: strings.Replace(string(made("mine2")), "{", `{"ClientToken":"`+token+`",`, 1)}
+		if a := w.do(asJSON); reserved && a.Code != "InvalidParameter.ClientToken" {
+			t.Errorf("a request in JSON with the token %s = %s", token, a.body)
+		}
+		own := strings.Replace(string(made("mine3")), "{", `{"ClientToken":"`+token+`",`, 1)
+		if r := w.event(w.handler, queue, rpc.Event{ID: "m", Data: []byte(own)}); reserved && r.Code != "InvalidParameter.ClientToken" {
+			t.Errorf("an event with the token %s = %s", token, r.body)
+		}
+		if r := w.event(w.handler, queue, rpc.Event{Door: "timer", ID: id, Data: made("ops")}); r.Code != "" {
+			t.Errorf("the event, after the token %s was used = %s", token, r.body)
+		}
 	}
 }
 

@@ -254,6 +254,9 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *call) (any, err
 			return nil, err
 		}
 	}
+	if err := c.params.checkOwnToken(); err != nil {
+		return nil, err
+	}
 	if err := readIfMatch(r, action.plan, c.params); err != nil {
 		return nil, err
 	}

@@ -269,6 +269,7 @@ func Warm(ctx context.Context, p Program) {
 				done <- fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 			}
 		}()
+		growStack()
 		done <- p.Warm(ctx)
 	}()
 	var err error

@@ -307,6 +307,37 @@ func TestRunningStops(t *testing.T) {
 	})
 }
 
+// The answer to what ended just before is on its way as well, and nobody waits for what is long gone.
+func TestRunningStopsAfterAnAnswer(t *testing.T) {
+	for _, test := range []struct{ ago, want time.Duration }{{0, 3 * time.Second}, {time.Second, 2 * time.Second}, {time.Minute, 0}} {
+		synctest.Test(t, func(t *testing.T) {
+			p, _ := program(handler{event: echo})
+			r := serve.Start(p)
+			if _, err := r.Deliver(t.Context(), call, []byte("{}")); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(test.ago)
+			began := time.Now()
+			var stopped sync.WaitGroup
+			for range 2 { // such as pre-stop, and SIGTERM meanwhile
+				stopped.Go(func() {
+					if err := r.Stop(time.Minute, 3*time.Second); err != nil || time.Since(began) != test.want {
+						t.Errorf("Stop %v after a delivery = %v after %v, want %v", test.ago, err, time.Since(began), test.want)
+					}
+				})
+			}
+			stopped.Wait()
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		p, _ := program(handler{})
+		began := time.Now()
+		if err := serve.Start(p).Stop(time.Minute, time.Hour); err != nil || time.Since(began) != 0 {
+			t.Errorf("Stop of what did nothing = %v after %v, want that it is at once", err, time.Since(began))
+		}
+	})
+}
+
 func TestRunningIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})

@@ -35,8 +35,8 @@ type Record struct {
 // parameter of an action has:
 //
 //	HTTP request      requestContext               see Deliver; an error here
-//	CloudEvents 1.0   specversion                  the event's data is the parameters, its id the message's. Of type mns:Queue:SendMessage
-//	                                               and mq:Topic:SendMessage the parameters are the text of the message inside, and its id counts
+//	CloudEvents 1.0   specversion                  the event's data is the parameters, its source and id, as source#id, the message's id. Of type
+//	                                               mns:Queue:SendMessage and mq:Topic:SendMessage the parameters are the text of the message inside, and its id counts
 //	AWS EventBridge   detail-type                  detail is the parameters; a Scheduled Event is a timer's
 //	SQS               Records                      all of eventSource aws:sqs; the bodies are the parameters
 //	timer             triggerTime, triggerName     Function Compute's; payload is the parameters, none if it is empty
@@ -237,9 +237,11 @@ func decodeCloudEvent(v value) (Record, error) {
 	}
 	eventID, _ := id.text()
 	eventType, _ := kind.text()
-	if from, _ := source.text(); eventID == "" || eventType == "" || from == "" {
+	from, _ := source.text()
+	if eventID == "" || eventType == "" || from == "" {
 		return Record{}, errors.New("its id, source or type is missing")
 	}
+	eventID = idOfSource(from, eventID)
 	if data != nil && data64 != nil {
 		return Record{}, errors.New("it has data twice")
 	}
@@ -256,6 +258,14 @@ func decodeCloudEvent(v value) (Record, error) {
 		r.Data, r.Err = optional(data)
 	}
 	return r, nil
+}
+
+// idOfSource returns the id of a CloudEvent with its source, since only the two together are that of one event.
+func idOfSource(source, id string) string {
+	if strings.Contains(source, "#") {
+		source = strconv.Itoa(len(source)) + " " + source // by its blank no other pair comes to the same
+	}
+	return source + "#" + id
 }
 
 // scheduled is the detail-type of what a schedule of AWS EventBridge sends.

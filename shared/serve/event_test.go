@@ -88,6 +88,29 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// Source and id together are the id of a CloudEvent: two sources may count alike.
+func TestTheIDOfACloudEventIsItsSources(t *testing.T) {
+	const inside = `,"type":"mns:Queue:SendMessage","data":{"messageBody":"{}"}`
+	seen := make(map[string]string)
+	for _, payload := range []string{
+		`"source":"/a","id":"1","type":"t"`, `"source":"/b","id":"1","type":"t"`, `"source":"/a","id":"2","type":"t"`,
+		`"source":"/a#1","id":"2","type":"t"`, `"source":"/a","id":"1#2","type":"t"`, `"source":"5 /a#1","id":"2","type":"t"`, `"source":"消息","id":"1","type":"t"`,
+		`"source":"/queue1","id":"1"` + inside, `"source":"/queue2","id":"1"` + inside,
+	} {
+		for range 2 {
+			events, err := serve.Decode([]byte(`{"specversion":"1.0",`+payload+`}`), "r")
+			if err != nil {
+				t.Fatalf("%s: %v", payload, err)
+			}
+			id := events.Records[0].ID
+			if other, ok := seen[id]; ok && other != payload {
+				t.Errorf("%s and %s are both %s", payload, other, id)
+			}
+			seen[id] = payload
+		}
+	}
+}
+
 // What an event holds does not hang on the buffer that it came in: the SDKs use theirs again.
 func TestEventsOutliveTheirPayload(t *testing.T) {
 	for path, payload := range fixtures(t, "event-") {
@@ -282,7 +305,7 @@ func TestMessageIDs(t *testing.T) {
 func TestIDsOfTheEventAround(t *testing.T) {
 	for kind, data := range map[string]string{"mns:Queue:SendMessage": `{"messageBody":"{}"}`, "mq:Topic:SendMessage": `{"body":{}}`} {
 		events, err := serve.Decode([]byte(`{"specversion":"1.0","id":"e1","source":"s","type":"`+kind+`","data":`+data+`}`), "r")
-		if err != nil || events.Records[0].ID != "e1" || string(events.Records[0].Data) != "{}" {
+		if err != nil || events.Records[0].ID != "s#e1" || string(events.Records[0].Data) != "{}" {
 			t.Errorf("%s: %v, %v", kind, events, err)
 		}
 	}

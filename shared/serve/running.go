@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"time"
 )
@@ -13,6 +14,7 @@ type Running struct {
 
 	mu       sync.Mutex
 	underWay int
+	done     time.Time     // when the last one was, whose answer may not be sent yet; zero if it was waited for
 	idle     chan struct{} // closed when nothing is under way any more; nil if nobody waits for that
 	close    func() error
 }
@@ -24,6 +26,7 @@ func Start(p Program) *Running {
 
 // Deliver is the function Deliver, counted.
 func (r *Running) Deliver(ctx context.Context, c Call, payload []byte) ([]byte, error) {
+	growStack()
 	r.count(1)
 	defer r.count(-1)
 	return Deliver(ctx, r.program, c, payload)
@@ -32,7 +35,9 @@ func (r *Running) Deliver(ctx context.Context, c Call, payload []byte) ([]byte, 
 func (r *Running) count(n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.underWay += n
+	if r.underWay += n; n < 0 {
+		r.done = time.Now()
+	}
 	if r.underWay == 0 && r.idle != nil {
 		close(r.idle)
 		r.idle = nil
@@ -42,24 +47,36 @@ func (r *Running) count(n int) {
 // errCutOff is the error of deliveries that took longer than they were waited for.
 var errCutOff = errors.New("serve: invocations under way were cut off")
 
-// Stop waits until nothing is under way, for limit at most, and closes the program, if that was not done. Where something was under way it lets sending
-// pass first, in which the runtime can send the last answer: no SDK says when it has. What Stop returns is what closing returned.
+// Stop waits until nothing is under way, for limit at most, and closes the program, if that was not done. It lets sending pass since something was
+// under way, in which the runtime can send the last answer: no SDK says when it has. What Stop returns is what closing returned.
 func (r *Running) Stop(limit, sending time.Duration) error {
-	idle := r.waits()
-	if idle == nil {
-		return r.close()
-	}
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
 	var cut error
-	select {
-	case <-idle:
-		timer.Reset(sending)
-		<-timer.C
-	case <-timer.C:
-		cut = errCutOff
+	if idle := r.waits(); idle != nil {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		select {
+		case <-idle:
+		case <-timer.C:
+			cut = errCutOff
+		}
+	}
+	if cut == nil {
+		r.send(sending)
 	}
 	return errors.Join(cut, r.close())
+}
+
+// send lets sending pass since the last answer was given to the runtime, once.
+func (r *Running) send(sending time.Duration) {
+	r.mu.Lock()
+	done := r.done
+	r.mu.Unlock()
+	time.Sleep(sending - time.Since(done))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.done.Equal(done) {
+		r.done = time.Time{}
+	}
 }
 
 // waits returns a channel that will be closed when nothing is under way any more, nil if nothing is.
@@ -70,4 +87,13 @@ func (r *Running) waits() <-chan struct{} {
 		r.idle = make(chan struct{})
 	}
 	return r.idle
+}
+
+// growStack makes the stack of this goroutine 32 KiB, if it is smaller. A handler and an SDK below it are deep; a stack that has to be copied time and
+// again on the way down, with all that is on it, costs a cold start more than a request.
+//
+//go:noinline
+func growStack() byte {
+	var room [16 << 10]byte
+	return room[len(os.Args)&1]
 }

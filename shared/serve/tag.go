@@ -25,7 +25,8 @@ type tagged struct {
 
 var _ slog.Handler = (*tagged)(nil)
 
-// Handle adds the tags and hands the record on.
+// Handle adds the tags and hands the record on. Its time is in UTC: a cloud has no other, and to look for the machine's own would cost a cold start
+// the time of a request.
 func (h *tagged) Handle(ctx context.Context, r slog.Record) error {
 	said := false
 	r.Attrs(func(a slog.Attr) bool {
@@ -33,6 +34,7 @@ func (h *tagged) Handle(ctx context.Context, r slog.Record) error {
 		return !said
 	})
 	r = r.Clone()
+	r.Time = r.Time.UTC()
 	if !said {
 		r.AddAttrs(slog.String(requestIDKey, h.requestID))
 	}

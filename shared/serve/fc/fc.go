@@ -52,7 +52,7 @@ func run(ctx context.Context, address string, p serve.Program) error {
 		}
 	}
 	gone := watch(address, goneTime)
-	sdk.RegisterInitializerFunction(func(ctx context.Context) { serve.Warm(ctx, p) })
+	sdk.RegisterInitializerFunction(r.initialize)
 	sdk.RegisterPreStopFunction(r.preStop)
 	go sdk.Start(r.invoke)
 	select {
@@ -69,6 +69,12 @@ type runner struct {
 	running *serve.Running
 }
 
+// initialize warms the program, with the credentials that the platform gives for it.
+func (r *runner) initialize(ctx context.Context) {
+	call := callOf(ctx)
+	serve.Warm(invoke.With(ctx, &invoke.Invocation{RequestID: serve.RequestID(call.RequestID), Credentials: call.Credentials, Logger: r.program.Logger}), r.program)
+}
+
 // preStop ends the program's work. What goes wrong is logged: the SDK's hook has no error.
 func (r *runner) preStop(ctx context.Context) {
 	if err := r.running.Stop(serve.DrainTime, sendTime); err != nil && r.program.Logger != nil {
@@ -78,7 +84,16 @@ func (r *runner) preStop(ctx context.Context) {
 
 // invoke serves one invocation. It is a function, and its answer raw JSON, because the SDK takes nothing else as it is.
 func (r *runner) invoke(ctx context.Context, payload []byte) (json.RawMessage, error) {
-	var call serve.Call
+	answer, err := r.running.Deliver(ctx, callOf(ctx), payload)
+	var failure *serve.Failure
+	if errors.As(err, &failure) {
+		return nil, messages.InvokeResponse_Error{Message: failure.Error(), Type: failure.Code}
+	}
+	return answer, err
+}
+
+// callOf returns what the platform says of an invocation or a life cycle call.
+func callOf(ctx context.Context) (call serve.Call) {
 	if c, ok := fccontext.FromContext(ctx); ok {
 		call.RequestID = c.RequestID
 		call.Function = c.Function.Name
@@ -88,12 +103,7 @@ func (r *runner) invoke(ctx context.Context, payload []byte) (json.RawMessage, e
 			SecurityToken:   c.Credentials.SecurityToken,
 		}
 	}
-	answer, err := r.running.Deliver(ctx, call, payload)
-	var failure *serve.Failure
-	if errors.As(err, &failure) {
-		return nil, messages.InvokeResponse_Error{Message: failure.Error(), Type: failure.Code}
-	}
-	return answer, err
+	return call
 }
 
 // watch returns a channel that is closed when address has been out of reach for limit. The SDK asks for the next invocation again at once when it could

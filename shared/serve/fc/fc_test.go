@@ -173,8 +173,16 @@ func TestRuntime(t *testing.T) {
 	p := serve.Program{
 		Handler: handler{},
 		Logger:  slog.New(slog.NewJSONHandler(l, nil)),
-		Warm:    func(context.Context) error { warmed.Add(1); return errors.New("no network") },
-		Close:   func() error { closed.Add(1); return errors.New("not flushed") },
+		Warm: func(ctx context.Context) error {
+			warmed.Add(1)
+			// What is asked for then, of the table and the key service, is asked with these: there may be no others.
+			want := invoke.Credentials{AccessKeyID: "fake-id", AccessKeySecret: "fake-secret", SecurityToken: "fake-token"}
+			if inv := invoke.From(ctx); inv.Credentials != want || !strings.HasPrefix(inv.RequestID, "request-the-initializer") {
+				t.Errorf("the initializer has the credentials %t, and the request id %q", inv.Credentials == want, inv.RequestID)
+			}
+			return errors.New("no network")
+		},
+		Close: func() error { closed.Add(1); return errors.New("not flushed") },
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)

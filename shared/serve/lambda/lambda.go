@@ -6,7 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	sdk "github.com/aws/aws-lambda-go/lambda"
@@ -40,10 +43,21 @@ func run(ctx context.Context, address string, p serve.Program) error {
 		}
 	}
 	base := context.WithoutCancel(ctx)
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()
+	extension := make(chan io.Closer, 1)
+	go func() {
+		e, err := register(ctx, address)
+		if err != nil && p.Logger != nil {
+			p.Logger.WarnContext(ctx, "not registered for SIGTERM: the end will come without notice", "error", err)
+		}
+		extension <- e
+	}()
 	serve.Warm(ctx, p)
-	go sdk.StartWithOptions(handler{running}, sdk.WithContext(base), sdk.WithEnableSIGTERM(stop))
+	if e := <-extension; e != nil {
+		defer e.Close()
+	}
+	go sdk.StartWithOptions(handler{running}, sdk.WithContext(base))
 	<-ctx.Done()
 	return running.Stop(drainTime, sendTime)
 }
