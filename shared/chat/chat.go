@@ -12,6 +12,9 @@
 //
 // with names escaped by escape. One atomic write changes all of these at once. The counters sort right before the configurations,
 // so the first page of a list brings the total with it. Access keys stand in the partition "keys" as k#<AccessKeyId>.
+//
+// Of the data plane it has what a rule or a record is: an Endpoint is a configuration as its webhook needs it, Permissions decide on a
+// Command, and a Journal, in a table of its own, keeps what was asked of the bots and what is still to be handed on.
 package chat
 
 import (
@@ -22,7 +25,9 @@ import (
 	"io"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
+	"unicode/utf8"
 
 	"chatconf/shared/invoke"
 	"chatconf/shared/page"
@@ -55,6 +60,10 @@ type Options struct {
 	Quota   int              // configurations per account and region; default DefaultQuota
 	Now     func() time.Time // the clock; default time.Now
 	Random  io.Reader        // the source of webhook tokens and generated secrets; default crypto/rand
+	Journal *Journal         // what was asked of the bots; without one, the actions that read it are Unavailable
+
+	// LocalTargets lets a Target be on a private network or on this host, which is a way into them for whoever may save a configuration.
+	LocalTargets bool
 }
 
 // A Service is the control plane over one table. Its methods may be called from many goroutines at once.
@@ -70,6 +79,11 @@ type Service struct {
 	quota     int
 	now       func() time.Time
 	random    io.Reader
+	journal   *Journal // may be nil
+	endpoints endpoints
+	decoy     func() *decoy
+
+	localTargets bool
 }
 
 // New returns the service that keeps its records in t, seals secrets with ring and knows the given platforms.
@@ -93,7 +107,11 @@ func New(t table.Table, ring *seal.Ring, platforms []Platform, o Options) (*Serv
 		quota:     o.Quota,
 		now:       o.Now,
 		random:    o.Random,
+		journal:   o.Journal,
+
+		localTargets: o.LocalTargets,
 	}
+	s.decoy = sync.OnceValue(s.newDecoy)
 	if s.region == "" {
 		s.region = "cn-hangzhou"
 	}
@@ -138,7 +156,7 @@ func CheckRegion(region string) error {
 // CheckBaseURL returns an error unless base can be Options.BaseURL.
 func CheckBaseURL(base string) error {
 	u, err := url.Parse(base)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(base, "?#") {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(base, "?#\"\\") || !utf8.ValidString(base) {
 		return errors.New("chat: webhook base URL: wanted http:// or https://, a host and perhaps a path")
 	}
 	return nil

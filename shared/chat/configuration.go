@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"chatconf/shared/document"
+	"chatconf/shared/policy"
 )
 
 const configurationParam = "Configuration"
@@ -20,15 +21,22 @@ const (
 	keyUserGroups      = "UserGroups"
 	keyPermissions     = "Permissions"
 	keyTarget          = "Target"
+	keyLanguage        = "Language"
 )
 
-var commonKeys = [...]string{keyBotName, keyConversationIDs, keyUserGroups, keyPermissions, keyTarget}
+var commonKeys = [...]string{keyBotName, keyConversationIDs, keyUserGroups, keyPermissions, keyTarget, keyLanguage}
 
 // Paths of secrets within a record, besides the keys of a platform's secret settings.
 const (
 	fieldTargetSecret = "Target.Secret"
 	fieldWebhookToken = "#WebhookToken" // cannot be a key's name in a declaration
 )
+
+// previousField is where the secret of a field is kept that a rotation replaced, while it is still good.
+func previousField(field string) string { return "#" + strings.TrimPrefix(field, "#") + previous }
+
+// previous follows a setting's key: the secret that is taken besides it while the two sides change over.
+const previous = "Previous"
 
 // An issue is something wrong in a Configuration: where, and what would be right.
 type issue struct {
@@ -46,13 +54,14 @@ type settled struct {
 	text    string            // compact JSON, every secret masked, members in the caller's order
 	secrets map[string]string // by field: the secrets that the caller gave or that were made up
 	kept    []string          // fields whose mask the caller sent back
+	local   bool              // a Target may be anywhere, not only on the public Internet
 }
 
 // settle checks the Configuration of a platform. An error in it is InvalidParameter and names the JSON path.
 //
 // keep reports whether a secret is stored under a field; a mask sent for it then means to keep it. A generated setting that
-// is absent is kept when there is one, else made up from random.
-func (p *Platform) settle(text string, keep func(field string) bool, random io.Reader) (*settled, error) {
+// is absent is kept when there is one, else made up from random. With local, a Target may be on a private network.
+func (p *Platform) settle(text string, keep func(field string) bool, random io.Reader, local bool) (*settled, error) {
 	if text == "" {
 		return nil, missing(configurationParam)
 	}
@@ -66,7 +75,7 @@ func (p *Platform) settle(text string, keep func(field string) bool, random io.R
 	if root.Kind != document.Object {
 		return nil, invalid(configurationParam, "Configuration is %v; wanted a JSON object.", root.Kind)
 	}
-	out := &settled{secrets: make(map[string]string)}
+	out := &settled{secrets: make(map[string]string), local: local}
 	if err := p.settleObject(out, root, keep, random); err != nil {
 		var found *issue
 		if !errors.As(err, &found) {
@@ -92,11 +101,13 @@ func (p *Platform) settleObject(out *settled, root *document.Node, keep func(str
 		case m.Key == keyBotName:
 			err = checkText(path, m.Value, Text(256))
 		case m.Key == keyConversationIDs:
-			_, err = checkStrings(path, m.Value, Text(256))
+			_, err = checkStrings(path, m.Value, conversationID)
 		case m.Key == keyUserGroups:
 			err = checkGroups(path, m.Value)
 		case m.Key == keyPermissions:
-			err = checkPermissions(path, m.Value, root.Get(keyUserGroups))
+			err = checkPermissions(path, m.Value, root.Get(keyUserGroups), root.Get(keyConversationIDs))
+		case m.Key == keyLanguage:
+			err = checkText(path, m.Value, OneOf(English, Chinese))
 		case m.Key == keyTarget:
 			err = out.target(path, m.Value, keep)
 		default:
@@ -176,11 +187,11 @@ func (out *settled) target(path string, n *document.Node, keep func(string) bool
 	}
 	var keys []string
 	switch kind.Text {
-	case "Journal":
+	case TargetJournal:
 		keys = []string{"Type"}
-	case "Http":
+	case TargetHTTP:
 		keys = []string{"Type", "Url", "Secret"}
-	case "Function":
+	case TargetFunction:
 		keys = []string{"Type", "Name"}
 	default:
 		return wrong(document.Under(path, "Type"), "%s is none; wanted Journal, Http or Function", quote(kind.Text))
@@ -189,12 +200,12 @@ func (out *settled) target(path string, n *document.Node, keep func(string) bool
 		return err
 	}
 	switch kind.Text {
-	case "Http":
-		if err := checkTargetURL(document.Under(path, "Url"), n.Get("Url")); err != nil {
+	case TargetHTTP:
+		if err := checkTargetURL(document.Under(path, "Url"), n.Get("Url"), out.local); err != nil {
 			return err
 		}
 		return out.secret(document.Under(path, "Secret"), fieldTargetSecret, webhookSecret, n.Get("Secret"), keep)
-	case "Function":
+	case TargetFunction:
 		return checkText(document.Under(path, "Name"), n.Get("Name"), Visible(1, 256))
 	}
 	return nil
@@ -206,10 +217,13 @@ var webhookSecret = Shape{
 	Fits: func(s string) bool { return Base64(24, 64).Fits(strings.TrimPrefix(s, "whsec_")) },
 }
 
-func checkTargetURL(path string, n *document.Node) error {
+func checkTargetURL(path string, n *document.Node, local bool) error {
 	u, err := url.Parse(n.Text)
 	if err != nil || n.Kind != document.String || !Visible(1, 2048).Fits(n.Text) || u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" {
 		return wrong(path, "wanted an https URL without user name and fragment") // not shown: its query may hold a secret
+	}
+	if !local && !publicHost(u.Hostname()) {
+		return wrong(path, "wanted a host on the public Internet")
 	}
 	return nil
 }
@@ -273,11 +287,18 @@ func checkGroups(path string, n *document.Node) error {
 		if !groupName.Fits(m.Key) {
 			return wrong(document.Under(path, m.Key), "is not a group's name; wanted %s", groupName.Want)
 		}
-		if _, err := checkStrings(document.Under(path, m.Key), m.Value, Visible(1, 256)); err != nil {
+		if _, err := checkStrings(document.Under(path, m.Key), m.Value, userID); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// userID is the shape of a user's id as platforms write them. It is no pattern, and one with '*' or '?' would be nobody's: a Deny that somebody relies on
+// would deny nothing.
+var userID = Shape{
+	Want: "1 to 256 printable ASCII characters without blanks, '*' and '?'",
+	Fits: func(s string) bool { return Visible(1, 256).Fits(s) && !strings.ContainsAny(s, "*?") },
 }
 
 var groupName = Shape{
@@ -292,8 +313,9 @@ var (
 	permissionRequired = []string{"Effect", "Principals", "Commands"}
 )
 
-// checkPermissions asks for a list of statements about who may run what where; groups is the document's UserGroups, nil if it has none.
-func checkPermissions(path string, n *document.Node, groups *document.Node) error {
+// checkPermissions asks for a list of statements about who may run what where; groups and conversations are the document's UserGroups
+// and ConversationIds, nil if it has none.
+func checkPermissions(path string, n, groups, conversations *document.Node) error {
 	const most = 100
 	if n.Kind != document.Array {
 		return wrong(path, "is %v; wanted an array of statements", n.Kind)
@@ -302,14 +324,14 @@ func checkPermissions(path string, n *document.Node, groups *document.Node) erro
 		return wrong(path, "has %d statements; the most is %d", len(n.Items), most)
 	}
 	for i, statement := range n.Items {
-		if err := checkPermission(document.At(path, i), statement, groups); err != nil {
+		if err := checkPermission(document.At(path, i), statement, groups, conversations); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func checkPermission(path string, n *document.Node, groups *document.Node) error {
+func checkPermission(path string, n, groups, conversations *document.Node) error {
 	if n.Kind != document.Object {
 		return wrong(path, "is %v; wanted an object", n.Kind)
 	}
@@ -328,11 +350,11 @@ func checkPermission(path string, n *document.Node, groups *document.Node) error
 			return err
 		}
 	}
-	if _, err := checkStrings(document.Under(path, "Commands"), n.Get("Commands"), Visible(1, 128)); err != nil {
+	if _, err := checkStrings(document.Under(path, "Commands"), n.Get("Commands"), commandWord); err != nil {
 		return err
 	}
-	if conversations := n.Get("Conversations"); conversations != nil {
-		if _, err := checkStrings(document.Under(path, "Conversations"), conversations, Text(256)); err != nil {
+	if patterns := n.Get("Conversations"); patterns != nil {
+		if err := checkPatterns(document.Under(path, "Conversations"), patterns, conversations); err != nil {
 			return err
 		}
 	}
@@ -349,10 +371,38 @@ func checkPermission(path string, n *document.Node, groups *document.Node) error
 	return nil
 }
 
+// conversationID is the shape of a conversation's id, and of a pattern for one. Chat clients leave invisible characters in what is copied
+// from them, and an id that has one in it would match nothing.
+var conversationID = Shape{
+	Want: "1 to 256 characters, all of which can be seen",
+	Fits: func(s string) bool {
+		return Text(256).Fits(s) && !strings.ContainsFunc(s, func(r rune) bool { return isHidden(r) || joins(r) || r == '\u200b' || r == '\ufeff' })
+	},
+}
+
+// checkPatterns asks for patterns of conversations, each of which matches one where the bot listens.
+func checkPatterns(path string, n, conversations *document.Node) error {
+	patterns, err := checkStrings(path, n, conversationID)
+	if err != nil || conversations == nil {
+		return err
+	}
+	for i, pattern := range patterns {
+		if !slices.ContainsFunc(conversations.Items, func(c *document.Node) bool { return policy.Match(pattern, c.Text) }) {
+			return wrong(document.At(path, i), "%s matches none of ConversationIds, so it can match nothing", quote(pattern))
+		}
+	}
+	return nil
+}
+
 func checkPrincipal(path, principal string, groups *document.Node) error {
 	kind, name, _ := strings.Cut(principal, ":")
 	switch {
-	case principal == "*", kind == "user" && name != "":
+	case principal == "*":
+		return nil
+	case kind == "user" && name != "":
+		if strings.ContainsAny(name, "*?") {
+			return wrong(path, "%s names a user with '*' or '?', and users are no patterns; wanted user:<id>, group:<name> or *", quote(principal))
+		}
 		return nil
 	case kind == "group" && name != "":
 		if groups == nil || groups.Get(name) == nil {

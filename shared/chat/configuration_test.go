@@ -137,14 +137,20 @@ func TestEveryPlatformsConfiguration(t *testing.T) {
 	}
 }
 
-// decodeOutputs returns the text of Outputs as a map.
+// decodeOutputs returns the text of Outputs as a map, without Setup.
 func decodeOutputs(t testing.TB, text string) map[string]string {
 	t.Helper()
-	m := make(map[string]string)
-	if err := json.Unmarshal([]byte(text), &m); err != nil {
+	var all map[string]any
+	if err := json.Unmarshal([]byte(text), &all); err != nil {
 		t.Fatalf("Outputs %q: %v", text, err)
 	}
-	return m
+	out := make(map[string]string)
+	for key, value := range all {
+		if key != "Setup" {
+			out[key] = value.(string)
+		}
+	}
+	return out
 }
 
 func TestOutputsKeepTheOrderOfTheOfficialExample(t *testing.T) {
@@ -251,7 +257,7 @@ func TestConfigurationIsRefused(t *testing.T) {
 			[]string{"Configuration.DingTalkTemplatId: no such key for type DingTalk", "did you mean DingTalkTemplateId?"}},
 		{"a known key in another case", "Slack", in(`"slackbottoken":"planted"`), []string{"Configuration.slackbottoken", "did you mean SlackBotToken?"}},
 		{"a common key misspelt", "Slack", in(`"Permission":[]`), []string{"did you mean Permissions?"}},
-		{"a key of another platform", "Slack", in(`"FeishuVerificationToken":"planted"`), []string{"known are SlackSigningSecret, SlackBotToken, SlackTeamId, BotName"}},
+		{"a key of another platform", "Slack", in(`"FeishuVerificationToken":"planted"`), []string{"known are SlackSigningSecret, ", "SlackBotToken, SlackTeamId, BotName"}},
 		{"an empty key", "Slack", in(`"":"planted"`), []string{`Configuration[""]: no such key`, "known are"}},
 		{"a key with a newline", "Slack", in(`"a\nb":"planted"`), []string{`Configuration["a\nb"]`}},
 
@@ -280,6 +286,8 @@ func TestConfigurationIsRefused(t *testing.T) {
 		{"no conversations", "Slack", in(`"ConversationIds":[]`), []string{"Configuration.ConversationIds: has 0 entries"}},
 		{"1001 conversations", "Slack", in(`"ConversationIds":[` + strings.Repeat(`"a",`, 1000) + `"b"]`), []string{"has 1001 entries; wanted 1 to 1000"}},
 		{"a conversation twice", "Slack", in(`"ConversationIds":["c1","c2","c1"]`), []string{`Configuration.ConversationIds[2]: "c1" stands there twice`}},
+		{"a conversation with what cannot be seen", "Slack", in("\"ConversationIds\":[\"c\u200b1\"]"), []string{"Configuration.ConversationIds[0]: ", "1 to 256 characters, all of which can be seen"}},
+		{"a grant with what cannot be seen", "Slack", in("\"Permissions\":[{\"Effect\":\"Allow\",\"Principals\":[\"*\"],\"Commands\":[\"*\"],\"Conversations\":[\"19:x@\u200bthread.tacv2\"]}]"), []string{"Configuration.Permissions[0].Conversations[0]: ", "all of which can be seen"}},
 		{"a conversation that is null", "Slack", in(`"ConversationIds":["c1",null]`), []string{"Configuration.ConversationIds[1]: is true, false or null"}},
 
 		{"groups that are an array", "Slack", in(`"UserGroups":[]`), []string{"Configuration.UserGroups: is an array; wanted an object"}},

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"chatconf/shared/document"
+	"chatconf/shared/seal"
 	"chatconf/shared/table"
 )
 
@@ -41,7 +43,7 @@ func CheckPlatform(p Platform) error { return p.check() }
 
 // Settle runs settle and returns its text, the secrets it found or made, and the fields it kept.
 func Settle(p Platform, text string, keep func(string) bool, random io.Reader) (masked string, secrets map[string]string, kept []string, err error) {
-	out, err := p.settle(text, keep, random)
+	out, err := p.settle(text, keep, random, false)
 	if err != nil {
 		return "", nil, nil, err
 	}
@@ -145,4 +147,79 @@ func FillCache(k *Keys, n int) {
 	for i := 0; len(k.cache) < n; i++ {
 		k.cache[strconv.Itoa(i)] = cachedKey{key: new(AccessKey), read: k.now()}
 	}
+}
+
+// Redact is redact.
+var Redact = redact
+
+// Sentences returns every phrase in English and Chinese, and how many there are to be.
+func Sentences() ([][2]string, int) { return sentences[1:], int(phrases) - 1 }
+
+// MaxEndpoints is how many endpoints a process keeps.
+const MaxEndpoints = maxEndpoints
+
+// Endpoints returns how many endpoints are kept.
+func Endpoints(s *Service) int {
+	s.endpoints.mu.Lock()
+	defer s.endpoints.mu.Unlock()
+	return len(s.endpoints.cache)
+}
+
+// FillEndpoints makes s keep n endpoints that nobody asked for.
+func FillEndpoints(s *Service, n int) {
+	s.endpoints.mu.Lock()
+	defer s.endpoints.mu.Unlock()
+	s.endpoints.cache = make(map[Ref]madeEndpoint)
+	for i := range n {
+		s.endpoints.cache[Ref{Name: strconv.Itoa(i)}] = madeEndpoint{}
+	}
+}
+
+// RefTime returns the time in a ref's id.
+func RefTime(r Ref) time.Time { return r.time() }
+
+// SetJobEntry makes a job hold another record.
+func SetJobEntry(job *Job, value []byte) { job.entry.Value = value }
+
+// SealOutbox seals a text as what is to be handed on.
+func SealOutbox(ring *seal.Ring, account, region, name, id, text string) []byte {
+	sealed, err := ring.Seal(Ref{Account: account, Region: region, Name: name, ID: id}.place(), []byte(text))
+	if err != nil {
+		panic(err)
+	}
+	return sealed
+}
+
+// MaxNotes is of how many configurations a process keeps notes.
+const MaxNotes = maxNotes
+
+// Notes returns of how many configurations notes are kept.
+func Notes(j *Journal) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.notes)
+}
+
+// FillNotes makes j keep notes of n configurations.
+func FillNotes(j *Journal, n int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for i := range n {
+		j.notes[Ref{Name: strconv.Itoa(i)}] = &notes{}
+	}
+}
+
+// WaitNotes waits for the notes that are being written.
+func WaitNotes(j *Journal) { j.later.Wait() }
+
+// WriteNotes writes the notes of a configuration.
+func WriteNotes(j *Journal, ctx context.Context, ref Ref) error { return j.writeNotes(ctx, ref) }
+
+// PermissionsOf returns the permissions of an active configuration.
+func PermissionsOf(p Platform, configuration string) *Permissions {
+	root, err := document.Parse(configurationParam, configuration)
+	if err != nil {
+		panic(err)
+	}
+	return newPermissions(&record{Name: "one", Status: StatusActive}, &p, root)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync/atomic"
 	"testing"
 
 	"chatconf/shared/chat"
@@ -31,12 +32,12 @@ var faults = map[string]fault{
 // a function that tells how many calls there were.
 func (s *spy) failAt(ctx context.Context, n int, f fault) (context.Context, func() int) {
 	ctx, cancel := context.WithCancel(ctx)
-	calls := 0
+	var calls atomic.Int64 // some calls are made at once
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forgetLocked()
 	s.before = func(string, int) error {
-		if calls++; calls != n {
+		if calls.Add(1) != int64(n) {
 			return nil
 		}
 		if f.cancels {
@@ -44,7 +45,7 @@ func (s *spy) failAt(ctx context.Context, n int, f fault) (context.Context, func
 		}
 		return f.err
 	}
-	return ctx, func() int { cancel(); return calls }
+	return ctx, func() int { cancel(); return int(calls.Load()) }
 }
 
 // moreActions are calls that take other ways through the service than those of everyAction.

@@ -32,21 +32,36 @@ const (
 // A house is a service on a real file, with a table in between that counts, fails and interferes, and a clock under the test's hand.
 type house struct {
 	*chat.Service
-	t     testing.TB
-	spy   *spy
-	ring  *seal.Ring
-	clock *clock
-	ctx   context.Context // the administrator asks
+	t       testing.TB
+	spy     *spy
+	journal *chat.Journal
+	pages   *spy // the journal's table; what is asked of it counts as asked of spy too
+	ring    *seal.Ring
+	clock   *clock
+	ctx     context.Context // the administrator asks
 }
 
 func newHouse(t testing.TB) *house { t.Helper(); return newHouseWith(t, chat.Options{}) }
 
 func newHouseWith(t testing.TB, o chat.Options) *house {
 	t.Helper()
-	h := &house{t: t, spy: newSpy(t), ring: newRing(t, 1), clock: &clock{now: time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)}}
+	h := &house{t: t, ring: newRing(t, 1), clock: &clock{now: time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)}}
+	h.spy, h.pages = newSpies(t, h.clock)
 	h.ctx = as(t.Context(), administrator)
+	h.journal = h.journalWith(h.ring)
+	o.Journal = h.journal
 	h.Service = h.serviceWith(o, h.ring)
 	return h
+}
+
+// journalWith returns another journal on the same table and clock, as another process has one.
+func (h *house) journalWith(ring *seal.Ring) *chat.Journal {
+	h.t.Helper()
+	j, err := chat.NewJournal(h.pages, ring, chat.JournalOptions{Now: h.clock.Now})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return j
 }
 
 // serviceWith returns another service on the same table and clock.
@@ -54,6 +69,16 @@ func (h *house) serviceWith(o chat.Options, ring *seal.Ring) *chat.Service {
 	h.t.Helper()
 	o.Now = h.clock.Now
 	s, err := chat.New(h.spy, ring, platform.All(), o)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return s
+}
+
+// serviceWithPlatforms returns another service on the same tables and clock that knows other platforms.
+func (h *house) serviceWithPlatforms(platforms ...chat.Platform) *chat.Service {
+	h.t.Helper()
+	s, err := chat.New(h.spy, h.ring, platforms, chat.Options{Now: h.clock.Now, Journal: h.journal})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -269,11 +294,19 @@ type spy struct {
 	before func(verb string, n int) error        // called before the n-th call of a verb, from 1; its error is the call's
 	write  func(c *table.Change) error           // called before a write; may change it
 	read   func(items []table.Item) []table.Item // sees what a Get or Query found; may change it
+	also   *spy                                  // is told of every call, and may fail it too
 }
 
 func newSpy(t testing.TB) *spy {
 	t.Helper()
-	db, err := file.Open(filepath.Join(t.TempDir(), "table.db"), file.Options{})
+	s, _ := newSpies(t, &clock{now: time.Now()})
+	return s
+}
+
+// newSpies returns the table of the configurations and that of the journal, in one file.
+func newSpies(t testing.TB, now *clock) (configurations, journal *spy) {
+	t.Helper()
+	db, err := file.Open(filepath.Join(t.TempDir(), "table.db"), file.Options{Now: now.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +315,8 @@ func newSpy(t testing.TB) *spy {
 			t.Errorf("Close: %v", err)
 		}
 	})
-	return &spy{Table: db.Table("configurations", file.TableOptions{}), count: make(map[string]int)}
+	configurations = &spy{Table: db.Table("configurations", file.TableOptions{}), count: make(map[string]int)}
+	return configurations, &spy{Table: db.Table("journal", file.TableOptions{TTL: chat.DefaultRetention}), count: make(map[string]int), also: configurations}
 }
 
 func (s *spy) enter(verb string) error {
@@ -291,10 +325,15 @@ func (s *spy) enter(verb string) error {
 	s.count[verb]++
 	n, before := s.count[verb], s.before
 	s.mu.Unlock()
-	if before == nil {
-		return nil
+	if before != nil {
+		if err := before(verb, n); err != nil {
+			return err
+		}
 	}
-	return before(verb, n)
+	if s.also != nil {
+		return s.also.enter(verb)
+	}
+	return nil
 }
 
 func (s *spy) Get(ctx context.Context, keys ...table.Key) ([]table.Item, error) {

@@ -36,7 +36,7 @@ type Summary struct {
 	RamRole         string
 	CreatedDate     string
 	UpdatedDate     string
-	Outputs         string // empty for a caller who may not get the configuration
+	Outputs         string // without Setup; empty for a caller who may not get the configuration
 	ResourceGroupId string // this and what follows: beyond OOS
 	Status          string
 	Tags            map[string]string `json:",omitempty"`
@@ -110,7 +110,7 @@ func (s *Service) summary(ctx context.Context, c scope, r *record) (Summary, err
 		return out, nil
 	}
 	var err error
-	out.Outputs, err = s.outputs(c, r)
+	out.Outputs, err = s.outputs(c, r, false)
 	return out, err
 }
 

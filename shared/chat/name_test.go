@@ -210,6 +210,22 @@ func everyAction(s *chat.Service, region func() string) map[string]func(context.
 			_, err := s.ChangeResourceGroup(ctx, &chat.ChangeResourceGroupRequest{RegionID: region(), ResourceType: "chatconfiguration", ResourceID: "one", NewResourceGroupID: "rg-new"})
 			return err
 		},
+		"RotateChatWebhook": func(ctx context.Context) error {
+			_, err := s.Rotate(ctx, &chat.RotateRequest{RegionID: region(), Name: "one"})
+			return err
+		},
+		"SimulateChatPermission": func(ctx context.Context) error {
+			_, err := s.Simulate(ctx, &chat.SimulateRequest{RegionID: region(), Name: "one", UserID: "u", ConversationID: "c", Command: "restart"})
+			return err
+		},
+		"ListChatCommands": func(ctx context.Context) error {
+			_, err := s.ListCommands(ctx, &chat.ListCommandsRequest{RegionID: region(), Name: "one"})
+			return err
+		},
+		"GetChatConfigurationHealth": func(ctx context.Context) error {
+			_, err := s.Health(ctx, &chat.HealthRequest{RegionID: region(), Name: "one"})
+			return err
+		},
 	}
 }
 

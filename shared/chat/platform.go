@@ -14,6 +14,12 @@ type Platform struct {
 	Aliases  []string // other names accepted for it
 	Title    string   // what people call it
 	Settings []Setting
+
+	// FoldUsers says that the platform takes user ids that differ in case for the same.
+	FoldUsers bool
+	// Setup returns what to do in the platform's console so that its messages come to the webhook: the steps and the values to paste,
+	// in a language of Languages. The values that Outputs has a name for may be named by it. Nil is none.
+	Setup func(webhookURL, language string) []string
 }
 
 // A Setting is one key of a Configuration.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"strings"
 	"time"
 
 	"chatconf/shared/document"
@@ -33,11 +34,22 @@ type record struct {
 	Status          string            `json:"status"`
 	Configuration   string            `json:"configuration"`     // compact JSON text, secrets masked
 	Secrets         map[string][]byte `json:"secrets,omitempty"` // sealed, by field
+	Rotation        *rotation         `json:"rotation,omitempty"`
 	Tags            map[string]string `json:"tags,omitempty"`
 	Revision        int64             `json:"revision"`
 	Created         time.Time         `json:"created"`
 	Updated         time.Time         `json:"updated"`
 }
+
+// A rotation says which secrets have a predecessor that is still good, and until when. The predecessors are sealed under the
+// fields' previousField.
+type rotation struct {
+	Until  time.Time `json:"until"`
+	Fields []string  `json:"fields"`
+}
+
+// live reports whether the predecessors are good at the given time. No rotation is not.
+func (ro *rotation) live(now time.Time) bool { return ro != nil && now.Before(ro.Until) }
 
 // A revision is an entry of the history: the record as it became, and how.
 type revision struct {
@@ -166,6 +178,7 @@ func (s *Service) sealSecrets(c scope, r, before *record, in *settled) error {
 	}
 	if before != nil {
 		secrets[fieldWebhookToken] = before.Secrets[fieldWebhookToken]
+		s.keepPrevious(r, before, secrets)
 	} else {
 		sealed, err := s.newWebhookToken(c, r.Name)
 		if err != nil {
@@ -175,6 +188,17 @@ func (s *Service) sealSecrets(c scope, r, before *record, in *settled) error {
 	}
 	r.Secrets = secrets
 	return nil
+}
+
+// keepPrevious takes what a rotation left over from one record to the next, while it is good.
+func (s *Service) keepPrevious(r, before *record, secrets map[string][]byte) {
+	if r.Rotation = nil; !before.Rotation.live(s.now()) {
+		return
+	}
+	r.Rotation = before.Rotation
+	for _, field := range before.Rotation.Fields {
+		secrets[previousField(field)] = before.Secrets[previousField(field)]
+	}
 }
 
 // newWebhookToken makes the secret part of a webhook URL: 128 random bits in base64url, sealed.
@@ -203,18 +227,25 @@ func (s *Service) open(c scope, r *record, field string) ([]byte, error) {
 	return secret, nil
 }
 
-// outputs returns the text of Outputs: the webhook's URL and what else the platform's console asks for.
-func (s *Service) outputs(c scope, r *record) (string, error) {
-	token, err := s.open(c, r, fieldWebhookToken)
-	if err == nil && len(token) == 0 {
-		err = fmt.Errorf("chat: %q has no webhook token", r.Name)
-	}
+// outputs returns the text of Outputs: the webhook's URL, what else the platform's console asks for, and with setup what to do there.
+func (s *Service) outputs(c scope, r *record, setup bool) (string, error) {
+	webhook, err := s.webhookURL(c, r)
 	if err != nil {
 		return "", err
 	}
 	var b bytes.Buffer
-	b.WriteString(`{"URL": `)
-	document.WriteString(&b, s.baseURL+"/webhook/"+c.account+"/"+c.region+"/"+r.Name+"/"+string(token))
+	size := 256
+	if setup {
+		size = 2 << 10
+	}
+	b.Grow(size)
+	write := func(name, text string) {
+		b.WriteString(name)
+		document.WriteString(&b, text)
+	}
+	b.WriteString(`{"URL": "`)
+	b.WriteString(webhook) // CheckBaseURL leaves nothing in it to be escaped
+	b.WriteByte('"')
 	p, err := s.platformOf(r)
 	if err != nil {
 		return "", err
@@ -227,13 +258,42 @@ func (s *Service) outputs(c scope, r *record) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		b.WriteString(`, `)
-		document.WriteString(&b, setting.Output)
-		b.WriteString(`: `)
-		document.WriteString(&b, string(value))
+		write(`, "`+setting.Output+`": `, string(value))
+	}
+	if setup && p.Setup != nil {
+		language, err := r.language()
+		if err != nil {
+			return "", err
+		}
+		// One text, as all else in Outputs is: there are clients that read them as a map of strings.
+		write(`, "Setup": `, strings.Join(p.Setup(webhook, language), "\n"))
 	}
 	b.WriteByte('}')
 	return b.String(), nil
+}
+
+// webhookURL returns the URL of a configuration's webhook, with its token.
+func (s *Service) webhookURL(c scope, r *record) (string, error) {
+	token, err := s.open(c, r, fieldWebhookToken)
+	if err == nil && len(token) == 0 {
+		err = fmt.Errorf("chat: %q has no webhook token", r.Name)
+	}
+	if err != nil {
+		return "", err
+	}
+	return s.baseURL + "/webhook/" + c.account + "/" + c.region + "/" + r.Name + "/" + string(token), nil
+}
+
+// language returns the Language of the record's Configuration.
+func (r *record) language() (string, error) {
+	if !strings.Contains(r.Configuration, `"`+keyLanguage+`"`) { // which is most often so, and saves the parsing
+		return English, nil
+	}
+	root, err := document.Parse(configurationParam, r.Configuration)
+	if err != nil {
+		return "", fmt.Errorf("chat: %q: %w", r.Name, err)
+	}
+	return textOf(root, keyLanguage, English), nil
 }
 
 // date returns t as the API writes dates. OOS answers 2025-12-11T13:49:10+00:00.

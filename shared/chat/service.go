@@ -92,7 +92,7 @@ type Configuration struct {
 	ResourceGroupId string
 	CreatedDate     string
 	UpdatedDate     string
-	Outputs         string            // the webhook's URL; for WeChat also AesKey and Token
+	Outputs         string            // the webhook's URL; for WeChat also AesKey and Token; Setup, the steps in the platform's console, a line each
 	Status          string            // this and what follows: beyond OOS
 	Tags            map[string]string `json:",omitempty"`
 	Revision        int64
@@ -161,7 +161,7 @@ func (s *Service) firstRecord(c scope, in *CreateRequest) (*record, error) {
 			return nil, err
 		}
 	}
-	settled, err := p.settle(in.Configuration.Reveal(), func(string) bool { return false }, s.random)
+	settled, err := p.settle(in.Configuration.Reveal(), func(string) bool { return false }, s.random, s.localTargets)
 	if err != nil {
 		return nil, err
 	}
@@ -247,7 +247,7 @@ func (s *Service) Get(ctx context.Context, in *GetRequest) (*GetResponse, error)
 	if r == nil {
 		return nil, notFound(in.Name)
 	}
-	outputs, err := s.outputs(c, r)
+	outputs, err := s.outputs(c, r, true)
 	if err != nil {
 		return nil, storeError(ctx, "get", err)
 	}
@@ -318,7 +318,7 @@ func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*recor
 	}
 	if in.Configuration != nil {
 		keep := func(field string) bool { _, ok := before.Secrets[field]; return ok }
-		settled, err := p.settle(in.Configuration.Reveal(), keep, s.random)
+		settled, err := p.settle(in.Configuration.Reveal(), keep, s.random, s.localTargets)
 		if err != nil {
 			return nil, err
 		}

@@ -240,6 +240,40 @@ func (n *Node) write(b *bytes.Buffer) {
 
 // WriteString writes s as a JSON string, with < > & as they are.
 func WriteString(b *bytes.Buffer, s string) {
+	if !ordinary(s) {
+		writeAny(b, s)
+		return
+	}
+	b.WriteByte('"')
+	for {
+		i := strings.IndexAny(s, "\"\\\n")
+		if i < 0 {
+			break
+		}
+		b.WriteString(s[:i])
+		b.WriteByte('\\')
+		if s[i] == '\n' {
+			b.WriteByte('n')
+		} else {
+			b.WriteByte(s[i])
+		}
+		s = s[i+1:]
+	}
+	b.WriteString(s)
+	b.WriteByte('"')
+}
+
+// ordinary reports whether a JSON string of s escapes nothing but quotes, backslashes and line ends, which needs no encoder.
+func ordinary(s string) bool {
+	for _, r := range s {
+		if r < ' ' && r != '\n' || r == 0x7f || r == utf8.RuneError || r == '\u2028' || r == '\u2029' {
+			return false
+		}
+	}
+	return true
+}
+
+func writeAny(b *bytes.Buffer, s string) {
 	e := json.NewEncoder(b)
 	e.SetEscapeHTML(false)
 	e.Encode(s) // a string always encodes, and a Buffer never fails

@@ -230,3 +230,22 @@ func TestLongKeysCostLittle(t *testing.T) {
 		}
 	}
 }
+
+// What is written without an encoder is what the encoder writes.
+func FuzzWriteString(f *testing.F) {
+	for _, s := range []string{"", "a", `a"b\c`, "a\nb\tc\r", "<&>", "运维", "\x00\x1f\x7f", "\u2028\u2029", "\xff", "\ufffd", "a\n\"\\\nb"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var got, want bytes.Buffer
+		document.WriteString(&got, s)
+		e := json.NewEncoder(&want)
+		e.SetEscapeHTML(false)
+		if err := e.Encode(s); err != nil {
+			t.Fatal(err)
+		}
+		if want := strings.TrimSuffix(want.String(), "\n"); got.String() != want {
+			t.Errorf("WriteString(%q) = %s, want %s", s, got.String(), want)
+		}
+	})
+}

@@ -50,5 +50,9 @@ func Actions() []Action {
 		NewAction("ListTagKeys", (*chat.Service).ListTagKeys),
 		NewAction("ListTagValues", (*chat.Service).ListTagValues),
 		NewAction("ChangeResourceGroup", (*chat.Service).ChangeResourceGroup),
+		NewAction("RotateChatWebhook", (*chat.Service).Rotate),
+		NewAction("SimulateChatPermission", (*chat.Service).Simulate),
+		NewAction("ListChatCommands", (*chat.Service).ListCommands),
+		NewAction("GetChatConfigurationHealth", (*chat.Service).Health),
 	}
 }

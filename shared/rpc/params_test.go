@@ -238,7 +238,8 @@ func TestLongNamesAreCut(t *testing.T) {
 // The actions' own requests can be filled from nothing and from everything at once.
 func TestEveryRequestTypeCanBeFilled(t *testing.T) {
 	all := parse("RegionId=cn-hangzhou Name=n Type=t RamRole=r Configuration={} ResourceGroupId=g Status=s ClientToken=c Revision=1 MaxResults=2 " +
-		`NextToken=x ResourceType=y ResourceIds=["a"] Tags={"a":"b"} TagKeys=["k"] All=true Key=k ResourceId=i NewResourceGroupId=z Filters=[]`)
+		`NextToken=x ResourceType=y ResourceIds=["a"] Tags={"a":"b"} TagKeys=["k"] All=true Key=k ResourceId=i NewResourceGroupId=z Filters=[] ` +
+		"UserId=u ConversationId=v Command=w User=u Decision=d Since=e Until=f GraceSeconds=3")
 	for name, fill := range fillers {
 		empty, err := fill(url.Values{})
 		if err != nil {

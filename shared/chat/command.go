@@ -1,0 +1,237 @@
+package chat
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Limits of a command.
+const (
+	// MaxText is the size of a message's text, in bytes.
+	MaxText = 8 << 10
+	// MaxArguments is the number of arguments of a command.
+	MaxArguments = 100
+	// MaxCommandName is the length of a command's name, in characters.
+	MaxCommandName = 128
+)
+
+// A Command is a message that asks a bot to do something: who asked, where, and what.
+// Text and Arguments are as they were typed and may hold secrets; a log shows neither.
+type Command struct {
+	Account       string
+	Region        string
+	Configuration string // the name of the chat configuration
+	Platform      string // its type
+	Conversation  string
+	Direct        bool // one to one with the bot
+	User          string
+	UserName      string   // for people; proves nothing
+	Groups        []string // of UserGroups that the user is in, in their order
+	MessageID     string
+	Sent          time.Time // zero if the platform does not say
+	Text          string
+	Name          string // the first word, in lower case
+	Arguments     []string
+}
+
+// LogValue returns what a log may show.
+func (c Command) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("configuration", c.Configuration),
+		slog.String("platform", c.Platform),
+		slog.String("user", c.User),
+		slog.String("conversation", c.Conversation),
+		slog.String("name", c.Shown()),
+	)
+}
+
+// Shown returns the name as logs and records show it: masked if it looks like a secret, which somebody may have said to the bot by mistake.
+func (c Command) Shown() string {
+	name, _ := redactWord(c.Name)
+	return name
+}
+
+// A CommandError says why a text is no command.
+type CommandError struct {
+	problem phrase
+}
+
+// Error says it for a log; Sentence says it to the person who typed the text.
+func (e *CommandError) Error() string {
+	return "chat: command: " + strings.TrimSuffix(sentenceIn(English, e.problem), ".")
+}
+
+// Sentence says it to the person who typed the text, in a language of Languages.
+func (e *CommandError) Sentence(language string) string { return sentenceIn(language, e.problem) }
+
+// ParseCommand takes a message's text apart: the first word is the command's name, in lower case, the others are its arguments.
+//
+// Words are separated by blanks of any kind: tabs, line ends, full-width and no-break spaces, and those without width that chat
+// clients leave behind mentions. Quotes are as in a shell. In '…' every character stands for itself; in "…" a backslash takes the
+// meaning from a quote or a backslash, and elsewhere it is a character; outside quotes it does so for any character, and joins two
+// lines at the end of one. Quotes inside a word belong to the word.
+//
+// Chat clients set quotes as a printer does. “ ” and „ are double quotes, each closing any other; ‘ opens and ’ closes a single
+// quote, and a ’ that closes nothing is an apostrophe.
+//
+// A text over MaxText, more than MaxArguments arguments, a name that is longer than MaxCommandName or has a blank or a joiner in it, a quote
+// that is not closed, and control characters and invisible ones, also those that turn the direction of writing, are a *CommandError.
+func ParseCommand(text string) (name string, args []string, err error) {
+	if len(text) > MaxText {
+		return "", nil, &CommandError{commandTooLong}
+	}
+	words, problem := splitWords(strings.ReplaceAll(text, "\r\n", "\n"))
+	switch {
+	case problem != none:
+		return "", nil, &CommandError{problem}
+	case len(words) == 0:
+		return "", nil, &CommandError{commandEmpty}
+	case len(words)-1 > MaxArguments:
+		return "", nil, &CommandError{commandTooMany}
+	}
+	if name = strings.ToLower(words[0]); !commandWord.Fits(name) {
+		return "", nil, &CommandError{commandBadName}
+	}
+	return name, words[1:], nil
+}
+
+// FormatCommand is the inverse of ParseCommand: a text that it parses into name and args. What needs quotes is quoted.
+func FormatCommand(name string, args []string) string {
+	var b strings.Builder
+	writeWord(&b, name)
+	for _, arg := range args {
+		b.WriteByte(' ')
+		writeWord(&b, arg)
+	}
+	return b.String()
+}
+
+func writeWord(b *strings.Builder, word string) {
+	if word != "" && !strings.ContainsFunc(word, func(r rune) bool { return r == '\\' || isBlank(r) || opens(r) != noQuote }) {
+		b.WriteString(word)
+		return
+	}
+	b.WriteByte('\'')
+	b.WriteString(strings.ReplaceAll(word, "'", `'\''`))
+	b.WriteByte('\'')
+}
+
+// commandWord is the shape of a command's name, and of a pattern for one.
+var commandWord = Shape{
+	Want: "1 to 128 characters without blanks",
+	Fits: func(s string) bool {
+		return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= MaxCommandName &&
+			!strings.ContainsFunc(s, func(r rune) bool { return isBlank(r) || isHidden(r) || joins(r) })
+	},
+}
+
+// isBlank reports whether a character separates words. U+200B and U+FEFF are spaces without width.
+func isBlank(r rune) bool { return unicode.IsSpace(r) || r == '\u200b' || r == '\ufeff' }
+
+// isHidden reports whether a character cannot be seen, or turns the direction of writing, and so could make a command look like
+// another. The two joiners are let pass: emoji and several scripts need them.
+func isHidden(r rune) bool {
+	switch r {
+	case '\t', '\n', '\u200b', '\ufeff', '\u200c', '\u200d':
+		return false
+	}
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
+}
+
+// joins reports whether a character only changes how those around it are drawn, if at all. In an argument it may be needed; two names must not
+// look alike by it, since one may be denied and the other not.
+func joins(r rune) bool { return unicode.In(r, unicode.Join_Control, unicode.Variation_Selector) }
+
+// A quotation is what a word stands in.
+type quotation uint8
+
+const (
+	noQuote     quotation = iota
+	single                // '…'
+	double                // "…"
+	curlySingle           // ‘…’
+	curlyDouble           // “…”
+)
+
+// opens returns the quote that a character opens.
+func opens(r rune) quotation {
+	switch r {
+	case '\'':
+		return single
+	case '"':
+		return double
+	case '‘':
+		return curlySingle
+	case '“', '”', '„':
+		return curlyDouble
+	}
+	return noQuote
+}
+
+// closes reports whether a character closes the quote.
+func (q quotation) closes(r rune) bool {
+	if q == curlySingle {
+		return r == '’'
+	}
+	return q != noQuote && opens(r) == q
+}
+
+// escapes reports whether a backslash has a meaning in the quote.
+func (q quotation) escapes() bool { return q != single && q != curlySingle }
+
+// splitWords takes a text apart into words, their quotes taken off.
+func splitWords(text string) (words []string, problem phrase) {
+	if !utf8.ValidString(text) {
+		return nil, commandHidden
+	}
+	var (
+		word    strings.Builder
+		inWord  bool // even an empty one, by its quotes
+		in      quotation
+		escaped bool
+	)
+	write := func(r rune) {
+		word.WriteRune(r)
+		inWord = true
+	}
+	for _, r := range text {
+		switch {
+		case isHidden(r):
+			return nil, commandHidden
+		case escaped:
+			escaped = false
+			if in != noQuote && r != '\\' && opens(r) != in {
+				write('\\')
+			}
+			if in != noQuote || r != '\n' {
+				write(r)
+			}
+		case r == '\\' && in.escapes():
+			escaped = true
+		case in.closes(r):
+			in = noQuote
+		case in != noQuote:
+			write(r)
+		case opens(r) != noQuote:
+			in, inWord = opens(r), true
+		case !isBlank(r):
+			write(r)
+		case inWord:
+			words = append(words, word.String())
+			word.Reset()
+			inWord = false
+		}
+	}
+	switch {
+	case escaped:
+		return nil, commandBackslash
+	case in != noQuote:
+		return nil, commandQuote
+	case inWord:
+		words = append(words, word.String())
+	}
+	return words, none
+}

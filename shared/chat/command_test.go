@@ -1,0 +1,188 @@
+package chat_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"chatconf/shared/chat"
+)
+
+func TestParseCommand(t *testing.T) {
+	for about, c := range map[string]struct {
+		text, name string
+		args       []string
+	}{
+		"a name alone":                               {"help", "help", nil},
+		"upper case":                                 {"ReStart I-1", "restart", []string{"I-1"}},
+		"another script":                             {"重启 服务", "重启", []string{"服务"}},
+		"blanks around and between":                  {"  restart \t i-1  i-2 \n", "restart", []string{"i-1", "i-2"}},
+		"full-width and no-break spaces":             {"\u3000restart\u00a0i-1\u2003i-2\u202f", "restart", []string{"i-1", "i-2"}},
+		"spaces without width":                       {"\u200brestart\ufeff i-1\u200b", "restart", []string{"i-1"}},
+		"line ends":                                  {"restart\r\ni-1\ni-2", "restart", []string{"i-1", "i-2"}},
+		"single quotes":                              {`say 'a b' 'c"d\e'`, "say", []string{"a b", `c"d\e`}},
+		"double quotes":                              {`say "a b" "c'd" "e\"f\\g\h"`, "say", []string{"a b", "c'd", `e"f\g\h`}},
+		"a double quote in curly ones":               {`say “a"b” "c“d"`, "say", []string{`a"b`, "c“d"}},
+		"an escaped curly quote":                     {`say “a\”b\"c”`, "say", []string{`a”b\"c`}},
+		"curly quotes":                               {`say “a b” ‘c d’`, "say", []string{"a b", "c d"}},
+		"curly quotes that open as others close":     {`say „a b“ ”c d” “e f“`, "say", []string{"a b", "c d", "e f"}},
+		"a curly apostrophe":                         {`say don’t ’tis`, "say", []string{"don’t", "’tis"}},
+		"a backslash in single curly quotes":         {`say ‘a\b’`, "say", []string{`a\b`}},
+		"a value in quotes":                          {`set --reason="a b"c`, "set", []string{"--reason=a bc"}},
+		"empty arguments":                            {`set "" '' a`, "set", []string{"", "", "a"}},
+		"escapes outside quotes":                     {`set a\ b \"c \\ \‘`, "set", []string{"a b", `"c`, `\`, "‘"}},
+		"a line that is joined":                      {"set a\\\nb", "set", []string{"ab"}},
+		"a line end in quotes":                       {"set 'a\n\tb' \"c\r\nd\" \"e\\\nf\"", "set", []string{"a\n\tb", "c\nd", "e\\\nf"}},
+		"odd spaces in quotes":                       {"set 'a\u3000b\u200b'", "set", []string{"a\u3000b\u200b"}},
+		"a family of emoji, which needs its joiners": {"set 👩\u200d👩\u200d👦", "set", []string{"👩\u200d👩\u200d👦"}},
+		"a name in quotes":                           {`"restart" i-1`, "restart", []string{"i-1"}},
+		"a hundred arguments":                        {"x" + strings.Repeat(" a", 100), "x", slices.Repeat([]string{"a"}, 100)},
+		"a name of 128 characters":                   {strings.Repeat("重", 128), strings.Repeat("重", 128), nil},
+		"the longest text":                           {"x " + strings.Repeat("a", chat.MaxText-2), "x", []string{strings.Repeat("a", chat.MaxText-2)}},
+	} {
+		name, args, err := chat.ParseCommand(c.text)
+		if err != nil || name != c.name || !slices.Equal(args, c.args) {
+			t.Errorf("%s: ParseCommand(%q) = %q, %q, %v; want %q, %q", about, c.text, name, args, err, c.name, c.args)
+		}
+	}
+}
+
+func TestTextsThatAreNoCommand(t *testing.T) {
+	for about, c := range map[string]struct{ text, english, chinese string }{
+		"nothing":                        {"", "The message has no command. Say help to see what you may run.", "消息中没有命令。"},
+		"blanks":                         {" \u3000\n\u200b", "The message has no command.", "消息中没有命令。"},
+		"a joined line and nothing":      {"\\\n", "The message has no command.", "消息中没有命令。"},
+		"an empty name":                  {`"" a`, "The first word is not the name", "第一个词"},
+		"a name with a blank":            {`"a b"`, "The first word is not the name", "第一个词"},
+		"a name with a line end":         {"'a\nb'", "The first word is not the name", "第一个词"},
+		"a name of 129 characters":       {strings.Repeat("重", 129), "The first word is not the name", "第一个词"},
+		"a joiner in a name":             {"re\u200dstart", "The first word is not the name", "第一个词"},
+		"a variation in a name":          {"重\ufe00启", "The first word is not the name", "第一个词"},
+		"a letter that is not drawn":     {"re\u3164start", "cannot be seen", "不可见"},
+		"another that is not drawn":      {"re\u034fstart", "cannot be seen", "不可见"},
+		"too many arguments":             {"x" + strings.Repeat(" a", 101), "too many arguments", "参数过多"},
+		"too long":                       {strings.Repeat("a", chat.MaxText+1), "too long", "过长"},
+		"a quote that is not closed":     {`say "a`, "not closed", "引号"},
+		"another":                        {`say it's`, "not closed", "引号"},
+		"a curly one":                    {`say “a"`, "not closed", "引号"},
+		"a single curly one":             {`say ‘a'`, "not closed", "引号"},
+		"a backslash at the end":         {`say \`, "backslash", "反斜杠"},
+		"a backslash at a quote's end":   {`say "\`, "backslash", "反斜杠"},
+		"a control character":            {"re\x00start", "cannot be seen", "不可见"},
+		"an escape sequence":             {"say \x1b[31m", "cannot be seen", "不可见"},
+		"a bell in quotes":               {"say '\a'", "cannot be seen", "不可见"},
+		"an escaped control character":   {"say \\\x7f", "cannot be seen", "不可见"},
+		"a lone carriage return":         {"say a\rb", "cannot be seen", "不可见"},
+		"a vertical tab":                 {"say\va", "cannot be seen", "不可见"},
+		"a turn of direction":            {"say \u202egpj.exe", "cannot be seen", "不可见"},
+		"an isolate":                     {"say \u2066a\u2069", "cannot be seen", "不可见"},
+		"a mark of direction":            {"restart\u200f", "cannot be seen", "不可见"},
+		"an invisible letter":            {"re\u2060start", "cannot be seen", "不可见"},
+		"letters that only tags have":    {"say \U000e0061", "cannot be seen", "不可见"},
+		"bytes that are no characters":   {"say \xff", "cannot be seen", "不可见"},
+		"half a surrogate, as in CESU-8": {"say \xed\xa0\x80", "cannot be seen", "不可见"},
+	} {
+		name, args, err := chat.ParseCommand(c.text)
+		var wrong *chat.CommandError
+		if !errors.As(err, &wrong) || name != "" || args != nil {
+			t.Errorf("%s: ParseCommand = %q, %q, %v", about, name, args, err)
+			continue
+		}
+		if got := wrong.Sentence(chat.English); !strings.Contains(got, c.english) {
+			t.Errorf("%s: %q, want %q in it", about, got, c.english)
+		}
+		if got := wrong.Sentence(chat.Chinese); !strings.Contains(got, c.chinese) {
+			t.Errorf("%s: %q, want %q in it", about, got, c.chinese)
+		}
+		if got := err.Error(); !strings.HasPrefix(got, "chat: command: ") || strings.HasSuffix(got, ".") {
+			t.Errorf("%s: error = %q", about, got)
+		}
+	}
+}
+
+// TestFormatCommand holds that what is formatted is parsed into the same, and that nothing is quoted without need.
+func TestFormatCommand(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"restart", []string{"i-1", "--now=true"}, "restart i-1 --now=true"},
+		{"say", []string{"", "a b", "it's", `"`, `\`, "“a”", "’tis", "a\nb", "\u3000"}, `say '' 'a b' 'it'\''s' '"' '\' '“a”' ’tis 'a` + "\n" + `b' '` + "\u3000" + `'`},
+	} {
+		got := chat.FormatCommand(c.name, c.args)
+		if got != c.want {
+			t.Errorf("FormatCommand(%q, %q) = %s, want %s", c.name, c.args, got, c.want)
+		}
+		name, args, err := chat.ParseCommand(got)
+		if err != nil || name != c.name || !slices.Equal(args, c.args) {
+			t.Errorf("parsed again: %q, %q, %v", name, args, err)
+		}
+	}
+}
+
+// FuzzParseCommand holds that a command that was parsed is the same when it is formatted and parsed again, and keeps its bounds.
+func FuzzParseCommand(f *testing.F) {
+	for _, seed := range []string{
+		"restart i-1", `say "a b" 'c' “d e” ‘f g’ \h`, "x\\\ny", "\u3000重启\u200b 服务", `say "\"\\"`, "say don’t", "İ", "a '' \"\"", "\xff", "x\r\ny '\r\n'",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		name, args, err := chat.ParseCommand(text)
+		if err != nil {
+			var wrong *chat.CommandError
+			if !errors.As(err, &wrong) || strings.Contains(err.Error(), "{") {
+				t.Fatalf("error = %v", err)
+			}
+			return
+		}
+		if name == "" || utf8.RuneCountInString(name) > chat.MaxCommandName || strings.ContainsFunc(name, unicode.IsSpace) || len(args) > chat.MaxArguments {
+			t.Fatalf("ParseCommand(%q) = %q and %d arguments", text, name, len(args))
+		}
+		if strings.ContainsFunc(name+strings.Join(args, ""), func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }) {
+			t.Fatalf("ParseCommand(%q) = %q, %q, which has control characters", text, name, args)
+		}
+		formatted := chat.FormatCommand(name, args)
+		if len(formatted) > chat.MaxText {
+			return // quotes made it longer
+		}
+		name2, args2, err := chat.ParseCommand(formatted)
+		if err != nil || name2 != strings.ToLower(name) || !slices.Equal(args, args2) {
+			t.Fatalf("%q is %q, %q; formatted %q, which is %q, %q, %v", text, name, args, formatted, name2, args2, err)
+		}
+	})
+}
+
+// TestCommandShowsNothingSecretInALog holds that a log of a command or a job has neither text nor arguments in it.
+func TestCommandShowsNothingSecretInALog(t *testing.T) {
+	c := chat.Command{Configuration: "ops", Name: "login", User: "u1", Text: "login planted", Arguments: []string{"planted"}}
+	job := &chat.Job{Ref: chat.Ref{ID: "id-1"}, Command: c, ReplyTo: chat.ReplyTo{URL: "https://planted"}}
+	endpoint := &chat.Endpoint{Name: "ops", Settings: map[string]chat.Secret{"k": "planted"}, Target: chat.Target{URL: "https://planted", Secret: "planted"}}
+	for _, handler := range []func(*bytes.Buffer) slog.Handler{
+		func(b *bytes.Buffer) slog.Handler { return slog.NewJSONHandler(b, nil) },
+		func(b *bytes.Buffer) slog.Handler { return slog.NewTextHandler(b, nil) },
+	} {
+		var b bytes.Buffer
+		slog.New(handler(&b)).Info("x", "command", c, "job", job, "endpoint", endpoint)
+		for _, want := range []string{"login", "u1", "id-1", "ops"} {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("the log lacks %q: %s", want, &b)
+			}
+		}
+		if strings.Contains(b.String(), "planted") {
+			t.Errorf("the log holds a secret: %s", &b)
+		}
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		if text := fmt.Sprintf(verb, *endpoint); strings.Contains(text, "planted") {
+			t.Errorf("%s shows a secret: %s", verb, text)
+		}
+	}
+}

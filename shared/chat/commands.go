@@ -1,0 +1,249 @@
+package chat
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"chatconf/shared/policy"
+	"chatconf/shared/table"
+)
+
+const actionListCommands = "ListChatCommands"
+
+// ListCommandsRequest are the parameters of ListChatCommands; Name is mandatory.
+type ListCommandsRequest struct {
+	RegionID   string `param:"RegionId"`
+	Name       string `param:"Name"`
+	User       string `param:"User"`       // only of this user, in any case
+	Command    string `param:"Command"`    // only of this name; may have '*' and '?'
+	Decision   string `param:"Decision"`   // only Allowed or Denied
+	Since      string `param:"Since"`      // only from this date on, such as 2026-01-31T08:00:00Z
+	Until      string `param:"Until"`      // only before this date
+	MaxResults *int64 `param:"MaxResults"` // 1 to MaxResults, default DefaultResults
+	NextToken  string `param:"NextToken"`  // of the page before, for the same filters
+}
+
+// ListCommandsResponse is the answer of ListChatCommands.
+type ListCommandsResponse struct {
+	ChatCommands []ChatCommand
+	NextToken    string `json:",omitempty"` // absent on the last page; a page may be short, even empty, and still have one
+	MaxResults   int64
+}
+
+// NextPageToken returns NextToken.
+func (r *ListCommandsResponse) NextPageToken() string { return r.NextToken }
+
+// ChatCommand is the record of a command.
+type ChatCommand struct {
+	Id             string
+	Date           string
+	Name           string // of the configuration
+	Revision       int64  // of the configuration, that decided
+	Platform       string
+	ConversationId string
+	Direct         bool
+	UserId         string
+	UserName       string
+	Command        string
+	Arguments      []string // what looks like a secret is ******
+	Decision       string   // Allowed or Denied
+	Statement      *int     `json:",omitempty"` // index into Permissions of the one that decided
+	StatementText  string   `json:",omitempty"`
+	Reason         string
+	RamRole        string
+	Target         string
+	Outcome        Outcome
+	Answered       bool
+	Detail         string
+	Attempts       int64
+	Latency        int64  // milliseconds from the callback's arrival to the record
+	SettledDate    string // when the outcome was known; empty where it was at once, or is not yet
+	MessageId      string
+}
+
+// ListCommands returns what was asked of a bot, the latest first, a page at a time: ListChatCommands. A configuration that was
+// deleted still shows what was asked of it.
+//
+// Errors: MissingParameter, InvalidParameter, InvalidNextToken, NotFound, NoPermission, InvalidRegion, Unavailable without a journal.
+func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*ListCommandsResponse, error) {
+	c, r, err := s.mayRead(ctx, actionListCommands, in.RegionID, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	n, err := pageSize(in.MaxResults)
+	if err != nil {
+		return nil, err
+	}
+	sel, err := parseCommandFilters(in)
+	if err != nil {
+		return nil, err
+	}
+	scope := append([]string{actionListCommands, c.account, c.region, in.Name}, sel.scope()...)
+	from, err := s.parseCursor(in.NextToken, scope)
+	if err != nil {
+		return nil, err
+	}
+	if s.journal == nil {
+		return nil, noJournal()
+	}
+	found, next, err := s.journal.find(ctx, Ref{Account: c.account, Region: c.region, Name: in.Name}, sel, from.After, n)
+	if err != nil {
+		return nil, storeError(ctx, "list commands", err)
+	}
+	if r == nil && len(found) == 0 && next == "" && in.NextToken == "" {
+		return nil, notFound(in.Name)
+	}
+	out := &ListCommandsResponse{ChatCommands: make([]ChatCommand, len(found)), MaxResults: int64(n)}
+	for i, e := range found {
+		out.ChatCommands[i] = e.show()
+	}
+	if next != "" {
+		if out.NextToken, err = s.cursorToken(&cursor{After: next}, scope); err != nil {
+			return nil, storeError(ctx, "list commands", err)
+		}
+	}
+	return out, nil
+}
+
+// A commandSelection is which records are asked for.
+type commandSelection struct {
+	user, command, decision string
+	since, until            time.Time // zero: no bound
+}
+
+func parseCommandFilters(in *ListCommandsRequest) (*commandSelection, error) {
+	sel := &commandSelection{user: in.User, command: strings.ToLower(in.Command)}
+	if in.Decision != "" {
+		for _, decision := range [...]string{DecisionAllowed, DecisionDenied} {
+			if strings.EqualFold(in.Decision, decision) {
+				sel.decision = decision
+			}
+		}
+		if sel.decision == "" {
+			return nil, invalid("Decision", "Decision %s is none; wanted %s or %s.", quote(in.Decision), DecisionAllowed, DecisionDenied)
+		}
+	}
+	if sel.command != "" && !commandWord.Fits(sel.command) {
+		return nil, invalid("Command", "Command %s is not a command's name; wanted %s, and perhaps '*' and '?'.", quote(in.Command), commandWord.Want)
+	}
+	for _, bound := range []struct {
+		param, text string
+		to          *time.Time
+	}{{"Since", in.Since, &sel.since}, {"Until", in.Until, &sel.until}} {
+		if bound.text == "" {
+			continue
+		}
+		t, err := time.Parse(time.RFC3339, bound.text)
+		if err != nil {
+			return nil, invalid(bound.param, "%s is %s; wanted a date such as 2026-01-31T08:00:00Z.", bound.param, quote(bound.text))
+		}
+		*bound.to = t
+	}
+	return sel, nil
+}
+
+// scope returns the selection as text.
+func (sel *commandSelection) scope() []string {
+	return []string{sel.user, sel.command, sel.decision, sel.since.UTC().Format(time.RFC3339Nano), sel.until.UTC().Format(time.RFC3339Nano)}
+}
+
+// matches reports whether a record is selected, but for its date.
+func (sel *commandSelection) matches(e *entry) bool {
+	return (sel.user == "" || strings.EqualFold(sel.user, e.User)) &&
+		(sel.command == "" || policy.Match(sel.command, e.Command)) &&
+		(sel.decision == "" || sel.decision == e.Decision)
+}
+
+// find returns up to n selected records before the id, the latest first, and the id before which to go on; empty when there is no
+// more. It reads a bounded number of candidates, so it may return fewer than n and still have more.
+func (j *Journal) find(ctx context.Context, ref Ref, sel *commandSelection, before string, n int) (found []*entry, next string, err error) {
+	const rounds = 5
+	prefix := entryPrefix + escape(ref.Name) + "#"
+	if before == "" && !sel.until.IsZero() {
+		before = idTime(ceil(sel.until)) // less than any id of that time
+	}
+	r := table.Range{Partition: ref.partition(), Prefix: prefix, Reverse: true}
+	if before != "" {
+		r.After = prefix + before
+	}
+	for range rounds {
+		r.Limit = n - len(found) + 1
+		if !sel.all() {
+			r.Limit = table.MaxGet
+		}
+		items, err := j.table.Query(ctx, r)
+		if err != nil {
+			return nil, "", err
+		}
+		for i, item := range items {
+			e, err := decodeEntry(item)
+			if err != nil {
+				return nil, "", err
+			}
+			if e.Time.Before(sel.since) {
+				return found, "", nil
+			}
+			r.After, next = item.Sort, e.ID
+			if sel.matches(e) {
+				found = append(found, e)
+			}
+			if len(found) == n {
+				if i == len(items)-1 && len(items) < r.Limit {
+					return found, "", nil
+				}
+				return found, next, nil
+			}
+		}
+		if len(items) < r.Limit {
+			return found, "", nil
+		}
+	}
+	return found, next, nil
+}
+
+// all reports whether the selection leaves out nothing but by date.
+func (sel *commandSelection) all() bool { return sel.user+sel.command+sel.decision == "" }
+
+// ceil returns the first whole millisecond that is not before t.
+func ceil(t time.Time) time.Time {
+	if whole := t.Truncate(time.Millisecond); whole.Before(t) {
+		return whole.Add(time.Millisecond)
+	}
+	return t
+}
+
+func (e *entry) show() ChatCommand {
+	out := ChatCommand{
+		Id:             e.ID,
+		Date:           date(e.Time),
+		Name:           e.Name,
+		Revision:       e.Revision,
+		Platform:       e.Platform,
+		ConversationId: e.Conversation,
+		Direct:         e.Direct,
+		UserId:         e.User,
+		UserName:       e.UserName,
+		Command:        e.Command,
+		Arguments:      e.Arguments,
+		Decision:       e.Decision,
+		StatementText:  e.Text,
+		Reason:         e.Reason,
+		RamRole:        e.RamRole,
+		Target:         e.Target,
+		Outcome:        e.Outcome,
+		Answered:       e.Answered,
+		Detail:         e.Detail,
+		Attempts:       int64(e.Attempts),
+		Latency:        e.Latency,
+		SettledDate:    dateOf(e.Settled),
+		MessageId:      e.MessageID,
+	}
+	if out.Arguments == nil {
+		out.Arguments = []string{}
+	}
+	if e.Statement >= 0 {
+		out.Statement = &e.Statement
+	}
+	return out
+}

@@ -1,0 +1,567 @@
+package chat_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/table"
+)
+
+func TestOpenWebhook(t *testing.T) {
+	h := newHouse(t)
+	h.create("one", func(in *chat.CreateRequest) {
+		in.Type, in.RamRole = "WeChat", "Ops"
+		in.Configuration = chat.Secret(with(minWeChat, `"BotName":"b","Language":"zh","WeChatTokenPrevious":"planted2"`))
+	})
+	stored := h.stored("one")
+	h.spy.reset()
+	e := h.open("one")
+	if got := h.spy.took(); got != "Get Get" { // of Outputs, and of the webhook
+		t.Errorf("calls = %s", got)
+	}
+	equal(t, "Settings", e.Settings, map[string]chat.Secret{
+		"WeChatCorpId": e.Settings["WeChatCorpId"], "WeChatAgentId": e.Settings["WeChatAgentId"], "WeChatSecret": chat.Secret(stored.Secrets["WeChatSecret"]),
+		"WeChatToken": chat.Secret(stored.Secrets["WeChatToken"]), "WeChatEncodingAesKey": chat.Secret(stored.Secrets["WeChatEncodingAesKey"]),
+		"WeChatTokenPrevious": "planted2", "BotName": "b",
+	})
+	if e.Settings["WeChatCorpId"] == "" || e.Settings["WeChatSecret"] == "" || len(e.Settings["WeChatEncodingAesKey"]) != 43 {
+		t.Errorf("Settings lack something: %d", len(e.Settings))
+	}
+	e.Settings, e.Permissions = nil, nil
+	equal(t, "the endpoint", e, &chat.Endpoint{Account: account, Region: region, Name: "one", Type: "WeChat", Revision: 1, Active: true, Language: "zh", BotName: "b", RamRole: "Ops", Target: chat.Target{Type: "Journal"}})
+	if got, want := e.Source(), "acs:oos:cn-hangzhou:1234567890123456:chatconfiguration/one"; got != want {
+		t.Errorf("Source = %s, want %s", got, want)
+	}
+}
+
+// TestOpenWebhookTellsNothing holds that a URL that is nobody's has one error and one cost, whatever is wrong with it.
+func TestOpenWebhookTellsNothing(t *testing.T) {
+	h := newHouse(t)
+	h.create("one")
+	token := h.stored("one").Secrets[chat.FieldWebhookToken]
+	h.journal.Flush(h.ctx)
+	for about, c := range map[string]struct{ account, region, name, token, reason string }{
+		"another token":                {account, region, "one", strings.Repeat("A", 22), "the token is wrong"},
+		"a bit of the token":           {account, region, "one", token[:21] + "!", "the token is wrong"},
+		"a token that is too long":     {account, region, "one", token + "A", "the token is wrong"},
+		"no token":                     {account, region, "one", "", "the token is wrong"},
+		"no such configuration":        {account, region, "two", token, "no such configuration"},
+		"another account":              {"9", region, "one", token, "no such configuration"},
+		"another region":               {account, "us-east-1", "one", token, "no such configuration"},
+		"an account that is none":      {"x", region, "one", token, "no such configuration"},
+		"no account":                   {"", region, "one", token, "no such configuration"},
+		"a region that is none":        {account, "x", "one", token, "no such configuration"},
+		"a name that is none":          {account, region, "a b", token, "no such configuration"},
+		"a name that is too long":      {account, region, strings.Repeat("x", 2000), token, "no such configuration"},
+		"a name that is reserved":      {"0", region, "acs-decoy", token, "no such configuration"},
+		"no name":                      {account, region, "", token, "no such configuration"},
+		"the partition of access keys": {"keys", "keys", "one", token, "no such configuration"},
+	} {
+		h.spy.reset()
+		e, err := h.OpenWebhook(h.t.Context(), c.account, c.region, c.name, c.token)
+		var why *chat.Unproven
+		if e != nil || !errors.Is(err, chat.ErrNoWebhook) || !errors.As(err, &why) || !strings.Contains(why.Reason, c.reason) {
+			t.Errorf("%s: %v, %v", about, e, err)
+		}
+		if c.token != "" && strings.Contains(fmt.Sprint(err), c.token) {
+			t.Errorf("%s: the error shows the token: %v", about, err)
+		}
+		h.journal.Flush(h.ctx)
+		if got := strings.Fields(h.spy.took()); len(got) == 0 || got[0] != "Get" || c.name != "one" && len(got) != 1 {
+			t.Errorf("%s: calls = %s", about, got)
+		}
+	}
+}
+
+func TestOpenWebhookWhenTheStoreFails(t *testing.T) {
+	for about, f := range faults {
+		h := newHouse(t)
+		h.create("one")
+		url := h.url("one")
+		ctx, calls := h.spy.failAt(h.ctx, 1, f)
+		parts := strings.Split(url, "/")
+		_, err := h.OpenWebhook(ctx, account, region, "one", parts[7])
+		calls()
+		wantError(t, "OpenWebhook when "+about, err, f.code, "")
+		ctx, calls = h.spy.failAt(h.ctx, 1, f)
+		_, err = h.OpenConfiguration(ctx, chat.Ref{Account: account, Region: region, Name: "one"})
+		calls()
+		wantError(t, "OpenConfiguration when "+about, err, f.code, "")
+	}
+}
+
+// TestEndpointOfARecordThatIsTampered holds that a damaged record opens nothing.
+func TestEndpointOfARecordThatIsTampered(t *testing.T) {
+	secret := func(field string, edit func(map[string]any)) func(map[string]any) {
+		return func(m map[string]any) { edit(m["secrets"].(map[string]any)) }
+	}
+	flip := func(field string) func(map[string]any) {
+		return secret(field, func(s map[string]any) { s[field] = flipBit(s[field].(string)) })
+	}
+	for about, edit := range map[string]func(map[string]any){
+		"another version":              func(m map[string]any) { m["v"] = 2 },
+		"a type that is not known":     func(m map[string]any) { m["type"] = "Matrix" },
+		"a configuration that is none": func(m map[string]any) { m["configuration"] = "planted" },
+		"a bit of the token":           flip(chat.FieldWebhookToken),
+		"no token":                     secret("", func(s map[string]any) { delete(s, chat.FieldWebhookToken) }),
+		"a bit of a secret":            flip("WeChatSecret"),
+		"a bit of the target's secret": flip(chat.FieldTargetSecret),
+		"a bit of the token before":    flip("#WebhookTokenPrevious"),
+		"a bit of a secret before":     flip("#WeChatTokenPrevious"),
+	} {
+		h := newHouse(t)
+		h.create("one", func(in *chat.CreateRequest) {
+			in.Type, in.Configuration = "WeChat", chat.Secret(with(minWeChat, `"Target":{"Type":"Http","Url":"https://h","Secret":"`+targetSecret+`"}`))
+		})
+		if _, err := h.Rotate(h.ctx, &chat.RotateRequest{Name: "one"}); err != nil {
+			t.Fatal(err)
+		}
+		url := h.url("one")
+		item := h.item("c#one")
+		h.tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Value: chat.Reencode(item.Value, edit), Revision: item.Revision}}})
+		e, err := h.openURL(url)
+		if e != nil {
+			t.Errorf("%s: it opens", about)
+		}
+		wantError(t, "OpenWebhook of a record with "+about, err, chat.Internal, "")
+		wantNoDetail(t, err)
+		if strings.Contains(about, "oken before") || strings.HasSuffix(about, "token") {
+			continue // who needs no proof does not look at it
+		}
+		_, err = h.OpenConfiguration(h.ctx, chat.Ref{Account: account, Region: region, Name: "one"})
+		wantError(t, "OpenConfiguration of a record with "+about, err, chat.Internal, "")
+	}
+}
+
+// TestEndpointIsKeptWhileTheRecordStays holds that a record is parsed once, and never believed longer than it is so.
+func TestEndpointIsKeptWhileTheRecordStays(t *testing.T) {
+	h := newHouse(t)
+	h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
+	first := h.open("one")
+	if again := h.open("one"); again != first {
+		t.Error("the same record is another endpoint")
+	}
+	if other, err := h.OpenConfiguration(h.ctx, first.Ref()); err != nil || other != first {
+		t.Errorf("OpenConfiguration = another endpoint, %v", err)
+	}
+	h.update(&chat.UpdateRequest{Name: "one", Status: "Inactive"})
+	second := h.open("one")
+	if second == first || second.Active || second.Revision != 2 {
+		t.Errorf("after an update: %v", second)
+	}
+	if _, err := h.Rotate(h.ctx, &chat.RotateRequest{Name: "one", GraceSeconds: ptr[int64](60)}); err != nil {
+		t.Fatal(err)
+	}
+	h.clock.advance(59 * time.Second)
+	third := h.open("one")
+	if third != h.open("one") || third.Settings["WeChatTokenPrevious"] != first.Settings["WeChatToken"] {
+		t.Error("within the grace the old token is missing")
+	}
+	h.clock.advance(time.Second)
+	if fourth := h.open("one"); fourth == third || fourth.Settings["WeChatTokenPrevious"] != "" || fourth != h.open("one") {
+		t.Error("after the grace the old token is still there")
+	}
+	h.delete("one")
+	_, err := h.OpenConfiguration(h.ctx, first.Ref())
+	wantError(t, "OpenConfiguration of what was deleted", err, chat.NotFound, "Name")
+}
+
+func TestEndpointsThatAreKeptAreBounded(t *testing.T) {
+	h := newHouse(t)
+	h.create("one")
+	h.create("two")
+	chat.FillEndpoints(h.Service, chat.MaxEndpoints)
+	h.open("one")
+	h.open("two")
+	if got := chat.Endpoints(h.Service); got != chat.MaxEndpoints {
+		t.Errorf("%d endpoints are kept, want %d", got, chat.MaxEndpoints)
+	}
+}
+
+func TestCommandOfAMessage(t *testing.T) {
+	h := newHouse(t)
+	h.create("one", func(in *chat.CreateRequest) {
+		in.Configuration = chat.Secret(with(slack, `"UserGroups":{"sre":["u1"],"dev":["u1"],"ops":["u2"]}`))
+	})
+	e := h.open("one")
+	sent := h.clock.Now()
+	m := &chat.Message{ID: "m1", Conversation: "c1", Direct: true, User: "u1", UserName: "n", Text: "Restart 'i 1'", Sent: sent}
+	want := chat.Command{
+		Account: account, Region: region, Configuration: "one", Platform: "Slack", Conversation: "c1", Direct: true, User: "u1", UserName: "n",
+		Groups: []string{"sre", "dev"}, MessageID: "m1", Sent: sent, Text: "Restart 'i 1'", Name: "restart", Arguments: []string{"i 1"},
+	}
+	got, err := e.Command(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "the command", got, want)
+	if d := e.Decide(got); d.Allowed || d.Cause != chat.CauseDefault {
+		t.Errorf("Decide = %+v", d)
+	}
+	m.Text, want.Text, want.Name, want.Arguments = "restart 'i", "restart 'i", "", nil
+	got, err = e.Command(m)
+	var wrong *chat.CommandError
+	if !errors.As(err, &wrong) {
+		t.Errorf("error = %v", err)
+	}
+	equal(t, "what is known of no command", got, want)
+	if d := e.Decide(got); d.Allowed || d.Cause != chat.CauseCommand {
+		t.Errorf("Decide = %+v", d)
+	}
+}
+
+func TestReply(t *testing.T) {
+	members := `"ConversationIds":["c1"],"UserGroups":{"sre":["u1"],"dev":["u1"]},"Permissions":[
+		{"Effect":"Allow","Principals":["group:sre"],"Commands":["restart","scale-*"]},
+		{"Effect":"Deny","Principals":["*"],"Commands":["scale-in"]}]`
+	h := newHouse(t)
+	h.create("en", func(in *chat.CreateRequest) { in.Configuration = chat.Secret(with(slack, members)) })
+	h.create("zh", func(in *chat.CreateRequest) { in.Configuration = chat.Secret(with(slack, `"Language":"zh",`+members)) })
+	for _, c := range []struct{ name, user, conversation, text, want string }{
+		{"en", "u1", "c1", "restart i-1", "restart was accepted."},
+		{"en", "u1", "c1", "whoami", "Your user id is u1, as a principal user:u1. The conversation id is c1.\nYour groups are sre, dev."},
+		{"en", "u2", "c1", "whoami", "Your user id is u2, as a principal user:u2. The conversation id is c1."},
+		{"en", "u1", "c1", "help", "You may run here: restart, scale-*.\nBut not: scale-in.\nAlways allowed: help, whoami."},
+		{"en", "u2", "c1", "help", "There is no command that you may run here.\nAlways allowed: help, whoami."},
+		{"en", `u"2`, "c1", "restart i-1", "You may not run restart here.\nYour user id is u\"2, as a principal user:u\"2. The conversation id is c1.\n" +
+			`An administrator could grant it with this statement in Permissions of en: {"Effect":"Allow","Principals":["user:u\"2"],"Commands":["restart"],"Conversations":["c1"]}`},
+		{"en", "u1", "c1", "scale-in", "You may not run scale-in here.\nPermissions[1] denies scale-in.\nYour user id is u1, as a principal user:u1. The conversation id is c1.\nYour groups are sre, dev."},
+		{"en", "u1", "c2", "restart", "The conversation c2 is not among ConversationIds.\nYour user id is u1, as a principal user:u1. The conversation id is c2.\n" +
+			"Your groups are sre, dev.\nAn administrator could add the conversation to ConversationIds of en."},
+		{"en", "", "c1", "restart", "The platform did not say who the user is."},
+		{"zh", "u1", "c1", "restart", "已受理 restart。"},
+		{"zh", "u1", "c1", "help", "您在此可以执行：restart、scale-*。\n但不包括：scale-in。\n始终可用：help、whoami。"},
+		{"zh", "u2", "c1", "restart", "您无权在此执行 restart。\n您的用户标识为 u2，授权主体写作 user:u2。会话标识为 c1。\n" +
+			`管理员可在 zh 的 Permissions 中添加以下语句授权：{"Effect":"Allow","Principals":["user:u2"],"Commands":["restart"],"Conversations":["c1"]}`},
+	} {
+		e := h.open(c.name)
+		command, err := e.Command(&chat.Message{ID: "m", User: c.user, Conversation: c.conversation, Text: c.text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := e.Reply(command, e.Decide(command)); got != c.want {
+			t.Errorf("%s by %q in %s: %q, want %q", c.text, c.user, c.conversation, got, c.want)
+		}
+	}
+	many := make([]string, 101)
+	for i := range many {
+		many[i] = fmt.Sprintf(`"c%d"`, i)
+	}
+	h.create("many", func(in *chat.CreateRequest) {
+		in.Configuration = chat.Secret(with(slack, `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":[`+strings.Join(many, ",")+`]}]`))
+	})
+	e := h.open("many")
+	command, _ := e.Command(&chat.Message{ID: "m", User: "u", Conversation: "c", Text: "help"})
+	if got := e.Reply(command, e.Decide(command)); !strings.Contains(got, "There are more.") {
+		t.Errorf("of 101 commands: %q", got)
+	}
+}
+
+// TestGrantOfAReplyGrants holds that the statement that a refusal shows is one that makes the command run.
+func TestGrantOfAReplyGrants(t *testing.T) {
+	h := newHouse(t)
+	h.create("one")
+	e := h.open("one")
+	m := &chat.Message{ID: "m", User: "u:1", Conversation: "群/1", Text: "重启 i-1"}
+	command, _ := e.Command(m)
+	_, grant, ok := strings.Cut(e.Reply(command, e.Decide(command)), "of one: ")
+	if !ok {
+		t.Fatal("no grant")
+	}
+	h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(chat.Secret(with(slack, `"Permissions":[`+grant+`]`)))})
+	e = h.open("one")
+	if d := e.Decide(command); !d.Allowed {
+		t.Errorf("granted: %+v", d)
+	}
+}
+
+func TestRotate(t *testing.T) {
+	h := newHouse(t)
+	h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
+	first, old := h.stored("one"), h.url("one")
+	out, err := h.Rotate(h.ctx, &chat.RotateRequest{Name: "one", GraceSeconds: ptr[int64](3600), Revision: ptr[int64](1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, fresh := h.stored("one"), h.url("one")
+	equal(t, "the answer", out, &chat.RotateResponse{ChatConfiguration: chat.Rotated{
+		Name: "one", CreatedDate: "2026-11-23T08:00:00+00:00", UpdatedDate: "2026-11-23T08:00:00+00:00", Revision: 2,
+		Outputs: h.get("one").Outputs, GraceUntil: "2026-11-23T09:00:00+00:00",
+	}})
+	if out.ETag() != `"2"` || old == fresh {
+		t.Errorf("ETag %s, URL %s", out.ETag(), fresh)
+	}
+	for _, field := range []string{chat.FieldWebhookToken, "WeChatToken", "WeChatEncodingAesKey"} {
+		if second.Secrets[field] == first.Secrets[field] || second.Secrets["#"+strings.TrimPrefix(field, "#")+"Previous"] != first.Secrets[field] {
+			t.Errorf("%s was not rotated", field)
+		}
+	}
+	if second.Secrets["WeChatSecret"] != first.Secrets["WeChatSecret"] || second.Configuration != first.Configuration {
+		t.Error("what is not put out was rotated")
+	}
+	h.mustAgree()
+	if entries := h.history("one"); len(entries) != 2 || entries[1].Action != "RotateChatWebhook" {
+		t.Errorf("history = %+v", entries)
+	}
+
+	both := func(about string, oldWorks bool) *chat.Endpoint {
+		t.Helper()
+		e, err := h.openURL(fresh)
+		if err != nil {
+			t.Errorf("%s: the new URL: %v", about, err)
+		}
+		was, err := h.openURL(old)
+		if (err == nil) != oldWorks || oldWorks && was != e {
+			t.Errorf("%s: the old URL: %v", about, err)
+		}
+		return e
+	}
+	e := both("within the grace", true)
+	if e.Settings["WeChatTokenPrevious"].Reveal() != first.Secrets["WeChatToken"] || e.Settings["WeChatEncodingAesKeyPrevious"].Reveal() != first.Secrets["WeChatEncodingAesKey"] ||
+		e.Settings["WeChatToken"].Reveal() != second.Secrets["WeChatToken"] {
+		t.Error("the endpoint lacks a secret")
+	}
+	// An update in between takes nothing away.
+	h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(chat.Secret(h.get("one").Configuration)), RamRole: ptr("r")})
+	both("after an update", true)
+	h.update(&chat.UpdateRequest{Name: "one", Status: "Active"})
+	h.clock.advance(time.Hour - time.Millisecond)
+	both("at the end of the grace", true)
+	h.clock.advance(time.Millisecond)
+	if e := both("after the grace", false); len(e.Settings) != 5 {
+		t.Errorf("%d settings", len(e.Settings))
+	}
+	// The next update removes what is good no more.
+	h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(chat.Secret(h.get("one").Configuration))})
+	if got := h.stored("one").Secrets; len(got) != 4 {
+		t.Errorf("after the grace there are %d secrets", len(got))
+	}
+	h.mustAgree()
+}
+
+func TestRotateTwice(t *testing.T) {
+	h := newHouse(t)
+	h.create("one")
+	zero := h.url("one")
+	rotate := func(in *chat.RotateRequest) string {
+		t.Helper()
+		in.Name = "one"
+		if _, err := h.Rotate(h.ctx, in); err != nil {
+			t.Fatal(err)
+		}
+		return h.url("one")
+	}
+	one := rotate(&chat.RotateRequest{})
+	two := rotate(&chat.RotateRequest{GraceSeconds: ptr[int64](chat.MaxGrace)})
+	opens := func(want ...string) {
+		t.Helper()
+		for i, url := range []string{zero, one, two} {
+			_, err := h.openURL(url)
+			if wanted := strings.Contains(strings.Join(want, " "), url); (err == nil) != wanted {
+				t.Errorf("URL %d: %v", i, err)
+			}
+		}
+	}
+	opens(one, two)
+	h.clock.advance((chat.MaxGrace - 1) * time.Second)
+	opens(one, two)
+	h.clock.advance(time.Second)
+	opens(two)
+	three := rotate(&chat.RotateRequest{GraceSeconds: ptr[int64](0)})
+	opens(three)
+	if got := h.stored("one").Secrets; len(got) != 3 { // with the one before, which is not good
+		t.Errorf("%d secrets", len(got))
+	}
+	h.mustAgree()
+}
+
+// What a Configuration itself has as predecessors goes when the service replaces the secrets: whoever rotates with no grace wants no old one taken.
+func TestRotateEndsWhatTheConfigurationSaysWasBefore(t *testing.T) {
+	h := newHouse(t)
+	h.create("one", func(in *chat.CreateRequest) {
+		in.Type = "WeChat"
+		in.Configuration = chat.Secret(strings.TrimSuffix(minWeChat, "}") + `,"WeChatTokenPrevious":"plantedtoken","WeChatEncodingAesKeyPrevious":"` + strings.Repeat("k", 43) + `","BotName":"b"}`)
+	})
+	if _, err := h.Rotate(h.ctx, &chat.RotateRequest{Name: "one", GraceSeconds: ptr[int64](0)}); err != nil {
+		t.Fatal(err)
+	}
+	e, err := h.openURL(h.url("one"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key := range e.Settings {
+		if strings.HasSuffix(key, "Previous") {
+			t.Errorf("%s is still taken", key)
+		}
+	}
+	if text := h.get("one").Configuration; strings.Contains(text, "Previous") || !strings.Contains(text, `"BotName":"b"`) {
+		t.Errorf("the configuration is %s", text)
+	}
+	if _, ok := h.stored("one").Secrets["WeChatTokenPrevious"]; ok {
+		t.Error("the secret is still stored")
+	}
+	h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(chat.Secret(h.get("one").Configuration))})
+	h.mustAgree()
+}
+
+func TestRotateIsRefused(t *testing.T) {
+	h := newHouse(t)
+	h.create("one")
+	for _, c := range []struct {
+		about string
+		in    chat.RotateRequest
+		code  chat.Code
+		param string
+	}{
+		{"a grace below zero", chat.RotateRequest{Name: "one", GraceSeconds: ptr[int64](-1)}, chat.InvalidParameter, "GraceSeconds"},
+		{"a grace over the most", chat.RotateRequest{Name: "one", GraceSeconds: ptr[int64](chat.MaxGrace + 1)}, chat.InvalidParameter, "GraceSeconds"},
+		{"no name", chat.RotateRequest{}, chat.MissingParameter, "Name"},
+		{"none of the name", chat.RotateRequest{Name: "two"}, chat.NotFound, "Name"},
+		{"another revision", chat.RotateRequest{Name: "one", Revision: ptr[int64](2)}, chat.Conflict, "Revision"},
+		{"a bad token", chat.RotateRequest{Name: "one", ClientToken: " "}, chat.InvalidParameter, "ClientToken"},
+		{"a bad region", chat.RotateRequest{Name: "one", RegionID: "x"}, chat.InvalidRegion, "RegionId"},
+	} {
+		_, err := h.Rotate(h.ctx, &c.in)
+		wantError(t, "Rotate with "+c.about, err, c.code, c.param)
+	}
+}
+
+// TestRotateWithAClientToken holds that a rotation happens once, and that what is remembered of it is not secret.
+func TestRotateWithAClientToken(t *testing.T) {
+	h := newHouse(t)
+	h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
+	in := &chat.RotateRequest{Name: "one", ClientToken: "t"}
+	first, err := h.Rotate(h.ctx, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.clock.advance(time.Minute)
+	again, err := h.Rotate(h.ctx, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "the answer again", again, first)
+	for field, secret := range h.stored("one").Secrets {
+		for _, item := range h.dump() {
+			if strings.Contains(string(item.Value), secret) {
+				t.Errorf("%s lies open in %s", field, item.Sort)
+			}
+		}
+	}
+	_, err = h.Rotate(h.ctx, &chat.RotateRequest{Name: "one", ClientToken: "t", GraceSeconds: ptr[int64](1)})
+	wantError(t, "Rotate with other parameters", err, chat.IdempotencyMismatch, "ClientToken")
+	h.spy.fail("Get", 2, table.ErrUnavailable)
+	_, err = h.Rotate(h.ctx, in)
+	wantError(t, "Rotate again when its Outputs cannot be read", err, chat.Unavailable, "")
+	h.spy.reset()
+	h.delete("one")
+	_, err = h.Rotate(h.ctx, in)
+	wantError(t, "Rotate again of what was deleted", err, chat.NotFound, "Name")
+	in.RegionID = "cn-hangzhou"
+	_, err = h.Rotate(h.ctx, in)
+	wantError(t, "Rotate again with a region", err, chat.NotFound, "Name")
+}
+
+// TestRotateThatLosesARace holds that the answer of a rotation which its twin did first shows what the twin made.
+// A ClientToken brings back what a rotation said, and for that its caller need not be allowed it any more. Outputs are those of today, and need it.
+func TestRotateRepeatedByWhoMayNotAnyMore(t *testing.T) {
+	h := newHouse(t)
+	h.create("one")
+	const may = `{"Effect":"Allow","Action":"oos:RotateChatWebhook","Resource":"*"}`
+	in := &chat.RotateRequest{Name: "one", ClientToken: "t"}
+	if _, err := h.Rotate(as(h.ctx, caller(t, "CCKonce", may)), in); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Rotate(as(h.ctx, caller(t, "CCKonce", may)), in); err != nil {
+		t.Errorf("once more: %v", err)
+	}
+	_, err := h.Rotate(as(h.ctx, caller(t, "CCKonce", `{"Effect":"Allow","Action":"oos:ListTagKeys","Resource":"*"}`)), in)
+	wantError(t, "Rotate by who may not any more", err, chat.NoPermission, "")
+}
+
+func TestRotateThatLosesARace(t *testing.T) {
+	h := newHouse(t)
+	h.create("one")
+	in := &chat.RotateRequest{Name: "one", ClientToken: "t"}
+	var twin *chat.RotateResponse
+	h.spy.write = func(*table.Change) error {
+		h.spy.write = nil
+		var err error
+		twin, err = h.Rotate(h.ctx, in)
+		return err
+	}
+	out, err := h.Rotate(h.ctx, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "the answer", out, twin)
+	if out.ChatConfiguration.Outputs != h.get("one").Outputs || out.ChatConfiguration.Revision != 2 {
+		t.Errorf("the answer shows a URL that is not the configuration's")
+	}
+}
+
+func TestRotateOfWhatCannotBe(t *testing.T) {
+	for about, edit := range map[string]func(map[string]any){
+		"a type that is not known":     func(m map[string]any) { m["type"] = "Matrix" },
+		"a Configuration that is none": func(m map[string]any) { m["configuration"] = `{"XPrevious"` },
+		"a bit of the token": func(m map[string]any) {
+			s := m["secrets"].(map[string]any)
+			s[chat.FieldWebhookToken] = flipBit(s[chat.FieldWebhookToken].(string))
+		},
+		"a bit of a token": func(m map[string]any) {
+			s := m["secrets"].(map[string]any)
+			s["WeChatToken"] = flipBit(s["WeChatToken"].(string))
+		},
+	} {
+		h := newHouse(t)
+		h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
+		item := h.item("c#one")
+		h.tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Value: chat.Reencode(item.Value, edit), Revision: item.Revision}}})
+		_, err := h.Rotate(h.ctx, &chat.RotateRequest{Name: "one"})
+		wantError(t, "Rotate of a record with "+about, err, chat.Internal, "")
+		wantNoDetail(t, err)
+	}
+	h := newHouse(t)
+	h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
+	for n := range 3 {
+		s := h.serviceWith(chat.Options{Random: &few{n: n}}, h.ring)
+		_, err := s.Rotate(h.ctx, &chat.RotateRequest{Name: "one"})
+		wantError(t, fmt.Sprint("Rotate without random after ", n), err, chat.Internal, "")
+	}
+	if _, err := h.serviceWith(chat.Options{Random: &few{n: 3}}, h.ring).Rotate(h.ctx, &chat.RotateRequest{Name: "one"}); err != nil {
+		t.Errorf("Rotate with just enough: %v", err)
+	}
+}
+
+// few is random for n reads.
+type few struct{ n int }
+
+func (f *few) Read(b []byte) (int, error) {
+	if f.n == 0 {
+		return 0, errors.New("planted: no random")
+	}
+	f.n--
+	return len(b), nil
+}
+
+// TestSetupInOutputs holds that the steps of a platform stand behind what Outputs had before, with the URL and in the language.
+func TestSetupInOutputs(t *testing.T) {
+	setup := func(url, language string) []string { return []string{"paste " + url, "<" + language + ">"} }
+	h := newHouse(t)
+	h.Service = h.serviceWithPlatforms(chat.Platform{Type: "Slack", Setup: setup, Settings: platformOf(t, "Slack").Settings})
+	for language, members := range map[string]string{"en": `"BotName":"b"`, "zh": `"Language":"zh"`} {
+		h.create(language, func(in *chat.CreateRequest) { in.Configuration = chat.Secret(with(slack, members)) })
+		url := h.url(language)
+		if got, want := h.get(language).Outputs, `{"URL": "`+url+`", "Setup": "paste `+url+`\n<`+language+`>"}`; got != want {
+			t.Errorf("Outputs = %s, want %s", got, want)
+		}
+	}
+	item := h.item("c#en")
+	h.tamper(table.Change{Puts: []table.Put{{Sort: "c#en", Value: chat.Reencode(item.Value, func(m map[string]any) { m["configuration"] = `"Language"planted` }), Revision: 1}}})
+	_, err := h.Get(h.ctx, &chat.GetRequest{Name: "en"})
+	wantError(t, "Get of a record whose configuration is none", err, chat.Internal, "")
+}

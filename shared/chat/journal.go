@@ -1,0 +1,434 @@
+package chat
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"chatconf/shared/seal"
+	"chatconf/shared/table"
+)
+
+// DefaultRetention is how long the journal is kept when the settings do not say.
+const DefaultRetention = 90 * 24 * time.Hour
+
+// Bounds of the retention.
+const (
+	minRetention = 24 * time.Hour
+	maxRetention = 3650 * 24 * time.Hour
+)
+
+// CheckRetention returns an error unless d can be JournalOptions.Retention.
+func CheckRetention(d time.Duration) error {
+	if d < minRetention || d > maxRetention {
+		return fmt.Errorf("chat: retention of %v: wanted 1 to 3650 days", d)
+	}
+	return nil
+}
+
+// JournalOptions are the settings of a Journal that have a default.
+type JournalOptions struct {
+	Retention time.Duration    // the time to live of the table; default DefaultRetention
+	Now       func() time.Time // the clock; default time.Now
+	Random    io.Reader        // the source of ids; default crypto/rand
+}
+
+// A Journal is what was asked of the bots and what became of it: every command, allowed or not, and the health of each
+// configuration's webhook. It keeps it in a table of its own whose items vanish when they are older than the retention. In the
+// partition <account>/<region> stand
+//
+//	r#<name>#<id>                the record of a command, for people: JSON, nothing secret in it
+//	m#<name>#<hash>              a message's id, so that the message counts once; the value is the record's id
+//	g#<name>#<hash>              a guard: what may be seen once besides
+//	o#<id>                       what is still to be handed on of a command: JSON, sealed inside; removed when it is
+//	h#<name>#…                   health: counters, and when things happened last
+//
+// An id is thirteen digits of milliseconds and sixteen of chance, so ids sort by time. Record, message id, guards and what is to be
+// handed on are one atomic write. The partition "journals" has an item for each partition that holds anything, so that what was left
+// undelivered anywhere can be found.
+//
+// Its methods may be called from many goroutines at once.
+type Journal struct {
+	table     table.Table
+	ring      *seal.Ring
+	retention time.Duration
+	now       func() time.Time
+	random    io.Reader
+
+	mu     sync.Mutex
+	listed map[string]time.Time // partitions, and when this process last listed them
+	resume map[string]string    // by partition, the sort key behind which to go on looking for what is due; none: from the start
+	notes  map[Ref]*notes
+	later  sync.WaitGroup // notes that are being written
+}
+
+// Prefixes of sort keys in the journal, and the partition that lists partitions.
+const (
+	entryPrefix   = "r#"
+	messagePrefix = "m#"
+	guardPrefix   = "g#"
+	outboxPrefix  = "o#"
+	healthPrefix  = "h#"
+
+	journalsPartition = "journals"
+
+	idTimeDigits = 13
+	maxGuards    = 16
+)
+
+// NewJournal returns the journal in t, whose time to live is the retention, sealed with ring. It does no input or output.
+func NewJournal(t table.Table, ring *seal.Ring, o JournalOptions) (*Journal, error) {
+	if t == nil || ring == nil {
+		return nil, errors.New("chat: a journal needs a table and a key ring")
+	}
+	j := &Journal{
+		table:     t,
+		ring:      ring,
+		retention: o.Retention,
+		now:       o.Now,
+		random:    o.Random,
+		listed:    make(map[string]time.Time),
+		resume:    make(map[string]string),
+		notes:     make(map[Ref]*notes),
+	}
+	if j.retention == 0 {
+		j.retention = DefaultRetention
+	}
+	if err := CheckRetention(j.retention); err != nil {
+		return nil, err
+	}
+	if j.now == nil {
+		j.now = time.Now
+	}
+	if j.random == nil {
+		j.random = rand.Reader
+	}
+	return j, nil
+}
+
+// A Ref names a chat configuration anywhere, or with an ID one command of it.
+type Ref struct {
+	Account string
+	Region  string
+	Name    string
+	ID      string `json:",omitempty"` // of the record; also the id of the command's event
+}
+
+func (r Ref) scope() scope { return scope{caller: &nobody, account: r.Account, region: r.Region} }
+
+func (r Ref) partition() string { return r.scope().partition() }
+
+func (r Ref) entryKey() string  { return entryPrefix + escape(r.Name) + "#" + r.ID }
+func (r Ref) outboxKey() string { return outboxPrefix + r.ID }
+
+// place returns where what is to be handed on is sealed.
+func (r Ref) place() seal.Place { return r.scope().place(r.Name, "#Outbox/"+r.ID) }
+
+// onceKey returns the sort key of something that is seen once under a name.
+func onceKey(prefix, name, what string) string {
+	sum := sha256.Sum256([]byte(what))
+	return prefix + escape(name) + "#" + hex.EncodeToString(sum[:16])
+}
+
+// An Outcome is what became of a command.
+type Outcome string
+
+// The outcomes.
+const (
+	OutcomeRecorded  Outcome = "Recorded"  // nothing more is to be done
+	OutcomePending   Outcome = "Pending"   // it is still to be handed on, or its answer to be sent
+	OutcomeDelivered Outcome = "Delivered" // the target took it, or its answer was sent
+	OutcomeFailed    Outcome = "Failed"    // that was given up
+)
+
+// What Decision of a record may be.
+const (
+	DecisionAllowed = "Allowed"
+	DecisionDenied  = "Denied"
+)
+
+// An entry is the record of a command as it is stored: JSON, under Ref.entryKey.
+type entry struct {
+	Version      int       `json:"v"`
+	ID           string    `json:"id"`
+	Time         time.Time `json:"time"`
+	Name         string    `json:"name"`
+	Revision     int64     `json:"revision"` // of the configuration that decided
+	Platform     string    `json:"platform"`
+	Conversation string    `json:"conversation"`
+	Direct       bool      `json:"direct,omitempty"`
+	User         string    `json:"user"`
+	UserName     string    `json:"userName,omitempty"`
+	Command      string    `json:"command"`             // as Arguments
+	Arguments    []string  `json:"arguments,omitempty"` // what looks like a secret is masked
+	Decision     string    `json:"decision"`
+	Statement    int       `json:"statement"`
+	Text         string    `json:"text,omitempty"` // of the statement
+	Reason       string    `json:"reason"`
+	RamRole      string    `json:"ramRole,omitempty"`
+	Target       string    `json:"target,omitempty"`
+	Outcome      Outcome   `json:"outcome"`
+	Answered     bool      `json:"answered,omitempty"`
+	Detail       string    `json:"detail,omitempty"`
+	Attempts     int       `json:"attempts,omitempty"`
+	Latency      int64     `json:"latency"`          // milliseconds from the callback's arrival to the record
+	Settled      time.Time `json:"settled,omitzero"` // when the outcome was known
+	MessageID    string    `json:"messageId"`
+}
+
+// An Arrival is a command that came in and was decided, to be recorded.
+type Arrival struct {
+	Command  Command
+	Decision Decision
+	Guards   []string  // what may be seen only once besides the message's id
+	Received time.Time // when the callback arrived
+	Handover *Handover // nil: nothing is left to be done
+	Answered bool      // the answer goes with the callback's own response
+}
+
+// A Handover is what is left to be done for a command after it was recorded: to hand it to the target, or only to send an answer.
+type Handover struct {
+	ReplyTo ReplyTo // where the target's answer, or Answer, goes
+	Answer  string  // if set, this is to be sent, and nothing goes to the target
+}
+
+// A Verdict is what Record found.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Fresh     Verdict = iota // it was recorded
+	Duplicate                // the message was recorded before: acknowledge it and do nothing
+	Replayed                 // a guard was seen before, with another message: this one is forged
+)
+
+// handoverDelay is how long whoever recorded a command has for handing it on before others look at it.
+const handoverDelay = time.Minute
+
+// Record writes down a command, once: its record, its message id, its guards, and what is left to be done, all or nothing. For a
+// message that was recorded before, or a guard that was seen, it changes nothing and says so.
+//
+// When it ends with an error it is not known whether the command was recorded. The platform's next delivery of the message will tell.
+func (j *Journal) Record(ctx context.Context, e *Endpoint, a Arrival) (Ref, Verdict, error) {
+	now := j.now().UTC()
+	ref := e.Ref()
+	var err error
+	if ref.ID, err = j.newID(now); err != nil {
+		return Ref{}, 0, storeError(ctx, "record", err)
+	}
+	change, err := j.arrival(e, ref, now, a)
+	if err != nil {
+		return Ref{}, 0, storeError(ctx, "record", err)
+	}
+	listed := j.list(ctx, ref.partition(), now)
+	err = j.table.Write(ctx, ref.partition(), change)
+	notListed := <-listed
+	var broken *table.ConditionError
+	if errors.As(err, &broken) {
+		if !strings.HasPrefix(broken.Key.Sort, messagePrefix) {
+			return Ref{}, Replayed, nil
+		}
+		first, err := j.firstRecord(ctx, ref, broken.Key.Sort)
+		if err == nil {
+			err = notListed
+		}
+		switch {
+		case err != nil:
+			return Ref{}, 0, storeError(ctx, "record", err)
+		case first == ref.ID: // our own write, whose answer was lost below
+			return ref, Fresh, nil
+		}
+		return Ref{Account: ref.Account, Region: ref.Region, Name: ref.Name, ID: first}, Duplicate, nil
+	}
+	if err == nil {
+		err = notListed
+	}
+	if err != nil {
+		return Ref{}, 0, storeError(ctx, "record", err)
+	}
+	return ref, Fresh, nil
+}
+
+// Guard remembers the guards of a callback that is genuine and no command, so that a message under one of them is found to be forged.
+// They may be there: the callback may come again. It costs one Write, and nothing without guards.
+func (j *Journal) Guard(ctx context.Context, e *Endpoint, guards []string) error {
+	switch {
+	case len(guards) == 0:
+		return nil
+	case len(guards) > maxGuards:
+		return storeError(ctx, "guard", fmt.Errorf("chat: %d guards cannot be recorded", len(guards)))
+	}
+	ref := e.Ref()
+	if err := j.table.Write(ctx, ref.partition(), table.Change{Puts: guardPuts(ref.Name, guards, table.Condition{})}); err != nil {
+		return storeError(ctx, "guard", err)
+	}
+	return nil
+}
+
+// guardPuts returns the puts of guards, each once.
+func guardPuts(name string, guards []string, condition table.Condition) []table.Put {
+	var puts []table.Put
+	seen := make(map[string]struct{}, len(guards))
+	for _, guard := range guards {
+		key := onceKey(guardPrefix, name, guard)
+		if _, twice := seen[key]; twice {
+			continue
+		}
+		seen[key] = struct{}{}
+		puts = append(puts, table.Put{Sort: key, Revision: 1, If: condition})
+	}
+	return puts
+}
+
+// firstRecord returns the id of the record that a message id stands for.
+func (j *Journal) firstRecord(ctx context.Context, ref Ref, sort string) (string, error) {
+	items, err := j.table.Get(ctx, table.Key{Partition: ref.partition(), Sort: sort})
+	if err != nil || len(items) == 0 {
+		return "", err // that it vanished just now changes nothing: the message was seen
+	}
+	return string(items[0].Value), nil
+}
+
+// arrival returns the change that records a command. The message id comes first, so that the same message delivered again is a
+// duplicate and not a replay.
+func (j *Journal) arrival(e *Endpoint, ref Ref, now time.Time, a Arrival) (table.Change, error) {
+	var change table.Change
+	if a.Command.MessageID == "" || len(a.Guards) > maxGuards {
+		return change, fmt.Errorf("chat: a message with an id of %d bytes and %d guards cannot be recorded", len(a.Command.MessageID), len(a.Guards))
+	}
+	record := newEntry(e, ref, now, a)
+	value, err := encodeRecord(record)
+	if err != nil {
+		return change, fmt.Errorf("chat: encode record: %w", err)
+	}
+	change.Puts = append(change.Puts, table.Put{Sort: onceKey(messagePrefix, ref.Name, a.Command.MessageID), Value: []byte(ref.ID), Revision: 1, If: table.Absent()})
+	change.Puts = append(change.Puts, guardPuts(ref.Name, a.Guards, table.Absent())...)
+	change.Puts = append(change.Puts, table.Put{Sort: ref.entryKey(), Value: value, Revision: 1, If: table.Absent()})
+	if a.Handover != nil {
+		put, err := j.outboxPut(ref, now.Add(handoverDelay), a)
+		if err != nil {
+			return change, err
+		}
+		change.Puts = append(change.Puts, put)
+	}
+	counter := CountDenied
+	if a.Decision.Allowed {
+		counter = CountAllowed
+	}
+	change.Adds = []table.Add{{Sort: shardKey(ref.Name, counter, ref.ID), N: 1}}
+	return change, nil
+}
+
+func newEntry(e *Endpoint, ref Ref, now time.Time, a Arrival) *entry {
+	command, arguments := redactCommand(a.Command.Name, a.Command.Arguments)
+	reason := a.Decision.Reason
+	if command != a.Command.Name {
+		reason = strings.ReplaceAll(reason, a.Command.Name, command)
+	}
+	out := &entry{
+		Version:      recordVersion,
+		ID:           ref.ID,
+		Time:         now.Truncate(time.Millisecond),
+		Name:         ref.Name,
+		Revision:     e.Revision,
+		Platform:     e.Type,
+		Conversation: cut(a.Command.Conversation, 512),
+		Direct:       a.Command.Direct,
+		User:         cut(a.Command.User, 512),
+		UserName:     cut(a.Command.UserName, 256),
+		Command:      command,
+		Arguments:    arguments,
+		Decision:     DecisionDenied,
+		Statement:    a.Decision.Statement,
+		Text:         cut(a.Decision.Text, 1024),
+		Reason:       cut(reason, 2048),
+		RamRole:      a.Decision.RamRole,
+		Outcome:      OutcomeRecorded,
+		Answered:     a.Answered,
+		MessageID:    cut(a.Command.MessageID, 512),
+	}
+	if a.Decision.Allowed {
+		out.Decision = DecisionAllowed
+		if a.Decision.Cause != CauseBuiltIn {
+			out.Target = cut(e.Target.String(), 512)
+		}
+	}
+	if a.Handover != nil {
+		out.Outcome = OutcomePending
+	}
+	if !a.Received.IsZero() {
+		out.Latency = max(0, now.Sub(a.Received).Milliseconds())
+	}
+	return out
+}
+
+// decodeEntry reads the record of an item, and refuses one that cannot be the item's.
+func decodeEntry(item table.Item) (*entry, error) {
+	e := new(entry)
+	if err := json.Unmarshal(item.Value, e); err != nil {
+		return nil, fmt.Errorf("chat: item %q: %w", item.Sort, err)
+	}
+	if e.Version != recordVersion || (Ref{Name: e.Name, ID: e.ID}).entryKey() != item.Sort {
+		return nil, fmt.Errorf("chat: item %q holds the record %q of %q, version %d", item.Sort, e.ID, e.Name, e.Version)
+	}
+	return e, nil
+}
+
+// newID returns the id of what happens now.
+func (j *Journal) newID(now time.Time) (string, error) {
+	var b [8]byte
+	if _, err := io.ReadFull(j.random, b[:]); err != nil {
+		return "", fmt.Errorf("chat: make record id: %w", err)
+	}
+	return fmt.Sprintf("%s-%016x", idTime(now), binary.BigEndian.Uint64(b[:])), nil
+}
+
+// idTime returns what the ids of a time begin with.
+func idTime(t time.Time) string {
+	const most = 9_999_999_999_999 // in the year 2286
+	return fmt.Sprintf("%0*d", idTimeDigits, min(max(0, t.UnixMilli()), most))
+}
+
+// list makes sure that the partition stands among those that hold something. It is done beside the caller's own write; once it
+// was done, it is not done again for a while, which is shorter than the time to live of what it wrote.
+func (j *Journal) list(ctx context.Context, partition string, now time.Time) <-chan error {
+	done := make(chan error, 1)
+	j.mu.Lock()
+	last, ok := j.listed[partition]
+	j.mu.Unlock()
+	if age := now.Sub(last); ok && age >= 0 && age < minRetention/2 {
+		done <- nil
+		return done
+	}
+	go func() {
+		err := j.table.Write(ctx, journalsPartition, table.Change{Puts: []table.Put{{Sort: partition}}})
+		if err == nil {
+			j.mu.Lock()
+			j.listed[partition] = now
+			j.mu.Unlock()
+		}
+		done <- err
+	}()
+	return done
+}
+
+// cut returns s, cut where it is longer than n bytes, at the edge of a character.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
+}

@@ -1,0 +1,740 @@
+package chat_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/table"
+)
+
+const openToAll = `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"OpsRole"},{"Effect":"Deny","Principals":["*"],"Commands":["stop"]}]`
+
+// bot makes a configuration on which everybody may run everything but stop, and returns its endpoint.
+func (h *house) bot(name string, members ...string) *chat.Endpoint {
+	h.t.Helper()
+	h.create(name, func(in *chat.CreateRequest) {
+		in.Configuration = chat.Secret(with(slack, strings.Join(append(members, openToAll), ",")))
+	})
+	return h.open(name)
+}
+
+// arrival returns a message to a bot, decided.
+func arrival(t testing.TB, e *chat.Endpoint, id, user, text string) chat.Arrival {
+	t.Helper()
+	c, err := e.Command(&chat.Message{ID: id, User: user, UserName: "the " + user, Conversation: "c1", Text: text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return chat.Arrival{Command: c, Decision: e.Decide(c)}
+}
+
+// record records a message that must be fresh.
+func (h *house) record(e *chat.Endpoint, a chat.Arrival) chat.Ref {
+	h.t.Helper()
+	ref, verdict, err := h.journal.Record(h.ctx, e, a)
+	if err != nil || verdict != chat.Fresh {
+		h.t.Fatalf("Record = %v, %v", verdict, err)
+	}
+	return ref
+}
+
+// commands returns what ListChatCommands shows of a configuration.
+func (h *house) commands(name string) []chat.ChatCommand {
+	h.t.Helper()
+	out, err := h.ListCommands(h.ctx, &chat.ListCommandsRequest{Name: name, MaxResults: ptr[int64](100)})
+	if err != nil {
+		h.t.Fatalf("ListCommands: %v", err)
+	}
+	return out.ChatCommands
+}
+
+// pages dumps a partition of the journal.
+func (h *house) journalItems(partition string) []table.Item {
+	h.t.Helper()
+	items, err := h.pages.Table.Query(h.ctx, table.Range{Partition: partition, Limit: table.MaxQuery})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return items
+}
+
+func TestRecord(t *testing.T) {
+	h := newHouse(t)
+	e := h.bot("one", `"Target":{"Type":"Http","Url":"https://h.example.com/planted","Secret":"`+targetSecret+`"}`)
+	a := arrival(t, e, "m1", "u1", "Restart i-1 --token planted password=planted")
+	a.Received = h.clock.Now()
+	a.Guards = []string{"g1", "g1", "g2"}
+	a.Handover = &chat.Handover{ReplyTo: chat.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "planted-id"}}
+	h.clock.advance(1234 * time.Millisecond)
+	h.spy.reset()
+	ref := h.record(e, a)
+	if got := h.spy.took(); got != "Write Write" { // the record, and once in a process that its partition holds something
+		t.Errorf("calls = %s", got)
+	}
+	if ref.Name != "one" || ref.Account != account || ref.Region != region || !strings.HasPrefix(ref.ID, "1795420801234-") || len(ref.ID) != 30 {
+		t.Errorf("ref = %+v", ref)
+	}
+	b := arrival(t, e, "m2", "u2", "stop")
+	b.Answered = true
+	h.clock.advance(time.Second)
+	h.spy.reset()
+	h.record(e, b)
+	if got := h.spy.took(); got != "Write" {
+		t.Errorf("calls = %s", got)
+	}
+	list := h.commands("one")
+	for i := range list {
+		list[i].Id = ""
+	}
+	equal(t, "the records", list, []chat.ChatCommand{
+		{Date: "2026-11-23T08:00:02+00:00", Name: "one", Revision: 1, Platform: "Slack", ConversationId: "c1", UserId: "u2", UserName: "the u2", Command: "stop", Arguments: []string{},
+			Decision: "Denied", Statement: ptr(1), StatementText: `{"Effect":"Deny","Principals":["*"],"Commands":["stop"]}`, Reason: "Permissions[1] denies stop.", Outcome: "Recorded", Answered: true, MessageId: "m2"},
+		{Date: "2026-11-23T08:00:01+00:00", Name: "one", Revision: 1, Platform: "Slack", ConversationId: "c1", UserId: "u1", UserName: "the u1", Command: "restart",
+			Arguments: []string{"i-1", "--token", "******", "password=******"}, Decision: "Allowed", Statement: ptr(0),
+			StatementText: `{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"OpsRole"}`, Reason: "Permissions[0] allows restart.", RamRole: "OpsRole",
+			Target: "Http h.example.com", Outcome: "Pending", Latency: 1234, MessageId: "m1"},
+	})
+	items := h.journalItems(partition)
+	var kinds []string
+	for _, item := range items {
+		kinds = append(kinds, item.Sort[:2])
+		if strings.Contains(string(item.Value), "planted") || strings.Contains(string(item.Value), targetSecret) {
+			t.Errorf("%s holds a secret: %s", item.Sort, item.Value)
+		}
+	}
+	slices.Sort(kinds)
+	if got := strings.Join(kinds, " "); got != "g# g# h# h# m# m# o# r# r#" {
+		t.Errorf("items = %s", got)
+	}
+	if got := h.journalItems("journals"); len(got) != 1 || got[0].Sort != partition {
+		t.Errorf("journals = %v", got)
+	}
+}
+
+// TestRecordCountsAMessageOnce holds that of many deliveries at once one is fresh.
+func TestRecordCountsAMessageOnce(t *testing.T) {
+	h := newHouse(t)
+	e := h.bot("one")
+	a := arrival(t, e, "m1", "u1", "restart")
+	a.Guards = []string{"g"}
+	a.Handover = &chat.Handover{}
+	var fresh, duplicate atomic.Int64
+	var mu sync.Mutex
+	ids := make(map[string]bool)
+	journals := []*chat.Journal{h.journal, h.journalWith(h.ring)}
+	inParallel(t, 100, func(i int) error {
+		ref, verdict, err := journals[i%2].Record(h.ctx, e, a)
+		switch {
+		case err != nil:
+			return err
+		case verdict == chat.Fresh:
+			fresh.Add(1)
+		case verdict == chat.Duplicate:
+			duplicate.Add(1)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		ids[ref.ID] = true
+		return nil
+	})
+	if fresh.Load() != 1 || duplicate.Load() != 99 || len(ids) != 1 {
+		t.Errorf("%d fresh, %d duplicates, ids %v", fresh.Load(), duplicate.Load(), ids)
+	}
+	if got := h.commands("one"); len(got) != 1 {
+		t.Errorf("%d records", len(got))
+	}
+	if due, err := h.journal.Due(h.ctx, 10); err != nil || len(due) != 0 {
+		t.Errorf("due = %v, %v", due, err)
+	}
+	h.clock.advance(time.Minute)
+	if due, err := h.journal.Due(h.ctx, 10); err != nil || len(due) != 1 {
+		t.Errorf("due = %v, %v", due, err)
+	}
+	// The same message to another configuration is another message.
+	two := h.bot("two")
+	h.record(two, a)
+}
+
+func TestRecordRefusesAGuardThatWasSeen(t *testing.T) {
+	h := newHouse(t)
+	e := h.bot("one")
+	a := arrival(t, e, "m1", "u1", "restart")
+	a.Guards = []string{"g1", "g2"}
+	h.record(e, a)
+	before := h.journalItems(partition)
+	if _, verdict, err := h.journal.Record(h.ctx, e, a); verdict != chat.Duplicate || err != nil {
+		t.Errorf("the same message = %v, %v", verdict, err)
+	}
+	b := arrival(t, e, "m2", "u1", "drop")
+	b.Guards = []string{"g3", "g2"}
+	if ref, verdict, err := h.journal.Record(h.ctx, e, b); verdict != chat.Replayed || err != nil || ref != (chat.Ref{}) {
+		t.Errorf("another message under the same guard = %v, %v, %v", ref, verdict, err)
+	}
+	equal(t, "the journal", h.journalItems(partition), before)
+	b.Guards = []string{"g3"}
+	h.record(e, b)
+	// After the retention all are forgotten.
+	h.clock.advance(chat.DefaultRetention + time.Second)
+	h.record(e, a)
+}
+
+func TestGuardsWithoutACommand(t *testing.T) {
+	h := newHouse(t)
+	e := h.bot("one")
+	h.spy.reset()
+	if err := h.journal.Guard(h.ctx, e, nil); err != nil || h.spy.took() != "" {
+		t.Errorf("no guards = %v", err)
+	}
+	for range 2 { // the callback is delivered again
+		if err := h.journal.Guard(h.ctx, e, []string{"g1", "g1", "g2"}); err != nil {
+			t.Errorf("Guard = %v", err)
+		}
+	}
+	if got := h.spy.took(); got != "Write Write" {
+		t.Errorf("calls = %s", got)
+	}
+	a := arrival(t, e, "m1", "u1", "restart")
+	a.Guards = []string{"g2"}
+	if _, verdict, err := h.journal.Record(h.ctx, e, a); verdict != chat.Replayed || err != nil {
+		t.Errorf("a message under the guard = %v, %v", verdict, err)
+	}
+	a.Guards = []string{"g3"}
+	h.record(e, a)
+	if err := h.journal.Guard(h.ctx, e, make([]string, 17)); err == nil {
+		t.Error("too many guards are taken")
+	}
+}
+
+func TestRecordRefusesWhatItCannotKeep(t *testing.T) {
+	h := newHouse(t)
+	e := h.bot("one")
+	_, _, err := h.journal.Record(h.ctx, e, arrival(t, e, "", "u1", "restart"))
+	wantError(t, "Record of a message without id", err, chat.Internal, "")
+	a := arrival(t, e, "m1", "u1", "restart")
+	a.Guards = make([]string, 17)
+	_, _, err = h.journal.Record(h.ctx, e, a)
+	wantError(t, "Record with 17 guards", err, chat.Internal, "")
+	a.Guards = nil
+	a.Command.Sent = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC) // which JSON has no form for
+	a.Handover = &chat.Handover{}
+	_, _, err = h.journal.Record(h.ctx, e, a)
+	wantError(t, "Record with a time that is none", err, chat.Internal, "")
+	a.Command.Sent, a.Handover.Answer = time.Time{}, strings.Repeat("x", 300<<10)
+	_, _, err = h.journal.Record(h.ctx, e, a)
+	wantError(t, "Record with an answer that cannot be sealed", err, chat.Internal, "")
+	j, err := chat.NewJournal(h.pages, h.ring, chat.JournalOptions{Now: h.clock.Now, Random: &few{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = j.Record(h.ctx, e, a)
+	wantError(t, "Record without random", err, chat.Internal, "")
+	if got := h.journalItems(partition); len(got) != 0 {
+		t.Errorf("%d items", len(got))
+	}
+}
+
+// TestRecordOfTheLongest holds that whatever a message may hold fits into an item, cut where it is only shown.
+func TestRecordOfTheLongest(t *testing.T) {
+	h := newHouse(t)
+	h.create(strings.Repeat("n", 200), func(in *chat.CreateRequest) {
+		in.Configuration = chat.Secret(with(slack, `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["`+strings.Repeat(`x","x`, 1)+strings.Repeat("重", 100)+`"]}]`))
+	})
+	e := h.open(strings.Repeat("n", 200))
+	long := strings.Repeat("重", 5000)
+	c, err := e.Command(&chat.Message{ID: long, User: long, UserName: long, Conversation: long, Text: "x " + strings.Repeat("重", 2700)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := e.Decide(c)
+	d.Text = long
+	ref := h.record(e, chat.Arrival{Command: c, Decision: d, Handover: &chat.Handover{}})
+	got := h.commands(e.Name)[0]
+	for what, text := range map[string]string{"user": got.UserId, "name": got.UserName, "conversation": got.ConversationId, "message": got.MessageId, "statement": got.StatementText} {
+		if len(text) > 1100 || !strings.HasSuffix(text, "重…") {
+			t.Errorf("the %s has %d bytes", what, len(text))
+		}
+	}
+	job, err := h.journal.Claim(h.ctx, ref, time.Minute)
+	if err != nil || job.Command.User != long || len(job.Command.Arguments) != 1 {
+		t.Errorf("Claim = %v", err)
+	}
+}
+
+// TestRecordWhoseAnswerWasLost holds that a write which happened, and whose answer was lost on the way to the store, counts as done when
+// the store's client tries it again.
+func TestRecordWhoseAnswerWasLost(t *testing.T) {
+	h := newHouse(t)
+	e := h.bot("one")
+	h.pages.write = func(c *table.Change) error {
+		if len(c.Puts) > 1 {
+			return h.pages.Table.Write(h.ctx, partition, *c) // and then once more
+		}
+		return nil
+	}
+	ref := h.record(e, arrival(t, e, "m1", "u1", "restart"))
+	h.pages.reset()
+	if got := h.commands("one"); len(got) != 1 || got[0].Id != ref.ID {
+		t.Errorf("records = %+v", got)
+	}
+}
+
+func TestRecordWhenTheStoreFails(t *testing.T) {
+	for about, f := range faults {
+		for n := 1; n <= 2; n++ {
+			h := newHouse(t)
+			e := h.bot("one")
+			a := arrival(t, e, "m1", "u1", "restart")
+			ctx, calls := h.spy.failAt(h.ctx, n, f)
+			_, _, err := h.journal.Record(ctx, e, a)
+			calls()
+			h.spy.reset()
+			what := fmt.Sprintf("Record when %s at call %d", about, n)
+			wantError(t, what, err, f.code, "")
+			// Whichever of the two writes failed, the platform's next delivery makes it whole.
+			_, verdict, err := h.journal.Record(h.ctx, e, a)
+			if err != nil {
+				t.Errorf("%s: again: %v, %v", what, verdict, err)
+			}
+			if len(h.commands("one")) != 1 || len(h.journalItems("journals")) != 1 {
+				t.Errorf("%s: it is not whole", what)
+			}
+		}
+		h := newHouse(t)
+		e := h.bot("one")
+		a := arrival(t, e, "m1", "u1", "restart")
+		h.record(e, a)
+		h.spy.fail("Get", 1, f.err)
+		_, _, err := h.journal.Record(h.ctx, e, a)
+		if err == nil {
+			t.Errorf("Record of a duplicate when %s: no error", about)
+		}
+	}
+}
+
+// TestJournalsAreListedAgain holds that a partition is listed again before the list forgets it.
+func TestJournalsAreListedAgain(t *testing.T) {
+	h := newHouse(t)
+	e := h.bot("one")
+	writes := func(id string) string {
+		h.spy.reset()
+		h.record(e, arrival(t, e, id, "u1", "restart"))
+		return h.spy.took()
+	}
+	for i, c := range []struct {
+		after time.Duration
+		want  string
+	}{{0, "Write Write"}, {0, "Write"}, {12*time.Hour - time.Millisecond, "Write"}, {time.Millisecond, "Write Write"}, {-time.Hour, "Write Write"}, {0, "Write"}} {
+		h.clock.advance(c.after)
+		if got := writes(fmt.Sprint("m", i)); got != c.want {
+			t.Errorf("record %d: calls = %s, want %s", i, got, c.want)
+		}
+	}
+}
+
+func TestNewJournalRefusesWhatCannotWork(t *testing.T) {
+	h := newHouse(t)
+	for about, c := range map[string]struct {
+		table     table.Table
+		retention time.Duration
+		ring      bool
+	}{
+		"no table":                {nil, 0, true},
+		"no ring":                 {h.pages, 0, false},
+		"a retention below a day": {h.pages, time.Hour, true},
+		"a retention below zero":  {h.pages, -time.Hour, true},
+		"a retention of eons":     {h.pages, 3651 * 24 * time.Hour, true},
+	} {
+		ring := h.ring
+		if !c.ring {
+			ring = nil
+		}
+		if j, err := chat.NewJournal(c.table, ring, chat.JournalOptions{Retention: c.retention}); err == nil || j != nil {
+			t.Errorf("%s: no error", about)
+		}
+	}
+	if _, err := chat.NewJournal(h.pages, h.ring, chat.JournalOptions{Retention: 24 * time.Hour}); err != nil {
+		t.Errorf("a day: %v", err)
+	}
+	if err := chat.CheckRetention(chat.DefaultRetention); err != nil {
+		t.Error(err)
+	}
+}
+
+// pending records a message that is to be handed on.
+func (h *house) pending(e *chat.Endpoint, id string) chat.Ref {
+	h.t.Helper()
+	a := arrival(h.t, e, id, "u1", "Login 'i 1' --password planted")
+	a.Command.Sent = h.clock.Now()
+	a.Handover = &chat.Handover{ReplyTo: chat.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "to", Expires: h.clock.Now().Add(time.Hour)}, Answer: "planted answer"}
+	return h.record(e, a)
+}
+
+func TestClaim(t *testing.T) {
+	h := newHouse(t)
+	e := h.bot("one", `"UserGroups":{"sre":["u1"]}`)
+	now := h.clock.Now()
+	ref := h.pending(e, "m1")
+	h.spy.reset()
+	job, err := h.journal.Claim(h.ctx, ref, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := h.spy.took(); got != "Get Write" {
+		t.Errorf("calls = %s", got)
+	}
+	equal(t, "the command", job.Command, chat.Command{
+		Account: account, Region: region, Configuration: "one", Platform: "Slack", Conversation: "c1", User: "u1", UserName: "the u1", Groups: []string{"sre"}, MessageID: "m1",
+		Sent: now, Text: "Login 'i 1' --password planted", Name: "login", Arguments: []string{"i 1", "--password", "planted"},
+	})
+	equal(t, "where to answer", job.ReplyTo, chat.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "to", Expires: now.Add(time.Hour)})
+	if job.Ref != ref || job.RamRole != "OpsRole" || job.Answer != "planted answer" || job.Attempts != 1 || !job.Recorded.Equal(now) {
+		t.Errorf("job = %v", job.Ref)
+	}
+	if _, err := h.journal.Claim(h.ctx, ref, time.Minute); !errors.Is(err, chat.ErrTaken) {
+		t.Errorf("Claim of what is taken: %v", err)
+	}
+	h.clock.advance(time.Minute - time.Millisecond)
+	if _, err := h.journal.Claim(h.ctx, ref, time.Minute); !errors.Is(err, chat.ErrTaken) {
+		t.Errorf("Claim within the lease: %v", err)
+	}
+	if due, _ := h.journal.Due(h.ctx, 9); len(due) != 0 {
+		t.Errorf("within the lease, due is %v", due)
+	}
+	h.clock.advance(time.Millisecond)
+	if due, _ := h.journal.Due(h.ctx, 9); !slices.Equal(due, []chat.Ref{ref}) {
+		t.Errorf("after the lease, due is %v", due)
+	}
+	second, err := h.journal.Claim(h.ctx, ref, time.Minute)
+	if err != nil || second.Attempts != 2 {
+		t.Fatalf("Claim after the lease: %v", err)
+	}
+	// Who lost the lease has nothing to say any more.
+	if err := h.journal.Settle(h.ctx, job, chat.Result{Outcome: chat.OutcomeFailed}); !errors.Is(err, chat.ErrTaken) {
+		t.Errorf("Settle after the lease: %v", err)
+	}
+	if err := h.journal.Retry(h.ctx, job, now, ""); !errors.Is(err, chat.ErrTaken) {
+		t.Errorf("Retry after the lease: %v", err)
+	}
+	if err := h.journal.Retry(h.ctx, second, h.clock.Now().Add(time.Hour), "503 from the target"); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.commands("one")[0]; got.Attempts != 2 || got.Detail != "503 from the target" || got.Outcome != chat.OutcomePending {
+		t.Errorf("after a retry: %+v", got)
+	}
+	h.clock.advance(time.Hour - time.Millisecond)
+	if _, err := h.journal.Claim(h.ctx, ref, time.Minute); !errors.Is(err, chat.ErrTaken) {
+		t.Errorf("Claim before its time: %v", err)
+	}
+	h.clock.advance(time.Millisecond)
+	third, err := h.journal.Claim(h.ctx, ref, time.Minute)
+	if err != nil || third.Attempts != 3 {
+		t.Fatalf("Claim at its time: %v", err)
+	}
+	if err := h.journal.Settle(h.ctx, third, chat.Result{Outcome: chat.OutcomeDelivered, Answered: true, Detail: "200"}); err != nil {
+		t.Fatal(err)
+	}
+	got := h.commands("one")[0]
+	if got.Attempts != 3 || got.Detail != "200" || got.Outcome != chat.OutcomeDelivered || !got.Answered || got.SettledDate != "2026-11-23T09:01:00+00:00" {
+		t.Errorf("settled: %+v", got)
+	}
+	for about, err := range map[string]error{
+		"Claim": func() error { _, err := h.journal.Claim(h.ctx, ref, time.Minute); return err }(),
+		"another": func() error {
+			_, err := h.journal.Claim(h.ctx, chat.Ref{Account: "9", Region: region, Name: "x", ID: "y"}, time.Minute)
+			return err
+		}(),
+	} {
+		if !errors.Is(err, chat.ErrSettled) {
+			t.Errorf("%s of what is settled: %v", about, err)
+		}
+	}
+	if err := h.journal.Settle(h.ctx, third, chat.Result{}); !errors.Is(err, chat.ErrTaken) {
+		t.Errorf("Settle twice: %v", err)
+	}
+	for _, item := range h.journalItems(partition) {
+		if strings.HasPrefix(item.Sort, "o#") {
+			t.Errorf("%s is left", item.Sort)
+		}
+	}
+}
+
+// TestClaimByManyAtOnce holds that one of many gets a command.
+func TestClaimByManyAtOnce(t *testing.T) {
+	h := newHouse(t)
+	ref := h.pending(h.bot("one"), "m1")
+	var got atomic.Int64
+	inParallel(t, 32, func(int) error {
+		switch _, err := h.journal.Claim(h.ctx, ref, time.Minute); {
+		case err == nil:
+			got.Add(1)
+		case !errors.Is(err, chat.ErrTaken):
+			return err
+		}
+		return nil
+	})
+	if got.Load() != 1 {
+		t.Errorf("%d claims", got.Load())
+	}
+}
+
+// TestSettleWithoutRecord holds that a command whose record vanished by its age is settled all the same.
+func TestSettleWithoutRecord(t *testing.T) {
+	h := newHouse(t)
+	ref := h.pending(h.bot("one"), "m1")
+	if err := h.pages.Table.Write(h.ctx, partition, table.Change{Deletes: []table.Delete{{Sort: "r#one#" + ref.ID}}}); err != nil {
+		t.Fatal(err)
+	}
+	job, err := h.journal.Claim(h.ctx, ref, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.journal.Settle(h.ctx, job, chat.Result{Outcome: chat.OutcomeFailed, Detail: "gone"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.commands("one"); len(got) != 0 {
+		t.Errorf("records = %v", got)
+	}
+}
+
+func TestOutboxWhenTheStoreFails(t *testing.T) {
+	for about, f := range faults {
+		h := newHouse(t)
+		e := h.bot("one")
+		ref := h.pending(e, "m1")
+		fail := func(what string, n int, call func(context.Context) error) {
+			t.Helper()
+			ctx, calls := h.spy.failAt(h.ctx, n, f)
+			err := call(ctx)
+			calls()
+			h.spy.reset()
+			wantError(t, fmt.Sprintf("%s when %s at call %d", what, about, n), err, f.code, "")
+		}
+		for n := 1; n <= 2; n++ {
+			fail("Claim", n, func(ctx context.Context) error { _, err := h.journal.Claim(ctx, ref, time.Minute); return err })
+		}
+		job, err := h.journal.Claim(h.ctx, ref, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fail("Settle", 1, func(ctx context.Context) error {
+			return h.journal.Settle(ctx, job, chat.Result{Outcome: chat.OutcomeDelivered})
+		})
+		fail("Retry", 1, func(ctx context.Context) error { return h.journal.Retry(ctx, job, h.clock.Now(), "") })
+		for n := 1; n <= 2; n++ {
+			fail("Due", n, func(ctx context.Context) error { _, err := h.journal.Due(ctx, 9); return err })
+		}
+	}
+}
+
+func TestOutboxThatIsTampered(t *testing.T) {
+	for about, edit := range map[string]func(h *house, items map[string]table.Item) table.Item{
+		"no JSON": func(_ *house, items map[string]table.Item) table.Item {
+			i := items["o#"]
+			i.Value = []byte("planted")
+			return i
+		},
+		"another version": func(_ *house, items map[string]table.Item) table.Item {
+			i := items["o#"]
+			i.Value = chat.Reencode(i.Value, func(m map[string]any) { m["v"] = 2 })
+			return i
+		},
+		"a bit of what is sealed": func(_ *house, items map[string]table.Item) table.Item {
+			i := items["o#"]
+			i.Value = chat.Reencode(i.Value, func(m map[string]any) { m["sealed"] = flipBit(m["sealed"].(string)) })
+			return i
+		},
+		"something else sealed": func(h *house, items map[string]table.Item) table.Item {
+			i := items["o#"]
+			i.Value = chat.Reencode(i.Value, func(m map[string]any) {
+				m["sealed"] = chat.SealOutbox(h.ring, account, region, "one", i.Sort[2:], "planted")
+			})
+			return i
+		},
+	} {
+		h := newHouse(t)
+		ref := h.pending(h.bot("one"), "m1")
+		items := make(map[string]table.Item)
+		for _, item := range h.journalItems(partition) {
+			items[item.Sort[:2]] = item
+		}
+		item := edit(h, items)
+		if err := h.pages.Table.Write(h.ctx, partition, table.Change{Puts: []table.Put{{Sort: item.Sort, Value: item.Value, Revision: item.Revision}}}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := h.journal.Claim(h.ctx, ref, time.Minute)
+		wantError(t, "Claim with "+about, err, chat.Internal, "")
+		wantNoDetail(t, err)
+		if strings.Contains(fmt.Sprint(errors.Unwrap(err)), "planted") {
+			t.Errorf("%s: the log would show the content: %v", about, errors.Unwrap(err))
+		}
+		h.clock.advance(time.Hour)
+		whole := h.pending(h.open("one"), "m2")
+		h.clock.advance(time.Hour)
+		due, err := h.journal.Due(h.ctx, 9) // it does not stand in the way of others
+		if err != nil || !slices.Contains(due, whole) {
+			t.Errorf("%s: due = %v, %v", about, due, err)
+		}
+	}
+	h := newHouse(t)
+	ref := h.pending(h.bot("one"), "m1")
+	job, err := h.journal.Claim(h.ctx, ref, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for about, value := range map[string]string{"no JSON": "planted", "another name": `{"v":1,"id":"` + ref.ID + `","name":"two"}`, "another version": `{"v":2,"id":"` + ref.ID + `","name":"one"}`} {
+		chat.SetJobEntry(job, []byte(value))
+		wantError(t, "Settle with "+about, h.journal.Settle(h.ctx, job, chat.Result{Outcome: chat.OutcomeFailed}), chat.Internal, "")
+		wantError(t, "Retry with "+about, h.journal.Retry(h.ctx, job, h.clock.Now(), ""), chat.Internal, "")
+		if err := h.pages.Table.Write(h.ctx, partition, table.Change{Puts: []table.Put{{Sort: "r#one#" + ref.ID, Value: []byte(value)}}}); err != nil {
+			t.Fatal(err)
+		}
+		_, err := h.ListCommands(h.ctx, &chat.ListCommandsRequest{Name: "one"})
+		wantError(t, "ListCommands with "+about, err, chat.Internal, "")
+		wantNoDetail(t, err)
+		_, err = h.Health(h.ctx, &chat.HealthRequest{Name: "one"})
+		wantError(t, "Health with "+about, err, chat.Internal, "")
+	}
+}
+
+// TestDueIsFair holds that what is due is found in every partition, the oldest of each first, and no partition takes all.
+func TestDueIsFair(t *testing.T) {
+	h := newHouse(t)
+	other := *administrator
+	other.Account = "9"
+	one := h.bot("one")
+	var refs []chat.Ref
+	for i := range 250 {
+		h.clock.advance(time.Millisecond)
+		refs = append(refs, h.pending(one, fmt.Sprint("m", i)))
+	}
+	there := *one
+	there.Account = "9"
+	far := *one
+	far.Region = "us-east-1"
+	late := []chat.Ref{h.pending(&there, "m"), h.pending(&far, "m")}
+	if due, err := h.journal.Due(h.ctx, 1000); err != nil || len(due) != 0 {
+		t.Errorf("at once %d are due, %v", len(due), err)
+	}
+	h.clock.advance(time.Minute)
+	due, err := h.journal.Due(h.ctx, 1000)
+	if err != nil || len(due) != 252 {
+		t.Errorf("%d are due, %v", len(due), err)
+	}
+	for range 10 {
+		due, err := h.journal.Due(h.ctx, 9)
+		if err != nil || len(due) > 9 || !slices.Contains(due, late[0]) || !slices.Contains(due, late[1]) || !slices.Contains(due, refs[0]) || !slices.Contains(due, refs[2]) {
+			t.Errorf("of nine, %v are due, %v", due, err)
+		}
+	}
+	if due, err := h.journal.Due(h.ctx, 0); err != nil || len(due) != 0 {
+		t.Errorf("none: %v, %v", due, err)
+	}
+	if err := h.pages.Table.Write(h.ctx, "journals", table.Change{Puts: []table.Put{{Sort: "planted"}}}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.journal.Due(h.ctx, 1000)
+	wantError(t, "Due with a partition that is none", err, chat.Internal, "")
+}
+
+// TestDueGetsPastWhatIsNotDue holds that very many commands of a target that is down, which wait to be tried again, do not keep others from being found.
+func TestDueGetsPastWhatIsNotDue(t *testing.T) {
+	h := newHouse(t)
+	one := h.bot("one")
+	inParallel(t, 1050, func(i int) error {
+		a := arrival(t, one, fmt.Sprint("m", i), "u1", "restart")
+		a.Handover = &chat.Handover{}
+		ref, _, err := h.journal.Record(h.ctx, one, a)
+		if err != nil {
+			return err
+		}
+		job, err := h.journal.Claim(h.ctx, ref, time.Minute)
+		if err != nil {
+			return err
+		}
+		return h.journal.Retry(h.ctx, job, h.clock.Now().Add(24*time.Hour), "down")
+	})
+	h.clock.advance(time.Second)
+	last := h.pending(one, "last")
+	h.clock.advance(time.Minute)
+	var found []chat.Ref
+	for range 2 {
+		due, err := h.journal.Due(h.ctx, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, due...)
+	}
+	if !slices.Equal(found, []chat.Ref{last}) {
+		t.Errorf("found %v, want %v", found, last)
+	}
+	// What was passed over is looked at again.
+	h.clock.advance(25 * time.Hour)
+	if due, err := h.journal.Due(h.ctx, 10); err != nil || len(due) != 10 || slices.Contains(due, last) {
+		t.Errorf("a day later %v are due, %v", due, err)
+	}
+}
+
+func TestDueOfManyPartitions(t *testing.T) {
+	h := newHouse(t)
+	for i := range 13 {
+		var c table.Change
+		for k := range 77 {
+			c.Puts = append(c.Puts, table.Put{Sort: fmt.Sprintf("%d/cn-hangzhou", 77*i+k)})
+		}
+		if err := h.pages.Table.Write(h.ctx, "journals", c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.spy.reset()
+	if _, err := h.journal.Due(h.ctx, 10_000); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(strings.Fields(h.spy.took())); got != 2+1001 {
+		t.Errorf("%d calls", got)
+	}
+}
+
+func TestEvent(t *testing.T) {
+	h := newHouse(t)
+	e := h.bot("one")
+	ref := h.pending(e, "m<1>")
+	job, err := h.journal.Claim(h.ctx, ref, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := job.Event().MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"specversion":"1.0","id":"` + ref.ID + `","source":"acs:oos:cn-hangzhou:1234567890123456:chatconfiguration/one","type":"chatconf.command.v1","subject":"login",` +
+		`"time":"2026-11-23T08:00:00Z","datacontenttype":"application/json","data":{"accountId":"1234567890123456","regionId":"cn-hangzhou","configuration":"one","platform":"Slack",` +
+		`"conversationId":"c1","direct":false,"userId":"u1","userName":"the u1","groups":[],"text":"Login 'i 1' --password planted","command":"login","arguments":["i 1","--password","planted"],` +
+		`"ramRole":"OpsRole","messageId":"m<1>","sentDate":"2026-11-23T08:00:00Z"}}`
+	if string(got) != want {
+		t.Errorf("event =\n%s, want\n%s", got, want)
+	}
+	if via, err := json.Marshal(job.Event()); err != nil || !json.Valid(via) {
+		t.Errorf("json.Marshal = %s, %v", via, err)
+	}
+	job.Command.Sent, job.Command.Groups, job.Command.Arguments, job.Ref.ID = time.Time{}, []string{"a"}, nil, "x"
+	if text, err := job.Event().MarshalJSON(); err != nil || !strings.Contains(string(text), `"groups":["a"]`) || !strings.Contains(string(text), `"arguments":[]`) || strings.Contains(string(text), "sentDate") {
+		t.Errorf("event = %s, %v", text, err)
+	}
+}
+
+func TestRefThatHasNoTime(t *testing.T) {
+	for id, want := range map[string]bool{"1795420801234-0000000000000000": true, "": false, "x-y": false} {
+		if got := !chat.RefTime(chat.Ref{ID: id}).IsZero(); got != want {
+			t.Errorf("%q has a time: %v", id, got)
+		}
+	}
+}

@@ -1,0 +1,258 @@
+package chat_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/policy"
+)
+
+// grants makes a configuration of a type with common keys, and returns its permissions.
+func (h *house) grants(kind, name, members string) *chat.Permissions {
+	h.t.Helper()
+	base := map[string]string{"Slack": slack, "WeChat": minWeChat}[kind]
+	h.create(name, func(in *chat.CreateRequest) {
+		in.Type, in.RamRole, in.Configuration = kind, "OwnRole", chat.Secret(with(base, members))
+	})
+	return h.open(name).Permissions
+}
+
+func TestDecide(t *testing.T) {
+	const (
+		groups = `"UserGroups":{"sre":["u1","u2"],"dev":["u2","u3"]}`
+		allow  = `{"Effect":"Allow","Principals":["user:u1"],"Commands":["restart","scale-*"],"RamRole":"OpsRole"}`
+	)
+	h := newHouse(t)
+	n := 0
+	for _, c := range []struct {
+		about, kind, members        string
+		user, conversation, command string
+		allowed                     bool
+		cause                       chat.Cause
+		statement                   int
+		role, reason                string
+	}{
+		{"no permissions", "Slack", `"BotName":"b"`, "u1", "c1", "restart", false, chat.CauseDefault, -1, "", "No statement of Permissions allows restart for the user u1 in the conversation c1."},
+		{"empty permissions", "Slack", `"Permissions":[]`, "u1", "c1", "restart", false, chat.CauseDefault, -1, "", "No statement"},
+		{"a user", "Slack", `"Permissions":[` + allow + `]`, "u1", "c1", "restart", true, chat.CauseStatement, 0, "OpsRole", "Permissions[0] allows restart."},
+		{"another user", "Slack", `"Permissions":[` + allow + `]`, "u2", "c1", "restart", false, chat.CauseDefault, -1, "", "No statement"},
+		{"a user in another case", "Slack", `"Permissions":[` + allow + `]`, "U1", "c1", "restart", false, chat.CauseDefault, -1, "", "No statement"},
+		{"a user in another case, where it does not matter", "WeChat", `"Permissions":[` + allow + `]`, "U1", "c1", "restart", true, chat.CauseStatement, 0, "OpsRole", "Permissions[0]"},
+		{"a grant in another case, where it does not matter", "WeChat", `"Permissions":[{"Effect":"Allow","Principals":["user:ZhangSan"],"Commands":["*"]}]`, "zhangsan", "c1", "x", true, chat.CauseStatement, 0, "OwnRole", ""},
+		{"a group in another case, where it does not matter", "WeChat", `"UserGroups":{"sre":["ZhangSan"]},"Permissions":[{"Effect":"Allow","Principals":["group:sre"],"Commands":["*"]}]`, "ZHANGSAN", "c1", "x", true, chat.CauseStatement, 0, "OwnRole", ""},
+		{"a pattern", "Slack", `"Permissions":[` + allow + `]`, "u1", "c1", "scale-out", true, chat.CauseStatement, 0, "OpsRole", ""},
+		{"a pattern that only begins so", "Slack", `"Permissions":[` + allow + `]`, "u1", "c1", "scale", false, chat.CauseDefault, -1, "", ""},
+		{"a question mark", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["重?"]}]`, "u1", "c1", "重启", true, chat.CauseStatement, 0, "OwnRole", "allows 重启."},
+		{"a pattern in upper case", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["ReStart"]}]`, "u1", "c1", "restart", true, chat.CauseStatement, 0, "OwnRole", ""},
+		{"everybody, with the configuration's role", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`, "anybody", "c1", "restart", true, chat.CauseStatement, 0, "OwnRole", ""},
+		{"a group", "Slack", groups + `,"Permissions":[{"Effect":"Allow","Principals":["group:dev"],"Commands":["*"]}]`, "u2", "c1", "x", true, chat.CauseStatement, 0, "OwnRole", ""},
+		{"who is not in the group", "Slack", groups + `,"Permissions":[{"Effect":"Allow","Principals":["group:dev"],"Commands":["*"]}]`, "u1", "c1", "x", false, chat.CauseDefault, -1, "", ""},
+		{"a user named like a group", "Slack", groups + `,"Permissions":[{"Effect":"Allow","Principals":["group:dev"],"Commands":["*"]}]`, "dev", "c1", "x", false, chat.CauseDefault, -1, "", ""},
+		{"a user id with a colon", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["user:a:b"],"Commands":["*"]}]`, "a:b", "c1", "x", true, chat.CauseStatement, 0, "OwnRole", ""},
+		{"the first of two that allow", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["r*"],"RamRole":"First"},` + allow + `]`, "u1", "c1", "restart", true, chat.CauseStatement, 0, "First", ""},
+		{"the first of two that allow has no role", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["r*"]},` + allow + `]`, "u1", "c1", "restart", true, chat.CauseStatement, 0, "OwnRole", ""},
+		{"a deny after", "Slack", `"Permissions":[` + allow + `,{"Effect":"Deny","Principals":["*"],"Commands":["restart"]}]`, "u1", "c1", "restart", false, chat.CauseStatement, 1, "", "Permissions[1] denies restart."},
+		{"a deny before", "Slack", `"Permissions":[{"Effect":"Deny","Principals":["user:u1"],"Commands":["*"]},` + allow + `]`, "u1", "c1", "restart", false, chat.CauseStatement, 0, "", "Permissions[0] denies"},
+		{"a deny of another command", "Slack", `"Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["stop"]},` + allow + `]`, "u1", "c1", "restart", true, chat.CauseStatement, 1, "OpsRole", ""},
+		{"a deny in another conversation", "Slack", `"Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["*"],"Conversations":["c2"]},` + allow + `]`, "u1", "c1", "restart", true, chat.CauseStatement, 1, "OpsRole", ""},
+		{"a conversation", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"Conversations":["c?","x-*"]}]`, "u1", "c1", "x", true, chat.CauseStatement, 0, "OwnRole", ""},
+		{"another conversation", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"Conversations":["c?","x-*"]}]`, "u1", "c12", "x", false, chat.CauseDefault, -1, "", ""},
+		{"a conversation in another case", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"Conversations":["c1"]}]`, "u1", "C1", "x", false, chat.CauseDefault, -1, "", ""},
+		{"a conversation where the bot listens", "Slack", `"ConversationIds":["c1"],"Permissions":[` + allow + `]`, "u1", "c1", "restart", true, chat.CauseStatement, 0, "OpsRole", ""},
+		{"one where it does not", "Slack", `"ConversationIds":["c1"],"Permissions":[` + allow + `]`, "u1", "c2", "restart", false, chat.CauseConversation, -1, "", "The conversation c2 is not among ConversationIds."},
+		{"help where it does not", "Slack", `"ConversationIds":["c1"]`, "u1", "c2", "help", false, chat.CauseConversation, -1, "", ""},
+		{"a conversation that is a star", "Slack", `"ConversationIds":["*"]`, "u1", "c2", "help", false, chat.CauseConversation, -1, "", ""},
+		{"help", "Slack", `"BotName":"b"`, "u1", "c1", "help", true, chat.CauseBuiltIn, -1, "", "help is always allowed."},
+		{"whoami in spite of a deny", "Slack", `"Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["*"]}]`, "u1", "c1", "whoami", true, chat.CauseBuiltIn, -1, "", ""},
+		{"nobody", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`, "", "c1", "x", false, chat.CauseNobody, -1, "", "The platform did not say who the user is."},
+		{"help for nobody", "Slack", `"BotName":"b"`, "", "c1", "help", false, chat.CauseNobody, -1, "", ""},
+		{"no command", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`, "u1", "c1", "", false, chat.CauseCommand, -1, "", "There is no command"},
+		{"what looks like a placeholder", "Slack", `"BotName":"b"`, "{command}", "{user}", "{conversation}", false, chat.CauseDefault, -1, "", "allows {conversation} for the user {command} in the conversation {user}."},
+		{"in Chinese", "Slack", `"Language":"zh","Permissions":[` + allow + `]`, "u1", "c1", "restart", true, chat.CauseStatement, 0, "OpsRole", "Permissions[0] 允许执行 restart。"},
+		{"in English, said so", "Slack", `"Language":"en"`, "u1", "c1", "restart", false, chat.CauseDefault, -1, "", "No statement"},
+	} {
+		n++
+		p := h.grants(c.kind, fmt.Sprint("one-", n), c.members)
+		d := p.Decide(c.user, c.conversation, c.command)
+		if d.Allowed != c.allowed || d.Cause != c.cause || d.Statement != c.statement || d.RamRole != c.role || !strings.Contains(d.Reason, c.reason) {
+			t.Errorf("%s: %+v", c.about, d)
+		}
+		if d.Statement >= 0 != strings.HasPrefix(d.Text, `{"Effect":"`) {
+			t.Errorf("%s: the statement is %q", c.about, d.Text)
+		}
+		for _, said := range []string{d.Reason} {
+			if said == "" || strings.Contains(said, "{name}") || strings.Contains(said, "{statement}") {
+				t.Errorf("%s: reason = %q", c.about, said)
+			}
+		}
+	}
+}
+
+func TestDecideWhenOff(t *testing.T) {
+	h := newHouse(t)
+	h.grants("Slack", "one", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`)
+	h.update(&chat.UpdateRequest{Name: "one", Status: "Inactive"})
+	e := h.open("one")
+	for _, command := range []string{"restart", "help", "whoami"} {
+		d := e.Permissions.Decide("u1", "c1", command)
+		if d.Allowed || d.Cause != chat.CauseInactive || d.Reason != "The chat configuration one is off." {
+			t.Errorf("%s: %+v", command, d)
+		}
+		if got := e.Reply(chat.Command{User: "u1", Conversation: "c1", Name: command}, d); got != d.Reason {
+			t.Errorf("reply = %q", got)
+		}
+	}
+	if got := e.Permissions.Runnable("u1", "c1"); got.Commands != nil {
+		t.Errorf("Runnable = %+v", got)
+	}
+}
+
+func TestRunnable(t *testing.T) {
+	statement := func(effect, principal, commands, conversations string) string {
+		return fmt.Sprintf(`{"Effect":%q,"Principals":[%q],"Commands":[%s],"Conversations":[%s]}`, effect, principal, commands, conversations)
+	}
+	h := newHouse(t)
+	p := h.grants("Slack", "one", `"ConversationIds":["c1","c2"],"UserGroups":{"sre":["u1"]},"Permissions":[`+strings.Join([]string{
+		statement("Allow", "group:sre", `"scale-*","restart","Restart"`, `"c1"`),
+		statement("Allow", "user:u2", `"*"`, `"*"`),
+		statement("Deny", "user:u2", `"stop","*"`, `"c2"`),
+		statement("Allow", "user:u3", `"stop","st*"`, `"*"`),
+		statement("Deny", "user:u3", `"sto?"`, `"*"`),
+	}, ",")+`]`)
+	for _, c := range []struct {
+		user, conversation string
+		want               chat.Runnable
+	}{
+		{"u1", "c1", chat.Runnable{Commands: []string{"restart", "scale-*"}}},
+		{"u1", "c2", chat.Runnable{}},
+		{"u1", "c3", chat.Runnable{}},
+		{"", "c1", chat.Runnable{}},
+		{"u2", "c1", chat.Runnable{Commands: []string{"*"}}},
+		{"u2", "c2", chat.Runnable{}},
+		{"u3", "c1", chat.Runnable{Commands: []string{"st*"}, Except: []string{"sto?"}}},
+		{"u4", "c1", chat.Runnable{}},
+	} {
+		equal(t, c.user+" in "+c.conversation, p.Runnable(c.user, c.conversation), c.want)
+	}
+	many := make([]string, 150)
+	for i := range many {
+		many[i] = fmt.Sprintf(`"c%03d"`, i)
+	}
+	p = h.grants("Slack", "two", `"Permissions":[`+statement("Allow", "*", strings.Join(many, ","), `"*"`)+`]`)
+	if got := p.Runnable("u", "c"); len(got.Commands) != 100 || !got.More || got.Except != nil {
+		t.Errorf("of 150 commands: %d, more %v", len(got.Commands), got.More)
+	}
+	p = h.grants("Slack", "three", `"Permissions":[`+statement("Allow", "*", `"*"`, `"*"`)+`,`+statement("Deny", "*", strings.Join(many, ","), `"*"`)+`]`)
+	if got := p.Runnable("u", "c"); len(got.Except) != 100 || !got.More || !slices.Equal(got.Commands, []string{"*"}) {
+		t.Errorf("but for 150 commands: %d, more %v", len(got.Except), got.More)
+	}
+}
+
+// TestRunnableAgreesWithDecide holds that what is listed without a pattern may be run, and what is not covered by the list may not.
+func TestRunnableAgreesWithDecide(t *testing.T) {
+	h := newHouse(t)
+	p := h.grants("Slack", "one", `"Permissions":[
+		{"Effect":"Allow","Principals":["*"],"Commands":["a","b","c*"]},
+		{"Effect":"Deny","Principals":["user:u1"],"Commands":["b","ca"]},
+		{"Effect":"Deny","Principals":["user:u2"],"Commands":["c*"]},
+		{"Effect":"Allow","Principals":["user:u3"],"Commands":["d"]}]`)
+	for _, user := range []string{"u1", "u2", "u3"} {
+		may := p.Runnable(user, "x")
+		for _, command := range []string{"a", "b", "c", "ca", "cb", "d", "e"} {
+			listed := slices.ContainsFunc(may.Commands, func(pattern string) bool { return pattern == command || pattern == "c*" && command[0] == 'c' }) &&
+				!slices.Contains(may.Except, command)
+			if got := p.Decide(user, "x", command).Allowed; got != listed {
+				t.Errorf("%s by %s: allowed %v, listed %v (%+v)", command, user, got, listed, may)
+			}
+		}
+	}
+}
+
+func TestStatementsThatCannotMatchAreRefused(t *testing.T) {
+	permission := func(members, statement string) string {
+		return with(slack, members+`"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]},`+statement+`]`)
+	}
+	for _, c := range []struct{ about, text, want string }{
+		{"no principals", permission("", `{"Effect":"Allow","Principals":[],"Commands":["*"]}`), `Configuration.Permissions[1].Principals: has 0 entries`},
+		{"no commands", permission("", `{"Effect":"Allow","Principals":["*"],"Commands":[]}`), `Configuration.Permissions[1].Commands: has 0 entries`},
+		{"a full-width blank in a command", permission("", `{"Effect":"Allow","Principals":["*"],"Commands":["a\u3000b"]}`), `Configuration.Permissions[1].Commands[0]: "a\u3000b" is not 1 to 128 characters without blanks`},
+		{"an invisible letter in a command", permission("", `{"Effect":"Allow","Principals":["*"],"Commands":["x","a\u2060b"]}`), `Configuration.Permissions[1].Commands[1]`},
+		{"a command that is longer than any", permission("", `{"Effect":"Allow","Principals":["*"],"Commands":["`+strings.Repeat("重", 129)+`"]}`), `Configuration.Permissions[1].Commands[0]`},
+		{"a conversation where the bot does not listen", permission(`"ConversationIds":["c1","c2"],`, `{"Effect":"Allow","Principals":["*"],"Commands":["*"],"Conversations":["c?","d*"]}`),
+			`Configuration.Permissions[1].Conversations[1]: "d*" matches none of ConversationIds, so it can match nothing`},
+		{"conversations that are a string", permission(`"ConversationIds":["c1"],`, `{"Effect":"Allow","Principals":["*"],"Commands":["*"],"Conversations":"c1"}`), `Conversations: is a string`},
+		{"a pattern of users", permission("", `{"Effect":"Deny","Principals":["user:temp-*"],"Commands":["*"]}`), `Configuration.Permissions[1].Principals[0]: "user:temp-*" names a user with '*' or '?'`},
+		{"a group of a pattern", permission(`"UserGroups":{"sre":["u1","temp-?"]},`, `{"Effect":"Deny","Principals":["group:sre"],"Commands":["*"]}`), `Configuration.UserGroups.sre[1]: "temp-?" is not 1 to 256 printable ASCII characters without blanks, '*' and '?'`},
+		{"a language that is none", with(slack, `"Language":"EN"`), `Configuration.Language: "EN" is not en or zh`},
+	} {
+		_, _, _, err := chat.Settle(platformOf(t, "Slack"), c.text, never, zeros)
+		wantError(t, c.about, err, chat.InvalidParameter, "Configuration", c.want)
+	}
+	for about, text := range map[string]string{
+		"commands of another script":          permission("", `{"Effect":"Allow","Principals":["*"],"Commands":["重启","扩容-*"]}`),
+		"a conversation where it does listen": permission(`"ConversationIds":["c1","群 1"],`, `{"Effect":"Allow","Principals":["*"],"Commands":["*"],"Conversations":["c1","群*"]}`),
+	} {
+		if _, _, _, err := chat.Settle(platformOf(t, "Slack"), text, never, zeros); err != nil {
+			t.Errorf("%s: %v", about, err)
+		}
+	}
+}
+
+func TestSentencesAreInBothLanguages(t *testing.T) {
+	list, n := chat.Sentences()
+	if len(list) != n || n == 0 {
+		t.Fatalf("%d phrases, want %d", len(list), n)
+	}
+	blanks := func(s string) []string {
+		var out []string
+		for _, part := range strings.Split(s, "{")[1:] {
+			name, _, ok := strings.Cut(part, "}")
+			if !ok {
+				t.Errorf("%q has a brace that is not closed", s)
+			}
+			out = append(out, name)
+		}
+		slices.Sort(out)
+		return slices.Compact(out)
+	}
+	for i, p := range list {
+		if p[0] == "" || p[1] == "" || p[0] == p[1] {
+			t.Errorf("phrase %d = %q", i+1, p)
+		}
+		equal(t, p[0], blanks(p[1]), blanks(p[0]))
+	}
+}
+
+// FuzzPermissions holds of whatever permissions can be saved that what is allowed is listed as runnable, and that one more statement
+// that denies everything leaves nothing.
+func FuzzPermissions(f *testing.F) {
+	f.Add(`[{"Effect":"Allow","Principals":["group:sre","user:u1"],"Commands":["restart","s?ale-*"],"Conversations":["c*"],"RamRole":"r"}]`, "u1", "c1", "restart")
+	f.Add(`[{"Effect":"Allow","Principals":["*"],"Commands":["*"]},{"Effect":"Deny","Principals":["group:sre"],"Commands":["??","a*b*c"]}]`, "u2", "c1", "aXbYc")
+	f.Fuzz(func(t *testing.T, statements, user, conversation, command string) {
+		slackPlatform := platformOf(t, "Slack")
+		groups := `"UserGroups":{"sre":["u1","u2"]},"Permissions":`
+		text, _, _, err := chat.Settle(slackPlatform, with(slack, groups+statements), never, zeros)
+		if err != nil {
+			return
+		}
+		p := chat.PermissionsOf(slackPlatform, text)
+		d := p.Decide(user, conversation, command)
+		if d.Allowed && d.Cause == chat.CauseStatement {
+			may := p.Runnable(user, conversation)
+			if !may.More && !slices.ContainsFunc(may.Commands, func(pattern string) bool { return policy.Match(pattern, command) }) {
+				t.Errorf("%q may run %q in %q, and only %q are listed", user, command, conversation, may.Commands)
+			}
+		}
+		if d.Statement >= 0 != (d.Cause == chat.CauseStatement) || d.Reason == "" {
+			t.Errorf("decision = %+v", d)
+		}
+		less := strings.Replace(text, `"Permissions":[`, `"Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["*"]},`, 1)
+		less = strings.Replace(less, `},]`, `}]`, 1)
+		if d := chat.PermissionsOf(slackPlatform, less).Decide(user, conversation, command); d.Allowed && d.Cause != chat.CauseBuiltIn {
+			t.Errorf("with a statement that denies everything: %+v", d)
+		}
+	})
+}

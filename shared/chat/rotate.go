@@ -1,0 +1,198 @@
+package chat
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"chatconf/shared/document"
+)
+
+const actionRotate = "RotateChatWebhook"
+
+// The time for which what a rotation replaced stays good, in seconds.
+const (
+	DefaultGrace = 24 * 60 * 60
+	MaxGrace     = 7 * 24 * 60 * 60
+)
+
+// RotateRequest are the parameters of RotateChatWebhook.
+type RotateRequest struct {
+	RegionID     string `param:"RegionId"`
+	Name         string `param:"Name"`
+	GraceSeconds *int64 `param:"GraceSeconds"` // 0 to MaxGrace, default DefaultGrace
+	Revision     *int64 `param:"Revision"`     // only if this is the configuration's revision
+	ClientToken  string `param:"ClientToken"`
+}
+
+// RotateResponse is the answer of RotateChatWebhook.
+type RotateResponse struct {
+	ChatConfiguration Rotated
+}
+
+// Rotated is what a rotation says of the configuration. Repeated by a ClientToken, it shows the Outputs of today.
+type Rotated struct {
+	Name        string
+	CreatedDate string
+	UpdatedDate string
+	Revision    int64
+	Outputs     string // the new ones
+	GraceUntil  string // when the old ones stop being good
+}
+
+// ETag returns the revision as an entity tag.
+func (r *RotateResponse) ETag() string { return etag(r.ChatConfiguration.Revision) }
+
+// Rotate gives a chat configuration a new webhook URL, and new values of the secrets that the service makes up and shows in Outputs
+// (for WeChat AesKey and Token): RotateChatWebhook. The old ones stay good for the grace time; those that an earlier rotation
+// replaced, or that the Configuration says were before, do not.
+//
+// Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch, NoPermission, InvalidRegion.
+func (s *Service) Rotate(ctx context.Context, in *RotateRequest) (*RotateResponse, error) {
+	grace := int64(DefaultGrace)
+	if in.GraceSeconds != nil {
+		grace = *in.GraceSeconds
+	}
+	if grace < 0 || grace > MaxGrace {
+		return nil, invalid("GraceSeconds", "GraceSeconds is %d; wanted 0 to %d.", grace, MaxGrace)
+	}
+	out := new(rotateAnswer)
+	err := s.change(ctx, actionRotate, in.RegionID, in.Name, in.ClientToken, in.Revision, in, out, func(c scope, before *record) (step, error) {
+		after, err := s.rotated(c, before, time.Duration(grace)*time.Second)
+		if err != nil {
+			return step{}, err
+		}
+		w := written(after)
+		out.ChatConfiguration = Rotated{Name: w.Name, CreatedDate: w.CreatedDate, UpdatedDate: w.UpdatedDate, Revision: w.Revision, GraceUntil: date(after.Rotation.Until)}
+		out.outputs, err = s.outputs(c, after, true)
+		return step{before, after}, err
+	})
+	if err == nil && out.outputs == "" { // it was done before
+		out.outputs, err = s.outputsOf(ctx, in.RegionID, in.Name)
+	}
+	if err != nil {
+		return nil, storeError(ctx, "rotate", err)
+	}
+	out.ChatConfiguration.Outputs = out.outputs
+	return &out.RotateResponse, nil
+}
+
+// A rotateAnswer is the answer as it is remembered for a ClientToken: without the Outputs, which are secret where it is not.
+type rotateAnswer struct {
+	RotateResponse
+	outputs string // empty once an answer was remembered
+}
+
+// UnmarshalJSON sets the answer to a remembered one.
+func (a *rotateAnswer) UnmarshalJSON(text []byte) error {
+	a.outputs = ""
+	return json.Unmarshal(text, &a.RotateResponse)
+}
+
+// outputsOf returns the Outputs that a configuration has now, to who may rotate it now: a caller who repeats what it did is not asked for that.
+func (s *Service) outputsOf(ctx context.Context, regionID, name string) (string, error) {
+	c, err := s.scope(ctx, regionID)
+	if err != nil {
+		return "", err
+	}
+	r, err := s.get(ctx, c, name)
+	if err != nil {
+		return "", err
+	}
+	if err := s.authorize(ctx, c, actionRotate, name, r.tags()); err != nil {
+		return "", err
+	}
+	if r == nil {
+		return "", notFound(name)
+	}
+	return s.outputs(c, r, true)
+}
+
+// rotated returns the record that a rotation makes of the one before.
+func (s *Service) rotated(c scope, before *record, grace time.Duration) (*record, error) {
+	p, err := s.platformOf(before)
+	if err != nil {
+		return nil, err
+	}
+	after := before.clone()
+	// What an earlier rotation left is no longer good.
+	maps.DeleteFunc(after.Secrets, func(field string, _ []byte) bool {
+		return before.Rotation != nil && isPrevious(before.Rotation.Fields, field)
+	})
+	s.advance(after)
+	after.Rotation = &rotation{Until: s.now().UTC().Truncate(time.Millisecond).Add(grace), Fields: []string{fieldWebhookToken}}
+	if err := s.replace(c, after, before, fieldWebhookToken, func() ([]byte, error) { return s.newWebhookToken(c, before.Name) }); err != nil {
+		return nil, err
+	}
+	if err := after.dropPrevious(p); err != nil {
+		return nil, err
+	}
+	for _, setting := range p.Settings {
+		if _, ok := before.Secrets[setting.Key]; !ok || !setting.Generate || setting.Output == "" {
+			continue
+		}
+		after.Rotation.Fields = append(after.Rotation.Fields, setting.Key)
+		err := s.replace(c, after, before, setting.Key, func() ([]byte, error) {
+			var b [32]byte
+			if _, err := io.ReadFull(s.random, b[:]); err != nil {
+				return nil, fmt.Errorf("chat: make %s: %w", setting.Key, err)
+			}
+			return s.ring.Seal(c.place(before.Name, setting.Key), []byte(setting.Shape.Make(b[:])))
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return after, nil
+}
+
+// dropPrevious takes from a Configuration what it says itself that was before the secrets that a rotation replaces: only what the rotation replaced is good
+// for its grace.
+func (r *record) dropPrevious(p *Platform) error {
+	if !strings.Contains(r.Configuration, previous+`"`) { // which is most often so, and saves the parsing
+		return nil
+	}
+	root, err := document.Parse(configurationParam, r.Configuration)
+	if err != nil {
+		return fmt.Errorf("chat: %q: %w", r.Name, err)
+	}
+	root.Members = slices.DeleteFunc(root.Members, func(m document.Member) bool {
+		key, ok := strings.CutSuffix(m.Key, previous)
+		setting, known := p.setting(key)
+		if ok = ok && known && setting.Generate && setting.Output != ""; ok {
+			delete(r.Secrets, m.Key)
+		}
+		return ok
+	})
+	r.Configuration = root.String()
+	return nil
+}
+
+// isPrevious reports whether field is where the predecessor of one of the fields is kept.
+func isPrevious(fields []string, field string) bool {
+	for _, f := range fields {
+		if previousField(f) == field {
+			return true
+		}
+	}
+	return false
+}
+
+// replace gives after a new secret in a field and keeps that of before as its predecessor, which has to be sealed anew: a sealed
+// value opens only in its place.
+func (s *Service) replace(c scope, after, before *record, field string, make func() ([]byte, error)) error {
+	old, err := s.open(c, before, field)
+	if err != nil {
+		return err
+	}
+	if after.Secrets[previousField(field)], err = s.ring.Seal(c.place(before.Name, previousField(field)), old); err != nil {
+		return fmt.Errorf("chat: seal %s: %w", previousField(field), err)
+	}
+	after.Secrets[field], err = make()
+	return err
+}

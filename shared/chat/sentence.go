@@ -1,0 +1,119 @@
+package chat
+
+import "strings"
+
+// Languages of the sentences that people in chat read.
+const (
+	English = "en"
+	Chinese = "zh"
+)
+
+// A phrase is one thing to be said to people in chat, in any of the languages.
+type phrase uint8
+
+const (
+	none phrase = iota
+
+	commandEmpty
+	commandTooLong
+	commandTooMany
+	commandBadName
+	commandHidden
+	commandQuote
+	commandBackslash
+
+	decidedAllow
+	decidedDeny
+	decidedNone
+	decidedBuiltIn
+	decidedInactive
+	decidedConversation
+	decidedNobody
+	decidedCommand
+
+	saidAccepted
+	saidUndelivered
+	saidDenied
+	saidGrant
+	saidJoin
+	saidNothing
+	saidCommands
+	saidExcept
+	saidMore
+	saidBuiltIn
+	saidWho
+	saidGroups
+
+	phrases
+)
+
+// sentences are the phrases in English and Chinese. What stands in braces is filled in.
+var sentences = [phrases][2]string{
+	commandEmpty:     {"The message has no command. Say help to see what you may run.", "消息中没有命令。发送 help 查看您可以执行的命令。"},
+	commandTooLong:   {"The message is too long for a command.", "消息过长，不能作为命令。"},
+	commandTooMany:   {"The command has too many arguments.", "命令的参数过多。"},
+	commandBadName:   {"The first word is not the name of a command.", "第一个词不是命令名。"},
+	commandHidden:    {"The message has characters in it that cannot be seen. Type it again without them.", "消息中含有不可见字符，请去掉后重新输入。"},
+	commandQuote:     {"A quotation mark is not closed.", "引号没有闭合。"},
+	commandBackslash: {"The message ends in a backslash, which has to stand before another character.", "消息以反斜杠结尾，反斜杠后应有其他字符。"},
+
+	decidedAllow:        {"Permissions[{statement}] allows {command}.", "Permissions[{statement}] 允许执行 {command}。"},
+	decidedDeny:         {"Permissions[{statement}] denies {command}.", "Permissions[{statement}] 拒绝执行 {command}。"},
+	decidedNone:         {"No statement of Permissions allows {command} for the user {user} in the conversation {conversation}.", "Permissions 中没有语句允许用户 {user} 在会话 {conversation} 中执行 {command}。"},
+	decidedBuiltIn:      {"{command} is always allowed.", "{command} 始终允许执行。"},
+	decidedInactive:     {"The chat configuration {name} is off.", "聊天配置 {name} 已停用。"},
+	decidedConversation: {"The conversation {conversation} is not among ConversationIds.", "会话 {conversation} 不在 ConversationIds 中。"},
+	decidedNobody:       {"The platform did not say who the user is.", "平台没有提供用户标识。"},
+	decidedCommand:      {"There is no command in the message.", "消息中没有命令。"},
+
+	saidAccepted:    {"{command} was accepted.", "已受理 {command}。"},
+	saidUndelivered: {"{command} could not be delivered. Whoever looks after {name} finds out more from ListChatCommands, under {id}.", "{command} 未能送达。{name} 的管理员可通过 ListChatCommands 查看编号 {id} 的详情。"},
+	saidDenied:      {"You may not run {command} here.", "您无权在此执行 {command}。"},
+	saidGrant:       {"An administrator could grant it with this statement in Permissions of {name}: {grant}", "管理员可在 {name} 的 Permissions 中添加以下语句授权：{grant}"},
+	saidJoin:        {"An administrator could add the conversation to ConversationIds of {name}.", "管理员可将该会话加入 {name} 的 ConversationIds。"},
+	saidNothing:     {"There is no command that you may run here.", "您在此没有可执行的命令。"},
+	saidCommands:    {"You may run here: {commands}.", "您在此可以执行：{commands}。"},
+	saidExcept:      {"But not: {commands}.", "但不包括：{commands}。"},
+	saidMore:        {"There are more.", "还有更多。"},
+	saidBuiltIn:     {"Always allowed: help, whoami.", "始终可用：help、whoami。"},
+	saidWho:         {"Your user id is {user}, as a principal user:{user}. The conversation id is {conversation}.", "您的用户标识为 {user}，授权主体写作 user:{user}。会话标识为 {conversation}。"},
+	saidGroups:      {"Your groups are {groups}.", "您所在的用户组为 {groups}。"},
+}
+
+// sentenceIn returns a phrase in a language, English where there is none such. fill are names of what stands in braces, each
+// followed by what to put there.
+func sentenceIn(language string, p phrase, fill ...string) string {
+	text := sentences[p][0]
+	if language == Chinese {
+		text = sentences[p][1]
+	}
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, "{")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		name, after, _ := strings.Cut(rest, "}")
+		b.WriteString(filling(name, fill)) // which is not looked at again: it may have braces of its own
+		text = after
+	}
+}
+
+// filling returns what to put in place of a name.
+func filling(name string, fill []string) string {
+	for i := 0; i < len(fill); i += 2 {
+		if fill[i] == name {
+			return fill[i+1]
+		}
+	}
+	return "{" + name + "}"
+}
+
+// comma separates what is listed in a sentence.
+func comma(language string) string {
+	if language == Chinese {
+		return "、"
+	}
+	return ", "
+}

@@ -1,0 +1,96 @@
+package chat
+
+import (
+	"context"
+	"errors"
+
+	"chatconf/shared/document"
+)
+
+const actionSimulate = "SimulateChatPermission"
+
+// SimulateRequest are the parameters of SimulateChatPermission; all but RegionId are mandatory.
+type SimulateRequest struct {
+	RegionID       string `param:"RegionId"`
+	Name           string `param:"Name"`
+	UserID         string `param:"UserId"`
+	ConversationID string `param:"ConversationId"`
+	Command        string `param:"Command"` // as it would be typed; arguments do not matter
+}
+
+// SimulateResponse is the answer of SimulateChatPermission.
+type SimulateResponse struct {
+	Permission SimulatedPermission
+}
+
+// SimulatedPermission is how a command would be decided now, and what the user may run there.
+type SimulatedPermission struct {
+	Command       string // the name
+	Allowed       bool
+	RamRole       string // that the command would run as
+	Statement     *int   `json:",omitempty"` // index into Permissions of the statement that decides; absent if none does
+	StatementText string `json:",omitempty"`
+	Cause         Cause
+	Reason        string   // a sentence, in the configuration's Language
+	Groups        []string // of the user
+	Commands      []string // patterns of what the user may run in the conversation, besides help and whoami
+	Except        []string // patterns of what is denied all the same
+	More          bool     `json:",omitempty"` // there are more of them than are listed
+}
+
+// Simulate tells how a command would be decided, by the evaluator that decides: SimulateChatPermission.
+//
+// Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion.
+func (s *Service) Simulate(ctx context.Context, in *SimulateRequest) (*SimulateResponse, error) {
+	_, r, err := s.mayRead(ctx, actionSimulate, in.RegionID, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range []struct{ param, value string }{{"UserId", in.UserID}, {"ConversationId", in.ConversationID}, {"Command", in.Command}} {
+		if p.value == "" {
+			return nil, missing(p.param)
+		}
+	}
+	name, _, err := ParseCommand(in.Command)
+	var wrong *CommandError
+	if errors.As(err, &wrong) {
+		return nil, invalid("Command", "%s", wrong.Sentence(English))
+	}
+	if r == nil {
+		return nil, notFound(in.Name)
+	}
+	p, err := s.platformOf(r)
+	if err != nil {
+		return nil, storeError(ctx, "simulate", err)
+	}
+	root, err := document.Parse(configurationParam, r.Configuration)
+	if err != nil {
+		return nil, storeError(ctx, "simulate", err)
+	}
+	permissions := newPermissions(r, p, root)
+	d, may := permissions.Decide(in.UserID, in.ConversationID, name), permissions.Runnable(in.UserID, in.ConversationID)
+	out := SimulatedPermission{
+		Command:       name,
+		Allowed:       d.Allowed,
+		RamRole:       d.RamRole,
+		StatementText: d.Text,
+		Cause:         d.Cause,
+		Reason:        d.Reason,
+		Groups:        list(permissions.Groups(in.UserID)),
+		Commands:      list(may.Commands),
+		Except:        list(may.Except),
+		More:          may.More,
+	}
+	if d.Statement >= 0 {
+		out.Statement = &d.Statement
+	}
+	return &SimulateResponse{out}, nil
+}
+
+// list returns a list that is shown as one even where it is empty.
+func list(texts []string) []string {
+	if texts == nil {
+		return []string{}
+	}
+	return texts
+}

@@ -1,0 +1,109 @@
+package chat
+
+import (
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"chatconf/shared/document"
+)
+
+// The types of targets.
+const (
+	TargetJournal  = "Journal"  // commands are recorded, and that is all
+	TargetHTTP     = "Http"     // they are posted to an https URL, signed
+	TargetFunction = "Function" // they are handed to a function of the cloud
+)
+
+// A Target is where allowed commands are handed on to.
+type Target struct {
+	Type   string
+	URL    Secret // of Http; its query may hold a secret
+	Secret Secret // of Http: the Standard Webhooks signing secret, perhaps with whsec_ before it
+	Name   string // of Function
+}
+
+// String returns the target as the journal shows it: of a URL only the host.
+func (t Target) String() string {
+	switch t.Type {
+	case TargetHTTP:
+		if u, err := url.Parse(t.URL.Reveal()); err == nil {
+			return t.Type + " " + u.Host
+		}
+	case TargetFunction:
+		return t.Type + " " + t.Name
+	}
+	return t.Type
+}
+
+// newTarget reads the Target of a Configuration, whose signing secret is given.
+func newTarget(root *document.Node, secret Secret) Target {
+	n := root.Get(keyTarget)
+	if n == nil {
+		return Target{Type: TargetJournal}
+	}
+	return Target{
+		Type:   textOf(n, "Type", TargetJournal),
+		URL:    Secret(textOf(n, "Url", "")),
+		Secret: secret,
+		Name:   textOf(n, "Name", ""),
+	}
+}
+
+// notPublic are networks whose addresses are not of the public Internet, besides those that netip knows: of this network, shared with
+// providers (Alibaba Cloud's metadata service is at 100.100.100.200), for protocols, documentation, benchmarks and the future, and
+// those that carry an IPv4 address which would have to be looked at itself.
+// https://www.iana.org/assignments/iana-ipv4-special-registry https://www.iana.org/assignments/iana-ipv6-special-registry
+var notPublic = [...]netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"),
+	netip.MustParsePrefix("100.64.0.0/10"),
+	netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("192.0.2.0/24"),
+	netip.MustParsePrefix("192.88.99.0/24"),
+	netip.MustParsePrefix("198.18.0.0/15"),
+	netip.MustParsePrefix("198.51.100.0/24"),
+	netip.MustParsePrefix("203.0.113.0/24"),
+	netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("::/96"),
+	netip.MustParsePrefix("::ffff:0:0:0/96"),
+	netip.MustParsePrefix("64:ff9b::/96"),
+	netip.MustParsePrefix("64:ff9b:1::/48"),
+	netip.MustParsePrefix("100::/64"),
+	netip.MustParsePrefix("2001::/23"),
+	netip.MustParsePrefix("2001:db8::/32"),
+	netip.MustParsePrefix("2002::/16"),
+	netip.MustParsePrefix("3fff::/20"),
+	netip.MustParsePrefix("5f00::/16"),
+	netip.MustParsePrefix("fec0::/10"),
+}
+
+// PublicAddress reports whether an address is of the public Internet: not private, loopback, link-local, multicast, or reserved. A
+// target's URL must not name another, and whoever connects to a target asks this of the address that its name stands for.
+func PublicAddress(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	if !a.IsGlobalUnicast() || a.IsPrivate() {
+		return false
+	}
+	for _, n := range notPublic {
+		if n.Contains(a) {
+			return false
+		}
+	}
+	return true
+}
+
+// publicHost reports whether the host of a URL may be public. What a name stands for is not looked up: it may be another address
+// by the time it is used.
+func publicHost(host string) bool {
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	if a, err := netip.ParseAddr(host); err == nil {
+		return PublicAddress(a)
+	}
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	// A name whose last part is a number is one of the old ways to write an address, such as 127.1 or 0x7f000001.
+	// https://url.spec.whatwg.org/#ends-in-a-number-checker
+	if last == "" || strings.HasPrefix(last, "0x") || only(last, func(b byte) bool { return '0' <= b && b <= '9' }) {
+		return false
+	}
+	return last != "localhost" && last != "internal" && last != "local"
+}

@@ -1,0 +1,119 @@
+package chat_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"chatconf/shared/chat"
+)
+
+func TestPublicAddress(t *testing.T) {
+	for text, want := range map[string]bool{
+		"8.8.8.8": true, "47.96.0.1": true, "2400:3200::1": true, "2606:4700::1111": true,
+		"0.0.0.0": false, "0.1.2.3": false, "127.0.0.1": false, "127.8.8.8": false, "10.0.0.1": false, "172.16.0.1": false, "172.31.255.255": false,
+		"192.168.1.1": false, "169.254.169.254": false, "100.100.100.200": false, "100.64.0.1": false, "192.0.0.192": false, "192.0.2.1": false,
+		"198.18.0.1": false, "198.51.100.1": false, "203.0.113.1": false, "224.0.0.1": false, "240.0.0.1": false, "255.255.255.255": false,
+		"192.88.99.1": false, "172.15.0.1": true, "172.32.0.1": true, "100.63.255.255": true, "100.128.0.1": true,
+		"::": false, "::1": false, "::ffff:127.0.0.1": false, "::ffff:8.8.8.8": true, "::ffff:10.0.0.1": false, "::127.0.0.1": false, "fe80::1": false, "fe80::1%eth0": false,
+		"fd00::1": false, "fc00::1": false, "ff02::1": false, "fec0::1": false, "64:ff9b::7f00:1": false, "::ffff:0:7f00:1": false, "64:ff9b:1::1": false, "2002:7f00:1::": false,
+		"2001::1": false, "2001:db8::1": false, "100::1": false, "3fff::1": false, "5f00::1": false,
+	} {
+		if got := chat.PublicAddress(netip.MustParseAddr(text)); got != want {
+			t.Errorf("PublicAddress(%s) = %v, want %v", text, got, want)
+		}
+	}
+	if chat.PublicAddress(netip.Addr{}) {
+		t.Error("no address is public")
+	}
+}
+
+func TestTargetsOnThisNetworkAreRefused(t *testing.T) {
+	target := func(url string) string {
+		return with(slack, fmt.Sprintf(`"Target":{"Type":"Http","Url":%q,"Secret":%q}`, url, targetSecret))
+	}
+	h := newHouse(t)
+	local := h.serviceWith(chat.Options{LocalTargets: true}, h.ring)
+	for i, host := range []string{
+		"127.0.0.1", "127.0.0.1:8443", "10.1.2.3", "169.254.169.254", "100.100.100.200", "[::1]", "[::1]:8443", "[fe80::1%25eth0]", "[::ffff:10.0.0.1]", "0.0.0.0", "[64:ff9b::a00:1]",
+		"127.1", "2130706433", "0x7f000001", "0x7f.1", "017700000001", "1.2.3.08", "127.0.0.1.", "localhost", "LOCALHOST.", "x.localhost", "metadata.google.internal", "printer.local", ".",
+	} {
+		name := fmt.Sprint("one-", i)
+		in := &chat.CreateRequest{Name: name, Type: "Slack", Configuration: chat.Secret(target("https://" + host + "/planted"))}
+		_, err := h.Create(h.ctx, in)
+		wantError(t, host, err, chat.InvalidParameter, "Configuration", "Configuration.Target.Url: wanted a host on the public Internet")
+		if err != nil && strings.Contains(err.Error(), "planted") {
+			t.Errorf("%s: the error shows the URL: %v", host, err)
+		}
+		if _, err := local.Create(h.ctx, in); err != nil {
+			t.Errorf("%s with LocalTargets: %v", host, err)
+		}
+		_, err = h.Update(h.ctx, &chat.UpdateRequest{Name: name, Configuration: ptr(chat.Secret(target("https://" + host)))})
+		wantError(t, "Update to "+host, err, chat.InvalidParameter, "Configuration", "public Internet")
+	}
+	for _, host := range []string{"hooks.example.com", "8.8.8.8", "[2400:3200::1]:8443", "localhost.example.com", "intranet", "1.example.com", "xn--fiqs8s.example.com"} {
+		if _, _, _, err := chat.Settle(platformOf(t, "Slack"), target("https://"+host+"/x"), never, zeros); err != nil {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+}
+
+func TestTargetOfAnEndpoint(t *testing.T) {
+	h := newHouse(t)
+	for about, c := range map[string]struct {
+		members string
+		want    chat.Target
+		text    string
+	}{
+		"none":       {`"BotName":"b"`, chat.Target{Type: chat.TargetJournal}, "Journal"},
+		"a journal":  {`"Target":{"Type":"Journal"}`, chat.Target{Type: chat.TargetJournal}, "Journal"},
+		"a function": {`"Target":{"Type":"Function","Name":"f"}`, chat.Target{Type: chat.TargetFunction, Name: "f"}, "Function f"},
+		"a URL": {`"Target":{"Type":"Http","Url":"https://h.example.com:8443/planted?x=planted","Secret":"` + targetSecret + `"}`,
+			chat.Target{Type: chat.TargetHTTP, URL: "https://h.example.com:8443/planted?x=planted", Secret: targetSecret}, "Http h.example.com:8443"},
+	} {
+		name := strings.ReplaceAll(about, " ", "-")
+		h.create(name, func(in *chat.CreateRequest) { in.Configuration = chat.Secret(with(slack, c.members)) })
+		e := h.open(name)
+		if e.Target != c.want {
+			t.Errorf("%s: target = %#v", about, e.Target)
+		}
+		text, err := json.Marshal(e.Target)
+		if err != nil || e.Target.String() != c.text || strings.Contains(string(text), "planted") {
+			t.Errorf("%s: %s, %s, %v", about, e.Target, text, err)
+		}
+	}
+	if got := (chat.Target{Type: "Http", URL: ":"}).String(); got != "Http" {
+		t.Errorf("a URL that is none: %s", got)
+	}
+}
+
+// open returns the endpoint of a configuration, by the URL in its Outputs.
+func (h *house) open(name string) *chat.Endpoint {
+	h.t.Helper()
+	e, err := h.openURL(h.url(name))
+	if err != nil {
+		h.t.Fatalf("OpenWebhook of %s: %v", name, err)
+	}
+	return e
+}
+
+// url returns the webhook's URL in Outputs.
+func (h *house) url(name string) string {
+	h.t.Helper()
+	var out struct{ URL string }
+	if err := json.Unmarshal([]byte(h.get(name).Outputs), &out); err != nil {
+		h.t.Fatal(err)
+	}
+	return out.URL
+}
+
+func (h *house) openURL(url string) (*chat.Endpoint, error) {
+	h.t.Helper()
+	parts := strings.Split(url, "/")
+	if len(parts) != 8 || parts[3] != "webhook" {
+		h.t.Fatalf("URL = %s", url)
+	}
+	return h.OpenWebhook(h.t.Context(), parts[4], parts[5], parts[6], parts[7])
+}
