@@ -32,14 +32,23 @@ var rooms = []room{
 	{"shared/invoke", nil, nil},
 	{"shared/document", nil, nil},
 	{"shared/rpc/sign", nil, nil},
+	{"shared/deliver", nil, nil},
 	{"shared/roots", nil, nil},
 	{"shared/kms", nil, nil},
+	{"shared/cloud", nil, nil},
 	{"shared/bolt", nil, []string{"go.etcd.io/bbolt"}},
 
 	// The domain and what it stands on.
 	{"shared/chat", []string{"shared/table", "shared/policy", "shared/seal", "shared/page", "shared/document", "shared/invoke"}, nil},
-	{"shared/platform", []string{"shared/chat", "shared/platform/*"}, nil},
-	{"shared/platform/*", []string{"shared/chat"}, nil},
+	{"shared/platform", []string{"shared/chat", "shared/webhook", "shared/platform/dingtalk", "shared/platform/wecom", "shared/platform/feishu", "shared/platform/slack",
+		"shared/platform/teams", "shared/platform/outbound"}, nil},
+	{"shared/platform/callback", []string{"shared/chat", "shared/webhook", "shared/document"}, nil},
+	{"shared/platform/envelope", []string{"shared/webhook", "shared/platform/callback"}, nil},
+	{"shared/platform/outbound", []string{"shared/chat", "shared/platform/callback"}, nil},
+	{"shared/platform/outbound/outboundtest", []string{"shared/platform/outbound"}, nil},
+	{"shared/platform/craft", []string{"shared/webhook", "shared/platform/callback", "shared/platform/envelope"}, nil},
+	{"shared/platform/platformtest", []string{"shared/chat", "shared/webhook", "shared/platform/craft", "shared/platform/envelope"}, nil},
+	{"shared/platform/*", []string{"shared/chat", "shared/webhook", "shared/document", "shared/platform/callback", "shared/platform/envelope", "shared/platform/outbound"}, nil},
 	{"shared/table/file", []string{"shared/table", "shared/invoke", "shared/bolt"}, nil},
 	{"shared/table/tablestore", []string{"shared/table", "shared/invoke"}, []string{"github.com/aliyun/aliyun-tablestore-go-sdk"}},
 	{"shared/table/dynamodb", []string{"shared/table", "shared/invoke"}, []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}},
@@ -50,15 +59,23 @@ var rooms = []room{
 	// Doors and wires.
 	{"shared/rpc", []string{"shared/chat", "shared/invoke", "shared/policy", "shared/table", "shared/document", "shared/rpc/sign"}, nil},
 	{"shared/serve", []string{"shared/invoke"}, nil},
+	{"shared/webhook", []string{"shared/chat", "shared/invoke"}, nil},
+	{"shared/webhook/webhooktest", []string{"shared/chat", "shared/invoke", "shared/platform", "shared/platform/craft", "shared/policy", "shared/seal", "shared/table", "shared/table/file",
+		"shared/webhook"}, nil},
+	{"shared/dispatch", []string{"shared/chat", "shared/webhook", "shared/deliver", "shared/cloud", "shared/invoke"}, nil},
 	{"shared/serve/fc", []string{"shared/serve", "shared/invoke"}, []string{"github.com/aliyun/fc-runtime-go-sdk"}},
 	{"shared/serve/lambda", []string{"shared/serve"}, []string{"github.com/aws/aws-lambda-go"}},
 
-	// What a cloud gives: its key service, and all of it together. A function links one of each.
-	{"shared/kms/awskms", []string{"shared/kms", "shared/invoke"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
-	{"shared/kms/alikms", []string{"shared/kms", "shared/invoke", "shared/rpc/sign"}, nil},
+	// What a cloud gives: its key service, its functions, and all of it together. A function links one of each.
+	{"shared/cloud/awssign", []string{"shared/cloud", "shared/invoke"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
+	{"shared/cloud/alisign", []string{"shared/cloud", "shared/invoke", "shared/rpc/sign"}, nil},
+	{"shared/kms/awskms", []string{"shared/kms", "shared/cloud", "shared/cloud/awssign"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
+	{"shared/kms/alikms", []string{"shared/kms", "shared/cloud", "shared/cloud/alisign", "shared/invoke"}, nil},
+	{"shared/function/awsfunction", []string{"shared/cloud", "shared/cloud/awssign"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
+	{"shared/function/alifunction", []string{"shared/cloud", "shared/cloud/alisign", "shared/invoke"}, nil},
 	{"shared/app/target", []string{"shared/serve", "shared/table", "shared/roots"}, nil},
-	{"shared/app/target/fc", []string{"shared/app/target", "shared/invoke", "shared/kms/alikms", "shared/roots", "shared/serve/fc", "shared/table", "shared/table/tablestore"}, nil},
-	{"shared/app/target/lambda", []string{"shared/app/target", "shared/kms", "shared/kms/awskms", "shared/roots", "shared/serve/lambda", "shared/table", "shared/table/dynamodb"}, nil},
+	{"shared/app/target/fc", []string{"shared/app/target", "shared/function/alifunction", "shared/invoke", "shared/kms/alikms", "shared/roots", "shared/serve/fc", "shared/table", "shared/table/tablestore"}, nil},
+	{"shared/app/target/lambda", []string{"shared/app/target", "shared/cloud", "shared/function/awsfunction", "shared/kms/awskms", "shared/roots", "shared/serve/lambda", "shared/table", "shared/table/dynamodb"}, nil},
 
 	// Emulators: never the domain, the wiring or an adapter.
 	{"shared/emulator/ots", []string{"shared/bolt", "shared/emulator/ots/*"}, otsModules},
@@ -272,7 +289,7 @@ func TestFunctionsLinkNothingThatKeepsTheLinkerFromDropping(t *testing.T) {
 			t.Errorf("%s is not among what functions link: the test did not follow imports", folder)
 		}
 	}
-	for _, folder := range []string{"shared/table/tabletest", "deploy/chatconf"} {
+	for _, folder := range []string{"shared/table/tabletest", "shared/platform/platformtest", "shared/platform/craft", "shared/webhook/webhooktest", "deploy/chatconf"} {
 		if seen[folder] {
 			t.Errorf("functions link %s", folder)
 		}

@@ -1,7 +1,15 @@
-// Package dingtalk is DingTalk (钉钉): the settings of a configuration of type DingTalk.
+// Package dingtalk is DingTalk (钉钉): the settings of a configuration of type DingTalk, its callbacks and its answers.
 package dingtalk
 
-import "chatconf/shared/chat"
+import (
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/platform/callback"
+)
+
+// maxWindow is how old DingTalk says a robot's message may be at most.
+const maxWindow = time.Hour
 
 // Platform declares the type and its settings.
 // https://open.dingtalk.com/document/orgapp/the-robot-development-guide
@@ -9,13 +17,22 @@ func Platform() chat.Platform {
 	return chat.Platform{
 		Type:  "DingTalk",
 		Title: "DingTalk",
+		Setup: setup,
 		Settings: []chat.Setting{
 			{Key: "DingTalkClientId", Required: true, Shape: chat.Visible(1, 128), Help: "Client ID of the app, formerly AppKey"},
 			{Key: "DingTalkClientSecret", Required: true, Secret: true, Shape: chat.Visible(1, 256), Help: "Client Secret of the app, formerly AppSecret"},
+			{Key: "DingTalkClientSecretPrevious", Secret: true, Shape: chat.Visible(1, 256), Help: "the Client Secret before, while it is being rotated"},
 			{Key: "DingTalkTemplateId", Shape: chat.Visible(1, 256), Help: "template of interactive cards, such as <uuid>.schema"},
 			{Key: "DingTalkRobotCode", Shape: chat.Visible(1, 128), Help: "code of the robot, where it is not the Client ID"},
+			{Key: "DingTalkCorpId", Shape: chat.Visible(1, 64), Help: "corporation whose messages are taken, such as ding…; others are refused"},
+			{Key: "DingTalkWindowSeconds", Shape: callback.UpTo(int(maxWindow / time.Second)), Help: "how far a callback's time may be from now, either way; 300 if not set"},
 			{Key: "DingTalkToken", Secret: true, Shape: chat.Alphanumeric(3, 63), Help: "Token of the event subscription"},
 			{Key: "DingTalkEncodingAesKey", Secret: true, Shape: chat.EncodingAESKey, Help: "aes_key of the event subscription"},
+			{Key: "DingTalkTokenPrevious", Secret: true, Shape: chat.Alphanumeric(3, 63), Help: "the Token before, while it is being rotated"},
+			{Key: "DingTalkEncodingAesKeyPrevious", Secret: true, Shape: chat.EncodingAESKey, Help: "the aes_key before, while it is being rotated"},
+			{Key: "DingTalkOwnerKey", Shape: chat.Visible(1, 128), Help: "receive id of the event subscription, where it is not the Client ID: the Corp ID or suite key"},
+			{Key: "DingTalkCardSecret", Secret: true, Shape: chat.Visible(1, 256), Help: "apiSecret of the interactive cards' callback"},
+			{Key: "DingTalkCardSecretPrevious", Secret: true, Shape: chat.Visible(1, 256), Help: "the apiSecret before, while it is being rotated"},
 		},
 	}
 }

@@ -1,7 +1,16 @@
-// Package feishu is Feishu (飞书) and Lark: the settings of a configuration of type Feishu.
+// Package feishu is Feishu (飞书) and Lark: the settings of a configuration of type Feishu, its callbacks and its answers.
 package feishu
 
-import "chatconf/shared/chat"
+import (
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/platform/callback"
+)
+
+// maxWindow is longer than Feishu goes on delivering an event, after 15 seconds, 5 minutes, an hour and six hours; whether a later delivery
+// carries a new time no document says.
+const maxWindow = 8 * time.Hour
 
 // Platform declares the type and its settings.
 // https://open.feishu.cn/document/server-docs/event-subscription-guide/event-subscription-configure-/encrypt-key-encryption-configuration-case
@@ -10,11 +19,16 @@ func Platform() chat.Platform {
 		Type:    "Feishu",
 		Aliases: []string{"Lark"},
 		Title:   "Feishu / Lark",
+		Setup:   setup,
 		Settings: []chat.Setting{
 			{Key: "FeishuAppId", Required: true, Shape: chat.Visible(1, 128), Help: "App ID, such as cli_…"},
 			{Key: "FeishuAppSecret", Required: true, Secret: true, Shape: chat.Visible(1, 256), Help: "App Secret"},
 			{Key: "FeishuEncryptKey", Required: true, Secret: true, Shape: chat.Visible(1, 256), Help: "Encrypt Key of events and callbacks"},
 			{Key: "FeishuVerificationToken", Secret: true, Shape: chat.Visible(1, 256), Help: "Verification Token of events and callbacks"},
+			{Key: "FeishuEncryptKeyPrevious", Secret: true, Shape: chat.Visible(1, 256), Help: "the Encrypt Key before, while it is being rotated"},
+			{Key: "FeishuVerificationTokenPrevious", Secret: true, Shape: chat.Visible(1, 256), Help: "the Verification Token before, while it is being rotated"},
+			{Key: "FeishuWindowSeconds", Shape: callback.UpTo(int(maxWindow / time.Second)), Help: "how far a callback's time may be from now, either way; 300 if not set"},
+			{Key: "FeishuOldCards", Shape: chat.OneOf("true", "false"), Help: "true to take the cards' older callback too, which is neither encrypted nor tied to the app: the Verification Token alone proves it"},
 			{Key: "FeishuDomain", Shape: chat.OneOf("feishu", "lark"), Help: "feishu (default) or lark"},
 		},
 	}

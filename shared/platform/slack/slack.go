@@ -1,4 +1,4 @@
-// Package slack is Slack: the settings of a configuration of type Slack.
+// Package slack is Slack: the settings of a configuration of type Slack, its callbacks and its answers.
 package slack
 
 import "chatconf/shared/chat"
@@ -9,8 +9,10 @@ func Platform() chat.Platform {
 	return chat.Platform{
 		Type:  "Slack",
 		Title: "Slack",
+		Setup: setup,
 		Settings: []chat.Setting{
 			{Key: "SlackSigningSecret", Required: true, Secret: true, Shape: chat.Visible(8, 256), Help: "Signing Secret of the app"},
+			{Key: "SlackSigningSecretPrevious", Secret: true, Shape: chat.Visible(8, 256), Help: "the Signing Secret before, while it is being rotated"},
 			{Key: "SlackBotToken", Secret: true, Shape: chat.Visible(1, 256), Help: "Bot User OAuth Token, such as xoxb-…"},
 			{Key: "SlackTeamId", Shape: chat.Alphanumeric(1, 32), Help: "workspace that may call, such as T0123456789"},
 		},

@@ -1,7 +1,10 @@
-// Package teams is Microsoft Teams: the settings of a configuration of type Teams.
+// Package teams is Microsoft Teams: the settings of a configuration of type Teams, its callbacks and its answers.
 package teams
 
 import "chatconf/shared/chat"
+
+// minSecret is how short a secret may be, in bytes; Teams makes 32.
+const minSecret = 16
 
 // Platform declares the type and its settings.
 // https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/add-outgoing-webhook
@@ -9,8 +12,12 @@ func Platform() chat.Platform {
 	return chat.Platform{
 		Type:  "Teams",
 		Title: "Microsoft Teams",
+		Setup: setup,
+		// An object id is a GUID, which is the same in any case.
+		FoldUsers: true,
 		Settings: []chat.Setting{
-			{Key: "TeamsWebhookSecret", Required: true, Secret: true, Shape: chat.Base64(16, 64), Help: "security token of the outgoing webhook, in base64 as Teams shows it"},
+			{Key: "TeamsWebhookSecret", Required: true, Secret: true, Shape: chat.Base64(minSecret, 64), Help: "security token of the outgoing webhook, in base64 as Teams shows it"},
+			{Key: "TeamsWebhookSecretPrevious", Secret: true, Shape: chat.Base64(minSecret, 64), Help: "the security token before, while it is being rotated"},
 			{Key: "TeamsTenantId", Shape: chat.Visible(1, 64), Help: "tenant that may call"},
 		},
 	}

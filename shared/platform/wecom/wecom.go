@@ -1,4 +1,5 @@
-// Package wecom is WeCom (企业微信): the settings of a configuration of type WeChat, which is what the API calls it.
+// Package wecom is WeCom (企业微信): the settings of a configuration of type WeChat, which is what the API calls it, its
+// callbacks and its answers.
 package wecom
 
 import "chatconf/shared/chat"
@@ -8,15 +9,20 @@ import "chatconf/shared/chat"
 // https://developer.work.weixin.qq.com/document/path/90238
 func Platform() chat.Platform {
 	return chat.Platform{
-		Type:    "WeChat",
-		Aliases: []string{"WeCom"},
-		Title:   "WeCom",
+		Type:      "WeChat",
+		Aliases:   []string{"WeCom"},
+		Title:     "WeCom",
+		FoldUsers: true, // a UserID is the same in any case
+		Setup:     setup,
 		Settings: []chat.Setting{
 			{Key: "WeChatCorpId", Required: true, Shape: chat.Visible(1, 64), Help: "Corp ID of the company"},
 			{Key: "WeChatAgentId", Required: true, Shape: chat.Digits(20), Help: "AgentId of the app"},
 			{Key: "WeChatSecret", Required: true, Secret: true, Shape: chat.Visible(1, 256), Help: "Secret of the app"},
 			{Key: "WeChatToken", Secret: true, Shape: chat.Alphanumeric(1, 32), Generate: true, Output: "Token", Help: "Token of the callback"},
 			{Key: "WeChatEncodingAesKey", Secret: true, Shape: chat.EncodingAESKey, Generate: true, Output: "AesKey", Help: "EncodingAESKey of the callback"},
+			{Key: "WeChatTokenPrevious", Secret: true, Shape: chat.Alphanumeric(1, 32), Help: "the Token before, while it is being rotated"},
+			{Key: "WeChatEncodingAesKeyPrevious", Secret: true, Shape: chat.EncodingAESKey, Help: "the EncodingAESKey before, while it is being rotated"},
+			{Key: "WeChatAibot", Shape: chat.OneOf("true", "false"), Help: "true to take the callbacks of an intelligent robot (智能机器人) too, whose receive id is empty"},
 		},
 	}
 }

@@ -1,0 +1,196 @@
+// Package callback is what reading the callbacks of every platform has in common: parameters that stand there once, timestamps of
+// exact digits, JSON without leniency, secrets that may be two while they are being rotated, and text without odd spaces.
+package callback
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/webhook"
+)
+
+// Skew is how far a signed timestamp may be from now, either way, where the platform or the configuration does not say otherwise.
+const Skew = 5 * time.Minute
+
+// Parameter returns a query parameter, which must stand there exactly once: of two, a proxy may have meant the other one.
+func Parameter(r *webhook.Request, name string) (string, error) {
+	return one("parameter", name, r.Query[name])
+}
+
+// HasParameter reports whether there is a query parameter of this name, be it empty.
+func HasParameter(r *webhook.Request, name string) bool {
+	_, ok := r.Query[name]
+	return ok
+}
+
+// Header returns a header, which must stand there exactly once. Its name counts in any case: gateways change it.
+func Header(r *webhook.Request, name string) (string, error) {
+	return one("header", name, headers(r, name))
+}
+
+// HasHeader reports whether there is a header of this name, be it empty.
+func HasHeader(r *webhook.Request, name string) bool { return headers(r, name) != nil }
+
+func headers(r *webhook.Request, name string) []string {
+	var all []string
+	for key, values := range r.Header {
+		if strings.EqualFold(key, name) {
+			all = append(all, values...)
+		}
+	}
+	return all
+}
+
+func one(what, name string, values []string) (string, error) {
+	switch {
+	case len(values) == 0 || len(values) == 1 && values[0] == "":
+		return "", webhook.Refuse(webhook.StepRequest, "the %s %s is missing", what, name)
+	case len(values) > 1:
+		return "", webhook.Refuse(webhook.StepRequest, "the %s %s stands there %d times", what, name, len(values))
+	}
+	return values[0], nil
+}
+
+// Nonce returns the query parameter nonce: printable ASCII without blanks, not longer than any platform makes it.
+func Nonce(r *webhook.Request) (string, error) {
+	nonce, err := Parameter(r, "nonce")
+	if err != nil {
+		return "", err
+	}
+	if len(nonce) > 128 || strings.ContainsFunc(nonce, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
+		return "", webhook.Refuse(webhook.StepRequest, "the nonce is not up to 128 printable characters")
+	}
+	return nonce, nil
+}
+
+// Seconds reads a timestamp of exactly ten digits, seconds since 1970.
+func Seconds(text string) (time.Time, error) {
+	if len(text) != 10 || !digits(text) {
+		return time.Time{}, webhook.Refuse(webhook.StepRequest, "a timestamp is not ten digits, which are seconds")
+	}
+	n, _ := strconv.ParseInt(text, 10, 64) // ten digits fit
+	return time.Unix(n, 0), nil
+}
+
+// Millis reads a timestamp of exactly thirteen digits, milliseconds since 1970.
+func Millis(text string) (time.Time, error) {
+	if len(text) != 13 || !digits(text) {
+		return time.Time{}, webhook.Refuse(webhook.StepRequest, "a timestamp is not thirteen digits, which are milliseconds")
+	}
+	n, _ := strconv.ParseInt(text, 10, 64) // thirteen digits fit
+	return time.UnixMilli(n), nil
+}
+
+// SecondsOrMillis reads a timestamp of exactly ten or thirteen digits, seconds or milliseconds since 1970.
+func SecondsOrMillis(text string) (time.Time, error) {
+	if len(text) == 10 {
+		return Seconds(text)
+	}
+	return Millis(text)
+}
+
+func digits(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(c rune) bool { return c < '0' || c > '9' })
+}
+
+// Fresh refuses a time that is further from now than window, either way.
+func Fresh(what string, now, at time.Time, window time.Duration) error {
+	age := now.Sub(at)
+	switch {
+	case age > window:
+		return webhook.Refuse(webhook.StepFreshness, "%s is %s old, and %s are allowed: it was delayed or replayed, or this clock is ahead", what, round(age), window)
+	case age < -window:
+		return webhook.Refuse(webhook.StepFreshness, "%s is %s ahead, and %s are allowed: this clock is behind", what, round(-age), window)
+	}
+	return nil
+}
+
+func round(d time.Duration) time.Duration { return d.Round(time.Second) }
+
+// Window returns how many seconds a setting gives, and fallback if it gives none.
+func Window(s webhook.Settings, key string, fallback, most time.Duration) (time.Duration, error) {
+	text := s.Get(key)
+	if text == "" {
+		return fallback, nil
+	}
+	shape := UpTo(int(most / time.Second))
+	if !shape.Fits(text) {
+		return 0, fmt.Errorf("callback: %s is not %s", key, shape.Want)
+	}
+	n, _ := strconv.Atoi(text) // it fits
+	return time.Duration(n) * time.Second, nil
+}
+
+// UpTo is a shape: a whole number from 1 to most, as a string or a JSON number.
+func UpTo(most int) chat.Shape {
+	return chat.Shape{
+		Want: fmt.Sprintf("a whole number from 1 to %d", most),
+		Fits: func(text string) bool {
+			n, err := strconv.Atoi(text)
+			return err == nil && digits(text) && text[0] != '0' && n <= most
+		},
+		Number: true,
+	}
+}
+
+// Secrets returns the values that a secret may have now: its own, and that of the setting <key>Previous while it is being rotated.
+// Without its own it is an error, since what is signed with nothing anybody can sign.
+func Secrets(s webhook.Settings, key string) ([]string, error) {
+	secret := s.Get(key)
+	if secret == "" {
+		return nil, fmt.Errorf("callback: %s is not set", key)
+	}
+	all := []string{secret}
+	if previous := s.Get(key + Previous); previous != "" && previous != secret {
+		all = append(all, previous)
+	}
+	return all, nil
+}
+
+// Previous ends the key of a setting that keeps the value a secret had before.
+const Previous = "Previous"
+
+// Match returns the secret by which sign makes the signature, and whether there is one. It compares in constant time and tries every secret,
+// whichever fits.
+func Match(secrets []string, signature []byte, sign func(secret string) []byte) (string, bool) {
+	found, ok := "", false
+	for _, secret := range secrets {
+		if secret != "" && hmac.Equal(sign(secret), signature) && !ok {
+			found, ok = secret, true
+		}
+	}
+	return found, ok
+}
+
+// Hex reads exactly n bytes of lower-case hexadecimal.
+func Hex(text string, n int) ([]byte, bool) {
+	if len(text) != 2*n || text != strings.ToLower(text) {
+		return nil, false
+	}
+	b, err := hex.DecodeString(text)
+	return b, err == nil
+}
+
+// Digest returns one short text for several, different if any of them is: for the id of a message that the platform gave none, and for guards.
+func Digest(parts ...string) string {
+	h := sha256.New()
+	for _, part := range parts {
+		fmt.Fprintf(h, "%d:", len(part))
+		h.Write([]byte(part))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Acknowledge is the answer that says nothing.
+func Acknowledge() *webhook.Response { return &webhook.Response{Status: 200} }
+
+// JSON is an answer in JSON.
+func JSON(body []byte) *webhook.Response {
+	return &webhook.Response{Status: 200, ContentType: "application/json; charset=utf-8", Body: body}
+}

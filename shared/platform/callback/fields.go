@@ -1,0 +1,155 @@
+package callback
+
+import (
+	"chatconf/shared/document"
+	"chatconf/shared/webhook"
+)
+
+// Fields are the members of a JSON object. Keys count exactly and stand there once. The first member that is not of the kind it is read as
+// makes Err not nil, for all fields of the same text; null counts as absent.
+type Fields struct {
+	node *document.Node
+	path string
+	bad  *error
+}
+
+// Object reads a JSON object. Its error is a *webhook.Refusal of StepDecode.
+func Object(path, text string) (Fields, error) {
+	node, err := document.Parse(path, text)
+	if err != nil {
+		return Fields{}, webhook.Refuse(webhook.StepDecode, "%v", err)
+	}
+	if node.Kind != document.Object {
+		return Fields{}, webhook.Refuse(webhook.StepDecode, "%s is %s, wanted an object", path, node.Kind)
+	}
+	return Fields{node, path, new(error)}, nil
+}
+
+// Err returns the first thing that was wrong.
+func (f Fields) Err() error { return *f.bad }
+
+// Has reports whether there is a member of this name that is not null.
+func (f Fields) Has(key string) bool { return f.get(key) != nil }
+
+// Keys returns how many members there are.
+func (f Fields) Keys() int { return len(f.node.Members) }
+
+// Text returns a string, empty if it is absent.
+func (f Fields) Text(key string) string { return f.literal(key, document.String, document.String) }
+
+// Number returns the text of a number, empty if it is absent.
+func (f Fields) Number(key string) string { return f.literal(key, document.Number, document.Number) }
+
+// NumberOrText returns the text of a number, or a string: some platforms' documents and samples do not agree on which it is.
+func (f Fields) NumberOrText(key string) string {
+	return f.literal(key, document.Number, document.String)
+}
+
+// Is reports whether a member is true.
+func (f Fields) Is(key string) bool {
+	return f.literal(key, document.Literal, document.Literal) == "true"
+}
+
+// IsText reports whether a member is a string.
+func (f Fields) IsText(key string) bool {
+	n := f.get(key)
+	return n != nil && n.Kind == document.String
+}
+
+// Object returns an object, one without members if it is absent.
+func (f Fields) Object(key string) Fields {
+	under := Fields{&document.Node{Kind: document.Object}, document.Under(f.path, key), f.bad}
+	n := f.get(key)
+	switch {
+	case n == nil:
+	case n.Kind != document.Object:
+		f.wrong(key, n.Kind, document.Object)
+	default:
+		under.node = n
+	}
+	return under
+}
+
+// Items returns the objects of an array, none if it is absent.
+func (f Fields) Items(key string) []Fields {
+	var items []Fields
+	for i, n := range f.array(key) {
+		path := document.At(document.Under(f.path, key), i)
+		if n.Kind != document.Object {
+			f.refuse(path, n.Kind, document.Object)
+			return nil
+		}
+		items = append(items, Fields{n, path, f.bad})
+	}
+	return items
+}
+
+// Lines returns the arrays of objects of an array, none if it is absent.
+func (f Fields) Lines(key string) [][]Fields {
+	var lines [][]Fields
+	for i, n := range f.array(key) {
+		path := document.At(document.Under(f.path, key), i)
+		if n.Kind != document.Array {
+			f.refuse(path, n.Kind, document.Array)
+			return nil
+		}
+		line := Fields{&document.Node{Kind: document.Object, Members: []document.Member{{Key: "line", Value: n}}}, path, f.bad}
+		lines = append(lines, line.Items("line"))
+	}
+	return lines
+}
+
+// Texts returns the strings of an array, none if it is absent.
+func (f Fields) Texts(key string) []string {
+	var texts []string
+	for i, n := range f.array(key) {
+		if n.Kind != document.String {
+			f.refuse(document.At(document.Under(f.path, key), i), n.Kind, document.String)
+			return nil
+		}
+		texts = append(texts, n.Text)
+	}
+	return texts
+}
+
+func (f Fields) array(key string) []*document.Node {
+	n := f.get(key)
+	if n == nil {
+		return nil
+	}
+	if n.Kind != document.Array {
+		f.wrong(key, n.Kind, document.Array)
+		return nil
+	}
+	return n.Items
+}
+
+func (f Fields) get(key string) *document.Node {
+	n := f.node.Get(key)
+	if n == nil || n.Kind == document.Literal && n.Text == "null" {
+		return nil
+	}
+	return n
+}
+
+func (f Fields) literal(key string, kind, or document.Kind) string {
+	n := f.get(key)
+	switch {
+	case n == nil:
+		return ""
+	case n.Kind != kind && n.Kind != or:
+		f.wrong(key, n.Kind, kind)
+		return ""
+	}
+	return n.Text
+}
+
+func (f Fields) wrong(key string, got, want document.Kind) {
+	f.refuse(document.Under(f.path, key), got, want)
+}
+
+func (f Fields) refuse(path string, got, want document.Kind) {
+	if *f.bad == nil {
+		*f.bad = webhook.Refuse(webhook.StepDecode, "%s is %s, wanted %s", path, got, want)
+	}
+}

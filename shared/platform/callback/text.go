@@ -1,0 +1,93 @@
+package callback
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/webhook"
+)
+
+// Fold makes ordinary spaces of the odd ones that people's input methods and the platforms' editors leave, line ends of every kind \n, and takes
+// blanks off both ends. Other control characters stay, for the parser of commands to refuse.
+func Fold(text string) string {
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	text = strings.Map(func(c rune) rune {
+		switch {
+		case c == '\r' || c == '\u2028' || c == '\u2029':
+			return '\n'
+		case c == '\u200b' || c == '\ufeff': // spaces of no width
+			return -1
+		case unicode.Is(unicode.Zs, c): // also U+00A0 and U+3000
+			return ' '
+		}
+		return c
+	}, text)
+	return strings.Trim(text, " \n")
+}
+
+// Word makes one word of a name, whatever it is: people choose their names, and one with blanks or quotes in it would add words to the command of
+// whoever mentions them. What is neither a letter, a digit nor one of -._@ becomes _, and what is longer than a name is cut: a short text may mention it very often.
+func Word(name string) string {
+	return Cut(strings.Map(func(c rune) rune {
+		if unicode.IsLetter(c) || unicode.IsMark(c) || unicode.IsDigit(c) || strings.ContainsRune("-._@", c) {
+			return c
+		}
+		return '_'
+	}, Fold(name)), maxName)
+}
+
+// maxName is how long a name in a message's text may be, in bytes.
+const maxName = 128
+
+// Cut shortens text to at most so many bytes, and says so with an ellipsis, which counts.
+func Cut(text string, most int) string {
+	const ellipsis = "…"
+	if len(text) <= most {
+		return text
+	}
+	cut := most - len(ellipsis)
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + ellipsis
+}
+
+// Defuse puts a space of no width behind every < and @, so that no tag, link or mention comes of text that is shown as it is otherwise.
+func Defuse(text string) string { return defuser.Replace(text) }
+
+var defuser = strings.NewReplacer("<", "<\u200b", "@", "@\u200b")
+
+// Plain takes off what Defuse put in.
+func Plain(text string) string { return plainer.Replace(text) }
+
+var plainer = strings.NewReplacer("<\u200b", "<", "@\u200b", "@")
+
+// most is how long a platform's id of a message, a conversation or a user may be, in bytes.
+const most = 256
+
+// Check refuses a message whose ids are not what a table, a log line or a grant could hold, and cleans the name that is only for people.
+func Check(m *chat.Message) error {
+	for _, id := range []struct{ what, text string }{{"message", m.ID}, {"conversation", m.Conversation}, {"user", m.User}} {
+		if id.text == "" && id.what != "user" {
+			return webhook.Refuse(webhook.StepDecode, "the %s has no id", id.what)
+		}
+		if len(id.text) > most || !utf8.ValidString(id.text) || strings.ContainsFunc(id.text, unseen) {
+			return webhook.Refuse(webhook.StepDecode, "the id of the %s is longer than %d bytes or holds what cannot be seen", id.what, most)
+		}
+	}
+	if !utf8.ValidString(m.Text) {
+		return webhook.Refuse(webhook.StepDecode, "the text is not UTF-8")
+	}
+	m.UserName = Cut(strings.Map(func(c rune) rune {
+		if unseen(c) && c != ' ' {
+			return -1
+		}
+		return c
+	}, strings.ToValidUTF8(m.UserName, "")), most)
+	return nil
+}
+
+// unseen reports whether a character has no place in an id: blanks, control and format characters.
+func unseen(c rune) bool { return unicode.IsSpace(c) || unicode.Is(unicode.C, c) }

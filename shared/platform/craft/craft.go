@@ -1,0 +1,223 @@
+// Package craft is the platforms' side of a callback: it makes genuine ones, signed and encrypted with a configuration's own secrets, and reads the
+// answers. It is for trying a configuration out and for tests; no function links it.
+package craft
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"chatconf/shared/webhook"
+)
+
+// A Message is what is said to the bot.
+type Message struct {
+	ID           string // made up if empty
+	User         string
+	UserName     string
+	Conversation string // made up if empty
+	Direct       bool
+	Text         string
+	ReplyURL     string // where late answers would go, for platforms that give an address
+}
+
+// A Callback is a request as the platform would send it.
+type Callback struct {
+	Method string
+	Query  url.Values
+	Header http.Header
+	Body   []byte
+
+	read func(body []byte) (string, error)
+}
+
+// Request returns the callback as an HTTP request to a webhook's URL.
+func (c *Callback) Request(webhookURL string) (*http.Request, error) {
+	u, err := url.Parse(webhookURL)
+	if err != nil {
+		return nil, fmt.Errorf("craft: the webhook's URL is none") // the error would quote it
+	}
+	u.RawQuery = c.Query.Encode()
+	r, err := http.NewRequest(c.Method, u.String(), bytes.NewReader(c.Body))
+	if err != nil {
+		return nil, fmt.Errorf("craft: the webhook's URL is none")
+	}
+	r.Header = c.Header.Clone()
+	return r, nil
+}
+
+// Received returns the callback as a receiver takes it.
+func (c *Callback) Received(now time.Time) *webhook.Request {
+	return &webhook.Request{Method: c.Method, Query: maps.Clone(c.Query), Header: c.Header.Clone(), Body: slices.Clone(c.Body), Now: now}
+}
+
+// ReadAnswer returns the text that the platform would show of an answer's body, empty if it shows none; of the answer to a check of the URL, what was
+// asked for. An answer that the platform would not take is an error.
+func (c *Callback) ReadAnswer(body []byte) (string, error) { return c.read(body) }
+
+// A Maker makes the callbacks of one configuration.
+type Maker struct {
+	Settings webhook.Settings
+	Now      time.Time
+	Random   io.Reader // crypto/rand if nil
+}
+
+// A mode is one kind of callback.
+type mode struct {
+	name  string
+	check bool // of the URL: it carries no message
+	make  func(*Maker, Message) (*Callback, error)
+}
+
+// modes are the kinds of callbacks, by type; the first is what people use most.
+var modes = map[string][]mode{
+	"DingTalk": {{"robot", false, dingtalkRobot}, {"card", false, dingtalkCard}, {"check", true, dingtalkCheck}},
+	"WeChat":   {{"app", false, wecomApp}, {"json", false, wecomJSON}, {"aibot", false, wecomRobot}, {"check", true, wecomCheck}},
+	"Feishu": {{"message", false, feishuMessage}, {"v1", false, feishuFirst}, {"card", false, feishuCard}, {"old-card", false, feishuOldCard},
+		{"check", true, feishuCheck}, {"plain-check", true, feishuPlainCheck}},
+	"Slack": {{"command", false, slackCommand}, {"event", false, slackEvent}, {"button", false, slackButton}, {"check", true, slackCheck}},
+	"Teams": {{"webhook", false, teamsWebhook}},
+}
+
+// Modes returns the kinds of callbacks that a type has, and which of them only check the URL.
+func Modes(platform string) (messages, checks []string) {
+	for _, m := range modes[platform] {
+		if m.check {
+			checks = append(checks, m.name)
+		} else {
+			messages = append(messages, m.name)
+		}
+	}
+	return messages, checks
+}
+
+// Make makes a callback of a type, of the mode that people use most if none is named.
+func (k *Maker) Make(platform, name string, m Message) (*Callback, error) {
+	if k.Random == nil {
+		k.Random = rand.Reader
+	}
+	all, ok := modes[platform]
+	if !ok {
+		return nil, fmt.Errorf("craft: there is no platform %q", platform)
+	}
+	for _, one := range all {
+		if name != "" && one.name != name {
+			continue
+		}
+		if m.ID == "" {
+			m.ID = k.hex(12)
+		}
+		c, err := one.make(k, m)
+		if err != nil {
+			return nil, fmt.Errorf("craft: %s, %s: %w", platform, one.name, err)
+		}
+		return c, nil
+	}
+	messages, checks := Modes(platform)
+	return nil, fmt.Errorf("craft: %s has no callback %q; it has %s", platform, name, strings.Join(append(messages, checks...), ", "))
+}
+
+// hex returns n random bytes in hexadecimal.
+func (k *Maker) hex(n int) string {
+	b := make([]byte, n)
+	if _, err := io.ReadFull(k.Random, b); err != nil {
+		panic("craft: no random bytes: " + err.Error()) // which crypto/rand never lacks
+	}
+	return hex.EncodeToString(b)
+}
+
+// need returns settings that must be set.
+func (k *Maker) need(keys ...string) error {
+	for _, key := range keys {
+		if k.Settings.Get(key) == "" {
+			return fmt.Errorf("%s is not set", key)
+		}
+	}
+	return nil
+}
+
+func or(text, otherwise string) string {
+	if text != "" {
+		return text
+	}
+	return otherwise
+}
+
+// object is a JSON object.
+type object map[string]any
+
+func (o object) bytes() []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(o); err != nil {
+		panic("craft: " + err.Error()) // it holds nothing that does not encode
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+func (o object) String() string { return string(o.bytes()) }
+
+func mac(secret, message string) []byte {
+	h := hmac.New(sha256.New, []byte(secret))
+	h.Write([]byte(message))
+	return h.Sum(nil)
+}
+
+func mac64(secret, message string) string {
+	return base64.StdEncoding.EncodeToString(mac(secret, message))
+}
+
+// post is a callback by POST.
+func post(body []byte, contentType string, headers ...string) *Callback {
+	c := &Callback{Method: http.MethodPost, Query: url.Values{}, Header: http.Header{"Content-Type": {contentType}}, Body: body}
+	for i := 0; i < len(headers); i += 2 {
+		c.Header[http.CanonicalHeaderKey(headers[i])] = []string{headers[i+1]}
+	}
+	c.read = nothing
+	return c
+}
+
+// reading says how the answer is read.
+func (c *Callback) reading(read func(body []byte) (string, error)) *Callback {
+	c.read = read
+	return c
+}
+
+// nothing reads an answer that shows nothing: it must be empty or an empty object.
+func nothing(body []byte) (string, error) {
+	if text := strings.TrimSpace(string(body)); text != "" && text != "{}" {
+		return "", fmt.Errorf("craft: the answer is neither empty nor {}")
+	}
+	return "", nil
+}
+
+// echo reads the answer to a challenge, which must be just that.
+func echo(challenge string) func(body []byte) (string, error) {
+	return func(body []byte) (string, error) {
+		if string(body) != challenge {
+			return "", fmt.Errorf("craft: the answer is not the challenge")
+		}
+		return challenge, nil
+	}
+}
+
+// decode reads an answer in JSON.
+func decode(body []byte, to any) error {
+	if err := json.Unmarshal(body, to); err != nil {
+		return fmt.Errorf("craft: the answer is not the JSON it should be: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+package craft_test
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/platform"
+	"chatconf/shared/platform/craft"
+	"chatconf/shared/platform/platformtest"
+	"chatconf/shared/webhook"
+)
+
+func TestMakeSaysWhatIsWrong(t *testing.T) {
+	m := craft.Message{User: "u", Text: "x"}
+	if _, err := (&craft.Maker{}).Make("Pigeon", "", m); err == nil {
+		t.Error("a platform that is none")
+	}
+	if _, err := (&craft.Maker{Settings: platformtest.Settings("Slack"), Now: platformtest.Now}).Make("Slack", "pigeon", m); err == nil || !strings.Contains(err.Error(), "command, event, button, check") {
+		t.Errorf("a callback that is none: %v", err)
+	}
+	for _, p := range platform.All() {
+		messages, checks := craft.Modes(p.Type)
+		for _, mode := range append(messages, checks...) {
+			if _, err := (&craft.Maker{Now: platformtest.Now}).Make(p.Type, mode, m); err == nil || !strings.Contains(err.Error(), "is not set") {
+				t.Errorf("%s, %s, without settings: %v", p.Type, mode, err)
+			}
+			settings := platformtest.Settings(p.Type)
+			for key := range settings {
+				if strings.HasSuffix(key, "AesKey") || key == "TeamsWebhookSecret" {
+					settings[key] = "short"
+				}
+			}
+			_, err := (&craft.Maker{Settings: settings, Now: platformtest.Now}).Make(p.Type, mode, m)
+			if keyed := p.Type == "WeChat" || p.Type == "Teams" || mode == "check" && p.Type == "DingTalk"; (err != nil) != keyed || err != nil && strings.Contains(err.Error(), "short") {
+				t.Errorf("%s, %s, with a key that is none: %v", p.Type, mode, err)
+			}
+		}
+	}
+	m.ID = "1"
+	for _, p := range []struct{ platform, mode string }{{"WeChat", "app"}, {"Feishu", "message"}} {
+		k := &craft.Maker{Settings: platformtest.Settings(p.platform), Now: platformtest.Now, Random: iotest.ErrReader(errors.New("no random bytes"))}
+		if _, err := k.Make(p.platform, p.mode, m); err == nil {
+			t.Errorf("%s without random bytes", p.platform)
+		}
+	}
+}
+
+func TestRequest(t *testing.T) {
+	k := &craft.Maker{Settings: platformtest.Settings("WeChat"), Now: platformtest.Now}
+	c, err := k.Make("WeChat", "", craft.Message{User: "u", Text: "help"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.Request("https://example.com/webhook/1/cn/ops/not-a-real-token")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil || r.Method != "POST" || r.URL.Path != "/webhook/1/cn/ops/not-a-real-token" || r.URL.Query().Get("msg_signature") == "" || !slices.Equal(body, c.Body) || r.Header.Get("Content-Type") != "text/xml" {
+		t.Errorf("%v, %v", r, err)
+	}
+	c.Method = "bad method"
+	for _, address := range []string{"https://example.com/%zz-not-a-real-token", "https://example.com/not-a-real-token"} {
+		if _, err := c.Request(address); err == nil || strings.Contains(err.Error(), "not-a-real") {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+// An answer that a platform would not take is told from one that it would.
+func TestReadAnswerIsStrict(t *testing.T) {
+	answer := func(platformType, mode string, settings webhook.Settings) (*craft.Callback, string) {
+		t.Helper()
+		c, err := (&craft.Maker{Settings: platformtest.Settings(platformType), Now: platformtest.Now}).Make(platformType, mode, craft.Message{User: "u", Text: "help"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		receiver, err := platform.Receivers()[platformType](platformtest.Settings(platformType))
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := receiver.Receive(c.Received(platformtest.Now))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if in.Handshake != nil {
+			return c, string(in.Handshake.Body)
+		}
+		response, err := receiver.Answer(in, "done")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, string(response.Body)
+	}
+	for _, p := range platform.All() {
+		messages, checks := craft.Modes(p.Type)
+		for _, mode := range append(messages, checks...) {
+			c, body := answer(p.Type, mode, platformtest.Settings(p.Type))
+			if _, err := c.ReadAnswer([]byte(body)); err != nil {
+				t.Errorf("%s, %s: %v", p.Type, mode, err)
+			}
+			for _, other := range []string{"x", "[1]", `"done"`, `{"type":"other","msgtype":"other","response_type":"in_channel","challenge":"x"}`, "<xml></xml>", body + "x"} {
+				if text, err := c.ReadAnswer([]byte(other)); err == nil && !(strings.HasPrefix(other, "{") && text == "") {
+					t.Errorf("%s, %s: reads %q as %q", p.Type, mode, other, text)
+				}
+			}
+		}
+	}
+	c, body := answer("DingTalk", "robot", nil)
+	if _, err := c.ReadAnswer([]byte(strings.Replace(body, `"isAtAll":false`, `"isAtAll":true`, 1))); err == nil {
+		t.Error("an answer that mentions everybody is taken")
+	}
+	c, _ = answer("Slack", "command", nil)
+	if _, err := c.ReadAnswer([]byte(`{"response_type":"ephemeral","text":"<!channel>"}`)); err == nil {
+		t.Error("an answer with markup is taken")
+	}
+	// An answer that was sealed for another callback's user, or with another key, is not read.
+	k := &craft.Maker{Settings: platformtest.Settings("WeChat"), Now: platformtest.Now}
+	for _, mode := range []string{"app", "json", "aibot"} {
+		one, body := answer("WeChat", mode, nil)
+		other, err := k.Make("WeChat", mode, craft.Message{User: "other", Text: "x"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := other.ReadAnswer([]byte(body)); (err == nil) != (mode == "aibot") { // a robot's answer names nobody
+			t.Errorf("%s: an answer to another: %v", mode, err)
+		}
+		settings := platformtest.Settings("WeChat")
+		settings["WeChatToken"] = chat.Secret("othertoken")
+		stranger, err := (&craft.Maker{Settings: settings, Now: platformtest.Now}).Make("WeChat", mode, craft.Message{User: "u", Text: "x"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stranger.ReadAnswer([]byte(body)); err == nil {
+			t.Errorf("%s: an answer with another token is read", mode)
+		}
+		changed := []byte(body)
+		if changed[len(body)/2] = 'A'; body[len(body)/2] == 'A' { // of the ciphertext
+			changed[len(body)/2] = 'B'
+		}
+		if _, err := one.ReadAnswer(changed); err == nil {
+			t.Errorf("%s: an answer that was changed is read", mode)
+		}
+	}
+}

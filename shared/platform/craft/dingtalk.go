@@ -1,0 +1,139 @@
+package craft
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+
+	"chatconf/shared/platform/envelope"
+)
+
+const jsonUTF8 = "application/json; charset=utf-8"
+
+func (k *Maker) millis() string  { return strconv.FormatInt(k.Now.UnixMilli(), 10) }
+func (k *Maker) seconds() string { return strconv.FormatInt(k.Now.Unix(), 10) }
+
+func (k *Maker) robotCode() string {
+	return or(k.Settings.Get("DingTalkRobotCode"), k.Settings.Get("DingTalkClientId"))
+}
+
+// dingtalkRobot is a message to a robot.
+func dingtalkRobot(k *Maker, m Message) (*Callback, error) {
+	if err := k.need("DingTalkClientSecret", "DingTalkClientId"); err != nil {
+		return nil, err
+	}
+	corp := or(k.Settings.Get("DingTalkCorpId"), "dingexamplecorp")
+	body := object{
+		"msgtype": "text", "text": object{"content": " " + m.Text}, "msgId": m.ID, "createAt": k.Now.UnixMilli(), "conversationType": "2",
+		"conversationId": or(m.Conversation, "cidexample=="), "conversationTitle": "example", "senderId": "$:LWCP_v1:$sender", "senderStaffId": m.User,
+		"senderNick": or(m.UserName, m.User), "senderCorpId": corp, "chatbotCorpId": corp, "chatbotUserId": "$:LWCP_v1:$bot", "isAdmin": false,
+		"robotCode": k.robotCode(), "isInAtList": true, "atUsers": []object{{"dingtalkId": "$:LWCP_v1:$bot"}},
+	}
+	if m.Direct {
+		body["conversationType"] = "1"
+	}
+	if m.ReplyURL != "" {
+		body["sessionWebhook"], body["sessionWebhookExpiredTime"] = m.ReplyURL, k.Now.UnixMilli()+5_400_000
+	}
+	at, secret := k.millis(), k.Settings.Get("DingTalkClientSecret")
+	return post(body.bytes(), jsonUTF8, "timestamp", at, "sign", mac64(secret, at+"\n"+secret)).reading(dingtalkText), nil
+}
+
+// dingtalkText reads a robot's answer.
+func dingtalkText(body []byte) (string, error) {
+	var a struct {
+		MsgType string `json:"msgtype"`
+		Text    struct {
+			Content string `json:"content"`
+		} `json:"text"`
+		At struct {
+			IsAtAll bool `json:"isAtAll"`
+		} `json:"at"`
+	}
+	if err := decode(body, &a); err != nil {
+		return "", err
+	}
+	switch {
+	case a.At.IsAtAll:
+		return "", fmt.Errorf("craft: the answer mentions everybody")
+	case a.MsgType == "empty":
+		return "", nil
+	case a.MsgType != "text":
+		return "", fmt.Errorf("craft: the answer is of type %q", a.MsgType)
+	}
+	return a.Text.Content, nil
+}
+
+// dingtalkCard is a button of a card, whose parameter command is the text.
+func dingtalkCard(k *Maker, m Message) (*Callback, error) {
+	if err := k.need("DingTalkCardSecret"); err != nil {
+		return nil, err
+	}
+	space := "IM_GROUP"
+	if m.Direct {
+		space = "IM_ROBOT"
+	}
+	body := object{
+		"type": "actionCallback", "outTrackId": m.ID, "corpId": or(k.Settings.Get("DingTalkCorpId"), "dingexamplecorp"), "userId": m.User,
+		"spaceId": or(m.Conversation, "cidexample=="), "spaceType": space, "userIdType": 1,
+		"content": object{"cardPrivateData": object{"actionIds": []string{"run"}, "params": object{"command": m.Text}}}.String(),
+	}
+	at := k.millis()
+	return post(body.bytes(), jsonUTF8, "x-ddpaas-signature-timestamp", at, "x-ddpaas-signature", mac64(k.Settings.Get("DingTalkCardSecret"), at)), nil
+}
+
+// dingtalkCheck is the check of an event subscription's URL.
+func dingtalkCheck(k *Maker, _ Message) (*Callback, error) {
+	if err := k.need("DingTalkToken", "DingTalkEncodingAesKey"); err != nil {
+		return nil, err
+	}
+	receiver := or(k.Settings.Get("DingTalkOwnerKey"), k.Settings.Get("DingTalkClientId"))
+	e, err := k.envelope("DingTalkToken", "DingTalkEncodingAesKey", object{"EventType": "check_url", "TimeStamp": k.millis()}.String(), receiver, k.millis())
+	if err != nil {
+		return nil, err
+	}
+	c := post(object{"encrypt": e.Encrypt}.bytes(), jsonUTF8)
+	c.Query = url.Values{"msg_signature": {e.Signature}, "signature": {e.Signature}, "timestamp": {e.Timestamp}, "nonce": {e.Nonce}}
+	return c.reading(func(body []byte) (string, error) {
+		var a struct {
+			Signature string `json:"msg_signature"`
+			Timestamp string `json:"timeStamp"`
+			Nonce     string `json:"nonce"`
+			Encrypt   string `json:"encrypt"`
+		}
+		if err := decode(body, &a); err != nil {
+			return "", err
+		}
+		return k.open("DingTalkToken", "DingTalkEncodingAesKey", envelope.Answer{Encrypt: a.Encrypt, Signature: a.Signature, Timestamp: a.Timestamp, Nonce: a.Nonce}, receiver)
+	}), nil
+}
+
+// envelope seals a message and signs it.
+func (k *Maker) envelope(token, aes, message, receiver, timestamp string) (*envelope.Answer, error) {
+	key, err := envelope.ParseKey(k.Settings.Get(aes))
+	if err != nil {
+		return nil, err
+	}
+	encrypt, err := key.Seal(k.Random, message, receiver)
+	if err != nil {
+		return nil, err
+	}
+	nonce := k.hex(8)
+	return &envelope.Answer{Encrypt: encrypt, Signature: envelope.Sign(k.Settings.Get(token), timestamp, nonce, encrypt), Timestamp: timestamp, Nonce: nonce}, nil
+}
+
+// open reads the message of an answer in an envelope, which must be signed and meant for us.
+func (k *Maker) open(token, aes string, a envelope.Answer, receiver string) (string, error) {
+	if a.Signature != envelope.Sign(k.Settings.Get(token), a.Timestamp, a.Nonce, a.Encrypt) {
+		return "", fmt.Errorf("craft: the answer's signature is not right")
+	}
+	key, err := envelope.ParseKey(k.Settings.Get(aes))
+	if err != nil {
+		return "", err
+	}
+	message, got, err := key.Open(a.Encrypt, 32)
+	if err != nil || got != receiver {
+		return "", fmt.Errorf("craft: the answer does not open, or is for another")
+	}
+	return message, nil
+}

@@ -1,0 +1,151 @@
+package craft
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+)
+
+// feishu encrypts a body, and signs it.
+func (k *Maker) feishu(body object) (*Callback, error) {
+	if err := k.need("FeishuEncryptKey", "FeishuAppId"); err != nil {
+		return nil, err
+	}
+	encrypted, err := k.feishuEncrypt(body)
+	if err != nil {
+		return nil, err
+	}
+	at, nonce, key := k.seconds(), k.hex(8), k.Settings.Get("FeishuEncryptKey")
+	sum := sha256.Sum256(append([]byte(at+nonce+key), encrypted...))
+	return post(encrypted, jsonUTF8, "X-Lark-Request-Timestamp", at, "X-Lark-Request-Nonce", nonce, "X-Lark-Signature", hex.EncodeToString(sum[:])), nil
+}
+
+func (k *Maker) feishuEncrypt(body object) ([]byte, error) {
+	plain := body.bytes()
+	pad := aes.BlockSize - len(plain)%aes.BlockSize
+	plain = append(plain, bytes.Repeat([]byte{byte(pad)}, pad)...)
+	key := sha256.Sum256([]byte(k.Settings.Get("FeishuEncryptKey")))
+	c, err := aes.NewCipher(key[:])
+	if err != nil {
+		return nil, err
+	}
+	out := make([]byte, aes.BlockSize+len(plain))
+	if _, err := io.ReadFull(k.Random, out[:aes.BlockSize]); err != nil {
+		return nil, err
+	}
+	cipher.NewCBCEncrypter(c, out[:aes.BlockSize]).CryptBlocks(out[aes.BlockSize:], plain)
+	return object{"encrypt": base64.StdEncoding.EncodeToString(out)}.bytes(), nil
+}
+
+func (k *Maker) feishuHeader(m Message, kind string) object {
+	return object{"event_id": m.ID, "event_type": kind, "create_time": k.millis(), "token": k.Settings.Get("FeishuVerificationToken"),
+		"app_id": k.Settings.Get("FeishuAppId"), "tenant_key": "exampletenant"}
+}
+
+// feishuMessage is a message, as an event of version 2.
+func feishuMessage(k *Maker, m Message) (*Callback, error) {
+	said := object{"message_id": "om_" + m.ID, "create_time": k.millis(), "chat_id": or(m.Conversation, "oc_example"), "chat_type": "group", "message_type": "text",
+		"content": object{"text": "@_user_1 " + m.Text}.String(),
+		"mentions": []object{{"key": "@_user_1", "id": object{"open_id": "ou_bot"}, "name": or(k.Settings.Get("BotName"), "example"),
+			"tenant_key": "exampletenant"}}}
+	if m.Direct {
+		said["chat_type"], said["content"] = "p2p", object{"text": m.Text}.String()
+		delete(said, "mentions")
+	}
+	return k.feishu(object{"schema": "2.0", "header": k.feishuHeader(m, "im.message.receive_v1"), "event": object{
+		"sender":  object{"sender_id": object{"open_id": m.User, "union_id": "on_example"}, "sender_type": "user", "tenant_key": "exampletenant"},
+		"message": said}})
+}
+
+// feishuFirst is a message, as an event of version 1.
+func feishuFirst(k *Maker, m Message) (*Callback, error) {
+	event := object{"type": "message", "app_id": k.Settings.Get("FeishuAppId"), "tenant_key": "exampletenant", "open_id": m.User, "msg_type": "text",
+		"open_chat_id": or(m.Conversation, "oc_example"), "open_message_id": "om_" + m.ID, "chat_type": "group", "is_mention": true,
+		"text": "<at open_id=\"ou_bot\">@example</at> " + m.Text, "text_without_at_bot": " " + m.Text}
+	if m.Direct {
+		event["chat_type"], event["is_mention"], event["text"] = "private", false, m.Text
+	}
+	return k.feishu(object{"ts": k.seconds() + ".123456", "uuid": m.ID, "token": k.Settings.Get("FeishuVerificationToken"), "type": "event_callback", "event": event})
+}
+
+// feishuCard is a button of a card, whose value has the text as command.
+func feishuCard(k *Maker, m Message) (*Callback, error) {
+	c, err := k.feishu(object{"schema": "2.0", "header": k.feishuHeader(m, "card.action.trigger"), "event": object{
+		"operator": object{"tenant_key": "exampletenant", "open_id": m.User}, "token": "c-example", "host": "im_message",
+		"action":  object{"tag": "button", "value": object{"command": m.Text}},
+		"context": object{"open_message_id": "om_" + m.ID, "open_chat_id": or(m.Conversation, "oc_example")}}})
+	if err != nil {
+		return nil, err
+	}
+	return c.reading(func(body []byte) (string, error) {
+		var a struct {
+			Toast *struct {
+				Type    string `json:"type"`
+				Content string `json:"content"`
+			} `json:"toast"`
+		}
+		if err := decode(body, &a); err != nil || a.Toast == nil {
+			return "", err
+		}
+		return a.Toast.Content, nil
+	}), nil
+}
+
+// feishuOldCard is a button of a card by its older callback, in the clear.
+func feishuOldCard(k *Maker, m Message) (*Callback, error) {
+	if err := k.need("FeishuVerificationToken"); err != nil {
+		return nil, err
+	}
+	if k.Settings.Get("FeishuOldCards") != "true" {
+		return nil, fmt.Errorf("FeishuOldCards is not true")
+	}
+	body := object{"open_id": m.User, "tenant_key": "exampletenant", "token": "c-" + m.ID, "open_message_id": "om_" + m.ID,
+		"open_chat_id": or(m.Conversation, "oc_example"), "action": object{"tag": "button", "value": object{"command": m.Text}}}.bytes()
+	at, nonce := k.seconds(), k.hex(8)
+	sum := sha1.Sum(append([]byte(at+nonce+k.Settings.Get("FeishuVerificationToken")), body...))
+	return post(body, jsonUTF8, "X-Lark-Request-Timestamp", at, "X-Lark-Request-Nonce", nonce, "X-Lark-Signature", hex.EncodeToString(sum[:])), nil
+}
+
+func (k *Maker) feishuChallenge() (object, func([]byte) (string, error)) {
+	challenge := k.hex(16)
+	return object{"challenge": challenge, "token": k.Settings.Get("FeishuVerificationToken"), "type": "url_verification"}, func(body []byte) (string, error) {
+		var a struct {
+			Challenge string `json:"challenge"`
+		}
+		if err := decode(body, &a); err != nil {
+			return "", err
+		}
+		if a.Challenge != challenge {
+			return "", fmt.Errorf("craft: the answer is not the challenge")
+		}
+		return challenge, nil
+	}
+}
+
+// feishuCheck is the check of the URL, encrypted and, as the platform leaves it, not signed.
+func feishuCheck(k *Maker, _ Message) (*Callback, error) {
+	if err := k.need("FeishuEncryptKey"); err != nil {
+		return nil, err
+	}
+	challenge, read := k.feishuChallenge()
+	body, err := k.feishuEncrypt(challenge)
+	if err != nil {
+		return nil, err
+	}
+	return post(body, jsonUTF8).reading(read), nil
+}
+
+// feishuPlainCheck is the check of the URL before the Encrypt Key is set in the console.
+func feishuPlainCheck(k *Maker, _ Message) (*Callback, error) {
+	if err := k.need("FeishuVerificationToken"); err != nil {
+		return nil, err
+	}
+	challenge, read := k.feishuChallenge()
+	return post(challenge.bytes(), jsonUTF8).reading(read), nil
+}

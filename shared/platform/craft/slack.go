@@ -1,0 +1,97 @@
+package craft
+
+import (
+	"encoding/hex"
+	"fmt"
+	"html"
+	"net/url"
+	"strings"
+)
+
+const formURLEncoded = "application/x-www-form-urlencoded"
+
+func (k *Maker) slack(body []byte, contentType string) (*Callback, error) {
+	if err := k.need("SlackSigningSecret"); err != nil {
+		return nil, err
+	}
+	at := k.seconds()
+	return post(body, contentType, "X-Slack-Request-Timestamp", at,
+		"X-Slack-Signature", "v0="+hex.EncodeToString(mac(k.Settings.Get("SlackSigningSecret"), "v0:"+at+":"+string(body)))), nil
+}
+
+func (k *Maker) slackTeam() string { return or(k.Settings.Get("SlackTeamId"), "T0EXAMPLE") }
+
+// slackEscape is how Slack writes what was typed.
+func slackEscape(text string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(text)
+}
+
+func slackChannel(m Message) string {
+	if m.Direct {
+		return or(m.Conversation, "D0EXAMPLE")
+	}
+	return or(m.Conversation, "C0EXAMPLE")
+}
+
+// slackCommand is a slash command.
+func slackCommand(k *Maker, m Message) (*Callback, error) {
+	form := url.Values{"team_id": {k.slackTeam()}, "team_domain": {"example"}, "channel_id": {slackChannel(m)}, "channel_name": {"example"}, "user_id": {m.User},
+		"user_name": {or(m.UserName, m.User)}, "command": {"/chatconf"}, "text": {slackEscape(m.Text)}, "trigger_id": {m.ID}, "api_app_id": {"A0EXAMPLE"},
+		"is_enterprise_install": {"false"}}
+	if m.ReplyURL != "" {
+		form.Set("response_url", m.ReplyURL)
+	}
+	c, err := k.slack([]byte(form.Encode()), formURLEncoded)
+	if err != nil {
+		return nil, err
+	}
+	return c.reading(func(body []byte) (string, error) {
+		if len(body) == 0 {
+			return "", nil
+		}
+		var a struct {
+			Type string `json:"response_type"`
+			Text string `json:"text"`
+		}
+		if err := decode(body, &a); err != nil {
+			return "", err
+		}
+		if a.Type != "ephemeral" || strings.ContainsAny(a.Text, "<>") {
+			return "", fmt.Errorf("craft: the answer is for all to see, or has markup")
+		}
+		return html.UnescapeString(a.Text), nil
+	}), nil
+}
+
+// slackEvent is a mention of the bot in a channel, or a message to it.
+func slackEvent(k *Maker, m Message) (*Callback, error) {
+	at := fmt.Sprintf("%d.000100", k.Now.Unix())
+	event := object{"type": "app_mention", "user": m.User, "text": "<@U0BOT> " + slackEscape(m.Text), "channel": slackChannel(m), "ts": at, "event_ts": at}
+	if m.Direct {
+		event["type"], event["channel_type"], event["text"] = "message", "im", slackEscape(m.Text)
+	}
+	return k.slack(object{"token": "example", "team_id": k.slackTeam(), "api_app_id": "A0EXAMPLE", "type": "event_callback", "event_id": m.ID,
+		"event_time": k.Now.Unix(), "event": event, "is_ext_shared_channel": false,
+		"authorizations": []object{{"enterprise_id": nil, "team_id": k.slackTeam(), "user_id": "U0BOT", "is_bot": true}}}.bytes(), "application/json")
+}
+
+// slackButton is a button, whose value is the text.
+func slackButton(k *Maker, m Message) (*Callback, error) {
+	payload := object{"type": "block_actions", "user": object{"id": m.User, "username": or(m.UserName, m.User), "team_id": k.slackTeam()},
+		"team": object{"id": k.slackTeam(), "domain": "example"}, "channel": object{"id": slackChannel(m), "name": "example"}, "trigger_id": m.ID,
+		"actions": []object{{"type": "button", "action_id": "run", "block_id": "b", "value": m.Text, "action_ts": fmt.Sprintf("%d.000100", k.Now.Unix())}}}
+	if m.ReplyURL != "" {
+		payload["response_url"] = m.ReplyURL
+	}
+	return k.slack([]byte(url.Values{"payload": {payload.String()}}.Encode()), formURLEncoded)
+}
+
+// slackCheck is the check of the URL.
+func slackCheck(k *Maker, _ Message) (*Callback, error) {
+	challenge := k.hex(16)
+	c, err := k.slack(object{"token": "example", "challenge": challenge, "type": "url_verification"}.bytes(), "application/json")
+	if err != nil {
+		return nil, err
+	}
+	return c.reading(echo(challenge)), nil
+}

@@ -1,0 +1,42 @@
+package craft
+
+import (
+	"encoding/base64"
+	"fmt"
+	"html"
+	"time"
+
+	"chatconf/shared/platform/callback"
+)
+
+// teamsWebhook is a message to an outgoing webhook.
+func teamsWebhook(k *Maker, m Message) (*Callback, error) {
+	secret, err := base64.StdEncoding.DecodeString(k.Settings.Get("TeamsWebhookSecret"))
+	if err != nil || len(secret) == 0 {
+		return nil, fmt.Errorf("TeamsWebhookSecret is not set")
+	}
+	tenant := or(k.Settings.Get("TeamsTenantId"), "00000000-0000-4000-8000-000000000000")
+	kind, written := "channel", "<at>"+or(k.Settings.Get("BotName"), "example")+"</at>&nbsp;"+html.EscapeString(m.Text)+"\n"
+	if m.Direct {
+		kind = "personal"
+	}
+	place := or(m.Conversation, "19:example@thread.tacv2")
+	body := object{"type": "message", "id": m.ID, "timestamp": k.Now.UTC().Format(time.RFC3339Nano), "channelId": "msteams",
+		"from":         object{"id": "29:example", "name": or(m.UserName, m.User), "aadObjectId": m.User},
+		"conversation": object{"id": place + ";messageid=" + m.ID, "tenantId": tenant, "isGroup": !m.Direct, "conversationType": kind},
+		"text":         written, "textFormat": "plain", "channelData": object{"tenant": object{"id": tenant}}}.bytes()
+	return post(body, "application/json; charset=utf-8", "Authorization", "HMAC "+mac64(string(secret), string(body))).reading(func(body []byte) (string, error) {
+		var a struct {
+			Type   string `json:"type"`
+			Format string `json:"textFormat"`
+			Text   string `json:"text"`
+		}
+		if err := decode(body, &a); err != nil {
+			return "", err
+		}
+		if a.Type != "message" || a.Format != "plain" {
+			return "", fmt.Errorf("craft: the answer is not a plain message")
+		}
+		return callback.Plain(a.Text), nil
+	}), nil
+}

@@ -1,0 +1,214 @@
+package craft
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"chatconf/shared/platform/callback"
+	"chatconf/shared/platform/envelope"
+)
+
+const (
+	wecomToken = "WeChatToken"
+	wecomKey   = "WeChatEncodingAesKey"
+)
+
+// number makes a message id of the digits of a text: WeCom's are numbers beyond what a float can tell.
+func number(text string) string {
+	n := uint64(1)
+	for _, c := range []byte(text) {
+		n = n*31 + uint64(c)
+	}
+	return fmt.Sprint(1<<62 | n&(1<<62-1))
+}
+
+func (k *Maker) wecom(message, receiver string) (*envelope.Answer, error) {
+	if err := k.need(wecomToken, wecomKey, "WeChatCorpId", "WeChatAgentId"); err != nil {
+		return nil, err
+	}
+	return k.envelope(wecomToken, wecomKey, message, receiver, k.seconds())
+}
+
+func signed(e *envelope.Answer) url.Values {
+	return url.Values{"msg_signature": {e.Signature}, "timestamp": {e.Timestamp}, "nonce": {e.Nonce}}
+}
+
+// wecomApp is a message to an app, in XML.
+func wecomApp(k *Maker, m Message) (*Callback, error) {
+	corp, agent := k.Settings.Get("WeChatCorpId"), k.Settings.Get("WeChatAgentId")
+	inner := "<xml><ToUserName><![CDATA[" + corp + "]]></ToUserName>\n<FromUserName>" + text(m.User) + "</FromUserName>\n<CreateTime>" + k.seconds() +
+		"</CreateTime>\n<MsgType><![CDATA[text]]></MsgType>\n<Content>" + text(m.Text) + "</Content>\n<MsgId>" + number(m.ID) + "</MsgId>\n<AgentID>" + agent + "</AgentID>\n</xml>"
+	e, err := k.wecom(inner, corp)
+	if err != nil {
+		return nil, err
+	}
+	c := post([]byte("<xml><ToUserName><![CDATA["+corp+"]]></ToUserName><AgentID><![CDATA["+agent+"]]></AgentID><Encrypt><![CDATA["+e.Encrypt+"]]></Encrypt></xml>"), "text/xml")
+	c.Query = signed(e)
+	return c.reading(func(body []byte) (string, error) {
+		if len(body) == 0 {
+			return "", nil
+		}
+		var a struct {
+			XMLName   xml.Name `xml:"xml"`
+			Encrypt   string
+			Signature string `xml:"MsgSignature"`
+			Timestamp string `xml:"TimeStamp"`
+			Nonce     string
+		}
+		if err := decodeXML(body, &a); err != nil {
+			return "", err
+		}
+		inner, err := k.open(wecomToken, wecomKey, envelope.Answer{Encrypt: a.Encrypt, Signature: a.Signature, Timestamp: a.Timestamp, Nonce: a.Nonce}, corp)
+		if err != nil {
+			return "", err
+		}
+		var reply struct {
+			XMLName                           xml.Name `xml:"xml"`
+			ToUserName, FromUserName, MsgType string
+			CreateTime                        int64
+			Content                           string
+		}
+		if err := decodeXML([]byte(inner), &reply); err != nil {
+			return "", err
+		}
+		return callback.Plain(reply.Content), wecomReply(reply.ToUserName, m.User, reply.FromUserName, corp, reply.MsgType)
+	}), nil
+}
+
+// decodeXML reads an answer in XML, with nothing behind it.
+func decodeXML(body []byte, to any) error {
+	d := xml.NewDecoder(bytes.NewReader(body))
+	if err := d.Decode(to); err != nil {
+		return fmt.Errorf("craft: the answer is not the XML it should be: %w", err)
+	}
+	if d.InputOffset() != int64(len(body)) {
+		return fmt.Errorf("craft: there is something behind the answer")
+	}
+	return nil
+}
+
+// wecomReply holds that a passive reply is a text from the corporation to who asked.
+func wecomReply(to, user, from, corp, kind string) error {
+	if to != user || from != corp || kind != "text" {
+		return fmt.Errorf("craft: the reply is of type %q, to %q, from %q", kind, to, from)
+	}
+	return nil
+}
+
+// text is CDATA, the way WeCom writes it.
+func text(s string) string {
+	return "<![CDATA[" + strings.ReplaceAll(s, "]]>", "]]]]><![CDATA[>") + "]]>"
+}
+
+// wecomJSON is a message to an app that asked for JSON.
+func wecomJSON(k *Maker, m Message) (*Callback, error) {
+	corp, agent := k.Settings.Get("WeChatCorpId"), k.Settings.Get("WeChatAgentId")
+	inner := object{"ToUserName": corp, "FromUserName": m.User, "CreateTime": k.Now.Unix(), "MsgType": "text", "Content": m.Text,
+		"MsgId": json.Number(number(m.ID)), "AgentID": json.Number(agent)}
+	e, err := k.wecom(inner.String(), corp)
+	if err != nil {
+		return nil, err
+	}
+	c := post(object{"tousername": corp, "agentid": agent, "encrypt": e.Encrypt}.bytes(), "application/json")
+	c.Query = signed(e)
+	return c.reading(func(body []byte) (string, error) {
+		inner, err := k.wecomAnswer(body, corp)
+		if err != nil || inner == "" {
+			return "", err
+		}
+		var reply struct{ ToUserName, FromUserName, MsgType, Content string }
+		if err := decode([]byte(inner), &reply); err != nil {
+			return "", err
+		}
+		return callback.Plain(reply.Content), wecomReply(reply.ToUserName, m.User, reply.FromUserName, corp, reply.MsgType)
+	}), nil
+}
+
+// wecomAnswer opens an answer in JSON.
+func (k *Maker) wecomAnswer(body []byte, receiver string) (string, error) {
+	if len(body) == 0 {
+		return "", nil
+	}
+	var a struct {
+		Encrypt   string      `json:"encrypt"`
+		Signature string      `json:"msgsignature"`
+		Timestamp json.Number `json:"timestamp"`
+		Nonce     string      `json:"nonce"`
+	}
+	if err := decode(body, &a); err != nil {
+		return "", err
+	}
+	if bytes.Contains(body, []byte(`"timestamp":"`)) {
+		return "", fmt.Errorf("craft: the answer's timestamp is not a number")
+	}
+	return k.open(wecomToken, wecomKey, envelope.Answer{Encrypt: a.Encrypt, Signature: a.Signature, Timestamp: a.Timestamp.String(), Nonce: a.Nonce}, receiver)
+}
+
+// wecomRobot is a message to an intelligent robot, whose receive id is empty.
+func wecomRobot(k *Maker, m Message) (*Callback, error) {
+	inner := object{"msgid": m.ID, "aibotid": "example", "chattype": "group", "chatid": or(m.Conversation, "wrexample"), "from": object{"userid": m.User},
+		"msgtype": "text", "text": object{"content": "@" + or(k.Settings.Get("BotName"), "example") + " " + m.Text}}
+	if m.Direct {
+		inner["chattype"], inner["text"] = "single", object{"content": m.Text}
+		delete(inner, "chatid")
+	}
+	if m.ReplyURL != "" {
+		inner["response_url"] = m.ReplyURL
+	}
+	e, err := k.wecom(inner.String(), "")
+	if err != nil {
+		return nil, err
+	}
+	c := post(object{"encrypt": e.Encrypt}.bytes(), "application/json")
+	c.Query = signed(e)
+	return c.reading(func(body []byte) (string, error) {
+		inner, err := k.wecomAnswer(body, "")
+		if err != nil || inner == "" {
+			return "", err
+		}
+		var reply struct {
+			MsgType string `json:"msgtype"`
+			Stream  struct {
+				ID      string `json:"id"`
+				Finish  bool   `json:"finish"`
+				Content string `json:"content"`
+			} `json:"stream"`
+		}
+		if err := decode([]byte(inner), &reply); err != nil {
+			return "", err
+		}
+		if reply.MsgType != "stream" || reply.Stream.ID == "" || !reply.Stream.Finish {
+			return "", fmt.Errorf("craft: the reply is not a stream that is finished")
+		}
+		return callback.Plain(unmarkdown(reply.Stream.Content)), nil
+	}), nil
+}
+
+// unmarkdown is how Markdown without markup is shown: what a backslash stands before is itself.
+func unmarkdown(text string) string {
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		if text[i] == '\\' && i+1 < len(text) {
+			i++
+		}
+		b.WriteByte(text[i])
+	}
+	return b.String()
+}
+
+// wecomCheck is the check of the URL.
+func wecomCheck(k *Maker, _ Message) (*Callback, error) {
+	challenge := k.hex(8)
+	e, err := k.wecom(challenge, k.Settings.Get("WeChatCorpId"))
+	if err != nil {
+		return nil, err
+	}
+	query := signed(e)
+	query.Set("echostr", e.Encrypt)
+	return &Callback{Method: http.MethodGet, Query: query, Header: http.Header{}, read: echo(challenge)}, nil
+}

@@ -1,0 +1,480 @@
+package dingtalk
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/document"
+	"chatconf/shared/platform/callback"
+	"chatconf/shared/platform/envelope"
+	"chatconf/shared/webhook"
+)
+
+// The headers that tell a robot's message and a card's action apart. An event has its signature in the query.
+const (
+	robotSignature = "sign"
+	robotTimestamp = "timestamp"
+	cardSignature  = "x-ddpaas-signature"
+	cardTimestamp  = "x-ddpaas-signature-timestamp"
+)
+
+// The ways to answer later, besides the session's address where there is one.
+const (
+	toGroup  = "group"  // ReplyTo.ID is an openConversationId
+	toPerson = "person" // ReplyTo.ID is a userid
+)
+
+// maxText is how long an answer may be, in bytes. https://open.dingtalk.com/document/orgapp/robot-sends-a-group-chat-message
+const maxText = 12_000
+
+type receiver struct {
+	secrets   []string      // of the robot
+	cards     []string      // of card callbacks; none if they are not set up
+	events    *envelope.Box // of the event subscription; nil if it is not set up
+	owner     string        // receive id of the event subscription
+	robotCode string
+	codeGiven bool // the configuration names the robot, so a message must too
+	corpID    string
+	window    time.Duration
+	random    io.Reader
+}
+
+var _ webhook.Receiver = (*receiver)(nil)
+
+// NewReceiver returns the receiver of a configuration of type DingTalk. It takes a robot's messages, and the actions of cards and the events
+// of a subscription if their secrets are set.
+func NewReceiver(s webhook.Settings) (webhook.Receiver, error) {
+	r := &receiver{
+		owner:     or(s.Get("DingTalkOwnerKey"), s.Get("DingTalkClientId")),
+		robotCode: or(s.Get("DingTalkRobotCode"), s.Get("DingTalkClientId")),
+		codeGiven: s.Get("DingTalkRobotCode") != "",
+		corpID:    s.Get("DingTalkCorpId"),
+		random:    rand.Reader,
+	}
+	var err error
+	if r.secrets, err = callback.Secrets(s, "DingTalkClientSecret"); err != nil {
+		return nil, fmt.Errorf("dingtalk: %w", err)
+	}
+	if r.owner == "" || r.robotCode == "" {
+		return nil, fmt.Errorf("dingtalk: DingTalkClientId is not set")
+	}
+	if r.window, err = callback.Window(s, "DingTalkWindowSeconds", callback.Skew, maxWindow); err != nil {
+		return nil, fmt.Errorf("dingtalk: %w", err)
+	}
+	if s.Get("DingTalkCardSecret") != "" {
+		if r.cards, err = callback.Secrets(s, "DingTalkCardSecret"); err != nil {
+			return nil, fmt.Errorf("dingtalk: %w", err)
+		}
+	}
+	if s.Get("DingTalkToken") != "" || s.Get("DingTalkEncodingAesKey") != "" {
+		if r.events, err = envelope.NewBox(s, "DingTalkToken", "DingTalkEncodingAesKey", 16); err != nil {
+			return nil, fmt.Errorf("dingtalk: %w", err)
+		}
+	}
+	return r, nil
+}
+
+func or(text, otherwise string) string {
+	if text != "" {
+		return text
+	}
+	return otherwise
+}
+
+// Receive implements webhook.Receiver. Which of three ways of signing a callback uses is told by where its signature stands; one with two
+// signatures is refused, so that none can stand in for another.
+func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
+	if in.Method != "POST" {
+		return nil, webhook.Refuse(webhook.StepRequest, "DingTalk calls by POST, not %s", callback.Cut(in.Method, 16))
+	}
+	robot, card := callback.HasHeader(in, robotSignature), callback.HasHeader(in, cardSignature)
+	event := callback.HasParameter(in, "msg_signature") || callback.HasParameter(in, "signature")
+	switch {
+	case robot && !card && !event:
+		return r.robot(in)
+	case card && !robot && !event:
+		return r.card(in)
+	case event && !robot && !card:
+		return r.event(in)
+	case robot || card || event:
+		return nil, webhook.Refuse(webhook.StepRequest, "there are signatures of two kinds")
+	}
+	return nil, webhook.Refuse(webhook.StepRequest, "there is no signature: neither the header %s, nor %s, nor the parameter msg_signature", robotSignature, cardSignature)
+}
+
+// signed checks a signature over the time alone, as robots and cards have it, and returns the time's text too.
+func signed(in *webhook.Request, signature, timestamp string, secrets []string, message func(at, secret string) string) (at, sign string, err error) {
+	if sign, err = callback.Header(in, signature); err != nil {
+		return "", "", err
+	}
+	if at, err = callback.Header(in, timestamp); err != nil {
+		return "", "", err
+	}
+	if _, err = callback.SecondsOrMillis(at); err != nil {
+		return "", "", err
+	}
+	sum, err := base64.StdEncoding.Strict().DecodeString(sign)
+	if err != nil || len(sum) != sha256.Size || len(sign) != base64.StdEncoding.EncodedLen(sha256.Size) {
+		return "", "", webhook.Refuse(webhook.StepSignature, "the header %s is not base64 of %d bytes", signature, sha256.Size)
+	}
+	_, ok := callback.Match(secrets, sum, func(secret string) []byte {
+		mac := hmac.New(sha256.New, []byte(secret))
+		mac.Write([]byte(message(at, secret)))
+		return mac.Sum(nil)
+	})
+	if !ok {
+		return "", "", webhook.Refuse(webhook.StepSignature, "the header %s was not made with the secret of this configuration", signature)
+	}
+	return at, sign, nil
+}
+
+// robot takes a message to a robot. Its signature covers the time and not the body, so one pair of time and signature, once leaked, would prove
+// anything as long as it is fresh; it is given as a guard, to prove one message only.
+// https://open.dingtalk.com/document/orgapp/receive-message
+func (r *receiver) robot(in *webhook.Request) (*webhook.Received, error) {
+	at, sign, err := signed(in, robotSignature, robotTimestamp, r.secrets, func(at, secret string) string { return at + "\n" + secret })
+	if err != nil {
+		return nil, err
+	}
+	sent, err := callback.Millis(at)
+	if err != nil {
+		return nil, err
+	}
+	if err := callback.Fresh("the timestamp", in.Now, sent, r.window); err != nil {
+		return nil, err
+	}
+	f, err := callback.Object("the body", string(in.Body))
+	if err != nil {
+		return nil, err
+	}
+	if err := r.meant(f.Text("robotCode"), f.Text("chatbotCorpId")); err != nil {
+		return nil, err
+	}
+	m, err := robotMessage(f)
+	if err != nil {
+		return nil, err
+	}
+	return &webhook.Received{Message: m, Guards: []string{callback.Digest("dingtalk robot", at, sign)}, State: answersText}, nil
+}
+
+// meant refuses a message for another robot or corporation.
+func (r *receiver) meant(robotCode, corpID string) error {
+	switch {
+	case robotCode == "" && r.codeGiven:
+		return webhook.Refuse(webhook.StepReceiver, "the message does not say for which robot it is, and DingTalkRobotCode is set")
+	case robotCode != "" && robotCode != r.robotCode:
+		return webhook.Refuse(webhook.StepReceiver, "the message is for the robot %s, and this configuration is for %s", callback.Cut(robotCode, 64), r.robotCode)
+	}
+	return r.corp(corpID)
+}
+
+func (r *receiver) corp(id string) error {
+	if r.corpID != "" && id != r.corpID {
+		return webhook.Refuse(webhook.StepReceiver, "the message is of the corporation %q, and this configuration is for %s", callback.Cut(id, 64), r.corpID)
+	}
+	return nil
+}
+
+// robotMessage reads a message to a robot: nil if it is not text, if the robot said it itself, or if it is the notice that a quota is exceeded.
+func robotMessage(f callback.Fields) (*chat.Message, error) {
+	text := ""
+	switch f.Text("msgtype") {
+	case "text":
+		if text = f.Object("text").Text("content"); !f.Has("text") && f.IsText("content") {
+			text = f.Text("content") // one sample of the documents has it so
+		}
+	case "richText":
+		var b strings.Builder
+		for _, part := range f.Object("content").Items("richText") {
+			b.WriteString(part.Text("text"))
+		}
+		text = b.String()
+	default:
+		return nil, f.Err()
+	}
+	own := f.Text("senderId") != "" && f.Text("senderId") == f.Text("chatbotUserId")
+	notice := f.NumberOrText("errorCode") != "" // 20001: the organisation's quota is exceeded, and the text is left out
+	m := &chat.Message{
+		ID:           f.Text("msgId"),
+		Conversation: f.Text("conversationId"),
+		Direct:       f.NumberOrText("conversationType") == "1",
+		User:         f.Text("senderStaffId"),
+		UserName:     f.Text("senderNick"),
+		Text:         callback.Fold(text),
+		Sent:         millis(f.NumberOrText("createAt")),
+	}
+	if sender, bot := f.Text("senderCorpId"), f.Text("chatbotCorpId"); sender != "" && bot != "" && sender != bot {
+		m.User = "" // somebody of another organisation, whose userid may be that of somebody here
+	}
+	m.ReplyTo = replyTo(m)
+	if m.ReplyTo.URL = chat.Secret(f.Text("sessionWebhook")); m.ReplyTo.URL != "" {
+		m.ReplyTo.Expires = millis(f.NumberOrText("sessionWebhookExpiredTime"))
+	}
+	if err := f.Err(); err != nil || own || notice {
+		return nil, err
+	}
+	return m, callback.Check(m)
+}
+
+func replyTo(m *chat.Message) chat.ReplyTo {
+	if m.Direct {
+		return chat.ReplyTo{Kind: toPerson, ID: m.User}
+	}
+	return chat.ReplyTo{Kind: toGroup, ID: m.Conversation}
+}
+
+// millis reads a time that proves nothing: zero if it is none.
+func millis(text string) time.Time {
+	at, err := callback.Millis(text)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
+// card takes what somebody did to an interactive card. Its signature covers the time only, as a robot's.
+// https://open.dingtalk.com/document/orgapp/event-callback-card
+func (r *receiver) card(in *webhook.Request) (*webhook.Received, error) {
+	if r.cards == nil {
+		return nil, webhook.Refuse(webhook.StepRequest, "this is the action of a card, and DingTalkCardSecret is not set")
+	}
+	at, sign, err := signed(in, cardSignature, cardTimestamp, r.cards, func(at, _ string) string { return at })
+	if err != nil {
+		return nil, err
+	}
+	sent, err := callback.SecondsOrMillis(at) // the documents do not say which
+	if err != nil {
+		return nil, err
+	}
+	if err := callback.Fresh("the timestamp", in.Now, sent, r.window); err != nil {
+		return nil, err
+	}
+	f, err := callback.Object("the body", string(in.Body))
+	if err != nil {
+		return nil, err
+	}
+	if err := r.corp(f.Text("corpId")); err != nil {
+		return nil, err
+	}
+	m, err := cardMessage(f, at, sent)
+	if err != nil {
+		return nil, err
+	}
+	return &webhook.Received{Message: m, Guards: []string{callback.Digest("dingtalk card", at, sign)}, State: answersNothing}, nil
+}
+
+// cardMessage reads the action of a card: its parameter command is what was said, and else the id of the action.
+func cardMessage(f callback.Fields, at string, sent time.Time) (*chat.Message, error) {
+	if f.Text("type") != "actionCallback" {
+		return nil, f.Err()
+	}
+	content := f.Text("content")
+	action, err := callback.Object("content", content)
+	if err != nil {
+		return nil, err
+	}
+	private := action.Object("cardPrivateData")
+	text := private.Object("params").Text("command")
+	if ids := private.Texts("actionIds"); text == "" && len(ids) > 0 {
+		text = ids[0]
+	}
+	m := &chat.Message{
+		ID:           callback.Digest("dingtalk card", f.Text("outTrackId"), f.Text("userId"), content, at),
+		Conversation: f.Text("spaceId"),
+		Direct:       f.Text("spaceType") == "IM_ROBOT",
+		User:         f.Text("userId"),
+		Text:         callback.Fold(text),
+		Sent:         sent,
+	}
+	if kind := f.NumberOrText("userIdType"); kind != "" && kind != "1" {
+		m.User = "" // a unionId, which is not what grants are written with
+	}
+	if m.Conversation == "" {
+		m.Conversation = f.Text("outTrackId")
+	}
+	m.ReplyTo = replyTo(m)
+	if f.Text("spaceId") == "" {
+		m.ReplyTo = chat.ReplyTo{Kind: toPerson, ID: m.User}
+	}
+	for _, fields := range []callback.Fields{f, action} {
+		if err := fields.Err(); err != nil {
+			return nil, err
+		}
+	}
+	return m, callback.Check(m)
+}
+
+// event takes an event of a subscription. None of them is a message; the check of the URL is among them, and all want an encrypted answer.
+// https://open.dingtalk.com/document/orgapp/configure-event-subcription
+func (r *receiver) event(in *webhook.Request) (*webhook.Received, error) {
+	if r.events == nil {
+		return nil, webhook.Refuse(webhook.StepRequest, "this is an event of a subscription, and DingTalkToken and DingTalkEncodingAesKey are not set")
+	}
+	name := "msg_signature" // some documents have it under one name, some under both
+	if !callback.HasParameter(in, name) {
+		name = "signature"
+	} else if n := len(in.Query["signature"]); n > 1 {
+		return nil, webhook.Refuse(webhook.StepRequest, "the parameter signature stands there %d times", n)
+	}
+	signature, err := callback.Parameter(in, name)
+	if err != nil {
+		return nil, err
+	}
+	name = "timestamp"
+	if callback.HasParameter(in, "timeStamp") {
+		if callback.HasParameter(in, name) {
+			return nil, webhook.Refuse(webhook.StepRequest, "the parameter timestamp stands there twice")
+		}
+		name = "timeStamp"
+	}
+	timestamp, err := callback.Parameter(in, name)
+	if err != nil {
+		return nil, err
+	}
+	at, err := callback.SecondsOrMillis(timestamp)
+	if err != nil {
+		return nil, err
+	}
+	nonce, err := callback.Nonce(in)
+	if err != nil {
+		return nil, err
+	}
+	body, err := callback.Object("the body", string(in.Body))
+	if err != nil {
+		return nil, err
+	}
+	encrypt := body.Text("encrypt")
+	if err := body.Err(); err != nil {
+		return nil, err
+	}
+	session, err := r.events.Verify(signature, timestamp, nonce, encrypt)
+	if err != nil {
+		return nil, err
+	}
+	if err := callback.Fresh("the timestamp", in.Now, at, r.window); err != nil {
+		return nil, err
+	}
+	text, err := r.events.Open(session, encrypt, r.owner)
+	if err != nil {
+		return nil, err
+	}
+	return r.opened(in, session, nonce, text)
+}
+
+// opened reads an event that is genuine.
+func (r *receiver) opened(in *webhook.Request, session *envelope.Session, nonce, text string) (*webhook.Received, error) {
+	f, err := callback.Object("the event", text)
+	if err != nil {
+		return nil, err
+	}
+	kind, random, corpID := f.Text("EventType"), f.Text("Random"), f.Text("CorpId")
+	inner := f.NumberOrText("TimeStamp")
+	if err := f.Err(); err != nil {
+		return nil, err
+	}
+	if kind == "" {
+		return nil, webhook.Refuse(webhook.StepDecode, "the event has no EventType")
+	}
+	if inner != "" {
+		// The time in the query can be made of a nonce's digits without changing the signature; this one cannot.
+		at, err := callback.SecondsOrMillis(inner)
+		if err != nil {
+			return nil, err
+		}
+		if err := callback.Fresh("the event's TimeStamp", in.Now, at, r.window+retries); err != nil {
+			return nil, err
+		}
+	}
+	if corpID != "" {
+		if err := r.corp(corpID); err != nil {
+			return nil, err
+		}
+	}
+	state := sealed{session, strconv.FormatInt(in.Now.UnixMilli(), 10), nonce}
+	word := ""
+	switch kind {
+	case "check_url":
+		word = success
+	case "check_create_suite_url", "check_update_suite_url":
+		word = random
+	default:
+		return &webhook.Received{State: state}, nil
+	}
+	response, err := r.seal(state, word)
+	if err != nil {
+		return nil, err
+	}
+	return &webhook.Received{Handshake: response, State: state}, nil
+}
+
+// success is what every event is answered with.
+const success = "success"
+
+// retries is how long DingTalk goes on delivering an event, and a little more.
+const retries = time.Minute
+
+// What Received.State says: how the callback is answered.
+type kind int
+
+const (
+	answersText    kind = iota // with a message
+	answersNothing             // with an empty object, since a card shows no text
+)
+
+// sealed is the state of an event, which is answered in an envelope.
+type sealed struct {
+	session          *envelope.Session
+	timestamp, nonce string
+}
+
+// Answer implements webhook.Receiver.
+func (r *receiver) Answer(in *webhook.Received, text string) (*webhook.Response, error) {
+	switch state := in.State.(type) {
+	case sealed:
+		return r.seal(state, success)
+	case kind:
+		if state == answersNothing {
+			return callback.JSON([]byte("{}")), nil
+		}
+	}
+	if text == "" {
+		return callback.JSON([]byte(`{"msgtype":"empty"}`)), nil
+	}
+	response := callback.JSON(textMessage(text))
+	response.Carries = true
+	return response, nil
+}
+
+// textMessage is a message of plain text, which mentions nobody: only what stands under at does.
+func textMessage(text string) []byte {
+	var b bytes.Buffer
+	b.WriteString(`{"msgtype":"text","text":{"content":`)
+	document.WriteString(&b, callback.Cut(text, maxText))
+	b.WriteString(`},"at":{"atMobiles":[],"atUserIds":[],"isAtAll":false}}`)
+	return b.Bytes()
+}
+
+func (r *receiver) seal(s sealed, word string) (*webhook.Response, error) {
+	a, err := s.session.Seal(r.random, word, s.timestamp, s.nonce)
+	if err != nil {
+		return nil, fmt.Errorf("dingtalk: %w", err)
+	}
+	var b bytes.Buffer
+	for _, member := range []struct{ before, text string }{
+		{`{"msg_signature":`, a.Signature}, {`,"timeStamp":`, a.Timestamp}, {`,"nonce":`, a.Nonce}, {`,"encrypt":`, a.Encrypt},
+	} {
+		b.WriteString(member.before)
+		document.WriteString(&b, member.text)
+	}
+	b.WriteByte('}')
+	return callback.JSON(b.Bytes()), nil
+}

@@ -1,0 +1,143 @@
+package dingtalk
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/document"
+	"chatconf/shared/platform/callback"
+	"chatconf/shared/platform/outbound"
+	"chatconf/shared/webhook"
+)
+
+// The hosts that are called: sessions' addresses come with messages whose signature does not cover them.
+var (
+	sessionHosts = []string{"oapi.dingtalk.com", "api.dingtalk.com"}
+	apiHosts     = []string{"api.dingtalk.com"}
+)
+
+type sender struct {
+	client    *outbound.Client
+	clientID  string
+	secret    chat.Secret
+	robotCode string
+}
+
+var _ webhook.Sender = (*sender)(nil)
+
+// NewSender returns the sender of a configuration of type DingTalk.
+func NewSender(s webhook.Settings, client *outbound.Client) (webhook.Sender, error) {
+	out := &sender{client, s.Get("DingTalkClientId"), s["DingTalkClientSecret"], or(s.Get("DingTalkRobotCode"), s.Get("DingTalkClientId"))}
+	if out.clientID == "" || out.secret == "" {
+		return nil, fmt.Errorf("dingtalk: DingTalkClientId or DingTalkClientSecret is not set")
+	}
+	return out, nil
+}
+
+// Send implements webhook.Sender: by the session's address while it lives, which costs no call of the organisation's quota, else as the robot.
+func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
+	if to.URL != "" && (to.Expires.IsZero() || s.client.Now().Before(to.Expires)) {
+		err := s.bySession(ctx, to.URL, text)
+		var refused *outbound.Error
+		if !errors.As(err, &refused) || refused.Again {
+			return err
+		}
+		if late := s.byRobot(ctx, to, text); late != nil {
+			return fmt.Errorf("%w; %w", err, late)
+		}
+		return nil
+	}
+	return s.byRobot(ctx, to, text)
+}
+
+// bySession answers by a sessionWebhook. https://open.dingtalk.com/document/orgapp/robot-reply-and-send-messages
+func (s *sender) bySession(ctx context.Context, address chat.Secret, text string) error {
+	const what = "dingtalk: answer by sessionWebhook"
+	answer, err := s.client.Do(ctx, outbound.Call{What: what, URL: address, Hosts: sessionHosts, Body: textMessage(text)})
+	if err != nil {
+		return err
+	}
+	if code := answer.Number("errcode"); answer.Status != 200 || code != "0" {
+		return answer.Refused(what, code, code == "-1")
+	}
+	return nil
+}
+
+// byRobot answers as the robot, to a group or a person.
+// https://open.dingtalk.com/document/orgapp/the-robot-sends-a-group-message
+// https://open.dingtalk.com/document/orgapp/chatbots-send-one-on-one-chat-messages-in-batches
+func (s *sender) byRobot(ctx context.Context, to chat.ReplyTo, text string) error {
+	var param, b bytes.Buffer
+	param.WriteString(`{"content":`)
+	document.WriteString(&param, callback.Cut(text, maxText))
+	param.WriteByte('}')
+	b.WriteString(`{"robotCode":`)
+	document.WriteString(&b, s.robotCode)
+	b.WriteString(`,"msgKey":"sampleText","msgParam":`)
+	document.WriteString(&b, param.String())
+	var what, path string
+	switch {
+	case to.ID == "":
+		return fmt.Errorf("dingtalk: there is nobody to answer")
+	case to.Kind == toGroup:
+		what, path = "dingtalk: robot/groupMessages/send", "/v1.0/robot/groupMessages/send"
+		b.WriteString(`,"openConversationId":`)
+		document.WriteString(&b, to.ID)
+	case to.Kind == toPerson:
+		what, path = "dingtalk: robot/oToMessages/batchSend", "/v1.0/robot/oToMessages/batchSend"
+		b.WriteString(`,"userIds":[`)
+		document.WriteString(&b, to.ID)
+		b.WriteByte(']')
+	default:
+		return fmt.Errorf("dingtalk: there is no way to answer by %q", to.Kind)
+	}
+	b.WriteByte('}')
+	key := callback.Digest("dingtalk", s.clientID, s.secret.Reveal())
+	return s.client.WithToken(ctx, key, s.token, func(token chat.Secret) (bool, error) {
+		answer, err := s.client.Do(ctx, outbound.Call{What: what, URL: chat.Secret("https://api.dingtalk.com" + path), Hosts: apiHosts, Body: b.Bytes(),
+			Headers: map[string]chat.Secret{"x-acs-dingtalk-access-token": token}})
+		if err != nil {
+			return false, err
+		}
+		if answer.Status != 200 || !answer.Has("processQueryKey") {
+			code := answer.Text("code")
+			return code == "InvalidAuthentication", answer.Refused(what, code, busy(code))
+		}
+		if to.Kind == toPerson && len(answer.Texts("invalidStaffIdList")) > 0 {
+			return false, answer.Refused(what, "invalidStaffIdList", false)
+		}
+		return false, answer.Err()
+	})
+}
+
+// busy reports whether a code says that there were too many calls.
+func busy(code string) bool {
+	return strings.HasPrefix(code, "send.too") || strings.HasPrefix(code, "send.byToken.too") || code == "too.many.group" || code == "system.error" ||
+		strings.Contains(code, "QpsLimit")
+}
+
+// token fetches an access token. https://open.dingtalk.com/document/orgapp/obtain-the-access_token-of-an-internal-app
+func (s *sender) token(ctx context.Context) (chat.Secret, time.Duration, error) {
+	const what = "dingtalk: oauth2/accessToken"
+	var b bytes.Buffer
+	b.WriteString(`{"appKey":`)
+	document.WriteString(&b, s.clientID)
+	b.WriteString(`,"appSecret":`)
+	document.WriteString(&b, s.secret.Reveal())
+	b.WriteByte('}')
+	answer, err := s.client.Do(ctx, outbound.Call{What: what, URL: "https://api.dingtalk.com/v1.0/oauth2/accessToken", Hosts: apiHosts, Body: b.Bytes()})
+	if err != nil {
+		return "", 0, err
+	}
+	token := answer.Text("accessToken")
+	if answer.Status != 200 || token == "" {
+		code := answer.Text("code")
+		return "", 0, answer.Refused(what, code, busy(code))
+	}
+	return chat.Secret(token), outbound.Seconds(answer.Number("expireIn")), nil
+}

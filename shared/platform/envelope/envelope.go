@@ -1,0 +1,195 @@
+// Package envelope is how WeCom and DingTalk wrap what they call back with: SHA-1 over a token, the time, a nonce and the ciphertext, and
+// AES-256-CBC inside. Both published one sample library for it, and both take the answer in the same envelope.
+//
+// The signature is over four texts that are sorted and joined with nothing between them, so digits can move between time and nonce without
+// changing it. A Box therefore wants the caller to have checked that the time is of exact digits, and nothing is told apart by time and nonce.
+// https://developer.work.weixin.qq.com/document/path/90968
+package envelope
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha1"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"chatconf/shared/platform/callback"
+	"chatconf/shared/webhook"
+)
+
+// block is what plaintexts are padded to a multiple of, in bytes: twice the cipher's own.
+const block = 32
+
+// header is what stands before the message: sixteen random bytes and its length.
+const header = 16 + 4
+
+// errDamaged is why a ciphertext does not open, whatever it was: nobody is told more.
+var errDamaged = errors.New("envelope: the ciphertext is damaged or was made with another key")
+
+// A Key encrypts.
+type Key struct{ aes [32]byte }
+
+// ParseKey reads an EncodingAESKey: 43 characters that with "=" are base64 of 32 bytes. The last character carries four bits; the platforms'
+// own keys leave the others set, so they are not looked at.
+func ParseKey(text string) (Key, error) {
+	var k Key
+	if len(text) != 43 || strings.ContainsAny(text, "\r\n") {
+		return k, errors.New("envelope: an EncodingAESKey has 43 letters and digits")
+	}
+	b, err := base64.StdEncoding.DecodeString(text + "=")
+	if err != nil || len(b) != len(k.aes) {
+		return k, errors.New("envelope: an EncodingAESKey has 43 letters and digits")
+	}
+	copy(k.aes[:], b)
+	return k, nil
+}
+
+// Sign returns the signature of a ciphertext, in lower-case hexadecimal.
+func Sign(token, timestamp, nonce, encrypt string) string {
+	return hex.EncodeToString(sign(token, timestamp, nonce, encrypt))
+}
+
+func sign(token, timestamp, nonce, encrypt string) []byte {
+	parts := []string{token, timestamp, nonce, encrypt}
+	slices.Sort(parts)
+	sum := sha1.Sum([]byte(strings.Join(parts, "")))
+	return sum[:]
+}
+
+// Open decrypts what Seal, or the platform, made, whose length is a multiple of so many bytes: base64 in its one canonical form, padding of one to 32 bytes that are all checked, a length
+// that leaves just the receive id behind the message. Its error is the same whatever is wrong.
+func (k Key) Open(encrypt string, multiple int) (message, receiver string, err error) {
+	b, err := base64.StdEncoding.Strict().DecodeString(encrypt)
+	if err != nil || strings.ContainsAny(encrypt, "\r\n") || len(b) < 2*aes.BlockSize || len(b)%multiple != 0 {
+		return "", "", errDamaged
+	}
+	c, err := aes.NewCipher(k.aes[:])
+	if err != nil {
+		return "", "", errDamaged // never, with 32 bytes
+	}
+	cipher.NewCBCDecrypter(c, k.aes[:aes.BlockSize]).CryptBlocks(b, b)
+	pad := int(b[len(b)-1])
+	if pad < 1 || pad > block || pad > len(b)-header {
+		return "", "", errDamaged
+	}
+	for _, p := range b[len(b)-pad:] {
+		if int(p) != pad {
+			return "", "", errDamaged
+		}
+	}
+	b = b[:len(b)-pad]
+	n := binary.BigEndian.Uint32(b[16:header])
+	if uint64(n) > uint64(len(b)-header) {
+		return "", "", errDamaged
+	}
+	b = b[header:]
+	return string(b[:n]), string(b[n:]), nil
+}
+
+// Seal encrypts a message for a receive id.
+func (k Key) Seal(random io.Reader, message, receiver string) (string, error) {
+	b := make([]byte, header, header+len(message)+len(receiver)+block)
+	if _, err := io.ReadFull(random, b[:16]); err != nil {
+		return "", fmt.Errorf("envelope: read random bytes: %w", err)
+	}
+	binary.BigEndian.PutUint32(b[16:], uint32(len(message)))
+	b = append(append(b, message...), receiver...)
+	pad := block - len(b)%block
+	for range pad {
+		b = append(b, byte(pad))
+	}
+	c, err := aes.NewCipher(k.aes[:])
+	if err != nil {
+		return "", fmt.Errorf("envelope: %w", err)
+	}
+	cipher.NewCBCEncrypter(c, k.aes[:aes.BlockSize]).CryptBlocks(b, b)
+	return base64.StdEncoding.EncodeToString(b), nil
+}
+
+// A Box opens the envelopes of one configuration, and seals the answers to them.
+type Box struct {
+	tokens   []string
+	keys     []Key
+	multiple int
+}
+
+// NewBox makes a Box of the settings that hold the token and the EncodingAESKey. While they are being rotated each may be one of two. The length of
+// a ciphertext must be a multiple of the given, 16 or 32.
+func NewBox(s webhook.Settings, token, key string, multiple int) (*Box, error) {
+	tokens, err := callback.Secrets(s, token)
+	if err != nil {
+		return nil, err
+	}
+	texts, err := callback.Secrets(s, key)
+	if err != nil {
+		return nil, err
+	}
+	box := &Box{tokens: tokens, multiple: multiple}
+	for _, text := range texts {
+		k, err := ParseKey(text)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s", err, key)
+		}
+		box.keys = append(box.keys, k)
+	}
+	return box, nil
+}
+
+// A Session is how an envelope was made, and how its answer is: with the token and the key that fitted it.
+type Session struct {
+	token    string
+	key      Key
+	receiver string
+}
+
+// Verify returns the session of an envelope whose signature is genuine. Nothing of it is decrypted yet.
+func (b *Box) Verify(signature, timestamp, nonce, encrypt string) (*Session, error) {
+	sum, ok := callback.Hex(signature, sha1.Size)
+	if !ok {
+		return nil, webhook.Refuse(webhook.StepSignature, "the signature is not 40 lower-case hexadecimal digits")
+	}
+	token, ok := callback.Match(b.tokens, sum, func(token string) []byte { return sign(token, timestamp, nonce, encrypt) })
+	if !ok {
+		hint := ""
+		if strings.Contains(encrypt, " ") {
+			hint = "; there are blanks in the ciphertext, where a proxy may have made them of +"
+		}
+		return nil, webhook.Refuse(webhook.StepSignature, "the signature was not made with the Token of this configuration%s", hint)
+	}
+	return &Session{token: token}, nil
+}
+
+// Open decrypts the envelope of a session, for one of the given receive ids; an empty one stands for itself.
+func (b *Box) Open(s *Session, encrypt string, receivers ...string) (string, error) {
+	refusal := webhook.Refuse(webhook.StepDecrypt, "the ciphertext is damaged, or was not made with the EncodingAESKey of this configuration")
+	for _, key := range b.keys {
+		message, receiver, err := key.Open(encrypt, b.multiple)
+		if err != nil {
+			continue
+		}
+		if slices.Contains(receivers, receiver) {
+			s.key, s.receiver = key, receiver
+			return message, nil
+		}
+		refusal = webhook.Refuse(webhook.StepReceiver, "the message is for another receive id than this configuration's")
+	}
+	return "", refusal
+}
+
+// An Answer is an answer in its envelope.
+type Answer struct{ Encrypt, Signature, Timestamp, Nonce string }
+
+// Seal encrypts the answer to the envelope of a session, and signs it.
+func (s *Session) Seal(random io.Reader, message, timestamp, nonce string) (*Answer, error) {
+	encrypt, err := s.key.Seal(random, message, s.receiver)
+	if err != nil {
+		return nil, err
+	}
+	return &Answer{encrypt, Sign(s.token, timestamp, nonce, encrypt), timestamp, nonce}, nil
+}

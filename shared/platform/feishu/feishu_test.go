@@ -1,0 +1,318 @@
+package feishu_test
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/platform/feishu"
+	"chatconf/shared/platform/platformtest"
+	"chatconf/shared/webhook"
+)
+
+var now = platformtest.Now
+
+func stepOf(err error) webhook.Step {
+	var refusal *webhook.Refusal
+	if errors.As(err, &refusal) {
+		return refusal.Step
+	}
+	return ""
+}
+
+func with(pairs ...string) webhook.Settings {
+	s := platformtest.Settings("Feishu")
+	for i := 0; i < len(pairs); i += 2 {
+		s[pairs[i]] = chat.Secret(pairs[i+1])
+	}
+	return s
+}
+
+func receiver(t testing.TB, s webhook.Settings) webhook.Receiver {
+	t.Helper()
+	r, err := feishu.NewReceiver(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// encrypt pads and encrypts as Feishu does; a pad below 1 is the right one.
+func encrypt(plain string, pad int) string {
+	key := sha256.Sum256([]byte("not-a-real-key"))
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		panic(err)
+	}
+	n := 16 - len(plain)%16
+	last := byte(n)
+	if pad >= 0 {
+		last = byte(pad)
+	}
+	b := append([]byte(plain), bytes.Repeat([]byte{last}, n)...)
+	out := make([]byte, 16+len(b))
+	cipher.NewCBCEncrypter(block, out[:16]).CryptBlocks(out[16:], b)
+	return base64.StdEncoding.EncodeToString(out)
+}
+
+// plain is a callback of a body as it is, signed with the Encrypt Key, or by SHA-1 with the Verification Token.
+func plain(body string, old bool) *webhook.Request {
+	at := strconv.FormatInt(now.Unix(), 10)
+	r := &webhook.Request{Method: "POST", Body: []byte(body), Now: now, Header: http.Header{"X-Lark-Request-Timestamp": {at}, "X-Lark-Request-Nonce": {"n"}}}
+	sum := sha256.Sum256([]byte(at + "n" + "not-a-real-key" + body))
+	if r.Header.Set("X-Lark-Signature", hex.EncodeToString(sum[:])); old {
+		sum := sha1.Sum([]byte(at + "n" + "not-a-real-token" + body))
+		r.Header.Set("X-Lark-Signature", hex.EncodeToString(sum[:]))
+	}
+	return r
+}
+
+func sealed(inner string) *webhook.Request {
+	return plain(`{"encrypt":"`+encrypt(inner, -1)+`"}`, false)
+}
+
+func bare(body string) *webhook.Request {
+	return &webhook.Request{Method: "POST", Body: []byte(body), Now: now}
+}
+
+func v2(kind, event string) string {
+	return `{"schema":"2.0","header":{"event_id":"e1","event_type":"` + kind + `","create_time":"1795420800000","token":"not-a-real-token","app_id":"cli_example","tenant_key":"t"},"event":` + event + `}`
+}
+
+func said(sender, kind, content, rest string) string {
+	c, _ := json.Marshal(content)
+	return v2("im.message.receive_v1", `{"sender":{"sender_id":{"open_id":"ou_1"},"sender_type":"`+sender+`"},"message":{"message_id":"om_1","chat_id":"oc_1","message_type":"`+kind+`","content":`+string(c)+rest+`}}`)
+}
+
+const (
+	p2p   = `,"chat_type":"p2p"`
+	group = `,"chat_type":"group","mentions":[{"key":"@_user_1","name":"Ops","mentioned_type":"bot"},{"key":"@_user_2","name":"Bob","mentioned_type":"user"}]`
+)
+
+func TestEvents(t *testing.T) {
+	first := func(event string) string {
+		return `{"ts":"1795420800.1","uuid":"u1","token":"not-a-real-token","type":"event_callback","event":` + event + `}`
+	}
+	var many strings.Builder // ten mentions: the key of the first begins that of the last
+	for i := 1; i <= 10; i++ {
+		many.WriteString(`{"key":"@_user_` + strconv.Itoa(i) + `","name":"N` + strconv.Itoa(i) + `"},`)
+	}
+	for name, test := range map[string]struct {
+		bot, inner, text string
+		direct, nothing  bool
+		step             webhook.Step
+	}{
+		"a message one to one":                     {inner: said("user", "text", `{"text":"\u3000help me"}`, p2p), text: "help me", direct: true},
+		"a message to the bot in a group":          {inner: said("user", "text", `{"text":"@_user_1 restart @_user_2"}`, group), text: "restart @Bob"},
+		"a group's message to somebody else":       {inner: said("user", "text", `{"text":"@_user_2 x"}`, `,"chat_type":"group","mentions":[{"key":"@_user_2","name":"Bob","mentioned_type":"user"}]`), nothing: true},
+		"a group's message to nobody":              {inner: said("user", "text", `{"text":"x"}`, `,"chat_type":"group"`), nothing: true},
+		"a bot of another name":                    {bot: "Other", inner: said("user", "text", `{"text":"@_user_1 x"}`, group), nothing: true},
+		"a bot of this name":                       {bot: "Ops", inner: said("user", "text", `{"text":"@_user_1 x"}`, group), text: "x"},
+		"a key that begins another":                {bot: "N1", inner: said("user", "text", `{"text":"@_user_1 x @_user_10"}`, `,"chat_type":"group","mentions":[`+strings.TrimSuffix(many.String(), ",")+`]`), text: "x @N10"},
+		"a rich text":                              {inner: said("user", "post", `{"title":"","content":[[{"tag":"at","user_id":"@_user_1"},{"tag":"text","text":" restart "},{"tag":"a","text":"i-1","href":"x"}],[{"tag":"img"},{"tag":"md","text":"now"}]]}`, group), text: "restart i-1\nnow"},
+		"a picture":                                {inner: said("user", "image", `{"image_key":"x"}`, p2p), nothing: true},
+		"a bot's message":                          {inner: said("app", "text", `{"text":"x"}`, p2p), nothing: true},
+		"content that is no JSON":                  {inner: said("user", "text", `x`, p2p), step: webhook.StepDecode},
+		"a text that is a number":                  {inner: said("user", "text", `{"text":1}`, p2p), step: webhook.StepDecode},
+		"a rich text that is none":                 {inner: said("user", "post", `{"content":["x"]}`, p2p), step: webhook.StepDecode},
+		"mentions that are none":                   {inner: said("user", "text", `{"text":"x"}`, `,"mentions":"x"`), step: webhook.StepDecode},
+		"another event":                            {inner: v2("im.chat.updated_v1", `{}`), nothing: true},
+		"another app":                              {inner: strings.Replace(said("user", "text", `{"text":"x"}`, p2p), "cli_example", "cli_other", 1), step: webhook.StepReceiver},
+		"another token":                            {inner: strings.Replace(said("user", "text", `{"text":"x"}`, p2p), "not-a-real-token", "x", 1), step: webhook.StepSignature},
+		"no token":                                 {inner: strings.Replace(said("user", "text", `{"text":"x"}`, p2p), "not-a-real-token", "", 1), step: webhook.StepSignature},
+		"no id":                                    {inner: strings.Replace(said("user", "text", `{"text":"x"}`, p2p), `"e1"`, `""`, 1), step: webhook.StepDecode},
+		"a header that is none":                    {inner: `{"schema":"2.0","header":1}`, step: webhook.StepDecode},
+		"a sender that is none":                    {inner: v2("im.message.receive_v1", `{"sender":{"sender_type":1}}`), step: webhook.StepDecode},
+		"a button":                                 {inner: v2("card.action.trigger", `{"operator":{"open_id":"ou_1"},"action":{"value":{"command":"restart"}},"context":{"open_chat_id":"oc_1","open_message_id":"om_1"}}`), text: "restart"},
+		"a button whose value is text":             {inner: v2("card.action.trigger", `{"operator":{"open_id":"ou_1"},"action":{"value":"restart"},"context":{"open_chat_id":"oc_1","open_message_id":"om_1"}}`), text: "restart"},
+		"an option of a menu":                      {inner: v2("card.action.trigger", `{"operator":{"open_id":"ou_1"},"action":{"value":{},"option":"restart"},"context":{"open_chat_id":"oc_1","open_message_id":"om_1"}}`), text: "restart"},
+		"a button that says nothing":               {inner: v2("card.action.trigger", `{"operator":{"open_id":"ou_1"},"action":{},"context":{"open_chat_id":"oc_1"}}`), nothing: true},
+		"a button whose operator is none":          {inner: v2("card.action.trigger", `{"operator":1,"action":{"value":"x"},"context":{"open_chat_id":"oc_1"}}`), step: webhook.StepDecode},
+		"version 1, one to one":                    {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"private","msg_type":"text","open_id":"ou_1","open_chat_id":"oc_1","open_message_id":"om_1","text":"help"}`), text: "help", direct: true},
+		"version 1, to the bot":                    {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"group","msg_type":"text","is_mention":true,"open_id":"ou_1","open_chat_id":"oc_1","open_message_id":"om_1","text":"@x help","text_without_at_bot":" help"}`), text: "help"},
+		"version 1, to nobody":                     {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"group","msg_type":"text","open_id":"ou_1","open_chat_id":"oc_1","text":"help"}`), nothing: true},
+		"version 1, a picture":                     {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"private","msg_type":"image"}`), nothing: true},
+		"version 1, another app":                   {inner: first(`{"type":"message","app_id":"cli_other"}`), step: webhook.StepReceiver},
+		"version 1, another token":                 {inner: strings.Replace(first(`{"app_id":"cli_example"}`), "not-a-real-token", "x", 1), step: webhook.StepSignature},
+		"version 1, wrong":                         {inner: first(`{"app_id":"cli_example","chat_type":1}`), step: webhook.StepDecode},
+		"version 1, an event that is none":         {inner: first(`1`), step: webhook.StepDecode},
+		"neither version":                          {inner: `{"schema":"3.0"}`, step: webhook.StepDecode},
+		"a type that is a number":                  {inner: `{"type":1}`, step: webhook.StepDecode},
+		"bytes behind the end, as by an extension": {inner: said("user", "text", `{"text":"x"}`, p2p) + "\x80\x00", step: webhook.StepDecode},
+	} {
+		r := receiver(t, with("BotName", test.bot))
+		in, err := r.Receive(sealed(test.inner))
+		if stepOf(err) != test.step {
+			t.Errorf("%s: %v, want %q", name, err, test.step)
+			continue
+		}
+		if err != nil {
+			continue
+		}
+		if m := in.Message; (m == nil) != test.nothing || m != nil && (m.Text != test.text || m.User != "ou_1" || m.Conversation != "oc_1" || m.Direct != test.direct ||
+			m.ReplyTo != (chat.ReplyTo{Kind: "message", ID: "om_1"})) {
+			t.Errorf("%s: %+v", name, m)
+		}
+		if response, err := r.Answer(in, ""); err != nil || string(response.Body) != "{}" {
+			t.Errorf("%s: acknowledged with %+v, %v", name, response, err)
+		}
+	}
+	for created, want := range map[string]int64{`"1795420800000"`: 1795420800000, `"1795420800000000"`: 1795420800000, `1795420800000`: 1795420800000, `"x"`: 0} {
+		in, err := receiver(t, with()).Receive(sealed(strings.Replace(said("user", "text", `{"text":"x"}`, p2p), `"1795420800000"`, created, 1)))
+		if err != nil || want != 0 && in.Message.Sent.UnixMilli() != want || want == 0 && !in.Message.Sent.IsZero() {
+			t.Errorf("created %s: %v", created, err)
+		}
+	}
+}
+
+func TestProofs(t *testing.T) {
+	message := said("user", "text", `{"text":"x"}`, p2p)
+	challenge := `{"type":"url_verification","challenge":"c","token":"not-a-real-token"}`
+	card := `{"open_id":"ou_1","open_message_id":"om_1","open_chat_id":"oc_1","token":"c","action":{"value":{"command":"x"}}}`
+	enclosed := func(inner string) string { return `{"encrypt":"` + encrypt(inner, -1) + `"}` }
+	noToken := with("FeishuVerificationToken", "")
+	tampered := sealed(challenge)
+	tampered.Header.Set("X-Lark-Signature", strings.Repeat("0", 64))
+	for name, test := range map[string]struct {
+		settings webhook.Settings
+		in       *webhook.Request
+		want     webhook.Step
+	}{
+		"an event that is not signed":                     {with(), bare(enclosed(message)), webhook.StepRequest},
+		"an event that is neither signed nor encrypted":   {with(), bare(message), webhook.StepRequest},
+		"an event that is signed and not encrypted":       {with(), plain(message, false), webhook.StepDecrypt},
+		"an event that is signed as a card":               {with(), plain(message, true), webhook.StepSignature},
+		"an event that is signed as a card, encrypted":    {with(), plain(enclosed(message), true), webhook.StepSignature},
+		"an event without a token, where none is set":     {noToken, sealed(strings.Replace(message, "not-a-real-token", "", 1)), ""},
+		"a challenge that is signed":                      {with(), sealed(challenge), ""},
+		"a challenge whose signature is wrong":            {with(), tampered, webhook.StepSignature},
+		"a challenge that is not signed":                  {with(), bare(enclosed(challenge)), ""},
+		"a challenge in the clear":                        {with(), bare(challenge), ""},
+		"a challenge in the clear, where no token is set": {noToken, bare(challenge), webhook.StepSignature},
+		"an encrypted challenge, where no token is set":   {noToken, bare(enclosed(challenge)), ""},
+		"a challenge with another token":                  {with(), bare(enclosed(strings.Replace(challenge, "not-a-real-token", "x", 1))), webhook.StepSignature},
+		"a challenge in the clear with another token":     {with(), bare(strings.Replace(challenge, "not-a-real-token", "x", 1)), webhook.StepSignature},
+		"a challenge without one":                         {with(), bare(`{"type":"url_verification","token":"not-a-real-token"}`), webhook.StepDecode},
+		"a challenge that is a number":                    {with(), bare(`{"type":"url_verification","challenge":1}`), webhook.StepDecode},
+		"an old card":                                     {with(), plain(card, true), ""},
+		"an old card, encrypted":                          {with(), plain(enclosed(card), true), ""},
+		"an old card, where they are not taken":           {with("FeishuOldCards", "false"), plain(card, true), webhook.StepSignature},
+		"an old card, where nothing is said of them":      {with("FeishuOldCards", ""), plain(card, true), webhook.StepSignature},
+		"an old card, where no token is set":              {noToken, plain(card, true), webhook.StepSignature},
+		"an old card, signed as an event":                 {with(), plain(card, false), webhook.StepDecrypt},
+		"an old card without a place":                     {with(), plain(`{"open_id":"u","open_message_id":"om","action":{"value":"x"}}`, true), ""},
+		"an old card that says nothing":                   {with(), plain(`{"open_id":"u"}`, true), ""},
+		"an old card that is wrong":                       {with(), plain(`{"open_id":1,"action":{"value":"x"}}`, true), webhook.StepDecode},
+		"something beside encrypt":                        {with(), plain(`{"encrypt":"`+encrypt(message, -1)+`","x":1}`, false), webhook.StepDecode},
+		"a ciphertext that is a number":                   {with(), plain(`{"encrypt":1}`, false), webhook.StepDecode},
+		"a ciphertext that is no base64":                  {with(), plain(`{"encrypt":"x"}`, false), webhook.StepDecrypt},
+		"a ciphertext with a line end in it":              {with(), plain(`{"encrypt":"`+encrypt(message, -1)[:20]+`\n`+encrypt(message, -1)[20:]+`"}`, false), webhook.StepDecrypt},
+		"a ciphertext of one block":                       {with(), plain(`{"encrypt":"AAAAAAAAAAAAAAAAAAAAAA=="}`, false), webhook.StepDecrypt},
+		"padding of no bytes":                             {with(), plain(`{"encrypt":"`+encrypt("0123456789", 0)+`"}`, false), webhook.StepDecrypt},
+		"padding of 17 bytes":                             {with(), plain(`{"encrypt":"`+encrypt("0123456789", 17)+`"}`, false), webhook.StepDecrypt},
+		"padding whose bytes differ":                      {with(), plain(`{"encrypt":"`+encrypt("0123456789", 8)+`"}`, false), webhook.StepDecrypt},
+		"no JSON":                                         {with(), plain(`x`, false), webhook.StepDecode},
+		"a signature of another length":                   {with(), func() *webhook.Request { r := sealed(message); r.Header.Set("X-Lark-Signature", "00"); return r }(), webhook.StepSignature},
+		"a longer window, which a later delivery fits":    {with("FeishuWindowSeconds", "28800"), func() *webhook.Request { r := sealed(message); r.Now = now.Add(7 * time.Hour); return r }(), ""},
+		"a later delivery, where the window is not set":   {with(), func() *webhook.Request { r := sealed(message); r.Now = now.Add(7 * time.Hour); return r }(), webhook.StepFreshness},
+		"a digit of the time went over to the nonce": {with(), func() *webhook.Request {
+			r := sealed(message)
+			at := r.Header.Get("X-Lark-Request-Timestamp")
+			r.Header.Set("X-Lark-Request-Timestamp", at[:9])
+			r.Header.Set("X-Lark-Request-Nonce", at[9:]+"n")
+			return r
+		}(), webhook.StepRequest},
+		"the nonce went over to the key, as far as it could": {with(), func() *webhook.Request { r := sealed(message); r.Header.Set("X-Lark-Request-Nonce", "nn"); return r }(), webhook.StepSignature},
+	} {
+		in, err := receiver(t, test.settings).Receive(test.in)
+		if stepOf(err) != test.want || err == nil && in == nil {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+}
+
+func TestNewReceiver(t *testing.T) {
+	for name, s := range map[string]webhook.Settings{"no key": with("FeishuEncryptKey", ""), "no app": with("FeishuAppId", ""), "a window of a day": with("FeishuWindowSeconds", "86400"),
+		"only a previous key": with("FeishuEncryptKey", "", "FeishuEncryptKeyPrevious", "x")} {
+		if _, err := feishu.NewReceiver(s); err == nil {
+			t.Errorf("%s: a receiver is made", name)
+		}
+	}
+}
+
+func TestToastsAreCut(t *testing.T) {
+	r := receiver(t, with())
+	in, err := r.Receive(sealed(v2("card.action.trigger", `{"operator":{"open_id":"ou_1"},"action":{"value":"x"},"context":{"open_chat_id":"oc_1"}}`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response, err := r.Answer(in, strings.Repeat("x", 5000)); err != nil || !response.Carries || !json.Valid(response.Body) || len(response.Body) > 1000 {
+		t.Errorf("%+v, %v", response, err)
+	}
+}
+
+// FuzzReceive gives any body, encrypted and signed, signed alone, and as a card. Whatever is taken has ids that can be kept.
+func FuzzReceive(f *testing.F) {
+	f.Add(said("user", "text", `{"text":"@_user_1 x"}`, group))
+	f.Add(said("user", "post", `{"content":[[{"tag":"text","text":"x"}]]}`, group))
+	f.Add(v2("card.action.trigger", `{"operator":{"open_id":"ou_1"},"action":{"value":"x"},"context":{"open_chat_id":"oc_1"}}`))
+	f.Add(`{"type":"url_verification","challenge":"c","token":"not-a-real-token"}`)
+	f.Add(`{"uuid":"u","token":"not-a-real-token","type":"event_callback","event":{"app_id":"cli_example"}}`)
+	r := receiver(f, with())
+	f.Fuzz(func(t *testing.T, body string) {
+		for i, request := range []*webhook.Request{sealed(body), plain(body, false), plain(body, true), bare(body)} {
+			in, err := r.Receive(request)
+			if err != nil {
+				if stepOf(err) == "" {
+					t.Errorf("an error that is no refusal: %v", err)
+				}
+				continue
+			}
+			if i == 3 && in.Handshake == nil {
+				t.Error("what is not signed is taken")
+			}
+			if m := in.Message; m != nil && (m.ID == "" || m.Conversation == "" || strings.ContainsAny(m.User+m.ID+m.Conversation, " \n\x00")) {
+				t.Errorf("%+v", m)
+			}
+		}
+	})
+}
+
+// People choose their names, so a name must not add words to the command of whoever mentions them.
+func TestANameIsOneWord(t *testing.T) {
+	for _, name := range []string{"Bob --all i-1", "Bob\u3000x", "Bob' x '", "“Bob", `Bob\`, "Bob\n", "@_user_1 x"} {
+		quoted, err := json.Marshal(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := receiver(t, with()).Receive(sealed(said("user", "text", `{"text":"@_user_1 kick @_user_2 now"}`, strings.Replace(group, `"Bob"`, string(quoted), 1))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, args, err := chat.ParseCommand(in.Message.Text); err != nil || len(args) != 2 || args[1] != "now" {
+			t.Errorf("%q: %q is %q, %v", name, in.Message.Text, args, err)
+		}
+	}
+}
+
+// One in 256 ciphertexts opens with the wrong key, as far as its padding goes. While the key is being rotated that must not hide the right one.
+func TestBothKeysAreTried(t *testing.T) {
+	r := receiver(t, with("FeishuEncryptKey", "the-new-key", "FeishuEncryptKeyPrevious", with().Get("FeishuEncryptKey")))
+	for i := range 3000 {
+		if _, err := r.Receive(sealed(said("user", "text", `{"text":"`+strconv.Itoa(i)+`"}`, p2p))); err != nil {
+			t.Fatalf("ciphertext %d: %v", i, err)
+		}
+	}
+}

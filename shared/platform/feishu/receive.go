@@ -1,0 +1,483 @@
+package feishu
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/document"
+	"chatconf/shared/platform/callback"
+	"chatconf/shared/webhook"
+)
+
+// toMessage is the way to answer later: ReplyTo.ID is the message that is answered.
+const toMessage = "message"
+
+// maxToast is how long the short notice after the action of a card may be, in bytes.
+const maxToast = 600
+
+type receiver struct {
+	keys    []string // Encrypt Keys
+	tokens  []string // Verification Tokens; none if it is not set
+	cards   bool     // the cards' older callback is taken
+	appID   string
+	botName string
+	window  time.Duration
+}
+
+var _ webhook.Receiver = (*receiver)(nil)
+
+// NewReceiver returns the receiver of a configuration of type Feishu: events of version 1 and 2 and the actions of cards, encrypted and signed, and the
+// challenges that check the URL. The Verification Token is compared if it is set; a challenge in the clear needs it, and so does the cards' older
+// callback, which is taken only if FeishuOldCards is true.
+func NewReceiver(s webhook.Settings) (webhook.Receiver, error) {
+	r := &receiver{appID: s.Get("FeishuAppId"), botName: s.Get("BotName")}
+	var err error
+	if r.keys, err = callback.Secrets(s, "FeishuEncryptKey"); err != nil {
+		return nil, fmt.Errorf("feishu: %w", err)
+	}
+	if s.Get("FeishuVerificationToken") != "" {
+		if r.tokens, err = callback.Secrets(s, "FeishuVerificationToken"); err != nil {
+			return nil, fmt.Errorf("feishu: %w", err)
+		}
+	}
+	r.cards = s.Get("FeishuOldCards") == "true"
+	if r.window, err = callback.Window(s, "FeishuWindowSeconds", callback.Skew, maxWindow); err != nil {
+		return nil, fmt.Errorf("feishu: %w", err)
+	}
+	if r.appID == "" {
+		return nil, fmt.Errorf("feishu: FeishuAppId is not set")
+	}
+	return r, nil
+}
+
+// The headers.
+const (
+	headerSignature = "X-Lark-Signature"
+	headerTimestamp = "X-Lark-Request-Timestamp"
+	headerNonce     = "X-Lark-Request-Nonce"
+)
+
+// A proof is how a callback was proven to be genuine.
+type proof int
+
+const (
+	unsigned proof = iota // not at all; a challenge may be
+	byKey                 // SHA-256 with the Encrypt Key
+	byToken               // SHA-1 with the Verification Token, as the cards' older callback
+)
+
+// Receive implements webhook.Receiver. The length of the signature tells which of two kinds it is; a signature that is there must be right, and only a challenge,
+// which gives nothing away, may come without one.
+// https://open.feishu.cn/document/server-docs/event-subscription-guide/event-subscription-configure-/request-url-configuration-case
+func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
+	if in.Method != "POST" {
+		return nil, webhook.Refuse(webhook.StepRequest, "Feishu calls by POST, not %s", callback.Cut(in.Method, 16))
+	}
+	proof, err := r.verify(in)
+	if err != nil {
+		return nil, err
+	}
+	f, err := callback.Object("the body", string(in.Body))
+	if err != nil {
+		return nil, err
+	}
+	encrypted := f.Has("encrypt")
+	if encrypted {
+		if f, err = r.decrypt(f); err != nil {
+			return nil, err
+		}
+	}
+	kind := f.Text("type")
+	switch {
+	case f.Err() != nil:
+		return nil, f.Err()
+	case kind == "url_verification":
+		return r.challenge(f, encrypted)
+	case proof == unsigned:
+		return nil, webhook.Refuse(webhook.StepRequest, "the header %s is missing: set the Encrypt Key in Feishu's console", headerSignature)
+	case proof == byToken:
+		return r.legacyCard(f, in)
+	case !encrypted:
+		return nil, webhook.Refuse(webhook.StepDecrypt, "the body is not encrypted")
+	case f.Text("schema") == "2.0":
+		return r.second(f)
+	case kind == "event_callback":
+		return r.first(f)
+	}
+	return nil, webhook.Refuse(webhook.StepDecode, "the body is neither a challenge nor an event of version 1 or 2")
+}
+
+// verify checks the signature, and the time, of a callback that has one.
+func (r *receiver) verify(in *webhook.Request) (proof, error) {
+	if !callback.HasHeader(in, headerSignature) {
+		return unsigned, nil
+	}
+	signature, err := callback.Header(in, headerSignature)
+	if err != nil {
+		return unsigned, err
+	}
+	timestamp, err := callback.Header(in, headerTimestamp)
+	if err != nil {
+		return unsigned, err
+	}
+	at, err := callback.Seconds(timestamp) // of ten digits, so nothing of the nonce can pass for it
+	if err != nil {
+		return unsigned, err
+	}
+	nonce, err := callback.Header(in, headerNonce)
+	if err != nil {
+		return unsigned, err
+	}
+	var ok bool
+	proof := byKey
+	if sum, fits := callback.Hex(signature, sha256.Size); fits {
+		_, ok = callback.Match(r.keys, sum, func(key string) []byte {
+			h := sha256.New()
+			h.Write([]byte(timestamp + nonce + key))
+			h.Write(in.Body)
+			return h.Sum(nil)
+		})
+	} else if sum, fits := callback.Hex(signature, sha1.Size); fits {
+		if !r.cards || r.tokens == nil {
+			return unsigned, webhook.Refuse(webhook.StepSignature, "this is the older callback of cards, which wants FeishuOldCards to be true and FeishuVerificationToken to be set")
+		}
+		proof = byToken
+		_, ok = callback.Match(r.tokens, sum, func(token string) []byte {
+			h := sha1.New()
+			h.Write([]byte(timestamp + nonce + token))
+			h.Write(in.Body)
+			return h.Sum(nil)
+		})
+	}
+	if !ok {
+		return unsigned, webhook.Refuse(webhook.StepSignature, "the header %s was not made with FeishuEncryptKey, or for cards FeishuVerificationToken", headerSignature)
+	}
+	return proof, callback.Fresh("the header "+headerTimestamp, in.Now, at, r.window)
+}
+
+// decrypt opens the body's one member, encrypt.
+func (r *receiver) decrypt(f callback.Fields) (callback.Fields, error) {
+	text := f.Text("encrypt")
+	if err := f.Err(); err != nil {
+		return f, err
+	}
+	if f.Keys() != 1 {
+		return f, webhook.Refuse(webhook.StepDecode, "there is more than encrypt in the body")
+	}
+	refusal := webhook.Refuse(webhook.StepDecrypt, "the ciphertext is damaged, or was not made with FeishuEncryptKey")
+	for _, key := range r.keys {
+		plain, err := open(key, text)
+		if err != nil {
+			continue
+		}
+		// One in 256 ciphertexts opens with the wrong key, as far as the padding tells, but not to JSON.
+		event, err := callback.Object("the event", plain)
+		if err == nil {
+			return event, nil
+		}
+		refusal = err
+	}
+	return f, refusal
+}
+
+// errDamaged is why a ciphertext does not open, whatever it was.
+var errDamaged = errors.New("feishu: the ciphertext is damaged or was made with another key")
+
+// open decrypts AES-256-CBC under the SHA-256 of a key: base64 of the initial vector and the ciphertext, padded to the cipher's block.
+// https://open.feishu.cn/document/server-docs/event-subscription-guide/event-subscription-configure-/encrypt-key-encryption-configuration-case
+func open(key, text string) (string, error) {
+	b, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil || strings.ContainsAny(text, "\r\n") || len(b) < 2*aes.BlockSize || len(b)%aes.BlockSize != 0 {
+		return "", errDamaged
+	}
+	sum := sha256.Sum256([]byte(key))
+	c, err := aes.NewCipher(sum[:])
+	if err != nil {
+		return "", errDamaged // never, with 32 bytes
+	}
+	iv, b := b[:aes.BlockSize], b[aes.BlockSize:]
+	cipher.NewCBCDecrypter(c, iv).CryptBlocks(b, b)
+	pad := int(b[len(b)-1])
+	if pad < 1 || pad > aes.BlockSize {
+		return "", errDamaged
+	}
+	for _, p := range b[len(b)-pad:] {
+		if int(p) != pad {
+			return "", errDamaged
+		}
+	}
+	return string(b[:len(b)-pad]), nil
+}
+
+// challenge answers the check of the URL. In the clear it comes only before the Encrypt Key is set in the console, and needs the token.
+func (r *receiver) challenge(f callback.Fields, encrypted bool) (*webhook.Received, error) {
+	challenge, token := f.Text("challenge"), f.Text("token")
+	switch {
+	case f.Err() != nil:
+		return nil, f.Err()
+	case !encrypted && r.tokens == nil:
+		return nil, webhook.Refuse(webhook.StepSignature, "the check of the URL came in the clear: set the Encrypt Key in Feishu's console, or FeishuVerificationToken")
+	case challenge == "":
+		return nil, webhook.Refuse(webhook.StepDecode, "the challenge is missing")
+	}
+	if err := r.token(token); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	b.WriteString(`{"challenge":`)
+	document.WriteString(&b, challenge)
+	b.WriteByte('}')
+	return &webhook.Received{Handshake: callback.JSON(b.Bytes())}, nil
+}
+
+// token compares the Verification Token, if it is set.
+func (r *receiver) token(token string) error {
+	if r.tokens == nil {
+		return nil
+	}
+	if _, ok := callback.Match(r.tokens, []byte(token), func(t string) []byte { return []byte(t) }); !ok {
+		return webhook.Refuse(webhook.StepSignature, "the token in the body is not FeishuVerificationToken")
+	}
+	return nil
+}
+
+func (r *receiver) app(id string) error {
+	if id != r.appID {
+		return webhook.Refuse(webhook.StepReceiver, "the event is for the app %q, and this configuration is for %s", callback.Cut(id, 64), r.appID)
+	}
+	return nil
+}
+
+// second reads an event of version 2.
+// https://open.feishu.cn/document/server-docs/im-v1/message/events/receive
+func (r *receiver) second(f callback.Fields) (*webhook.Received, error) {
+	h, e := f.Object("header"), f.Object("event")
+	if err := f.Err(); err != nil {
+		return nil, err
+	}
+	if err := r.token(h.Text("token")); err != nil {
+		return nil, err
+	}
+	if err := r.app(h.Text("app_id")); err != nil {
+		return nil, err
+	}
+	kind := h.Text("event_type")
+	m := &chat.Message{ID: h.Text("event_id"), Sent: created(h.NumberOrText("create_time"))}
+	var err error
+	switch kind {
+	case "im.message.receive_v1":
+		m, err = r.message(m, e)
+	case "card.action.trigger":
+		m = action(m, e)
+	default:
+		m = nil
+	}
+	if err == nil {
+		err = f.Err()
+	}
+	if err != nil || m == nil {
+		return &webhook.Received{}, err
+	}
+	received := &webhook.Received{Message: m}
+	if kind == "card.action.trigger" {
+		received.State = toasts
+	}
+	return received, callback.Check(m)
+}
+
+// created reads when an event was made, in milliseconds; some samples have microseconds.
+func created(text string) time.Time {
+	n, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case err == nil && len(text) == 13:
+		return time.UnixMilli(n)
+	case err == nil && len(text) == 16:
+		return time.UnixMicro(n)
+	}
+	return time.Time{}
+}
+
+// message reads what a person said: nil if it was not a person, or is not text, or in a group is not to the bot.
+func (r *receiver) message(m *chat.Message, e callback.Fields) (*chat.Message, error) {
+	sender, said := e.Object("sender"), e.Object("message")
+	if sender.Text("sender_type") != "user" {
+		return nil, e.Err()
+	}
+	m.User = sender.Object("sender_id").Text("open_id")
+	m.Conversation = said.Text("chat_id")
+	m.Direct = said.Text("chat_type") == "p2p"
+	m.ReplyTo = chat.ReplyTo{Kind: toMessage, ID: said.Text("message_id")}
+	text, err := body(said.Text("message_type"), said.Text("content"))
+	if err != nil {
+		return nil, err
+	}
+	bot := ""
+	mentions := said.Items("mentions")
+	for _, mention := range mentions {
+		if bot == "" && r.isBot(mention) {
+			bot = mention.Text("key")
+			continue
+		}
+	}
+	if err := e.Err(); err != nil || text == nil || !m.Direct && bot == "" {
+		return nil, err
+	}
+	var pairs []string // a key may begin another, so the longest come first
+	for i := len(mentions) - 1; i >= 0; i-- {
+		if key := mentions[i].Text("key"); key != "" && key != bot {
+			pairs = append(pairs, key, "@"+callback.Word(mentions[i].Text("name")))
+		} else if key != "" {
+			pairs = append(pairs, key, "")
+		}
+	}
+	m.Text = callback.Fold(strings.NewReplacer(pairs...).Replace(*text))
+	return m, nil
+}
+
+// isBot reports whether a mention is this bot's: of a bot, where the event says so, and of the name BotName, where that is set.
+func (r *receiver) isBot(mention callback.Fields) bool {
+	kind := mention.Text("mentioned_type")
+	if kind != "" && kind != "bot" {
+		return false
+	}
+	return r.botName == "" || mention.Text("name") == r.botName
+}
+
+// body is the text of a message: of a plain one, or of a rich one the text in it. It is nil if there is no text in messages of its kind.
+func body(kind, content string) (*string, error) {
+	if kind != "text" && kind != "post" {
+		return nil, nil
+	}
+	f, err := callback.Object("content", content)
+	if err != nil {
+		return nil, err
+	}
+	text := f.Text("text")
+	if kind == "post" {
+		var lines []string
+		for _, line := range f.Lines("content") {
+			var b strings.Builder
+			for _, part := range line {
+				switch part.Text("tag") {
+				case "text", "a", "md":
+					b.WriteString(part.Text("text"))
+				case "at":
+					b.WriteString(part.Text("user_id")) // which is the mention's key
+				}
+			}
+			lines = append(lines, b.String())
+		}
+		text = strings.Join(lines, "\n")
+	}
+	return &text, f.Err()
+}
+
+// action reads what somebody did to a card: what its button's value says is what was said. It is nil if that is nothing.
+// https://open.feishu.cn/document/uAjLw4CM/ukzMukzMukzM/feishu-cards/card-callback-communication
+func action(m *chat.Message, e callback.Fields) *chat.Message {
+	operator, context := e.Object("operator"), e.Object("context")
+	m.User = operator.Text("open_id")
+	m.Conversation = context.Text("open_chat_id")
+	m.ReplyTo = chat.ReplyTo{Kind: toMessage, ID: context.Text("open_message_id")}
+	if m.Text = value(e.Object("action")); m.Text == "" {
+		return nil
+	}
+	return m
+}
+
+// value is the text of an action: its value, or the member command of it, or the option chosen.
+func value(a callback.Fields) string {
+	text := ""
+	switch {
+	case a.IsText("value"):
+		text = a.Text("value")
+	case a.Has("value"):
+		text = a.Object("value").Text("command")
+	}
+	if text == "" {
+		text = a.Text("option")
+	}
+	return callback.Fold(text)
+}
+
+// first reads an event of version 1.
+// https://open.feishu.cn/document/ukTMukTMukTM/uMTNxYjLzUTM24yM1EjN
+func (r *receiver) first(f callback.Fields) (*webhook.Received, error) {
+	if err := r.token(f.Text("token")); err != nil {
+		return nil, err
+	}
+	e := f.Object("event")
+	if err := f.Err(); err != nil {
+		return nil, err
+	}
+	if err := r.app(e.Text("app_id")); err != nil {
+		return nil, err
+	}
+	m := &chat.Message{
+		ID:           f.Text("uuid"),
+		Conversation: e.Text("open_chat_id"),
+		Direct:       e.Text("chat_type") == "private",
+		User:         e.Text("open_id"),
+		Text:         callback.Fold(e.Text("text_without_at_bot")),
+		ReplyTo:      chat.ReplyTo{Kind: toMessage, ID: e.Text("open_message_id")},
+	}
+	if m.Direct {
+		m.Text = callback.Fold(e.Text("text"))
+	}
+	said := e.Text("type") == "message" && e.Text("msg_type") == "text" && (m.Direct || e.Is("is_mention"))
+	if err := f.Err(); err != nil || !said {
+		return &webhook.Received{}, err
+	}
+	return &webhook.Received{Message: m}, callback.Check(m)
+}
+
+// legacyCard reads the cards' older callback, which is flat, may be in the clear, and names no app.
+// https://open.feishu.cn/document/ukTMukTMukTM/uYzM3QjL2MzN04iNzcDN
+func (r *receiver) legacyCard(f callback.Fields, in *webhook.Request) (*webhook.Received, error) {
+	if f.Has("schema") || f.Has("event") || f.Has("header") {
+		return nil, webhook.Refuse(webhook.StepSignature, "this is an event, and it is signed as the action of a card")
+	}
+	m := &chat.Message{
+		ID:           callback.Digest("feishu card", string(in.Body)),
+		Conversation: f.Text("open_chat_id"),
+		User:         f.Text("open_id"),
+		ReplyTo:      chat.ReplyTo{Kind: toMessage, ID: f.Text("open_message_id")},
+		Text:         value(f.Object("action")),
+	}
+	if m.Conversation == "" {
+		m.Conversation = f.Text("open_message_id")
+	}
+	if err := f.Err(); err != nil || m.Text == "" {
+		return &webhook.Received{}, err
+	}
+	return &webhook.Received{Message: m}, callback.Check(m)
+}
+
+// What Received.State says.
+type kind int
+
+const toasts kind = 1 // the answer shows as a short notice, to who used the card
+
+// Answer implements webhook.Receiver. A message's answer goes by a Sender.
+func (r *receiver) Answer(in *webhook.Received, text string) (*webhook.Response, error) {
+	if in.State != any(toasts) || text == "" {
+		return callback.JSON([]byte("{}")), nil
+	}
+	var b bytes.Buffer
+	b.WriteString(`{"toast":{"type":"info","content":`)
+	document.WriteString(&b, callback.Cut(text, maxToast))
+	b.WriteString("}}")
+	response := callback.JSON(b.Bytes())
+	response.Carries = true
+	return response, nil
+}

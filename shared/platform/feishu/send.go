@@ -1,0 +1,108 @@
+package feishu
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/document"
+	"chatconf/shared/platform/callback"
+	"chatconf/shared/platform/outbound"
+	"chatconf/shared/webhook"
+)
+
+// maxText is how long an answer may be, in bytes; a message may have 30 KB.
+const maxText = 12_000
+
+type sender struct {
+	client *outbound.Client
+	host   string
+	appID  string
+	secret chat.Secret
+}
+
+var _ webhook.Sender = (*sender)(nil)
+
+// NewSender returns the sender of a configuration of type Feishu. FeishuDomain says which of two worlds its app is in.
+func NewSender(s webhook.Settings, client *outbound.Client) (webhook.Sender, error) {
+	out := &sender{client, "open.feishu.cn", s.Get("FeishuAppId"), s["FeishuAppSecret"]}
+	if s.Get("FeishuDomain") == "lark" {
+		out.host = "open.larksuite.com"
+	}
+	if out.appID == "" || out.secret == "" {
+		return nil, fmt.Errorf("feishu: FeishuAppId or FeishuAppSecret is not set")
+	}
+	return out, nil
+}
+
+// Send implements webhook.Sender: as a reply to the message, of rich text whose parts are all plain, since a plain message's text knows tags. The same
+// text to the same message is sent once, however often it is tried within an hour.
+// https://open.feishu.cn/document/server-docs/im-v1/message/reply
+func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
+	const what = "feishu: im/v1/messages/reply"
+	if to.Kind != toMessage || to.ID == "" {
+		return fmt.Errorf("feishu: there is no way to answer by %q", to.Kind)
+	}
+	text = callback.Cut(text, maxText)
+	var b bytes.Buffer
+	b.WriteString(`{"msg_type":"post","content":`)
+	document.WriteString(&b, post(text))
+	b.WriteString(`,"uuid":`)
+	document.WriteString(&b, callback.Digest("feishu reply", to.ID, text)[:40])
+	b.WriteByte('}')
+	key := callback.Digest("feishu", s.host, s.appID, s.secret.Reveal())
+	return s.client.WithToken(ctx, key, s.token, func(token chat.Secret) (bool, error) {
+		answer, err := s.client.Do(ctx, outbound.Call{What: what, Hosts: []string{s.host}, Body: b.Bytes(),
+			URL:     chat.Secret("https://" + s.host + "/open-apis/im/v1/messages/" + url.PathEscape(to.ID) + "/reply"),
+			Headers: map[string]chat.Secret{"Authorization": "Bearer " + token}})
+		if err != nil {
+			return false, err
+		}
+		code := answer.Number("code")
+		if answer.Status == 200 && code == "0" {
+			return false, nil
+		}
+		return code == "99991661" || code == "99991663", answer.Refused(what, code, code == "99991400")
+	})
+}
+
+// post is the content of a message of rich text, a paragraph for each line.
+func post(text string) string {
+	var b bytes.Buffer
+	b.WriteString(`{"zh_cn":{"content":[`)
+	for i, line := range strings.Split(text, "\n") {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(`[{"tag":"text","text":`)
+		document.WriteString(&b, line)
+		b.WriteString(`}]`)
+	}
+	b.WriteString("]}}")
+	return b.String()
+}
+
+// token fetches an access token. https://open.feishu.cn/document/server-docs/authentication-management/access-token/tenant_access_token_internal
+func (s *sender) token(ctx context.Context) (chat.Secret, time.Duration, error) {
+	const what = "feishu: auth/v3/tenant_access_token/internal"
+	var b bytes.Buffer
+	b.WriteString(`{"app_id":`)
+	document.WriteString(&b, s.appID)
+	b.WriteString(`,"app_secret":`)
+	document.WriteString(&b, s.secret.Reveal())
+	b.WriteByte('}')
+	answer, err := s.client.Do(ctx, outbound.Call{What: what, Hosts: []string{s.host}, Body: b.Bytes(),
+		URL: chat.Secret("https://" + s.host + "/open-apis/auth/v3/tenant_access_token/internal")})
+	if err != nil {
+		return "", 0, err
+	}
+	token, code := answer.Text("tenant_access_token"), answer.Number("code")
+	if answer.Status != 200 || code != "0" || token == "" {
+		return "", 0, answer.Refused(what, code, code == "99991400")
+	}
+	return chat.Secret(token), outbound.Seconds(answer.Number("expire")), nil
+}

@@ -1,0 +1,25 @@
+package feishu
+
+// setup says what to do in Feishu's or Lark's console.
+func setup(webhookURL, language string) []string {
+	if language == "zh" {
+		return []string{
+			"打开 https://open.feishu.cn/app （Lark 为 https://open.larksuite.com/app ），进入 App ID 为 FeishuAppId 的应用，添加机器人能力。",
+			"事件与回调 > 加密策略：Encrypt Key 填写 FeishuEncryptKey 的值；Verification Token 填入 FeishuVerificationToken。",
+			"事件配置：订阅方式选择将事件发送至开发者服务器，请求地址填写：" + webhookURL,
+			"添加事件 im.message.receive_v1（接收消息）。",
+			"回调配置：请求地址填写同一地址，添加回调 card.action.trigger（卡片回传交互）。",
+			"权限管理：开通 im:message.group_at_msg:readonly、im:message.p2p_msg:readonly 与 im:message:send_as_bot，然后创建并发布版本。",
+			"把机器人添加到群，@机器人 发送 whoami，查看写入 Permissions 的 id。",
+		}
+	}
+	return []string{
+		"Open https://open.feishu.cn/app (Lark: https://open.larksuite.com/app ), the app whose App ID is FeishuAppId, and add the bot capability.",
+		"Events and callbacks > Encryption strategy: set Encrypt Key to the value of FeishuEncryptKey; put the Verification Token into FeishuVerificationToken.",
+		"Event configuration: choose to send events to the developer's server, and set the request URL to " + webhookURL,
+		"Add the event im.message.receive_v1.",
+		"Callback configuration: set the same request URL and add the callback card.action.trigger.",
+		"Permissions: im:message.group_at_msg:readonly, im:message.p2p_msg:readonly and im:message:send_as_bot; then create and publish a version.",
+		"Add the bot to a group and send it whoami: it answers with the ids to put into Permissions.",
+	}
+}

@@ -1,0 +1,263 @@
+// Package outbound is how answers reach the platforms after the acknowledgement: https to hosts that are named in the code, no redirects,
+// bounded answers in JSON, access tokens kept as long as they live, and errors that hold no address and no secret.
+package outbound
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/platform/callback"
+)
+
+// maxAnswer is how much of an answer is read, in bytes.
+const maxAnswer = 64 << 10
+
+// timeout is how long one call may take.
+const timeout = 10 * time.Second
+
+// A Client calls the platforms. One serves a whole process, since it keeps the access tokens.
+type Client struct {
+	http    *http.Client
+	now     func() time.Time
+	instead map[string]string
+
+	mu     sync.Mutex
+	tokens map[string]*token
+}
+
+// Options are what New may be told.
+type Options struct {
+	HTTP *http.Client     // what it calls with; its CheckRedirect is not used. Nil is a plain one
+	Now  func() time.Time // the clock; nil is time.Now
+	// Instead gives, by host, the base URL that is called in its place, such as http://127.0.0.1:1234. The rules for hosts and schemes hold for
+	// what is called in name. It is for tests.
+	Instead map[string]string
+}
+
+// New returns a Client.
+func New(o Options) *Client {
+	c := &Client{http: &http.Client{}, now: o.Now, instead: o.Instead, tokens: make(map[string]*token)}
+	if o.HTTP != nil {
+		*c.http = *o.HTTP
+	}
+	if c.now == nil {
+		c.now = time.Now
+	}
+	if c.http.Timeout == 0 || c.http.Timeout > timeout {
+		c.http.Timeout = timeout
+	}
+	c.http.Jar = nil
+	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return c
+}
+
+// Now returns the time by the client's clock.
+func (c *Client) Now() time.Time { return c.now() }
+
+// A Call is one request to a platform.
+type Call struct {
+	What    string // for errors, such as "slack: answer by response_url"
+	Method  string // POST if empty
+	URL     chat.Secret
+	Hosts   []string // of which the URL's must be one
+	Headers map[string]chat.Secret
+	Body    []byte // JSON
+}
+
+// An Answer is what a platform said.
+type Answer struct {
+	Status int
+	callback.Fields
+	Raw string // as it came, cut: some answers are no JSON
+}
+
+// An Error is a platform's refusal: an error of its business, whatever the status of HTTP.
+type Error struct {
+	What string // what was tried
+	Code string // the platform's own; empty if it answered without one
+	// Status is that of HTTP.
+	Status int
+	// Again says that the same call may go well later: the platform is busy, or was called too often.
+	Again bool
+}
+
+func (e *Error) Error() string {
+	if e.Code == "" {
+		return fmt.Sprintf("%s: answered with status %d and not in JSON that says so", e.What, e.Status)
+	}
+	return fmt.Sprintf("%s: refused with code %s, status %d", e.What, callback.Cut(printable(e.Code), 64), e.Status)
+}
+
+// printable keeps an error on one line, whatever the platform's code is.
+func printable(text string) string {
+	return string(bytes.Map(func(c rune) rune {
+		if c <= ' ' || c >= 0x7f {
+			return '.'
+		}
+		return c
+	}, []byte(text)))
+}
+
+// Refused returns the Error of an answer.
+func (a *Answer) Refused(what, code string, again bool) error {
+	return &Error{what, code, a.Status, again || a.Status == http.StatusTooManyRequests || a.Status >= 500}
+}
+
+// errHost is why an address is not called: it came with a message, and may be anybody's.
+var errHost = errors.New("the address is not https at a host of the platform")
+
+// Do makes a call. That the platform answered something else than a JSON object is no error here; Fields are then empty, and what the caller wants of
+// them is not there. A URL with a user, a port or a fragment, with another scheme than https or at another host is not called.
+func (c *Client) Do(ctx context.Context, call Call) (*Answer, error) {
+	u, err := url.Parse(call.URL.Reveal())
+	if err != nil || u.Scheme != "https" || u.User != nil || u.Opaque != "" || u.Fragment != "" || !slices.Contains(call.Hosts, u.Host) {
+		return nil, fmt.Errorf("%s: %w", call.What, errHost) // url.Error would quote it
+	}
+	target := call.URL.Reveal()
+	if base, ok := c.instead[u.Host]; ok {
+		target = base + u.RequestURI()
+	}
+	method := call.Method
+	if method == "" {
+		method = http.MethodPost
+	}
+	request, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(call.Body))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", call.What, errHost)
+	}
+	if method == http.MethodPost {
+		request.Header.Set("Content-Type", "application/json; charset=utf-8")
+	}
+	for name, value := range call.Headers {
+		request.Header.Set(name, value.Reveal())
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		var outer *url.Error
+		if errors.As(err, &outer) {
+			err = outer.Err // what is around it quotes the address
+		}
+		return nil, fmt.Errorf("%s: %w", call.What, err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: read the answer: %w", call.What, err)
+	}
+	if len(body) > maxAnswer {
+		return nil, fmt.Errorf("%s: the answer is longer than %d bytes", call.What, maxAnswer)
+	}
+	answer := &Answer{Status: response.StatusCode, Raw: callback.Cut(string(body), 256)}
+	if answer.Fields, err = callback.Object("the answer", string(body)); err != nil {
+		answer.Fields, err = callback.Object("the answer", "{}")
+	}
+	return answer, err
+}
+
+// A token is an access token, or that one is being fetched.
+type token struct {
+	fetching chan struct{} // closed when text, until and err are there
+	text     chat.Secret
+	until    time.Time
+	err      error
+}
+
+// early is how long before its end a token is not used any more.
+const early = 2 * time.Minute
+
+// Token returns the access token of an app: the one that is kept under key, or a new one, which only one caller fetches at a time. The key tells apps and
+// their secrets apart. fetch returns the token and how long it lives.
+func (c *Client) Token(ctx context.Context, key string, fetch func(context.Context) (chat.Secret, time.Duration, error)) (chat.Secret, error) {
+	for {
+		c.mu.Lock()
+		t := c.tokens[key]
+		if t == nil {
+			t = &token{fetching: make(chan struct{})}
+			c.tokens[key] = t
+			c.mu.Unlock()
+			return c.fetch(ctx, key, t, fetch)
+		}
+		c.mu.Unlock()
+		select {
+		case <-t.fetching:
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+		if t.err == nil && c.now().Before(t.until) {
+			return t.text, nil
+		}
+		c.drop(key, t) // whoever fetched it may have had less time
+	}
+}
+
+func (c *Client) fetch(ctx context.Context, key string, t *token, fetch func(context.Context) (chat.Secret, time.Duration, error)) (chat.Secret, error) {
+	var lives time.Duration
+	t.text, lives, t.err = fetch(ctx)
+	t.until = c.now().Add(lives - early)
+	if t.err != nil {
+		c.drop(key, t)
+	}
+	close(t.fetching)
+	return t.text, t.err
+}
+
+func (c *Client) drop(key string, t *token) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tokens[key] == t {
+		delete(c.tokens, key)
+	}
+}
+
+// Forget drops the token that is kept under key, if it is still this one: the platform does not take it any more.
+func (c *Client) Forget(key string, text chat.Secret) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.tokens[key]
+	if t == nil {
+		return
+	}
+	select {
+	case <-t.fetching:
+		if t.text == text {
+			delete(c.tokens, key)
+		}
+	default:
+	}
+}
+
+// WithToken does something with an access token, and once more with a new one if it says that the token has expired.
+func (c *Client) WithToken(ctx context.Context, key string, fetch func(context.Context) (chat.Secret, time.Duration, error), do func(token chat.Secret) (expired bool, err error)) error {
+	for attempt := 0; ; attempt++ {
+		text, err := c.Token(ctx, key, fetch)
+		if err != nil {
+			return err
+		}
+		expired, err := do(text)
+		if !expired || attempt > 0 {
+			return err
+		}
+		c.Forget(key, text)
+	}
+}
+
+// Seconds reads how long a token lives: a whole number of seconds, of which at most a day counts. It is zero if the text is none.
+func Seconds(text string) time.Duration {
+	var n int64
+	for _, c := range text {
+		if c < '0' || c > '9' || n > 1_000_000 {
+			return 0
+		}
+		n = 10*n + int64(c-'0')
+	}
+	return min(time.Duration(n)*time.Second, 24*time.Hour)
+}

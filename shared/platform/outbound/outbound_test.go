@@ -1,0 +1,233 @@
+package outbound_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/platform/outbound"
+)
+
+// serve starts a server in the place of api.example.com.
+func serve(t *testing.T, handler http.HandlerFunc) *outbound.Client {
+	t.Helper()
+	s := httptest.NewServer(handler)
+	t.Cleanup(s.Close)
+	return outbound.New(outbound.Options{HTTP: s.Client(), Instead: map[string]string{"api.example.com": s.URL}})
+}
+
+var hosts = []string{"api.example.com", "hooks.example.com"}
+
+func TestDo(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.WriteHeader(201)
+		fmt.Fprintf(w, `{"method":%q,"path":%q,"body":%q,"token":%q,"type":%q}`, r.Method, r.URL.RequestURI(), body, r.Header.Get("X-Token"), r.Header.Get("Content-Type"))
+	})
+	a, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://api.example.com/a%2Fb?c=d", Hosts: hosts, Body: []byte("{}"), Headers: map[string]chat.Secret{"X-Token": "not-a-real-token"}})
+	if err != nil || a.Status != 201 || a.Text("method") != "POST" || a.Text("path") != "/a%2Fb?c=d" || a.Text("body") != "{}" || a.Text("token") != "not-a-real-token" || !strings.HasPrefix(a.Text("type"), "application/json") {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if a, err := c.Do(t.Context(), outbound.Call{What: "test", Method: "GET", URL: "https://api.example.com", Hosts: hosts}); err != nil || a.Text("method") != "GET" || a.Text("type") != "" {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+// An address comes with a message, whose signature may not cover it: only the platform's own hosts are called, by https.
+func TestOtherAddressesAreNotCalled(t *testing.T) {
+	var called atomic.Int32
+	c := serve(t, func(http.ResponseWriter, *http.Request) { called.Add(1) })
+	for _, address := range []string{
+		"", "http://api.example.com/x", "https://evil.example.com/x", "https://api.example.com.evil.example.com/x", "https://api.example.com@evil.example.com/x",
+		"https://evil.example.com#api.example.com", "https://evil.example.com\\@api.example.com/", "https://user:password@api.example.com/x", "https://api.example.com:8443/x",
+		"https://api.example.com:443/x", "//api.example.com/x", "https:api.example.com/x", "https://API.example.com./x", "https://api.example.com/x#secret-fragment", "https://127.0.0.1/x",
+		"https://[::1]/x", "https://api.example.com/%zz", "https://api.example.com\n/x", "file:///etc/passwd", "gopher://api.example.com/", "https://\u0430pi.example.com/",
+	} {
+		_, err := c.Do(t.Context(), outbound.Call{What: "test", URL: chat.Secret(address), Hosts: hosts})
+		if err == nil {
+			t.Errorf("%q is called", address)
+		} else if got := err.Error(); strings.Contains(got, "example.com") || strings.Contains(got, "passw") {
+			t.Errorf("%q: the error %q holds it", address, got)
+		}
+	}
+	if called.Load() != 0 {
+		t.Errorf("%d calls were made", called.Load())
+	}
+	if _, err := c.Do(t.Context(), outbound.Call{What: "test", Method: "bad method", URL: "https://api.example.com/secret", Hosts: hosts}); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("a method that is none: %v", err)
+	}
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	var calls atomic.Int32
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		http.Redirect(w, r, "/other", http.StatusTemporaryRedirect)
+	})
+	a, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://api.example.com/x", Hosts: hosts, Body: []byte("{}")})
+	if err != nil || a.Status != http.StatusTemporaryRedirect || calls.Load() != 1 || a.Keys() != 0 {
+		t.Errorf("%+v after %d calls, %v", a, calls.Load(), err)
+	}
+}
+
+func TestAnswersThatAreNoneOrTooLong(t *testing.T) {
+	for body, want := range map[string]string{"<html>banned</html>": "<html>banned</html>", "": "", "[1]": "[1]", `{"a":1,"a":2}`: `{"a":1,"a":2}`} {
+		c := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) })
+		a, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://api.example.com/x", Hosts: hosts})
+		if err != nil || a.Raw != want || a.Keys() != 0 {
+			t.Errorf("%q: %+v, %v", body, a, err)
+		}
+	}
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, strings.Repeat(" ", 70_000)) })
+	if _, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://api.example.com/x", Hosts: hosts}); err == nil {
+		t.Error("an answer of 70 KB is read")
+	}
+	c = serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		io.WriteString(w, "{}")
+	})
+	if _, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://api.example.com/x", Hosts: hosts}); err == nil {
+		t.Error("an answer that ends too early is taken")
+	}
+}
+
+type transport func(*http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestErrorsHoldNoAddress(t *testing.T) {
+	c := outbound.New(outbound.Options{HTTP: &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") })}})
+	_, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://hooks.example.com/secret?token=secret", Hosts: hosts})
+	if err == nil || strings.Contains(err.Error(), "secret") || err.Error() != "test: connection refused" {
+		t.Errorf("%v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c = outbound.New(outbound.Options{})
+	if _, err = c.Do(ctx, outbound.Call{What: "test", URL: "https://hooks.example.com/secret", Hosts: hosts}); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "secret") {
+		t.Errorf("%v", err)
+	}
+	refused := (&outbound.Answer{Status: 503}).Refused("test", "a\nb "+strings.Repeat("x", 100), false)
+	var e *outbound.Error
+	if !errors.As(refused, &e) || !e.Again || strings.Contains(refused.Error(), "\n") || len(refused.Error()) > 120 {
+		t.Errorf("%v", refused)
+	}
+	if got := (&outbound.Answer{Status: 200}).Refused("test", "", false).Error(); !strings.Contains(got, "200") {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := outbound.New(outbound.Options{})
+		fetched := 0
+		var mu sync.Mutex
+		fetch := func(context.Context) (chat.Secret, time.Duration, error) {
+			time.Sleep(time.Second)
+			mu.Lock()
+			defer mu.Unlock()
+			fetched++
+			return chat.Secret(fmt.Sprint("token-", fetched)), 2 * time.Hour, nil
+		}
+		var wg sync.WaitGroup
+		for range 16 { // all at once: one fetches, the others wait
+			wg.Go(func() {
+				if got, err := c.Token(t.Context(), "app", fetch); got != "token-1" || err != nil {
+					t.Errorf("Token = %s, %v", got.Reveal(), err)
+				}
+			})
+		}
+		wg.Wait()
+		time.Sleep(117 * time.Minute)
+		if got, _ := c.Token(t.Context(), "app", fetch); got != "token-1" {
+			t.Errorf("while it lives: %s", got.Reveal())
+		}
+		time.Sleep(2 * time.Minute)
+		if got, _ := c.Token(t.Context(), "app", fetch); got != "token-2" {
+			t.Errorf("at its end: %s", got.Reveal())
+		}
+		if got, _ := c.Token(t.Context(), "other app", fetch); got != "token-3" {
+			t.Errorf("of another app: %s", got.Reveal())
+		}
+		c.Forget("app", "token-1") // an old one: another caller has a new one by now
+		if got, _ := c.Token(t.Context(), "app", fetch); got != "token-2" {
+			t.Errorf("after an old one was forgotten: %s", got.Reveal())
+		}
+		c.Forget("app", "token-2")
+		c.Forget("app", "token-2")
+		if got, _ := c.Token(t.Context(), "app", fetch); got != "token-4" {
+			t.Errorf("after it was forgotten: %s", got.Reveal())
+		}
+		// Whoever waits may give up, and while a token is fetched there is none to forget.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		go c.Token(t.Context(), "slow", fetch)
+		synctest.Wait()
+		c.Forget("slow", "token-5")
+		if _, err := c.Token(ctx, "slow", fetch); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+		time.Sleep(time.Second) // until it is there
+	})
+}
+
+func TestATokenThatCannotBeFetchedIsAskedForAgain(t *testing.T) {
+	c := outbound.New(outbound.Options{})
+	fail := func(context.Context) (chat.Secret, time.Duration, error) { return "", 0, errors.New("busy") }
+	if _, err := c.Token(t.Context(), "app", fail); err == nil {
+		t.Error("no error")
+	}
+	if err := c.WithToken(t.Context(), "app", fail, nil); err == nil {
+		t.Error("no error")
+	}
+	short := func(context.Context) (chat.Secret, time.Duration, error) { return "x", time.Minute, nil }
+	for range 2 { // it lives too short to be kept, and serves once
+		if got, err := c.Token(t.Context(), "app", short); got != "x" || err != nil {
+			t.Errorf("%v, %v", got, err)
+		}
+	}
+}
+
+func TestAnExpiredTokenIsRefreshedOnce(t *testing.T) {
+	c := outbound.New(outbound.Options{})
+	fetched := 0
+	fetch := func(context.Context) (chat.Secret, time.Duration, error) {
+		fetched++
+		return chat.Secret(fmt.Sprint(fetched)), time.Hour, nil
+	}
+	var used []string
+	do := func(good string) func(chat.Secret) (bool, error) {
+		return func(token chat.Secret) (bool, error) {
+			used = append(used, token.Reveal())
+			if token.Reveal() == good {
+				return false, nil
+			}
+			return true, errors.New("expired")
+		}
+	}
+	if err := c.WithToken(t.Context(), "app", fetch, do("2")); err != nil || strings.Join(used, " ") != "1 2" {
+		t.Errorf("%q, %v", used, err)
+	}
+	used = nil
+	if err := c.WithToken(t.Context(), "app", fetch, do("none")); err == nil || strings.Join(used, " ") != "2 3" {
+		t.Errorf("%q, %v", used, err)
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	for text, want := range map[string]time.Duration{"7200": 2 * time.Hour, "": 0, "-1": 0, "1e3": 0, "99999999999999999999": 0, "999999": 24 * time.Hour} {
+		if got := outbound.Seconds(text); got != want {
+			t.Errorf("Seconds(%q) = %s, want %s", text, got, want)
+		}
+	}
+}

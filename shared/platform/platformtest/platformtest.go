@@ -1,0 +1,623 @@
+// Package platformtest is what every chat platform's receiver must do. The room runs it over its whole list, so no platform can opt out; one without
+// vectors fails.
+//
+// Genuine callbacks come from files of published samples, and from package craft in every mode it knows. Of each one thing after another is changed:
+// nothing that was changed may be taken and read differently.
+package platformtest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io/fs"
+	"maps"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/platform/craft"
+	"chatconf/shared/platform/envelope"
+	"chatconf/shared/webhook"
+)
+
+// A New makes a receiver.
+type New func(webhook.Settings) (webhook.Receiver, error)
+
+// Run holds every platform of the list to what a receiver must do.
+func Run(t *testing.T, platforms []chat.Platform, receivers map[string]New, vectors fs.FS) {
+	all, err := ReadVectors(vectors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range platforms {
+		t.Run(p.Type, func(t *testing.T) {
+			newReceiver := receivers[p.Type]
+			if newReceiver == nil {
+				t.Fatal("there is no receiver")
+			}
+			n := 0
+			for _, v := range all {
+				if v.Type == p.Type {
+					n++
+					t.Run(v.Name, func(t *testing.T) { runVector(t, p, newReceiver, v) })
+				}
+			}
+			if n == 0 {
+				t.Error("there are no vectors")
+			}
+			messages, checks := craft.Modes(p.Type)
+			if len(messages) == 0 {
+				t.Fatal("package craft makes no callbacks of it")
+			}
+			for _, mode := range messages {
+				t.Run("crafted "+mode, func(t *testing.T) { runCrafted(t, p, newReceiver, mode) })
+			}
+			for _, mode := range checks {
+				t.Run("crafted "+mode, func(t *testing.T) { runCheck(t, p, newReceiver, mode) })
+			}
+			t.Run("an empty secret is refused at construction", func(t *testing.T) { emptySecret(t, p, newReceiver) })
+		})
+	}
+	for _, v := range all {
+		if !slices.ContainsFunc(platforms, func(p chat.Platform) bool { return p.Type == v.Type }) {
+			t.Errorf("%s is of the type %q, which no platform has", v.Name, v.Type)
+		}
+	}
+}
+
+// Now is when crafted callbacks are made.
+var Now = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+
+// Settings returns made-up settings of a type, in which everything that can be checked is.
+func Settings(platform string) webhook.Settings {
+	return maps.Clone(map[string]webhook.Settings{
+		"DingTalk": {"DingTalkClientId": "dingexample", "DingTalkClientSecret": "not-a-real-secret", "DingTalkRobotCode": "dingrobot", "DingTalkCorpId": "dingcorp",
+			"DingTalkToken": "notarealtoken", "DingTalkEncodingAesKey": "notarealkeynotarealkeynotarealkeynotarealke", "DingTalkOwnerKey": "dingowner",
+			"DingTalkCardSecret": "not-a-real-card-secret"},
+		"WeChat": {"WeChatCorpId": "wwexample", "WeChatAgentId": "1000002", "WeChatSecret": "not-a-real-secret", "WeChatToken": "notarealtoken",
+			"WeChatEncodingAesKey": "notarealkeynotarealkeynotarealkeynotarealke", "WeChatAibot": "true"},
+		"Feishu": {"FeishuAppId": "cli_example", "FeishuAppSecret": "not-a-real-secret", "FeishuEncryptKey": "not-a-real-key", "FeishuVerificationToken": "not-a-real-token",
+			"FeishuOldCards": "true"},
+		"Slack": {"SlackSigningSecret": "not-a-real-secret", "SlackTeamId": "T0EXAMPLE"},
+		"Teams": {"TeamsWebhookSecret": "bm90LWEtcmVhbC1zZWNyZXQtbm90LWEtcmVhbC1zZWM=", "TeamsTenantId": "00000000-0000-4000-8000-00000000000a"},
+	}[platform])
+}
+
+// A trait is what is so of one mode and not of the others.
+type trait struct {
+	receiver []string // the settings that a callback must be meant for
+	unsigned bool     // its signature does not cover the body
+	timeless bool     // it has no time
+	direct   bool     // every conversation is one to one, with its user
+	carries  bool     // its answer carries text
+}
+
+var traits = map[string]trait{
+	"DingTalk robot":     {receiver: []string{"DingTalkRobotCode", "DingTalkCorpId"}, unsigned: true, carries: true},
+	"DingTalk card":      {receiver: []string{"DingTalkCorpId"}, unsigned: true},
+	"DingTalk check":     {receiver: []string{"DingTalkOwnerKey"}},
+	"WeChat app":         {receiver: []string{"WeChatCorpId", "WeChatAgentId"}, direct: true, carries: true},
+	"WeChat json":        {receiver: []string{"WeChatCorpId", "WeChatAgentId"}, direct: true, carries: true},
+	"WeChat aibot":       {carries: true},
+	"WeChat check":       {receiver: []string{"WeChatCorpId"}},
+	"Feishu message":     {receiver: []string{"FeishuAppId"}},
+	"Feishu v1":          {receiver: []string{"FeishuAppId"}},
+	"Feishu card":        {receiver: []string{"FeishuAppId"}, carries: true},
+	"Feishu old-card":    {},
+	"Feishu check":       {timeless: true},
+	"Feishu plain-check": {timeless: true},
+	"Slack command":      {receiver: []string{"SlackTeamId"}, carries: true},
+	"Slack event":        {receiver: []string{"SlackTeamId"}},
+	"Slack button":       {receiver: []string{"SlackTeamId"}},
+	"Slack check":        {},
+	"Teams webhook":      {receiver: []string{"TeamsTenantId"}, carries: true},
+}
+
+// a callback under test.
+type sample struct {
+	t        *testing.T
+	platform chat.Platform
+	new      New
+	settings webhook.Settings
+	request  *webhook.Request
+	trait    trait
+	secrets  []string // the settings that verify callbacks: those that may have a value before
+}
+
+func newSample(t *testing.T, p chat.Platform, n New, settings webhook.Settings, r *webhook.Request, tr trait) *sample {
+	s := &sample{t, p, n, settings, r, tr, nil}
+	for _, setting := range p.Settings {
+		if key, ok := strings.CutSuffix(setting.Key, "Previous"); ok && settings.Get(key) != "" {
+			s.secrets = append(s.secrets, key)
+		}
+	}
+	if len(s.secrets) == 0 {
+		t.Fatal("no secret may have a value before")
+	}
+	return s
+}
+
+// take gives a request to a receiver of settings. What a receiver makes of it must be one of the three: a handshake, a message or nothing; or a refusal.
+func (s *sample) take(settings webhook.Settings, r *webhook.Request) (webhook.Receiver, *webhook.Received, webhook.Step) {
+	s.t.Helper()
+	receiver, err := s.new(settings)
+	if err != nil {
+		s.t.Fatalf("a receiver of the settings: %v", err)
+	}
+	received, err := receiver.Receive(r)
+	var refusal *webhook.Refusal
+	switch {
+	case errors.As(err, &refusal):
+		if refusal.Step == "" || refusal.Reason == "" {
+			s.t.Errorf("a refusal without a step or a reason: %v", err)
+		}
+		for _, key := range s.secrets {
+			if strings.Contains(err.Error(), settings.Get(key)) {
+				s.t.Errorf("the refusal holds the value of %s", key)
+			}
+		}
+		return receiver, nil, refusal.Step
+	case err != nil:
+		s.t.Fatalf("an error that is no refusal: %v", err)
+	case received.Handshake != nil && received.Message != nil:
+		s.t.Error("both a handshake and a message")
+	}
+	return receiver, received, ""
+}
+
+// same reports whether two callbacks were read as the same. Sealed handshakes differ each time; and what has no time has no signature either, so
+// its challenge may be another: it is given back, and does nothing.
+func (s *sample) same(a, b *webhook.Received) bool {
+	if (a.Handshake == nil) != (b.Handshake == nil) || !reflect.DeepEqual(a.Message, b.Message) || !slices.Equal(a.Guards, b.Guards) {
+		return false
+	}
+	return a.Handshake == nil || s.trait.timeless || s.platform.Type == "DingTalk" || bytes.Equal(a.Handshake.Body, b.Handshake.Body)
+}
+
+func clone(r *webhook.Request) *webhook.Request {
+	out := *r
+	out.Query, out.Header, out.Body = make(url.Values), r.Header.Clone(), slices.Clone(r.Body)
+	for k, v := range r.Query {
+		out.Query[k] = slices.Clone(v)
+	}
+	if out.Header == nil {
+		out.Header = make(http.Header)
+	}
+	return &out
+}
+
+// proofs are the headers and parameters without which nothing is proven.
+var proofs = []string{"sign", "timestamp", "nonce", "msg_signature", "echostr", "x-ddpaas-signature", "x-ddpaas-signature-timestamp", "x-slack-signature",
+	"x-slack-request-timestamp", "x-lark-signature", "x-lark-request-timestamp", "x-lark-request-nonce", "authorization"}
+
+// tamper changes one thing after another of a genuine callback.
+func (s *sample) tamper() {
+	t := s.t
+	_, genuine, step := s.take(s.settings, clone(s.request))
+	if genuine == nil {
+		t.Fatalf("the genuine callback is refused: %s", step)
+	}
+	refused := func(what string, r *webhook.Request, steps ...webhook.Step) {
+		t.Helper()
+		if _, received, step := s.take(s.settings, r); received != nil {
+			t.Errorf("%s: taken", what)
+		} else if len(steps) > 0 && !slices.Contains(steps, step) {
+			t.Errorf("%s: refused for its %s, want %v", what, step, steps)
+		}
+	}
+	refusedOrSame := func(what string, r *webhook.Request) {
+		t.Helper()
+		if _, received, _ := s.take(s.settings, r); received != nil && !s.same(received, genuine) {
+			t.Errorf("%s: taken, and read differently", what)
+		}
+	}
+	values := func(r *webhook.Request) []map[string][]string { return []map[string][]string{r.Query, r.Header} }
+	for i, all := range values(s.request) {
+		for name, v := range all {
+			with := func(to ...string) *webhook.Request {
+				r := clone(s.request)
+				values(r)[i][name] = to
+				return r
+			}
+			proof := slices.Contains(proofs, strings.ToLower(name))
+			if !proof {
+				refusedOrSame(name+" is empty", with(""))
+				continue
+			}
+			refused(name+" is missing", with(), webhook.StepRequest)
+			refused(name+" is empty", with(""), webhook.StepRequest)
+			refused(name+" stands there twice", with(v[0], v[0]), webhook.StepRequest)
+			refused(name+" stands there twice, the second time changed", with(v[0], "0"), webhook.StepRequest)
+			refused(name+" is folded with a comma", with(v[0]+","+v[0]))
+			refused(name+" has a blank before it", with(" "+v[0]))
+			refused(name+" has a byte more", with(v[0]+"0"))
+			refused(name+" has a line end behind it", with(v[0]+"\n"))
+			refused(name+" has a byte less", with(v[0][:len(v[0])-1]))
+			for at := range len(v[0]) {
+				digits := "0Af+="
+				if at >= len(v[0])-2 { // of the last digit of base64 some bits may not be looked at
+					digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+				}
+				for _, c := range []byte(digits) {
+					if v[0][at] != c {
+						refused(name+" is changed at one place", with(v[0][:at]+string(c)+v[0][at+1:]))
+					}
+				}
+				if upper := strings.ToUpper(v[0][at : at+1]); upper != v[0][at:at+1] {
+					refused(name+" has a capital", with(v[0][:at]+upper+v[0][at+1:]))
+				}
+			}
+			lower := clone(s.request)
+			if values(lower)[i][name] = nil; i == 1 {
+				delete(lower.Header, name)
+				lower.Header[strings.ToLower(name)] = v
+				if _, received, step := s.take(s.settings, lower); received == nil || !s.same(received, genuine) {
+					t.Errorf("%s in lower case: refused for its %s", name, step)
+				}
+			}
+		}
+	}
+	s.tamperBody(refused, refusedOrSame)
+	for _, method := range []string{"PUT", "HEAD", "", "post", map[string]string{"GET": "POST", "POST": "GET"}[s.request.Method]} {
+		r := clone(s.request)
+		r.Method = method
+		refused("the method "+method, r)
+	}
+	if !s.trait.timeless {
+		for _, by := range []time.Duration{window + 2*time.Second, -window - 2*time.Second, 24 * time.Hour, -24 * time.Hour, 1 << 62, -1 << 62} {
+			r := clone(s.request)
+			r.Now = r.Now.Add(by)
+			refused("its time is off by "+by.String(), r, webhook.StepFreshness)
+		}
+		for _, by := range []time.Duration{window - 2*time.Second, -window + 2*time.Second} {
+			r := clone(s.request)
+			r.Now = r.Now.Add(by)
+			if _, received, step := s.take(s.settings, r); received == nil {
+				t.Errorf("its time is off by %s: refused for its %s", by, step)
+			}
+		}
+	}
+	s.otherSettings(genuine)
+}
+
+// window is what all platforms allow when nothing is set.
+const window = 5 * time.Minute
+
+func (s *sample) tamperBody(refused func(string, *webhook.Request, ...webhook.Step), refusedOrSame func(string, *webhook.Request)) {
+	with := func(body []byte) *webhook.Request {
+		r := clone(s.request)
+		r.Body = body
+		return r
+	}
+	body := s.request.Body
+	if len(body) == 0 {
+		refusedOrSame("a body where there is none", with([]byte("x")))
+		return
+	}
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	z.Write(body)
+	z.Close()
+	refused("the body is missing", with(nil))
+	refused("the body is zipped", with(zipped.Bytes()))
+	refused("the body stands there twice", with(append(slices.Clone(body), body...)))
+	refused("there is something behind the body", with(append(slices.Clone(body), "\x80\x00"...)))
+	refused("there is a byte order mark", with(append([]byte("\ufeff"), body...)))
+	for n := 1; n < len(body); n += 1 + len(body)/40 {
+		refused("the body is cut", with(slices.Clone(body[:n])))
+	}
+	if s.trait.unsigned {
+		return
+	}
+	for at := range body {
+		for _, c := range []byte{body[at] ^ 1, body[at] ^ 0x20, ' ', '\n', '"', 0} {
+			if c != body[at] {
+				changed := slices.Clone(body)
+				changed[at] = c
+				refusedOrSame("the body is changed at one place", with(changed))
+			}
+		}
+	}
+}
+
+// other is another value of a setting, of the same shape.
+func other(value string) chat.Secret {
+	last := len(value) - 2 // the very last may have bits that are not looked at
+	if last < 0 {
+		return chat.Secret(value + "1")
+	}
+	c := "7"
+	if value[last] == '7' {
+		c = "8"
+	}
+	return chat.Secret(value[:last] + c + value[last+1:])
+}
+
+// otherSettings gives the genuine callback to other configurations.
+func (s *sample) otherSettings(genuine *webhook.Received) {
+	t := s.t
+	for _, key := range s.trait.receiver {
+		settings := maps.Clone(s.settings)
+		settings[key] = other(settings.Get(key))
+		if _, received, step := s.take(settings, clone(s.request)); received != nil || step != webhook.StepReceiver {
+			t.Errorf("it is for another %s: taken %v, refused for its %q, want %q", key, received != nil, step, webhook.StepReceiver)
+		}
+	}
+	changed, rotated, both := maps.Clone(s.settings), maps.Clone(s.settings), maps.Clone(s.settings)
+	for _, key := range s.secrets {
+		changed[key] = other(s.settings.Get(key))
+		rotated[key], rotated[key+"Previous"] = changed[key], s.settings[key]
+		both[key+"Previous"] = changed[key]
+	}
+	if _, received, _ := s.take(changed, clone(s.request)); received != nil {
+		t.Errorf("with other secrets: taken")
+	}
+	for what, settings := range map[string]webhook.Settings{"the secrets are now the previous ones": rotated, "there are previous secrets": both} {
+		_, received, step := s.take(settings, clone(s.request))
+		if received == nil || !s.same(received, genuine) {
+			t.Errorf("%s: refused for its %s", what, step)
+		}
+	}
+}
+
+func runVector(t *testing.T, p chat.Platform, n New, v Vector) {
+	s := newSample(t, p, n, v.Settings, v.Request, trait{receiver: v.Receiver, unsigned: v.Unsigned})
+	expect, detail, _ := strings.Cut(v.Expect, " ")
+	_, received, step := s.take(v.Settings, clone(v.Request))
+	got := "refused"
+	switch {
+	case received == nil:
+	case received.Handshake != nil:
+		got = "handshake"
+	case received.Message != nil:
+		got = "message"
+	default:
+		got = "nothing"
+	}
+	if got != expect {
+		t.Fatalf("it is %s (%s), want %s", got, step, v.Expect)
+	}
+	switch got {
+	case "refused":
+		if string(step) != detail {
+			t.Errorf("it is refused for its %s, want %s", step, detail)
+		}
+		return
+	case "handshake":
+		answer := string(received.Handshake.Body)
+		if word, ok := strings.CutPrefix(detail, "sealed "); ok {
+			answer, detail = unseal(t, v.Settings, answer), word
+		}
+		if answer != detail {
+			t.Errorf("the handshake is %q, want %q", answer, detail)
+		}
+	case "message":
+		m := received.Message
+		for name, got := range map[string]string{"id": m.ID, "conversation": m.Conversation, "user": m.User, "text": m.Text} {
+			if want, ok := v.Fields[name]; ok && got != want {
+				t.Errorf("its %s is %q, want %q", name, got, want)
+			}
+		}
+	}
+	s.tamper()
+}
+
+// unseal opens the answer to DingTalk's check of a URL.
+func unseal(t *testing.T, s webhook.Settings, answer string) string {
+	t.Helper()
+	key, err := envelope.ParseKey(s.Get("DingTalkEncodingAesKey"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(answer, `"encrypt":"`)
+	encrypt, _, _ := strings.Cut(after, `"`)
+	message, _, err := key.Open(encrypt, 32)
+	if err != nil {
+		t.Fatalf("the answer %s: %v", answer, err)
+	}
+	return message
+}
+
+// nasty is text that would be markup, or mention everybody, somewhere.
+const nasty = "<!channel> @all <at user_id=\"all\">x</at> *b* _i_ `c` [l](https://example.com) & &lt; \\ ]]> # | ~ 钉\n<a href=\"https://example.com\">y</a>"
+
+func runCrafted(t *testing.T, p chat.Platform, n New, mode string) {
+	tr, ok := traits[p.Type+" "+mode]
+	if !ok {
+		t.Fatal("nothing is known about this mode")
+	}
+	settings := Settings(p.Type)
+	maker := &craft.Maker{Settings: settings, Now: Now}
+	for _, direct := range []bool{false, true} {
+		said := craft.Message{User: "manager4220", Text: "restart <i-123> & \u00a0\u3000 \"go\" ", Direct: direct, Conversation: "room-1"}
+		c, err := maker.Make(p.Type, mode, said)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newSample(t, p, n, settings, c.Received(Now), tr)
+		receiver, received, step := s.take(settings, c.Received(Now))
+		if received == nil || received.Message == nil {
+			t.Fatalf("it is no message; refused for its %q", step)
+		}
+		m := received.Message
+		if got, want := m.Text, `restart <i-123> &    "go"`; got != want {
+			t.Errorf("its text is %q, want %q", got, want)
+		}
+		if m.User != said.User || m.ID == "" || m.Conversation == "" {
+			t.Errorf("its user is %q, its id %q, its conversation %q", m.User, m.ID, m.Conversation)
+		}
+		if !tr.direct && m.Conversation != "room-1" && !(p.Type == "WeChat" && direct) {
+			t.Errorf("its conversation is %q", m.Conversation)
+		}
+		if tr.unsigned != (len(received.Guards) > 0) {
+			t.Errorf("it has %d guards, and its signature covers the body: %v", len(received.Guards), !tr.unsigned)
+		}
+		for _, guard := range received.Guards {
+			for _, values := range c.Header {
+				if strings.Contains(guard, values[0]) {
+					t.Errorf("the guard holds a header")
+				}
+			}
+		}
+		answers(t, receiver, received, c, tr)
+		s.tamper()
+		rotatedAnswer(t, s, c, tr)
+	}
+	ids(t, p, n, maker, mode, tr)
+	atOnce(t, p, n, maker, mode)
+}
+
+// atOnce holds that one receiver serves many goroutines; the race detector looks on.
+func atOnce(t *testing.T, p chat.Platform, n New, maker *craft.Maker, mode string) {
+	t.Helper()
+	receiver, err := n(maker.Settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := maker.Make(p.Type, mode, craft.Message{User: "manager4220", Text: "help"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			received, err := receiver.Receive(c.Received(maker.Now))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if _, err := receiver.Answer(received, "done"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// ids holds that two messages have two ids, be they alike in all else, and that messages whose signature does not cover them share a guard.
+func ids(t *testing.T, p chat.Platform, n New, maker *craft.Maker, mode string, tr trait) {
+	t.Helper()
+	receiver, err := n(maker.Settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[string]bool)
+	var guards []string
+	for _, id := range []string{"id-a", "id-b"} {
+		c, err := maker.Make(p.Type, mode, craft.Message{ID: id, User: "manager4220", Text: "help"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		received, err := receiver.Receive(c.Received(maker.Now))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[received.Message.ID] {
+			t.Errorf("two messages have the id %q", received.Message.ID)
+		}
+		seen[received.Message.ID] = true
+		guards = append(guards, received.Guards...)
+	}
+	if tr.unsigned && (len(guards) != 2 || guards[0] != guards[1]) {
+		t.Errorf("two messages under one signature have the guards %q", guards)
+	}
+}
+
+// answers words an answer, and none, and reads them as the platform would.
+func answers(t *testing.T, receiver webhook.Receiver, received *webhook.Received, c *craft.Callback, tr trait) {
+	t.Helper()
+	for _, text := range []string{"", "done", nasty} {
+		response, err := receiver.Answer(received, text)
+		if err != nil {
+			t.Fatalf("Answer(%q): %v", text, err)
+		}
+		if response.Status != 200 {
+			t.Errorf("Answer(%q) has the status %d", text, response.Status)
+		}
+		want := text
+		if !tr.carries {
+			want = ""
+		}
+		if got := response.Carries; got != (want != "") {
+			t.Errorf("Answer(%q) carries it: %v", text, got)
+		}
+		if got, err := c.ReadAnswer(response.Body); err != nil || got != want {
+			t.Errorf("Answer(%q) shows %q, %v, want %q", text, got, err, want)
+		}
+	}
+}
+
+// rotatedAnswer answers a callback that was made with the previous secrets: the platform must be able to read it.
+func rotatedAnswer(t *testing.T, s *sample, c *craft.Callback, tr trait) {
+	t.Helper()
+	settings := maps.Clone(s.settings)
+	for _, key := range s.secrets {
+		settings[key], settings[key+"Previous"] = other(settings.Get(key)), settings[key]
+	}
+	receiver, received, step := s.take(settings, clone(s.request))
+	if received == nil {
+		t.Fatalf("made with the previous secrets: refused for its %s", step)
+	}
+	answers(t, receiver, received, c, tr)
+}
+
+func runCheck(t *testing.T, p chat.Platform, n New, mode string) {
+	tr, ok := traits[p.Type+" "+mode]
+	if !ok {
+		t.Fatal("nothing is known about this mode")
+	}
+	settings := Settings(p.Type)
+	c, err := (&craft.Maker{Settings: settings, Now: Now}).Make(p.Type, mode, craft.Message{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSample(t, p, n, settings, c.Received(Now), tr)
+	_, received, step := s.take(settings, c.Received(Now))
+	if received == nil || received.Handshake == nil {
+		t.Fatalf("it is no handshake; refused for its %q", step)
+	}
+	if got, err := c.ReadAnswer(received.Handshake.Body); err != nil || got == "" {
+		t.Errorf("the platform reads %q, %v", got, err)
+	}
+	s.tamper()
+}
+
+// emptySecret holds that no receiver is made without the secret that proves its messages.
+func emptySecret(t *testing.T, p chat.Platform, n New) {
+	if _, err := n(Settings(p.Type)); err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for _, setting := range p.Settings {
+		key, ok := strings.CutSuffix(setting.Key, "Previous")
+		if !ok {
+			continue
+		}
+		i := slices.IndexFunc(p.Settings, func(s chat.Setting) bool { return s.Key == key })
+		if i < 0 || !setting.Secret || !p.Settings[i].Secret {
+			t.Errorf("%s is not a secret beside a secret %s", setting.Key, key)
+			continue
+		}
+		if !p.Settings[i].Required && !p.Settings[i].Generate {
+			continue
+		}
+		tried++
+		settings := Settings(p.Type)
+		settings[setting.Key] = settings[key] // a previous one alone does not do
+		for _, empty := range []func(){func() { settings[key] = "" }, func() { delete(settings, key) }} {
+			empty()
+			if receiver, err := n(settings); err == nil || receiver != nil {
+				t.Errorf("a receiver is made without %s", key)
+			}
+		}
+	}
+	if tried == 0 {
+		t.Error("no secret that is always there may have a value before")
+	}
+}

@@ -1,0 +1,112 @@
+package platformtest
+
+import (
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/webhook"
+)
+
+// A Vector is a callback in a file, and what a receiver makes of it.
+//
+// The file begins with lines that say where it is from and what it shows, each behind a #. Then come lines of a name, a colon and a value: type; set, a
+// setting and its value, any number of times; now, in seconds since 1970; expect, which is message, nothing, handshake and the answer's text (behind sealed
+// if it is in an envelope), or refused and the step; id, conversation, user and text of a message; receiver, the settings that it must be meant for; unsigned, if
+// the signature does not cover the body. Behind an empty line is the request: method and query, headers, an empty line, the body.
+type Vector struct {
+	Name     string
+	Type     string
+	Settings webhook.Settings
+	Request  *webhook.Request
+	Expect   string
+	Fields   map[string]string // id, conversation, user, text
+	Receiver []string
+	Unsigned bool
+}
+
+// ReadVectors reads all vectors of a folder.
+func ReadVectors(folder fs.FS) ([]Vector, error) {
+	names, err := fs.Glob(folder, "*.txt")
+	if err != nil {
+		return nil, err
+	}
+	var all []Vector
+	for _, name := range names {
+		text, err := fs.ReadFile(folder, name)
+		if err != nil {
+			return nil, err
+		}
+		v, err := parseVector(string(text))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		v.Name = strings.TrimSuffix(name, ".txt")
+		all = append(all, *v)
+	}
+	return all, nil
+}
+
+func parseVector(text string) (*Vector, error) {
+	v := &Vector{Settings: make(webhook.Settings), Request: &webhook.Request{Header: make(http.Header), Query: make(url.Values)}, Fields: make(map[string]string)}
+	head, rest, ok := strings.Cut(text, "\n\n")
+	if !ok || !strings.HasPrefix(text, "# ") {
+		return nil, fmt.Errorf("it does not begin with why, or has no request")
+	}
+	for line := range strings.Lines(head + "\n") {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
+		value = strings.TrimPrefix(value, " ")
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("a line without a colon: %q", line)
+		case name == "type":
+			v.Type = value
+		case name == "set":
+			key, secret, _ := strings.Cut(value, " ")
+			v.Settings[key] = chat.Secret(secret)
+		case name == "now":
+			n, err := strconv.ParseInt(value, 10, 64)
+			if err != nil {
+				return nil, err
+			}
+			v.Request.Now = time.Unix(n, 0)
+		case name == "expect":
+			v.Expect = value
+		case name == "receiver":
+			v.Receiver = strings.Fields(value)
+		case name == "unsigned":
+			v.Unsigned = true
+		case name == "id" || name == "conversation" || name == "user" || name == "text":
+			v.Fields[name] = value
+		default:
+			return nil, fmt.Errorf("unknown name %q", name)
+		}
+	}
+	request, body, _ := strings.Cut(rest, "\n\n")
+	first, headers, _ := strings.Cut(request, "\n")
+	method, query, _ := strings.Cut(strings.TrimSuffix(first, "\n"), " ")
+	var err error
+	v.Request.Method, v.Request.Body = method, []byte(strings.TrimSuffix(body, "\n"))
+	if v.Request.Query, err = url.ParseQuery(strings.TrimPrefix(query, "?")); err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(headers) {
+		name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		if !ok {
+			return nil, fmt.Errorf("a header without a colon: %q", line)
+		}
+		v.Request.Header.Add(name, value)
+	}
+	if v.Type == "" || v.Expect == "" || v.Request.Now.IsZero() {
+		return nil, fmt.Errorf("type, expect or now is missing")
+	}
+	return v, nil
+}

@@ -1,0 +1,82 @@
+package platform_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"unicode"
+
+	"chatconf/shared/platform"
+	"chatconf/shared/platform/outbound"
+	"chatconf/shared/platform/platformtest"
+)
+
+// TestReceivers runs the suite over the whole list, so that no platform is left out.
+func TestReceivers(t *testing.T) {
+	receivers := make(map[string]platformtest.New)
+	for name, n := range platform.Receivers() {
+		receivers[name] = n
+	}
+	if got, want := len(receivers), len(platform.All()); got != want {
+		t.Errorf("%d receivers, want %d", got, want)
+	}
+	platformtest.Run(t, platform.All(), receivers, os.DirFS("testdata/vectors"))
+}
+
+// TestSenders holds that every platform that can be answered later has a sender, and none without the secrets it needs.
+func TestSenders(t *testing.T) {
+	senders := platform.Senders()
+	for _, p := range platform.All() {
+		n, ok := senders[p.Type]
+		if ok == (p.Type == "Teams") {
+			t.Errorf("%s has a sender: %v", p.Type, ok)
+		}
+		delete(senders, p.Type)
+		if !ok {
+			continue
+		}
+		if _, err := n(platformtest.Settings(p.Type), outbound.New(outbound.Options{})); err != nil {
+			t.Errorf("%s: %v", p.Type, err)
+		}
+		if _, err := n(nil, outbound.New(outbound.Options{})); err == nil && p.Type != "Slack" {
+			t.Errorf("%s: a sender is made of no settings", p.Type)
+		}
+	}
+	for name := range senders {
+		t.Errorf("there is a sender for %s, which is no platform", name)
+	}
+}
+
+// TestSetup holds that every platform says in both languages where to put the webhook's URL, and to ask whoami at the end.
+func TestSetup(t *testing.T) {
+	const webhook = "https://example.com/webhook/1/cn/ops/not-a-real-token"
+	for _, p := range platform.All() {
+		if p.Setup == nil {
+			t.Errorf("%s says nothing", p.Type)
+			continue
+		}
+		english, chinese := p.Setup(webhook, "en"), p.Setup(webhook, "zh")
+		if len(english) != len(chinese) || len(english) < 3 {
+			t.Errorf("%s has %d steps in English and %d in Chinese", p.Type, len(english), len(chinese))
+		}
+		for _, steps := range [][]string{english, chinese} {
+			all := strings.Join(steps, "\n")
+			if strings.Count(all, webhook) != 1 || !strings.Contains(steps[len(steps)-1], "whoami") {
+				t.Errorf("%s: the URL is there %d times, and the last step is %q", p.Type, strings.Count(all, webhook), steps[len(steps)-1])
+			}
+			for _, step := range steps {
+				if step == "" || strings.ContainsAny(step, "\n\t") || strings.TrimSpace(step) != step {
+					t.Errorf("%s: the step %q is no line", p.Type, step)
+				}
+			}
+			for _, s := range p.Settings {
+				if s.Output != "" && !strings.Contains(all, s.Output) {
+					t.Errorf("%s: the steps do not name %s of Outputs", p.Type, s.Output)
+				}
+			}
+		}
+		if han := strings.ContainsFunc(strings.Join(chinese, ""), func(c rune) bool { return unicode.Is(unicode.Han, c) }); !han {
+			t.Errorf("%s: the Chinese steps are not Chinese", p.Type)
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package slack
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/document"
+	"chatconf/shared/platform/outbound"
+	"chatconf/shared/webhook"
+)
+
+// The hosts that are called: those of response URLs, and the Web API.
+var (
+	urlHosts = []string{"hooks.slack.com", "hooks.slack-gov.com"}
+	apiHosts = []string{"slack.com"}
+)
+
+type sender struct {
+	client *outbound.Client
+	token  chat.Secret
+}
+
+var _ webhook.Sender = (*sender)(nil)
+
+// NewSender returns the sender of a configuration of type Slack.
+func NewSender(s webhook.Settings, client *outbound.Client) (webhook.Sender, error) {
+	return &sender{client, s["SlackBotToken"]}, nil
+}
+
+// Send implements webhook.Sender: by the response URL, seen only by who asked, or as a message of the bot.
+func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
+	switch to.Kind {
+	case toURL:
+		if !to.Expires.IsZero() && !s.client.Now().Before(to.Expires) {
+			return fmt.Errorf("slack: the response_url has expired")
+		}
+		return s.byURL(ctx, to.URL, text)
+	case toChannel:
+		return s.post(ctx, to.ID, text)
+	}
+	return fmt.Errorf("slack: there is no way to answer by %q", to.Kind)
+}
+
+// byURL answers by a response_url. https://docs.slack.dev/interactivity/handling-user-interaction
+func (s *sender) byURL(ctx context.Context, address chat.Secret, text string) error {
+	const what = "slack: answer by response_url"
+	answer, err := s.client.Do(ctx, outbound.Call{What: what, URL: address, Hosts: urlHosts,
+		Body: message(`"response_type":"ephemeral","replace_original":false,`, text)})
+	if err != nil {
+		return err
+	}
+	if answer.Status != 200 || answer.Raw != "ok" && !answer.Is("ok") {
+		code := answer.Text("error")
+		if code == "" && len(answer.Raw) < 64 {
+			code = answer.Raw // such as expired_url
+		}
+		return answer.Refused(what, code, false)
+	}
+	return nil
+}
+
+// post answers as the bot. https://docs.slack.dev/reference/methods/chat.postMessage
+func (s *sender) post(ctx context.Context, id, text string) error {
+	const what = "slack: chat.postMessage"
+	if s.token == "" {
+		return fmt.Errorf("%s: SlackBotToken is not set", what)
+	}
+	channel, thread, _ := strings.Cut(id, ":")
+	var members bytes.Buffer
+	members.WriteString(`"channel":`)
+	document.WriteString(&members, channel)
+	if thread != "" {
+		members.WriteString(`,"thread_ts":`)
+		document.WriteString(&members, thread)
+	}
+	members.WriteString(`,"unfurl_links":false,"unfurl_media":false,`)
+	answer, err := s.client.Do(ctx, outbound.Call{What: what, URL: "https://slack.com/api/chat.postMessage", Hosts: apiHosts,
+		Headers: map[string]chat.Secret{"Authorization": "Bearer " + s.token}, Body: message(members.String(), text)})
+	if err != nil {
+		return err
+	}
+	if !answer.Is("ok") {
+		code := answer.Text("error")
+		return answer.Refused(what, code, code == "ratelimited" || code == "rate_limited" || code == "internal_error")
+	}
+	return nil
+}

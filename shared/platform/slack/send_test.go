@@ -1,0 +1,87 @@
+package slack_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/platform/outbound"
+	"chatconf/shared/platform/outbound/outboundtest"
+	"chatconf/shared/platform/slack"
+	"chatconf/shared/webhook"
+)
+
+func TestSend(t *testing.T) {
+	byURL := chat.ReplyTo{Kind: "response_url", URL: "https://hooks.slack.com/commands/not-a-real-path", Expires: now.Add(time.Minute)}
+	gov := chat.ReplyTo{Kind: "response_url", URL: "https://hooks.slack-gov.com/commands/not-a-real-path"}
+	channel, thread := chat.ReplyTo{Kind: "channel", ID: "C1"}, chat.ReplyTo{Kind: "channel", ID: "C1:1.2"}
+	const bot = "xoxb-not-a-real-token"
+	for name, test := range map[string]struct {
+		to        chat.ReplyTo
+		token     string
+		status    int
+		answer    string
+		ok, again bool
+		sent      string // the path
+		body      string // a part of it
+	}{
+		"by an address":                     {byURL, "", 200, "ok", true, false, "/commands/not-a-real-path", `{"response_type":"ephemeral","replace_original":false,"mrkdwn":false,"parse":"none","link_names":false,"text":"a &lt;!channel&gt; &amp; b"}`},
+		"by an address, answered in JSON":   {byURL, "", 200, `{"ok":true}`, true, false, "/commands/not-a-real-path", ""},
+		"by an address of the government":   {gov, "", 200, "ok", true, false, "/commands/not-a-real-path", ""},
+		"by an address that was used up":    {byURL, "", 404, "used_url", false, false, "/commands/not-a-real-path", ""},
+		"by an address, refused in JSON":    {byURL, "", 200, `{"ok":false,"error":"invalid_payload"}`, false, false, "/commands/not-a-real-path", ""},
+		"by an address, answered by a page": {byURL, "", 200, "<html>" + strings.Repeat("x", 100), false, false, "/commands/not-a-real-path", ""},
+		"too often":                         {byURL, "", 429, "", false, true, "/commands/not-a-real-path", ""},
+		"by an address that has expired":    {chat.ReplyTo{Kind: "response_url", URL: byURL.URL, Expires: now}, "", 200, "ok", false, false, "", ""},
+		"by an address of somebody else":    {chat.ReplyTo{Kind: "response_url", URL: "https://hooks.slack.com.example.com/not-a-real-path"}, "", 200, "ok", false, false, "", ""},
+		"to a channel":                      {channel, bot, 200, `{"ok":true,"ts":"1"}`, true, false, "/api/chat.postMessage", `{"channel":"C1","unfurl_links":false,"unfurl_media":false,"mrkdwn":false`},
+		"to a thread":                       {thread, bot, 200, `{"ok":true}`, true, false, "/api/chat.postMessage", `{"channel":"C1","thread_ts":"1.2",`},
+		"to a channel it is not in":         {channel, bot, 200, `{"ok":false,"error":"not_in_channel"}`, false, false, "/api/chat.postMessage", ""},
+		"to a channel, too often":           {channel, bot, 429, `{"ok":false,"error":"ratelimited"}`, false, true, "/api/chat.postMessage", ""},
+		"to a channel without a token":      {channel, "", 200, `{"ok":true}`, false, false, "", ""},
+		"by another way":                    {chat.ReplyTo{Kind: "pigeon"}, bot, 200, "ok", false, false, "", ""},
+	} {
+		p := outboundtest.New(t, now, []string{"hooks.slack.com", "hooks.slack-gov.com", "slack.com"}, func(outboundtest.Request) (int, string) { return test.status, test.answer })
+		s, err := slack.NewSender(webhook.Settings{"SlackBotToken": chat.Secret(test.token)}, p.Client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.Send(t.Context(), test.to, "a <!channel> & b")
+		if (err == nil) != test.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+		var refused *outbound.Error
+		if again := errors.As(err, &refused) && refused.Again; again != test.again {
+			t.Errorf("%s: may go well later: %v; %v", name, again, err)
+		}
+		if err != nil && (strings.Contains(err.Error(), "not-a-real") || strings.Contains(err.Error(), "https:")) {
+			t.Errorf("%s: the error holds a secret or an address: %v", name, err)
+		}
+		r := p.Requests()
+		switch {
+		case len(r) == 0 && test.sent == "":
+		case len(r) != 1 || r[0].URI != test.sent || !strings.Contains(r[0].Body, test.body):
+			t.Errorf("%s: %+v", name, r)
+		case test.token != "" && r[0].Header.Get("Authorization") != "Bearer "+test.token:
+			t.Errorf("%s: no token", name)
+		}
+	}
+}
+
+func TestSendWithoutANetwork(t *testing.T) {
+	p := outboundtest.New(t, now, []string{"slack.com"}, nil)
+	s, err := slack.NewSender(webhook.Settings{"SlackBotToken": "xoxb-not-a-real-token"}, p.Client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, to := range []chat.ReplyTo{{Kind: "channel", ID: "C1"}, {Kind: "response_url", URL: "https://hooks.slack.com/not-a-real-path"}} {
+		if err := s.Send(ctx, to, "x"); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "not-a-real") {
+			t.Errorf("%s: %v", to.Kind, err)
+		}
+	}
+}

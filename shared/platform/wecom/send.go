@@ -1,0 +1,121 @@
+package wecom
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/document"
+	"chatconf/shared/platform/callback"
+	"chatconf/shared/platform/outbound"
+	"chatconf/shared/webhook"
+)
+
+// api is the only host that is called.
+const api = "qyapi.weixin.qq.com"
+
+type sender struct {
+	client  *outbound.Client
+	corpID  string
+	agentID string
+	secret  chat.Secret
+}
+
+var _ webhook.Sender = (*sender)(nil)
+
+// NewSender returns the sender of a configuration of type WeChat.
+func NewSender(s webhook.Settings, client *outbound.Client) (webhook.Sender, error) {
+	out := &sender{client, s.Get("WeChatCorpId"), s.Get("WeChatAgentId"), s["WeChatSecret"]}
+	if out.corpID == "" || out.agentID == "" || out.secret == "" {
+		return nil, fmt.Errorf("wecom: WeChatCorpId, WeChatAgentId or WeChatSecret is not set")
+	}
+	return out, nil
+}
+
+// Send implements webhook.Sender: as a message of the app to one person, or by an intelligent robot's response URL.
+func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
+	switch to.Kind {
+	case toURL:
+		return s.byURL(ctx, to.URL, text)
+	case toUser:
+		return s.message(ctx, to.ID, text)
+	}
+	return fmt.Errorf("wecom: there is no way to answer by %q", to.Kind)
+}
+
+// byURL answers as an intelligent robot. https://developer.work.weixin.qq.com/document/path/101138
+func (s *sender) byURL(ctx context.Context, address chat.Secret, text string) error {
+	const what = "wecom: answer by response_url"
+	var b bytes.Buffer
+	b.WriteString(`{"msgtype":"markdown","markdown":{"content":`)
+	document.WriteString(&b, markdown(text))
+	b.WriteString("}}")
+	answer, err := s.client.Do(ctx, outbound.Call{What: what, URL: address, Hosts: []string{api}, Body: b.Bytes()})
+	if err != nil {
+		return err
+	}
+	return refusal(answer, what)
+}
+
+// message answers as the app. That somebody is written to is also refused where the answer names an invalid user, of which it says nothing else.
+// https://developer.work.weixin.qq.com/document/path/90236
+func (s *sender) message(ctx context.Context, user, text string) error {
+	const what = "wecom: message/send"
+	if user == "" || user == "@all" || bytes.ContainsRune([]byte(user), '|') {
+		return fmt.Errorf("%s: the message is to be to one person", what)
+	}
+	var b bytes.Buffer
+	b.WriteString(`{"touser":`)
+	document.WriteString(&b, user)
+	b.WriteString(`,"msgtype":"text","agentid":` + s.agentID + `,"text":{"content":`)
+	document.WriteString(&b, plain(text))
+	b.WriteString("}}")
+	key := callback.Digest("wecom", s.corpID, s.agentID, s.secret.Reveal())
+	return s.client.WithToken(ctx, key, s.token, func(token chat.Secret) (bool, error) {
+		answer, err := s.client.Do(ctx, outbound.Call{What: what, Hosts: []string{api}, Body: b.Bytes(),
+			URL: "https://" + api + "/cgi-bin/message/send?access_token=" + chat.Secret(url.QueryEscape(token.Reveal()))})
+		if err != nil {
+			return false, err
+		}
+		if err := refusal(answer, what); err != nil {
+			code := answer.Number("errcode")
+			return code == "40014" || code == "42001" || code == "40001", err
+		}
+		if answer.Text("invaliduser") != "" || answer.Fields.Text("unlicenseduser") != "" {
+			return false, answer.Refused(what, "invaliduser", false)
+		}
+		return false, answer.Err()
+	})
+}
+
+// token fetches an access token. https://developer.work.weixin.qq.com/document/path/91039
+func (s *sender) token(ctx context.Context) (chat.Secret, time.Duration, error) {
+	const what = "wecom: gettoken"
+	query := url.Values{"corpid": {s.corpID}, "corpsecret": {s.secret.Reveal()}}
+	answer, err := s.client.Do(ctx, outbound.Call{What: what, Method: "GET", Hosts: []string{api},
+		URL: chat.Secret("https://" + api + "/cgi-bin/gettoken?" + query.Encode())})
+	if err != nil {
+		return "", 0, err
+	}
+	if err := refusal(answer, what); err != nil {
+		return "", 0, err
+	}
+	token := answer.Text("access_token")
+	if token == "" {
+		return "", 0, answer.Refused(what, "no access_token", false)
+	}
+	return chat.Secret(token), outbound.Seconds(answer.Number("expires_in")), nil
+}
+
+// refusal returns why the platform refused: it says so by errcode, with status 200.
+func refusal(answer *outbound.Answer, what string) error {
+	code := answer.Number("errcode")
+	if answer.Status == 200 && code == "0" {
+		return nil
+	}
+	again := code == "-1" || code == "45009" || code == "45033" // busy, too often, too many at once
+	return answer.Refused(what, code, again)
+}

@@ -1,0 +1,116 @@
+package wecom_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/platform/outbound"
+	"chatconf/shared/platform/outbound/outboundtest"
+	"chatconf/shared/platform/wecom"
+)
+
+func TestSend(t *testing.T) {
+	user := chat.ReplyTo{Kind: "user", ID: "ZhangSan"}
+	robot := chat.ReplyTo{Kind: "response_url", URL: "https://qyapi.weixin.qq.com/cgi-bin/aibot/response?response_code=not-a-real-code"}
+	const token = `{"errcode":0,"errmsg":"ok","access_token":"not-a-real+token","expires_in":7200}`
+	for name, test := range map[string]struct {
+		to        chat.ReplyTo
+		tokens    []string // the answers of gettoken, one after the other; the last stays
+		answers   []string // those of what is sent
+		ok, again bool
+		sent      int // calls
+	}{
+		"to a person":                          {to: user, answers: []string{`{"errcode":0,"errmsg":"ok","msgid":"x"}`}, ok: true, sent: 2},
+		"to a person who is none":              {to: user, answers: []string{`{"errcode":81013}`}, sent: 2},
+		"to a person, dropped in silence":      {to: user, answers: []string{`{"errcode":0,"invaliduser":"zhangsan"}`}, sent: 2},
+		"to a person without a licence":        {to: user, answers: []string{`{"errcode":0,"unlicenseduser":"zhangsan"}`}, sent: 2},
+		"the token has expired":                {to: user, answers: []string{`{"errcode":42001}`, `{"errcode":0}`}, ok: true, sent: 4},
+		"the token is not taken":               {to: user, answers: []string{`{"errcode":40014}`, `{"errcode":40014}`}, sent: 4},
+		"busy":                                 {to: user, answers: []string{`{"errcode":-1}`}, again: true, sent: 2},
+		"too often":                            {to: user, answers: []string{`{"errcode":45009}`}, again: true, sent: 2},
+		"from an address that is not trusted":  {to: user, answers: []string{`{"errcode":60020}`}, sent: 2},
+		"an answer that is none":               {to: user, answers: []string{`<html>`}, sent: 2},
+		"an answer without a code":             {to: user, answers: []string{`{}`}, sent: 2},
+		"an answer that is wrong":              {to: user, answers: []string{`{"errcode":0,"invaliduser":1}`}, sent: 2},
+		"the secret is not right":              {to: user, tokens: []string{`{"errcode":40001}`}, sent: 1},
+		"a token that is empty":                {to: user, tokens: []string{`{"errcode":0}`}, sent: 1},
+		"to everybody":                         {to: chat.ReplyTo{Kind: "user", ID: "@all"}},
+		"to several":                           {to: chat.ReplyTo{Kind: "user", ID: "a|b"}},
+		"to nobody":                            {to: chat.ReplyTo{Kind: "user"}},
+		"by another way":                       {to: chat.ReplyTo{Kind: "pigeon", ID: "x"}},
+		"as a robot":                           {to: robot, answers: []string{`{"errcode":0}`}, ok: true, sent: 1},
+		"as a robot, too late":                 {to: robot, answers: []string{`{"errcode":846605}`}, sent: 1},
+		"as a robot, by somebody else's place": {to: chat.ReplyTo{Kind: "response_url", URL: "https://example.com/not-a-real-code"}},
+	} {
+		if test.tokens == nil {
+			test.tokens = []string{token}
+		}
+		next := func(all *[]string) string {
+			one := (*all)[0]
+			if len(*all) > 1 {
+				*all = (*all)[1:]
+			}
+			return one
+		}
+		p := outboundtest.New(t, now, []string{"qyapi.weixin.qq.com"}, func(r outboundtest.Request) (int, string) {
+			if strings.HasPrefix(r.URI, "/cgi-bin/gettoken?") {
+				return 200, next(&test.tokens)
+			}
+			return 200, next(&test.answers)
+		})
+		s, err := wecom.NewSender(with(), p.Client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.Send(t.Context(), test.to, "<a href=\"x\">*done*</a> @all")
+		if (err == nil) != test.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+		var refused *outbound.Error
+		if again := errors.As(err, &refused) && refused.Again; again != test.again {
+			t.Errorf("%s: may go well later: %v; %v", name, again, err)
+		}
+		if err != nil && (strings.Contains(err.Error(), "not-a-real") || strings.Contains(err.Error(), "https:")) {
+			t.Errorf("%s: the error holds a secret or an address: %v", name, err)
+		}
+		r := p.Requests()
+		if len(r) != test.sent {
+			t.Fatalf("%s: %d calls, want %d", name, len(r), test.sent)
+		}
+		if !test.ok {
+			continue
+		}
+		last := r[len(r)-1]
+		if strings.Contains(last.Body, "<a ") || strings.Contains(last.Body, "@all") {
+			t.Errorf("%s: what was said is markup, or mentions all: %s", name, last.Body)
+		}
+		want := `{"msgtype":"markdown","markdown":{"content":`
+		if test.to.Kind == "user" {
+			want = `{"touser":"ZhangSan","msgtype":"text","agentid":1000002,"text":{"content":`
+			if r[0].Method != "GET" || r[0].URI != "/cgi-bin/gettoken?corpid=wwexample&corpsecret=not-a-real-secret" || last.URI != "/cgi-bin/message/send?access_token=not-a-real%2Btoken" {
+				t.Errorf("%s: %+v", name, r)
+			}
+		}
+		if !strings.HasPrefix(last.Body, want) {
+			t.Errorf("%s: %s", name, last.Body)
+		}
+	}
+}
+
+func TestSendWithoutANetwork(t *testing.T) {
+	p := outboundtest.New(t, now, nil, nil)
+	s, err := wecom.NewSender(with(), p.Client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, to := range []chat.ReplyTo{{Kind: "user", ID: "u"}, {Kind: "response_url", URL: "https://qyapi.weixin.qq.com/not-a-real-code"}} {
+		if err := s.Send(ctx, to, "x"); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "not-a-real") {
+			t.Errorf("%s: %v", to.Kind, err)
+		}
+	}
+}

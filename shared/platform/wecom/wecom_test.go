@@ -1,0 +1,394 @@
+package wecom_test
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/platform/craft"
+	"chatconf/shared/platform/envelope"
+	"chatconf/shared/platform/platformtest"
+	"chatconf/shared/platform/wecom"
+	"chatconf/shared/webhook"
+)
+
+var (
+	now = platformtest.Now
+	at  = strconv.FormatInt(now.Unix(), 10)
+)
+
+func stepOf(err error) webhook.Step {
+	var refusal *webhook.Refusal
+	if errors.As(err, &refusal) {
+		return refusal.Step
+	}
+	return ""
+}
+
+func with(pairs ...string) webhook.Settings {
+	s := platformtest.Settings("WeChat")
+	for i := 0; i < len(pairs); i += 2 {
+		s[pairs[i]] = chat.Secret(pairs[i+1])
+	}
+	return s
+}
+
+func receiver(t testing.TB, s webhook.Settings) webhook.Receiver {
+	t.Helper()
+	r, err := wecom.NewReceiver(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func seal(t testing.TB, message, receiver string) string {
+	t.Helper()
+	key, err := envelope.ParseKey(with().Get("WeChatEncodingAesKey"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	encrypt, err := key.Seal(rand.Reader, message, receiver)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return encrypt
+}
+
+// post is a callback of a body that has a ciphertext in it, signed.
+func post(body, encrypt string) *webhook.Request {
+	return &webhook.Request{Method: "POST", Body: []byte(body), Now: now,
+		Query: url.Values{"msg_signature": {envelope.Sign("notarealtoken", at, "nonce", encrypt)}, "timestamp": {at}, "nonce": {"nonce"}}}
+}
+
+func app(t testing.TB, inner string) *webhook.Request {
+	encrypt := seal(t, inner, "wwexample")
+	return post("<xml><ToUserName><![CDATA[wwexample]]></ToUserName><Encrypt><![CDATA["+encrypt+"]]></Encrypt></xml>", encrypt)
+}
+
+func robot(t testing.TB, inner string) *webhook.Request {
+	encrypt := seal(t, inner, "")
+	return post(`{"encrypt":"`+encrypt+`"}`, encrypt)
+}
+
+// message is an app's message with elements put in and taken out.
+func message(replace ...string) string {
+	return strings.NewReplacer(replace...).Replace("<xml><ToUserName><![CDATA[wwexample]]></ToUserName><FromUserName><![CDATA[ZhangSan]]></FromUserName><CreateTime>" + at +
+		"</CreateTime><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[help]]></Content><MsgId>4561255354251345929</MsgId><AgentID>1000002</AgentID></xml>")
+}
+
+func TestAppMessages(t *testing.T) {
+	r := receiver(t, with())
+	event := func(kind, rest string) string {
+		return message("text]]", "event]]", "<Content><![CDATA[help]]></Content><MsgId>4561255354251345929</MsgId>", "<Event>"+kind+"</Event>"+rest)
+	}
+	for name, test := range map[string]struct {
+		inner, text string
+		step        webhook.Step
+		nothing     bool
+	}{
+		"a message":                             {inner: message(), text: "help"},
+		"behind an XML declaration":             {inner: `<?xml version="1.0" encoding="utf-8"?>` + "\n" + message(), text: "help"},
+		"entities":                              {inner: message("<![CDATA[help]]>", "a &lt;b&gt; &amp;amp;&#160;c"), text: "a <b> &amp; c"},
+		"tags in CDATA are text":                {inner: message("[help]", "[<xml>&lt;</xml>]"), text: "<xml>&lt;</xml>"},
+		"a click on a menu":                     {inner: event("click", "<EventKey>restart i-1</EventKey>"), text: "restart i-1"},
+		"another event, with elements within":   {inner: event("template_card_event", "<SelectedItems><SelectedItem><QuestionKey>k</QuestionKey></SelectedItem></SelectedItems>"), nothing: true},
+		"an event of no app":                    {inner: strings.Replace(event("change_contact", ""), "<AgentID>1000002</AgentID>", "", 1), nothing: true},
+		"an event of another app":               {inner: strings.Replace(event("click", "<EventKey>x</EventKey>"), "1000002", "1000003", 1), step: webhook.StepReceiver},
+		"a picture":                             {inner: message("text]]", "image]]"), nothing: true},
+		"another app":                           {inner: message("1000002", "1000003"), step: webhook.StepReceiver},
+		"no app":                                {inner: message("<AgentID>1000002</AgentID>", ""), step: webhook.StepReceiver},
+		"another corporation inside":            {inner: message("[wwexample]", "[wwother]"), step: webhook.StepReceiver},
+		"an old message under a new time":       {inner: message("<CreateTime>"+at, "<CreateTime>1409659813"), step: webhook.StepFreshness},
+		"a time in milliseconds":                {inner: message("<CreateTime>"+at, "<CreateTime>"+at+"000"), step: webhook.StepRequest},
+		"no user":                               {inner: message("<FromUserName><![CDATA[ZhangSan]]></FromUserName>", ""), step: webhook.StepDecode},
+		"no id":                                 {inner: message("<MsgId>4561255354251345929</MsgId>", ""), step: webhook.StepDecode},
+		"a user of two words":                   {inner: message("ZhangSan", "zhang san"), step: webhook.StepDecode},
+		"another root":                          {inner: strings.NewReplacer("<xml>", "<html>", "</xml>", "</html>").Replace(message()), step: webhook.StepDecode},
+		"a root with an attribute":              {inner: message("<xml>", `<xml a="b">`), step: webhook.StepDecode},
+		"a name space":                          {inner: message("<xml>", `<xml xmlns="x">`), step: webhook.StepDecode},
+		"an element in a name space":            {inner: message("<MsgId>", "<a:MsgId>", "</MsgId>", "</a:MsgId>"), step: webhook.StepDecode},
+		"an element twice":                      {inner: message("<MsgId>", "<MsgId>1</MsgId><MsgId>"), step: webhook.StepDecode},
+		"a document type":                       {inner: `<!DOCTYPE xml [<!ENTITY a "help">]>` + message(), step: webhook.StepDecode},
+		"an entity that is not known":           {inner: message("<![CDATA[help]]>", "&a;"), step: webhook.StepDecode},
+		"a comment":                             {inner: message("<![CDATA[help]]>", "he<!-- -->lp"), step: webhook.StepDecode},
+		"a processing instruction":              {inner: message("<MsgId>", "<?a b?><MsgId>"), step: webhook.StepDecode},
+		"a second declaration":                  {inner: message() + `<?xml version="1.0"?>`, step: webhook.StepDecode},
+		"another encoding":                      {inner: `<?xml version="1.0" encoding="gbk"?>` + message(), step: webhook.StepDecode},
+		"two roots":                             {inner: message() + message(), step: webhook.StepDecode},
+		"text behind the root":                  {inner: message() + "x", step: webhook.StepDecode},
+		"text between elements":                 {inner: message("<MsgId>", "x<MsgId>"), step: webhook.StepDecode},
+		"an end that is missing":                {inner: strings.TrimSuffix(message(), "</xml>"), step: webhook.StepDecode},
+		"nothing":                               {inner: "", step: webhook.StepDecode},
+		"elements within a text make it empty":  {inner: message("<![CDATA[help]]>", "he<b>l</b>p"), text: ""},
+		"elements deeper than anything sends":   {inner: message("<![CDATA[help]]>", strings.Repeat("<a>", 20)+strings.Repeat("</a>", 20)), step: webhook.StepDecode},
+		"bytes that are not UTF-8":              {inner: message("help", "\xff"), step: webhook.StepDecode},
+		"a control character that XML can hold": {inner: message("help", "a\tb"), text: "a\tb"},
+	} {
+		in, err := r.Receive(app(t, test.inner))
+		if stepOf(err) != test.step {
+			t.Errorf("%s: %v, want %q", name, err, test.step)
+			continue
+		}
+		if err != nil {
+			continue
+		}
+		if m := in.Message; (m == nil) != test.nothing || m != nil && (m.Text != test.text || m.User != "zhangsan" || m.Conversation != "zhangsan" || !m.Direct ||
+			m.ReplyTo != (chat.ReplyTo{Kind: "user", ID: "ZhangSan"})) {
+			t.Errorf("%s: %+v", name, m)
+		}
+		if response, err := r.Answer(in, "x"); err != nil || test.nothing && (len(response.Body) > 0 || response.Carries) {
+			t.Errorf("%s: answered with %+v, %v", name, response, err)
+		}
+	}
+	first, err := r.Receive(app(t, event("click", "<EventKey>a</EventKey>")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := r.Receive(app(t, event("click", "<EventKey>b</EventKey>")))
+	if err != nil || first.Message.ID == second.Message.ID {
+		t.Errorf("two events have the ids %q and %q, %v", first.Message.ID, second.Message.ID, err)
+	}
+}
+
+func TestBodies(t *testing.T) {
+	r, only := receiver(t, with()), receiver(t, with("WeChatAibot", "false"))
+	encrypt, none, echo := seal(t, message(), "wwexample"), seal(t, `{"msgtype":"event"}`, ""), seal(t, "1616140317555161061", "")
+	get := post("", echo)
+	get.Method, get.Query["echostr"] = "GET", []string{echo}
+	mixed := post("<xml><Encrypt>"+encrypt+"</Encrypt></xml>", encrypt)
+	mixed.Query["echostr"] = []string{encrypt}
+	for name, test := range map[string]struct {
+		receiver webhook.Receiver
+		in       *webhook.Request
+		want     webhook.Step
+	}{
+		"without a name":                           {r, post("<xml><Encrypt>"+encrypt+"</Encrypt></xml>", encrypt), ""},
+		"a robot's, which is taken":                {r, post(`{"encrypt":"`+none+`"}`, none), ""},
+		"a robot's, which is not declared":         {only, post(`{"encrypt":"`+none+`"}`, none), webhook.StepRequest},
+		"for nobody, as an app's":                  {r, post("<xml><Encrypt>"+none+"</Encrypt></xml>", none), webhook.StepReceiver},
+		"for the corporation, as a robot's":        {r, post(`{"encrypt":"`+encrypt+`"}`, encrypt), webhook.StepReceiver},
+		"a check for nobody, as robots have it":    {r, get, ""},
+		"a check for nobody, without a robot":      {only, get, webhook.StepReceiver},
+		"an echostr in a POST":                     {r, mixed, webhook.StepRequest},
+		"no ciphertext":                            {r, post("<xml></xml>", ""), webhook.StepDecrypt},
+		"a document type around it":                {r, post("<!DOCTYPE a><xml><Encrypt>"+encrypt+"</Encrypt></xml>", encrypt), webhook.StepDecode},
+		"two ciphertexts":                          {r, post("<xml><Encrypt>"+encrypt+"</Encrypt><Encrypt>x</Encrypt></xml>", encrypt), webhook.StepDecode},
+		"neither XML nor JSON":                     {r, post("encrypt="+url.QueryEscape(encrypt), encrypt), webhook.StepDecode},
+		"a ciphertext that is a number":            {r, post(`{"encrypt":1}`, "1"), webhook.StepDecode},
+		"JSON of an app, with a wrong ciphertext":  {r, post(`{"tousername":"x","encrypt":1}`, "1"), webhook.StepDecode},
+		"JSON of an app, whose message is no JSON": {r, post(`{"tousername":"wwexample","encrypt":"`+encrypt+`"}`, encrypt), webhook.StepDecode},
+		"a ciphertext that is empty, as a robot's": {r, post(`{"encrypt":""}`, ""), webhook.StepDecrypt},
+	} {
+		if _, err := test.receiver.Receive(test.in); stepOf(err) != test.want {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+}
+
+func TestRobotMessages(t *testing.T) {
+	group := `{"msgid":"m1","aibotid":"b","chatid":"wr1","chattype":"group","from":{"userid":"ZhangSan"},"response_url":"https://qyapi.weixin.qq.com/x","msgtype":"text","text":{"content":`
+	for name, test := range map[string]struct {
+		bot, inner, text string
+		step             webhook.Step
+		nothing          bool
+	}{
+		"a mention before":                         {inner: group + `"@Ops\u2005restart i-1"}}`, text: "restart i-1"},
+		"a mention before, on a line of its own":   {inner: group + `"@Ops\nrestart"}}`, text: "restart"},
+		"nothing but a mention":                    {inner: group + `"@Ops"}}`, text: ""},
+		"no mention":                               {inner: group + `"restart"}}`, text: "restart"},
+		"a mention of two words":                   {bot: "Ops Bot", inner: group + `"@Ops Bot restart"}}`, text: "restart"},
+		"a mention behind":                         {bot: "Ops Bot", inner: group + `"restart @Ops Bot"}}`, text: "restart"},
+		"a mention in the middle":                  {bot: "Ops", inner: group + `"restart @Ops i-1"}}`, text: "restart i-1"},
+		"a mention of somebody else":               {bot: "Ops", inner: group + `"@Opsy restart x@Ops"}}`, text: "@Opsy restart x@Ops"},
+		"one to one nothing is taken off":          {inner: `{"msgid":"m1","chattype":"single","from":{"userid":"ZhangSan"},"msgtype":"text","text":{"content":"@x y"}}`, text: "@x y"},
+		"what was spoken":                          {inner: `{"msgid":"m1","chattype":"single","from":{"userid":"ZhangSan"},"msgtype":"voice","voice":{"content":"help"}}`, text: "help"},
+		"the asking for more of an answer":         {inner: `{"msgid":"m1","msgtype":"stream","stream":{"id":"s"}}`, nothing: true},
+		"a picture":                                {inner: `{"msgid":"m1","msgtype":"image","image":{"url":"x"}}`, nothing: true},
+		"an event":                                 {inner: `{"msgid":"m1","create_time":` + at + `,"msgtype":"event","event":{"eventtype":"enter_chat"}}`, nothing: true},
+		"an old event":                             {inner: `{"msgid":"m1","create_time":1409659813,"msgtype":"event"}`, step: webhook.StepFreshness},
+		"an event of no time":                      {inner: `{"msgid":"m1","create_time":1,"msgtype":"event"}`, step: webhook.StepRequest},
+		"a text that is a number":                  {inner: group + `1}}`, step: webhook.StepDecode},
+		"no id":                                    {inner: strings.Replace(group, `"msgid":"m1",`, "", 1) + `"x"}}`, step: webhook.StepDecode},
+		"no JSON":                                  {inner: "x", step: webhook.StepDecode},
+		"a user that is no text":                   {inner: `{"msgid":"m1","from":{"userid":1},"msgtype":"text"}`, step: webhook.StepDecode},
+		"one to one without a user has no room":    {inner: `{"msgid":"m1","chattype":"single","msgtype":"text","text":{"content":"x"}}`, step: webhook.StepDecode},
+		"a group's message without a conversation": {inner: `{"msgid":"m1","chattype":"group","from":{"userid":"u"},"msgtype":"text","text":{"content":"x"}}`, step: webhook.StepDecode},
+	} {
+		r := receiver(t, with("BotName", test.bot))
+		in, err := r.Receive(robot(t, test.inner))
+		if stepOf(err) != test.step {
+			t.Errorf("%s: %v, want %q", name, err, test.step)
+			continue
+		}
+		if err != nil {
+			continue
+		}
+		if m := in.Message; (m == nil) != test.nothing || m != nil && (m.Text != test.text || m.User != "zhangsan") {
+			t.Errorf("%s: %+v", name, m)
+		}
+		if in.Message == nil {
+			if response, err := r.Answer(in, "x"); err != nil || len(response.Body) > 0 || response.Status != 200 {
+				t.Errorf("%s: answered with %+v, %v", name, response, err)
+			}
+		}
+	}
+	in, err := receiver(t, with()).Receive(robot(t, group+`"@a b"}}`))
+	if err != nil || in.Message.ReplyTo.Kind != "response_url" || in.Message.ReplyTo.URL.Reveal() != "https://qyapi.weixin.qq.com/x" || in.Message.Conversation != "wr1" {
+		t.Errorf("%+v, %v", in, err)
+	}
+}
+
+// A robot's answer must have the nonce of its callback, and a time that is a number.
+func TestRobotAnswers(t *testing.T) {
+	r := receiver(t, with())
+	in, err := r.Receive(robot(t, `{"msgid":"m1","chattype":"single","from":{"userid":"u"},"msgtype":"text","text":{"content":"x"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := r.Answer(in, "done")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a struct {
+		Nonce     string `json:"nonce"`
+		Timestamp int64  `json:"timestamp"`
+	}
+	if err := json.Unmarshal(response.Body, &a); err != nil || a.Nonce != "nonce" || a.Timestamp != now.Unix() {
+		t.Errorf("%s: %v", response.Body, err)
+	}
+}
+
+// Whatever a text is, the reply is XML that can be read, and not longer than WeCom takes.
+func TestAnswersAreAlwaysXML(t *testing.T) {
+	c, err := (&craft.Maker{Settings: with(), Now: now}).Make("WeChat", "app", craft.Message{User: "u]]>&<", Text: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := receiver(t, with())
+	in, err := r.Receive(c.Received(now))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{"a\x00\x1b]]>b\xff": "a\ufffd\ufffd]]>b\ufffd", "line\nline\r\t": "line\nline\r\t"} {
+		response, err := r.Answer(in, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.ReadAnswer(response.Body); err != nil || got != want {
+			t.Errorf("Answer(%q) shows %q, %v", text, got, err)
+		}
+	}
+	response, err := r.Answer(in, strings.Repeat("<", 5000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.ReadAnswer(response.Body); err != nil || len(got) > 2048 || !strings.HasSuffix(got, "…") {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
+func TestNewReceiver(t *testing.T) {
+	for _, key := range []string{"WeChatCorpId", "WeChatAgentId", "WeChatToken", "WeChatEncodingAesKey"} {
+		if _, err := wecom.NewReceiver(with(key, "")); err == nil {
+			t.Errorf("a receiver is made without %s", key)
+		}
+	}
+}
+
+// A ciphertext whose plaintext was padded to the cipher's block and not to WeCom's is none of WeCom's.
+func TestPaddingIsToThirtyTwo(t *testing.T) {
+	key, err := base64.StdEncoding.DecodeString(with().Get("WeChatEncodingAesKey") + "=")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for length, want := range map[int]webhook.Step{48: webhook.StepDecrypt, 64: webhook.StepDecode} {
+		plain := append(binary.BigEndian.AppendUint32(make([]byte, 16), 15), strings.Repeat("x", 15)+"wwexample"...)
+		pad := length - len(plain)
+		plain = append(plain, bytes.Repeat([]byte{byte(pad)}, pad)...)
+		cipher.NewCBCEncrypter(block, key[:16]).CryptBlocks(plain, plain)
+		encrypt := base64.StdEncoding.EncodeToString(plain)
+		if _, err := receiver(t, with()).Receive(post("<xml><Encrypt>"+encrypt+"</Encrypt></xml>", encrypt)); stepOf(err) != want {
+			t.Errorf("%d bytes: %v, want %q", length, err, want)
+		}
+	}
+}
+
+// FuzzReceive gives any body, signed and sealed, to apps and robots. Whatever is taken has ids that can be kept.
+func FuzzReceive(f *testing.F) {
+	f.Add(message())
+	f.Add(`{"msgid":"m1","chattype":"single","from":{"userid":"u"},"msgtype":"text","text":{"content":"x"}}`)
+	f.Add(`{"ToUserName":"wwexample","FromUserName":"u","CreateTime":` + at + `,"MsgType":"text","Content":"x","MsgId":1,"AgentID":1000002}`)
+	f.Add("<xml><a><b/></a></xml>")
+	r := receiver(f, with())
+	f.Fuzz(func(t *testing.T, inner string) {
+		encrypt := seal(t, inner, "wwexample")
+		for _, request := range []*webhook.Request{app(t, inner), robot(t, inner), post(`{"tousername":"wwexample","encrypt":"`+encrypt+`"}`, encrypt), post(inner, "")} {
+			in, err := r.Receive(request)
+			if err != nil {
+				if stepOf(err) == "" {
+					t.Errorf("an error that is no refusal: %v", err)
+				}
+				continue
+			}
+			if m := in.Message; m != nil && (m.ID == "" || m.Conversation == "" || m.User != strings.ToLower(m.User) || strings.ContainsAny(m.User+m.ID+m.Conversation, " \n\x00")) {
+				t.Errorf("%+v", m)
+			}
+			if _, err := r.Answer(in, inner); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// The signature of a message also proves a check of the URL with the message as its echostr, whose answer is the plaintext: whoever saw the callback pass
+// would have it decrypted.
+func TestTheCheckOfTheURLDecryptsNoMessage(t *testing.T) {
+	r := receiver(t, with())
+	for message, want := range map[string]webhook.Step{
+		"1616140317555161061": "", "n0nce_-.=": "",
+		message(): webhook.StepDecode, "\n" + message(): webhook.StepDecode, `{"msgid":"m1","text":{"content":"x"}}`: webhook.StepDecode,
+		"": webhook.StepDecode, strings.Repeat("1", 129): webhook.StepDecode,
+	} {
+		for _, receiveID := range []string{"wwexample", ""} {
+			in := post("", seal(t, message, receiveID))
+			encrypt := seal(t, message, receiveID)
+			in.Method = "GET"
+			in.Query.Set("echostr", encrypt)
+			in.Query.Set("msg_signature", envelope.Sign("notarealtoken", at, "nonce", encrypt))
+			if got, err := r.Receive(in); stepOf(err) != want || err == nil && string(got.Handshake.Body) != message {
+				t.Errorf("%.30q for %q: %v, want %q", message, receiveID, err, want)
+			}
+		}
+	}
+}
+
+// A userid is somebody's in one corporation only.
+func TestRobotMessagesOfAnotherCorporationAreNobodys(t *testing.T) {
+	r := receiver(t, with())
+	for corpID, user := range map[string]string{"": "zhangsan", "wwexample": "zhangsan", "wwother": ""} {
+		for chat, room := range map[string]string{`"chattype":"single"`: "zhangsan", `"chattype":"group","chatid":"wr1"`: "wr1"} {
+			in, err := r.Receive(robot(t, `{"msgid":"m1",`+chat+`,"from":{"userid":"ZhangSan","corpid":"`+corpID+`"},"msgtype":"text","text":{"content":"x"}}`))
+			if user == "" && room == "zhangsan" {
+				room = "wwother/zhangsan"
+			}
+			if err != nil || in.Message.User != user || in.Message.Conversation != room {
+				t.Errorf("of %q, %s: %+v, %v", corpID, chat, in, err)
+			}
+		}
+	}
+}
