@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform"
@@ -17,7 +18,6 @@ import (
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
 	"chatconf/shared/serve"
-	"chatconf/shared/table"
 )
 
 // Run is the main function of a function that serves one action.
@@ -28,20 +28,39 @@ func Run[Req, Resp any](name string, method func(*chat.Service, context.Context,
 // RunAll is the main function of a function that serves every action.
 func RunAll() { run(rpc.Actions()...) }
 
-func run(actions ...rpc.Action) {
-	serve.Main(func(ctx context.Context) error { return runTarget(ctx, os.Getenv, actions) })
+func run(actions ...rpc.Action) { runProgram(Actions(actions...)) }
+
+func runProgram(p Program) {
+	serve.Main(func(ctx context.Context) error { return runTarget(ctx, os.Getenv, p) })
 }
 
 // An App is the wired service.
 type App struct {
 	Service *chat.Service
 	Keys    *chat.Keys
+	Journal *chat.Journal // nil: none is kept
 	Handler serve.Handler
 	closers []io.Closer
 }
 
+// flushTime is how long what is known of the webhooks' health may take to be written at the end.
+const flushTime = 250 * time.Millisecond
+
+// flush writes down what is known of the webhooks' health and was not written yet. That it cannot be written is no reason to fail.
+func (a *App) flush() {
+	if a.Journal == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+	defer cancel()
+	if err := a.Journal.Flush(ctx); err != nil {
+		NewLogger(os.Stderr).Warn("the health of webhooks was not written", "error", err)
+	}
+}
+
 // Close closes the tables.
 func (a *App) Close() error {
+	a.flush()
 	var errs []error
 	for _, c := range a.closers {
 		errs = append(errs, c.Close())
@@ -49,28 +68,30 @@ func (a *App) Close() error {
 	return errors.Join(errs...)
 }
 
-// wire puts the parts together.
-func wire(s Settings, configurations, tickets table.Table, ring *seal.Ring, actions []rpc.Action) (*App, error) {
-	service, err := chat.New(configurations, ring, platform.All(), chat.Options{
+// wire puts the parts together for a program. Without a table for it there is no journal.
+func wire(s Settings, t Tables, ring *seal.Ring, functions functions, p Program) (*App, error) {
+	var journal *chat.Journal
+	if t.Journal != nil {
+		_, age := s.Journal()
+		var err error
+		if journal, err = chat.NewJournal(t.Journal, ring, chat.JournalOptions{Retention: age}); err != nil {
+			return nil, err
+		}
+	}
+	service, err := chat.New(t.Configurations, ring, platform.All(), chat.Options{
 		Region:  s.Region,
 		BaseURL: s.WebhookBaseURL,
 		Quota:   s.MaxConfigurations,
+		Journal: journal,
 	})
 	if err != nil {
 		return nil, err
 	}
-	keys := chat.NewKeys(configurations, ring, nil)
-	handler, err := rpc.NewHandler(rpc.Options{
-		Service: service,
-		Keys:    keys,
-		Tickets: tickets,
-		Hosts:   s.Hosts,
-		Rate:    s.RequestsPerSecond,
-	}, actions...)
-	if err != nil {
+	a := &App{Service: service, Keys: chat.NewKeys(t.Configurations, ring, nil), Journal: journal}
+	if a.Handler, err = p.open(&parts{a, s, t, functions}); err != nil {
 		return nil, err
 	}
-	return &App{Service: service, Keys: keys, Handler: &door{handler, eventCaller(s)}}, nil
+	return a, nil
 }
 
 // A door is the handler of requests and, in the settings' name, of events.

@@ -27,7 +27,7 @@ type Function struct {
 	tables   Tables
 	target   target.Target
 	ring     *seal.Ring // nil: the key service has to open it
-	actions  []rpc.Action
+	program  Program
 
 	app    atomic.Pointer[App]
 	turn   chan struct{}           // holds one token, for whoever opens
@@ -42,8 +42,16 @@ var _ serve.Handler = (*Function)(nil)
 // NewFunction returns the function that an environment describes; read reads the target of it. It sends nothing. The error lists every
 // mistake in the environment.
 func NewFunction(getenv func(string) string, read func(getenv func(string) string) (target.Target, error), actions ...rpc.Action) (*Function, error) {
+	return NewProgram(getenv, read, Actions(actions...))
+}
+
+// NewProgram is NewFunction for any program.
+func NewProgram(getenv func(string) string, read func(getenv func(string) string) (target.Target, error), p Program) (*Function, error) {
 	s, mistakes := readSettings(getenv)
-	f := &Function{settings: s, actions: actions, turn: make(chan struct{}, 1)}
+	f := &Function{settings: s, program: p, turn: make(chan struct{}, 1)}
+	if p.check != nil {
+		mistakes = append(mistakes, p.check(s)...)
+	}
 	var err error
 	switch {
 	case s.KeyRing == "":
@@ -63,9 +71,11 @@ func NewFunction(getenv func(string) string, read func(getenv func(string) strin
 		}
 		return t
 	}
+	journal, age := s.Journal()
 	f.tables = Tables{
 		Configurations: open("CHATCONF_TABLE", s.Table, 0),
 		Tickets:        open("CHATCONF_TICKET_TABLE", s.TicketTable, TicketAge),
+		Journal:        open("CHATCONF_JOURNAL_TABLE", journal, age),
 		Where:          fmt.Sprintf("table %s in %s", s.Table, f.target.Where),
 	}
 	if len(mistakes) > 0 {
@@ -94,14 +104,21 @@ func (f *Function) ServeEvent(ctx context.Context, e serve.Event) (answer []byte
 func (f *Function) handler(ctx context.Context) serve.Handler {
 	a, err := f.open(ctx)
 	if err != nil {
-		return &door{rpc.NewClosed(err), eventCaller(f.settings)}
+		if f.program.closed == nil {
+			return &closed{err}
+		}
+		return f.program.closed(f.settings, err)
 	}
 	return a.Handler
 }
 
 // Close closes the tables.
 func (f *Function) Close() error {
-	err := f.tables.Close()
+	var err error
+	if a := f.app.Load(); a != nil {
+		err = a.Close()
+	}
+	err = errors.Join(err, f.tables.Close())
 	f.target.Close()
 	return err
 }
@@ -163,7 +180,7 @@ func (f *Function) wire(ctx context.Context) (*App, error) {
 	if _, err := o.ring.Open(claimPlace, claims[0].Value); err != nil {
 		return nil, fmt.Errorf("CHATCONF_KEYRING is not the key ring that %s was sealed with: %w", f.tables.Where, err)
 	}
-	return wire(f.settings, f.tables.Configurations, f.tables.Tickets, o.ring, f.actions)
+	return wire(f.settings, f.tables, o.ring, functions{f.target.Call, f.target.Start}, f.program)
 }
 
 // openRing returns the key ring of the settings.
@@ -182,9 +199,9 @@ func (f *Function) openRing(ctx context.Context) (*seal.Ring, error) {
 	return ring, nil
 }
 
-// serveFunction serves the actions under the runtime of a target, or where CHATCONF_ADDR is set and the runtime is not there, over HTTP.
-func serveFunction(ctx context.Context, getenv func(string) string, read func(getenv func(string) string) (target.Target, error), actions []rpc.Action) error {
-	f, err := NewFunction(getenv, read, actions...)
+// serveFunction serves a program under the runtime of a target, or where CHATCONF_ADDR is set and the runtime is not there, over HTTP.
+func serveFunction(ctx context.Context, getenv func(string) string, read func(getenv func(string) string) (target.Target, error), p Program) error {
+	f, err := NewProgram(getenv, read, p)
 	if err != nil {
 		return err
 	}

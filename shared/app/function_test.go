@@ -117,7 +117,7 @@ func openFC(t *testing.T, c *cloud) {
 		"TABLESTORE_ACCESS_KEY_ID": instance.KeyID, "TABLESTORE_ACCESS_KEY_SECRET": instance.KeySecret,
 		"CHATCONF_KMS_ENDPOINT": c.keys(t, func(r *http.Request) string { return r.FormValue("CiphertextBlob") }),
 	}
-	for name, ttl := range map[string]time.Duration{app.DefaultTable: 0, app.DefaultTickets: app.TicketAge} {
+	for name, ttl := range map[string]time.Duration{app.DefaultTable: 0, app.DefaultTickets: app.TicketAge, app.DefaultJournal: chat.DefaultRetention} {
 		tb, err := tablestore.New(name, tablestore.Options{
 			Endpoint: instance.Endpoint, Instance: instance.Name, TTL: ttl,
 			Credentials: invoke.Credentials{AccessKeyID: instance.KeyID, AccessKeySecret: instance.KeySecret},
@@ -133,7 +133,21 @@ func openFC(t *testing.T, c *cloud) {
 }
 
 func openLambda(t *testing.T, c *cloud) {
-	server := httptest.NewServer(dynamotest.New())
+	tables := map[string]*dynamotest.Server{app.DefaultTable: dynamotest.New(), app.DefaultTickets: dynamotest.New(), app.DefaultJournal: dynamotest.New()}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		for name, table := range tables {
+			if bytes.Contains(body, []byte(`"`+name+`"`)) { // no request names two
+				r.Body = io.NopCloser(bytes.NewReader(body))
+				table.ServeHTTP(w, r)
+				return
+			}
+		}
+		t.Errorf("a request to no table: %s", body)
+	}))
 	t.Cleanup(server.Close)
 	c.store, c.read = "dynamodb", lambda.Read
 	c.env = map[string]string{
@@ -627,7 +641,7 @@ func TestAFunctionOverHTTP(t *testing.T) {
 		c.env["CHATCONF_ADDR"] = addr
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- app.ServeFunction(ctx, env(c.env), c.read, rpc.Actions()) }()
+		go func() { done <- app.ServeFunction(ctx, env(c.env), c.read, app.Actions(rpc.Actions()...)) }()
 		client := newTestClient(t)
 		for {
 			body, err := send(client, "http://"+addr, "ListChatConfigurations", url.Values{})
@@ -645,11 +659,11 @@ func TestAFunctionOverHTTP(t *testing.T) {
 			t.Error(err)
 		}
 		delete(c.env, "CHATCONF_ADDR")
-		if err := app.ServeFunction(t.Context(), env(c.env), c.read, rpc.Actions()); err == nil || !strings.Contains(err.Error(), "_RUNTIME_API") {
+		if err := app.ServeFunction(t.Context(), env(c.env), c.read, app.Actions(rpc.Actions()...)); err == nil || !strings.Contains(err.Error(), "_RUNTIME_API") {
 			t.Errorf("without a runtime = %v, want what was looked for", err)
 		}
 		delete(c.env, "CHATCONF_KEYRING")
-		if err := app.ServeFunction(t.Context(), env(c.env), c.read, rpc.Actions()); err == nil || !strings.Contains(err.Error(), "CHATCONF_KEYRING") {
+		if err := app.ServeFunction(t.Context(), env(c.env), c.read, app.Actions(rpc.Actions()...)); err == nil || !strings.Contains(err.Error(), "CHATCONF_KEYRING") {
 			t.Errorf("without a ring = %v", err)
 		}
 	})

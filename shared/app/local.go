@@ -45,6 +45,10 @@ type Local struct {
 // OpenLocal opens the service on the data directory of the settings. On the first start it makes the key ring and an access key
 // that may do everything, and leaves both in files that only their owner can read.
 func OpenLocal(ctx context.Context, s Settings, actions ...rpc.Action) (*Local, error) {
+	return openFile(ctx, s, Actions(actions...))
+}
+
+func openFile(ctx context.Context, s Settings, p Program) (*Local, error) {
 	if err := checkFirst(s); err != nil {
 		return nil, err
 	}
@@ -57,11 +61,13 @@ func OpenLocal(ctx context.Context, s Settings, actions ...rpc.Action) (*Local, 
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	journal, age := s.Journal()
 	l, err := openLocal(ctx, s, Tables{
 		Configurations: configurations,
 		Tickets:        db.Table(s.TicketTable, file.TableOptions{TTL: TicketAge}),
+		Journal:        db.Table(journal, file.TableOptions{TTL: age}),
 		Where:          filepath.Join(s.Data, TableFile),
-	}, len(partitions) == 0, actions)
+	}, len(partitions) == 0, p)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -104,6 +110,7 @@ const TicketAge = rpc.NonceAge + time.Minute
 type Tables struct {
 	Configurations table.Table
 	Tickets        table.Table // its time to live is TicketAge or longer
+	Journal        table.Table // its time to live is that of Settings.Journal; nil: no journal is kept
 	Where          string      // for people
 }
 
@@ -117,12 +124,18 @@ func (t Tables) Claimed(ctx context.Context) (bool, error) {
 }
 
 // Close closes the tables.
-func (t Tables) Close() error { return errors.Join(t.Configurations.Close(), t.Tickets.Close()) }
+func (t Tables) Close() error {
+	err := errors.Join(t.Configurations.Close(), t.Tickets.Close())
+	if t.Journal != nil {
+		err = errors.Join(err, t.Journal.Close())
+	}
+	return err
+}
 
 // OpenTables is OpenLocal with the data in other tables; key ring, access key and endpoint stay in the data directory. Closing the
 // service closes the tables.
 func OpenTables(ctx context.Context, s Settings, t Tables, actions ...rpc.Action) (*Local, error) {
-	l, err := openTables(ctx, s, t, actions)
+	l, err := openTables(ctx, s, t, Actions(actions...))
 	if err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
@@ -130,7 +143,7 @@ func OpenTables(ctx context.Context, s Settings, t Tables, actions ...rpc.Action
 	return l, nil
 }
 
-func openTables(ctx context.Context, s Settings, t Tables, actions []rpc.Action) (*Local, error) {
+func openTables(ctx context.Context, s Settings, t Tables, p Program) (*Local, error) {
 	if err := checkFirst(s); err != nil {
 		return nil, err
 	}
@@ -141,7 +154,7 @@ func openTables(ctx context.Context, s Settings, t Tables, actions []rpc.Action)
 	if err != nil {
 		return nil, err
 	}
-	return openLocal(ctx, s, t, !later, actions)
+	return openLocal(ctx, s, t, !later, p)
 }
 
 // The claim is an item that says with which key ring the tables were first started: a sealed value, which only that ring opens.
@@ -198,7 +211,7 @@ func putClaim(ctx context.Context, t Tables, ring *seal.Ring, revision int64, co
 }
 
 // openLocal opens the service on its tables. On the first start they are empty. Later the key ring must be there: a new one could open nothing.
-func openLocal(ctx context.Context, s Settings, t Tables, first bool, actions []rpc.Action) (*Local, error) {
+func openLocal(ctx context.Context, s Settings, t Tables, first bool, p Program) (*Local, error) {
 	ring, err := localRing(s, t.Where, first)
 	if err != nil {
 		return nil, err
@@ -207,27 +220,33 @@ func openLocal(ctx context.Context, s Settings, t Tables, first bool, actions []
 	if err != nil {
 		return nil, err
 	}
-	a, err := wire(s, t.Configurations, t.Tickets, ring, actions)
+	a, err := wire(s, t, ring, functions{}, p)
 	if err != nil {
 		return nil, err
 	}
 	l := &Local{App: a, KeyFile: filepath.Join(s.Data, accessKeyFile), First: revision == claimed}
+	if err := l.settle(ctx, s, t, ring, revision); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// settle finds the first access key, and on the first start makes it.
+func (l *Local) settle(ctx context.Context, s Settings, t Tables, ring *seal.Ring, revision int64) error {
 	key, err := ReadAccessKey(s.Data)
 	switch {
 	case err == nil:
 		l.AccessKeyID = key.ID
 	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
+		return err
 	}
-	if revision == claimed {
-		if err := l.makeFirstKey(ctx, s, key); err != nil {
-			return nil, err
-		}
-		if err := putClaim(ctx, t, ring, settled, table.Condition{}); err != nil {
-			return nil, err
-		}
+	if revision == settled {
+		return nil
 	}
-	return l, nil
+	if err := l.makeFirstKey(ctx, s, key); err != nil {
+		return err
+	}
+	return putClaim(ctx, t, ring, settled, table.Condition{})
 }
 
 // localRing returns the key ring of the settings, else that of the data directory, which it makes on the first start.
@@ -395,10 +414,15 @@ type Started struct {
 	First       bool
 }
 
-// ServeLocal serves actions on the data directory and address of the settings until ctx ends.
+// ServeLocal serves actions, and the webhooks of the configurations, on the data directory and address of the settings until ctx ends.
 // It calls started once, when requests are answered.
 func ServeLocal(ctx context.Context, s Settings, started func(Started), actions ...rpc.Action) error {
-	return Serve(ctx, s, started, func(s Settings) (Opened, error) { return opened(OpenLocal(ctx, s, actions...)) })
+	return serveProgram(ctx, s, started, Everything(actions...))
+}
+
+// serveProgram is ServeLocal for any program.
+func serveProgram(ctx context.Context, s Settings, started func(Started), p Program) error {
+	return Serve(ctx, s, started, func(s Settings) (Opened, error) { return opened(openFile(ctx, s, p)) })
 }
 
 // ServeTables is ServeLocal with the data in other tables, which it closes at its end.
@@ -406,7 +430,12 @@ func ServeTables(ctx context.Context, s Settings, t Tables, started func(Started
 	tried := false
 	err := Serve(ctx, s, started, func(s Settings) (Opened, error) {
 		tried = true
-		return opened(OpenTables(ctx, s, t, actions...))
+		l, err := openTables(ctx, s, t, Everything(actions...))
+		if err != nil {
+			return Opened{}, errors.Join(err, t.Close())
+		}
+		l.closers = append(l.closers, t)
+		return opened(l, nil)
 	})
 	if !tried {
 		err = errors.Join(err, t.Close())

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"chatconf/shared/chat"
 	"chatconf/shared/kms"
@@ -18,6 +19,9 @@ type Settings struct {
 	KeyRing           chat.Secret    // CHATCONF_KEYRING: JSON, or file:PATH, or kms:BASE64
 	Table             string         // CHATCONF_TABLE, default chatconf
 	TicketTable       string         // CHATCONF_TICKET_TABLE, default chatconf_tickets
+	JournalTable      string         // CHATCONF_JOURNAL_TABLE, default chatconf_journal
+	JournalAge        time.Duration  // CHATCONF_JOURNAL_DAYS, default chat.DefaultRetention
+	DispatchFunction  string         // CHATCONF_DISPATCH_FUNCTION: the function dispatch-command, as the cloud knows it
 	AccountID         string         // CHATCONF_ACCOUNT_ID, default DefaultAccountID
 	Region            string         // CHATCONF_REGION, default cn-hangzhou
 	WebhookBaseURL    string         // CHATCONF_WEBHOOK_BASE_URL
@@ -31,12 +35,25 @@ type Settings struct {
 	Addr              string         // CHATCONF_ADDR, where the local target listens, default 127.0.0.1:9000
 }
 
+// Journal returns the name of the journal's table, and its time to live.
+func (s Settings) Journal() (name string, age time.Duration) {
+	name, age = s.JournalTable, s.JournalAge
+	if name == "" {
+		name = DefaultJournal
+	}
+	if age == 0 {
+		age = chat.DefaultRetention
+	}
+	return name, age
+}
+
 // Defaults of the settings.
 const (
 	DefaultAccountID = "1000000000000000"
 	DefaultRegion    = "cn-hangzhou"
 	DefaultTable     = "chatconf"
 	DefaultTickets   = "chatconf_tickets" // Tablestore allows no hyphen
+	DefaultJournal   = "chatconf_journal"
 	DefaultData      = ".chatconf"
 	DefaultAddr      = "127.0.0.1:9000"
 )
@@ -65,16 +82,18 @@ func readSettings(getenv func(string) string) (_ Settings, mistakes []error) {
 		return otherwise
 	}
 	s := Settings{
-		KeyRing:         chat.Secret(getenv("CHATCONF_KEYRING")),
-		Table:           text("CHATCONF_TABLE", DefaultTable),
-		TicketTable:     text("CHATCONF_TICKET_TABLE", DefaultTickets),
-		AccountID:       text("CHATCONF_ACCOUNT_ID", DefaultAccountID),
-		Region:          text("CHATCONF_REGION", DefaultRegion),
-		WebhookBaseURL:  getenv("CHATCONF_WEBHOOK_BASE_URL"),
-		AccessKeyID:     getenv("CHATCONF_ACCESS_KEY_ID"),
-		AccessKeySecret: chat.Secret(getenv("CHATCONF_ACCESS_KEY_SECRET")),
-		Data:            text("CHATCONF_DATA", DefaultData),
-		Addr:            text("CHATCONF_ADDR", DefaultAddr),
+		KeyRing:          chat.Secret(getenv("CHATCONF_KEYRING")),
+		Table:            text("CHATCONF_TABLE", DefaultTable),
+		TicketTable:      text("CHATCONF_TICKET_TABLE", DefaultTickets),
+		JournalTable:     text("CHATCONF_JOURNAL_TABLE", DefaultJournal),
+		AccountID:        text("CHATCONF_ACCOUNT_ID", DefaultAccountID),
+		Region:           text("CHATCONF_REGION", DefaultRegion),
+		WebhookBaseURL:   getenv("CHATCONF_WEBHOOK_BASE_URL"),
+		DispatchFunction: getenv("CHATCONF_DISPATCH_FUNCTION"),
+		AccessKeyID:      getenv("CHATCONF_ACCESS_KEY_ID"),
+		AccessKeySecret:  chat.Secret(getenv("CHATCONF_ACCESS_KEY_SECRET")),
+		Data:             text("CHATCONF_DATA", DefaultData),
+		Addr:             text("CHATCONF_ADDR", DefaultAddr),
 	}
 	if err := chat.CheckRegion(s.Region); err != nil {
 		wrong("CHATCONF_REGION", "%w", err)
@@ -89,6 +108,16 @@ func readSettings(getenv func(string) string) (_ Settings, mistakes []error) {
 	}
 	if s.Table == s.TicketTable {
 		wrong("CHATCONF_TICKET_TABLE", "%q is the table of configurations too; wanted another", s.TicketTable)
+	}
+	if s.JournalTable == s.Table || s.JournalTable == s.TicketTable {
+		wrong("CHATCONF_JOURNAL_TABLE", "%q is the table of something else too; wanted another", s.JournalTable)
+	}
+	if value := getenv("CHATCONF_JOURNAL_DAYS"); value != "" {
+		days, err := strconv.Atoi(value)
+		s.JournalAge = time.Duration(min(max(days, 0), 1e5)) * 24 * time.Hour
+		if err != nil || chat.CheckRetention(s.JournalAge) != nil {
+			wrong("CHATCONF_JOURNAL_DAYS", "%q is no age; wanted a whole number from 1 to 3650", value)
+		}
 	}
 	if strings.Trim(s.AccountID, "0123456789") != "" || len(s.AccountID) > 32 {
 		wrong("CHATCONF_ACCOUNT_ID", "%q is no account; wanted 1 to 32 digits", s.AccountID)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -22,7 +23,7 @@ func env(pairs map[string]string) func(string) string {
 func TestSettingsHaveDefaults(t *testing.T) {
 	got, err := app.ReadSettings(env(nil))
 	want := app.Settings{
-		Table: "chatconf", TicketTable: "chatconf_tickets", AccountID: app.DefaultAccountID, Region: "cn-hangzhou",
+		Table: "chatconf", TicketTable: "chatconf_tickets", JournalTable: "chatconf_journal", AccountID: app.DefaultAccountID, Region: "cn-hangzhou",
 		Data: ".chatconf", Addr: "127.0.0.1:9000",
 	}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
@@ -36,11 +37,13 @@ func TestSettingsAreRead(t *testing.T) {
 		"CHATCONF_WEBHOOK_BASE_URL": "https://hooks.example.com/x", "CHATCONF_HOSTS": " a.example.com, b.example.com:8443 ,,", "CHATCONF_MAX_CONFIGURATIONS": "7",
 		"CHATCONF_EVENT_POLICY":        policy.ReadOnly().String(),
 		"CHATCONF_REQUESTS_PER_SECOND": "2.5", "CHATCONF_ACCESS_KEY_ID": "id", "CHATCONF_ACCESS_KEY_SECRET": planted, "CHATCONF_DATA": "/data", "CHATCONF_ADDR": ":80",
+		"CHATCONF_JOURNAL_TABLE": "c", "CHATCONF_JOURNAL_DAYS": "30", "CHATCONF_DISPATCH_FUNCTION": "chatconf-dispatch-command",
 	}))
 	want := app.Settings{
 		KeyRing: "file:/ring", Table: "a", TicketTable: "b", AccountID: "42", Region: "eu-central-1", WebhookBaseURL: "https://hooks.example.com/x",
 		Hosts: []string{"a.example.com", "b.example.com:8443"}, MaxConfigurations: 7, RequestsPerSecond: 2.5,
 		AccessKeyID: "id", AccessKeySecret: planted, EventPolicy: policy.ReadOnly(), Data: "/data", Addr: ":80",
+		JournalTable: "c", JournalAge: 30 * 24 * time.Hour, DispatchFunction: "chatconf-dispatch-command",
 	}
 	same := cmp.Options{
 		cmp.Comparer(func(a, b chat.Secret) bool { return a.Reveal() == b.Reveal() }),
@@ -55,6 +58,8 @@ func TestSettingsAreRead(t *testing.T) {
 func TestMistakesInSettings(t *testing.T) {
 	mistakes := map[string][]string{
 		"CHATCONF_TICKET_TABLE":        {"chatconf"},
+		"CHATCONF_JOURNAL_TABLE":       {"chatconf", "chatconf_tickets"},
+		"CHATCONF_JOURNAL_DAYS":        {"0", "-1", "3651", "1.5", "long", "99999999999999999999"},
 		"CHATCONF_ACCOUNT_ID":          {"12a4", "acct", strings.Repeat("1", 33), "-1", "1 2"},
 		"CHATCONF_ACCESS_KEY_SECRET":   {planted},
 		"CHATCONF_ACCESS_KEY_ID":       {"id-alone"},

@@ -6,10 +6,12 @@ import (
 	"context"
 
 	"chatconf/shared/app/target/lambda"
-	"chatconf/shared/rpc"
 )
 
-// runTarget serves the actions as a function of AWS Lambda, on DynamoDB.
-func runTarget(ctx context.Context, getenv func(string) string, actions []rpc.Action) error {
-	return serveFunction(ctx, getenv, lambda.Read, actions)
+// runTarget serves a program as a function of AWS Lambda, on DynamoDB.
+func runTarget(ctx context.Context, getenv func(string) string, p Program) error {
+	return serveFunction(ctx, getenv, lambda.Read, p)
 }
+
+// targetWebhook is the program of the function webhook.
+func targetWebhook() Program { return Webhook() }

@@ -2,17 +2,16 @@
 
 package app
 
-import (
-	"context"
+import "context"
 
-	"chatconf/shared/rpc"
-)
-
-// runTarget serves the actions over HTTP from the file table.
-func runTarget(ctx context.Context, getenv func(string) string, actions []rpc.Action) error {
+// runTarget serves a program over HTTP from the file table.
+func runTarget(ctx context.Context, getenv func(string) string, p Program) error {
 	settings, err := ReadSettings(getenv)
 	if err != nil {
 		return err
 	}
-	return ServeLocal(ctx, settings, func(Started) {}, actions...)
+	return serveProgram(ctx, settings, func(Started) {}, p)
 }
+
+// targetWebhook is the program of the function webhook, which is alone here.
+func targetWebhook() Program { return LocalWebhook() }

@@ -24,6 +24,9 @@ type Target struct {
 	OpenTable func(name string, ttl time.Duration) (table.Table, error)
 	// Unseal returns what the key service sealed as the given base64.
 	Unseal func(ctx context.Context, sealed string) ([]byte, error)
+	// Call invokes a function of the cloud and returns its answer; Start has one invoked, and does not wait for it.
+	Call  func(ctx context.Context, name string, payload []byte) ([]byte, error)
+	Start func(ctx context.Context, name string, payload []byte) error
 	// Close drops the connections that nobody uses, after the tables are closed.
 	Close func()
 }

@@ -6,6 +6,7 @@
 package alikms
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -16,9 +17,10 @@ import (
 	"strings"
 	"time"
 
+	"chatconf/shared/cloud"
+	"chatconf/shared/cloud/alisign"
 	"chatconf/shared/invoke"
 	"chatconf/shared/kms"
-	"chatconf/shared/rpc/sign"
 )
 
 const version = "2016-01-20"
@@ -40,10 +42,9 @@ type Options struct {
 
 // A Client opens.
 type Client struct {
-	endpoint    string
-	credentials func() invoke.Credentials // a function, so that they are not seen when the Client is printed
-	transport   http.RoundTripper
-	now         func() time.Time
+	endpoint  string
+	signer    *alisign.Signer
+	transport http.RoundTripper
 }
 
 // New returns a client. It does no I/O.
@@ -54,13 +55,10 @@ func New(o Options) (*Client, error) {
 		}
 		o.Endpoint = "https://kms." + o.Region + ".aliyuncs.com"
 	}
-	if err := kms.CheckEndpoint(o.Endpoint); err != nil {
+	if err := cloud.CheckEndpoint(o.Endpoint); err != nil {
 		return nil, fmt.Errorf("kms: endpoint: %w", err)
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	return &Client{o.Endpoint, func() invoke.Credentials { return o.Credentials }, o.Transport, o.Now}, nil
+	return &Client{o.Endpoint, alisign.New(alisign.Options{Credentials: o.Credentials, Now: o.Now}), o.Transport}, nil
 }
 
 // Open returns what was sealed as the given ciphertext, the CiphertextBlob of `aliyun kms Encrypt`, under the encryption context of
@@ -70,8 +68,12 @@ func (c *Client) Open(ctx context.Context, sealed string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kms: Decrypt: %w", err)
 	}
-	form := url.Values{"CiphertextBlob": {sealed}, "EncryptionContext": {string(encryptionContext)}}.Encode()
-	opened, err := kms.Ask(ctx, c.transport, func(ctx context.Context) (kms.Request, error) { return c.sign(ctx, form) }, read)
+	form := []byte(url.Values{"CiphertextBlob": {sealed}, "EncryptionContext": {string(encryptionContext)}}.Encode())
+	opened, err := cloud.Ask(ctx, cloud.Question{
+		Transport: c.transport,
+		Sign:      func(ctx context.Context) (cloud.Request, error) { return c.sign(ctx, form) },
+		Read:      read,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("kms: Decrypt: %w", err)
 	}
@@ -79,25 +81,16 @@ func (c *Client) Open(ctx context.Context, sealed string) ([]byte, error) {
 }
 
 // sign returns the request.
-func (c *Client) sign(ctx context.Context, form string) (kms.Request, error) {
-	credentials := invoke.From(ctx).Credentials
-	if credentials.AccessKeyID == "" {
-		credentials = c.credentials()
-	}
-	if credentials.AccessKeyID == "" {
-		return kms.Request{}, errors.New("no credentials: the invocation carries none, and there are no others")
-	}
-	r, err := http.NewRequest(http.MethodPost, strings.TrimSuffix(c.endpoint, "/")+"/", strings.NewReader(form))
+func (c *Client) sign(ctx context.Context, form []byte) (cloud.Request, error) {
+	r, err := http.NewRequest(http.MethodPost, strings.TrimSuffix(c.endpoint, "/")+"/", bytes.NewReader(form))
 	if err != nil {
-		return kms.Request{}, err
+		return cloud.Request{}, err
 	}
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("X-Acs-Action", "Decrypt")
 	r.Header.Set("X-Acs-Version", version)
-	key := sign.Key{ID: credentials.AccessKeyID, Secret: credentials.AccessKeySecret, SecurityToken: credentials.SecurityToken}
-	err = key.SignACS3(r, []byte(form), c.now(), invoke.NewRequestID())
-	return kms.Request{Request: r, Secrets: []string{credentials.AccessKeySecret, credentials.SecurityToken}}, err
+	return c.signer.Sign(ctx, r, form)
 }
 
 // read returns the plaintext of an answer.
@@ -105,12 +98,12 @@ func read(status int, _ http.Header, body []byte) ([]byte, error) {
 	var answer struct{ Plaintext, Code, Message, RequestId string }
 	err := json.Unmarshal(body, &answer)
 	if status != http.StatusOK {
-		return nil, &kms.Refusal{
+		return nil, &cloud.Refusal{
 			Status:    status,
 			Code:      answer.Code,
 			Message:   answer.Message,
 			RequestID: answer.RequestId,
-			Passing:   kms.Passing(status) || strings.HasPrefix(answer.Code, "Throttling"),
+			Passing:   cloud.Passing(status) || strings.HasPrefix(answer.Code, "Throttling"),
 		}
 	}
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"chatconf/shared/cloud"
 	"chatconf/shared/invoke"
-	"chatconf/shared/kms"
 	"chatconf/shared/kms/alikms"
 	"chatconf/shared/rpc/sign"
 )
@@ -120,7 +120,7 @@ func TestOpenIsRefused(t *testing.T) {
 	wrong := role
 	wrong.AccessKeySecret = planted + "-wrong"
 	_, err := open(t, t.Context(), endpoint, wrong)
-	var refused *kms.Refusal
+	var refused *cloud.Refusal
 	if !errors.As(err, &refused) || refused.Code != "SignatureDoesNotMatch" || !strings.Contains(err.Error(), "request-1") || !strings.Contains(err.Error(), "[secret]") || s.asked != 1 {
 		t.Errorf("Open with a wrong secret = %v after %d requests", err, s.asked)
 	}
@@ -203,7 +203,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(200, []byte(`{"Plaintext":["PLANTED"]}`))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		opened, err := alikms.Read(status, http.Header{}, body)
-		var refused *kms.Refusal
+		var refused *cloud.Refusal
 		switch {
 		case (err == nil) != (len(opened) > 0):
 			t.Errorf("read = %q, %v", opened, err)

@@ -6,10 +6,9 @@
 package awskms
 
 import (
+	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,11 +16,11 @@ import (
 	"strings"
 	"time"
 
-	"chatconf/shared/invoke"
+	"chatconf/shared/cloud"
+	"chatconf/shared/cloud/awssign"
 	"chatconf/shared/kms"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
 // Options of a Client.
@@ -40,8 +39,9 @@ type Options struct {
 
 // A Client opens.
 type Client struct {
-	options Options
-	signer  *v4.Signer
+	endpoint  string
+	signer    *awssign.Signer
+	transport http.RoundTripper
 }
 
 // New returns a client. It does no I/O.
@@ -56,13 +56,11 @@ func New(o Options) (*Client, error) {
 		}
 		o.Endpoint = "https://kms." + o.Region + "." + domain
 	}
-	if err := kms.CheckEndpoint(o.Endpoint); err != nil {
+	if err := cloud.CheckEndpoint(o.Endpoint); err != nil {
 		return nil, fmt.Errorf("kms: endpoint: %w", err)
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	return &Client{o, v4.NewSigner()}, nil
+	signer := awssign.New(awssign.Options{Service: "kms", Region: o.Region, Credentials: o.Credentials, Now: o.Now})
+	return &Client{o.Endpoint, signer, o.Transport}, nil
 }
 
 // Open returns what was sealed as the given ciphertext, which is in base64, as `aws kms encrypt` prints it, under the encryption
@@ -75,7 +73,11 @@ func (c *Client) Open(ctx context.Context, sealed string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kms: Decrypt: %w", err)
 	}
-	opened, err := kms.Ask(ctx, c.options.Transport, func(ctx context.Context) (kms.Request, error) { return c.sign(ctx, body) }, read)
+	opened, err := cloud.Ask(ctx, cloud.Question{
+		Transport: c.transport,
+		Sign:      func(ctx context.Context) (cloud.Request, error) { return c.sign(ctx, body) },
+		Read:      read,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("kms: Decrypt: %w", err)
 	}
@@ -83,31 +85,14 @@ func (c *Client) Open(ctx context.Context, sealed string) ([]byte, error) {
 }
 
 // sign returns the request.
-func (c *Client) sign(ctx context.Context, body []byte) (kms.Request, error) {
-	credentials, err := c.credentials(ctx)
+func (c *Client) sign(ctx context.Context, body []byte) (cloud.Request, error) {
+	r, err := http.NewRequest(http.MethodPost, strings.TrimSuffix(c.endpoint, "/")+"/", bytes.NewReader(body))
 	if err != nil {
-		return kms.Request{}, err
-	}
-	r, err := http.NewRequest(http.MethodPost, strings.TrimSuffix(c.options.Endpoint, "/")+"/", strings.NewReader(string(body)))
-	if err != nil {
-		return kms.Request{}, err
+		return cloud.Request{}, err
 	}
 	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	r.Header.Set("X-Amz-Target", "TrentService.Decrypt")
-	hash := sha256.Sum256(body)
-	err = c.signer.SignHTTP(ctx, credentials, r, hex.EncodeToString(hash[:]), "kms", c.options.Region, c.options.Now())
-	return kms.Request{Request: r, Secrets: []string{credentials.SecretAccessKey, credentials.SessionToken}}, err
-}
-
-// credentials returns those of the invocation, else the client's own.
-func (c *Client) credentials(ctx context.Context) (aws.Credentials, error) {
-	if own := invoke.From(ctx).Credentials; own.AccessKeyID != "" {
-		return aws.Credentials{AccessKeyID: own.AccessKeyID, SecretAccessKey: own.AccessKeySecret, SessionToken: own.SecurityToken}, nil
-	}
-	if c.options.Credentials == nil {
-		return aws.Credentials{}, errors.New("no credentials: the invocation carries none, and there are no others")
-	}
-	return c.options.Credentials.Retrieve(ctx)
+	return c.signer.Sign(ctx, r, body)
 }
 
 // read returns the plaintext of an answer.
@@ -120,12 +105,12 @@ func read(status int, h http.Header, body []byte) ([]byte, error) {
 	err := json.Unmarshal(body, &answer)
 	if status != http.StatusOK {
 		code := answer.Type[strings.LastIndexByte(answer.Type, '#')+1:] // com.amazonaws.kms#NotFoundException
-		return nil, &kms.Refusal{
+		return nil, &cloud.Refusal{
 			Status:    status,
 			Code:      code,
 			Message:   answer.Message,
 			RequestID: h.Get("X-Amzn-Requestid"),
-			Passing:   kms.Passing(status) || code == "ThrottlingException" || code == "LimitExceededException",
+			Passing:   cloud.Passing(status) || code == "ThrottlingException" || code == "LimitExceededException",
 		}
 	}
 	if err != nil {

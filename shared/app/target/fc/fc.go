@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatconf/shared/app/target"
+	"chatconf/shared/function/alifunction"
 	"chatconf/shared/invoke"
 	"chatconf/shared/kms/alikms"
 	"chatconf/shared/roots"
@@ -21,6 +22,8 @@ import (
 //	TABLESTORE_ACCESS_KEY_ID, TABLESTORE_ACCESS_KEY_SECRET    of invocations that bring no credentials; else the same under
 //	                                                          ALIBABA_CLOUD_…, with a security token
 //	CHATCONF_KMS_ENDPOINT                                     default https://kms.<region>.aliyuncs.com, by FC_REGION or CHATCONF_REGION
+//	CHATCONF_FC_ENDPOINT                                      default https://<account>.<region>.fc.aliyuncs.com, likewise, and by
+//	                                                          FC_ACCOUNT_ID or CHATCONF_ACCOUNT_ID
 //	CHATCONF_ROOTS                                            see target.Dial
 func Read(getenv func(string) string) (target.Target, error) {
 	var mistakes []error
@@ -39,13 +42,22 @@ func Read(getenv func(string) string) (target.Target, error) {
 	transport := tablestore.NewTransport()
 	mistakes = append(mistakes, target.Dial(transport, getenv, roots.Alibaba))
 	o.Transport = transport
+	region := target.FirstOf(getenv("FC_REGION"), getenv("CHATCONF_REGION"), "cn-hangzhou")
 	keys, err := alikms.New(alikms.Options{
-		Region:      target.FirstOf(getenv("FC_REGION"), getenv("CHATCONF_REGION"), "cn-hangzhou"),
+		Region:      region,
 		Endpoint:    getenv("CHATCONF_KMS_ENDPOINT"),
 		Credentials: o.Credentials,
 		Transport:   transport,
 	})
 	wrong("CHATCONF_KMS_ENDPOINT", err)
+	functions, err := alifunction.New(alifunction.Options{
+		Account:     target.FirstOf(getenv("FC_ACCOUNT_ID"), getenv("CHATCONF_ACCOUNT_ID"), "account"),
+		Region:      region,
+		Endpoint:    getenv("CHATCONF_FC_ENDPOINT"),
+		Credentials: o.Credentials,
+		Transport:   transport,
+	})
+	wrong("CHATCONF_FC_ENDPOINT", err)
 	if err := errors.Join(mistakes...); err != nil {
 		return target.Target{}, err
 	}
@@ -59,6 +71,8 @@ func Read(getenv func(string) string) (target.Target, error) {
 			return tablestore.New(name, o)
 		},
 		Unseal: keys.Open,
+		Call:   functions.Call,
+		Start:  functions.Start,
 		Close:  transport.CloseIdleConnections,
 	}, nil
 }

@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"chatconf/shared/app/target"
-	"chatconf/shared/kms"
+	"chatconf/shared/cloud"
+	"chatconf/shared/function/awsfunction"
 	"chatconf/shared/kms/awskms"
 	"chatconf/shared/roots"
 	runtime "chatconf/shared/serve/lambda"
@@ -21,6 +22,7 @@ import (
 //	AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, …    required; see dynamodb.Environment
 //	AWS_ENDPOINT_URL_DYNAMODB                      default AWS_ENDPOINT_URL, else the region's own
 //	AWS_ENDPOINT_URL_KMS                           likewise
+//	AWS_ENDPOINT_URL_LAMBDA                        likewise
 //	CHATCONF_ROOTS                                 see target.Dial
 func Read(getenv func(string) string) (target.Target, error) {
 	var mistakes []error
@@ -38,7 +40,7 @@ func Read(getenv func(string) string) (target.Target, error) {
 		wrong("AWS_REGION", errors.New("wanted a region, such as eu-central-1"))
 	}
 	if o.Endpoint != "" {
-		wrong("AWS_ENDPOINT_URL_DYNAMODB", kms.CheckEndpoint(o.Endpoint)) // New would, too, but cannot say whose mistake it is
+		wrong("AWS_ENDPOINT_URL_DYNAMODB", cloud.CheckEndpoint(o.Endpoint)) // which New could not say whose mistake it is
 	}
 	var err error
 	o.Credentials, err = dynamodb.Environment(getenv)
@@ -53,6 +55,13 @@ func Read(getenv func(string) string) (target.Target, error) {
 		Transport:   transport,
 	})
 	wrong("AWS_ENDPOINT_URL_KMS", err)
+	functions, err := awsfunction.New(awsfunction.Options{
+		Region:      target.FirstOf(o.Region, "region"),
+		Endpoint:    target.FirstOf(getenv("AWS_ENDPOINT_URL_LAMBDA"), everywhere),
+		Credentials: o.Credentials,
+		Transport:   transport,
+	})
+	wrong("AWS_ENDPOINT_URL_LAMBDA", err)
 	if err := errors.Join(mistakes...); err != nil {
 		return target.Target{}, err
 	}
@@ -66,6 +75,8 @@ func Read(getenv func(string) string) (target.Target, error) {
 			return dynamodb.New(name, o)
 		},
 		Unseal: keys.Open,
+		Call:   functions.Call,
+		Start:  functions.Start,
 		Close:  transport.CloseIdleConnections,
 	}, nil
 }

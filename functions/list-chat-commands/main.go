@@ -1,0 +1,9 @@
+// Command list-chat-commands returns what was asked of a bot: the action ListChatCommands.
+package main
+
+import (
+	"chatconf/shared/app"
+	"chatconf/shared/chat"
+)
+
+func main() { app.Run("ListChatCommands", (*chat.Service).ListCommands) }

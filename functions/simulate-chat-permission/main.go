@@ -1,0 +1,9 @@
+// Command simulate-chat-permission tells whether somebody may run a command: the action SimulateChatPermission.
+package main
+
+import (
+	"chatconf/shared/app"
+	"chatconf/shared/chat"
+)
+
+func main() { app.Run("SimulateChatPermission", (*chat.Service).Simulate) }

@@ -1,0 +1,252 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"strconv"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/deliver"
+	"chatconf/shared/dispatch"
+	"chatconf/shared/invoke"
+	"chatconf/shared/platform"
+	"chatconf/shared/platform/outbound"
+	"chatconf/shared/rpc"
+	"chatconf/shared/serve"
+	"chatconf/shared/webhook"
+)
+
+// RunWebhook is the main function of the function that the chat platforms call.
+func RunWebhook() { runProgram(targetWebhook()) }
+
+// RunDispatch is the main function of the function that hands a command on.
+func RunDispatch() { runProgram(Dispatch()) }
+
+// RunRedrive is the main function of the function that hands on what is due, by a timer.
+func RunRedrive() { runProgram(Redrive()) }
+
+// A Program is what a process does of the service. What another one does, it does not link.
+type Program struct {
+	check  func(Settings) []error // what is wrong with the settings of a function of it, besides what is wrong for all; nil: nothing
+	open   func(*parts) (serve.Handler, error)
+	closed func(Settings, error) serve.Handler // of a function that cannot be opened, for the error; nil: one that says just that
+}
+
+// parts are what programs are made of.
+type parts struct {
+	*App      // without its Handler
+	settings  Settings
+	tables    Tables
+	functions functions
+}
+
+// functions invoke other functions of the cloud; nil where there is none.
+type functions struct {
+	call  func(ctx context.Context, name string, payload []byte) ([]byte, error)
+	start func(ctx context.Context, name string, payload []byte) error
+}
+
+// Actions is the program that serves actions.
+func Actions(actions ...rpc.Action) Program {
+	return Program{
+		open:   func(p *parts) (serve.Handler, error) { return p.api(actions) },
+		closed: func(s Settings, err error) serve.Handler { return &door{rpc.NewClosed(err), eventCaller(s)} },
+	}
+}
+
+func (p *parts) api(actions []rpc.Action) (serve.Handler, error) {
+	handler, err := rpc.NewHandler(rpc.Options{
+		Service: p.Service,
+		Keys:    p.Keys,
+		Tickets: p.tables.Tickets,
+		Hosts:   p.settings.Hosts,
+		Rate:    p.settings.RequestsPerSecond,
+	}, actions...)
+	if err != nil {
+		return nil, err
+	}
+	return &door{handler, eventCaller(p.settings)}, nil
+}
+
+// Webhook is the program that the chat platforms call. It has commands handed on by another function.
+func Webhook() Program {
+	return Program{
+		check: func(s Settings) []error {
+			if s.DispatchFunction == "" {
+				return []error{errors.New("CHATCONF_DISPATCH_FUNCTION: wanted the name of the function dispatch-command")}
+			}
+			return nil
+		},
+		open: func(p *parts) (serve.Handler, error) {
+			handler, err := p.webhook(true, func(ctx context.Context, ref chat.Ref) error {
+				payload, err := json.Marshal(ref)
+				if err != nil {
+					return err
+				}
+				return p.functions.start(ctx, p.settings.DispatchFunction, payload)
+			})
+			return &requestsOnly{handler}, err
+		},
+	}
+}
+
+func (p *parts) webhook(frozen bool, handOn func(context.Context, chat.Ref) error) (*webhook.Handler, error) {
+	return webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: platform.Receivers(), HandOn: handOn, Frozen: frozen})
+}
+
+// LocalWebhook is the program that the chat platforms call, and that hands commands on itself.
+func LocalWebhook() Program { return Program{open: (*parts).localWebhook} }
+
+// localWebhook hands commands on in this process.
+func (p *parts) localWebhook() (serve.Handler, error) {
+	dispatcher, err := p.dispatcher()
+	if err != nil {
+		return nil, err
+	}
+	ctx := invoke.With(context.Background(), &invoke.Invocation{Logger: NewLogger(os.Stderr)})
+	worker := dispatch.NewWorker(ctx, dispatcher)
+	p.closers = append(p.closers, worker) // before the tables
+	handler, err := p.webhook(false, worker.Start)
+	return &requestsOnly{handler}, err
+}
+
+// Everything is the program of a process that is alone: actions, and the webhooks beside them.
+func Everything(actions ...rpc.Action) Program {
+	return Program{open: func(p *parts) (serve.Handler, error) {
+		api, err := p.api(actions)
+		if err != nil || p.Journal == nil {
+			return api, err
+		}
+		webhooks, err := p.localWebhook()
+		return &front{api, webhooks}, err
+	}}
+}
+
+// A front is the service on one port: webhooks by their path, the API at all others.
+type front struct {
+	serve.Handler
+	webhooks http.Handler
+}
+
+// ServeHTTP implements http.Handler.
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if webhook.IsPath(r.URL.Path) {
+		f.webhooks.ServeHTTP(w, r)
+		return
+	}
+	f.Handler.ServeHTTP(w, r)
+}
+
+// Dispatch is the program that does what is left to be done for one command, which its event names.
+func Dispatch() Program {
+	return Program{open: func(p *parts) (serve.Handler, error) {
+		d, err := p.dispatcher()
+		return &eventsOnly{func(ctx context.Context, e serve.Event) ([]byte, error) {
+			ref, ok := parseRef(e.Data)
+			if !ok {
+				return refuseEvent(ctx, e, "wanted Account, Region, Name and ID of a command, and nothing else"), nil
+			}
+			if err := d.Dispatch(ctx, ref); err != nil {
+				return nil, err
+			}
+			return []byte(`{}`), nil
+		}}, err
+	}}
+}
+
+// parseRef reads the name of a command.
+func parseRef(data []byte) (ref chat.Ref, ok bool) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if d.Decode(&ref) != nil || d.Decode(new(any)) != io.EOF {
+		return chat.Ref{}, false
+	}
+	return ref, ref.Account != "" && ref.Region != "" && ref.Name != "" && ref.ID != ""
+}
+
+// Redrive is the program that does what is left to be done for all commands that are due, whenever there is an event.
+func Redrive() Program {
+	return Program{open: func(p *parts) (serve.Handler, error) {
+		d, err := p.dispatcher()
+		return &eventsOnly{func(ctx context.Context, e serve.Event) ([]byte, error) {
+			found, err := d.Redrive(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return []byte(`{"Found":` + strconv.Itoa(found) + `}`), nil
+		}}, err
+	}}
+}
+
+func (p *parts) dispatcher() (*dispatch.Dispatcher, error) {
+	targets := deliver.New(deliver.Options{Allow: chat.PublicAddress})
+	platforms := outbound.New(outbound.Options{})
+	senders := platform.Senders()
+	return dispatch.New(dispatch.Options{
+		Service: p.Service,
+		Journal: p.Journal,
+		Post:    targets.Post,
+		Call:    p.functions.call,
+		Sender: func(e *chat.Endpoint) (webhook.Sender, error) {
+			sender, ok := senders[e.Type]
+			if !ok {
+				return nil, fmt.Errorf("platform: %s has no way to be answered later", e.Type)
+			}
+			return sender(webhook.Settings(e.Settings), platforms)
+		},
+	})
+}
+
+// requestsOnly refuses events.
+type requestsOnly struct{ http.Handler }
+
+// ServeEvent implements serve.Handler.
+func (*requestsOnly) ServeEvent(ctx context.Context, e serve.Event) ([]byte, error) {
+	return refuseEvent(ctx, e, "this function is called by chat platforms over HTTP, and takes no events"), nil
+}
+
+// eventsOnly refuses requests.
+type eventsOnly struct {
+	serve func(context.Context, serve.Event) ([]byte, error)
+}
+
+// ServeHTTP implements http.Handler.
+func (*eventsOnly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	invoke.Logger(r.Context()).WarnContext(r.Context(), "request refused", "error", "this function takes events only")
+	http.Error(w, "this function takes events only", http.StatusNotFound)
+}
+
+// ServeEvent implements serve.Handler.
+func (h *eventsOnly) ServeEvent(ctx context.Context, e serve.Event) ([]byte, error) {
+	return h.serve(ctx, e)
+}
+
+// closed is a function that cannot be opened, whose callers may try again.
+type closed struct{ err error }
+
+// ServeHTTP implements http.Handler.
+func (c *closed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	invoke.Logger(r.Context()).ErrorContext(r.Context(), "request refused", "status", http.StatusServiceUnavailable, "error", c.err)
+	http.Error(w, "unavailable", http.StatusServiceUnavailable)
+}
+
+// ServeEvent implements serve.Handler.
+func (c *closed) ServeEvent(context.Context, serve.Event) ([]byte, error) { return nil, c.err }
+
+// refuseEvent returns the answer to an event that can never be done, and logs it.
+func refuseEvent(ctx context.Context, e serve.Event, why string) []byte {
+	inv := invoke.From(ctx)
+	invoke.Logger(ctx).LogAttrs(ctx, slog.LevelWarn, "event refused", slog.String("door", string(e.Door)), slog.String("event", e.ID), slog.String("error", why))
+	answer, err := json.Marshal(struct{ RequestId, Code, Message string }{inv.RequestID, "InvalidEvent", why})
+	if err != nil {
+		return nil // of three texts: it cannot be
+	}
+	return answer
+}

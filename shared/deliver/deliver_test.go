@@ -1,0 +1,268 @@
+package deliver_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"chatconf/shared/deliver"
+)
+
+// The secret and signature of the specification's example.
+// https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+const (
+	secret   = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	at       = 1614265330
+	id       = "msg_p5jXN8AQM9LWM0D4loKWxJek"
+	body     = `{"test": 2432232314}`
+	expected = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+)
+
+var event = deliver.Event{ID: id, ContentType: "application/cloudevents+json", Body: []byte(body)}
+
+// A target is an endpoint on this machine, and a client that may call it.
+type target struct {
+	*httptest.Server
+	client *deliver.Client
+
+	mu       sync.Mutex
+	requests []*http.Request
+	bodies   []string
+	waits    []time.Duration
+}
+
+func newTarget(t *testing.T, h http.HandlerFunc) *target {
+	t.Helper()
+	out := new(target)
+	out.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		out.mu.Lock()
+		out.requests, out.bodies = append(out.requests, r), append(out.bodies, string(b))
+		out.mu.Unlock()
+		h(w, r)
+	}))
+	t.Cleanup(out.Server.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(out.Certificate())
+	out.client = deliver.New(deliver.Options{
+		Allow: func(netip.Addr) bool { return true },
+		TLS:   &tls.Config{RootCAs: roots},
+		Now:   func() time.Time { return time.Unix(at, 0) },
+		Wait: func(ctx context.Context, d time.Duration) error {
+			out.waits = append(out.waits, d)
+			return ctx.Err()
+		},
+	})
+	t.Cleanup(out.client.Close)
+	return out
+}
+
+func TestAnEventIsSignedAndAnswered(t *testing.T) {
+	s := newTarget(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, `{"text":"done"}`) })
+	answer, err := s.client.Post(t.Context(), s.URL+"/hook?key=planted-secret", secret, event)
+	if err != nil || string(answer) != `{"text":"done"}` {
+		t.Fatalf("Post = %q, %v", answer, err)
+	}
+	r := s.requests[0]
+	for name, want := range map[string]string{
+		"Webhook-Id":        id,
+		"Webhook-Timestamp": "1614265330",
+		"Webhook-Signature": expected,
+		"Content-Type":      "application/cloudevents+json",
+	} {
+		if got := r.Header.Get(name); got != want {
+			t.Errorf("%s = %q, want %q", name, got, want)
+		}
+	}
+	if r.Method != http.MethodPost || s.bodies[0] != body {
+		t.Errorf("%s %q, want POST %q", r.Method, s.bodies[0], body)
+	}
+}
+
+// What may be taken later is tried again, with longer pauses and the same id; what will not is not.
+func TestAttempts(t *testing.T) {
+	for _, test := range []struct {
+		status, attempts int
+		again            bool
+	}{
+		{200, 1, false}, {202, 1, false}, {204, 1, false},
+		{500, 3, true}, {503, 3, true}, {429, 3, true}, {408, 3, true}, {425, 3, true},
+		{501, 1, false}, {400, 1, false}, {401, 1, false}, {404, 1, false}, {410, 1, false}, {301, 1, false}, {307, 1, false},
+	} {
+		s := newTarget(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Location", "https://127.0.0.1:1/elsewhere")
+			w.WriteHeader(test.status)
+		})
+		_, err := s.client.Post(t.Context(), s.URL, secret, event)
+		var failed *deliver.Error
+		if ok := test.status < 300; ok != (err == nil) || !ok && (!errors.As(err, &failed) || failed.Status != test.status || failed.Again != test.again) {
+			t.Errorf("%d: %#v", test.status, err)
+		}
+		if len(s.requests) != test.attempts {
+			t.Errorf("%d: %d attempts, want %d", test.status, len(s.requests), test.attempts)
+		}
+		for i, r := range s.requests {
+			if r.Header.Get("Webhook-Id") != id || s.bodies[i] != body {
+				t.Errorf("%d: attempt %d has another id or body", test.status, i)
+			}
+		}
+		for i, d := range s.waits {
+			if least := []time.Duration{500 * time.Millisecond, 2 * time.Second}[i]; d < least || d >= 3*least {
+				t.Errorf("%d: pause %d is %v", test.status, i, d)
+			}
+		}
+	}
+}
+
+func TestARetryThatHelps(t *testing.T) {
+	n := 0
+	s := newTarget(t, func(w http.ResponseWriter, r *http.Request) {
+		if n++; n < 3 {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	})
+	if _, err := s.client.Post(t.Context(), s.URL, secret, event); err != nil || n != 3 {
+		t.Errorf("Post = %v after %d attempts", err, n)
+	}
+}
+
+// A connection that breaks may be taken later; the error does not show the URL.
+func TestABrokenConnection(t *testing.T) {
+	s := newTarget(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	_, err := s.client.Post(t.Context(), s.URL+"/?key=planted-secret", secret, event)
+	var failed *deliver.Error
+	if !errors.As(err, &failed) || !failed.Again || failed.Status != 0 || errors.Unwrap(err) == nil {
+		t.Errorf("Post = %#v", err)
+	}
+	if strings.Contains(err.Error(), "planted-secret") {
+		t.Errorf("the error shows the URL: %v", err)
+	}
+	if len(s.requests) != deliver.Attempts {
+		t.Errorf("%d attempts, want %d", len(s.requests), deliver.Attempts)
+	}
+}
+
+// What an endpoint answers may repeat the URL, or hold anything. The error shows nothing of an answer that cannot be read either.
+func TestAnswersThatCannotBeRead(t *testing.T) {
+	for about, answer := range map[string]string{
+		"another protocol":              "PLANTED-secret\r\n\r\n",
+		"a status that is none":         "HTTP/1.1 PLANTED-secret\r\n\r\n",
+		"a header that is none":         "HTTP/1.1 200 OK\r\nPLANTED-secret\r\n\r\n",
+		"a length that is none":         "HTTP/1.1 200 OK\r\nContent-Length: PLANTED-secret\r\n\r\n",
+		"an encoding that is not known": "HTTP/1.1 200 OK\r\nTransfer-Encoding: PLANTED-secret\r\n\r\n",
+		"a redirect to nowhere":         "HTTP/1.1 307 Temporary Redirect\r\nLocation: https://PLANTED-secret/%zz\r\nContent-Length: 0\r\n\r\n",
+	} {
+		s := newTarget(t, func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			if _, err := io.WriteString(conn, answer); err != nil {
+				t.Error(err)
+			}
+		})
+		_, err := s.client.Post(t.Context(), s.URL, secret, event)
+		var failed *deliver.Error
+		if !errors.As(err, &failed) || !failed.Again || strings.Contains(err.Error(), "PLANTED") {
+			t.Errorf("%s: Post = %v", about, err)
+		}
+	}
+}
+
+func TestACallerThatGivesUp(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s := newTarget(t, func(w http.ResponseWriter, r *http.Request) {
+		cancel()
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	if _, err := s.client.Post(ctx, s.URL, secret, event); err == nil || len(s.requests) != 1 {
+		t.Errorf("Post = %v after %d attempts, want an error after one", err, len(s.requests))
+	}
+	ctx, cancel = context.WithCancel(t.Context())
+	client := deliver.New(deliver.Options{Allow: func(netip.Addr) bool { return true }, Wait: func(context.Context, time.Duration) error { cancel(); return ctx.Err() }})
+	if _, err := client.Post(ctx, "https://127.0.0.1:1", secret, event); err == nil {
+		t.Error("Post to a closed port is no error")
+	}
+}
+
+// An answer that is too long, or cut off, is no answer; the event was taken all the same.
+func TestAnswersThatAreLost(t *testing.T) {
+	for name, h := range map[string]http.HandlerFunc{
+		"long": func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, strings.Repeat("a", deliver.MaxAnswer+1))
+		},
+		"cut off": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			io.WriteString(w, "a")
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		},
+	} {
+		s := newTarget(t, h)
+		if answer, err := s.client.Post(t.Context(), s.URL, secret, event); answer != nil || err != nil || len(s.requests) != 1 {
+			t.Errorf("%s: Post = %d bytes, %v after %d attempts", name, len(answer), err, len(s.requests))
+		}
+	}
+}
+
+func TestWhatIsNoTarget(t *testing.T) {
+	client := deliver.New(deliver.Options{})
+	for _, test := range []struct{ url, secret string }{
+		{"http://example.com/", secret},
+		{"ftp://example.com/", secret},
+		{"https://", secret},
+		{"https://example.com\x7f/", secret},
+		{":", secret},
+		{"https://example.com/", ""},
+		{"https://example.com/", "whsec_"},
+		{"https://example.com/", "not base64"},
+	} {
+		var failed *deliver.Error
+		if _, err := client.Post(t.Context(), test.url, test.secret, event); !errors.As(err, &failed) || failed.Again {
+			t.Errorf("Post(%q, %q) = %v, want an error that is final", test.url, test.secret, err)
+		}
+	}
+}
+
+// The address is looked at when it is dialled, whatever name led to it.
+func TestPrivateAddressesAreNotCalled(t *testing.T) {
+	called := false
+	s := newTarget(t, func(http.ResponseWriter, *http.Request) { called = true })
+	client := deliver.New(deliver.Options{Wait: func(context.Context, time.Duration) error { return nil }})
+	_, port, _ := strings.Cut(strings.TrimPrefix(s.URL, "https://"), ":")
+	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"} {
+		var failed *deliver.Error
+		_, err := client.Post(t.Context(), "https://"+host+":"+port, secret, event)
+		if !errors.As(err, &failed) || failed.Again || !errors.Is(err, deliver.ErrForbidden) {
+			t.Errorf("%s: %v, want it forbidden", host, err)
+		}
+	}
+	if called {
+		t.Error("the endpoint was called")
+	}
+}
+
+// Who does not say which addresses may be called calls none.
+func TestWithoutARule(t *testing.T) {
+	client := deliver.New(deliver.Options{})
+	defer client.Close()
+	_, err := client.Post(t.Context(), "https://127.0.0.1:1/", "c2VjcmV0", deliver.Event{ID: "1", ContentType: "text/plain"})
+	var failed *deliver.Error
+	if !errors.As(err, &failed) || !errors.Is(err, deliver.ErrForbidden) || failed.Again {
+		t.Errorf("Post = %v", err)
+	}
+}

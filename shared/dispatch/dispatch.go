@@ -1,0 +1,281 @@
+// Package dispatch does what is left to be done for a command after it was recorded: it hands it to its target, and sends the answer.
+//
+// That is done at least once. Whoever does it claims the command for a while; if that process ends halfway, the command is due again
+// and another begins from the start, with the same event id, by which a target can tell what it has seen.
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/cloud"
+	"chatconf/shared/deliver"
+	"chatconf/shared/invoke"
+	"chatconf/shared/webhook"
+)
+
+const (
+	// WorkTime is how long the work on one command may take: a target that answers late, tried again, and a platform that does.
+	WorkTime = 55 * time.Second
+	// targetTime is how much of it the target has.
+	targetTime = 42 * time.Second
+	// sendTime is how long a platform has to take an answer.
+	sendTime = 10 * time.Second
+	// settleTime is how long the journal has to take how it ended, whatever else ran out of time.
+	settleTime = 5 * time.Second
+	// lease is how long a command is claimed: longer than all of the above.
+	lease = 90 * time.Second
+
+	// Attempts is how often a command is tried, crashes of whoever tried it included.
+	Attempts = 5
+	// firstPause is how long a command rests after its first attempt; it doubles with each. All in all it is given up after a quarter of
+	// an hour: what somebody asked for then is perhaps not wanted any more.
+	firstPause = time.Minute
+)
+
+// Options are what a Dispatcher needs.
+type Options struct {
+	Service *chat.Service
+	Journal *chat.Journal
+	// Post delivers an event to an https URL and returns the answer, as deliver.Client does.
+	Post func(ctx context.Context, url, secret string, e deliver.Event) ([]byte, error)
+	// Call invokes a function of the cloud and returns its answer. Nil is: there is no cloud.
+	Call func(ctx context.Context, name string, payload []byte) ([]byte, error)
+	// Sender makes the sender of a configuration.
+	Sender func(*chat.Endpoint) (webhook.Sender, error)
+	Now    func() time.Time // default time.Now
+}
+
+// A Dispatcher hands commands on.
+type Dispatcher struct {
+	options Options
+}
+
+// New returns a dispatcher. It does no input or output.
+func New(o Options) (*Dispatcher, error) {
+	if o.Service == nil || o.Journal == nil || o.Post == nil || o.Sender == nil {
+		return nil, errors.New("dispatch: a dispatcher needs a service, a journal, and ways to deliver and to answer")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Dispatcher{o}, nil
+}
+
+// An undelivered is why a target has not taken a command.
+type undelivered struct {
+	why   string // for people; no secret
+	again bool   // another attempt may help
+}
+
+func (e *undelivered) Error() string { return e.why }
+
+// Dispatch does what is left to be done for a command. A command for which nothing is left, or at which somebody else is, is no
+// error. That a target does not take it is none either: it is tried again later, or given up, and the record says so. An error
+// says that it is not known how it ended, since the tables are out of reach; the command is due again in a while.
+func (d *Dispatcher) Dispatch(ctx context.Context, ref chat.Ref) error {
+	caller := ctx
+	ctx, cancel := context.WithTimeout(ctx, WorkTime)
+	defer cancel()
+	job, err := d.options.Journal.Claim(ctx, ref, lease)
+	switch {
+	case errors.Is(err, chat.ErrSettled), errors.Is(err, chat.ErrTaken):
+		invoke.Logger(ctx).InfoContext(ctx, "nothing to hand on", "name", ref.Name, "command_id", ref.ID, "why", err)
+		return nil
+	case err != nil:
+		return fmt.Errorf("dispatch: %w", err)
+	}
+	started := d.options.Now()
+	result, retry, err := d.work(ctx, job)
+	if err == nil && result.Outcome == chat.OutcomeFailed && !result.Answered {
+		err = caller.Err() // cut off: that says nothing of the target, and nobody could be told
+	}
+	if err == nil {
+		err = d.end(ctx, job, result, retry)
+	}
+	d.log(ctx, job, result, retry, started, err)
+	if err != nil {
+		return fmt.Errorf("dispatch: %w", err)
+	}
+	return nil
+}
+
+// work does what is left. It returns how it ended, or if retry is set, that it is to be tried again.
+func (d *Dispatcher) work(ctx context.Context, job *chat.Job) (result chat.Result, retry bool, err error) {
+	e, err := d.options.Service.OpenConfiguration(ctx, chat.Ref{Account: job.Account, Region: job.Region, Name: job.Name})
+	switch {
+	case chat.CodeOf(err) == chat.NotFound:
+		return chat.Result{Outcome: chat.OutcomeFailed, Detail: "the chat configuration was deleted meanwhile"}, false, nil
+	case err != nil && job.Attempts > Attempts:
+		return chat.Result{Outcome: chat.OutcomeFailed, Detail: "the chat configuration could not be read"}, false, nil
+	case err != nil:
+		return chat.Result{}, false, err
+	case job.Attempts > Attempts:
+		// Whoever claimed it before ended without a word, again and again. The target may have it.
+		return d.giveUp(ctx, e, job, "nobody who tried lived to tell how it went"), false, nil
+	case job.Answer != "":
+		return d.answer(ctx, e, job)
+	}
+	if !e.Active {
+		return d.giveUp(ctx, e, job, "the chat configuration was switched off meanwhile"), false, nil
+	}
+	text, err := d.deliver(ctx, e, job)
+	var failed *undelivered
+	switch {
+	case errors.As(err, &failed) && failed.again && job.Attempts < Attempts:
+		return chat.Result{Detail: failed.why}, true, nil
+	case err != nil:
+		return d.giveUp(ctx, e, job, err.Error()), false, nil
+	}
+	result = chat.Result{Outcome: chat.OutcomeDelivered}
+	if text == "" && !job.Answered {
+		text = e.Reply(job.Command, chat.Decision{Allowed: true}) // nothing else has said yet that it was accepted
+	}
+	// The target has it. That nobody could be told is no reason to hand it over once more.
+	result.Answered, result.Detail = d.send(ctx, e, job, text)
+	return result, false, nil
+}
+
+// answer sends an answer that the callback's own response could not carry.
+func (d *Dispatcher) answer(ctx context.Context, e *chat.Endpoint, job *chat.Job) (result chat.Result, retry bool, err error) {
+	sent, why := d.send(ctx, e, job, job.Answer)
+	switch {
+	case sent:
+		return chat.Result{Outcome: chat.OutcomeDelivered, Answered: true}, false, nil
+	case job.Attempts < Attempts && d.canStillSend(job):
+		return chat.Result{Detail: why}, true, nil
+	}
+	return chat.Result{Outcome: chat.OutcomeFailed, Detail: why}, false, nil
+}
+
+// canStillSend reports whether an answer could be sent by the time that it is tried next.
+func (d *Dispatcher) canStillSend(job *chat.Job) bool {
+	return job.ReplyTo.Expires.IsZero() || d.next(job).Before(job.ReplyTo.Expires)
+}
+
+// giveUp tells who gave the command that it will not be done.
+func (d *Dispatcher) giveUp(ctx context.Context, e *chat.Endpoint, job *chat.Job, why string) chat.Result {
+	result := chat.Result{Outcome: chat.OutcomeFailed, Detail: why}
+	if job.Answer != "" {
+		return result // an answer, and not a command
+	}
+	var unsent string
+	if result.Answered, unsent = d.send(ctx, e, job, e.Undelivered(job.Command, job.ID)); unsent != "" {
+		result.Detail += "; " + unsent
+	}
+	return result
+}
+
+// send sends an answer to where the command came from, if there is a way. It returns whether that was done, else why not, if it was tried.
+func (d *Dispatcher) send(ctx context.Context, e *chat.Endpoint, job *chat.Job, text string) (sent bool, why string) {
+	if text == "" || job.ReplyTo.Kind == "" {
+		return false, ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendTime)
+	defer cancel()
+	sender, err := d.options.Sender(e)
+	if err == nil {
+		err = sender.Send(ctx, job.ReplyTo, text)
+	}
+	if err != nil {
+		return false, fmt.Sprintf("the answer was not sent: %v", err)
+	}
+	return true, ""
+}
+
+// deliver hands a command to its target and returns what that wants to be told. Its error is an *undelivered.
+func (d *Dispatcher) deliver(ctx context.Context, e *chat.Endpoint, job *chat.Job) (text string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, targetTime)
+	defer cancel()
+	event, err := job.Event().MarshalJSON()
+	if err != nil {
+		return "", &undelivered{why: "the command is no event: " + err.Error()}
+	}
+	var said []byte
+	switch target := e.Target; target.Type {
+	case chat.TargetJournal:
+		return "", nil
+	case chat.TargetHTTP:
+		said, err = d.options.Post(ctx, target.URL.Reveal(), target.Secret.Reveal(), deliver.Event{ID: job.ID, ContentType: chat.EventMediaType, Body: event})
+		var refused *deliver.Error
+		if errors.As(err, &refused) {
+			return "", &undelivered{refused.Error(), refused.Again || ctx.Err() != nil}
+		}
+	case chat.TargetFunction:
+		if d.options.Call == nil {
+			return "", &undelivered{why: "this service runs outside of a cloud, where there are no functions"}
+		}
+		said, err = d.options.Call(ctx, target.Name, event)
+		var refused *cloud.Refusal
+		if errors.As(err, &refused) {
+			return "", &undelivered{refused.Error(), refused.Passing}
+		}
+	default:
+		return "", &undelivered{why: fmt.Sprintf("the target's type %q is none", target.Type)}
+	}
+	if err != nil {
+		return "", &undelivered{err.Error(), true}
+	}
+	return textOf(said), nil
+}
+
+// textOf returns the text that a target answered with: {"text":"…"}. Whatever else it says, it says nothing to people.
+func textOf(answer []byte) string {
+	var out struct {
+		Text string `json:"text"`
+	}
+	if json.Unmarshal(answer, &out) != nil {
+		return ""
+	}
+	return out.Text
+}
+
+// next returns when a command is to be tried again.
+func (d *Dispatcher) next(job *chat.Job) time.Time {
+	return d.options.Now().Add(firstPause << (job.Attempts - 1))
+}
+
+// end writes down how the work ended.
+func (d *Dispatcher) end(ctx context.Context, job *chat.Job, result chat.Result, retry bool) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	if retry {
+		return d.options.Journal.Retry(ctx, job, d.next(job), result.Detail)
+	}
+	return d.options.Journal.Settle(ctx, job, result)
+}
+
+// log writes the one line that work on a command leaves.
+func (d *Dispatcher) log(ctx context.Context, job *chat.Job, result chat.Result, retry bool, started time.Time, err error) {
+	outcome := string(result.Outcome)
+	level := slog.LevelInfo
+	switch {
+	case err != nil:
+		level, outcome = slog.LevelError, "Unknown"
+	case retry:
+		level, outcome = slog.LevelWarn, "Retry"
+	case result.Outcome == chat.OutcomeFailed:
+		level = slog.LevelWarn
+	}
+	attrs := []slog.Attr{
+		slog.String("account", job.Account),
+		slog.String("region", job.Region),
+		slog.String("name", job.Name),
+		slog.String("command_id", job.ID),
+		slog.String("command", job.Command.Shown()),
+		slog.Int("attempt", job.Attempts),
+		slog.String("outcome", outcome),
+		slog.Bool("answered", result.Answered),
+		slog.String("detail", result.Detail),
+		slog.Float64("duration_ms", float64(d.options.Now().Sub(started).Microseconds())/1000),
+	}
+	if err != nil {
+		attrs = append(attrs, slog.Any("error", err))
+	}
+	invoke.Logger(ctx).LogAttrs(ctx, level, "handed on", attrs...)
+}

@@ -1,0 +1,173 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/invoke"
+)
+
+const (
+	// RedriveTime is how long one round may begin work on further commands; what it has begun, it ends.
+	RedriveTime = 60 * time.Second
+	// batch is how many commands are looked for at once, and atOnce at how many is worked at once.
+	batch  = 40
+	atOnce = 8
+)
+
+// Redrive looks for commands that are due and does what is left to be done for them: those that nobody took within a minute of their
+// record, those whose time to be tried again has come, those whose last attempt ended without a word. It ends when none is left, or
+// begins no more after RedriveTime or when ctx would not last for one. It returns how many it found.
+func (d *Dispatcher) Redrive(ctx context.Context) (found int, err error) {
+	until := d.options.Now().Add(RedriveTime)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Add(-WorkTime).Before(until) {
+		until = deadline.Add(-WorkTime)
+	}
+	for {
+		due, err := d.options.Journal.Due(ctx, batch)
+		found += len(due)
+		errs := append(d.all(ctx, due, until), err)
+		if err := errors.Join(errs...); err != nil {
+			return found, err // what is wrong with the tables will not be better at once
+		}
+		if len(due) < batch || !d.options.Now().Before(until) {
+			return found, nil
+		}
+	}
+}
+
+// all dispatches commands, several at once, as long as there is time to begin.
+func (d *Dispatcher) all(ctx context.Context, due []chat.Ref, until time.Time) []error {
+	var mu sync.Mutex
+	var errs []error
+	var group sync.WaitGroup
+	turn := make(chan struct{}, atOnce)
+	for i, ref := range due {
+		turn <- struct{}{}
+		if ctx.Err() != nil || i >= atOnce && !d.options.Now().Before(until) {
+			break
+		}
+		group.Go(func() {
+			defer func() { <-turn }()
+			if err := d.dispatch(ctx, ref); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err)
+			}
+		})
+	}
+	group.Wait()
+	return errs
+}
+
+// dispatch is Dispatch, with a panic as an error: the command stays claimed for its lease, and others are to be done.
+func (d *Dispatcher) dispatch(ctx context.Context, ref chat.Ref) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("dispatch: panic: %v", v)
+		}
+	}()
+	return d.Dispatch(ctx, ref)
+}
+
+// A Worker does in its own process what dispatch-command and redrive-commands are for in a cloud.
+type Worker struct {
+	dispatcher *Dispatcher
+	queue      chan chat.Ref
+	context    context.Context // of the work, ended when it is cut off
+	cut        context.CancelFunc
+	group      sync.WaitGroup
+
+	mu     sync.RWMutex
+	closed bool
+	done   chan struct{} // closed with it
+}
+
+// Bounds of a worker.
+const (
+	workers   = 16
+	queueSize = 1024
+	// every is how often a worker looks for what is due.
+	every = time.Minute
+	// DrainTime is how long a worker that is closed waits for what it has begun.
+	DrainTime = 3 * time.Second
+)
+
+// ErrBusy says that a worker has as much to do as it can remember, or is being closed.
+var ErrBusy = errors.New("dispatch: the worker is busy; the command is found later")
+
+// NewWorker starts a worker, whose lines go to the logger of ctx's invocation. It works until it is closed, and not only until ctx ends.
+func NewWorker(ctx context.Context, d *Dispatcher) *Worker {
+	w := &Worker{dispatcher: d, queue: make(chan chat.Ref, queueSize), done: make(chan struct{})}
+	w.context, w.cut = context.WithCancel(context.WithoutCancel(ctx))
+	for range workers {
+		w.group.Go(w.work)
+	}
+	w.group.Go(w.redrive)
+	return w
+}
+
+// Start has a command handed on, and does not wait for it. Its error is ErrBusy.
+func (w *Worker) Start(_ context.Context, ref chat.Ref) error {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.closed {
+		return ErrBusy
+	}
+	select {
+	case w.queue <- ref:
+		return nil
+	default:
+		return ErrBusy
+	}
+}
+
+// work hands on what is in the queue, until that is closed and empty.
+func (w *Worker) work() {
+	for ref := range w.queue {
+		if w.context.Err() != nil {
+			continue // the next process finds it
+		}
+		if err := w.dispatcher.dispatch(w.context, ref); err != nil {
+			invoke.Logger(w.context).ErrorContext(w.context, "not handed on", "name", ref.Name, "command_id", ref.ID, "error", err)
+		}
+	}
+}
+
+// redrive looks for what is due, at once and then again and again.
+func (w *Worker) redrive() {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		if _, err := w.dispatcher.Redrive(w.context); err != nil && w.context.Err() == nil {
+			invoke.Logger(w.context).ErrorContext(w.context, "not all that is due was handed on", "error", err)
+		}
+		select {
+		case <-ticker.C:
+		case <-w.done:
+			return
+		}
+	}
+}
+
+// Close takes no more commands, waits up to DrainTime for those that it has, and cuts off what is not done then. Nothing of that is lost: it
+// is due again when the next process looks.
+func (w *Worker) Close() error {
+	w.mu.Lock()
+	already := w.closed
+	w.closed = true
+	if !already {
+		close(w.queue)
+		close(w.done)
+	}
+	w.mu.Unlock()
+	timer := time.AfterFunc(DrainTime, w.cut)
+	defer timer.Stop()
+	w.group.Wait()
+	w.cut()
+	return nil
+}

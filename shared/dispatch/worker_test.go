@@ -1,0 +1,174 @@
+package dispatch_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/deliver"
+	"chatconf/shared/dispatch"
+	"chatconf/shared/platform/craft"
+	"chatconf/shared/platform/platformtest"
+	"chatconf/shared/webhook/webhooktest"
+)
+
+// many makes a bot and says n things to it.
+func many(p *webhooktest.Process, n int, start func(context.Context, chat.Ref) error) {
+	p.Helper()
+	bot := p.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
+	h := p.Handler(start)
+	for i := range n {
+		c := bot.Say("command", craft.Message{ID: fmt.Sprint("m", i), Text: "restart"})
+		if text := p.Read(c, bot.Post(h, c)); text != "restart was accepted." {
+			p.Errorf("the answer is %q", text)
+		}
+	}
+}
+
+// outcomes counts the records by what became of them.
+func outcomes(p *webhooktest.Process) map[string]int {
+	p.Helper()
+	out := make(map[string]int)
+	for _, c := range p.Commands("ops") {
+		out[string(c.Outcome)]++
+	}
+	return out
+}
+
+// A worker that is closed finishes what it has.
+func TestAWorkerDrains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, o := webhooktest.New(t).Process(), new(outside)
+		o.answer = func(context.Context, int) ([]byte, error) { time.Sleep(time.Second); return nil, nil }
+		w := dispatch.NewWorker(p.Context(), o.dispatcher(p))
+		many(p, 30, w.Start) // of which 16 are worked at once
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+		if got := outcomes(p); got["Delivered"] != 30 {
+			t.Errorf("outcomes = %v", got)
+		}
+		if err := w.Start(p.Context(), chat.Ref{}); !errors.Is(err, dispatch.ErrBusy) {
+			t.Errorf("after its end: Start = %v", err)
+		}
+		if err := w.Close(); err != nil {
+			t.Errorf("closed again: %v", err)
+		}
+	})
+}
+
+// What a worker cannot finish is cut off, given back, and done by the next.
+func TestAWorkerIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, o := webhooktest.New(t).Process(), new(outside)
+		o.answer = func(ctx context.Context, _ int) ([]byte, error) {
+			<-ctx.Done()
+			return nil, &deliver.Error{Again: true}
+		}
+		w := dispatch.NewWorker(p.Context(), o.dispatcher(p))
+		many(p, 30, w.Start)
+		synctest.Wait()
+		began := time.Now()
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took != dispatch.DrainTime {
+			t.Errorf("closing took %v", took)
+		}
+		if got := outcomes(p); got["Pending"] != 30 {
+			t.Errorf("outcomes = %v", got)
+		}
+		p.Advance(time.Minute)
+		o.answer = nil
+		next := p.World.Process()
+		w = dispatch.NewWorker(next.Context(), o.dispatcher(next)) // it looks at once
+		synctest.Wait()
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+		if got := outcomes(next); got["Delivered"] != 30 {
+			t.Errorf("outcomes of the next = %v", got)
+		}
+	})
+}
+
+// A worker remembers so much and no more. What is beyond it finds by itself, a minute later.
+func TestAWorkerIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, o := webhooktest.New(t).Process(), new(outside)
+		release := make(chan struct{})
+		o.answer = func(context.Context, int) ([]byte, error) { <-release; return nil, nil }
+		w := dispatch.NewWorker(p.Context(), o.dispatcher(p))
+		many(p, 20, w.Start)
+		synctest.Wait()
+		if len(o.events) != 16 {
+			t.Errorf("%d are worked at, want 16", len(o.events))
+		}
+		busy := 0
+		for range 1100 {
+			if err := w.Start(p.Context(), chat.Ref{Account: "1", Region: "r", Name: "n", ID: "i"}); errors.Is(err, dispatch.ErrBusy) {
+				busy++
+			}
+		}
+		if busy != 1100-(1024-4) {
+			t.Errorf("%d were too much", busy)
+		}
+		close(release)
+		synctest.Wait()
+		oneMore(p, func(context.Context, chat.Ref) error { return dispatch.ErrBusy })
+		p.Advance(2 * time.Minute)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := outcomes(p); got["Delivered"] != 20 {
+			t.Errorf("outcomes = %v", got)
+		}
+		if list := p.Commands("more"); len(list) != 1 || list[0].Outcome != "Delivered" {
+			t.Errorf("what it was not told of: %+v", list)
+		}
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// oneMore says one more thing, to another bot.
+func oneMore(p *webhooktest.Process, start func(context.Context, chat.Ref) error) {
+	p.Helper()
+	bot := p.Create("more", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
+	bot.Post(p.Handler(start), bot.Say("command", craft.Message{ID: "more", Text: "restart"}))
+}
+
+// Whatever goes wrong with one command, and with looking for what is due, the worker goes on and says so.
+func TestAWorkerGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, o := webhooktest.New(t).Process(), new(outside)
+		o.answer = func(_ context.Context, n int) ([]byte, error) {
+			if n == 1 {
+				panic("broken")
+			}
+			return nil, nil
+		}
+		p.FailAt(1, webhooktest.Fault{})
+		w := dispatch.NewWorker(p.Context(), o.dispatcher(p))
+		synctest.Wait()
+		if log := p.Log(); !strings.Contains(log, "not all that is due was handed on") {
+			t.Errorf("log = %s", log)
+		}
+		many(p, 5, w.Start)
+		synctest.Wait()
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+		if got := outcomes(p); got["Delivered"] != 4 || got["Pending"] != 1 {
+			t.Errorf("outcomes = %v", got)
+		}
+		if log := p.Log(); !strings.Contains(log, `"error":"dispatch: panic: broken"`) {
+			t.Errorf("log = %s", log)
+		}
+	})
+}

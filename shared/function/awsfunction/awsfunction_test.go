@@ -1,0 +1,181 @@
+package awsfunction_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"chatconf/shared/cloud"
+	"chatconf/shared/function/awsfunction"
+	"chatconf/shared/invoke"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+)
+
+var now = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+
+const secret = "PLANTED-not-a-real-secret"
+
+// A request is one that the service got.
+type request struct {
+	path, kind, authorization, token, body string
+}
+
+// lambda is a service that answers all alike. The signature is compared with one that the SDK's signer makes of what came.
+func lambda(t *testing.T, status int, header http.Header, answer string) (*awsfunction.Client, *[]request) {
+	t.Helper()
+	got := new([]request)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		*got = append(*got, request{r.URL.EscapedPath(), r.Header.Get("X-Amz-Invocation-Type"), r.Header.Get("Authorization"), r.Header.Get("X-Amz-Security-Token"), string(body)})
+		for name, values := range header {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(status)
+		io.WriteString(w, answer)
+	}))
+	t.Cleanup(server.Close)
+	client, err := awsfunction.New(awsfunction.Options{
+		Region: "eu-central-1", Endpoint: server.URL + "/", Now: func() time.Time { return now },
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: secret}, nil
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, got
+}
+
+func TestCall(t *testing.T) {
+	client, got := lambda(t, http.StatusOK, nil, `{"text":"done"}`)
+	answer, err := client.Call(t.Context(), "restart-bot:live", []byte(`{"a":1}`))
+	if err != nil || string(answer) != `{"text":"done"}` {
+		t.Fatalf("Call = %s, %v", answer, err)
+	}
+	if r := (*got)[0]; r.path != "/2015-03-31/functions/restart-bot:live/invocations" || r.kind != "RequestResponse" || r.body != `{"a":1}` ||
+		!strings.HasPrefix(r.authorization, "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261123/eu-central-1/lambda/aws4_request, SignedHeaders=") {
+		t.Errorf("request = %+v", r)
+	}
+	// A name cannot leave its place in the path.
+	if _, err := client.Call(t.Context(), "../x?y#z", nil); err != nil || (*got)[1].path != "/2015-03-31/functions/..%2Fx%3Fy%23z/invocations" {
+		t.Errorf("request = %+v, %v", (*got)[1], err)
+	}
+}
+
+// The signature is the one that an independent signer makes of the same request.
+func TestSignature(t *testing.T) {
+	var sent, want string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent = r.Header.Get("Authorization")
+		again, err := http.NewRequest(r.Method, "http://"+r.Host+r.URL.EscapedPath(), strings.NewReader("{}"))
+		if err != nil {
+			t.Error(err)
+		}
+		again.Header.Set("Content-Type", r.Header.Get("Content-Type"))
+		again.Header.Set("X-Amz-Invocation-Type", r.Header.Get("X-Amz-Invocation-Type"))
+		const hash = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a" // of {}
+		if err := v4.NewSigner().SignHTTP(r.Context(), aws.Credentials{AccessKeyID: "ASIAEXAMPLE", SecretAccessKey: secret, SessionToken: "token"}, again, hash, "lambda", "eu-central-1", now); err != nil {
+			t.Error(err)
+		}
+		want = again.Header.Get("Authorization")
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	t.Cleanup(server.Close)
+	client, err := awsfunction.New(awsfunction.Options{Region: "eu-central-1", Endpoint: server.URL, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := invoke.With(t.Context(), &invoke.Invocation{Credentials: invoke.Credentials{AccessKeyID: "ASIAEXAMPLE", AccessKeySecret: secret, SecurityToken: "token"}})
+	if err := client.Start(ctx, "dispatch", []byte("{}")); err != nil || sent != want || !strings.Contains(sent, "x-amz-invocation-type") {
+		t.Errorf("sent %s, want %s, %v", sent, want, err)
+	}
+	if err := client.Start(t.Context(), "dispatch", []byte("{}")); err == nil || !strings.Contains(err.Error(), "no credentials") {
+		t.Errorf("without credentials: %v", err)
+	}
+}
+
+func TestStart(t *testing.T) {
+	client, got := lambda(t, http.StatusAccepted, nil, "")
+	if err := client.Start(t.Context(), "dispatch", []byte(`{}`)); err != nil || (*got)[0].kind != "Event" {
+		t.Errorf("Start = %v, %+v", err, *got)
+	}
+	client, _ = lambda(t, http.StatusOK, nil, "")
+	if err := client.Start(t.Context(), "dispatch", nil); err == nil {
+		t.Error("an answer of 200 to what is not waited for: no error")
+	}
+}
+
+// What the service says instead, whether it may pass, and how often it is asked. No error shows a secret, or what a function says of its own.
+func TestRefusals(t *testing.T) {
+	for about, test := range map[string]struct {
+		status  int
+		header  http.Header
+		body    string
+		says    string
+		passing bool
+		started int // how often Start asks
+	}{
+		"no such function":    {404, http.Header{"X-Amzn-Errortype": {"ResourceNotFoundException:http://internal"}}, `{"Message":"Function not found"}`, "ResourceNotFoundException, status 404", false, 1},
+		"not allowed":         {403, http.Header{"X-Amzn-Errortype": {"AccessDeniedException"}}, `{"Message":"` + secret + `"}`, `AccessDeniedException, status 403: "[secret]"`, false, 1},
+		"too many":            {429, nil, `{"Message":"Rate exceeded"}`, "status 429", true, 2},
+		"broken":              {500, http.Header{"X-Amzn-Requestid": {"r-1"}}, `no JSON`, "status 500, request r-1", true, 2},
+		"the function failed": {200, http.Header{"X-Amz-Function-Error": {"Unhandled"}}, `{"errorMessage":"` + secret + `"}`, "Unhandled, status 200", true, 1},
+	} {
+		client, got := lambda(t, test.status, test.header, test.body)
+		_, err := client.Call(t.Context(), "f", nil)
+		var refused *cloud.Refusal
+		if !errors.As(err, &refused) || !strings.Contains(err.Error(), test.says) || refused.Passing != test.passing || len(*got) != 1 {
+			t.Errorf("%s: Call = %v after %d requests, want %s", about, err, len(*got), test.says)
+		}
+		if strings.Contains(fmt.Sprintf("%v %+v", err, err), secret) {
+			t.Errorf("%s: the error shows a secret: %v", about, err)
+		}
+		if err := client.Start(t.Context(), "f", nil); err == nil || len(*got) != 1+test.started {
+			t.Errorf("%s: Start = %v after %d requests, want %d", about, err, len(*got)-1, test.started)
+		}
+	}
+}
+
+func TestNew(t *testing.T) {
+	for about, o := range map[string]awsfunction.Options{
+		"no region":                  {},
+		"an endpoint that is none":   {Region: "eu-central-1", Endpoint: "lambda.example.com"},
+		"an endpoint with something": {Region: "eu-central-1", Endpoint: "https://lambda.example.com/x"},
+	} {
+		if _, err := awsfunction.New(o); err == nil {
+			t.Errorf("%s: no error", about)
+		}
+	}
+	for region, host := range map[string]string{"eu-central-1": "lambda.eu-central-1.amazonaws.com", "cn-north-1": "lambda.cn-north-1.amazonaws.com.cn"} {
+		asked := ""
+		client, err := awsfunction.New(awsfunction.Options{Region: region, Transport: transport(func(r *http.Request) { asked = r.URL.Host }),
+			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: secret}, nil
+			})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Call(t.Context(), "f", nil); err == nil || asked != host {
+			t.Errorf("%s: asked is %s, want %s", region, asked, host)
+		}
+	}
+}
+
+// transport takes requests and answers none.
+type transport func(*http.Request)
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	t(r)
+	return nil, errors.New("nobody is there")
+}

@@ -1,0 +1,21 @@
+package webhook
+
+import (
+	"strconv"
+
+	"chatconf/shared/chat"
+)
+
+// MaxReceivers is maxReceivers.
+const MaxReceivers = maxReceivers
+
+// KeptReceivers makes the receivers of n configurations and returns how many of them are kept.
+func KeptReceivers(n int) int {
+	r := receivers{make: map[string]func(Settings) (Receiver, error){"": func(Settings) (Receiver, error) { return nil, nil }}}
+	for i := range n {
+		if _, err := r.of(&chat.Endpoint{Name: strconv.Itoa(i)}); err != nil {
+			panic(err)
+		}
+	}
+	return len(r.made)
+}

@@ -1,0 +1,351 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/invoke"
+)
+
+// Bounds of the work on one callback. The shortest of the platforms' patience that a message meets is 2 s.
+const (
+	// Timeout is how long the tables may take in all.
+	Timeout = 1500 * time.Millisecond
+	// HandOnTime is how long handing on may take. What takes longer is left to whoever looks for what is due.
+	HandOnTime = 400 * time.Millisecond
+	// noteTime is how long a note may take that the answer waits for.
+	noteTime = 300 * time.Millisecond
+)
+
+// Options are what a Handler needs.
+type Options struct {
+	Service *chat.Service // with the Journal in its own options
+	Journal *chat.Journal
+	// Receivers makes the receiver of a configuration, by its type.
+	Receivers map[string]func(Settings) (Receiver, error)
+	// HandOn tells whoever hands commands on that there is one. It is not to wait until that is done. What it cannot do is not
+	// lost: the command is found in the journal a minute later.
+	HandOn func(context.Context, chat.Ref) error
+	// Frozen says that the process rests once it has answered, as functions do. What is to be known of a configuration's health is then
+	// written before the answer, where that tells its sender nothing: to a callback with the right URL.
+	Frozen bool
+	Now    func() time.Time // default time.Now
+}
+
+// A Handler is what chat platforms call, at …/webhook/<account>/<region>/<name>/<token>.
+//
+// A callback is proven before anything is learned from it: its configuration is found, its token compared, and the platform's receiver
+// asked for signature, freshness, decryption and for whom it is. Whatever of these does not hold, the answer is the same 401, for
+// the same work on the tables: one Get. Why is in the log, and for a URL that is right in the configuration's health. A proven
+// message is decided and recorded in one write, which is also what makes it count only once, handed on, and answered.
+type Handler struct {
+	service   *chat.Service
+	journal   *chat.Journal
+	receivers receivers
+	handOn    func(context.Context, chat.Ref) error
+	frozen    bool
+	now       func() time.Time
+}
+
+var _ http.Handler = (*Handler)(nil)
+
+// NewHandler returns a handler. It does no input or output.
+func NewHandler(o Options) (*Handler, error) {
+	if o.Service == nil || o.Journal == nil || len(o.Receivers) == 0 || o.HandOn == nil {
+		return nil, errors.New("webhook: a handler needs a service, a journal, receivers, and somebody who hands on")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Handler{
+		service:   o.Service,
+		journal:   o.Journal,
+		receivers: receivers{make: o.Receivers},
+		handOn:    o.HandOn,
+		frozen:    o.Frozen,
+		now:       o.Now,
+	}, nil
+}
+
+// The answers that do not come from a receiver. Each is the same to everybody.
+var (
+	unauthorized  = &Response{Status: http.StatusUnauthorized, ContentType: plainText, Body: []byte("unauthorized\n")}
+	unavailable   = &Response{Status: http.StatusServiceUnavailable, ContentType: plainText, Body: []byte("unavailable\n")}
+	internalError = &Response{Status: http.StatusInternalServerError, ContentType: plainText, Body: []byte("internal error\n")}
+)
+
+const plainText = "text/plain; charset=utf-8"
+
+// ServeHTTP answers one callback. It logs one line, without token, query and body.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &callback{started: h.now()}
+	// A platform that hangs up delivers again. What was begun is not left half done for that: then the second is a duplicate.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), Timeout)
+	defer cancel()
+	out := h.guarded(ctx, r, c)
+	c.status = out.Status
+	if err := write(w, out); err != nil && c.err == nil {
+		c.err = fmt.Errorf("webhook: write the answer: %w", err)
+	}
+	c.log(ctx, h.now())
+}
+
+// guarded is serve, with a panic as an answer: the platform delivers again, the log has the stack, and the process goes on.
+func (h *Handler) guarded(ctx context.Context, r *http.Request, c *callback) (out *Response) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.outcome, c.err = outcomeFailed, fmt.Errorf("webhook: panic: %v\n%s", v, debug.Stack())
+			out = internalError
+		}
+	}()
+	return h.serve(ctx, r, c)
+}
+
+// serve does the work on a callback, in the order that package webhook promises.
+func (h *Handler) serve(ctx context.Context, r *http.Request, c *callback) *Response {
+	in, flaw := read(r, h.now)
+	ref, token, ok := parsePath(r.URL.Path)
+	if ok {
+		c.ref = ref
+	}
+	e, err := h.service.OpenWebhook(ctx, ref.Account, ref.Region, ref.Name, token)
+	var unproven *chat.Unproven
+	switch {
+	case errors.As(err, &unproven):
+		return c.refuse(StepFind, unproven.Reason)
+	case err != nil:
+		return c.fail(err, unavailable)
+	}
+	c.platform = e.Type
+	if flaw != nil {
+		return h.refuse(ctx, e, c, flaw)
+	}
+	receiver, err := h.receivers.of(e)
+	if err != nil {
+		return h.refuse(ctx, e, c, err)
+	}
+	received, err := receiver.Receive(in)
+	switch {
+	case err != nil:
+		return h.refuse(ctx, e, c, err)
+	case received.Handshake != nil:
+		c.outcome = outcomeHandshake
+		h.note(ctx, e, chat.Note{Counter: chat.CountHandshakes})
+		return received.Handshake
+	case received.Message == nil:
+		// Its signature is as good for another body as a message's.
+		if err := h.journal.Guard(ctx, e, received.Guards); err != nil {
+			return c.fail(err, unavailable)
+		}
+		c.outcome = outcomeIgnored
+		h.note(ctx, e, chat.Note{Counter: chat.CountIgnored})
+		return c.answer(receiver, received, "")
+	}
+	return h.command(ctx, e, receiver, received, c)
+}
+
+// command decides a message, records it, hands it on, and words the answer. The answer is made before the record, since from there on
+// nothing may go wrong any more.
+func (h *Handler) command(ctx context.Context, e *chat.Endpoint, receiver Receiver, received *Received, c *callback) *Response {
+	m := received.Message
+	command, notOne := e.Command(m)
+	decision := e.Decide(command)
+	c.command, c.allowed = command, decision.Allowed
+	text := reply(e, command, decision, notOne)
+	out, err := receiver.Answer(received, text)
+	if err != nil {
+		return c.fail(err, internalError)
+	}
+	a := chat.Arrival{
+		Command:  command,
+		Decision: decision,
+		Guards:   received.Guards,
+		Received: c.started,
+		Answered: out.Carries,
+		Handover: handover(e, m, decision, text, out.Carries),
+	}
+	id, verdict, err := h.journal.Record(ctx, e, a)
+	c.id = id.ID
+	switch {
+	case err != nil:
+		return c.fail(err, unavailable)
+	case verdict == chat.Replayed:
+		return h.refuse(ctx, e, c, Refuse(StepReplay, "the signature came with another message before; it does not cover the message, so this one may be anybody's"))
+	case verdict == chat.Duplicate:
+		c.outcome = outcomeDuplicate
+		h.note(ctx, e, chat.Note{Counter: chat.CountDuplicates})
+		return c.answer(receiver, received, "")
+	}
+	c.outcome = outcomeRecorded
+	if a.Handover != nil {
+		h.pass(ctx, id, c)
+	}
+	return out
+}
+
+// reply returns what to tell who sent a message.
+func reply(e *chat.Endpoint, command chat.Command, decision chat.Decision, notOne error) string {
+	var problem *chat.CommandError
+	if decision.Cause == chat.CauseCommand && errors.As(notOne, &problem) {
+		return problem.Sentence(e.Language) // which says more than that there is none
+	}
+	return e.Reply(command, decision)
+}
+
+// handover returns what is left to be done once a command is recorded; nil if nothing is. What goes to a target is answered by it, and
+// an answer that the platform's own response cannot carry goes the long way.
+func handover(e *chat.Endpoint, m *chat.Message, d chat.Decision, text string, carried bool) *chat.Handover {
+	switch {
+	case d.Allowed && d.Cause != chat.CauseBuiltIn && e.Target.Type != chat.TargetJournal:
+		return &chat.Handover{ReplyTo: m.ReplyTo}
+	case !carried && m.ReplyTo.Kind != "" && text != "":
+		return &chat.Handover{ReplyTo: m.ReplyTo, Answer: text}
+	}
+	return nil
+}
+
+// pass tells whoever hands on. That it failed changes nothing for the platform: the command is recorded, and due in a minute.
+func (h *Handler) pass(ctx context.Context, ref chat.Ref, c *callback) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), HandOnTime)
+	defer cancel()
+	c.late = h.handOn(ctx, ref)
+}
+
+// note notes something for the health of a configuration.
+func (h *Handler) note(ctx context.Context, e *chat.Endpoint, n chat.Note) {
+	if !h.frozen {
+		h.journal.NoteLater(ctx, e.Ref(), n)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, noteTime)
+	defer cancel()
+	if err := h.journal.Note(ctx, e.Ref(), n); err != nil {
+		invoke.Logger(ctx).WarnContext(ctx, "the health of a webhook was not written", "name", e.Name, "error", err) // it goes along with the next
+	}
+}
+
+// refuse is the answer to a callback with the right URL that is not genuine, whatever is wrong with it.
+func (h *Handler) refuse(ctx context.Context, e *chat.Endpoint, c *callback, err error) *Response {
+	var why *Refusal
+	if !errors.As(err, &why) {
+		why = &Refusal{StepConfiguration, err.Error()}
+	}
+	h.note(ctx, e, chat.Note{Counter: chat.CountRefused, Step: string(why.Step), Reason: why.Reason})
+	return c.refuse(why.Step, why.Reason)
+}
+
+// A callback is what the log says of one.
+type callback struct {
+	started  time.Time
+	ref      chat.Ref // as the URL has it, whether there is such a configuration or not
+	platform string
+	status   int
+	outcome  string
+	step     Step
+	reason   string
+	id       string // of the record
+	command  chat.Command
+	allowed  bool
+	late     error // of handing on
+	err      error
+}
+
+// The outcomes, as the log has them.
+const (
+	outcomeRefused   = "refused"
+	outcomeHandshake = "handshake"
+	outcomeIgnored   = "ignored"
+	outcomeDuplicate = "duplicate"
+	outcomeRecorded  = "recorded"
+	outcomeFailed    = "failed"
+)
+
+func (c *callback) refuse(step Step, reason string) *Response {
+	c.outcome, c.step, c.reason = outcomeRefused, step, reason
+	return unauthorized
+}
+
+func (c *callback) fail(err error, out *Response) *Response {
+	c.outcome, c.err = outcomeFailed, err
+	return out
+}
+
+// answer acknowledges what needs no more.
+func (c *callback) answer(receiver Receiver, received *Received, text string) *Response {
+	out, err := receiver.Answer(received, text)
+	if err != nil {
+		return c.fail(err, internalError)
+	}
+	return out
+}
+
+// maxLogged is how much of a text of somebody else's is logged, in bytes.
+const maxLogged = 256
+
+// log writes the one line that every callback leaves.
+func (c *callback) log(ctx context.Context, now time.Time) {
+	level := slog.LevelInfo
+	switch {
+	case c.err != nil:
+		level = slog.LevelError
+	case c.outcome == outcomeRefused || c.late != nil:
+		level = slog.LevelWarn
+	}
+	logger := invoke.Logger(ctx)
+	if !logger.Enabled(ctx, level) {
+		return
+	}
+	inv := invoke.From(ctx)
+	attrs := make([]slog.Attr, 0, 18)
+	attrs = append(attrs,
+		slog.String("account", cut(c.ref.Account)),
+		slog.String("region", cut(c.ref.Region)),
+		slog.String("name", cut(c.ref.Name)),
+		slog.String("platform", c.platform),
+		slog.Int("status", c.status),
+		slog.String("outcome", c.outcome))
+	if c.outcome == outcomeRefused {
+		attrs = append(attrs, slog.String("step", string(c.step)), slog.String("reason", cut(c.reason)))
+	}
+	if c.command.MessageID != "" {
+		attrs = append(attrs,
+			slog.String("command_id", c.id),
+			slog.String("command", cut(c.command.Shown())),
+			slog.String("user", cut(c.command.User)),
+			slog.String("conversation", cut(c.command.Conversation)),
+			slog.Bool("allowed", c.allowed))
+	}
+	attrs = append(attrs,
+		slog.Float64("duration_ms", float64(now.Sub(c.started).Microseconds())/1000),
+		slog.String("request_id", inv.RequestID),
+		slog.String("source_ip", inv.SourceIP))
+	if c.late != nil {
+		attrs = append(attrs, slog.String("not_handed_on", c.late.Error()))
+	}
+	if c.err != nil {
+		attrs = append(attrs, slog.Any("error", c.err))
+	}
+	logger.LogAttrs(ctx, level, "callback", attrs...)
+}
+
+func cut(s string) string { return s[:min(len(s), maxLogged)] }
+
+// write sends an answer.
+func write(w http.ResponseWriter, out *Response) error {
+	header := w.Header()
+	if out.ContentType != "" {
+		header.Set("Content-Type", out.ContentType)
+	}
+	header.Set("Content-Length", strconv.Itoa(len(out.Body)))
+	header.Set("Cache-Control", "no-store")
+	w.WriteHeader(out.Status)
+	_, err := w.Write(out.Body)
+	return err
+}

@@ -1,0 +1,710 @@
+package webhook_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/platform"
+	"chatconf/shared/platform/craft"
+	"chatconf/shared/platform/platformtest"
+	"chatconf/shared/webhook"
+	"chatconf/shared/webhook/webhooktest"
+)
+
+// nobody hands nothing on.
+func nobody(context.Context, chat.Ref) error { return nil }
+
+// handOns remembers what was handed on.
+type handOns struct {
+	mu   sync.Mutex
+	refs []chat.Ref
+}
+
+func (h *handOns) add(_ context.Context, ref chat.Ref) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.refs = append(h.refs, ref)
+	return nil
+}
+
+const toHTTP = `"Target":{"Type":"Http","Url":"https://target.example.com/commands","Secret":"whsec_bm90IGEgcmVhbCBzZWNyZXQgb2YgMzIgYnl0ZXM="}`
+
+// line returns the one line that was logged.
+func line(t *testing.T, w *webhooktest.World) map[string]any {
+	t.Helper()
+	text := w.Log()
+	var out map[string]any
+	if err := json.Unmarshal([]byte(text), &out); err != nil {
+		t.Fatalf("wanted one line in the log: %v\n%s", err, text)
+	}
+	return out
+}
+
+// Every kind of callback that the platforms send to a bot goes through: decided, recorded, handed on and answered, and refused for who has no grant.
+func TestEveryPlatform(t *testing.T) {
+	for _, p := range platform.All() {
+		messages, checks := craft.Modes(p.Type)
+		for _, mode := range messages {
+			t.Run(p.Type+" "+mode, func(t *testing.T) {
+				w := webhooktest.New(t)
+				process := w.Process()
+				bot := process.Create("ops", p.Type, platformtest.Settings(p.Type), webhooktest.Open, toHTTP)
+				var handed handOns
+				h := process.Handler(handed.add)
+				c := bot.Say(mode, craft.Message{Text: "restart i-1"})
+				out := bot.Post(h, c)
+				if out.Code != http.StatusOK {
+					t.Fatalf("restart: %d %s\n%s", out.Code, out.Body, w.Log())
+				}
+				if _, err := c.ReadAnswer(out.Body.Bytes()); err != nil {
+					t.Errorf("restart: %v: %s", err, out.Body)
+				}
+				w.Advance(time.Second)
+				bot.Post(h, bot.Say(mode, craft.Message{Text: "stop"}))
+				list := process.Commands("ops")
+				if len(list) != 2 || list[1].Command != "restart" || list[1].Decision != "Allowed" || list[1].Outcome != "Pending" || list[1].Target != "Http target.example.com" ||
+					list[0].Command != "stop" || list[0].Decision != "Denied" {
+					t.Errorf("commands = %+v", list)
+				}
+				if len(handed.refs) == 0 || handed.refs[0].ID != list[1].Id {
+					t.Errorf("handed on = %v, want %s", handed.refs, list[1].Id)
+				}
+				if health := process.Health("ops").Health; health.State != chat.HealthWorking || health.Counters["Allowed"] != 1 || health.Counters["Denied"] != 1 {
+					t.Errorf("health = %+v", health)
+				}
+			})
+		}
+		for _, mode := range checks {
+			t.Run(p.Type+" "+mode, func(t *testing.T) {
+				w := webhooktest.New(t)
+				process := w.Process()
+				bot := process.Create("ops", p.Type, platformtest.Settings(p.Type))
+				c := bot.Say(mode, craft.Message{})
+				w.Calls()
+				out := bot.Post(process.Handler(nobody), c)
+				if text := w.Read(c, out); text == "" {
+					t.Error("the answer has no challenge")
+				}
+				if got := w.Calls(); got != "Get" && got != "Get Write" { // the health is written beside it
+					t.Errorf("calls = %s", got)
+				}
+				if health := process.Health("ops").Health; health.Counters["Handshakes"] != 1 || health.LastHandshakeDate == "" {
+					t.Errorf("health = %+v", health)
+				}
+			})
+		}
+	}
+}
+
+// What people read: of what is built in, of what is denied, of what is no command, of a bot that is off, of a conversation that is not listened to.
+func TestAnswers(t *testing.T) {
+	for about, test := range map[string]struct {
+		members []string
+		text    string
+		want    []string
+	}{
+		"help":                     {nil, "help", []string{"You may run here: *.", "But not: stop.", "Always allowed: help, whoami."}},
+		"whoami":                   {nil, "WhoAmI", []string{"user:u1", "c1"}},
+		"an accepted command":      {nil, "restart i-1", []string{"restart was accepted."}},
+		"a denied command":         {nil, "stop", []string{"You may not run stop here.", "user:u1"}},
+		"no command":               {nil, "", []string{"The message has no command."}},
+		"an open quote":            {nil, "restart 'i-1", []string{"A quotation mark is not closed."}},
+		"an open quote in Chinese": {[]string{`"Language":"zh"`}, "restart 'i-1", []string{"引号没有闭合。"}},
+		"another conversation":     {[]string{`"ConversationIds":["c2"]`}, "restart", []string{"The conversation c1 is not among ConversationIds."}},
+	} {
+		w := webhooktest.New(t)
+		process := w.Process()
+		bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), append(test.members, webhooktest.Open)...)
+		c := bot.Say("command", craft.Message{Conversation: "c1", Text: test.text})
+		text := w.Read(c, bot.Post(process.Handler(nobody), c))
+		for _, want := range test.want {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: the answer is %q, want %q in it", about, text, want)
+			}
+		}
+		if list := process.Commands("ops"); len(list) != 1 || list[0].Outcome != "Recorded" || !list[0].Answered {
+			t.Errorf("%s: commands = %+v", about, list)
+		}
+	}
+	w := webhooktest.New(t)
+	process := w.Process()
+	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
+	if _, err := process.Service.Update(w.As(), &chat.UpdateRequest{Name: "ops", Status: chat.StatusInactive}); err != nil {
+		t.Fatal(err)
+	}
+	c := bot.Say("command", craft.Message{Text: "restart"})
+	if text := w.Read(c, bot.Post(process.Handler(nobody), c)); text != "The chat configuration ops is off." {
+		t.Errorf("of a bot that is off: %q", text)
+	}
+}
+
+// An answer that the platform's own response cannot carry is left to be sent, and nothing goes to a target with it.
+func TestAnswersThatComeLater(t *testing.T) {
+	w := webhooktest.New(t)
+	process := w.Process()
+	bot := process.Create("ops", "Feishu", platformtest.Settings("Feishu"), webhooktest.Open, toHTTP)
+	var handed handOns
+	h := process.Handler(handed.add)
+	c := bot.Say("message", craft.Message{Text: "help"})
+	if text := w.Read(c, bot.Post(h, c)); text != "" {
+		t.Errorf("the answer is %q", text)
+	}
+	if len(handed.refs) != 1 {
+		t.Fatalf("handed on = %v", handed.refs)
+	}
+	job, err := process.Journal.Claim(w.Context(), handed.refs[0], time.Minute)
+	if err != nil || !strings.Contains(job.Answer, "Always allowed: help, whoami.") || job.ReplyTo.Kind == "" || job.Answered {
+		t.Errorf("left is %+v, %v", job, err)
+	}
+}
+
+// A thing that is wrong with a callback, and how the log and the configuration's health call it. Whoever sent it learns nothing of that.
+type wrong struct {
+	about string
+	step  string // as the health has it, if it is told
+	send  func(bot *webhooktest.Bot, h http.Handler) *httptest.ResponseRecorder
+}
+
+func wrongs() []wrong {
+	to := func(edit func(path string) string) func(*webhooktest.Bot, http.Handler) *httptest.ResponseRecorder {
+		return func(bot *webhooktest.Bot, h http.Handler) *httptest.ResponseRecorder {
+			return bot.PostTo(h, edit(bot.URL), bot.Say("", craft.Message{Text: "restart"}))
+		}
+	}
+	changed := func(edit func(c *craft.Callback)) func(*webhooktest.Bot, http.Handler) *httptest.ResponseRecorder {
+		return func(bot *webhooktest.Bot, h http.Handler) *httptest.ResponseRecorder {
+			c := bot.Say("", craft.Message{Text: "restart"})
+			edit(c)
+			return bot.Post(h, c)
+		}
+	}
+	return []wrong{
+		{"there is no such configuration", "", to(func(u string) string { return strings.Replace(u, "/ops/", "/other/", 1) })},
+		{"the account is another", "", to(func(u string) string { return strings.Replace(u, "/"+webhooktest.Account+"/", "/1/", 1) })},
+		{"the path is none", "", to(func(string) string { return "https://chatconf.example.com/webhook/x" })},
+		{"the path has no webhook", "", to(func(string) string { return "https://chatconf.example.com/a/b/c/d" })},
+		{"the token is missing", "", to(func(u string) string { return u[:strings.LastIndex(u, "/")+1] })},
+		{"the token is wrong", "token", to(func(u string) string { return u[:strings.LastIndex(u, "/")+1] + strings.Repeat("A", 22) })},
+		{"the body was changed", "signature", changed(func(c *craft.Callback) { c.Body = bytes.Replace(c.Body, []byte("restart"), []byte("destroy"), 1) })},
+		{"the body was cut", "signature", changed(func(c *craft.Callback) { c.Body = c.Body[:len(c.Body)-1] })},
+		{"there is no body", "signature", changed(func(c *craft.Callback) { c.Body = nil })},
+		{"the body is too large", "request", changed(func(c *craft.Callback) { c.Body = append(c.Body, make([]byte, webhook.MaxBody)...) })},
+		{"the signature is missing", "request", changed(func(c *craft.Callback) { c.Header.Del("X-Slack-Signature") })},
+		{"the signature is there twice", "request", changed(func(c *craft.Callback) { c.Header.Add("X-Slack-Signature", c.Header.Get("X-Slack-Signature")) })},
+		{"a parameter is there twice", "request", changed(func(c *craft.Callback) { c.Query = url.Values{"signature": {"a", "a"}} })},
+		{"a gateway has packed the body", "request", changed(func(c *craft.Callback) {
+			var b bytes.Buffer
+			z := gzip.NewWriter(&b)
+			z.Write(c.Body)
+			z.Close()
+			c.Body = b.Bytes()
+			c.Header.Set("Content-Encoding", "gzip")
+		})},
+		{"the method is another", "request", changed(func(c *craft.Callback) { c.Method = http.MethodPut })},
+		{"it is too old", "freshness", func(bot *webhooktest.Bot, h http.Handler) *httptest.ResponseRecorder {
+			c := bot.Say("", craft.Message{Text: "restart"})
+			bot.Advance(time.Hour)
+			return bot.Post(h, c)
+		}},
+		{"it is from the future", "freshness", func(bot *webhooktest.Bot, h http.Handler) *httptest.ResponseRecorder {
+			bot.Advance(time.Hour)
+			c := bot.Say("", craft.Message{Text: "restart"})
+			bot.Advance(-time.Hour)
+			return bot.Post(h, c)
+		}},
+		{"it is for another team", "receive id", func(bot *webhooktest.Bot, h http.Handler) *httptest.ResponseRecorder {
+			other := *bot
+			other.Settings = maps.Clone(bot.Settings)
+			other.Settings["SlackTeamId"] = "T0OTHER"
+			return bot.Post(h, other.Say("", craft.Message{Text: "restart"}))
+		}},
+		{"it was signed with another secret", "signature", func(bot *webhooktest.Bot, h http.Handler) *httptest.ResponseRecorder {
+			other := *bot
+			other.Settings = maps.Clone(bot.Settings)
+			other.Settings["SlackSigningSecret"] = "another-secret"
+			return bot.Post(h, other.Say("", craft.Message{Text: "restart"}))
+		}},
+		{"the query is none", "request", func(bot *webhooktest.Bot, h http.Handler) *httptest.ResponseRecorder {
+			r, err := bot.Say("", craft.Message{Text: "restart"}).Request(bot.URL)
+			if err != nil {
+				bot.Fatal(err)
+			}
+			r.URL.RawQuery = "a;b=%zz"
+			return bot.Do(h, r)
+		}},
+		{"the body breaks off", "request", func(bot *webhooktest.Bot, h http.Handler) *httptest.ResponseRecorder {
+			r, err := bot.Say("", craft.Message{Text: "restart"}).Request(bot.URL)
+			if err != nil {
+				bot.Fatal(err)
+			}
+			r.Body = io.NopCloser(io.MultiReader(strings.NewReader("text="), brokenReader{}))
+			return bot.Do(h, r)
+		}},
+	}
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// Whatever is wrong, the answer is the same to the byte and costs the tables the same; the reason is in the log, and in the configuration's health
+// where the URL was right. Nothing is recorded or handed on, and no secret shows.
+func TestRefusalsAreAlike(t *testing.T) {
+	var first string
+	for _, test := range wrongs() {
+		t.Run(test.about, func(t *testing.T) {
+			w := webhooktest.New(t)
+			process := w.Process()
+			bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
+			token := bot.URL[strings.LastIndex(bot.URL, "/")+1:]
+			h := process.Handler(func(context.Context, chat.Ref) error { t.Error("it was handed on"); return nil })
+			w.Calls()
+			out := test.send(bot, h)
+			if err := process.Journal.Flush(w.Context()); err != nil {
+				t.Fatal(err)
+			}
+			// One Get; and where the health says something, one Write, for which the answer does not wait.
+			want := "Get"
+			if test.step != "" {
+				want = "Get Write"
+			}
+			if got := w.Calls(); got != want {
+				t.Errorf("calls = %s, want %s", got, want)
+			}
+			answer := fmt.Sprint(out.Code, out.Header(), out.Body)
+			if first == "" {
+				first = answer
+			}
+			if answer != first || out.Code != http.StatusUnauthorized {
+				t.Errorf("the answer is %s, want %s", answer, first)
+			}
+			said := line(t, w)
+			if said["outcome"] != "refused" || said["level"] != "WARN" || said["reason"] == "" || said["status"] != 401.0 {
+				t.Errorf("logged is %v", said)
+			}
+			health := process.Health("ops").Health
+			switch {
+			case test.step == "" && (health.LastError != nil || health.State != chat.HealthSilent):
+				t.Errorf("health = %+v, want nothing", health)
+			case test.step != "" && (health.LastError == nil || health.LastError.Step != test.step || health.LastError.Reason == "" || health.Counters["Refused"] != 1):
+				t.Errorf("health = %+v, want the step %s", health.LastError, test.step)
+			}
+			if list := process.Commands("ops"); len(list) > 0 {
+				t.Errorf("recorded is %+v", list)
+			}
+			for _, secret := range []string{token, "not-a-real-secret", strings.Repeat("A", 22)} {
+				if text := fmt.Sprint(said, answer, health.LastError); strings.Contains(text, secret) {
+					t.Errorf("a secret shows: %s", text)
+				}
+			}
+		})
+	}
+}
+
+// A process that rests once it has answered has written before what is to be known of the health. That it could not costs nothing but the news.
+func TestFrozen(t *testing.T) {
+	w := webhooktest.New(t)
+	process := w.Process()
+	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
+	h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, Receivers: platform.Receivers(), HandOn: nobody, Frozen: true, Now: w.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := bot.Say("", craft.Message{Text: "restart"})
+	c.Body = nil
+	w.Calls()
+	if out := bot.Post(h, c); out.Code != http.StatusUnauthorized || w.Calls() != "Get Write" {
+		t.Errorf("refused: %d", out.Code)
+	}
+	if health := w.Process().Health("ops").Health; health.LastError == nil || health.LastError.Step != "signature" {
+		t.Errorf("health as another process sees it = %+v", health)
+	}
+	w.Log()
+	w.Advance(time.Minute)
+	w.FailAt(2, webhooktest.Fault{})
+	if out := bot.Post(h, c); out.Code != http.StatusUnauthorized || out.Body.String() != "unauthorized\n" {
+		t.Errorf("with tables that fail: %d %s", out.Code, out.Body)
+	}
+	if log := w.Log(); strings.Count(log, "\n") != 2 || !strings.Contains(log, "the health of a webhook was not written") {
+		t.Errorf("log = %s", log)
+	}
+}
+
+// That a receiver cannot be made is the owner's to know, and nobody else's.
+func TestSettingsThatMakeNoReceiver(t *testing.T) {
+	for about, receivers := range map[string]map[string]func(webhook.Settings) (webhook.Receiver, error){
+		"its settings lack something": {"Slack": func(webhook.Settings) (webhook.Receiver, error) { return nil, errors.New("slack: no secret") }},
+		"no such type":                {"Teams": platform.Receivers()["Teams"]},
+	} {
+		w := webhooktest.New(t)
+		process := w.Process()
+		bot := process.Create("ops", "Slack", platformtest.Settings("Slack"))
+		h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, Receivers: receivers, HandOn: nobody})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out := bot.Post(h, bot.Say("", craft.Message{Text: "help"})); out.Code != http.StatusUnauthorized {
+			t.Errorf("%s: %d", about, out.Code)
+		}
+		if health := process.Health("ops").Health; health.LastError == nil || health.LastError.Step != "configuration" {
+			t.Errorf("%s: health = %+v", about, health.LastError)
+		}
+	}
+}
+
+// A hundred identical callbacks at once make one record and one delivery. All are acknowledged, one is answered.
+func TestAHundredAtOnce(t *testing.T) {
+	w := webhooktest.New(t)
+	first := w.Process()
+	bot := first.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
+	var handed handOns
+	handlers := []http.Handler{first.Handler(handed.add), w.Process().Handler(handed.add), w.Process().Handler(handed.add)}
+	c := bot.Say("command", craft.Message{Text: "restart i-1"})
+	var answered atomic.Int64
+	var group sync.WaitGroup
+	for i := range 100 {
+		group.Go(func() {
+			out := bot.Post(handlers[i%len(handlers)], c)
+			if text := w.Read(c, out); text != "" {
+				answered.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	if list := first.Commands("ops"); len(list) != 1 || len(handed.refs) != 1 || handed.refs[0].ID != list[0].Id || answered.Load() != 1 {
+		t.Errorf("%d records, %v handed on, %d answered; want one of each", len(list), handed.refs, answered.Load())
+	}
+}
+
+// Where the signature does not cover the message, the same signature with another one is refused like any forgery, and noted.
+func TestReplay(t *testing.T) {
+	w := webhooktest.New(t)
+	process := w.Process()
+	bot := process.Create("ops", "DingTalk", platformtest.Settings("DingTalk"), webhooktest.Open)
+	var handed handOns
+	h := process.Handler(handed.add)
+	c := bot.Say("robot", craft.Message{ID: "m1", Text: "help"})
+	w.Read(c, bot.Post(h, c))
+	w.Log()
+	if text := w.Read(c, bot.Post(h, c)); text != "" {
+		t.Errorf("delivered again: the answer is %q", text)
+	}
+	if said := line(t, w); said["outcome"] != "duplicate" || said["level"] != "INFO" {
+		t.Errorf("delivered again: logged is %v", said)
+	}
+	forged := bot.Say("robot", craft.Message{ID: "m2", Text: "destroy all"})
+	forged.Header = c.Header
+	if out := bot.Post(h, forged); out.Code != http.StatusUnauthorized || out.Body.String() != "unauthorized\n" {
+		t.Errorf("forged: %d %s", out.Code, out.Body)
+	}
+	if said := line(t, w); said["outcome"] != "refused" || said["step"] != "replay" {
+		t.Errorf("forged: logged is %v", said)
+	}
+	health := process.Health("ops").Health
+	if health.LastError == nil || health.LastError.Step != "replay" || health.Counters["Duplicates"] != 1 || health.Counters["Refused"] != 1 {
+		t.Errorf("health = %+v", health)
+	}
+	if list := process.Commands("ops"); len(list) != 1 {
+		t.Errorf("recorded is %+v", list)
+	}
+}
+
+// A signature that came with what is no message, such as a picture, is spent as well. The picture itself may come again.
+func TestReplayOfWhatIsNoMessage(t *testing.T) {
+	w := webhooktest.New(t)
+	process := w.Process()
+	bot := process.Create("ops", "DingTalk", platformtest.Settings("DingTalk"), webhooktest.Open)
+	h := process.Handler(nobody)
+	c := bot.Say("robot", craft.Message{ID: "m1", Text: "destroy all"})
+	picture := *c
+	if picture.Body = bytes.Replace(c.Body, []byte(`"msgtype":"text"`), []byte(`"msgtype":"picture"`), 1); bytes.Equal(picture.Body, c.Body) {
+		t.Fatal("the message is another than it was")
+	}
+	w.FailAt(2, webhooktest.Fault{})
+	if out := bot.Post(h, &picture); out.Code != http.StatusServiceUnavailable || !w.Failed() {
+		t.Errorf("a picture, when the journal is out of reach: %d %s", out.Code, out.Body)
+	}
+	w.FailAt(0, webhooktest.Fault{})
+	for range 2 {
+		if text := w.Read(&picture, bot.Post(h, &picture)); text != "" {
+			t.Errorf("a picture: the answer is %q", text)
+		}
+	}
+	w.Log()
+	if out := bot.Post(h, c); out.Code != http.StatusUnauthorized {
+		t.Errorf("forged: %d %s", out.Code, out.Body)
+	}
+	if said := line(t, w); said["outcome"] != "refused" || said["step"] != "replay" {
+		t.Errorf("forged: logged is %v", said)
+	}
+	if list := process.Commands("ops"); len(list) > 0 {
+		t.Errorf("recorded is %+v", list)
+	}
+}
+
+// A configuration may be called what the path of every URL has in it.
+func TestAConfigurationCalledWebhook(t *testing.T) {
+	w := webhooktest.New(t)
+	process := w.Process()
+	bot := process.Create("webhook", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
+	c := bot.Say("command", craft.Message{Text: "whoami"})
+	if text := w.Read(c, bot.Post(process.Handler(nobody), c)); !strings.Contains(text, "user:u1") {
+		t.Errorf("the answer is %q", text)
+	}
+}
+
+// The wire says no more when the tables are out of reach, wherever that is.
+func TestWhenTheTablesFail(t *testing.T) {
+	w := webhooktest.New(t)
+	process := w.Process()
+	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
+	h := process.Handler(nobody)
+	bot.Post(h, bot.Say("", craft.Message{Text: "help"})) // that the partition holds something is written only once
+	w.Log()
+	for n := 1; ; n++ {
+		w.FailAt(n, webhooktest.Fault{})
+		out := bot.Post(h, bot.Say("", craft.Message{Text: "help"}))
+		if !w.Failed() {
+			if n != 3 || out.Code != http.StatusOK {
+				t.Errorf("%d calls, %d", n-1, out.Code)
+			}
+			break
+		}
+		if out.Code != http.StatusServiceUnavailable || out.Body.String() != "unavailable\n" {
+			t.Errorf("call %d: %d %s", n, out.Code, out.Body)
+		}
+		if said := line(t, w); said["outcome"] != "failed" || said["level"] != "ERROR" || said["error"] == nil {
+			t.Errorf("call %d: logged is %v", n, said)
+		}
+	}
+}
+
+// What hands on may fail or hang: the platform has its answer, and the command is due in a minute.
+func TestHandingOnFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := webhooktest.New(t)
+		process := w.Process()
+		bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
+		h := process.Handler(func(ctx context.Context, _ chat.Ref) error { <-ctx.Done(); return ctx.Err() })
+		c := bot.Say("command", craft.Message{Text: "restart"})
+		began := time.Now()
+		if text := w.Read(c, bot.Post(h, c)); text != "restart was accepted." {
+			t.Errorf("the answer is %q", text)
+		}
+		if took := time.Since(began); took != webhook.HandOnTime {
+			t.Errorf("the answer took %v", took)
+		}
+		if said := line(t, w); said["outcome"] != "recorded" || said["level"] != "WARN" || said["not_handed_on"] == nil {
+			t.Errorf("logged is %v", said)
+		}
+		w.Advance(time.Minute)
+		if due, err := process.Journal.Due(w.Context(), 10); err != nil || len(due) != 1 {
+			t.Errorf("due = %v, %v", due, err)
+		}
+	})
+}
+
+// A platform that hangs up while its callback is worked at does not leave it half done.
+func TestThePlatformHangsUp(t *testing.T) {
+	w := webhooktest.New(t)
+	process := w.Process()
+	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
+	var handed handOns
+	r, err := bot.Say("command", craft.Message{Text: "restart"}).Request(bot.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, hangUp := context.WithCancel(w.Context())
+	hangUp()
+	process.Handler(handed.add).ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
+	if list := process.Commands("ops"); len(list) != 1 || len(handed.refs) != 1 {
+		t.Errorf("recorded is %+v, handed on %v", list, handed.refs)
+	}
+}
+
+// faulty is a receiver that does as a test says.
+type faulty struct {
+	receive func(*webhook.Request) (*webhook.Received, error)
+	answer  func(*webhook.Received, string) (*webhook.Response, error)
+}
+
+func (f faulty) Receive(r *webhook.Request) (*webhook.Received, error) { return f.receive(r) }
+
+func (f faulty) Answer(in *webhook.Received, text string) (*webhook.Response, error) {
+	return f.answer(in, text)
+}
+
+// A receiver that panics or cannot answer costs one callback and nothing else, and nothing was recorded that nobody knows of.
+func TestReceiversThatBreak(t *testing.T) {
+	message := func(*webhook.Request) (*webhook.Received, error) {
+		return &webhook.Received{Message: &chat.Message{ID: "m", User: "u", Conversation: "c", Text: "help"}}, nil
+	}
+	for about, receiver := range map[string]faulty{
+		"it panics as it receives":  {receive: func(*webhook.Request) (*webhook.Received, error) { panic("broken") }},
+		"it panics as it answers":   {message, func(*webhook.Received, string) (*webhook.Response, error) { panic("broken") }},
+		"it has no answer":          {message, func(*webhook.Received, string) (*webhook.Response, error) { return nil, errors.New("broken") }},
+		"it has no acknowledgement": {func(*webhook.Request) (*webhook.Received, error) { return new(webhook.Received), nil }, func(*webhook.Received, string) (*webhook.Response, error) { return nil, errors.New("broken") }},
+		"it has nothing":            {receive: func(*webhook.Request) (*webhook.Received, error) { return nil, nil }},
+		"it has a message without id": {func(*webhook.Request) (*webhook.Received, error) {
+			return &webhook.Received{Message: &chat.Message{User: "u"}}, nil
+		}, func(*webhook.Received, string) (*webhook.Response, error) { return &webhook.Response{Status: 200}, nil }},
+		"it has a great deal of guards": {func(r *webhook.Request) (*webhook.Received, error) {
+			in, _ := message(r)
+			in.Guards = make([]string, 100)
+			return in, nil
+		}, func(*webhook.Received, string) (*webhook.Response, error) { return &webhook.Response{Status: 200}, nil }},
+	} {
+		w := webhooktest.New(t)
+		process := w.Process()
+		bot := process.Create("ops", "Slack", platformtest.Settings("Slack"))
+		h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, HandOn: nobody, Now: w.Now,
+			Receivers: map[string]func(webhook.Settings) (webhook.Receiver, error){"Slack": func(webhook.Settings) (webhook.Receiver, error) { return receiver, nil }}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := bot.Post(h, bot.Say("", craft.Message{Text: "help"}))
+		if out.Code < 500 || !slices.Contains([]string{"internal error\n", "unavailable\n"}, out.Body.String()) {
+			t.Errorf("%s: %d %s", about, out.Code, out.Body)
+		}
+		if said := line(t, w); said["outcome"] != "failed" || said["level"] != "ERROR" || !strings.Contains(about, "panics") == strings.Contains(fmt.Sprint(said["error"]), "panic: broken\n") {
+			t.Errorf("%s: logged is %v", about, said)
+		}
+		if list := process.Commands("ops"); len(list) > 0 {
+			t.Errorf("%s: recorded is %+v", about, list)
+		}
+	}
+}
+
+// What is no message is acknowledged, and counted.
+func TestIgnored(t *testing.T) {
+	w := webhooktest.New(t)
+	process := w.Process()
+	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
+	h := process.Handler(nobody)
+	c := bot.Say("event", craft.Message{Text: "help"})
+	// The bot's own message, signed as Slack would.
+	body := bytes.Replace(c.Body, []byte(`"user":"u1"`), []byte(`"bot_id":"B1","user":"u1"`), 1)
+	if bytes.Equal(body, c.Body) {
+		t.Fatal("the message is another than it was")
+	}
+	c.Body = body
+	c.Header.Set("X-Slack-Signature", slackSignature(bot, c))
+	if text := w.Read(c, bot.Post(h, c)); text != "" {
+		t.Errorf("the answer is %q", text)
+	}
+	if said := line(t, w); said["outcome"] != "ignored" {
+		t.Errorf("logged is %v", said)
+	}
+	if health := process.Health("ops").Health; health.Counters["Ignored"] != 1 || len(process.Commands("ops")) > 0 {
+		t.Errorf("health = %+v", health)
+	}
+}
+
+// A receiver is made once for a configuration, and again when that changes. The old one is not kept.
+func TestReceiversAreKept(t *testing.T) {
+	w := webhooktest.New(t)
+	process := w.Process()
+	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
+	made := 0
+	h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, HandOn: nobody, Now: w.Now,
+		Receivers: map[string]func(webhook.Settings) (webhook.Receiver, error){"Slack": func(s webhook.Settings) (webhook.Receiver, error) {
+			made++
+			return platform.Receivers()["Slack"](s)
+		}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		bot.Post(h, bot.Say("", craft.Message{Text: "help"}))
+	}
+	if made != 1 {
+		t.Errorf("made %d times", made)
+	}
+	secret := chat.Secret(`{"SlackSigningSecret":"another-secret","SlackTeamId":"T0EXAMPLE"}`)
+	if _, err := process.Service.Update(w.As(), &chat.UpdateRequest{Name: "ops", Configuration: &secret}); err != nil {
+		t.Fatal(err)
+	}
+	if out := bot.Post(h, bot.Say("", craft.Message{Text: "help"})); out.Code != http.StatusUnauthorized || made != 2 {
+		t.Errorf("with the old secret: %d, made %d times", out.Code, made)
+	}
+	bot.Settings["SlackSigningSecret"] = "another-secret"
+	if out := bot.Post(h, bot.Say("", craft.Message{Text: "help"})); out.Code != http.StatusOK || made != 2 {
+		t.Errorf("with the new secret: %d, made %d times", out.Code, made)
+	}
+}
+
+func TestReceiversAreBounded(t *testing.T) {
+	if got := webhook.KeptReceivers(webhook.MaxReceivers + 10); got != webhook.MaxReceivers {
+		t.Errorf("%d receivers are kept, want %d", got, webhook.MaxReceivers)
+	}
+}
+
+// What is typed after a secret's name, and the secrets of configuration and platform, show in no line of the log.
+func TestSecretsDoNotShow(t *testing.T) {
+	for _, p := range platform.All() {
+		w := webhooktest.New(t)
+		process := w.Process()
+		bot := process.Create("ops", p.Type, platformtest.Settings(p.Type), webhooktest.Open, toHTTP)
+		h := process.Handler(func(context.Context, chat.Ref) error { return errBusy })
+		messages, _ := craft.Modes(p.Type)
+		for _, mode := range messages {
+			c := bot.Say(mode, craft.Message{Text: "login --password PLANTED", ReplyURL: "https://hooks.slack.com/PLANTED"})
+			c.Query.Set("planted", "PLANTED")
+			bot.Post(h, c)
+			bot.Post(h, bot.Say(mode, craft.Message{Text: "login 'PLANTED"}))
+			bot.Post(h, bot.Say(mode, craft.Message{Text: "password=PLANTED"}))
+		}
+		logged := w.Log()
+		if !strings.Contains(logged, `"outcome":"recorded"`) || !strings.Contains(logged, "not_handed_on") {
+			t.Errorf("%s: nothing was recorded: %s", p.Type, logged)
+		}
+		shown := []string{"PLANTED", bot.URL[strings.LastIndex(bot.URL, "/")+1:], "bm90IGEgcmVhbCBzZWNyZXQ"}
+		for _, s := range p.Settings {
+			if secret := bot.Settings.Get(s.Key); s.Secret && secret != "" {
+				shown = append(shown, secret)
+			}
+		}
+		for _, secret := range shown {
+			if strings.Contains(strings.ToLower(logged), strings.ToLower(secret)) { // a command's name is in lower case
+				t.Errorf("%s: the log shows %s", p.Type, secret)
+			}
+		}
+	}
+}
+
+var errBusy = errors.New("busy")
+
+func TestNewHandlerWantsItsParts(t *testing.T) {
+	process := webhooktest.New(t).Process()
+	full := webhook.Options{Service: process.Service, Journal: process.Journal, Receivers: platform.Receivers(), HandOn: nobody}
+	for about, take := range map[string]func(*webhook.Options){
+		"a service":   func(o *webhook.Options) { o.Service = nil },
+		"a journal":   func(o *webhook.Options) { o.Journal = nil },
+		"receivers":   func(o *webhook.Options) { o.Receivers = nil },
+		"handing on":  func(o *webhook.Options) { o.HandOn = nil },
+		"nothing yet": func(o *webhook.Options) { *o = webhook.Options{} },
+	} {
+		o := full
+		take(&o)
+		if _, err := webhook.NewHandler(o); err == nil {
+			t.Errorf("without %s: no error", about)
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package webhook
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"chatconf/shared/chat"
+)
+
+// parsePath reads the path of a webhook's URL from its end. What stands before /webhook/ is the gateway's. A configuration may be called
+// webhook too, so the parts are counted and the word is not searched for.
+func parsePath(path string) (ref chat.Ref, token string, ok bool) {
+	var parts [4]string
+	for i := len(parts) - 1; i >= 0; i-- {
+		slash := strings.LastIndexByte(path, '/')
+		if slash < 0 || slash == len(path)-1 {
+			return chat.Ref{}, "", false
+		}
+		path, parts[i] = path[:slash], path[slash+1:]
+	}
+	if !strings.HasSuffix(path, "/webhook") {
+		return chat.Ref{}, "", false
+	}
+	return chat.Ref{Account: parts[0], Region: parts[1], Name: parts[2]}, parts[3], true
+}
+
+// IsPath reports whether a path is one of a webhook's URL.
+func IsPath(path string) bool {
+	_, _, ok := parsePath(path)
+	return ok
+}
+
+// read reads a callback whole, once. A flaw is why it cannot be genuine, whatever its signature; that is told only once its URL is proven.
+func read(r *http.Request, now func() time.Time) (in *Request, flaw error) {
+	body, err := readBody(r)
+	if err != nil {
+		return nil, err
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, Refuse(StepRequest, "the query is not one") // the error would quote it
+	}
+	for name, values := range query {
+		if len(values) > 1 {
+			return nil, Refuse(StepRequest, "the parameter %.40q stands there %d times", name, len(values))
+		}
+	}
+	return &Request{Method: r.Method, Query: query, Header: r.Header, Body: body, Now: now()}, nil
+}
+
+func readBody(r *http.Request) ([]byte, error) {
+	for _, encoding := range r.Header.Values("Content-Encoding") {
+		if encoding != "" && !strings.EqualFold(encoding, "identity") {
+			return nil, Refuse(StepRequest, "the body is encoded as %.40q: no platform does that, so a gateway changed what was signed", encoding)
+		}
+	}
+	if r.Body == nil {
+		return nil, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
+	switch {
+	case err != nil:
+		return nil, Refuse(StepRequest, "the body ended after %d bytes, before its end", len(body))
+	case len(body) > MaxBody:
+		return nil, Refuse(StepRequest, "the body has more than %d bytes", MaxBody)
+	}
+	return body, nil
+}
+
+// maxReceivers bounds the receivers that a process keeps; beyond it, any may go.
+const maxReceivers = 1000
+
+// receivers are what configurations were made into, so that a configuration that did not change is not made again.
+type receivers struct {
+	make map[string]func(Settings) (Receiver, error)
+
+	mu   sync.Mutex
+	made map[chat.Ref]madeReceiver
+}
+
+type madeReceiver struct {
+	of *chat.Endpoint // the same as long as the configuration is
+	Receiver
+}
+
+// of returns the receiver of a configuration.
+func (r *receivers) of(e *chat.Endpoint) (Receiver, error) {
+	r.mu.Lock()
+	known := r.made[e.Ref()]
+	r.mu.Unlock()
+	if known.of == e {
+		return known.Receiver, nil
+	}
+	constructor, ok := r.make[e.Type]
+	if !ok {
+		return nil, fmt.Errorf("the type %s has no receiver", e.Type)
+	}
+	made, err := constructor(Settings(e.Settings))
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.made == nil {
+		r.made = make(map[chat.Ref]madeReceiver)
+	}
+	if _, ok := r.made[e.Ref()]; !ok && len(r.made) >= maxReceivers {
+		for other := range r.made {
+			delete(r.made, other)
+			break
+		}
+	}
+	r.made[e.Ref()] = madeReceiver{e, made}
+	return made, nil
+}
