@@ -9,6 +9,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -17,11 +18,26 @@ import (
 
 // A Function is a folder under functions/ and what it does to the tables.
 type Function struct {
-	Folder string
-	Rights Rights // to the table of configurations and access keys
+	Folder  string
+	Rights  Rights // to the table of configurations and access keys
+	Journal Rights // to the table of commands and of the webhooks' health
+	Part    Part
 }
 
-// Rights are operations on the items of a table. A function that may do any of Put, Delete and Add also spends nonces in the table of tickets.
+// A Part is what a function is of the service.
+type Part uint
+
+// The parts. A function that does an action of the API is none of the others.
+const (
+	Action   Part = iota
+	Every         // all actions, behind the address that SDKs are pointed at
+	Webhook       // what the chat platforms call; it has commands handed on
+	Dispatch      // what hands one command on, which nobody reaches but by invoking it
+	Redrive       // what hands on what is due, by a timer
+)
+
+// Rights are operations on the items of a table. A function that may do any of Put, Delete and Add to configurations also spends nonces in the
+// table of tickets.
 type Rights uint
 
 // The operations. Every function reads single items: the caller's access key is one.
@@ -38,28 +54,50 @@ const (
 
 // Functions are what is deployed: the folders under functions/, by name.
 var Functions = []Function{
-	{"api", Get | Batch | Query | Put | Delete | Add},
-	{"change-resource-group", Get | Put | Delete},
-	{"create-chat-configuration", Get | Query | Put | Delete | Add},
-	{"delete-chat-configuration", Get | Query | Put | Delete | Add},
-	{"get-chat-configuration", Get},
-	{"list-chat-configurations", Get | Batch | Query},
-	{"list-tag-keys", Get | Query},
-	{"list-tag-resources", Get | Batch | Query},
-	{"list-tag-values", Get | Query},
-	{"tag-resources", Get | Batch | Put | Delete},
-	{"untag-resources", Get | Batch | Put | Delete},
-	{"update-chat-configuration", Get | Query | Put | Delete},
+	{Folder: "api", Rights: Get | Batch | Query | Put | Delete | Add, Journal: Query, Part: Every},
+	{Folder: "change-resource-group", Rights: Get | Put | Delete},
+	{Folder: "create-chat-configuration", Rights: Get | Query | Put | Delete | Add},
+	{Folder: "delete-chat-configuration", Rights: Get | Query | Put | Delete | Add},
+	{Folder: "dispatch-command", Rights: Get, Journal: Get | Batch | Put | Delete | Add, Part: Dispatch},
+	{Folder: "get-chat-configuration", Rights: Get},
+	{Folder: "get-chat-configuration-health", Rights: Get | Query, Journal: Query},
+	{Folder: "list-chat-commands", Rights: Get | Query, Journal: Query},
+	{Folder: "list-chat-configurations", Rights: Get | Batch | Query},
+	{Folder: "list-tag-keys", Rights: Get | Query},
+	{Folder: "list-tag-resources", Rights: Get | Batch | Query},
+	{Folder: "list-tag-values", Rights: Get | Query},
+	{Folder: "redrive-commands", Rights: Get, Journal: Get | Batch | Query | Put | Delete | Add, Part: Redrive},
+	{Folder: "rotate-chat-webhook", Rights: Get | Query | Put | Delete},
+	{Folder: "simulate-chat-permission", Rights: Get | Query},
+	{Folder: "tag-resources", Rights: Get | Batch | Put | Delete},
+	{Folder: "untag-resources", Rights: Get | Batch | Put | Delete},
+	{Folder: "update-chat-configuration", Rights: Get | Query | Put | Delete},
+	{Folder: "webhook", Rights: Get, Journal: Get | Put | Add, Part: Webhook},
 }
 
-// API is the function that serves every action, behind the address that SDKs are pointed at.
-const API = "api"
-
-// Writes reports whether the function changes anything.
+// Writes reports whether the function changes configurations.
 func (f Function) Writes() bool { return f.Rights&write != 0 }
 
+// Records reports whether the function writes to the journal.
+func (f Function) Records() bool { return f.Journal&write != 0 }
+
 // IsAPI reports whether the function is the one that serves every action.
-func (f Function) IsAPI() bool { return f.Folder == API }
+func (f Function) IsAPI() bool { return f.Part == Every }
+
+// IsWebhook reports whether the function is the one that chat platforms call.
+func (f Function) IsWebhook() bool { return f.Part == Webhook }
+
+// IsAction reports whether the function does one action.
+func (f Function) IsAction() bool { return f.Part == Action }
+
+// IsDispatch reports whether the function hands one command on.
+func (f Function) IsDispatch() bool { return f.Part == Dispatch }
+
+// IsRedrive reports whether a timer invokes the function.
+func (f Function) IsRedrive() bool { return f.Part == Redrive }
+
+// HandsOn reports whether the function hands commands to their targets, and so may invoke functions that are targets.
+func (f Function) HandsOn() bool { return f.IsDispatch() || f.IsRedrive() }
 
 // Name returns get-chat-configuration as GetChatConfiguration, which is what CloudFormation calls it.
 func (f Function) Name() string {
@@ -119,6 +157,8 @@ type Resource struct {
 var (
 	awsConfigurations = Resource{"arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TABLE}", "!GetAtt Configurations.Arn"}
 	awsTickets        = Resource{"arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TICKET_TABLE}", "!GetAtt Tickets.Arn"}
+	awsJournal        = Resource{"arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_JOURNAL_TABLE}", "!GetAtt Journal.Arn"}
+	awsDispatch       = Resource{"arn:aws:lambda:${AWS_REGION}:${AWS_ACCOUNT_ID}:function:${STACK}-dispatch-command", "!GetAtt DispatchCommand.Arn"}
 	awsKey            = Resource{"arn:aws:kms:${AWS_REGION}:${AWS_ACCOUNT_ID}:key/${KMS_KEY_ID}", "!GetAtt Key.Arn"}
 	awsDeadLetters    = Resource{"arn:aws:sqs:${AWS_REGION}:${AWS_ACCOUNT_ID}:${STACK}-dead-letters", "!GetAtt DeadLetters.Arn"}
 )
@@ -133,28 +173,19 @@ func (f Function) awsLog() Resource {
 // AWS returns the statements of the function's role on AWS. A TransactWriteItems needs the rights of its parts and none of its own
 // (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html).
 func (f Function) AWS() []Statement {
-	var items []string
-	for _, o := range []struct {
-		right   Rights
-		actions []string
-	}{
-		{Batch, []string{"dynamodb:BatchGetItem"}},
-		{Query, []string{"dynamodb:Query"}},
-		{Put, []string{"dynamodb:PutItem"}},
-		{Delete, []string{"dynamodb:DeleteItem"}},
-		{Add, []string{"dynamodb:UpdateItem"}},
-	} {
-		if f.Rights&o.right != 0 {
-			items = append(items, o.actions...)
-		}
-	}
 	s := []Statement{{Sid: "ReadItem", Actions: []string{"dynamodb:GetItem"}, Resource: awsConfigurations}}
-	if len(items) > 0 {
+	if items := awsItems(f.Rights &^ Get); len(items) > 0 {
 		s = append(s, Statement{Sid: "UseConfigurations", Actions: items, Resource: awsConfigurations, Condition: OfAccounts})
 	}
 	if f.Writes() {
 		// The adapter reads back what became of a write without an answer.
 		s = append(s, Statement{Sid: "SpendNonce", Actions: []string{"dynamodb:PutItem", "dynamodb:GetItem"}, Resource: awsTickets})
+	}
+	if f.Journal != 0 {
+		s = append(s, Statement{Sid: "UseJournal", Actions: awsItems(f.Journal), Resource: awsJournal})
+	}
+	if f.IsWebhook() {
+		s = append(s, Statement{Sid: "HandOn", Actions: []string{"lambda:InvokeFunction"}, Resource: awsDispatch})
 	}
 	return append(s,
 		Statement{Sid: "OpenKeyRing", Actions: []string{"kms:Decrypt"}, Resource: awsKey, Condition: OfKeyRing},
@@ -164,10 +195,32 @@ func (f Function) AWS() []Statement {
 	)
 }
 
+// awsItems returns the actions of rights to a table.
+func awsItems(rights Rights) []string {
+	var out []string
+	for _, o := range []struct {
+		right  Rights
+		action string
+	}{
+		{Get, "dynamodb:GetItem"},
+		{Batch, "dynamodb:BatchGetItem"},
+		{Query, "dynamodb:Query"},
+		{Put, "dynamodb:PutItem"},
+		{Delete, "dynamodb:DeleteItem"},
+		{Add, "dynamodb:UpdateItem"},
+	} {
+		if rights&o.right != 0 {
+			out = append(out, o.action)
+		}
+	}
+	return out
+}
+
 // What the functions use of Alibaba Cloud.
 const (
 	fcTable       = "acs:ots:${REGION}:${ACCOUNT_ID}:instance/${TABLESTORE_INSTANCE}/table/"
 	fcKey         = "acs:kms:${REGION}:${ACCOUNT_ID}:key/${KMS_KEY_ID}"
+	fcDispatch    = "acs:fc:${REGION}:${ACCOUNT_ID}:functions/${PREFIX}-dispatch-command"
 	fcLog         = "acs:log:${REGION}:${ACCOUNT_ID}:project/${LOG_PROJECT}/logstore/${PREFIX}"
 	fcDeadLetters = "acs:mns:${REGION}:${ACCOUNT_ID}:/queues/${PREFIX}-dead-letters/messages"
 )
@@ -175,11 +228,31 @@ const (
 // FC returns the statements of the function's role on Alibaba Cloud. RAM knows tables, and not partitions of them
 // (https://www.alibabacloud.com/help/en/tablestore/configure-user-permissions).
 func (f Function) FC() []Statement {
-	items := []string{"ots:GetRow"}
+	s := []Statement{{Sid: "UseConfigurations", Actions: fcItems(f.Rights), Resource: Resource{ARN: fcTable + "${CHATCONF_TABLE}"}}}
+	if f.Writes() {
+		s = append(s, Statement{Sid: "SpendNonce", Actions: []string{"ots:PutRow", "ots:GetRow"}, Resource: Resource{ARN: fcTable + "${CHATCONF_TICKET_TABLE}"}})
+	}
+	if f.Journal != 0 {
+		s = append(s, Statement{Sid: "UseJournal", Actions: fcItems(f.Journal), Resource: Resource{ARN: fcTable + "${CHATCONF_JOURNAL_TABLE}"}})
+	}
+	if f.IsWebhook() {
+		s = append(s, Statement{Sid: "HandOn", Actions: []string{"fc:InvokeFunction"}, Resource: Resource{ARN: fcDispatch}})
+	}
+	return append(s,
+		Statement{Sid: "OpenKeyRing", Actions: []string{"kms:Decrypt"}, Resource: Resource{ARN: fcKey}},
+		Statement{Sid: "Log", Actions: []string{"log:PostLogStoreLogs"}, Resource: Resource{ARN: fcLog}},
+		Statement{Sid: "KeepWhatFailed", Actions: []string{"mns:SendMessage"}, Resource: Resource{ARN: fcDeadLetters}},
+	)
+}
+
+// fcItems returns the actions of rights to a table.
+func fcItems(rights Rights) []string {
+	var out []string
 	for _, o := range []struct {
 		right  Rights
 		action string
 	}{
+		{Get, "ots:GetRow"},
 		{Batch | write, "ots:BatchGetRow"}, // of a write without an answer the adapter reads back what became of it
 		{Query, "ots:GetRange"},
 		{Put, "ots:PutRow"},
@@ -187,19 +260,11 @@ func (f Function) FC() []Statement {
 		{Add, "ots:UpdateRow"},
 		{write, "ots:BatchWriteRow"},
 	} {
-		if f.Rights&o.right != 0 {
-			items = append(items, o.action)
+		if rights&o.right != 0 {
+			out = append(out, o.action)
 		}
 	}
-	s := []Statement{{Sid: "UseConfigurations", Actions: items, Resource: Resource{ARN: fcTable + "${CHATCONF_TABLE}"}}}
-	if f.Writes() {
-		s = append(s, Statement{Sid: "SpendNonce", Actions: []string{"ots:PutRow", "ots:GetRow"}, Resource: Resource{ARN: fcTable + "${CHATCONF_TICKET_TABLE}"}})
-	}
-	return append(s,
-		Statement{Sid: "OpenKeyRing", Actions: []string{"kms:Decrypt"}, Resource: Resource{ARN: fcKey}},
-		Statement{Sid: "Log", Actions: []string{"log:PostLogStoreLogs"}, Resource: Resource{ARN: fcLog}},
-		Statement{Sid: "KeepWhatFailed", Actions: []string{"mns:SendMessage"}, Resource: Resource{ARN: fcDeadLetters}},
-	)
+	return out
 }
 
 // The templates, with the functions left out.
@@ -215,7 +280,7 @@ func Files() (map[string][]byte, error) {
 	files := make(map[string][]byte)
 	for path, text := range map[string]string{"template.yml": awsTemplate, "s.yaml": fcTemplate} {
 		// Not {{ }}, which CloudFormation and Serverless Devs use in turn.
-		t, err := template.New(path).Delims("<<", ">>").Funcs(template.FuncMap{"join": strings.Join}).Parse(text)
+		t, err := template.New(path).Delims("<<", ">>").Funcs(template.FuncMap{"join": strings.Join, "handsOn": handsOn}).Parse(text)
 		if err != nil {
 			return nil, fmt.Errorf("deploy: %w", err)
 		}
@@ -238,6 +303,11 @@ func Files() (map[string][]byte, error) {
 		}
 	}
 	return files, nil
+}
+
+// handsOn returns those of the functions that hand commands on.
+func handsOn(all []Function) []Function {
+	return slices.DeleteFunc(slices.Clone(all), func(f Function) bool { return !f.HandsOn() })
 }
 
 // A policy is one in the language of either cloud, which differ in the version, and in that RAM has no Sid.

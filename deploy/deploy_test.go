@@ -11,12 +11,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"chatconf/deploy"
 	"chatconf/shared/app"
 	"chatconf/shared/app/target"
 	"chatconf/shared/app/target/fc"
 	"chatconf/shared/app/target/lambda"
+	"chatconf/shared/dispatch"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
 
@@ -192,8 +194,11 @@ func TestTemplate(t *testing.T) {
 			}
 		}
 		url := at(resources, name, "Properties", "FunctionUrlConfig")
-		if f.IsAPI() != (url == nil) {
+		if f.IsAction() != (url != nil) { // the API and the webhook are behind the HTTP API, the others are invoked
 			t.Errorf("%s: function URL = %v", name, url != nil)
+		}
+		if schedule := at(resources, name, "Properties", "Events"); f.IsRedrive() != (schedule != nil) {
+			t.Errorf("%s: a timer invokes it: %v", name, schedule != nil)
 		}
 	}
 	if got := resourcesOf(top, "AWS::Serverless::Function"); !slices.Equal(got, names) {
@@ -213,7 +218,7 @@ func TestTemplate(t *testing.T) {
 func TestTables(t *testing.T) {
 	top := readYAML(t, "../template.yml")
 	tables := resourcesOf(top, "AWS::DynamoDB::Table")
-	if got, want := fmt.Sprint(tables), "[Configurations Tickets]"; got != want {
+	if got, want := fmt.Sprint(tables), "[Configurations Tickets Journal]"; got != want {
 		t.Fatalf("tables = %s, want %s", got, want)
 	}
 	for _, name := range tables {
@@ -230,7 +235,7 @@ func TestTables(t *testing.T) {
 			t.Errorf("%s: keys are %s, want %s", name, got, want)
 		}
 		ttl := value(at(resource, "Properties", "TimeToLiveSpecification", "AttributeName")) + value(at(resource, "Properties", "TimeToLiveSpecification", "Enabled"))
-		if want := map[string]string{"Configurations": "", "Tickets": "ttltrue"}[name]; ttl != want {
+		if want := map[string]string{"Configurations": "", "Tickets": "ttltrue", "Journal": "ttltrue"}[name]; ttl != want {
 			t.Errorf("%s: time to live = %q, want %q", name, ttl, want)
 		}
 		for path, want := range map[string]string{
@@ -248,6 +253,74 @@ func TestTables(t *testing.T) {
 	}
 	if got := value(at(top, "Resources", "Key", "DeletionPolicy")); got != "Retain" {
 		t.Errorf("the key's deletion policy = %q, want Retain", got)
+	}
+}
+
+// The chat platforms reach the function webhook by the address that Outputs begin with, and nothing else.
+func TestWebhookRoute(t *testing.T) {
+	resources := at(readYAML(t, "../template.yml"), "Resources")
+	get := func(path ...string) string { return value(at(resources, path...)) }
+	for _, test := range []struct{ got, want string }{
+		{get("WebhookRoute", "Properties", "ApiId"), "!Ref HttpApi"},
+		{get("WebhookRoute", "Properties", "RouteKey"), "ANY /webhook/{proxy+}"},
+		{get("WebhookRoute", "Properties", "Target"), "!Sub integrations/${WebhookIntegration}"},
+		{get("WebhookIntegration", "Properties", "IntegrationUri"), "!GetAtt Webhook.Arn"},
+		{get("WebhookIntegration", "Properties", "PayloadFormatVersion"), "2.0"},
+		{get("WebhookPermission", "Properties", "FunctionName"), "!Ref Webhook"},
+		{get("RedriveCommands", "Properties", "Events", "EveryMinute", "Properties", "Schedule"), "rate(1 minute)"},
+	} {
+		if test.got != test.want {
+			t.Errorf("got %q, want %q", test.got, test.want)
+		}
+	}
+}
+
+// On Alibaba Cloud what nobody calls over HTTP has no HTTP trigger, and the timer is there.
+func TestTriggers(t *testing.T) {
+	resources := at(readYAML(t, "../s.yaml"), "resources")
+	for _, f := range deploy.Functions {
+		var kinds []string
+		own := at(resources, f.Folder, "props", "triggers")
+		if own != nil {
+			for _, n := range own.Content {
+				kinds = append(kinds, value(at(n, "triggerType")))
+			}
+		}
+		want := "the template's"
+		switch {
+		case f.IsDispatch():
+			want = "[]"
+		case f.IsRedrive():
+			want = "[timer]"
+		}
+		got := "the template's"
+		if own != nil {
+			got = fmt.Sprint(kinds)
+		}
+		if got != want {
+			t.Errorf("%s has the triggers %s, want %s", f.Folder, got, want)
+		}
+	}
+}
+
+// What hands commands on has the time that one may take, and the timer's function time to begin besides.
+func TestTimes(t *testing.T) {
+	aws, fc := at(readYAML(t, "../template.yml"), "Resources"), at(readYAML(t, "../s.yaml"), "resources")
+	for _, f := range deploy.Functions {
+		var least time.Duration
+		switch {
+		case f.IsDispatch():
+			least = dispatch.WorkTime + 10*time.Second
+		case f.IsRedrive():
+			least = dispatch.RedriveTime + dispatch.WorkTime + 10*time.Second
+		default:
+			continue
+		}
+		for _, n := range []*yaml.Node{at(aws, f.Name(), "Properties", "Timeout"), at(fc, f.Folder, "props", "timeout")} {
+			if seconds, err := time.ParseDuration(value(n) + "s"); err != nil || seconds < least {
+				t.Errorf("%s has %s, want %v or more", f.Folder, value(n), least)
+			}
+		}
 	}
 }
 
@@ -378,6 +451,7 @@ func TestNoWildcards(t *testing.T) {
 func TestReadersCannotWrite(t *testing.T) {
 	reading := map[string]bool{ // and those that every function needs for other than the service's data
 		"dynamodb:GetItem": true, "dynamodb:BatchGetItem": true, "dynamodb:Query": true, "ots:GetRow": true, "ots:BatchGetRow": true, "ots:GetRange": true,
+		"lambda:InvokeFunction": true, "fc:InvokeFunction": true,
 		"kms:Decrypt": true, "logs:CreateLogStream": true, "logs:PutLogEvents": true, "log:PostLogStoreLogs": true, "sqs:SendMessage": true, "mns:SendMessage": true,
 	}
 	for _, f := range deploy.Functions {
@@ -388,8 +462,8 @@ func TestReadersCannotWrite(t *testing.T) {
 					writes = writes || !reading[action]
 				}
 			}
-			if writes != f.Writes() {
-				t.Errorf("%s: the policy of %s lets it write: %v, want %v", cloud, f.Folder, writes, f.Writes())
+			if want := f.Writes() || f.Records(); writes != want {
+				t.Errorf("%s: the policy of %s lets it write: %v, want %v", cloud, f.Folder, writes, want)
 			}
 		}
 	}
@@ -402,6 +476,8 @@ func TestRolesArePolicies(t *testing.T) {
 		return strings.NewReplacer(
 			"!GetAtt Configurations.Arn", "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TABLE}",
 			"!GetAtt Tickets.Arn", "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TICKET_TABLE}",
+			"!GetAtt Journal.Arn", "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_JOURNAL_TABLE}",
+			"!GetAtt DispatchCommand.Arn", "arn:aws:lambda:${AWS_REGION}:${AWS_ACCOUNT_ID}:function:${STACK}-dispatch-command",
 			"!GetAtt Key.Arn", "arn:aws:kms:${AWS_REGION}:${AWS_ACCOUNT_ID}:key/${KMS_KEY_ID}",
 			"!GetAtt DeadLetters.Arn", "arn:aws:sqs:${AWS_REGION}:${AWS_ACCOUNT_ID}:${STACK}-dead-letters",
 			"!GetAtt "+f.Name()+"Log.Arn", "arn:aws:logs:${AWS_REGION}:${AWS_ACCOUNT_ID}:log-group:/aws/lambda/${STACK}-"+f.Folder+":*",
@@ -442,7 +518,7 @@ func TestRolesArePolicies(t *testing.T) {
 }
 
 // given are the variables that a function finds in its environment without a template, and those that only tests and private clouds set.
-var given = regexp.MustCompile(`^(AWS_.*|FC_.*|ALIBABA_CLOUD_.*|TABLESTORE_ACCESS_KEY_(ID|SECRET)|CHATCONF_(ROOTS|KMS_ENDPOINT))$`)
+var given = regexp.MustCompile(`^(AWS_.*|FC_.*|ALIBABA_CLOUD_.*|TABLESTORE_ACCESS_KEY_(ID|SECRET)|CHATCONF_(ROOTS|KMS_ENDPOINT|FC_ENDPOINT))$`)
 
 // local are the settings of the local target, which functions do not use.
 var local = []string{"CHATCONF_ACCESS_KEY_ID", "CHATCONF_ACCESS_KEY_SECRET", "CHATCONF_DATA", "CHATCONF_ADDR"}
@@ -457,16 +533,17 @@ func TestEnvironments(t *testing.T) {
 		given       map[string]string // by the runtime
 		mandatory   []string
 	}{
-		{"fc", fc.Read, fcEnvironment, nil, []string{"CHATCONF_KEYRING", "TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE"}},
+		{"fc", fc.Read, fcEnvironment, nil, []string{"CHATCONF_KEYRING", "CHATCONF_DISPATCH_FUNCTION", "TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE"}},
 		{"aws", lambda.Read, awsEnvironment,
 			map[string]string{"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-real-secret"},
-			[]string{"CHATCONF_KEYRING"}},
+			[]string{"CHATCONF_KEYRING", "CHATCONF_DISPATCH_FUNCTION"}},
 	} {
 		for _, everything := range []bool{false, true} {
 			environment := cloud.environment(t, everything)
 			read := make(map[string]bool)
 			start := func(without string) error {
-				f, err := app.NewFunction(func(name string) string {
+				f, err := app.NewProgram(func(name string) string { // the one that needs the most
+
 					read[name] = true
 					if name == without {
 						return ""
@@ -475,7 +552,7 @@ func TestEnvironments(t *testing.T) {
 						return value
 					}
 					return cloud.given[name]
-				}, cloud.read, rpc.Actions()...)
+				}, cloud.read, app.Webhook())
 				if err == nil {
 					err = f.Close()
 				}
@@ -515,7 +592,8 @@ func awsEnvironment(t *testing.T, everything bool) map[string]string {
 	parameters := map[string]string{
 		"KeyRing": sealedRing, "RegionId": "cn-shanghai", "WebhookBaseUrl": "https://chatconf.example.com", "Hosts": "chatconf.example.com",
 		"MaxConfigurations": "1000", "KeyRequestsPerSecond": "50", "EventPolicy": `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}]}`,
-		"Configurations": "chatconf", "Tickets": "chatconf_tickets", "AWS::AccountId": "123456789012", "AWS::Region": "eu-west-1",
+		"Configurations": "chatconf", "Tickets": "chatconf_tickets", "Journal": "chatconf_journal", "JournalDays": "30",
+		"${AWS::StackName}-dispatch-command": "chatconf-dispatch-command", "AWS::AccountId": "123456789012", "AWS::Region": "eu-west-1",
 		"HttpApi.ApiEndpoint": "https://abc123.execute-api.eu-west-1.amazonaws.com",
 	}
 	variables := at(top, "Globals", "Function", "Environment", "Variables")

@@ -29,11 +29,14 @@ import (
 	"chatconf/shared/emulator/ots"
 	"chatconf/shared/emulator/ots/otstest"
 	"chatconf/shared/invoke"
+	"chatconf/shared/platform/craft"
 	"chatconf/shared/rpc"
 	"chatconf/shared/rpc/sign"
+	"chatconf/shared/serve"
 	"chatconf/shared/table/dynamodb"
 	"chatconf/shared/table/dynamodb/dynamotest"
 	"chatconf/shared/table/tablestore"
+	"chatconf/shared/webhook"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
@@ -102,12 +105,17 @@ func (p policy) allows(t *testing.T, action, resource string, context map[string
 }
 
 const (
-	tableName  = "chatconf"
-	ticketName = "chatconf_tickets"
+	tableName   = "chatconf"
+	ticketName  = "chatconf_tickets"
+	journalName = "chatconf_journal"
+
+	dispatchName = "chatconf-dispatch-command"
+	targetName   = "restart-bot" // a function that a configuration has as its target; who may invoke it is said at the deployment
 )
 
 // A world is a cloud in which a test can take rights away.
 type world struct {
+	cloud  string
 	getenv func(name string) string
 	read   func(getenv func(string) string) (target.Target, error)
 
@@ -115,6 +123,33 @@ type world struct {
 	granted policy
 	denied  []string        // what was asked for and not allowed
 	used    map[string]bool // what was asked for and allowed: action and resource
+	started [][]byte        // what dispatch-command was invoked with
+}
+
+// functions returns the clouds' API for invoking functions, as far as it is used. kind is the header that says how.
+func (w *world) functions(t *testing.T, kind, action, dispatch string) http.Handler {
+	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		parts := strings.Split(r.URL.Path, "/") // /<version>/functions/<name>/invocations
+		switch how := r.Header.Get(kind); {
+		case len(parts) == 5 && parts[3] == targetName && (how == "RequestResponse" || how == "Sync"):
+			io.WriteString(out, `{"text":"done"}`)
+		case len(parts) == 5 && parts[3] == dispatchName && (how == "Event" || how == "Async"):
+			if !w.ask(t, action, dispatch, nil) {
+				deny(out)
+				return
+			}
+			w.mu.Lock()
+			w.started = append(w.started, body)
+			w.mu.Unlock()
+			out.WriteHeader(http.StatusAccepted)
+		default:
+			t.Errorf("invoked is %s, %s", r.URL.Path, how)
+		}
+	})
 }
 
 // grant makes p the only policy from now on.
@@ -171,7 +206,7 @@ func settle(t *testing.T, ring []byte, tables app.Tables) {
 func onAWS(t *testing.T) *world {
 	t.Helper()
 	ring := newRing(t)
-	servers := map[string]*dynamotest.Server{tableName: dynamotest.New(), ticketName: dynamotest.New()}
+	servers := map[string]*dynamotest.Server{tableName: dynamotest.New(), ticketName: dynamotest.New(), journalName: dynamotest.New()}
 	open := func(name string, ttl time.Duration) *dynamodb.Table {
 		opened, err := dynamodb.New(name, dynamodb.Options{
 			Region: "eu-west-1", TTL: ttl, Transport: servers[name],
@@ -186,12 +221,18 @@ func onAWS(t *testing.T) *world {
 	}
 	settle(t, ring, app.Tables{Configurations: open(tableName, 0), Tickets: open(ticketName, app.TicketAge), Where: "here"})
 
-	w := &world{read: lambda.Read}
+	w := &world{cloud: "aws", read: lambda.Read}
 	resources := map[string]string{
-		tableName:  "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TABLE}",
-		ticketName: "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TICKET_TABLE}",
+		tableName:   "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TABLE}",
+		ticketName:  "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TICKET_TABLE}",
+		journalName: "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_JOURNAL_TABLE}",
 	}
+	functions := w.functions(t, "X-Amz-Invocation-Type", "lambda:InvokeFunction", "arn:aws:lambda:${AWS_REGION}:${AWS_ACCOUNT_ID}:function:${STACK}-dispatch-command")
 	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/2015-03-31/functions/") {
+			functions.ServeHTTP(out, r)
+			return
+		}
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			t.Error(err)
@@ -229,6 +270,7 @@ func onAWS(t *testing.T) *world {
 	t.Cleanup(server.Close)
 	environment := map[string]string{
 		"CHATCONF_KEYRING": sealedRing, "CHATCONF_TABLE": tableName, "CHATCONF_TICKET_TABLE": ticketName,
+		"CHATCONF_JOURNAL_TABLE": journalName, "CHATCONF_DISPATCH_FUNCTION": dispatchName, "CHATCONF_WEBHOOK_BASE_URL": "https://chatconf.example.com",
 		"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-real-secret", "AWS_ENDPOINT_URL": server.URL,
 	}
 	w.getenv = func(name string) string { return environment[name] }
@@ -316,11 +358,16 @@ func onAlibaba(t *testing.T) *world {
 		return opened
 	}
 	settle(t, ring, app.Tables{Configurations: open(tableName, 0), Tickets: open(ticketName, app.TicketAge), Where: "here"})
+	if err := open(journalName, chat.DefaultRetention).Close(); err != nil {
+		t.Fatal(err)
+	}
 
-	w := &world{read: fc.Read}
+	w := &world{cloud: "fc", read: fc.Read}
+	functions := httptest.NewServer(w.functions(t, "X-Fc-Invocation-Type", "fc:InvokeFunction", "acs:fc:${REGION}:${ACCOUNT_ID}:functions/${PREFIX}-dispatch-command"))
+	t.Cleanup(functions.Close)
 	instance.SetFault(func(r ots.Request) ots.Fault {
 		asked := 0
-		for table, variable := range map[string]string{tableName: "CHATCONF_TABLE", ticketName: "CHATCONF_TICKET_TABLE"} {
+		for table, variable := range map[string]string{tableName: "CHATCONF_TABLE", ticketName: "CHATCONF_TICKET_TABLE", journalName: "CHATCONF_JOURNAL_TABLE"} {
 			named := append([]byte{1<<3 | 2, byte(len(table))}, table...) // field 1, a text, in all requests
 			if !bytes.Contains(r.Body, named) {
 				continue
@@ -337,7 +384,9 @@ func onAlibaba(t *testing.T) *world {
 	})
 	environment := map[string]string{
 		"CHATCONF_KEYRING": string(ring), "CHATCONF_TABLE": tableName, "CHATCONF_TICKET_TABLE": ticketName,
-		"TABLESTORE_ENDPOINT": instance.Endpoint, "TABLESTORE_INSTANCE": instance.Name,
+		"CHATCONF_JOURNAL_TABLE": journalName, "CHATCONF_DISPATCH_FUNCTION": dispatchName, "CHATCONF_WEBHOOK_BASE_URL": "https://chatconf.example.com",
+		"CHATCONF_FC_ENDPOINT": functions.URL,
+		"TABLESTORE_ENDPOINT":  instance.Endpoint, "TABLESTORE_INSTANCE": instance.Name,
 		"TABLESTORE_ACCESS_KEY_ID": instance.KeyID, "TABLESTORE_ACCESS_KEY_SECRET": instance.KeySecret,
 	}
 	w.getenv = func(name string) string { return environment[name] }
@@ -348,6 +397,7 @@ func onAlibaba(t *testing.T) *world {
 type deployed struct {
 	*app.Function
 	actions map[string]bool
+	world   *world
 }
 
 // open starts a function in the world.
@@ -355,27 +405,79 @@ func (w *world) open(t *testing.T, f deploy.Function) *deployed {
 	t.Helper()
 	var actions []rpc.Action
 	names := make(map[string]bool)
+	program, ok := map[deploy.Part]app.Program{deploy.Webhook: app.Webhook(), deploy.Dispatch: app.Dispatch(), deploy.Redrive: app.Redrive()}[f.Part]
 	for _, a := range rpc.Actions() {
 		if f.IsAPI() || a.Name == f.Name() {
 			actions = append(actions, a)
 			names[a.Name] = true
 		}
 	}
-	opened, err := app.NewFunction(w.getenv, w.read, actions...)
+	if !ok {
+		program = app.Actions(actions...)
+	}
+	opened, err := app.NewProgram(w.getenv, w.read, program)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		w.grant(readPolicy(t, w.cloud, f.Folder)) // what it knows of the webhooks' health is written at its end
 		if err := opened.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return &deployed{opened, names}
+	return &deployed{opened, names, w}
 }
 
-// call sends a signed request.
+// signingSecret is that of every configuration of these tests.
+const signingSecret = "not-a-real-secret-of-32-letters."
+
+// say sends what somebody says to the bot ops, as Slack does. path is of the webhook's URL.
+func (d *deployed) say(t *testing.T, path, id, text string) *httptest.ResponseRecorder {
+	t.Helper()
+	c, err := (&craft.Maker{Settings: webhook.Settings{"SlackSigningSecret": signingSecret}, Now: time.Now()}).Make("Slack", "command", craft.Message{ID: id, User: "u1", Text: text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.Request("https://chatconf.example.com" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := httptest.NewRecorder()
+	d.ServeHTTP(out, r.WithContext(invoke.With(t.Context(), &invoke.Invocation{Logger: slog.New(slog.DiscardHandler)})))
+	return out
+}
+
+// event hands over an event.
+func (d *deployed) event(t *testing.T, e serve.Event) *httptest.ResponseRecorder {
+	t.Helper()
+	out := httptest.NewRecorder()
+	answer, err := d.ServeEvent(invoke.With(t.Context(), &invoke.Invocation{Logger: slog.New(slog.DiscardHandler)}), e)
+	if err != nil || strings.Contains(string(answer), "Code") {
+		out.WriteHeader(http.StatusInternalServerError)
+		fmt.Fprint(out, string(answer), err)
+	}
+	return out
+}
+
+// call sends a signed request; to a function that does no action, what it is there for.
 func (d *deployed) call(t *testing.T, action, body string) *httptest.ResponseRecorder {
 	t.Helper()
+	switch action {
+	case "Webhook":
+		id, text, _ := strings.Cut(body, " ")
+		return d.say(t, d.world.path(t), id, text)
+	case "DispatchCommand":
+		d.world.mu.Lock()
+		started := d.world.started
+		d.world.started = nil
+		d.world.mu.Unlock()
+		if len(started) != 1 {
+			t.Fatalf("dispatch-command was invoked %d times, want once", len(started))
+		}
+		return d.event(t, serve.Event{Door: serve.Direct, ID: "1", Data: started[0]})
+	case "RedriveCommands":
+		return d.event(t, serve.Event{Door: serve.Timer, ID: "1", Data: []byte(`{}`)})
+	}
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("X-Acs-Action", action)
@@ -386,6 +488,29 @@ func (d *deployed) call(t *testing.T, action, body string) *httptest.ResponseRec
 	out := httptest.NewRecorder()
 	d.ServeHTTP(out, r.WithContext(invoke.With(t.Context(), &invoke.Invocation{Logger: slog.New(slog.DiscardHandler)})))
 	return out
+}
+
+// path returns the path of the bot's webhook. It is found out by a function that may do everything.
+func (w *world) path(t *testing.T) string {
+	t.Helper()
+	w.mu.Lock()
+	granted, denied, used := w.granted, w.denied, w.used
+	w.mu.Unlock()
+	api := deploy.Functions[0]
+	w.grant(readPolicy(t, w.cloud, api.Folder))
+	out := w.open(t, api).call(t, "GetChatConfiguration", `{"Name":"ops"}`)
+	var answer struct{ ChatConfiguration struct{ Outputs string } }
+	var outputs struct{ URL string }
+	if err := json.Unmarshal(out.Body.Bytes(), &answer); err != nil {
+		t.Fatalf("%d %v", out.Code, err)
+	}
+	if err := json.Unmarshal([]byte(answer.ChatConfiguration.Outputs), &outputs); err != nil {
+		t.Fatal(err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.granted, w.denied, w.used = granted, denied, used
+	return strings.TrimPrefix(outputs.URL, "https://chatconf.example.com")
 }
 
 // steps are requests that make every function do all that it can do to the tables.
@@ -399,6 +524,16 @@ var steps = []struct{ action, body string }{
 	{"TagResources", `{"ResourceType":"chatconfiguration","ResourceIds":["ops"],"Tags":{"team":"ops"}}`},
 	{"UntagResources", `{"ResourceType":"chatconfiguration","ResourceIds":["ops"],"TagKeys":["team"]}`},
 	{"ChangeResourceGroup", `{"ResourceType":"chatconfiguration","ResourceId":"dev","NewResourceGroupId":"rg-acfmxexample0002"}`},
+	{"UpdateChatConfiguration", `{"Name":"ops","Status":"Active","Configuration":{"SlackSigningSecret":"******","Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}],"Target":{"Type":"Function","Name":"` + targetName + `"}}}`},
+	{"SimulateChatPermission", `{"Name":"ops","UserId":"u1","ConversationId":"c1","Command":"restart"}`},
+	{"Webhook", "m1 restart i-1"},
+	{"Webhook", "m1 restart i-1"}, // delivered again
+	{"DispatchCommand", ""},
+	{"RedriveCommands", ""},
+	{"ListChatCommands", `{"Name":"ops"}`},
+	{"GetChatConfigurationHealth", `{"Name":"ops"}`},
+	{"RotateChatWebhook", `{"Name":"ops","ClientToken":"four"}`},
+	{"RotateChatWebhook", `{"Name":"ops","ClientToken":"four"}`},
 	{"GetChatConfiguration", `{"Name":"ops"}`},
 	{"ListChatConfigurations", `{}`},
 	{"ListChatConfigurations", `{"Filters":[{"Name":"Type","Value":"Slack"},{"Name":"tag:env","Value":"test"}]}`},
@@ -411,15 +546,22 @@ var steps = []struct{ action, body string }{
 	{"CreateChatConfiguration", `{"Name":"dev","Type":"Slack","Configuration":{"SlackSigningSecret":"not-a-real-secret-of-32-letters."}}`}, // which had a life before
 	{"DeleteChatConfiguration", `{"Name":"dev"}`},
 	{"DeleteChatConfiguration", `{"Name":"ops"}`},
+	{"ListChatCommands", `{"Name":"ops"}`},
+	{"GetChatConfigurationHealth", gone},
+	{"SimulateChatPermission", gone},
 }
+
+// gone names a configuration that is not there any more.
+const gone = `{"Name":"dev","UserId":"u1","ConversationId":"c1","Command":"restart"}`
 
 // seldom are rights that the steps do not use, one on each line, and those to other services than DynamoDB and Tablestore.
 var seldom = regexp.MustCompile(strings.Join([]string{
-	`(dynamodb:GetItem|ots:GetRow) .*/\$\{CHATCONF_TICKET_TABLE\}$`, // what became of a write without an answer
+	`(dynamodb:GetItem|ots:GetRow) .*/\$\{CHATCONF_(TICKET|JOURNAL)_TABLE\}$`, // what became of a write without an answer
 	`ots:BatchGetRow `, // the same, of several rows
-	`ots:(PutRow|UpdateRow|DeleteRow) .*/\$\{CHATCONF_TABLE\}$`,          // a batch of one; who may BatchWriteRow can do as much anyway
-	`^create-chat-configuration dynamodb:DeleteItem `,                    // client tokens of yesterday
-	` (kms:Decrypt|logs?:[A-Za-z]+|sqs:SendMessage|mns:SendMessage) .+$`, // the runtimes', and the key ring's
+	`ots:(PutRow|UpdateRow|DeleteRow) .*/\$\{CHATCONF_(JOURNAL_)?TABLE\}$`,  // a batch of one; who may BatchWriteRow can do as much anyway
+	`^redrive-commands .*JOURNAL_TABLE\}$`,                                  // nothing is due within a minute
+	`^(rotate-chat-webhook|create-chat-configuration) dynamodb:DeleteItem `, // client tokens of yesterday
+	` (kms:Decrypt|logs?:[A-Za-z]+|sqs:SendMessage|mns:SendMessage) .+$`,    // the runtimes', and the key ring's
 }, "|"))
 
 // With its own policy, and nothing else, each function does all that it is there for, on both clouds. There is nothing in it that it has no use for.
@@ -435,7 +577,8 @@ func TestPoliciesAreEnough(t *testing.T) {
 				used := make(map[string]map[string]bool)
 				for _, step := range steps {
 					for _, f := range deploy.Functions {
-						if f.IsAPI() == single || single && f.Name() != step.action {
+						plane := step.action == "Webhook" || step.action == "DispatchCommand" || step.action == "RedriveCommands"
+						if f.IsAPI() == single && !(plane && f.Name() == step.action) || (single || plane) && f.Name() != step.action {
 							continue
 						}
 						w.grant(readPolicy(t, cloud.name, f.Folder))
@@ -444,7 +587,11 @@ func TestPoliciesAreEnough(t *testing.T) {
 							used[f.Folder] = make(map[string]bool)
 						}
 						out := opened[f.Folder].call(t, step.action, step.body)
-						if refused := w.refusals(); out.Code != http.StatusOK || len(refused) > 0 {
+						want := http.StatusOK
+						if step.body == gone {
+							want = http.StatusNotFound
+						}
+						if refused := w.refusals(); out.Code != want || len(refused) > 0 {
 							t.Errorf("%s: %s %s: %d %s, refused %q", f.Folder, step.action, step.body, out.Code, out.Body, refused)
 						}
 						maps.Copy(used[f.Folder], w.uses())
