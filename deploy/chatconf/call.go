@@ -191,35 +191,9 @@ var httpClient = &http.Client{CheckRedirect: func(*http.Request, []*http.Request
 
 // call sends one action and prints its answer.
 func (c *client) call(ctx context.Context, w io.Writer, action string, params map[string]string, ifMatch string) error {
-	body, err := json.Marshal(params)
+	answer, err := c.do(ctx, action, params, ifMatch)
 	if err != nil {
 		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint+"/", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("X-Acs-Action", action)
-	req.Header.Set("X-Acs-Version", rpc.Version)
-	if ifMatch != "" {
-		req.Header.Set("If-Match", ifMatch)
-	}
-	if err := c.key.SignACS3(req, body, time.Now(), invoke.NewRequestID()); err != nil {
-		return err
-	}
-	resp, err := httpClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("call %s: %w", action, err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
-	if err != nil {
-		return fmt.Errorf("call %s: %w", action, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return answerError(resp, answer)
 	}
 	var out bytes.Buffer
 	if err := json.Indent(&out, answer, "", "  "); err != nil {
@@ -229,6 +203,49 @@ func (c *client) call(ctx context.Context, w io.Writer, action string, params ma
 	_, err = out.WriteTo(w)
 	return err
 }
+
+// do sends one action and returns its answer. What the service refuses is a *refusedError.
+func (c *client) do(ctx context.Context, action string, params map[string]string, ifMatch string) ([]byte, error) {
+	body, err := json.Marshal(params)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint+"/", bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("X-Acs-Action", action)
+	req.Header.Set("X-Acs-Version", rpc.Version)
+	if ifMatch != "" {
+		req.Header.Set("If-Match", ifMatch)
+	}
+	if err := c.key.SignACS3(req, body, time.Now(), invoke.NewRequestID()); err != nil {
+		return nil, err
+	}
+	resp, err := httpClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("call %s: %w", action, err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	if err != nil {
+		return nil, fmt.Errorf("call %s: %w", action, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, answerError(resp, answer)
+	}
+	return answer, nil
+}
+
+// A refusedError is an error that the service answered.
+type refusedError struct {
+	code string // as the wire has it
+	text string // all of it, for people
+}
+
+func (e *refusedError) Error() string { return e.text }
 
 // answerError returns the error that the service answered.
 func answerError(resp *http.Response, answer []byte) error {
@@ -243,7 +260,7 @@ func answerError(resp *http.Response, answer []byte) error {
 	if len(fault.AccessDeniedDetail) > 0 {
 		detail = "\n  detail: " + string(fault.AccessDeniedDetail)
 	}
-	return fmt.Errorf("%s (%d): %s%s\n  request id: %s", fault.Code, resp.StatusCode, fault.Message, detail, fault.RequestId)
+	return &refusedError{fault.Code, fmt.Sprintf("%s (%d): %s%s\n  request id: %s", fault.Code, resp.StatusCode, fault.Message, detail, fault.RequestId)}
 }
 
 func newEnv() *cobra.Command {

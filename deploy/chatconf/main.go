@@ -70,7 +70,7 @@ Exit codes: 0 done; 1 the service refused, or something failed; 2 the command li
 		return seeHelp(cmd, fmt.Errorf("unknown command %q%s", args[0], meant))
 	}
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	root.AddCommand(newServe(), newCall(), newEnv(), newKeys(), newCheck(), newTables(), newKeyRing(), newOTS(), newInvoke())
+	root.AddCommand(newServe(), newCall(), newSend(), newEnv(), newKeys(), newCheck(), newTables(), newKeyRing(), newOTS(), newInvoke())
 	return root
 }
 

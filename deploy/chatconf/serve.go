@@ -11,7 +11,6 @@ import (
 
 	"chatconf/shared/app"
 	"chatconf/shared/emulator/runtime"
-	"chatconf/shared/rpc"
 )
 
 func newServe() *cobra.Command {
@@ -20,7 +19,8 @@ func newServe() *cobra.Command {
 		Use:   "serve",
 		Short: "Run the whole service on one port",
 		Long: `Run every action of the service on one port, with all data in one directory, or in the tables of --store: 'chatconf tables' makes
-these and says where they are looked for. Key ring and first access key are in the directory in any case.
+these and says where they are looked for. Key ring and first access key are in the directory in any case. Beside the API's actions it
+offers ` + sendAction + `, for 'chatconf send'.
 
 --target fc and --target lambda run the functions that are deployed, from the zip files that 'make build' leaves in --dist, each in
 processes of its own under its cloud's runtime: fc over the Tablestore emulator in this process, with its data in the directory ('chatconf
@@ -35,7 +35,8 @@ One line a request goes to standard error: for people on a terminal, JSON otherw
 requests under way are answered.
 
 Further settings come from the environment: CHATCONF_ACCOUNT_ID, CHATCONF_REGION, CHATCONF_WEBHOOK_BASE_URL, CHATCONF_HOSTS,
-CHATCONF_KEYRING, CHATCONF_MAX_CONFIGURATIONS, CHATCONF_REQUESTS_PER_SECOND, CHATCONF_TABLE, CHATCONF_TICKET_TABLE.`,
+CHATCONF_KEYRING, CHATCONF_MAX_CONFIGURATIONS, CHATCONF_REQUESTS_PER_SECOND, CHATCONF_TABLE, CHATCONF_TICKET_TABLE,
+CHATCONF_JOURNAL_TABLE, CHATCONF_JOURNAL_DAYS.`,
 		Example: `  chatconf serve
   chatconf serve --addr 127.0.0.1:8080 --data ~/chatconf
   chatconf serve --store tablestore
@@ -59,7 +60,7 @@ CHATCONF_KEYRING, CHATCONF_MAX_CONFIGURATIONS, CHATCONF_REQUESTS_PER_SECOND, CHA
 			}
 			started := func(s app.Started) { welcome(cmd.OutOrStdout(), settings.Data, s, nil) }
 			if store == storeFile {
-				return app.ServeLocal(cmd.Context(), settings, started, rpc.Actions()...)
+				return app.ServeLocal(cmd.Context(), settings, started, serveActions()...)
 			}
 			engine, err := openStore(store, os.Getenv)
 			if err != nil {
@@ -69,7 +70,7 @@ CHATCONF_KEYRING, CHATCONF_MAX_CONFIGURATIONS, CHATCONF_REQUESTS_PER_SECOND, CHA
 			if err != nil {
 				return err
 			}
-			return app.ServeTables(cmd.Context(), settings, tables, started, rpc.Actions()...)
+			return app.ServeTables(cmd.Context(), settings, tables, started, serveActions()...)
 		},
 	}
 	cmd.Flags().StringVar(&addr, "addr", "", "address to listen on (default CHATCONF_ADDR, else "+app.DefaultAddr+")")

@@ -155,6 +155,16 @@ func (s *store) both(settings app.Settings) (configurations, tickets cloudTable,
 	return configurations, tickets, nil
 }
 
+// journal opens the journal's table of the settings.
+func (s *store) journal(settings app.Settings) (cloudTable, error) {
+	name, age := settings.Journal()
+	t, err := s.table(name, age)
+	if err != nil {
+		return cloudTable{}, fmt.Errorf("CHATCONF_JOURNAL_TABLE: %w", err)
+	}
+	return t, nil
+}
+
 // table opens one table, which can be opened again.
 func (s *store) table(name string, ttl time.Duration) (cloudTable, error) {
 	t, err := s.open(name, ttl)
@@ -162,15 +172,20 @@ func (s *store) table(name string, ttl time.Duration) (cloudTable, error) {
 	return t, err
 }
 
-// tables returns the two tables, which must be there, for a service, which closes them.
+// tables returns the three tables, which must be there, for a service, which closes them.
 func (s *store) tables(settings app.Settings) (app.Tables, error) {
 	configurations, tickets, err := s.both(settings)
 	if err != nil {
 		return app.Tables{}, err
 	}
+	journal, err := s.journal(settings)
+	if err != nil {
+		return app.Tables{}, errors.Join(err, configurations.Close(), tickets.Close())
+	}
 	return app.Tables{
 		Configurations: configurations,
 		Tickets:        tickets,
+		Journal:        journal,
 		Where:          fmt.Sprintf("%s table %s in %s", s.name, settings.Table, s.where),
 	}, nil
 }

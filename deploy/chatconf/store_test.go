@@ -64,8 +64,8 @@ func TestTables(t *testing.T) {
 	step := func(want string, args ...string) {
 		t.Helper()
 		out, err := run(t, "", append([]string{"tables", "--target", "fc"}, args...)...)
-		if err != nil || strings.Count(out, want) != 2 {
-			t.Errorf("tables %q = %v, want %q of both tables:\n%s", args, err, want, out)
+		if err != nil || strings.Count(out, want) != 3 {
+			t.Errorf("tables %q = %v, want %q of all three tables:\n%s", args, err, want, out)
 		}
 	}
 	step("is to be made", "--dry-run")
@@ -75,16 +75,16 @@ func TestTables(t *testing.T) {
 	step("is there and as it must be")
 
 	out, err := run(t, "", "tables", "check", "--target", "fc")
-	if err != nil || strings.Count(out, ": ok ") != 10 {
-		t.Errorf("tables check = %v, want ten lines:\n%s", err, out)
+	if err != nil || strings.Count(out, ": ok ") != 15 {
+		t.Errorf("tables check = %v, want fifteen lines:\n%s", err, out)
 	}
 	onDynamo(t)
 	mustRun(t, "tables", "--target", "lambda")
-	if out := mustRun(t, "tables", "--target", "lambda"); strings.Count(out, "nothing to do") != 2 {
+	if out := mustRun(t, "tables", "--target", "lambda"); strings.Count(out, "nothing to do") != 3 {
 		t.Errorf("tables that are there: %s", out)
 	}
-	if out, err := run(t, "", "tables", "check", "--target", "lambda"); err != nil || strings.Count(out, ": ok ") != 10 {
-		t.Errorf("tables check on DynamoDB = %v, want ten lines:\n%s", err, out)
+	if out, err := run(t, "", "tables", "check", "--target", "lambda"); err != nil || strings.Count(out, ": ok ") != 15 {
+		t.Errorf("tables check on DynamoDB = %v, want fifteen lines:\n%s", err, out)
 	}
 
 	t.Setenv("CHATCONF_TICKET_TABLE", "chatconf_2")
@@ -401,7 +401,7 @@ func (c closer) Close() error {
 	return errors.New("closed with an error")
 }
 
-func TestBothTablesOrNeither(t *testing.T) {
+func TestAllTablesOrNone(t *testing.T) {
 	closed := 0
 	refused := errors.New("refused")
 	s := &store{open: func(name string, _ time.Duration) (cloudTable, error) {
@@ -417,6 +417,7 @@ func TestBothTablesOrNeither(t *testing.T) {
 	}{
 		{app.Settings{Table: "bad", TicketTable: "good"}, "CHATCONF_TABLE", 0},
 		{app.Settings{Table: "good", TicketTable: "bad"}, "CHATCONF_TICKET_TABLE", 1},
+		{app.Settings{Table: "good", TicketTable: "good", JournalTable: "bad"}, "CHATCONF_JOURNAL_TABLE", 2},
 	} {
 		closed = 0
 		_, err := s.tables(test.settings)
@@ -429,8 +430,8 @@ func TestBothTablesOrNeither(t *testing.T) {
 	if err != nil || closed != 0 {
 		t.Fatalf("tables = %v and %d closed", err, closed)
 	}
-	if err := tables.Close(); err == nil || strings.Count(err.Error(), "closed with an error") != 2 || closed != 2 {
-		t.Errorf("Close = %v and %d closed, want both errors and both closed", err, closed)
+	if err := tables.Close(); err == nil || strings.Count(err.Error(), "closed with an error") != 3 || closed != 3 {
+		t.Errorf("Close = %v and %d closed, want all errors and all closed", err, closed)
 	}
 }
 

@@ -18,8 +18,9 @@ func newTables() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tables --target fc|lambda",
 		Short: "Create or check the tables in Tablestore or DynamoDB",
-		Long: `Create the two tables of the service, or check that they are as they must be. A table that is there and is another one is refused; of
-one that is right, only DynamoDB's time to live may still be switched on. The names are CHATCONF_TABLE and CHATCONF_TICKET_TABLE.
+		Long: `Create the three tables of the service, or check that they are as they must be. A table that is there and is another one is refused; of
+one that is right, only DynamoDB's time to live may still be switched on. The names are CHATCONF_TABLE, CHATCONF_TICKET_TABLE and
+CHATCONF_JOURNAL_TABLE; the journal's items vanish after CHATCONF_JOURNAL_DAYS.
 
 fc is Tablestore: TABLESTORE_ENDPOINT, TABLESTORE_INSTANCE, TABLESTORE_ACCESS_KEY_ID and TABLESTORE_ACCESS_KEY_SECRET (or the access
 key under ALIBABA_CLOUD_…). lambda is DynamoDB: AWS_REGION, the AWS_ access key, AWS_ENDPOINT_URL_DYNAMODB for a local one.`,
@@ -68,7 +69,7 @@ func targetFlag(cmd *cobra.Command, target *string) {
 	cmd.MarkFlagRequired("target")
 }
 
-// eachTable does something to both tables of a target, and to the second whatever the first says.
+// eachTable does something to every table of a target, and to the next whatever the one before says.
 func eachTable(target string, do func(name string, t cloudTable) error) error {
 	settings, err := app.ReadSettings(os.Getenv)
 	if err != nil {
@@ -82,11 +83,18 @@ func eachTable(target string, do func(name string, t cloudTable) error) error {
 	if err != nil {
 		return err
 	}
+	journal, err := s.journal(settings)
+	if err != nil {
+		return errors.Join(err, configurations.Close(), tickets.Close())
+	}
+	name, _ := settings.Journal()
 	return errors.Join(
 		do(settings.Table, configurations),
 		do(settings.TicketTable, tickets),
+		do(name, journal),
 		configurations.Close(),
-		tickets.Close())
+		tickets.Close(),
+		journal.Close())
 }
 
 // ensure makes one table, or says what it would do.

@@ -25,13 +25,14 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/emulator/ots"
 	"chatconf/shared/emulator/runtime"
-	"chatconf/shared/rpc"
+	"chatconf/shared/webhook"
 )
 
 // A twin is a cloud on this machine: functions as they are deployed, under the cloud's runtime, on the cloud's store.
 type twin struct {
 	target   string
 	host     *runtime.Host
+	local    *app.Local              // on the functions' tables, for what no function does
 	ready    map[string]func() error // has a function unpacked, at its first use
 	store    *store
 	invokes  string       // where the cloud's own API for invoking functions is
@@ -60,13 +61,17 @@ const (
 	functionMemory  = 256
 	functionTimeout = 10 * time.Second
 	functionQueue   = 1000
+	redriveEvery    = time.Minute
 )
+
+// timeouts are those of functions that have more than functionTimeout.
+var timeouts = map[string]time.Duration{dispatchFunction: 70 * time.Second, redriveFunction: 130 * time.Second}
 
 // instance is the Tablestore instance of functions on this machine.
 const localInstance = "local"
 
 // handed are the settings that functions are given as they are.
-var handed = []string{"CHATCONF_HOSTS", "CHATCONF_MAX_CONFIGURATIONS", "CHATCONF_REQUESTS_PER_SECOND", "CHATCONF_EVENT_POLICY", "CHATCONF_ROOTS"}
+var handed = []string{"CHATCONF_HOSTS", "CHATCONF_JOURNAL_DAYS", "CHATCONF_MAX_CONFIGURATIONS", "CHATCONF_REQUESTS_PER_SECOND", "CHATCONF_EVENT_POLICY", "CHATCONF_ROOTS"}
 
 // openTwin opens the store of a target, makes what is not there yet, and has the functions ready. It starts none of them.
 func openTwin(ctx context.Context, o twinOptions) (_ *twin, err error) {
@@ -110,14 +115,19 @@ func openTwin(ctx context.Context, o twinOptions) (_ *twin, err error) {
 		f := runtime.Function{
 			Name: name, Kind: kind, Zip: file, Env: env, Credentials: given,
 			Memory: functionMemory, Timeout: functionTimeout, Queue: functionQueue,
-			Initializer: kind == runtime.FC, PreStop: kind == runtime.FC, Gateway: kind == runtime.Lambda && name == apiFunction,
-			Region: o.settings.Region, Account: o.settings.AccountID,
+			Initializer: kind == runtime.FC, PreStop: kind == runtime.FC,
+			Gateway: kind == runtime.Lambda && (name == apiFunction || name == webhookFunction),
+			Region:  o.settings.Region, Account: o.settings.AccountID,
+		}
+		if longer := timeouts[name]; longer != 0 {
+			f.Timeout = longer
 		}
 		if kind == runtime.Lambda {
 			f.Region, f.Account = env["AWS_REGION"], "" // the settings' is of the callers, and looks like one of Alibaba Cloud's
 		}
 		t.ready[name] = sync.OnceValue(func() error { return t.host.Add(f) })
 	}
+	t.closers = append(t.closers, t.redrive())
 	return t, nil
 }
 
@@ -132,10 +142,12 @@ func (t *twin) prepare(name string) error {
 // openStore finds the store, on FC an emulator that it starts, and makes the tables of one on this machine. It returns the credentials that functions
 // are given, and their environment.
 func (t *twin) openStore(o twinOptions, kind runtime.Kind) (given runtime.Credentials, env map[string]string, err error) {
+	journal, _ := o.settings.Journal()
 	env = map[string]string{
 		"CHATCONF_TABLE": o.settings.Table, "CHATCONF_TICKET_TABLE": o.settings.TicketTable,
 		"CHATCONF_ACCOUNT_ID": o.settings.AccountID, "CHATCONF_REGION": o.settings.Region,
 		"CHATCONF_WEBHOOK_BASE_URL": o.settings.WebhookBaseURL,
+		"CHATCONF_JOURNAL_TABLE":    journal, "CHATCONF_DISPATCH_FUNCTION": dispatchFunction,
 	}
 	if env["CHATCONF_KEYRING"], err = ringOf(o.settings); err != nil {
 		return runtime.Credentials{}, nil, err
@@ -238,16 +250,7 @@ func awsCredentials(getenv func(string) string) (runtime.Credentials, error) {
 // key, as a local service does at its first start.
 func (t *twin) claim(ctx context.Context, o twinOptions) error {
 	if t.ots != "" || isLoopback(o.getenv("AWS_ENDPOINT_URL_DYNAMODB")) {
-		configurations, tickets, err := t.store.both(t.settings)
-		if err != nil {
-			return err
-		}
-		quiet := func(string) {}
-		err = configurations.ensure(ctx, quiet)
-		if err == nil {
-			err = tickets.ensure(ctx, quiet)
-		}
-		if err := errors.Join(err, configurations.Close(), tickets.Close()); err != nil {
+		if err := t.makeTables(ctx); err != nil {
 			return err
 		}
 	}
@@ -255,12 +258,76 @@ func (t *twin) claim(ctx context.Context, o twinOptions) error {
 	if err != nil {
 		return err
 	}
-	l, err := app.OpenTables(ctx, t.settings, tables, rpc.Actions()...)
+	if t.local, err = app.OpenTables(ctx, t.settings, tables, playActions()...); err != nil {
+		return err
+	}
+	t.closers = append(t.closers, t.local.Close)
+	t.opened = app.Opened{AccessKeyID: t.local.AccessKeyID, KeyFile: t.local.KeyFile, First: t.local.First}
+	return nil
+}
+
+// makeTables makes the tables that are absent.
+func (t *twin) makeTables(ctx context.Context) error {
+	configurations, tickets, err := t.store.both(t.settings)
 	if err != nil {
 		return err
 	}
-	t.opened = app.Opened{AccessKeyID: l.AccessKeyID, KeyFile: l.KeyFile, First: l.First}
-	return l.Close()
+	made := []cloudTable{configurations, tickets}
+	journal, err := t.store.journal(t.settings)
+	if err == nil {
+		made = append(made, journal)
+	}
+	for _, table := range made {
+		if err == nil {
+			err = table.ensure(ctx, func(string) {})
+		}
+	}
+	for _, table := range made {
+		err = errors.Join(err, table.Close())
+	}
+	return err
+}
+
+// redrive invokes the function that hands on what is due, as its timer does, until the function that it returns is called.
+func (t *twin) redrive() (stop func() error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(redriveEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			if err := t.tick(ctx); err != nil && ctx.Err() == nil {
+				t.logger.Error("the timer's function was not called", "function", redriveFunction, "err", err)
+			}
+		}
+	}()
+	return func() error {
+		cancel()
+		<-done
+		return nil
+	}
+}
+
+// tick invokes the timer's function once; that it fails is in the log of functions.
+func (t *twin) tick(ctx context.Context) error {
+	if t.ready[redriveFunction] == nil { // one function runs alone
+		return nil
+	}
+	if err := t.prepare(redriveFunction); err != nil {
+		return err
+	}
+	payload, err := t.host.Event(redriveFunction, runtime.Timer, runtime.Message{Body: []byte(`{}`)})
+	if err != nil {
+		return err
+	}
+	_, err = t.host.Invoke(ctx, redriveFunction, runtime.Request{Payload: payload})
+	return err
 }
 
 // isLoopback reports whether a URL is of this machine.
@@ -296,10 +363,17 @@ func (t *twin) listen(h http.Handler) (endpoint string, err error) {
 // closeTime is how long functions have to end when the twin does.
 const closeTime = 2 * time.Second
 
+// closeHost ends the functions. One that is still at work after closeTime is killed, as a cloud may kill any at any time: a platform's API
+// may have longer than a person who waits for the service to end, and what was not handed on is due at the next start.
 func (t *twin) closeHost() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
-	return t.host.Close(ctx)
+	err := t.host.Close(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		t.logger.Warn("functions were ended at their work", "err", err)
+		return nil
+	}
+	return err
 }
 
 // Close ends the functions, and then what they call.
@@ -312,8 +386,13 @@ func (t *twin) Close() error {
 	return errors.Join(errs...)
 }
 
-// apiFunction is the function that serves every action.
-const apiFunction = "api"
+// Functions that are called by more than their own name.
+const (
+	apiFunction      = "api" // serves every action
+	webhookFunction  = "webhook"
+	dispatchFunction = "dispatch-command"
+	redriveFunction  = "redrive-commands"
+)
 
 // findZips returns the zip files of a target by the name of their function. The error says how to make what is missing.
 func findZips(dist string, kind runtime.Kind, only string) (map[string]string, error) {
@@ -412,7 +491,7 @@ func (t *twin) introduce(w io.Writer, endpoint string) {
 // clouds are the targets' runtimes, for people.
 var clouds = map[string]string{targetFC: "Function Compute", targetLambda: "AWS Lambda"}
 
-// front is the one door of a twin: each function at its name, as its own trigger or function URL, and the API elsewhere.
+// front is the one door of a twin: each function at its name, as its own trigger or function URL, webhooks at their path, and the API elsewhere.
 //
 // A function of a cloud has a host of its own, and is called at its root. Here that is http://<function>.localhost, where the machine resolves it, or
 // the path /<function>, which the function does not see: a signature that covers the path is made over what follows it, or /.
@@ -433,6 +512,14 @@ func (t *twin) front() http.Handler {
 		host, _, _ := strings.Cut(r.Host, ":")
 		if name, ok := strings.CutSuffix(host, ".localhost"); ok && doors[name] != nil {
 			doors[name].ServeHTTP(w, r)
+			return
+		}
+		if door := doors[webhookFunction]; door != nil && webhook.IsPath(r.URL.Path) {
+			door.ServeHTTP(w, r)
+			return
+		}
+		if r.Header.Get("X-Acs-Action") == sendAction {
+			t.local.Handler.ServeHTTP(w, r)
 			return
 		}
 		name, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")

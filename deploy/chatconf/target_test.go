@@ -5,9 +5,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -191,8 +193,8 @@ func TestLoopback(t *testing.T) {
 	}
 }
 
-// newTwin opens the test function as the functions api and hello.
-func newTwin(t *testing.T, kind runtime.Kind, data string, env map[string]string) *twin {
+// newTwin opens the test function as the functions api and hello, and as more.
+func newTwin(t *testing.T, kind runtime.Kind, data string, env map[string]string, more ...string) *twin {
 	t.Helper()
 	getenv := func(name string) string { return firstOf(env[name], os.Getenv(name)) }
 	settings, err := app.ReadSettings(getenv)
@@ -201,7 +203,7 @@ func newTwin(t *testing.T, kind runtime.Kind, data string, env map[string]string
 	}
 	settings.Data, settings.WebhookBaseURL = data, "http://127.0.0.1:9000"
 	o, err := openTwin(t.Context(), twinOptions{
-		target: kind.String(), dist: helloDist(t, kind, "api", "hello"), settings: settings, getenv: getenv,
+		target: kind.String(), dist: helloDist(t, kind, append(more, "api", "hello")...), settings: settings, getenv: getenv,
 		log: func(runtime.Line) {}, logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -278,6 +280,7 @@ func TestWhatFunctionsAreGiven(t *testing.T) {
 		data := t.TempDir()
 		ring := filepath.Join(t.TempDir(), "ring.json")
 		mustRun(t, "keyring", "new", "--out", ring)
+		hello(t, runtime.Lambda)    // which is built where the module is
 		t.Chdir(filepath.Dir(ring)) // a function has another working directory
 		t.Setenv("CHATCONF_KEYRING", "file:ring.json")
 		tw := newTwin(t, runtime.Lambda, data, nil)
@@ -375,6 +378,77 @@ func TestFront(t *testing.T) {
 	if got := started(); !slices.Equal(got, []int{1, 1}) {
 		t.Errorf("processes of api and hello = %v, want one each", got)
 	}
+}
+
+// Platforms call webhooks at the path that Outputs says, and 'chatconf send' finds its action, whatever functions there are.
+func TestFrontOfWebhooks(t *testing.T) {
+	noEnv(t)
+	tw := newTwin(t, runtime.FC, t.TempDir(), nil, webhookFunction)
+	front := tw.front()
+	w := httptest.NewRecorder()
+	front.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/webhook/1000000000000000/cn-hangzhou/ops/not-a-real-token", strings.NewReader(`"from a platform"`)))
+	if w.Code != http.StatusOK || w.Body.String() != "from a platform" {
+		t.Errorf("answer = %d %s, want the webhook's", w.Code, w.Body)
+	}
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	r.Header.Set("X-Acs-Action", sendAction)
+	w = httptest.NewRecorder()
+	front.ServeHTTP(w, r)
+	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), `"Code":`) {
+		t.Errorf("answer = %d %s, want the refusal of who does not sign", w.Code, w.Body)
+	}
+	started := func() []int { return []int{tw.host.Stats(webhookFunction).Started, tw.host.Stats(apiFunction).Started} }
+	if got := started(); !slices.Equal(got, []int{1, 0}) {
+		t.Errorf("processes of webhook and api = %v, want one of webhook", got)
+	}
+}
+
+// The timer calls its function where there is one.
+func TestTick(t *testing.T) {
+	noEnv(t)
+	without := newTwin(t, runtime.FC, t.TempDir(), nil)
+	if err := without.tick(t.Context()); err != nil {
+		t.Errorf("without the function, tick = %v", err)
+	}
+	with := newTwin(t, runtime.FC, t.TempDir(), nil, redriveFunction)
+	if err := with.tick(t.Context()); err != nil || with.host.Stats(redriveFunction).Started != 1 {
+		t.Errorf("tick = %v, with %d processes, want one", err, with.host.Stats(redriveFunction).Started)
+	}
+	with.ready[redriveFunction] = func() error { return io.ErrUnexpectedEOF }
+	if err := with.tick(t.Context()); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("of what cannot be unpacked, tick = %v", err)
+	}
+}
+
+// A function that is at work does not hold up the end for longer than it may, and is no failure of the service's.
+func TestTheEndWaitsForNoFunction(t *testing.T) {
+	noEnv(t)
+	tw := newTwin(t, runtime.FC, t.TempDir(), nil)
+	if err := tw.prepare("hello"); err != nil {
+		t.Fatal(err)
+	}
+	work, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer work.Close()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		result, err := tw.host.Invoke(context.Background(), "hello", runtime.Request{Payload: fmt.Appendf(nil, `{"Do":"wait","Arg":%q}`, work.Addr())})
+		if err == nil && result.Failure == runtime.Answered {
+			t.Errorf("the function that waits has answered %s", result.Payload)
+		}
+	}()
+	conn, err := work.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := tw.Close(); err != nil {
+		t.Errorf("close = %v", err)
+	}
+	<-done
 }
 
 func TestAt(t *testing.T) {

@@ -1,0 +1,540 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"chatconf/shared/app"
+	"chatconf/shared/chat"
+	"chatconf/shared/document"
+	"chatconf/shared/platform"
+	"chatconf/shared/platform/craft"
+	"chatconf/shared/policy"
+	"chatconf/shared/rpc"
+	"chatconf/shared/webhook"
+)
+
+// newSendService serves new data with its webhooks, as 'chatconf serve' does, and returns the flags that find it.
+func newSendService(t *testing.T) (flags []string, local *app.Local) {
+	t.Helper()
+	data := newData(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings, err := localSettings(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings.WebhookBaseURL = "http://" + listener.Addr().String()
+	l, err := app.OpenLocal(t.Context(), settings, serveActions()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hooks := newHooks(t, l)
+	s := &httptest.Server{Listener: listener, Config: &http.Server{Handler: quiet(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if webhook.IsPath(r.URL.Path) {
+			hooks.ServeHTTP(w, r)
+			return
+		}
+		l.Handler.ServeHTTP(w, r)
+	}))}}
+	s.Start()
+	t.Cleanup(func() { s.Close(); l.Close() })
+	return []string{"--endpoint", s.URL, "--data", data}, l
+}
+
+// newHooks returns the webhooks of a service. They hand nothing on, which would leave this machine.
+func newHooks(t *testing.T, l *app.Local) http.Handler {
+	t.Helper()
+	h, err := webhook.NewHandler(webhook.Options{Service: l.Service, Journal: l.Journal, Receivers: platform.Receivers(),
+		HandOn: func(context.Context, chat.Ref) error { return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// planting are secrets of every platform, all that it has, one of them in characters that JSON and URLs escape.
+var planting = map[string]string{
+	"DingTalk": `"DingTalkClientId":"dingexample","DingTalkClientSecret":"PLANTED-\"1\"<&\\","DingTalkClientSecretPrevious":"PLANTED-2","DingTalkToken":"PLANTED3",` +
+		`"DingTalkEncodingAesKey":"PLANTEDkeynotarealkeynotarealkeynotarealkey","DingTalkCardSecret":"PLANTED-4"`,
+	"WeChat": `"WeChatCorpId":"wwexample","WeChatAgentId":"1000002","WeChatSecret":"PLANTED-1","WeChatToken":"PLANTED2","WeChatTokenPrevious":"PLANTED3",` +
+		`"WeChatEncodingAesKey":"PLANTEDkeynotarealkeynotarealkeynotarealkey","WeChatAibot":"true"`,
+	"Feishu": `"FeishuAppId":"cli_example","FeishuAppSecret":"PLANTED-1","FeishuEncryptKey":"PLANTED-2","FeishuEncryptKeyPrevious":"PLANTED-3",` +
+		`"FeishuVerificationToken":"PLANTED-4\"<&\\","FeishuOldCards":"true"`,
+	"Slack": `"SlackSigningSecret":"PLANTED-1","SlackSigningSecretPrevious":"PLANTED-2","SlackTeamId":"T0EXAMPLE"`,
+	"Teams": `"TeamsWebhookSecret":"UExBTlRFRC1ub3QtYS1yZWFsLXNlY3JldC1ub3QtYSE=","TeamsWebhookSecretPrevious":"UExBTlRFRC1ub3QtYS1yZWFsLXNlY3JldC1ub3QtYj8="`,
+}
+
+const permissions = `"Permissions":[{"Effect":"Allow","Principals":["user:manager4220"],"Commands":["restart"],"Conversations":["*"]}]`
+
+// leak finds what must not be seen.
+var leak = regexp.MustCompile(`PLANTED|UExBTlRFRC|webhook/[0-9]+/[^/]+/[^/]+/[A-Za-z0-9_-]`)
+
+func create(t *testing.T, at []string, name, kind, more string) {
+	t.Helper()
+	configuration := "{" + planting[kind] + "," + permissions + more + "}"
+	mustRun(t, append([]string{"call", "CreateChatConfiguration", "Name=" + name, "Type=" + kind, "Configuration=" + configuration}, at...)...)
+}
+
+// What the issue calls done, for each platform: a message is sent and answered, its record is there, who has no grant is refused and told
+// how to be granted, and the simulation says the same beforehand.
+func TestSend(t *testing.T) {
+	at, _ := newSendService(t)
+	for _, p := range platform.All() {
+		t.Run(p.Type, func(t *testing.T) {
+			name := strings.ToLower(p.Type)
+			create(t, at, name, p.Type, "")
+			for user, allowed := range map[string]bool{"manager4220": true, "stranger7": false} {
+				decision := map[bool]string{true: "Allowed", false: "Denied"}[allowed]
+				out := mustRun(t, append([]string{"call", "SimulateChatPermission", "Name=" + name, "UserId=" + user, "ConversationId=c1", "Command=restart"}, at...)...)
+				if !strings.Contains(out, fmt.Sprintf(`"Allowed": %v`, allowed)) {
+					t.Errorf("%s: the simulation says %s", user, out)
+				}
+				out = mustRun(t, append([]string{"send", name, "restart i-123", "--user", user, "--conversation", "c1"}, at...)...)
+				if !strings.Contains(out, "/webhook/"+app.DefaultAccountID+"/"+app.DefaultRegion+"/"+name+"/******") || !strings.Contains(out, "200 OK, in ") || leak.MatchString(out) {
+					t.Errorf("%s: %s", user, out)
+				}
+				if grants := strings.Contains(out, `{"Effect":"Allow","Principals":["user:stranger7"],"Commands":["restart"],`); grants == allowed || !strings.Contains(out, p.Type+" shows") {
+					t.Errorf("%s: %s", user, out)
+				}
+				out = mustRun(t, append([]string{"call", "ListChatCommands", "Name=" + name, "User=" + user}, at...)...)
+				if !strings.Contains(out, `"Command": "restart"`) || !strings.Contains(out, `"i-123"`) || !strings.Contains(out, `"Decision": "`+decision+`"`) {
+					t.Errorf("%s: the record is %s", user, out)
+				}
+			}
+		})
+	}
+}
+
+// The service as 'chatconf serve' has it, found by its data directory.
+func TestSendThroughServe(t *testing.T) {
+	data := newData(t)
+	settings, err := localSettings(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings.Addr = "127.0.0.1:0"
+	ctx, stop := context.WithCancel(t.Context())
+	started, stopped := make(chan app.Started, 1), make(chan error, 1)
+	go func() {
+		stopped <- app.ServeLocal(ctx, settings, func(s app.Started) { started <- s }, serveActions()...)
+	}()
+	select {
+	case <-started:
+	case err := <-stopped:
+		t.Fatal(err)
+	}
+	at := []string{"--data", data}
+	create(t, at, "ops", "WeChat", `,"BotName":"ops"`)
+	for _, mode := range []string{"app", "json", "aibot"} {
+		out := mustRun(t, append([]string{"send", "ops", "restart i-123", "--user", "manager4220", "--mode", mode}, at...)...)
+		if !strings.Contains(out, "WeChat shows:\n\n  ") || leak.MatchString(out) {
+			t.Errorf("%s: %s", mode, out)
+		}
+	}
+	if out := mustRun(t, append([]string{"call", "ListChatCommands", "Name=ops"}, at...)...); strings.Count(out, `"Command": "restart"`) != 3 {
+		t.Errorf("the records are %s", out)
+	}
+	stop()
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
+// Every kind of callback is answered, with either secret, and what is printed holds no secret.
+func TestSendInEveryMode(t *testing.T) {
+	at, _ := newSendService(t)
+	for _, p := range platform.All() {
+		name := strings.ToLower(p.Type)
+		create(t, at, name, p.Type, "")
+		messages, checks := craft.Modes(p.Type)
+		for _, mode := range append(messages, checks...) {
+			for _, more := range [][]string{{}, {"--previous"}, {"--direct", "--user-name", "Ann"}, {"-o", "json"}, {"--dry-run"}, {"--dry-run", "-o", "json"}} {
+				args := append([]string{"send", name, "--mode", mode}, more...)
+				if !slices.Contains(checks, mode) {
+					args = append(args, "--user", "manager4220", "whoami")
+				}
+				out, err := run(t, "", append(args, at...)...)
+				if err != nil || leak.MatchString(out) {
+					t.Errorf("%q: %v\n%s", args, err, out)
+				}
+				if dry := more != nil && slices.Contains(more, "--dry-run"); dry == (strings.Contains(out, "200 OK") || strings.Contains(out, `"Status": 200`)) {
+					t.Errorf("%q: %s", args, out)
+				}
+				var sent sendResponse
+				if slices.Contains(more, "json") && (json.Unmarshal([]byte(out), &sent) != nil || sent.Type != p.Type || sent.Mode != mode || sent.Request.Method == "" || (sent.Request.Body == "") != (sent.Request.Method == "GET")) {
+					t.Errorf("%q: %s", args, out)
+				}
+			}
+		}
+	}
+}
+
+// A message that is delivered again does nothing.
+func TestSendOfADuplicate(t *testing.T) {
+	at, _ := newSendService(t)
+	for _, p := range platform.All() {
+		name := strings.ToLower(p.Type)
+		create(t, at, name, p.Type, "")
+		for range 2 {
+			mustRun(t, append([]string{"send", name, "restart", "--user", "manager4220", "--message-id", "7"}, at...)...)
+		}
+		out := mustRun(t, append([]string{"call", "ListChatCommands", "Name=" + name}, at...)...)
+		if got := strings.Count(out, `"Command": "restart"`); got != 1 {
+			t.Errorf("%s: %d records", p.Type, got)
+		}
+	}
+}
+
+// After a rotation the old secrets are taken for a while, and it can be tried out that they are.
+func TestSendAfterARotation(t *testing.T) {
+	at, _ := newSendService(t)
+	mustRun(t, append([]string{"call", "CreateChatConfiguration", "Name=ops", "Type=WeChat", `Configuration={"WeChatCorpId":"wwexample","WeChatAgentId":"1000002","WeChatSecret":"PLANTED-1"}`}, at...)...)
+	send := append([]string{"send", "ops", "whoami", "--user", "u"}, at...)
+	if _, err := run(t, "", append(send, "--previous")...); err == nil {
+		t.Error("a previous secret before any rotation")
+	}
+	for grace, want := range map[string]bool{"60": true, "0": false} {
+		mustRun(t, append([]string{"call", "RotateChatWebhook", "Name=ops", "GraceSeconds=" + grace}, at...)...)
+		mustRun(t, send...)
+		if out, err := run(t, "", append(send, "--previous")...); (err == nil) != want {
+			t.Errorf("with the previous secret, %s s of grace: %v, %s", grace, err, out)
+		}
+	}
+}
+
+// What an answer cannot carry is printed where the service would say it later: not where that is up to the target, or nothing is said.
+func TestSendOfWhatIsSaidLater(t *testing.T) {
+	at, _ := newSendService(t)
+	create(t, at, "feishu", "Feishu", "")
+	create(t, at, "target", "Feishu", `,"Target":{"Type":"Http","Url":"https://example.com/","Secret":"whsec_bm90LWEtcmVhbC1zZWNyZXQtbm90LWEtcmVhbA=="}`)
+	create(t, at, "slack", "Slack", "")
+	for args, want := range map[string]string{
+		"feishu whoami":                 "manager4220",
+		"feishu restart":                "ccepted",
+		`feishu restart\x20"i-123`:      "quot",
+		"feishu whoami --mode card":     "",
+		"target whoami":                 "manager4220",
+		"target restart":                "",
+		"target scale":                  `"Commands":["scale"]`,
+		"slack whoami --mode button":    "",
+		"slack whoami":                  "",
+		"feishu whoami --mode v1":       "manager4220",
+		"feishu whoami --mode old-card": "manager4220",
+		"feishu --mode check":           "",
+		"feishu whoami --direct":        "manager4220",
+	} {
+		fields := strings.Fields(args)
+		for i, field := range fields {
+			fields[i] = strings.ReplaceAll(field, `\x20`, " ")
+		}
+		out := mustRun(t, append(append([]string{"send", "--user", "manager4220", "-o", "json"}, fields...), at...)...)
+		var sent sendResponse
+		if err := json.Unmarshal([]byte(out), &sent); err != nil || (sent.Later == "") != (want == "") || !strings.Contains(sent.Later, want) {
+			t.Errorf("%s: %v, later %q, want %q", args, err, sent.Later, want)
+		}
+	}
+}
+
+func TestSendShowsTheURLWhenAsked(t *testing.T) {
+	at, _ := newSendService(t)
+	create(t, at, "ops", "Slack", "")
+	got := mustRun(t, append([]string{"call", "GetChatConfiguration", "Name=ops"}, at...)...)
+	token := regexp.MustCompile(`/ops/([A-Za-z0-9_-]+)`).FindStringSubmatch(got)[1]
+	if out := mustRun(t, append([]string{"send", "ops", "help", "--user", "u", "--show-url"}, at...)...); !strings.Contains(out, "/ops/"+token+"\n") {
+		t.Errorf("%s", out)
+	}
+	if out := mustRun(t, append([]string{"send", "ops", "help", "--user", "u"}, at...)...); strings.Contains(out, token) || !strings.Contains(out, "/ops/******\n") {
+		t.Errorf("%s", out)
+	}
+}
+
+// The URL's token is shown to who may read it; SendChatMessage is a permission of its own.
+func TestSendIsAuthorised(t *testing.T) {
+	at, l := newSendService(t)
+	create(t, at, "ops", "Slack", "")
+	for about, test := range map[string]struct {
+		actions    string
+		send, show bool
+	}{
+		"a reader":                 {`"oos:Get*","oos:List*"`, false, false},
+		"a sender":                 {`"oos:SendChatMessage"`, true, false},
+		"a sender who reads, too":  {`"oos:SendChatMessage","oos:GetChatConfiguration"`, true, true},
+		"who does something other": {`"oos:UpdateChatConfiguration"`, false, false},
+	} {
+		p, err := policy.Parse([]byte(`{"Version":"1","Statement":[{"Effect":"Allow","Action":[` + test.actions + `],"Resource":"acs:oos:*:*:chatconfiguration/ops"}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := l.Keys.Create(t.Context(), chat.AccessKey{Account: app.DefaultAccountID, Name: about, Policies: []*policy.Policy{p}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		as := append([]string{"send", "ops", "help", "--user", "u", "--access-key-id", key.ID, "--access-key-secret", key.Secret.Reveal()}, at...)
+		for _, c := range []struct {
+			more []string
+			want bool
+		}{{nil, test.send}, {[]string{"--show-url"}, test.show}} {
+			out, err := run(t, "", append(as, c.more...)...)
+			if (err == nil) != c.want || !c.want && (out != "" || isUsage(err) || !strings.Contains(err.Error(), "NoPermission (403)")) {
+				t.Errorf("%s %q: %v, %s", about, c.more, err, out)
+			}
+		}
+	}
+}
+
+// What a person sees of a refusal says where to look.
+func TestSendThatIsRefused(t *testing.T) {
+	at, l := newSendService(t)
+	create(t, at, "ops", "Slack", "")
+	create(t, at, "bare", "Feishu", "")
+	mustRun(t, append([]string{"call", "UpdateChatConfiguration", "Name=bare", `Configuration={"FeishuAppId":"cli_example","FeishuAppSecret":"******","FeishuEncryptKey":"******"}`}, at...)...)
+	for args, want := range map[string]string{
+		"missing help --user u":                       "EntityNotExists.ChatConfiguration (404)",
+		"ops help --user u --mode pigeon":             "it has command, event, button to send a message, and to check the URL check.",
+		"ops help --mode event":                       "MissingParameter.UserId (400)",
+		"ops --user u --mode event":                   "MissingParameter.Text (400)",
+		"bare help --user u --mode old-card":          "FeishuVerificationToken is not set",
+		"bare help --user u --previous":               "has no previous secret",
+		"ops help --user u --region us-east-1":        "EntityNotExists.ChatConfiguration (404)",
+		"ops help --user u --region x":                "InvalidRegion.NotFound (404)",
+		"ops help --user u --conversation " + planted: "",
+	} {
+		out, err := run(t, "", append(append([]string{"send"}, strings.Fields(args)...), at...)...)
+		switch {
+		case want == "":
+			if err != nil {
+				t.Errorf("%s: %v", args, err)
+			}
+		case err == nil || isUsage(err) || out != "" || !strings.Contains(err.Error(), want) || leak.MatchString(err.Error()):
+			t.Errorf("%s: %q, %v, want %s", args, out, err, want)
+		}
+	}
+	// The webhook's own refusal: a clock that is wrong makes every signature stale.
+	p := &player{client: httpClient, now: func() time.Time { return time.Now().Add(-time.Hour) }}
+	sent, err := p.send(l.Service, asAdministrator(t), &sendRequest{Name: "ops", UserID: "u", Text: "help"})
+	if err != nil || sent.ok() || sent.Answer.Status != http.StatusUnauthorized || sent.Answer.Text != "" || sent.Later != "" {
+		t.Fatalf("%+v, %v", sent, err)
+	}
+	if err := sent.refusal(); err == nil || !strings.Contains(err.Error(), "refused the callback") || !strings.Contains(err.Error(), "GetChatConfigurationHealth Name=ops") {
+		t.Errorf("%v", err)
+	}
+	var b strings.Builder
+	if err := sent.print(&b); err != nil || !strings.Contains(b.String(), "\n401 Unauthorized, in ") || strings.Contains(b.String(), "shows") || leak.MatchString(b.String()) {
+		t.Errorf("%v, %s", err, &b)
+	}
+	if out := mustRun(t, append([]string{"call", "GetChatConfigurationHealth", "Name=ops"}, at...)...); !strings.Contains(out, `"Step": "freshness"`) {
+		t.Errorf("the health is %s", out)
+	}
+}
+
+func asAdministrator(t *testing.T) context.Context {
+	t.Helper()
+	return chat.WithCaller(t.Context(), &chat.Caller{Account: app.DefaultAccountID, Policies: []*policy.Policy{policy.Administrator()}})
+}
+
+// What is wrong with the answer is told, without the URL.
+func TestSendToAStranger(t *testing.T) {
+	data := newData(t)
+	var answer http.HandlerFunc
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answer(w, r) }))
+	defer s.Close()
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	open := func(base string) *app.Local {
+		settings, err := localSettings(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		settings.WebhookBaseURL = base
+		l, err := app.OpenLocal(t.Context(), settings, serveActions()...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	l := open("")
+	configuration := chat.Secret("{" + planting["Slack"] + "}")
+	if _, err := l.Service.Create(asAdministrator(t), &chat.CreateRequest{Name: "ops", Type: "Slack", Configuration: configuration}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for about, test := range map[string]struct {
+		base   string
+		answer http.HandlerFunc
+		want   string
+	}{
+		"nobody listens":    {gone.URL, nil, "the webhook does not answer: dial tcp"},
+		"an answer of much": {s.URL, func(w http.ResponseWriter, _ *http.Request) { io.Copy(w, io.LimitReader(zeros{}, webhook.MaxBody+1)) }, "more than 1048576 bytes"},
+		"an answer that ends": {s.URL, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "9")
+			io.WriteString(w, "x")
+		}, "breaks off: unexpected EOF"},
+		"an answer that is none": {s.URL, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }, "would not take the answer: craft: the answer is not the JSON"},
+		"an answer to all": {s.URL, func(w http.ResponseWriter, _ *http.Request) {
+			io.WriteString(w, `{"response_type":"in_channel","text":"PLANTED-1"}`)
+		}, "for all to see"},
+		"a redirect": {s.URL, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere?PLANTED-2", http.StatusTemporaryRedirect)
+		}, "the webhook answered 307"},
+	} {
+		answer = test.answer
+		l := open(test.base)
+		p := &player{client: httpClient, now: time.Now}
+		sent, err := p.send(l.Service, asAdministrator(t), &sendRequest{Name: "ops", UserID: "u", Text: "help"})
+		if err := errors.Join(err, l.Close()); err != nil {
+			t.Fatalf("%s: %v", about, err)
+		}
+		if err := sent.refusal(); err == nil || !strings.Contains(err.Error(), test.want) || leak.MatchString(err.Error()) {
+			t.Errorf("%s: %v, want %s", about, err, test.want)
+		}
+		var b strings.Builder
+		if err := sent.print(&b); err != nil || !strings.Contains(b.String(), "POST ") || leak.MatchString(b.String()) || strings.Contains(b.String(), "shows") {
+			t.Errorf("%s: %v, %s", about, err, &b)
+		}
+	}
+}
+
+// A service that is none of ours, an older one, or none at all.
+func TestSendNeedsALocalService(t *testing.T) {
+	data := newData(t)
+	at := []string{"--data", data}
+	if out, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u"}, at...)...); !isUsage(err) || out != "" || !strings.Contains(err.Error(), "chatconf serve") {
+		t.Errorf("no service: %v", err)
+	}
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	if _, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u", "--endpoint", gone.URL}, at...)...); err == nil || isUsage(err) || !strings.Contains(err.Error(), "start the service with 'chatconf serve' first") {
+		t.Errorf("nobody listens: %v", err)
+	}
+	if _, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u", "--endpoint", newService(t, data)}, at...)...); err == nil || isUsage(err) || !strings.Contains(err.Error(), "only 'chatconf serve' does") {
+		t.Errorf("a service without the action: %v", err)
+	}
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{}`) }))
+	defer other.Close()
+	if out, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u", "--endpoint", other.URL}, at...)...); err == nil || isUsage(err) || out != "" || !strings.Contains(err.Error(), "is not that of SendChatMessage") {
+		t.Errorf("something else: %v", err)
+	}
+}
+
+func TestSendUsage(t *testing.T) {
+	data := newData(t)
+	for _, args := range []string{
+		"send", "send ops", "send ops help", "send ops --user u", "send ops restart i-123 --user u", "send ops help --user u -o yaml", "send ops help --user u --store mars",
+		"send ops help --user u --store dynamodb", "send ops help --user u --timeout soon",
+	} {
+		if out, err := run(t, "", append(strings.Fields(args), "--data", data)...); !isUsage(err) || out != "" {
+			t.Errorf("%q: %v, %q", args, err, out)
+		}
+	}
+}
+
+// On the tables of a store, send needs no service that offers it.
+func TestSendOnAStore(t *testing.T) {
+	onDynamo(t)
+	data := filepath.Join(t.TempDir(), "data")
+	at := []string{"--store", "dynamodb", "--data", data}
+	if _, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u"}, at...)...); !isUsage(err) || !strings.Contains(err.Error(), "CHATCONF_WEBHOOK_BASE_URL") {
+		t.Errorf("no base URL: %v", err)
+	}
+	mustRun(t, "tables", "--target", "lambda")
+	posted := make(chan *http.Request, 1)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		posted <- r
+		io.WriteString(w, `{"response_type":"ephemeral","text":"1 &lt; 2\u001b[31m"}`)
+	}))
+	defer s.Close()
+	t.Setenv("CHATCONF_WEBHOOK_BASE_URL", s.URL)
+	if _, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u"}, at...)...); !isUsage(err) || !strings.Contains(err.Error(), "no service was ever started") {
+		t.Errorf("no service yet: %v", err)
+	}
+	settings, err := localSettings(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, err := openStore(storeDynamoDB, os.Getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables, err := engine.tables(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := app.OpenTables(t.Context(), settings, tables, rpc.Actions()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Service.Create(asAdministrator(t), &chat.CreateRequest{Name: "ops", Type: "Slack", Configuration: chat.Secret("{" + planting["Slack"] + "}")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	out := mustRun(t, append([]string{"send", "ops", "help", "--user", "u"}, at...)...)
+	r := <-posted
+	if !strings.Contains(out, "Slack shows:\n\n  1 < 2\ufffd[31m\n") || leak.MatchString(out) || r.Header.Get("X-Slack-Signature") == "" {
+		t.Errorf("%v\n%s", r.Header, out)
+	}
+	if _, err := run(t, "", append([]string{"send", "missing", "help", "--user", "u"}, at...)...); chat.CodeOf(err) != chat.NotFound {
+		t.Errorf("a configuration that is not there: %v", err)
+	}
+	// Without the setting, the service of the data directory is meant.
+	t.Setenv("CHATCONF_WEBHOOK_BASE_URL", "")
+	if err := os.WriteFile(filepath.Join(data, "endpoint"), []byte(s.URL+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, append([]string{"send", "ops", "help", "--user", "u"}, at...)...)
+	<-posted
+}
+
+// Secrets are masked however they are written, and of two of which one begins with the other, both whole.
+func TestHider(t *testing.T) {
+	e := &chat.Endpoint{Type: "Slack", Settings: map[string]chat.Secret{
+		"SlackSigningSecret": `PLANTED"<&>+\/'"`, "SlackSigningSecretPrevious": `PLANTED"<&>+\/'"LONGER`, "SlackBotToken": "", "SlackTeamId": "T0EXAMPLE"}}
+	hide := hider(e, "https://example.com/webhook/1/cn/ops/TOKEN", false)
+	for _, key := range []string{"SlackSigningSecret", "SlackSigningSecretPrevious"} {
+		secret := e.Settings[key].Reveal()
+		escaped, err := json.Marshal(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var plain bytes.Buffer
+		document.WriteString(&plain, secret)
+		for _, written := range []string{secret, string(escaped[1 : len(escaped)-1]), plain.String()[1 : plain.Len()-1], url.QueryEscape(secret), url.PathEscape(secret), html.EscapeString(secret)} {
+			if got, want := hide("a "+written+" T0EXAMPLE TOKEN b"), "a ****** T0EXAMPLE ****** b"; got != want {
+				t.Errorf("%s as %s: %q, want %q", key, written, got, want)
+			}
+		}
+	}
+	if got, want := hider(e, "https://example.com/webhook/1/cn/ops/TOKEN", true)("TOKEN"), "TOKEN"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// No function offers SendChatMessage: it is not among the actions of the API.
+func TestOnlyServeSends(t *testing.T) {
+	is := func(a rpc.Action) bool { return a.Name == sendAction }
+	if slices.ContainsFunc(rpc.Actions(), is) || !slices.ContainsFunc(serveActions(), is) || len(serveActions()) != len(rpc.Actions())+1 {
+		t.Error("SendChatMessage is an action of the API, or none of serve")
+	}
+}
