@@ -11,11 +11,12 @@ TAGS_LAMBDA := lambda,lambda.norpc,nethttpomithttp2
 BUILD := CGO_ENABLED=0 GOFLAGS= GOAMD64=v1 GOARM64=v8.0 $(GO) build -trimpath -buildvcs=false -ldflags "-s -w"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build zips generate templates clean format vet lint race allocs fuzz e2e moto
+.PHONY: help run test check bench build zips generate templates clean format vet lint race allocs fuzz e2e moto peers
 .NOTPARALLEL: # the parts of check need .venv, and the machine, for themselves
 
-# Under check and e2e the tests find moto's server, and fail without it.
+# Under check and e2e the tests find moto's server and the peers, and fail without them.
 check e2e: export CHATCONF_MOTO_SERVER := $(CURDIR)/.venv/bin/moto_server
+check e2e: export CHATCONF_PEERS := $(CURDIR)/deploy/peers
 check e2e: export CHATCONF_REQUIRE_EXTERNAL := 1
 
 help: ## list the targets
@@ -29,7 +30,7 @@ test: ## pass every test that needs only Go
 	$(GO) test -count=1 ./functions ./deploy # they build programs, which the test cache does not see
 	$(GO) test -count=1 -run 'TestWhatIsLinked|TestProtobufStaysOld' ./shared/table/tablestore # so do these
 
-check: moto format vet lint templates race allocs e2e fuzz ## everything that CI checks
+check: moto peers format vet lint templates race allocs e2e fuzz ## everything that CI checks
 
 format: ## fail when gofmt would change a file
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
@@ -51,7 +52,7 @@ race: ## make test, with the race detector
 allocs: ## the allocation budgets, which the race detector would falsify
 	$(GO) test -count=1 -run Allocates ./shared/...
 
-e2e: moto zips ## black-box tests through the official clients: one process on a file, and the functions of both clouds as they are deployed
+e2e: moto peers zips ## black-box tests through the official clients: one process on a file, and the functions of both clouds as they are deployed
 	cd deploy/e2e && CHATCONF_E2E_STORE=file $(GO) test -race -count=1 ./...
 	cd deploy/e2e && CHATCONF_E2E_TARGET=fc CHATCONF_E2E_DIST=$(CURDIR)/dist $(GO) test -race -count=1 ./...
 	cd deploy/e2e && CHATCONF_E2E_TARGET=lambda CHATCONF_E2E_DIST=$(CURDIR)/dist $(GO) test -race -count=1 ./...
@@ -63,6 +64,13 @@ moto: .venv/bin/moto_server ## make .venv with moto's server, which stands in fo
 	@rm -rf .venv
 	@python3 -m venv .venv
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r deploy/requirements.txt || { rm -rf .venv; exit 1; }
+	@touch $@ # newer than what it was made from
+
+peers: deploy/peers/node_modules ## install other people's implementations of the chat platforms, which tests hold ours against (needs npm)
+	@:
+
+deploy/peers/node_modules: deploy/peers/package-lock.json
+	@npm ci --prefix deploy/peers --silent --no-audit --no-fund --ignore-scripts
 	@touch $@ # newer than what it was made from
 
 fuzz: ## run every fuzz target for FUZZTIME

@@ -11,6 +11,9 @@
 // A test that is about some of them only says so first, and is skipped in the other runs; "make e2e" does the file and both targets, which
 // between them run every test: the targets' stores are Tablestore's emulator and moto.
 //
+// The chat platforms are played by other people's implementations of their signatures and encryption: those in Go are linked, and those of Node are
+// in deploy/peers, or in the folder that CHATCONF_PEERS names, once "make peers" has installed them; without them their tests are skipped.
+//
 // It is a module of its own, because the official SDK's module graph would raise the versions of what the functions depend on.
 // It imports nothing of the main module: what it knows is what a user knows, the program's flags and files, the API's documents and
 // the wire as the vendor describes it. The requests that no SDK can be made to send are signed by a second, naive signer.

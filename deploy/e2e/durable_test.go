@@ -61,6 +61,7 @@ func TestKillLosesNothingBetweenCalls(t *testing.T) {
 func webhookPath(t *testing.T, outputs *string) string {
 	t.Helper()
 	_, path, ok := strings.Cut(dara.StringValue(outputs), "/webhook/")
+	path, _, _ = strings.Cut(path, `"`)
 	if !ok {
 		t.Fatalf("Outputs = %q, want a webhook's URL", dara.StringValue(outputs))
 	}

@@ -239,7 +239,8 @@ func tableEnv(data string) []string {
 	return append(env,
 		"TABLESTORE_INSTANCE=e2e-"+name, // an instance has 64 tables at most
 		"CHATCONF_TABLE=e2e_"+name,      // Tablestore allows letters, digits and underscores
-		"CHATCONF_TICKET_TABLE=e2e_"+name+"_tickets")
+		"CHATCONF_TICKET_TABLE=e2e_"+name+"_tickets",
+		"CHATCONF_JOURNAL_TABLE=e2e_"+name+"_journal")
 }
 
 // serveCommand returns the command that serves a data directory.
