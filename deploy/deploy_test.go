@@ -181,12 +181,12 @@ func TestTemplate(t *testing.T) {
 			}
 		}
 		alarms := []string{"Errors", "Throttles"}
-		if !f.IsAPI() {
-			// A handler's 5xx is an answer, and no error of the invocation. The API's are counted by the HTTP API.
-			alarms = append(alarms, "UrlErrors")
-			if got := get(name+"UrlErrors", "Properties", "MetricName"); got != "Url5xxCount" {
-				t.Errorf("%sUrlErrors watches the metric %q", name, got)
-			}
+		want := ""
+		if f.IsAction() { // A handler's 5xx is an answer, and no error of the invocation. Those of the API and the webhook are counted by the HTTP API.
+			alarms, want = append(alarms, "UrlErrors"), "Url5xxCount"
+		}
+		if got := get(name+"UrlErrors", "Properties", "MetricName"); got != want {
+			t.Errorf("%sUrlErrors watches the metric %q, want %q", name, got, want)
 		}
 		for _, alarm := range alarms {
 			if got, want := value(at(at(resources, name+alarm, "Properties", "Dimensions").Content[0], "Value")), "!Ref "+name; got != want {

@@ -45,7 +45,7 @@ var rooms = []room{
 	{"shared/platform/callback", []string{"shared/chat", "shared/webhook", "shared/document"}, nil},
 	{"shared/platform/envelope", []string{"shared/webhook", "shared/platform/callback"}, nil},
 	{"shared/platform/outbound", []string{"shared/chat", "shared/platform/callback"}, nil},
-	{"shared/platform/outbound/outboundtest", []string{"shared/platform/outbound"}, nil},
+	{"shared/platform/outbound/outboundtest", []string{"shared/chat", "shared/webhook", "shared/platform/outbound"}, nil},
 	{"shared/platform/craft", []string{"shared/webhook", "shared/platform/callback", "shared/platform/envelope"}, nil},
 	{"shared/platform/platformtest", []string{"shared/chat", "shared/webhook", "shared/platform/craft", "shared/platform/envelope"}, nil},
 	{"shared/platform/*", []string{"shared/chat", "shared/webhook", "shared/document", "shared/platform/callback", "shared/platform/envelope", "shared/platform/outbound"}, nil},
@@ -64,18 +64,22 @@ var rooms = []room{
 		"shared/webhook"}, nil},
 	{"shared/dispatch", []string{"shared/chat", "shared/webhook", "shared/deliver", "shared/cloud", "shared/invoke"}, nil},
 	{"shared/serve/fc", []string{"shared/serve", "shared/invoke"}, []string{"github.com/aliyun/fc-runtime-go-sdk"}},
+	{"shared/serve/servetest", []string{"shared/serve", "shared/invoke"}, nil},
 	{"shared/serve/lambda", []string{"shared/serve"}, []string{"github.com/aws/aws-lambda-go"}},
 
 	// What a cloud gives: its key service, its functions, and all of it together. A function links one of each.
-	{"shared/cloud/awssign", []string{"shared/cloud", "shared/invoke"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
-	{"shared/cloud/alisign", []string{"shared/cloud", "shared/invoke", "shared/rpc/sign"}, nil},
-	{"shared/kms/awskms", []string{"shared/kms", "shared/cloud", "shared/cloud/awssign"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
-	{"shared/kms/alikms", []string{"shared/kms", "shared/cloud", "shared/cloud/alisign", "shared/invoke"}, nil},
-	{"shared/function/awsfunction", []string{"shared/cloud", "shared/cloud/awssign"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
-	{"shared/function/alifunction", []string{"shared/cloud", "shared/cloud/alisign", "shared/invoke"}, nil},
+	{"shared/cloud/awsapi", []string{"shared/cloud", "shared/invoke"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
+	{"shared/cloud/aliapi", []string{"shared/cloud", "shared/invoke", "shared/rpc/sign"}, nil},
+	{"shared/kms/awskms", []string{"shared/kms", "shared/cloud", "shared/cloud/awsapi"}, nil},
+	{"shared/kms/alikms", []string{"shared/kms", "shared/cloud", "shared/cloud/aliapi"}, nil},
+	{"shared/kms/kmstest", []string{"shared/cloud"}, nil},
+	{"shared/function", []string{"shared/cloud"}, nil},
+	{"shared/function/functiontest", []string{"shared/cloud"}, nil},
+	{"shared/function/awsfunction", []string{"shared/function", "shared/cloud", "shared/cloud/awsapi"}, nil},
+	{"shared/function/alifunction", []string{"shared/function", "shared/cloud", "shared/cloud/aliapi"}, nil},
 	{"shared/app/target", []string{"shared/serve", "shared/table", "shared/roots"}, nil},
-	{"shared/app/target/fc", []string{"shared/app/target", "shared/function/alifunction", "shared/invoke", "shared/kms/alikms", "shared/roots", "shared/serve/fc", "shared/table", "shared/table/tablestore"}, nil},
-	{"shared/app/target/lambda", []string{"shared/app/target", "shared/cloud", "shared/function/awsfunction", "shared/kms/awskms", "shared/roots", "shared/serve/lambda", "shared/table", "shared/table/dynamodb"}, nil},
+	{"shared/app/target/fc", []string{"shared/app/target", "shared/cloud/aliapi", "shared/function/alifunction", "shared/invoke", "shared/kms/alikms", "shared/roots", "shared/serve/fc", "shared/table", "shared/table/tablestore"}, nil},
+	{"shared/app/target/lambda", []string{"shared/app/target", "shared/cloud", "shared/cloud/awsapi", "shared/function/awsfunction", "shared/kms/awskms", "shared/roots", "shared/serve/lambda", "shared/table", "shared/table/dynamodb"}, nil},
 
 	// Emulators: never the domain, the wiring or an adapter.
 	{"shared/emulator/ots", []string{"shared/bolt", "shared/emulator/ots/*"}, otsModules},
@@ -289,7 +293,7 @@ func TestFunctionsLinkNothingThatKeepsTheLinkerFromDropping(t *testing.T) {
 			t.Errorf("%s is not among what functions link: the test did not follow imports", folder)
 		}
 	}
-	for _, folder := range []string{"shared/table/tabletest", "shared/platform/platformtest", "shared/platform/craft", "shared/webhook/webhooktest", "deploy/chatconf"} {
+	for _, folder := range []string{"shared/table/tabletest", "shared/platform/platformtest", "shared/platform/craft", "shared/webhook/webhooktest", "shared/serve/servetest", "shared/kms/kmstest", "shared/function/functiontest", "deploy/chatconf"} {
 		if seen[folder] {
 			t.Errorf("functions link %s", folder)
 		}

@@ -170,7 +170,7 @@ func (a *invokeAPI) invoke(w http.ResponseWriter, r *http.Request, d *dialect, n
 		a.call(w, r, d, name, request)
 	case kind == d.async:
 		a.callAsync(w, r, d, name, request)
-	case kind == d.dryRun && kind != "":
+	case kind == d.dryRun: // which is no type if it is empty, for kind is not
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		fail(http.StatusBadRequest, badType, "The type of the invocation is none.")

@@ -192,11 +192,7 @@ data directory; CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET, if set, b
 			if settings.KeyRing == "" {
 				return usagef("CHATCONF_KEYRING: wanted the key ring that is to claim the store, such as file:keyring.json")
 			}
-			engine, err := openStore(store, os.Getenv)
-			if err != nil {
-				return err
-			}
-			tables, err := engine.tables(settings)
+			tables, err := openTables(store, settings, os.Getenv)
 			if err != nil {
 				return err
 			}
@@ -213,7 +209,7 @@ data directory; CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET, if set, b
 func claimTables(ctx context.Context, w io.Writer, settings app.Settings, tables app.Tables) error {
 	l, err := app.OpenTables(ctx, settings, tables, rpc.Actions()...)
 	if err != nil {
-		return err
+		return seeTables(err)
 	}
 	if err := l.Close(); err != nil {
 		return err

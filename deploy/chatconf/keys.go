@@ -65,23 +65,19 @@ func withLocal(ctx context.Context, where dataFlags, do func(*app.Local, app.Set
 
 // withStore opens the service on the tables of a store, where it may be running, and closes it again.
 func withStore(ctx context.Context, name string, settings app.Settings, do func(*app.Local, app.Settings) error) error {
-	engine, err := openStore(name, os.Getenv)
-	if err != nil {
-		return err
-	}
-	tables, err := engine.tables(settings)
+	tables, err := openTables(name, settings, os.Getenv)
 	if err != nil {
 		return err
 	}
 	switch ok, err := tables.Claimed(ctx); { // or looking at what there is not would make it
 	case err != nil:
-		return errors.Join(err, tables.Close())
+		return errors.Join(seeTables(err), tables.Close())
 	case !ok:
 		return errors.Join(usagef("no service was ever started on the %s: start one with 'chatconf serve --store %s'", tables.Where, name), tables.Close())
 	}
 	l, err := app.OpenTables(ctx, settings, tables, rpc.Actions()...)
 	if err != nil {
-		return err
+		return seeTables(err)
 	}
 	return errors.Join(do(l, settings), l.Close())
 }

@@ -468,22 +468,7 @@ func TestSendOnAStore(t *testing.T) {
 	if _, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u"}, at...)...); !isUsage(err) || !strings.Contains(err.Error(), "no service was ever started") {
 		t.Errorf("no service yet: %v", err)
 	}
-	settings, err := localSettings(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	engine, err := openStore(storeDynamoDB, os.Getenv)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tables, err := engine.tables(settings)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := app.OpenTables(t.Context(), settings, tables, rpc.Actions()...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, _ := openOn(t, storeDynamoDB, data)
 	if _, err := l.Service.Create(asAdministrator(t), &chat.CreateRequest{Name: "ops", Type: "Slack", Configuration: chat.Secret("{" + planting["Slack"] + "}")}); err != nil {
 		t.Fatal(err)
 	}

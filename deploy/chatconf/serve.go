@@ -62,15 +62,11 @@ CHATCONF_JOURNAL_TABLE, CHATCONF_JOURNAL_DAYS.`,
 			if store == storeFile {
 				return app.ServeLocal(cmd.Context(), settings, started, serveActions()...)
 			}
-			engine, err := openStore(store, os.Getenv)
+			tables, err := openTables(store, settings, os.Getenv)
 			if err != nil {
 				return err
 			}
-			tables, err := engine.tables(settings)
-			if err != nil {
-				return err
-			}
-			return app.ServeTables(cmd.Context(), settings, tables, started, serveActions()...)
+			return seeTables(app.ServeTables(cmd.Context(), settings, tables, started, serveActions()...))
 		},
 	}
 	cmd.Flags().StringVar(&addr, "addr", "", "address to listen on (default CHATCONF_ADDR, else "+app.DefaultAddr+")")

@@ -144,25 +144,45 @@ func openDynamoDB(getenv func(string) string) (*store, error) {
 	}, nil
 }
 
-// both opens the two tables of the settings, for the caller to close, or neither.
-func (s *store) both(settings app.Settings) (configurations, tickets cloudTable, err error) {
-	if configurations, err = s.table(settings.Table, 0); err != nil {
-		return cloudTable{}, cloudTable{}, fmt.Errorf("CHATCONF_TABLE: %w", err)
-	}
-	if tickets, err = s.table(settings.TicketTable, app.TicketAge); err != nil {
-		return cloudTable{}, cloudTable{}, errors.Join(fmt.Errorf("CHATCONF_TICKET_TABLE: %w", err), configurations.Close())
-	}
-	return configurations, tickets, nil
+// A namedTable is one of the tables of a service, by the name that the settings give it.
+type namedTable struct {
+	name string
+	cloudTable
 }
 
-// journal opens the journal's table of the settings.
-func (s *store) journal(settings app.Settings) (cloudTable, error) {
-	name, age := settings.Journal()
-	t, err := s.table(name, age)
-	if err != nil {
-		return cloudTable{}, fmt.Errorf("CHATCONF_JOURNAL_TABLE: %w", err)
+// namedTables are those of configurations, of tickets and of the journal, in this order.
+type namedTables [3]namedTable
+
+// Close closes the tables that are open.
+func (n *namedTables) Close() error {
+	var errs []error
+	for _, t := range n {
+		if t.Table != nil {
+			errs = append(errs, t.Close())
+		}
 	}
-	return t, nil
+	return errors.Join(errs...)
+}
+
+// all opens the three tables of the settings, for the caller to close, or none. It sends nothing.
+func (s *store) all(settings app.Settings) (*namedTables, error) {
+	journal, age := settings.Journal()
+	opened := new(namedTables)
+	for i, t := range [len(opened)]struct {
+		setting, name string
+		ttl           time.Duration
+	}{
+		{"CHATCONF_TABLE", settings.Table, 0},
+		{"CHATCONF_TICKET_TABLE", settings.TicketTable, app.TicketAge},
+		{"CHATCONF_JOURNAL_TABLE", journal, age},
+	} {
+		table, err := s.table(t.name, t.ttl)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", t.setting, err), opened.Close())
+		}
+		opened[i] = namedTable{t.name, table}
+	}
+	return opened, nil
 }
 
 // table opens one table, which can be opened again.
@@ -174,18 +194,31 @@ func (s *store) table(name string, ttl time.Duration) (cloudTable, error) {
 
 // tables returns the three tables, which must be there, for a service, which closes them.
 func (s *store) tables(settings app.Settings) (app.Tables, error) {
-	configurations, tickets, err := s.both(settings)
+	opened, err := s.all(settings)
 	if err != nil {
 		return app.Tables{}, err
 	}
-	journal, err := s.journal(settings)
-	if err != nil {
-		return app.Tables{}, errors.Join(err, configurations.Close(), tickets.Close())
-	}
 	return app.Tables{
-		Configurations: configurations,
-		Tickets:        tickets,
-		Journal:        journal,
+		Configurations: opened[0],
+		Tickets:        opened[1],
+		Journal:        opened[2],
 		Where:          fmt.Sprintf("%s table %s in %s", s.name, settings.Table, s.where),
 	}, nil
+}
+
+// openTables returns the three tables of the settings in the store of the given name, as the environment says.
+func openTables(store string, settings app.Settings, getenv func(string) string) (app.Tables, error) {
+	s, err := openStore(store, getenv)
+	if err != nil {
+		return app.Tables{}, err
+	}
+	return s.tables(settings)
+}
+
+// seeTables adds to an error of tables that do not answer what to look at: they may not be there.
+func seeTables(err error) error {
+	if errors.Is(err, table.ErrUnavailable) {
+		return fmt.Errorf("%w; 'chatconf tables --target … --dry-run' says what is there, and without --dry-run makes what is not", err)
+	}
+	return err
 }

@@ -20,7 +20,6 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/emulator/ots"
 	"chatconf/shared/emulator/ots/otstest"
-	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
 	"chatconf/shared/table"
 	"chatconf/shared/table/dynamodb/dynamotest"
@@ -435,6 +434,24 @@ func TestAllTablesOrNone(t *testing.T) {
 	}
 }
 
+// openOn opens the service on the tables of a store, which have been made, and claims them at the first time.
+func openOn(t *testing.T, store, data string) (*app.Local, app.Tables) {
+	t.Helper()
+	settings, err := localSettings(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables, err := openTables(store, settings, os.Getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := app.OpenTables(t.Context(), settings, tables, rpc.Actions()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, tables
+}
+
 // eachStore runs a test on the tables of every cloud store, which have been made.
 func eachStore(t *testing.T, test func(t *testing.T, store string)) {
 	t.Run(storeTablestore, func(t *testing.T) {
@@ -473,22 +490,7 @@ func TestCheckOfAStore(t *testing.T) {
 		}
 		const nothing = ": 0 configurations, 0 index entries, 0 revisions, 0 problems"
 
-		settings, err := localSettings(data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		engine, err := openStore(name, os.Getenv)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tables, err := engine.tables(settings)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l, err := app.OpenTables(t.Context(), settings, tables, rpc.Actions()...)
-		if err != nil {
-			t.Fatal(err)
-		}
+		l, tables := openOn(t, name, data)
 		defer l.Close()
 		out, err := check()
 		wants(out, err, home+nothing)
@@ -496,7 +498,7 @@ func TestCheckOfAStore(t *testing.T) {
 		service := httptest.NewServer(quiet(l.Handler))
 		defer service.Close()
 		const many = 120 // more than one page of everything
-		ctx := chat.WithCaller(t.Context(), &chat.Caller{Account: app.DefaultAccountID, Name: "test", Policies: []*policy.Policy{policy.Administrator()}})
+		ctx := asAdministrator(t)
 		for n := range many {
 			_, err := l.Service.Create(ctx, &chat.CreateRequest{
 				Name: fmt.Sprintf("ops-%03d", n), Type: "Slack", Configuration: `{"SlackSigningSecret":"` + planted + `"}`,
@@ -533,6 +535,20 @@ func TestCheckOfAStore(t *testing.T) {
 	})
 }
 
+// Whoever has not made the tables is told by what they are made.
+func TestNoTables(t *testing.T) {
+	for store, on := range map[string]func(){storeTablestore: func() { onEmulator(t) }, storeDynamoDB: func() { onDynamo(t) }} {
+		on()
+		t.Setenv("CHATCONF_KEYRING", mustRun(t, "keyring", "new"))
+		for _, args := range [][]string{{"serve", "--addr", "127.0.0.1:0"}, {"keys", "list"}, {"check"}, {"keyring", "claim"}} {
+			args = append(args, "--store", store, "--data", t.TempDir())
+			if out, err := run(t, "", args...); err == nil || isUsage(err) || out != "" || !errors.Is(err, table.ErrUnavailable) || !strings.Contains(err.Error(), "'chatconf tables ") {
+				t.Errorf("%q = %q, %v, want an error that names 'chatconf tables'", args, out, err)
+			}
+		}
+	}
+}
+
 func TestCheckIsToldItsPartitions(t *testing.T) {
 	data := newData(t)
 	for _, bad := range []string{"", "1000000000000000", "/cn-hangzhou", "1000000000000000/", "a/b/c"} {
@@ -553,22 +569,7 @@ func TestCheckOfAStoreThatFails(t *testing.T) {
 	instance := onEmulator(t)
 	mustRun(t, "tables", "--target", targetFC)
 	data := filepath.Join(t.TempDir(), "data")
-	settings, err := localSettings(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	engine, err := openStore(storeTablestore, os.Getenv)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tables, err := engine.tables(settings)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := app.OpenTables(t.Context(), settings, tables, rpc.Actions()...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, _ := openOn(t, storeTablestore, data)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}

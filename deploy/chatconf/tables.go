@@ -79,22 +79,15 @@ func eachTable(target string, do func(name string, t cloudTable) error) error {
 	if err != nil {
 		return err
 	}
-	configurations, tickets, err := s.both(settings)
+	tables, err := s.all(settings)
 	if err != nil {
 		return err
 	}
-	journal, err := s.journal(settings)
-	if err != nil {
-		return errors.Join(err, configurations.Close(), tickets.Close())
+	var errs []error
+	for _, t := range tables {
+		errs = append(errs, do(t.name, t.cloudTable))
 	}
-	name, _ := settings.Journal()
-	return errors.Join(
-		do(settings.Table, configurations),
-		do(settings.TicketTable, tickets),
-		do(name, journal),
-		configurations.Close(),
-		tickets.Close(),
-		journal.Close())
+	return errors.Join(append(errs, tables.Close())...)
 }
 
 // ensure makes one table, or says what it would do.

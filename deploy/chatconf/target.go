@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"chatconf/shared/app"
+	"chatconf/shared/bolt"
 	"chatconf/shared/chat"
 	"chatconf/shared/emulator/ots"
 	"chatconf/shared/emulator/runtime"
@@ -55,8 +56,8 @@ type twinOptions struct {
 	logger   *slog.Logger
 }
 
-// What functions are given on this machine. The templates give them the same; the queue is longer than the clouds' none, for a laptop has no
-// more instances.
+// What functions are given on this machine. The templates give them the same, but for the queue: a cloud has none and starts more instances,
+// which a laptop does not have.
 const (
 	functionMemory  = 256
 	functionTimeout = 10 * time.Second
@@ -67,7 +68,7 @@ const (
 // timeouts are those of functions that have more than functionTimeout.
 var timeouts = map[string]time.Duration{dispatchFunction: 70 * time.Second, redriveFunction: 130 * time.Second}
 
-// instance is the Tablestore instance of functions on this machine.
+// localInstance is the Tablestore instance of functions on this machine.
 const localInstance = "local"
 
 // handed are the settings that functions are given as they are.
@@ -139,8 +140,7 @@ func (t *twin) prepare(name string) error {
 	return nil
 }
 
-// openStore finds the store, on FC an emulator that it starts, and makes the tables of one on this machine. It returns the credentials that functions
-// are given, and their environment.
+// openStore finds the store, on FC an emulator that it starts. It returns the credentials that functions are given, and their environment.
 func (t *twin) openStore(o twinOptions, kind runtime.Kind) (given runtime.Credentials, env map[string]string, err error) {
 	journal, _ := o.settings.Journal()
 	env = map[string]string{
@@ -222,6 +222,9 @@ func (t *twin) openEmulator(o twinOptions) (given runtime.Credentials, err error
 	}
 	relaxGC()
 	server, err := ots.New(ots.Options{Path: path, AccessKeys: keys, Log: o.logger})
+	if errors.Is(err, bolt.ErrInUse) {
+		return given, fmt.Errorf("%w; stop the service first", err)
+	}
 	if err != nil {
 		return given, err
 	}
@@ -268,24 +271,16 @@ func (t *twin) claim(ctx context.Context, o twinOptions) error {
 
 // makeTables makes the tables that are absent.
 func (t *twin) makeTables(ctx context.Context) error {
-	configurations, tickets, err := t.store.both(t.settings)
+	tables, err := t.store.all(t.settings)
 	if err != nil {
 		return err
 	}
-	made := []cloudTable{configurations, tickets}
-	journal, err := t.store.journal(t.settings)
-	if err == nil {
-		made = append(made, journal)
-	}
-	for _, table := range made {
+	for _, table := range tables {
 		if err == nil {
 			err = table.ensure(ctx, func(string) {})
 		}
 	}
-	for _, table := range made {
-		err = errors.Join(err, table.Close())
-	}
-	return err
+	return errors.Join(err, tables.Close())
 }
 
 // redrive invokes the function that hands on what is due, as its timer does, until the function that it returns is called.
@@ -407,14 +402,17 @@ func findZips(dist string, kind runtime.Kind, only string) (map[string]string, e
 	}
 	zips := make(map[string]string, len(files))
 	for _, file := range files {
-		name := strings.TrimSuffix(filepath.Base(file), ".zip")
-		if only == "" || only == name {
+		if name := functionIn(file); only == "" || only == name {
 			zips[name] = file
 		}
 	}
 	if zips[wanted] == "" {
 		if len(files) > 0 && only != "" {
-			return nil, usagef("%s has no function %q; it has %s", folder, only, strings.Join(functionNames(files), ", "))
+			var names []string
+			for _, file := range files {
+				names = append(names, functionIn(file))
+			}
+			return nil, usagef("%s has no function %q; it has %s", folder, only, strings.Join(names, ", "))
 		}
 		return nil, fmt.Errorf("%s is missing: 'make build' makes it, and --dist says where it is", filepath.Join(folder, wanted+".zip"))
 	}
@@ -424,13 +422,8 @@ func findZips(dist string, kind runtime.Kind, only string) (map[string]string, e
 	return zips, nil
 }
 
-func functionNames(zips []string) []string {
-	var names []string
-	for _, file := range zips {
-		names = append(names, strings.TrimSuffix(filepath.Base(file), ".zip"))
-	}
-	return names
-}
+// functionIn returns the name of the function in a zip file.
+func functionIn(file string) string { return strings.TrimSuffix(filepath.Base(file), ".zip") }
 
 // machines are the machines of ELF as Go calls them.
 var machines = map[elf.Machine]string{elf.EM_X86_64: "amd64", elf.EM_AARCH64: "arm64"}

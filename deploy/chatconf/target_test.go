@@ -20,7 +20,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"go.yaml.in/yaml/v3"
+
+	"chatconf/deploy"
 	"chatconf/shared/app"
 	"chatconf/shared/emulator/runtime"
 )
@@ -336,8 +340,63 @@ func TestDataThatAreInUse(t *testing.T) {
 	data := t.TempDir()
 	newTwin(t, runtime.FC, data, nil)
 	out, err := run(t, "", "invoke", "hello", "--data", data, "--dist", helloDist(t, runtime.FC, "hello"))
-	if err == nil || out != "" || !strings.Contains(err.Error(), "another process has it open") {
+	if err == nil || out != "" || !strings.Contains(err.Error(), "another process has it open; stop the service first") {
 		t.Errorf("invoke beside a service = %q, %v", out, err)
+	}
+}
+
+// Functions have on this machine the name, the time and the memory that the templates give them, and the timer its rate.
+func TestFunctionsAreAsDeployed(t *testing.T) {
+	for _, f := range deploy.Functions {
+		for folder, is := range map[string]bool{apiFunction: f.IsAPI(), webhookFunction: f.IsWebhook(), dispatchFunction: f.IsDispatch(), redriveFunction: f.IsRedrive()} {
+			if got := f.Folder == folder; got != is {
+				t.Errorf("%s is the function %s: %v, want %v", f.Folder, folder, got, is)
+			}
+		}
+	}
+	files, err := deploy.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fc, aws map[string]any
+	if err := errors.Join(yaml.Unmarshal(files["s.yaml"], &fc), yaml.Unmarshal(files["template.yml"], &aws)); err != nil {
+		t.Fatal(err)
+	}
+	at := func(n any, path ...string) any {
+		for _, key := range path {
+			m, _ := n.(map[string]any)
+			n = m[key]
+		}
+		return n
+	}
+	const standard = int(functionTimeout / time.Second)
+	for _, m := range []struct{ got, want any }{
+		{at(fc, "template", "function", "timeout"), standard},
+		{at(aws, "Globals", "Function", "Timeout"), standard},
+		{at(fc, "template", "function", "memorySize"), functionMemory},
+		{at(aws, "Parameters", "MemorySize", "Default"), functionMemory},
+		{at(aws, "Resources", "RedriveCommands", "Properties", "Events", "EveryMinute", "Properties", "Schedule"), fmt.Sprintf("rate(%.0f minute)", redriveEvery.Minutes())},
+	} {
+		if m.got != m.want {
+			t.Errorf("a template has %v, want %v", m.got, m.want)
+		}
+	}
+	if want := fmt.Sprintf(`cronExpression: "@every %.0fm"`, redriveEvery.Minutes()); !bytes.Contains(files["s.yaml"], []byte(want)) {
+		t.Errorf("s.yaml has no %s", want)
+	}
+	for _, f := range deploy.Functions {
+		var want any // of what has the standard, nothing is said
+		if longer := timeouts[f.Folder]; longer != 0 {
+			want = int(longer / time.Second)
+		}
+		for target, got := range map[string]any{
+			targetFC:     at(fc, "resources", f.Folder, "props", "timeout"),
+			targetLambda: at(aws, "Resources", f.Name(), "Properties", "Timeout"),
+		} {
+			if got != want {
+				t.Errorf("%s has on %s %v seconds, want %v", f.Folder, target, got, want)
+			}
+		}
 	}
 }
 

@@ -177,8 +177,8 @@ func (f *Function) wire(ctx context.Context) (*App, error) {
 	if len(claims) == 0 {
 		return nil, fmt.Errorf("%s is claimed by no key ring yet; run once, with the ring in a file: CHATCONF_KEYRING=file:keyring.json chatconf keyring claim --store %s", f.tables.Where, f.target.Store)
 	}
-	if _, err := o.ring.Open(claimPlace, claims[0].Value); err != nil {
-		return nil, fmt.Errorf("CHATCONF_KEYRING is not the key ring that %s was sealed with: %w", f.tables.Where, err)
+	if _, err := proveClaim(f.tables, o.ring, claims[0]); err != nil {
+		return nil, fmt.Errorf("CHATCONF_KEYRING: %w", err)
 	}
 	return wire(f.settings, f.tables, o.ring, functions{f.target.Call, f.target.Start}, f.program)
 }

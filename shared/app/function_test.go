@@ -330,7 +330,7 @@ func TestAFunctionThatCannotOpen(t *testing.T) {
 		other := filepath.Join(t.TempDir(), "other.json")
 		c.newRing(other)
 		c.claim(other)
-		closed("not the key ring that table chatconf in")
+		closed("CHATCONF_KEYRING: the key ring is not the one that table chatconf in")
 		c.ring = other
 		if got := list(t, f); got.status != http.StatusOK {
 			t.Errorf("list with the right ring = %+v", got)

@@ -135,15 +135,16 @@ func (t Tables) Close() error {
 // OpenTables is OpenLocal with the data in other tables; key ring, access key and endpoint stay in the data directory. Closing the
 // service closes the tables.
 func OpenTables(ctx context.Context, s Settings, t Tables, actions ...rpc.Action) (*Local, error) {
-	l, err := openTables(ctx, s, t, Actions(actions...))
-	if err != nil {
-		return nil, errors.Join(err, t.Close())
-	}
-	l.closers = append(l.closers, t)
-	return l, nil
+	return openTables(ctx, s, t, Actions(actions...))
 }
 
-func openTables(ctx context.Context, s Settings, t Tables, p Program) (*Local, error) {
+// openTables is OpenTables for any program.
+func openTables(ctx context.Context, s Settings, t Tables, p Program) (_ *Local, err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, t.Close())
+		}
+	}()
 	if err := checkFirst(s); err != nil {
 		return nil, err
 	}
@@ -154,7 +155,12 @@ func openTables(ctx context.Context, s Settings, t Tables, p Program) (*Local, e
 	if err != nil {
 		return nil, err
 	}
-	return openLocal(ctx, s, t, !later, p)
+	l, err := openLocal(ctx, s, t, !later, p)
+	if err != nil {
+		return nil, err
+	}
+	l.closers = append(l.closers, t)
+	return l, nil
 }
 
 // The claim is an item that says with which key ring the tables were first started: a sealed value, which only that ring opens.
@@ -187,13 +193,18 @@ func claim(ctx context.Context, t Tables, ring *seal.Ring) (revision int64, err 
 	case len(claims) == 0:
 		return 0, fmt.Errorf("%s: the claim of the key ring was there and is gone", t.Where)
 	}
-	if _, err := ring.Open(claimPlace, claims[0].Value); err != nil {
+	return proveClaim(t, ring, claims[0])
+}
+
+// proveClaim returns the revision of a claim, if the key ring made it and this program knows it.
+func proveClaim(t Tables, ring *seal.Ring, there table.Item) (revision int64, err error) {
+	if _, err := ring.Open(claimPlace, there.Value); err != nil {
 		return 0, fmt.Errorf("the key ring is not the one that %s was sealed with: %w", t.Where, err)
 	}
-	if revision = claims[0].Revision; revision != claimed && revision != settled {
-		return 0, fmt.Errorf("%s: the claim of the key ring is at revision %d, which this program does not know", t.Where, revision)
+	if there.Revision != claimed && there.Revision != settled {
+		return 0, fmt.Errorf("%s: the claim of the key ring is at revision %d, which this program does not know", t.Where, there.Revision)
 	}
-	return revision, nil
+	return there.Revision, nil
 }
 
 func putClaim(ctx context.Context, t Tables, ring *seal.Ring, revision int64, condition table.Condition) error {
@@ -430,12 +441,7 @@ func ServeTables(ctx context.Context, s Settings, t Tables, started func(Started
 	tried := false
 	err := Serve(ctx, s, started, func(s Settings) (Opened, error) {
 		tried = true
-		l, err := openTables(ctx, s, t, Everything(actions...))
-		if err != nil {
-			return Opened{}, errors.Join(err, t.Close())
-		}
-		l.closers = append(l.closers, t)
-		return opened(l, nil)
+		return opened(openTables(ctx, s, t, Everything(actions...)))
 	})
 	if !tried {
 		err = errors.Join(err, t.Close())

@@ -111,13 +111,18 @@ func (k *Keys) remember(id string, c cachedKey) {
 		delete(k.cache, id)
 		return
 	}
-	if len(k.cache) >= keyCacheSize {
-		for other := range k.cache {
-			delete(k.cache, other)
+	keep(k.cache, keyCacheSize, id, c)
+}
+
+// keep puts a value into a map of at most so many. Where they are too many with it, any other goes.
+func keep[K comparable, V any](in map[K]V, most int, key K, value V) {
+	if _, ok := in[key]; !ok && len(in) >= most {
+		for other := range in {
+			delete(in, other)
 			break
 		}
 	}
-	k.cache[id] = c
+	in[key] = value
 }
 
 // Create stores a new key for the account. A key without ID and Secret is drawn. It returns the key with its secret, which is shown only here.

@@ -159,7 +159,7 @@ func (sel *commandSelection) matches(e *entry) bool {
 // more. It reads a bounded number of candidates, so it may return fewer than n and still have more.
 func (j *Journal) find(ctx context.Context, ref Ref, sel *commandSelection, before string, n int) (found []*entry, next string, err error) {
 	const rounds = 5
-	prefix := entryPrefix + escape(ref.Name) + "#"
+	prefix := entryKey(ref.Name, "")
 	if before == "" && !sel.until.IsZero() {
 		before = idTime(ceil(sel.until)) // less than any id of that time
 	}
@@ -225,7 +225,7 @@ func (e *entry) show() ChatCommand {
 		UserId:         e.User,
 		UserName:       e.UserName,
 		Command:        e.Command,
-		Arguments:      e.Arguments,
+		Arguments:      list(e.Arguments),
 		Decision:       e.Decision,
 		StatementText:  e.Text,
 		Reason:         e.Reason,
@@ -238,9 +238,6 @@ func (e *entry) show() ChatCommand {
 		Latency:        e.Latency,
 		SettledDate:    dateOf(e.Settled),
 		MessageId:      e.MessageID,
-	}
-	if out.Arguments == nil {
-		out.Arguments = []string{}
 	}
 	if e.Statement >= 0 {
 		out.Statement = &e.Statement

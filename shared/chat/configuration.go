@@ -33,10 +33,10 @@ const (
 )
 
 // previousField is where the secret of a field is kept that a rotation replaced, while it is still good.
-func previousField(field string) string { return "#" + strings.TrimPrefix(field, "#") + previous }
+func previousField(field string) string { return "#" + strings.TrimPrefix(field, "#") + Previous }
 
-// previous follows a setting's key: the secret that is taken besides it while the two sides change over.
-const previous = "Previous"
+// Previous follows a setting's key: the secret that is taken besides it while the two sides change over.
+const Previous = "Previous"
 
 // An issue is something wrong in a Configuration: where, and what would be right.
 type issue struct {

@@ -55,11 +55,6 @@ type Endpoint struct {
 // Ref names the configuration.
 func (e *Endpoint) Ref() Ref { return Ref{Account: e.Account, Region: e.Region, Name: e.Name} }
 
-// Source is the configuration's resource name, which events have as their source.
-func (e *Endpoint) Source() string { return e.scope().resource(e.Name) }
-
-func (e *Endpoint) scope() scope { return scope{caller: &nobody, account: e.Account, region: e.Region} }
-
 // LogValue returns what a log may show.
 func (e *Endpoint) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("name", e.Name), slog.String("type", e.Type), slog.Int64("revision", e.Revision))
@@ -169,7 +164,8 @@ func grant(c Command) string {
 // Other errors are *Error.
 func (s *Service) OpenWebhook(ctx context.Context, account, region, name, token string) (*Endpoint, error) {
 	decoy := s.decoy()
-	c := scope{caller: &nobody, account: account, region: region}
+	ref := Ref{Account: account, Region: region, Name: name}
+	c := ref.scope()
 	known := validAccount(account) && validRegion(region) && checkName(name) == nil
 	where := table.Key{Partition: c.partition(), Sort: configurationKey(name)}
 	if !known {
@@ -197,7 +193,7 @@ func (s *Service) OpenWebhook(ctx context.Context, account, region, name, token 
 		return nil, &Unproven{"there is no such configuration"}
 	case !matches:
 		if s.journal != nil {
-			s.journal.NoteLater(ctx, Ref{Account: account, Region: region, Name: name}, Note{Counter: CountRefused, Step: stepToken, Reason: "the URL has another token"})
+			s.journal.NoteLater(ctx, ref, Note{Counter: CountRefused, Step: stepToken, Reason: "the URL has another token"})
 		}
 		return nil, &Unproven{"the token is wrong"}
 	}
@@ -290,13 +286,7 @@ func (s *Service) endpoint(c scope, r *record, item table.Item) (*Endpoint, erro
 	if s.endpoints.cache == nil {
 		s.endpoints.cache = make(map[Ref]madeEndpoint)
 	}
-	if _, ok := s.endpoints.cache[ref]; !ok && len(s.endpoints.cache) >= maxEndpoints {
-		for other := range s.endpoints.cache {
-			delete(s.endpoints.cache, other)
-			break
-		}
-	}
-	s.endpoints.cache[ref] = known
+	keep(s.endpoints.cache, maxEndpoints, ref, known)
 	return e, nil
 }
 
@@ -305,9 +295,9 @@ func (s *Service) makeEndpoint(c scope, r *record) (*Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := document.Parse(configurationParam, r.Configuration)
+	root, err := r.parse()
 	if err != nil {
-		return nil, fmt.Errorf("chat: %q: %w", r.Name, err)
+		return nil, err
 	}
 	target, err := s.open(c, r, fieldTargetSecret)
 	if err != nil {
@@ -354,7 +344,7 @@ func (s *Service) makeEndpoint(c scope, r *record) (*Endpoint, error) {
 			return nil, err
 		}
 		if field != fieldWebhookToken && len(secret) > 0 {
-			e.Settings[field+previous] = Secret(secret)
+			e.Settings[field+Previous] = Secret(secret)
 		}
 	}
 	return e, nil

@@ -33,9 +33,6 @@ func TestOpenWebhook(t *testing.T) {
 	}
 	e.Settings, e.Permissions = nil, nil
 	equal(t, "the endpoint", e, &chat.Endpoint{Account: account, Region: region, Name: "one", Type: "WeChat", Revision: 1, Active: true, Language: "zh", BotName: "b", RamRole: "Ops", Target: chat.Target{Type: "Journal"}})
-	if got, want := e.Source(), "acs:oos:cn-hangzhou:1234567890123456:chatconfiguration/one"; got != want {
-		t.Errorf("Source = %s, want %s", got, want)
-	}
 }
 
 // TestOpenWebhookTellsNothing holds that a URL that is nobody's has one error and one cost, whatever is wrong with it.

@@ -187,8 +187,8 @@ func (l lane) holds(r *record) bool {
 // lanes returns the ranges that together hold every selected configuration, each in one of them only, in a fixed order.
 func (sel *selection) lanes() []lane {
 	var list []lane
+	name := sel.bestAttribute()
 	for _, start := range sel.starts() {
-		name := sel.bestAttribute()
 		if name == "" {
 			list = append(list, lane{prefix: configurationPrefix, start: start})
 			continue

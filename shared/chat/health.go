@@ -136,14 +136,8 @@ func (j *Journal) jot(ref Ref, n Note) bool {
 	defer j.mu.Unlock()
 	kept := j.notes[ref]
 	if kept == nil {
-		if len(j.notes) >= maxNotes {
-			for other := range j.notes {
-				delete(j.notes, other)
-				break
-			}
-		}
 		kept = &notes{count: make(map[Counter]int64), last: make(map[string]moment)}
-		j.notes[ref] = kept
+		keep(j.notes, maxNotes, ref, kept)
 	}
 	kept.count[n.Counter]++
 	switch {
@@ -235,7 +229,7 @@ func (j *Journal) health(ctx context.Context, ref Ref) (*health, error) {
 		}
 		out.last[what] = m
 	}
-	items, err = j.table.Query(ctx, table.Range{Partition: ref.partition(), Prefix: entryPrefix + escape(ref.Name) + "#", Limit: 1, Reverse: true})
+	items, err = j.table.Query(ctx, table.Range{Partition: ref.partition(), Prefix: entryKey(ref.Name, ""), Limit: 1, Reverse: true})
 	if err != nil || len(items) == 0 {
 		return out, err
 	}

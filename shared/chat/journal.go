@@ -128,8 +128,11 @@ func (r Ref) scope() scope { return scope{caller: &nobody, account: r.Account, r
 
 func (r Ref) partition() string { return r.scope().partition() }
 
-func (r Ref) entryKey() string  { return entryPrefix + escape(r.Name) + "#" + r.ID }
+func (r Ref) entryKey() string  { return entryKey(r.Name, r.ID) }
 func (r Ref) outboxKey() string { return outboxPrefix + r.ID }
+
+// entryKey returns the sort key of a record; without an id, what those of all records under the name begin with.
+func entryKey(name, id string) string { return entryPrefix + escape(name) + "#" + id }
 
 // place returns where what is to be handed on is sealed.
 func (r Ref) place() seal.Place { return r.scope().place(r.Name, "#Outbox/"+r.ID) }
@@ -378,7 +381,7 @@ func decodeEntry(item table.Item) (*entry, error) {
 	if err := json.Unmarshal(item.Value, e); err != nil {
 		return nil, fmt.Errorf("chat: item %q: %w", item.Sort, err)
 	}
-	if e.Version != recordVersion || (Ref{Name: e.Name, ID: e.ID}).entryKey() != item.Sort {
+	if e.Version != recordVersion || entryKey(e.Name, e.ID) != item.Sort {
 		return nil, fmt.Errorf("chat: item %q holds the record %q of %q, version %d", item.Sort, e.ID, e.Name, e.Version)
 	}
 	return e, nil

@@ -289,11 +289,20 @@ func (r *record) language() (string, error) {
 	if !strings.Contains(r.Configuration, `"`+keyLanguage+`"`) { // which is most often so, and saves the parsing
 		return English, nil
 	}
-	root, err := document.Parse(configurationParam, r.Configuration)
+	root, err := r.parse()
 	if err != nil {
-		return "", fmt.Errorf("chat: %q: %w", r.Name, err)
+		return "", err
 	}
 	return textOf(root, keyLanguage, English), nil
+}
+
+// parse returns the record's Configuration as a document.
+func (r *record) parse() (*document.Node, error) {
+	root, err := document.Parse(configurationParam, r.Configuration)
+	if err != nil {
+		return nil, fmt.Errorf("chat: %q: %w", r.Name, err)
+	}
+	return root, nil
 }
 
 // date returns t as the API writes dates. OOS answers 2025-12-11T13:49:10+00:00.

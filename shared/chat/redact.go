@@ -14,18 +14,15 @@ var secretWords = [...]string{
 	"encryptkey", "aeskey", "credential", "auth", "cookie", "session", "signature", "bearer", "密码", "口令", "密钥", "令牌",
 }
 
-// secretPrefixes are how well-known sorts of secrets begin: of Slack, GitHub, GitLab, Alibaba Cloud, AWS, Stripe, Standard Webhooks, JWT and PEM.
-var secretPrefixes = [...]string{
-	"xoxb-", "xoxp-", "xoxa-", "xapp-", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "ltai", "akia", "asia", "sk_live_", "rk_live_",
-	"whsec_", "eyj", "-----begin",
-}
-
-// secretStarts are those of secretPrefixes that are told anywhere in an argument, where no letter or digit stands before them. Case counts: "asia" is a
-// part of many names.
+// secretStarts are how well-known sorts of secrets begin: of Slack, GitHub, GitLab, Alibaba Cloud, AWS, Stripe, Standard Webhooks and JWT. They are told
+// anywhere in an argument, where no letter or digit stands before them. Case counts: "asia" is a part of many names.
 var secretStarts = [...]string{
 	"xoxb-", "xoxp-", "xoxa-", "xapp-", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "LTAI", "AKIA", "ASIA", "sk_live_", "rk_live_",
 	"whsec_", "eyJ",
 }
+
+// secretPrefixes are secretStarts in lower case, and how PEM begins. They are told at the beginning of an argument only, in any case.
+var secretPrefixes = strings.Fields(strings.ToLower(strings.Join(secretStarts[:], " ")) + " -----begin")
 
 // separators stand between a name and its value, also as Chinese is typed.
 const separators = "=:＝："
@@ -76,7 +73,7 @@ func redact(args []string) []string {
 // redactWord masks what is secret in one argument, and reports whether the argument is the name of a secret that follows.
 func redactWord(arg string) (masked string, next bool) {
 	lower := strings.ToLower(arg)
-	if slices.ContainsFunc(secretPrefixes[:], func(prefix string) bool { return strings.HasPrefix(lower, prefix) }) {
+	if slices.ContainsFunc(secretPrefixes, func(prefix string) bool { return strings.HasPrefix(lower, prefix) }) {
 		return Mask, false
 	}
 	arg = redactUser(arg)

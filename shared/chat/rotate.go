@@ -154,15 +154,15 @@ func (s *Service) rotated(c scope, before *record, grace time.Duration) (*record
 // dropPrevious takes from a Configuration what it says itself that was before the secrets that a rotation replaces: only what the rotation replaced is good
 // for its grace.
 func (r *record) dropPrevious(p *Platform) error {
-	if !strings.Contains(r.Configuration, previous+`"`) { // which is most often so, and saves the parsing
+	if !strings.Contains(r.Configuration, Previous+`"`) { // which is most often so, and saves the parsing
 		return nil
 	}
-	root, err := document.Parse(configurationParam, r.Configuration)
+	root, err := r.parse()
 	if err != nil {
-		return fmt.Errorf("chat: %q: %w", r.Name, err)
+		return err
 	}
 	root.Members = slices.DeleteFunc(root.Members, func(m document.Member) bool {
-		key, ok := strings.CutSuffix(m.Key, previous)
+		key, ok := strings.CutSuffix(m.Key, Previous)
 		setting, known := p.setting(key)
 		if ok = ok && known && setting.Generate && setting.Output != ""; ok {
 			delete(r.Secrets, m.Key)

@@ -3,8 +3,6 @@ package chat
 import (
 	"context"
 	"errors"
-
-	"chatconf/shared/document"
 )
 
 const actionSimulate = "SimulateChatPermission"
@@ -63,7 +61,7 @@ func (s *Service) Simulate(ctx context.Context, in *SimulateRequest) (*SimulateR
 	if err != nil {
 		return nil, storeError(ctx, "simulate", err)
 	}
-	root, err := document.Parse(configurationParam, r.Configuration)
+	root, err := r.parse()
 	if err != nil {
 		return nil, storeError(ctx, "simulate", err)
 	}

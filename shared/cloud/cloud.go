@@ -64,6 +64,9 @@ func plain(id string) string {
 	return id
 }
 
+// ErrNoCredentials is the error of a request that nobody can sign.
+var ErrNoCredentials = errors.New("no credentials: the invocation carries none, and there are no others")
+
 // A Request is one request, signed with credentials that no error may show.
 type Request struct {
 	*http.Request

@@ -107,7 +107,7 @@ func (d *Dispatcher) Dispatch(ctx context.Context, ref chat.Ref) error {
 
 // work does what is left. It returns how it ended, or if retry is set, that it is to be tried again.
 func (d *Dispatcher) work(ctx context.Context, job *chat.Job) (result chat.Result, retry bool, err error) {
-	e, err := d.options.Service.OpenConfiguration(ctx, chat.Ref{Account: job.Account, Region: job.Region, Name: job.Name})
+	e, err := d.options.Service.OpenConfiguration(ctx, job.Ref)
 	switch {
 	case chat.CodeOf(err) == chat.NotFound:
 		return chat.Result{Outcome: chat.OutcomeFailed, Detail: "the chat configuration was deleted meanwhile"}, false, nil

@@ -146,7 +146,7 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *callback) *Resp
 		}
 		c.outcome = outcomeIgnored
 		h.note(ctx, e, chat.Note{Counter: chat.CountIgnored})
-		return c.answer(receiver, received, "")
+		return c.acknowledge(receiver, received)
 	}
 	return h.command(ctx, e, receiver, received, c)
 }
@@ -181,7 +181,7 @@ func (h *Handler) command(ctx context.Context, e *chat.Endpoint, receiver Receiv
 	case verdict == chat.Duplicate:
 		c.outcome = outcomeDuplicate
 		h.note(ctx, e, chat.Note{Counter: chat.CountDuplicates})
-		return c.answer(receiver, received, "")
+		return c.acknowledge(receiver, received)
 	}
 	c.outcome = outcomeRecorded
 	if a.Handover != nil {
@@ -277,9 +277,9 @@ func (c *callback) fail(err error, out *Response) *Response {
 	return out
 }
 
-// answer acknowledges what needs no more.
-func (c *callback) answer(receiver Receiver, received *Received, text string) *Response {
-	out, err := receiver.Answer(received, text)
+// acknowledge answers what needs no more.
+func (c *callback) acknowledge(receiver Receiver, received *Received) *Response {
+	out, err := receiver.Answer(received, "")
 	if err != nil {
 		return c.fail(err, internalError)
 	}

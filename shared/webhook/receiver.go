@@ -61,7 +61,8 @@ type Response struct {
 	Carries bool
 }
 
-// A Step is where a callback was refused, as GetChatConfigurationHealth names it.
+// A Step is where a callback was refused, as the log and GetChatConfigurationHealth name it. StepFind is in the log alone: of an unknown URL there is no
+// health to be told, and a wrong token is the step token there.
 type Step string
 
 // The steps, in the order of work.

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	stdruntime "runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -206,8 +208,81 @@ func TestZipFilesThatAreRefused(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
 	}
-	if left, err := filepath.Glob(filepath.Join(temp, "function-*")); err != nil || len(left) > 0 {
+	if left, err := filepath.Glob(filepath.Join(temp, "*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %q, %v", left, err)
+	}
+}
+
+// What a host that was killed had unpacked is removed by a later one, but nothing that may be in use or is somebody else's.
+func TestLeftoversAreRemoved(t *testing.T) {
+	switch stdruntime.GOOS {
+	case "darwin", "dragonfly", "freebsd", "linux", "netbsd", "openbsd":
+	default:
+		t.Skip("there are no locks that end with their process")
+	}
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	old := time.Now().Add(-time.Hour)
+	folder := func(name string, modified time.Time) {
+		t.Helper()
+		dir := filepath.Join(temp, name)
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "bootstrap"), nil, 0o500); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(dir, modified, modified); err != nil {
+			t.Fatal(err)
+		}
+	}
+	folder("chatconf-function-left", old)
+	folder("chatconf-function-fresh", time.Now())
+	folder("function-stranger", old)
+	if err := os.Symlink(filepath.Join(temp, "function-stranger"), filepath.Join(temp, "chatconf-function-link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(temp, "chatconf-function-file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	add := func() {
+		t.Helper()
+		h := runtime.RunT(t, runtime.Options{})
+		if err := h.Add(runtime.Function{Name: "f", Kind: runtime.Lambda, Zip: archive(t, entry{"bootstrap", 0o755, nil})}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add()
+	in := func() (names []string) {
+		t.Helper()
+		entries, err := os.ReadDir(temp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		return names
+	}
+	stays := []string{"chatconf-function-file", "chatconf-function-fresh", "chatconf-function-link", "function-stranger"}
+	var inUse string
+	for _, name := range in() {
+		if !slices.Contains(stays, name) {
+			inUse = filepath.Join(temp, name)
+		}
+	}
+	if got := in(); len(got) != len(stays)+1 || inUse == "" || filepath.Base(inUse) == "chatconf-function-left" {
+		t.Fatalf("there are %q, want %q and the host's own", got, stays)
+	}
+	if _, err := os.Stat(filepath.Join(temp, "function-stranger", "bootstrap")); err != nil {
+		t.Error(err)
+	}
+	if err := os.Chtimes(inUse, old, old); err != nil {
+		t.Fatal(err)
+	}
+	add()
+	if _, err := os.Stat(filepath.Join(inUse, "bootstrap")); err != nil {
+		t.Errorf("what a host uses: %v", err)
 	}
 }
 

@@ -17,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -64,10 +63,11 @@ type Host struct {
 	spawner *spawner
 	logs    bool // somebody is told the log
 	logMu   sync.Mutex
+	sweep   sync.Once
 
 	mu     sync.Mutex
 	pools  map[string]*pool
-	temps  []string // folders that were made for zip files
+	temps  []*temp
 	closed bool
 }
 
@@ -101,33 +101,35 @@ func (h *Host) log(l Line) {
 	h.o.Log(l)
 }
 
-// Add makes a function ready to be invoked. It looks at the function's files, unpacks them if need be, and starts nothing.
+// Add makes a function ready to be invoked. It looks at the function's files, unpacks them if need be, and starts nothing. What hosts
+// that were killed had unpacked is removed.
 func (h *Host) Add(f Function) error {
 	if err := f.check(); err != nil {
 		return fmt.Errorf("runtime: function %q: %w", f.Name, err)
 	}
-	temp := ""
+	var unpacked *temp
 	if f.Zip != "" {
+		h.sweep.Do(func() { sweepTemps(time.Now()) })
 		var err error
-		if temp, err = unpack(f.Zip); err != nil {
+		if unpacked, err = unpack(f.Zip); err != nil {
 			return fmt.Errorf("runtime: function %q: %w", f.Name, err)
 		}
-		f.Dir = temp
+		f.Dir = unpacked.dir
 	}
 	err := f.checkFiles()
 	if err == nil {
-		err = h.add(&f, temp)
+		err = h.add(&f, unpacked)
 	}
 	if err != nil {
-		if temp != "" {
-			os.RemoveAll(temp)
+		if unpacked != nil {
+			unpacked.remove()
 		}
 		return fmt.Errorf("runtime: function %q: %w", f.Name, err)
 	}
 	return nil
 }
 
-func (h *Host) add(f *Function, temp string) error {
+func (h *Host) add(f *Function, unpacked *temp) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
@@ -137,8 +139,8 @@ func (h *Host) add(f *Function, temp string) error {
 		return errors.New("there is one of that name")
 	}
 	h.pools[f.Name] = newPool(h, *f)
-	if temp != "" {
-		h.temps = append(h.temps, temp)
+	if unpacked != nil {
+		h.temps = append(h.temps, unpacked)
 	}
 	return nil
 }
@@ -191,8 +193,8 @@ func (h *Host) Close(ctx context.Context) error {
 	}
 	wg.Wait()
 	h.spawner.close()
-	for _, dir := range h.temps {
-		errs = append(errs, os.RemoveAll(dir))
+	for _, t := range h.temps {
+		errs = append(errs, t.remove())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("runtime: close: %w", err)

@@ -14,22 +14,39 @@ const maxUnpacked = 250 << 20
 
 var errUnpacked = errors.New("the archive holds more than 250 MiB")
 
+// tempPrefix begins the names of folders that archives are unpacked to. No other program has it.
+const tempPrefix = "chatconf-function-"
+
+// A temp is a folder that an archive was unpacked to.
+type temp struct {
+	dir  string
+	lock *os.File // held as long as somebody uses it; nil where there are no locks
+}
+
+func (t *temp) remove() error {
+	err := os.RemoveAll(t.dir)
+	t.lock.Close() // of a nil file that is an error, and no harm
+	return err
+}
+
 // unpack writes the files of an archive to a new folder, with their modes. Names that lead out of it, links and devices are
 // refused.
-func unpack(path string) (dir string, err error) {
+func unpack(path string) (*temp, error) {
 	r, err := zip.OpenReader(path)
 	if err != nil {
-		return "", fmt.Errorf("unpack %s: %w", path, err)
+		return nil, fmt.Errorf("unpack %s: %w", path, err)
 	}
 	defer r.Close()
-	if dir, err = os.MkdirTemp("", "function-"); err != nil {
-		return "", err
+	dir, err := os.MkdirTemp("", tempPrefix)
+	if err != nil {
+		return nil, err
 	}
+	t := &temp{dir, holdTemp(dir)}
 	if err := unpackTo(dir, &r.Reader); err != nil {
-		os.RemoveAll(dir)
-		return "", fmt.Errorf("unpack %s: %w", path, err)
+		t.remove()
+		return nil, fmt.Errorf("unpack %s: %w", path, err)
 	}
-	return dir, nil
+	return t, nil
 }
 
 func unpackTo(dir string, r *zip.Reader) error {

@@ -3,87 +3,57 @@
 package alifunction
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
-	"time"
 
 	"chatconf/shared/cloud"
-	"chatconf/shared/cloud/alisign"
-	"chatconf/shared/invoke"
+	"chatconf/shared/cloud/aliapi"
+	"chatconf/shared/function"
 )
 
 const version = "2023-03-30"
 
-// Options of a Client.
-type Options struct {
-	// Account and Region are whose functions are invoked. They are required unless Endpoint is given.
-	Account, Region string
-	// Endpoint is the URL that requests go to. Empty is the account's own in the region that is reached from the internet; inside a
-	// VPC it is https://<account>.<region>-internal.fc.aliyuncs.com.
-	Endpoint string
-	// Credentials sign the requests of invocations that carry none of their own.
-	Credentials invoke.Credentials
-	// Transport carries the requests. Nil is http.DefaultTransport.
-	Transport http.RoundTripper
-	// Now is the clock that requests are signed by. Nil is time.Now.
-	Now func() time.Time
-}
-
 // A Client invokes.
 type Client struct {
-	endpoint  string
-	signer    *alisign.Signer
-	transport http.RoundTripper
+	api *aliapi.Client
 }
 
-// New returns a client. It does no I/O.
-func New(o Options) (*Client, error) {
+// New returns a client that invokes the functions of an account, which is required unless o.Endpoint is given; inside a VPC that is
+// https://<account>.<region>-internal.fc.aliyuncs.com. It does no I/O.
+func New(account string, o aliapi.Options) (*Client, error) {
 	if o.Endpoint == "" {
-		if o.Account == "" || o.Region == "" {
+		if account == "" || o.Region == "" {
 			return nil, errors.New("function: no account, or no region")
 		}
-		o.Endpoint = "https://" + o.Account + "." + o.Region + ".fc.aliyuncs.com"
+		o.Endpoint = "https://" + account + "." + o.Region + ".fc.aliyuncs.com"
 	}
-	if err := cloud.CheckEndpoint(o.Endpoint); err != nil {
-		return nil, fmt.Errorf("function: endpoint: %w", err)
+	api, err := aliapi.New(version, o)
+	if err != nil {
+		return nil, fmt.Errorf("function: %w", err)
 	}
-	return &Client{strings.TrimSuffix(o.Endpoint, "/"), alisign.New(alisign.Options{Credentials: o.Credentials, Now: o.Now}), o.Transport}, nil
+	return &Client{api}, nil
 }
-
-// CallTime is how long a function that is waited for may take.
-const CallTime = 40 * time.Second
 
 // Call invokes a function and returns its answer. It is invoked once. That it failed is a *cloud.Refusal that is passing.
 func (c *Client) Call(ctx context.Context, name string, payload []byte) ([]byte, error) {
-	return c.invoke(ctx, name, payload, "Sync", cloud.Question{Read: answer, Attempts: 1, Timeout: CallTime})
+	return c.invoke(ctx, name, payload, "Sync", function.Call(answer))
 }
 
 // Start has a function invoked, and does not wait for it.
 func (c *Client) Start(ctx context.Context, name string, payload []byte) error {
-	_, err := c.invoke(ctx, name, payload, "Async", cloud.Question{Read: accepted, Attempts: 2})
+	_, err := c.invoke(ctx, name, payload, "Async", function.Start(refusal))
 	return err
 }
 
 func (c *Client) invoke(ctx context.Context, name string, payload []byte, kind string, q cloud.Question) ([]byte, error) {
-	q.Transport = c.transport
-	q.Sign = func(ctx context.Context) (cloud.Request, error) {
-		r, err := http.NewRequest(http.MethodPost, c.endpoint+"/"+version+"/functions/"+url.PathEscape(name)+"/invocations", bytes.NewReader(payload))
-		if err != nil {
-			return cloud.Request{}, err
-		}
-		r.Header.Set("Content-Type", "application/octet-stream")
-		r.Header.Set("X-Fc-Invocation-Type", kind)
-		r.Header.Set("X-Acs-Action", "InvokeFunction")
-		r.Header.Set("X-Acs-Version", version)
-		return c.signer.Sign(ctx, r, payload)
-	}
-	out, err := cloud.Ask(ctx, q)
+	out, err := c.api.Ask(ctx, "InvokeFunction", "/"+version+"/functions/"+url.PathEscape(name)+"/invocations", http.Header{
+		"Content-Type":         {"application/octet-stream"},
+		"X-Fc-Invocation-Type": {kind},
+	}, payload, q)
 	if err != nil {
 		return nil, fmt.Errorf("function: invoke %.80q: %w", name, err)
 	}
@@ -100,14 +70,6 @@ func answer(status int, h http.Header, body []byte) ([]byte, error) {
 		return nil, refusal(status, h, body)
 	}
 	return body, nil
-}
-
-// accepted reads the answer to a request that is not waited for.
-func accepted(status int, h http.Header, body []byte) ([]byte, error) {
-	if status != http.StatusAccepted {
-		return nil, refusal(status, h, body)
-	}
-	return nil, nil
 }
 
 func refusal(status int, h http.Header, body []byte) error {

@@ -1,7 +1,6 @@
 package alifunction_test
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,13 +9,14 @@ import (
 	"strings"
 	"testing"
 
-	"chatconf/shared/cloud"
+	"chatconf/shared/cloud/aliapi"
 	"chatconf/shared/function/alifunction"
+	"chatconf/shared/function/functiontest"
 	"chatconf/shared/invoke"
 	"chatconf/shared/rpc/sign"
 )
 
-const secret = "PLANTED-not-a-real-secret"
+const secret = functiontest.Secret
 
 // A request is one that the service got.
 type request struct {
@@ -48,7 +48,7 @@ func functionCompute(t *testing.T, status int, header http.Header, answer string
 		io.WriteString(w, answer)
 	}))
 	t.Cleanup(server.Close)
-	client, err := alifunction.New(alifunction.Options{Endpoint: server.URL + "/", Credentials: invoke.Credentials{AccessKeyID: "LTAIexample", AccessKeySecret: secret}})
+	client, err := alifunction.New("", aliapi.Options{Endpoint: server.URL + "/", Credentials: invoke.Credentials{AccessKeyID: "LTAIexample", AccessKeySecret: secret}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,50 +82,39 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// What the service says instead, whether it may pass, and how often it is asked. No error shows a secret, or what a function says of its own.
+// What the service says instead, whether it may pass, and how often it is asked.
 func TestRefusals(t *testing.T) {
-	for about, test := range map[string]struct {
-		status  int
-		header  http.Header
-		body    string
-		says    string
-		passing bool
-		started int // how often Start asks
-	}{
-		"no such function":       {404, http.Header{"X-Fc-Request-Id": {"r-2"}}, `{"Code":"FunctionNotFound","Message":"function 'f' does not exist","RequestId":"r-1"}`, "FunctionNotFound, status 404, request r-1", false, 1},
-		"not allowed":            {403, nil, `{"Code":"AccessDenied","Message":"` + secret + `"}`, `AccessDenied, status 403: "[secret]"`, false, 1},
-		"too many":               {429, nil, `{"Code":"ResourceThrottled"}`, "ResourceThrottled, status 429", true, 2},
-		"broken":                 {500, http.Header{"X-Fc-Request-Id": {"r-1"}, "X-Fc-Error-Type": {"FcCommonError"}}, `no JSON`, "FcCommonError, status 500, request r-1", true, 2},
-		"the function failed":    {200, http.Header{"X-Fc-Error-Type": {"UnhandledInvocationError"}}, `{"errorMessage":"` + secret + `"}`, "UnhandledInvocationError, status 200", true, 1},
-		"it moved, which is odd": {302, http.Header{"Location": {"http://192.0.2.1/"}}, ``, "status 302", false, 1},
+	for about, test := range map[string]functiontest.Refusal{
+		"no such function":       {Status: 404, Header: http.Header{"X-Fc-Request-Id": {"r-2"}}, Body: `{"Code":"FunctionNotFound","Message":"function 'f' does not exist","RequestId":"r-1"}`, Says: "FunctionNotFound, status 404, request r-1", Started: 1},
+		"not allowed":            {Status: 403, Body: `{"Code":"AccessDenied","Message":"` + secret + `"}`, Says: `AccessDenied, status 403: "[secret]"`, Started: 1},
+		"too many":               {Status: 429, Body: `{"Code":"ResourceThrottled"}`, Says: "ResourceThrottled, status 429", Passing: true, Started: 2},
+		"broken":                 {Status: 500, Header: http.Header{"X-Fc-Request-Id": {"r-1"}, "X-Fc-Error-Type": {"FcCommonError"}}, Body: `no JSON`, Says: "FcCommonError, status 500, request r-1", Passing: true, Started: 2},
+		"the function failed":    {Status: 200, Header: http.Header{"X-Fc-Error-Type": {"UnhandledInvocationError"}}, Body: `{"errorMessage":"` + secret + `"}`, Says: "UnhandledInvocationError, status 200", Passing: true, Started: 1},
+		"it moved, which is odd": {Status: 302, Header: http.Header{"Location": {"http://192.0.2.1/"}}, Says: "status 302", Started: 1},
 	} {
-		client, got := functionCompute(t, test.status, test.header, test.body)
-		_, err := client.Call(t.Context(), "f", nil)
-		var refused *cloud.Refusal
-		if !errors.As(err, &refused) || !strings.Contains(err.Error(), test.says) || refused.Passing != test.passing || len(*got) != 1 {
-			t.Errorf("%s: Call = %v after %d requests, want %s", about, err, len(*got), test.says)
-		}
-		if strings.Contains(fmt.Sprintf("%v %+v", err, err), secret) {
-			t.Errorf("%s: the error shows a secret: %v", about, err)
-		}
-		if err := client.Start(t.Context(), "f", nil); err == nil || len(*got) != 1+test.started {
-			t.Errorf("%s: Start = %v after %d requests, want %d", about, err, len(*got)-1, test.started)
-		}
+		t.Run(about, func(t *testing.T) {
+			client, got := functionCompute(t, test.Status, test.Header, test.Body)
+			test.Check(t, client, func() int { return len(*got) })
+		})
 	}
 }
 
 func TestNew(t *testing.T) {
-	for about, o := range map[string]alifunction.Options{
-		"no account":               {Region: "cn-hangzhou"},
-		"no region":                {Account: "1"},
-		"an endpoint that is none": {Endpoint: "fc.example.com"},
+	for about, test := range map[string]struct {
+		account string
+		options aliapi.Options
+	}{
+		"no account":                 {"", aliapi.Options{Region: "cn-hangzhou"}},
+		"no region":                  {"1", aliapi.Options{}},
+		"an endpoint that is none":   {"", aliapi.Options{Endpoint: "fc.example.com"}},
+		"an endpoint with something": {"", aliapi.Options{Endpoint: "https://fc.example.com/x"}},
 	} {
-		if _, err := alifunction.New(o); err == nil {
+		if _, err := alifunction.New(test.account, test.options); err == nil {
 			t.Errorf("%s: no error", about)
 		}
 	}
 	asked := ""
-	client, err := alifunction.New(alifunction.Options{Account: "1000000000000000", Region: "cn-hangzhou", Transport: transport(func(r *http.Request) { asked = r.URL.Host }),
+	client, err := alifunction.New("1000000000000000", aliapi.Options{Region: "cn-hangzhou", Transport: functiontest.Transport(func(r *http.Request) { asked = r.URL.Host }),
 		Credentials: invoke.Credentials{AccessKeyID: "LTAIexample", AccessKeySecret: secret}})
 	if err != nil {
 		t.Fatal(err)
@@ -136,19 +125,11 @@ func TestNew(t *testing.T) {
 	if text := fmt.Sprintf("%+v %#v", client, client); strings.Contains(text, secret) {
 		t.Errorf("the client shows its secret: %s", text)
 	}
-	none, err := alifunction.New(alifunction.Options{Account: "1", Region: "cn-hangzhou"})
+	none, err := alifunction.New("1", aliapi.Options{Region: "cn-hangzhou"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := none.Call(t.Context(), "f", nil); err == nil || !strings.Contains(err.Error(), "no credentials") {
 		t.Errorf("without credentials: %v", err)
 	}
-}
-
-// transport takes requests and answers none.
-type transport func(*http.Request)
-
-func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	t(r)
-	return nil, errors.New("nobody is there")
 }

@@ -3,88 +3,48 @@
 package awsfunction
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"chatconf/shared/cloud"
-	"chatconf/shared/cloud/awssign"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
+	"chatconf/shared/cloud/awsapi"
+	"chatconf/shared/function"
 )
-
-// Options of a Client.
-type Options struct {
-	// Region is the AWS region of the functions. It is required.
-	Region string
-	// Endpoint is the URL that requests go to. Empty is AWS's own of the region.
-	Endpoint string
-	// Credentials sign the requests of invocations that carry none of their own. Nil is none.
-	Credentials aws.CredentialsProvider
-	// Transport carries the requests. Nil is http.DefaultTransport.
-	Transport http.RoundTripper
-	// Now is the clock that requests are signed by. Nil is time.Now.
-	Now func() time.Time
-}
 
 // A Client invokes.
 type Client struct {
-	endpoint  string
-	signer    *awssign.Signer
-	transport http.RoundTripper
+	api *awsapi.Client
 }
 
 // New returns a client. It does no I/O.
-func New(o Options) (*Client, error) {
-	if o.Region == "" {
-		return nil, errors.New("function: no region")
+func New(o awsapi.Options) (*Client, error) {
+	api, err := awsapi.New("lambda", o)
+	if err != nil {
+		return nil, fmt.Errorf("function: %w", err)
 	}
-	if o.Endpoint == "" {
-		domain := "amazonaws.com"
-		if strings.HasPrefix(o.Region, "cn-") {
-			domain += ".cn"
-		}
-		o.Endpoint = "https://lambda." + o.Region + "." + domain
-	}
-	if err := cloud.CheckEndpoint(o.Endpoint); err != nil {
-		return nil, fmt.Errorf("function: endpoint: %w", err)
-	}
-	signer := awssign.New(awssign.Options{Service: "lambda", Region: o.Region, Credentials: o.Credentials, Now: o.Now})
-	return &Client{strings.TrimSuffix(o.Endpoint, "/"), signer, o.Transport}, nil
+	return &Client{api}, nil
 }
-
-// CallTime is how long a function that is waited for may take.
-const CallTime = 40 * time.Second
 
 // Call invokes a function and returns its answer. It is invoked once. That it failed is a *cloud.Refusal that is passing.
 func (c *Client) Call(ctx context.Context, name string, payload []byte) ([]byte, error) {
-	return c.invoke(ctx, name, payload, "RequestResponse", cloud.Question{Read: answer, Attempts: 1, Timeout: CallTime})
+	return c.invoke(ctx, name, payload, "RequestResponse", function.Call(answer))
 }
 
 // Start has a function invoked, and does not wait for it.
 func (c *Client) Start(ctx context.Context, name string, payload []byte) error {
-	_, err := c.invoke(ctx, name, payload, "Event", cloud.Question{Read: accepted, Attempts: 2})
+	_, err := c.invoke(ctx, name, payload, "Event", function.Start(refusal))
 	return err
 }
 
 func (c *Client) invoke(ctx context.Context, name string, payload []byte, kind string, q cloud.Question) ([]byte, error) {
-	q.Transport = c.transport
-	q.Sign = func(ctx context.Context) (cloud.Request, error) {
-		r, err := http.NewRequest(http.MethodPost, c.endpoint+"/2015-03-31/functions/"+url.PathEscape(name)+"/invocations", bytes.NewReader(payload))
-		if err != nil {
-			return cloud.Request{}, err
-		}
-		r.Header.Set("Content-Type", "application/json")
-		r.Header.Set("X-Amz-Invocation-Type", kind)
-		return c.signer.Sign(ctx, r, payload)
-	}
-	out, err := cloud.Ask(ctx, q)
+	out, err := c.api.Ask(ctx, "/2015-03-31/functions/"+url.PathEscape(name)+"/invocations", http.Header{
+		"Content-Type":          {"application/json"},
+		"X-Amz-Invocation-Type": {kind},
+	}, payload, q)
 	if err != nil {
 		return nil, fmt.Errorf("function: invoke %.80q: %w", name, err)
 	}
@@ -101,14 +61,6 @@ func answer(status int, h http.Header, body []byte) ([]byte, error) {
 		return nil, &cloud.Refusal{Status: status, Code: failed, RequestID: h.Get("X-Amzn-Requestid"), Passing: true}
 	}
 	return body, nil
-}
-
-// accepted reads the answer to a request that is not waited for.
-func accepted(status int, h http.Header, body []byte) ([]byte, error) {
-	if status != http.StatusAccepted {
-		return nil, refusal(status, h, body)
-	}
-	return nil, nil
 }
 
 func refusal(status int, h http.Header, body []byte) error {

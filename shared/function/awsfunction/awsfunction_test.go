@@ -2,8 +2,6 @@ package awsfunction_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"chatconf/shared/cloud"
+	"chatconf/shared/cloud/awsapi"
 	"chatconf/shared/function/awsfunction"
+	"chatconf/shared/function/functiontest"
 	"chatconf/shared/invoke"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,7 +20,7 @@ import (
 
 var now = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 
-const secret = "PLANTED-not-a-real-secret"
+const secret = functiontest.Secret
 
 // A request is one that the service got.
 type request struct {
@@ -45,7 +44,7 @@ func lambda(t *testing.T, status int, header http.Header, answer string) (*awsfu
 		io.WriteString(w, answer)
 	}))
 	t.Cleanup(server.Close)
-	client, err := awsfunction.New(awsfunction.Options{
+	client, err := awsfunction.New(awsapi.Options{
 		Region: "eu-central-1", Endpoint: server.URL + "/", Now: func() time.Time { return now },
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: secret}, nil
@@ -92,7 +91,7 @@ func TestSignature(t *testing.T) {
 		w.WriteHeader(http.StatusAccepted)
 	}))
 	t.Cleanup(server.Close)
-	client, err := awsfunction.New(awsfunction.Options{Region: "eu-central-1", Endpoint: server.URL, Now: func() time.Time { return now }})
+	client, err := awsfunction.New(awsapi.Options{Region: "eu-central-1", Endpoint: server.URL, Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,39 +115,24 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// What the service says instead, whether it may pass, and how often it is asked. No error shows a secret, or what a function says of its own.
+// What the service says instead, whether it may pass, and how often it is asked.
 func TestRefusals(t *testing.T) {
-	for about, test := range map[string]struct {
-		status  int
-		header  http.Header
-		body    string
-		says    string
-		passing bool
-		started int // how often Start asks
-	}{
-		"no such function":    {404, http.Header{"X-Amzn-Errortype": {"ResourceNotFoundException:http://internal"}}, `{"Message":"Function not found"}`, "ResourceNotFoundException, status 404", false, 1},
-		"not allowed":         {403, http.Header{"X-Amzn-Errortype": {"AccessDeniedException"}}, `{"Message":"` + secret + `"}`, `AccessDeniedException, status 403: "[secret]"`, false, 1},
-		"too many":            {429, nil, `{"Message":"Rate exceeded"}`, "status 429", true, 2},
-		"broken":              {500, http.Header{"X-Amzn-Requestid": {"r-1"}}, `no JSON`, "status 500, request r-1", true, 2},
-		"the function failed": {200, http.Header{"X-Amz-Function-Error": {"Unhandled"}}, `{"errorMessage":"` + secret + `"}`, "Unhandled, status 200", true, 1},
+	for about, test := range map[string]functiontest.Refusal{
+		"no such function":    {Status: 404, Header: http.Header{"X-Amzn-Errortype": {"ResourceNotFoundException:http://internal"}}, Body: `{"Message":"Function not found"}`, Says: "ResourceNotFoundException, status 404", Started: 1},
+		"not allowed":         {Status: 403, Header: http.Header{"X-Amzn-Errortype": {"AccessDeniedException"}}, Body: `{"Message":"` + secret + `"}`, Says: `AccessDeniedException, status 403: "[secret]"`, Started: 1},
+		"too many":            {Status: 429, Body: `{"Message":"Rate exceeded"}`, Says: "status 429", Passing: true, Started: 2},
+		"broken":              {Status: 500, Header: http.Header{"X-Amzn-Requestid": {"r-1"}}, Body: `no JSON`, Says: "status 500, request r-1", Passing: true, Started: 2},
+		"the function failed": {Status: 200, Header: http.Header{"X-Amz-Function-Error": {"Unhandled"}}, Body: `{"errorMessage":"` + secret + `"}`, Says: "Unhandled, status 200", Passing: true, Started: 1},
 	} {
-		client, got := lambda(t, test.status, test.header, test.body)
-		_, err := client.Call(t.Context(), "f", nil)
-		var refused *cloud.Refusal
-		if !errors.As(err, &refused) || !strings.Contains(err.Error(), test.says) || refused.Passing != test.passing || len(*got) != 1 {
-			t.Errorf("%s: Call = %v after %d requests, want %s", about, err, len(*got), test.says)
-		}
-		if strings.Contains(fmt.Sprintf("%v %+v", err, err), secret) {
-			t.Errorf("%s: the error shows a secret: %v", about, err)
-		}
-		if err := client.Start(t.Context(), "f", nil); err == nil || len(*got) != 1+test.started {
-			t.Errorf("%s: Start = %v after %d requests, want %d", about, err, len(*got)-1, test.started)
-		}
+		t.Run(about, func(t *testing.T) {
+			client, got := lambda(t, test.Status, test.Header, test.Body)
+			test.Check(t, client, func() int { return len(*got) })
+		})
 	}
 }
 
 func TestNew(t *testing.T) {
-	for about, o := range map[string]awsfunction.Options{
+	for about, o := range map[string]awsapi.Options{
 		"no region":                  {},
 		"an endpoint that is none":   {Region: "eu-central-1", Endpoint: "lambda.example.com"},
 		"an endpoint with something": {Region: "eu-central-1", Endpoint: "https://lambda.example.com/x"},
@@ -159,7 +143,7 @@ func TestNew(t *testing.T) {
 	}
 	for region, host := range map[string]string{"eu-central-1": "lambda.eu-central-1.amazonaws.com", "cn-north-1": "lambda.cn-north-1.amazonaws.com.cn"} {
 		asked := ""
-		client, err := awsfunction.New(awsfunction.Options{Region: region, Transport: transport(func(r *http.Request) { asked = r.URL.Host }),
+		client, err := awsfunction.New(awsapi.Options{Region: region, Transport: functiontest.Transport(func(r *http.Request) { asked = r.URL.Host }),
 			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 				return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: secret}, nil
 			})})
@@ -170,12 +154,4 @@ func TestNew(t *testing.T) {
 			t.Errorf("%s: asked is %s, want %s", region, asked, host)
 		}
 	}
-}
-
-// transport takes requests and answers none.
-type transport func(*http.Request)
-
-func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	t(r)
-	return nil, errors.New("nobody is there")
 }

@@ -3,7 +3,6 @@ package alikms_test
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,13 +14,14 @@ import (
 	"time"
 
 	"chatconf/shared/cloud"
+	"chatconf/shared/cloud/aliapi"
 	"chatconf/shared/invoke"
 	"chatconf/shared/kms/alikms"
+	"chatconf/shared/kms/kmstest"
 	"chatconf/shared/rpc/sign"
 )
 
-// planted is in every secret of these tests.
-const planted = "PLANTED"
+const planted = kmstest.Planted
 
 const ring = `{"keys":[{"id":"test","key":"` + planted + `"}]}`
 
@@ -90,7 +90,7 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func open(tb testing.TB, ctx context.Context, endpoint string, credentials invoke.Credentials) ([]byte, error) {
 	tb.Helper()
-	c, err := alikms.New(alikms.Options{Endpoint: endpoint, Credentials: credentials, Now: func() time.Time { return now }})
+	c, err := alikms.New(aliapi.Options{Endpoint: endpoint, Credentials: credentials, Now: func() time.Time { return now }})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -172,13 +172,13 @@ func TestAnswersThatMakeNoSense(t *testing.T) {
 }
 
 func TestNew(t *testing.T) {
-	for _, o := range []alikms.Options{{}, {Endpoint: "kms"}, {Region: "cn hangzhou"}} {
+	for _, o := range []aliapi.Options{{}, {Endpoint: "kms"}, {Region: "cn hangzhou"}} {
 		if _, err := alikms.New(o); err == nil {
 			t.Errorf("New(%+v): no error", o)
 		}
 	}
 	got := ""
-	c, err := alikms.New(alikms.Options{Region: "cn-hangzhou", Credentials: own, Transport: transport(func(r *http.Request) (*http.Response, error) {
+	c, err := alikms.New(aliapi.Options{Region: "cn-hangzhou", Credentials: own, Transport: transport(func(r *http.Request) (*http.Response, error) {
 		got = r.URL.Scheme + "://" + r.Host
 		return &http.Response{StatusCode: 400, Body: http.NoBody}, nil
 	})})
@@ -194,25 +194,4 @@ type transport func(*http.Request) (*http.Response, error)
 
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
 
-// Whatever is answered: only a status of 200 opens, to what was in base64, and an error of one shows nothing of it.
-func FuzzRead(f *testing.F) {
-	f.Add(200, []byte(`{"KeyId":"k","Plaintext":"UExBTlRFRA=="}`))
-	f.Add(200, []byte(`{"Plaintext":""}`))
-	f.Add(400, []byte(`{"__type":"x#ThrottlingException","message":"Rate exceeded","Code":"Throttling","RequestId":"r"}`))
-	f.Add(503, []byte("<html>"))
-	f.Add(200, []byte(`{"Plaintext":["PLANTED"]}`))
-	f.Fuzz(func(t *testing.T, status int, body []byte) {
-		opened, err := alikms.Read(status, http.Header{}, body)
-		var refused *cloud.Refusal
-		switch {
-		case (err == nil) != (len(opened) > 0):
-			t.Errorf("read = %q, %v", opened, err)
-		case err == nil && (status != http.StatusOK || !json.Valid(body)):
-			t.Errorf("%d %q opens to %q", status, body, opened)
-		case errors.As(err, &refused) != (status != http.StatusOK):
-			t.Errorf("%d %q is the error %v", status, body, err)
-		case status == http.StatusOK && err != nil && strings.Contains(err.Error(), planted):
-			t.Errorf("the error shows the answer: %v", err)
-		}
-	})
-}
+func FuzzRead(f *testing.F) { kmstest.FuzzRead(f, alikms.Read) }

@@ -1,12 +1,10 @@
 // Package awskms opens what AWS KMS sealed.
 //
-// It signs one JSON request with the signer of aws-sdk-go-v2, which the DynamoDB adapter links in any case. service/kms would add its
-// fifty operations' codecs and an endpoint resolver for the sake of this one.
+// It sends one JSON request. service/kms would add its fifty operations' codecs and an endpoint resolver for the sake of this one.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
 package awskms
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -14,53 +12,24 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"chatconf/shared/cloud"
-	"chatconf/shared/cloud/awssign"
+	"chatconf/shared/cloud/awsapi"
 	"chatconf/shared/kms"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
 )
-
-// Options of a Client.
-type Options struct {
-	// Region is the AWS region of the key. It is required.
-	Region string
-	// Endpoint is the URL that requests go to. Empty is AWS's own of the region.
-	Endpoint string
-	// Credentials sign the requests of invocations that carry none of their own. Nil is none.
-	Credentials aws.CredentialsProvider
-	// Transport carries the requests. Nil is http.DefaultTransport.
-	Transport http.RoundTripper
-	// Now is the clock that requests are signed by. Nil is time.Now.
-	Now func() time.Time
-}
 
 // A Client opens.
 type Client struct {
-	endpoint  string
-	signer    *awssign.Signer
-	transport http.RoundTripper
+	api *awsapi.Client
 }
 
 // New returns a client. It does no I/O.
-func New(o Options) (*Client, error) {
-	if o.Region == "" {
-		return nil, errors.New("kms: no region")
+func New(o awsapi.Options) (*Client, error) {
+	api, err := awsapi.New("kms", o)
+	if err != nil {
+		return nil, fmt.Errorf("kms: %w", err)
 	}
-	if o.Endpoint == "" {
-		domain := "amazonaws.com"
-		if strings.HasPrefix(o.Region, "cn-") {
-			domain += ".cn"
-		}
-		o.Endpoint = "https://kms." + o.Region + "." + domain
-	}
-	if err := cloud.CheckEndpoint(o.Endpoint); err != nil {
-		return nil, fmt.Errorf("kms: endpoint: %w", err)
-	}
-	signer := awssign.New(awssign.Options{Service: "kms", Region: o.Region, Credentials: o.Credentials, Now: o.Now})
-	return &Client{o.Endpoint, signer, o.Transport}, nil
+	return &Client{api}, nil
 }
 
 // Open returns what was sealed as the given ciphertext, which is in base64, as `aws kms encrypt` prints it, under the encryption
@@ -73,26 +42,14 @@ func (c *Client) Open(ctx context.Context, sealed string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kms: Decrypt: %w", err)
 	}
-	opened, err := cloud.Ask(ctx, cloud.Question{
-		Transport: c.transport,
-		Sign:      func(ctx context.Context) (cloud.Request, error) { return c.sign(ctx, body) },
-		Read:      read,
-	})
+	opened, err := c.api.Ask(ctx, "/", http.Header{
+		"Content-Type": {"application/x-amz-json-1.1"},
+		"X-Amz-Target": {"TrentService.Decrypt"},
+	}, body, cloud.Question{Read: read})
 	if err != nil {
 		return nil, fmt.Errorf("kms: Decrypt: %w", err)
 	}
 	return opened, nil
-}
-
-// sign returns the request.
-func (c *Client) sign(ctx context.Context, body []byte) (cloud.Request, error) {
-	r, err := http.NewRequest(http.MethodPost, strings.TrimSuffix(c.endpoint, "/")+"/", bytes.NewReader(body))
-	if err != nil {
-		return cloud.Request{}, err
-	}
-	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	r.Header.Set("X-Amz-Target", "TrentService.Decrypt")
-	return c.signer.Sign(ctx, r, body)
 }
 
 // read returns the plaintext of an answer.

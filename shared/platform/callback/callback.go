@@ -139,7 +139,7 @@ func UpTo(most int) chat.Shape {
 	}
 }
 
-// Secrets returns the values that a secret may have now: its own, and that of the setting <key>Previous while it is being rotated.
+// Secrets returns the values that a secret may have now: its own, and that of the setting <key>Previous, see chat.Previous, while it is being rotated.
 // Without its own it is an error, since what is signed with nothing anybody can sign.
 func Secrets(s webhook.Settings, key string) ([]string, error) {
 	secret := s.Get(key)
@@ -147,14 +147,11 @@ func Secrets(s webhook.Settings, key string) ([]string, error) {
 		return nil, fmt.Errorf("callback: %s is not set", key)
 	}
 	all := []string{secret}
-	if previous := s.Get(key + Previous); previous != "" && previous != secret {
+	if previous := s.Get(key + chat.Previous); previous != "" && previous != secret {
 		all = append(all, previous)
 	}
 	return all, nil
 }
-
-// Previous ends the key of a setting that keeps the value a secret had before.
-const Previous = "Previous"
 
 // Match returns the secret by which sign makes the signature, and whether there is one. It compares in constant time and tries every secret,
 // whichever fits.

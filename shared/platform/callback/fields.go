@@ -72,16 +72,21 @@ func (f Fields) Object(key string) Fields {
 
 // Items returns the objects of an array, none if it is absent.
 func (f Fields) Items(key string) []Fields {
-	var items []Fields
-	for i, n := range f.array(key) {
-		path := document.At(document.Under(f.path, key), i)
+	return f.objects(document.Under(f.path, key), f.array(key))
+}
+
+// objects returns the items of the array at path, all of which must be objects.
+func (f Fields) objects(path string, items []*document.Node) []Fields {
+	var objects []Fields
+	for i, n := range items {
+		path := document.At(path, i)
 		if n.Kind != document.Object {
 			f.refuse(path, n.Kind, document.Object)
 			return nil
 		}
-		items = append(items, Fields{n, path, f.bad})
+		objects = append(objects, Fields{n, path, f.bad})
 	}
-	return items
+	return objects
 }
 
 // Lines returns the arrays of objects of an array, none if it is absent.
@@ -93,8 +98,7 @@ func (f Fields) Lines(key string) [][]Fields {
 			f.refuse(path, n.Kind, document.Array)
 			return nil
 		}
-		line := Fields{&document.Node{Kind: document.Object, Members: []document.Member{{Key: "line", Value: n}}}, path, f.bad}
-		lines = append(lines, line.Items("line"))
+		lines = append(lines, f.objects(path, n.Items))
 	}
 	return lines
 }

@@ -64,8 +64,8 @@ func Plain(text string) string { return plainer.Replace(text) }
 
 var plainer = strings.NewReplacer("<\u200b", "<", "@\u200b", "@")
 
-// most is how long a platform's id of a message, a conversation or a user may be, in bytes.
-const most = 256
+// maxID is how long a platform's id of a message, a conversation or a user may be, in bytes.
+const maxID = 256
 
 // Check refuses a message whose ids are not what a table, a log line or a grant could hold, and cleans the name that is only for people.
 func Check(m *chat.Message) error {
@@ -73,8 +73,8 @@ func Check(m *chat.Message) error {
 		if id.text == "" && id.what != "user" {
 			return webhook.Refuse(webhook.StepDecode, "the %s has no id", id.what)
 		}
-		if len(id.text) > most || !utf8.ValidString(id.text) || strings.ContainsFunc(id.text, unseen) {
-			return webhook.Refuse(webhook.StepDecode, "the id of the %s is longer than %d bytes or holds what cannot be seen", id.what, most)
+		if len(id.text) > maxID || !utf8.ValidString(id.text) || strings.ContainsFunc(id.text, unseen) {
+			return webhook.Refuse(webhook.StepDecode, "the id of the %s is longer than %d bytes or holds what cannot be seen", id.what, maxID)
 		}
 	}
 	if !utf8.ValidString(m.Text) {
@@ -85,7 +85,7 @@ func Check(m *chat.Message) error {
 			return -1
 		}
 		return c
-	}, strings.ToValidUTF8(m.UserName, "")), most)
+	}, strings.ToValidUTF8(m.UserName, "")), maxID)
 	return nil
 }
 

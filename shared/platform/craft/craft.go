@@ -148,13 +148,6 @@ func (k *Maker) need(keys ...string) error {
 	return nil
 }
 
-func or(text, otherwise string) string {
-	if text != "" {
-		return text
-	}
-	return otherwise
-}
-
 // object is a JSON object.
 type object map[string]any
 

@@ -1,6 +1,7 @@
 package craft
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -14,7 +15,7 @@ func (k *Maker) millis() string  { return strconv.FormatInt(k.Now.UnixMilli(), 1
 func (k *Maker) seconds() string { return strconv.FormatInt(k.Now.Unix(), 10) }
 
 func (k *Maker) robotCode() string {
-	return or(k.Settings.Get("DingTalkRobotCode"), k.Settings.Get("DingTalkClientId"))
+	return cmp.Or(k.Settings.Get("DingTalkRobotCode"), k.Settings.Get("DingTalkClientId"))
 }
 
 // dingtalkRobot is a message to a robot.
@@ -22,11 +23,11 @@ func dingtalkRobot(k *Maker, m Message) (*Callback, error) {
 	if err := k.need("DingTalkClientSecret", "DingTalkClientId"); err != nil {
 		return nil, err
 	}
-	corp := or(k.Settings.Get("DingTalkCorpId"), "dingexamplecorp")
+	corp := cmp.Or(k.Settings.Get("DingTalkCorpId"), "dingexamplecorp")
 	body := object{
 		"msgtype": "text", "text": object{"content": " " + m.Text}, "msgId": m.ID, "createAt": k.Now.UnixMilli(), "conversationType": "2",
-		"conversationId": or(m.Conversation, "cidexample=="), "conversationTitle": "example", "senderId": "$:LWCP_v1:$sender", "senderStaffId": m.User,
-		"senderNick": or(m.UserName, m.User), "senderCorpId": corp, "chatbotCorpId": corp, "chatbotUserId": "$:LWCP_v1:$bot", "isAdmin": false,
+		"conversationId": cmp.Or(m.Conversation, "cidexample=="), "conversationTitle": "example", "senderId": "$:LWCP_v1:$sender", "senderStaffId": m.User,
+		"senderNick": cmp.Or(m.UserName, m.User), "senderCorpId": corp, "chatbotCorpId": corp, "chatbotUserId": "$:LWCP_v1:$bot", "isAdmin": false,
 		"robotCode": k.robotCode(), "isInAtList": true, "atUsers": []object{{"dingtalkId": "$:LWCP_v1:$bot"}},
 	}
 	if m.Direct {
@@ -74,8 +75,8 @@ func dingtalkCard(k *Maker, m Message) (*Callback, error) {
 		space = "IM_ROBOT"
 	}
 	body := object{
-		"type": "actionCallback", "outTrackId": m.ID, "corpId": or(k.Settings.Get("DingTalkCorpId"), "dingexamplecorp"), "userId": m.User,
-		"spaceId": or(m.Conversation, "cidexample=="), "spaceType": space, "userIdType": 1,
+		"type": "actionCallback", "outTrackId": m.ID, "corpId": cmp.Or(k.Settings.Get("DingTalkCorpId"), "dingexamplecorp"), "userId": m.User,
+		"spaceId": cmp.Or(m.Conversation, "cidexample=="), "spaceType": space, "userIdType": 1,
 		"content": object{"cardPrivateData": object{"actionIds": []string{"run"}, "params": object{"command": m.Text}}}.String(),
 	}
 	at := k.millis()
@@ -87,7 +88,7 @@ func dingtalkCheck(k *Maker, _ Message) (*Callback, error) {
 	if err := k.need("DingTalkToken", "DingTalkEncodingAesKey"); err != nil {
 		return nil, err
 	}
-	receiver := or(k.Settings.Get("DingTalkOwnerKey"), k.Settings.Get("DingTalkClientId"))
+	receiver := cmp.Or(k.Settings.Get("DingTalkOwnerKey"), k.Settings.Get("DingTalkClientId"))
 	e, err := k.envelope("DingTalkToken", "DingTalkEncodingAesKey", object{"EventType": "check_url", "TimeStamp": k.millis()}.String(), receiver, k.millis())
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package craft
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/sha1"
@@ -50,9 +51,9 @@ func (k *Maker) feishuHeader(m Message, kind string) object {
 
 // feishuMessage is a message, as an event of version 2.
 func feishuMessage(k *Maker, m Message) (*Callback, error) {
-	said := object{"message_id": "om_" + m.ID, "create_time": k.millis(), "chat_id": or(m.Conversation, "oc_example"), "chat_type": "group", "message_type": "text",
+	said := object{"message_id": "om_" + m.ID, "create_time": k.millis(), "chat_id": cmp.Or(m.Conversation, "oc_example"), "chat_type": "group", "message_type": "text",
 		"content": object{"text": "@_user_1 " + m.Text}.String(),
-		"mentions": []object{{"key": "@_user_1", "id": object{"open_id": "ou_bot"}, "name": or(k.Settings.Get("BotName"), "example"),
+		"mentions": []object{{"key": "@_user_1", "id": object{"open_id": "ou_bot"}, "name": cmp.Or(k.Settings.Get("BotName"), "example"),
 			"tenant_key": "exampletenant"}}}
 	if m.Direct {
 		said["chat_type"], said["content"] = "p2p", object{"text": m.Text}.String()
@@ -66,7 +67,7 @@ func feishuMessage(k *Maker, m Message) (*Callback, error) {
 // feishuFirst is a message, as an event of version 1.
 func feishuFirst(k *Maker, m Message) (*Callback, error) {
 	event := object{"type": "message", "app_id": k.Settings.Get("FeishuAppId"), "tenant_key": "exampletenant", "open_id": m.User, "msg_type": "text",
-		"open_chat_id": or(m.Conversation, "oc_example"), "open_message_id": "om_" + m.ID, "chat_type": "group", "is_mention": true,
+		"open_chat_id": cmp.Or(m.Conversation, "oc_example"), "open_message_id": "om_" + m.ID, "chat_type": "group", "is_mention": true,
 		"text": "<at open_id=\"ou_bot\">@example</at> " + m.Text, "text_without_at_bot": " " + m.Text}
 	if m.Direct {
 		event["chat_type"], event["is_mention"], event["text"] = "private", false, m.Text
@@ -79,7 +80,7 @@ func feishuCard(k *Maker, m Message) (*Callback, error) {
 	c, err := k.feishu(object{"schema": "2.0", "header": k.feishuHeader(m, "card.action.trigger"), "event": object{
 		"operator": object{"tenant_key": "exampletenant", "open_id": m.User}, "token": "c-example", "host": "im_message",
 		"action":  object{"tag": "button", "value": object{"command": m.Text}},
-		"context": object{"open_message_id": "om_" + m.ID, "open_chat_id": or(m.Conversation, "oc_example")}}})
+		"context": object{"open_message_id": "om_" + m.ID, "open_chat_id": cmp.Or(m.Conversation, "oc_example")}}})
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +107,7 @@ func feishuOldCard(k *Maker, m Message) (*Callback, error) {
 		return nil, fmt.Errorf("FeishuOldCards is not true")
 	}
 	body := object{"open_id": m.User, "tenant_key": "exampletenant", "token": "c-" + m.ID, "open_message_id": "om_" + m.ID,
-		"open_chat_id": or(m.Conversation, "oc_example"), "action": object{"tag": "button", "value": object{"command": m.Text}}}.bytes()
+		"open_chat_id": cmp.Or(m.Conversation, "oc_example"), "action": object{"tag": "button", "value": object{"command": m.Text}}}.bytes()
 	at, nonce := k.seconds(), k.hex(8)
 	sum := sha1.Sum(append([]byte(at+nonce+k.Settings.Get("FeishuVerificationToken")), body...))
 	return post(body, jsonUTF8, "X-Lark-Request-Timestamp", at, "X-Lark-Request-Nonce", nonce, "X-Lark-Signature", hex.EncodeToString(sum[:])), nil

@@ -1,6 +1,7 @@
 package craft
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"html"
@@ -19,7 +20,7 @@ func (k *Maker) slack(body []byte, contentType string) (*Callback, error) {
 		"X-Slack-Signature", "v0="+hex.EncodeToString(mac(k.Settings.Get("SlackSigningSecret"), "v0:"+at+":"+string(body)))), nil
 }
 
-func (k *Maker) slackTeam() string { return or(k.Settings.Get("SlackTeamId"), "T0EXAMPLE") }
+func (k *Maker) slackTeam() string { return cmp.Or(k.Settings.Get("SlackTeamId"), "T0EXAMPLE") }
 
 // slackEscape is how Slack writes what was typed.
 func slackEscape(text string) string {
@@ -28,15 +29,15 @@ func slackEscape(text string) string {
 
 func slackChannel(m Message) string {
 	if m.Direct {
-		return or(m.Conversation, "D0EXAMPLE")
+		return cmp.Or(m.Conversation, "D0EXAMPLE")
 	}
-	return or(m.Conversation, "C0EXAMPLE")
+	return cmp.Or(m.Conversation, "C0EXAMPLE")
 }
 
 // slackCommand is a slash command.
 func slackCommand(k *Maker, m Message) (*Callback, error) {
 	form := url.Values{"team_id": {k.slackTeam()}, "team_domain": {"example"}, "channel_id": {slackChannel(m)}, "channel_name": {"example"}, "user_id": {m.User},
-		"user_name": {or(m.UserName, m.User)}, "command": {"/chatconf"}, "text": {slackEscape(m.Text)}, "trigger_id": {m.ID}, "api_app_id": {"A0EXAMPLE"},
+		"user_name": {cmp.Or(m.UserName, m.User)}, "command": {"/chatconf"}, "text": {slackEscape(m.Text)}, "trigger_id": {m.ID}, "api_app_id": {"A0EXAMPLE"},
 		"is_enterprise_install": {"false"}}
 	if m.ReplyURL != "" {
 		form.Set("response_url", m.ReplyURL)
@@ -77,7 +78,7 @@ func slackEvent(k *Maker, m Message) (*Callback, error) {
 
 // slackButton is a button, whose value is the text.
 func slackButton(k *Maker, m Message) (*Callback, error) {
-	payload := object{"type": "block_actions", "user": object{"id": m.User, "username": or(m.UserName, m.User), "team_id": k.slackTeam()},
+	payload := object{"type": "block_actions", "user": object{"id": m.User, "username": cmp.Or(m.UserName, m.User), "team_id": k.slackTeam()},
 		"team": object{"id": k.slackTeam(), "domain": "example"}, "channel": object{"id": slackChannel(m), "name": "example"}, "trigger_id": m.ID,
 		"actions": []object{{"type": "button", "action_id": "run", "block_id": "b", "value": m.Text, "action_ts": fmt.Sprintf("%d.000100", k.Now.Unix())}}}
 	if m.ReplyURL != "" {

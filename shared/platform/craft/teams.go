@@ -1,6 +1,7 @@
 package craft
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"html"
@@ -15,14 +16,14 @@ func teamsWebhook(k *Maker, m Message) (*Callback, error) {
 	if err != nil || len(secret) == 0 {
 		return nil, fmt.Errorf("TeamsWebhookSecret is not set")
 	}
-	tenant := or(k.Settings.Get("TeamsTenantId"), "00000000-0000-4000-8000-000000000000")
-	kind, written := "channel", "<at>"+or(k.Settings.Get("BotName"), "example")+"</at>&nbsp;"+html.EscapeString(m.Text)+"\n"
+	tenant := cmp.Or(k.Settings.Get("TeamsTenantId"), "00000000-0000-4000-8000-000000000000")
+	kind, written := "channel", "<at>"+cmp.Or(k.Settings.Get("BotName"), "example")+"</at>&nbsp;"+html.EscapeString(m.Text)+"\n"
 	if m.Direct {
 		kind = "personal"
 	}
-	place := or(m.Conversation, "19:example@thread.tacv2")
+	place := cmp.Or(m.Conversation, "19:example@thread.tacv2")
 	body := object{"type": "message", "id": m.ID, "timestamp": k.Now.UTC().Format(time.RFC3339Nano), "channelId": "msteams",
-		"from":         object{"id": "29:example", "name": or(m.UserName, m.User), "aadObjectId": m.User},
+		"from":         object{"id": "29:example", "name": cmp.Or(m.UserName, m.User), "aadObjectId": m.User},
 		"conversation": object{"id": place + ";messageid=" + m.ID, "tenantId": tenant, "isGroup": !m.Direct, "conversationType": kind},
 		"text":         written, "textFormat": "plain", "channelData": object{"tenant": object{"id": tenant}}}.bytes()
 	return post(body, "application/json; charset=utf-8", "Authorization", "HMAC "+mac64(string(secret), string(body))).reading(func(body []byte) (string, error) {

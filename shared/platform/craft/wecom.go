@@ -2,6 +2,7 @@ package craft
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
@@ -151,8 +152,8 @@ func (k *Maker) wecomAnswer(body []byte, receiver string) (string, error) {
 
 // wecomRobot is a message to an intelligent robot, whose receive id is empty.
 func wecomRobot(k *Maker, m Message) (*Callback, error) {
-	inner := object{"msgid": m.ID, "aibotid": "example", "chattype": "group", "chatid": or(m.Conversation, "wrexample"), "from": object{"userid": m.User},
-		"msgtype": "text", "text": object{"content": "@" + or(k.Settings.Get("BotName"), "example") + " " + m.Text}}
+	inner := object{"msgid": m.ID, "aibotid": "example", "chattype": "group", "chatid": cmp.Or(m.Conversation, "wrexample"), "from": object{"userid": m.User},
+		"msgtype": "text", "text": object{"content": "@" + cmp.Or(k.Settings.Get("BotName"), "example") + " " + m.Text}}
 	if m.Direct {
 		inner["chattype"], inner["text"] = "single", object{"content": m.Text}
 		delete(inner, "chatid")

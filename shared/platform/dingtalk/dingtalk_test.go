@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"maps"
 	"net/http"
 	"net/url"
@@ -24,29 +23,11 @@ import (
 
 var now = platformtest.Now
 
-func stepOf(err error) webhook.Step {
-	var refusal *webhook.Refusal
-	if errors.As(err, &refusal) {
-		return refusal.Step
-	}
-	return ""
-}
-
-func with(pairs ...string) webhook.Settings {
-	s := platformtest.Settings("DingTalk")
-	for i := 0; i < len(pairs); i += 2 {
-		s[pairs[i]] = chat.Secret(pairs[i+1])
-	}
-	return s
-}
+func with(pairs ...string) webhook.Settings { return platformtest.With("DingTalk", pairs...) }
 
 func receiver(t testing.TB, s webhook.Settings) webhook.Receiver {
 	t.Helper()
-	r, err := dingtalk.NewReceiver(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return platformtest.Receiver(t, dingtalk.NewReceiver, s)
 }
 
 func mac(secret, message string) string {
@@ -137,7 +118,7 @@ func TestRobotMessages(t *testing.T) {
 		"rich text that is none":                     {body: members("msgtype", `"richText"`, "content", `{"richText":["x"]}`), step: webhook.StepDecode},
 	} {
 		in, err := r.Receive(robot(test.body))
-		if stepOf(err) != test.step {
+		if platformtest.StepOf(err) != test.step {
 			t.Errorf("%s: %v, want %q", name, err, test.step)
 			continue
 		}
@@ -173,7 +154,7 @@ func TestRobotMessages(t *testing.T) {
 	// Where no robot is named, the client id is its code, and a message need not say.
 	r = receiver(t, with("DingTalkRobotCode", "", "DingTalkCorpId", ""))
 	for code, want := range map[string]webhook.Step{`"dingexample"`: "", "": "", `"dingrobot"`: webhook.StepReceiver} {
-		if _, err := r.Receive(robot(members("robotCode", code, "chatbotCorpId", ""))); stepOf(err) != want {
+		if _, err := r.Receive(robot(members("robotCode", code, "chatbotCorpId", ""))); platformtest.StepOf(err) != want {
 			t.Errorf("robot code %s: %v", code, err)
 		}
 	}
@@ -201,13 +182,13 @@ func TestModesAreNotMixed(t *testing.T) {
 		"of a robot and of a card": {both, webhook.StepRequest}, "of a robot and of an event": {robotAndEvent, webhook.StepRequest}, "no signature": {none, webhook.StepRequest},
 		"two timestamps in two spellings": {twice, webhook.StepRequest}, "the second signature twice": {old, webhook.StepRequest}, "a card's as a robot's": {cardAsRobot, webhook.StepSignature},
 	} {
-		if _, err := r.Receive(test.in); stepOf(err) != test.want {
+		if _, err := r.Receive(test.in); platformtest.StepOf(err) != test.want {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
 	}
 	bare := receiver(t, webhook.Settings{"DingTalkClientId": "dingexample", "DingTalkClientSecret": "not-a-real-secret"})
 	for name, in := range map[string]*webhook.Request{"a card": card("{}"), "an event": event(t, "{}", "dingexample", "1795420800000")} {
-		if _, err := bare.Receive(in); stepOf(err) != webhook.StepRequest {
+		if _, err := bare.Receive(in); platformtest.StepOf(err) != webhook.StepRequest {
 			t.Errorf("%s, which is not set up: %v", name, err)
 		}
 	}
@@ -239,7 +220,7 @@ func TestEvents(t *testing.T) {
 			test.timestamp = at
 		}
 		in, err := r.Receive(event(t, test.message, "dingowner", test.timestamp))
-		if stepOf(err) != test.step {
+		if platformtest.StepOf(err) != test.step {
 			t.Errorf("%s: %v, want %q", name, err, test.step)
 			continue
 		}
@@ -265,7 +246,7 @@ func TestEvents(t *testing.T) {
 	}
 	wrong := event(t, `{"EventType":"check_url"}`, "dingowner", at)
 	wrong.Body = []byte(`{"encrypt":1}`)
-	if _, err := r.Receive(wrong); stepOf(err) != webhook.StepDecode {
+	if _, err := r.Receive(wrong); platformtest.StepOf(err) != webhook.StepDecode {
 		t.Errorf("a ciphertext that is a number: %v", err)
 	}
 }
@@ -321,7 +302,7 @@ func TestCards(t *testing.T) {
 		"a type that is not even text": {body: `{"type":1,"corpId":"dingcorp"}`, step: webhook.StepDecode},
 	} {
 		in, err := r.Receive(card(test.body))
-		if stepOf(err) != test.step {
+		if platformtest.StepOf(err) != test.step {
 			t.Errorf("%s: %v, want %q", name, err, test.step)
 			continue
 		}
@@ -348,14 +329,14 @@ func TestWindow(t *testing.T) {
 	for by, want := range map[time.Duration]webhook.Step{59 * time.Minute: "", 61 * time.Minute: webhook.StepFreshness, -61 * time.Minute: webhook.StepFreshness} {
 		in := robot(members())
 		in.Now = now.Add(by)
-		if _, err := r.Receive(in); stepOf(err) != want {
+		if _, err := r.Receive(in); platformtest.StepOf(err) != want {
 			t.Errorf("%s later: %v", by, err)
 		}
 	}
 	seconds := robot(members())
 	at := strconv.FormatInt(now.Unix(), 10)
 	seconds.Header = http.Header{"Timestamp": {at}, "Sign": {mac("not-a-real-secret", at+"\nnot-a-real-secret")}}
-	if _, err := r.Receive(seconds); stepOf(err) != webhook.StepRequest {
+	if _, err := r.Receive(seconds); platformtest.StepOf(err) != webhook.StepRequest {
 		t.Errorf("a robot's time in seconds: %v", err)
 	}
 }
@@ -394,7 +375,7 @@ func FuzzReceive(f *testing.F) {
 		for _, make := range []func(string) *webhook.Request{robot, card} {
 			in, err := r.Receive(make(body))
 			if err != nil {
-				if stepOf(err) == "" {
+				if platformtest.StepOf(err) == "" {
 					t.Errorf("an error that is no refusal: %v", err)
 				}
 				continue

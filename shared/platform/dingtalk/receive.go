@@ -2,6 +2,7 @@ package dingtalk
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -54,8 +55,8 @@ var _ webhook.Receiver = (*receiver)(nil)
 // of a subscription if their secrets are set.
 func NewReceiver(s webhook.Settings) (webhook.Receiver, error) {
 	r := &receiver{
-		owner:     or(s.Get("DingTalkOwnerKey"), s.Get("DingTalkClientId")),
-		robotCode: or(s.Get("DingTalkRobotCode"), s.Get("DingTalkClientId")),
+		owner:     cmp.Or(s.Get("DingTalkOwnerKey"), s.Get("DingTalkClientId")),
+		robotCode: cmp.Or(s.Get("DingTalkRobotCode"), s.Get("DingTalkClientId")),
 		codeGiven: s.Get("DingTalkRobotCode") != "",
 		corpID:    s.Get("DingTalkCorpId"),
 		random:    rand.Reader,
@@ -83,13 +84,6 @@ func NewReceiver(s webhook.Settings) (webhook.Receiver, error) {
 	return r, nil
 }
 
-func or(text, otherwise string) string {
-	if text != "" {
-		return text
-	}
-	return otherwise
-}
-
 // Receive implements webhook.Receiver. Which of three ways of signing a callback uses is told by where its signature stands; one with two
 // signatures is refused, so that none can stand in for another.
 func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
@@ -111,20 +105,29 @@ func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
 	return nil, webhook.Refuse(webhook.StepRequest, "there is no signature: neither the header %s, nor %s, nor the parameter msg_signature", robotSignature, cardSignature)
 }
 
-// signed checks a signature over the time alone, as robots and cards have it, and returns the time's text too.
-func signed(in *webhook.Request, signature, timestamp string, secrets []string, message func(at, secret string) string) (at, sign string, err error) {
-	if sign, err = callback.Header(in, signature); err != nil {
-		return "", "", err
+// A stamp is a time that is signed, both as they came.
+type stamp struct {
+	at, sign string
+	time     time.Time
+}
+
+// signed checks a signature over the time alone, as robots and cards have it, and that the time is fresh.
+func (r *receiver) signed(in *webhook.Request, signature, timestamp string, read func(string) (time.Time, error), secrets []string, message func(at, secret string) string) (*stamp, error) {
+	sign, err := callback.Header(in, signature)
+	if err != nil {
+		return nil, err
 	}
-	if at, err = callback.Header(in, timestamp); err != nil {
-		return "", "", err
+	at, err := callback.Header(in, timestamp)
+	if err != nil {
+		return nil, err
 	}
-	if _, err = callback.SecondsOrMillis(at); err != nil {
-		return "", "", err
+	sent, err := read(at)
+	if err != nil {
+		return nil, err
 	}
 	sum, err := base64.StdEncoding.Strict().DecodeString(sign)
 	if err != nil || len(sum) != sha256.Size || len(sign) != base64.StdEncoding.EncodedLen(sha256.Size) {
-		return "", "", webhook.Refuse(webhook.StepSignature, "the header %s is not base64 of %d bytes", signature, sha256.Size)
+		return nil, webhook.Refuse(webhook.StepSignature, "the header %s is not base64 of %d bytes", signature, sha256.Size)
 	}
 	_, ok := callback.Match(secrets, sum, func(secret string) []byte {
 		mac := hmac.New(sha256.New, []byte(secret))
@@ -132,24 +135,20 @@ func signed(in *webhook.Request, signature, timestamp string, secrets []string, 
 		return mac.Sum(nil)
 	})
 	if !ok {
-		return "", "", webhook.Refuse(webhook.StepSignature, "the header %s was not made with the secret of this configuration", signature)
+		return nil, webhook.Refuse(webhook.StepSignature, "the header %s was not made with the secret of this configuration", signature)
 	}
-	return at, sign, nil
+	if err := callback.Fresh("the timestamp", in.Now, sent, r.window); err != nil {
+		return nil, err
+	}
+	return &stamp{at, sign, sent}, nil
 }
 
 // robot takes a message to a robot. Its signature covers the time and not the body, so one pair of time and signature, once leaked, would prove
 // anything as long as it is fresh; it is given as a guard, to prove one message only.
 // https://open.dingtalk.com/document/orgapp/receive-message
 func (r *receiver) robot(in *webhook.Request) (*webhook.Received, error) {
-	at, sign, err := signed(in, robotSignature, robotTimestamp, r.secrets, func(at, secret string) string { return at + "\n" + secret })
+	s, err := r.signed(in, robotSignature, robotTimestamp, callback.Millis, r.secrets, func(at, secret string) string { return at + "\n" + secret })
 	if err != nil {
-		return nil, err
-	}
-	sent, err := callback.Millis(at)
-	if err != nil {
-		return nil, err
-	}
-	if err := callback.Fresh("the timestamp", in.Now, sent, r.window); err != nil {
 		return nil, err
 	}
 	f, err := callback.Object("the body", string(in.Body))
@@ -163,7 +162,7 @@ func (r *receiver) robot(in *webhook.Request) (*webhook.Received, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &webhook.Received{Message: m, Guards: []string{callback.Digest("dingtalk robot", at, sign)}, State: answersText}, nil
+	return &webhook.Received{Message: m, Guards: []string{callback.Digest("dingtalk robot", s.at, s.sign)}, State: answersText}, nil
 }
 
 // meant refuses a message for another robot or corporation.
@@ -247,15 +246,9 @@ func (r *receiver) card(in *webhook.Request) (*webhook.Received, error) {
 	if r.cards == nil {
 		return nil, webhook.Refuse(webhook.StepRequest, "this is the action of a card, and DingTalkCardSecret is not set")
 	}
-	at, sign, err := signed(in, cardSignature, cardTimestamp, r.cards, func(at, _ string) string { return at })
+	// The documents do not say whether it is seconds.
+	s, err := r.signed(in, cardSignature, cardTimestamp, callback.SecondsOrMillis, r.cards, func(at, _ string) string { return at })
 	if err != nil {
-		return nil, err
-	}
-	sent, err := callback.SecondsOrMillis(at) // the documents do not say which
-	if err != nil {
-		return nil, err
-	}
-	if err := callback.Fresh("the timestamp", in.Now, sent, r.window); err != nil {
 		return nil, err
 	}
 	f, err := callback.Object("the body", string(in.Body))
@@ -265,11 +258,11 @@ func (r *receiver) card(in *webhook.Request) (*webhook.Received, error) {
 	if err := r.corp(f.Text("corpId")); err != nil {
 		return nil, err
 	}
-	m, err := cardMessage(f, at, sent)
+	m, err := cardMessage(f, s.at, s.time)
 	if err != nil {
 		return nil, err
 	}
-	return &webhook.Received{Message: m, Guards: []string{callback.Digest("dingtalk card", at, sign)}, State: answersNothing}, nil
+	return &webhook.Received{Message: m, Guards: []string{callback.Digest("dingtalk card", s.at, s.sign)}, State: answersNothing}, nil
 }
 
 // cardMessage reads the action of a card: its parameter command is what was said, and else the id of the action.

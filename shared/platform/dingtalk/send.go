@@ -2,6 +2,7 @@ package dingtalk
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ var _ webhook.Sender = (*sender)(nil)
 
 // NewSender returns the sender of a configuration of type DingTalk.
 func NewSender(s webhook.Settings, client *outbound.Client) (webhook.Sender, error) {
-	out := &sender{client, s.Get("DingTalkClientId"), s["DingTalkClientSecret"], or(s.Get("DingTalkRobotCode"), s.Get("DingTalkClientId"))}
+	out := &sender{client, s.Get("DingTalkClientId"), s["DingTalkClientSecret"], cmp.Or(s.Get("DingTalkRobotCode"), s.Get("DingTalkClientId"))}
 	if out.clientID == "" || out.secret == "" {
 		return nil, fmt.Errorf("dingtalk: DingTalkClientId or DingTalkClientSecret is not set")
 	}

@@ -62,8 +62,8 @@ func sign(token, timestamp, nonce, encrypt string) []byte {
 	return sum[:]
 }
 
-// Open decrypts what Seal, or the platform, made, whose length is a multiple of so many bytes: base64 in its one canonical form, padding of one to 32 bytes that are all checked, a length
-// that leaves just the receive id behind the message. Its error is the same whatever is wrong.
+// Open decrypts what Seal, or the platform, made, whose length is a multiple of so many bytes: base64 in its one canonical form, padding of one
+// to 32 bytes that are all checked, a length that leaves just the receive id behind the message. Its error is the same whatever is wrong.
 func (k Key) Open(encrypt string, multiple int) (message, receiver string, err error) {
 	b, err := base64.StdEncoding.Strict().DecodeString(encrypt)
 	if err != nil || strings.ContainsAny(encrypt, "\r\n") || len(b) < 2*aes.BlockSize || len(b)%multiple != 0 {

@@ -9,7 +9,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -24,29 +23,11 @@ import (
 
 var now = platformtest.Now
 
-func stepOf(err error) webhook.Step {
-	var refusal *webhook.Refusal
-	if errors.As(err, &refusal) {
-		return refusal.Step
-	}
-	return ""
-}
-
-func with(pairs ...string) webhook.Settings {
-	s := platformtest.Settings("Feishu")
-	for i := 0; i < len(pairs); i += 2 {
-		s[pairs[i]] = chat.Secret(pairs[i+1])
-	}
-	return s
-}
+func with(pairs ...string) webhook.Settings { return platformtest.With("Feishu", pairs...) }
 
 func receiver(t testing.TB, s webhook.Settings) webhook.Receiver {
 	t.Helper()
-	r, err := feishu.NewReceiver(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return platformtest.Receiver(t, feishu.NewReceiver, s)
 }
 
 // encrypt pads and encrypts as Feishu does; a pad below 1 is the right one.
@@ -154,7 +135,7 @@ func TestEvents(t *testing.T) {
 	} {
 		r := receiver(t, with("BotName", test.bot))
 		in, err := r.Receive(sealed(test.inner))
-		if stepOf(err) != test.step {
+		if platformtest.StepOf(err) != test.step {
 			t.Errorf("%s: %v, want %q", name, err, test.step)
 			continue
 		}
@@ -237,7 +218,7 @@ func TestProofs(t *testing.T) {
 		"the nonce went over to the key, as far as it could": {with(), func() *webhook.Request { r := sealed(message); r.Header.Set("X-Lark-Request-Nonce", "nn"); return r }(), webhook.StepSignature},
 	} {
 		in, err := receiver(t, test.settings).Receive(test.in)
-		if stepOf(err) != test.want || err == nil && in == nil {
+		if platformtest.StepOf(err) != test.want || err == nil && in == nil {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
 	}
@@ -275,7 +256,7 @@ func FuzzReceive(f *testing.F) {
 		for i, request := range []*webhook.Request{sealed(body), plain(body, false), plain(body, true), bare(body)} {
 			in, err := r.Receive(request)
 			if err != nil {
-				if stepOf(err) == "" {
+				if platformtest.StepOf(err) == "" {
 					t.Errorf("an error that is no refusal: %v", err)
 				}
 				continue

@@ -326,18 +326,19 @@ func (r *receiver) message(m *chat.Message, e callback.Fields) (*chat.Message, e
 	for _, mention := range mentions {
 		if bot == "" && r.isBot(mention) {
 			bot = mention.Text("key")
-			continue
 		}
 	}
 	if err := e.Err(); err != nil || text == nil || !m.Direct && bot == "" {
 		return nil, err
 	}
-	var pairs []string // a key may begin another, so the longest come first
+	var pairs []string // a key may begin another, as @_user_1 does @_user_10, so the last come first
 	for i := len(mentions) - 1; i >= 0; i-- {
-		if key := mentions[i].Text("key"); key != "" && key != bot {
-			pairs = append(pairs, key, "@"+callback.Word(mentions[i].Text("name")))
-		} else if key != "" {
+		switch key := mentions[i].Text("key"); key {
+		case "":
+		case bot:
 			pairs = append(pairs, key, "")
+		default:
+			pairs = append(pairs, key, "@"+callback.Word(mentions[i].Text("name")))
 		}
 	}
 	m.Text = callback.Fold(strings.NewReplacer(pairs...).Replace(*text))

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -99,12 +100,12 @@ func (e *Error) Error() string {
 
 // printable keeps an error on one line, whatever the platform's code is.
 func printable(text string) string {
-	return string(bytes.Map(func(c rune) rune {
+	return strings.Map(func(c rune) rune {
 		if c <= ' ' || c >= 0x7f {
 			return '.'
 		}
 		return c
-	}, []byte(text)))
+	}, text)
 }
 
 // Refused returns the Error of an answer.
@@ -171,6 +172,9 @@ type token struct {
 	err      error
 }
 
+// maxTokens bounds the tokens that a process keeps; beyond it, any may go. Those of apps that are no longer asked for would stay otherwise.
+const maxTokens = 1000
+
 // early is how long before its end a token is not used any more.
 const early = 2 * time.Minute
 
@@ -182,6 +186,12 @@ func (c *Client) Token(ctx context.Context, key string, fetch func(context.Conte
 		t := c.tokens[key]
 		if t == nil {
 			t = &token{fetching: make(chan struct{})}
+			if len(c.tokens) >= maxTokens {
+				for other := range c.tokens {
+					delete(c.tokens, other)
+					break
+				}
+			}
 			c.tokens[key] = t
 			c.mu.Unlock()
 			return c.fetch(ctx, key, t, fetch)

@@ -181,6 +181,19 @@ func TestTokens(t *testing.T) {
 	})
 }
 
+func TestTokensAreBounded(t *testing.T) {
+	c := outbound.New(outbound.Options{})
+	fetch := func(context.Context) (chat.Secret, time.Duration, error) { return "not-a-real-token", time.Hour, nil }
+	for i := range outbound.MaxTokens + 10 {
+		if _, err := c.Token(t.Context(), fmt.Sprint("app-", i), fetch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := outbound.KeptTokens(c), outbound.MaxTokens; got != want {
+		t.Errorf("%d tokens are kept, want %d", got, want)
+	}
+}
+
 func TestATokenThatCannotBeFetchedIsAskedForAgain(t *testing.T) {
 	c := outbound.New(outbound.Options{})
 	fail := func(context.Context) (chat.Secret, time.Duration, error) { return "", 0, errors.New("busy") }

@@ -89,6 +89,34 @@ func Settings(platform string) webhook.Settings {
 	}[platform])
 }
 
+// With returns the Settings of a type with some set otherwise: keys, each followed by its value.
+func With(platform string, pairs ...string) webhook.Settings {
+	s := Settings(platform)
+	for i := 0; i < len(pairs); i += 2 {
+		s[pairs[i]] = chat.Secret(pairs[i+1])
+	}
+	return s
+}
+
+// Receiver makes a receiver of settings, which must be good ones.
+func Receiver(t testing.TB, n New, s webhook.Settings) webhook.Receiver {
+	t.Helper()
+	r, err := n(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// StepOf returns the step of a refusal, empty for any other error and for none.
+func StepOf(err error) webhook.Step {
+	var refusal *webhook.Refusal
+	if errors.As(err, &refusal) {
+		return refusal.Step
+	}
+	return ""
+}
+
 // A trait is what is so of one mode and not of the others.
 type trait struct {
 	receiver []string // the settings that a callback must be meant for
@@ -119,7 +147,7 @@ var traits = map[string]trait{
 	"Teams webhook":      {receiver: []string{"TeamsTenantId"}, carries: true},
 }
 
-// a callback under test.
+// A sample is a callback under test.
 type sample struct {
 	t        *testing.T
 	platform chat.Platform
@@ -133,7 +161,7 @@ type sample struct {
 func newSample(t *testing.T, p chat.Platform, n New, settings webhook.Settings, r *webhook.Request, tr trait) *sample {
 	s := &sample{t, p, n, settings, r, tr, nil}
 	for _, setting := range p.Settings {
-		if key, ok := strings.CutSuffix(setting.Key, "Previous"); ok && settings.Get(key) != "" {
+		if key, ok := strings.CutSuffix(setting.Key, chat.Previous); ok && settings.Get(key) != "" {
 			s.secrets = append(s.secrets, key)
 		}
 	}
@@ -352,8 +380,8 @@ func (s *sample) otherSettings(genuine *webhook.Received) {
 	changed, rotated, both := maps.Clone(s.settings), maps.Clone(s.settings), maps.Clone(s.settings)
 	for _, key := range s.secrets {
 		changed[key] = other(s.settings.Get(key))
-		rotated[key], rotated[key+"Previous"] = changed[key], s.settings[key]
-		both[key+"Previous"] = changed[key]
+		rotated[key], rotated[key+chat.Previous] = changed[key], s.settings[key]
+		both[key+chat.Previous] = changed[key]
 	}
 	if _, received, _ := s.take(changed, clone(s.request)); received != nil {
 		t.Errorf("with other secrets: taken")
@@ -558,7 +586,7 @@ func rotatedAnswer(t *testing.T, s *sample, c *craft.Callback, tr trait) {
 	t.Helper()
 	settings := maps.Clone(s.settings)
 	for _, key := range s.secrets {
-		settings[key], settings[key+"Previous"] = other(settings.Get(key)), settings[key]
+		settings[key], settings[key+chat.Previous] = other(settings.Get(key)), settings[key]
 	}
 	receiver, received, step := s.take(settings, clone(s.request))
 	if received == nil {
@@ -595,7 +623,7 @@ func emptySecret(t *testing.T, p chat.Platform, n New) {
 	}
 	tried := 0
 	for _, setting := range p.Settings {
-		key, ok := strings.CutSuffix(setting.Key, "Previous")
+		key, ok := strings.CutSuffix(setting.Key, chat.Previous)
 		if !ok {
 			continue
 		}

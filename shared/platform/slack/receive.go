@@ -2,6 +2,7 @@ package slack
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"fmt"
@@ -182,7 +183,7 @@ func (r *receiver) event(in *webhook.Request, at time.Time) (*webhook.Received, 
 		if a.Is("is_bot") {
 			bots[a.Text("user_id")] = true
 		}
-		organisation = or(organisation, a.Text("enterprise_id"))
+		organisation = cmp.Or(organisation, a.Text("enterprise_id"))
 	}
 	team := f.Text("team_id")
 	e := f.Object("event")
@@ -194,8 +195,8 @@ func (r *receiver) event(in *webhook.Request, at time.Time) (*webhook.Received, 
 		Sent:         at,
 	}
 	// In a shared channel the event may be of another workspace than the one that this app gets it through, which context_team_id names then.
-	home := or(f.Text("context_team_id"), team)
-	if other := or(or(e.Text("user_team"), e.Text("source_team")), team); other != home && m.User != "" {
+	home := cmp.Or(f.Text("context_team_id"), team)
+	if other := cmp.Or(e.Text("user_team"), e.Text("source_team"), team); other != home && m.User != "" {
 		m.User = other + "/" + m.User // of another workspace in a shared channel, where ids are its own
 	}
 	m.Text = callback.Fold(unmark(unmention(e.Text("text"), bots)))
@@ -226,7 +227,7 @@ func (r *receiver) action(payload string, at time.Time) (*webhook.Received, erro
 		return nil, err
 	}
 	user, team := f.Object("user"), f.Object("team")
-	if err := r.team(or(team.Text("id"), user.Text("team_id")), f.Object("enterprise").Text("id")); err != nil {
+	if err := r.team(cmp.Or(team.Text("id"), user.Text("team_id")), f.Object("enterprise").Text("id")); err != nil {
 		return nil, err
 	}
 	actions := f.Items("actions")
@@ -242,7 +243,7 @@ func (r *receiver) action(payload string, at time.Time) (*webhook.Received, erro
 		ID:           callback.Digest("slack action", f.Text("trigger_id"), a.Text("action_id"), a.Text("action_ts"), user.Text("id")),
 		Conversation: f.Object("channel").Text("id"),
 		User:         user.Text("id"),
-		UserName:     or(user.Text("username"), user.Text("name")),
+		UserName:     cmp.Or(user.Text("username"), user.Text("name")),
 		Text:         callback.Fold(text), // as the app wrote it, so not marked up
 		Sent:         at,
 		ReplyTo:      byURL(f.Text("response_url"), at),
@@ -258,13 +259,6 @@ func (r *receiver) action(payload string, at time.Time) (*webhook.Received, erro
 		return &webhook.Received{}, nil
 	}
 	return &webhook.Received{Message: m}, callback.Check(m)
-}
-
-func or(text, otherwise string) string {
-	if text != "" {
-		return text
-	}
-	return otherwise
 }
 
 // unmention takes the mentions of this app off a message. Where the event does not say who that is, it is the first word if that is a mention.

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -21,23 +20,9 @@ import (
 
 var now = platformtest.Now
 
-func stepOf(err error) webhook.Step {
-	var refusal *webhook.Refusal
-	if errors.As(err, &refusal) {
-		return refusal.Step
-	}
-	return ""
-}
-
 func receiver(t testing.TB, team string) webhook.Receiver {
 	t.Helper()
-	s := platformtest.Settings("Slack")
-	s["SlackTeamId"] = chat.Secret(team)
-	r, err := slack.NewReceiver(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return platformtest.Receiver(t, slack.NewReceiver, platformtest.With("Slack", "SlackTeamId", team))
 }
 
 // signed is a callback of a body, signed.
@@ -114,7 +99,7 @@ func TestMessages(t *testing.T) {
 		"a button, by somebody of another":          {body: strings.Replace(action(`,"channel":{"id":"C1"},"actions":[{"value":"x"}]`), "T0EXAMPLE", "T0OTHER", 1), text: "x", user: "T0OTHER/U1", room: "C1"},
 	} {
 		in, err := r.Receive(signed(test.body))
-		if stepOf(err) != test.step {
+		if platformtest.StepOf(err) != test.step {
 			t.Errorf("%s: %v, want %q", name, err, test.step)
 			continue
 		}
@@ -196,7 +181,7 @@ func FuzzReceive(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		in, err := r.Receive(signed(body))
 		if err != nil {
-			if stepOf(err) == "" {
+			if platformtest.StepOf(err) == "" {
 				t.Errorf("an error that is no refusal: %v", err)
 			}
 			return

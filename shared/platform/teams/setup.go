@@ -1,8 +1,10 @@
 package teams
 
+import "chatconf/shared/chat"
+
 // setup says what to do in Teams.
 func setup(webhookURL, language string) []string {
-	if language == "zh" {
+	if language == chat.Chinese {
 		return []string{
 			"在 Teams 中打开团队 > 管理团队 > 应用 > 创建传出 Webhook。",
 			"名称即成员 @ 它时使用的名字；回调 URL 填写：" + webhookURL,

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -20,25 +19,9 @@ import (
 
 var now = platformtest.Now
 
-func stepOf(err error) webhook.Step {
-	var refusal *webhook.Refusal
-	if errors.As(err, &refusal) {
-		return refusal.Step
-	}
-	return ""
-}
-
 func receiver(t testing.TB, pairs ...string) webhook.Receiver {
 	t.Helper()
-	s := platformtest.Settings("Teams")
-	for i := 0; i < len(pairs); i += 2 {
-		s[pairs[i]] = chat.Secret(pairs[i+1])
-	}
-	r, err := teams.NewReceiver(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return platformtest.Receiver(t, teams.NewReceiver, platformtest.With("Teams", pairs...))
 }
 
 func signed(body string) *webhook.Request {
@@ -90,7 +73,7 @@ func TestActivities(t *testing.T) {
 		"no JSON":                             {body: "x", step: webhook.StepDecode},
 	} {
 		in, err := receiver(t).Receive(signed(test.body))
-		if stepOf(err) != test.step {
+		if platformtest.StepOf(err) != test.step {
 			t.Errorf("%s: %v, want %q", name, err, test.step)
 			continue
 		}
@@ -140,7 +123,7 @@ func FuzzReceive(f *testing.F) {
 		for _, body := range []string{text, activity(`"TEXT"`, string(quoted))} {
 			in, err := r.Receive(signed(body))
 			if err != nil {
-				if stepOf(err) == "" {
+				if platformtest.StepOf(err) == "" {
 					t.Errorf("an error that is no refusal: %v", err)
 				}
 				continue

@@ -163,7 +163,7 @@ func (r *receiver) enclosed(in *webhook.Request) (enclosure, error) {
 		if err != nil {
 			return enclosure{}, err
 		}
-		return enclosure{formXML, f.text("Encrypt"), app}, nil
+		return enclosure{formXML, f["Encrypt"], app}, nil
 	}
 	f, err := callback.Object("the body", string(in.Body))
 	if err != nil {
@@ -181,8 +181,6 @@ func (r *receiver) enclosed(in *webhook.Request) (enclosure, error) {
 
 // fields are the members of a message in XML or in JSON, whose names are the same.
 type fields map[string]string
-
-func (f fields) text(name string) string { return f[name] }
 
 // parseXML reads the texts right below the root, which must be xml. Elements twice, attributes, namespaces, comments, processing instructions besides
 // the XML declaration and document types are refused; what is deeper is passed over.
@@ -258,25 +256,25 @@ func jsonFields(text string) (fields, error) {
 // app reads a message to an app, or an event of it.
 // https://developer.work.weixin.qq.com/document/path/90239
 func (r *receiver) app(in *webhook.Request, s state, f fields) (*webhook.Received, error) {
-	kind, agent := f.text("MsgType"), f.text("AgentID")
+	kind, agent := f["MsgType"], f["AgentID"]
 	switch {
-	case f.text("ToUserName") != r.corpID:
-		return nil, webhook.Refuse(webhook.StepReceiver, "the message is for the corporation %q, and this configuration is for %s", callback.Cut(f.text("ToUserName"), 64), r.corpID)
+	case f["ToUserName"] != r.corpID:
+		return nil, webhook.Refuse(webhook.StepReceiver, "the message is for the corporation %q, and this configuration is for %s", callback.Cut(f["ToUserName"], 64), r.corpID)
 	case agent != r.agentID && (agent != "" || kind != "event"): // events of the address book have none
 		return nil, webhook.Refuse(webhook.StepReceiver, "the message is for the app %q, and this configuration is for %s", callback.Cut(agent, 64), r.agentID)
 	}
 	// The time in the query can be made of a nonce's digits without changing the signature; this one cannot.
-	created, err := callback.Seconds(f.text("CreateTime"))
+	created, err := callback.Seconds(f["CreateTime"])
 	if err != nil {
 		return nil, err
 	}
 	if err := callback.Fresh("the message's CreateTime", in.Now, created, callback.Skew+retries); err != nil {
 		return nil, err
 	}
-	s.user = f.text("FromUserName")
+	s.user = f["FromUserName"]
 	user := strings.ToLower(s.user) // userids are the same in any case
 	m := &chat.Message{
-		ID:           f.text("MsgId"),
+		ID:           f["MsgId"],
 		Conversation: user, // an app talks to one person at a time
 		Direct:       true,
 		User:         user,
@@ -285,10 +283,10 @@ func (r *receiver) app(in *webhook.Request, s state, f fields) (*webhook.Receive
 	}
 	switch {
 	case kind == "text":
-		m.Text = callback.Fold(f.text("Content"))
-	case kind == "event" && f.text("Event") == "click": // of the app's menu, whose keys the administrator wrote
-		m.ID = callback.Digest("wecom event", user, f.text("CreateTime"), f.text("Event"), f.text("EventKey"))
-		m.Text = callback.Fold(f.text("EventKey"))
+		m.Text = callback.Fold(f["Content"])
+	case kind == "event" && f["Event"] == "click": // of the app's menu, whose keys the administrator wrote
+		m.ID = callback.Digest("wecom event", user, f["CreateTime"], f["Event"], f["EventKey"])
+		m.Text = callback.Fold(f["EventKey"])
 	default:
 		return &webhook.Received{State: s}, nil
 	}

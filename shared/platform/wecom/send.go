@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"chatconf/shared/chat"
@@ -64,7 +65,7 @@ func (s *sender) byURL(ctx context.Context, address chat.Secret, text string) er
 // https://developer.work.weixin.qq.com/document/path/90236
 func (s *sender) message(ctx context.Context, user, text string) error {
 	const what = "wecom: message/send"
-	if user == "" || user == "@all" || bytes.ContainsRune([]byte(user), '|') {
+	if user == "" || user == "@all" || strings.Contains(user, "|") {
 		return fmt.Errorf("%s: the message is to be to one person", what)
 	}
 	var b bytes.Buffer
@@ -84,7 +85,7 @@ func (s *sender) message(ctx context.Context, user, text string) error {
 			code := answer.Number("errcode")
 			return code == "40014" || code == "42001" || code == "40001", err
 		}
-		if answer.Text("invaliduser") != "" || answer.Fields.Text("unlicenseduser") != "" {
+		if answer.Text("invaliduser") != "" || answer.Text("unlicenseduser") != "" {
 			return false, answer.Refused(what, "invaliduser", false)
 		}
 		return false, answer.Err()

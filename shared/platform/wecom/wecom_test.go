@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"net/url"
 	"strconv"
 	"strings"
@@ -27,29 +26,11 @@ var (
 	at  = strconv.FormatInt(now.Unix(), 10)
 )
 
-func stepOf(err error) webhook.Step {
-	var refusal *webhook.Refusal
-	if errors.As(err, &refusal) {
-		return refusal.Step
-	}
-	return ""
-}
-
-func with(pairs ...string) webhook.Settings {
-	s := platformtest.Settings("WeChat")
-	for i := 0; i < len(pairs); i += 2 {
-		s[pairs[i]] = chat.Secret(pairs[i+1])
-	}
-	return s
-}
+func with(pairs ...string) webhook.Settings { return platformtest.With("WeChat", pairs...) }
 
 func receiver(t testing.TB, s webhook.Settings) webhook.Receiver {
 	t.Helper()
-	r, err := wecom.NewReceiver(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
+	return platformtest.Receiver(t, wecom.NewReceiver, s)
 }
 
 func seal(t testing.TB, message, receiver string) string {
@@ -136,7 +117,7 @@ func TestAppMessages(t *testing.T) {
 		"a control character that XML can hold": {inner: message("help", "a\tb"), text: "a\tb"},
 	} {
 		in, err := r.Receive(app(t, test.inner))
-		if stepOf(err) != test.step {
+		if platformtest.StepOf(err) != test.step {
 			t.Errorf("%s: %v, want %q", name, err, test.step)
 			continue
 		}
@@ -190,7 +171,7 @@ func TestBodies(t *testing.T) {
 		"JSON of an app, whose message is no JSON": {r, post(`{"tousername":"wwexample","encrypt":"`+encrypt+`"}`, encrypt), webhook.StepDecode},
 		"a ciphertext that is empty, as a robot's": {r, post(`{"encrypt":""}`, ""), webhook.StepDecrypt},
 	} {
-		if _, err := test.receiver.Receive(test.in); stepOf(err) != test.want {
+		if _, err := test.receiver.Receive(test.in); platformtest.StepOf(err) != test.want {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
 	}
@@ -227,7 +208,7 @@ func TestRobotMessages(t *testing.T) {
 	} {
 		r := receiver(t, with("BotName", test.bot))
 		in, err := r.Receive(robot(t, test.inner))
-		if stepOf(err) != test.step {
+		if platformtest.StepOf(err) != test.step {
 			t.Errorf("%s: %v, want %q", name, err, test.step)
 			continue
 		}
@@ -322,7 +303,7 @@ func TestPaddingIsToThirtyTwo(t *testing.T) {
 		plain = append(plain, bytes.Repeat([]byte{byte(pad)}, pad)...)
 		cipher.NewCBCEncrypter(block, key[:16]).CryptBlocks(plain, plain)
 		encrypt := base64.StdEncoding.EncodeToString(plain)
-		if _, err := receiver(t, with()).Receive(post("<xml><Encrypt>"+encrypt+"</Encrypt></xml>", encrypt)); stepOf(err) != want {
+		if _, err := receiver(t, with()).Receive(post("<xml><Encrypt>"+encrypt+"</Encrypt></xml>", encrypt)); platformtest.StepOf(err) != want {
 			t.Errorf("%d bytes: %v, want %q", length, err, want)
 		}
 	}
@@ -340,7 +321,7 @@ func FuzzReceive(f *testing.F) {
 		for _, request := range []*webhook.Request{app(t, inner), robot(t, inner), post(`{"tousername":"wwexample","encrypt":"`+encrypt+`"}`, encrypt), post(inner, "")} {
 			in, err := r.Receive(request)
 			if err != nil {
-				if stepOf(err) == "" {
+				if platformtest.StepOf(err) == "" {
 					t.Errorf("an error that is no refusal: %v", err)
 				}
 				continue
@@ -370,7 +351,7 @@ func TestTheCheckOfTheURLDecryptsNoMessage(t *testing.T) {
 			in.Method = "GET"
 			in.Query.Set("echostr", encrypt)
 			in.Query.Set("msg_signature", envelope.Sign("notarealtoken", at, "nonce", encrypt))
-			if got, err := r.Receive(in); stepOf(err) != want || err == nil && string(got.Handshake.Body) != message {
+			if got, err := r.Receive(in); platformtest.StepOf(err) != want || err == nil && string(got.Handshake.Body) != message {
 				t.Errorf("%.30q for %q: %v, want %q", message, receiveID, err, want)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatconf/shared/app/target"
+	"chatconf/shared/cloud/aliapi"
 	"chatconf/shared/function/alifunction"
 	"chatconf/shared/invoke"
 	"chatconf/shared/kms/alikms"
@@ -42,21 +43,16 @@ func Read(getenv func(string) string) (target.Target, error) {
 	transport := tablestore.NewTransport()
 	mistakes = append(mistakes, target.Dial(transport, getenv, roots.Alibaba))
 	o.Transport = transport
-	region := target.FirstOf(getenv("FC_REGION"), getenv("CHATCONF_REGION"), "cn-hangzhou")
-	keys, err := alikms.New(alikms.Options{
-		Region:      region,
-		Endpoint:    getenv("CHATCONF_KMS_ENDPOINT"),
+	api := aliapi.Options{
+		Region:      target.FirstOf(getenv("FC_REGION"), getenv("CHATCONF_REGION"), "cn-hangzhou"),
 		Credentials: o.Credentials,
 		Transport:   transport,
-	})
+	}
+	api.Endpoint = getenv("CHATCONF_KMS_ENDPOINT")
+	keys, err := alikms.New(api)
 	wrong("CHATCONF_KMS_ENDPOINT", err)
-	functions, err := alifunction.New(alifunction.Options{
-		Account:     target.FirstOf(getenv("FC_ACCOUNT_ID"), getenv("CHATCONF_ACCOUNT_ID"), "account"),
-		Region:      region,
-		Endpoint:    getenv("CHATCONF_FC_ENDPOINT"),
-		Credentials: o.Credentials,
-		Transport:   transport,
-	})
+	api.Endpoint = getenv("CHATCONF_FC_ENDPOINT")
+	functions, err := alifunction.New(target.FirstOf(getenv("FC_ACCOUNT_ID"), getenv("CHATCONF_ACCOUNT_ID"), "account"), api)
 	wrong("CHATCONF_FC_ENDPOINT", err)
 	if err := errors.Join(mistakes...); err != nil {
 		return target.Target{}, err

@@ -8,6 +8,7 @@ import (
 
 	"chatconf/shared/app/target"
 	"chatconf/shared/cloud"
+	"chatconf/shared/cloud/awsapi"
 	"chatconf/shared/function/awsfunction"
 	"chatconf/shared/kms/awskms"
 	"chatconf/shared/roots"
@@ -48,19 +49,17 @@ func Read(getenv func(string) string) (target.Target, error) {
 	transport := dynamodb.NewTransport()
 	mistakes = append(mistakes, target.Dial(transport, getenv, roots.Amazon))
 	o.Transport = transport
-	keys, err := awskms.New(awskms.Options{
-		Region:      target.FirstOf(o.Region, "region"), // its absence is reported already
-		Endpoint:    target.FirstOf(getenv("AWS_ENDPOINT_URL_KMS"), everywhere),
-		Credentials: o.Credentials,
-		Transport:   transport,
-	})
+	api := func(service string) awsapi.Options {
+		return awsapi.Options{
+			Region:      target.FirstOf(o.Region, "region"), // its absence is reported already
+			Endpoint:    target.FirstOf(getenv("AWS_ENDPOINT_URL_"+service), everywhere),
+			Credentials: o.Credentials,
+			Transport:   transport,
+		}
+	}
+	keys, err := awskms.New(api("KMS"))
 	wrong("AWS_ENDPOINT_URL_KMS", err)
-	functions, err := awsfunction.New(awsfunction.Options{
-		Region:      target.FirstOf(o.Region, "region"),
-		Endpoint:    target.FirstOf(getenv("AWS_ENDPOINT_URL_LAMBDA"), everywhere),
-		Credentials: o.Credentials,
-		Transport:   transport,
-	})
+	functions, err := awsfunction.New(api("LAMBDA"))
 	wrong("AWS_ENDPOINT_URL_LAMBDA", err)
 	if err := errors.Join(mistakes...); err != nil {
 		return target.Target{}, err

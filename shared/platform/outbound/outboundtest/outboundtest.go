@@ -2,14 +2,19 @@
 package outboundtest
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"chatconf/shared/chat"
 	"chatconf/shared/platform/outbound"
+	"chatconf/shared/webhook"
 )
 
 // A Request is one that a platform got.
@@ -56,4 +61,32 @@ func (p *Platform) Requests() []Request {
 	all := p.requests
 	p.requests = nil
 	return all
+}
+
+// CheckError checks what a sender said: whether it sent, whether it may go well later, and that its error holds neither an address nor a secret, which
+// all have "not-a-real" in them.
+func CheckError(t testing.TB, name string, err error, ok, again bool) {
+	t.Helper()
+	if (err == nil) != ok {
+		t.Errorf("%s: %v", name, err)
+	}
+	var refused *outbound.Error
+	if may := errors.As(err, &refused) && refused.Again; may != again {
+		t.Errorf("%s: may go well later: %v; %v", name, may, err)
+	}
+	if err != nil && (strings.Contains(err.Error(), "not-a-real") || strings.Contains(err.Error(), "https:")) {
+		t.Errorf("%s: the error holds a secret or an address: %v", name, err)
+	}
+}
+
+// CheckCanceled checks that a sender has nothing to say but that the context has ended, whatever the way to answer.
+func CheckCanceled(t testing.TB, s webhook.Sender, ways ...chat.ReplyTo) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, to := range ways {
+		if err := s.Send(ctx, to, "x"); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "not-a-real") {
+			t.Errorf("%s: %v", to.Kind, err)
+		}
+	}
 }
