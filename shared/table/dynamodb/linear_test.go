@@ -31,9 +31,9 @@ func TestLinearWithFaults(t *testing.T) {
 				return none
 			}
 		}
-		tabletest.Linear(t, open(t, front, dynamodb.Options{}), 4, 25, func() table.Table {
+		tabletest.Linear(t, open(t, front, dynamodb.Options{}), 4, 25, tabletest.Faults{Settle: func() table.Table {
 			front.deliver()
 			return open(t, f, dynamodb.Options{})
-		})
+		}})
 	}
 }

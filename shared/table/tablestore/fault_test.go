@@ -783,11 +783,11 @@ func TestLinearWithFaults(t *testing.T) {
 			}
 			return e.send()
 		})
-		tabletest.Linear(t, tb, 4, 25, func() table.Table {
+		tabletest.Linear(t, tb, 4, 25, tabletest.Faults{Repeats: true, Settle: func() table.Table {
 			s.wire.set(nil)
 			deliver()
 			return tb
-		})
+		}})
 	}
 }
 

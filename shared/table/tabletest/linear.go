@@ -1,10 +1,13 @@
 package tabletest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,38 +20,74 @@ import (
 func testLinear(t *testing.T, s *suite) {
 	tb := s.table(t, Options{})
 	for range s.fewer(3, 1) {
-		Linear(t, tb, 5, s.fewer(60, 20), nil)
+		Linear(t, tb, 5, s.fewer(60, 20), Faults{})
 	}
 }
 
-// historyItems is how many items the clients of a history share.
-const historyItems = 3
+// Faults are what is said of a table behind faults.
+type Faults struct {
+	// Settle, unless it is nil, is called when the clients are done, and returns a table through which the items are read for the last time.
+	Settle func() table.Table
+	// Repeats says that a Write whose outcome is not known is done again when its conditions hold, and so a put on the condition that there
+	// is no item even if it was done and somebody has deleted the item since. Each history then has such puts or deletes, not both.
+	Repeats bool
+}
 
 // Linear records what clients that read and write the same few items at once were told, each in so many calls, and looks for an order
 // of all calls, one after another, in which each would have been told the same: linearizability, by porcupine. A Write that ends with
 // table.ErrUnavailable was done at any time after it began, or not at all. Reads must succeed.
-//
-// Adapters run it behind faults, too. Then settle, unless it is nil, is called when the clients are done, and returns a table through
-// which the items are read for the last time.
-func Linear(t *testing.T, tb table.Table, clients, calls int, settle func() table.Table) {
+// Adapters run it behind faults, too.
+func Linear(t *testing.T, tb table.Table, clients, calls int, faults Faults) {
 	t.Helper()
 	seed := newSeed(t)
-	h := &history{table: tb, partition: partition(), start: time.Now()}
+	h := &history{table: tb, partition: partition(), start: time.Now(), items: 3, makes: true, deletes: true}
+	if faults.Repeats {
+		if h.makes = seed%2 == 0; h.makes {
+			h.items = 8 // each is made once
+		}
+		h.deletes = !h.makes
+	}
 	race(clients, func(client int) {
 		h.run(t, client, rand.New(rand.NewPCG(seed, uint64(client))), calls)
 	})
-	if settle != nil {
-		h.table = settle()
-		for i := range historyItems {
+	if faults.Settle != nil {
+		h.table = faults.Settle()
+		for i := range h.items {
 			h.read(t, clients, sortOf(i))
 		}
 	}
-	switch porcupine.CheckOperationsTimeout(linearModel, h.operations, time.Minute) {
-	case porcupine.Illegal:
-		t.Errorf("a history of %d calls is not linearizable; seed %d", len(h.operations), seed)
-	case porcupine.Unknown:
-		t.Errorf("no answer about a history of %d calls; seed %d", len(h.operations), seed)
+	for _, calls := range bySort(h.operations) {
+		switch porcupine.CheckOperationsTimeout(linearModel, calls, time.Minute) {
+		case porcupine.Illegal:
+			t.Errorf("a history of %d calls is not linearizable; seed %d\n%s", len(calls), seed, describeCalls(calls))
+		case porcupine.Unknown:
+			t.Errorf("no answer about a history of %d calls; seed %d", len(calls), seed)
+		}
 	}
+}
+
+// describeCalls returns a line for each call, by its begin: who made it, from when to when in microseconds, and what it was told.
+func describeCalls(calls []porcupine.Operation) string {
+	slices.SortFunc(calls, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
+	var b strings.Builder
+	for _, c := range calls {
+		end := "     ?"
+		if c.Return != math.MaxInt64 {
+			end = fmt.Sprintf("%6d", c.Return/1000)
+		}
+		fmt.Fprintf(&b, "client %d %6d–%s %+v: %+v\n", c.ClientId, c.Call/1000, end, c.Input, c.Output)
+	}
+	return b.String()
+}
+
+// bySort tells the calls of items apart, each of which is a history of its own.
+func bySort(calls []porcupine.Operation) map[string][]porcupine.Operation {
+	out := make(map[string][]porcupine.Operation)
+	for _, c := range calls {
+		sort := c.Input.(input).sort
+		out[sort] = append(out[sort], c)
+	}
+	return out
 }
 
 func sortOf(i int) string { return fmt.Sprint("item", i) }
@@ -69,7 +108,7 @@ const (
 	adding
 )
 
-// An input is one part of a call. Porcupine looks at each item by itself: the parts of a Write enter as calls of their own.
+// An input is one part of a call. Each item is looked at by itself: the parts of a Write enter as calls of their own.
 type input struct {
 	sort      string
 	verb      verb
@@ -97,6 +136,9 @@ type history struct {
 	table     table.Table
 	partition string
 	start     time.Time
+	items     int  // how many the clients share
+	makes     bool // there are puts on the condition that there is no item
+	deletes   bool
 
 	mu         sync.Mutex
 	operations []porcupine.Operation
@@ -112,7 +154,7 @@ func (h *history) nextRevision() int64 {
 
 // run makes n calls as one client, and aims its conditions at what it saw last.
 func (h *history) run(t *testing.T, client int, rng *rand.Rand, n int) {
-	var seen [historyItems]register
+	seen := make([]register, h.items)
 	for range n {
 		i := rng.IntN(len(seen))
 		sort := sortOf(i)
@@ -134,16 +176,16 @@ func (h *history) part(rng *rand.Rand, sort string, seen register) input {
 	if seen.exists {
 		in.condition = table.AtRevision(seen.revision)
 	}
-	switch rng.IntN(6) {
-	case 0:
+	switch dice := rng.IntN(6); {
+	case dice == 0:
 		in.verb, in.n, in.condition = adding, int64(1+rng.IntN(9)), table.Condition{}
-	case 1:
+	case dice == 1 && h.deletes:
 		in.verb = deleting
-	case 2:
+	case dice == 2:
 		in.verb, in.condition = putting, table.Condition{}
 	default:
 		in.verb = putting
-		if !seen.exists {
+		if !seen.exists && h.makes {
 			in.condition = table.Absent()
 		}
 	}
@@ -206,18 +248,6 @@ func (h *history) record(client int, call, end time.Duration, in input, out outp
 }
 
 var linearModel = (&porcupine.NondeterministicModel{
-	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
-		bySort := make(map[string][]porcupine.Operation)
-		for _, o := range history {
-			sort := o.Input.(input).sort
-			bySort[sort] = append(bySort[sort], o)
-		}
-		var parts [][]porcupine.Operation
-		for _, part := range bySort {
-			parts = append(parts, part)
-		}
-		return parts
-	},
 	Init: func() []any { return []any{register{}} },
 	Step: func(state, in, out any) []any { return step(state.(register), in.(input), out.(output)) },
 }).ToModel()
