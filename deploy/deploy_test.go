@@ -518,7 +518,7 @@ func TestRolesArePolicies(t *testing.T) {
 }
 
 // given are the variables that a function finds in its environment without a template, and those that only tests and private clouds set.
-var given = regexp.MustCompile(`^(AWS_.*|FC_.*|ALIBABA_CLOUD_.*|TABLESTORE_ACCESS_KEY_(ID|SECRET)|CHATCONF_(ROOTS|KMS_ENDPOINT|FC_ENDPOINT))$`)
+var given = regexp.MustCompile(`^(AWS_.*|FC_.*|ALIBABA_CLOUD_.*|TABLESTORE_ACCESS_KEY_(ID|SECRET)|CHATCONF_(ROOTS|TARGET_NETWORKS|PLATFORM_ADDRESSES|KMS_ENDPOINT|FC_ENDPOINT))$`)
 
 // local are the settings of the local target, which functions do not use.
 var local = []string{"CHATCONF_ACCESS_KEY_ID", "CHATCONF_ACCESS_KEY_SECRET", "CHATCONF_DATA", "CHATCONF_ADDR"}

@@ -72,7 +72,8 @@ var timeouts = map[string]time.Duration{dispatchFunction: 70 * time.Second, redr
 const localInstance = "local"
 
 // handed are the settings that functions are given as they are.
-var handed = []string{"CHATCONF_HOSTS", "CHATCONF_JOURNAL_DAYS", "CHATCONF_MAX_CONFIGURATIONS", "CHATCONF_REQUESTS_PER_SECOND", "CHATCONF_EVENT_POLICY", "CHATCONF_ROOTS"}
+var handed = []string{"CHATCONF_HOSTS", "CHATCONF_JOURNAL_DAYS", "CHATCONF_MAX_CONFIGURATIONS", "CHATCONF_REQUESTS_PER_SECOND", "CHATCONF_EVENT_POLICY",
+	"CHATCONF_ROOTS", "CHATCONF_TARGET_NETWORKS", "CHATCONF_PLATFORM_ADDRESSES"}
 
 // openTwin opens the store of a target, makes what is not there yet, and has the functions ready. It starts none of them.
 func openTwin(ctx context.Context, o twinOptions) (_ *twin, err error) {

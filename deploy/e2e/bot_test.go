@@ -204,14 +204,6 @@ func deliver(t *testing.T, req *http.Request) (a answer, first bool) {
 	}
 }
 
-// notOnMoto skips a test of many calls that are the same on every store, where each takes its time.
-func notOnMoto(t *testing.T) {
-	t.Helper()
-	if oneProcess {
-		onlyOn(t, "it is slow there, and what is refused never reaches a table", storeFile, storeTablestore)
-	}
-}
-
 // shows asks that a callback is taken, and returns what the platform shows of the answer.
 func (b *bot) shows(t *testing.T, c callback) string {
 	t.Helper()

@@ -58,10 +58,10 @@ var store = struct {
 	env    []string // where it is, and the keys to it
 	server *server  // nil for the file
 	data   string   // the directory of the emulator; empty if there is none
-	crowd  *server  // where services with many writers at once have their tables instead; nil if that is server
+	crowd  *server  // where services of serveCrowd have their tables instead; nil if that is server
 }{}
 
-// crowds are the data directories of services with many writers at once.
+// crowds are the data directories of services of serveCrowd.
 var crowds sync.Map
 
 // openFunctions returns the store of the functions of a target.

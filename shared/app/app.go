@@ -83,6 +83,7 @@ func wire(s Settings, t Tables, ring *seal.Ring, functions functions, p Program)
 		BaseURL: s.WebhookBaseURL,
 		Quota:   s.MaxConfigurations,
 		Journal: journal,
+		Targets: s.TargetNetworks,
 	})
 	if err != nil {
 		return nil, err

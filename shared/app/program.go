@@ -12,6 +12,7 @@ import (
 	"os"
 	"strconv"
 
+	"chatconf/shared/app/target"
 	"chatconf/shared/chat"
 	"chatconf/shared/deliver"
 	"chatconf/shared/dispatch"
@@ -186,8 +187,12 @@ func Redrive() Program {
 }
 
 func (p *parts) dispatcher() (*dispatch.Dispatcher, error) {
-	targets := deliver.New(deliver.Options{Allow: chat.PublicAddress})
-	platforms := outbound.New(outbound.Options{})
+	extra, err := target.ReadRoots(p.settings.Roots)
+	if err != nil {
+		return nil, err
+	}
+	targets := deliver.New(deliver.Options{Allow: p.settings.TargetNetworks.Allow, Roots: extra})
+	platforms := outbound.New(outbound.Options{Transport: outbound.NewTransport(p.settings.PlatformAddresses, extra)})
 	senders := platform.Senders()
 	return dispatch.New(dispatch.Options{
 		Service: p.Service,

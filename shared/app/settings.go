@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -16,23 +17,26 @@ import (
 
 // Settings are all that the environment decides. The zero value of a field means its default.
 type Settings struct {
-	KeyRing           chat.Secret    // CHATCONF_KEYRING: JSON, or file:PATH, or kms:BASE64
-	Table             string         // CHATCONF_TABLE, default chatconf
-	TicketTable       string         // CHATCONF_TICKET_TABLE, default chatconf_tickets
-	JournalTable      string         // CHATCONF_JOURNAL_TABLE, default chatconf_journal
-	JournalAge        time.Duration  // CHATCONF_JOURNAL_DAYS, default chat.DefaultRetention
-	DispatchFunction  string         // CHATCONF_DISPATCH_FUNCTION: the function dispatch-command, as the cloud knows it
-	AccountID         string         // CHATCONF_ACCOUNT_ID, default DefaultAccountID
-	Region            string         // CHATCONF_REGION, default cn-hangzhou
-	WebhookBaseURL    string         // CHATCONF_WEBHOOK_BASE_URL
-	Hosts             []string       // CHATCONF_HOSTS, comma-separated
-	MaxConfigurations int            // CHATCONF_MAX_CONFIGURATIONS, default chat.DefaultQuota
-	RequestsPerSecond float64        // CHATCONF_REQUESTS_PER_SECOND per access key, default no limit
-	AccessKeyID       string         // CHATCONF_ACCESS_KEY_ID, of the first start
-	AccessKeySecret   chat.Secret    // CHATCONF_ACCESS_KEY_SECRET, of the first start
-	EventPolicy       *policy.Policy // CHATCONF_EVENT_POLICY: what events may do, as JSON; nil is everything
-	Data              string         // CHATCONF_DATA, the directory of the local target, default .chatconf
-	Addr              string         // CHATCONF_ADDR, where the local target listens, default 127.0.0.1:9000
+	KeyRing           chat.Secret       // CHATCONF_KEYRING: JSON, or file:PATH, or kms:BASE64
+	Table             string            // CHATCONF_TABLE, default chatconf
+	TicketTable       string            // CHATCONF_TICKET_TABLE, default chatconf_tickets
+	JournalTable      string            // CHATCONF_JOURNAL_TABLE, default chatconf_journal
+	JournalAge        time.Duration     // CHATCONF_JOURNAL_DAYS, default chat.DefaultRetention
+	DispatchFunction  string            // CHATCONF_DISPATCH_FUNCTION: the function dispatch-command, as the cloud knows it
+	AccountID         string            // CHATCONF_ACCOUNT_ID, default DefaultAccountID
+	Region            string            // CHATCONF_REGION, default cn-hangzhou
+	WebhookBaseURL    string            // CHATCONF_WEBHOOK_BASE_URL
+	Hosts             []string          // CHATCONF_HOSTS, comma-separated
+	MaxConfigurations int               // CHATCONF_MAX_CONFIGURATIONS, default chat.DefaultQuota
+	RequestsPerSecond float64           // CHATCONF_REQUESTS_PER_SECOND per access key, default no limit
+	AccessKeyID       string            // CHATCONF_ACCESS_KEY_ID, of the first start
+	AccessKeySecret   chat.Secret       // CHATCONF_ACCESS_KEY_SECRET, of the first start
+	EventPolicy       *policy.Policy    // CHATCONF_EVENT_POLICY: what events may do, as JSON; nil is everything
+	TargetNetworks    chat.Networks     // CHATCONF_TARGET_NETWORKS: that targets may be in besides the public Internet, comma-separated
+	PlatformAddresses map[string]string // CHATCONF_PLATFORM_ADDRESSES: host=address, comma-separated; what is connected to by the host's host:port
+	Roots             string            // CHATCONF_ROOTS: PEM file
+	Data              string            // CHATCONF_DATA, the directory of the local target, default .chatconf
+	Addr              string            // CHATCONF_ADDR, where the local target listens, default 127.0.0.1:9000
 }
 
 // Journal returns the name of the journal's table, and its time to live.
@@ -70,6 +74,16 @@ func ReadSettings(getenv func(string) string) (Settings, error) {
 // mistaken returns mistakes in the settings as one error.
 func mistaken(mistakes []error) error { return fmt.Errorf("settings: %w", errors.Join(mistakes...)) }
 
+// list returns what stands between commas, without spaces around it, and without what is empty.
+func list(text string) (items []string) {
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
 // readSettings is ReadSettings for who has more to say of what is wrong.
 func readSettings(getenv func(string) string) (_ Settings, mistakes []error) {
 	wrong := func(name, format string, args ...any) {
@@ -90,6 +104,7 @@ func readSettings(getenv func(string) string) (_ Settings, mistakes []error) {
 		Region:           text("CHATCONF_REGION", DefaultRegion),
 		WebhookBaseURL:   getenv("CHATCONF_WEBHOOK_BASE_URL"),
 		DispatchFunction: getenv("CHATCONF_DISPATCH_FUNCTION"),
+		Roots:            getenv("CHATCONF_ROOTS"),
 		AccessKeyID:      getenv("CHATCONF_ACCESS_KEY_ID"),
 		AccessKeySecret:  chat.Secret(getenv("CHATCONF_ACCESS_KEY_SECRET")),
 		Data:             text("CHATCONF_DATA", DefaultData),
@@ -125,12 +140,32 @@ func readSettings(getenv func(string) string) (_ Settings, mistakes []error) {
 	if (s.AccessKeyID == "") != (s.AccessKeySecret == "") {
 		wrong("CHATCONF_ACCESS_KEY_ID", "wanted together with CHATCONF_ACCESS_KEY_SECRET, or neither of them")
 	}
-	for host := range strings.SplitSeq(getenv("CHATCONF_HOSTS"), ",") {
-		if host = strings.TrimSpace(host); strings.ContainsAny(host, "/ @?#") {
+	for _, host := range list(getenv("CHATCONF_HOSTS")) {
+		if strings.ContainsAny(host, "/ @?#") {
 			wrong("CHATCONF_HOSTS", "%q is no host; wanted a list such as chatconf.example.com,chatconf.example.com:8443", host)
-		} else if host != "" {
-			s.Hosts = append(s.Hosts, host)
+			continue
 		}
+		s.Hosts = append(s.Hosts, host)
+	}
+	for _, text := range list(getenv("CHATCONF_TARGET_NETWORKS")) {
+		network, err := netip.ParsePrefix(text)
+		if err != nil || network != network.Masked() {
+			wrong("CHATCONF_TARGET_NETWORKS", "%q is no network; wanted a list such as 10.1.0.0/16,fd00::/8", text)
+			continue
+		}
+		s.TargetNetworks = append(s.TargetNetworks, network)
+	}
+	for _, text := range list(getenv("CHATCONF_PLATFORM_ADDRESSES")) {
+		host, address, _ := strings.Cut(text, "=")
+		at, port, err := net.SplitHostPort(address)
+		if _, notPort := strconv.ParseUint(port, 10, 16); err != nil || notPort != nil || at == "" || host == "" || strings.ContainsAny(host, "/ @?#:") {
+			wrong("CHATCONF_PLATFORM_ADDRESSES", "%q is no host and its address; wanted a list such as open.feishu.cn=127.0.0.1:8443,slack.com=127.0.0.1:8443", text)
+			continue
+		}
+		if s.PlatformAddresses == nil {
+			s.PlatformAddresses = make(map[string]string)
+		}
+		s.PlatformAddresses[net.JoinHostPort(host, "443")] = address
 	}
 	if value := getenv("CHATCONF_MAX_CONFIGURATIONS"); value != "" {
 		n, err := strconv.Atoi(value)

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -37,15 +38,19 @@ func TestSettingsAreRead(t *testing.T) {
 		"CHATCONF_WEBHOOK_BASE_URL": "https://hooks.example.com/x", "CHATCONF_HOSTS": " a.example.com, b.example.com:8443 ,,", "CHATCONF_MAX_CONFIGURATIONS": "7",
 		"CHATCONF_EVENT_POLICY":        policy.ReadOnly().String(),
 		"CHATCONF_REQUESTS_PER_SECOND": "2.5", "CHATCONF_ACCESS_KEY_ID": "id", "CHATCONF_ACCESS_KEY_SECRET": planted, "CHATCONF_DATA": "/data", "CHATCONF_ADDR": ":80",
+		"CHATCONF_TARGET_NETWORKS": "10.1.0.0/16, ::1/128,", "CHATCONF_PLATFORM_ADDRESSES": "slack.com=127.0.0.1:8443, open.feishu.cn=[::1]:8444", "CHATCONF_ROOTS": "/roots.pem",
 		"CHATCONF_JOURNAL_TABLE": "c", "CHATCONF_JOURNAL_DAYS": "30", "CHATCONF_DISPATCH_FUNCTION": "chatconf-dispatch-command",
 	}))
 	want := app.Settings{
 		KeyRing: "file:/ring", Table: "a", TicketTable: "b", AccountID: "42", Region: "eu-central-1", WebhookBaseURL: "https://hooks.example.com/x",
 		Hosts: []string{"a.example.com", "b.example.com:8443"}, MaxConfigurations: 7, RequestsPerSecond: 2.5,
 		AccessKeyID: "id", AccessKeySecret: planted, EventPolicy: policy.ReadOnly(), Data: "/data", Addr: ":80",
+		TargetNetworks:    chat.Networks{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::1/128")},
+		PlatformAddresses: map[string]string{"slack.com:443": "127.0.0.1:8443", "open.feishu.cn:443": "[::1]:8444"}, Roots: "/roots.pem",
 		JournalTable: "c", JournalAge: 30 * 24 * time.Hour, DispatchFunction: "chatconf-dispatch-command",
 	}
 	same := cmp.Options{
+		cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
 		cmp.Comparer(func(a, b chat.Secret) bool { return a.Reveal() == b.Reveal() }),
 		cmp.Comparer(func(a, b *policy.Policy) bool { return a.String() == b.String() }),
 	}
@@ -66,6 +71,8 @@ func TestMistakesInSettings(t *testing.T) {
 		"CHATCONF_HOSTS":               {"https://a.example.com", "a/b", "a b", "user@a"},
 		"CHATCONF_MAX_CONFIGURATIONS":  {"0", "-1", "many", "1.5", "99999999999999999999"},
 		"CHATCONF_REQUESTS_PER_SECOND": {"0", "-1", "NaN", "Inf", "fast", "1e7"},
+		"CHATCONF_TARGET_NETWORKS":     {"10.0.0.1", "10.0.0.1/8", "localhost", "10.0.0.0/8;10.1.0.0/16", "10.0.0.0/33"},
+		"CHATCONF_PLATFORM_ADDRESSES":  {"slack.com", "slack.com=127.0.0.1", "slack.com=:8443", "=127.0.0.1:8443", "slack.com:443=127.0.0.1:8443", "https://slack.com=127.0.0.1:1", "slack.com=h:70000"},
 		"CHATCONF_EVENT_POLICY":        {"all", "{}", `{"Version":"1","Statement":[]}`},
 	}
 	all := map[string]string{"CHATCONF_KEYRING": planted, "CHATCONF_ACCESS_KEY_SECRET": planted}

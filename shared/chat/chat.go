@@ -61,9 +61,7 @@ type Options struct {
 	Now     func() time.Time // the clock; default time.Now
 	Random  io.Reader        // the source of webhook tokens and generated secrets; default crypto/rand
 	Journal *Journal         // what was asked of the bots; without one, the actions that read it are Unavailable
-
-	// LocalTargets lets a Target be on a private network or on this host, which is a way into them for whoever may save a configuration.
-	LocalTargets bool
+	Targets Networks         // that a Target may be in besides the public Internet
 }
 
 // A Service is the control plane over one table. Its methods may be called from many goroutines at once.
@@ -83,7 +81,7 @@ type Service struct {
 	endpoints endpoints
 	decoy     func() *decoy
 
-	localTargets bool
+	targets Networks
 }
 
 // New returns the service that keeps its records in t, seals secrets with ring and knows the given platforms.
@@ -109,7 +107,7 @@ func New(t table.Table, ring *seal.Ring, platforms []Platform, o Options) (*Serv
 		random:    o.Random,
 		journal:   o.Journal,
 
-		localTargets: o.LocalTargets,
+		targets: o.Targets,
 	}
 	s.decoy = sync.OnceValue(s.newDecoy)
 	if s.region == "" {

@@ -54,14 +54,14 @@ type settled struct {
 	text    string            // compact JSON, every secret masked, members in the caller's order
 	secrets map[string]string // by field: the secrets that the caller gave or that were made up
 	kept    []string          // fields whose mask the caller sent back
-	local   bool              // a Target may be anywhere, not only on the public Internet
+	targets Networks          // that a Target may be in besides the public Internet
 }
 
 // settle checks the Configuration of a platform. An error in it is InvalidParameter and names the JSON path.
 //
 // keep reports whether a secret is stored under a field; a mask sent for it then means to keep it. A generated setting that
-// is absent is kept when there is one, else made up from random. With local, a Target may be on a private network.
-func (p *Platform) settle(text string, keep func(field string) bool, random io.Reader, local bool) (*settled, error) {
+// is absent is kept when there is one, else made up from random. A Target may be in targets besides the public Internet.
+func (p *Platform) settle(text string, keep func(field string) bool, random io.Reader, targets Networks) (*settled, error) {
 	if text == "" {
 		return nil, missing(configurationParam)
 	}
@@ -75,7 +75,7 @@ func (p *Platform) settle(text string, keep func(field string) bool, random io.R
 	if root.Kind != document.Object {
 		return nil, invalid(configurationParam, "Configuration is %v; wanted a JSON object.", root.Kind)
 	}
-	out := &settled{secrets: make(map[string]string), local: local}
+	out := &settled{secrets: make(map[string]string), targets: targets}
 	if err := p.settleObject(out, root, keep, random); err != nil {
 		var found *issue
 		if !errors.As(err, &found) {
@@ -201,7 +201,7 @@ func (out *settled) target(path string, n *document.Node, keep func(string) bool
 	}
 	switch kind.Text {
 	case TargetHTTP:
-		if err := checkTargetURL(document.Under(path, "Url"), n.Get("Url"), out.local); err != nil {
+		if err := checkTargetURL(document.Under(path, "Url"), n.Get("Url"), out.targets); err != nil {
 			return err
 		}
 		return out.secret(document.Under(path, "Secret"), fieldTargetSecret, webhookSecret, n.Get("Secret"), keep)
@@ -217,13 +217,13 @@ var webhookSecret = Shape{
 	Fits: func(s string) bool { return Base64(24, 64).Fits(strings.TrimPrefix(s, "whsec_")) },
 }
 
-func checkTargetURL(path string, n *document.Node, local bool) error {
+func checkTargetURL(path string, n *document.Node, targets Networks) error {
 	u, err := url.Parse(n.Text)
 	if err != nil || n.Kind != document.String || !Visible(1, 2048).Fits(n.Text) || u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" {
 		return wrong(path, "wanted an https URL without user name and fragment") // not shown: its query may hold a secret
 	}
-	if !local && !publicHost(u.Hostname()) {
-		return wrong(path, "wanted a host on the public Internet")
+	if !targets.allowHost(u.Hostname()) {
+		return wrong(path, "wanted a host on the public Internet%s", targets.more())
 	}
 	return nil
 }

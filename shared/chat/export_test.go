@@ -43,7 +43,7 @@ func CheckPlatform(p Platform) error { return p.check() }
 
 // Settle runs settle and returns its text, the secrets it found or made, and the fields it kept.
 func Settle(p Platform, text string, keep func(string) bool, random io.Reader) (masked string, secrets map[string]string, kept []string, err error) {
-	out, err := p.settle(text, keep, random, false)
+	out, err := p.settle(text, keep, random, nil)
 	if err != nil {
 		return "", nil, nil, err
 	}

@@ -161,7 +161,7 @@ func (s *Service) firstRecord(c scope, in *CreateRequest) (*record, error) {
 			return nil, err
 		}
 	}
-	settled, err := p.settle(in.Configuration.Reveal(), func(string) bool { return false }, s.random, s.localTargets)
+	settled, err := p.settle(in.Configuration.Reveal(), func(string) bool { return false }, s.random, s.targets)
 	if err != nil {
 		return nil, err
 	}
@@ -318,7 +318,7 @@ func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*recor
 	}
 	if in.Configuration != nil {
 		keep := func(field string) bool { _, ok := before.Secrets[field]; return ok }
-		settled, err := p.settle(in.Configuration.Reveal(), keep, s.random, s.localTargets)
+		settled, err := p.settle(in.Configuration.Reveal(), keep, s.random, s.targets)
 		if err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package chat
 import (
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"chatconf/shared/document"
@@ -77,8 +78,29 @@ var notPublic = [...]netip.Prefix{
 	netip.MustParsePrefix("fec0::/10"),
 }
 
-// PublicAddress reports whether an address is of the public Internet: not private, loopback, link-local, multicast, or reserved. A
-// target's URL must not name another, and whoever connects to a target asks this of the address that its name stands for.
+// Networks are those that a target may be in besides the public Internet, which is a way into them for whoever may save a configuration.
+type Networks []netip.Prefix
+
+// Allow reports whether a target may have an address. A target's URL must not name another, and whoever connects to a target asks this of
+// the address that its name stands for.
+func (n Networks) Allow(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	return PublicAddress(a) || slices.ContainsFunc(n, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// more says which they are, behind "on the public Internet".
+func (n Networks) more() string {
+	if len(n) == 0 {
+		return ""
+	}
+	text := make([]string, len(n))
+	for i, p := range n {
+		text[i] = p.String()
+	}
+	return " or in " + strings.Join(text, ", ")
+}
+
+// PublicAddress reports whether an address is of the public Internet: not private, loopback, link-local, multicast, or reserved.
 func PublicAddress(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	if !a.IsGlobalUnicast() || a.IsPrivate() {
@@ -92,12 +114,12 @@ func PublicAddress(a netip.Addr) bool {
 	return true
 }
 
-// publicHost reports whether the host of a URL may be public. What a name stands for is not looked up: it may be another address
+// allowHost reports whether the host of a URL may be a target's. What a name stands for is not looked up: it may be another address
 // by the time it is used.
-func publicHost(host string) bool {
+func (n Networks) allowHost(host string) bool {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	if a, err := netip.ParseAddr(host); err == nil {
-		return PublicAddress(a)
+		return n.Allow(a)
 	}
 	last := host[strings.LastIndexByte(host, '.')+1:]
 	// A name whose last part is a number is one of the old ways to write an address, such as 127.1 or 0x7f000001.
@@ -105,5 +127,5 @@ func publicHost(host string) bool {
 	if last == "" || strings.HasPrefix(last, "0x") || only(last, func(b byte) bool { return '0' <= b && b <= '9' }) {
 		return false
 	}
-	return last != "localhost" && last != "internal" && last != "local"
+	return len(n) > 0 || last != "localhost" && last != "internal" && last != "local"
 }

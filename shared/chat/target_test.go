@@ -35,7 +35,6 @@ func TestTargetsOnThisNetworkAreRefused(t *testing.T) {
 		return with(slack, fmt.Sprintf(`"Target":{"Type":"Http","Url":%q,"Secret":%q}`, url, targetSecret))
 	}
 	h := newHouse(t)
-	local := h.serviceWith(chat.Options{LocalTargets: true}, h.ring)
 	for i, host := range []string{
 		"127.0.0.1", "127.0.0.1:8443", "10.1.2.3", "169.254.169.254", "100.100.100.200", "[::1]", "[::1]:8443", "[fe80::1%25eth0]", "[::ffff:10.0.0.1]", "0.0.0.0", "[64:ff9b::a00:1]",
 		"127.1", "2130706433", "0x7f000001", "0x7f.1", "017700000001", "1.2.3.08", "127.0.0.1.", "localhost", "LOCALHOST.", "x.localhost", "metadata.google.internal", "printer.local", ".",
@@ -47,15 +46,37 @@ func TestTargetsOnThisNetworkAreRefused(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), "planted") {
 			t.Errorf("%s: the error shows the URL: %v", host, err)
 		}
-		if _, err := local.Create(h.ctx, in); err != nil {
-			t.Errorf("%s with LocalTargets: %v", host, err)
-		}
+		h.create(name)
 		_, err = h.Update(h.ctx, &chat.UpdateRequest{Name: name, Configuration: ptr(chat.Secret(target("https://" + host)))})
 		wantError(t, "Update to "+host, err, chat.InvalidParameter, "Configuration", "public Internet")
 	}
 	for _, host := range []string{"hooks.example.com", "8.8.8.8", "[2400:3200::1]:8443", "localhost.example.com", "intranet", "1.example.com", "xn--fiqs8s.example.com"} {
 		if _, _, _, err := chat.Settle(platformOf(t, "Slack"), target("https://"+host+"/x"), never, zeros); err != nil {
 			t.Errorf("%s: %v", host, err)
+		}
+	}
+}
+
+// With networks that targets may be in, addresses are those of them and public ones, and names are left to be looked up.
+func TestTargetsInNetworksOfTheSettings(t *testing.T) {
+	h := newHouse(t)
+	s := h.serviceWith(chat.Options{Targets: chat.Networks{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::1/128")}}, h.ring)
+	for i, c := range []struct {
+		host string
+		ok   bool
+	}{
+		{"10.1.2.3", true}, {"10.1.2.3:8443", true}, {"[::1]:8443", true}, {"[::ffff:10.1.2.3]", true}, {"8.8.8.8", true}, {"localhost", true}, {"restart.internal", true},
+		{"10.2.0.1", false}, {"127.0.0.1", false}, {"169.254.169.254", false}, {"[fe80::1%25eth0]", false}, {"10.1", false}, {"167837955", false}, {".", false},
+	} {
+		_, err := s.Create(h.ctx, &chat.CreateRequest{
+			Name: fmt.Sprint("one-", i), Type: "Slack",
+			Configuration: chat.Secret(with(slack, fmt.Sprintf(`"Target":{"Type":"Http","Url":"https://%s/","Secret":%q}`, c.host, targetSecret))),
+		})
+		if c.ok && err != nil {
+			t.Errorf("%s: %v", c.host, err)
+		}
+		if !c.ok {
+			wantError(t, c.host, err, chat.InvalidParameter, "Configuration", "Configuration.Target.Url: wanted a host on the public Internet or in 10.1.0.0/16, ::1/128.")
 		}
 	}
 }

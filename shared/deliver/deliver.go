@@ -21,6 +21,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"chatconf/shared/roots"
 )
 
 // Limits of a delivery.
@@ -37,8 +39,8 @@ const (
 type Options struct {
 	// Allow says which addresses may be dialled, such as those of the public internet only. Without it none may.
 	Allow func(netip.Addr) bool
-	// TLS is the configuration of connections; default the system's roots.
-	TLS *tls.Config
+	// Roots are what endpoints may chain to besides the roots of the machine; nil is nothing else.
+	Roots *roots.Set
 	// Now is the clock and Wait sleeps until a time has passed or ctx ends; default the real ones.
 	Now  func() time.Time
 	Wait func(ctx context.Context, d time.Duration) error
@@ -63,29 +65,35 @@ func New(o Options) *Client {
 		o.Wait = wait
 	}
 	dialer := &net.Dialer{
-		Timeout: 5 * time.Second,
+		Timeout: connectTime,
 		// Asked of every address right before it is connected to, so a name that resolves to another address meanwhile gains nothing.
 		Control: func(_, address string, _ syscall.RawConn) error { return check(address, o.Allow) },
 	}
+	transport := &http.Transport{
+		Proxy:                  nil, // a proxy would resolve the name itself
+		DialContext:            dialer.DialContext,
+		TLSHandshakeTimeout:    connectTime,
+		MaxIdleConnsPerHost:    2,
+		IdleConnTimeout:        30 * time.Second,
+		MaxResponseHeaderBytes: 32 << 10,
+		DisableCompression:     true, // of a bomb
+	}
+	if o.Roots != nil {
+		transport.DialTLSContext = (&roots.Dialer{Sets: []*roots.Set{o.Roots}, Dial: dialer.DialContext, HandshakeTimeout: connectTime}).DialTLSContext
+	}
 	return &Client{
 		http: &http.Client{
-			Timeout: AttemptTime,
-			Transport: &http.Transport{
-				Proxy:                  nil, // a proxy would resolve the name itself
-				DialContext:            dialer.DialContext,
-				TLSClientConfig:        o.TLS,
-				TLSHandshakeTimeout:    5 * time.Second,
-				MaxIdleConnsPerHost:    2,
-				IdleConnTimeout:        30 * time.Second,
-				MaxResponseHeaderBytes: 32 << 10,
-				DisableCompression:     true, // of a bomb
-			},
+			Timeout:       AttemptTime,
+			Transport:     transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		now:  o.Now,
 		wait: o.Wait,
 	}
 }
+
+// connectTime bounds how long it takes to connect, and the TLS handshake after that.
+const connectTime = 5 * time.Second
 
 // Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }

@@ -2,8 +2,7 @@ package deliver_test
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"chatconf/shared/deliver"
+	"chatconf/shared/roots"
 )
 
 // The secret and signature of the specification's example.
@@ -54,11 +54,13 @@ func newTarget(t *testing.T, h http.HandlerFunc) *target {
 		h(w, r)
 	}))
 	t.Cleanup(out.Server.Close)
-	roots := x509.NewCertPool()
-	roots.AddCert(out.Certificate())
+	authority, err := roots.ParseSet(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: out.Certificate().Raw})))
+	if err != nil {
+		t.Fatal(err)
+	}
 	out.client = deliver.New(deliver.Options{
 		Allow: func(netip.Addr) bool { return true },
-		TLS:   &tls.Config{RootCAs: roots},
+		Roots: authority,
 		Now:   func() time.Time { return time.Unix(at, 0) },
 		Wait: func(ctx context.Context, d time.Duration) error {
 			out.waits = append(out.waits, d)

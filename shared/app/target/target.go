@@ -35,19 +35,31 @@ type Target struct {
 // CHATCONF_ROOTS names, for all hosts: what a private endpoint chains to.
 func Dial(t *http.Transport, getenv func(string) string, cloud *roots.Set) error {
 	d := &roots.Dialer{Sets: []*roots.Set{cloud}, Dial: t.DialContext, HandshakeTimeout: t.TLSHandshakeTimeout}
-	if path := getenv("CHATCONF_ROOTS"); path != "" {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return fmt.Errorf("CHATCONF_ROOTS: %w", err)
-		}
-		set, err := roots.ParseSet(string(text))
-		if err != nil {
-			return fmt.Errorf("CHATCONF_ROOTS: %s: %w", path, err)
-		}
-		d.Sets = []*roots.Set{set}
+	extra, err := ReadRoots(getenv("CHATCONF_ROOTS"))
+	if err != nil {
+		return err
+	}
+	if extra != nil {
+		d.Sets = []*roots.Set{extra}
 	}
 	t.DialTLSContext = d.DialTLSContext
 	return nil
+}
+
+// ReadRoots returns the set of the PEM file that CHATCONF_ROOTS names, nil if it is empty.
+func ReadRoots(path string) (*roots.Set, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("CHATCONF_ROOTS: %w", err)
+	}
+	set, err := roots.ParseSet(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("CHATCONF_ROOTS: %s: %w", path, err)
+	}
+	return set, nil
 }
 
 // FirstOf returns the first that is not empty.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,6 +18,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/callback"
+	"chatconf/shared/roots"
 )
 
 // maxAnswer is how much of an answer is read, in bytes.
@@ -27,9 +29,8 @@ const timeout = 10 * time.Second
 
 // A Client calls the platforms. One serves a whole process, since it keeps the access tokens.
 type Client struct {
-	http    *http.Client
-	now     func() time.Time
-	instead map[string]string
+	http *http.Client
+	now  func() time.Time
 
 	mu     sync.Mutex
 	tokens map[string]*token
@@ -37,28 +38,42 @@ type Client struct {
 
 // Options are what New may be told.
 type Options struct {
-	HTTP *http.Client     // what it calls with; its CheckRedirect is not used. Nil is a plain one
-	Now  func() time.Time // the clock; nil is time.Now
-	// Instead gives, by host, the base URL that is called in its place, such as http://127.0.0.1:1234. The rules for hosts and schemes hold for
-	// what is called in name. It is for tests.
-	Instead map[string]string
+	Transport http.RoundTripper // what it calls with; nil is http.DefaultTransport
+	Now       func() time.Time  // the clock; nil is time.Now
 }
 
 // New returns a Client.
 func New(o Options) *Client {
-	c := &Client{http: &http.Client{}, now: o.Now, instead: o.Instead, tokens: make(map[string]*token)}
-	if o.HTTP != nil {
-		*c.http = *o.HTTP
+	if o.Now == nil {
+		o.Now = time.Now
 	}
-	if c.now == nil {
-		c.now = time.Now
+	return &Client{
+		http: &http.Client{
+			Transport:     o.Transport,
+			Timeout:       timeout,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		now:    o.Now,
+		tokens: make(map[string]*token),
 	}
-	if c.http.Timeout == 0 || c.http.Timeout > timeout {
-		c.http.Timeout = timeout
+}
+
+// NewTransport returns a transport that connects to other addresses in place of some hosts, by host and port, such as a stand-in for a
+// platform: who answers there has to prove that it is the host all the same, by a certificate that chains to extra, if not nil, or to
+// the roots of the machine.
+func NewTransport(addresses map[string]string, extra *roots.Set) *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	dial := t.DialContext
+	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if other, ok := addresses[addr]; ok {
+			addr = other
+		}
+		return dial(ctx, network, addr)
 	}
-	c.http.Jar = nil
-	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return c
+	if extra != nil {
+		t.DialTLSContext = (&roots.Dialer{Sets: []*roots.Set{extra}, Dial: t.DialContext, HandshakeTimeout: t.TLSHandshakeTimeout}).DialTLSContext
+	}
+	return t
 }
 
 // Now returns the time by the client's clock.
@@ -123,15 +138,11 @@ func (c *Client) Do(ctx context.Context, call Call) (*Answer, error) {
 	if err != nil || u.Scheme != "https" || u.User != nil || u.Opaque != "" || u.Fragment != "" || !slices.Contains(call.Hosts, u.Host) {
 		return nil, fmt.Errorf("%s: %w", call.What, errHost) // url.Error would quote it
 	}
-	target := call.URL.Reveal()
-	if base, ok := c.instead[u.Host]; ok {
-		target = base + u.RequestURI()
-	}
 	method := call.Method
 	if method == "" {
 		method = http.MethodPost
 	}
-	request, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(call.Body))
+	request, err := http.NewRequestWithContext(ctx, method, call.URL.Reveal(), bytes.NewReader(call.Body))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", call.What, errHost)
 	}

@@ -2,9 +2,11 @@ package outbound_test
 
 import (
 	"context"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,14 +18,28 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/outbound"
+	"chatconf/shared/platform/outbound/outboundtest"
+	"chatconf/shared/roots"
 )
 
 // serve starts a server in the place of api.example.com.
 func serve(t *testing.T, handler http.HandlerFunc) *outbound.Client {
 	t.Helper()
-	s := httptest.NewServer(handler)
+	s := httptest.NewTLSServer(handler) // whose certificate is for example.com and all under it
 	t.Cleanup(s.Close)
-	return outbound.New(outbound.Options{HTTP: s.Client(), Instead: map[string]string{"api.example.com": s.URL}})
+	transport := outbound.NewTransport(map[string]string{"api.example.com:443": s.Listener.Addr().String()}, authority(t, s))
+	t.Cleanup(transport.CloseIdleConnections)
+	return outbound.New(outbound.Options{Transport: transport})
+}
+
+// authority returns what the certificate of a server chains to.
+func authority(t *testing.T, s *httptest.Server) *roots.Set {
+	t.Helper()
+	set, err := roots.ParseSet(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
 }
 
 var hosts = []string{"api.example.com", "hooks.example.com"}
@@ -80,6 +96,35 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
+// Who answers in a host's place proves to be that host.
+func TestAStandInNeedsTheHostsCertificate(t *testing.T) {
+	var called atomic.Int32
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called.Add(1) }))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	place := map[string]string{"api.example.com:443": s.Listener.Addr().String(), "api.example.net:443": s.Listener.Addr().String()}
+	for about, c := range map[string]struct {
+		extra *roots.Set
+		url   chat.Secret
+		ok    bool
+	}{
+		"the host's":     {authority(t, s), "https://api.example.com/not-a-real-path", true},
+		"another host's": {authority(t, s), "https://api.example.net/not-a-real-path", false},
+		"by a stranger":  {nil, "https://api.example.com/not-a-real-path", false},
+	} {
+		transport := outbound.NewTransport(place, c.extra)
+		_, err := outbound.New(outbound.Options{Transport: transport}).Do(t.Context(), outbound.Call{What: "test", URL: c.url, Hosts: []string{"api.example.com", "api.example.net"}})
+		if (err == nil) != c.ok || err != nil && strings.Contains(err.Error(), "not-a-real") {
+			t.Errorf("with a certificate that is %s: %v", about, err)
+		}
+		transport.CloseIdleConnections()
+	}
+	if called.Load() != 1 {
+		t.Errorf("%d calls arrived, want 1", called.Load())
+	}
+}
+
 func TestAnswersThatAreNoneOrTooLong(t *testing.T) {
 	for body, want := range map[string]string{"<html>banned</html>": "<html>banned</html>", "": "", "[1]": "[1]", `{"a":1,"a":2}`: `{"a":1,"a":2}`} {
 		c := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) })
@@ -101,12 +146,8 @@ func TestAnswersThatAreNoneOrTooLong(t *testing.T) {
 	}
 }
 
-type transport func(*http.Request) (*http.Response, error)
-
-func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
 func TestErrorsHoldNoAddress(t *testing.T) {
-	c := outbound.New(outbound.Options{HTTP: &http.Client{Transport: transport(func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") })}})
+	c := outbound.New(outbound.Options{Transport: outboundtest.Transport(func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") })})
 	_, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://hooks.example.com/secret?token=secret", Hosts: hosts})
 	if err == nil || strings.Contains(err.Error(), "secret") || err.Error() != "test: connection refused" {
 		t.Errorf("%v", err)

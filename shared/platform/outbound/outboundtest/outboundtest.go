@@ -6,7 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,7 +23,7 @@ type Request struct {
 	Header                  http.Header
 }
 
-// A Platform is a server for several hosts, and a client that calls it for them.
+// A Platform stands for several hosts, and has a client that calls it in their place.
 type Platform struct {
 	Client *outbound.Client
 
@@ -31,28 +31,36 @@ type Platform struct {
 	requests []Request
 }
 
-// New starts a server for the given hosts that answers each request with a status and a body.
+// New returns a platform of the given hosts that answers each request with a status and a body. Others cannot be reached.
 func New(t testing.TB, now time.Time, hosts []string, answer func(Request) (int, string)) *Platform {
 	t.Helper()
 	p := new(Platform)
-	instead := make(map[string]string)
-	for _, host := range hosts {
-		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			body, _ := io.ReadAll(r.Body)
-			in := Request{host, r.Method, r.URL.RequestURI(), string(body), r.Header}
-			p.mu.Lock()
-			p.requests = append(p.requests, in)
-			p.mu.Unlock()
-			status, text := answer(in)
-			w.WriteHeader(status)
-			io.WriteString(w, text)
-		}))
-		t.Cleanup(s.Close)
-		instead[host] = s.URL
-	}
-	p.Client = outbound.New(outbound.Options{Now: func() time.Time { return now }, Instead: instead})
+	p.Client = outbound.New(outbound.Options{Now: func() time.Time { return now }, Transport: Transport(func(r *http.Request) (*http.Response, error) {
+		if err := r.Context().Err(); err != nil {
+			return nil, err
+		}
+		if !slices.Contains(hosts, r.URL.Host) {
+			return nil, errors.New("connection refused")
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		in := Request{r.URL.Host, r.Method, r.URL.RequestURI(), string(body), r.Header}
+		p.mu.Lock()
+		p.requests = append(p.requests, in)
+		p.mu.Unlock()
+		status, text := answer(in)
+		return &http.Response{StatusCode: status, Header: make(http.Header), Body: io.NopCloser(strings.NewReader(text)), Request: r}, nil
+	})})
 	return p
 }
+
+// A Transport is a function that makes one call.
+type Transport func(*http.Request) (*http.Response, error)
+
+// RoundTrip implements http.RoundTripper.
+func (f Transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // Requests returns what came since it was last asked.
 func (p *Platform) Requests() []Request {
