@@ -585,6 +585,14 @@ func TestKillingFunctionsLosesNothingAcknowledged(t *testing.T) {
 	if cut.Load() == 0 || len(acknowledged) == 0 {
 		t.Errorf("%d requests were cut off and %d were not: the test proves nothing", cut.Load(), len(acknowledged))
 	}
+	row := 0
+	await(t, "nobody meets a process that was killed any more", func() bool { // a function has sixteen at most
+		status, err := try(newACS3(s.key, "ListChatConfigurations").request(t, s.endpoint))
+		if row++; err != nil || status != http.StatusOK {
+			row = 0
+		}
+		return row == 16
+	})
 	all, _ := walk(t, s.client(t), 100, nil)
 	for name := range acknowledged {
 		if !slices.Contains(all, name) {

@@ -264,7 +264,7 @@ func TestDamageDoesNotCrash(t *testing.T) {
 		b := bytes.Clone(sound)
 		for range 1 + rng.IntN(3) {
 			// Most of what has a meaning is at the start of pages.
-			at := rng.IntN(inUse(b))*pageSize + min(rng.IntN(pageSize), rng.IntN(pageSize), rng.IntN(pageSize))
+			at := rng.IntN(inUse(sound))*pageSize + min(rng.IntN(pageSize), rng.IntN(pageSize), rng.IntN(pageSize))
 			b[at] ^= byte(1 + rng.IntN(255))
 		}
 		if tryOpen(t, b) != nil {

@@ -54,8 +54,8 @@ type JournalOptions struct {
 //	h#<name>#…                   health: counters, and when things happened last
 //
 // An id is thirteen digits of milliseconds and sixteen of chance, so ids sort by time. Record, message id, guards and what is to be
-// handed on are one atomic write. The partition "journals" has an item for each partition that holds anything, so that what was left
-// undelivered anywhere can be found.
+// handed on are one atomic write. The partition "journals" has an item for each partition that has had anything to be handed on, so
+// that what was left undelivered anywhere can be found.
 //
 // Its methods may be called from many goroutines at once.
 type Journal struct {
@@ -233,9 +233,12 @@ func (j *Journal) Record(ctx context.Context, e *Endpoint, a Arrival) (Ref, Verd
 	if err != nil {
 		return Ref{}, 0, storeError(ctx, "record", err)
 	}
-	listed := j.list(ctx, ref.partition(), now)
+	listed := func() error { return nil }
+	if a.Handover != nil {
+		listed = j.list(ctx, ref.partition(), now)
+	}
 	err = j.table.Write(ctx, ref.partition(), change)
-	notListed := <-listed
+	notListed := listed()
 	var broken *table.ConditionError
 	if errors.As(err, &broken) {
 		if !strings.HasPrefix(broken.Key.Sort, messagePrefix) {
@@ -402,17 +405,17 @@ func idTime(t time.Time) string {
 	return fmt.Sprintf("%0*d", idTimeDigits, min(max(0, t.UnixMilli()), most))
 }
 
-// list makes sure that the partition stands among those that hold something. It is done beside the caller's own write; once it
-// was done, it is not done again for a while, which is shorter than the time to live of what it wrote.
-func (j *Journal) list(ctx context.Context, partition string, now time.Time) <-chan error {
-	done := make(chan error, 1)
+// list makes sure that the partition stands among those that have something to be handed on. It is done beside the caller's own write,
+// and wait returns when it is done, or could not be; once it was done, it is not done again for a while, which is shorter than the time
+// to live of what it wrote.
+func (j *Journal) list(ctx context.Context, partition string, now time.Time) (wait func() error) {
 	j.mu.Lock()
 	last, ok := j.listed[partition]
 	j.mu.Unlock()
 	if age := now.Sub(last); ok && age >= 0 && age < minRetention/2 {
-		done <- nil
-		return done
+		return func() error { return nil }
 	}
+	done := make(chan error, 1)
 	go func() {
 		err := j.table.Write(ctx, journalsPartition, table.Change{Puts: []table.Put{{Sort: partition}}})
 		if err == nil {
@@ -422,7 +425,7 @@ func (j *Journal) list(ctx context.Context, partition string, now time.Time) <-c
 		}
 		done <- err
 	}()
-	return done
+	return func() error { return <-done }
 }
 
 // cut returns s, cut where it is longer than n bytes, at the edge of a character.

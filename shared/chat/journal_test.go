@@ -293,6 +293,7 @@ func TestRecordWhenTheStoreFails(t *testing.T) {
 			h := newHouse(t)
 			e := h.bot("one")
 			a := arrival(t, e, "m1", "u1", "restart")
+			a.Handover = &chat.Handover{}
 			ctx, calls := h.spy.failAt(h.ctx, n, f)
 			_, _, err := h.journal.Record(ctx, e, a)
 			calls()
@@ -320,21 +321,26 @@ func TestRecordWhenTheStoreFails(t *testing.T) {
 	}
 }
 
-// TestJournalsAreListedAgain holds that a partition is listed again before the list forgets it.
+// TestJournalsAreListedAgain holds that a partition is listed where something is to be handed on, and again before the list forgets it.
 func TestJournalsAreListedAgain(t *testing.T) {
 	h := newHouse(t)
 	e := h.bot("one")
-	writes := func(id string) string {
+	writes := func(id string, handover *chat.Handover) string {
 		h.spy.reset()
-		h.record(e, arrival(t, e, id, "u1", "restart"))
+		a := arrival(t, e, id, "u1", "restart")
+		a.Handover = handover
+		h.record(e, a)
 		return h.spy.took()
+	}
+	if got, want := writes("m", nil), "Write"; got != want || len(h.journalItems("journals")) != 0 {
+		t.Errorf("with nothing to be handed on: calls = %s, want %s", got, want)
 	}
 	for i, c := range []struct {
 		after time.Duration
 		want  string
 	}{{0, "Write Write"}, {0, "Write"}, {12*time.Hour - time.Millisecond, "Write"}, {time.Millisecond, "Write Write"}, {-time.Hour, "Write Write"}, {0, "Write"}} {
 		h.clock.advance(c.after)
-		if got := writes(fmt.Sprint("m", i)); got != c.want {
+		if got := writes(fmt.Sprint("m", i), &chat.Handover{}); got != c.want {
 			t.Errorf("record %d: calls = %s, want %s", i, got, c.want)
 		}
 	}
