@@ -33,7 +33,7 @@ type Command struct {
 	MessageID     string
 	Sent          time.Time // zero if the platform does not say
 	Text          string
-	Name          string // the first word, in lower case
+	Name          string // the first word, in lower case and half width
 	Arguments     []string
 }
 
@@ -67,7 +67,8 @@ func (e *CommandError) Error() string {
 // Sentence says it to the person who typed the text, in a language of Languages.
 func (e *CommandError) Sentence(language string) string { return sentenceIn(language, e.problem) }
 
-// ParseCommand takes a message's text apart: the first word is the command's name, in lower case, the others are its arguments.
+// ParseCommand takes a message's text apart: the first word is the command's name, in lower case and half width, the others are its
+// arguments, as they are.
 //
 // Words are separated by blanks of any kind: tabs, line ends, full-width and no-break spaces, and those without width that chat
 // clients leave behind mentions. Quotes are as in a shell. In '…' every character stands for itself; in "…" a backslash takes the
@@ -92,10 +93,21 @@ func ParseCommand(text string) (name string, args []string, err error) {
 	case len(words)-1 > MaxArguments:
 		return "", nil, &CommandError{commandTooMany}
 	}
-	if name = strings.ToLower(words[0]); !commandWord.Fits(name) {
+	if name = foldName(words[0]); !commandWord.Fits(name) {
 		return "", nil, &CommandError{commandBadName}
 	}
 	return name, words[1:], nil
+}
+
+// foldName returns a command's name, or a pattern for one, as names are compared: in lower case, and with ASCII's letters, digits and hyphens in
+// place of the full-width forms that input methods for Chinese write.
+func foldName(name string) string {
+	return strings.ToLower(strings.Map(func(r rune) rune {
+		if 'ａ' <= r && r <= 'ｚ' || 'Ａ' <= r && r <= 'Ｚ' || '０' <= r && r <= '９' || r == '－' || r == '＿' || r == '．' { // and no wildcard
+			return r - '！' + '!'
+		}
+		return r
+	}, name))
 }
 
 // FormatCommand is the inverse of ParseCommand: a text that it parses into name and args. What needs quotes is quoted.

@@ -21,6 +21,8 @@ func TestParseCommand(t *testing.T) {
 	}{
 		"a name alone":                               {"help", "help", nil},
 		"upper case":                                 {"ReStart I-1", "restart", []string{"I-1"}},
+		"full width":                                 {"Ｒｅｓｔａｒｔ－ＶＭ０１＿ａ．ｂ Ｉ－１", "restart-vm01_a.b", []string{"Ｉ－１"}},
+		"what is no wildcard":                        {"＊？ a", "＊？", []string{"a"}},
 		"another script":                             {"重启 服务", "重启", []string{"服务"}},
 		"blanks around and between":                  {"  restart \t i-1  i-2 \n", "restart", []string{"i-1", "i-2"}},
 		"full-width and no-break spaces":             {"\u3000restart\u00a0i-1\u2003i-2\u202f", "restart", []string{"i-1", "i-2"}},

@@ -113,7 +113,7 @@ type commandSelection struct {
 }
 
 func parseCommandFilters(in *ListCommandsRequest) (*commandSelection, error) {
-	sel := &commandSelection{user: in.User, command: strings.ToLower(in.Command)}
+	sel := &commandSelection{user: in.User, command: foldName(in.Command)}
 	if in.Decision != "" {
 		for _, decision := range [...]string{DecisionAllowed, DecisionDenied} {
 			if strings.EqualFold(in.Decision, decision) {

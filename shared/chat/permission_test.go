@@ -116,7 +116,7 @@ func TestRunnable(t *testing.T) {
 	}
 	h := newHouse(t)
 	p := h.grants("Slack", "one", `"ConversationIds":["c1","c2"],"UserGroups":{"sre":["u1"]},"Permissions":[`+strings.Join([]string{
-		statement("Allow", "group:sre", `"scale-*","restart","Restart"`, `"c1"`),
+		statement("Allow", "group:sre", `"scale-*","restart","Restart","ｒｅｓｔａｒｔ"`, `"c1"`),
 		statement("Allow", "user:u2", `"*"`, `"*"`),
 		statement("Deny", "user:u2", `"stop","*"`, `"c2"`),
 		statement("Allow", "user:u3", `"stop","st*"`, `"*"`),
