@@ -39,8 +39,9 @@ type Endpoint struct {
 	Name     string
 	Type     string // of the platform
 	Revision int64
-	Active   bool   // Status
-	Language string // English or Chinese
+	Created  time.Time // tells it from another that had the name before it
+	Active   bool      // Status
+	Language string    // English or Chinese
 	BotName  string
 	RamRole  string // the configuration's own
 
@@ -309,6 +310,7 @@ func (s *Service) makeEndpoint(c scope, r *record) (*Endpoint, error) {
 		Name:        r.Name,
 		Type:        r.Type,
 		Revision:    r.Revision,
+		Created:     r.Created,
 		Active:      r.Status == StatusActive,
 		Language:    textOf(root, keyLanguage, English),
 		BotName:     textOf(root, keyBotName, ""),

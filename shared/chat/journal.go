@@ -321,7 +321,7 @@ func (j *Journal) arrival(e *Endpoint, ref Ref, now time.Time, a Arrival) (table
 	change.Puts = append(change.Puts, guardPuts(ref.Name, a.Guards, table.Absent())...)
 	change.Puts = append(change.Puts, table.Put{Sort: ref.entryKey(), Value: value, Revision: 1, If: table.Absent()})
 	if a.Handover != nil {
-		put, err := j.outboxPut(ref, now.Add(handoverDelay), a)
+		put, err := j.outboxPut(e, ref, now.Add(handoverDelay), a)
 		if err != nil {
 			return change, err
 		}

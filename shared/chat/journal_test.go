@@ -152,11 +152,11 @@ func TestRecordCountsAMessageOnce(t *testing.T) {
 	if got := h.commands("one"); len(got) != 1 {
 		t.Errorf("%d records", len(got))
 	}
-	if due, err := h.journal.Due(h.ctx, 10); err != nil || len(due) != 0 {
+	if due, err := h.journal.Due(h.ctx, 10, 1000); err != nil || len(due) != 0 {
 		t.Errorf("due = %v, %v", due, err)
 	}
 	h.clock.advance(time.Minute)
-	if due, err := h.journal.Due(h.ctx, 10); err != nil || len(due) != 1 {
+	if due, err := h.journal.Due(h.ctx, 10, 1000); err != nil || len(due) != 1 {
 		t.Errorf("due = %v, %v", due, err)
 	}
 	// The same message to another configuration is another message.
@@ -380,7 +380,7 @@ func (h *house) pending(e *chat.Endpoint, id string) chat.Ref {
 	h.t.Helper()
 	a := arrival(h.t, e, id, "u1", "Login 'i 1' --password planted")
 	a.Command.Sent = h.clock.Now()
-	a.Handover = &chat.Handover{ReplyTo: chat.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "to", Expires: h.clock.Now().Add(time.Hour)}, Answer: "planted answer"}
+	a.Handover = &chat.Handover{ReplyTo: chat.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "to", Expires: h.clock.Now().Add(time.Hour)}}
 	return h.record(e, a)
 }
 
@@ -402,7 +402,7 @@ func TestClaim(t *testing.T) {
 		Sent: now, Text: "Login 'i 1' --password planted", Name: "login", Arguments: []string{"i 1", "--password", "planted"},
 	})
 	equal(t, "where to answer", job.ReplyTo, chat.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "to", Expires: now.Add(time.Hour)})
-	if job.Ref != ref || job.RamRole != "OpsRole" || job.Answer != "planted answer" || job.Attempts != 1 || !job.Recorded.Equal(now) {
+	if job.Ref != ref || job.RamRole != "OpsRole" || job.Answer != "" || job.Attempts != 1 || !job.Recorded.Equal(now) || !job.Created.Equal(e.Created) || e.Created.IsZero() {
 		t.Errorf("job = %v", job.Ref)
 	}
 	if _, err := h.journal.Claim(h.ctx, ref, time.Minute); !errors.Is(err, chat.ErrTaken) {
@@ -412,11 +412,11 @@ func TestClaim(t *testing.T) {
 	if _, err := h.journal.Claim(h.ctx, ref, time.Minute); !errors.Is(err, chat.ErrTaken) {
 		t.Errorf("Claim within the lease: %v", err)
 	}
-	if due, _ := h.journal.Due(h.ctx, 9); len(due) != 0 {
+	if due, _ := h.journal.Due(h.ctx, 9, 1000); len(due) != 0 {
 		t.Errorf("within the lease, due is %v", due)
 	}
 	h.clock.advance(time.Millisecond)
-	if due, _ := h.journal.Due(h.ctx, 9); !slices.Equal(due, []chat.Ref{ref}) {
+	if due, _ := h.journal.Due(h.ctx, 9, 1000); !slices.Equal(due, []chat.Ref{ref}) {
 		t.Errorf("after the lease, due is %v", due)
 	}
 	second, err := h.journal.Claim(h.ctx, ref, time.Minute)
@@ -536,7 +536,7 @@ func TestOutboxWhenTheStoreFails(t *testing.T) {
 		})
 		fail("Retry", 1, func(ctx context.Context) error { return h.journal.Retry(ctx, job, h.clock.Now(), "") })
 		for n := 1; n <= 2; n++ {
-			fail("Due", n, func(ctx context.Context) error { _, err := h.journal.Due(ctx, 9); return err })
+			fail("Due", n, func(ctx context.Context) error { _, err := h.journal.Due(ctx, 9, 9); return err })
 		}
 	}
 }
@@ -583,9 +583,22 @@ func TestOutboxThatIsTampered(t *testing.T) {
 			t.Errorf("%s: the log would show the content: %v", about, errors.Unwrap(err))
 		}
 		h.clock.advance(time.Hour)
+		for _, store := range []error{table.ErrUnavailable, nil} { // when it is due, it is put off, if the store lets it be
+			if store != nil {
+				h.spy.fail("Write", 1, store)
+			}
+			_, err = h.journal.Claim(h.ctx, ref, time.Minute)
+			if err == nil {
+				t.Errorf("Claim of what is due, with %s: no error", about)
+			}
+			h.spy.reset()
+		}
+		if due, err := h.journal.Due(h.ctx, 9, 9); err != nil || len(due) > 0 {
+			t.Errorf("%s: due is %v, %v", about, due, err)
+		}
 		whole := h.pending(h.open("one"), "m2")
 		h.clock.advance(time.Hour)
-		due, err := h.journal.Due(h.ctx, 9) // it does not stand in the way of others
+		due, err := h.journal.Due(h.ctx, 9, 1000) // it does not stand in the way of others
 		if err != nil || !slices.Contains(due, whole) {
 			t.Errorf("%s: due = %v, %v", about, due, err)
 		}
@@ -627,27 +640,27 @@ func TestDueIsFair(t *testing.T) {
 	far := *one
 	far.Region = "us-east-1"
 	late := []chat.Ref{h.pending(&there, "m"), h.pending(&far, "m")}
-	if due, err := h.journal.Due(h.ctx, 1000); err != nil || len(due) != 0 {
+	if due, err := h.journal.Due(h.ctx, 1000, 1000); err != nil || len(due) != 0 {
 		t.Errorf("at once %d are due, %v", len(due), err)
 	}
 	h.clock.advance(time.Minute)
-	due, err := h.journal.Due(h.ctx, 1000)
+	due, err := h.journal.Due(h.ctx, 1000, 1000)
 	if err != nil || len(due) != 252 {
 		t.Errorf("%d are due, %v", len(due), err)
 	}
 	for range 10 {
-		due, err := h.journal.Due(h.ctx, 9)
+		due, err := h.journal.Due(h.ctx, 9, 1000)
 		if err != nil || len(due) > 9 || !slices.Contains(due, late[0]) || !slices.Contains(due, late[1]) || !slices.Contains(due, refs[0]) || !slices.Contains(due, refs[2]) {
 			t.Errorf("of nine, %v are due, %v", due, err)
 		}
 	}
-	if due, err := h.journal.Due(h.ctx, 0); err != nil || len(due) != 0 {
+	if due, err := h.journal.Due(h.ctx, 0, 1000); err != nil || len(due) != 0 {
 		t.Errorf("none: %v, %v", due, err)
 	}
 	if err := h.pages.Table.Write(h.ctx, "journals", table.Change{Puts: []table.Put{{Sort: "planted"}}}); err != nil {
 		t.Fatal(err)
 	}
-	_, err = h.journal.Due(h.ctx, 1000)
+	_, err = h.journal.Due(h.ctx, 1000, 1000)
 	wantError(t, "Due with a partition that is none", err, chat.Internal, "")
 }
 
@@ -673,7 +686,7 @@ func TestDueGetsPastWhatIsNotDue(t *testing.T) {
 	h.clock.advance(time.Minute)
 	var found []chat.Ref
 	for range 2 {
-		due, err := h.journal.Due(h.ctx, 10)
+		due, err := h.journal.Due(h.ctx, 10, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -684,8 +697,23 @@ func TestDueGetsPastWhatIsNotDue(t *testing.T) {
 	}
 	// What was passed over is looked at again.
 	h.clock.advance(25 * time.Hour)
-	if due, err := h.journal.Due(h.ctx, 10); err != nil || len(due) != 10 || slices.Contains(due, last) {
+	if due, err := h.journal.Due(h.ctx, 10, 1000); err != nil || len(due) != 10 || slices.Contains(due, last) {
 		t.Errorf("a day later %v are due, %v", due, err)
+	}
+}
+
+// TestDueOfManyConfigurations holds that what is due of one configuration does not hide what is due of others.
+func TestDueOfManyConfigurations(t *testing.T) {
+	h := newHouse(t)
+	one, two := h.bot("one"), h.bot("two")
+	for i := range 150 {
+		h.pending(one, fmt.Sprint("m", i))
+	}
+	last := h.pending(two, "m")
+	h.clock.advance(time.Hour)
+	due, err := h.journal.Due(h.ctx, 40, 4)
+	if err != nil || len(due) != 5 || due[4] != last {
+		t.Errorf("due is %v, %v", due, err)
 	}
 }
 
@@ -701,11 +729,27 @@ func TestDueOfManyPartitions(t *testing.T) {
 		}
 	}
 	h.spy.reset()
-	if _, err := h.journal.Due(h.ctx, 10_000); err != nil {
+	if _, err := h.journal.Due(h.ctx, 10_000, 1000); err != nil {
 		t.Fatal(err)
 	}
 	if got := len(strings.Fields(h.spy.took())); got != 2+1001 {
 		t.Errorf("%d calls", got)
+	}
+}
+
+// TestClaimOfAnAnswer holds that of a command that is only to be answered no text is kept, which may be long where it is no command.
+func TestClaimOfAnAnswer(t *testing.T) {
+	h := newHouse(t)
+	e := h.bot("one")
+	m := &chat.Message{ID: "m1", User: "u1", Conversation: "c1", Text: strings.Repeat("<", 200_000)}
+	c, notOne := e.Command(m)
+	if notOne == nil {
+		t.Fatal("it is a command")
+	}
+	a := chat.Arrival{Command: c, Decision: e.Decide(c), Handover: &chat.Handover{ReplyTo: chat.ReplyTo{Kind: "message", ID: "to"}, Answer: "too long"}}
+	job, err := h.journal.Claim(h.ctx, h.record(e, a), time.Minute)
+	if err != nil || job.Answer != "too long" || job.Command.Text != "" || job.Command.Arguments != nil || job.Command.User != "u1" || job.ReplyTo.ID != "to" {
+		t.Errorf("Claim = %v, %v", job, err)
 	}
 }
 

@@ -34,6 +34,7 @@ type pending struct {
 
 // A payload is the sealed part.
 type payload struct {
+	Created time.Time // the configuration
 	Command Command
 	RamRole string
 	Answer  string
@@ -46,6 +47,7 @@ type payload struct {
 // A Job is a command that was claimed, to be handed on or answered.
 type Job struct {
 	Ref
+	Created  time.Time // when the configuration was that the command was given to: another of the name has nothing to do with it
 	Command  Command
 	RamRole  string // that it runs as
 	ReplyTo  ReplyTo
@@ -65,8 +67,11 @@ func (job *Job) LogValue() slog.Value {
 }
 
 // outboxPut returns the put of what is left to be done.
-func (j *Journal) outboxPut(ref Ref, due time.Time, a Arrival) (table.Put, error) {
-	p := payload{Command: a.Command, RamRole: a.Decision.RamRole, Answer: a.Handover.Answer}
+func (j *Journal) outboxPut(e *Endpoint, ref Ref, due time.Time, a Arrival) (table.Put, error) {
+	p := payload{Created: e.Created, Command: a.Command, RamRole: a.Decision.RamRole, Answer: a.Handover.Answer}
+	if p.Answer != "" {
+		p.Command.Text, p.Command.Arguments = "", nil // nobody gets them; and what is no command may be long
+	}
 	to := a.Handover.ReplyTo
 	p.ReplyTo.Kind, p.ReplyTo.URL, p.ReplyTo.ID, p.ReplyTo.Expires = to.Kind, to.URL.Reveal(), to.ID, to.Expires
 	text, err := json.Marshal(p)
@@ -122,11 +127,15 @@ func (j *Journal) Claim(ctx context.Context, ref Ref, lease time.Duration) (*Job
 	if out.Sort == "" {
 		return nil, ErrSettled
 	}
-	job, err := j.openJob(ref, out, record)
+	now := j.now().UTC()
+	p, err := decodePending(out)
 	if err != nil {
 		return nil, storeError(ctx, "claim", err)
 	}
-	now := j.now().UTC()
+	job, err := j.openJob(ref, p, out, record)
+	if err != nil {
+		return nil, storeError(ctx, "claim", errors.Join(err, j.putOff(ctx, ref, p, out)))
+	}
 	if job.Attempts > 0 && now.Before(job.pending.Due) {
 		return nil, ErrTaken
 	}
@@ -143,11 +152,24 @@ func (j *Journal) Claim(ctx context.Context, ref Ref, lease time.Duration) (*Job
 	return job, nil
 }
 
-func (j *Journal) openJob(ref Ref, out, record table.Item) (*Job, error) {
-	p, err := decodePending(out)
-	if err != nil {
-		return nil, err
+// unreadable is how long a command rests that cannot be read, for want of a key perhaps, so that it does not keep others waiting.
+const unreadable = time.Hour
+
+// putOff has a command rest that is due and cannot be read.
+func (j *Journal) putOff(ctx context.Context, ref Ref, p pending, out table.Item) error {
+	now := j.now().UTC()
+	if now.Before(p.Due) {
+		return nil
 	}
+	p.Due = now.Add(unreadable)
+	put, err := p.put(ref, out.Revision+1, table.AtRevision(out.Revision))
+	if err != nil {
+		return err
+	}
+	return j.table.Write(ctx, ref.partition(), table.Change{Puts: []table.Put{put}})
+}
+
+func (j *Journal) openJob(ref Ref, p pending, out, record table.Item) (*Job, error) {
 	text, err := j.ring.Open(ref.place(), p.Sealed)
 	if err != nil {
 		return nil, fmt.Errorf("chat: open %q: %w", out.Sort, err)
@@ -167,6 +189,7 @@ func (j *Journal) openJob(ref Ref, out, record table.Item) (*Job, error) {
 	return &Job{
 		Answered: answered,
 		Ref:      ref,
+		Created:  in.Created,
 		Command:  in.Command,
 		RamRole:  in.RamRole,
 		ReplyTo:  ReplyTo{Kind: in.ReplyTo.Kind, URL: Secret(in.ReplyTo.URL), ID: in.ReplyTo.ID, Expires: in.ReplyTo.Expires},
@@ -194,6 +217,8 @@ type Result struct {
 	Outcome  Outcome // OutcomeDelivered or OutcomeFailed
 	Answered bool    // an answer was sent to the conversation
 	Detail   string  // for people: what the target said, or why it was given up; no secret
+	Target   string  // that it was handed to, or would have been; if empty, the one that the record has
+	Cause    string  // for a log alone: what Detail does not say
 }
 
 // Settle ends the work on a command for good. The record says how; what was sealed of the command is removed.
@@ -204,6 +229,9 @@ func (j *Journal) Settle(ctx context.Context, job *Job, r Result) error {
 	change := table.Change{Deletes: []table.Delete{{Sort: job.outboxKey(), If: table.AtRevision(job.revision)}}}
 	err := job.amend(&change, func(e *entry) {
 		e.Outcome, e.Answered, e.Detail, e.Settled = r.Outcome, e.Answered || r.Answered, cut(r.Detail, 1024), now.Truncate(time.Millisecond)
+		if r.Target != "" {
+			e.Target = cut(r.Target, 512)
+		}
 	})
 	if err != nil {
 		return storeError(ctx, "settle", err)
@@ -278,9 +306,9 @@ func jobError(ctx context.Context, what string, err error) error {
 
 // Due returns commands of all accounts and regions that are due to be claimed: those recorded a minute ago or more that nobody
 // claimed, those whose lease is over, and those whose time to be tried again has come. At most n of them, at most an equal share of
-// each partition, the oldest first; which partitions come first is chance. It looks at a bounded number of candidates of each,
-// and goes on behind them the next time, so that many that wait to be tried again do not hide others.
-func (j *Journal) Due(ctx context.Context, n int) ([]Ref, error) {
+// each partition, and of each of its configurations at most each, the oldest first; which partitions come first is chance. It looks at
+// a bounded number of candidates of each partition, and goes on behind them the next time, so that many that wait do not hide others.
+func (j *Journal) Due(ctx context.Context, n, each int) ([]Ref, error) {
 	partitions, err := j.partitions(ctx)
 	if err != nil {
 		return nil, storeError(ctx, "find what is due", err)
@@ -293,7 +321,7 @@ func (j *Journal) Due(ctx context.Context, n int) ([]Ref, error) {
 		if share <= 0 {
 			break
 		}
-		found, err := j.dueIn(ctx, partition, share)
+		found, err := j.dueIn(ctx, partition, share, each)
 		if err != nil {
 			return out, storeError(ctx, "find what is due", err)
 		}
@@ -302,8 +330,8 @@ func (j *Journal) Due(ctx context.Context, n int) ([]Ref, error) {
 	return out, nil
 }
 
-// dueIn returns up to n commands of one partition that are due.
-func (j *Journal) dueIn(ctx context.Context, partition string, n int) ([]Ref, error) {
+// dueIn returns up to n commands of one partition that are due, of each configuration up to each.
+func (j *Journal) dueIn(ctx context.Context, partition string, n, each int) ([]Ref, error) {
 	const rounds = 10
 	now := j.now()
 	account, region, ok := strings.Cut(partition, "/")
@@ -311,6 +339,7 @@ func (j *Journal) dueIn(ctx context.Context, partition string, n int) ([]Ref, er
 		return nil, fmt.Errorf("chat: %q is no partition of a journal", partition)
 	}
 	var out []Ref
+	of := make(map[string]int)
 	j.mu.Lock()
 	after := j.resume[partition]
 	delete(j.resume, partition) // unless this call does not get to the end either
@@ -328,9 +357,10 @@ func (j *Journal) dueIn(ctx context.Context, partition string, n int) ([]Ref, er
 				invoke.Logger(ctx).ErrorContext(ctx, "a command that is to be handed on cannot be read", "partition", partition, "error", err)
 				continue
 			}
-			if now.Before(p.Due) {
+			if now.Before(p.Due) || of[p.Name] == each {
 				continue
 			}
+			of[p.Name]++
 			out = append(out, Ref{Account: account, Region: region, Name: p.Name, ID: strings.TrimPrefix(item.Sort, outboxPrefix)})
 			if len(out) == n {
 				return out, nil

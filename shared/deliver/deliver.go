@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -22,6 +21,7 @@ import (
 	"syscall"
 	"time"
 
+	"chatconf/shared/reach"
 	"chatconf/shared/roots"
 )
 
@@ -105,7 +105,8 @@ type Event struct {
 	Body        []byte
 }
 
-// An Error is why an endpoint has not taken an event. Its text shows neither the URL, whose query may hold a secret, nor the answer.
+// An Error is why an endpoint has not taken an event. Its text shows neither the URL, whose query may hold a secret, nor the answer, nor what the
+// network looks like from here.
 type Error struct {
 	Status int  // the endpoint's last answer; 0 if there was none
 	Again  bool // another delivery may help
@@ -163,7 +164,14 @@ func (c *Client) attempt(ctx context.Context, endpoint string, key []byte, e Eve
 	req.Header.Set("Webhook-Signature", Sign(key, e.ID, at, e.Body))
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, &Error{Again: !errors.Is(err, ErrForbidden), err: plain(err)}
+		if errors.Is(err, ErrForbidden) {
+			return nil, &Error{err: ErrForbidden}
+		}
+		var outer *url.Error
+		if errors.As(err, &outer) {
+			err = outer.Err // what is around it quotes the URL
+		}
+		return nil, &Error{Again: true, err: &reach.Error{What: "the endpoint", Err: err}}
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer+1))
@@ -192,24 +200,6 @@ func again(status int) bool {
 		return true
 	}
 	return status >= 500 && status != http.StatusNotImplemented
-}
-
-// plain takes off what net/http puts around an error, which is method and URL. Of an answer that is none it would quote some: only what the
-// network and TLS say is passed on.
-func plain(err error) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		err = wrapped.Err
-	}
-	var network net.Error
-	var stranger *tls.CertificateVerificationError
-	var noTLS tls.RecordHeaderError
-	switch {
-	case errors.As(err, &network), errors.As(err, &stranger), errors.As(err, &noTLS),
-		errors.Is(err, io.EOF), errors.Is(err, context.Canceled), errors.Is(err, ErrForbidden):
-		return err
-	}
-	return errors.New("what the endpoint answered is not HTTP")
 }
 
 func check(address string, allow func(netip.Addr) bool) error {

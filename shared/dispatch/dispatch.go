@@ -16,6 +16,7 @@ import (
 	"chatconf/shared/cloud"
 	"chatconf/shared/deliver"
 	"chatconf/shared/invoke"
+	"chatconf/shared/reach"
 	"chatconf/shared/webhook"
 )
 
@@ -71,6 +72,7 @@ func New(o Options) (*Dispatcher, error) {
 type undelivered struct {
 	why   string // for people; no secret
 	again bool   // another attempt may help
+	cause string // for the log
 }
 
 func (e *undelivered) Error() string { return e.why }
@@ -115,6 +117,8 @@ func (d *Dispatcher) work(ctx context.Context, job *chat.Job) (result chat.Resul
 		return chat.Result{Outcome: chat.OutcomeFailed, Detail: "the chat configuration could not be read"}, false, nil
 	case err != nil:
 		return chat.Result{}, false, err
+	case !e.Created.Equal(job.Created): // another has the name now, whose target and platform the command is none of
+		return chat.Result{Outcome: chat.OutcomeFailed, Detail: "the chat configuration was deleted meanwhile"}, false, nil
 	case job.Attempts > Attempts:
 		// Whoever claimed it before ended without a word, again and again. The target may have it.
 		return d.giveUp(ctx, e, job, "nobody who tried lived to tell how it went"), false, nil
@@ -124,33 +128,40 @@ func (d *Dispatcher) work(ctx context.Context, job *chat.Job) (result chat.Resul
 	if !e.Active {
 		return d.giveUp(ctx, e, job, "the chat configuration was switched off meanwhile"), false, nil
 	}
+	if now := e.Decide(job.Command); !now.Allowed || now.RamRole != job.RamRole {
+		return d.giveUp(ctx, e, job, "Permissions were changed meanwhile, and do not allow it any more"), false, nil
+	}
 	text, err := d.deliver(ctx, e, job)
 	var failed *undelivered
 	switch {
 	case errors.As(err, &failed) && failed.again && job.Attempts < Attempts:
-		return chat.Result{Detail: failed.why}, true, nil
+		return chat.Result{Detail: failed.why, Cause: failed.cause}, true, nil
+	case errors.As(err, &failed):
+		result = d.giveUp(ctx, e, job, failed.why)
+		result.Target, result.Cause = e.Target.String(), failed.cause
+		return result, false, nil
 	case err != nil:
-		return d.giveUp(ctx, e, job, err.Error()), false, nil
+		return chat.Result{}, false, err
 	}
-	result = chat.Result{Outcome: chat.OutcomeDelivered}
+	result = chat.Result{Outcome: chat.OutcomeDelivered, Target: e.Target.String()}
 	if text == "" && !job.Answered {
 		text = e.Reply(job.Command, chat.Decision{Allowed: true}) // nothing else has said yet that it was accepted
 	}
 	// The target has it. That nobody could be told is no reason to hand it over once more.
-	result.Answered, result.Detail = d.send(ctx, e, job, text)
+	result.Answered, result.Detail, result.Cause = d.send(ctx, e, job, text)
 	return result, false, nil
 }
 
 // answer sends an answer that the callback's own response could not carry.
 func (d *Dispatcher) answer(ctx context.Context, e *chat.Endpoint, job *chat.Job) (result chat.Result, retry bool, err error) {
-	sent, why := d.send(ctx, e, job, job.Answer)
+	sent, why, cause := d.send(ctx, e, job, job.Answer)
 	switch {
 	case sent:
 		return chat.Result{Outcome: chat.OutcomeDelivered, Answered: true}, false, nil
 	case job.Attempts < Attempts && d.canStillSend(job):
-		return chat.Result{Detail: why}, true, nil
+		return chat.Result{Detail: why, Cause: cause}, true, nil
 	}
-	return chat.Result{Outcome: chat.OutcomeFailed, Detail: why}, false, nil
+	return chat.Result{Outcome: chat.OutcomeFailed, Detail: why, Cause: cause}, false, nil
 }
 
 // canStillSend reports whether an answer could be sent by the time that it is tried next.
@@ -165,16 +176,17 @@ func (d *Dispatcher) giveUp(ctx context.Context, e *chat.Endpoint, job *chat.Job
 		return result // an answer, and not a command
 	}
 	var unsent string
-	if result.Answered, unsent = d.send(ctx, e, job, e.Undelivered(job.Command, job.ID)); unsent != "" {
+	if result.Answered, unsent, result.Cause = d.send(ctx, e, job, e.Undelivered(job.Command, job.ID)); unsent != "" {
 		result.Detail += "; " + unsent
 	}
 	return result
 }
 
-// send sends an answer to where the command came from, if there is a way. It returns whether that was done, else why not, if it was tried.
-func (d *Dispatcher) send(ctx context.Context, e *chat.Endpoint, job *chat.Job, text string) (sent bool, why string) {
+// send sends an answer to where the command came from, if there is a way. It returns whether that was done, else why not, if it was tried, for
+// people and for the log.
+func (d *Dispatcher) send(ctx context.Context, e *chat.Endpoint, job *chat.Job, text string) (sent bool, why, cause string) {
 	if text == "" || job.ReplyTo.Kind == "" {
-		return false, ""
+		return false, "", ""
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTime)
 	defer cancel()
@@ -183,9 +195,9 @@ func (d *Dispatcher) send(ctx context.Context, e *chat.Endpoint, job *chat.Job, 
 		err = sender.Send(ctx, job.ReplyTo, text)
 	}
 	if err != nil {
-		return false, fmt.Sprintf("the answer was not sent: %v", err)
+		return false, fmt.Sprintf("the answer was not sent: %v", err), reach.Cause(err)
 	}
-	return true, ""
+	return true, "", ""
 }
 
 // deliver hands a command to its target and returns what that wants to be told. Its error is an *undelivered.
@@ -194,7 +206,7 @@ func (d *Dispatcher) deliver(ctx context.Context, e *chat.Endpoint, job *chat.Jo
 	defer cancel()
 	event, err := job.Event().MarshalJSON()
 	if err != nil {
-		return "", &undelivered{why: "the command is no event: " + err.Error()}
+		return "", &undelivered{why: "the command is no event", cause: err.Error()}
 	}
 	var said []byte
 	switch target := e.Target; target.Type {
@@ -204,7 +216,7 @@ func (d *Dispatcher) deliver(ctx context.Context, e *chat.Endpoint, job *chat.Jo
 		said, err = d.options.Post(ctx, target.URL.Reveal(), target.Secret.Reveal(), deliver.Event{ID: job.ID, ContentType: chat.EventMediaType, Body: event})
 		var refused *deliver.Error
 		if errors.As(err, &refused) {
-			return "", &undelivered{refused.Error(), refused.Again || ctx.Err() != nil}
+			return "", &undelivered{refused.Error(), refused.Again || ctx.Err() != nil, reach.Cause(refused)}
 		}
 	case chat.TargetFunction:
 		if d.options.Call == nil {
@@ -212,14 +224,14 @@ func (d *Dispatcher) deliver(ctx context.Context, e *chat.Endpoint, job *chat.Jo
 		}
 		said, err = d.options.Call(ctx, target.Name, event)
 		var refused *cloud.Refusal
-		if errors.As(err, &refused) {
-			return "", &undelivered{refused.Error(), refused.Passing}
+		if errors.As(err, &refused) { // whose message may be about roles and accounts
+			return "", &undelivered{fmt.Sprintf("the function was not invoked: %s, status %d", refused.Code, refused.Status), refused.Passing, refused.Error()}
 		}
 	default:
 		return "", &undelivered{why: fmt.Sprintf("the target's type %q is none", target.Type)}
 	}
 	if err != nil {
-		return "", &undelivered{err.Error(), true}
+		return "", &undelivered{(&reach.Error{What: "the target", Err: err}).Error(), true, err.Error()}
 	}
 	return textOf(said), nil
 }
@@ -273,6 +285,9 @@ func (d *Dispatcher) log(ctx context.Context, job *chat.Job, result chat.Result,
 		slog.Bool("answered", result.Answered),
 		slog.String("detail", result.Detail),
 		slog.Float64("duration_ms", float64(d.options.Now().Sub(started).Microseconds())/1000),
+	}
+	if result.Cause != "" {
+		attrs = append(attrs, slog.String("cause", result.Cause))
 	}
 	if err != nil {
 		attrs = append(attrs, slog.Any("error", err))

@@ -307,6 +307,15 @@ func TestWithoutACloud(t *testing.T) {
 	}
 }
 
+// permit has other statements in the configuration's Permissions.
+func permit(statements string) func(*scene) error {
+	return func(s *scene) error {
+		text := chat.Secret(`{"SlackSigningSecret":"******",` + strings.Replace(toHTTP, targetSecret, "******", 1) + `,"Permissions":[` + statements + `]}`)
+		_, err := s.Service.Update(s.As(), &chat.UpdateRequest{Name: "ops", Configuration: &text})
+		return err
+	}
+}
+
 // What changed between the record and the handing on counts: the target of now, a bot that is off, one that is gone.
 func TestConfigurationsChange(t *testing.T) {
 	for about, test := range map[string]struct {
@@ -317,18 +326,28 @@ func TestConfigurationsChange(t *testing.T) {
 			text := chat.Secret(`{"SlackSigningSecret":"******",` + webhooktest.Open + `}`)
 			_, err := s.Service.Update(s.As(), &chat.UpdateRequest{Name: "ops", Configuration: &text})
 			return err
-		}, chat.ChatCommand{Outcome: "Delivered", Answered: true}},
+		}, chat.ChatCommand{Outcome: "Delivered", Answered: true, Target: "Journal"}},
+		"nobody may any more": {permit(`{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"OpsRole"},{"Effect":"Deny","Principals":["*"],"Commands":["restart"]}`),
+			chat.ChatCommand{Outcome: "Failed", Answered: true, Detail: "Permissions were changed meanwhile, and do not allow it any more", Target: "Http target.example.com"}},
+		"they may, as another role": {permit(`{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"Administrator"}`),
+			chat.ChatCommand{Outcome: "Failed", Answered: true, Detail: "Permissions were changed meanwhile, and do not allow it any more", Target: "Http target.example.com"}},
 		"it is off": {func(s *scene) error {
 			_, err := s.Service.Update(s.As(), &chat.UpdateRequest{Name: "ops", Status: chat.StatusInactive})
 			return err
-		}, chat.ChatCommand{Outcome: "Failed", Answered: true, Detail: "the chat configuration was switched off meanwhile"}},
+		}, chat.ChatCommand{Outcome: "Failed", Answered: true, Detail: "the chat configuration was switched off meanwhile", Target: "Http target.example.com"}},
+		"another has its name": {func(s *scene) error {
+			_, err := s.Service.Delete(s.As(), &chat.DeleteRequest{Name: "ops"})
+			s.Advance(time.Second)
+			s.Create("ops", "Teams", platformtest.Settings("Teams"), toHTTP, webhooktest.Open)
+			return err
+		}, chat.ChatCommand{Outcome: "Failed", Answered: true, Detail: "the chat configuration was deleted meanwhile", Target: "Http target.example.com"}},
 	} {
 		s := begin(t, "Slack", "command", "restart", toHTTP)
 		if err := test.change(s); err != nil {
 			t.Fatal(err)
 		}
 		s.dispatch()
-		if c := s.command(); c.Outcome != test.want.Outcome || c.Detail != test.want.Detail || c.Answered != test.want.Answered || len(s.events) > 0 {
+		if c := s.command(); c.Outcome != test.want.Outcome || c.Detail != test.want.Detail || c.Answered != test.want.Answered || c.Target != test.want.Target || len(s.events) > 0 {
 			t.Errorf("%s: record = %+v, events = %v", about, c, s.events)
 		}
 	}
@@ -487,7 +506,7 @@ func TestTheConfigurationCannotBeRead(t *testing.T) {
 	if log := s.Log(); strings.Count(log, `"outcome":"Failed"`) != 1 || strings.Contains(log, "PLANTED") {
 		t.Errorf("log = %s", log)
 	}
-	due, err := s.Journal.Due(s.Context(), 10)
+	due, err := s.Journal.Due(s.Context(), 10, 10)
 	if err != nil || len(due) > 0 {
 		t.Errorf("still due = %v, %v", due, err)
 	}
@@ -602,7 +621,7 @@ func TestRedriveEnds(t *testing.T) {
 	}
 	w.Advance(time.Minute)
 	found, err = o.dispatcher(p).Redrive(ends{w.Context(), w.Now().Add(dispatch.WorkTime - time.Second)})
-	if err != nil || found != 30 || len(o.events) != 38 {
+	if err != nil || found != 4 || len(o.events) != 34 {
 		t.Errorf("without: Redrive = %d, %v; %d events", found, err, len(o.events))
 	}
 }
@@ -628,7 +647,7 @@ func TestRedriveWithoutTables(t *testing.T) {
 		if err == nil {
 			t.Errorf("call %d: no error", n)
 		}
-		if log := s.Log(); n > 4 && !strings.Contains(log, `"outcome":"Unknown"`) {
+		if log := s.Log(); n > 4 && !strings.Contains(log, `"outcome":"Unknown"`) && !strings.Contains(log, `"outcome":"Delivered"`) {
 			t.Errorf("call %d: log = %s", n, log)
 		}
 		s.Advance(3 * time.Minute)

@@ -16,7 +16,9 @@ const (
 	RedriveTime = 60 * time.Second
 	// batch is how many commands are looked for at once, and atOnce at how many is worked at once.
 	batch  = 40
-	atOnce = 8
+	atOnce = 16
+	// each is at how many commands of one configuration is worked at once, so that a target that hangs holds up nobody else's.
+	each = 4
 )
 
 // Redrive looks for commands that are due and does what is left to be done for them: those that nobody took within a minute of their
@@ -28,13 +30,13 @@ func (d *Dispatcher) Redrive(ctx context.Context) (found int, err error) {
 		until = deadline.Add(-WorkTime)
 	}
 	for {
-		due, err := d.options.Journal.Due(ctx, batch)
+		due, err := d.options.Journal.Due(ctx, batch, each)
 		found += len(due)
 		errs := append(d.all(ctx, due, until), err)
 		if err := errors.Join(errs...); err != nil {
 			return found, err // what is wrong with the tables will not be better at once
 		}
-		if len(due) < batch || !d.options.Now().Before(until) {
+		if len(due) == 0 || !d.options.Now().Before(until) {
 			return found, nil
 		}
 	}
@@ -85,11 +87,13 @@ type Worker struct {
 	mu     sync.RWMutex
 	closed bool
 	done   chan struct{} // closed with it
+
+	turns turns
 }
 
 // Bounds of a worker.
 const (
-	workers   = 16
+	workers   = 64
 	queueSize = 1024
 	// every is how often a worker looks for what is due.
 	every = time.Minute
@@ -129,13 +133,66 @@ func (w *Worker) Start(_ context.Context, ref chat.Ref) error {
 // work hands on what is in the queue, until that is closed and empty.
 func (w *Worker) work() {
 	for ref := range w.queue {
-		if w.context.Err() != nil {
-			continue // the next process finds it
-		}
-		if err := w.dispatcher.dispatch(w.context, ref); err != nil {
-			invoke.Logger(w.context).ErrorContext(w.context, "not handed on", "name", ref.Name, "command_id", ref.ID, "error", err)
+		for ok := w.turns.take(ref); ok; ref, ok = w.turns.next(ref) {
+			if w.context.Err() != nil {
+				continue // the next process finds it
+			}
+			if err := w.dispatcher.dispatch(w.context, ref); err != nil {
+				invoke.Logger(w.context).ErrorContext(w.context, "not handed on", "name", ref.Name, "command_id", ref.ID, "error", err)
+			}
 		}
 	}
+}
+
+// maxWaiting is how many commands of one configuration wait for their turn. Those beyond it are found later, as those that nobody took.
+const maxWaiting = 64
+
+// Turns see to it that at most each commands of one configuration are worked at. The zero value is nobody's turn.
+type turns struct {
+	mu      sync.Mutex
+	busy    map[chat.Ref]int // by configuration
+	waiting map[chat.Ref][]chat.Ref
+}
+
+// configuration returns what a command is of.
+func configuration(ref chat.Ref) chat.Ref {
+	ref.ID = ""
+	return ref
+}
+
+// take reports whether it is a command's turn. If not, next returns it later, or it is left.
+func (t *turns) take(ref chat.Ref) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.busy == nil {
+		t.busy, t.waiting = make(map[chat.Ref]int), make(map[chat.Ref][]chat.Ref)
+	}
+	of := configuration(ref)
+	if t.busy[of] < each {
+		t.busy[of]++
+		return true
+	}
+	if len(t.waiting[of]) < maxWaiting {
+		t.waiting[of] = append(t.waiting[of], ref)
+	}
+	return false
+}
+
+// next ends a command's turn, and returns the one of the same configuration whose turn it is then, if one waits.
+func (t *turns) next(ref chat.Ref) (chat.Ref, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	of := configuration(ref)
+	if list := t.waiting[of]; len(list) > 0 {
+		if t.waiting[of] = list[1:]; len(list) == 1 {
+			delete(t.waiting, of)
+		}
+		return list[0], true
+	}
+	if t.busy[of]--; t.busy[of] == 0 {
+		delete(t.busy, of)
+	}
+	return chat.Ref{}, false
 }
 
 // redrive looks for what is due, at once and then again and again.

@@ -44,9 +44,9 @@ func outcomes(p *webhooktest.Process) map[string]int {
 func TestAWorkerDrains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, o := webhooktest.New(t).Process(), new(outside)
-		o.answer = func(context.Context, int) ([]byte, error) { time.Sleep(time.Second); return nil, nil }
+		o.answer = func(context.Context, int) ([]byte, error) { time.Sleep(dispatch.DrainTime / 10); return nil, nil }
 		w := dispatch.NewWorker(p.Context(), o.dispatcher(p))
-		many(p, 30, w.Start) // of which 16 are worked at once
+		many(p, 30, w.Start) // of which 4 are worked at once
 		if err := w.Close(); err != nil {
 			t.Error(err)
 		}
@@ -97,6 +97,45 @@ func TestAWorkerIsCutOff(t *testing.T) {
 	})
 }
 
+// A target that hangs holds up the commands of its own configuration. What is beyond those that wait for their turn is found a minute later.
+func TestATargetThatHangsHoldsUpNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, o := webhooktest.New(t).Process(), new(outside)
+		release := make(chan struct{})
+		o.answer = func(_ context.Context, n int) ([]byte, error) {
+			if n <= 4 {
+				<-release
+			}
+			return nil, nil
+		}
+		w := dispatch.NewWorker(p.Context(), o.dispatcher(p))
+		many(p, 100, w.Start)
+		synctest.Wait()
+		if len(o.events) != 4 {
+			t.Errorf("%d are worked at, want 4", len(o.events))
+		}
+		oneMore(p, w.Start)
+		synctest.Wait()
+		if list := p.Commands("more"); len(list) != 1 || list[0].Outcome != "Delivered" {
+			t.Errorf("another's: %+v", list)
+		}
+		close(release)
+		synctest.Wait()
+		if got := outcomes(p); got["Delivered"] != 4+64 || got["Pending"] != 100-4-64 {
+			t.Errorf("when it hangs no more, outcomes = %v", got)
+		}
+		p.Advance(2 * time.Minute)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := outcomes(p); got["Delivered"] != 100 {
+			t.Errorf("two minutes later, outcomes = %v", got)
+		}
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A worker remembers so much and no more. What is beyond it finds by itself, a minute later.
 func TestAWorkerIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -104,10 +143,15 @@ func TestAWorkerIsBounded(t *testing.T) {
 		release := make(chan struct{})
 		o.answer = func(context.Context, int) ([]byte, error) { <-release; return nil, nil }
 		w := dispatch.NewWorker(p.Context(), o.dispatcher(p))
-		many(p, 20, w.Start)
+		for i := range 16 {
+			bot := p.Create(fmt.Sprint("ops-", i), "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
+			for k := range 4 {
+				bot.Post(p.Handler(w.Start), bot.Say("command", craft.Message{ID: fmt.Sprint("m", k), Text: "restart"}))
+			}
+		}
 		synctest.Wait()
-		if len(o.events) != 16 {
-			t.Errorf("%d are worked at, want 16", len(o.events))
+		if len(o.events) != 64 {
+			t.Errorf("%d are worked at, want 64", len(o.events))
 		}
 		busy := 0
 		for range 1100 {
@@ -115,7 +159,7 @@ func TestAWorkerIsBounded(t *testing.T) {
 				busy++
 			}
 		}
-		if busy != 1100-(1024-4) {
+		if busy != 1100-1024 {
 			t.Errorf("%d were too much", busy)
 		}
 		close(release)
@@ -124,9 +168,6 @@ func TestAWorkerIsBounded(t *testing.T) {
 		p.Advance(2 * time.Minute)
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if got := outcomes(p); got["Delivered"] != 20 {
-			t.Errorf("outcomes = %v", got)
-		}
 		if list := p.Commands("more"); len(list) != 1 || list[0].Outcome != "Delivered" {
 			t.Errorf("what it was not told of: %+v", list)
 		}

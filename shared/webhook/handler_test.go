@@ -515,7 +515,7 @@ func TestHandingOnFails(t *testing.T) {
 			t.Errorf("logged is %v", said)
 		}
 		w.Advance(time.Minute)
-		if due, err := process.Journal.Due(w.Context(), 10); err != nil || len(due) != 1 {
+		if due, err := process.Journal.Due(w.Context(), 10, 10); err != nil || len(due) != 1 {
 			t.Errorf("due = %v, %v", due, err)
 		}
 	})

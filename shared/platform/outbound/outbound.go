@@ -18,6 +18,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/callback"
+	"chatconf/shared/reach"
 	"chatconf/shared/roots"
 )
 
@@ -59,19 +60,32 @@ func New(o Options) *Client {
 }
 
 // NewTransport returns a transport that connects to other addresses in place of some hosts, by host and port, such as a stand-in for a
-// platform: who answers there has to prove that it is the host all the same, by a certificate that chains to extra, if not nil, or to
-// the roots of the machine.
+// platform, and not through a proxy. Who answers there has to prove that it is the host all the same, by a certificate that chains to
+// extra, if not nil, or to the roots of the machine. Extra proves nobody else.
 func NewTransport(addresses map[string]string, extra *roots.Set) *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
-	dial := t.DialContext
-	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if other, ok := addresses[addr]; ok {
-			addr = other
-		}
-		return dial(ctx, network, addr)
+	if len(addresses) == 0 {
+		return t
 	}
+	proxy, dial := t.Proxy, t.DialContext
+	t.Proxy = func(r *http.Request) (*url.URL, error) {
+		if _, ok := addresses[net.JoinHostPort(r.URL.Hostname(), "443")]; ok {
+			return nil, nil
+		}
+		return proxy(r)
+	}
+	standIns := &roots.Dialer{HandshakeTimeout: t.TLSHandshakeTimeout, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return dial(ctx, network, addresses[addr])
+	}}
 	if extra != nil {
-		t.DialTLSContext = (&roots.Dialer{Sets: []*roots.Set{extra}, Dial: t.DialContext, HandshakeTimeout: t.TLSHandshakeTimeout}).DialTLSContext
+		standIns.Sets = []*roots.Set{extra}
+	}
+	others := &roots.Dialer{HandshakeTimeout: t.TLSHandshakeTimeout, Dial: dial}
+	t.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if _, ok := addresses[addr]; ok {
+			return standIns.DialTLSContext(ctx, network, addr)
+		}
+		return others.DialTLSContext(ctx, network, addr)
 	}
 	return t
 }
@@ -158,12 +172,12 @@ func (c *Client) Do(ctx context.Context, call Call) (*Answer, error) {
 		if errors.As(err, &outer) {
 			err = outer.Err // what is around it quotes the address
 		}
-		return nil, fmt.Errorf("%s: %w", call.What, err)
+		return nil, &reach.Error{What: call.What, Err: err}
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
-		return nil, fmt.Errorf("%s: read the answer: %w", call.What, err)
+		return nil, &reach.Error{What: call.What + ": read the answer", Err: err}
 	}
 	if len(body) > maxAnswer {
 		return nil, fmt.Errorf("%s: the answer is longer than %d bytes", call.What, maxAnswer)

@@ -2,6 +2,7 @@ package outbound_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -9,9 +10,11 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -125,6 +128,36 @@ func TestAStandInNeedsTheHostsCertificate(t *testing.T) {
 	}
 }
 
+// What stands in for some hosts is neither called through a proxy, which would lead to the real ones, nor are its roots good for others.
+func TestStandInsAreForTheirHosts(t *testing.T) {
+	standard := http.DefaultTransport.(*http.Transport)
+	before := standard.Proxy
+	t.Cleanup(func() { standard.Proxy = before })
+	proxy := &url.URL{Scheme: "http", Host: "proxy.example.com:3128"}
+	standard.Proxy = func(*http.Request) (*url.URL, error) { return proxy, nil }
+	var called atomic.Int32
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called.Add(1) }))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	transport := outbound.NewTransport(map[string]string{"api.example.com:443": s.Listener.Addr().String()}, authority(t, s))
+	t.Cleanup(transport.CloseIdleConnections)
+	c := outbound.New(outbound.Options{Transport: transport})
+	if _, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://api.example.com/x", Hosts: hosts}); err != nil || called.Load() != 1 {
+		t.Errorf("the stand-in is not called: %v", err)
+	}
+	if got, err := transport.Proxy(httptest.NewRequest(http.MethodPost, "https://hooks.example.com/x", nil)); got != proxy || err != nil {
+		t.Errorf("another host is called by %v, %v, want the proxy", got, err)
+	}
+	var stranger *tls.CertificateVerificationError
+	if conn, err := transport.DialTLSContext(t.Context(), "tcp", s.Listener.Addr().String()); !errors.As(err, &stranger) {
+		t.Errorf("another host, with the stand-in's roots: %v, %v", conn, err)
+	}
+	if got, err := outbound.NewTransport(nil, authority(t, s)).Proxy(httptest.NewRequest(http.MethodPost, "https://api.example.com/x", nil)); got != proxy || err != nil {
+		t.Errorf("without stand-ins: %v, %v, want the proxy", got, err)
+	}
+}
+
 func TestAnswersThatAreNoneOrTooLong(t *testing.T) {
 	for body, want := range map[string]string{"<html>banned</html>": "<html>banned</html>", "": "", "[1]": "[1]", `{"a":1,"a":2}`: `{"a":1,"a":2}`} {
 		c := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) })
@@ -147,9 +180,9 @@ func TestAnswersThatAreNoneOrTooLong(t *testing.T) {
 }
 
 func TestErrorsHoldNoAddress(t *testing.T) {
-	c := outbound.New(outbound.Options{Transport: outboundtest.Transport(func(*http.Request) (*http.Response, error) { return nil, errors.New("connection refused") })})
+	c := outbound.New(outbound.Options{Transport: outboundtest.Transport(func(*http.Request) (*http.Response, error) { return nil, syscall.ECONNREFUSED })})
 	_, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://hooks.example.com/secret?token=secret", Hosts: hosts})
-	if err == nil || strings.Contains(err.Error(), "secret") || err.Error() != "test: connection refused" {
+	if err == nil || strings.Contains(err.Error(), "secret") || err.Error() != "test: the connection was refused" {
 		t.Errorf("%v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -1,0 +1,57 @@
+// Package reach words why somebody could not be reached, for people who are not to learn what the network looks like that it was tried from:
+// its resolvers, and what names and addresses mean in it.
+package reach
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"syscall"
+)
+
+// An Error is why a call came to nothing. Its text is made of what it does not know of the network; what it wraps is for a log.
+type Error struct {
+	What string // that was called, or done
+	Err  error
+}
+
+// Error returns what was called and why that came to nothing.
+func (e *Error) Error() string { return e.What + ": " + Why(e.Err) }
+
+// Unwrap returns the error of the call.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Why returns the kind of a network's or TLS's error, in words.
+func Why(err error) string {
+	var lookup *net.DNSError
+	var stranger *tls.CertificateVerificationError
+	var noTLS tls.RecordHeaderError
+	var network net.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+		return "the call was cut off"
+	case errors.As(err, &lookup) && lookup.IsNotFound:
+		return "the host name was not found"
+	case errors.As(err, &lookup):
+		return "the host name could not be looked up"
+	case errors.As(err, &stranger):
+		return "the certificate does not prove that it is the host"
+	case errors.As(err, &noTLS):
+		return "what answered does not speak TLS"
+	case errors.As(err, &network) && network.Timeout():
+		return "there was no answer in time"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "the connection was refused"
+	}
+	return "the connection broke, or what answered was not HTTP"
+}
+
+// Cause returns the text of what the Error in err wraps, for a log; empty if there is none.
+func Cause(err error) string {
+	var e *Error
+	if !errors.As(err, &e) || e.Err == nil {
+		return ""
+	}
+	return e.Err.Error()
+}

@@ -1,0 +1,50 @@
+package reach_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"chatconf/shared/reach"
+)
+
+func TestWhy(t *testing.T) {
+	dial := func(err error) error {
+		return &url.Error{Op: "Post", URL: "https://planted.example.com", Err: &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 255, 255, 53)}, Err: err}}
+	}
+	for want, errs := range map[string][]error{
+		"the host name was not found":                         {dial(&net.DNSError{Err: "no such host", Name: "planted", Server: "10.255.255.53:53", IsNotFound: true})},
+		"the host name could not be looked up":                {dial(&net.DNSError{Err: "planted", Server: "10.255.255.53:53", IsTimeout: true})},
+		"the connection was refused":                          {dial(&os.SyscallError{Syscall: "connect", Err: syscall.ECONNREFUSED})},
+		"there was no answer in time":                         {dial(os.ErrDeadlineExceeded), fmt.Errorf("planted: %w", context.DeadlineExceeded)},
+		"the call was cut off":                                {dial(context.Canceled)},
+		"the certificate does not prove that it is the host":  {dial(&tls.CertificateVerificationError{Err: errors.New("planted")})},
+		"what answered does not speak TLS":                    {dial(tls.RecordHeaderError{Msg: "planted"})},
+		"the connection broke, or what answered was not HTTP": {dial(syscall.ECONNRESET), io.EOF, errors.New("malformed planted"), nil},
+	} {
+		for _, err := range errs {
+			e := &reach.Error{What: "the endpoint", Err: err}
+			if got := e.Error(); got != "the endpoint: "+want {
+				t.Errorf("%v: %q, want %q", err, got, want)
+			}
+			if !errors.Is(e, err) && err != nil {
+				t.Errorf("%v is not in it", err)
+			}
+			wrapped := fmt.Errorf("the answer was not sent: %w", e)
+			if got := reach.Cause(wrapped); err != nil && got != err.Error() || strings.Contains(wrapped.Error(), "planted") {
+				t.Errorf("Cause = %q, and %q", got, wrapped)
+			}
+		}
+	}
+	if got := reach.Cause(errors.New("another")); got != "" {
+		t.Errorf("Cause of another error = %q", got)
+	}
+}
