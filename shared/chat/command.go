@@ -78,8 +78,8 @@ func (e *CommandError) Sentence(language string) string { return sentenceIn(lang
 // Chat clients set quotes as a printer does. “ ” and „ are double quotes, each closing any other; ‘ opens and ’ closes a single
 // quote, and a ’ that closes nothing is an apostrophe.
 //
-// A text over MaxText, more than MaxArguments arguments, a name that is longer than MaxCommandName or has a blank or a joiner in it, a quote
-// that is not closed, and control characters and invisible ones, also those that turn the direction of writing, are a *CommandError.
+// A text over MaxText, more than MaxArguments arguments, a name that is longer than MaxCommandName or has a blank, a joiner or a wildcard in
+// it, a quote that is not closed, and control characters and invisible ones, also those that turn the direction of writing, are a *CommandError.
 func ParseCommand(text string) (name string, args []string, err error) {
 	if len(text) > MaxText {
 		return "", nil, &CommandError{commandTooLong}
@@ -93,21 +93,25 @@ func ParseCommand(text string) (name string, args []string, err error) {
 	case len(words)-1 > MaxArguments:
 		return "", nil, &CommandError{commandTooMany}
 	}
-	if name = foldName(words[0]); !commandWord.Fits(name) {
+	if name = foldName(words[0]); !commandWord.Fits(name) || strings.ContainsAny(name, wildcards) {
 		return "", nil, &CommandError{commandBadName}
 	}
 	return name, words[1:], nil
 }
 
-// foldName returns a command's name, or a pattern for one, as names are compared: in lower case, and with ASCII's letters, digits and hyphens in
-// place of the full-width forms that input methods for Chinese write.
+// foldName returns a command's name, or a pattern for one, as names are compared: in lower case, with one letter for all that Unicode folds into
+// one, and with ASCII's letters, digits and hyphens in place of the full-width forms that input methods for Chinese write.
 func foldName(name string) string {
-	return strings.ToLower(strings.Map(func(r rune) rune {
+	return strings.Map(func(r rune) rune {
 		if 'ａ' <= r && r <= 'ｚ' || 'Ａ' <= r && r <= 'Ｚ' || '０' <= r && r <= '９' || r == '－' || r == '＿' || r == '．' { // and no wildcard
-			return r - '！' + '!'
+			r += '!' - '！'
 		}
-		return r
-	}, name))
+		least := r
+		for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+			least = min(least, other)
+		}
+		return unicode.ToLower(least)
+	}, name)
 }
 
 // FormatCommand is the inverse of ParseCommand: a text that it parses into name and args. What needs quotes is quoted.
@@ -140,6 +144,9 @@ var commandWord = Shape{
 	},
 }
 
+// wildcards have a meaning in patterns, and so are in no name: a statement that grants what was asked for would grant more.
+const wildcards = "*?"
+
 // isBlank reports whether a character separates words. U+200B and U+FEFF are spaces without width.
 func isBlank(r rune) bool { return unicode.IsSpace(r) || r == '\u200b' || r == '\ufeff' }
 
@@ -149,6 +156,8 @@ func isHidden(r rune) bool {
 	switch r {
 	case '\t', '\n', '\u200b', '\ufeff', '\u200c', '\u200d':
 		return false
+	case '\u2800': // braille without dots
+		return true
 	}
 	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }

@@ -160,8 +160,8 @@ func grant(c Command) string {
 // OpenWebhook returns the configuration whose webhook has the given URL. It costs one Get. Token is compared in constant time, with the
 // one that a rotation replaced too while its grace lasts.
 //
-// A URL that is nobody's is ErrNoWebhook, and takes the same work whether there is no such configuration or the token is wrong: then a
-// decoy is decoded and unsealed. Where a wrong token meets a configuration, its health will say so, without delay to this call.
+// A URL that is nobody's is ErrNoWebhook, and takes the same work whether there is no such configuration or the token is wrong: the tokens of
+// a decoy are unsealed where there are none, and of a configuration of any size they are kept as they were decoded first. Where a wrong token meets a configuration, its health will say so, without delay to this call.
 // Other errors are *Error.
 func (s *Service) OpenWebhook(ctx context.Context, account, region, name, token string) (*Endpoint, error) {
 	decoy := s.decoy()
@@ -176,17 +176,15 @@ func (s *Service) OpenWebhook(ctx context.Context, account, region, name, token 
 	if err != nil {
 		return nil, storeError(ctx, "open webhook", err)
 	}
-	item := decoy.item
+	lock, whole := decoy.lock, (*record)(nil)
 	if known = known && len(items) == 1; known {
-		item = items[0]
+		if lock, whole, err = s.lock(ref, items[0]); err != nil {
+			return nil, storeError(ctx, "open webhook", err)
+		}
 	} else {
 		c = decoy.scope
 	}
-	r, err := decodeRecord(item)
-	if err != nil {
-		return nil, storeError(ctx, "open webhook", err)
-	}
-	matches, err := s.matchesToken(c, r, token, decoy)
+	matches, err := s.matchesToken(c, lock, token, decoy)
 	switch {
 	case err != nil:
 		return nil, storeError(ctx, "open webhook", err)
@@ -198,7 +196,7 @@ func (s *Service) OpenWebhook(ctx context.Context, account, region, name, token 
 		}
 		return nil, &Unproven{"the token is wrong"}
 	}
-	e, err := s.endpoint(c, r, item)
+	e, err := s.endpoint(ref, items[0], whole)
 	if err != nil {
 		return nil, storeError(ctx, "open webhook", err)
 	}
@@ -216,7 +214,7 @@ func (s *Service) matchesToken(c scope, r *record, token string, d *decoy) (bool
 	}
 	place, old, good := c, r, 1
 	if _, ok := r.Secrets[previousField(fieldWebhookToken)]; !ok || !r.Rotation.live(s.now()) {
-		place, old, good = d.scope, d.record, 0
+		place, old, good = d.scope, d.lock, 0
 	}
 	before, err := s.open(place, old, previousField(fieldWebhookToken))
 	if err != nil {
@@ -238,11 +236,7 @@ func (s *Service) OpenConfiguration(ctx context.Context, ref Ref) (*Endpoint, er
 	if len(items) == 0 {
 		return nil, notFound(ref.Name)
 	}
-	r, err := decodeRecord(items[0])
-	if err != nil {
-		return nil, storeError(ctx, "open configuration", err)
-	}
-	e, err := s.endpoint(c, r, items[0])
+	e, err := s.endpoint(ref, items[0], nil)
 	if err != nil {
 		return nil, storeError(ctx, "open configuration", err)
 	}
@@ -261,33 +255,75 @@ type endpoints struct {
 
 type madeEndpoint struct {
 	of    []byte    // the record as it was stored
+	lock  *record   // what of it says who has the URL
 	until time.Time // when it is to be made again; zero if never
-	made  *Endpoint
+	made  *Endpoint // nil: nobody has proven to have the URL since
 }
 
-// endpoint returns what a record is made into.
-func (s *Service) endpoint(c scope, r *record, item table.Item) (*Endpoint, error) {
-	ref := Ref{Account: c.account, Region: c.region, Name: r.Name}
-	s.endpoints.mu.Lock()
-	known, ok := s.endpoints.cache[ref]
-	s.endpoints.mu.Unlock()
-	if ok && bytes.Equal(known.of, item.Value) && (known.until.IsZero() || s.now().Before(known.until)) {
+// get returns what is kept of an item that did not change since.
+func (e *endpoints) get(ref Ref, item table.Item) (madeEndpoint, bool) {
+	e.mu.Lock()
+	known, ok := e.cache[ref]
+	e.mu.Unlock()
+	return known, ok && bytes.Equal(known.of, item.Value)
+}
+
+// put keeps what a record was made into.
+func (e *endpoints) put(ref Ref, known madeEndpoint) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.cache == nil {
+		e.cache = make(map[Ref]madeEndpoint)
+	}
+	keep(e.cache, maxEndpoints, ref, known)
+}
+
+// lock returns what of a configuration says who has its URL, and all of it if it had to be decoded. What it returns is kept for who has not the
+// URL, too: a large configuration is to cost them no more than one that is not there.
+func (s *Service) lock(ref Ref, item table.Item) (lock, whole *record, err error) {
+	if known, ok := s.endpoints.get(ref, item); ok {
+		return known.lock, nil, nil
+	}
+	if whole, err = decodeRecord(item); err != nil {
+		return nil, nil, err
+	}
+	lock = lockOf(whole)
+	s.endpoints.put(ref, madeEndpoint{of: item.Value, lock: lock})
+	return lock, whole, nil
+}
+
+// lockOf returns a record without what matchesToken does not look at.
+func lockOf(r *record) *record {
+	lock := &record{Name: r.Name, Rotation: r.Rotation, Secrets: make(map[string][]byte)}
+	for _, field := range [...]string{fieldWebhookToken, previousField(fieldWebhookToken)} {
+		if sealed, ok := r.Secrets[field]; ok {
+			lock.Secrets[field] = sealed
+		}
+	}
+	return lock
+}
+
+// endpoint returns what an item is made into, whose record is given if it is decoded already.
+func (s *Service) endpoint(ref Ref, item table.Item, r *record) (*Endpoint, error) {
+	known, ok := s.endpoints.get(ref, item)
+	if ok && known.made != nil && (known.until.IsZero() || s.now().Before(known.until)) {
 		return known.made, nil
 	}
-	e, err := s.makeEndpoint(c, r)
+	var err error
+	if r == nil {
+		if r, err = decodeRecord(item); err != nil {
+			return nil, err
+		}
+	}
+	e, err := s.makeEndpoint(ref.scope(), r)
 	if err != nil {
 		return nil, err
 	}
-	known = madeEndpoint{of: item.Value, made: e}
+	known = madeEndpoint{of: item.Value, lock: lockOf(r), made: e}
 	if r.Rotation.live(s.now()) {
 		known.until = r.Rotation.Until
 	}
-	s.endpoints.mu.Lock()
-	defer s.endpoints.mu.Unlock()
-	if s.endpoints.cache == nil {
-		s.endpoints.cache = make(map[Ref]madeEndpoint)
-	}
-	keep(s.endpoints.cache, maxEndpoints, ref, known)
+	s.endpoints.put(ref, known)
 	return e, nil
 }
 
@@ -354,10 +390,9 @@ func (s *Service) makeEndpoint(c scope, r *record) (*Endpoint, error) {
 
 // A decoy is a configuration that is nobody's, to be worked on where there is none.
 type decoy struct {
-	scope  scope
-	key    table.Key
-	item   table.Item
-	record *record
+	scope scope
+	key   table.Key
+	lock  *record
 }
 
 // newDecoy makes the decoy of this process. Its tokens are random, and not even this process knows them.
@@ -365,26 +400,13 @@ func (s *Service) newDecoy() *decoy {
 	const name = "acs-decoy" // no configuration can have the name
 	d := &decoy{scope: scope{caller: &nobody, account: "0", region: s.region}}
 	d.key = table.Key{Partition: d.scope.partition(), Sort: configurationKey(name)}
-	d.record = &record{
-		Version:       recordVersion,
-		Name:          name,
-		Type:          s.platforms[0].Type,
-		Status:        StatusActive,
-		Configuration: `{"` + strings.Repeat("k", 20) + `":"` + strings.Repeat("v", 300) + `"}`,
-		Secrets:       make(map[string][]byte),
-		Revision:      1,
-	}
+	d.lock = &record{Name: name, Secrets: make(map[string][]byte)}
 	for _, field := range [...]string{fieldWebhookToken, previousField(fieldWebhookToken)} {
 		sealed, err := s.ring.Seal(d.scope.place(name, field), []byte(rand.Text()[:22]))
 		if err != nil {
 			panic("chat: seal decoy: " + err.Error()) // only of an empty place or a text that is too long
 		}
-		d.record.Secrets[field] = sealed
+		d.lock.Secrets[field] = sealed
 	}
-	value, err := encodeRecord(d.record)
-	if err != nil {
-		panic("chat: encode decoy: " + err.Error()) // a record of texts always encodes
-	}
-	d.item = table.Item{Key: d.key, Value: value, Revision: 1}
 	return d
 }

@@ -35,6 +35,32 @@ func TestOpenWebhook(t *testing.T) {
 	equal(t, "the endpoint", e, &chat.Endpoint{Account: account, Region: region, Name: "one", Type: "WeChat", Revision: 1, Created: h.clock.Now(), Active: true, Language: "zh", BotName: "b", RamRole: "Ops", Target: chat.Target{Type: "Journal"}})
 }
 
+// TestAWrongTokenIsTheWorkOfAnUnknownName holds that who has not the URL is not told by the work either which configurations there are, and
+// which are large.
+func TestAWrongTokenIsTheWorkOfAnUnknownName(t *testing.T) {
+	h := newHouse(t)
+	h.create("small")
+	ids := make([]string, 900)
+	for i := range ids {
+		ids[i] = fmt.Sprintf(`"%060d"`, i)
+	}
+	h.create("large", func(in *chat.CreateRequest) {
+		in.Configuration = chat.Secret(with(slack, `"ConversationIds":[`+strings.Join(ids, ",")+`]`))
+	})
+	work := func(name string) float64 {
+		return testing.AllocsPerRun(100, func() {
+			if _, err := h.OpenWebhook(h.ctx, account, region, name, strings.Repeat("A", 22)); !errors.Is(err, chat.ErrNoWebhook) {
+				t.Fatal(err)
+			}
+		})
+	}
+	unknown, small, large := work("unknown"), work("small"), work("large")
+	const noted = 4 // what is allocated to note a wrong token
+	if small < unknown || small > unknown+noted || large < unknown || large > unknown+noted {
+		t.Errorf("allocations: %v of an unknown name, %v and %v of a wrong token at a small and a large configuration", unknown, small, large)
+	}
+}
+
 // TestOpenWebhookTellsNothing holds that a URL that is nobody's has one error and one cost, whatever is wrong with it.
 func TestOpenWebhookTellsNothing(t *testing.T) {
 	h := newHouse(t)
