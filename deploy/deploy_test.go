@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"chatconf/shared/app/target"
 	"chatconf/shared/app/target/fc"
 	"chatconf/shared/app/target/lambda"
+	"chatconf/shared/chat"
 	"chatconf/shared/dispatch"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
@@ -623,6 +625,23 @@ func awsEnvironment(t *testing.T, everything bool) map[string]string {
 		}
 	}
 	return out
+}
+
+// The template takes as many days as the functions do, no fewer and no more.
+func TestJournalDays(t *testing.T) {
+	parameter := at(readYAML(t, "../template.yml"), "Parameters", "JournalDays")
+	for key, beyond := range map[string]int{"MinValue": -1, "MaxValue": 1} {
+		days, err := strconv.Atoi(value(at(parameter, key)))
+		if err != nil {
+			t.Fatalf("%s: %v", key, err)
+		}
+		if err := chat.CheckRetention(time.Duration(days) * 24 * time.Hour); err != nil {
+			t.Errorf("%s is %d: %v", key, days, err)
+		}
+		if chat.CheckRetention(time.Duration(days+beyond)*24*time.Hour) == nil {
+			t.Errorf("%s is %d, and the journal could be kept for %d days", key, days, days+beyond)
+		}
+	}
 }
 
 // fcEnvironment returns the environment that s.yaml gives functions, with what is in parameters.env or a little more.

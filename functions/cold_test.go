@@ -51,6 +51,8 @@ type cloud struct {
 	env  map[string]string // of the function
 	tls  map[string]string // what is other over TLS
 	url  string            // of the webhook of a configuration of WeCom
+
+	messages int // that the webhook got
 }
 
 // eachCloud runs the benchmark on each.
@@ -290,12 +292,11 @@ func (c *cloud) webhook(b *testing.B) *subject {
 			settings[key] = chat.Secret(text)
 		}
 	}
-	messages := 0
 	return &subject{
 		Function: c.functionAt(b, "./webhook", env),
 		payload: func() []byte {
-			messages++
-			m := craft.Message{ID: strconv.Itoa(messages), User: "alice", Text: "restart i-123"}
+			c.messages++
+			m := craft.Message{ID: strconv.Itoa(c.messages), User: "alice", Text: "restart i-123"}
 			callback, err := (&craft.Maker{Settings: settings, Now: time.Now()}).Make("WeChat", "app", m)
 			if err != nil {
 				b.Fatal(err)

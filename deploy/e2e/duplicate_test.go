@@ -81,7 +81,7 @@ func TestTheSameAtOnceIsOneCommand(t *testing.T) {
 // A platform signs what it delivers again anew, later. It is still the same message.
 func TestAMessageDeliveredAgainIsNoOther(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	s := serveCrowd(t)
 	for _, p := range goPeers {
 		t.Run(p.typ, func(t *testing.T) {
 			user := users[p.typ]
@@ -153,7 +153,7 @@ func TestASignatureThatCoversNoBodyProvesOneMessage(t *testing.T) {
 // times and nonces too. None of them makes an old message fresh, or a message two.
 func TestTimeAndNonceCannotBeExchanged(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	s := serveCrowd(t)
 	b := newBot(t, s, "WeChat", "ops", permissions(allow("li", "*")))
 	say := func(at time.Time, nonce string) callback {
 		message := said("li", "li", "restart i-1")
@@ -212,7 +212,7 @@ func TestTimeAndNonceCannotBeExchanged(t *testing.T) {
 // A card of DingTalk's is signed by its time alone too, with the cards' own secret and no other.
 func TestOneKindOfSignatureDoesNotPassForAnother(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	s := serveCrowd(t)
 	p := ofType("DingTalk")
 	b := newBot(t, s, p.typ, "ops", permissions(allow("li", "*")))
 	robot := p.say(t, b, said("li", "cidhere==", "restart i-1"))

@@ -292,7 +292,7 @@ func TestAForgedCallbackIsRefusedLikeEveryOther(t *testing.T) {
 func TestTheVerifiersOfOthersRefuseTheSame(t *testing.T) {
 	t.Parallel()
 	startNode(t)
-	s := serve(t)
+	s := serveCrowd(t)
 	slack, feishu := newBot(t, s, "Slack", "slack", nil), newBot(t, s, "Feishu", "feishu", nil)
 	say := func(typ string, b *bot, at time.Duration) callback {
 		return ofType(typ).say(t, b, saying{id: newNonce(), user: users[typ].writes, conversation: "C1", text: "restart", at: time.Now().Add(at)})
@@ -331,7 +331,7 @@ func TestTheVerifiersOfOthersRefuseTheSame(t *testing.T) {
 // Who does not have the URL cannot find out which configurations there are.
 func TestAURLThatIsNobodysLooksLikeAWrongToken(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	s := serveCrowd(t)
 	p := ofType("Slack")
 	b := newBot(t, s, p.typ, "ops", nil)
 	other := newBot(t, s, p.typ, "other", nil)
@@ -403,7 +403,7 @@ func TestACallbackIsTakenWhateverItsContentType(t *testing.T) {
 // A body of exactly the limit is taken, also without its length told.
 func TestABodyMayBeAMebibyte(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	s := serveCrowd(t)
 	b := newBot(t, s, "Slack", "ops", nil)
 	for _, more := range []int{0, 1} {
 		now := said("U1", "C1", "whoami")

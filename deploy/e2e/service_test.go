@@ -38,7 +38,7 @@ func serve(t *testing.T, env ...string) *service {
 	return serveOn(t, filepath.Join(t.TempDir(), "data"), env...)
 }
 
-// serveCrowd starts a service that many are going to write to at once, or so often that moto would take too long.
+// serveCrowd starts a service that many are going to write to at once, or that platforms call, who do not wait as long as moto may take.
 func serveCrowd(t *testing.T, env ...string) *service {
 	t.Helper()
 	data := filepath.Join(t.TempDir(), "data")

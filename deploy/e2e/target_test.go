@@ -220,7 +220,7 @@ func lateTo(p peer, s saying) string {
 func TestATargetsAnswerIsSaid(t *testing.T) {
 	t.Parallel()
 	o := newOutside(t)
-	s := serve(t, o.env...)
+	s := serveCrowd(t, o.env...)
 	verifier := must(standardwebhooks.NewWebhook(targetSecret))(t)
 	for _, p := range goPeers {
 		t.Run(p.typ, func(t *testing.T) {
@@ -326,7 +326,7 @@ func wantEvent(t *testing.T, text []byte, r record, p peer, said saying, user st
 func TestABusyTargetIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	o := newOutside(t)
-	s := serve(t, o.env...)
+	s := serveCrowd(t, o.env...)
 	p, verifier := ofType("DingTalk"), must(standardwebhooks.NewWebhook(targetSecret))(t)
 	for path, c := range map[string]struct {
 		answers    []int
@@ -381,7 +381,7 @@ func TestKillWhileATargetIsAtWork(t *testing.T) {
 	t.Parallel()
 	onlyFile(t, "it takes two minutes")
 	o := newOutside(t)
-	s := serve(t, o.env...)
+	s := serveCrowd(t, o.env...)
 	p, killed := ofType("DingTalk"), make(chan struct{})
 	var mu sync.Mutex
 	var ids []string

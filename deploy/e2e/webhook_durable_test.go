@@ -128,7 +128,7 @@ func TestKillBetweenCallbacksLosesNothingAcknowledged(t *testing.T) {
 func TestWhatCannotBeHandedOnIsNotForgotten(t *testing.T) {
 	t.Parallel()
 	onlyFile(t, "the clouds have functions")
-	s := serve(t)
+	s := serveCrowd(t)
 	p := ofType("DingTalk")
 
 	// Here are no functions, and so it is given up at once.
@@ -215,7 +215,7 @@ func TestFunctionsHandOn(t *testing.T) {
 // Targets are https, and not of this machine or its network.
 func TestTargetsInsideAreRefused(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	s := serveCrowd(t)
 	for _, target := range []string{
 		"http://example.com/", "https://127.0.0.1/", "https://localhost/", "https://[::1]/", "https://169.254.169.254/latest/meta-data", "https://100.100.100.200/",
 		"https://10.1.2.3/", "https://192.168.0.1:8443/", "https://[fd00::1]/", "https://[::ffff:127.0.0.1]/", "https://2130706433/", "https://0x7f.1/", "https://user:pw@example.com/",
@@ -229,7 +229,7 @@ func TestTargetsInsideAreRefused(t *testing.T) {
 // A connection that ends before the body does delivers nothing.
 func TestATruncatedCallbackIsRefused(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	s := serveCrowd(t)
 	for _, p := range goPeers {
 		b := newBot(t, s, p.typ, "ops-"+p.typ, nil)
 		c := p.say(t, b, said(users[p.typ].writes, p.place(users[p.typ].grants), "whoami"))
@@ -260,7 +260,7 @@ func TestATruncatedCallbackIsRefused(t *testing.T) {
 func TestAPlantedSecretOfACallbackIsNowhere(t *testing.T) {
 	t.Parallel()
 	find := &searcher{t, make(map[string][]string)}
-	s := serve(t)
+	s := serveCrowd(t)
 	for _, p := range goPeers {
 		user := users[p.typ]
 		b := newBot(t, s, p.typ, "ops-"+p.typ, permissions(allow(user.grants, "*")))

@@ -18,7 +18,7 @@ import (
 // beforehand, and ListChatCommands afterwards.
 func TestAMessageIsDecidedRecordedAndAnswered(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	s := serveCrowd(t)
 	for i, p := range everyPeer() {
 		t.Run(p.name, func(t *testing.T) {
 			p.needs(t)
@@ -125,7 +125,7 @@ func wantRecord(t *testing.T, got, want record) {
 // What an inactive bot, a conversation that is not among ConversationIds, and a denial say, in both languages.
 func TestWhoIsRefusedIsToldWhy(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	s := serveCrowd(t)
 	for _, c := range []struct {
 		language, stranger, elsewhere, denied, off string
 	}{
@@ -163,7 +163,7 @@ func TestWhoIsRefusedIsToldWhy(t *testing.T) {
 // What input methods and chat clients do to a text changes no command, and what nobody can see is none.
 func TestATextIsReadAsItWasMeant(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	s := serveCrowd(t)
 	for i, p := range everyPeer() {
 		t.Run(p.name, func(t *testing.T) {
 			p.needs(t)
@@ -204,7 +204,7 @@ func TestATextIsReadAsItWasMeant(t *testing.T) {
 // An answer has people's own ids and words in it. None of them becomes a mention, a link or a tag.
 func TestAnAnswerMentionsNobody(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	s := serveCrowd(t)
 	for _, p := range goPeers {
 		b := newBot(t, s, p.typ, "ops-"+p.typ, nil)
 		for _, evil := range []string{"<!channel>", "<at>everyone</at>", "@all", "<a/href=https://evil.example>x</a>", "]]></Content><Content>x", `"},"at":{"isAtAll":true},"x":{"y":"`} {
@@ -233,7 +233,7 @@ func TestAnAnswerMentionsNobody(t *testing.T) {
 // ends it at once.
 func TestARotatedWebhookStaysGoodThroughItsGrace(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	s := serveCrowd(t)
 	rotate := func(t *testing.T, b *bot, grace string) *bot {
 		t.Helper()
 		var out struct {
@@ -298,7 +298,7 @@ func TestARotatedWebhookStaysGoodThroughItsGrace(t *testing.T) {
 // Secrets that the platform makes are rotated in the Configuration: both are taken while the one before stands there.
 func TestASecretMayBeTwoWhileItIsRotated(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	s := serveCrowd(t)
 	for typ, secret := range map[string]string{
 		"DingTalk": "DingTalkClientSecret", "Feishu": "FeishuEncryptKey", "Slack": "SlackSigningSecret", "Teams": "TeamsWebhookSecret",
 	} {
@@ -326,7 +326,7 @@ func TestASecretMayBeTwoWhileItIsRotated(t *testing.T) {
 // What 'chatconf send' says for somebody is genuine to whatever serves the webhook: it is answered, decided and recorded, and once only.
 func TestWhatIsSentIsGenuine(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	s := serveCrowd(t)
 	for _, p := range goPeers {
 		user := users[p.typ]
 		b := newBot(t, s, p.typ, "ops-"+p.typ, permissions(allow(user.grants, "restart")))
@@ -352,7 +352,7 @@ func TestWhatIsSentIsGenuine(t *testing.T) {
 // What is genuine and holds no message is acknowledged and leaves no record.
 func TestWhatIsNoMessageIsAcknowledged(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	s := serveCrowd(t)
 	quiet := func(b *bot, c callback) {
 		t.Helper()
 		a := b.call(t, c)

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"chatconf/shared/app"
 	"chatconf/shared/bolt"
@@ -291,6 +293,40 @@ func TestKeyRingFromTheSettings(t *testing.T) {
 		if err := refused(t, s); !strings.Contains(err.Error(), "CHATCONF_KEYRING") || strings.Contains(err.Error(), planted) {
 			t.Errorf("ring %q: %v", ring, err)
 		}
+	}
+}
+
+// What was asked of a bot is kept for 90 days, or as many as the settings say, and no longer.
+func TestTheJournalIsTrimmed(t *testing.T) {
+	for days, kept := range map[string]time.Duration{"": 90 * 24 * time.Hour, "3": 3 * 24 * time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			s, err := app.ReadSettings(env(map[string]string{"CHATCONF_DATA": filepath.Join(t.TempDir(), "data"), "CHATCONF_JOURNAL_DAYS": days}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := open(t, s)
+			if _, err := l.Service.Create(caller(t.Context()), &chat.CreateRequest{Name: "ops", Type: "Slack", Configuration: `{"SlackSigningSecret":"not-a-real-secret"}`}); err != nil {
+				t.Fatal(err)
+			}
+			e := &chat.Endpoint{Account: app.DefaultAccountID, Region: s.Region, Name: "ops", Type: "Slack"}
+			_, _, err = l.Journal.Record(t.Context(), e, chat.Arrival{Command: chat.Command{MessageID: "m1", Name: "restart"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, step := range []struct {
+				wait time.Duration
+				want int
+			}{{kept - time.Minute, 1}, {2 * time.Minute, 0}} {
+				time.Sleep(step.wait)
+				list, err := l.Service.ListCommands(caller(t.Context()), &chat.ListCommandsRequest{Name: "ops"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := len(list.ChatCommands); got != step.want {
+					t.Errorf("CHATCONF_JOURNAL_DAYS=%s: %d commands, want %d", days, got, step.want)
+				}
+			}
+		})
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -202,7 +201,7 @@ func (p *parts) dispatcher() (*dispatch.Dispatcher, error) {
 		Sender: func(e *chat.Endpoint) (webhook.Sender, error) {
 			sender, ok := senders[e.Type]
 			if !ok {
-				return nil, fmt.Errorf("platform: %s has no way to be answered later", e.Type)
+				return nil, outbound.Final("platform: %s has no way to be answered later", e.Type)
 			}
 			return sender(webhook.Settings(e.Settings), platforms)
 		},

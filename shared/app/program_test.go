@@ -9,18 +9,26 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"chatconf/shared/app"
+	"chatconf/shared/app/target"
 	"chatconf/shared/chat"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform/craft"
 	"chatconf/shared/rpc"
 	"chatconf/shared/rpc/sign"
 	"chatconf/shared/serve"
+	"chatconf/shared/table"
+	"chatconf/shared/table/dynamodb"
+	"chatconf/shared/table/dynamodb/dynamotest"
 	"chatconf/shared/webhook"
 )
 
@@ -173,6 +181,75 @@ func TestTheDataPlane(t *testing.T) {
 		}
 		if log := s.log.String(); strings.Contains(log, url[strings.LastIndex(url, "/")+1:]) || strings.Contains(log, "not-a-real-secret") {
 			t.Errorf("the log shows a secret: %s", log)
+		}
+	})
+}
+
+// A slowJournal is a store on which it takes a while to write to the journal.
+type slowJournal struct {
+	mu      sync.Mutex
+	engines map[string]*dynamotest.Server // by table
+}
+
+const writeTime = 50 * time.Millisecond
+
+// read is the target that has it.
+func (s *slowJournal) read(func(string) string) (target.Target, error) {
+	return target.Target{
+		OpenTable: func(name string, ttl time.Duration) (table.Table, error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			engine := s.engines[name]
+			if engine == nil {
+				engine = dynamotest.New()
+				s.engines[name] = engine
+			}
+			return dynamodb.New(name, dynamodb.Options{
+				Region: "eu-central-1", TTL: ttl,
+				Transport: local{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					_, call, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+					if name == app.DefaultJournal && call != "GetItem" && call != "BatchGetItem" && call != "Query" {
+						time.Sleep(writeTime)
+					}
+					engine.ServeHTTP(w, r)
+				})},
+				Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+					return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "not-a-real-secret"}, nil
+				}),
+			})
+		},
+		Close: func() {},
+	}, nil
+}
+
+// A function rests once it has answered: what is to be known of a callback that it refused is in the table by then, for whoever looks.
+func TestTheHealthIsWrittenBeforeTheAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &cloud{TB: t, ring: filepath.Join(t.TempDir(), "keyring.json"), read: (&slowJournal{engines: make(map[string]*dynamotest.Server)}).read}
+		c.newRing(c.ring)
+		c.env = map[string]string{"CHATCONF_KEYRING": "file:" + c.ring, "CHATCONF_DISPATCH_FUNCTION": dispatchName, "CHATCONF_WEBHOOK_BASE_URL": "https://chatconf.example.com"}
+		c.claim(c.ring)
+		s := &stage{cloud: c}
+		url := s.bot()
+		hooks := s.program(app.Webhook())
+		for _, test := range []struct {
+			step string
+			edit func(*http.Request)
+		}{
+			{"token", func(r *http.Request) {
+				r.URL.Path = r.URL.Path[:strings.LastIndex(r.URL.Path, "/")+1] + strings.Repeat("A", 22)
+			}},
+			{"request", func(r *http.Request) { r.Method = http.MethodPut }},
+		} {
+			_, r := say(t, url, "restart i-1")
+			test.edit(r)
+			out := httptest.NewRecorder()
+			hooks.ServeHTTP(out, r.WithContext(s.context()))
+			health := s.do(rpc.NewAction("GetChatConfigurationHealth", (*chat.Service).Health), `{"Name":"ops"}`)
+			if out.Code != http.StatusUnauthorized || !bytes.Contains(health, []byte(`"Step":"`+test.step+`"`)) {
+				t.Errorf("%s: %d, and when it is answered the health is %s", test.step, out.Code, health)
+			}
+			time.Sleep(time.Minute) // notes are not written more often than every few seconds
 		}
 	})
 }

@@ -131,7 +131,7 @@ func readSettings(getenv func(string) string) (_ Settings, mistakes []error) {
 		days, err := strconv.Atoi(value)
 		s.JournalAge = time.Duration(min(max(days, 0), 1e5)) * 24 * time.Hour
 		if err != nil || chat.CheckRetention(s.JournalAge) != nil {
-			wrong("CHATCONF_JOURNAL_DAYS", "%q is no age; wanted a whole number from 1 to 3650", value)
+			wrong("CHATCONF_JOURNAL_DAYS", "%q is no age; wanted a whole number from 2 to 3650", value)
 		}
 	}
 	if strings.Trim(s.AccountID, "0123456789") != "" || len(s.AccountID) > 32 {
@@ -149,7 +149,7 @@ func readSettings(getenv func(string) string) (_ Settings, mistakes []error) {
 	}
 	for _, text := range list(getenv("CHATCONF_TARGET_NETWORKS")) {
 		network, err := netip.ParsePrefix(text)
-		if err != nil || network != network.Masked() {
+		if err != nil || network != network.Masked() || network.Addr().Is4In6() {
 			wrong("CHATCONF_TARGET_NETWORKS", "%q is no network; wanted a list such as 10.1.0.0/16,fd00::/8", text)
 			continue
 		}

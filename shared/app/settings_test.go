@@ -64,14 +64,14 @@ func TestMistakesInSettings(t *testing.T) {
 	mistakes := map[string][]string{
 		"CHATCONF_TICKET_TABLE":        {"chatconf"},
 		"CHATCONF_JOURNAL_TABLE":       {"chatconf", "chatconf_tickets"},
-		"CHATCONF_JOURNAL_DAYS":        {"0", "-1", "3651", "1.5", "long", "99999999999999999999"},
+		"CHATCONF_JOURNAL_DAYS":        {"0", "1", "-1", "3651", "1.5", "long", "99999999999999999999"},
 		"CHATCONF_ACCOUNT_ID":          {"12a4", "acct", strings.Repeat("1", 33), "-1", "1 2"},
 		"CHATCONF_ACCESS_KEY_SECRET":   {planted},
 		"CHATCONF_ACCESS_KEY_ID":       {"id-alone"},
 		"CHATCONF_HOSTS":               {"https://a.example.com", "a/b", "a b", "user@a"},
 		"CHATCONF_MAX_CONFIGURATIONS":  {"0", "-1", "many", "1.5", "99999999999999999999"},
 		"CHATCONF_REQUESTS_PER_SECOND": {"0", "-1", "NaN", "Inf", "fast", "1e7"},
-		"CHATCONF_TARGET_NETWORKS":     {"10.0.0.1", "10.0.0.1/8", "localhost", "10.0.0.0/8;10.1.0.0/16", "10.0.0.0/33"},
+		"CHATCONF_TARGET_NETWORKS":     {"10.0.0.1", "10.0.0.1/8", "localhost", "10.0.0.0/8;10.1.0.0/16", "10.0.0.0/33", "::ffff:10.0.0.0/104"},
 		"CHATCONF_PLATFORM_ADDRESSES":  {"slack.com", "slack.com=127.0.0.1", "slack.com=:8443", "=127.0.0.1:8443", "slack.com:443=127.0.0.1:8443", "https://slack.com=127.0.0.1:1", "slack.com=h:70000"},
 		"CHATCONF_EVENT_POLICY":        {"all", "{}", `{"Version":"1","Statement":[]}`},
 	}

@@ -101,7 +101,7 @@ func (p *Platform) settleObject(out *settled, root *document.Node, keep func(str
 		case m.Key == keyBotName:
 			err = checkText(path, m.Value, Text(256))
 		case m.Key == keyConversationIDs:
-			_, err = checkStrings(path, m.Value, conversationID)
+			_, err = checkStrings(path, m.Value, ID)
 		case m.Key == keyUserGroups:
 			err = checkGroups(path, m.Value)
 		case m.Key == keyPermissions:
@@ -135,6 +135,21 @@ func (p *Platform) settleObject(out *settled, root *document.Node, keep func(str
 			}
 			out.secrets[setting.Key] = setting.Shape.Make(b[:])
 			root.Members = append(root.Members, document.Member{Key: setting.Key, Value: &document.Node{Kind: document.String, Text: Mask}})
+		}
+	}
+	return p.checkNeeds(root)
+}
+
+// checkNeeds asks for the settings without which others are refused: half of what proves callbacks genuine proves none of them.
+func (p *Platform) checkNeeds(root *document.Node) error {
+	for _, setting := range p.Settings {
+		if root.Get(setting.Key) == nil {
+			continue
+		}
+		for _, key := range setting.needs() {
+			if root.Get(key) == nil {
+				return wrong(document.Under(configurationParam, key), "is missing; %s needs it", setting.Key)
+			}
 		}
 	}
 	return nil
@@ -278,7 +293,8 @@ func checkStrings(path string, n *document.Node, shape Shape) ([]string, error) 
 	return texts, nil
 }
 
-// checkGroups asks for an object of group names, each with a list of user ids as the platform writes them.
+// checkGroups asks for an object of group names, each with a list of user ids as the platform writes them. That there are no
+// groups is no mistake; a group of nobody is.
 func checkGroups(path string, n *document.Node) error {
 	if n.Kind != document.Object {
 		return wrong(path, "is %v; wanted an object such as {\"sre\":[\"manager4220\"]}", n.Kind)
@@ -287,18 +303,11 @@ func checkGroups(path string, n *document.Node) error {
 		if !groupName.Fits(m.Key) {
 			return wrong(document.Under(path, m.Key), "is not a group's name; wanted %s", groupName.Want)
 		}
-		if _, err := checkStrings(document.Under(path, m.Key), m.Value, userID); err != nil {
+		if _, err := checkStrings(document.Under(path, m.Key), m.Value, ID); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// userID is the shape of a user's id as platforms write them. It is no pattern, and one with '*' or '?' would be nobody's: a Deny that somebody relies on
-// would deny nothing.
-var userID = Shape{
-	Want: "1 to 256 printable ASCII characters without blanks, '*' and '?'",
-	Fits: func(s string) bool { return Visible(1, 256).Fits(s) && !strings.ContainsAny(s, "*?") },
 }
 
 var groupName = Shape{
@@ -314,7 +323,7 @@ var (
 )
 
 // checkPermissions asks for a list of statements about who may run what where; groups and conversations are the document's UserGroups
-// and ConversationIds, nil if it has none.
+// and ConversationIds, nil if it has none. No statements at all say that nobody may anything.
 func checkPermissions(path string, n, groups, conversations *document.Node) error {
 	const most = 100
 	if n.Kind != document.Array {
@@ -341,7 +350,7 @@ func checkPermission(path string, n, groups, conversations *document.Node) error
 	if err := checkText(document.Under(path, "Effect"), n.Get("Effect"), OneOf("Allow", "Deny")); err != nil {
 		return err
 	}
-	principals, err := checkStrings(document.Under(path, "Principals"), n.Get("Principals"), Visible(1, 300))
+	principals, err := checkStrings(document.Under(path, "Principals"), n.Get("Principals"), principalText)
 	if err != nil {
 		return err
 	}
@@ -350,7 +359,7 @@ func checkPermission(path string, n, groups, conversations *document.Node) error
 			return err
 		}
 	}
-	if _, err := checkStrings(document.Under(path, "Commands"), n.Get("Commands"), commandWord); err != nil {
+	if err := checkCommands(document.Under(path, "Commands"), n.Get("Commands"), n.Get("Effect").Text); err != nil {
 		return err
 	}
 	if patterns := n.Get("Conversations"); patterns != nil {
@@ -371,18 +380,24 @@ func checkPermission(path string, n, groups, conversations *document.Node) error
 	return nil
 }
 
-// conversationID is the shape of a conversation's id, and of a pattern for one. Chat clients leave invisible characters in what is copied
-// from them, and an id that has one in it would match nothing.
-var conversationID = Shape{
-	Want: "1 to 256 characters, all of which can be seen",
-	Fits: func(s string) bool {
-		return Text(256).Fits(s) && !strings.ContainsFunc(s, func(r rune) bool { return isHidden(r) || joins(r) || r == '\u200b' || r == '\ufeff' })
-	},
+// checkCommands asks for patterns of commands. None of a denial may be a built-in command, which it would not deny; in an Allow one changes
+// nothing, and what the statement says is so.
+func checkCommands(path string, n *document.Node, effect string) error {
+	patterns, err := checkStrings(path, n, commandWord)
+	if err != nil || effect != string(policy.Deny) {
+		return err
+	}
+	for i, pattern := range patterns {
+		if builtIn(foldName(pattern)) {
+			return wrong(document.At(path, i), "%s is always allowed, so it cannot be denied", quote(pattern))
+		}
+	}
+	return nil
 }
 
 // checkPatterns asks for patterns of conversations, each of which matches one where the bot listens.
 func checkPatterns(path string, n, conversations *document.Node) error {
-	patterns, err := checkStrings(path, n, conversationID)
+	patterns, err := checkStrings(path, n, idPattern)
 	if err != nil || conversations == nil {
 		return err
 	}
@@ -394,14 +409,22 @@ func checkPatterns(path string, n, conversations *document.Node) error {
 	return nil
 }
 
+// principalText is the shape of any principal; checkPrincipal looks closer.
+var principalText = Shape{Want: wantPrincipal, Fits: func(s string) bool { return s != "" }}
+
+const wantPrincipal = "user:<id>, group:<name> or *"
+
 func checkPrincipal(path, principal string, groups *document.Node) error {
 	kind, name, _ := strings.Cut(principal, ":")
 	switch {
 	case principal == "*":
 		return nil
 	case kind == "user" && name != "":
-		if strings.ContainsAny(name, "*?") {
-			return wrong(path, "%s names a user with '*' or '?', and users are no patterns; wanted user:<id>, group:<name> or *", quote(principal))
+		if strings.ContainsAny(name, wildcards) { // a Deny that somebody relies on would deny nobody
+			return wrong(path, "%s names a user with '*' or '?', and users are no patterns; wanted %s", quote(principal), wantPrincipal)
+		}
+		if !ID.Fits(name) {
+			return wrong(path, "%s names a user whose id is not %s", quote(principal), ID.Want)
 		}
 		return nil
 	case kind == "group" && name != "":
@@ -410,7 +433,7 @@ func checkPrincipal(path, principal string, groups *document.Node) error {
 		}
 		return nil
 	}
-	return wrong(path, "%s is not a principal; wanted user:<id>, group:<name> or *", quote(principal))
+	return wrong(path, "%s is not a principal; wanted %s", quote(principal), wantPrincipal)
 }
 
 // suggest says which key was perhaps meant.

@@ -47,7 +47,7 @@ const (
 	minWeChat    = `{"WeChatCorpId":"ww0123","WeChatAgentId":1000002,"WeChatSecret":"planted-1"}`
 	minFeishu    = `{"FeishuAppId":"cli_a1","FeishuAppSecret":"planted-1","FeishuEncryptKey":"planted-2"}`
 	minTeams     = `{"TeamsWebhookSecret":"cGxhbnRlZHBsYW50ZWRwbGFudGVk"}`
-	common       = `"BotName":"运维 bot <&>","ConversationIds":["c 1","c2"],"UserGroups":{"sre":["manager4220","u-2"],"dev.ops":["u3"]},` +
+	common       = `"BotName":"运维 bot <&>","ConversationIds":["群/1","c2"],"UserGroups":{"sre":["manager4220","u-2"],"dev.ops":["u3"]},` +
 		`"Permissions":[{"Effect":"Allow","Principals":["user:manager4220","group:sre","*"],"Commands":["restart","scale-*"],"Conversations":["*"],"RamRole":"OpsRole"},` +
 		`{"Effect":"Deny","Principals":["group:dev.ops"],"Commands":["*"]}],` +
 		`"Target":{"Type":"Http","Url":"https://example.com/hook?x=1","Secret":"whsec_cGxhbnRlZHBsYW50ZWRwbGFudGVkcGxhbnRlZA=="}`
@@ -251,7 +251,7 @@ func TestConfigurationIsRefused(t *testing.T) {
 		{"17 levels", "Slack", in(`"Target":` + deep(16)), []string{"nested more than 16 levels"}},
 		{"64 thousand levels", "Slack", strings.Repeat("[", 60_000), []string{"nested more than 16 levels"}},
 		{"65,537 bytes", "Slack", in(`"BotName":"` + strings.Repeat("planted", 10_000)[:65537-len(in(`"BotName":""`))] + `"`), []string{"65537 bytes", "65536"}},
-		{"65,536 bytes that escaping makes more", "Slack", filled(65536, "\u2028"), []string{"as it is stored", "65536"}},
+		{"65,536 bytes that escaping makes more", "Slack", strings.Replace(filled(65536-767, "a"), `"x"`, `"`+strings.Repeat("\u2028", 256)+`"`, 1), []string{"as it is stored", "65536"}},
 
 		{"an unknown key that is near a known one", "DingTalk", with(minDingTalk, `"DingTalkTemplatId":"planted"`),
 			[]string{"Configuration.DingTalkTemplatId: no such key for type DingTalk", "did you mean DingTalkTemplateId?"}},
@@ -270,6 +270,12 @@ func TestConfigurationIsRefused(t *testing.T) {
 		{"an agent id with an exponent", "WeChat", `{"WeChatCorpId":"ww","WeChatAgentId":1e3,"WeChatSecret":"planted-1"}`, []string{`Configuration.WeChatAgentId: "1e3"`}},
 		{"an agent id that is true", "WeChat", `{"WeChatCorpId":"ww","WeChatAgentId":true,"WeChatSecret":"planted-1"}`, []string{"Configuration.WeChatAgentId: is true, false or null"}},
 		{"an agent id of 21 digits", "WeChat", `{"WeChatCorpId":"ww","WeChatAgentId":123456789012345678901,"WeChatSecret":"planted-1"}`, []string{"1 to 20 digits"}},
+		{"a DingTalk token without its key", "DingTalk", with(minDingTalk, `"DingTalkToken":"planted2"`), []string{"Configuration.DingTalkEncodingAesKey: is missing; DingTalkToken needs it."}},
+		{"a DingTalk key without its token", "DingTalk", with(minDingTalk, `"DingTalkEncodingAesKey":"`+strings.Repeat("q", 43)+`"`), []string{"Configuration.DingTalkToken: is missing; DingTalkEncodingAesKey needs it."}},
+		{"a DingTalk token of before alone", "DingTalk", with(minDingTalk, `"DingTalkTokenPrevious":"planted2"`), []string{"Configuration.DingTalkToken: is missing; DingTalkTokenPrevious needs it."}},
+		{"a DingTalk key of before alone", "DingTalk", with(minDingTalk, `"DingTalkEncodingAesKeyPrevious":"`+strings.Repeat("q", 43)+`"`), []string{"Configuration.DingTalkEncodingAesKey: is missing; DingTalkEncodingAesKeyPrevious needs it."}},
+		{"a DingTalk card's secret of before alone", "DingTalk", with(minDingTalk, `"DingTalkCardSecretPrevious":"planted"`), []string{"Configuration.DingTalkCardSecret: is missing; DingTalkCardSecretPrevious needs it."}},
+		{"a Feishu token of before alone", "Feishu", with(minFeishu, `"FeishuVerificationTokenPrevious":"planted"`), []string{"Configuration.FeishuVerificationToken: is missing; FeishuVerificationTokenPrevious needs it."}},
 		{"another domain", "Feishu", with(minFeishu, `"FeishuDomain":"Lark"`), []string{`Configuration.FeishuDomain: "Lark" is not feishu or lark`}},
 		{"a Slack team with a dash", "Slack", in(`"SlackTeamId":"T-1"`), []string{`Configuration.SlackTeamId: "T-1"`}},
 		{"a signing secret of 7", "Slack", `{"SlackSigningSecret":"planted"}`, []string{"Configuration.SlackSigningSecret: is not 8 to 256"}},
@@ -286,13 +292,20 @@ func TestConfigurationIsRefused(t *testing.T) {
 		{"no conversations", "Slack", in(`"ConversationIds":[]`), []string{"Configuration.ConversationIds: has 0 entries"}},
 		{"1001 conversations", "Slack", in(`"ConversationIds":[` + strings.Repeat(`"a",`, 1000) + `"b"]`), []string{"has 1001 entries; wanted 1 to 1000"}},
 		{"a conversation twice", "Slack", in(`"ConversationIds":["c1","c2","c1"]`), []string{`Configuration.ConversationIds[2]: "c1" stands there twice`}},
-		{"a conversation with what cannot be seen", "Slack", in("\"ConversationIds\":[\"c\u200b1\"]"), []string{"Configuration.ConversationIds[0]: ", "1 to 256 characters, all of which can be seen"}},
-		{"a grant with what cannot be seen", "Slack", in("\"Permissions\":[{\"Effect\":\"Allow\",\"Principals\":[\"*\"],\"Commands\":[\"*\"],\"Conversations\":[\"19:x@\u200bthread.tacv2\"]}]"), []string{"Configuration.Permissions[0].Conversations[0]: ", "all of which can be seen"}},
+		{"a conversation with what cannot be seen", "Slack", in("\"ConversationIds\":[\"c\u200b1\"]"), []string{"Configuration.ConversationIds[0]: ", "1 to 256 bytes of visible characters without blanks, '*' and '?'"}},
+		{"a conversation with a blank", "Slack", in(`"ConversationIds":["c1","a b"]`), []string{`Configuration.ConversationIds[1]: "a b" is not 1 to 256 bytes of visible characters without blanks`}},
+		{"a conversation with a blank of another kind", "Slack", in(`"ConversationIds":["a\u3000b"]`), []string{"Configuration.ConversationIds[0]: "}},
+		{"a conversation of 86 Chinese characters", "Slack", in(`"ConversationIds":["` + strings.Repeat("群", 86) + `"]`), []string{"Configuration.ConversationIds[0]: "}},
+		{"a conversation that could not be read", "Slack", in(`"ConversationIds":["a\ufffd"]`), []string{"Configuration.ConversationIds[0]: "}},
+		{"all conversations, as a pattern has it", "Slack", in(`"ConversationIds":["*"]`), []string{`Configuration.ConversationIds[0]: "*" is not`, "without blanks, '*' and '?'"}},
+		{"a grant with a blank in a conversation", "Slack", in(`"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"Conversations":["a b"]}]`), []string{`Configuration.Permissions[0].Conversations[0]: "a b" is not 1 to 256 bytes of visible characters without blanks`}},
+		{"a grant with what cannot be seen", "Slack", in("\"Permissions\":[{\"Effect\":\"Allow\",\"Principals\":[\"*\"],\"Commands\":[\"*\"],\"Conversations\":[\"19:x@\u200bthread.tacv2\"]}]"), []string{"Configuration.Permissions[0].Conversations[0]: ", "visible characters"}},
 		{"a conversation that is null", "Slack", in(`"ConversationIds":["c1",null]`), []string{"Configuration.ConversationIds[1]: is true, false or null"}},
 
 		{"groups that are an array", "Slack", in(`"UserGroups":[]`), []string{"Configuration.UserGroups: is an array; wanted an object"}},
 		{"a group with a strange name", "Slack", in(`"UserGroups":{"a b":["x"]}`), []string{`Configuration.UserGroups["a b"]: is not a group's name`}},
 		{"a group without members", "Slack", in(`"UserGroups":{"sre":[]}`), []string{"Configuration.UserGroups.sre: has 0 entries"}},
+		{"a group without members beside one with some", "Slack", in(`"UserGroups":{"dev":["a"],"sre":[]}`), []string{"Configuration.UserGroups.sre: has 0 entries; wanted 1 to 1000"}},
 		{"a member with a blank", "Slack", in(`"UserGroups":{"sre":["a","b c"]}`), []string{`Configuration.UserGroups.sre[1]: "b c"`}},
 
 		{"permissions that are an object", "Slack", in(`"Permissions":{}`), []string{"Configuration.Permissions: is an object; wanted an array"}},
@@ -304,12 +317,18 @@ func TestConfigurationIsRefused(t *testing.T) {
 		{"a statement without commands", "Slack", permission(`{"Effect":"Deny","Principals":["*"]}`), []string{"Permissions[0].Commands: is missing"}},
 		{"an effect in lower case", "Slack", permission(`{"Effect":"allow","Principals":["*"],"Commands":["*"]}`), []string{`Permissions[0].Effect: "allow" is not Allow or Deny`}},
 		{"an unknown sort of principal", "Slack", permission(`{"Effect":"Allow","Principals":["*","role:x"],"Commands":["*"]}`), []string{`Permissions[0].Principals[1]: "role:x" is not a principal`}},
+		{"an empty principal", "Slack", permission(`{"Effect":"Allow","Principals":[""],"Commands":["*"]}`), []string{`Permissions[0].Principals[0]: "" is not user:<id>, group:<name> or *`}},
+		{"a user with a blank", "Slack", permission(`{"Effect":"Allow","Principals":["user:a b"],"Commands":["*"]}`), []string{`Permissions[0].Principals[0]: "user:a b" names a user whose id is not 1 to 256 bytes of visible characters`}},
+		{"a user with what cannot be seen", "Slack", permission(`{"Effect":"Deny","Principals":["user:a\u200db"],"Commands":["*"]}`), []string{`Permissions[0].Principals[0]: `, "visible characters"}},
+		{"a user of 257 letters", "Slack", permission(`{"Effect":"Allow","Principals":["user:` + strings.Repeat("a", 257) + `"],"Commands":["*"]}`), []string{`Permissions[0].Principals[0]: `, "1 to 256 bytes"}},
 		{"a user without id", "Slack", permission(`{"Effect":"Allow","Principals":["user:"],"Commands":["*"]}`), []string{`"user:" is not a principal`}},
 		{"a group that is not declared", "Slack", permission(`{"Effect":"Allow","Principals":["group:dev"],"Commands":["*"]}`), []string{`Principals[0]: the group "dev" is not among UserGroups`}},
 		{"a group where none are declared", "Slack", in(`"Permissions":[{"Effect":"Allow","Principals":["group:sre"],"Commands":["*"]}]`), []string{`the group "sre" is not among UserGroups`}},
 		{"a group where the groups are no object", "Slack", in(`"Permissions":[{"Effect":"Allow","Principals":["group:sre"],"Commands":["*"]}],"UserGroups":"sre"`), []string{"not among UserGroups"}},
 		{"principals that are a string", "Slack", permission(`{"Effect":"Allow","Principals":"*","Commands":["*"]}`), []string{"Permissions[0].Principals: is a string"}},
 		{"a command with a blank", "Slack", permission(`{"Effect":"Allow","Principals":["*"],"Commands":["a b"]}`), []string{`Permissions[0].Commands[0]: "a b"`}},
+		{"a denial of help alone", "Slack", permission(`{"Effect":"Deny","Principals":["*"],"Commands":["help"]}`), []string{`Configuration.Permissions[0].Commands[0]: "help" is always allowed, so it cannot be denied.`}},
+		{"a denial of whoami among others", "Slack", permission(`{"Effect":"Deny","Principals":["*"],"Commands":["restart","ＷｈｏAmI"]}`), []string{`Permissions[0].Commands[1]: "ＷｈｏAmI" is always allowed`}},
 		{"conversations of a statement that are none", "Slack", permission(`{` + allow + `,"Conversations":[]}`), []string{"Permissions[0].Conversations: has 0 entries"}},
 		{"a role in a denial", "Slack", permission(`{"Effect":"Deny","Principals":["*"],"Commands":["*"],"RamRole":"x"}`), []string{"Permissions[0].RamRole: has no meaning in a Deny"}},
 		{"a role that is an ARN", "Slack", permission(`{` + allow + `,"RamRole":"acs:ram::1:role/x"}`), []string{"Permissions[0].RamRole: is not a role name"}},
@@ -387,19 +406,34 @@ func TestConfigurationThatIsMissing(t *testing.T) {
 
 func TestAcceptedCommonKeys(t *testing.T) {
 	for about, members := range map[string]string{
-		"no statement":                          `"Permissions":[]`,
-		"no group":                              `"UserGroups":{}`,
-		"groups that come after the statements": `"Permissions":[{"Effect":"Allow","Principals":["group:sre"],"Commands":["*"]}],"UserGroups":{"sre":["a"]}`,
-		"a journal":                             `"Target":{"Type":"Journal"}`,
-		"a function":                            `"Target":{"Name":"acs:fc:cn-hangzhou:1:functions/f","Type":"Function"}`,
-		"a target's secret without its prefix":  `"Target":{"Type":"Http","Url":"https://h:8443/x?y=z","Secret":"cGxhbnRlZHBsYW50ZWRwbGFudGVkcGxhbnRlZA=="}`,
-		"a principal with colons":               `"Permissions":[{"Effect":"Allow","Principals":["user:a:b"],"Commands":["*"]}]`,
-		"1000 conversations":                    `"ConversationIds":[` + strings.Join(numbered(1000), ",") + `]`,
-		"numbers of names in ConversationIds":   `"ConversationIds":["cid+/=","群"]`,
+		"no statement": `"Permissions":[]`,
+		"no group":     `"UserGroups":{}`,
+		"help and whoami, which are allowed anyway": `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["help","whoami"]}]`,
+		"a denial of more than help":                `"Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["hel*","*"]}]`,
+		"people whose ids are Chinese":              `"UserGroups":{"sre":["张三"]},"Permissions":[{"Effect":"Allow","Principals":["user:张三","group:sre"],"Commands":["*"]}]`,
+		"a user and a conversation of 256 bytes":    `"ConversationIds":["` + strings.Repeat("c", 256) + `"],"Permissions":[{"Effect":"Allow","Principals":["user:` + strings.Repeat("群", 85) + `u"],"Commands":["*"]}]`,
+		"groups that come after the statements":     `"Permissions":[{"Effect":"Allow","Principals":["group:sre"],"Commands":["*"]}],"UserGroups":{"sre":["a"]}`,
+		"a journal":                                 `"Target":{"Type":"Journal"}`,
+		"a function":                                `"Target":{"Name":"acs:fc:cn-hangzhou:1:functions/f","Type":"Function"}`,
+		"a target's secret without its prefix":      `"Target":{"Type":"Http","Url":"https://h:8443/x?y=z","Secret":"cGxhbnRlZHBsYW50ZWRwbGFudGVkcGxhbnRlZA=="}`,
+		"a principal with colons":                   `"Permissions":[{"Effect":"Allow","Principals":["user:a:b"],"Commands":["*"]}]`,
+		"1000 conversations":                        `"ConversationIds":[` + strings.Join(numbered(1000), ",") + `]`,
+		"numbers of names in ConversationIds":       `"ConversationIds":["cid+/=","群"]`,
 	} {
 		if _, _, _, err := chat.Settle(platformOf(t, "Slack"), with(slack, members), never, zeros); err != nil {
 			t.Errorf("%s: %v", about, err)
 		}
+	}
+}
+
+// TestHalvesThatAreThere holds that a setting that another needs may be one that was made up, or a stored secret whose mask was sent back.
+func TestHalvesThatAreThere(t *testing.T) {
+	if _, secrets, _, err := chat.Settle(platformOf(t, "WeChat"), with(minWeChat, `"WeChatTokenPrevious":"planted2"`), never, zeros); err != nil || secrets["WeChatToken"] == "" {
+		t.Errorf("a token of before, and one that is made up: %v", err)
+	}
+	masked := with(minDingTalk, `"DingTalkToken":"******","DingTalkTokenPrevious":"planted2","DingTalkEncodingAesKey":"******"`)
+	if _, _, kept, err := chat.Settle(platformOf(t, "DingTalk"), masked, always, zeros); err != nil || len(kept) != 2 {
+		t.Errorf("masks of a token and its key: kept %q, %v", kept, err)
 	}
 }
 

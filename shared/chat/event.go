@@ -14,6 +14,7 @@ const EventMediaType = "application/cloudevents+json"
 
 // A CommandEvent is an allowed command as its target gets it: a CloudEvent, version 1.0, in its JSON format.
 // https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
+// The SDK for it, which tests read it with, would make the function dispatch-command 0.6 MB larger than its 8.7.
 //
 // Its id is the record's, the same however often the event is delivered, so that a target can tell what it did before. Its source is
 // the configuration's resource name and its subject the command's name. It holds the arguments as they were typed.

@@ -22,16 +22,17 @@ import (
 // DefaultRetention is how long the journal is kept when the settings do not say.
 const DefaultRetention = 90 * 24 * time.Hour
 
-// Bounds of the retention.
+// Bounds of the retention. A platform may deliver a message again up to 25 hours later, and its id must be there still.
+// https://docs.slack.dev/apis/events-api
 const (
-	minRetention = 24 * time.Hour
+	minRetention = 2 * 24 * time.Hour
 	maxRetention = 3650 * 24 * time.Hour
 )
 
 // CheckRetention returns an error unless d can be JournalOptions.Retention.
 func CheckRetention(d time.Duration) error {
 	if d < minRetention || d > maxRetention {
-		return fmt.Errorf("chat: retention of %v: wanted 1 to 3650 days", d)
+		return fmt.Errorf("chat: retention of %v: wanted 2 to 3650 days", d)
 	}
 	return nil
 }

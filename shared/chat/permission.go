@@ -15,6 +15,9 @@ const (
 	CommandWhoAmI = "whoami" // says the ids to put into a grant
 )
 
+// builtIn reports whether the command of that name, as ParseCommand returns it, is one of them.
+func builtIn(command string) bool { return command == CommandHelp || command == CommandWhoAmI }
+
 // A Cause is what a Decision rests on.
 type Cause string
 
@@ -137,7 +140,7 @@ func (p *Permissions) Decide(user, conversation, command string) Decision {
 		out.Cause, say = CauseNobody, decidedNobody
 	case command == "":
 		out.Cause, say = CauseCommand, decidedCommand
-	case command == CommandHelp, command == CommandWhoAmI:
+	case builtIn(command):
 		out.Allowed, out.Cause, say = true, CauseBuiltIn, decidedBuiltIn
 	default:
 		out, say = p.ask(user, conversation, command)

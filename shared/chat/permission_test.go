@@ -1,12 +1,15 @@
 package chat_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/policy"
 )
 
@@ -64,7 +67,6 @@ func TestDecide(t *testing.T) {
 		{"a conversation where the bot listens", "Slack", `"ConversationIds":["c1"],"Permissions":[` + allow + `]`, "u1", "c1", "restart", true, chat.CauseStatement, 0, "OpsRole", ""},
 		{"one where it does not", "Slack", `"ConversationIds":["c1"],"Permissions":[` + allow + `]`, "u1", "c2", "restart", false, chat.CauseConversation, -1, "", "The conversation c2 is not among ConversationIds."},
 		{"help where it does not", "Slack", `"ConversationIds":["c1"]`, "u1", "c2", "help", false, chat.CauseConversation, -1, "", ""},
-		{"a conversation that is a star", "Slack", `"ConversationIds":["*"]`, "u1", "c2", "help", false, chat.CauseConversation, -1, "", ""},
 		{"help", "Slack", `"BotName":"b"`, "u1", "c1", "help", true, chat.CauseBuiltIn, -1, "", "help is always allowed."},
 		{"whoami in spite of a deny", "Slack", `"Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["*"]}]`, "u1", "c1", "whoami", true, chat.CauseBuiltIn, -1, "", ""},
 		{"nobody", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`, "", "c1", "x", false, chat.CauseNobody, -1, "", "The platform did not say who the user is."},
@@ -185,7 +187,7 @@ func TestStatementsThatCannotMatchAreRefused(t *testing.T) {
 			`Configuration.Permissions[1].Conversations[1]: "d*" matches none of ConversationIds, so it can match nothing`},
 		{"conversations that are a string", permission(`"ConversationIds":["c1"],`, `{"Effect":"Allow","Principals":["*"],"Commands":["*"],"Conversations":"c1"}`), `Conversations: is a string`},
 		{"a pattern of users", permission("", `{"Effect":"Deny","Principals":["user:temp-*"],"Commands":["*"]}`), `Configuration.Permissions[1].Principals[0]: "user:temp-*" names a user with '*' or '?'`},
-		{"a group of a pattern", permission(`"UserGroups":{"sre":["u1","temp-?"]},`, `{"Effect":"Deny","Principals":["group:sre"],"Commands":["*"]}`), `Configuration.UserGroups.sre[1]: "temp-?" is not 1 to 256 printable ASCII characters without blanks, '*' and '?'`},
+		{"a group of a pattern", permission(`"UserGroups":{"sre":["u1","temp-?"]},`, `{"Effect":"Deny","Principals":["group:sre"],"Commands":["*"]}`), `Configuration.UserGroups.sre[1]: "temp-?" is not 1 to 256 bytes of visible characters without blanks, '*' and '?'`},
 		{"a language that is none", with(slack, `"Language":"EN"`), `Configuration.Language: "EN" is not en or zh`},
 	} {
 		_, _, _, err := chat.Settle(platformOf(t, "Slack"), c.text, never, zeros)
@@ -193,7 +195,7 @@ func TestStatementsThatCannotMatchAreRefused(t *testing.T) {
 	}
 	for about, text := range map[string]string{
 		"commands of another script":          permission("", `{"Effect":"Allow","Principals":["*"],"Commands":["重启","扩容-*"]}`),
-		"a conversation where it does listen": permission(`"ConversationIds":["c1","群 1"],`, `{"Effect":"Allow","Principals":["*"],"Commands":["*"],"Conversations":["c1","群*"]}`),
+		"a conversation where it does listen": permission(`"ConversationIds":["c1","群1"],`, `{"Effect":"Allow","Principals":["*"],"Commands":["*"],"Conversations":["c1","群*"]}`),
 	} {
 		if _, _, _, err := chat.Settle(platformOf(t, "Slack"), text, never, zeros); err != nil {
 			t.Errorf("%s: %v", about, err)
@@ -253,6 +255,80 @@ func FuzzPermissions(f *testing.F) {
 		less = strings.Replace(less, `},]`, `}]`, 1)
 		if d := chat.PermissionsOf(slackPlatform, less).Decide(user, conversation, command); d.Allowed && d.Cause != chat.CauseBuiltIn {
 			t.Errorf("with a statement that denies everything: %+v", d)
+		}
+	})
+}
+
+// FuzzGrant holds that whoever is refused can be granted what they asked for with the statement that the refusal shows, and that it grants
+// nothing else; and that an id that can be saved is one that a platform may have.
+func FuzzGrant(f *testing.F) {
+	f.Add("u1", "c1", "restart i-1", "u2", "c2", "stop")
+	f.Add("张三", "群/1", "重启", "张", "群/12", "重")
+	f.Add("*", "c*", "re*", "u1", "c1", "restart")
+	f.Add("a?", "c?", "sto?", "ab", "c1", "stop")
+	f.Add(`u"\{user}`, "cid+/==", "{command}", "u", "c", "x")
+	f.Add("u1", "c1", "re*", "u1", "c1", "restart")
+	f.Add("u1", "c1", "restar?", "u1", "c1", "restart")
+	f.Add("a b", "c\u3000d", "ＲＥＳＴＡＲＴ", "a", "c", "restart")
+	f.Add("a\u200d", "c\u2800", "x", "a\ue000", "c\xff", "y")
+	f.Add("a\ufe0f", "c\ufffd", "x", "a", "c", "y")
+	f.Add(strings.Repeat("u", 256), strings.Repeat("群", 86), strings.Repeat("重", 128), "u", "c", "y")
+	h := newHouse(f)
+	h.create("one")
+	e := h.open("one")
+	slackPlatform := platformOf(f, "Slack")
+	saved := func(members string) (string, error) {
+		text, _, _, err := chat.Settle(slackPlatform, with(slack, members), never, zeros)
+		return text, err
+	}
+	taken := func(user, conversation string) bool {
+		return callback.Check(&chat.Message{ID: "m", User: user, Conversation: conversation}) == nil
+	}
+	f.Fuzz(func(t *testing.T, user, conversation, text, otherUser, otherConversation, otherText string) {
+		for _, id := range []string{user, conversation} {
+			if id == "" || !utf8.ValidString(id) {
+				continue
+			}
+			list := func(text string) string { b, _ := json.Marshal([]string{text}); return string(b) }
+			for about, members := range map[string]string{
+				"a principal":    `"Permissions":[{"Effect":"Deny","Principals":` + list("user:"+id) + `,"Commands":["*"]}]`,
+				"of a group":     `"UserGroups":{"g":` + list(id) + `}`,
+				"a conversation": `"ConversationIds":` + list(id),
+			} {
+				if _, err := saved(members); (err == nil) != taken(id, id) {
+					t.Errorf("%q: from a platform it is taken: %v; as %s it is saved: %v", id, taken(id, id), about, err)
+				}
+			}
+		}
+		command, err := e.Command(&chat.Message{ID: "m", User: user, Conversation: conversation, Text: text})
+		if err != nil || user == "" || !taken(user, conversation) {
+			return
+		}
+		d := e.Decide(command)
+		if d.Cause == chat.CauseBuiltIn {
+			return
+		}
+		_, grant, ok := strings.Cut(e.Reply(command, d), " of one: ")
+		if !ok {
+			t.Fatalf("%+v is refused without a grant", command)
+		}
+		configuration, err := saved(`"Permissions":[` + grant + `]`)
+		if err != nil {
+			t.Fatalf("%s: %v", grant, err)
+		}
+		p := chat.PermissionsOf(slackPlatform, configuration)
+		if d := p.Decide(user, conversation, command.Name); !d.Allowed {
+			t.Errorf("%s does not allow it: %+v", grant, d)
+		}
+		name, _, err := chat.ParseCommand(otherText)
+		if err != nil || !taken(otherUser, otherConversation) {
+			return
+		}
+		for _, c := range [][3]string{{otherUser, conversation, command.Name}, {user, otherConversation, command.Name}, {user, conversation, name}, {otherUser, otherConversation, name}} {
+			same := c == [3]string{user, conversation, command.Name}
+			if d := p.Decide(c[0], c[1], c[2]); d.Allowed && !same && d.Cause != chat.CauseBuiltIn {
+				t.Errorf("%s allows %q too: %+v", grant, c, d)
+			}
 		}
 	})
 }

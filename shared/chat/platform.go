@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -30,6 +31,7 @@ type Setting struct {
 	Shape    Shape  // what its value looks like
 	Output   string // its name in Outputs, if it is shown there
 	Generate bool   // made up when absent, by Shape.Make
+	Needs    string // the key without which this one is refused; <key>Previous needs <key> anyhow
 	Help     string // one line for people
 }
 
@@ -59,6 +61,29 @@ func Visible(least, most int) Shape {
 			return len(s) >= least && len(s) <= most && only(s, func(b byte) bool { return ' ' < b && b < 0x7f })
 		},
 	}
+}
+
+// maxID is the length of the longest id of a user or a conversation, in bytes.
+const maxID = 256
+
+// ID is a shape: what a platform calls a user or a conversation by. What is taken from a platform fits it, and so does what a Configuration
+// names, so whoever asks can be granted what they asked for. No id has a wildcard in it: a statement that grants something in one place would
+// grant it in others. It is not ASCII alone, since an organisation makes up its own userids in DingTalk, and no document rules out that they
+// are Chinese.
+var ID = Shape{
+	Want: fmt.Sprintf("1 to %d bytes of visible characters without blanks, '*' and '?'", maxID),
+	Fits: func(s string) bool { return idPattern.Fits(s) && !strings.ContainsAny(s, wildcards) },
+}
+
+// idPattern is the shape of a pattern for an ID. Chat clients leave invisible characters in what is copied from them, and a pattern that has one
+// in it would match nothing.
+var idPattern = Shape{
+	Want: fmt.Sprintf("1 to %d bytes of visible characters without blanks", maxID),
+	Fits: func(s string) bool {
+		return s != "" && len(s) <= maxID && !strings.ContainsFunc(s, func(r rune) bool {
+			return r == utf8.RuneError || isBlank(r) || isHidden(r) || joins(r) || unicode.Is(unicode.C, r)
+		})
+	},
 }
 
 // Alphanumeric is a shape: ASCII letters and digits, of at least and at most so many characters; made with most.
@@ -144,8 +169,25 @@ func (p Platform) check() error {
 		case (s.Generate || s.Output != "") && !s.Secret:
 			return fmt.Errorf("chat: platform %s: setting %s is generated or put out, and not secret", p.Type, s.Key)
 		}
+		for _, key := range s.needs() {
+			if _, ok := p.setting(key); !ok {
+				return fmt.Errorf("chat: platform %s: setting %s needs %s, which is none", p.Type, s.Key, key)
+			}
+		}
 	}
 	return nil
+}
+
+// needs returns the keys of the settings without which this one is refused.
+func (s Setting) needs() []string {
+	var keys []string
+	if s.Needs != "" {
+		keys = append(keys, s.Needs)
+	}
+	if current, ok := strings.CutSuffix(s.Key, Previous); ok {
+		keys = append(keys, current)
+	}
+	return keys
 }
 
 // setting returns the platform's setting of the given key.

@@ -39,6 +39,12 @@ func TestNewRefuses(t *testing.T) {
 				{Key: "K", Secret: true, Generate: true, Help: "h", Shape: chat.Shape{Want: "w", Fits: good}},
 			}}}, chat.Options{})
 		},
+		"a setting that needs one that is none": func() (*chat.Service, error) {
+			return chat.New(spy, ring, []chat.Platform{{Type: "X", Settings: []chat.Setting{{Key: "K", Needs: "Other", Help: "h", Shape: chat.Text(1)}}}}, chat.Options{})
+		},
+		"a secret of before without the one of now": func() (*chat.Service, error) {
+			return chat.New(spy, ring, []chat.Platform{{Type: "X", Settings: []chat.Setting{{Key: "KPrevious", Secret: true, Help: "h", Shape: chat.Text(1)}}}}, chat.Options{})
+		},
 		"an output that is not secret": func() (*chat.Service, error) {
 			return chat.New(spy, ring, []chat.Platform{{Type: "X", Settings: []chat.Setting{{Key: "K", Output: "K", Help: "h", Shape: chat.Text(1)}}}}, chat.Options{})
 		},

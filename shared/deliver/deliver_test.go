@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"chatconf/shared/deliver"
@@ -182,6 +183,45 @@ func TestAnswersThatCannotBeRead(t *testing.T) {
 		if !errors.As(err, &failed) || !failed.Again || strings.Contains(err.Error(), "PLANTED") {
 			t.Errorf("%s: Post = %v", about, err)
 		}
+	}
+}
+
+// transport is a function that makes one call.
+type transport func(*http.Request) (*http.Response, error)
+
+func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// hangs is a body that never comes.
+type hangs struct{ context.Context }
+
+func (b hangs) Read([]byte) (int, error) { <-b.Done(); return 0, b.Err() }
+func (hangs) Close() error               { return nil }
+
+// An endpoint that hangs has ten seconds for each attempt. One that hangs after its status has taken the event.
+func TestAnEndpointThatHangs(t *testing.T) {
+	for about, test := range map[string]struct {
+		call transport
+		want time.Duration
+		ok   bool
+	}{
+		"before its status": {func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() }, 30 * time.Second, false},
+		"after its status": {func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusOK, Body: hangs{r.Context()}, Request: r}, nil
+		}, 10 * time.Second, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			client := deliver.New(deliver.Options{Wait: func(context.Context, time.Duration) error { return nil }})
+			deliver.SetTransport(client, test.call)
+			began := time.Now()
+			_, err := client.Post(t.Context(), "https://target.example.com/", secret, event)
+			var failed *deliver.Error
+			if (err == nil) != test.ok || !test.ok && (!errors.As(err, &failed) || !failed.Again || err.Error() != "deliver: the endpoint: there was no answer in time") {
+				t.Errorf("%s: Post = %v", about, err)
+			}
+			if took := time.Since(began); took != test.want {
+				t.Errorf("%s: it took %v, want %v", about, took, test.want)
+			}
+		})
 	}
 }
 

@@ -29,7 +29,8 @@ const (
 	sendTime = 10 * time.Second
 	// settleTime is how long the journal has to take how it ended, whatever else ran out of time.
 	settleTime = 5 * time.Second
-	// lease is how long a command is claimed: longer than all of the above.
+	// lease is how long a command is claimed. It outlasts the work and the settling, so that nobody else begins while one who lives is at it; the
+	// rest is for what a clock may differ.
 	lease = 90 * time.Second
 
 	// Attempts is how often a command is tried, crashes of whoever tried it included.
@@ -68,7 +69,7 @@ func New(o Options) (*Dispatcher, error) {
 	return &Dispatcher{o}, nil
 }
 
-// An undelivered is why a target has not taken a command.
+// An undelivered is why a target has not taken a command, or a platform an answer.
 type undelivered struct {
 	why   string // for people; no secret
 	again bool   // another attempt may help
@@ -128,8 +129,11 @@ func (d *Dispatcher) work(ctx context.Context, job *chat.Job) (result chat.Resul
 	if !e.Active {
 		return d.giveUp(ctx, e, job, "the chat configuration was switched off meanwhile"), false, nil
 	}
-	if now := e.Decide(job.Command); !now.Allowed || now.RamRole != job.RamRole {
+	switch now := e.Decide(job.Command); {
+	case !now.Allowed:
 		return d.giveUp(ctx, e, job, "Permissions were changed meanwhile, and do not allow it any more"), false, nil
+	case now.RamRole != job.RamRole:
+		return d.giveUp(ctx, e, job, "Permissions were changed meanwhile, and allow it as another RamRole"), false, nil
 	}
 	text, err := d.deliver(ctx, e, job)
 	var failed *undelivered
@@ -148,20 +152,21 @@ func (d *Dispatcher) work(ctx context.Context, job *chat.Job) (result chat.Resul
 		text = e.Reply(job.Command, chat.Decision{Allowed: true}) // nothing else has said yet that it was accepted
 	}
 	// The target has it. That nobody could be told is no reason to hand it over once more.
-	result.Answered, result.Detail, result.Cause = d.send(ctx, e, job, text)
+	sent, unsent := d.send(ctx, e, job, text)
+	result.Answered, result.Detail, result.Cause = sent, unsent.why, unsent.cause
 	return result, false, nil
 }
 
-// answer sends an answer that the callback's own response could not carry.
+// answer sends an answer that the callback's own response could not carry. What the platform refused for good is not tried again.
 func (d *Dispatcher) answer(ctx context.Context, e *chat.Endpoint, job *chat.Job) (result chat.Result, retry bool, err error) {
-	sent, why, cause := d.send(ctx, e, job, job.Answer)
+	sent, unsent := d.send(ctx, e, job, job.Answer)
 	switch {
 	case sent:
 		return chat.Result{Outcome: chat.OutcomeDelivered, Answered: true}, false, nil
-	case job.Attempts < Attempts && d.canStillSend(job):
-		return chat.Result{Detail: why, Cause: cause}, true, nil
+	case unsent.again && job.Attempts < Attempts && d.canStillSend(job):
+		return chat.Result{Detail: unsent.why, Cause: unsent.cause}, true, nil
 	}
-	return chat.Result{Outcome: chat.OutcomeFailed, Detail: why, Cause: cause}, false, nil
+	return chat.Result{Outcome: chat.OutcomeFailed, Detail: unsent.why, Cause: unsent.cause}, false, nil
 }
 
 // canStillSend reports whether an answer could be sent by the time that it is tried next.
@@ -175,18 +180,17 @@ func (d *Dispatcher) giveUp(ctx context.Context, e *chat.Endpoint, job *chat.Job
 	if job.Answer != "" {
 		return result // an answer, and not a command
 	}
-	var unsent string
-	if result.Answered, unsent, result.Cause = d.send(ctx, e, job, e.Undelivered(job.Command, job.ID)); unsent != "" {
-		result.Detail += "; " + unsent
+	sent, unsent := d.send(ctx, e, job, e.Undelivered(job.Command, job.ID))
+	if result.Answered, result.Cause = sent, unsent.cause; unsent.why != "" {
+		result.Detail += "; " + unsent.why
 	}
 	return result
 }
 
-// send sends an answer to where the command came from, if there is a way. It returns whether that was done, else why not, if it was tried, for
-// people and for the log.
-func (d *Dispatcher) send(ctx context.Context, e *chat.Endpoint, job *chat.Job, text string) (sent bool, why, cause string) {
+// send sends an answer to where the command came from, if there is a way. It returns whether that was done, else why not, if it was tried.
+func (d *Dispatcher) send(ctx context.Context, e *chat.Endpoint, job *chat.Job, text string) (sent bool, why undelivered) {
 	if text == "" || job.ReplyTo.Kind == "" {
-		return false, "", ""
+		return false, undelivered{}
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTime)
 	defer cancel()
@@ -195,9 +199,9 @@ func (d *Dispatcher) send(ctx context.Context, e *chat.Endpoint, job *chat.Job, 
 		err = sender.Send(ctx, job.ReplyTo, text)
 	}
 	if err != nil {
-		return false, fmt.Sprintf("the answer was not sent: %v", err), reach.Cause(err)
+		return false, undelivered{fmt.Sprintf("the answer was not sent: %v", err), webhook.Passing(err), reach.Cause(err)}
 	}
-	return true, "", ""
+	return true, undelivered{}
 }
 
 // deliver hands a command to its target and returns what that wants to be told. Its error is an *undelivered.

@@ -10,14 +10,18 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"chatconf/shared/chat"
 	"chatconf/shared/cloud"
 	"chatconf/shared/deliver"
 	"chatconf/shared/dispatch"
+	"chatconf/shared/platform"
 	"chatconf/shared/platform/craft"
+	"chatconf/shared/platform/outbound"
 	"chatconf/shared/platform/platformtest"
+	"chatconf/shared/reach"
 	"chatconf/shared/table"
 	"chatconf/shared/webhook"
 	"chatconf/shared/webhook/webhooktest"
@@ -39,7 +43,9 @@ type outside struct {
 
 	answer  func(ctx context.Context, n int) ([]byte, error) // of the target, to its n-th event
 	refuses error                                            // of the platform
+	none    error                                            // why there is no sender
 	cut     func()                                           // if set, called whenever the platform is
+	send    func(context.Context)                            // the same, before
 }
 
 func (o *outside) take(ctx context.Context, e deliver.Event) ([]byte, error) {
@@ -53,14 +59,20 @@ func (o *outside) take(ctx context.Context, e deliver.Event) ([]byte, error) {
 	return o.answer(ctx, n)
 }
 
-func (o *outside) Send(_ context.Context, to chat.ReplyTo, text string) error {
+func (o *outside) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.send != nil {
+		o.send(ctx)
+	}
 	if o.cut != nil {
 		o.cut()
 	}
 	if o.refuses != nil {
 		return o.refuses
+	}
+	if err := ctx.Err(); err != nil && o.send == nil {
+		return err
 	}
 	o.sent = append(o.sent, text)
 	o.to = append(o.to, to)
@@ -89,7 +101,7 @@ func (o *outside) dispatcher(p *webhooktest.Process) *dispatch.Dispatcher {
 			if e.Settings["SlackSigningSecret"].Reveal() == "" && e.Type == "Slack" {
 				p.Error("the sender has no settings")
 			}
-			return o, nil
+			return o, o.none
 		},
 		Now: p.Now,
 	})
@@ -330,7 +342,7 @@ func TestConfigurationsChange(t *testing.T) {
 		"nobody may any more": {permit(`{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"OpsRole"},{"Effect":"Deny","Principals":["*"],"Commands":["restart"]}`),
 			chat.ChatCommand{Outcome: "Failed", Answered: true, Detail: "Permissions were changed meanwhile, and do not allow it any more", Target: "Http target.example.com"}},
 		"they may, as another role": {permit(`{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"Administrator"}`),
-			chat.ChatCommand{Outcome: "Failed", Answered: true, Detail: "Permissions were changed meanwhile, and do not allow it any more", Target: "Http target.example.com"}},
+			chat.ChatCommand{Outcome: "Failed", Answered: true, Detail: "Permissions were changed meanwhile, and allow it as another RamRole", Target: "Http target.example.com"}},
 		"it is off": {func(s *scene) error {
 			_, err := s.Service.Update(s.As(), &chat.UpdateRequest{Name: "ops", Status: chat.StatusInactive})
 			return err
@@ -399,6 +411,148 @@ func TestAnswersThatAreLeft(t *testing.T) {
 	if c := s.command(); c.Outcome != "Failed" || c.Attempts != 1 {
 		t.Errorf("with little time: record = %+v", c)
 	}
+}
+
+// final is an error of a sender that says that it is for good.
+type final struct{ error }
+
+func (final) Passing() bool { return false }
+
+// What a platform refused for good is not tried again; what may pass is.
+func TestAnswersThatAreRefused(t *testing.T) {
+	for about, test := range map[string]struct {
+		err  error
+		want string
+	}{
+		"the bot is not there":      {&outbound.Error{What: "feishu: reply", Code: "230002", Status: 400}, "Failed"},
+		"too often":                 {&outbound.Error{What: "feishu: reply", Code: "99991400", Status: 400, Again: true}, "Pending"},
+		"a setting is missing":      {final{errors.New("feishu: FeishuAppId is not set")}, "Failed"},
+		"the same, around it":       {fmt.Errorf("feishu: %w", final{errors.New("FeishuAppId is not set")}), "Failed"},
+		"nobody was reached":        {&reach.Error{What: "feishu: reply", Err: context.DeadlineExceeded}, "Pending"},
+		"an error that says naught": {errors.New("feishu: the answer is too long"), "Pending"},
+	} {
+		for _, making := range []bool{false, true} { // of the sender, or of the answer
+			s := begin(t, "Feishu", "message", "help", toHTTP)
+			if s.refuses = test.err; making {
+				s.refuses, s.none = nil, test.err
+			}
+			s.dispatch()
+			c := s.command()
+			if string(c.Outcome) != test.want || c.Attempts != 1 || c.Answered || c.Detail != "the answer was not sent: "+test.err.Error() {
+				t.Errorf("%s: record = %+v", about, c)
+			}
+			s.Advance(time.Hour)
+			if found, err := s.d.Redrive(s.Context()); err != nil || (found > 0) != (test.want == "Pending") {
+				t.Errorf("%s: Redrive = %d, %v", about, found, err)
+			}
+		}
+	}
+}
+
+// An event of Slack can be answered only with SlackBotToken. That it is missing, the record says at once.
+func TestWithoutASetting(t *testing.T) {
+	s := begin(t, "Slack", "event", "help", toHTTP)
+	d, err := dispatch.New(dispatch.Options{Service: s.Service, Journal: s.Journal, Now: s.Now,
+		Post: func(context.Context, string, string, deliver.Event) ([]byte, error) {
+			return nil, errors.New("not asked for")
+		},
+		Sender: func(e *chat.Endpoint) (webhook.Sender, error) {
+			return platform.Senders()[e.Type](webhook.Settings{}, outbound.New(outbound.Options{Now: s.Now}))
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Dispatch(s.Context(), s.ref); err != nil {
+		t.Fatal(err)
+	}
+	if c := s.command(); c.Outcome != "Failed" || c.Attempts != 1 || !strings.Contains(c.Detail, "SlackBotToken is not set") {
+		t.Errorf("record = %+v", c)
+	}
+}
+
+// hanging returns when ctx ends, as what is called and never answers does.
+func hanging(ctx context.Context, _ int) ([]byte, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// A target that hangs is left in time to say so, to whoever gave the command and to the record.
+func TestATargetHangs(t *testing.T) {
+	for _, target := range []string{toHTTP, toFunction} {
+		synctest.Test(t, func(t *testing.T) {
+			s := begin(t, "Slack", "command", "restart", target)
+			s.answer = hanging
+			for n := range dispatch.Attempts {
+				began := time.Now()
+				s.dispatch()
+				if took := time.Since(began); took != 42*time.Second {
+					t.Errorf("attempt %d took %v", n+1, took)
+				}
+				s.Advance(time.Hour)
+			}
+			if c := s.command(); c.Outcome != "Failed" || !c.Answered || len(s.sent) != 1 || !strings.Contains(c.Detail, "there was no answer in time") {
+				t.Errorf("record = %+v, sent = %q", c, s.sent)
+			}
+		})
+	}
+}
+
+// A platform that hangs is left as well.
+func TestAPlatformHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := begin(t, "Feishu", "message", "help", toHTTP)
+		s.send = func(ctx context.Context) { <-ctx.Done() }
+		s.refuses = context.DeadlineExceeded
+		began := time.Now()
+		s.dispatch()
+		if took := time.Since(began); took != 10*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		if c := s.command(); c.Outcome != "Pending" || c.Attempts != 1 {
+			t.Errorf("record = %+v", c)
+		}
+	})
+}
+
+// A command stays claimed for longer than the slowest work on it takes: the target answers and the platform takes the answer at the last moment, and
+// the journal hangs. Until then nobody else begins; after it somebody does.
+func TestTheLeaseOutlastsTheWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := begin(t, "Slack", "command", "restart", toHTTP)
+		other := s.dispatcher(s.World.Process())
+		last := func(ctx context.Context) {
+			deadline, ok := ctx.Deadline()
+			if !ok {
+				t.Error("there is time without end")
+				return
+			}
+			took := time.Until(deadline)
+			time.Sleep(took)
+			s.Advance(took) // the tables' clock is the world's
+		}
+		s.answer = func(ctx context.Context, _ int) ([]byte, error) { last(ctx); return []byte(`{"text":"done"}`), nil }
+		s.send = func(ctx context.Context) {
+			last(ctx)
+			s.FailAt(1, webhooktest.Fault{Takes: time.Hour}) // from here on the journal
+		}
+		began := time.Now()
+		if err := s.d.Dispatch(s.Context(), s.ref); err == nil {
+			t.Error("the journal hangs, and that is no error")
+		}
+		if took := time.Since(began); took != 57*time.Second {
+			t.Errorf("the work took %v", took)
+		}
+		s.FailAt(0, webhooktest.Fault{})
+		s.send, s.answer = nil, nil
+		s.Advance(5 * time.Second) // which the journal took
+		if err := other.Dispatch(s.Context(), s.ref); err != nil || len(s.events) != 1 {
+			t.Errorf("while it was at work: %v, %d events, want one", err, len(s.events))
+		}
+		s.Advance(time.Minute)
+		if err := other.Dispatch(s.Context(), s.ref); err != nil || len(s.events) != 2 {
+			t.Errorf("after it: %v, %d events, want two", err, len(s.events))
+		}
+	})
 }
 
 // That nobody could be told is no reason to hand a command over once more.

@@ -8,20 +8,27 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"chatconf/shared/chat"
 	"chatconf/shared/invoke"
 )
 
-// Bounds of the work on one callback. The shortest of the platforms' patience that a message meets is 2 s.
+// Bounds of the work on one callback, the same for all platforms. The check of a URL is bound by the one second that WeCom and Feishu give it.
+// A message is bound by DingTalk, whose cards wait for two seconds and whose own check waits for one and a half, and which does not say how long a
+// robot does; Slack and Feishu wait for three, WeCom and Teams for five. What these bounds leave is for the network and the gateway.
 const (
-	// Timeout is how long the tables may take in all.
-	Timeout = 1500 * time.Millisecond
-	// HandOnTime is how long handing on may take. What takes longer is left to whoever looks for what is due.
+	// Timeout is how long the tables may take in all, from when the body has been read to the record; where there is none, to the answer.
+	Timeout = 800 * time.Millisecond
+	// HandOnTime is how long handing on may take after that. What takes longer is left to whoever looks for what is due.
 	HandOnTime = 400 * time.Millisecond
 	// noteTime is how long a note may take that the answer waits for.
 	noteTime = 300 * time.Millisecond
+	// restTime is how long a process that rests once it has answered waits with the answer to a URL that is nobody's, and restEvery how often it
+	// does so at most: who sends many such must not keep it busy.
+	restTime  = 100 * time.Millisecond
+	restEvery = time.Second
 )
 
 // Options are what a Handler needs.
@@ -34,7 +41,8 @@ type Options struct {
 	// lost: the command is found in the journal a minute later.
 	HandOn func(context.Context, chat.Ref) error
 	// Frozen says that the process rests once it has answered, as functions do. What is to be known of a configuration's health is then
-	// written before the answer, where that tells its sender nothing: to a callback with the right URL.
+	// written before the answer. To a URL that is nobody's the answer waits a fixed while, now and then, whether there is something to be written
+	// or not, lest the time it takes tells which.
 	Frozen bool
 	Now    func() time.Time // default time.Now
 }
@@ -52,6 +60,7 @@ type Handler struct {
 	handOn    func(context.Context, chat.Ref) error
 	frozen    bool
 	now       func() time.Time
+	rested    atomic.Int64 // when last, in nanoseconds of the epoch
 }
 
 var _ http.Handler = (*Handler)(nil)
@@ -87,8 +96,7 @@ const plainText = "text/plain; charset=utf-8"
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &callback{started: h.now()}
 	// A platform that hangs up delivers again. What was begun is not left half done for that: then the second is a duplicate.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), Timeout)
-	defer cancel()
+	ctx := context.WithoutCancel(r.Context())
 	out := h.guarded(ctx, r, c)
 	c.status = out.Status
 	if err := write(w, out); err != nil && c.err == nil {
@@ -108,9 +116,12 @@ func (h *Handler) guarded(ctx context.Context, r *http.Request, c *callback) (ou
 	return h.serve(ctx, r, c)
 }
 
-// serve does the work on a callback, in the order that package webhook promises.
+// serve does the work on a callback, in the order that package webhook promises. How long a body may take is the server's to say: a sender that
+// is slow leaves the tables no less time, and is told what everybody is.
 func (h *Handler) serve(ctx context.Context, r *http.Request, c *callback) *Response {
 	in, flaw := read(r, h.now)
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
 	ref, token, ok := parsePath(r.URL.Path)
 	if ok {
 		c.ref = ref
@@ -119,6 +130,7 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *callback) *Resp
 	var unproven *chat.Unproven
 	switch {
 	case errors.As(err, &unproven):
+		h.rest(ctx)
 		return c.refuse(StepFind, unproven.Reason)
 	case err != nil:
 		return c.fail(err, unavailable)
@@ -228,6 +240,20 @@ func (h *Handler) note(ctx context.Context, e *chat.Endpoint, n chat.Note) {
 	defer cancel()
 	if err := h.journal.Note(ctx, e.Ref(), n); err != nil {
 		invoke.Logger(ctx).WarnContext(ctx, "the health of a webhook was not written", "name", e.Name, "error", err) // it goes along with the next
+	}
+}
+
+// rest gives what OpenWebhook had noted of wrong tokens the time to be written, and takes as long where it noted nothing.
+func (h *Handler) rest(ctx context.Context) {
+	now, last := h.now().UnixNano(), h.rested.Load()
+	if !h.frozen || now-last < int64(restEvery) || !h.rested.CompareAndSwap(last, now) {
+		return
+	}
+	timer := time.NewTimer(restTime)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 

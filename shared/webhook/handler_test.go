@@ -521,6 +521,214 @@ func TestHandingOnFails(t *testing.T) {
 	})
 }
 
+// How long platforms wait for an answer to a message, and to the check of a URL.
+var patience = map[string]struct{ message, check time.Duration }{
+	"DingTalk": {1500 * time.Millisecond, 1500 * time.Millisecond},
+	"WeChat":   {5 * time.Second, time.Second},
+	"Feishu":   {3 * time.Second, time.Second},
+	"Slack":    {3 * time.Second, 3 * time.Second},
+	"Teams":    {5 * time.Second, 5 * time.Second},
+}
+
+// Whatever call of the tables hangs, and if all are slow, and handing on hangs besides, a platform has its answer to every kind of callback in time,
+// and who forges one waits no longer.
+func TestAnswersAreInTime(t *testing.T) {
+	const margin = 200 * time.Millisecond // for the network and the gateway
+	for _, p := range platform.All() {
+		waits, ok := patience[p.Type]
+		if !ok {
+			t.Fatalf("how long does %s wait?", p.Type)
+		}
+		messages, checks := craft.Modes(p.Type)
+		for _, mode := range append(slices.Clone(messages), checks...) {
+			limit := waits.message
+			if slices.Contains(checks, mode) {
+				limit = waits.check
+			}
+			synctest.Test(t, func(t *testing.T) {
+				w := webhooktest.New(t)
+				process := w.Process()
+				bot := process.Create("ops", p.Type, platformtest.Settings(p.Type), webhooktest.Open, toHTTP)
+				for about, edit := range map[string]func(*craft.Callback){
+					"genuine": func(*craft.Callback) {},
+					"refused": func(c *craft.Callback) { c.Body, c.Query = nil, nil },
+				} {
+					for _, takes := range []time.Duration{time.Hour, 700 * time.Millisecond} {
+						for n := 1; n <= 4; n++ {
+							w.Advance(time.Minute)
+							h := frozen(w.Process(), func(ctx context.Context, _ chat.Ref) error { <-ctx.Done(); return ctx.Err() })
+							c := bot.Say(mode, craft.Message{Text: "restart"})
+							edit(c)
+							w.FailAt(n, webhooktest.Fault{Takes: takes})
+							began := time.Now()
+							out := bot.Post(h, c)
+							if took := time.Since(began); took > limit-margin {
+								t.Errorf("%s %s, %s, calls that take %v from the %d. on: the answer %d took %v", p.Type, mode, about, takes, n, out.Code, took)
+							}
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// frozen returns the handler of a process that rests once it has answered.
+func frozen(p *webhooktest.Process, handOn func(context.Context, chat.Ref) error) *webhook.Handler {
+	p.Helper()
+	h, err := webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: platform.Receivers(), HandOn: handOn, Frozen: true, Now: p.Now})
+	if err != nil {
+		p.Fatal(err)
+	}
+	return h
+}
+
+// What each part of an answer may take at most: the tables, handing on, and a note, which is given up before the tables are.
+func TestBounds(t *testing.T) {
+	const tables, handOn, note = 800 * time.Millisecond, 400 * time.Millisecond, 300 * time.Millisecond
+	check := func(w *webhooktest.Bot) *craft.Callback { return w.Say("check", craft.Message{}) }
+	message := func(w *webhooktest.Bot) *craft.Callback { return w.Say("", craft.Message{Text: "restart"}) }
+	for about, test := range map[string]struct {
+		kind    string
+		say     func(*webhooktest.Bot) *craft.Callback
+		hangsAt int // call of the tables
+		status  int
+		want    time.Duration
+	}{
+		"a message, until it is found":       {"Slack", message, 1, 503, tables},
+		"a message, until it is recorded":    {"Slack", message, 2, 503, tables},
+		"a message, after it is recorded":    {"Slack", message, 9, 200, handOn},
+		"a check, until it is found":         {"Slack", check, 1, 503, tables},
+		"a check, of which a note is made":   {"Slack", check, 2, 200, note},
+		"a picture, until it is found":       {"DingTalk", picture, 1, 503, tables},
+		"a picture, until it is guarded":     {"DingTalk", picture, 2, 503, tables},
+		"a picture, of which a note is made": {"DingTalk", picture, 3, 200, note},
+		"a refusal, until it is found":       {"Slack", forged, 1, 503, tables},
+		"a refusal, of which a note is made": {"Slack", forged, 2, 401, note},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := webhooktest.New(t)
+			process := w.Process()
+			bot := process.Create("ops", test.kind, platformtest.Settings(test.kind), webhooktest.Open, toHTTP)
+			h := frozen(process, func(ctx context.Context, _ chat.Ref) error { <-ctx.Done(); return ctx.Err() })
+			c := test.say(bot)
+			w.FailAt(test.hangsAt, webhooktest.Fault{Takes: time.Hour})
+			began := time.Now()
+			out := bot.Post(h, c)
+			if took := time.Since(began); took != test.want || out.Code != test.status {
+				t.Errorf("%s: %d after %v, want %d after %v", about, out.Code, took, test.status, test.want)
+			}
+		})
+	}
+}
+
+// picture is a genuine callback of DingTalk without a message for the bot.
+func picture(bot *webhooktest.Bot) *craft.Callback {
+	bot.Helper()
+	c := bot.Say("robot", craft.Message{Text: "restart"})
+	body := bytes.Replace(c.Body, []byte(`"msgtype":"text"`), []byte(`"msgtype":"picture"`), 1)
+	if bytes.Equal(body, c.Body) {
+		bot.Fatal("the message is another than it was")
+	}
+	c.Body = body
+	return c
+}
+
+// forged is a callback with the right URL whose body was changed.
+func forged(bot *webhooktest.Bot) *craft.Callback {
+	bot.Helper()
+	c := bot.Say("", craft.Message{Text: "restart"})
+	c.Body = bytes.Replace(c.Body, []byte("restart"), []byte("destroy"), 1)
+	return c
+}
+
+// A slowBody comes only after a while.
+type slowBody struct {
+	io.Reader
+	once sync.Once
+}
+
+func (b *slowBody) Read(p []byte) (int, error) {
+	b.once.Do(func() { time.Sleep(10 * time.Second) })
+	return b.Reader.Read(p)
+}
+
+// A body that comes slowly is none of the tables' time: its sender is told what everybody is.
+func TestASlowBody(t *testing.T) {
+	for about, test := range map[string]struct {
+		token  string // "" is the right one
+		status int
+		level  string
+	}{
+		"of a message":           {"", http.StatusOK, "INFO"},
+		"behind a token of none": {strings.Repeat("A", 22), http.StatusUnauthorized, "WARN"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := webhooktest.New(t)
+			process := w.Process()
+			bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
+			url := bot.URL
+			if test.token != "" {
+				url = url[:strings.LastIndex(url, "/")+1] + test.token
+			}
+			r, err := bot.Say("", craft.Message{Text: "restart"}).Request(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Body = io.NopCloser(&slowBody{Reader: r.Body})
+			out := w.Do(process.Handler(nobody), r)
+			if said := line(t, w); out.Code != test.status || said["level"] != test.level {
+				t.Errorf("%s: %d, logged is %v", about, out.Code, said)
+			}
+			if err := process.Journal.Flush(w.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A process that rests once it has answered has written what is to be known of a wrong token, and takes for it as long as where there is no such
+// configuration, whatever its tables take.
+func TestFrozenWithAWrongToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := webhooktest.New(t)
+		process := w.Process()
+		bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
+		h := frozen(process, nobody)
+		wrong := bot.URL[:strings.LastIndex(bot.URL, "/")+1] + strings.Repeat("A", 22)
+		took := func(url string, takes time.Duration) time.Duration {
+			w.FailAt(2, webhooktest.Fault{Takes: takes})
+			began := time.Now()
+			if out := bot.PostTo(h, url, bot.Say("", craft.Message{Text: "restart"})); out.Code != http.StatusUnauthorized {
+				t.Errorf("%s: %d", url, out.Code)
+			}
+			return time.Since(began)
+		}
+		known := took(wrong, 50*time.Millisecond)
+		if health := w.Process().Health("ops").Health; health.LastError == nil || health.LastError.Step != "token" {
+			t.Errorf("health as another process sees it = %+v", health.LastError)
+		}
+		other := strings.Replace(wrong, "/ops/", "/other/", 1)
+		if known, unknown := took(wrong, 0), took(other, 0); known != 0 || unknown != 0 {
+			t.Errorf("in the same second, another wrong token takes %v, and a name that is none %v", known, unknown)
+		}
+		w.Advance(time.Second)
+		unknown := took(other, 50*time.Millisecond)
+		w.Advance(time.Minute)
+		slow := took(wrong, 2*time.Second)
+		if known != unknown || known != slow || known == 0 {
+			t.Errorf("a wrong token takes %v, with slow tables %v, a name that is none %v", known, slow, unknown)
+		}
+		w.Advance(time.Second)
+		w.FailAt(1, webhooktest.Fault{Takes: 750 * time.Millisecond})
+		began := time.Now()
+		if out := bot.PostTo(h, wrong, bot.Say("", craft.Message{Text: "restart"})); out.Code != http.StatusUnauthorized || time.Since(began) > webhook.Timeout {
+			t.Errorf("with little time left: %d after %v", out.Code, time.Since(began))
+		}
+		time.Sleep(time.Minute) // until the notes are written
+	})
+}
+
 // A platform that hangs up while its callback is worked at does not leave it half done.
 func TestThePlatformHangsUp(t *testing.T) {
 	w := webhooktest.New(t)

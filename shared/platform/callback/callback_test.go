@@ -164,9 +164,19 @@ func TestCheck(t *testing.T) {
 	if err := callback.Check(&chat.Message{ID: "1", Conversation: "c"}); err != nil {
 		t.Errorf("nobody may be the user: %v", err)
 	}
+	if err := callback.Check(&chat.Message{ID: "*?", Conversation: strings.Repeat("x", 256), User: strings.Repeat("x", 256)}); err != nil {
+		t.Errorf("the longest ids, and a message's with wildcards, which no grant has: %v", err)
+	}
 	for name, m := range map[string]chat.Message{
 		"no id": {Conversation: "c"}, "no conversation": {ID: "1"}, "a long id": {ID: strings.Repeat("x", 257), Conversation: "c"}, "a blank in the user": {ID: "1", Conversation: "c", User: "a b"},
 		"a line end in the id": {ID: "1\n", Conversation: "c"}, "a control character": {ID: "1", Conversation: "c\x00"}, "a mark of direction": {ID: "1", Conversation: "c", User: "a\u202e"},
+		"a star in the conversation": {ID: "1", Conversation: "c*", User: "u"}, "a question mark in the conversation": {ID: "1", Conversation: "c?", User: "u"},
+		"a star for the user": {ID: "1", Conversation: "c", User: "*"}, "a question mark in the user": {ID: "1", Conversation: "c", User: "u?"},
+		"braille without dots": {ID: "1", Conversation: "c\u2800"}, "a filler in the user": {ID: "1", Conversation: "c", User: "u\u3164"},
+		"a character of private use": {ID: "1", Conversation: "c", User: "u\ue000"}, "a full-width blank": {ID: "1", Conversation: "c\u3000d"},
+		"a joiner in the user": {ID: "1", Conversation: "c", User: "u\u200d"}, "a variation in the conversation": {ID: "1", Conversation: "c\ufe0f"},
+		"a long conversation": {ID: "1", Conversation: strings.Repeat("x", 257)}, "a long user": {ID: "1", Conversation: "c", User: strings.Repeat("x", 257)},
+		"a user that is not UTF-8": {ID: "1", Conversation: "c", User: "\xff"}, "a conversation that is not UTF-8": {ID: "1", Conversation: "\xff"},
 		"an id that is not UTF-8": {ID: "\xff", Conversation: "c"}, "a text that is not UTF-8": {ID: "1", Conversation: "c", Text: "\xff"},
 	} {
 		if err := callback.Check(&m); stepOf(err) != webhook.StepDecode {

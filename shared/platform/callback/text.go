@@ -64,20 +64,22 @@ func Plain(text string) string { return plainer.Replace(text) }
 
 var plainer = strings.NewReplacer("<\u200b", "<", "@\u200b", "@")
 
-// maxID is how long a platform's id of a message, a conversation or a user may be, in bytes.
+// maxID is how long a platform's id of a message, or the name of a user, may be, in bytes.
 const maxID = 256
 
 // Check refuses a message whose ids are not what a table, a log line or a grant could hold, and cleans the name that is only for people.
+// Nobody may be its user.
 func Check(m *chat.Message) error {
-	for _, id := range []struct{ what, text string }{{"message", m.ID}, {"conversation", m.Conversation}, {"user", m.User}} {
-		if id.text == "" && id.what != "user" {
-			return webhook.Refuse(webhook.StepDecode, "the %s has no id", id.what)
-		}
-		if len(id.text) > maxID || !utf8.ValidString(id.text) || strings.ContainsFunc(id.text, unseen) {
-			return webhook.Refuse(webhook.StepDecode, "the id of the %s is longer than %d bytes or holds what cannot be seen", id.what, maxID)
-		}
-	}
-	if !utf8.ValidString(m.Text) {
+	switch {
+	case m.ID == "":
+		return webhook.Refuse(webhook.StepDecode, "the message has no id")
+	case len(m.ID) > maxID || !utf8.ValidString(m.ID) || strings.ContainsFunc(m.ID, unseen):
+		return webhook.Refuse(webhook.StepDecode, "the id of the message is longer than %d bytes or holds what cannot be seen", maxID)
+	case !chat.ID.Fits(m.Conversation):
+		return webhook.Refuse(webhook.StepDecode, "the id of the conversation is not %s", chat.ID.Want)
+	case m.User != "" && !chat.ID.Fits(m.User):
+		return webhook.Refuse(webhook.StepDecode, "the id of the user is not %s", chat.ID.Want)
+	case !utf8.ValidString(m.Text):
 		return webhook.Refuse(webhook.StepDecode, "the text is not UTF-8")
 	}
 	m.UserName = Cut(strings.Map(func(c rune) rune {

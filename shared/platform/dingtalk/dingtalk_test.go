@@ -195,6 +195,7 @@ func TestModesAreNotMixed(t *testing.T) {
 }
 
 func TestEvents(t *testing.T) {
+	ago := func(d time.Duration) string { return strconv.FormatInt(now.Add(-d).UnixMilli(), 10) }
 	r := receiver(t, with())
 	at := strconv.FormatInt(now.UnixMilli(), 10)
 	for name, test := range map[string]struct {
@@ -209,6 +210,8 @@ func TestEvents(t *testing.T) {
 		"an event of seconds, as a number":   {message: `{"EventType":"user_add_org","TimeStamp":` + at[:10] + `}`, timestamp: at[:10]},
 		"an event of another corporation":    {message: `{"EventType":"x","CorpId":"dingother"}`, step: webhook.StepReceiver},
 		"an event that is old inside":        {message: `{"EventType":"x","TimeStamp":"1445827045067"}`, step: webhook.StepFreshness},
+		"an event at its last retry":         {message: `{"EventType":"x","TimeStamp":"` + ago(6*time.Minute) + `"}`},
+		"an event later than any retry":      {message: `{"EventType":"x","TimeStamp":"` + ago(6*time.Minute+time.Second) + `"}`, step: webhook.StepFreshness},
 		"an event without a time inside":     {message: `{"EventType":"x","TimeStamp":"soon"}`, step: webhook.StepRequest},
 		"an event without a type":            {message: `{}`, step: webhook.StepDecode},
 		"an event whose type is a number":    {message: `{"EventType":1}`, step: webhook.StepDecode},

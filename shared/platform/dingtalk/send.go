@@ -35,7 +35,7 @@ var _ webhook.Sender = (*sender)(nil)
 func NewSender(s webhook.Settings, client *outbound.Client) (webhook.Sender, error) {
 	out := &sender{client, s.Get("DingTalkClientId"), s["DingTalkClientSecret"], cmp.Or(s.Get("DingTalkRobotCode"), s.Get("DingTalkClientId"))}
 	if out.clientID == "" || out.secret == "" {
-		return nil, fmt.Errorf("dingtalk: DingTalkClientId or DingTalkClientSecret is not set")
+		return nil, outbound.Final("dingtalk: DingTalkClientId or DingTalkClientSecret is not set")
 	}
 	return out, nil
 }
@@ -49,7 +49,7 @@ func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 			return err
 		}
 		if late := s.byRobot(ctx, to, text); late != nil {
-			return fmt.Errorf("%w; %w", err, late)
+			return fmt.Errorf("%v; %w", err, late) // whether that may pass is the second's to say
 		}
 		return nil
 	}
@@ -84,7 +84,7 @@ func (s *sender) byRobot(ctx context.Context, to chat.ReplyTo, text string) erro
 	var what, path string
 	switch {
 	case to.ID == "":
-		return fmt.Errorf("dingtalk: there is nobody to answer")
+		return outbound.Final("dingtalk: there is nobody to answer")
 	case to.Kind == toGroup:
 		what, path = "dingtalk: robot/groupMessages/send", "/v1.0/robot/groupMessages/send"
 		b.WriteString(`,"openConversationId":`)
@@ -95,7 +95,7 @@ func (s *sender) byRobot(ctx context.Context, to chat.ReplyTo, text string) erro
 		document.WriteString(&b, to.ID)
 		b.WriteByte(']')
 	default:
-		return fmt.Errorf("dingtalk: there is no way to answer by %q", to.Kind)
+		return outbound.Final("dingtalk: there is no way to answer by %q", to.Kind)
 	}
 	b.WriteByte('}')
 	key := callback.Digest("dingtalk", s.clientID, s.secret.Reveal())
@@ -112,7 +112,10 @@ func (s *sender) byRobot(ctx context.Context, to chat.ReplyTo, text string) erro
 		if to.Kind == toPerson && len(answer.Texts("invalidStaffIdList")) > 0 {
 			return false, answer.Refused(what, "invalidStaffIdList", false)
 		}
-		return false, answer.Err()
+		if err := answer.Err(); err != nil {
+			return false, outbound.Final("%s: it was taken, but %v", what, err) // once more would be twice
+		}
+		return false, nil
 	})
 }
 

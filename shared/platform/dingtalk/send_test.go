@@ -99,6 +99,14 @@ func TestSendRefused(t *testing.T) {
 		"the address is banned, which is a page": {to, func(f *fake) {
 			f.session, f.token = func() (int, string) { return 200, `<html>` }, func() (int, string) { return 200, `{"status":1111}` }
 		}, "sendBySession accessToken", false, false},
+		"the session is over, and the robot may not": {to, func(f *fake) {
+			f.session = func() (int, string) { return 200, `{"errcode":300001}` }
+			f.send = func() (int, string) { return 400, `{"code":"bot.stopped"}` }
+		}, "sendBySession accessToken send", false, false},
+		"the session is over, and the robot is busy": {to, func(f *fake) {
+			f.session = func() (int, string) { return 200, `{"errcode":300001}` }
+			f.send = func() (int, string) { return 503, `` }
+		}, "sendBySession accessToken send", false, true},
 		"a session of another host": {chat.ReplyTo{Kind: "group", ID: "cid==", URL: "https://evil.example.com/x"}, func(*fake) {}, "", false, false},
 		"the secret is not right": {person, func(f *fake) {
 			f.token = func() (int, string) { return 400, `{"code":"invalidClientIdOrSecret","message":"x"}` }

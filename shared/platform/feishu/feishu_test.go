@@ -224,6 +224,18 @@ func TestProofs(t *testing.T) {
 	}
 }
 
+// Feishu's own sample of its encryption opens to the text that it publishes beside it.
+// https://open.feishu.cn/document/server-docs/event-subscription-guide/event-subscription-configure-/encrypt-key-encryption-configuration-case
+func TestThePublishedSampleOpens(t *testing.T) {
+	const sample = "P37w+VZImNgPEO1RBhJ6RtKl7n6zymIbEG1pReEzghk="
+	if got, err := feishu.Open("test key", sample); err != nil || got != "hello world" {
+		t.Errorf("Open = %q, %v, want hello world", got, err)
+	}
+	if got, err := feishu.Open("test Key", sample); err == nil || got != "" {
+		t.Errorf("Open with another key = %q, %v", got, err)
+	}
+}
+
 func TestNewReceiver(t *testing.T) {
 	for name, s := range map[string]webhook.Settings{"no key": with("FeishuEncryptKey", ""), "no app": with("FeishuAppId", ""), "a window of a day": with("FeishuWindowSeconds", "86400"),
 		"only a previous key": with("FeishuEncryptKey", "", "FeishuEncryptKeyPrevious", "x")} {

@@ -3,7 +3,6 @@ package feishu
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -34,7 +33,7 @@ func NewSender(s webhook.Settings, client *outbound.Client) (webhook.Sender, err
 		out.host = "open.larksuite.com"
 	}
 	if out.appID == "" || out.secret == "" {
-		return nil, fmt.Errorf("feishu: FeishuAppId or FeishuAppSecret is not set")
+		return nil, outbound.Final("feishu: FeishuAppId or FeishuAppSecret is not set")
 	}
 	return out, nil
 }
@@ -45,7 +44,7 @@ func NewSender(s webhook.Settings, client *outbound.Client) (webhook.Sender, err
 func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 	const what = "feishu: im/v1/messages/reply"
 	if to.Kind != toMessage || to.ID == "" {
-		return fmt.Errorf("feishu: there is no way to answer by %q", to.Kind)
+		return outbound.Final("feishu: there is no way to answer by %q", to.Kind)
 	}
 	text = callback.Cut(text, maxText)
 	var b bytes.Buffer
@@ -66,7 +65,8 @@ func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 		if answer.Status == 200 && code == "0" {
 			return false, nil
 		}
-		return code == "99991661" || code == "99991663", answer.Refused(what, code, code == "99991400")
+		// 99991400 is of the API's limit, 230020 of the conversation's.
+		return code == "99991661" || code == "99991663", answer.Refused(what, code, code == "99991400" || code == "230020")
 	})
 }
 

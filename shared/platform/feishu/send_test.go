@@ -25,6 +25,7 @@ func TestSend(t *testing.T) {
 		"the token has expired":  {to: to, answers: []string{`{"code":99991663}`, `{"code":0}`}, ok: true, sent: 4},
 		"the token is not taken": {to: to, status: 400, answers: []string{`{"code":99991661}`}, sent: 4},
 		"too often":              {to: to, status: 400, answers: []string{`{"code":99991400}`}, again: true, sent: 2},
+		"too often to a group":   {to: to, status: 400, answers: []string{`{"code":230020}`}, again: true, sent: 2},
 		"the bot is not there":   {to: to, status: 400, answers: []string{`{"code":230002}`}, sent: 2},
 		"an answer that is none": {to: to, answers: []string{``}, sent: 2},
 		"the secret is not right": {to: to, token: `{"code":10014,"msg":"app secret invalid"}`,

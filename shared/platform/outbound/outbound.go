@@ -127,6 +127,20 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s: refused with code %s, status %d", e.What, callback.Cut(printable(e.Code), 64), e.Status)
 }
 
+// Passing reports whether the same call may go well later.
+func (e *Error) Passing() bool { return e.Again }
+
+// A final is why no call is made, and none would be later.
+type final string
+
+func (e final) Error() string { return string(e) }
+
+// Passing reports that it will not.
+func (final) Passing() bool { return false }
+
+// Final returns an error of a sender that no other attempt would help: a setting is missing, or there is no way to answer.
+func Final(format string, args ...any) error { return final(fmt.Sprintf(format, args...)) }
+
 // printable keeps an error on one line, whatever the platform's code is.
 func printable(text string) string {
 	return strings.Map(func(c rune) rune {
@@ -143,7 +157,7 @@ func (a *Answer) Refused(what, code string, again bool) error {
 }
 
 // errHost is why an address is not called: it came with a message, and may be anybody's.
-var errHost = errors.New("the address is not https at a host of the platform")
+const errHost final = "the address is not https at a host of the platform"
 
 // Do makes a call. That the platform answered something else than a JSON object is no error here; Fields are then empty, and what the caller wants of
 // them is not there. A URL with a user, a port or a fragment, with another scheme than https or at another host is not called.

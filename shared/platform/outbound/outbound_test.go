@@ -23,6 +23,7 @@ import (
 	"chatconf/shared/platform/outbound"
 	"chatconf/shared/platform/outbound/outboundtest"
 	"chatconf/shared/roots"
+	"chatconf/shared/webhook"
 )
 
 // serve starts a server in the place of api.example.com.
@@ -198,6 +199,58 @@ func TestErrorsHoldNoAddress(t *testing.T) {
 	}
 	if got := (&outbound.Answer{Status: 200}).Refused("test", "", false).Error(); !strings.Contains(got, "200") {
 		t.Errorf("%s", got)
+	}
+}
+
+// hangs is a body that never comes.
+type hangs struct{ context.Context }
+
+func (b hangs) Read([]byte) (int, error) { <-b.Done(); return 0, b.Err() }
+func (hangs) Close() error               { return nil }
+
+// A platform that hangs is left after ten seconds, and may answer another time.
+func TestAPlatformThatHangs(t *testing.T) {
+	for about, call := range map[string]outboundtest.Transport{
+		"before its status": func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() },
+		"after its status": func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusOK, Body: hangs{r.Context()}, Request: r}, nil
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := outbound.New(outbound.Options{Transport: call})
+			began := time.Now()
+			_, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://api.example.com/not-a-real-path", Hosts: hosts})
+			if err == nil || !strings.Contains(err.Error(), "there was no answer in time") || !webhook.Passing(err) {
+				t.Errorf("%s: %v", about, err)
+			}
+			if took := time.Since(began); took != 10*time.Second {
+				t.Errorf("%s: it took %v", about, took)
+			}
+		})
+	}
+}
+
+// An error says whether another attempt may help, also from within another.
+func TestPassing(t *testing.T) {
+	_, host := outbound.New(outbound.Options{}).Do(t.Context(), outbound.Call{What: "test", URL: "https://evil.example.com/", Hosts: hosts})
+	for about, test := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"refused for good":   {&outbound.Error{Code: "230002", Status: 400}, false},
+		"busy":               {(&outbound.Answer{Status: 503}).Refused("test", "", false), true},
+		"too often":          {(&outbound.Answer{Status: 429}).Refused("test", "", false), true},
+		"another host":       {host, false},
+		"a setting":          {outbound.Final("test: %s is not set", "X"), false},
+		"a setting, within":  {fmt.Errorf("send: %w", outbound.Final("test: X is not set")), false},
+		"one that is silent": {errors.New("x"), true},
+	} {
+		if got := webhook.Passing(test.err); got != test.want {
+			t.Errorf("%s: Passing(%v) = %v, want %v", about, test.err, got, test.want)
+		}
+	}
+	if got := outbound.Final("test: %s is not set", "X").Error(); got != "test: X is not set" {
+		t.Errorf("Final = %q", got)
 	}
 }
 

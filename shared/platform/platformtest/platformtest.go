@@ -395,7 +395,7 @@ func (s *sample) otherSettings(genuine *webhook.Received) {
 }
 
 func runVector(t *testing.T, p chat.Platform, n New, v Vector) {
-	s := newSample(t, p, n, v.Settings, v.Request, trait{receiver: v.Receiver, unsigned: v.Unsigned})
+	s := newSample(t, p, n, v.Settings, v.Request, trait{receiver: v.Receiver, unsigned: v.Unsigned, timeless: v.Timeless})
 	expect, detail, _ := strings.Cut(v.Expect, " ")
 	_, received, step := s.take(v.Settings, clone(v.Request))
 	got := "refused"

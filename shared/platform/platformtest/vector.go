@@ -18,7 +18,7 @@ import (
 // The file begins with lines that say where it is from and what it shows, each behind a #. Then come lines of a name, a colon and a value: type; set, a
 // setting and its value, any number of times; now, in seconds since 1970; expect, which is message, nothing, handshake and the answer's text (behind sealed
 // if it is in an envelope), or refused and the step; id, conversation, user and text of a message; receiver, the settings that it must be meant for; unsigned, if
-// the signature does not cover the body. Behind an empty line is the request: method and query, headers, an empty line, the body.
+// the signature does not cover the body; timeless, if it has no time. Behind an empty line is the request: method and query, headers, an empty line, the body.
 type Vector struct {
 	Name     string
 	Type     string
@@ -28,6 +28,7 @@ type Vector struct {
 	Fields   map[string]string // id, conversation, user, text
 	Receiver []string
 	Unsigned bool
+	Timeless bool
 }
 
 // ReadVectors reads all vectors of a folder.
@@ -84,6 +85,8 @@ func parseVector(text string) (*Vector, error) {
 			v.Receiver = strings.Fields(value)
 		case name == "unsigned":
 			v.Unsigned = true
+		case name == "timeless":
+			v.Timeless = true
 		case name == "id" || name == "conversation" || name == "user" || name == "text":
 			v.Fields[name] = value
 		default:

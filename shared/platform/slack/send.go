@@ -3,7 +3,6 @@ package slack
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"strings"
 
 	"chatconf/shared/chat"
@@ -35,13 +34,13 @@ func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 	switch to.Kind {
 	case toURL:
 		if !to.Expires.IsZero() && !s.client.Now().Before(to.Expires) {
-			return fmt.Errorf("slack: the response_url has expired")
+			return outbound.Final("slack: the response_url has expired")
 		}
 		return s.byURL(ctx, to.URL, text)
 	case toChannel:
 		return s.post(ctx, to.ID, text)
 	}
-	return fmt.Errorf("slack: there is no way to answer by %q", to.Kind)
+	return outbound.Final("slack: there is no way to answer by %q", to.Kind)
 }
 
 // byURL answers by a response_url. https://docs.slack.dev/interactivity/handling-user-interaction
@@ -62,11 +61,18 @@ func (s *sender) byURL(ctx context.Context, address chat.Secret, text string) er
 	return nil
 }
 
+// busy are the errors that pass: the others of chat.postMessage are for good.
+var busy = map[string]bool{
+	"ratelimited": true, "rate_limited": true, "internal_error": true, "service_unavailable": true,
+	"request_timeout":   true, // the body did not arrive whole
+	"team_added_to_org": true, // while the workspace moves
+}
+
 // post answers as the bot. https://docs.slack.dev/reference/methods/chat.postMessage
 func (s *sender) post(ctx context.Context, id, text string) error {
 	const what = "slack: chat.postMessage"
 	if s.token == "" {
-		return fmt.Errorf("%s: SlackBotToken is not set", what)
+		return outbound.Final("%s: SlackBotToken is not set", what)
 	}
 	channel, thread, _ := strings.Cut(id, ":")
 	var members bytes.Buffer
@@ -84,7 +90,7 @@ func (s *sender) post(ctx context.Context, id, text string) error {
 	}
 	if !answer.Is("ok") {
 		code := answer.Text("error")
-		return answer.Refused(what, code, code == "ratelimited" || code == "rate_limited" || code == "internal_error")
+		return answer.Refused(what, code, busy[code])
 	}
 	return nil
 }

@@ -78,6 +78,8 @@ func TestMessages(t *testing.T) {
 		"somebody of another workspace":             {body: event(`{"type":"app_mention","user":"U1","user_team":"T0OTHER","text":"help","channel":"C1"}`), text: "help", user: "T0OTHER/U1", room: "C1"},
 		"a message in a channel":                    {body: event(`{"type":"message","channel_type":"channel","user":"U1","text":"help","channel":"C1"}`), nothing: true},
 		"a bot's message":                           {body: event(`{"type":"message","channel_type":"im","user":"U1","bot_id":"B1","text":"help","channel":"D1"}`), nothing: true},
+		"a message with a bot's profile":            {body: event(`{"type":"message","channel_type":"im","user":"U1","bot_profile":{"id":"B1"},"text":"help","channel":"D1"}`), nothing: true},
+		"a mention by a bot with a profile":         {body: event(`{"type":"app_mention","user":"U1","bot_profile":{"id":"B1"},"text":"<@UBOT> help","channel":"C1"}`), nothing: true},
 		"the bot's own message":                     {body: event(`{"type":"message","channel_type":"im","user":"UBOT","text":"help","channel":"D1"}`), nothing: true},
 		"a message that was changed":                {body: event(`{"type":"message","channel_type":"im","subtype":"message_changed","channel":"D1"}`), nothing: true},
 		"too many events":                           {body: `{"type":"app_rate_limited","team_id":"T0EXAMPLE"}`, nothing: true},

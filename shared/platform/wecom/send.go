@@ -3,7 +3,6 @@ package wecom
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -31,7 +30,7 @@ var _ webhook.Sender = (*sender)(nil)
 func NewSender(s webhook.Settings, client *outbound.Client) (webhook.Sender, error) {
 	out := &sender{client, s.Get("WeChatCorpId"), s.Get("WeChatAgentId"), s["WeChatSecret"]}
 	if out.corpID == "" || out.agentID == "" || out.secret == "" {
-		return nil, fmt.Errorf("wecom: WeChatCorpId, WeChatAgentId or WeChatSecret is not set")
+		return nil, outbound.Final("wecom: WeChatCorpId, WeChatAgentId or WeChatSecret is not set")
 	}
 	return out, nil
 }
@@ -44,7 +43,7 @@ func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 	case toUser:
 		return s.message(ctx, to.ID, text)
 	}
-	return fmt.Errorf("wecom: there is no way to answer by %q", to.Kind)
+	return outbound.Final("wecom: there is no way to answer by %q", to.Kind)
 }
 
 // byURL answers as an intelligent robot. https://developer.work.weixin.qq.com/document/path/101138
@@ -62,11 +61,14 @@ func (s *sender) byURL(ctx context.Context, address chat.Secret, text string) er
 }
 
 // message answers as the app. That somebody is written to is also refused where the answer names an invalid user, of which it says nothing else.
+//
+// It is not told to check for duplicates (enable_duplicate_check), which drops what is the same as a message shortly before: two commands may well be
+// answered alike. A message whose answer is lost is not sent again for that, since the target has the command by then.
 // https://developer.work.weixin.qq.com/document/path/90236
 func (s *sender) message(ctx context.Context, user, text string) error {
 	const what = "wecom: message/send"
 	if user == "" || user == "@all" || strings.Contains(user, "|") {
-		return fmt.Errorf("%s: the message is to be to one person", what)
+		return outbound.Final("%s: the message is to be to one person", what)
 	}
 	var b bytes.Buffer
 	b.WriteString(`{"touser":`)
@@ -88,7 +90,10 @@ func (s *sender) message(ctx context.Context, user, text string) error {
 		if answer.Text("invaliduser") != "" || answer.Text("unlicenseduser") != "" {
 			return false, answer.Refused(what, "invaliduser", false)
 		}
-		return false, answer.Err()
+		if err := answer.Err(); err != nil {
+			return false, outbound.Final("%s: it was taken, but %v", what, err) // once more would be twice
+		}
+		return false, nil
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/craft"
@@ -25,6 +26,9 @@ var (
 	now = platformtest.Now
 	at  = strconv.FormatInt(now.Unix(), 10)
 )
+
+// ago is the time so long before now, as WeCom writes it.
+func ago(d time.Duration) string { return strconv.FormatInt(now.Add(-d).Unix(), 10) }
 
 func with(pairs ...string) webhook.Settings { return platformtest.With("WeChat", pairs...) }
 
@@ -91,6 +95,8 @@ func TestAppMessages(t *testing.T) {
 		"no app":                                {inner: message("<AgentID>1000002</AgentID>", ""), step: webhook.StepReceiver},
 		"another corporation inside":            {inner: message("[wwexample]", "[wwother]"), step: webhook.StepReceiver},
 		"an old message under a new time":       {inner: message("<CreateTime>"+at, "<CreateTime>1409659813"), step: webhook.StepFreshness},
+		"a message that was queued and retried": {inner: message("<CreateTime>"+at, "<CreateTime>"+ago(10*time.Minute)), text: "help"},
+		"one that is older than any retry":      {inner: message("<CreateTime>"+at, "<CreateTime>"+ago(10*time.Minute+time.Second)), step: webhook.StepFreshness},
 		"a time in milliseconds":                {inner: message("<CreateTime>"+at, "<CreateTime>"+at+"000"), step: webhook.StepRequest},
 		"no user":                               {inner: message("<FromUserName><![CDATA[ZhangSan]]></FromUserName>", ""), step: webhook.StepDecode},
 		"no id":                                 {inner: message("<MsgId>4561255354251345929</MsgId>", ""), step: webhook.StepDecode},
@@ -198,6 +204,8 @@ func TestRobotMessages(t *testing.T) {
 		"a picture":                                {inner: `{"msgid":"m1","msgtype":"image","image":{"url":"x"}}`, nothing: true},
 		"an event":                                 {inner: `{"msgid":"m1","create_time":` + at + `,"msgtype":"event","event":{"eventtype":"enter_chat"}}`, nothing: true},
 		"an old event":                             {inner: `{"msgid":"m1","create_time":1409659813,"msgtype":"event"}`, step: webhook.StepFreshness},
+		"an event that was queued and retried":     {inner: `{"msgid":"m1","create_time":` + ago(10*time.Minute) + `,"msgtype":"event"}`, nothing: true},
+		"an event that is older than any retry":    {inner: `{"msgid":"m1","create_time":` + ago(10*time.Minute+time.Second) + `,"msgtype":"event"}`, step: webhook.StepFreshness},
 		"an event of no time":                      {inner: `{"msgid":"m1","create_time":1,"msgtype":"event"}`, step: webhook.StepRequest},
 		"a text that is a number":                  {inner: group + `1}}`, step: webhook.StepDecode},
 		"no id":                                    {inner: strings.Replace(group, `"msgid":"m1",`, "", 1) + `"x"}}`, step: webhook.StepDecode},

@@ -267,6 +267,8 @@ type calls struct {
 type Fault struct {
 	After bool // the call is done, and its answer lost
 	Dies  bool // the process ends with it: nothing of what it does later reaches a table
+	// Takes, if set, is all that is wrong: the call and those after it take so long, or until their context ends, which is then their error.
+	Takes time.Duration
 }
 
 // ErrFault is the error of a call that goes wrong.
@@ -288,7 +290,7 @@ func (w *World) Calls() string {
 	return text
 }
 
-// FailAt makes the n-th call from now on go wrong, and no other. It brings back a process that died.
+// FailAt makes the n-th call from now on go wrong, and no other, unless the fault says so. It brings back a process that died.
 func (w *World) FailAt(n int, f Fault) {
 	c := w.Journals.calls
 	c.mu.Lock()
@@ -304,13 +306,21 @@ func (w *World) Failed() bool {
 	return c.at > 0 && len(c.names) >= c.at
 }
 
-func (c *calls) do(name string, call func() error) error {
+func (c *calls) do(ctx context.Context, name string, call func() error) error {
 	c.mu.Lock()
 	c.names = append(c.names, name)
-	fails := c.at > 0 && len(c.names) == c.at
 	dead, fault := c.dead, c.fault
+	slow := c.at > 0 && len(c.names) >= c.at && fault.Takes > 0
+	fails := c.at > 0 && len(c.names) == c.at && !slow
 	c.dead = dead || fails && fault.Dies
 	c.mu.Unlock()
+	if slow {
+		select {
+		case <-time.After(fault.Takes):
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", table.ErrUnavailable, ctx.Err())
+		}
+	}
 	switch {
 	case dead, fails && !fault.After:
 		return ErrFault
@@ -322,17 +332,17 @@ func (c *calls) do(name string, call func() error) error {
 
 // Get implements table.Table.
 func (t *Table) Get(ctx context.Context, keys ...table.Key) (items []table.Item, err error) {
-	err = t.calls.do("Get", func() error { items, err = t.Table.Get(ctx, keys...); return err })
+	err = t.calls.do(ctx, "Get", func() error { items, err = t.Table.Get(ctx, keys...); return err })
 	return items, err
 }
 
 // Query implements table.Table.
 func (t *Table) Query(ctx context.Context, r table.Range) (items []table.Item, err error) {
-	err = t.calls.do("Query", func() error { items, err = t.Table.Query(ctx, r); return err })
+	err = t.calls.do(ctx, "Query", func() error { items, err = t.Table.Query(ctx, r); return err })
 	return items, err
 }
 
 // Write implements table.Table.
 func (t *Table) Write(ctx context.Context, partition string, c table.Change) error {
-	return t.calls.do("Write", func() error { return t.Table.Write(ctx, partition, c) })
+	return t.calls.do(ctx, "Write", func() error { return t.Table.Write(ctx, partition, c) })
 }

@@ -1,0 +1,6 @@
+package deliver
+
+import "net/http"
+
+// SetTransport has a client call by t.
+func SetTransport(c *Client, t http.RoundTripper) { c.http.Transport = t }

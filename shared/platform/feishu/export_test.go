@@ -1,0 +1,4 @@
+package feishu
+
+// Open decrypts a ciphertext with a key.
+var Open = open
