@@ -208,6 +208,7 @@ func serveFunction(ctx context.Context, getenv func(string) string, read func(ge
 		return err
 	}
 	f.pause.begin(getenv)
+	defer f.pause.end()
 	program := serve.Program{Handler: f, Logger: NewLogger(os.Stderr), Warm: f.Warm, Close: f.Close}
 	return serve.Run(ctx, getenv, program, f.target.Runtime, serve.HTTPRuntime)
 }
