@@ -710,6 +710,7 @@ func TestDueOfManyConfigurations(t *testing.T) {
 	for i := range 150 {
 		h.pending(one, fmt.Sprint("m", i))
 	}
+	h.clock.advance(time.Millisecond) // of one millisecond, which comes first is chance
 	last := h.pending(two, "m")
 	h.clock.advance(time.Hour)
 	due, err := h.journal.Due(h.ctx, 40, 4)
