@@ -91,7 +91,7 @@ func (n Networks) Allow(a netip.Addr) bool {
 // more says which they are, behind "on the public Internet".
 func (n Networks) more() string {
 	if len(n) == 0 {
-		return ""
+		return "; others are for the service's settings to allow"
 	}
 	text := make([]string, len(n))
 	for i, p := range n {

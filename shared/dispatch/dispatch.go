@@ -148,6 +148,10 @@ func (d *Dispatcher) work(ctx context.Context, job *chat.Job) (result chat.Resul
 		return chat.Result{}, false, err
 	}
 	result = chat.Result{Outcome: chat.OutcomeDelivered, Target: e.Target.String()}
+	if text != "" && job.ReplyTo.Kind == "" {
+		result.Detail = "the target's answer was not sent: there is no way to answer later here"
+		return result, false, nil
+	}
 	if text == "" && !job.Answered {
 		text = e.Reply(job.Command, chat.Decision{Allowed: true}) // nothing else has said yet that it was accepted
 	}

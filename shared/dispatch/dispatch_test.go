@@ -209,6 +209,15 @@ func TestAnswersOfTargets(t *testing.T) {
 	}
 }
 
+// What a target answers where nobody can be told later is said in the record.
+func TestATargetsAnswerThatNobodyCanBeTold(t *testing.T) {
+	s := begin(t, "Teams", "", "restart", toHTTP)
+	s.dispatch()
+	if c := s.command(); c.Outcome != "Delivered" || !c.Answered || c.Detail != "the target's answer was not sent: there is no way to answer later here" || len(s.sent) > 0 {
+		t.Errorf("record = %+v, sent = %q", c, s.sent)
+	}
+}
+
 // A target that is busy gets the same event again, later and later, and a quarter of an hour on that is given up, and said.
 func TestTriedAgain(t *testing.T) {
 	for about, busy := range map[string]error{
