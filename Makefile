@@ -22,8 +22,10 @@ check e2e: export CHATCONF_REQUIRE_EXTERNAL := 1
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
+# go run would have failed when Ctrl-C ends the service.
 run: ## start the service on one file (.chatconf) and print a first call
-	$(GO) run ./deploy/chatconf serve
+	$(BUILD) -o dist/chatconf ./deploy/chatconf
+	exec dist/chatconf serve
 
 test: ## pass every test that needs only Go
 	$(GO) test -skip '^TestBuilds' ./...

@@ -12,11 +12,13 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"chatconf/shared/app"
+	"chatconf/shared/chat"
 	"chatconf/shared/invoke"
 	"chatconf/shared/rpc"
 	"chatconf/shared/rpc/sign"
@@ -104,7 +106,7 @@ func newCall() *cobra.Command {
 		Short: "Call an action and print its answer as JSON",
 		Long: `Call an action of the service and print its answer as indented JSON.
 
-Parameters are written as the API names them. Lists and maps are JSON. A value @PATH is read from a file, and @- from standard
+Parameters are written as the API names them; one that the action does not know is refused here, since the service would ignore it. Lists and maps are JSON. A value @PATH is read from a file, and @- from standard
 input, which keeps secrets off the command line; @@ starts a value with an at sign. Parameters travel in the body, never in the URL.`,
 		Example: `  chatconf call CreateChatConfiguration Name=ops Type=DingTalk Configuration=@ops.json
   chatconf call GetChatConfiguration Name=ops
@@ -115,7 +117,8 @@ input, which keeps secrets off the command line; @@ starts a value with an at si
 			if len(args) == 0 {
 				return usagef("which action? Known are %s", strings.Join(actionNames(), ", "))
 			}
-			return nil
+			_, err := findAction(args[0])
+			return err
 		},
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
@@ -126,6 +129,13 @@ input, which keeps secrets off the command line; @@ starts a value with an at si
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := flags.resolve(os.Getenv)
 			if err != nil {
+				return err
+			}
+			action, err := findAction(args[0])
+			if err != nil {
+				return err
+			}
+			if err := checkArguments(action, args[1:]); err != nil {
 				return err
 			}
 			params, err := readArguments(args[1:], cmd.InOrStdin())
@@ -145,20 +155,57 @@ input, which keeps secrets off the command line; @@ starts a value with an at si
 
 func actionNames() []string {
 	var names []string
-	for _, a := range rpc.Actions() {
+	for _, a := range serveActions() {
 		names = append(names, a.Name)
 	}
 	return names
 }
 
-// readArguments reads Key=Value arguments.
-func readArguments(args []string, stdin io.Reader) (map[string]string, error) {
-	params := make(map[string]string, len(args))
+// findAction returns the action of a name: of the API, or of 'chatconf serve'.
+func findAction(name string) (rpc.Action, error) {
+	for _, a := range serveActions() {
+		if a.Name == name {
+			return a, nil
+		}
+	}
+	return rpc.Action{}, usagef("there is no action %q; %s", name, chat.Suggestion(name, actionNames()))
+}
+
+// checkArguments returns an error unless the arguments are Key=Value, with keys that the action takes: the service ignores others, as
+// OOS does, and whoever mistyped one would not hear of it.
+func checkArguments(action rpc.Action, args []string) error {
 	for i, arg := range args {
 		key, value, ok := strings.Cut(arg, "=")
-		if !ok || key == "" { // not shown: it may be a secret that lost its key
-			return nil, usagef("parameter %d: wanted Key=Value", i+1)
+		ok = ok && key != ""
+		switch {
+		case ok && action.Takes(key):
+		case ok && (!action.TakesSecret() || isWord(key) && strings.Trim(value, "=") != ""): // base64 may end with equals signs
+			return usagef("%s has no parameter %q; %s", action.Name, key, chat.Suggestion(key, action.Parameters()))
+		case ok:
+			return usagef("parameter %d is none of %s; known are %s", i+1, action.Name, strings.Join(action.Parameters(), ", "))
+		case action.TakesSecret(): // not shown: it may be a secret that lost its key
+			return usagef("parameter %d: wanted Key=Value", i+1)
+		case action.Takes(arg):
+			return usagef("parameter %q: wanted %s=Value", arg, arg)
+		case action.Takes("Name") && isWord(arg):
+			return usagef("parameter %q: wanted Key=Value, such as Name=%s", arg, arg)
+		default:
+			return usagef("parameter %q: wanted Key=Value", arg)
 		}
+	}
+	return nil
+}
+
+// isWord reports whether s looks like the name of something.
+func isWord(s string) bool {
+	return s != "" && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == ""
+}
+
+// readArguments reads Key=Value arguments that are checked.
+func readArguments(args []string, stdin io.Reader) (map[string]string, error) {
+	params := make(map[string]string, len(args))
+	for _, arg := range args {
+		key, value, _ := strings.Cut(arg, "=")
 		if _, twice := params[key]; twice {
 			return nil, usagef("argument %s is given twice", key)
 		}
@@ -225,6 +272,9 @@ func (c *client) do(ctx context.Context, action string, params map[string]string
 		return nil, err
 	}
 	resp, err := httpClient.Do(req)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, fmt.Errorf("call %s: %w; start the service with 'chatconf serve' first", action, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("call %s: %w", action, err)
 	}

@@ -142,7 +142,7 @@ func (p *player) send(s *chat.Service, ctx context.Context, in *sendRequest) (*s
 		Text:         in.Text.Reveal(),
 	})
 	if err != nil {
-		return nil, &chat.Error{Code: chat.InvalidParameter, Param: "Mode", Message: fmt.Sprintf("The callback cannot be made: %v.", err)}
+		return nil, &chat.Error{Code: chat.InvalidParameter, Param: "Mode", Message: "The callback cannot be made: " + crafted(err) + "."}
 	}
 	hide := hider(e, address, in.ShowURL)
 	req, err := callback.Request(address.Reveal())
@@ -228,7 +228,7 @@ func (p *player) post(req *http.Request, callback *craft.Callback, hide func(str
 	}
 	text, err := callback.ReadAnswer(body)
 	if err != nil {
-		out.Problem = fmt.Sprintf("the platform would not take the answer: %s", hide(err.Error()))
+		out.Problem = fmt.Sprintf("the platform would not take the answer: %s", hide(crafted(err)))
 		return
 	}
 	out.Answer.Text = hide(text)
@@ -242,6 +242,9 @@ func cause(err error) string {
 	}
 	return err.Error()
 }
+
+// crafted returns what is in an error of craft without the package's name.
+func crafted(err error) string { return strings.TrimPrefix(err.Error(), "craft: ") }
 
 // checkMode returns the kind of callback that is asked for, if it has what it needs.
 func checkMode(platformType string, in *sendRequest) (string, error) {
@@ -285,8 +288,11 @@ func settingsOf(e *chat.Endpoint, previous bool) (webhook.Settings, error) {
 	return settings, nil
 }
 
+// leastHidden is how long a secret is, at the least, that is masked wherever it stands: a shorter one stands in the midst of words.
+const leastHidden = 6
+
 // hider returns what masks a configuration's secrets in a text, however they are written there, and the token of its webhook unless it
-// may be shown.
+// may be shown. Of a secret shorter than leastHidden only the string of JSON is masked that is nothing but the secret.
 func hider(e *chat.Endpoint, address chat.Secret, showURL bool) func(string) string {
 	var secrets []string
 	for _, p := range platform.All() {
@@ -316,6 +322,10 @@ func hider(e *chat.Endpoint, address chat.Secret, showURL bool) func(string) str
 	slices.SortFunc(written, func(a, b string) int { return len(b) - len(a) })
 	pairs := make([]string, 0, 2*len(written))
 	for _, secret := range written {
+		if len(secret) < leastHidden {
+			pairs = append(pairs, `:"`+secret+`"`, `:"`+chat.Mask+`"`)
+			continue
+		}
 		pairs = append(pairs, secret, chat.Mask)
 	}
 	return strings.NewReplacer(pairs...).Replace

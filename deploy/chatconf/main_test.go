@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -175,7 +177,7 @@ func TestUsageErrors(t *testing.T) {
 	if _, err := run(t, "", "keys", "disable", "CCKnobody", "--data", data); err == nil || isUsage(err) {
 		t.Errorf("a key that is not there: %v, want an error that is not of usage", err)
 	}
-	if _, err := run(t, "", "call", "GetChatConfiguration", "--endpoint", "http://127.0.0.1:1", "--data", data); err == nil || isUsage(err) {
+	if _, err := run(t, "", "call", "GetChatConfiguration", "--endpoint", "http://127.0.0.1:1", "--data", data); err == nil || isUsage(err) || !strings.HasSuffix(err.Error(), "start the service with 'chatconf serve' first") {
 		t.Errorf("nobody listens: %v, want an error that is not of usage", err)
 	}
 	if _, err := run(t, "", "call", "GetChatConfiguration", "--data", data); !isUsage(err) {
@@ -232,13 +234,100 @@ func TestCall(t *testing.T) {
 	for want, args := range map[string][]string{
 		"OperationConflict (409): ":                 {"UpdateChatConfiguration", "Name=ops", "Status=Active", "--if-match", "1"},
 		"EntityNotExists.ChatConfiguration (404): ": {"GetChatConfiguration", "Name=missing"},
-		"InvalidApi.NotFound (404): ":               {"GetChat"},
 		"InvalidParameter.Configuration (400): ":    {"UpdateChatConfiguration", "Name=ops", `Configuration={"DingTalkClientSecret":"` + planted + `"`},
 	} {
 		out, err := call("", args...)
 		if err == nil || out != "" || isUsage(err) || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "request id: ") || strings.Contains(err.Error(), planted) {
 			t.Errorf("%q: %q, %v, want %s", args, out, err, want)
 		}
+	}
+}
+
+// What the service would ignore is refused before anything is sent, with what was meant perhaps. What may be a secret is not shown.
+func TestCallOfWhatIsNotKnown(t *testing.T) {
+	noEnv(t)
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%s was sent", r.Header.Get("X-Acs-Action")) }))
+	defer s.Close()
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"createChatConfiguration"}, `there is no action "createChatConfiguration"; did you mean CreateChatConfiguration?`},
+		{[]string{"GetChat", planted}, `there is no action "GetChat"; known are CreateChatConfiguration, GetChatConfiguration, `},
+		{[]string{"UpdateChatConfiguration", "Name=ops", "Staus=Inactive"}, `UpdateChatConfiguration has no parameter "Staus"; did you mean Status?`},
+		{[]string{"UpdateChatConfiguration", "name=ops"}, `"name"; did you mean Name?`},
+		{[]string{"UpdateChatConfiguration", "Statu=Inactive"}, `"Statu"; did you mean Status?`},
+		{[]string{"GetChatConfiguration", "Colour=red"}, `GetChatConfiguration has no parameter "Colour"; known are RegionId, Name`},
+		{[]string{"GetChatConfiguration", "Name=ops", "ClientToken=x"}, `"ClientToken"; known are`},
+		{[]string{"ListChatConfigurations", "Filter.1.Name=Type"}, `"Filter.1.Name"`},
+		{[]string{"GetChatConfiguration", "Name.1=ops"}, `"Name.1"; did you mean Name?`},
+		{[]string{"GetChatConfiguration", "ops"}, `parameter "ops": wanted Key=Value, such as Name=ops`},
+		{[]string{"GetChatConfiguration", "Name"}, `parameter "Name": wanted Name=Value`},
+		{[]string{"GetChatConfiguration", "two words"}, `parameter "two words": wanted Key=Value`},
+		{[]string{"GetChatConfiguration", "=ops"}, `parameter "=ops": wanted Key=Value`},
+		{[]string{"TagResources", "ops"}, `parameter "ops": wanted Key=Value`},
+		{[]string{"CreateChatConfiguration", "Name=ops", planted}, "parameter 2: wanted Key=Value"},
+		{[]string{"CreateChatConfiguration", "=" + planted}, "parameter 1: wanted Key=Value"},
+		{[]string{"CreateChatConfiguration", planted + "=="}, "parameter 1 is none of CreateChatConfiguration; known are RegionId, Name, "},
+		{[]string{"CreateChatConfiguration", `{"a":"` + planted + `=x"}`}, "parameter 1 is none of CreateChatConfiguration; known are"},
+		{[]string{"CreateChatConfiguration", "Configurations=" + planted}, `"Configurations"; did you mean Configuration?`},
+		{[]string{"SendChatMessage", "Txt=" + planted}, `SendChatMessage has no parameter "Txt"; did you mean Text?`},
+	} {
+		out, err := run(t, "", append(append([]string{"call"}, c.args...), "--endpoint", s.URL, "--access-key-id", "a", "--access-key-secret", "b")...)
+		if !isUsage(err) || out != "" || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), planted) {
+			t.Errorf("%q: %q, %v, want a usage error that says %s", c.args, out, err, c.want)
+		}
+	}
+}
+
+// Every parameter is known under each name that the service reads.
+func TestArgumentsAreKnown(t *testing.T) {
+	for _, a := range serveActions() {
+		if err := checkArguments(a, nil); err != nil {
+			t.Errorf("%s: %v", a.Name, err)
+		}
+		for _, name := range a.Parameters() {
+			if err := checkArguments(a, []string{name + "="}); err != nil {
+				t.Errorf("%s of %s: %v", name, a.Name, err)
+			}
+		}
+	}
+	for name, args := range map[string][]string{
+		"ListChatConfigurations": {"Filters.1.Name=Type", "Filters.1.Value=DingTalk"},
+		"TagResources":           {"ResourceIds.1=ops", "ResourceId.2=dev", "Tags.1.Key=env", "Tag.2.Key=team", `Tag={"a":"b"}`},
+		"UntagResources":         {"TagKeys.1=env", "TagKey.2=team"},
+	} {
+		action, err := findAction(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := checkArguments(action, args); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Flags are looked at before the address is taken, and an address that another has is told with what to do.
+func TestServeOnATakenAddress(t *testing.T) {
+	noEnv(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, flags := range []string{"--target mars", "--store mars", "--target fc --store file", "--dist x"} {
+		data := filepath.Join(t.TempDir(), "data")
+		args := append([]string{"serve", "--addr", taken.Addr().String(), "--data", data}, strings.Fields(flags)...)
+		if _, err := run(t, "", args...); !isUsage(err) {
+			t.Errorf("%s: %v, want a usage error", flags, err)
+		}
+		if _, err := os.Stat(data); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: the data directory was made", flags)
+		}
+	}
+	_, err = run(t, "", "serve", "--addr", taken.Addr().String(), "--data", filepath.Join(t.TempDir(), "data"))
+	if err == nil || isUsage(err) || !strings.Contains(err.Error(), "address already in use; --addr or CHATCONF_ADDR gives another") {
+		t.Errorf("a taken address: %v", err)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,11 +38,16 @@ the chat; a policy allows it as oos:` + sendAction + ` on the configuration, and
 For a service in a cloud, --store opens its tables instead, with the key ring in CHATCONF_KEYRING (see 'chatconf tables --help' for where
 they are looked for), and posts to CHATCONF_WEBHOOK_BASE_URL, by default to the service of the data directory.
 
-An answer that does not come with the webhook's own (of an event in Feishu or Slack, or of a slow target) goes to the platform's API,
-which knows nothing of a message that was made up here.
+What a target answers comes later, by the platform's API, which knows nothing of a message that was made up here: it is not shown. Where
+the webhook's own answer shows nothing (of an event in Feishu or Slack), what the service would say by that API is printed.
 
 Modes, of which the first is taken by default; a check carries no message:
 ` + describeModes() + `
+Some need settings that the others do not:
+  DingTalk  check: DingTalkToken and DingTalkEncodingAesKey; card: DingTalkCardSecret
+  WeChat    aibot: WeChatAibot "true"
+  Feishu    plain-check: FeishuVerificationToken; old-card: the same, and FeishuOldCards "true"
+
 Exit codes: 0 it was answered, also when the command was denied; 1 the webhook refused, or something failed; 2 the command line is wrong.`,
 		Example: `  chatconf send ops --user manager4220 --conversation cidexample "restart i-123"
   chatconf send ops --user manager4220 --direct help
@@ -139,8 +143,6 @@ func sendByService(ctx context.Context, flags *clientFlags, _ string, in *sendRe
 	switch {
 	case errors.As(err, &refused) && refused.code == "InvalidApi.NotFound":
 		return nil, fmt.Errorf("%s offers no %s: only 'chatconf serve' does; for a service in a cloud give --store", c.endpoint, sendAction)
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return nil, fmt.Errorf("%w; start the service with 'chatconf serve' first", err)
 	case err != nil:
 		return nil, err
 	}

@@ -390,7 +390,7 @@ func TestSendToAStranger(t *testing.T) {
 			w.Header().Set("Content-Length", "9")
 			io.WriteString(w, "x")
 		}, "breaks off: unexpected EOF"},
-		"an answer that is none": {s.URL, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }, "would not take the answer: craft: the answer is not the JSON"},
+		"an answer that is none": {s.URL, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }, "would not take the answer: the answer is not the JSON"},
 		"an answer to all": {s.URL, func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, `{"response_type":"in_channel","text":"PLANTED-1"}`)
 		}, "for all to see"},
@@ -434,6 +434,33 @@ func TestSendNeedsALocalService(t *testing.T) {
 	defer other.Close()
 	if out, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u", "--endpoint", other.URL}, at...)...); err == nil || isUsage(err) || out != "" || !strings.Contains(err.Error(), "is not that of SendChatMessage") {
 		t.Errorf("something else: %v", err)
+	}
+}
+
+// The help names each mode that a platform's mandatory settings are not enough for.
+func TestSendHelpSaysWhatModesNeed(t *testing.T) {
+	at, _ := newSendService(t)
+	_, needs, _ := strings.Cut(mustRun(t, "send", "--help"), "Some need settings that the others do not:\n")
+	needs, _, _ = strings.Cut(needs, "\n\n")
+	for kind, configuration := range map[string]string{
+		"DingTalk": `{"DingTalkClientId":"dingexample","DingTalkClientSecret":"PLANTED-1"}`,
+		"WeChat":   `{"WeChatCorpId":"wwexample","WeChatAgentId":"1000002","WeChatSecret":"PLANTED-1"}`,
+		"Feishu":   `{"FeishuAppId":"cli_example","FeishuAppSecret":"PLANTED-1","FeishuEncryptKey":"PLANTED-2"}`,
+		"Slack":    `{"SlackSigningSecret":"PLANTED-1"}`,
+		"Teams":    `{"TeamsWebhookSecret":"UExBTlRFRC1ub3QtYS1yZWFsLXNlY3JldC1ub3QtYSE="}`,
+	} {
+		mustRun(t, append([]string{"call", "CreateChatConfiguration", "Name=bare-" + kind, "Type=" + kind, "Configuration=" + configuration}, at...)...)
+		line := regexp.MustCompile(`(?m)^  ` + kind + ` .*$`).FindString(needs)
+		messages, checks := craft.Modes(kind)
+		for _, mode := range append(messages, checks...) {
+			_, err := run(t, "", append([]string{"send", "bare-" + kind, "whoami", "--user", "u", "--mode", mode}, at...)...)
+			if named := strings.Contains(line, " "+mode+": "); named != (err != nil) {
+				t.Errorf("%s, %s: %v, but that the help names it is %v", kind, mode, err, named)
+			}
+			if err != nil && strings.Contains(err.Error(), "craft") {
+				t.Errorf("%s, %s: %v names a package", kind, mode, err)
+			}
+		}
 	}
 }
 
@@ -496,7 +523,8 @@ func TestSendOnAStore(t *testing.T) {
 func TestHider(t *testing.T) {
 	e := &chat.Endpoint{Type: "Slack", Settings: map[string]chat.Secret{
 		"SlackSigningSecret": `PLANTED"<&>+\/'"`, "SlackSigningSecretPrevious": `PLANTED"<&>+\/'"LONGER`, "SlackBotToken": "", "SlackTeamId": "T0EXAMPLE"}}
-	hide := hider(e, "https://example.com/webhook/1/cn/ops/TOKEN", false)
+	const address = "https://example.com/webhook/1/cn/ops/A-TOKEN"
+	hide := hider(e, address, false)
 	for _, key := range []string{"SlackSigningSecret", "SlackSigningSecretPrevious"} {
 		secret := e.Settings[key].Reveal()
 		escaped, err := json.Marshal(secret)
@@ -506,12 +534,19 @@ func TestHider(t *testing.T) {
 		var plain bytes.Buffer
 		document.WriteString(&plain, secret)
 		for _, written := range []string{secret, string(escaped[1 : len(escaped)-1]), plain.String()[1 : plain.Len()-1], url.QueryEscape(secret), url.PathEscape(secret), html.EscapeString(secret)} {
-			if got, want := hide("a "+written+" T0EXAMPLE TOKEN b"), "a ****** T0EXAMPLE ****** b"; got != want {
+			if got, want := hide("a "+written+" T0EXAMPLE A-TOKEN b"), "a ****** T0EXAMPLE ****** b"; got != want {
 				t.Errorf("%s as %s: %q, want %q", key, written, got, want)
 			}
 		}
 	}
-	if got, want := hider(e, "https://example.com/webhook/1/cn/ops/TOKEN", true)("TOKEN"), "TOKEN"; got != want {
+	if got, want := hider(e, address, true)("A-TOKEN"), "A-TOKEN"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	// A short one would mask parts of every other word.
+	short := &chat.Endpoint{Type: "Feishu", Settings: map[string]chat.Secret{
+		"FeishuVerificationToken": "t", "FeishuAppSecret": `t"<`, "FeishuEncryptKey": "sixsix", "FeishuEncryptKeyPrevious": "fives"}}
+	if got, want := hider(short, address, false)(`text fives sixsix {"token":"t","a":"t\"<","b":"tt","c":"fives"}`),
+		`text fives ****** {"token":"******","a":"******","b":"tt","c":"******"}`; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -54,19 +56,19 @@ CHATCONF_JOURNAL_TABLE, CHATCONF_JOURNAL_DAYS, CHATCONF_TARGET_NETWORKS, CHATCON
 			case target != targetLocal && cmd.Flags().Changed("store"):
 				return usagef("--store is of --target %s; a cloud's functions have their cloud's store", targetLocal)
 			case target != targetLocal:
-				return serveTarget(cmd.Context(), cmd.OutOrStdout(), settings, target, dist)
+				return seeAddr(serveTarget(cmd.Context(), cmd.OutOrStdout(), settings, target, dist))
 			case cmd.Flags().Changed("dist"):
 				return usagef("--dist is of --target %s and %s", targetFC, targetLambda)
 			}
 			started := func(s app.Started) { welcome(cmd.OutOrStdout(), settings.Data, s, nil) }
 			if store == storeFile {
-				return app.ServeLocal(cmd.Context(), settings, started, serveActions()...)
+				return seeAddr(app.ServeLocal(cmd.Context(), settings, started, serveActions()...))
 			}
 			tables, err := openTables(store, settings, os.Getenv)
 			if err != nil {
 				return err
 			}
-			return seeTables(app.ServeTables(cmd.Context(), settings, tables, started, serveActions()...))
+			return seeAddr(seeTables(app.ServeTables(cmd.Context(), settings, tables, started, serveActions()...)))
 		},
 	}
 	cmd.Flags().StringVar(&addr, "addr", "", "address to listen on (default CHATCONF_ADDR, else "+app.DefaultAddr+")")
@@ -77,6 +79,14 @@ CHATCONF_JOURNAL_TABLE, CHATCONF_JOURNAL_DAYS, CHATCONF_TARGET_NETWORKS, CHATCON
 	return cmd
 }
 
+// seeAddr adds to an error of an address that is taken how to give another.
+func seeAddr(err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w; --addr or CHATCONF_ADDR gives another", err)
+	}
+	return err
+}
+
 // distFlag adds the flag of where the functions are.
 func distFlag(cmd *cobra.Command, dist *string) {
 	cmd.Flags().StringVar(dist, "dist", "dist", "the folder that 'make build' makes")
@@ -84,21 +94,25 @@ func distFlag(cmd *cobra.Command, dist *string) {
 
 // serveTarget serves the functions of a target until ctx ends.
 func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target, dist string) error {
+	o := twinOptions{target: target, dist: dist, getenv: os.Getenv}
+	if _, _, err := o.check(); err != nil {
+		return err // before an address is taken, or found taken
+	}
 	var t *twin
 	started := func(s app.Started) { welcome(w, settings.Data, s, t) }
 	return app.Serve(ctx, settings, started, func(settings app.Settings) (app.Opened, error) {
-		logger := app.NewLogger(os.Stderr)
-		log := runtime.LogLines(logger)
+		o.settings, o.logger = settings, app.NewLogger(os.Stderr)
+		o.log = runtime.LogLines(o.logger)
 		if isTerminal(os.Stderr) {
-			log = runtime.WriteLines(os.Stderr)
+			o.log = runtime.WriteLines(os.Stderr)
 		}
 		var err error
-		if t, err = openTwin(ctx, twinOptions{target: target, dist: dist, settings: settings, getenv: os.Getenv, log: log, logger: logger}); err != nil {
+		if t, err = openTwin(ctx, o); err != nil {
 			return app.Opened{}, err
 		}
-		o := t.opened
-		o.Handler, o.Closer = t.front(), t
-		return o, nil
+		opened := t.opened
+		opened.Handler, opened.Closer = t.front(), t
+		return opened, nil
 	})
 }
 

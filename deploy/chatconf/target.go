@@ -75,13 +75,23 @@ const localInstance = "local"
 var handed = []string{"CHATCONF_HOSTS", "CHATCONF_JOURNAL_DAYS", "CHATCONF_MAX_CONFIGURATIONS", "CHATCONF_REQUESTS_PER_SECOND", "CHATCONF_EVENT_POLICY",
 	"CHATCONF_ROOTS", "CHATCONF_TARGET_NETWORKS", "CHATCONF_PLATFORM_ADDRESSES"}
 
+// check looks at what is given before anything is opened, and returns the runtime and the zip files of the functions by their names.
+func (o *twinOptions) check() (kind runtime.Kind, zips map[string]string, err error) {
+	if kind, err = runtime.ParseKind(o.target); err != nil {
+		return 0, nil, usagef("--target %q is none; wanted %s, %s or %s", o.target, targetLocal, targetFC, targetLambda)
+	}
+	zips, err = findZips(o.dist, kind, o.only)
+	if err == nil && kind == runtime.Lambda {
+		if _, err = awsCredentials(o.getenv); err == nil {
+			_, err = openDynamoDB(o.getenv)
+		}
+	}
+	return kind, zips, err
+}
+
 // openTwin opens the store of a target, makes what is not there yet, and has the functions ready. It starts none of them.
 func openTwin(ctx context.Context, o twinOptions) (_ *twin, err error) {
-	kind, err := runtime.ParseKind(o.target)
-	if err != nil {
-		return nil, usagef("--target %q is none; wanted %s, %s or %s", o.target, targetLocal, targetFC, targetLambda)
-	}
-	zips, err := findZips(o.dist, kind, o.only)
+	kind, zips, err := o.check()
 	if err != nil {
 		return nil, err
 	}

@@ -51,7 +51,8 @@ func TestCallTakesAConfigurationThroughItsLife(t *testing.T) {
 	call("TagResources", "ResourceType=chatconfiguration", `ResourceIds=["ops"]`, `Tags={"团队":"运维"}`).ok(t)
 	call("DeleteChatConfiguration", "Name=ops").ok(t)
 	call("GetChatConfiguration", "Name=ops").fails(t, 1, `EntityNotExists.ChatConfiguration (404): There is no chat configuration "ops".`)
-	call("ExplodeChatConfiguration").fails(t, 1, "InvalidApi.NotFound (404)")
+	call("UpdateChatConfiguration", "Name=ops", "Staus=Inactive").fails(t, 2, `"Staus"; did you mean Status?`)
+	call("updateChatConfiguration", "Name=ops").fails(t, 2, "did you mean UpdateChatConfiguration?")
 }
 
 func TestCallFindsServiceAndKey(t *testing.T) {
@@ -148,7 +149,9 @@ func TestExitCodesTellMistakesFromFailures(t *testing.T) {
 		{"check --data " + nowhere, 2, "no local service"},
 		{"env --data " + nowhere, 2, "chatconf serve"},
 		{"call", 2, "CreateChatConfiguration"},
-		{"call GetChatConfiguration Name --data " + data, 2, "Key=Value"},
+		{"call GetChatConfiguration Name --data " + data, 2, "wanted Name=Value"},
+		{"call GetChatConfiguration ops --data " + data, 2, "such as Name=ops"},
+		{"call Explode --data " + data, 2, "known are CreateChatConfiguration"},
 		{"call GetChatConfiguration =ops --data " + data, 2, "Key=Value"},
 		{"call GetChatConfiguration Name=a Name=b --data " + data, 2, "twice"},
 		{"call GetChatConfiguration Name=@" + nowhere + "/none --data " + data, 2, "none"},
@@ -173,9 +176,10 @@ func TestExitCodesTellMistakesFromFailures(t *testing.T) {
 		{"keys enable CCKnobody --data " + data, 1, "CCKnobody"},
 		{"keys delete CCKnobody --data " + data, 1, "CCKnobody"},
 		{"keys create --name x --admin --account x7 --data " + data, 1, "AccountId"},
-		{"call GetChatConfiguration --endpoint http://127.0.0.1:1 " + key, 1, "refused"},
+		{"call GetChatConfiguration --endpoint http://127.0.0.1:1 " + key, 1, "refused; start the service with 'chatconf serve' first"},
 		{"call GetChatConfiguration --endpoint " + plain.URL + " " + key, 1, "not JSON"},
-		{"serve --addr " + busy.Addr().String() + " --data " + data, 1, "in use"},
+		{"serve --addr " + busy.Addr().String() + " --data " + data, 1, "in use; --addr or CHATCONF_ADDR gives another"},
+		{"serve --addr " + busy.Addr().String() + " --target mars --data " + data, 2, "wanted local, fc or lambda"},
 		{"serve --addr nowhere --data " + data, 1, "nowhere"},
 		{"ots --addr " + busy.Addr().String() + " --data=", 1, "in use"},
 	} {

@@ -247,7 +247,7 @@ func checkTargetURL(path string, n *document.Node, targets Networks) error {
 func checkKeys(path string, n *document.Node, known, required []string) error {
 	for _, m := range n.Members {
 		if !slices.Contains(known, m.Key) {
-			return wrong(document.Under(path, m.Key), "no such key; %s", suggestion(m.Key, known))
+			return wrong(document.Under(path, m.Key), "no such key; %s", Suggestion(m.Key, known))
 		}
 	}
 	for _, key := range required {
@@ -442,11 +442,11 @@ func (p *Platform) suggest(key string) string {
 	for _, s := range p.Settings {
 		known = append(known, s.Key)
 	}
-	return suggestion(key, append(known, commonKeys[:]...))
+	return Suggestion(key, append(known, commonKeys[:]...))
 }
 
-// suggestion names the nearest of the known words, if one is near, else all of them.
-func suggestion(word string, known []string) string {
+// Suggestion names the nearest of the known words, if one is near, else all of them.
+func Suggestion(word string, known []string) string {
 	best, least := "", len(word)/2+1
 	for _, k := range known {
 		if d := distance(strings.ToLower(word), strings.ToLower(k), least); d < least || d == least && best == "" {

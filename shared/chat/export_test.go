@@ -24,7 +24,6 @@ var (
 	CounterKey       = counterKey
 	HistoryKey       = historyKey
 	Distance         = distance
-	Suggestion       = suggestion
 	MakeAlphanumeric = makeAlphanumeric
 )
 

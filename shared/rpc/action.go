@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"chatconf/shared/chat"
@@ -34,6 +35,26 @@ func NewAction[Req, Resp any](name string, method func(*chat.Service, context.Co
 // ReadOnly reports whether the action changes nothing, which its name says.
 func (a Action) ReadOnly() bool {
 	return strings.HasPrefix(a.Name, "Get") || strings.HasPrefix(a.Name, "List") || strings.HasPrefix(a.Name, "Simulate")
+}
+
+// Parameters returns the names of the action's parameters.
+func (a Action) Parameters() []string {
+	names := make([]string, len(a.plan.fields))
+	for i, f := range a.plan.fields {
+		names[i] = f.name
+	}
+	return names
+}
+
+// Takes reports whether the action looks at a parameter of this name: one of Parameters, or a part of a list that is flattened.
+// Every other one is ignored, as OOS does.
+func (a Action) Takes(name string) bool {
+	return slices.ContainsFunc(a.plan.fields, func(f planned) bool { return f.takes(name) })
+}
+
+// TakesSecret reports whether a parameter of the action is secret.
+func (a Action) TakesSecret() bool {
+	return slices.ContainsFunc(a.plan.fields, func(f planned) bool { return f.secret })
 }
 
 // Actions returns every operation of the API.

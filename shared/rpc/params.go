@@ -151,6 +151,7 @@ type plan struct {
 type planned struct {
 	name   string // of the parameter
 	secret bool   // its value must not be seen
+	of     reflect.Type
 	read   func(field reflect.Value, name string, p params) error
 }
 
@@ -166,7 +167,7 @@ func newPlan[Req any]() plan {
 			panic("rpc: field " + f.Name + " of " + t.String() + " is no parameter")
 		}
 		secret := f.Type == reflect.TypeFor[chat.Secret]() || f.Type == reflect.TypeFor[*chat.Secret]()
-		out.fields = append(out.fields, planned{name, secret, read})
+		out.fields = append(out.fields, planned{name, secret, f.Type, read})
 	}
 	return out
 }
@@ -185,6 +186,22 @@ func (pl plan) fill(in any, p params) error {
 // has reports whether name is a parameter.
 func (pl plan) has(name string) bool {
 	return slices.ContainsFunc(pl.fields, func(f planned) bool { return f.name == name })
+}
+
+// takes reports whether the parameter is read from one of this name: its own, or a part of it where it is a list or tags, as the
+// readers of these spell it.
+func (f planned) takes(name string) bool {
+	list, _, flattened := strings.Cut(name, ".")
+	singular := list == strings.TrimSuffix(f.name, "s")
+	switch f.of {
+	case reflect.TypeFor[[]chat.Filter]():
+		return list == f.name
+	case reflect.TypeFor[[]string]():
+		return list == f.name || singular && flattened
+	case reflect.TypeFor[map[string]string]():
+		return list == f.name || singular
+	}
+	return name == f.name
 }
 
 // plain reports whether name is a parameter, or a part of a flattened one, whose value may be shown.

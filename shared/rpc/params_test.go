@@ -1,6 +1,7 @@
 package rpc_test
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -232,6 +233,33 @@ func TestLongNamesAreCut(t *testing.T) {
 		if a.status != 400 || len(a.body) > 1000 || strings.ContainsFunc(a.Code, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			t.Errorf("%.20s: %v", raw, a)
 		}
+	}
+}
+
+// What an action says that it takes is what makes a difference to its request.
+func TestTakesIsWhatIsRead(t *testing.T) {
+	action := rpc.NewAction("GetEcho", func(*chat.Service, context.Context, *echo) (*chat.Empty, error) { return nil, nil })
+	read := 0
+	for _, name := range append(action.Parameters(), "", "name", "Nam", "Names", "Name.1", "Tex", "SourceIp",
+		"Filter", "Filters.1", "Filters.1.Name", "Filter.1.Name", "Tag", "Tags.1.Key", "Tag.1.Key", "Tag.x", "Tagging.1.Key", "ResourceId", "ResourceId.1",
+		"ResourceIds.1", "ResourceIdss.1", "TagKey", "TagKey.1", "TagKeys.1", "TagKeys.", "Number.1", "Revisions", "ClientToken") {
+		made := false
+		for _, value := range []string{"1", "true", `["a"]`, `[{"Key":"a"}]`, `[{"Name":"a"}]`} {
+			got, err := rpc.Fill[echo](url.Values{name: {value}})
+			made = made || err != nil || !cmp.Equal(got, new(echo))
+		}
+		if got := action.Takes(name); got != made {
+			t.Errorf("Takes(%q) = %v, but that it is read is %v", name, got, made)
+		}
+		if made {
+			read++
+		}
+	}
+	if read < len(action.Parameters()) {
+		t.Errorf("only %d names are read", read)
+	}
+	if !action.TakesSecret() || rpc.NewAction("GetChatConfiguration", (*chat.Service).Get).TakesSecret() {
+		t.Error("which action takes a secret is wrong")
 	}
 }
 
