@@ -161,8 +161,8 @@ func grant(c Command) string {
 // one that a rotation replaced too while its grace lasts.
 //
 // A URL that is nobody's is ErrNoWebhook, and takes the same work whether there is no such configuration or the token is wrong: the tokens of
-// a decoy are unsealed where there are none, and of a configuration of any size they are kept as they were decoded first. Where a wrong token meets a configuration, its health will say so, without delay to this call.
-// Other errors are *Error.
+// a decoy are unsealed where there are none, and of a configuration of any size they are kept as they were decoded first. Where a wrong
+// token meets a configuration, its health will say so, without delay to this call. Other errors are *Error.
 func (s *Service) OpenWebhook(ctx context.Context, account, region, name, token string) (*Endpoint, error) {
 	decoy := s.decoy()
 	ref := Ref{Account: account, Region: region, Name: name}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"chatconf/shared/chat"
@@ -112,14 +113,12 @@ func (d *Dispatcher) Dispatch(ctx context.Context, ref chat.Ref) error {
 func (d *Dispatcher) work(ctx context.Context, job *chat.Job) (result chat.Result, retry bool, err error) {
 	e, err := d.options.Service.OpenConfiguration(ctx, job.Ref)
 	switch {
-	case chat.CodeOf(err) == chat.NotFound:
+	case chat.CodeOf(err) == chat.NotFound, err == nil && !e.Created.Equal(job.Created): // another may have the name, and the command is none of its
 		return chat.Result{Outcome: chat.OutcomeFailed, Detail: "the chat configuration was deleted meanwhile"}, false, nil
 	case err != nil && job.Attempts > Attempts:
 		return chat.Result{Outcome: chat.OutcomeFailed, Detail: "the chat configuration could not be read"}, false, nil
 	case err != nil:
 		return chat.Result{}, false, err
-	case !e.Created.Equal(job.Created): // another has the name now, whose target and platform the command is none of
-		return chat.Result{Outcome: chat.OutcomeFailed, Detail: "the chat configuration was deleted meanwhile"}, false, nil
 	case job.Attempts > Attempts:
 		// Whoever claimed it before ended without a word, again and again. The target may have it.
 		return d.giveUp(ctx, e, job, "nobody who tried lived to tell how it went"), false, nil
@@ -142,7 +141,7 @@ func (d *Dispatcher) work(ctx context.Context, job *chat.Job) (result chat.Resul
 		return chat.Result{Detail: failed.why, Cause: failed.cause}, true, nil
 	case errors.As(err, &failed):
 		result = d.giveUp(ctx, e, job, failed.why)
-		result.Target, result.Cause = e.Target.String(), failed.cause
+		result.Target, result.Cause = e.Target.String(), strings.Trim(failed.cause+"; "+result.Cause, "; ")
 		return result, false, nil
 	case err != nil:
 		return chat.Result{}, false, err

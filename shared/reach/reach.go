@@ -6,11 +6,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"syscall"
 )
 
-// An Error is why a call came to nothing. Its text is made of what it does not know of the network; what it wraps is for a log.
+// An Error is why a call came to nothing. Its text is made of what it does not know of the network; of what it wraps, Cause is for a log.
 type Error struct {
 	What string // that was called, or done
 	Err  error
@@ -47,11 +48,20 @@ func Why(err error) string {
 	return "the connection broke, or what answered was not HTTP"
 }
 
-// Cause returns the text of what the Error in err wraps, for a log; empty if there is none.
+// Cause returns the text of what the Error in err wraps, for a log; empty if there is none. Of an answer that is none net/http would quote some,
+// and an answer may hold anything: only what the network and TLS say is returned.
 func Cause(err error) string {
 	var e *Error
-	if !errors.As(err, &e) || e.Err == nil {
+	if !errors.As(err, &e) {
 		return ""
 	}
-	return e.Err.Error()
+	var network net.Error
+	var stranger *tls.CertificateVerificationError
+	var noTLS tls.RecordHeaderError
+	switch {
+	case errors.As(e.Err, &network), errors.As(e.Err, &stranger), errors.As(e.Err, &noTLS),
+		errors.Is(e.Err, io.EOF), errors.Is(e.Err, context.Canceled), errors.Is(e.Err, syscall.ECONNREFUSED):
+		return e.Err.Error()
+	}
+	return ""
 }
