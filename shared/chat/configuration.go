@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -18,6 +17,7 @@ const configurationParam = "Configuration"
 const (
 	keyBotName         = "BotName"
 	keyConversationIDs = "ConversationIds"
+	keyConversationID  = "ConversationId" // one of ConversationIds
 	keyUserGroups      = "UserGroups"
 	keyPermissions     = "Permissions"
 	keyTarget          = "Target"
@@ -38,26 +38,59 @@ func previousField(field string) string { return "#" + strings.TrimPrefix(field,
 // Previous follows a setting's key: the secret that is taken besides it while the two sides change over.
 const Previous = "Previous"
 
-// An issue is something wrong in a Configuration: where, and what would be right.
-type issue struct {
-	path, message string
+// mistakes are what is wrong in a Configuration, in the order in which it is found: where, and what would be right.
+type mistakes struct {
+	list    []string          // at most maxMistakes sentences
+	more    bool              // there are others
+	written map[string]string // by our key: what the caller wrote in its place
 }
 
-func (e *issue) Error() string { return e.path + ": " + e.message }
+// wrong adds a mistake.
+func (m *mistakes) wrong(path, format string, args ...any) {
+	if len(m.list) == maxMistakes {
+		m.more = true
+		return
+	}
+	text := path + ": " + fmt.Sprintf(format, args...)
+	if !strings.HasSuffix(text, "?") {
+		text += "."
+	}
+	m.list = append(m.list, text)
+}
 
-func wrong(path, format string, args ...any) error {
-	return &issue{path, fmt.Sprintf(format, args...)}
+// full reports whether no more mistakes need be looked for: what is left may cost as much as the document is large.
+func (m *mistakes) full() bool { return m.more }
+
+// err returns all mistakes as one error, nil if there are none.
+func (m *mistakes) err() error {
+	if len(m.list) == 0 {
+		return nil
+	}
+	texts := slices.Clone(m.list)
+	if m.more {
+		texts = append(texts, "There are more mistakes.")
+	}
+	return invalid(configurationParam, "%s", strings.Join(texts, " "))
+}
+
+// under returns the path of a key of the Configuration as the caller wrote it.
+func (m *mistakes) under(key string) string {
+	if written, ok := m.written[key]; ok {
+		key = written
+	}
+	return document.Under(configurationParam, key)
 }
 
 // A settled Configuration is one that was found right, split into what may be seen and what may not.
 type settled struct {
+	mistakes
 	text    string            // compact JSON, every secret masked, members in the caller's order
 	secrets map[string]string // by field: the secrets that the caller gave or that were made up
 	kept    []string          // fields whose mask the caller sent back
 	targets Networks          // that a Target may be in besides the public Internet
 }
 
-// settle checks the Configuration of a platform. An error in it is InvalidParameter and names the JSON path.
+// settle checks the Configuration of a platform. Its error is InvalidParameter, and names all mistakes by their JSON paths.
 //
 // keep reports whether a secret is stored under a field; a mask sent for it then means to keep it. A generated setting that
 // is absent is kept when there is one, else made up from random. A Target may be in targets besides the public Internet.
@@ -65,66 +98,112 @@ func (p *Platform) settle(text string, keep func(field string) bool, random io.R
 	if text == "" {
 		return nil, missing(configurationParam)
 	}
-	if len(text) > MaxConfiguration {
-		return nil, invalid(configurationParam, "Configuration has %d bytes; the most is %d.", len(text), MaxConfiguration)
-	}
-	root, err := document.Parse(configurationParam, text)
+	root, twice, err := parseConfiguration(text)
 	if err != nil {
-		return nil, invalid(configurationParam, "%v.", err)
-	}
-	if root.Kind != document.Object {
-		return nil, invalid(configurationParam, "Configuration is %v; wanted a JSON object.", root.Kind)
+		return nil, err
 	}
 	out := &settled{secrets: make(map[string]string), targets: targets}
+	for _, path := range twice {
+		out.wrong(path, "is given twice; give it once")
+	}
+	p.rename(out, root)
 	if err := p.settleObject(out, root, keep, random); err != nil {
-		var found *issue
-		if !errors.As(err, &found) {
-			return nil, err
-		}
-		return nil, invalid(configurationParam, "%s", sentence(found))
+		return nil, err
+	}
+	if err := out.err(); err != nil {
+		return nil, err
 	}
 	// Measured again, so that what a read answers can be sent back: escapes and what was made up may have made it longer.
 	if out.text = root.String(); len(out.text) > MaxConfiguration {
-		return nil, invalid(configurationParam, "Configuration has %d bytes as it is stored; the most is %d.", len(out.text), MaxConfiguration)
+		return nil, invalid(configurationParam, "Configuration has %d bytes as it is stored; the most is %d.",
+			len(out.text), MaxConfiguration)
 	}
 	return out, nil
 }
 
+// parseConfiguration reads the text of a Configuration, and the paths of keys that are given twice.
+func parseConfiguration(text string) (root *document.Node, twice []string, err error) {
+	const form = `write a JSON object such as {"BotName":"ops"}`
+	if len(text) > MaxConfiguration {
+		return nil, nil, invalid(configurationParam, "Configuration has %d bytes; the most is %d.", len(text), MaxConfiguration)
+	}
+	root, twice, err = document.ParseRepeated(configurationParam, text)
+	if err != nil {
+		return nil, nil, invalid(configurationParam, "%v; %s.", err, form)
+	}
+	if root.Kind != document.Object {
+		return nil, nil, invalid(configurationParam, "Configuration is %v; wanted a JSON object; %s.", root.Kind, form)
+	}
+	return root, twice, nil
+}
+
+// rename gives the settings our keys where the caller wrote those of the platform's console, and ConversationIds its list.
+// A setting that is given under two names with the same value is given once; with different values it is a mistake.
+func (p *Platform) rename(out *settled, root *document.Node) {
+	out.written = make(map[string]string)
+	members := root.Members[:0]
+	given := make(map[string]document.Member, len(root.Members)) // by our key: as the caller wrote it
+	for _, m := range root.Members {
+		key := m.Key
+		if !out.full() { // beyond, nothing is stored any more
+			if ours, ok := p.keyOf(m.Key); ok {
+				key = ours
+			}
+		}
+		value := m.Value
+		if key == keyConversationIDs && key != m.Key && value.Kind != document.Array {
+			value = &document.Node{Kind: document.Array, Items: []*document.Node{value}}
+		}
+		if before, twice := given[key]; twice {
+			if before.Value.String() != value.String() {
+				out.wrong(document.Under(configurationParam, m.Key), "is the same setting as %s, with another value; give one of them", before.Key)
+			}
+			continue
+		}
+		given[key] = document.Member{Key: m.Key, Value: value}
+		if key != m.Key {
+			out.written[key] = m.Key
+		}
+		members = append(members, document.Member{Key: key, Value: value})
+	}
+	root.Members = members
+}
+
 func (p *Platform) settleObject(out *settled, root *document.Node, keep func(string) bool, random io.Reader) error {
 	for _, m := range root.Members {
-		path := document.Under(configurationParam, m.Key)
+		if out.full() {
+			return nil
+		}
+		path := out.under(m.Key)
 		setting, ok := p.setting(m.Key)
-		var err error
 		switch {
 		case ok:
-			err = out.setting(path, setting, m.Value, keep)
+			out.setting(path, setting, m.Value, keep)
 		case m.Key == keyBotName:
-			err = checkText(path, m.Value, Text(256))
+			out.checkText(path, m.Value, Text(256))
+		case m.Key == keyConversationIDs && out.written[m.Key] != "" && len(m.Value.Items) == 1:
+			out.checkText(path, m.Value.Items[0], ID)
 		case m.Key == keyConversationIDs:
-			_, err = checkStrings(path, m.Value, ID)
+			out.checkStrings(path, m.Value, ID)
 		case m.Key == keyUserGroups:
-			err = checkGroups(path, m.Value)
+			out.checkGroups(path, m.Value)
 		case m.Key == keyPermissions:
-			err = checkPermissions(path, m.Value, root.Get(keyUserGroups), root.Get(keyConversationIDs))
+			out.checkPermissions(path, m.Value, root.Get(keyUserGroups), root.Get(keyConversationIDs))
 		case m.Key == keyLanguage:
-			err = checkText(path, m.Value, OneOf(English, Chinese))
+			out.checkText(path, m.Value, OneOf(English, Chinese))
 		case m.Key == keyTarget:
-			err = out.target(path, m.Value, keep)
+			out.target(path, m.Value, keep)
 		default:
-			err = wrong(path, "no such key for type %s; %s", p.Type, p.suggest(m.Key))
-		}
-		if err != nil {
-			return err
+			out.wrong(path, "no such key for type %s; %s", p.Type, p.suggest(m.Key))
 		}
 	}
 	for _, setting := range p.Settings {
 		if root.Get(setting.Key) != nil {
 			continue
 		}
-		path := document.Under(configurationParam, setting.Key)
 		switch {
 		case setting.Required:
-			return wrong(path, "is missing; wanted %s (%s)", setting.Shape.Want, setting.Help)
+			out.wrong(out.under(setting.Key), "is missing; wanted %s (%s)", setting.Shape.Want, setting.Help)
 		case setting.Generate && keep(setting.Key):
 			out.kept = append(out.kept, setting.Key)
 			root.Members = append(root.Members, document.Member{Key: setting.Key, Value: &document.Node{Kind: document.String, Text: Mask}})
@@ -137,93 +216,88 @@ func (p *Platform) settleObject(out *settled, root *document.Node, keep func(str
 			root.Members = append(root.Members, document.Member{Key: setting.Key, Value: &document.Node{Kind: document.String, Text: Mask}})
 		}
 	}
-	return p.checkNeeds(root)
+	p.checkNeeds(out, root)
+	return nil
 }
 
 // checkNeeds asks for the settings without which others are refused: half of what proves callbacks genuine proves none of them.
-func (p *Platform) checkNeeds(root *document.Node) error {
+func (p *Platform) checkNeeds(out *settled, root *document.Node) {
 	for _, setting := range p.Settings {
 		if root.Get(setting.Key) == nil {
 			continue
 		}
 		for _, key := range setting.needs() {
-			if root.Get(key) == nil {
-				return wrong(document.Under(configurationParam, key), "is missing; %s needs it", setting.Key)
+			needed, _ := p.setting(key)
+			if root.Get(key) == nil && !needed.Required { // one that is required is missing anyhow
+				by := setting.Key
+				if written, ok := out.written[by]; ok {
+					by = written
+				}
+				out.wrong(out.under(key), "is missing; %s needs it", by)
 			}
 		}
 	}
-	return nil
-}
-
-// sentence ends the text of an error as a sentence.
-func sentence(err error) string {
-	if text := err.Error(); strings.HasSuffix(text, "?") {
-		return text
-	}
-	return err.Error() + "."
 }
 
 // setting checks the value of one of the platform's settings, and masks it in place if it is secret.
-func (out *settled) setting(path string, s Setting, n *document.Node, keep func(string) bool) error {
+func (out *settled) setting(path string, s Setting, n *document.Node, keep func(string) bool) {
 	if s.Secret {
-		return out.secret(path, s.Key, s.Shape, n, keep)
+		out.secret(path, s.Key, s.Shape, n, keep)
+		return
 	}
-	return checkText(path, n, s.Shape)
+	if s.Shape.Truth && n.Kind == document.Literal && n.Text != "null" {
+		n.Kind = document.String
+	}
+	out.checkText(path, n, s.Shape)
 }
 
 // secret takes a secret out of the document and leaves the mask.
-func (out *settled) secret(path, field string, shape Shape, n *document.Node, keep func(string) bool) error {
-	if n.Kind != document.String {
-		return wrong(path, "is %v; wanted a string of %s", n.Kind, shape.Want)
-	}
-	if n.Text == Mask {
-		if !keep(field) {
-			return wrong(path, "is masked, and there is no stored secret to keep; give the secret itself")
-		}
+func (out *settled) secret(path, field string, shape Shape, n *document.Node, keep func(string) bool) {
+	switch {
+	case n.Kind != document.String:
+		out.wrong(path, "is %v; wanted a string of %s", n.Kind, shape.Want)
+	case n.Text == Mask && keep(field):
 		out.kept = append(out.kept, field)
-		return nil
+	case n.Text == Mask:
+		out.wrong(path, "is masked, and there is no stored secret to keep; give the secret itself")
+	case !shape.Fits(n.Text):
+		out.wrong(path, "is not %s", shape.Want)
+	default:
+		out.secrets[field] = n.Text
+		n.Text = Mask
 	}
-	if !shape.Fits(n.Text) {
-		return wrong(path, "is not %s", shape.Want)
-	}
-	out.secrets[field] = n.Text
-	n.Text = Mask
-	return nil
 }
 
 // target checks where commands are handed on to.
-func (out *settled) target(path string, n *document.Node, keep func(string) bool) error {
+func (out *settled) target(path string, n *document.Node, keep func(string) bool) {
 	if n.Kind != document.Object {
-		return wrong(path, "is %v; wanted an object such as {\"Type\":\"Journal\"}", n.Kind)
+		out.wrong(path, "is %v; wanted an object such as {\"Type\":\"Journal\"}", n.Kind)
+		return
 	}
 	kind := n.Get("Type")
 	if kind == nil || kind.Kind != document.String {
-		return wrong(document.Under(path, "Type"), "wanted Journal, Http or Function")
+		out.wrong(document.Under(path, "Type"), "wanted Journal, Http or Function")
+		return
 	}
-	var keys []string
 	switch kind.Text {
 	case TargetJournal:
-		keys = []string{"Type"}
+		out.checkKeys(path, n, "Type")
 	case TargetHTTP:
-		keys = []string{"Type", "Url", "Secret"}
-	case TargetFunction:
-		keys = []string{"Type", "Name"}
-	default:
-		return wrong(document.Under(path, "Type"), "%s is none; wanted Journal, Http or Function", quote(kind.Text))
-	}
-	if err := checkKeys(path, n, keys, keys); err != nil {
-		return err
-	}
-	switch kind.Text {
-	case TargetHTTP:
-		if err := checkTargetURL(document.Under(path, "Url"), n.Get("Url"), out.targets); err != nil {
-			return err
+		out.checkKeys(path, n, "Type", "Url", "Secret")
+		if n.Get("Url") != nil {
+			out.checkTargetURL(document.Under(path, "Url"), n.Get("Url"))
 		}
-		return out.secret(document.Under(path, "Secret"), fieldTargetSecret, webhookSecret, n.Get("Secret"), keep)
+		if n.Get("Secret") != nil {
+			out.secret(document.Under(path, "Secret"), fieldTargetSecret, webhookSecret, n.Get("Secret"), keep)
+		}
 	case TargetFunction:
-		return checkText(document.Under(path, "Name"), n.Get("Name"), Visible(1, 256))
+		out.checkKeys(path, n, "Type", "Name")
+		if n.Get("Name") != nil {
+			out.checkText(document.Under(path, "Name"), n.Get("Name"), Visible(1, 256))
+		}
+	default:
+		out.wrong(document.Under(path, "Type"), "unknown type %s; use Journal, Http or Function", quote(kind.Text))
 	}
-	return nil
 }
 
 // webhookSecret is the shape of a Standard Webhooks signing secret. https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
@@ -232,82 +306,107 @@ var webhookSecret = Shape{
 	Fits: func(s string) bool { return Base64(24, 64).Fits(strings.TrimPrefix(s, "whsec_")) },
 }
 
-func checkTargetURL(path string, n *document.Node, targets Networks) error {
+func (out *settled) checkTargetURL(path string, n *document.Node) {
 	u, err := url.Parse(n.Text)
 	if err != nil || n.Kind != document.String || !Visible(1, 2048).Fits(n.Text) || u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" {
-		return wrong(path, "wanted an https URL without user name and fragment") // not shown: its query may hold a secret
+		out.wrong(path, "wanted an https URL without user name and fragment") // not shown: its query may hold a secret
+		return
 	}
-	if !targets.allowHost(u.Hostname()) {
-		return wrong(path, "wanted a host on the public Internet%s", targets.more())
+	if !out.targets.allowHost(u.Hostname()) {
+		out.wrong(path, "wanted a host on the public Internet%s", out.targets.more())
 	}
-	return nil
 }
 
-// checkKeys refuses keys that are not known and asks for those that are required.
-func checkKeys(path string, n *document.Node, known, required []string) error {
-	for _, m := range n.Members {
-		if !slices.Contains(known, m.Key) {
-			return wrong(document.Under(path, m.Key), "no such key; %s", Suggestion(m.Key, known))
+// checkKeys refuses keys other than the given ones, and asks for all of these.
+func (m *mistakes) checkKeys(path string, n *document.Node, required ...string) {
+	m.checkKnown(path, n, required, required)
+}
+
+// checkKnown refuses keys that are not known and asks for those that are required.
+func (m *mistakes) checkKnown(path string, n *document.Node, known, required []string) {
+	for _, member := range n.Members {
+		if m.full() {
+			return
+		}
+		if !slices.Contains(known, member.Key) {
+			m.wrong(document.Under(path, member.Key), "no such key; %s", Suggestion(member.Key, known))
 		}
 	}
 	for _, key := range required {
 		if n.Get(key) == nil {
-			return wrong(document.Under(path, key), "is missing")
+			m.wrong(document.Under(path, key), "is missing")
 		}
 	}
-	return nil
 }
 
-// checkText asks for a string, or a number where the shape takes one, that fits.
-func checkText(path string, n *document.Node, shape Shape) error {
-	if n.Kind != document.String && !(shape.Number && n.Kind == document.Number) {
-		return wrong(path, "is %v; wanted a string of %s", n.Kind, shape.Want)
+// checkText asks for a string, or a number where the shape takes one, that fits, and reports whether n is one.
+func (m *mistakes) checkText(path string, n *document.Node, shape Shape) bool {
+	bare := n.Kind == document.Number || n.Kind == document.Literal && n.Text != "null"
+	switch {
+	case n.Kind != document.String && !(shape.Number && n.Kind == document.Number):
+		form := ""
+		if bare && shape.Fits(n.Text) {
+			form = "; write " + quote(n.Text)
+		}
+		m.wrong(path, "is %v; wanted a string of %s%s", n.Kind, shape.Want, form)
+	case !shape.Fits(n.Text):
+		m.wrong(path, "%s is not %s", quote(n.Text), shape.Want)
+	default:
+		return true
 	}
-	if !shape.Fits(n.Text) {
-		return wrong(path, "%s is not %s", quote(n.Text), shape.Want)
-	}
-	return nil
+	return false
 }
 
-// checkStrings asks for a list of one or more different strings that fit, and returns them.
-func checkStrings(path string, n *document.Node, shape Shape) ([]string, error) {
+// checkStrings asks for a list of one or more different strings that fit, and returns those that do by their places.
+func (m *mistakes) checkStrings(path string, n *document.Node, shape Shape) map[int]string {
 	const most = 1000
 	if n.Kind != document.Array {
-		return nil, wrong(path, "is %v; wanted an array of strings", n.Kind)
+		form := `["…"]`
+		if n.Kind == document.String && shape.Fits(n.Text) {
+			form = "[" + quote(n.Text) + "]"
+		}
+		m.wrong(path, "is %v; wanted an array of strings such as %s", n.Kind, form)
+		return nil
 	}
 	if len(n.Items) == 0 || len(n.Items) > most {
-		return nil, wrong(path, "has %d entries; wanted 1 to %d", len(n.Items), most)
+		m.wrong(path, "has %d entries; wanted 1 to %d", len(n.Items), most)
+		return nil
 	}
-	texts := make([]string, len(n.Items))
+	texts := make(map[int]string, len(n.Items))
 	seen := make(map[string]struct{}, len(n.Items))
 	for i, item := range n.Items {
-		if err := checkText(document.At(path, i), item, shape); err != nil {
-			return nil, err
+		if m.full() {
+			return nil
+		}
+		if !m.checkText(document.At(path, i), item, shape) {
+			continue
 		}
 		if _, twice := seen[item.Text]; twice {
-			return nil, wrong(document.At(path, i), "%s stands there twice", quote(item.Text))
+			m.wrong(document.At(path, i), "%s is listed twice", quote(item.Text))
+			continue
 		}
 		seen[item.Text] = struct{}{}
 		texts[i] = item.Text
 	}
-	return texts, nil
+	return texts
 }
 
 // checkGroups asks for an object of group names, each with a list of user ids as the platform writes them. That there are no
 // groups is no mistake; a group of nobody is.
-func checkGroups(path string, n *document.Node) error {
+func (m *mistakes) checkGroups(path string, n *document.Node) {
 	if n.Kind != document.Object {
-		return wrong(path, "is %v; wanted an object such as {\"sre\":[\"manager4220\"]}", n.Kind)
+		m.wrong(path, "is %v; wanted an object such as {\"sre\":[\"manager4220\"]}", n.Kind)
+		return
 	}
-	for _, m := range n.Members {
-		if !groupName.Fits(m.Key) {
-			return wrong(document.Under(path, m.Key), "is not a group's name; wanted %s", groupName.Want)
+	for _, group := range n.Members {
+		if m.full() {
+			return
 		}
-		if _, err := checkStrings(document.Under(path, m.Key), m.Value, ID); err != nil {
-			return err
+		if !groupName.Fits(group.Key) {
+			m.wrong(document.Under(path, group.Key), "is not a group's name; wanted %s", groupName.Want)
 		}
+		m.checkStrings(document.Under(path, group.Key), group.Value, ID)
 	}
-	return nil
 }
 
 var groupName = Shape{
@@ -324,89 +423,86 @@ var (
 
 // checkPermissions asks for a list of statements about who may run what where; groups and conversations are the document's UserGroups
 // and ConversationIds, nil if it has none. No statements at all say that nobody may anything.
-func checkPermissions(path string, n, groups, conversations *document.Node) error {
+func (m *mistakes) checkPermissions(path string, n, groups, conversations *document.Node) {
 	const most = 100
 	if n.Kind != document.Array {
-		return wrong(path, "is %v; wanted an array of statements", n.Kind)
+		m.wrong(path, "is %v; wanted an array of statements", n.Kind)
+		return
 	}
 	if len(n.Items) > most {
-		return wrong(path, "has %d statements; the most is %d", len(n.Items), most)
+		m.wrong(path, "has %d statements; the most is %d", len(n.Items), most)
+		return
 	}
 	for i, statement := range n.Items {
-		if err := checkPermission(document.At(path, i), statement, groups, conversations); err != nil {
-			return err
+		if m.full() {
+			return
 		}
+		m.checkPermission(document.At(path, i), statement, groups, conversations)
 	}
-	return nil
 }
 
-func checkPermission(path string, n, groups, conversations *document.Node) error {
+func (m *mistakes) checkPermission(path string, n, groups, conversations *document.Node) {
 	if n.Kind != document.Object {
-		return wrong(path, "is %v; wanted an object", n.Kind)
+		m.wrong(path, "is %v; wanted an object", n.Kind)
+		return
 	}
-	if err := checkKeys(path, n, permissionKeys, permissionRequired); err != nil {
-		return err
+	m.checkKnown(path, n, permissionKeys, permissionRequired)
+	effect := ""
+	if e := n.Get("Effect"); e != nil && m.checkText(document.Under(path, "Effect"), e, OneOf("Allow", "Deny")) {
+		effect = e.Text
 	}
-	if err := checkText(document.Under(path, "Effect"), n.Get("Effect"), OneOf("Allow", "Deny")); err != nil {
-		return err
-	}
-	principals, err := checkStrings(document.Under(path, "Principals"), n.Get("Principals"), principalText)
-	if err != nil {
-		return err
-	}
-	for i, principal := range principals {
-		if err := checkPrincipal(document.At(document.Under(path, "Principals"), i), principal, groups); err != nil {
-			return err
+	if principals := n.Get("Principals"); principals != nil {
+		at := document.Under(path, "Principals")
+		texts := m.checkStrings(at, principals, principalText)
+		for i := range principals.Items {
+			if text, ok := texts[i]; ok {
+				m.checkPrincipal(document.At(at, i), text, groups)
+			}
 		}
 	}
-	if err := checkCommands(document.Under(path, "Commands"), n.Get("Commands"), n.Get("Effect").Text); err != nil {
-		return err
+	if commands := n.Get("Commands"); commands != nil {
+		m.checkCommands(document.Under(path, "Commands"), commands, effect)
 	}
 	if patterns := n.Get("Conversations"); patterns != nil {
-		if err := checkPatterns(document.Under(path, "Conversations"), patterns, conversations); err != nil {
-			return err
-		}
+		m.checkPatterns(document.Under(path, "Conversations"), patterns, conversations)
 	}
 	role := n.Get("RamRole")
-	if role == nil {
-		return nil
+	switch {
+	case role == nil:
+	case effect == string(policy.Deny):
+		m.wrong(document.Under(path, "RamRole"), "has no meaning in a Deny statement")
+	case role.Kind != document.String || role.Text == "" || checkRole("RamRole", role.Text) != nil:
+		m.wrong(document.Under(path, "RamRole"), "is not a role name; wanted 1 to 64 letters, digits, '.', '@', '-' and '_'")
 	}
-	if n.Get("Effect").Text == "Deny" {
-		return wrong(document.Under(path, "RamRole"), "has no meaning in a Deny statement")
-	}
-	if role.Kind != document.String || role.Text == "" || checkRole("RamRole", role.Text) != nil {
-		return wrong(document.Under(path, "RamRole"), "is not a role name; wanted 1 to 64 letters, digits, '.', '@', '-' and '_'")
-	}
-	return nil
 }
 
 // checkCommands asks for patterns of commands. None of a denial may be a built-in command, which it would not deny; in an Allow one changes
 // nothing, and what the statement says is so.
-func checkCommands(path string, n *document.Node, effect string) error {
-	patterns, err := checkStrings(path, n, commandWord)
-	if err != nil || effect != string(policy.Deny) {
-		return err
+func (m *mistakes) checkCommands(path string, n *document.Node, effect string) {
+	patterns := m.checkStrings(path, n, commandWord)
+	if effect != string(policy.Deny) {
+		return
 	}
-	for i, pattern := range patterns {
-		if builtIn(foldName(pattern)) {
-			return wrong(document.At(path, i), "%s is always allowed, so it cannot be denied", quote(pattern))
+	for i := range n.Items {
+		if pattern, ok := patterns[i]; ok && builtIn(foldName(pattern)) {
+			m.wrong(document.At(path, i), "%s is always allowed, so it cannot be denied", quote(pattern))
 		}
 	}
-	return nil
 }
 
 // checkPatterns asks for patterns of conversations, each of which matches one where the bot listens.
-func checkPatterns(path string, n, conversations *document.Node) error {
-	patterns, err := checkStrings(path, n, idPattern)
-	if err != nil || conversations == nil {
-		return err
+func (m *mistakes) checkPatterns(path string, n, conversations *document.Node) {
+	patterns := m.checkStrings(path, n, idPattern)
+	if conversations == nil || conversations.Kind != document.Array {
+		return
 	}
-	for i, pattern := range patterns {
-		if !slices.ContainsFunc(conversations.Items, func(c *document.Node) bool { return policy.Match(pattern, c.Text) }) {
-			return wrong(document.At(path, i), "%s matches none of ConversationIds, so it can match nothing", quote(pattern))
+	for i := range n.Items {
+		pattern, ok := patterns[i]
+		matches := func(c *document.Node) bool { return policy.Match(pattern, c.Text) }
+		if ok && !slices.ContainsFunc(conversations.Items, matches) {
+			m.wrong(document.At(path, i), "%s matches none of ConversationIds, so it can match nothing", quote(pattern))
 		}
 	}
-	return nil
 }
 
 // principalText is the shape of any principal; checkPrincipal looks closer.
@@ -414,35 +510,89 @@ var principalText = Shape{Want: wantPrincipal, Fits: func(s string) bool { retur
 
 const wantPrincipal = "user:<id>, group:<name> or *"
 
-func checkPrincipal(path, principal string, groups *document.Node) error {
+func (m *mistakes) checkPrincipal(path, principal string, groups *document.Node) {
 	kind, name, _ := strings.Cut(principal, ":")
 	switch {
 	case principal == "*":
-		return nil
-	case kind == "user" && name != "":
-		if strings.ContainsAny(name, wildcards) { // a Deny that somebody relies on would deny nobody
-			return wrong(path, "%s names a user with '*' or '?', and users are no patterns; wanted %s", quote(principal), wantPrincipal)
-		}
-		if !ID.Fits(name) {
-			return wrong(path, "%s names a user whose id is not %s", quote(principal), ID.Want)
-		}
-		return nil
-	case kind == "group" && name != "":
-		if groups == nil || groups.Get(name) == nil {
-			return wrong(path, "the group %s is not among UserGroups", quote(name))
-		}
-		return nil
+	case kind == "user" && strings.ContainsAny(name, wildcards): // a Deny that somebody relies on would deny nobody
+		m.wrong(path, "%s names a user with '*' or '?', and users are no patterns; wanted %s", quote(principal), wantPrincipal)
+	case kind == "user" && name != "" && !ID.Fits(name):
+		m.wrong(path, "%s names a user whose id is not %s", quote(principal), ID.Want)
+	case kind == "group" && name != "" && (groups == nil || groups.Get(name) == nil):
+		m.wrong(path, "the group %s is not among UserGroups", quote(name))
+	case kind != "user" && kind != "group" || name == "":
+		m.wrong(path, "%s is not a principal; wanted %s", quote(principal), wantPrincipal)
 	}
-	return wrong(path, "%s is not a principal; wanted %s", quote(principal), wantPrincipal)
 }
 
-// suggest says which key was perhaps meant.
+// suggest says which key was perhaps meant: one of ours, or the console's name of a setting.
 func (p *Platform) suggest(key string) string {
 	known := make([]string, 0, len(p.Settings)+len(commonKeys))
 	for _, s := range p.Settings {
 		known = append(known, s.Key)
 	}
-	return Suggestion(key, append(known, commonKeys[:]...))
+	known = append(known, commonKeys[:]...)
+	names := slices.Clone(known)
+	for _, s := range p.Settings {
+		names = append(names, p.consoleNames(s)...)
+	}
+	if name, ok := Nearest(key, names); ok {
+		return "did you mean " + name + "?"
+	}
+	return Suggestion(key, known)
+}
+
+// Nearest returns the one of the known words that word is most likely a slip of: the same in another case, with other
+// hyphens or underscores, or with one letter in four wrong, missing, added or exchanged with the next. Unlike
+// Suggestion it takes nothing that may well be a word of its own.
+func Nearest(word string, known []string) (nearest string, ok bool) {
+	if len(word) > maxWord {
+		return "", false
+	}
+	folded := consoleName(word)
+	least := 0
+	for _, k := range known {
+		other := consoleName(k)
+		limit := min(len(other)/4, 3)
+		if len(other) == 3 {
+			limit = 1
+		}
+		d := slip(folded, other)
+		if d <= limit && (!ok || d < least) {
+			nearest, least, ok = k, d, true
+		}
+	}
+	return nearest, ok
+}
+
+// maxWord is the length of the longest word that is compared with known ones, in bytes.
+const maxWord = 64
+
+// slip is the number of letters that are wrong, missing, added or exchanged with the next, between a and b.
+func slip(a, b string) int {
+	if len(a)-len(b) > 3 || len(b)-len(a) > 3 {
+		return 4
+	}
+	var rows [3][maxWord + 4]int // the last one, the one before it, and the one that is made
+	for j := range len(b) + 1 {
+		rows[0][j] = j
+	}
+	before, last, next := &rows[1], &rows[0], &rows[2]
+	for i := 1; i <= len(a); i++ {
+		next[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			next[j] = min(last[j-1]+cost, last[j]+1, next[j-1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				next[j] = min(next[j], before[j-2]+1)
+			}
+		}
+		before, last, next = last, next, before
+	}
+	return last[len(b)]
 }
 
 // Suggestion names the nearest of the known words, if one is near, else all of them.

@@ -3,7 +3,9 @@ package chat
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // A Code says what kind of error an Error is. Callers switch on it, never on text.
@@ -34,6 +36,8 @@ type Error struct {
 	Message string        // for the caller: whole sentences, no secret
 	Denied  *AccessDenied // only with NoPermission
 	Err     error         // for the log only, never for the caller
+
+	parts []*Error // of an error that Join made: the mistakes, each by itself
 }
 
 // AccessDenied is the detail of a NoPermission error, named as RAM names it.
@@ -64,6 +68,60 @@ func CodeOf(err error) Code {
 		return e.Code
 	}
 	return Internal
+}
+
+// maxMistakes is how many mistakes of one request, and of one Configuration, are named.
+const maxMistakes = 20
+
+// Join returns all mistakes of one request as one error: the code and the parameter of the first, the messages
+// of all. An error that is not a mistake of the caller's is returned alone. A parameter is not called missing
+// if another mistake is about it. Join returns nil if every error is nil.
+func Join(errs ...error) error {
+	var parts []*Error
+	for _, err := range errs {
+		if err == nil {
+			continue
+		}
+		var e *Error
+		if !errors.As(err, &e) || !e.isMistake() {
+			return err
+		}
+		if e.parts != nil {
+			parts = append(parts, e.parts...)
+		} else {
+			parts = append(parts, e)
+		}
+	}
+	about := make(map[string]bool)
+	for _, e := range parts {
+		if e.Code != MissingParameter {
+			about[e.Param] = true
+		}
+	}
+	parts = slices.DeleteFunc(parts, func(e *Error) bool { return e.Code == MissingParameter && about[e.Param] })
+	if len(parts) == 0 {
+		return nil
+	}
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	texts := make([]string, 0, len(parts))
+	for _, e := range parts[:min(len(parts), maxMistakes)] {
+		texts = append(texts, e.Message)
+	}
+	if more := len(parts) - maxMistakes; more > 0 {
+		texts = append(texts, fmt.Sprintf("There are %d more mistakes.", more))
+	}
+	return &Error{Code: parts[0].Code, Param: parts[0].Param, Message: strings.Join(texts, " "), parts: parts}
+}
+
+// isMistake reports whether the error says that a parameter is missing or has a value that cannot be.
+func (e *Error) isMistake() bool {
+	switch e.Code {
+	case MissingParameter, InvalidParameter, InvalidRegion, InvalidNextToken:
+		return true
+	}
+	return false
 }
 
 func missing(param string) error {

@@ -222,3 +222,6 @@ func PermissionsOf(p Platform, configuration string) *Permissions {
 	}
 	return newPermissions(&record{Name: "one", Status: StatusActive}, &p, root)
 }
+
+// KeyOf is Platform.keyOf.
+func KeyOf(p Platform, written string) (string, bool) { return p.keyOf(written) }

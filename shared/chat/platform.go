@@ -3,6 +3,7 @@ package chat
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -33,6 +34,10 @@ type Setting struct {
 	Generate bool   // made up when absent, by Shape.Make
 	Needs    string // the key without which this one is refused; <key>Previous needs <key> anyhow
 	Help     string // one line for people
+
+	// Names are what the platform's own console calls the setting, where that is not the key without the
+	// platform's name: AppKey of DingTalkClientId. They are understood in a Configuration; see consoleName.
+	Names []string
 }
 
 // A Shape is a rule for the text of a value.
@@ -41,6 +46,7 @@ type Shape struct {
 	Fits   func(text string) bool     // whether text fits
 	Make   func(random []byte) string // a value that fits, from 32 random bytes; only for settings that are generated
 	Number bool                       // a JSON number is accepted besides a string
+	Truth  bool                       // JSON's true and false are accepted besides "true" and "false", and kept as these
 }
 
 // Text is a shape: any text of at most n characters without control characters.
@@ -125,6 +131,13 @@ func OneOf(words ...string) Shape {
 	}
 }
 
+// TrueOrFalse is a shape: true or false, as a string or as JSON has them.
+func TrueOrFalse() Shape {
+	shape := OneOf("true", "false")
+	shape.Truth = true
+	return shape
+}
+
 // Base64 is a shape: standard base64 with padding, of at least and at most so many bytes.
 func Base64(least, most int) Shape {
 	want := fmt.Sprintf("%d to %d bytes in base64", least, most)
@@ -174,9 +187,65 @@ func (p Platform) check() error {
 				return fmt.Errorf("chat: platform %s: setting %s needs %s, which is none", p.Type, s.Key, key)
 			}
 		}
+		for _, name := range p.consoleNames(s) {
+			if key, ok := p.keyOf(name); !ok || key != s.Key {
+				return fmt.Errorf("chat: platform %s: the name %s of setting %s means %s, too", p.Type, name, s.Key, key)
+			}
+		}
 	}
 	return nil
 }
+
+// consoleNames returns what the platform's console calls a setting.
+func (p *Platform) consoleNames(s Setting) []string {
+	names := make([]string, 0, 1+len(s.Names))
+	if name, ok := strings.CutPrefix(s.Key, p.Type); ok && name != "" {
+		names = append(names, name)
+	}
+	names = append(names, s.Names...)
+	if key, ok := strings.CutSuffix(s.Key, Previous); ok {
+		current, _ := p.setting(key)
+		for _, name := range current.Names {
+			names = append(names, name+Previous)
+		}
+	}
+	return names
+}
+
+// keyOf returns the key that a key of a Configuration means: itself where it is one; else it may be the console's
+// name of a setting, alone or behind another name of the platform (CorpId and WeComCorpId are WeChatCorpId), or
+// ConversationId for one of ConversationIds.
+func (p *Platform) keyOf(written string) (key string, ok bool) {
+	if _, ok := p.setting(written); ok || slices.Contains(commonKeys[:], written) {
+		return written, true
+	}
+	name := written
+	for _, alias := range append([]string{p.Type}, p.Aliases...) {
+		if rest, ok := strings.CutPrefix(written, alias); ok {
+			name = rest
+			break
+		}
+	}
+	alone := name == written
+	folded := consoleName(written)
+	for _, s := range p.Settings {
+		for _, known := range p.consoleNames(s) {
+			// Behind the platform's name a key is written exactly.
+			if name == known || alone && folded == consoleName(known) {
+				return s.Key, true
+			}
+		}
+	}
+	if folded == consoleName(keyConversationID) {
+		return keyConversationIDs, true
+	}
+	return "", false
+}
+
+// consoleName returns a name as it is compared: consoles write "Client ID", and programs client_id.
+func consoleName(name string) string { return strings.ToLower(consoleBlanks.Replace(name)) }
+
+var consoleBlanks = strings.NewReplacer(" ", "", "_", "", "-", "")
 
 // needs returns the keys of the settings without which this one is refused.
 func (s Setting) needs() []string {

@@ -48,21 +48,46 @@ func (k Kind) String() string {
 const MaxDepth = 16
 
 // Parse decodes JSON text strictly: one value, UTF-8, no key twice in one object, no deeper than MaxDepth.
-// Errors name the place by path, which starts with root. They never hold a value: it may be a secret.
+// Errors name the place by path, which starts with root, and what is not JSON by line and column, too.
+// They never hold a value: it may be a secret.
 func Parse(root, text string) (*Node, error) {
+	n, twice, err := ParseRepeated(root, text)
+	if err == nil && len(twice) > 0 {
+		return nil, fmt.Errorf("%s is given twice", twice[0])
+	}
+	return n, err
+}
+
+// MaxRepeated is how many of a document's repeated keys ParseRepeated names.
+const MaxRepeated = 20
+
+// ParseRepeated is Parse for callers that report all mistakes at once: keys that are given twice are
+// no error, but their paths are returned in the order of the text. The node has the first value of each.
+func ParseRepeated(root, text string) (n *Node, twice []string, err error) {
 	if !utf8.ValidString(text) {
-		return nil, fmt.Errorf("%s is not UTF-8", root)
+		return nil, nil, fmt.Errorf("%s is not UTF-8", root)
 	}
-	d := json.NewDecoder(strings.NewReader(text))
-	d.UseNumber()
-	n, err := parseNode(d, &place{key: root}, 0)
-	if err != nil {
-		return nil, err
+	p := &parser{Decoder: json.NewDecoder(strings.NewReader(text)), text: text}
+	p.UseNumber()
+	if n, err = p.node(&place{key: root}, 0); err != nil {
+		return nil, nil, err
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("%s has something after its end, at byte %d", root, d.InputOffset())
+	end := p.InputOffset()
+	if rest := text[end:]; strings.Trim(rest, blanks) != "" {
+		end += int64(len(rest) - len(strings.TrimLeft(rest, blanks)))
+		return nil, nil, fmt.Errorf("%s has something after its end, at %s", root, position(text, end))
 	}
-	return n, nil
+	return n, p.twice, nil
+}
+
+// blanks are what JSON takes between values. https://www.rfc-editor.org/rfc/rfc8259#section-2
+const blanks = " \t\r\n"
+
+// A parser decodes one text.
+type parser struct {
+	*json.Decoder
+	text  string
+	twice []string // paths of keys that are given twice
 }
 
 // A place is where the parser stands. It is spelled only for an error: a document of 100 KB may have 50,000 places.
@@ -85,10 +110,10 @@ func (p *place) String() string {
 	}
 }
 
-func parseNode(d *json.Decoder, at *place, depth int) (*Node, error) {
-	token, err := d.Token()
+func (p *parser) node(at *place, depth int) (*Node, error) {
+	token, err := p.Token()
 	if err != nil {
-		return nil, syntaxError(d, at, err)
+		return nil, p.syntaxError(at, err)
 	}
 	switch token := token.(type) {
 	case json.Delim:
@@ -96,9 +121,9 @@ func parseNode(d *json.Decoder, at *place, depth int) (*Node, error) {
 			return nil, fmt.Errorf("%s is nested more than %d levels deep", at, MaxDepth)
 		}
 		if token == '[' {
-			return parseArray(d, at, depth)
+			return p.array(at, depth)
 		}
-		return parseObject(d, at, depth)
+		return p.object(at, depth)
 	case string:
 		return &Node{Kind: String, Text: token}, nil
 	case json.Number:
@@ -110,60 +135,80 @@ func parseNode(d *json.Decoder, at *place, depth int) (*Node, error) {
 	}
 }
 
-func parseArray(d *json.Decoder, at *place, depth int) (*Node, error) {
+func (p *parser) array(at *place, depth int) (*Node, error) {
 	n := &Node{Kind: Array}
 	inside := &place{up: at}
-	for d.More() {
+	for p.More() {
 		inside.index = len(n.Items)
-		item, err := parseNode(d, inside, depth+1)
+		item, err := p.node(inside, depth+1)
 		if err != nil {
 			return nil, err
 		}
 		n.Items = append(n.Items, item)
 	}
-	_, err := d.Token()
+	_, err := p.Token()
 	if err != nil {
-		return nil, syntaxError(d, at, err)
+		return nil, p.syntaxError(at, err)
 	}
 	return n, nil
 }
 
-func parseObject(d *json.Decoder, at *place, depth int) (*Node, error) {
+func (p *parser) object(at *place, depth int) (*Node, error) {
 	n := &Node{Kind: Object}
 	inside := &place{up: at, isKey: true}
 	seen := make(map[string]struct{})
-	for d.More() {
-		token, err := d.Token()
+	for p.More() {
+		token, err := p.Token()
 		if err != nil {
-			return nil, syntaxError(d, at, err)
+			return nil, p.syntaxError(at, err)
 		}
 		key, ok := token.(string)
 		if !ok {
-			return nil, fmt.Errorf("%s is not JSON: a key that is no string, near byte %d", at, d.InputOffset())
+			return nil, p.syntaxError(at, errNoKey)
 		}
 		inside.key = key
-		if _, twice := seen[key]; twice {
-			return nil, fmt.Errorf("%s stands there twice", inside)
+		_, twice := seen[key]
+		if twice && len(p.twice) < MaxRepeated {
+			p.twice = append(p.twice, inside.String())
 		}
-		seen[key] = struct{}{}
-		value, err := parseNode(d, inside, depth+1)
+		value, err := p.node(inside, depth+1)
 		if err != nil {
 			return nil, err
 		}
-		n.Members = append(n.Members, Member{key, value})
+		if !twice {
+			seen[key] = struct{}{}
+			n.Members = append(n.Members, Member{key, value})
+		}
 	}
-	if _, err := d.Token(); err != nil {
-		return nil, syntaxError(d, at, err)
+	if _, err := p.Token(); err != nil {
+		return nil, p.syntaxError(at, err)
 	}
 	return n, nil
 }
 
+// errNoKey is a key of an object that is not a string.
+var errNoKey = errors.New("document: a key is not a string")
+
 // syntaxError says where the text stops being JSON. It does not repeat the decoder's words, which quote the text.
-func syntaxError(d *json.Decoder, at *place, err error) error {
+func (p *parser) syntaxError(at *place, err error) error {
 	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("%s is not JSON: it ends too early", at)
+		return fmt.Errorf("%s is not JSON: it ends too early, at %s", at, position(p.text, int64(len(p.text))))
 	}
-	return fmt.Errorf("%s is not JSON, near byte %d", at, d.InputOffset())
+	// The decoder's offset is the end of the last token; that of the whole text's error is exact.
+	offset := p.InputOffset()
+	var syntax *json.SyntaxError
+	if errors.As(json.Unmarshal([]byte(p.text), new(json.RawMessage)), &syntax) {
+		offset = syntax.Offset - 1
+	}
+	return fmt.Errorf("%s is not JSON at %s", at, position(p.text, offset))
+}
+
+// position returns the place of a byte of text as people count: lines and characters from 1.
+func position(text string, offset int64) string {
+	before := text[:min(max(offset, 0), int64(len(text)))]
+	line := strings.Count(before, "\n") + 1
+	column := utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
+	return fmt.Sprintf("line %d, column %d", line, column)
 }
 
 // Under extends a path by a key, which is cut where it is long.

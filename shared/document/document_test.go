@@ -56,34 +56,34 @@ func TestParseRefuses(t *testing.T) {
 		`{"a":"planted`:                     "Root.a is not JSON: it ends too early",
 		`{"a"`:                              "Root.a is not JSON: it ends too early",
 		`"planted`:                          "Root is not JSON: it ends too early",
-		`planted`:                           "Root is not JSON, near byte ",
-		`{"a":planted}`:                     "Root.a is not JSON, near byte ",
-		`{"a":"planted",}`:                  "Root is not JSON, near byte ",
-		`["planted",]`:                      "Root[1] is not JSON, near byte ",
-		`["planted" 1]`:                     "Root[1] is not JSON, near byte ",
-		`{"a" "planted"}`:                   "Root.a is not JSON, near byte ",
-		`{"a":["planted"}`:                  "Root.a is not JSON, near byte ",
-		`{"a":"planted"]`:                   "Root is not JSON, near byte ",
+		`planted`:                           "Root is not JSON at line ",
+		`{"a":planted}`:                     "Root.a is not JSON at line ",
+		`{"a":"planted",}`:                  "Root is not JSON at line ",
+		`["planted",]`:                      "Root[1] is not JSON at line ",
+		`["planted" 1]`:                     "Root[1] is not JSON at line ",
+		`{"a" "planted"}`:                   "Root.a is not JSON at line ",
+		`{"a":["planted"}`:                  "Root.a is not JSON at line ",
+		`{"a":"planted"]`:                   "Root is not JSON at line ",
 		`{1:"planted"}`:                     "Root is not JSON",
 		`{null:"planted"}`:                  "Root is not JSON",
 		`{{}:"planted"}`:                    "Root is not JSON",
-		`}`:                                 "Root is not JSON, near byte ",
-		`]`:                                 "Root is not JSON, near byte ",
-		`'planted'`:                         "Root is not JSON, near byte ",
-		`01`:                                "Root has something after its end, at byte ",
-		`+1`:                                "Root is not JSON, near byte ",
-		`"a` + "\n" + `b"`:                  "Root is not JSON, near byte ",
-		`"\x"`:                              "Root is not JSON, near byte ",
-		`NaN`:                               "Root is not JSON, near byte ",
-		"\ufeff{}":                          "Root is not JSON, near byte ",
+		`}`:                                 "Root is not JSON at line ",
+		`]`:                                 "Root is not JSON at line ",
+		`'planted'`:                         "Root is not JSON at line ",
+		`01`:                                "Root has something after its end, at line ",
+		`+1`:                                "Root is not JSON at line ",
+		`"a` + "\n" + `b"`:                  "Root is not JSON at line ",
+		`"\x"`:                              "Root is not JSON at line ",
+		`NaN`:                               "Root is not JSON at line ",
+		"\ufeff{}":                          "Root is not JSON at line ",
 		"\"\xff\"":                          "Root is not UTF-8",
-		`{} {}`:                             "Root has something after its end, at byte ",
-		`{},`:                               "Root has something after its end, at byte ",
-		`1 planted`:                         "Root has something after its end, at byte ",
-		`{"a":1,"a":2}`:                     "Root.a stands there twice",
-		`{"a":1,"\u0061":2}`:                "Root.a stands there twice",
-		`[{"x":{"b c":1,"b c":"planted"}}]`: `Root[0].x["b c"] stands there twice`,
-		`{"":1,"":2}`:                       `Root[""] stands there twice`,
+		`{} {}`:                             "Root has something after its end, at line ",
+		`{},`:                               "Root has something after its end, at line ",
+		`1 planted`:                         "Root has something after its end, at line ",
+		`{"a":1,"a":2}`:                     "Root.a is given twice",
+		`{"a":1,"\u0061":2}`:                "Root.a is given twice",
+		`[{"x":{"b c":1,"b c":"planted"}}]`: `Root[0].x["b c"] is given twice`,
+		`{"":1,"":2}`:                       `Root[""] is given twice`,
 		deep(17):                            "Root" + strings.Repeat("[0]", 16) + " is nested more than 16 levels deep",
 		strings.Repeat("[", 1<<20):          "Root" + strings.Repeat("[0]", 16) + " is nested more than 16 levels deep",
 	} {
@@ -94,8 +94,40 @@ func TestParseRefuses(t *testing.T) {
 			t.Errorf("Parse(%.60s): the error shows a value: %v", text, err)
 		}
 	}
+	for text, want := range map[string]string{
+		"{\n  \"名\": planted\n}":       "Root[\"名\"] is not JSON at line 2, column 8",
+		"{\"a\":1,\r\n \"b\":[1,]}":    "Root.b[1] is not JSON at line 2, column 9",
+		"{'a':1}":                      "Root is not JSON at line 1, column 2",
+		"{1:2}":                        "Root is not JSON at line 1, column 2",
+		"{\n\"a\":1\n":                 "Root is not JSON: it ends too early, at line 3, column 1",
+		"{}\n\nplanted":                "Root has something after its end, at line 3, column 1",
+		"{\"a\":\"x\ny\"}":             "Root.a is not JSON at line 1, column 8",
+		"{\"a\":1}\n{\"a\":1,\"a\":2}": "Root has something after its end, at line 2, column 1",
+	} {
+		if _, err := document.Parse("Root", text); err == nil || err.Error() != want {
+			t.Errorf("Parse(%q) = %v, want %s", text, err, want)
+		}
+	}
 	if _, err := document.Parse("Root", deep(document.MaxDepth)); err != nil {
 		t.Errorf("Parse of the deepest: %v", err)
+	}
+}
+
+// All keys that are given twice are named, once for each time too many, and the first value of each counts.
+func TestParseRepeated(t *testing.T) {
+	n, twice, err := document.ParseRepeated("Root", `{"a":1,"a":2,"b":[{"c":1,"c":{"d":1,"d":2}}],"a":3}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"Root.a", "Root.b[0].c", "Root.b[0].c.d", "Root.a"}, twice); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if got, want := n.String(), `{"a":1,"b":[{"c":1}]}`; got != want {
+		t.Errorf("the node is %s, want %s", got, want)
+	}
+	many := "{" + strings.Repeat(`"a":1,`, 1000) + `"a":1}`
+	if _, twice, err = document.ParseRepeated("Root", many); err != nil || len(twice) != document.MaxRepeated {
+		t.Errorf("of 1000 repeated keys %d are named, %v, want %d", len(twice), err, document.MaxRepeated)
 	}
 }
 
@@ -170,7 +202,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		n, err := document.Parse("R", text)
 		if err != nil {
-			strict := strings.Contains(err.Error(), "stands there twice") || strings.Contains(err.Error(), "nested more than") || err.Error() == "R is not UTF-8"
+			strict := strings.Contains(err.Error(), "is given twice") || strings.Contains(err.Error(), "nested more than") || err.Error() == "R is not UTF-8"
 			if json.Valid([]byte(text)) && !strict {
 				t.Fatalf("encoding/json takes it: %v", err)
 			}

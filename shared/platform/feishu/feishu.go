@@ -28,7 +28,7 @@ func Platform() chat.Platform {
 			{Key: "FeishuEncryptKeyPrevious", Secret: true, Shape: chat.Visible(1, 256), Help: "the Encrypt Key before, while it is being rotated"},
 			{Key: "FeishuVerificationTokenPrevious", Secret: true, Shape: chat.Visible(1, 256), Help: "the Verification Token before, while it is being rotated"},
 			{Key: "FeishuWindowSeconds", Shape: callback.UpTo(int(maxWindow / time.Second)), Help: "how far a callback's time may be from now, either way; 300 if not set"},
-			{Key: "FeishuOldCards", Shape: chat.OneOf("true", "false"), Help: "true to take the cards' older callback too, which is neither encrypted nor tied to the app: the Verification Token alone proves it"},
+			{Key: "FeishuOldCards", Shape: chat.TrueOrFalse(), Help: "true to take the cards' older callback too, which is neither encrypted nor tied to the app: the Verification Token alone proves it"},
 			{Key: "FeishuDomain", Shape: chat.OneOf("feishu", "lark"), Help: "feishu (default) or lark"},
 		},
 	}

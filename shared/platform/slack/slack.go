@@ -13,8 +13,8 @@ func Platform() chat.Platform {
 		Settings: []chat.Setting{
 			{Key: "SlackSigningSecret", Required: true, Secret: true, Shape: chat.Visible(8, 256), Help: "Signing Secret of the app"},
 			{Key: "SlackSigningSecretPrevious", Secret: true, Shape: chat.Visible(8, 256), Help: "the Signing Secret before, while it is being rotated"},
-			{Key: "SlackBotToken", Secret: true, Shape: chat.Visible(1, 256), Help: "Bot User OAuth Token, such as xoxb-…"},
-			{Key: "SlackTeamId", Shape: chat.Alphanumeric(1, 32), Help: "workspace that may call, such as T0123456789"},
+			{Key: "SlackBotToken", Secret: true, Shape: chat.Visible(1, 256), Names: []string{"BotUserOAuthToken"}, Help: "Bot User OAuth Token, such as xoxb-…"},
+			{Key: "SlackTeamId", Shape: chat.Alphanumeric(1, 32), Names: []string{"WorkspaceId"}, Help: "workspace that may call, such as T0123456789"},
 		},
 	}
 }

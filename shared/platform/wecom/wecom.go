@@ -17,12 +17,12 @@ func Platform() chat.Platform {
 		Settings: []chat.Setting{
 			{Key: "WeChatCorpId", Required: true, Shape: chat.Visible(1, 64), Help: "Corp ID of the company"},
 			{Key: "WeChatAgentId", Required: true, Shape: chat.Digits(20), Help: "AgentId of the app"},
-			{Key: "WeChatSecret", Required: true, Secret: true, Shape: chat.Visible(1, 256), Help: "Secret of the app"},
+			{Key: "WeChatSecret", Required: true, Secret: true, Shape: chat.Visible(1, 256), Names: []string{"CorpSecret"}, Help: "Secret of the app"},
 			{Key: "WeChatToken", Secret: true, Shape: chat.Alphanumeric(1, 32), Generate: true, Output: "Token", Help: "Token of the callback"},
-			{Key: "WeChatEncodingAesKey", Secret: true, Shape: chat.EncodingAESKey, Generate: true, Output: "AesKey", Help: "EncodingAESKey of the callback"},
+			{Key: "WeChatEncodingAesKey", Secret: true, Shape: chat.EncodingAESKey, Generate: true, Output: "AesKey", Names: []string{"AesKey"}, Help: "EncodingAESKey of the callback"},
 			{Key: "WeChatTokenPrevious", Secret: true, Shape: chat.Alphanumeric(1, 32), Help: "the Token before, while it is being rotated"},
 			{Key: "WeChatEncodingAesKeyPrevious", Secret: true, Shape: chat.EncodingAESKey, Help: "the EncodingAESKey before, while it is being rotated"},
-			{Key: "WeChatAibot", Shape: chat.OneOf("true", "false"), Help: "true to take the callbacks of an intelligent robot (智能机器人) too, whose receive id is empty"},
+			{Key: "WeChatAibot", Shape: chat.TrueOrFalse(), Help: "true to take the callbacks of an intelligent robot (智能机器人) too, whose receive id is empty"},
 		},
 	}
 }
