@@ -209,10 +209,25 @@ func FillNotes(j *Journal, n int) {
 }
 
 // WaitNotes waits for the notes that are being written.
-func WaitNotes(j *Journal) { j.later.Wait() }
+func WaitNotes(j *Journal) {
+	for {
+		j.mu.Lock()
+		var under *noteWrite
+		for _, kept := range j.notes {
+			if kept.writing != nil {
+				under = kept.writing
+			}
+		}
+		j.mu.Unlock()
+		if under == nil {
+			return
+		}
+		<-under.done
+	}
+}
 
-// WriteNotes writes the notes of a configuration.
-func WriteNotes(j *Journal, ctx context.Context, ref Ref) error { return j.writeNotes(ctx, ref) }
+// Flushed makes sure that the notes of a configuration are written.
+func Flushed(j *Journal, ctx context.Context, ref Ref) error { return j.flushed(ctx, ref) }
 
 // PermissionsOf returns the permissions of an active configuration.
 func PermissionsOf(p Platform, configuration string) *Permissions {

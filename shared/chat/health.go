@@ -3,10 +3,13 @@ package chat
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
+	"runtime/debug"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"chatconf/shared/invoke"
@@ -40,6 +43,8 @@ const (
 	noteInterval = 5 * time.Second
 	// noteTimeout is how long a note that nobody waits for may take to be written.
 	noteTimeout = 5 * time.Second
+	// flushWait is how long a reader of health waits for its notes to be written.
+	flushWait = 250 * time.Millisecond
 	// maxNotes bounds the configurations that a process keeps notes of; beyond it, any may be forgotten.
 	maxNotes = 10_000
 )
@@ -82,54 +87,149 @@ type notes struct {
 	count   map[Counter]int64
 	last    map[string]moment // by sort key of health, without what is before it
 	written time.Time         // when notes were last written, or that was tried
-	writing bool
+	writing *noteWrite        // the write under way; nil: there is none
+}
+
+// A noteWrite is one write of the notes of one configuration. Only one is under way for each.
+type noteWrite struct {
+	done   chan struct{} // closed when err is set
+	err    error
+	cancel context.CancelFunc
+}
+
+// wait waits until the write has ended, or ctx has.
+func (w *noteWrite) wait(ctx context.Context) error {
+	select {
+	case <-w.done: // what is known counts, even where the context has ended since
+		return w.err
+	default:
+	}
+	select {
+	case <-w.done:
+		return w.err
+	case <-ctx.Done():
+		return storeError(ctx, "note", ctx.Err())
+	}
+}
+
+// own is wait for the caller that began the write: the write ends with ctx too.
+func (w *noteWrite) own(ctx context.Context) error {
+	defer w.cancel()
+	return w.wait(ctx)
 }
 
 // Note notes something that happened to the webhook of a configuration that there is. It writes at most once in a few seconds for one
 // configuration; what comes in between is kept and goes along with the next. Notes that are lost with a process are missing in the
 // counters. An error means that the notes are kept for the next time.
 func (j *Journal) Note(ctx context.Context, ref Ref, n Note) error {
-	if !j.jot(ref, n) {
-		return nil
+	if w := j.jot(ctx, ref, n); w != nil {
+		return w.own(ctx)
 	}
-	return j.writeNotes(ctx, ref)
+	return nil
 }
 
-// NoteLater is Note for who must not wait, because a platform does, or lest the time it takes tells something.
+// NoteLater is Note in the background, for callers that must answer quickly.
 func (j *Journal) NoteLater(ctx context.Context, ref Ref, n Note) {
-	if !j.jot(ref, n) {
+	w := j.jot(ctx, ref, n)
+	if w == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout)
-	j.later.Go(func() {
-		defer cancel()
-		if err := j.writeNotes(ctx, ref); err != nil {
+	ctx = context.WithoutCancel(ctx)
+	go func() {
+		if err := w.wait(ctx); err != nil {
 			invoke.Logger(ctx).WarnContext(ctx, "the health of a webhook was not written", "configuration", ref.Name, "error", err)
 		}
-	})
+	}()
 }
 
-// Flush writes all notes that are kept, and waits for those that are being written. A process that ends calls it.
-func (j *Journal) Flush(ctx context.Context) error {
-	j.later.Wait()
-	var due []Ref
-	j.mu.Lock()
-	for ref, n := range j.notes {
-		if len(n.count) > 0 && !n.writing {
-			n.writing = true
-			due = append(due, ref)
+// flushed makes sure that what was noted of one configuration so far is written. It returns an error when that cannot be, or not
+// before ctx ends, and is then kept for the next time.
+func (j *Journal) flushed(ctx context.Context, ref Ref) error {
+	ref.ID = ""
+	for again := false; ; again = true {
+		w, fresh, err := j.flushWrite(ctx, ref)
+		switch {
+		case err != nil || w == nil:
+			return err
+		case fresh:
+			return w.own(ctx)
+		}
+		// A write that was under way lacks what was noted after it began, and keeps what it could not write: then another is needed.
+		// The one after it has everything.
+		if err := w.wait(ctx); again || ctx.Err() != nil {
+			return err
 		}
 	}
-	j.mu.Unlock()
-	var errs []error
-	for _, ref := range due {
-		errs = append(errs, j.writeNotes(ctx, ref))
-	}
-	return errors.Join(errs...)
 }
 
-// jot keeps a note, and reports whether the caller is to write what is kept.
-func (j *Journal) jot(ref Ref, n Note) bool {
+// flushWrite returns the write of a configuration's notes that is under way, else a fresh one; nil if there is nothing to write.
+func (j *Journal) flushWrite(ctx context.Context, ref Ref) (w *noteWrite, fresh bool, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	kept := j.notes[ref]
+	switch {
+	case kept == nil:
+		return nil, false, nil
+	case kept.writing != nil:
+		return kept.writing, false, nil
+	case len(kept.count) == 0:
+		return nil, false, nil
+	case ctx.Err() != nil:
+		return nil, false, storeError(ctx, "note", ctx.Err())
+	}
+	return j.writeLocked(ctx, ref, kept), true, nil
+}
+
+// flushAtOnce is of how many configurations Flush writes the notes at once.
+const flushAtOnce = 16
+
+// Flush writes all notes that are kept, and waits for those that are being written. It returns when ctx ends; what is not written by
+// then is given up, so that the table can be closed. A process that ends calls it.
+func (j *Journal) Flush(ctx context.Context) error {
+	j.mu.Lock()
+	refs := slices.Collect(maps.Keys(j.notes))
+	j.mu.Unlock()
+	var mu sync.Mutex
+	var first error
+	failed := 0
+	var group sync.WaitGroup
+	turn := make(chan struct{}, flushAtOnce)
+	for _, ref := range refs {
+		turn <- struct{}{} // there soon is one: all end with ctx
+		group.Go(func() {
+			defer func() { <-turn }()
+			if err := j.flushed(ctx, ref); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				if failed++; first == nil {
+					first = err
+				}
+			}
+		})
+	}
+	group.Wait()
+	if failed == 0 {
+		return nil
+	}
+	if ctx.Err() != nil {
+		j.giveUp()
+	}
+	return fmt.Errorf("chat: the notes of %d of %d configurations were not written: %w", failed, len(refs), first)
+}
+
+// giveUp ends the writes under way.
+func (j *Journal) giveUp() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, kept := range j.notes {
+		if kept.writing != nil {
+			kept.writing.cancel()
+		}
+	}
+}
+
+// jot keeps a note, and returns the write of what is kept if it began one.
+func (j *Journal) jot(ctx context.Context, ref Ref, n Note) *noteWrite {
 	ref.ID = ""
 	now := j.now().UTC()
 	j.mu.Lock()
@@ -151,54 +251,63 @@ func (j *Journal) jot(ref Ref, n Note) bool {
 	if n.Step != stepToken { // else it need not be the platform that called
 		kept.last[lastCallback] = moment{At: now}
 	}
-	if since := now.Sub(kept.written); kept.writing || !kept.written.IsZero() && since >= 0 && since < noteInterval {
-		return false
-	}
-	kept.writing = true
-	return true
-}
-
-// writeNotes writes what is kept of a configuration, in one write. The caller has set writing.
-func (j *Journal) writeNotes(ctx context.Context, ref Ref) error {
-	ref.ID = ""
-	now := j.now().UTC()
-	j.mu.Lock()
-	kept := j.notes[ref]
-	if kept == nil { // forgotten in between
-		j.mu.Unlock()
+	if since := now.Sub(kept.written); kept.writing != nil || !kept.written.IsZero() && since >= 0 && since < noteInterval {
 		return nil
 	}
+	return j.writeLocked(ctx, ref, kept)
+}
+
+// writeLocked begins to write what is kept of a configuration, in one write, which outlives ctx. No other may be under way.
+func (j *Journal) writeLocked(ctx context.Context, ref Ref, kept *notes) *noteWrite {
+	now := j.now().UTC()
 	count, last := kept.count, kept.last
 	kept.count, kept.last, kept.written = make(map[Counter]int64), make(map[string]moment), now
-	j.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout)
+	w := &noteWrite{done: make(chan struct{}), cancel: cancel}
+	kept.writing = w
+	go func() {
+		defer close(w.done)
+		defer cancel()
+		if err := j.writeNotes(ctx, ref, now, count, last); err != nil {
+			w.err = storeError(ctx, "note", err)
+		}
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		kept.writing = nil
+		if w.err == nil {
+			return
+		}
+		for c, n := range count {
+			kept.count[c] += n
+		}
+		for what, m := range last {
+			if _, newer := kept.last[what]; !newer {
+				kept.last[what] = m
+			}
+		}
+	}()
+	return w
+}
+
+// writeNotes writes notes of a configuration. A panic is an error.
+func (j *Journal) writeNotes(ctx context.Context, ref Ref, now time.Time, count map[Counter]int64, last map[string]moment) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("chat: panic: %v\n%s", v, debug.Stack())
+		}
+	}()
 	var change table.Change
-	var err error
 	for what, m := range last {
-		value, problem := encodeRecord(m)
-		err = errors.Join(err, problem)
+		value, err := encodeRecord(m)
+		if err != nil {
+			return err
+		}
 		change.Puts = append(change.Puts, table.Put{Sort: healthKey(ref.Name, what), Value: value, Revision: now.UnixNano()})
 	}
 	for c, n := range count {
 		change.Adds = append(change.Adds, table.Add{Sort: healthKey(ref.Name, countOf+string(c)), N: n})
 	}
-	if err == nil {
-		err = j.table.Write(ctx, ref.partition(), change)
-	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	kept.writing = false
-	if err == nil {
-		return nil
-	}
-	for c, n := range count {
-		kept.count[c] += n
-	}
-	for what, m := range last {
-		if _, newer := kept.last[what]; !newer {
-			kept.last[what] = m
-		}
-	}
-	return storeError(ctx, "note", err)
+	return j.table.Write(ctx, ref.partition(), change)
 }
 
 // health is what the journal knows of a webhook's health.
@@ -294,11 +403,15 @@ func (s *Service) Health(ctx context.Context, in *HealthRequest) (*HealthRespons
 	if s.journal == nil {
 		return nil, noJournal()
 	}
+	ref := Ref{Account: c.account, Region: c.region, Name: r.Name}
 	// What this process has noted and not written yet counts as well. That it cannot be written is no reason not to answer.
-	if err := s.journal.Flush(ctx); err != nil {
-		invoke.Logger(ctx).WarnContext(ctx, "the health of webhooks was not written", "error", err)
+	flushing, cancel := context.WithTimeout(ctx, flushWait)
+	err = s.journal.flushed(flushing, ref)
+	cancel()
+	if err != nil {
+		invoke.Logger(ctx).WarnContext(ctx, "the health of a webhook was not written", "configuration", r.Name, "error", err)
 	}
-	h, err := s.journal.health(ctx, Ref{Account: c.account, Region: c.region, Name: r.Name})
+	h, err := s.journal.health(ctx, ref)
 	if err != nil {
 		return nil, storeError(ctx, "get health", err)
 	}

@@ -239,7 +239,7 @@ func TestNotesThatNobodyWaitsFor(t *testing.T) {
 		t.Errorf("%d refused", got)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		stuck := &stuckTable{}
+		stuck := &stuckTable{heeds: true}
 		j, err := chat.NewJournal(stuck, newRing(t, 1), chat.JournalOptions{})
 		if err != nil {
 			t.Fatal(err)
@@ -254,11 +254,23 @@ func TestNotesThatNobodyWaitsFor(t *testing.T) {
 }
 
 // A stuckTable never writes.
-type stuckTable struct{ table.Table }
+type stuckTable struct {
+	table.Table
+	heeds bool          // the end of a context
+	free  chan struct{} // closed when those that do not may end
+}
 
-func (*stuckTable) Write(ctx context.Context, _ string, _ table.Change) error {
-	<-ctx.Done()
-	return ctx.Err()
+func (s *stuckTable) Write(ctx context.Context, _ string, _ table.Change) error {
+	var ended <-chan struct{}
+	if s.heeds {
+		ended = ctx.Done()
+	}
+	select {
+	case <-ended:
+		return ctx.Err()
+	case <-s.free:
+		return table.ErrUnavailable
+	}
 }
 
 func TestNotesAreBounded(t *testing.T) {
@@ -271,9 +283,177 @@ func TestNotesAreBounded(t *testing.T) {
 	if got := chat.Notes(h.journal); got != chat.MaxNotes {
 		t.Errorf("notes of %d configurations, want %d", got, chat.MaxNotes)
 	}
-	// One that was forgotten while it was to be written is no error.
-	if err := chat.WriteNotes(h.journal, h.ctx, chat.Ref{Name: "forgotten"}); err != nil {
-		t.Error(err)
+}
+
+// TestReaderWritesItsOwnNotes holds that a reader of health writes what was noted of its own configuration and of no other, and that the
+// end of the process writes all.
+func TestReaderWritesItsOwnNotes(t *testing.T) {
+	h := newHouse(t)
+	const configurations = 40
+	ref := func(i int) chat.Ref { return h.bot(fmt.Sprint("bot-", i)).Ref() }
+	var refs []chat.Ref
+	for i := range configurations {
+		refs = append(refs, ref(i))
+	}
+	other := chat.Ref{Account: "1234567890123457", Region: region, Name: "bot-0"}
+	note := func(ref chat.Ref) {
+		t.Helper()
+		if err := h.journal.Note(h.ctx, ref, chat.Note{Counter: chat.CountIgnored}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // the second is kept
+		for _, ref := range append(refs, other) {
+			note(ref)
+		}
+	}
+	h.pages.reset()
+	if got := h.health("bot-0").Counters["Ignored"]; got != 2 {
+		t.Errorf("%d ignored, want 2", got)
+	}
+	if got, want := h.pages.took(), "Write Query Query"; got != want {
+		t.Errorf("a reader made the calls %s, want %s", got, want)
+	}
+	h.pages.reset()
+	if err := h.journal.Flush(h.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Fields(h.pages.took()); len(got) != configurations {
+		t.Errorf("Flush made %d calls, want %d", len(got), configurations)
+	}
+}
+
+// A reader that finds a write under way waits for it, and then writes what was noted since.
+func TestReaderWaitsForTheWriteUnderWay(t *testing.T) {
+	for about, outcome := range map[string]error{"that succeeds": nil, "that fails": table.ErrUnavailable} {
+		h := newHouse(t)
+		e := h.bot("one")
+		begun, release := make(chan struct{}), make(chan struct{})
+		h.pages.write = func(*table.Change) error {
+			h.pages.write = nil
+			close(begun)
+			<-release
+			return outcome
+		}
+		h.journal.NoteLater(h.ctx, e.Ref(), chat.Note{Counter: chat.CountIgnored})
+		<-begun
+		h.journal.NoteLater(h.ctx, e.Ref(), chat.Note{Counter: chat.CountIgnored})
+		time.AfterFunc(10*time.Millisecond, func() { close(release) })
+		if got := h.health("one").Counters["Ignored"]; got != 2 {
+			t.Errorf("beside a write %s: %d ignored, want 2", about, got)
+		}
+	}
+}
+
+// TestReadersBesideStrangers is for the race detector: callbacks with a wrong token, which are noted in the background, beside readers of
+// health and the end of the process.
+func TestReadersBesideStrangers(t *testing.T) {
+	h := newHouse(t)
+	const rounds = 400
+	names := []string{"one", "two", "three"}
+	for _, name := range names {
+		h.create(name)
+	}
+	inParallel(t, rounds, func(i int) error {
+		name := names[i%len(names)]
+		h.clock.advance(time.Second)
+		switch i % 4 {
+		case 0:
+			_, err := h.Health(h.ctx, &chat.HealthRequest{Name: name})
+			return err
+		case 1:
+			return h.journal.Flush(h.ctx)
+		default:
+			if _, err := h.OpenWebhook(h.ctx, account, region, name, "x"); !errors.Is(err, chat.ErrNoWebhook) {
+				return fmt.Errorf("OpenWebhook = %w", err)
+			}
+			return nil
+		}
+	})
+	var refused int64
+	for _, name := range names {
+		refused += h.health(name).Counters["Refused"]
+	}
+	if want := int64(rounds / 2); refused != want {
+		t.Errorf("%d refused, want %d", refused, want)
+	}
+}
+
+// TestHungTable holds that no caller waits longer for the health to be written than it is bound to, whether or not the table heeds its context.
+func TestHungTable(t *testing.T) {
+	for about, heeds := range map[string]bool{"one that heeds its context": true, "one that does not": false} {
+		synctest.Test(t, func(t *testing.T) {
+			hung := &stuckTable{free: make(chan struct{}), heeds: heeds}
+			defer close(hung.free)
+			j, err := chat.NewJournal(hung, newRing(t, 1), chat.JournalOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range 100 {
+				j.NoteLater(t.Context(), chat.Ref{Account: "1", Region: "r-1", Name: fmt.Sprint("n", i)}, chat.Note{Counter: chat.CountRefused})
+			}
+			const bound = 250 * time.Millisecond
+			for what, call := range map[string]func(context.Context) error{
+				"Flush": j.Flush,
+				"a reader": func(ctx context.Context) error {
+					return chat.Flushed(j, ctx, chat.Ref{Account: "1", Region: "r-1", Name: "n1"})
+				},
+				"Note": func(ctx context.Context) error {
+					return j.Note(ctx, chat.Ref{Account: "1", Region: "r-1", Name: "another"}, chat.Note{Counter: chat.CountRefused})
+				},
+			} {
+				ctx, cancel := context.WithTimeout(t.Context(), bound)
+				started := time.Now()
+				err := call(ctx)
+				cancel()
+				if took := time.Since(started); took > bound || !errors.Is(err, context.DeadlineExceeded) && heeds == (what == "a reader") {
+					t.Errorf("%s of %s took %v: %v", what, about, took, err)
+				}
+			}
+			ended, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := j.Flush(ended); err == nil {
+				t.Errorf("Flush of %s without time: no error", about)
+			}
+		})
+	}
+}
+
+// What Flush had no time for is given up, so that the table can be closed.
+func TestFlushGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hung := &stuckTable{free: make(chan struct{}), heeds: true}
+		j, err := chat.NewJournal(hung, newRing(t, 1), chat.JournalOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ref := chat.Ref{Account: "1", Region: "r-1", Name: "n"}
+		j.NoteLater(t.Context(), ref, chat.Note{Counter: chat.CountRefused})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		started := time.Now()
+		if err := j.Flush(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "1 of 1") {
+			t.Errorf("Flush = %v", err)
+		}
+		chat.WaitNotes(j)
+		if took := time.Since(started); took != time.Second {
+			t.Errorf("the write ended after %v", took)
+		}
+	})
+}
+
+// A panic of the table's is an error of the write that it happened in.
+func TestPanicWhileNotesAreWritten(t *testing.T) {
+	h := newHouse(t)
+	e := h.bot("one")
+	h.pages.write = func(*table.Change) error { h.pages.write = nil; panic("planted") }
+	err := h.journal.Note(h.ctx, e.Ref(), chat.Note{Counter: chat.CountIgnored})
+	wantError(t, "Note", err, chat.Internal, "")
+	if cause := errors.Unwrap(err); cause == nil || !strings.Contains(cause.Error(), "panic: planted") || !strings.Contains(cause.Error(), "health_test.go") {
+		t.Errorf("the cause has no stack: %v", cause)
+	}
+	if got := h.health("one").Counters["Ignored"]; got != 1 {
+		t.Errorf("%d ignored, want 1", got)
 	}
 }
 

@@ -70,7 +70,6 @@ type Journal struct {
 	listed map[string]time.Time // partitions, and when this process last listed them
 	resume map[string]string    // by partition, the sort key behind which to go on looking for what is due; none: from the start
 	notes  map[Ref]*notes
-	later  sync.WaitGroup // notes that are being written
 }
 
 // Prefixes of sort keys in the journal, and the partition that lists partitions.
