@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -508,3 +509,41 @@ func TestDataDirectoryThatIsAFile(t *testing.T) {
 		t.Errorf("%d calls were made", f.calls)
 	}
 }
+
+// A process ends in time though the journal's table hangs.
+func TestCloseDoesNotWaitForAJournalThatHangs(t *testing.T) {
+	tables, _ := tablesOf(newStore(t))
+	tables.Journal = hung{}
+	l, err := app.OpenTables(t.Context(), settings(t), tables, rpc.Actions()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		l.Journal.NoteLater(t.Context(), chat.Ref{Account: "1", Region: "r-1", Name: fmt.Sprint("n", i)}, chat.Note{Counter: chat.CountIgnored})
+	}
+	began := time.Now()
+	l.Close()
+	if took := time.Since(began); took > 2*time.Second { // 250 ms, on a machine that is not busy
+		t.Errorf("Close took %v", took)
+	}
+}
+
+// A hung table answers nothing until the context ends.
+type hung struct{}
+
+func (hung) Get(ctx context.Context, _ ...table.Key) ([]table.Item, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (hung) Query(ctx context.Context, _ table.Range) ([]table.Item, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (hung) Write(ctx context.Context, _ string, _ table.Change) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (hung) Close() error { return nil }

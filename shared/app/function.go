@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chatconf/shared/app/target"
+	"chatconf/shared/invoke"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
 	"chatconf/shared/serve"
@@ -165,8 +166,10 @@ func (f *Function) wire(ctx context.Context) (*App, error) {
 	}
 	opened := make(chan opening, 1)
 	go func() {
-		ring, err := f.openRing(ctx)
-		opened <- opening{ring, err}
+		var o opening
+		defer func() { opened <- o }()
+		defer invoke.Recover("app", &o.err)
+		o.ring, o.err = f.openRing(ctx)
 	}()
 	claims, unread := f.tables.Configurations.Get(ctx, claimKey)
 	o := <-opened

@@ -693,3 +693,20 @@ func TestEventsOfALocalService(t *testing.T) {
 		t.Errorf("list = %+v, %v", got, again)
 	}
 }
+
+// A panic while the key ring is opened fails the invocation that it happened in, and the next tries again.
+func TestAPanicWhileTheRingIsOpened(t *testing.T) {
+	s, f := newSealer(t)
+	s.answer = func(_ context.Context, turn int) ([]byte, error) {
+		if turn == 1 {
+			panic("planted")
+		}
+		return []byte(sealerRing), nil
+	}
+	if err := f.Warm(t.Context()); err == nil || !strings.Contains(err.Error(), "app: panic: planted\ngoroutine ") {
+		t.Errorf("Warm = %v", err)
+	}
+	if err := f.Warm(t.Context()); err != nil {
+		t.Errorf("Warm for the second time: %v", err)
+	}
+}

@@ -44,8 +44,8 @@ type PanicError struct {
 	Stack []byte
 }
 
-// Error names the value; the stack is for the log.
-func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+// Error returns the value and the stack, for the log.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.Value, e.Stack) }
 
 // Unwrap returns the value when it is an error.
 func (e *PanicError) Unwrap() error {

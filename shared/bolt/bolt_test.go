@@ -386,6 +386,8 @@ func TestCommitThatPanics(t *testing.T) {
 	var panicked *bolt.PanicError
 	if err := db.Update(t.Context(), 0, put("a", "")); !errors.As(err, &panicked) {
 		t.Errorf("Update whose commit panics = %v, want a PanicError", err)
+	} else if text := err.Error(); !strings.Contains(text, "panic: page 7 already freed\n") || !strings.Contains(text, "bolt_test.go") {
+		t.Errorf("Update whose commit panics = %v, want the stack", err)
 	}
 	failing.Store(false)
 	mustPut(t, db, "after", "")

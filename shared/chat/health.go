@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"maps"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -291,11 +290,7 @@ func (j *Journal) writeLocked(ctx context.Context, ref Ref, kept *notes) *noteWr
 
 // writeNotes writes notes of a configuration. A panic is an error.
 func (j *Journal) writeNotes(ctx context.Context, ref Ref, now time.Time, count map[Counter]int64, last map[string]moment) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("chat: panic: %v\n%s", v, debug.Stack())
-		}
-	}()
+	defer invoke.Recover("chat", &err)
 	var change table.Change
 	for what, m := range last {
 		value, err := encodeRecord(m)

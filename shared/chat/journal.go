@@ -15,6 +15,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"chatconf/shared/invoke"
 	"chatconf/shared/seal"
 	"chatconf/shared/table"
 )
@@ -417,7 +418,7 @@ func (j *Journal) list(ctx context.Context, partition string, now time.Time) (wa
 	}
 	done := make(chan error, 1)
 	go func() {
-		err := j.table.Write(ctx, journalsPartition, table.Change{Puts: []table.Put{{Sort: partition}}})
+		err := j.writePartition(ctx, partition)
 		if err == nil {
 			j.mu.Lock()
 			j.listed[partition] = now
@@ -425,7 +426,20 @@ func (j *Journal) list(ctx context.Context, partition string, now time.Time) (wa
 		}
 		done <- err
 	}()
-	return func() error { return <-done }
+	return func() error {
+		select {
+		case err := <-done:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// writePartition writes that a partition has something to be handed on.
+func (j *Journal) writePartition(ctx context.Context, partition string) (err error) {
+	defer invoke.Recover("chat", &err)
+	return j.table.Write(ctx, journalsPartition, table.Change{Puts: []table.Put{{Sort: partition}}})
 }
 
 // cut returns s, cut where it is longer than n bytes, at the edge of a character.

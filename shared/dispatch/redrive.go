@@ -3,7 +3,6 @@ package dispatch
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -49,7 +48,10 @@ func (d *Dispatcher) all(ctx context.Context, due []chat.Ref, until time.Time) [
 	var group sync.WaitGroup
 	turn := make(chan struct{}, atOnce)
 	for i, ref := range due {
-		turn <- struct{}{}
+		select {
+		case turn <- struct{}{}:
+		case <-ctx.Done():
+		}
 		if ctx.Err() != nil || i >= atOnce && !d.options.Now().Before(until) {
 			break
 		}
@@ -68,11 +70,7 @@ func (d *Dispatcher) all(ctx context.Context, due []chat.Ref, until time.Time) [
 
 // dispatch is Dispatch, with a panic as an error: the command stays claimed for its lease, and others are to be done.
 func (d *Dispatcher) dispatch(ctx context.Context, ref chat.Ref) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("dispatch: panic: %v", v)
-		}
-	}()
+	defer invoke.Recover("dispatch", &err)
 	return d.Dispatch(ctx, ref)
 }
 
@@ -99,6 +97,8 @@ const (
 	every = time.Minute
 	// DrainTime is how long a worker that is closed waits for what it has begun.
 	DrainTime = 3 * time.Second
+	// CutTime is how long what is cut off has to end. Its outcome is still written, which takes settleTime on a table that hangs.
+	CutTime = settleTime + time.Second
 )
 
 // ErrBusy says that a worker has as much to do as it can remember, or is being closed.
@@ -200,7 +200,7 @@ func (w *Worker) redrive() {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
-		if _, err := w.dispatcher.Redrive(w.context); err != nil && w.context.Err() == nil {
+		if err := w.round(); err != nil && w.context.Err() == nil {
 			invoke.Logger(w.context).ErrorContext(w.context, "not all that is due was handed on", "error", err)
 		}
 		select {
@@ -211,8 +211,15 @@ func (w *Worker) redrive() {
 	}
 }
 
+// round looks once for what is due. A panic is an error: the next round may go well.
+func (w *Worker) round() (err error) {
+	defer invoke.Recover("dispatch", &err)
+	_, err = w.dispatcher.Redrive(w.context)
+	return err
+}
+
 // Close takes no more commands, waits up to DrainTime for those that it has, and cuts off what is not done then. Nothing of that is lost: it
-// is due again when the next process looks.
+// is due again when the next process looks. What cannot be cut off within CutTime is left behind, and is the error.
 func (w *Worker) Close() error {
 	w.mu.Lock()
 	already := w.closed
@@ -222,9 +229,30 @@ func (w *Worker) Close() error {
 		close(w.done)
 	}
 	w.mu.Unlock()
-	timer := time.AfterFunc(DrainTime, w.cut)
-	defer timer.Stop()
-	w.group.Wait()
+	defer w.cut()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.group.Wait()
+	}()
+	if ends(done, DrainTime) {
+		return nil
+	}
 	w.cut()
-	return nil
+	if ends(done, CutTime) {
+		return nil
+	}
+	return errors.New("dispatch: some work did not end when it was cut off")
+}
+
+// ends reports whether done is closed within d.
+func ends(done <-chan struct{}, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
 }

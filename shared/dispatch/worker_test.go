@@ -208,8 +208,69 @@ func TestAWorkerGoesOn(t *testing.T) {
 		if got := outcomes(p); got["Delivered"] != 4 || got["Pending"] != 1 {
 			t.Errorf("outcomes = %v", got)
 		}
-		if log := p.Log(); !strings.Contains(log, `"error":"dispatch: panic: broken"`) {
+		if log := p.Log(); !strings.Contains(log, `"error":"dispatch: panic: broken\ngoroutine `) {
 			t.Errorf("log = %s", log)
+		}
+	})
+}
+
+// A panic while what is due is looked for ends one round, and the next is made.
+func TestAWorkerOutlivesAPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, o := webhooktest.New(t).Process(), new(outside)
+		p.FailAt(1, webhooktest.Fault{Panics: true})
+		w := dispatch.NewWorker(p.Context(), o.dispatcher(p))
+		synctest.Wait()
+		if log := p.Log(); !strings.Contains(log, `"error":"dispatch: panic: planted\ngoroutine `) || !strings.Contains(log, "webhooktest.go") {
+			t.Errorf("log = %s", log)
+		}
+		oneMore(p, func(context.Context, chat.Ref) error { return dispatch.ErrBusy })
+		p.Advance(2 * time.Minute)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if list := p.Commands("more"); len(list) != 1 || list[0].Outcome != "Delivered" {
+			t.Errorf("a minute later: %+v", list)
+		}
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Work that does not heed the end of its context is left behind in the end.
+func TestAWorkerLeavesBehindWhatDoesNotEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, o := webhooktest.New(t).Process(), new(outside)
+		release := make(chan struct{})
+		o.answer = func(context.Context, int) ([]byte, error) { <-release; return nil, nil }
+		w := dispatch.NewWorker(p.Context(), o.dispatcher(p))
+		many(p, 1, w.Start)
+		synctest.Wait()
+		began := time.Now()
+		err := w.Close()
+		if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "did not end") || took != dispatch.DrainTime+dispatch.CutTime {
+			t.Errorf("closing took %v: %v", took, err)
+		}
+		close(release)
+	})
+}
+
+// A round whose context ends while its work does not begins no more.
+func TestARoundEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, o := webhooktest.New(t).Process(), new(outside)
+		for i := range 5 {
+			bot := p.Create(fmt.Sprint("ops-", i), "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
+			for k := range 4 {
+				bot.Post(p.Handler(func(context.Context, chat.Ref) error { return dispatch.ErrBusy }), bot.Say("command", craft.Message{ID: fmt.Sprint("m", k), Text: "restart"}))
+			}
+		}
+		p.Advance(2 * time.Minute)
+		o.answer = func(ctx context.Context, _ int) ([]byte, error) { time.Sleep(time.Hour); return nil, nil }
+		ctx, cancel := context.WithTimeout(p.Context(), 2*time.Minute)
+		defer cancel()
+		if _, err := o.dispatcher(p).Redrive(ctx); len(o.events) != 16 {
+			t.Errorf("%d were begun, want 16: %v", len(o.events), err)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 )
 
@@ -63,6 +64,16 @@ func Logger(ctx context.Context) *slog.Logger {
 		return l
 	}
 	return slog.Default()
+}
+
+// Recover makes an error of a panic, with the stack in its text. It belongs at the top of every goroutine that serves one request, whose
+// panic would end the process, and is deferred by itself:
+//
+//	defer invoke.Recover("rpc", &err)
+func Recover(where string, err *error) {
+	if v := recover(); v != nil {
+		*err = fmt.Errorf("%s: panic: %v\n%s", where, v, debug.Stack())
+	}
 }
 
 // NewRequestID returns a fresh request id in the form of Alibaba Cloud's: an upper-case UUID, 122 bits of it random.

@@ -3,6 +3,7 @@ package invoke_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -68,5 +69,26 @@ func TestRequestIDs(t *testing.T) {
 			t.Fatalf("NewRequestID = %q, seen before: %v", id, seen[id])
 		}
 		seen[id] = true
+	}
+}
+
+// A panic becomes an error that says where it was, also in a goroutine of its own; without one the error stays.
+func TestRecover(t *testing.T) {
+	do := func(what func() error) (err error) {
+		defer invoke.Recover("room", &err)
+		return what()
+	}
+	errs := make(chan error)
+	go func() { errs <- do(func() error { panic("planted") }) }()
+	err := <-errs
+	if err == nil || !strings.HasPrefix(err.Error(), "room: panic: planted\ngoroutine ") || !strings.Contains(err.Error(), "invoke_test.go") {
+		t.Errorf("of a panic: %v", err)
+	}
+	want := errors.New("its own")
+	if err := do(func() error { return want }); err != want {
+		t.Errorf("of an error: %v", err)
+	}
+	if err := do(func() error { return nil }); err != nil {
+		t.Errorf("of success: %v", err)
 	}
 }

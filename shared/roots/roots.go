@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -90,8 +91,13 @@ type Dialer struct {
 }
 
 // DialTLSContext returns a connection to addr over which the host in addr has proven who it is. An endpoint that the few roots do not
-// know costs a second dial once, and none later.
-func (d *Dialer) DialTLSContext(ctx context.Context, network, addr string) (net.Conn, error) {
+// know costs a second dial once, and none later. A panic is an error: a transport dials in a goroutine of its own.
+func (d *Dialer) DialTLSContext(ctx context.Context, network, addr string) (conn net.Conn, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			conn, err = nil, fmt.Errorf("roots: panic: %v\n%s", v, debug.Stack())
+		}
+	}()
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err
@@ -107,7 +113,7 @@ func (d *Dialer) DialTLSContext(ctx context.Context, network, addr string) (net.
 			return conn, err
 		}
 	}
-	conn, err := d.dial(ctx, network, addr, host, d.System)
+	conn, err = d.dial(ctx, network, addr, host, d.System)
 	if err == nil && few != nil {
 		d.others.Store(host, nil)
 	}

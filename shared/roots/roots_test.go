@@ -349,3 +349,13 @@ func TestATextWithoutCertificatesIsNoSet(t *testing.T) {
 		t.Error("a set that cannot be parsed dials")
 	}
 }
+
+// A transport dials in a goroutine of its own, where a panic would end the process.
+func TestPanicWhileDialling(t *testing.T) {
+	d := &roots.Dialer{Dial: func(context.Context, string, string) (net.Conn, error) { panic("planted") }}
+	client := &http.Client{Transport: &http.Transport{DialTLSContext: d.DialTLSContext}}
+	_, err := client.Get("https://a.example.com/")
+	if err == nil || !strings.Contains(err.Error(), "roots: panic: planted\ngoroutine ") {
+		t.Errorf("Get = %v", err)
+	}
+}

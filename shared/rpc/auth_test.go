@@ -463,3 +463,25 @@ func TestNoncesAreBounded(t *testing.T) {
 		t.Error("the oldest generation was not dropped")
 	}
 }
+
+// A panic of the ticket table's fails the request that it happened in, and the log has the stack.
+func TestAPanicWhileATicketIsWritten(t *testing.T) {
+	w := newWorld(t, func(o *rpc.Options) { o.Tickets = &panicking{Table: o.Tickets} })
+	a := w.do(create("one"))
+	w.want(a, http.StatusServiceUnavailable, "ServiceUnavailable")
+	if strings.Contains(a.body, "planted") || !strings.Contains(a.log, "rpc: panic: planted") || !strings.Contains(a.log, "auth_test.go") {
+		t.Errorf("answer = %s, log = %s", a.body, a.log)
+	}
+	w.want(w.do(create("one")), http.StatusOK, "")
+}
+
+// A panicking table panics once.
+type panicking struct {
+	table.Table
+	once sync.Once
+}
+
+func (p *panicking) Write(ctx context.Context, partition string, c table.Change) error {
+	p.once.Do(func() { panic("planted") })
+	return p.Table.Write(ctx, partition, c)
+}

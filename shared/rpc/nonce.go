@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/invoke"
 	"chatconf/shared/rpc/sign"
 	"chatconf/shared/table"
 )
@@ -64,7 +65,7 @@ func punch(ctx context.Context, tickets table.Table, accessKeyID, nonce string) 
 		defer close(t.done)
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ticketTime)
 		defer cancel()
-		err := tickets.Write(ctx, "nonce/"+accessKeyID, table.Change{Puts: []table.Put{{Sort: nonce, If: table.Absent()}}})
+		err := writeTicket(ctx, tickets, accessKeyID, nonce)
 		var used *table.ConditionError
 		switch {
 		case errors.As(err, &used):
@@ -74,6 +75,12 @@ func punch(ctx context.Context, tickets table.Table, accessKeyID, nonce string) 
 		}
 	}()
 	return t
+}
+
+// writeTicket writes the ticket of a nonce that was never used.
+func writeTicket(ctx context.Context, tickets table.Table, accessKeyID, nonce string) (err error) {
+	defer invoke.Recover("rpc", &err)
+	return tickets.Write(ctx, "nonce/"+accessKeyID, table.Change{Puts: []table.Put{{Sort: nonce, If: table.Absent()}}})
 }
 
 // wait returns nil once the nonce is proven new.

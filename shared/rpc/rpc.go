@@ -8,12 +8,10 @@ package rpc
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"math"
 	"net/http"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -197,11 +195,7 @@ func (h *Handler) hint(w http.ResponseWriter, r *http.Request) {
 
 // guarded calls serve, with a panic as an error: the caller gets an answer, the log the stack, and the process goes on.
 func guarded(serve func() (any, error)) (out any, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			out, err = nil, fmt.Errorf("rpc: panic: %v\n%s", v, debug.Stack())
-		}
-	}()
+	defer invoke.Recover("rpc", &err)
 	return serve()
 }
 

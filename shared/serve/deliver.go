@@ -263,15 +263,7 @@ func Warm(ctx context.Context, p Program) {
 	ctx, cancel := context.WithTimeout(ctx, WarmTime)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() {
-		defer func() {
-			if v := recover(); v != nil {
-				done <- fmt.Errorf("panic: %v\n%s", v, debug.Stack())
-			}
-		}()
-		growStack()
-		done <- p.Warm(ctx)
-	}()
+	go func() { done <- warm(ctx, p) }()
 	var err error
 	select {
 	case err = <-done:
@@ -283,16 +275,18 @@ func Warm(ctx context.Context, p Program) {
 	}
 }
 
+func warm(ctx context.Context, p Program) (err error) {
+	defer invoke.Recover("warm", &err)
+	growStack()
+	return p.Warm(ctx)
+}
+
 // Close ends p's work.
 func Close(p Program) (err error) {
 	if p.Close == nil {
 		return nil
 	}
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("serve: close: panic: %v", v)
-		}
-	}()
+	defer invoke.Recover("serve: close", &err)
 	if err := p.Close(); err != nil {
 		return fmt.Errorf("serve: close: %w", err)
 	}

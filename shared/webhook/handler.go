@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -107,12 +106,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // guarded is serve, with a panic as an answer: the platform delivers again, the log has the stack, and the process goes on.
 func (h *Handler) guarded(ctx context.Context, r *http.Request, c *callback) (out *Response) {
+	var panicked error
 	defer func() {
-		if v := recover(); v != nil {
-			c.outcome, c.err = outcomeFailed, fmt.Errorf("webhook: panic: %v\n%s", v, debug.Stack())
-			out = internalError
+		if panicked != nil {
+			out = c.fail(panicked, internalError)
 		}
 	}()
+	defer invoke.Recover("webhook", &panicked)
 	return h.serve(ctx, r, c)
 }
 

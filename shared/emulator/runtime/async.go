@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -71,8 +72,18 @@ func (q *asyncQueue) run(c *call, done func(*Result)) {
 		c = &call{id: c.id, payload: c.payload, request: c.request, patient: true, retry: c.retry + 1, done: make(chan struct{})}
 	}
 	if done != nil {
-		done(c.result())
+		q.tell(done, c.result())
 	}
+}
+
+// tell calls done, whose panic is its own and ends nothing else.
+func (q *asyncQueue) tell(done func(*Result), result *Result) {
+	defer func() {
+		if v := recover(); v != nil {
+			q.pool.host.panicked(v, debug.Stack())
+		}
+	}()
+	done(result)
 }
 
 // sleep waits between two attempts. It returns false if there is to be no other.

@@ -2,7 +2,12 @@ package runtime_test
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,5 +102,51 @@ func TestCloseDoesNotWaitForTheNextAttempt(t *testing.T) {
 	}
 	if r := <-results; string(r.Payload) != `"at last"` {
 		t.Errorf("result = %q, %s", r.Failure, r.Payload)
+	}
+}
+
+// A panic of whoever is told of a result ends nothing else.
+func TestAPanicOfTheOneWhoIsTold(t *testing.T) {
+	logged := make(lines, 100)
+	h, results := runtime.RunT(t, runtime.Options{Logger: slog.New(slog.NewJSONHandler(logged, nil))}, hello(t, runtime.Lambda)), make(chan *runtime.Result, 1)
+	for i, done := range []func(*runtime.Result){func(*runtime.Result) { panic("planted") }, func(r *runtime.Result) { results <- r }} {
+		if _, err := h.InvokeAsync(t.Context(), "hello", runtime.Request{Payload: []byte(`{}`)}, done); err != nil {
+			t.Fatalf("invocation %d: %v", i, err)
+		}
+	}
+	if r := <-results; string(r.Payload) != `"hello"` {
+		t.Errorf("result = %+v", r)
+	}
+	line := <-logged
+	for !strings.Contains(line, `"panic"`) {
+		line = <-logged
+	}
+	if !strings.Contains(line, `"panic":"planted"`) || !strings.Contains(line, "async_test.go") {
+		t.Errorf("log = %s", line)
+	}
+}
+
+// lines are what is logged.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	l <- string(p)
+	return len(p), nil
+}
+
+// A panic while a request of a process is served ends its connection, and not the host.
+func TestAPanicInTheAPI(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	panics := make(chan string, 1)
+	stop := runtime.ServePanicking(l, func(v any, stack []byte) { panics <- fmt.Sprint(v, "\n", string(stack)) })
+	defer stop()
+	if _, err := http.Get("http://" + l.Addr().String() + "/"); err == nil {
+		t.Error("an answer")
+	}
+	if text := <-panics; !strings.HasPrefix(text, "planted\n") || !strings.Contains(text, "converse") {
+		t.Errorf("told of %s", text)
 	}
 }

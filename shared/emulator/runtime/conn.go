@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"runtime/debug"
 	"strconv"
 	"strings"
 )
@@ -15,8 +16,9 @@ import (
 // A server speaks as much HTTP/1.1 as runtimes do with their API. With net/http's server, which must be ready for anything, an
 // invocation took the host twice as much of the processor.
 type server struct {
-	serve func(*message) reply
-	limit int // of a body
+	serve    func(*message) reply
+	limit    int                       // of a body
+	panicked func(v any, stack []byte) // is told of a panic of serve, which ends its connection only
 }
 
 // A message is one request to the API.
@@ -57,6 +59,11 @@ func (s *server) run(l net.Listener, halt <-chan struct{}) {
 				conn.Close()
 			}()
 			defer close(over)
+			defer func() {
+				if v := recover(); v != nil {
+					s.panicked(v, debug.Stack())
+				}
+			}()
 			s.converse(conn)
 		}()
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"net"
 	"net/http"
 )
 
@@ -37,4 +38,11 @@ func ReadMessages(b []byte, limit int) (bodies [][]byte) {
 			return bodies
 		}
 	}
+}
+
+// ServePanicking serves the runtime API's connections with a panic, of which told hears, until stop is called.
+func ServePanicking(l net.Listener, told func(v any, stack []byte)) (stop func()) {
+	s, halt := server{serve: func(*message) reply { panic("planted") }, panicked: told}, make(chan struct{})
+	go s.run(l, halt)
+	return func() { l.Close(); close(halt) }
 }

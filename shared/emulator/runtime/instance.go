@@ -74,7 +74,7 @@ func (in *instance) start() (how string, err error) {
 		return "", err
 	}
 	defer l.Close()
-	server := server{serve: in.serve, limit: p.fn.MaxBody}
+	server := server{serve: in.serve, limit: p.fn.MaxBody, panicked: p.host.panicked}
 	p.mu.Lock()
 	in.stopInit = p.host.o.Clock.AfterFunc(p.fn.InitTimeout, in.initTimedOut)
 	p.unlock()

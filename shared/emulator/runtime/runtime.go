@@ -101,6 +101,11 @@ func (h *Host) log(l Line) {
 	h.o.Log(l)
 }
 
+// panicked logs a panic that was recovered.
+func (h *Host) panicked(v any, stack []byte) {
+	h.o.Logger.Error("panic", "panic", fmt.Sprint(v), "stack", string(stack))
+}
+
 // Add makes a function ready to be invoked. It looks at the function's files, unpacks them if need be, and starts nothing. What hosts
 // that were killed had unpacked is removed.
 func (h *Host) Add(f Function) error {

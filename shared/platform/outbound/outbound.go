@@ -248,14 +248,20 @@ func (c *Client) Token(ctx context.Context, key string, fetch func(context.Conte
 	}
 }
 
+// errNotFetched is the error of a fetch that did not return.
+var errNotFetched = errors.New("outbound: the access token was not fetched")
+
 func (c *Client) fetch(ctx context.Context, key string, t *token, fetch func(context.Context) (chat.Secret, time.Duration, error)) (chat.Secret, error) {
+	t.err = errNotFetched // a panic of fetch goes on to the request that it serves, and those who wait try themselves
+	defer func() {
+		if t.err != nil {
+			c.drop(key, t)
+		}
+		close(t.fetching)
+	}()
 	var lives time.Duration
 	t.text, lives, t.err = fetch(ctx)
 	t.until = c.now().Add(lives - early)
-	if t.err != nil {
-		c.drop(key, t)
-	}
-	close(t.fetching)
 	return t.text, t.err
 }
 

@@ -254,6 +254,41 @@ func TestPassing(t *testing.T) {
 	}
 }
 
+// A panic while a token is fetched is that of the one request. Those who wait for the token, and those who come later, fetch it themselves.
+func TestPanicWhileATokenIsFetched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := outbound.New(outbound.Options{})
+		panics := func(context.Context) (chat.Secret, time.Duration, error) {
+			time.Sleep(time.Second)
+			panic("planted")
+		}
+		fetch := func(context.Context) (chat.Secret, time.Duration, error) { return "token", time.Hour, nil }
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			defer func() {
+				if v := recover(); v != "planted" {
+					t.Errorf("the request that fetched recovered %v", v)
+				}
+			}()
+			c.Token(t.Context(), "app", panics)
+		})
+		synctest.Wait()
+		for range 4 {
+			wg.Go(func() {
+				if got, err := c.Token(t.Context(), "app", fetch); got != "token" || err != nil {
+					t.Errorf("one that waited: %s, %v", got.Reveal(), err)
+				}
+			})
+		}
+		wg.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if got, err := c.Token(ctx, "app", fetch); got != "token" || err != nil {
+			t.Errorf("one that came later: %s, %v", got.Reveal(), err)
+		}
+	})
+}
+
 func TestTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := outbound.New(outbound.Options{})

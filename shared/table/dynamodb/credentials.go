@@ -221,7 +221,8 @@ func (c *container) Invalidate(accessKeyID string) {
 }
 
 // fetch asks the endpoint. No error shows a token or what the endpoint sent.
-func (c *container) fetch(ctx context.Context) (aws.Credentials, error) {
+func (c *container) fetch(ctx context.Context) (_ aws.Credentials, err error) {
+	defer invoke.Recover("dynamodb", &err)
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.address, nil)

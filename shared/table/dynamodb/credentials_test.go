@@ -185,6 +185,19 @@ func TestContainerRefreshes(t *testing.T) {
 	}
 }
 
+// A panic while credentials are fetched is the error of those who wait, and not the end of the process.
+func TestContainerPanics(t *testing.T) {
+	a := new(agent)
+	c, now := newContainer(t, a, nil)
+	dynamodb.SetContainer(c, roundTripper(func(*http.Request) (*http.Response, error) { panic("planted") }), func() time.Time { return *now })
+	if _, err := c.Retrieve(t.Context()); err == nil || !strings.Contains(err.Error(), "panic: planted\ngoroutine ") {
+		t.Errorf("Retrieve = %v", err)
+	}
+	dynamodb.SetContainer(c, http.DefaultTransport, func() time.Time { return *now })
+	*now = now.Add(time.Minute)
+	wantKey(t, c, "KEY1")
+}
+
 // While credentials are good nobody waits for new ones, and an endpoint that does not answer is asked again after ten seconds.
 func TestContainerHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

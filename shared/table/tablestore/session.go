@@ -3,6 +3,7 @@ package tablestore
 import (
 	"context"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"chatconf/shared/invoke"
@@ -92,7 +93,7 @@ func (t *Table) send(ctx context.Context, fn func(*sdk.TableStoreClient) error) 
 func guarded(client *sdk.TableStoreClient, fn func(*sdk.TableStoreClient) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = garbled("%v", p)
+			err = garbled("%v\n%s", p, debug.Stack())
 		}
 	}()
 	return fn(client)

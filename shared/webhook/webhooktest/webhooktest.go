@@ -265,8 +265,9 @@ type calls struct {
 
 // A Fault is what goes wrong in a call of a table.
 type Fault struct {
-	After bool // the call is done, and its answer lost
-	Dies  bool // the process ends with it: nothing of what it does later reaches a table
+	After  bool // the call is done, and its answer lost
+	Dies   bool // the process ends with it: nothing of what it does later reaches a table
+	Panics bool // instead of an error
 	// Takes, if set, is all that is wrong: the call and those after it take so long, or until their context ends, which is then their error.
 	Takes time.Duration
 }
@@ -322,6 +323,8 @@ func (c *calls) do(ctx context.Context, name string, call func() error) error {
 		}
 	}
 	switch {
+	case fails && fault.Panics:
+		panic("planted")
 	case dead, fails && !fault.After:
 		return ErrFault
 	case fails:
