@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
@@ -72,6 +73,20 @@ type Request struct {
 	*http.Request
 	Secrets []string
 }
+
+const requestPlaceholder = "[signed request]"
+
+// String returns a placeholder.
+func (Request) String() string { return requestPlaceholder }
+
+// Format writes the placeholder of String, whatever the verb.
+func (Request) Format(s fmt.State, _ rune) { io.WriteString(s, requestPlaceholder) }
+
+// LogValue returns the placeholder of String.
+func (Request) LogValue() slog.Value { return slog.StringValue(requestPlaceholder) }
+
+// MarshalJSON returns the placeholder of String.
+func (Request) MarshalJSON() ([]byte, error) { return []byte(`"` + requestPlaceholder + `"`), nil }
 
 // A Question is what a service is asked, and how.
 type Question struct {

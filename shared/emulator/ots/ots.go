@@ -16,6 +16,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -30,7 +31,7 @@ type Options struct {
 	// Path is the file that the data is kept in; it is made if there is none. Empty is memory.
 	Path string
 	// AccessKeys are the secrets by access key id.
-	AccessKeys map[string]string
+	AccessKeys AccessKeys
 	// Unsigned serves requests whatever their signature and date.
 	Unsigned bool
 	// Now is the clock of data: versions, ages and transactions. Nil is time.Now.
@@ -44,6 +45,23 @@ type Options struct {
 	// Log is told of errors that are the emulator's own. Nil is nobody.
 	Log *slog.Logger
 }
+
+// AccessKeys are secrets by access key id. They print as a placeholder.
+type AccessKeys map[string]string
+
+const keysPlaceholder = "[access keys]"
+
+// String returns a placeholder.
+func (AccessKeys) String() string { return keysPlaceholder }
+
+// Format writes the placeholder of String, whatever the verb.
+func (AccessKeys) Format(s fmt.State, _ rune) { io.WriteString(s, keysPlaceholder) }
+
+// LogValue returns the placeholder of String.
+func (AccessKeys) LogValue() slog.Value { return slog.StringValue(keysPlaceholder) }
+
+// MarshalJSON returns the placeholder of String.
+func (AccessKeys) MarshalJSON() ([]byte, error) { return []byte(`"` + keysPlaceholder + `"`), nil }
 
 // A Server is an emulator. It is an http.Handler, to be served at the root.
 type Server struct {

@@ -51,7 +51,7 @@ type Function struct {
 	// Env is the function's environment. Besides it a process gets what its cloud sets, GOMAXPROCS as its memory has it, and
 	// of this process no more than where programs, home, temporary files and root certificates are. Env can replace
 	// everything but the address of the runtime API.
-	Env map[string]string
+	Env Environment
 	// Memory is the size in MB that is told and reported; it is not a limit. Zero is 128.
 	Memory int
 	// Timeout is how long an invocation may take. Zero is the cloud's default: 3 s on Lambda, 60 s on FC.
@@ -81,6 +81,25 @@ type Function struct {
 	Region, Account string
 	// Credentials are those of the function's role.
 	Credentials Credentials
+}
+
+// An Environment is values by name, some of which may be secrets. It prints as a placeholder.
+type Environment map[string]string
+
+const environmentPlaceholder = "[environment]"
+
+// String returns a placeholder.
+func (Environment) String() string { return environmentPlaceholder }
+
+// Format writes the placeholder of String, whatever the verb.
+func (Environment) Format(s fmt.State, _ rune) { io.WriteString(s, environmentPlaceholder) }
+
+// LogValue returns the placeholder of String.
+func (Environment) LogValue() slog.Value { return slog.StringValue(environmentPlaceholder) }
+
+// MarshalJSON returns the placeholder of String.
+func (Environment) MarshalJSON() ([]byte, error) {
+	return []byte(`"` + environmentPlaceholder + `"`), nil
 }
 
 // Credentials are what a cloud gives a function to act with.

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -116,8 +118,8 @@ func headersToSign(h http.Header) []header {
 // String returns a placeholder, so that no log line or error can hold the secret.
 func (Key) String() string { return "[access key]" }
 
-// GoString returns the placeholder of String.
-func (Key) GoString() string { return "[access key]" }
+// Format writes the placeholder of String, whatever the verb: with one that is not for text, fmt would not ask String.
+func (Key) Format(s fmt.State, _ rune) { io.WriteString(s, "[access key]") }
 
 // LogValue returns the placeholder of String.
 func (Key) LogValue() slog.Value { return slog.StringValue("[access key]") }

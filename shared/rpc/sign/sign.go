@@ -11,6 +11,8 @@ package sign
 import (
 	"crypto/hmac"
 	"encoding/json"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -156,8 +158,8 @@ func (s Signature) String() string {
 	return s.Dialect.String() + " signature of " + s.Action + " by " + s.AccessKeyID
 }
 
-// GoString returns what String does.
-func (s Signature) GoString() string { return s.String() }
+// Format writes what String returns, whatever the verb.
+func (s Signature) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
 
 // LogValue returns what String does.
 func (s Signature) LogValue() slog.Value { return slog.StringValue(s.String()) }

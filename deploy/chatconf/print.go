@@ -1,0 +1,26 @@
+package main
+
+import (
+	"fmt"
+	"io"
+)
+
+// What holds secrets in unexported fields, where fmt finds no methods of theirs, prints as a placeholder.
+
+// Format writes a placeholder, whatever the verb.
+func (client) Format(s fmt.State, _ rune) { io.WriteString(s, "[client]") }
+
+// Format writes a placeholder, whatever the verb.
+func (clientFlags) Format(s fmt.State, _ rune) { io.WriteString(s, "[client flags]") }
+
+// Format writes a placeholder, whatever the verb.
+func (*twin) Format(s fmt.State, _ rune) { io.WriteString(s, "[twin]") }
+
+// Format writes a placeholder, whatever the verb.
+func (twinOptions) Format(s fmt.State, _ rune) { io.WriteString(s, "[twin options]") }
+
+// Format writes all fields but the secrets, whatever the verb.
+func (v sendRequest) Format(s fmt.State, _ rune) {
+	type plain sendRequest
+	fmt.Fprintf(s, "%+v", plain(v))
+}

@@ -1,0 +1,44 @@
+package chat
+
+import (
+	"fmt"
+	"io"
+)
+
+// What holds secrets in unexported fields, where fmt finds no methods of theirs, prints as a placeholder.
+
+// Format writes a placeholder, whatever the verb.
+func (keyRecord) Format(s fmt.State, _ rune) { io.WriteString(s, "[access key]") }
+
+// Format writes a placeholder, whatever the verb.
+func (settled) Format(s fmt.State, _ rune) { io.WriteString(s, "[settled configuration]") }
+
+// Format writes a placeholder, whatever the verb.
+func (*Service) Format(s fmt.State, _ rune) { io.WriteString(s, "[service]") }
+
+// Format writes all fields but the secrets, whatever the verb.
+func (v Endpoint) Format(s fmt.State, _ rune) {
+	type plain Endpoint
+	fmt.Fprintf(s, "%+v", plain(v))
+}
+
+// Format writes all fields but the secrets, whatever the verb.
+func (v AccessKey) Format(s fmt.State, _ rune) {
+	type plain AccessKey
+	fmt.Fprintf(s, "%+v", plain(v))
+}
+
+// Format writes all fields but the secrets, whatever the verb.
+func (v ReplyTo) Format(s fmt.State, _ rune) {
+	type plain ReplyTo
+	fmt.Fprintf(s, "%+v", plain(v))
+}
+
+// Format writes all fields but the secrets, whatever the verb.
+func (v CreateRequest) Format(s fmt.State, _ rune) {
+	type plain CreateRequest
+	fmt.Fprintf(s, "%+v", plain(v))
+}
+
+// Format writes what String returns, whatever the verb.
+func (t Target) Format(s fmt.State, _ rune) { io.WriteString(s, t.String()) }

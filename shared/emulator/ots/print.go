@@ -1,0 +1,9 @@
+package ots
+
+import "fmt"
+
+// Format writes all fields but the secrets, whatever the verb.
+func (v Options) Format(s fmt.State, _ rune) {
+	type plain Options
+	fmt.Fprintf(s, "%+v", plain(v))
+}
