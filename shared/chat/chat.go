@@ -198,13 +198,23 @@ type scope struct {
 
 // scope resolves the RegionId of a request; empty means the service's own region.
 func (s *Service) scope(ctx context.Context, regionID string) (scope, error) {
+	if err := checkRegion(regionID); err != nil {
+		return scope{}, err
+	}
 	if regionID == "" {
 		regionID = s.region
-	} else if !validRegion(regionID) {
-		return scope{}, &Error{Code: InvalidRegion, Param: "RegionId", Message: fmt.Sprintf("RegionId %s is not a region; wanted one like cn-hangzhou.", quote(regionID))}
 	}
 	caller := CallerFrom(ctx)
 	return scope{caller: caller, account: caller.Account, region: regionID}, nil
+}
+
+// checkRegion returns an error unless id is absent or can be a region's.
+func checkRegion(id string) error {
+	if id == "" || validRegion(id) {
+		return nil
+	}
+	message := fmt.Sprintf("RegionId %s is not a region; wanted one like cn-hangzhou.", quote(id))
+	return &Error{Code: InvalidRegion, Param: "RegionId", Message: message}
 }
 
 // partition returns the partition key under which everything of the scope is kept.

@@ -67,15 +67,12 @@ type ChatCommand struct {
 //
 // Errors: MissingParameter, InvalidParameter, InvalidNextToken, NotFound, NoPermission, InvalidRegion, Unavailable without a journal.
 func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*ListCommandsResponse, error) {
+	n, sized := pageSize(in.MaxResults)
+	sel, selected := parseCommandFilters(in)
+	if err := Join(checkNamed(in.RegionID, in.Name), sized, selected); err != nil {
+		return nil, err
+	}
 	c, r, err := s.mayRead(ctx, actionListCommands, in.RegionID, in.Name)
-	if err != nil {
-		return nil, err
-	}
-	n, err := pageSize(in.MaxResults)
-	if err != nil {
-		return nil, err
-	}
-	sel, err := parseCommandFilters(in)
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +111,7 @@ type commandSelection struct {
 
 func parseCommandFilters(in *ListCommandsRequest) (*commandSelection, error) {
 	sel := &commandSelection{user: in.User, command: foldName(in.Command)}
+	var mistakes error
 	if in.Decision != "" {
 		for _, decision := range [...]string{DecisionAllowed, DecisionDenied} {
 			if strings.EqualFold(in.Decision, decision) {
@@ -121,11 +119,11 @@ func parseCommandFilters(in *ListCommandsRequest) (*commandSelection, error) {
 			}
 		}
 		if sel.decision == "" {
-			return nil, invalid("Decision", "Decision %s is none; wanted %s or %s.", quote(in.Decision), DecisionAllowed, DecisionDenied)
+			mistakes = invalid("Decision", "Unknown Decision %s; use %s or %s.", quote(in.Decision), DecisionAllowed, DecisionDenied)
 		}
 	}
 	if sel.command != "" && !commandWord.Fits(sel.command) {
-		return nil, invalid("Command", "Command %s is not a command's name; wanted %s, and perhaps '*' and '?'.", quote(in.Command), commandWord.Want)
+		mistakes = Join(mistakes, invalid("Command", "Command %s is not a command's name; wanted %s, and perhaps '*' and '?'.", quote(in.Command), commandWord.Want))
 	}
 	for _, bound := range []struct {
 		param, text string
@@ -136,9 +134,13 @@ func parseCommandFilters(in *ListCommandsRequest) (*commandSelection, error) {
 		}
 		t, err := time.Parse(time.RFC3339, bound.text)
 		if err != nil {
-			return nil, invalid(bound.param, "%s is %s; wanted a date such as 2026-01-31T08:00:00Z.", bound.param, quote(bound.text))
+			wrong := invalid(bound.param, "%s is %s; wanted a date such as 2026-01-31T08:00:00Z.", bound.param, quote(bound.text))
+			mistakes = Join(mistakes, wrong)
 		}
 		*bound.to = t
+	}
+	if mistakes != nil {
+		return nil, mistakes
 	}
 	return sel, nil
 }

@@ -92,6 +92,9 @@ func Join(errs ...error) error {
 			parts = append(parts, e)
 		}
 	}
+	if len(parts) == 0 {
+		return nil
+	}
 	about := make(map[string]bool)
 	for _, e := range parts {
 		if e.Code != MissingParameter {
@@ -99,9 +102,6 @@ func Join(errs ...error) error {
 		}
 	}
 	parts = slices.DeleteFunc(parts, func(e *Error) bool { return e.Code == MissingParameter && about[e.Param] })
-	if len(parts) == 0 {
-		return nil
-	}
 	if len(parts) == 1 {
 		return parts[0]
 	}

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// A Filter selects configurations in a list. Filters of different names must all hold, of filters of one name any.
+// A Filter selects configurations in a list. Different filters are combined with AND; several of the same name with OR.
+// A value that no configuration can have selects none; a name that is unknown is a mistake.
 //
 // Names, in any case: Name (exact, or a prefix followed by *), Type, RamRole, ResourceGroupId, Status, tag:<key>, CreatedAfter,
 // CreatedBefore, UpdatedAfter, UpdatedBefore (RFC 3339 dates; after and before exclude the second itself, as dates are shown in seconds).
@@ -38,10 +39,12 @@ func (s *Service) parseFilters(filters []Filter) (*selection, error) {
 		return nil, invalid("Filters", "There are %d filters; the most is %d.", len(filters), maxFilters)
 	}
 	sel := &selection{attributes: make(map[string][]string), dates: make(map[string][]time.Time)}
+	var mistakes error
 	for _, f := range filters {
-		if err := s.parseFilter(sel, f); err != nil {
-			return nil, err
-		}
+		mistakes = Join(mistakes, s.parseFilter(sel, f))
+	}
+	if mistakes != nil {
+		return nil, mistakes
 	}
 	slices.Sort(sel.names)
 	sel.names = slices.Compact(sel.names)
@@ -58,14 +61,14 @@ func (s *Service) parseFilter(sel *selection, f Filter) error {
 	}
 	if len(f.Name) > len(tagAttribute) && strings.EqualFold(f.Name[:len(tagAttribute)], tagAttribute) {
 		key := f.Name[len(tagAttribute):] // a tag's key keeps its case
-		if err := checkTag("Filters", key, f.Value); err != nil {
+		if err := checkTag("Filters", key, ""); err != nil {
 			return err
 		}
-		sel.attributes[tagAttribute+key] = append(sel.attributes[tagAttribute+key], f.Value)
+		sel.add(tagAttribute+key, f.Value, checkTag("Filters", key, f.Value))
 		return nil
 	}
 	if f.Value == "" {
-		return invalid("Filters", "The filter %s has no value.", quote(f.Name))
+		return invalid("Filters", "The filter %s has no value; give one, or leave the filter out.", quote(f.Name))
 	}
 	switch strings.ToLower(f.Name) {
 	case "name":
@@ -77,25 +80,16 @@ func (s *Service) parseFilter(sel *selection, f Filter) error {
 	case "type":
 		p, err := s.platform("Filters", f.Value)
 		if err != nil {
-			return err
+			p = new(Platform)
 		}
-		sel.attributes[attributeType] = append(sel.attributes[attributeType], p.Type)
+		sel.add(attributeType, p.Type, err)
 	case "ramrole":
-		if err := checkRole("Filters", f.Value); err != nil {
-			return err
-		}
-		sel.attributes[attributeRole] = append(sel.attributes[attributeRole], f.Value)
+		sel.add(attributeRole, f.Value, checkRole("Filters", f.Value))
 	case "resourcegroupid":
-		if err := checkGroup("Filters", f.Value); err != nil {
-			return err
-		}
-		sel.attributes[attributeGroup] = append(sel.attributes[attributeGroup], f.Value)
+		sel.add(attributeGroup, f.Value, checkGroup("Filters", f.Value))
 	case "status":
 		status, err := parseStatus("Filters", f.Value)
-		if err != nil {
-			return err
-		}
-		sel.attributes[attributeStatus] = append(sel.attributes[attributeStatus], status)
+		sel.add(attributeStatus, status, err)
 	default:
 		for _, name := range [...]string{createdAfter, createdBefore, updatedAfter, updatedBefore} {
 			if strings.EqualFold(f.Name, name) {
@@ -107,9 +101,29 @@ func (s *Service) parseFilter(sel *selection, f Filter) error {
 				return nil
 			}
 		}
-		return invalid("Filters", "There is no filter %s; there are Name, Type, RamRole, ResourceGroupId, Status, tag:<key>, CreatedAfter, CreatedBefore, UpdatedAfter, UpdatedBefore.", quote(f.Name))
+		return invalid("Filters", "There is no filter %s; %s.", quote(f.Name), suggestFilter(f.Name))
 	}
 	return nil
+}
+
+// suggestFilter says which name was perhaps meant, and all that there are.
+func suggestFilter(name string) string {
+	known := []string{"Name", "Type", "RamRole", "ResourceGroupId", "Status", createdAfter, createdBefore, updatedAfter, updatedBefore}
+	all := "there are " + strings.Join(known, ", ") + " and tag:<key>"
+	if nearest, ok := Nearest(name, known); ok {
+		return "write " + nearest + "; " + all
+	}
+	return all
+}
+
+// add selects a value of an attribute, unless impossible says that no configuration can have it. An attribute with impossible
+// values alone selects nothing.
+func (sel *selection) add(attribute, value string, impossible error) {
+	values := sel.attributes[attribute]
+	if impossible == nil {
+		values = append(values, value)
+	}
+	sel.attributes[attribute] = values
 }
 
 // matches reports whether a record is selected.
@@ -254,6 +268,9 @@ func (sel *selection) scope() []string {
 		out = append(out, "prefix="+prefix)
 	}
 	for name, values := range sel.attributes {
+		if len(values) == 0 {
+			out = append(out, escape(name))
+		}
 		for _, value := range values {
 			out = append(out, escape(name)+"#"+value)
 		}

@@ -469,10 +469,7 @@ func dateOf(t time.Time) string {
 // mayRead does what actions that look at one configuration have in common. The record is nil if there is none and the caller may know.
 func (s *Service) mayRead(ctx context.Context, action, regionID, name string) (scope, *record, error) {
 	c, err := s.scope(ctx, regionID)
-	if err != nil {
-		return scope{}, nil, err
-	}
-	if err := checkName(name); err != nil {
+	if err := Join(err, checkName(name)); err != nil {
 		return scope{}, nil, err
 	}
 	r, err := s.get(ctx, c, name)

@@ -49,18 +49,12 @@ type Summary struct {
 // Errors: InvalidParameter, InvalidNextToken, NoPermission, InvalidRegion.
 func (s *Service) List(ctx context.Context, in *ListRequest) (*ListResponse, error) {
 	c, err := s.scope(ctx, in.RegionID)
-	if err != nil {
+	n, sized := pageSize(in.MaxResults)
+	sel, selected := s.parseFilters(in.Filters)
+	if err := Join(err, sized, selected); err != nil {
 		return nil, err
 	}
 	if err := s.authorize(ctx, c, actionList, "*", nil); err != nil {
-		return nil, err
-	}
-	n, err := pageSize(in.MaxResults)
-	if err != nil {
-		return nil, err
-	}
-	sel, err := s.parseFilters(in.Filters)
-	if err != nil {
 		return nil, err
 	}
 	scope := append([]string{actionList, c.account, c.region}, sel.scope()...)

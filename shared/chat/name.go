@@ -57,7 +57,7 @@ func parseStatus(param, text string) (string, error) {
 			return status, nil
 		}
 	}
-	return "", invalid(param, "Status %s is none; wanted %s or %s.", quote(text), StatusActive, StatusInactive)
+	return "", invalid(param, "Unknown Status %s; use %s or %s.", quote(text), StatusActive, StatusInactive)
 }
 
 // validRegion reports whether id has the form of a region id, such as cn-hangzhou.

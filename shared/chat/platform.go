@@ -289,7 +289,7 @@ func (s *Service) platform(param, name string) (*Platform, error) {
 	for i, p := range s.platforms {
 		types[i] = p.Type
 	}
-	return nil, invalid(param, "Type %s is none; the types are %s.", quote(name), strings.Join(types, ", "))
+	return nil, invalid(param, "Unknown Type %s; the types are %s.", quote(name), strings.Join(types, ", "))
 }
 
 // platformOf returns the platform of a stored configuration. That there is none is no fault of the caller.

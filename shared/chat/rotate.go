@@ -52,17 +52,29 @@ func (r *RotateResponse) ETag() string { return etag(r.ChatConfiguration.Revisio
 // (for WeChat AesKey and Token): RotateChatWebhook. The old ones stay good for the grace time; those that an earlier rotation
 // replaced, or that the Configuration says were before, do not.
 //
-// Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch, NoPermission, InvalidRegion.
-func (s *Service) Rotate(ctx context.Context, in *RotateRequest) (*RotateResponse, error) {
+// grace returns how long the old secrets stay good, in seconds.
+func (in *RotateRequest) grace() (int64, error) {
 	grace := int64(DefaultGrace)
 	if in.GraceSeconds != nil {
 		grace = *in.GraceSeconds
 	}
 	if grace < 0 || grace > MaxGrace {
-		return nil, invalid("GraceSeconds", "GraceSeconds is %d; wanted 0 to %d.", grace, MaxGrace)
+		return 0, invalid("GraceSeconds", "GraceSeconds is %d; wanted 0 to %d.", grace, MaxGrace)
+	}
+	return grace, nil
+}
+
+// Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch, NoPermission, InvalidRegion.
+func (s *Service) Rotate(ctx context.Context, in *RotateRequest) (*RotateResponse, error) {
+	if err := in.Check(s); err != nil {
+		return nil, err
+	}
+	grace, err := in.grace()
+	if err != nil {
+		return nil, err
 	}
 	out := new(rotateAnswer)
-	err := s.change(ctx, actionRotate, in.RegionID, in.Name, in.ClientToken, in.Revision, in, out, func(c scope, before *record) (step, error) {
+	err = s.change(ctx, actionRotate, in.RegionID, in.Name, in.ClientToken, in.Revision, in, out, func(c scope, before *record) (step, error) {
 		after, err := s.rotated(c, before, time.Duration(grace)*time.Second)
 		if err != nil {
 			return step{}, err

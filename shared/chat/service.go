@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -110,11 +111,8 @@ func etag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) 
 // Errors: MissingParameter, InvalidParameter, AlreadyExists, QuotaExceeded, IdempotencyMismatch, NoPermission, InvalidRegion.
 func (s *Service) Create(ctx context.Context, in *CreateRequest) (*WriteResponse, error) {
 	c, err := s.scope(ctx, in.RegionID)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkName(in.Name); err != nil {
-		return nil, err
+	if err := Join(err, checkName(in.Name)); err != nil {
+		return nil, cmp.Or(in.Check(s), err)
 	}
 	if err := s.authorize(ctx, c, actionCreate, in.Name, in.Tags); err != nil {
 		return nil, err
@@ -139,34 +137,37 @@ func (s *Service) Create(ctx context.Context, in *CreateRequest) (*WriteResponse
 
 // firstRecord returns the record that a CreateRequest asks for.
 func (s *Service) firstRecord(c scope, in *CreateRequest) (*record, error) {
-	p, err := s.platform("Type", in.Type)
+	r, settled, err := s.plan(in)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkClientToken(in.ClientToken); err != nil {
-		return nil, err
-	}
-	if err := checkRole("RamRole", in.RamRole); err != nil {
-		return nil, err
-	}
-	if err := checkGroup("ResourceGroupId", in.ResourceGroupID); err != nil {
-		return nil, err
-	}
-	if err := checkTags("Tags", in.Tags); err != nil {
-		return nil, err
-	}
-	status := StatusActive
+	return r, s.sealSecrets(c, r, nil, settled)
+}
+
+// plan returns the record that a CreateRequest asks for, still without secrets. Its error has all mistakes of what the record is made of.
+func (s *Service) plan(in *CreateRequest) (*record, *settled, error) {
+	p, typed := s.platform("Type", in.Type)
+	status, stated := StatusActive, error(nil)
 	if in.Status != "" {
-		if status, err = parseStatus("Status", in.Status); err != nil {
-			return nil, err
-		}
+		status, stated = parseStatus("Status", in.Status)
 	}
-	settled, err := p.settle(in.Configuration.Reveal(), func(string) bool { return false }, s.random, s.targets)
+	var settled *settled
+	var configured error
+	switch text := in.Configuration.Reveal(); {
+	case typed == nil:
+		settled, configured = p.settle(text, func(string) bool { return false }, s.random, s.targets)
+	case text == "":
+		configured = missing(configurationParam)
+	default:
+		_, _, configured = parseConfiguration(text)
+	}
+	err := Join(typed, checkClientToken(in.ClientToken), checkRole("RamRole", in.RamRole), checkGroup("ResourceGroupId", in.ResourceGroupID),
+		checkTags("Tags", in.Tags), stated, configured)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	now := s.now().UTC().Truncate(time.Millisecond)
-	r := &record{
+	return &record{
 		Version:         recordVersion,
 		Name:            in.Name,
 		Type:            p.Type,
@@ -178,8 +179,7 @@ func (s *Service) firstRecord(c scope, in *CreateRequest) (*record, error) {
 		Revision:        1,
 		Created:         now,
 		Updated:         now,
-	}
-	return r, s.sealSecrets(c, r, nil, settled)
+	}, settled, nil
 }
 
 func (s *Service) create(ctx context.Context, c scope, intent intent, after *record) (*WriteResponse, error) {
@@ -231,10 +231,7 @@ func (s *Service) create(ctx context.Context, c scope, intent intent, after *rec
 // Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion.
 func (s *Service) Get(ctx context.Context, in *GetRequest) (*GetResponse, error) {
 	c, err := s.scope(ctx, in.RegionID)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkName(in.Name); err != nil {
+	if err := Join(err, checkName(in.Name)); err != nil {
 		return nil, err
 	}
 	r, err := s.get(ctx, c, in.Name)
@@ -270,6 +267,9 @@ func (s *Service) Get(ctx context.Context, in *GetRequest) (*GetResponse, error)
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch, NoPermission, InvalidRegion.
 func (s *Service) Update(ctx context.Context, in *UpdateRequest) (*WriteResponse, error) {
+	if err := in.checkName(); err != nil {
+		return nil, cmp.Or(in.Check(s), err)
+	}
 	out := new(WriteResponse)
 	err := s.change(ctx, actionUpdate, in.RegionID, in.Name, in.ClientToken, in.Revision, in, out, func(c scope, before *record) (step, error) {
 		after, err := s.nextRecord(c, before, in)
@@ -291,24 +291,27 @@ func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*recor
 	if err != nil {
 		return nil, err
 	}
+	var typed, configured error
 	if in.Type != "" {
 		if other, err := s.platform("Type", in.Type); err != nil {
-			return nil, err
+			typed = err
 		} else if other.Type != before.Type {
-			return nil, invalid("Type", "Type %s is not what %s is; a type cannot be changed after creation, and this one is %s.", quote(in.Type), quote(in.Name), before.Type)
+			typed = invalid("Type", "Type %s is not what %s is; a type cannot be changed after creation, and this one is %s.", quote(in.Type), quote(in.Name), before.Type)
 		}
+	}
+	var settled *settled
+	if in.Configuration != nil {
+		keep := func(field string) bool { _, ok := before.Secrets[field]; return ok }
+		settled, configured = p.settle(in.Configuration.Reveal(), keep, s.random, s.targets)
+	}
+	if err := Join(typed, in.checkRest(), configured); err != nil {
+		return nil, err
 	}
 	after := before.clone()
 	if in.RamRole != nil {
-		if err := checkRole("RamRole", *in.RamRole); err != nil {
-			return nil, err
-		}
 		after.RamRole = *in.RamRole
 	}
 	if in.ResourceGroupID != nil {
-		if err := checkGroup("ResourceGroupId", *in.ResourceGroupID); err != nil {
-			return nil, err
-		}
 		after.ResourceGroupID = *in.ResourceGroupID
 	}
 	if in.Status != "" {
@@ -316,12 +319,7 @@ func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*recor
 			return nil, err
 		}
 	}
-	if in.Configuration != nil {
-		keep := func(field string) bool { _, ok := before.Secrets[field]; return ok }
-		settled, err := p.settle(in.Configuration.Reveal(), keep, s.random, s.targets)
-		if err != nil {
-			return nil, err
-		}
+	if settled != nil {
 		after.Configuration = settled.text
 		if err := s.sealSecrets(c, after, before, settled); err != nil {
 			return nil, err
@@ -350,13 +348,7 @@ func (s *Service) Delete(ctx context.Context, in *DeleteRequest) (*DeleteRespons
 // and what next leaves in it is the answer that is remembered.
 func (s *Service) change(ctx context.Context, action, regionID, name, token string, expected *int64, in, out any, next func(scope, *record) (step, error)) error {
 	c, err := s.scope(ctx, regionID)
-	if err != nil {
-		return err
-	}
-	if err := checkName(name); err != nil {
-		return err
-	}
-	if err := checkClientToken(token); err != nil {
+	if err := Join(err, checkName(name), checkClientToken(token)); err != nil {
 		return err
 	}
 	intent := s.newIntent(action, token, in)

@@ -38,21 +38,31 @@ type SimulatedPermission struct {
 
 // Simulate tells how a command would be decided, by the evaluator that decides: SimulateChatPermission.
 //
-// Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion.
-func (s *Service) Simulate(ctx context.Context, in *SimulateRequest) (*SimulateResponse, error) {
-	_, r, err := s.mayRead(ctx, actionSimulate, in.RegionID, in.Name)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range []struct{ param, value string }{{"UserId", in.UserID}, {"ConversationId", in.ConversationID}, {"Command", in.Command}} {
-		if p.value == "" {
-			return nil, missing(p.param)
-		}
+// command returns the name of the command that is asked about.
+func (in *SimulateRequest) command() (string, error) {
+	if in.Command == "" {
+		return "", missing("Command")
 	}
 	name, _, err := ParseCommand(in.Command)
 	var wrong *CommandError
 	if errors.As(err, &wrong) {
-		return nil, invalid("Command", "%s", wrong.Sentence(English))
+		return "", invalid("Command", "%s", wrong.Sentence(English))
+	}
+	return name, err
+}
+
+// Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion.
+func (s *Service) Simulate(ctx context.Context, in *SimulateRequest) (*SimulateResponse, error) {
+	if err := in.Check(s); err != nil {
+		return nil, err
+	}
+	name, err := in.command()
+	if err != nil {
+		return nil, err
+	}
+	_, r, err := s.mayRead(ctx, actionSimulate, in.RegionID, in.Name)
+	if err != nil {
+		return nil, err
 	}
 	if r == nil {
 		return nil, notFound(in.Name)

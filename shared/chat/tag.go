@@ -127,10 +127,7 @@ type Empty struct{}
 //
 // Errors: MissingParameter, InvalidParameter, ResourceNotFound, QuotaExceeded, NoPermission, InvalidRegion.
 func (s *Service) Tag(ctx context.Context, in *TagRequest) (*Empty, error) {
-	if len(in.Tags) == 0 {
-		return nil, missing("Tags")
-	}
-	if err := checkTags("Tags", in.Tags); err != nil {
+	if err := in.Check(s); err != nil {
 		return nil, err
 	}
 	return s.retag(ctx, actionTag, in.RegionID, in.ResourceType, in.ResourceIDs, func(r *record) error {
@@ -149,16 +146,8 @@ func (s *Service) Tag(ctx context.Context, in *TagRequest) (*Empty, error) {
 //
 // Errors: MissingParameter, InvalidParameter, ResourceNotFound, NoPermission, InvalidRegion.
 func (s *Service) Untag(ctx context.Context, in *UntagRequest) (*Empty, error) {
-	switch {
-	case len(in.TagKeys) == 0 && !in.All:
-		return nil, missing("TagKeys")
-	case len(in.TagKeys) > MaxTags:
-		return nil, invalid("TagKeys", "There are %d TagKeys; the most is %d.", len(in.TagKeys), MaxTags)
-	}
-	for _, key := range in.TagKeys {
-		if err := checkTag("TagKeys", key, ""); err != nil {
-			return nil, err
-		}
+	if err := in.Check(s); err != nil {
+		return nil, err
 	}
 	return s.retag(ctx, actionUntag, in.RegionID, in.ResourceType, in.ResourceIDs, func(r *record) error {
 		if len(in.TagKeys) == 0 {
@@ -176,9 +165,6 @@ func (s *Service) retag(ctx context.Context, action, regionID, resourceType stri
 	c, names, err := s.resources(ctx, regionID, resourceType, ids)
 	if err != nil {
 		return nil, err
-	}
-	if len(names) == 0 {
-		return nil, missing("ResourceIds")
 	}
 	for pending := names; len(pending) > 0; {
 		err := s.retry(ctx, action, func() error {
@@ -264,17 +250,11 @@ func weight(c table.Change) int {
 //
 // Errors: MissingParameter, InvalidParameter, ResourceNotFound, NoPermission, InvalidRegion.
 func (s *Service) ChangeResourceGroup(ctx context.Context, in *ChangeResourceGroupRequest) (*Empty, error) {
-	if in.ResourceID == "" {
-		return nil, missing("ResourceId")
+	if err := in.Check(s); err != nil {
+		return nil, err
 	}
 	c, names, err := s.resources(ctx, in.RegionID, in.ResourceType, []string{in.ResourceID})
 	if err != nil {
-		return nil, err
-	}
-	if in.NewResourceGroupID == "" {
-		return nil, missing("NewResourceGroupId")
-	}
-	if err := checkGroup("NewResourceGroupId", in.NewResourceGroupID); err != nil {
 		return nil, err
 	}
 	err = s.retry(ctx, actionChangeGroup, func() error {
@@ -310,6 +290,9 @@ func (s *Service) ChangeResourceGroup(ctx context.Context, in *ChangeResourceGro
 //
 // Errors: MissingParameter, InvalidParameter, ResourceNotFound, InvalidNextToken, NoPermission, InvalidRegion.
 func (s *Service) ListTagResources(ctx context.Context, in *ListTagResourcesRequest) (*ListTagResourcesResponse, error) {
+	if err := in.Check(s); err != nil {
+		return nil, err
+	}
 	c, names, err := s.resources(ctx, in.RegionID, in.ResourceType, in.ResourceIDs)
 	if err != nil {
 		return nil, err
@@ -319,9 +302,6 @@ func (s *Service) ListTagResources(ctx context.Context, in *ListTagResourcesRequ
 	}
 	n, err := pageSize(in.MaxResults)
 	if err != nil {
-		return nil, err
-	}
-	if err := checkTags("Tags", in.Tags); err != nil {
 		return nil, err
 	}
 	sel := &selection{names: names, attributes: make(map[string][]string)}
@@ -422,7 +402,10 @@ func appendTags(entries *[]TagResource, r *record, cur cursor, n int) *cursor {
 //
 // Errors: InvalidParameter, InvalidNextToken, NoPermission, InvalidRegion.
 func (s *Service) ListTagKeys(ctx context.Context, in *ListTagKeysRequest) (*ListTagKeysResponse, error) {
-	keys, n, next, err := s.listDistinct(ctx, actionListKeys, in.RegionID, in.ResourceType, in.MaxResults, in.NextToken, distinctKeys, "")
+	if err := in.Check(s); err != nil {
+		return nil, err
+	}
+	keys, n, next, err := s.listDistinct(ctx, actionListKeys, in.RegionID, in.MaxResults, in.NextToken, distinctKeys, "")
 	if err != nil {
 		return nil, err
 	}
@@ -433,13 +416,10 @@ func (s *Service) ListTagKeys(ctx context.Context, in *ListTagKeysRequest) (*Lis
 //
 // Errors: MissingParameter, InvalidParameter, InvalidNextToken, NoPermission, InvalidRegion.
 func (s *Service) ListTagValues(ctx context.Context, in *ListTagValuesRequest) (*ListTagValuesResponse, error) {
-	if in.Key == "" {
-		return nil, missing("Key")
-	}
-	if err := checkTag("Key", in.Key, ""); err != nil {
+	if err := in.Check(s); err != nil {
 		return nil, err
 	}
-	values, n, next, err := s.listDistinct(ctx, actionListValues, in.RegionID, in.ResourceType, in.MaxResults, in.NextToken, distinctValues, in.Key)
+	values, n, next, err := s.listDistinct(ctx, actionListValues, in.RegionID, in.MaxResults, in.NextToken, distinctValues, in.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -470,8 +450,8 @@ var (
 
 // listDistinct does what ListTagKeys and ListTagValues share: it reads index entries and skips from each thing to behind its last
 // entry, so that its cost depends on how many different things there are, not on how many entries.
-func (s *Service) listDistinct(ctx context.Context, action, regionID, resourceType string, maxResults *int64, token string, d distinct, of string) (things []string, n int64, next string, err error) {
-	c, _, err := s.resources(ctx, regionID, resourceType, nil)
+func (s *Service) listDistinct(ctx context.Context, action, regionID string, maxResults *int64, token string, d distinct, of string) (things []string, n int64, next string, err error) {
+	c, err := s.scope(ctx, regionID)
 	if err != nil {
 		return nil, 0, "", err
 	}
@@ -537,17 +517,12 @@ func (s *Service) skim(ctx context.Context, c scope, d distinct, of string, cur 
 
 // resources checks what the tag operations have in common: region, resource type and resource ids, which it returns sorted, each once.
 func (s *Service) resources(ctx context.Context, regionID, resourceType string, ids []string) (scope, []string, error) {
+	if err := checkResources(regionID, resourceType, ids); err != nil {
+		return scope{}, nil, err
+	}
 	c, err := s.scope(ctx, regionID)
 	if err != nil {
 		return scope{}, nil, err
-	}
-	switch {
-	case resourceType == "":
-		return scope{}, nil, missing("ResourceType")
-	case !strings.EqualFold(resourceType, ResourceType):
-		return scope{}, nil, invalid("ResourceType", "ResourceType %s is none; wanted %s.", quote(resourceType), ResourceType)
-	case len(ids) > maxResourceIDs:
-		return scope{}, nil, invalid("ResourceIds", "There are %d ResourceIds; the most is %d.", len(ids), maxResourceIDs)
 	}
 	names := slices.Sorted(slices.Values(ids))
 	names = slices.Compact(names)
@@ -564,12 +539,11 @@ func checkTags(param string, tags map[string]string) error {
 	if len(tags) > MaxTags {
 		return invalid(param, "There are %d tags; the most is %d.", len(tags), MaxTags)
 	}
-	for key, value := range tags {
-		if err := checkTag(param, key, value); err != nil {
-			return err
-		}
+	var mistakes error
+	for _, key := range slices.Sorted(maps.Keys(tags)) { // so that the same request always has the same answer
+		mistakes = Join(mistakes, checkTag(param, key, tags[key]))
 	}
-	return nil
+	return mistakes
 }
 
 func resourceNotFound(name string) error {

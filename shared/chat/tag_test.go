@@ -128,7 +128,10 @@ func TestTagOperationsRefuse(t *testing.T) {
 			_, err := h.ListTagResources(h.ctx, &chat.ListTagResourcesRequest{ResourceType: "parameter"})
 			return err
 		}, chat.InvalidParameter, "ResourceType", nil},
-		{"ListTagKeys without type", func() error { _, err := h.ListTagKeys(h.ctx, &chat.ListTagKeysRequest{}); return err }, chat.MissingParameter, "ResourceType", nil},
+		{"ListTagKeys of another type", func() error {
+			_, err := h.ListTagKeys(h.ctx, &chat.ListTagKeysRequest{ResourceType: "parameter"})
+			return err
+		}, chat.InvalidParameter, "ResourceType", []string{"write chatconfiguration"}},
 		{"ListTagValues without key", func() error {
 			_, err := h.ListTagValues(h.ctx, &chat.ListTagValuesRequest{ResourceType: resourceType})
 			return err
