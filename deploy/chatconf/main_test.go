@@ -259,7 +259,7 @@ func TestCallOfWhatIsNotKnown(t *testing.T) {
 		{[]string{"UpdateChatConfiguration", "Statu=Inactive"}, `"Statu"; did you mean Status?`},
 		{[]string{"GetChatConfiguration", "Colour=red"}, `GetChatConfiguration has no parameter "Colour"; known are RegionId, Name`},
 		{[]string{"GetChatConfiguration", "Name=ops", "ClientToken=x"}, `"ClientToken"; known are`},
-		{[]string{"ListChatConfigurations", "Filter.1.Name=Type"}, `"Filter.1.Name"`},
+		{[]string{"ListChatConfigurations", "Fliter.1.Name=Type"}, `"Fliter.1.Name"`},
 		{[]string{"GetChatConfiguration", "Name.1=ops"}, `"Name.1"; did you mean Name?`},
 		{[]string{"GetChatConfiguration", "ops"}, `parameter "ops": wanted Key=Value, such as Name=ops`},
 		{[]string{"GetChatConfiguration", "Name"}, `parameter "Name": wanted Name=Value`},

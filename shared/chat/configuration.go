@@ -543,8 +543,8 @@ func (p *Platform) suggest(key string) string {
 }
 
 // Nearest returns the one of the known words that word is most likely a slip of: the same in another case, with other
-// hyphens or underscores, or with one letter in four wrong, missing, added or exchanged with the next. Unlike
-// Suggestion it takes nothing that may well be a word of its own.
+// hyphens or underscores, or with one letter wrong, missing, added or exchanged with the next, of a long one up to
+// three. Unlike Suggestion it takes nothing that may well be a word of its own.
 func Nearest(word string, known []string) (nearest string, ok bool) {
 	if len(word) > maxWord {
 		return "", false
@@ -553,12 +553,9 @@ func Nearest(word string, known []string) (nearest string, ok bool) {
 	least := 0
 	for _, k := range known {
 		other := consoleName(k)
-		limit := min(len(other)/4, 3)
-		if len(other) == 3 {
-			limit = 1
-		}
+		limit := min(max(len(other)/5, 1), 3)
 		d := slip(folded, other)
-		if d <= limit && (!ok || d < least) {
+		if d <= limit && len(other) > 2 && (!ok || d < least) {
 			nearest, least, ok = k, d, true
 		}
 	}

@@ -101,7 +101,11 @@ func Join(errs ...error) error {
 			about[e.Param] = true
 		}
 	}
-	parts = slices.DeleteFunc(parts, func(e *Error) bool { return e.Code == MissingParameter && about[e.Param] })
+	parts = slices.DeleteFunc(slices.Clone(parts), func(e *Error) bool {
+		known := e.Code == MissingParameter && about[e.Param]
+		about[e.Param] = true
+		return known
+	})
 	if len(parts) == 1 {
 		return parts[0]
 	}

@@ -22,6 +22,9 @@ func NewAction[Req, Resp any](name string, method func(*chat.Service, context.Co
 	return Action{Name: name, plan: plan, do: func(ctx context.Context, s *chat.Service, p params) (any, error) {
 		in := new(Req)
 		if err := plan.fill(in, p); err != nil {
+			if other, ok := any(in).(interface{ Check(*chat.Service) error }); ok {
+				err = chat.Join(err, other.Check(s))
+			}
 			return nil, err
 		}
 		out, err := method(s, ctx, in)

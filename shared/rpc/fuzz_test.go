@@ -91,11 +91,11 @@ func flattens(in any) bool {
 	for i := range v.NumField() {
 		switch value := v.Field(i).Interface().(type) {
 		case []chat.Filter:
-			if len(value) > 1000 {
+			if len(value) > 1000 || slices.Contains(value, chat.Filter{}) { // one sent empty is none
 				return false
 			}
 		case []string:
-			if len(value) > 1000 || len(slices.Compact(slices.Sorted(slices.Values(value)))) != len(value) {
+			if slices.Contains(value, "") || len(value) > 1000 || len(slices.Compact(slices.Sorted(slices.Values(value)))) != len(value) {
 				return false
 			}
 		case map[string]string:

@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"cmp"
 	"fmt"
 	"mime"
 	"net/http"
@@ -172,15 +171,57 @@ func newPlan[Req any]() plan {
 	return out
 }
 
-// fill reads the parameters into in, a pointer to the plan's request type.
+// fill reads the parameters into in, a pointer to the plan's request type. Its error has all mistakes.
 func (pl plan) fill(in any, p params) error {
 	v := reflect.ValueOf(in).Elem()
+	var mistakes []error
 	for i, f := range pl.fields {
 		if err := f.read(v.Field(i), f.name, p); err != nil {
-			return err
+			mistakes = append(mistakes, err)
 		}
 	}
-	return nil
+	if err := pl.misspelt(p); err != nil {
+		mistakes = append(mistakes, err)
+	}
+	return chat.Join(mistakes...)
+}
+
+// common are the parameters that clients send with any action. https://help.aliyun.com/zh/sdk/product-overview/rpc-mechanism
+var common = map[string]bool{
+	"AccessKeyId": true, "Action": true, "BearerToken": true, "Format": true, "RegionId": true, "SecureTransport": true, "SecurityToken": true,
+	"Signature": true, "SignatureMethod": true, "SignatureNonce": true, "SignatureType": true, "SignatureVersion": true, "SourceIp": true,
+	"Timestamp": true, "Version": true, "OwnerId": true, "OwnerAccount": true, "ResourceOwnerId": true, "ResourceOwnerAccount": true,
+}
+
+// misspelt refuses parameters that are nearly one of the action's: ignored, they would do something else than was asked. Others that
+// the action does not know are ignored, as OOS does.
+func (pl plan) misspelt(p params) error {
+	var unknown []string
+	for name := range p {
+		if !common[name] && !slices.ContainsFunc(pl.fields, func(f planned) bool { return f.takes(name) }) {
+			unknown = append(unknown, name)
+		}
+	}
+	if unknown == nil {
+		return nil
+	}
+	known := make([]string, 0, 2*len(pl.fields))
+	for _, f := range pl.fields {
+		known = append(known, f.name)
+		if f.isList() {
+			known = append(known, spellings(f.name)[1])
+		}
+	}
+	slices.Sort(unknown) // so that the same request always has the same answer
+	var mistakes []error
+	for _, name := range unknown {
+		head, _, _ := strings.Cut(name, ".")
+		if nearest, ok := chat.Nearest(head, known); ok {
+			message := fmt.Sprintf("Unknown parameter %s; did you mean %s?", strconv.Quote(shown(name)), nearest)
+			mistakes = append(mistakes, &chat.Error{Code: chat.InvalidParameter, Param: shown(name), Message: message})
+		}
+	}
+	return chat.Join(mistakes...)
 }
 
 // has reports whether name is a parameter.
@@ -188,21 +229,17 @@ func (pl plan) has(name string) bool {
 	return slices.ContainsFunc(pl.fields, func(f planned) bool { return f.name == name })
 }
 
-// takes reports whether the parameter is read from one of this name: its own, or a part of it where it is a list or tags, as the
-// readers of these spell it.
+// takes reports whether the parameter is read from one of this name: its own, or one in another form of a list.
 func (f planned) takes(name string) bool {
-	list, _, flattened := strings.Cut(name, ".")
-	singular := list == strings.TrimSuffix(f.name, "s")
-	switch f.of {
-	case reflect.TypeFor[[]chat.Filter]():
-		return list == f.name
-	case reflect.TypeFor[[]string]():
-		return list == f.name || singular && flattened
-	case reflect.TypeFor[map[string]string]():
-		return list == f.name || singular
+	if !f.isList() {
+		return name == f.name
 	}
-	return name == f.name
+	head, _, _ := strings.Cut(name, ".")
+	return head == f.name || head == spellings(f.name)[1]
 }
+
+// isList reports whether the parameter has several entries.
+func (f planned) isList() bool { return f.of.Kind() == reflect.Slice || f.of.Kind() == reflect.Map }
 
 // plain reports whether name is a parameter, or a part of a flattened one, whose value may be shown.
 func (pl plan) plain(name string) bool {
@@ -225,7 +262,8 @@ func reader(t reflect.Type) func(reflect.Value, string, params) error {
 		return readTags
 	case t.Kind() == reflect.Pointer && scalar(t.Elem()):
 		return func(v reflect.Value, name string, p params) error {
-			if _, ok := p.get(name); !ok {
+			// Only of a string it may mean something that it is empty: to take away what was set.
+			if text, ok := p.get(name); !ok || text == "" && t.Elem() != reflect.TypeFor[string]() {
 				return nil
 			}
 			v.Set(reflect.New(t.Elem()))
@@ -242,8 +280,8 @@ func scalar(t reflect.Type) bool {
 }
 
 func readScalar(v reflect.Value, name string, p params) error {
-	text, ok := p.get(name)
-	if !ok {
+	text, _ := p.get(name)
+	if text == "" {
 		return nil
 	}
 	switch v.Kind() {
@@ -252,270 +290,18 @@ func readScalar(v reflect.Value, name string, p params) error {
 	case reflect.Int64:
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			return invalidParam(name, "%s is not a whole number.", strconv.Quote(shown(text)))
+			return invalidParam(name, "%s is not a whole number; write one such as 10.", strconv.Quote(shown(text)))
 		}
 		v.SetInt(n)
 	case reflect.Bool:
 		switch {
 		case strings.EqualFold(text, "true"):
 			v.SetBool(true)
-		case text != "" && !strings.EqualFold(text, "false"):
+		case !strings.EqualFold(text, "false"):
 			return invalidParam(name, "%s is not true or false.", strconv.Quote(shown(text)))
 		}
 	}
 	return nil
-}
-
-// readFilters reads a list of Name and Value: flattened, or as the JSON that the CLI passes through.
-func readFilters(v reflect.Value, name string, p params) error {
-	pairs, err := readPairs(name, "Name", p)
-	if err != nil || pairs == nil {
-		return err
-	}
-	filters := make([]chat.Filter, len(pairs))
-	for i, pair := range pairs {
-		filters[i] = chat.Filter{Name: pair[0], Value: pair[1]}
-	}
-	v.Set(reflect.ValueOf(filters))
-	return nil
-}
-
-// readTags reads tags: a JSON object, a JSON list of Key and Value, or flattened as Tags.1.Key or Tag.1.Key.
-func readTags(v reflect.Value, name string, p params) error {
-	tags := make(map[string]string)
-	add := func(key, value string) error {
-		if _, twice := tags[key]; twice {
-			return invalidParam(name, "the key %s stands there twice.", strconv.Quote(shown(key)))
-		}
-		tags[key] = value
-		return nil
-	}
-	text, _ := p.get(name)
-	isObject := strings.HasPrefix(strings.TrimSpace(text), "{")
-	if isObject {
-		root, err := document.Parse(name, text)
-		if err != nil {
-			return invalidParam(name, "%v.", err)
-		}
-		for _, m := range root.Members {
-			value, err := scalarText(name+"."+shown(m.Key), m.Value)
-			if err != nil {
-				return err
-			}
-			if err := add(m.Key, value); err != nil {
-				return err
-			}
-		}
-	}
-	for _, spelling := range [...]string{name, strings.TrimSuffix(name, "s")} {
-		read := readPairs
-		if isObject && spelling == name {
-			read = flattenedPairs // what else there is
-		}
-		pairs, err := read(spelling, "Key", p)
-		if err != nil {
-			return err
-		}
-		for _, pair := range pairs {
-			if err := add(pair[0], pair[1]); err != nil {
-				return err
-			}
-		}
-	}
-	if len(tags) > 0 {
-		v.Set(reflect.ValueOf(tags))
-	}
-	return nil
-}
-
-// readPairs reads a list of pairs, each of a first part (Name or Key) and a Value: name.1.Name, name.1.Value, …, or one parameter
-// with a JSON array of objects, or some of them this way and some that.
-func readPairs(name, first string, p params) ([][2]string, error) {
-	text, ok := p.get(name)
-	if !ok || text == "" {
-		return flattenedPairs(name, first, p)
-	}
-	pairs, err := pairsFromJSON(name, first, text)
-	if err != nil {
-		return nil, err
-	}
-	more, err := flattenedPairs(name, first, p)
-	return append(pairs, more...), err
-}
-
-func flattenedPairs(name, first string, p params) ([][2]string, error) {
-	flat, err := flattened(name, p)
-	if err != nil {
-		return nil, err
-	}
-	var pairs [][2]string
-	last := 0
-	for _, f := range flat {
-		if f.index != last {
-			pairs, last = append(pairs, [2]string{}), f.index
-		}
-		pair := &pairs[len(pairs)-1]
-		switch f.rest {
-		case "." + first:
-			pair[0] = f.value
-		case ".Value":
-			pair[1] = f.value
-		default:
-			return nil, invalidParam(name, "%s is not a part of it; wanted %s.%d.%s and %s.%d.Value.", strconv.Quote(shown(f.name)), name, f.index, first, name, f.index)
-		}
-	}
-	for i, pair := range pairs {
-		if pair[0] == "" {
-			return nil, &chat.Error{Code: chat.MissingParameter, Param: name, Message: fmt.Sprintf("Entry %d of %s has no %s.", i+1, name, first)}
-		}
-	}
-	return pairs, nil
-}
-
-func pairsFromJSON(name, first, text string) ([][2]string, error) {
-	root, err := document.Parse(name, text)
-	if err != nil {
-		return nil, invalidParam(name, "%v.", err)
-	}
-	if root.Kind != document.Array {
-		return nil, invalidParam(name, "it is %v; wanted an array of objects with %s and Value.", root.Kind, first)
-	}
-	pairs := make([][2]string, len(root.Items))
-	for i, item := range root.Items {
-		path := document.At(name, i)
-		for _, m := range item.Members {
-			value, err := scalarText(document.Under(path, m.Key), m.Value)
-			if err != nil {
-				return nil, err
-			}
-			switch m.Key {
-			case first:
-				pairs[i][0] = value
-			case "Value":
-				pairs[i][1] = value
-			default:
-				return nil, invalidParam(name, "%s is not a part of it; wanted %s and Value.", document.Under(path, m.Key), first)
-			}
-		}
-		if pairs[i][0] == "" {
-			return nil, invalidParam(name, "%s has no %s.", path, first)
-		}
-	}
-	return pairs, nil
-}
-
-// readList reads a list of strings: a JSON array, a JSON object as the Go SDK makes it of a map, or flattened with the plural or the
-// singular name (TagKeys.1, TagKey.1). Of an object the values count, in the order of its keys; where they are all empty or true, the keys.
-func readList(v reflect.Value, name string, p params) error {
-	var list []string
-	if text, ok := p.get(name); ok && text != "" {
-		root, err := document.Parse(name, text)
-		if err != nil {
-			return invalidParam(name, "%v.", err)
-		}
-		if list, err = listFromJSON(name, root); err != nil {
-			return err
-		}
-	}
-	for _, spelling := range [...]string{name, strings.TrimSuffix(name, "s")} {
-		flat, err := flattened(spelling, p)
-		if err != nil {
-			return err
-		}
-		for _, f := range flat {
-			if f.rest != "" {
-				return invalidParam(name, "%s is not a part of it; wanted %s.%d.", strconv.Quote(shown(f.name)), name, f.index)
-			}
-			if !slices.Contains(list, f.value) { // Terraform sends TagKeys and TagKey.1 with the same content
-				list = append(list, f.value)
-			}
-		}
-	}
-	if len(list) > 0 {
-		v.Set(reflect.ValueOf(list))
-	}
-	return nil
-}
-
-func listFromJSON(name string, root *document.Node) ([]string, error) {
-	switch root.Kind {
-	case document.Array:
-		list := make([]string, len(root.Items))
-		for i, item := range root.Items {
-			text, err := scalarText(document.At(name, i), item)
-			if err != nil {
-				return nil, err
-			}
-			list[i] = text
-		}
-		return list, nil
-	case document.Object:
-		members := slices.Clone(root.Members)
-		slices.SortStableFunc(members, func(a, b document.Member) int {
-			return cmp.Or(cmp.Compare(len(a.Key), len(b.Key)), strings.Compare(a.Key, b.Key)) // numbers in their order
-		})
-		keys, values, useKeys := make([]string, len(members)), make([]string, len(members)), true
-		for i, m := range members {
-			text, err := scalarText(document.Under(name, m.Key), m.Value)
-			if err != nil {
-				return nil, err
-			}
-			keys[i], values[i] = m.Key, text
-			useKeys = useKeys && (text == "" || text == "true")
-		}
-		if useKeys {
-			return keys, nil
-		}
-		return values, nil
-	}
-	return nil, invalidParam(name, "it is %v; wanted an array of strings.", root.Kind)
-}
-
-func scalarText(path string, n *document.Node) (string, error) {
-	switch {
-	case n.Kind == document.Literal && n.Text == "null":
-		return "", nil
-	case n.Kind == document.Array, n.Kind == document.Object:
-		name, _, _ := strings.Cut(path, ".")
-		name, _, _ = strings.Cut(name, "[")
-		return "", invalidParam(name, "%s is %v; wanted a string.", path, n.Kind)
-	}
-	return n.Text, nil
-}
-
-// A flat is one parameter of a flattened list: name.index or name.index.rest.
-type flat struct {
-	name  string // all of it
-	index int
-	rest  string // with its dot, empty if there is none
-	value string
-}
-
-// flattened returns the parameters that are parts of the list name, in the order of their indexes. An index is 1 to 1000; gaps are taken as they are.
-func flattened(name string, p params) ([]flat, error) {
-	var names []string
-	for full := range p {
-		if tail, ok := strings.CutPrefix(full, name); ok && strings.HasPrefix(tail, ".") {
-			names = append(names, full)
-		}
-	}
-	slices.Sort(names) // so that of several mistakes it is always the same one that is answered
-	var out []flat
-	for _, full := range names {
-		number, rest := full[len(name)+1:], ""
-		if i := strings.IndexByte(number, '.'); i >= 0 {
-			number, rest = number[:i], number[i:]
-		}
-		index, err := strconv.Atoi(number)
-		if err != nil || index < 1 || index > 1000 || number[0] == '+' || number[0] == '0' {
-			return nil, invalidParam(name, "%s has no index of 1 to 1000.", strconv.Quote(shown(full)))
-		}
-		out = append(out, flat{full, index, rest, p[full][0]})
-	}
-	slices.SortFunc(out, func(a, b flat) int {
-		return cmp.Or(cmp.Compare(a.index, b.index), strings.Compare(a.rest, b.rest))
-	})
-	return out, nil
 }
 
 func invalidParam(name, format string, args ...any) error {

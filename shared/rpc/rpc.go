@@ -177,9 +177,10 @@ func isHealthCheck(r *http.Request) bool {
 	return r.URL.Path == "/healthz" && (r.Method == http.MethodGet || r.Method == http.MethodHead)
 }
 
-// isLookIn reports whether r is a plain GET of the service's URL, with nowhere a signature in it.
+// isLookIn reports whether r is a plain GET or HEAD of the service's URL, with nowhere a signature in it.
 func isLookIn(r *http.Request) bool {
-	return r.Method == http.MethodGet && r.URL.Path == "/" && r.URL.RawQuery == "" && r.ContentLength == 0 && r.Header.Get("Authorization") == ""
+	read := r.Method == http.MethodGet || r.Method == http.MethodHead
+	return read && r.URL.Path == "/" && r.URL.RawQuery == "" && r.ContentLength == 0 && r.Header.Get("Authorization") == ""
 }
 
 // hint answers those who look in without a signature.
@@ -377,7 +378,7 @@ func readIfMatch(r *http.Request, known plan, p params) error {
 	if _, err := strconv.ParseInt(text, 10, 64); err != nil || len(values) > 1 {
 		return invalidParam("If-Match", "wanted the one revision that an ETag showed, such as \"3\".")
 	}
-	if given, ok := p.get("Revision"); ok && given != text {
+	if given, _ := p.get("Revision"); given != "" && given != text {
 		return invalidParam("Revision", "it is not what the header If-Match says.")
 	}
 	p["Revision"] = []string{text}

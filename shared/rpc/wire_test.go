@@ -258,7 +258,8 @@ func TestHintAndHealth(t *testing.T) {
 		{http.MethodHead, "/healthz", 200, ""},
 		{http.MethodGet, "/?", 200, "chatconf: "},
 		{http.MethodPost, "/", 400, `"Code":"MissingParameter.Signature"`},
-		{http.MethodHead, "/", 400, `"Code":"MissingParameter.Signature"`},
+		{http.MethodHead, "/", 200, ""},
+		{http.MethodHead, "/?Name=ops", 400, `"Code":"MissingParameter.Signature"`},
 		{http.MethodGet, "/?Name=ops", 400, `"Code":"MissingParameter.Signature"`},
 		{http.MethodGet, "/favicon.ico", 404, `"Code":"InvalidApi.NotFound"`},
 		{http.MethodGet, "//", 404, `"Code":"InvalidApi.NotFound"`},
@@ -281,6 +282,35 @@ func TestHintAndHealth(t *testing.T) {
 		}
 		if got, want := rec.Header().Get("X-Acs-Request-Id"), "the-id"; got != want {
 			t.Errorf("%s %s: x-acs-request-id = %q, want %q", test.method, test.path, got, want)
+		}
+	}
+}
+
+// A HEAD is answered as the GET would be, without the body.
+func TestHeadIsGet(t *testing.T) {
+	w := newWorld(t, nil)
+	server := httptest.NewServer(w.handler)
+	defer server.Close()
+	for _, path := range []string{"/", "/healthz"} {
+		var lengths [2]int64
+		for i, method := range []string{http.MethodGet, http.MethodHead} {
+			req, err := http.NewRequestWithContext(t.Context(), method, server.URL+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := server.Client().Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if err != nil || resp.StatusCode != http.StatusOK || (len(body) == 0) != (method == http.MethodHead) {
+				t.Errorf("%s %s: %s, %d bytes, %v", method, path, resp.Status, len(body), err)
+			}
+			lengths[i] = resp.ContentLength
+		}
+		if lengths[0] <= 0 || lengths[0] != lengths[1] {
+			t.Errorf("HEAD %s says %d bytes, GET %d", path, lengths[1], lengths[0])
 		}
 	}
 }
@@ -329,7 +359,8 @@ func TestIfMatch(t *testing.T) {
 		"header and parameter agree":        {[]string{`"1"`}, "1", "", 200},
 		"header and parameter conflict":     {[]string{`"1"`}, "2", "InvalidParameter.Revision", 400},
 		"a parameter that is no number":     {nil, "one", "InvalidParameter.Revision", 400},
-		"an empty parameter":                {nil, " ", "InvalidParameter.Revision", 400},
+		"an empty parameter":                {nil, " ", "", 200},
+		"an empty parameter, and an ETag":   {[]string{`"2"`}, " ", "OperationConflict", 409},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, nil)
