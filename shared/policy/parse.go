@@ -29,8 +29,9 @@ import (
 // out. The values of Bool may be true and false without quotes. An action is service:operation, or * for all; a resource begins
 // with acs: or *.
 //
-// Whatever else the text holds is an error: it names the place, as in "policy: Statement[1].Condition.StringEqual: unknown operator".
-// That includes unknown and duplicate members, empty arrays and objects, data after the end, and more than MaxSize bytes.
+// Whatever else the text holds is an error that names all mistakes, at most maxMistakes, each with its place, as in
+// "policy: Statement[1].Condition.StringEqual: unknown operator"; what is not JSON, by line and column. Mistakes are also
+// unknown and duplicate members, empty arrays and objects, data after the end, and more than MaxSize bytes.
 func Parse(data []byte) (*Policy, error) {
 	if len(data) > MaxSize {
 		return nil, fmt.Errorf("policy: %d bytes, the most is %d", len(data), MaxSize)
@@ -41,7 +42,7 @@ func Parse(data []byte) (*Policy, error) {
 	var raw json.RawMessage
 	if err := json.Unmarshal(data, &raw); err != nil {
 		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-			return nil, fmt.Errorf("policy: not valid JSON at byte %d: %w", syntax.Offset, err)
+			return nil, fmt.Errorf("policy: not valid JSON at %s: %w", position(data, syntax.Offset), err)
 		}
 		return nil, fmt.Errorf("policy: not valid JSON: %w", err)
 	}
@@ -49,180 +50,243 @@ func Parse(data []byte) (*Policy, error) {
 	if err := json.Compact(&text, data); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
-	p := &Policy{text: text.String()}
-	if err := (&parser{json.NewDecoder(bytes.NewReader(data))}).policy(p); err != nil {
-		return nil, fmt.Errorf("policy: %w", err)
+	into := &Policy{text: text.String()}
+	p := parser{Decoder: json.NewDecoder(bytes.NewReader(data))}
+	p.UseNumber() // a number is no mistake because it is large
+	p.policy(into)
+	if len(p.mistakes) > 0 {
+		return nil, fmt.Errorf("policy: %s", strings.Join(p.mistakes, "; "))
 	}
-	return p, nil
+	return into, nil
 }
+
+// position returns where the byte is after which so many were read, as people count: lines and characters from 1.
+func position(data []byte, offset int64) string {
+	before := data[:min(max(offset-1, 0), int64(len(data)))]
+	line := bytes.Count(before, []byte("\n")) + 1
+	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
+	return fmt.Sprintf("line %d, column %d", line, column)
+}
+
+// maxMistakes is how many mistakes of a policy are named.
+const maxMistakes = 10
 
 // A parser reads a text that is known to be valid JSON, member by member: encoding/json by itself would take duplicate members
 // and any case. Its methods are named for what they read; path is where they are, for errors.
 type parser struct {
 	*json.Decoder
+	mistakes []string
 }
 
-func (p *parser) policy(into *Policy) error {
-	return p.object("", []string{"Version", "Statement"}, nil, func(path, member string) error {
+// wanted says what a required member is, for a policy that lacks it.
+var wanted = map[string]string{
+	"Version":   `"1"`,
+	"Statement": "an array of statements",
+	"Effect":    "Allow or Deny",
+	"Action":    "an action such as oos:Get*, or * for all",
+	"Resource":  "a resource such as acs:oos:*:*:chatconfiguration/prod-*, or * for all",
+}
+
+func (p *parser) policy(into *Policy) {
+	p.object("", []string{"Version", "Statement"}, nil, func(path, member string) {
 		if member == "Version" {
-			if token, _ := p.Token(); token != "1" {
-				return fail(path, `wanted "1"`)
+			if token := p.next(); token != "1" {
+				p.fail(path, `wanted "1"`)
+				p.skip(token)
 			}
-			return nil
+			return
 		}
-		return p.array(path, func(path string) error {
+		p.array(path, func(path string) {
 			into.statements = append(into.statements, statement{})
-			return p.statement(path, &into.statements[len(into.statements)-1])
+			p.statement(path, &into.statements[len(into.statements)-1])
 		})
 	})
 }
 
-func (p *parser) statement(path string, into *statement) error {
-	return p.object(path, []string{"Effect", "Action", "Resource"}, []string{"Condition"}, func(path, member string) error {
+func (p *parser) statement(path string, into *statement) {
+	p.object(path, []string{"Effect", "Action", "Resource"}, []string{"Condition"}, func(path, member string) {
 		switch member {
 		case "Effect":
-			token, _ := p.Token()
+			token := p.next()
 			text, _ := token.(string)
 			into.effect = Effect(text)
 			if into.effect != Allow && into.effect != Deny {
-				return fail(path, "wanted Allow or Deny")
+				p.fail(path, "wanted Allow or Deny")
+				p.skip(token)
 			}
-			return nil
 		case "Action":
-			return p.texts(path, false, func(text string) error {
+			p.texts(path, false, func(text string) error {
 				into.actions = append(into.actions, text)
 				return checkAction(text)
 			})
 		case "Resource":
-			return p.texts(path, false, func(text string) error {
+			p.texts(path, false, func(text string) error {
 				into.resources = append(into.resources, text)
 				return checkResource(text)
 			})
 		default:
-			return p.conditions(path, into)
+			p.conditions(path, into)
 		}
 	})
 }
 
-func (p *parser) conditions(path string, into *statement) error {
+func (p *parser) conditions(path string, into *statement) {
 	var operators []string
-	return p.object(path, nil, nil, func(path, operator string) error {
+	p.object(path, nil, nil, func(path, operator string) {
 		if err := checkOperator(operator); err != nil {
-			return fail(path, err.Error())
+			p.fail(path, err.Error())
+			p.skip(p.next())
+			return
 		}
 		operators = append(operators, operator)
 		if slices.Contains(operators, opStringNotEquals) && slices.Contains(operators, opNotStringEquals) {
-			return fail(path, opStringNotEquals+" and "+opNotStringEquals+" are the same operator, given twice")
+			p.fail(path, opStringNotEquals+" and "+opNotStringEquals+" are the same operator, given twice")
 		}
-		return p.object(path, nil, nil, func(path, key string) error {
+		p.object(path, nil, nil, func(path, key string) {
 			if err := checkKey(operator, key); err != nil {
-				return fail(path, err.Error())
+				p.fail(path, err.Error())
+				p.skip(p.next())
+				return
 			}
 			c := condition{operator: operator, key: key}
-			err := p.texts(path, key == KeySecureTransport, c.add)
+			p.texts(path, key == KeySecureTransport, c.add)
 			into.conditions = append(into.conditions, c)
-			return err
 		})
 	})
 }
 
 // object reads an object and calls value to read the value of each member. The object has all the required members and none but
 // the required and optional ones; without any of either, it has what it likes but at least one.
-func (p *parser) object(path string, required, optional []string, value func(path, member string) error) error {
-	if token, _ := p.Token(); token != json.Delim('{') {
-		return fail(path, "wanted an object")
+func (p *parser) object(path string, required, optional []string, value func(path, member string)) {
+	if token := p.next(); token != json.Delim('{') {
+		p.fail(path, "wanted an object")
+		p.skip(token)
+		return
 	}
 	open := len(required)+len(optional) == 0
 	seen := make(map[string]bool)
 	for p.More() {
-		token, _ := p.Token()
-		member, _ := token.(string)
+		member, _ := p.next().(string)
 		at := join(path, member)
-		if !open && !slices.Contains(required, member) && !slices.Contains(optional, member) {
-			return fail(at, "unknown member, known are "+strings.Join(slices.Concat(required, optional), ", "))
-		}
-		if seen[member] {
-			return fail(at, "given twice")
+		switch {
+		case !open && !slices.Contains(required, member) && !slices.Contains(optional, member):
+			p.fail(at, "unknown member, known are "+strings.Join(slices.Concat(required, optional), ", "))
+			p.skip(p.next())
+		case seen[member]:
+			p.fail(at, "given twice")
+			p.skip(p.next())
+		default:
+			value(at, member)
 		}
 		seen[member] = true
-		if err := value(at, member); err != nil {
-			return err
-		}
 	}
-	p.Token() // the closing brace
+	p.next() // the closing brace
 	for _, member := range required {
 		if !seen[member] {
-			return fail(join(path, member), "missing")
+			p.fail(join(path, member), "missing, wanted "+wanted[member])
 		}
 	}
-	if len(seen) == 0 {
-		return fail(path, "empty, leave it out if there is nothing to say")
+	if len(seen) == 0 && open {
+		p.fail(path, "empty, leave it out if there is nothing to say")
 	}
-	return nil
 }
 
 // array reads an array of at least one element and calls element to read each.
-func (p *parser) array(path string, element func(path string) error) error {
-	if token, _ := p.Token(); token != json.Delim('[') {
-		return fail(path, "wanted an array")
+func (p *parser) array(path string, element func(path string)) {
+	if token := p.next(); token != json.Delim('[') {
+		p.fail(path, "wanted an array")
+		p.skip(token)
+		return
 	}
-	return p.elements(path, element)
+	p.elements(path, element)
 }
 
 // elements reads what follows the opening bracket of an array.
-func (p *parser) elements(path string, element func(path string) error) error {
+func (p *parser) elements(path string, element func(path string)) {
 	n := 0
 	for ; p.More(); n++ {
-		if err := element(fmt.Sprintf("%s[%d]", path, n)); err != nil {
-			return err
-		}
+		element(fmt.Sprintf("%s[%d]", path, n))
 	}
-	p.Token() // the closing bracket
+	p.next() // the closing bracket
 	if n == 0 {
-		return fail(path, "empty")
+		p.fail(path, "empty")
 	}
-	return nil
 }
 
 // texts reads a string, or an array of at least one, and calls add with each.
 // Where bools are taken, true and false may stand without quotes.
-func (p *parser) texts(path string, bools bool, add func(text string) error) error {
-	one := func(path string, token json.Token) error {
+func (p *parser) texts(path string, bools bool, add func(text string) error) {
+	one := func(path string, token json.Token) {
 		text, ok := token.(string)
 		if b, is := token.(bool); is && bools {
 			text, ok = strconv.FormatBool(b), true
 		}
 		if !ok {
-			return fail(path, "wanted a string")
+			p.fail(path, "wanted a string")
+			p.skip(token)
+			return
 		}
 		if err := add(text); err != nil {
-			return fail(path, err.Error())
+			p.fail(path, err.Error())
 		}
-		return nil
 	}
-	token, _ := p.Token()
+	token := p.next()
 	if token != json.Delim('[') {
-		return one(path, token)
+		one(path, token)
+		return
 	}
-	return p.elements(path, func(path string) error {
-		token, _ := p.Token()
-		return one(path, token)
-	})
+	p.elements(path, func(path string) { one(path, p.next()) })
+}
+
+// next returns the next token. Of text that is valid JSON there always is one.
+func (p *parser) next() json.Token {
+	token, _ := p.Token()
+	return token
+}
+
+// skip reads the rest of the value that begins with token.
+func (p *parser) skip(token json.Token) {
+	depth := 0
+	for {
+		switch token {
+		case json.Delim('{'), json.Delim('['):
+			depth++
+		case json.Delim('}'), json.Delim(']'):
+			depth--
+		}
+		if depth == 0 {
+			return
+		}
+		token = p.next()
+	}
+}
+
+// fail adds a mistake and its place.
+func (p *parser) fail(path, problem string) {
+	if path != "" {
+		problem = path + ": " + problem
+	}
+	switch {
+	case len(p.mistakes) < maxMistakes:
+		p.mistakes = append(p.mistakes, problem)
+	case len(p.mistakes) == maxMistakes:
+		p.mistakes = append(p.mistakes, "and more")
+	}
 }
 
 // checkAction returns an error when pattern cannot be meant for actions, which all have the form service:operation.
 func checkAction(pattern string) error {
-	const wanted = "wanted service:operation such as oos:Get*, or * for all"
+	const form = "wanted service:operation such as oos:Get*, or * for all"
 	if strings.Trim(pattern, "*") == "" && pattern != "" {
 		return nil
 	}
 	service, operation, _ := strings.Cut(pattern, ":")
 	if service == "" || operation == "" {
-		return errors.New(wanted)
+		return errors.New(form)
 	}
 	for _, c := range []byte(service + operation) {
 		if !isWordByte(c) && c != '*' && c != '?' {
-			return errors.New(wanted)
+			return errors.New(form)
 		}
 	}
 	return nil
@@ -235,14 +299,6 @@ func checkResource(pattern string) error {
 		return errors.New("wanted a resource such as acs:oos:*:*:chatconfiguration/prod-*, or * for all")
 	}
 	return nil
-}
-
-// fail returns an error that names the place.
-func fail(path, problem string) error {
-	if path == "" {
-		return errors.New(problem)
-	}
-	return fmt.Errorf("%s: %s", path, problem)
 }
 
 // join returns the path of a member of what is at path. A name that is not plain is quoted and a long one cut, because the text
