@@ -77,7 +77,7 @@ func holders(t *testing.T) map[string]any {
 		t.Fatal(err)
 	}
 	settings := webhook.Settings{"Token": hiddenText, "Key": chat.Secret(base64.StdEncoding.EncodeToString(hiddenBytes[:])[:43])}
-	box, err := envelope.NewBox(settings, "Token", "Key", 32)
+	box, err := envelope.NewBox(settings, "Token", "Key", "", 32)
 	if err != nil {
 		t.Fatal(err)
 	}

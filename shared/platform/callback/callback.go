@@ -57,14 +57,18 @@ func one(what, name string, values []string) (string, error) {
 	return values[0], nil
 }
 
-// Nonce returns the query parameter nonce: printable ASCII without blanks, not longer than any platform makes it.
+// maxNonce is longer than any platform's nonce, and shorter than what a ciphertext could lose to it: where a signature is over texts that are
+// joined, whole blocks of one could become part of the other.
+const maxNonce = 63
+
+// Nonce returns the query parameter nonce: printable ASCII without blanks.
 func Nonce(r *webhook.Request) (string, error) {
 	nonce, err := Parameter(r, "nonce")
 	if err != nil {
 		return "", err
 	}
-	if len(nonce) > 128 || strings.ContainsFunc(nonce, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
-		return "", webhook.Refuse(webhook.StepRequest, "the nonce is not up to 128 printable characters")
+	if len(nonce) > maxNonce || strings.ContainsFunc(nonce, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
+		return "", webhook.Refuse(webhook.StepRequest, "the nonce is not up to %d printable characters", maxNonce)
 	}
 	return nonce, nil
 }

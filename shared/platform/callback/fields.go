@@ -89,6 +89,22 @@ func (f Fields) objects(path string, items []*document.Node) []Fields {
 	return objects
 }
 
+// Each is Items, also where there is one object in place of an array.
+func (f Fields) Each(key string) []Fields {
+	if n := f.get(key); n != nil && n.Kind == document.Object {
+		return []Fields{f.Object(key)}
+	}
+	return f.Items(key)
+}
+
+// EachText is Texts, also where there is one string in place of an array.
+func (f Fields) EachText(key string) []string {
+	if f.IsText(key) {
+		return []string{f.Text(key)}
+	}
+	return f.Texts(key)
+}
+
 // Lines returns the arrays of objects of an array, none if it is absent.
 func (f Fields) Lines(key string) [][]Fields {
 	var lines [][]Fields

@@ -254,6 +254,58 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// A refusal says which setting to set, and to what.
+func TestRefusalsSayWhatToSet(t *testing.T) {
+	at := strconv.FormatInt(now.UnixMilli(), 10)
+	bare := with("DingTalkRobotCode", "", "DingTalkCorpId", "", "DingTalkOwnerKey", "")
+	for name, test := range map[string]struct {
+		settings webhook.Settings
+		in       *webhook.Request
+		want     string
+	}{
+		"a robot code that is normal":   {bare, robot(members("robotCode", `"normal"`)), `set DingTalkRobotCode to "normal"`},
+		"another robot code":            {with(), robot(members("robotCode", `"dingother"`)), `set DingTalkRobotCode to "dingother"`},
+		"no robot code":                 {with(), robot(members("robotCode", "")), `remove DingTalkRobotCode`},
+		"another corporation":           {with(), robot(members("chatbotCorpId", `"dingother"`)), `set DingTalkCorpId to "dingother"`},
+		"no corporation":                {with(), robot(members("chatbotCorpId", "")), `remove DingTalkCorpId`},
+		"an owner that is the corp id":  {bare, event(t, `{"EventType":"check_url"}`, "dingcorp", at), `receive id "dingcorp"`},
+		"the setting of the receive id": {bare, event(t, `{"EventType":"check_url"}`, "dingcorp", at), `set DingTalkOwnerKey to it`},
+		"the corporation of an event":   {with(), event(t, `{"EventType":"x","CorpId":"dingother"}`, "dingowner", at), `set DingTalkCorpId to "dingother"`},
+	} {
+		_, err := receiver(t, test.settings).Receive(test.in)
+		if platformtest.StepOf(err) != webhook.StepReceiver || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+}
+
+// An old event without a time inside is not made fresh by exchanging the time and the nonce.
+func TestTimeAndNonceAreNotExchanged(t *testing.T) {
+	r := receiver(t, with())
+	at, old := strconv.FormatInt(now.UnixMilli(), 10), strconv.FormatInt(now.Add(-9*time.Hour).UnixMilli(), 10)
+	for name, test := range map[string]struct {
+		message, timestamp, nonce string
+		want                      webhook.Step
+	}{
+		"as it was":             {`{"EventType":"check_url"}`, old, at, webhook.StepFreshness},
+		"exchanged":             {`{"EventType":"check_url"}`, at, old, webhook.StepFreshness},
+		"exchanged, in seconds": {`{"EventType":"check_url"}`, at[:10], old[:10], webhook.StepFreshness},
+		"with a time inside":    {`{"EventType":"check_url","TimeStamp":"` + at + `"}`, at, old, ""},
+		"a nonce of letters":    {`{"EventType":"check_url"}`, at, "nEXhMP4r", ""},
+	} {
+		in := event(t, test.message, "dingowner", at)
+		var body struct{ Encrypt string }
+		if err := json.Unmarshal(in.Body, &body); err != nil {
+			t.Fatal(err)
+		}
+		in.Query = url.Values{"timestamp": {test.timestamp}, "nonce": {test.nonce},
+			"msg_signature": {envelope.Sign("notarealtoken", test.timestamp, test.nonce, body.Encrypt)}}
+		if _, err := r.Receive(in); platformtest.StepOf(err) != test.want {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+}
+
 func opened(t *testing.T, response *webhook.Response) string {
 	t.Helper()
 	var a struct {

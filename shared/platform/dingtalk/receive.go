@@ -77,7 +77,7 @@ func NewReceiver(s webhook.Settings) (webhook.Receiver, error) {
 		}
 	}
 	if s.Get("DingTalkToken") != "" || s.Get("DingTalkEncodingAesKey") != "" {
-		if r.events, err = envelope.NewBox(s, "DingTalkToken", "DingTalkEncodingAesKey", 16); err != nil {
+		if r.events, err = envelope.NewBox(s, "DingTalkToken", "DingTalkEncodingAesKey", "DingTalkOwnerKey", 16); err != nil {
 			return nil, fmt.Errorf("dingtalk: %w", err)
 		}
 	}
@@ -169,18 +169,27 @@ func (r *receiver) robot(in *webhook.Request) (*webhook.Received, error) {
 func (r *receiver) meant(robotCode, corpID string) error {
 	switch {
 	case robotCode == "" && r.codeGiven:
-		return webhook.Refuse(webhook.StepReceiver, "the message does not say for which robot it is, and DingTalkRobotCode is set")
+		return webhook.Refuse(webhook.StepReceiver,
+			"the message names no robot, and this configuration is for %q; if it is yours, remove DingTalkRobotCode", r.robotCode)
 	case robotCode != "" && robotCode != r.robotCode:
-		return webhook.Refuse(webhook.StepReceiver, "the message is for the robot %s, and this configuration is for %s", callback.Cut(robotCode, 64), r.robotCode)
+		return webhook.Refuse(webhook.StepReceiver,
+			"the message is for the robot %q, and this configuration is for %q; if it is yours, set DingTalkRobotCode to %[1]q",
+			callback.Cut(robotCode, 64), r.robotCode)
 	}
 	return r.corp(corpID)
 }
 
 func (r *receiver) corp(id string) error {
-	if r.corpID != "" && id != r.corpID {
-		return webhook.Refuse(webhook.StepReceiver, "the message is of the corporation %q, and this configuration is for %s", callback.Cut(id, 64), r.corpID)
+	switch {
+	case r.corpID == "" || id == r.corpID:
+		return nil
+	case id == "":
+		return webhook.Refuse(webhook.StepReceiver,
+			"the message names no corporation, and this configuration is for %q; if it is yours, remove DingTalkCorpId", r.corpID)
 	}
-	return nil
+	return webhook.Refuse(webhook.StepReceiver,
+		"the message is of the corporation %q, and this configuration is for %q; if it is yours, set DingTalkCorpId to %[1]q",
+		callback.Cut(id, 64), r.corpID)
 }
 
 // robotMessage reads a message to a robot: nil if it is not text, if the robot said it itself, or if it is the notice that a quota is exceeded.
@@ -360,11 +369,12 @@ func (r *receiver) event(in *webhook.Request) (*webhook.Received, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.opened(in, session, nonce, text)
+	return r.opened(in, session, timestamp, nonce, text)
 }
 
 // opened reads an event that is genuine.
-func (r *receiver) opened(in *webhook.Request, session *envelope.Session, nonce, text string) (*webhook.Received, error) {
+func (r *receiver) opened(in *webhook.Request, session *envelope.Session, timestamp, nonce, text string) (
+	*webhook.Received, error) {
 	f, err := callback.Object("the event", text)
 	if err != nil {
 		return nil, err
@@ -377,7 +387,11 @@ func (r *receiver) opened(in *webhook.Request, session *envelope.Session, nonce,
 	if kind == "" {
 		return nil, webhook.Refuse(webhook.StepDecode, "the event has no EventType")
 	}
-	if inner != "" {
+	if inner == "" {
+		if err := envelope.Current(in.Now, timestamp, nonce, r.window); err != nil {
+			return nil, err
+		}
+	} else {
 		// The time in the query can be made of a nonce's digits without changing the signature; this one cannot.
 		at, err := callback.SecondsOrMillis(inner)
 		if err != nil {

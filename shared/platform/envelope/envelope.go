@@ -1,8 +1,10 @@
 // Package envelope is how WeCom and DingTalk wrap what they call back with: SHA-1 over a token, the time, a nonce and the ciphertext, and
 // AES-256-CBC inside. Both published one sample library for it, and both take the answer in the same envelope.
 //
-// The signature is over four texts that are sorted and joined with nothing between them, so digits can move between time and nonce without
-// changing it. A Box therefore wants the caller to have checked that the time is of exact digits, and nothing is told apart by time and nonce.
+// The signature is over four texts that are sorted and joined with nothing between them, so time and
+// nonce can change places, and digits can move between them, without changing it. A Box therefore wants
+// the time to be of exact digits, nothing is told apart by time and nonce, and what has no time inside
+// of the envelope must pass Current.
 // https://developer.work.weixin.qq.com/document/path/90968
 package envelope
 
@@ -18,6 +20,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/webhook"
@@ -117,11 +120,12 @@ type Box struct {
 	tokens   []string
 	keys     []Key
 	multiple int
+	setting  string // names what the receive id comes from, for refusals
 }
 
 // NewBox makes a Box of the settings that hold the token and the EncodingAESKey. While they are being rotated each may be one of two. The length of
-// a ciphertext must be a multiple of the given, 16 or 32.
-func NewBox(s webhook.Settings, token, key string, multiple int) (*Box, error) {
+// a ciphertext must be a multiple of the given, 16 or 32. The receive id comes from the setting receiver.
+func NewBox(s webhook.Settings, token, key, receiver string, multiple int) (*Box, error) {
 	tokens, err := callback.Secrets(s, token)
 	if err != nil {
 		return nil, err
@@ -130,7 +134,7 @@ func NewBox(s webhook.Settings, token, key string, multiple int) (*Box, error) {
 	if err != nil {
 		return nil, err
 	}
-	box := &Box{tokens: tokens, multiple: multiple}
+	box := &Box{tokens: tokens, multiple: multiple, setting: receiver}
 	for _, text := range texts {
 		k, err := ParseKey(text)
 		if err != nil {
@@ -177,9 +181,55 @@ func (b *Box) Open(s *Session, encrypt string, receivers ...string) (string, err
 			s.key, s.receiver = key, receiver
 			return message, nil
 		}
-		refusal = webhook.Refuse(webhook.StepReceiver, "the message is for another receive id than this configuration's")
+		refusal = webhook.Refuse(webhook.StepReceiver,
+			"the message is for the receive id %q, which is not this configuration's; if it is yours, set %s to it",
+			callback.Cut(receiver, 64), b.setting)
 	}
 	return "", refusal
+}
+
+// since is the earliest time that Current looks for. What has no time inside are messages to WeCom's
+// robots, which did not call back before 2025, and checks and events that do nothing.
+var since = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Current refuses a genuine time and nonce that may be an old callback made fresh: they prove an earlier
+// time just as well, if they change places or digits move from one to the other. What has a time inside
+// of the envelope does not need it. WeCom's nonces are often ten digits, and some are the time a few
+// hours ahead: such a callback would be fresh once more at that hour. A nonce that is by chance a time
+// between 2025 and now is refused too; of random ones up to 2³¹ that is about one in 30.
+func Current(now time.Time, timestamp, nonce string, window time.Duration) error {
+	for _, text := range otherTimes(timestamp, nonce) {
+		at, err := callback.SecondsOrMillis(text)
+		if err == nil && at.After(since) && at.Before(now.Add(-window)) {
+			return webhook.Refuse(webhook.StepFreshness,
+				"the signature would be the same for the earlier time %s: this is an old callback, or a nonce that looks like one",
+				at.UTC().Format(time.RFC3339))
+		}
+	}
+	return nil
+}
+
+// otherTimes returns the times, of ten digits or thirteen, that a callback with the same signature may
+// have had: what begins or ends the digits of both, and the nonce itself, which may stand apart from the
+// time where the token sorts between the two.
+func otherTimes(timestamp, nonce string) []string {
+	joined := timestamp + nonce
+	if nonce < timestamp {
+		joined = nonce + timestamp
+	}
+	times := []string{nonce}
+	for _, n := range []int{10, 13} {
+		if len(joined) <= n {
+			continue
+		}
+		if at, rest := joined[:n], joined[n:]; at <= rest && at != timestamp {
+			times = append(times, at)
+		}
+		if rest, at := joined[:len(joined)-n], joined[len(joined)-n:]; rest <= at && at != timestamp {
+			times = append(times, at)
+		}
+	}
+	return times
 }
 
 // An Answer is an answer in its envelope.

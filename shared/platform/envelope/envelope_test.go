@@ -14,8 +14,10 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/envelope"
 	"chatconf/shared/webhook"
 )
@@ -218,7 +220,7 @@ func TestNewBox(t *testing.T) {
 		"no token": settings("Token", ""), "no key": settings("Key", ""), "a key that is none": settings("Key", "short"), "a previous key that is none": settings("KeyPrevious", "short"),
 		"only previous ones": {"TokenPrevious": "notarealtoken", "KeyPrevious": keyText},
 	} {
-		if _, err := envelope.NewBox(s, "Token", "Key", 32); err == nil {
+		if _, err := envelope.NewBox(s, "Token", "Key", "Receiver", 32); err == nil {
 			t.Errorf("%s: a box is made", name)
 		}
 	}
@@ -227,7 +229,7 @@ func TestNewBox(t *testing.T) {
 // While both are rotated, either token goes with either key: a console may save them one after the other.
 func TestRotation(t *testing.T) {
 	const oldKey = "anoldkeyanoldkeyanoldkeyanoldkeyanoldkeyano"
-	box, err := envelope.NewBox(settings("TokenPrevious", "oldtoken", "KeyPrevious", oldKey), "Token", "Key", 32)
+	box, err := envelope.NewBox(settings("TokenPrevious", "oldtoken", "KeyPrevious", oldKey), "Token", "Key", "Receiver", 32)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +264,7 @@ func TestRotation(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	box, err := envelope.NewBox(settings(), "Token", "Key", 32)
+	box, err := envelope.NewBox(settings(), "Token", "Key", "Receiver", 32)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,4 +346,79 @@ func FuzzSeal(f *testing.F) {
 			t.Error("another key opens it")
 		}
 	})
+}
+
+// An old callback is not made fresh by exchanging its time and its nonce, or by moving digits between them.
+func TestCurrent(t *testing.T) {
+	now := time.Unix(1_795_420_800, 0) // 2026-11-23
+	for name, test := range map[string]struct {
+		timestamp, nonce string
+		ok               bool
+	}{
+		"a nonce of letters":                        {"1795420800", "nEXhMP4r", true},
+		"a nonce of letters and digits":             {"1795420800", "q7q1m3ag1ws", true},
+		"a nonce of nine digits":                    {"1795420800", "263014780", true},
+		"a nonce of ten digits, before any robot":   {"1795420800", "1372623149", true},
+		"a nonce a few hours ahead, as WeCom's":     {"1795420800", "1795452441", true},
+		"a nonce that is as fresh":                  {"1795420800", "1795420700", true},
+		"a nonce a day ago: exchanged":              {"1795420800", "1795334400", false},
+		"a nonce an hour ago: exchanged":            {"1795420700", "1795417200", false},
+		"a nonce just older than the window":        {"1795420800", "1795420499", false},
+		"digits moved, of 1795334401 and 795420800": {"1795420800", "179533440", false},
+		"milliseconds, exchanged":                   {"1795420800000", "1795334400000", false},
+		"an old time in seconds, a new one in both": {"1795420800000", "1795334400", false},
+		"a digit moved over from an old time":       {"1795420800", "17953344001", false},
+		"a nonce that begins with a zero":           {"1795420800", "0795334400", true},
+	} {
+		err := envelope.Current(now, test.timestamp, test.nonce, 5*time.Minute)
+		if (err == nil) != test.ok || err != nil && stepOf(err) != webhook.StepFreshness {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// FuzzCurrent holds that of an old callback no other time and nonce with the same signature pass.
+func FuzzCurrent(f *testing.F) {
+	now := time.Unix(1_795_420_800, 0)
+	f.Add(int64(86_400), "1795420800", "notarealtoken")
+	f.Add(int64(86_400), "17954208005", "1token")
+	f.Add(int64(7_000_000), "795420800123", "17")
+	f.Fuzz(func(t *testing.T, age int64, nonce, token string) {
+		if age < 301 || age > 50_000_000 || nonce == "" || len(nonce) > 40 || token == "" {
+			return
+		}
+		old := strconv.FormatInt(now.Unix()-age, 10)
+		signature := envelope.Sign(token, old, nonce, "RypE")
+		for _, joined := range []string{old + nonce, nonce + old} {
+			for cut := 1; cut < len(joined); cut++ {
+				for _, other := range [][2]string{{joined[:cut], joined[cut:]}, {joined[cut:], joined[:cut]}} {
+					if other == [2]string{old, nonce} || envelope.Sign(token, other[0], other[1], "RypE") != signature {
+						continue
+					}
+					at, err := callback.SecondsOrMillis(other[0])
+					if err != nil || callback.Fresh("it", now, at, 5*time.Minute) != nil {
+						continue
+					}
+					if envelope.Current(now, other[0], other[1], 5*time.Minute) == nil {
+						t.Errorf("of the time %s and the nonce %s, %q became fresh", old, nonce, other)
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestARefusalNamesTheReceiveIDAndItsSetting(t *testing.T) {
+	box, err := envelope.NewBox(settings(), "Token", "Key", "Receiver", 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encrypt, err := key(t, keyText).Seal(bytes.NewReader(make([]byte, 16)), "hi", "dingcorp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = box.Open(new(envelope.Session), encrypt, "dingexample")
+	if stepOf(err) != webhook.StepReceiver || !strings.Contains(err.Error(), `set Receiver to it`) || !strings.Contains(err.Error(), `"dingcorp"`) {
+		t.Errorf("Open = %v", err)
+	}
 }

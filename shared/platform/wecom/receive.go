@@ -42,7 +42,7 @@ var _ webhook.Receiver = (*receiver)(nil)
 // NewReceiver returns the receiver of a configuration of type WeChat. It takes an app's callbacks, and those of an intelligent robot (智能机器人)
 // if WeChatAibot is true: they have an empty receive id, which is otherwise that of nobody.
 func NewReceiver(s webhook.Settings) (webhook.Receiver, error) {
-	box, err := envelope.NewBox(s, "WeChatToken", "WeChatEncodingAesKey", 32)
+	box, err := envelope.NewBox(s, "WeChatToken", "WeChatEncodingAesKey", "WeChatCorpId", 32)
 	if err != nil {
 		return nil, fmt.Errorf("wecom: %w", err)
 	}
@@ -88,15 +88,18 @@ func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
 	if err != nil {
 		return nil, err
 	}
-	state := state{session: session, form: e.form, timestamp: strconv.FormatInt(in.Now.Unix(), 10), nonce: nonce}
+	state := state{session: session, form: e.form, at: timestamp, timestamp: strconv.FormatInt(in.Now.Unix(), 10), nonce: nonce}
 	switch e.form {
 	case formURL:
+		if err := envelope.Current(in.Now, timestamp, nonce, callback.Skew); err != nil {
+			return nil, err
+		}
 		if !isEcho(text) {
 			return nil, webhook.Refuse(webhook.StepDecode, "echostr is not what a check of the URL says, but a message perhaps")
 		}
 		return &webhook.Received{Handshake: &webhook.Response{Status: 200, ContentType: "text/plain; charset=utf-8", Body: []byte(text)}}, nil
 	case formXML:
-		f, err := parseXML("the message", text)
+		f, err := readXML("the message", text)
 		if err != nil {
 			return nil, err
 		}
@@ -132,7 +135,8 @@ const (
 type state struct {
 	session          *envelope.Session
 	form             form
-	timestamp, nonce string
+	at               string // the callback's own time
+	timestamp, nonce string // of the answer
 	user             string // who sent the message, as WeCom wrote it
 	id               string // of the message
 }
@@ -163,7 +167,7 @@ func (r *receiver) enclosed(in *webhook.Request) (enclosure, error) {
 		if err != nil {
 			return enclosure{}, err
 		}
-		return enclosure{formXML, f["Encrypt"], app}, nil
+		return enclosure{formXML, f.texts["Encrypt"], app}, nil
 	}
 	f, err := callback.Object("the body", string(in.Body))
 	if err != nil {
@@ -179,102 +183,28 @@ func (r *receiver) enclosed(in *webhook.Request) (enclosure, error) {
 	return enclosure{formRobot, encrypt, none}, f.Err()
 }
 
-// fields are the members of a message in XML or in JSON, whose names are the same.
-type fields map[string]string
-
-// parseXML reads the texts right below the root, which must be xml. Elements twice, attributes, namespaces, comments, processing instructions besides
-// the XML declaration and document types are refused; what is deeper is passed over.
-func parseXML(what, text string) (fields, error) {
-	d := xml.NewDecoder(strings.NewReader(text))
-	out := make(fields)
-	depth, name, nested, done := 0, "", false, false
-	var value strings.Builder
-	damaged := func(why string) error {
-		return webhook.Refuse(webhook.StepDecode, "%s is not the XML it should be: %s, near byte %d", what, why, d.InputOffset())
-	}
-	for {
-		token, err := d.Token()
-		if err == io.EOF && done {
-			return out, nil
-		}
-		if err != nil {
-			return nil, damaged("it is damaged") // the decoder's words may quote it
-		}
-		switch token := token.(type) {
-		case xml.StartElement:
-			if done || len(token.Attr) > 0 || token.Name.Space != "" || depth == 0 && token.Name.Local != "xml" || depth >= maxDepth {
-				return nil, damaged("an element that has no place there, or an attribute")
-			}
-			if depth++; depth == 2 {
-				name, nested = token.Name.Local, false
-				value.Reset()
-			}
-			nested = nested || depth > 2
-		case xml.EndElement:
-			if depth--; depth == 1 {
-				if _, twice := out[name]; twice {
-					return nil, damaged("an element stands there twice")
-				}
-				if out[name] = value.String(); nested {
-					out[name] = ""
-				}
-			}
-			done = depth == 0
-		case xml.CharData:
-			switch {
-			case depth == 2:
-				value.Write(token)
-			case depth < 2 && strings.Trim(string(token), " \t\r\n") != "":
-				return nil, damaged("text between elements")
-			}
-		case xml.ProcInst:
-			if token.Target != "xml" || depth > 0 || done {
-				return nil, damaged("a processing instruction")
-			}
-		default:
-			return nil, damaged("a comment or a document type")
-		}
-	}
-}
-
-// maxDepth is how deep XML may nest; a card's event needs five.
-const maxDepth = 16
-
-// jsonFields reads a message of an app in JSON. Numbers are as they stand: a MsgId is larger than a float can tell.
-func jsonFields(text string) (fields, error) {
-	f, err := callback.Object("the message", text)
-	if err != nil {
-		return nil, err
-	}
-	out := make(fields)
-	for _, name := range []string{"ToUserName", "FromUserName", "CreateTime", "MsgType", "Content", "MsgId", "AgentID", "Event", "EventKey"} {
-		out[name] = f.NumberOrText(name)
-	}
-	return out, f.Err()
-}
-
 // app reads a message to an app, or an event of it.
 // https://developer.work.weixin.qq.com/document/path/90239
 func (r *receiver) app(in *webhook.Request, s state, f fields) (*webhook.Received, error) {
-	kind, agent := f["MsgType"], f["AgentID"]
+	kind, agent := f.texts["MsgType"], f.texts["AgentID"]
 	switch {
-	case f["ToUserName"] != r.corpID:
-		return nil, webhook.Refuse(webhook.StepReceiver, "the message is for the corporation %q, and this configuration is for %s", callback.Cut(f["ToUserName"], 64), r.corpID)
+	case f.texts["ToUserName"] != r.corpID:
+		return nil, webhook.Refuse(webhook.StepReceiver, "the message is for the corporation %q, and this configuration is for %s", callback.Cut(f.texts["ToUserName"], 64), r.corpID)
 	case agent != r.agentID && (agent != "" || kind != "event"): // events of the address book have none
 		return nil, webhook.Refuse(webhook.StepReceiver, "the message is for the app %q, and this configuration is for %s", callback.Cut(agent, 64), r.agentID)
 	}
 	// The time in the query can be made of a nonce's digits without changing the signature; this one cannot.
-	created, err := callback.Seconds(f["CreateTime"])
+	created, err := callback.Seconds(f.texts["CreateTime"])
 	if err != nil {
 		return nil, err
 	}
 	if err := callback.Fresh("the message's CreateTime", in.Now, created, callback.Skew+retries); err != nil {
 		return nil, err
 	}
-	s.user = f["FromUserName"]
+	s.user = f.texts["FromUserName"]
 	user := strings.ToLower(s.user) // userids are the same in any case
 	m := &chat.Message{
-		ID:           f["MsgId"],
+		ID:           f.texts["MsgId"],
 		Conversation: user, // an app talks to one person at a time
 		Direct:       true,
 		User:         user,
@@ -283,10 +213,10 @@ func (r *receiver) app(in *webhook.Request, s state, f fields) (*webhook.Receive
 	}
 	switch {
 	case kind == "text":
-		m.Text = callback.Fold(f["Content"])
-	case kind == "event" && f["Event"] == "click": // of the app's menu, whose keys the administrator wrote
-		m.ID = callback.Digest("wecom event", user, f["CreateTime"], f["Event"], f["EventKey"])
-		m.Text = callback.Fold(f["EventKey"])
+		m.Text = callback.Fold(f.texts["Content"])
+	case kind == "event" && f.texts["Event"] == "click": // of the app's menu, whose keys the administrator wrote
+		m.ID = callback.Digest("wecom event", user, f.texts["CreateTime"], f.texts["Event"], f.texts["EventKey"])
+		m.Text = callback.Fold(f.texts["EventKey"])
 	default:
 		return &webhook.Received{State: s}, nil
 	}
@@ -300,7 +230,7 @@ func (r *receiver) app(in *webhook.Request, s state, f fields) (*webhook.Receive
 // whole at once.
 // https://developer.work.weixin.qq.com/document/path/100719
 func (r *receiver) aibot(in *webhook.Request, s state, text string) (*webhook.Received, error) {
-	f, err := callback.Object("the message", text)
+	f, err := callback.Object("the message", escapeControls(text))
 	if err != nil {
 		return nil, err
 	}
@@ -325,7 +255,12 @@ func (r *receiver) aibot(in *webhook.Request, s state, text string) (*webhook.Re
 	if m.ReplyTo.URL == "" {
 		m.ReplyTo = chat.ReplyTo{}
 	}
-	if created := f.NumberOrText("create_time"); created != "" {
+	created := f.NumberOrText("create_time")
+	if created == "" { // messages have no time inside
+		if err := envelope.Current(in.Now, s.at, s.nonce, callback.Skew); err != nil {
+			return nil, err
+		}
+	} else {
 		if m.Sent, err = callback.Seconds(created); err != nil {
 			return nil, err
 		}

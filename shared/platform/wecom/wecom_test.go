@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/craft"
 	"chatconf/shared/platform/envelope"
 	"chatconf/shared/platform/platformtest"
@@ -121,6 +122,17 @@ func TestAppMessages(t *testing.T) {
 		"elements deeper than anything sends":   {inner: message("<![CDATA[help]]>", strings.Repeat("<a>", 20)+strings.Repeat("</a>", 20)), step: webhook.StepDecode},
 		"bytes that are not UTF-8":              {inner: message("help", "\xff"), step: webhook.StepDecode},
 		"a control character that XML can hold": {inner: message("help", "a\tb"), text: "a\tb"},
+		"a control character that it cannot":    {inner: message("help", "restart\x02 i-1"), text: "restart\x02 i-1"},
+		"nothing but control characters":        {inner: message("help", "\x00\x1f\ufffe\uffff"), text: "\x00\x1f\ufffe\uffff"},
+		"a control character in the user":       {inner: message("ZhangSan", "Zhang\x02San"), step: webhook.StepDecode},
+		"a control character between elements":  {inner: message("<MsgId>", "\x02<MsgId>"), step: webhook.StepDecode},
+		"characters that stand in for such":     {inner: message("help", "a\U000f0002b"), text: "a\U000f0002b"},
+		"both":                                  {inner: message("help", "a\U000f0002\x02b"), step: webhook.StepDecode},
+		"an end of CDATA that was typed":        {inner: message("[help]", "[restart ]]> i-1]"), text: "restart ]]> i-1"},
+		"an end of CDATA, cut in two by WeCom":  {inner: message("[help]", "[restart ]]]]><![CDATA[> i-1]"), text: "restart ]]> i-1"},
+		"an end of CDATA and tags, typed":       {inner: message("[help]", "[a ]]><MsgId>1</MsgId><![CDATA[ b]"), text: ""},
+		"an element's end that was typed":       {inner: message("[help]", "[a]]></Content><MsgId>1</MsgId><Content><![CDATA[b]"), step: webhook.StepDecode},
+		"a message's end that was typed":        {inner: message("[help]", "[a]]></Content><MsgId>1</MsgId><AgentID>1000002</AgentID></xml>]"), step: webhook.StepDecode},
 	} {
 		in, err := r.Receive(app(t, test.inner))
 		if platformtest.StepOf(err) != test.step {
@@ -238,6 +250,75 @@ func TestRobotMessages(t *testing.T) {
 	}
 }
 
+// What a person types is never why a callback is refused: a control character is answered, as it is on
+// other platforms, in XML and in both kinds of JSON.
+func TestControlCharactersAreAnswered(t *testing.T) {
+	r := receiver(t, with())
+	inner := `{"ToUserName":"wwexample","FromUserName":"u","CreateTime":` + at + `,"MsgType":"text","Content":"restart` + "\x02" + ` \"i-1\"","MsgId":1,"AgentID":1000002}`
+	encrypt := seal(t, inner, "wwexample")
+	for name, in := range map[string]*webhook.Request{
+		"an app's XML":   app(t, message("[help]", "[restart\x02 \"i-1\"]")),
+		"an app's JSON":  post(`{"tousername":"wwexample","encrypt":"`+encrypt+`"}`, encrypt),
+		"a robot's JSON": robot(t, `{"msgid":"m1","chattype":"single","from":{"userid":"u"},"msgtype":"text","text":{"content":"restart`+"\x02"+` \"i-1\""}}`),
+	} {
+		received, err := r.Receive(in)
+		if err != nil || received.Message.Text != "restart\x02 \"i-1\"" {
+			t.Errorf("%s: %+v, %v", name, received, err)
+			continue
+		}
+		if _, _, err := chat.ParseCommand(received.Message.Text); err == nil || !strings.Contains(err.Error(), "cannot be seen") {
+			t.Errorf("%s is a command: %v", name, err)
+		}
+	}
+}
+
+// An old message to a robot, and an old check of the URL, are not made fresh by exchanging the time and
+// the nonce, which are sorted before they are signed. What has a time inside is not asked.
+func TestTimeAndNonceAreNotExchanged(t *testing.T) {
+	r := receiver(t, with())
+	old, inner := ago(9*time.Hour), `{"msgid":"m1","chattype":"single","from":{"userid":"u"},"msgtype":"text","text":{"content":"restart"}`
+	under := func(in *webhook.Request, timestamp, nonce string) *webhook.Request {
+		f, err := callback.Object("the body", string(in.Body))
+		encrypt := in.Query.Get("echostr")
+		if err == nil {
+			encrypt = f.Text("encrypt")
+		}
+		in.Query.Set("timestamp", timestamp)
+		in.Query.Set("nonce", nonce)
+		in.Query.Set("msg_signature", envelope.Sign("notarealtoken", timestamp, nonce, encrypt))
+		return in
+	}
+	check := func() *webhook.Request {
+		in := post("", "")
+		in.Method = "GET"
+		in.Query.Set("echostr", seal(t, "1616140317555161061", "wwexample"))
+		return in
+	}
+	digits := "795420800" // of which and 1795388401 another split is now
+	for name, test := range map[string]struct {
+		in   *webhook.Request
+		want webhook.Step
+	}{
+		"a robot's, as it was":                     {under(robot(t, inner+`}`), old, at), webhook.StepFreshness},
+		"a robot's, exchanged":                     {under(robot(t, inner+`}`), at, old), webhook.StepFreshness},
+		"a robot's, digits moved":                  {under(robot(t, inner+`}`), "1"+digits, "179538840"), webhook.StepFreshness},
+		"a robot's with a nonce of another age":    {under(robot(t, inner+`}`), at, "1372623149"), ""},
+		"a robot's with a nonce of hours to come":  {under(robot(t, inner+`}`), at, ago(-9*time.Hour)), ""},
+		"a robot's with a time of its own":         {under(robot(t, inner+`,"create_time":`+at+`}`), at, old), ""},
+		"a robot's with an old time of its own":    {under(robot(t, inner+`,"create_time":`+old+`}`), at, old), webhook.StepFreshness},
+		"a robot's with an empty time of its own":  {under(robot(t, inner+`,"create_time":""}`), at, old), webhook.StepFreshness},
+		"a check of the URL, exchanged":            {under(check(), at, old), webhook.StepFreshness},
+		"a check of the URL, digits moved":         {under(check(), "1"+digits, "179538840"), webhook.StepFreshness},
+		"a check of the URL with any other nonce":  {under(check(), at, "263014780"), ""},
+		"a check of the URL with a nonce to come":  {under(check(), at, ago(-9*time.Hour)), ""},
+		"a nonce longer than what a digest may be": {under(check(), at, strings.Repeat("n", 64)), webhook.StepRequest},
+	} {
+		if _, err := r.Receive(test.in); platformtest.StepOf(err) != test.want {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+}
+
 // A robot's answer must have the nonce of its callback, and a time that is a number.
 func TestRobotAnswers(t *testing.T) {
 	r := receiver(t, with())
@@ -323,6 +404,8 @@ func FuzzReceive(f *testing.F) {
 	f.Add(`{"msgid":"m1","chattype":"single","from":{"userid":"u"},"msgtype":"text","text":{"content":"x"}}`)
 	f.Add(`{"ToUserName":"wwexample","FromUserName":"u","CreateTime":` + at + `,"MsgType":"text","Content":"x","MsgId":1,"AgentID":1000002}`)
 	f.Add("<xml><a><b/></a></xml>")
+	f.Add(message("[help]", "[a\x02 ]]> b]"))
+	f.Add("{\"msgid\":\"m\\\x02\",\"a\x1f\":1}")
 	r := receiver(f, with())
 	f.Fuzz(func(t *testing.T, inner string) {
 		encrypt := seal(t, inner, "wwexample")
