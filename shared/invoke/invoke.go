@@ -16,8 +16,8 @@ import (
 // An Invocation is what a door knows of one call before anybody has looked at its content.
 type Invocation struct {
 	RequestID   string       // unique per invocation; the caller sees it too
-	SourceIP    string       // the caller's address without port, as the door saw it; empty for events
-	Secure      bool         // the caller came by TLS
+	SourceIP    string       // the caller's address without port: the connection's, or what the cloud's gateway saw; empty for events
+	Secure      bool         // the caller came by TLS: the connection's, or because the cloud's gateway takes nothing else
 	Credentials Credentials  // of the function's role, where the runtime gives them per invocation
 	Logger      *slog.Logger // nil is slog.Default
 }

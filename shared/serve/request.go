@@ -43,7 +43,12 @@ const (
 //
 // Path and query are what the client sent, byte for byte, because signatures are made over them. Function Compute gives no raw query, but a map: the
 // query is then made of it, sorted by name and percent-encoded anew, and a parameter that was given twice is one with a comma; so is a header on both
-// clouds. Nothing is cleaned: a path with dots stays one. The caller's address is what the gateway saw, never what a header says.
+// clouds. Nothing is cleaned: a path with dots stays one.
+//
+// What conditions of policies rest on is taken from what the gateway says and never from a header that a client could write: the caller's
+// address from requestContext, not from X-Forwarded-For; TLS as isSecure has it. The host is the client's Host, because signatures are
+// made over it, and else the gateway's domainName; X-Forwarded-Host means nothing. Somebody whom the cloud allows to invoke the function
+// can write the whole payload, and so all of this.
 func decodeRequest(ctx context.Context, v value) (*http.Request, httpDoor, error) {
 	var version, rawPath, rawQuery, query, cookies, headers, requestContext, body, encoded value
 	err := v.fields(field{"version", &version}, field{"rawPath", &rawPath}, field{"rawQueryString", &rawQuery}, field{"queryParameters", &query},
@@ -268,14 +273,17 @@ func readBody(r *http.Request, body, encoded value) error {
 	return nil
 }
 
-// isSecure reports whether the client came by TLS. Both gateways of AWS take nothing else, and say so; Function Compute's takes both, and only
-// its header tells.
+// isSecure reports whether the client came by TLS, as far as somebody other than the client says so.
+//
+// On AWS the platform itself says it: function URLs and HTTP APIs take nothing but TLS. Its gateway writes X-Forwarded-Proto too;
+// there the header can only take the word back, as the emulator's does, which takes plain HTTP.
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-security.html
+//
+// On Function Compute nobody says it: its gateway takes HTTP and HTTPS, the payload has no field for it, and no page of its
+// documents says that the gateway overwrites X-Forwarded-Proto. The header may be the client's own, so it is not looked at.
 func isSecure(door httpDoor, h http.Header) bool {
 	said := h["X-Forwarded-Proto"]
-	if len(said) == 0 {
-		return door == lambdaDoor
-	}
-	return len(said) == 1 && said[0] == "https"
+	return door == lambdaDoor && (len(said) == 0 || len(said) == 1 && said[0] == "https")
 }
 
 // isToken reports whether s is a token of RFC 9110, section 5.6.2, as methods and header names are.

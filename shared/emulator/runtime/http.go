@@ -245,9 +245,14 @@ func (p *pool) lambdaEvent(r *http.Request, body []byte, id string) *lambdaEvent
 	ip := sourceIP(r)
 	e.Headers["host"] = r.Host
 	e.Headers["x-forwarded-for"] = strings.TrimPrefix(e.Headers["x-forwarded-for"]+", "+ip, ", ")
-	setDefaultHeader(e.Headers, "x-forwarded-proto", "http")
+	// The gateway writes these two over what the client sent.
+	e.Headers["x-forwarded-proto"] = "http"
+	if r.TLS != nil {
+		e.Headers["x-forwarded-proto"] = "https"
+	}
+	delete(e.Headers, "x-forwarded-port")
 	if _, port, err := net.SplitHostPort(r.Host); err == nil {
-		setDefaultHeader(e.Headers, "x-forwarded-port", port)
+		e.Headers["x-forwarded-port"] = port
 	}
 	if body != nil && r.ContentLength >= 0 {
 		e.Headers["content-length"] = strconv.Itoa(len(body))
@@ -264,12 +269,6 @@ func (p *pool) lambdaEvent(r *http.Request, body []byte, id string) *lambdaEvent
 	c.Time, c.TimeEpoch = now.Format("02/Jan/2006:15:04:05 -0700"), now.UnixMilli()
 	c.HTTP = httpContext{Method: r.Method, Path: e.RawPath, Protocol: r.Proto, SourceIP: ip, UserAgent: r.UserAgent()}
 	return e
-}
-
-func setDefaultHeader(h map[string]string, name, value string) {
-	if h[name] == "" {
-		h[name] = value
-	}
 }
 
 // rawPath returns the path as the client wrote it.

@@ -2,6 +2,7 @@ package runtime_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -86,6 +87,26 @@ func TestTheEventOfLambda(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("event (-want +got):\n%s", diff)
 		}
+	}
+}
+
+// What the clouds' gateways write themselves a client cannot write for them.
+func TestAClientCannotSayHowItCame(t *testing.T) {
+	h := runtime.RunT(t, runtime.Options{}, hello(t, runtime.Lambda))
+	r := request("", "text/plain")
+	r.Header["X-Forwarded-Proto"], r.Header["X-Forwarded-Port"] = []string{"https"}, []string{"443"}
+	r.Header["X-Forwarded-For"] = []string{"203.0.113.9"}
+	headers := event(t, h, r)["headers"].(map[string]any)
+	for name, want := range map[string]string{"x-forwarded-proto": "http", "x-forwarded-port": "9000", "x-forwarded-for": "203.0.113.9, 192.0.2.7"} {
+		if headers[name] != want {
+			t.Errorf("%s = %v, want %q", name, headers[name], want)
+		}
+	}
+	r = request("", "text/plain")
+	r.TLS, r.Host = new(tls.ConnectionState), "bots.example"
+	headers = event(t, h, r)["headers"].(map[string]any)
+	if headers["x-forwarded-proto"] != "https" || headers["x-forwarded-port"] != nil {
+		t.Errorf("by TLS: headers are %v", headers)
 	}
 }
 
