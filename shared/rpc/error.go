@@ -44,6 +44,7 @@ var (
 	errSecurityToken = &fault{status: http.StatusBadRequest, code: "InvalidSecurityToken.Malformed", message: "Specified parameter SecurityToken is not valid; this service gives out no temporary credentials."}
 	errBodyTooLarge  = &fault{status: http.StatusRequestEntityTooLarge, code: "RequestEntityTooLarge", message: fmt.Sprintf("The request body has more than %d bytes.", MaxBody)}
 	errHeadTooLarge  = &fault{status: http.StatusRequestHeaderFieldsTooLarge, code: "RequestHeaderFieldsTooLarge", message: fmt.Sprintf("URL and headers have more than %d bytes; send the parameters in the body.", MaxHead)}
+	errTooManyParams = &chat.Error{Code: chat.InvalidParameter, Message: fmt.Sprintf("The request has more than %d parameters.", MaxParams)}
 	errBodyBroken    = &fault{status: http.StatusBadRequest, code: "ContentLengthDoesNotMatch", message: "The request body ended before its length."}
 )
 
@@ -100,6 +101,10 @@ func faultOf(err error) *fault {
 	return f
 }
 
+// maxStringToSign is how long the text that we signed may be for the answer to show it, in bytes. Strangers get it too, and in V1 it is
+// up to five times as long as what they sent.
+const maxStringToSign = 16 << 10
+
 // signatureFault gives an error of package sign its status. The caller sees what we signed, unless that may hold a secret: plain says of
 // which parameters it cannot.
 func signatureFault(err error, plain func(name string) bool) *fault {
@@ -116,7 +121,7 @@ func signatureFault(err error, plain func(name string) bool) *fault {
 	case sign.UnsupportedHTTPMethod:
 		f.status = http.StatusForbidden
 	case sign.SignatureDoesNotMatch:
-		if e.StringToSign != "" && plain != nil && !e.Sensitive(plain) {
+		if e.StringToSign != "" && len(e.StringToSign) <= maxStringToSign && plain != nil && !e.Sensitive(plain) {
 			f.message += " server string to sign is:" + e.StringToSign
 		}
 	}

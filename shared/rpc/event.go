@@ -77,11 +77,14 @@ func (h *Handler) serveEvent(ctx context.Context, c *call) (any, error) {
 	if len(c.event.Data) > MaxBody {
 		return nil, errBodyTooLarge
 	}
-	values, err := parseJSON(string(c.event.Data))
+	members, err := parseJSON(string(c.event.Data), MaxParams)
 	if err != nil {
 		return nil, err
 	}
-	c.params = params(values)
+	c.params = make(params, len(members))
+	if err := c.params.merge(members); err != nil {
+		return nil, err
+	}
 	if c.action, err = h.actionOf(c.params); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"net/http"
 	"net/url"
 	"time"
 )
@@ -44,7 +45,20 @@ func Fill[Req any](p url.Values) (*Req, error) {
 }
 
 // ParseJSON returns the parameters of a JSON body.
-func ParseJSON(text string) (url.Values, error) { return parseJSON(text) }
+func ParseJSON(text string) (url.Values, error) {
+	members, err := parseJSON(text, MaxParams)
+	if err != nil {
+		return nil, err
+	}
+	p := make(params)
+	return p.values(), p.merge(members)
+}
 
-// ParseForm returns the parameters of a query or a form.
-func ParseForm(text string) (url.Values, error) { return parseForm("query", text) }
+// MembersAtLeast is membersAtLeast.
+var MembersAtLeast = membersAtLeast
+
+// ReadParams returns the parameters of query and form.
+func ReadParams(r *http.Request, body []byte) (url.Values, error) {
+	p, _, err := readParams(r, body)
+	return p.values(), err
+}

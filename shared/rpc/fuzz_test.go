@@ -127,18 +127,17 @@ func FuzzParameters(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
-		values, err := rpc.ParseForm(query)
+		values, err := rpc.ReadParams(&http.Request{URL: &url.URL{RawQuery: query}}, nil)
 		want, wantErr := url.ParseQuery(query)
-		if (err != nil) != (wantErr != nil) || err == nil && !reflect.DeepEqual(values, want) {
+		refused := wantErr != nil || strings.Count(query, "&") >= rpc.MaxParams
+		for _, values := range want {
+			refused = refused || len(values) > 1
+		}
+		if (err != nil) != refused || err == nil && !reflect.DeepEqual(values, want) {
 			t.Fatalf("%q is read as %q, %v; net/url reads %q, %v", query, values, err, want, wantErr)
 		}
 		if err != nil {
 			return
-		}
-		for _, values := range values {
-			if len(values) != 1 {
-				return // refused before; see TestBadRequestsAreRefused
-			}
 		}
 		for action, fill := range fillers {
 			in, err := fill(values)
@@ -179,6 +178,10 @@ func FuzzJSONBody(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		values, err := rpc.ParseJSON(text)
+		var object map[string]json.RawMessage
+		if json.Unmarshal([]byte(text), &object) == nil && len(object) > rpc.MembersAtLeast(text) {
+			t.Errorf("%q has %d members, and is counted as %d", text, len(object), rpc.MembersAtLeast(text))
+		}
 		if err != nil {
 			if chat.CodeOf(err) != chat.InvalidParameter {
 				t.Errorf("error %#v is not the caller's", err)

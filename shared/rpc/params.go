@@ -35,51 +35,95 @@ const (
 	jsonType = "application/json"
 )
 
-// readParams merges the parameters of query and form. A parameter given twice, wherever, is an error: two readers could take different ones.
+// readParams reads the parameters of query and form. A parameter given twice, wherever, is an error: two readers could take different ones.
 // A JSON body is left for later: it is signed as a whole, so nobody need look into it before the signature is proven.
+//
+// All of this is done for strangers too. More than MaxParams are refused before anything is allocated for one of them.
 func readParams(r *http.Request, body []byte) (p params, isJSON bool, err error) {
-	query, err := parseForm("query", r.URL.RawQuery)
-	if err != nil {
-		return nil, false, err
-	}
-	p = params(query)
-	var form url.Values
+	var form string
 	if len(body) > 0 {
-		kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-		switch {
-		case err == nil && kind == formType:
-			form, err = parseForm("body", string(body))
-		case err == nil && kind == jsonType:
+		switch contentType(r.Header) {
+		case formType:
+			form = string(body)
+		case jsonType:
 			isJSON = true
 		default:
 			return nil, false, &chat.Error{Code: chat.InvalidParameter, Message: "The body has a content type that is not served; wanted " + formType + " or " + jsonType + "."}
 		}
-		if err != nil {
-			return nil, false, err
-		}
 	}
-	return p, isJSON, p.merge(form)
+	n := pairs(r.URL.RawQuery) + pairs(form)
+	if n > MaxParams {
+		return nil, false, errTooManyParams
+	}
+	p = make(params, n)
+	list := make([]string, 0, n) // of all values in one piece
+	var twice twiceNamed
+	if list, err = p.split("query", r.URL.RawQuery, list, &twice); err == nil {
+		_, err = p.split("body", form, list, &twice)
+	}
+	if err == nil {
+		err = twice.err()
+	}
+	return p, isJSON, err
 }
 
-// merge adds more parameters. One that is there twice then is an error.
-func (p params) merge(more url.Values) error {
-	for name, values := range more {
-		p[name] = append(p[name], values...)
+// maxContentType is how long a content type may be, in bytes.
+const maxContentType = 256
+
+// contentType returns the type of the body, without its parameters; nothing for one that cannot be read.
+func contentType(h http.Header) string {
+	text := h.Get("Content-Type")
+	if len(text) > maxContentType {
+		return ""
 	}
-	if name, twice := firstTwice(p); twice {
-		return twiceError(name)
+	kind, _, err := mime.ParseMediaType(text)
+	if err != nil {
+		return ""
 	}
-	return nil
+	return kind
 }
 
-// firstTwice returns the first name by its bytes that has more than one value, so that the same request always has the same answer.
-func firstTwice(p params) (first string, twice bool) {
-	for name, values := range p {
-		if len(values) > 1 && (!twice || name < first) {
-			first, twice = name, true
+// pairs returns how many parameters a text in URL encoding can have: as many as there are ampersands, and one more.
+func pairs(text string) int {
+	if text == "" {
+		return 0
+	}
+	return strings.Count(text, "&") + 1
+}
+
+// A twiceNamed is the first by its bytes of the parameters that are given more than once, so that the same request always has the
+// same answer.
+type twiceNamed struct {
+	name  string
+	found bool
+}
+
+func (t *twiceNamed) add(name string) {
+	if !t.found || name < t.name {
+		t.name, t.found = name, true
+	}
+}
+
+// err returns the error of a parameter that is given twice, if there is one.
+func (t *twiceNamed) err() error {
+	if !t.found {
+		return nil
+	}
+	return twiceError(t.name)
+}
+
+// merge adds the members of a JSON body. One that is there already is an error.
+func (p params) merge(more []document.Member) error {
+	var twice twiceNamed
+	for _, m := range more {
+		if _, there := p[m.Key]; there {
+			twice.add(m.Key)
+		}
+		if text, ok := memberText(m.Value); ok {
+			p[m.Key] = []string{text}
 		}
 	}
-	return first, twice
+	return twice.err()
 }
 
 func twiceError(name string) error {
@@ -94,10 +138,8 @@ func shown(name string) string {
 	return name
 }
 
-// parseForm reads parameters in URL encoding, as url.ParseQuery does but with one slice behind all values.
-func parseForm(where, text string) (url.Values, error) {
-	n := min(strings.Count(text, "&")+1, 64) // a guess: whoever sends more ampersands than that gets no memory for them
-	values, list := make(url.Values, n), make([]string, 0, n)
+// split reads parameters in URL encoding into p, as url.ParseQuery does. Their values go to the end of list, which has room for them.
+func (p params) split(where, text string, list []string, twice *twiceNamed) ([]string, error) {
 	for part := range strings.SplitSeq(text, "&") {
 		if part == "" {
 			continue
@@ -110,19 +152,21 @@ func parseForm(where, text string) (url.Values, error) {
 		if err != nil || strings.Contains(part, ";") { // err would quote the text
 			return nil, &chat.Error{Code: chat.InvalidParameter, Message: "The " + where + " is not in URL encoding."}
 		}
-		if before, twice := values[name]; twice {
-			values[name] = append(before, value)
+		if _, there := p[name]; there {
+			twice.add(name)
 			continue
 		}
 		list = append(list, value)
-		values[name] = list[len(list)-1 : len(list) : len(list)]
+		p[name] = list[len(list)-1 : len(list) : len(list)]
 	}
-	return values, nil
+	return list, nil
 }
 
-// parseJSON reads a body that is an object of parameters. A string stands for itself, a number or a boolean for its text, null for nothing,
-// and an array or an object for its JSON text, so that lists and a Configuration can be written as what they are.
-func parseJSON(text string) (url.Values, error) {
+// parseJSON reads a body that is an object of at most so many parameters.
+func parseJSON(text string, most int) ([]document.Member, error) {
+	if membersAtLeast(text) > most {
+		return nil, errTooManyParams
+	}
 	root, err := document.Parse("body", text)
 	if err != nil {
 		return nil, &chat.Error{Code: chat.InvalidParameter, Message: "The " + err.Error() + "."}
@@ -130,16 +174,41 @@ func parseJSON(text string) (url.Values, error) {
 	if root.Kind != document.Object {
 		return nil, &chat.Error{Code: chat.InvalidParameter, Message: fmt.Sprintf("The body is %v; wanted a JSON object of parameters.", root.Kind)}
 	}
-	values := make(url.Values, len(root.Members))
-	for _, m := range root.Members {
-		switch {
-		case m.Value.Kind == document.Array, m.Value.Kind == document.Object:
-			values.Set(m.Key, m.Value.String())
-		case m.Value.Kind != document.Literal || m.Value.Text != "null":
-			values.Set(m.Key, m.Value.Text)
+	return root.Members, nil
+}
+
+// memberText returns the value of a parameter in JSON, and whether it has one. A string stands for itself, a number or a boolean for its
+// text, null for nothing, and an array or an object for its JSON text, so that lists and a Configuration can be written as what they are.
+func memberText(n *document.Node) (text string, ok bool) {
+	switch n.Kind {
+	case document.Array, document.Object:
+		return n.String(), true
+	case document.Literal:
+		return n.Text, n.Text != "null"
+	}
+	return n.Text, true
+}
+
+// membersAtLeast returns how many members the object of a JSON text has: the commas right inside of it, and one more. Of what is not
+// JSON it returns anything.
+func membersAtLeast(text string) int {
+	n, depth, quoted := 1, 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\' && quoted:
+			i++
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			depth--
+		case c == ',' && depth == 1:
+			n++
 		}
 	}
-	return values, nil
+	return n
 }
 
 // A plan says how the parameters of one request type are found and read. It is made once, so that a request costs no look at its type.

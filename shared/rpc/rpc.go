@@ -28,6 +28,9 @@ const (
 	Version = "2019-06-01"
 	// MaxBody is the size of a request's body, in bytes.
 	MaxBody = 256 << 10
+	// MaxParams is how many parameters a request may have, in query, form and JSON together. The largest that means something has
+	// a few hundred: tags, flattened.
+	MaxParams = 1000
 	// MaxHead is the size of a request's URL and headers together, in bytes.
 	MaxHead = 32 << 10
 )
@@ -241,7 +244,7 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *call) (any, err
 		return nil, err
 	}
 	if isJSON {
-		more, err := parseJSON(string(body))
+		more, err := parseJSON(string(body), MaxParams-len(c.params))
 		if err == nil {
 			err = c.params.merge(more)
 		}

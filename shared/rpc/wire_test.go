@@ -92,6 +92,9 @@ func TestBadRequestsAreRefused(t *testing.T) {
 		"no signature":                               {func(r *http.Request) { r.Header.Del("Authorization") }, 400, "MissingParameter.Signature"},
 		"two signatures":                             {query("Signature=x"), 400, "IncompleteSignature"},
 		"a body longer than it may be":               {body(form, "Type="+strings.Repeat("a", rpc.MaxBody)), 413, "RequestEntityTooLarge"},
+		"more parameters than there may be":          {query(strings.Repeat("&", rpc.MaxParams)), 400, "InvalidParameter"},
+		"more parameters in query and form together": {body(form, manyPairs(rpc.MaxParams)), 400, "InvalidParameter"},
+		"a content type that goes on and on":         {body(form+strings.Repeat("; a=b", 200), "Type=a"), 400, "InvalidParameter"},
 		"another path":                               {func(r *http.Request) { r.URL.Path = "/oos/" }, 404, "InvalidApi.NotFound"},
 		"a path that looks like a webhook":           {func(r *http.Request) { r.URL.Path = "/webhook/1/cn-hangzhou/ops/token" }, 404, "InvalidApi.NotFound"},
 		"headers longer than they may be":            {func(r *http.Request) { r.Header.Set("Cookie", strings.Repeat("a", rpc.MaxHead)) }, 431, "RequestHeaderFieldsTooLarge"},
@@ -105,6 +108,85 @@ func TestBadRequestsAreRefused(t *testing.T) {
 			w.TB = t
 			w.want(w.do(r), test.status, test.code)
 		})
+	}
+}
+
+// manyPairs returns n parameters in URL encoding.
+func manyPairs(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "p%d=&", i)
+	}
+	return strings.TrimSuffix(b.String(), "&")
+}
+
+// As many parameters as there may be are read, however they come, and one more is refused: before one of them is looked at, where
+// nothing is proven yet.
+func TestNumberOfParameters(t *testing.T) {
+	const form = "application/x-www-form-urlencoded"
+	for _, test := range []struct {
+		query, form int
+		ok          bool
+	}{
+		{rpc.MaxParams, 0, true}, {0, rpc.MaxParams, true}, {400, 600, true},
+		{rpc.MaxParams + 1, 0, false}, {0, rpc.MaxParams + 1, false}, {400, 601, false}, {0, 40_000, false},
+	} {
+		r := &http.Request{URL: &url.URL{RawQuery: manyPairs(test.query)}, Header: http.Header{"Content-Type": {form}}}
+		body := []byte(strings.ReplaceAll(manyPairs(test.form), "p", "q"))
+		values, err := rpc.ReadParams(r, body)
+		if (err == nil) != test.ok || test.ok && len(values) != rpc.MaxParams {
+			t.Errorf("%d in the query and %d in the form: %d read, %v", test.query, test.form, len(values), err)
+		}
+		if !test.ok && !strings.Contains(fmt.Sprint(err), "more than 1000 parameters") {
+			t.Errorf("%d in the query and %d in the form: %v", test.query, test.form, err)
+		}
+		if test.ok || underRace {
+			continue
+		}
+		// The content type is looked at, and the body becomes a string.
+		if got := testing.AllocsPerRun(10, func() { rpc.ReadParams(r, body) }); got > 5 {
+			t.Errorf("%d in the query and %d in the form: %v allocations, want at most 5", test.query, test.form, got)
+		}
+	}
+
+	// JSON is read once its signature is proven.
+	members := func(n int) string {
+		var b strings.Builder
+		b.WriteString(`{"Name":"ops"`)
+		for i := range n - 1 {
+			fmt.Fprintf(&b, `,"p%d":[{"a":1,"b":",\"{["}]`, i)
+		}
+		return b.String() + "}"
+	}
+	w := newWorld(t, nil)
+	for _, test := range []struct {
+		n      int
+		status int
+		code   string
+	}{
+		{rpc.MaxParams, 404, "EntityNotExists.ChatConfiguration"},
+		{rpc.MaxParams + 1, 400, "InvalidParameter"},
+	} {
+		if _, err := rpc.ParseJSON(members(test.n)); (err == nil) != (test.n <= rpc.MaxParams) {
+			t.Errorf("JSON of %d members: %v", test.n, err)
+		}
+		w.want(w.do(request{action: "GetChatConfiguration", json: members(test.n)}), test.status, test.code)
+	}
+	w.want(w.do(request{action: "GetChatConfiguration", query: url.Values{"RegionId": {"cn-hangzhou"}}, json: members(rpc.MaxParams)}), 400, "InvalidParameter")
+}
+
+// A stranger who knows an access key's id is shown what we signed, but not five times as much as was sent.
+func TestALongStringToSignIsNotShown(t *testing.T) {
+	w := newWorld(t, nil)
+	for size, shown := range map[int]bool{100: true, 50_000: false} {
+		r := request{v1: true, action: "GetChatConfiguration", form: url.Values{"Name": {strings.Repeat("\xff", size)}}}
+		r.key = admin
+		r.key.Secret = "another"
+		rec := w.do(r)
+		w.want(rec, 400, "SignatureDoesNotMatch")
+		if got := strings.Contains(rec.body, "server string to sign is:"); got != shown || !shown && len(rec.body) > 1000 {
+			t.Errorf("a parameter of %d bytes: the string to sign is shown: %v, in an answer of %d bytes", size, got, len(rec.body))
+		}
 	}
 }
 
