@@ -523,7 +523,7 @@ func TestRolesArePolicies(t *testing.T) {
 var given = regexp.MustCompile(`^(AWS_.*|FC_.*|ALIBABA_CLOUD_.*|TABLESTORE_ACCESS_KEY_(ID|SECRET)|CHATCONF_(ROOTS|TARGET_NETWORKS|PLATFORM_ADDRESSES|KMS_ENDPOINT|FC_ENDPOINT))$`)
 
 // local are the settings of the local target, which functions do not use.
-var local = []string{"CHATCONF_ACCESS_KEY_ID", "CHATCONF_ACCESS_KEY_SECRET", "CHATCONF_DATA", "CHATCONF_ADDR"}
+var local = []string{"CHATCONF_ACCESS_KEY_ID", "CHATCONF_ACCESS_KEY_SECRET", "CHATCONF_DATA", "CHATCONF_ADDR", "CHATCONF_MAX_CONNECTIONS", "CHATCONF_MAX_BODIES"}
 
 // The templates set all variables that a function reads and does not find there, and no others. With them a function starts; without
 // any of those that are mandatory it does not.

@@ -222,8 +222,14 @@ func (d *dialect) refuse(w http.ResponseWriter, err error) {
 	}
 }
 
+// maxNames is how many parameters a request may have, and how many headers its signature may name. It is looked at before either is read.
+const maxNames = 64
+
 // verifyACS3 proves that a request is signed with one of the keys.
 func verifyACS3(r *http.Request, body []byte, keys accessKeys, now time.Time) error {
+	if strings.Count(r.URL.RawQuery, "&") >= maxNames {
+		return fmt.Errorf("the query has more than %d parameters", maxNames)
+	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return errors.New("the query cannot be read")
@@ -315,6 +321,9 @@ func parseV4(authorization string) (signatureV4, error) {
 		case "Credential":
 			credential = value
 		case "SignedHeaders":
+			if strings.Count(value, ";") >= maxNames {
+				return signatureV4{}, fmt.Errorf("the signature names more than %d headers", maxNames)
+			}
 			s.headers = strings.Split(value, ";")
 		case "Signature":
 			s.signature = value

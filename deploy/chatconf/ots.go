@@ -34,7 +34,11 @@ access-key.json of the directory; it is printed at every start. Only this machin
 			if err != nil {
 				return err
 			}
-			return serveOTS(cmd.Context(), addr, data, key, func(endpoint string) {
+			settings, err := app.ReadSettings(os.Getenv)
+			if err != nil {
+				return err
+			}
+			return serveOTS(cmd.Context(), addr, data, key, settings.Limits(otsBody), func(endpoint string) {
 				secret := key.Secret.Reveal()
 				if os.Getenv("CHATCONF_ACCESS_KEY_SECRET") != "" {
 					secret = "as in CHATCONF_ACCESS_KEY_SECRET"
@@ -76,9 +80,13 @@ func relaxGC() {
 	}
 }
 
+// otsBody is how much memory a request to the emulator takes, in bytes: the 5 MiB of the largest body, and its rows.
+const otsBody = 15 << 20
+
 // serveOTS serves the emulator until ctx ends.
-func serveOTS(ctx context.Context, addr, data string, key app.AccessKey, started func(endpoint string)) (err error) {
-	logger := app.NewLogger(os.Stderr)
+func serveOTS(ctx context.Context, addr, data string, key app.AccessKey, limits serve.Limits, started func(endpoint string)) (err error) {
+	logger, flush := app.NewServerLogger(os.Stderr)
+	defer flush()
 	options := ots.Options{AccessKeys: map[string]string{key.ID: key.Secret.Reveal()}, Log: logger}
 	if data != "" {
 		options.Path = filepath.Join(data, otsFile)
@@ -94,5 +102,5 @@ func serveOTS(ctx context.Context, addr, data string, key app.AccessKey, started
 		return err
 	}
 	started("http://" + listener.Addr().String())
-	return serve.HTTP(ctx, listener, server, logger)
+	return serve.HTTP(ctx, listener, server, logger, limits)
 }

@@ -37,7 +37,7 @@ One line a request goes to standard error: for people on a terminal, JSON otherw
 requests under way are answered.
 
 Further settings come from the environment: CHATCONF_ACCOUNT_ID, CHATCONF_REGION, CHATCONF_WEBHOOK_BASE_URL, CHATCONF_HOSTS,
-CHATCONF_KEYRING, CHATCONF_MAX_CONFIGURATIONS, CHATCONF_REQUESTS_PER_SECOND, CHATCONF_TABLE, CHATCONF_TICKET_TABLE,
+CHATCONF_KEYRING, CHATCONF_MAX_CONFIGURATIONS, CHATCONF_MAX_CONNECTIONS, CHATCONF_MAX_BODIES, CHATCONF_REQUESTS_PER_SECOND, CHATCONF_TABLE, CHATCONF_TICKET_TABLE,
 CHATCONF_JOURNAL_TABLE, CHATCONF_JOURNAL_DAYS, CHATCONF_TARGET_NETWORKS, CHATCONF_PLATFORM_ADDRESSES, CHATCONF_ROOTS.`,
 		Example: `  chatconf serve
   chatconf serve --addr 127.0.0.1:8080 --data ~/chatconf
@@ -111,7 +111,7 @@ func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target
 			return app.Opened{}, err
 		}
 		opened := t.opened
-		opened.Handler, opened.Closer = t.front(), t
+		opened.Handler, opened.Closer, opened.BodySize = t.front(), t, 4*maxFront
 		return opened, nil
 	})
 }

@@ -26,6 +26,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/emulator/ots"
 	"chatconf/shared/emulator/runtime"
+	"chatconf/shared/serve"
 	"chatconf/shared/webhook"
 )
 
@@ -352,16 +353,12 @@ func (t *twin) listen(h http.Handler) (endpoint string, err error) {
 	if err != nil {
 		return "", err
 	}
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		server.Serve(l)
-	}()
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- serve.HTTP(ctx, l, h, t.logger, t.settings.Limits(otsBody)) }()
 	t.closers = append(t.closers, func() error {
-		err := server.Close()
-		<-done
-		return err
+		stop()
+		return <-done
 	})
 	return "http://" + l.Addr().String(), nil
 }
@@ -492,6 +489,10 @@ func (t *twin) introduce(w io.Writer, endpoint string) {
 	}
 }
 
+// maxFront is how large the body of a request to the functions may be, in bytes: what Lambda takes. Function Compute takes more, which no
+// function here does, and which would be in memory several times until the function has refused it.
+const maxFront = 6 << 20
+
 // clouds are the targets' runtimes, for people.
 var clouds = map[string]string{targetFC: "Function Compute", targetLambda: "AWS Lambda"}
 
@@ -513,6 +514,11 @@ func (t *twin) front() http.Handler {
 		})
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > maxFront {
+			http.Error(w, "The body is too large.", http.StatusRequestEntityTooLarge)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxFront)
 		host, _, _ := strings.Cut(r.Host, ":")
 		if name, ok := strings.CutSuffix(host, ".localhost"); ok && doors[name] != nil {
 			doors[name].ServeHTTP(w, r)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
@@ -146,6 +147,13 @@ func NewLogger(f *os.File) *slog.Logger {
 		return slog.New(slog.NewTextHandler(f, &slog.HandlerOptions{ReplaceAttr: shortTime}))
 	}
 	return slog.New(slog.NewJSONHandler(f, nil))
+}
+
+// NewServerLogger is NewLogger for a process that strangers can reach: of equal refusals within a second it writes the first, and then how
+// many followed it. Flush writes what is not yet said of that.
+func NewServerLogger(f *os.File) (logger *slog.Logger, flush func()) {
+	collapser := invoke.CollapseRepeats(NewLogger(f).Handler(), time.Second)
+	return slog.New(collapser), collapser.Flush
 }
 
 // shortTime leaves the time of day, which is what a person at a terminal looks for.

@@ -58,7 +58,7 @@ func serveBench(b *testing.B, h http.Handler) (endpoint string) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		serve.HTTP(ctx, l, h, slog.New(slog.NewJSONHandler(io.Discard, nil)))
+		serve.HTTP(ctx, l, h, slog.New(slog.NewJSONHandler(io.Discard, nil)), serve.Limits{})
 	}()
 	b.Cleanup(func() { stop(); <-done })
 	return "http://" + l.Addr().String()

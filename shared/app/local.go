@@ -22,6 +22,7 @@ import (
 	"chatconf/shared/serve"
 	"chatconf/shared/table"
 	"chatconf/shared/table/file"
+	"chatconf/shared/webhook"
 )
 
 // Files of a data directory.
@@ -453,16 +454,20 @@ func ServeTables(ctx context.Context, s Settings, t Tables, started func(Started
 type Opened struct {
 	http.Handler
 	io.Closer
+	BodySize    int64 // how much memory a request with a body takes, in bytes
 	AccessKeyID string
 	KeyFile     string
 	First       bool
 }
 
+// bodySize is how much memory a request to the service takes, in bytes: the largest body of a callback, and what is made of it.
+const bodySize = 4 * webhook.MaxBody
+
 func opened(l *Local, err error) (Opened, error) {
 	if err != nil {
 		return Opened{}, err
 	}
-	return Opened{l.Handler, l, l.AccessKeyID, l.KeyFile, l.First}, nil
+	return Opened{l.Handler, l, bodySize, l.AccessKeyID, l.KeyFile, l.First}, nil
 }
 
 // Serve serves what open opens, which it closes at its end. open is told in the settings where the service is, which Outputs show.
@@ -486,5 +491,7 @@ func Serve(ctx context.Context, s Settings, started func(Started), open func(Set
 		return errors.Join(err, listener.Close())
 	}
 	started(Started{Endpoint: endpoint, AccessKeyID: o.AccessKeyID, KeyFile: o.KeyFile, First: o.First})
-	return serve.HTTP(ctx, listener, o.Handler, NewLogger(os.Stderr))
+	logger, flush := NewServerLogger(os.Stderr)
+	defer flush()
+	return serve.HTTP(ctx, listener, o.Handler, logger, s.Limits(o.BodySize))
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/kms"
 	"chatconf/shared/policy"
+	"chatconf/shared/serve"
 )
 
 // Settings are all that the environment decides. The zero value of a field means its default.
@@ -29,6 +31,8 @@ type Settings struct {
 	Hosts             []string          // CHATCONF_HOSTS, comma-separated
 	MaxConfigurations int               // CHATCONF_MAX_CONFIGURATIONS, default chat.DefaultQuota
 	RequestsPerSecond float64           // CHATCONF_REQUESTS_PER_SECOND per access key, default no limit
+	MaxConnections    int               // CHATCONF_MAX_CONNECTIONS of a local server at once, default see serve.DefaultLimits
+	MaxBodies         int               // CHATCONF_MAX_BODIES of a local server at once, default see serve.DefaultLimits
 	AccessKeyID       string            // CHATCONF_ACCESS_KEY_ID, of the first start
 	AccessKeySecret   chat.Secret       // CHATCONF_ACCESS_KEY_SECRET, of the first start
 	EventPolicy       *policy.Policy    // CHATCONF_EVENT_POLICY: what events may do, as JSON; nil is everything
@@ -49,6 +53,14 @@ func (s Settings) Journal() (name string, age time.Duration) {
 		age = chat.DefaultRetention
 	}
 	return name, age
+}
+
+// Limits returns what a server of the settings holds at once, for requests that take up to bodySize bytes of memory each.
+func (s Settings) Limits(bodySize int64) serve.Limits {
+	limits := serve.DefaultLimits(bodySize)
+	limits.Connections = cmp.Or(s.MaxConnections, limits.Connections)
+	limits.Bodies = cmp.Or(s.MaxBodies, limits.Bodies)
+	return limits
 }
 
 // Defaults of the settings.
@@ -167,13 +179,20 @@ func readSettings(getenv func(string) string) (_ Settings, mistakes []error) {
 		}
 		s.PlatformAddresses[net.JoinHostPort(host, "443")] = address
 	}
-	if value := getenv("CHATCONF_MAX_CONFIGURATIONS"); value != "" {
+	number := func(name, what string) int {
+		value := getenv(name)
+		if value == "" {
+			return 0
+		}
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 1 {
-			wrong("CHATCONF_MAX_CONFIGURATIONS", "%q is no quota; wanted a whole number from 1", value)
+			wrong(name, "%q is no %s; wanted a whole number from 1", value, what)
 		}
-		s.MaxConfigurations = n
+		return n
 	}
+	s.MaxConfigurations = number("CHATCONF_MAX_CONFIGURATIONS", "quota")
+	s.MaxConnections = number("CHATCONF_MAX_CONNECTIONS", "limit")
+	s.MaxBodies = number("CHATCONF_MAX_BODIES", "limit")
 	if value := getenv("CHATCONF_REQUESTS_PER_SECOND"); value != "" {
 		rate, err := strconv.ParseFloat(value, 64)
 		if err != nil || !(rate > 0 && rate <= 1e6) {

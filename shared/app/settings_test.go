@@ -13,6 +13,7 @@ import (
 	"chatconf/shared/app"
 	"chatconf/shared/chat"
 	"chatconf/shared/policy"
+	"chatconf/shared/serve"
 )
 
 const planted = "PLANTED-secret"
@@ -35,7 +36,7 @@ func TestSettingsHaveDefaults(t *testing.T) {
 func TestSettingsAreRead(t *testing.T) {
 	got, err := app.ReadSettings(env(map[string]string{
 		"CHATCONF_KEYRING": "file:/ring", "CHATCONF_TABLE": "a", "CHATCONF_TICKET_TABLE": "b", "CHATCONF_ACCOUNT_ID": "42", "CHATCONF_REGION": "eu-central-1",
-		"CHATCONF_WEBHOOK_BASE_URL": "https://hooks.example.com/x", "CHATCONF_HOSTS": " a.example.com, b.example.com:8443 ,,", "CHATCONF_MAX_CONFIGURATIONS": "7",
+		"CHATCONF_WEBHOOK_BASE_URL": "https://hooks.example.com/x", "CHATCONF_HOSTS": " a.example.com, b.example.com:8443 ,,", "CHATCONF_MAX_CONFIGURATIONS": "7", "CHATCONF_MAX_CONNECTIONS": "50", "CHATCONF_MAX_BODIES": "5",
 		"CHATCONF_EVENT_POLICY":        policy.ReadOnly().String(),
 		"CHATCONF_REQUESTS_PER_SECOND": "2.5", "CHATCONF_ACCESS_KEY_ID": "id", "CHATCONF_ACCESS_KEY_SECRET": planted, "CHATCONF_DATA": "/data", "CHATCONF_ADDR": ":80",
 		"CHATCONF_TARGET_NETWORKS": "10.1.0.0/16, ::1/128,", "CHATCONF_PLATFORM_ADDRESSES": "slack.com=127.0.0.1:8443, open.feishu.cn=[::1]:8444", "CHATCONF_ROOTS": "/roots.pem",
@@ -43,7 +44,7 @@ func TestSettingsAreRead(t *testing.T) {
 	}))
 	want := app.Settings{
 		KeyRing: "file:/ring", Table: "a", TicketTable: "b", AccountID: "42", Region: "eu-central-1", WebhookBaseURL: "https://hooks.example.com/x",
-		Hosts: []string{"a.example.com", "b.example.com:8443"}, MaxConfigurations: 7, RequestsPerSecond: 2.5,
+		Hosts: []string{"a.example.com", "b.example.com:8443"}, MaxConfigurations: 7, MaxConnections: 50, MaxBodies: 5, RequestsPerSecond: 2.5,
 		AccessKeyID: "id", AccessKeySecret: planted, EventPolicy: policy.ReadOnly(), Data: "/data", Addr: ":80",
 		TargetNetworks:    chat.Networks{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::1/128")},
 		PlatformAddresses: map[string]string{"slack.com:443": "127.0.0.1:8443", "open.feishu.cn:443": "[::1]:8444"}, Roots: "/roots.pem",
@@ -69,6 +70,8 @@ func TestMistakesInSettings(t *testing.T) {
 		"CHATCONF_ACCESS_KEY_SECRET":   {planted},
 		"CHATCONF_ACCESS_KEY_ID":       {"id-alone"},
 		"CHATCONF_HOSTS":               {"https://a.example.com", "a/b", "a b", "user@a"},
+		"CHATCONF_MAX_CONNECTIONS":     {"0", "-1", "all"},
+		"CHATCONF_MAX_BODIES":          {"0", "1e3"},
 		"CHATCONF_MAX_CONFIGURATIONS":  {"0", "-1", "many", "1.5", "99999999999999999999"},
 		"CHATCONF_REQUESTS_PER_SECOND": {"0", "-1", "NaN", "Inf", "fast", "1e7"},
 		"CHATCONF_TARGET_NETWORKS":     {"10.0.0.1", "10.0.0.1/8", "localhost", "10.0.0.0/8;10.1.0.0/16", "10.0.0.0/33", "::ffff:10.0.0.0/104"},
@@ -114,6 +117,22 @@ func TestSealedRings(t *testing.T) {
 		_, err := app.ReadSettings(env(map[string]string{"CHATCONF_KEYRING": value}))
 		if (err == nil) != good || err != nil && (!strings.Contains(err.Error(), "CHATCONF_KEYRING") || strings.Contains(err.Error(), planted)) {
 			t.Errorf("%.20s: %v", value, err)
+		}
+	}
+}
+
+func TestLimits(t *testing.T) {
+	usual := serve.DefaultLimits(1 << 20)
+	for _, test := range []struct {
+		settings app.Settings
+		want     serve.Limits
+	}{
+		{app.Settings{}, usual},
+		{app.Settings{MaxConnections: 7}, serve.Limits{Connections: 7, Bodies: usual.Bodies}},
+		{app.Settings{MaxConnections: 7, MaxBodies: 3}, serve.Limits{Connections: 7, Bodies: 3}},
+	} {
+		if got := test.settings.Limits(1 << 20); got != test.want {
+			t.Errorf("limits of %d and %d: %+v, want %+v", test.settings.MaxConnections, test.settings.MaxBodies, got, test.want)
 		}
 	}
 }

@@ -8,6 +8,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math"
@@ -161,7 +162,25 @@ func (h *Handler) log(ctx context.Context, c *call, status int, code string, sta
 	if err != nil {
 		attrs = append(attrs, slog.Any("error", err))
 	}
+	if key, ok := c.repeats(status, code); ok {
+		ctx = invoke.Repeatable(ctx, key)
+	}
 	logger.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// repeats returns what the line of a request has in common with others that mean the same, and whether it is one of which there may be
+// very many: a refusal of somebody who proved nothing, or who is throttled.
+func (c *call) repeats(status int, code string) (key string, ok bool) {
+	switch {
+	case c.event != nil:
+		return "", false
+	case status == http.StatusTooManyRequests:
+		return "throttled " + c.callerID(), true
+	case c.caller == nil && status >= http.StatusBadRequest && status < http.StatusInternalServerError:
+		code, _, _ = strings.Cut(code, ".") // what follows may be a parameter's name, which is a stranger's
+		return fmt.Sprintf("refused %d %s", status, code), true
+	}
+	return "", false
 }
 
 // callerID returns whom the request proved to come from, or in whose name the event was done.

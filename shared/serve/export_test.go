@@ -6,6 +6,21 @@ var (
 	AppendString = appendString[string]
 )
 
+// DefaultLimitsFor is defaultLimits.
+var DefaultLimitsFor = defaultLimits
+
+// MaxHeaderLines is a limit that tests go up to.
+const MaxHeaderLines = maxHeaderLines
+
+// TooLongHead reports whether a head that is read in these pieces has too many lines, and whether it has ended.
+func TooLongHead(pieces ...string) (tooLong, over bool) {
+	var h headCount
+	for _, p := range pieces {
+		tooLong = tooLong || h.tooLong([]byte(p))
+	}
+	return tooLong, h.over
+}
+
 // MaxDepth, MaxBody, MaxPayload and MaxRecords are limits that tests go up to.
 const (
 	MaxDepth   = maxDepth

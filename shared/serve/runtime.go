@@ -73,7 +73,7 @@ func serveHTTP(ctx context.Context, address string, p Program) error {
 		defer close(warm)
 		Warm(ctx, p)
 	}()
-	err = HTTP(ctx, l, p.Handler, p.logger())
+	err = HTTP(ctx, l, p.Handler, p.logger(), Limits{})
 	<-warm
 	return errors.Join(err, Close(p))
 }

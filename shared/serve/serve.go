@@ -9,11 +9,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -26,7 +28,7 @@ const DrainTime = 4 * time.Second
 
 // maxHeaderBytes is what net/http reads of URL and headers before it gives up without an answer that a client could read. It is
 // larger than what a handler takes, so that the handler can say so in its own form.
-const maxHeaderBytes = 256 << 10
+const maxHeaderBytes = 48 << 10
 
 // Main runs a program until it is done, or until SIGINT or SIGTERM ends its context. An error goes to standard error and makes the exit code 1.
 func Main(run func(context.Context) error) {
@@ -40,19 +42,22 @@ func Main(run func(context.Context) error) {
 }
 
 // HTTP serves h on l until ctx ends, then takes no more requests, waits up to DrainTime for those under way, and returns. Each request
-// carries an invocation with a fresh request id. HTTP closes l.
-func HTTP(ctx context.Context, l net.Listener, h http.Handler, logger *slog.Logger) error {
+// carries an invocation with a fresh request id. What is held at once is bound by limits; see gate. HTTP closes l.
+func HTTP(ctx context.Context, l net.Listener, h http.Handler, logger *slog.Logger, limits Limits) error {
+	gate := newGate(l, limits, logger)
 	server := &http.Server{
-		Handler:           invoked(h, logger),
+		Handler:           gate.handler(invoked(h, logger)),
+		ConnState:         gate.state,
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      60 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		ErrorLog:          log.New(serverLog{logger}, "", 0),
 	}
 	stopped := make(chan error, 1)
-	go func() { stopped <- server.Serve(l) }()
+	go func() { stopped <- server.Serve(gate) }()
 	select {
 	case err := <-stopped:
 		return fmt.Errorf("serve: %w", err)
@@ -67,16 +72,22 @@ func HTTP(ctx context.Context, l net.Listener, h http.Handler, logger *slog.Logg
 	return nil
 }
 
+// A serverLog takes the lines that net/http writes of its own. Strangers cause most of them, such as that of a TLS handshake that fails.
+type serverLog struct{ *slog.Logger }
+
+func (l serverLog) Write(line []byte) (int, error) {
+	text := strings.TrimSuffix(string(line), "\n")
+	about, _, _ := strings.Cut(text, " from ") // what follows is an address
+	l.WarnContext(invoke.Repeatable(context.Background(), "net/http "+about[:min(len(about), 64)]), text)
+	return len(line), nil
+}
+
 // invoked gives every request its invocation.
 func invoked(h http.Handler, logger *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host, _, err := net.SplitHostPort(r.RemoteAddr)
-		if err != nil {
-			host = r.RemoteAddr
-		}
 		h.ServeHTTP(w, r.WithContext(invoke.With(r.Context(), &invoke.Invocation{
 			RequestID: invoke.NewRequestID(),
-			SourceIP:  host,
+			SourceIP:  hostOf(r.RemoteAddr),
 			Secure:    r.TLS != nil,
 			Logger:    logger,
 		})))

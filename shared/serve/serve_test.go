@@ -67,9 +67,16 @@ type server struct {
 
 func start(t *testing.T, h http.HandlerFunc) *server {
 	t.Helper()
+	return startWithin(t, serve.Limits{}, h)
+}
+
+func startWithin(t *testing.T, limits serve.Limits, h http.HandlerFunc) *server {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	s := &server{newListener(), stop, make(chan error, 1)}
-	go func() { s.done <- serve.HTTP(ctx, s.listener, h, slog.New(slog.NewTextHandler(io.Discard, nil))) }()
+	go func() {
+		s.done <- serve.HTTP(ctx, s.listener, h, slog.New(slog.NewTextHandler(io.Discard, nil)), limits)
+	}()
 	return s
 }
 
@@ -123,7 +130,7 @@ func TestSourceIP(t *testing.T) {
 	done := make(chan error, 1)
 	got := make(chan string, 1)
 	go func() {
-		done <- serve.HTTP(ctx, l, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- invoke.From(r.Context()).SourceIP }), slog.New(slog.DiscardHandler))
+		done <- serve.HTTP(ctx, l, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- invoke.From(r.Context()).SourceIP }), slog.New(slog.DiscardHandler), serve.Limits{})
 	}()
 	req, err := http.NewRequest(http.MethodGet, "http://"+l.Addr().String(), nil)
 	if err != nil {
@@ -257,8 +264,8 @@ func TestLargeHeads(t *testing.T) {
 		called := 0
 		s := start(t, func(w http.ResponseWriter, r *http.Request) { called++; w.WriteHeader(http.StatusTeapot) })
 		for _, test := range []struct{ size, status, called int }{
-			{100 << 10, http.StatusTeapot, 1},
-			{1 << 20, http.StatusRequestHeaderFieldsTooLarge, 1},
+			{40 << 10, http.StatusTeapot, 1},
+			{100 << 10, http.StatusRequestHeaderFieldsTooLarge, 1},
 		} {
 			status, _, err := s.get("Cookie: " + strings.Repeat("a", test.size) + "\r\n")
 			if status != test.status || called != test.called {
@@ -297,7 +304,7 @@ func TestBrokenListener(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	if err := serve.HTTP(t.Context(), l, http.NotFoundHandler(), slog.New(slog.DiscardHandler)); err == nil || !strings.HasPrefix(err.Error(), "serve: ") {
+	if err := serve.HTTP(t.Context(), l, http.NotFoundHandler(), slog.New(slog.DiscardHandler), serve.Limits{}); err == nil || !strings.HasPrefix(err.Error(), "serve: ") {
 		t.Errorf("HTTP = %v, want an error", err)
 	}
 }

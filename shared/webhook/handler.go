@@ -358,6 +358,13 @@ func (c *callback) log(ctx context.Context, now time.Time) {
 	if c.err != nil {
 		attrs = append(attrs, slog.Any("error", c.err))
 	}
+	if c.outcome == outcomeRefused {
+		key := "callback " + string(c.step)
+		if c.platform != "" { // there is such a configuration, else its name is a stranger's
+			key += fmt.Sprintf(" %q", c.ref)
+		}
+		ctx = invoke.Repeatable(ctx, key)
+	}
 	logger.LogAttrs(ctx, level, "callback", attrs...)
 }
 

@@ -1,0 +1,410 @@
+package serve
+
+import (
+	"bytes"
+	"cmp"
+	"container/list"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"chatconf/shared/invoke"
+)
+
+const (
+	// slowTime is how long head and body of a request may take when others wait for a place. Alone they have the server's timeouts.
+	slowTime = time.Second
+	// placeTime is how long a request with a body waits for a place before it is answered with 503.
+	placeTime = time.Second
+	// retryAfter is what that answer says, in seconds.
+	retryAfter = "1"
+	// maxHeaderLines is how many headers a request may have. What one costs does not follow from its bytes: net/http takes longer for
+	// 256 KiB of the shortest headers than for a thousand usual requests.
+	maxHeaderLines = 128
+)
+
+// The pauses after a connection that could not be accepted double from the least to the most.
+const (
+	leastAcceptPause = 5 * time.Millisecond
+	mostAcceptPause  = time.Second
+)
+
+// A gate is a listener that holds at most so many connections, and the handler that serves at most so many bodies.
+//
+// When all places are taken and another connection comes, the one that was idle longest is closed: one that waits for its next request, or
+// has sent nothing yet. Then comes the one that has been sending its request longest, if that is longer than slowTime. If all others are
+// being served, the new one waits. A request with a body needs a place among these too, and takes it from the slowest in the same way; it
+// waits for placeTime at most and is then answered with 503. So those who keep connections open, or send their bytes one by one, lose
+// them to those who do not.
+type gate struct {
+	net.Listener
+	limits Limits
+	log    *slog.Logger
+	once   sync.Once
+	closed chan struct{}
+
+	mu      sync.Mutex
+	count   int           // connections that have a place
+	bodies  int           // requests with a body that have a place
+	idle    *list.List    // of *conn: those that wait for a request, the longest first
+	reading *list.List    // of *conn: those whose request is coming, the longest first
+	changed chan struct{} // closed when a place may be free; nil if nobody waits
+}
+
+func newGate(l net.Listener, limits Limits, log *slog.Logger) *gate {
+	usual := DefaultLimits(usualBody)
+	limits.Connections = cmp.Or(limits.Connections, usual.Connections)
+	limits.Bodies = cmp.Or(limits.Bodies, usual.Bodies)
+	return &gate{Listener: l, limits: limits, log: log, closed: make(chan struct{}), idle: list.New(), reading: list.New()}
+}
+
+// usualBody is how much memory a request with a body takes, in bytes, where nothing else is said: the largest body of a callback, and
+// what is made of it.
+const usualBody = 4 << 20
+
+// A conn is a connection that has a place.
+type conn struct {
+	net.Conn
+	head headCount
+
+	// Guarded by the gate's mutex.
+	in      *list.List // nil while it is served
+	element *list.Element
+	since   time.Time
+	left    bool // its place is given up
+	body    bool // its request has a place among the bodies
+}
+
+// Close closes the listener.
+func (g *gate) Close() error {
+	g.once.Do(func() { close(g.closed) })
+	return g.Listener.Close()
+}
+
+// Accept waits for a connection, and for a place for it. The only error is that the listener is closed: when the process has no file
+// descriptor left, an idle connection gives up its own, and whatever else is wrong is tried again after a pause.
+func (g *gate) Accept() (net.Conn, error) {
+	pause := time.Duration(0)
+	for {
+		c, err := g.Listener.Accept()
+		if err == nil {
+			return g.admit(c)
+		}
+		select {
+		case <-g.closed:
+			return nil, net.ErrClosed
+		default:
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return nil, err
+		}
+		g.warn("accept", "a connection was not accepted", "error", err)
+		g.evict(g.idle, 0)
+		pause = min(max(2*pause, leastAcceptPause), mostAcceptPause)
+		if !g.rest(pause, nil) {
+			return nil, net.ErrClosed
+		}
+	}
+}
+
+// rest waits for d, or until changed is closed. It returns false if the listener was closed.
+func (g *gate) rest(d time.Duration, changed <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-changed:
+	case <-g.closed:
+		return false
+	}
+	return true
+}
+
+// admit gives a connection a place as soon as there is one.
+func (g *gate) admit(inner net.Conn) (net.Conn, error) {
+	for {
+		g.mu.Lock()
+		if g.count < g.limits.Connections {
+			g.count++
+			c := &conn{Conn: inner}
+			g.moveLocked(c, g.idle)
+			g.mu.Unlock()
+			return c, nil
+		}
+		changed := g.changedLocked()
+		g.mu.Unlock()
+		if g.evict(g.idle, 0) || g.evict(g.reading, slowTime) {
+			continue
+		}
+		if !g.rest(slowTime/10, changed) {
+			inner.Close()
+			return nil, net.ErrClosed
+		}
+	}
+}
+
+// evict closes the first connection of a list if it has been there for longer than age, and reports whether it did.
+func (g *gate) evict(from *list.List, age time.Duration) bool {
+	g.mu.Lock()
+	front := from.Front()
+	if front == nil || time.Since(front.Value.(*conn).since) < age {
+		g.mu.Unlock()
+		return false
+	}
+	c := front.Value.(*conn)
+	g.leaveLocked(c)
+	g.mu.Unlock()
+	if from == g.idle {
+		g.warn("idle", "an idle connection was closed to make room", "source_ip", hostOf(c.RemoteAddr().String()), "connections", g.limits.Connections)
+	} else {
+		g.warn("slow", "a connection that sends its request slowly was closed to make room", "source_ip", hostOf(c.RemoteAddr().String()),
+			"connections", g.limits.Connections, "bodies", g.limits.Bodies)
+	}
+	c.cut()
+	return true
+}
+
+// cut closes the connection at once: one with TLS would first try to say so.
+func (c *conn) cut() {
+	if t, ok := c.Conn.(*tls.Conn); ok {
+		t.NetConn().Close()
+		return
+	}
+	c.Conn.Close()
+}
+
+// state is the server's hook: https://pkg.go.dev/net/http#ConnState.
+func (g *gate) state(inner net.Conn, s http.ConnState) {
+	c, ok := inner.(*conn)
+	if !ok {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch s {
+	case http.StateActive:
+		g.moveLocked(c, g.reading)
+	case http.StateIdle:
+		c.head = headCount{} // only the server's goroutine reads, and it is here
+		g.moveLocked(c, g.idle)
+		g.freeLocked()
+	case http.StateClosed, http.StateHijacked:
+		g.leaveLocked(c)
+	}
+}
+
+// moveLocked puts a connection at the end of a list; nil is that it is being served.
+func (g *gate) moveLocked(c *conn, to *list.List) {
+	if c.in != nil {
+		c.in.Remove(c.element)
+	}
+	c.in, c.element, c.since = to, nil, time.Now()
+	if c.left {
+		c.in = nil
+	} else if to != nil {
+		c.element = to.PushBack(c)
+	}
+}
+
+// leaveLocked gives up the place of a connection.
+func (g *gate) leaveLocked(c *conn) {
+	if c.left {
+		return
+	}
+	c.left = true
+	g.moveLocked(c, nil)
+	g.count--
+	g.dropBodyLocked(c)
+	g.freeLocked()
+}
+
+// dropBodyLocked gives up the place of a connection among the bodies, if it has one.
+func (g *gate) dropBodyLocked(c *conn) {
+	if c.body {
+		c.body = false
+		g.bodies--
+		g.freeLocked()
+	}
+}
+
+// freeLocked tells those who wait that there may be a place.
+func (g *gate) freeLocked() {
+	if g.changed != nil {
+		close(g.changed)
+		g.changed = nil
+	}
+}
+
+// changedLocked returns what is closed when there may be a place.
+func (g *gate) changedLocked() <-chan struct{} {
+	if g.changed == nil {
+		g.changed = make(chan struct{})
+	}
+	return g.changed
+}
+
+type connKey struct{}
+
+// handler serves requests once they have a place.
+func (g *gate) handler(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, _ := r.Context().Value(connKey{}).(*conn)
+		if t, ok := c.Conn.(*tls.Conn); ok {
+			state := t.ConnectionState()
+			r.TLS = &state // net/http does not see through a conn
+		}
+		switch {
+		case tooManyHeaders(r.Header):
+			refuse(w, http.StatusRequestHeaderFieldsTooLarge, "too many headers\n")
+			return
+		case r.ContentLength == 0: // -1 is a body whose length is not known
+			g.mu.Lock()
+			g.moveLocked(c, nil)
+			g.mu.Unlock()
+		case !g.enter(c):
+			w.Header().Set("Retry-After", retryAfter)
+			refuse(w, http.StatusServiceUnavailable, "too many requests at once\n")
+			return
+		default:
+			defer g.leave(c)
+			r.Body = &body{r.Body, sync.OnceFunc(func() {
+				g.mu.Lock()
+				g.moveLocked(c, nil)
+				g.mu.Unlock()
+			})}
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// refuse answers a request that is not served. Its connection ends with it, so that nobody need read its body.
+func refuse(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Connection", "close")
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	io.WriteString(w, text)
+}
+
+// enter waits until a request has a place among the bodies, and returns false if there is none for too long.
+func (g *gate) enter(c *conn) bool {
+	deadline := time.Now().Add(placeTime)
+	for {
+		g.mu.Lock()
+		if g.bodies < g.limits.Bodies && !c.left {
+			g.bodies++
+			c.body = true
+			g.moveLocked(c, g.reading)
+			g.mu.Unlock()
+			return true
+		}
+		g.moveLocked(c, nil) // it is not slow: it waits for us
+		gone, changed := c.left, g.changedLocked()
+		g.mu.Unlock()
+		left := time.Until(deadline)
+		switch {
+		case gone:
+			return false // and nobody hears the answer
+		case left <= 0:
+			g.warn("busy", "a request was answered with 503", "source_ip", hostOf(c.RemoteAddr().String()), "bodies", g.limits.Bodies)
+			return false
+		case g.evict(g.reading, slowTime):
+		case !g.rest(min(left, slowTime/10), changed):
+			return false
+		}
+	}
+}
+
+// leave gives up the place of a request.
+func (g *gate) leave(c *conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.dropBodyLocked(c)
+}
+
+// A body says when it has been read.
+type body struct {
+	io.ReadCloser
+	ended func()
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.ended()
+	}
+	return n, err
+}
+
+// warn logs what the gate did, and how often it did it within a second.
+func (g *gate) warn(key, message string, args ...any) {
+	g.log.WarnContext(invoke.Repeatable(context.Background(), "serve "+key), message, args...)
+}
+
+func hostOf(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	return host
+}
+
+// tooManyHeaders reports whether there are more than maxHeaderLines.
+func tooManyHeaders(h http.Header) bool {
+	n := 0
+	for _, values := range h {
+		n += len(values)
+	}
+	return n > maxHeaderLines
+}
+
+// A headCount counts the lines of a request's head while it is read. What net/http reads ahead of a head belongs to a body, as far as this
+// can tell; it is one buffer of four kilobytes.
+type headCount struct {
+	lines int
+	line  int  // bytes of the line that is not ended
+	last  byte // the last of them
+	over  bool // the head has ended
+}
+
+// tooLong counts what was read, and reports whether the head has more than maxHeaderLines and the request line.
+func (h *headCount) tooLong(p []byte) bool {
+	for !h.over && len(p) > 0 {
+		i := bytes.IndexByte(p, '\n')
+		if i < 0 {
+			h.line, h.last = h.line+len(p), p[len(p)-1]
+			return false
+		}
+		length, last := h.line+i, h.last
+		if i > 0 {
+			last = p[i-1]
+		}
+		p = p[i+1:]
+		h.line = 0
+		if length == 0 || length == 1 && last == '\r' {
+			h.over = h.lines > 0
+			continue
+		}
+		if h.lines++; h.lines > maxHeaderLines+1 {
+			return true
+		}
+	}
+	return false
+}
+
+var tooManyLines = []byte("HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 17\r\nConnection: close\r\n\r\ntoo many headers\n")
+
+// Read reads from the connection, and ends it at a head of too many lines.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.head.tooLong(p[:n]) {
+		c.Conn.Write(tooManyLines)
+		return 0, io.EOF
+	}
+	return n, err
+}
