@@ -6,7 +6,9 @@ import (
 	"encoding/xml"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"chatconf/shared/chat"
@@ -145,8 +147,9 @@ func write(w http.ResponseWriter, h *headers, status int, as format, body []byte
 	return err
 }
 
-// toXML writes a JSON answer as XML: a member is an element, an array as many elements of its member's name, an object in a map of free
-// keys (tags) likewise by its keys where they are XML names, else as <Entry Key="…">.
+// toXML writes a JSON answer as XML: a member is an element, an array as many elements of its member's name, an array of strings one
+// with elements of the singular inside, as Java's reader wants them, an object in a map of free keys (tags) likewise by its keys where
+// they are XML names, else as <Entry Key="…">.
 func toXML(root string, text []byte) ([]byte, error) {
 	n, err := document.Parse("answer", string(text))
 	if err != nil {
@@ -159,7 +162,7 @@ func toXML(root string, text []byte) ([]byte, error) {
 }
 
 func writeElement(b *bytes.Buffer, name string, n *document.Node) {
-	if n.Kind == document.Array {
+	if n.Kind == document.Array && !ofStrings(n) {
 		for _, item := range n.Items {
 			writeElement(b, name, item)
 		}
@@ -174,14 +177,24 @@ func writeElement(b *bytes.Buffer, name string, n *document.Node) {
 		xml.EscapeText(b, []byte(name))
 		b.WriteString(`">`)
 	}
-	if n.Kind == document.Object {
+	switch n.Kind {
+	case document.Object:
 		for _, m := range n.Members {
 			writeElement(b, m.Key, m.Value)
 		}
-	} else {
+	case document.Array:
+		for _, item := range n.Items {
+			writeElement(b, strings.TrimSuffix(name, "s"), item)
+		}
+	default:
 		xml.EscapeText(b, []byte(n.Text))
 	}
 	b.WriteString("</" + end + ">")
+}
+
+// ofStrings reports whether an array has strings, and nothing else.
+func ofStrings(n *document.Node) bool {
+	return len(n.Items) > 0 && !slices.ContainsFunc(n.Items, func(item *document.Node) bool { return item.Kind != document.String })
 }
 
 // plainName reports whether s is a name of an XML element made of ASCII letters and digits.

@@ -37,7 +37,7 @@ type retryAfter struct {
 var (
 	errNoAction      = &fault{status: http.StatusNotFound, code: "InvalidApi.NotFound", message: "Specified api is not found, please check your url and method."}
 	errVersion       = &fault{status: http.StatusBadRequest, code: "InvalidVersion", message: "Specified parameter Version is not valid; wanted " + Version + "."}
-	errMethod        = &fault{status: http.StatusForbidden, code: "UnsupportedHTTPMethod", message: "This http method is not supported; use POST, or GET for actions that only read."}
+	errMethod        = &fault{status: http.StatusForbidden, code: "UnsupportedHTTPMethod", message: "This http method is not supported; use POST. GET is for actions that only read, tags and resource groups; the aliyun CLI sends it with --force unless --method POST is given."}
 	errFormat        = &fault{status: http.StatusBadRequest, code: "InvalidParameter.Format", message: "Specified parameter Format is not valid; wanted JSON or XML."}
 	errKeyInactive   = &fault{status: http.StatusBadRequest, code: "InvalidAccessKeyId.Inactive", message: "Specified access key is disabled."}
 	errNonceUsed     = &fault{status: http.StatusBadRequest, code: "SignatureNonceUsed", message: "Specified signature nonce was used already."}

@@ -30,7 +30,7 @@ type nonces struct {
 
 // use remembers a nonce and reports whether it is new.
 func (n *nonces) use(now time.Time, accessKeyID, nonce string) bool {
-	var text [sign.MaxAccessKeyID + 1 + sign.MaxNonce]byte
+	var text [sign.MaxAccessKeyID + 1 + sign.MaxNonce]byte // which is what nearly all fit into; others are allocated
 	sum := sha256.Sum256(append(append(append(text[:0], accessKeyID...), 0), nonce...))
 	key := [16]byte(sum[:16])
 	n.mu.Lock()

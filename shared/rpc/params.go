@@ -35,7 +35,8 @@ const (
 	jsonType = "application/json"
 )
 
-// readParams reads the parameters of query and form. A parameter given twice, wherever, is an error: two readers could take different ones.
+// readParams reads the parameters of query and form. A parameter given twice is an error: two readers could take different ones. One that
+// is given in both with the same value is one: some SDKs put RegionId into the query whatever the form has.
 // A JSON body is left for later: it is signed as a whole, so nobody need look into it before the signature is proven.
 //
 // All of this is done for strangers too. More than MaxParams are refused before anything is allocated for one of them.
@@ -55,16 +56,31 @@ func readParams(r *http.Request, body []byte) (p params, isJSON bool, err error)
 	if n > MaxParams {
 		return nil, false, errTooManyParams
 	}
-	p = make(params, n)
+	p = make(params, pairs(r.URL.RawQuery))
 	list := make([]string, 0, n) // of all values in one piece
 	var twice twiceNamed
-	if list, err = p.split("query", r.URL.RawQuery, list, &twice); err == nil {
-		_, err = p.split("body", form, list, &twice)
+	list, err = p.split("query", r.URL.RawQuery, list, &twice)
+	if err == nil && form != "" {
+		inBody := make(params, pairs(form))
+		if _, err = inBody.split("body", form, list, &twice); err == nil {
+			p = inBody.over(p, &twice)
+		}
 	}
 	if err == nil {
 		err = twice.err()
 	}
 	return p, isJSON, err
+}
+
+// over adds the parameters of a query to those of a body. One that both have must have the same value.
+func (p params) over(query params, twice *twiceNamed) params {
+	for name, values := range query {
+		if given, there := p[name]; there && given[0] != values[0] {
+			twice.add(name)
+		}
+		p[name] = values
+	}
+	return p
 }
 
 // maxContentType is how long a content type may be, in bytes.
@@ -112,14 +128,15 @@ func (t *twiceNamed) err() error {
 	return twiceError(t.name)
 }
 
-// merge adds the members of a JSON body. One that is there already is an error.
+// merge adds the members of a JSON body. One that is there already must have the same value.
 func (p params) merge(more []document.Member) error {
 	var twice twiceNamed
 	for _, m := range more {
-		if _, there := p[m.Key]; there {
+		text, ok := memberText(m.Value)
+		if before, there := p[m.Key]; there && ok && before[0] != text {
 			twice.add(m.Key)
 		}
-		if text, ok := memberText(m.Value); ok {
+		if ok {
 			p[m.Key] = []string{text}
 		}
 	}

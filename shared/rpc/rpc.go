@@ -256,7 +256,7 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *call) (any, err
 		return nil, errNoAction
 	}
 	c.action = action
-	if r.Method != http.MethodPost && !(r.Method == http.MethodGet && action.ReadOnly()) {
+	if r.Method != http.MethodPost && !(r.Method == http.MethodGet && action.TakesGet()) {
 		return nil, errMethod
 	}
 	if err := h.authenticate(ctx, c); err != nil {

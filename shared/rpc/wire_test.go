@@ -78,7 +78,7 @@ func TestBadRequestsAreRefused(t *testing.T) {
 	}{
 		"a parameter twice in the query":             {query("Name=a&Name=a"), 400, "InvalidParameter.Name"},
 		"a parameter twice in the form":              {body(form, "Name=a&Name=b"), 400, "InvalidParameter.Name"},
-		"a parameter in query and form":              {body(form, "Name=ops"), 400, "InvalidParameter.Name"},
+		"a parameter in query and form":              {body(form, "Name=other"), 400, "InvalidParameter.Name"},
 		"of two mistakes the first by name":          {query("b=1&a=1&b=1&a=1&c=1&c=1"), 400, "InvalidParameter.a"},
 		"JSON that nobody signed, before it is read": {body("application/json", `[`), 400, "IncompleteSignature"},
 		"a body of another type":                     {body(plain, "Type=a"), 400, "InvalidParameter"},
@@ -269,7 +269,7 @@ func TestMethods(t *testing.T) {
 		change string // the code that a change gets
 	}{
 		{http.MethodPost, "", ""},
-		{http.MethodGet, "", "UnsupportedHTTPMethod"},
+		{http.MethodGet, "", "UnsupportedHTTPMethod"}, // but for those of TestChangesByGet
 		{http.MethodHead, "UnsupportedHTTPMethod", "UnsupportedHTTPMethod"},
 		{http.MethodPut, "UnsupportedHTTPMethod", "UnsupportedHTTPMethod"},
 		{http.MethodDelete, "UnsupportedHTTPMethod", "UnsupportedHTTPMethod"},
@@ -296,6 +296,79 @@ func TestMethods(t *testing.T) {
 		reads := strings.HasPrefix(a.Name, "Get") || strings.HasPrefix(a.Name, "List") || a.Name == "SimulateChatPermission"
 		if a.ReadOnly() != reads {
 			t.Errorf("%s: ReadOnly = %v", a.Name, a.ReadOnly())
+		}
+	}
+}
+
+// The official metadata has GET for tags and resource groups. They are changes all the same: the nonce counts once, everywhere. What
+// changes a configuration is not done by GET.
+func TestChangesByGet(t *testing.T) {
+	w := newWorld(t, nil)
+	w.wantOK(w.do(create("ops")))
+	gets := map[string]url.Values{
+		"TagResources":        {"ResourceType": {"chatconfiguration"}, "ResourceIds": {"ops"}, "Tags": {`{"a":"b"}`}},
+		"UntagResources":      {"ResourceType": {"chatconfiguration"}, "ResourceIds": {"ops"}, "TagKeys": {"a"}},
+		"ChangeResourceGroup": {"ResourceType": {"chatconfiguration"}, "ResourceId": {"ops"}, "NewResourceGroupId": {"rg-1"}},
+	}
+	for action, query := range gets {
+		for _, v1 := range []bool{false, true} {
+			r := request{action: action, method: http.MethodGet, query: query, v1: v1, nonce: fmt.Sprintf("%s-%v", action, v1)}
+			w.wantOK(w.do(r))
+			w.want(w.do(r), 400, "SignatureNonceUsed")
+			w.want(w.serve(w.newHandler(), w.build(r)), 400, "SignatureNonceUsed")
+			r.key, r.nonce = reader, ""
+			w.want(w.do(r), 403, "NoPermission")
+		}
+	}
+	for _, a := range rpc.Actions() {
+		if a.TakesGet() {
+			continue
+		}
+		answer := w.do(request{action: a.Name, method: http.MethodGet, query: url.Values{"Name": {"ops"}}})
+		w.want(answer, 403, "UnsupportedHTTPMethod")
+		if !strings.Contains(answer.Message, "use POST") || !strings.Contains(answer.Message, "--method POST") {
+			t.Errorf("%s: the message does not say what to do: %q", a.Name, answer.Message)
+		}
+	}
+	w.want(w.do(request{action: "TagResources", method: http.MethodPut, query: gets["TagResources"]}), 403, "UnsupportedHTTPMethod")
+}
+
+// The same parameter with the same value in query and body is one; with different values, or twice in one of them, it is refused. That
+// holds for every parameter, of the signature too, and for JSON.
+func TestSameParameterInQueryAndBody(t *testing.T) {
+	w := newWorld(t, nil)
+	w.wantOK(w.do(create("ops")))
+	region := url.Values{"RegionId": {"cn-hangzhou"}, "Name": {"ops"}}
+	for _, v1 := range []bool{false, true} {
+		w.wantOK(w.do(request{action: "GetChatConfiguration", v1: v1, query: clone(region), form: clone(region)}))
+		w.wantOK(w.do(request{action: "GetChatConfiguration", v1: v1, query: url.Values{"RegionId": {""}, "Name": {"ops"}}, form: url.Values{"RegionId": {""}}}))
+		bad := request{action: "GetChatConfiguration", v1: v1, query: clone(region), form: url.Values{"Name": {"ops"}, "RegionId": {"cn-beijing"}}}
+		if v1 { // which cannot be signed
+			bad.v1 = false
+		}
+		w.want(w.do(bad), 400, "InvalidParameter.RegionId")
+	}
+	w.wantOK(w.do(request{action: "GetChatConfiguration", query: clone(region), json: `{"RegionId":"cn-hangzhou","Name":"ops"}`}))
+	w.want(w.do(request{action: "GetChatConfiguration", query: clone(region), json: `{"RegionId":"cn-beijing"}`}), 400, "InvalidParameter.RegionId")
+	w.want(w.do(request{action: "GetChatConfiguration", query: clone(region), json: `{"Name":["ops"]}`}), 400, "InvalidParameter.Name")
+
+	// What the core SDKs for Go and Python send: all that is signed in the query, and RegionId in the form once more.
+	signed := url.Values{"Action": {"GetChatConfiguration"}, "Version": {rpc.Version}, "RegionId": {"cn-hangzhou"}, "Name": {"ops"}, "Format": {"JSON"}}
+	if err := admin.SignV1(http.MethodPost, signed, w.clock.Now(), w.nonce()); err != nil {
+		t.Fatal(err)
+	}
+	for form, code := range map[string]string{
+		"RegionId=cn-hangzhou&Name=ops":    "",
+		"RegionId=cn-beijing&Name=ops":     "InvalidParameter.RegionId",
+		"Name=ops&Name=ops":                "InvalidParameter.Name",
+		"RegionId=cn-hangzhou&Extra=1":     "SignatureDoesNotMatch",
+		"SignatureNonce=other&Name=ops":    "InvalidParameter.SignatureNonce",
+		"Signature=other&RegionId=cn-hang": "InvalidParameter.RegionId",
+	} {
+		req := httptest.NewRequest(http.MethodPost, "/?"+signed.Encode(), strings.NewReader(form))
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		if a := w.serve(w.newHandler(), req); a.Code != code {
+			t.Errorf("%s: %v, want %q", form, a, code)
 		}
 	}
 }

@@ -19,13 +19,16 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 const (
 	// MaxSkew is how far a request's time may be from ours, either way, itself included: the gateway's InvalidTimeStamp.Expired.
 	// A nonce must be remembered until its request's time is that long ago.
 	MaxSkew = 15 * time.Minute
-	// MaxNonce is the length of a nonce, in printable ASCII characters. The SDKs send 32.
+	// MaxNonce is the length of a nonce, in printable characters. The SDKs send 32 hexadecimal digits, PHP's a digest and
+	// its microtime(), which has a blank inside.
 	MaxNonce = 128
 	// MaxAccessKeyID is the length of an access key id, in printable ASCII characters.
 	MaxAccessKeyID = 128
@@ -172,10 +175,18 @@ func checkNonce(name, nonce string) error {
 	switch {
 	case nonce == "":
 		return missing(name)
-	case len(nonce) > MaxNonce || !isPrintable(nonce):
-		return invalid(name, "must be 1 to 128 printable ASCII characters")
+	case !isNonce(nonce):
+		return invalid(name, "must be 1 to 128 printable characters, none of them a blank at either end")
 	}
 	return nil
+}
+
+// isNonce reports whether s is printable text, with blanks only inside: a header would lose those around it.
+func isNonce(s string) bool {
+	if len(s) > utf8.UTFMax*MaxNonce || !utf8.ValidString(s) || utf8.RuneCountInString(s) > MaxNonce {
+		return false
+	}
+	return strings.Trim(s, " ") == s && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // checkKeyID returns an error unless id can be an access key id; an impossible one is answered like an unknown one.
