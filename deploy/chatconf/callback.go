@@ -181,14 +181,10 @@ func later(e *chat.Endpoint, settings webhook.Settings, callback *craft.Callback
 	if carried, err := receiver.Answer(received, "x"); err != nil || carried.Carries {
 		return "" // it would have come with the answer, unless the message came before
 	}
-	command, notOne := e.Command(received.Message)
+	command, _ := e.Command(received.Message) // what is no command is decided so
 	decision := e.Decide(command)
-	var problem *chat.CommandError
-	switch {
-	case decision.Allowed && decision.Cause != chat.CauseBuiltIn && e.Target.Type != chat.TargetJournal:
+	if decision.Allowed && decision.Cause != chat.CauseBuiltIn && e.Target.Type != chat.TargetJournal {
 		return ""
-	case decision.Cause == chat.CauseCommand && errors.As(notOne, &problem):
-		return problem.Sentence(e.Language)
 	}
 	return e.Reply(command, decision)
 }

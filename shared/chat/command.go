@@ -31,10 +31,12 @@ type Command struct {
 	UserName      string   // for people; proves nothing
 	Groups        []string // of UserGroups that the user is in, in their order
 	MessageID     string
+	EventID       string    // of the delivery, if the platform gives one
 	Sent          time.Time // zero if the platform does not say
 	Text          string
 	Name          string // the first word, in lower case and half width
 	Arguments     []string
+	Problem       error `json:"-"` // a *CommandError that says why the message is no command; nil if it is one
 }
 
 // LogValue returns what a log may show.
@@ -57,15 +59,18 @@ func (c Command) Shown() string {
 // A CommandError says why a text is no command.
 type CommandError struct {
 	problem phrase
+	unread  string // of the message, if that is the problem
 }
 
 // Error says it for a log; Sentence says it to the person who typed the text.
 func (e *CommandError) Error() string {
-	return "chat: command: " + strings.TrimSuffix(sentenceIn(English, e.problem), ".")
+	return "chat: command: " + strings.TrimSuffix(e.Sentence(English), ".")
 }
 
 // Sentence says it to the person who typed the text, in a language of Languages.
-func (e *CommandError) Sentence(language string) string { return sentenceIn(language, e.problem) }
+func (e *CommandError) Sentence(language string) string {
+	return sentenceIn(language, e.problem, "unread", unreadIn(language, e.unread))
+}
 
 // ParseCommand takes a message's text apart: the first word is the command's name, in lower case and half width, the others are its
 // arguments, as they are.
@@ -78,25 +83,39 @@ func (e *CommandError) Sentence(language string) string { return sentenceIn(lang
 // Chat clients set quotes as a printer does. “ ” and „ are double quotes, each closing any other; ‘ opens and ’ closes a single
 // quote, and a ’ that closes nothing is an apostrophe.
 //
+// Chat clients change what is typed, and people mark up what they type. Outside quotes, also:
+//
+//   - dashes that begin an argument and stand before a letter are hyphens: –f is -f, and —force and
+//     ––force are --force;
+//   - backticks around a word, or around the whole text, and fences of code go;
+//   - * and _ around the command, or around a text that begins with it, go;
+//   - a / before the command goes: /restart is restart;
+//   - a link in Markdown is its text where a client made the link of it, else its address.
+//
 // A text over MaxText, more than MaxArguments arguments, a name that is longer than MaxCommandName or has a blank, a joiner or a wildcard in
-// it, a quote that is not closed, and control characters and invisible ones, also those that turn the direction of writing, are a *CommandError.
+// it, a quote or backtick that is not closed, and control characters and invisible ones, also those
+// that turn the direction of writing, are a *CommandError.
 func ParseCommand(text string) (name string, args []string, err error) {
 	if len(text) > MaxText {
-		return "", nil, &CommandError{commandTooLong}
+		return "", nil, &CommandError{problem: commandTooLong}
 	}
-	words, problem := splitWords(strings.ReplaceAll(text, "\r\n", "\n"))
+	words, problem := splitWords(text)
 	switch {
 	case problem != none:
-		return "", nil, &CommandError{problem}
+		return "", nil, &CommandError{problem: problem}
 	case len(words) == 0:
-		return "", nil, &CommandError{commandEmpty}
+		return "", nil, &CommandError{problem: commandEmpty}
 	case len(words)-1 > MaxArguments:
-		return "", nil, &CommandError{commandTooMany}
+		return "", nil, &CommandError{problem: commandTooMany}
 	}
-	if name = foldName(words[0]); !commandWord.Fits(name) || strings.ContainsAny(name, wildcards) {
-		return "", nil, &CommandError{commandBadName}
+	if name = unslash(foldName(words[0].text)); !isName(name) {
+		return "", nil, &CommandError{problem: commandBadName}
 	}
-	return name, words[1:], nil
+	args = make([]string, 0, len(words)-1)
+	for _, w := range words[1:] {
+		args = append(args, w.argument())
+	}
+	return name, args, nil
 }
 
 // foldName returns a command's name, or a pattern for one, as names are compared: in lower case, with one letter for all that Unicode folds into
@@ -114,19 +133,26 @@ func foldName(name string) string {
 	}, name)
 }
 
+// isName reports whether a word can be a command's name. One with a > quotes a message.
+func isName(name string) bool {
+	return commandWord.Fits(name) && !strings.ContainsAny(name, wildcards) && name[0] != '>'
+}
+
 // FormatCommand is the inverse of ParseCommand: a text that it parses into name and args. What needs quotes is quoted.
 func FormatCommand(name string, args []string) string {
 	var b strings.Builder
-	writeWord(&b, name)
+	writeWord(&b, name, strings.HasPrefix(name, "_"))
 	for _, arg := range args {
 		b.WriteByte(' ')
-		writeWord(&b, arg)
+		writeWord(&b, arg, hyphens(arg) != arg)
 	}
 	return b.String()
 }
 
-func writeWord(b *strings.Builder, word string) {
-	if word != "" && !strings.ContainsFunc(word, func(r rune) bool { return r == '\\' || isBlank(r) || opens(r) != noQuote }) {
+// writeWord writes a word, in quotes if it must be.
+func writeWord(b *strings.Builder, word string, quoted bool) {
+	special := func(r rune) bool { return r == '\\' || r == '`' || r == '[' || isBlank(r) || opens(r) != noQuote }
+	if word != "" && !quoted && !strings.ContainsFunc(word, special) {
 		b.WriteString(word)
 		return
 	}
@@ -202,57 +228,3 @@ func (q quotation) closes(r rune) bool {
 
 // escapes reports whether a backslash has a meaning in the quote.
 func (q quotation) escapes() bool { return q != single && q != curlySingle }
-
-// splitWords takes a text apart into words, their quotes taken off.
-func splitWords(text string) (words []string, problem phrase) {
-	if !utf8.ValidString(text) {
-		return nil, commandHidden
-	}
-	var (
-		word    strings.Builder
-		inWord  bool // even an empty one, by its quotes
-		in      quotation
-		escaped bool
-	)
-	write := func(r rune) {
-		word.WriteRune(r)
-		inWord = true
-	}
-	for _, r := range text {
-		switch {
-		case isHidden(r):
-			return nil, commandHidden
-		case escaped:
-			escaped = false
-			if in != noQuote && r != '\\' && opens(r) != in {
-				write('\\')
-			}
-			if in != noQuote || r != '\n' {
-				write(r)
-			}
-		case r == '\\' && in.escapes():
-			escaped = true
-		case in.closes(r):
-			in = noQuote
-		case in != noQuote:
-			write(r)
-		case opens(r) != noQuote:
-			in, inWord = opens(r), true
-		case !isBlank(r):
-			write(r)
-		case inWord:
-			words = append(words, word.String())
-			word.Reset()
-			inWord = false
-		}
-	}
-	switch {
-	case escaped:
-		return nil, commandBackslash
-	case in != noQuote:
-		return nil, commandQuote
-	case inWord:
-		words = append(words, word.String())
-	}
-	return words, none
-}

@@ -60,6 +60,7 @@ type ChatCommand struct {
 	Latency        int64  // milliseconds from the callback's arrival to the record
 	SettledDate    string // when the outcome was known; empty where it was at once, or is not yet
 	MessageId      string
+	EventId        string `json:",omitempty"` // of the delivery, where the platform gives it one besides
 }
 
 // ListCommands returns what was asked of a bot, the latest first, a page at a time: ListChatCommands. A configuration that was
@@ -110,7 +111,7 @@ type commandSelection struct {
 }
 
 func parseCommandFilters(in *ListCommandsRequest) (*commandSelection, error) {
-	sel := &commandSelection{user: in.User, command: foldName(in.Command)}
+	sel := &commandSelection{user: in.User, command: unslash(foldName(in.Command))}
 	var mistakes error
 	if in.Decision != "" {
 		for _, decision := range [...]string{DecisionAllowed, DecisionDenied} {
@@ -240,6 +241,7 @@ func (e *entry) show() ChatCommand {
 		Latency:        e.Latency,
 		SettledDate:    dateOf(e.Settled),
 		MessageId:      e.MessageID,
+		EventId:        e.EventID,
 	}
 	if e.Statement >= 0 {
 		out.Statement = &e.Statement

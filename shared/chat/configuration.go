@@ -484,7 +484,7 @@ func (m *mistakes) checkCommands(path string, n *document.Node, effect string) {
 		return
 	}
 	for i := range n.Items {
-		if pattern, ok := patterns[i]; ok && builtIn(foldName(pattern)) {
+		if pattern, ok := patterns[i]; ok && builtIn(unslash(foldName(pattern))) {
 			m.wrong(document.At(path, i), "%s is always allowed, so it cannot be denied", quote(pattern))
 		}
 	}

@@ -61,8 +61,9 @@ func (e *Endpoint) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("name", e.Name), slog.String("type", e.Type), slog.Int64("revision", e.Revision))
 }
 
-// Command makes a command of a message that the platform's receiver read. One that is none is a *CommandError, and what is known
-// of it is returned all the same, without Name and Arguments.
+// Command makes a command of a message that the platform's receiver read. One that is none, or of
+// which something could not be read, is a *CommandError, and what is known of it is returned with
+// it, without Name and Arguments.
 func (e *Endpoint) Command(m *Message) (Command, error) {
 	out := Command{
 		Account:       e.Account,
@@ -75,17 +76,26 @@ func (e *Endpoint) Command(m *Message) (Command, error) {
 		UserName:      m.UserName,
 		Groups:        e.Permissions.Groups(m.User),
 		MessageID:     m.ID,
+		EventID:       m.EventID,
 		Sent:          m.Sent,
 		Text:          m.Text,
 	}
-	var err error
-	out.Name, out.Arguments, err = ParseCommand(m.Text)
-	return out, err
+	if m.Unread != "" {
+		out.Problem = unreadProblem(m.Unread)
+	} else {
+		out.Name, out.Arguments, out.Problem = ParseCommand(m.Text)
+	}
+	return out, out.Problem
 }
 
-// Decide returns whether the command may run.
+// Decide returns whether the command may run. Of a message that is none, the reason says why.
 func (e *Endpoint) Decide(c Command) Decision {
-	return e.Permissions.Decide(c.User, c.Conversation, c.Name)
+	out := e.Permissions.Decide(c.User, c.Conversation, c.Name)
+	var problem *CommandError
+	if out.Cause == CauseCommand && errors.As(c.Problem, &problem) {
+		out.Reason = problem.Sentence(e.Language)
+	}
+	return out
 }
 
 // Reply returns what to tell who gave a command that was decided so: that it was accepted, what a built-in command has to say, or

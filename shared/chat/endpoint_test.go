@@ -231,9 +231,50 @@ func TestCommandOfAMessage(t *testing.T) {
 	if !errors.As(err, &wrong) {
 		t.Errorf("error = %v", err)
 	}
-	equal(t, "what is known of no command", got, want)
-	if d := e.Decide(got); d.Allowed || d.Cause != chat.CauseCommand {
+	if d := e.Decide(got); d.Allowed || d.Cause != chat.CauseCommand || d.Reason != "A quotation mark is not closed." {
 		t.Errorf("Decide = %+v", d)
+	}
+	got.Problem = nil
+	equal(t, "what is known of no command", got, want)
+}
+
+// TestMessageThatIsNotReadWhole holds that what has something in it besides its text that changes
+// its meaning is answered and not run.
+func TestMessageThatIsNotReadWhole(t *testing.T) {
+	h := newHouse(t)
+	for unread, want := range map[string][2]string{
+		chat.UnreadPicture:                {"I understand text only; this message has a picture.", "我只能读懂文字，此消息含有图片。"},
+		chat.UnreadElement("media"):       {"this message has an element of type media.", "此消息含有类型为 media 的内容。"},
+		chat.UnreadElement("a\nb{c}\xff"): {"this message has an element of type ab{c}.", "此消息含有类型为 ab{c} 的内容。"},
+		chat.UnreadElement(""):            {"an element without a type", "an element without a type"},
+		"a poll":                          {"this message has a poll.", "此消息含有a poll。"},
+		chat.UnreadMention:                {"which of the words after @ are my own name", "BotName"},
+		chat.UnreadEdit:                   {"Send the command as a new message.", "新消息"},
+	} {
+		for i, language := range []string{"en", "zh"} {
+			name := fmt.Sprintf("%s-%x", language, unread)
+			h.create(name, func(in *chat.CreateRequest) {
+				in.Configuration = chat.Secret(with(slack, `"Language":"`+language+`","Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`))
+			})
+			e := h.open(name)
+			command, err := e.Command(&chat.Message{ID: "m1", EventID: "e1", Conversation: "c1", User: "u1", Text: "restart i-1", Unread: unread})
+			var wrong *chat.CommandError
+			if !errors.As(err, &wrong) || command.Name != "" || command.Arguments != nil {
+				t.Errorf("%s: %+v, %v", unread, command, err)
+				continue
+			}
+			d := e.Decide(command)
+			if reply := e.Reply(command, d); d.Allowed || d.Cause != chat.CauseCommand || reply != d.Reason || !strings.Contains(reply, want[i]) {
+				t.Errorf("%s: %+v: %q, want %q in it", unread, d, reply, want[i])
+			}
+			h.record(e, chat.Arrival{Command: command, Decision: d})
+			if _, verdict, err := h.journal.Record(h.ctx, e, chat.Arrival{Command: command, Decision: d}); err != nil || verdict != chat.Duplicate {
+				t.Errorf("again: %v, %v", verdict, err)
+			}
+			if list := h.commands(name); len(list) != 1 || list[0].Decision != chat.DecisionDenied || list[0].Reason != d.Reason || list[0].MessageId != "m1" || list[0].EventId != "e1" {
+				t.Errorf("%s: recorded as %+v", unread, list)
+			}
+		}
 	}
 }
 

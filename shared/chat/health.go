@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -32,8 +33,11 @@ const (
 
 var allCounters = [...]Counter{CountAllowed, CountDenied, CountDelivered, CountFailed, CountHandshakes, CountIgnored, CountDuplicates, CountRefused}
 
-// stepToken is the step of a Note of a URL with a wrong token.
-const stepToken = "token"
+// Steps of what is not a callback that was refused.
+const (
+	stepToken   = "token"   // a URL with a wrong token
+	stepMention = "mention" // a message mentions a name that is not BotName
+)
 
 const (
 	// shards is over how many items a counter of what every command adds to is spread, so that commands at once do not meet in one.
@@ -48,6 +52,13 @@ const (
 	maxNotes = 10_000
 )
 
+// Bounds of the kinds of callbacks that are counted one by one.
+const (
+	maxKinds  = 50 // in all of one configuration; the others are counted together
+	maxKind   = 64 // bytes of one
+	kindOther = "other"
+)
+
 // What happened last, in the sort keys of health.
 const (
 	lastError     = "last#error"
@@ -55,7 +66,11 @@ const (
 	lastHandshake = "last#handshake"
 	lastCallback  = "last#callback"
 	lastDelivery  = "last#delivery" // one that failed
+	lastMention   = "last#mention"  // of a name that is not BotName
 	countOf       = "n#"
+
+	// kindOf is of callbacks that were ignored, by kind; behind all others, so that these are read.
+	kindOf = "type#"
 )
 
 func healthKey(name, what string) string { return healthPrefix + escape(name) + "#" + what }
@@ -72,6 +87,10 @@ type Note struct {
 	Counter Counter
 	Step    string // of a callback that was refused: where, such as signature
 	Reason  string // and why: what was seen and what would be right; no secret
+	Kind    string // of a callback that was ignored: what it is, as the platform calls it
+
+	// Mention is the name that a message mentions where BotName should be. Such a Note has no Counter.
+	Mention string
 }
 
 // A moment is when something happened last, as it is stored.
@@ -81,12 +100,41 @@ type moment struct {
 	Reason string    `json:"reason,omitempty"`
 }
 
+// A tally is what was noted of one configuration and goes into one write.
+type tally struct {
+	count map[Counter]int64
+	kinds map[string]int64  // how many were ignored, by kind
+	last  map[string]moment // by sort key of health, without what is before it
+}
+
+func newTally() tally {
+	return tally{make(map[Counter]int64), make(map[string]int64), make(map[string]moment)}
+}
+
+// empty reports whether there is nothing to be written.
+func (t *tally) empty() bool { return len(t.count)+len(t.kinds)+len(t.last) == 0 }
+
+// keep puts back what could not be written.
+func (t *tally) keep(older tally) {
+	for c, n := range older.count {
+		t.count[c] += n
+	}
+	for kind, n := range older.kinds {
+		t.kinds[kind] += n
+	}
+	for what, m := range older.last {
+		if _, newer := t.last[what]; !newer {
+			t.last[what] = m
+		}
+	}
+}
+
 // notes are what one process has noted of one configuration and not written yet.
 type notes struct {
-	count   map[Counter]int64
-	last    map[string]moment // by sort key of health, without what is before it
-	written time.Time         // when notes were last written, or that was tried
-	writing *noteWrite        // the write under way; nil: there is none
+	tally
+	seen    map[string]struct{} // the kinds that this process counts one by one
+	written time.Time           // when notes were last written, or that was tried
+	writing *noteWrite          // the write under way; nil: there is none
 }
 
 // A noteWrite is one write of the notes of one configuration. Only one is under way for each.
@@ -171,7 +219,7 @@ func (j *Journal) flushWrite(ctx context.Context, ref Ref) (w *noteWrite, fresh 
 		return nil, false, nil
 	case kept.writing != nil:
 		return kept.writing, false, nil
-	case len(kept.count) == 0:
+	case kept.empty():
 		return nil, false, nil
 	case ctx.Err() != nil:
 		return nil, false, storeError(ctx, "note", ctx.Err())
@@ -235,11 +283,14 @@ func (j *Journal) jot(ctx context.Context, ref Ref, n Note) *noteWrite {
 	defer j.mu.Unlock()
 	kept := j.notes[ref]
 	if kept == nil {
-		kept = &notes{count: make(map[Counter]int64), last: make(map[string]moment)}
+		kept = &notes{tally: newTally(), seen: make(map[string]struct{})}
 		keep(j.notes, maxNotes, ref, kept)
 	}
-	kept.count[n.Counter]++
+	kept.add(n)
 	switch {
+	case n.Mention != "":
+		const reason = "a message mentions %q, which is not BotName; if that is this bot, set BotName to it"
+		kept.last[lastMention] = moment{At: now, Step: stepMention, Reason: fmt.Sprintf(reason, cut(n.Mention, 256))}
 	case n.Counter == CountRefused && n.Step == stepToken:
 		kept.last[lastToken] = moment{At: now, Step: stepToken, Reason: cut(n.Reason, 1024)}
 	case n.Counter == CountRefused:
@@ -247,7 +298,7 @@ func (j *Journal) jot(ctx context.Context, ref Ref, n Note) *noteWrite {
 	case n.Counter == CountHandshakes:
 		kept.last[lastHandshake] = moment{At: now}
 	}
-	if n.Step != stepToken { // else it need not be the platform that called
+	if n.Step != stepToken && n.Mention == "" { // else it need not be the platform that called
 		kept.last[lastCallback] = moment{At: now}
 	}
 	if since := now.Sub(kept.written); kept.writing != nil || !kept.written.IsZero() && since >= 0 && since < noteInterval {
@@ -259,15 +310,15 @@ func (j *Journal) jot(ctx context.Context, ref Ref, n Note) *noteWrite {
 // writeLocked begins to write what is kept of a configuration, in one write, which outlives ctx. No other may be under way.
 func (j *Journal) writeLocked(ctx context.Context, ref Ref, kept *notes) *noteWrite {
 	now := j.now().UTC()
-	count, last := kept.count, kept.last
-	kept.count, kept.last, kept.written = make(map[Counter]int64), make(map[string]moment), now
+	noted := kept.tally
+	kept.tally, kept.written = newTally(), now
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout)
 	w := &noteWrite{done: make(chan struct{}), cancel: cancel}
 	kept.writing = w
 	go func() {
 		defer close(w.done)
 		defer cancel()
-		if err := j.writeNotes(ctx, ref, now, count, last); err != nil {
+		if err := j.writeNotes(ctx, ref, now, noted); err != nil {
 			w.err = storeError(ctx, "note", err)
 		}
 		j.mu.Lock()
@@ -276,31 +327,58 @@ func (j *Journal) writeLocked(ctx context.Context, ref Ref, kept *notes) *noteWr
 		if w.err == nil {
 			return
 		}
-		for c, n := range count {
-			kept.count[c] += n
-		}
-		for what, m := range last {
-			if _, newer := kept.last[what]; !newer {
-				kept.last[what] = m
-			}
-		}
+		kept.keep(noted)
 	}()
 	return w
 }
 
+// add counts a note: what was ignored under its kind where that is known, and Counters has the sum.
+func (n *notes) add(note Note) {
+	kind := printable(note.Kind, maxKind)
+	switch {
+	case note.Mention != "":
+		return
+	case note.Counter != CountIgnored || kind == "":
+		n.count[note.Counter]++
+		return
+	}
+	if _, ok := n.seen[kind]; !ok && len(n.seen) >= maxKinds-1 {
+		kind = kindOther
+	} else if !ok {
+		n.seen[kind] = struct{}{}
+	}
+	n.kinds[kind]++
+}
+
+// printable returns the printable ASCII of a text, up to so many bytes of it.
+func printable(text string, most int) string {
+	var b strings.Builder
+	for i := 0; i < len(text) && b.Len() < most; i++ {
+		if c := text[i]; c > ' ' && c < 0x7f {
+			b.WriteByte(c)
+		} else if c == ' ' {
+			b.WriteByte('_')
+		}
+	}
+	return b.String()
+}
+
 // writeNotes writes notes of a configuration. A panic is an error.
-func (j *Journal) writeNotes(ctx context.Context, ref Ref, now time.Time, count map[Counter]int64, last map[string]moment) (err error) {
+func (j *Journal) writeNotes(ctx context.Context, ref Ref, now time.Time, noted tally) (err error) {
 	defer invoke.Recover("chat", &err)
 	var change table.Change
-	for what, m := range last {
+	for what, m := range noted.last {
 		value, err := encodeRecord(m)
 		if err != nil {
 			return err
 		}
 		change.Puts = append(change.Puts, table.Put{Sort: healthKey(ref.Name, what), Value: value, Revision: now.UnixNano()})
 	}
-	for c, n := range count {
+	for c, n := range noted.count {
 		change.Adds = append(change.Adds, table.Add{Sort: healthKey(ref.Name, countOf+string(c)), N: n})
+	}
+	for kind, n := range noted.kinds {
+		change.Adds = append(change.Adds, table.Add{Sort: healthKey(ref.Name, kindOf+kind), N: n})
 	}
 	return j.table.Write(ctx, ref.partition(), change)
 }
@@ -308,13 +386,14 @@ func (j *Journal) writeNotes(ctx context.Context, ref Ref, now time.Time, count 
 // health is what the journal knows of a webhook's health.
 type health struct {
 	count map[Counter]int64
+	kinds map[string]int64
 	last  map[string]moment
 	entry *entry // of the last command; nil if there is none
 }
 
 // health reads what is known of a webhook.
 func (j *Journal) health(ctx context.Context, ref Ref) (*health, error) {
-	out := &health{count: make(map[Counter]int64), last: make(map[string]moment)}
+	out := &health{count: make(map[Counter]int64), kinds: make(map[string]int64), last: make(map[string]moment)}
 	prefix := healthKey(ref.Name, "")
 	items, err := j.table.Query(ctx, table.Range{Partition: ref.partition(), Prefix: prefix, Limit: table.MaxQuery})
 	if err != nil {
@@ -325,6 +404,11 @@ func (j *Journal) health(ctx context.Context, ref Ref) (*health, error) {
 		if counter, ok := strings.CutPrefix(what, countOf); ok {
 			counter, _, _ = strings.Cut(counter, "#")
 			out.count[Counter(counter)] += item.Count
+			continue
+		}
+		if kind, ok := strings.CutPrefix(what, kindOf); ok {
+			out.kinds[kind] += item.Count
+			out.count[CountIgnored] += item.Count
 			continue
 		}
 		var m moment
@@ -373,13 +457,17 @@ type Health struct {
 	LastHandshakeDate string
 	LastError         *HealthError `json:",omitempty"` // of a callback that was refused
 	LastDeliveryError *HealthError `json:",omitempty"` // of a command that could not be handed on
-	Counters          map[string]int64
+	// LastMention is of a name that is not BotName, in a message that does not mention the bot by it.
+	LastMention *HealthError `json:",omitempty"`
+	Counters    map[string]int64
+	// Ignored is Counters' Ignored by what the callbacks were, as the platform calls it, such as reaction_added.
+	Ignored map[string]int64 `json:",omitempty"`
 }
 
 // HealthError is what went wrong last: where, when and why.
 type HealthError struct {
 	Date   string
-	Step   string // token, request, configuration, signature, freshness, decrypt, receive id, decode, replay or deliver
+	Step   string // token, request, configuration, signature, freshness, decrypt, receive id, decode, replay, deliver or mention
 	Reason string
 }
 
@@ -435,11 +523,35 @@ func (h *health) show(r *record) Health {
 		out.LastError = h.last[lastToken].show()
 	}
 	out.LastDeliveryError = h.last[lastDelivery].show()
+	out.LastMention = h.last[lastMention].show()
+	out.Ignored = h.ignored()
 	switch {
 	case failure.After(success), success.IsZero() && !stranger.IsZero():
 		out.State = HealthFailing
 	case out.LastCallbackDate != "":
 		out.State = HealthWorking
+	}
+	return out
+}
+
+// ignored returns what was ignored by kind, of many kinds those that came most often. Several
+// processes may have counted different ones.
+func (h *health) ignored() map[string]int64 {
+	if len(h.kinds) == 0 {
+		return nil
+	}
+	kinds := slices.SortedFunc(maps.Keys(h.kinds), func(a, b string) int {
+		return cmp.Or(cmp.Compare(h.kinds[b], h.kinds[a]), cmp.Compare(a, b))
+	})
+	out := make(map[string]int64, maxKinds)
+	shown := 0
+	for _, kind := range kinds {
+		if kind == kindOther || shown == maxKinds-1 {
+			out[kindOther] += h.kinds[kind]
+			continue
+		}
+		out[kind] = h.kinds[kind]
+		shown++
 	}
 	return out
 }

@@ -94,6 +94,79 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+// TestIgnoredByKind holds that what is ignored is counted by what it is, bounded, and in no more
+// writes.
+func TestIgnoredByKind(t *testing.T) {
+	h := newHouse(t)
+	e := h.bot("one")
+	ignored := func(kind string, times int) {
+		t.Helper()
+		for range times {
+			if err := h.journal.Note(h.ctx, e.Ref(), chat.Note{Counter: chat.CountIgnored, Kind: kind}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	h.spy.reset()
+	ignored("reaction_added", 2)
+	ignored("message/channel_join", 1)
+	ignored("", 1)
+	ignored("a b\n\x00é"+strings.Repeat("x", 100), 1)
+	if got := h.spy.took(); got != "Write" {
+		t.Errorf("calls = %s", got)
+	}
+	got := h.health("one")
+	equal(t, "ignored", got.Ignored, map[string]int64{"reaction_added": 2, "message/channel_join": 1, "a_b" + strings.Repeat("x", 61): 1})
+	equal(t, "the sum", got.Counters, counters(map[string]int64{"Ignored": 5}))
+	if got.State != chat.HealthWorking {
+		t.Errorf("state = %s", got.State)
+	}
+	for i := range 100 {
+		ignored(fmt.Sprintf("kind-%d", i), 1)
+	}
+	if got := h.health("one"); len(got.Ignored) != 50 || got.Ignored["other"] != 100-46 || got.Ignored["reaction_added"] != 2 || got.Counters["Ignored"] != 105 {
+		t.Errorf("of many kinds: %+v", got)
+	}
+	// Another process counts other kinds one by one.
+	other := h.journalWith(h.ring)
+	for i := range 40 {
+		if err := other.Note(h.ctx, e.Ref(), chat.Note{Counter: chat.CountIgnored, Kind: fmt.Sprintf("more-%d", i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := other.Flush(h.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.health("one"); len(got.Ignored) != 50 || got.Ignored["reaction_added"] != 2 || got.Counters["Ignored"] != 145 {
+		t.Errorf("of two processes: %+v", got)
+	}
+	// What cannot be written is kept for the next time.
+	h.clock.advance(time.Minute)
+	h.spy.fail("Write", 0, fmt.Errorf("planted: %w", table.ErrUnavailable))
+	wantError(t, "Note", h.journal.Note(h.ctx, e.Ref(), chat.Note{Counter: chat.CountIgnored, Kind: "reaction_added"}), chat.Unavailable, "")
+	h.spy.reset()
+	if got := h.health("one"); got.Ignored["reaction_added"] != 3 || got.Counters["Ignored"] != 146 {
+		t.Errorf("after a failed write: %+v", got)
+	}
+}
+
+// TestMentionShowsInHealth holds that a name which is not BotName is told to the owner, and is no
+// callback of its own.
+func TestMentionShowsInHealth(t *testing.T) {
+	h := newHouse(t)
+	e := h.bot("one")
+	if err := h.journal.Note(h.ctx, e.Ref(), chat.Note{Mention: "Ops {Bot}\n"}); err != nil {
+		t.Fatal(err)
+	}
+	got := h.health("one")
+	equal(t, "the mention", got.LastMention, &chat.HealthError{Date: "2026-11-23T08:00:00+00:00", Step: "mention",
+		Reason: `a message mentions "Ops {Bot}\n", which is not BotName; if that is this bot, set BotName to it`})
+	equal(t, "the counters", got.Counters, counters(nil))
+	if got.State != chat.HealthSilent || got.LastCallbackDate != "" || got.Ignored != nil {
+		t.Errorf("health = %+v", got)
+	}
+}
+
 // TestWrongTokenShowsInHealth holds that a URL with another token is told to the owner, and to nobody by the time it takes.
 func TestWrongTokenShowsInHealth(t *testing.T) {
 	h := newHouse(t)

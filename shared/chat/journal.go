@@ -188,6 +188,7 @@ type entry struct {
 	Latency      int64     `json:"latency"`          // milliseconds from the callback's arrival to the record
 	Settled      time.Time `json:"settled,omitzero"` // when the outcome was known
 	MessageID    string    `json:"messageId"`
+	EventID      string    `json:"eventId,omitempty"`
 }
 
 // An Arrival is a command that came in and was decided, to be recorded.
@@ -363,6 +364,7 @@ func newEntry(e *Endpoint, ref Ref, now time.Time, a Arrival) *entry {
 		Outcome:      OutcomeRecorded,
 		Answered:     a.Answered,
 		MessageID:    cut(a.Command.MessageID, 512),
+		EventID:      cut(a.Command.EventID, 512),
 	}
 	if a.Decision.Allowed {
 		out.Decision = DecisionAllowed

@@ -108,7 +108,7 @@ func (p *Permissions) newPermission(n *document.Node) permission {
 		text:     n.String(),
 	}
 	for i, pattern := range out.commands {
-		out.commands[i] = foldName(pattern)
+		out.commands[i] = unslash(foldName(pattern))
 	}
 	if list := n.Get("Conversations"); list != nil {
 		out.conversations = texts(list)

@@ -21,6 +21,10 @@ const (
 	commandHidden
 	commandQuote
 	commandBackslash
+	commandBacktick
+	commandUnread
+	commandMention
+	commandEdited
 
 	decidedAllow
 	decidedDeny
@@ -49,13 +53,32 @@ const (
 
 // sentences are the phrases in English and Chinese. What stands in braces is filled in.
 var sentences = [phrases][2]string{
-	commandEmpty:     {"The message has no command. Say help to see what you may run.", "消息中没有命令。发送 help 查看您可以执行的命令。"},
-	commandTooLong:   {"The message is too long for a command.", "消息过长，不能作为命令。"},
-	commandTooMany:   {"The command has too many arguments.", "命令的参数过多。"},
-	commandBadName:   {"The first word is not the name of a command.", "第一个词不是命令名。"},
+	commandEmpty:   {"The message has no command. Say help to see what you may run.", "消息中没有命令。发送 help 查看您可以执行的命令。"},
+	commandTooLong: {"The message is too long for a command.", "消息过长，不能作为命令。"},
+	commandTooMany: {"The command has too many arguments.", "命令的参数过多。"},
+	commandBadName: {
+		"The first word is not the name of a command. Write the command first, without markup, such as: restart i-1",
+		"第一个词不是命令名。请把命令写在最前面，不加格式，例如：restart i-1",
+	},
 	commandHidden:    {"The message has characters in it that cannot be seen. Type it again without them.", "消息中含有不可见字符，请去掉后重新输入。"},
 	commandQuote:     {"A quotation mark is not closed.", "引号没有闭合。"},
 	commandBackslash: {"The message ends in a backslash, which has to stand before another character.", "消息以反斜杠结尾，反斜杠后应有其他字符。"},
+	commandBacktick: {
+		"A backtick is not closed, or there are several words between two. Write the command without backticks, such as: restart i-1",
+		"反引号没有闭合，或其中有多个词。请不用反引号书写命令，例如：restart i-1",
+	},
+	commandUnread: {
+		"I understand text only; this message has {unread}. Write the command as text, such as: restart i-1",
+		"我只能读懂文字，此消息含有{unread}。请用文字书写命令，例如：restart i-1",
+	},
+	commandMention: {
+		"I cannot tell which of the words after @ are my own name. Mention me first and write the command after it; an administrator can set BotName to my name.",
+		"无法判断 @ 之后哪些词是我的名字。请先 @ 我，再写命令；管理员可将 BotName 设为我的名字。",
+	},
+	commandEdited: {
+		"This message was sent long ago and edited now. Send the command as a new message.",
+		"此消息发送已久，现在才被编辑。请将命令作为新消息发送。",
+	},
 
 	decidedAllow:        {"Permissions[{statement}] allows {command}.", "Permissions[{statement}] 允许执行 {command}。"},
 	decidedDeny:         {"Permissions[{statement}] denies {command}.", "Permissions[{statement}] 拒绝执行 {command}。"},

@@ -151,13 +151,17 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *callback) *Resp
 		c.outcome = outcomeHandshake
 		h.note(ctx, e, chat.Note{Counter: chat.CountHandshakes})
 		return received.Handshake
+	case received.Unproven:
+		c.outcome, c.kind = outcomeIgnored, received.Kind
+		return c.acknowledge(receiver, received)
 	case received.Message == nil:
 		// Its signature is as good for another body as a message's.
 		if err := h.journal.Guard(ctx, e, received.Guards); err != nil {
 			return c.fail(err, unavailable)
 		}
-		c.outcome = outcomeIgnored
-		h.note(ctx, e, chat.Note{Counter: chat.CountIgnored})
+		c.outcome, c.kind = outcomeIgnored, received.Kind
+		h.note(ctx, e, chat.Note{Counter: chat.CountIgnored, Kind: received.Kind})
+		h.mention(ctx, e, received)
 		return c.acknowledge(receiver, received)
 	}
 	return h.command(ctx, e, receiver, received, c)
@@ -167,10 +171,10 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *callback) *Resp
 // nothing may go wrong any more.
 func (h *Handler) command(ctx context.Context, e *chat.Endpoint, receiver Receiver, received *Received, c *callback) *Response {
 	m := received.Message
-	command, notOne := e.Command(m)
+	command, _ := e.Command(m) // what is no command is decided so, and recorded
 	decision := e.Decide(command)
 	c.command, c.allowed = command, decision.Allowed
-	text := reply(e, command, decision, notOne)
+	text := e.Reply(command, decision)
 	out, err := receiver.Answer(received, text)
 	if err != nil {
 		return c.fail(err, internalError)
@@ -196,19 +200,11 @@ func (h *Handler) command(ctx context.Context, e *chat.Endpoint, receiver Receiv
 		return c.acknowledge(receiver, received)
 	}
 	c.outcome = outcomeRecorded
+	h.mention(ctx, e, received)
 	if a.Handover != nil {
 		h.pass(ctx, id, c)
 	}
 	return out
-}
-
-// reply returns what to tell who sent a message.
-func reply(e *chat.Endpoint, command chat.Command, decision chat.Decision, notOne error) string {
-	var problem *chat.CommandError
-	if decision.Cause == chat.CauseCommand && errors.As(notOne, &problem) {
-		return problem.Sentence(e.Language) // which says more than that there is none
-	}
-	return e.Reply(command, decision)
 }
 
 // handover returns what is left to be done once a command is recorded; nil if nothing is. What goes to a target is answered by it, and
@@ -228,6 +224,13 @@ func (h *Handler) pass(ctx context.Context, ref chat.Ref, c *callback) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), HandOnTime)
 	defer cancel()
 	c.late = h.handOn(ctx, ref)
+}
+
+// mention notes that a message mentions another name than BotName.
+func (h *Handler) mention(ctx context.Context, e *chat.Endpoint, received *Received) {
+	if received.Mention != "" {
+		h.note(ctx, e, chat.Note{Mention: received.Mention})
+	}
 }
 
 // note notes something for the health of a configuration.
@@ -274,6 +277,7 @@ type callback struct {
 	platform string
 	status   int
 	outcome  string
+	kind     string // of what was ignored
 	step     Step
 	reason   string
 	id       string // of the record
@@ -339,6 +343,9 @@ func (c *callback) log(ctx context.Context, now time.Time) {
 		slog.String("outcome", c.outcome))
 	if c.outcome == outcomeRefused {
 		attrs = append(attrs, slog.String("step", string(c.step)), slog.String("reason", cut(c.reason)))
+	}
+	if c.kind != "" {
+		attrs = append(attrs, slog.String("kind", cut(c.kind)))
 	}
 	if c.command.MessageID != "" {
 		attrs = append(attrs,

@@ -825,6 +825,62 @@ func TestIgnored(t *testing.T) {
 	}
 }
 
+// A receiverFunc is a receiver that gives back what a test wants.
+type receiverFunc func(*webhook.Request) (*webhook.Received, error)
+
+func (f receiverFunc) Receive(r *webhook.Request) (*webhook.Received, error) { return f(r) }
+
+func (f receiverFunc) Answer(*webhook.Received, string) (*webhook.Response, error) {
+	return &webhook.Response{Status: 200}, nil
+}
+
+// Of what is no message the kind is counted and logged; what is sent without a proof leaves nothing
+// but the log; and a name that is not BotName is noted, of a message that is recorded as of one
+// that is not for the bot.
+func TestKinds(t *testing.T) {
+	w := webhooktest.New(t)
+	process := w.Process()
+	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
+	var next *webhook.Received
+	h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, HandOn: nobody, Now: w.Now,
+		Receivers: map[string]func(webhook.Settings) (webhook.Receiver, error){"Slack": func(webhook.Settings) (webhook.Receiver, error) {
+			return receiverFunc(func(*webhook.Request) (*webhook.Received, error) { return next, nil }), nil
+		}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	give := func(received *webhook.Received) map[string]any {
+		t.Helper()
+		next = received
+		if out := bot.Post(h, bot.Say("", craft.Message{})); out.Code != http.StatusOK || out.Body.Len() > 0 {
+			t.Errorf("%+v: %d %s", received, out.Code, out.Body)
+		}
+		return line(t, w)
+	}
+	w.Calls()
+	if said := give(&webhook.Received{Kind: "ssl_check", Unproven: true}); said["outcome"] != "ignored" || said["kind"] != "ssl_check" || w.Calls() != "Get" {
+		t.Errorf("logged is %v", said)
+	}
+	if health := process.Health("ops").Health; health.State != chat.HealthSilent || health.Counters["Ignored"] != 0 || health.LastCallbackDate != "" {
+		t.Errorf("what is not proven shows in health: %+v", health)
+	}
+	if said := give(&webhook.Received{Kind: "reaction_added"}); said["outcome"] != "ignored" || said["kind"] != "reaction_added" {
+		t.Errorf("logged is %v", said)
+	}
+	give(&webhook.Received{Kind: "message/group", Mention: "Other Bot"})
+	health := process.Health("ops").Health
+	if health.Ignored["reaction_added"] != 1 || health.Ignored["message/group"] != 1 || health.LastMention == nil || !strings.Contains(health.LastMention.Reason, `"Other Bot"`) {
+		t.Errorf("health = %+v", health)
+	}
+	give(&webhook.Received{Mention: "Third Bot", Message: &chat.Message{ID: "m1", Conversation: "c1", User: "u1", Unread: chat.UnreadPicture}})
+	if list := process.Commands("ops"); len(list) != 1 || list[0].Decision != "Denied" || !strings.HasPrefix(list[0].Reason, "I understand text only; this message has a picture.") {
+		t.Errorf("commands = %+v", list)
+	}
+	if health := process.Health("ops").Health; !strings.Contains(health.LastMention.Reason, `"Third Bot"`) || health.Counters["Denied"] != 1 {
+		t.Errorf("health = %+v", health)
+	}
+}
+
 // A receiver is made once for a configuration, and again when that changes. The old one is not kept.
 func TestReceiversAreKept(t *testing.T) {
 	w := webhooktest.New(t)

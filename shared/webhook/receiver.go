@@ -46,6 +46,15 @@ type Received struct {
 	Handshake *Response
 	// Message is what a person sent. Without one, and without a handshake, there is nothing to do but to acknowledge.
 	Message *chat.Message
+	// Kind is what a callback without a message and a handshake is, as the platform calls it, such
+	// as reaction_added or message/channel_join. Health counts it under this.
+	Kind string
+	// Unproven says that the platform sends this without a proof, and nothing depends on it: it is
+	// acknowledged and leaves no trace but a log line.
+	Unproven bool
+	// Mention is the name that the message mentions where it should mention BotName, for the
+	// configuration's health; empty if there is no such name.
+	Mention string
 	// Guards are what may be seen only once besides the message's id, where a signature does not cover the body: a second message under
 	// the same guard is forged. They are spent by what is no message as well, and not by what is refused.
 	Guards []string

@@ -1,0 +1,291 @@
+package chat
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A word is one of a text, its quotes taken off.
+type word struct {
+	text string
+	lead int // how many bytes at its beginning were typed outside quotes and without a backslash
+	tail int // and how many at its end
+}
+
+// argument returns the word as an argument.
+func (w word) argument() string { return hyphens(w.text[:w.lead]) + w.text[w.lead:] }
+
+// hyphens returns text with the dashes that it begins with as the hyphens that they were before a client joined them, if a letter follows them.
+func hyphens(text string) string {
+	short, long := 0, 0
+	for i, r := range text {
+		switch r {
+		case '-', '‐', '‑', '‒', '–', '−', '－', '﹣':
+			short++
+		case '—', '―':
+			long++
+		default:
+			switch {
+			case !unicode.IsLetter(r) || short > 0 && long > 0 || short > 2 || long > 2:
+				return text
+			case long > 0 || short == 2:
+				return "--" + text[i:]
+			case short == 1:
+				return "-" + text[i:]
+			}
+			return text
+		}
+	}
+	return text
+}
+
+// splitWords takes a text apart into words, and takes the markup off the first.
+func splitWords(text string) ([]word, phrase) {
+	if !utf8.ValidString(text) {
+		return nil, commandHidden
+	}
+	s := splitter{rest: wholeCode(strings.ReplaceAll(text, "\r\n", "\n"))}
+	if problem := s.split(); problem != none {
+		return nil, problem
+	}
+	return bare(s.words), none
+}
+
+// wholeCode returns what is in the backticks, one or two, that are around a whole text and nowhere in it.
+func wholeCode(text string) string {
+	trimmed := strings.TrimFunc(text, isBlank)
+	for _, mark := range [...]string{"``", "`"} {
+		inside, ok := strings.CutPrefix(trimmed, mark)
+		if !ok {
+			continue
+		}
+		if inside, ok = strings.CutSuffix(inside, mark); ok && !strings.Contains(inside, "`") {
+			return inside
+		}
+	}
+	return text
+}
+
+// A splitter takes a text apart.
+type splitter struct {
+	rest   string
+	words  []word
+	word   strings.Builder
+	inWord bool // even an empty one, by its quotes
+	plain  bool // all of the word was typed outside quotes until now
+	lead   int
+	tail   int
+}
+
+// write adds what was typed to the word, plain or in quotes or behind a backslash.
+func (s *splitter) write(text string, plain bool) {
+	if !s.inWord {
+		s.inWord, s.plain = true, true
+	}
+	s.word.WriteString(text)
+	if s.plain = s.plain && plain; s.plain {
+		s.lead += len(text)
+	}
+	if plain {
+		s.tail += len(text)
+	} else {
+		s.tail = 0
+	}
+}
+
+// end ends the word, if there is one.
+func (s *splitter) end() {
+	if s.inWord {
+		s.words = append(s.words, word{s.word.String(), s.lead, s.tail})
+	}
+	s.word.Reset()
+	s.inWord, s.lead, s.tail = false, 0, 0
+}
+
+func (s *splitter) split() phrase {
+	in, fenced := noQuote, false
+	for s.rest != "" {
+		r, size := utf8.DecodeRuneInString(s.rest)
+		here := s.rest
+		s.rest = s.rest[size:]
+		switch {
+		case isHidden(r):
+			return commandHidden
+		case r == '\\' && in.escapes():
+			if problem := s.escape(in); problem != none {
+				return problem
+			}
+		case in.closes(r):
+			in = noQuote
+		case in != noQuote:
+			s.write(here[:size], false)
+		case opens(r) != noQuote:
+			in = opens(r)
+			s.write("", false)
+		case isBlank(r):
+			s.end()
+		case strings.HasPrefix(here, "```"):
+			s.end()
+			if s.rest, fenced = here[len("```"):], !fenced; fenced {
+				s.rest = skipLanguage(s.rest)
+			}
+		case r == '`':
+			if problem := s.code(here); problem != none {
+				return problem
+			}
+		case r == '[':
+			s.link(here)
+		default:
+			s.write(here[:size], true)
+		}
+	}
+	switch {
+	case in != noQuote:
+		return commandQuote
+	case fenced:
+		return commandBacktick
+	}
+	s.end()
+	return none
+}
+
+// escape reads what is behind a backslash.
+func (s *splitter) escape(in quotation) phrase {
+	r, size := utf8.DecodeRuneInString(s.rest)
+	if size == 0 {
+		return commandBackslash
+	}
+	if isHidden(r) {
+		return commandHidden
+	}
+	if in != noQuote && r != '\\' && opens(r) != in {
+		s.write(`\`, false)
+	}
+	if in != noQuote || r != '\n' {
+		s.write(s.rest[:size], false)
+	}
+	s.rest = s.rest[size:]
+	return none
+}
+
+// code reads one word between backticks, one or two, in which everything stands for itself.
+func (s *splitter) code(here string) phrase {
+	mark := "`"
+	if strings.HasPrefix(here, "``") {
+		mark = "``"
+	}
+	inside, rest, ok := strings.Cut(here[len(mark):], mark)
+	if !ok || inside == "" || strings.ContainsFunc(inside, isBlank) || strings.HasPrefix(rest, "`") {
+		return commandBacktick
+	}
+	if strings.ContainsFunc(inside, isHidden) {
+		return commandHidden
+	}
+	s.write(inside, true)
+	s.rest = rest
+	return none
+}
+
+// link reads a link in Markdown, or the bracket that begins none. A client that made a link of an address kept that as its text; another text is not
+// what a command is about.
+func (s *splitter) link(here string) {
+	if text, address, n := markdownLink(here); n > 0 {
+		target := schemeless(address)
+		if text == address || text != "" && strings.TrimSuffix(target, "/") == strings.TrimSuffix(text, "/") {
+			address = text
+		}
+		s.write(address, true)
+		s.rest = here[n:]
+		return
+	}
+	s.write("[", true)
+}
+
+// markdownLink returns the text and the address of the link that begins here, and its length; 0 if it is none.
+func markdownLink(here string) (text, address string, n int) {
+	end := strings.IndexByte(here, ']')
+	if end < 0 || !strings.HasPrefix(here[end:], "](") {
+		return "", "", 0
+	}
+	size := strings.IndexByte(here[end:], ')')
+	if size < 0 {
+		return "", "", 0
+	}
+	text, address = here[1:end], here[end+len("]("):end+size]
+	odd := func(r rune) bool { return isHidden(r) || r == '[' || r == '(' || r == '`' || opens(r) != noQuote }
+	if schemeless(address) == "" || strings.ContainsFunc(text, odd) || strings.ContainsFunc(address, odd) || strings.ContainsFunc(address, isBlank) {
+		return "", "", 0
+	}
+	return text, address, end + size + 1
+}
+
+// schemeless returns an address without its scheme, empty if the scheme is not one that clients make links of.
+func schemeless(address string) string {
+	for _, scheme := range [...]string{"http://", "https://", "mailto:", "tel:"} {
+		if rest, ok := strings.CutPrefix(address, scheme); ok {
+			return rest
+		}
+	}
+	return ""
+}
+
+// skipLanguage takes the name of a shell, or of text, off the code behind a fence: some clients write there what the code is.
+func skipLanguage(text string) string {
+	first, rest, ok := strings.Cut(text, "\n")
+	if ok {
+		switch strings.ToLower(strings.TrimFunc(first, isBlank)) {
+		case "sh", "bash", "zsh", "shell", "console", "text", "txt", "plaintext":
+			return rest
+		}
+	}
+	return text
+}
+
+// bare takes * and _ off that mark up the command, or a text that begins with it.
+func bare(words []word) []word {
+	for range 3 { // bold and italic at once
+		if !unmark(words) {
+			break
+		}
+		if words[0].text == "" && len(words) > 1 { // the mark was a word of its own, with a mention behind it that was taken off
+			words = words[1:]
+		}
+	}
+	return words
+}
+
+// unslash takes the / off a command, or a pattern for one, that is written as one of the client's own.
+func unslash(name string) string {
+	rest, ok := strings.CutPrefix(name, "/")
+	if r, _ := utf8.DecodeRuneInString(rest); ok && (unicode.IsLetter(r) || unicode.IsDigit(r)) && !strings.Contains(rest, "/") {
+		return rest
+	}
+	return name
+}
+
+// unmark takes one mark off the command and off the word that it ends in, if there is one, and reports whether it did.
+func unmark(words []word) bool {
+	if len(words) == 0 {
+		return false
+	}
+	first := &words[0]
+	for _, mark := range [...]string{"**", "*", "__", "_"} {
+		if !strings.HasPrefix(first.text[:first.lead], mark) {
+			continue
+		}
+		for i := range words {
+			w := &words[i]
+			if !strings.HasSuffix(w.text[len(w.text)-w.tail:], mark) || len(w.text) == len(mark) || i == 0 && len(w.text) <= 2*len(mark) {
+				continue
+			}
+			w.text = w.text[:len(w.text)-len(mark)]
+			w.lead, w.tail = min(w.lead, len(w.text)), w.tail-len(mark)
+			first.text = first.text[len(mark):]
+			first.lead, first.tail = first.lead-len(mark), min(first.tail, len(first.text))
+			return true
+		}
+		return false
+	}
+	return false
+}
