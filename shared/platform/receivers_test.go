@@ -20,7 +20,7 @@ func TestReceivers(t *testing.T) {
 	if got, want := len(receivers), len(platform.All()); got != want {
 		t.Errorf("%d receivers, want %d", got, want)
 	}
-	platformtest.Run(t, platform.All(), receivers, os.DirFS("testdata/vectors"))
+	platformtest.Run(t, platform.All(), receivers, os.DirFS("testdata/vectors"), os.DirFS("testdata/kinds"))
 }
 
 // TestSenders holds that every platform that can be answered later has a sender, and none without the secrets it needs.

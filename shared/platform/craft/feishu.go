@@ -14,7 +14,7 @@ import (
 )
 
 // feishu encrypts a body, and signs it.
-func (k *Maker) feishu(body object) (*Callback, error) {
+func (k *Maker) feishu(body []byte) (*Callback, error) {
 	if err := k.need("FeishuEncryptKey", "FeishuAppId"); err != nil {
 		return nil, err
 	}
@@ -27,8 +27,7 @@ func (k *Maker) feishu(body object) (*Callback, error) {
 	return post(encrypted, jsonUTF8, "X-Lark-Request-Timestamp", at, "X-Lark-Request-Nonce", nonce, "X-Lark-Signature", hex.EncodeToString(sum[:])), nil
 }
 
-func (k *Maker) feishuEncrypt(body object) ([]byte, error) {
-	plain := body.bytes()
+func (k *Maker) feishuEncrypt(plain []byte) ([]byte, error) {
 	pad := aes.BlockSize - len(plain)%aes.BlockSize
 	plain = append(plain, bytes.Repeat([]byte{byte(pad)}, pad)...)
 	key := sha256.Sum256([]byte(k.Settings.Get("FeishuEncryptKey")))
@@ -61,7 +60,7 @@ func feishuMessage(k *Maker, m Message) (*Callback, error) {
 	}
 	return k.feishu(object{"schema": "2.0", "header": k.feishuHeader(m, "im.message.receive_v1"), "event": object{
 		"sender":  object{"sender_id": object{"open_id": m.User, "union_id": "on_example"}, "sender_type": "user", "tenant_key": "exampletenant"},
-		"message": said}})
+		"message": said}}.bytes())
 }
 
 // feishuFirst is a message, as an event of version 1.
@@ -72,7 +71,7 @@ func feishuFirst(k *Maker, m Message) (*Callback, error) {
 	if m.Direct {
 		event["chat_type"], event["is_mention"], event["text"] = "private", false, m.Text
 	}
-	return k.feishu(object{"ts": k.seconds() + ".123456", "uuid": m.ID, "token": k.Settings.Get("FeishuVerificationToken"), "type": "event_callback", "event": event})
+	return k.feishu(object{"ts": k.seconds() + ".123456", "uuid": m.ID, "token": k.Settings.Get("FeishuVerificationToken"), "type": "event_callback", "event": event}.bytes())
 }
 
 // feishuCard is a button of a card, whose value has the text as command.
@@ -80,7 +79,7 @@ func feishuCard(k *Maker, m Message) (*Callback, error) {
 	c, err := k.feishu(object{"schema": "2.0", "header": k.feishuHeader(m, "card.action.trigger"), "event": object{
 		"operator": object{"tenant_key": "exampletenant", "open_id": m.User}, "token": "c-example", "host": "im_message",
 		"action":  object{"tag": "button", "value": object{"command": m.Text}},
-		"context": object{"open_message_id": "om_" + m.ID, "open_chat_id": cmp.Or(m.Conversation, "oc_example")}}})
+		"context": object{"open_message_id": "om_" + m.ID, "open_chat_id": cmp.Or(m.Conversation, "oc_example")}}}.bytes())
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +134,7 @@ func feishuCheck(k *Maker, _ Message) (*Callback, error) {
 		return nil, err
 	}
 	challenge, read := k.feishuChallenge()
-	body, err := k.feishuEncrypt(challenge)
+	body, err := k.feishuEncrypt(challenge.bytes())
 	if err != nil {
 		return nil, err
 	}

@@ -10,12 +10,17 @@ import (
 	"chatconf/shared/platform/callback"
 )
 
-// teamsWebhook is a message to an outgoing webhook.
-func teamsWebhook(k *Maker, m Message) (*Callback, error) {
+// teams signs an activity.
+func (k *Maker) teams(body []byte) (*Callback, error) {
 	secret, err := base64.StdEncoding.DecodeString(k.Settings.Get("TeamsWebhookSecret"))
 	if err != nil || len(secret) == 0 {
 		return nil, fmt.Errorf("TeamsWebhookSecret is not set")
 	}
+	return post(body, jsonUTF8, "Authorization", "HMAC "+mac64(string(secret), string(body))), nil
+}
+
+// teamsWebhook is a message to an outgoing webhook.
+func teamsWebhook(k *Maker, m Message) (*Callback, error) {
 	tenant := cmp.Or(k.Settings.Get("TeamsTenantId"), "00000000-0000-4000-8000-000000000000")
 	kind, written := "channel", "<at>"+cmp.Or(k.Settings.Get("BotName"), "example")+"</at>&nbsp;"+html.EscapeString(m.Text)+"\n"
 	if m.Direct {
@@ -26,7 +31,11 @@ func teamsWebhook(k *Maker, m Message) (*Callback, error) {
 		"from":         object{"id": "29:example", "name": cmp.Or(m.UserName, m.User), "aadObjectId": m.User},
 		"conversation": object{"id": place + ";messageid=" + m.ID, "tenantId": tenant, "isGroup": !m.Direct, "conversationType": kind},
 		"text":         written, "textFormat": "plain", "channelData": object{"tenant": object{"id": tenant}}}.bytes()
-	return post(body, "application/json; charset=utf-8", "Authorization", "HMAC "+mac64(string(secret), string(body))).reading(func(body []byte) (string, error) {
+	c, err := k.teams(body)
+	if err != nil {
+		return nil, err
+	}
+	return c.reading(func(body []byte) (string, error) {
 		var a struct {
 			Type   string `json:"type"`
 			Format string `json:"textFormat"`

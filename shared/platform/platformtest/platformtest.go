@@ -30,7 +30,7 @@ import (
 type New func(webhook.Settings) (webhook.Receiver, error)
 
 // Run holds every platform of the list to what a receiver must do.
-func Run(t *testing.T, platforms []chat.Platform, receivers map[string]New, vectors fs.FS) {
+func Run(t *testing.T, platforms []chat.Platform, receivers map[string]New, vectors, kinds fs.FS) {
 	all, err := ReadVectors(vectors)
 	if err != nil {
 		t.Fatal(err)
@@ -60,6 +60,10 @@ func Run(t *testing.T, platforms []chat.Platform, receivers map[string]New, vect
 			}
 			for _, mode := range checks {
 				t.Run("crafted "+mode, func(t *testing.T) { runCheck(t, p, newReceiver, mode) })
+			}
+			// TODO: for every platform, once all of them have a file
+			if _, err := fs.Stat(kinds, p.Type+".txt"); err == nil {
+				t.Run("kinds", func(t *testing.T) { runKinds(t, p, newReceiver, kinds) })
 			}
 			t.Run("an empty secret is refused at construction", func(t *testing.T) { emptySecret(t, p, newReceiver) })
 		})

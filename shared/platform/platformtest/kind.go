@@ -1,0 +1,102 @@
+package platformtest
+
+import (
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"testing"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/platform/craft"
+	"chatconf/shared/webhook"
+)
+
+// A Kind is one kind of message or event that a platform sends, and what becomes of it.
+//
+// The file of a platform, named as its type, has them as paragraphs: a line that says what it is; a line with the enclosure of package craft, a blank and the
+// outcome; and the text in any number of lines, which are joined. Lines behind a # are left out. The outcome is heard and the text of the command, answered and what
+// could not be read, counted and the kind, or unproven and the kind. A text with line ends is quoted as in Go.
+type Kind struct {
+	About     string
+	Enclosure string
+	Outcome   string
+	Text      string
+}
+
+// ReadKinds reads the kinds of a platform. A platform without any is an error.
+func ReadKinds(folder fs.FS, platform string) ([]Kind, error) {
+	text, err := fs.ReadFile(folder, platform+".txt")
+	if err != nil {
+		return nil, err
+	}
+	var lines []string
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "#") {
+			lines = append(lines, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	var all []Kind
+	for paragraph := range strings.SplitSeq(strings.Join(lines, "\n"), "\n\n") {
+		paragraph = strings.Trim(paragraph, "\n")
+		if paragraph == "" {
+			continue
+		}
+		about, rest, _ := strings.Cut(paragraph, "\n")
+		head, body, ok := strings.Cut(rest, "\n")
+		enclosure, outcome, _ := strings.Cut(head, " ")
+		if !ok || outcome == "" {
+			return nil, fmt.Errorf("%s: %q has no enclosure, outcome or text", platform, about)
+		}
+		if word, quoted, _ := strings.Cut(outcome, " "); strings.HasPrefix(quoted, `"`) {
+			unquoted, err := strconv.Unquote(quoted)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %q: %s: %w", platform, about, quoted, err)
+			}
+			outcome = word + " " + unquoted
+		}
+		all = append(all, Kind{about, enclosure, outcome, strings.ReplaceAll(body, "\n", "")})
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s has no kinds", platform)
+	}
+	return all, nil
+}
+
+// runKinds holds a platform to what its file says of all that it may send: nothing is dropped without a word.
+func runKinds(t *testing.T, p chat.Platform, n New, kinds fs.FS) {
+	all, err := ReadKinds(kinds, p.Type)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := With(p.Type, "BotName", "ops")
+	for _, k := range all {
+		c, err := (&craft.Maker{Settings: settings, Now: Now}).Enclose(p.Type, k.Enclosure, k.Text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		received, err := Receiver(t, n, settings).Receive(c.Received(Now))
+		if err != nil {
+			t.Errorf("%s: %v, want it %s", k.About, err, k.Outcome)
+			continue
+		}
+		if got := OutcomeOf(received); got != k.Outcome {
+			t.Errorf("%s: it is %s, want %s", k.About, got, k.Outcome)
+		}
+	}
+}
+
+// OutcomeOf returns what becomes of a callback, as a Kind says it.
+func OutcomeOf(received *webhook.Received) string {
+	switch m := received.Message; {
+	case received.Handshake != nil:
+		return "a handshake"
+	case m != nil && m.Unread != "":
+		return "answered " + m.Unread
+	case m != nil:
+		return "heard " + m.Text
+	case received.Unproven:
+		return "unproven " + received.Kind
+	}
+	return "counted " + received.Kind
+}
