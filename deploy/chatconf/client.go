@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"syscall"
@@ -25,7 +26,14 @@ import (
 // A client calls a service.
 type client struct {
 	endpoint string // with http:// or https://
-	key      sign.Key
+	key      credential
+	http     *http.Client
+}
+
+// A credential is an access key and where it was found, for people.
+type credential struct {
+	sign.Key
+	from string
 }
 
 // clientFlags are the flags that say which service, and as whom.
@@ -35,55 +43,131 @@ type clientFlags struct {
 
 func (f *clientFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.endpoint, "endpoint", "", "URL of the service (default CHATCONF_ENDPOINT, else that of the local service)")
-	cmd.Flags().StringVar(&f.id, "access-key-id", "", "access key id (default ALIBABA_CLOUD_ACCESS_KEY_ID or CHATCONF_ACCESS_KEY_ID, else that of the local service)")
-	cmd.Flags().StringVar(&f.secret, "access-key-secret", "", "its secret (default from the environment likewise; a flag is seen by other users of the machine)")
+	cmd.Flags().StringVar(&f.id, "access-key-id", "", "access key id (default CHATCONF_ACCESS_KEY_ID, else that of the local service for it; "+
+		"ALIBABA_CLOUD_ACCESS_KEY_ID only for an endpoint that is named)")
+	cmd.Flags().StringVar(&f.secret, "access-key-secret", "", "its secret (default from where the id is; other users of the machine can see a flag)")
 	dataFlag(cmd, &f.data)
 }
 
-// resolve finds endpoint and key: flags, then environment, then the data directory of a local service.
+// resolve finds the endpoint by flag, environment or data directory, in this order, and the access key that belongs to it.
 func (f *clientFlags) resolve(getenv func(string) string) (*client, error) {
 	data := firstOf(f.data, getenv("CHATCONF_DATA"), app.DefaultData)
-	endpoint := firstOf(f.endpoint, getenv("CHATCONF_ENDPOINT"))
-	if endpoint == "" {
-		var err error
-		if endpoint, err = app.ReadEndpoint(data); errors.Is(err, fs.ErrNotExist) {
-			return nil, usagef("no service: give --endpoint or CHATCONF_ENDPOINT, or start one with 'chatconf serve' (nothing is in %s)", data)
-		} else if err != nil {
-			return nil, err
-		}
+	named := firstOf(f.endpoint, getenv("CHATCONF_ENDPOINT"))
+	local, err := app.ReadEndpoint(data)
+	switch {
+	case named == "" && errors.Is(err, fs.ErrNotExist):
+		return nil, usagef("no service: give --endpoint or CHATCONF_ENDPOINT, or start one with 'chatconf serve' (nothing is in %s)", data)
+	case named == "" && err != nil:
+		return nil, err
 	}
+	endpoint, err := parseEndpoint(firstOf(named, local))
+	if err != nil {
+		return nil, err
+	}
+	// A data directory that was given and where nothing ever listened has the first key of a service elsewhere: 'chatconf keyring claim' made it.
+	isLocal := named == "" || sameService(endpoint, local) || local == "" && firstOf(f.data, getenv("CHATCONF_DATA")) != ""
+	key, err := f.findKey(getenv, data, endpoint, named != "", isLocal)
+	if err != nil {
+		return nil, err
+	}
+	return &client{endpoint: endpoint, key: key, http: httpClient}, nil
+}
+
+// parseEndpoint returns the scheme and host of an endpoint. Without a scheme it is https.
+func parseEndpoint(endpoint string) (string, error) {
 	if !strings.Contains(endpoint, "://") {
 		endpoint = "https://" + endpoint
 	}
 	u, err := url.Parse(endpoint)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-		return nil, usagef("endpoint %q: wanted http:// or https:// and a host", endpoint)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+		return "", usagef("endpoint %q: write http:// or https:// and a host, such as http://%s", endpoint, app.DefaultAddr)
 	}
-	key, err := f.resolveKey(getenv, data)
-	if err != nil {
-		return nil, err
-	}
-	return &client{endpoint: u.Scheme + "://" + u.Host, key: key}, nil
+	return u.Scheme + "://" + u.Host, nil
 }
 
-func (f *clientFlags) resolveKey(getenv func(string) string, data string) (sign.Key, error) {
-	for _, pair := range [...][2]string{
-		{f.id, f.secret},
-		{getenv("CHATCONF_ACCESS_KEY_ID"), getenv("CHATCONF_ACCESS_KEY_SECRET")},
-		{getenv("ALIBABA_CLOUD_ACCESS_KEY_ID"), getenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET")},
-	} {
-		switch {
-		case pair[0] != "" && pair[1] != "":
-			return sign.Key{ID: pair[0], Secret: pair[1]}, nil
-		case pair[0] != "" || pair[1] != "":
-			return sign.Key{}, usagef("an access key is its id and its secret; only one of them is given")
+// sameService reports whether an endpoint is that of the local service under this or another name of this machine: 'chatconf serve --target'
+// has its functions at http://<function>.localhost as well.
+func sameService(endpoint, local string) bool {
+	a, err := url.Parse(endpoint)
+	b, failed := url.Parse(local)
+	if err != nil || failed != nil || a.Scheme != b.Scheme || portOf(a) != portOf(b) {
+		return false
+	}
+	return strings.EqualFold(a.Hostname(), b.Hostname()) || isLoopbackHost(a.Hostname()) && isLoopbackHost(b.Hostname())
+}
+
+func portOf(u *url.URL) string {
+	if port := u.Port(); port != "" {
+		return port
+	}
+	return map[string]string{"http": "80", "https": "443"}[u.Scheme]
+}
+
+// isLoopbackHost reports whether a host is this machine, whatever resolves names. https://www.rfc-editor.org/rfc/rfc6761#section-6.3
+func isLoopbackHost(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	return err == nil && addr.IsLoopback() || host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
+// The names of access keys in the environment, up to ID and SECRET, and of the token that goes with a temporary one of the cloud's.
+const (
+	ours          = "CHATCONF_ACCESS_KEY_"
+	official      = "ALIBABA_CLOUD_ACCESS_KEY_"
+	securityToken = "ALIBABA_CLOUD_SECURITY_TOKEN"
+)
+
+// findKey returns the access key that belongs to an endpoint: that of the flags, that of CHATCONF_…, for the local service its own, and for
+// an endpoint that was named that of ALIBABA_CLOUD_…. So a key of somebody's cloud account goes only to an endpoint that they named, and
+// the key of a local service only to that service.
+func (f *clientFlags) findKey(getenv func(string) string, data, endpoint string, isNamed, isLocal bool) (credential, error) {
+	key, err := wholeKey("--access-key-id", f.id, "--access-key-secret", f.secret)
+	if err != nil || key.ID != "" {
+		return key, err
+	}
+	key, err = wholeKey(ours+"ID", getenv(ours+"ID"), ours+"SECRET", getenv(ours+"SECRET"))
+	if err != nil || key.ID != "" {
+		return key, err
+	}
+	local, notLocal := localKey(data)
+	if isLocal && !errors.Is(notLocal, fs.ErrNotExist) {
+		return local, notLocal
+	}
+	if isNamed {
+		key, err = wholeKey(official+"ID", getenv(official+"ID"), official+"SECRET", getenv(official+"SECRET"))
+		if err != nil || key.ID != "" {
+			key.SecurityToken = getenv(securityToken)
+			return key, err
 		}
 	}
-	key, err := app.ReadAccessKey(data)
-	if errors.Is(err, fs.ErrNotExist) {
-		return sign.Key{}, usagef("no access key: give --access-key-id and --access-key-secret, or set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET (none is in %s)", data)
+	var why string
+	switch {
+	case isLocal:
+		why = " (none is in " + data + ")"
+	case notLocal == nil:
+		why = " (that in " + data + " is only for the service there)"
 	}
-	return sign.Key{ID: key.ID, Secret: key.Secret.Reveal()}, err
+	if !isNamed && getenv(official+"ID") != "" {
+		why += "; " + official + "ID is only for an endpoint that --endpoint or CHATCONF_ENDPOINT names"
+	}
+	return credential{}, usagef("no access key for %s: give --access-key-id and --access-key-secret, or set %sID and %sSECRET%s", endpoint, ours, ours, why)
+}
+
+// wholeKey returns the access key of one place, none if there is nothing. Half a key is an error: its other half is not looked for elsewhere.
+func wholeKey(idName, id, secretName, secret string) (credential, error) {
+	switch {
+	case id != "" && secret == "":
+		return credential{}, usagef("%s is given without %s; give both", idName, secretName)
+	case id == "" && secret != "":
+		return credential{}, usagef("%s is given without %s; give both", secretName, idName)
+	}
+	return credential{sign.Key{ID: id, Secret: secret}, idName}, nil
+}
+
+// localKey returns the access key of the local service. Its error is fs.ErrNotExist if there is none.
+func localKey(data string) (credential, error) {
+	key, err := app.ReadAccessKey(data)
+	return credential{sign.Key{ID: key.ID, Secret: key.Secret.Reveal()}, "the local service in " + data}, err
 }
 
 func firstOf(values ...string) string {
@@ -118,7 +202,7 @@ func (c *client) do(ctx context.Context, action string, params map[string]string
 	if err := c.key.SignACS3(req, body, time.Now(), invoke.NewRequestID()); err != nil {
 		return nil, err
 	}
-	resp, err := httpClient.Do(req)
+	resp, err := c.http.Do(req)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, fmt.Errorf("call %s: %w; start the service with 'chatconf serve' first", action, err)
 	}
@@ -131,7 +215,12 @@ func (c *client) do(ctx context.Context, action string, params map[string]string
 		return nil, fmt.Errorf("call %s: %w", action, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, answerError(resp, answer)
+		err := answerError(resp, answer)
+		var refused *refusedError
+		if errors.As(err, &refused) && refused.isOfKey() {
+			refused.text += fmt.Sprintf("\n  access key: %s, from %s", c.key.ID, c.key.from)
+		}
+		return nil, err
 	}
 	return answer, nil
 }
@@ -143,6 +232,16 @@ type refusedError struct {
 }
 
 func (e *refusedError) Error() string { return e.text }
+
+// isOfKey reports whether the error is about who signed the request, or what they may do.
+func (e *refusedError) isOfKey() bool {
+	for _, of := range [...]string{"InvalidAccessKeyId", "InvalidSecurityToken", "SignatureDoesNotMatch", "IncompleteSignature", "NoPermission", "Forbidden"} {
+		if strings.HasPrefix(e.code, of) {
+			return true
+		}
+	}
+	return false
+}
 
 // answerError returns the error that the service answered.
 func answerError(resp *http.Response, answer []byte) error {

@@ -195,11 +195,11 @@ func (in *invocation) on(ctx context.Context, event []byte, log func(runtime.Lin
 	}
 	var key sign.Key
 	if in.as == asHTTP {
-		own, err := app.ReadAccessKey(settings.Data)
+		own, err := localKey(settings.Data)
 		if err != nil {
 			return nil, fmt.Errorf("the key to sign the request with: %w", err)
 		}
-		key = sign.Key{ID: own.ID, Secret: own.Secret.Reveal()}
+		key = own.Key
 	}
 	return in.invoke(ctx, t.host, event, key)
 }

@@ -103,6 +103,12 @@ func newService(t *testing.T, data string) (endpoint string) {
 	return s.URL
 }
 
+// listens leaves an endpoint in a data directory, as a service there does.
+func listens(t *testing.T, data, endpoint string) {
+	t.Helper()
+	writeFile(t, filepath.Join(data, "endpoint"), []byte(endpoint+"\n"))
+}
+
 // quiet returns h without its log.
 func quiet(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -159,7 +165,7 @@ func TestUsageErrors(t *testing.T) {
 		"keys create", "keys create --admin", "keys create --name x", "keys create --name x --admin --read-only", "keys create --name x --policy /nonexistent",
 		"keys create --name x --admin -o yaml", "keys list -o yaml", "check --data /nonexistent",
 		"call GetChatConfiguration --endpoint ftp://x", "call GetChatConfiguration --endpoint http://x/path", "call GetChatConfiguration --access-key-id x",
-		"env --access-key-secret " + planted,
+		"call GetChatConfiguration --access-key-secret " + planted, "env --endpoint http://x", "env --data /nonexistent",
 	} {
 		fields := strings.Fields(args)
 		if strings.HasPrefix(args, "call ") && !strings.Contains(args, "--endpoint") {
@@ -354,38 +360,74 @@ func TestCallOfAStranger(t *testing.T) {
 	}
 }
 
-// Flags come before the environment, that before the data directory; of the environment our own names come before the official ones.
+// A key belongs to an endpoint: first that of the flags, then that of CHATCONF_…; the local service's own only for it, under any of its
+// names; that of a cloud account only for an endpoint that was named.
 func TestWhereEndpointAndKeyComeFrom(t *testing.T) {
-	data := newData(t)
-	if err := os.WriteFile(filepath.Join(data, "endpoint"), []byte("http://data:1\n"), 0o600); err != nil {
-		t.Fatal(err)
+	data, bare, claimed := newData(t), t.TempDir(), newData(t)
+	listens(t, data, "http://127.0.0.1:7000")
+	listens(t, bare, "http://127.0.0.1:7001")
+	idOf := func(data string) string {
+		key, err := app.ReadAccessKey(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key.ID
 	}
-	local, err := app.ReadAccessKey(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ours := map[string]string{"CHATCONF_ACCESS_KEY_ID": "env-id", "CHATCONF_ACCESS_KEY_SECRET": "env-secret", "CHATCONF_ENDPOINT": "http://env:2"}
-	official := map[string]string{"ALIBABA_CLOUD_ACCESS_KEY_ID": "ali-id", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "ali-secret"}
+	type env = map[string]string
+	ours := env{"CHATCONF_ACCESS_KEY_ID": "env-id", "CHATCONF_ACCESS_KEY_SECRET": "env-secret"}
+	official := env{"ALIBABA_CLOUD_ACCESS_KEY_ID": "ali-id", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "ali-secret"}
+	temporary := env{"ALIBABA_CLOUD_SECURITY_TOKEN": "ali-token"}
+	elsewhere := env{"CHATCONF_ENDPOINT": "http://elsewhere:2"}
 	for name, test := range map[string]struct {
-		flags            clientFlags
-		env              []map[string]string
-		endpoint, id, sk string
-		fails            bool
+		flags    clientFlags
+		env      []env
+		endpoint string // empty: it fails
+		id, from string // or what the error says
+		token    string
 	}{
-		"the data directory":                  {flags: clientFlags{data: data}, endpoint: "http://data:1", id: local.ID, sk: local.Secret.Reveal()},
-		"the data directory by environment":   {env: []map[string]string{{"CHATCONF_DATA": data}}, endpoint: "http://data:1", id: local.ID, sk: local.Secret.Reveal()},
-		"the environment":                     {flags: clientFlags{data: data}, env: []map[string]string{ours, official}, endpoint: "http://env:2", id: "env-id", sk: "env-secret"},
-		"the official names":                  {flags: clientFlags{data: data}, env: []map[string]string{official}, endpoint: "http://data:1", id: "ali-id", sk: "ali-secret"},
-		"flags":                               {flags: clientFlags{"http://flag:3", "flag-id", "flag-secret", data}, env: []map[string]string{ours, official}, endpoint: "http://flag:3", id: "flag-id", sk: "flag-secret"},
-		"an endpoint without scheme":          {flags: clientFlags{endpoint: "oos.example.com", data: data}, endpoint: "https://oos.example.com", id: local.ID, sk: local.Secret.Reveal()},
-		"an endpoint with a slash":            {flags: clientFlags{endpoint: "http://x:1/", data: data}, endpoint: "http://x:1", id: local.ID, sk: local.Secret.Reveal()},
-		"half a key by flag":                  {flags: clientFlags{id: "flag-id", data: data}, env: []map[string]string{ours}, fails: true},
-		"half a key in the environment":       {flags: clientFlags{data: data}, env: []map[string]string{{"CHATCONF_ACCESS_KEY_ID": "env-id"}}, fails: true},
-		"half a key under an official name":   {flags: clientFlags{data: data}, env: []map[string]string{{"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "x"}}, fails: true},
-		"nothing anywhere":                    {flags: clientFlags{data: t.TempDir()}, fails: true},
-		"an endpoint, but no key":             {flags: clientFlags{endpoint: "http://x", data: t.TempDir()}, fails: true},
-		"an endpoint with a user in it":       {flags: clientFlags{endpoint: "http://x/?q=1", data: data}, fails: true},
-		"an endpoint of nothing but a scheme": {flags: clientFlags{endpoint: "http://", data: data}, fails: true},
+		"the data directory":                {flags: clientFlags{data: data}, endpoint: "http://127.0.0.1:7000", id: idOf(data), from: "the local service in " + data},
+		"the data directory by environment": {env: []env{{"CHATCONF_DATA": data}}, endpoint: "http://127.0.0.1:7000", id: idOf(data), from: "the local service in " + data},
+		"the local service, with a cloud account in the shell": {flags: clientFlags{data: data}, env: []env{official, temporary},
+			endpoint: "http://127.0.0.1:7000", id: idOf(data), from: "the local service in " + data},
+		"half a key of a cloud account is nothing to the local service": {flags: clientFlags{data: data}, env: []env{{"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "x"}},
+			endpoint: "http://127.0.0.1:7000", id: idOf(data), from: "the local service in " + data},
+		"the local service by its name": {flags: clientFlags{endpoint: "http://127.0.0.1:7000/", data: data}, env: []env{official},
+			endpoint: "http://127.0.0.1:7000", id: idOf(data), from: "the local service in " + data},
+		"the local service by another name": {flags: clientFlags{data: data}, env: []env{official, {"CHATCONF_ENDPOINT": "http://localhost:7000"}},
+			endpoint: "http://localhost:7000", id: idOf(data), from: "the local service in " + data},
+		"a function of the local service": {flags: clientFlags{endpoint: "http://api.localhost:7000", data: data}, env: []env{official},
+			endpoint: "http://api.localhost:7000", id: idOf(data), from: "the local service in " + data},
+		"our names": {flags: clientFlags{data: data}, env: []env{ours, official, temporary}, endpoint: "http://127.0.0.1:7000", id: "env-id", from: "CHATCONF_ACCESS_KEY_ID"},
+		"our names, elsewhere": {flags: clientFlags{data: data}, env: []env{ours, official, temporary, elsewhere}, endpoint: "http://elsewhere:2", id: "env-id",
+			from: "CHATCONF_ACCESS_KEY_ID"},
+		"a cloud account, elsewhere": {flags: clientFlags{data: data}, env: []env{official, elsewhere}, endpoint: "http://elsewhere:2", id: "ali-id",
+			from: "ALIBABA_CLOUD_ACCESS_KEY_ID"},
+		"a temporary key of a cloud account": {flags: clientFlags{endpoint: "oos.example.com", data: data}, env: []env{official, temporary},
+			endpoint: "https://oos.example.com", id: "ali-id", from: "ALIBABA_CLOUD_ACCESS_KEY_ID", token: "ali-token"},
+		"a cloud account for another service of this machine": {flags: clientFlags{endpoint: "http://127.0.0.1:7001", data: data}, env: []env{official},
+			endpoint: "http://127.0.0.1:7001", id: "ali-id", from: "ALIBABA_CLOUD_ACCESS_KEY_ID"},
+		"a cloud account for another scheme": {flags: clientFlags{endpoint: "https://127.0.0.1:7000", data: data}, env: []env{official},
+			endpoint: "https://127.0.0.1:7000", id: "ali-id", from: "ALIBABA_CLOUD_ACCESS_KEY_ID"},
+		"the first key of a service elsewhere": {flags: clientFlags{endpoint: "http://elsewhere:2", data: claimed}, env: []env{official},
+			endpoint: "http://elsewhere:2", id: idOf(claimed), from: "the local service in " + claimed},
+		"flags": {flags: clientFlags{"http://flag:3", "flag-id", "flag-secret", data}, env: []env{ours, official, temporary, elsewhere}, endpoint: "http://flag:3",
+			id: "flag-id", from: "--access-key-id"},
+		"a local service whose key was deleted, named": {flags: clientFlags{endpoint: "http://127.0.0.1:7001", data: bare}, env: []env{official},
+			endpoint: "http://127.0.0.1:7001", id: "ali-id", from: "ALIBABA_CLOUD_ACCESS_KEY_ID"},
+
+		"a local service whose key was deleted": {flags: clientFlags{data: bare}, env: []env{official},
+			from: "none is in " + bare + "); ALIBABA_CLOUD_ACCESS_KEY_ID is only for an endpoint that --endpoint or CHATCONF_ENDPOINT names"},
+		"the local key is not for elsewhere": {flags: clientFlags{data: data}, env: []env{elsewhere},
+			from: "no access key for http://elsewhere:2: give --access-key-id and --access-key-secret, or set CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET"},
+		"half a key by flag":                  {flags: clientFlags{id: "flag-id", data: data}, env: []env{ours}, from: "--access-key-id is given without --access-key-secret; give both"},
+		"the other half":                      {flags: clientFlags{secret: "x", data: data}, env: []env{ours}, from: "--access-key-secret is given without --access-key-id"},
+		"half a key in the environment":       {flags: clientFlags{data: data}, env: []env{{"CHATCONF_ACCESS_KEY_ID": "env-id"}, official}, from: "CHATCONF_ACCESS_KEY_ID is given without CHATCONF_ACCESS_KEY_SECRET"},
+		"half a key under an official name":   {flags: clientFlags{data: data}, env: []env{{"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "x"}, elsewhere}, from: "ALIBABA_CLOUD_ACCESS_KEY_SECRET is given without ALIBABA_CLOUD_ACCESS_KEY_ID"},
+		"nothing anywhere":                    {flags: clientFlags{data: t.TempDir()}, env: []env{official}, from: "start one with 'chatconf serve'"},
+		"an endpoint, but no key":             {flags: clientFlags{endpoint: "http://x", data: t.TempDir()}, from: "no access key for http://x:"},
+		"an endpoint with a query":            {flags: clientFlags{endpoint: "http://x/?q=1", data: data}, from: "such as http://127.0.0.1:9000"},
+		"an endpoint with a user":             {flags: clientFlags{endpoint: "http://u:p@x", data: data}, from: "such as http://127.0.0.1:9000"},
+		"an endpoint of nothing but a scheme": {flags: clientFlags{endpoint: "http://", data: data}, from: "such as http://127.0.0.1:9000"},
 	} {
 		c, err := test.flags.resolve(func(name string) string {
 			for _, env := range test.env {
@@ -396,15 +438,61 @@ func TestWhereEndpointAndKeyComeFrom(t *testing.T) {
 			return ""
 		})
 		switch {
-		case test.fails:
-			if !isUsage(err) {
-				t.Errorf("%s: %v, want a usage error", name, err)
+		case test.endpoint == "":
+			if !isUsage(err) || !strings.Contains(err.Error(), test.from) || strings.Contains(err.Error(), "secret in") {
+				t.Errorf("%s: %v, want a usage error that says %s", name, err, test.from)
 			}
 		case err != nil:
 			t.Errorf("%s: %v", name, err)
-		case c.endpoint != test.endpoint || c.key.ID != test.id || c.key.Secret != test.sk:
-			t.Errorf("%s: %s %s %s, want %s %s %s", name, c.endpoint, c.key.ID, c.key.Secret, test.endpoint, test.id, test.sk)
+		case c.endpoint != test.endpoint || c.key.ID != test.id || c.key.Secret == "" || c.key.SecurityToken != test.token || c.key.from != test.from:
+			t.Errorf("%s: %s with %s, token %q, from %s; want %s with %s, token %q, from %s",
+				name, c.endpoint, c.key.ID, c.key.SecurityToken, c.key.from, test.endpoint, test.id, test.token, test.from)
 		}
+	}
+}
+
+// The commands that call take one rule, whatever is in the shell; what is refused says whose key it was.
+func TestAKeyOfACloudAccountStaysOutOfTheWay(t *testing.T) {
+	data := newData(t)
+	endpoint := newService(t, data)
+	listens(t, data, endpoint)
+	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "LTAIsomebody")
+	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", planted)
+	t.Setenv("ALIBABA_CLOUD_SECURITY_TOKEN", planted+"-token")
+	mustRun(t, "call", "ListChatConfigurations", "--data", data)
+	if out := mustRun(t, "env", "--data", data); strings.Contains(out, planted) || strings.Contains(out, "LTAI") || !strings.HasSuffix(out, "\nunset ALIBABA_CLOUD_SECURITY_TOKEN\n") {
+		t.Errorf("env printed %s", out)
+	}
+	if _, err := run(t, "", "send", "ops", "help", "--user", "u", "--data", data); err == nil || !strings.Contains(err.Error(), "only 'chatconf serve' does") {
+		t.Errorf("send: %v, want that the service was reached", err)
+	}
+	t.Setenv("ALIBABA_CLOUD_SECURITY_TOKEN", "")
+	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		io.WriteString(w, `{"Code":"InvalidAccessKeyId.NotFound","Message":"Specified access key is not found.","RequestId":"R"}`)
+	}))
+	defer stranger.Close()
+	for _, command := range []string{"call ListChatConfigurations", "send ops help --user u"} {
+		_, err := run(t, "", append(strings.Fields(command), "--endpoint", stranger.URL)...)
+		if err == nil || !strings.Contains(err.Error(), "\n  access key: LTAIsomebody, from ALIBABA_CLOUD_ACCESS_KEY_ID") || strings.Contains(err.Error(), planted) {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+	for name, flags := range map[string][]string{
+		"from --access-key-id":        {"--access-key-id", "nobody", "--access-key-secret", "x"},
+		"from CHATCONF_ACCESS_KEY_ID": nil,
+	} {
+		if flags == nil {
+			t.Setenv("CHATCONF_ACCESS_KEY_ID", "nobody")
+			t.Setenv("CHATCONF_ACCESS_KEY_SECRET", planted)
+		}
+		_, err := run(t, "", append([]string{"call", "ListChatConfigurations", "--data", data}, flags...)...)
+		if err == nil || !strings.Contains(err.Error(), "access key: nobody, "+name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := run(t, "", "call", "GetChatConfiguration", "Name=missing", "--data", data, "--access-key-id", "CCK", "--access-key-secret", "x"); err == nil || !strings.Contains(err.Error(), "access key: CCK") {
+		t.Errorf("an unknown key: %v", err)
 	}
 }
 
@@ -415,8 +503,15 @@ func TestEnvIsQuoted(t *testing.T) {
 	if err != nil {
 		t.Skip("no shell")
 	}
-	for _, secret := range []string{"plain", "a b", "it's", `"$(touch x)"`, "`id`", "a\nb", "$HOME", "*", `\`, "'", "''", "-n", "团队", "~", "a;b&c|d", "!!"} {
-		out := mustRun(t, "env", "--endpoint", "http://x:1", "--access-key-id", "id-"+secret, "--access-key-secret", secret, "--data", t.TempDir())
+	for _, secret := range []string{"plain", "a b", "it's", `"$(touch x)"`, "`id`", "$HOME", "*", `\`, "'", "''", "-n", "团队", "~", "a;b&c|d", "!!"} {
+		data := t.TempDir()
+		listens(t, data, "http://x:1")
+		text, err := json.Marshal(map[string]string{"AccessKeyId": "id-" + secret, "AccessKeySecret": secret})
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(data, "access-key.json"), text)
+		out := mustRun(t, "env", "--data", data)
 		cmd := exec.Command(shell, "-c", out+"\n"+`printf '%s|%s|%s' "$CHATCONF_ENDPOINT" "$ALIBABA_CLOUD_ACCESS_KEY_ID" "$ALIBABA_CLOUD_ACCESS_KEY_SECRET"`)
 		cmd.Env = []string{"HOME=/nonexistent"}
 		got, err := cmd.CombinedOutput()

@@ -63,6 +63,7 @@ func storeOf(target string, getenv func(string) string) (*store, error) {
 }
 
 // openTablestore reads where Tablestore is and who calls: the TABLESTORE_ names first, since the others may belong to chatconf's own callers.
+// The key is all of one kind of names.
 func openTablestore(getenv func(string) string) (*store, error) {
 	endpoint, instance := getenv("TABLESTORE_ENDPOINT"), getenv("TABLESTORE_INSTANCE")
 	if u, err := url.Parse(endpoint); err != nil || u.Host == "" {
@@ -71,24 +72,25 @@ func openTablestore(getenv func(string) string) (*store, error) {
 	if instance == "" {
 		return nil, usagef("TABLESTORE_INSTANCE: wanted the instance's name")
 	}
-	credentials := invoke.Credentials{
-		AccessKeyID:     firstOf(getenv("TABLESTORE_ACCESS_KEY_ID"), getenv("ALIBABA_CLOUD_ACCESS_KEY_ID")),
-		AccessKeySecret: firstOf(getenv("TABLESTORE_ACCESS_KEY_SECRET"), getenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET")),
+	key, err := wholeKey("TABLESTORE_ACCESS_KEY_ID", getenv("TABLESTORE_ACCESS_KEY_ID"), "TABLESTORE_ACCESS_KEY_SECRET", getenv("TABLESTORE_ACCESS_KEY_SECRET"))
+	if err == nil && key.ID == "" {
+		key, err = wholeKey(official+"ID", getenv(official+"ID"), official+"SECRET", getenv(official+"SECRET"))
+		key.SecurityToken = getenv(securityToken)
 	}
-	if getenv("TABLESTORE_ACCESS_KEY_ID") == "" {
-		credentials.SecurityToken = getenv("ALIBABA_CLOUD_SECURITY_TOKEN")
-	}
-	if credentials.AccessKeyID == "" || credentials.AccessKeySecret == "" {
-		return nil, usagef("TABLESTORE_ACCESS_KEY_ID, TABLESTORE_ACCESS_KEY_SECRET: wanted an access key, or the same under ALIBABA_CLOUD_…")
+	switch {
+	case err != nil:
+		return nil, err
+	case key.ID == "":
+		return nil, usagef("no access key for TABLESTORE_ENDPOINT: set TABLESTORE_ACCESS_KEY_ID and TABLESTORE_ACCESS_KEY_SECRET, or the same under ALIBABA_CLOUD_…")
 	}
 	return &store{
 		name:  "Tablestore",
-		where: "instance " + instance,
+		where: fmt.Sprintf("instance %s (access key %s of %s)", instance, key.ID, key.from),
 		open: func(name string, ttl time.Duration) (cloudTable, error) {
 			t, err := tablestore.New(name, tablestore.Options{
 				Endpoint:    endpoint,
 				Instance:    instance,
-				Credentials: credentials,
+				Credentials: invoke.Credentials{AccessKeyID: key.ID, AccessKeySecret: key.Secret, SecurityToken: key.SecurityToken},
 				TTL:         ttl,
 			})
 			if err != nil {

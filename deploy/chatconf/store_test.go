@@ -122,6 +122,25 @@ func TestTablesNeedToKnowWhere(t *testing.T) {
 	}
 }
 
+// A key of Tablestore is all of one kind of names, and an error of authentication says which.
+func TestTheKeyOfTablestore(t *testing.T) {
+	onEmulator(t)
+	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "LTAIsomebody")
+	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", planted)
+	mustRun(t, "tables", "--target", "fc")
+	t.Setenv("TABLESTORE_ACCESS_KEY_SECRET", "")
+	if _, err := run(t, "", "tables", "--target", "fc"); !isUsage(err) || !strings.Contains(err.Error(), "TABLESTORE_ACCESS_KEY_ID is given without TABLESTORE_ACCESS_KEY_SECRET") {
+		t.Errorf("half a key: %v", err)
+	}
+	t.Setenv("TABLESTORE_ACCESS_KEY_ID", "")
+	for _, args := range [][]string{{"tables", "--target", "fc", "--dry-run"}, {"keys", "list", "--store", "tablestore", "--data", t.TempDir()}} {
+		_, err := run(t, "", args...)
+		if err == nil || isUsage(err) || !strings.Contains(err.Error(), "access key LTAIsomebody of ALIBABA_CLOUD_ACCESS_KEY_ID") || strings.Contains(err.Error(), planted) {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+}
+
 func TestServeNeedsItsTables(t *testing.T) {
 	onEmulator(t)
 	_, err := run(t, "", "serve", "--store", "tablestore", "--addr", "127.0.0.1:0", "--data", t.TempDir())

@@ -85,7 +85,9 @@ func eachTable(target string, do func(name string, t cloudTable) error) error {
 	}
 	var errs []error
 	for _, t := range tables {
-		errs = append(errs, do(t.name, t.cloudTable))
+		if err := do(t.name, t.cloudTable); err != nil {
+			errs = append(errs, fmt.Errorf("%s, %s: %w", s.name, s.where, err))
+		}
 	}
 	return errors.Join(append(errs, tables.Close())...)
 }

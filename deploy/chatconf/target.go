@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -343,8 +342,7 @@ func isLoopback(endpoint string) bool {
 	if err != nil {
 		return false
 	}
-	addr, err := netip.ParseAddr(u.Hostname())
-	return err == nil && addr.IsLoopback() || u.Hostname() == "localhost"
+	return isLoopbackHost(u.Hostname())
 }
 
 // listen serves a handler to this machine only, until the twin is closed, and returns where.
