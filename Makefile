@@ -11,7 +11,7 @@ TAGS_LAMBDA := lambda,lambda.norpc,nethttpomithttp2
 BUILD := CGO_ENABLED=0 GOFLAGS= GOAMD64=v1 GOARM64=v8.0 $(GO) build -trimpath -buildvcs=false -ldflags "-s -w"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build zips generate templates clean format vet lint race allocs fuzz e2e moto peers
+.PHONY: help run tool test check bench build zips generate templates clean format vet lint race allocs fuzz e2e moto peers
 .NOTPARALLEL: # the parts of check need .venv, and the machine, for themselves
 
 # Under check and e2e the tests find moto's server and the peers, and fail without them.
@@ -23,9 +23,11 @@ help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 # go run would have failed when Ctrl-C ends the service.
-run: ## start the service on one file (.chatconf) and print a first call
-	$(BUILD) -o dist/chatconf ./deploy/chatconf
+run: tool ## start the service on one file (.chatconf) and print a first call
 	exec dist/chatconf serve
+
+tool: ## build the command-line tool, dist/chatconf
+	$(BUILD) -o dist/chatconf ./deploy/chatconf
 
 test: ## pass every test that needs only Go
 	$(GO) test -skip '^TestBuilds' ./...
@@ -81,8 +83,7 @@ fuzz: ## run every fuzz target for FUZZTIME
 bench: ## benchmarks; figures are ratios within one run
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-build: zips ## build every function for every target, and the command-line tool, into dist/
-	$(BUILD) -o dist/chatconf ./deploy/chatconf
+build: zips tool ## build every function for every target, and the command-line tool, into dist/
 	$(BUILD) -o dist/local/ $(FUNCTIONS)
 
 # dist/TARGET/FUNCTION.zip is what the templates deploy: for x86-64 on Function Compute, whose Go runtime has no other, and for arm64 on

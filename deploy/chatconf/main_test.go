@@ -705,6 +705,20 @@ func TestCheck(t *testing.T) {
 }
 
 func TestWelcome(t *testing.T) {
+	program := os.Args[0]
+	defer func() { os.Args[0] = program }()
+	for called, want := range map[string]string{
+		"dist/chatconf":                    "A first call, from another shell:\n\n  dist/chatconf call",
+		"/tmp/go-build1/b001/exe/chatconf": "A first call, from another shell (make tool builds dist/chatconf):\n\n  dist/chatconf call",
+		"/home/a person/go/bin/chatconf":   "another shell:\n\n  '/home/a person/go/bin/chatconf' call",
+	} {
+		os.Args[0] = called
+		var b bytes.Buffer
+		welcome(&b, app.DefaultData, app.Started{Endpoint: "http://127.0.0.1:9000", AccessKeyID: "CCKx", KeyFile: "x"}, nil)
+		if !strings.Contains(b.String(), want) || strings.Contains(b.String(), "go run") {
+			t.Errorf("welcome of %s lacks %q:\n%s", called, want, &b)
+		}
+	}
 	var b bytes.Buffer
 	welcome(&b, "my data", app.Started{Endpoint: "http://127.0.0.1:9000", AccessKeyID: "CCKx", KeyFile: "my data/access-key.json"}, nil)
 	for _, part := range []string{"http://127.0.0.1:9000", "CCKx", "my data/access-key.json", "call --data 'my data' CreateChatConfiguration", `eval "$(`} {

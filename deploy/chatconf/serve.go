@@ -131,23 +131,24 @@ func welcome(w io.Writer, data string, s app.Started, t *twin) {
 	if data != app.DefaultData {
 		where = " --data " + shellQuote(data)
 	}
+	program, build := self()
 	fmt.Fprintf(w, `
-A first call, from another shell:
+A first call, from another shell%[3]s:
 
   %[2]s call%[1]s CreateChatConfiguration Name=ops Type=DingTalk \
     Configuration='{"DingTalkClientId":"dingexample","DingTalkClientSecret":"not-a-real-secret"}'
 
 For SDKs and the aliyun CLI:  eval "$(%[2]s env%[1]s)"
 
-`, where, self())
+`, where, program, build)
 }
 
-// self returns how this program is called, for people to paste.
-func self() string {
-	if strings.Contains(os.Args[0], "go-build") { // by go run, which leaves it in its cache
-		return "go run ./deploy/chatconf"
+// self returns how this program is called, for people to paste, and what they have to do first.
+func self() (program, build string) {
+	if strings.Contains(os.Args[0], "go-build") { // by go run, which would compile for each call
+		return "dist/chatconf", " (make tool builds dist/chatconf)"
 	}
-	return shellQuote(os.Args[0])
+	return shellQuote(os.Args[0]), ""
 }
 
 // dataFlag adds the flag of the data directory.

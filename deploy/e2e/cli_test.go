@@ -79,6 +79,12 @@ func TestCallFindsServiceAndKey(t *testing.T) {
 			args: []string{"--endpoint", url + "/", "--access-key-id", s.key.ID, "--access-key-secret", s.key.Secret},
 			env:  []string{"CHATCONF_ENDPOINT=http://127.0.0.1:1", "ALIBABA_CLOUD_ACCESS_KEY_ID=x", "ALIBABA_CLOUD_ACCESS_KEY_SECRET=y"},
 		}},
+		{"the data directory, with a cloud account in the shell", command{
+			args: []string{"--data", data}, env: []string{"ALIBABA_CLOUD_ACCESS_KEY_ID=LTAIsomebody", "ALIBABA_CLOUD_ACCESS_KEY_SECRET=x", "ALIBABA_CLOUD_SECURITY_TOKEN=y"},
+		}},
+		{"the local service by its name, with a cloud account in the shell", command{
+			args: []string{"--data", data, "--endpoint", strings.Replace(url, "127.0.0.1", "localhost", 1)}, env: []string{"ALIBABA_CLOUD_ACCESS_KEY_ID=LTAIsomebody", "ALIBABA_CLOUD_ACCESS_KEY_SECRET=x"},
+		}},
 		{"the environment before the data directory", command{
 			args: []string{"--data", data},
 			env:  []string{"CHATCONF_ENDPOINT=" + url, "CHATCONF_ACCESS_KEY_ID=" + s.key.ID, "CHATCONF_ACCESS_KEY_SECRET=" + s.key.Secret},
@@ -93,8 +99,8 @@ func TestCallFindsServiceAndKey(t *testing.T) {
 		return
 	}
 	// With a key that is not the data directory's, what it may not do is refused and explained.
-	r := command{args: []string{"call", "GetChatConfiguration", "Name=ops", "--data", data}, env: []string{"ALIBABA_CLOUD_ACCESS_KEY_ID=" + limited.ID, "ALIBABA_CLOUD_ACCESS_KEY_SECRET=" + limited.Secret}}.run(t)
-	r.fails(t, 1, "NoPermission (403)", `"AuthAction":"oos:GetChatConfiguration"`, "ImplicitDeny")
+	r := command{args: []string{"call", "GetChatConfiguration", "Name=ops", "--data", data}, env: []string{"CHATCONF_ACCESS_KEY_ID=" + limited.ID, "CHATCONF_ACCESS_KEY_SECRET=" + limited.Secret}}.run(t)
+	r.fails(t, 1, "NoPermission (403)", `"AuthAction":"oos:GetChatConfiguration"`, "ImplicitDeny", "access key: "+limited.ID+", from CHATCONF_ACCESS_KEY_ID")
 }
 
 func TestExitCodesTellMistakesFromFailures(t *testing.T) {
@@ -159,7 +165,7 @@ func TestExitCodesTellMistakesFromFailures(t *testing.T) {
 		{"call GetChatConfiguration --endpoint http://127.0.0.1:1 --data " + nowhere, 2, "no access key"},
 		{"call GetChatConfiguration --endpoint ftp://127.0.0.1 " + key, 2, "http"},
 		{"call GetChatConfiguration --endpoint http://127.0.0.1/oos " + key, 2, "host"},
-		{"call GetChatConfiguration --endpoint http://127.0.0.1:1 --access-key-id x", 2, "only one"},
+		{"call GetChatConfiguration --endpoint http://127.0.0.1:1 --access-key-id x", 2, "without --access-key-secret"},
 		{"call GetChatConfiguration --timeout soon", 2, "soon"},
 		{"keys create --admin --data " + data, 2, "name"},
 		{"keys create --name x --data " + data, 2, "policy"},
