@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -29,6 +30,17 @@ const sendAction = "SendChatMessage"
 
 // sendTimeout is how long the webhook has for its answer: longer than any platform waits.
 const sendTimeout = 10 * time.Second
+
+// Bounds of how long SendChatMessage waits for an answer that comes late.
+const (
+	defaultWait = 3 * time.Second
+	maxWait     = 30 * time.Second // an answer of the service's own may take a minute
+	firstLook   = 20 * time.Millisecond
+	lastLook    = 500 * time.Millisecond
+)
+
+// answersURL is where a message says that late answers go, on platforms that give an address. No such host can be.
+const answersURL = "https://kept-by-chatconf.invalid/"
 
 // serveActions are the actions of `chatconf serve`: those of the API, and SendChatMessage.
 func serveActions() []rpc.Action { return append(rpc.Actions(), playActions()...) }
@@ -53,6 +65,7 @@ type sendRequest struct {
 	Previous       bool        `param:"Previous"`       // sign with the secrets that were replaced
 	DryRun         bool        `param:"DryRun"`         // only make the callback
 	ShowURL        bool        `param:"ShowUrl"`        // with its token; asks for GetChatConfiguration too
+	WaitSeconds    *int64      `param:"WaitSeconds"`    // for an answer that comes late, 0 to 30; default 3
 }
 
 // params returns the request as the API has it.
@@ -71,7 +84,22 @@ func (in *sendRequest) params() map[string]string {
 			out[name] = "true"
 		}
 	}
+	if in.WaitSeconds != nil {
+		out["WaitSeconds"] = strconv.FormatInt(*in.WaitSeconds, 10)
+	}
 	return out
+}
+
+// wait returns how long to wait for a late answer.
+func (in *sendRequest) wait() (time.Duration, error) {
+	if in.WaitSeconds == nil {
+		return defaultWait, nil
+	}
+	if n := *in.WaitSeconds; n < 0 || n > int64(maxWait/time.Second) {
+		return 0, &chat.Error{Code: chat.InvalidParameter, Param: "WaitSeconds",
+			Message: fmt.Sprintf("WaitSeconds is %d; write a whole number from 0 to %d.", n, int64(maxWait/time.Second))}
+	}
+	return time.Duration(*in.WaitSeconds) * time.Second, nil
 }
 
 // A sendResponse is the answer of SendChatMessage. No secret of the configuration is in it, but what the secrets made is.
@@ -81,8 +109,14 @@ type sendResponse struct {
 	Mode    string
 	Request sentCallback
 	Answer  *sentAnswer `json:",omitempty"` // absent of a dry run, and if there was none
-	Later   string      `json:",omitempty"` // of an answer that shows nothing: what is said through the platform's API instead
-	Problem string      `json:",omitempty"` // why there is no answer, or why the platform would not take it
+	Later   string      `json:",omitempty"` // what would have been said through the platform's API, after the answer
+
+	CommandId string       `json:",omitempty"` // of the record, as ListChatCommands has it
+	Outcome   chat.Outcome `json:",omitempty"` // of the record: Pending if nothing was known yet when the wait was over
+	Detail    string       `json:",omitempty"` // of the record
+	Duplicate bool         `json:",omitempty"` // the message came before, so nothing was done
+	Ignored   []string     `json:",omitempty"` // parameters that the callback has no place for
+	Problem   string       `json:",omitempty"` // why there is no answer, or why the platform would not take it
 }
 
 // A sentCallback is the callback as it went out.
@@ -132,17 +166,23 @@ func (p *player) send(s *chat.Service, ctx context.Context, in *sendRequest) (*s
 	if err != nil {
 		return nil, err
 	}
-	maker := &craft.Maker{Settings: settings, Now: p.now()}
-	callback, err := maker.Make(e.Type, mode, craft.Message{
+	wait, err := in.wait()
+	if err != nil {
+		return nil, err
+	}
+	said := craft.Message{
 		ID:           in.MessageID,
 		User:         in.UserID,
 		UserName:     in.UserName,
 		Conversation: in.ConversationID,
 		Direct:       in.Direct,
 		Text:         in.Text.Reveal(),
-	})
+		ReplyURL:     answersURL,
+	}
+	maker := &craft.Maker{Settings: settings, Now: p.now()}
+	callback, err := maker.Make(e.Type, mode, said)
 	if err != nil {
-		return nil, &chat.Error{Code: chat.InvalidParameter, Param: "Mode", Message: "The callback cannot be made: " + crafted(err) + "."}
+		return nil, notMade(err)
 	}
 	hide := hider(e, address, in.ShowURL)
 	req, err := callback.Request(address.Reveal())
@@ -155,38 +195,88 @@ func (p *player) send(s *chat.Service, ctx context.Context, in *sendRequest) (*s
 		Header: shownHeader(req.Header, hide),
 		Body:   hide(string(callback.Body)),
 	}}
+	if out.Ignored, err = ignored(maker, e.Type, mode, said); err != nil {
+		return nil, notMade(err)
+	}
 	if in.DryRun {
 		return out, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
-	defer cancel()
-	p.post(req.WithContext(ctx), callback, hide, out)
-	if out.ok() && out.Answer.Text == "" {
-		out.Later = hide(later(e, settings, callback, p.now()))
+	proof, err := s.ProveSent(e, callback.Received(maker.Now).Digest())
+	if err != nil {
+		return nil, err
 	}
+	req.Header.Set(chat.SentHeader, proof) // behind what is shown, which is what the platform would send
+	id := messageID(e.Type, settings, callback, maker.Now)
+	if id != "" {
+		if _, out.Duplicate, err = s.FollowSent(ctx, e, id); err != nil {
+			return nil, err
+		}
+	}
+	bounded, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	p.post(req.WithContext(bounded), callback, hide, out)
+	if id == "" || out.Duplicate || !out.ok() {
+		return out, nil
+	}
+	became, err := p.follow(ctx, s, e, id, wait)
+	if err != nil {
+		return nil, err
+	}
+	out.CommandId, out.Outcome, out.Detail, out.Later = became.ID, became.Outcome, hide(became.Detail), hide(became.Answer)
 	return out, nil
 }
 
-// later returns what the service says of a callback to whom its own answer shows nothing. It is empty if that is nothing, or up to the
-// command's target.
-func later(e *chat.Endpoint, settings webhook.Settings, callback *craft.Callback, now time.Time) string {
-	receiver, err := platform.Receivers()[e.Type](settings)
+// notMade returns why a callback cannot be made, for the caller.
+func notMade(err error) error {
+	return &chat.Error{Code: chat.InvalidParameter, Param: "Mode", Message: "The callback cannot be made: " + crafted(err) + "."}
+}
+
+// parameters are the names of a message's fields as the action has them.
+var parameters = map[craft.Field]string{
+	craft.FieldID: "MessageId", craft.FieldUser: "UserId", craft.FieldUserName: "UserName", craft.FieldConversation: "ConversationId",
+	craft.FieldDirect: "Direct", craft.FieldText: "Text",
+}
+
+// ignored returns the parameters that a callback has no place for.
+func ignored(maker *craft.Maker, platformType, mode string, said craft.Message) ([]string, error) {
+	fields, err := maker.Unused(platformType, mode, said)
+	var names []string
+	for _, field := range fields {
+		names = append(names, parameters[field])
+	}
+	return names, err
+}
+
+// messageID returns the id of a callback's message as the platform's receiver reads it, empty if there is none.
+func messageID(platformType string, settings webhook.Settings, callback *craft.Callback, now time.Time) string {
+	receiver, err := platform.Receivers()[platformType](settings)
 	if err != nil {
 		return ""
 	}
 	received, err := receiver.Receive(callback.Received(now))
-	if err != nil || received.Message == nil || received.Message.ReplyTo.Kind == "" {
+	if err != nil || received.Message == nil {
 		return ""
 	}
-	if carried, err := receiver.Answer(received, "x"); err != nil || carried.Carries {
-		return "" // it would have come with the answer, unless the message came before
+	return received.Message.ID
+}
+
+// follow waits until it is known what became of a message that was posted.
+func (p *player) follow(ctx context.Context, s *chat.Service, e *chat.Endpoint, id string, wait time.Duration) (chat.SentMessage, error) {
+	over := time.NewTimer(wait)
+	defer over.Stop()
+	for pause := firstLook; ; pause = min(2*pause, lastLook) {
+		became, recorded, err := s.FollowSent(ctx, e, id)
+		if err != nil || !recorded || became.Outcome != chat.OutcomePending {
+			return became, err
+		}
+		select {
+		case <-over.C:
+			return became, nil
+		case <-ctx.Done():
+			return became, nil // what is known is worth more than that there was no time
+		case <-time.After(pause):
+		}
 	}
-	command, _ := e.Command(received.Message) // what is no command is decided so
-	decision := e.Decide(command)
-	if decision.Allowed && decision.Cause != chat.CauseBuiltIn && e.Target.Type != chat.TargetJournal {
-		return ""
-	}
-	return e.Reply(command, decision)
 }
 
 // post posts the callback and puts the answer into out.
@@ -336,9 +426,61 @@ func shownHeader(h http.Header, hide func(string) string) map[string]string {
 	return out
 }
 
-// print writes a callback and its answer for people.
-func (r *sendResponse) print(w io.Writer) error {
+// print writes for people what the platform's user would see, and with wire the callback and its answer behind it.
+func (r *sendResponse) print(w io.Writer, wire bool) error {
 	var b strings.Builder
+	if r.Answer != nil && r.ok() {
+		r.printSeen(&b)
+	}
+	for _, name := range r.Ignored {
+		fmt.Fprintf(&b, "\n%s does not apply: it changes nothing of the callback %s of %s.\n", flagOf[name], r.Mode, r.Type)
+	}
+	if wire {
+		if b.Len() > 0 {
+			b.WriteString("\n")
+		}
+		r.printWire(&b)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// flagOf are the flags of parameters, for people.
+var flagOf = map[string]string{
+	"MessageId": "--message-id", "UserId": "--user", "UserName": "--user-name", "ConversationId": "--conversation", "Direct": "--direct", "Text": "The message",
+}
+
+// printSeen writes what the platform's user would see.
+func (r *sendResponse) printSeen(b *strings.Builder) {
+	_, checks := craft.Modes(r.Type)
+	switch {
+	case slices.Contains(checks, r.Mode):
+		fmt.Fprintf(b, "The check of the URL was passed: %s got back what it sent.\n", r.Type)
+		return
+	case r.Answer.Text != "":
+		b.WriteString(r.Type + " shows:\n\n" + indented(r.Answer.Text))
+		if r.Later != "" {
+			b.WriteString("\nand then:\n\n" + indented(r.Later))
+		}
+	case r.Later != "":
+		b.WriteString(r.Type + " shows:\n\n" + indented(r.Later))
+	case r.Duplicate:
+		b.WriteString(r.Type + " shows nothing: the message came before, so nothing was done.\n")
+	case r.Outcome != chat.OutcomePending:
+		b.WriteString(r.Type + " shows nothing.\n")
+	}
+	switch list := "'chatconf call ListChatCommands Name=" + r.Name + "'"; {
+	case r.Outcome == chat.OutcomePending && r.Answer.Text != "":
+		b.WriteString("\nWhat comes later is not there yet; " + list + " shows what becomes of it.\n")
+	case r.Outcome == chat.OutcomePending:
+		b.WriteString(r.Type + " shows nothing yet; " + list + " shows what becomes of it.\n")
+	case r.Outcome == chat.OutcomeFailed:
+		b.WriteString("\nThe command failed: " + printable(r.Detail) + "\n")
+	}
+}
+
+// printWire writes the callback and its answer as they went over the wire.
+func (r *sendResponse) printWire(b *strings.Builder) {
 	part := func(first string, header map[string]string, body string) {
 		b.WriteString(printable(first) + "\n")
 		for _, name := range slices.Sorted(maps.Keys(header)) {
@@ -352,18 +494,7 @@ func (r *sendResponse) print(w io.Writer) error {
 	part(r.Request.Method+" "+r.Request.Url, r.Request.Header, r.Request.Body)
 	if a := r.Answer; a != nil {
 		part(fmt.Sprintf("%d %s, in %d ms", a.Status, http.StatusText(a.Status), a.Milliseconds), a.Header, a.Body)
-		switch {
-		case !r.ok():
-		case a.Text != "":
-			b.WriteString(r.Type + " shows:\n\n" + indented(a.Text))
-		case r.Later != "":
-			b.WriteString(r.Type + " shows nothing of this answer. Unless the message came before, this is said through its API:\n\n" + indented(r.Later))
-		default:
-			b.WriteString(r.Type + " shows nothing of this answer.\n")
-		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 // indented returns text as a block of its own.

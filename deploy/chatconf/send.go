@@ -24,22 +24,25 @@ func newSend() *cobra.Command {
 	var flags clientFlags
 	var in sendRequest
 	var store, output string
-	var timeout time.Duration
+	var timeout, wait time.Duration
+	var verbose bool
 	cmd := &cobra.Command{
 		Use:   "send NAME --user USER [--conversation CONVERSATION] MESSAGE",
 		Short: "Say something to a bot as its platform would, and print the answer",
 		Long: `Say something to the bot of a configuration: make a callback as its platform would, signed and encrypted with the configuration's own
-secrets, post it to the configuration's webhook, and print both it and the answer, decrypted where it is encrypted. To the service it is
-genuine: what is said is decided, recorded (see ListChatCommands), handed on and answered. No secret is printed; the webhook's token is
-only with --show-url. Whoever has token and signature can use them until the signature is too old.
+secrets, post it to the configuration's webhook, and print what the platform would show of the answer. With -v, callback and answer follow
+as they went over the wire. To the service the message is genuine: it is decided, recorded (see ListChatCommands), dispatched and answered.
+No secret is printed, and the webhook's token only with --show-url. Anyone who has token and signature can use them until the signature
+is too old.
 
 The secrets do not leave the service: 'chatconf serve' does it, by an action that no function has. ` + sendAction + ` is to be anybody in
 the chat; a policy allows it as oos:` + sendAction + ` on the configuration, and --show-url asks for oos:GetChatConfiguration as well.
 For a service in a cloud, --store opens its tables instead, with the key ring in CHATCONF_KEYRING (see 'chatconf tables --help' for where
 they are looked for), and posts to CHATCONF_WEBHOOK_BASE_URL, by default to the service of the data directory.
 
-What a target answers comes later, by the platform's API, which knows nothing of a message that was made up here: it is not shown. Where
-the webhook's own answer shows nothing (of an event in Feishu or Slack), what the service would say by that API is printed.
+What a target answers comes later, and so does any answer to an event in Feishu or Slack. A platform would show it when it is told by its
+API; as the platform knows nothing of a message that was made here, the service does not call it: the answer is kept, sealed in the record,
+and printed here if it comes within --wait. The callback has a header that proves to the service that SendChatMessage made it.
 
 Modes, of which the first is taken by default; a check carries no message:
 ` + describeModes() + `
@@ -65,6 +68,12 @@ Exit codes: 0 it was answered, also when the command was denied; 1 the webhook r
 				return err
 			}
 			in.Name = args[0]
+			if seconds := int64((wait + time.Second - 1) / time.Second); cmd.Flags().Changed("wait") {
+				in.WaitSeconds = &seconds
+			}
+			if _, err := in.wait(); err != nil {
+				return usagef("--wait %v: write a time from 0s to %v, such as 5s", wait, maxWait)
+			}
 			if len(args) == 2 {
 				in.Text = chat.Secret(args[1])
 			}
@@ -84,7 +93,7 @@ Exit codes: 0 it was answered, also when the command was denied; 1 the webhook r
 			if output == "json" {
 				err = printJSON(cmd.OutOrStdout(), sent)
 			} else {
-				err = sent.print(cmd.OutOrStdout())
+				err = sent.print(cmd.OutOrStdout(), verbose || in.DryRun || in.ShowURL)
 			}
 			return errors.Join(err, sent.refusal())
 		},
@@ -92,16 +101,18 @@ Exit codes: 0 it was answered, also when the command was denied; 1 the webhook r
 	flags.add(cmd)
 	cmd.Flags().StringVar(&in.UserID, "user", "", "who says it, as the platform writes user ids")
 	cmd.Flags().StringVar(&in.UserName, "user-name", "", "what people call them (default their id)")
-	cmd.Flags().StringVar(&in.ConversationID, "conversation", "", "where, as the platform writes conversation ids (default made up; an app of WeCom has only its users)")
+	cmd.Flags().StringVar(&in.ConversationID, "conversation", "", "where, as the platform writes conversation ids (default made up)")
 	cmd.Flags().BoolVar(&in.Direct, "direct", false, "say it one to one with the bot")
 	cmd.Flags().StringVar(&in.Mode, "mode", "", "the kind of callback (default the platform's usual one)")
 	cmd.Flags().StringVar(&in.MessageID, "message-id", "", "the message's id, to deliver one message again (default made up)")
 	cmd.Flags().BoolVar(&in.Previous, "previous", false, "sign and encrypt with the previous secrets, which a rotation replaced")
-	cmd.Flags().BoolVar(&in.DryRun, "dry-run", false, "make the callback and print it, but do not post it")
-	cmd.Flags().BoolVar(&in.ShowURL, "show-url", false, "print the webhook's URL with its token")
+	cmd.Flags().BoolVar(&in.DryRun, "dry-run", false, "make the callback and print it as with -v, but do not post it")
+	cmd.Flags().BoolVar(&in.ShowURL, "show-url", false, "print the wire as with -v, and in it the webhook's URL with its token")
 	cmd.Flags().StringVar(&in.RegionID, "region", "", "region of the configuration (default that of the service)")
 	cmd.Flags().StringVar(&store, "store", storeFile, "open the tables of a store instead of calling a local service: tablestore or dynamodb")
-	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long to wait for the answer")
+	cmd.Flags().DurationVar(&wait, "wait", defaultWait, "how long to wait for an answer that comes late")
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "print callback and answer as they went over the wire, too")
+	cmd.Flags().DurationVar(&timeout, "timeout", 45*time.Second, "how long to wait for the answer")
 	outputFlag(cmd, &output)
 	return cmd
 }

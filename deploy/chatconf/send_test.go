@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -22,7 +23,10 @@ import (
 
 	"chatconf/shared/app"
 	"chatconf/shared/chat"
+	"chatconf/shared/deliver"
+	"chatconf/shared/dispatch"
 	"chatconf/shared/document"
+	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/craft"
 	"chatconf/shared/policy"
@@ -47,6 +51,7 @@ func newSendService(t *testing.T) (flags []string, local *app.Local) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { l.Close() })
 	hooks := newHooks(t, l)
 	s := &httptest.Server{Listener: listener, Config: &http.Server{Handler: quiet(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if webhook.IsPath(r.URL.Path) {
@@ -56,20 +61,42 @@ func newSendService(t *testing.T) (flags []string, local *app.Local) {
 		l.Handler.ServeHTTP(w, r)
 	}))}}
 	s.Start()
-	t.Cleanup(func() { s.Close(); l.Close() })
+	t.Cleanup(s.Close)
 	return []string{"--endpoint", s.URL, "--data", data}, l
 }
 
-// newHooks returns the webhooks of a service. They hand nothing on, which would leave this machine.
+// newHooks returns the webhooks of a service, which dispatches commands to a target that says "done", and to one that is down. No platform may be
+// called: the messages are made here.
 func newHooks(t *testing.T, l *app.Local) http.Handler {
 	t.Helper()
-	h, err := webhook.NewHandler(webhook.Options{Service: l.Service, Journal: l.Journal, Receivers: platform.Receivers(),
-		HandOn: func(context.Context, chat.Ref) error { return nil }})
+	d, err := dispatch.New(dispatch.Options{
+		Service: l.Service,
+		Journal: l.Journal,
+		Post: func(_ context.Context, url, _ string, _ deliver.Event) ([]byte, error) {
+			if url == downURL {
+				return nil, &deliver.Error{Status: http.StatusServiceUnavailable, Again: true}
+			}
+			return []byte(`{"text":"done by the target"}`), nil
+		},
+		Sender: func(e *chat.Endpoint) (webhook.Sender, error) {
+			t.Errorf("%s: a platform is told of a message that was made here", e.Name)
+			return nil, errors.New("no platform")
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	worker := dispatch.NewWorker(invoke.With(t.Context(), &invoke.Invocation{Logger: slog.New(slog.DiscardHandler)}), d)
+	t.Cleanup(func() { worker.Close() })
+	h, err := webhook.NewHandler(webhook.Options{Service: l.Service, Journal: l.Journal, Receivers: platform.Receivers(), HandOn: worker.Start})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return h
 }
+
+// downURL is of a target that is down.
+const downURL = "https://down.example.com/"
 
 // planting are secrets of every platform, all that it has, one of them in characters that JSON and URLs escape.
 var planting = map[string]string{
@@ -108,7 +135,10 @@ func TestSend(t *testing.T) {
 				if !strings.Contains(out, fmt.Sprintf(`"Allowed": %v`, allowed)) {
 					t.Errorf("%s: the simulation says %s", user, out)
 				}
-				out = mustRun(t, append([]string{"send", name, "restart i-123", "--user", user, "--conversation", "c1"}, at...)...)
+				out = mustRun(t, append([]string{"send", name, "restart i-123", "-v", "--user", user, "--conversation", "c1"}, at...)...)
+				if seen, wire := strings.Index(out, p.Type+" shows:\n\n  "), strings.Index(out, "\nPOST http"); seen != 0 || wire < 0 {
+					t.Errorf("%s: what is seen is at %d, the wire at %d: %s", user, seen, wire, out)
+				}
 				if !strings.Contains(out, "/webhook/"+app.DefaultAccountID+"/"+app.DefaultRegion+"/"+name+"/******") || !strings.Contains(out, "200 OK, in ") || leak.MatchString(out) {
 					t.Errorf("%s: %s", user, out)
 				}
@@ -116,7 +146,7 @@ func TestSend(t *testing.T) {
 					t.Errorf("%s: %s", user, out)
 				}
 				out = mustRun(t, append([]string{"call", "ListChatCommands", "Name=" + name, "User=" + user}, at...)...)
-				if !strings.Contains(out, `"Command": "restart"`) || !strings.Contains(out, `"i-123"`) || !strings.Contains(out, `"Decision": "`+decision+`"`) {
+				if !strings.Contains(out, `"Command": "restart"`) || !strings.Contains(out, `"i-123"`) || !strings.Contains(out, `"Decision": "`+decision+`"`) || strings.Contains(out, `"Pending"`) {
 					t.Errorf("%s: the record is %s", user, out)
 				}
 			}
@@ -167,7 +197,7 @@ func TestSendInEveryMode(t *testing.T) {
 		create(t, at, name, p.Type, "")
 		messages, checks := craft.Modes(p.Type)
 		for _, mode := range append(messages, checks...) {
-			for _, more := range [][]string{{}, {"--previous"}, {"--direct", "--user-name", "Ann"}, {"-o", "json"}, {"--dry-run"}, {"--dry-run", "-o", "json"}} {
+			for _, more := range [][]string{{}, {"--previous"}, {"--direct", "--user-name", "Ann"}, {"-v"}, {"-o", "json"}, {"--dry-run"}, {"--dry-run", "-o", "json"}} {
 				args := append([]string{"send", name, "--mode", mode}, more...)
 				if !slices.Contains(checks, mode) {
 					args = append(args, "--user", "manager4220", "whoami")
@@ -176,7 +206,11 @@ func TestSendInEveryMode(t *testing.T) {
 				if err != nil || leak.MatchString(out) {
 					t.Errorf("%q: %v\n%s", args, err, out)
 				}
-				if dry := more != nil && slices.Contains(more, "--dry-run"); dry == (strings.Contains(out, "200 OK") || strings.Contains(out, `"Status": 200`)) {
+				dry, wire := slices.Contains(more, "--dry-run"), slices.Contains(more, "-v") || slices.Contains(more, "json")
+				if got := strings.Contains(out, "200 OK") || strings.Contains(out, `"Status": 200`); got != (wire && !dry) {
+					t.Errorf("%q: %s", args, out)
+				}
+				if got := strings.Contains(out, " shows") || strings.Contains(out, "was passed"); got != !dry && !slices.Contains(more, "json") {
 					t.Errorf("%q: %s", args, out)
 				}
 				var sent sendResponse
@@ -194,8 +228,11 @@ func TestSendOfADuplicate(t *testing.T) {
 	for _, p := range platform.All() {
 		name := strings.ToLower(p.Type)
 		create(t, at, name, p.Type, "")
-		for range 2 {
-			mustRun(t, append([]string{"send", name, "restart", "--user", "manager4220", "--message-id", "7"}, at...)...)
+		for i := range 2 {
+			out := mustRun(t, append([]string{"send", name, "restart", "--user", "manager4220", "--message-id", "7"}, at...)...)
+			if got := strings.Contains(out, "shows nothing: the message came before, so nothing was done."); got != (i == 1) {
+				t.Errorf("%s, time %d: %s", p.Type, i, out)
+			}
 		}
 		out := mustRun(t, append([]string{"call", "ListChatCommands", "Name=" + name}, at...)...)
 		if got := strings.Count(out, `"Command": "restart"`); got != 1 {
@@ -221,26 +258,38 @@ func TestSendAfterARotation(t *testing.T) {
 	}
 }
 
-// What an answer cannot carry is printed where the service would say it later: not where that is up to the target, or nothing is said.
+// What comes after the webhook's own answer is waited for and printed; the platform is not called, and the record is settled.
 func TestSendOfWhatIsSaidLater(t *testing.T) {
 	at, _ := newSendService(t)
+	const target = `,"Target":{"Type":"Http","Url":"%s","Secret":"whsec_bm90LWEtcmVhbC1zZWNyZXQtbm90LWEtcmVhbA=="}`
 	create(t, at, "feishu", "Feishu", "")
-	create(t, at, "target", "Feishu", `,"Target":{"Type":"Http","Url":"https://example.com/","Secret":"whsec_bm90LWEtcmVhbC1zZWNyZXQtbm90LWEtcmVhbA=="}`)
 	create(t, at, "slack", "Slack", "")
-	for args, want := range map[string]string{
-		"feishu whoami":                 "manager4220",
-		"feishu restart":                "ccepted",
-		`feishu restart\x20"i-123`:      "quot",
-		"feishu whoami --mode card":     "",
-		"target whoami":                 "manager4220",
-		"target restart":                "",
-		"target scale":                  `"Commands":["scale"]`,
-		"slack whoami --mode button":    "",
-		"slack whoami":                  "",
-		"feishu whoami --mode v1":       "manager4220",
-		"feishu whoami --mode old-card": "manager4220",
-		"feishu --mode check":           "",
-		"feishu whoami --direct":        "manager4220",
+	for _, p := range platform.All() {
+		create(t, at, "target-"+p.Type, p.Type, fmt.Sprintf(target, "https://example.com/"))
+	}
+	create(t, at, "down", "Feishu", fmt.Sprintf(target, downURL))
+	for args, want := range map[string]struct{ later, outcome string }{
+		"feishu whoami":                      {"manager4220", "Delivered"},
+		"feishu restart":                     {"ccepted", "Delivered"},
+		`feishu restart\x20"i-123`:           {"quot", "Delivered"},
+		"feishu whoami --mode card":          {"", "Recorded"},
+		"feishu whoami --mode v1":            {"manager4220", "Delivered"},
+		"feishu whoami --mode old-card":      {"manager4220", "Delivered"},
+		"feishu --mode check":                {"", ""},
+		"feishu whoami --direct":             {"manager4220", "Delivered"},
+		"target-Feishu whoami":               {"manager4220", "Delivered"},
+		"target-Feishu restart":              {"done by the target", "Delivered"},
+		"target-Feishu scale":                {`"Commands":["scale"]`, "Delivered"},
+		"target-DingTalk restart":            {"done by the target", "Delivered"},
+		"target-WeChat restart":              {"done by the target", "Delivered"},
+		"target-WeChat restart --mode aibot": {"done by the target", "Delivered"},
+		"target-Slack restart":               {"done by the target", "Delivered"},
+		"target-Slack restart --mode event":  {"done by the target", "Delivered"},
+		"target-Teams restart":               {"", "Delivered"}, // which has no way to answer later
+		"slack whoami --mode button":         {"manager4220", "Delivered"},
+		"slack whoami --mode event":          {"manager4220", "Delivered"},
+		"slack whoami":                       {"", "Recorded"},
+		"down restart --wait 0s":             {"", "Pending"},
 	} {
 		fields := strings.Fields(args)
 		for i, field := range fields {
@@ -248,8 +297,58 @@ func TestSendOfWhatIsSaidLater(t *testing.T) {
 		}
 		out := mustRun(t, append(append([]string{"send", "--user", "manager4220", "-o", "json"}, fields...), at...)...)
 		var sent sendResponse
-		if err := json.Unmarshal([]byte(out), &sent); err != nil || (sent.Later == "") != (want == "") || !strings.Contains(sent.Later, want) {
-			t.Errorf("%s: %v, later %q, want %q", args, err, sent.Later, want)
+		if err := json.Unmarshal([]byte(out), &sent); err != nil || (sent.Later == "") != (want.later == "") || !strings.Contains(sent.Later, want.later) || string(sent.Outcome) != want.outcome {
+			t.Errorf("%s: %v, later %q, %s %s, want %q, %s", args, err, sent.Later, sent.Outcome, sent.Detail, want.later, want.outcome)
+		}
+		if strings.Contains(out, chat.SentHeader) {
+			t.Errorf("%s: the wire has a header that is none of the platform's: %s", args, out)
+		}
+	}
+	for args, want := range map[string]string{
+		"feishu whoami":               "Feishu shows:\n\n  ",
+		"target-DingTalk restart":     "restart was accepted.\n\nand then:\n\n  done by the target\n",
+		"down restart --wait 0s":      "shows nothing yet; 'chatconf call ListChatCommands Name=down' shows",
+		"feishu --mode check":         "The check of the URL was passed: Feishu got back what it sent.\n",
+		"target-Teams restart":        "Teams shows:\n\n  restart was accepted.\n",
+		"slack --mode check --direct": "\n--user does not apply: it changes nothing of the callback check of Slack.\n",
+	} {
+		if out := mustRun(t, append(append([]string{"send", "--user", "manager4220"}, strings.Fields(args)...), at...)...); !strings.Contains(out, want) || strings.Contains(out, "POST ") {
+			t.Errorf("%s: %s, want %q", args, out, want)
+		}
+	}
+	// The answer is sealed in the record: it may hold anything, and the list is for all who may read.
+	if out := mustRun(t, append([]string{"call", "ListChatCommands", "Name=target-Feishu"}, at...)...); strings.Contains(out, "done by the target") ||
+		!strings.Contains(out, "SendChatMessage made the message; the answer was kept for it") {
+		t.Errorf("the records are %s", out)
+	}
+}
+
+// What a flag cannot change is said.
+func TestSendSaysWhatDoesNotApply(t *testing.T) {
+	at, _ := newSendService(t)
+	for _, p := range platform.All() {
+		create(t, at, strings.ToLower(p.Type), p.Type, "")
+	}
+	for args, want := range map[string][]string{
+		"wechat whoami --conversation c1":                               {"--conversation"},
+		"wechat whoami --conversation c1 --mode json":                   {"--conversation"},
+		"wechat whoami --conversation c1 --mode aibot":                  nil,
+		"wechat whoami --conversation c1 --mode aibot --direct":         {"--conversation"},
+		"wechat whoami --direct --user-name Ann":                        {"--user-name", "--direct"},
+		"dingtalk whoami --conversation c1 --direct --user-name Ann":    nil,
+		"feishu whoami --conversation c1 --direct --user-name Ann":      {"--user-name"},
+		"slack whoami --conversation c1 --user-name Ann":                nil,
+		"teams whoami --conversation c1 --direct --user-name Ann":       nil,
+		"slack whoami --conversation c1 --mode check --message-id 7":    {"--message-id", "--user", "--conversation", "The message"},
+		"dingtalk whoami --conversation c1 --mode card --user-name Ann": {"--user-name"},
+	} {
+		out := mustRun(t, append(append([]string{"send", "--user", "u"}, strings.Fields(args)...), at...)...)
+		var got []string
+		for _, m := range regexp.MustCompile(`(?m)^(.*) does not apply: `).FindAllStringSubmatch(out, -1) {
+			got = append(got, m[1])
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q do not apply, want %q\n%s", args, got, want, out)
 		}
 	}
 }
@@ -262,7 +361,7 @@ func TestSendShowsTheURLWhenAsked(t *testing.T) {
 	if out := mustRun(t, append([]string{"send", "ops", "help", "--user", "u", "--show-url"}, at...)...); !strings.Contains(out, "/ops/"+token+"\n") {
 		t.Errorf("%s", out)
 	}
-	if out := mustRun(t, append([]string{"send", "ops", "help", "--user", "u"}, at...)...); strings.Contains(out, token) || !strings.Contains(out, "/ops/******\n") {
+	if out := mustRun(t, append([]string{"send", "ops", "help", "--user", "u", "-v"}, at...)...); strings.Contains(out, token) || !strings.Contains(out, "/ops/******\n") {
 		t.Errorf("%s", out)
 	}
 }
@@ -338,7 +437,7 @@ func TestSendThatIsRefused(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	var b strings.Builder
-	if err := sent.print(&b); err != nil || !strings.Contains(b.String(), "\n401 Unauthorized, in ") || strings.Contains(b.String(), "shows") || leak.MatchString(b.String()) {
+	if err := sent.print(&b, true); err != nil || !strings.Contains(b.String(), "\n401 Unauthorized, in ") || strings.Contains(b.String(), "shows") || leak.MatchString(b.String()) {
 		t.Errorf("%v, %s", err, &b)
 	}
 	if out := mustRun(t, append([]string{"call", "GetChatConfigurationHealth", "Name=ops"}, at...)...); !strings.Contains(out, `"Step": "freshness"`) {
@@ -409,7 +508,7 @@ func TestSendToAStranger(t *testing.T) {
 			t.Errorf("%s: %v, want %s", about, err, test.want)
 		}
 		var b strings.Builder
-		if err := sent.print(&b); err != nil || !strings.Contains(b.String(), "POST ") || leak.MatchString(b.String()) || strings.Contains(b.String(), "shows") {
+		if err := sent.print(&b, true); err != nil || !strings.Contains(b.String(), "POST ") || leak.MatchString(b.String()) || strings.Contains(b.String(), "shows") {
 			t.Errorf("%s: %v, %s", about, err, &b)
 		}
 	}
@@ -468,7 +567,7 @@ func TestSendUsage(t *testing.T) {
 	data := newData(t)
 	for _, args := range []string{
 		"send", "send ops", "send ops help", "send ops --user u", "send ops restart i-123 --user u", "send ops help --user u -o yaml", "send ops help --user u --store mars",
-		"send ops help --user u --store dynamodb", "send ops help --user u --timeout soon",
+		"send ops help --user u --store dynamodb", "send ops help --user u --timeout soon", "send ops help --user u --wait 31s", "send ops help --user u --wait=-1s",
 	} {
 		if out, err := run(t, "", append(strings.Fields(args), "--data", data)...); !isUsage(err) || out != "" {
 			t.Errorf("%q: %v, %q", args, err, out)

@@ -189,6 +189,7 @@ type entry struct {
 	Settled      time.Time `json:"settled,omitzero"` // when the outcome was known
 	MessageID    string    `json:"messageId"`
 	EventID      string    `json:"eventId,omitempty"`
+	Kept         []byte    `json:"kept,omitempty"` // an answer that was kept for SendChatMessage, sealed
 }
 
 // An Arrival is a command that came in and was decided, to be recorded.

@@ -59,6 +59,7 @@ type Job struct {
 	pending  pending
 	revision int64      // of the pending
 	entry    table.Item // the record
+	kept     string     // an answer that Settle keeps
 }
 
 // LogValue returns what a log may show.
@@ -227,11 +228,12 @@ type Result struct {
 func (j *Journal) Settle(ctx context.Context, job *Job, r Result) error {
 	now := j.now().UTC()
 	change := table.Change{Deletes: []table.Delete{{Sort: job.outboxKey(), If: table.AtRevision(job.revision)}}}
-	err := job.amend(&change, func(e *entry) {
+	err := job.amend(&change, func(e *entry) error {
 		e.Outcome, e.Answered, e.Detail, e.Settled = r.Outcome, e.Answered || r.Answered, cut(r.Detail, 1024), now.Truncate(time.Millisecond)
 		if r.Target != "" {
 			e.Target = cut(r.Target, 512)
 		}
+		return j.keep(job, e)
 	})
 	if err != nil {
 		return storeError(ctx, "settle", err)
@@ -261,7 +263,10 @@ func (j *Journal) Retry(ctx context.Context, job *Job, at time.Time, detail stri
 	put, err := job.pending.put(job.Ref, job.revision+1, table.AtRevision(job.revision))
 	if err == nil {
 		change.Puts = append(change.Puts, put)
-		err = job.amend(&change, func(e *entry) { e.Detail = cut(detail, 1024) })
+		err = job.amend(&change, func(e *entry) error {
+			e.Detail = cut(detail, 1024)
+			return nil
+		})
 	}
 	if err == nil {
 		err = j.writeJob(ctx, job, change)
@@ -273,7 +278,7 @@ func (j *Journal) Retry(ctx context.Context, job *Job, at time.Time, detail stri
 }
 
 // amend adds the changed record to a change, if there still is one: it vanishes by its age.
-func (job *Job) amend(to *table.Change, edit func(*entry)) error {
+func (job *Job) amend(to *table.Change, edit func(*entry) error) error {
 	if job.entry.Sort == "" {
 		return nil
 	}
@@ -282,7 +287,9 @@ func (job *Job) amend(to *table.Change, edit func(*entry)) error {
 		return err
 	}
 	e.Attempts = job.Attempts
-	edit(e)
+	if err := edit(e); err != nil {
+		return err
+	}
 	value, err := encodeRecord(e)
 	if err != nil {
 		return fmt.Errorf("chat: encode record: %w", err)

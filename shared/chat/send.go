@@ -1,6 +1,15 @@
 package chat
 
-import "context"
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"chatconf/shared/seal"
+	"chatconf/shared/table"
+)
 
 // actionSend is for who plays the platform to try a configuration out. No function has it: it is what `chatconf serve` adds, and what it
 // allows is to be anybody in the chat.
@@ -27,4 +36,122 @@ func (s *Service) OpenToSend(ctx context.Context, regionID, name string) (*Endpo
 		return nil, "", storeError(ctx, "open to send", err)
 	}
 	return e, Secret(url), nil
+}
+
+// SentHeader is the header in which SendChatMessage proves that it made a callback. Platforms sign no header of their own with it, so what
+// proves the callback itself stays as it is.
+const SentHeader = "X-Chatconf-Sent"
+
+// maxProof bounds what is looked at of the header, in bytes.
+const maxProof = 512
+
+// sentPlace is where the proof of a callback is sealed.
+func (e *Endpoint) sentPlace() seal.Place { return e.Ref().scope().place(e.Name, "#Sent") }
+
+// ProveSent returns the proof that SendChatMessage made a callback, which its digest names: the digest, sealed with the key ring. It is good for
+// that callback of that configuration alone. Only a process with the key ring can make it, and such a process can be anybody in the chat.
+func (s *Service) ProveSent(e *Endpoint, digest []byte) (string, error) {
+	sealed, err := s.ring.Seal(e.sentPlace(), digest)
+	if err != nil {
+		return "", fmt.Errorf("chat: prove a callback: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(sealed), nil
+}
+
+// IsSent reports whether proof, the value of SentHeader, is that of the callback with the digest. It is for callbacks that are proven to be genuine.
+func (s *Service) IsSent(e *Endpoint, proof string, digest []byte) bool {
+	if proof == "" || len(proof) > maxProof || len(digest) == 0 || strings.ContainsAny(proof, "\r\n") { // which base64 skips
+		return false
+	}
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(proof)
+	if err != nil {
+		return false
+	}
+	proven, err := s.ring.Open(e.sentPlace(), sealed)
+	return err == nil && subtle.ConstantTimeCompare(proven, digest) == 1
+}
+
+// replyKept is the kind of a ReplyTo whose answers are kept for SendChatMessage.
+const replyKept = "kept"
+
+// Kept returns the way to answer a message that SendChatMessage made: its answers are kept in the record, and not sent to a platform that knows
+// nothing of the message. Where there is no way, there is none for it either.
+func (r ReplyTo) Kept() ReplyTo {
+	if r.Kind == "" {
+		return ReplyTo{}
+	}
+	return ReplyTo{Kind: replyKept}
+}
+
+// KeepsAnswers reports whether answers to the job's command are kept for SendChatMessage, and not sent.
+func (job *Job) KeepsAnswers() bool { return job.ReplyTo.Kind == replyKept }
+
+// Keep has Settle keep an answer in the record, sealed.
+func (job *Job) Keep(answer string) { job.kept = answer }
+
+// maxKept bounds an answer that is kept, in bytes.
+const maxKept = 16 << 10
+
+// keptPlace is where an answer is sealed that is kept.
+func (r Ref) keptPlace() seal.Place { return r.scope().place(r.Name, "#Kept/"+r.ID) }
+
+// A SentMessage is what became of a message that SendChatMessage made.
+type SentMessage struct {
+	ID      string // of the record
+	Outcome Outcome
+	Detail  string
+	Answer  string // that was kept; empty if there is none, or not yet
+}
+
+// FollowSent returns what became of a message, by the id that the platform's receiver reads of it, and whether it was recorded. It is for who had the
+// Endpoint from OpenToSend. It costs two Gets.
+func (s *Service) FollowSent(ctx context.Context, e *Endpoint, messageID string) (m SentMessage, recorded bool, err error) {
+	if s.journal == nil {
+		return SentMessage{}, false, nil
+	}
+	m, recorded, err = s.journal.follow(ctx, e.Ref(), messageID)
+	if err != nil {
+		return SentMessage{}, false, storeError(ctx, "follow a message", err)
+	}
+	return m, recorded, nil
+}
+
+func (j *Journal) follow(ctx context.Context, ref Ref, messageID string) (m SentMessage, recorded bool, err error) {
+	ref.ID, err = j.firstRecord(ctx, ref, onceKey(messagePrefix, ref.Name, messageID))
+	if err != nil || ref.ID == "" {
+		return SentMessage{}, false, err
+	}
+	items, err := j.table.Get(ctx, table.Key{Partition: ref.partition(), Sort: ref.entryKey()})
+	if err != nil || len(items) == 0 {
+		return SentMessage{}, false, err // it vanishes by its age
+	}
+	found, err := decodeEntry(items[0])
+	if err != nil {
+		return SentMessage{}, false, err
+	}
+	m = SentMessage{ID: ref.ID, Outcome: found.Outcome, Detail: found.Detail}
+	if len(found.Kept) > 0 {
+		answer, err := j.ring.Open(ref.keptPlace(), found.Kept)
+		if err != nil {
+			return SentMessage{}, false, fmt.Errorf("chat: open the answer that is kept of %q: %w", ref.ID, err)
+		}
+		m.Answer = string(answer)
+	}
+	return m, true, nil
+}
+
+// keep seals the answer that is to be kept into the record.
+func (j *Journal) keep(job *Job, e *entry) error {
+	if job.kept == "" {
+		return nil
+	}
+	sealed, err := j.ring.Seal(job.Ref.keptPlace(), []byte(cut(job.kept, maxKept)))
+	if err != nil {
+		return fmt.Errorf("chat: keep an answer: %w", err)
+	}
+	e.Kept = sealed
+	if e.Detail == "" {
+		e.Detail = "SendChatMessage made the message; the answer was kept for it, and not sent to the platform"
+	}
+	return nil
 }

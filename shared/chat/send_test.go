@@ -1,8 +1,10 @@
 package chat_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"chatconf/shared/chat"
 	"chatconf/shared/policy"
@@ -95,4 +97,161 @@ func TestOpenToSendOfARecordThatIsTampered(t *testing.T) {
 		wantError(t, about, err, chat.Internal, "")
 		wantNoDetail(t, err)
 	}
+}
+
+// What SendChatMessage proves is one callback of one configuration, to a process with the same key ring. Nothing else passes for it.
+func TestTheProofOfASentMessage(t *testing.T) {
+	h := newHouse(t)
+	one, two := h.bot("one"), h.bot("two")
+	proof, err := h.ProveSent(one, []byte("digest"))
+	if err != nil || !h.IsSent(one, proof, []byte("digest")) {
+		t.Fatalf("the proof does not prove: %v", err)
+	}
+	again, err := h.ProveSent(one, []byte("digest"))
+	if err != nil || again == proof {
+		t.Errorf("two proofs are the same: %v", err)
+	}
+	stranger := h.serviceWith(chat.Options{}, newRing(t, 7))
+	foreign, err := stranger.ProveSent(one, []byte("digest"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for about, test := range map[string]struct {
+		e      *chat.Endpoint
+		proof  string
+		digest string
+	}{
+		"none":                          {one, "", "digest"},
+		"of another callback":           {one, proof, "another"},
+		"of no callback":                {one, proof, ""},
+		"of another configuration":      {two, proof, "digest"},
+		"with another key ring":         {one, foreign, "digest"},
+		"the digest itself":             {one, "ZGlnZXN0", "digest"},
+		"no base64":                     {one, "?" + proof[1:], "digest"},
+		"cut":                           {one, proof[:len(proof)-2], "digest"},
+		"with something behind it":      {one, proof + "AA", "digest"},
+		"with bits that are not used":   {one, proof[:len(proof)-1] + "_", "digest"},
+		"much longer than one can be":   {one, strings.Repeat("A", 1<<20), "digest"},
+		"what else the ring has sealed": {one, sealedIn(t, h.item("c#one").Value, "SlackSigningSecret"), "digest"},
+	} {
+		if h.IsSent(test.e, test.proof, []byte(test.digest)) {
+			t.Errorf("a proof %s is taken", about)
+		}
+	}
+}
+
+// FuzzIsSent holds that a text which passes for a proof passes for one callback of one configuration alone, and in one spelling.
+func FuzzIsSent(f *testing.F) {
+	h := newHouse(f)
+	one, two := h.bot("one"), h.bot("two")
+	proof, err := h.ProveSent(one, []byte("digest"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, seed := range []string{proof, "", "AA", proof + "A", proof[1:], strings.ToUpper(proof), "ZGlnZXN0"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		switch {
+		case h.IsSent(two, text, []byte("digest")), h.IsSent(one, text, []byte("digest2")), h.IsSent(one, text, nil):
+			t.Errorf("%q proves another callback", text)
+		case h.IsSent(one, text, []byte("digest")) && (h.IsSent(one, text+"=", []byte("digest")) || h.IsSent(one, text+"\n", []byte("digest"))):
+			t.Errorf("%q is read in more than one spelling", text)
+		}
+	})
+}
+
+// An answer that is kept is sealed in the record, and found by the message's id.
+func TestAnswersAreKept(t *testing.T) {
+	h := newHouse(t)
+	e := h.bot("one", `"Target":{"Type":"Http","Url":"https://h.example.com/","Secret":"`+targetSecret+`"}`)
+	if _, recorded, err := h.FollowSent(h.ctx, e, "m1"); recorded || err != nil {
+		t.Errorf("before the message: %v, %v", recorded, err)
+	}
+	a := arrival(t, e, "m1", "u1", "restart")
+	a.Handover = &chat.Handover{ReplyTo: chat.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "planted-id"}.Kept()}
+	ref := h.record(e, a)
+	if m, recorded, err := h.FollowSent(h.ctx, e, "m1"); !recorded || err != nil || m.Outcome != chat.OutcomePending || m.ID != ref.ID || m.Answer != "" {
+		t.Errorf("before its end: %+v, %v, %v", m, recorded, err)
+	}
+	job, err := h.journal.Claim(h.ctx, ref, time.Minute)
+	if err != nil || !job.KeepsAnswers() || job.ReplyTo.URL != "" || job.ReplyTo.ID != "" {
+		t.Fatalf("%+v, %v", job, err)
+	}
+	job.Keep("planted" + strings.Repeat("界", 10_000))
+	if err := h.journal.Settle(h.ctx, job, chat.Result{Outcome: chat.OutcomeDelivered, Answered: true}); err != nil {
+		t.Fatal(err)
+	}
+	m, recorded, err := h.FollowSent(h.ctx, e, "m1")
+	if !recorded || err != nil || m.Outcome != chat.OutcomeDelivered || !strings.HasPrefix(m.Answer, "planted界") || !strings.HasSuffix(m.Answer, "界…") || len(m.Answer) > 16<<10+8 {
+		t.Errorf("after it: %v, %v, %d bytes", recorded, err, len(m.Answer))
+	}
+	if c := h.commands("one")[0]; !strings.Contains(c.Detail, "SendChatMessage made the message") || !c.Answered || c.Outcome != chat.OutcomeDelivered {
+		t.Errorf("the record is %+v", c)
+	}
+	for _, item := range h.journalItems(account + "/" + region) {
+		if strings.Contains(string(item.Value), "planted") {
+			t.Errorf("%s holds the answer in the clear", item.Sort)
+		}
+	}
+	ring := newRing(t, 7)
+	other := h.serviceWith(chat.Options{Journal: h.journalWith(ring)}, ring)
+	if _, _, err := other.FollowSent(h.ctx, e, "m1"); err == nil || strings.Contains(err.Error(), "planted") {
+		t.Errorf("with another key ring: %v", err)
+	}
+	if kept := (chat.ReplyTo{}).Kept(); kept != (chat.ReplyTo{}) {
+		t.Errorf("where there is no way to answer, there is %+v", kept)
+	}
+}
+
+func TestFollowSentWhenTheStoreFails(t *testing.T) {
+	for about, f := range faults {
+		for n := 1; n <= 2; n++ {
+			h := newHouse(t)
+			e := h.bot("one")
+			h.record(e, arrival(t, e, "m1", "u1", "restart"))
+			ctx, calls := h.pages.failAt(h.ctx, n, f)
+			_, _, err := h.FollowSent(ctx, e, "m1")
+			calls()
+			wantError(t, "FollowSent when "+about, err, f.code, "")
+		}
+	}
+	h := newHouse(t)
+	e := h.bot("one")
+	ref := h.record(e, arrival(t, e, "m1", "u1", "restart"))
+	partition := account + "/" + region
+	for _, item := range h.journalItems(partition) {
+		if !strings.HasPrefix(item.Sort, "r#") {
+			continue
+		}
+		for about, value := range map[string]string{
+			"no JSON":          "{",
+			"kept is no seal":  strings.TrimSuffix(string(item.Value), "}") + `,"kept":"eA=="}`,
+			"another's record": strings.Replace(string(item.Value), ref.ID, "x", 1),
+		} {
+			if err := h.pages.Table.Write(h.ctx, partition, table.Change{Puts: []table.Put{{Sort: item.Sort, Value: []byte(value), Revision: item.Revision}}}); err != nil {
+				t.Fatal(err)
+			}
+			_, _, err := h.FollowSent(h.ctx, e, "m1")
+			wantError(t, about, err, chat.Internal, "")
+		}
+		if err := h.pages.Table.Write(h.ctx, partition, table.Change{Deletes: []table.Delete{{Sort: item.Sort}}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, recorded, err := h.FollowSent(h.ctx, e, "m1"); recorded || err != nil {
+			t.Errorf("a record that vanished by its age: %v, %v", recorded, err)
+		}
+	}
+}
+
+// sealedIn returns a secret of a record as it is sealed, in the alphabet of a proof.
+func sealedIn(t *testing.T, record []byte, field string) string {
+	t.Helper()
+	var in struct {
+		Secrets map[string]string `json:"secrets"`
+	}
+	if err := json.Unmarshal(record, &in); err != nil || in.Secrets[field] == "" {
+		t.Fatalf("no secret %s: %v", field, err)
+	}
+	return strings.NewReplacer("+", "-", "/", "_", "=", "").Replace(in.Secrets[field])
 }

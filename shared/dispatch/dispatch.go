@@ -195,6 +195,10 @@ func (d *Dispatcher) send(ctx context.Context, e *chat.Endpoint, job *chat.Job, 
 	if text == "" || job.ReplyTo.Kind == "" {
 		return false, undelivered{}
 	}
+	if job.KeepsAnswers() {
+		job.Keep(text)
+		return true, undelivered{}
+	}
 	ctx, cancel := context.WithTimeout(ctx, sendTime)
 	defer cancel()
 	sender, err := d.options.Sender(e)

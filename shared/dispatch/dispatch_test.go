@@ -184,6 +184,51 @@ func TestDelivered(t *testing.T) {
 	}
 }
 
+// What is said of a message that SendChatMessage made is kept: the platform, which knows nothing of the message, is not called, however it ends.
+func TestAnswersAreKeptForSendChatMessage(t *testing.T) {
+	refused := func(context.Context, int) ([]byte, error) { return nil, &deliver.Error{Status: 410} }
+	for about, test := range map[string]struct {
+		kind, mode, text string
+		members          []string
+		answer           func(ctx context.Context, n int) ([]byte, error)
+		want             string
+		outcome          chat.Outcome
+	}{
+		"an answer that the response could not carry": {"Feishu", "message", "whoami", nil, nil, "user:u1", chat.OutcomeDelivered},
+		"that it was accepted":                        {"Feishu", "message", "restart", nil, nil, "restart was accepted.", chat.OutcomeDelivered},
+		"that it was denied":                          {"Slack", "event", "stop", nil, nil, "You may not run stop here.", chat.OutcomeDelivered},
+		"what the target answers":                     {"DingTalk", "robot", "restart", []string{toHTTP}, nil, "done", chat.OutcomeDelivered},
+		"that the target refused":                     {"WeChat", "app", "restart", []string{toHTTP}, refused, "could not be delivered", chat.OutcomeFailed},
+	} {
+		p := webhooktest.New(t).Process()
+		s := &scene{Process: p, outside: &outside{answer: test.answer}}
+		s.bot = p.Create("ops", test.kind, platformtest.Settings(test.kind), append(test.members, webhooktest.Open)...)
+		s.d = s.dispatcher(p)
+		h := p.Handler(func(_ context.Context, ref chat.Ref) error { s.ref = ref; return nil })
+		e, _, err := p.Service.OpenToSend(p.As(), "", "ops")
+		if err != nil {
+			t.Fatal(err)
+		}
+		callback := s.bot.Say(test.mode, craft.Message{ID: "m1", Text: test.text})
+		proof, err := p.Service.ProveSent(e, callback.Received(p.Now()).Digest())
+		if err != nil {
+			t.Fatal(err)
+		}
+		callback.Header.Set(chat.SentHeader, proof)
+		if out := s.bot.Post(h, callback); out.Code != http.StatusOK || s.ref.ID == "" {
+			t.Fatalf("%s: %d %s", about, out.Code, p.Log())
+		}
+		s.dispatch()
+		if c := s.command(); len(s.sent) > 0 || c.Outcome != test.outcome || !c.Answered {
+			t.Errorf("%s: sent = %q, record = %+v", about, s.sent, c)
+		}
+		m, recorded, err := p.Service.FollowSent(p.Context(), e, s.command().MessageId)
+		if err != nil || !recorded || !strings.Contains(m.Answer, test.want) || m.Outcome != test.outcome {
+			t.Errorf("%s: kept is %+v, %v, %v, want %q", about, m, recorded, err, test.want)
+		}
+	}
+}
+
 // What a target answers is for people only if it says so, and is anything else nothing.
 func TestAnswersOfTargets(t *testing.T) {
 	for about, test := range map[string]struct {

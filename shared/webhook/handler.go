@@ -164,6 +164,9 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *callback) *Resp
 		h.mention(ctx, e, received)
 		return c.acknowledge(receiver, received)
 	}
+	if c.sent = in.Header.Get(chat.SentHeader) != "" && h.service.IsSent(e, in.Header.Get(chat.SentHeader), in.Digest()); c.sent {
+		received.Message.ReplyTo = received.Message.ReplyTo.Kept()
+	}
 	return h.command(ctx, e, receiver, received, c)
 }
 
@@ -283,6 +286,7 @@ type callback struct {
 	id       string // of the record
 	command  chat.Command
 	allowed  bool
+	sent     bool  // SendChatMessage made it
 	late     error // of handing on
 	err      error
 }
@@ -333,7 +337,7 @@ func (c *callback) log(ctx context.Context, now time.Time) {
 		return
 	}
 	inv := invoke.From(ctx)
-	attrs := make([]slog.Attr, 0, 18)
+	attrs := make([]slog.Attr, 0, 19)
 	attrs = append(attrs,
 		slog.String("account", cut(c.ref.Account)),
 		slog.String("region", cut(c.ref.Region)),
@@ -354,6 +358,9 @@ func (c *callback) log(ctx context.Context, now time.Time) {
 			slog.String("user", cut(c.command.User)),
 			slog.String("conversation", cut(c.command.Conversation)),
 			slog.Bool("allowed", c.allowed))
+	}
+	if c.sent {
+		attrs = append(attrs, slog.String("made_by", "SendChatMessage"))
 	}
 	attrs = append(attrs,
 		slog.Float64("duration_ms", float64(now.Sub(c.started).Microseconds())/1000),

@@ -972,3 +972,88 @@ func TestNewHandlerWantsItsParts(t *testing.T) {
 		}
 	}
 }
+
+// Only a callback that SendChatMessage made, and the very same one, has its answers kept. Whatever else is in the header changes nothing: the message
+// is decided, recorded once, and answered by the platform's API.
+func TestWhatSendChatMessageMade(t *testing.T) {
+	w := webhooktest.New(t)
+	process := w.Process()
+	bot := process.Create("ops", "Feishu", platformtest.Settings("Feishu"), webhooktest.Open)
+	other := process.Create("other", "Feishu", platformtest.Settings("Feishu"), webhooktest.Open)
+	prove := func(of *webhooktest.Bot, c *craft.Callback) string {
+		e, _, err := process.Service.OpenToSend(process.As(), "", of.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		proof, err := process.Service.ProveSent(e, c.Received(w.Now()).Digest())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return proof
+	}
+	before := bot.Say("message", craft.Message{ID: "before", Text: "restart"})
+	for about, test := range map[string]struct {
+		proof func(c *craft.Callback) string
+		kept  bool
+	}{
+		"nothing":                          {func(*craft.Callback) string { return "" }, false},
+		"its proof":                        {func(c *craft.Callback) string { return prove(bot, c) }, true},
+		"a word":                           {func(*craft.Callback) string { return "true" }, false},
+		"the proof of another message":     {func(*craft.Callback) string { return prove(bot, before) }, false},
+		"the proof for another's webhook":  {func(c *craft.Callback) string { return prove(other, c) }, false},
+		"a proof with one letter replaced": {func(c *craft.Callback) string { p := prove(bot, c); return "A" + p[1:20] + "AAAA" + p[24:] }, false},
+	} {
+		var handed handOns
+		h := process.Handler(handed.add)
+		c := bot.Say("message", craft.Message{ID: strings.ReplaceAll(about, " ", "-"), Text: "restart i-1"})
+		c.Header.Set(chat.SentHeader, test.proof(c))
+		for range 2 {
+			if out := bot.Post(h, c); out.Code != http.StatusOK {
+				t.Fatalf("%s: %d %s", about, out.Code, w.Log())
+			}
+		}
+		log := w.Log()
+		if got := strings.Count(log, `"made_by":"SendChatMessage"`); got != map[bool]int{true: 2}[test.kept] || strings.Count(log, `"outcome":"duplicate"`) != 1 {
+			t.Errorf("%s: the log is %s", about, log)
+		}
+		if len(handed.refs) != 1 {
+			t.Fatalf("%s: handed on %d times", about, len(handed.refs))
+		}
+		job, err := process.Journal.Claim(w.Context(), handed.refs[0], time.Minute)
+		if err != nil || job.KeepsAnswers() != test.kept || job.Answer == "" || (job.ReplyTo.ID == "") != test.kept {
+			t.Errorf("%s: kept is %v, reply to %q, %v; want %v", about, job.KeepsAnswers(), job.ReplyTo.Kind, err, test.kept)
+		}
+	}
+	// The proof proves nothing to those who look at the signature.
+	c := bot.Say("message", craft.Message{ID: "forged", Text: "restart"})
+	c.Header.Set(chat.SentHeader, prove(bot, c))
+	c.Header.Set("X-Lark-Signature", strings.Repeat("0", 64))
+	if out := bot.Post(process.Handler(nobody), c); out.Code != http.StatusUnauthorized {
+		t.Errorf("a callback with a proof and a forged signature: %d", out.Code)
+	}
+}
+
+// A digest tells every part of a callback, and where one ends.
+func TestDigest(t *testing.T) {
+	seen := make(map[string]string)
+	for about, r := range map[string]*webhook.Request{
+		"one":              {Method: "POST", Query: url.Values{"a": {"1"}}, Body: []byte("body")},
+		"another method":   {Method: "GET", Query: url.Values{"a": {"1"}}, Body: []byte("body")},
+		"another query":    {Method: "POST", Query: url.Values{"a": {"2"}}, Body: []byte("body")},
+		"another body":     {Method: "POST", Query: url.Values{"a": {"1"}}, Body: []byte("bodz")},
+		"another border":   {Method: "POST", Query: url.Values{}, Body: []byte("a=1body")},
+		"nothing at all":   {},
+		"query and body 1": {Method: "POST", Query: url.Values{"a": {"1b"}}, Body: []byte("ody")},
+	} {
+		digest := string(r.Digest())
+		if other, ok := seen[digest]; ok {
+			t.Errorf("%s and %s have the same digest", about, other)
+		}
+		seen[digest] = about
+	}
+	a := &webhook.Request{Method: "POST", Query: url.Values{"a": {"1"}, "b": {"2"}}}
+	b := &webhook.Request{Method: "POST", Query: url.Values{"b": {"2"}, "a": {"1"}}, Header: http.Header{"X": {"y"}}}
+	if !bytes.Equal(a.Digest(), b.Digest()) {
+		t.Error("the order of parameters, or a header, makes another digest")
+	}
+}

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -38,6 +39,15 @@ type Request struct {
 	Header http.Header
 	Body   []byte
 	Now    time.Time
+}
+
+// Digest returns what tells a callback from every other: a hash of its method, parameters and body.
+func (r *Request) Digest() []byte {
+	h := sha256.New()
+	for _, part := range [...]string{r.Method, r.Query.Encode(), string(r.Body)} {
+		fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	return h.Sum(nil)
 }
 
 // Received is what a callback says.

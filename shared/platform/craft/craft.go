@@ -129,6 +129,66 @@ func (k *Maker) Make(platform, name string, m Message) (*Callback, error) {
 	return nil, fmt.Errorf("craft: %s has no callback %q; it has %s", platform, name, strings.Join(append(messages, checks...), ", "))
 }
 
+// A Field is a part of a Message.
+type Field string
+
+// The fields that a kind of callback may have no place for.
+const (
+	FieldID           Field = "ID"
+	FieldUser         Field = "User"
+	FieldUserName     Field = "UserName"
+	FieldConversation Field = "Conversation"
+	FieldDirect       Field = "Direct"
+	FieldText         Field = "Text"
+)
+
+// Unused returns the fields of a message that are given, and for which the callback has no place: it is the same whatever they hold.
+func (k *Maker) Unused(platform, name string, m Message) ([]Field, error) {
+	same := &Maker{Settings: k.Settings, Now: k.Now, Random: zeros{}}
+	made := func(m Message) (string, error) {
+		c, err := same.Make(platform, name, m)
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprint(c.Method, c.Query.Encode(), c.Header, string(c.Body)), nil
+	}
+	given, err := made(m)
+	if err != nil {
+		return nil, err
+	}
+	var unused []Field
+	for _, f := range [...]struct {
+		field Field
+		text  *string
+	}{{FieldID, &m.ID}, {FieldUser, &m.User}, {FieldUserName, &m.UserName}, {FieldConversation, &m.Conversation}, {FieldText, &m.Text}} {
+		if *f.text == "" {
+			continue
+		}
+		text := *f.text
+		*f.text += "x"
+		other, err := made(m)
+		*f.text = text
+		if err == nil && other == given {
+			unused = append(unused, f.field)
+		}
+	}
+	if m.Direct {
+		m.Direct = false
+		if other, err := made(m); err == nil && other == given {
+			unused = append(unused, FieldDirect)
+		}
+	}
+	return unused, nil
+}
+
+// zeros is a source of randomness that has none, so that callbacks can be compared.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
 // hex returns n random bytes in hexadecimal.
 func (k *Maker) hex(n int) string {
 	b := make([]byte, n)

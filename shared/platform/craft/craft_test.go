@@ -148,3 +148,29 @@ func TestReadAnswerIsStrict(t *testing.T) {
 		}
 	}
 }
+
+// A field that is given is unused where the callback is the same without it; one that is not given is not reported.
+func TestUnused(t *testing.T) {
+	all := craft.Message{ID: "1", User: "u", UserName: "Ann", Conversation: "c", Direct: true, Text: "x"}
+	for _, c := range []struct {
+		platform, mode string
+		m              craft.Message
+		want           []craft.Field
+	}{
+		{"WeChat", "app", all, []craft.Field{craft.FieldUserName, craft.FieldConversation, craft.FieldDirect}},
+		{"WeChat", "aibot", craft.Message{User: "u", Conversation: "c", Text: "x"}, nil},
+		{"DingTalk", "robot", all, nil},
+		{"DingTalk", "robot", craft.Message{User: "u", Text: "x"}, nil},
+		{"Feishu", "check", all, []craft.Field{craft.FieldID, craft.FieldUser, craft.FieldUserName, craft.FieldConversation, craft.FieldText, craft.FieldDirect}},
+		{"Slack", "command", all, []craft.Field{craft.FieldDirect}}, // which the conversation's id says
+		{"Teams", "webhook", all, nil},
+	} {
+		got, err := (&craft.Maker{Settings: platformtest.Settings(c.platform), Now: platformtest.Now}).Unused(c.platform, c.mode, c.m)
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%s, %s: %v, %v, want %v", c.platform, c.mode, got, err, c.want)
+		}
+	}
+	if _, err := (&craft.Maker{Now: platformtest.Now}).Unused("Slack", "command", all); err == nil {
+		t.Error("without settings: no error")
+	}
+}
