@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"chatconf/shared/app"
 	"chatconf/shared/serve"
 )
 
@@ -57,7 +58,7 @@ Exit codes: 0 done; 1 the service refused, or something failed; 2 the command li
 		if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil {
 			return seeHelp(cmd, err)
 		}
-		return nil
+		return checkNames(cmd)
 	}
 	root.Args = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -72,6 +73,19 @@ Exit codes: 0 done; 1 the service refused, or something failed; 2 the command li
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	root.AddCommand(newServe(), newCall(), newSend(), newEnv(), newKeys(), newCheck(), newTables(), newKeyRing(), newOTS(), newInvoke())
 	return root
+}
+
+// checkNames returns all mistakes in the settings if a name is among them that is misspelt: a command that reads none of the settings would do
+// something else than was meant. Help and completion do nothing.
+func checkNames(cmd *cobra.Command) error {
+	if !cmd.HasParent() || cmd.Name() == "help" || cmd.Name() == "completion" || cmd.Parent().Name() == "completion" {
+		return nil
+	}
+	var unknown *app.UnknownSetting
+	if _, err := app.ReadSettings(os.Getenv, app.Names(os.Environ())...); errors.As(err, &unknown) {
+		return err
+	}
+	return nil
 }
 
 // seeHelp makes err a usage error that says where to read on.

@@ -191,6 +191,30 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
+// A misspelt setting ends every command before it does anything, with all other mistakes in settings; help and completion go on.
+func TestMisspeltSettings(t *testing.T) {
+	data := newData(t)
+	t.Setenv("CHATCONF_ENDPONT", "http://"+planted)
+	t.Setenv("CHATCONF_REGION", "Nowhere!")
+	for _, args := range []string{
+		"serve --addr 127.0.0.1:0", "call ListChatConfigurations", "env", "send ops help --user u", "keys list", "check", "tables --target fc", "keyring new", "ots --addr 127.0.0.1:0",
+		"invoke hello",
+	} {
+		fields := strings.Fields(args)
+		if fields[0] != "tables" && fields[0] != "keyring" {
+			fields = append(fields, "--data", data)
+		}
+		out, err := run(t, "", fields...)
+		if err == nil || isUsage(err) || out != "" || !strings.Contains(err.Error(), "CHATCONF_ENDPONT: unknown setting; did you mean CHATCONF_ENDPOINT?") ||
+			!strings.Contains(err.Error(), "CHATCONF_REGION: ") || strings.Contains(err.Error(), planted) {
+			t.Errorf("%s: %v, %q", args, err, out)
+		}
+	}
+	for _, args := range []string{"", "help", "help call", "call --help", "completion bash"} {
+		mustRun(t, strings.Fields(args)...)
+	}
+}
+
 func TestArguments(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "value")
 	if err := os.WriteFile(path, []byte("from a file\nof two lines\n\n"), 0o600); err != nil {

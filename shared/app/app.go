@@ -32,7 +32,7 @@ func RunAll() { run(rpc.Actions()...) }
 func run(actions ...rpc.Action) { runProgram(Actions(actions...)) }
 
 func runProgram(p Program) {
-	serve.Main(func(ctx context.Context) error { return runTarget(ctx, os.Getenv, p) })
+	serve.Main(func(ctx context.Context) error { return runTarget(ctx, os.Getenv, p, Names(os.Environ())...) })
 }
 
 // An App is the wired service.

@@ -47,9 +47,9 @@ func NewFunction(getenv func(string) string, read func(getenv func(string) strin
 	return NewProgram(getenv, read, Actions(actions...))
 }
 
-// NewProgram is NewFunction for any program.
-func NewProgram(getenv func(string) string, read func(getenv func(string) string) (target.Target, error), p Program) (*Function, error) {
-	s, mistakes := readSettings(getenv)
+// NewProgram is NewFunction for any program, in an environment in which the given names are set.
+func NewProgram(getenv func(string) string, read func(getenv func(string) string) (target.Target, error), p Program, names ...string) (*Function, error) {
+	s, mistakes := readSettings(getenv, names)
 	f := &Function{settings: s, program: p, turn: make(chan struct{}, 1)}
 	if p.check != nil {
 		mistakes = append(mistakes, p.check(s)...)
@@ -205,8 +205,8 @@ func (f *Function) openRing(ctx context.Context) (*seal.Ring, error) {
 }
 
 // serveFunction serves a program under the runtime of a target, or where CHATCONF_ADDR is set and the runtime is not there, over HTTP.
-func serveFunction(ctx context.Context, getenv func(string) string, read func(getenv func(string) string) (target.Target, error), p Program) error {
-	f, err := NewProgram(getenv, read, p)
+func serveFunction(ctx context.Context, getenv func(string) string, read func(getenv func(string) string) (target.Target, error), p Program, names ...string) error {
+	f, err := NewProgram(getenv, read, p, names...)
 	if err != nil {
 		return err
 	}

@@ -418,6 +418,13 @@ func TestMistakesInAFunctionsSettings(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "CHATCONF_TABLE: ") || !strings.Contains(err.Error(), "CHATCONF_TICKET_TABLE: ") {
 			t.Errorf("NewFunction with names that are none = %v", err)
 		}
+		c.env["CHATCONF_EVENT_POLCY"] = planted
+		_, err = app.NewProgram(env(c.env), c.read, app.Webhook(), slices.Collect(maps.Keys(c.env))...)
+		for _, want := range []string{"CHATCONF_EVENT_POLCY: unknown setting; did you mean CHATCONF_EVENT_POLICY?", "CHATCONF_TABLE: ", "CHATCONF_DISPATCH_FUNCTION: "} {
+			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), planted) {
+				t.Errorf("NewProgram with a misspelt name = %v, want %s", err, want)
+			}
+		}
 	})
 }
 

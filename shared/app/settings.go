@@ -74,9 +74,10 @@ const (
 	DefaultAddr      = "127.0.0.1:9000"
 )
 
-// ReadSettings reads the settings from an environment. The error lists every mistake in them, each with the variable's name, and no secret.
-func ReadSettings(getenv func(string) string) (Settings, error) {
-	s, mistakes := readSettings(getenv)
+// ReadSettings reads the settings from an environment, in which the given names are set. The error lists every mistake in them, each with the
+// variable's name, and no secret; a name that begins as ours and is none is an *UnknownSetting.
+func ReadSettings(getenv func(string) string, names ...string) (Settings, error) {
+	s, mistakes := readSettings(getenv, names)
 	if len(mistakes) > 0 {
 		return Settings{}, mistaken(mistakes)
 	}
@@ -97,7 +98,12 @@ func list(text string) (items []string) {
 }
 
 // readSettings is ReadSettings for who has more to say of what is wrong.
-func readSettings(getenv func(string) string) (_ Settings, mistakes []error) {
+func readSettings(environment func(string) string, names []string) (_ Settings, mistakes []error) {
+	known := make(map[string]bool)
+	getenv := func(name string) string {
+		known[name] = true
+		return environment(name)
+	}
 	wrong := func(name, format string, args ...any) {
 		mistakes = append(mistakes, fmt.Errorf("%s: "+format, append([]any{name}, args...)...))
 	}
@@ -211,5 +217,5 @@ func readSettings(getenv func(string) string) (_ Settings, mistakes []error) {
 			wrong("CHATCONF_EVENT_POLICY", "%w", err)
 		}
 	}
-	return s, mistakes
+	return s, append(mistakes, unknownSettings(environment, names, known)...)
 }

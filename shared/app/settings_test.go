@@ -1,8 +1,13 @@
 package app_test
 
 import (
+	"errors"
+	"io/fs"
 	"maps"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -133,6 +138,78 @@ func TestLimits(t *testing.T) {
 	} {
 		if got := test.settings.Limits(1 << 20); got != test.want {
 			t.Errorf("limits of %d and %d: %+v, want %+v", test.settings.MaxConnections, test.settings.MaxBodies, got, test.want)
+		}
+	}
+}
+
+// A name that begins as ours and is none is a mistake like any other, told together with them, by the name that was meant.
+func TestUnknownSettings(t *testing.T) {
+	for name, meant := range map[string]string{
+		"CHATCONF_REGIN": "CHATCONF_REGION", "CHATCONF_ACCOUNTID": "CHATCONF_ACCOUNT_ID", "CHATCONF_ADDRESS": "CHATCONF_ADDR", "CHATCONF_KEY_RING": "CHATCONF_KEYRING",
+		"CHATCONF_BASE_URL": "CHATCONF_WEBHOOK_BASE_URL", "CHATCONF_ENDPONT": "CHATCONF_ENDPOINT", "CHATCONF_EVENTPOLICY": "CHATCONF_EVENT_POLICY",
+		"CHATCONF_KMS_ENDPIONT": "CHATCONF_KMS_ENDPOINT", "chatconf_data": "CHATCONF_DATA", "CHATCONF_DATA_DIR": "CHATCONF_DATA", "CHATCONF_QQQ": "", "CHATCONF_": "",
+		"CHATCONF_PORT": "CHATCONF_", // any
+	} {
+		_, err := app.ReadSettings(env(map[string]string{name: planted, "CHATCONF_REGION": "Nowhere!"}), name, "CHATCONF_REGION", "PATH", "HOME")
+		want := name + ": unknown setting; did you mean " + meant
+		if meant == "" || meant == "CHATCONF_" {
+			want = name + ": unknown setting; "
+		}
+		var unknown *app.UnknownSetting
+		if err == nil || !errors.As(err, &unknown) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "CHATCONF_REGION: ") || strings.Contains(err.Error(), planted) {
+			t.Errorf("%s: %v, want %s", name, err, want)
+		}
+		if meant == "" && !strings.Contains(err.Error(), "CHATCONF_ACCOUNT_ID, ") {
+			t.Errorf("%s: the settings are not listed: %v", name, err)
+		}
+	}
+	// Kubernetes names a service called chatconf so in every container; our own tests have names, too.
+	foreign := map[string]string{
+		"CHATCONF_SERVICE_HOST": "10.0.0.1", "CHATCONF_SERVICE_PORT": "9000", "CHATCONF_SERVICE_PORT_HTTP": "9000", "CHATCONF_PORT": "tcp://10.0.0.1:9000",
+		"CHATCONF_PORT_9000_TCP": "tcp://10.0.0.1:9000", "CHATCONF_PORT_9000_TCP_PROTO": "tcp", "CHATCONF_PORT_9000_TCP_PORT": "9000", "CHATCONF_PORT_9000_TCP_ADDR": "10.0.0.1",
+		"CHATCONF_WEBHOOK_SERVICE_HOST": "10.0.0.1", "CHATCONF_WEBHOOK_PORT_53_UDP_ADDR": "10.0.0.1", "CHATCONF_E2E_STORE": "file", "CHATCONFIG": "x", "CHATCON": "x", "": "x",
+	}
+	if _, err := app.ReadSettings(env(foreign), slices.Collect(maps.Keys(foreign))...); err != nil {
+		t.Errorf("names of others: %v", err)
+	}
+	if got := app.Names([]string{"A=1", "B=", "C", "CHATCONF_X=a=b"}); !slices.Equal(got, []string{"A", "CHATCONF_X"}) {
+		t.Errorf("names = %q", got)
+	}
+}
+
+// Every name that the code, the templates or the README has is known.
+func TestSettingsAreKnown(t *testing.T) {
+	name := regexp.MustCompile(`CHATCONF_[A-Z0-9_]*[A-Z0-9]`)
+	seen := make(map[string]string)
+	root := filepath.Join("..", "..")
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "node_modules" || d.Name() == "dist" || d.Name() != ".." && strings.HasPrefix(d.Name(), ".")):
+			return fs.SkipDir
+		case d.IsDir() || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		switch filepath.Ext(path) {
+		case ".go", ".yml", ".yaml", ".tmpl", ".env", ".md":
+		default:
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		for _, n := range name.FindAllString(string(text), -1) {
+			seen[n] = path
+		}
+		return err
+	})
+	if err != nil || len(seen) < 20 {
+		t.Fatalf("%d names were found: %v", len(seen), err)
+	}
+	for n, path := range seen {
+		var unknown *app.UnknownSetting
+		_, err := app.ReadSettings(env(map[string]string{n: "x"}), n)
+		if errors.As(err, &unknown) && n != "CHATCONF_ACCESS_KEY" { // of which ID and SECRET are made
+			t.Errorf("%s: %v", path, err)
 		}
 	}
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // runTarget serves a program as a function of AWS Lambda, on DynamoDB.
-func runTarget(ctx context.Context, getenv func(string) string, p Program) error {
-	return serveFunction(ctx, getenv, lambda.Read, p)
+func runTarget(ctx context.Context, getenv func(string) string, p Program, names ...string) error {
+	return serveFunction(ctx, getenv, lambda.Read, p, names...)
 }
 
 // targetWebhook is the program of the function webhook.

@@ -5,8 +5,8 @@ package app
 import "context"
 
 // runTarget serves a program over HTTP from the file table.
-func runTarget(ctx context.Context, getenv func(string) string, p Program) error {
-	settings, err := ReadSettings(getenv)
+func runTarget(ctx context.Context, getenv func(string) string, p Program, names ...string) error {
+	settings, err := ReadSettings(getenv, names...)
 	if err != nil {
 		return err
 	}
