@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -822,6 +824,143 @@ func TestIgnored(t *testing.T) {
 	}
 	if health := process.Health("ops").Health; health.Counters["Ignored"] != 1 || len(process.Commands("ops")) > 0 {
 		t.Errorf("health = %+v", health)
+	}
+}
+
+// Whatever a platform sends is heard and recorded, or recorded as what could not be read, or
+// counted by its kind.
+func TestNothingIsDroppedInSilence(t *testing.T) {
+	folder := os.DirFS("../platform/testdata/kinds")
+	for _, p := range platform.All() {
+		kinds, err := platformtest.ReadKinds(folder, p.Type)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // TODO: an error, once all platforms have a file
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := webhooktest.New(t)
+		process := w.Process()
+		bot := process.Create("ops", p.Type, platformtest.With(p.Type, "BotName", "ops"),
+			`"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`, toHTTP)
+		h := process.Handler(nobody)
+		// Counters has no reading of one callback alone, since a process writes what it notes now
+		// and then.
+		counted := make(map[string]int64)
+		before := len(process.Commands("ops"))
+		for _, k := range kinds {
+			w.Advance(time.Second)
+			c := bot.Tell(k.Enclosure, k.Text)
+			if out := bot.Post(h, c); out.Code != http.StatusOK {
+				t.Errorf("%s: %s: %d %s", p.Type, k.About, out.Code, w.Log())
+				continue
+			}
+			outcome, what, _ := strings.Cut(k.Outcome, " ")
+			list := process.Commands("ops")
+			var last chat.ChatCommand
+			if len(list) > before {
+				last = list[0]
+			}
+			switch {
+			case outcome == "counted":
+				counted[strings.ReplaceAll(what, " ", "_")]++
+				if len(list) != before {
+					t.Errorf("%s: %s: %+v", p.Type, k.About, last)
+				}
+			case len(list) != before+1:
+				t.Errorf("%s: %s: %d more commands", p.Type, k.About, len(list)-before)
+			case outcome == "heard" && last.Decision != "Allowed":
+				t.Errorf("%s: %s: %+v", p.Type, k.About, last)
+			case outcome == "heard" && what == "restart i-1" && (last.Command != "restart" || !slices.Equal(last.Arguments, []string{"i-1"})):
+				t.Errorf("%s: %s: %+v", p.Type, k.About, last)
+			case outcome == "answered" && (last.Decision != "Denied" || last.Command != "" || last.Reason == ""):
+				t.Errorf("%s: %s: %+v", p.Type, k.About, last)
+			}
+			before = len(list)
+			// The same again is a duplicate.
+			bot.Post(h, c)
+			if again := process.Commands("ops"); len(again) != before {
+				t.Errorf("%s: %s: it counts twice", p.Type, k.About)
+			}
+			if outcome == "counted" {
+				counted[strings.ReplaceAll(what, " ", "_")]++
+			}
+		}
+		health := process.Health("ops").Health
+		var sum int64
+		for kind, n := range counted {
+			sum += n
+			if got := health.Ignored[kind]; got != n && len(health.Ignored) < 50 {
+				t.Errorf("%s: %d of %s are counted, want %d", p.Type, got, kind, n)
+			}
+		}
+		if health.Counters["Ignored"] != sum || health.Counters["Refused"] != 0 {
+			t.Errorf("%s: counters = %v, want %d ignored", p.Type, health.Counters, sum)
+		}
+	}
+}
+
+// A Slack message that is edited, and one that two events tell of, runs once; one that is edited to
+// call the bot runs then.
+func TestSlackMessageRunsOnce(t *testing.T) {
+	w := webhooktest.New(t)
+	process := w.Process()
+	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
+	h := process.Handler(nobody)
+	tell := func(id, event string) {
+		t.Helper()
+		w.Advance(time.Second)
+		c := bot.Tell("event", `{"type":"event_callback","team_id":"T0EXAMPLE","event_id":"`+id+`","authorizations":[{"user_id":"U0BOT","is_bot":true}],"event":`+event+`}`)
+		if out := bot.Post(h, c); out.Code != http.StatusOK {
+			t.Errorf("%s: %d %s", id, out.Code, out.Body)
+		}
+	}
+	mention := func(text, ts, rest string) string {
+		return `{"type":"app_mention","user":"U1","channel":"C1","text":"` + text + `","ts":"` + ts + `"` + rest + `}`
+	}
+	ts := fmt.Sprintf("%d.000100", w.Now().Unix())
+	tell("Ev1", mention("<@U0BOT> restart i-1", ts, ""))
+	tell("Ev2", mention("<@U0BOT> restart i-1", ts, `,"edited":{"user":"U1","ts":"1.0"}`))
+	tell("Ev3", mention("<@U0BOT> stop i-1", ts, `,"edited":{"user":"U1","ts":"2.0"}`))
+	tell("Ev4", `{"type":"message","channel_type":"channel","user":"U1","channel":"C1","text":"<@U0BOT> restart i-1","ts":"`+ts+`"}`)
+	list := process.Commands("ops")
+	if len(list) != 1 || list[0].Command != "restart" || list[0].MessageId != "C1/"+ts || list[0].EventId != "Ev1" {
+		t.Errorf("commands = %+v", list)
+	}
+	if health := process.Health("ops").Health; health.Counters["Duplicates"] != 3 {
+		t.Errorf("health = %+v", health)
+	}
+	other := fmt.Sprintf("%d.000200", w.Now().Unix())
+	tell("Ev5", `{"type":"message","channel_type":"channel","user":"U1","channel":"C1","text":"restart i-2","ts":"`+other+`"}`)
+	tell("Ev6", mention("<@U0BOT> restart i-2", other, `,"edited":{"user":"U1","ts":"3.0"}`))
+	if list := process.Commands("ops"); len(list) != 2 || list[0].EventId != "Ev6" || list[0].Decision != "Allowed" {
+		t.Errorf("edited to call the bot: %+v", list)
+	}
+	// In another channel the same ts is another message.
+	tell("Ev7", strings.Replace(mention("<@U0BOT> restart i-1", ts, ""), "C1", "C2", 1))
+	if list := process.Commands("ops"); len(list) != 3 {
+		t.Errorf("in another channel: %+v", list)
+	}
+}
+
+// Slack's probe of the certificate is answered through the whole door, with no write, and only at
+// the configuration's own URL.
+func TestSlackProbe(t *testing.T) {
+	w := webhooktest.New(t)
+	process := w.Process()
+	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
+	h := process.Handler(nobody)
+	probe := &craft.Callback{Method: "POST", Query: url.Values{}, Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
+		Body: []byte("ssl_check=1&token=example&command=%2Fops&text=restart")}
+	w.Calls()
+	if out := bot.Post(h, probe); out.Code != http.StatusOK || out.Body.Len() > 0 || w.Calls() != "Get" {
+		t.Errorf("%d %s", out.Code, out.Body)
+	}
+	if out := w.PostTo(h, bot.URL+"x", probe); out.Code != http.StatusUnauthorized {
+		t.Errorf("with another token: %d %s", out.Code, out.Body)
+	}
+	if list := process.Commands("ops"); len(list) > 0 {
+		t.Errorf("commands = %+v", list)
 	}
 }
 

@@ -20,8 +20,9 @@ var enclosures = map[string]map[string]func(*Maker, string) (*Callback, error){
 	"Teams":    {"activity": teamsOf},
 }
 
-// Enclose makes a callback of what the platform would say, as it is: signed, and encrypted where that is so. The answer is not read. In the text
-// {seconds}, {millis} and {time} are filled in: now, since 1970 or by RFC 3339.
+// Enclose makes a callback of what the platform would say, as it is: signed, and encrypted where
+// that is so. The answer is not read. In the text {seconds}, {millis} and {time} are filled in,
+// which are now, since 1970 or by RFC 3339, and {id}, which is another one each time.
 func (k *Maker) Enclose(platform, enclosure, text string) (*Callback, error) {
 	enclose, ok := enclosures[platform][enclosure]
 	if !ok {
@@ -30,8 +31,9 @@ func (k *Maker) Enclose(platform, enclosure, text string) (*Callback, error) {
 	if k.Random == nil {
 		k.Random = rand.Reader
 	}
-	now := strings.NewReplacer("{seconds}", k.seconds(), "{millis}", k.millis(), "{time}", k.Now.UTC().Format(time.RFC3339Nano))
-	c, err := enclose(k, now.Replace(text))
+	fill := strings.NewReplacer("{seconds}", k.seconds(), "{millis}", k.millis(),
+		"{time}", k.Now.UTC().Format(time.RFC3339Nano), "{id}", k.hex(8))
+	c, err := enclose(k, fill.Replace(text))
 	if err != nil {
 		return nil, fmt.Errorf("craft: %s, %s: %w", platform, enclosure, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/hex"
 	"fmt"
+	"hash/fnv"
 	"html"
 	"net/url"
 	"strings"
@@ -64,9 +65,17 @@ func slackCommand(k *Maker, m Message) (*Callback, error) {
 	}), nil
 }
 
+// slackTS makes a message's ts of an id: what is sent again under it is the same message.
+func slackTS(id string) string {
+	h := fnv.New64a()
+	h.Write([]byte(id))
+	sum := h.Sum64()
+	return fmt.Sprintf("%d.%06d", 1_700_000_000+sum%100_000_000, sum/100_000_000%1_000_000)
+}
+
 // slackEvent is a mention of the bot in a channel, or a message to it.
 func slackEvent(k *Maker, m Message) (*Callback, error) {
-	at := fmt.Sprintf("%d.000100", k.Now.Unix())
+	at := slackTS(m.ID)
 	event := object{"type": "app_mention", "user": m.User, "text": "<@U0BOT> " + slackEscape(m.Text), "channel": slackChannel(m), "ts": at, "event_ts": at}
 	if m.Direct {
 		event["type"], event["channel_type"], event["text"] = "message", "im", slackEscape(m.Text)

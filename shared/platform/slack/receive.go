@@ -2,7 +2,6 @@ package slack
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"fmt"
@@ -29,9 +28,16 @@ const urlLives = 30 * time.Minute
 // maxText is how long an answer may be, in bytes.
 const maxText = 12_000
 
+// The headers that prove a request.
+const (
+	headerSignature = "X-Slack-Signature"
+	headerTimestamp = "X-Slack-Request-Timestamp"
+)
+
 type receiver struct {
 	secrets []string
 	teamID  string
+	botName string
 }
 
 var _ webhook.Receiver = (*receiver)(nil)
@@ -42,21 +48,25 @@ func NewReceiver(s webhook.Settings) (webhook.Receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("slack: %w", err)
 	}
-	return &receiver{secrets, s.Get("SlackTeamId")}, nil
+	return &receiver{secrets, s.Get("SlackTeamId"), s.Get("BotName")}, nil
 }
 
-// Receive implements webhook.Receiver. All that Slack sends is signed alike; whether it is an event or a form is told by its first byte, which
-// the signature covers, and not by its content type, which it does not.
+// Receive implements webhook.Receiver. All that Slack sends is signed alike, but for the probe of
+// the certificate. Whether it is an event or a form is told by its first byte, which the signature
+// covers, and not by its content type, which it does not.
 // https://docs.slack.dev/authentication/verifying-requests-from-slack
 func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
+	if isProbe(in) {
+		return &webhook.Received{Kind: kindProbe, Unproven: true}, nil
+	}
 	if in.Method != "POST" {
 		return nil, webhook.Refuse(webhook.StepRequest, "Slack calls by POST, not %s", callback.Cut(in.Method, 16))
 	}
-	signature, err := callback.Header(in, "X-Slack-Signature")
+	signature, err := callback.Header(in, headerSignature)
 	if err != nil {
 		return nil, err
 	}
-	timestamp, err := callback.Header(in, "X-Slack-Request-Timestamp")
+	timestamp, err := callback.Header(in, headerTimestamp)
 	if err != nil {
 		return nil, err
 	}
@@ -88,13 +98,41 @@ func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case form["payload"] != "":
-		return r.action(form["payload"], at)
 	case form["ssl_check"] == "1":
-		return &webhook.Received{}, nil
+		return &webhook.Received{Kind: kindProbe}, nil
+	case form["payload"] != "":
+		return r.interaction(form["payload"], at)
 	default:
 		return r.command(form, in, at)
 	}
+}
+
+const (
+	kindProbe = "ssl_check"
+	// maxProbe is how long the body of a probe may be, in bytes.
+	maxProbe = 4 << 10
+)
+
+// isProbe reports whether a request is Slack's probe of the certificate, which is not signed:
+// ssl_check=1 and a token, as a form or in the query. It is answered and does nothing, whatever
+// else is in it.
+// https://docs.slack.dev/interactivity/implementing-slash-commands
+func isProbe(in *webhook.Request) bool {
+	if in.Method != "GET" && in.Method != "POST" || callback.HasHeader(in, headerSignature) {
+		return false
+	}
+	if checks := in.Query["ssl_check"]; len(checks) == 1 && checks[0] == "1" {
+		return true
+	}
+	if in.Method == "GET" || len(in.Body) > maxProbe {
+		return false
+	}
+	for pair := range bytes.SplitSeq(in.Body, []byte("&")) {
+		if string(pair) == "ssl_check=1" {
+			return true
+		}
+	}
+	return false
 }
 
 // parseForm reads a form strictly: no field twice, and UTF-8.
@@ -113,19 +151,6 @@ func parseForm(text string) (map[string]string, error) {
 	return form, nil
 }
 
-// team refuses what is of another workspace, if the configuration names one: the ids may be of the workspace or the organisation it is of.
-func (r *receiver) team(ids ...string) error {
-	if r.teamID == "" {
-		return nil
-	}
-	for _, id := range ids {
-		if id == r.teamID {
-			return nil
-		}
-	}
-	return webhook.Refuse(webhook.StepReceiver, "the message is of the workspace %q, and this configuration is for %s", callback.Cut(ids[0], 64), r.teamID)
-}
-
 // command reads a slash command. What stands behind the slash is the app's; the command is the text.
 // https://docs.slack.dev/interactivity/implementing-slash-commands
 func (r *receiver) command(form map[string]string, in *webhook.Request, at time.Time) (*webhook.Received, error) {
@@ -135,13 +160,17 @@ func (r *receiver) command(form map[string]string, in *webhook.Request, at time.
 	if form["command"] == "" {
 		return nil, webhook.Refuse(webhook.StepDecode, "the form has neither a command nor a payload")
 	}
+	var text strings.Builder
+	for _, p := range split(form["text"], nil) {
+		text.WriteString(p.Text) // nobody needs to be mentioned
+	}
 	m := &chat.Message{
 		ID:           form["trigger_id"],
 		Conversation: form["channel_id"],
-		Direct:       strings.HasPrefix(form["channel_id"], "D"),
+		Direct:       isDirect(form["channel_id"]),
 		User:         form["user_id"],
 		UserName:     form["user_name"],
-		Text:         callback.Fold(unmark(form["text"])),
+		Text:         callback.Fold(text.String()),
 		Sent:         at,
 		ReplyTo:      byURL(form["response_url"], at),
 	}
@@ -151,191 +180,15 @@ func (r *receiver) command(form map[string]string, in *webhook.Request, at time.
 	return &webhook.Received{Message: m, State: shows}, callback.Check(m)
 }
 
+// isDirect reports whether a channel is one to one with the app.
+func isDirect(channel string) bool { return strings.HasPrefix(channel, "D") }
+
 func byURL(address string, at time.Time) chat.ReplyTo {
 	if address == "" {
 		return chat.ReplyTo{}
 	}
 	return chat.ReplyTo{Kind: toURL, URL: chat.Secret(address), Expires: at.Add(urlLives)}
 }
-
-// event reads what the Events API sends.
-// https://docs.slack.dev/apis/events-api
-func (r *receiver) event(in *webhook.Request, at time.Time) (*webhook.Received, error) {
-	f, err := callback.Object("the body", string(in.Body))
-	if err != nil {
-		return nil, err
-	}
-	switch kind := f.Text("type"); {
-	case f.Err() != nil:
-		return nil, f.Err()
-	case kind == "url_verification":
-		challenge := f.Text("challenge")
-		if err := f.Err(); err != nil || challenge == "" {
-			return nil, webhook.Refuse(webhook.StepDecode, "the challenge is missing")
-		}
-		return &webhook.Received{Handshake: &webhook.Response{Status: 200, ContentType: "text/plain; charset=utf-8", Body: []byte(challenge)}}, nil
-	case kind != "event_callback":
-		return &webhook.Received{}, nil // app_rate_limited, say
-	}
-	bots := make(map[string]bool) // users that are this app
-	organisation := f.Text("enterprise_id")
-	for _, a := range f.Items("authorizations") {
-		if a.Is("is_bot") {
-			bots[a.Text("user_id")] = true
-		}
-		organisation = cmp.Or(organisation, a.Text("enterprise_id"))
-	}
-	team := f.Text("team_id")
-	e := f.Object("event")
-	m := &chat.Message{
-		ID:           f.Text("event_id"),
-		Conversation: e.Text("channel"),
-		Direct:       e.Text("channel_type") == "im",
-		User:         e.Text("user"),
-		Sent:         at,
-	}
-	// In a shared channel the event may be of another workspace than the one that this app gets it through, which context_team_id names then.
-	home := cmp.Or(f.Text("context_team_id"), team)
-	if other := cmp.Or(e.Text("user_team"), e.Text("source_team"), team); other != home && m.User != "" {
-		m.User = other + "/" + m.User // of another workspace in a shared channel, where ids are its own
-	}
-	m.Text = callback.Fold(unmark(unmention(e.Text("text"), bots)))
-	m.ReplyTo = chat.ReplyTo{Kind: toChannel, ID: m.Conversation}
-	if thread := e.Text("thread_ts"); thread != "" {
-		m.ReplyTo.ID += ":" + thread
-	}
-	said := e.Text("type") == "app_mention" || e.Text("type") == "message" && m.Direct
-	// Bots, this one among them, and edits, joins and the like, which are messages with a subtype.
-	passed := e.Has("bot_id") || e.Has("bot_profile") || e.Has("subtype") || bots[e.Text("user")]
-	if err := f.Err(); err != nil {
-		return nil, err
-	}
-	if err := r.team(team, organisation, f.Text("context_team_id")); err != nil {
-		return nil, err
-	}
-	if !said || passed {
-		return &webhook.Received{}, nil
-	}
-	return &webhook.Received{Message: m}, callback.Check(m)
-}
-
-// action reads what somebody did to a message's buttons: the value of the one used is what was said.
-// https://docs.slack.dev/reference/interaction-payloads/block_actions-payload
-func (r *receiver) action(payload string, at time.Time) (*webhook.Received, error) {
-	f, err := callback.Object("the payload", payload)
-	if err != nil {
-		return nil, err
-	}
-	user, team := f.Object("user"), f.Object("team")
-	if err := r.team(cmp.Or(team.Text("id"), user.Text("team_id")), f.Object("enterprise").Text("id")); err != nil {
-		return nil, err
-	}
-	actions := f.Items("actions")
-	if err := f.Err(); err != nil || f.Text("type") != "block_actions" || len(actions) != 1 {
-		return &webhook.Received{}, err
-	}
-	a := actions[0]
-	text := a.Text("value")
-	if a.Has("selected_option") {
-		text = a.Object("selected_option").Text("value")
-	}
-	m := &chat.Message{
-		ID:           callback.Digest("slack action", f.Text("trigger_id"), a.Text("action_id"), a.Text("action_ts"), user.Text("id")),
-		Conversation: f.Object("channel").Text("id"),
-		User:         user.Text("id"),
-		UserName:     cmp.Or(user.Text("username"), user.Text("name")),
-		Text:         callback.Fold(text), // as the app wrote it, so not marked up
-		Sent:         at,
-		ReplyTo:      byURL(f.Text("response_url"), at),
-	}
-	m.Direct = strings.HasPrefix(m.Conversation, "D")
-	if home := user.Text("team_id"); home != "" && team.Text("id") != "" && home != team.Text("id") {
-		m.User = home + "/" + m.User
-	}
-	if err := f.Err(); err != nil {
-		return nil, err
-	}
-	if m.Conversation == "" || m.Text == "" { // in a modal or on the home tab, or a link
-		return &webhook.Received{}, nil
-	}
-	return &webhook.Received{Message: m}, callback.Check(m)
-}
-
-// unmention takes the mentions of this app off a message. Where the event does not say who that is, it is the first word if that is a mention.
-func unmention(text string, bots map[string]bool) string {
-	if len(bots) == 0 {
-		if rest, ok := strings.CutPrefix(strings.TrimLeft(text, " \n"), "<@"); ok {
-			if _, after, ok := strings.Cut(rest, ">"); ok {
-				return after
-			}
-		}
-		return text
-	}
-	var b strings.Builder
-	for {
-		i := strings.Index(text, "<@")
-		if i < 0 {
-			break
-		}
-		end := strings.IndexByte(text[i:], '>')
-		if end < 0 {
-			break
-		}
-		id, _, _ := strings.Cut(text[i+2:i+end], "|")
-		b.WriteString(text[:i])
-		if bots[id] {
-			text = strings.TrimLeft(text[i+end+1:], " ")
-			continue
-		}
-		b.WriteString(text[i : i+end+1])
-		text = text[i+end+1:]
-	}
-	b.WriteString(text)
-	return b.String()
-}
-
-// unmark makes what was typed of Slack's markup: a mention its id, a link its address, or its label where Slack made the address of it, and the
-// entities &amp; &lt; and &gt; what they stand for.
-// https://docs.slack.dev/messaging/formatting-message-text
-func unmark(text string) string {
-	var b strings.Builder
-	for {
-		i := strings.IndexByte(text, '<')
-		if i < 0 {
-			break
-		}
-		end := strings.IndexByte(text[i:], '>')
-		if end < 0 {
-			break
-		}
-		b.WriteString(text[:i])
-		b.WriteString(unmarkOne(text[i+1 : i+end]))
-		text = text[i+end+1:]
-	}
-	b.WriteString(text)
-	return entities.Replace(b.String())
-}
-
-func unmarkOne(mark string) string {
-	target, label, _ := strings.Cut(mark, "|")
-	switch {
-	case strings.HasPrefix(target, "@"), strings.HasPrefix(target, "#"):
-		return target
-	case strings.HasPrefix(target, "!subteam^"):
-		return "@" + target[len("!subteam^"):]
-	case strings.HasPrefix(target, "!"):
-		return "@" + target[1:]
-	}
-	for _, scheme := range []string{"http://", "https://", "mailto:", "tel:"} {
-		if label != "" && strings.TrimSuffix(target, "/") == scheme+strings.TrimSuffix(label, "/") {
-			return label
-		}
-	}
-	return target
-}
-
-// entities decodes in one pass, so &amp;lt; is &lt; and not <.
-var entities = strings.NewReplacer("&amp;", "&", "&lt;", "<", "&gt;", ">")
 
 // What Received.State says.
 type kind int
@@ -360,6 +213,3 @@ func message(members, text string) []byte {
 	b.WriteByte('}')
 	return b.Bytes()
 }
-
-// escape takes from text what mentions, links and entities begin with.
-var escape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")

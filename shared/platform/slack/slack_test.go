@@ -198,6 +198,143 @@ func FuzzReceive(f *testing.F) {
 	})
 }
 
+// A message is its channel and ts, whatever event tells of it and however often.
+func TestAMessageHasOneID(t *testing.T) {
+	r := receiver(t, "")
+	seen := make(map[string]string)
+	for _, told := range []string{
+		`"event_id":"Ev1","event":{"type":"app_mention","user":"U1","text":"<@UBOT> help","channel":"C1","ts":"1795420800.000100"}`,
+		`"event_id":"Ev2","event":{"type":"app_mention","user":"U1","text":"<@UBOT> help","channel":"C1","ts":"1795420800.000100","edited":{"ts":"1"}}`,
+		`"event_id":"Ev3","event":{"type":"message","channel_type":"channel","user":"U1","text":"<@UBOT> help","channel":"C1","ts":"1795420800.000100"}`,
+		`"event_id":"Ev4","event":{"type":"message","subtype":"message_changed","channel_type":"channel","channel":"C1","ts":"1795420801.000200",` +
+			`"message":{"user":"U1","text":"<@UBOT> help","ts":"1795420800.000100","edited":{"user":"U1","ts":"1"}}}`,
+	} {
+		in, err := r.Receive(signed(`{"type":"event_callback","team_id":"T1","authorizations":[{"user_id":"UBOT","is_bot":true}],` + told + `}`))
+		if err != nil || in.Message == nil {
+			t.Fatalf("%s: %+v, %v", told, in, err)
+		}
+		m := in.Message
+		if m.ID != "C1/1795420800.000100" || m.Text != "help" || m.User != "U1" || m.Unread != "" || m.ReplyTo.ID != "C1" {
+			t.Errorf("%s: %+v", told, m)
+		}
+		seen[m.EventID] = m.ID
+	}
+	if len(seen) != 4 {
+		t.Errorf("the events are %v", seen)
+	}
+	for ts, want := range map[string]string{"1795334401.000100": "", "1795334399.000100": chat.UnreadEdit, "x": "", "-1": "", "99999999999999": ""} {
+		in, err := r.Receive(signed(event(`{"type":"app_mention","user":"U1","text":"help","channel":"C1","ts":"` + ts + `","edited":{"ts":"1"}}`)))
+		if err != nil || in.Message.Unread != want {
+			t.Errorf("edited, of %s: %+v, %v", ts, in, err)
+		}
+	}
+}
+
+// The probe of the certificate is not signed. Whatever is in it, it is acknowledged and does
+// nothing; nothing else comes without a signature.
+func TestProbe(t *testing.T) {
+	r := receiver(t, "T0EXAMPLE")
+	for about, c := range map[string]struct {
+		method, query, body string
+		refused             bool
+	}{
+		"a form":                    {method: "POST", body: "ssl_check=1&token=example"},
+		"a form, the other way":     {method: "POST", body: "token=example&ssl_check=1"},
+		"a form with more":          {method: "POST", body: formStart + "restart&ssl_check=1"},
+		"a query":                   {method: "GET", query: "ssl_check=1&token=example"},
+		"a query with a body":       {method: "POST", query: "ssl_check=1", body: event(`{"type":"app_mention","user":"U1","text":"x","channel":"C1"}`)},
+		"another value":             {method: "POST", body: "ssl_check=0&token=example", refused: true},
+		"a longer value":            {method: "POST", body: "ssl_check=11", refused: true},
+		"a longer name":             {method: "POST", body: "xssl_check=1", refused: true},
+		"no value":                  {method: "POST", body: "ssl_check", refused: true},
+		"twice in the query":        {method: "GET", query: "ssl_check=1&ssl_check=1", refused: true},
+		"by GET, with a body":       {method: "GET", body: "ssl_check=1", refused: true},
+		"by another method":         {method: "PUT", body: "ssl_check=1", refused: true},
+		"too long to be looked at":  {method: "POST", body: strings.Repeat("x=1&", 1024) + "ssl_check=1", refused: true},
+		"a command without a proof": {method: "POST", body: formStart + "restart", refused: true},
+	} {
+		query, err := url.ParseQuery(c.query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := r.Receive(&webhook.Request{Method: c.method, Query: query, Body: []byte(c.body), Header: http.Header{}, Now: now})
+		if c.refused {
+			if platformtest.StepOf(err) != webhook.StepRequest {
+				t.Errorf("%s: %+v, %v", about, in, err)
+			}
+			continue
+		}
+		if err != nil || !in.Unproven || in.Kind != "ssl_check" || in.Message != nil || in.Handshake != nil || in.Guards != nil {
+			t.Errorf("%s: %+v, %v", about, in, err)
+			continue
+		}
+		if out, err := r.Answer(in, "text"); err != nil || out.Status != 200 || len(out.Body) > 0 {
+			t.Errorf("%s: %+v, %v", about, out, err)
+		}
+	}
+	wrong := signed("ssl_check=1&token=example")
+	wrong.Header.Set("X-Slack-Signature", "v0="+strings.Repeat("0", 64))
+	if in, err := r.Receive(wrong); platformtest.StepOf(err) != webhook.StepSignature {
+		t.Errorf("with a wrong signature: %+v, %v", in, err)
+	}
+}
+
+// Whatever somebody uses, and in whichever workspace of an organisation, it is the same person.
+// Somebody of another organisation is told from them.
+func TestOnePersonHasOneID(t *testing.T) {
+	told := func(outer, inner string) string {
+		return `{"type":"event_callback","event_id":"Ev1",` + outer + `,"event":{"type":"app_mention","user":"U1","text":"help","channel":"C1","ts":"1.2"` + inner + `}}`
+	}
+	pressed := func(team, rest string) string {
+		return url.Values{"payload": {`{"type":"block_actions","user":{"id":"U1","team_id":"` + team + `"},"channel":{"id":"C1"},"actions":[{"value":"x"}],` + rest + `}`}}.Encode()
+	}
+	command := func(team, organisation string) string {
+		return "team_id=" + team + "&enterprise_id=" + organisation + "&is_enterprise_install=true&channel_id=C1&user_id=U1&command=%2Fops&text=x&trigger_id=t"
+	}
+	const (
+		grid     = `"context_team_id":"T1","context_enterprise_id":"E1"`
+		orgWide  = `"team_id":"T2","enterprise_id":"E1","authorizations":[{"enterprise_id":"E1","team_id":null,"user_id":"UBOT","is_bot":true,"is_enterprise_install":true}]`
+		external = `,"is_ext_shared_channel":true`
+	)
+	for about, c := range map[string]struct{ setting, body, want string }{
+		"a slash command in the workspace":                      {"E1", command("T1", "E1"), "U1"},
+		"a slash command in another workspace":                  {"E1", command("T2", "E1"), "U1"},
+		"a mention in the workspace":                            {"E1", told(`"team_id":"T1","enterprise_id":"E1",`+grid, ""), "U1"},
+		"a mention in another workspace":                        {"E1", told(`"team_id":"T2","enterprise_id":"E1",`+grid, ""), "U1"},
+		"a mention by somebody of another workspace":            {"E1", told(`"team_id":"T1","enterprise_id":"E1",`+grid, `,"user_team":"T2"`), "U1"},
+		"a mention by somebody of the organisation":             {"E1", told(`"team_id":"T1","enterprise_id":"E1",`+grid, `,"user_team":"E1"`), "U1"},
+		"a mention, and the app is the organisation's":          {"E1", told(orgWide, `,"team":"T2"`), "U1"},
+		"the same by somebody of a third workspace":             {"E1", told(orgWide, `,"user_team":"T3"`), "U1"},
+		"the same in a shared channel":                          {"E1", told(orgWide+external, ""), "U1"},
+		"a mention in a shared channel from another workspace":  {"E1", told(`"team_id":"T2","enterprise_id":"E1",`+grid+external, `,"user_team":"T2"`), "U1"},
+		"a button in the workspace":                             {"E1", pressed("T1", `"team":{"id":"T1"},"enterprise":{"id":"E1"}`), "U1"},
+		"a button in another workspace":                         {"E1", pressed("T2", `"team":{"id":"T1"},"enterprise":{"id":"E1"}`), "U1"},
+		"a button, and the app is the organisation's":           {"E1", pressed("T2", `"team":null,"enterprise":{"id":"E1"},"is_enterprise_install":true`), "U1"},
+		"a button, the organisation told with the workspace":    {"E1", pressed("T2", `"team":{"id":"T1","enterprise_id":"E1"},"enterprise":null`), "U1"},
+		"without an organisation, a slash command":              {"T1", command("T1", ""), "U1"},
+		"without an organisation, a mention":                    {"T1", told(`"team_id":"T1"`+external, `,"user_team":"T1"`), "U1"},
+		"without an organisation, a button":                     {"T1", pressed("T1", `"team":{"id":"T1"},"enterprise":null`), "U1"},
+		"a stranger's mention":                                  {"T1", told(`"team_id":"T1"`+external, `,"user_team":"T9"`), "T9/U1"},
+		"a stranger's mention, told of by the other workspace":  {"T1", told(`"team_id":"T9","context_team_id":"T1"`+external, ""), "T9/U1"},
+		"a stranger's mention, of another organisation":         {"T1", told(`"team_id":"T9","enterprise_id":"E9","context_team_id":"T1"`+external, `,"user_team":"E9"`), "T9/U1"},
+		"a stranger's button":                                   {"T1", pressed("T9", `"team":{"id":"T1"},"enterprise":null`), "T9/U1"},
+		"a stranger's mention in a channel of the organisation": {"E1", told(`"team_id":"T1","enterprise_id":"E1",`+grid+external, `,"user_team":"T9"`), "T9/U1"},
+		"nobody": {"T1", strings.Replace(told(`"team_id":"T9","context_team_id":"T1"`, ""), `"user":"U1",`, "", 1), ""},
+	} {
+		in, err := receiver(t, c.setting).Receive(signed(c.body))
+		if err != nil || in.Message == nil || in.Message.User != c.want {
+			t.Errorf("%s: %+v, %v, want %q", about, in, err, c.want)
+		}
+	}
+	for about, body := range map[string]string{
+		"a slash command": command("T9", "E9"), "a mention": told(`"team_id":"T9","enterprise_id":"E9","context_team_id":"T9"`, ""), "a button": pressed("T1", `"team":{"id":"T9"}`),
+	} {
+		if in, err := receiver(t, "T1").Receive(signed(body)); platformtest.StepOf(err) != webhook.StepReceiver {
+			t.Errorf("%s of another workspace: %+v, %v", about, in, err)
+		}
+	}
+}
+
 // In a shared channel, the workspace an event is of need not be the one that this app is in, and ids are each workspace's own.
 func TestUsersOfAnotherWorkspaceAreNotTakenForThisOnes(t *testing.T) {
 	r := receiver(t, "T0EXAMPLE")

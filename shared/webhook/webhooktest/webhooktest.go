@@ -190,6 +190,16 @@ func (b *Bot) Say(mode string, m craft.Message) *craft.Callback {
 	return c
 }
 
+// Tell makes a callback of what the platform says, as it is, in an enclosure of package craft.
+func (b *Bot) Tell(enclosure, text string) *craft.Callback {
+	b.Helper()
+	c, err := (&craft.Maker{Settings: b.Settings, Now: b.Now()}).Enclose(b.Type, enclosure, text)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return c
+}
+
 // Post sends a callback to a bot's webhook.
 func (b *Bot) Post(h http.Handler, c *craft.Callback) *httptest.ResponseRecorder {
 	b.Helper()

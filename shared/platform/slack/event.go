@@ -1,0 +1,230 @@
+package slack
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/platform/callback"
+	"chatconf/shared/webhook"
+)
+
+// maxEditAge is how old a message may be that an edit makes a command of. It is less than the
+// journal is kept, so that a message which was a command already is known to be.
+const maxEditAge = 24 * time.Hour
+
+// event reads what the Events API sends.
+// https://docs.slack.dev/apis/events-api
+func (r *receiver) event(in *webhook.Request, at time.Time) (*webhook.Received, error) {
+	f, err := callback.Object("the body", string(in.Body))
+	if err != nil {
+		return nil, err
+	}
+	switch kind := f.Text("type"); {
+	case f.Err() != nil:
+		return nil, f.Err()
+	case kind == "url_verification":
+		challenge := f.Text("challenge")
+		if err := f.Err(); err != nil || challenge == "" {
+			return nil, webhook.Refuse(webhook.StepDecode, "the challenge is missing")
+		}
+		return &webhook.Received{Handshake: &webhook.Response{Status: 200, ContentType: "text/plain; charset=utf-8", Body: []byte(challenge)}}, nil
+	case kind != "event_callback":
+		return &webhook.Received{Kind: cmp.Or(kind, "event without a type")}, nil // app_rate_limited, say
+	}
+	e := newEvent(f)
+	if err := f.Err(); err != nil {
+		return nil, err
+	}
+	if err := r.team(e.teams...); err != nil {
+		return nil, err
+	}
+	if kind := e.ignored(); kind != "" {
+		return &webhook.Received{Kind: kind}, f.Err()
+	}
+	return r.message(e, in, at)
+}
+
+// An event is one that the Events API told of.
+type event struct {
+	body    callback.Fields
+	event   callback.Fields
+	message callback.Fields // the message as it is now: the event itself, or the message that it is about
+	kind    string          // its type, and behind a slash its subtype
+	home    home
+	teams   []string        // that the app may be in
+	bots    map[string]bool // users that are this app
+}
+
+func newEvent(f callback.Fields) *event {
+	e := &event{body: f, event: f.Object("event"), bots: make(map[string]bool)}
+	team, organisation := f.Text("team_id"), f.Text("enterprise_id")
+	context, contextOrganisation := f.Text("context_team_id"), f.Text("context_enterprise_id")
+	e.teams = []string{team, context, contextOrganisation}
+	// In a shared channel the event may be of another workspace than the one that this app gets it
+	// through, which context_team_id names then.
+	e.home = home{cmp.Or(context, team), contextOrganisation}
+	for _, a := range f.Items("authorizations") {
+		if a.Is("is_bot") {
+			e.bots[a.Text("user_id")] = true
+		}
+		e.home.organisation = cmp.Or(e.home.organisation, a.Text("enterprise_id"))
+	}
+	if e.home.team == team {
+		e.home.organisation = cmp.Or(e.home.organisation, organisation)
+	}
+	e.teams = append(e.teams, e.home.organisation)
+	e.message, e.kind = e.event, e.event.Text("type")
+	if subtype := e.event.Text("subtype"); subtype != "" {
+		e.kind += "/" + subtype
+		if subtype == "message_changed" {
+			e.message = e.event.Object("message")
+		}
+	}
+	return e
+}
+
+// subtypes are those of messages that a person wrote.
+// https://docs.slack.dev/reference/events/message
+var subtypes = map[string]bool{"": true, "file_share": true, "thread_broadcast": true, "me_message": true}
+
+// ignored returns what an event is that is no message of a person to the app; empty if it is one. A
+// change that is no edit is the client's, which shows what is behind a link, say.
+func (e *event) ignored() string {
+	kind, subtype := e.event.Text("type"), e.event.Text("subtype")
+	switch {
+	case kind == "":
+		return "event without a type"
+	case kind != "app_mention" && kind != "message":
+		return e.kind
+	case subtype == "message_changed" && (!e.message.Has("edited") || !subtypes[e.message.Text("subtype")]):
+		return e.kind
+	case subtype != "message_changed" && !subtypes[subtype]:
+		return e.kind
+	case e.message.Has("bot_id") || e.message.Has("bot_profile") || e.isApp(e.message.Text("user")):
+		return kind + "/bot"
+	case kind == "message" && !e.direct() && !e.called():
+		return kind + "/" + cmp.Or(e.event.Text("channel_type"), "channel")
+	}
+	return ""
+}
+
+// isApp reports whether a user is this app, or Slack itself.
+func (e *event) isApp(user string) bool { return e.bots[user] || user == "USLACKBOT" }
+
+func (e *event) direct() bool {
+	kind := e.event.Text("channel_type")
+	return kind == "im" || kind == "app_home" || kind == "" && isDirect(e.event.Text("channel"))
+}
+
+// called reports whether a message that the app hears in a channel mentions it. Then there is an
+// app_mention of the same message too, if the app is to get these.
+func (e *event) called() bool {
+	for bot := range e.bots {
+		if text := e.message.Text("text"); strings.Contains(text, "<@"+bot+">") || strings.Contains(text, "<@"+bot+"|") {
+			return true
+		}
+	}
+	return false
+}
+
+// person returns the id of who wrote the message. The event says of which workspace, or of which
+// organisation if that is another one in Enterprise Grid.
+func (e *event) person() string {
+	team, organisation := e.body.Text("team_id"), e.body.Text("enterprise_id")
+	of := cmp.Or(e.message.Text("user_team"), e.message.Text("source_team"), e.event.Text("user_team"), e.event.Text("source_team"), team)
+	grid := e.home.organisation != ""
+	switch {
+	case grid && !e.body.Is("is_ext_shared_channel"): // only people of the organisation are in the channel
+		of = e.home.organisation
+	case grid && of == team && organisation == e.home.organisation:
+		of = organisation
+	case of == organisation && of != e.home.organisation: // as a button of the same person says it
+		of = cmp.Or(team, of)
+	}
+	return e.home.person(e.message.Text("user"), of)
+}
+
+// message reads a message to the app.
+func (r *receiver) message(e *event, in *webhook.Request, at time.Time) (*webhook.Received, error) {
+	channel, ts := e.event.Text("channel"), e.message.Text("ts")
+	m := &chat.Message{
+		ID:           e.body.Text("event_id"),
+		EventID:      e.body.Text("event_id"),
+		Conversation: channel,
+		Direct:       e.direct(),
+		User:         e.person(),
+		Sent:         at,
+		ReplyTo:      chat.ReplyTo{Kind: toChannel, ID: channel},
+	}
+	if ts != "" { // the message's name: edited, or told of by another event, it is the same
+		m.ID = channel + "/" + ts
+	}
+	if thread := e.message.Text("thread_ts"); thread != "" {
+		m.ReplyTo.ID += ":" + thread
+	}
+	c := read(e.message, e.bots)
+	way := callback.Called
+	if m.Direct {
+		way = callback.Addressed
+	}
+	heard := callback.Hear(c.parts, r.botName, way)
+	m.Text, m.Unread = heard.Text, cmp.Or(c.unread, heard.Unread)
+	if m.Text == "" {
+		m.Unread = cmp.Or(m.Unread, beside(e.message))
+	}
+	if c.quoted && (m.Text == "" || !m.Direct && !e.mentioned(c.parts)) { // the bot is called in the quotation only
+		m.Unread = cmp.Or(m.Unread, chat.UnreadQuotation)
+	}
+	if e.message.Has("edited") && age(ts, in.Now) > maxEditAge {
+		m.Unread = chat.UnreadEdit
+	}
+	if err := e.body.Err(); err != nil {
+		return nil, err
+	}
+	return &webhook.Received{Message: m, Mention: heard.Name}, callback.Check(m)
+}
+
+// mentioned reports whether the app is mentioned, or may be.
+func (e *event) mentioned(parts []callback.Part) bool {
+	return slices.ContainsFunc(parts, func(p callback.Part) bool {
+		return p.Mention && (p.Whose == callback.ThisBot || p.Whose == callback.Unknown)
+	})
+}
+
+// age returns how old a message is by its ts: seconds, a point and a number. It is zero if that is
+// not what it is.
+func age(ts string, now time.Time) time.Duration {
+	text, _, _ := strings.Cut(ts, ".")
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || seconds < 0 || seconds > 1<<40 {
+		return 0
+	}
+	return now.Sub(time.Unix(seconds, 0))
+}
+
+// beside returns what is in a message without a text, empty if there is nothing.
+func beside(message callback.Fields) string {
+	for _, file := range message.Items("files") {
+		kind, _, _ := strings.Cut(file.Text("mimetype"), "/")
+		switch kind {
+		case "image":
+			return chat.UnreadPicture
+		case "audio":
+			return chat.UnreadVoice
+		case "video":
+			if file.Text("subtype") == "slack_audio" {
+				return chat.UnreadVoice
+			}
+			return chat.UnreadVideo
+		}
+		return chat.UnreadFile
+	}
+	if len(message.Items("attachments")) > 0 {
+		return chat.UnreadForward
+	}
+	return ""
+}
