@@ -347,7 +347,7 @@ func TestAURLThatIsNobodysLooksLikeAWrongToken(t *testing.T) {
 		strings.Replace(path, token, strings.ToLower(token)+"-", 1),
 		strings.Replace(path, "/ops/", "/nobody/", 1),
 		strings.Replace(path, "/ops/", "/OPS/", 1),
-		strings.Replace(path, "/ops/", "/acs-decoy/", 1),
+		strings.Replace(path, "/ops/", "/acs-ops/", 1),
 		strings.Replace(path, "/ops/", "/o%70s%00/", 1),
 		strings.Replace(path, "/1000000000000000/", "/1000000000000001/", 1),
 		strings.Replace(path, "/1000000000000000/", "/keys/", 1),

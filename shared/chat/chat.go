@@ -25,7 +25,6 @@ import (
 	"io"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -79,7 +78,6 @@ type Service struct {
 	random    io.Reader
 	journal   *Journal // may be nil
 	endpoints endpoints
-	decoy     func() *decoy
 
 	targets Networks
 }
@@ -109,7 +107,6 @@ func New(t table.Table, ring *seal.Ring, platforms []Platform, o Options) (*Serv
 
 		targets: o.Targets,
 	}
-	s.decoy = sync.OnceValue(s.newDecoy)
 	if s.region == "" {
 		s.region = "cn-hangzhou"
 	}

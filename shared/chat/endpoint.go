@@ -3,7 +3,6 @@ package chat
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -16,13 +15,14 @@ import (
 	"chatconf/shared/table"
 )
 
-// ErrNoWebhook is the one error of OpenWebhook for a URL that is nobody's, whether there is no such configuration or the token is
-// wrong. Why it was is in a *Unproven around it, for the log alone.
+// ErrNoWebhook is the one error of OpenWebhook for a URL that opens no configuration: there is no such configuration, or the token
+// is wrong. Which of them it was is in the *Unproven around it, for log and health only.
 var ErrNoWebhook = errors.New("chat: no such webhook")
 
-// Unproven is the ErrNoWebhook of one URL. Its sender must not learn which it was.
+// Unproven is the ErrNoWebhook of one URL. Its sender gets the same answer in both cases.
 type Unproven struct {
 	Reason string // "there is no such configuration" or "the token is wrong"
+	Of     Ref    // the configuration whose token is another one; zero if there is no such configuration
 }
 
 // Error returns the reason.
@@ -167,174 +167,122 @@ func grant(c Command) string {
 	return b.String()
 }
 
-// OpenWebhook returns the configuration whose webhook has the given URL. It costs one Get. Token is compared in constant time, with the
-// one that a rotation replaced too while its grace lasts.
+// OpenWebhook returns the configuration whose webhook has the given URL. It costs one Get, and none for a URL whose parts cannot be.
+// The token, 128 bits of chance, is compared in constant time; the one that a rotation replaced is good too during its grace time.
 //
-// A URL that is nobody's is ErrNoWebhook, and takes the same work whether there is no such configuration or the token is wrong: the tokens of
-// a decoy are unsealed where there are none, and of a configuration of any size they are kept as they were decoded first. Where a wrong
-// token meets a configuration, its health will say so, without delay to this call. Other errors are *Error.
+// A URL that opens no configuration is an *Unproven, which is ErrNoWebhook. Names are no secret, so nothing hides by the time it
+// takes whether there is a configuration. Other errors are *Error.
 func (s *Service) OpenWebhook(ctx context.Context, account, region, name, token string) (*Endpoint, error) {
-	decoy := s.decoy()
-	ref := Ref{Account: account, Region: region, Name: name}
-	c := ref.scope()
-	known := validAccount(account) && validRegion(region) && checkName(name) == nil
-	where := table.Key{Partition: c.partition(), Sort: configurationKey(name)}
-	if !known {
-		where = decoy.key
+	unknown := &Unproven{Reason: "there is no such configuration"}
+	if !validAccount(account) || !validRegion(region) || checkName(name) != nil {
+		return nil, unknown
 	}
-	items, err := s.table.Get(ctx, where)
-	if err != nil {
-		return nil, storeError(ctx, "open webhook", err)
-	}
-	lock, whole := decoy.lock, (*record)(nil)
-	if known = known && len(items) == 1; known {
-		if lock, whole, err = s.lock(ref, items[0]); err != nil {
-			return nil, storeError(ctx, "open webhook", err)
-		}
-	} else {
-		c = decoy.scope
-	}
-	matches, err := s.matchesToken(c, lock, token, decoy)
+	known, err := s.endpoint(ctx, Ref{Account: account, Region: region, Name: name})
 	switch {
+	case CodeOf(err) == NotFound:
+		return nil, unknown
 	case err != nil:
 		return nil, storeError(ctx, "open webhook", err)
-	case !known:
-		return nil, &Unproven{"there is no such configuration"}
-	case !matches:
-		if s.journal != nil {
-			s.journal.NoteLater(ctx, ref, Note{Counter: CountRefused, Step: stepToken, Reason: "the URL has another token"})
-		}
-		return nil, &Unproven{"the token is wrong"}
+	case !known.opens(token):
+		return nil, &Unproven{Reason: "the token is wrong", Of: known.made.Ref()}
 	}
-	e, err := s.endpoint(ref, items[0], whole)
-	if err != nil {
-		return nil, storeError(ctx, "open webhook", err)
-	}
-	return e, nil
+	return known.made, nil
 }
 
-// matchesToken reports whether token is the record's, or the one before it while that is good. It unseals two tokens in any case.
-func (s *Service) matchesToken(c scope, r *record, token string, d *decoy) (bool, error) {
-	current, err := s.open(c, r, fieldWebhookToken)
-	if err != nil {
-		return false, err
-	}
-	if len(current) == 0 {
-		return false, fmt.Errorf("chat: %q has no webhook token", r.Name)
-	}
-	place, old, good := c, r, 1
-	if _, ok := r.Secrets[previousField(fieldWebhookToken)]; !ok || !r.Rotation.live(s.now()) {
-		place, old, good = d.scope, d.lock, 0
-	}
-	before, err := s.open(place, old, previousField(fieldWebhookToken))
-	if err != nil {
-		return false, err
-	}
-	given := []byte(token)
-	return subtle.ConstantTimeCompare(given, current)|subtle.ConstantTimeCompare(given, before)&good == 1, nil
-}
-
-// OpenConfiguration returns a configuration for whoever needs no proof, such as a function that hands commands on. It costs one Get.
+// OpenConfiguration returns a configuration to a caller that needs no proof, such as a function that dispatches commands. It costs one Get.
 //
 // Errors: NotFound.
 func (s *Service) OpenConfiguration(ctx context.Context, ref Ref) (*Endpoint, error) {
-	c := ref.scope()
-	items, err := s.table.Get(ctx, table.Key{Partition: c.partition(), Sort: configurationKey(ref.Name)})
+	known, err := s.endpoint(ctx, ref)
 	if err != nil {
 		return nil, storeError(ctx, "open configuration", err)
 	}
-	if len(items) == 0 {
-		return nil, notFound(ref.Name)
-	}
-	e, err := s.endpoint(ref, items[0], nil)
-	if err != nil {
-		return nil, storeError(ctx, "open configuration", err)
-	}
-	return e, nil
+	return known.made, nil
 }
 
 // maxEndpoints bounds the endpoints that a process keeps; beyond it, any may go.
 const maxEndpoints = 1000
 
 // endpoints are what records were made into, so that a record that did not change is not parsed and unsealed again. A record is
-// still read each time.
+// still read each time. A request with a wrong token makes one too: the next then costs a comparison.
 type endpoints struct {
 	mu    sync.Mutex
 	cache map[Ref]madeEndpoint
 }
 
 type madeEndpoint struct {
-	of    []byte    // the record as it was stored
-	lock  *record   // what of it says who has the URL
-	until time.Time // when it is to be made again; zero if never
-	made  *Endpoint // nil: nobody has proven to have the URL since
+	of     []byte    // the record as it was stored
+	until  time.Time // when it must be made again; zero if never
+	tokens [][]byte  // of the webhook's URL: the present one, and the one before while it is good
+	made   *Endpoint
 }
 
-// get returns what is kept of an item that did not change since.
-func (e *endpoints) get(ref Ref, item table.Item) (madeEndpoint, bool) {
-	e.mu.Lock()
-	known, ok := e.cache[ref]
-	e.mu.Unlock()
-	return known, ok && bytes.Equal(known.of, item.Value)
+// opens reports whether token is one of the webhook's.
+func (m *madeEndpoint) opens(token string) bool {
+	found := 0
+	for _, good := range m.tokens {
+		found |= subtle.ConstantTimeCompare(good, []byte(token))
+	}
+	return found == 1
 }
 
-// put keeps what a record was made into.
-func (e *endpoints) put(ref Ref, known madeEndpoint) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.cache == nil {
-		e.cache = make(map[Ref]madeEndpoint)
-	}
-	keep(e.cache, maxEndpoints, ref, known)
-}
-
-// lock returns what of a configuration says who has its URL, and all of it if it had to be decoded. What it returns is kept for who has not the
-// URL, too: a large configuration is to cost them no more than one that is not there.
-func (s *Service) lock(ref Ref, item table.Item) (lock, whole *record, err error) {
-	if known, ok := s.endpoints.get(ref, item); ok {
-		return known.lock, nil, nil
-	}
-	if whole, err = decodeRecord(item); err != nil {
-		return nil, nil, err
-	}
-	lock = lockOf(whole)
-	s.endpoints.put(ref, madeEndpoint{of: item.Value, lock: lock})
-	return lock, whole, nil
-}
-
-// lockOf returns a record without what matchesToken does not look at.
-func lockOf(r *record) *record {
-	lock := &record{Name: r.Name, Rotation: r.Rotation, Secrets: make(map[string][]byte)}
-	for _, field := range [...]string{fieldWebhookToken, previousField(fieldWebhookToken)} {
-		if sealed, ok := r.Secrets[field]; ok {
-			lock.Secrets[field] = sealed
-		}
-	}
-	return lock
-}
-
-// endpoint returns what an item is made into, whose record is given if it is decoded already.
-func (s *Service) endpoint(ref Ref, item table.Item, r *record) (*Endpoint, error) {
-	known, ok := s.endpoints.get(ref, item)
-	if ok && known.made != nil && (known.until.IsZero() || s.now().Before(known.until)) {
-		return known.made, nil
-	}
-	var err error
-	if r == nil {
-		if r, err = decodeRecord(item); err != nil {
-			return nil, err
-		}
-	}
-	e, err := s.makeEndpoint(ref.scope(), r)
+// endpoint reads a configuration and returns what it is made into. Errors: NotFound.
+func (s *Service) endpoint(ctx context.Context, ref Ref) (*madeEndpoint, error) {
+	ref = Ref{Account: ref.Account, Region: ref.Region, Name: ref.Name}
+	c := ref.scope()
+	items, err := s.table.Get(ctx, table.Key{Partition: c.partition(), Sort: configurationKey(ref.Name)})
 	if err != nil {
 		return nil, err
 	}
-	known = madeEndpoint{of: item.Value, lock: lockOf(r), made: e}
+	if len(items) == 0 {
+		return nil, notFound(ref.Name)
+	}
+	s.endpoints.mu.Lock()
+	known, ok := s.endpoints.cache[ref]
+	s.endpoints.mu.Unlock()
+	if ok && bytes.Equal(known.of, items[0].Value) && (known.until.IsZero() || s.now().Before(known.until)) {
+		return &known, nil
+	}
+	r, err := decodeRecord(items[0])
+	if err != nil {
+		return nil, err
+	}
+	known = madeEndpoint{of: items[0].Value}
+	if known.made, err = s.makeEndpoint(c, r); err != nil {
+		return nil, err
+	}
+	if known.tokens, err = s.webhookTokens(c, r); err != nil {
+		return nil, err
+	}
 	if r.Rotation.live(s.now()) {
 		known.until = r.Rotation.Until
 	}
-	s.endpoints.put(ref, known)
-	return e, nil
+	s.endpoints.mu.Lock()
+	defer s.endpoints.mu.Unlock()
+	if s.endpoints.cache == nil {
+		s.endpoints.cache = make(map[Ref]madeEndpoint)
+	}
+	keep(s.endpoints.cache, maxEndpoints, ref, known)
+	return &known, nil
+}
+
+// webhookTokens returns the tokens that are good in the URL of a configuration's webhook, the present one first.
+func (s *Service) webhookTokens(c scope, r *record) ([][]byte, error) {
+	current, err := s.open(c, r, fieldWebhookToken)
+	if err != nil {
+		return nil, err
+	}
+	if len(current) == 0 {
+		return nil, fmt.Errorf("chat: %q has no webhook token", r.Name)
+	}
+	if !r.Rotation.live(s.now()) {
+		return [][]byte{current}, nil
+	}
+	before, err := s.open(c, r, previousField(fieldWebhookToken))
+	if err != nil || len(before) == 0 {
+		return [][]byte{current}, err
+	}
+	return [][]byte{current, before}, nil
 }
 
 func (s *Service) makeEndpoint(c scope, r *record) (*Endpoint, error) {
@@ -396,27 +344,4 @@ func (s *Service) makeEndpoint(c scope, r *record) (*Endpoint, error) {
 		}
 	}
 	return e, nil
-}
-
-// A decoy is a configuration that is nobody's, to be worked on where there is none.
-type decoy struct {
-	scope scope
-	key   table.Key
-	lock  *record
-}
-
-// newDecoy makes the decoy of this process. Its tokens are random, and not even this process knows them.
-func (s *Service) newDecoy() *decoy {
-	const name = "acs-decoy" // no configuration can have the name
-	d := &decoy{scope: scope{caller: &nobody, account: "0", region: s.region}}
-	d.key = table.Key{Partition: d.scope.partition(), Sort: configurationKey(name)}
-	d.lock = &record{Name: name, Secrets: make(map[string][]byte)}
-	for _, field := range [...]string{fieldWebhookToken, previousField(fieldWebhookToken)} {
-		sealed, err := s.ring.Seal(d.scope.place(name, field), []byte(rand.Text()[:22]))
-		if err != nil {
-			panic("chat: seal decoy: " + err.Error()) // only of an empty place or a text that is too long
-		}
-		d.lock.Secrets[field] = sealed
-	}
-	return d
 }

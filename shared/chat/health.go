@@ -35,7 +35,7 @@ var allCounters = [...]Counter{CountAllowed, CountDenied, CountDelivered, CountF
 
 // Steps of what is not a callback that was refused.
 const (
-	stepToken   = "token"   // a URL with a wrong token
+	StepToken   = "token"   // a URL with a wrong token
 	stepMention = "mention" // a message mentions a name that is not BotName
 )
 
@@ -291,14 +291,14 @@ func (j *Journal) jot(ctx context.Context, ref Ref, n Note) *noteWrite {
 	case n.Mention != "":
 		const reason = "a message mentions %q, which is not BotName; if that is this bot, set BotName to it"
 		kept.last[lastMention] = moment{At: now, Step: stepMention, Reason: fmt.Sprintf(reason, cut(n.Mention, 256))}
-	case n.Counter == CountRefused && n.Step == stepToken:
-		kept.last[lastToken] = moment{At: now, Step: stepToken, Reason: cut(n.Reason, 1024)}
+	case n.Counter == CountRefused && n.Step == StepToken:
+		kept.last[lastToken] = moment{At: now, Step: StepToken, Reason: cut(n.Reason, 1024)}
 	case n.Counter == CountRefused:
 		kept.last[lastError] = moment{At: now, Step: cut(n.Step, 64), Reason: cut(n.Reason, 1024)}
 	case n.Counter == CountHandshakes:
 		kept.last[lastHandshake] = moment{At: now}
 	}
-	if n.Step != stepToken && n.Mention == "" { // else it need not be the platform that called
+	if n.Step != StepToken && n.Mention == "" { // else it need not be the platform that called
 		kept.last[lastCallback] = moment{At: now}
 	}
 	if since := now.Sub(kept.written); kept.writing != nil || !kept.written.IsZero() && since >= 0 && since < noteInterval {

@@ -167,23 +167,30 @@ func TestMentionShowsInHealth(t *testing.T) {
 	}
 }
 
-// TestWrongTokenShowsInHealth holds that a URL with another token is told to the owner, and to nobody by the time it takes.
+// stranger calls the webhook of a configuration with another token. Its handler notes that.
+func (h *house) stranger(name string) {
+	h.t.Helper()
+	_, err := h.OpenWebhook(h.ctx, account, region, name, "x")
+	var why *chat.Unproven
+	if !errors.As(err, &why) || why.Of.Name != name {
+		h.t.Fatal(err)
+	}
+	note := chat.Note{Counter: chat.CountRefused, Step: chat.StepToken, Reason: "the URL has another token"}
+	if err := h.journal.Note(h.ctx, why.Of, note); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// TestWrongTokenShowsInHealth holds that a URL with another token is told to the owner.
 func TestWrongTokenShowsInHealth(t *testing.T) {
 	h := newHouse(t)
 	h.create("one")
 	for range 3 {
-		if _, err := h.OpenWebhook(h.ctx, account, region, "one", "x"); !errors.Is(err, chat.ErrNoWebhook) {
-			t.Fatal(err)
-		}
+		h.stranger("one")
 	}
 	got := h.health("one")
 	if got.State != chat.HealthFailing || got.LastError == nil || got.LastError.Step != "token" || got.Counters["Refused"] != 3 {
 		t.Errorf("health = %+v", got)
-	}
-	// Without a journal there is nothing to tell.
-	bare := h.serviceWith(chat.Options{}, h.ring)
-	if _, err := bare.OpenWebhook(h.ctx, account, region, "one", "x"); !errors.Is(err, chat.ErrNoWebhook) {
-		t.Errorf("without a journal: %v", err)
 	}
 }
 
@@ -194,9 +201,7 @@ func TestStrangersDoNotSpeakForThePlatform(t *testing.T) {
 	stranger := func() {
 		t.Helper()
 		h.clock.advance(10 * time.Second)
-		if _, err := h.OpenWebhook(h.ctx, account, region, "one", "x"); !errors.Is(err, chat.ErrNoWebhook) {
-			t.Fatal(err)
-		}
+		h.stranger("one")
 	}
 	note := func(n chat.Note) {
 		t.Helper()
@@ -299,9 +304,7 @@ func TestNotesThatNobodyWaitsFor(t *testing.T) {
 	ctx, cancel := context.WithCancel(h.ctx)
 	release := make(chan struct{})
 	h.pages.write = func(*table.Change) error { <-release; return nil }
-	if _, err := h.OpenWebhook(ctx, account, region, "one", "x"); !errors.Is(err, chat.ErrNoWebhook) { // it does not wait
-		t.Fatal(err)
-	}
+	h.journal.NoteLater(ctx, h.open("one").Ref(), chat.Note{Counter: chat.CountRefused, Step: "signature"}) // it does not wait
 	cancel()
 	close(release)
 	if err := h.journal.Flush(h.ctx); err != nil {

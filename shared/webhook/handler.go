@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"chatconf/shared/chat"
@@ -24,10 +23,6 @@ const (
 	HandOnTime = 400 * time.Millisecond
 	// noteTime is how long a note may take that the answer waits for.
 	noteTime = 300 * time.Millisecond
-	// restTime is how long a process that rests once it has answered waits with the answer to a URL that is nobody's, and restEvery how often it
-	// does so at most: who sends many such must not keep it busy.
-	restTime  = 100 * time.Millisecond
-	restEvery = time.Second
 )
 
 // Options are what a Handler needs.
@@ -39,9 +34,7 @@ type Options struct {
 	// HandOn tells whoever hands commands on that there is one. It is not to wait until that is done. What it cannot do is not
 	// lost: the command is found in the journal a minute later.
 	HandOn func(context.Context, chat.Ref) error
-	// Frozen says that the process rests once it has answered, as functions do. What is to be known of a configuration's health is then
-	// written before the answer. To a URL that is nobody's the answer waits a fixed while, now and then, whether there is something to be written
-	// or not, lest the time it takes tells which.
+	// Frozen says that the process rests once it has answered, as functions do. What health must know is then written before the answer.
 	Frozen bool
 	Now    func() time.Time // default time.Now
 }
@@ -49,8 +42,8 @@ type Options struct {
 // A Handler is what chat platforms call, at …/webhook/<account>/<region>/<name>/<token>.
 //
 // A callback is proven before anything is learned from it: its configuration is found, its token compared, and the platform's receiver
-// asked for signature, freshness, decryption and for whom it is. Whatever of these does not hold, the answer is the same 401, for
-// the same work on the tables: one Get. Why is in the log, and for a URL that is right in the configuration's health. A proven
+// asked for signature, freshness, decryption and for whom it is. Whatever of these does not hold, the answer is the same 401. The
+// reason is in the log, and in the health of the configuration that the URL names, if there is one. A proven
 // message is decided and recorded in one write, which is also what makes it count only once, handed on, and answered.
 type Handler struct {
 	service   *chat.Service
@@ -59,7 +52,6 @@ type Handler struct {
 	handOn    func(context.Context, chat.Ref) error
 	frozen    bool
 	now       func() time.Time
-	rested    atomic.Int64 // when last, in nanoseconds of the epoch
 }
 
 var _ http.Handler = (*Handler)(nil)
@@ -130,7 +122,9 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *callback) *Resp
 	var unproven *chat.Unproven
 	switch {
 	case errors.As(err, &unproven):
-		h.rest(ctx)
+		if unproven.Of != (chat.Ref{}) {
+			h.note(ctx, unproven.Of, chat.Note{Counter: chat.CountRefused, Step: chat.StepToken, Reason: "the URL has another token"})
+		}
 		return c.refuse(StepFind, unproven.Reason)
 	case err != nil:
 		return c.fail(err, unavailable)
@@ -149,7 +143,7 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *callback) *Resp
 		return h.refuse(ctx, e, c, err)
 	case received.Handshake != nil:
 		c.outcome = outcomeHandshake
-		h.note(ctx, e, chat.Note{Counter: chat.CountHandshakes})
+		h.note(ctx, e.Ref(), chat.Note{Counter: chat.CountHandshakes})
 		return received.Handshake
 	case received.Unproven:
 		c.outcome, c.kind = outcomeIgnored, received.Kind
@@ -160,7 +154,7 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *callback) *Resp
 			return c.fail(err, unavailable)
 		}
 		c.outcome, c.kind = outcomeIgnored, received.Kind
-		h.note(ctx, e, chat.Note{Counter: chat.CountIgnored, Kind: received.Kind})
+		h.note(ctx, e.Ref(), chat.Note{Counter: chat.CountIgnored, Kind: received.Kind})
 		h.mention(ctx, e, received)
 		return c.acknowledge(receiver, received)
 	}
@@ -199,7 +193,7 @@ func (h *Handler) command(ctx context.Context, e *chat.Endpoint, receiver Receiv
 		return h.refuse(ctx, e, c, Refuse(StepReplay, "the signature came with another message before; it does not cover the message, so this one may be anybody's"))
 	case verdict == chat.Duplicate:
 		c.outcome = outcomeDuplicate
-		h.note(ctx, e, chat.Note{Counter: chat.CountDuplicates})
+		h.note(ctx, e.Ref(), chat.Note{Counter: chat.CountDuplicates})
 		return c.acknowledge(receiver, received)
 	}
 	c.outcome = outcomeRecorded
@@ -232,34 +226,20 @@ func (h *Handler) pass(ctx context.Context, ref chat.Ref, c *callback) {
 // mention notes that a message mentions another name than BotName.
 func (h *Handler) mention(ctx context.Context, e *chat.Endpoint, received *Received) {
 	if received.Mention != "" {
-		h.note(ctx, e, chat.Note{Mention: received.Mention})
+		h.note(ctx, e.Ref(), chat.Note{Mention: received.Mention})
 	}
 }
 
 // note notes something for the health of a configuration.
-func (h *Handler) note(ctx context.Context, e *chat.Endpoint, n chat.Note) {
+func (h *Handler) note(ctx context.Context, ref chat.Ref, n chat.Note) {
 	if !h.frozen {
-		h.journal.NoteLater(ctx, e.Ref(), n)
+		h.journal.NoteLater(ctx, ref, n)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, noteTime)
 	defer cancel()
-	if err := h.journal.Note(ctx, e.Ref(), n); err != nil {
-		invoke.Logger(ctx).WarnContext(ctx, "the health of a webhook was not written", "name", e.Name, "error", err) // it goes along with the next
-	}
-}
-
-// rest gives what OpenWebhook had noted of wrong tokens the time to be written, and takes as long where it noted nothing.
-func (h *Handler) rest(ctx context.Context) {
-	now, last := h.now().UnixNano(), h.rested.Load()
-	if !h.frozen || now-last < int64(restEvery) || !h.rested.CompareAndSwap(last, now) {
-		return
-	}
-	timer := time.NewTimer(restTime)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
+	if err := h.journal.Note(ctx, ref, n); err != nil {
+		invoke.Logger(ctx).WarnContext(ctx, "the health of a webhook was not written", "name", ref.Name, "error", err) // it goes along with the next
 	}
 }
 
@@ -269,7 +249,7 @@ func (h *Handler) refuse(ctx context.Context, e *chat.Endpoint, c *callback, err
 	if !errors.As(err, &why) {
 		why = &Refusal{StepConfiguration, err.Error()}
 	}
-	h.note(ctx, e, chat.Note{Counter: chat.CountRefused, Step: string(why.Step), Reason: why.Reason})
+	h.note(ctx, e.Ref(), chat.Note{Counter: chat.CountRefused, Step: string(why.Step), Reason: why.Reason})
 	return c.refuse(why.Step, why.Reason)
 }
 
