@@ -1,11 +1,16 @@
 package policy
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // A Request is what somebody asks to do.
 type Request struct {
 	Action   string // such as oos:GetChatConfiguration
-	Resource string // such as acs:oos:cn-hangzhou:1234567890123456:chatconfiguration/prod
+	Named    bool   // an Allow has to name the action: no pattern allows it, and any pattern denies it
+	Resource string // such as acs:oos:cn-hangzhou:1234567890123456:chatconfiguration/prod; "*" for the name stands for all names
 	// Value returns what is known of the request under a condition key, and whether anything is; nil is: nothing known.
 	// What each key holds, and what a key without a value means, is at the constants of the keys.
 	Value func(key string) (string, bool)
@@ -38,7 +43,8 @@ func (d Decision) String() string {
 // Decide returns whether the policies together allow req. The first statement that matches and denies decides; without one, the
 // first that matches and allows; without either, req is denied. First is in the order of the policies as given.
 //
-// Actions are compared without regard to the case of ASCII letters, as RAM does; resources and values are compared exactly.
+// Actions are compared without regard to the case of ASCII letters, as RAM does; resources and values are compared exactly. A request
+// for all names, whose Resource ends in a '*', is matched by the patterns that match every name.
 // A request without action or resource is denied. So is every request when a policy is nil or zero: it may have been a Deny that
 // failed to load.
 func Decide(req Request, policies ...*Policy) Decision {
@@ -90,9 +96,16 @@ func (t *Tally) Decision() Decision {
 }
 
 func (s *statement) matches(req *Request) bool {
-	return anyMatches(s.actions, req.Action, foldCase) &&
-		anyMatches(s.resources, req.Resource, exactCase) &&
+	return s.matchesAction(req) &&
+		anyMatches(s.resources, req.Resource, ofResource) &&
 		s.conditionsHold(req)
+}
+
+func (s *statement) matchesAction(req *Request) bool {
+	if req.Named && s.effect == Allow {
+		return slices.ContainsFunc(s.actions, func(action string) bool { return strings.EqualFold(action, req.Action) })
+	}
+	return anyMatches(s.actions, req.Action, foldCase)
 }
 
 // conditionsHold reports whether all conditions hold. One that cannot be told, because the request's value is not of the type of
@@ -111,7 +124,7 @@ func (s *statement) conditionsHold(req *Request) bool {
 	return true
 }
 
-func anyMatches(patterns []string, s string, c letterCase) bool {
+func anyMatches(patterns []string, s string, c comparison) bool {
 	for _, p := range patterns {
 		if match(p, s, c) {
 			return true

@@ -203,6 +203,19 @@ func TestPredefined(t *testing.T) {
 			t.Errorf("Administrator does not allow %s", action)
 		}
 	}
+	const reveal = "oos:RevealChatConfigurationOutputs"
+	for _, action := range append(changes, reads...) {
+		for about, p := range map[string]*policy.Policy{"Owner": policy.Owner(), "Events": policy.Events()} {
+			if !allowed(p, action) {
+				t.Errorf("%s does not allow %s", about, action)
+			}
+		}
+	}
+	for p, want := range map[*policy.Policy]bool{policy.Administrator(): true, policy.Owner(): true, policy.Events(): false, policy.ReadOnly(): false} {
+		if allowed(p, reveal) != want {
+			t.Errorf("%v allows %s: %v", p, reveal, !want)
+		}
+	}
 	for _, action := range reads {
 		if !allowed(policy.ReadOnly(), action) {
 			t.Errorf("ReadOnly does not allow %s", action)
@@ -215,6 +228,37 @@ func TestPredefined(t *testing.T) {
 	}
 	if allowed(policy.Administrator(), "ecs:RunInstances") {
 		t.Error("Administrator allows what is not oos")
+	}
+}
+
+// TestNamed holds that an action which must be named is allowed by its name only, and denied by any pattern.
+func TestNamed(t *testing.T) {
+	decide := func(actions ...string) policy.Decision {
+		var statements []string
+		for _, a := range actions {
+			effect, action, _ := strings.Cut(a, " ")
+			statements = append(statements, `{"Effect":"`+effect+`","Action":"`+action+`","Resource":"*"}`)
+		}
+		return policy.Decide(policy.Request{Action: "oos:SendChatMessage", Named: true, Resource: "acs:oos:r:1:chatconfiguration/a"},
+			parse(t, `{"Version":"1","Statement":[`+strings.Join(statements, ",")+`]}`))
+	}
+	for _, action := range []string{"*", "**", "oos:*", "oos:Send*", "oos:SendChatMessag?", "oos:SendChatMessage*", "*:SendChatMessage", "?os:SendChatMessage"} {
+		if d := decide("Allow " + action); d.Allowed || d.Explicit() {
+			t.Errorf("%s: %v", action, d)
+		}
+		if d := decide("Allow oos:SendChatMessage", "Deny "+action); d.Allowed || d.Statement != 1 {
+			t.Errorf("named, and %s denied: %v", action, d)
+		}
+	}
+	for _, action := range []string{"oos:SendChatMessage", "OOS:sendchatmessage"} {
+		if d := decide("Allow oos:*", "Allow "+action); !d.Allowed || d.Statement != 1 {
+			t.Errorf("%s: %v", action, d)
+		}
+	}
+	for p, want := range map[*policy.Policy]bool{policy.Administrator(): false, policy.Events(): false, policy.ReadOnly(): false, policy.Owner(): true} {
+		if d := policy.Decide(policy.Request{Action: "oos:SendChatMessage", Named: true, Resource: "acs:oos:r:1:x"}, p); d.Allowed != want {
+			t.Errorf("%v: %v, want allowed %v", p, d, want)
+		}
 	}
 }
 

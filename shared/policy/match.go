@@ -8,16 +8,18 @@ import "unicode/utf8"
 // It takes no memory, and time in proportion to len(s) for a pattern with one '*' or none, to len(pattern)*len(s) at worst.
 func Match(pattern, s string) bool { return match(pattern, s, exactCase) }
 
-type letterCase bool
+// A comparison says how match compares characters.
+type comparison uint8
 
 const (
-	exactCase letterCase = false
-	foldCase  letterCase = true // the case of ASCII letters does not matter
+	exactCase  comparison = iota
+	foldCase              // the case of ASCII letters does not matter
+	ofResource            // as exactCase, and a '*' in s stands for every name: see covers
 )
 
 // match goes through s once. Where it fails it goes back no further than the last '*', which takes one character more: a '*'
 // before that one has no need to, for whatever it would add the last one can take. That is why nothing here is exponential.
-func match(pattern, s string, c letterCase) bool {
+func match(pattern, s string, c comparison) bool {
 	p, i := 0, 0
 	star, taken := -1, 0 // the position after the last '*', and in s after what it takes
 	for i < len(s) {
@@ -29,7 +31,7 @@ func match(pattern, s string, c letterCase) bool {
 				continue
 			}
 			m := charSize(pattern[p:])
-			if pattern[p] == '?' || equal(pattern[p:p+m], s[i:i+n], c) {
+			if pattern[p] == '?' && covers(pattern, p, s[i], c) || equal(pattern[p:p+m], s[i:i+n], c) {
 				p += m
 				i += n
 				continue
@@ -47,6 +49,12 @@ func match(pattern, s string, c letterCase) bool {
 	return p == len(pattern)
 }
 
+// covers reports whether the '?' of pattern at p may take a character. The '*' of a resource stands for names of one character and of
+// many, so a '?' takes it only beside a '*': "?*" and "*?" match all names, and "?" does not.
+func covers(pattern string, p int, character byte, c comparison) bool {
+	return c != ofResource || character != '*' || p > 0 && pattern[p-1] == '*' || p+1 < len(pattern) && pattern[p+1] == '*'
+}
+
 // charSize returns the size of the first character of s, in bytes.
 func charSize(s string) int {
 	if s[0] < utf8.RuneSelf {
@@ -57,7 +65,7 @@ func charSize(s string) int {
 }
 
 // equal reports whether a and b, one character each, are the same.
-func equal(a, b string, c letterCase) bool {
+func equal(a, b string, c comparison) bool {
 	return a == b || c == foldCase && len(a) == 1 && len(b) == 1 && lower(a[0]) == lower(b[0])
 }
 

@@ -102,6 +102,32 @@ func TestMatchAgainstOracle(t *testing.T) {
 	}
 }
 
+// TestAResourceForAllNames holds that a request for all names is matched by exactly those patterns that match every name.
+func TestAResourceForAllNames(t *testing.T) {
+	const prefix = "acs:oos:r:1:chatconfiguration/"
+	all := words([]string{"a", "b"}, 3)[1:]
+	covering := 0
+	for _, pattern := range words([]string{"a", "*", "?"}, 5) {
+		p := parse(t, `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:List","Resource":"`+prefix+pattern+`"}]}`)
+		want := !slices.ContainsFunc(all, func(name string) bool { return !naiveMatch(pattern, name) })
+		got := policy.Decide(policy.Request{Action: "oos:List", Resource: prefix + "*"}, p).Allowed
+		if got != want {
+			t.Errorf("a pattern for the names %q matches all: %v, want %v", pattern, got, want)
+		}
+		if want {
+			covering++
+		}
+		for _, name := range all {
+			if got := policy.Decide(policy.Request{Action: "oos:List", Resource: prefix + name}, p).Allowed; got != naiveMatch(pattern, name) {
+				t.Errorf("a pattern for the names %q matches %q: %v", pattern, name, got)
+			}
+		}
+	}
+	if covering == 0 {
+		t.Error("no pattern matches all names")
+	}
+}
+
 // words returns all words of up to n letters.
 func words(letters []string, n int) []string {
 	all, last := []string{""}, []string{""}

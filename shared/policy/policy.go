@@ -61,16 +61,27 @@ func (p *Policy) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Administrator returns the policy that allows every operation on every resource.
+// Administrator returns the policy that allows every operation on every resource, but for those that a policy has to name:
+// oos:SendChatMessage, which speaks as anybody.
 func Administrator() *Policy { return administrator() }
 
-// ReadOnly returns the policy that allows to look at every resource and to change none.
-// What it lets read includes the webhook URLs, which whoever holds them can send messages to.
+// Owner returns the policy that allows every operation on every resource, oos:SendChatMessage too.
+func Owner() *Policy { return owner() }
+
+// Events returns the policy that allows every operation on every resource, but for those that a policy has to name and for
+// oos:RevealChatConfigurationOutputs: the answer to an event shows no secret.
+func Events() *Policy { return events() }
+
+// ReadOnly returns the policy that allows to look at every resource and to change none. It does not allow
+// oos:RevealChatConfigurationOutputs, so Outputs show no secret.
 func ReadOnly() *Policy { return readOnly() }
 
 var (
 	administrator = predefined(`{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:*","Resource":"*"}]}`)
-	readOnly      = predefined(`{"Version":"1","Statement":[{"Effect":"Allow",` +
+	owner         = predefined(`{"Version":"1","Statement":[{"Effect":"Allow","Action":["oos:*","oos:SendChatMessage"],"Resource":"*"}]}`)
+	events        = predefined(`{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:*","Resource":"*"},` +
+		`{"Effect":"Deny","Action":"oos:RevealChatConfigurationOutputs","Resource":"*"}]}`)
+	readOnly = predefined(`{"Version":"1","Statement":[{"Effect":"Allow",` +
 		`"Action":["oos:Get*","oos:List*","oos:SimulateChatPermission"],"Resource":"*"}]}`)
 )
 
