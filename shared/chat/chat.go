@@ -154,6 +154,9 @@ func CheckBaseURL(base string) error {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(base, "?#\"\\") || !utf8.ValidString(base) {
 		return errors.New("chat: webhook base URL: wanted http:// or https://, a host and perhaps a path")
 	}
+	if problem := checkHost(u); problem != "" {
+		return fmt.Errorf("chat: webhook base URL: %s", problem)
+	}
 	return nil
 }
 

@@ -308,12 +308,14 @@ var webhookSecret = Shape{
 
 func (out *settled) checkTargetURL(path string, n *document.Node) {
 	u, err := url.Parse(n.Text)
-	if err != nil || n.Kind != document.String || !Visible(1, 2048).Fits(n.Text) || u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" {
+	if err != nil || n.Kind != document.String || !Visible(1, 2048).Fits(n.Text) || u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Contains(n.Text, "#") {
 		out.wrong(path, "wanted an https URL without user name and fragment") // not shown: its query may hold a secret
 		return
 	}
 	if !out.targets.allowHost(u.Hostname()) {
 		out.wrong(path, "wanted a host on the public Internet%s", out.targets.more())
+	} else if problem := checkHost(u); problem != "" {
+		out.wrong(path, "%s", problem)
 	}
 }
 

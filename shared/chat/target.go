@@ -1,9 +1,11 @@
 package chat
 
 import (
+	"fmt"
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"chatconf/shared/document"
@@ -112,6 +114,37 @@ func PublicAddress(a netip.Addr) bool {
 		}
 	}
 	return true
+}
+
+// checkHost returns what is wrong with the host and the port of a URL that nobody could ever connect to; empty if nothing is. The names
+// are those that the resolvers of package net and of certificates take: https://www.rfc-editor.org/rfc/rfc1123#section-2.1, and '_'.
+func checkHost(u *url.URL) string {
+	port := u.Port()
+	if n, err := strconv.Atoi(port); port != "" && (err != nil || n < 1 || n > 65535) || port == "" && strings.HasSuffix(u.Host, ":") {
+		return fmt.Sprintf("port %s is not one; wanted a port from 1 to 65535, or none", quote(port))
+	}
+	host := u.Hostname()
+	if a, err := netip.ParseAddr(host); err == nil {
+		if a.Zone() != "" {
+			return fmt.Sprintf("host %s has a zone, which is of this machine only; wanted an address without one", quote(host))
+		}
+		return ""
+	}
+	name := strings.TrimSuffix(host, ".")
+	if len(name) > 253 {
+		return fmt.Sprintf("host %s has %d characters; the most is 253", quote(name), len(name))
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		switch {
+		case label == "" || len(label) > 63:
+			return fmt.Sprintf("host %s has a part of %d characters between its dots; wanted 1 to 63", quote(name), len(label))
+		case !only(label, nameByte):
+			return fmt.Sprintf("host %s has a character other than letters, digits, '-' and '_'; write other letters as xn--…", quote(name))
+		case label[0] == '-' || label[len(label)-1] == '-':
+			return fmt.Sprintf("host %s has a part that starts or ends with '-'", quote(name))
+		}
+	}
+	return ""
 }
 
 // allowHost reports whether the host of a URL may be a target's. What a name stands for is not looked up: it may be another address

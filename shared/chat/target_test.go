@@ -57,6 +57,80 @@ func TestTargetsOnThisNetworkAreRefused(t *testing.T) {
 	}
 }
 
+// TestTargetsThatCannotWork holds that a URL to which nobody could ever connect is refused when it is saved.
+func TestTargetsThatCannotWork(t *testing.T) {
+	long := strings.Repeat("a", 63)
+	target := func(url string) string {
+		return with(slack, fmt.Sprintf(`"Target":{"Type":"Http","Url":%q,"Secret":%q}`, url, targetSecret))
+	}
+	const anURL = "wanted an https URL without user name and fragment"
+	for url, want := range map[string]string{
+		"https://x:0/":                                   "port \"0\" is not one; wanted a port from 1 to 65535, or none",
+		"https://x:00/":                                  "port \"00\" is not one",
+		"https://x:65536/":                               "port \"65536\" is not one",
+		"https://x:99999999999999999999/":                "port \"99999999999999999999\" is not one",
+		"https://x:/":                                    "port \"\" is not one",
+		"https://8.8.8.8:0":                              "port \"0\" is not one",
+		"https://[2400:3200::1]:0/":                      "port \"0\" is not one",
+		"https://x:-1/":                                  anURL,
+		"https://x:443x/":                                anURL,
+		"https://x:443:443/":                             anURL,
+		"https://a..b/":                                  "host \"a..b\" has a part of 0 characters",
+		"https://.a.example.com/":                        "has a part of 0 characters",
+		"https://a.example.com../":                       "wanted a host on the public Internet",
+		"https://" + long + "a.example.com":              "has a part of 64 characters between its dots; wanted 1 to 63",
+		"https://" + strings.Repeat(long+".", 4) + "com": "has 259 characters; the most is 253",
+		"https://-a.example.com/":                        "starts or ends with '-'",
+		"https://a-.example.com/":                        "starts or ends with '-'",
+		"https://a!b.example.com/":                       "has a character other than letters",
+		"https://a,b.example.com/":                       "has a character other than letters",
+		"https://*.example.com/":                         "has a character other than letters",
+		"https://%E4%BE%8B.example.com/":                 "write other letters as xn--…",
+		"https://[2400:3200::1%25eth0]/":                 "has a zone",
+		"https://[8.8.8.8]/":                             anURL,
+		"https://[hooks.example.com]/":                   anURL,
+		"https://[2400:3200::1]x/":                       anURL,
+		"https://[2400:3200::1/":                         anURL,
+		"https://2400:3200::1/":                          anURL,
+		"https://hooks.example.com\\@x/":                 anURL,
+		"https://@hooks.example.com/":                    anURL,
+		"https://u@hooks.example.com/":                   anURL,
+		"https://:p@hooks.example.com/":                  anURL,
+		"https://hooks.example.com/#":                    anURL,
+		"https://hooks.example.com/?a#b":                 anURL,
+		"https:hooks.example.com":                        anURL,
+		"https:///x":                                     anURL,
+		"https://:443/":                                  "wanted a host on the public Internet",
+		"https:/hooks.example.com/":                      anURL,
+		"//hooks.example.com/":                           anURL,
+		"hooks.example.com":                              anURL,
+		"http://hooks.example.com/":                      anURL,
+		"wss://hooks.example.com/":                       anURL,
+		" https://hooks.example.com/":                    anURL,
+		"https://hooks.example.com/ ":                    anURL,
+		"https://hooks.example.com /":                    anURL,
+		"https://hooks.example.com/\n":                   anURL,
+		"":                                               anURL,
+	} {
+		_, _, _, err := chat.Settle(platformOf(t, "Slack"), target(url), never, zeros)
+		wantError(t, fmt.Sprintf("%q", url), err, chat.InvalidParameter, "Configuration", "Configuration.Target.Url: ", want)
+	}
+	for _, url := range []string{
+		"https://hooks.example.com", "HTTPS://Hooks.Example.COM/", "https://hooks.example.com.:8443/x?y=%zz", "https://a_b.example.com/", "https://_x.example.com/",
+		"https://" + long + ".example.com/", "https://x:1/", "https://x:65535/", "https://x:0443/", "https://a--b.example.com/", "https://8.8.8.8:443/", "https://[2400:3200::1]/",
+		"https://hooks.example.com?token=a", "https://hooks.example.com/a:b@c",
+	} {
+		if _, _, _, err := chat.Settle(platformOf(t, "Slack"), target(url), never, zeros); err != nil {
+			t.Errorf("%q: %v", url, err)
+		}
+	}
+	for _, base := range []string{"http://127.0.0.1:0", "https://a..b", "https://x:65536/hooks"} {
+		if err := chat.CheckBaseURL(base); err == nil {
+			t.Errorf("the webhooks' base URL may be %s", base)
+		}
+	}
+}
+
 // With networks that targets may be in, addresses are those of them and public ones, and names are left to be looked up.
 func TestTargetsInNetworksOfTheSettings(t *testing.T) {
 	h := newHouse(t)
