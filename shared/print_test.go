@@ -246,6 +246,7 @@ var secretNames = regexp.MustCompile(`(?i)^(.*(secret|password|credential)s?|tok
 var notSecret = map[string]string{
 	"shared/chat.record.Secrets":               "they are sealed",
 	"shared/chat.intent.token":                 "a ClientToken is the caller's own name for its request",
+	"shared/chat.modification.token":           "a ClientToken, too",
 	"shared/emulator/ots.query.token":          "of a page",
 	"shared/rpc/sign.authorization.credential": "an access key id",
 	"deploy/chatconf.invocation.env":           "names and values as typed; a command's own flags",

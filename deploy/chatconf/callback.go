@@ -64,7 +64,7 @@ type sendRequest struct {
 	MessageID      string      `param:"MessageId"`      // made up if empty
 	Previous       bool        `param:"Previous"`       // sign with the secrets that were replaced
 	DryRun         bool        `param:"DryRun"`         // only make the callback
-	ShowURL        bool        `param:"ShowUrl"`        // with its token; asks for GetChatConfiguration too
+	ShowURL        bool        `param:"ShowUrl"`        // with its token; needs RevealChatConfigurationOutputs too
 	WaitSeconds    *int64      `param:"WaitSeconds"`    // for an answer that comes late, 0 to 30; default 3
 }
 
@@ -149,14 +149,9 @@ type player struct {
 
 // send makes one callback, posts it and reads the answer. That the webhook refuses, or cannot be reached, is in the response.
 func (p *player) send(s *chat.Service, ctx context.Context, in *sendRequest) (*sendResponse, error) {
-	e, address, err := s.OpenToSend(ctx, in.RegionID, in.Name)
+	e, address, err := s.OpenToSend(ctx, in.RegionID, in.Name, in.ShowURL)
 	if err != nil {
 		return nil, err
-	}
-	if in.ShowURL {
-		if _, err := s.Get(ctx, &chat.GetRequest{RegionID: in.RegionID, Name: in.Name}); err != nil {
-			return nil, err
-		}
 	}
 	mode, err := checkMode(e.Type, in)
 	if err != nil {

@@ -125,8 +125,8 @@ func newKeysCreate() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&name, "name", "", "what people call the caller (required)")
 	cmd.Flags().StringVar(&policyFile, "policy", "", "file with a policy, - for standard input")
-	cmd.Flags().BoolVar(&admin, "admin", false, "may do everything")
-	cmd.Flags().BoolVar(&readOnly, "read-only", false, "may get and list everything")
+	cmd.Flags().BoolVar(&admin, "admin", false, "may do everything but "+sendAction+", which a policy has to name")
+	cmd.Flags().BoolVar(&readOnly, "read-only", false, "may get and list everything; the secrets in Outputs are masked")
 	cmd.Flags().StringVar(&account, "account", "", "account that the key belongs to (default CHATCONF_ACCOUNT_ID, else "+app.DefaultAccountID+")")
 	cmd.MarkFlagsMutuallyExclusive("policy", "admin", "read-only")
 	cmd.MarkFlagsOneRequired("policy", "admin", "read-only")

@@ -36,7 +36,7 @@ No secret is printed, and the webhook's token only with --show-url. Anyone who h
 is too old.
 
 The secrets do not leave the service: 'chatconf serve' does it, by an action that no function has. ` + sendAction + ` is to be anybody in
-the chat; a policy allows it as oos:` + sendAction + ` on the configuration, and --show-url asks for oos:GetChatConfiguration as well.
+the chat; a policy has to name it, oos:` + sendAction + `, and --show-url needs oos:RevealChatConfigurationOutputs as well.
 For a service in a cloud, --store opens its tables instead, with the key ring in CHATCONF_KEYRING (see 'chatconf tables --help' for where
 they are looked for), and posts to CHATCONF_WEBHOOK_BASE_URL, by default to the service of the data directory.
 
@@ -180,7 +180,7 @@ func sendByStore(ctx context.Context, flags *clientFlags, store string, in *send
 	}
 	var sent *sendResponse
 	err = withStore(ctx, store, settings, func(l *app.Local, s app.Settings) error {
-		admin := &chat.Caller{Account: s.AccountID, Name: "chatconf send", Policies: []*policy.Policy{policy.Administrator()}}
+		admin := &chat.Caller{Account: s.AccountID, Name: "chatconf send", Policies: []*policy.Policy{policy.Owner()}}
 		p := &player{client: httpClient, now: time.Now}
 		sent, err = p.send(l.Service, chat.WithCaller(ctx, admin), in)
 		return err

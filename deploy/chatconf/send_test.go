@@ -366,7 +366,7 @@ func TestSendShowsTheURLWhenAsked(t *testing.T) {
 	}
 }
 
-// The URL's token is shown to who may read it; SendChatMessage is a permission of its own.
+// The URL's token is shown to callers who may reveal Outputs; SendChatMessage is a permission of its own, which no pattern gives.
 func TestSendIsAuthorised(t *testing.T) {
 	at, l := newSendService(t)
 	create(t, at, "ops", "Slack", "")
@@ -376,7 +376,9 @@ func TestSendIsAuthorised(t *testing.T) {
 	}{
 		"a reader":                 {`"oos:Get*","oos:List*"`, false, false},
 		"a sender":                 {`"oos:SendChatMessage"`, true, false},
-		"a sender who reads, too":  {`"oos:SendChatMessage","oos:GetChatConfiguration"`, true, true},
+		"a sender who reads, too":  {`"oos:SendChatMessage","oos:Get*","oos:List*"`, true, false},
+		"a sender who may reveal":  {`"oos:SendChatMessage","oos:RevealChatConfigurationOutputs"`, true, true},
+		"who may all by a pattern": {`"oos:*"`, false, false},
 		"who does something other": {`"oos:UpdateChatConfiguration"`, false, false},
 	} {
 		p, err := policy.Parse([]byte(`{"Version":"1","Statement":[{"Effect":"Allow","Action":[` + test.actions + `],"Resource":"acs:oos:*:*:chatconfiguration/ops"}]}`))
@@ -447,7 +449,7 @@ func TestSendThatIsRefused(t *testing.T) {
 
 func asAdministrator(t *testing.T) context.Context {
 	t.Helper()
-	return chat.WithCaller(t.Context(), &chat.Caller{Account: app.DefaultAccountID, Policies: []*policy.Policy{policy.Administrator()}})
+	return chat.WithCaller(t.Context(), &chat.Caller{Account: app.DefaultAccountID, Policies: []*policy.Policy{policy.Owner()}})
 }
 
 // What is wrong with the answer is told, without the URL.

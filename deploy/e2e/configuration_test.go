@@ -141,7 +141,7 @@ func liveALife(t *testing.T, s *service, client *oos.Client, name, typ string, p
 	wantSDKError(t, err, http.StatusNotFound, "EntityNotExists.ChatConfiguration")
 }
 
-// wantOutputs asks for a webhook URL on the service itself, and for what WeCom's console asks for.
+// wantOutputs asks for a webhook URL on the service itself, and for what WeCom's console asks for, masked, since it was given.
 func wantOutputs(t *testing.T, s *service, outputs, name string, secrets map[string]string) {
 	t.Helper()
 	var all map[string]any
@@ -160,7 +160,7 @@ func wantOutputs(t *testing.T, s *service, outputs, name string, secrets map[str
 	delete(got, "URL")
 	want := map[string]string{}
 	if secrets["WeChatSecret"] != "" {
-		want = map[string]string{"Token": secrets["WeChatToken"], "AesKey": secrets["WeChatEncodingAesKey"]}
+		want = map[string]string{"Token": "******", "AesKey": "******"}
 	}
 	if !maps.Equal(got, want) {
 		t.Errorf("Outputs besides URL = %v, want %v", got, want)

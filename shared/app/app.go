@@ -110,11 +110,11 @@ func (d *door) ServeEvent(ctx context.Context, e serve.Event) (answer []byte, er
 }
 
 // eventCaller returns in whose name events are done. The cloud lets nobody invoke a function who may not; whoever may is the account
-// of the settings, and may do what the policy of the settings allows, everything if there is none.
+// of the settings, and may do what the policy of the settings allows. Without one it may do everything, but sees no secret in Outputs.
 func eventCaller(s Settings) chat.Caller {
 	allowed := s.EventPolicy
 	if allowed == nil {
-		allowed = policy.Administrator()
+		allowed = policy.Events()
 	}
 	return chat.Caller{Account: s.AccountID, Policies: []*policy.Policy{allowed}}
 }

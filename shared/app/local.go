@@ -93,14 +93,14 @@ func checkFirst(s Settings) error {
 	return nil
 }
 
-// administrator returns the key with which everything may be done.
+// administrator returns the key with which everything may be done, SendChatMessage too.
 func administrator(s Settings, key AccessKey) chat.AccessKey {
 	return chat.AccessKey{
 		ID:       key.ID,
 		Secret:   key.Secret,
 		Account:  s.AccountID,
 		Name:     "administrator",
-		Policies: []*policy.Policy{policy.Administrator()},
+		Policies: []*policy.Policy{policy.Owner()},
 	}
 }
 

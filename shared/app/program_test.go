@@ -23,6 +23,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform/craft"
+	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
 	"chatconf/shared/rpc/sign"
 	"chatconf/shared/serve"
@@ -118,6 +119,7 @@ func (s *stage) do(a rpc.Action, params string) []byte {
 // bot makes a configuration and returns its webhook's URL.
 func (s *stage) bot() string {
 	s.Helper()
+	s.env["CHATCONF_EVENT_POLICY"] = policy.Administrator().String() // which reveals the URL
 	s.do(rpc.NewAction("CreateChatConfiguration", (*chat.Service).Create), `{"Name":"ops","Type":"Slack","Configuration":{"SlackSigningSecret":"not-a-real-secret",
 		"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}],"Target":{"Type":"Function","Name":"`+targetName+`"}}}`)
 	return urlOf(s, s.do(rpc.NewAction("GetChatConfiguration", (*chat.Service).Get), `{"Name":"ops"}`))
@@ -182,6 +184,39 @@ func TestTheDataPlane(t *testing.T) {
 		if log := s.log.String(); strings.Contains(log, url[strings.LastIndex(url, "/")+1:]) || strings.Contains(log, "not-a-real-secret") {
 			t.Errorf("the log shows a secret: %s", log)
 		}
+	})
+}
+
+// The answer to an event shows the secrets in Outputs only where the policy of events says so. Without one, events may do all else.
+func TestEventsRevealOutputsByTheirPolicy(t *testing.T) {
+	eachCloud(t, func(t *testing.T, c *cloud) {
+		s := onStage(c)
+		url := s.bot()
+		token := url[strings.LastIndex(url, "/")+1:]
+		for about, test := range map[string]struct {
+			policy string
+			reveal bool
+		}{
+			"no policy":                 {"", false},
+			"the reader's":              {policy.ReadOnly().String(), false},
+			"the administrator's":       {policy.Administrator().String(), true},
+			"one that names the action": {`{"Version":"1","Statement":[{"Effect":"Allow","Action":["oos:Get*","oos:List*","oos:RevealChatConfigurationOutputs"],"Resource":"*"}]}`, true},
+		} {
+			s.env["CHATCONF_EVENT_POLICY"] = test.policy
+			for _, answer := range [][]byte{
+				s.do(rpc.NewAction("GetChatConfiguration", (*chat.Service).Get), `{"Name":"ops"}`),
+				s.do(rpc.NewAction("ListChatConfigurations", (*chat.Service).List), `{}`),
+			} {
+				if got := bytes.Contains(answer, []byte(token)); got != test.reveal || got == bytes.Contains(answer, []byte("/ops/******")) {
+					t.Errorf("%s: %s", about, answer)
+				}
+			}
+		}
+		s.env["CHATCONF_EVENT_POLICY"] = ""
+		if answer := s.do(rpc.NewAction("RotateChatWebhook", (*chat.Service).Rotate), `{"Name":"ops"}`); !bytes.Contains(answer, []byte("/ops/******")) {
+			t.Errorf("without a policy, RotateChatWebhook: %s", answer)
+		}
+		s.do(rpc.NewAction("TagResources", (*chat.Service).Tag), `{"ResourceType":"chatconfiguration","ResourceIds":["ops"],"Tags":{"a":"b"}}`)
 	})
 }
 

@@ -3,6 +3,7 @@ package chat_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -136,41 +137,186 @@ func TestRequestConditions(t *testing.T) {
 	}
 }
 
-func TestListHidesOutputsFromWhoMayNotGet(t *testing.T) {
-	h := newHouse(t)
-	for _, name := range []string{"a-dev", "a-prod", "b"} {
-		h.create(name, func(in *chat.CreateRequest) {
-			in.Type, in.Configuration, in.Tags = "WeChat", chat.Secret(fullWeChat), map[string]string{"env": strings.TrimPrefix(name, "a-")}
-		})
+// only returns a context of a caller who may do the given actions on everything.
+func (h *house) only(actions ...string) context.Context {
+	h.t.Helper()
+	var statements []string
+	for _, action := range actions {
+		statements = append(statements, `{"Effect":"Allow","Action":"oos:`+action+`","Resource":"*"}`)
 	}
+	return as(h.t.Context(), caller(h.t, "CCKonly", statements...))
+}
+
+// TestOneChangeMayTakeSeveralPermissions holds that tags and a resource group need their own permissions, however they are set, and
+// that all that are missing are named at once.
+func TestOneChangeMayTakeSeveralPermissions(t *testing.T) {
+	create := func(edit func(*chat.CreateRequest)) func(*house, context.Context) error {
+		return func(h *house, ctx context.Context) error {
+			in := &chat.CreateRequest{Name: "new", Type: "Slack", Configuration: slack}
+			edit(in)
+			_, err := h.Create(ctx, in)
+			return err
+		}
+	}
+	update := func(in chat.UpdateRequest) func(*house, context.Context) error {
+		return func(h *house, ctx context.Context) error { _, err := h.Update(ctx, &in); return err }
+	}
+	tags := func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} }
+	group := func(in *chat.CreateRequest) { in.ResourceGroupID = "rg-new" }
+	const creates, updates, tagging, grouping = "CreateChatConfiguration", "UpdateChatConfiguration", "TagResources", "ChangeResourceGroup"
 	for about, c := range map[string]struct {
-		statements []string
-		shown      []string
+		do    func(*house, context.Context) error
+		needs []string
 	}{
-		"the administrator": {[]string{`{"Effect":"Allow","Action":"oos:*","Resource":"*"}`}, []string{"a-dev", "a-prod", "b"}},
-		"who may only list": {[]string{`{"Effect":"Allow","Action":"oos:ListChatConfigurations","Resource":"*"}`}, nil},
-		"who may get some": {[]string{`{"Effect":"Allow","Action":"oos:List*","Resource":"*"}`, `{"Effect":"Allow","Action":"oos:Get*","Resource":"*/a-*"}`},
-			[]string{"a-dev", "a-prod"}},
-		"who may get by tag": {[]string{`{"Effect":"Allow","Action":"oos:List*","Resource":"*"}`,
-			`{"Effect":"Allow","Action":"oos:Get*","Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"dev"}}}`}, []string{"a-dev"}},
-		"who may get all but one": {[]string{`{"Effect":"Allow","Action":"oos:*","Resource":"*"}`, `{"Effect":"Deny","Action":"oos:GetChatConfiguration","Resource":"*/b"}`},
-			[]string{"a-dev", "a-prod"}},
+		"create":                           {create(func(*chat.CreateRequest) {}), []string{creates}},
+		"create with no tags":              {create(func(in *chat.CreateRequest) { in.Tags = map[string]string{} }), []string{creates}},
+		"create with tags":                 {create(tags), []string{creates, tagging}},
+		"create in a group":                {create(group), []string{creates, grouping}},
+		"create with tags in a group":      {create(func(in *chat.CreateRequest) { tags(in); group(in) }), []string{creates, tagging, grouping}},
+		"update":                           {update(chat.UpdateRequest{Name: "old", Status: "Inactive"}), []string{updates}},
+		"update of the group to itself":    {update(chat.UpdateRequest{Name: "old", ResourceGroupID: ptr("rg-old")}), []string{updates}},
+		"update of the group":              {update(chat.UpdateRequest{Name: "old", ResourceGroupID: ptr("rg-new")}), []string{updates, grouping}},
+		"update that takes the group away": {update(chat.UpdateRequest{Name: "old", ResourceGroupID: ptr("")}), []string{updates, grouping}},
+		"update that gives a group":        {update(chat.UpdateRequest{Name: "bare", ResourceGroupID: ptr("rg-new")}), []string{updates, grouping}},
 	} {
-		out, err := h.List(as(t.Context(), caller(t, "CCKlist", c.statements...)), &chat.ListRequest{})
-		if err != nil {
-			t.Fatalf("%s: %v", about, err)
-		}
-		var shown []string
-		for _, s := range out.ChatConfigurations {
-			if s.Outputs != "" {
-				shown = append(shown, s.Name)
-				equal(t, "Outputs of "+s.Name, decodeOutputs(t, s.Outputs), decodeOutputs(t, h.get(s.Name).Outputs))
+		h := newHouse(t)
+		h.create("old", group, func(in *chat.CreateRequest) { in.ResourceGroupID = "rg-old" })
+		h.create("bare")
+		before := h.dump()
+		for i, needed := range c.needs {
+			others := slices.Delete(slices.Clone(c.needs), i, i+1)
+			err := c.do(h, h.only(others...))
+			wantError(t, about+" without "+needed, err, chat.NoPermission, "", "oos:"+needed+" on acs:oos:")
+			for _, other := range others {
+				if strings.Contains(err.Error(), other) {
+					t.Errorf("%s without %s: %v", about, needed, err)
+				}
 			}
+			var e *chat.Error
+			if errors.As(err, &e) && e.Denied.AuthAction != "oos:"+needed {
+				t.Errorf("%s without %s: the detail is of %s", about, needed, e.Denied.AuthAction)
+			}
+			allowed := caller(t, "CCKdenied", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`, `{"Effect":"Deny","Action":"oos:`+needed+`","Resource":"*"}`)
+			wantError(t, about+" with "+needed+" denied", c.do(h, as(t.Context(), allowed)), chat.NoPermission, "", "oos:"+needed)
 		}
-		equal(t, "what List shows the Outputs of to "+about, shown, c.shown)
-		equal(t, "what List shows to "+about, names(out.ChatConfigurations), []string{"a-dev", "a-prod", "b"})
+		err := c.do(h, h.only("GetChatConfiguration"))
+		for _, needed := range c.needs {
+			wantError(t, about+" without all", err, chat.NoPermission, "", "oos:"+needed+" on ")
+		}
+		equal(t, "the table after what was refused of "+about, h.dump(), before)
+		if err := c.do(h, h.only(c.needs...)); err != nil {
+			t.Errorf("%s with all: %v", about, err)
+		}
 	}
 }
+
+// TestTagsAreDecidedByWhatIsAndWhatWouldBe holds that a caller whose permissions are by tags can by tagging neither take in what it may not
+// touch, nor let go of what it may.
+func TestTagsAreDecidedByWhatIsAndWhatWouldBe(t *testing.T) {
+	h := newHouse(t)
+	for _, env := range []string{"dev", "prod"} {
+		h.create(env, func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": env, "team": "a"} })
+	}
+	h.create("bare")
+	dev := as(t.Context(), caller(t, "CCKdev", `{"Effect":"Allow","Action":"oos:*","Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"dev"}}}`))
+	notProd := as(t.Context(), caller(t, "CCKnotprod", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`,
+		`{"Effect":"Deny","Action":["oos:TagResources","oos:UntagResources"],"Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"prod"}}}`))
+	tag := func(ctx context.Context, key, value string, names ...string) error {
+		_, err := h.Tag(ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: names, Tags: map[string]string{key: value}})
+		return err
+	}
+	untag := func(ctx context.Context, in chat.UntagRequest, names ...string) error {
+		in.ResourceType, in.ResourceIDs = "chatconfiguration", names
+		_, err := h.Untag(ctx, &in)
+		return err
+	}
+	create := func(ctx context.Context, name, env string) error {
+		_, err := h.Create(ctx, &chat.CreateRequest{Name: name, Type: "Slack", Configuration: slack, Tags: map[string]string{"env": env}})
+		return err
+	}
+	const would = " with the tags that it would have"
+	before := h.dump()
+	for about, c := range map[string]struct {
+		err   error
+		texts []string
+		not   string
+	}{
+		"dev takes prod in":             {tag(dev, "env", "dev", "prod"), []string{"oos:TagResources on acs:oos:cn-hangzhou:" + account + ":chatconfiguration/prod."}, would},
+		"dev takes a bare one in":       {tag(dev, "env", "dev", "bare"), []string{"chatconfiguration/bare."}, would},
+		"dev lets go by another value":  {tag(dev, "env", "prod", "dev"), []string{"oos:TagResources on ", "chatconfiguration/dev" + would + "."}, ""},
+		"dev lets go by taking it away": {untag(dev, chat.UntagRequest{TagKeys: []string{"env"}}, "dev"), []string{"oos:UntagResources on ", "chatconfiguration/dev" + would}, ""},
+		"dev lets go of all tags":       {untag(dev, chat.UntagRequest{All: true}, "dev"), []string{"chatconfiguration/dev" + would}, ""},
+		"dev creates for prod":          {create(dev, "new", "prod"), []string{"oos:CreateChatConfiguration on ", "oos:TagResources on "}, ""},
+		"not prod makes one prod":       {tag(notProd, "env", "prod", "bare"), []string{"chatconfiguration/bare" + would}, ""},
+		"not prod creates for prod":     {create(notProd, "new", "prod"), []string{"oos:TagResources on "}, "oos:CreateChatConfiguration"},
+		"not prod takes prod's tag":     {untag(notProd, chat.UntagRequest{TagKeys: []string{"env"}}, "prod"), []string{"chatconfiguration/prod."}, would},
+		"all that is missing of several": {tag(dev, "env", "prod", "prod", "none", "dev", "bare"),
+			[]string{"chatconfiguration/prod", "chatconfiguration/none", "chatconfiguration/dev" + would, "chatconfiguration/bare"}, ""},
+	} {
+		wantError(t, about, c.err, chat.NoPermission, "", c.texts...)
+		if c.err != nil && c.not != "" && strings.Contains(c.err.Error(), c.not) {
+			t.Errorf("%s: %v", about, c.err)
+		}
+	}
+	equal(t, "the table", h.dump(), before)
+	for about, err := range map[string]error{
+		"dev changes another tag":   tag(dev, "team", "b", "dev"),
+		"dev takes another tag":     untag(dev, chat.UntagRequest{TagKeys: []string{"team"}}, "dev"),
+		"dev tags it the same":      tag(dev, "env", "dev", "dev"),
+		"dev creates for dev":       create(dev, "new", "dev"),
+		"not prod makes one dev":    tag(notProd, "env", "dev", "bare"),
+		"not prod creates for test": create(notProd, "newer", "test"),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", about, err)
+		}
+	}
+	// A caller who may learns what there is not, and what is too much.
+	wantError(t, "a tag of what is not there", tag(h.ctx, "a", "b", "dev", "none"), chat.ResourceNotFound, "ResourceIds", "none")
+}
+
+// TestListsAreForPatternsOfAllNames holds that a list is for a policy on all names: one on names of one character is none, nor does it deny.
+func TestListsAreForPatternsOfAllNames(t *testing.T) {
+	h := newHouse(t)
+	h.create("one")
+	lists := func(ctx context.Context) map[string]error {
+		_, list := h.List(ctx, &chat.ListRequest{})
+		_, tagged := h.ListTagResources(ctx, &chat.ListTagResourcesRequest{ResourceType: "chatconfiguration"})
+		_, keys := h.ListTagKeys(ctx, &chat.ListTagKeysRequest{ResourceType: "chatconfiguration"})
+		_, values := h.ListTagValues(ctx, &chat.ListTagValuesRequest{ResourceType: "chatconfiguration", Key: "env"})
+		return map[string]error{"List": list, "ListTagResources": tagged, "ListTagKeys": keys, "ListTagValues": values}
+	}
+	for pattern, all := range map[string]bool{"?": false, "??": false, "o*": false, "*e": false, "one": false, "*": true, "?*": true, "*?": true, "**": true} {
+		resource := `"Resource":"acs:oos:*:*:chatconfiguration/` + pattern + `"}`
+		allowed := as(t.Context(), caller(t, "CCKallowed", `{"Effect":"Allow","Action":"oos:*",`+resource))
+		denied := as(t.Context(), caller(t, "CCKdenied", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`, `{"Effect":"Deny","Action":"oos:*",`+resource))
+		for action, err := range lists(allowed) {
+			if (err == nil) != all {
+				t.Errorf("%s with %q allowed: %v", action, pattern, err)
+			}
+		}
+		for action, err := range lists(denied) {
+			if (err != nil) != all {
+				t.Errorf("%s with %q denied: %v", action, pattern, err)
+			}
+		}
+	}
+	// No request names all by a name.
+	for _, name := range []string{"*", "?", "o*", "one*"} {
+		for about, err := range map[string]error{
+			"Get":    second(h.Get(h.ctx, &chat.GetRequest{Name: name})),
+			"Health": second(h.Health(h.ctx, &chat.HealthRequest{Name: name})),
+			"Delete": second(h.Delete(h.ctx, &chat.DeleteRequest{Name: name})),
+			"Create": second(h.Create(h.ctx, &chat.CreateRequest{Name: name, Type: "Slack", Configuration: slack})),
+		} {
+			wantError(t, about+" of "+name, err, chat.InvalidParameter, "Name")
+		}
+		_, err := h.Tag(h.ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{name}, Tags: map[string]string{"a": "b"}})
+		wantError(t, "Tag of "+name, err, chat.ResourceNotFound, "ResourceIds")
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
 
 func TestReadOnlyChangesNothing(t *testing.T) {
 	h := newHouse(t)

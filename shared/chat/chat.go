@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -230,17 +231,13 @@ func (c scope) place(name, field string) seal.Place {
 	return seal.Place{Account: c.account, Region: c.region, Name: name, Field: field}
 }
 
-// actionPrefix stands before an operation's name in policies.
+// actionPrefix is before an operation's name in policies.
 const actionPrefix = "oos:"
 
-// decide asks the caller's policies about one action on one configuration; tags are the configuration's, nil when there are none.
-func (s *Service) decide(ctx context.Context, c scope, action, name string, tags map[string]string) policy.Decision {
-	if c.account == "" {
-		return policy.Decision{Policy: -1, Statement: -1}
-	}
+// request returns what policies are asked of a configuration, but for the action; tags are the configuration's, nil when there are none.
+func (s *Service) request(ctx context.Context, c scope, name string, tags map[string]string) policy.Request {
 	inv := invoke.From(ctx)
-	return policy.Decide(policy.Request{
-		Action:   actionPrefix + action,
+	return policy.Request{
 		Resource: c.resource(name),
 		Value: func(key string) (string, bool) {
 			switch key {
@@ -260,17 +257,69 @@ func (s *Service) decide(ctx context.Context, c scope, action, name string, tags
 			}
 			return "", false
 		},
-	}, c.caller.Policies...)
+	}
 }
 
-// authorize returns a NoPermission error unless the caller may do action to the configuration name.
+// decide asks the caller's policies about one action, by its name in policies.
+func (c scope) decide(action string, of policy.Request) policy.Decision {
+	if c.account == "" {
+		return policy.Decision{Policy: -1, Statement: -1}
+	}
+	of.Action, of.Named = action, action == actionPrefix+actionSend
+	return policy.Decide(of, c.caller.Policies...)
+}
+
+// allows reports whether the caller may do an action, by its name in policies.
+func (c scope) allows(action string, of policy.Request) bool { return c.decide(action, of).Allowed }
+
+// A need is one permission that a request takes.
+type need struct {
+	action string // its name in policies
+	of     policy.Request
+	after  bool // the tags are those that the request sets
+}
+
+// authorize returns a NoPermission error unless the caller has the permission for action on the configuration name.
 func (s *Service) authorize(ctx context.Context, c scope, action, name string, tags map[string]string) error {
-	decision := s.decide(ctx, c, action, name, tags)
-	if decision.Allowed {
+	return c.require(need{action: actionPrefix + action, of: s.request(ctx, c, name, tags)})
+}
+
+// require returns a NoPermission error unless the caller has every permission that a request takes. It names all that are missing;
+// the detail is of the first.
+func (c scope) require(needs ...need) error {
+	var missing []string
+	var denied *AccessDenied
+	note := ""
+	for _, n := range needs {
+		decision := c.decide(n.action, n.of)
+		if decision.Allowed {
+			continue
+		}
+		what := n.action + " on " + n.of.Resource
+		if slices.Contains(missing, what) {
+			continue // it was said of the tags that the configuration has
+		}
+		if n.after {
+			what += " with the tags that it would have"
+		}
+		missing = append(missing, what)
+		if n.action == actionPrefix+actionSend {
+			note = " A policy has to name " + n.action + "; no pattern allows it."
+		}
+		if denied == nil {
+			denied = c.denial(n.action, decision)
+		}
+	}
+	if denied == nil {
 		return nil
 	}
+	return &Error{Code: NoPermission, Message: "The caller may not perform " + strings.Join(missing, ", ") + "." + note, Denied: denied}
+}
+
+// denial returns the detail of a decision that does not allow an action.
+func (c scope) denial(action string, decision policy.Decision) *AccessDenied {
 	denied := &AccessDenied{
-		AuthAction:               actionPrefix + action,
+		AuthAction:               action,
 		AuthPrincipalType:        "AccessKey",
 		AuthPrincipalOwnerId:     c.account,
 		AuthPrincipalDisplayName: c.caller.Name,
@@ -280,11 +329,7 @@ func (s *Service) authorize(ctx context.Context, c scope, action, name string, t
 	if decision.Explicit() {
 		denied.NoPermissionType = "ExplicitDeny"
 	}
-	return &Error{
-		Code:    NoPermission,
-		Message: fmt.Sprintf("The caller may not perform %s%s on %s.", actionPrefix, action, c.resource(name)),
-		Denied:  denied,
-	}
+	return denied
 }
 
 // storeError turns an error of the table into one for the caller. What went wrong is for the log; the caller learns whether to come back.

@@ -18,7 +18,6 @@ import (
 // It is written in the same write as what it answers for.
 type tokenEntry struct {
 	Action string          `json:"action"`
-	Actor  string          `json:"actor"`
 	Sum    []byte          `json:"sum"` // MAC of the parameters
 	Answer json.RawMessage `json:"answer"`
 	At     time.Time       `json:"at"`
@@ -74,7 +73,6 @@ func spell(in any) []byte {
 // A repeat is what is known of an intent before it is done.
 type repeat struct {
 	answer []byte // what it was answered the first time; nil: it was not done yet
-	actor  string // who had it done then
 	put    table.Condition
 	sweep  []table.Delete // entries over age that the next write takes along
 }
@@ -109,7 +107,7 @@ func (s *Service) recall(ctx context.Context, c scope, i intent) (repeat, error)
 		case item.Sort == key && !i.matches(entry):
 			return repeat{}, &Error{Code: IdempotencyMismatch, Param: "ClientToken", Message: "ClientToken was used for another action or with other parameters."}
 		case item.Sort == key:
-			found.answer, found.actor = entry.Answer, entry.Actor
+			found.answer = entry.Answer
 		case old:
 			found.sweep = append(found.sweep, table.Delete{Sort: item.Sort, If: table.AtRevision(item.Revision)})
 		}
@@ -136,7 +134,7 @@ func (i intent) matches(entry tokenEntry) bool {
 
 // remember adds the answer to the change that makes it true. The entry comes first, so that of two requests with one token the
 // second learns of the first rather than of what the first changed.
-func (s *Service) remember(c scope, i intent, known repeat, answer any, to *table.Change) error {
+func (s *Service) remember(i intent, known repeat, answer any, to *table.Change) error {
 	if i.token == "" {
 		return nil
 	}
@@ -145,7 +143,7 @@ func (s *Service) remember(c scope, i intent, known repeat, answer any, to *tabl
 		return fmt.Errorf("chat: encode answer: %w", err)
 	}
 	now := s.now().UTC()
-	value, err := json.Marshal(tokenEntry{Action: i.action, Actor: c.caller.actor(), Sum: i.sums[0], Answer: text, At: now})
+	value, err := json.Marshal(tokenEntry{Action: i.action, Sum: i.sums[0], Answer: text, At: now})
 	if err != nil {
 		return fmt.Errorf("chat: encode answer: %w", err)
 	}
@@ -155,19 +153,10 @@ func (s *Service) remember(c scope, i intent, known repeat, answer any, to *tabl
 	return nil
 }
 
-// again returns the first answer once more, if there was one and the caller may have it: whoever had it done may, others need
-// the action's permission on the configuration.
-func (s *Service) again(ctx context.Context, c scope, i intent, known repeat, name string, tags map[string]string, answer any) (bool, error) {
-	if known.answer == nil {
-		return false, nil
+// repeat reads the first answer into answer once more.
+func (r repeat) repeat(answer any) error {
+	if err := json.Unmarshal(r.answer, answer); err != nil {
+		return fmt.Errorf("chat: stored answer: %w", err)
 	}
-	if known.actor != c.caller.actor() {
-		if err := s.authorize(ctx, c, i.action, name, tags); err != nil {
-			return false, err
-		}
-	}
-	if err := json.Unmarshal(known.answer, answer); err != nil {
-		return false, fmt.Errorf("chat: stored answer: %w", err)
-	}
-	return true, nil
+	return nil
 }

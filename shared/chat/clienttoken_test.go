@@ -233,8 +233,9 @@ func TestOneClientTokenAtOnceHasOneEffect(t *testing.T) {
 	}
 }
 
-// TestClientTokenOfSomebodyElse holds that a first answer goes to whoever had it done, and to others only if they might have had it done.
-func TestClientTokenOfSomebodyElse(t *testing.T) {
+// TestClientTokenIsLookedUpForWhoMay holds that a first answer goes to every caller who may do the action now, and that to others a token
+// says nothing: neither that it was used, nor for what.
+func TestClientTokenIsLookedUpForWhoMay(t *testing.T) {
 	h := newHouse(t)
 	creator := caller(t, "CCKcreator", `{"Effect":"Allow","Action":"oos:CreateChatConfiguration","Resource":"*"}`)
 	updater := caller(t, "CCKupdater", `{"Effect":"Allow","Action":"oos:UpdateChatConfiguration","Resource":"*/one"}`)
@@ -250,19 +251,61 @@ func TestClientTokenOfSomebodyElse(t *testing.T) {
 	}
 	again, err := h.Create(h.ctx, create)
 	if err != nil {
-		t.Errorf("Create by somebody else who may: %v", err)
+		t.Errorf("Create by another caller who may: %v", err)
 	}
-	equal(t, "the answer to somebody else", again, first)
-	_, err = h.Update(as(t.Context(), creator), update)
-	wantError(t, "Update by somebody who may only create", err, chat.NoPermission, "")
-	_, err = h.Update(as(t.Context(), stranger), update)
-	wantError(t, "Update by somebody who may update another", err, chat.NoPermission, "")
+	equal(t, "the answer to another caller", again, first)
 	if _, err := h.Update(as(t.Context(), updater), update); err != nil {
 		t.Errorf("Update by the same: %v", err)
+	}
+	// Whatever the token and the parameters are, and even of those who had it done and may no more.
+	lost := caller(t, "CCKupdater", `{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}`)
+	other := *update
+	other.RamRole = ptr("Dev")
+	unused := *update
+	unused.ClientToken = "unused"
+	for about, who := range map[string]*chat.Caller{"a creator": creator, "who may update another": stranger, "who might once": lost} {
+		for token, in := range map[string]*chat.UpdateRequest{"the token": update, "the token with other parameters": &other, "an unused token": &unused} {
+			h.spy.reset()
+			_, err := h.Update(as(t.Context(), who), in)
+			wantError(t, "Update by "+about+" with "+token, err, chat.NoPermission, "", "may not perform oos:UpdateChatConfiguration")
+			if got := h.spy.took(); got != "Get" {
+				t.Errorf("Update by %s with %s: calls = %s, want no look for the token", about, token, got)
+			}
+		}
+	}
+	h.spy.reset()
+	_, err = h.Create(as(t.Context(), updater), create)
+	wantError(t, "Create by one who may only update", err, chat.NoPermission, "")
+	if got := h.spy.took(); got != "" {
+		t.Errorf("Create by one who may only update: calls = %s", got)
 	}
 	if got := h.get("one").Revision; got != 2 {
 		t.Errorf("revision = %d, want 2", got)
 	}
+}
+
+// TestARepeatedDeleteIsDecidedByTheTagsThatWere holds that a delete can be repeated by a caller whose permission is by tags: those that the
+// configuration had.
+func TestARepeatedDeleteIsDecidedByTheTagsThatWere(t *testing.T) {
+	h := newHouse(t)
+	h.create("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "dev"} })
+	dev := caller(t, "CCKdev", `{"Effect":"Allow","Action":"oos:*","Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"dev"}}}`)
+	prod := caller(t, "CCKprod", `{"Effect":"Allow","Action":"oos:*","Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"prod"}}}`)
+	in := &chat.DeleteRequest{Name: "one", ClientToken: "token"}
+	first, err := h.Delete(as(t.Context(), dev), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := h.Delete(as(t.Context(), dev), in)
+	if err != nil {
+		t.Errorf("the same again: %v", err)
+	}
+	equal(t, "the answer to the same", again, first)
+	_, err = h.Delete(as(t.Context(), prod), in)
+	wantError(t, "by a caller who may delete what is tagged otherwise", err, chat.NoPermission, "")
+	in.ClientToken = ""
+	_, err = h.Delete(as(t.Context(), dev), in)
+	wantError(t, "without a token", err, chat.NotFound, "Name")
 }
 
 func TestClientTokenSurvivesRotation(t *testing.T) {

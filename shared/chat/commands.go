@@ -73,7 +73,7 @@ func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*L
 	if err := Join(checkNamed(in.RegionID, in.Name), sized, selected); err != nil {
 		return nil, err
 	}
-	c, r, err := s.mayRead(ctx, actionListCommands, in.RegionID, in.Name)
+	c, _, there, err := s.mayRead(ctx, in.RegionID, in.Name, actionListCommands)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*L
 	if err != nil {
 		return nil, storeError(ctx, "list commands", err)
 	}
-	if r == nil && len(found) == 0 && next == "" && in.NextToken == "" {
+	if !there && len(found) == 0 && next == "" && in.NextToken == "" {
 		return nil, notFound(in.Name)
 	}
 	out := &ListCommandsResponse{ChatCommands: make([]ChatCommand, len(found)), MaxResults: int64(n)}

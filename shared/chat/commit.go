@@ -77,7 +77,7 @@ func putRecord(r *record, condition table.Condition, to *table.Change) error {
 	return nil
 }
 
-// actor is what history and client tokens know a caller by.
+// actor is what history knows a caller by.
 func (c *Caller) actor() string {
 	if c.AccessKeyID != "" {
 		return c.AccessKeyID
@@ -127,6 +127,25 @@ func (s *Service) get(ctx context.Context, c scope, name string) (*record, error
 		return nil, err
 	}
 	return decodeRecord(items[0])
+}
+
+// lastLife reads the configuration of a name, or if there is none, what it was when it was deleted; nil if there never was one.
+// It costs one Get, and a Query more where there is no configuration.
+func (s *Service) lastLife(ctx context.Context, c scope, name string) (last *record, there bool, err error) {
+	r, err := s.get(ctx, c, name)
+	if err != nil || r != nil {
+		return r, r != nil, err
+	}
+	prefix := historyPrefix + escape(name) + "#"
+	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: prefix, Limit: 1, Reverse: true})
+	if err != nil || len(items) == 0 {
+		return nil, false, err
+	}
+	rev, err := decodeRevision(items[0])
+	if err != nil {
+		return nil, false, err
+	}
+	return rev.record, false, nil
 }
 
 // getAll reads several configurations, by name; the missing are absent. names has no duplicates.

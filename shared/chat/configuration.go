@@ -86,6 +86,7 @@ type settled struct {
 	mistakes
 	text    string            // compact JSON, every secret masked, members in the caller's order
 	secrets map[string]string // by field: the secrets that the caller gave or that were made up
+	made    []string          // fields of secrets that were made up
 	kept    []string          // fields whose mask the caller sent back
 	targets Networks          // that a Target may be in besides the public Internet
 }
@@ -213,6 +214,7 @@ func (p *Platform) settleObject(out *settled, root *document.Node, keep func(str
 				return fmt.Errorf("chat: make %s: %w", setting.Key, err)
 			}
 			out.secrets[setting.Key] = setting.Shape.Make(b[:])
+			out.made = append(out.made, setting.Key)
 			root.Members = append(root.Members, document.Member{Key: setting.Key, Value: &document.Node{Kind: document.String, Text: Mask}})
 		}
 	}

@@ -82,7 +82,7 @@ func TestEveryPlatformsConfiguration(t *testing.T) {
 		{"the least of WeCom", "WeChat", "WeChat", minWeChat, map[string]string{"WeChatSecret": "planted-1"}, nil, true},
 		{"all of WeCom by its alias", "wecom", "WeChat", fullWeChat,
 			map[string]string{"WeChatSecret": "planted-1", "WeChatToken": "planted2", "WeChatEncodingAesKey": aesKey},
-			map[string]string{"Token": "planted2", "AesKey": aesKey}, false},
+			map[string]string{"Token": chat.Mask, "AesKey": chat.Mask}, false},
 		{"the least of Feishu", "Feishu", "Feishu", minFeishu, map[string]string{"FeishuAppSecret": "planted-1", "FeishuEncryptKey": "planted-2"}, nil, false},
 		{"all of Feishu by its alias", "LARK", "Feishu", fullFeishu,
 			map[string]string{"FeishuAppSecret": "planted-1", "FeishuEncryptKey": "planted-2", "FeishuVerificationToken": "planted-3"}, nil, false},
@@ -199,8 +199,9 @@ func TestGeneratedSecrets(t *testing.T) {
 	if last["WeChatToken"] != "mine" || last["WeChatEncodingAesKey"] != before.Secrets["WeChatEncodingAesKey"] {
 		t.Errorf("after an update with a token of one's own: %q", last)
 	}
-	if got := decodeOutputs(t, h.get("one-0").Outputs)["Token"]; got != "mine" {
-		t.Errorf("Outputs.Token = %q, want mine", got)
+	outputs := decodeOutputs(t, h.get("one-0").Outputs)
+	if outputs["Token"] != chat.Mask || outputs["AesKey"] != last["WeChatEncodingAesKey"] {
+		t.Errorf("Outputs = %v, want the caller's own token masked, and the key that was made up", outputs)
 	}
 }
 

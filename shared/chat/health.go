@@ -476,11 +476,11 @@ type HealthError struct {
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion, Unavailable without a journal.
 func (s *Service) Health(ctx context.Context, in *HealthRequest) (*HealthResponse, error) {
-	c, r, err := s.mayRead(ctx, actionHealth, in.RegionID, in.Name)
+	c, r, there, err := s.mayRead(ctx, in.RegionID, in.Name, actionHealth)
 	if err != nil {
 		return nil, err
 	}
-	if r == nil {
+	if !there {
 		return nil, notFound(in.Name)
 	}
 	if s.journal == nil {
@@ -578,36 +578,24 @@ func dateOf(t time.Time) string {
 	return date(t)
 }
 
-// mayRead does what actions that look at one configuration have in common. The record is nil if there is none and the caller may know.
-func (s *Service) mayRead(ctx context.Context, action, regionID, name string) (scope, *record, error) {
-	c, err := s.scope(ctx, regionID)
+// mayRead does what actions that look at one configuration have in common: it returns the last life of the name, and whether that
+// still is, once the caller has the permission for every action; the first is its own. A policy may
+// say who must not see what is tagged so, and the journal outlives the tags: of what was deleted,
+// the tags count that it had then.
+func (s *Service) mayRead(ctx context.Context, regionID, name string, actions ...string) (c scope, r *record, there bool, err error) {
+	c, err = s.scope(ctx, regionID)
 	if err := Join(err, checkName(name)); err != nil {
-		return scope{}, nil, err
+		return scope{}, nil, false, err
 	}
-	r, err := s.get(ctx, c, name)
-	if err != nil {
-		return scope{}, nil, storeError(ctx, action, err)
+	if r, there, err = s.lastLife(ctx, c, name); err != nil {
+		return scope{}, nil, false, storeError(ctx, actions[0], err)
 	}
-	tags := r.tags()
-	if r == nil { // a policy may say who must not see what is tagged so, and the journal outlives the tags
-		if tags, err = s.tagsBefore(ctx, c, name); err != nil {
-			return scope{}, nil, storeError(ctx, action, err)
-		}
+	of := s.request(ctx, c, name, r.tags())
+	needs := make([]need, len(actions))
+	for i, action := range actions {
+		needs[i] = need{action: actionPrefix + action, of: of}
 	}
-	return c, r, s.authorize(ctx, c, action, name, tags)
-}
-
-// tagsBefore returns the tags that a configuration had when it was deleted, none if there never was one.
-func (s *Service) tagsBefore(ctx context.Context, c scope, name string) (map[string]string, error) {
-	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: historyPrefix + escape(name) + "#", Limit: 1, Reverse: true})
-	if err != nil || len(items) == 0 {
-		return nil, err
-	}
-	last, err := decodeRevision(items[0])
-	if err != nil {
-		return nil, err
-	}
-	return last.tags(), nil
+	return c, r, there, c.require(needs...)
 }
 
 func noJournal() error {

@@ -440,9 +440,12 @@ func TestReadersBesideStrangers(t *testing.T) {
 		case 1:
 			return h.journal.Flush(h.ctx)
 		default:
-			if _, err := h.OpenWebhook(h.ctx, account, region, name, "x"); !errors.Is(err, chat.ErrNoWebhook) {
+			_, err := h.OpenWebhook(h.ctx, account, region, name, "x")
+			var why *chat.Unproven
+			if !errors.As(err, &why) {
 				return fmt.Errorf("OpenWebhook = %w", err)
 			}
+			h.journal.NoteLater(h.ctx, why.Of, chat.Note{Counter: chat.CountRefused, Step: chat.StepToken, Reason: why.Reason})
 			return nil
 		}
 	})

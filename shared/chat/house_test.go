@@ -85,7 +85,7 @@ func (h *house) serviceWithPlatforms(platforms ...chat.Platform) *chat.Service {
 	return s
 }
 
-var administrator = &chat.Caller{Account: account, AccessKeyID: "CCKadmin", Name: "admin", Policies: []*policy.Policy{policy.Administrator()}}
+var administrator = &chat.Caller{Account: account, AccessKeyID: "CCKadmin", Name: "admin", Policies: []*policy.Policy{policy.Owner()}}
 
 // caller returns somebody of the same account with the given statements, each a JSON object.
 func caller(t testing.TB, id string, statements ...string) *chat.Caller {

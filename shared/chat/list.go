@@ -36,7 +36,7 @@ type Summary struct {
 	RamRole         string
 	CreatedDate     string
 	UpdatedDate     string
-	Outputs         string // without Setup; empty for a caller who may not get the configuration
+	Outputs         string // without Setup; empty for a caller who may not get the configuration, secrets masked as in Get
 	ResourceGroupId string // this and what follows: beyond OOS
 	Status          string
 	Tags            map[string]string `json:",omitempty"`
@@ -100,11 +100,12 @@ func (s *Service) summary(ctx context.Context, c scope, r *record) (Summary, err
 		Tags:            r.Tags,
 		Revision:        r.Revision,
 	}
-	if !s.decide(ctx, c, actionGet, r.Name, r.Tags).Allowed {
+	of := s.request(ctx, c, r.Name, r.Tags)
+	if !c.allows(actionPrefix+actionGet, of) {
 		return out, nil
 	}
 	var err error
-	out.Outputs, err = s.outputs(c, r, false)
+	out.Outputs, err = s.outputs(c, r, false, c.allows(actionPrefix+actionReveal, of))
 	return out, err
 }
 

@@ -11,6 +11,9 @@ import (
 func (keyRecord) Format(s fmt.State, _ rune) { io.WriteString(s, "[access key]") }
 
 // Format writes a placeholder, whatever the verb.
+func (madeEndpoint) Format(s fmt.State, _ rune) { io.WriteString(s, "[made endpoint]") }
+
+// Format writes a placeholder, whatever the verb.
 func (settled) Format(s fmt.State, _ rune) { io.WriteString(s, "[settled configuration]") }
 
 // Format writes a placeholder, whatever the verb.

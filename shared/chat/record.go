@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,8 +33,9 @@ type record struct {
 	RamRole         string            `json:"ramRole,omitempty"`
 	ResourceGroupID string            `json:"resourceGroupId,omitempty"`
 	Status          string            `json:"status"`
-	Configuration   string            `json:"configuration"`     // compact JSON text, secrets masked
-	Secrets         map[string][]byte `json:"secrets,omitempty"` // sealed, by field
+	Configuration   string            `json:"configuration"`       // compact JSON text, secrets masked
+	Secrets         map[string][]byte `json:"secrets,omitempty"`   // sealed, by field
+	Generated       []string          `json:"generated,omitempty"` // fields whose secret the service made up; Outputs may show these
 	Rotation        *rotation         `json:"rotation,omitempty"`
 	Tags            map[string]string `json:"tags,omitempty"`
 	Revision        int64             `json:"revision"`
@@ -106,7 +108,7 @@ func decodeRevision(item table.Item) (*revision, error) {
 // clone returns a copy that may be changed; its maps are its own.
 func (r *record) clone() *record {
 	c := *r
-	c.Secrets, c.Tags = maps.Clone(r.Secrets), maps.Clone(r.Tags)
+	c.Secrets, c.Tags, c.Generated = maps.Clone(r.Secrets), maps.Clone(r.Tags), slices.Clone(r.Generated)
 	return &c
 }
 
@@ -173,8 +175,12 @@ func (s *Service) sealSecrets(c scope, r, before *record, in *settled) error {
 		}
 		secrets[field] = sealed
 	}
+	r.Generated = slices.Clone(in.made)
 	for _, field := range in.kept {
 		secrets[field] = before.Secrets[field]
+		if slices.Contains(before.Generated, field) {
+			r.Generated = append(r.Generated, field)
+		}
 	}
 	if before != nil {
 		secrets[fieldWebhookToken] = before.Secrets[fieldWebhookToken]
@@ -227,9 +233,13 @@ func (s *Service) open(c scope, r *record, field string) ([]byte, error) {
 	return secret, nil
 }
 
+// actionReveal allows to see the secrets in Outputs: the token of the webhook's URL, and what else the service made up for it.
+const actionReveal = "RevealChatConfigurationOutputs"
+
 // outputs returns the text of Outputs: the webhook's URL, what else the platform's console asks for, and with setup what to do there.
-func (s *Service) outputs(c scope, r *record, setup bool) (string, error) {
-	webhook, err := s.webhookURL(c, r)
+// Mask is in the place of each secret, unless reveal is set, and in any case in that of a secret which the caller had supplied.
+func (s *Service) outputs(c scope, r *record, setup, reveal bool) (string, error) {
+	webhook, err := s.webhookURL(c, r, reveal)
 	if err != nil {
 		return "", err
 	}
@@ -254,9 +264,11 @@ func (s *Service) outputs(c scope, r *record, setup bool) (string, error) {
 		if setting.Output == "" {
 			continue
 		}
-		value, err := s.open(c, r, setting.Key)
-		if err != nil {
-			return "", err
+		value := []byte(Mask)
+		if _, ok := r.Secrets[setting.Key]; !ok || reveal && slices.Contains(r.Generated, setting.Key) {
+			if value, err = s.open(c, r, setting.Key); err != nil {
+				return "", err
+			}
 		}
 		write(`, "`+setting.Output+`": `, string(value))
 	}
@@ -272,14 +284,17 @@ func (s *Service) outputs(c scope, r *record, setup bool) (string, error) {
 	return b.String(), nil
 }
 
-// webhookURL returns the URL of a configuration's webhook, with its token.
-func (s *Service) webhookURL(c scope, r *record) (string, error) {
-	token, err := s.open(c, r, fieldWebhookToken)
-	if err == nil && len(token) == 0 {
-		err = fmt.Errorf("chat: %q has no webhook token", r.Name)
-	}
-	if err != nil {
-		return "", err
+// webhookURL returns the URL of a configuration's webhook, with Mask in place of its token unless reveal is set.
+func (s *Service) webhookURL(c scope, r *record, reveal bool) (string, error) {
+	token := []byte(Mask)
+	if reveal {
+		var err error
+		if token, err = s.open(c, r, fieldWebhookToken); err != nil {
+			return "", err
+		}
+		if len(token) == 0 {
+			return "", fmt.Errorf("chat: %q has no webhook token", r.Name)
+		}
 	}
 	return s.baseURL + "/webhook/" + c.account + "/" + c.region + "/" + r.Name + "/" + string(token), nil
 }

@@ -41,17 +41,13 @@ type Rotated struct {
 	CreatedDate string
 	UpdatedDate string
 	Revision    int64
-	Outputs     string // the new ones
+	Outputs     string // the new ones; secrets are Mask unless the caller may reveal them
 	GraceUntil  string // when the old ones stop being good
 }
 
 // ETag returns the revision as an entity tag.
 func (r *RotateResponse) ETag() string { return etag(r.ChatConfiguration.Revision) }
 
-// Rotate gives a chat configuration a new webhook URL, and new values of the secrets that the service makes up and shows in Outputs
-// (for WeChat AesKey and Token): RotateChatWebhook. The old ones stay good for the grace time; those that an earlier rotation
-// replaced, or that the Configuration says were before, do not.
-//
 // grace returns how long the old secrets stay good, in seconds.
 func (in *RotateRequest) grace() (int64, error) {
 	grace := int64(DefaultGrace)
@@ -64,6 +60,10 @@ func (in *RotateRequest) grace() (int64, error) {
 	return grace, nil
 }
 
+// Rotate gives a chat configuration a new webhook URL, and new values of the secrets that the service makes up and shows in Outputs
+// (for WeChat AesKey and Token): RotateChatWebhook. The old ones stay good for the grace time; those that an earlier rotation
+// replaced, or that the Configuration says were before, do not. The answer shows the new ones to a caller who may reveal Outputs.
+//
 // Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch, NoPermission, InvalidRegion.
 func (s *Service) Rotate(ctx context.Context, in *RotateRequest) (*RotateResponse, error) {
 	if err := in.Check(s); err != nil {
@@ -74,15 +74,20 @@ func (s *Service) Rotate(ctx context.Context, in *RotateRequest) (*RotateRespons
 		return nil, err
 	}
 	out := new(rotateAnswer)
-	err = s.change(ctx, actionRotate, in.RegionID, in.Name, in.ClientToken, in.Revision, in, out, func(c scope, before *record) (step, error) {
-		after, err := s.rotated(c, before, time.Duration(grace)*time.Second)
-		if err != nil {
-			return step{}, err
-		}
-		w := written(after)
-		out.ChatConfiguration = Rotated{Name: w.Name, CreatedDate: w.CreatedDate, UpdatedDate: w.UpdatedDate, Revision: w.Revision, GraceUntil: date(after.Rotation.Until)}
-		out.outputs, err = s.outputs(c, after, true)
-		return step{before, after}, err
+	err = s.change(ctx, modification{
+		action: actionRotate, regionID: in.RegionID, name: in.Name, token: in.ClientToken, revision: in.Revision, in: in, out: out,
+		next: func(c scope, before *record) (step, error) {
+			after, err := s.rotated(c, before, time.Duration(grace)*time.Second)
+			if err != nil {
+				return step{}, err
+			}
+			w := written(after)
+			out.ChatConfiguration = Rotated{
+				Name: w.Name, CreatedDate: w.CreatedDate, UpdatedDate: w.UpdatedDate, Revision: w.Revision, GraceUntil: date(after.Rotation.Until),
+			}
+			out.outputs, err = s.outputs(c, after, true, c.allows(actionPrefix+actionReveal, s.request(ctx, c, after.Name, after.Tags)))
+			return step{before, after}, err
+		},
 	})
 	if err == nil && out.outputs == "" { // it was done before
 		out.outputs, err = s.outputsOf(ctx, in.RegionID, in.Name)
@@ -116,13 +121,14 @@ func (s *Service) outputsOf(ctx context.Context, regionID, name string) (string,
 	if err != nil {
 		return "", err
 	}
-	if err := s.authorize(ctx, c, actionRotate, name, r.tags()); err != nil {
+	of := s.request(ctx, c, name, r.tags())
+	if err := c.require(need{action: actionPrefix + actionRotate, of: of}); err != nil {
 		return "", err
 	}
 	if r == nil {
 		return "", notFound(name)
 	}
-	return s.outputs(c, r, true)
+	return s.outputs(c, r, true, c.allows(actionPrefix+actionReveal, of))
 }
 
 // rotated returns the record that a rotation makes of the one before.
@@ -149,6 +155,9 @@ func (s *Service) rotated(c scope, before *record, grace time.Duration) (*record
 			continue
 		}
 		after.Rotation.Fields = append(after.Rotation.Fields, setting.Key)
+		if !slices.Contains(after.Generated, setting.Key) {
+			after.Generated = append(after.Generated, setting.Key)
+		}
 		err := s.replace(c, after, before, setting.Key, func() ([]byte, error) {
 			var b [32]byte
 			if _, err := io.ReadFull(s.random, b[:]); err != nil {

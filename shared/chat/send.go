@@ -16,22 +16,26 @@ import (
 const actionSend = "SendChatMessage"
 
 // OpenToSend returns a configuration, and the URL of its webhook, for a caller who may do SendChatMessage on it: to make a callback with
-// its secrets, as the platform would. It costs one Get.
+// its secrets, as the platform would. With reveal the caller must be one who may see the secrets of its Outputs too. It costs one Get.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion.
-func (s *Service) OpenToSend(ctx context.Context, regionID, name string) (*Endpoint, Secret, error) {
-	c, r, err := s.mayRead(ctx, actionSend, regionID, name)
+func (s *Service) OpenToSend(ctx context.Context, regionID, name string, reveal bool) (*Endpoint, Secret, error) {
+	actions := []string{actionSend}
+	if reveal {
+		actions = append(actions, actionReveal)
+	}
+	c, r, there, err := s.mayRead(ctx, regionID, name, actions...)
 	if err != nil {
 		return nil, "", err
 	}
-	if r == nil {
+	if !there {
 		return nil, "", notFound(name)
 	}
 	e, err := s.makeEndpoint(c, r)
 	if err != nil {
 		return nil, "", storeError(ctx, "open to send", err)
 	}
-	url, err := s.webhookURL(c, r)
+	url, err := s.webhookURL(c, r, true)
 	if err != nil {
 		return nil, "", storeError(ctx, "open to send", err)
 	}

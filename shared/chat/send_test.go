@@ -15,17 +15,17 @@ func TestOpenToSend(t *testing.T) {
 	h := newHouse(t)
 	h.create("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
 	h.spy.reset()
-	e, url, err := h.OpenToSend(h.ctx, region, "one")
+	e, url, err := h.OpenToSend(h.ctx, region, "one", false)
 	if got := h.spy.took(); err != nil || got != "Get" {
 		t.Errorf("%v, calls = %s", err, got)
 	}
 	equal(t, "the URL", url.Reveal(), h.url("one"))
 	equal(t, "the endpoint", e.Settings, h.open("one").Settings)
-	_, _, err = h.OpenToSend(h.ctx, "", "missing")
+	_, _, err = h.OpenToSend(h.ctx, "", "missing", false)
 	wantError(t, "of one that is not there", err, chat.NotFound, "Name")
-	_, _, err = h.OpenToSend(h.ctx, "", "")
+	_, _, err = h.OpenToSend(h.ctx, "", "", false)
 	wantError(t, "of none", err, chat.MissingParameter, "Name")
-	_, _, err = h.OpenToSend(h.ctx, "x", "one")
+	_, _, err = h.OpenToSend(h.ctx, "x", "one", false)
 	wantError(t, "in no region", err, chat.InvalidRegion, "RegionId")
 }
 
@@ -41,6 +41,10 @@ func TestOpenToSendIsAuthorised(t *testing.T) {
 	}{
 		"nobody":                             {nil, false},
 		"a reader":                           {[]*policy.Policy{policy.ReadOnly()}, false},
+		"one who may do all by a pattern":    {[]*policy.Policy{policy.Administrator()}, false},
+		"one who may by a longer pattern":    {[]*policy.Policy{mustPolicy(t, "Allow", "oos:Send*", "*"), mustPolicy(t, "Allow", "*", "*")}, false},
+		"the owner":                          {[]*policy.Policy{policy.Owner()}, true},
+		"the owner, who is denied all":       {[]*policy.Policy{policy.Owner(), mustPolicy(t, "Deny", "oos:*", "*")}, false},
 		"one who may do all but send":        {[]*policy.Policy{policy.Administrator(), mustPolicy(t, "Deny", "oos:SendChatMessage", "*")}, false},
 		"one who may send as another one":    {[]*policy.Policy{mustPolicy(t, "Allow", "oos:SendChatMessage", "acs:oos:*:*:chatconfiguration/two")}, false},
 		"one who may send as it":             {[]*policy.Policy{mustPolicy(t, "Allow", "oos:SendChatMessage", "acs:oos:*:*:chatconfiguration/one")}, true},
@@ -48,12 +52,32 @@ func TestOpenToSendIsAuthorised(t *testing.T) {
 	} {
 		asker := caller(t, "CCKasker")
 		asker.Policies = c.policies
-		e, url, err := h.OpenToSend(as(t.Context(), asker), "", "one")
+		e, url, err := h.OpenToSend(as(t.Context(), asker), "", "one", false)
 		if got := err == nil; got != c.want || got != (e != nil) || got != (url != "") {
 			t.Errorf("%s: %v, %v, want %v", about, e, err, c.want)
 		}
 		if !c.want {
-			wantError(t, about, err, chat.NoPermission, "")
+			wantError(t, about, err, chat.NoPermission, "", "oos:SendChatMessage on ", "A policy has to name oos:SendChatMessage; no pattern allows it.")
+		}
+	}
+	// The URL with its token is for those who may reveal it, too; both are named at once.
+	sends, reveals := mustPolicy(t, "Allow", "oos:SendChatMessage", "*"), mustPolicy(t, "Allow", "oos:Reveal*", "*")
+	for about, c := range map[string]struct {
+		policies []*policy.Policy
+		texts    []string
+	}{
+		"neither":       {[]*policy.Policy{policy.ReadOnly()}, []string{"oos:SendChatMessage on ", "oos:RevealChatConfigurationOutputs on "}},
+		"only to send":  {[]*policy.Policy{policy.ReadOnly(), sends}, []string{"oos:RevealChatConfigurationOutputs on "}},
+		"only to see":   {[]*policy.Policy{reveals}, []string{"oos:SendChatMessage on "}},
+		"both of these": {[]*policy.Policy{sends, reveals}, nil},
+	} {
+		asker := caller(t, "CCKasker")
+		asker.Policies = c.policies
+		_, _, err := h.OpenToSend(as(t.Context(), asker), "", "one", true)
+		if c.texts != nil {
+			wantError(t, about, err, chat.NoPermission, "", c.texts...)
+		} else if err != nil {
+			t.Errorf("%s: %v", about, err)
 		}
 	}
 }
@@ -72,7 +96,7 @@ func TestOpenToSendWhenTheStoreFails(t *testing.T) {
 		h := newHouse(t)
 		h.create("one")
 		ctx, calls := h.spy.failAt(h.ctx, 1, f)
-		_, _, err := h.OpenToSend(ctx, "", "one")
+		_, _, err := h.OpenToSend(ctx, "", "one", false)
 		calls()
 		wantError(t, "OpenToSend when "+about, err, f.code, "")
 	}
@@ -90,7 +114,7 @@ func TestOpenToSendOfARecordThatIsTampered(t *testing.T) {
 		item := h.item("c#one")
 		h.tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Revision: item.Revision,
 			Value: chat.Reencode(item.Value, func(m map[string]any) { edit(m["secrets"].(map[string]any)) })}}})
-		e, url, err := h.OpenToSend(h.ctx, "", "one")
+		e, url, err := h.OpenToSend(h.ctx, "", "one", false)
 		if e != nil || url != "" || strings.Contains(err.Error(), token) {
 			t.Errorf("%s: it opens, or the error shows the token", about)
 		}

@@ -93,7 +93,7 @@ type Configuration struct {
 	ResourceGroupId string
 	CreatedDate     string
 	UpdatedDate     string
-	Outputs         string            // the webhook's URL; for WeChat also AesKey and Token; Setup, the steps in the platform's console, a line each
+	Outputs         string            // the webhook's URL; for WeChat also AesKey and Token; Setup, the steps in the platform's console, a line each; secrets masked
 	Status          string            // this and what follows: beyond OOS
 	Tags            map[string]string `json:",omitempty"`
 	Revision        int64
@@ -114,7 +114,7 @@ func (s *Service) Create(ctx context.Context, in *CreateRequest) (*WriteResponse
 	if err := Join(err, checkName(in.Name)); err != nil {
 		return nil, cmp.Or(in.Check(s), err)
 	}
-	if err := s.authorize(ctx, c, actionCreate, in.Name, in.Tags); err != nil {
+	if err := c.require(s.createNeeds(ctx, c, in)...); err != nil {
 		return nil, err
 	}
 	after, err := s.firstRecord(c, in)
@@ -133,6 +133,19 @@ func (s *Service) Create(ctx context.Context, in *CreateRequest) (*WriteResponse
 		return nil, err
 	}
 	return out, nil
+}
+
+// createNeeds returns the permissions that a CreateRequest takes. Each is decided by the tags that the configuration will have.
+func (s *Service) createNeeds(ctx context.Context, c scope, in *CreateRequest) []need {
+	of := s.request(ctx, c, in.Name, in.Tags)
+	needs := []need{{action: actionPrefix + actionCreate, of: of}}
+	if len(in.Tags) > 0 {
+		needs = append(needs, need{action: actionPrefix + actionTag, of: of})
+	}
+	if in.ResourceGroupID != "" {
+		needs = append(needs, need{action: actionPrefix + actionChangeGroup, of: of})
+	}
+	return needs
 }
 
 // firstRecord returns the record that a CreateRequest asks for.
@@ -193,8 +206,8 @@ func (s *Service) create(ctx context.Context, c scope, intent intent, after *rec
 		return nil, err
 	}
 	out := new(WriteResponse)
-	if done, err := s.again(ctx, c, intent, known, after.Name, after.Tags, out); done || err != nil {
-		return out, err
+	if known.answer != nil {
+		return out, known.repeat(out)
 	}
 	if n >= int64(s.quota) {
 		return nil, &Error{Code: QuotaExceeded, Param: "ChatConfiguration", Message: fmt.Sprintf("There are %d chat configurations in %s; the quota is %d.", n, c.region, s.quota)}
@@ -204,7 +217,7 @@ func (s *Service) create(ctx context.Context, c scope, intent intent, after *rec
 	if err := s.addStep(ctx, c, actionCreate, step{after: after}, &change); err != nil {
 		return nil, err
 	}
-	if err := s.remember(c, intent, known, out, &change); err != nil {
+	if err := s.remember(intent, known, out, &change); err != nil {
 		return nil, err
 	}
 	err = s.write(ctx, c, change)
@@ -238,13 +251,14 @@ func (s *Service) Get(ctx context.Context, in *GetRequest) (*GetResponse, error)
 	if err != nil {
 		return nil, storeError(ctx, "get", err)
 	}
-	if err := s.authorize(ctx, c, actionGet, in.Name, r.tags()); err != nil {
+	of := s.request(ctx, c, in.Name, r.tags())
+	if err := c.require(need{action: actionPrefix + actionGet, of: of}); err != nil {
 		return nil, err
 	}
 	if r == nil {
 		return nil, notFound(in.Name)
 	}
-	outputs, err := s.outputs(c, r, true)
+	outputs, err := s.outputs(c, r, true, c.allows(actionPrefix+actionReveal, of))
 	if err != nil {
 		return nil, storeError(ctx, "get", err)
 	}
@@ -271,13 +285,19 @@ func (s *Service) Update(ctx context.Context, in *UpdateRequest) (*WriteResponse
 		return nil, cmp.Or(in.Check(s), err)
 	}
 	out := new(WriteResponse)
-	err := s.change(ctx, actionUpdate, in.RegionID, in.Name, in.ClientToken, in.Revision, in, out, func(c scope, before *record) (step, error) {
-		after, err := s.nextRecord(c, before, in)
-		if err != nil {
-			return step{}, err
-		}
-		*out = WriteResponse{written(after)}
-		return step{before, after}, nil
+	err := s.change(ctx, modification{
+		action: actionUpdate, regionID: in.RegionID, name: in.Name, token: in.ClientToken, revision: in.Revision, in: in, out: out,
+		regroups: func(before *record) bool {
+			return in.ResourceGroupID != nil && (before == nil || before.ResourceGroupID != *in.ResourceGroupID)
+		},
+		next: func(c scope, before *record) (step, error) {
+			after, err := s.nextRecord(c, before, in)
+			if err != nil {
+				return step{}, err
+			}
+			*out = WriteResponse{written(after)}
+			return step{before, after}, nil
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -334,8 +354,9 @@ func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*recor
 // Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch, NoPermission, InvalidRegion.
 func (s *Service) Delete(ctx context.Context, in *DeleteRequest) (*DeleteResponse, error) {
 	out := &DeleteResponse{Content: "Chat configuration deleted successfully."}
-	err := s.change(ctx, actionDelete, in.RegionID, in.Name, in.ClientToken, in.Revision, in, out, func(_ scope, before *record) (step, error) {
-		return step{before: before}, nil
+	err := s.change(ctx, modification{
+		action: actionDelete, regionID: in.RegionID, name: in.Name, token: in.ClientToken, revision: in.Revision, in: in, out: out,
+		next: func(_ scope, before *record) (step, error) { return step{before: before}, nil },
 	})
 	if err != nil {
 		return nil, err
@@ -343,46 +364,60 @@ func (s *Service) Delete(ctx context.Context, in *DeleteRequest) (*DeleteRespons
 	return out, nil
 }
 
-// change does an action to one configuration that must be there: read, decide, write, and from the start again when somebody
-// else wrote in between. in is the request, for its ClientToken; out is where a first answer is read into when there is one,
-// and what next leaves in it is the answer that is remembered.
-func (s *Service) change(ctx context.Context, action, regionID, name, token string, expected *int64, in, out any, next func(scope, *record) (step, error)) error {
-	c, err := s.scope(ctx, regionID)
-	if err := Join(err, checkName(name), checkClientToken(token)); err != nil {
+// A modification is an action on one configuration that must be there.
+type modification struct {
+	action, regionID, name, token string
+	revision                      *int64 // only if this is the configuration's revision
+	in                            any    // the request, for its ClientToken
+	out                           any    // where a first answer is read into; what next leaves in it is the answer that is remembered
+
+	regroups func(before *record) bool // whether the change needs ChangeResourceGroup too; nil: never
+	next     func(scope, *record) (step, error)
+}
+
+// change does an action to one configuration: read, decide, write, and from the start again when somebody else wrote in between.
+func (s *Service) change(ctx context.Context, do modification) error {
+	c, err := s.scope(ctx, do.regionID)
+	if err := Join(err, checkName(do.name), checkClientToken(do.token)); err != nil {
 		return err
 	}
-	intent := s.newIntent(action, token, in)
-	return s.retry(ctx, action, func() error {
+	intent := s.newIntent(do.action, do.token, do.in)
+	return s.retry(ctx, do.action, func() error {
 		// Read before it is recalled: what the first of two requests with one token did is then never seen without its answer.
-		before, err := s.get(ctx, c, name)
+		before, there, err := s.lastLife(ctx, c, do.name)
 		if err != nil {
 			return err
 		}
+		of := s.request(ctx, c, do.name, before.tags())
+		needs := []need{{action: actionPrefix + do.action, of: of}}
+		if do.regroups != nil && do.regroups(before) {
+			needs = append(needs, need{action: actionPrefix + actionChangeGroup, of: of})
+		}
+		if err := c.require(needs...); err != nil {
+			return err
+		}
+		// Recalled only now: a token tells nothing to a caller who may not do the action.
 		known, err := s.recall(ctx, c, intent)
 		if err != nil {
 			return err
 		}
-		if done, err := s.again(ctx, c, intent, known, name, before.tags(), out); done || err != nil {
-			return err
+		switch {
+		case known.answer != nil:
+			return known.repeat(do.out)
+		case !there:
+			return notFound(do.name)
+		case do.revision != nil && *do.revision != before.Revision:
+			return &Error{Code: Conflict, Param: "Revision", Message: fmt.Sprintf("Chat configuration %s is at revision %d, not %d.", quote(do.name), before.Revision, *do.revision)}
 		}
-		if err := s.authorize(ctx, c, action, name, before.tags()); err != nil {
-			return err
-		}
-		if before == nil {
-			return notFound(name)
-		}
-		if expected != nil && *expected != before.Revision {
-			return &Error{Code: Conflict, Param: "Revision", Message: fmt.Sprintf("Chat configuration %s is at revision %d, not %d.", quote(name), before.Revision, *expected)}
-		}
-		st, err := next(c, before)
+		st, err := do.next(c, before)
 		if err != nil {
 			return err
 		}
 		var change table.Change
-		if err := s.addStep(ctx, c, action, st, &change); err != nil {
+		if err := s.addStep(ctx, c, do.action, st, &change); err != nil {
 			return err
 		}
-		if err := s.remember(c, intent, known, out, &change); err != nil {
+		if err := s.remember(intent, known, do.out, &change); err != nil {
 			return err
 		}
 		return s.write(ctx, c, change)

@@ -36,8 +36,6 @@ type SimulatedPermission struct {
 	More          bool     `json:",omitempty"` // there are more of them than are listed
 }
 
-// Simulate tells how a command would be decided, by the evaluator that decides: SimulateChatPermission.
-//
 // command returns the name of the command that is asked about.
 func (in *SimulateRequest) command() (string, error) {
 	if in.Command == "" {
@@ -51,6 +49,8 @@ func (in *SimulateRequest) command() (string, error) {
 	return name, err
 }
 
+// Simulate tells how a command would be decided, by the evaluator that decides: SimulateChatPermission.
+//
 // Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion.
 func (s *Service) Simulate(ctx context.Context, in *SimulateRequest) (*SimulateResponse, error) {
 	if err := in.Check(s); err != nil {
@@ -60,11 +60,11 @@ func (s *Service) Simulate(ctx context.Context, in *SimulateRequest) (*SimulateR
 	if err != nil {
 		return nil, err
 	}
-	_, r, err := s.mayRead(ctx, actionSimulate, in.RegionID, in.Name)
+	_, r, there, err := s.mayRead(ctx, in.RegionID, in.Name, actionSimulate)
 	if err != nil {
 		return nil, err
 	}
-	if r == nil {
+	if !there {
 		return nil, notFound(in.Name)
 	}
 	p, err := s.platformOf(r)

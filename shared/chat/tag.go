@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -191,29 +192,34 @@ func (s *Service) retag(ctx context.Context, action, regionID, resourceType stri
 	return &Empty{}, nil
 }
 
-// retagSteps returns what is to happen to each of the named configurations, in their order, once all of it may.
+// retagSteps returns what happens to each of the named configurations, in their order, once all of it may. The caller needs the
+// permission by the tags that each has, and by those that it would have: by neither can a caller move a configuration into its reach or
+// out of it.
 func (s *Service) retagSteps(ctx context.Context, c scope, action string, names []string, edit func(*record) error) ([]step, error) {
 	records, err := s.getAll(ctx, c, names)
 	if err != nil {
 		return nil, err
 	}
-	steps := make([]step, len(names))
-	for i, name := range names {
+	var needs []need
+	var steps []step
+	var problem error // of the first that cannot be changed
+	for _, name := range names {
 		before := records[name]
-		if err := s.authorize(ctx, c, action, name, before.tags()); err != nil {
-			return nil, err
-		}
+		needs = append(needs, need{action: actionPrefix + action, of: s.request(ctx, c, name, before.tags())})
 		if before == nil {
-			return nil, resourceNotFound(name)
+			problem = cmp.Or(problem, resourceNotFound(name))
+			continue
 		}
 		after := before.clone()
-		if err := edit(after); err != nil {
-			return nil, err
-		}
+		problem = cmp.Or(problem, edit(after))
+		needs = append(needs, need{action: actionPrefix + action, of: s.request(ctx, c, name, after.tags()), after: true})
 		s.advance(after)
-		steps[i] = step{before, after}
+		steps = append(steps, step{before, after})
 	}
-	return steps, nil
+	if err := c.require(needs...); err != nil {
+		return nil, err
+	}
+	return steps, problem
 }
 
 // pack puts as many of the steps into one change as fit, and returns how many. A step that changes no tag needs no write.

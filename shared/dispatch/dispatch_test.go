@@ -205,7 +205,7 @@ func TestAnswersAreKeptForSendChatMessage(t *testing.T) {
 		s.bot = p.Create("ops", test.kind, platformtest.Settings(test.kind), append(test.members, webhooktest.Open)...)
 		s.d = s.dispatcher(p)
 		h := p.Handler(func(_ context.Context, ref chat.Ref) error { s.ref = ref; return nil })
-		e, _, err := p.Service.OpenToSend(p.As(), "", "ops")
+		e, _, err := p.Service.OpenToSend(p.As(), "", "ops", false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -319,8 +319,9 @@ func ordinary(s string) bool {
 }
 
 func writeAny(b *bytes.Buffer, s string) {
-	e := json.NewEncoder(b)
+	var text bytes.Buffer // of its own, so that b need not be on the heap where all strings are ordinary
+	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
 	e.Encode(s) // a string always encodes, and a Buffer never fails
-	b.Truncate(b.Len() - 1)
+	b.Write(bytes.TrimSuffix(text.Bytes(), []byte("\n")))
 }

@@ -1107,7 +1107,7 @@ func TestWhatSendChatMessageMade(t *testing.T) {
 	bot := process.Create("ops", "Feishu", platformtest.Settings("Feishu"), webhooktest.Open)
 	other := process.Create("other", "Feishu", platformtest.Settings("Feishu"), webhooktest.Open)
 	prove := func(of *webhooktest.Bot, c *craft.Callback) string {
-		e, _, err := process.Service.OpenToSend(process.As(), "", of.Name)
+		e, _, err := process.Service.OpenToSend(process.As(), "", of.Name, false)
 		if err != nil {
 			t.Fatal(err)
 		}

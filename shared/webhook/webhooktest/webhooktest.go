@@ -135,7 +135,7 @@ func (p *Process) Handler(handOn func(context.Context, chat.Ref) error) *webhook
 }
 
 // administrator may do everything.
-var administrator = &chat.Caller{Account: Account, AccessKeyID: "CCKadmin", Policies: []*policy.Policy{policy.Administrator()}}
+var administrator = &chat.Caller{Account: Account, AccessKeyID: "CCKadmin", Policies: []*policy.Policy{policy.Owner()}}
 
 // As returns a context in which the administrator calls.
 func (w *World) As() context.Context { return chat.WithCaller(w.Context(), administrator) }
