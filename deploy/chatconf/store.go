@@ -27,6 +27,7 @@ type cloudTable struct {
 	plan   func(context.Context) ([]string, error)            // what ensure would do, a sentence each
 	ensure func(ctx context.Context, tell func(string)) error // does it, and tells
 	again  func() (cloudTable, error)                         // opens the same table as another client
+	probe  func(context.Context) error                        // whether its engine can do what the service relies on; nil: it can
 }
 
 // Names of stores, and of the targets that use them.
@@ -141,6 +142,7 @@ func openDynamoDB(getenv func(string) string) (*store, error) {
 				Table:  t,
 				plan:   func(ctx context.Context) ([]string, error) { return dynamodb.Plan(ctx, t, setup) },
 				ensure: func(ctx context.Context, tell func(string)) error { return dynamodb.Ensure(ctx, t, setup, tell) },
+				probe:  t.Probe,
 			}, nil
 		},
 	}, nil
@@ -205,6 +207,7 @@ func (s *store) tables(settings app.Settings) (app.Tables, error) {
 		Tickets:        opened[1],
 		Journal:        opened[2],
 		Where:          fmt.Sprintf("%s table %s in %s", s.name, settings.Table, s.where),
+		Probe:          opened[0].probe,
 	}, nil
 }
 

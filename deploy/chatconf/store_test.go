@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,6 +58,30 @@ func onDynamo(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", server.URL)
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "not-a-real-secret")
+}
+
+// What stands in for DynamoDB and has no transactions is refused at the start of a service, with the reason.
+func TestServeOnAStoreWithoutTransactions(t *testing.T) {
+	onDynamo(t)
+	mustRun(t, "tables", "--target", "lambda")
+	to, err := url.Parse(os.Getenv("AWS_ENDPOINT_URL_DYNAMODB"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(to)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".TransactWriteItems") {
+			http.Error(w, `{"__type":"UnknownOperationException"}`, http.StatusBadRequest)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", front.URL)
+	out, err := run(t, "", "serve", "--store", "dynamodb", "--addr", "127.0.0.1:0", "--data", t.TempDir())
+	if err == nil || !strings.Contains(err.Error(), "it has no transactions") || !strings.Contains(err.Error(), "DynamoDB table chatconf") {
+		t.Errorf("serve = %v\n%s", err, out)
+	}
 }
 
 func TestTables(t *testing.T) {

@@ -80,6 +80,9 @@ func NewProgram(getenv func(string) string, read func(getenv func(string) string
 		Journal:        open("CHATCONF_JOURNAL_TABLE", journal, age),
 		Where:          fmt.Sprintf("table %s in %s", s.Table, f.target.Where),
 	}
+	if f.target.Probe != nil && len(mistakes) == 0 {
+		f.tables.Probe = func(ctx context.Context) error { return f.target.Probe(ctx, f.tables.Configurations) }
+	}
 	if len(mistakes) > 0 {
 		return nil, mistaken(mistakes)
 	}
@@ -178,6 +181,9 @@ func (f *Function) wire(ctx context.Context) (*App, error) {
 	}
 	if unread != nil {
 		return nil, fmt.Errorf("%s: %w", f.tables.Where, unread)
+	}
+	if err := f.tables.probe(ctx); err != nil {
+		return nil, err
 	}
 	if len(claims) == 0 {
 		return nil, fmt.Errorf("%s is claimed by no key ring yet; run once, with the ring in a file: CHATCONF_KEYRING=file:keyring.json chatconf keyring claim --store %s", f.tables.Where, f.target.Store)

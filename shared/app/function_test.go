@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -339,6 +340,44 @@ func TestAFunctionThatCannotOpen(t *testing.T) {
 		if c.store == "tablestore" { // the other stand-in has one table of any name
 			f = c.function()
 			closed("table nowhere in instance")
+		}
+	})
+}
+
+// What stands in for DynamoDB and has no transactions is found at the start. All doors say so, once and for all.
+func TestAFunctionOnAStoreWithoutTransactions(t *testing.T) {
+	eachCloud(t, func(t *testing.T, c *cloud) {
+		endpoint, other := c.env["AWS_ENDPOINT_URL_DYNAMODB"]
+		if !other {
+			t.Skip("Tablestore has them")
+		}
+		c.claim(c.ring)
+		to, err := url.Parse(endpoint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxy := httputil.NewSingleHostReverseProxy(to)
+		front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".TransactWriteItems") {
+				w.WriteHeader(http.StatusBadRequest)
+				io.WriteString(w, `{"__type":"com.amazon.coral.service#UnknownOperationException"}`)
+				return
+			}
+			proxy.ServeHTTP(w, r)
+		}))
+		t.Cleanup(front.Close)
+		c.env["AWS_ENDPOINT_URL_DYNAMODB"] = front.URL
+		f := c.function()
+		const why = "it has no transactions"
+		if err := f.Warm(t.Context()); err == nil || !strings.Contains(err.Error(), why) || !strings.Contains(err.Error(), "table chatconf in region") {
+			t.Errorf("Warm = %v, want that the store has no transactions", err)
+		}
+		if got := list(t, f); got.status != http.StatusBadRequest || got.Code != "UnsupportedStore" || !strings.Contains(got.log, why) {
+			t.Errorf("list = %+v", got)
+		}
+		got, again := event(t, f, serve.Event{Door: serve.Timer, ID: "m", Data: []byte(`{"Action":"ListChatConfigurations"}`)})
+		if got.Code != "UnsupportedStore" || again != nil || !strings.Contains(got.log, why) {
+			t.Errorf("event = %+v, %v", got, again)
 		}
 	})
 }

@@ -113,6 +113,20 @@ type Tables struct {
 	Tickets        table.Table // its time to live is TicketAge or longer
 	Journal        table.Table // its time to live is that of Settings.Journal; nil: no journal is kept
 	Where          string      // for people
+
+	// Probe returns a table.ErrUnsupported if the store lacks an operation that the service relies on. Nil: it is known to lack none.
+	Probe func(context.Context) error
+}
+
+// probe returns an error if the store lacks an operation that the service relies on.
+func (t Tables) probe(ctx context.Context) error {
+	if t.Probe == nil {
+		return nil
+	}
+	if err := t.Probe(ctx); err != nil {
+		return fmt.Errorf("%s: %w", t.Where, err)
+	}
+	return nil
 }
 
 // Claimed reports whether a service was ever started on the tables.
@@ -150,6 +164,9 @@ func openTables(ctx context.Context, s Settings, t Tables, p Program) (_ *Local,
 		return nil, err
 	}
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
+		return nil, err
+	}
+	if err := t.probe(ctx); err != nil {
 		return nil, err
 	}
 	later, err := t.Claimed(ctx)

@@ -340,6 +340,8 @@ func storeError(ctx context.Context, what string, err error) error {
 	}
 	e := &Error{Code: Internal, Err: fmt.Errorf("chat: %s: %w", what, err)}
 	switch {
+	case errors.Is(err, table.ErrUnsupported):
+		e.Code = Unsupported
 	case errors.Is(err, table.ErrUnavailable), errors.Is(err, table.ErrClosed), ctx.Err() != nil:
 		e.Code = Unavailable
 	}

@@ -15,6 +15,7 @@ type Code int
 const (
 	Internal            Code = iota // a fault of ours; Err has the detail, for the log only
 	Unavailable                     // the store cannot answer now; a later try may succeed
+	Unsupported                     // the store has no operation that the service relies on; no later try succeeds
 	MissingParameter                // Param is needed and absent
 	InvalidParameter                // Param has a value that cannot be
 	InvalidRegion                   // RegionId is none

@@ -55,6 +55,7 @@ var onWire = [...]struct {
 }{
 	chat.Internal:            {http.StatusInternalServerError, "InternalError"},
 	chat.Unavailable:         {http.StatusServiceUnavailable, "ServiceUnavailable"},
+	chat.Unsupported:         {http.StatusBadRequest, "UnsupportedStore"}, // not 5xx, which clients try again
 	chat.MissingParameter:    {http.StatusBadRequest, "MissingParameter."},
 	chat.InvalidParameter:    {http.StatusBadRequest, "InvalidParameter."},
 	chat.InvalidRegion:       {http.StatusNotFound, "InvalidRegion.NotFound"},
@@ -95,6 +96,9 @@ func faultOf(err error) *fault {
 		f.message = internalMessage
 	case chat.Unavailable:
 		f.message = "The request has failed due to a temporary failure of the server."
+	case chat.Unsupported:
+		f.message = "The store of this service lacks an operation that the service relies on, such as transactions; " +
+			"its operator must choose another one."
 	case chat.KeyNotFound:
 		f.message = "Specified access key is not found."
 	}

@@ -25,6 +25,7 @@ var onTheWire = map[chat.Code]struct {
 }{
 	chat.Internal:            {500, "InternalError", "InternalError"},
 	chat.Unavailable:         {503, "ServiceUnavailable", "ServiceUnavailable"},
+	chat.Unsupported:         {400, "UnsupportedStore", "UnsupportedStore"},
 	chat.MissingParameter:    {400, "MissingParameter", "MissingParameter.X"},
 	chat.InvalidParameter:    {400, "InvalidParameter", "InvalidParameter.X"},
 	chat.InvalidRegion:       {404, "InvalidRegion.NotFound", "InvalidRegion.NotFound"},
@@ -45,7 +46,7 @@ var wireCodes = []string{
 	"InvalidResourceId", "EntityAlreadyExists", "QuotaExceeded", "OperationConflict", "IdempotentParameterMismatch", "NoPermission",
 	"InvalidAccessKeyId", "InvalidApi", "InvalidVersion", "UnsupportedHTTPMethod", "Throttling", "SignatureNonceUsed", "InvalidSecurityToken",
 	"RequestEntityTooLarge", "RequestHeaderFieldsTooLarge", "ContentLengthDoesNotMatch", "InvalidSignatureMethod", "InvalidTimeStamp",
-	"IncompleteSignature", "ContentMD5NotMatched", "SignatureDoesNotMatch",
+	"IncompleteSignature", "UnsupportedStore", "ContentMD5NotMatched", "SignatureDoesNotMatch",
 }
 
 // domainCodes returns the names of the codes in package chat, in their order.
@@ -105,7 +106,7 @@ func TestDomainErrorsOnTheWire(t *testing.T) {
 				if strings.Contains(a.body, "192.0.2.9") || !strings.Contains(a.log, cause) {
 					t.Errorf("%s: the answer has the cause, or the log has not:\n%v\n%s", name, a, a.log)
 				}
-				if got, want := strings.Contains(a.body, "192.0.2.8"), row.status < 500 && chat.Code(i) != chat.KeyNotFound; got != want {
+				if got, want := strings.Contains(a.body, "192.0.2.8"), row.status < 500 && chat.Code(i) != chat.KeyNotFound && chat.Code(i) != chat.Unsupported; got != want {
 					t.Errorf("%s: the answer has the message: %v, want %v: %v", name, got, want, a)
 				}
 				if a.HostId != "example.com" || a.Recommend != "https://api.aliyun.com/troubleshoot?q="+want+"&product=Oos" || a.Message == "" {

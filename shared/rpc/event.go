@@ -12,6 +12,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/invoke"
+	"chatconf/shared/table"
 )
 
 // maxLogged is how much of a message's id the log shows, in bytes.
@@ -137,10 +138,15 @@ func (p params) checkOwnToken() error {
 	return nil
 }
 
-// NewClosed returns a handler for when there is nothing to serve with: it answers every request and event with ServiceUnavailable,
+// NewClosed returns a handler for when there is nothing to serve with: it answers every request and event with ServiceUnavailable, or
+// finally where the store cannot do what the service relies on,
 // which is worth another try, and logs why.
 func NewClosed(why error) *Handler {
-	return &Handler{closed: &chat.Error{Code: chat.Unavailable, Err: why}, now: time.Now}
+	code := chat.Unavailable
+	if errors.Is(why, table.ErrUnsupported) {
+		code = chat.Unsupported
+	}
+	return &Handler{closed: &chat.Error{Code: code, Err: why}, now: time.Now}
 }
 
 // identified returns ctx with an invocation that has a request id, and that invocation.

@@ -14,8 +14,10 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/invoke"
+	"chatconf/shared/platform"
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
+	"chatconf/shared/seal"
 	"chatconf/shared/table"
 )
 
@@ -322,6 +324,52 @@ func TestAClosedHandlerSaysSo(t *testing.T) {
 	if r.Code != "ServiceUnavailable" || r.again == nil || !strings.Contains(r.log, "nobody claimed the table") || len(r.log) > 600 {
 		t.Errorf("event = %s, %v, log = %s", r.body, r.again, r.log)
 	}
+}
+
+// A store that cannot do what the service relies on is final: neither a request nor an event is to be sent again for it.
+func TestAStoreThatCannotIsFinal(t *testing.T) {
+	w := newWorld(t, nil)
+	lacks := fmt.Errorf("table: write: %w: TransactWriteItems", table.ErrUnsupported)
+	for about, h := range map[string]*rpc.Handler{
+		"closed":             rpc.NewClosed(fmt.Errorf("region x: %w", lacks)),
+		"the configurations": newWorld(t, func(o *rpc.Options) { o.Service = serviceOn(t, refusing{lacks}) }).handler,
+		"the tickets' table": newWorld(t, func(o *rpc.Options) { o.Tickets = refusing{lacks} }).handler,
+	} {
+		a := w.serve(h, w.build(create("ops")))
+		w.want(a, http.StatusBadRequest, "UnsupportedStore")
+		if a.header.Get("Retry-After") != "" || !strings.Contains(a.Message, "choose another") || !strings.Contains(a.log, "TransactWriteItems") {
+			t.Errorf("%s: %v, log = %s", about, a, a.log)
+		}
+		if about == "the tickets' table" {
+			continue // an event has no nonce
+		}
+		r := w.event(h, queue, rpc.Event{ID: "m", Data: made("ops")})
+		if r.Code != "UnsupportedStore" || r.again != nil {
+			t.Errorf("%s: event = %s, %v, want that it is not delivered again", about, r.body, r.again)
+		}
+	}
+}
+
+// refusing is a table that refuses everything.
+type refusing struct{ err error }
+
+func (r refusing) Get(context.Context, ...table.Key) ([]table.Item, error)  { return nil, r.err }
+func (r refusing) Query(context.Context, table.Range) ([]table.Item, error) { return nil, r.err }
+func (r refusing) Write(context.Context, string, table.Change) error        { return r.err }
+func (r refusing) Close() error                                             { return nil }
+
+// serviceOn returns a service on another table.
+func serviceOn(t *testing.T, tb table.Table) *chat.Service {
+	t.Helper()
+	ring, err := seal.ParseRing([]byte(ringText))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := chat.New(tb, ring, platform.All(), chat.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func TestAnEventWithoutARequestIDGetsOne(t *testing.T) {

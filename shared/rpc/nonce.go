@@ -70,6 +70,8 @@ func punch(ctx context.Context, tickets table.Table, accessKeyID, nonce string) 
 		switch {
 		case errors.As(err, &used):
 			t.err = errNonceUsed
+		case errors.Is(err, table.ErrUnsupported):
+			t.err = &chat.Error{Code: chat.Unsupported, Err: err}
 		case err != nil:
 			t.err = &chat.Error{Code: chat.Unavailable, Err: err}
 		}

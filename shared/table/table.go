@@ -154,6 +154,9 @@ var (
 	ErrClosed = errors.New("table is closed")
 	// ErrUnavailable says that the engine cannot do it now: it is out of reach, too busy, or broken. A later try may succeed.
 	ErrUnavailable = errors.New("table is unavailable")
+	// ErrUnsupported says that the engine has no such operation: what stands in for a cloud's store may lack transactions.
+	// No later try succeeds; nothing was changed.
+	ErrUnsupported = errors.New("the store cannot do this")
 )
 
 // A ConditionError says which part of a Write could not be done, and why nothing of it was.

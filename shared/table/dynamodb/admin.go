@@ -98,7 +98,7 @@ func (t *Table) steps(ctx context.Context, s Setup) ([]step, error) {
 			return nil, err
 		}
 		if d.TableStatus != types.TableStatusActive {
-			add(t.wait, "wait", "waited", fmt.Sprintf("for table %q, found %s", t.name, d.TableStatus))
+			add(t.wait, "wait", "waited", fmt.Sprintf("for table %q, found %s", t.name, statusOf(d)))
 		}
 		if s.Key != "" && !encryptedBy(d.SSEDescription, s.Key) {
 			add(func(ctx context.Context) error { return t.encrypt(ctx, s) }, "encrypt", "encrypted", fmt.Sprintf("table %q by KMS key %s", t.name, s.Key))
@@ -125,6 +125,14 @@ func (t *Table) steps(ctx context.Context, s Setup) ([]step, error) {
 		}
 	}
 	return steps, nil
+}
+
+// statusOf returns the table's status for people. What stands in for DynamoDB may tell none.
+func statusOf(d *types.TableDescription) string {
+	if d.TableStatus == "" {
+		return "without a status, which DynamoDB always tells"
+	}
+	return string(d.TableStatus)
 }
 
 // encryptedBy reports whether d says the key with the given id or ARN.
@@ -240,7 +248,7 @@ func (t *Table) wait(ctx context.Context) error {
 		case d.TableStatus == types.TableStatusActive:
 			return checkSchema(d)
 		case d.TableStatus != types.TableStatusCreating && d.TableStatus != types.TableStatusUpdating:
-			return fmt.Errorf("the table is %s", d.TableStatus)
+			return fmt.Errorf("the table is found %s", statusOf(d))
 		}
 		if err := t.sleep(ctx, pollEvery); err != nil {
 			return err

@@ -113,6 +113,31 @@ func (c *control) describe() object {
 	return object{"Table": d}
 }
 
+// What stands in for DynamoDB may tell no status. No sentence ends for want of it.
+func TestATableWithoutStatus(t *testing.T) {
+	for _, status := range []string{"", "DELETING", "ARCHIVED"} {
+		c := control{exists: true, keys: goodKeys, billing: "PAY_PER_REQUEST", ttl: "DISABLED", statuses: []string{status, status, status, status}}
+		tb := open(t, &c, dynamodb.Options{})
+		steps, err := dynamodb.Plan(t.Context(), tb, dynamodb.Setup{})
+		if err != nil || len(steps) != 1 {
+			t.Fatalf("Plan of a table with the status %q = %q, %v", status, steps, err)
+		}
+		err = dynamodb.Ensure(t.Context(), tb, dynamodb.Setup{}, func(string) {})
+		if err == nil {
+			t.Fatalf("Ensure of a table with the status %q: no error", status)
+		}
+		want := status
+		if status == "" {
+			want = "without a status, which DynamoDB always tells"
+		}
+		for _, text := range []string{steps[0], err.Error()} {
+			if !strings.HasSuffix(text, "found "+want) {
+				t.Errorf("the status %q makes %q", status, text)
+			}
+		}
+	}
+}
+
 const goodKeys = "p:S:HASH s:S:RANGE"
 
 func TestEnsure(t *testing.T) {

@@ -151,6 +151,8 @@ func judge(err error, sent bool) fate {
 		return done
 	case errors.As(err, &stop):
 		return stop.fate
+	case unsupported(err):
+		return refused
 	case errors.As(err, &api) && api.ErrorCode() != "":
 		return judgeCode(api.ErrorCode(), errors.As(err, &answer) && answer.HTTPStatusCode() >= 500)
 	case !sent:
@@ -158,6 +160,24 @@ func judge(err error, sent bool) fate {
 	default:
 		return lost
 	}
+}
+
+// unsupported reports whether the other side has no such operation. DynamoDB has all of them; what stands in for it may not.
+func unsupported(err error) bool {
+	var answer *smithyhttp.ResponseError
+	if errors.As(err, &answer) && answer.HTTPStatusCode() == http.StatusNotImplemented {
+		return true
+	}
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	switch api.ErrorCode() {
+	case "UnknownOperationException", "UnknownOperation", "InvalidAction", "NotImplemented", "NotImplementedException",
+		"UnsupportedOperationException", "UnsupportedOperation":
+		return true
+	}
+	return false
 }
 
 func judgeCode(code string, serverError bool) fate {
@@ -274,6 +294,8 @@ func mapError(ctx context.Context, err error) error {
 		return condition
 	case errors.Is(err, table.ErrInvalid), errors.Is(err, table.ErrClosed), errors.Is(err, table.ErrUnavailable):
 		return err
+	case unsupported(err):
+		return fmt.Errorf("%w: %v", table.ErrUnsupported, err)
 	case ctx.Err() != nil:
 		return ctx.Err()
 	default:

@@ -331,7 +331,7 @@ func wantCondition(t *testing.T, what string, err error, key table.Key, conditio
 	if failed.Key != key || failed.If != condition {
 		t.Errorf("%s names %q, %v, want %q, %v", what, failed.Key, failed.If, key, condition)
 	}
-	for _, other := range []error{table.ErrInvalid, table.ErrClosed, table.ErrUnavailable} {
+	for _, other := range []error{table.ErrInvalid, table.ErrClosed, table.ErrUnavailable, table.ErrUnsupported} {
 		if errors.Is(err, other) {
 			t.Errorf("%s = %v, which is also %v", what, err, other)
 		}

@@ -2,6 +2,7 @@
 package lambda
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -64,6 +65,15 @@ func Read(getenv func(string) string) (target.Target, error) {
 	if err := errors.Join(mistakes...); err != nil {
 		return target.Target{}, err
 	}
+	var probe func(context.Context, table.Table) error
+	if o.Endpoint != "" { // which may be that of what stands in for DynamoDB
+		probe = func(ctx context.Context, t table.Table) error {
+			if t, ok := t.(*dynamodb.Table); ok {
+				return t.Probe(ctx)
+			}
+			return nil
+		}
+	}
 	return target.Target{
 		Runtime: runtime.Runtime,
 		Store:   "dynamodb",
@@ -73,6 +83,7 @@ func Read(getenv func(string) string) (target.Target, error) {
 			o.TTL = ttl
 			return dynamodb.New(name, o)
 		},
+		Probe:  probe,
 		Unseal: keys.Open,
 		Call:   functions.Call,
 		Start:  functions.Start,
