@@ -17,7 +17,7 @@ func (in *instance) serve(m *message) reply {
 		id, verb, _ := strings.Cut(strings.TrimPrefix(path, "invocation/"), "/")
 		switch {
 		case path == "invocation/next" && m.method == http.MethodGet:
-			return in.next()
+			return in.next(m)
 		case path == "init/error" && m.method == http.MethodPost:
 			return in.initFailed(m)
 		case strings.HasPrefix(path, "invocation/") && m.method == http.MethodPost && (verb == "response" || verb == "error"):
@@ -45,18 +45,23 @@ var taken = []byte(`{"status":"OK"}` + "\n")
 // accept answers a call of the API that is right.
 func (in *instance) accept() reply { return reply{status: in.pool.cloud.posted, body: taken} }
 
-// next hands out work, when there is some.
-func (in *instance) next() reply {
+// next hands out work, when there is some. What a dead connection would get goes to another.
+func (in *instance) next(m *message) reply {
 	in.polled()
 	select {
 	case c := <-in.work:
+		in.heard()
+		if !m.isAlive() {
+			in.takeBack(c)
+			return reply{silent: true}
+		}
 		if !in.deliver(c) {
 			return reply{silent: true}
 		}
 		return reply{
 			status: http.StatusOK, body: c.payload,
 			header: func(b []byte) []byte { return in.pool.cloud.headers(in, c, b) },
-			failed: in.proc.kill, // it does not listen any more
+			failed: func() { in.takeBack(c) }, // not all of it was sent, so nobody can have read it
 		}
 	case <-in.halt:
 		return reply{silent: true}

@@ -34,7 +34,7 @@ func newPuppet(t *testing.T, f runtime.Function, o runtime.Options, payload stri
 	j := newJournal()
 	o.Log = j.log
 	f.Name, f.Dir, f.Binary, f.Env = "hello", filepath.Dir(program), filepath.Base(program), map[string]string{"PUPPET": "yes"}
-	p := &puppet{t: t, host: runtime.RunT(t, o, f)}
+	p := &puppet{t: t, host: runtime.RunT(t, runtime.AnyPeer(o), f)}
 	p.call = start(t, t.Context(), p.host, []byte(payload))
 	p.api = "http://" + j.wait(t, "api ")
 	return p

@@ -17,6 +17,7 @@ import (
 // invocation took the host twice as much of the processor.
 type server struct {
 	serve    func(*message) reply
+	admit    func(net.Conn) bool       // whether a connection is served
 	limit    int                       // of a body
 	panicked func(v any, stack []byte) // is told of a panic of serve, which ends its connection only
 }
@@ -31,6 +32,7 @@ type message struct {
 	length                                  int64  // -1 if not announced
 	chunked, closing, continued             bool
 	err                                     error
+	isAlive                                 func() bool // whether whoever sent it still waits for the reply
 }
 
 // A reply is the answer to a message.
@@ -64,7 +66,9 @@ func (s *server) run(l net.Listener, halt <-chan struct{}) {
 					s.panicked(v, debug.Stack())
 				}
 			}()
-			s.converse(conn)
+			if s.admit(conn) {
+				s.converse(conn)
+			}
 		}()
 	}
 }
@@ -73,11 +77,13 @@ func (s *server) run(l net.Listener, halt <-chan struct{}) {
 func (s *server) converse(conn net.Conn) {
 	r := bufio.NewReaderSize(conn, 4<<10)
 	var out []byte
+	alive := func() bool { return isAlive(conn) }
 	for {
 		m, err := s.read(r, conn)
 		if err != nil {
 			return
 		}
+		m.isAlive = alive
 		a := s.serve(m)
 		if a.silent {
 			return

@@ -8,6 +8,12 @@ import (
 	"net/http"
 )
 
+// AnyPeer lets every process speak to the runtime API.
+func AnyPeer(o Options) Options {
+	o.anyPeer = true
+	return o
+}
+
 // An Answer is an HTTP response that a function gave.
 type Answer struct {
 	Status int
@@ -42,7 +48,7 @@ func ReadMessages(b []byte, limit int) (bodies [][]byte) {
 
 // ServePanicking serves the runtime API's connections with a panic, of which told hears, until stop is called.
 func ServePanicking(l net.Listener, told func(v any, stack []byte)) (stop func()) {
-	s, halt := server{serve: func(*message) reply { panic("planted") }, panicked: told}, make(chan struct{})
+	s, halt := server{admit: func(net.Conn) bool { return true }, serve: func(*message) reply { panic("planted") }, panicked: told}, make(chan struct{})
 	go s.run(l, halt)
 	return func() { l.Close(); close(halt) }
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,6 +40,12 @@ var programs struct {
 }
 
 func TestMain(m *testing.M) {
+	if task := os.Getenv("PUPPET"); task == "grandchild" || task == "stranger" { // this program is a function that leaves its work to another process
+		leave(task)
+	} else if task == "ask" {
+		ask()
+		os.Exit(0)
+	}
 	if os.Getenv("PUPPET") != "" { // this program is a function, and its test speaks for it
 		fmt.Println("api " + os.Getenv("FC_RUNTIME_API") + os.Getenv("AWS_LAMBDA_RUNTIME_API"))
 		select {}
@@ -60,6 +67,30 @@ func TestMain(m *testing.M) {
 		os.RemoveAll(programs.dir)
 	}
 	os.Exit(code)
+}
+
+// leave starts this program once more, to ask for work in place of its parent: a stranger in a session of its own.
+func leave(task string) {
+	c := exec.Command(os.Args[0])
+	c.Env = append(os.Environ(), "PUPPET=ask")
+	c.Stdout, c.Stderr = os.Stdout, os.Stderr
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: task == "stranger"}
+	if err := c.Run(); err != nil {
+		fmt.Println(err)
+	}
+	select {}
+}
+
+// ask takes one invocation and answers it.
+func ask() {
+	base := "http://" + os.Getenv("FC_RUNTIME_API") + fcBase + "invocation/"
+	resp, err := http.Get(base + "next")
+	if err != nil {
+		fmt.Println("refused")
+		return
+	}
+	resp, err = http.Post(base+resp.Header.Get("X-Fc-Request-Id")+"/response", "application/json", strings.NewReader(`"from another process"`))
+	fmt.Println(resp, err)
 }
 
 // build builds the programs and returns their folders' parent.

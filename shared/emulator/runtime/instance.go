@@ -32,6 +32,9 @@ type instance struct {
 	listed     bool          // among the pool's free
 	slots      int           // calls that can be assigned now
 	asked      int           // for work, by a Lambda process that has as many calls as it may
+	unheard    int           // calls that came back because nobody heard them; an FC process has their slots again when it asks
+	polls      int           // how often it asked for work
+	waiting    int           // connections on which it asked and was not given any, dead ones included
 	ending     int           // calls that it answered without having asked for more
 	overtime   []func() bool // stop the timers of those calls
 	flight     map[string]*call
@@ -74,7 +77,7 @@ func (in *instance) start() (how string, err error) {
 		return "", err
 	}
 	defer l.Close()
-	server := server{serve: in.serve, limit: p.fn.MaxBody, panicked: p.host.panicked}
+	server := server{serve: in.serve, admit: in.admit, limit: p.fn.MaxBody, panicked: p.host.panicked}
 	p.mu.Lock()
 	in.stopInit = p.host.o.Clock.AfterFunc(p.fn.InitTimeout, in.initTimedOut)
 	p.unlock()
@@ -95,6 +98,30 @@ func (in *instance) start() (how string, err error) {
 	how = proc.wait()
 	in.output.finish()
 	return how, nil
+}
+
+// errUnknownPeer is that the system does not say which process a connection is of.
+var errUnknownPeer = errors.New("which process it is of is not known")
+
+// admit reports whether a connection to the API is of the process, or of one that it started. Any other process on this machine could
+// take invocations, with the credentials that come with them, and answer them. Where the system does not say whose a connection is, it
+// is served; then nothing keeps other processes away but that they do not know the port.
+func (in *instance) admit(conn net.Conn) bool {
+	o := &in.pool.host.o
+	if o.anyPeer {
+		return true
+	}
+	err := checkPeer(conn, in.proc.pid)
+	if errors.Is(err, errUnknownPeer) {
+		in.pool.host.unchecked.Do(func() {
+			o.Logger.Warn("which processes speak to runtime APIs is not checked on this system", "err", err)
+		})
+		return true
+	}
+	if err != nil {
+		o.Logger.Warn("a connection to the runtime API was refused", "function", in.pool.fn.Name, "instance", in.id, "peer", conn.RemoteAddr().String(), "err", err)
+	}
+	return err == nil
 }
 
 // environment is that of the process: little of ours, what the cloud sets, what the function wants, and the API's address.
@@ -180,6 +207,13 @@ func (in *instance) polled() {
 	p := in.pool
 	p.mu.Lock()
 	defer p.unlock()
+	in.polls++
+	in.waiting++
+	if in.unheard > 0 && p.fn.Kind == FC && in.ready {
+		in.slots += in.unheard
+		in.unheard = 0
+		p.offerLocked(in)
+	}
 	if !in.ready {
 		if p.fn.Initializer && in.initCall == nil {
 			in.initCall = &call{id: p.host.o.NewID(p.fn.Kind), hook: initializer, done: make(chan struct{})}
@@ -259,6 +293,46 @@ func (in *instance) deliver(c *call) bool {
 		c.stopTimer = p.host.o.Clock.AfterFunc(timeout, func() { in.timedOut(c) })
 	}
 	return true
+}
+
+// takeBack takes back a call that was handed to a connection that is dead: the process did not get it. The next connection on which it
+// asked may, or if there is none another process. A process that then does not ask again has as long as for its start.
+func (in *instance) takeBack(c *call) {
+	in.output.end(c)
+	p := in.pool
+	p.mu.Lock()
+	defer p.unlock()
+	if in.dead || c.finished { // settle has seen to it
+		return
+	}
+	if c.stopTimer != nil {
+		c.stopTimer()
+	}
+	c.stopTimer, c.delivered, c.deadline = nil, time.Time{}, time.Time{}
+	if in.waiting > 0 || c.hook != invocation { // a hook is for this process alone
+		in.asked = max(in.asked-1, 0) // that of the connection that is dead
+		in.work <- c                  // which has room for what came from there
+		return
+	}
+	delete(in.flight, c.id)
+	in.unheard++
+	p.againLocked(c)
+	polls := in.polls
+	p.host.o.Clock.AfterFunc(p.fn.InitTimeout, func() {
+		p.mu.Lock()
+		defer p.unlock()
+		if in.polls == polls && !in.dead {
+			p.host.o.Logger.Warn("a function's process does not ask for work any more and is stopped", "function", p.fn.Name, "instance", in.id)
+			in.killLocked()
+		}
+	})
+}
+
+// heard counts that a connection waits no more.
+func (in *instance) heard() {
+	in.pool.mu.Lock()
+	in.waiting--
+	in.pool.mu.Unlock()
 }
 
 // timedOut fails a call at its deadline, and kills the process, as both clouds do. A Lambda process is killed then also if it

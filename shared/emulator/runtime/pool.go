@@ -137,6 +137,16 @@ func (p *pool) popLocked() *call {
 	return c
 }
 
+// againLocked offers a call that no process got, ahead of those that wait.
+func (p *pool) againLocked(c *call) {
+	if n := len(p.free); n > 0 {
+		p.free[n-1].assignLocked(c)
+		return
+	}
+	p.queue = append([]*call{c}, p.queue...)
+	p.growLocked()
+}
+
 // offerLocked lets an instance with free slots take what waits, else it waits itself.
 func (p *pool) offerLocked(in *instance) {
 	if in.stopping || !in.ready {

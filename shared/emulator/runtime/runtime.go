@@ -3,7 +3,8 @@
 //
 // A Host runs one process per invocation under way, up to a limit; it starts them on demand, keeps them warm, hands work to
 // the one that was used last, and stops those that nobody used for a while. Each process has a listener of its own on
-// loopback, for the protocols carry no word on which instance speaks. What is promised to a caller is what the clouds
+// loopback, for the protocols carry no word on which instance speaks; on Linux it serves that process, and what that process started, and
+// nobody else on this machine. What is promised to a caller is what the clouds
 // promise: one answer or one failure per invocation, in the cloud's own form.
 //
 // What differs from a cloud: memory is measured and not limited; the share of a core that a function has is not limited
@@ -40,6 +41,8 @@ type Options struct {
 	// RetryDelay is how long an asynchronous invocation that failed the n-th time waits for its next attempt. Nil waits one
 	// second, then twice as long each time. The clouds wait longer: Lambda one minute and then two.
 	RetryDelay func(n int) time.Duration
+
+	anyPeer bool // for tests, which speak to the API in place of a process
 }
 
 // A Clock is what a Host measures time with and waits by.
@@ -64,6 +67,8 @@ type Host struct {
 	logs    bool // somebody is told the log
 	logMu   sync.Mutex
 	sweep   sync.Once
+
+	unchecked sync.Once // it was said that this system does not tell whose connections are
 
 	mu     sync.Mutex
 	pools  map[string]*pool

@@ -1,0 +1,187 @@
+package runtime
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// errStranger is why a connection to a runtime API is not served.
+var errStranger = errors.New("it is not of the function's process")
+
+// checkPeer returns an error unless the other end of a connection over loopback is a socket of the process pid or of another one in its
+// group. errUnknownPeer is that the system does not say whose it is.
+func checkPeer(conn net.Conn, pid int) error {
+	ours, err := netip.ParseAddrPort(conn.LocalAddr().String())
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUnknownPeer, err)
+	}
+	theirs, err := netip.ParseAddrPort(conn.RemoteAddr().String())
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUnknownPeer, err)
+	}
+	inode, err := socketOf(theirs, ours)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", errUnknownPeer, err)
+	case inode == 0: // it was closed meanwhile
+		return errStranger
+	}
+	link := fmt.Sprintf("socket:[%d]", inode)
+	if hasFile(pid, link) {
+		return nil
+	}
+	processes, err := os.ReadDir("/proc")
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUnknownPeer, err)
+	}
+	for _, p := range processes { // of the group: what the function started itself
+		if other, err := strconv.Atoi(p.Name()); err == nil && other != pid && groupOf(other) == pid && hasFile(other, link) {
+			return nil
+		}
+	}
+	return errStranger
+}
+
+// hasFile reports whether a process has a file open that /proc names like that.
+func hasFile(pid int, link string) bool {
+	dir := "/proc/" + strconv.Itoa(pid) + "/fd/"
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return false
+	}
+	for _, f := range files {
+		if to, err := os.Readlink(dir + f.Name()); err == nil && to == link {
+			return true
+		}
+	}
+	return false
+}
+
+// groupOf returns the process group of a process, 0 if there is no such process: the fifth field of
+// https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html, behind a name in parentheses that may have any character.
+func groupOf(pid int) int {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0
+	}
+	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
+	if len(fields) < 3 {
+		return 0
+	}
+	group, _ := strconv.Atoi(string(fields[2]))
+	return group
+}
+
+// socketOf returns the inode of the TCP socket with these addresses, 0 if there is none. The kernel is asked for the one socket, and where
+// it cannot answer that, for its table of all, which takes it milliseconds.
+func socketOf(local, remote netip.AddrPort) (inode uint32, err error) {
+	if inode, err := askSocket(local, remote); err == nil && inode != 0 {
+		return inode, nil
+	}
+	inode, err = findSocket("/proc/net/tcp", local, remote)
+	if err != nil || inode != 0 {
+		return inode, err
+	}
+	inode, err = findSocket("/proc/net/tcp6", local, remote) // a socket of version 6 can have addresses of version 4
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	return inode, err
+}
+
+// What https://man7.org/linux/man-pages/man7/sock_diag.7.html is made of.
+const (
+	netlinkSockDiag  = 4
+	sockDiagByFamily = 20
+	headerSize       = 16
+	requestSize      = headerSize + 56
+	messageSize      = headerSize + 72
+	inodeAt          = headerSize + 68
+)
+
+// askSocket asks the kernel for one socket by sock_diag.
+func askSocket(local, remote netip.AddrPort) (inode uint32, err error) {
+	if !local.Addr().Is4() || !remote.Addr().Is4() {
+		return 0, errors.ErrUnsupported
+	}
+	fd, err := syscall.Socket(syscall.AF_NETLINK, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC, netlinkSockDiag)
+	if err != nil {
+		return 0, err
+	}
+	defer syscall.Close(fd)
+	timeout := syscall.Timeval{Sec: 1}
+	if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &timeout); err != nil {
+		return 0, err
+	}
+	var b [requestSize]byte
+	native := binary.NativeEndian
+	native.PutUint32(b[0:], requestSize)
+	native.PutUint16(b[4:], sockDiagByFamily)
+	native.PutUint16(b[6:], syscall.NLM_F_REQUEST)
+	b[headerSize], b[headerSize+1] = syscall.AF_INET, syscall.IPPROTO_TCP
+	native.PutUint32(b[headerSize+4:], 1<<1) // TCP_ESTABLISHED
+	id := b[headerSize+8:]
+	binary.BigEndian.PutUint16(id[0:], local.Port())
+	binary.BigEndian.PutUint16(id[2:], remote.Port())
+	copy(id[4:], local.Addr().AsSlice())
+	copy(id[20:], remote.Addr().AsSlice())
+	for i := 40; i < 48; i++ { // no cookie
+		id[i] = 0xff
+	}
+	if err := syscall.Sendto(fd, b[:], 0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}); err != nil {
+		return 0, err
+	}
+	var answer [1024]byte
+	n, _, err := syscall.Recvfrom(fd, answer[:], 0)
+	switch {
+	case err != nil:
+		return 0, err
+	case n < messageSize || native.Uint16(answer[4:]) != sockDiagByFamily: // an error: there is none, or nobody who knows
+		return 0, nil
+	}
+	return native.Uint32(answer[inodeAt:]), nil
+}
+
+// findSocket looks for a socket in one of the kernel's tables: https://docs.kernel.org/networking/proc_net_tcp.html.
+func findSocket(path string, local, remote netip.AddrPort) (inode uint32, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	six := strings.HasSuffix(path, "6")
+	from, to := tableAddress(local, six), tableAddress(remote, six)
+	for s := bufio.NewScanner(f); s.Scan(); {
+		fields := strings.Fields(s.Text())
+		if len(fields) > 9 && fields[1] == from && fields[2] == to {
+			n, err := strconv.ParseUint(fields[9], 10, 32)
+			return uint32(n), err
+		}
+	}
+	return 0, nil
+}
+
+// tableAddress returns an address as the kernel's tables write it: words of four bytes in the machine's order.
+func tableAddress(a netip.AddrPort, six bool) string {
+	bytes := a.Addr().AsSlice()
+	if six {
+		all := a.Addr().As16()
+		bytes = all[:]
+	}
+	var b strings.Builder
+	for i := 0; i < len(bytes); i += 4 {
+		fmt.Fprintf(&b, "%08X", binary.NativeEndian.Uint32(bytes[i:]))
+	}
+	fmt.Fprintf(&b, ":%04X", a.Port())
+	return b.String()
+}
