@@ -70,6 +70,36 @@ func (f Fields) Object(key string) Fields {
 	return under
 }
 
+// Objects returns the members that are objects, in their order, whatever their keys are.
+func (f Fields) Objects() []Fields {
+	var objects []Fields
+	for _, member := range f.node.Members {
+		if member.Value.Kind == document.Object {
+			objects = append(objects, f.Object(member.Key))
+		}
+	}
+	return objects
+}
+
+// Inner returns the object that a string holds as JSON, one without members if the string is absent.
+func (f Fields) Inner(key string) Fields {
+	path := document.Under(f.path, key)
+	under := Fields{&document.Node{Kind: document.Object}, path, f.bad}
+	text := f.Text(key)
+	if text == "" && !f.IsText(key) {
+		return under
+	}
+	inner, err := Object(path, text)
+	if err != nil {
+		if *f.bad == nil {
+			*f.bad = err
+		}
+		return under
+	}
+	under.node = inner.node
+	return under
+}
+
 // Items returns the objects of an array, none if it is absent.
 func (f Fields) Items(key string) []Fields {
 	return f.objects(document.Under(f.path, key), f.array(key))

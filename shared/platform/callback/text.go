@@ -93,3 +93,16 @@ func Check(m *chat.Message) error {
 
 // unseen reports whether a character has no place in an id: blanks, control and format characters.
 func unseen(c rune) bool { return unicode.IsSpace(c) || unicode.Is(unicode.C, c) }
+
+// Gap returns the parts of a message with a blank at their end, where they end in a word: a picture
+// between two words, or the end of a line, makes them no one word.
+func Gap(parts []Part) []Part {
+	if len(parts) == 0 {
+		return parts
+	}
+	last := parts[len(parts)-1]
+	if c, _ := utf8.DecodeLastRuneInString(last.Text); last.Mention || !blank(c) {
+		return append(parts, Part{Text: " "})
+	}
+	return parts
+}

@@ -1,0 +1,58 @@
+package callback
+
+import (
+	"slices"
+	"strings"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/document"
+)
+
+// A Choice is what a person filled in or chose on a card, with the name of the field.
+type Choice struct{ Name, Value string }
+
+// Choices returns the members of an object as choices, other than those named: a text, a number, true
+// or false is one, a list of such is several, and what is empty is none. It reports false if a member
+// is something else, and so would be left out.
+func (f Fields) Choices(except ...string) (choices []Choice, whole bool) {
+	whole = true
+	for _, member := range f.node.Members {
+		if slices.Contains(except, member.Key) {
+			continue
+		}
+		items := []*document.Node{member.Value}
+		if member.Value.Kind == document.Array {
+			items = member.Value.Items
+		}
+		for _, item := range items {
+			switch {
+			case item.Kind == document.Object || item.Kind == document.Array:
+				whole = false
+			case item.Text != "" && (item.Kind != document.Literal || item.Text != "null"):
+				choices = append(choices, Choice{member.Key, item.Text})
+			}
+		}
+	}
+	return choices, whole
+}
+
+// Act returns what a person said by a button or a menu: the command that the button carries, and behind
+// it what the person chose, each choice as one argument. A single choice is its value; of several with
+// names each is name=value. Where the button carries no command, the first choice is the command.
+//
+// A command without its choices would be half of what was meant.
+func Act(command string, choices []Choice) string {
+	command = Fold(command)
+	if command == "" && len(choices) > 0 {
+		command, choices = Fold(choices[0].Value), choices[1:]
+	}
+	var args []string
+	for _, c := range choices {
+		value := Fold(c.Value)
+		if len(choices) > 1 && c.Name != "" {
+			value = c.Name + "=" + value
+		}
+		args = append(args, value)
+	}
+	return command + strings.TrimPrefix(chat.FormatCommand("x", args), "x")
+}
