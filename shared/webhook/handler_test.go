@@ -431,25 +431,25 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// A signature that came with what is no message, such as a picture, is spent as well. The picture itself may come again.
+// A signature that came with what is no message, such as the notice of an exceeded quota, is spent as well. The notice itself may come again.
 func TestReplayOfWhatIsNoMessage(t *testing.T) {
 	w := webhooktest.New(t)
 	process := w.Process()
 	bot := process.Create("ops", "DingTalk", platformtest.Settings("DingTalk"), webhooktest.Open)
 	h := process.Handler(nobody)
 	c := bot.Say("robot", craft.Message{ID: "m1", Text: "destroy all"})
-	picture := *c
-	if picture.Body = bytes.Replace(c.Body, []byte(`"msgtype":"text"`), []byte(`"msgtype":"picture"`), 1); bytes.Equal(picture.Body, c.Body) {
+	notice := *c
+	if notice.Body = bytes.Replace(c.Body, []byte(`"msgtype":"text"`), []byte(`"msgtype":"text","errorCode":20001`), 1); bytes.Equal(notice.Body, c.Body) {
 		t.Fatal("the message is another than it was")
 	}
 	w.FailAt(2, webhooktest.Fault{})
-	if out := bot.Post(h, &picture); out.Code != http.StatusServiceUnavailable || !w.Failed() {
-		t.Errorf("a picture, when the journal is out of reach: %d %s", out.Code, out.Body)
+	if out := bot.Post(h, &notice); out.Code != http.StatusServiceUnavailable || !w.Failed() {
+		t.Errorf("a notice, when the journal is out of reach: %d %s", out.Code, out.Body)
 	}
 	w.FailAt(0, webhooktest.Fault{})
 	for range 2 {
-		if text := w.Read(&picture, bot.Post(h, &picture)); text != "" {
-			t.Errorf("a picture: the answer is %q", text)
+		if text := w.Read(&notice, bot.Post(h, &notice)); text != "" {
+			t.Errorf("a notice: the answer is %q", text)
 		}
 	}
 	w.Log()
@@ -605,9 +605,9 @@ func TestBounds(t *testing.T) {
 		"a message, after it is recorded":    {"Slack", message, 9, 200, handOn},
 		"a check, until it is found":         {"Slack", check, 1, 503, tables},
 		"a check, of which a note is made":   {"Slack", check, 2, 200, note},
-		"a picture, until it is found":       {"DingTalk", picture, 1, 503, tables},
-		"a picture, until it is guarded":     {"DingTalk", picture, 2, 503, tables},
-		"a picture, of which a note is made": {"DingTalk", picture, 3, 200, note},
+		"a notice, until it is found":        {"DingTalk", notice, 1, 503, tables},
+		"a notice, until it is guarded":      {"DingTalk", notice, 2, 503, tables},
+		"a notice, of which a note is made":  {"DingTalk", notice, 3, 200, note},
 		"a refusal, until it is found":       {"Slack", forged, 1, 503, tables},
 		"a refusal, of which a note is made": {"Slack", forged, 2, 401, note},
 	} {
@@ -627,11 +627,11 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// picture is a genuine callback of DingTalk without a message for the bot.
-func picture(bot *webhooktest.Bot) *craft.Callback {
+// notice is a genuine callback of DingTalk without a message for the bot.
+func notice(bot *webhooktest.Bot) *craft.Callback {
 	bot.Helper()
 	c := bot.Say("robot", craft.Message{Text: "restart"})
-	body := bytes.Replace(c.Body, []byte(`"msgtype":"text"`), []byte(`"msgtype":"picture"`), 1)
+	body := bytes.Replace(c.Body, []byte(`"msgtype":"text"`), []byte(`"msgtype":"text","errorCode":20001`), 1)
 	if bytes.Equal(body, c.Body) {
 		bot.Fatal("the message is another than it was")
 	}

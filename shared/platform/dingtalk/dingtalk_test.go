@@ -82,6 +82,11 @@ func members(pairs ...string) string {
 	return string(b)
 }
 
+// rich is a robot's message of rich text with these elements.
+func rich(elements string) string {
+	return members("msgtype", `"richText"`, "content", `{"richText":[`+elements+`]}`)
+}
+
 func TestRobotMessages(t *testing.T) {
 	r := receiver(t, with())
 	for name, test := range map[string]struct {
@@ -98,24 +103,38 @@ func TestRobotMessages(t *testing.T) {
 		"a time as text":                             {body: members("createAt", `"1795420799000"`), want: &chat.Message{Text: "help", User: "u1", Conversation: "cid=="}},
 		"somebody without a userid":                  {body: members("senderStaffId", ""), want: &chat.Message{Text: "help", Conversation: "cid=="}},
 		"somebody of another organisation":           {body: members("senderCorpId", `"dingother"`), want: &chat.Message{Text: "help", Conversation: "cid=="}},
-		"a picture":                                  {body: members("msgtype", `"picture"`, "content", `{"downloadCode":"x"}`)},
-		"the robot's own":                            {body: members("senderId", `"bot"`)},
-		"the notice of an exceeded quota, its text":  {body: members("errorCode", "20001")},
-		"the notice of an exceeded quota, no text":   {body: members("errorCode", `"20001"`, "text", "")},
-		"a control character is left to the parser":  {body: members("text", `{"content":"a\u0000b"}`), want: &chat.Message{Text: "a\x00b", User: "u1", Conversation: "cid=="}},
-		"another robot":                              {body: members("robotCode", `"dingother"`), step: webhook.StepReceiver},
-		"no robot, where one is set":                 {body: members("robotCode", ""), step: webhook.StepReceiver},
-		"another corporation":                        {body: members("chatbotCorpId", `"dingother"`), step: webhook.StepReceiver},
-		"no corporation, where one is set":           {body: members("chatbotCorpId", ""), step: webhook.StepReceiver},
-		"no id":                                      {body: members("msgId", ""), step: webhook.StepDecode},
-		"no conversation":                            {body: members("conversationId", ""), step: webhook.StepDecode},
-		"a text that is a number":                    {body: members("text", `{"content":1}`), step: webhook.StepDecode},
-		"keys in another case":                       {body: strings.Replace(members(), `"msgId"`, `"msgid"`, 1), step: webhook.StepDecode},
-		"a key twice":                                {body: strings.Replace(members(), `{`, `{"msgId":"m0",`, 1), step: webhook.StepDecode},
-		"no JSON":                                    {body: "x", step: webhook.StepDecode},
-		"a type that is a number":                    {body: members("msgtype", "1"), step: webhook.StepDecode},
-		"a blank in the userid":                      {body: members("senderStaffId", `"a b"`), step: webhook.StepDecode},
-		"rich text that is none":                     {body: members("msgtype", `"richText"`, "content", `{"richText":["x"]}`), step: webhook.StepDecode},
+		"a picture":                                  {body: members("msgtype", `"picture"`, "content", `{"downloadCode":"x"}`), want: &chat.Message{Unread: chat.UnreadPicture, User: "u1", Conversation: "cid=="}},
+		"speech that was understood":                 {body: members("msgtype", `"audio"`, "content", `{"downloadCode":"x","recognition":"restart i-1"}`), want: &chat.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
+		"speech that was not":                        {body: members("msgtype", `"audio"`, "content", `{"downloadCode":"x","recognition":""}`), want: &chat.Message{Unread: chat.UnreadVoice, User: "u1", Conversation: "cid=="}},
+		"what is not known":                          {body: members("msgtype", `"hologram"`), want: &chat.Message{Unread: "an element of type hologram", User: "u1", Conversation: "cid=="}},
+		"rich text with a mention of its own":        {body: rich(`{"text":"@ops"},{"text":" restart i-1"}`), want: &chat.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
+		"rich text with a mention in the text":       {body: rich(`{"text":"@ops restart i-1"}`), want: &chat.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
+		"rich text, a picture between two words":     {body: rich(`{"text":"restart"},{"type":"picture","downloadCode":"x"},{"text":"i-1"}`), want: &chat.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
+		"rich text of pictures":                      {body: rich(`{"type":"picture"},{"type":"picture"}`), want: &chat.Message{Unread: chat.UnreadPicture, User: "u1", Conversation: "cid=="}},
+		"rich text with what is not known":           {body: rich(`{"text":"restart"},{"type":"code","text":"i-1"}`), want: &chat.Message{Text: "restart", Unread: "an element of type code", User: "u1", Conversation: "cid=="}},
+		"rich text with what has no type":            {body: rich(`{"text":"restart"},{"downloadCode":"x"}`), want: &chat.Message{Text: "restart", Unread: "an element without a type", User: "u1", Conversation: "cid=="}},
+		"rich text with somebody as an argument": {body: members("msgtype", `"richText"`, "atUsers", `[{"dingtalkId":"bot"},{"dingtalkId":"bob"}]`, "content",
+			`{"richText":[{"text":"kick "},{"text":"@Bob"}]}`), want: &chat.Message{Text: "kick @Bob", User: "u1", Conversation: "cid=="}},
+		"rich text of nothing":                      {body: rich(``), want: &chat.Message{User: "u1", Conversation: "cid=="}},
+		"somebody else as an argument of text":      {body: members("text", `{"content":" kick @Bob"}`), want: &chat.Message{Text: "kick @Bob", User: "u1", Conversation: "cid=="}},
+		"somebody else before the command":          {body: members("text", `{"content":" @Bob restart i-1"}`), want: &chat.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
+		"the robot's own":                           {body: members("senderId", `"bot"`)},
+		"the notice of an exceeded quota, its text": {body: members("errorCode", "20001")},
+		"the notice of an exceeded quota, no text":  {body: members("errorCode", `"20001"`, "text", "")},
+		"a control character is left to the parser": {body: members("text", `{"content":"a\u0000b"}`), want: &chat.Message{Text: "a\x00b", User: "u1", Conversation: "cid=="}},
+		"another robot":                             {body: members("robotCode", `"dingother"`), step: webhook.StepReceiver},
+		"no robot, where one is set":                {body: members("robotCode", ""), step: webhook.StepReceiver},
+		"another corporation":                       {body: members("chatbotCorpId", `"dingother"`), step: webhook.StepReceiver},
+		"no corporation, where one is set":          {body: members("chatbotCorpId", ""), step: webhook.StepReceiver},
+		"no id":                                     {body: members("msgId", ""), step: webhook.StepDecode},
+		"no conversation":                           {body: members("conversationId", ""), step: webhook.StepDecode},
+		"a text that is a number":                   {body: members("text", `{"content":1}`), step: webhook.StepDecode},
+		"keys in another case":                      {body: strings.Replace(members(), `"msgId"`, `"msgid"`, 1), step: webhook.StepDecode},
+		"a key twice":                               {body: strings.Replace(members(), `{`, `{"msgId":"m0",`, 1), step: webhook.StepDecode},
+		"no JSON":                                   {body: "x", step: webhook.StepDecode},
+		"a type that is a number":                   {body: members("msgtype", "1"), step: webhook.StepDecode},
+		"a blank in the userid":                     {body: members("senderStaffId", `"a b"`), step: webhook.StepDecode},
+		"rich text that is none":                    {body: members("msgtype", `"richText"`, "content", `{"richText":["x"]}`), step: webhook.StepDecode},
 	} {
 		in, err := r.Receive(robot(test.body))
 		if platformtest.StepOf(err) != test.step {
@@ -129,7 +148,7 @@ func TestRobotMessages(t *testing.T) {
 			t.Errorf("%s: message = %v", name, in.Message)
 			continue
 		}
-		if m, want := in.Message, test.want; m != nil && (m.Text != want.Text || m.User != want.User || m.Conversation != want.Conversation || m.Direct != want.Direct) {
+		if m, want := in.Message, test.want; m != nil && (m.Text != want.Text || m.Unread != want.Unread || m.User != want.User || m.Conversation != want.Conversation || m.Direct != want.Direct) {
 			t.Errorf("%s: %+v", name, m)
 		}
 		if response, err := r.Answer(in, ""); err != nil || string(response.Body) != `{"msgtype":"empty"}` {
@@ -254,6 +273,33 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// Other people's documents have it that a robot's body may be encrypted as events are. It still needs the robot's signature.
+func TestARobotsBodyMayBeEncrypted(t *testing.T) {
+	sealed := string(event(t, members(), "dingowner", "1795420800000").Body)
+	in, err := receiver(t, with()).Receive(robot(sealed))
+	if err != nil || in.Message == nil || in.Message.Text != "help" || len(in.Guards) != 1 {
+		t.Errorf("%+v, %v", in, err)
+	}
+	unsigned := robot(sealed)
+	unsigned.Header.Set("Sign", mac("another", "x"))
+	other := string(event(t, members(), "dingother", "1795420800000").Body)
+	noKey := with("DingTalkToken", "", "DingTalkEncodingAesKey", "")
+	for name, test := range map[string]struct {
+		settings webhook.Settings
+		in       *webhook.Request
+		want     webhook.Step
+	}{
+		"not signed": {with(), unsigned, webhook.StepSignature}, "for another owner": {with(), robot(other), webhook.StepReceiver},
+		"damaged": {with(), robot(`{"encrypt":"AAAA"}`), webhook.StepDecrypt}, "a number": {with(), robot(`{"encrypt":1}`), webhook.StepDecode},
+		"without a key": {noKey, robot(sealed), webhook.StepDecrypt}, "no JSON inside": {with(), robot(string(event(t, "x", "dingowner", "1795420800000").Body)), webhook.StepDecode},
+		"for another robot": {with("DingTalkRobotCode", "x"), robot(sealed), webhook.StepReceiver},
+	} {
+		if _, err := receiver(t, test.settings).Receive(test.in); platformtest.StepOf(err) != test.want {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+}
+
 // A refusal says which setting to set, and to what.
 func TestRefusalsSayWhatToSet(t *testing.T) {
 	at := strconv.FormatInt(now.UnixMilli(), 10)
@@ -339,12 +385,16 @@ func TestCards(t *testing.T) {
 	content := `,"content":"{\"cardPrivateData\":{\"actionIds\":[\"restart\"],\"params\":{\"command\":\"restart i-1\"}}}"`
 	action := `,"content":"{\"cardPrivateData\":{\"actionIds\":[\"restart\"]}}"`
 	for name, test := range map[string]struct {
-		body             string
-		text, user, kind string
-		step             webhook.Step
-		nothing          bool
+		body                            string
+		text, unread, user, kind, space string
+		step                            webhook.Step
+		nothing                         bool
 	}{
 		"a parameter command":          {body: body(content + `,"spaceId":"cid==","spaceType":"IM_GROUP"`), text: "restart i-1", user: "u1", kind: "group"},
+		"a command and a choice":       {body: body(`,"content":"{\"cardPrivateData\":{\"actionIds\":[\"x\"],\"params\":{\"command\":\"restart\",\"instance\":\"i 1\"}}}"`), text: "restart 'i 1'", user: "u1", kind: "person"},
+		"an action and two choices":    {body: body(`,"content":"{\"cardPrivateData\":{\"actionIds\":[\"restart\"],\"params\":{\"instance\":\"i-1\",\"force\":true,\"empty\":\"\",\"none\":null}}}"`), text: "restart instance=i-1 force=true", user: "u1", kind: "person"},
+		"a choice that is an object":   {body: body(`,"content":"{\"cardPrivateData\":{\"actionIds\":[\"restart\"],\"params\":{\"instance\":{\"id\":\"i-1\"}}}}"`), text: "restart", unread: "an element of type params", user: "u1", kind: "person"},
+		"a space in its long form":     {body: body(action + `,"spaceId":"dtv1.card//IM_GROUP.cid==","spaceType":"im_group"`), text: "restart", user: "u1", kind: "group", space: "cid=="},
 		"the id of an action":          {body: body(action + `,"spaceId":"u1","spaceType":"IM_ROBOT","userIdType":1`), text: "restart", user: "u1", kind: "person"},
 		"a place that is not told":     {body: body(action), text: "restart", user: "u1", kind: "person"},
 		"a unionId":                    {body: body(action + `,"userIdType":2`), text: "restart", kind: "person"},
@@ -364,7 +414,8 @@ func TestCards(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if m := in.Message; (m == nil) != test.nothing || m != nil && (m.Text != test.text || m.User != test.user || m.ReplyTo.Kind != test.kind) {
+		if m := in.Message; (m == nil) != test.nothing || m != nil && (m.Text != test.text || m.Unread != test.unread || m.User != test.user || m.ReplyTo.Kind != test.kind ||
+			test.space != "" && (m.Conversation != test.space || m.ReplyTo.ID != test.space)) {
 			t.Errorf("%s: %+v", name, m)
 		}
 		if response, err := r.Answer(in, "x"); err != nil || string(response.Body) != "{}" || response.Carries {
@@ -424,6 +475,8 @@ func TestLongAnswersAreCut(t *testing.T) {
 func FuzzReceive(f *testing.F) {
 	f.Add(members())
 	f.Add(members("msgtype", `"richText"`, "content", `{"richText":[{"text":"x"}]}`))
+	f.Add(members("msgtype", `"audio"`, "content", `{"recognition":"x"}`))
+	f.Add(rich(`{"text":"@ops"},{"type":"picture"},{"text":" x"}`))
 	f.Add(`{"type":"actionCallback","outTrackId":"t1","corpId":"dingcorp","userId":"u1","content":"{\"cardPrivateData\":{\"actionIds\":[\"x\"]}}"}`)
 	r := receiver(f, with())
 	f.Fuzz(func(t *testing.T, body string) {

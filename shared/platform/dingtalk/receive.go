@@ -45,6 +45,7 @@ type receiver struct {
 	robotCode string
 	codeGiven bool // the configuration names the robot, so a message must too
 	corpID    string
+	botName   string
 	window    time.Duration
 	random    io.Reader
 }
@@ -59,6 +60,7 @@ func NewReceiver(s webhook.Settings) (webhook.Receiver, error) {
 		robotCode: cmp.Or(s.Get("DingTalkRobotCode"), s.Get("DingTalkClientId")),
 		codeGiven: s.Get("DingTalkRobotCode") != "",
 		corpID:    s.Get("DingTalkCorpId"),
+		botName:   s.Get("BotName"),
 		random:    rand.Reader,
 	}
 	var err error
@@ -151,18 +153,41 @@ func (r *receiver) robot(in *webhook.Request) (*webhook.Received, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := callback.Object("the body", string(in.Body))
+	f, err := r.plain(in)
 	if err != nil {
 		return nil, err
 	}
 	if err := r.meant(f.Text("robotCode"), f.Text("chatbotCorpId")); err != nil {
 		return nil, err
 	}
-	m, err := robotMessage(f)
+	received, err := r.message(f)
 	if err != nil {
 		return nil, err
 	}
-	return &webhook.Received{Message: m, Guards: []string{callback.Digest("dingtalk robot", s.at, s.sign)}, State: answersText}, nil
+	received.Guards, received.State = []string{callback.Digest("dingtalk robot", s.at, s.sign)}, answersText
+	return received, nil
+}
+
+// plain reads the body of a message to a robot. DingTalk's documents do not say that it may be encrypted
+// as events are, but other projects' do; the key is that of the event subscription then.
+func (r *receiver) plain(in *webhook.Request) (callback.Fields, error) {
+	f, err := callback.Object("the body", string(in.Body))
+	if err != nil || !f.Has("encrypt") || f.Keys() != 1 {
+		return f, err
+	}
+	if r.events == nil {
+		return f, webhook.Refuse(webhook.StepDecrypt,
+			"the body is encrypted; set DingTalkToken and DingTalkEncodingAesKey to those of the console")
+	}
+	encrypt := f.Text("encrypt")
+	if err := f.Err(); err != nil {
+		return f, err
+	}
+	text, err := r.events.Open(new(envelope.Session), encrypt, r.owner)
+	if err != nil {
+		return f, err
+	}
+	return callback.Object("the message", text)
 }
 
 // meant refuses a message for another robot or corporation.
@@ -192,32 +217,16 @@ func (r *receiver) corp(id string) error {
 		callback.Cut(id, 64), r.corpID)
 }
 
-// robotMessage reads a message to a robot: nil if it is not text, if the robot said it itself, or if it is the notice that a quota is exceeded.
-func robotMessage(f callback.Fields) (*chat.Message, error) {
-	text := ""
-	switch f.Text("msgtype") {
-	case "text":
-		if text = f.Object("text").Text("content"); !f.Has("text") && f.IsText("content") {
-			text = f.Text("content") // one sample of the documents has it so
-		}
-	case "richText":
-		var b strings.Builder
-		for _, part := range f.Object("content").Items("richText") {
-			b.WriteString(part.Text("text"))
-		}
-		text = b.String()
-	default:
-		return nil, f.Err()
-	}
-	own := f.Text("senderId") != "" && f.Text("senderId") == f.Text("chatbotUserId")
-	notice := f.NumberOrText("errorCode") != "" // 20001: the organisation's quota is exceeded, and the text is left out
+// message reads a message to a robot. The robot's own messages, and the notice that a quota is exceeded,
+// which comes in place of the text, are only counted.
+// https://open.dingtalk.com/document/orgapp/receive-message
+func (r *receiver) message(f callback.Fields) (*webhook.Received, error) {
 	m := &chat.Message{
 		ID:           f.Text("msgId"),
 		Conversation: f.Text("conversationId"),
 		Direct:       f.NumberOrText("conversationType") == "1",
 		User:         f.Text("senderStaffId"),
 		UserName:     f.Text("senderNick"),
-		Text:         callback.Fold(text),
 		Sent:         millis(f.NumberOrText("createAt")),
 	}
 	if sender, bot := f.Text("senderCorpId"), f.Text("chatbotCorpId"); sender != "" && bot != "" && sender != bot {
@@ -227,10 +236,88 @@ func robotMessage(f callback.Fields) (*chat.Message, error) {
 	if m.ReplyTo.URL = chat.Secret(f.Text("sessionWebhook")); m.ReplyTo.URL != "" {
 		m.ReplyTo.Expires = millis(f.NumberOrText("sessionWebhookExpiredTime"))
 	}
-	if err := f.Err(); err != nil || own || notice {
+	kind, notice := f.Text("msgtype"), f.NumberOrText("errorCode")
+	own := f.Text("senderId") != "" && f.Text("senderId") == f.Text("chatbotUserId")
+	switch {
+	case f.Err() != nil:
+		return nil, f.Err()
+	case own:
+		return &webhook.Received{Kind: "own/" + kind}, nil
+	case notice != "" && notice != "0": // 20001: the organisation's quota is exceeded
+		return &webhook.Received{Kind: "errorCode/" + notice}, nil
+	}
+	heard := r.hear(f, kind, m.Direct)
+	m.Text, m.Unread = heard.Text, heard.Unread
+	if err := f.Err(); err != nil {
 		return nil, err
 	}
-	return m, callback.Check(m)
+	return &webhook.Received{Message: m, Mention: heard.Name}, callback.Check(m)
+}
+
+// files are the types of messages that hold no text.
+var files = map[string]string{
+	"picture": chat.UnreadPicture, "image": chat.UnreadPicture, "video": chat.UnreadVideo, "file": chat.UnreadFile,
+	"interactiveCard": chat.UnreadCard, "actionCard": chat.UnreadCard, "link": chat.UnreadLink,
+	"location": chat.UnreadPlace, "sticker": chat.UnreadSticker,
+}
+
+// hear reads what a message says. Of text DingTalk takes the robot's mention off.
+func (r *receiver) hear(f callback.Fields, kind string, direct bool) callback.Heard {
+	switch kind {
+	case "text":
+		text := f.Object("text").Text("content")
+		if !f.Has("text") && f.IsText("content") {
+			text = f.Text("content") // one sample of the documents has it so
+		}
+		return callback.Hear(callback.Split(text, r.botName), r.botName, callback.Addressed)
+	case "richText":
+		return r.richText(f, direct)
+	case "audio":
+		if text := f.Object("content").Text("recognition"); text != "" {
+			return callback.Heard{Text: callback.Fold(text)}
+		}
+		return callback.Heard{Unread: chat.UnreadVoice}
+	}
+	unread := files[kind]
+	if unread == "" {
+		unread = chat.UnreadElement(kind)
+	}
+	return callback.Heard{Unread: unread}
+}
+
+// richText reads text with pictures, which are no part of a command. The robot's own mention is in it if
+// there are as many mentions as atUsers, which counts the robot.
+func (r *receiver) richText(f callback.Fields, direct bool) callback.Heard {
+	var parts []callback.Part
+	unread, files := "", ""
+	for _, element := range f.Object("content").Items("richText") {
+		switch kind := element.Text("type"); {
+		case kind == "picture":
+			files, parts = chat.UnreadPicture, callback.Gap(parts)
+		case element.IsText("text") && (kind == "" || kind == "text"):
+			parts = append(parts, callback.Split(element.Text("text"), r.botName)...)
+		default:
+			unread = chat.UnreadElement(kind)
+		}
+	}
+	mentions := 0
+	for _, p := range parts {
+		if p.Mention {
+			mentions++
+		}
+	}
+	way := callback.Called
+	if direct || mentions < len(f.Items("atUsers")) {
+		way = callback.Addressed
+	}
+	heard := callback.Hear(parts, r.botName, way)
+	switch {
+	case unread != "":
+		heard.Unread = unread
+	case heard.Text == "" && heard.Unread == "":
+		heard.Unread = files
+	}
+	return heard
 }
 
 func replyTo(m *chat.Message) chat.ReplyTo {
@@ -267,17 +354,19 @@ func (r *receiver) card(in *webhook.Request) (*webhook.Received, error) {
 	if err := r.corp(f.Text("corpId")); err != nil {
 		return nil, err
 	}
-	m, err := cardMessage(f, s.at, s.time)
+	received, err := cardAction(f, s.at, s.time)
 	if err != nil {
 		return nil, err
 	}
-	return &webhook.Received{Message: m, Guards: []string{callback.Digest("dingtalk card", s.at, s.sign)}, State: answersNothing}, nil
+	received.Guards, received.State = []string{callback.Digest("dingtalk card", s.at, s.sign)}, answersNothing
+	return received, nil
 }
 
-// cardMessage reads the action of a card: its parameter command is what was said, and else the id of the action.
-func cardMessage(f callback.Fields, at string, sent time.Time) (*chat.Message, error) {
-	if f.Text("type") != "actionCallback" {
-		return nil, f.Err()
+// cardAction reads the action of a card. Its parameter command is what was said, else the id of the action
+// is; the other parameters are what was filled in or chosen with it.
+func cardAction(f callback.Fields, at string, sent time.Time) (*webhook.Received, error) {
+	if kind := f.Text("type"); kind != "actionCallback" {
+		return &webhook.Received{Kind: "card/" + kind}, f.Err()
 	}
 	content := f.Text("content")
 	action, err := callback.Object("content", content)
@@ -285,34 +374,47 @@ func cardMessage(f callback.Fields, at string, sent time.Time) (*chat.Message, e
 		return nil, err
 	}
 	private := action.Object("cardPrivateData")
-	text := private.Object("params").Text("command")
-	if ids := private.Texts("actionIds"); text == "" && len(ids) > 0 {
-		text = ids[0]
+	params := private.Object("params")
+	command := params.Text("command")
+	if ids := private.Texts("actionIds"); command == "" && len(ids) > 0 {
+		command = ids[0]
+	}
+	choices, whole := params.Choices("command")
+	unread := ""
+	if !whole {
+		unread = chat.UnreadElement("params")
 	}
 	m := &chat.Message{
 		ID:           callback.Digest("dingtalk card", f.Text("outTrackId"), f.Text("userId"), content, at),
-		Conversation: f.Text("spaceId"),
-		Direct:       f.Text("spaceType") == "IM_ROBOT",
+		EventID:      f.Text("outTrackId"),
+		Conversation: space(f.Text("spaceId")),
+		Direct:       strings.EqualFold(f.Text("spaceType"), "IM_ROBOT"),
 		User:         f.Text("userId"),
-		Text:         callback.Fold(text),
+		Text:         callback.Act(command, choices),
+		Unread:       unread,
 		Sent:         sent,
 	}
 	if kind := f.NumberOrText("userIdType"); kind != "" && kind != "1" {
 		m.User = "" // a unionId, which is not what grants are written with
 	}
-	if m.Conversation == "" {
-		m.Conversation = f.Text("outTrackId")
-	}
 	m.ReplyTo = replyTo(m)
-	if f.Text("spaceId") == "" {
-		m.ReplyTo = chat.ReplyTo{Kind: toPerson, ID: m.User}
+	if m.Conversation == "" {
+		m.Conversation, m.ReplyTo = f.Text("outTrackId"), chat.ReplyTo{Kind: toPerson, ID: m.User}
 	}
 	for _, fields := range []callback.Fields{f, action} {
 		if err := fields.Err(); err != nil {
 			return nil, err
 		}
 	}
-	return m, callback.Check(m)
+	return &webhook.Received{Message: m}, callback.Check(m)
+}
+
+// space returns the conversation of a space that a card is in, which may be written as an openSpaceId is.
+func space(id string) string {
+	if rest, ok := strings.CutPrefix(id, "dtv1.card//"); ok {
+		_, id, _ = strings.Cut(rest, ".")
+	}
+	return id
 }
 
 // event takes an event of a subscription. None of them is a message; the check of the URL is among them, and all want an encrypted answer.
@@ -414,7 +516,7 @@ func (r *receiver) opened(in *webhook.Request, session *envelope.Session, timest
 	case "check_create_suite_url", "check_update_suite_url":
 		word = random
 	default:
-		return &webhook.Received{State: state}, nil
+		return &webhook.Received{Kind: "event/" + kind, State: state}, nil
 	}
 	response, err := r.seal(state, word)
 	if err != nil {

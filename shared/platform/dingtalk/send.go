@@ -31,9 +31,16 @@ type sender struct {
 
 var _ webhook.Sender = (*sender)(nil)
 
+// normalCode is the robotCode in messages to robots that were made before robots had codes. It is no code to
+// send by; that is the Client ID.
+const normalCode = "normal"
+
 // NewSender returns the sender of a configuration of type DingTalk.
 func NewSender(s webhook.Settings, client *outbound.Client) (webhook.Sender, error) {
 	out := &sender{client, s.Get("DingTalkClientId"), s["DingTalkClientSecret"], cmp.Or(s.Get("DingTalkRobotCode"), s.Get("DingTalkClientId"))}
+	if out.robotCode == normalCode {
+		out.robotCode = out.clientID
+	}
 	if out.clientID == "" || out.secret == "" {
 		return nil, outbound.Final("dingtalk: DingTalkClientId or DingTalkClientSecret is not set")
 	}

@@ -82,6 +82,21 @@ func TestSend(t *testing.T) {
 	}
 }
 
+// The code of old robots is in their messages, and is none to send by.
+func TestSendAsAnOldRobot(t *testing.T) {
+	f, _ := newFake(t)
+	s, err := dingtalk.NewSender(with("DingTalkRobotCode", "normal"), f.Client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Send(t.Context(), chat.ReplyTo{Kind: "person", ID: "u1"}, "done"); err != nil {
+		t.Fatal(err)
+	}
+	if r := f.Requests(); !strings.Contains(r[len(r)-1].Body, `"robotCode":"dingexample"`) {
+		t.Errorf("sent as %s", r[len(r)-1].Body)
+	}
+}
+
 func TestSendRefused(t *testing.T) {
 	to := chat.ReplyTo{Kind: "group", ID: "cid==", URL: session}
 	person := chat.ReplyTo{Kind: "person", ID: "u1"}
