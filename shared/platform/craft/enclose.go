@@ -14,7 +14,7 @@ import (
 // enclosures are the ways in which a platform signs and encrypts what it has to say, by type and name.
 var enclosures = map[string]map[string]func(*Maker, string) (*Callback, error){
 	"DingTalk": {"robot": dingtalkRobotOf, "card": dingtalkCardOf, "event": dingtalkEventOf},
-	"WeChat":   {"app": wecomAppOf, "aibot": wecomRobotOf},
+	"WeChat":   {"app": wecomAppOf, "json": wecomJSONOf, "aibot": wecomRobotOf},
 	"Feishu":   {"event": feishuOf},
 	"Slack":    {"event": slackEventOf, "form": slackFormOf, "payload": slackPayloadOf},
 	"Teams":    {"activity": teamsOf},
@@ -77,6 +77,17 @@ func wecomAppOf(k *Maker, text string) (*Callback, error) {
 		return nil, err
 	}
 	c := post([]byte("<xml><ToUserName>"+corp+"</ToUserName><AgentID>"+agent+"</AgentID><Encrypt>"+e.Encrypt+"</Encrypt></xml>"), "text/xml")
+	c.Query = signed(e)
+	return c, nil
+}
+
+func wecomJSONOf(k *Maker, text string) (*Callback, error) {
+	corp, agent := k.Settings.Get("WeChatCorpId"), k.Settings.Get("WeChatAgentId")
+	e, err := k.wecom(text, corp)
+	if err != nil {
+		return nil, err
+	}
+	c := post(object{"tousername": corp, "agentid": agent, "encrypt": e.Encrypt}.bytes(), "application/json")
 	c.Query = signed(e)
 	return c, nil
 }

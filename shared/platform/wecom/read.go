@@ -151,7 +151,7 @@ func release(text string) string {
 	}, text)
 }
 
-// typed are the elements that hold what people type, or say, or choose from elsewhere.
+// typed are the elements that hold what people type, say, or send.
 var typed = []string{"Content", "Recognition", "Title", "Description", "Label", "FileName"}
 
 // lift takes out of XML what people typed, each where it begins and ends just once in all of the text, so

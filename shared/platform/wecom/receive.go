@@ -88,7 +88,9 @@ func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
 	if err != nil {
 		return nil, err
 	}
-	state := state{session: session, form: e.form, at: timestamp, timestamp: strconv.FormatInt(in.Now.Unix(), 10), nonce: nonce}
+	state := state{
+		session: session, form: e.form, at: timestamp, timestamp: strconv.FormatInt(in.Now.Unix(), 10), nonce: nonce,
+	}
 	switch e.form {
 	case formURL:
 		if err := envelope.Current(in.Now, timestamp, nonce, callback.Skew); err != nil {
@@ -139,6 +141,7 @@ type state struct {
 	timestamp, nonce string // of the answer
 	user             string // who sent the message, as WeCom wrote it
 	id               string // of the message
+	acknowledged     bool   // the answer can show no text
 }
 
 // An enclosure is a ciphertext, and for whom it may be.
@@ -178,7 +181,8 @@ func (r *receiver) enclosed(in *webhook.Request) (enclosure, error) {
 		return enclosure{formJSON, encrypt, app}, f.Err()
 	}
 	if !r.robot {
-		return enclosure{}, webhook.Refuse(webhook.StepRequest, "this is the callback of an intelligent robot, and WeChatAibot is not true")
+		return enclosure{}, webhook.Refuse(webhook.StepRequest,
+			"this is the callback of an intelligent robot; if it is yours, set WeChatAibot to \"true\"")
 	}
 	return enclosure{formRobot, encrypt, none}, f.Err()
 }
@@ -189,9 +193,13 @@ func (r *receiver) app(in *webhook.Request, s state, f fields) (*webhook.Receive
 	kind, agent := f.texts["MsgType"], f.texts["AgentID"]
 	switch {
 	case f.texts["ToUserName"] != r.corpID:
-		return nil, webhook.Refuse(webhook.StepReceiver, "the message is for the corporation %q, and this configuration is for %s", callback.Cut(f.texts["ToUserName"], 64), r.corpID)
+		return nil, webhook.Refuse(webhook.StepReceiver,
+			"the message is for the corporation %q, and this configuration is for %q; if it is yours, set WeChatCorpId to %[1]q",
+			callback.Cut(f.texts["ToUserName"], 64), r.corpID)
 	case agent != r.agentID && (agent != "" || kind != "event"): // events of the address book have none
-		return nil, webhook.Refuse(webhook.StepReceiver, "the message is for the app %q, and this configuration is for %s", callback.Cut(agent, 64), r.agentID)
+		return nil, webhook.Refuse(webhook.StepReceiver,
+			"the message is for the app %q, and this configuration is for %q; if it is yours, set WeChatAgentId to %[1]q",
+			callback.Cut(agent, 64), r.agentID)
 	}
 	// The time in the query can be made of a nonce's digits without changing the signature; this one cannot.
 	created, err := callback.Seconds(f.texts["CreateTime"])
@@ -211,14 +219,16 @@ func (r *receiver) app(in *webhook.Request, s state, f fields) (*webhook.Receive
 		Sent:         created,
 		ReplyTo:      chat.ReplyTo{Kind: toUser, ID: s.user},
 	}
-	switch {
-	case kind == "text":
-		m.Text = callback.Fold(f.texts["Content"])
-	case kind == "event" && f.texts["Event"] == "click": // of the app's menu, whose keys the administrator wrote
-		m.ID = callback.Digest("wecom event", user, f.texts["CreateTime"], f.texts["Event"], f.texts["EventKey"])
-		m.Text = callback.Fold(f.texts["EventKey"])
-	default:
-		return &webhook.Received{State: s}, nil
+	if kind == "event" {
+		event := f.texts["Event"]
+		if m.Text = said(f); m.Text == "" {
+			return &webhook.Received{Kind: "event/" + event, State: s}, nil
+		}
+		m.EventID = f.texts["TaskId"]
+		m.ID = callback.Digest("wecom event", user, f.texts["CreateTime"], event, f.texts["EventKey"], m.EventID, m.Text)
+	} else {
+		heard := hear(f)
+		m.Text, m.Unread = heard.Text, heard.Unread
 	}
 	if user == "" {
 		return nil, webhook.Refuse(webhook.StepDecode, "the message has no FromUserName")
@@ -226,8 +236,58 @@ func (r *receiver) app(in *webhook.Request, s state, f fields) (*webhook.Receive
 	return &webhook.Received{Message: m, State: s}, callback.Check(m)
 }
 
-// aibot reads a message to an intelligent robot, or an event of it. The platform's asking for more of an answer (stream) is acknowledged: every answer is
-// whole at once.
+// said returns what a person said by an event, empty if nothing: by the app's menu or a card, whose
+// keys the administrator wrote.
+// https://developer.work.weixin.qq.com/document/path/90240
+func said(f fields) string {
+	switch f.texts["Event"] {
+	case "click", "template_card_menu_event":
+		return callback.Fold(f.texts["EventKey"])
+	case "template_card_event":
+		return callback.Act(f.texts["EventKey"], choices(f.options))
+	}
+	return ""
+}
+
+func choices(options []string) []callback.Choice {
+	var all []callback.Choice
+	for _, option := range options {
+		if option != "" {
+			all = append(all, callback.Choice{Value: option})
+		}
+	}
+	return all
+}
+
+// files are the types of messages that hold no text.
+var files = map[string]string{
+	"image": chat.UnreadPicture, "voice": chat.UnreadVoice, "video": chat.UnreadVideo, "shortvideo": chat.UnreadVideo,
+	"file": chat.UnreadFile, "location": chat.UnreadPlace, "link": chat.UnreadLink, "miniprogram": chat.UnreadCard,
+	"template_card": chat.UnreadCard, "emotion": chat.UnreadSticker, "sticker": chat.UnreadSticker,
+	"chatrecord": chat.UnreadForward,
+}
+
+func unread(kind string) callback.Heard {
+	if what := files[kind]; what != "" {
+		return callback.Heard{Unread: what}
+	}
+	return callback.Heard{Unread: chat.UnreadElement(kind)}
+}
+
+// hear reads what a message to an app says.
+func hear(f fields) callback.Heard {
+	switch kind := f.texts["MsgType"]; {
+	case kind == "text":
+		return callback.Heard{Text: callback.Fold(f.texts["Content"])}
+	case kind == "voice" && f.texts["Recognition"] != "":
+		return callback.Heard{Text: callback.Fold(f.texts["Recognition"])}
+	default:
+		return unread(kind)
+	}
+}
+
+// aibot reads a message to an intelligent robot, or an event of it. The platform's request for more of an
+// answer (stream) is acknowledged: every answer is whole. What a message quotes is no part of it.
 // https://developer.work.weixin.qq.com/document/path/100719
 func (r *receiver) aibot(in *webhook.Request, s state, text string) (*webhook.Received, error) {
 	f, err := callback.Object("the message", escapeControls(text))
@@ -246,14 +306,16 @@ func (r *receiver) aibot(in *webhook.Request, s state, text string) (*webhook.Re
 	if m.Direct {
 		m.Conversation = user
 	}
+	if m.ReplyTo.URL == "" {
+		m.ReplyTo = chat.ReplyTo{}
+	}
 	// Somebody of another corporation, whose userid may be that of somebody here; of this one's people the platform does not say it.
-	if corpID := from.Text("corpid"); corpID != "" && corpID != r.corpID {
+	corpID := from.Text("corpid")
+	stranger := corpID != "" && corpID != r.corpID
+	if stranger {
 		if m.User = ""; m.Direct {
 			m.Conversation = corpID + "/" + user
 		}
-	}
-	if m.ReplyTo.URL == "" {
-		m.ReplyTo = chat.ReplyTo{}
 	}
 	created := f.NumberOrText("create_time")
 	if created == "" { // messages have no time inside
@@ -269,57 +331,98 @@ func (r *receiver) aibot(in *webhook.Request, s state, text string) (*webhook.Re
 		}
 	}
 	kind := f.Text("msgtype")
+	var heard callback.Heard
 	switch kind {
-	case "text":
-		m.Text = f.Object("text").Text("content")
-	case "voice":
-		m.Text = f.Object("voice").Text("content") // what was understood of it
+	case "stream":
+		return &webhook.Received{Kind: kind, State: s}, f.Err()
+	case "event":
+		event := f.Object("event")
+		name := event.Text("eventtype")
+		if heard.Text = pressed(event, name); heard.Text == "" {
+			return &webhook.Received{Kind: "event/" + name, State: s}, f.Err()
+		}
+		// A card takes no text for an answer, only another card.
+		if s.acknowledged = true; m.ReplyTo.Kind == "" && !stranger {
+			m.ReplyTo = chat.ReplyTo{Kind: toUser, ID: from.Text("userid")}
+		}
+		m.EventID = event.Object(name).Text("task_id")
+	default:
+		heard = r.hear(f, kind, m.Direct)
 	}
 	if err := f.Err(); err != nil {
 		return nil, err
 	}
-	if kind != "text" && kind != "voice" {
-		return &webhook.Received{State: s}, nil
-	}
 	s.id = m.ID
-	m.Text = callback.Fold(m.Text)
-	if !m.Direct {
-		m.Text = r.unmention(m.Text)
-	}
-	return &webhook.Received{Message: m, State: s}, callback.Check(m)
+	m.Text, m.Unread = heard.Text, heard.Unread
+	return &webhook.Received{Message: m, Mention: heard.Name, State: s}, callback.Check(m)
 }
 
-// unmention takes the mention of the robot off a group's message. Without BotName it is the first word, if that is a mention.
-func (r *receiver) unmention(text string) string {
-	if r.botName != "" {
-		mention := "@" + callback.Fold(r.botName)
-		for at := 0; ; {
-			i := strings.Index(text[at:], mention)
-			if i < 0 {
-				return text
-			}
-			i += at
-			before, after := text[:i], text[i+len(mention):]
-			if (before == "" || strings.HasSuffix(before, " ") || strings.HasSuffix(before, "\n")) && (after == "" || after[0] == ' ' || after[0] == '\n') {
-				return callback.Fold(before + strings.TrimPrefix(after, " "))
-			}
-			at = i + 1
-		}
-	}
-	if !strings.HasPrefix(text, "@") {
-		return text
-	}
-	i := strings.IndexAny(text, " \n")
-	if i < 0 {
+// pressed returns what a person said by a card, empty if nothing.
+// https://developer.work.weixin.qq.com/document/path/101027
+func pressed(event callback.Fields, name string) string {
+	if name != "template_card_event" {
 		return ""
 	}
-	return callback.Fold(text[i:])
+	card := event.Object(name)
+	var options []string
+	for _, item := range card.Object("selected_items").Each("selected_item") {
+		options = append(options, item.Object("option_ids").EachText("option_id")...)
+	}
+	return callback.Act(card.Text("event_key"), choices(options))
+}
+
+// hear reads what a message to the robot says. In a group it is called by its name in the text.
+func (r *receiver) hear(f callback.Fields, kind string, direct bool) callback.Heard {
+	way := callback.Called
+	if direct {
+		way = callback.Addressed
+	}
+	switch kind {
+	case "text":
+		return callback.Hear(callback.Split(f.Object("text").Text("content"), r.botName), r.botName, way)
+	case "voice":
+		if text := f.Object("voice").Text("content"); text != "" { // what was understood of it
+			return callback.Heard{Text: callback.Fold(text)}
+		}
+	case "mixed":
+		return r.mixed(f, way)
+	}
+	return unread(kind)
+}
+
+// mixed reads text with pictures, which are no part of a command.
+func (r *receiver) mixed(f callback.Fields, way callback.Way) callback.Heard {
+	var parts []callback.Part
+	unknown, other := "", ""
+	mixed := f.Inner // some samples have it as text
+	if !f.IsText("mixed") {
+		mixed = f.Object
+	}
+	for _, item := range mixed("mixed").Items("msg_item") {
+		parts = callback.Gap(parts)
+		switch kind := item.Text("msgtype"); kind {
+		case "text":
+			parts = append(parts, callback.Split(item.Object("text").Text("content"), r.botName)...)
+		case "image", "file", "video":
+			other = files[kind]
+		default:
+			unknown = unread(kind).Unread
+		}
+	}
+	heard := callback.Hear(parts, r.botName, way)
+	switch {
+	case unknown != "":
+		heard.Unread = unknown
+	case heard.Text == "" && heard.Unread == "":
+		heard.Unread = other
+	}
+	return heard
 }
 
 // Answer implements webhook.Receiver: a passive reply in an envelope of the callback's own form.
 func (r *receiver) Answer(in *webhook.Received, text string) (*webhook.Response, error) {
 	s, ok := in.State.(state)
-	if !ok || text == "" || in.Message == nil {
+	if !ok || text == "" || in.Message == nil || s.acknowledged {
 		return callback.Acknowledge(), nil
 	}
 	a, err := s.session.Seal(r.random, r.reply(s, text), s.timestamp, s.nonce)

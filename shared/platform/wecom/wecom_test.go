@@ -79,19 +79,24 @@ func TestAppMessages(t *testing.T) {
 		return message("text]]", "event]]", "<Content><![CDATA[help]]></Content><MsgId>4561255354251345929</MsgId>", "<Event>"+kind+"</Event>"+rest)
 	}
 	for name, test := range map[string]struct {
-		inner, text string
-		step        webhook.Step
-		nothing     bool
+		inner, text, unread string
+		step                webhook.Step
+		nothing             bool
 	}{
 		"a message":                             {inner: message(), text: "help"},
 		"behind an XML declaration":             {inner: `<?xml version="1.0" encoding="utf-8"?>` + "\n" + message(), text: "help"},
 		"entities":                              {inner: message("<![CDATA[help]]>", "a &lt;b&gt; &amp;amp;&#160;c"), text: "a <b> &amp; c"},
 		"tags in CDATA are text":                {inner: message("[help]", "[<xml>&lt;</xml>]"), text: "<xml>&lt;</xml>"},
 		"a click on a menu":                     {inner: event("click", "<EventKey>restart i-1</EventKey>"), text: "restart i-1"},
+		"a button":                              {inner: event("template_card_event", "<EventKey>restart i-1</EventKey><TaskId>t</TaskId><CardType>button_interaction</CardType>"), text: "restart i-1"},
+		"a button, and one choice":              {inner: event("template_card_event", "<EventKey>restart</EventKey><SelectedItems><SelectedItem><QuestionKey>q</QuestionKey><OptionIds><OptionId>i-1</OptionId></OptionIds></SelectedItem></SelectedItems>"), text: "restart i-1"},
+		"a choice without a button":             {inner: event("template_card_event", "<EventKey></EventKey><SelectedItems><SelectedItem><OptionIds><OptionId><![CDATA[restart i-1]]></OptionId></OptionIds></SelectedItem></SelectedItems>"), text: "restart i-1"},
+		"two choices of two questions":          {inner: event("template_card_event", "<EventKey>restart</EventKey><SelectedItems><SelectedItem><OptionIds><OptionId>i 1</OptionId></OptionIds></SelectedItem><SelectedItem><OptionIds><OptionId>now</OptionId></OptionIds></SelectedItem></SelectedItems>"), text: "restart 'i 1' now"},
+		"a card's menu":                         {inner: event("template_card_menu_event", "<EventKey>help</EventKey><TaskId>t</TaskId>"), text: "help"},
 		"another event, with elements within":   {inner: event("template_card_event", "<SelectedItems><SelectedItem><QuestionKey>k</QuestionKey></SelectedItem></SelectedItems>"), nothing: true},
 		"an event of no app":                    {inner: strings.Replace(event("change_contact", ""), "<AgentID>1000002</AgentID>", "", 1), nothing: true},
 		"an event of another app":               {inner: strings.Replace(event("click", "<EventKey>x</EventKey>"), "1000002", "1000003", 1), step: webhook.StepReceiver},
-		"a picture":                             {inner: message("text]]", "image]]"), nothing: true},
+		"a picture":                             {inner: message("text]]", "image]]"), text: "", unread: chat.UnreadPicture},
 		"another app":                           {inner: message("1000002", "1000003"), step: webhook.StepReceiver},
 		"no app":                                {inner: message("<AgentID>1000002</AgentID>", ""), step: webhook.StepReceiver},
 		"another corporation inside":            {inner: message("[wwexample]", "[wwother]"), step: webhook.StepReceiver},
@@ -142,7 +147,7 @@ func TestAppMessages(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if m := in.Message; (m == nil) != test.nothing || m != nil && (m.Text != test.text || m.User != "zhangsan" || m.Conversation != "zhangsan" || !m.Direct ||
+		if m := in.Message; (m == nil) != test.nothing || m != nil && (m.Text != test.text || m.Unread != test.unread || m.User != "zhangsan" || m.Conversation != "zhangsan" || !m.Direct ||
 			m.ReplyTo != (chat.ReplyTo{Kind: "user", ID: "ZhangSan"})) {
 			t.Errorf("%s: %+v", name, m)
 		}
@@ -197,10 +202,12 @@ func TestBodies(t *testing.T) {
 
 func TestRobotMessages(t *testing.T) {
 	group := `{"msgid":"m1","aibotid":"b","chatid":"wr1","chattype":"group","from":{"userid":"ZhangSan"},"response_url":"https://qyapi.weixin.qq.com/x","msgtype":"text","text":{"content":`
+	mixed := strings.Replace(strings.TrimSuffix(group, `"text":{"content":`), `"msgtype":"text"`, `"msgtype":"mixed"`, 1) + `"mixed":{"msg_item":`
+	mixedText := strings.TrimSuffix(mixed, `{"msg_item":`)
 	for name, test := range map[string]struct {
-		bot, inner, text string
-		step             webhook.Step
-		nothing          bool
+		bot, inner, text, unread string
+		step                     webhook.Step
+		nothing                  bool
 	}{
 		"a mention before":                         {inner: group + `"@Ops\u2005restart i-1"}}`, text: "restart i-1"},
 		"a mention before, on a line of its own":   {inner: group + `"@Ops\nrestart"}}`, text: "restart"},
@@ -209,11 +216,21 @@ func TestRobotMessages(t *testing.T) {
 		"a mention of two words":                   {bot: "Ops Bot", inner: group + `"@Ops Bot restart"}}`, text: "restart"},
 		"a mention behind":                         {bot: "Ops Bot", inner: group + `"restart @Ops Bot"}}`, text: "restart"},
 		"a mention in the middle":                  {bot: "Ops", inner: group + `"restart @Ops i-1"}}`, text: "restart i-1"},
-		"a mention of somebody else":               {bot: "Ops", inner: group + `"@Opsy restart x@Ops"}}`, text: "@Opsy restart x@Ops"},
-		"one to one nothing is taken off":          {inner: `{"msgid":"m1","chattype":"single","from":{"userid":"ZhangSan"},"msgtype":"text","text":{"content":"@x y"}}`, text: "@x y"},
+		"a mention of somebody else":               {bot: "Ops", inner: group + `"@Opsy restart x@Ops"}}`, text: "restart x@Ops"},
+		"a mention of somebody and of the robot":   {bot: "Robot A", inner: group + `"@Bob @Robot A restart i-1"}}`, text: "restart i-1"},
+		"a mention at the end, without BotName":    {inner: group + `"restart i-1 @RobotA"}}`, text: "restart i-1"},
+		"a mention of everybody":                   {bot: "Ops", inner: group + `"@所有人 @Ops restart i-1"}}`, text: "restart i-1"},
+		"one to one a mention at the head goes":    {inner: `{"msgid":"m1","chattype":"single","from":{"userid":"ZhangSan"},"msgtype":"text","text":{"content":"@x y"}}`, text: "y"},
 		"what was spoken":                          {inner: `{"msgid":"m1","chattype":"single","from":{"userid":"ZhangSan"},"msgtype":"voice","voice":{"content":"help"}}`, text: "help"},
 		"the asking for more of an answer":         {inner: `{"msgid":"m1","msgtype":"stream","stream":{"id":"s"}}`, nothing: true},
-		"a picture":                                {inner: `{"msgid":"m1","msgtype":"image","image":{"url":"x"}}`, nothing: true},
+		"a picture":                                {inner: `{"msgid":"m1","chattype":"single","from":{"userid":"ZhangSan"},"msgtype":"image","image":{"url":"x"}}`, unread: chat.UnreadPicture},
+		"speech that was not understood":           {inner: `{"msgid":"m1","chattype":"single","from":{"userid":"ZhangSan"},"msgtype":"voice","voice":{"content":""}}`, unread: chat.UnreadVoice},
+		"text beside a picture":                    {bot: "Ops", inner: mixed + `[{"msgtype":"text","text":{"content":"@Ops restart"}},{"msgtype":"image"},{"msgtype":"text","text":{"content":"i-1"}}]}}`, text: "restart i-1"},
+		"a picture and a mention":                  {bot: "Ops", inner: mixed + `[{"msgtype":"text","text":{"content":"@Ops "}},{"msgtype":"image"}]}}`, unread: chat.UnreadPicture},
+		"text beside what is not known":            {bot: "Ops", inner: mixed + `[{"msgtype":"text","text":{"content":"@Ops restart"}},{"msgtype":"formula"}]}}`, text: "restart", unread: "an element of type formula"},
+		"a mixed message that is text":             {bot: "Ops", inner: mixedText + `"{\"msg_item\":[{\"msgtype\":\"text\",\"text\":{\"content\":\"@Ops help\"}}]}"}`, text: "help"},
+		"a mixed message that is none":             {inner: mixed + `["x"]}}`, step: webhook.StepDecode},
+		"a quotation beside the text":              {bot: "Ops", inner: group + `"@Ops help"},"quote":{"msgtype":"text","text":{"content":"restart i-1"}}}`, text: "help"},
 		"an event":                                 {inner: `{"msgid":"m1","create_time":` + at + `,"msgtype":"event","event":{"eventtype":"enter_chat"}}`, nothing: true},
 		"an old event":                             {inner: `{"msgid":"m1","create_time":1409659813,"msgtype":"event"}`, step: webhook.StepFreshness},
 		"an event that was queued and retried":     {inner: `{"msgid":"m1","create_time":` + ago(10*time.Minute) + `,"msgtype":"event"}`, nothing: true},
@@ -235,7 +252,7 @@ func TestRobotMessages(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if m := in.Message; (m == nil) != test.nothing || m != nil && (m.Text != test.text || m.User != "zhangsan") {
+		if m := in.Message; (m == nil) != test.nothing || m != nil && (m.Text != test.text || m.Unread != test.unread || m.User != "zhangsan") {
 			t.Errorf("%s: %+v", name, m)
 		}
 		if in.Message == nil {
@@ -315,6 +332,72 @@ func TestTimeAndNonceAreNotExchanged(t *testing.T) {
 	} {
 		if _, err := r.Receive(test.in); platformtest.StepOf(err) != test.want {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+}
+
+// A button of a robot's card is heard. WeCom takes no text for an answer to it, so that goes another way.
+func TestRobotCards(t *testing.T) {
+	r := receiver(t, with())
+	press := func(rest, chosen string) string {
+		return `{"msgid":"m1","create_time":` + at + `,"chatid":"wr1","chattype":"group","from":{"corpid":"wwexample","userid":"ZhangSan"}` + rest +
+			`,"msgtype":"event","event":{"eventtype":"template_card_event","template_card_event":{"card_type":"vote_interaction","task_id":"t1"` + chosen + `}}}`
+	}
+	for name, test := range map[string]struct {
+		rest, chosen, text string
+		to                 chat.ReplyTo
+		step               webhook.Step
+	}{
+		"a button":             {"", `,"event_key":"restart i-1"`, "restart i-1", chat.ReplyTo{Kind: "user", ID: "ZhangSan"}, ""},
+		"with a response_url":  {`,"response_url":"https://qyapi.weixin.qq.com/x"`, `,"event_key":"help"`, "help", chat.ReplyTo{Kind: "response_url", URL: "https://qyapi.weixin.qq.com/x"}, ""},
+		"a choice":             {"", `,"event_key":"restart","selected_items":{"selected_item":[{"question_key":"q","option_ids":{"option_id":["i-1"]}}]}`, "restart i-1", chat.ReplyTo{Kind: "user", ID: "ZhangSan"}, ""},
+		"a choice that is one": {"", `,"selected_items":{"selected_item":{"option_ids":{"option_id":"restart i-1"}}}`, "restart i-1", chat.ReplyTo{Kind: "user", ID: "ZhangSan"}, ""},
+		"nothing":              {"", "", "", chat.ReplyTo{}, ""},
+		"a key that is none":   {"", `,"event_key":1`, "", chat.ReplyTo{}, webhook.StepDecode},
+	} {
+		in, err := r.Receive(robot(t, press(test.rest, test.chosen)))
+		if platformtest.StepOf(err) != test.step {
+			t.Errorf("%s: %v, want %q", name, err, test.step)
+		}
+		if err != nil {
+			continue
+		}
+		m := in.Message
+		if (m == nil) != (test.text == "") || m != nil && (m.Text != test.text || m.ReplyTo != test.to || m.User != "zhangsan" || m.ID != "m1" || m.EventID != "t1") ||
+			m == nil && in.Kind != "event/template_card_event" {
+			t.Errorf("%s: %+v, %+v", name, in, m)
+		}
+		if response, err := r.Answer(in, "x"); err != nil || len(response.Body) > 0 || response.Carries {
+			t.Errorf("%s: answered with %+v, %v", name, response, err)
+		}
+	}
+	in, err := r.Receive(robot(t, strings.Replace(press("", `,"event_key":"restart"`), "wwexample", "wwother", 1)))
+	if err != nil || in.Message.User != "" || in.Message.ReplyTo != (chat.ReplyTo{}) {
+		t.Errorf("of another corporation: %+v, %v", in, err)
+	}
+}
+
+// One press of a button is one act however often it is delivered, and two presses are two.
+func TestCardActsAreToldApart(t *testing.T) {
+	r := receiver(t, with())
+	press := func(replace ...string) string {
+		inner := message("text]]", "event]]", "<Content><![CDATA[help]]></Content><MsgId>4561255354251345929</MsgId>",
+			"<Event>template_card_event</Event><EventKey>restart</EventKey><TaskId>t1</TaskId>")
+		in, err := r.Receive(app(t, strings.NewReplacer(replace...).Replace(inner)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if in.Message.EventID == "" {
+			t.Error("the act has no id of its task")
+		}
+		return in.Message.ID
+	}
+	if press() != press() {
+		t.Error("delivered again it is another")
+	}
+	for _, other := range [][]string{{"ZhangSan", "LiSi"}, {">t1<", ">t2<"}, {">restart<", ">stop<"}, {"<CreateTime>" + at, "<CreateTime>" + ago(time.Second)}} {
+		if press() == press(other...) {
+			t.Errorf("with %q it is the same", other)
 		}
 	}
 }
