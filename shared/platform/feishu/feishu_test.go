@@ -91,9 +91,9 @@ func TestEvents(t *testing.T) {
 		many.WriteString(`{"key":"@_user_` + strconv.Itoa(i) + `","name":"N` + strconv.Itoa(i) + `"},`)
 	}
 	for name, test := range map[string]struct {
-		bot, inner, text string
-		direct, nothing  bool
-		step             webhook.Step
+		bot, inner, text, unread string
+		direct, nothing          bool
+		step                     webhook.Step
 	}{
 		"a message one to one":                     {inner: said("user", "text", `{"text":"\u3000help me"}`, p2p), text: "help me", direct: true},
 		"a message to the bot in a group":          {inner: said("user", "text", `{"text":"@_user_1 restart @_user_2"}`, group), text: "restart @Bob"},
@@ -103,7 +103,38 @@ func TestEvents(t *testing.T) {
 		"a bot of this name":                       {bot: "Ops", inner: said("user", "text", `{"text":"@_user_1 x"}`, group), text: "x"},
 		"a key that begins another":                {bot: "N1", inner: said("user", "text", `{"text":"@_user_1 x @_user_10"}`, `,"chat_type":"group","mentions":[`+strings.TrimSuffix(many.String(), ",")+`]`), text: "x @N10"},
 		"a rich text":                              {inner: said("user", "post", `{"title":"","content":[[{"tag":"at","user_id":"@_user_1"},{"tag":"text","text":" restart "},{"tag":"a","text":"i-1","href":"x"}],[{"tag":"img"},{"tag":"md","text":"now"}]]}`, group), text: "restart i-1\nnow"},
-		"a picture":                                {inner: said("user", "image", `{"image_key":"x"}`, p2p), nothing: true},
+		"a picture":                                {inner: said("user", "image", `{"image_key":"x"}`, p2p), unread: chat.UnreadPicture, direct: true},
+		"a picture in a group":                     {inner: said("user", "image", `{"image_key":"x"}`, `,"chat_type":"group"`), nothing: true},
+		"a system message":                         {inner: said("user", "system", `{"template":"x"}`, p2p), nothing: true},
+		"everybody":                                {inner: said("user", "text", `{"text":"@_all restart"}`, `,"chat_type":"group"`), nothing: true},
+		"everybody, as a mention of the list":      {inner: said("user", "text", `{"text":"@_all restart"}`, `,"chat_type":"group","mentions":[{"key":"@_all","name":"所有人"}]`), nothing: true},
+		"everybody and the bot":                    {bot: "Ops", inner: said("user", "text", `{"text":"@_all @_user_1 restart i-1"}`, group), text: "restart i-1"},
+		"somebody and the bot":                     {inner: said("user", "text", `{"text":"@_user_2 @_user_1，restart i-1"}`, group), text: "restart i-1"},
+		"the bot at the end":                       {inner: said("user", "text", `{"text":"restart i-1 @_user_1"}`, group), text: "restart i-1"},
+		"another bot":                              {bot: "Ops", inner: said("user", "text", `{"text":"@_user_1 x"}`, strings.Replace(group, `"Ops"`, `"Other"`, 1)), nothing: true},
+		"somebody, by a user id":                   {inner: said("user", "text", `{"text":"@_user_1 x"}`, `,"chat_type":"group","mentions":[{"key":"@_user_1","name":"Bob","id":{"user_id":"u1"}}]`), nothing: true},
+		"two bots, and no name":                    {inner: said("user", "text", `{"text":"@_user_1 kick @_user_2"}`, strings.Replace(group, `"user"`, `"bot"`, 1)), text: "kick @Bob", unread: chat.UnreadMention},
+		"the bot, one to one":                      {inner: said("user", "text", `{"text":"restart i-1 @_user_1"}`, p2p+strings.TrimPrefix(group, `,"chat_type":"group"`)), text: "restart i-1", direct: true},
+		"what looks like a key and is none":        {inner: said("user", "text", `{"text":"restart @_user_7 @_ @_x"}`, p2p), text: "restart @_user_7 @_ @_x", direct: true},
+		"an address that a client made a link of":  {inner: said("user", "text", `{"text":"restart [db1.example.com](http://db1.example.com) '[a.b](http://a.b/)'"}`, p2p), text: "restart db1.example.com 'a.b'", direct: true},
+		"a link that somebody made":                {inner: said("user", "text", `{"text":"get [x](http://a.b) ](y) [z]( [w](w"}`, p2p), text: "get [x](http://a.b) ](y) [z]( [w](w", direct: true},
+		"a rich text with a block of code":         {inner: said("user", "post", `{"content":[[{"tag":"at","user_id":"@_user_1"},{"tag":"text","text":"restart"}],[{"tag":"code_block","language":"GO","text":"i-1"}]]}`, group), text: "restart\ni-1"},
+		"a block of code right behind the text":    {inner: said("user", "post", `{"content":[[{"tag":"text","text":"restart"},{"tag":"code_block","text":"i-1"}]]}`, p2p), text: "restart i-1", direct: true},
+		"a rich text with a title":                 {inner: said("user", "post", `{"title":"restart","content":[[{"tag":"text","text":"i-1"}]]}`, p2p), text: "restart\ni-1", direct: true},
+		"a rich text in one language":              {inner: said("user", "post", `{"zh_cn":{"title":"","content":[[{"tag":"text","text":"restart"}]]}}`, p2p), text: "restart", direct: true},
+		"a rich text in two languages":             {inner: said("user", "post", `{"en_us":{"content":[[{"tag":"text","text":"restart"}]]},"zh_cn":{"content":[[{"tag":"text","text":"重启"}]]}}`, p2p), text: "restart", direct: true},
+		"a rich text with what is not known":       {inner: said("user", "post", `{"content":[[{"tag":"text","text":"restart "},{"tag":"formula","text":"i-1"}]]}`, p2p), text: "restart", unread: "an element of type formula", direct: true},
+		"a rich text with an emoji":                {inner: said("user", "post", `{"content":[[{"tag":"text","text":"restart"},{"tag":"emotion","emoji_type":"OK"}]]}`, p2p), text: "restart", unread: chat.UnreadSticker, direct: true},
+		"a rich text whose element has no text":    {inner: said("user", "post", `{"content":[[{"tag":"text","text":"restart"},{"tag":"code_block"}]]}`, p2p), text: "restart", unread: "an element of type code_block", direct: true},
+		"a rich text with a video and a rule":      {inner: said("user", "post", `{"content":[[{"tag":"text","text":"restart"},{"tag":"media","file_key":"x"},{"tag":"text","text":"i-1"}],[{"tag":"hr"}]]}`, p2p), text: "restart i-1", direct: true},
+		"a rich text of pictures":                  {inner: said("user", "post", `{"content":[[{"tag":"img"}],[{"tag":"img"}]]}`, p2p), unread: chat.UnreadPicture, direct: true},
+		"a rich text of a file":                    {inner: said("user", "post", `{"content":[[{"tag":"file"}]]}`, p2p), unread: chat.UnreadFile, direct: true},
+		"a rich text with links":                   {inner: said("user", "post", `{"content":[[{"tag":"text","text":"get "},{"tag":"a","text":"a.b","href":"http://a.b/"},{"tag":"text","text":" "},{"tag":"a","text":"here","href":"https://a.b/c"}]]}`, p2p), text: "get a.b https://a.b/c", direct: true},
+		"a rich text with Markdown":                {inner: said("user", "post", `{"content":[[{"tag":"md","text":"get [a.b](http://a.b)"}]]}`, p2p), text: "get a.b", direct: true},
+		"a rich text with a mention by name":       {inner: said("user", "post", `{"content":[[{"tag":"text","text":"kick "},{"tag":"at","user_id":"ou_2","user_name":"Bo b"}]]}`, p2p), text: "kick @Bo_b", direct: true},
+		"a rich text with a mention of nobody":     {inner: said("user", "post", `{"content":[[{"tag":"text","text":"kick "},{"tag":"at","user_id":"ou_2"}]]}`, p2p), text: "kick @", unread: "an element of type at", direct: true},
+		"a rich text to everybody":                 {inner: said("user", "post", `{"content":[[{"tag":"at","user_id":"@_all"},{"tag":"text","text":"restart"}]]}`, `,"chat_type":"group"`), nothing: true},
+		"a rich text of nothing":                   {inner: said("user", "post", `{}`, p2p), direct: true},
 		"a bot's message":                          {inner: said("app", "text", `{"text":"x"}`, p2p), nothing: true},
 		"content that is no JSON":                  {inner: said("user", "text", `x`, p2p), step: webhook.StepDecode},
 		"a text that is a number":                  {inner: said("user", "text", `{"text":1}`, p2p), step: webhook.StepDecode},
@@ -113,7 +144,8 @@ func TestEvents(t *testing.T) {
 		"another app":                              {inner: strings.Replace(said("user", "text", `{"text":"x"}`, p2p), "cli_example", "cli_other", 1), step: webhook.StepReceiver},
 		"another token":                            {inner: strings.Replace(said("user", "text", `{"text":"x"}`, p2p), "not-a-real-token", "x", 1), step: webhook.StepSignature},
 		"no token":                                 {inner: strings.Replace(said("user", "text", `{"text":"x"}`, p2p), "not-a-real-token", "", 1), step: webhook.StepSignature},
-		"no id":                                    {inner: strings.Replace(said("user", "text", `{"text":"x"}`, p2p), `"e1"`, `""`, 1), step: webhook.StepDecode},
+		"no id":                                    {inner: strings.Replace(said("user", "text", `{"text":"x"}`, p2p), `"om_1"`, `""`, 1), step: webhook.StepDecode},
+		"no content":                               {inner: strings.Replace(said("user", "text", `{"text":"x"}`, p2p), `"content"`, `"other"`, 1), direct: true},
 		"a header that is none":                    {inner: `{"schema":"2.0","header":1}`, step: webhook.StepDecode},
 		"a sender that is none":                    {inner: v2("im.message.receive_v1", `{"sender":{"sender_type":1}}`), step: webhook.StepDecode},
 		"a button":                                 {inner: v2("card.action.trigger", `{"operator":{"open_id":"ou_1"},"action":{"value":{"command":"restart"}},"context":{"open_chat_id":"oc_1","open_message_id":"om_1"}}`), text: "restart"},
@@ -124,10 +156,13 @@ func TestEvents(t *testing.T) {
 		"version 1, one to one":                    {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"private","msg_type":"text","open_id":"ou_1","open_chat_id":"oc_1","open_message_id":"om_1","text":"help"}`), text: "help", direct: true},
 		"version 1, to the bot":                    {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"group","msg_type":"text","is_mention":true,"open_id":"ou_1","open_chat_id":"oc_1","open_message_id":"om_1","text":"@x help","text_without_at_bot":" help"}`), text: "help"},
 		"version 1, to nobody":                     {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"group","msg_type":"text","open_id":"ou_1","open_chat_id":"oc_1","text":"help"}`), nothing: true},
-		"version 1, a picture":                     {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"private","msg_type":"image"}`), nothing: true},
+		"version 1, a picture":                     {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"private","msg_type":"image","open_id":"ou_1","open_chat_id":"oc_1","open_message_id":"om_1"}`), unread: chat.UnreadPicture, direct: true},
+		"version 1, a rich text":                   {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"private","msg_type":"post","text":"x","open_id":"ou_1","open_chat_id":"oc_1","open_message_id":"om_1"}`), unread: "an element of type post", direct: true},
+		"version 1, mentions of others":            {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"group","msg_type":"text","is_mention":true,"open_id":"ou_1","open_chat_id":"oc_1","open_message_id":"om_1","text_without_at_bot":" kick <at open_id=\"ou_2\">@Bo b</at> <at x"}`), text: "kick @Bo_b <at x"},
+		"version 1, another event":                 {inner: first(`{"type":"message_read","app_id":"cli_example"}`), nothing: true},
 		"version 1, another app":                   {inner: first(`{"type":"message","app_id":"cli_other"}`), step: webhook.StepReceiver},
 		"version 1, another token":                 {inner: strings.Replace(first(`{"app_id":"cli_example"}`), "not-a-real-token", "x", 1), step: webhook.StepSignature},
-		"version 1, wrong":                         {inner: first(`{"app_id":"cli_example","chat_type":1}`), step: webhook.StepDecode},
+		"version 1, wrong":                         {inner: first(`{"type":"message","app_id":"cli_example","chat_type":1}`), step: webhook.StepDecode},
 		"version 1, an event that is none":         {inner: first(`1`), step: webhook.StepDecode},
 		"neither version":                          {inner: `{"schema":"3.0"}`, step: webhook.StepDecode},
 		"a type that is a number":                  {inner: `{"type":1}`, step: webhook.StepDecode},
@@ -142,7 +177,7 @@ func TestEvents(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if m := in.Message; (m == nil) != test.nothing || m != nil && (m.Text != test.text || m.User != "ou_1" || m.Conversation != "oc_1" || m.Direct != test.direct ||
+		if m := in.Message; (m == nil) != test.nothing || m != nil && (m.Text != test.text || m.Unread != test.unread || m.User != "ou_1" || m.Conversation != "oc_1" || m.Direct != test.direct ||
 			m.ReplyTo != (chat.ReplyTo{Kind: "message", ID: "om_1"})) {
 			t.Errorf("%s: %+v", name, m)
 		}
@@ -155,6 +190,101 @@ func TestEvents(t *testing.T) {
 		if err != nil || want != 0 && in.Message.Sent.UnixMilli() != want || want == 0 && !in.Message.Sent.IsZero() {
 			t.Errorf("created %s: %v", created, err)
 		}
+	}
+}
+
+// A message is the same under two events; what has no message of its own is the same under two events, and another when it is done again.
+func TestIdentity(t *testing.T) {
+	r := receiver(t, with())
+	id := func(inner string) string {
+		t.Helper()
+		in, err := r.Receive(sealed(inner))
+		if err != nil || in.Message == nil {
+			t.Fatalf("%s: %+v, %v", inner, in, err)
+		}
+		return in.Message.ID
+	}
+	press := v2("card.action.trigger", `{"token":"c-1","operator":{"open_id":"ou_1"},"action":{"value":"x"},"context":{"open_chat_id":"oc_1","open_message_id":"om_1"}}`)
+	chosen := v2("application.bot.menu_v6", `{"operator":{"operator_id":{"open_id":"ou_1"}},"event_key":"help","timestamp":1669364458}`)
+	for name, one := range map[string]string{"a message": said("user", "text", `{"text":"x"}`, p2p), "a button": press, "a menu": chosen} {
+		if id(one) != id(strings.Replace(one, `"e1"`, `"e2"`, 1)) {
+			t.Errorf("%s is another under another event", name)
+		}
+	}
+	for name, other := range map[string][2]string{"a message": {said("user", "text", `{"text":"x"}`, p2p), strings.Replace(said("user", "text", `{"text":"x"}`, p2p), "om_1", "om_2", 1)},
+		"a button": {press, strings.Replace(press, "c-1", "c-2", 1)}, "a button of another card": {press, strings.Replace(press, "om_1", "om_2", 1)}, "another's button": {press, strings.Replace(press, "ou_1", "ou_2", 1)},
+		"a menu": {chosen, strings.Replace(chosen, "1669364458", "1669364459", 1)}, "another's menu": {chosen, strings.Replace(chosen, "ou_1", "ou_2", 1)}} {
+		if id(other[0]) == id(other[1]) {
+			t.Errorf("%s done twice has one id", name)
+		}
+	}
+	in, err := r.Receive(sealed(press))
+	if err != nil || in.Message.EventID != "e1" {
+		t.Errorf("%+v, %v", in, err)
+	}
+	without := v2("card.action.trigger", `{"operator":{"open_id":"ou_1"},"action":{"value":"x"},"context":{"open_chat_id":"oc_1"}}`)
+	if id(without) != "e1" {
+		t.Errorf("an act that says no id of its own has %q, want its event's", id(without))
+	}
+}
+
+func TestActions(t *testing.T) {
+	r := receiver(t, with())
+	for name, test := range map[string]struct{ action, text, unread string }{
+		"a button":                      {`{"tag":"button","value":{"command":"restart i-1"}}`, "restart i-1", ""},
+		"a choice that is the command":  {`{"tag":"overflow","option":"restart i-1"}`, "restart i-1", ""},
+		"a choice with a command":       {`{"tag":"select_static","value":{"command":"restart"},"option":"i 1"}`, "restart 'i 1'", ""},
+		"several choices":               {`{"tag":"multi_select_static","value":{"command":"restart"},"options":["i-1","","i-2"]}`, "restart i-1 i-2", ""},
+		"a date":                        {`{"tag":"date_picker","value":{"command":"report"},"option":"2026-11-23 +0800"}`, "report '2026-11-23 +0800'", ""},
+		"an input that is the command":  {`{"tag":"input","input_value":"restart i-1"}`, "restart i-1", ""},
+		"an input with a command":       {`{"tag":"input","name":"instance","value":{"command":"restart"},"input_value":"i-1; stop"}`, "restart 'i-1; stop'", ""},
+		"a box that is ticked":          {`{"tag":"checker","name":"done","value":{"command":"close"},"checked":true}`, "close true", ""},
+		"a box that is not":             {`{"tag":"checker","name":"done","value":{"command":"close"},"checked":false}`, "close false", ""},
+		"a box without a command":       {`{"tag":"checker","checked":true}`, "", ""},
+		"a form of one field":           {`{"tag":"button","value":{"command":"restart"},"form_value":{"instance":"i-1"}}`, "restart i-1", ""},
+		"a form of several":             {`{"tag":"button","value":{"command":"restart"},"form_value":{"instance":"i-1","zone":["a","b"],"n":2,"force":true,"empty":"","none":null}}`, "restart instance=i-1 zone=a zone=b n=2 force=true", ""},
+		"a form whose field is a thing": {`{"tag":"button","value":{"command":"restart"},"form_value":{"instance":{"id":"i-1"}}}`, "restart", "an element of type form_value"},
+		"a link, which says nothing":    {`{"tag":"button","value":{}}`, "", ""},
+	} {
+		event := `{"operator":{"open_id":"ou_1"},"token":"c","action":` + test.action + `,"context":{"open_chat_id":"oc_1","open_message_id":"om_1"}}`
+		flat := `{"open_id":"ou_1","token":"c","action":` + test.action + `,"open_chat_id":"oc_1","open_message_id":"om_1"}`
+		for form, request := range map[string]*webhook.Request{"new": sealed(v2("card.action.trigger", event)), "flat": sealed(v2("card.action.trigger_v1", flat)), "old": plain(flat, true)} {
+			in, err := r.Receive(request)
+			if err != nil {
+				t.Errorf("%s, %s: %v", name, form, err)
+				continue
+			}
+			if m := in.Message; (m == nil) != (test.text == "") || m != nil && (m.Text != test.text || m.Unread != test.unread || m.User != "ou_1" || m.Conversation != "oc_1") ||
+				m == nil && !strings.HasPrefix(in.Kind, "card.action.trigger") {
+				t.Errorf("%s, %s: %+v, %+v", name, form, in, m)
+			}
+			if _, args, err := chat.ParseCommand(test.text); test.text != "" && (err != nil || strings.Contains(test.text, "'") && len(args) != 1) {
+				t.Errorf("%s: %q has the arguments %q, %v", name, test.text, args, err)
+			}
+		}
+	}
+}
+
+func TestMenu(t *testing.T) {
+	r := receiver(t, with())
+	in, err := r.Receive(sealed(v2("application.bot.menu_v6", `{"operator":{"operator_name":"x","operator_id":{"open_id":"ou_1"}},"event_key":"restart i-1","timestamp":"1669364458"}`)))
+	if err != nil || in.Message == nil {
+		t.Fatal(in, err)
+	}
+	m := in.Message
+	if m.Text != "restart i-1" || m.User != "ou_1" || m.Conversation != "ou_1" || !m.Direct || m.ReplyTo != (chat.ReplyTo{Kind: "person", ID: "ou_1"}) {
+		t.Errorf("%+v", m)
+	}
+	if in, err := r.Receive(sealed(v2("application.bot.menu_v6", `{"operator":{"operator_id":{"open_id":"ou_1"}}}`))); err != nil || in.Message != nil || in.Kind != "application.bot.menu_v6" {
+		t.Errorf("a menu without a key: %+v, %v", in, err)
+	}
+}
+
+// A message that mentions another name than BotName is not for this bot, and health can say so.
+func TestAWrongBotNameIsTold(t *testing.T) {
+	in, err := receiver(t, with("BotName", "Other")).Receive(sealed(said("user", "text", `{"text":"@_user_1 x"}`, group)))
+	if err != nil || in.Message != nil || in.Mention != "Ops" || in.Kind != "im.message.receive_v1/not_mentioned" {
+		t.Errorf("%+v, %v", in, err)
 	}
 }
 
@@ -261,6 +391,10 @@ func FuzzReceive(f *testing.F) {
 	f.Add(said("user", "text", `{"text":"@_user_1 x"}`, group))
 	f.Add(said("user", "post", `{"content":[[{"tag":"text","text":"x"}]]}`, group))
 	f.Add(v2("card.action.trigger", `{"operator":{"open_id":"ou_1"},"action":{"value":"x"},"context":{"open_chat_id":"oc_1"}}`))
+	f.Add(said("user", "text", `{"text":"@_all [a.b](http://a.b) @_user_2"}`, group))
+	f.Add(said("user", "post", `{"zh_cn":{"title":"x","content":[[{"tag":"at","user_id":"@_user_1"},{"tag":"code_block","text":"x"},{"tag":"a","href":"x"}]]}}`, group))
+	f.Add(v2("card.action.trigger", `{"operator":{"open_id":"ou_1"},"action":{"value":"x","options":["a"],"form_value":{"a":[1]}},"context":{"open_chat_id":"oc_1"}}`))
+	f.Add(v2("application.bot.menu_v6", `{"operator":{"operator_id":{"open_id":"ou_1"}},"event_key":"x"}`))
 	f.Add(`{"type":"url_verification","challenge":"c","token":"not-a-real-token"}`)
 	f.Add(`{"uuid":"u","token":"not-a-real-token","type":"event_callback","event":{"app_id":"cli_example"}}`)
 	r := receiver(f, with())

@@ -19,8 +19,11 @@ import (
 	"chatconf/shared/webhook"
 )
 
-// toMessage is the way to answer later: ReplyTo.ID is the message that is answered.
-const toMessage = "message"
+// The ways to answer later.
+const (
+	toMessage = "message" // ReplyTo.ID is the message that is answered
+	toPerson  = "person"  // ReplyTo.ID is an open_id
+)
 
 // maxToast is how long the short notice after the action of a card may be, in bytes.
 const maxToast = 600
@@ -253,7 +256,9 @@ func (r *receiver) token(token string) error {
 
 func (r *receiver) app(id string) error {
 	if id != r.appID {
-		return webhook.Refuse(webhook.StepReceiver, "the event is for the app %q, and this configuration is for %s", callback.Cut(id, 64), r.appID)
+		return webhook.Refuse(webhook.StepReceiver,
+			"the event is for the app %q, and this configuration is for %q; if it is yours, set FeishuAppId to %[1]q",
+			callback.Cut(id, 64), r.appID)
 	}
 	return nil
 }
@@ -272,25 +277,21 @@ func (r *receiver) second(f callback.Fields) (*webhook.Received, error) {
 		return nil, err
 	}
 	kind := h.Text("event_type")
-	m := &chat.Message{ID: h.Text("event_id"), Sent: created(h.NumberOrText("create_time"))}
-	var err error
+	m := &chat.Message{EventID: h.Text("event_id"), Sent: created(h.NumberOrText("create_time"))}
+	m.ID = m.EventID
+	received := &webhook.Received{Kind: kind}
 	switch kind {
 	case "im.message.receive_v1":
-		m, err = r.message(m, e)
+		received = r.message(m, e)
 	case "card.action.trigger":
-		m = action(m, e)
-	default:
-		m = nil
+		received = action(m, e)
+	case "card.action.trigger_v1":
+		received = flatAction(m, e)
+	case "application.bot.menu_v6":
+		received = menu(m, e)
 	}
-	if err == nil {
-		err = f.Err()
-	}
-	if err != nil || m == nil {
-		return &webhook.Received{}, err
-	}
-	received := &webhook.Received{Message: m}
-	if kind == "card.action.trigger" {
-		received.State = toasts
+	if err := f.Err(); err != nil || received.Message == nil {
+		return received, err
 	}
 	return received, callback.Check(m)
 }
@@ -307,110 +308,6 @@ func created(text string) time.Time {
 	return time.Time{}
 }
 
-// message reads what a person said: nil if it was not a person, or is not text, or in a group is not to the bot.
-func (r *receiver) message(m *chat.Message, e callback.Fields) (*chat.Message, error) {
-	sender, said := e.Object("sender"), e.Object("message")
-	if sender.Text("sender_type") != "user" {
-		return nil, e.Err()
-	}
-	m.User = sender.Object("sender_id").Text("open_id")
-	m.Conversation = said.Text("chat_id")
-	m.Direct = said.Text("chat_type") == "p2p"
-	m.ReplyTo = chat.ReplyTo{Kind: toMessage, ID: said.Text("message_id")}
-	text, err := body(said.Text("message_type"), said.Text("content"))
-	if err != nil {
-		return nil, err
-	}
-	bot := ""
-	mentions := said.Items("mentions")
-	for _, mention := range mentions {
-		if bot == "" && r.isBot(mention) {
-			bot = mention.Text("key")
-		}
-	}
-	if err := e.Err(); err != nil || text == nil || !m.Direct && bot == "" {
-		return nil, err
-	}
-	var pairs []string // a key may begin another, as @_user_1 does @_user_10, so the last come first
-	for i := len(mentions) - 1; i >= 0; i-- {
-		switch key := mentions[i].Text("key"); key {
-		case "":
-		case bot:
-			pairs = append(pairs, key, "")
-		default:
-			pairs = append(pairs, key, "@"+callback.Word(mentions[i].Text("name")))
-		}
-	}
-	m.Text = callback.Fold(strings.NewReplacer(pairs...).Replace(*text))
-	return m, nil
-}
-
-// isBot reports whether a mention is this bot's: of a bot, where the event says so, and of the name BotName, where that is set.
-func (r *receiver) isBot(mention callback.Fields) bool {
-	kind := mention.Text("mentioned_type")
-	if kind != "" && kind != "bot" {
-		return false
-	}
-	return r.botName == "" || mention.Text("name") == r.botName
-}
-
-// body is the text of a message: of a plain one, or of a rich one the text in it. It is nil if there is no text in messages of its kind.
-func body(kind, content string) (*string, error) {
-	if kind != "text" && kind != "post" {
-		return nil, nil
-	}
-	f, err := callback.Object("content", content)
-	if err != nil {
-		return nil, err
-	}
-	text := f.Text("text")
-	if kind == "post" {
-		var lines []string
-		for _, line := range f.Lines("content") {
-			var b strings.Builder
-			for _, part := range line {
-				switch part.Text("tag") {
-				case "text", "a", "md":
-					b.WriteString(part.Text("text"))
-				case "at":
-					b.WriteString(part.Text("user_id")) // which is the mention's key
-				}
-			}
-			lines = append(lines, b.String())
-		}
-		text = strings.Join(lines, "\n")
-	}
-	return &text, f.Err()
-}
-
-// action reads what somebody did to a card: what its button's value says is what was said. It is nil if that is nothing.
-// https://open.feishu.cn/document/uAjLw4CM/ukzMukzMukzM/feishu-cards/card-callback-communication
-func action(m *chat.Message, e callback.Fields) *chat.Message {
-	operator, context := e.Object("operator"), e.Object("context")
-	m.User = operator.Text("open_id")
-	m.Conversation = context.Text("open_chat_id")
-	m.ReplyTo = chat.ReplyTo{Kind: toMessage, ID: context.Text("open_message_id")}
-	if m.Text = value(e.Object("action")); m.Text == "" {
-		return nil
-	}
-	return m
-}
-
-// value is the text of an action: its value, or the member command of it, or the option chosen.
-func value(a callback.Fields) string {
-	text := ""
-	switch {
-	case a.IsText("value"):
-		text = a.Text("value")
-	case a.Has("value"):
-		text = a.Object("value").Text("command")
-	}
-	if text == "" {
-		text = a.Text("option")
-	}
-	return callback.Fold(text)
-}
-
 // first reads an event of version 1.
 // https://open.feishu.cn/document/ukTMukTMukTM/uMTNxYjLzUTM24yM1EjN
 func (r *receiver) first(f callback.Fields) (*webhook.Received, error) {
@@ -424,20 +321,32 @@ func (r *receiver) first(f callback.Fields) (*webhook.Received, error) {
 	if err := r.app(e.Text("app_id")); err != nil {
 		return nil, err
 	}
+	if kind := e.Text("type"); kind != "message" {
+		return &webhook.Received{Kind: "v1/" + kind}, f.Err()
+	}
 	m := &chat.Message{
-		ID:           f.Text("uuid"),
+		ID:           e.Text("open_message_id"),
+		EventID:      f.Text("uuid"),
 		Conversation: e.Text("open_chat_id"),
 		Direct:       e.Text("chat_type") == "private",
 		User:         e.Text("open_id"),
-		Text:         callback.Fold(e.Text("text_without_at_bot")),
 		ReplyTo:      chat.ReplyTo{Kind: toMessage, ID: e.Text("open_message_id")},
 	}
-	if m.Direct {
-		m.Text = callback.Fold(e.Text("text"))
+	kind := e.Text("msg_type")
+	if !m.Direct && !e.Is("is_mention") {
+		return &webhook.Received{Kind: "v1/message/" + kind}, f.Err()
 	}
-	said := e.Text("type") == "message" && e.Text("msg_type") == "text" && (m.Direct || e.Is("is_mention"))
-	if err := f.Err(); err != nil || !said {
-		return &webhook.Received{}, err
+	text := e.Text("text_without_at_bot")
+	if m.Direct {
+		text = e.Text("text")
+	}
+	heard := callback.Heard{Unread: unread(kind)}
+	if kind == "text" {
+		heard = callback.Hear(tagged(text), r.botName, callback.Addressed)
+	}
+	m.Text, m.Unread = heard.Text, heard.Unread
+	if err := f.Err(); err != nil {
+		return nil, err
 	}
 	return &webhook.Received{Message: m}, callback.Check(m)
 }
@@ -448,20 +357,13 @@ func (r *receiver) legacyCard(f callback.Fields, in *webhook.Request) (*webhook.
 	if f.Has("schema") || f.Has("event") || f.Has("header") {
 		return nil, webhook.Refuse(webhook.StepSignature, "this is an event, and it is signed as the action of a card")
 	}
-	m := &chat.Message{
-		ID:           callback.Digest("feishu card", string(in.Body)),
-		Conversation: f.Text("open_chat_id"),
-		User:         f.Text("open_id"),
-		ReplyTo:      chat.ReplyTo{Kind: toMessage, ID: f.Text("open_message_id")},
-		Text:         value(f.Object("action")),
+	m := &chat.Message{ID: callback.Digest("feishu card", string(in.Body))}
+	received := flatAction(m, f)
+	if err := f.Err(); err != nil || received.Message == nil {
+		return received, err
 	}
-	if m.Conversation == "" {
-		m.Conversation = f.Text("open_message_id")
-	}
-	if err := f.Err(); err != nil || m.Text == "" {
-		return &webhook.Received{}, err
-	}
-	return &webhook.Received{Message: m}, callback.Check(m)
+	received.State = nil // the older callback shows no notice
+	return received, callback.Check(m)
 }
 
 // What Received.State says.

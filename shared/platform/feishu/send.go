@@ -38,25 +38,36 @@ func NewSender(s webhook.Settings, client *outbound.Client) (webhook.Sender, err
 	return out, nil
 }
 
-// Send implements webhook.Sender: as a reply to the message, of rich text whose parts are all plain, since a plain message's text knows tags. The same
-// text to the same message is sent once, however often it is tried within an hour.
+// Send implements webhook.Sender: as a reply to the message, or to a person where there is no message, of
+// rich text whose parts are all plain, since a plain message's text knows tags. The same text to the same
+// message is sent once, however often it is tried within an hour.
 // https://open.feishu.cn/document/server-docs/im-v1/message/reply
+// https://open.feishu.cn/document/server-docs/im-v1/message/create
 func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
-	const what = "feishu: im/v1/messages/reply"
-	if to.Kind != toMessage || to.ID == "" {
-		return outbound.Final("feishu: there is no way to answer by %q", to.Kind)
-	}
+	var what, path string
 	text = callback.Cut(text, maxText)
 	var b bytes.Buffer
-	b.WriteString(`{"msg_type":"post","content":`)
-	document.WriteString(&b, post(text))
+	b.WriteByte('{')
+	switch {
+	case to.ID == "" || to.Kind != toMessage && to.Kind != toPerson:
+		return outbound.Final("feishu: there is no way to answer by %q", to.Kind)
+	case to.Kind == toMessage:
+		what, path = "feishu: im/v1/messages/reply", "/"+url.PathEscape(to.ID)+"/reply"
+	default:
+		what, path = "feishu: im/v1/messages", "?receive_id_type=open_id"
+		b.WriteString(`"receive_id":`)
+		document.WriteString(&b, to.ID)
+		b.WriteByte(',')
+	}
+	b.WriteString(`"msg_type":"post","content":`)
+	document.WriteString(&b, postOf(text))
 	b.WriteString(`,"uuid":`)
 	document.WriteString(&b, callback.Digest("feishu reply", to.ID, text)[:40])
 	b.WriteByte('}')
 	key := callback.Digest("feishu", s.host, s.appID, s.secret.Reveal())
 	return s.client.WithToken(ctx, key, s.token, func(token chat.Secret) (bool, error) {
 		answer, err := s.client.Do(ctx, outbound.Call{What: what, Hosts: []string{s.host}, Body: b.Bytes(),
-			URL:     chat.Secret("https://" + s.host + "/open-apis/im/v1/messages/" + url.PathEscape(to.ID) + "/reply"),
+			URL:     chat.Secret("https://" + s.host + "/open-apis/im/v1/messages" + path),
 			Headers: map[string]chat.Secret{"Authorization": "Bearer " + token}})
 		if err != nil {
 			return false, err
@@ -70,8 +81,8 @@ func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 	})
 }
 
-// post is the content of a message of rich text, a paragraph for each line.
-func post(text string) string {
+// postOf is the content of a message of rich text, a paragraph for each line.
+func postOf(text string) string {
 	var b bytes.Buffer
 	b.WriteString(`{"zh_cn":{"content":[`)
 	for i, line := range strings.Split(text, "\n") {

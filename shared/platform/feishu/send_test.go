@@ -31,6 +31,8 @@ func TestSend(t *testing.T) {
 		"the secret is not right": {to: to, token: `{"code":10014,"msg":"app secret invalid"}`,
 			sent: 1},
 		"a token that is empty": {to: to, token: `{"code":0}`, sent: 1},
+		"to a person":           {to: chat.ReplyTo{Kind: "person", ID: "ou_1"}, answers: []string{`{"code":0}`}, ok: true, sent: 2},
+		"to nobody":             {to: chat.ReplyTo{Kind: "person"}},
 		"to nothing":            {to: chat.ReplyTo{Kind: "message"}},
 		"by another way":        {to: chat.ReplyTo{Kind: "pigeon", ID: "x"}},
 	} {
@@ -68,16 +70,21 @@ func TestSend(t *testing.T) {
 			continue
 		}
 		last := r[len(r)-1]
+		uri, receiver := "/open-apis/im/v1/messages/om_1%2F..%2Fx/reply", ""
+		if test.to.Kind == "person" {
+			uri, receiver = "/open-apis/im/v1/messages?receive_id_type=open_id", "ou_1"
+		}
 		var body struct {
-			MsgType string `json:"msg_type"`
-			Content string `json:"content"`
-			UUID    string `json:"uuid"`
+			ReceiveID string `json:"receive_id"`
+			MsgType   string `json:"msg_type"`
+			Content   string `json:"content"`
+			UUID      string `json:"uuid"`
 		}
 		if err := json.Unmarshal([]byte(last.Body), &body); err != nil {
 			t.Fatal(err)
 		}
 		const content = `{"zh_cn":{"content":[[{"tag":"text","text":"<at user_id=\"all\"></at>"}],[{"tag":"text","text":"[x](https://example.com)"}]]}}`
-		if last.URI != "/open-apis/im/v1/messages/om_1%2F..%2Fx/reply" || last.Header.Get("Authorization") != "Bearer not-a-real-access-token" ||
+		if last.URI != uri || body.ReceiveID != receiver || last.Header.Get("Authorization") != "Bearer not-a-real-access-token" ||
 			body.MsgType != "post" || body.Content != content || len(body.UUID) != 40 || r[0].Body != `{"app_id":"cli_example","app_secret":"not-a-real-secret"}` {
 			t.Errorf("%s: %+v", name, r)
 		}

@@ -1,0 +1,102 @@
+package feishu
+
+import (
+	"chatconf/shared/chat"
+	"chatconf/shared/platform/callback"
+	"chatconf/shared/webhook"
+)
+
+// action reads what somebody did to a card into m. What the button's value says is what was said, and
+// what was chosen or filled in goes with it.
+// https://open.feishu.cn/document/uAjLw4CM/ukzMukzMukzM/feishu-cards/card-callback-communication
+func action(m *chat.Message, e callback.Fields) *webhook.Received {
+	context := e.Object("context")
+	return acted(m, e, place{
+		user:         e.Object("operator").Text("open_id"),
+		conversation: context.Text("open_chat_id"),
+		message:      context.Text("open_message_id"),
+		kind:         "card.action.trigger",
+	})
+}
+
+// flatAction is action for the form that the cards' older callback has.
+func flatAction(m *chat.Message, e callback.Fields) *webhook.Received {
+	return acted(m, e, place{
+		user:         e.Text("open_id"),
+		conversation: e.Text("open_chat_id"),
+		message:      e.Text("open_message_id"),
+		kind:         "card.action.trigger_v1",
+	})
+}
+
+// A place is where somebody did something, and who.
+type place struct{ user, conversation, message, kind string }
+
+func acted(m *chat.Message, e callback.Fields, at place) *webhook.Received {
+	a := e.Object("action")
+	m.User, m.Conversation = at.user, at.conversation
+	m.ReplyTo = chat.ReplyTo{Kind: toMessage, ID: at.message}
+	if m.Conversation == "" {
+		m.Conversation = at.message
+	}
+	if m.Text, m.Unread = said(a); m.Text == "" && m.Unread == "" {
+		return &webhook.Received{Kind: at.kind + "/" + a.Text("tag")}
+	}
+	// The token is of this one act, whatever events tell of it.
+	if token := e.Text("token"); token != "" {
+		m.ID = callback.Digest("feishu act", token, at.message, at.user, m.Text)
+	}
+	return &webhook.Received{Message: m, State: toasts}
+}
+
+// said returns what an action says, empty if nothing.
+func said(a callback.Fields) (text, unread string) {
+	command := ""
+	switch {
+	case a.IsText("value"):
+		command = a.Text("value")
+	case a.Has("value"):
+		command = a.Object("value").Text("command")
+	}
+	var choices []callback.Choice
+	for _, option := range append([]string{a.Text("option")}, a.Texts("options")...) {
+		if option != "" {
+			choices = append(choices, callback.Choice{Value: option})
+		}
+	}
+	if input := a.Text("input_value"); input != "" {
+		choices = append(choices, callback.Choice{Name: a.Text("name"), Value: input})
+	}
+	if a.Text("tag") == "checker" {
+		checked := "false"
+		if a.Is("checked") {
+			checked = "true"
+		}
+		choices = append(choices, callback.Choice{Name: a.Text("name"), Value: checked})
+	}
+	filled, whole := a.Object("form_value").Choices()
+	if !whole {
+		unread = chat.UnreadElement("form_value")
+	}
+	choices = append(choices, filled...)
+	if command == "" && a.Text("tag") == "checker" {
+		choices = nil // that a box was ticked says no command
+	}
+	return callback.Act(command, choices), unread
+}
+
+// menu reads that somebody chose from the bot's own menu, whose keys the administrator wrote. It is one to
+// one and names no conversation, so the user stands for it.
+// https://open.feishu.cn/document/client-docs/bot-v3/events/menu
+func menu(m *chat.Message, e callback.Fields) *webhook.Received {
+	m.User = e.Object("operator").Object("operator_id").Text("open_id")
+	m.Conversation, m.Direct = m.User, true
+	m.ReplyTo = chat.ReplyTo{Kind: toPerson, ID: m.User}
+	if m.Text = callback.Fold(e.Text("event_key")); m.Text == "" {
+		return &webhook.Received{Kind: "application.bot.menu_v6"}
+	}
+	if at := e.NumberOrText("timestamp"); at != "" {
+		m.ID = callback.Digest("feishu menu", m.User, m.Text, at)
+	}
+	return &webhook.Received{Message: m}
+}

@@ -1,0 +1,282 @@
+package feishu
+
+import (
+	"strings"
+
+	"chatconf/shared/chat"
+	"chatconf/shared/platform/callback"
+	"chatconf/shared/webhook"
+)
+
+// message reads what a person said, into m. In a group an app may be told of every message; one that
+// does not mention this bot is not for it.
+// https://open.feishu.cn/document/server-docs/im-v1/message/events/receive
+func (r *receiver) message(m *chat.Message, e callback.Fields) *webhook.Received {
+	sender, said := e.Object("sender"), e.Object("message")
+	kind := said.Text("message_type")
+	if who := sender.Text("sender_type"); who != "user" { // the bot's own, or another's
+		return &webhook.Received{Kind: "im.message.receive_v1/sender/" + who}
+	}
+	m.ID = said.Text("message_id")
+	m.User = sender.Object("sender_id").Text("open_id")
+	m.Conversation = said.Text("chat_id")
+	m.Direct = said.Text("chat_type") == "p2p"
+	m.ReplyTo = chat.ReplyTo{Kind: toMessage, ID: m.ID}
+	way := callback.Overheard
+	if m.Direct {
+		way = callback.Addressed
+	}
+	if kind == "system" || kind != "text" && kind != "post" && !m.Direct { // which mention nobody
+		return &webhook.Received{Kind: "im.message.receive_v1/" + kind}
+	}
+	heard := callback.Heard{Unread: unread(kind), Called: true}
+	if kind == "text" || kind == "post" {
+		heard = r.hear(kind, said, way)
+	}
+	if !heard.Called {
+		return &webhook.Received{Kind: "im.message.receive_v1/not_mentioned", Mention: heard.Name}
+	}
+	m.Text, m.Unread = heard.Text, heard.Unread
+	return &webhook.Received{Message: m, Mention: heard.Name}
+}
+
+// unreadable are the types of messages that hold no text.
+// https://open.feishu.cn/document/server-docs/im-v1/message-content-description/message_content
+var unreadable = map[string]string{
+	"image": chat.UnreadPicture, "file": chat.UnreadFile, "folder": chat.UnreadFile, "audio": chat.UnreadVoice,
+	"media": chat.UnreadVideo, "sticker": chat.UnreadSticker, "interactive": chat.UnreadCard,
+	"share_chat": chat.UnreadCard, "share_user": chat.UnreadCard, "location": chat.UnreadPlace,
+	"merge_forward": chat.UnreadForward, "hongbao": chat.UnreadCard, "todo": chat.UnreadCard, "vote": chat.UnreadCard,
+	"video_chat": chat.UnreadCard, "share_calendar_event": chat.UnreadCard, "calendar": chat.UnreadCard,
+	"general_calendar": chat.UnreadCard,
+}
+
+func unread(kind string) string {
+	if what := unreadable[kind]; what != "" {
+		return what
+	}
+	return chat.UnreadElement(kind)
+}
+
+// hear reads text, plain or rich.
+func (r *receiver) hear(kind string, said callback.Fields, way callback.Way) callback.Heard {
+	mentions := make(map[string]callback.Part)
+	for _, mention := range said.Items("mentions") {
+		if key := mention.Text("key"); key != "" {
+			mentions[key] = r.mentioned(key, mention, way)
+		}
+	}
+	content := said.Inner("content")
+	if kind == "text" {
+		return callback.Hear(keyed(unlinked(content.Text("text")), mentions), r.botName, way)
+	}
+	p := post{mentions: mentions}
+	p.read(content)
+	heard := callback.Hear(p.parts, r.botName, way)
+	switch {
+	case p.unread != "":
+		heard.Unread = p.unread
+	case heard.Text == "" && heard.Unread == "":
+		heard.Unread = p.files
+	}
+	return heard
+}
+
+// allKey is the key of a mention of everybody, in the text and at times in the list of mentions.
+const allKey = "@_all"
+
+// mentioned returns a mention as the message lists it. A bot has no user id; that it is this one, only
+// its name tells, and one to one that it is a bot.
+func (r *receiver) mentioned(key string, f callback.Fields, way callback.Way) callback.Part {
+	name := f.Text("name")
+	p := callback.Part{Mention: true, Name: name, Text: "@" + callback.Word(name)}
+	switch kind := f.Text("mentioned_type"); {
+	case key == allKey:
+		p.Whose = callback.Everybody
+	case kind != "" && kind != "bot", f.Object("id").Text("user_id") != "":
+		p.Whose = callback.Somebody
+	case kind == "bot" && r.botName == "" && way == callback.Addressed:
+		p.Whose = callback.ThisBot
+	}
+	return p
+}
+
+// keyed returns the parts of a text with keys of mentions in it: @_all, and @_user_ and a number. What
+// looks like a key and is in no list is text.
+func keyed(text string, mentions map[string]callback.Part) []callback.Part {
+	var parts []callback.Part
+	begun := 0
+	for at := 0; ; {
+		i := strings.Index(text[at:], "@_")
+		if i < 0 {
+			return append(parts, callback.Part{Text: text[begun:]})
+		}
+		i += at
+		key := keyOf(text[i:])
+		p, ok := mentions[key]
+		if !ok && key == allKey {
+			p, ok = callback.Part{Mention: true, Whose: callback.Everybody, Text: "@all"}, true
+		}
+		if at = i + max(len(key), len("@_")); ok {
+			parts, begun = append(parts, callback.Part{Text: text[begun:i]}, p), at
+		}
+	}
+}
+
+// keyOf returns the key that text begins with, empty if with none.
+func keyOf(text string) string {
+	if strings.HasPrefix(text, allKey) {
+		return allKey
+	}
+	const user = "@_user_"
+	n := len(user)
+	if !strings.HasPrefix(text, user) {
+		return ""
+	}
+	for n < len(text) && '0' <= text[n] && text[n] <= '9' {
+		n++
+	}
+	return text[:n]
+}
+
+// tagged returns the parts of a text of version 1, in which a mention is a tag such as
+// <at open_id="ou_1">@Bob</at>.
+func tagged(text string) []callback.Part {
+	var parts []callback.Part
+	for {
+		before, rest, ok := strings.Cut(text, "<at ")
+		_, rest, begun := strings.Cut(rest, ">")
+		name, after, ended := strings.Cut(rest, "</at>")
+		if !ok || !begun || !ended {
+			return append(parts, callback.Part{Text: text})
+		}
+		name = strings.TrimPrefix(name, "@")
+		parts = append(parts, callback.Part{Text: before},
+			callback.Part{Mention: true, Name: name, Text: "@" + callback.Word(name)})
+		text = after
+	}
+}
+
+// unlinked returns a text without the links that Feishu makes of what looks like an address, such as
+// [db1.example.com](http://db1.example.com). Others are left to the parser of commands.
+func unlinked(text string) string {
+	var b strings.Builder
+	for {
+		i := strings.Index(text, "](")
+		if i < 0 {
+			return b.String() + text
+		}
+		begin, end := strings.LastIndexByte(text[:i], '['), strings.IndexByte(text[i:], ')')
+		if begin >= 0 && end >= 0 {
+			label, href := text[begin+1:i], text[i+2:i+end]
+			if link(label, href) == label && href != "" {
+				b.WriteString(text[:begin] + label)
+				text = text[i+end+1:]
+				continue
+			}
+		}
+		b.WriteString(text[:i+2])
+		text = text[i+2:]
+	}
+}
+
+// A post is rich text as it is being read.
+type post struct {
+	mentions map[string]callback.Part
+	parts    []callback.Part
+	unread   string // the last element whose text cannot be had
+	files    string // the last picture or file, which is no part of a command
+}
+
+// read reads the title and the lines, which may be under one language of several that say the same.
+func (p *post) read(content callback.Fields) {
+	if !content.Has("content") {
+		if languages := content.Objects(); len(languages) > 0 {
+			content = languages[0]
+		}
+	}
+	if title := content.Text("title"); title != "" {
+		p.line(keyed(title, p.mentions))
+	}
+	for _, line := range content.Lines("content") {
+		p.line(nil)
+		for _, element := range line {
+			p.element(element)
+		}
+	}
+}
+
+// line begins a line with parts.
+func (p *post) line(parts []callback.Part) {
+	if len(p.parts) > 0 {
+		p.parts = append(p.parts, callback.Part{Text: "\n"})
+	}
+	p.parts = append(p.parts, parts...)
+}
+
+// element reads one element of a line.
+// https://open.feishu.cn/document/server-docs/im-v1/message-content-description/message_content
+func (p *post) element(f callback.Fields) {
+	switch tag := f.Text("tag"); tag {
+	case "text", "md", "code_block", "code":
+		if !f.IsText("text") {
+			p.unread = chat.UnreadElement(tag)
+			return
+		}
+		text := f.Text("text")
+		if tag == "md" {
+			text = unlinked(text)
+		}
+		if tag == "code_block" { // a block is lines of its own
+			p.parts = callback.Gap(p.parts)
+		}
+		p.parts = append(p.parts, keyed(text, p.mentions)...)
+	case "a":
+		p.parts = append(p.parts, callback.Part{Text: link(f.Text("text"), f.Text("href"))})
+	case "at":
+		p.parts = append(p.parts, p.at(f))
+	case "img":
+		p.files, p.parts = chat.UnreadPicture, callback.Gap(p.parts)
+	case "media":
+		p.files, p.parts = chat.UnreadVideo, callback.Gap(p.parts)
+	case "file":
+		p.files, p.parts = chat.UnreadFile, callback.Gap(p.parts)
+	case "hr":
+		p.parts = callback.Gap(p.parts)
+	case "emotion":
+		p.unread = chat.UnreadSticker
+	default:
+		p.unread = chat.UnreadElement(tag)
+	}
+}
+
+// at reads a mention in rich text: by its key, or by the id and the name that some samples have there.
+func (p *post) at(f callback.Fields) callback.Part {
+	key := f.Text("user_id")
+	if mention, ok := p.mentions[key]; ok {
+		return mention
+	}
+	name := f.Text("user_name")
+	mention := callback.Part{Mention: true, Name: name, Text: "@" + callback.Word(name)}
+	if key == allKey || key == "all" {
+		mention.Whose = callback.Everybody
+	}
+	if name == "" && mention.Whose != callback.Everybody {
+		p.unread = chat.UnreadElement("at")
+	}
+	return mention
+}
+
+// link returns what was typed of a link: its text, where a client made the address of that, else its
+// address.
+func link(text, href string) string {
+	for _, scheme := range []string{"", "http://", "https://", "mailto:", "tel:"} {
+		if text != "" && strings.TrimSuffix(href, "/") == scheme+strings.TrimSuffix(text, "/") {
+			return text
+		}
+	}
+	if strings.Contains(href, ":") {
+		return href
+	}
+	return text
+}
