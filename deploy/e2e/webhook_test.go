@@ -335,16 +335,25 @@ func TestWhatIsSentIsGenuine(t *testing.T) {
 			return command{args: append([]string{"send", b.name, "--data", s.data}, args...)}.run(t).ok(t)
 		}
 		token := b.url[strings.LastIndex(b.url, "/")+1:]
-		for range 2 {
-			out := send("--user", user.writes, "--message-id", "1234567", "restart i-1")
+		for i := range 2 {
+			out := send("-v", "--user", user.writes, "--message-id", "1234567", "restart i-1")
 			if !strings.Contains(out, "200 OK") || strings.Contains(out, token) {
 				t.Errorf("%s: send printed %s, want it taken, and no token", p.typ, out)
+			}
+			shown := p.typ + " shows" + [...]string{":\n\n  restart was accepted.\n", " nothing: the message came before"}[i]
+			if !strings.HasPrefix(out, shown) {
+				t.Errorf("%s: send printed %s, want %q", p.typ, out, shown)
 			}
 		}
 		send("--user", "stranger7", "restart i-1")
 		all := b.records(t)
 		if len(all) != 2 || all[0].Decision != "Denied" || all[0].UserId != "stranger7" || all[1].Decision != "Allowed" || all[1].UserId != user.grants {
 			t.Errorf("%s: recorded was %+v, want one that was allowed, and a stranger's", p.typ, all)
+		}
+		for _, r := range all {
+			if !r.Answered || r.Outcome == "Pending" {
+				t.Errorf("%s: the record is left open: %+v", p.typ, r)
+			}
 		}
 	}
 }
