@@ -43,11 +43,14 @@ const (
 const answersURL = "https://kept-by-chatconf.invalid/"
 
 // serveActions are the actions of `chatconf serve`: those of the API, and SendChatMessage.
-func serveActions() []rpc.Action { return append(rpc.Actions(), playActions()...) }
+// Its client trusts the certificates in some files, besides those of the machine's roots.
+func serveActions(trust ...string) []rpc.Action {
+	return append(rpc.Actions(), playActions(trust...)...)
+}
 
 // playActions is SendChatMessage alone.
-func playActions() []rpc.Action {
-	p := &player{client: httpClient, now: time.Now}
+func playActions(trust ...string) []rpc.Action {
+	p := &player{client: httpClient, trust: trust, now: time.Now}
 	return []rpc.Action{rpc.NewAction(sendAction, p.send)}
 }
 
@@ -144,6 +147,7 @@ func (r *sendResponse) ok() bool {
 // A player plays the platforms: it makes callbacks of configurations and posts them to their webhooks.
 type player struct {
 	client *http.Client // which follows no redirects
+	trust  []string     // PEM files of further certificates to trust, read for each message: they may be renewed
 	now    func() time.Time
 }
 
@@ -277,7 +281,16 @@ func (p *player) follow(ctx context.Context, s *chat.Service, e *chat.Endpoint, 
 // post posts the callback and puts the answer into out.
 func (p *player) post(req *http.Request, callback *craft.Callback, hide func(string) string, out *sendResponse) {
 	begun := p.now()
-	resp, err := p.client.Do(req)
+	client := p.client
+	if len(p.trust) > 0 {
+		var err error
+		if client, err = trusting(p.trust...); err != nil {
+			out.Problem = err.Error()
+			return
+		}
+		defer client.CloseIdleConnections()
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		out.Problem = "the webhook does not answer: " + hide(cause(err))
 		return

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -38,7 +41,7 @@ type credential struct {
 
 // clientFlags are the flags that say which service, and as whom.
 type clientFlags struct {
-	endpoint, id, secret, data string
+	endpoint, id, secret, data, caCert string
 }
 
 func (f *clientFlags) add(cmd *cobra.Command) {
@@ -46,6 +49,7 @@ func (f *clientFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.id, "access-key-id", "", "access key id (default CHATCONF_ACCESS_KEY_ID, else that of the local service for it; "+
 		"ALIBABA_CLOUD_ACCESS_KEY_ID only for an endpoint that is named)")
 	cmd.Flags().StringVar(&f.secret, "access-key-secret", "", "its secret (default from where the id is; other users of the machine can see a flag)")
+	cmd.Flags().StringVar(&f.caCert, "ca-cert", "", "PEM file with certificates to trust besides those of this machine (default CHATCONF_ROOTS)")
 	dataFlag(cmd, &f.data)
 }
 
@@ -70,7 +74,13 @@ func (f *clientFlags) resolve(getenv func(string) string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{endpoint: endpoint, key: key, http: httpClient}, nil
+	client := &client{endpoint: endpoint, key: key, http: httpClient}
+	if file := firstOf(f.caCert, getenv("CHATCONF_ROOTS")); file != "" && strings.HasPrefix(endpoint, "https:") {
+		if client.http, err = trusting(file); err != nil {
+			return nil, usagef("--ca-cert or CHATCONF_ROOTS: %w", err)
+		}
+	}
+	return client, nil
 }
 
 // parseEndpoint returns the scheme and host of an endpoint. Without a scheme it is https.
@@ -182,6 +192,44 @@ func firstOf(values ...string) string {
 // httpClient follows no redirects: the body may hold secrets, and the signature is for one host.
 var httpClient = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
+// trusting returns a client like httpClient that trusts the certificates in PEM files too.
+func trusting(files ...string) (*http.Client, error) {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if !pool.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("%s: there is no certificate in PEM in it", file)
+		}
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	return &http.Client{Transport: transport, CheckRedirect: httpClient.CheckRedirect}, nil
+}
+
+// explain adds to an error of a call what to do about it.
+func explain(err error) error {
+	var unknown x509.UnknownAuthorityError
+	var hostname x509.HostnameError
+	var plain tls.RecordHeaderError
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w; start the service with 'chatconf serve' first", err)
+	case errors.As(err, &unknown):
+		return fmt.Errorf("%w; if you trust it, name its certificate's file with --ca-cert or CHATCONF_ROOTS", err)
+	case errors.As(err, &hostname):
+		return fmt.Errorf("%w; name the service as its certificate does with --endpoint or CHATCONF_ENDPOINT", err)
+	case errors.As(err, &plain):
+		return fmt.Errorf("%w; if the service has no TLS, the endpoint begins with http://", err)
+	}
+	return err
+}
+
 // do sends one action and returns its answer. What the service refuses is a *refusedError.
 func (c *client) do(ctx context.Context, action string, params map[string]string, ifMatch string) ([]byte, error) {
 	body, err := json.Marshal(params)
@@ -203,11 +251,8 @@ func (c *client) do(ctx context.Context, action string, params map[string]string
 		return nil, err
 	}
 	resp, err := c.http.Do(req)
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, fmt.Errorf("call %s: %w; start the service with 'chatconf serve' first", action, err)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("call %s: %w", action, err)
+		return nil, fmt.Errorf("call %s: %w", action, explain(err))
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -19,6 +18,7 @@ import (
 
 func newOTS() *cobra.Command {
 	var addr, data string
+	var certificate tlsFlags
 	cmd := &cobra.Command{
 		Use:   "ots",
 		Short: "Run a Tablestore emulator",
@@ -38,7 +38,11 @@ access-key.json of the directory; it is printed at every start. Only this machin
 			if err != nil {
 				return err
 			}
-			return serveOTS(cmd.Context(), addr, data, key, settings.Limits(otsBody), func(endpoint string) {
+			if err := certificate.apply(&settings); err != nil {
+				return err
+			}
+			settings.Addr, settings.Data = addr, data
+			return serveOTS(cmd.Context(), settings, key, func(endpoint string) {
 				secret := key.Secret.Reveal()
 				if os.Getenv("CHATCONF_ACCESS_KEY_SECRET") != "" {
 					secret = "as in CHATCONF_ACCESS_KEY_SECRET"
@@ -50,6 +54,7 @@ access-key.json of the directory; it is printed at every start. Only this machin
 	}
 	cmd.Flags().StringVar(&addr, "addr", "127.0.0.1:9001", "address to listen on")
 	cmd.Flags().StringVar(&data, "data", ".ots", "directory of the data; empty for memory")
+	certificate.add(cmd)
 	return cmd
 }
 
@@ -84,12 +89,12 @@ func relaxGC() {
 const otsBody = 15 << 20
 
 // serveOTS serves the emulator until ctx ends.
-func serveOTS(ctx context.Context, addr, data string, key app.AccessKey, limits serve.Limits, started func(endpoint string)) (err error) {
+func serveOTS(ctx context.Context, settings app.Settings, key app.AccessKey, started func(endpoint string)) (err error) {
 	logger, flush := app.NewServerLogger(os.Stderr)
 	defer flush()
 	options := ots.Options{AccessKeys: map[string]string{key.ID: key.Secret.Reveal()}, Log: logger}
-	if data != "" {
-		options.Path = filepath.Join(data, otsFile)
+	if settings.Data != "" {
+		options.Path = filepath.Join(settings.Data, otsFile)
 		relaxGC()
 	}
 	server, err := ots.New(options)
@@ -97,10 +102,10 @@ func serveOTS(ctx context.Context, addr, data string, key app.AccessKey, limits 
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
-	listener, err := net.Listen("tcp", addr)
+	listener, endpoint, _, err := app.Listen(settings.Addr, settings.TLSCert, settings.TLSKey, logger)
 	if err != nil {
 		return err
 	}
-	started("http://" + listener.Addr().String())
-	return serve.HTTP(ctx, listener, server, logger, limits)
+	started(endpoint)
+	return serve.HTTP(ctx, listener, server, logger, settings.Limits(otsBody))
 }

@@ -182,6 +182,9 @@ func sendByStore(ctx context.Context, flags *clientFlags, store string, in *send
 	err = withStore(ctx, store, settings, func(l *app.Local, s app.Settings) error {
 		admin := &chat.Caller{Account: s.AccountID, Name: "chatconf send", Policies: []*policy.Policy{policy.Owner()}}
 		p := &player{client: httpClient, now: time.Now}
+		if file := firstOf(flags.caCert, os.Getenv("CHATCONF_ROOTS")); file != "" {
+			p.trust = []string{file}
+		}
 		sent, err = p.send(l.Service, chat.WithCaller(ctx, admin), in)
 		return err
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -17,6 +18,7 @@ import (
 
 func newServe() *cobra.Command {
 	var addr, data, store, target, dist string
+	var certificate tlsFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the whole service on one port",
@@ -33,14 +35,16 @@ AWS_ENDPOINT_URL_LAMBDA and CHATCONF_FC_ENDPOINT. What functions print goes to s
 
 The first start makes the directory, a key ring (keyring.json) and one access key that may do everything (access-key.json);
 only you can read them. CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET, when set at that first start, become that key.
-One line a request goes to standard error: for people on a terminal, JSON otherwise. Ctrl-C or SIGTERM stops it, once the
+With --tls-cert and --tls-key it speaks HTTPS only; both files are read again when they change. Without them only this machine should reach
+it: give a public address to a proxy that ends TLS. One line a request goes to standard error: for people on a terminal, JSON otherwise. Ctrl-C or SIGTERM stops it, once the
 requests under way are answered.
 
 Further settings come from the environment: CHATCONF_ACCOUNT_ID, CHATCONF_REGION, CHATCONF_WEBHOOK_BASE_URL, CHATCONF_HOSTS,
 CHATCONF_KEYRING, CHATCONF_MAX_CONFIGURATIONS, CHATCONF_MAX_CONNECTIONS, CHATCONF_MAX_BODIES, CHATCONF_REQUESTS_PER_SECOND, CHATCONF_TABLE, CHATCONF_TICKET_TABLE,
-CHATCONF_JOURNAL_TABLE, CHATCONF_JOURNAL_DAYS, CHATCONF_TARGET_NETWORKS, CHATCONF_PLATFORM_ADDRESSES, CHATCONF_ROOTS.`,
+CHATCONF_JOURNAL_TABLE, CHATCONF_JOURNAL_DAYS, CHATCONF_TARGET_NETWORKS, CHATCONF_PLATFORM_ADDRESSES, CHATCONF_ROOTS, CHATCONF_TLS_CERT, CHATCONF_TLS_KEY.`,
 		Example: `  chatconf serve
   chatconf serve --addr 127.0.0.1:8080 --data ~/chatconf
+  chatconf serve --addr 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem
   chatconf serve --store tablestore
   make build && chatconf serve --target fc`,
 		Args: noArgs,
@@ -52,6 +56,9 @@ CHATCONF_JOURNAL_TABLE, CHATCONF_JOURNAL_DAYS, CHATCONF_TARGET_NETWORKS, CHATCON
 			if addr != "" {
 				settings.Addr = addr
 			}
+			if err := certificate.apply(&settings); err != nil {
+				return err
+			}
 			switch {
 			case target != targetLocal && cmd.Flags().Changed("store"):
 				return usagef("--store is of --target %s; a cloud's functions have their cloud's store", targetLocal)
@@ -62,16 +69,17 @@ CHATCONF_JOURNAL_TABLE, CHATCONF_JOURNAL_DAYS, CHATCONF_TARGET_NETWORKS, CHATCON
 			}
 			started := func(s app.Started) { welcome(cmd.OutOrStdout(), settings.Data, s, nil) }
 			if store == storeFile {
-				return seeAddr(app.ServeLocal(cmd.Context(), settings, started, serveActions()...))
+				return seeAddr(app.ServeLocal(cmd.Context(), settings, started, serveActions(trusted(settings)...)...))
 			}
 			tables, err := openTables(store, settings, os.Getenv)
 			if err != nil {
 				return err
 			}
-			return seeAddr(seeTables(app.ServeTables(cmd.Context(), settings, tables, started, serveActions()...)))
+			return seeAddr(seeTables(app.ServeTables(cmd.Context(), settings, tables, started, serveActions(trusted(settings)...)...)))
 		},
 	}
 	cmd.Flags().StringVar(&addr, "addr", "", "address to listen on (default CHATCONF_ADDR, else "+app.DefaultAddr+")")
+	certificate.add(cmd)
 	dataFlag(cmd, &data)
 	cmd.Flags().StringVar(&store, "store", storeFile, "where the data is: file, tablestore or dynamodb (see 'chatconf tables --help' for their settings)")
 	cmd.Flags().StringVar(&target, "target", targetLocal, "what is run: local, which is this program, or the functions of fc or lambda")
@@ -131,16 +139,20 @@ func welcome(w io.Writer, data string, s app.Started, t *twin) {
 	if data != app.DefaultData {
 		where = " --data " + shellQuote(data)
 	}
+	trust := ""
+	if s.Certificate != "" {
+		trust = " --ca-cert " + shellQuote(s.Certificate)
+	}
 	program, build := self()
 	fmt.Fprintf(w, `
 A first call, from another shell%[3]s:
 
-  %[2]s call%[1]s CreateChatConfiguration Name=ops Type=DingTalk \
+  %[2]s call%[1]s%[4]s CreateChatConfiguration Name=ops Type=DingTalk \
     Configuration='{"DingTalkClientId":"dingexample","DingTalkClientSecret":"not-a-real-secret"}'
 
 For SDKs and the aliyun CLI:  eval "$(%[2]s env%[1]s)"
 
-`, where, program, build)
+`, where, program, build, trust)
 }
 
 // self returns how this program is called, for people to paste, and what they have to do first.
@@ -149,6 +161,33 @@ func self() (program, build string) {
 		return "dist/chatconf", " (make tool builds dist/chatconf)"
 	}
 	return shellQuote(os.Args[0]), ""
+}
+
+// tlsFlags are the flags of a server's certificate.
+type tlsFlags struct{ cert, key string }
+
+func (f *tlsFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.cert, "tls-cert", "", "PEM file with the certificate to serve HTTPS with, and those that it chains to (default CHATCONF_TLS_CERT)")
+	cmd.Flags().StringVar(&f.key, "tls-key", "", "PEM file with its private key, which only you may read (default CHATCONF_TLS_KEY)")
+}
+
+// apply puts the flags that are given into the settings.
+func (f *tlsFlags) apply(s *app.Settings) error {
+	switch {
+	case f.cert == "" && f.key == "":
+		return nil
+	case f.key == "":
+		return usagef("--tls-cert is given without --tls-key; give both")
+	case f.cert == "":
+		return usagef("--tls-key is given without --tls-cert; give both")
+	}
+	s.TLSCert, s.TLSKey = f.cert, f.key
+	return nil
+}
+
+// trusted returns the files of certificates that the service itself trusts when it calls its own webhooks: its own, and those of the settings.
+func trusted(s app.Settings) []string {
+	return slices.DeleteFunc([]string{s.TLSCert, s.Roots}, func(file string) bool { return file == "" })
 }
 
 // dataFlag adds the flag of the data directory.

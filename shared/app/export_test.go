@@ -10,3 +10,9 @@ type Pause struct{ pause }
 func (p *Pause) Begin(getenv func(string) string) { p.begin(getenv) }
 func (p *Pause) Invoked()                         { p.invoked() }
 func (p *Pause) End()                             { p.end() }
+
+// Reachable and WarnOpen are of listeners.
+var (
+	Reachable = reachable
+	WarnOpen  = warnOpen
+)

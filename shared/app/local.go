@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -427,12 +428,44 @@ func writeFileSync(path string, text []byte, sync bool) error {
 	return errors.Join(dir.Sync(), dir.Close()) // or a power cut may undo the rename
 }
 
-// reachable returns an address at which this machine reaches a listener: of one that listens everywhere, the loopback address.
-func reachable(addr net.Addr) string {
-	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
-		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+// Listen takes an address, under TLS if there is a certificate, and returns the URL at which this machine reaches it. That other machines can
+// reach it in the clear is logged. The certificate is nil without TLS.
+func Listen(addr, certFile, keyFile string, log *slog.Logger) (l net.Listener, endpoint string, cert *serve.Certificate, err error) {
+	if certFile != "" {
+		if cert, err = serve.OpenCertificate(certFile, keyFile, log); err != nil {
+			return nil, "", nil, err
+		}
 	}
-	return addr.String()
+	if l, err = net.Listen("tcp", addr); err != nil {
+		return nil, "", nil, err
+	}
+	host, port, loopback := reachable(l.Addr())
+	if cert != nil {
+		return cert.Listen(l), "https://" + net.JoinHostPort(cert.Host(host), port), cert, nil
+	}
+	if !loopback {
+		warnOpen(log, l.Addr())
+	}
+	return l, "http://" + net.JoinHostPort(host, port), nil, nil
+}
+
+// warnOpen logs that an address has no TLS and is not of this machine alone.
+func warnOpen(log *slog.Logger, addr net.Addr) {
+	log.Warn("other machines can reach the service, and what they send can be read on its way",
+		"address", addr.String(), "advice", "give --tls-cert and --tls-key, or listen on 127.0.0.1 behind a proxy that ends TLS")
+}
+
+// reachable returns host and port at which this machine reaches a listener, and whether it alone does: of one that listens everywhere, the
+// loopback address.
+func reachable(addr net.Addr) (host, port string, loopback bool) {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return addr.String(), "", false // net.Listen of "tcp" has no others
+	}
+	if port = strconv.Itoa(tcp.Port); tcp.IP.IsUnspecified() {
+		return "127.0.0.1", port, false
+	}
+	return (&net.IPAddr{IP: tcp.IP, Zone: tcp.Zone}).String(), port, tcp.IP.IsLoopback()
 }
 
 // Started is what a local service says of itself once it listens.
@@ -441,6 +474,7 @@ type Started struct {
 	AccessKeyID string
 	KeyFile     string
 	First       bool
+	Certificate string // the file of one that this machine's roots do not take, so that clients have to be given it; else empty
 }
 
 // ServeLocal serves actions, and the webhooks of the configurations, on the data directory and address of the settings until ctx ends.
@@ -490,11 +524,12 @@ func opened(l *Local, err error) (Opened, error) {
 // Serve serves what open opens, which it closes at its end. open is told in the settings where the service is, which Outputs show.
 // Serve calls started once, when requests are answered.
 func Serve(ctx context.Context, s Settings, started func(Started), open func(Settings) (Opened, error)) (err error) {
-	listener, err := net.Listen("tcp", s.Addr)
+	logger, flush := NewServerLogger(os.Stderr)
+	defer flush()
+	listener, endpoint, cert, err := Listen(s.Addr, s.TLSCert, s.TLSKey, logger)
 	if err != nil {
 		return err
 	}
-	endpoint := "http://" + reachable(listener.Addr())
 	if s.WebhookBaseURL == "" {
 		s.WebhookBaseURL = endpoint
 	}
@@ -507,8 +542,10 @@ func Serve(ctx context.Context, s Settings, started func(Started), open func(Set
 	if err := writeFileSync(filepath.Join(s.Data, endpointFile), []byte(endpoint+"\n"), false); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	started(Started{Endpoint: endpoint, AccessKeyID: o.AccessKeyID, KeyFile: o.KeyFile, First: o.First})
-	logger, flush := NewServerLogger(os.Stderr)
-	defer flush()
+	said := Started{Endpoint: endpoint, AccessKeyID: o.AccessKeyID, KeyFile: o.KeyFile, First: o.First}
+	if cert != nil && !cert.IsTrusted() {
+		said.Certificate = s.TLSCert
+	}
+	started(said)
 	return serve.HTTP(ctx, listener, o.Handler, logger, s.Limits(o.BodySize))
 }

@@ -41,6 +41,8 @@ type Settings struct {
 	Roots             string            // CHATCONF_ROOTS: PEM file
 	Data              string            // CHATCONF_DATA, the directory of the local target, default .chatconf
 	Addr              string            // CHATCONF_ADDR, where the local target listens, default 127.0.0.1:9000
+	TLSCert           string            // CHATCONF_TLS_CERT: PEM file with the local target's certificate; empty is no TLS
+	TLSKey            string            // CHATCONF_TLS_KEY: PEM file with its private key
 }
 
 // Journal returns the name of the journal's table, and its time to live.
@@ -127,6 +129,8 @@ func readSettings(environment func(string) string, names []string) (_ Settings, 
 		AccessKeySecret:  chat.Secret(getenv("CHATCONF_ACCESS_KEY_SECRET")),
 		Data:             text("CHATCONF_DATA", DefaultData),
 		Addr:             text("CHATCONF_ADDR", DefaultAddr),
+		TLSCert:          getenv("CHATCONF_TLS_CERT"),
+		TLSKey:           getenv("CHATCONF_TLS_KEY"),
 	}
 	if err := chat.CheckRegion(s.Region); err != nil {
 		wrong("CHATCONF_REGION", "%w", err)
@@ -157,6 +161,9 @@ func readSettings(environment func(string) string, names []string) (_ Settings, 
 	}
 	if (s.AccessKeyID == "") != (s.AccessKeySecret == "") {
 		wrong("CHATCONF_ACCESS_KEY_ID", "wanted together with CHATCONF_ACCESS_KEY_SECRET, or neither of them")
+	}
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		wrong("CHATCONF_TLS_CERT", "set it together with CHATCONF_TLS_KEY, or neither of them")
 	}
 	for _, host := range list(getenv("CHATCONF_HOSTS")) {
 		if strings.ContainsAny(host, "/ @?#") {

@@ -74,6 +74,7 @@ func TestMistakesInSettings(t *testing.T) {
 		"CHATCONF_ACCOUNT_ID":          {"12a4", "acct", strings.Repeat("1", 33), "-1", "1 2"},
 		"CHATCONF_ACCESS_KEY_SECRET":   {planted},
 		"CHATCONF_ACCESS_KEY_ID":       {"id-alone"},
+		"CHATCONF_TLS_CERT":            {"cert.pem"},
 		"CHATCONF_HOSTS":               {"https://a.example.com", "a/b", "a b", "user@a"},
 		"CHATCONF_MAX_CONNECTIONS":     {"0", "-1", "all"},
 		"CHATCONF_MAX_BODIES":          {"0", "1e3"},

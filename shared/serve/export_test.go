@@ -1,5 +1,7 @@
 package serve
 
+import "time"
+
 // What tests see of the reader of JSON.
 var (
 	Parse        = parse
@@ -51,3 +53,10 @@ func (v value) Items() (all []string) {
 
 // Text returns a string's text.
 func (v value) Text() (string, bool) { return v.text() }
+
+// SetCertificateClock has a certificate read the time elsewhere.
+func SetCertificateClock(c *Certificate, now func() time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = now
+}
