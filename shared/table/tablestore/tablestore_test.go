@@ -515,7 +515,7 @@ func TestSecondTryFails(t *testing.T) {
 			}
 			return failure(403, code, "injected"), nil
 		})
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		err := tb.Write(ctx, "p", table.Change{Puts: []table.Put{{Sort: "a", If: table.Absent()}}})
 		cancel()
 		if !errors.Is(err, table.ErrUnavailable) || errors.Is(err, table.ErrInvalid) {
