@@ -780,6 +780,14 @@ func TestSimulate(t *testing.T) {
 			}
 		}
 	}
+	// And it reads a command as it is read in the chat.
+	for _, command := range []string{
+		"`restart i-1`", "`restart` i-1", "**restart i-1**", "*restart* i-1", "_Restart_", "/restart i-1", "'/restart'", "```sh\nrestart i-1\n```", "restart —force",
+	} {
+		if got := simulate("u1", command); got.Command != "restart" || !got.Allowed {
+			t.Errorf("%s: simulated %+v", command, got)
+		}
+	}
 	in := chat.SimulateRequest{Name: "one", UserID: "u", ConversationID: "c", Command: "x"}
 	for about, c := range map[string]struct {
 		edit  func(*chat.SimulateRequest)
@@ -791,6 +799,7 @@ func TestSimulate(t *testing.T) {
 		"no conversation":  {func(in *chat.SimulateRequest) { in.ConversationID = "" }, chat.MissingParameter, "ConversationId"},
 		"no command":       {func(in *chat.SimulateRequest) { in.Command = "" }, chat.MissingParameter, "Command"},
 		"a broken command": {func(in *chat.SimulateRequest) { in.Command = "x 'y" }, chat.InvalidParameter, "Command"},
+		"a stray backtick": {func(in *chat.SimulateRequest) { in.Command = "x `y" }, chat.InvalidParameter, "Command"},
 		"none of the name": {func(in *chat.SimulateRequest) { in.Name = "two" }, chat.NotFound, "Name"},
 		"a bad region":     {func(in *chat.SimulateRequest) { in.RegionID = "x" }, chat.InvalidRegion, "RegionId"},
 	} {

@@ -332,3 +332,31 @@ func FuzzGrant(f *testing.F) {
 		}
 	})
 }
+
+// TestASlashInAPatternIsTheCommands holds that a command and a pattern are the same with and
+// without the slash of a client's own commands, in quotes too: what is denied cannot be had by
+// another spelling.
+func TestASlashInAPatternIsTheCommands(t *testing.T) {
+	h := newHouse(t)
+	h.create("one", func(in *chat.CreateRequest) {
+		in.Configuration = chat.Secret(with(slack, `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["/restart","stop","/usr/*"]},
+			{"Effect":"Deny","Principals":["*"],"Commands":["/stop"]}]`))
+	})
+	e := h.open("one")
+	for text, allowed := range map[string]bool{
+		"restart": true, "/restart": true, "'/restart'": true, "//restart": false, "stop": false, "/stop": false, `"/stop"`: false, "/usr/bin": true, "usr/bin": false,
+	} {
+		c, err := e.Command(&chat.Message{ID: "m", Conversation: "c1", User: "u1", Text: text})
+		if d := e.Decide(c); err != nil || d.Allowed != allowed {
+			t.Errorf("%s: %q is decided %+v, %v", text, c.Name, d, err)
+		}
+	}
+	if list := h.commands("one"); len(list) != 0 {
+		t.Errorf("recorded is %+v", list)
+	}
+	h.record(e, arrival(t, e, "m1", "u1", "restart"))
+	out, err := h.ListCommands(h.ctx, &chat.ListCommandsRequest{Name: "one", Command: "/restart"})
+	if err != nil || len(out.ChatCommands) != 1 {
+		t.Errorf("listed by /restart: %+v, %v", out, err)
+	}
+}

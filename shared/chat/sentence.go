@@ -57,19 +57,19 @@ var sentences = [phrases][2]string{
 	commandTooLong: {"The message is too long for a command.", "消息过长，不能作为命令。"},
 	commandTooMany: {"The command has too many arguments.", "命令的参数过多。"},
 	commandBadName: {
-		"The first word is not the name of a command. Write the command first, without markup, such as: restart i-1",
-		"第一个词不是命令名。请把命令写在最前面，不加格式，例如：restart i-1",
+		"The first word is not the name of a command. Write the command first, without markup, such as restart i-1.",
+		"第一个词不是命令名。请把命令写在最前面，不加格式，例如 restart i-1。",
 	},
 	commandHidden:    {"The message has characters in it that cannot be seen. Type it again without them.", "消息中含有不可见字符，请去掉后重新输入。"},
 	commandQuote:     {"A quotation mark is not closed.", "引号没有闭合。"},
 	commandBackslash: {"The message ends in a backslash, which has to stand before another character.", "消息以反斜杠结尾，反斜杠后应有其他字符。"},
 	commandBacktick: {
-		"A backtick is not closed, or there are several words between two. Write the command without backticks, such as: restart i-1",
-		"反引号没有闭合，或其中有多个词。请不用反引号书写命令，例如：restart i-1",
+		"A backtick is not closed, or there are several words between two. Write the command without backticks, such as restart i-1.",
+		"反引号没有闭合，或其中有多个词。请不用反引号书写命令，例如 restart i-1。",
 	},
 	commandUnread: {
-		"I understand text only; this message has {unread}. Write the command as text, such as: restart i-1",
-		"我只能读懂文字，此消息含有{unread}。请用文字书写命令，例如：restart i-1",
+		"I understand text only; this message has {unread}. Write the command as text, such as restart i-1.",
+		"我只能读懂文字，此消息含有{unread}。请用文字书写命令，例如 restart i-1。",
 	},
 	commandMention: {
 		"I cannot tell which of the words after @ are my own name. Mention me first and write the command after it; an administrator can set BotName to my name.",

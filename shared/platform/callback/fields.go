@@ -56,6 +56,12 @@ func (f Fields) IsText(key string) bool {
 	return n != nil && n.Kind == document.String
 }
 
+// IsObject reports whether a member is an object.
+func (f Fields) IsObject(key string) bool {
+	n := f.get(key)
+	return n != nil && n.Kind == document.Object
+}
+
 // Object returns an object, one without members if it is absent.
 func (f Fields) Object(key string) Fields {
 	under := Fields{&document.Node{Kind: document.Object}, document.Under(f.path, key), f.bad}

@@ -2,11 +2,12 @@ package teams
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"html"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ const maxText = 12_000
 type receiver struct {
 	secrets  []string // decoded
 	tenantID string
+	botName  string
 }
 
 var _ webhook.Receiver = (*receiver)(nil)
@@ -32,7 +34,7 @@ func NewReceiver(s webhook.Settings) (webhook.Receiver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("teams: %w", err)
 	}
-	r := &receiver{tenantID: s.Get("TeamsTenantId")}
+	r := &receiver{tenantID: s.Get("TeamsTenantId"), botName: s.Get("BotName")}
 	for _, text := range texts {
 		secret, err := base64.StdEncoding.DecodeString(text)
 		if err != nil || len(secret) < minSecret {
@@ -84,7 +86,12 @@ func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
 	return r.activity(f, at)
 }
 
+// maxEditAge is how old a message may be that an edit makes a command of. It is less than the
+// journal is kept, so that a message which was a command already is known to be.
+const maxEditAge = 24 * time.Hour
+
 // activity reads an activity that is genuine.
+// https://learn.microsoft.com/en-us/azure/bot-service/rest-api/bot-framework-rest-connector-api-reference
 func (r *receiver) activity(f callback.Fields, at time.Time) (*webhook.Received, error) {
 	from, conversation := f.Object("from"), f.Object("conversation")
 	tenant := conversation.Text("tenantId")
@@ -97,6 +104,9 @@ func (r *receiver) activity(f callback.Fields, at time.Time) (*webhook.Received,
 	if r.tenantID != "" && !strings.EqualFold(tenant, r.tenantID) {
 		return nil, webhook.Refuse(webhook.StepReceiver, "the activity is of the tenant %q, and this configuration is for %s", callback.Cut(tenant, 64), r.tenantID)
 	}
+	if kind := ignored(f); kind != "" {
+		return &webhook.Received{Kind: kind}, f.Err()
+	}
 	place, _, _ := strings.Cut(conversation.Text("id"), ";") // what follows is the thread
 	m := &chat.Message{
 		ID:           callback.Digest("teams", conversation.Text("id"), f.Text("id")),
@@ -104,83 +114,106 @@ func (r *receiver) activity(f callback.Fields, at time.Time) (*webhook.Received,
 		Direct:       conversation.Text("conversationType") == "personal",
 		User:         from.Text("aadObjectId"),
 		UserName:     from.Text("name"),
-		Text:         unmark(f.Text("text")),
 		Sent:         at,
+	}
+	said := read(f)
+	way := callback.Called
+	if m.Direct {
+		way = callback.Addressed
+	}
+	heard := callback.Hear(said.parts, r.botName, way)
+	m.Text, m.Unread = heard.Text, cmp.Or(said.unread, heard.Unread)
+	if m.Text == "" && m.Unread == "" {
+		m.Text, m.Unread = beside(f, said)
+	}
+	if said.quoted && !m.Direct && !slices.ContainsFunc(said.parts, func(p callback.Part) bool { return p.Mention }) {
+		m.Unread = cmp.Or(m.Unread, chat.UnreadQuotation) // the bot is called in the quotation only
+	}
+	if edited(f) && at.Sub(sent(f.Text("id"))) > maxEditAge {
+		m.Unread = chat.UnreadEdit
 	}
 	if err := f.Err(); err != nil {
 		return nil, err
 	}
-	if f.Text("type") != "message" || strings.HasPrefix(from.Text("id"), "28:") { // 28 is a bot
-		return &webhook.Received{}, nil
-	}
 	if f.Text("id") == "" {
 		return nil, webhook.Refuse(webhook.StepDecode, "the activity has no id")
 	}
-	return &webhook.Received{Message: m}, callback.Check(m)
+	return &webhook.Received{Message: m, Mention: heard.Name}, callback.Check(m)
 }
 
-// unmark makes what was typed of an activity's text. The first mention is the webhook's own, which it is called by; another leaves its name, as one word. Tags
-// go, entities become what they stand for, and what only looks like a tag stays.
-// https://learn.microsoft.com/en-us/microsoftteams/platform/bots/how-to/conversations/channel-and-group-conversations
-func unmark(text string) string {
-	var b strings.Builder
-	called := false
-	lastEnd := strings.LastIndex(text, mentionEnd) // looked for once: text may hold very many mentions that do not end
-	for at := 0; at < len(text); {
-		name, length := tag(text[at:])
-		switch name {
-		case "":
-			i := strings.IndexByte(text[at+1:], '<') + 1
-			if i == 0 {
-				i = len(text) - at
-			}
-			b.WriteString(text[at : at+i])
-			length = i
-		case "at":
-			if at+length <= lastEnd {
-				inside, _, _ := strings.Cut(text[at+length:], mentionEnd)
-				if called {
-					b.WriteString("@" + callback.Word(html.UnescapeString(inside)))
-				}
-				called = true
-				length += len(inside) + len(mentionEnd)
-			}
-		case "br", "/p", "/div":
-			b.WriteByte('\n')
+// ignored returns what an activity is that is no message of a person; empty if it is one.
+func ignored(f callback.Fields) string {
+	kind := f.Text("type")
+	switch {
+	case kind == "":
+		return "activity without a type"
+	case kind == "message" || edited(f):
+		if strings.HasPrefix(f.Object("from").Text("id"), "28:") { // which is a bot
+			return kind + "/bot"
 		}
-		at += length
+		return ""
+	case kind == "messageUpdate" || kind == "messageDelete":
+		return strings.TrimSuffix(kind+"/"+f.Object("channelData").Text("eventType"), "/")
+	case f.IsText("name"): // of an invoke or an event
+		return kind + "/" + f.Text("name")
 	}
-	return callback.Fold(html.UnescapeString(b.String()))
+	return kind
 }
 
-// mentionEnd is what ends a mention.
-const mentionEnd = "</at>"
+// edited reports whether an activity is a message that was edited: it has the message's id.
+func edited(f callback.Fields) bool {
+	return f.Text("type") == "messageUpdate" && f.Object("channelData").Text("eventType") == "editMessage"
+}
 
-// maxTag is how long a tag may be, in bytes; that of a link has an address in it.
-const maxTag = 4096
-
-// tag returns the name of the tag that text begins with, and its length: none if it is not one that Teams writes.
-func tag(text string) (name string, length int) {
-	if !strings.HasPrefix(text, "<") {
-		return "", 0
+// sent returns when a message was sent, of which its id is the milliseconds since 1970.
+func sent(id string) time.Time {
+	at, err := callback.Millis(id)
+	if err != nil {
+		return time.Time{}
 	}
-	text = text[:min(len(text), maxTag)]
-	name = text[1:min(len(text), 1+len("/blockquote "))]
-	if i := strings.IndexAny(name, " />"); i > 0 {
-		name = name[:i]
-	} else if i == 0 && name[0] == '/' {
-		if i = strings.IndexAny(name, " >"); i > 0 {
-			name = name[:i]
+	return at
+}
+
+// beside returns what is in a message that has no text: the command of a card's button, or what of
+// it could not be read.
+// https://learn.microsoft.com/en-us/microsoftteams/platform/task-modules-and-cards/cards/cards-actions
+func beside(f callback.Fields, said content) (text, unread string) {
+	switch {
+	case f.IsText("value"):
+		return callback.Fold(f.Text("value")), ""
+	case f.IsObject("value"):
+		if value := f.Object("value"); value.IsText("command") {
+			return callback.Fold(value.Text("command")), ""
+		}
+		return "", "a form"
+	case f.Has("value"):
+		return "", "a form"
+	case said.picture:
+		return "", chat.UnreadPicture
+	}
+	for _, a := range f.Items("attachments") {
+		kind := strings.ToLower(a.Text("contentType"))
+		major, _, _ := strings.Cut(kind, "/")
+		switch {
+		case kind == "text/html": // a copy of the text
+		case major == "image":
+			return "", chat.UnreadPicture
+		case major == "audio":
+			return "", chat.UnreadVoice
+		case major == "video":
+			return "", chat.UnreadVideo
+		case kind == "messagereference", kind == "forwardedmessagereference":
+			return "", chat.UnreadForward
+		case strings.HasPrefix(kind, "application/vnd.microsoft.card."):
+			return "", chat.UnreadCard
+		default:
+			return "", chat.UnreadFile
 		}
 	}
-	name = strings.ToLower(name)
-	switch strings.TrimPrefix(name, "/") {
-	case "at", "br", "p", "div", "span", "b", "i", "u", "s", "strong", "em", "code", "pre", "a", "blockquote":
-		if end := strings.IndexByte(text, '>'); end >= 0 {
-			return name, end + 1
-		}
+	if said.quoted {
+		return "", chat.UnreadQuotation
 	}
-	return "", 0
+	return "", ""
 }
 
 // Answer implements webhook.Receiver. Teams wants a message always, and shows none that is empty.

@@ -155,6 +155,12 @@ func TestTextOfManyTagsIsReadInTime(t *testing.T) {
 		"beginnings without an end": strings.Repeat("<", n),
 		"beginnings with one end":   strings.Repeat("<A", n) + ">",
 		"mentions without an end":   strings.Repeat("<at>", n),
+		"many mentions":             strings.Repeat("<at>a</at>", n/10),
+		"many links":                strings.Repeat("<a href='https://a'>b</a>", n/20),
+		"links without an end":      strings.Repeat("<a href='x'>", n/10),
+		"many quotations":           strings.Repeat("<blockquote>", n/10),
+		"many pieces of a list":     strings.Repeat("<li>a", n/10),
+		"spans without an end":      strings.Repeat("<span itemtype='http://schema.skype.com/Mention'>", n/40),
 	} {
 		begun := time.Now()
 		if _, err := receiver(t).Receive(signed(activity("TEXT", text))); err != nil {
