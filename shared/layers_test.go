@@ -44,7 +44,7 @@ var rooms = []room{
 	{"shared/platform", []string{"shared/chat", "shared/webhook", "shared/platform/dingtalk", "shared/platform/wecom", "shared/platform/feishu", "shared/platform/slack",
 		"shared/platform/teams", "shared/platform/outbound"}, nil},
 	{"shared/platform/callback", []string{"shared/chat", "shared/webhook", "shared/document"}, nil},
-	{"shared/platform/envelope", []string{"shared/webhook", "shared/platform/callback"}, nil},
+	{"shared/platform/envelope", []string{"shared/webhook", "shared/document", "shared/platform/callback"}, nil},
 	{"shared/platform/outbound", []string{"shared/chat", "shared/platform/callback", "shared/reach", "shared/roots"}, nil},
 	{"shared/platform/outbound/outboundtest", []string{"shared/chat", "shared/webhook", "shared/platform/outbound"}, nil},
 	{"shared/platform/craft", []string{"shared/webhook", "shared/platform/callback", "shared/platform/envelope"}, nil},
@@ -59,7 +59,7 @@ var rooms = []room{
 
 	// Doors and wires.
 	{"shared/rpc", []string{"shared/chat", "shared/invoke", "shared/policy", "shared/table", "shared/document", "shared/rpc/sign"}, nil},
-	{"shared/serve", []string{"shared/invoke"}, nil},
+	{"shared/serve", []string{"shared/invoke", "shared/document"}, nil},
 	{"shared/webhook", []string{"shared/chat", "shared/invoke"}, nil},
 	{"shared/webhook/webhooktest", []string{"shared/chat", "shared/invoke", "shared/platform", "shared/platform/craft", "shared/policy", "shared/seal", "shared/table", "shared/table/file",
 		"shared/webhook"}, nil},

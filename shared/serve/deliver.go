@@ -12,8 +12,9 @@ import (
 	"chatconf/shared/invoke"
 )
 
-// maxPayload is how large a payload is looked at: 32 MiB, which Function Compute takes, and what Base64 adds.
-const maxPayload = 48 << 20
+// maxPayload is how large a payload is looked at. Lambda takes 6 MiB; Function Compute takes 32 MiB, of which no request or message that a
+// handler takes needs more than this.
+const maxPayload = 16 << 20
 
 // WarmTime is how long a program has to get warm.
 const WarmTime = 3 * time.Second

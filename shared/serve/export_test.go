@@ -23,9 +23,10 @@ func TooLongHead(pieces ...string) (tooLong, over bool) {
 	return tooLong, h.over
 }
 
-// MaxDepth, MaxBody, MaxPayload and MaxRecords are limits that tests go up to.
+// MaxDepth, MaxMembers, MaxBody, MaxPayload and MaxRecords are limits that tests go up to.
 const (
 	MaxDepth   = maxDepth
+	MaxMembers = maxMembers
 	MaxBody    = maxBody
 	MaxPayload = maxPayload
 	MaxRecords = maxRecords

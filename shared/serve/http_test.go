@@ -129,6 +129,8 @@ func TestRequestDetails(t *testing.T) {
 		{"a header twice", "2.0", map[string]string{"headers": `{"x-a":"1","X-A":"2","x-A":"3"}`}, `header X-A: ["1" "2" "3"]`},
 		{"a header that was joined", "2.0", map[string]string{"headers": `{"accept":"a,b"}`}, `header Accept: ["a,b"]`},
 		{"cookies beside a header of cookies", "2.0", map[string]string{"headers": `{"cookie":"a=1"}`, "cookies": `["b=2","c=3"]`}, `header Cookie: ["a=1; b=2; c=3"]`},
+		{"as many headers as may be", "2.0", map[string]string{"headers": manyMembers(128)}, `header P127: ["x"]`},
+		{"as many query parameters as may be", "v1", map[string]string{"queryParameters": manyMembers(1000)}, `p999=x`},
 		{"no headers", "2.0", map[string]string{"headers": `null`, "cookies": `null`}, `body of 0: "", <nil>`},
 		{"an address that a header claims", "2.0", map[string]string{"headers": `{"x-forwarded-for":"203.0.113.9"}`}, `remote address "192.0.2.1:0", source ip "192.0.2.1", secure true, request request-1`},
 		{"an address that is none", "2.0", map[string]string{"requestContext": inContext(`"method":"GET","sourceIp":"\"evil"`)}, `remote address "", source ip "", secure true, request request-1`},
@@ -162,6 +164,15 @@ func TestRequestDetails(t *testing.T) {
 			}
 		})
 	}
+}
+
+// manyMembers returns an object of n members.
+func manyMembers(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,"p%d":"x"`, i)
+	}
+	return "{" + b.String()[1:] + "}"
 }
 
 // A request that cannot be one never gets to the handler, and is answered as a request.
@@ -198,6 +209,9 @@ func TestHostileRequests(t *testing.T) {
 		{"a path with a fragment", "2.0", map[string]string{"rawPath": `"/#a"`}, 400, "rawPath is not one"},
 		{"a query with a line break", "2.0", map[string]string{"rawQueryString": `"a\r\nb"`}, 400, "rawQueryString is not one"},
 		{"a query that is an object", "2.0", map[string]string{"rawQueryString": `{}`}, 400, "rawQueryString is not one"},
+		{"more headers than may be", "2.0", map[string]string{"headers": manyMembers(129)}, 400, "more than 128 headers"},
+		{"more cookies than may be", "2.0", map[string]string{"cookies": "[" + strings.TrimSuffix(strings.Repeat(`"a=b",`, 129), ",") + "]"}, 400, "more than 128 cookies"},
+		{"a body of escapes without end", "2.0", map[string]string{"body": `"` + strings.Repeat(`\u0041`, serve.MaxBody+1) + `"`}, 413, "more than"},
 		{"parameters that are a list", "v1", map[string]string{"queryParameters": `["a"]`}, 400, "queryParameters are a list"},
 		{"a parameter that is a list", "v1", map[string]string{"queryParameters": `{"a":["1","2"]}`}, 400, "a query parameter is a list"},
 		{"headers that are a list", "2.0", map[string]string{"headers": `["a"]`}, 400, "headers are a list"},

@@ -2,15 +2,19 @@ package serve
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"unicode/utf8"
+
+	"chatconf/shared/document"
 )
 
 // maxDepth is how deep a payload may nest. The envelopes of the clouds need eight; parameters have a limit of their own.
 const maxDepth = 64
+
+// maxMembers is how many members the outermost object of a payload may have, and those right inside of it: parameters, headers, a message.
+const maxMembers = 1000
 
 // A value is the text of one JSON value that was checked, without space around it; nil is one that is not there. encoding/json is not used
 // for envelopes: it takes a key in any case for any field, and the last of two, where telling shapes apart must not be a guess. It also costs
@@ -75,9 +79,7 @@ func (v value) text() (string, bool) {
 	if bytes.IndexByte(inside, '\\') < 0 {
 		return string(inside), true
 	}
-	var s string
-	err := json.Unmarshal(v, &s)
-	return s, err == nil
+	return document.Unquote(string(inside))
 }
 
 // A cursor goes over the members of an object, or the items of a list, in order. It is no iterator function: what such a loop's body uses would
@@ -312,7 +314,10 @@ func (s *scanner) object(depth int) error {
 		s.at++
 		return nil
 	}
-	for {
+	for n := 1; ; n++ {
+		if n > maxMembers && depth <= 2 {
+			return fmt.Errorf("it has an object of more than %d members", maxMembers)
+		}
 		s.space()
 		if s.peek() != '"' {
 			return s.errorf("no key")

@@ -44,6 +44,11 @@ func TestParse(t *testing.T) {
 		{"as deep as may be", deep(serve.MaxDepth), ""},
 		{"deeper than may be", deep(serve.MaxDepth + 1), "deep"},
 		{"a million levels", deep(1_000_000), "deep"},
+		{"as many members as may be", manyMembers(serve.MaxMembers), ""},
+		{"more members than may be", manyMembers(serve.MaxMembers + 1), "more than 1000 members"},
+		{"more members than may be, one level down", `{"a":` + manyMembers(serve.MaxMembers+1) + `}`, "more than 1000 members"},
+		{"more members than may be, in a list", `[` + manyMembers(serve.MaxMembers+1) + `]`, "more than 1000 members"},
+		{"many members further down", `{"a":{"b":` + manyMembers(serve.MaxMembers+1) + `}}`, ""},
 	} {
 		_, err := serve.Parse([]byte(test.text))
 		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
@@ -61,7 +66,7 @@ func FuzzParse(f *testing.F) {
 		v, err := serve.Parse(text)
 		if valid := json.Valid(text); err == nil && !valid {
 			t.Fatalf("Parse takes %q, which is no JSON", text)
-		} else if err != nil && valid && utf8.Valid(text) && bytes.Count(text, []byte("["))+bytes.Count(text, []byte("{")) <= serve.MaxDepth {
+		} else if err != nil && valid && utf8.Valid(text) && bytes.Count(text, []byte("["))+bytes.Count(text, []byte("{")) <= serve.MaxDepth && bytes.Count(text, []byte(":")) <= serve.MaxMembers {
 			t.Fatalf("Parse refuses %q: %v", text, err)
 		}
 		if err != nil {

@@ -16,8 +16,12 @@ import (
 	"chatconf/shared/invoke"
 )
 
-// maxBody is how large the body of a request may be once it is decoded: what AWS Lambda takes, with room. A handler has a limit of its own.
-const maxBody = 8 << 20
+// maxBody is how large the body of a request may be once it is decoded. Handlers have limits of their own, of 1 MiB at most, which they can
+// explain in their own form; more is not decoded for anybody.
+const maxBody = 2 << 20
+
+// maxQuery is how many parameters a query may have that is given as a map.
+const maxQuery = 1000
 
 // errBodyTooLarge is the error of a body beyond maxBody.
 var errBodyTooLarge = fmt.Errorf("the request body has more than %d bytes", maxBody)
@@ -167,6 +171,9 @@ func queryOf(v value) (string, error) {
 		if !ok {
 			return "", errors.New("a query parameter is " + m.value.String())
 		}
+		if len(pairs) == maxQuery {
+			return "", fmt.Errorf("there are more than %d query parameters", maxQuery)
+		}
 		pairs = append(pairs, [2]string{string(m.key), text})
 	}
 	slices.SortStableFunc(pairs, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
@@ -190,7 +197,11 @@ func readHeaders(r *http.Request, headers, cookies value, domain string) error {
 	const usual = 16
 	r.Header = make(http.Header, usual)
 	values := make([]string, 0, usual) // of all headers in one piece
-	for m := headers.members(); m.next(); {
+	n := 0
+	for m := headers.members(); m.next(); n++ {
+		if n == maxHeaderLines {
+			return fmt.Errorf("there are more than %d headers", maxHeaderLines)
+		}
 		text, ok := m.value.text()
 		name := string(m.key)
 		if !ok || !isToken(name) || hasLineBreak(text) {
@@ -230,6 +241,9 @@ func readCookies(r *http.Request, cookies value) error {
 	all := r.Header["Cookie"]
 	n := len(all)
 	for items := cookies.items(); items.next(); {
+		if len(all) == maxHeaderLines {
+			return fmt.Errorf("there are more than %d cookies", maxHeaderLines)
+		}
 		text, ok := items.value.text()
 		if !ok || hasLineBreak(text) {
 			return errors.New("a cookie is not one")
@@ -242,8 +256,14 @@ func readCookies(r *http.Request, cookies value) error {
 	return nil
 }
 
+// maxEscape is how many bytes of JSON one byte of text may take, as \u0022.
+const maxEscape = 6
+
 // readBody reads the body.
 func readBody(r *http.Request, body, encoded value) error {
+	if len(body) > maxEscape*maxBody {
+		return errBodyTooLarge
+	}
 	text, ok := body.text()
 	if !ok && !body.isNothing() {
 		return fmt.Errorf("the body is %v", body)

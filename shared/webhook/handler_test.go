@@ -242,6 +242,19 @@ func wrongs() []wrong {
 			other.Settings["SlackSigningSecret"] = "another-secret"
 			return bot.Post(h, other.Say("", craft.Message{Text: "restart"}))
 		}},
+		{"there are more parameters than any platform sends", "request", changed(func(c *craft.Callback) {
+			c.Query = make(url.Values)
+			for i := range 64 {
+				c.Query.Set(fmt.Sprint("p", i), "")
+			}
+			c.Query.Set("q", "")
+		})},
+		{"the query is longer than any platform's", "request", changed(func(c *craft.Callback) { c.Query = url.Values{"a": {strings.Repeat("a", 16<<10)}} })},
+		{"there are more headers than any platform sends", "request", changed(func(c *craft.Callback) {
+			for i := range 129 {
+				c.Header.Add("X-Many", fmt.Sprint(i))
+			}
+		})},
 		{"the query is none", "request", func(bot *webhooktest.Bot, h http.Handler) *httptest.ResponseRecorder {
 			r, err := bot.Say("", craft.Message{Text: "restart"}).Request(bot.URL)
 			if err != nil {

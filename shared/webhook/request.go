@@ -35,8 +35,29 @@ func IsPath(path string) bool {
 	return ok
 }
 
+// What a callback may have besides its body. It is counted before anything is made of it, since it may come from anybody. A platform
+// sends four parameters, of which one is a ciphertext, and about ten headers; gateways add some.
+const (
+	maxParams  = 64
+	maxQuery   = 16 << 10 // bytes
+	maxHeaders = 128
+)
+
+func countHeaders(h http.Header) (n int) {
+	for _, values := range h {
+		n += len(values)
+	}
+	return n
+}
+
 // read reads a callback whole, once. A flaw is why it cannot be genuine, whatever its signature; that is told only once its URL is proven.
 func read(r *http.Request, now func() time.Time) (in *Request, flaw error) {
+	if n := countHeaders(r.Header); n > maxHeaders {
+		return nil, Refuse(StepRequest, "there are %d headers, and no platform sends more than %d", n, maxHeaders)
+	}
+	if n := strings.Count(r.URL.RawQuery, "&"); n >= maxParams || len(r.URL.RawQuery) > maxQuery {
+		return nil, Refuse(StepRequest, "the query has more than %d parameters or %d bytes, which no platform sends", maxParams, maxQuery)
+	}
 	body, err := readBody(r)
 	if err != nil {
 		return nil, err

@@ -452,12 +452,12 @@ func (r *receiver) event(in *webhook.Request) (*webhook.Received, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := callback.Object("the body", string(in.Body))
+	body, err := envelope.ReadJSON(in.Body)
 	if err != nil {
 		return nil, err
 	}
-	encrypt := body.Text("encrypt")
-	if err := body.Err(); err != nil {
+	encrypt, err := body.Text("encrypt")
+	if err != nil {
 		return nil, err
 	}
 	session, err := r.events.Verify(signature, timestamp, nonce, encrypt)

@@ -79,6 +79,10 @@ const (
 	byToken               // SHA-1 with the Verification Token, as the cards' older callback
 )
 
+// maxChallenge is how long the body of a check of the URL may be, in bytes: the only one that is read without a signature. It has a
+// challenge and a token, encrypted, of about 300.
+const maxChallenge = 4 << 10
+
 // Receive implements webhook.Receiver. The length of the signature tells which of two kinds it is; a signature that is there must be right, and only a challenge,
 // which gives nothing away, may come without one.
 // https://open.feishu.cn/document/server-docs/event-subscription-guide/event-subscription-configure-/request-url-configuration-case
@@ -89,6 +93,9 @@ func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
 	proof, err := r.verify(in)
 	if err != nil {
 		return nil, err
+	}
+	if proof == unsigned && len(in.Body) > maxChallenge {
+		return nil, webhook.Refuse(webhook.StepRequest, "the header %s is missing, and the body has more than the %d bytes of a check of the URL", headerSignature, maxChallenge)
 	}
 	f, err := callback.Object("the body", string(in.Body))
 	if err != nil {

@@ -166,25 +166,26 @@ func (r *receiver) enclosed(in *webhook.Request) (enclosure, error) {
 	case callback.HasParameter(in, "echostr"):
 		return enclosure{}, webhook.Refuse(webhook.StepRequest, "echostr is a parameter of GET, and this is a POST")
 	case bytes.HasPrefix(bytes.TrimLeft(in.Body, " \t\r\n"), []byte("<")):
-		f, err := parseXML("the body", string(in.Body))
+		e, err := envelope.ReadXML(in.Body)
 		if err != nil {
 			return enclosure{}, err
 		}
-		return enclosure{formXML, f.texts["Encrypt"], app}, nil
+		encrypt, err := e.Text("Encrypt")
+		return enclosure{formXML, encrypt, app}, err
 	}
-	f, err := callback.Object("the body", string(in.Body))
+	e, err := envelope.ReadJSON(in.Body)
 	if err != nil {
 		return enclosure{}, err
 	}
-	encrypt := f.Text("encrypt")
-	if f.Has("tousername") {
-		return enclosure{formJSON, encrypt, app}, f.Err()
+	encrypt, err := e.Text("encrypt")
+	if e.Has("tousername") {
+		return enclosure{formJSON, encrypt, app}, err
 	}
 	if !r.robot {
 		return enclosure{}, webhook.Refuse(webhook.StepRequest,
 			"this is the callback of an intelligent robot; if it is yours, set WeChatAibot to \"true\"")
 	}
-	return enclosure{formRobot, encrypt, none}, f.Err()
+	return enclosure{formRobot, encrypt, none}, err
 }
 
 // app reads a message to an app, or an event of it.

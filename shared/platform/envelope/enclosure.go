@@ -1,0 +1,272 @@
+package envelope
+
+import (
+	"encoding/json"
+	"strings"
+	"unicode/utf8"
+
+	"chatconf/shared/document"
+	"chatconf/shared/webhook"
+)
+
+// What is around a ciphertext has to be read before anything is proven, from anybody. So it is read by readers of its own, which take
+// hardly longer than the signature takes to compare, and know no more than the platforms write: a few members without anything inside.
+const (
+	// MaxEnclosure is how long the body with a ciphertext may be, in bytes. The largest that the documents allow is a change of the
+	// address book with a thousand people, of less than 100 KiB.
+	MaxEnclosure = 256 << 10
+	// maxParts is how many members it may have. WeCom writes three.
+	maxParts = 16
+)
+
+// An Enclosure is what is around a ciphertext.
+type Enclosure struct{ parts []part }
+
+type part struct {
+	name, value string
+	isText      bool
+}
+
+// Text returns the text of a member, empty if it is absent. Its error is a *webhook.Refusal of StepDecode.
+func (e Enclosure) Text(name string) (string, error) {
+	for _, p := range e.parts {
+		switch {
+		case p.name != name:
+		case p.isText:
+			return p.value, nil
+		case p.value != "null":
+			return "", webhook.Refuse(webhook.StepDecode, "%s in the body is not a string", name)
+		}
+	}
+	return "", nil
+}
+
+// Has reports whether there is a member of this name that is not null.
+func (e Enclosure) Has(name string) bool {
+	for _, p := range e.parts {
+		if p.name == name {
+			return p.isText || p.value != "null"
+		}
+	}
+	return false
+}
+
+// add takes a member, and reports whether there may be one more, and none of this name is there.
+func (e *Enclosure) add(p part) bool {
+	if len(e.parts) == maxParts {
+		return false
+	}
+	for _, other := range e.parts {
+		if other.name == p.name {
+			return false
+		}
+	}
+	e.parts = append(e.parts, p)
+	return true
+}
+
+// refuseEnclosure is the error of a body that is not read, near a byte.
+func refuseEnclosure(format string, at int) error {
+	return webhook.Refuse(webhook.StepDecode, "the body is not the %s around a ciphertext: up to %d members, each once, with a text or a number in it; near byte %d", format, maxParts, at)
+}
+
+// ReadJSON reads an enclosure in JSON. Its error is a *webhook.Refusal of StepDecode.
+func ReadJSON(body []byte) (Enclosure, error) {
+	if err := checkEnclosure(body); err != nil {
+		return Enclosure{}, err
+	}
+	r := enclosureReader{text: string(body)}
+	e, ok := r.object()
+	if !ok {
+		return Enclosure{}, refuseEnclosure("JSON", r.at)
+	}
+	return e, nil
+}
+
+// ReadXML reads an enclosure in XML: texts right below the root xml, plain or in a CDATA section, of ASCII. Its error is a *webhook.Refusal
+// of StepDecode.
+func ReadXML(body []byte) (Enclosure, error) {
+	if err := checkEnclosure(body); err != nil {
+		return Enclosure{}, err
+	}
+	r := enclosureReader{text: string(body)}
+	e, ok := r.xml()
+	if !ok {
+		return Enclosure{}, refuseEnclosure("XML", r.at)
+	}
+	return e, nil
+}
+
+func checkEnclosure(body []byte) error {
+	switch {
+	case len(body) > MaxEnclosure:
+		return webhook.Refuse(webhook.StepRequest, "the body has more than %d bytes, which no ciphertext of the platform needs", MaxEnclosure)
+	case !utf8.Valid(body):
+		return webhook.Refuse(webhook.StepDecode, "the body is not UTF-8")
+	}
+	return nil
+}
+
+// An enclosureReader goes over the text of an enclosure once.
+type enclosureReader struct {
+	text string
+	at   int
+}
+
+// skip goes over what is next if it is that.
+func (r *enclosureReader) skip(what string) bool {
+	if !strings.HasPrefix(r.text[r.at:], what) {
+		return false
+	}
+	r.at += len(what)
+	return true
+}
+
+func (r *enclosureReader) space() {
+	for r.at < len(r.text) && strings.IndexByte(" \t\r\n", r.text[r.at]) >= 0 {
+		r.at++
+	}
+}
+
+// until returns the text up to one of the given characters, which must come.
+func (r *enclosureReader) until(chars string) (string, bool) {
+	i := strings.IndexAny(r.text[r.at:], chars)
+	if i < 0 {
+		return "", false
+	}
+	text := r.text[r.at : r.at+i]
+	r.at += i
+	return text, true
+}
+
+// object reads the whole text as an object.
+func (r *enclosureReader) object() (e Enclosure, ok bool) {
+	if r.space(); !r.skip("{") {
+		return e, false
+	}
+	if r.space(); r.skip("}") {
+		r.space()
+		return e, r.at == len(r.text)
+	}
+	for {
+		r.space()
+		p, ok := r.member()
+		if !ok || !e.add(p) {
+			return e, false
+		}
+		if r.space(); r.skip(",") {
+			continue
+		}
+		ok = r.skip("}")
+		r.space()
+		return e, ok && r.at == len(r.text)
+	}
+}
+
+// member reads a key and its value.
+func (r *enclosureReader) member() (p part, ok bool) {
+	if p.name, ok = r.quoted(); !ok {
+		return p, false
+	}
+	if r.space(); !r.skip(":") {
+		return p, false
+	}
+	r.space()
+	if strings.HasPrefix(r.text[r.at:], `"`) {
+		p.isText = true
+		p.value, ok = r.quoted()
+		return p, ok
+	}
+	p.value, ok = r.until(",} \t\r\n")
+	return p, ok && len(p.value) <= 64 && !strings.ContainsAny(p.value, "[{") && json.Valid([]byte(p.value))
+}
+
+// quoted reads a string.
+func (r *enclosureReader) quoted() (string, bool) {
+	if !r.skip(`"`) {
+		return "", false
+	}
+	for i := r.at; ; i++ {
+		next := strings.IndexByte(r.text[i:], '"')
+		if next < 0 {
+			return "", false
+		}
+		i += next
+		slashes := i
+		for slashes > r.at && r.text[slashes-1] == '\\' {
+			slashes--
+		}
+		if (i-slashes)%2 == 0 {
+			text, ok := document.Unquote(r.text[r.at:i])
+			r.at = i + 1
+			return text, ok
+		}
+	}
+}
+
+// xml reads the whole text as XML.
+func (r *enclosureReader) xml() (e Enclosure, ok bool) {
+	if r.space(); strings.HasPrefix(r.text[r.at:], "<?xml") && !r.declaration() {
+		return e, false
+	}
+	if r.space(); !r.skip("<xml>") {
+		return e, false
+	}
+	for {
+		if r.space(); r.skip("</xml>") {
+			r.space()
+			return e, r.at == len(r.text)
+		}
+		p := part{isText: true}
+		if !r.skip("<") {
+			return e, false
+		}
+		if p.name, ok = r.until(">"); !ok || !isElement(p.name) || !r.skip(">") {
+			return e, false
+		}
+		if r.skip("<![CDATA[") {
+			end := strings.Index(r.text[r.at:], "]]>")
+			if end < 0 {
+				return e, false
+			}
+			p.value = r.text[r.at : r.at+end]
+			r.at += end + len("]]>")
+		} else if p.value, ok = r.until("<&"); !ok || strings.Contains(p.value, "]]>") {
+			return e, false
+		}
+		if !isPrintable(p.value) || !r.skip("</"+p.name+">") || !e.add(p) {
+			return e, false
+		}
+	}
+}
+
+// declaration goes over an XML declaration of UTF-8.
+func (r *enclosureReader) declaration() bool {
+	end := strings.Index(r.text[r.at:], "?>")
+	if end < 0 || end > 128 {
+		return false
+	}
+	said := strings.NewReplacer(" ", "", "'", `"`).Replace(strings.ToLower(r.text[r.at : r.at+end]))
+	r.at += end + len("?>")
+	return said == `<?xmlversion="1.0"` || said == `<?xmlversion="1.0"encoding="utf-8"`
+}
+
+// isElement reports whether s is the name of an element as the platforms write them.
+func isElement(s string) bool {
+	for i := range len(s) {
+		if c := s[i] | 0x20; (c < 'a' || c > 'z') && (i == 0 || s[i] != '_' && (s[i] < '0' || s[i] > '9')) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 64
+}
+
+// isPrintable reports whether s is of printable ASCII.
+func isPrintable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
