@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"chatconf/shared/document"
@@ -240,3 +241,11 @@ func PermissionsOf(p Platform, configuration string) *Permissions {
 
 // KeyOf is Platform.keyOf.
 func KeyOf(p Platform, written string) (string, bool) { return p.keyOf(written) }
+
+// TokenPrefixes returns how well-known secrets begin.
+func TokenPrefixes() (prefixes []string) {
+	for _, shape := range tokenShapes {
+		prefixes = append(prefixes, strings.Split(shape.prefixes, " ")...)
+	}
+	return prefixes
+}
