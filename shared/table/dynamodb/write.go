@@ -352,17 +352,18 @@ func (p *plan) transact(ctx context.Context) error {
 }
 
 // Probe returns a table.ErrUnsupported if what answers for DynamoDB has no transactions. Anything else that goes wrong is nil: the first
-// call shows it. It changes nothing, even where conditions are ignored: it deletes two items that are not there, if they are.
+// call shows it. It sends one transaction of nothing, which a store that knows transactions refuses for that, and which needs no
+// permission.
 func (t *Table) Probe(ctx context.Context) error {
-	p := &plan{table: t, partition: "probe", now: t.now()}
-	for _, sort := range [...]string{"one", "other"} {
-		d := table.Delete{Sort: sort, If: table.AtRevision(1)}
-		p.parts = append(p.parts, part{sort: sort, condition: d.If, TransactWriteItem: p.delete(d)})
+	in := &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{}}
+	_, _, err := t.once(ctx, func(ctx context.Context, with func(*dynamodb.Options)) error {
+		_, err := t.client.TransactWriteItems(ctx, in, with)
+		return err
+	})
+	if !unsupported(err) {
+		return nil
 	}
-	if err := p.transact(ctx); unsupported(err) {
-		return fmt.Errorf("table: probe %q: %w: it has no transactions, which every change of a configuration needs: %v", t.name, table.ErrUnsupported, err)
-	}
-	return nil
+	return fmt.Errorf("table: probe %q: %w: it has no transactions, which every change of a configuration needs: %v", t.name, table.ErrUnsupported, err)
 }
 
 // canceled finds what a cancelled transaction is to be told as: the first condition that did not hold, once that is certain;
