@@ -254,7 +254,7 @@ func onAWS(t *testing.T) *world {
 			json.NewEncoder(out).Encode(map[string]string{"Plaintext": base64.StdEncoding.EncodeToString(ring)})
 			return
 		}
-		var table string
+		table := tableName // of a transaction of nothing, which asks whether there are any
 		allowed := true
 		for _, asked := range itemsOf(t, operation, body) {
 			table = asked.table
@@ -333,7 +333,7 @@ func itemsOf(t *testing.T, operation string, body []byte) []asking {
 			}
 		}
 	}
-	if len(out) == 0 {
+	if len(out) == 0 && !strings.Contains(string(body), `"TransactItems":[]`) {
 		t.Fatalf("%s: what does it ask for? %s", operation, body)
 	}
 	return out
