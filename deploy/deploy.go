@@ -19,7 +19,7 @@ import (
 // A Function is a folder under functions/ and what it does to the tables.
 type Function struct {
 	Folder  string
-	Rights  Rights // to the table of configurations and access keys
+	Rights  Rights // to the table of configurations
 	Journal Rights // to the table of commands and of the webhooks' health
 	Part    Part
 }
@@ -29,18 +29,19 @@ type Part uint
 
 // The parts. A function that does an action of the API is none of the others.
 const (
-	Action   Part = iota
-	Every         // all actions, behind the address that SDKs are pointed at
-	Webhook       // what the chat platforms call; it has commands handed on
-	Dispatch      // what hands one command on, which nobody reaches but by invoking it
-	Redrive       // what hands on what is due, by a timer
+	Action     Part = iota
+	Every           // all actions, behind the address that SDKs are pointed at
+	Webhook         // what the chat platforms call; it has commands handed on
+	Dispatch        // what hands one command on, which nobody reaches but by invoking it
+	Redrive         // what hands on what is due, by a timer
+	AccessKeys      // the actions on access keys, whose table nothing else may write
 )
 
 // Rights are operations on the items of a table. A function that may do any of Put, Delete and Add to configurations also spends nonces in the
 // table of tickets.
 type Rights uint
 
-// The operations. Every function reads single items: the caller's access key is one.
+// The operations. Every function reads single items: the claim of the key ring is one.
 const (
 	Get    Rights = 1 << iota // one item
 	Batch                     // several items
@@ -66,6 +67,7 @@ var Functions = []Function{
 	{Folder: "list-tag-keys", Rights: Get | Query},
 	{Folder: "list-tag-resources", Rights: Get | Batch | Query},
 	{Folder: "list-tag-values", Rights: Get | Query},
+	{Folder: "manage-access-keys", Rights: Get, Part: AccessKeys},
 	{Folder: "redrive-commands", Rights: Get, Journal: Get | Batch | Query | Put | Delete | Add, Part: Redrive},
 	{Folder: "rotate-chat-webhook", Rights: Get | Query | Put | Delete},
 	{Folder: "simulate-chat-permission", Rights: Get | Query},
@@ -89,6 +91,15 @@ func (f Function) IsWebhook() bool { return f.Part == Webhook }
 
 // IsAction reports whether the function does one action.
 func (f Function) IsAction() bool { return f.Part == Action }
+
+// ManagesKeys reports whether the function may write the table of access keys.
+func (f Function) ManagesKeys() bool { return f.Part == AccessKeys }
+
+// Verifies reports whether the function takes requests that are signed with access keys.
+func (f Function) Verifies() bool { return f.IsAction() || f.IsAPI() || f.ManagesKeys() }
+
+// SpendsNonces reports whether the function does actions that change something, whose nonces are good once.
+func (f Function) SpendsNonces() bool { return f.Writes() || f.ManagesKeys() }
 
 // IsDispatch reports whether the function hands one command on.
 func (f Function) IsDispatch() bool { return f.Part == Dispatch }
@@ -122,7 +133,7 @@ type Condition int
 // The conditions.
 const (
 	Always     Condition = iota
-	OfAccounts           // only items in the partitions of accounts: no access keys, no claim of the key ring
+	OfAccounts           // only items in the partitions of accounts: not the claim of the key ring
 	OfKeyRing            // only what was sealed as a key ring
 	OfTables             // only what DynamoDB asks for in the function's name
 )
@@ -156,6 +167,8 @@ type Resource struct {
 // What the functions use of AWS.
 var (
 	awsConfigurations = Resource{"arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TABLE}", "!GetAtt Configurations.Arn"}
+	awsKeys           = Resource{"arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_KEY_TABLE}", "!GetAtt AccessKeys.Arn"}
+	awsKeyUses        = Resource{"arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_KEY_USE_TABLE}", "!GetAtt AccessKeyUses.Arn"}
 	awsTickets        = Resource{"arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TICKET_TABLE}", "!GetAtt Tickets.Arn"}
 	awsJournal        = Resource{"arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_JOURNAL_TABLE}", "!GetAtt Journal.Arn"}
 	awsDispatch       = Resource{"arn:aws:lambda:${AWS_REGION}:${AWS_ACCOUNT_ID}:function:${STACK}-dispatch-command", "!GetAtt DispatchCommand.Arn"}
@@ -177,7 +190,17 @@ func (f Function) AWS() []Statement {
 	if items := awsItems(f.Rights &^ Get); len(items) > 0 {
 		s = append(s, Statement{Sid: "UseConfigurations", Actions: items, Resource: awsConfigurations, Condition: OfAccounts})
 	}
-	if f.Writes() {
+	if f.ManagesKeys() {
+		s = append(s,
+			Statement{Sid: "ManageKeys", Actions: awsItems(Get | Query | Put | Delete), Resource: awsKeys},
+			Statement{Sid: "ReadUses", Actions: awsItems(Batch), Resource: awsKeyUses})
+	} else if f.Verifies() {
+		s = append(s, Statement{Sid: "ReadKey", Actions: awsItems(Get), Resource: awsKeys})
+	}
+	if f.Verifies() {
+		s = append(s, Statement{Sid: "NoteUse", Actions: awsItems(Get | Put), Resource: awsKeyUses})
+	}
+	if f.SpendsNonces() {
 		// The adapter reads back what became of a write without an answer.
 		s = append(s, Statement{Sid: "SpendNonce", Actions: []string{"dynamodb:PutItem", "dynamodb:GetItem"}, Resource: awsTickets})
 	}
@@ -229,7 +252,18 @@ const (
 // (https://www.alibabacloud.com/help/en/tablestore/configure-user-permissions).
 func (f Function) FC() []Statement {
 	s := []Statement{{Sid: "UseConfigurations", Actions: fcItems(f.Rights), Resource: Resource{ARN: fcTable + "${CHATCONF_TABLE}"}}}
-	if f.Writes() {
+	keys, uses := Resource{ARN: fcTable + "${CHATCONF_KEY_TABLE}"}, Resource{ARN: fcTable + "${CHATCONF_KEY_USE_TABLE}"}
+	if f.ManagesKeys() {
+		s = append(s,
+			Statement{Sid: "ManageKeys", Actions: []string{"ots:GetRow", "ots:GetRange", "ots:PutRow", "ots:DeleteRow"}, Resource: keys},
+			Statement{Sid: "ReadUses", Actions: fcItems(Batch), Resource: uses})
+	} else if f.Verifies() {
+		s = append(s, Statement{Sid: "ReadKey", Actions: fcItems(Get), Resource: keys})
+	}
+	if f.Verifies() {
+		s = append(s, Statement{Sid: "NoteUse", Actions: []string{"ots:GetRow", "ots:PutRow"}, Resource: uses})
+	}
+	if f.SpendsNonces() {
 		s = append(s, Statement{Sid: "SpendNonce", Actions: []string{"ots:PutRow", "ots:GetRow"}, Resource: Resource{ARN: fcTable + "${CHATCONF_TICKET_TABLE}"}})
 	}
 	if f.Journal != 0 {

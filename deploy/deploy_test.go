@@ -47,7 +47,7 @@ func TestFunctionsAreFolders(t *testing.T) {
 	for _, f := range deploy.Functions {
 		got = append(got, f.Folder)
 		if f.Rights&deploy.Get == 0 {
-			t.Errorf("%s may not read the caller's access key", f.Folder)
+			t.Errorf("%s may not read the claim of the key ring", f.Folder)
 		}
 	}
 	if want := folders(t); !slices.Equal(got, want) {
@@ -184,7 +184,7 @@ func TestTemplate(t *testing.T) {
 		}
 		alarms := []string{"Errors", "Throttles"}
 		want := ""
-		if f.IsAction() { // A handler's 5xx is an answer, and no error of the invocation. Those of the API and the webhook are counted by the HTTP API.
+		if f.IsAction() || f.ManagesKeys() { // A handler's 5xx is an answer, and no error of the invocation. Those of the API and the webhook are counted by the HTTP API.
 			alarms, want = append(alarms, "UrlErrors"), "Url5xxCount"
 		}
 		if got := get(name+"UrlErrors", "Properties", "MetricName"); got != want {
@@ -196,7 +196,7 @@ func TestTemplate(t *testing.T) {
 			}
 		}
 		url := at(resources, name, "Properties", "FunctionUrlConfig")
-		if f.IsAction() != (url != nil) { // the API and the webhook are behind the HTTP API, the others are invoked
+		if (f.IsAction() || f.ManagesKeys()) != (url != nil) { // the API and the webhook are behind the HTTP API, the others are invoked
 			t.Errorf("%s: function URL = %v", name, url != nil)
 		}
 		if schedule := at(resources, name, "Properties", "Events"); f.IsRedrive() != (schedule != nil) {
@@ -220,7 +220,7 @@ func TestTemplate(t *testing.T) {
 func TestTables(t *testing.T) {
 	top := readYAML(t, "../template.yml")
 	tables := resourcesOf(top, "AWS::DynamoDB::Table")
-	if got, want := fmt.Sprint(tables), "[Configurations Tickets Journal]"; got != want {
+	if got, want := fmt.Sprint(tables), "[Configurations AccessKeys AccessKeyUses Tickets Journal]"; got != want {
 		t.Fatalf("tables = %s, want %s", got, want)
 	}
 	for _, name := range tables {
@@ -237,7 +237,7 @@ func TestTables(t *testing.T) {
 			t.Errorf("%s: keys are %s, want %s", name, got, want)
 		}
 		ttl := value(at(resource, "Properties", "TimeToLiveSpecification", "AttributeName")) + value(at(resource, "Properties", "TimeToLiveSpecification", "Enabled"))
-		if want := map[string]string{"Configurations": "", "Tickets": "ttltrue", "Journal": "ttltrue"}[name]; ttl != want {
+		if want := map[string]string{"Configurations": "", "AccessKeys": "", "AccessKeyUses": "ttltrue", "Tickets": "ttltrue", "Journal": "ttltrue"}[name]; ttl != want {
 			t.Errorf("%s: time to live = %q, want %q", name, ttl, want)
 		}
 		for path, want := range map[string]string{
@@ -449,7 +449,8 @@ func TestNoWildcards(t *testing.T) {
 	}
 }
 
-// Who does not write has no action that does.
+// Functions that do not write have no action that does. To note that a key was used is not counted: all that verify keys
+// do it.
 func TestReadersCannotWrite(t *testing.T) {
 	reading := map[string]bool{ // and those that every function needs for other than the service's data
 		"dynamodb:GetItem": true, "dynamodb:BatchGetItem": true, "dynamodb:Query": true, "ots:GetRow": true, "ots:BatchGetRow": true, "ots:GetRange": true,
@@ -460,12 +461,44 @@ func TestReadersCannotWrite(t *testing.T) {
 		for _, cloud := range []string{"aws", "fc"} {
 			writes := false
 			for _, s := range readPolicy(t, cloud, f.Folder).Statement {
+				if strings.HasSuffix(s.Resource, "/${CHATCONF_KEY_USE_TABLE}") {
+					continue
+				}
 				for _, action := range s.Action {
 					writes = writes || !reading[action]
 				}
 			}
-			if want := f.Writes() || f.Records(); writes != want {
+			if want := f.Writes() || f.Records() || f.ManagesKeys(); writes != want {
 				t.Errorf("%s: the policy of %s lets it write: %v, want %v", cloud, f.Folder, writes, want)
+			}
+		}
+	}
+}
+
+// Only the function that manages access keys may write their table, and it may write none of the others but those of
+// nonces and of the use of keys. Functions that verify keys may read them one by one, and the others not even that.
+func TestOnlyOneFunctionWritesKeys(t *testing.T) {
+	read := map[string]bool{"dynamodb:GetItem": true, "ots:GetRow": true}
+	for _, f := range deploy.Functions {
+		for _, cloud := range []string{"aws", "fc"} {
+			for _, s := range readPolicy(t, cloud, f.Folder).Statement {
+				for _, action := range s.Action {
+					service, _, _ := strings.Cut(action, ":")
+					if service != "dynamodb" && service != "ots" {
+						continue
+					}
+					_, name, _ := strings.Cut(s.Resource, "/${CHATCONF_")
+					switch table := strings.TrimSuffix(name, "}"); {
+					case f.Folder == "manage-access-keys":
+						if table == "TABLE" && !read[action] || table == "JOURNAL_TABLE" {
+							t.Errorf("%s: %s may %s in %s", cloud, f.Folder, action, s.Resource)
+						}
+					case table == "KEY_TABLE" && (!read[action] || !f.Verifies()):
+						t.Errorf("%s: %s may %s in the table of access keys", cloud, f.Folder, action)
+					case table == "KEY_USE_TABLE" && !f.Verifies():
+						t.Errorf("%s: %s may %s in the table of the use of access keys", cloud, f.Folder, action)
+					}
+				}
 			}
 		}
 	}
@@ -477,6 +510,8 @@ func TestRolesArePolicies(t *testing.T) {
 	spelled := func(f deploy.Function) *strings.Replacer { // what CloudFormation makes of a reference, as the policies spell it
 		return strings.NewReplacer(
 			"!GetAtt Configurations.Arn", "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TABLE}",
+			"!GetAtt AccessKeys.Arn", "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_KEY_TABLE}",
+			"!GetAtt AccessKeyUses.Arn", "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_KEY_USE_TABLE}",
 			"!GetAtt Tickets.Arn", "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TICKET_TABLE}",
 			"!GetAtt Journal.Arn", "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_JOURNAL_TABLE}",
 			"!GetAtt DispatchCommand.Arn", "arn:aws:lambda:${AWS_REGION}:${AWS_ACCOUNT_ID}:function:${STACK}-dispatch-command",
@@ -594,7 +629,7 @@ func awsEnvironment(t *testing.T, everything bool) map[string]string {
 	parameters := map[string]string{
 		"KeyRing": sealedRing, "RegionId": "cn-shanghai", "WebhookBaseUrl": "https://chatconf.example.com", "Hosts": "chatconf.example.com",
 		"MaxConfigurations": "1000", "KeyRequestsPerSecond": "50", "EventPolicy": `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}]}`,
-		"Configurations": "chatconf", "Tickets": "chatconf_tickets", "Journal": "chatconf_journal", "JournalDays": "30",
+		"Configurations": "chatconf", "AccessKeys": "chatconf_keys", "AccessKeyUses": "chatconf_key_uses", "Tickets": "chatconf_tickets", "Journal": "chatconf_journal", "JournalDays": "30",
 		"${AWS::StackName}-dispatch-command": "chatconf-dispatch-command", "AWS::AccountId": "123456789012", "AWS::Region": "eu-west-1",
 		"HttpApi.ApiEndpoint": "https://abc123.execute-api.eu-west-1.amazonaws.com",
 	}

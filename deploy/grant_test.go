@@ -108,6 +108,8 @@ const (
 	tableName   = "chatconf"
 	ticketName  = "chatconf_tickets"
 	journalName = "chatconf_journal"
+	keyName     = "chatconf_keys"
+	useName     = "chatconf_key_uses"
 
 	dispatchName = "chatconf-dispatch-command"
 	targetName   = "restart-bot" // a function that a configuration has as its target; who may invoke it is said at the deployment
@@ -124,6 +126,7 @@ type world struct {
 	denied  []string        // what was asked for and not allowed
 	used    map[string]bool // what was asked for and allowed: action and resource
 	started [][]byte        // what dispatch-command was invoked with
+	noted   bool            // that the administrator's key was used today is written
 }
 
 // functions returns the clouds' API for invoking functions, as far as it is used. kind is the header that says how.
@@ -206,7 +209,7 @@ func settle(t *testing.T, ring []byte, tables app.Tables) {
 func onAWS(t *testing.T) *world {
 	t.Helper()
 	ring := newRing(t)
-	servers := map[string]*dynamotest.Server{tableName: dynamotest.New(), ticketName: dynamotest.New(), journalName: dynamotest.New()}
+	servers := map[string]*dynamotest.Server{tableName: dynamotest.New(), ticketName: dynamotest.New(), journalName: dynamotest.New(), keyName: dynamotest.New(), useName: dynamotest.New()}
 	open := func(name string, ttl time.Duration) *dynamodb.Table {
 		opened, err := dynamodb.New(name, dynamodb.Options{
 			Region: "eu-west-1", TTL: ttl, Transport: servers[name],
@@ -219,11 +222,13 @@ func onAWS(t *testing.T) *world {
 		}
 		return opened
 	}
-	settle(t, ring, app.Tables{Configurations: open(tableName, 0), Tickets: open(ticketName, app.TicketAge), Where: "here"})
+	settle(t, ring, app.Tables{Configurations: open(tableName, 0), Keys: open(keyName, 0), Tickets: open(ticketName, app.TicketAge), Where: "here"})
 
 	w := &world{cloud: "aws", read: lambda.Read}
 	resources := map[string]string{
 		tableName:   "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TABLE}",
+		keyName:     "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_KEY_TABLE}",
+		useName:     "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_KEY_USE_TABLE}",
 		ticketName:  "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TICKET_TABLE}",
 		journalName: "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_JOURNAL_TABLE}",
 	}
@@ -269,7 +274,7 @@ func onAWS(t *testing.T) *world {
 	}))
 	t.Cleanup(server.Close)
 	environment := map[string]string{
-		"CHATCONF_KEYRING": sealedRing, "CHATCONF_TABLE": tableName, "CHATCONF_TICKET_TABLE": ticketName,
+		"CHATCONF_KEYRING": sealedRing, "CHATCONF_TABLE": tableName, "CHATCONF_TICKET_TABLE": ticketName, "CHATCONF_KEY_TABLE": keyName, "CHATCONF_KEY_USE_TABLE": useName,
 		"CHATCONF_JOURNAL_TABLE": journalName, "CHATCONF_DISPATCH_FUNCTION": dispatchName, "CHATCONF_WEBHOOK_BASE_URL": "https://chatconf.example.com",
 		"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-real-secret", "AWS_ENDPOINT_URL": server.URL,
 	}
@@ -357,9 +362,11 @@ func onAlibaba(t *testing.T) *world {
 		}
 		return opened
 	}
-	settle(t, ring, app.Tables{Configurations: open(tableName, 0), Tickets: open(ticketName, app.TicketAge), Where: "here"})
-	if err := open(journalName, chat.DefaultRetention).Close(); err != nil {
-		t.Fatal(err)
+	settle(t, ring, app.Tables{Configurations: open(tableName, 0), Keys: open(keyName, 0), Tickets: open(ticketName, app.TicketAge), Where: "here"})
+	for name, ttl := range map[string]time.Duration{journalName: chat.DefaultRetention, useName: chat.UseAge} {
+		if err := open(name, ttl).Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 
 	w := &world{cloud: "fc", read: fc.Read}
@@ -367,7 +374,8 @@ func onAlibaba(t *testing.T) *world {
 	t.Cleanup(functions.Close)
 	instance.SetFault(func(r ots.Request) ots.Fault {
 		asked := 0
-		for table, variable := range map[string]string{tableName: "CHATCONF_TABLE", ticketName: "CHATCONF_TICKET_TABLE", journalName: "CHATCONF_JOURNAL_TABLE"} {
+		for table, variable := range map[string]string{tableName: "CHATCONF_TABLE", ticketName: "CHATCONF_TICKET_TABLE", journalName: "CHATCONF_JOURNAL_TABLE",
+			keyName: "CHATCONF_KEY_TABLE", useName: "CHATCONF_KEY_USE_TABLE"} {
 			named := append([]byte{1<<3 | 2, byte(len(table))}, table...) // field 1, a text, in all requests
 			if !bytes.Contains(r.Body, named) {
 				continue
@@ -383,7 +391,7 @@ func onAlibaba(t *testing.T) *world {
 		return ots.Fault{}
 	})
 	environment := map[string]string{
-		"CHATCONF_KEYRING": string(ring), "CHATCONF_TABLE": tableName, "CHATCONF_TICKET_TABLE": ticketName,
+		"CHATCONF_KEYRING": string(ring), "CHATCONF_TABLE": tableName, "CHATCONF_TICKET_TABLE": ticketName, "CHATCONF_KEY_TABLE": keyName, "CHATCONF_KEY_USE_TABLE": useName,
 		"CHATCONF_JOURNAL_TABLE": journalName, "CHATCONF_DISPATCH_FUNCTION": dispatchName, "CHATCONF_WEBHOOK_BASE_URL": "https://chatconf.example.com",
 		"CHATCONF_FC_ENDPOINT": functions.URL,
 		"TABLESTORE_ENDPOINT":  instance.Endpoint, "TABLESTORE_INSTANCE": instance.Name,
@@ -398,6 +406,7 @@ type deployed struct {
 	*app.Function
 	actions map[string]bool
 	world   *world
+	noted   bool // the use of the caller's key
 }
 
 // open starts a function in the world.
@@ -412,6 +421,9 @@ func (w *world) open(t *testing.T, f deploy.Function) *deployed {
 			names[a.Name] = true
 		}
 	}
+	if f.ManagesKeys() {
+		actions = rpc.KeyActions()
+	}
 	if !ok {
 		program = app.Actions(actions...)
 	}
@@ -425,7 +437,7 @@ func (w *world) open(t *testing.T, f deploy.Function) *deployed {
 			t.Error(err)
 		}
 	})
-	return &deployed{opened, names, w}
+	return &deployed{Function: opened, actions: names, world: w}
 }
 
 // signingSecret is that of every configuration of these tests.
@@ -487,7 +499,32 @@ func (d *deployed) call(t *testing.T, action, body string) *httptest.ResponseRec
 	}
 	out := httptest.NewRecorder()
 	d.ServeHTTP(out, r.WithContext(invoke.With(t.Context(), &invoke.Invocation{Logger: slog.New(slog.DiscardHandler)})))
+	if out.Code < http.StatusInternalServerError {
+		d.awaitNote(t)
+	}
 	return out
+}
+
+// awaitNote waits until the function's first request has noted in the background that the caller's key was used.
+func (d *deployed) awaitNote(t *testing.T) {
+	t.Helper()
+	if d.noted {
+		return
+	}
+	d.noted = true
+	wanted := "Get"
+	if !d.world.noted {
+		wanted, d.world.noted = "Put", true
+	}
+	for range 500 {
+		for what := range d.world.uses() {
+			if strings.Contains(what, ":"+wanted) && strings.HasSuffix(what, "/${CHATCONF_KEY_USE_TABLE}") {
+				return
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("the use of the key was not noted, refused %q", d.world.refusals())
 }
 
 // path returns the path of the bot's webhook. It is found out by a function that may do everything.
@@ -549,6 +586,10 @@ var steps = []struct{ action, body string }{
 	{"ListChatCommands", `{"Name":"ops"}`},
 	{"GetChatConfigurationHealth", gone},
 	{"SimulateChatPermission", gone},
+	{"CreateAccessKey", `{"Name":"ci","Policy":"ReadOnly"}`},
+	{"ListAccessKeys", `{}`},
+	{"UpdateAccessKey", `{"UserAccessKeyId":"` + administrator.ID + `","Description":"of the test"}`},
+	{"DeleteAccessKey", `{"UserAccessKeyId":"` + administrator.ID + `"}`},
 }
 
 // gone names a configuration that is not there any more.
@@ -557,12 +598,26 @@ const gone = `{"Name":"dev","UserId":"u1","ConversationId":"c1","Command":"resta
 // seldom are rights that the steps do not use, one on each line, and those to other services than DynamoDB and Tablestore.
 var seldom = regexp.MustCompile(strings.Join([]string{
 	`(dynamodb:GetItem|ots:GetRow) .*/\$\{CHATCONF_(TICKET|JOURNAL)_TABLE\}$`, // what became of a write without an answer
-	`ots:BatchGetRow `, // the same, of several rows
+	`ots:BatchGetRow .*TABLE\}$`,                                            // the same, of several rows
+	`(dynamodb:PutItem|ots:PutRow) .*/\$\{CHATCONF_KEY_USE_TABLE\}$`,        // the day is written once, by one of them
 	`ots:(PutRow|UpdateRow|DeleteRow) .*/\$\{CHATCONF_(JOURNAL_)?TABLE\}$`,  // a batch of one; who may BatchWriteRow can do as much anyway
 	`^redrive-commands .*JOURNAL_TABLE\}$`,                                  // nothing is due within a minute
 	`^(rotate-chat-webhook|create-chat-configuration) dynamodb:DeleteItem `, // client tokens of yesterday
 	` (kms:Decrypt|logs?:[A-Za-z]+|sqs:SendMessage|mns:SendMessage) .+$`,    // the runtimes', and the key ring's
 }, "|"))
+
+// does reports whether a step is for a function: for the one that does only it, or else for the one that does every action.
+func does(f deploy.Function, action string, single bool) bool {
+	switch {
+	case f.Name() == action && (single || !f.IsAction()):
+		return true
+	case f.ManagesKeys():
+		return slices.ContainsFunc(rpc.KeyActions(), func(a rpc.Action) bool { return a.Name == action })
+	case f.IsAPI() && !single:
+		return slices.ContainsFunc(rpc.Actions(), func(a rpc.Action) bool { return a.Name == action })
+	}
+	return false
+}
 
 // With its own policy, and nothing else, each function does all that it is there for, on both clouds. There is nothing in it that it has no use for.
 func TestPoliciesAreEnough(t *testing.T) {
@@ -577,8 +632,7 @@ func TestPoliciesAreEnough(t *testing.T) {
 				used := make(map[string]map[string]bool)
 				for _, step := range steps {
 					for _, f := range deploy.Functions {
-						plane := step.action == "Webhook" || step.action == "DispatchCommand" || step.action == "RedriveCommands"
-						if f.IsAPI() == single && !(plane && f.Name() == step.action) || (single || plane) && f.Name() != step.action {
+						if !does(f, step.action, single) {
 							continue
 						}
 						w.grant(readPolicy(t, cloud.name, f.Folder))

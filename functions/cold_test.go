@@ -102,7 +102,7 @@ func (c *cloud) fill(b *testing.B, read func(getenv func(string) string) (target
 		Table: app.DefaultTable, TicketTable: app.DefaultTickets, AccountID: app.DefaultAccountID, Region: app.DefaultRegion,
 		Data: data, AccessKeyID: coldKey.ID, AccessKeySecret: chat.Secret(coldKey.Secret),
 	}, app.Tables{
-		Configurations: configurations, Tickets: open(app.DefaultTickets, app.TicketAge), Journal: open(app.DefaultJournal, chat.DefaultRetention), Where: engine.Where,
+		Configurations: configurations, Keys: open(app.DefaultKeys, 0), KeyUses: open(app.DefaultKeyUses, chat.UseAge), Tickets: open(app.DefaultTickets, app.TicketAge), Journal: open(app.DefaultJournal, chat.DefaultRetention), Where: engine.Where,
 	}, rpc.Actions()...)
 	if err != nil {
 		b.Fatal(err)
@@ -222,7 +222,7 @@ func (p *replay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	asked := r.URL.Path + " " + r.Header.Get("X-Amz-Target") + " " + body.String()
 	r.Body = io.NopCloser(bytes.NewReader(body.Bytes()))
-	if strings.Contains(asked, app.DefaultJournal) {
+	if strings.Contains(asked, app.DefaultJournal) || strings.Contains(asked, app.DefaultKeyUses) {
 		p.next(w, r)
 		return
 	}

@@ -34,6 +34,7 @@ type function struct {
 	action string // empty: all of them
 	method string // of chat.Service, that does it
 	plane  bool   // it is of the data plane, and serves no action
+	keys   bool   // it serves the actions on access keys
 }
 
 // functions returns what main.go of every folder runs. A main does nothing else.
@@ -66,6 +67,8 @@ func functions(t *testing.T) []function {
 			f.method = call.Args[1].(*ast.SelectorExpr).Sel.Name
 		case slices.Contains([]string{"RunWebhook", "RunDispatch", "RunRedrive"}, name) && len(call.Args) == 0:
 			f.plane = true
+		case name == "RunKeys" && len(call.Args) == 0:
+			f.keys = true
 		case name != "RunAll" || len(call.Args) != 0:
 			t.Fatalf("%s: main calls %s", path, name)
 		}
@@ -86,14 +89,23 @@ func kebab(action string) string {
 	return b.String()
 }
 
-// There is one folder for each action of the API, named like it, and api for all of them.
+// keyMethods are the methods that do the actions on access keys, which have their names.
+func keyMethods() map[string]string {
+	methods := make(map[string]string)
+	for _, a := range rpc.KeyActions() {
+		methods[a.Name] = a.Name
+	}
+	return methods
+}
+
+// There is one folder for each action on configurations, named like it, api for all of them, and one for access keys.
 func TestFoldersAreActions(t *testing.T) {
 	var got, want []string
 	for _, f := range functions(t) {
 		if f.folder == "api" && f.action != "" {
 			t.Errorf("api serves only %s", f.action)
 		}
-		if f.folder == "api" || f.plane {
+		if f.folder == "api" || f.plane || f.keys {
 			continue
 		}
 		if kebab(f.action) != f.folder {
@@ -148,14 +160,15 @@ func TestEventsDecodeStrictly(t *testing.T) {
 		}
 		event := readEvent(t, f.folder)
 		known := make(map[string]reflect.Type)
-		if f.folder == "api" {
+		if f.folder == "api" || f.keys {
 			known["Action"], known["Version"] = reflect.TypeFor[string](), reflect.TypeFor[string]()
 			var action string
 			if err := json.Unmarshal(event["Action"], &action); err != nil {
 				t.Fatal(err)
 			}
+			f.method = keyMethods()[action]
 			for _, other := range functions(t) {
-				if other.action == action {
+				if !f.keys && other.action == action {
 					f = other
 				}
 			}
@@ -212,6 +225,7 @@ var order = []struct{ folder, holds string }{
 	{"change-resource-group", `"RequestId":`},
 	{"untag-resources", `"RequestId":`},
 	{"api", `"Name":"ops"`},
+	{"manage-access-keys", `"AccessKeyId":"CCKtest"`},
 	{"delete-chat-configuration", `"Content":`},
 }
 
@@ -221,7 +235,7 @@ func TestEventsSucceed(t *testing.T) {
 	local, err := app.OpenLocal(t.Context(), app.Settings{
 		Table: app.DefaultTable, TicketTable: app.DefaultTickets, AccountID: app.DefaultAccountID, Region: app.DefaultRegion,
 		Data: t.TempDir(), AccessKeyID: key.ID, AccessKeySecret: chat.Secret(key.Secret),
-	}, rpc.Actions()...)
+	}, slices.Concat(rpc.Actions(), rpc.KeyActions())...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,8 +253,8 @@ func TestEventsSucceed(t *testing.T) {
 			t.Fatal(err)
 		}
 		action := actions[step.folder]
-		if step.folder == "api" {
-			if err := json.Unmarshal(readEvent(t, "api")["Action"], &action); err != nil {
+		if action == "" { // of several, which the event names
+			if err := json.Unmarshal(readEvent(t, step.folder)["Action"], &action); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -42,10 +42,10 @@ const (
 // answersURL is where a message says that late answers go, on platforms that give an address. No such host can be.
 const answersURL = "https://kept-by-chatconf.invalid/"
 
-// serveActions are the actions of `chatconf serve`: those of the API, and SendChatMessage.
+// serveActions are the actions of `chatconf serve`: those of the API, those on access keys, and SendChatMessage.
 // Its client trusts the certificates in some files, besides those of the machine's roots.
 func serveActions(trust ...string) []rpc.Action {
-	return append(rpc.Actions(), playActions(trust...)...)
+	return slices.Concat(rpc.Actions(), rpc.KeyActions(), playActions(trust...))
 }
 
 // playActions is SendChatMessage alone.

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -24,18 +26,26 @@ import (
 func newKeys() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Create, list, disable and delete access keys",
-		Long: `Look after the access keys of a service. One on a file must be stopped meanwhile, since its file has one owner; one on the tables of
-a store may go on, and learns of changes within a minute.
+		Short: "Create, list, change and delete access keys",
+		Long: `Look after the access keys of a service, while it runs or not. The keys of a local service that runs, and of one at
+--endpoint, are managed through its API, with an access key that may do so; those of a local service that is stopped, and
+those in the tables of --store, directly. A service that runs learns of a change within ` + keyAge + `; of an expiry, and of a
+change made through itself, at once.
 
 A key is what callers sign with; what it may do is said by policies in the language of RAM, such as
-  {"Version":"1","Statement":[{"Effect":"Allow","Action":["oos:Get*","oos:List*"],"Resource":"*"}]}`,
+  {"Version":"1","Statement":[{"Effect":"Allow","Action":["oos:Get*","oos:List*"],"Resource":"*"}]}
+Whoever may make or change keys can give any rights. So a policy allows oos:CreateAccessKey, oos:ListAccessKeys,
+oos:UpdateAccessKey and oos:DeleteAccessKey only by these names, and not by a pattern such as oos:*.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newKeysCreate(), newKeysList(), newKeysSwitch("disable", false), newKeysSwitch("enable", true), newKeysDelete())
+	cmd.AddCommand(newKeysCreate(), newKeysList(), newKeysUpdate(),
+		newKeysSwitch("disable", chat.StatusInactive), newKeysSwitch("enable", chat.StatusActive), newKeysDelete())
 	return cmd
 }
+
+// keyAge is how long a service uses what it read of a key, for people.
+var keyAge = strconv.Itoa(int(chat.KeyAge/time.Second)) + " seconds"
 
 // withLocal opens the service of a data directory that must be there, and closes it again.
 func withLocal(ctx context.Context, where dataFlags, do func(*app.Local, app.Settings) error) error {
@@ -92,30 +102,270 @@ func (f *dataFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.store, "store", storeFile, "where the service's data is: file, tablestore or dynamodb")
 }
 
+// A keyManager manages the access keys of a service.
+type keyManager interface {
+	create(context.Context, *chat.CreateAccessKeyRequest, string) (*chat.AccessKeyInfo, error) // the text is the account
+	list(context.Context) ([]chat.AccessKeyInfo, error)
+	update(context.Context, *chat.UpdateAccessKeyRequest) error
+	delete(ctx context.Context, id string) error
+}
+
+// keyFlags say whose keys are meant.
+type keyFlags struct {
+	dataFlags
+	endpoint, id, secret string
+}
+
+func (f *keyFlags) add(cmd *cobra.Command) {
+	f.dataFlags.add(cmd)
+	cmd.Flags().StringVar(&f.endpoint, "endpoint", "", "URL of a service that runs, to manage its keys through its API")
+	cmd.Flags().StringVar(&f.id, "access-key-id", "", "with --endpoint: access key id to sign with (default as for 'chatconf call')")
+	cmd.Flags().StringVar(&f.secret, "access-key-secret", "", "its secret (a flag is seen by other users of the machine)")
+	cmd.MarkFlagsMutuallyExclusive("endpoint", "store")
+}
+
+// with does something to the keys: through the API of the service that is named or has the file open, else directly.
+func (f *keyFlags) with(ctx context.Context, do func(keyManager) error) error {
+	if f.endpoint != "" {
+		c, err := (&clientFlags{endpoint: f.endpoint, id: f.id, secret: f.secret, data: f.data}).resolve(os.Getenv)
+		if err != nil {
+			return err
+		}
+		return do(&remoteKeys{c})
+	}
+	if f.id != "" || f.secret != "" {
+		return usagef("--access-key-id and --access-key-secret are for --endpoint; without it keys are managed directly, " +
+			"or with the key of the local service")
+	}
+	settings, err := localSettings(f.data)
+	if err != nil {
+		return err
+	}
+	if f.store == "" || f.store == storeFile {
+		if _, err := os.Stat(filepath.Join(settings.Data, app.TableFile)); errors.Is(err, fs.ErrNotExist) {
+			if c, err := runningService(settings.Data); err == nil { // functions, whose data is in another file
+				return do(&remoteKeys{c})
+			}
+		}
+	}
+	err = withLocal(ctx, f.dataFlags, func(l *app.Local, s app.Settings) error { return do(&localKeys{l.Keys, s}) })
+	if !errors.Is(err, bolt.ErrInUse) {
+		return err
+	}
+	c, err := runningService(settings.Data)
+	if err != nil {
+		return err
+	}
+	return do(&remoteKeys{c})
+}
+
+// runningService returns a client of the service on a data directory, with that service's first access key.
+func runningService(data string) (*client, error) {
+	endpoint, err := app.ReadEndpoint(data)
+	if err != nil {
+		return nil, fmt.Errorf("the service on %s runs, and where is not known: give --endpoint: %w", data, err)
+	}
+	flags := clientFlags{endpoint: endpoint, data: data}
+	if key, err := app.ReadAccessKey(data); err == nil {
+		flags.id, flags.secret = key.ID, key.Secret.Reveal()
+	}
+	return flags.resolve(os.Getenv)
+}
+
+// localKeys are keys in tables that are open here.
+type localKeys struct {
+	keys     *chat.Keys
+	settings app.Settings
+}
+
+func (k *localKeys) create(ctx context.Context, in *chat.CreateAccessKeyRequest, account string) (*chat.AccessKeyInfo, error) {
+	policies, expires, err := in.Parse()
+	if err != nil {
+		return nil, err
+	}
+	key, err := k.keys.Create(ctx, chat.AccessKey{
+		Account: firstOf(account, k.settings.AccountID), Name: in.Name, Description: in.Description, Policies: policies, Expires: expires,
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := key.Info()
+	out.AccessKeySecret = key.Secret.Reveal()
+	return &out, nil
+}
+
+func (k *localKeys) list(ctx context.Context) ([]chat.AccessKeyInfo, error) {
+	keys, err := k.keys.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(keys))
+	for i, key := range keys {
+		ids[i] = key.ID
+	}
+	days, err := k.keys.LastUses(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]chat.AccessKeyInfo, len(keys))
+	for i, key := range keys {
+		out[i] = key.Info()
+		out[i].LastUsedDate = days[key.ID]
+	}
+	return out, nil
+}
+
+func (k *localKeys) update(ctx context.Context, in *chat.UpdateAccessKeyRequest) error {
+	change, err := in.Parse()
+	if err != nil {
+		return err
+	}
+	_, err = k.keys.Update(ctx, "", in.AccessKeyID, change)
+	return err
+}
+
+func (k *localKeys) delete(ctx context.Context, id string) error { return k.keys.Delete(ctx, "", id) }
+
+// remoteKeys are the keys of the caller's account in a service that runs.
+type remoteKeys struct{ client *client }
+
+// call does an action on keys.
+func (k *remoteKeys) call(ctx context.Context, action string, params map[string]string, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for name, value := range params {
+		if value == "" {
+			delete(params, name)
+		}
+	}
+	answer, err := k.client.do(ctx, action, params, "")
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return fmt.Errorf("call %s: the answer is not JSON; is %s a chatconf service?", action, k.client.endpoint)
+	}
+	return nil
+}
+
+func (k *remoteKeys) create(ctx context.Context, in *chat.CreateAccessKeyRequest, account string) (*chat.AccessKeyInfo, error) {
+	if account != "" {
+		return nil, usagef("--account is for keys that are made directly; a service makes keys of the account of the key that it is called with")
+	}
+	var out chat.AccessKeyResponse
+	err := k.call(ctx, policy.CreateAccessKey, map[string]string{
+		"Name": in.Name, "Description": in.Description, "Policy": in.Policy, "PolicyDocument": in.PolicyDocument, "ExpireDate": in.ExpireDate,
+	}, &out)
+	return &out.AccessKey, err
+}
+
+func (k *remoteKeys) list(ctx context.Context) (keys []chat.AccessKeyInfo, err error) {
+	params := map[string]string{"MaxResults": strconv.Itoa(chat.MaxResults)}
+	for {
+		var out chat.ListAccessKeysResponse
+		if err := k.call(ctx, policy.ListAccessKeys, params, &out); err != nil {
+			return nil, err
+		}
+		keys = append(keys, out.AccessKeys...)
+		if out.NextToken == "" {
+			return keys, nil
+		}
+		params["NextToken"] = out.NextToken
+	}
+}
+
+func (k *remoteKeys) update(ctx context.Context, in *chat.UpdateAccessKeyRequest) error {
+	params := map[string]string{
+		"UserAccessKeyId": in.AccessKeyID, "Status": in.Status, "Policy": in.Policy, "PolicyDocument": in.PolicyDocument, "ExpireDate": in.ExpireDate,
+	}
+	if in.Description != nil {
+		params["Description"] = *in.Description
+	}
+	return k.call(ctx, policy.UpdateAccessKey, params, new(chat.AccessKeyResponse))
+}
+
+func (k *remoteKeys) delete(ctx context.Context, id string) error {
+	return k.call(ctx, policy.DeleteAccessKey, map[string]string{"UserAccessKeyId": id}, new(chat.DeleteAccessKeyResponse))
+}
+
+// policyFlags say what a key may do.
+type policyFlags struct {
+	file                   string
+	owner, admin, readOnly bool
+}
+
+func (f *policyFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.file, "policy", "", "file with a policy, - for standard input")
+	cmd.Flags().BoolVar(&f.owner, "owner", false, "may do everything, as the first key of a service: also manage keys and "+sendAction)
+	cmd.Flags().BoolVar(&f.admin, "admin", false, "may do everything but manage keys and "+sendAction+", which a policy has to name")
+	cmd.Flags().BoolVar(&f.readOnly, "read-only", false, "may get and list everything but keys; the secrets in Outputs are masked")
+	cmd.MarkFlagsMutuallyExclusive("policy", "owner", "admin", "read-only")
+}
+
+// read returns the parameters Policy and PolicyDocument; both are empty if no flag was given.
+func (f *policyFlags) read(stdin io.Reader) (name, document string, err error) {
+	switch {
+	case f.owner:
+		return "Owner", "", nil
+	case f.admin:
+		return "Administrator", "", nil
+	case f.readOnly:
+		return "ReadOnly", "", nil
+	case f.file == "":
+		return "", "", nil
+	}
+	text, err := readFileOrStdin(f.file, stdin)
+	if err != nil {
+		return "", "", usagef("--policy: %w", err)
+	}
+	p, err := policy.Parse(text)
+	if err != nil {
+		return "", "", usagef("--policy %s: %w", f.file, err)
+	}
+	return "", p.String(), nil
+}
+
+// expireDate returns the parameter ExpireDate that --expires means: a number of days as 30d, a date, or never.
+func expireDate(text string, now time.Time) (string, error) {
+	if text == "" || text == "never" {
+		return text, nil
+	}
+	if count, ok := strings.CutSuffix(text, "d"); ok {
+		if days, err := strconv.Atoi(count); err == nil && days > 0 && days <= 36500 {
+			return now.UTC().AddDate(0, 0, days).Format(time.RFC3339), nil
+		}
+	}
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.UTC().Format(time.RFC3339), nil
+		}
+	}
+	return "", usagef("--expires %q is neither a number of days nor a date; write 30d, 2027-01-31, 2027-01-31T12:00:00Z or never", text)
+}
+
 func newKeysCreate() *cobra.Command {
-	var where dataFlags
-	var name, account, policyFile, output string
-	var admin, readOnly bool
+	var where keyFlags
+	var may policyFlags
+	var in chat.CreateAccessKeyRequest
+	var account, expires, output string
 	cmd := &cobra.Command{
-		Use:   "create --name NAME (--policy FILE | --admin | --read-only)",
+		Use:   "create --name NAME (--policy FILE | --owner | --admin | --read-only)",
 		Short: "Make an access key; its secret is shown this once",
-		Example: `  chatconf keys create --name ci --policy ci.json
+		Example: `  chatconf keys create --name ci --policy ci.json --expires 90d
   chatconf keys create --name dashboard --read-only -o json`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			p, err := readPolicy(policyFile, admin, readOnly, cmd.InOrStdin())
-			if err != nil {
+			if in.ExpireDate, err = expireDate(expires, time.Now()); err != nil {
 				return err
 			}
-			return withLocal(cmd.Context(), where, func(l *app.Local, s app.Settings) error {
-				key, err := l.Keys.Create(cmd.Context(), chat.AccessKey{
-					Account:  firstOf(account, s.AccountID),
-					Name:     name,
-					Policies: []*policy.Policy{p},
-				})
+			if in.Policy, in.PolicyDocument, err = may.read(cmd.InOrStdin()); err != nil {
+				return err
+			}
+			return where.with(cmd.Context(), func(keys keyManager) error {
+				key, err := keys.create(cmd.Context(), &in, account)
 				if err != nil {
 					return err
 				}
@@ -123,47 +373,35 @@ func newKeysCreate() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "", "what people call the caller (required)")
-	cmd.Flags().StringVar(&policyFile, "policy", "", "file with a policy, - for standard input")
-	cmd.Flags().BoolVar(&admin, "admin", false, "may do everything but "+sendAction+", which a policy has to name")
-	cmd.Flags().BoolVar(&readOnly, "read-only", false, "may get and list everything; the secrets in Outputs are masked")
+	cmd.Flags().StringVar(&in.Name, "name", "", "what people call the caller (required)")
+	cmd.Flags().StringVar(&in.Description, "description", "", "what the key is for")
+	cmd.Flags().StringVar(&expires, "expires", "", "when it stops working: 30d, or a date such as 2027-01-31 (default never)")
 	cmd.Flags().StringVar(&account, "account", "", "account that the key belongs to (default CHATCONF_ACCOUNT_ID, else "+app.DefaultAccountID+")")
-	cmd.MarkFlagsMutuallyExclusive("policy", "admin", "read-only")
-	cmd.MarkFlagsOneRequired("policy", "admin", "read-only")
+	may.add(cmd)
+	cmd.MarkFlagsOneRequired("policy", "owner", "admin", "read-only")
 	cmd.MarkFlagRequired("name")
 	where.add(cmd)
 	outputFlag(cmd, &output)
 	return cmd
 }
 
-func readPolicy(path string, admin, readOnly bool, stdin io.Reader) (*policy.Policy, error) {
-	switch {
-	case admin:
-		return policy.Administrator(), nil
-	case readOnly:
-		return policy.ReadOnly(), nil
-	}
-	text, err := readFileOrStdin(path, stdin)
-	if err != nil {
-		return nil, usagef("--policy: %w", err)
-	}
-	p, err := policy.Parse(text)
-	if err != nil {
-		return nil, usagef("--policy %s: %w", path, err)
-	}
-	return p, nil
-}
-
-func printNewKey(w io.Writer, output string, key *chat.AccessKey) error {
+func printNewKey(w io.Writer, output string, key *chat.AccessKeyInfo) error {
 	if output == "json" {
-		return printJSON(w, struct{ AccessKeyId, AccessKeySecret, AccountId, Name string }{key.ID, key.Secret.Reveal(), key.Account, key.Name})
+		return printJSON(w, struct {
+			AccessKeyId, AccessKeySecret, AccountId, Name string
+			ExpireDate                                    string `json:",omitempty"`
+		}{key.AccessKeyId, key.AccessKeySecret, key.AccountId, key.Name, key.ExpireDate})
 	}
-	fmt.Fprintf(w, "AccessKeyId      %s\nAccessKeySecret  %s\n\nThe secret is not shown again.\n", key.ID, key.Secret.Reveal())
+	fmt.Fprintf(w, "AccessKeyId      %s\nAccessKeySecret  %s\n", key.AccessKeyId, key.AccessKeySecret)
+	if key.ExpireDate != "" {
+		fmt.Fprintf(w, "Expires          %s\n", key.ExpireDate)
+	}
+	fmt.Fprint(w, "\nThe secret is not shown again.\n")
 	return nil
 }
 
 func newKeysList() *cobra.Command {
-	var where dataFlags
+	var where keyFlags
 	var output string
 	cmd := &cobra.Command{
 		Use:     "list",
@@ -174,12 +412,12 @@ func newKeysList() *cobra.Command {
 			if err := checkOutput(output); err != nil {
 				return err
 			}
-			return withLocal(cmd.Context(), where, func(l *app.Local, _ app.Settings) error {
-				keys, err := l.Keys.List(cmd.Context())
+			return where.with(cmd.Context(), func(keys keyManager) error {
+				all, err := keys.list(cmd.Context())
 				if err != nil {
 					return err
 				}
-				return printKeys(cmd.OutOrStdout(), output, keys)
+				return printKeys(cmd.OutOrStdout(), output, all, time.Now())
 			})
 		},
 	}
@@ -188,47 +426,87 @@ func newKeysList() *cobra.Command {
 	return cmd
 }
 
-func printKeys(w io.Writer, output string, keys []*chat.AccessKey) error {
-	status := func(active bool) string {
-		if active {
-			return "Active"
-		}
-		return "Inactive"
-	}
+func printKeys(w io.Writer, output string, keys []chat.AccessKeyInfo, now time.Time) error {
 	if output == "json" {
 		type row struct {
-			AccessKeyId, AccountId, Name, Status, CreateDate string
-			Policies                                         []*policy.Policy
+			AccessKeyId, AccountId, Name, Description, Status, CreateDate, CreatedBy, ExpireDate, LastUsedDate string
+			Policies                                                                                           []json.RawMessage
 		}
 		rows := make([]row, len(keys))
 		for i, k := range keys {
-			rows[i] = row{k.ID, k.Account, k.Name, status(k.Active), k.Created.Format(time.RFC3339), k.Policies}
+			rows[i] = row{AccessKeyId: k.AccessKeyId, AccountId: k.AccountId, Name: k.Name, Description: k.Description, Status: k.Status,
+				CreateDate: k.CreateDate, CreatedBy: k.CreatedBy, ExpireDate: k.ExpireDate, LastUsedDate: k.LastUsedDate}
+			for _, p := range k.Policies {
+				rows[i].Policies = append(rows[i].Policies, json.RawMessage(p))
+			}
 		}
 		return printJSON(w, rows)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ACCESS KEY ID\tACCOUNT\tNAME\tSTATUS\tCREATED\tPOLICY")
+	fmt.Fprintln(t, "ACCESS KEY ID\tACCOUNT\tNAME\tSTATUS\tCREATED\tEXPIRES\tLAST USED\tPOLICY")
 	for _, k := range keys {
-		texts := make([]string, len(k.Policies))
-		for i, p := range k.Policies {
-			texts[i] = p.String()
+		status := k.Status
+		if expires, err := time.Parse(time.RFC3339, k.ExpireDate); err == nil && !now.Before(expires) {
+			status = "Expired"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Account, k.Name, status(k.Active), k.Created.Format(time.RFC3339), strings.Join(texts, " "))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.AccessKeyId, k.AccountId, k.Name, status, k.CreateDate,
+			firstOf(k.ExpireDate, "never"), firstOf(k.LastUsedDate, "-"), strings.Join(k.Policies, " "))
 	}
 	return t.Flush()
 }
 
-// newKeysSwitch returns the command that turns keys on or off.
-func newKeysSwitch(verb string, active bool) *cobra.Command {
-	var where dataFlags
+func newKeysUpdate() *cobra.Command {
+	var where keyFlags
+	var may policyFlags
+	var in chat.UpdateAccessKeyRequest
+	var expires, description string
+	cmd := &cobra.Command{
+		Use:   "update ACCESS_KEY_ID [--expires WHEN] [--policy FILE | --owner | --admin | --read-only]",
+		Short: "Change what an access key may do, or until when",
+		Example: `  chatconf keys update CCKexample --expires 30d
+  chatconf keys update CCKexample --policy ci.json`,
+		Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			in.AccessKeyID = args[0]
+			if in.ExpireDate, err = expireDate(expires, time.Now()); err != nil {
+				return err
+			}
+			if in.Policy, in.PolicyDocument, err = may.read(cmd.InOrStdin()); err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("description") {
+				in.Description = &description
+			}
+			if in.ExpireDate == "" && in.Policy == "" && in.PolicyDocument == "" && in.Description == nil {
+				return seeHelp(cmd, errors.New("nothing to change; give --expires, --policy, --owner, --admin, --read-only or --description"))
+			}
+			return where.with(cmd.Context(), func(keys keyManager) error {
+				if err := keys.update(cmd.Context(), &in); err != nil {
+					return err
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "updated %s\n", args[0])
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&expires, "expires", "", "when it stops working: 30d, a date such as 2027-01-31, or never")
+	cmd.Flags().StringVar(&description, "description", "", "what the key is for")
+	may.add(cmd)
+	where.add(cmd)
+	return cmd
+}
+
+// newKeysSwitch returns the command that gives keys a status.
+func newKeysSwitch(verb, status string) *cobra.Command {
+	var where keyFlags
 	cmd := &cobra.Command{
 		Use:     verb + " ACCESS_KEY_ID",
 		Short:   strings.ToUpper(verb[:1]) + verb[1:] + " an access key",
 		Example: "  chatconf keys " + verb + " CCKexample",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withLocal(cmd.Context(), where, func(l *app.Local, _ app.Settings) error {
-				if err := l.Keys.SetActive(cmd.Context(), args[0], active); err != nil {
+			return where.with(cmd.Context(), func(keys keyManager) error {
+				if err := keys.update(cmd.Context(), &chat.UpdateAccessKeyRequest{AccessKeyID: args[0], Status: status}); err != nil {
 					return err
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%sd %s\n", verb, args[0])
@@ -241,18 +519,22 @@ func newKeysSwitch(verb string, active bool) *cobra.Command {
 }
 
 func newKeysDelete() *cobra.Command {
-	var where dataFlags
+	var where keyFlags
 	cmd := &cobra.Command{
 		Use:     "delete ACCESS_KEY_ID",
 		Short:   "Delete an access key for good",
 		Example: "  chatconf keys delete CCKexample",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withLocal(cmd.Context(), where, func(l *app.Local, _ app.Settings) error {
-				if err := l.Keys.Delete(cmd.Context(), args[0]); err != nil {
+			settings, err := localSettings(where.data)
+			if err != nil {
+				return err
+			}
+			return where.with(cmd.Context(), func(keys keyManager) error {
+				if err := keys.delete(cmd.Context(), args[0]); err != nil {
 					return err
 				}
-				if err := l.ForgetAccessKey(args[0]); err != nil {
+				if err := app.ForgetAccessKey(settings.Data, args[0]); err != nil {
 					return err
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "deleted %s\n", args[0])

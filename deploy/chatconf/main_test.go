@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -15,11 +16,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"chatconf/shared/app"
+	"chatconf/shared/chat"
 	"chatconf/shared/invoke"
 	"chatconf/shared/rpc"
 	"chatconf/shared/table"
@@ -87,14 +90,14 @@ func newData(t *testing.T) string {
 	return data
 }
 
-// newService serves the data, as 'chatconf serve' does, and returns its endpoint.
-func newService(t *testing.T, data string) (endpoint string) {
+// newService serves the data, with the actions of the API and more, and returns its endpoint.
+func newService(t *testing.T, data string, more ...rpc.Action) (endpoint string) {
 	t.Helper()
 	settings, err := localSettings(data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := app.OpenLocal(t.Context(), settings, rpc.Actions()...)
+	l, err := app.OpenLocal(t.Context(), settings, append(rpc.Actions(), more...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -600,9 +603,101 @@ func TestKeys(t *testing.T) {
 	if list := mustRun(t, at("keys", "list")...); strings.Contains(list, made.AccessKeyId) {
 		t.Errorf("list after delete:\n%s", list)
 	}
-	newService(t, data) // which has the file
-	if _, err := run(t, "", at("keys", "list")...); err == nil || isUsage(err) || !strings.Contains(err.Error(), "stop the service first") {
+	newService(t, data) // which has the file, and says nowhere where it listens
+	if _, err := run(t, "", at("keys", "list")...); err == nil || isUsage(err) || !strings.Contains(err.Error(), "give --endpoint") {
 		t.Errorf("while the service runs: %v", err)
+	}
+}
+
+// While a service has the file, its keys are managed through its API, and so are those of a service at an endpoint.
+func TestKeysOfAServiceThatRuns(t *testing.T) {
+	data := newData(t)
+	service := newService(t, data, rpc.KeyActions()...)
+	if err := os.WriteFile(filepath.Join(data, "endpoint"), []byte(service+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	admin, err := app.ReadAccessKey(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "somebody-else") // whose key the service does not know
+	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "not-a-real-secret")
+	for _, where := range [][]string{
+		{"--data", data},
+		{"--endpoint", service, "--access-key-id", admin.ID, "--access-key-secret", admin.Secret.Reveal()},
+	} {
+		at := func(args ...string) []string { return append(args, where...) }
+		var made struct{ AccessKeyId, AccessKeySecret, AccountId, Name, ExpireDate string }
+		out := mustRun(t, at("keys", "create", "--name", "ci", "--read-only", "--expires", "30d", "--description", "of a test", "-o", "json")...)
+		if err := json.Unmarshal([]byte(out), &made); err != nil {
+			t.Fatal(err)
+		}
+		expires, err := time.Parse(time.RFC3339, made.ExpireDate)
+		if days := time.Until(expires).Hours() / 24; err != nil || days < 29 || days > 31 || made.AccountId != app.DefaultAccountID {
+			t.Errorf("made = %+v, %v", made, err)
+		}
+		as := []string{"--endpoint", service, "--access-key-id", made.AccessKeyId, "--access-key-secret", made.AccessKeySecret}
+		call := func(want string) {
+			t.Helper()
+			_, err := run(t, "", append([]string{"call", "ListChatConfigurations"}, as...)...)
+			if got := fmt.Sprint(err); want == "" && err != nil || !strings.Contains(got, want) {
+				t.Errorf("a call with the key = %v, want %q", err, want)
+			}
+		}
+		call("")
+		if out := mustRun(t, at("keys", "disable", made.AccessKeyId)...); out != "disabled "+made.AccessKeyId+"\n" {
+			t.Errorf("disable: %q", out)
+		}
+		call("InvalidAccessKeyId.Inactive") // at once
+		if out := mustRun(t, at("keys", "list")...); !lineHas(out, made.AccessKeyId, "Inactive") || !lineHas(out, admin.ID, "never") {
+			t.Errorf("list after disable:\n%s", out)
+		}
+		mustRun(t, at("keys", "enable", made.AccessKeyId)...)
+		call("")
+		mustRun(t, at("keys", "update", made.AccessKeyId, "--owner", "--expires", "never", "--description", "")...)
+		if out := mustRun(t, at("keys", "list")...); !lineHas(out, made.AccessKeyId, "oos:CreateAccessKey") || strings.Contains(out, "of a test") {
+			t.Errorf("list after update:\n%s", out)
+		}
+		if out := mustRun(t, at("keys", "delete", made.AccessKeyId)...); out != "deleted "+made.AccessKeyId+"\n" {
+			t.Errorf("delete: %q", out)
+		}
+		call("InvalidAccessKeyId.NotFound")
+		if _, err := run(t, "", at("keys", "delete", made.AccessKeyId)...); err == nil || isUsage(err) || !strings.Contains(err.Error(), "EntityNotExists.AccessKey") {
+			t.Errorf("delete again: %v", err)
+		}
+		if _, err := run(t, "", at("keys", "create", "--name", "x", "--admin", "--account", "42")...); !isUsage(err) || !strings.Contains(err.Error(), "--account") {
+			t.Errorf("a key of another account: %v", err)
+		}
+	}
+	mustRun(t, "keys", "delete", admin.ID, "--data", data)
+	if _, err := app.ReadAccessKey(data); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the key file of a deleted key: %v", err)
+	}
+}
+
+func TestMistakesWithKeys(t *testing.T) {
+	data := newData(t)
+	for _, test := range []struct {
+		says string
+		args []string
+	}{
+		{"write 30d", []string{"create", "--name", "x", "--admin", "--expires", "soon"}},
+		{"write 30d", []string{"create", "--name", "x", "--admin", "--expires", "0d"}},
+		{"write 30d", []string{"update", "CCKexample", "--expires", "-3d"}},
+		{"nothing to change", []string{"update", "CCKexample"}},
+		{"endpoint", []string{"list", "--endpoint", "http://127.0.0.1:1", "--store", "tablestore"}},
+		{"--endpoint", []string{"list", "--access-key-id", "x", "--access-key-secret", "not-a-real-secret"}},
+	} {
+		_, err := run(t, "", append(append([]string{"keys"}, test.args...), "--data", data)...)
+		if !isUsage(err) || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("keys %q = %v, want a usage error with %q", test.args, err, test.says)
+		}
+	}
+	if _, err := run(t, "", "keys", "create", "--name", "x", "--admin", "--expires", "2020-01-01", "--data", data); chat.CodeOf(err) != chat.InvalidParameter {
+		t.Errorf("a date that has passed: %v", err)
+	}
+	if _, err := run(t, "", "keys", "update", "CCKexample", "--admin", "--data", data); chat.CodeOf(err) != chat.AccessKeyNotFound {
+		t.Errorf("a key that is not there: %v", err)
 	}
 }
 

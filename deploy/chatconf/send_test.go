@@ -655,7 +655,7 @@ func TestHider(t *testing.T) {
 // No function offers SendChatMessage: it is not among the actions of the API.
 func TestOnlyServeSends(t *testing.T) {
 	is := func(a rpc.Action) bool { return a.Name == sendAction }
-	if slices.ContainsFunc(rpc.Actions(), is) || !slices.ContainsFunc(serveActions(), is) || len(serveActions()) != len(rpc.Actions())+1 {
+	if slices.ContainsFunc(rpc.Actions(), is) || !slices.ContainsFunc(serveActions(), is) || len(serveActions()) != len(rpc.Actions())+len(rpc.KeyActions())+1 {
 		t.Error("SendChatMessage is an action of the API, or none of serve")
 	}
 }

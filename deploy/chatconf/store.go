@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatconf/shared/app"
+	"chatconf/shared/chat"
 	"chatconf/shared/invoke"
 	"chatconf/shared/table"
 	"chatconf/shared/table/dynamodb"
@@ -154,8 +155,8 @@ type namedTable struct {
 	cloudTable
 }
 
-// namedTables are those of configurations, of tickets and of the journal, in this order.
-type namedTables [3]namedTable
+// namedTables are those of configurations, of access keys, of their use, of tickets and of the journal, in this order.
+type namedTables [5]namedTable
 
 // Close closes the tables that are open.
 func (n *namedTables) Close() error {
@@ -168,15 +169,18 @@ func (n *namedTables) Close() error {
 	return errors.Join(errs...)
 }
 
-// all opens the three tables of the settings, for the caller to close, or none. It sends nothing.
+// all opens the tables of the settings, for the caller to close, or none. It sends nothing.
 func (s *store) all(settings app.Settings) (*namedTables, error) {
 	journal, age := settings.Journal()
+	keys, uses := settings.KeyTables()
 	opened := new(namedTables)
 	for i, t := range [len(opened)]struct {
 		setting, name string
 		ttl           time.Duration
 	}{
 		{"CHATCONF_TABLE", settings.Table, 0},
+		{"CHATCONF_KEY_TABLE", keys, 0},
+		{"CHATCONF_KEY_USE_TABLE", uses, chat.UseAge},
 		{"CHATCONF_TICKET_TABLE", settings.TicketTable, app.TicketAge},
 		{"CHATCONF_JOURNAL_TABLE", journal, age},
 	} {
@@ -196,7 +200,7 @@ func (s *store) table(name string, ttl time.Duration) (cloudTable, error) {
 	return t, err
 }
 
-// tables returns the three tables, which must be there, for a service, which closes them.
+// tables returns the tables of the settings, which must be there, for a service, which closes them.
 func (s *store) tables(settings app.Settings) (app.Tables, error) {
 	opened, err := s.all(settings)
 	if err != nil {
@@ -204,14 +208,16 @@ func (s *store) tables(settings app.Settings) (app.Tables, error) {
 	}
 	return app.Tables{
 		Configurations: opened[0],
-		Tickets:        opened[1],
-		Journal:        opened[2],
+		Keys:           opened[1],
+		KeyUses:        opened[2],
+		Tickets:        opened[3],
+		Journal:        opened[4],
 		Where:          fmt.Sprintf("%s table %s in %s", s.name, settings.Table, s.where),
 		Probe:          opened[0].probe,
 	}, nil
 }
 
-// openTables returns the three tables of the settings in the store of the given name, as the environment says.
+// openTables returns the tables of the settings in the store of the given name, as the environment says.
 func openTables(store string, settings app.Settings, getenv func(string) string) (app.Tables, error) {
 	s, err := openStore(store, getenv)
 	if err != nil {

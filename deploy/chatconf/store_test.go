@@ -89,8 +89,8 @@ func TestTables(t *testing.T) {
 	step := func(want string, args ...string) {
 		t.Helper()
 		out, err := run(t, "", append([]string{"tables", "--target", "fc"}, args...)...)
-		if err != nil || strings.Count(out, want) != 3 {
-			t.Errorf("tables %q = %v, want %q of all three tables:\n%s", args, err, want, out)
+		if err != nil || strings.Count(out, want) != 5 {
+			t.Errorf("tables %q = %v, want %q of all five tables:\n%s", args, err, want, out)
 		}
 	}
 	step("is to be made", "--dry-run")
@@ -100,16 +100,16 @@ func TestTables(t *testing.T) {
 	step("is there and as it must be")
 
 	out, err := run(t, "", "tables", "check", "--target", "fc")
-	if err != nil || strings.Count(out, ": ok ") != 15 {
-		t.Errorf("tables check = %v, want fifteen lines:\n%s", err, out)
+	if err != nil || strings.Count(out, ": ok ") != 25 {
+		t.Errorf("tables check = %v, want 25 lines:\n%s", err, out)
 	}
 	onDynamo(t)
 	mustRun(t, "tables", "--target", "lambda")
-	if out := mustRun(t, "tables", "--target", "lambda"); strings.Count(out, "nothing to do") != 3 {
+	if out := mustRun(t, "tables", "--target", "lambda"); strings.Count(out, "nothing to do") != 5 {
 		t.Errorf("tables that are there: %s", out)
 	}
-	if out, err := run(t, "", "tables", "check", "--target", "lambda"); err != nil || strings.Count(out, ": ok ") != 15 {
-		t.Errorf("tables check on DynamoDB = %v, want fifteen lines:\n%s", err, out)
+	if out, err := run(t, "", "tables", "check", "--target", "lambda"); err != nil || strings.Count(out, ": ok ") != 25 {
+		t.Errorf("tables check on DynamoDB = %v, want 25 lines:\n%s", err, out)
 	}
 
 	t.Setenv("CHATCONF_TICKET_TABLE", "chatconf_2")
@@ -460,8 +460,10 @@ func TestAllTablesOrNone(t *testing.T) {
 		closed   int
 	}{
 		{app.Settings{Table: "bad", TicketTable: "good"}, "CHATCONF_TABLE", 0},
-		{app.Settings{Table: "good", TicketTable: "bad"}, "CHATCONF_TICKET_TABLE", 1},
-		{app.Settings{Table: "good", TicketTable: "good", JournalTable: "bad"}, "CHATCONF_JOURNAL_TABLE", 2},
+		{app.Settings{Table: "good", TicketTable: "bad"}, "CHATCONF_TICKET_TABLE", 3},
+		{app.Settings{Table: "good", TicketTable: "good", JournalTable: "bad"}, "CHATCONF_JOURNAL_TABLE", 4},
+		{app.Settings{Table: "good", TicketTable: "good", KeyTable: "bad"}, "CHATCONF_KEY_TABLE", 1},
+		{app.Settings{Table: "good", TicketTable: "good", KeyUseTable: "bad"}, "CHATCONF_KEY_USE_TABLE", 2},
 	} {
 		closed = 0
 		_, err := s.tables(test.settings)
@@ -474,7 +476,7 @@ func TestAllTablesOrNone(t *testing.T) {
 	if err != nil || closed != 0 {
 		t.Fatalf("tables = %v and %d closed", err, closed)
 	}
-	if err := tables.Close(); err == nil || strings.Count(err.Error(), "closed with an error") != 3 || closed != 3 {
+	if err := tables.Close(); err == nil || strings.Count(err.Error(), "closed with an error") != 5 || closed != 5 {
 		t.Errorf("Close = %v and %d closed, want all errors and all closed", err, closed)
 	}
 }
@@ -564,9 +566,9 @@ func TestCheckOfAStore(t *testing.T) {
 		out, err = check("--partition", far, "--partition", home)
 		wants(out, err, one, full)
 
-		broken := func(what, partition string, c table.Change, says string, args ...string) {
+		broken := func(what string, in table.Table, partition string, c table.Change, says string, args ...string) {
 			t.Helper()
-			if err := tables.Configurations.Write(t.Context(), partition, c); err != nil {
+			if err := in.Write(t.Context(), partition, c); err != nil {
 				t.Fatal(err)
 			}
 			out, err := check(args...)
@@ -574,9 +576,9 @@ func TestCheckOfAStore(t *testing.T) {
 				t.Errorf("check with %s = %v, want an error and %q:\n%s", what, err, says, out)
 			}
 		}
-		broken("an index entry that is gone", home, table.Change{Deletes: []table.Delete{{Sort: "i#Type#Slack#ops-119"}}}, `index entry "i#Type#Slack#ops-119" is missing`)
-		broken("a counter that is off, elsewhere", far, table.Change{Adds: []table.Add{{Sort: "n#00", N: 1}}}, far+": ", "--partition", far)
-		broken("an access key that does not open", "keys", table.Change{Puts: []table.Put{{Sort: "k#" + l.AccessKeyID, Value: []byte(planted), Revision: 1}}}, "access keys: ")
+		broken("an index entry that is gone", tables.Configurations, home, table.Change{Deletes: []table.Delete{{Sort: "i#Type#Slack#ops-119"}}}, `index entry "i#Type#Slack#ops-119" is missing`)
+		broken("a counter that is off, elsewhere", tables.Configurations, far, table.Change{Adds: []table.Add{{Sort: "n#00", N: 1}}}, far+": ", "--partition", far)
+		broken("an access key that does not open", tables.Keys, "keys", table.Change{Puts: []table.Put{{Sort: "k#" + l.AccessKeyID, Value: []byte(planted), Revision: 1}}}, "access keys: ")
 	})
 }
 

@@ -18,9 +18,9 @@ func newTables() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tables --target fc|lambda",
 		Short: "Create or check the tables in Tablestore or DynamoDB",
-		Long: `Create the three tables of the service, or check that they are as they must be. A table that is there and is another one is refused; of
-one that is right, only DynamoDB's time to live may still be switched on. The names are CHATCONF_TABLE, CHATCONF_TICKET_TABLE and
-CHATCONF_JOURNAL_TABLE; the journal's items vanish after CHATCONF_JOURNAL_DAYS.
+		Long: `Create the five tables of the service, or check that they are as they must be. A table that is there and is another one is refused; of
+one that is right, only DynamoDB's time to live may still be switched on. The names are CHATCONF_TABLE, CHATCONF_KEY_TABLE,
+CHATCONF_KEY_USE_TABLE, CHATCONF_TICKET_TABLE and CHATCONF_JOURNAL_TABLE; the journal's items vanish after CHATCONF_JOURNAL_DAYS.
 
 fc is Tablestore: TABLESTORE_ENDPOINT, TABLESTORE_INSTANCE, TABLESTORE_ACCESS_KEY_ID and TABLESTORE_ACCESS_KEY_SECRET (or the access
 key under ALIBABA_CLOUD_…). lambda is DynamoDB: AWS_REGION, the AWS_ access key, AWS_ENDPOINT_URL_DYNAMODB for a local one.`,

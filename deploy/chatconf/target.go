@@ -3,6 +3,7 @@ package main
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"context"
 	"debug/elf"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	stdruntime "runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -25,6 +27,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/emulator/ots"
 	"chatconf/shared/emulator/runtime"
+	"chatconf/shared/rpc"
 	"chatconf/shared/serve"
 	"chatconf/shared/webhook"
 )
@@ -154,11 +157,13 @@ func (t *twin) prepare(name string) error {
 // openStore finds the store, on FC an emulator that it starts. It returns the credentials that functions are given, and their environment.
 func (t *twin) openStore(o twinOptions, kind runtime.Kind) (given runtime.Credentials, env map[string]string, err error) {
 	journal, _ := o.settings.Journal()
+	keys, uses := o.settings.KeyTables()
 	env = map[string]string{
 		"CHATCONF_TABLE": o.settings.Table, "CHATCONF_TICKET_TABLE": o.settings.TicketTable,
 		"CHATCONF_ACCOUNT_ID": o.settings.AccountID, "CHATCONF_REGION": o.settings.Region,
 		"CHATCONF_WEBHOOK_BASE_URL": o.settings.WebhookBaseURL,
 		"CHATCONF_JOURNAL_TABLE":    journal, "CHATCONF_DISPATCH_FUNCTION": dispatchFunction,
+		"CHATCONF_KEY_TABLE": keys, "CHATCONF_KEY_USE_TABLE": uses,
 	}
 	if env["CHATCONF_KEYRING"], err = ringOf(o.settings); err != nil {
 		return runtime.Credentials{}, nil, err
@@ -393,6 +398,7 @@ const (
 	webhookFunction  = "webhook"
 	dispatchFunction = "dispatch-command"
 	redriveFunction  = "redrive-commands"
+	keysFunction     = "manage-access-keys" // serves the actions on access keys
 )
 
 // findZips returns the zip files of a target by the name of their function. The error says how to make what is missing.
@@ -496,6 +502,8 @@ var clouds = map[string]string{targetFC: "Function Compute", targetLambda: "AWS 
 
 // front is the one door of a twin: each function at its name, as its own trigger or function URL, webhooks at their path, and the API elsewhere.
 //
+// The actions on access keys are led to their function by the header, or the query, that names the action.
+//
 // A function of a cloud has a host of its own, and is called at its root. Here that is http://<function>.localhost, where the machine resolves it, or
 // the path /<function>, which the function does not see: a signature that covers the path is made over what follows it, or /.
 func (t *twin) front() http.Handler {
@@ -526,8 +534,13 @@ func (t *twin) front() http.Handler {
 			door.ServeHTTP(w, r)
 			return
 		}
-		if r.Header.Get("X-Acs-Action") == sendAction {
+		action := cmp.Or(r.Header.Get("X-Acs-Action"), r.URL.Query().Get("Action"))
+		if action == sendAction {
 			t.local.Handler.ServeHTTP(w, r)
+			return
+		}
+		if door := doors[keysFunction]; door != nil && isKeyAction(action) {
+			door.ServeHTTP(w, r)
 			return
 		}
 		name, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
@@ -537,6 +550,11 @@ func (t *twin) front() http.Handler {
 		}
 		doors[apiFunction].ServeHTTP(w, r)
 	})
+}
+
+// isKeyAction reports whether an action is one on access keys.
+func isKeyAction(action string) bool {
+	return slices.ContainsFunc(rpc.KeyActions(), func(a rpc.Action) bool { return a.Name == action })
 }
 
 // at returns a request for another path, which is escaped.

@@ -254,7 +254,7 @@ func TestKeysLiveTheirLife(t *testing.T) {
 		}
 		return out
 	}
-	if out := list(); !regexp.MustCompile(`(?m)^`+key.ID+`\s+1000000000000000\s+ci\s+Active\s+20\S+Z\s+\{.*\}$`).MatchString(out) || strings.Count(out, "administrator") != 2 {
+	if out := list(); !regexp.MustCompile(`(?m)^`+key.ID+`\s+1000000000000000\s+ci\s+Active\s+20\S+\s+never\s+-\s+\{.*\}$`).MatchString(out) || strings.Count(out, "administrator") != 2 {
 		t.Errorf("keys list printed %s", out)
 	}
 

@@ -765,7 +765,7 @@ func TestInvokeCommand(t *testing.T) {
 	life := []string{
 		"create-chat-configuration", "get-chat-configuration", "update-chat-configuration", "rotate-chat-webhook", "simulate-chat-permission",
 		"list-chat-commands", "get-chat-configuration-health", "tag-resources", "list-tag-resources", "list-tag-keys", "list-tag-values",
-		"list-chat-configurations", "change-resource-group", "untag-resources", "api", "delete-chat-configuration",
+		"list-chat-configurations", "change-resource-group", "untag-resources", "api", "manage-access-keys", "delete-chat-configuration",
 	}
 	folders, err := filepath.Glob(filepath.Join(repository, "functions", "*", "event.json"))
 	const others = 3 // webhook, dispatch-command and redrive-commands, which serve no action: see TestFunctionsHandOn

@@ -240,7 +240,9 @@ func tableEnv(data string) []string {
 		"TABLESTORE_INSTANCE=e2e-"+name, // an instance has 64 tables at most
 		"CHATCONF_TABLE=e2e_"+name,      // Tablestore allows letters, digits and underscores
 		"CHATCONF_TICKET_TABLE=e2e_"+name+"_tickets",
-		"CHATCONF_JOURNAL_TABLE=e2e_"+name+"_journal")
+		"CHATCONF_JOURNAL_TABLE=e2e_"+name+"_journal",
+		"CHATCONF_KEY_TABLE=e2e_"+name+"_keys",
+		"CHATCONF_KEY_USE_TABLE=e2e_"+name+"_key_uses")
 }
 
 // serveCommand returns the command that serves a data directory.

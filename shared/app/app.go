@@ -4,6 +4,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,8 +27,12 @@ func Run[Req, Resp any](name string, method func(*chat.Service, context.Context,
 	run(rpc.NewAction(name, method))
 }
 
-// RunAll is the main function of a function that serves every action.
-func RunAll() { run(rpc.Actions()...) }
+// RunAll is the main function of a function that serves every action. In a cloud those on access keys are not among them:
+// the function may not write the table of keys.
+func RunAll() { run(allActions()...) }
+
+// RunKeys is the main function of the function that serves the actions on access keys.
+func RunKeys() { run(rpc.KeyActions()...) }
 
 func run(actions ...rpc.Action) { runProgram(Actions(actions...)) }
 
@@ -79,17 +84,19 @@ func wire(s Settings, t Tables, ring *seal.Ring, functions functions, p Program)
 			return nil, err
 		}
 	}
+	keys := chat.NewKeys(t.Keys, t.KeyUses, ring, nil)
 	service, err := chat.New(t.Configurations, ring, platform.All(), chat.Options{
 		Region:  s.Region,
 		BaseURL: s.WebhookBaseURL,
 		Quota:   s.MaxConfigurations,
 		Journal: journal,
+		Keys:    keys,
 		Targets: s.TargetNetworks,
 	})
 	if err != nil {
 		return nil, err
 	}
-	a := &App{Service: service, Keys: chat.NewKeys(t.Configurations, ring, nil), Journal: journal}
+	a := &App{Service: service, Keys: keys, Journal: journal}
 	if a.Handler, err = p.open(&parts{a, s, t, functions}); err != nil {
 		return nil, err
 	}
@@ -109,14 +116,52 @@ func (d *door) ServeEvent(ctx context.Context, e serve.Event) (answer []byte, er
 	return d.Handler.ServeEvent(ctx, caller, rpc.Event{Door: string(e.Door), ID: e.ID, Data: e.Data})
 }
 
-// eventCaller returns in whose name events are done. The cloud lets nobody invoke a function who may not; whoever may is the account
-// of the settings, and may do what the policy of the settings allows. Without one it may do everything, but sees no secret in Outputs.
-func eventCaller(s Settings) chat.Caller {
-	allowed := s.EventPolicy
-	if allowed == nil {
-		allowed = policy.Events()
+// eventCaller returns in whose name events are done: that of the account of the settings.
+//
+// The cloud decides who may invoke a function of one action, and so who may do that action; a policy of the settings can
+// deny it, or allow more. A function of several actions is what queues, timers and rules lead to, whose senders are often
+// many: its events only read, unless the policy of the settings says otherwise.
+func eventCaller(s Settings, actions []rpc.Action) (chat.Caller, error) {
+	caller := chat.Caller{Account: s.AccountID}
+	if s.EventPolicy != nil {
+		caller.Policies = append(caller.Policies, s.EventPolicy)
 	}
-	return chat.Caller{Account: s.AccountID, Policies: []*policy.Policy{allowed}}
+	var allowed []string
+	switch {
+	case len(actions) == 1:
+		allowed = append([]string{oosPrefix + actions[0].Name}, needs[actions[0].Name]...)
+	case s.EventPolicy == nil:
+		for _, a := range actions {
+			if a.ReadOnly() {
+				allowed = append(allowed, oosPrefix+a.Name)
+			}
+		}
+	}
+	if len(allowed) == 0 {
+		return caller, nil
+	}
+	text, err := json.Marshal(map[string]any{"Version": "1", "Statement": []any{
+		map[string]any{"Effect": policy.Allow, "Action": allowed, "Resource": "*"},
+	}})
+	if err != nil {
+		return chat.Caller{}, err
+	}
+	p, err := policy.Parse(text)
+	if err != nil {
+		return chat.Caller{}, err
+	}
+	caller.Policies = append(caller.Policies, p)
+	return caller, nil
+}
+
+// oosPrefix begins the name of an operation in a policy.
+const oosPrefix = "oos:"
+
+// needs are the operations that an action asks for beside its own, for parameters that it takes and for what it shows.
+var needs = map[string][]string{
+	"CreateChatConfiguration": {"oos:TagResources", "oos:ChangeResourceGroup"},
+	"ListChatConfigurations":  {"oos:GetChatConfiguration"}, // of which it shows Outputs
+	"UpdateChatConfiguration": {"oos:ChangeResourceGroup"},
 }
 
 // sealedRing begins a key ring that a key service sealed, in base64.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,15 +40,21 @@ func newStore(t *testing.T) *file.DB {
 	return db
 }
 
-// tablesOf returns the tables of a store as one service sees them, and the first as the test does.
+// tablesOf returns the tables of a store as one service sees them, and what happens to its calls to the first two.
 func tablesOf(db *file.DB) (app.Tables, *faulty) {
-	f := &faulty{Table: db.Table("chatconf", file.TableOptions{})}
-	return app.Tables{Configurations: f, Tickets: db.Table("tickets", file.TableOptions{TTL: app.TicketAge}), Where: storeName}, f
+	f := &faulty{Table: db.Table("chatconf", file.TableOptions{}), faults: new(faults)}
+	keys := &faulty{Table: db.Table("keys", file.TableOptions{}), faults: f.faults}
+	return app.Tables{Configurations: f, Keys: keys, Tickets: db.Table("tickets", file.TableOptions{TTL: app.TicketAge}), Where: storeName}, f
 }
 
 // A faulty is a table of which one call fails, or finds that something has happened before it.
 type faulty struct {
 	table.Table
+	*faults
+}
+
+// faults are what happens to the calls to one or more tables.
+type faults struct {
 	at      int                    // the number of the call, from one; zero is none
 	applied bool                   // a Write that fails is done nevertheless
 	instead func(write bool) error // returns the error; nil has the call go on. Without it the call fails as on a store that is out of reach
@@ -56,7 +63,7 @@ type faulty struct {
 }
 
 // meet returns what the next call meets.
-func (f *faulty) meet(write bool) error {
+func (f *faults) meet(write bool) error {
 	if f.calls++; f.calls != f.at {
 		return nil
 	}
@@ -121,21 +128,23 @@ func turnedAway(t *testing.T, s app.Settings, tables app.Tables) error {
 	return err
 }
 
-// contents returns every item of a store.
+// contents returns every item of a store's tables of configurations and of keys.
 func contents(t *testing.T, db *file.DB) []table.Item {
 	t.Helper()
-	tb := db.Table("chatconf", file.TableOptions{})
-	partitions, err := tb.Partitions(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
 	var all []table.Item
-	for _, partition := range partitions {
-		items, err := tb.Query(t.Context(), table.Range{Partition: partition, Limit: table.MaxQuery})
+	for _, name := range []string{"chatconf", "keys"} {
+		tb := db.Table(name, file.TableOptions{})
+		partitions, err := tb.Partitions(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, items...)
+		for _, partition := range partitions {
+			items, err := tb.Query(t.Context(), table.Range{Partition: partition, Limit: table.MaxQuery})
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, items...)
+		}
 	}
 	return all
 }
@@ -296,8 +305,8 @@ func TestFirstStartsAtOnce(t *testing.T) {
 	if winners != 1 {
 		t.Errorf("%d services have the tables, want one", winners)
 	}
-	if items := contents(t, db); len(items) != 2 {
-		t.Errorf("the tables hold %d items, want a claim and an access key", len(items))
+	if items := contents(t, db); len(items) != 3 {
+		t.Errorf("the tables hold %d items, want a claim, an access key, and that there is none to move", len(items))
 	}
 }
 
@@ -355,7 +364,7 @@ func TestFirstStartOnAStoreThatFails(t *testing.T) {
 			if !errors.Is(err, table.ErrUnavailable) || !f.closed {
 				t.Errorf("call %d fails, applied %v: OpenTables = %v, closed %v, want ErrUnavailable", at, applied, err, f.closed)
 			}
-			settled := len(contents(t, db)) == 2 && contents(t, db)[1].Revision == 2
+			settled := slices.ContainsFunc(contents(t, db), func(item table.Item) bool { return item.Key == claimKey && item.Revision == 2 })
 			tables, _ = tablesOf(db)
 			l = start(t, s, tables)
 			if l.First == settled {
@@ -471,7 +480,7 @@ func TestFirstKeyWithAnotherSecret(t *testing.T) {
 	db, s := newStore(t), settings(t)
 	s.AccessKeyID, s.AccessKeySecret = "mine", planted
 	tables, f := tablesOf(db)
-	f.at = 4 // the claim is to be settled
+	f.at = 8 // the claim is to be settled
 	turnedAway(t, s, tables)
 	before := contents(t, db)
 
@@ -489,7 +498,7 @@ func TestFirstKeyWithAnotherSecret(t *testing.T) {
 	}
 	wantUnchanged(t, db, before)
 	tables, f = tablesOf(db)
-	f.at = 4 // the key is looked at
+	f.at = 6 // the key is looked at
 	if err := turnedAway(t, s, tables); err == nil {
 		t.Error("a key that cannot be looked at: no error")
 	}

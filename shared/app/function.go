@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chatconf/shared/app/target"
+	"chatconf/shared/chat"
 	"chatconf/shared/invoke"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
@@ -74,8 +75,11 @@ func NewProgram(getenv func(string) string, read func(getenv func(string) string
 		return t
 	}
 	journal, age := s.Journal()
+	keys, uses := s.KeyTables()
 	f.tables = Tables{
 		Configurations: open("CHATCONF_TABLE", s.Table, 0),
+		Keys:           open("CHATCONF_KEY_TABLE", keys, 0),
+		KeyUses:        open("CHATCONF_KEY_USE_TABLE", uses, chat.UseAge),
 		Tickets:        open("CHATCONF_TICKET_TABLE", s.TicketTable, TicketAge),
 		Journal:        open("CHATCONF_JOURNAL_TABLE", journal, age),
 		Where:          fmt.Sprintf("table %s in %s", s.Table, f.target.Where),

@@ -118,7 +118,7 @@ func openFC(t *testing.T, c *cloud) {
 		"TABLESTORE_ACCESS_KEY_ID": instance.KeyID, "TABLESTORE_ACCESS_KEY_SECRET": instance.KeySecret,
 		"CHATCONF_KMS_ENDPOINT": c.keys(t, func(r *http.Request) string { return r.FormValue("CiphertextBlob") }),
 	}
-	for name, ttl := range map[string]time.Duration{app.DefaultTable: 0, app.DefaultTickets: app.TicketAge, app.DefaultJournal: chat.DefaultRetention} {
+	for name, ttl := range map[string]time.Duration{app.DefaultTable: 0, app.DefaultTickets: app.TicketAge, app.DefaultJournal: chat.DefaultRetention, app.DefaultKeys: 0, app.DefaultKeyUses: chat.UseAge} {
 		tb, err := tablestore.New(name, tablestore.Options{
 			Endpoint: instance.Endpoint, Instance: instance.Name, TTL: ttl,
 			Credentials: invoke.Credentials{AccessKeyID: instance.KeyID, AccessKeySecret: instance.KeySecret},
@@ -134,7 +134,10 @@ func openFC(t *testing.T, c *cloud) {
 }
 
 func openLambda(t *testing.T, c *cloud) {
-	tables := map[string]*dynamotest.Server{app.DefaultTable: dynamotest.New(), app.DefaultTickets: dynamotest.New(), app.DefaultJournal: dynamotest.New()}
+	tables := make(map[string]*dynamotest.Server)
+	for _, name := range []string{app.DefaultTable, app.DefaultTickets, app.DefaultJournal, app.DefaultKeys, app.DefaultKeyUses} {
+		tables[name] = dynamotest.New()
+	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -185,7 +188,7 @@ func (c *cloud) claim(ring string) {
 		c.Fatal(err)
 	}
 	l, err := app.OpenTables(c.Context(), s, app.Tables{
-		Configurations: open(s.Table, 0), Tickets: open(s.TicketTable, app.TicketAge), Where: engine.Where,
+		Configurations: open(s.Table, 0), Keys: open(s.KeyTable, 0), Tickets: open(s.TicketTable, app.TicketAge), Where: engine.Where,
 	}, rpc.Actions()...)
 	if err != nil {
 		c.Fatal(err)
@@ -255,6 +258,7 @@ func event(tb testing.TB, h serve.Handler, e serve.Event) (said, error) {
 func TestAFunctionServes(t *testing.T) {
 	eachCloud(t, func(t *testing.T, c *cloud) {
 		c.claim(c.ring)
+		c.env["CHATCONF_EVENT_POLICY"] = policy.Administrator().String()
 		f := c.function()
 		for range 3 {
 			if got := list(t, f); got.status != http.StatusOK || !strings.Contains(got.body, `"ChatConfigurations":[]`) {

@@ -38,7 +38,7 @@ const (
 type Local struct {
 	*App
 	File        *file.DB
-	Table       *file.Table // of the configurations and access keys
+	Table       *file.Table // of the configurations
 	AccessKeyID string      // of the administrator whose key lies in KeyFile; empty if there is none
 	KeyFile     string
 	First       bool // this was the first start
@@ -64,8 +64,11 @@ func openFile(ctx context.Context, s Settings, p Program) (*Local, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	journal, age := s.Journal()
+	keys, uses := s.KeyTables()
 	l, err := openLocal(ctx, s, Tables{
 		Configurations: configurations,
+		Keys:           db.Table(keys, file.TableOptions{}),
+		KeyUses:        db.Table(uses, file.TableOptions{TTL: chat.UseAge}),
 		Tickets:        db.Table(s.TicketTable, file.TableOptions{TTL: TicketAge}),
 		Journal:        db.Table(journal, file.TableOptions{TTL: age}),
 		Where:          filepath.Join(s.Data, TableFile),
@@ -111,6 +114,8 @@ const TicketAge = rpc.NonceAge + time.Minute
 // Tables are where a service keeps its data that is not on the file of the data directory.
 type Tables struct {
 	Configurations table.Table
+	Keys           table.Table // of access keys
+	KeyUses        table.Table // of the days on which keys were used; its time to live is chat.UseAge. nil: these are not noted
 	Tickets        table.Table // its time to live is TicketAge or longer
 	Journal        table.Table // its time to live is that of Settings.Journal; nil: no journal is kept
 	Where          string      // for people
@@ -141,11 +146,13 @@ func (t Tables) Claimed(ctx context.Context) (bool, error) {
 
 // Close closes the tables.
 func (t Tables) Close() error {
-	err := errors.Join(t.Configurations.Close(), t.Tickets.Close())
-	if t.Journal != nil {
-		err = errors.Join(err, t.Journal.Close())
+	var errs []error
+	for _, one := range []table.Table{t.Configurations, t.Keys, t.KeyUses, t.Tickets, t.Journal} {
+		if one != nil {
+			errs = append(errs, one.Close())
+		}
 	}
-	return err
+	return errors.Join(errs...)
 }
 
 // OpenTables is OpenLocal with the data in other tables; key ring, access key and endpoint stay in the data directory. Closing the
@@ -255,7 +262,17 @@ func openLocal(ctx context.Context, s Settings, t Tables, first bool, p Program)
 		return nil, err
 	}
 	l := &Local{App: a, KeyFile: filepath.Join(s.Data, accessKeyFile), First: revision == claimed}
+	moved, err := l.Keys.Move(ctx, t.Configurations)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", t.Where, err), l.Close())
+	}
 	if err := l.settle(ctx, s, t, ring, revision); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	if !moved {
+		return l, nil
+	}
+	if err := l.renewAdministrator(ctx); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
@@ -277,6 +294,26 @@ func (l *Local) settle(ctx context.Context, s Settings, t Tables, ring *seal.Rin
 		return err
 	}
 	return putClaim(ctx, t, ring, settled, table.Condition{})
+}
+
+// formerAdministrator was the administrator's policy when oos:* covered every action.
+const formerAdministrator = `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:*","Resource":"*"}]}`
+
+// renewAdministrator gives the first access key, once after it was moved, the rights that a first access key has today, if
+// nobody has given it others since.
+func (l *Local) renewAdministrator(ctx context.Context) error {
+	if l.AccessKeyID == "" {
+		return nil
+	}
+	key, err := l.Keys.Find(ctx, l.AccessKeyID)
+	if chat.CodeOf(err) == chat.KeyNotFound {
+		return nil
+	}
+	if err != nil || len(key.Policies) != 1 || key.Policies[0].String() != formerAdministrator {
+		return err
+	}
+	_, err = l.Keys.Update(ctx, key.Account, key.ID, chat.KeyChange{Policies: []*policy.Policy{policy.Owner()}})
+	return err
 }
 
 // localRing returns the key ring of the settings, else that of the data directory, which it makes on the first start.
@@ -360,17 +397,17 @@ func ReadAccessKey(data string) (AccessKey, error) {
 	return AccessKey{ID: in.AccessKeyId, Secret: chat.Secret(in.AccessKeySecret)}, nil
 }
 
-// ForgetAccessKey removes the key file if it holds the access key with the given id, so that a key that was deleted does not come back
-// with a later start that finds no key at all.
-func (l *Local) ForgetAccessKey(id string) error {
-	if l.AccessKeyID != id {
+// ForgetAccessKey removes the key file of a data directory if it holds the access key with the given id, so that a key that
+// was deleted does not come back with a later start that finds no key at all.
+func ForgetAccessKey(data, id string) error {
+	key, err := ReadAccessKey(data)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && key.ID != id {
 		return nil
 	}
-	l.AccessKeyID = ""
-	if err := os.Remove(l.KeyFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil {
 		return err
 	}
-	return nil
+	return os.Remove(filepath.Join(data, accessKeyFile))
 }
 
 // ReadOrMakeAccessKey reads the access key of a data directory, and makes one, and the directory, if there is none.

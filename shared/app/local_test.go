@@ -335,14 +335,17 @@ func TestDeletedKeyStaysDeleted(t *testing.T) {
 	s := settings(t)
 	l := open(t, s)
 	old := readKey(t, s)
-	if err := l.Keys.Delete(t.Context(), old.ID); err != nil {
+	if err := l.Keys.Delete(t.Context(), "", old.ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.ForgetAccessKey("another"); err != nil || l.AccessKeyID != old.ID {
+	if err := app.ForgetAccessKey(s.Data, "another"); err != nil {
 		t.Errorf("ForgetAccessKey of another: %v", err)
 	}
+	if still := readKey(t, s); still.ID != old.ID {
+		t.Errorf("ForgetAccessKey of another: the file holds %q", still.ID)
+	}
 	for range 2 {
-		if err := l.ForgetAccessKey(old.ID); err != nil {
+		if err := app.ForgetAccessKey(s.Data, old.ID); err != nil {
 			t.Errorf("ForgetAccessKey: %v", err)
 		}
 	}

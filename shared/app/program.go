@@ -56,8 +56,10 @@ type functions struct {
 // Actions is the program that serves actions.
 func Actions(actions ...rpc.Action) Program {
 	return Program{
-		open:   func(p *parts) (serve.Handler, error) { return p.api(actions) },
-		closed: func(s Settings, err error) serve.Handler { return &door{rpc.NewClosed(err), eventCaller(s)} },
+		open: func(p *parts) (serve.Handler, error) { return p.api(actions) },
+		closed: func(s Settings, err error) serve.Handler {
+			return &door{rpc.NewClosed(err), chat.Caller{Account: s.AccountID}}
+		},
 	}
 }
 
@@ -72,7 +74,11 @@ func (p *parts) api(actions []rpc.Action) (serve.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &door{handler, eventCaller(p.settings)}, nil
+	caller, err := eventCaller(p.settings, actions)
+	if err != nil {
+		return nil, err
+	}
+	return &door{handler, caller}, nil
 }
 
 // Webhook is the program that the chat platforms call. It has commands handed on by another function.

@@ -23,6 +23,8 @@ type Settings struct {
 	Table             string            // CHATCONF_TABLE, default chatconf
 	TicketTable       string            // CHATCONF_TICKET_TABLE, default chatconf_tickets
 	JournalTable      string            // CHATCONF_JOURNAL_TABLE, default chatconf_journal
+	KeyTable          string            // CHATCONF_KEY_TABLE, default chatconf_keys
+	KeyUseTable       string            // CHATCONF_KEY_USE_TABLE, default chatconf_key_uses
 	JournalAge        time.Duration     // CHATCONF_JOURNAL_DAYS, default chat.DefaultRetention
 	DispatchFunction  string            // CHATCONF_DISPATCH_FUNCTION: the function dispatch-command, as the cloud knows it
 	AccountID         string            // CHATCONF_ACCOUNT_ID, default DefaultAccountID
@@ -65,6 +67,11 @@ func (s Settings) Limits(bodySize int64) serve.Limits {
 	return limits
 }
 
+// KeyTables returns the names of the tables of access keys and of their use.
+func (s Settings) KeyTables() (keys, uses string) {
+	return cmp.Or(s.KeyTable, DefaultKeys), cmp.Or(s.KeyUseTable, DefaultKeyUses)
+}
+
 // Defaults of the settings.
 const (
 	DefaultAccountID = "1000000000000000"
@@ -72,6 +79,8 @@ const (
 	DefaultTable     = "chatconf"
 	DefaultTickets   = "chatconf_tickets" // Tablestore allows no hyphen
 	DefaultJournal   = "chatconf_journal"
+	DefaultKeys      = "chatconf_keys"
+	DefaultKeyUses   = "chatconf_key_uses"
 	DefaultData      = ".chatconf"
 	DefaultAddr      = "127.0.0.1:9000"
 )
@@ -120,6 +129,8 @@ func readSettings(environment func(string) string, names []string) (_ Settings, 
 		Table:            text("CHATCONF_TABLE", DefaultTable),
 		TicketTable:      text("CHATCONF_TICKET_TABLE", DefaultTickets),
 		JournalTable:     text("CHATCONF_JOURNAL_TABLE", DefaultJournal),
+		KeyTable:         text("CHATCONF_KEY_TABLE", DefaultKeys),
+		KeyUseTable:      text("CHATCONF_KEY_USE_TABLE", DefaultKeyUses),
 		AccountID:        text("CHATCONF_ACCOUNT_ID", DefaultAccountID),
 		Region:           text("CHATCONF_REGION", DefaultRegion),
 		WebhookBaseURL:   getenv("CHATCONF_WEBHOOK_BASE_URL"),
@@ -143,11 +154,19 @@ func readSettings(environment func(string) string, names []string) (_ Settings, 
 	if _, _, err := net.SplitHostPort(s.Addr); err != nil {
 		wrong("CHATCONF_ADDR", "%q is no address; wanted host:port, such as %s", s.Addr, DefaultAddr)
 	}
-	if s.Table == s.TicketTable {
-		wrong("CHATCONF_TICKET_TABLE", "%q is the table of configurations too; wanted another", s.TicketTable)
+	tables := [...]struct{ variable, name string }{
+		{"CHATCONF_TABLE", s.Table},
+		{"CHATCONF_TICKET_TABLE", s.TicketTable},
+		{"CHATCONF_JOURNAL_TABLE", s.JournalTable},
+		{"CHATCONF_KEY_TABLE", s.KeyTable},
+		{"CHATCONF_KEY_USE_TABLE", s.KeyUseTable},
 	}
-	if s.JournalTable == s.Table || s.JournalTable == s.TicketTable {
-		wrong("CHATCONF_JOURNAL_TABLE", "%q is the table of something else too; wanted another", s.JournalTable)
+	for i, t := range tables {
+		for _, other := range tables[:i] {
+			if t.name == other.name {
+				wrong(t.variable, "%q is %s too; write another name, such as %[1]s_2", t.name, other.variable)
+			}
+		}
 	}
 	if value := getenv("CHATCONF_JOURNAL_DAYS"); value != "" {
 		days, err := strconv.Atoi(value)

@@ -30,7 +30,8 @@ func env(pairs map[string]string) func(string) string {
 func TestSettingsHaveDefaults(t *testing.T) {
 	got, err := app.ReadSettings(env(nil))
 	want := app.Settings{
-		Table: "chatconf", TicketTable: "chatconf_tickets", JournalTable: "chatconf_journal", AccountID: app.DefaultAccountID, Region: "cn-hangzhou",
+		Table: "chatconf", TicketTable: "chatconf_tickets", JournalTable: "chatconf_journal",
+		KeyTable: "chatconf_keys", KeyUseTable: "chatconf_key_uses", AccountID: app.DefaultAccountID, Region: "cn-hangzhou",
 		Data: ".chatconf", Addr: "127.0.0.1:9000",
 	}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
@@ -45,7 +46,7 @@ func TestSettingsAreRead(t *testing.T) {
 		"CHATCONF_EVENT_POLICY":        policy.ReadOnly().String(),
 		"CHATCONF_REQUESTS_PER_SECOND": "2.5", "CHATCONF_ACCESS_KEY_ID": "id", "CHATCONF_ACCESS_KEY_SECRET": planted, "CHATCONF_DATA": "/data", "CHATCONF_ADDR": ":80",
 		"CHATCONF_TARGET_NETWORKS": "10.1.0.0/16, ::1/128,", "CHATCONF_PLATFORM_ADDRESSES": "slack.com=127.0.0.1:8443, open.feishu.cn=[::1]:8444", "CHATCONF_ROOTS": "/roots.pem",
-		"CHATCONF_JOURNAL_TABLE": "c", "CHATCONF_JOURNAL_DAYS": "30", "CHATCONF_DISPATCH_FUNCTION": "chatconf-dispatch-command",
+		"CHATCONF_JOURNAL_TABLE": "c", "CHATCONF_KEY_TABLE": "d", "CHATCONF_KEY_USE_TABLE": "e", "CHATCONF_JOURNAL_DAYS": "30", "CHATCONF_DISPATCH_FUNCTION": "chatconf-dispatch-command",
 	}))
 	want := app.Settings{
 		KeyRing: "file:/ring", Table: "a", TicketTable: "b", AccountID: "42", Region: "eu-central-1", WebhookBaseURL: "https://hooks.example.com/x",
@@ -53,7 +54,7 @@ func TestSettingsAreRead(t *testing.T) {
 		AccessKeyID: "id", AccessKeySecret: planted, EventPolicy: policy.ReadOnly(), Data: "/data", Addr: ":80",
 		TargetNetworks:    chat.Networks{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::1/128")},
 		PlatformAddresses: map[string]string{"slack.com:443": "127.0.0.1:8443", "open.feishu.cn:443": "[::1]:8444"}, Roots: "/roots.pem",
-		JournalTable: "c", JournalAge: 30 * 24 * time.Hour, DispatchFunction: "chatconf-dispatch-command",
+		JournalTable: "c", KeyTable: "d", KeyUseTable: "e", JournalAge: 30 * 24 * time.Hour, DispatchFunction: "chatconf-dispatch-command",
 	}
 	same := cmp.Options{
 		cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
@@ -70,6 +71,8 @@ func TestMistakesInSettings(t *testing.T) {
 	mistakes := map[string][]string{
 		"CHATCONF_TICKET_TABLE":        {"chatconf"},
 		"CHATCONF_JOURNAL_TABLE":       {"chatconf", "chatconf_tickets"},
+		"CHATCONF_KEY_TABLE":           {"chatconf", "chatconf_tickets", "chatconf_journal"},
+		"CHATCONF_KEY_USE_TABLE":       {"chatconf", "chatconf_tickets", "chatconf_journal", "chatconf_keys"},
 		"CHATCONF_JOURNAL_DAYS":        {"0", "1", "-1", "3651", "1.5", "long", "99999999999999999999"},
 		"CHATCONF_ACCOUNT_ID":          {"12a4", "acct", strings.Repeat("1", 33), "-1", "1 2"},
 		"CHATCONF_ACCESS_KEY_SECRET":   {planted},

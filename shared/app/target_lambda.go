@@ -6,12 +6,16 @@ import (
 	"context"
 
 	"chatconf/shared/app/target/lambda"
+	"chatconf/shared/rpc"
 )
 
 // runTarget serves a program as a function of AWS Lambda, on DynamoDB.
 func runTarget(ctx context.Context, getenv func(string) string, p Program, names ...string) error {
 	return serveFunction(ctx, getenv, lambda.Read, p, names...)
 }
+
+// allActions are the actions of the function api.
+func allActions() []rpc.Action { return rpc.Actions() }
 
 // targetWebhook is the program of the function webhook.
 func targetWebhook() Program { return Webhook() }

@@ -126,15 +126,15 @@ func TestUnits(t *testing.T) {
 
 // eachEngine runs test with a control plane on each engine: 120 typical configurations, half of them of another type.
 func eachEngine(t *testing.T, test func(*testing.T, *plane)) {
-	for name, open := range map[string]func(*testing.T, *wire) (configurations, tickets table.Table){
+	for name, open := range map[string]func(*testing.T, *wire) (configurations, keys, tickets table.Table){
 		"Tablestore": openTablestore,
 		"DynamoDB":   openDynamoDB,
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := new(wire)
-				configurations, tickets := open(t, w)
-				p := newPlane(t, configurations, tickets)
+				configurations, keys, tickets := open(t, w)
+				p := newPlane(t, configurations, keys, tickets)
 				p.name, p.wire = name, w
 				for i := range 120 {
 					one := with(typical, "Name", fmt.Sprintf("oncall-%03d", i))
@@ -160,7 +160,7 @@ type plane struct {
 	client *http.Client
 }
 
-func newPlane(t *testing.T, configurations, tickets table.Table) *plane {
+func newPlane(t *testing.T, configurations, keyTable, tickets table.Table) *plane {
 	t.Helper()
 	ring, err := seal.ParseRing([]byte(`{"keys":[{"id":"2026-11-23","key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}]}`))
 	if err != nil {
@@ -170,7 +170,7 @@ func newPlane(t *testing.T, configurations, tickets table.Table) *plane {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := chat.NewKeys(configurations, ring, nil)
+	keys := chat.NewKeys(keyTable, nil, ring, nil)
 	_, err = keys.Create(t.Context(), chat.AccessKey{
 		ID: benchKey.ID, Secret: chat.Secret(benchKey.Secret), Account: app.DefaultAccountID, Name: "administrator", Policies: []*policy.Policy{policy.Administrator()},
 	})
@@ -307,7 +307,7 @@ func (l local) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // openTablestore opens tables of an emulator of Tablestore.
-func openTablestore(t *testing.T, w *wire) (configurations, tickets table.Table) {
+func openTablestore(t *testing.T, w *wire) (configurations, keys, tickets table.Table) {
 	t.Helper()
 	server, err := ots.New(ots.Options{AccessKeys: map[string]string{"test-key": "test-secret"}})
 	if err != nil {
@@ -343,7 +343,7 @@ func openTablestore(t *testing.T, w *wire) (configurations, tickets table.Table)
 		}
 		return tb
 	}
-	return open("chatconf", 0), open("chatconf_tickets", rpc.NonceAge+time.Minute)
+	return open("chatconf", 0), open("chatconf_keys", 0), open("chatconf_tickets", rpc.NonceAge+time.Minute)
 }
 
 // tablestoreUnits returns the units that an answer says were consumed; NaN for one that it cannot read.
@@ -390,7 +390,7 @@ func tablestoreUnits(operation string, body []byte) (read, write float64) {
 }
 
 // openDynamoDB opens tables of a stand-in for DynamoDB.
-func openDynamoDB(t *testing.T, w *wire) (configurations, tickets table.Table) {
+func openDynamoDB(t *testing.T, w *wire) (configurations, keys, tickets table.Table) {
 	t.Helper()
 	open := func(name string, ttl time.Duration) table.Table {
 		server := dynamotest.New()
@@ -417,7 +417,7 @@ func openDynamoDB(t *testing.T, w *wire) (configurations, tickets table.Table) {
 		}
 		return tb
 	}
-	return open("chatconf", 0), open("chatconf-tickets", rpc.NonceAge+time.Minute)
+	return open("chatconf", 0), open("chatconf-keys", 0), open("chatconf-tickets", rpc.NonceAge+time.Minute)
 }
 
 // with returns a copy of params with one more.

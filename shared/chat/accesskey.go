@@ -21,33 +21,47 @@ const (
 	keyPrefix    = "k#"
 	keyField     = "AccessKey"
 
-	// keyAge is how long a process believes what it read of an access key: a key disabled anywhere stops working everywhere within it.
-	keyAge = 60 * time.Second
+	// KeyAge is how long a process uses what it read of an access key. A key that is changed, disabled or deleted
+	// anywhere is so everywhere within it. Expiry needs no reading, and is exact.
+	KeyAge = 10 * time.Second
 	// keyCacheSize bounds the cache; beyond it, any entry may go.
 	keyCacheSize = 10_000
+	// maxDescription is the length of a key's Description, in characters.
+	maxDescription = 256
 )
 
 // An AccessKey is what a caller signs with.
 type AccessKey struct {
-	ID       string
-	Secret   Secret // empty in a list
-	Account  string // whose configurations the caller works on
-	Name     string // what people call the caller
-	Policies []*policy.Policy
-	Active   bool
-	Created  time.Time
+	ID          string
+	Secret      Secret // empty in a list
+	Account     string // whose configurations the caller works on
+	Name        string // what people call the caller
+	Description string
+	Policies    []*policy.Policy
+	Active      bool
+	Created     time.Time
+	CreatedBy   string    // the access key id of the caller who made it; empty if the command-line tool did
+	Expires     time.Time // the first moment at which it is no longer good; zero: never
 }
 
-// Keys are the access keys of all accounts, in the same table as the configurations.
+// Expired reports whether the key is no longer good at the given time.
+func (key *AccessKey) Expired(now time.Time) bool {
+	return !key.Expires.IsZero() && !now.Before(key.Expires)
+}
+
+// Keys are the access keys of all accounts, in a table of their own: anyone who can write it, and has the key ring, can
+// make an administrator. Beside it is a table of the days on which keys were used, which all who verify keys may write.
 // Its methods may be called from many goroutines at once. Every error that a method returns is an *Error.
 type Keys struct {
 	table  table.Table
+	uses   table.Table // nil: the use of keys is not noted
 	ring   *seal.Ring
 	now    func() time.Time
 	random io.Reader
 
 	mu    sync.Mutex
 	cache map[string]cachedKey
+	used  map[string]keyUse
 }
 
 type cachedKey struct {
@@ -55,29 +69,42 @@ type cachedKey struct {
 	read time.Time
 }
 
-// NewKeys returns the access keys in t, sealed with ring. A nil clock is time.Now. It does no input or output.
-func NewKeys(t table.Table, ring *seal.Ring, now func() time.Time) *Keys {
+// NewKeys returns the access keys in t, sealed with ring. The days on which they are used are kept in uses; nil: they are
+// not. A nil clock is time.Now. It does no input or output.
+func NewKeys(t, uses table.Table, ring *seal.Ring, now func() time.Time) *Keys {
 	if now == nil {
 		now = time.Now
 	}
-	return &Keys{table: t, ring: ring, now: now, random: rand.Reader, cache: make(map[string]cachedKey)}
+	return &Keys{
+		table:  t,
+		uses:   uses,
+		ring:   ring,
+		now:    now,
+		random: rand.Reader,
+		cache:  make(map[string]cachedKey),
+		used:   make(map[string]keyUse),
+	}
 }
 
 // keyRecord is an access key as it is stored: JSON, sealed as a whole. Who can write to the table but has no key ring can neither read
 // a secret nor give a key other policies or another account.
 type keyRecord struct {
-	Version  int              `json:"v"`
-	ID       string           `json:"id"`
-	Secret   string           `json:"secret"`
-	Account  string           `json:"account"`
-	Name     string           `json:"name"`
-	Policies []*policy.Policy `json:"policies"`
-	Active   bool             `json:"active"`
-	Revision int64            `json:"revision"`
-	Created  time.Time        `json:"created"`
+	Version     int              `json:"v"`
+	ID          string           `json:"id"`
+	Secret      string           `json:"secret"`
+	Account     string           `json:"account"`
+	Name        string           `json:"name"`
+	Description string           `json:"description,omitempty"`
+	Policies    []*policy.Policy `json:"policies"`
+	Active      bool             `json:"active"`
+	Revision    int64            `json:"revision"`
+	Created     time.Time        `json:"created"`
+	CreatedBy   string           `json:"createdBy,omitempty"`
+	Expires     time.Time        `json:"expires,omitzero"`
 }
 
-// Find returns the key with the given id; it may be as it was up to a minute ago. Whoever calls it must look at Active.
+// Find returns the key with the given id; it may be as it was up to KeyAge ago. The caller must look at Active and at
+// Expired.
 //
 // Errors: KeyNotFound.
 func (k *Keys) Find(ctx context.Context, id string) (*AccessKey, error) {
@@ -85,7 +112,7 @@ func (k *Keys) Find(ctx context.Context, id string) (*AccessKey, error) {
 	k.mu.Lock()
 	cached, ok := k.cache[id]
 	k.mu.Unlock()
-	if !ok || now.Sub(cached.read) >= keyAge || now.Before(cached.read) {
+	if !ok || now.Sub(cached.read) >= KeyAge || now.Before(cached.read) {
 		r, err := k.read(ctx, id)
 		if err != nil {
 			return nil, storeError(ctx, "find access key", err)
@@ -138,17 +165,24 @@ func (k *Keys) Create(ctx context.Context, key AccessKey) (*AccessKey, error) {
 	if err := key.Check(); err != nil {
 		return nil, err
 	}
-	key.Active, key.Created = true, k.now().UTC().Truncate(time.Millisecond)
+	now := k.now().UTC()
+	if err := checkExpires(key.Expires, now); err != nil {
+		return nil, err
+	}
+	key.Active, key.Created, key.Expires = true, now.Truncate(time.Millisecond), key.Expires.UTC()
 	err := k.write(ctx, &keyRecord{
-		Version:  recordVersion,
-		ID:       key.ID,
-		Secret:   key.Secret.Reveal(),
-		Account:  key.Account,
-		Name:     key.Name,
-		Policies: key.Policies,
-		Active:   true,
-		Revision: 1,
-		Created:  key.Created,
+		Version:     recordVersion,
+		ID:          key.ID,
+		Secret:      key.Secret.Reveal(),
+		Account:     key.Account,
+		Name:        key.Name,
+		Description: key.Description,
+		Policies:    key.Policies,
+		Active:      true,
+		Revision:    1,
+		Created:     key.Created,
+		CreatedBy:   key.CreatedBy,
+		Expires:     key.Expires,
 	}, table.Absent())
 	var broken *table.ConditionError
 	if errors.As(err, &broken) {
@@ -184,8 +218,20 @@ func (key AccessKey) Check() error {
 		return invalid("AccountId", "AccountId %s is none; wanted 1 to 32 digits.", quote(key.Account))
 	case key.Name == "" || !Text(128).Fits(key.Name):
 		return invalid("Name", "Name %s of an access key: wanted 1 to 128 characters.", quote(key.Name))
+	case key.Description != "" && !Text(maxDescription).Fits(key.Description):
+		return invalid("Description", "Description %s is too long, or has control characters; the most is %d characters.",
+			quote(key.Description), maxDescription)
 	case len(key.Policies) == 0:
 		return missing("Policy")
+	}
+	return nil
+}
+
+// checkExpires returns an error for a key that would be made expired.
+func checkExpires(expires, now time.Time) error {
+	if !expires.IsZero() && !expires.After(now) {
+		return invalid("ExpireDate", "ExpireDate %s has passed; write a later date such as %s.",
+			expires.UTC().Format(time.RFC3339), now.AddDate(0, 1, 0).Format(time.RFC3339))
 	}
 	return nil
 }
@@ -199,65 +245,114 @@ func (k *Keys) List(ctx context.Context) ([]*AccessKey, error) {
 	var keys []*AccessKey
 	after := ""
 	for {
-		items, err := k.table.Query(ctx, table.Range{Partition: keyPartition, Prefix: keyPrefix, After: after, Limit: table.MaxGet})
+		found, last, err := k.page(ctx, after, table.MaxGet)
 		if err != nil {
 			return nil, storeError(ctx, "list access keys", err)
 		}
-		for _, item := range items {
-			r, err := k.decode(item)
-			if err != nil {
-				return nil, storeError(ctx, "list access keys", err)
-			}
-			keys = append(keys, r.key())
-			after = item.Sort
-		}
-		if len(items) < table.MaxGet {
+		keys = append(keys, found...)
+		if last == "" {
 			return keys, nil
 		}
+		after = last
 	}
 }
 
-// SetActive turns a key on or off. Other processes learn of it within a minute.
+// page returns up to n keys, without their secrets, whose sort keys are beyond after, and the sort key to go on after; it
+// is empty at the end.
+func (k *Keys) page(ctx context.Context, after string, n int) (keys []*AccessKey, last string, err error) {
+	items, err := k.table.Query(ctx, table.Range{Partition: keyPartition, Prefix: keyPrefix, After: after, Limit: n})
+	if err != nil {
+		return nil, "", err
+	}
+	for _, item := range items {
+		r, err := k.decode(item)
+		if err != nil {
+			return nil, "", err
+		}
+		keys = append(keys, r.key())
+		last = item.Sort
+	}
+	if len(items) < n {
+		last = ""
+	}
+	return keys, last, nil
+}
+
+// A KeyChange is what Update changes of an access key. What is nil stays as it is.
+type KeyChange struct {
+	Active      *bool
+	Policies    []*policy.Policy
+	Expires     *time.Time // zero: never
+	Description *string
+}
+
+// Update changes a key and returns it without its secret. account is whose key it must be; empty is anybody's. Other
+// processes learn of it within KeyAge.
 //
-// Errors: KeyNotFound, Conflict.
-func (k *Keys) SetActive(ctx context.Context, id string, active bool) error {
-	return k.edit(ctx, id, func(r *keyRecord) error {
+// Errors: AccessKeyNotFound, InvalidParameter, Conflict.
+func (k *Keys) Update(ctx context.Context, account, id string, change KeyChange) (*AccessKey, error) {
+	var after *AccessKey
+	err := k.edit(ctx, account, id, func(r *keyRecord) error {
 		before := r.Revision
-		r.Active = active
+		if change.Active != nil {
+			r.Active = *change.Active
+		}
+		if change.Policies != nil {
+			r.Policies = change.Policies
+		}
+		if change.Expires != nil {
+			if err := checkExpires(*change.Expires, k.now().UTC()); err != nil {
+				return err
+			}
+			r.Expires = change.Expires.UTC()
+		}
+		if change.Description != nil {
+			r.Description = *change.Description
+		}
+		after = r.key()
+		after.Secret = Secret(r.Secret)
+		if err := after.Check(); err != nil {
+			return err
+		}
+		after.Secret = ""
 		r.Revision++
 		return k.write(ctx, r, table.AtRevision(before))
 	})
+	if err != nil {
+		return nil, err
+	}
+	return after, nil
 }
 
-// Delete removes a key for good. Other processes learn of it within a minute.
+// Delete removes a key for good. account is as in Update. Other processes learn of it within KeyAge.
 //
-// Errors: KeyNotFound, Conflict.
-func (k *Keys) Delete(ctx context.Context, id string) error {
-	return k.edit(ctx, id, func(r *keyRecord) error {
+// Errors: AccessKeyNotFound, Conflict.
+func (k *Keys) Delete(ctx context.Context, account, id string) error {
+	return k.edit(ctx, account, id, func(r *keyRecord) error {
 		return k.table.Write(ctx, keyPartition, table.Change{
 			Deletes: []table.Delete{{Sort: keyPrefix + escape(id), If: table.AtRevision(r.Revision)}},
 		})
 	})
 }
 
-func (k *Keys) edit(ctx context.Context, id string, do func(*keyRecord) error) error {
+func (k *Keys) edit(ctx context.Context, account, id string, do func(*keyRecord) error) error {
 	r, err := k.read(ctx, id)
-	if err == nil && r == nil {
-		return keyNotFound(id)
+	if err == nil && (r == nil || account != "" && r.Account != account) {
+		return &Error{Code: AccessKeyNotFound, Param: "UserAccessKeyId", Message: fmt.Sprintf("There is no access key %s.", quote(id))}
 	}
 	if err == nil {
 		err = do(r)
 	}
+	k.mu.Lock()
+	delete(k.cache, id) // even after an error: the change may have been made
+	k.mu.Unlock()
 	var broken *table.ConditionError
 	if errors.As(err, &broken) {
-		return &Error{Code: Conflict, Param: "AccessKeyId", Message: fmt.Sprintf("Access key %s was changed by somebody else. Try again.", quote(id))}
+		return &Error{Code: Conflict, Param: "UserAccessKeyId", Message: fmt.Sprintf("Access key %s was changed by another caller. Try again.", quote(id))}
 	}
 	if err != nil {
 		return storeError(ctx, "change access key", err)
 	}
-	k.mu.Lock()
-	delete(k.cache, id)
-	k.mu.Unlock()
 	return nil
 }
 
@@ -309,7 +404,17 @@ func (k *Keys) decode(item table.Item) (*keyRecord, error) {
 
 // key returns the key without its secret.
 func (r *keyRecord) key() *AccessKey {
-	return &AccessKey{ID: r.ID, Account: r.Account, Name: r.Name, Policies: r.Policies, Active: r.Active, Created: r.Created}
+	return &AccessKey{
+		ID:          r.ID,
+		Account:     r.Account,
+		Name:        r.Name,
+		Description: r.Description,
+		Policies:    r.Policies,
+		Active:      r.Active,
+		Created:     r.Created,
+		CreatedBy:   r.CreatedBy,
+		Expires:     r.Expires,
+	}
 }
 
 func keyPlace(id string) seal.Place {

@@ -25,7 +25,7 @@ type locksmith struct {
 func newLocksmith(t testing.TB) *locksmith {
 	t.Helper()
 	l := &locksmith{t: t, spy: newSpy(t), clock: &clock{now: time.Date(2026, 11, 23, 8, 0, 0, 123456789, time.UTC)}}
-	l.Keys = chat.NewKeys(l.spy, newRing(t, 1), l.clock.Now)
+	l.Keys = chat.NewKeys(l.spy, nil, newRing(t, 1), l.clock.Now)
 	return l
 }
 
@@ -111,6 +111,12 @@ func (l *locksmith) dump() []table.Item {
 	return items
 }
 
+// setActive enables or disables a key.
+func setActive(ctx context.Context, k *chat.Keys, id string, active bool) error {
+	_, err := k.Update(ctx, "", id, chat.KeyChange{Active: &active})
+	return err
+}
+
 func (l *locksmith) find(id string) *chat.AccessKey {
 	l.t.Helper()
 	key, err := l.Find(l.t.Context(), id)
@@ -182,8 +188,8 @@ func TestUnknownAccessKey(t *testing.T) {
 		if len(fmt.Sprint(err)) > 500 {
 			t.Errorf("Find of an id of %d bytes: an error of %d", len(id), len(fmt.Sprint(err)))
 		}
-		wantError(t, "SetActive", l.SetActive(t.Context(), id, false), chat.KeyNotFound, "AccessKeyId")
-		wantError(t, "Delete", l.Delete(t.Context(), id), chat.KeyNotFound, "AccessKeyId")
+		wantError(t, "SetActive", setActive(t.Context(), l.Keys, id, false), chat.AccessKeyNotFound, "UserAccessKeyId")
+		wantError(t, "Delete", l.Delete(t.Context(), "", id), chat.AccessKeyNotFound, "UserAccessKeyId")
 	}
 	if got := l.Cached(); got != 0 {
 		t.Errorf("%d keys that are not there are remembered", got)
@@ -193,10 +199,10 @@ func TestUnknownAccessKey(t *testing.T) {
 	l.find("CCKnone")
 }
 
-// TestAccessKeyCache holds that a process believes what it read for a minute and no longer.
+// TestAccessKeyCache holds that a process uses what it read for KeyAge and no longer.
 func TestAccessKeyCache(t *testing.T) {
 	here := newLocksmith(t)
-	there := chat.NewKeys(here.spy, newRing(t, 1), here.clock.Now)
+	there := chat.NewKeys(here.spy, nil, newRing(t, 1), here.clock.Now)
 	here.create(someKey())
 	here.spy.reset()
 	calls := func(want string) {
@@ -205,36 +211,36 @@ func TestAccessKeyCache(t *testing.T) {
 	}
 	here.find("CCKsome")
 	calls("Get")
-	here.clock.advance(time.Minute - time.Nanosecond)
+	here.clock.advance(chat.KeyAge - time.Nanosecond)
 	here.find("CCKsome")
 	calls("")
 	here.clock.advance(time.Nanosecond)
 	here.find("CCKsome")
 	calls("Get")
 
-	if err := there.SetActive(t.Context(), "CCKsome", false); err != nil {
+	if err := setActive(t.Context(), there, "CCKsome", false); err != nil {
 		t.Fatal(err)
 	}
 	calls("Get Write")
 	if !here.find("CCKsome").Active {
 		t.Error("a process that read the key a moment ago asked again")
 	}
-	here.clock.advance(time.Minute)
+	here.clock.advance(chat.KeyAge)
 	if here.find("CCKsome").Active {
-		t.Error("a minute after it was disabled the key is active")
+		t.Error("a key that was disabled KeyAge ago is active")
 	}
 	here.spy.reset()
 	here.clock.advance(-time.Hour)
 	here.find("CCKsome")
 	calls("Get") // for a clock that goes back must not make a key live for ever
 
-	if err := here.SetActive(t.Context(), "CCKsome", true); err != nil {
+	if err := setActive(t.Context(), here.Keys, "CCKsome", true); err != nil {
 		t.Fatal(err)
 	}
 	if !here.find("CCKsome").Active {
 		t.Error("the process that enabled the key does not know it")
 	}
-	if err := here.Delete(t.Context(), "CCKsome"); err != nil {
+	if err := here.Delete(t.Context(), "", "CCKsome"); err != nil {
 		t.Fatal(err)
 	}
 	_, err := here.Find(t.Context(), "CCKsome")
@@ -249,10 +255,10 @@ func TestAccessKeyThatGoesAwayWhileItIsCached(t *testing.T) {
 	l := newLocksmith(t)
 	l.create(someKey())
 	l.find("CCKsome")
-	if err := chat.NewKeys(l.spy, newRing(t, 1), nil).Delete(t.Context(), "CCKsome"); err != nil {
+	if err := chat.NewKeys(l.spy, nil, newRing(t, 1), nil).Delete(t.Context(), "", "CCKsome"); err != nil {
 		t.Fatal(err)
 	}
-	l.clock.advance(time.Minute)
+	l.clock.advance(chat.KeyAge)
 	_, err := l.Find(t.Context(), "CCKsome")
 	wantError(t, "Find", err, chat.KeyNotFound, "AccessKeyId")
 	if got := l.Cached(); got != 0 {
@@ -284,7 +290,7 @@ func TestListOfAccessKeys(t *testing.T) {
 		want = append(want, id)
 		l.create(someKey(func(k *chat.AccessKey) { k.ID = id }))
 	}
-	if err := l.SetActive(t.Context(), "CCK007", false); err != nil {
+	if err := setActive(t.Context(), l.Keys, "CCK007", false); err != nil {
 		t.Fatal(err)
 	}
 	list, err := l.List(t.Context())
@@ -337,10 +343,10 @@ func TestAccessKeyRecordThatIsTampered(t *testing.T) {
 func TestAccessKeysUnderAnotherRing(t *testing.T) {
 	l := newLocksmith(t)
 	l.create(someKey())
-	if key, err := chat.NewKeys(l.spy, newRing(t, 2, 1), nil).Find(t.Context(), "CCKsome"); err != nil || key.Secret.Reveal() != "planted-secret" {
+	if key, err := chat.NewKeys(l.spy, nil, newRing(t, 2, 1), nil).Find(t.Context(), "CCKsome"); err != nil || key.Secret.Reveal() != "planted-secret" {
 		t.Errorf("Find after a rotation: %v", err)
 	}
-	_, err := chat.NewKeys(l.spy, newRing(t, 2), nil).Find(t.Context(), "CCKsome")
+	_, err := chat.NewKeys(l.spy, nil, newRing(t, 2), nil).Find(t.Context(), "CCKsome")
 	wantError(t, "Find under another ring", err, chat.Internal, "")
 	wantNoDetail(t, err)
 }
@@ -348,8 +354,8 @@ func TestAccessKeysUnderAnotherRing(t *testing.T) {
 // TestAccessKeyThatIsChangedByTwo has somebody else change the key between read and write.
 func TestAccessKeyThatIsChangedByTwo(t *testing.T) {
 	for about, do := range map[string]func(*locksmith) error{
-		"SetActive": func(l *locksmith) error { return l.SetActive(t.Context(), "CCKsome", false) },
-		"Delete":    func(l *locksmith) error { return l.Delete(t.Context(), "CCKsome") },
+		"SetActive": func(l *locksmith) error { return setActive(t.Context(), l.Keys, "CCKsome", false) },
+		"Delete":    func(l *locksmith) error { return l.Delete(t.Context(), "", "CCKsome") },
 	} {
 		l := newLocksmith(t)
 		l.create(someKey())
@@ -359,9 +365,9 @@ func TestAccessKeyThatIsChangedByTwo(t *testing.T) {
 				return nil
 			}
 			once = true
-			return l.SetActive(t.Context(), "CCKsome", true)
+			return setActive(t.Context(), l.Keys, "CCKsome", true)
 		}
-		wantError(t, about, do(l), chat.Conflict, "AccessKeyId", `"CCKsome"`, "Try again")
+		wantError(t, about, do(l), chat.Conflict, "UserAccessKeyId", `"CCKsome"`, "Try again")
 	}
 }
 
@@ -369,8 +375,8 @@ func TestAccessKeysWhenTheStoreFails(t *testing.T) {
 	for about, f := range faults {
 		for action, call := range map[string]func(context.Context, *chat.Keys) error{
 			"Find":      func(ctx context.Context, k *chat.Keys) error { _, err := k.Find(ctx, "CCKsome"); return err },
-			"SetActive": func(ctx context.Context, k *chat.Keys) error { return k.SetActive(ctx, "CCKsome", false) },
-			"Delete":    func(ctx context.Context, k *chat.Keys) error { return k.Delete(ctx, "CCKsome") },
+			"SetActive": func(ctx context.Context, k *chat.Keys) error { return setActive(ctx, k, "CCKsome", false) },
+			"Delete":    func(ctx context.Context, k *chat.Keys) error { return k.Delete(ctx, "", "CCKsome") },
 			"List":      func(ctx context.Context, k *chat.Keys) error { _, err := k.List(ctx); return err },
 			"Create": func(ctx context.Context, k *chat.Keys) error {
 				_, err := k.Create(ctx, someKey(func(k *chat.AccessKey) { k.ID = "new" }))

@@ -11,7 +11,10 @@
 //	t#<hash of client token>     the answer that a ClientToken was given, for a day
 //
 // with names escaped by escape. One atomic write changes all of these at once. The counters sort right before the configurations,
-// so the first page of a list brings the total with it. Access keys stand in the partition "keys" as k#<AccessKeyId>.
+// so the first page of a list brings the total with it.
+//
+// Access keys are in a table of their own, in the partition "keys" as k#<AccessKeyId>. The day of each key's last use is in
+// another one, in the partition "uses".
 //
 // Of the data plane it has what a rule or a record is: an Endpoint is a configuration as its webhook needs it, Permissions decide on a
 // Command, and a Journal, in a table of its own, keeps what was asked of the bots and what is still to be handed on.
@@ -61,6 +64,7 @@ type Options struct {
 	Now     func() time.Time // the clock; default time.Now
 	Random  io.Reader        // the source of webhook tokens and generated secrets; default crypto/rand
 	Journal *Journal         // what was asked of the bots; without one, the actions that read it are Unavailable
+	Keys    *Keys            // what the actions on access keys manage; without them, these actions are Unavailable
 	Targets Networks         // that a Target may be in besides the public Internet
 }
 
@@ -78,6 +82,7 @@ type Service struct {
 	now       func() time.Time
 	random    io.Reader
 	journal   *Journal // may be nil
+	keys      *Keys    // may be nil
 	endpoints endpoints
 
 	targets Networks
@@ -105,6 +110,7 @@ func New(t table.Table, ring *seal.Ring, platforms []Platform, o Options) (*Serv
 		now:       o.Now,
 		random:    o.Random,
 		journal:   o.Journal,
+		keys:      o.Keys,
 
 		targets: o.Targets,
 	}
@@ -236,9 +242,14 @@ const actionPrefix = "oos:"
 
 // request returns what policies are asked of a configuration, but for the action; tags are the configuration's, nil when there are none.
 func (s *Service) request(ctx context.Context, c scope, name string, tags map[string]string) policy.Request {
+	return s.requestOn(ctx, c.resource(name), tags)
+}
+
+// requestOn returns what policies are asked of a resource, but for the action.
+func (s *Service) requestOn(ctx context.Context, resource string, tags map[string]string) policy.Request {
 	inv := invoke.From(ctx)
 	return policy.Request{
-		Resource: c.resource(name),
+		Resource: resource,
 		Value: func(key string) (string, bool) {
 			switch key {
 			case policy.KeySourceIP:
@@ -265,7 +276,7 @@ func (c scope) decide(action string, of policy.Request) policy.Decision {
 	if c.account == "" {
 		return policy.Decision{Policy: -1, Statement: -1}
 	}
-	of.Action, of.Named = action, action == actionPrefix+actionSend
+	of.Action, of.Named = action, policy.MustName(action)
 	return policy.Decide(of, c.caller.Policies...)
 }
 
@@ -282,6 +293,12 @@ type need struct {
 // authorize returns a NoPermission error unless the caller has the permission for action on the configuration name.
 func (s *Service) authorize(ctx context.Context, c scope, action, name string, tags map[string]string) error {
 	return c.require(need{action: actionPrefix + action, of: s.request(ctx, c, name, tags)})
+}
+
+// authorizeKey returns a NoPermission error unless the caller has the permission for action on the access key id; "*" is for
+// all of them.
+func (s *Service) authorizeKey(ctx context.Context, c scope, action, id string) error {
+	return c.require(need{action: actionPrefix + action, of: s.requestOn(ctx, c.keyResource(id), nil)})
 }
 
 // require returns a NoPermission error unless the caller has every permission that a request takes. It names all that are missing;
@@ -303,7 +320,7 @@ func (c scope) require(needs ...need) error {
 			what += " with the tags that it would have"
 		}
 		missing = append(missing, what)
-		if n.action == actionPrefix+actionSend {
+		if policy.MustName(n.action) {
 			note = " A policy has to name " + n.action + "; no pattern allows it."
 		}
 		if denied == nil {

@@ -27,7 +27,8 @@ const (
 	Conflict                        // it was changed by somebody else in between
 	IdempotencyMismatch             // the ClientToken was used with other parameters
 	NoPermission                    // no policy of the caller allows it, or one denies it; Denied has the detail
-	KeyNotFound                     // there is no such access key
+	KeyNotFound                     // the access key that the caller signed with does not exist
+	AccessKeyNotFound               // the access key that an action is about does not exist
 )
 
 // An Error is every error that the domain returns.

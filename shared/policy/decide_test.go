@@ -205,13 +205,13 @@ func TestPredefined(t *testing.T) {
 	}
 	const reveal = "oos:RevealChatConfigurationOutputs"
 	for _, action := range append(changes, reads...) {
-		for about, p := range map[string]*policy.Policy{"Owner": policy.Owner(), "Events": policy.Events()} {
+		for about, p := range map[string]*policy.Policy{"Owner": policy.Owner(), "Administrator": policy.Administrator()} {
 			if !allowed(p, action) {
 				t.Errorf("%s does not allow %s", about, action)
 			}
 		}
 	}
-	for p, want := range map[*policy.Policy]bool{policy.Administrator(): true, policy.Owner(): true, policy.Events(): false, policy.ReadOnly(): false} {
+	for p, want := range map[*policy.Policy]bool{policy.Administrator(): true, policy.Owner(): true, policy.ReadOnly(): false} {
 		if allowed(p, reveal) != want {
 			t.Errorf("%v allows %s: %v", p, reveal, !want)
 		}
@@ -255,7 +255,7 @@ func TestNamed(t *testing.T) {
 			t.Errorf("%s: %v", action, d)
 		}
 	}
-	for p, want := range map[*policy.Policy]bool{policy.Administrator(): false, policy.Events(): false, policy.ReadOnly(): false, policy.Owner(): true} {
+	for p, want := range map[*policy.Policy]bool{policy.Administrator(): false, policy.ReadOnly(): false, policy.Owner(): true} {
 		if d := policy.Decide(policy.Request{Action: "oos:SendChatMessage", Named: true, Resource: "acs:oos:r:1:x"}, p); d.Allowed != want {
 			t.Errorf("%v: %v, want allowed %v", p, d, want)
 		}

@@ -61,16 +61,11 @@ func (p *Policy) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Administrator returns the policy that allows every operation on every resource, but for those that a policy has to name:
-// oos:SendChatMessage, which speaks as anybody.
+// Administrator returns the policy that allows every operation on every resource, but for those that a policy has to name.
 func Administrator() *Policy { return administrator() }
 
-// Owner returns the policy that allows every operation on every resource, oos:SendChatMessage too.
+// Owner returns the policy that allows every operation on every resource, those that a policy has to name too.
 func Owner() *Policy { return owner() }
-
-// Events returns the policy that allows every operation on every resource, but for those that a policy has to name and for
-// oos:RevealChatConfigurationOutputs: the answer to an event shows no secret.
-func Events() *Policy { return events() }
 
 // ReadOnly returns the policy that allows to look at every resource and to change none. It does not allow
 // oos:RevealChatConfigurationOutputs, so Outputs show no secret.
@@ -78,9 +73,8 @@ func ReadOnly() *Policy { return readOnly() }
 
 var (
 	administrator = predefined(`{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:*","Resource":"*"}]}`)
-	owner         = predefined(`{"Version":"1","Statement":[{"Effect":"Allow","Action":["oos:*","oos:SendChatMessage"],"Resource":"*"}]}`)
-	events        = predefined(`{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:*","Resource":"*"},` +
-		`{"Effect":"Deny","Action":"oos:RevealChatConfigurationOutputs","Resource":"*"}]}`)
+	owner         = predefined(`{"Version":"1","Statement":[{"Effect":"Allow","Action":["oos:*","oos:SendChatMessage",` +
+		`"oos:CreateAccessKey","oos:ListAccessKeys","oos:UpdateAccessKey","oos:DeleteAccessKey"],"Resource":"*"}]}`)
 	readOnly = predefined(`{"Version":"1","Statement":[{"Effect":"Allow",` +
 		`"Action":["oos:Get*","oos:List*","oos:SimulateChatPermission"],"Resource":"*"}]}`)
 )
@@ -93,4 +87,39 @@ func predefined(text string) func() *Policy {
 		}
 		return p
 	})
+}
+
+// ByName returns one of the policies of Names.
+func ByName(name string) (p *Policy, ok bool) {
+	switch name {
+	case "Owner":
+		return Owner(), true
+	case "Administrator":
+		return Administrator(), true
+	case "ReadOnly":
+		return ReadOnly(), true
+	}
+	return nil, false
+}
+
+// Names returns the names of the policies that need not be written out.
+func Names() []string { return []string{"Owner", "Administrator", "ReadOnly"} }
+
+// Operations that a policy has to name: no pattern allows them. The first speaks as anybody; the others make access keys
+// that may do anything.
+const (
+	SendChatMessage = "SendChatMessage"
+	CreateAccessKey = "CreateAccessKey"
+	ListAccessKeys  = "ListAccessKeys"
+	UpdateAccessKey = "UpdateAccessKey"
+	DeleteAccessKey = "DeleteAccessKey"
+)
+
+// MustName reports whether a policy has to name an operation, which is given as policies write it.
+func MustName(operation string) bool {
+	switch operation {
+	case "oos:" + SendChatMessage, "oos:" + CreateAccessKey, "oos:" + ListAccessKeys, "oos:" + UpdateAccessKey, "oos:" + DeleteAccessKey:
+		return true
+	}
+	return false
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/policy"
 )
 
 // An Action is one operation of the API, bound to the method that does it.
@@ -70,7 +71,18 @@ func (a Action) TakesSecret() bool {
 	return slices.ContainsFunc(a.plan.fields, func(f planned) bool { return f.secret })
 }
 
-// Actions returns every operation of the API.
+// KeyActions returns the operations on access keys. They are served by a function of their own, and by a process that is
+// alone.
+func KeyActions() []Action {
+	return []Action{
+		NewAction(policy.CreateAccessKey, (*chat.Service).CreateAccessKey),
+		NewAction(policy.ListAccessKeys, (*chat.Service).ListAccessKeys),
+		NewAction(policy.UpdateAccessKey, (*chat.Service).UpdateAccessKey),
+		NewAction(policy.DeleteAccessKey, (*chat.Service).DeleteAccessKey),
+	}
+}
+
+// Actions returns every operation of the API on configurations.
 func Actions() []Action {
 	return []Action{
 		NewAction("CreateChatConfiguration", (*chat.Service).Create),

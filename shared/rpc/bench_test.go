@@ -52,7 +52,11 @@ func newSignedPath(tb testing.TB, v1 bool) *signedPath {
 	w.wantOK(w.do(create("ops")))
 	c := canned{items: make(map[table.Key][]table.Item)}
 	for _, key := range []table.Key{{Partition: account + "/cn-hangzhou", Sort: "c#ops"}, {Partition: "keys", Sort: "k#" + admin.ID}} {
-		items, err := w.table.Get(tb.Context(), key)
+		from := w.table
+		if key.Partition == "keys" {
+			from = w.keys
+		}
+		items, err := from.Get(tb.Context(), key)
 		if err != nil || len(items) != 1 {
 			tb.Fatalf("item %q: %v, %v", key, items, err)
 		}
@@ -66,7 +70,7 @@ func newSignedPath(tb testing.TB, v1 bool) *signedPath {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	h, err := rpc.NewHandler(rpc.Options{Service: service, Keys: chat.NewKeys(c, ring, w.clock.Now), Tickets: c, Now: w.clock.Now}, rpc.Actions()...)
+	h, err := rpc.NewHandler(rpc.Options{Service: service, Keys: chat.NewKeys(c, nil, ring, w.clock.Now), Tickets: c, Now: w.clock.Now}, rpc.Actions()...)
 	if err != nil {
 		tb.Fatal(err)
 	}

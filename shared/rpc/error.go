@@ -40,6 +40,7 @@ var (
 	errMethod        = &fault{status: http.StatusForbidden, code: "UnsupportedHTTPMethod", message: "This http method is not supported; use POST. GET is for actions that only read, tags and resource groups; the aliyun CLI sends it with --force unless --method POST is given."}
 	errFormat        = &fault{status: http.StatusBadRequest, code: "InvalidParameter.Format", message: "Specified parameter Format is not valid; wanted JSON or XML."}
 	errKeyInactive   = &fault{status: http.StatusBadRequest, code: "InvalidAccessKeyId.Inactive", message: "Specified access key is disabled."}
+	errKeyExpired    = &fault{status: http.StatusBadRequest, code: "InvalidAccessKeyId.Inactive", message: "Specified access key has expired."}
 	errNonceUsed     = &fault{status: http.StatusBadRequest, code: "SignatureNonceUsed", message: "Specified signature nonce was used already."}
 	errSecurityToken = &fault{status: http.StatusBadRequest, code: "InvalidSecurityToken.Malformed", message: "Specified parameter SecurityToken is not valid; this service gives out no temporary credentials."}
 	errBodyTooLarge  = &fault{status: http.StatusRequestEntityTooLarge, code: "RequestEntityTooLarge", message: fmt.Sprintf("The request body has more than %d bytes.", MaxBody)}
@@ -68,6 +69,7 @@ var onWire = [...]struct {
 	chat.IdempotencyMismatch: {http.StatusBadRequest, "IdempotentParameterMismatch"},
 	chat.NoPermission:        {http.StatusForbidden, "NoPermission"},
 	chat.KeyNotFound:         {http.StatusNotFound, "InvalidAccessKeyId.NotFound"},
+	chat.AccessKeyNotFound:   {http.StatusNotFound, "EntityNotExists.AccessKey"},
 }
 
 const internalMessage = "The request processing has failed due to some unknown error, exception or failure."

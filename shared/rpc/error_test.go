@@ -38,6 +38,7 @@ var onTheWire = map[chat.Code]struct {
 	chat.IdempotencyMismatch: {400, "IdempotentParameterMismatch", "IdempotentParameterMismatch"},
 	chat.NoPermission:        {403, "NoPermission", "NoPermission"},
 	chat.KeyNotFound:         {404, "InvalidAccessKeyId.NotFound", "InvalidAccessKeyId.NotFound"},
+	chat.AccessKeyNotFound:   {404, "EntityNotExists.AccessKey", "EntityNotExists.AccessKey"},
 }
 
 // wireCodes are all codes that an answer may have, without the names of parameters.

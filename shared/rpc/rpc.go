@@ -300,6 +300,9 @@ func (h *Handler) authenticate(ctx context.Context, c *call) error {
 	if !key.Active {
 		return errKeyInactive
 	}
+	if key.Expired(now) {
+		return errKeyExpired
+	}
 	c.caller = &chat.Caller{Account: key.Account, AccessKeyID: key.ID, Name: key.Name, Policies: key.Policies}
 	if !h.seen.use(now, key.ID, s.Nonce) {
 		return errNonceUsed
@@ -312,6 +315,7 @@ func (h *Handler) authenticate(ctx context.Context, c *call) error {
 			retry:   &retryAfter{limit: int(math.Ceil(h.throttle.rate)), seconds: seconds},
 		}
 	}
+	h.keys.NoteUse(ctx, key.ID)
 	return nil
 }
 

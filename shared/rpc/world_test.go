@@ -52,6 +52,7 @@ type world struct {
 	handler *rpc.Handler
 	options rpc.Options
 	table   table.Table
+	keys    table.Table
 	clock   *clock
 	log     *logBook
 
@@ -73,23 +74,26 @@ func newWorld(tb testing.TB, adjust func(*rpc.Options), actions ...rpc.Action) *
 		tb.Fatal(err)
 	}
 	w.table = db.Table("chatconf", file.TableOptions{})
-	service, err := chat.New(w.table, ring, platform.All(), chat.Options{Now: w.clock.Now, Random: rand.NewChaCha8([32]byte{1})})
+	w.keys = db.Table("keys", file.TableOptions{})
+	keys := chat.NewKeys(w.keys, db.Table("uses", file.TableOptions{}), ring, w.clock.Now)
+	service, err := chat.New(w.table, ring, platform.All(), chat.Options{Now: w.clock.Now, Random: rand.NewChaCha8([32]byte{1}), Keys: keys})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	w.options = rpc.Options{
 		Service: service,
-		Keys:    chat.NewKeys(w.table, ring, w.clock.Now),
+		Keys:    keys,
 		Tickets: db.Table("tickets", file.TableOptions{TTL: rpc.NonceAge}),
 		Now:     w.clock.Now,
 	}
 	if adjust != nil {
 		adjust(&w.options)
 	}
-	w.addKey(admin, "administrator", policy.Administrator())
+	w.addKey(admin, "administrator", policy.Owner())
 	w.addKey(reader, "reader", policy.ReadOnly())
 	w.addKey(off, "former administrator", policy.Administrator())
-	if err := w.options.Keys.SetActive(tb.Context(), off.ID, false); err != nil {
+	inactive := false
+	if _, err := w.options.Keys.Update(tb.Context(), "", off.ID, chat.KeyChange{Active: &inactive}); err != nil {
 		tb.Fatal(err)
 	}
 	w.handler = w.newHandler(actions...)

@@ -1,0 +1,377 @@
+package chat
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"chatconf/shared/policy"
+)
+
+// Names of the actions on access keys. A policy allows them only by their whole names: oos:* does not, since a caller who
+// may do them can make a key that may do everything.
+const (
+	actionCreateAccessKey = policy.CreateAccessKey
+	actionListAccessKeys  = policy.ListAccessKeys
+	actionUpdateAccessKey = policy.UpdateAccessKey
+	actionDeleteAccessKey = policy.DeleteAccessKey
+)
+
+// noExpiry is the ExpireDate of a key that never expires.
+const noExpiry = "never"
+
+// CreateAccessKeyRequest are the parameters of CreateAccessKey. Name is mandatory, and so is Policy or PolicyDocument.
+type CreateAccessKeyRequest struct {
+	RegionID       string `param:"RegionId"` // which changes nothing: a key is good in all regions of its account
+	Name           string `param:"Name"`
+	Description    string `param:"Description"`
+	Policy         string `param:"Policy"`         // Owner, Administrator, ReadOnly, or a document
+	PolicyDocument string `param:"PolicyDocument"` // the JSON text of a policy
+	ExpireDate     string `param:"ExpireDate"`     // RFC 3339; never if absent
+}
+
+// ListAccessKeysRequest are the parameters of ListAccessKeys.
+type ListAccessKeysRequest struct {
+	RegionID   string `param:"RegionId"`
+	MaxResults *int64 `param:"MaxResults"` // 1 to MaxResults, default DefaultResults
+	NextToken  string `param:"NextToken"`
+}
+
+// UpdateAccessKeyRequest are the parameters of UpdateAccessKey. What is absent stays as it is. The key is named as RAM
+// names it, since AccessKeyId is the parameter of a V1 signature that says who calls.
+type UpdateAccessKeyRequest struct {
+	RegionID       string  `param:"RegionId"`
+	AccessKeyID    string  `param:"UserAccessKeyId"`
+	Status         string  `param:"Status"` // Active or Inactive
+	Policy         string  `param:"Policy"`
+	PolicyDocument string  `param:"PolicyDocument"`
+	ExpireDate     string  `param:"ExpireDate"`  // RFC 3339, or never
+	Description    *string `param:"Description"` // empty takes it away
+}
+
+// DeleteAccessKeyRequest are the parameters of DeleteAccessKey.
+type DeleteAccessKeyRequest struct {
+	RegionID    string `param:"RegionId"`
+	AccessKeyID string `param:"UserAccessKeyId"`
+}
+
+// AccessKeyInfo is an access key as the actions show it.
+type AccessKeyInfo struct {
+	AccessKeyId     string
+	AccountId       string
+	AccessKeySecret string `json:",omitempty"` // only in the answer of CreateAccessKey
+	Name            string
+	Description     string `json:",omitempty"`
+	Status          string
+	Policies        []string // the JSON text of each
+	CreateDate      string
+	CreatedBy       string `json:",omitempty"` // the access key id of the caller who made it
+	ExpireDate      string `json:",omitempty"` // absent: never
+	LastUsedDate    string `json:",omitempty"` // 2006-01-02, in UTC; only in lists
+}
+
+// AccessKeyResponse is the answer of CreateAccessKey and UpdateAccessKey.
+type AccessKeyResponse struct {
+	AccessKey AccessKeyInfo
+}
+
+// ListAccessKeysResponse is the answer of ListAccessKeys.
+type ListAccessKeysResponse struct {
+	AccessKeys []AccessKeyInfo
+	MaxResults int64
+	NextToken  string `json:",omitempty"`
+}
+
+// NextPageToken returns the token of the next page, for a header.
+func (r *ListAccessKeysResponse) NextPageToken() string { return r.NextToken }
+
+// DeleteAccessKeyResponse is the answer of DeleteAccessKey.
+type DeleteAccessKeyResponse struct{}
+
+// Info returns the key as the actions show it, without its secret.
+func (key *AccessKey) Info() AccessKeyInfo {
+	out := AccessKeyInfo{
+		AccessKeyId: key.ID,
+		AccountId:   key.Account,
+		Name:        key.Name,
+		Description: key.Description,
+		Status:      key.Status(),
+		Policies:    make([]string, len(key.Policies)),
+		CreateDate:  date(key.Created),
+		CreatedBy:   key.CreatedBy,
+		ExpireDate:  dateOf(key.Expires),
+	}
+	for i, p := range key.Policies {
+		out.Policies[i] = p.String()
+	}
+	return out
+}
+
+// Status returns StatusActive or StatusInactive.
+func (key *AccessKey) Status() string {
+	if key.Active {
+		return StatusActive
+	}
+	return StatusInactive
+}
+
+// keyResource returns the resource name of an access key. It names no region, since keys belong to an account.
+func (c scope) keyResource(id string) string {
+	return "acs:oos::" + c.account + ":accesskey/" + id
+}
+
+// managedKeys returns the keys that the actions are about, and the scope of a request for them.
+func (s *Service) managedKeys(ctx context.Context, regionID string) (*Keys, scope, error) {
+	c, err := s.scope(ctx, regionID)
+	if err != nil {
+		return nil, scope{}, err
+	}
+	if s.keys == nil {
+		return nil, scope{}, &Error{Code: Unavailable, Err: fmt.Errorf("chat: a service without access keys")}
+	}
+	return s.keys, c, nil
+}
+
+// confirm waits until it is known that the request is not a replay.
+func (c scope) confirm(ctx context.Context) error {
+	if c.caller.Confirm == nil {
+		return nil
+	}
+	return c.caller.Confirm(ctx)
+}
+
+// CreateAccessKey makes an access key in the caller's account and returns it with its secret, which is never shown again.
+// A caller who may do this can make a key with any rights: it is an administrator's action.
+//
+// Errors: MissingParameter, InvalidParameter, NoPermission, InvalidRegion.
+func (s *Service) CreateAccessKey(ctx context.Context, in *CreateAccessKeyRequest) (*AccessKeyResponse, error) {
+	keys, c, err := s.managedKeys(ctx, in.RegionID)
+	if err != nil {
+		return nil, err
+	}
+	id, secret, err := drawAccessKey(keys.random)
+	if err != nil {
+		return nil, err
+	}
+	// Decided by the id that the key will have, so that a pattern of ids in a policy means the same here as elsewhere.
+	if err := s.authorizeKey(ctx, c, actionCreateAccessKey, id); err != nil {
+		return nil, err
+	}
+	policies, expires, err := in.Parse()
+	if err != nil {
+		return nil, err
+	}
+	key := AccessKey{
+		ID: id, Secret: secret, Account: c.account, Name: in.Name, Description: in.Description, Policies: policies,
+		Expires: expires, CreatedBy: c.caller.actor(),
+	}
+	if err := key.Check(); err != nil {
+		return nil, err
+	}
+	if err := c.confirm(ctx); err != nil {
+		return nil, err
+	}
+	made, err := keys.Create(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	out := &AccessKeyResponse{made.Info()}
+	out.AccessKey.AccessKeySecret = secret.Reveal()
+	return out, nil
+}
+
+// ListAccessKeys returns a page of the access keys of the caller's account, in the order of their ids, without secrets. A
+// page may be short and still have a NextToken; the last one has none.
+//
+// Errors: InvalidParameter, InvalidNextToken, NoPermission, InvalidRegion.
+func (s *Service) ListAccessKeys(ctx context.Context, in *ListAccessKeysRequest) (*ListAccessKeysResponse, error) {
+	keys, c, err := s.managedKeys(ctx, in.RegionID)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.authorizeKey(ctx, c, actionListAccessKeys, "*"); err != nil {
+		return nil, err
+	}
+	n, err := pageSize(in.MaxResults)
+	if err != nil {
+		return nil, err
+	}
+	tokenScope := []string{actionListAccessKeys, c.account}
+	from, err := s.parseCursor(in.NextToken, tokenScope)
+	if err != nil {
+		return nil, err
+	}
+	out := &ListAccessKeysResponse{AccessKeys: []AccessKeyInfo{}, MaxResults: int64(n)}
+	last := from.After
+	const rounds = 10 // of pages in which there may be little of this account
+	for round := 0; round < rounds && len(out.AccessKeys) < n; round++ {
+		var found []*AccessKey
+		found, last, err = keys.page(ctx, last, n-len(out.AccessKeys))
+		if err != nil {
+			return nil, storeError(ctx, "list access keys", err)
+		}
+		for _, key := range found {
+			if key.Account == c.account {
+				out.AccessKeys = append(out.AccessKeys, key.Info())
+			}
+		}
+		if last == "" {
+			break
+		}
+	}
+	if last != "" {
+		if out.NextToken, err = s.cursorToken(&cursor{After: last}, tokenScope); err != nil {
+			return nil, storeError(ctx, "list access keys", err)
+		}
+	}
+	ids := make([]string, len(out.AccessKeys))
+	for i, key := range out.AccessKeys {
+		ids[i] = key.AccessKeyId
+	}
+	days, err := keys.LastUses(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	for i, id := range ids {
+		out.AccessKeys[i].LastUsedDate = days[id]
+	}
+	return out, nil
+}
+
+// UpdateAccessKey changes the status, the policy, the expiry or the description of an access key of the caller's account.
+// Like CreateAccessKey it is an administrator's action.
+//
+// Errors: MissingParameter, InvalidParameter, AccessKeyNotFound, Conflict, NoPermission, InvalidRegion.
+func (s *Service) UpdateAccessKey(ctx context.Context, in *UpdateAccessKeyRequest) (*AccessKeyResponse, error) {
+	keys, c, err := s.managedKeys(ctx, in.RegionID)
+	if err != nil {
+		return nil, err
+	}
+	if in.AccessKeyID == "" {
+		return nil, missing("UserAccessKeyId")
+	}
+	if err := s.authorizeKey(ctx, c, actionUpdateAccessKey, in.AccessKeyID); err != nil {
+		return nil, err
+	}
+	change, err := in.Parse()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.confirm(ctx); err != nil {
+		return nil, err
+	}
+	key, err := keys.Update(ctx, c.account, in.AccessKeyID, change)
+	if err != nil {
+		return nil, err
+	}
+	return &AccessKeyResponse{key.Info()}, nil
+}
+
+// DeleteAccessKey removes an access key of the caller's account for good.
+//
+// Errors: MissingParameter, AccessKeyNotFound, Conflict, NoPermission, InvalidRegion.
+func (s *Service) DeleteAccessKey(ctx context.Context, in *DeleteAccessKeyRequest) (*DeleteAccessKeyResponse, error) {
+	keys, c, err := s.managedKeys(ctx, in.RegionID)
+	if err != nil {
+		return nil, err
+	}
+	if in.AccessKeyID == "" {
+		return nil, missing("UserAccessKeyId")
+	}
+	if err := s.authorizeKey(ctx, c, actionDeleteAccessKey, in.AccessKeyID); err != nil {
+		return nil, err
+	}
+	if err := c.confirm(ctx); err != nil {
+		return nil, err
+	}
+	if err := keys.Delete(ctx, c.account, in.AccessKeyID); err != nil {
+		return nil, err
+	}
+	return &DeleteAccessKeyResponse{}, nil
+}
+
+// Parse returns what the request gives the key besides its name and description.
+func (in *CreateAccessKeyRequest) Parse() (policies []*policy.Policy, expires time.Time, err error) {
+	if in.Name == "" {
+		return nil, time.Time{}, missing("Name")
+	}
+	if policies, err = parseKeyPolicy(in.Policy, in.PolicyDocument); err != nil {
+		return nil, time.Time{}, err
+	}
+	if policies == nil {
+		return nil, time.Time{}, &Error{Code: MissingParameter, Param: "Policy",
+			Message: "Policy is mandatory for this action; write Owner, Administrator, ReadOnly, or a document in PolicyDocument."}
+	}
+	until, err := parseExpires(in.ExpireDate)
+	if err != nil || until == nil {
+		return policies, time.Time{}, err
+	}
+	return policies, *until, nil
+}
+
+// Parse returns what the request changes.
+func (in *UpdateAccessKeyRequest) Parse() (change KeyChange, err error) {
+	change.Description = in.Description
+	if in.Status != "" {
+		status, err := parseStatus("Status", in.Status)
+		if err != nil {
+			return KeyChange{}, err
+		}
+		active := status == StatusActive
+		change.Active = &active
+	}
+	if change.Policies, err = parseKeyPolicy(in.Policy, in.PolicyDocument); err != nil {
+		return KeyChange{}, err
+	}
+	if change.Expires, err = parseExpires(in.ExpireDate); err != nil {
+		return KeyChange{}, err
+	}
+	if change.Active == nil && change.Policies == nil && change.Expires == nil && change.Description == nil {
+		return KeyChange{}, &Error{Code: MissingParameter, Param: "Status",
+			Message: "There is nothing to change; give Status, Policy, PolicyDocument, ExpireDate or Description."}
+	}
+	return change, nil
+}
+
+// parseKeyPolicy returns the policies that a request gives a key; none if it gives none.
+func parseKeyPolicy(name, text string) ([]*policy.Policy, error) {
+	param := "PolicyDocument"
+	switch {
+	case name != "" && text != "":
+		return nil, invalid("Policy", "Policy and PolicyDocument are both given; write one of them.")
+	case strings.HasPrefix(strings.TrimSpace(name), "{"):
+		param, text = "Policy", name
+	case name != "":
+		p, ok := policy.ByName(name)
+		if !ok {
+			return nil, invalid("Policy", "unknown Policy %s; write %s, or the JSON text of a policy.", quote(name),
+				strings.Join(policy.Names(), ", "))
+		}
+		return []*policy.Policy{p}, nil
+	case text == "":
+		return nil, nil
+	}
+	p, err := policy.Parse([]byte(text))
+	if err != nil {
+		return nil, invalid(param, "%s: %s.", param, strings.TrimPrefix(err.Error(), "policy: "))
+	}
+	return []*policy.Policy{p}, nil
+}
+
+// parseExpires reads an ExpireDate: nil if there is none, zero for never.
+func parseExpires(text string) (*time.Time, error) {
+	switch {
+	case text == "":
+		return nil, nil
+	case strings.EqualFold(text, noExpiry):
+		return new(time.Time), nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return nil, invalid("ExpireDate", "ExpireDate %s is not a date; write one such as 2027-01-31T00:00:00Z, or %s.",
+			quote(text), noExpiry)
+	}
+	t = t.UTC().Truncate(time.Second)
+	return &t, nil
+}

@@ -1,0 +1,115 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"chatconf/shared/table"
+)
+
+// Access keys were once kept in the table of configurations, which many functions may write. They are moved once: nothing
+// reads them there, so that what is written there later never becomes a key.
+const (
+	movedKey = "moved" // in keyPartition of the table of keys: how far the move is. It sorts behind all keys.
+	// moveBatch is the number of keys of one write, which writes movedKey too.
+	moveBatch = table.MaxGet - 1
+	// keptAfterMove is how long the old rows stay for functions that are not replaced yet, counted from the end of the move.
+	keptAfterMove = 24 * time.Hour
+	// Revisions of movedKey: this one when the move is done, and while it goes on the numbers from 2 on.
+	moveDone = 1
+)
+
+// Move copies the access keys that stand in the table of configurations into the table of keys, once in the life of the
+// latter, and removes the old rows a day later. It may be cut short, repeated, and run by several processes at once. The
+// rows are copied as they are sealed; a key that is in the table of keys already stays as it is there. It reports whether
+// this call finished the copying.
+func (k *Keys) Move(ctx context.Context, from table.Table) (moved bool, err error) {
+	moved, err = k.move(ctx, from)
+	if err != nil {
+		return false, storeError(ctx, "move access keys", err)
+	}
+	return moved, nil
+}
+
+func (k *Keys) move(ctx context.Context, from table.Table) (moved bool, err error) {
+	for {
+		items, err := k.table.Get(ctx, table.Key{Partition: keyPartition, Sort: movedKey})
+		if err != nil {
+			return false, err
+		}
+		revision, after := int64(0), ""
+		if len(items) > 0 {
+			revision, after = items[0].Revision, string(items[0].Value)
+		}
+		if revision == moveDone {
+			if k.now().Sub(items[0].Written) < keptAfterMove {
+				return moved, nil
+			}
+			return moved, removeMoved(ctx, from)
+		}
+		err = k.moveSome(ctx, from, revision, after)
+		var broken *table.ConditionError
+		if errors.As(err, &broken) && broken.Key.Sort == movedKey {
+			continue // another process moves them too
+		}
+		if err != nil {
+			return false, err
+		}
+		moved = true
+	}
+}
+
+// moveSome copies the keys that follow after, and writes how far the move is in the same write.
+func (k *Keys) moveSome(ctx context.Context, from table.Table, revision int64, after string) error {
+	items, err := from.Query(ctx, table.Range{Partition: keyPartition, Prefix: keyPrefix, After: after, Limit: moveBatch})
+	if err != nil {
+		return err
+	}
+	mark := table.Put{Sort: movedKey, Revision: moveDone, If: table.Absent()}
+	if revision != 0 {
+		mark.If = table.AtRevision(revision)
+	}
+	if len(items) == moveBatch {
+		mark.Revision, mark.Value = max(revision, moveDone)+1, []byte(items[len(items)-1].Sort)
+	}
+	for {
+		change := table.Change{Puts: []table.Put{mark}}
+		for _, item := range items {
+			change.Puts = append(change.Puts, table.Put{Sort: item.Sort, Value: item.Value, Revision: item.Revision, If: table.Absent()})
+		}
+		err := k.table.Write(ctx, keyPartition, change)
+		var broken *table.ConditionError
+		if !errors.As(err, &broken) || broken.Key.Sort == movedKey {
+			return err
+		}
+		rest := items[:0]
+		for _, item := range items {
+			if item.Sort != broken.Key.Sort { // which is there already
+				rest = append(rest, item)
+			}
+		}
+		if len(rest) == len(items) {
+			return fmt.Errorf("chat: move access keys: the store refuses %q, which is not part of the write", broken.Key.Sort)
+		}
+		items = rest
+	}
+}
+
+// removeMoved removes the rows that were moved.
+func removeMoved(ctx context.Context, from table.Table) error {
+	for {
+		items, err := from.Query(ctx, table.Range{Partition: keyPartition, Prefix: keyPrefix, Limit: table.MaxWrite})
+		if err != nil || len(items) == 0 {
+			return err
+		}
+		var change table.Change
+		for _, item := range items {
+			change.Deletes = append(change.Deletes, table.Delete{Sort: item.Sort})
+		}
+		if err := from.Write(ctx, keyPartition, change); err != nil {
+			return err
+		}
+	}
+}
