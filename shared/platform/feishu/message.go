@@ -1,6 +1,7 @@
 package feishu
 
 import (
+	"slices"
 	"strings"
 
 	"chatconf/shared/chat"
@@ -214,9 +215,13 @@ func (p *post) line(parts []callback.Part) {
 	p.parts = append(p.parts, parts...)
 }
 
-// element reads one element of a line.
+// element reads one element of a line. What is struck out is not meant.
 // https://open.feishu.cn/document/server-docs/im-v1/message-content-description/message_content
 func (p *post) element(f callback.Fields) {
+	if slices.Contains(f.Texts("style"), "lineThrough") || f.Text("tag") == "md" && strings.Contains(f.Text("text"), "~~") {
+		p.unread = chat.UnreadStruck
+		return
+	}
 	switch tag := f.Text("tag"); tag {
 	case "text", "md", "code_block", "code":
 		if !f.IsText("text") {
@@ -271,7 +276,7 @@ func (p *post) at(f callback.Fields) callback.Part {
 // address.
 func link(text, href string) string {
 	for _, scheme := range []string{"", "http://", "https://", "mailto:", "tel:"} {
-		if text != "" && strings.TrimSuffix(href, "/") == scheme+strings.TrimSuffix(text, "/") {
+		if text != "" && strings.EqualFold(strings.TrimSuffix(href, "/"), scheme+strings.TrimSuffix(text, "/")) {
 			return text
 		}
 	}

@@ -98,14 +98,14 @@ func readXML(what, text string) (fields, error) {
 	}
 	out, err := parseXML(what, held)
 	if err != nil {
-		rest, typed := lift(held)
-		if len(typed) == 0 {
+		rest, lifted := lift(held)
+		if len(lifted) == 0 {
 			return out, err
 		}
 		if out, err = parseXML(what, rest); err != nil {
 			return out, err
 		}
-		for name, value := range typed {
+		for name, value := range lifted {
 			out.texts[name] = value
 		}
 	}
