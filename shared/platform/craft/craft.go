@@ -84,8 +84,8 @@ type mode struct {
 // modes are the kinds of callbacks, by type; the first is what people use most.
 var modes = map[string][]mode{
 	"DingTalk": {{"robot", false, dingtalkRobot}, {"card", false, dingtalkCard}, {"check", true, dingtalkCheck}},
-	"WeChat":   {{"app", false, wecomApp}, {"json", false, wecomJSON}, {"aibot", false, wecomRobot}, {"check", true, wecomCheck}},
-	"Feishu": {{"message", false, feishuMessage}, {"v1", false, feishuFirst}, {"card", false, feishuCard}, {"old-card", false, feishuOldCard},
+	"WeChat":   {{"app", false, wecomApp}, {"json", false, wecomJSON}, {"button", false, wecomButton}, {"aibot", false, wecomRobot}, {"check", true, wecomCheck}},
+	"Feishu": {{"message", false, feishuMessage}, {"v1", false, feishuFirst}, {"card", false, feishuCard}, {"menu", false, feishuMenu}, {"old-card", false, feishuOldCard},
 		{"check", true, feishuCheck}, {"plain-check", true, feishuPlainCheck}},
 	"Slack": {{"command", false, slackCommand}, {"event", false, slackEvent}, {"button", false, slackButton}, {"check", true, slackCheck}},
 	"Teams": {{"webhook", false, teamsWebhook}},

@@ -121,7 +121,7 @@ func TestReadAnswerIsStrict(t *testing.T) {
 	}
 	// An answer that was sealed for another callback's user, or with another key, is not read.
 	k := &craft.Maker{Settings: platformtest.Settings("WeChat"), Now: platformtest.Now}
-	for _, mode := range []string{"app", "json", "aibot"} {
+	for _, mode := range []string{"app", "json", "button", "aibot"} {
 		one, body := answer("WeChat", mode, nil)
 		other, err := k.Make("WeChat", mode, craft.Message{User: "other", Text: "x"})
 		if err != nil {

@@ -97,6 +97,13 @@ func feishuCard(k *Maker, m Message) (*Callback, error) {
 	}), nil
 }
 
+// feishuMenu is an item of the bot's menu, whose key is the text.
+func feishuMenu(k *Maker, m Message) (*Callback, error) {
+	return k.feishu(object{"schema": "2.0", "header": k.feishuHeader(m, "application.bot.menu_v6"), "event": object{
+		"operator":  object{"operator_name": cmp.Or(m.UserName, m.User), "operator_id": object{"open_id": m.User}},
+		"event_key": m.Text, "timestamp": number(m.ID)}}.bytes()) // two in one second would be one
+}
+
 // feishuOldCard is a button of a card by its older callback, in the clear.
 func feishuOldCard(k *Maker, m Message) (*Callback, error) {
 	if err := k.need("FeishuVerificationToken"); err != nil {

@@ -41,9 +41,20 @@ func signed(e *envelope.Answer) url.Values {
 
 // wecomApp is a message to an app, in XML.
 func wecomApp(k *Maker, m Message) (*Callback, error) {
+	return wecomXML(k, m, "<MsgType><![CDATA[text]]></MsgType>\n<Content>"+text(m.Text)+"</Content>\n<MsgId>"+number(m.ID)+"</MsgId>")
+}
+
+// wecomButton is a button of an app's card, whose key is the text.
+func wecomButton(k *Maker, m Message) (*Callback, error) {
+	return wecomXML(k, m, "<MsgType><![CDATA[event]]></MsgType>\n<Event><![CDATA[template_card_event]]></Event>\n<EventKey>"+text(m.Text)+
+		"</EventKey>\n<TaskId>"+text(m.ID)+"</TaskId>\n<CardType><![CDATA[button_interaction]]></CardType>")
+}
+
+// wecomXML encloses what was said to an app, and reads the answer.
+func wecomXML(k *Maker, m Message, said string) (*Callback, error) {
 	corp, agent := k.Settings.Get("WeChatCorpId"), k.Settings.Get("WeChatAgentId")
 	inner := "<xml><ToUserName><![CDATA[" + corp + "]]></ToUserName>\n<FromUserName>" + text(m.User) + "</FromUserName>\n<CreateTime>" + k.seconds() +
-		"</CreateTime>\n<MsgType><![CDATA[text]]></MsgType>\n<Content>" + text(m.Text) + "</Content>\n<MsgId>" + number(m.ID) + "</MsgId>\n<AgentID>" + agent + "</AgentID>\n</xml>"
+		"</CreateTime>\n" + said + "\n<AgentID>" + agent + "</AgentID>\n</xml>"
 	e, err := k.wecom(inner, corp)
 	if err != nil {
 		return nil, err
