@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	oos "github.com/alibabacloud-go/oos-20190601/v4/client"
+	"github.com/alibabacloud-go/tea/dara"
 	wecom "github.com/silenceper/wechat/v2/util"
 )
 
@@ -240,5 +242,34 @@ func TestOneKindOfSignatureDoesNotPassForAnother(t *testing.T) {
 	b.shows(t, robot)
 	if n := len(b.records(t)); n != 1 {
 		t.Errorf("there are %d records, want 1", n)
+	}
+}
+
+// A name that is deleted and created again begins a new life: nothing of the one before shows in it, and a message that came then is another now.
+func TestANameThatIsCreatedAgainHasALifeOfItsOwn(t *testing.T) {
+	t.Parallel()
+	s := serveCrowd(t)
+	for _, p := range goPeers {
+		user := users[p.typ]
+		may := permissions(allow(user.grants, "restart"))
+		b := newBot(t, s, p.typ, "life-"+p.typ, may)
+		message := said(user.writes, p.place(user.grants), "restart i-1")
+		b.shows(t, p.say(t, b, message))
+		if n := len(b.records(t)); n != 1 {
+			t.Fatalf("%s: there are %d records, want 1", p.typ, n)
+		}
+		must(s.client(t).DeleteChatConfiguration(&oos.DeleteChatConfigurationRequest{Name: dara.String(b.name)}))(t)
+		if n := len(b.records(t)); n != 1 {
+			t.Errorf("%s: of what was deleted %d records are shown, want 1", p.typ, n)
+		}
+		again := newBot(t, s, p.typ, b.name, may)
+		h := again.health(t)
+		if n := len(again.records(t)); n != 0 || h.Counters["Allowed"] != 0 || h.State != "Silent" {
+			t.Errorf("%s: in its new life there are %d records, and health is %+v", p.typ, n, h)
+		}
+		again.shows(t, p.say(t, again, message))
+		if n := len(again.records(t)); n != 1 {
+			t.Errorf("%s: in its new life there are %d records, want 1", p.typ, n)
+		}
 	}
 }

@@ -308,7 +308,10 @@ func TestTheJournalIsTrimmed(t *testing.T) {
 			if _, err := l.Service.Create(caller(t.Context()), &chat.CreateRequest{Name: "ops", Type: "Slack", Configuration: `{"SlackSigningSecret":"not-a-real-secret"}`}); err != nil {
 				t.Fatal(err)
 			}
-			e := &chat.Endpoint{Account: app.DefaultAccountID, Region: s.Region, Name: "ops", Type: "Slack"}
+			e, err := l.Service.OpenConfiguration(t.Context(), chat.Ref{Account: app.DefaultAccountID, Region: s.Region, Name: "ops"})
+			if err != nil {
+				t.Fatal(err)
+			}
 			_, _, err = l.Journal.Record(t.Context(), e, chat.Arrival{Command: chat.Command{MessageID: "m1", Name: "restart"}})
 			if err != nil {
 				t.Fatal(err)

@@ -170,6 +170,8 @@ func (k *checker) lookAtHistory(item table.Item) {
 		k.problem("history of %q has revision %d; the configuration is at %d", rev.Name, rev.Revision, r.Revision)
 	case rev.Revision == r.Revision && rev.Deleted:
 		k.problem("history of %q says that revision %d deleted it; the configuration is there", rev.Name, rev.Revision)
+	case rev.Revision == r.Revision && rev.life() != r.life():
+		k.problem("history of %q says that revision %d is of another life", rev.Name, rev.Revision)
 	case rev.Revision == r.Revision:
 		k.told[rev.Name] = true
 	}

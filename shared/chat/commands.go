@@ -63,8 +63,9 @@ type ChatCommand struct {
 	EventId        string `json:",omitempty"` // of the delivery, where the platform gives it one besides
 }
 
-// ListCommands returns what was asked of a bot, the latest first, a page at a time: ListChatCommands. A configuration that was
-// deleted still shows what was asked of it.
+// ListCommands returns what was asked of a bot, the latest first, a page at a time: ListChatCommands. It is of the
+// name's present life. A configuration that was deleted still shows what was asked of it, to a caller who may read what has the tags
+// that it had then, until the name is created again.
 //
 // Errors: MissingParameter, InvalidParameter, InvalidNextToken, NotFound, NoPermission, InvalidRegion, Unavailable without a journal.
 func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*ListCommandsResponse, error) {
@@ -73,11 +74,14 @@ func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*L
 	if err := Join(checkNamed(in.RegionID, in.Name), sized, selected); err != nil {
 		return nil, err
 	}
-	c, _, there, err := s.mayRead(ctx, in.RegionID, in.Name, actionListCommands)
+	c, r, there, err := s.mayRead(ctx, in.RegionID, in.Name, actionListCommands)
 	if err != nil {
 		return nil, err
 	}
-	scope := append([]string{actionListCommands, c.account, c.region, in.Name}, sel.scope()...)
+	if r == nil {
+		return nil, notFound(in.Name)
+	}
+	scope := append([]string{actionListCommands, c.account, c.region, in.Name, r.life()}, sel.scope()...)
 	from, err := s.parseCursor(in.NextToken, scope)
 	if err != nil {
 		return nil, err
@@ -85,7 +89,7 @@ func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*L
 	if s.journal == nil {
 		return nil, noJournal()
 	}
-	found, next, err := s.journal.find(ctx, Ref{Account: c.account, Region: c.region, Name: in.Name}, sel, from.After, n)
+	found, next, err := s.journal.find(ctx, c.ref(r), sel.from(r.begun()), from.After, n)
 	if err != nil {
 		return nil, storeError(ctx, "list commands", err)
 	}
@@ -146,6 +150,13 @@ func parseCommandFilters(in *ListCommandsRequest) (*commandSelection, error) {
 	return sel, nil
 }
 
+// from returns the selection of what is no earlier than begun.
+func (sel *commandSelection) from(begun time.Time) *commandSelection {
+	out := *sel
+	out.since = later(sel.since, begun)
+	return &out
+}
+
 // scope returns the selection as text.
 func (sel *commandSelection) scope() []string {
 	return []string{sel.user, sel.command, sel.decision, sel.since.UTC().Format(time.RFC3339Nano), sel.until.UTC().Format(time.RFC3339Nano)}
@@ -162,7 +173,7 @@ func (sel *commandSelection) matches(e *entry) bool {
 // more. It reads a bounded number of candidates, so it may return fewer than n and still have more.
 func (j *Journal) find(ctx context.Context, ref Ref, sel *commandSelection, before string, n int) (found []*entry, next string, err error) {
 	const rounds = 5
-	prefix := entryKey(ref.Name, "")
+	prefix := ref.entryKey()
 	if before == "" && !sel.until.IsZero() {
 		before = idTime(ceil(sel.until)) // less than any id of that time
 	}

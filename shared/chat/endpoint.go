@@ -39,9 +39,10 @@ type Endpoint struct {
 	Name     string
 	Type     string // of the platform
 	Revision int64
-	Created  time.Time // tells it from another that had the name before it
-	Active   bool      // Status
-	Language string    // English or Chinese
+	Life     string // another one each time that the name is created; empty where it was made before there were any
+	Created  time.Time
+	Active   bool   // Status
+	Language string // English or Chinese
 	BotName  string
 	RamRole  string // the configuration's own
 
@@ -53,8 +54,10 @@ type Endpoint struct {
 	Permissions *Permissions
 }
 
-// Ref names the configuration.
-func (e *Endpoint) Ref() Ref { return Ref{Account: e.Account, Region: e.Region, Name: e.Name} }
+// Ref names the configuration, in this life of its name.
+func (e *Endpoint) Ref() Ref {
+	return Ref{Account: e.Account, Region: e.Region, Name: e.Name, Life: e.Life}
+}
 
 // LogValue returns what a log may show.
 func (e *Endpoint) LogValue() slog.Value {
@@ -304,6 +307,7 @@ func (s *Service) makeEndpoint(c scope, r *record) (*Endpoint, error) {
 		Name:        r.Name,
 		Type:        r.Type,
 		Revision:    r.Revision,
+		Life:        r.life(),
 		Created:     r.Created,
 		Active:      r.Status == StatusActive,
 		Language:    textOf(root, keyLanguage, English),

@@ -32,7 +32,7 @@ func TestOpenWebhook(t *testing.T) {
 		t.Errorf("Settings lack something: %d", len(e.Settings))
 	}
 	e.Settings, e.Permissions = nil, nil
-	equal(t, "the endpoint", e, &chat.Endpoint{Account: account, Region: region, Name: "one", Type: "WeChat", Revision: 1, Created: h.clock.Now(), Active: true, Language: "zh", BotName: "b", RamRole: "Ops", Target: chat.Target{Type: "Journal"}})
+	equal(t, "the endpoint", e, &chat.Endpoint{Account: account, Region: region, Name: "one", Type: "WeChat", Revision: 1, Life: "1795420800000-1", Created: h.clock.Now(), Active: true, Language: "zh", BotName: "b", RamRole: "Ops", Target: chat.Target{Type: "Journal"}})
 }
 
 // TestOpenWebhookTellsNothing holds that a URL that opens no configuration has one error, whatever is wrong with it, and that only a

@@ -175,6 +175,12 @@ func FillEndpoints(s *Service, n int) {
 	}
 }
 
+// EntryKey returns the sort key of the record of a command.
+func EntryKey(r Ref) string { return r.entryKey() }
+
+// HealthKey returns the sort key of something of the health of a configuration.
+func HealthKey(r Ref, what string) string { return healthKey(r, what) }
+
 // RefTime returns the time in a ref's id.
 func RefTime(r Ref) time.Time { return r.time() }
 

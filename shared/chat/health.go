@@ -73,13 +73,13 @@ const (
 	kindOf = "type#"
 )
 
-func healthKey(name, what string) string { return healthPrefix + escape(name) + "#" + what }
+func healthKey(ref Ref, what string) string { return ref.under(healthPrefix, what) }
 
-// shardKey returns the sort key of a counter's part that id adds to.
-func shardKey(name string, c Counter, id string) string {
+// shardKey returns the sort key of a counter's part that a command adds to.
+func shardKey(ref Ref, c Counter) string {
 	h := fnv.New32a()
-	h.Write([]byte(id))
-	return healthKey(name, fmt.Sprintf("%s%s#%d", countOf, c, h.Sum32()%shards))
+	h.Write([]byte(ref.ID))
+	return healthKey(ref, fmt.Sprintf("%s%s#%d", countOf, c, h.Sum32()%shards))
 }
 
 // A Note is something that happened to a webhook, for its health.
@@ -372,13 +372,13 @@ func (j *Journal) writeNotes(ctx context.Context, ref Ref, now time.Time, noted 
 		if err != nil {
 			return err
 		}
-		change.Puts = append(change.Puts, table.Put{Sort: healthKey(ref.Name, what), Value: value, Revision: now.UnixNano()})
+		change.Puts = append(change.Puts, table.Put{Sort: healthKey(ref, what), Value: value, Revision: now.UnixNano()})
 	}
 	for c, n := range noted.count {
-		change.Adds = append(change.Adds, table.Add{Sort: healthKey(ref.Name, countOf+string(c)), N: n})
+		change.Adds = append(change.Adds, table.Add{Sort: healthKey(ref, countOf+string(c)), N: n})
 	}
 	for kind, n := range noted.kinds {
-		change.Adds = append(change.Adds, table.Add{Sort: healthKey(ref.Name, kindOf+kind), N: n})
+		change.Adds = append(change.Adds, table.Add{Sort: healthKey(ref, kindOf+kind), N: n})
 	}
 	return j.table.Write(ctx, ref.partition(), change)
 }
@@ -391,10 +391,10 @@ type health struct {
 	entry *entry // of the last command; nil if there is none
 }
 
-// health reads what is known of a webhook.
-func (j *Journal) health(ctx context.Context, ref Ref) (*health, error) {
+// health reads what is known of a webhook, and happened no earlier than since.
+func (j *Journal) health(ctx context.Context, ref Ref, since time.Time) (*health, error) {
 	out := &health{count: make(map[Counter]int64), kinds: make(map[string]int64), last: make(map[string]moment)}
-	prefix := healthKey(ref.Name, "")
+	prefix := healthKey(ref, "")
 	items, err := j.table.Query(ctx, table.Range{Partition: ref.partition(), Prefix: prefix, Limit: table.MaxQuery})
 	if err != nil {
 		return nil, err
@@ -415,13 +415,17 @@ func (j *Journal) health(ctx context.Context, ref Ref) (*health, error) {
 		if err := json.Unmarshal(item.Value, &m); err != nil {
 			return nil, fmt.Errorf("chat: item %q: %w", item.Sort, err)
 		}
-		out.last[what] = m
+		if !m.At.Before(since) {
+			out.last[what] = m
+		}
 	}
-	items, err = j.table.Query(ctx, table.Range{Partition: ref.partition(), Prefix: entryKey(ref.Name, ""), Limit: 1, Reverse: true})
+	items, err = j.table.Query(ctx, table.Range{Partition: ref.partition(), Prefix: ref.entryKey(), Limit: 1, Reverse: true})
 	if err != nil || len(items) == 0 {
 		return out, err
 	}
-	out.entry, err = decodeEntry(items[0])
+	if out.entry, err = decodeEntry(items[0]); err == nil && out.entry.Time.Before(since) {
+		out.entry = nil
+	}
 	return out, err
 }
 
@@ -471,8 +475,9 @@ type HealthError struct {
 	Reason string
 }
 
-// Health returns how the webhook of a chat configuration is doing: GetChatConfigurationHealth. Counters are by name of the
-// configuration, over all its lives, and a counter that does not move is forgotten with the journal's retention.
+// Health returns how the webhook of a chat configuration is doing: GetChatConfigurationHealth. It is of the
+// configuration's present life. A counter that does not move is forgotten with the journal's retention. Of a configuration that was
+// made before lives had ids, counters hold what earlier ones of the name had counted.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion, Unavailable without a journal.
 func (s *Service) Health(ctx context.Context, in *HealthRequest) (*HealthResponse, error) {
@@ -486,7 +491,7 @@ func (s *Service) Health(ctx context.Context, in *HealthRequest) (*HealthRespons
 	if s.journal == nil {
 		return nil, noJournal()
 	}
-	ref := Ref{Account: c.account, Region: c.region, Name: r.Name}
+	ref := c.ref(r)
 	// What this process has noted and not written yet counts as well. That it cannot be written is no reason not to answer.
 	flushing, cancel := context.WithTimeout(ctx, flushWait)
 	err = s.journal.flushed(flushing, ref)
@@ -494,7 +499,7 @@ func (s *Service) Health(ctx context.Context, in *HealthRequest) (*HealthRespons
 	if err != nil {
 		invoke.Logger(ctx).WarnContext(ctx, "the health of a webhook was not written", "configuration", r.Name, "error", err)
 	}
-	h, err := s.journal.health(ctx, ref)
+	h, err := s.journal.health(ctx, ref, r.begun())
 	if err != nil {
 		return nil, storeError(ctx, "get health", err)
 	}

@@ -227,7 +227,8 @@ func TestStrangersDoNotSpeakForThePlatform(t *testing.T) {
 func TestFloodOfNotesIsFewWrites(t *testing.T) {
 	h := newHouse(t)
 	h.create("one")
-	ref := chat.Ref{Account: account, Region: region, Name: "one", ID: "of a command, which does not matter"}
+	ref := h.open("one").Ref()
+	ref.ID = "of a command, which does not matter"
 	h.spy.reset()
 	const seconds, each = 20, 100
 	for range seconds {
@@ -554,7 +555,7 @@ func TestHealthIsRefused(t *testing.T) {
 	}
 	_, err := h.serviceWith(chat.Options{}, h.ring).Health(h.ctx, &chat.HealthRequest{Name: "one"})
 	wantError(t, "Health without a journal", err, chat.Unavailable, "", "keeps no journal")
-	if err := h.pages.Table.Write(h.ctx, partition, table.Change{Puts: []table.Put{{Sort: "h#one#last#error", Value: []byte("planted")}}}); err != nil {
+	if err := h.pages.Table.Write(h.ctx, partition, table.Change{Puts: []table.Put{{Sort: chat.HealthKey(h.open("one").Ref(), "last#error"), Value: []byte("planted")}}}); err != nil {
 		t.Fatal(err)
 	}
 	_, err = h.Health(h.ctx, &chat.HealthRequest{Name: "one"})
@@ -736,7 +737,9 @@ func TestListCommandsIsRefused(t *testing.T) {
 	_, err = h.serviceWith(chat.Options{}, h.ring).ListCommands(h.ctx, &chat.ListCommandsRequest{Name: "one"})
 	wantError(t, "ListCommands without a journal", err, chat.Unavailable, "", "keeps no journal")
 	// A token goes on where it stands, after its record is gone too.
-	if err := h.pages.Table.Write(h.ctx, partition, table.Change{Deletes: []table.Delete{{Sort: "r#one#" + first.ChatCommands[0].Id}}}); err != nil {
+	gone := h.open("one").Ref()
+	gone.ID = first.ChatCommands[0].Id
+	if err := h.pages.Table.Write(h.ctx, partition, table.Change{Deletes: []table.Delete{{Sort: chat.EntryKey(gone)}}}); err != nil {
 		t.Fatal(err)
 	}
 	rest, err := h.ListCommands(h.ctx, &chat.ListCommandsRequest{Name: "one", NextToken: first.NextToken})

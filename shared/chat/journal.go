@@ -49,11 +49,14 @@ type JournalOptions struct {
 // configuration's webhook. It keeps it in a table of its own whose items vanish when they are older than the retention. In the
 // partition <account>/<region> stand
 //
-//	r#<name>#<id>                the record of a command, for people: JSON, nothing secret in it
-//	m#<name>#<hash>              a message's id, so that the message counts once; the value is the record's id
-//	g#<name>#<hash>              a guard: what may be seen once besides
+//	r#<name>$<life>#<id>         the record of a command, for people: JSON, nothing secret in it
+//	m#<name>$<life>#<hash>       a message's id, so that the message counts once; the value is the record's id
+//	g#<name>$<life>#<hash>       a guard: what may be seen once besides
 //	o#<id>                       what is still to be handed on of a command: JSON, sealed inside; removed when it is
-//	h#<name>#…                   health: counters, and when things happened last
+//	h#<name>$<life>#…            health: counters, and when things happened last
+//
+// A life is from the creation of a name to its deletion. A name that is created again begins another life, with nothing of the
+// one before. Keys of configurations that were made before lives had ids lack "$<life>".
 //
 // An id is thirteen digits of milliseconds and sixteen of chance, so ids sort by time. Record, message id, guards and what is to be
 // handed on are one atomic write. The partition "journals" has an item for each partition that has had anything to be handed on, so
@@ -117,11 +120,12 @@ func NewJournal(t table.Table, ring *seal.Ring, o JournalOptions) (*Journal, err
 	return j, nil
 }
 
-// A Ref names a chat configuration anywhere, or with an ID one command of it.
+// A Ref names a life of a chat configuration anywhere, or with an ID one command of it. Where only the name matters, Life may be empty.
 type Ref struct {
 	Account string
 	Region  string
 	Name    string
+	Life    string `json:",omitempty"` // empty of a configuration that was made before lives had ids
 	ID      string `json:",omitempty"` // of the record; also the id of the command's event
 }
 
@@ -129,19 +133,26 @@ func (r Ref) scope() scope { return scope{caller: &nobody, account: r.Account, r
 
 func (r Ref) partition() string { return r.scope().partition() }
 
-func (r Ref) entryKey() string  { return entryKey(r.Name, r.ID) }
-func (r Ref) outboxKey() string { return outboxPrefix + r.ID }
+// under returns the sort key of something that belongs to the life, or without rest, what all these begin with.
+func (r Ref) under(prefix, rest string) string {
+	key := prefix + escape(r.Name)
+	if r.Life != "" {
+		key += "$" + escape(r.Life)
+	}
+	return key + "#" + rest
+}
 
-// entryKey returns the sort key of a record; without an id, what those of all records under the name begin with.
-func entryKey(name, id string) string { return entryPrefix + escape(name) + "#" + id }
+// entryKey returns the sort key of a record; without an id, what those of all records of the life begin with.
+func (r Ref) entryKey() string  { return r.under(entryPrefix, r.ID) }
+func (r Ref) outboxKey() string { return outboxPrefix + r.ID }
 
 // place returns where what is to be handed on is sealed.
 func (r Ref) place() seal.Place { return r.scope().place(r.Name, "#Outbox/"+r.ID) }
 
-// onceKey returns the sort key of something that is seen once under a name.
-func onceKey(prefix, name, what string) string {
+// onceKey returns the sort key of something that is seen once in a life.
+func (r Ref) onceKey(prefix, what string) string {
 	sum := sha256.Sum256([]byte(what))
-	return prefix + escape(name) + "#" + hex.EncodeToString(sum[:16])
+	return r.under(prefix, hex.EncodeToString(sum[:16]))
 }
 
 // An Outcome is what became of a command.
@@ -167,6 +178,7 @@ type entry struct {
 	ID           string    `json:"id"`
 	Time         time.Time `json:"time"`
 	Name         string    `json:"name"`
+	Life         string    `json:"life,omitempty"`
 	Revision     int64     `json:"revision"` // of the configuration that decided
 	Platform     string    `json:"platform"`
 	Conversation string    `json:"conversation"`
@@ -257,7 +269,8 @@ func (j *Journal) Record(ctx context.Context, e *Endpoint, a Arrival) (Ref, Verd
 		case first == ref.ID: // our own write, whose answer was lost below
 			return ref, Fresh, nil
 		}
-		return Ref{Account: ref.Account, Region: ref.Region, Name: ref.Name, ID: first}, Duplicate, nil
+		ref.ID = first
+		return ref, Duplicate, nil
 	}
 	if err == nil {
 		err = notListed
@@ -278,18 +291,18 @@ func (j *Journal) Guard(ctx context.Context, e *Endpoint, guards []string) error
 		return storeError(ctx, "guard", fmt.Errorf("chat: %d guards cannot be recorded", len(guards)))
 	}
 	ref := e.Ref()
-	if err := j.table.Write(ctx, ref.partition(), table.Change{Puts: guardPuts(ref.Name, guards, table.Condition{})}); err != nil {
+	if err := j.table.Write(ctx, ref.partition(), table.Change{Puts: guardPuts(ref, guards, table.Condition{})}); err != nil {
 		return storeError(ctx, "guard", err)
 	}
 	return nil
 }
 
 // guardPuts returns the puts of guards, each once.
-func guardPuts(name string, guards []string, condition table.Condition) []table.Put {
+func guardPuts(ref Ref, guards []string, condition table.Condition) []table.Put {
 	var puts []table.Put
 	seen := make(map[string]struct{}, len(guards))
 	for _, guard := range guards {
-		key := onceKey(guardPrefix, name, guard)
+		key := ref.onceKey(guardPrefix, guard)
 		if _, twice := seen[key]; twice {
 			continue
 		}
@@ -320,8 +333,8 @@ func (j *Journal) arrival(e *Endpoint, ref Ref, now time.Time, a Arrival) (table
 	if err != nil {
 		return change, fmt.Errorf("chat: encode record: %w", err)
 	}
-	change.Puts = append(change.Puts, table.Put{Sort: onceKey(messagePrefix, ref.Name, a.Command.MessageID), Value: []byte(ref.ID), Revision: 1, If: table.Absent()})
-	change.Puts = append(change.Puts, guardPuts(ref.Name, a.Guards, table.Absent())...)
+	change.Puts = append(change.Puts, table.Put{Sort: ref.onceKey(messagePrefix, a.Command.MessageID), Value: []byte(ref.ID), Revision: 1, If: table.Absent()})
+	change.Puts = append(change.Puts, guardPuts(ref, a.Guards, table.Absent())...)
 	change.Puts = append(change.Puts, table.Put{Sort: ref.entryKey(), Value: value, Revision: 1, If: table.Absent()})
 	if a.Handover != nil {
 		put, err := j.outboxPut(e, ref, now.Add(handoverDelay), a)
@@ -334,7 +347,7 @@ func (j *Journal) arrival(e *Endpoint, ref Ref, now time.Time, a Arrival) (table
 	if a.Decision.Allowed {
 		counter = CountAllowed
 	}
-	change.Adds = []table.Add{{Sort: shardKey(ref.Name, counter, ref.ID), N: 1}}
+	change.Adds = []table.Add{{Sort: shardKey(ref, counter), N: 1}}
 	return change, nil
 }
 
@@ -349,6 +362,7 @@ func newEntry(e *Endpoint, ref Ref, now time.Time, a Arrival) *entry {
 		ID:           ref.ID,
 		Time:         now.Truncate(time.Millisecond),
 		Name:         ref.Name,
+		Life:         ref.Life,
 		Revision:     e.Revision,
 		Platform:     e.Type,
 		Conversation: cut(a.Command.Conversation, 512),
@@ -388,7 +402,7 @@ func decodeEntry(item table.Item) (*entry, error) {
 	if err := json.Unmarshal(item.Value, e); err != nil {
 		return nil, fmt.Errorf("chat: item %q: %w", item.Sort, err)
 	}
-	if e.Version != recordVersion || entryKey(e.Name, e.ID) != item.Sort {
+	if e.Version != recordVersion || (Ref{Name: e.Name, Life: e.Life, ID: e.ID}).entryKey() != item.Sort {
 		return nil, fmt.Errorf("chat: item %q holds the record %q of %q, version %d", item.Sort, e.ID, e.Name, e.Version)
 	}
 	return e, nil

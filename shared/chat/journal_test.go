@@ -497,7 +497,7 @@ func TestClaimByManyAtOnce(t *testing.T) {
 func TestSettleWithoutRecord(t *testing.T) {
 	h := newHouse(t)
 	ref := h.pending(h.bot("one"), "m1")
-	if err := h.pages.Table.Write(h.ctx, partition, table.Change{Deletes: []table.Delete{{Sort: "r#one#" + ref.ID}}}); err != nil {
+	if err := h.pages.Table.Write(h.ctx, partition, table.Change{Deletes: []table.Delete{{Sort: chat.EntryKey(ref)}}}); err != nil {
 		t.Fatal(err)
 	}
 	job, err := h.journal.Claim(h.ctx, ref, time.Minute)
@@ -610,11 +610,11 @@ func TestOutboxThatIsTampered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for about, value := range map[string]string{"no JSON": "planted", "another name": `{"v":1,"id":"` + ref.ID + `","name":"two"}`, "another version": `{"v":2,"id":"` + ref.ID + `","name":"one"}`} {
+	for about, value := range map[string]string{"no JSON": "planted", "another name": `{"v":1,"id":"` + ref.ID + `","name":"two","life":"` + ref.Life + `"}`, "another life": `{"v":1,"id":"` + ref.ID + `","name":"one","life":"0-1"}`, "no life": `{"v":1,"id":"` + ref.ID + `","name":"one"}`, "another version": `{"v":2,"id":"` + ref.ID + `","name":"one"}`} {
 		chat.SetJobEntry(job, []byte(value))
 		wantError(t, "Settle with "+about, h.journal.Settle(h.ctx, job, chat.Result{Outcome: chat.OutcomeFailed}), chat.Internal, "")
 		wantError(t, "Retry with "+about, h.journal.Retry(h.ctx, job, h.clock.Now(), ""), chat.Internal, "")
-		if err := h.pages.Table.Write(h.ctx, partition, table.Change{Puts: []table.Put{{Sort: "r#one#" + ref.ID, Value: []byte(value)}}}); err != nil {
+		if err := h.pages.Table.Write(h.ctx, partition, table.Change{Puts: []table.Put{{Sort: chat.EntryKey(ref), Value: []byte(value)}}}); err != nil {
 			t.Fatal(err)
 		}
 		_, err := h.ListCommands(h.ctx, &chat.ListCommandsRequest{Name: "one"})

@@ -27,6 +27,7 @@ var (
 type pending struct {
 	Version  int       `json:"v"`
 	Name     string    `json:"name"`
+	Life     string    `json:"life,omitempty"`
 	Due      time.Time `json:"due"` // when somebody else than who recorded it, or works at it, may take it
 	Attempts int       `json:"attempts,omitempty"`
 	Sealed   []byte    `json:"sealed"`
@@ -47,7 +48,7 @@ type payload struct {
 // A Job is a command that was claimed, to be handed on or answered.
 type Job struct {
 	Ref
-	Created  time.Time // when the configuration was that the command was given to: another of the name has nothing to do with it
+	Created  time.Time // when the configuration was that the command was given to
 	Command  Command
 	RamRole  string // that it runs as
 	ReplyTo  ReplyTo
@@ -61,6 +62,9 @@ type Job struct {
 	entry    table.Item // the record
 	kept     string     // an answer that Settle keeps
 }
+
+// IsOf reports whether the command was given to the configuration in this life of its name. With another it has nothing to do.
+func (job *Job) IsOf(e *Endpoint) bool { return job.Life == e.Life && job.Created.Equal(e.Created) }
 
 // LogValue returns what a log may show.
 func (job *Job) LogValue() slog.Value {
@@ -83,7 +87,7 @@ func (j *Journal) outboxPut(e *Endpoint, ref Ref, due time.Time, a Arrival) (tab
 	if err != nil {
 		return table.Put{}, fmt.Errorf("chat: seal handover: %w", err)
 	}
-	return pending{Version: recordVersion, Name: ref.Name, Due: due, Sealed: sealed}.put(ref, 1, table.Absent())
+	return pending{Version: recordVersion, Name: ref.Name, Life: ref.Life, Due: due, Sealed: sealed}.put(ref, 1, table.Absent())
 }
 
 func (p pending) put(ref Ref, revision int64, condition table.Condition) (table.Put, error) {
@@ -132,6 +136,9 @@ func (j *Journal) Claim(ctx context.Context, ref Ref, lease time.Duration) (*Job
 	p, err := decodePending(out)
 	if err != nil {
 		return nil, storeError(ctx, "claim", err)
+	}
+	if p.Name != ref.Name || p.Life != ref.Life {
+		return nil, ErrSettled // there is no such command
 	}
 	job, err := j.openJob(ref, p, out, record)
 	if err != nil {
@@ -245,9 +252,9 @@ func (j *Journal) Settle(ctx context.Context, job *Job, r Result) error {
 		if err != nil {
 			return storeError(ctx, "settle", err)
 		}
-		change.Puts = append(change.Puts, table.Put{Sort: healthKey(job.Name, lastDelivery), Value: last, Revision: now.UnixNano()})
+		change.Puts = append(change.Puts, table.Put{Sort: healthKey(job.Ref, lastDelivery), Value: last, Revision: now.UnixNano()})
 	}
-	change.Adds = []table.Add{{Sort: shardKey(job.Name, counter, job.ID), N: 1}}
+	change.Adds = []table.Add{{Sort: shardKey(job.Ref, counter), N: 1}}
 	if err := j.writeJob(ctx, job, change); err != nil {
 		return jobError(ctx, "settle", err)
 	}
@@ -368,7 +375,7 @@ func (j *Journal) dueIn(ctx context.Context, partition string, n, each int) ([]R
 				continue
 			}
 			of[p.Name]++
-			out = append(out, Ref{Account: account, Region: region, Name: p.Name, ID: strings.TrimPrefix(item.Sort, outboxPrefix)})
+			out = append(out, Ref{Account: account, Region: region, Name: p.Name, Life: p.Life, ID: strings.TrimPrefix(item.Sort, outboxPrefix)})
 			if len(out) == n {
 				return out, nil
 			}

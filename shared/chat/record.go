@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,6 +40,7 @@ type record struct {
 	Rotation        *rotation         `json:"rotation,omitempty"`
 	Tags            map[string]string `json:"tags,omitempty"`
 	Revision        int64             `json:"revision"`
+	Born            int64             `json:"born,omitempty"` // the revision with which this life began; 0 in records made before lives had ids
 	Created         time.Time         `json:"created"`
 	Updated         time.Time         `json:"updated"`
 }
@@ -103,6 +105,29 @@ func decodeRevision(item table.Item) (*revision, error) {
 		return nil, fmt.Errorf("chat: item %q at revision %d holds revision %d of %q", item.Sort, item.Revision, rev.Revision, rev.Name)
 	}
 	return rev, nil
+}
+
+// ref names the life of a configuration that the record is of.
+func (c scope) ref(r *record) Ref {
+	return Ref{Account: c.account, Region: c.region, Name: r.Name, Life: r.life()}
+}
+
+// life returns the id of the record's life: when it began and with which revision, which no other life of the name has, since revisions
+// go on from one to the next. It is empty in records made before lives had ids.
+func (r *record) life() string {
+	if r.Born == 0 {
+		return ""
+	}
+	return strconv.FormatInt(r.Created.UnixMilli(), 10) + "-" + strconv.FormatInt(r.Born, 10)
+}
+
+// begun returns the time before which nothing in the journal belongs to the record's life; zero where its keys say what does. Lives
+// without an id share keys, and are told apart by it.
+func (r *record) begun() time.Time {
+	if r.Born == 0 {
+		return r.Created
+	}
+	return time.Time{}
 }
 
 // clone returns a copy that may be changed; its maps are its own.

@@ -121,7 +121,7 @@ func (s *Service) FollowSent(ctx context.Context, e *Endpoint, messageID string)
 }
 
 func (j *Journal) follow(ctx context.Context, ref Ref, messageID string) (m SentMessage, recorded bool, err error) {
-	ref.ID, err = j.firstRecord(ctx, ref, onceKey(messagePrefix, ref.Name, messageID))
+	ref.ID, err = j.firstRecord(ctx, ref, ref.onceKey(messagePrefix, messageID))
 	if err != nil || ref.ID == "" {
 		return SentMessage{}, false, err
 	}

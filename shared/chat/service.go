@@ -190,6 +190,7 @@ func (s *Service) plan(in *CreateRequest) (*record, *settled, error) {
 		Configuration:   settled.text,
 		Tags:            in.Tags,
 		Revision:        1,
+		Born:            1,
 		Created:         now,
 		Updated:         now,
 	}, settled, nil
@@ -234,7 +235,7 @@ func (s *Service) create(ctx context.Context, c scope, intent intent, after *rec
 		if err != nil {
 			return nil, err
 		}
-		after.Revision = last + 1
+		after.Revision, after.Born = last+1, last+1
 	}
 	return nil, broken // once more
 }

@@ -113,7 +113,7 @@ func (d *Dispatcher) Dispatch(ctx context.Context, ref chat.Ref) error {
 func (d *Dispatcher) work(ctx context.Context, job *chat.Job) (result chat.Result, retry bool, err error) {
 	e, err := d.options.Service.OpenConfiguration(ctx, job.Ref)
 	switch {
-	case chat.CodeOf(err) == chat.NotFound, err == nil && !e.Created.Equal(job.Created): // another may have the name, and the command is none of its
+	case chat.CodeOf(err) == chat.NotFound, err == nil && !job.IsOf(e):
 		return chat.Result{Outcome: chat.OutcomeFailed, Detail: "the chat configuration was deleted meanwhile"}, false, nil
 	case err != nil && job.Attempts > Attempts:
 		return chat.Result{Outcome: chat.OutcomeFailed, Detail: "the chat configuration could not be read"}, false, nil

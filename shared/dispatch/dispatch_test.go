@@ -382,6 +382,31 @@ func permit(statements string) func(*scene) error {
 	}
 }
 
+// A command of an earlier life of a name goes nowhere, however soon the name has another. Nothing of it shows in the present life.
+func TestACommandOfAnEarlierLife(t *testing.T) {
+	for about, pause := range map[string]time.Duration{"at once": 0, "a second later": time.Second} {
+		s := begin(t, "Slack", "command", "restart", toHTTP)
+		if _, err := s.Service.Delete(s.As(), &chat.DeleteRequest{Name: "ops"}); err != nil {
+			t.Fatal(err)
+		}
+		s.Advance(pause)
+		s.Create("ops", "Slack", platformtest.Settings("Slack"), toHTTP, webhooktest.Open)
+		s.dispatch()
+		if len(s.events)+len(s.sent) > 0 {
+			t.Errorf("%s: events = %v, sent = %v", about, s.events, s.sent)
+		}
+		if _, err := s.Journal.Claim(s.Context(), s.ref, time.Minute); !errors.Is(err, chat.ErrSettled) {
+			t.Errorf("%s: what is left of it: %v", about, err)
+		}
+		if got := s.Commands("ops"); len(got) > 0 {
+			t.Errorf("%s: the present life has the records %+v", about, got)
+		}
+		if health := s.Health("ops").Health; health.State != chat.HealthSilent || health.Counters["Failed"]+health.Counters["Allowed"] > 0 || health.LastDeliveryError != nil {
+			t.Errorf("%s: the present life's health is %+v", about, health)
+		}
+	}
+}
+
 // What changed between the record and the handing on counts: the target of now, a bot that is off, one that is gone.
 func TestConfigurationsChange(t *testing.T) {
 	for about, test := range map[string]struct {
@@ -401,12 +426,6 @@ func TestConfigurationsChange(t *testing.T) {
 			_, err := s.Service.Update(s.As(), &chat.UpdateRequest{Name: "ops", Status: chat.StatusInactive})
 			return err
 		}, chat.ChatCommand{Outcome: "Failed", Answered: true, Detail: "the chat configuration was switched off meanwhile", Target: "Http target.example.com"}},
-		"another has its name": {func(s *scene) error {
-			_, err := s.Service.Delete(s.As(), &chat.DeleteRequest{Name: "ops"})
-			s.Advance(time.Second)
-			s.Create("ops", "Teams", platformtest.Settings("Teams"), toHTTP, webhooktest.Open)
-			return err
-		}, chat.ChatCommand{Outcome: "Failed", Answered: true, Detail: "the chat configuration was deleted meanwhile", Target: "Http target.example.com"}},
 	} {
 		s := begin(t, "Slack", "command", "restart", toHTTP)
 		if err := test.change(s); err != nil {
