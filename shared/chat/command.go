@@ -31,6 +31,7 @@ type Command struct {
 	UserName      string   // for people; proves nothing
 	Groups        []string // of UserGroups that the user is in, in their order
 	MessageID     string
+	Edit          string    `json:"-"` // of a message that was edited, as Message.Edit
 	EventID       string    // of the delivery, if the platform gives one
 	Sent          time.Time // zero if the platform does not say
 	Text          string

@@ -80,6 +80,7 @@ func (e *Endpoint) Command(m *Message) (Command, error) {
 		Groups:        e.Permissions.Groups(m.User),
 		MessageID:     m.ID,
 		EventID:       m.EventID,
+		Edit:          m.Edit,
 		Sent:          m.Sent,
 		Text:          m.Text,
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -201,6 +202,7 @@ type entry struct {
 	Settled      time.Time `json:"settled,omitzero"` // when the outcome was known
 	MessageID    string    `json:"messageId"`
 	EventID      string    `json:"eventId,omitempty"`
+	Edit         string    `json:"edit,omitempty"` // of the message, as Message.Edit
 	Kept         []byte    `json:"kept,omitempty"` // an answer that was kept for SendChatMessage, sealed
 }
 
@@ -233,8 +235,10 @@ const (
 // handoverDelay is how long whoever recorded a command has for handing it on before others look at it.
 const handoverDelay = time.Minute
 
-// Record writes down a command, once: its record, its message id, its guards, and what is left to be done, all or nothing. For a
-// message that was recorded before, or a guard that was seen, it changes nothing and says so.
+// Record writes down a command, once: its record, its message id, its guards, and what is left to
+// be done, all or nothing. For a message that was recorded before, or a guard that was seen, it
+// changes nothing and says so. A message that did not run and was edited to say something else is
+// recorded again: a mistyped command can be corrected where it is, and still runs once.
 //
 // When it ends with an error it is not known whether the command was recorded. The platform's next delivery of the message will tell.
 func (j *Journal) Record(ctx context.Context, e *Endpoint, a Arrival) (Ref, Verdict, error) {
@@ -253,9 +257,12 @@ func (j *Journal) Record(ctx context.Context, e *Endpoint, a Arrival) (Ref, Verd
 		listed = j.list(ctx, ref.partition(), now)
 	}
 	err = j.table.Write(ctx, ref.partition(), change)
-	notListed := listed()
 	var broken *table.ConditionError
-	if errors.As(err, &broken) {
+	if a.Command.Edit != "" && errors.As(err, &broken) && broken.Key.Sort == change.Puts[0].Sort {
+		err = j.correct(ctx, ref, newEntry(e, ref, now, a), change, err)
+	}
+	notListed := listed()
+	if broken = nil; errors.As(err, &broken) {
 		if !strings.HasPrefix(broken.Key.Sort, messagePrefix) {
 			return Ref{}, Replayed, nil
 		}
@@ -279,6 +286,46 @@ func (j *Journal) Record(ctx context.Context, e *Endpoint, a Arrival) (Ref, Verd
 		return Ref{}, 0, storeError(ctx, "record", err)
 	}
 	return ref, Fresh, nil
+}
+
+// correct writes the change of a message that was edited, if what it said before did not run and
+// was something else. The error is the write's; or duplicate, if nothing was written.
+func (j *Journal) correct(ctx context.Context, ref Ref, now *entry, change table.Change, duplicate error) error {
+	items, err := j.table.Get(ctx, table.Key{Partition: ref.partition(), Sort: change.Puts[0].Sort})
+	if err != nil {
+		return err
+	}
+	if len(items) == 0 { // it vanished just now
+		return duplicate
+	}
+	message, before := items[0], ref
+	before.ID = string(message.Value)
+	items, err = j.table.Get(ctx, table.Key{Partition: ref.partition(), Sort: before.entryKey()})
+	if err != nil {
+		return err
+	}
+	if len(items) == 0 {
+		return duplicate
+	}
+	said, err := decodeEntry(items[0])
+	if err != nil {
+		return err
+	}
+	if !now.corrects(said) {
+		return duplicate
+	}
+	// Of two edits at once, only one finds the message as it was.
+	change.Puts[0].Revision, change.Puts[0].If = message.Revision+1, table.AtRevision(message.Revision)
+	return j.table.Write(ctx, ref.partition(), change)
+}
+
+// corrects reports whether a record is of a later version of the same message, of which the version
+// before did not run.
+func (e *entry) corrects(before *entry) bool {
+	later := len(e.Edit) > len(before.Edit) || len(e.Edit) == len(before.Edit) && e.Edit > before.Edit
+	same := e.Decision == before.Decision && e.Command == before.Command && e.Reason == before.Reason &&
+		slices.Equal(e.Arguments, before.Arguments)
+	return later && before.Decision == DecisionDenied && !same
 }
 
 // Guard remembers the guards of a callback that is genuine and no command, so that a message under one of them is found to be forged.
@@ -380,6 +427,7 @@ func newEntry(e *Endpoint, ref Ref, now time.Time, a Arrival) *entry {
 		Answered:     a.Answered,
 		MessageID:    cut(a.Command.MessageID, 512),
 		EventID:      cut(a.Command.EventID, 512),
+		Edit:         cut(a.Command.Edit, 64),
 	}
 	if a.Decision.Allowed {
 		out.Decision = DecisionAllowed

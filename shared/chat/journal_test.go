@@ -287,6 +287,130 @@ func TestRecordWhoseAnswerWasLost(t *testing.T) {
 	}
 }
 
+// version returns a version of the message m1, decided.
+func version(e *chat.Endpoint, edit, text string) chat.Arrival {
+	c, _ := e.Command(&chat.Message{ID: "m1", EventID: "e" + edit, Edit: edit, Conversation: "c1", User: "u1", Text: text})
+	return chat.Arrival{Command: c, Decision: e.Decide(c), Handover: &chat.Handover{}}
+}
+
+// TestEditedMessage holds that of a message and its edits one runs at most: the first that may.
+// Those before it are answered, and nothing is twice.
+func TestEditedMessage(t *testing.T) {
+	type step struct {
+		edit, text string
+		want       chat.Verdict
+	}
+	for about, steps := range map[string][]step{
+		"it ran":                      {{"", "restart i-1", chat.Fresh}, {"1", "restart i-2", chat.Duplicate}, {"2", "stop", chat.Duplicate}, {"", "restart i-1", chat.Duplicate}},
+		"it was mistyped":             {{"", "stop i-1", chat.Fresh}, {"1", "restart i-1", chat.Fresh}, {"2", "restart i-2", chat.Duplicate}, {"1", "restart i-1", chat.Duplicate}},
+		"it was no command":           {{"", "restart 'i", chat.Fresh}, {"1", "restart 'i'", chat.Fresh}, {"2", "restart i-2", chat.Duplicate}},
+		"it was mistyped twice":       {{"", "stop", chat.Fresh}, {"9", "stop i-1", chat.Fresh}, {"9", "stop i-1", chat.Duplicate}, {"10", "restart", chat.Fresh}, {"11", "restart i-1", chat.Duplicate}},
+		"an edit changed nothing":     {{"", "stop", chat.Fresh}, {"1", "stop", chat.Duplicate}, {"2", "restart", chat.Fresh}},
+		"an edit comes late":          {{"", "stop", chat.Fresh}, {"2", "stop i-1", chat.Fresh}, {"1", "restart", chat.Duplicate}},
+		"the edit comes first":        {{"1", "restart", chat.Fresh}, {"", "restart", chat.Duplicate}},
+		"delivered again, not edited": {{"", "stop", chat.Fresh}, {"", "restart", chat.Duplicate}},
+		"what is built in":            {{"", "help", chat.Fresh}, {"1", "restart", chat.Duplicate}},
+	} {
+		h := newHouse(t)
+		e := h.bot("one")
+		fresh := 0
+		for i, s := range steps {
+			h.clock.advance(time.Second)
+			ref, verdict, err := h.journal.Record(h.ctx, e, version(e, s.edit, s.text))
+			if err != nil || verdict != s.want || ref.ID == "" {
+				t.Errorf("%s, step %d: %v, %v, %v", about, i, ref, verdict, err)
+			}
+			if s.want == chat.Fresh {
+				fresh++
+			}
+		}
+		ran, list := 0, h.commands("one")
+		for _, c := range list {
+			if c.Decision == chat.DecisionAllowed {
+				ran++
+			}
+			if c.MessageId != "m1" {
+				t.Errorf("%s: %+v", about, c)
+			}
+		}
+		if len(list) != fresh || ran > 1 || len(h.journalItems("journals")) != 1 {
+			t.Errorf("%s: %d run of %+v", about, ran, list)
+		}
+	}
+}
+
+// TestEditsAtOnce holds that of many edits at the same time one runs.
+func TestEditsAtOnce(t *testing.T) {
+	h := newHouse(t)
+	e := h.bot("one")
+	h.record(e, version(e, "", "stop"))
+	var fresh atomic.Int64
+	inParallel(t, 16, func(i int) error {
+		_, verdict, err := h.journal.Record(h.ctx, e, version(e, fmt.Sprint(10+i), fmt.Sprint("restart ", i)))
+		if verdict == chat.Fresh {
+			fresh.Add(1)
+		}
+		return err
+	})
+	if list := h.commands("one"); fresh.Load() != 1 || len(list) != 2 {
+		t.Errorf("%d are fresh, and recorded is %+v", fresh.Load(), list)
+	}
+}
+
+// TestEditWhenTheStoreFails holds that what cannot be told is an error, and that the next delivery
+// tells; and that what is gone or damaged runs nothing.
+func TestEditWhenTheStoreFails(t *testing.T) {
+	begin := func(t *testing.T) (*house, *chat.Endpoint, chat.Ref) {
+		h := newHouse(t)
+		e := h.bot("one")
+		return h, e, h.record(e, version(e, "", "stop"))
+	}
+	for about, f := range faults {
+		for _, at := range []struct {
+			verb string
+			n    int
+		}{{"Get", 1}, {"Get", 2}, {"Write", 2}} {
+			h, e, _ := begin(t)
+			h.pages.fail(at.verb, at.n, f.err)
+			if _, _, err := h.journal.Record(h.ctx, e, version(e, "1", "restart")); err == nil {
+				t.Errorf("%s at %s %d: no error", about, at.verb, at.n)
+			}
+			h.pages.reset()
+			if _, verdict, err := h.journal.Record(h.ctx, e, version(e, "1", "restart")); err != nil || verdict != chat.Fresh || len(h.commands("one")) != 2 {
+				t.Errorf("%s at %s %d, again: %v, %v", about, at.verb, at.n, verdict, err)
+			}
+		}
+	}
+	h, e, ref := begin(t)
+	h.pages.write = func(c *table.Change) error { // its answer is lost, and the store's client tries it again
+		if c.Puts[0].If == table.AtRevision(1) {
+			return h.pages.Table.Write(h.ctx, partition, *c)
+		}
+		return nil
+	}
+	if _, verdict, err := h.journal.Record(h.ctx, e, version(e, "1", "restart")); err != nil || verdict != chat.Fresh {
+		t.Errorf("whose answer was lost: %v, %v", verdict, err)
+	}
+	h, e, ref = begin(t)
+	planted := table.Change{Puts: []table.Put{{Sort: "r#one#" + ref.ID, Value: []byte("planted")}}}
+	if err := h.pages.Table.Write(h.ctx, partition, planted); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := h.journal.Record(h.ctx, e, version(e, "1", "restart")); err == nil {
+		t.Error("of a record that is damaged: no error")
+	}
+	if err := h.pages.Table.Write(h.ctx, partition, table.Change{Deletes: []table.Delete{{Sort: "r#one#" + ref.ID}}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, verdict, err := h.journal.Record(h.ctx, e, version(e, "1", "restart")); err != nil || verdict != chat.Duplicate {
+		t.Errorf("of a record that is gone: %v, %v", verdict, err)
+	}
+	h.pages.read = func([]table.Item) []table.Item { return nil } // the message vanishes by its age
+	if _, verdict, err := h.journal.Record(h.ctx, e, version(e, "1", "restart")); err != nil || verdict != chat.Duplicate {
+		t.Errorf("of a message that is gone: %v, %v", verdict, err)
+	}
+}
+
 func TestRecordWhenTheStoreFails(t *testing.T) {
 	for about, f := range faults {
 		for n := 1; n <= 2; n++ {

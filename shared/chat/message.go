@@ -12,6 +12,7 @@ type Message struct {
 	// id of that act, the same when it is delivered again.
 	ID           string
 	EventID      string // the delivery's or event's own id, if the platform gives one; for people who look for it
+	Edit         string // of a message that was edited: when, in digits that grow; empty if it was not
 	Conversation string // as ConversationIds writes it; one-to-one conversations have one too
 	Direct       bool   // one to one with the bot
 	User         string // as grants write it; empty if the platform could not say, and then nothing is allowed

@@ -932,9 +932,21 @@ func TestSlackMessageRunsOnce(t *testing.T) {
 	if list := process.Commands("ops"); len(list) != 2 || list[0].EventId != "Ev6" || list[0].Decision != "Allowed" {
 		t.Errorf("edited to call the bot: %+v", list)
 	}
+	// One that was mistyped can be corrected where it is, once.
+	third := fmt.Sprintf("%d.000300", w.Now().Unix())
+	for i, text := range []string{"stop i-3", "restart i-3", "restart i-4"} {
+		rest := ""
+		if i > 0 {
+			rest = fmt.Sprintf(`,"edited":{"user":"U1","ts":"%d.0"}`, 10+i)
+		}
+		tell(fmt.Sprint("Ev1", i), mention("<@U0BOT> "+text, third, rest))
+	}
+	if list := process.Commands("ops"); len(list) != 4 || list[0].Decision != "Allowed" || list[0].Arguments[0] != "i-3" || list[1].Decision != "Denied" {
+		t.Errorf("corrected: %+v", list)
+	}
 	// In another channel the same ts is another message.
 	tell("Ev7", strings.Replace(mention("<@U0BOT> restart i-1", ts, ""), "C1", "C2", 1))
-	if list := process.Commands("ops"); len(list) != 3 {
+	if list := process.Commands("ops"); len(list) != 5 {
 		t.Errorf("in another channel: %+v", list)
 	}
 }

@@ -106,6 +106,8 @@ func (e *event) ignored() string {
 		return e.kind
 	case e.message.Has("bot_id") || e.message.Has("bot_profile") || e.isApp(e.message.Text("user")):
 		return kind + "/bot"
+	case e.edited() != "" && e.edited() != e.message.Text("user"): // so it is not what that person said
+		return kind + "/edited"
 	case kind == "message" && !e.direct() && !e.called():
 		return kind + "/" + cmp.Or(e.event.Text("channel_type"), "channel")
 	}
@@ -114,6 +116,9 @@ func (e *event) ignored() string {
 
 // isApp reports whether a user is this app, or Slack itself.
 func (e *event) isApp(user string) bool { return e.bots[user] || user == "USLACKBOT" }
+
+// edited returns who edited the message, empty if nobody did or it is not known.
+func (e *event) edited() string { return e.message.Object("edited").Text("user") }
 
 func (e *event) direct() bool {
 	kind := e.event.Text("channel_type")
@@ -179,8 +184,11 @@ func (r *receiver) message(e *event, in *webhook.Request, at time.Time) (*webhoo
 	if c.quoted && (m.Text == "" || !m.Direct && !e.mentioned(c.parts)) { // the bot is called in the quotation only
 		m.Unread = cmp.Or(m.Unread, chat.UnreadQuotation)
 	}
-	if e.message.Has("edited") && age(ts, in.Now) > maxEditAge {
-		m.Unread = chat.UnreadEdit
+	if e.message.Has("edited") {
+		m.Edit = cmp.Or(e.message.Object("edited").Text("ts"), "0")
+		if age(ts, in.Now) > maxEditAge {
+			m.Unread = chat.UnreadEdit
+		}
 	}
 	if err := e.body.Err(); err != nil {
 		return nil, err
@@ -208,23 +216,21 @@ func age(ts string, now time.Time) time.Duration {
 
 // beside returns what is in a message without a text, empty if there is nothing.
 func beside(message callback.Fields) string {
-	for _, file := range message.Items("files") {
-		kind, _, _ := strings.Cut(file.Text("mimetype"), "/")
-		switch kind {
-		case "image":
-			return chat.UnreadPicture
-		case "audio":
-			return chat.UnreadVoice
-		case "video":
-			if file.Text("subtype") == "slack_audio" {
-				return chat.UnreadVoice
-			}
-			return chat.UnreadVideo
+	files := message.Items("files")
+	if len(files) == 0 {
+		if len(message.Items("attachments")) > 0 {
+			return chat.UnreadForward
 		}
-		return chat.UnreadFile
+		return ""
 	}
-	if len(message.Items("attachments")) > 0 {
-		return chat.UnreadForward
+	kind, _, _ := strings.Cut(files[0].Text("mimetype"), "/")
+	switch {
+	case kind == "image":
+		return chat.UnreadPicture
+	case kind == "audio" || files[0].Text("subtype") == "slack_audio":
+		return chat.UnreadVoice
+	case kind == "video":
+		return chat.UnreadVideo
 	}
-	return ""
+	return chat.UnreadFile
 }

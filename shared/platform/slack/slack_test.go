@@ -217,6 +217,9 @@ func TestAMessageHasOneID(t *testing.T) {
 		if m.ID != "C1/1795420800.000100" || m.Text != "help" || m.User != "U1" || m.Unread != "" || m.ReplyTo.ID != "C1" {
 			t.Errorf("%s: %+v", told, m)
 		}
+		if (m.Edit != "") != strings.Contains(told, "edited") {
+			t.Errorf("%s: its edit is %q", told, m.Edit)
+		}
 		seen[m.EventID] = m.ID
 	}
 	if len(seen) != 4 {

@@ -129,8 +129,11 @@ func (r *receiver) activity(f callback.Fields, at time.Time) (*webhook.Received,
 	if said.quoted && !m.Direct && !slices.ContainsFunc(said.parts, func(p callback.Part) bool { return p.Mention }) {
 		m.Unread = cmp.Or(m.Unread, chat.UnreadQuotation) // the bot is called in the quotation only
 	}
-	if edited(f) && at.Sub(sent(f.Text("id"))) > maxEditAge {
-		m.Unread = chat.UnreadEdit
+	if edited(f) {
+		m.Edit = at.UTC().Format("20060102150405.000000000")
+		if at.Sub(sent(f.Text("id"))) > maxEditAge {
+			m.Unread = chat.UnreadEdit
+		}
 	}
 	if err := f.Err(); err != nil {
 		return nil, err

@@ -172,6 +172,22 @@ func TestTextOfManyTagsIsReadInTime(t *testing.T) {
 	}
 }
 
+// An edit has the message's id, and says when it was made.
+func TestAnEditIsTheSameMessage(t *testing.T) {
+	edit := strings.NewReplacer(`"message","id"`, `"messageUpdate","channelData":{"eventType":"editMessage"},"id"`)
+	first, err := receiver(t).Receive(signed(activity("TEXT", "help", `"id":"1"`, `"id":"1795420800000"`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	later, err := receiver(t).Receive(signed(edit.Replace(activity("TEXT", "help", `"id":"1"`, `"id":"1795420800000"`))))
+	if err != nil || later.Message == nil {
+		t.Fatalf("%+v, %v", later, err)
+	}
+	if a, b := first.Message, later.Message; a.ID != b.ID || a.Edit != "" || b.Edit != "20261123080000.123456700" || b.Unread != "" {
+		t.Errorf("%+v and %+v", a, b)
+	}
+}
+
 // An administrator may copy an object id from where it is in capitals, and a Deny of it must hold.
 func TestUsersAreTheSameInAnyCase(t *testing.T) {
 	if !teams.Platform().FoldUsers {
