@@ -74,7 +74,7 @@ func Hear(parts []Part, botName string, way Way) Heard {
 			}
 		}
 	}
-	if !bot && botName != "" {
+	if !bot && botName != "" && way != Addressed {
 		h.Name = Cut(name, maxName)
 	}
 	head := headOf(parts)

@@ -110,6 +110,7 @@ func TestHearOfMentions(t *testing.T) {
 		{about: "another name than BotName", parts: []callback.Part{other, text(" restart")}, bot: "ops", want: "restart", called: true, name: "Ops Bot"},
 		{about: "people are not asked to be the bot", parts: []callback.Part{text("restart "), carl}, want: "restart @carl", called: true},
 		{about: "one to one", parts: []callback.Part{text("restart "), other}, way: callback.Addressed, want: "restart @Ops Bot", called: true},
+		{about: "one to one, with BotName", parts: []callback.Part{text("kick "), other}, bot: "ops", way: callback.Addressed, want: "kick @Ops Bot", called: true},
 		{about: "no parts", want: "", called: true},
 	} {
 		given := append([]callback.Part(nil), c.parts...)

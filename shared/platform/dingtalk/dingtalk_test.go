@@ -273,6 +273,21 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// Where DingTalk takes the robot's mention off, a mention of somebody else is no sign of a wrong BotName.
+func TestAMentionOfSomebodyIsNoWrongBotName(t *testing.T) {
+	r := receiver(t, with("BotName", "ops"))
+	for body, want := range map[string]string{
+		members("text", `{"content":" kick @Bob"}`):                        "",
+		rich(`{"text":"@ops"},{"text":" kick @Bob"}`):                      "",
+		rich(`{"text":"@Another"},{"text":" restart i-1"}`):                "Another",
+		members("conversationType", `"1"`, "text", `{"content":"@Bob x"}`): "",
+	} {
+		if in, err := r.Receive(robot(body)); err != nil || in.Mention != want {
+			t.Errorf("%s: %+v, %v, want the mention %q", body, in, err, want)
+		}
+	}
+}
+
 // Other people's documents have it that a robot's body may be encrypted as events are. It still needs the robot's signature.
 func TestARobotsBodyMayBeEncrypted(t *testing.T) {
 	sealed := string(event(t, members(), "dingowner", "1795420800000").Body)

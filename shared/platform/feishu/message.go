@@ -94,7 +94,7 @@ func (r *receiver) mentioned(key string, f callback.Fields, way callback.Way) ca
 	switch kind := f.Text("mentioned_type"); {
 	case key == allKey:
 		p.Whose = callback.Everybody
-	case kind != "" && kind != "bot", f.Object("id").Text("user_id") != "":
+	case kind != "" && kind != "bot", !f.IsText("id") && f.Object("id").Text("user_id") != "":
 		p.Whose = callback.Somebody
 	case kind == "bot" && r.botName == "" && way == callback.Addressed:
 		p.Whose = callback.ThisBot
@@ -218,11 +218,14 @@ func (p *post) line(parts []callback.Part) {
 // element reads one element of a line. What is struck out is not meant.
 // https://open.feishu.cn/document/server-docs/im-v1/message-content-description/message_content
 func (p *post) element(f callback.Fields) {
-	if slices.Contains(f.Texts("style"), "lineThrough") || f.Text("tag") == "md" && strings.Contains(f.Text("text"), "~~") {
-		p.unread = chat.UnreadStruck
-		return
+	tag := f.Text("tag")
+	if tag == "text" || tag == "a" || tag == "at" {
+		if slices.Contains(f.EachText("style"), "lineThrough") {
+			p.unread = chat.UnreadStruck
+			return
+		}
 	}
-	switch tag := f.Text("tag"); tag {
+	switch tag {
 	case "text", "md", "code_block", "code":
 		if !f.IsText("text") {
 			p.unread = chat.UnreadElement(tag)
@@ -230,7 +233,9 @@ func (p *post) element(f callback.Fields) {
 		}
 		text := f.Text("text")
 		if tag == "md" {
-			text = unlinked(text)
+			if text = unlinked(text); strings.Contains(text, "~~") {
+				p.unread = chat.UnreadStruck
+			}
 		}
 		if tag == "code_block" { // a block is lines of its own
 			p.parts = callback.Gap(p.parts)
