@@ -98,6 +98,9 @@ func (f Function) ManagesKeys() bool { return f.Part == AccessKeys }
 // Verifies reports whether the function takes requests that are signed with access keys.
 func (f Function) Verifies() bool { return f.IsAction() || f.IsAPI() || f.ManagesKeys() }
 
+// HasURL reports whether the function is called over HTTP at an address of its own, beside those of the API and the webhook.
+func (f Function) HasURL() bool { return f.IsAction() || f.ManagesKeys() }
+
 // SpendsNonces reports whether the function does actions that change something, whose nonces are good once.
 func (f Function) SpendsNonces() bool { return f.Writes() || f.ManagesKeys() }
 

@@ -184,7 +184,7 @@ func TestTemplate(t *testing.T) {
 		}
 		alarms := []string{"Errors", "Throttles"}
 		want := ""
-		if f.IsAction() || f.ManagesKeys() { // A handler's 5xx is an answer, and no error of the invocation. Those of the API and the webhook are counted by the HTTP API.
+		if f.HasURL() { // A handler's 5xx is an answer, and no error of the invocation. Those of the API and the webhook are counted by the HTTP API.
 			alarms, want = append(alarms, "UrlErrors"), "Url5xxCount"
 		}
 		if got := get(name+"UrlErrors", "Properties", "MetricName"); got != want {
@@ -195,8 +195,7 @@ func TestTemplate(t *testing.T) {
 				t.Errorf("%s%s watches %q, want %q", name, alarm, got, want)
 			}
 		}
-		url := at(resources, name, "Properties", "FunctionUrlConfig")
-		if (f.IsAction() || f.ManagesKeys()) != (url != nil) { // the API and the webhook are behind the HTTP API, the others are invoked
+		if url := at(resources, name+"Url"); f.HasURL() != (url != nil) { // the API and the webhook are behind the HTTP API, the others are invoked
 			t.Errorf("%s: function URL = %v", name, url != nil)
 		}
 		if schedule := at(resources, name, "Properties", "Events"); f.IsRedrive() != (schedule != nil) {
@@ -241,7 +240,7 @@ func TestTables(t *testing.T) {
 			t.Errorf("%s: time to live = %q, want %q", name, ttl, want)
 		}
 		for path, want := range map[string]string{
-			"DeletionPolicy":      "Retain",
+			"DeletionPolicy":      "RetainExceptOnCreate", // or the next try after a failed first deployment finds them there
 			"UpdateReplacePolicy": "Retain",
 			"Properties PointInTimeRecoverySpecification PointInTimeRecoveryEnabled": "true",
 			"Properties SSESpecification SSEEnabled":                                 "true",
@@ -253,8 +252,13 @@ func TestTables(t *testing.T) {
 			}
 		}
 	}
-	if got := value(at(top, "Resources", "Key", "DeletionPolicy")); got != "Retain" {
-		t.Errorf("the key's deletion policy = %q, want Retain", got)
+	if got := value(at(top, "Resources", "Key", "DeletionPolicy")); got != "RetainExceptOnCreate" {
+		t.Errorf("the key's deletion policy = %q, want RetainExceptOnCreate", got)
+	}
+	for _, name := range keys(at(top, "Resources")) {
+		if value(at(top, "Resources", name, "DeletionPolicy")) == "Retain" {
+			t.Errorf("%s outlives a first deployment that failed", name)
+		}
 	}
 }
 
@@ -277,13 +281,113 @@ func TestWebhookRoute(t *testing.T) {
 	}
 }
 
+// Whatever anybody may call without being known to the cloud has a ceiling, which is a parameter, so that no stranger sets the
+// bill: on AWS the function's reserved concurrency, and the HTTP API's rate; on Alibaba Cloud the reserved concurrency.
+func TestAnonymousTriggersHaveCeilings(t *testing.T) {
+	aws, fc := readYAML(t, "../template.yml"), readYAML(t, "../s.yaml")
+	ceilings := map[bool]map[deploy.Part][2]string{ // the condition and parameter, or the variable and default
+		true:  {deploy.Every: {"HasReservedConcurrency", "ReservedConcurrency"}, deploy.Webhook: {"HasWebhookConcurrency", "WebhookConcurrency"}},
+		false: {deploy.Every: {"API_CONCURRENCY", "20"}, deploy.Webhook: {"WEBHOOK_CONCURRENCY", "20"}},
+	}
+	for _, part := range []deploy.Part{deploy.Action, deploy.AccessKeys} {
+		ceilings[true][part] = [2]string{"HasActionConcurrency", "ActionConcurrency"}
+		ceilings[false][part] = [2]string{"ACTION_CONCURRENCY", "2"}
+	}
+	for _, f := range deploy.Functions {
+		got, want := "", ""
+		if c, ok := ceilings[true][f.Part]; ok {
+			want = fmt.Sprintf("!If [%s !Ref %s !Ref AWS::NoValue]", c[0], c[1])
+			if parameter := at(aws, "Parameters", c[1]); value(at(parameter, "Type")) != "Number" || value(at(parameter, "Default")) == "0" {
+				t.Errorf("%s: %s is no parameter with a ceiling for its default", f.Folder, c[1])
+			}
+			if got, want := value(at(aws, "Conditions", c[0]).Content[0].Content[0]), "!Ref "+c[1]; got != want {
+				t.Errorf("%s asks %q, want %q", c[0], got, want)
+			}
+		}
+		if n := at(aws, "Resources", f.Name(), "Properties", "ReservedConcurrentExecutions"); n != nil && len(n.Content) == 3 {
+			got = fmt.Sprintf("!If [%s %s %s]", value(n.Content[0]), value(n.Content[1]), value(n.Content[2]))
+		}
+		if got != want {
+			t.Errorf("aws: %s has the ceiling %q, want %q", f.Folder, got, want)
+		}
+		want = ""
+		if c, ok := ceilings[false][f.Part]; ok {
+			want = fmt.Sprintf("${json(env('%s', '%s'))}", c[0], c[1])
+		}
+		if got := value(at(fc, "resources", f.Folder, "props", "concurrencyConfig", "reservedConcurrency")); got != want {
+			t.Errorf("fc: %s has the ceiling %q, want %q", f.Folder, got, want)
+		}
+	}
+	// What takes requests of anybody is known here, and nothing else does.
+	for _, name := range resourcesOf(aws, "AWS::Lambda::Permission") {
+		resource := at(aws, "Resources", name, "Properties")
+		function := strings.TrimPrefix(value(at(resource, "FunctionName")), "!Ref ")
+		if at(aws, "Resources", function, "Properties", "ReservedConcurrentExecutions") == nil {
+			t.Errorf("%s lets anybody call %s, which has no ceiling", name, function)
+		}
+	}
+	for _, name := range resourcesOf(aws, "AWS::ApiGatewayV2::Stage") {
+		if got, want := value(at(aws, "Resources", name, "Properties", "DefaultRouteSettings", "ThrottlingRateLimit")), "!Ref RequestsPerSecond"; got != want {
+			t.Errorf("%s lets %q through, want %q", name, got, want)
+		}
+	}
+}
+
+// One parameter leaves out the addresses of single actions, with all that is about them, and no others.
+func TestAddressesOfActionsCanBeLeftOut(t *testing.T) {
+	aws, fc := readYAML(t, "../template.yml"), readYAML(t, "../s.yaml")
+	for _, f := range deploy.Functions {
+		triggers := value(at(fc, "resources", f.Folder, "props", "triggers"))
+		if want := "${vars.actionTriggers[env('ACTION_URLS', 'true')]}"; f.IsAction() != (triggers == want) {
+			t.Errorf("fc: %s has the triggers %q", f.Folder, triggers)
+		}
+		for suffix, condition := range map[string]string{
+			"Url": "HasActionUrls", "UrlPublicPermissions": "HasActionUrls", "URLInvokeAllowPublicAccess": "HasActionUrls", "UrlErrors": "HasActionUrlAlarms",
+		} {
+			resource := at(aws, "Resources", f.Name()+suffix)
+			if f.HasURL() != (resource != nil) {
+				t.Errorf("aws: %s has %s: %v", f.Folder, suffix, resource != nil)
+			}
+			if got := value(at(resource, "Condition")); f.IsAction() != (got == condition) {
+				t.Errorf("aws: %s%s is there if %q", f.Name(), suffix, got)
+			}
+		}
+		if output := at(aws, "Outputs", f.Name()+"Url"); f.IsAction() != (value(at(output, "Condition")) == "HasActionUrls") {
+			t.Errorf("aws: the output %sUrl does not depend on HasActionUrls", f.Name())
+		}
+	}
+	for _, choice := range []string{"true", "false"} {
+		if n := at(fc, "vars", "actionTriggers", choice); n == nil || (len(n.Content) > 0) != (choice == "true") {
+			t.Errorf("fc: ACTION_URLS=%s gives %v", choice, n)
+		}
+	}
+}
+
+// An alarm that tells nobody is not made.
+func TestAlarmsHaveATopic(t *testing.T) {
+	top := readYAML(t, "../template.yml")
+	alarms := resourcesOf(top, "AWS::CloudWatch::Alarm")
+	if len(alarms) < 2*len(deploy.Functions) {
+		t.Errorf("%d alarms", len(alarms))
+	}
+	for _, name := range alarms {
+		resource := at(top, "Resources", name)
+		if condition := value(at(resource, "Condition")); condition != "HasAlarmTopic" && condition != "HasActionUrlAlarms" {
+			t.Errorf("%s is made if %q", name, condition)
+		}
+		if actions := at(resource, "Properties", "AlarmActions"); len(actions.Content) != 1 || value(actions.Content[0]) != "!Ref AlarmTopicArn" {
+			t.Errorf("%s tells nobody", name)
+		}
+	}
+}
+
 // On Alibaba Cloud what nobody calls over HTTP has no HTTP trigger, and the timer is there.
 func TestTriggers(t *testing.T) {
 	resources := at(readYAML(t, "../s.yaml"), "resources")
 	for _, f := range deploy.Functions {
 		var kinds []string
 		own := at(resources, f.Folder, "props", "triggers")
-		if own != nil {
+		if own != nil && !f.IsAction() { // see TestAddressesOfActionsCanBeLeftOut
 			for _, n := range own.Content {
 				kinds = append(kinds, value(at(n, "triggerType")))
 			}
@@ -296,7 +400,7 @@ func TestTriggers(t *testing.T) {
 			want = "[timer]"
 		}
 		got := "the template's"
-		if own != nil {
+		if own != nil && !f.IsAction() {
 			got = fmt.Sprint(kinds)
 		}
 		if got != want {
@@ -558,7 +662,7 @@ func TestRolesArePolicies(t *testing.T) {
 var given = regexp.MustCompile(`^(AWS_.*|FC_.*|ALIBABA_CLOUD_.*|TABLESTORE_ACCESS_KEY_(ID|SECRET)|CHATCONF_(ROOTS|TARGET_NETWORKS|PLATFORM_ADDRESSES|KMS_ENDPOINT|FC_ENDPOINT))$`)
 
 // local are the settings of the local target, which functions do not use.
-var local = []string{"CHATCONF_ACCESS_KEY_ID", "CHATCONF_ACCESS_KEY_SECRET", "CHATCONF_DATA", "CHATCONF_ADDR", "CHATCONF_MAX_CONNECTIONS", "CHATCONF_MAX_BODIES"}
+var local = []string{"CHATCONF_TLS_CERT", "CHATCONF_TLS_KEY", "CHATCONF_ACCESS_KEY_ID", "CHATCONF_ACCESS_KEY_SECRET", "CHATCONF_DATA", "CHATCONF_ADDR", "CHATCONF_MAX_CONNECTIONS", "CHATCONF_MAX_BODIES"}
 
 // The templates set all variables that a function reads and does not find there, and no others. With them a function starts; without
 // any of those that are mandatory it does not.
@@ -718,6 +822,9 @@ func fcEnvironment(t *testing.T, everything bool) map[string]string {
 		t.Fatal(err)
 	}
 	fill(string(all))
+	for _, m := range regexp.MustCompile(`json\(env\('([A-Z_]+)'|\[env\('([A-Z_]+)'`).FindAllStringSubmatch(string(all), -1) {
+		used[m[1]+m[2]] = true
+	}
 	for name := range parameters {
 		if !used[name] && name != "KMS_KEY_ID" { // which only the policies name
 			t.Errorf("parameters.env sets %s, which s.yaml does not read", name)

@@ -21,3 +21,24 @@ if [ "$got" -ne "$want" ] || grep -q '\${' "$home/s.json"; then
 	exit 1
 fi
 echo "s.yaml: $got functions"
+
+# The ceilings are numbers. Without the triggers of single actions, those of api, webhook and manage-access-keys are left.
+ACTION_URLS=false deploy/fc/node_modules/.bin/s preview --template s.yaml --output-format json >"$home/few.json"
+.venv/bin/python - "$home/s.json" "$home/few.json" <<'END'
+import json, sys
+
+def triggers(path):
+    with open(path) as f:
+        text = f.read()
+    resources = json.loads(text[text.index("{"):])["resources"]
+    for name, r in resources.items():
+        ceiling = r["props"].get("concurrencyConfig", {}).get("reservedConcurrency")
+        if any(t["triggerType"] == "http" for t in r["props"]["triggers"]):
+            if type(ceiling) is not int or ceiling < 1:
+                sys.exit(f"s.yaml: {name} may be called by anybody and has the ceiling {ceiling!r}")
+            yield name
+
+every, few = sorted(triggers(sys.argv[1])), sorted(triggers(sys.argv[2]))
+if len(every) != 18 or few != ["api", "manage-access-keys", "webhook"]:
+    sys.exit(f"s.yaml: HTTP triggers of {every}, and with ACTION_URLS=false of {few}")
+END
