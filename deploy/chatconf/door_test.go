@@ -187,6 +187,20 @@ func TestInvokeAPIKnowsNothingElse(t *testing.T) {
 	}
 }
 
+// What a stranger's request may have is counted before any of it is read.
+func TestInvokeAPICountsFirst(t *testing.T) {
+	api := &invokeAPI{keys: accessKeys{given.AccessKeyID: given}, now: time.Now, log: slog.New(slog.DiscardHandler)}
+	many := ask(t, runtime.Lambda, "hello", `{}`)
+	many.Header.Set("Authorization", strings.Replace(many.Header.Get("Authorization"), "SignedHeaders=", "SignedHeaders="+strings.Repeat("a;", 64), 1))
+	query := ask(t, runtime.FC, "hello", `{}`)
+	query.URL.RawQuery = strings.Repeat("&", 64)
+	for want, r := range map[string]*http.Request{"more than 64 headers": many, "more than 64 parameters": query} {
+		if got := answerOf(api, r); got.Code != http.StatusForbidden || !strings.Contains(got.Body.String(), want) {
+			t.Errorf("%s: %d %s", want, got.Code, got.Body)
+		}
+	}
+}
+
 // Nobody without a key is let in, whatever is changed.
 func TestInvokeAPIRefusesStrangers(t *testing.T) {
 	api := &invokeAPI{keys: accessKeys{given.AccessKeyID: given, "AKIDEMPTY": {AccessKeyID: "AKIDEMPTY"}}, now: time.Now, log: slog.New(slog.DiscardHandler), prepare: func(string) error {

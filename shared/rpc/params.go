@@ -157,16 +157,20 @@ func shown(name string) string {
 
 // split reads parameters in URL encoding into p, as url.ParseQuery does. Their values go to the end of list, which has room for them.
 func (p params) split(where, text string, list []string, twice *twiceNamed) ([]string, error) {
+	var decoded strings.Builder // of all in one piece
+	if strings.ContainsAny(text, "%+") {
+		decoded.Grow(len(text))
+	}
 	for part := range strings.SplitSeq(text, "&") {
 		if part == "" {
 			continue
 		}
 		name, value, _ := strings.Cut(part, "=")
-		name, err := url.QueryUnescape(name)
-		if err == nil {
-			value, err = url.QueryUnescape(value)
+		name, ok := unescape(&decoded, name)
+		if ok {
+			value, ok = unescape(&decoded, value)
 		}
-		if err != nil || strings.Contains(part, ";") { // err would quote the text
+		if !ok || strings.Contains(part, ";") {
 			return nil, &chat.Error{Code: chat.InvalidParameter, Message: "The " + where + " is not in URL encoding."}
 		}
 		if _, there := p[name]; there {
@@ -177,6 +181,46 @@ func (p params) split(where, text string, list []string, twice *twiceNamed) ([]s
 		p[name] = list[len(list)-1 : len(list) : len(list)]
 	}
 	return list, nil
+}
+
+// unescape returns what text in URL encoding stands for, and whether it is that. What it decodes goes to the end of b, which has room for it.
+func unescape(b *strings.Builder, text string) (string, bool) {
+	if !strings.ContainsAny(text, "%+") {
+		return text, true
+	}
+	from := b.Len()
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; c {
+		case '+':
+			b.WriteByte(' ')
+		case '%':
+			if i+2 >= len(text) {
+				return "", false
+			}
+			high, low := digit(text[i+1]), digit(text[i+2])
+			if high < 0 || low < 0 {
+				return "", false
+			}
+			b.WriteByte(byte(high<<4 | low))
+			i += 2
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()[from:], true
+}
+
+// digit returns the value of a hexadecimal digit, -1 of anything else.
+func digit(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
 }
 
 // parseJSON reads a body that is an object of at most so many parameters.

@@ -367,6 +367,9 @@ func readBody(r *http.Request) ([]byte, error) {
 
 // likelyFormat returns the format of errors that are found before the parameters are read.
 func likelyFormat(query string) format {
+	if pairs(query) > MaxParams {
+		return asJSON
+	}
 	for pair := range strings.SplitSeq(query, "&") {
 		if strings.EqualFold(pair, "Format=XML") {
 			return asXML

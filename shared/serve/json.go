@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strconv"
 	"unicode/utf8"
 
 	"chatconf/shared/document"
@@ -393,14 +392,22 @@ func (s *scanner) escape() error {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 		return nil
 	case 'u':
-		if s.at+5 <= len(s.text) {
-			if _, err := strconv.ParseUint(string(s.text[s.at+1:s.at+5]), 16, 16); err == nil {
-				s.at += 4
-				return nil
-			}
+		if s.at+5 <= len(s.text) && areHex(s.text[s.at+1:s.at+5]) {
+			s.at += 4
+			return nil
 		}
 	}
 	return s.errorf("an escape sequence that is none")
+}
+
+// areHex reports whether all bytes are hexadecimal digits.
+func areHex(b []byte) bool {
+	for _, c := range b {
+		if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'f') {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *scanner) number() error {

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -165,7 +166,12 @@ func queryOf(v value) (string, error) {
 	if v.kind() != '{' {
 		return "", fmt.Errorf("queryParameters are %v", v)
 	}
-	var pairs [][2]string
+	type pair struct {
+		key   []byte
+		value string
+	}
+	pairs := make([]pair, 0, 16)
+	size := 0
 	for m := v.members(); m.next(); {
 		text, ok := m.value.text()
 		if !ok {
@@ -174,19 +180,36 @@ func queryOf(v value) (string, error) {
 		if len(pairs) == maxQuery {
 			return "", fmt.Errorf("there are more than %d query parameters", maxQuery)
 		}
-		pairs = append(pairs, [2]string{string(m.key), text})
+		pairs = append(pairs, pair{m.key, text})
+		size += len(m.key) + len(text) + 2
 	}
-	slices.SortStableFunc(pairs, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
-	var b strings.Builder
-	for i, pair := range pairs {
+	slices.SortStableFunc(pairs, func(a, b pair) int { return bytes.Compare(a.key, b.key) })
+	b := make([]byte, 0, size+size/2)
+	for i, p := range pairs {
 		if i > 0 {
-			b.WriteByte('&')
+			b = append(b, '&')
 		}
-		b.WriteString(url.QueryEscape(pair[0]))
-		b.WriteByte('=')
-		b.WriteString(url.QueryEscape(pair[1]))
+		b = appendEscaped(b, p.key)
+		b = append(b, '=')
+		b = appendEscaped(b, p.value)
 	}
-	return b.String(), nil
+	return string(b), nil
+}
+
+// appendEscaped appends s as url.QueryEscape has it.
+func appendEscaped[T string | []byte](b []byte, s T) []byte {
+	const digits = "0123456789ABCDEF"
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.', c == '~':
+			b = append(b, c)
+		case c == ' ':
+			b = append(b, '+')
+		default:
+			b = append(b, '%', digits[c>>4], digits[c&15])
+		}
+	}
+	return b
 }
 
 // readHeaders reads headers, cookies and the host that was called: what the client wrote, because it is signed, else the gateway's name.

@@ -71,6 +71,9 @@ func (s *Server) authenticate(c *call, r *http.Request) error {
 	if k == nil {
 		return authFailed("The AccessKeyID does not exist.")
 	}
+	if countSigned(r.Header) > maxSigned {
+		return invalid("More than %d headers begin with %s.", maxSigned, strings.ToLower(headerPrefix))
+	}
 	c.scratch.text = appendStringToSign(c.scratch.text[:0], r)
 	c.scratch.sum = k.appendSignature(c.scratch.sum[:0], c.scratch.text)
 	if subtle.ConstantTimeCompare(c.scratch.sum, []byte(r.Header.Get(headerSignature))) != 1 {
@@ -94,6 +97,18 @@ func (s *Server) checkBody(r *http.Request, body []byte) error {
 }
 
 func authFailed(message string) *Error { return &Error{Code: "OTSAuthFailed", Message: message} }
+
+// maxSigned is how many headers of the protocol a request may have. The SDKs send seven.
+const maxSigned = 16
+
+func countSigned(h http.Header) (n int) {
+	for name := range h {
+		if strings.HasPrefix(name, headerPrefix) {
+			n++
+		}
+	}
+	return n
+}
 
 // appendStringToSign appends what a request's signature is of: path, method, the query (always empty), and all headers of
 // the protocol but the signature, in order.

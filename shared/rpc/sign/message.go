@@ -96,7 +96,7 @@ func macACS3(secret string, text []byte) (mac [sha256.Size]byte) {
 // appendV1 appends the string to sign of the V1 dialect: the parameters encoded once as a query, and then once more in whole.
 func (m *message) appendV1(dst []byte) []byte {
 	// The double encoding is written in one go: what the second encoding makes of a percent sign is %25.
-	dst = slices.Grow(dst, m.size())
+	dst = slices.Grow(dst, m.sizeV1())
 	dst = append(dst, m.method...)
 	dst = append(dst, '&')
 	dst = appendEncoded(dst, m.path, "%")
@@ -118,6 +118,30 @@ func macV1(secret string, text []byte) (mac [sha1.Size]byte) {
 	h.Write(text)
 	h.Sum(mac[:0])
 	return mac
+}
+
+// sizeV1 returns how long the text to sign of V1 will be, or a little less for an odd path.
+func (m *message) sizeV1() int {
+	n := len(m.method) + len(m.path) + len("&%2F&")
+	for _, p := range m.params {
+		n += len("%26%3D") + len(p.name) + len(p.value) + len("%255")*(reserved(p.name)+reserved(p.value))
+	}
+	return n
+}
+
+// reserved returns how many bytes of s percent-encoding replaces.
+func reserved(s string) (n int) {
+	for i := range len(s) {
+		if !isUnreserved(s[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+// isUnreserved reports whether c stays as it is in percent-encoding: RFC 3986, section 2.3.
+func isUnreserved(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
 }
 
 // size returns about how long the text to sign will be, so that it is written without growing.
@@ -164,13 +188,12 @@ func appendEncoded(dst []byte, s, percent string) []byte {
 	const digits = "0123456789ABCDEF"
 	for i := range len(s) {
 		c := s[i]
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == '~':
+		if isUnreserved(c) {
 			dst = append(dst, c)
-		default:
-			dst = append(dst, percent...)
-			dst = append(dst, digits[c>>4], digits[c&15])
+			continue
 		}
+		dst = append(dst, percent...)
+		dst = append(dst, digits[c>>4], digits[c&15])
 	}
 	return dst
 }
