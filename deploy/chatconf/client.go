@@ -216,7 +216,6 @@ func trusting(files ...string) (*http.Client, error) {
 func explain(err error) error {
 	var unknown x509.UnknownAuthorityError
 	var hostname x509.HostnameError
-	var plain tls.RecordHeaderError
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w; start the service with 'chatconf serve' first", err)
@@ -224,8 +223,10 @@ func explain(err error) error {
 		return fmt.Errorf("%w; if you trust it, name its certificate's file with --ca-cert or CHATCONF_ROOTS", err)
 	case errors.As(err, &hostname):
 		return fmt.Errorf("%w; name the service as its certificate does with --endpoint or CHATCONF_ENDPOINT", err)
-	case errors.As(err, &plain):
+	case errors.Is(err, http.ErrSchemeMismatch):
 		return fmt.Errorf("%w; if the service has no TLS, the endpoint begins with http://", err)
+	case errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF):
+		return fmt.Errorf("%w; if the service has TLS, the endpoint begins with https://", err)
 	}
 	return err
 }

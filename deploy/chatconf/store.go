@@ -68,22 +68,23 @@ func storeOf(target string, getenv func(string) string) (*store, error) {
 // The key is all of one kind of names.
 func openTablestore(getenv func(string) string) (*store, error) {
 	endpoint, instance := getenv("TABLESTORE_ENDPOINT"), getenv("TABLESTORE_INSTANCE")
+	var mistakes []error
 	if u, err := url.Parse(endpoint); err != nil || u.Host == "" {
-		return nil, usagef("TABLESTORE_ENDPOINT: wanted the URL of an instance, such as https://my-instance.cn-hangzhou.ots.aliyuncs.com or http://127.0.0.1:9001")
+		mistakes = append(mistakes, errors.New("TABLESTORE_ENDPOINT: set it to the URL of an instance, such as https://my-instance.cn-hangzhou.ots.aliyuncs.com or http://127.0.0.1:9001"))
 	}
 	if instance == "" {
-		return nil, usagef("TABLESTORE_INSTANCE: wanted the instance's name")
+		mistakes = append(mistakes, errors.New("TABLESTORE_INSTANCE: set it to the instance's name"))
 	}
 	key, err := wholeKey("TABLESTORE_ACCESS_KEY_ID", getenv("TABLESTORE_ACCESS_KEY_ID"), "TABLESTORE_ACCESS_KEY_SECRET", getenv("TABLESTORE_ACCESS_KEY_SECRET"))
 	if err == nil && key.ID == "" {
 		key, err = wholeKey(official+"ID", getenv(official+"ID"), official+"SECRET", getenv(official+"SECRET"))
 		key.SecurityToken = getenv(securityToken)
 	}
-	switch {
-	case err != nil:
-		return nil, err
-	case key.ID == "":
-		return nil, usagef("no access key for TABLESTORE_ENDPOINT: set TABLESTORE_ACCESS_KEY_ID and TABLESTORE_ACCESS_KEY_SECRET, or the same under ALIBABA_CLOUD_…")
+	if err == nil && key.ID == "" {
+		err = errors.New("TABLESTORE_ACCESS_KEY_ID, TABLESTORE_ACCESS_KEY_SECRET: set them to an access key, or the same under ALIBABA_CLOUD_…")
+	}
+	if err := errors.Join(append(mistakes, err)...); err != nil {
+		return nil, &usageError{err}
 	}
 	return &store{
 		name:  "Tablestore",

@@ -148,6 +148,19 @@ func TestTablesNeedToKnowWhere(t *testing.T) {
 	}
 }
 
+// All that is missing is said at once.
+func TestAllOfTablestoreIsAskedFor(t *testing.T) {
+	atTablestore(t, "")
+	t.Setenv("TABLESTORE_INSTANCE", "")
+	t.Setenv("TABLESTORE_ACCESS_KEY_ID", "")
+	_, err := run(t, "", "tables", "--target", "fc")
+	for _, name := range []string{"TABLESTORE_ENDPOINT: ", "TABLESTORE_INSTANCE: ", "TABLESTORE_ACCESS_KEY_SECRET is given without TABLESTORE_ACCESS_KEY_ID"} {
+		if !isUsage(err) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%v, want %s", err, name)
+		}
+	}
+}
+
 // A key of Tablestore is all of one kind of names, and an error of authentication says which.
 func TestTheKeyOfTablestore(t *testing.T) {
 	onEmulator(t)

@@ -135,6 +135,15 @@ func TestServeWithTLS(t *testing.T) {
 		!strings.Contains(err.Error(), "name the service as its certificate does with --endpoint") {
 		t.Errorf("under another name: %v", err)
 	}
+	if _, err := run(t, "", "call", "ListChatConfigurations", "--data", data, "--endpoint", strings.Replace(endpoint, "https", "http", 1), "--access-key-id", "x", "--access-key-secret", "y"); err == nil ||
+		!strings.Contains(err.Error(), "if the service has TLS, the endpoint begins with https://") {
+		t.Errorf("without TLS: %v", err)
+	}
+	plain := newService(t, newData(t))
+	if _, err := run(t, "", "call", "ListChatConfigurations", "--data", data, "--endpoint", strings.Replace(plain, "http", "https", 1), "--access-key-id", "x", "--access-key-secret", "y"); err == nil ||
+		!strings.Contains(err.Error(), "if the service has no TLS, the endpoint begins with http://") {
+		t.Errorf("with TLS where there is none: %v", err)
+	}
 	for file, want := range map[string]string{key: "no certificate in PEM", "/nonexistent.pem": "/nonexistent.pem"} {
 		if _, err := run(t, "", "call", "ListChatConfigurations", "--data", data, "--ca-cert", file); !isUsage(err) || !strings.Contains(err.Error(), want) {
 			t.Errorf("--ca-cert %s: %v", file, err)

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"chatconf/shared/app/target"
 	"chatconf/shared/chat"
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
@@ -81,20 +82,21 @@ func openFile(ctx context.Context, s Settings, p Program) (*Local, error) {
 	return l, nil
 }
 
-// checkFirst returns an error for a key ring or an access key in the settings that cannot be used, before anything is made.
+// checkFirst returns all that is wrong with a key ring, roots and an access key in the settings that cannot be used, before anything is made.
 func checkFirst(s Settings) error {
+	var mistakes []error
 	if s.KeyRing != "" {
-		if _, err := readRing(s); err != nil {
-			return err
+		_, err := readRing(s)
+		mistakes = append(mistakes, err)
+	}
+	_, err := target.ReadRoots(s.Roots)
+	mistakes = append(mistakes, err)
+	if s.AccessKeyID != "" {
+		if err := administrator(s, AccessKey{ID: s.AccessKeyID, Secret: s.AccessKeySecret}).Check(); err != nil {
+			mistakes = append(mistakes, fmt.Errorf("CHATCONF_ACCESS_KEY_ID, CHATCONF_ACCESS_KEY_SECRET: %w", err))
 		}
 	}
-	if s.AccessKeyID == "" {
-		return nil
-	}
-	if err := administrator(s, AccessKey{ID: s.AccessKeyID, Secret: s.AccessKeySecret}).Check(); err != nil {
-		return fmt.Errorf("CHATCONF_ACCESS_KEY_ID, CHATCONF_ACCESS_KEY_SECRET: %w", err)
-	}
-	return nil
+	return errors.Join(mistakes...)
 }
 
 // administrator returns the key with which everything may be done, SendChatMessage too.

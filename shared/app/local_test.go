@@ -444,3 +444,22 @@ func TestReadAccessKey(t *testing.T) {
 		t.Errorf("ReadAccessKey = %v, %v", key.ID, err)
 	}
 }
+
+// A key ring, roots and an access key that cannot be used are told together, and nothing is made.
+func TestFilesThatCannotBeUsed(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	s, err := app.ReadSettings(env(map[string]string{"CHATCONF_DATA": data, "CHATCONF_KEYRING": "file:" + data + "/none.json", "CHATCONF_ROOTS": data + "/none.pem",
+		"CHATCONF_ACCESS_KEY_ID": "a b", "CHATCONF_ACCESS_KEY_SECRET": planted}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = app.OpenLocal(t.Context(), s)
+	for _, name := range []string{"CHATCONF_KEYRING: ", "CHATCONF_ROOTS: ", "CHATCONF_ACCESS_KEY_ID, "} {
+		if err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), planted) {
+			t.Errorf("%v, want %s", err, name)
+		}
+	}
+	if _, err := os.Stat(data); err == nil {
+		t.Error("the data directory was made")
+	}
+}
