@@ -64,6 +64,10 @@ func TestSetup(t *testing.T) {
 			if strings.Count(all, webhook) != 1 || !strings.Contains(steps[len(steps)-1], "whoami") {
 				t.Errorf("%s: the URL is there %d times, and the last step is %q", p.Type, strings.Count(all, webhook), steps[len(steps)-1])
 			}
+			// Of these no id tells which mention is the bot's.
+			if named := p.Type == "DingTalk" || p.Type == "WeChat" || p.Type == "Feishu"; named && !strings.Contains(all, "BotName") {
+				t.Errorf("%s: the steps do not ask for BotName", p.Type)
+			}
 			for _, step := range steps {
 				if step == "" || strings.ContainsAny(step, "\n\t") || strings.TrimSpace(step) != step {
 					t.Errorf("%s: the step %q is no line", p.Type, step)
