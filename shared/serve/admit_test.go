@@ -3,12 +3,14 @@ package serve_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -17,6 +19,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"chatconf/shared/invoke"
 	"chatconf/shared/serve"
 )
 
@@ -351,5 +354,50 @@ func TestDefaultLimits(t *testing.T) {
 	}
 	if got := serve.DefaultLimits(4 << 20); got.Connections < 4 || got.Bodies < 2 {
 		t.Errorf("here: %+v", got)
+	}
+}
+
+// With TLS a request is known to be secure, by the connection and not by what it says, and a handshake that does not end holds no place.
+func TestTLSOnlyTheConnectionDecides(t *testing.T) {
+	donor := httptest.NewTLSServer(nil)
+	defer donor.Close()
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	seen := make(chan *invoke.Invocation, 10)
+	go func() {
+		done <- serve.HTTP(ctx, tls.NewListener(inner, &tls.Config{Certificates: donor.TLS.Certificates}), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.TLS == nil || !r.TLS.HandshakeComplete {
+				t.Errorf("the request's TLS is %+v", r.TLS)
+			}
+			seen <- invoke.From(r.Context())
+		}), slog.New(slog.DiscardHandler), serve.Limits{Connections: 4})
+	}()
+	for range 10 {
+		c, err := net.Dial("tcp", inner.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		io.WriteString(c, "\x16\x03\x01")
+	}
+	client := donor.Client()
+	client.Timeout = 3 * time.Second
+	for range 3 {
+		resp, err := client.Get("https://" + inner.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if inv := <-seen; !inv.Secure || inv.SourceIP != "127.0.0.1" {
+			t.Errorf("invocation = %+v", inv)
+		}
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Errorf("HTTP = %v", err)
 	}
 }
