@@ -30,7 +30,15 @@ func (h *Host) HTTP(name string) http.Handler {
 	})
 }
 
+// maxQuery is how many parameters a query may have. It is counted before they are read, which is done for anybody; the clouds have limits
+// in bytes, of which Function Compute's is 4 KiB.
+const maxQuery = 1000
+
 func (p *pool) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.Count(r.URL.RawQuery, "&") >= maxQuery {
+		p.refuseHTTP(w, &Error{Code: BadRequest, Message: fmt.Sprintf("the query has more than %d parameters", maxQuery)})
+		return
+	}
 	body, err := readBody(r, p.fn.MaxBody)
 	if errors.Is(err, errTooLong) {
 		p.refuseHTTP(w, p.cloud.tooLarge(len(body), p.fn.MaxBody))
@@ -82,7 +90,7 @@ func writeError(w http.ResponseWriter, status int, errorType, body string) {
 func (p *pool) refuseHTTP(w http.ResponseWriter, e *Error) {
 	status := e.Status()
 	if p.fn.Kind == FC {
-		code := map[Code]string{TooLarge: "EntityTooLarge", Throttled: "ResourceThrottled", Closed: "ServiceNotAvailable"}[e.Code]
+		code := map[Code]string{TooLarge: "EntityTooLarge", Throttled: "ResourceThrottled", Closed: "ServiceNotAvailable", BadRequest: "InvalidArgument"}[e.Code]
 		if e.Code == TooLarge { // https://www.alibabacloud.com/help/en/functioncompute/error-codes
 			status = http.StatusBadRequest
 		}

@@ -90,6 +90,25 @@ func TestTheEventOfLambda(t *testing.T) {
 	}
 }
 
+// A query of very many parameters is not read.
+func TestAQueryOfVeryManyParameters(t *testing.T) {
+	each(t, func(t *testing.T, kind runtime.Kind) {
+		h := runtime.RunT(t, runtime.Options{}, hello(t, kind))
+		for query, want := range map[string]int{strings.Repeat("a&", 999): 200, strings.Repeat("a&", 1000): 400, strings.Repeat("&", 40_000): 400} {
+			r := httptest.NewRequest("POST", "http://bots.example/event", nil)
+			r.URL.RawQuery = query
+			w := httptest.NewRecorder()
+			h.HTTP("hello").ServeHTTP(w, r)
+			if w.Code != want || want == 400 && !strings.Contains(w.Body.String(), "more than 1000 parameters") {
+				t.Errorf("%d bytes: %d %s", len(query), w.Code, w.Body)
+			}
+		}
+		if n := h.Stats("hello").Started; n != 1 {
+			t.Errorf("%d processes were started, want 1", n)
+		}
+	})
+}
+
 // What the clouds' gateways write themselves a client cannot write for them.
 func TestAClientCannotSayHowItCame(t *testing.T) {
 	h := runtime.RunT(t, runtime.Options{}, hello(t, runtime.Lambda))
