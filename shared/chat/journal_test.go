@@ -392,14 +392,14 @@ func TestEditWhenTheStoreFails(t *testing.T) {
 		t.Errorf("whose answer was lost: %v, %v", verdict, err)
 	}
 	h, e, ref = begin(t)
-	planted := table.Change{Puts: []table.Put{{Sort: "r#one#" + ref.ID, Value: []byte("planted")}}}
+	planted := table.Change{Puts: []table.Put{{Sort: chat.EntryKey(ref), Value: []byte("planted")}}}
 	if err := h.pages.Table.Write(h.ctx, partition, planted); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := h.journal.Record(h.ctx, e, version(e, "1", "restart")); err == nil {
 		t.Error("of a record that is damaged: no error")
 	}
-	if err := h.pages.Table.Write(h.ctx, partition, table.Change{Deletes: []table.Delete{{Sort: "r#one#" + ref.ID}}}); err != nil {
+	if err := h.pages.Table.Write(h.ctx, partition, table.Change{Deletes: []table.Delete{{Sort: chat.EntryKey(ref)}}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, verdict, err := h.journal.Record(h.ctx, e, version(e, "1", "restart")); err != nil || verdict != chat.Duplicate {

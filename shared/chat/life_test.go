@@ -203,6 +203,7 @@ func TestALifeOfBefore(t *testing.T) {
 		t.Errorf("health of the second = %+v", got)
 	}
 	h.record(old, arrival(t, old, "m2", "u1", "stop"))
+	h.clock.advance(time.Millisecond) // the order of a millisecond's records is chance
 	left := h.pending(old, "m3")
 	if got := h.commands("one"); len(got) != 2 || got[1].Command != "stop" {
 		t.Errorf("records of the second = %+v", got)
