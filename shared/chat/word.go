@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -16,7 +17,9 @@ type word struct {
 // argument returns the word as an argument.
 func (w word) argument() string { return hyphens(w.text[:w.lead]) + w.text[w.lead:] }
 
-// hyphens returns text with the dashes that it begins with as the hyphens that they were before a client joined them, if a letter follows them.
+// hyphens returns text with the dashes that it begins with as the hyphens that they were before a
+// client joined them, if a letter follows them that an option may begin with. A dash of Chinese text
+// is one.
 func hyphens(text string) string {
 	short, long := 0, 0
 	for i, r := range text {
@@ -27,7 +30,7 @@ func hyphens(text string) string {
 			long++
 		default:
 			switch {
-			case !unicode.IsLetter(r) || short > 0 && long > 0 || short > 2 || long > 2:
+			case !unicode.IsUpper(r) && !unicode.IsLower(r) || short > 0 && long > 0 || short > 2 || long > 2:
 				return text
 			case long > 0 || short == 2:
 				return "--" + text[i:]
@@ -242,8 +245,14 @@ func skipLanguage(text string) string {
 	return text
 }
 
+// marks are what text is made bold and italic with.
+var marks = [...]string{"**", "*", "__", "_"}
+
 // bare takes * and _ off that mark up the command, or a text that begins with it.
 func bare(words []word) []word {
+	if len(words) > 2 && isMark(words[0]) && words[0] == words[1] { // around a mention that was taken off
+		words = words[2:]
+	}
 	for range 3 { // bold and italic at once
 		if !unmark(words) {
 			break
@@ -264,13 +273,16 @@ func unslash(name string) string {
 	return name
 }
 
+// isMark reports whether a word is nothing but a mark of bold or italic.
+func isMark(w word) bool { return w.lead == len(w.text) && slices.Contains(marks[:], w.text) }
+
 // unmark takes one mark off the command and off the word that it ends in, if there is one, and reports whether it did.
 func unmark(words []word) bool {
 	if len(words) == 0 {
 		return false
 	}
 	first := &words[0]
-	for _, mark := range [...]string{"**", "*", "__", "_"} {
+	for _, mark := range marks {
 		if !strings.HasPrefix(first.text[:first.lead], mark) {
 			continue
 		}
