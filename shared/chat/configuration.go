@@ -38,7 +38,8 @@ func previousField(field string) string { return "#" + strings.TrimPrefix(field,
 // Previous follows a setting's key: the secret that is taken besides it while the two sides change over.
 const Previous = "Previous"
 
-// mistakes are what is wrong in a Configuration, in the order in which it is found: where, and what would be right.
+// mistakes are what is wrong in a Configuration, in the order in which it is found: where, and what
+// would be right.
 type mistakes struct {
 	list    []string          // at most maxMistakes sentences
 	more    bool              // there are others
@@ -58,7 +59,8 @@ func (m *mistakes) wrong(path, format string, args ...any) {
 	m.list = append(m.list, text)
 }
 
-// full reports whether no more mistakes need be looked for: what is left may cost as much as the document is large.
+// full reports whether no more mistakes need be looked for: what is left may cost as much as the
+// document is large.
 func (m *mistakes) full() bool { return m.more }
 
 // err returns all mistakes as one error, nil if there are none.
@@ -91,7 +93,8 @@ type settled struct {
 	targets Networks          // that a Target may be in besides the public Internet
 }
 
-// settle checks the Configuration of a platform. Its error is InvalidParameter, and names all mistakes by their JSON paths.
+// settle checks the Configuration of a platform. Its error is InvalidParameter, and names all
+// mistakes by their JSON paths.
 //
 // keep reports whether a secret is stored under a field; a mask sent for it then means to keep it. A generated setting that
 // is absent is kept when there is one, else made up from random. A Target may be in targets besides the public Internet.
@@ -126,7 +129,8 @@ func (p *Platform) settle(text string, keep func(field string) bool, random io.R
 func parseConfiguration(text string) (root *document.Node, twice []string, err error) {
 	const form = `write a JSON object such as {"BotName":"ops"}`
 	if len(text) > MaxConfiguration {
-		return nil, nil, invalid(configurationParam, "Configuration has %d bytes; the most is %d.", len(text), MaxConfiguration)
+		return nil, nil, invalid(configurationParam, "Configuration has %d bytes; the most is %d.",
+			len(text), MaxConfiguration)
 	}
 	root, twice, err = document.ParseRepeated(configurationParam, text)
 	if err != nil {
@@ -138,8 +142,9 @@ func parseConfiguration(text string) (root *document.Node, twice []string, err e
 	return root, twice, nil
 }
 
-// rename gives the settings our keys where the caller wrote those of the platform's console, and ConversationIds its list.
-// A setting that is given under two names with the same value is given once; with different values it is a mistake.
+// rename gives the settings our keys where the caller wrote those of the platform's console, and
+// ConversationIds its list. A setting that is given under two names with the same value is given
+// once; with different values it is a mistake.
 func (p *Platform) rename(out *settled, root *document.Node) {
 	out.written = make(map[string]string)
 	members := root.Members[:0]
@@ -157,7 +162,8 @@ func (p *Platform) rename(out *settled, root *document.Node) {
 		}
 		if before, twice := given[key]; twice {
 			if before.Value.String() != value.String() {
-				out.wrong(document.Under(configurationParam, m.Key), "is the same setting as %s, with another value; give one of them", before.Key)
+				path := document.Under(configurationParam, m.Key)
+				out.wrong(path, "is the same setting as %s, with another value; give one of them", before.Key)
 			}
 			continue
 		}
@@ -343,7 +349,8 @@ func (m *mistakes) checkKnown(path string, n *document.Node, known, required []s
 	}
 }
 
-// checkText asks for a string, or a number where the shape takes one, that fits, and reports whether n is one.
+// checkText asks for a string, or a number where the shape takes one, that fits, and reports
+// whether n is one.
 func (m *mistakes) checkText(path string, n *document.Node, shape Shape) bool {
 	bare := n.Kind == document.Number || n.Kind == document.Literal && n.Text != "null"
 	switch {
@@ -361,7 +368,8 @@ func (m *mistakes) checkText(path string, n *document.Node, shape Shape) bool {
 	return false
 }
 
-// checkStrings asks for a list of one or more different strings that fit, and returns those that do by their places.
+// checkStrings asks for a list of one or more different strings that fit, and returns those that do
+// by their places.
 func (m *mistakes) checkStrings(path string, n *document.Node, shape Shape) map[int]string {
 	const most = 1000
 	if n.Kind != document.Array {
@@ -519,7 +527,8 @@ func (m *mistakes) checkPrincipal(path, principal string, groups *document.Node)
 	switch {
 	case principal == "*":
 	case kind == "user" && strings.ContainsAny(name, wildcards): // a Deny that somebody relies on would deny nobody
-		m.wrong(path, "%s names a user with '*' or '?', and users are no patterns; wanted %s", quote(principal), wantPrincipal)
+		m.wrong(path, "%s names a user with '*' or '?', and users are no patterns; wanted %s",
+			quote(principal), wantPrincipal)
 	case kind == "user" && name != "" && !ID.Fits(name):
 		m.wrong(path, "%s names a user whose id is not %s", quote(principal), ID.Want)
 	case kind == "group" && name != "" && (groups == nil || groups.Get(name) == nil):
@@ -546,9 +555,10 @@ func (p *Platform) suggest(key string) string {
 	return Suggestion(key, known)
 }
 
-// Nearest returns the one of the known words that word is most likely a slip of: the same in another case, with other
-// hyphens or underscores, or with one letter wrong, missing, added or exchanged with the next, of a long one up to
-// three. Unlike Suggestion it takes nothing that may well be a word of its own.
+// Nearest returns the one of the known words that word is most likely a slip of: the same in
+// another case, with other hyphens or underscores, or with one letter wrong, missing, added or
+// exchanged with the next, of a long one up to three. Unlike Suggestion it takes nothing that may
+// well be a word of its own.
 func Nearest(word string, known []string) (nearest string, ok bool) {
 	if len(word) > maxWord {
 		return "", false
@@ -569,7 +579,8 @@ func Nearest(word string, known []string) (nearest string, ok bool) {
 // maxWord is the length of the longest word that is compared with known ones, in bytes.
 const maxWord = 64
 
-// slip is the number of letters that are wrong, missing, added or exchanged with the next, between a and b.
+// slip is the number of letters that are wrong, missing, added or exchanged with the next, between
+// a and b.
 func slip(a, b string) int {
 	if len(a)-len(b) > 3 || len(b)-len(a) > 3 {
 		return 4

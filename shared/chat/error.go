@@ -75,9 +75,10 @@ func CodeOf(err error) Code {
 // maxMistakes is how many mistakes of one request, and of one Configuration, are named.
 const maxMistakes = 20
 
-// Join returns all mistakes of one request as one error: the code and the parameter of the first, the messages
-// of all. An error that is not a mistake of the caller's is returned alone. A parameter is not called missing
-// if another mistake is about it. Join returns nil if every error is nil.
+// Join returns all mistakes of one request as one error: the code and the parameter of the first,
+// the messages of all. An error that is not a mistake of the caller's is returned alone. A
+// parameter is not called missing if another mistake is about it. Join returns nil if every error
+// is nil.
 func Join(errs ...error) error {
 	var parts []*Error
 	for _, err := range errs {
@@ -121,7 +122,8 @@ func Join(errs ...error) error {
 	return &Error{Code: parts[0].Code, Param: parts[0].Param, Message: strings.Join(texts, " "), parts: parts}
 }
 
-// isMistake reports whether the error says that a parameter is missing or has a value that cannot be.
+// isMistake reports whether the error says that a parameter is missing or has a value that cannot
+// be.
 func (e *Error) isMistake() bool {
 	switch e.Code {
 	case MissingParameter, InvalidParameter, InvalidRegion, InvalidNextToken:

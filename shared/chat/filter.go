@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// A Filter selects configurations in a list. Different filters are combined with AND; several of the same name with OR.
-// A value that no configuration can have selects none; a name that is unknown is a mistake.
+// A Filter selects configurations in a list. Different filters are combined with AND; several of
+// the same name with OR. A value that no configuration can have selects none; a name that is
+// unknown is a mistake.
 //
 // Names, in any case: Name (exact, or a prefix followed by *), Type, RamRole, ResourceGroupId, Status, tag:<key>, CreatedAfter,
 // CreatedBefore, UpdatedAfter, UpdatedBefore (RFC 3339 dates; after and before exclude the second itself, as dates are shown in seconds).
@@ -108,7 +109,8 @@ func (s *Service) parseFilter(sel *selection, f Filter) error {
 
 // suggestFilter says which name was perhaps meant, and all that there are.
 func suggestFilter(name string) string {
-	known := []string{"Name", "Type", "RamRole", "ResourceGroupId", "Status", createdAfter, createdBefore, updatedAfter, updatedBefore}
+	known := []string{"Name", "Type", "RamRole", "ResourceGroupId", "Status",
+		createdAfter, createdBefore, updatedAfter, updatedBefore}
 	all := "there are " + strings.Join(known, ", ") + " and tag:<key>"
 	if nearest, ok := Nearest(name, known); ok {
 		return "write " + nearest + "; " + all
@@ -116,8 +118,8 @@ func suggestFilter(name string) string {
 	return all
 }
 
-// add selects a value of an attribute, unless impossible says that no configuration can have it. An attribute with impossible
-// values alone selects nothing.
+// add selects a value of an attribute, unless impossible says that no configuration can have it. An
+// attribute with impossible values alone selects nothing.
 func (sel *selection) add(attribute, value string, impossible error) {
 	values := sel.attributes[attribute]
 	if impossible == nil {

@@ -35,8 +35,9 @@ type Setting struct {
 	Needs    string // the key without which this one is refused; <key>Previous needs <key> anyhow
 	Help     string // one line for people
 
-	// Names are what the platform's own console calls the setting, where that is not the key without the
-	// platform's name: AppKey of DingTalkClientId. They are understood in a Configuration; see consoleName.
+	// Names are what the platform's own console calls the setting, where that is not the key
+	// without the platform's name: AppKey of DingTalkClientId. They are understood in a
+	// Configuration; see consoleName.
 	Names []string
 }
 
@@ -46,7 +47,7 @@ type Shape struct {
 	Fits   func(text string) bool     // whether text fits
 	Make   func(random []byte) string // a value that fits, from 32 random bytes; only for settings that are generated
 	Number bool                       // a JSON number is accepted besides a string
-	Truth  bool                       // JSON's true and false are accepted besides "true" and "false", and kept as these
+	Truth  bool                       // JSON's true and false are accepted, and kept as "true" and "false"
 }
 
 // Text is a shape: any text of at most n characters without control characters.
@@ -189,7 +190,8 @@ func (p Platform) check() error {
 		}
 		for _, name := range p.consoleNames(s) {
 			if key, ok := p.keyOf(name); !ok || key != s.Key {
-				return fmt.Errorf("chat: platform %s: the name %s of setting %s means %s, too", p.Type, name, s.Key, key)
+				return fmt.Errorf("chat: platform %s: the name %s of setting %s means %s, too",
+					p.Type, name, s.Key, key)
 			}
 		}
 	}
@@ -212,9 +214,9 @@ func (p *Platform) consoleNames(s Setting) []string {
 	return names
 }
 
-// keyOf returns the key that a key of a Configuration means: itself where it is one; else it may be the console's
-// name of a setting, alone or behind another name of the platform (CorpId and WeComCorpId are WeChatCorpId), or
-// ConversationId for one of ConversationIds.
+// keyOf returns the key that a key of a Configuration means: itself where it is one; else it may be
+// the console's name of a setting, alone or behind another name of the platform (CorpId and
+// WeComCorpId are WeChatCorpId), or ConversationId for one of ConversationIds.
 func (p *Platform) keyOf(written string) (key string, ok bool) {
 	if _, ok := p.setting(written); ok || slices.Contains(commonKeys[:], written) {
 		return written, true

@@ -2,8 +2,9 @@ package chat
 
 import "strings"
 
-// Each request has a Check, which returns all of its mistakes that can be told without looking anything up, as one error.
-// The actions refuse these mistakes themselves; Check is for callers that have others to report with them.
+// Each request has a Check, which returns all of its mistakes that can be told without looking
+// anything up, as one error. The actions refuse these mistakes themselves; Check is for callers
+// that have others to report with them.
 
 // Check returns all mistakes of the request.
 func (in *CreateRequest) Check(s *Service) error {
@@ -11,7 +12,8 @@ func (in *CreateRequest) Check(s *Service) error {
 	return Join(checkRegion(in.RegionID), checkName(in.Name), err)
 }
 
-// Check returns all mistakes of the request. Those that depend on the configuration's type are among them if the request says it.
+// Check returns all mistakes of the request. Those that depend on the configuration's type are
+// among them if the request says it.
 func (in *UpdateRequest) Check(s *Service) error {
 	var p *Platform
 	var typed, configured error
@@ -73,7 +75,8 @@ func (in *RotateRequest) Check(*Service) error {
 // Check returns all mistakes of the request.
 func (in *SimulateRequest) Check(*Service) error {
 	_, err := in.command()
-	return Join(checkNamed(in.RegionID, in.Name), given("UserId", in.UserID), given("ConversationId", in.ConversationID), err)
+	return Join(checkNamed(in.RegionID, in.Name), given("UserId", in.UserID),
+		given("ConversationId", in.ConversationID), err)
 }
 
 // Check returns all mistakes of the request but those of NextToken.
@@ -92,7 +95,8 @@ func (in *TagRequest) Check(*Service) error {
 	if len(in.Tags) == 0 {
 		tags = missing("Tags")
 	}
-	return Join(checkResources(in.RegionID, in.ResourceType, in.ResourceIDs), givenList("ResourceIds", in.ResourceIDs), tags)
+	return Join(checkResources(in.RegionID, in.ResourceType, in.ResourceIDs),
+		givenList("ResourceIds", in.ResourceIDs), tags)
 }
 
 // Check returns all mistakes of the request.
@@ -107,7 +111,8 @@ func (in *UntagRequest) Check(*Service) error {
 	for _, key := range in.TagKeys[:min(len(in.TagKeys), MaxTags)] {
 		keys = Join(keys, checkTag("TagKeys", key, ""))
 	}
-	return Join(checkResources(in.RegionID, in.ResourceType, in.ResourceIDs), givenList("ResourceIds", in.ResourceIDs), keys)
+	return Join(checkResources(in.RegionID, in.ResourceType, in.ResourceIDs),
+		givenList("ResourceIds", in.ResourceIDs), keys)
 }
 
 // Check returns all mistakes of the request but those of NextToken.

@@ -47,9 +47,9 @@ func (k Kind) String() string {
 // MaxDepth is how deep a document may nest; a Configuration needs five.
 const MaxDepth = 16
 
-// Parse decodes JSON text strictly: one value, UTF-8, no key twice in one object, no deeper than MaxDepth.
-// Errors name the place by path, which starts with root, and what is not JSON by line and column, too.
-// They never hold a value: it may be a secret.
+// Parse decodes JSON text strictly: one value, UTF-8, no key twice in one object, no deeper than
+// MaxDepth. Errors name the place by path, which starts with root, and what is not JSON by line and
+// column, too. They never hold a value: it may be a secret.
 func Parse(root, text string) (*Node, error) {
 	n, twice, err := ParseRepeated(root, text)
 	if err == nil && len(twice) > 0 {
@@ -61,8 +61,9 @@ func Parse(root, text string) (*Node, error) {
 // MaxRepeated is how many of a document's repeated keys ParseRepeated names.
 const MaxRepeated = 20
 
-// ParseRepeated is Parse for callers that report all mistakes at once: keys that are given twice are
-// no error, but their paths are returned in the order of the text. The node has the first value of each.
+// ParseRepeated is Parse for callers that report all mistakes at once: keys that are given twice
+// are no error, but their paths are returned in the order of the text. The node has the first value
+// of each.
 func ParseRepeated(root, text string) (n *Node, twice []string, err error) {
 	if !utf8.ValidString(text) {
 		return nil, nil, fmt.Errorf("%s is not UTF-8", root)

@@ -29,9 +29,10 @@ import (
 // out. The values of Bool may be true and false without quotes. An action is service:operation, or * for all; a resource begins
 // with acs: or *.
 //
-// Whatever else the text holds is an error that names all mistakes, at most maxMistakes, each with its place, as in
-// "policy: Statement[1].Condition.StringEqual: unknown operator"; what is not JSON, by line and column. Mistakes are also
-// unknown and duplicate members, empty arrays and objects, data after the end, and more than MaxSize bytes.
+// Whatever else the text holds is an error that names all mistakes, at most maxMistakes, each with
+// its place, as in "policy: Statement[1].Condition.StringEqual: unknown operator"; what is not
+// JSON, by line and column. Mistakes are also unknown and duplicate members, empty arrays and
+// objects, data after the end, and more than MaxSize bytes.
 func Parse(data []byte) (*Policy, error) {
 	if len(data) > MaxSize {
 		return nil, fmt.Errorf("policy: %d bytes, the most is %d", len(data), MaxSize)
@@ -60,7 +61,8 @@ func Parse(data []byte) (*Policy, error) {
 	return into, nil
 }
 
-// position returns where the byte is after which so many were read, as people count: lines and characters from 1.
+// position returns where the byte is after which so many were read, as people count: lines and
+// characters from 1.
 func position(data []byte, offset int64) string {
 	before := data[:min(max(offset-1, 0), int64(len(data)))]
 	line := bytes.Count(before, []byte("\n")) + 1

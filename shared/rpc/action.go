@@ -41,8 +41,9 @@ func (a Action) ReadOnly() bool {
 	return strings.HasPrefix(a.Name, "Get") || strings.HasPrefix(a.Name, "List") || strings.HasPrefix(a.Name, "Simulate")
 }
 
-// TakesGet reports whether the action may be called by GET: the official metadata allows it for what only reads and for tags and
-// resource groups. What changes a configuration is POST alone, so that no link and no prefetch does it.
+// TakesGet reports whether the action may be called by GET: the official metadata allows it for
+// what only reads and for tags and resource groups. What changes a configuration is POST alone, so
+// that no link and no prefetch does it.
 func (a Action) TakesGet() bool {
 	switch a.Name {
 	case "TagResources", "UntagResources", "ChangeResourceGroup":

@@ -18,7 +18,8 @@ import (
 //	Tags.1.Key=env      flattened; an entry that is one text is Tags.1
 //	Tags.Tag.1.Key=env  flattened, with both names
 //
-// A request may mix them. An element that is given twice, as Terraform does in two forms, counts once.
+// A request may mix them. An element that is given twice, as Terraform does in two forms, counts
+// once.
 
 // An element is one entry of a list as a request gives it.
 type element struct {
@@ -27,14 +28,17 @@ type element struct {
 	flat bool // not written as JSON
 }
 
+// A takeWhole returns the elements of a JSON text that stands for a whole list and is no array.
+type takeWhole func(path string, root *document.Node) ([]element, error)
+
 // maxListMistakes is how many mistakes in one list are looked for.
 const maxListMistakes = 20
 
 // spellings returns the names that a list goes by: its own and the singular.
 func spellings(name string) [2]string { return [2]string{name, strings.TrimSuffix(name, "s")} }
 
-// readList reads a list of strings. Of a JSON object, which the Go SDK makes of a map, the values count in the order of its keys;
-// where they are all empty or true, the keys.
+// readList reads a list of strings. Of a JSON object, which the Go SDK makes of a map, the values
+// count in the order of its keys; where they are all empty or true, the keys.
 func readList(v reflect.Value, name string, p params) error {
 	const form = `write a JSON list such as ["ops"]`
 	elements, err := elementsOf(name, form, p, func(path string, root *document.Node) ([]element, error) {
@@ -119,7 +123,8 @@ func readTags(v reflect.Value, name string, p params) error {
 	tags := make(map[string]string, len(pairs))
 	for _, pair := range pairs {
 		if before, twice := tags[pair[0]]; twice && before != pair[1] && len(mistakes) <= maxListMistakes {
-			mistakes = append(mistakes, invalidParam(name, "the key %s is given twice, with different values.", strconv.Quote(shown(pair[0]))))
+			key := strconv.Quote(shown(pair[0]))
+			mistakes = append(mistakes, invalidParam(name, "the key %s is given twice, with different values.", key))
 		}
 		tags[pair[0]] = pair[1]
 	}
@@ -129,7 +134,8 @@ func readTags(v reflect.Value, name string, p params) error {
 	return chat.Join(mistakes...)
 }
 
-// readPairs reads a list of pairs. A JSON object is one pair if its members are named as the parts, else pairs by their first.
+// readPairs reads a list of pairs. A JSON object is one pair if its members are named as the parts,
+// else pairs by their first.
 func readPairs(name string, parts parts, p params) ([][2]string, error) {
 	elements, err := elementsOf(name, parts.form, p, func(path string, root *document.Node) ([]element, error) {
 		if root.Kind != document.Object || parts.areNames(root) {
@@ -139,7 +145,8 @@ func readPairs(name string, parts parts, p params) ([][2]string, error) {
 		for i, m := range root.Members {
 			first := &document.Node{Kind: document.String, Text: m.Key}
 			pair := []document.Member{{Key: parts.first[0], Value: first}, {Key: parts.second[0], Value: m.Value}}
-			list[i] = element{path: document.Under(path, m.Key), node: &document.Node{Kind: document.Object, Members: pair}}
+			node := &document.Node{Kind: document.Object, Members: pair}
+			list[i] = element{path: document.Under(path, m.Key), node: node}
 		}
 		return list, nil
 	})
@@ -234,9 +241,9 @@ func (p parts) readObject(name string, e element) (pair [2]string, ok bool, err 
 	return pair, true, nil
 }
 
-// elementsOf returns the elements of a list in all forms that a request gives it in, those in JSON first. whole takes the JSON text of a
-// whole list apart that is no array.
-func elementsOf(name, form string, p params, whole func(path string, root *document.Node) ([]element, error)) ([]element, error) {
+// elementsOf returns the elements of a list in all forms that a request gives it in, those in JSON
+// first. whole takes the JSON text of a whole list apart that is no array.
+func elementsOf(name, form string, p params, whole takeWhole) ([]element, error) {
 	var list []element
 	var mistakes []error
 	for _, spelling := range spellings(name) {
@@ -264,7 +271,8 @@ func elementsOf(name, form string, p params, whole func(path string, root *docum
 	return list, chat.Join(mistakes...)
 }
 
-// parseList reads the text of a whole list: JSON, or one entry in plain text. A text that may be several entries is refused.
+// parseList reads the text of a whole list: JSON, or one entry in plain text. A text that may be
+// several entries is refused.
 func parseList(name, spelling, text, form string) (*document.Node, error) {
 	trimmed := strings.TrimSpace(text)
 	if !strings.ContainsAny(trimmed[:1], `[{"`) {
@@ -283,8 +291,8 @@ func parseList(name, spelling, text, form string) (*document.Node, error) {
 	return root, nil
 }
 
-// flattened returns the elements of a list that are flattened under one spelling, in the order of their indexes. An index is
-// 1 to 1000; gaps are taken as they are.
+// flattened returns the elements of a list that are flattened under one spelling, in the order of
+// their indexes. An index is 1 to 1000; gaps are taken as they are.
 func flattened(name, spelling string, p params) ([]element, error) {
 	var names []string
 	for full := range p {
@@ -329,7 +337,8 @@ func flattened(name, spelling string, p params) ([]element, error) {
 	return list, chat.Join(mistakes...)
 }
 
-// splitFlat takes the name of a parameter apart that is flattened: the path of the entry, its index, and which part of it.
+// splitFlat takes the name of a parameter apart that is flattened: the path of the entry, its
+// index, and which part of it.
 func splitFlat(name, spelling, full string) (path string, index int, part string, ok bool) {
 	path, rest := spelling, full[len(spelling)+1:]
 	for _, inner := range spellings(name) {

@@ -35,8 +35,9 @@ const (
 	jsonType = "application/json"
 )
 
-// readParams reads the parameters of query and form. A parameter given twice is an error: two readers could take different ones. One that
-// is given in both with the same value is one: some SDKs put RegionId into the query whatever the form has.
+// readParams reads the parameters of query and form. A parameter given twice is an error: two readers
+// could take different ones. One that is given in both with the same value is one: some SDKs put
+// RegionId into the query whatever the form has.
 // A JSON body is left for later: it is signed as a whole, so nobody need look into it before the signature is proven.
 //
 // All of this is done for strangers too. More than MaxParams are refused before anything is allocated for one of them.
@@ -301,7 +302,8 @@ func newPlan[Req any]() plan {
 	return out
 }
 
-// fill reads the parameters into in, a pointer to the plan's request type. Its error has all mistakes.
+// fill reads the parameters into in, a pointer to the plan's request type. Its error has all
+// mistakes.
 func (pl plan) fill(in any, p params) error {
 	v := reflect.ValueOf(in).Elem()
 	var mistakes []error
@@ -316,15 +318,18 @@ func (pl plan) fill(in any, p params) error {
 	return chat.Join(mistakes...)
 }
 
-// common are the parameters that clients send with any action. https://help.aliyun.com/zh/sdk/product-overview/rpc-mechanism
+// common are the parameters that clients send with any action.
+// https://help.aliyun.com/zh/sdk/product-overview/rpc-mechanism
 var common = map[string]bool{
-	"AccessKeyId": true, "Action": true, "BearerToken": true, "Format": true, "RegionId": true, "SecureTransport": true, "SecurityToken": true,
-	"Signature": true, "SignatureMethod": true, "SignatureNonce": true, "SignatureType": true, "SignatureVersion": true, "SourceIp": true,
-	"Timestamp": true, "Version": true, "OwnerId": true, "OwnerAccount": true, "ResourceOwnerId": true, "ResourceOwnerAccount": true,
+	"AccessKeyId": true, "Action": true, "BearerToken": true, "Format": true, "RegionId": true,
+	"SecureTransport": true, "SecurityToken": true, "Signature": true, "SignatureMethod": true,
+	"SignatureNonce": true, "SignatureType": true, "SignatureVersion": true, "SourceIp": true,
+	"Timestamp": true, "Version": true, "OwnerId": true, "OwnerAccount": true,
+	"ResourceOwnerId": true, "ResourceOwnerAccount": true,
 }
 
-// misspelt refuses parameters that are nearly one of the action's: ignored, they would do something else than was asked. Others that
-// the action does not know are ignored, as OOS does.
+// misspelt refuses parameters that are nearly one of the action's: ignored, they would do something
+// else than was asked. Others that the action does not know are ignored, as OOS does.
 func (pl plan) misspelt(p params) error {
 	var unknown []string
 	for name := range p {
@@ -359,7 +364,8 @@ func (pl plan) has(name string) bool {
 	return slices.ContainsFunc(pl.fields, func(f planned) bool { return f.name == name })
 }
 
-// takes reports whether the parameter is read from one of this name: its own, or one in another form of a list.
+// takes reports whether the parameter is read from one of this name: its own, or one in another form
+// of a list.
 func (f planned) takes(name string) bool {
 	if !f.isList() {
 		return name == f.name

@@ -22,8 +22,8 @@ type Target struct {
 
 	// OpenTable returns a table of the store. It sends nothing; an error says that the name is none.
 	OpenTable func(name string, ttl time.Duration) (table.Table, error)
-	// Probe returns a table.ErrUnsupported if the store of the table lacks an operation that the service relies on. Nil where the
-	// store is the cloud's own, which lacks none.
+	// Probe returns a table.ErrUnsupported if the store of the table lacks an operation that the
+	// service relies on. Nil where the store is the cloud's own, which lacks none.
 	Probe func(ctx context.Context, t table.Table) error
 	// Unseal returns what the key service sealed as the given base64.
 	Unseal func(ctx context.Context, sealed string) ([]byte, error)

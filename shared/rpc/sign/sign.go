@@ -27,8 +27,8 @@ const (
 	// MaxSkew is how far a request's time may be from ours, either way, itself included: the gateway's InvalidTimeStamp.Expired.
 	// A nonce must be remembered until its request's time is that long ago.
 	MaxSkew = 15 * time.Minute
-	// MaxNonce is the length of a nonce, in printable characters. The SDKs send 32 hexadecimal digits, PHP's a digest and
-	// its microtime(), which has a blank inside.
+	// MaxNonce is the length of a nonce, in printable characters. The SDKs send 32 hexadecimal
+	// digits, PHP's a digest and its microtime(), which has a blank inside.
 	MaxNonce = 128
 	// MaxAccessKeyID is the length of an access key id, in printable ASCII characters.
 	MaxAccessKeyID = 128
@@ -181,7 +181,8 @@ func checkNonce(name, nonce string) error {
 	return nil
 }
 
-// isNonce reports whether s is printable text, with blanks only inside: a header would lose those around it.
+// isNonce reports whether s is printable text, with blanks only inside: a header would lose those
+// around it.
 func isNonce(s string) bool {
 	if len(s) > utf8.UTFMax*MaxNonce || !utf8.ValidString(s) || utf8.RuneCountInString(s) > MaxNonce {
 		return false

@@ -162,7 +162,8 @@ func judge(err error, sent bool) fate {
 	}
 }
 
-// unsupported reports whether the other side has no such operation. DynamoDB has all of them; what stands in for it may not.
+// unsupported reports whether the other side has no such operation. DynamoDB has all of them; what
+// stands in for it may not.
 func unsupported(err error) bool {
 	var answer *smithyhttp.ResponseError
 	if errors.As(err, &answer) && answer.HTTPStatusCode() == http.StatusNotImplemented {

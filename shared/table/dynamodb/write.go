@@ -351,9 +351,9 @@ func (p *plan) transact(ctx context.Context) error {
 	return o.err
 }
 
-// Probe returns a table.ErrUnsupported if what answers for DynamoDB has no transactions. Anything else that goes wrong is nil: the first
-// call shows it. It sends one transaction of nothing, which a store that knows transactions refuses for that, and which needs no
-// permission.
+// Probe returns a table.ErrUnsupported if what answers for DynamoDB has no transactions. Anything
+// else that goes wrong is nil: the first call shows it. It sends one transaction of nothing, which
+// a store that knows transactions refuses for that, and which needs no permission.
 func (t *Table) Probe(ctx context.Context) error {
 	in := &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{}}
 	_, _, err := t.once(ctx, func(ctx context.Context, with func(*dynamodb.Options)) error {
@@ -363,7 +363,8 @@ func (t *Table) Probe(ctx context.Context) error {
 	if !unsupported(err) {
 		return nil
 	}
-	return fmt.Errorf("table: probe %q: %w: it has no transactions, which every change of a configuration needs: %v", t.name, table.ErrUnsupported, err)
+	return fmt.Errorf("table: probe %q: %w: it has no transactions, which every change of a configuration needs: %v",
+		t.name, table.ErrUnsupported, err)
 }
 
 // canceled finds what a cancelled transaction is to be told as: the first condition that did not hold, once that is certain;
