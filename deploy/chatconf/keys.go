@@ -148,7 +148,7 @@ func (f *keyFlags) with(ctx context.Context, do func(keyManager) error) error {
 			}
 		}
 	}
-	err = withLocal(ctx, f.dataFlags, func(l *app.Local, s app.Settings) error { return do(&localKeys{l.Keys, s}) })
+	err = withLocal(ctx, f.dataFlags, func(l *app.Local, s app.Settings) error { return do(&localKeys{l.Keys, s.AccountID}) })
 	if !errors.Is(err, bolt.ErrInUse) {
 		return err
 	}
@@ -174,8 +174,8 @@ func runningService(data string) (*client, error) {
 
 // localKeys are keys in tables that are open here.
 type localKeys struct {
-	keys     *chat.Keys
-	settings app.Settings
+	keys    *chat.Keys
+	account string // of new keys
 }
 
 func (k *localKeys) create(ctx context.Context, in *chat.CreateAccessKeyRequest, account string) (*chat.AccessKeyInfo, error) {
@@ -184,7 +184,7 @@ func (k *localKeys) create(ctx context.Context, in *chat.CreateAccessKeyRequest,
 		return nil, err
 	}
 	key, err := k.keys.Create(ctx, chat.AccessKey{
-		Account: firstOf(account, k.settings.AccountID), Name: in.Name, Description: in.Description, Policies: policies, Expires: expires,
+		Account: firstOf(account, k.account), Name: in.Name, Description: in.Description, Policies: policies, Expires: expires,
 	})
 	if err != nil {
 		return nil, err

@@ -24,3 +24,6 @@ func (v sendRequest) Format(s fmt.State, _ rune) {
 	type plain sendRequest
 	fmt.Fprintf(s, "%+v", plain(v))
 }
+
+// Format writes a placeholder, whatever the verb.
+func (keyFlags) Format(s fmt.State, _ rune) { io.WriteString(s, "[key flags]") }

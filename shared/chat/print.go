@@ -45,3 +45,8 @@ func (v CreateRequest) Format(s fmt.State, _ rune) {
 
 // Format writes what String returns, whatever the verb.
 func (t Target) Format(s fmt.State, _ rune) { io.WriteString(s, t.String()) }
+
+// Format shows the key's id, whatever the verb: the answer of CreateAccessKey holds the secret.
+func (v AccessKeyInfo) Format(s fmt.State, _ rune) {
+	io.WriteString(s, "[access key "+v.AccessKeyId+"]")
+}
