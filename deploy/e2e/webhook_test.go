@@ -433,3 +433,58 @@ func robotSaid(t *testing.T, b *bot, s saying) callback {
 		},
 	}))
 }
+
+// What clients make of a command is the command, a message that is edited runs once, and the unsigned probe of Slack's certificate is answered.
+func TestWhatPeopleReallyType(t *testing.T) {
+	t.Parallel()
+	s := serveCrowd(t)
+	b := newBot(t, s, "Slack", "typed", permissions(allow("U1", "restart")))
+	start, n := said("", "", "").seconds(), 0
+	tell := func(text, ts, edited string) record {
+		t.Helper()
+		now := said("U1", "C1", text)
+		event := object{"type": "app_mention", "user": "U1", "channel": "C1", "ts": ts, "text": text}
+		if edited != "" {
+			event["edited"] = object{"user": "U1", "ts": edited}
+		}
+		body := jsonText(object{"type": "event_callback", "team_id": "T0EXAMPLE", "api_app_id": "A1", "event_id": now.id, "event": event,
+			"authorizations": []object{{"user_id": "U0BOT", "is_bot": true}}})
+		if a := b.call(t, slackSigned(t, goHMAC, b, now, body, "application/json")); a.status != http.StatusOK {
+			t.Fatalf("%s: answer = %d %s", text, a.status, a.body)
+		}
+		return b.records(t)[0]
+	}
+	for text, want := range map[string][]string{
+		"<@U0BOT>: restart i-1":         {"i-1"},
+		"<@U2> <@U0BOT> restart i-1":    {"i-1"},
+		"restart i-1 <@U0BOT>":          {"i-1"},
+		"<@U0BOT> `restart i-1`":        {"i-1"},
+		"<@U0BOT> restart `i-1` —force": {"i-1", "--force"},
+		"<@U0BOT> *restart* i-1 –f":     {"i-1", "-f"},
+		"<@U0BOT> /restart i-1":         {"i-1"},
+		"<@U0BOT> ```restart i-1```":    {"i-1"},
+	} {
+		n++
+		if latest := tell(text, fmt.Sprintf("%s.%06d", start, n), ""); latest.Command != "restart" || latest.Decision != "Allowed" || !slices.Equal(latest.Arguments, want) {
+			t.Errorf("%q is read as %s %q, want restart %q", text, latest.Command, latest.Arguments, want)
+		}
+	}
+	edited := start + ".000999"
+	tell("<@U0BOT> restrat i-1", edited, "")
+	for i, text := range []string{"<@U0BOT> restart i-1", "<@U0BOT> restart i-1", "<@U0BOT> restart i-2"} {
+		if latest := tell(text, edited, fmt.Sprintf("%d.000000", 10+i)); latest.Decision != "Allowed" || latest.Arguments[0] != "i-1" {
+			t.Errorf("edited for the %d. time, the last record is %+v", i+1, latest)
+		}
+	}
+	if all := b.records(t, "Decision", "Allowed"); len(all) != n+1 {
+		t.Errorf("%d commands were allowed, want %d", len(all), n+1)
+	}
+	probe := callback{header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, body: "ssl_check=1&token=example"}
+	before := len(b.records(t))
+	if a := b.call(t, probe); a.status != http.StatusOK || len(a.body) > 0 {
+		t.Errorf("the probe: answer = %d %q", a.status, a.body)
+	}
+	if after := len(b.records(t)); after != before {
+		t.Errorf("the probe left %d records", after-before)
+	}
+}
