@@ -55,8 +55,13 @@ func openFile(ctx context.Context, s Settings, p Program) (*Local, error) {
 	if err := checkFirst(s); err != nil {
 		return nil, err
 	}
-	db, err := file.Open(filepath.Join(s.Data, TableFile), file.Options{})
-	if err != nil {
+	path := filepath.Join(s.Data, TableFile)
+	_, before := os.Stat(path)
+	db, err := file.Open(path, file.Options{})
+	switch {
+	case err != nil && errors.Is(before, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s is not there, and the first start could not make it: %w", path, err)
+	case err != nil:
 		return nil, err
 	}
 	configurations := db.Table(s.Table, file.TableOptions{})
@@ -72,7 +77,7 @@ func openFile(ctx context.Context, s Settings, p Program) (*Local, error) {
 		KeyUses:        db.Table(uses, file.TableOptions{TTL: chat.UseAge}),
 		Tickets:        db.Table(s.TicketTable, file.TableOptions{TTL: TicketAge}),
 		Journal:        db.Table(journal, file.TableOptions{TTL: age}),
-		Where:          filepath.Join(s.Data, TableFile),
+		Where:          path,
 	}, len(partitions) == 0, p)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -205,7 +210,18 @@ const (
 
 // claim makes the tables those of the key ring, or proves that they are, and returns the claim's revision. Of two services that start
 // at once with different rings one is told so, before it has sealed anything; of two with the same ring both are the first.
-func claim(ctx context.Context, t Tables, ring *seal.Ring) (revision int64, err error) {
+//
+// Only a first start has to write: a later one finds the claim, on a disk that is full or read-only too.
+func claim(ctx context.Context, t Tables, ring *seal.Ring, first bool) (revision int64, err error) {
+	if !first {
+		claims, err := t.Configurations.Get(ctx, claimKey)
+		switch {
+		case err != nil:
+			return 0, fmt.Errorf("%s: the claim of the key ring: %w", t.Where, err)
+		case len(claims) > 0:
+			return proveClaim(t, ring, claims[0])
+		}
+	}
 	err = putClaim(ctx, t, ring, claimed, table.Absent())
 	var there *table.ConditionError
 	switch {
@@ -255,7 +271,7 @@ func openLocal(ctx context.Context, s Settings, t Tables, first bool, p Program)
 	if err != nil {
 		return nil, err
 	}
-	revision, err := claim(ctx, t, ring)
+	revision, err := claim(ctx, t, ring, first)
 	if err != nil {
 		return nil, err
 	}
@@ -286,6 +302,7 @@ func (l *Local) settle(ctx context.Context, s Settings, t Tables, ring *seal.Rin
 	switch {
 	case err == nil:
 		l.AccessKeyID = key.ID
+	case revision == settled && errors.Is(err, fs.ErrPermission): // it is shown, and no more
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
@@ -331,7 +348,7 @@ func localRing(s Settings, where string, first bool) (*seal.Ring, error) {
 			return nil, err
 		}
 		if err := writeFile(path, text); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("the first start could not write the key ring: %w", err)
 		}
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%s is gone, and %s holds secrets that were sealed with it; put it back, or set CHATCONF_KEYRING", path, where)
@@ -362,7 +379,7 @@ func (l *Local) makeFirstKey(ctx context.Context, s Settings, key AccessKey) err
 		return err
 	}
 	if err := writeAccessKey(l.KeyFile, key); err != nil {
-		return err
+		return fmt.Errorf("the first start could not write the access key: %w", err)
 	}
 	l.AccessKeyID = key.ID
 	_, err := l.Keys.Create(ctx, first)
@@ -548,6 +565,7 @@ type Opened struct {
 	AccessKeyID string
 	KeyFile     string
 	First       bool
+	ReadOnly    error // why the data cannot be written; nil: it can
 }
 
 // bodySize is how much memory a request to the service takes, in bytes: the largest body of a callback, and what is made of it.
@@ -557,7 +575,11 @@ func opened(l *Local, err error) (Opened, error) {
 	if err != nil {
 		return Opened{}, err
 	}
-	return Opened{l.Handler, l, bodySize, l.AccessKeyID, l.KeyFile, l.First}, nil
+	var readOnly error
+	if l.File != nil {
+		readOnly = l.File.ReadOnly()
+	}
+	return Opened{l.Handler, l, bodySize, l.AccessKeyID, l.KeyFile, l.First, readOnly}, nil
 }
 
 // Serve serves what open opens, which it closes at its end. open is told in the settings where the service is, which Outputs show.
@@ -577,9 +599,12 @@ func Serve(ctx context.Context, s Settings, started func(Started), open func(Set
 		return errors.Join(err, listener.Close())
 	}
 	defer func() { err = errors.Join(err, o.Close()) }()
+	if o.ReadOnly != nil {
+		logger.Warn("the data cannot be written: reads are served, and changes are answered with ServiceUnavailable", "error", o.ReadOnly)
+	}
 	// Not synced: after a crash the next start writes it again.
 	if err := writeFileSync(filepath.Join(s.Data, endpointFile), []byte(endpoint+"\n"), false); err != nil {
-		return errors.Join(err, listener.Close())
+		logger.Warn("the tool does not find the service by itself: give it --endpoint and an access key", "endpoint", endpoint, "error", err)
 	}
 	said := Started{Endpoint: endpoint, AccessKeyID: o.AccessKeyID, KeyFile: o.KeyFile, First: o.First}
 	if cert != nil && !cert.IsTrusted() {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -461,5 +462,35 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 	}
 	if _, err := os.Stat(data); err == nil {
 		t.Error("the data directory was made")
+	}
+}
+
+// The file that says where the service listens is a convenience: where it cannot be written, the service serves.
+func TestServeWithoutItsEndpointFile(t *testing.T) {
+	s := settings(t)
+	open(t, s).Close()
+	if err := os.MkdirAll(filepath.Join(s.Data, "endpoint", "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.Addr = "127.0.0.1:0"
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	answered := make(chan int, 1)
+	err := app.ServeLocal(ctx, s, func(started app.Started) {
+		go func() {
+			defer stop()
+			client := &http.Client{Timeout: 10 * time.Second}
+			resp, err := client.Get(started.Endpoint + "/healthz")
+			if err != nil {
+				t.Error(err)
+				answered <- 0
+				return
+			}
+			resp.Body.Close()
+			answered <- resp.StatusCode
+		}()
+	}, rpc.Actions()...)
+	if status := <-answered; err != nil || status != http.StatusOK {
+		t.Errorf("ServeLocal = %v, /healthz answers %d", err, status)
 	}
 }

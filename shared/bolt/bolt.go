@@ -30,6 +30,8 @@ var (
 	ErrForeign = errors.New("not a file of this store")
 	// ErrDamaged says that the file was ours and is no longer whole.
 	ErrDamaged = errors.New("the file is damaged")
+	// ErrReadOnly says that the file may be read and not written.
+	ErrReadOnly = errors.New("the file is read-only")
 	// ErrClosed says that the DB was closed.
 	ErrClosed = errors.New("the file is closed")
 	// ErrBroken says that a commit failed in such a way that nobody can tell what the disk holds, or that bbolt lost its
@@ -70,7 +72,8 @@ type DB struct {
 	file *os.File // bbolt's own; only the committer may read it
 	path string
 
-	broken atomic.Pointer[error] // set once, when nothing can be trusted any more
+	readOnly error                 // why the file cannot be written; nil: it can
+	broken   atomic.Pointer[error] // set once, when nothing can be trusted any more
 
 	mu      sync.Mutex
 	wake    sync.Cond // on mu: the queue has grown, or closing was set
@@ -83,8 +86,8 @@ type DB struct {
 }
 
 // newDB starts the committer of a file.
-func newDB(b *bbolt.DB, f *os.File, path string) *DB {
-	db := &DB{bolt: b, file: f, path: path, drained: make(chan struct{}), closed: make(chan struct{}), commit: (*bbolt.Tx).Commit}
+func newDB(b *bbolt.DB, f *os.File, path string, readOnly error) *DB {
+	db := &DB{bolt: b, file: f, path: path, readOnly: readOnly, drained: make(chan struct{}), closed: make(chan struct{}), commit: (*bbolt.Tx).Commit}
 	db.wake.L = &db.mu
 	go db.run()
 	return db
@@ -92,6 +95,9 @@ func newDB(b *bbolt.DB, f *os.File, path string) *DB {
 
 // Path returns the path that the file was opened by.
 func (db *DB) Path() string { return db.path }
+
+// ReadOnly returns why the file cannot be written, nil if it can.
+func (db *DB) ReadOnly() error { return db.readOnly }
 
 // View runs fn on a snapshot: all updates that were acknowledged before it began, and none that come after. Many run at
 // once, beside updates. The file cannot give back the room of what was deleted or replaced while an old snapshot is held, and
@@ -124,7 +130,12 @@ func (db *DB) View(fn func(*Tx) error) error {
 // size is about how many bytes fn changes; it bounds what shares a transaction. When ctx ends before fn has begun, fn is
 // not run and the error is ctx's; after that the outcome is the true one.
 // If the commit itself fails, every update in it gets the error and nothing of them remains, unless the error is ErrBroken.
+//
+// Of a file that was opened for reading only, it is an ErrReadOnly, and fn is not run.
 func (db *DB) Update(ctx context.Context, size int, fn func(*Tx) error) error {
+	if db.readOnly != nil {
+		return fmt.Errorf("bolt: write %s: %w: %w", db.path, ErrReadOnly, db.readOnly)
+	}
 	return db.do(&call{ctx: ctx, size: size, fn: fn})
 }
 

@@ -241,7 +241,7 @@ func (db *DB) check() error {
 	if _, err := inspect(db.file); err != nil {
 		return fmt.Errorf("bolt: verify %s: %w", db.path, err)
 	}
-	tx, err := db.bolt.Begin(true) // bbolt's check reads the list of free pages, which a writer may change
+	tx, err := db.bolt.Begin(db.readOnly == nil) // bbolt's check reads the list of free pages, which a writer may change
 	if err != nil {
 		return fmt.Errorf("bolt: verify %s: %w", db.path, err)
 	}

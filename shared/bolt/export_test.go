@@ -1,6 +1,10 @@
 package bolt
 
-import "go.etcd.io/bbolt"
+import (
+	"os"
+
+	"go.etcd.io/bbolt"
+)
 
 // MaxBatchCalls and MaxBatchBytes are the bounds of a batch.
 const (
@@ -23,4 +27,10 @@ func (db *DB) Closing() bool {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	return db.closing
+}
+
+// SetOpenFile puts open in the place of os.OpenFile until the function that it returns is called.
+func SetOpenFile(open func(name string, flag int, perm os.FileMode) (*os.File, error)) (restore func()) {
+	openFile = open
+	return func() { openFile = os.OpenFile }
 }

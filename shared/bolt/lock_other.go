@@ -8,4 +8,4 @@ import (
 )
 
 // lock is an error where a file cannot be locked before bbolt opens it: two processes with one file would destroy it.
-func lock(*os.File) (bool, error) { return false, errors.ErrUnsupported }
+func lock(*os.File, bool) (bool, error) { return false, errors.ErrUnsupported }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -42,6 +43,9 @@ var errMoved = errors.New("the file was moved")
 // Open opens the file at path, or makes it, mode 0600, in a directory that it makes too, mode 0700. It is ErrInUse when
 // somebody else has the file open, and ErrForeign or ErrDamaged when it is not a sound file of the kind and version asked for; such
 // a file is left as it is, and so is an empty one. Open reads the whole file: about a second for each gigabyte.
+//
+// A file that is there and may not be written, such as one on a read-only file system, is opened for
+// reading: ReadOnly says why, and Update is an ErrReadOnly.
 func Open(path string, o Options) (*DB, error) {
 	if o.Wait == 0 {
 		o.Wait = defaultWait
@@ -74,24 +78,39 @@ func openExisting(path string, o Options, deadline time.Time) (*DB, error) {
 	} else if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%w: it is not a regular file", ErrForeign)
 	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	var readOnly error
+	f, err := openFile(path, os.O_RDWR, 0)
+	if isReadOnly(err) {
+		readOnly = err
+		f, err = openFile(path, os.O_RDONLY, 0)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := lockAt(f, path, deadline); err != nil {
+	if err := lockAt(f, path, deadline, readOnly != nil); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	if err := o.check(f); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	if err := f.Chmod(0o600); err != nil {
-		return nil, errors.Join(err, f.Close())
+	if readOnly == nil {
+		if err := f.Chmod(0o600); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
 	}
-	b, err := openBolt(f, o)
+	b, err := openBolt(f, o, readOnly != nil)
 	if err != nil {
 		return nil, err
 	}
-	return newDB(b, f, path), nil
+	return newDB(b, f, path, readOnly), nil
+}
+
+// openFile is os.OpenFile, but for tests.
+var openFile = os.OpenFile
+
+// isReadOnly reports whether an error says that a file cannot be opened for writing, which may still be read.
+func isReadOnly(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
 // create makes the file under another name and renames it when it is whole, so that a crash leaves no half of one under
@@ -101,11 +120,11 @@ func create(path string, o Options, deadline time.Time) (*DB, error) {
 		return nil, err
 	}
 	temp := path + ".creating"
-	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := openFile(temp, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := lockAt(f, temp, deadline); err != nil {
+	if err := lockAt(f, temp, deadline, false); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	if _, err := os.Lstat(path); err == nil {
@@ -114,7 +133,7 @@ func create(path string, o Options, deadline time.Time) (*DB, error) {
 	if err := errors.Join(f.Chmod(0o600), f.Truncate(0)); err != nil { // what a crashed creator left
 		return nil, errors.Join(err, f.Close())
 	}
-	b, err := openBolt(f, o)
+	b, err := openBolt(f, o, false)
 	if err != nil {
 		return nil, err
 	}
@@ -128,11 +147,11 @@ func create(path string, o Options, deadline time.Time) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(temp), b.Close())
 	}
-	return newDB(b, f, path), nil
+	return newDB(b, f, path, nil), nil
 }
 
 // openBolt lets bbolt have f, which is locked, and closes it if that goes wrong.
-func openBolt(f *os.File, o Options) (b *bbolt.DB, err error) {
+func openBolt(f *os.File, o Options, readOnly bool) (b *bbolt.DB, err error) {
 	defer func() {
 		if v := recover(); v != nil { // bbolt's way to report damage
 			err = errors.Join(fmt.Errorf("%w: %v", ErrDamaged, v), f.Close())
@@ -145,6 +164,7 @@ func openBolt(f *os.File, o Options) (b *bbolt.DB, err error) {
 		InitialMmapSize: mapping,
 		NoStatistics:    true, // a lock that every reader would take
 		MaxSize:         o.MaxSize,
+		ReadOnly:        readOnly,
 	})
 	if err != nil {
 		return nil, err
@@ -154,9 +174,9 @@ func openBolt(f *os.File, o Options) (b *bbolt.DB, err error) {
 }
 
 // lockAt locks f, which was opened by path, and makes sure that path still names it.
-func lockAt(f *os.File, path string, deadline time.Time) error {
+func lockAt(f *os.File, path string, deadline time.Time, shared bool) error {
 	for {
-		locked, err := lock(f)
+		locked, err := lock(f, shared)
 		if err != nil {
 			return fmt.Errorf("lock: %w", err)
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"maps"
@@ -183,7 +184,7 @@ func (j *Journal) NoteLater(ctx context.Context, ref Ref, n Note) {
 	}
 	ctx = context.WithoutCancel(ctx)
 	go func() {
-		if err := w.wait(ctx); err != nil {
+		if err := w.wait(ctx); err != nil && !errors.Is(err, context.Canceled) { // what Flush gives up, it says itself
 			invoke.Logger(ctx).WarnContext(ctx, "the health of a webhook was not written", "configuration", ref.Name, "error", err)
 		}
 	}()

@@ -60,6 +60,9 @@ func (db *DB) Table(name string, o TableOptions) *Table {
 	return &Table{db: db, bucket: bucketPrefix + name, ttl: o.TTL}
 }
 
+// ReadOnly returns why the file cannot be written, nil if it can. Of one that cannot, a Write is ErrUnavailable.
+func (db *DB) ReadOnly() error { return db.bolt.ReadOnly() }
+
 // Verify checks the whole file, and every row of every table, while no Write runs. It returns the first damage found.
 func (db *DB) Verify(ctx context.Context) error {
 	if err := db.bolt.Verify(ctx); err != nil {
