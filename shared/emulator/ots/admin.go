@@ -98,6 +98,15 @@ func (s *Server) listTable(c *call, _ *otsprotocol.ListTableRequest) (proto.Mess
 	return out, nil
 }
 
+// listSearchIndex and listTimeseriesTable answer what is true of an emulator that makes neither.
+func (s *Server) listSearchIndex(*call, *otsprotocol.ListSearchIndexRequest) (proto.Message, error) {
+	return &otsprotocol.ListSearchIndexResponse{}, nil
+}
+
+func (s *Server) listTimeseriesTable(*call, *otsprotocol.ListTimeseriesTableRequest) (proto.Message, error) {
+	return &otsprotocol.ListTimeseriesTableResponse{}, nil
+}
+
 func (s *Server) describeTable(c *call, req *otsprotocol.DescribeTableRequest) (proto.Message, error) {
 	s.schema.RLock()
 	defer s.schema.RUnlock()

@@ -25,6 +25,7 @@ const (
 	headerMD5         = "X-Ots-Contentmd5"
 	headerInstance    = "X-Ots-Instancename"
 	headerSignature   = "X-Ots-Signature"
+	headerToken       = "X-Ots-Ststoken"
 	headerRequestID   = "X-Ots-Requestid"
 	headerContentType = "X-Ots-Contenttype"
 	headerPrefix      = "X-Ots-"
@@ -73,6 +74,9 @@ func (s *Server) authenticate(c *call, r *http.Request) error {
 	}
 	if countSigned(r.Header) > maxSigned {
 		return invalid("More than %d headers begin with %s.", maxSigned, strings.ToLower(headerPrefix))
+	}
+	if r.Header.Get(headerToken) != "" {
+		return authFailed("The STS token is invalid.") // the service's wording is not known; this one gives out none
 	}
 	c.scratch.text = appendStringToSign(c.scratch.text[:0], r)
 	c.scratch.sum = k.appendSignature(c.scratch.sum[:0], c.scratch.text)

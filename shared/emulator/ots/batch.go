@@ -45,13 +45,10 @@ func checkBatchGet(req *otsprotocol.BatchGetRowRequest) error {
 			return invalid("Duplicated table name: '%s'.", in.GetTableName())
 		}
 		names[in.GetTableName()] = true
-		if len(in.PrimaryKey) == 0 {
-			return invalid("No row specified in the request of BatchGetRow.")
-		}
 		n += len(in.PrimaryKey)
 	}
 	switch {
-	case n == 0:
+	case len(req.Tables) == 0:
 		return invalid("No row specified in the request of BatchGetRow.")
 	case n > maxRowsGet:
 		return invalid("Rows count exceeds the upper limit: %d.", maxRowsGet)
@@ -78,7 +75,7 @@ func (s *Server) getRows(c *call, tx store.Tx, in *otsprotocol.TableInBatchGetRo
 	if err != nil {
 		return nil, err
 	}
-	bucket, seen := tx.Bucket(t.bucket()), make(map[string]bool, len(out))
+	bucket := tx.Bucket(t.bucket())
 	for i, b := range in.PrimaryKey {
 		if i < len(in.Token) && len(in.Token[i]) > 0 {
 			return nil, invalid("Invalid token.")
@@ -92,10 +89,6 @@ func (s *Server) getRows(c *call, tx store.Tx, in *otsprotocol.TableInBatchGetRo
 			return nil, err
 		}
 		key := newKey(columns)
-		if seen[string(key)] {
-			return nil, invalid("Duplicate rows detected in MultiGet.")
-		}
-		seen[string(key)] = true
 		if e := c.rowFault(in.GetTableName(), i); e != nil {
 			out[i] = failedGet(e)
 			continue
@@ -246,7 +239,7 @@ func (b *batch) checkRepeated() error {
 			switch {
 			case len(b.table.indexes) > 0:
 				return invalid("Duplicate rows detected in MultiPut.")
-			case ch.expect != otsprotocol.RowExistenceExpectation_IGNORE, ch.increments():
+			case ch.expect != otsprotocol.RowExistenceExpectation_IGNORE:
 				return errRepeatedExist
 			case ch.condition != nil:
 				return errRepeatedFilter

@@ -135,7 +135,7 @@ func TestTransactionsOfOtherPartitionKeys(t *testing.T) {
 	if got := c.get("t", &out.PrimaryKey, within(id)); got != "a=1" {
 		t.Errorf("the row with a made key, within the transaction: %s", got)
 	}
-	fails(t, "another partition", c.write(putIn(id, key("p", 8, "n", 1), nil)),
+	fails(t, "another partition", c.write(putIn(id, key("p", 8, "n", auto), nil)),
 		"OTSDataOutOfRange: Data out of scope of transaction. Transaction PartKey:-7. Data PartKey:8")
 	if err := c.commit(id); err != nil {
 		t.Fatal(err)

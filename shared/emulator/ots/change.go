@@ -1,6 +1,8 @@
 package ots
 
 import (
+	"slices"
+
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
 
 	"chatconf/shared/emulator/ots/plainbuffer"
@@ -13,6 +15,7 @@ type change struct {
 	row       plainbuffer.Row
 	key       []byte // that the row is stored under; not yet known of one with an AUTO_INCREMENT
 	auto      bool
+	given     bool // the client names the value of the AUTO_INCREMENT column itself
 	expect    otsprotocol.RowExistenceExpectation
 	condition filter
 	returns   otsprotocol.ReturnType
@@ -64,6 +67,7 @@ func (c *change) checkKey() error {
 	if c.auto && c.op == otsprotocol.OperationType_DELETE {
 		return invalid("Invalid row to delete which with pk auto increment.")
 	}
+	c.given = i >= 0 && !c.auto
 	if !c.auto {
 		c.key = newKey(c.row.Key)
 	}
@@ -92,8 +96,8 @@ func (c *change) checkCells() error {
 }
 
 func (c *change) checkCell(cell *plainbuffer.Cell) error {
-	if !validName(string(cell.Name)) {
-		return invalid("Invalid column name: '%s'.", cell.Name)
+	if err := checkColumnName(string(cell.Name)); err != nil {
+		return err
 	}
 	if c.table.isKey(string(cell.Name)) {
 		return invalid("Duplicated attribute column name with primary key column: '%s'.", cell.Name)
@@ -108,6 +112,9 @@ func (c *change) checkCell(cell *plainbuffer.Cell) error {
 		return invalid("Timestamp cannot be given for column '%s' of a table with secondary indexes.", cell.Name) // the service's wording is not known
 	}
 	c.size += len(cell.Name)
+	if cell.HasTimestamp {
+		c.size += 8
+	}
 	if !cell.HasValue {
 		return nil
 	}
@@ -195,13 +202,11 @@ func (c *change) conditional() bool {
 	return c.expect != otsprotocol.RowExistenceExpectation_IGNORE || c.condition != nil
 }
 
-func (c *change) increments() bool {
-	for i := range c.row.Cells {
-		if c.row.Cells[i].Op == plainbuffer.Increment {
-			return true
-		}
-	}
-	return false
+// onlyRemoves reports whether an update removes cells and writes none.
+func (c *change) onlyRemoves() bool {
+	return c.op == otsprotocol.OperationType_UPDATE && !slices.ContainsFunc(c.row.Cells, func(cell plainbuffer.Cell) bool {
+		return cell.Op != plainbuffer.DeleteAll && cell.Op != plainbuffer.DeleteOne
+	})
 }
 
 // checkSize says whether a put or an update that stands alone is small enough.

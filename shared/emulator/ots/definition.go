@@ -81,9 +81,10 @@ func (t *table) addDefined(columns []*otsprotocol.DefinedColumnSchema) error {
 	}
 	for _, m := range columns {
 		name := m.GetName()
+		if err := checkColumnName(name); err != nil {
+			return err
+		}
 		switch {
-		case !validName(name):
-			return invalid("Invalid column name: '%s'.", name)
 		case t.isKey(name):
 			return invalid("Duplicated attribute column name with primary key column: '%s'.", name)
 		case t.defined(name) != nil:

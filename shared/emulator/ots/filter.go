@@ -156,8 +156,8 @@ func (p *filterParser) parseSingle(b []byte) (filter, error) {
 	if c := m.GetComparator(); c < otsprotocol.ComparatorType_CT_EQUAL || c > otsprotocol.ComparatorType_CT_LESS_EQUAL {
 		return nil, invalid("Invalid relation operator: %d.", c)
 	}
-	if !validName(m.GetColumnName()) {
-		return nil, invalid("Invalid column name: '%s'.", m.GetColumnName())
+	if err := checkColumnName(m.GetColumnName()); err != nil {
+		return nil, err
 	}
 	v, err := plainbuffer.DecodeValue(m.ColumnValue)
 	if err != nil || !isAttribute(v.Type) {

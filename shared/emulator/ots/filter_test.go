@@ -182,7 +182,7 @@ func TestFilterErrors(t *testing.T) {
 		{"or of none", combine(tablestore.LO_OR), "Invalid AND/OR operator: the number of sub-filters must be more than 1."},
 		{"33 filters", combine(tablestore.LO_OR, many...), "The count of filter exceeds the max: 32."},
 		{"a page of columns within", combine(tablestore.LO_OR, single("n", eq, 1), &tablestore.PaginationFilter{Limit: 1}), "Invalid type of filter: 3."},
-		{"an invalid column", single("1n", eq, 1), "Invalid column name: '1n'."},
+		{"an invalid column", single("#n", eq, 1), "Invalid column name: '#n'."},
 		{"an invalid pattern", tablestore.NewSingleColumnValueRegexFilter("r", eq, tablestore.NewValueTransferRule("(", tablestore.Variant_STRING), ""), "Deserialize relation filter failed."},
 	} {
 		want := "OTSParameterInvalid: " + test.want

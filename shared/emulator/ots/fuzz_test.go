@@ -45,7 +45,7 @@ var record = sync.OnceValue(func() (all []recorded) {
 })
 
 // setup is how many messages of the script make what the others need.
-const setup = 5
+const setup = 6
 
 func fuzzOptions(hook func(ots.Request) ots.Fault) ots.Options {
 	return ots.Options{Unsigned: true, Now: newClock().Now, NewID: func() string { return "id" }, Fault: hook}
@@ -53,17 +53,18 @@ func fuzzOptions(hook func(ots.Request) ots.Fault) ots.Options {
 
 func script(c *client) {
 	at := newClock().ms()
-	c.create("t", "p:string n:integer+", transactional, withDefined, func(r *tablestore.CreateTableRequest) {
+	c.create("t", "p:string n:integer", transactional, withDefined, func(r *tablestore.CreateTableRequest) {
 		r.AddIndexMeta(indexMeta("by_age", false, "age", "city"))
 	})
 	c.must(put("t", key("p", "a", "n", 1), cols("age", 3, "city", "Ulm", "f", 2.5, "b", []byte("x"), "t", true)))
 	c.must(put("t", key("p", "a", "n", 2), cols("age", 4)))
 	c.create("s", "p:binary", versions(3), timeToLive(100))
+	c.create("u", "p:string n:integer+")
 	c.mustStart("t", key("p", "locked"))
 
 	c.write(putIn("id", key("p", "locked", "n", 1), cols("age", 3)))
 	c.write(put("s", key("p", []byte{0, 1}), []cell{{"v", 1, at}, {"v", 2, at - 1}}))
-	auto := put("t", key("p", "b", "n", auto), cols("age", 1))
+	auto := put("u", key("p", "b", "n", auto), cols("age", 1))
 	auto.SetReturnPk()
 	c.write(auto)
 	u := update("t", key("p", "a", "n", 1))
@@ -107,6 +108,8 @@ func script(c *client) {
 	c.BatchGetRow(&tablestore.BatchGetRowRequest{MultiRowQueryCriteria: []*tablestore.MultiRowQueryCriteria{get}})
 	c.ComputeSplitPointsBySize(&tablestore.ComputeSplitPointsBySizeRequest{TableName: "t", SplitSize: 1})
 	c.ListTable()
+	c.ListSearchIndex(&tablestore.ListSearchIndexRequest{TableName: "t"})
+	tablestore.NewTimeseriesClient(c.in.Endpoint, c.in.Name, c.in.KeyID, c.in.KeySecret).ListTimeseriesTable()
 	c.DescribeTable(&tablestore.DescribeTableRequest{TableName: "t"})
 	c.UpdateTable(&tablestore.UpdateTableRequest{TableName: "s", TableOption: tablestore.NewTableOption(7, 2), StreamSpec: &tablestore.StreamSpecification{EnableStream: true}})
 	add := &tablestore.AddDefinedColumnRequest{TableName: "t"}

@@ -110,7 +110,8 @@ func TestSignatures(t *testing.T) {
 	}{
 		{"as it should be", change(func(*raw) {}), "ok"},
 		{"further headers are signed too", change(func(r *raw) { r.headers["x-ots-sdk-traceid"], r.headers["x-ots-sourceip"] = "trace ", "::1" }), "ok"},
-		{"a temporary token is signed too", change(func(r *raw) { r.headers["x-ots-ststoken"] = "token" }), "ok"},
+		{"a temporary token, of which none was given out", change(func(r *raw) { r.headers["x-ots-ststoken"] = "token" }),
+			"403 OTSAuthFailed: The STS token is invalid."},
 		{"a header that was not signed", func() *raw { r := change(func(*raw) {}); r.headers["x-ots-request-tag"] = "x"; return r }(), "403 OTSAuthFailed: Signature mismatch."},
 		{"another secret", newRaw(in, "ListTable", nil).sign("x"), "403 OTSAuthFailed: Signature mismatch."},
 		{"an unknown key", change(func(r *raw) { r.headers["x-ots-accesskeyid"] = "x" }), "403 OTSAuthFailed: The AccessKeyID does not exist."},
@@ -249,6 +250,8 @@ func TestRequestsThatNoSDKSends(t *testing.T) {
 		want            string
 	}{
 		{"an operation that is not emulated", "Search", nil, "400 OTSParameterInvalid: Unsupported operation: 'Search'."},
+		{"search indexes, of which there are none", "ListSearchIndex", nil, "ok"},
+		{"time series, of which there are none", "ListTimeseriesTable", nil, "ok"},
 		{"streams", "ListStream", nil, "400 OTSParameterInvalid: Unsupported operation: 'ListStream'."},
 		{"an operation in lower case", "listtable", nil, "400 OTSParameterInvalid: Unsupported operation: 'listtable'."},
 		{"no operation", "", nil, "400 OTSParameterInvalid: Unsupported operation: ''."},

@@ -138,7 +138,7 @@ func TestColumnsToGetAndColumnRanges(t *testing.T) {
 		{"up to b", between("", "b"), "a=1"},
 		{"a range without columns is the primary key alone", between("x", "y"), ""},
 		{"end before start", between("d", "b"), "OTSParameterInvalid: Start column must be less than end column."},
-		{"an invalid name", columnsToGet("1a"), "OTSParameterInvalid: Invalid column name: '1a'."},
+		{"an invalid name", columnsToGet("#a"), "OTSParameterInvalid: Invalid column name: '#a'."},
 		{"page of columns", func(q *tablestore.SingleRowQueryCriteria) {
 			q.Filter = &tablestore.PaginationFilter{Offset: 1, Limit: 2}
 		}, "b=2 c=3"},
@@ -270,4 +270,51 @@ func TestCapacityUnits(t *testing.T) {
 	read("a row of more than 4096 bytes", key("p", "k"), nil, 2)
 	read("its primary key", key("p", "k"), []string{"p"}, 1)
 	read("a row that is not there", key("p", "none"), nil, 1)
+}
+
+func TestAnUpdateThatOnlyRemovesMakesNoRow(t *testing.T) {
+	c := run(t)
+	c.create("t", "p:string")
+	pk := key("p", "k")
+	u := update("t", pk)
+	u.DeleteColumn("a")
+	c.must(u)
+	if got, want := c.get("t", pk), "-"; got != want {
+		t.Errorf("the row after nothing was removed: %s, want %s", got, want)
+	}
+	u.PutColumn("b", int64(1))
+	c.must(u)
+	if got, want := c.get("t", pk), "b=1"; got != want {
+		t.Errorf("the row after a column was removed and another written: %s, want %s", got, want)
+	}
+	gone := update("t", pk)
+	gone.DeleteColumn("b")
+	c.must(gone)
+	if got, want := c.get("t", pk), ""; got != want {
+		t.Errorf("the row after its last column was removed: %q, want %q, a row of its key alone", got, want)
+	}
+}
+
+func TestOnlyTheServiceMakesValuesOfAutoIncrement(t *testing.T) {
+	const failed = "OTSConditionCheckFail: Condition check failed."
+	c := run(t)
+	c.create("t", "p:string n:integer+")
+	pk := key("p", "k", "n", 7)
+	fails(t, "a put of a given value", c.write(put("t", pk, cols("a", 1))), failed)
+	u := update("t", pk)
+	u.PutColumn("a", int64(1))
+	fails(t, "an update of a given value", c.write(u), failed)
+	if err := c.write(remove("t", pk)); err != nil {
+		t.Errorf("the removal of a row that is not there: %v", err)
+	}
+	made := put("t", key("p", "k", "n", auto), cols("a", 1))
+	made.SetReturnPk()
+	out, err := c.PutRow(&tablestore.PutRowRequest{PutRowChange: made})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.must(put("t", &out.PrimaryKey, cols("a", 2)))
+	if got, want := c.get("t", &out.PrimaryKey), "a=2"; got != want {
+		t.Errorf("a row whose value the service made, put again: %s, want %s", got, want)
+	}
 }

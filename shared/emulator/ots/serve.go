@@ -84,6 +84,10 @@ var operations = map[string]operation{
 	"/CommitTransaction":        handle((*Server).commitTransaction),
 	"/AbortTransaction":         handle((*Server).abortTransaction),
 	"/ComputeSplitPointsBySize": handle((*Server).computeSplitPoints),
+
+	// Clients ask for these before they delete a table. There are none.
+	"/ListSearchIndex":     handle((*Server).listSearchIndex),
+	"/ListTimeseriesTable": handle((*Server).listTimeseriesTable),
 }
 
 // ServeHTTP answers one request.

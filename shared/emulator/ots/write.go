@@ -55,8 +55,11 @@ func (w *writer) apply(c *change, rows rows) (outcome, error) {
 	if err := c.check(&old, &before, expiry); err != nil {
 		return outcome{}, err
 	}
-	if c.op == otsprotocol.OperationType_DELETE {
+	switch {
+	case c.op == otsprotocol.OperationType_DELETE:
 		return c.outcome(columns, nil), rows.put(key, nil)
+	case !old.exists() && c.onlyRemoves(): // there is nothing to remove, and no row comes of it
+		return c.outcome(columns, nil), nil
 	}
 	after := plainbuffer.Row{Key: columns}
 	at := w.stamp(&old)
@@ -81,7 +84,8 @@ func (w *writer) stamp(old *row) int64 {
 func (c *change) check(old *row, before *plainbuffer.Row, expiry int64) error {
 	switch {
 	case c.expect == otsprotocol.RowExistenceExpectation_EXPECT_EXIST && !old.exists(),
-		c.expect == otsprotocol.RowExistenceExpectation_EXPECT_NOT_EXIST && old.exists():
+		c.expect == otsprotocol.RowExistenceExpectation_EXPECT_NOT_EXIST && old.exists(),
+		c.given && c.op != otsprotocol.OperationType_DELETE && !old.exists(): // only the service makes new values
 		return errCondition
 	case c.condition == nil:
 		return nil

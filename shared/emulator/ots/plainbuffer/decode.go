@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 var (
@@ -32,7 +33,8 @@ func Decode(b []byte) ([]Row, error) {
 	return rows, nil
 }
 
-// DecodeRow reads a buffer that holds exactly one row.
+// DecodeRow reads a buffer that holds exactly one row. Zeros behind the row are ignored: the SDK for
+// Node.js allots a byte too many for some cells and sends the whole buffer.
 func DecodeRow(b []byte) (Row, error) {
 	var r Row
 	s, err := open(b)
@@ -45,7 +47,7 @@ func DecodeRow(b []byte) (Row, error) {
 	if err := s.row(&r); err != nil {
 		return r, err
 	}
-	if len(s.b) > 0 {
+	if slices.ContainsFunc(s.b, func(b byte) bool { return b != 0 }) {
 		return r, errRows
 	}
 	return r, nil
