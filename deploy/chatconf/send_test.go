@@ -366,7 +366,8 @@ func TestSendShowsTheURLWhenAsked(t *testing.T) {
 	}
 }
 
-// The URL's token is shown to callers who may reveal Outputs; SendChatMessage is a permission of its own, which no pattern gives.
+// The URL's token is shown to callers who may reveal Outputs; SendChatMessage is a permission of
+// its own, which no pattern gives.
 func TestSendIsAuthorised(t *testing.T) {
 	at, l := newSendService(t)
 	create(t, at, "ops", "Slack", "")

@@ -101,7 +101,8 @@ func TestKeysMayDoWhatTheirPoliciesSay(t *testing.T) {
 	})
 }
 
-// Whoever reads does not see the secrets in Outputs: neither a read-only key, nor one that rotates, by any action. The shape is the same.
+// Whoever reads does not see the secrets in Outputs: neither a read-only key, nor one that rotates,
+// by any action. The shape is the same.
 func TestOutputsAreRevealedByAPermissionOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	onlyFile(t, "keys opens the file")
@@ -159,7 +160,8 @@ func TestOutputsAreRevealedByAPermissionOfTheirOwn(t *testing.T) {
 	}
 }
 
-// One change takes all the permissions of what it does, and an action that speaks as anybody one that names it.
+// One change takes all the permissions of what it does, and an action that speaks as anybody one
+// that names it.
 func TestOneChangeTakesSeveralPermissions(t *testing.T) {
 	t.Parallel()
 	onlyFile(t, "keys opens the file")

@@ -141,7 +141,8 @@ func liveALife(t *testing.T, s *service, client *oos.Client, name, typ string, p
 	wantSDKError(t, err, http.StatusNotFound, "EntityNotExists.ChatConfiguration")
 }
 
-// wantOutputs asks for a webhook URL on the service itself, and for what WeCom's console asks for, masked, since it was given.
+// wantOutputs asks for a webhook URL on the service itself, and for what WeCom's console asks for,
+// masked, since it was given.
 func wantOutputs(t *testing.T, s *service, outputs, name string, secrets map[string]string) {
 	t.Helper()
 	var all map[string]any

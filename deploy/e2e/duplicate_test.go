@@ -245,7 +245,8 @@ func TestOneKindOfSignatureDoesNotPassForAnother(t *testing.T) {
 	}
 }
 
-// A name that is deleted and created again begins a new life: nothing of the one before shows in it, and a message that came then is another now.
+// A name that is deleted and created again begins a new life: nothing of the one before shows in
+// it, and a message that came then is another now.
 func TestANameThatIsCreatedAgainHasALifeOfItsOwn(t *testing.T) {
 	t.Parallel()
 	s := serveCrowd(t)

@@ -234,7 +234,8 @@ func ringKeys(v any) (keys []string) {
 	return keys
 }
 
-// shown searches what Get and List answer, and returns the Outputs, in which webhooks' tokens may be.
+// shown searches what Get and List answer, and returns the Outputs, in which webhooks' tokens may
+// be.
 func (s *searcher) shown(svc *service, name string) map[string]string {
 	s.t.Helper()
 	var got shown

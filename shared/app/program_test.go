@@ -187,7 +187,8 @@ func TestTheDataPlane(t *testing.T) {
 	})
 }
 
-// The answer to an event shows the secrets in Outputs only where the policy of events says so. Without one, events may do all else.
+// The answer to an event shows the secrets in Outputs only where the policy of events says so.
+// Without one, events may do all else.
 func TestEventsRevealOutputsByTheirPolicy(t *testing.T) {
 	eachCloud(t, func(t *testing.T, c *cloud) {
 		s := onStage(c)

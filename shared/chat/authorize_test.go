@@ -147,8 +147,8 @@ func (h *house) only(actions ...string) context.Context {
 	return as(h.t.Context(), caller(h.t, "CCKonly", statements...))
 }
 
-// TestOneChangeMayTakeSeveralPermissions holds that tags and a resource group need their own permissions, however they are set, and
-// that all that are missing are named at once.
+// TestOneChangeMayTakeSeveralPermissions holds that tags and a resource group need their own
+// permissions, however they are set, and that all that are missing are named at once.
 func TestOneChangeMayTakeSeveralPermissions(t *testing.T) {
 	create := func(edit func(*chat.CreateRequest)) func(*house, context.Context) error {
 		return func(h *house, ctx context.Context) error {
@@ -210,8 +210,8 @@ func TestOneChangeMayTakeSeveralPermissions(t *testing.T) {
 	}
 }
 
-// TestTagsAreDecidedByWhatIsAndWhatWouldBe holds that a caller whose permissions are by tags can by tagging neither take in what it may not
-// touch, nor let go of what it may.
+// TestTagsAreDecidedByWhatIsAndWhatWouldBe holds that a caller whose permissions are by tags can by
+// tagging neither take in what it may not touch, nor let go of what it may.
 func TestTagsAreDecidedByWhatIsAndWhatWouldBe(t *testing.T) {
 	h := newHouse(t)
 	for _, env := range []string{"dev", "prod"} {
@@ -275,7 +275,8 @@ func TestTagsAreDecidedByWhatIsAndWhatWouldBe(t *testing.T) {
 	wantError(t, "a tag of what is not there", tag(h.ctx, "a", "b", "dev", "none"), chat.ResourceNotFound, "ResourceIds", "none")
 }
 
-// TestListsAreForPatternsOfAllNames holds that a list is for a policy on all names: one on names of one character is none, nor does it deny.
+// TestListsAreForPatternsOfAllNames holds that a list is for a policy on all names: one on names of
+// one character is none, nor does it deny.
 func TestListsAreForPatternsOfAllNames(t *testing.T) {
 	h := newHouse(t)
 	h.create("one")

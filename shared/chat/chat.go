@@ -240,7 +240,8 @@ func (c scope) place(name, field string) seal.Place {
 // actionPrefix is before an operation's name in policies.
 const actionPrefix = "oos:"
 
-// request returns what policies are asked of a configuration, but for the action; tags are the configuration's, nil when there are none.
+// request returns what policies are asked of a configuration, but for the action; tags are the
+// configuration's, nil when there are none.
 func (s *Service) request(ctx context.Context, c scope, name string, tags map[string]string) policy.Request {
 	return s.requestOn(ctx, c.resource(name), tags)
 }
@@ -290,7 +291,8 @@ type need struct {
 	after  bool // the tags are those that the request sets
 }
 
-// authorize returns a NoPermission error unless the caller has the permission for action on the configuration name.
+// authorize returns a NoPermission error unless the caller has the permission for action on the
+// configuration name.
 func (s *Service) authorize(ctx context.Context, c scope, action, name string, tags map[string]string) error {
 	return c.require(need{action: actionPrefix + action, of: s.request(ctx, c, name, tags)})
 }
@@ -301,8 +303,8 @@ func (s *Service) authorizeKey(ctx context.Context, c scope, action, id string) 
 	return c.require(need{action: actionPrefix + action, of: s.requestOn(ctx, c.keyResource(id), nil)})
 }
 
-// require returns a NoPermission error unless the caller has every permission that a request takes. It names all that are missing;
-// the detail is of the first.
+// require returns a NoPermission error unless the caller has every permission that a request takes.
+// It names all that are missing; the detail is of the first.
 func (c scope) require(needs ...need) error {
 	var missing []string
 	var denied *AccessDenied
@@ -330,7 +332,11 @@ func (c scope) require(needs ...need) error {
 	if denied == nil {
 		return nil
 	}
-	return &Error{Code: NoPermission, Message: "The caller may not perform " + strings.Join(missing, ", ") + "." + note, Denied: denied}
+	return &Error{
+		Code:    NoPermission,
+		Message: "The caller may not perform " + strings.Join(missing, ", ") + "." + note,
+		Denied:  denied,
+	}
 }
 
 // denial returns the detail of a decision that does not allow an action.

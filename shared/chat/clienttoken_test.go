@@ -233,8 +233,8 @@ func TestOneClientTokenAtOnceHasOneEffect(t *testing.T) {
 	}
 }
 
-// TestClientTokenIsLookedUpForWhoMay holds that a first answer goes to every caller who may do the action now, and that to others a token
-// says nothing: neither that it was used, nor for what.
+// TestClientTokenIsLookedUpForWhoMay holds that a first answer goes to every caller who may do the
+// action now, and that to others a token says nothing: neither that it was used, nor for what.
 func TestClientTokenIsLookedUpForWhoMay(t *testing.T) {
 	h := newHouse(t)
 	creator := caller(t, "CCKcreator", `{"Effect":"Allow","Action":"oos:CreateChatConfiguration","Resource":"*"}`)
@@ -284,8 +284,8 @@ func TestClientTokenIsLookedUpForWhoMay(t *testing.T) {
 	}
 }
 
-// TestARepeatedDeleteIsDecidedByTheTagsThatWere holds that a delete can be repeated by a caller whose permission is by tags: those that the
-// configuration had.
+// TestARepeatedDeleteIsDecidedByTheTagsThatWere holds that a delete can be repeated by a caller
+// whose permission is by tags: those that the configuration had.
 func TestARepeatedDeleteIsDecidedByTheTagsThatWere(t *testing.T) {
 	h := newHouse(t)
 	h.create("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "dev"} })

@@ -63,9 +63,10 @@ type ChatCommand struct {
 	EventId        string `json:",omitempty"` // of the delivery, where the platform gives it one besides
 }
 
-// ListCommands returns what was asked of a bot, the latest first, a page at a time: ListChatCommands. It is of the
-// name's present life. A configuration that was deleted still shows what was asked of it, to a caller who may read what has the tags
-// that it had then, until the name is created again.
+// ListCommands returns what was asked of a bot, the latest first, a page at a time:
+// ListChatCommands. It is of the name's present life. A configuration that was deleted still shows
+// what was asked of it, to a caller who may read what has the tags that it had then, until the name
+// is created again.
 //
 // Errors: MissingParameter, InvalidParameter, InvalidNextToken, NotFound, NoPermission, InvalidRegion, Unavailable without a journal.
 func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*ListCommandsResponse, error) {

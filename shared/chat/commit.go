@@ -129,8 +129,8 @@ func (s *Service) get(ctx context.Context, c scope, name string) (*record, error
 	return decodeRecord(items[0])
 }
 
-// lastLife reads the configuration of a name, or if there is none, what it was when it was deleted; nil if there never was one.
-// It costs one Get, and a Query more where there is no configuration.
+// lastLife reads the configuration of a name, or if there is none, what it was when it was deleted;
+// nil if there never was one. It costs one Get, and a Query more where there is no configuration.
 func (s *Service) lastLife(ctx context.Context, c scope, name string) (last *record, there bool, err error) {
 	r, err := s.get(ctx, c, name)
 	if err != nil || r != nil {

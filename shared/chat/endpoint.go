@@ -15,8 +15,9 @@ import (
 	"chatconf/shared/table"
 )
 
-// ErrNoWebhook is the one error of OpenWebhook for a URL that opens no configuration: there is no such configuration, or the token
-// is wrong. Which of them it was is in the *Unproven around it, for log and health only.
+// ErrNoWebhook is the one error of OpenWebhook for a URL that opens no configuration: there is no
+// such configuration, or the token is wrong. Which of them it was is in the *Unproven around it,
+// for log and health only.
 var ErrNoWebhook = errors.New("chat: no such webhook")
 
 // Unproven is the ErrNoWebhook of one URL. Its sender gets the same answer in both cases.
@@ -171,11 +172,12 @@ func grant(c Command) string {
 	return b.String()
 }
 
-// OpenWebhook returns the configuration whose webhook has the given URL. It costs one Get, and none for a URL whose parts cannot be.
-// The token, 128 bits of chance, is compared in constant time; the one that a rotation replaced is good too during its grace time.
+// OpenWebhook returns the configuration whose webhook has the given URL. It costs one Get, and none
+// for a URL whose parts cannot be. The token, 128 bits of chance, is compared in constant time; the
+// one that a rotation replaced is good too during its grace time.
 //
-// A URL that opens no configuration is an *Unproven, which is ErrNoWebhook. Names are no secret, so nothing hides by the time it
-// takes whether there is a configuration. Other errors are *Error.
+// A URL that opens no configuration is an *Unproven, which is ErrNoWebhook. Names are no secret, so
+// nothing hides by the time it takes whether there is a configuration. Other errors are *Error.
 func (s *Service) OpenWebhook(ctx context.Context, account, region, name, token string) (*Endpoint, error) {
 	unknown := &Unproven{Reason: "there is no such configuration"}
 	if !validAccount(account) || !validRegion(region) || checkName(name) != nil {
@@ -193,7 +195,8 @@ func (s *Service) OpenWebhook(ctx context.Context, account, region, name, token 
 	return known.made, nil
 }
 
-// OpenConfiguration returns a configuration to a caller that needs no proof, such as a function that dispatches commands. It costs one Get.
+// OpenConfiguration returns a configuration to a caller that needs no proof, such as a function
+// that dispatches commands. It costs one Get.
 //
 // Errors: NotFound.
 func (s *Service) OpenConfiguration(ctx context.Context, ref Ref) (*Endpoint, error) {
@@ -207,8 +210,9 @@ func (s *Service) OpenConfiguration(ctx context.Context, ref Ref) (*Endpoint, er
 // maxEndpoints bounds the endpoints that a process keeps; beyond it, any may go.
 const maxEndpoints = 1000
 
-// endpoints are what records were made into, so that a record that did not change is not parsed and unsealed again. A record is
-// still read each time. A request with a wrong token makes one too: the next then costs a comparison.
+// endpoints are what records were made into, so that a record that did not change is not parsed and
+// unsealed again. A record is still read each time. A request with a wrong token makes one too: the
+// next then costs a comparison.
 type endpoints struct {
 	mu    sync.Mutex
 	cache map[Ref]madeEndpoint
@@ -270,7 +274,8 @@ func (s *Service) endpoint(ctx context.Context, ref Ref) (*madeEndpoint, error) 
 	return &known, nil
 }
 
-// webhookTokens returns the tokens that are good in the URL of a configuration's webhook, the present one first.
+// webhookTokens returns the tokens that are good in the URL of a configuration's webhook, the
+// present one first.
 func (s *Service) webhookTokens(c scope, r *record) ([][]byte, error) {
 	current, err := s.open(c, r, fieldWebhookToken)
 	if err != nil {

@@ -35,8 +35,8 @@ func TestOpenWebhook(t *testing.T) {
 	equal(t, "the endpoint", e, &chat.Endpoint{Account: account, Region: region, Name: "one", Type: "WeChat", Revision: 1, Life: "1795420800000-1", Created: h.clock.Now(), Active: true, Language: "zh", BotName: "b", RamRole: "Ops", Target: chat.Target{Type: "Journal"}})
 }
 
-// TestOpenWebhookTellsNothing holds that a URL that opens no configuration has one error, whatever is wrong with it, and that only a
-// name that may be one costs a read.
+// TestOpenWebhookTellsNothing holds that a URL that opens no configuration has one error, whatever
+// is wrong with it, and that only a name that may be one costs a read.
 func TestOpenWebhookTellsNothing(t *testing.T) {
 	h := newHouse(t)
 	h.create("one")

@@ -476,9 +476,10 @@ type HealthError struct {
 	Reason string
 }
 
-// Health returns how the webhook of a chat configuration is doing: GetChatConfigurationHealth. It is of the
-// configuration's present life. A counter that does not move is forgotten with the journal's retention. Of a configuration that was
-// made before lives had ids, counters hold what earlier ones of the name had counted.
+// Health returns how the webhook of a chat configuration is doing: GetChatConfigurationHealth. It
+// is of the configuration's present life. A counter that does not move is forgotten with the
+// journal's retention. Of a configuration that was made before lives had ids, counters hold what
+// earlier ones of the name had counted.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion, Unavailable without a journal.
 func (s *Service) Health(ctx context.Context, in *HealthRequest) (*HealthResponse, error) {
@@ -584,10 +585,10 @@ func dateOf(t time.Time) string {
 	return date(t)
 }
 
-// mayRead does what actions that look at one configuration have in common: it returns the last life of the name, and whether that
-// still is, once the caller has the permission for every action; the first is its own. A policy may
-// say who must not see what is tagged so, and the journal outlives the tags: of what was deleted,
-// the tags count that it had then.
+// mayRead does what actions that look at one configuration have in common: it returns the last life
+// of the name, and whether that still is, once the caller has the permission for every action; the
+// first is its own. A policy may say who must not see what is tagged so, and the journal outlives
+// the tags: of what was deleted, the tags count that it had then.
 func (s *Service) mayRead(ctx context.Context, regionID, name string, actions ...string) (c scope, r *record, there bool, err error) {
 	c, err = s.scope(ctx, regionID)
 	if err := Join(err, checkName(name)); err != nil {

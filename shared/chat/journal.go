@@ -56,8 +56,9 @@ type JournalOptions struct {
 //	o#<id>                       what is still to be handed on of a command: JSON, sealed inside; removed when it is
 //	h#<name>$<life>#…            health: counters, and when things happened last
 //
-// A life is from the creation of a name to its deletion. A name that is created again begins another life, with nothing of the
-// one before. Keys of configurations that were made before lives had ids lack "$<life>".
+// A life is from the creation of a name to its deletion. A name that is created again begins
+// another life, with nothing of the one before. Keys of configurations that were made before lives
+// had ids lack "$<life>".
 //
 // An id is thirteen digits of milliseconds and sixteen of chance, so ids sort by time. Record, message id, guards and what is to be
 // handed on are one atomic write. The partition "journals" has an item for each partition that has had anything to be handed on, so
@@ -121,7 +122,8 @@ func NewJournal(t table.Table, ring *seal.Ring, o JournalOptions) (*Journal, err
 	return j, nil
 }
 
-// A Ref names a life of a chat configuration anywhere, or with an ID one command of it. Where only the name matters, Life may be empty.
+// A Ref names a life of a chat configuration anywhere, or with an ID one command of it. Where only
+// the name matters, Life may be empty.
 type Ref struct {
 	Account string
 	Region  string
@@ -134,7 +136,8 @@ func (r Ref) scope() scope { return scope{caller: &nobody, account: r.Account, r
 
 func (r Ref) partition() string { return r.scope().partition() }
 
-// under returns the sort key of something that belongs to the life, or without rest, what all these begin with.
+// under returns the sort key of something that belongs to the life, or without rest, what all these
+// begin with.
 func (r Ref) under(prefix, rest string) string {
 	key := prefix + escape(r.Name)
 	if r.Life != "" {
@@ -143,7 +146,8 @@ func (r Ref) under(prefix, rest string) string {
 	return key + "#" + rest
 }
 
-// entryKey returns the sort key of a record; without an id, what those of all records of the life begin with.
+// entryKey returns the sort key of a record; without an id, what those of all records of the life
+// begin with.
 func (r Ref) entryKey() string  { return r.under(entryPrefix, r.ID) }
 func (r Ref) outboxKey() string { return outboxPrefix + r.ID }
 

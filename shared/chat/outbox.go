@@ -63,7 +63,8 @@ type Job struct {
 	kept     string     // an answer that Settle keeps
 }
 
-// IsOf reports whether the command was given to the configuration in this life of its name. With another it has nothing to do.
+// IsOf reports whether the command was given to the configuration in this life of its name. With
+// another it has nothing to do.
 func (job *Job) IsOf(e *Endpoint) bool { return job.Life == e.Life && job.Created.Equal(e.Created) }
 
 // LogValue returns what a log may show.

@@ -10,7 +10,8 @@ import (
 	"chatconf/shared/table"
 )
 
-// allOutputs returns the Outputs of a configuration that each action shows to the caller of ctx, as they are and as Setup has the URL.
+// allOutputs returns the Outputs of a configuration that each action shows to the caller of ctx, as
+// they are and as Setup has the URL.
 func (h *house) allOutputs(ctx context.Context, name string) map[string]map[string]string {
 	h.t.Helper()
 	out := make(map[string]map[string]string)
@@ -37,8 +38,9 @@ func (h *house) allOutputs(ctx context.Context, name string) map[string]map[stri
 	return out
 }
 
-// TestOutputsAreRevealedToWhoMay goes through who may do what, and holds which actions then show the secrets in Outputs. To all others
-// Outputs have the same shape, and the mask in place of each secret.
+// TestOutputsAreRevealedToWhoMay goes through who may do what, and holds which actions then show
+// the secrets in Outputs. To all others Outputs have the same shape, and the mask in place of each
+// secret.
 func TestOutputsAreRevealedToWhoMay(t *testing.T) {
 	const reads, reveals, rotates = `["oos:Get*","oos:List*"]`, `"oos:RevealChatConfigurationOutputs"`, `"oos:RotateChatWebhook"`
 	allow := func(action string) string { return `{"Effect":"Allow","Action":` + action + `,"Resource":"*"}` }
@@ -114,8 +116,8 @@ func contains(words, word string) bool {
 	return false
 }
 
-// TestOutputsMaskWhatTheCallerSupplied holds that a secret that was given is shown to nobody again, and one that was made up is until
-// another is given.
+// TestOutputsMaskWhatTheCallerSupplied holds that a secret that was given is shown to nobody again,
+// and one that was made up is until another is given.
 func TestOutputsMaskWhatTheCallerSupplied(t *testing.T) {
 	h := newHouse(t)
 	h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
@@ -161,8 +163,8 @@ func TestOutputsMaskWhatTheCallerSupplied(t *testing.T) {
 	h.mustAgree()
 }
 
-// TestOutputsOfARecordOfBefore holds that of a record that does not say who made its secrets up, nothing but the URL is shown, until a
-// rotation makes new ones.
+// TestOutputsOfARecordOfBefore holds that of a record that does not say who made its secrets up,
+// nothing but the URL is shown, until a rotation makes new ones.
 func TestOutputsOfARecordOfBefore(t *testing.T) {
 	h := newHouse(t)
 	h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })

@@ -36,11 +36,11 @@ type record struct {
 	Status          string            `json:"status"`
 	Configuration   string            `json:"configuration"`       // compact JSON text, secrets masked
 	Secrets         map[string][]byte `json:"secrets,omitempty"`   // sealed, by field
-	Generated       []string          `json:"generated,omitempty"` // fields whose secret the service made up; Outputs may show these
+	Generated       []string          `json:"generated,omitempty"` // fields whose secret the service made up
 	Rotation        *rotation         `json:"rotation,omitempty"`
 	Tags            map[string]string `json:"tags,omitempty"`
 	Revision        int64             `json:"revision"`
-	Born            int64             `json:"born,omitempty"` // the revision with which this life began; 0 in records made before lives had ids
+	Born            int64             `json:"born,omitempty"` // the first revision of this life; 0 before lives had ids
 	Created         time.Time         `json:"created"`
 	Updated         time.Time         `json:"updated"`
 }
@@ -112,8 +112,9 @@ func (c scope) ref(r *record) Ref {
 	return Ref{Account: c.account, Region: c.region, Name: r.Name, Life: r.life()}
 }
 
-// life returns the id of the record's life: when it began and with which revision, which no other life of the name has, since revisions
-// go on from one to the next. It is empty in records made before lives had ids.
+// life returns the id of the record's life: when it began and with which revision, which no other
+// life of the name has, since revisions go on from one to the next. It is empty in records made
+// before lives had ids.
 func (r *record) life() string {
 	if r.Born == 0 {
 		return ""
@@ -121,8 +122,8 @@ func (r *record) life() string {
 	return strconv.FormatInt(r.Created.UnixMilli(), 10) + "-" + strconv.FormatInt(r.Born, 10)
 }
 
-// begun returns the time before which nothing in the journal belongs to the record's life; zero where its keys say what does. Lives
-// without an id share keys, and are told apart by it.
+// begun returns the time before which nothing in the journal belongs to the record's life; zero
+// where its keys say what does. Lives without an id share keys, and are told apart by it.
 func (r *record) begun() time.Time {
 	if r.Born == 0 {
 		return r.Created
@@ -258,11 +259,13 @@ func (s *Service) open(c scope, r *record, field string) ([]byte, error) {
 	return secret, nil
 }
 
-// actionReveal allows to see the secrets in Outputs: the token of the webhook's URL, and what else the service made up for it.
+// actionReveal allows to see the secrets in Outputs: the token of the webhook's URL, and what else
+// the service made up for it.
 const actionReveal = "RevealChatConfigurationOutputs"
 
-// outputs returns the text of Outputs: the webhook's URL, what else the platform's console asks for, and with setup what to do there.
-// Mask is in the place of each secret, unless reveal is set, and in any case in that of a secret which the caller had supplied.
+// outputs returns the text of Outputs: the webhook's URL, what else the platform's console asks
+// for, and with setup what to do there. Mask is in the place of each secret, unless reveal is set,
+// and in any case in that of a secret which the caller had supplied.
 func (s *Service) outputs(c scope, r *record, setup, reveal bool) (string, error) {
 	webhook, err := s.webhookURL(c, r, reveal)
 	if err != nil {
@@ -309,7 +312,8 @@ func (s *Service) outputs(c scope, r *record, setup, reveal bool) (string, error
 	return b.String(), nil
 }
 
-// webhookURL returns the URL of a configuration's webhook, with Mask in place of its token unless reveal is set.
+// webhookURL returns the URL of a configuration's webhook, with Mask in place of its token unless
+// reveal is set.
 func (s *Service) webhookURL(c scope, r *record, reveal bool) (string, error) {
 	token := []byte(Mask)
 	if reveal {

@@ -60,9 +60,11 @@ func (in *RotateRequest) grace() (int64, error) {
 	return grace, nil
 }
 
-// Rotate gives a chat configuration a new webhook URL, and new values of the secrets that the service makes up and shows in Outputs
-// (for WeChat AesKey and Token): RotateChatWebhook. The old ones stay good for the grace time; those that an earlier rotation
-// replaced, or that the Configuration says were before, do not. The answer shows the new ones to a caller who may reveal Outputs.
+// Rotate gives a chat configuration a new webhook URL, and new values of the secrets that the
+// service makes up and shows in Outputs (for WeChat AesKey and Token): RotateChatWebhook. The old
+// ones stay good for the grace time; those that an earlier rotation replaced, or that the
+// Configuration says were before, do not. The answer shows the new ones to a caller who may reveal
+// Outputs.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch, NoPermission, InvalidRegion.
 func (s *Service) Rotate(ctx context.Context, in *RotateRequest) (*RotateResponse, error) {
@@ -75,7 +77,8 @@ func (s *Service) Rotate(ctx context.Context, in *RotateRequest) (*RotateRespons
 	}
 	out := new(rotateAnswer)
 	err = s.change(ctx, modification{
-		action: actionRotate, regionID: in.RegionID, name: in.Name, token: in.ClientToken, revision: in.Revision, in: in, out: out,
+		action: actionRotate, regionID: in.RegionID, name: in.Name, token: in.ClientToken, revision: in.Revision,
+		in: in, out: out,
 		next: func(c scope, before *record) (step, error) {
 			after, err := s.rotated(c, before, time.Duration(grace)*time.Second)
 			if err != nil {
@@ -83,9 +86,11 @@ func (s *Service) Rotate(ctx context.Context, in *RotateRequest) (*RotateRespons
 			}
 			w := written(after)
 			out.ChatConfiguration = Rotated{
-				Name: w.Name, CreatedDate: w.CreatedDate, UpdatedDate: w.UpdatedDate, Revision: w.Revision, GraceUntil: date(after.Rotation.Until),
+				Name: w.Name, CreatedDate: w.CreatedDate, UpdatedDate: w.UpdatedDate, Revision: w.Revision,
+				GraceUntil: date(after.Rotation.Until),
 			}
-			out.outputs, err = s.outputs(c, after, true, c.allows(actionPrefix+actionReveal, s.request(ctx, c, after.Name, after.Tags)))
+			reveal := c.allows(actionPrefix+actionReveal, s.request(ctx, c, after.Name, after.Tags))
+			out.outputs, err = s.outputs(c, after, true, reveal)
 			return step{before, after}, err
 		},
 	})

@@ -15,8 +15,9 @@ import (
 // allows is to be anybody in the chat.
 const actionSend = "SendChatMessage"
 
-// OpenToSend returns a configuration, and the URL of its webhook, for a caller who may do SendChatMessage on it: to make a callback with
-// its secrets, as the platform would. With reveal the caller must be one who may see the secrets of its Outputs too. It costs one Get.
+// OpenToSend returns a configuration, and the URL of its webhook, for a caller who may do
+// SendChatMessage on it: to make a callback with its secrets, as the platform would. With reveal
+// the caller must be one who may see the secrets of its Outputs too. It costs one Get.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion.
 func (s *Service) OpenToSend(ctx context.Context, regionID, name string, reveal bool) (*Endpoint, Secret, error) {

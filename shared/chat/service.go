@@ -93,10 +93,12 @@ type Configuration struct {
 	ResourceGroupId string
 	CreatedDate     string
 	UpdatedDate     string
-	Outputs         string            // the webhook's URL; for WeChat also AesKey and Token; Setup, the steps in the platform's console, a line each; secrets masked
-	Status          string            // this and what follows: beyond OOS
-	Tags            map[string]string `json:",omitempty"`
-	Revision        int64
+	// Outputs are the webhook's URL; for WeChat also AesKey and Token; Setup, the steps in the platform's
+	// console, a line each. Their secrets are masked unless the caller may reveal them.
+	Outputs  string
+	Status   string            // this and what follows: beyond OOS
+	Tags     map[string]string `json:",omitempty"`
+	Revision int64
 }
 
 // DeleteResponse is the answer of DeleteChatConfiguration.
@@ -135,7 +137,8 @@ func (s *Service) Create(ctx context.Context, in *CreateRequest) (*WriteResponse
 	return out, nil
 }
 
-// createNeeds returns the permissions that a CreateRequest takes. Each is decided by the tags that the configuration will have.
+// createNeeds returns the permissions that a CreateRequest takes. Each is decided by the tags that
+// the configuration will have.
 func (s *Service) createNeeds(ctx context.Context, c scope, in *CreateRequest) []need {
 	of := s.request(ctx, c, in.Name, in.Tags)
 	needs := []need{{action: actionPrefix + actionCreate, of: of}}
@@ -287,7 +290,8 @@ func (s *Service) Update(ctx context.Context, in *UpdateRequest) (*WriteResponse
 	}
 	out := new(WriteResponse)
 	err := s.change(ctx, modification{
-		action: actionUpdate, regionID: in.RegionID, name: in.Name, token: in.ClientToken, revision: in.Revision, in: in, out: out,
+		action: actionUpdate, regionID: in.RegionID, name: in.Name, token: in.ClientToken, revision: in.Revision,
+		in: in, out: out,
 		regroups: func(before *record) bool {
 			return in.ResourceGroupID != nil && (before == nil || before.ResourceGroupID != *in.ResourceGroupID)
 		},
@@ -356,7 +360,8 @@ func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*recor
 func (s *Service) Delete(ctx context.Context, in *DeleteRequest) (*DeleteResponse, error) {
 	out := &DeleteResponse{Content: "Chat configuration deleted successfully."}
 	err := s.change(ctx, modification{
-		action: actionDelete, regionID: in.RegionID, name: in.Name, token: in.ClientToken, revision: in.Revision, in: in, out: out,
+		action: actionDelete, regionID: in.RegionID, name: in.Name, token: in.ClientToken, revision: in.Revision,
+		in: in, out: out,
 		next: func(_ scope, before *record) (step, error) { return step{before: before}, nil },
 	})
 	if err != nil {
@@ -370,13 +375,14 @@ type modification struct {
 	action, regionID, name, token string
 	revision                      *int64 // only if this is the configuration's revision
 	in                            any    // the request, for its ClientToken
-	out                           any    // where a first answer is read into; what next leaves in it is the answer that is remembered
+	out                           any    // where a first answer is read into; what next leaves in it is remembered
 
 	regroups func(before *record) bool // whether the change needs ChangeResourceGroup too; nil: never
 	next     func(scope, *record) (step, error)
 }
 
-// change does an action to one configuration: read, decide, write, and from the start again when somebody else wrote in between.
+// change does an action to one configuration: read, decide, write, and from the start again when
+// somebody else wrote in between.
 func (s *Service) change(ctx context.Context, do modification) error {
 	c, err := s.scope(ctx, do.regionID)
 	if err := Join(err, checkName(do.name), checkClientToken(do.token)); err != nil {

@@ -49,7 +49,8 @@ func (in *SimulateRequest) command() (string, error) {
 	return name, err
 }
 
-// Simulate tells how a command would be decided, by the evaluator that decides: SimulateChatPermission.
+// Simulate tells how a command would be decided, by the evaluator that decides:
+// SimulateChatPermission.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion.
 func (s *Service) Simulate(ctx context.Context, in *SimulateRequest) (*SimulateResponse, error) {

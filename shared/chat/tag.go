@@ -192,9 +192,9 @@ func (s *Service) retag(ctx context.Context, action, regionID, resourceType stri
 	return &Empty{}, nil
 }
 
-// retagSteps returns what happens to each of the named configurations, in their order, once all of it may. The caller needs the
-// permission by the tags that each has, and by those that it would have: by neither can a caller move a configuration into its reach or
-// out of it.
+// retagSteps returns what happens to each of the named configurations, in their order, once all of
+// it may. The caller needs the permission by the tags that each has, and by those that it would
+// have: by neither can a caller move a configuration into its reach or out of it.
 func (s *Service) retagSteps(ctx context.Context, c scope, action string, names []string, edit func(*record) error) ([]step, error) {
 	records, err := s.getAll(ctx, c, names)
 	if err != nil {

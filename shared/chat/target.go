@@ -116,17 +116,19 @@ func PublicAddress(a netip.Addr) bool {
 	return true
 }
 
-// checkHost returns what is wrong with the host and the port of a URL that nobody could ever connect to; empty if nothing is. The names
-// are those that the resolvers of package net and of certificates take: https://www.rfc-editor.org/rfc/rfc1123#section-2.1, and '_'.
+// checkHost returns what is wrong with the host and the port of a URL that nobody could ever
+// connect to; empty if nothing is. The names are those that the resolvers of package net and of
+// certificates take: https://www.rfc-editor.org/rfc/rfc1123#section-2.1, and '_'.
 func checkHost(u *url.URL) string {
 	port := u.Port()
-	if n, err := strconv.Atoi(port); port != "" && (err != nil || n < 1 || n > 65535) || port == "" && strings.HasSuffix(u.Host, ":") {
+	n, err := strconv.Atoi(port)
+	if port != "" && (err != nil || n < 1 || n > 65535) || port == "" && strings.HasSuffix(u.Host, ":") {
 		return fmt.Sprintf("port %s is not one; wanted a port from 1 to 65535, or none", quote(port))
 	}
 	host := u.Hostname()
 	if a, err := netip.ParseAddr(host); err == nil {
 		if a.Zone() != "" {
-			return fmt.Sprintf("host %s has a zone, which is of this machine only; wanted an address without one", quote(host))
+			return fmt.Sprintf("host %s has a zone; wanted an address without one", quote(host))
 		}
 		return ""
 	}
@@ -137,9 +139,11 @@ func checkHost(u *url.URL) string {
 	for label := range strings.SplitSeq(name, ".") {
 		switch {
 		case label == "" || len(label) > 63:
-			return fmt.Sprintf("host %s has a part of %d characters between its dots; wanted 1 to 63", quote(name), len(label))
+			const wanted = "host %s has a part of %d characters between its dots; wanted 1 to 63"
+			return fmt.Sprintf(wanted, quote(name), len(label))
 		case !only(label, nameByte):
-			return fmt.Sprintf("host %s has a character other than letters, digits, '-' and '_'; write other letters as xn--…", quote(name))
+			const wanted = "host %s has a character other than letters, digits, '-' and '_'; write other letters as xn--…"
+			return fmt.Sprintf(wanted, quote(name))
 		case label[0] == '-' || label[len(label)-1] == '-':
 			return fmt.Sprintf("host %s has a part that starts or ends with '-'", quote(name))
 		}

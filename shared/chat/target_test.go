@@ -57,7 +57,8 @@ func TestTargetsOnThisNetworkAreRefused(t *testing.T) {
 	}
 }
 
-// TestTargetsThatCannotWork holds that a URL to which nobody could ever connect is refused when it is saved.
+// TestTargetsThatCannotWork holds that a URL to which nobody could ever connect is refused when it
+// is saved.
 func TestTargetsThatCannotWork(t *testing.T) {
 	long := strings.Repeat("a", 63)
 	target := func(url string) string {

@@ -382,7 +382,8 @@ func permit(statements string) func(*scene) error {
 	}
 }
 
-// A command of an earlier life of a name goes nowhere, however soon the name has another. Nothing of it shows in the present life.
+// A command of an earlier life of a name goes nowhere, however soon the name has another. Nothing
+// of it shows in the present life.
 func TestACommandOfAnEarlierLife(t *testing.T) {
 	for about, pause := range map[string]time.Duration{"at once": 0, "a second later": time.Second} {
 		s := begin(t, "Slack", "command", "restart", toHTTP)

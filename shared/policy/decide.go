@@ -43,10 +43,10 @@ func (d Decision) String() string {
 // Decide returns whether the policies together allow req. The first statement that matches and denies decides; without one, the
 // first that matches and allows; without either, req is denied. First is in the order of the policies as given.
 //
-// Actions are compared without regard to the case of ASCII letters, as RAM does; resources and values are compared exactly. A request
-// for all names, whose Resource ends in a '*', is matched by the patterns that match every name.
-// A request without action or resource is denied. So is every request when a policy is nil or zero: it may have been a Deny that
-// failed to load.
+// Actions are compared without regard to the case of ASCII letters, as RAM does; resources and
+// values are compared exactly. A request for all names, whose Resource ends in a '*', is matched by
+// the patterns that match every name. A request without action or resource is denied. So is every
+// request when a policy is nil or zero: it may have been a Deny that failed to load.
 func Decide(req Request, policies ...*Policy) Decision {
 	var t Tally
 	if req.Action == "" || req.Resource == "" {

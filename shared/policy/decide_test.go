@@ -231,7 +231,8 @@ func TestPredefined(t *testing.T) {
 	}
 }
 
-// TestNamed holds that an action which must be named is allowed by its name only, and denied by any pattern.
+// TestNamed holds that an action which must be named is allowed by its name only, and denied by any
+// pattern.
 func TestNamed(t *testing.T) {
 	decide := func(actions ...string) policy.Decision {
 		var statements []string

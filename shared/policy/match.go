@@ -49,8 +49,9 @@ func match(pattern, s string, c comparison) bool {
 	return p == len(pattern)
 }
 
-// covers reports whether the '?' of pattern at p may take a character. The '*' of a resource stands for names of one character and of
-// many, so a '?' takes it only beside a '*': "?*" and "*?" match all names, and "?" does not.
+// covers reports whether the '?' of pattern at p may take a character. The '*' of a resource stands
+// for names of one character and of many, so a '?' takes it only beside a '*': "?*" and "*?" match
+// all names, and "?" does not.
 func covers(pattern string, p int, character byte, c comparison) bool {
 	return c != ofResource || character != '*' || p > 0 && pattern[p-1] == '*' || p+1 < len(pattern) && pattern[p+1] == '*'
 }

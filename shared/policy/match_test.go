@@ -102,7 +102,8 @@ func TestMatchAgainstOracle(t *testing.T) {
 	}
 }
 
-// TestAResourceForAllNames holds that a request for all names is matched by exactly those patterns that match every name.
+// TestAResourceForAllNames holds that a request for all names is matched by exactly those patterns
+// that match every name.
 func TestAResourceForAllNames(t *testing.T) {
 	const prefix = "acs:oos:r:1:chatconfiguration/"
 	all := words([]string{"a", "b"}, 3)[1:]

@@ -67,8 +67,8 @@ func Administrator() *Policy { return administrator() }
 // Owner returns the policy that allows every operation on every resource, those that a policy has to name too.
 func Owner() *Policy { return owner() }
 
-// ReadOnly returns the policy that allows to look at every resource and to change none. It does not allow
-// oos:RevealChatConfigurationOutputs, so Outputs show no secret.
+// ReadOnly returns the policy that allows to look at every resource and to change none. It does not
+// allow oos:RevealChatConfigurationOutputs, so Outputs show no secret.
 func ReadOnly() *Policy { return readOnly() }
 
 var (

@@ -34,17 +34,19 @@ type Options struct {
 	// HandOn tells whoever hands commands on that there is one. It is not to wait until that is done. What it cannot do is not
 	// lost: the command is found in the journal a minute later.
 	HandOn func(context.Context, chat.Ref) error
-	// Frozen says that the process rests once it has answered, as functions do. What health must know is then written before the answer.
+	// Frozen says that the process rests once it has answered, as functions do. What health must
+	// know is then written before the answer.
 	Frozen bool
 	Now    func() time.Time // default time.Now
 }
 
 // A Handler is what chat platforms call, at …/webhook/<account>/<region>/<name>/<token>.
 //
-// A callback is proven before anything is learned from it: its configuration is found, its token compared, and the platform's receiver
-// asked for signature, freshness, decryption and for whom it is. Whatever of these does not hold, the answer is the same 401. The
-// reason is in the log, and in the health of the configuration that the URL names, if there is one. A proven
-// message is decided and recorded in one write, which is also what makes it count only once, handed on, and answered.
+// A callback is proven before anything is learned from it: its configuration is found, its token
+// compared, and the platform's receiver asked for signature, freshness, decryption and for whom it
+// is. Whatever of these does not hold, the answer is the same 401. The reason is in the log, and in
+// the health of the configuration that the URL names, if there is one. A proven message is decided
+// and recorded in one write, which is also what makes it count only once, handed on, and answered.
 type Handler struct {
 	service   *chat.Service
 	journal   *chat.Journal
@@ -123,7 +125,8 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *callback) *Resp
 	switch {
 	case errors.As(err, &unproven):
 		if unproven.Of != (chat.Ref{}) {
-			h.note(ctx, unproven.Of, chat.Note{Counter: chat.CountRefused, Step: chat.StepToken, Reason: "the URL has another token"})
+			n := chat.Note{Counter: chat.CountRefused, Step: chat.StepToken, Reason: "the URL has another token"}
+			h.note(ctx, unproven.Of, n)
 		}
 		return c.refuse(StepFind, unproven.Reason)
 	case err != nil:

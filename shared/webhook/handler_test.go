@@ -278,8 +278,9 @@ type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// Whatever is wrong, the answer is the same to the byte; the reason is in the log, and in the configuration's health
-// where the URL was right. Nothing is recorded or handed on, and no secret shows.
+// Whatever is wrong, the answer is the same to the byte; the reason is in the log, and in the
+// configuration's health where the URL was right. Nothing is recorded or handed on, and no secret
+// shows.
 func TestRefusalsAreAlike(t *testing.T) {
 	var first string
 	for _, test := range wrongs() {
@@ -294,7 +295,8 @@ func TestRefusalsAreAlike(t *testing.T) {
 			if err := process.Journal.Flush(w.Context()); err != nil {
 				t.Fatal(err)
 			}
-			// One Get, none for a path that is no webhook's; and where the health says something, one Write, for which the answer does not wait.
+			// One Get, none for a path that is no webhook's; and where the health says something,
+			// one Write, for which the answer does not wait.
 			want := "Get"
 			switch {
 			case test.step != "":
@@ -704,8 +706,8 @@ func TestASlowBody(t *testing.T) {
 	}
 }
 
-// A process that rests once it has answered has written before that somebody came with a wrong token. Of a name without a configuration
-// it writes nothing, and the answer is the same.
+// A process that rests once it has answered has written before that somebody came with a wrong
+// token. Of a name without a configuration it writes nothing, and the answer is the same.
 func TestFrozenWithAWrongToken(t *testing.T) {
 	w := webhooktest.New(t)
 	process := w.Process()
