@@ -50,8 +50,8 @@ func (l *lines) String() string {
 	return l.b.String()
 }
 
-// startWith64Files starts the tool in a process that may have 64 files open, and returns where it listens and what it logs. end ends it
-// by SIGTERM.
+// startWith64Files starts the tool in a process that may have 64 files open, and returns where it
+// listens and what it logs. end ends it by SIGTERM.
 func startWith64Files(t *testing.T, args ...string) (address string, log *lines, end func()) {
 	t.Helper()
 	self, err := os.Executable()
@@ -90,7 +90,8 @@ func startWith64Files(t *testing.T, args ...string) (address string, log *lines,
 	return found[1], log, end
 }
 
-// connect opens n connections and writes text to each. They stay open to the end of the test, as far as that is theirs to say.
+// connect opens n connections and writes text to each. They stay open to the end of the test, as
+// far as that is theirs to say.
 func connect(t *testing.T, address string, n int, text string) {
 	t.Helper()
 	for range n {
@@ -103,7 +104,8 @@ func connect(t *testing.T, address string, n int, text string) {
 	}
 }
 
-// askWithin makes one request on a connection of its own, within the time that the strictest platform waits.
+// askWithin makes one request on a connection of its own, within the time that the strictest
+// platform waits.
 func askWithin(t *testing.T, method, url, body string) int {
 	t.Helper()
 	client := &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
@@ -121,8 +123,8 @@ func askWithin(t *testing.T, method, url, body string) int {
 	return resp.StatusCode
 }
 
-// With 64 files, those who hold a hundred connections do not keep others out: neither by silence, nor by a head that does not end, nor by a
-// body of which a byte comes now and then.
+// With 64 files, those who hold a hundred connections do not keep others out: neither by silence,
+// nor by a head that does not end, nor by a body of which a byte comes now and then.
 func TestHeldConnectionsLockNobodyOut(t *testing.T) {
 	for name, test := range map[string]struct {
 		args   []string

@@ -6,9 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// Unquote returns what stands between the quotation marks of a JSON string, its escapes replaced, and whether it may stand there. Half of
-// a surrogate pair becomes the replacement character, as encoding/json has it, which takes five times as long for text of many escapes.
-// UTF-8 is not checked.
+// Unquote returns what stands between the quotation marks of a JSON string, its escapes replaced,
+// and whether it may stand there. Half of a surrogate pair becomes the replacement character, as
+// encoding/json has it, which takes five times as long for text of many escapes. UTF-8 is not
+// checked.
 func Unquote(text string) (string, bool) {
 	if !hasEscape(text) {
 		return text, isQuotable(text)
@@ -56,7 +57,8 @@ func Unquote(text string) (string, bool) {
 	}
 }
 
-// pairOf returns the rune of a surrogate and the one that follows it, and what follows both; the replacement character if there is none.
+// pairOf returns the rune of a surrogate and the one that follows it, and what follows both; the
+// replacement character if there is none.
 func pairOf(first rune, text string) (rune, string) {
 	if strings.HasPrefix(text, `\u`) {
 		if second, ok := hex4(text[2:]); ok {

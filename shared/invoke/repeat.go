@@ -9,8 +9,9 @@ import (
 
 type repeatKey struct{}
 
-// Repeatable returns a context whose log lines may be some of many: a handler of CollapseRepeats writes the first of a key at once, and
-// counts those that follow it. The key says what is equal about them. It must hold nothing that a stranger can vary at will.
+// Repeatable returns a context whose log lines may be some of many: a handler of CollapseRepeats
+// writes the first of a key at once, and counts those that follow it. The key says what is equal
+// about them. It must hold nothing that a stranger can vary at will.
 func Repeatable(ctx context.Context, key string) context.Context {
 	return context.WithValue(ctx, repeatKey{}, key)
 }
@@ -18,9 +19,10 @@ func Repeatable(ctx context.Context, key string) context.Context {
 // maxRepeats is how many keys are counted at once. A line beyond that is written as it comes.
 const maxRepeats = 1000
 
-// A Collapser is a slog.Handler that makes one line of many equal ones. Of the lines whose context is of one Repeatable key it writes
-// the first at once. Those that follow within the window are not written, but counted; if there were any, the first is written once
-// more at the end of the window, with their number as followed_by. All other lines go through.
+// A Collapser is a slog.Handler that makes one line of many equal ones. Of the lines whose context
+// is of one Repeatable key it writes the first at once. Those that follow within the window are not
+// written, but counted; if there were any, the first is written once more at the end of the window,
+// with their number as followed_by. All other lines go through.
 type Collapser struct {
 	slog.Handler
 	repeats *repeats // of all handlers that were made from one

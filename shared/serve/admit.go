@@ -18,14 +18,16 @@ import (
 )
 
 const (
-	// slowTime is how long head and body of a request may take when others wait for a place. Alone they have the server's timeouts.
+	// slowTime is how long head and body of a request may take when others wait for a place. Alone
+	// they have the server's timeouts.
 	slowTime = time.Second
 	// placeTime is how long a request with a body waits for a place before it is answered with 503.
 	placeTime = time.Second
 	// retryAfter is what that answer says, in seconds.
 	retryAfter = "1"
-	// maxHeaderLines is how many headers a request may have. What one costs does not follow from its bytes: net/http takes longer for
-	// 256 KiB of the shortest headers than for a thousand usual requests.
+	// maxHeaderLines is how many headers a request may have. What one costs does not follow from
+	// its bytes: net/http takes longer for 256 KiB of the shortest headers than for a thousand
+	// usual requests.
 	maxHeaderLines = 128
 )
 
@@ -35,13 +37,15 @@ const (
 	mostAcceptPause  = time.Second
 )
 
-// A gate is a listener that holds at most so many connections, and the handler that serves at most so many bodies.
+// A gate is a listener that holds at most so many connections, and the handler that serves at most
+// so many bodies.
 //
-// When all places are taken and another connection comes, the one that was idle longest is closed: one that waits for its next request, or
-// has sent nothing yet. Then comes the one that has been sending its request longest, if that is longer than slowTime. If all others are
-// being served, the new one waits. A request with a body needs a place among these too, and takes it from the slowest in the same way; it
-// waits for placeTime at most and is then answered with 503. So those who keep connections open, or send their bytes one by one, lose
-// them to those who do not.
+// When all places are taken and another connection comes, the one that was idle longest is closed:
+// one that waits for its next request, or has sent nothing yet. Then comes the one that has been
+// sending its request longest, if that is longer than slowTime. If all others are being served, the
+// new one waits. A request with a body needs a place among these too, and takes it from the slowest
+// in the same way; it waits for placeTime at most and is then answered with 503. So those who keep
+// connections open, or send their bytes one by one, lose them to those who do not.
 type gate struct {
 	net.Listener
 	limits Limits
@@ -61,11 +65,14 @@ func newGate(l net.Listener, limits Limits, log *slog.Logger) *gate {
 	usual := DefaultLimits(usualBody)
 	limits.Connections = cmp.Or(limits.Connections, usual.Connections)
 	limits.Bodies = cmp.Or(limits.Bodies, usual.Bodies)
-	return &gate{Listener: l, limits: limits, log: log, closed: make(chan struct{}), idle: list.New(), reading: list.New()}
+	return &gate{
+		Listener: l, limits: limits, log: log,
+		closed: make(chan struct{}), idle: list.New(), reading: list.New(),
+	}
 }
 
-// usualBody is how much memory a request with a body takes, in bytes, where nothing else is said: the largest body of a callback, and
-// what is made of it.
+// usualBody is how much memory a request with a body takes, in bytes, where nothing else is said:
+// the largest body of a callback, and what is made of it.
 const usualBody = 4 << 20
 
 // A conn is a connection that has a place.
@@ -87,8 +94,9 @@ func (g *gate) Close() error {
 	return g.Listener.Close()
 }
 
-// Accept waits for a connection, and for a place for it. The only error is that the listener is closed: when the process has no file
-// descriptor left, an idle connection gives up its own, and whatever else is wrong is tried again after a pause.
+// Accept waits for a connection, and for a place for it. The only error is that the listener is
+// closed: when the process has no file descriptor left, an idle connection gives up its own, and
+// whatever else is wrong is tried again after a pause.
 func (g *gate) Accept() (net.Conn, error) {
 	pause := time.Duration(0)
 	for {
@@ -149,7 +157,8 @@ func (g *gate) admit(inner net.Conn) (net.Conn, error) {
 	}
 }
 
-// evict closes the first connection of a list if it has been there for longer than age, and reports whether it did.
+// evict closes the first connection of a list if it has been there for longer than age, and reports
+// whether it did.
 func (g *gate) evict(from *list.List, age time.Duration) bool {
 	g.mu.Lock()
 	front := from.Front()
@@ -160,12 +169,12 @@ func (g *gate) evict(from *list.List, age time.Duration) bool {
 	c := front.Value.(*conn)
 	g.leaveLocked(c)
 	g.mu.Unlock()
-	if from == g.idle {
-		g.warn("idle", "an idle connection was closed to make room", "source_ip", hostOf(c.RemoteAddr().String()), "connections", g.limits.Connections)
-	} else {
-		g.warn("slow", "a connection that sends its request slowly was closed to make room", "source_ip", hostOf(c.RemoteAddr().String()),
-			"connections", g.limits.Connections, "bodies", g.limits.Bodies)
+	key, message := "idle", "an idle connection was closed to make room"
+	if from == g.reading {
+		key, message = "slow", "a connection that sends its request slowly was closed to make room"
 	}
+	g.warn(key, message, "source_ip", hostOf(c.RemoteAddr().String()),
+		"connections", g.limits.Connections, "bodies", g.limits.Bodies)
 	c.cut()
 	return true
 }
@@ -283,7 +292,8 @@ func (g *gate) handler(h http.Handler) http.Handler {
 	})
 }
 
-// refuse answers a request that is not served. Its connection ends with it, so that nobody need read its body.
+// refuse answers a request that is not served. Its connection ends with it, so that nobody need
+// read its body.
 func refuse(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Connection", "close")
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -291,7 +301,8 @@ func refuse(w http.ResponseWriter, status int, text string) {
 	io.WriteString(w, text)
 }
 
-// enter waits until a request has a place among the bodies, and returns false if there is none for too long.
+// enter waits until a request has a place among the bodies, and returns false if there is none for
+// too long.
 func (g *gate) enter(c *conn) bool {
 	deadline := time.Now().Add(placeTime)
 	for {
@@ -311,7 +322,8 @@ func (g *gate) enter(c *conn) bool {
 		case gone:
 			return false // and nobody hears the answer
 		case left <= 0:
-			g.warn("busy", "a request was answered with 503", "source_ip", hostOf(c.RemoteAddr().String()), "bodies", g.limits.Bodies)
+			g.warn("busy", "a request was answered with 503",
+				"source_ip", hostOf(c.RemoteAddr().String()), "bodies", g.limits.Bodies)
 			return false
 		case g.evict(g.reading, slowTime):
 		case !g.rest(min(left, slowTime/10), changed):
@@ -363,8 +375,8 @@ func tooManyHeaders(h http.Header) bool {
 	return n > maxHeaderLines
 }
 
-// A headCount counts the lines of a request's head while it is read. What net/http reads ahead of a head belongs to a body, as far as this
-// can tell; it is one buffer of four kilobytes.
+// A headCount counts the lines of a request's head while it is read. What net/http reads ahead of a
+// head belongs to a body, as far as this can tell; it is one buffer of four kilobytes.
 type headCount struct {
 	lines int
 	line  int  // bytes of the line that is not ended
@@ -372,7 +384,8 @@ type headCount struct {
 	over  bool // the head has ended
 }
 
-// tooLong counts what was read, and reports whether the head has more than maxHeaderLines and the request line.
+// tooLong counts what was read, and reports whether the head has more than maxHeaderLines and the
+// request line.
 func (h *headCount) tooLong(p []byte) bool {
 	for !h.over && len(p) > 0 {
 		i := bytes.IndexByte(p, '\n')
@@ -397,7 +410,9 @@ func (h *headCount) tooLong(p []byte) bool {
 	return false
 }
 
-var tooManyLines = []byte("HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 17\r\nConnection: close\r\n\r\ntoo many headers\n")
+var tooManyLines = []byte("HTTP/1.1 431 Request Header Fields Too Large\r\n" +
+	"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 17\r\nConnection: close\r\n\r\n" +
+	"too many headers\n")
 
 // Read reads from the connection, and ends it at a head of too many lines.
 func (c *conn) Read(p []byte) (int, error) {

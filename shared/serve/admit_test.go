@@ -59,7 +59,8 @@ func (s *server) end(t *testing.T) {
 	}
 }
 
-// Connections without a request give way at once, those that never sent one as well as those that are kept alive, the longest idle first.
+// Connections without a request give way at once, those that never sent one as well as those that
+// are kept alive, the longest idle first.
 func TestIdleConnectionsGiveWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startWithin(t, serve.Limits{Connections: 4}, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "served") })
@@ -109,7 +110,8 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 	})
 }
 
-// Requests that come byte by byte have their second, and then give way to others: heads as well as bodies.
+// Requests that come byte by byte have their second, and then give way to others: heads as well as
+// bodies.
 func TestSlowRequestsGiveWay(t *testing.T) {
 	for name, start := range map[string]string{
 		"heads":  "POST / HTTP/1.1\r\nHost: example.com\r\nX-",
@@ -146,7 +148,8 @@ func TestSlowRequestsGiveWay(t *testing.T) {
 	}
 }
 
-// Of bodies there are so many at once. Another one waits for its place, takes it from a slow one, or is told to come back.
+// Of bodies there are so many at once. Another one waits for its place, takes it from a slow one,
+// or is told to come back.
 func TestBodiesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -357,7 +360,8 @@ func TestDefaultLimits(t *testing.T) {
 	}
 }
 
-// With TLS a request is known to be secure, by the connection and not by what it says, and a handshake that does not end holds no place.
+// With TLS a request is known to be secure, by the connection and not by what it says, and a
+// handshake that does not end holds no place.
 func TestTLSOnlyTheConnectionDecides(t *testing.T) {
 	donor := httptest.NewTLSServer(nil)
 	defer donor.Close()

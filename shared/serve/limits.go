@@ -23,8 +23,9 @@ const (
 	smallMemory      = 1 << 30  // what a machine has that does not say
 )
 
-// DefaultLimits returns the limits for requests that take up to bodySize bytes of memory each. Connections may have half of the files
-// that the process may open, since tables, targets and functions need some too, and a sixteenth of the memory; bodies a quarter of it.
+// DefaultLimits returns the limits for requests that take up to bodySize bytes of memory each.
+// Connections may have half of the files that the process may open, since tables, targets and
+// functions need some too, and a sixteenth of the memory; bodies a quarter of it.
 func DefaultLimits(bodySize int64) Limits { return defaultLimits(bodySize, openFiles(), memory()) }
 
 // defaultLimits is DefaultLimits for a number of files, 0 if it is not known, and bytes of memory.
@@ -40,10 +41,16 @@ func defaultLimits(bodySize int64, files uint64, memory int64) Limits {
 	}
 }
 
-// memory returns how many bytes the process may use: GOMEMLIMIT, the limit of its control group, or what the machine has.
+// memory returns how many bytes the process may use: GOMEMLIMIT, the limit of its control group, or
+// what the machine has.
 func memory() int64 {
 	least := int64(math.MaxInt64)
-	for _, n := range []int64{debug.SetMemoryLimit(-1), readBytes("/sys/fs/cgroup/memory.max"), readBytes("/sys/fs/cgroup/memory/memory.limit_in_bytes"), machineMemory()} {
+	for _, n := range []int64{
+		debug.SetMemoryLimit(-1),
+		readBytes("/sys/fs/cgroup/memory.max"),
+		readBytes("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+		machineMemory(),
+	} {
 		if n > 0 {
 			least = min(least, n)
 		}

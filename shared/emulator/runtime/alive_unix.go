@@ -7,7 +7,8 @@ import (
 	"syscall"
 )
 
-// isAlive reports whether the other end of a connection, which sends nothing, has not closed it. It does not wait.
+// isAlive reports whether the other end of a connection, which sends nothing, has not closed it. It
+// does not wait.
 func isAlive(conn net.Conn) bool {
 	s, ok := conn.(syscall.Conn)
 	if !ok {

@@ -18,8 +18,9 @@ import (
 // errStranger is why a connection to a runtime API is not served.
 var errStranger = errors.New("it is not of the function's process")
 
-// checkPeer returns an error unless the other end of a connection over loopback is a socket of the process pid or of another one in its
-// group. errUnknownPeer is that the system does not say whose it is.
+// checkPeer returns an error unless the other end of a connection over loopback is a socket of the
+// process pid or of another one in its group. errUnknownPeer is that the system does not say whose
+// it is.
 func checkPeer(conn net.Conn, pid int) error {
 	ours, err := netip.ParseAddrPort(conn.LocalAddr().String())
 	if err != nil {
@@ -45,7 +46,8 @@ func checkPeer(conn net.Conn, pid int) error {
 		return fmt.Errorf("%w: %w", errUnknownPeer, err)
 	}
 	for _, p := range processes { // of the group: what the function started itself
-		if other, err := strconv.Atoi(p.Name()); err == nil && other != pid && groupOf(other) == pid && hasFile(other, link) {
+		other, err := strconv.Atoi(p.Name())
+		if err == nil && other != pid && groupOf(other) == pid && hasFile(other, link) {
 			return nil
 		}
 	}
@@ -82,8 +84,9 @@ func groupOf(pid int) int {
 	return group
 }
 
-// socketOf returns the inode of the TCP socket with these addresses, 0 if there is none. The kernel is asked for the one socket, and where
-// it cannot answer that, for its table of all, which takes it milliseconds.
+// socketOf returns the inode of the TCP socket with these addresses, 0 if there is none. The kernel
+// is asked for the one socket, and where it cannot answer that, for its table of all, which takes
+// it milliseconds.
 func socketOf(local, remote netip.AddrPort) (inode uint32, err error) {
 	if inode, err := askSocket(local, remote); err == nil && inode != 0 {
 		return inode, nil
@@ -146,13 +149,14 @@ func askSocket(local, remote netip.AddrPort) (inode uint32, err error) {
 	switch {
 	case err != nil:
 		return 0, err
-	case n < messageSize || native.Uint16(answer[4:]) != sockDiagByFamily: // an error: there is none, or nobody who knows
-		return 0, nil
+	case n < messageSize || native.Uint16(answer[4:]) != sockDiagByFamily:
+		return 0, nil // an error: there is none, or nobody who knows
 	}
 	return native.Uint32(answer[inodeAt:]), nil
 }
 
-// findSocket looks for a socket in one of the kernel's tables: https://docs.kernel.org/networking/proc_net_tcp.html.
+// findSocket looks for a socket in one of the kernel's tables:
+// https://docs.kernel.org/networking/proc_net_tcp.html.
 func findSocket(path string, local, remote netip.AddrPort) (inode uint32, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -171,7 +175,8 @@ func findSocket(path string, local, remote netip.AddrPort) (inode uint32, err er
 	return 0, nil
 }
 
-// tableAddress returns an address as the kernel's tables write it: words of four bytes in the machine's order.
+// tableAddress returns an address as the kernel's tables write it: words of four bytes in the
+// machine's order.
 func tableAddress(a netip.AddrPort, six bool) string {
 	bytes := a.Addr().AsSlice()
 	if six {

@@ -51,7 +51,8 @@ func (s *safe) String() string {
 	return s.b.String()
 }
 
-// Another process on this machine gets nothing from a runtime API, and the function's own still does.
+// Another process on this machine gets nothing from a runtime API, and the function's own still
+// does.
 func TestOnlyTheProcessSpeaksToItsAPI(t *testing.T) {
 	each(t, func(t *testing.T, kind runtime.Kind) {
 		j, log := newJournal(), new(safe)
@@ -85,7 +86,8 @@ func TestOnlyTheProcessSpeaksToItsAPI(t *testing.T) {
 	})
 }
 
-// A function may leave its work to processes of its own, which are of its group. One that is not is a stranger, whoever started it.
+// A function may leave its work to processes of its own, which are of its group. One that is not is
+// a stranger, whoever started it.
 func TestProcessesOfAFunction(t *testing.T) {
 	t.Run("of its group", func(t *testing.T) {
 		h := runtime.RunT(t, runtime.Options{}, puppetOf(t, "grandchild"))
@@ -205,7 +207,8 @@ func hang(t *testing.T, address, path string, end func(net.Conn)) {
 	end(c)
 }
 
-// An invocation that would go to a connection that is dead is offered again, and taken by the next who asks.
+// An invocation that would go to a connection that is dead is offered again, and taken by the next
+// who asks.
 func TestDeadConnectionsGetNoInvocation(t *testing.T) {
 	closed := func(c net.Conn) { c.Close() }
 	reset := func(c net.Conn) { c.(*net.TCPConn).SetLinger(0); c.Close() }
@@ -283,7 +286,8 @@ func TestAConnectionThatBreaksGotNoInvocation(t *testing.T) {
 	}
 }
 
-// When a process does not ask again, another is started for the invocation, and the first is stopped after as long as it had to start.
+// When a process does not ask again, another is started for the invocation, and the first is
+// stopped after as long as it had to start.
 func TestAProcessThatDoesNotAskAgain(t *testing.T) {
 	c := newClock()
 	p := newPuppet(t, runtime.Function{Kind: runtime.FC, Limit: 2, InitTimeout: 7 * time.Second}, runtime.Options{Clock: c, NewID: counter()}, `"first"`)

@@ -9,11 +9,12 @@ import (
 	"chatconf/shared/webhook"
 )
 
-// What is around a ciphertext has to be read before anything is proven, from anybody. So it is read by readers of its own, which take
-// hardly longer than the signature takes to compare, and know no more than the platforms write: a few members without anything inside.
+// What is around a ciphertext has to be read before anything is proven, from anybody. So it is read
+// by readers of its own, which take hardly longer than the signature takes to compare, and know no
+// more than the platforms write: a few members without anything inside.
 const (
-	// MaxEnclosure is how long the body with a ciphertext may be, in bytes. The largest that the documents allow is a change of the
-	// address book with a thousand people, of less than 100 KiB.
+	// MaxEnclosure is how long the body with a ciphertext may be, in bytes. The largest that the
+	// documents allow is a change of the address book with a thousand people, of less than 100 KiB.
 	MaxEnclosure = 256 << 10
 	// maxParts is how many members it may have. WeCom writes three.
 	maxParts = 16
@@ -27,7 +28,8 @@ type part struct {
 	isText      bool
 }
 
-// Text returns the text of a member, empty if it is absent. Its error is a *webhook.Refusal of StepDecode.
+// Text returns the text of a member, empty if it is absent. Its error is a *webhook.Refusal of
+// StepDecode.
 func (e Enclosure) Text(name string) (string, error) {
 	for _, p := range e.parts {
 		switch {
@@ -67,7 +69,8 @@ func (e *Enclosure) add(p part) bool {
 
 // refuseEnclosure is the error of a body that is not read, near a byte.
 func refuseEnclosure(format string, at int) error {
-	return webhook.Refuse(webhook.StepDecode, "the body is not the %s around a ciphertext: up to %d members, each once, with a text or a number in it; near byte %d", format, maxParts, at)
+	return webhook.Refuse(webhook.StepDecode, "the body is not the %s around a ciphertext: "+
+		"up to %d members, each once, with a text or a number in it; near byte %d", format, maxParts, at)
 }
 
 // ReadJSON reads an enclosure in JSON. Its error is a *webhook.Refusal of StepDecode.
@@ -83,8 +86,8 @@ func ReadJSON(body []byte) (Enclosure, error) {
 	return e, nil
 }
 
-// ReadXML reads an enclosure in XML: texts right below the root xml, plain or in a CDATA section, of ASCII. Its error is a *webhook.Refusal
-// of StepDecode.
+// ReadXML reads an enclosure in XML: texts right below the root xml, plain or in a CDATA section,
+// of ASCII. Its error is a *webhook.Refusal of StepDecode.
 func ReadXML(body []byte) (Enclosure, error) {
 	if err := checkEnclosure(body); err != nil {
 		return Enclosure{}, err
@@ -100,7 +103,8 @@ func ReadXML(body []byte) (Enclosure, error) {
 func checkEnclosure(body []byte) error {
 	switch {
 	case len(body) > MaxEnclosure:
-		return webhook.Refuse(webhook.StepRequest, "the body has more than %d bytes, which no ciphertext of the platform needs", MaxEnclosure)
+		return webhook.Refuse(webhook.StepRequest,
+			"the body has more than %d bytes, which no ciphertext of the platform needs", MaxEnclosure)
 	case !utf8.Valid(body):
 		return webhook.Refuse(webhook.StepDecode, "the body is not UTF-8")
 	}
