@@ -99,7 +99,7 @@ var rooms = []room{
 	{"deploy/bench", nil, nil},              // tests only
 	{"deploy", []string{"shared/kms"}, nil}, // makes the templates, by text/template; linked by nothing that is deployed
 	{"deploy/make", []string{"deploy"}, nil},
-	{"deploy/chatconf", []string{"shared/*", "shared/emulator/ots", "shared/emulator/runtime", "shared/rpc/sign", "shared/table/file", "shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"}, []string{"github.com/spf13/cobra", "github.com/aws/aws-sdk-go-v2/aws"}},
+	{"deploy/chatconf", []string{"shared/*", "shared/emulator/ots", "shared/emulator/runtime", "shared/rpc/sign", "shared/table/file", "shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"}, []string{"github.com/spf13/cobra", "github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/config"}},
 }
 
 // otsModules are the Tablestore SDK's wire format, which its emulator speaks.

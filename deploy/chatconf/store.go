@@ -13,6 +13,9 @@ import (
 	"chatconf/shared/table"
 	"chatconf/shared/table/dynamodb"
 	"chatconf/shared/table/tablestore"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
 )
 
 // A store is an engine in the cloud, or one that speaks like it, which keeps tables.
@@ -120,15 +123,25 @@ func openTablestore(getenv func(string) string) (*store, error) {
 	}, nil
 }
 
-// openDynamoDB reads where DynamoDB is and who calls, under the names that AWS gives them.
+// openDynamoDB reads where DynamoDB is and who calls, under the names that AWS gives them: an access key of the environment, else
+// what AWS's own tools would find: a profile, a session of SSO, a web identity, the role of a container or of an instance.
 func openDynamoDB(getenv func(string) string) (*store, error) {
 	region := firstOf(getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION"))
-	if region == "" {
-		return nil, usagef("AWS_REGION: wanted a region, such as eu-central-1")
+	var credentials aws.CredentialsProvider
+	var err error
+	if region != "" && getenv("AWS_ACCESS_KEY_ID") != "" {
+		if credentials, err = dynamodb.Environment(getenv); err != nil {
+			return nil, &usageError{err}
+		}
+	} else {
+		found, err := config.LoadDefaultConfig(context.Background())
+		if err != nil {
+			return nil, usagef("AWS: %w", err)
+		}
+		region, credentials = firstOf(region, found.Region), found.Credentials
 	}
-	credentials, err := dynamodb.Environment(getenv)
-	if err != nil {
-		return nil, &usageError{err}
+	if region == "" {
+		return nil, usagef("AWS_REGION: wanted a region, such as eu-central-1, there or in the profile")
 	}
 	endpoint := firstOf(getenv("AWS_ENDPOINT_URL_DYNAMODB"), getenv("AWS_ENDPOINT_URL"))
 	return &store{

@@ -23,7 +23,8 @@ one that is right, only DynamoDB's time to live may still be switched on. The na
 CHATCONF_KEY_USE_TABLE, CHATCONF_TICKET_TABLE and CHATCONF_JOURNAL_TABLE; the journal's items vanish after CHATCONF_JOURNAL_DAYS.
 
 fc is Tablestore: TABLESTORE_ENDPOINT, TABLESTORE_INSTANCE, TABLESTORE_ACCESS_KEY_ID and TABLESTORE_ACCESS_KEY_SECRET (or the access
-key under ALIBABA_CLOUD_…). lambda is DynamoDB: AWS_REGION, the AWS_ access key, AWS_ENDPOINT_URL_DYNAMODB for a local one.`,
+key under ALIBABA_CLOUD_…). lambda is DynamoDB: region and credentials as AWS's own tools find them (AWS_REGION and the AWS_
+access key, AWS_PROFILE, a session of SSO, the role of an instance), AWS_ENDPOINT_URL_DYNAMODB for a local one.`,
 		Example: `  chatconf tables --target lambda --dry-run
   TABLESTORE_ENDPOINT=http://127.0.0.1:9001 TABLESTORE_INSTANCE=local chatconf tables --target fc`,
 		Args: noArgs,
