@@ -795,11 +795,11 @@ func fcEnvironment(t *testing.T, everything bool) map[string]string {
 			parameters[name] = value
 		}
 	}
-	parameters["CHATCONF_KEYRING"] = sealedRing
+	parameters["KEYRING"] = sealedRing
 	if everything {
-		parameters["CHATCONF_HOSTS"] = "chatconf.example.com"
-		parameters["CHATCONF_REQUESTS_PER_SECOND"] = "50"
-		parameters["CHATCONF_EVENT_POLICY"] = `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}]}`
+		parameters["HOSTS"] = "chatconf.example.com"
+		parameters["REQUESTS_PER_SECOND"] = "50"
+		parameters["EVENT_POLICY"] = `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}]}`
 	}
 	top := readYAML(t, "../s.yaml")
 	used := make(map[string]bool)
@@ -836,6 +836,51 @@ func fcEnvironment(t *testing.T, everything bool) map[string]string {
 		out[name] = fill(value(at(variables, name)))
 	}
 	return out
+}
+
+// What the guides have a shell read does not lead a service on a laptop astray: of chatconf's own settings it has only the
+// names of tables, and for how long the journal is kept. On AWS the names follow from that of the stack.
+func TestParametersLeaveTheLaptopAlone(t *testing.T) {
+	harmless := regexp.MustCompile(`^CHATCONF_(TABLE|[A-Z_]+_TABLE|JOURNAL_DAYS)$`)
+	for _, cloud := range []string{"aws", "fc"} {
+		text, err := os.ReadFile(filepath.Join(cloud, "parameters.env"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tables := 0
+		for _, m := range regexp.MustCompile(`(?m)^([A-Z_]+)=(.*)$`).FindAllStringSubmatch(string(text), -1) {
+			if strings.HasPrefix(m[1], "CHATCONF_") && !harmless.MatchString(m[1]) {
+				t.Errorf("%s: %s would change a service that is started in the same shell", cloud, m[1])
+			}
+			if strings.HasSuffix(m[1], "_TABLE") {
+				tables++
+				if cloud == "aws" && !strings.HasPrefix(m[2], "$STACK") && !strings.HasPrefix(m[2], "${STACK}_") {
+					t.Errorf("aws: %s=%s does not follow from the name of the stack", m[1], m[2])
+				}
+			}
+		}
+		if tables != 5 {
+			t.Errorf("%s: %d names of tables", cloud, tables)
+		}
+	}
+}
+
+// No command of the guides or of the tool's help has the key ring or a secret as an argument, which all users of a machine see;
+// and what the guide of Alibaba Cloud uses as $endpoint is set by a step of it.
+func TestGuidesKeepSecretsOffCommandLines(t *testing.T) {
+	leak := regexp.MustCompile(`--[A-Za-z-]+[ =]"?(\$\((base64|cat)|\$\{?[A-Z_]*SECRET)`)
+	for _, path := range []string{"aws/README.md", "fc/README.md", "chatconf/keyring.go", "../README.md"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := leak.Find(text); m != nil {
+			t.Errorf("%s: %s puts a secret on a command line", path, m)
+		}
+		if before, _, used := strings.Cut(string(text), `"$endpoint"`); used && !strings.Contains(before, "\nendpoint=") {
+			t.Errorf("%s: no step sets $endpoint", path)
+		}
+	}
 }
 
 // The policies name nothing that parameters.env does not set.

@@ -37,8 +37,9 @@ From an empty store to functions:
 
 and on Alibaba Cloud, with --target fc and --store tablestore,
 
+  (umask 077; base64 < keyring.json | tr -d '\n' > keyring.b64)
   aliyun kms Encrypt --KeyId alias/chatconf --EncryptionContext '{"chatconf":"keyring"}' \
-    --Plaintext "$(base64 < keyring.json | tr -d '\n')"
+    --Plaintext-FILE keyring.b64 && rm keyring.b64
 
 Further access keys are made by 'CHATCONF_KEYRING=file:keyring.json chatconf keys create --store …'.`,
 		Args: noArgs,
