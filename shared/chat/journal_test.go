@@ -381,7 +381,7 @@ func TestEditWhenTheStoreFails(t *testing.T) {
 			}
 		}
 	}
-	h, e, ref := begin(t)
+	h, e, _ := begin(t)
 	h.pages.write = func(c *table.Change) error { // its answer is lost, and the store's client tries it again
 		if c.Puts[0].If == table.AtRevision(1) {
 			return h.pages.Table.Write(h.ctx, partition, *c)
@@ -391,7 +391,7 @@ func TestEditWhenTheStoreFails(t *testing.T) {
 	if _, verdict, err := h.journal.Record(h.ctx, e, version(e, "1", "restart")); err != nil || verdict != chat.Fresh {
 		t.Errorf("whose answer was lost: %v, %v", verdict, err)
 	}
-	h, e, ref = begin(t)
+	h, e, ref := begin(t)
 	planted := table.Change{Puts: []table.Put{{Sort: chat.EntryKey(ref), Value: []byte("planted")}}}
 	if err := h.pages.Table.Write(h.ctx, partition, planted); err != nil {
 		t.Fatal(err)
