@@ -371,8 +371,10 @@ func TestDirectInvocation(t *testing.T) {
 		}
 	}
 	overHTTP := s.send(t, newACS3(s.key, "GetChatConfiguration", "Name", "direct"))
+	// To an event the webhook's token is not shown, since nobody has allowed it.
+	masked := regexp.MustCompile(`(/cn-hangzhou/direct/)[A-Za-z0-9_-]{22}`).ReplaceAll(overHTTP.body, []byte("${1}******"))
 	var a, b map[string]any
-	if err := json.Unmarshal(overHTTP.body, &a); err != nil {
+	if err := json.Unmarshal(masked, &a); err != nil {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal(s.invoke(t, "get-chat-configuration", `{"Name":"direct"}`), &b); err != nil {
