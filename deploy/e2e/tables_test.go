@@ -162,8 +162,8 @@ func TestTablesCheckProvesWhatIsReliedOn(t *testing.T) {
 				t.Errorf("tables check printed %d lines about %s, want 5:\n%s", n, name, out)
 			}
 		}
-		if n := strings.Count(out, "\n"); n != 15 {
-			t.Errorf("tables check printed %d lines, want 15:\n%s", n, out)
+		if n := strings.Count(out, "\n"); n != 25 {
+			t.Errorf("tables check printed %d lines, want 25:\n%s", n, out)
 		}
 	}
 	for name, rows := range before {
