@@ -166,14 +166,14 @@ func (w *world) grant(p policy) {
 func (w *world) uses() map[string]bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.used
+	return maps.Clone(w.used)
 }
 
 // refusals returns what was not allowed since the last grant.
 func (w *world) refusals() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.denied
+	return slices.Clone(w.denied)
 }
 
 func (w *world) ask(t *testing.T, action, resource string, context map[string][]string) bool {
