@@ -132,7 +132,7 @@ func holders(t *testing.T) map[string]any {
 		"a signed request":       cloud.Request{Secrets: []string{hiddenText}},
 		"options of Alibaba":     aliapi.Options{Credentials: credentials},
 		"options of Tablestore":  tablestore.Options{Credentials: credentials},
-		"options of an emulator": ots.Options{AccessKeys: map[string]string{"id": hiddenText}},
+		"options of an emulator": ots.Options{AccessKeys: map[string]string{"id": hiddenText}, STSTokens: map[string]string{"id": hiddenText}},
 		"an emulator":            server,
 		"a key of an envelope":   aes,
 		"a box":                  box,

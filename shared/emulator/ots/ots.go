@@ -32,6 +32,9 @@ type Options struct {
 	Path string
 	// AccessKeys are the secrets by access key id.
 	AccessKeys AccessKeys
+	// STSTokens are the tokens of those access keys that STS gave out, by access key id. A request must
+	// bring the token of its key; one that brings another, or one where the key has none, is refused.
+	STSTokens AccessKeys
 	// Unsigned serves requests whatever their signature and date.
 	Unsigned bool
 	// Now is the clock of data: versions, ages and transactions. Nil is time.Now.
@@ -46,7 +49,7 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// AccessKeys are secrets by access key id. They print as a placeholder.
+// AccessKeys are secrets, or tokens, by access key id. They print as a placeholder.
 type AccessKeys map[string]string
 
 const keysPlaceholder = "[access keys]"
@@ -96,7 +99,7 @@ func New(o Options) (*Server, error) {
 		if id == "" || secret == "" {
 			return nil, errors.New("ots: an access key without id or secret")
 		}
-		s.keys[id] = newKeyring(id, secret)
+		s.keys[id] = newKeyring(id, secret, o.STSTokens[id])
 	}
 	s.setDefaults()
 	s.store = store.Memory()

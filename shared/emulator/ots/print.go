@@ -7,3 +7,6 @@ func (v Options) Format(s fmt.State, _ rune) {
 	type plain Options
 	fmt.Fprintf(s, "%+v", plain(v))
 }
+
+// Format writes the access key's id, whatever the verb.
+func (k *keyring) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "[key %s]", k.id) }

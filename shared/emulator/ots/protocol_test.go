@@ -88,7 +88,17 @@ func (r *raw) send(t testing.TB, in *otstest.Instance) (*http.Response, []byte, 
 }
 
 func TestSignatures(t *testing.T) {
-	in := otstest.RunT(t)
+	in := otstest.RunT(t, func(o *ots.Options) {
+		o.AccessKeys["role"], o.STSTokens = "role's secret", map[string]string{"role": "token"}
+	})
+	role := func(token string) *raw {
+		r := newRaw(in, "ListTable", nil)
+		r.headers["x-ots-accesskeyid"] = "role"
+		if token != "" {
+			r.headers["x-ots-ststoken"] = token
+		}
+		return r.sign("role's secret")
+	}
 	change := func(fn func(*raw)) *raw {
 		r := newRaw(in, "ListTable", nil)
 		fn(r)
@@ -112,6 +122,9 @@ func TestSignatures(t *testing.T) {
 		{"further headers are signed too", change(func(r *raw) { r.headers["x-ots-sdk-traceid"], r.headers["x-ots-sourceip"] = "trace ", "::1" }), "ok"},
 		{"a temporary token, of which none was given out", change(func(r *raw) { r.headers["x-ots-ststoken"] = "token" }),
 			"403 OTSAuthFailed: The STS token is invalid."},
+		{"the token of its key", role("token"), "ok"},
+		{"another token", role("token2"), "403 OTSAuthFailed: The STS token is invalid."},
+		{"no token where there is one", role(""), "403 OTSAuthFailed: The STS token is invalid."},
 		{"a header that was not signed", func() *raw { r := change(func(*raw) {}); r.headers["x-ots-request-tag"] = "x"; return r }(), "403 OTSAuthFailed: Signature mismatch."},
 		{"another secret", newRaw(in, "ListTable", nil).sign("x"), "403 OTSAuthFailed: Signature mismatch."},
 		{"an unknown key", change(func(r *raw) { r.headers["x-ots-accesskeyid"] = "x" }), "403 OTSAuthFailed: The AccessKeyID does not exist."},

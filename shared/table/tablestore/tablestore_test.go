@@ -261,6 +261,7 @@ func singles(t *testing.T, f *otsprotocol.Filter) []*otsprotocol.SingleColumnVal
 func TestCredentials(t *testing.T) {
 	in := otstest.RunT(t, func(o *ots.Options) {
 		o.AccessKeys = map[string]string{otstest.KeyID: otstest.KeySecret, "role-1": "secret-1", "role-2": "secret-2"}
+		o.STSTokens = map[string]string{"role-1": "token-1"}
 	})
 	w := &wire{base: tablestore.NewTransport()}
 	tb := open(t, in, "items", tablestore.Options{Transport: w})
