@@ -135,7 +135,22 @@ func (s *Server) updateTable(c *call, req *otsprotocol.UpdateTableRequest) (prot
 	if err := s.update(&t, req); err != nil {
 		return nil, err
 	}
-	if err := s.alter(c, t.save, func() { s.tables[t.id()] = &t }); err != nil {
+	same := t.Stream.GetStreamId() == old.Stream.GetStreamId()
+	err = s.alter(c, func(tx store.Tx) error {
+		if same {
+			return t.save(tx)
+		}
+		if err := old.removeStream(tx); err != nil {
+			return err
+		}
+		return t.save(tx)
+	}, func() {
+		s.tables[t.id()] = &t
+		if !same {
+			s.sessions.drop(t.id()) // their changes made records of the former stream, or none
+		}
+	})
+	if err != nil {
 		return nil, err
 	}
 	return &otsprotocol.UpdateTableResponse{
@@ -172,8 +187,7 @@ func (s *Server) update(t *table, req *otsprotocol.UpdateTableRequest) error {
 			}
 		}
 	}
-	s.setStream(t, req.StreamSpec)
-	return nil
+	return s.setStream(t, req.StreamSpec)
 }
 
 // checkIndexed says whether a table that has indexes may have its options. The indexes keep the time to live that they have.

@@ -282,7 +282,7 @@ func (s *Server) writeBatch(w *writer, b *batch, atomic bool) error {
 	if b.table == nil {
 		return nil
 	}
-	below := newDirect(w.tx, b.table)
+	below := newDirect(w.tx, b.table, w.now)
 	if !atomic {
 		if err := s.applyEach(w, b, below); err != nil {
 			return err

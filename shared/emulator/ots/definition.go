@@ -37,7 +37,9 @@ func (s *Server) newTable(c *call, req *otsprotocol.CreateTableRequest) (*table,
 			return nil, err
 		}
 	}
-	s.setStream(t, req.GetStreamSpec())
+	if err := s.setStream(t, req.GetStreamSpec()); err != nil {
+		return nil, err
+	}
 	t.setEncryption(req.GetSseSpec())
 	for _, m := range slices.Concat(meta.GetIndexMeta(), req.GetIndexMetas()) {
 		ix, err := t.newIndex(m)
@@ -153,23 +155,29 @@ func (t *table) throughput() *otsprotocol.ReservedThroughputDetails {
 	return d
 }
 
-// setStream stores and describes a stream; nothing can be read from it.
-func (s *Server) setStream(t *table, m *otsprotocol.StreamSpecification) {
+// setStream enables or disables the stream of the table. One that is enabled already goes on.
+func (s *Server) setStream(t *table, m *otsprotocol.StreamSpecification) error {
 	if m == nil {
-		return
+		return nil
 	}
 	if !m.GetEnableStream() {
 		t.Stream = nil
-		return
+		return nil
+	}
+	hours := m.GetExpirationTime()
+	if hours < 0 || hours > maxExpiry {
+		return invalid("Invalid stream expiration time: %d.", hours) // the service's wording is not known
 	}
 	d := &otsprotocol.StreamDetails{
-		EnableStream: proto.Bool(true), StreamId: proto.String(t.Name + "_" + s.newID()), ExpirationTime: proto.Int32(m.GetExpirationTime()),
+		EnableStream: proto.Bool(true), StreamId: proto.String(t.Name + "_" + s.newID()),
+		ExpirationTime: proto.Int32(cmp.Or(hours, t.Stream.GetExpirationTime(), defaultExpiry)),
 		LastEnableTime: proto.Int64(s.now().UnixMicro()), ColumnsToGet: m.ColumnsToGet,
 	}
 	if t.Stream != nil {
 		d.StreamId, d.LastEnableTime = t.Stream.StreamId, t.Stream.LastEnableTime
 	}
 	t.Stream = d
+	return nil
 }
 
 func (t *table) stream() *otsprotocol.StreamDetails {

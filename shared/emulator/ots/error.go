@@ -26,6 +26,7 @@ var statuses = map[string]int{
 	"OTSObjectNotExist":        http.StatusNotFound,
 	"OTSTableNotReady":         http.StatusNotFound,
 	"OTSSessionNotExist":       http.StatusNotFound,
+	"OTSTrimmedDataAccess":     http.StatusNotFound,
 	"OTSMethodNotAllowed":      http.StatusMethodNotAllowed,
 	"OTSRequestTimeout":        http.StatusRequestTimeout,
 	"OTSObjectAlreadyExist":    http.StatusConflict,

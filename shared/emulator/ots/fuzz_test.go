@@ -11,6 +11,7 @@ import (
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
+	"github.com/aliyun/aliyun-tablestore-go-sdk/tunnel/protocol"
 	"github.com/golang/protobuf/proto"
 
 	"chatconf/shared/emulator/ots"
@@ -58,7 +59,7 @@ func script(c *client) {
 	})
 	c.must(put("t", key("p", "a", "n", 1), cols("age", 3, "city", "Ulm", "f", 2.5, "b", []byte("x"), "t", true)))
 	c.must(put("t", key("p", "a", "n", 2), cols("age", 4)))
-	c.create("s", "p:binary", versions(3), timeToLive(100))
+	c.create("s", "p:binary", versions(3), timeToLive(100), streamed(0, "v"))
 	c.create("u", "p:string n:integer+")
 	c.mustStart("t", key("p", "locked"))
 
@@ -111,7 +112,10 @@ func script(c *client) {
 	c.ListSearchIndex(&tablestore.ListSearchIndexRequest{TableName: "t"})
 	tablestore.NewTimeseriesClient(c.in.Endpoint, c.in.Name, c.in.KeyID, c.in.KeySecret).ListTimeseriesTable()
 	c.DescribeTable(&tablestore.DescribeTableRequest{TableName: "t"})
-	c.UpdateTable(&tablestore.UpdateTableRequest{TableName: "s", TableOption: tablestore.NewTableOption(7, 2), StreamSpec: &tablestore.StreamSpecification{EnableStream: true}})
+	c.UpdateTable(&tablestore.UpdateTableRequest{TableName: "s", TableOption: tablestore.NewTableOption(7, 2), StreamSpec: &tablestore.StreamSpecification{EnableStream: true, OriginColumnsToGet: []string{"w"}}})
+	iterator := c.iterate("s")
+	c.must(put("s", key("p", []byte("c")), cols("v", 1)))
+	c.records(iterator)
 	add := &tablestore.AddDefinedColumnRequest{TableName: "t"}
 	add.AddDefinedColumn("more", tablestore.DefinedColumn_BINARY)
 	c.AddDefinedColumn(add)
@@ -200,6 +204,13 @@ func checkAnswer(t *testing.T, w *httptest.ResponseRecorder, response proto.Mess
 	case *otsprotocol.GetRangeResponse:
 		if rows = append(rows, m.NextStartPrimaryKey); m.GetDataBlockType() == otsprotocol.DataBlockType_DBT_PLAIN_BUFFER {
 			rows = append(rows, m.Rows)
+		}
+	case *otsprotocol.GetStreamRecordResponse:
+		for _, r := range m.StreamRecords {
+			if _, err := protocol.ReadRowsWithHeader(bytes.NewReader(r.Record)); err != nil {
+				t.Errorf("the answer's record: %v", err)
+			}
+			rows = append(rows, r.OriginRecord)
 		}
 	case *otsprotocol.ComputeSplitPointsBySizeResponse:
 		rows = m.SplitPoints
@@ -305,6 +316,22 @@ func FuzzAbortTransaction(f *testing.F) {
 
 func FuzzComputeSplitPointsBySize(f *testing.F) {
 	fuzz(f, "ComputeSplitPointsBySize", func() proto.Message { return &otsprotocol.ComputeSplitPointsBySizeResponse{} })
+}
+
+func FuzzListStream(f *testing.F) {
+	fuzz(f, "ListStream", func() proto.Message { return &otsprotocol.ListStreamResponse{} })
+}
+
+func FuzzDescribeStream(f *testing.F) {
+	fuzz(f, "DescribeStream", func() proto.Message { return &otsprotocol.DescribeStreamResponse{} })
+}
+
+func FuzzGetShardIterator(f *testing.F) {
+	fuzz(f, "GetShardIterator", func() proto.Message { return &otsprotocol.GetShardIteratorResponse{} })
+}
+
+func FuzzGetStreamRecord(f *testing.F) {
+	fuzz(f, "GetStreamRecord", func() proto.Message { return &otsprotocol.GetStreamRecordResponse{} })
 }
 
 // FuzzChange sends rows that are well encoded, whatever is in them.

@@ -132,7 +132,7 @@ func (s *Server) writeRow(c *call, req rowWrite) (out outcome, err error) {
 		if err := s.sessions.check(ch, w.now); err != nil {
 			return err
 		}
-		if out, err = w.apply(ch, newDirect(tx, t)); err != nil {
+		if out, err = w.apply(ch, newDirect(tx, t, w.now)); err != nil {
 			return err
 		}
 		return s.sweep(tx, t, w.now)

@@ -6,9 +6,9 @@
 // on the disk, and every read sees it.
 //
 // It implements tables, rows, batches, ranges, conditions and filters, versions and time to live, AUTO_INCREMENT, secondary
-// indexes and local transactions, with the limits and the error texts of the service. Search indexes, SQL, time series,
-// tunnels and the reading of streams are refused by name. Where the service's behaviour is not published, the code says what
-// it assumes.
+// indexes, local transactions and streams, with the limits and the error texts of the service. Search indexes,
+// SQL, time series, tunnels, BulkExport and ComputeSplits are refused by name, and streams have no choice of old and new
+// columns. Where the service's behaviour is not published, the code says what it assumes.
 package ots
 
 import (

@@ -84,6 +84,10 @@ var operations = map[string]operation{
 	"/CommitTransaction":        handle((*Server).commitTransaction),
 	"/AbortTransaction":         handle((*Server).abortTransaction),
 	"/ComputeSplitPointsBySize": handle((*Server).computeSplitPoints),
+	"/ListStream":               handle((*Server).listStream),
+	"/DescribeStream":           handle((*Server).describeStream),
+	"/GetShardIterator":         handle((*Server).getShardIterator),
+	"/GetStreamRecord":          handle((*Server).getStreamRecord),
 
 	// Clients ask for these before they delete a table. There are none.
 	"/ListSearchIndex":     handle((*Server).listSearchIndex),

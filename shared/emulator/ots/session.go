@@ -30,6 +30,7 @@ type session struct {
 
 	mu      sync.Mutex // held by the one request under way
 	changes map[string][]byte
+	records [][]byte // of the stream, in the order of the changes
 	size    int
 }
 
@@ -281,7 +282,7 @@ func (s *session) write(w *writer, b *batch, atomic bool) error {
 	if b.table == nil {
 		return nil
 	}
-	below := &overlay{base: newDirect(w.tx, b.table), changes: s.changes, size: s.size}
+	below := &overlay{base: newDirect(w.tx, b.table, w.now), changes: s.changes, records: s.records, size: s.size}
 	above := newOverlay(below)
 	for i, ch := range b.changes {
 		if ch == nil {
@@ -300,7 +301,7 @@ func (s *session) write(w *writer, b *batch, atomic bool) error {
 	if err := above.flush(); err != nil {
 		return err
 	}
-	s.size = below.size
+	s.records, s.size = below.records, below.size
 	return nil
 }
 
@@ -333,7 +334,7 @@ func (s *Server) commitTransaction(c *call, req *otsprotocol.CommitTransactionRe
 			return err // its time ended in the queue, and another may hold the partition
 		}
 		t := s.tables[in.table.id()] // the indexes may have changed since the session began
-		return (&overlay{base: newDirect(tx, t), changes: in.changes}).flush()
+		return (&overlay{base: newDirect(tx, t, s.now()), changes: in.changes, records: in.records}).flush()
 	})
 	if err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ func (s *Server) sweep(tx store.Tx, t *table, now time.Time) error {
 		return nil
 	}
 	var dead [][]byte
-	rows, expiry := newDirect(tx, t), t.expiry(now)
+	rows, expiry := newDirect(tx, t, now), t.expiry(now)
 	c := rows.bucket.Cursor()
 	k, v := c.Seek(s.swept[t.id()])
 	for n := 0; n < sweepPerWrite && k != nil; n++ {

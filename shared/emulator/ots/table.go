@@ -140,6 +140,9 @@ func (t *table) remove(tx store.Tx) error {
 	if err := tx.DeleteBucket(t.bucket()); err != nil {
 		return err
 	}
+	if err := t.removeStream(tx); err != nil {
+		return err
+	}
 	if err := tx.Bucket(counterBucket).Delete([]byte(t.id())); err != nil {
 		return err
 	}

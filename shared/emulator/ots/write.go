@@ -17,6 +17,7 @@ import (
 type rows interface {
 	get(key []byte) []byte
 	put(key, value []byte) error // no value removes the row
+	log(record []byte) error     // appends to the stream of the table
 }
 
 // An outcome is what one row of a write comes to.
@@ -47,7 +48,7 @@ func (w *writer) apply(c *change, rows rows) (outcome, error) {
 		return outcome{}, err
 	}
 	var before plainbuffer.Row
-	if old.exists() && (c.op == otsprotocol.OperationType_UPDATE || c.condition != nil) {
+	if old.exists() && (c.op == otsprotocol.OperationType_UPDATE || c.condition != nil || c.table.keepsOrigin()) {
 		if before, err = old.content(); err != nil {
 			return outcome{}, err
 		}
@@ -55,18 +56,31 @@ func (w *writer) apply(c *change, rows rows) (outcome, error) {
 	if err := c.check(&old, &before, expiry); err != nil {
 		return outcome{}, err
 	}
+	after := plainbuffer.Row{Key: columns}
+	var value, record []byte
+	var written []plainbuffer.Cell
 	switch {
 	case c.op == otsprotocol.OperationType_DELETE:
-		return c.outcome(columns, nil), rows.put(key, nil)
 	case !old.exists() && c.onlyRemoves(): // there is nothing to remove, and no row comes of it
-		return c.outcome(columns, nil), nil
+		written = c.row.Cells
+	default:
+		at := w.stamp(&old)
+		if after.Cells, written, err = c.cells(before.Cells, w.now, at, expiry); err != nil {
+			return outcome{}, err
+		}
+		value = encodeRow(key, &after, at)
 	}
-	after := plainbuffer.Row{Key: columns}
-	at := w.stamp(&old)
-	if after.Cells, err = c.cells(before.Cells, w.now, at, expiry); err != nil {
+	if c.table.streams() { // before the change to the store, which ends the life of what was read
+		origin := trimCells(before.Cells, expiry, int(c.table.MaxVersions))
+		record = c.record(columns, written, origin, old.exists())
+	}
+	if err := rows.put(key, value); err != nil {
 		return outcome{}, err
 	}
-	return c.outcome(columns, after.Cells), rows.put(key, encodeRow(key, &after, at))
+	if record != nil {
+		err = rows.log(record)
+	}
+	return c.outcome(columns, after.Cells), err
 }
 
 // stamp returns the timestamp of a write to a row, in milliseconds since 1970: the time, unless the clock was set back since
@@ -103,17 +117,20 @@ func (c *change) check(old *row, before *plainbuffer.Row, expiry int64) error {
 	return nil
 }
 
-// cells returns the attribute cells of the row after the change, given those before it. At is the timestamp of those that the
-// client gave none.
-func (c *change) cells(before []plainbuffer.Cell, now time.Time, at, expiry int64) ([]plainbuffer.Cell, error) {
-	after := make([]plainbuffer.Cell, 0, len(before)+len(c.row.Cells))
+// cells returns the attribute cells of the row after the change, given those before it, and what of them is
+// written and removed, if that makes a record of a stream. At is the timestamp of those that the client gave none.
+func (c *change) cells(before []plainbuffer.Cell, now time.Time, at, expiry int64) (after, written []plainbuffer.Cell, err error) {
+	after = make([]plainbuffer.Cell, 0, len(before)+len(c.row.Cells))
 	if c.op == otsprotocol.OperationType_UPDATE {
 		after = append(after, trimCells(slices.Clone(before), expiry, int(c.table.MaxVersions))...)
 	}
 	for i := range c.row.Cells {
 		cell := c.row.Cells[i]
 		if err := c.table.checkTimestamp(&cell, now); err != nil {
-			return nil, err
+			return nil, nil, err
+		}
+		if c.table.streams() && (cell.Op == plainbuffer.DeleteAll || cell.Op == plainbuffer.DeleteOne) {
+			written = append(written, cell)
 		}
 		switch cell.Op {
 		case plainbuffer.DeleteAll:
@@ -124,7 +141,7 @@ func (c *change) cells(before []plainbuffer.Cell, now time.Time, at, expiry int6
 			continue
 		case plainbuffer.Increment:
 			if err := increment(&cell, after); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
 		if !cell.HasTimestamp {
@@ -132,8 +149,11 @@ func (c *change) cells(before []plainbuffer.Cell, now time.Time, at, expiry int6
 		}
 		cell.Op = 0
 		after = append(after, cell)
+		if c.table.streams() {
+			written = append(written, cell)
+		}
 	}
-	return trimCells(sortCells(after), expiry, int(c.table.MaxVersions)), nil
+	return trimCells(sortCells(after), expiry, int(c.table.MaxVersions)), written, nil
 }
 
 // checkTimestamp says whether a cell may have the timestamp that the client gave it: neither over age nor further from now
@@ -213,9 +233,12 @@ type direct struct {
 	tx     store.Tx
 	table  *table
 	bucket store.Bucket
+	now    time.Time
 }
 
-func newDirect(tx store.Tx, t *table) *direct { return &direct{tx, t, tx.Bucket(t.bucket())} }
+func newDirect(tx store.Tx, t *table, now time.Time) *direct {
+	return &direct{tx, t, tx.Bucket(t.bucket()), now}
+}
 
 func (d *direct) get(key []byte) []byte { return d.bucket.Get(key) }
 
@@ -235,6 +258,7 @@ func (d *direct) put(key, value []byte) error {
 type overlay struct {
 	base    rows
 	changes map[string][]byte // nil is a row that was removed
+	records [][]byte          // of the stream, in the order of the changes
 	size    int
 }
 
@@ -253,10 +277,20 @@ func (o *overlay) put(key, value []byte) error {
 	return nil
 }
 
+func (o *overlay) log(record []byte) error {
+	o.records = append(o.records, record)
+	return nil
+}
+
 // flush puts all changes into the rows below.
 func (o *overlay) flush() error {
 	for key, value := range o.changes {
 		if err := o.base.put([]byte(key), value); err != nil {
+			return err
+		}
+	}
+	for _, record := range o.records {
+		if err := o.base.log(record); err != nil {
 			return err
 		}
 	}

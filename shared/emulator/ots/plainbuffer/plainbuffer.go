@@ -25,6 +25,11 @@ const (
 	tagDeleteMarker = 0x8
 	tagRowChecksum  = 0x9
 	tagCellChecksum = 0xA
+	tagExtension    = 0xB
+	tagSequence     = 0xC
+	tagEpoch        = 0xD
+	tagSequenceTime = 0xE
+	tagRowIndex     = 0xF
 )
 
 // HeaderSize is the size in bytes of what comes before the rows.
@@ -107,6 +112,27 @@ func AppendEnd(b []byte, checksum byte, deleted bool) []byte {
 		marker = 1
 	}
 	return append(b, tagRowChecksum, crc8Byte(checksum, marker))
+}
+
+// rowEnd is the size of the checksum of a row with its tag, and sequenceSize that of a place in a stream.
+const (
+	rowEnd       = 2
+	sequenceSize = 1 + 4 + 1 + 8 + 1 + 4
+)
+
+// AppendSequenced appends a row, which AppendRow has made, with its place in a stream, as records of streams
+// have it: time is in microseconds since 1970. The checksum of a row is not of its place.
+func AppendSequenced(b, row []byte, time int64) []byte {
+	end := len(row) - rowEnd
+	b = append(b, row[:end]...)
+	b = append(b, tagExtension)
+	b = binary.LittleEndian.AppendUint32(b, 1+4+sequenceSize)
+	b = append(b, tagSequence)
+	b = binary.LittleEndian.AppendUint32(b, sequenceSize)
+	b = append(b, tagEpoch, 0, 0, 0, 0, tagSequenceTime)
+	b = binary.LittleEndian.AppendUint64(b, uint64(time))
+	b = append(b, tagRowIndex, 0, 0, 0, 0)
+	return append(b, row[end:]...)
 }
 
 // AppendCell appends a cell with its checksum, which is its last byte.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
+	"github.com/aliyun/aliyun-tablestore-go-sdk/tunnel/protocol"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -304,5 +305,21 @@ func TestValuesWithoutLength(t *testing.T) {
 		if _, err := plainbuffer.DecodeValue(append(b, 0)); err == nil {
 			t.Errorf("DecodeValue(%x) with a byte more: no error", b)
 		}
+	}
+}
+
+// TestAppendSequenced: a place in a stream is behind the delete marker, and not in the checksum.
+func TestAppendSequenced(t *testing.T) {
+	r := plainbuffer.Row{Key: []plainbuffer.Cell{value("pk", plainbuffer.StringValue("a"))}, Deleted: true}
+	row := plainbuffer.AppendRow(nil, &r)
+	b := plainbuffer.AppendSequenced(plainbuffer.AppendHeader(nil), row, 0x0102030405060708)
+	want := "7500000001030402000000706b05060000000301000000610ad408" +
+		"0b18000000" + "0c13000000" + "0d00000000" + "0e0807060504030201" + "0f00000000" + "09e9"
+	if got := hex.EncodeToString(b); got != want {
+		t.Errorf("AppendSequenced:\n%s, want\n%s", got, want)
+	}
+	rows, err := protocol.ReadRowsWithHeader(bytes.NewReader(b))
+	if err != nil || len(rows) != 1 || rows[0].Extension == nil || rows[0].Extension.Timestamp != 0x0102030405060708 {
+		t.Errorf("the SDK reads %+v, %v", rows, err)
 	}
 }

@@ -1,0 +1,338 @@
+package ots
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
+	"github.com/golang/protobuf/proto"
+
+	"chatconf/shared/emulator/ots/plainbuffer"
+	"chatconf/shared/emulator/ots/store"
+)
+
+// A stream has a record of every write that succeeded, in the order of the commits, and each is stored in
+// the commit of its write. A row that ends by its time to live makes none. Records are in a bucket of
+// their own for each stream, by position: the time of the commit in microseconds since 1970, or one more
+// than the last position. The newest record is never removed, so that positions never repeat.
+//
+//	┌────────┬─────────┬──────────┬────────┬─────────┬─────────┬───────────────────┐
+//	│ format │ CRC-32C │ previous │ action │ length  │ the row │ the row before it │
+//	│ 1 byte │ 4 bytes │ 8 bytes  │ 1 byte │ 4 bytes │         │ the rest          │
+//	└────────┴─────────┴──────────┴────────┴─────────┴─────────┴───────────────────┘
+//
+// The CRC is of the key and of all that follows it here. Previous is the position of the record before:
+// with it a reader notices that records between his position and the next have expired. Rows are
+// PlainBuffer without header.
+const (
+	streamPrefix  = "stream/"
+	recordFormat  = 1
+	recordHead    = crcEnd + 8
+	recordRow     = 1 + 4 // action and length
+	sweepPerLog   = 2     // expired records that each new one removes
+	defaultExpiry = 24    // hours
+	maxExpiry     = 168   // hours: https://www.alibabacloud.com/help/en/tablestore/developer-reference/stream-operations
+	maxRecords    = 1000  // of a page
+	maxPage       = 4 << 20
+	shardSuffix   = "_0" // every stream has one shard
+)
+
+var (
+	errStreamNotExist = &Error{Code: "OTSObjectNotExist", Message: "Requested stream does not exist."}
+	errTrimmed        = &Error{
+		Code: "OTSTrimmedDataAccess", Message: "Requested stream data is already trimmed or does not exist.",
+	}
+	errIterator = invalid("Invalid shard iterator.") // the service's wording is not known, here and below
+)
+
+// streamBucket returns the bucket of the table's records. A table has another one each time its stream is
+// enabled.
+func (t *table) streamBucket() string {
+	return streamPrefix + t.Instance + "/" + t.Stream.GetStreamId()
+}
+
+func (t *table) shard() string { return t.Stream.GetStreamId() + shardSuffix }
+
+// trimmed returns the last position whose record has expired.
+func (t *table) trimmed(now time.Time) int64 {
+	return now.Add(-time.Duration(t.Stream.GetExpirationTime()) * time.Hour).UnixMicro()
+}
+
+// streams reports whether writes to the table make records.
+func (t *table) streams() bool { return t.Stream != nil }
+
+// keepsOrigin reports whether these records have columns of the row before the write.
+func (t *table) keepsOrigin() bool { return len(t.Stream.GetColumnsToGet()) > 0 }
+
+// removeStream removes the records of the table's stream, if it has one.
+func (t *table) removeStream(tx store.Tx) error {
+	if !t.streams() {
+		return nil
+	}
+	return tx.DeleteBucket(t.streamBucket())
+}
+
+func positionKey(position int64) []byte {
+	return binary.BigEndian.AppendUint64(nil, uint64(position))
+}
+
+// record returns the record of a change, without what is before the action. Cells are those that were
+// written, removals among them; before is the row as it was, if it was there.
+func (c *change) record(key, cells []plainbuffer.Cell, before []plainbuffer.Cell, existed bool) []byte {
+	row := plainbuffer.Row{Key: key, Cells: cells, Deleted: c.op == otsprotocol.OperationType_DELETE}
+	action := otsprotocol.ActionType_PUT_ROW
+	switch c.op {
+	case otsprotocol.OperationType_UPDATE:
+		action = otsprotocol.ActionType_UPDATE_ROW
+	case otsprotocol.OperationType_DELETE:
+		action = otsprotocol.ActionType_DELETE_ROW
+	}
+	b := append(make([]byte, 0, 256), byte(action), 0, 0, 0, 0)
+	b = plainbuffer.AppendRow(b, &row)
+	binary.BigEndian.PutUint32(b[1:], uint32(len(b)-recordRow))
+	columns := c.table.Stream.GetColumnsToGet()
+	if !existed || !c.table.keepsOrigin() {
+		return b
+	}
+	origin := plainbuffer.Row{Key: key}
+	for i := range before {
+		newest := i == 0 || !bytes.Equal(before[i].Name, before[i-1].Name)
+		if newest && slices.Contains(columns, string(before[i].Name)) {
+			origin.Cells = append(origin.Cells, before[i])
+		}
+	}
+	return plainbuffer.AppendRow(b, &origin)
+}
+
+// log appends a record to the table's stream, and removes some that have expired.
+func (d *direct) log(record []byte) error {
+	if !d.table.streams() {
+		return nil
+	}
+	name := d.table.streamBucket()
+	if err := d.tx.CreateBucket(name); err != nil {
+		return err
+	}
+	bucket := d.tx.Bucket(name)
+	last := lastPosition(bucket)
+	key := positionKey(max(d.now.UnixMicro(), last+1))
+	b := make([]byte, crcEnd, recordHead+len(record))
+	b[0] = recordFormat
+	b = binary.BigEndian.AppendUint64(b, uint64(last))
+	b = append(b, record...)
+	binary.BigEndian.PutUint32(b[1:], rowCRC(key, b))
+	if err := bucket.Put(key, b); err != nil {
+		return err
+	}
+	var expired [][]byte
+	c, trimmed := bucket.Cursor(), d.table.trimmed(d.now)
+	for k, _ := c.Seek([]byte{0}); len(expired) < sweepPerLog && expiredKey(k, trimmed); k, _ = c.Next() {
+		expired = append(expired, bytes.Clone(k))
+	}
+	for _, k := range expired {
+		if err := bucket.Delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func expiredKey(key []byte, trimmed int64) bool {
+	return len(key) == 8 && int64(binary.BigEndian.Uint64(key)) <= trimmed
+}
+
+// lastPosition returns the position of the newest record, or 0.
+func lastPosition(b store.Bucket) int64 {
+	k, _ := b.Cursor().SeekBefore(positionKey(-1))
+	if len(k) != 8 {
+		return 0
+	}
+	return int64(binary.BigEndian.Uint64(k))
+}
+
+// A record is a stored record. It lies in the store.
+type record struct {
+	position, previous int64
+	action             otsprotocol.ActionType
+	row, origin        []byte
+}
+
+func readRecord(key, value []byte) (record, error) {
+	var r record
+	if len(key) != 8 || len(value) < recordHead+recordRow || value[0] != recordFormat ||
+		binary.BigEndian.Uint32(value[1:]) != rowCRC(key, value) {
+		return r, fmt.Errorf("ots: damaged stream record under %x", key)
+	}
+	r.position = int64(binary.BigEndian.Uint64(key))
+	r.previous = int64(binary.BigEndian.Uint64(value[crcEnd:]))
+	r.action = otsprotocol.ActionType(value[recordHead])
+	n := binary.BigEndian.Uint32(value[recordHead+1:])
+	rows := value[recordHead+recordRow:]
+	if uint64(n) > uint64(len(rows)) {
+		return r, fmt.Errorf("ots: damaged stream record under %x", key)
+	}
+	r.row, r.origin = rows[:n], rows[n:]
+	return r, nil
+}
+
+// message returns the record as it is answered. The service numbers the rows of one time; here no two
+// records have the same time.
+func (r *record) message() *otsprotocol.GetStreamRecordResponse_StreamRecord {
+	m := &otsprotocol.GetStreamRecordResponse_StreamRecord{
+		ActionType: r.action.Enum(),
+		Record:     plainbuffer.AppendSequenced(plainbuffer.AppendHeader(nil), r.row, r.position),
+	}
+	if len(r.origin) > 0 {
+		m.OriginRecord = append(plainbuffer.AppendHeader(nil), r.origin...)
+	}
+	return m
+}
+
+func (s *Server) listStream(c *call, req *otsprotocol.ListStreamRequest) (proto.Message, error) {
+	s.schema.RLock()
+	defer s.schema.RUnlock()
+	if req.TableName != nil {
+		if _, err := s.find(c, req.GetTableName()); err != nil {
+			return nil, err
+		}
+	}
+	out := &otsprotocol.ListStreamResponse{}
+	for _, t := range s.tables {
+		named := req.TableName == nil || t.Name == req.GetTableName()
+		if t.streams() && t.Instance == c.instance && named {
+			out.Streams = append(out.Streams, &otsprotocol.Stream{
+				StreamId: t.Stream.StreamId, TableName: &t.Name, CreationTime: t.Stream.LastEnableTime,
+			})
+		}
+	}
+	slices.SortFunc(out.Streams, func(a, b *otsprotocol.Stream) int {
+		return strings.Compare(a.GetTableName(), b.GetTableName())
+	})
+	return out, nil
+}
+
+// findStream returns the table whose stream has the given id, or nil. The schema is locked.
+func (s *Server) findStream(c *call, id string) *table {
+	for _, t := range s.tables {
+		if t.streams() && t.Instance == c.instance && t.Stream.GetStreamId() == id {
+			return t
+		}
+	}
+	return nil
+}
+
+func (s *Server) describeStream(c *call, req *otsprotocol.DescribeStreamRequest) (proto.Message, error) {
+	s.schema.RLock()
+	defer s.schema.RUnlock()
+	t := s.findStream(c, req.GetStreamId())
+	switch {
+	case t == nil:
+		return nil, errStreamNotExist
+	case req.InclusiveStartShardId != nil && req.GetInclusiveStartShardId() != t.shard():
+		return nil, invalid("Invalid shard id: '%s'.", req.GetInclusiveStartShardId())
+	case req.ShardLimit != nil && req.GetShardLimit() <= 0:
+		return nil, invalid("The shard limit must be greater than 0.")
+	}
+	return &otsprotocol.DescribeStreamResponse{
+		StreamId: t.Stream.StreamId, ExpirationTime: t.Stream.ExpirationTime, TableName: &t.Name,
+		CreationTime: t.Stream.LastEnableTime, StreamStatus: otsprotocol.StreamStatus_STREAM_ACTIVE.Enum(),
+		Shards: []*otsprotocol.StreamShard{{ShardId: proto.String(t.shard())}},
+	}, nil
+}
+
+// An iterator is the stream's id and the position of the last record that was read.
+func formatIterator(stream string, position int64) *string {
+	return proto.String(fmt.Sprintf("%s/%016x", stream, position))
+}
+
+func parseIterator(text string) (stream string, position int64, err error) {
+	i := strings.LastIndexByte(text, '/')
+	if i < 0 {
+		return "", 0, errIterator
+	}
+	n, err := strconv.ParseUint(text[i+1:], 16, 63)
+	if err != nil || *formatIterator(text[:i], int64(n)) != text {
+		return "", 0, errIterator
+	}
+	return text[:i], int64(n), nil
+}
+
+// getShardIterator returns an iterator before the oldest record that has not expired, or, if a timestamp is
+// given in microseconds, before the first that is not older.
+func (s *Server) getShardIterator(c *call, req *otsprotocol.GetShardIteratorRequest) (proto.Message, error) {
+	s.schema.RLock()
+	defer s.schema.RUnlock()
+	t := s.findStream(c, req.GetStreamId())
+	switch {
+	case t == nil:
+		return nil, errStreamNotExist
+	case req.GetShardId() != t.shard():
+		return nil, invalid("Invalid shard id: '%s'.", req.GetShardId())
+	case req.GetTimestamp() < 0:
+		return nil, invalid("The timestamp must not be negative.")
+	case req.GetToken() != "":
+		return nil, invalid("Invalid token.")
+	}
+	after := max(req.GetTimestamp()-1, 0)
+	err := s.store.View(func(tx store.Tx) error {
+		bucket := tx.Bucket(t.streamBucket())
+		k, v := bucket.Cursor().Seek(positionKey(max(after, t.trimmed(s.now())) + 1))
+		if k == nil {
+			after = max(after, lastPosition(bucket))
+			return nil
+		}
+		r, err := readRecord(k, v)
+		after = max(after, r.previous)
+		return err
+	})
+	return &otsprotocol.GetShardIteratorResponse{ShardIterator: formatIterator(req.GetStreamId(), after)}, err
+}
+
+// getStreamRecord returns records from the iterator's position, and an iterator for those that follow, which
+// is the same one if there are none yet.
+func (s *Server) getStreamRecord(c *call, req *otsprotocol.GetStreamRecordRequest) (proto.Message, error) {
+	id, after, err := parseIterator(req.GetShardIterator())
+	if err != nil {
+		return nil, err
+	}
+	limit := maxRecords
+	if req.Limit != nil {
+		if limit = min(int(req.GetLimit()), maxRecords); limit <= 0 {
+			return nil, invalid("The limit must be greater than 0.")
+		}
+	}
+	s.schema.RLock()
+	defer s.schema.RUnlock()
+	t := s.findStream(c, id)
+	if t == nil || req.TableName != nil && req.GetTableName() != t.Name {
+		return nil, errTrimmed
+	}
+	out, size := &otsprotocol.GetStreamRecordResponse{MayMoreRecord: proto.Bool(false)}, 0
+	err = s.store.View(func(tx store.Tx) error {
+		c, trimmed := tx.Bucket(t.streamBucket()).Cursor(), t.trimmed(s.now())
+		for k, v := c.Seek(positionKey(after + 1)); k != nil; k, v = c.Next() {
+			if len(out.StreamRecords) == limit || size >= maxPage {
+				*out.MayMoreRecord = true
+				return nil
+			}
+			r, err := readRecord(k, v)
+			if err != nil {
+				return err
+			}
+			if r.position <= trimmed || r.previous > after {
+				return errTrimmed
+			}
+			m := r.message()
+			out.StreamRecords = append(out.StreamRecords, m)
+			after, size = r.position, size+len(m.Record)+len(m.OriginRecord)
+		}
+		return nil
+	})
+	out.NextShardIterator, out.Consumed = formatIterator(id, after), consumed(units(size), 0)
+	return out, err
+}
