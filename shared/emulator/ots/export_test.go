@@ -15,3 +15,9 @@ func Operations() []string {
 	slices.Sort(names)
 	return names
 }
+
+// The messages of BulkImport, which the Go SDK lacks.
+type (
+	BulkImportRequest = bulkImportRequest
+	BulkImportRow     = bulkImportRow
+)

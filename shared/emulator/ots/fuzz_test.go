@@ -116,6 +116,7 @@ func script(c *client) {
 	iterator := c.iterate("s")
 	c.must(put("s", key("p", []byte("c")), cols("v", 1)))
 	c.records(iterator)
+	c.bulk("s", bulkPut(key("p", []byte("d")), cols("v", 1)), bulkDelete(key("p", []byte("d"))))
 	add := &tablestore.AddDefinedColumnRequest{TableName: "t"}
 	add.AddDefinedColumn("more", tablestore.DefinedColumn_BINARY)
 	c.AddDefinedColumn(add)
@@ -316,6 +317,10 @@ func FuzzAbortTransaction(f *testing.F) {
 
 func FuzzComputeSplitPointsBySize(f *testing.F) {
 	fuzz(f, "ComputeSplitPointsBySize", func() proto.Message { return &otsprotocol.ComputeSplitPointsBySizeResponse{} })
+}
+
+func FuzzBulkImport(f *testing.F) {
+	fuzz(f, "BulkImport", func() proto.Message { return &otsprotocol.TableInBatchWriteRowResponse{} })
 }
 
 func FuzzListStream(f *testing.F) {

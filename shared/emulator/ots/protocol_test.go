@@ -270,6 +270,14 @@ func TestRequestsThatNoSDKSends(t *testing.T) {
 		{"a tunnel", "CreateTunnel", nil, "400 OTSParameterInvalid: Unsupported operation: 'CreateTunnel'."},
 		{"streams, of which there are none", "ListStream", nil, "ok"},
 		{"a stream without id", "DescribeStream", nil, "400 OTSParameterInvalid: Failed to parse the ProtoBuf message."},
+		{"a bulk import of nothing", "BulkImport", message(t, &ots.BulkImportRequest{TableName: proto.String("t")}),
+			"400 OTSParameterInvalid: No operation is specified for table: 't'."},
+		{"a bulk import of 201 rows", "BulkImport", message(t, &ots.BulkImportRequest{
+			TableName: proto.String("t"), Rows: slices.Repeat([]*ots.BulkImportRow{bulkPut(key("p", "a"), nil)}, 201),
+		}), "400 OTSParameterInvalid: Rows count exceeds the upper limit: 200."},
+		{"a bulk import that deletes without marker", "BulkImport", message(t, &ots.BulkImportRequest{
+			TableName: proto.String("t"), Rows: []*ots.BulkImportRow{{Type: otsprotocol.OperationType_DELETE.Enum(), RowChange: whole}},
+		}), "400 OTSParameterInvalid: Invalid request of delete row: missing RowDeleteMarker in request."},
 		{"an operation in lower case", "listtable", nil, "400 OTSParameterInvalid: Unsupported operation: 'listtable'."},
 		{"no operation", "", nil, "400 OTSParameterInvalid: Unsupported operation: ''."},
 		{"no protobuf", "ListTable", []byte{0xFF}, "400 OTSParameterInvalid: Failed to parse the ProtoBuf message."},

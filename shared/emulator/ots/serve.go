@@ -80,6 +80,7 @@ var operations = map[string]operation{
 	"/GetRange":                 handle((*Server).getRange),
 	"/BatchGetRow":              handle((*Server).batchGetRow),
 	"/BatchWriteRow":            handle((*Server).batchWriteRow),
+	"/BulkImport":               handle((*Server).bulkImport),
 	"/StartLocalTransaction":    handle((*Server).startTransaction),
 	"/CommitTransaction":        handle((*Server).commitTransaction),
 	"/AbortTransaction":         handle((*Server).abortTransaction),

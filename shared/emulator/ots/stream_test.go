@@ -168,6 +168,8 @@ func TestRecordsOfEveryWrite(t *testing.T) {
 	read("an atomic batch", "put b/9", "put b/3", "put b/5")
 	c.batch(true, put("t", key("p", "b", "n", 1), nil), expecting(put("t", key("p", "b", "n", 2), nil), exist))
 	read("an atomic batch that fails")
+	c.bulk("t", bulkPut(key("p", "c", "n", 1), cols("v", 7)), bulkPut(key("p", "c", "n", 2), nil))
+	read("a bulk import", "put c/1 v=7", "put c/2")
 
 	id := c.mustStart("t", key("p", "d"))
 	for _, n := range []int{7, 2, 5} {
