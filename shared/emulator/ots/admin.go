@@ -107,6 +107,10 @@ func (s *Server) listTimeseriesTable(*call, *otsprotocol.ListTimeseriesTableRequ
 	return &otsprotocol.ListTimeseriesTableResponse{}, nil
 }
 
+// creationTime is the number of a field of DescribeTableResponse, in microseconds since 1970, that the Java SDK
+// reads and the Go SDK does not know.
+const creationTime = 9
+
 func (s *Server) describeTable(c *call, req *otsprotocol.DescribeTableRequest) (proto.Message, error) {
 	s.schema.RLock()
 	defer s.schema.RUnlock()
@@ -120,6 +124,10 @@ func (s *Server) describeTable(c *call, req *otsprotocol.DescribeTableRequest) (
 	}
 	for _, ix := range t.indexes {
 		out.IndexMetas = append(out.IndexMetas, ix.indexMeta())
+	}
+	if t.Created != 0 {
+		out.XXX_unrecognized = proto.EncodeVarint(creationTime << 3)
+		out.XXX_unrecognized = append(out.XXX_unrecognized, proto.EncodeVarint(uint64(t.Created))...)
 	}
 	return out, nil
 }
@@ -238,6 +246,7 @@ func (s *Server) createIndex(c *call, req *otsprotocol.CreateIndexRequest) (prot
 	if s.tables[ix.id()] != nil {
 		return nil, errTableExists
 	}
+	ix.Created = s.now().UnixMicro()
 	t := *old
 	t.indexes = append(slices.Clone(old.indexes), ix)
 	err = s.alter(c, func(tx store.Tx) error {

@@ -17,7 +17,7 @@ func (s *Server) newTable(c *call, req *otsprotocol.CreateTableRequest) (*table,
 	t := &table{
 		Instance: c.instance, Name: meta.GetTableName(),
 		TTL: -1, MaxVersions: 1, Deviation: defaultDeviation,
-		Increased: s.now().Unix(), LocalTxn: req.GetEnableLocalTxn(),
+		Created: s.now().UnixMicro(), Increased: s.now().Unix(), LocalTxn: req.GetEnableLocalTxn(),
 	}
 	if err := checkTableName(t.Name); err != nil {
 		return nil, err

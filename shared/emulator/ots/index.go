@@ -36,7 +36,7 @@ func sortIndexes(indexes []*table) {
 func (t *table) newIndex(m *otsprotocol.IndexMeta) (*table, error) {
 	ix := &table{
 		Instance: t.Instance, Name: m.GetName(), Main: t.Name,
-		TTL: t.TTL, MaxVersions: 1, Deviation: t.Deviation, Increased: t.Increased,
+		TTL: t.TTL, MaxVersions: 1, Deviation: t.Deviation, Created: t.Created, Increased: t.Increased,
 		Index: &index{
 			Key: m.PrimaryKey, Defined: m.DefinedColumn, Type: m.GetIndexType(), Mode: m.GetIndexUpdateMode(),
 			Phase: otsprotocol.IndexSyncPhase_ISP_INCR, Created: int64(len(t.indexes)),

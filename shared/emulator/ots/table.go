@@ -26,6 +26,8 @@ type table struct {
 	AllowUpdate   *bool                        `json:",omitempty"`
 	UpdateFullRow *bool                        `json:",omitempty"`
 
+	Created int64 `json:",omitempty"` // microseconds since 1970; tables of older files have none
+
 	Read, Write int32 // reserved throughput
 	Increased   int64 // when it was last raised, and lowered: seconds since 1970
 	Decreased   int64 `json:",omitempty"`

@@ -1,12 +1,16 @@
 package ots_test
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
+	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
+	"github.com/golang/protobuf/proto"
 	"github.com/google/go-cmp/cmp"
 
 	"chatconf/shared/emulator/ots/otstest"
@@ -238,4 +242,30 @@ func TestRowsThatAreRefused(t *testing.T) {
 		t.Errorf("+inf: %s, want %s", got, want)
 	}
 	fails(t, "an update without columns", c.write(update("t", good)), "OTSParameterInvalid: Invalid update row request: missing cells in request.")
+}
+
+// TestCreationTime reads a field that the Go SDK does not know: creation_time=9, in microseconds.
+func TestCreationTime(t *testing.T) {
+	now := newClock()
+	c := run(t, withClock(now))
+	c.create("t", "p:string", withDefined, func(r *tablestore.CreateTableRequest) {
+		r.AddIndexMeta(indexMeta("with", false, "age"))
+	})
+	created := now.now.UnixMicro()
+	now.advance(time.Hour)
+	if _, err := c.CreateIndex(&tablestore.CreateIndexRequest{MainTableName: "t", IndexMeta: indexMeta("later", false, "city")}); err != nil {
+		t.Fatal(err)
+	}
+	setStream(c, "t", tablestore.StreamSpecification{EnableStream: true})
+	for name, want := range map[string]int64{"t": created, "with": created, "later": now.now.UnixMicro()} {
+		body := message(t, &otsprotocol.DescribeTableRequest{TableName: &name})
+		_, body, failure := newRaw(c.in, "DescribeTable", body).sign(c.in.KeySecret).send(t, c.in)
+		var out otsprotocol.DescribeTableResponse
+		if err := proto.Unmarshal(body, &out); err != nil || failure != "ok" {
+			t.Fatalf("DescribeTable(%s): %v, %s", name, err, failure)
+		}
+		if got, want := out.XXX_unrecognized, append([]byte{9 << 3}, proto.EncodeVarint(uint64(want))...); !bytes.Equal(got, want) {
+			t.Errorf("DescribeTable(%s): %x, want %x", name, got, want)
+		}
+	}
 }
