@@ -33,7 +33,7 @@ import (
 	"chatconf/shared/emulator/ots/otstest"
 	"chatconf/shared/emulator/runtime"
 	"chatconf/shared/invoke"
-	"chatconf/shared/platform/craft"
+	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/rpc"
 	"chatconf/shared/rpc/sign"
 	"chatconf/shared/table"
@@ -296,8 +296,8 @@ func (c *cloud) webhook(b *testing.B) *subject {
 		Function: c.functionAt(b, "./webhook", env),
 		payload: func() []byte {
 			c.messages++
-			m := craft.Message{ID: strconv.Itoa(c.messages), User: "alice", Text: "restart i-123"}
-			callback, err := (&craft.Maker{Settings: settings, Now: time.Now()}).Make("WeChat", "app", m)
+			m := platformsim.Message{ID: strconv.Itoa(c.messages), User: "alice", Text: "restart i-123"}
+			callback, err := (&platformsim.Maker{Settings: settings, Now: time.Now()}).Make("WeChat", "app", m)
 			if err != nil {
 				b.Fatal(err)
 			}

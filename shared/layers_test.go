@@ -47,8 +47,8 @@ var rooms = []room{
 	{"shared/platform/envelope", []string{"shared/webhook", "shared/document", "shared/platform/callback"}, nil},
 	{"shared/platform/outbound", []string{"shared/chat", "shared/platform/callback", "shared/reach", "shared/roots"}, nil},
 	{"shared/platform/outbound/outboundtest", []string{"shared/chat", "shared/webhook", "shared/platform/outbound"}, nil},
-	{"shared/platform/craft", []string{"shared/webhook", "shared/platform/callback", "shared/platform/envelope"}, nil},
-	{"shared/platform/platformtest", []string{"shared/chat", "shared/webhook", "shared/platform/craft", "shared/platform/envelope"}, nil},
+	{"shared/platform/platformsim", []string{"shared/webhook", "shared/platform/callback", "shared/platform/envelope"}, nil},
+	{"shared/platform/platformtest", []string{"shared/chat", "shared/webhook", "shared/platform/platformsim", "shared/platform/envelope"}, nil},
 	{"shared/platform/*", []string{"shared/chat", "shared/webhook", "shared/document", "shared/platform/callback", "shared/platform/envelope", "shared/platform/outbound"}, nil},
 	{"shared/table/file", []string{"shared/table", "shared/invoke", "shared/bolt"}, nil},
 	{"shared/table/tablestore", []string{"shared/table", "shared/invoke"}, []string{"github.com/aliyun/aliyun-tablestore-go-sdk"}},
@@ -61,7 +61,7 @@ var rooms = []room{
 	{"shared/rpc", []string{"shared/chat", "shared/invoke", "shared/policy", "shared/table", "shared/document", "shared/rpc/sign"}, nil},
 	{"shared/serve", []string{"shared/invoke", "shared/document"}, nil},
 	{"shared/webhook", []string{"shared/chat", "shared/invoke"}, nil},
-	{"shared/webhook/webhooktest", []string{"shared/chat", "shared/invoke", "shared/platform", "shared/platform/craft", "shared/policy", "shared/seal", "shared/table", "shared/table/file",
+	{"shared/webhook/webhooktest", []string{"shared/chat", "shared/invoke", "shared/platform", "shared/platform/platformsim", "shared/policy", "shared/seal", "shared/table", "shared/table/file",
 		"shared/webhook"}, nil},
 	{"shared/dispatch", []string{"shared/chat", "shared/webhook", "shared/deliver", "shared/reach", "shared/cloud", "shared/invoke"}, nil},
 	{"shared/serve/fc", []string{"shared/serve", "shared/invoke"}, []string{"github.com/aliyun/fc-runtime-go-sdk"}},
@@ -294,7 +294,7 @@ func TestFunctionsLinkNothingThatKeepsTheLinkerFromDropping(t *testing.T) {
 			t.Errorf("%s is not among what functions link: the test did not follow imports", folder)
 		}
 	}
-	for _, folder := range []string{"shared/table/tabletest", "shared/platform/platformtest", "shared/platform/craft", "shared/webhook/webhooktest", "shared/serve/servetest", "shared/kms/kmstest", "shared/function/functiontest", "deploy/chatconf"} {
+	for _, folder := range []string{"shared/table/tabletest", "shared/platform/platformtest", "shared/platform/platformsim", "shared/webhook/webhooktest", "shared/serve/servetest", "shared/kms/kmstest", "shared/function/functiontest", "deploy/chatconf"} {
 		if seen[folder] {
 			t.Errorf("functions link %s", folder)
 		}

@@ -20,7 +20,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/document"
 	"chatconf/shared/platform"
-	"chatconf/shared/platform/craft"
+	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/rpc"
 	"chatconf/shared/webhook"
 )
@@ -169,7 +169,7 @@ func (p *player) send(s *chat.Service, ctx context.Context, in *sendRequest) (*s
 	if err != nil {
 		return nil, err
 	}
-	said := craft.Message{
+	said := platformsim.Message{
 		ID:           in.MessageID,
 		User:         in.UserID,
 		UserName:     in.UserName,
@@ -178,7 +178,7 @@ func (p *player) send(s *chat.Service, ctx context.Context, in *sendRequest) (*s
 		Text:         in.Text.Reveal(),
 		ReplyURL:     answersURL,
 	}
-	maker := &craft.Maker{Settings: settings, Now: p.now()}
+	maker := &platformsim.Maker{Settings: settings, Now: p.now()}
 	callback, err := maker.Make(e.Type, mode, said)
 	if err != nil {
 		return nil, notMade(err)
@@ -227,17 +227,17 @@ func (p *player) send(s *chat.Service, ctx context.Context, in *sendRequest) (*s
 
 // notMade returns why a callback cannot be made, for the caller.
 func notMade(err error) error {
-	return &chat.Error{Code: chat.InvalidParameter, Param: "Mode", Message: "The callback cannot be made: " + crafted(err) + "."}
+	return &chat.Error{Code: chat.InvalidParameter, Param: "Mode", Message: "The callback cannot be made: " + withoutPackage(err) + "."}
 }
 
 // parameters are the names of a message's fields as the action has them.
-var parameters = map[craft.Field]string{
-	craft.FieldID: "MessageId", craft.FieldUser: "UserId", craft.FieldUserName: "UserName", craft.FieldConversation: "ConversationId",
-	craft.FieldDirect: "Direct", craft.FieldText: "Text",
+var parameters = map[platformsim.Field]string{
+	platformsim.FieldID: "MessageId", platformsim.FieldUser: "UserId", platformsim.FieldUserName: "UserName", platformsim.FieldConversation: "ConversationId",
+	platformsim.FieldDirect: "Direct", platformsim.FieldText: "Text",
 }
 
 // ignored returns the parameters that a callback has no place for.
-func ignored(maker *craft.Maker, platformType, mode string, said craft.Message) ([]string, error) {
+func ignored(maker *platformsim.Maker, platformType, mode string, said platformsim.Message) ([]string, error) {
 	fields, err := maker.Unused(platformType, mode, said)
 	var names []string
 	for _, field := range fields {
@@ -247,7 +247,7 @@ func ignored(maker *craft.Maker, platformType, mode string, said craft.Message) 
 }
 
 // messageID returns the id of a callback's message as the platform's receiver reads it, empty if there is none.
-func messageID(platformType string, settings webhook.Settings, callback *craft.Callback, now time.Time) string {
+func messageID(platformType string, settings webhook.Settings, callback *platformsim.Callback, now time.Time) string {
 	receiver, err := platform.Receivers()[platformType](settings)
 	if err != nil {
 		return ""
@@ -279,7 +279,7 @@ func (p *player) follow(ctx context.Context, s *chat.Service, e *chat.Endpoint, 
 }
 
 // post posts the callback and puts the answer into out.
-func (p *player) post(req *http.Request, callback *craft.Callback, hide func(string) string, out *sendResponse) {
+func (p *player) post(req *http.Request, callback *platformsim.Callback, hide func(string) string, out *sendResponse) {
 	begun := p.now()
 	client := p.client
 	if len(p.trust) > 0 {
@@ -322,7 +322,7 @@ func (p *player) post(req *http.Request, callback *craft.Callback, hide func(str
 	}
 	text, err := callback.ReadAnswer(body)
 	if err != nil {
-		out.Problem = fmt.Sprintf("the platform would not take the answer: %s", hide(crafted(err)))
+		out.Problem = fmt.Sprintf("the platform would not take the answer: %s", hide(withoutPackage(err)))
 		return
 	}
 	out.Answer.Text = hide(text)
@@ -337,12 +337,12 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// crafted returns what is in an error of craft without the package's name.
-func crafted(err error) string { return strings.TrimPrefix(err.Error(), "craft: ") }
+// withoutPackage returns the text of an error of platformsim without the package's name.
+func withoutPackage(err error) string { return strings.TrimPrefix(err.Error(), "platformsim: ") }
 
 // checkMode returns the kind of callback that is asked for, if it has what it needs.
 func checkMode(platformType string, in *sendRequest) (string, error) {
-	messages, checks := craft.Modes(platformType)
+	messages, checks := platformsim.Modes(platformType)
 	mode := in.Mode
 	if mode == "" && len(messages) > 0 {
 		mode = messages[0]
@@ -460,7 +460,7 @@ var flagOf = map[string]string{
 
 // printSeen writes what the platform's user would see.
 func (r *sendResponse) printSeen(b *strings.Builder) {
-	_, checks := craft.Modes(r.Type)
+	_, checks := platformsim.Modes(r.Type)
 	switch {
 	case slices.Contains(checks, r.Mode):
 		fmt.Fprintf(b, "The check of the URL was passed: %s got back what it sent.\n", r.Type)

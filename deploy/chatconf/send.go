@@ -16,7 +16,7 @@ import (
 	"chatconf/shared/app"
 	"chatconf/shared/chat"
 	"chatconf/shared/platform"
-	"chatconf/shared/platform/craft"
+	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/policy"
 )
 
@@ -121,7 +121,7 @@ Exit codes: 0 it was answered, also when the command was denied; 1 the webhook r
 func describeModes() string {
 	var b strings.Builder
 	for _, p := range platform.All() {
-		messages, checks := craft.Modes(p.Type)
+		messages, checks := platformsim.Modes(p.Type)
 		for i, check := range checks {
 			checks[i] = check + " (a check)"
 		}

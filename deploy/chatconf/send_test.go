@@ -28,7 +28,7 @@ import (
 	"chatconf/shared/document"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
-	"chatconf/shared/platform/craft"
+	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
 	"chatconf/shared/webhook"
@@ -195,7 +195,7 @@ func TestSendInEveryMode(t *testing.T) {
 	for _, p := range platform.All() {
 		name := strings.ToLower(p.Type)
 		create(t, at, name, p.Type, "")
-		messages, checks := craft.Modes(p.Type)
+		messages, checks := platformsim.Modes(p.Type)
 		for _, mode := range append(messages, checks...) {
 			for _, more := range [][]string{{}, {"--previous"}, {"--direct", "--user-name", "Ann"}, {"-v"}, {"-o", "json"}, {"--dry-run"}, {"--dry-run", "-o", "json"}} {
 				args := append([]string{"send", name, "--mode", mode}, more...)
@@ -553,13 +553,13 @@ func TestSendHelpSaysWhatModesNeed(t *testing.T) {
 	} {
 		mustRun(t, append([]string{"call", "CreateChatConfiguration", "Name=bare-" + kind, "Type=" + kind, "Configuration=" + configuration}, at...)...)
 		line := regexp.MustCompile(`(?m)^  ` + kind + ` .*$`).FindString(needs)
-		messages, checks := craft.Modes(kind)
+		messages, checks := platformsim.Modes(kind)
 		for _, mode := range append(messages, checks...) {
 			_, err := run(t, "", append([]string{"send", "bare-" + kind, "whoami", "--user", "u", "--mode", mode}, at...)...)
 			if named := strings.Contains(line, " "+mode+": "); named != (err != nil) {
 				t.Errorf("%s, %s: %v, but that the help names it is %v", kind, mode, err, named)
 			}
-			if err != nil && strings.Contains(err.Error(), "craft") {
+			if err != nil && strings.Contains(err.Error(), "platformsim") {
 				t.Errorf("%s, %s: %v names a package", kind, mode, err)
 			}
 		}

@@ -22,7 +22,7 @@ import (
 	"chatconf/shared/app/target"
 	"chatconf/shared/chat"
 	"chatconf/shared/invoke"
-	"chatconf/shared/platform/craft"
+	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
 	"chatconf/shared/rpc/sign"
@@ -140,9 +140,9 @@ func urlOf(t testing.TB, answer []byte) string {
 }
 
 // say returns a callback of Slack.
-func say(t testing.TB, url, text string) (*craft.Callback, *http.Request) {
+func say(t testing.TB, url, text string) (*platformsim.Callback, *http.Request) {
 	t.Helper()
-	c, err := (&craft.Maker{Settings: webhook.Settings{"SlackSigningSecret": "not-a-real-secret"}, Now: time.Now()}).Make("Slack", "command", craft.Message{User: "u1", Text: text})
+	c, err := (&platformsim.Maker{Settings: webhook.Settings{"SlackSigningSecret": "not-a-real-secret"}, Now: time.Now()}).Make("Slack", "command", platformsim.Message{User: "u1", Text: text})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/emulator/ots"
 	"chatconf/shared/invoke"
-	"chatconf/shared/platform/craft"
+	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/rpc"
 	"chatconf/shared/rpc/sign"
@@ -156,9 +156,9 @@ func webhookLines(tb testing.TB) (all []unproven) {
 	w := webhooktest.New(tb)
 	process := w.Process()
 	h := process.Handler(func(context.Context, chat.Ref) error { tb.Error("a stranger's command was recorded"); return nil })
-	type change func(*craft.Callback)
-	body := func(text string) change { return func(c *craft.Callback) { c.Body = []byte(text) } }
-	fill := func(c *craft.Callback) { c.Body = append(c.Body, bytes.Repeat([]byte(" "), size-len(c.Body))...) }
+	type change func(*platformsim.Callback)
+	body := func(text string) change { return func(c *platformsim.Callback) { c.Body = []byte(text) } }
+	fill := func(c *platformsim.Callback) { c.Body = append(c.Body, bytes.Repeat([]byte(" "), size-len(c.Body))...) }
 	elements, members, nested := new(strings.Builder), new(strings.Builder), strings.Repeat("[],", size/3)
 	elements.WriteString("<xml>")
 	for i := 0; elements.Len() < size; i++ {
@@ -168,20 +168,20 @@ func webhookLines(tb testing.TB) (all []unproven) {
 	for i := 0; members.Len() < size; i++ {
 		fmt.Fprintf(members, `,"e%d":""`, i)
 	}
-	query := func(c *craft.Callback) {
+	query := func(c *platformsim.Callback) {
 		for i := range 60 {
 			c.Query.Set(fmt.Sprintf("p%d%%", i), strings.Repeat("\xff", 50))
 		}
 	}
 	queryOf := func(n int) change {
-		return func(c *craft.Callback) { c.Query = url.Values{"a": make([]string, n)} }
+		return func(c *platformsim.Callback) { c.Query = url.Values{"a": make([]string, n)} }
 	}
-	headers := func(c *craft.Callback) {
+	headers := func(c *platformsim.Callback) {
 		for i := range 110 {
 			c.Header.Set(fmt.Sprintf("X-Other-%d", i), "x")
 		}
 	}
-	unsigned := func(c *craft.Callback) { c.Header.Del("X-Lark-Signature") }
+	unsigned := func(c *platformsim.Callback) { c.Header.Del("X-Lark-Signature") }
 	for _, p := range []struct {
 		platform, mode string
 		wrong          map[string]string // settings
@@ -211,7 +211,7 @@ func webhookLines(tb testing.TB) (all []unproven) {
 			for key, value := range p.wrong {
 				other.Settings[key] = chat.Secret(value)
 			}
-			c := other.Say(p.mode, craft.Message{Text: "restart"})
+			c := other.Say(p.mode, platformsim.Message{Text: "restart"})
 			for _, change := range changes {
 				change(c)
 			}

@@ -16,7 +16,7 @@ import (
 
 	"chatconf/shared/app"
 	"chatconf/shared/chat"
-	"chatconf/shared/platform/craft"
+	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/rpc"
 	"chatconf/shared/webhook"
 )
@@ -67,9 +67,9 @@ func BenchmarkWebhook(b *testing.B) {
 		ended <- app.ServeLocal(serving, s, func(a app.Started) { at <- a.Endpoint }, rpc.Actions()...)
 	}()
 	url := <-at + outputs.URL[strings.Index(outputs.URL, "/webhook/"):]
-	callbacks := make([]*craft.Callback, b.N)
+	callbacks := make([]*platformsim.Callback, b.N)
 	for i := range callbacks {
-		if callbacks[i], err = (&craft.Maker{Settings: settings, Now: time.Now()}).Make("WeChat", "app", craft.Message{ID: strconv.Itoa(1_000_000 + i), User: "u1", Text: "restart i-1"}); err != nil {
+		if callbacks[i], err = (&platformsim.Maker{Settings: settings, Now: time.Now()}).Make("WeChat", "app", platformsim.Message{ID: strconv.Itoa(1_000_000 + i), User: "u1", Text: "restart i-1"}); err != nil {
 			b.Fatal(err)
 		}
 	}

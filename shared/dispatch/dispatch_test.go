@@ -18,8 +18,8 @@ import (
 	"chatconf/shared/deliver"
 	"chatconf/shared/dispatch"
 	"chatconf/shared/platform"
-	"chatconf/shared/platform/craft"
 	"chatconf/shared/platform/outbound"
+	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/reach"
 	"chatconf/shared/table"
@@ -128,7 +128,7 @@ func begin(t testing.TB, kind, mode, text string, members ...string) *scene {
 	s.bot = p.Create("ops", kind, platformtest.Settings(kind), append(members, webhooktest.Open)...)
 	s.d = s.dispatcher(p)
 	h := p.Handler(func(_ context.Context, ref chat.Ref) error { s.ref = ref; return nil })
-	if out := s.bot.Post(h, s.bot.Say(mode, craft.Message{ID: "m1", Text: text, ReplyURL: "https://hooks.slack.com/commands/PLANTED"})); out.Code != http.StatusOK {
+	if out := s.bot.Post(h, s.bot.Say(mode, platformsim.Message{ID: "m1", Text: text, ReplyURL: "https://hooks.slack.com/commands/PLANTED"})); out.Code != http.StatusOK {
 		t.Fatalf("%d %s", out.Code, p.Log())
 	}
 	if s.ref.ID == "" {
@@ -209,7 +209,7 @@ func TestAnswersAreKeptForSendChatMessage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		callback := s.bot.Say(test.mode, craft.Message{ID: "m1", Text: test.text})
+		callback := s.bot.Say(test.mode, platformsim.Message{ID: "m1", Text: test.text})
 		proof, err := p.Service.ProveSent(e, callback.Received(p.Now()).Digest())
 		if err != nil {
 			t.Fatal(err)
@@ -655,7 +655,7 @@ func TestKilledAtEveryStep(t *testing.T) {
 			first := w.Process()
 			bot := first.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
 			d := o.dispatcher(first)
-			c := bot.Say("command", craft.Message{ID: "m1", Text: "restart i-1"})
+			c := bot.Say("command", platformsim.Message{ID: "m1", Text: "restart i-1"})
 			w.FailAt(n, fault)
 			out := bot.Post(first.Handler(d.Dispatch), c)
 			failed := w.Failed()
@@ -805,7 +805,7 @@ func TestRedriveTogether(t *testing.T) {
 	h := p.Handler(func(context.Context, chat.Ref) error { return dispatch.ErrBusy })
 	const n = 50 // more than one look finds
 	for i := range n {
-		bot.Post(h, bot.Say("command", craft.Message{ID: fmt.Sprint("m", i), Text: "restart"}))
+		bot.Post(h, bot.Say("command", platformsim.Message{ID: fmt.Sprint("m", i), Text: "restart"}))
 	}
 	if found, err := o.dispatcher(p).Redrive(w.Context()); found != 0 || err != nil {
 		t.Errorf("within a minute: Redrive = %d, %v", found, err)
@@ -837,7 +837,7 @@ func TestRedriveEnds(t *testing.T) {
 	bot := p.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
 	h := p.Handler(func(context.Context, chat.Ref) error { return dispatch.ErrBusy })
 	for i := range 30 {
-		bot.Post(h, bot.Say("command", craft.Message{ID: fmt.Sprint("m", i), Text: "restart"}))
+		bot.Post(h, bot.Say("command", platformsim.Message{ID: fmt.Sprint("m", i), Text: "restart"}))
 	}
 	w.Advance(time.Minute)
 	found, err := o.dispatcher(p).Redrive(ends{w.Context(), w.Now().Add(time.Minute - time.Second)})
@@ -845,7 +845,7 @@ func TestRedriveEnds(t *testing.T) {
 		t.Errorf("with time to begin: Redrive = %d, %v; %d events", found, err, len(o.events))
 	}
 	for i := range 30 {
-		bot.Post(h, bot.Say("command", craft.Message{ID: fmt.Sprint("n", i), Text: "restart"}))
+		bot.Post(h, bot.Say("command", platformsim.Message{ID: fmt.Sprint("n", i), Text: "restart"}))
 	}
 	w.Advance(time.Minute)
 	found, err = o.dispatcher(p).Redrive(ends{w.Context(), w.Now().Add(dispatch.WorkTime - time.Second)})

@@ -12,7 +12,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/deliver"
 	"chatconf/shared/dispatch"
-	"chatconf/shared/platform/craft"
+	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/webhook/webhooktest"
 )
@@ -23,7 +23,7 @@ func many(p *webhooktest.Process, n int, start func(context.Context, chat.Ref) e
 	bot := p.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
 	h := p.Handler(start)
 	for i := range n {
-		c := bot.Say("command", craft.Message{ID: fmt.Sprint("m", i), Text: "restart"})
+		c := bot.Say("command", platformsim.Message{ID: fmt.Sprint("m", i), Text: "restart"})
 		if text := p.Read(c, bot.Post(h, c)); text != "restart was accepted." {
 			p.Errorf("the answer is %q", text)
 		}
@@ -146,7 +146,7 @@ func TestAWorkerIsBounded(t *testing.T) {
 		for i := range 16 {
 			bot := p.Create(fmt.Sprint("ops-", i), "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
 			for k := range 4 {
-				bot.Post(p.Handler(w.Start), bot.Say("command", craft.Message{ID: fmt.Sprint("m", k), Text: "restart"}))
+				bot.Post(p.Handler(w.Start), bot.Say("command", platformsim.Message{ID: fmt.Sprint("m", k), Text: "restart"}))
 			}
 		}
 		synctest.Wait()
@@ -181,7 +181,7 @@ func TestAWorkerIsBounded(t *testing.T) {
 func oneMore(p *webhooktest.Process, start func(context.Context, chat.Ref) error) {
 	p.Helper()
 	bot := p.Create("more", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
-	bot.Post(p.Handler(start), bot.Say("command", craft.Message{ID: "more", Text: "restart"}))
+	bot.Post(p.Handler(start), bot.Say("command", platformsim.Message{ID: "more", Text: "restart"}))
 }
 
 // Whatever goes wrong with one command, and with looking for what is due, the worker goes on and says so.
@@ -262,7 +262,7 @@ func TestARoundEndsWithItsContext(t *testing.T) {
 		for i := range 5 {
 			bot := p.Create(fmt.Sprint("ops-", i), "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
 			for k := range 4 {
-				bot.Post(p.Handler(func(context.Context, chat.Ref) error { return dispatch.ErrBusy }), bot.Say("command", craft.Message{ID: fmt.Sprint("m", k), Text: "restart"}))
+				bot.Post(p.Handler(func(context.Context, chat.Ref) error { return dispatch.ErrBusy }), bot.Say("command", platformsim.Message{ID: fmt.Sprint("m", k), Text: "restart"}))
 			}
 		}
 		p.Advance(2 * time.Minute)

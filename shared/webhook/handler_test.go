@@ -23,7 +23,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform"
-	"chatconf/shared/platform/craft"
+	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/webhook"
 	"chatconf/shared/webhook/webhooktest"
@@ -61,7 +61,7 @@ func line(t *testing.T, w *webhooktest.World) map[string]any {
 // Every kind of callback that the platforms send to a bot goes through: decided, recorded, handed on and answered, and refused for who has no grant.
 func TestEveryPlatform(t *testing.T) {
 	for _, p := range platform.All() {
-		messages, checks := craft.Modes(p.Type)
+		messages, checks := platformsim.Modes(p.Type)
 		for _, mode := range messages {
 			t.Run(p.Type+" "+mode, func(t *testing.T) {
 				w := webhooktest.New(t)
@@ -69,7 +69,7 @@ func TestEveryPlatform(t *testing.T) {
 				bot := process.Create("ops", p.Type, platformtest.Settings(p.Type), webhooktest.Open, toHTTP)
 				var handed handOns
 				h := process.Handler(handed.add)
-				c := bot.Say(mode, craft.Message{Text: "restart i-1"})
+				c := bot.Say(mode, platformsim.Message{Text: "restart i-1"})
 				out := bot.Post(h, c)
 				if out.Code != http.StatusOK {
 					t.Fatalf("restart: %d %s\n%s", out.Code, out.Body, w.Log())
@@ -78,7 +78,7 @@ func TestEveryPlatform(t *testing.T) {
 					t.Errorf("restart: %v: %s", err, out.Body)
 				}
 				w.Advance(time.Second)
-				bot.Post(h, bot.Say(mode, craft.Message{Text: "stop"}))
+				bot.Post(h, bot.Say(mode, platformsim.Message{Text: "stop"}))
 				list := process.Commands("ops")
 				if len(list) != 2 || list[1].Command != "restart" || list[1].Decision != "Allowed" || list[1].Outcome != "Pending" || list[1].Target != "Http target.example.com" ||
 					list[0].Command != "stop" || list[0].Decision != "Denied" {
@@ -97,7 +97,7 @@ func TestEveryPlatform(t *testing.T) {
 				w := webhooktest.New(t)
 				process := w.Process()
 				bot := process.Create("ops", p.Type, platformtest.Settings(p.Type))
-				c := bot.Say(mode, craft.Message{})
+				c := bot.Say(mode, platformsim.Message{})
 				w.Calls()
 				out := bot.Post(process.Handler(nobody), c)
 				if text := w.Read(c, out); text == "" {
@@ -133,7 +133,7 @@ func TestAnswers(t *testing.T) {
 		w := webhooktest.New(t)
 		process := w.Process()
 		bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), append(test.members, webhooktest.Open)...)
-		c := bot.Say("command", craft.Message{Conversation: "c1", Text: test.text})
+		c := bot.Say("command", platformsim.Message{Conversation: "c1", Text: test.text})
 		text := w.Read(c, bot.Post(process.Handler(nobody), c))
 		for _, want := range test.want {
 			if !strings.Contains(text, want) {
@@ -150,7 +150,7 @@ func TestAnswers(t *testing.T) {
 	if _, err := process.Service.Update(w.As(), &chat.UpdateRequest{Name: "ops", Status: chat.StatusInactive}); err != nil {
 		t.Fatal(err)
 	}
-	c := bot.Say("command", craft.Message{Text: "restart"})
+	c := bot.Say("command", platformsim.Message{Text: "restart"})
 	if text := w.Read(c, bot.Post(process.Handler(nobody), c)); text != "The chat configuration ops is off." {
 		t.Errorf("of a bot that is off: %q", text)
 	}
@@ -163,7 +163,7 @@ func TestAnswersThatComeLater(t *testing.T) {
 	bot := process.Create("ops", "Feishu", platformtest.Settings("Feishu"), webhooktest.Open, toHTTP)
 	var handed handOns
 	h := process.Handler(handed.add)
-	c := bot.Say("message", craft.Message{Text: "help"})
+	c := bot.Say("message", platformsim.Message{Text: "help"})
 	if text := w.Read(c, bot.Post(h, c)); text != "" {
 		t.Errorf("the answer is %q", text)
 	}
@@ -186,12 +186,12 @@ type wrong struct {
 func wrongs() []wrong {
 	to := func(edit func(path string) string) func(*webhooktest.Bot, http.Handler) *httptest.ResponseRecorder {
 		return func(bot *webhooktest.Bot, h http.Handler) *httptest.ResponseRecorder {
-			return bot.PostTo(h, edit(bot.URL), bot.Say("", craft.Message{Text: "restart"}))
+			return bot.PostTo(h, edit(bot.URL), bot.Say("", platformsim.Message{Text: "restart"}))
 		}
 	}
-	changed := func(edit func(c *craft.Callback)) func(*webhooktest.Bot, http.Handler) *httptest.ResponseRecorder {
+	changed := func(edit func(c *platformsim.Callback)) func(*webhooktest.Bot, http.Handler) *httptest.ResponseRecorder {
 		return func(bot *webhooktest.Bot, h http.Handler) *httptest.ResponseRecorder {
-			c := bot.Say("", craft.Message{Text: "restart"})
+			c := bot.Say("", platformsim.Message{Text: "restart"})
 			edit(c)
 			return bot.Post(h, c)
 		}
@@ -203,14 +203,14 @@ func wrongs() []wrong {
 		{"the path has no webhook", "", to(func(string) string { return "https://chatconf.example.com/a/b/c/d" })},
 		{"the token is missing", "", to(func(u string) string { return u[:strings.LastIndex(u, "/")+1] })},
 		{"the token is wrong", "token", to(func(u string) string { return u[:strings.LastIndex(u, "/")+1] + strings.Repeat("A", 22) })},
-		{"the body was changed", "signature", changed(func(c *craft.Callback) { c.Body = bytes.Replace(c.Body, []byte("restart"), []byte("destroy"), 1) })},
-		{"the body was cut", "signature", changed(func(c *craft.Callback) { c.Body = c.Body[:len(c.Body)-1] })},
-		{"there is no body", "signature", changed(func(c *craft.Callback) { c.Body = nil })},
-		{"the body is too large", "request", changed(func(c *craft.Callback) { c.Body = append(c.Body, make([]byte, webhook.MaxBody)...) })},
-		{"the signature is missing", "request", changed(func(c *craft.Callback) { c.Header.Del("X-Slack-Signature") })},
-		{"the signature is there twice", "request", changed(func(c *craft.Callback) { c.Header.Add("X-Slack-Signature", c.Header.Get("X-Slack-Signature")) })},
-		{"a parameter is there twice", "request", changed(func(c *craft.Callback) { c.Query = url.Values{"signature": {"a", "a"}} })},
-		{"a gateway has packed the body", "request", changed(func(c *craft.Callback) {
+		{"the body was changed", "signature", changed(func(c *platformsim.Callback) { c.Body = bytes.Replace(c.Body, []byte("restart"), []byte("destroy"), 1) })},
+		{"the body was cut", "signature", changed(func(c *platformsim.Callback) { c.Body = c.Body[:len(c.Body)-1] })},
+		{"there is no body", "signature", changed(func(c *platformsim.Callback) { c.Body = nil })},
+		{"the body is too large", "request", changed(func(c *platformsim.Callback) { c.Body = append(c.Body, make([]byte, webhook.MaxBody)...) })},
+		{"the signature is missing", "request", changed(func(c *platformsim.Callback) { c.Header.Del("X-Slack-Signature") })},
+		{"the signature is there twice", "request", changed(func(c *platformsim.Callback) { c.Header.Add("X-Slack-Signature", c.Header.Get("X-Slack-Signature")) })},
+		{"a parameter is there twice", "request", changed(func(c *platformsim.Callback) { c.Query = url.Values{"signature": {"a", "a"}} })},
+		{"a gateway has packed the body", "request", changed(func(c *platformsim.Callback) {
 			var b bytes.Buffer
 			z := gzip.NewWriter(&b)
 			z.Write(c.Body)
@@ -218,15 +218,15 @@ func wrongs() []wrong {
 			c.Body = b.Bytes()
 			c.Header.Set("Content-Encoding", "gzip")
 		})},
-		{"the method is another", "request", changed(func(c *craft.Callback) { c.Method = http.MethodPut })},
+		{"the method is another", "request", changed(func(c *platformsim.Callback) { c.Method = http.MethodPut })},
 		{"it is too old", "freshness", func(bot *webhooktest.Bot, h http.Handler) *httptest.ResponseRecorder {
-			c := bot.Say("", craft.Message{Text: "restart"})
+			c := bot.Say("", platformsim.Message{Text: "restart"})
 			bot.Advance(time.Hour)
 			return bot.Post(h, c)
 		}},
 		{"it is from the future", "freshness", func(bot *webhooktest.Bot, h http.Handler) *httptest.ResponseRecorder {
 			bot.Advance(time.Hour)
-			c := bot.Say("", craft.Message{Text: "restart"})
+			c := bot.Say("", platformsim.Message{Text: "restart"})
 			bot.Advance(-time.Hour)
 			return bot.Post(h, c)
 		}},
@@ -234,29 +234,29 @@ func wrongs() []wrong {
 			other := *bot
 			other.Settings = maps.Clone(bot.Settings)
 			other.Settings["SlackTeamId"] = "T0OTHER"
-			return bot.Post(h, other.Say("", craft.Message{Text: "restart"}))
+			return bot.Post(h, other.Say("", platformsim.Message{Text: "restart"}))
 		}},
 		{"it was signed with another secret", "signature", func(bot *webhooktest.Bot, h http.Handler) *httptest.ResponseRecorder {
 			other := *bot
 			other.Settings = maps.Clone(bot.Settings)
 			other.Settings["SlackSigningSecret"] = "another-secret"
-			return bot.Post(h, other.Say("", craft.Message{Text: "restart"}))
+			return bot.Post(h, other.Say("", platformsim.Message{Text: "restart"}))
 		}},
-		{"there are more parameters than any platform sends", "request", changed(func(c *craft.Callback) {
+		{"there are more parameters than any platform sends", "request", changed(func(c *platformsim.Callback) {
 			c.Query = make(url.Values)
 			for i := range 64 {
 				c.Query.Set(fmt.Sprint("p", i), "")
 			}
 			c.Query.Set("q", "")
 		})},
-		{"the query is longer than any platform's", "request", changed(func(c *craft.Callback) { c.Query = url.Values{"a": {strings.Repeat("a", 16<<10)}} })},
-		{"there are more headers than any platform sends", "request", changed(func(c *craft.Callback) {
+		{"the query is longer than any platform's", "request", changed(func(c *platformsim.Callback) { c.Query = url.Values{"a": {strings.Repeat("a", 16<<10)}} })},
+		{"there are more headers than any platform sends", "request", changed(func(c *platformsim.Callback) {
 			for i := range 129 {
 				c.Header.Add("X-Many", fmt.Sprint(i))
 			}
 		})},
 		{"the query is none", "request", func(bot *webhooktest.Bot, h http.Handler) *httptest.ResponseRecorder {
-			r, err := bot.Say("", craft.Message{Text: "restart"}).Request(bot.URL)
+			r, err := bot.Say("", platformsim.Message{Text: "restart"}).Request(bot.URL)
 			if err != nil {
 				bot.Fatal(err)
 			}
@@ -264,7 +264,7 @@ func wrongs() []wrong {
 			return bot.Do(h, r)
 		}},
 		{"the body breaks off", "request", func(bot *webhooktest.Bot, h http.Handler) *httptest.ResponseRecorder {
-			r, err := bot.Say("", craft.Message{Text: "restart"}).Request(bot.URL)
+			r, err := bot.Say("", platformsim.Message{Text: "restart"}).Request(bot.URL)
 			if err != nil {
 				bot.Fatal(err)
 			}
@@ -346,7 +346,7 @@ func TestFrozen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := bot.Say("", craft.Message{Text: "restart"})
+	c := bot.Say("", platformsim.Message{Text: "restart"})
 	c.Body = nil
 	w.Calls()
 	if out := bot.Post(h, c); out.Code != http.StatusUnauthorized || w.Calls() != "Get Write" {
@@ -379,7 +379,7 @@ func TestSettingsThatMakeNoReceiver(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if out := bot.Post(h, bot.Say("", craft.Message{Text: "help"})); out.Code != http.StatusUnauthorized {
+		if out := bot.Post(h, bot.Say("", platformsim.Message{Text: "help"})); out.Code != http.StatusUnauthorized {
 			t.Errorf("%s: %d", about, out.Code)
 		}
 		if health := process.Health("ops").Health; health.LastError == nil || health.LastError.Step != "configuration" {
@@ -395,7 +395,7 @@ func TestAHundredAtOnce(t *testing.T) {
 	bot := first.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
 	var handed handOns
 	handlers := []http.Handler{first.Handler(handed.add), w.Process().Handler(handed.add), w.Process().Handler(handed.add)}
-	c := bot.Say("command", craft.Message{Text: "restart i-1"})
+	c := bot.Say("command", platformsim.Message{Text: "restart i-1"})
 	var answered atomic.Int64
 	var group sync.WaitGroup
 	for i := range 100 {
@@ -419,7 +419,7 @@ func TestReplay(t *testing.T) {
 	bot := process.Create("ops", "DingTalk", platformtest.Settings("DingTalk"), webhooktest.Open)
 	var handed handOns
 	h := process.Handler(handed.add)
-	c := bot.Say("robot", craft.Message{ID: "m1", Text: "help"})
+	c := bot.Say("robot", platformsim.Message{ID: "m1", Text: "help"})
 	w.Read(c, bot.Post(h, c))
 	w.Log()
 	if text := w.Read(c, bot.Post(h, c)); text != "" {
@@ -428,7 +428,7 @@ func TestReplay(t *testing.T) {
 	if said := line(t, w); said["outcome"] != "duplicate" || said["level"] != "INFO" {
 		t.Errorf("delivered again: logged is %v", said)
 	}
-	forged := bot.Say("robot", craft.Message{ID: "m2", Text: "destroy all"})
+	forged := bot.Say("robot", platformsim.Message{ID: "m2", Text: "destroy all"})
 	forged.Header = c.Header
 	if out := bot.Post(h, forged); out.Code != http.StatusUnauthorized || out.Body.String() != "unauthorized\n" {
 		t.Errorf("forged: %d %s", out.Code, out.Body)
@@ -451,7 +451,7 @@ func TestReplayOfWhatIsNoMessage(t *testing.T) {
 	process := w.Process()
 	bot := process.Create("ops", "DingTalk", platformtest.Settings("DingTalk"), webhooktest.Open)
 	h := process.Handler(nobody)
-	c := bot.Say("robot", craft.Message{ID: "m1", Text: "destroy all"})
+	c := bot.Say("robot", platformsim.Message{ID: "m1", Text: "destroy all"})
 	notice := *c
 	if notice.Body = bytes.Replace(c.Body, []byte(`"msgtype":"text"`), []byte(`"msgtype":"text","errorCode":20001`), 1); bytes.Equal(notice.Body, c.Body) {
 		t.Fatal("the message is another than it was")
@@ -483,7 +483,7 @@ func TestAConfigurationCalledWebhook(t *testing.T) {
 	w := webhooktest.New(t)
 	process := w.Process()
 	bot := process.Create("webhook", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
-	c := bot.Say("command", craft.Message{Text: "whoami"})
+	c := bot.Say("command", platformsim.Message{Text: "whoami"})
 	if text := w.Read(c, bot.Post(process.Handler(nobody), c)); !strings.Contains(text, "user:u1") {
 		t.Errorf("the answer is %q", text)
 	}
@@ -495,11 +495,11 @@ func TestWhenTheTablesFail(t *testing.T) {
 	process := w.Process()
 	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
 	h := process.Handler(nobody)
-	bot.Post(h, bot.Say("", craft.Message{Text: "help"})) // that the partition holds something is written only once
+	bot.Post(h, bot.Say("", platformsim.Message{Text: "help"})) // that the partition holds something is written only once
 	w.Log()
 	for n := 1; ; n++ {
 		w.FailAt(n, webhooktest.Fault{})
-		out := bot.Post(h, bot.Say("", craft.Message{Text: "help"}))
+		out := bot.Post(h, bot.Say("", platformsim.Message{Text: "help"}))
 		if !w.Failed() {
 			if n != 3 || out.Code != http.StatusOK {
 				t.Errorf("%d calls, %d", n-1, out.Code)
@@ -522,7 +522,7 @@ func TestHandingOnFails(t *testing.T) {
 		process := w.Process()
 		bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
 		h := process.Handler(func(ctx context.Context, _ chat.Ref) error { <-ctx.Done(); return ctx.Err() })
-		c := bot.Say("command", craft.Message{Text: "restart"})
+		c := bot.Say("command", platformsim.Message{Text: "restart"})
 		began := time.Now()
 		if text := w.Read(c, bot.Post(h, c)); text != "restart was accepted." {
 			t.Errorf("the answer is %q", text)
@@ -558,7 +558,7 @@ func TestAnswersAreInTime(t *testing.T) {
 		if !ok {
 			t.Fatalf("how long does %s wait?", p.Type)
 		}
-		messages, checks := craft.Modes(p.Type)
+		messages, checks := platformsim.Modes(p.Type)
 		for _, mode := range append(slices.Clone(messages), checks...) {
 			limit := waits.message
 			if slices.Contains(checks, mode) {
@@ -568,15 +568,15 @@ func TestAnswersAreInTime(t *testing.T) {
 				w := webhooktest.New(t)
 				process := w.Process()
 				bot := process.Create("ops", p.Type, platformtest.Settings(p.Type), webhooktest.Open, toHTTP)
-				for about, edit := range map[string]func(*craft.Callback){
-					"genuine": func(*craft.Callback) {},
-					"refused": func(c *craft.Callback) { c.Body, c.Query = nil, nil },
+				for about, edit := range map[string]func(*platformsim.Callback){
+					"genuine": func(*platformsim.Callback) {},
+					"refused": func(c *platformsim.Callback) { c.Body, c.Query = nil, nil },
 				} {
 					for _, takes := range []time.Duration{time.Hour, 700 * time.Millisecond} {
 						for n := 1; n <= 4; n++ {
 							w.Advance(time.Minute)
 							h := frozen(w.Process(), func(ctx context.Context, _ chat.Ref) error { <-ctx.Done(); return ctx.Err() })
-							c := bot.Say(mode, craft.Message{Text: "restart"})
+							c := bot.Say(mode, platformsim.Message{Text: "restart"})
 							edit(c)
 							w.FailAt(n, webhooktest.Fault{Takes: takes})
 							began := time.Now()
@@ -605,11 +605,11 @@ func frozen(p *webhooktest.Process, handOn func(context.Context, chat.Ref) error
 // What each part of an answer may take at most: the tables, handing on, and a note, which is given up before the tables are.
 func TestBounds(t *testing.T) {
 	const tables, handOn, note = 800 * time.Millisecond, 400 * time.Millisecond, 300 * time.Millisecond
-	check := func(w *webhooktest.Bot) *craft.Callback { return w.Say("check", craft.Message{}) }
-	message := func(w *webhooktest.Bot) *craft.Callback { return w.Say("", craft.Message{Text: "restart"}) }
+	check := func(w *webhooktest.Bot) *platformsim.Callback { return w.Say("check", platformsim.Message{}) }
+	message := func(w *webhooktest.Bot) *platformsim.Callback { return w.Say("", platformsim.Message{Text: "restart"}) }
 	for about, test := range map[string]struct {
 		kind    string
-		say     func(*webhooktest.Bot) *craft.Callback
+		say     func(*webhooktest.Bot) *platformsim.Callback
 		hangsAt int // call of the tables
 		status  int
 		want    time.Duration
@@ -642,9 +642,9 @@ func TestBounds(t *testing.T) {
 }
 
 // notice is a genuine callback of DingTalk without a message for the bot.
-func notice(bot *webhooktest.Bot) *craft.Callback {
+func notice(bot *webhooktest.Bot) *platformsim.Callback {
 	bot.Helper()
-	c := bot.Say("robot", craft.Message{Text: "restart"})
+	c := bot.Say("robot", platformsim.Message{Text: "restart"})
 	body := bytes.Replace(c.Body, []byte(`"msgtype":"text"`), []byte(`"msgtype":"text","errorCode":20001`), 1)
 	if bytes.Equal(body, c.Body) {
 		bot.Fatal("the message is another than it was")
@@ -654,9 +654,9 @@ func notice(bot *webhooktest.Bot) *craft.Callback {
 }
 
 // forged is a callback with the right URL whose body was changed.
-func forged(bot *webhooktest.Bot) *craft.Callback {
+func forged(bot *webhooktest.Bot) *platformsim.Callback {
 	bot.Helper()
-	c := bot.Say("", craft.Message{Text: "restart"})
+	c := bot.Say("", platformsim.Message{Text: "restart"})
 	c.Body = bytes.Replace(c.Body, []byte("restart"), []byte("destroy"), 1)
 	return c
 }
@@ -690,7 +690,7 @@ func TestASlowBody(t *testing.T) {
 			if test.token != "" {
 				url = url[:strings.LastIndex(url, "/")+1] + test.token
 			}
-			r, err := bot.Say("", craft.Message{Text: "restart"}).Request(url)
+			r, err := bot.Say("", platformsim.Message{Text: "restart"}).Request(url)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -715,7 +715,7 @@ func TestFrozenWithAWrongToken(t *testing.T) {
 	h := frozen(process, nobody)
 	wrong := bot.URL[:strings.LastIndex(bot.URL, "/")+1] + strings.Repeat("A", 22)
 	w.Calls()
-	known := bot.PostTo(h, wrong, bot.Say("", craft.Message{Text: "restart"}))
+	known := bot.PostTo(h, wrong, bot.Say("", platformsim.Message{Text: "restart"}))
 	if got := w.Calls(); known.Code != http.StatusUnauthorized || got != "Get Write" {
 		t.Errorf("a wrong token: %d, calls = %s", known.Code, got)
 	}
@@ -723,7 +723,7 @@ func TestFrozenWithAWrongToken(t *testing.T) {
 		t.Errorf("health as another process sees it = %+v", health.LastError)
 	}
 	w.Calls()
-	unknown := bot.PostTo(h, strings.Replace(wrong, "/ops/", "/other/", 1), bot.Say("", craft.Message{Text: "restart"}))
+	unknown := bot.PostTo(h, strings.Replace(wrong, "/ops/", "/other/", 1), bot.Say("", platformsim.Message{Text: "restart"}))
 	if got := w.Calls(); unknown.Code != known.Code || unknown.Body.String() != known.Body.String() || got != "Get" {
 		t.Errorf("an unknown name: %d %s, calls = %s", unknown.Code, unknown.Body, got)
 	}
@@ -738,7 +738,7 @@ func TestThePlatformHangsUp(t *testing.T) {
 	process := w.Process()
 	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
 	var handed handOns
-	r, err := bot.Say("command", craft.Message{Text: "restart"}).Request(bot.URL)
+	r, err := bot.Say("command", platformsim.Message{Text: "restart"}).Request(bot.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -790,7 +790,7 @@ func TestReceiversThatBreak(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out := bot.Post(h, bot.Say("", craft.Message{Text: "help"}))
+		out := bot.Post(h, bot.Say("", platformsim.Message{Text: "help"}))
 		if out.Code < 500 || !slices.Contains([]string{"internal error\n", "unavailable\n"}, out.Body.String()) {
 			t.Errorf("%s: %d %s", about, out.Code, out.Body)
 		}
@@ -809,7 +809,7 @@ func TestIgnored(t *testing.T) {
 	process := w.Process()
 	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
 	h := process.Handler(nobody)
-	c := bot.Say("event", craft.Message{Text: "help"})
+	c := bot.Say("event", platformsim.Message{Text: "help"})
 	// The bot's own message, signed as Slack would.
 	body := bytes.Replace(c.Body, []byte(`"user":"u1"`), []byte(`"bot_id":"B1","user":"u1"`), 1)
 	if bytes.Equal(body, c.Body) {
@@ -960,7 +960,7 @@ func TestSlackProbe(t *testing.T) {
 	process := w.Process()
 	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
 	h := process.Handler(nobody)
-	probe := &craft.Callback{Method: "POST", Query: url.Values{}, Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
+	probe := &platformsim.Callback{Method: "POST", Query: url.Values{}, Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
 		Body: []byte("ssl_check=1&token=example&command=%2Fops&text=restart")}
 	w.Calls()
 	if out := bot.Post(h, probe); out.Code != http.StatusOK || out.Body.Len() > 0 || w.Calls() != "Get" {
@@ -1001,7 +1001,7 @@ func TestKinds(t *testing.T) {
 	give := func(received *webhook.Received) map[string]any {
 		t.Helper()
 		next = received
-		if out := bot.Post(h, bot.Say("", craft.Message{})); out.Code != http.StatusOK || out.Body.Len() > 0 {
+		if out := bot.Post(h, bot.Say("", platformsim.Message{})); out.Code != http.StatusOK || out.Body.Len() > 0 {
 			t.Errorf("%+v: %d %s", received, out.Code, out.Body)
 		}
 		return line(t, w)
@@ -1045,7 +1045,7 @@ func TestReceiversAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		bot.Post(h, bot.Say("", craft.Message{Text: "help"}))
+		bot.Post(h, bot.Say("", platformsim.Message{Text: "help"}))
 	}
 	if made != 1 {
 		t.Errorf("made %d times", made)
@@ -1054,11 +1054,11 @@ func TestReceiversAreKept(t *testing.T) {
 	if _, err := process.Service.Update(w.As(), &chat.UpdateRequest{Name: "ops", Configuration: &secret}); err != nil {
 		t.Fatal(err)
 	}
-	if out := bot.Post(h, bot.Say("", craft.Message{Text: "help"})); out.Code != http.StatusUnauthorized || made != 2 {
+	if out := bot.Post(h, bot.Say("", platformsim.Message{Text: "help"})); out.Code != http.StatusUnauthorized || made != 2 {
 		t.Errorf("with the old secret: %d, made %d times", out.Code, made)
 	}
 	bot.Settings["SlackSigningSecret"] = "another-secret"
-	if out := bot.Post(h, bot.Say("", craft.Message{Text: "help"})); out.Code != http.StatusOK || made != 2 {
+	if out := bot.Post(h, bot.Say("", platformsim.Message{Text: "help"})); out.Code != http.StatusOK || made != 2 {
 		t.Errorf("with the new secret: %d, made %d times", out.Code, made)
 	}
 }
@@ -1076,13 +1076,13 @@ func TestSecretsDoNotShow(t *testing.T) {
 		process := w.Process()
 		bot := process.Create("ops", p.Type, platformtest.Settings(p.Type), webhooktest.Open, toHTTP)
 		h := process.Handler(func(context.Context, chat.Ref) error { return errBusy })
-		messages, _ := craft.Modes(p.Type)
+		messages, _ := platformsim.Modes(p.Type)
 		for _, mode := range messages {
-			c := bot.Say(mode, craft.Message{Text: "login --password PLANTED", ReplyURL: "https://hooks.slack.com/PLANTED"})
+			c := bot.Say(mode, platformsim.Message{Text: "login --password PLANTED", ReplyURL: "https://hooks.slack.com/PLANTED"})
 			c.Query.Set("planted", "PLANTED")
 			bot.Post(h, c)
-			bot.Post(h, bot.Say(mode, craft.Message{Text: "login 'PLANTED"}))
-			bot.Post(h, bot.Say(mode, craft.Message{Text: "password=PLANTED"}))
+			bot.Post(h, bot.Say(mode, platformsim.Message{Text: "login 'PLANTED"}))
+			bot.Post(h, bot.Say(mode, platformsim.Message{Text: "password=PLANTED"}))
 		}
 		logged := w.Log()
 		if !strings.Contains(logged, `"outcome":"recorded"`) || !strings.Contains(logged, "not_handed_on") {
@@ -1129,7 +1129,7 @@ func TestWhatSendChatMessageMade(t *testing.T) {
 	process := w.Process()
 	bot := process.Create("ops", "Feishu", platformtest.Settings("Feishu"), webhooktest.Open)
 	other := process.Create("other", "Feishu", platformtest.Settings("Feishu"), webhooktest.Open)
-	prove := func(of *webhooktest.Bot, c *craft.Callback) string {
+	prove := func(of *webhooktest.Bot, c *platformsim.Callback) string {
 		e, _, err := process.Service.OpenToSend(process.As(), "", of.Name, false)
 		if err != nil {
 			t.Fatal(err)
@@ -1140,21 +1140,21 @@ func TestWhatSendChatMessageMade(t *testing.T) {
 		}
 		return proof
 	}
-	before := bot.Say("message", craft.Message{ID: "before", Text: "restart"})
+	before := bot.Say("message", platformsim.Message{ID: "before", Text: "restart"})
 	for about, test := range map[string]struct {
-		proof func(c *craft.Callback) string
+		proof func(c *platformsim.Callback) string
 		kept  bool
 	}{
-		"nothing":                          {func(*craft.Callback) string { return "" }, false},
-		"its proof":                        {func(c *craft.Callback) string { return prove(bot, c) }, true},
-		"a word":                           {func(*craft.Callback) string { return "true" }, false},
-		"the proof of another message":     {func(*craft.Callback) string { return prove(bot, before) }, false},
-		"the proof for another's webhook":  {func(c *craft.Callback) string { return prove(other, c) }, false},
-		"a proof with one letter replaced": {func(c *craft.Callback) string { p := prove(bot, c); return "A" + p[1:20] + "AAAA" + p[24:] }, false},
+		"nothing":                          {func(*platformsim.Callback) string { return "" }, false},
+		"its proof":                        {func(c *platformsim.Callback) string { return prove(bot, c) }, true},
+		"a word":                           {func(*platformsim.Callback) string { return "true" }, false},
+		"the proof of another message":     {func(*platformsim.Callback) string { return prove(bot, before) }, false},
+		"the proof for another's webhook":  {func(c *platformsim.Callback) string { return prove(other, c) }, false},
+		"a proof with one letter replaced": {func(c *platformsim.Callback) string { p := prove(bot, c); return "A" + p[1:20] + "AAAA" + p[24:] }, false},
 	} {
 		var handed handOns
 		h := process.Handler(handed.add)
-		c := bot.Say("message", craft.Message{ID: strings.ReplaceAll(about, " ", "-"), Text: "restart i-1"})
+		c := bot.Say("message", platformsim.Message{ID: strings.ReplaceAll(about, " ", "-"), Text: "restart i-1"})
 		c.Header.Set(chat.SentHeader, test.proof(c))
 		for range 2 {
 			if out := bot.Post(h, c); out.Code != http.StatusOK {
@@ -1174,7 +1174,7 @@ func TestWhatSendChatMessageMade(t *testing.T) {
 		}
 	}
 	// The proof proves nothing to those who look at the signature.
-	c := bot.Say("message", craft.Message{ID: "forged", Text: "restart"})
+	c := bot.Say("message", platformsim.Message{ID: "forged", Text: "restart"})
 	c.Header.Set(chat.SentHeader, prove(bot, c))
 	c.Header.Set("X-Lark-Signature", strings.Repeat("0", 64))
 	if out := bot.Post(process.Handler(nobody), c); out.Code != http.StatusUnauthorized {

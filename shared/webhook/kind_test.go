@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"chatconf/shared/platform/craft"
+	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/webhook/webhooktest"
 )
@@ -40,7 +40,7 @@ func TestWeComsControlCharactersAreAnswered(t *testing.T) {
 	w := webhooktest.New(t)
 	process := w.Process()
 	bot := process.Create("ops", "WeChat", platformtest.Settings("WeChat"), webhooktest.Open)
-	c := bot.Say("app", craft.Message{Text: "placeholder"})
+	c := bot.Say("app", platformsim.Message{Text: "placeholder"})
 	sealed := bot.Tell("app", "<xml><ToUserName>wwexample</ToUserName><FromUserName>u1</FromUserName><CreateTime>{seconds}</CreateTime>"+
 		"<MsgType>text</MsgType><Content><![CDATA[restart\x02 i-1]]></Content><MsgId>1</MsgId><AgentID>1000002</AgentID></xml>")
 	c.Query, c.Body = sealed.Query, sealed.Body

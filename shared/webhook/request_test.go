@@ -7,13 +7,13 @@ import (
 	"regexp"
 	"testing"
 
-	"chatconf/shared/platform/craft"
+	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/webhook"
 	"chatconf/shared/webhook/webhooktest"
 )
 
 // slackSignature signs a callback again, after a change.
-func slackSignature(bot *webhooktest.Bot, c *craft.Callback) string {
+func slackSignature(bot *webhooktest.Bot, c *platformsim.Callback) string {
 	mac := hmac.New(sha256.New, []byte(bot.Settings.Get("SlackSigningSecret")))
 	mac.Write([]byte("v0:" + c.Header.Get("X-Slack-Request-Timestamp") + ":"))
 	mac.Write(c.Body)

@@ -8,13 +8,13 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
-	"chatconf/shared/platform/craft"
+	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/webhook"
 )
 
 // A Kind is one kind of message or event that a platform sends, and what becomes of it.
 //
-// The file of a platform, named as its type, has them as paragraphs: a line that says what it is; a line with the enclosure of package craft, a blank and the
+// The file of a platform, named as its type, has them as paragraphs: a line that says what it is; a line with the enclosure of package platformsim, a blank and the
 // outcome; and the text in any number of lines, which are joined. Lines behind a # are left out. The outcome is heard and the text of the command, answered and what
 // could not be read, counted and the kind, or unproven and the kind. A text with line ends is quoted as in Go.
 type Kind struct {
@@ -71,7 +71,7 @@ func runKinds(t *testing.T, p chat.Platform, n New, kinds fs.FS) {
 	}
 	settings := With(p.Type, "BotName", "ops")
 	for _, k := range all {
-		c, err := (&craft.Maker{Settings: settings, Now: Now}).Enclose(p.Type, k.Enclosure, k.Text)
+		c, err := (&platformsim.Maker{Settings: settings, Now: Now}).Enclose(p.Type, k.Enclosure, k.Text)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,7 @@
 // Package platformtest is what every chat platform's receiver must do. The room runs it over its whole list, so no platform can opt out; one without
 // vectors fails.
 //
-// Genuine callbacks come from files of published samples, and from package craft in every mode it knows. Of each one thing after another is changed:
+// Genuine callbacks come from files of published samples, and from package platformsim in every mode it knows. Of each one thing after another is changed:
 // nothing that was changed may be taken and read differently.
 package platformtest
 
@@ -21,8 +21,8 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
-	"chatconf/shared/platform/craft"
 	"chatconf/shared/platform/envelope"
+	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/webhook"
 )
 
@@ -51,15 +51,15 @@ func Run(t *testing.T, platforms []chat.Platform, receivers map[string]New, vect
 			if n == 0 {
 				t.Error("there are no vectors")
 			}
-			messages, checks := craft.Modes(p.Type)
+			messages, checks := platformsim.Modes(p.Type)
 			if len(messages) == 0 {
-				t.Fatal("package craft makes no callbacks of it")
+				t.Fatal("package platformsim makes no callbacks of it")
 			}
 			for _, mode := range messages {
-				t.Run("crafted "+mode, func(t *testing.T) { runCrafted(t, p, newReceiver, mode) })
+				t.Run("simulated "+mode, func(t *testing.T) { runSimulated(t, p, newReceiver, mode) })
 			}
 			for _, mode := range checks {
-				t.Run("crafted "+mode, func(t *testing.T) { runCheck(t, p, newReceiver, mode) })
+				t.Run("simulated "+mode, func(t *testing.T) { runCheck(t, p, newReceiver, mode) })
 			}
 			t.Run("kinds", func(t *testing.T) { runKinds(t, p, newReceiver, kinds) })
 			t.Run("an empty secret is refused at construction", func(t *testing.T) { emptySecret(t, p, newReceiver) })
@@ -72,7 +72,7 @@ func Run(t *testing.T, platforms []chat.Platform, receivers map[string]New, vect
 	}
 }
 
-// Now is when crafted callbacks are made.
+// Now is when simulated callbacks are made.
 var Now = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 
 // Settings returns made-up settings of a type, in which everything that can be checked is.
@@ -458,15 +458,15 @@ func unseal(t *testing.T, s webhook.Settings, answer string) string {
 // nasty is text that would be markup, or mention everybody, somewhere.
 const nasty = "<!channel> @all <at user_id=\"all\">x</at> *b* _i_ `c` [l](https://example.com) & &lt; \\ ]]> # | ~ 钉\n<a href=\"https://example.com\">y</a>"
 
-func runCrafted(t *testing.T, p chat.Platform, n New, mode string) {
+func runSimulated(t *testing.T, p chat.Platform, n New, mode string) {
 	tr, ok := traits[p.Type+" "+mode]
 	if !ok {
 		t.Fatal("nothing is known about this mode")
 	}
 	settings := Settings(p.Type)
-	maker := &craft.Maker{Settings: settings, Now: Now}
+	maker := &platformsim.Maker{Settings: settings, Now: Now}
 	for _, direct := range []bool{false, true} {
-		said := craft.Message{User: "manager4220", Text: "restart <i-123> & \u00a0\u3000 \"go\" ", Direct: direct, Conversation: "room-1"}
+		said := platformsim.Message{User: "manager4220", Text: "restart <i-123> & \u00a0\u3000 \"go\" ", Direct: direct, Conversation: "room-1"}
 		c, err := maker.Make(p.Type, mode, said)
 		if err != nil {
 			t.Fatal(err)
@@ -505,13 +505,13 @@ func runCrafted(t *testing.T, p chat.Platform, n New, mode string) {
 }
 
 // atOnce holds that one receiver serves many goroutines; the race detector looks on.
-func atOnce(t *testing.T, p chat.Platform, n New, maker *craft.Maker, mode string) {
+func atOnce(t *testing.T, p chat.Platform, n New, maker *platformsim.Maker, mode string) {
 	t.Helper()
 	receiver, err := n(maker.Settings)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := maker.Make(p.Type, mode, craft.Message{User: "manager4220", Text: "help"})
+	c, err := maker.Make(p.Type, mode, platformsim.Message{User: "manager4220", Text: "help"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -532,7 +532,7 @@ func atOnce(t *testing.T, p chat.Platform, n New, maker *craft.Maker, mode strin
 }
 
 // ids holds that two messages have two ids, be they alike in all else, and that messages whose signature does not cover them share a guard.
-func ids(t *testing.T, p chat.Platform, n New, maker *craft.Maker, mode string, tr trait) {
+func ids(t *testing.T, p chat.Platform, n New, maker *platformsim.Maker, mode string, tr trait) {
 	t.Helper()
 	receiver, err := n(maker.Settings)
 	if err != nil {
@@ -541,7 +541,7 @@ func ids(t *testing.T, p chat.Platform, n New, maker *craft.Maker, mode string, 
 	seen := make(map[string]bool)
 	var guards []string
 	for _, id := range []string{"id-a", "id-b"} {
-		c, err := maker.Make(p.Type, mode, craft.Message{ID: id, User: "manager4220", Text: "help"})
+		c, err := maker.Make(p.Type, mode, platformsim.Message{ID: id, User: "manager4220", Text: "help"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -561,7 +561,7 @@ func ids(t *testing.T, p chat.Platform, n New, maker *craft.Maker, mode string, 
 }
 
 // answers words an answer, and none, and reads them as the platform would.
-func answers(t *testing.T, receiver webhook.Receiver, received *webhook.Received, c *craft.Callback, tr trait) {
+func answers(t *testing.T, receiver webhook.Receiver, received *webhook.Received, c *platformsim.Callback, tr trait) {
 	t.Helper()
 	for _, text := range []string{"", "done", nasty} {
 		response, err := receiver.Answer(received, text)
@@ -585,7 +585,7 @@ func answers(t *testing.T, receiver webhook.Receiver, received *webhook.Received
 }
 
 // rotatedAnswer answers a callback that was made with the previous secrets: the platform must be able to read it.
-func rotatedAnswer(t *testing.T, s *sample, c *craft.Callback, tr trait) {
+func rotatedAnswer(t *testing.T, s *sample, c *platformsim.Callback, tr trait) {
 	t.Helper()
 	settings := maps.Clone(s.settings)
 	for _, key := range s.secrets {
@@ -604,7 +604,7 @@ func runCheck(t *testing.T, p chat.Platform, n New, mode string) {
 		t.Fatal("nothing is known about this mode")
 	}
 	settings := Settings(p.Type)
-	c, err := (&craft.Maker{Settings: settings, Now: Now}).Make(p.Type, mode, craft.Message{})
+	c, err := (&platformsim.Maker{Settings: settings, Now: Now}).Make(p.Type, mode, platformsim.Message{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,8 +16,8 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/platform/craft"
 	"chatconf/shared/platform/envelope"
+	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/platform/wecom"
 	"chatconf/shared/webhook"
@@ -425,7 +425,7 @@ func TestRobotAnswers(t *testing.T) {
 
 // Whatever a text is, the reply is XML that can be read, and not longer than WeCom takes.
 func TestAnswersAreAlwaysXML(t *testing.T) {
-	c, err := (&craft.Maker{Settings: with(), Now: now}).Make("WeChat", "app", craft.Message{User: "u]]>&<", Text: "x"})
+	c, err := (&platformsim.Maker{Settings: with(), Now: now}).Make("WeChat", "app", platformsim.Message{User: "u]]>&<", Text: "x"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
-	"chatconf/shared/platform/craft"
+	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/policy"
 	"chatconf/shared/seal"
 	"chatconf/shared/table"
@@ -177,23 +177,23 @@ func (p *Process) Create(name, kind string, settings webhook.Settings, members .
 	return &Bot{p.World, name, kind, outputs.URL, settings}
 }
 
-// Say makes a callback with a message, of the given mode of package craft; its sender's usual one if that is empty.
-func (b *Bot) Say(mode string, m craft.Message) *craft.Callback {
+// Say makes a callback with a message, of the given mode of package platformsim; its sender's usual one if that is empty.
+func (b *Bot) Say(mode string, m platformsim.Message) *platformsim.Callback {
 	b.Helper()
 	if m.User == "" {
 		m.User = "u1"
 	}
-	c, err := (&craft.Maker{Settings: b.Settings, Now: b.Now()}).Make(b.Type, mode, m)
+	c, err := (&platformsim.Maker{Settings: b.Settings, Now: b.Now()}).Make(b.Type, mode, m)
 	if err != nil {
 		b.Fatal(err)
 	}
 	return c
 }
 
-// Tell makes a callback of what the platform says, as it is, in an enclosure of package craft.
-func (b *Bot) Tell(enclosure, text string) *craft.Callback {
+// Tell makes a callback of what the platform says, as it is, in an enclosure of package platformsim.
+func (b *Bot) Tell(enclosure, text string) *platformsim.Callback {
 	b.Helper()
-	c, err := (&craft.Maker{Settings: b.Settings, Now: b.Now()}).Enclose(b.Type, enclosure, text)
+	c, err := (&platformsim.Maker{Settings: b.Settings, Now: b.Now()}).Enclose(b.Type, enclosure, text)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -201,13 +201,13 @@ func (b *Bot) Tell(enclosure, text string) *craft.Callback {
 }
 
 // Post sends a callback to a bot's webhook.
-func (b *Bot) Post(h http.Handler, c *craft.Callback) *httptest.ResponseRecorder {
+func (b *Bot) Post(h http.Handler, c *platformsim.Callback) *httptest.ResponseRecorder {
 	b.Helper()
 	return b.PostTo(h, b.URL, c)
 }
 
 // PostTo sends a callback to a URL.
-func (w *World) PostTo(h http.Handler, url string, c *craft.Callback) *httptest.ResponseRecorder {
+func (w *World) PostTo(h http.Handler, url string, c *platformsim.Callback) *httptest.ResponseRecorder {
 	w.Helper()
 	r, err := c.Request(url)
 	if err != nil {
@@ -227,7 +227,7 @@ func (w *World) Do(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 }
 
 // Read returns what people would see of an answer.
-func (w *World) Read(c *craft.Callback, out *httptest.ResponseRecorder) string {
+func (w *World) Read(c *platformsim.Callback, out *httptest.ResponseRecorder) string {
 	w.Helper()
 	body, err := io.ReadAll(out.Body)
 	if err != nil {

@@ -1,4 +1,4 @@
-package craft
+package platformsim
 
 import (
 	"cmp"
@@ -26,7 +26,7 @@ var enclosures = map[string]map[string]func(*Maker, string) (*Callback, error){
 func (k *Maker) Enclose(platform, enclosure, text string) (*Callback, error) {
 	enclose, ok := enclosures[platform][enclosure]
 	if !ok {
-		return nil, fmt.Errorf("craft: %s has no enclosure %q; it has %s", platform, enclosure, strings.Join(slices.Sorted(maps.Keys(enclosures[platform])), ", "))
+		return nil, fmt.Errorf("platformsim: %s has no enclosure %q; it has %s", platform, enclosure, strings.Join(slices.Sorted(maps.Keys(enclosures[platform])), ", "))
 	}
 	if k.Random == nil {
 		k.Random = rand.Reader
@@ -35,7 +35,7 @@ func (k *Maker) Enclose(platform, enclosure, text string) (*Callback, error) {
 		"{time}", k.Now.UTC().Format(time.RFC3339Nano), "{id}", k.hex(8))
 	c, err := enclose(k, fill.Replace(text))
 	if err != nil {
-		return nil, fmt.Errorf("craft: %s, %s: %w", platform, enclosure, err)
+		return nil, fmt.Errorf("platformsim: %s, %s: %w", platform, enclosure, err)
 	}
 	return c, nil
 }

@@ -1,4 +1,4 @@
-package craft
+package platformsim
 
 import (
 	"cmp"
@@ -56,11 +56,11 @@ func dingtalkText(body []byte) (string, error) {
 	}
 	switch {
 	case a.At.IsAtAll:
-		return "", fmt.Errorf("craft: the answer mentions everybody")
+		return "", fmt.Errorf("platformsim: the answer mentions everybody")
 	case a.MsgType == "empty":
 		return "", nil
 	case a.MsgType != "text":
-		return "", fmt.Errorf("craft: the answer is of type %q", a.MsgType)
+		return "", fmt.Errorf("platformsim: the answer is of type %q", a.MsgType)
 	}
 	return a.Text.Content, nil
 }
@@ -126,7 +126,7 @@ func (k *Maker) envelope(token, aes, message, receiver, timestamp string) (*enve
 // open reads the message of an answer in an envelope, which must be signed and meant for us.
 func (k *Maker) open(token, aes string, a envelope.Answer, receiver string) (string, error) {
 	if a.Signature != envelope.Sign(k.Settings.Get(token), a.Timestamp, a.Nonce, a.Encrypt) {
-		return "", fmt.Errorf("craft: the answer's signature is not right")
+		return "", fmt.Errorf("platformsim: the answer's signature is not right")
 	}
 	key, err := envelope.ParseKey(k.Settings.Get(aes))
 	if err != nil {
@@ -134,7 +134,7 @@ func (k *Maker) open(token, aes string, a envelope.Answer, receiver string) (str
 	}
 	message, got, err := key.Open(a.Encrypt, 32)
 	if err != nil || got != receiver {
-		return "", fmt.Errorf("craft: the answer does not open, or is for another")
+		return "", fmt.Errorf("platformsim: the answer does not open, or is for another")
 	}
 	return message, nil
 }

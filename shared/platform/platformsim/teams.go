@@ -1,4 +1,4 @@
-package craft
+package platformsim
 
 import (
 	"cmp"
@@ -45,7 +45,7 @@ func teamsWebhook(k *Maker, m Message) (*Callback, error) {
 			return "", err
 		}
 		if a.Type != "message" || a.Format != "plain" {
-			return "", fmt.Errorf("craft: the answer is not a plain message")
+			return "", fmt.Errorf("platformsim: the answer is not a plain message")
 		}
 		return callback.Plain(a.Text), nil
 	}), nil

@@ -1,4 +1,4 @@
-package craft
+package platformsim
 
 import (
 	"cmp"
@@ -59,7 +59,7 @@ func slackCommand(k *Maker, m Message) (*Callback, error) {
 			return "", err
 		}
 		if a.Type != "ephemeral" || strings.ContainsAny(a.Text, "<>") {
-			return "", fmt.Errorf("craft: the answer is for all to see, or has markup")
+			return "", fmt.Errorf("platformsim: the answer is for all to see, or has markup")
 		}
 		return html.UnescapeString(a.Text), nil
 	}), nil

@@ -1,4 +1,4 @@
-package craft
+package platformsim
 
 import (
 	"bytes"
@@ -96,10 +96,10 @@ func wecomXML(k *Maker, m Message, said string) (*Callback, error) {
 func decodeXML(body []byte, to any) error {
 	d := xml.NewDecoder(bytes.NewReader(body))
 	if err := d.Decode(to); err != nil {
-		return fmt.Errorf("craft: the answer is not the XML it should be: %w", err)
+		return fmt.Errorf("platformsim: the answer is not the XML it should be: %w", err)
 	}
 	if d.InputOffset() != int64(len(body)) {
-		return fmt.Errorf("craft: there is something behind the answer")
+		return fmt.Errorf("platformsim: there is something behind the answer")
 	}
 	return nil
 }
@@ -107,7 +107,7 @@ func decodeXML(body []byte, to any) error {
 // wecomReply holds that a passive reply is a text from the corporation to who asked.
 func wecomReply(to, user, from, corp, kind string) error {
 	if to != user || from != corp || kind != "text" {
-		return fmt.Errorf("craft: the reply is of type %q, to %q, from %q", kind, to, from)
+		return fmt.Errorf("platformsim: the reply is of type %q, to %q, from %q", kind, to, from)
 	}
 	return nil
 }
@@ -156,7 +156,7 @@ func (k *Maker) wecomAnswer(body []byte, receiver string) (string, error) {
 		return "", err
 	}
 	if bytes.Contains(body, []byte(`"timestamp":"`)) {
-		return "", fmt.Errorf("craft: the answer's timestamp is not a number")
+		return "", fmt.Errorf("platformsim: the answer's timestamp is not a number")
 	}
 	return k.open(wecomToken, wecomKey, envelope.Answer{Encrypt: a.Encrypt, Signature: a.Signature, Timestamp: a.Timestamp.String(), Nonce: a.Nonce}, receiver)
 }
@@ -195,7 +195,7 @@ func wecomRobot(k *Maker, m Message) (*Callback, error) {
 			return "", err
 		}
 		if reply.MsgType != "stream" || reply.Stream.ID == "" || !reply.Stream.Finish {
-			return "", fmt.Errorf("craft: the reply is not a stream that is finished")
+			return "", fmt.Errorf("platformsim: the reply is not a stream that is finished")
 		}
 		return callback.Plain(unmarkdown(reply.Stream.Content)), nil
 	}), nil

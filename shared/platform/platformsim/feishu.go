@@ -1,4 +1,4 @@
-package craft
+package platformsim
 
 import (
 	"bytes"
@@ -129,7 +129,7 @@ func (k *Maker) feishuChallenge() (object, func([]byte) (string, error)) {
 			return "", err
 		}
 		if a.Challenge != challenge {
-			return "", fmt.Errorf("craft: the answer is not the challenge")
+			return "", fmt.Errorf("platformsim: the answer is not the challenge")
 		}
 		return challenge, nil
 	}

@@ -1,4 +1,4 @@
-package craft_test
+package platformsim_test
 
 import (
 	"errors"
@@ -10,23 +10,23 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform"
-	"chatconf/shared/platform/craft"
+	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/webhook"
 )
 
 func TestMakeSaysWhatIsWrong(t *testing.T) {
-	m := craft.Message{User: "u", Text: "x"}
-	if _, err := (&craft.Maker{}).Make("Pigeon", "", m); err == nil {
+	m := platformsim.Message{User: "u", Text: "x"}
+	if _, err := (&platformsim.Maker{}).Make("Pigeon", "", m); err == nil {
 		t.Error("a platform that is none")
 	}
-	if _, err := (&craft.Maker{Settings: platformtest.Settings("Slack"), Now: platformtest.Now}).Make("Slack", "pigeon", m); err == nil || !strings.Contains(err.Error(), "command, event, button, check") {
+	if _, err := (&platformsim.Maker{Settings: platformtest.Settings("Slack"), Now: platformtest.Now}).Make("Slack", "pigeon", m); err == nil || !strings.Contains(err.Error(), "command, event, button, check") {
 		t.Errorf("a callback that is none: %v", err)
 	}
 	for _, p := range platform.All() {
-		messages, checks := craft.Modes(p.Type)
+		messages, checks := platformsim.Modes(p.Type)
 		for _, mode := range append(messages, checks...) {
-			if _, err := (&craft.Maker{Now: platformtest.Now}).Make(p.Type, mode, m); err == nil || !strings.Contains(err.Error(), "is not set") {
+			if _, err := (&platformsim.Maker{Now: platformtest.Now}).Make(p.Type, mode, m); err == nil || !strings.Contains(err.Error(), "is not set") {
 				t.Errorf("%s, %s, without settings: %v", p.Type, mode, err)
 			}
 			settings := platformtest.Settings(p.Type)
@@ -35,7 +35,7 @@ func TestMakeSaysWhatIsWrong(t *testing.T) {
 					settings[key] = "short"
 				}
 			}
-			_, err := (&craft.Maker{Settings: settings, Now: platformtest.Now}).Make(p.Type, mode, m)
+			_, err := (&platformsim.Maker{Settings: settings, Now: platformtest.Now}).Make(p.Type, mode, m)
 			if keyed := p.Type == "WeChat" || p.Type == "Teams" || mode == "check" && p.Type == "DingTalk"; (err != nil) != keyed || err != nil && strings.Contains(err.Error(), "short") {
 				t.Errorf("%s, %s, with a key that is none: %v", p.Type, mode, err)
 			}
@@ -43,7 +43,7 @@ func TestMakeSaysWhatIsWrong(t *testing.T) {
 	}
 	m.ID = "1"
 	for _, p := range []struct{ platform, mode string }{{"WeChat", "app"}, {"Feishu", "message"}} {
-		k := &craft.Maker{Settings: platformtest.Settings(p.platform), Now: platformtest.Now, Random: iotest.ErrReader(errors.New("no random bytes"))}
+		k := &platformsim.Maker{Settings: platformtest.Settings(p.platform), Now: platformtest.Now, Random: iotest.ErrReader(errors.New("no random bytes"))}
 		if _, err := k.Make(p.platform, p.mode, m); err == nil {
 			t.Errorf("%s without random bytes", p.platform)
 		}
@@ -51,8 +51,8 @@ func TestMakeSaysWhatIsWrong(t *testing.T) {
 }
 
 func TestRequest(t *testing.T) {
-	k := &craft.Maker{Settings: platformtest.Settings("WeChat"), Now: platformtest.Now}
-	c, err := k.Make("WeChat", "", craft.Message{User: "u", Text: "help"})
+	k := &platformsim.Maker{Settings: platformtest.Settings("WeChat"), Now: platformtest.Now}
+	c, err := k.Make("WeChat", "", platformsim.Message{User: "u", Text: "help"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,9 +74,9 @@ func TestRequest(t *testing.T) {
 
 // An answer that a platform would not take is told from one that it would.
 func TestReadAnswerIsStrict(t *testing.T) {
-	answer := func(platformType, mode string, settings webhook.Settings) (*craft.Callback, string) {
+	answer := func(platformType, mode string, settings webhook.Settings) (*platformsim.Callback, string) {
 		t.Helper()
-		c, err := (&craft.Maker{Settings: platformtest.Settings(platformType), Now: platformtest.Now}).Make(platformType, mode, craft.Message{User: "u", Text: "help"})
+		c, err := (&platformsim.Maker{Settings: platformtest.Settings(platformType), Now: platformtest.Now}).Make(platformType, mode, platformsim.Message{User: "u", Text: "help"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestReadAnswerIsStrict(t *testing.T) {
 		return c, string(response.Body)
 	}
 	for _, p := range platform.All() {
-		messages, checks := craft.Modes(p.Type)
+		messages, checks := platformsim.Modes(p.Type)
 		for _, mode := range append(messages, checks...) {
 			c, body := answer(p.Type, mode, platformtest.Settings(p.Type))
 			if _, err := c.ReadAnswer([]byte(body)); err != nil {
@@ -120,10 +120,10 @@ func TestReadAnswerIsStrict(t *testing.T) {
 		t.Error("an answer with markup is taken")
 	}
 	// An answer that was sealed for another callback's user, or with another key, is not read.
-	k := &craft.Maker{Settings: platformtest.Settings("WeChat"), Now: platformtest.Now}
+	k := &platformsim.Maker{Settings: platformtest.Settings("WeChat"), Now: platformtest.Now}
 	for _, mode := range []string{"app", "json", "button", "aibot"} {
 		one, body := answer("WeChat", mode, nil)
-		other, err := k.Make("WeChat", mode, craft.Message{User: "other", Text: "x"})
+		other, err := k.Make("WeChat", mode, platformsim.Message{User: "other", Text: "x"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +132,7 @@ func TestReadAnswerIsStrict(t *testing.T) {
 		}
 		settings := platformtest.Settings("WeChat")
 		settings["WeChatToken"] = chat.Secret("othertoken")
-		stranger, err := (&craft.Maker{Settings: settings, Now: platformtest.Now}).Make("WeChat", mode, craft.Message{User: "u", Text: "x"})
+		stranger, err := (&platformsim.Maker{Settings: settings, Now: platformtest.Now}).Make("WeChat", mode, platformsim.Message{User: "u", Text: "x"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,26 +151,26 @@ func TestReadAnswerIsStrict(t *testing.T) {
 
 // A field that is given is unused where the callback is the same without it; one that is not given is not reported.
 func TestUnused(t *testing.T) {
-	all := craft.Message{ID: "1", User: "u", UserName: "Ann", Conversation: "c", Direct: true, Text: "x"}
+	all := platformsim.Message{ID: "1", User: "u", UserName: "Ann", Conversation: "c", Direct: true, Text: "x"}
 	for _, c := range []struct {
 		platform, mode string
-		m              craft.Message
-		want           []craft.Field
+		m              platformsim.Message
+		want           []platformsim.Field
 	}{
-		{"WeChat", "app", all, []craft.Field{craft.FieldUserName, craft.FieldConversation, craft.FieldDirect}},
-		{"WeChat", "aibot", craft.Message{User: "u", Conversation: "c", Text: "x"}, nil},
+		{"WeChat", "app", all, []platformsim.Field{platformsim.FieldUserName, platformsim.FieldConversation, platformsim.FieldDirect}},
+		{"WeChat", "aibot", platformsim.Message{User: "u", Conversation: "c", Text: "x"}, nil},
 		{"DingTalk", "robot", all, nil},
-		{"DingTalk", "robot", craft.Message{User: "u", Text: "x"}, nil},
-		{"Feishu", "check", all, []craft.Field{craft.FieldID, craft.FieldUser, craft.FieldUserName, craft.FieldConversation, craft.FieldText, craft.FieldDirect}},
-		{"Slack", "command", all, []craft.Field{craft.FieldDirect}}, // which the conversation's id says
+		{"DingTalk", "robot", platformsim.Message{User: "u", Text: "x"}, nil},
+		{"Feishu", "check", all, []platformsim.Field{platformsim.FieldID, platformsim.FieldUser, platformsim.FieldUserName, platformsim.FieldConversation, platformsim.FieldText, platformsim.FieldDirect}},
+		{"Slack", "command", all, []platformsim.Field{platformsim.FieldDirect}}, // which the conversation's id says
 		{"Teams", "webhook", all, nil},
 	} {
-		got, err := (&craft.Maker{Settings: platformtest.Settings(c.platform), Now: platformtest.Now}).Unused(c.platform, c.mode, c.m)
+		got, err := (&platformsim.Maker{Settings: platformtest.Settings(c.platform), Now: platformtest.Now}).Unused(c.platform, c.mode, c.m)
 		if err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("%s, %s: %v, %v, want %v", c.platform, c.mode, got, err, c.want)
 		}
 	}
-	if _, err := (&craft.Maker{Now: platformtest.Now}).Unused("Slack", "command", all); err == nil {
+	if _, err := (&platformsim.Maker{Now: platformtest.Now}).Unused("Slack", "command", all); err == nil {
 		t.Error("without settings: no error")
 	}
 }

@@ -1,6 +1,6 @@
-// Package craft is the platforms' side of a callback: it makes genuine ones, signed and encrypted with a configuration's own secrets, and reads the
+// Package platformsim is the platforms' side of a callback: it makes genuine ones, signed and encrypted with a configuration's own secrets, and reads the
 // answers. It is for trying a configuration out and for tests; no function links it.
-package craft
+package platformsim
 
 import (
 	"bytes"
@@ -47,12 +47,12 @@ type Callback struct {
 func (c *Callback) Request(webhookURL string) (*http.Request, error) {
 	u, err := url.Parse(webhookURL)
 	if err != nil {
-		return nil, fmt.Errorf("craft: the webhook's URL is none") // the error would quote it
+		return nil, fmt.Errorf("platformsim: the webhook's URL is none") // the error would quote it
 	}
 	u.RawQuery = c.Query.Encode()
 	r, err := http.NewRequest(c.Method, u.String(), bytes.NewReader(c.Body))
 	if err != nil {
-		return nil, fmt.Errorf("craft: the webhook's URL is none")
+		return nil, fmt.Errorf("platformsim: the webhook's URL is none")
 	}
 	r.Header = c.Header.Clone()
 	return r, nil
@@ -110,7 +110,7 @@ func (k *Maker) Make(platform, name string, m Message) (*Callback, error) {
 	}
 	all, ok := modes[platform]
 	if !ok {
-		return nil, fmt.Errorf("craft: there is no platform %q", platform)
+		return nil, fmt.Errorf("platformsim: there is no platform %q", platform)
 	}
 	for _, one := range all {
 		if name != "" && one.name != name {
@@ -121,12 +121,12 @@ func (k *Maker) Make(platform, name string, m Message) (*Callback, error) {
 		}
 		c, err := one.make(k, m)
 		if err != nil {
-			return nil, fmt.Errorf("craft: %s, %s: %w", platform, one.name, err)
+			return nil, fmt.Errorf("platformsim: %s, %s: %w", platform, one.name, err)
 		}
 		return c, nil
 	}
 	messages, checks := Modes(platform)
-	return nil, fmt.Errorf("craft: %s has no callback %q; it has %s", platform, name, strings.Join(append(messages, checks...), ", "))
+	return nil, fmt.Errorf("platformsim: %s has no callback %q; it has %s", platform, name, strings.Join(append(messages, checks...), ", "))
 }
 
 // A Field is a part of a Message.
@@ -193,7 +193,7 @@ func (zeros) Read(p []byte) (int, error) {
 func (k *Maker) hex(n int) string {
 	b := make([]byte, n)
 	if _, err := io.ReadFull(k.Random, b); err != nil {
-		panic("craft: no random bytes: " + err.Error()) // which crypto/rand never lacks
+		panic("platformsim: no random bytes: " + err.Error()) // which crypto/rand never lacks
 	}
 	return hex.EncodeToString(b)
 }
@@ -216,7 +216,7 @@ func (o object) bytes() []byte {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(o); err != nil {
-		panic("craft: " + err.Error()) // it holds nothing that does not encode
+		panic("platformsim: " + err.Error()) // it holds nothing that does not encode
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
@@ -252,7 +252,7 @@ func (c *Callback) reading(read func(body []byte) (string, error)) *Callback {
 // nothing reads an answer that shows nothing: it must be empty or an empty object.
 func nothing(body []byte) (string, error) {
 	if text := strings.TrimSpace(string(body)); text != "" && text != "{}" {
-		return "", fmt.Errorf("craft: the answer is neither empty nor {}")
+		return "", fmt.Errorf("platformsim: the answer is neither empty nor {}")
 	}
 	return "", nil
 }
@@ -261,7 +261,7 @@ func nothing(body []byte) (string, error) {
 func echo(challenge string) func(body []byte) (string, error) {
 	return func(body []byte) (string, error) {
 		if string(body) != challenge {
-			return "", fmt.Errorf("craft: the answer is not the challenge")
+			return "", fmt.Errorf("platformsim: the answer is not the challenge")
 		}
 		return challenge, nil
 	}
@@ -270,7 +270,7 @@ func echo(challenge string) func(body []byte) (string, error) {
 // decode reads an answer in JSON.
 func decode(body []byte, to any) error {
 	if err := json.Unmarshal(body, to); err != nil {
-		return fmt.Errorf("craft: the answer is not the JSON it should be: %w", err)
+		return fmt.Errorf("platformsim: the answer is not the JSON it should be: %w", err)
 	}
 	return nil
 }
