@@ -32,9 +32,7 @@ var rooms = []room{
 	{"shared/invoke", nil, nil},
 	{"shared/document", nil, nil},
 	{"shared/rpc/sign", nil, nil},
-	{"shared/deliver", []string{"shared/reach", "shared/roots"}, nil},
-	{"shared/reach", nil, nil},
-	{"shared/roots", nil, nil},
+	{"shared/dial", nil, nil},
 	{"shared/kms", nil, nil},
 	{"shared/cloud", nil, nil},
 	{"shared/bolt", nil, []string{"go.etcd.io/bbolt"}},
@@ -45,7 +43,7 @@ var rooms = []room{
 		"shared/platform/teams", "shared/platform/outbound"}, nil},
 	{"shared/platform/callback", []string{"shared/chat", "shared/webhook", "shared/document"}, nil},
 	{"shared/platform/envelope", []string{"shared/webhook", "shared/document", "shared/platform/callback"}, nil},
-	{"shared/platform/outbound", []string{"shared/chat", "shared/platform/callback", "shared/reach", "shared/roots"}, nil},
+	{"shared/platform/outbound", []string{"shared/chat", "shared/platform/callback", "shared/dial"}, nil},
 	{"shared/platform/outbound/outboundtest", []string{"shared/chat", "shared/webhook", "shared/platform/outbound"}, nil},
 	{"shared/platform/platformsim", []string{"shared/webhook", "shared/platform/callback", "shared/platform/envelope"}, nil},
 	{"shared/platform/platformtest", []string{"shared/chat", "shared/webhook", "shared/platform/platformsim", "shared/platform/envelope"}, nil},
@@ -63,7 +61,8 @@ var rooms = []room{
 	{"shared/webhook", []string{"shared/chat", "shared/invoke"}, nil},
 	{"shared/webhook/webhooktest", []string{"shared/chat", "shared/invoke", "shared/platform", "shared/platform/platformsim", "shared/policy", "shared/seal", "shared/table", "shared/table/file",
 		"shared/webhook"}, nil},
-	{"shared/dispatch", []string{"shared/chat", "shared/webhook", "shared/deliver", "shared/reach", "shared/cloud", "shared/invoke"}, nil},
+	{"shared/dispatch", []string{"shared/chat", "shared/webhook", "shared/dial", "shared/dispatch/http", "shared/cloud", "shared/invoke"}, nil},
+	{"shared/dispatch/http", []string{"shared/dial"}, nil},
 	{"shared/serve/fc", []string{"shared/serve", "shared/invoke"}, []string{"github.com/aliyun/fc-runtime-go-sdk"}},
 	{"shared/serve/servetest", []string{"shared/serve", "shared/invoke"}, nil},
 	{"shared/serve/lambda", []string{"shared/serve"}, []string{"github.com/aws/aws-lambda-go"}},
@@ -78,9 +77,9 @@ var rooms = []room{
 	{"shared/function/functiontest", []string{"shared/cloud"}, nil},
 	{"shared/function/awsfunction", []string{"shared/function", "shared/cloud", "shared/cloud/awsapi"}, nil},
 	{"shared/function/alifunction", []string{"shared/function", "shared/cloud", "shared/cloud/aliapi"}, nil},
-	{"shared/app/target", []string{"shared/serve", "shared/table", "shared/roots"}, nil},
-	{"shared/app/target/fc", []string{"shared/app/target", "shared/cloud/aliapi", "shared/function/alifunction", "shared/invoke", "shared/kms/alikms", "shared/roots", "shared/serve/fc", "shared/table", "shared/table/tablestore"}, nil},
-	{"shared/app/target/lambda", []string{"shared/app/target", "shared/cloud", "shared/cloud/awsapi", "shared/function/awsfunction", "shared/kms/awskms", "shared/roots", "shared/serve/lambda", "shared/table", "shared/table/dynamodb"}, nil},
+	{"shared/app/target", []string{"shared/serve", "shared/table", "shared/dial"}, nil},
+	{"shared/app/target/fc", []string{"shared/app/target", "shared/cloud/aliapi", "shared/function/alifunction", "shared/invoke", "shared/kms/alikms", "shared/dial", "shared/serve/fc", "shared/table", "shared/table/tablestore"}, nil},
+	{"shared/app/target/lambda", []string{"shared/app/target", "shared/cloud", "shared/cloud/awsapi", "shared/function/awsfunction", "shared/kms/awskms", "shared/dial", "shared/serve/lambda", "shared/table", "shared/table/dynamodb"}, nil},
 
 	// Emulators: never the domain, the wiring or an adapter.
 	{"shared/emulator/ots", []string{"shared/bolt", "shared/emulator/ots/*"}, otsModules},
@@ -91,7 +90,7 @@ var rooms = []room{
 	{"shared/emulator/runtime/testdata/lambda", []string{"shared/emulator/runtime/testdata/hello"}, []string{"github.com/aws/aws-lambda-go/lambda"}},
 
 	// Programs.
-	{"shared/app", []string{"shared/*", "shared/rpc/sign", "shared/table/file", "shared/platform/*", "shared/app/target", "shared/app/target/*"}, nil},
+	{"shared/app", []string{"shared/*", "shared/rpc/sign", "shared/dispatch/http", "shared/table/file", "shared/platform/*", "shared/app/target", "shared/app/target/*"}, nil},
 	{"functions/testdata/bare", nil, nil}, // what functions are measured against
 	{"functions/testdata/peer/fc", nil, []string{"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore", "github.com/aliyun/fc-runtime-go-sdk/fc"}},
 	{"functions/testdata/peer/lambda", nil, []string{"github.com/aws/aws-lambda-go/lambda", "github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/dynamodb", "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"}},

@@ -23,8 +23,8 @@ import (
 
 	"chatconf/shared/app"
 	"chatconf/shared/chat"
-	"chatconf/shared/deliver"
 	"chatconf/shared/dispatch"
+	targethttp "chatconf/shared/dispatch/http"
 	"chatconf/shared/document"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
@@ -72,9 +72,9 @@ func newHooks(t *testing.T, l *app.Local) http.Handler {
 	d, err := dispatch.New(dispatch.Options{
 		Service: l.Service,
 		Journal: l.Journal,
-		Post: func(_ context.Context, url, _ string, _ deliver.Event) ([]byte, error) {
+		Post: func(_ context.Context, url, _ string, _ targethttp.Event) ([]byte, error) {
 			if url == downURL {
-				return nil, &deliver.Error{Status: http.StatusServiceUnavailable, Again: true}
+				return nil, &targethttp.Error{Status: http.StatusServiceUnavailable, Again: true}
 			}
 			return []byte(`{"text":"done by the target"}`), nil
 		},

@@ -13,8 +13,8 @@ import (
 
 	"chatconf/shared/app/target"
 	"chatconf/shared/chat"
-	"chatconf/shared/deliver"
 	"chatconf/shared/dispatch"
+	targethttp "chatconf/shared/dispatch/http"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/outbound"
@@ -196,7 +196,7 @@ func (p *parts) dispatcher() (*dispatch.Dispatcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	targets := deliver.New(deliver.Options{Allow: p.settings.TargetNetworks.Allow, Roots: extra})
+	targets := targethttp.New(targethttp.Options{Allow: p.settings.TargetNetworks.Allow, Roots: extra})
 	platforms := outbound.New(outbound.Options{Transport: outbound.NewTransport(p.settings.PlatformAddresses, extra)})
 	senders := platform.Senders()
 	return dispatch.New(dispatch.Options{

@@ -15,9 +15,9 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/cloud"
-	"chatconf/shared/deliver"
+	"chatconf/shared/dial"
+	targethttp "chatconf/shared/dispatch/http"
 	"chatconf/shared/invoke"
-	"chatconf/shared/reach"
 	"chatconf/shared/webhook"
 )
 
@@ -45,8 +45,8 @@ const (
 type Options struct {
 	Service *chat.Service
 	Journal *chat.Journal
-	// Post delivers an event to an https URL and returns the answer, as deliver.Client does.
-	Post func(ctx context.Context, url, secret string, e deliver.Event) ([]byte, error)
+	// Post delivers an event to an https URL and returns the answer, as targethttp.Client does.
+	Post func(ctx context.Context, url, secret string, e targethttp.Event) ([]byte, error)
 	// Call invokes a function of the cloud and returns its answer. Nil is: there is no cloud.
 	Call func(ctx context.Context, name string, payload []byte) ([]byte, error)
 	// Sender makes the sender of a configuration.
@@ -206,7 +206,7 @@ func (d *Dispatcher) send(ctx context.Context, e *chat.Endpoint, job *chat.Job, 
 		err = sender.Send(ctx, job.ReplyTo, text)
 	}
 	if err != nil {
-		return false, undelivered{fmt.Sprintf("the answer was not sent: %v", err), webhook.Passing(err), reach.Cause(err)}
+		return false, undelivered{fmt.Sprintf("the answer was not sent: %v", err), webhook.Passing(err), dial.Cause(err)}
 	}
 	return true, undelivered{}
 }
@@ -224,10 +224,10 @@ func (d *Dispatcher) deliver(ctx context.Context, e *chat.Endpoint, job *chat.Jo
 	case chat.TargetJournal:
 		return "", nil
 	case chat.TargetHTTP:
-		said, err = d.options.Post(ctx, target.URL.Reveal(), target.Secret.Reveal(), deliver.Event{ID: job.ID, ContentType: chat.EventMediaType, Body: event})
-		var refused *deliver.Error
+		said, err = d.options.Post(ctx, target.URL.Reveal(), target.Secret.Reveal(), targethttp.Event{ID: job.ID, ContentType: chat.EventMediaType, Body: event})
+		var refused *targethttp.Error
 		if errors.As(err, &refused) {
-			return "", &undelivered{refused.Error(), refused.Again || ctx.Err() != nil, reach.Cause(refused)}
+			return "", &undelivered{refused.Error(), refused.Again || ctx.Err() != nil, dial.Cause(refused)}
 		}
 	case chat.TargetFunction:
 		if d.options.Call == nil {
@@ -242,7 +242,7 @@ func (d *Dispatcher) deliver(ctx context.Context, e *chat.Endpoint, job *chat.Jo
 		return "", &undelivered{why: fmt.Sprintf("the target's type %q is none", target.Type)}
 	}
 	if err != nil {
-		return "", &undelivered{(&reach.Error{What: "the target", Err: err}).Error(), true, err.Error()}
+		return "", &undelivered{(&dial.Error{What: "the target", Err: err}).Error(), true, err.Error()}
 	}
 	return textOf(said), nil
 }

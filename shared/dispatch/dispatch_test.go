@@ -15,13 +15,13 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/cloud"
-	"chatconf/shared/deliver"
+	"chatconf/shared/dial"
 	"chatconf/shared/dispatch"
+	targethttp "chatconf/shared/dispatch/http"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/outbound"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/platform/platformtest"
-	"chatconf/shared/reach"
 	"chatconf/shared/table"
 	"chatconf/shared/webhook"
 	"chatconf/shared/webhook/webhooktest"
@@ -37,7 +37,7 @@ const (
 // An outside is what is around the service: a target and a platform.
 type outside struct {
 	mu     sync.Mutex
-	events []deliver.Event
+	events []targethttp.Event
 	sent   []string
 	to     []chat.ReplyTo
 
@@ -48,7 +48,7 @@ type outside struct {
 	send    func(context.Context)                            // the same, before
 }
 
-func (o *outside) take(ctx context.Context, e deliver.Event) ([]byte, error) {
+func (o *outside) take(ctx context.Context, e targethttp.Event) ([]byte, error) {
 	o.mu.Lock()
 	o.events = append(o.events, e)
 	n := len(o.events)
@@ -85,7 +85,7 @@ func (o *outside) dispatcher(p *webhooktest.Process) *dispatch.Dispatcher {
 	d, err := dispatch.New(dispatch.Options{
 		Service: p.Service,
 		Journal: p.Journal,
-		Post: func(ctx context.Context, url, secret string, e deliver.Event) ([]byte, error) {
+		Post: func(ctx context.Context, url, secret string, e targethttp.Event) ([]byte, error) {
 			if url != targetURL || secret != targetSecret || e.ContentType != chat.EventMediaType {
 				p.Errorf("posted to %s with %s as %s", url, secret, e.ContentType)
 			}
@@ -95,7 +95,7 @@ func (o *outside) dispatcher(p *webhooktest.Process) *dispatch.Dispatcher {
 			if name != "restart-bot" {
 				p.Errorf("invoked is %s", name)
 			}
-			return o.take(ctx, deliver.Event{Body: payload})
+			return o.take(ctx, targethttp.Event{Body: payload})
 		},
 		Sender: func(e *chat.Endpoint) (webhook.Sender, error) {
 			if e.Settings["SlackSigningSecret"].Reveal() == "" && e.Type == "Slack" {
@@ -186,7 +186,7 @@ func TestDelivered(t *testing.T) {
 
 // What is said of a message that SendChatMessage made is kept: the platform, which knows nothing of the message, is not called, however it ends.
 func TestAnswersAreKeptForSendChatMessage(t *testing.T) {
-	refused := func(context.Context, int) ([]byte, error) { return nil, &deliver.Error{Status: 410} }
+	refused := func(context.Context, int) ([]byte, error) { return nil, &targethttp.Error{Status: 410} }
 	for about, test := range map[string]struct {
 		kind, mode, text string
 		members          []string
@@ -266,14 +266,14 @@ func TestATargetsAnswerThatNobodyCanBeTold(t *testing.T) {
 // A target that is busy gets the same event again, later and later, and a quarter of an hour on that is given up, and said.
 func TestTriedAgain(t *testing.T) {
 	for about, busy := range map[string]error{
-		"the endpoint is busy":  &deliver.Error{Status: 503, Again: true},
+		"the endpoint is busy":  &targethttp.Error{Status: 503, Again: true},
 		"the function failed":   fmt.Errorf("function: %w", &cloud.Refusal{Status: 200, Code: "Unhandled", Passing: true}),
 		"nobody was there":      errors.New("connection reset"),
 		"its time was over":     fmt.Errorf("function: %w", context.DeadlineExceeded),
-		"the endpoint was slow": &deliver.Error{Again: true},
+		"the endpoint was slow": &targethttp.Error{Again: true},
 	} {
 		target := toFunction
-		if _, ok := busy.(*deliver.Error); ok {
+		if _, ok := busy.(*targethttp.Error); ok {
 			target = toHTTP
 		}
 		s := begin(t, "Slack", "command", "restart", target)
@@ -313,7 +313,7 @@ func TestATargetRecovers(t *testing.T) {
 	s := begin(t, "Slack", "command", "restart", toHTTP)
 	s.answer = func(_ context.Context, n int) ([]byte, error) {
 		if n < 3 {
-			return nil, &deliver.Error{Status: 503, Again: true}
+			return nil, &targethttp.Error{Status: 503, Again: true}
 		}
 		return []byte(`{"text":"done"}`), nil
 	}
@@ -336,7 +336,7 @@ func TestGivenUp(t *testing.T) {
 		err    error
 		detail string
 	}{
-		"the endpoint refuses":      {toHTTP, &deliver.Error{Status: 403}, "the endpoint answered 403"},
+		"the endpoint refuses":      {toHTTP, &targethttp.Error{Status: 403}, "the endpoint answered 403"},
 		"there is no such function": {toFunction, fmt.Errorf("function: %w", &cloud.Refusal{Status: 404, Code: "ResourceNotFoundException"}), "ResourceNotFoundException, status 404"},
 	} {
 		s := begin(t, "Slack", "command", "restart", test.target)
@@ -355,7 +355,7 @@ func TestGivenUp(t *testing.T) {
 func TestWithoutACloud(t *testing.T) {
 	s := begin(t, "Slack", "command", "restart", toFunction)
 	d, err := dispatch.New(dispatch.Options{Service: s.Service, Journal: s.Journal, Now: s.Now,
-		Post: func(context.Context, string, string, deliver.Event) ([]byte, error) {
+		Post: func(context.Context, string, string, targethttp.Event) ([]byte, error) {
 			return nil, errors.New("not asked for")
 		},
 		Sender: func(*chat.Endpoint) (webhook.Sender, error) { return nil, errors.New("no sender") }})
@@ -502,7 +502,7 @@ func TestAnswersThatAreRefused(t *testing.T) {
 		"too often":                 {&outbound.Error{What: "feishu: reply", Code: "99991400", Status: 400, Again: true}, "Pending"},
 		"a setting is missing":      {final{errors.New("feishu: FeishuAppId is not set")}, "Failed"},
 		"the same, around it":       {fmt.Errorf("feishu: %w", final{errors.New("FeishuAppId is not set")}), "Failed"},
-		"nobody was reached":        {&reach.Error{What: "feishu: reply", Err: context.DeadlineExceeded}, "Pending"},
+		"nobody was reached":        {&dial.Error{What: "feishu: reply", Err: context.DeadlineExceeded}, "Pending"},
 		"an error that says naught": {errors.New("feishu: the answer is too long"), "Pending"},
 	} {
 		for _, making := range []bool{false, true} { // of the sender, or of the answer
@@ -527,7 +527,7 @@ func TestAnswersThatAreRefused(t *testing.T) {
 func TestWithoutASetting(t *testing.T) {
 	s := begin(t, "Slack", "event", "help", toHTTP)
 	d, err := dispatch.New(dispatch.Options{Service: s.Service, Journal: s.Journal, Now: s.Now,
-		Post: func(context.Context, string, string, deliver.Event) ([]byte, error) {
+		Post: func(context.Context, string, string, targethttp.Event) ([]byte, error) {
 			return nil, errors.New("not asked for")
 		},
 		Sender: func(e *chat.Endpoint) (webhook.Sender, error) {
@@ -746,14 +746,14 @@ func TestCutOffInTheLastAttempt(t *testing.T) {
 		"a command": begin(t, "Slack", "command", "restart", toHTTP),
 		"an answer": begin(t, "Feishu", "message", "help", toHTTP),
 	} {
-		s.answer = func(context.Context, int) ([]byte, error) { return nil, &deliver.Error{Status: 503, Again: true} }
+		s.answer = func(context.Context, int) ([]byte, error) { return nil, &targethttp.Error{Status: 503, Again: true} }
 		s.refuses = errors.New("busy")
 		for range dispatch.Attempts - 1 {
 			s.dispatch()
 			s.Advance(time.Hour)
 		}
 		ctx, cut := context.WithCancel(s.Context())
-		s.answer = func(context.Context, int) ([]byte, error) { cut(); return nil, &deliver.Error{Again: true} }
+		s.answer = func(context.Context, int) ([]byte, error) { cut(); return nil, &targethttp.Error{Again: true} }
 		s.cut = cut
 		if err := s.d.Dispatch(ctx, s.ref); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: Dispatch = %v", about, err)
@@ -889,7 +889,7 @@ func TestRedriveWithoutTables(t *testing.T) {
 func TestNewWantsItsParts(t *testing.T) {
 	p := webhooktest.New(t).Process()
 	full := dispatch.Options{Service: p.Service, Journal: p.Journal,
-		Post:   func(context.Context, string, string, deliver.Event) ([]byte, error) { return nil, nil },
+		Post:   func(context.Context, string, string, targethttp.Event) ([]byte, error) { return nil, nil },
 		Sender: func(*chat.Endpoint) (webhook.Sender, error) { return new(outside), nil }}
 	if _, err := dispatch.New(full); err != nil {
 		t.Error(err)

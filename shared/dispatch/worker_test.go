@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
-	"chatconf/shared/deliver"
 	"chatconf/shared/dispatch"
+	targethttp "chatconf/shared/dispatch/http"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/webhook/webhooktest"
@@ -68,7 +68,7 @@ func TestAWorkerIsCutOff(t *testing.T) {
 		p, o := webhooktest.New(t).Process(), new(outside)
 		o.answer = func(ctx context.Context, _ int) ([]byte, error) {
 			<-ctx.Done()
-			return nil, &deliver.Error{Again: true}
+			return nil, &targethttp.Error{Again: true}
 		}
 		w := dispatch.NewWorker(p.Context(), o.dispatcher(p))
 		many(p, 30, w.Start)

@@ -9,7 +9,7 @@ import (
 	"os"
 	"time"
 
-	"chatconf/shared/roots"
+	"chatconf/shared/dial"
 	"chatconf/shared/serve"
 	"chatconf/shared/table"
 )
@@ -36,21 +36,21 @@ type Target struct {
 
 // Dial has a transport try the few roots of a cloud before those of the machine, or in their place those of the PEM file that
 // CHATCONF_ROOTS names, for all hosts: what a private endpoint chains to.
-func Dial(t *http.Transport, getenv func(string) string, cloud *roots.Set) error {
-	d := &roots.Dialer{Sets: []*roots.Set{cloud}, Dial: t.DialContext, HandshakeTimeout: t.TLSHandshakeTimeout}
+func Dial(t *http.Transport, getenv func(string) string, cloud *dial.Roots) error {
+	d := &dial.Dialer{Sets: []*dial.Roots{cloud}, Dial: t.DialContext, HandshakeTimeout: t.TLSHandshakeTimeout}
 	extra, err := ReadRoots(getenv("CHATCONF_ROOTS"))
 	if err != nil {
 		return err
 	}
 	if extra != nil {
-		d.Sets = []*roots.Set{extra}
+		d.Sets = []*dial.Roots{extra}
 	}
 	t.DialTLSContext = d.DialTLSContext
 	return nil
 }
 
 // ReadRoots returns the set of the PEM file that CHATCONF_ROOTS names, nil if it is empty.
-func ReadRoots(path string) (*roots.Set, error) {
+func ReadRoots(path string) (*dial.Roots, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -58,7 +58,7 @@ func ReadRoots(path string) (*roots.Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("CHATCONF_ROOTS: %w", err)
 	}
-	set, err := roots.ParseSet(string(text))
+	set, err := dial.ParseRoots(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("CHATCONF_ROOTS: %s: %w", path, err)
 	}

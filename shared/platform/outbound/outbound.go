@@ -17,9 +17,8 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/dial"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/reach"
-	"chatconf/shared/roots"
 )
 
 // maxAnswer is how much of an answer is read, in bytes.
@@ -62,25 +61,25 @@ func New(o Options) *Client {
 // NewTransport returns a transport that connects to other addresses in place of some hosts, by host and port, such as a stand-in for a
 // platform, and not through a proxy. Who answers there has to prove that it is the host all the same, by a certificate that chains to
 // extra, if not nil, or to the roots of the machine. Extra proves nobody else.
-func NewTransport(addresses map[string]string, extra *roots.Set) *http.Transport {
+func NewTransport(addresses map[string]string, extra *dial.Roots) *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	if len(addresses) == 0 {
 		return t
 	}
-	proxy, dial := t.Proxy, t.DialContext
+	proxy, connect := t.Proxy, t.DialContext
 	t.Proxy = func(r *http.Request) (*url.URL, error) {
 		if _, ok := addresses[net.JoinHostPort(r.URL.Hostname(), "443")]; ok {
 			return nil, nil
 		}
 		return proxy(r)
 	}
-	standIns := &roots.Dialer{HandshakeTimeout: t.TLSHandshakeTimeout, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
-		return dial(ctx, network, addresses[addr])
+	standIns := &dial.Dialer{HandshakeTimeout: t.TLSHandshakeTimeout, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return connect(ctx, network, addresses[addr])
 	}}
 	if extra != nil {
-		standIns.Sets = []*roots.Set{extra}
+		standIns.Sets = []*dial.Roots{extra}
 	}
-	others := &roots.Dialer{HandshakeTimeout: t.TLSHandshakeTimeout, Dial: dial}
+	others := &dial.Dialer{HandshakeTimeout: t.TLSHandshakeTimeout, Dial: connect}
 	t.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if _, ok := addresses[addr]; ok {
 			return standIns.DialTLSContext(ctx, network, addr)
@@ -186,12 +185,12 @@ func (c *Client) Do(ctx context.Context, call Call) (*Answer, error) {
 		if errors.As(err, &outer) {
 			err = outer.Err // what is around it quotes the address
 		}
-		return nil, &reach.Error{What: call.What, Err: err}
+		return nil, &dial.Error{What: call.What, Err: err}
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
-		return nil, &reach.Error{What: call.What + ": read the answer", Err: err}
+		return nil, &dial.Error{What: call.What + ": read the answer", Err: err}
 	}
 	if len(body) > maxAnswer {
 		return nil, fmt.Errorf("%s: the answer is longer than %d bytes", call.What, maxAnswer)

@@ -20,9 +20,9 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/dial"
 	"chatconf/shared/platform/outbound"
 	"chatconf/shared/platform/outbound/outboundtest"
-	"chatconf/shared/roots"
 	"chatconf/shared/webhook"
 )
 
@@ -37,9 +37,9 @@ func serve(t *testing.T, handler http.HandlerFunc) *outbound.Client {
 }
 
 // authority returns what the certificate of a server chains to.
-func authority(t *testing.T, s *httptest.Server) *roots.Set {
+func authority(t *testing.T, s *httptest.Server) *dial.Roots {
 	t.Helper()
-	set, err := roots.ParseSet(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})))
+	set, err := dial.ParseRoots(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestAStandInNeedsTheHostsCertificate(t *testing.T) {
 	t.Cleanup(s.Close)
 	place := map[string]string{"api.example.com:443": s.Listener.Addr().String(), "api.example.net:443": s.Listener.Addr().String()}
 	for about, c := range map[string]struct {
-		extra *roots.Set
+		extra *dial.Roots
 		url   chat.Secret
 		ok    bool
 	}{

@@ -8,10 +8,10 @@ import (
 
 	"chatconf/shared/app/target"
 	"chatconf/shared/cloud/aliapi"
+	"chatconf/shared/dial"
 	"chatconf/shared/function/alifunction"
 	"chatconf/shared/invoke"
 	"chatconf/shared/kms/alikms"
-	"chatconf/shared/roots"
 	runtime "chatconf/shared/serve/fc"
 	"chatconf/shared/table"
 	"chatconf/shared/table/tablestore"
@@ -41,7 +41,7 @@ func Read(getenv func(string) string) (target.Target, error) {
 	o.Credentials, err = credentials(getenv)
 	mistakes = append(mistakes, err)
 	transport := tablestore.NewTransport()
-	mistakes = append(mistakes, target.Dial(transport, getenv, roots.Alibaba))
+	mistakes = append(mistakes, target.Dial(transport, getenv, dial.Alibaba))
 	o.Transport = transport
 	api := aliapi.Options{
 		Region:      target.FirstOf(getenv("FC_REGION"), getenv("CHATCONF_REGION"), "cn-hangzhou"),

@@ -10,9 +10,9 @@ import (
 	"chatconf/shared/app/target"
 	"chatconf/shared/cloud"
 	"chatconf/shared/cloud/awsapi"
+	"chatconf/shared/dial"
 	"chatconf/shared/function/awsfunction"
 	"chatconf/shared/kms/awskms"
-	"chatconf/shared/roots"
 	runtime "chatconf/shared/serve/lambda"
 	"chatconf/shared/table"
 	"chatconf/shared/table/dynamodb"
@@ -48,7 +48,7 @@ func Read(getenv func(string) string) (target.Target, error) {
 	o.Credentials, err = dynamodb.Environment(getenv)
 	mistakes = append(mistakes, err)
 	transport := dynamodb.NewTransport()
-	mistakes = append(mistakes, target.Dial(transport, getenv, roots.Amazon))
+	mistakes = append(mistakes, target.Dial(transport, getenv, dial.Amazon))
 	o.Transport = transport
 	api := func(service string) awsapi.Options {
 		return awsapi.Options{

@@ -1,14 +1,7 @@
-// Package roots is the few certificates that the endpoints of one cloud chain to, and a way to dial with them.
-//
-// The first TLS connection of a process costs Go some ten milliseconds, most of it to read and parse every root that the machine
-// trusts. A function meets that at each cold start, with a fraction of a processor, and speaks to two or three hosts of one vendor. So
-// a Dialer shows those hosts' certificates to the few roots first, and only when they do not verify dials once more, with the roots
-// of the machine, whose word is final. Both times crypto/tls does all of the verification: chain, dates, use and the host's name. A
-// certificate is taken if the machine would take it, or if it is for a name of the cloud and chains to a root of that cloud.
-//
-// The certificates are from Mozilla's list. Where the vendors name them: https://www.amazontrust.com/repository/ for AWS; the
-// certificates of *.aliyuncs.com are by GlobalSign and DigiCert.
-package roots
+// Package dial connects to other hosts. It knows which addresses are public, and it verifies servers
+// with the few roots of their vendor or with the roots of the machine. Its errors reveal nothing of
+// the internal network.
+package dial
 
 import (
 	"context"
@@ -30,29 +23,32 @@ var amazonPEM string
 //go:embed alibaba.pem
 var alibabaPEM string
 
-// A Set is a few roots, and the names of the hosts that they are for. Its certificates are parsed at the first use.
-type Set struct {
+// Roots are the root certificates of one vendor, and the domains of the hosts that they may vouch for.
+// The certificates are parsed at the first use.
+type Roots struct {
 	domains []string // and all under them; empty is all hosts
 	pool    func() (*x509.CertPool, error)
 }
 
-// The sets of the clouds.
+// The roots of the clouds, from Mozilla's list. AWS names its own at
+// https://www.amazontrust.com/repository/; the certificates of *.aliyuncs.com are issued by GlobalSign
+// and DigiCert.
 var (
-	Amazon  = newSet(amazonPEM, "amazonaws.com", "amazonaws.com.cn", "api.aws")
-	Alibaba = newSet(alibabaPEM, "aliyuncs.com")
+	Amazon  = newRoots(amazonPEM, "amazonaws.com", "amazonaws.com.cn", "api.aws")
+	Alibaba = newRoots(alibabaPEM, "aliyuncs.com")
 )
 
-func newSet(text string, domains ...string) *Set {
-	return &Set{domains, sync.OnceValues(func() (*x509.CertPool, error) { return parse(text) })}
+func newRoots(text string, domains ...string) *Roots {
+	return &Roots{domains, sync.OnceValues(func() (*x509.CertPool, error) { return parse(text) })}
 }
 
-// ParseSet returns the set of the certificates in a PEM text, for the hosts under the given domains; for all hosts if none is given.
-func ParseSet(text string, domains ...string) (*Set, error) {
+// ParseRoots returns the set of the certificates in a PEM text, for the hosts under the given domains; for all hosts if none is given.
+func ParseRoots(text string, domains ...string) (*Roots, error) {
 	pool, err := parse(text)
 	if err != nil {
 		return nil, err
 	}
-	return &Set{domains, func() (*x509.CertPool, error) { return pool, nil }}, nil
+	return &Roots{domains, func() (*x509.CertPool, error) { return pool, nil }}, nil
 }
 
 func parse(text string) (*x509.CertPool, error) {
@@ -64,7 +60,7 @@ func parse(text string) (*x509.CertPool, error) {
 }
 
 // covers reports whether the set is for a host.
-func (s *Set) covers(host string) bool {
+func (s *Roots) covers(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	for _, domain := range s.domains {
 		if host == domain || strings.HasSuffix(host, "."+domain) {
@@ -75,9 +71,15 @@ func (s *Set) covers(host string) bool {
 }
 
 // A Dialer makes TLS connections. Its DialTLSContext is for a http.Transport.
+//
+// The first TLS connection of a process costs Go about ten milliseconds, most of it to read and parse
+// all roots of the machine. A function pays that at every cold start, with a fraction of a processor,
+// and connects to two or three hosts of one vendor. So a Dialer verifies those hosts with the few
+// roots of the vendor first. Only when that fails it connects again, with the roots of the machine,
+// and that result is final. crypto/tls verifies both times: chain, dates, use and host name.
 type Dialer struct {
 	// Sets are the few roots. The first that covers a host counts.
-	Sets []*Set
+	Sets []*Roots
 	// System are the roots of the machine. Nil is the machine's own, which crypto/tls reads when they are needed.
 	System *x509.CertPool
 	// Dial makes the connections below. Nil is that of a net.Dialer.

@@ -1,6 +1,6 @@
 // Package deliver hands an event to an HTTPS endpoint of the user's: signed by the Standard Webhooks scheme, sent to public addresses
 // only, again while that can help.
-package deliver
+package http
 
 import (
 	"bytes"
@@ -21,8 +21,7 @@ import (
 	"syscall"
 	"time"
 
-	"chatconf/shared/reach"
-	"chatconf/shared/roots"
+	"chatconf/shared/dial"
 )
 
 // Limits of a delivery.
@@ -40,7 +39,7 @@ type Options struct {
 	// Allow says which addresses may be dialled, such as those of the public internet only. Without it none may.
 	Allow func(netip.Addr) bool
 	// Roots are what endpoints may chain to besides the roots of the machine; nil is nothing else.
-	Roots *roots.Set
+	Roots *dial.Roots
 	// Now is the clock and Wait sleeps until a time has passed or ctx ends; default the real ones.
 	Now  func() time.Time
 	Wait func(ctx context.Context, d time.Duration) error
@@ -79,7 +78,7 @@ func New(o Options) *Client {
 		DisableCompression:     true, // of a bomb
 	}
 	if o.Roots != nil {
-		transport.DialTLSContext = (&roots.Dialer{Sets: []*roots.Set{o.Roots}, Dial: dialer.DialContext, HandshakeTimeout: connectTime}).DialTLSContext
+		transport.DialTLSContext = (&dial.Dialer{Sets: []*dial.Roots{o.Roots}, Dial: dialer.DialContext, HandshakeTimeout: connectTime}).DialTLSContext
 	}
 	return &Client{
 		http: &http.Client{
@@ -171,7 +170,7 @@ func (c *Client) attempt(ctx context.Context, endpoint string, key []byte, e Eve
 		if errors.As(err, &outer) {
 			err = outer.Err // what is around it quotes the URL
 		}
-		return nil, &Error{Again: true, err: &reach.Error{What: "the endpoint", Err: err}}
+		return nil, &Error{Again: true, err: &dial.Error{What: "the endpoint", Err: err}}
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer+1))

@@ -1,6 +1,4 @@
-// Package reach words why somebody could not be reached, for people who are not to learn what the network looks like that it was tried from:
-// its resolvers, and what names and addresses mean in it.
-package reach
+package dial
 
 import (
 	"context"

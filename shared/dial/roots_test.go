@@ -1,4 +1,4 @@
-package roots_test
+package dial_test
 
 import (
 	"bytes"
@@ -27,7 +27,7 @@ import (
 	"testing"
 	"time"
 
-	"chatconf/shared/roots"
+	"chatconf/shared/dial"
 )
 
 // now is when the certificates of these tests are looked at.
@@ -118,7 +118,7 @@ func (s *server) dial(ctx context.Context, network, _ string) (net.Conn, error) 
 }
 
 // get asks for a page of host by a transport of its own.
-func get(tb testing.TB, d *roots.Dialer, host string) error {
+func get(tb testing.TB, d *dial.Dialer, host string) error {
 	tb.Helper()
 	transport := &http.Transport{DialTLSContext: d.DialTLSContext}
 	defer transport.CloseIdleConnections()
@@ -133,9 +133,9 @@ func get(tb testing.TB, d *roots.Dialer, host string) error {
 	return nil
 }
 
-func set(tb testing.TB, a *authority, domains ...string) *roots.Set {
+func set(tb testing.TB, a *authority, domains ...string) *dial.Roots {
 	tb.Helper()
-	s, err := roots.ParseSet(a.pem(), domains...)
+	s, err := dial.ParseRoots(a.pem(), domains...)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -147,7 +147,7 @@ const host = "tables.cloud.example"
 func TestAHostOfTheFewIsDialledOnce(t *testing.T) {
 	few, machine := newAuthority(t, "few"), newAuthority(t, "machine")
 	s := newServer(t, few.leaf(host, nil))
-	d := &roots.Dialer{Sets: []*roots.Set{set(t, few, "cloud.example")}, System: machine.pool(), Dial: s.dial, Now: func() time.Time { return now }, HandshakeTimeout: time.Minute}
+	d := &dial.Dialer{Sets: []*dial.Roots{set(t, few, "cloud.example")}, System: machine.pool(), Dial: s.dial, Now: func() time.Time { return now }, HandshakeTimeout: time.Minute}
 	for want := 1; want < 4; want++ {
 		if err := get(t, d, host); err != nil || s.dials != want {
 			t.Fatalf("get = %v after %d dials, want %d", err, s.dials, want)
@@ -158,7 +158,7 @@ func TestAHostOfTheFewIsDialledOnce(t *testing.T) {
 func TestAnotherRootOfTheMachineWorks(t *testing.T) {
 	few, machine := newAuthority(t, "few"), newAuthority(t, "machine")
 	s := newServer(t, machine.leaf(host, nil))
-	d := &roots.Dialer{Sets: []*roots.Set{set(t, few)}, System: machine.pool(), Dial: s.dial, Now: func() time.Time { return now }}
+	d := &dial.Dialer{Sets: []*dial.Roots{set(t, few)}, System: machine.pool(), Dial: s.dial, Now: func() time.Time { return now }}
 	for _, want := range []int{2, 3, 4} { // the host is known after the first
 		if err := get(t, d, host); err != nil || s.dials != want {
 			t.Fatalf("get = %v after %d dials, want %d", err, s.dials, want)
@@ -169,7 +169,7 @@ func TestAnotherRootOfTheMachineWorks(t *testing.T) {
 func TestTheFewAreForTheirOwnHosts(t *testing.T) {
 	few, machine := newAuthority(t, "few"), newAuthority(t, "machine")
 	s := newServer(t, few.leaf("elsewhere.example", nil))
-	d := &roots.Dialer{Sets: []*roots.Set{set(t, few, "cloud.example")}, System: machine.pool(), Dial: s.dial, Now: func() time.Time { return now }}
+	d := &dial.Dialer{Sets: []*dial.Roots{set(t, few, "cloud.example")}, System: machine.pool(), Dial: s.dial, Now: func() time.Time { return now }}
 	var unknown x509.UnknownAuthorityError
 	if err := get(t, d, "elsewhere.example"); !errors.As(err, &unknown) || s.dials != 1 {
 		t.Errorf("get = %v after %d dials, want an unknown authority after one", err, s.dials)
@@ -202,7 +202,7 @@ func TestBadCertificatesAreRefused(t *testing.T) {
 		if strings.HasSuffix(test.name, "few") {
 			both.AddCert(few.cert)
 		}
-		d := &roots.Dialer{Sets: []*roots.Set{set(t, few)}, System: both, Dial: s.dial, Now: func() time.Time { return now }}
+		d := &dial.Dialer{Sets: []*dial.Roots{set(t, few)}, System: both, Dial: s.dial, Now: func() time.Time { return now }}
 		for range 2 {
 			if err := get(t, d, host); err == nil || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("%s: get = %v, want %q", test.name, err, test.says)
@@ -218,7 +218,7 @@ func TestWhatIsNotAboutCertificatesIsNotTriedAgain(t *testing.T) {
 	few := newAuthority(t, "few")
 	dials := 0
 	refused := errors.New("refused")
-	d := &roots.Dialer{Sets: []*roots.Set{set(t, few)}, Dial: func(context.Context, string, string) (net.Conn, error) { dials++; return nil, refused }}
+	d := &dial.Dialer{Sets: []*dial.Roots{set(t, few)}, Dial: func(context.Context, string, string) (net.Conn, error) { dials++; return nil, refused }}
 	if _, err := d.DialTLSContext(t.Context(), "tcp", host+":443"); !errors.Is(err, refused) || dials != 1 {
 		t.Errorf("dial = %v after %d dials, want that it is refused after one", err, dials)
 	}
@@ -231,7 +231,7 @@ func TestWhatIsNotAboutCertificatesIsNotTriedAgain(t *testing.T) {
 		t.Cleanup(func() { theirs.Close() })
 		return ours, nil
 	}
-	d = &roots.Dialer{Sets: []*roots.Set{set(t, few)}, Dial: mute, HandshakeTimeout: time.Nanosecond}
+	d = &dial.Dialer{Sets: []*dial.Roots{set(t, few)}, Dial: mute, HandshakeTimeout: time.Nanosecond}
 	if _, err := d.DialTLSContext(t.Context(), "tcp", host+":443"); !errors.Is(err, context.DeadlineExceeded) || dials != 2 {
 		t.Errorf("dial of one that says nothing = %v after %d dials", err, dials-1)
 	}
@@ -242,7 +242,7 @@ func TestTheMachinesOwnRoots(t *testing.T) {
 	const variable = "CHATCONF_TEST_TLS_ADDR"
 	if addr := os.Getenv(variable); addr != "" {
 		s := &server{addr: addr}
-		d := &roots.Dialer{Sets: []*roots.Set{roots.Amazon, roots.Alibaba}, Dial: s.dial}
+		d := &dial.Dialer{Sets: []*dial.Roots{dial.Amazon, dial.Alibaba}, Dial: s.dial}
 		for _, host := range []string{"dynamodb.eu-central-1.amazonaws.com", "i.cn-hangzhou.ots.aliyuncs.com", host} {
 			if err := get(t, d, host); err != nil {
 				t.Errorf("%s: %v", host, err)
@@ -275,14 +275,14 @@ func TestTheRootsAreKnown(t *testing.T) {
 		name, text string
 		want       []string
 	}{
-		{"Amazon", roots.AmazonPEM, []string{
+		{"Amazon", dial.AmazonPEM, []string{
 			"8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e Amazon Root CA 1",
 			"1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4 Amazon Root CA 2",
 			"18ce6cfe7bf14e60b2e347b8dfe868cb31d02ebb3ada271569f50343b46db3a4 Amazon Root CA 3",
 			"e35d28419ed02025cfa69038cd623962458da5c695fbdea3c22b0bfb25897092 Amazon Root CA 4",
 			"568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5 Starfield Services Root Certificate Authority - G2",
 		}},
-		{"Alibaba", roots.AlibabaPEM, []string{
+		{"Alibaba", dial.AlibabaPEM, []string{
 			"ebd41040e4bb3ec742c9e381d31ef2a41a48b6685c96e7cef3c1df6cd4331c99 GlobalSign Root CA",
 			"cbb522d7b7f127ad6a0113865bdf1cd4102e7d0759af635a7cf4720dc963c53b GlobalSign",
 			"2cabeafe37d06ca22aba7391c0033d25982952c453647349763a3ab5ad6ccf69 GlobalSign",
@@ -315,21 +315,21 @@ func TestTheRootsAreKnown(t *testing.T) {
 
 func TestSetsCoverTheirDomains(t *testing.T) {
 	for _, test := range []struct {
-		set  *roots.Set
+		set  *dial.Roots
 		host string
 		want bool
 	}{
-		{roots.Amazon, "dynamodb.eu-central-1.amazonaws.com", true},
-		{roots.Amazon, "dynamodb.cn-north-1.amazonaws.com.cn", true},
-		{roots.Amazon, "dynamodb.eu-central-1.api.aws", true},
-		{roots.Amazon, "DynamoDB.EU-central-1.AmazonAWS.com.", true},
-		{roots.Amazon, "amazonaws.com", true},
-		{roots.Amazon, "notamazonaws.com", false},
-		{roots.Amazon, "amazonaws.com.evil.example", false},
-		{roots.Amazon, "i.ots.aliyuncs.com", false},
-		{roots.Alibaba, "i.cn-hangzhou.ots.aliyuncs.com", true},
-		{roots.Alibaba, "aliyuncs.com.evil.example", false},
-		{roots.Alibaba, "127.0.0.1", false},
+		{dial.Amazon, "dynamodb.eu-central-1.amazonaws.com", true},
+		{dial.Amazon, "dynamodb.cn-north-1.amazonaws.com.cn", true},
+		{dial.Amazon, "dynamodb.eu-central-1.api.aws", true},
+		{dial.Amazon, "DynamoDB.EU-central-1.AmazonAWS.com.", true},
+		{dial.Amazon, "amazonaws.com", true},
+		{dial.Amazon, "notamazonaws.com", false},
+		{dial.Amazon, "amazonaws.com.evil.example", false},
+		{dial.Amazon, "i.ots.aliyuncs.com", false},
+		{dial.Alibaba, "i.cn-hangzhou.ots.aliyuncs.com", true},
+		{dial.Alibaba, "aliyuncs.com.evil.example", false},
+		{dial.Alibaba, "127.0.0.1", false},
 		{set(t, newAuthority(t, "all")), "127.0.0.1", true},
 	} {
 		if got := test.set.Covers(test.host); got != test.want {
@@ -340,11 +340,11 @@ func TestSetsCoverTheirDomains(t *testing.T) {
 
 func TestATextWithoutCertificatesIsNoSet(t *testing.T) {
 	for _, text := range []string{"", "PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"} {
-		if s, err := roots.ParseSet(text); err == nil {
-			t.Errorf("ParseSet(%q) = %v", text, s)
+		if s, err := dial.ParseRoots(text); err == nil {
+			t.Errorf("ParseRoots(%q) = %v", text, s)
 		}
 	}
-	d := &roots.Dialer{Sets: []*roots.Set{roots.Lazy("")}}
+	d := &dial.Dialer{Sets: []*dial.Roots{dial.Lazy("")}}
 	if _, err := d.DialTLSContext(t.Context(), "tcp", host+":443"); err == nil {
 		t.Error("a set that cannot be parsed dials")
 	}
@@ -352,7 +352,7 @@ func TestATextWithoutCertificatesIsNoSet(t *testing.T) {
 
 // A transport dials in a goroutine of its own, where a panic would end the process.
 func TestPanicWhileDialling(t *testing.T) {
-	d := &roots.Dialer{Dial: func(context.Context, string, string) (net.Conn, error) { panic("planted") }}
+	d := &dial.Dialer{Dial: func(context.Context, string, string) (net.Conn, error) { panic("planted") }}
 	client := &http.Client{Transport: &http.Transport{DialTLSContext: d.DialTLSContext}}
 	_, err := client.Get("https://a.example.com/")
 	if err == nil || !strings.Contains(err.Error(), "roots: panic: planted\ngoroutine ") {

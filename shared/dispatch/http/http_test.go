@@ -1,4 +1,4 @@
-package deliver_test
+package http_test
 
 import (
 	"context"
@@ -14,9 +14,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chatconf/shared/deliver"
-	"chatconf/shared/reach"
-	"chatconf/shared/roots"
+	"chatconf/shared/dial"
+	targethttp "chatconf/shared/dispatch/http"
 )
 
 // The secret and signature of the specification's example.
@@ -29,12 +28,12 @@ const (
 	expected = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 )
 
-var event = deliver.Event{ID: id, ContentType: "application/cloudevents+json", Body: []byte(body)}
+var event = targethttp.Event{ID: id, ContentType: "application/cloudevents+json", Body: []byte(body)}
 
 // A target is an endpoint on this machine, and a client that may call it.
 type target struct {
 	*httptest.Server
-	client *deliver.Client
+	client *targethttp.Client
 
 	mu       sync.Mutex
 	requests []*http.Request
@@ -56,11 +55,11 @@ func newTarget(t *testing.T, h http.HandlerFunc) *target {
 		h(w, r)
 	}))
 	t.Cleanup(out.Server.Close)
-	authority, err := roots.ParseSet(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: out.Certificate().Raw})))
+	authority, err := dial.ParseRoots(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: out.Certificate().Raw})))
 	if err != nil {
 		t.Fatal(err)
 	}
-	out.client = deliver.New(deliver.Options{
+	out.client = targethttp.New(targethttp.Options{
 		Allow: func(netip.Addr) bool { return true },
 		Roots: authority,
 		Now:   func() time.Time { return time.Unix(at, 0) },
@@ -110,7 +109,7 @@ func TestAttempts(t *testing.T) {
 			w.WriteHeader(test.status)
 		})
 		_, err := s.client.Post(t.Context(), s.URL, secret, event)
-		var failed *deliver.Error
+		var failed *targethttp.Error
 		if ok := test.status < 300; ok != (err == nil) || !ok && (!errors.As(err, &failed) || failed.Status != test.status || failed.Again != test.again) {
 			t.Errorf("%d: %#v", test.status, err)
 		}
@@ -146,15 +145,15 @@ func TestARetryThatHelps(t *testing.T) {
 func TestABrokenConnection(t *testing.T) {
 	s := newTarget(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	_, err := s.client.Post(t.Context(), s.URL+"/?key=planted-secret", secret, event)
-	var failed *deliver.Error
+	var failed *targethttp.Error
 	if !errors.As(err, &failed) || !failed.Again || failed.Status != 0 || errors.Unwrap(err) == nil {
 		t.Errorf("Post = %#v", err)
 	}
 	if strings.Contains(err.Error(), "planted-secret") {
 		t.Errorf("the error shows the URL: %v", err)
 	}
-	if len(s.requests) != deliver.Attempts {
-		t.Errorf("%d attempts, want %d", len(s.requests), deliver.Attempts)
+	if len(s.requests) != targethttp.Attempts {
+		t.Errorf("%d attempts, want %d", len(s.requests), targethttp.Attempts)
 	}
 }
 
@@ -180,9 +179,9 @@ func TestAnswersThatCannotBeRead(t *testing.T) {
 			}
 		})
 		_, err := s.client.Post(t.Context(), s.URL, secret, event)
-		var failed *deliver.Error
-		if !errors.As(err, &failed) || !failed.Again || strings.Contains(err.Error()+reach.Cause(err), "PLANTED") {
-			t.Errorf("%s: Post = %v, for the log %q", about, err, reach.Cause(err))
+		var failed *targethttp.Error
+		if !errors.As(err, &failed) || !failed.Again || strings.Contains(err.Error()+dial.Cause(err), "PLANTED") {
+			t.Errorf("%s: Post = %v, for the log %q", about, err, dial.Cause(err))
 		}
 	}
 }
@@ -211,11 +210,11 @@ func TestAnEndpointThatHangs(t *testing.T) {
 		}, 10 * time.Second, true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			client := deliver.New(deliver.Options{Wait: func(context.Context, time.Duration) error { return nil }})
-			deliver.SetTransport(client, test.call)
+			client := targethttp.New(targethttp.Options{Wait: func(context.Context, time.Duration) error { return nil }})
+			targethttp.SetTransport(client, test.call)
 			began := time.Now()
 			_, err := client.Post(t.Context(), "https://target.example.com/", secret, event)
-			var failed *deliver.Error
+			var failed *targethttp.Error
 			if (err == nil) != test.ok || !test.ok && (!errors.As(err, &failed) || !failed.Again || err.Error() != "deliver: the endpoint: there was no answer in time") {
 				t.Errorf("%s: Post = %v", about, err)
 			}
@@ -236,7 +235,7 @@ func TestACallerThatGivesUp(t *testing.T) {
 		t.Errorf("Post = %v after %d attempts, want an error after one", err, len(s.requests))
 	}
 	ctx, cancel = context.WithCancel(t.Context())
-	client := deliver.New(deliver.Options{Allow: func(netip.Addr) bool { return true }, Wait: func(context.Context, time.Duration) error { cancel(); return ctx.Err() }})
+	client := targethttp.New(targethttp.Options{Allow: func(netip.Addr) bool { return true }, Wait: func(context.Context, time.Duration) error { cancel(); return ctx.Err() }})
 	if _, err := client.Post(ctx, "https://127.0.0.1:1", secret, event); err == nil {
 		t.Error("Post to a closed port is no error")
 	}
@@ -246,7 +245,7 @@ func TestACallerThatGivesUp(t *testing.T) {
 func TestAnswersThatAreLost(t *testing.T) {
 	for name, h := range map[string]http.HandlerFunc{
 		"long": func(w http.ResponseWriter, r *http.Request) {
-			io.WriteString(w, strings.Repeat("a", deliver.MaxAnswer+1))
+			io.WriteString(w, strings.Repeat("a", targethttp.MaxAnswer+1))
 		},
 		"cut off": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "100")
@@ -263,7 +262,7 @@ func TestAnswersThatAreLost(t *testing.T) {
 }
 
 func TestWhatIsNoTarget(t *testing.T) {
-	client := deliver.New(deliver.Options{})
+	client := targethttp.New(targethttp.Options{})
 	for _, test := range []struct{ url, secret string }{
 		{"http://example.com/", secret},
 		{"ftp://example.com/", secret},
@@ -274,7 +273,7 @@ func TestWhatIsNoTarget(t *testing.T) {
 		{"https://example.com/", "whsec_"},
 		{"https://example.com/", "not base64"},
 	} {
-		var failed *deliver.Error
+		var failed *targethttp.Error
 		if _, err := client.Post(t.Context(), test.url, test.secret, event); !errors.As(err, &failed) || failed.Again {
 			t.Errorf("Post(%q, %q) = %v, want an error that is final", test.url, test.secret, err)
 		}
@@ -285,12 +284,12 @@ func TestWhatIsNoTarget(t *testing.T) {
 func TestPrivateAddressesAreNotCalled(t *testing.T) {
 	called := false
 	s := newTarget(t, func(http.ResponseWriter, *http.Request) { called = true })
-	client := deliver.New(deliver.Options{Wait: func(context.Context, time.Duration) error { return nil }})
+	client := targethttp.New(targethttp.Options{Wait: func(context.Context, time.Duration) error { return nil }})
 	_, port, _ := strings.Cut(strings.TrimPrefix(s.URL, "https://"), ":")
 	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"} {
-		var failed *deliver.Error
+		var failed *targethttp.Error
 		_, err := client.Post(t.Context(), "https://"+host+":"+port, secret, event)
-		if !errors.As(err, &failed) || failed.Again || !errors.Is(err, deliver.ErrForbidden) {
+		if !errors.As(err, &failed) || failed.Again || !errors.Is(err, targethttp.ErrForbidden) {
 			t.Errorf("%s: %v, want it forbidden", host, err)
 		}
 	}
@@ -301,11 +300,11 @@ func TestPrivateAddressesAreNotCalled(t *testing.T) {
 
 // Who does not say which addresses may be called calls none.
 func TestWithoutARule(t *testing.T) {
-	client := deliver.New(deliver.Options{})
+	client := targethttp.New(targethttp.Options{})
 	defer client.Close()
-	_, err := client.Post(t.Context(), "https://127.0.0.1:1/", "c2VjcmV0", deliver.Event{ID: "1", ContentType: "text/plain"})
-	var failed *deliver.Error
-	if !errors.As(err, &failed) || !errors.Is(err, deliver.ErrForbidden) || failed.Again {
+	_, err := client.Post(t.Context(), "https://127.0.0.1:1/", "c2VjcmV0", targethttp.Event{ID: "1", ContentType: "text/plain"})
+	var failed *targethttp.Error
+	if !errors.As(err, &failed) || !errors.Is(err, targethttp.ErrForbidden) || failed.Again {
 		t.Errorf("Post = %v", err)
 	}
 }

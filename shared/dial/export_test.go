@@ -1,4 +1,4 @@
-package roots
+package dial
 
 import "strings"
 
@@ -9,7 +9,7 @@ var (
 )
 
 // Lazy returns a set that parses text when it is used.
-func Lazy(text string) *Set { return newSet(strings.Clone(text)) }
+func Lazy(text string) *Roots { return newRoots(strings.Clone(text)) }
 
 // Covers is covers.
-func (s *Set) Covers(host string) bool { return s.covers(host) }
+func (s *Roots) Covers(host string) bool { return s.covers(host) }
