@@ -63,7 +63,7 @@ func (s *Server) authenticate(c *call, r *http.Request) error {
 			return &Error{Code: "OTSMissingHeader", Message: "Missing header: '" + strings.ToLower(name) + "'."}
 		}
 	}
-	if c.instance = r.Header.Get(headerInstance); !validInstance(c.instance) {
+	if c.instance = r.Header.Get(headerInstance); !validID(c.instance) {
 		return invalid("Invalid instance name: '%s'.", c.instance)
 	}
 	if s.unsigned {

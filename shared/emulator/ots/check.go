@@ -39,8 +39,8 @@ func validName(s string) bool {
 	return true
 }
 
-// validInstance reports whether an instance may have the name.
-func validInstance(s string) bool {
+// validID reports whether an instance or a transaction may have the name.
+func validID(s string) bool {
 	if len(s) == 0 || len(s) > maxName {
 		return false
 	}

@@ -49,9 +49,9 @@ func (t *table) newSpan(start, end []byte, direction otsprotocol.Direction) (*sp
 	case direction != otsprotocol.Direction_FORWARD && direction != otsprotocol.Direction_BACKWARD:
 		return nil, invalid("Invalid direction: %d.", direction)
 	case !s.backward && c >= 0:
-		return nil, invalid("Begin key must less than end key in FORWARD.")
+		return nil, invalid("Begin key must less than end key in FORWARD")
 	case s.backward && c <= 0:
-		return nil, invalid("Begin key must more than end key in BACKWARD.")
+		return nil, invalid("Begin key must more than end key in BACKWARD")
 	}
 	return s, nil
 }

@@ -132,9 +132,9 @@ func TestBoundsThatAreRefused(t *testing.T) {
 		limit      int32
 		want       string
 	}{
-		{"equal", k("a", 1), k("a", 1), tablestore.FORWARD, 0, "OTSParameterInvalid: Begin key must less than end key in FORWARD."},
-		{"the wrong way", k("b", 1), k("a", 1), tablestore.FORWARD, 0, "OTSParameterInvalid: Begin key must less than end key in FORWARD."},
-		{"the wrong way backward", k("a", 1), k("b", 1), tablestore.BACKWARD, 0, "OTSParameterInvalid: Begin key must more than end key in BACKWARD."},
+		{"equal", k("a", 1), k("a", 1), tablestore.FORWARD, 0, "OTSParameterInvalid: Begin key must less than end key in FORWARD"},
+		{"the wrong way", k("b", 1), k("a", 1), tablestore.FORWARD, 0, "OTSParameterInvalid: Begin key must less than end key in FORWARD"},
+		{"the wrong way backward", k("a", 1), k("b", 1), tablestore.BACKWARD, 0, "OTSParameterInvalid: Begin key must more than end key in BACKWARD"},
 		{"a negative limit", k("a", 1), k("b", 1), tablestore.FORWARD, -1, "OTSParameterInvalid: The limit must be greater than 0."},
 		{"one column", key("p", "a"), k("b", 1), tablestore.FORWARD, 0, "OTSInvalidPK: Validate PK size fail. Input: 1, Meta: 2."},
 		{"another name", key("p", "a", "m", 1), k("b", 1), tablestore.FORWARD, 0, "OTSInvalidPK: Validate PK name fail. Input: m, Meta: n."},
@@ -143,7 +143,9 @@ func TestBoundsThatAreRefused(t *testing.T) {
 		_, err := c.GetRange(&tablestore.GetRangeRequest{RangeRowQueryCriteria: &tablestore.RangeRowQueryCriteria{
 			TableName: "t", StartPrimaryKey: test.start, EndPrimaryKey: test.end, Direction: test.direction, Limit: test.limit, MaxVersion: 1,
 		}})
-		fails(t, test.name, err, test.want)
+		if got := codeOf(err); got != test.want {
+			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
 	}
 }
 

@@ -90,7 +90,7 @@ func (s *sessions) drop(table string) {
 
 // find returns the session with the given id that is still alive.
 func (s *sessions) find(id string, now time.Time) (*session, error) {
-	if id == "" {
+	if !validID(id) {
 		return nil, errTransactionID
 	}
 	s.mu.Lock()

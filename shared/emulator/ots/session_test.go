@@ -182,6 +182,7 @@ func TestTransactionRefusals(t *testing.T) {
 	fails(t, "another column", start("t", key("n", 1)), "OTSInvalidPK: Validate PK name fail.")
 	fails(t, "an empty id", c.commit(""), "OTSParameterInvalid: TransactionID is invalid.")
 	fails(t, "an empty id", c.abort(""), "OTSParameterInvalid: TransactionID is invalid.")
+	fails(t, "what is no id", c.write(putIn("no such transaction", key("p", "a", "n", 1), nil)), "OTSParameterInvalid: TransactionID is invalid.")
 	fails(t, "an unknown id", c.write(putIn("x", key("p", "a", "n", 1), nil)), "OTSSessionNotExist: ")
 	id := c.mustStart("t", key("p", "a"))
 	blob := strings.Repeat("x", 3<<19)
