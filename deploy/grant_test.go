@@ -32,6 +32,7 @@ import (
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/rpc"
 	"chatconf/shared/rpc/sign"
+	"chatconf/shared/secret"
 	"chatconf/shared/serve"
 	"chatconf/shared/table/dynamodb"
 	"chatconf/shared/table/dynamodb/dynamotest"
@@ -195,7 +196,7 @@ func settle(t *testing.T, ring []byte, tables app.Tables) {
 	t.Helper()
 	local, err := app.OpenTables(t.Context(), app.Settings{
 		Table: tableName, TicketTable: ticketName, AccountID: app.DefaultAccountID, Region: app.DefaultRegion, Data: t.TempDir(),
-		KeyRing: chat.Secret(ring), AccessKeyID: administrator.ID, AccessKeySecret: chat.Secret(administrator.Secret),
+		KeyRing: secret.Text(ring), AccessKeyID: administrator.ID, AccessKeySecret: secret.Text(administrator.Secret),
 	}, tables, rpc.Actions()...)
 	if err != nil {
 		t.Fatal(err)

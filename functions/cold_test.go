@@ -36,6 +36,7 @@ import (
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/rpc"
 	"chatconf/shared/rpc/sign"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 	"chatconf/shared/table/dynamodb/dynamotest"
 	"chatconf/shared/table/tablestore"
@@ -100,7 +101,7 @@ func (c *cloud) fill(b *testing.B, read func(getenv func(string) string) (target
 	data, configurations := b.TempDir(), open(app.DefaultTable, 0)
 	l, err := app.OpenTables(b.Context(), app.Settings{
 		Table: app.DefaultTable, TicketTable: app.DefaultTickets, AccountID: app.DefaultAccountID, Region: app.DefaultRegion,
-		Data: data, AccessKeyID: coldKey.ID, AccessKeySecret: chat.Secret(coldKey.Secret),
+		Data: data, AccessKeyID: coldKey.ID, AccessKeySecret: secret.Text(coldKey.Secret),
 	}, app.Tables{
 		Configurations: configurations, Keys: open(app.DefaultKeys, 0), KeyUses: open(app.DefaultKeyUses, chat.UseAge), Tickets: open(app.DefaultTickets, app.TicketAge), Journal: open(app.DefaultJournal, chat.DefaultRetention), Where: engine.Where,
 	}, rpc.Actions()...)
@@ -289,7 +290,7 @@ func (c *cloud) webhook(b *testing.B) *subject {
 	settings := make(webhook.Settings)
 	for key, value := range wecom {
 		if text, ok := value.(string); ok {
-			settings[key] = chat.Secret(text)
+			settings[key] = secret.Text(text)
 		}
 	}
 	return &subject{

@@ -26,6 +26,7 @@ import (
 	"chatconf/shared/invoke"
 	"chatconf/shared/rpc"
 	"chatconf/shared/rpc/sign"
+	"chatconf/shared/secret"
 )
 
 // A function is a folder here.
@@ -182,7 +183,7 @@ func TestEventsDecodeStrictly(t *testing.T) {
 				t.Errorf("%s: %s is no parameter of %s", f.folder, name, f.action)
 				continue
 			}
-			if kind == reflect.TypeFor[chat.Secret]() || kind == reflect.TypeFor[*chat.Secret]() {
+			if kind == reflect.TypeFor[secret.Text]() || kind == reflect.TypeFor[*secret.Text]() {
 				kind = reflect.TypeFor[map[string]any]() // a Configuration is written as what it is
 			}
 			d := json.NewDecoder(bytes.NewReader(value))
@@ -234,7 +235,7 @@ func TestEventsSucceed(t *testing.T) {
 	key := sign.Key{ID: "CCKtest", Secret: "not-a-real-secret"}
 	local, err := app.OpenLocal(t.Context(), app.Settings{
 		Table: app.DefaultTable, TicketTable: app.DefaultTickets, AccountID: app.DefaultAccountID, Region: app.DefaultRegion,
-		Data: t.TempDir(), AccessKeyID: key.ID, AccessKeySecret: chat.Secret(key.Secret),
+		Data: t.TempDir(), AccessKeyID: key.ID, AccessKeySecret: secret.Text(key.Secret),
 	}, slices.Concat(rpc.Actions(), rpc.KeyActions())...)
 	if err != nil {
 		t.Fatal(err)

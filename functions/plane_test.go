@@ -11,9 +11,9 @@ import (
 
 	"chatconf/shared/app"
 	"chatconf/shared/app/target"
-	"chatconf/shared/chat"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
+	"chatconf/shared/secret"
 	"chatconf/shared/serve"
 	"chatconf/shared/table"
 	"chatconf/shared/table/file"
@@ -32,7 +32,7 @@ func TestPlaneEventsSucceed(t *testing.T) {
 	}
 	defer db.Close()
 	open := func(name string, ttl time.Duration) table.Table { return db.Table(name, file.TableOptions{TTL: ttl}) }
-	local, err := app.OpenTables(t.Context(), app.Settings{AccountID: app.DefaultAccountID, Region: app.DefaultRegion, Data: t.TempDir(), KeyRing: chat.Secret(ring)},
+	local, err := app.OpenTables(t.Context(), app.Settings{AccountID: app.DefaultAccountID, Region: app.DefaultRegion, Data: t.TempDir(), KeyRing: secret.Text(ring)},
 		app.Tables{Configurations: open(app.DefaultTable, 0), Keys: open(app.DefaultKeys, 0), Tickets: open(app.DefaultTickets, app.TicketAge)}, rpc.Actions()...)
 	if err != nil {
 		t.Fatal(err)

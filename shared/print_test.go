@@ -34,6 +34,7 @@ import (
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/rpc/sign"
 	"chatconf/shared/seal"
+	"chatconf/shared/secret"
 	"chatconf/shared/serve"
 	"chatconf/shared/table/file"
 	"chatconf/shared/table/tablestore"
@@ -76,7 +77,7 @@ func holders(t *testing.T) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	settings := webhook.Settings{"Token": hiddenText, "Key": chat.Secret(base64.StdEncoding.EncodeToString(hiddenBytes[:])[:43])}
+	settings := webhook.Settings{"Token": hiddenText, "Key": secret.Text(base64.StdEncoding.EncodeToString(hiddenBytes[:])[:43])}
 	box, err := envelope.NewBox(settings, "Token", "Key", "", 32)
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +96,7 @@ func holders(t *testing.T) map[string]any {
 		t.Fatal(err)
 	}
 	client := outbound.New(outbound.Options{})
-	if _, err := client.Token(t.Context(), "app", func(context.Context) (chat.Secret, time.Duration, error) { return hiddenText, time.Hour, nil }); err != nil {
+	if _, err := client.Token(t.Context(), "app", func(context.Context) (secret.Text, time.Duration, error) { return hiddenText, time.Hour, nil }); err != nil {
 		t.Fatal(err)
 	}
 	db, err := file.Open(filepath.Join(t.TempDir(), "chatconf.db"), file.Options{})
@@ -113,7 +114,7 @@ func holders(t *testing.T) map[string]any {
 	}
 	t.Cleanup(func() { server.Close() })
 	all := map[string]any{
-		"a secret":               chat.Secret(hiddenText),
+		"a secret":               secret.Text(hiddenText),
 		"a signing key":          key,
 		"a signature":            *signature,
 		"a service":              service,
@@ -136,7 +137,7 @@ func holders(t *testing.T) map[string]any {
 		"an emulator":            server,
 		"a key of an envelope":   aes,
 		"a box":                  box,
-		"a call of a platform":   outbound.Call{URL: hiddenText, Headers: map[string]chat.Secret{"A": hiddenText}},
+		"a call of a platform":   outbound.Call{URL: hiddenText, Headers: map[string]secret.Text{"A": hiddenText}},
 		"a client with a token":  client,
 		"an endpoint":            chat.Endpoint{Settings: settings, Target: chat.Target{URL: hiddenText, Secret: hiddenText}},
 		"where to reply":         chat.ReplyTo{URL: hiddenText},
@@ -163,9 +164,9 @@ func plantedSettings(name string) webhook.Settings {
 			switch {
 			case p.Type != name || !setting.Secret:
 			case strings.Contains(setting.Key, "AesKey"):
-				settings[setting.Key] = chat.Secret(base64.StdEncoding.EncodeToString(hiddenBytes[:])[:43])
+				settings[setting.Key] = secret.Text(base64.StdEncoding.EncodeToString(hiddenBytes[:])[:43])
 			case name == "Teams":
-				settings[setting.Key] = chat.Secret(base64.StdEncoding.EncodeToString([]byte(hiddenText)))
+				settings[setting.Key] = secret.Text(base64.StdEncoding.EncodeToString([]byte(hiddenText)))
 			default:
 				settings[setting.Key] = hiddenText
 			}

@@ -22,6 +22,7 @@ import (
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/rpc"
+	"chatconf/shared/secret"
 	"chatconf/shared/webhook"
 )
 
@@ -63,7 +64,7 @@ type sendRequest struct {
 	UserName       string      `param:"UserName"`
 	ConversationID string      `param:"ConversationId"` // made up if empty
 	Direct         bool        `param:"Direct"`         // one to one with the bot
-	Text           chat.Secret `param:"Text"`           // which may hold anything
+	Text           secret.Text `param:"Text"`           // which may hold anything
 	MessageID      string      `param:"MessageId"`      // made up if empty
 	Previous       bool        `param:"Previous"`       // sign with the secrets that were replaced
 	DryRun         bool        `param:"DryRun"`         // only make the callback
@@ -365,7 +366,7 @@ func checkMode(platformType string, in *sendRequest) (string, error) {
 // settingsOf returns the settings that a callback is made with: the configuration's, or with those secrets put back that were replaced.
 func settingsOf(e *chat.Endpoint, previous bool) (webhook.Settings, error) {
 	settings := webhook.Settings(maps.Clone(e.Settings))
-	settings["BotName"] = chat.Secret(e.BotName)
+	settings["BotName"] = secret.Text(e.BotName)
 	if !previous {
 		return settings, nil
 	}
@@ -387,7 +388,7 @@ const leastHidden = 6
 
 // hider returns what masks a configuration's secrets in a text, however they are written there, and the token of its webhook unless it
 // may be shown. Of a secret shorter than leastHidden only the string of JSON is masked that is nothing but the secret.
-func hider(e *chat.Endpoint, address chat.Secret, showURL bool) func(string) string {
+func hider(e *chat.Endpoint, address secret.Text, showURL bool) func(string) string {
 	var secrets []string
 	for _, p := range platform.All() {
 		for _, setting := range p.Settings {
@@ -415,12 +416,12 @@ func hider(e *chat.Endpoint, address chat.Secret, showURL bool) func(string) str
 	// A replacer takes the first that fits, so of two of which one begins with the other, the longer goes first.
 	slices.SortFunc(written, func(a, b string) int { return len(b) - len(a) })
 	pairs := make([]string, 0, 2*len(written))
-	for _, secret := range written {
-		if len(secret) < leastHidden {
-			pairs = append(pairs, `:"`+secret+`"`, `:"`+chat.Mask+`"`)
+	for _, hidden := range written {
+		if len(hidden) < leastHidden {
+			pairs = append(pairs, `:"`+hidden+`"`, `:"`+secret.Mask+`"`)
 			continue
 		}
-		pairs = append(pairs, secret, chat.Mask)
+		pairs = append(pairs, hidden, secret.Mask)
 	}
 	return strings.NewReplacer(pairs...).Replace
 }

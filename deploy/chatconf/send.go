@@ -18,6 +18,7 @@ import (
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/policy"
+	"chatconf/shared/secret"
 )
 
 func newSend() *cobra.Command {
@@ -75,7 +76,7 @@ Exit codes: 0 it was answered, also when the command was denied; 1 the webhook r
 				return usagef("--wait %v: write a time from 0s to %v, such as 5s", wait, maxWait)
 			}
 			if len(args) == 2 {
-				in.Text = chat.Secret(args[1])
+				in.Text = secret.Text(args[1])
 			}
 			if err := checkSaid(&in); err != nil {
 				return seeHelp(cmd, err)

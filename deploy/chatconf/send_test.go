@@ -31,6 +31,7 @@ import (
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
+	"chatconf/shared/secret"
 	"chatconf/shared/webhook"
 )
 
@@ -474,7 +475,7 @@ func TestSendToAStranger(t *testing.T) {
 		return l
 	}
 	l := open("")
-	configuration := chat.Secret("{" + planting["Slack"] + "}")
+	configuration := secret.Text("{" + planting["Slack"] + "}")
 	if _, err := l.Service.Create(asAdministrator(t), &chat.CreateRequest{Name: "ops", Type: "Slack", Configuration: configuration}); err != nil {
 		t.Fatal(err)
 	}
@@ -598,7 +599,7 @@ func TestSendOnAStore(t *testing.T) {
 		t.Errorf("no service yet: %v", err)
 	}
 	l, _ := openOn(t, storeDynamoDB, data)
-	if _, err := l.Service.Create(asAdministrator(t), &chat.CreateRequest{Name: "ops", Type: "Slack", Configuration: chat.Secret("{" + planting["Slack"] + "}")}); err != nil {
+	if _, err := l.Service.Create(asAdministrator(t), &chat.CreateRequest{Name: "ops", Type: "Slack", Configuration: secret.Text("{" + planting["Slack"] + "}")}); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Close(); err != nil {
@@ -623,7 +624,7 @@ func TestSendOnAStore(t *testing.T) {
 
 // Secrets are masked however they are written, and of two of which one begins with the other, both whole.
 func TestHider(t *testing.T) {
-	e := &chat.Endpoint{Type: "Slack", Settings: map[string]chat.Secret{
+	e := &chat.Endpoint{Type: "Slack", Settings: map[string]secret.Text{
 		"SlackSigningSecret": `PLANTED"<&>+\/'"`, "SlackSigningSecretPrevious": `PLANTED"<&>+\/'"LONGER`, "SlackBotToken": "", "SlackTeamId": "T0EXAMPLE"}}
 	const address = "https://example.com/webhook/1/cn/ops/A-TOKEN"
 	hide := hider(e, address, false)
@@ -645,7 +646,7 @@ func TestHider(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	// A short one would mask parts of every other word.
-	short := &chat.Endpoint{Type: "Feishu", Settings: map[string]chat.Secret{
+	short := &chat.Endpoint{Type: "Feishu", Settings: map[string]secret.Text{
 		"FeishuVerificationToken": "t", "FeishuAppSecret": `t"<`, "FeishuEncryptKey": "sixsix", "FeishuEncryptKeyPrevious": "fives"}}
 	if got, want := hider(short, address, false)(`text fives sixsix {"token":"t","a":"t\"<","b":"tt","c":"fives"}`),
 		`text fives ****** {"token":"******","a":"******","b":"tt","c":"******"}`; got != want {

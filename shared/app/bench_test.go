@@ -20,6 +20,7 @@ import (
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
 	"chatconf/shared/rpc/sign"
+	"chatconf/shared/secret"
 	"chatconf/shared/serve"
 )
 
@@ -38,7 +39,7 @@ func newBench(b *testing.B) (local *app.Local, endpoint string) {
 		Region:            app.DefaultRegion,
 		MaxConfigurations: 1_000_000,
 		AccessKeyID:       benchKey.ID,
-		AccessKeySecret:   chat.Secret(benchKey.Secret),
+		AccessKeySecret:   secret.Text(benchKey.Secret),
 		Data:              b.TempDir(),
 	}, rpc.Actions()...)
 	if err != nil {
@@ -242,7 +243,7 @@ func newFilled(b *testing.B, size int) *filled {
 	}
 	spread(b, 128, size, func(i int) error {
 		kind := kinds[i%len(kinds)]
-		_, err := f.service.Create(f.ctx, &chat.CreateRequest{Name: fmt.Sprintf("bench-%07d", i), Type: kind.kind, Configuration: chat.Secret(kind.configuration)})
+		_, err := f.service.Create(f.ctx, &chat.CreateRequest{Name: fmt.Sprintf("bench-%07d", i), Type: kind.kind, Configuration: secret.Text(kind.configuration)})
 		return err
 	})
 	return f

@@ -20,6 +20,7 @@ import (
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 	"chatconf/shared/table/file"
 )
@@ -248,7 +249,7 @@ func TestStartThatAnotherOvertakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	late := settings(t)
-	late.KeyRing = chat.Secret(ring)
+	late.KeyRing = secret.Text(ring)
 	tables, _ = tablesOf(db)
 	if l := start(t, late, tables); l.First || l.AccessKeyID != "" {
 		t.Errorf("a later start with the right ring: first %v, access key %q", l.First, l.AccessKeyID)
@@ -319,7 +320,7 @@ func TestFirstStartsAtOnceWithOneRing(t *testing.T) {
 		t.Fatal(err)
 	}
 	one, other := settings(t), settings(t)
-	one.KeyRing, other.KeyRing = chat.Secret(ring), chat.Secret(ring)
+	one.KeyRing, other.KeyRing = secret.Text(ring), secret.Text(ring)
 	tables, f := tablesOf(db)
 	f.at = 3 // it has claimed the tables, and made no access key yet
 	var second *app.Local

@@ -40,6 +40,7 @@ import (
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
+	"chatconf/shared/secret"
 	"chatconf/shared/serve"
 	"chatconf/shared/table"
 	"chatconf/shared/table/dynamodb"
@@ -729,7 +730,7 @@ func newTestClient(t *testing.T) *http.Client {
 // A service on a laptop does not open what a key service sealed, and says what it wants instead.
 func TestASealedRingIsForFunctions(t *testing.T) {
 	s := settings(t)
-	s.KeyRing = chat.Secret("kms:" + sealedText)
+	s.KeyRing = secret.Text("kms:" + sealedText)
 	if err := refused(t, s); !strings.Contains(err.Error(), "CHATCONF_KEYRING: kms: is for functions") {
 		t.Errorf("OpenLocal = %v", err)
 	}

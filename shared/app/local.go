@@ -21,6 +21,7 @@ import (
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
+	"chatconf/shared/secret"
 	"chatconf/shared/serve"
 	"chatconf/shared/table"
 	"chatconf/shared/table/file"
@@ -399,7 +400,7 @@ func (l *Local) makeFirstKey(ctx context.Context, s Settings, key AccessKey) err
 // An AccessKey is what the key file of a data directory holds.
 type AccessKey struct {
 	ID     string
-	Secret chat.Secret
+	Secret secret.Text
 }
 
 // ReadAccessKey reads the administrator's access key of a data directory. Its error is fs.ErrNotExist if there is none.
@@ -413,7 +414,7 @@ func ReadAccessKey(data string) (AccessKey, error) {
 	if err := json.Unmarshal(text, &in); err != nil || in.AccessKeyId == "" || in.AccessKeySecret == "" {
 		return AccessKey{}, fmt.Errorf("%s: wanted a JSON object with AccessKeyId and AccessKeySecret", path)
 	}
-	return AccessKey{ID: in.AccessKeyId, Secret: chat.Secret(in.AccessKeySecret)}, nil
+	return AccessKey{ID: in.AccessKeyId, Secret: secret.Text(in.AccessKeySecret)}, nil
 }
 
 // ForgetAccessKey removes the key file of a data directory if it holds the access key with the given id, so that a key that

@@ -20,6 +20,7 @@ import (
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -276,7 +277,7 @@ func TestKeyRingFromTheSettings(t *testing.T) {
 	}
 	for _, ring := range []string{string(text), "file:" + path} {
 		s := settings(t)
-		s.KeyRing = chat.Secret(ring)
+		s.KeyRing = secret.Text(ring)
 		l := open(t, s)
 		if _, err := os.Stat(filepath.Join(s.Data, "keyring.json")); err == nil {
 			t.Error("a key ring of its own was made")
@@ -290,7 +291,7 @@ func TestKeyRingFromTheSettings(t *testing.T) {
 	}
 	for _, ring := range []string{planted, "file:" + path + ".missing", "{}", `{"keys":[]}`, "kms:AAAA"} {
 		s := settings(t)
-		s.KeyRing = chat.Secret(ring)
+		s.KeyRing = secret.Text(ring)
 		if err := refused(t, s); !strings.Contains(err.Error(), "CHATCONF_KEYRING") || strings.Contains(err.Error(), planted) {
 			t.Errorf("ring %q: %v", ring, err)
 		}

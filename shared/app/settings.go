@@ -14,12 +14,13 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/kms"
 	"chatconf/shared/policy"
+	"chatconf/shared/secret"
 	"chatconf/shared/serve"
 )
 
 // Settings are all that the environment decides. The zero value of a field means its default.
 type Settings struct {
-	KeyRing           chat.Secret       // CHATCONF_KEYRING: JSON, or file:PATH, or kms:BASE64
+	KeyRing           secret.Text       // CHATCONF_KEYRING: JSON, or file:PATH, or kms:BASE64
 	Table             string            // CHATCONF_TABLE, default chatconf
 	TicketTable       string            // CHATCONF_TICKET_TABLE, default chatconf_tickets
 	JournalTable      string            // CHATCONF_JOURNAL_TABLE, default chatconf_journal
@@ -36,7 +37,7 @@ type Settings struct {
 	MaxConnections    int               // CHATCONF_MAX_CONNECTIONS of a local server at once, default see serve.DefaultLimits
 	MaxBodies         int               // CHATCONF_MAX_BODIES of a local server at once, default see serve.DefaultLimits
 	AccessKeyID       string            // CHATCONF_ACCESS_KEY_ID, of the first start
-	AccessKeySecret   chat.Secret       // CHATCONF_ACCESS_KEY_SECRET, of the first start
+	AccessKeySecret   secret.Text       // CHATCONF_ACCESS_KEY_SECRET, of the first start
 	EventPolicy       *policy.Policy    // CHATCONF_EVENT_POLICY: what events may do, as JSON; nil is everything
 	TargetNetworks    chat.Networks     // CHATCONF_TARGET_NETWORKS: that targets may be in besides the public Internet, comma-separated
 	PlatformAddresses map[string]string // CHATCONF_PLATFORM_ADDRESSES: host=address, comma-separated; what is connected to by the host's host:port
@@ -125,7 +126,7 @@ func readSettings(environment func(string) string, names []string) (_ Settings, 
 		return otherwise
 	}
 	s := Settings{
-		KeyRing:          chat.Secret(getenv("CHATCONF_KEYRING")),
+		KeyRing:          secret.Text(getenv("CHATCONF_KEYRING")),
 		Table:            text("CHATCONF_TABLE", DefaultTable),
 		TicketTable:      text("CHATCONF_TICKET_TABLE", DefaultTickets),
 		JournalTable:     text("CHATCONF_JOURNAL_TABLE", DefaultJournal),
@@ -137,7 +138,7 @@ func readSettings(environment func(string) string, names []string) (_ Settings, 
 		DispatchFunction: getenv("CHATCONF_DISPATCH_FUNCTION"),
 		Roots:            getenv("CHATCONF_ROOTS"),
 		AccessKeyID:      getenv("CHATCONF_ACCESS_KEY_ID"),
-		AccessKeySecret:  chat.Secret(getenv("CHATCONF_ACCESS_KEY_SECRET")),
+		AccessKeySecret:  secret.Text(getenv("CHATCONF_ACCESS_KEY_SECRET")),
 		Data:             text("CHATCONF_DATA", DefaultData),
 		Addr:             text("CHATCONF_ADDR", DefaultAddr),
 		TLSCert:          getenv("CHATCONF_TLS_CERT"),

@@ -18,6 +18,7 @@ import (
 	"chatconf/shared/app"
 	"chatconf/shared/chat"
 	"chatconf/shared/policy"
+	"chatconf/shared/secret"
 	"chatconf/shared/serve"
 )
 
@@ -58,7 +59,7 @@ func TestSettingsAreRead(t *testing.T) {
 	}
 	same := cmp.Options{
 		cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
-		cmp.Comparer(func(a, b chat.Secret) bool { return a.Reveal() == b.Reveal() }),
+		cmp.Comparer(func(a, b secret.Text) bool { return a.Reveal() == b.Reveal() }),
 		cmp.Comparer(func(a, b *policy.Policy) bool { return a.String() == b.String() }),
 	}
 	if diff := cmp.Diff(want, got, same); err != nil || diff != "" {

@@ -26,6 +26,7 @@ import (
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/rpc"
 	"chatconf/shared/rpc/sign"
+	"chatconf/shared/secret"
 	"chatconf/shared/serve"
 	"chatconf/shared/webhook/webhooktest"
 )
@@ -66,7 +67,7 @@ var stranger = sign.Key{ID: benchKey.ID, Secret: "another"}
 // openAPI returns a handler of the API.
 func openAPI(tb testing.TB) http.Handler {
 	l, err := app.OpenLocal(tb.Context(), app.Settings{AccountID: app.DefaultAccountID, Table: "c", TicketTable: "t", AccessKeyID: benchKey.ID,
-		AccessKeySecret: chat.Secret(benchKey.Secret), Data: tb.TempDir()}, rpc.Actions()...)
+		AccessKeySecret: secret.Text(benchKey.Secret), Data: tb.TempDir()}, rpc.Actions()...)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -209,7 +210,7 @@ func webhookLines(tb testing.TB) (all []unproven) {
 			other := *bot
 			other.Settings = maps.Clone(bot.Settings)
 			for key, value := range p.wrong {
-				other.Settings[key] = chat.Secret(value)
+				other.Settings[key] = secret.Text(value)
 			}
 			c := other.Say(p.mode, platformsim.Message{Text: "restart"})
 			for _, change := range changes {

@@ -18,6 +18,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/rpc"
+	"chatconf/shared/secret"
 	"chatconf/shared/webhook"
 )
 
@@ -40,7 +41,7 @@ func BenchmarkWebhook(b *testing.B) {
 		text += `,"` + key + `":"` + value.Reveal() + `"`
 	}
 	ctx := caller(b.Context())
-	if _, err := l.Service.Create(ctx, &chat.CreateRequest{Name: "ops", Type: "WeChat", Configuration: chat.Secret(text + "}")}); err != nil {
+	if _, err := l.Service.Create(ctx, &chat.CreateRequest{Name: "ops", Type: "WeChat", Configuration: secret.Text(text + "}")}); err != nil {
 		b.Fatal(err)
 	}
 	out, err := l.Service.Get(ctx, &chat.GetRequest{Name: "ops"})

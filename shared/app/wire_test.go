@@ -31,6 +31,7 @@ import (
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 	"chatconf/shared/table/dynamodb"
 	"chatconf/shared/table/dynamodb/dynamotest"
@@ -172,7 +173,7 @@ func newPlane(t *testing.T, configurations, keyTable, tickets table.Table) *plan
 	}
 	keys := chat.NewKeys(keyTable, nil, ring, nil)
 	_, err = keys.Create(t.Context(), chat.AccessKey{
-		ID: benchKey.ID, Secret: chat.Secret(benchKey.Secret), Account: app.DefaultAccountID, Name: "administrator", Policies: []*policy.Policy{policy.Administrator()},
+		ID: benchKey.ID, Secret: secret.Text(benchKey.Secret), Account: app.DefaultAccountID, Name: "administrator", Policies: []*policy.Policy{policy.Administrator()},
 	})
 	if err != nil {
 		t.Fatal(err)

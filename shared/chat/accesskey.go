@@ -13,6 +13,7 @@ import (
 
 	"chatconf/shared/policy"
 	"chatconf/shared/seal"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -33,9 +34,9 @@ const (
 // An AccessKey is what a caller signs with.
 type AccessKey struct {
 	ID          string
-	Secret      Secret // empty in a list
-	Account     string // whose configurations the caller works on
-	Name        string // what people call the caller
+	Secret      secret.Text // empty in a list
+	Account     string      // whose configurations the caller works on
+	Name        string      // what people call the caller
 	Description string
 	Policies    []*policy.Policy
 	Active      bool
@@ -120,7 +121,7 @@ func (k *Keys) Find(ctx context.Context, id string) (*AccessKey, error) {
 		cached = cachedKey{read: now}
 		if r != nil {
 			cached.key = r.key()
-			cached.key.Secret = Secret(r.Secret)
+			cached.key.Secret = secret.Text(r.Secret)
 		}
 		k.remember(id, cached)
 	}
@@ -195,16 +196,16 @@ func (k *Keys) Create(ctx context.Context, key AccessKey) (*AccessKey, error) {
 }
 
 // DrawAccessKey returns a new id and secret: 23 and 40 random letters and digits, of which the id's first three are fixed.
-func DrawAccessKey() (id string, secret Secret, err error) { return drawAccessKey(rand.Reader) }
+func DrawAccessKey() (id string, secret secret.Text, err error) { return drawAccessKey(rand.Reader) }
 
-func drawAccessKey(random io.Reader) (id string, secret Secret, err error) {
+func drawAccessKey(random io.Reader) (id string, hidden secret.Text, err error) {
 	var b [2][32]byte
 	for i := range b {
 		if _, err := io.ReadFull(random, b[i][:]); err != nil {
 			return "", "", storeError(context.Background(), "draw access key", err)
 		}
 	}
-	return "CCK" + makeAlphanumeric(b[0][:], 20), Secret(makeAlphanumeric(b[1][:], 40)), nil
+	return "CCK" + makeAlphanumeric(b[0][:], 20), secret.Text(makeAlphanumeric(b[1][:], 40)), nil
 }
 
 // Check returns an error unless Create would take the key.
@@ -310,7 +311,7 @@ func (k *Keys) Update(ctx context.Context, account, id string, change KeyChange)
 			r.Description = *change.Description
 		}
 		after = r.key()
-		after.Secret = Secret(r.Secret)
+		after.Secret = secret.Text(r.Secret)
 		if err := after.Check(); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/policy"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -68,7 +69,7 @@ func TestAccessKeyIsFoundAsItWasCreated(t *testing.T) {
 	l := newLocksmith(t)
 	for _, key := range []chat.AccessKey{
 		someKey(),
-		someKey(func(k *chat.AccessKey) { k.ID, k.Secret = "LTAI.5t-_", chat.Secret(strings.Repeat("\x00é", 85)) }),
+		someKey(func(k *chat.AccessKey) { k.ID, k.Secret = "LTAI.5t-_", secret.Text(strings.Repeat("\x00é", 85)) }),
 		someKey(func(k *chat.AccessKey) {
 			k.ID, k.Secret, k.Name = strings.Repeat("k", 128), "8 bytes.", strings.Repeat("名", 128)
 		}),
@@ -159,7 +160,7 @@ func TestAccessKeyIsRefused(t *testing.T) {
 		{"an id with a separator", func(k *chat.AccessKey) { k.ID = "a#b" }, chat.InvalidParameter, "AccessKeyId", []string{`"a#b"`}},
 		{"no secret", func(k *chat.AccessKey) { k.Secret = "" }, chat.InvalidParameter, "AccessKeySecret", []string{"0 bytes"}},
 		{"a secret of 7", func(k *chat.AccessKey) { k.Secret = "planted" }, chat.InvalidParameter, "AccessKeySecret", []string{"7 bytes; wanted 8 to 256"}},
-		{"a secret of 257", func(k *chat.AccessKey) { k.Secret = chat.Secret(strings.Repeat("s", 257)) }, chat.InvalidParameter, "AccessKeySecret", nil},
+		{"a secret of 257", func(k *chat.AccessKey) { k.Secret = secret.Text(strings.Repeat("s", 257)) }, chat.InvalidParameter, "AccessKeySecret", nil},
 		{"no account", func(k *chat.AccessKey) { k.Account = "" }, chat.InvalidParameter, "AccountId", []string{`""`}},
 		{"an account with a slash", func(k *chat.AccessKey) { k.Account = "1/2" }, chat.InvalidParameter, "AccountId", []string{`"1/2"`}},
 		{"an account of 33 digits", func(k *chat.AccessKey) { k.Account = strings.Repeat("1", 33) }, chat.InvalidParameter, "AccountId", nil},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -28,7 +29,7 @@ func (h *house) tokens() int {
 func TestClientTokenRepeatsTheFirstAnswer(t *testing.T) {
 	h := newHouse(t)
 	create := &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: slack, Tags: map[string]string{"a": "b", "c": "d"}, ClientToken: "create"}
-	update := &chat.UpdateRequest{Name: "one", RamRole: ptr("Ops"), Configuration: ptr(chat.Secret(fullSlack)), Revision: ptr[int64](1), ClientToken: "update"}
+	update := &chat.UpdateRequest{Name: "one", RamRole: ptr("Ops"), Configuration: ptr(secret.Text(fullSlack)), Revision: ptr[int64](1), ClientToken: "update"}
 	remove := &chat.DeleteRequest{Name: "one", Revision: ptr[int64](2), ClientToken: "delete"}
 
 	created, err := h.Create(h.ctx, create)
@@ -95,7 +96,7 @@ func TestClientTokenStandsForItsParameters(t *testing.T) {
 		"an empty role":              update(func(in *chat.UpdateRequest) { in.RamRole = ptr("") }),
 		"the value in another place": update(func(in *chat.UpdateRequest) { in.RamRole, in.ResourceGroupID = nil, ptr("Ops") }),
 		"a revision":                 update(func(in *chat.UpdateRequest) { in.Revision = ptr[int64](2) }),
-		"a configuration":            update(func(in *chat.UpdateRequest) { in.Configuration = ptr[chat.Secret](slack) }),
+		"a configuration":            update(func(in *chat.UpdateRequest) { in.Configuration = ptr[secret.Text](slack) }),
 		"a status":                   update(func(in *chat.UpdateRequest) { in.Status = "Active" }),
 		"another secret, on create":  create(func(in *chat.CreateRequest) { in.Configuration = `{"SlackSigningSecret":"signing-secret-1"}` }),
 		"another value of a tag":     create(func(in *chat.CreateRequest) { in.Tags = map[string]string{"a": "c"} }),

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/secret"
 )
 
 func TestParseCommand(t *testing.T) {
@@ -236,7 +237,7 @@ func FuzzParseCommand(f *testing.F) {
 func TestCommandShowsNothingSecretInALog(t *testing.T) {
 	c := chat.Command{Configuration: "ops", Name: "login", User: "u1", Text: "login planted", Arguments: []string{"planted"}}
 	job := &chat.Job{Ref: chat.Ref{ID: "id-1"}, Command: c, ReplyTo: chat.ReplyTo{URL: "https://planted"}}
-	endpoint := &chat.Endpoint{Name: "ops", Settings: map[string]chat.Secret{"k": "planted"}, Target: chat.Target{URL: "https://planted", Secret: "planted"}}
+	endpoint := &chat.Endpoint{Name: "ops", Settings: map[string]secret.Text{"k": "planted"}, Target: chat.Target{URL: "https://planted", Secret: "planted"}}
 	for _, handler := range []func(*bytes.Buffer) slog.Handler{
 		func(b *bytes.Buffer) slog.Handler { return slog.NewJSONHandler(b, nil) },
 		func(b *bytes.Buffer) slog.Handler { return slog.NewTextHandler(b, nil) },

@@ -9,6 +9,7 @@ import (
 
 	"chatconf/shared/document"
 	"chatconf/shared/policy"
+	"chatconf/shared/secret"
 )
 
 const configurationParam = "Configuration"
@@ -213,7 +214,7 @@ func (p *Platform) settleObject(out *settled, root *document.Node, keep func(str
 			out.wrong(out.under(setting.Key), "is missing; wanted %s (%s)", setting.Shape.Want, setting.Help)
 		case setting.Generate && keep(setting.Key):
 			out.kept = append(out.kept, setting.Key)
-			root.Members = append(root.Members, document.Member{Key: setting.Key, Value: &document.Node{Kind: document.String, Text: Mask}})
+			root.Members = append(root.Members, document.Member{Key: setting.Key, Value: &document.Node{Kind: document.String, Text: secret.Mask}})
 		case setting.Generate:
 			var b [32]byte
 			if _, err := io.ReadFull(random, b[:]); err != nil {
@@ -221,7 +222,7 @@ func (p *Platform) settleObject(out *settled, root *document.Node, keep func(str
 			}
 			out.secrets[setting.Key] = setting.Shape.Make(b[:])
 			out.made = append(out.made, setting.Key)
-			root.Members = append(root.Members, document.Member{Key: setting.Key, Value: &document.Node{Kind: document.String, Text: Mask}})
+			root.Members = append(root.Members, document.Member{Key: setting.Key, Value: &document.Node{Kind: document.String, Text: secret.Mask}})
 		}
 	}
 	p.checkNeeds(out, root)
@@ -264,15 +265,15 @@ func (out *settled) secret(path, field string, shape Shape, n *document.Node, ke
 	switch {
 	case n.Kind != document.String:
 		out.wrong(path, "is %v; wanted a string of %s", n.Kind, shape.Want)
-	case n.Text == Mask && keep(field):
+	case n.Text == secret.Mask && keep(field):
 		out.kept = append(out.kept, field)
-	case n.Text == Mask:
+	case n.Text == secret.Mask:
 		out.wrong(path, "is masked, and there is no stored secret to keep; give the secret itself")
 	case !shape.Fits(n.Text):
 		out.wrong(path, "is not %s", shape.Want)
 	default:
 		out.secrets[field] = n.Text
-		n.Text = Mask
+		n.Text = secret.Mask
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform"
+	"chatconf/shared/secret"
 )
 
 // platformOf returns the declaration of a type.
@@ -62,7 +63,7 @@ func with(object, members string) string {
 // mask returns text with every secret masked.
 func mask(text string, secrets ...string) string {
 	for _, s := range secrets {
-		text = strings.ReplaceAll(text, `"`+s+`"`, `"`+chat.Mask+`"`)
+		text = strings.ReplaceAll(text, `"`+s+`"`, `"`+secret.Mask+`"`)
 	}
 	return text
 }
@@ -82,7 +83,7 @@ func TestEveryPlatformsConfiguration(t *testing.T) {
 		{"the least of WeCom", "WeChat", "WeChat", minWeChat, map[string]string{"WeChatSecret": "planted-1"}, nil, true},
 		{"all of WeCom by its alias", "wecom", "WeChat", fullWeChat,
 			map[string]string{"WeChatSecret": "planted-1", "WeChatToken": "planted2", "WeChatEncodingAesKey": aesKey},
-			map[string]string{"Token": chat.Mask, "AesKey": chat.Mask}, false},
+			map[string]string{"Token": secret.Mask, "AesKey": secret.Mask}, false},
 		{"the least of Feishu", "Feishu", "Feishu", minFeishu, map[string]string{"FeishuAppSecret": "planted-1", "FeishuEncryptKey": "planted-2"}, nil, false},
 		{"all of Feishu by its alias", "LARK", "Feishu", fullFeishu,
 			map[string]string{"FeishuAppSecret": "planted-1", "FeishuEncryptKey": "planted-2", "FeishuVerificationToken": "planted-3"}, nil, false},
@@ -100,7 +101,7 @@ func TestEveryPlatformsConfiguration(t *testing.T) {
 			if more {
 				text = with(text, common)
 			}
-			h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = c.as, chat.Secret(text) })
+			h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = c.as, secret.Text(text) })
 			got, stored := h.get("one"), h.stored("one")
 			if got.Type != c.stored {
 				t.Errorf("%s: Type = %q, want %q", c.about, got.Type, c.stored)
@@ -188,19 +189,19 @@ func TestGeneratedSecrets(t *testing.T) {
 	}
 
 	before := h.stored("one-0")
-	h.update(&chat.UpdateRequest{Name: "one-0", Configuration: ptr[chat.Secret](`{"WeChatCorpId":"ww9","WeChatAgentId":"7","WeChatSecret":"******"}`)})
+	h.update(&chat.UpdateRequest{Name: "one-0", Configuration: ptr[secret.Text](`{"WeChatCorpId":"ww9","WeChatAgentId":"7","WeChatSecret":"******"}`)})
 	after := h.stored("one-0")
 	equal(t, "sealed secrets after an update that leaves them out", after.Sealed, before.Sealed)
 	if got, want := after.Configuration, `{"WeChatCorpId":"ww9","WeChatAgentId":"7","WeChatSecret":"******","WeChatToken":"******","WeChatEncodingAesKey":"******"}`; got != want {
 		t.Errorf("Configuration = %s, want %s", got, want)
 	}
-	h.update(&chat.UpdateRequest{Name: "one-0", Configuration: ptr(chat.Secret(with(minWeChat, `"WeChatToken":"mine"`)))})
+	h.update(&chat.UpdateRequest{Name: "one-0", Configuration: ptr(secret.Text(with(minWeChat, `"WeChatToken":"mine"`)))})
 	last := h.stored("one-0").Secrets
 	if last["WeChatToken"] != "mine" || last["WeChatEncodingAesKey"] != before.Secrets["WeChatEncodingAesKey"] {
 		t.Errorf("after an update with a token of one's own: %q", last)
 	}
 	outputs := decodeOutputs(t, h.get("one-0").Outputs)
-	if outputs["Token"] != chat.Mask || outputs["AesKey"] != last["WeChatEncodingAesKey"] {
+	if outputs["Token"] != secret.Mask || outputs["AesKey"] != last["WeChatEncodingAesKey"] {
 		t.Errorf("Outputs = %v, want the caller's own token masked, and the key that was made up", outputs)
 	}
 }
@@ -356,7 +357,7 @@ func TestConfigurationIsRefused(t *testing.T) {
 		{"a function without name", "Slack", in(`"Target":{"Type":"Function"}`), []string{"Configuration.Target.Name: is missing"}},
 		{"a function with a blank in its name", "Slack", in(`"Target":{"Type":"Function","Name":"a b"}`), []string{`Configuration.Target.Name: "a b"`}},
 	} {
-		_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: c.as, Configuration: chat.Secret(c.text)})
+		_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: c.as, Configuration: secret.Text(c.text)})
 		wantError(t, c.about, err, chat.InvalidParameter, "Configuration", c.texts...)
 		if err != nil && (strings.Contains(err.Error(), "planted") || strings.Contains(err.Error(), "cGxhbnRlZ")) {
 			t.Errorf("%s: the error shows a value: %v", c.about, err)
@@ -387,9 +388,9 @@ func TestLargestConfiguration(t *testing.T) {
 			t.Fatalf("%s: %d bytes", about, len(text))
 		}
 		h := newHouse(t)
-		h.create("one", func(in *chat.CreateRequest) { in.Configuration = chat.Secret(text) })
+		h.create("one", func(in *chat.CreateRequest) { in.Configuration = secret.Text(text) })
 		got := h.get("one").Configuration
-		h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(chat.Secret(got))})
+		h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(secret.Text(got))})
 		if again := h.get("one").Configuration; again != got {
 			t.Errorf("%s: the text changed when it was sent back", about)
 		}
@@ -401,7 +402,7 @@ func TestConfigurationThatIsMissing(t *testing.T) {
 	_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: "Slack"})
 	wantError(t, "Create without Configuration", err, chat.MissingParameter, "Configuration", "mandatory")
 	h.create("one")
-	_, err = h.Update(h.ctx, &chat.UpdateRequest{Name: "one", Configuration: ptr[chat.Secret]("")})
+	_, err = h.Update(h.ctx, &chat.UpdateRequest{Name: "one", Configuration: ptr[secret.Text]("")})
 	wantError(t, "Update with an empty Configuration", err, chat.MissingParameter, "Configuration", "mandatory")
 }
 
@@ -450,17 +451,17 @@ func numbered(n int) []string {
 func TestMaskedRoundTrip(t *testing.T) {
 	h := newHouse(t)
 	full := with(fullDingTalk, `"Target":{"Type":"Http","Url":"https://a","Secret":"`+targetSecret+`"}`)
-	h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "DingTalk", chat.Secret(full) })
+	h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "DingTalk", secret.Text(full) })
 	first := h.stored("one")
 
 	update := func(text string) *chat.Stored {
 		t.Helper()
-		h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(chat.Secret(text))})
+		h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(secret.Text(text))})
 		return h.stored("one")
 	}
 	refuse := func(about, text string, texts ...string) {
 		t.Helper()
-		_, err := h.Update(h.ctx, &chat.UpdateRequest{Name: "one", Configuration: ptr(chat.Secret(text))})
+		_, err := h.Update(h.ctx, &chat.UpdateRequest{Name: "one", Configuration: ptr(secret.Text(text))})
 		wantError(t, about, err, chat.InvalidParameter, "Configuration", texts...)
 	}
 
@@ -488,7 +489,7 @@ func TestMaskedRoundTrip(t *testing.T) {
 	refuse("a required secret that is left out", `{"DingTalkClientId":"dingabc"}`, "Configuration.DingTalkClientSecret: is missing")
 	refuse("a mask of five", `{"DingTalkClientId":"dingabc","DingTalkClientSecret":"*****","DingTalkToken":"*****"}`, "Configuration.DingTalkToken")
 
-	_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "two", Type: "DingTalk", Configuration: chat.Secret(first.Configuration)})
+	_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "two", Type: "DingTalk", Configuration: secret.Text(first.Configuration)})
 	wantError(t, "Create with masks", err, chat.InvalidParameter, "Configuration", "Configuration.DingTalkClientSecret: is masked", "give the secret itself")
 	h.mustAgree()
 }
@@ -519,7 +520,7 @@ func TestRandomnessThatFailsIsOurFault(t *testing.T) {
 		"for a webhook token":     {"Slack", slack},
 	} {
 		h := newHouseWith(t, chat.Options{Random: broken})
-		out, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: c.as, Configuration: chat.Secret(c.text)})
+		out, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: c.as, Configuration: secret.Text(c.text)})
 		wantError(t, "Create without randomness "+about, err, chat.Internal, "")
 		wantNoDetail(t, err)
 		if out != nil {
@@ -609,16 +610,16 @@ func FuzzSettle(f *testing.F) {
 		if err := json.Unmarshal([]byte(masked), &m); err != nil || len(masked) > chat.MaxConfiguration {
 			t.Fatalf("%d bytes, %v", len(masked), err)
 		}
-		for field, secret := range secrets {
+		for field, hidden := range secrets {
 			var at any = m
 			for step := range strings.SplitSeq(field, ".") {
 				at = at.(map[string]any)[step]
 			}
-			if at != chat.Mask {
+			if at != secret.Mask {
 				t.Fatalf("%s stands there as %v", field, at)
 			}
-			if secret == chat.Mask || secret == "" {
-				t.Fatalf("%s is %q", field, secret)
+			if hidden == secret.Mask || hidden == "" {
+				t.Fatalf("%s is %q", field, hidden)
 			}
 		}
 		for _, s := range p.Settings {

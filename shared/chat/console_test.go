@@ -8,6 +8,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform"
+	"chatconf/shared/secret"
 )
 
 // What people copy from a platform's console is understood under the console's names, and stored under ours.
@@ -44,7 +45,7 @@ func TestConsoleNames(t *testing.T) {
 		{"Slack", with(slack, `"SigningSecret":"signing-secret-0"`), `{"SlackSigningSecret":"******"}`},
 	} {
 		h := newHouse(t)
-		_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: c.as, Configuration: chat.Secret(c.written)})
+		_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: c.as, Configuration: secret.Text(c.written)})
 		if err != nil {
 			t.Errorf("Create %s of %s: %v", c.as, c.written, err)
 			continue
@@ -64,14 +65,14 @@ func TestConsoleNames(t *testing.T) {
 		}
 		for name, value := range members {
 			if text, ok := value.(string); ok && (strings.HasPrefix(text, "planted") || strings.HasPrefix(text, "cGxh") || text == aesKey || text == "signing-secret-0") {
-				members[name] = chat.Mask
+				members[name] = secret.Mask
 			}
 		}
 		masked, err := json.Marshal(members)
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(chat.Secret(masked))})
+		h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(secret.Text(masked))})
 		equal(t, "the secrets after "+string(masked), h.stored("one").Secrets, before)
 	}
 }
@@ -133,7 +134,7 @@ func TestConsoleNamesThatDoNotAgree(t *testing.T) {
 		{"Feishu", `{"AppId":"a","AppSecret":"planted","EncryptKey":"planted","OldCards":"True"}`, `Configuration.OldCards: "True" is not true or false.`},
 		{"Feishu", `{"AppId":"a","AppSecret":"planted","EncryptKey":"planted","OldCards":null}`, "Configuration.OldCards: is true, false or null"},
 	} {
-		_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: c.as, Configuration: chat.Secret(c.text)})
+		_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: c.as, Configuration: secret.Text(c.text)})
 		wantError(t, c.text, err, chat.InvalidParameter, "Configuration", c.want)
 		if err != nil && (strings.Contains(err.Error(), "planted") || strings.Count(err.Error(), "Configuration.") != 1) {
 			t.Errorf("%s: want one mistake and no secret: %v", c.text, err)
@@ -148,7 +149,7 @@ func TestAllMistakesOfAConfiguration(t *testing.T) {
 		`"ConversationIds":["a b","c1","c1",null],"UserGroups":{"a b":["x"],"sre":[]},"Language":"fr",` +
 		`"Permissions":[{"Effect":"allow","Principals":["user:a*","bob"],"Commands":[],"Conversations":["zz"],"X":1},7,` +
 		`{"Effect":"Deny","Principals":"*","Commands":["help"],"RamRole":"r"}],"Target":{"Type":"Http","Url":"http://x","Sekret":"planted"}}`
-	_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: "DingTalk", Configuration: chat.Secret(text)})
+	_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: "DingTalk", Configuration: secret.Text(text)})
 	wants := []string{
 		"Configuration.BotName: is given twice",
 		"Configuration.ClientID2: no such key for type DingTalk; did you mean ClientId?",
@@ -176,7 +177,7 @@ func TestAllMistakesOfAConfiguration(t *testing.T) {
 	wantInOrder(t, err, wants)
 
 	short := `{"Target":{"Type":"Http","Url":"http://x","Sekret":"planted"},"DingTalkToken":"abc"}`
-	_, err = h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: "DingTalk", Configuration: chat.Secret(short)})
+	_, err = h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: "DingTalk", Configuration: secret.Text(short)})
 	wantInOrder(t, err, []string{
 		"Configuration.Target.Sekret: no such key; did you mean Secret?",
 		"Configuration.Target.Secret: is missing",
@@ -224,7 +225,7 @@ func TestManyMistakes(t *testing.T) {
 		with(slack, `"ConversationIds":[`+strings.Repeat("7,", 999)+`7]`),
 		with(slack, strings.Repeat(`"SlackBotToken":"",`, 2000)+`"BotName":""`),
 	} {
-		_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: chat.Secret(text)})
+		_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: secret.Text(text)})
 		wantError(t, text[:60], err, chat.InvalidParameter, "Configuration", "There are more mistakes.")
 		if err != nil && len(err.Error()) > 20*500 {
 			t.Errorf("%s…: the message has %d bytes", text[:60], len(err.Error()))

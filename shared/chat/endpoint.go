@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"chatconf/shared/document"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -49,7 +50,7 @@ type Endpoint struct {
 
 	// Settings are the platform's settings that are given, secret or not, by key, and BotName. Under a key that ends in Previous is the secret
 	// that is taken besides the one before it: what the Configuration says, or while its grace lasts, what a rotation replaced.
-	Settings map[string]Secret
+	Settings map[string]secret.Text
 
 	Target      Target
 	Permissions *Permissions
@@ -319,12 +320,12 @@ func (s *Service) makeEndpoint(c scope, r *record) (*Endpoint, error) {
 		Language:    textOf(root, keyLanguage, English),
 		BotName:     textOf(root, keyBotName, ""),
 		RamRole:     r.RamRole,
-		Settings:    make(map[string]Secret),
-		Target:      newTarget(root, Secret(target)),
+		Settings:    make(map[string]secret.Text),
+		Target:      newTarget(root, secret.Text(target)),
 		Permissions: newPermissions(r, p, root),
 	}
 	if e.BotName != "" {
-		e.Settings[keyBotName] = Secret(e.BotName)
+		e.Settings[keyBotName] = secret.Text(e.BotName)
 	}
 	for _, setting := range p.Settings {
 		n := root.Get(setting.Key)
@@ -332,25 +333,25 @@ func (s *Service) makeEndpoint(c scope, r *record) (*Endpoint, error) {
 		case n == nil:
 			continue
 		case !setting.Secret:
-			e.Settings[setting.Key] = Secret(n.Text)
+			e.Settings[setting.Key] = secret.Text(n.Text)
 			continue
 		}
-		secret, err := s.open(c, r, setting.Key)
+		hidden, err := s.open(c, r, setting.Key)
 		if err != nil {
 			return nil, err
 		}
-		e.Settings[setting.Key] = Secret(secret)
+		e.Settings[setting.Key] = secret.Text(hidden)
 	}
 	if !r.Rotation.live(s.now()) {
 		return e, nil
 	}
 	for _, field := range r.Rotation.Fields {
-		secret, err := s.open(c, r, previousField(field))
+		hidden, err := s.open(c, r, previousField(field))
 		if err != nil {
 			return nil, err
 		}
-		if field != fieldWebhookToken && len(secret) > 0 {
-			e.Settings[field+Previous] = Secret(secret)
+		if field != fieldWebhookToken && len(hidden) > 0 {
+			e.Settings[field+Previous] = secret.Text(hidden)
 		}
 	}
 	return e, nil

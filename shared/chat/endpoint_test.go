@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -15,7 +16,7 @@ func TestOpenWebhook(t *testing.T) {
 	h := newHouse(t)
 	h.create("one", func(in *chat.CreateRequest) {
 		in.Type, in.RamRole = "WeChat", "Ops"
-		in.Configuration = chat.Secret(with(minWeChat, `"BotName":"b","Language":"zh","WeChatTokenPrevious":"planted2"`))
+		in.Configuration = secret.Text(with(minWeChat, `"BotName":"b","Language":"zh","WeChatTokenPrevious":"planted2"`))
 	})
 	stored := h.stored("one")
 	h.spy.reset()
@@ -23,9 +24,9 @@ func TestOpenWebhook(t *testing.T) {
 	if got := h.spy.took(); got != "Get Get" { // of Outputs, and of the webhook
 		t.Errorf("calls = %s", got)
 	}
-	equal(t, "Settings", e.Settings, map[string]chat.Secret{
-		"WeChatCorpId": e.Settings["WeChatCorpId"], "WeChatAgentId": e.Settings["WeChatAgentId"], "WeChatSecret": chat.Secret(stored.Secrets["WeChatSecret"]),
-		"WeChatToken": chat.Secret(stored.Secrets["WeChatToken"]), "WeChatEncodingAesKey": chat.Secret(stored.Secrets["WeChatEncodingAesKey"]),
+	equal(t, "Settings", e.Settings, map[string]secret.Text{
+		"WeChatCorpId": e.Settings["WeChatCorpId"], "WeChatAgentId": e.Settings["WeChatAgentId"], "WeChatSecret": secret.Text(stored.Secrets["WeChatSecret"]),
+		"WeChatToken": secret.Text(stored.Secrets["WeChatToken"]), "WeChatEncodingAesKey": secret.Text(stored.Secrets["WeChatEncodingAesKey"]),
 		"WeChatTokenPrevious": "planted2", "BotName": "b",
 	})
 	if e.Settings["WeChatCorpId"] == "" || e.Settings["WeChatSecret"] == "" || len(e.Settings["WeChatEncodingAesKey"]) != 43 {
@@ -104,18 +105,18 @@ func TestOpenWebhookWhenTheStoreFails(t *testing.T) {
 
 // TestEndpointOfARecordThatIsTampered holds that a damaged record opens nothing.
 func TestEndpointOfARecordThatIsTampered(t *testing.T) {
-	secret := func(field string, edit func(map[string]any)) func(map[string]any) {
+	hidden := func(field string, edit func(map[string]any)) func(map[string]any) {
 		return func(m map[string]any) { edit(m["secrets"].(map[string]any)) }
 	}
 	flip := func(field string) func(map[string]any) {
-		return secret(field, func(s map[string]any) { s[field] = flipBit(s[field].(string)) })
+		return hidden(field, func(s map[string]any) { s[field] = flipBit(s[field].(string)) })
 	}
 	for about, edit := range map[string]func(map[string]any){
 		"another version":              func(m map[string]any) { m["v"] = 2 },
 		"a type that is not known":     func(m map[string]any) { m["type"] = "Matrix" },
 		"a configuration that is none": func(m map[string]any) { m["configuration"] = "planted" },
 		"a bit of the token":           flip(chat.FieldWebhookToken),
-		"no token":                     secret("", func(s map[string]any) { delete(s, chat.FieldWebhookToken) }),
+		"no token":                     hidden("", func(s map[string]any) { delete(s, chat.FieldWebhookToken) }),
 		"a bit of a secret":            flip("WeChatSecret"),
 		"a bit of the target's secret": flip(chat.FieldTargetSecret),
 		"a bit of the token before":    flip("#WebhookTokenPrevious"),
@@ -123,7 +124,7 @@ func TestEndpointOfARecordThatIsTampered(t *testing.T) {
 	} {
 		h := newHouse(t)
 		h.create("one", func(in *chat.CreateRequest) {
-			in.Type, in.Configuration = "WeChat", chat.Secret(with(minWeChat, `"Target":{"Type":"Http","Url":"https://h","Secret":"`+targetSecret+`"}`))
+			in.Type, in.Configuration = "WeChat", secret.Text(with(minWeChat, `"Target":{"Type":"Http","Url":"https://h","Secret":"`+targetSecret+`"}`))
 		})
 		if _, err := h.Rotate(h.ctx, &chat.RotateRequest{Name: "one"}); err != nil {
 			t.Fatal(err)
@@ -190,7 +191,7 @@ func TestEndpointsThatAreKeptAreBounded(t *testing.T) {
 func TestCommandOfAMessage(t *testing.T) {
 	h := newHouse(t)
 	h.create("one", func(in *chat.CreateRequest) {
-		in.Configuration = chat.Secret(with(slack, `"UserGroups":{"sre":["u1"],"dev":["u1"],"ops":["u2"]}`))
+		in.Configuration = secret.Text(with(slack, `"UserGroups":{"sre":["u1"],"dev":["u1"],"ops":["u2"]}`))
 	})
 	e := h.open("one")
 	sent := h.clock.Now()
@@ -236,7 +237,7 @@ func TestMessageThatIsNotReadWhole(t *testing.T) {
 		for i, language := range []string{"en", "zh"} {
 			name := fmt.Sprintf("%s-%x", language, unread)
 			h.create(name, func(in *chat.CreateRequest) {
-				in.Configuration = chat.Secret(with(slack, `"Language":"`+language+`","Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`))
+				in.Configuration = secret.Text(with(slack, `"Language":"`+language+`","Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`))
 			})
 			e := h.open(name)
 			command, err := e.Command(&chat.Message{ID: "m1", EventID: "e1", Conversation: "c1", User: "u1", Text: "restart i-1", Unread: unread})
@@ -265,8 +266,8 @@ func TestReply(t *testing.T) {
 		{"Effect":"Allow","Principals":["group:sre"],"Commands":["restart","scale-*"]},
 		{"Effect":"Deny","Principals":["*"],"Commands":["scale-in"]}]`
 	h := newHouse(t)
-	h.create("en", func(in *chat.CreateRequest) { in.Configuration = chat.Secret(with(slack, members)) })
-	h.create("zh", func(in *chat.CreateRequest) { in.Configuration = chat.Secret(with(slack, `"Language":"zh",`+members)) })
+	h.create("en", func(in *chat.CreateRequest) { in.Configuration = secret.Text(with(slack, members)) })
+	h.create("zh", func(in *chat.CreateRequest) { in.Configuration = secret.Text(with(slack, `"Language":"zh",`+members)) })
 	for _, c := range []struct{ name, user, conversation, text, want string }{
 		{"en", "u1", "c1", "restart i-1", "restart was accepted."},
 		{"en", "u1", "c1", "whoami", "Your user id is u1, as a principal user:u1. The conversation id is c1.\nYour groups are sre, dev."},
@@ -298,7 +299,7 @@ func TestReply(t *testing.T) {
 		many[i] = fmt.Sprintf(`"c%d"`, i)
 	}
 	h.create("many", func(in *chat.CreateRequest) {
-		in.Configuration = chat.Secret(with(slack, `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":[`+strings.Join(many, ",")+`]}]`))
+		in.Configuration = secret.Text(with(slack, `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":[`+strings.Join(many, ",")+`]}]`))
 	})
 	e := h.open("many")
 	command, _ := e.Command(&chat.Message{ID: "m", User: "u", Conversation: "c", Text: "help"})
@@ -318,7 +319,7 @@ func TestGrantOfAReplyGrants(t *testing.T) {
 	if !ok {
 		t.Fatal("no grant")
 	}
-	h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(chat.Secret(with(slack, `"Permissions":[`+grant+`]`)))})
+	h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(secret.Text(with(slack, `"Permissions":[`+grant+`]`)))})
 	e = h.open("one")
 	if d := e.Decide(command); !d.Allowed {
 		t.Errorf("granted: %+v", d)
@@ -372,7 +373,7 @@ func TestRotate(t *testing.T) {
 		t.Error("the endpoint lacks a secret")
 	}
 	// An update in between takes nothing away.
-	h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(chat.Secret(h.get("one").Configuration)), RamRole: ptr("r")})
+	h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(secret.Text(h.get("one").Configuration)), RamRole: ptr("r")})
 	both("after an update", true)
 	h.update(&chat.UpdateRequest{Name: "one", Status: "Active"})
 	h.clock.advance(time.Hour - time.Millisecond)
@@ -382,7 +383,7 @@ func TestRotate(t *testing.T) {
 		t.Errorf("%d settings", len(e.Settings))
 	}
 	// The next update removes what is good no more.
-	h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(chat.Secret(h.get("one").Configuration))})
+	h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(secret.Text(h.get("one").Configuration))})
 	if got := h.stored("one").Secrets; len(got) != 4 {
 		t.Errorf("after the grace there are %d secrets", len(got))
 	}
@@ -430,7 +431,7 @@ func TestRotateEndsWhatTheConfigurationSaysWasBefore(t *testing.T) {
 	h := newHouse(t)
 	h.create("one", func(in *chat.CreateRequest) {
 		in.Type = "WeChat"
-		in.Configuration = chat.Secret(strings.TrimSuffix(minWeChat, "}") + `,"WeChatTokenPrevious":"plantedtoken","WeChatEncodingAesKeyPrevious":"` + strings.Repeat("k", 43) + `","BotName":"b"}`)
+		in.Configuration = secret.Text(strings.TrimSuffix(minWeChat, "}") + `,"WeChatTokenPrevious":"plantedtoken","WeChatEncodingAesKeyPrevious":"` + strings.Repeat("k", 43) + `","BotName":"b"}`)
 	})
 	if _, err := h.Rotate(h.ctx, &chat.RotateRequest{Name: "one", GraceSeconds: ptr[int64](0)}); err != nil {
 		t.Fatal(err)
@@ -450,7 +451,7 @@ func TestRotateEndsWhatTheConfigurationSaysWasBefore(t *testing.T) {
 	if _, ok := h.stored("one").Secrets["WeChatTokenPrevious"]; ok {
 		t.Error("the secret is still stored")
 	}
-	h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(chat.Secret(h.get("one").Configuration))})
+	h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(secret.Text(h.get("one").Configuration))})
 	h.mustAgree()
 }
 
@@ -600,7 +601,7 @@ func TestSetupInOutputs(t *testing.T) {
 	h := newHouse(t)
 	h.Service = h.serviceWithPlatforms(chat.Platform{Type: "Slack", Setup: setup, Settings: platformOf(t, "Slack").Settings})
 	for language, members := range map[string]string{"en": `"BotName":"b"`, "zh": `"Language":"zh"`} {
-		h.create(language, func(in *chat.CreateRequest) { in.Configuration = chat.Secret(with(slack, members)) })
+		h.create(language, func(in *chat.CreateRequest) { in.Configuration = secret.Text(with(slack, members)) })
 		url := h.url(language)
 		if got, want := h.get(language).Outputs, `{"URL": "`+url+`", "Setup": "paste `+url+`\n<`+language+`>"}`; got != want {
 			t.Errorf("Outputs = %s, want %s", got, want)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -67,7 +68,7 @@ func moreActions(s *chat.Service) map[string]func(context.Context) error {
 			return err
 		},
 		"Update with a ClientToken": func(ctx context.Context) error {
-			_, err := s.Update(ctx, &chat.UpdateRequest{Name: "one", Configuration: ptr[chat.Secret](slack), ClientToken: "t"})
+			_, err := s.Update(ctx, &chat.UpdateRequest{Name: "one", Configuration: ptr[secret.Text](slack), ClientToken: "t"})
 			return err
 		},
 		"Delete with a ClientToken": func(ctx context.Context) error {

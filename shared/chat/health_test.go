@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -751,7 +752,7 @@ func TestListCommandsIsRefused(t *testing.T) {
 func TestSimulate(t *testing.T) {
 	h := newHouse(t)
 	h.create("one", func(in *chat.CreateRequest) {
-		in.Configuration = chat.Secret(with(slack, `"UserGroups":{"sre":["u1"]},"Permissions":[
+		in.Configuration = secret.Text(with(slack, `"UserGroups":{"sre":["u1"]},"Permissions":[
 			{"Effect":"Allow","Principals":["group:sre"],"Commands":["restart","scale-*"],"RamRole":"OpsRole"},{"Effect":"Deny","Principals":["*"],"Commands":["scale-in"]}]`))
 	})
 	simulate := func(user, command string) chat.SimulatedPermission {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -22,7 +23,7 @@ const openToAll = `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands
 func (h *house) bot(name string, members ...string) *chat.Endpoint {
 	h.t.Helper()
 	h.create(name, func(in *chat.CreateRequest) {
-		in.Configuration = chat.Secret(with(slack, strings.Join(append(members, openToAll), ",")))
+		in.Configuration = secret.Text(with(slack, strings.Join(append(members, openToAll), ",")))
 	})
 	return h.open(name)
 }
@@ -246,7 +247,7 @@ func TestRecordRefusesWhatItCannotKeep(t *testing.T) {
 func TestRecordOfTheLongest(t *testing.T) {
 	h := newHouse(t)
 	h.create(strings.Repeat("n", 200), func(in *chat.CreateRequest) {
-		in.Configuration = chat.Secret(with(slack, `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["`+strings.Repeat(`x","x`, 1)+strings.Repeat("重", 100)+`"]}]`))
+		in.Configuration = secret.Text(with(slack, `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["`+strings.Repeat(`x","x`, 1)+strings.Repeat("重", 100)+`"]}]`))
 	})
 	e := h.open(strings.Repeat("n", 200))
 	long := strings.Repeat("重", 5000)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -16,7 +17,7 @@ func (h *house) again(name string, tags map[string]string) *chat.Endpoint {
 	h.t.Helper()
 	h.delete(name)
 	h.create(name, func(in *chat.CreateRequest) {
-		in.Configuration, in.Tags = chat.Secret(with(slack, openToAll)), tags
+		in.Configuration, in.Tags = secret.Text(with(slack, openToAll)), tags
 	})
 	return h.open(name)
 }
@@ -98,7 +99,7 @@ func TestALifeHasWhatIsItsOwn(t *testing.T) {
 func TestWhoMayReadAnEarlierLife(t *testing.T) {
 	h := newHouse(t)
 	h.create("one", func(in *chat.CreateRequest) {
-		in.Configuration, in.Tags = chat.Secret(with(slack, openToAll)), map[string]string{"team": "a"}
+		in.Configuration, in.Tags = secret.Text(with(slack, openToAll)), map[string]string{"team": "a"}
 	})
 	first := h.open("one")
 	h.record(first, arrival(t, first, "m1", "u1", "restart"))
@@ -222,7 +223,7 @@ func TestALifeOfBefore(t *testing.T) {
 	}
 	// One of today.
 	h.clock.advance(time.Minute)
-	h.create("one", func(in *chat.CreateRequest) { in.Configuration = chat.Secret(with(slack, openToAll)) })
+	h.create("one", func(in *chat.CreateRequest) { in.Configuration = secret.Text(with(slack, openToAll)) })
 	e := h.open("one")
 	if e.Life == "" || job.IsOf(e) || len(h.commands("one")) > 0 {
 		t.Errorf("the third life, %q, has the records %v", e.Life, h.commands("one"))

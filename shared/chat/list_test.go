@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -35,7 +36,7 @@ func newCrowd(t testing.TB, n int) *crowd {
 		}
 		as := pick("DingTalk", "WeChat", "Feishu", "Slack", "Slack", "Teams")
 		c.create(name, func(in *chat.CreateRequest) {
-			in.Type, in.Configuration, in.Tags = as, chat.Secret(texts[as]), tags
+			in.Type, in.Configuration, in.Tags = as, secret.Text(texts[as]), tags
 			in.RamRole, in.ResourceGroupID, in.Status = pick("", "Ops", "Dev"), pick("", "", "rg-1", "rg-2"), pick("Active", "Active", "Inactive")
 		})
 		c.clock.advance(700 * time.Millisecond)

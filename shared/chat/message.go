@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"chatconf/shared/secret"
 	"strings"
 	"time"
 )
@@ -99,8 +100,8 @@ var unreadChinese = map[string]string{
 
 // A ReplyTo is a way to answer a message later. It is kept sealed, since some ways are addresses that anybody could use.
 type ReplyTo struct {
-	Kind    string    // which way, in the platform's own terms, such as response_url
-	URL     Secret    // where to, if the platform gave an address
-	ID      string    // of the message or person to answer, if the platform wants one
-	Expires time.Time // zero if it does not
+	Kind    string      // which way, in the platform's own terms, such as response_url
+	URL     secret.Text // where to, if the platform gave an address
+	ID      string      // of the message or person to answer, if the platform wants one
+	Expires time.Time   // zero if it does not
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"chatconf/shared/invoke"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -201,7 +202,7 @@ func (j *Journal) openJob(ref Ref, p pending, out, record table.Item) (*Job, err
 		Created:  in.Created,
 		Command:  in.Command,
 		RamRole:  in.RamRole,
-		ReplyTo:  ReplyTo{Kind: in.ReplyTo.Kind, URL: Secret(in.ReplyTo.URL), ID: in.ReplyTo.ID, Expires: in.ReplyTo.Expires},
+		ReplyTo:  ReplyTo{Kind: in.ReplyTo.Kind, URL: secret.Text(in.ReplyTo.URL), ID: in.ReplyTo.ID, Expires: in.ReplyTo.Expires},
 		Answer:   in.Answer,
 		Attempts: p.Attempts,
 		Recorded: ref.time(),

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -88,7 +89,7 @@ func TestOutputsAreRevealedToWhoMay(t *testing.T) {
 				secrets = last
 			}
 			base := "http://127.0.0.1:9000/webhook/" + account + "/cn-hangzhou/one/"
-			want := map[string]string{"URL": base + chat.Mask, "Token": chat.Mask, "AesKey": chat.Mask}
+			want := map[string]string{"URL": base + secret.Mask, "Token": secret.Mask, "AesKey": secret.Mask}
 			if contains(c.revealed, hyphened) {
 				want = map[string]string{"URL": base + secrets[chat.FieldWebhookToken], "Token": secrets["WeChatToken"], "AesKey": secrets["WeChatEncodingAesKey"]}
 			}
@@ -129,7 +130,7 @@ func TestOutputsMaskWhatTheCallerSupplied(t *testing.T) {
 		}
 		for action, outputs := range map[string]string{"Get": h.get("one").Outputs, "List": list.ChatConfigurations[0].Outputs} {
 			got, stored := decodeOutputs(t, outputs), h.stored("one").Secrets
-			want := map[string]string{"URL": got["URL"], "Token": chat.Mask, "AesKey": chat.Mask}
+			want := map[string]string{"URL": got["URL"], "Token": secret.Mask, "AesKey": secret.Mask}
 			if token {
 				want["Token"] = stored["WeChatToken"]
 			}
@@ -137,12 +138,12 @@ func TestOutputsMaskWhatTheCallerSupplied(t *testing.T) {
 				want["AesKey"] = stored["WeChatEncodingAesKey"]
 			}
 			equal(t, about+": "+action, got, want)
-			if strings.Contains(got["URL"], chat.Mask) {
+			if strings.Contains(got["URL"], secret.Mask) {
 				t.Errorf("%s: URL = %s", about, got["URL"])
 			}
 		}
 	}
-	update := func(text string) { h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(chat.Secret(text))}) }
+	update := func(text string) { h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(secret.Text(text))}) }
 	shows("both were made up", true, true)
 	update(with(minWeChat, `"WeChatToken":"******","WeChatEncodingAesKey":"******"`))
 	shows("both were kept", true, true)
@@ -172,7 +173,7 @@ func TestOutputsOfARecordOfBefore(t *testing.T) {
 	h.tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Revision: item.Revision,
 		Value: chat.Reencode(item.Value, func(m map[string]any) { delete(m, "generated") })}}})
 	got, stored := decodeOutputs(t, h.get("one").Outputs), h.stored("one").Secrets
-	if !strings.HasSuffix(got["URL"], "/"+stored[chat.FieldWebhookToken]) || got["Token"] != chat.Mask || got["AesKey"] != chat.Mask {
+	if !strings.HasSuffix(got["URL"], "/"+stored[chat.FieldWebhookToken]) || got["Token"] != secret.Mask || got["AesKey"] != secret.Mask {
 		t.Errorf("Outputs = %v", got)
 	}
 	if _, err := h.Rotate(h.ctx, &chat.RotateRequest{Name: "one"}); err != nil {

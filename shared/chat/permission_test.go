@@ -11,6 +11,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/policy"
+	"chatconf/shared/secret"
 )
 
 // grants makes a configuration of a type with common keys, and returns its permissions.
@@ -18,7 +19,7 @@ func (h *house) grants(kind, name, members string) *chat.Permissions {
 	h.t.Helper()
 	base := map[string]string{"Slack": slack, "WeChat": minWeChat}[kind]
 	h.create(name, func(in *chat.CreateRequest) {
-		in.Type, in.RamRole, in.Configuration = kind, "OwnRole", chat.Secret(with(base, members))
+		in.Type, in.RamRole, in.Configuration = kind, "OwnRole", secret.Text(with(base, members))
 	})
 	return h.open(name).Permissions
 }
@@ -339,7 +340,7 @@ func FuzzGrant(f *testing.F) {
 func TestASlashInAPatternIsTheCommands(t *testing.T) {
 	h := newHouse(t)
 	h.create("one", func(in *chat.CreateRequest) {
-		in.Configuration = chat.Secret(with(slack, `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["/restart","stop","/usr/*"]},
+		in.Configuration = secret.Text(with(slack, `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["/restart","stop","/usr/*"]},
 			{"Effect":"Deny","Principals":["*"],"Commands":["/stop"]}]`))
 	})
 	e := h.open("one")

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"chatconf/shared/document"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -292,7 +293,7 @@ func (s *Service) outputs(c scope, r *record, setup, reveal bool) (string, error
 		if setting.Output == "" {
 			continue
 		}
-		value := []byte(Mask)
+		value := []byte(secret.Mask)
 		if _, ok := r.Secrets[setting.Key]; !ok || reveal && slices.Contains(r.Generated, setting.Key) {
 			if value, err = s.open(c, r, setting.Key); err != nil {
 				return "", err
@@ -315,7 +316,7 @@ func (s *Service) outputs(c scope, r *record, setup, reveal bool) (string, error
 // webhookURL returns the URL of a configuration's webhook, with Mask in place of its token unless
 // reveal is set.
 func (s *Service) webhookURL(c scope, r *record, reveal bool) (string, error) {
-	token := []byte(Mask)
+	token := []byte(secret.Mask)
 	if reveal {
 		var err error
 		if token, err = s.open(c, r, fieldWebhookToken); err != nil {

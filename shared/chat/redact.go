@@ -2,6 +2,7 @@ package chat
 
 import (
 	"bytes"
+	"chatconf/shared/secret"
 	"encoding/base64"
 	"net"
 	"slices"
@@ -272,7 +273,7 @@ func redactCommand(name string, args []string) (string, []string) {
 	if next && !slices.Contains(weakNames[:], name) {
 		out := make([]string, len(args))
 		for i := range out {
-			out[i] = Mask
+			out[i] = secret.Mask
 		}
 		return masked, out
 	}
@@ -318,13 +319,13 @@ func (r *redactor) word(arg string) string {
 	if r.pem {
 		r.ending = r.ending || strings.Contains(lower, "-----end")
 		r.pem = !r.ending || !strings.HasSuffix(arg, "-----")
-		return Mask
+		return secret.Mask
 	}
 	flag := isFlag(arg)
 	switch {
 	case arg == "":
 		return arg
-	case arg == Mask:
+	case arg == secret.Mask:
 		r.next, r.user, r.basic = r.next && r.rest, false, false
 		return arg
 	case r.named && slices.Contains([]string{"is", "是", "为"}, lower):
@@ -336,14 +337,14 @@ func (r *redactor) word(arg string) string {
 		// Two words that both name a secret, such as "Authorization: Bearer x", mask what follows
 		// the second too.
 		r.next = r.rest || slices.Contains(schemes[:], strings.TrimRight(lower, ":")) || isSecretName(arg)
-		return arg[:len(arg)-len(strings.TrimLeft(arg, separators))] + Mask
+		return arg[:len(arg)-len(strings.TrimLeft(arg, separators))] + secret.Mask
 	case r.basic && isBasic(arg):
 		r.basic = false
-		return Mask
+		return secret.Mask
 	case r.user && strings.Contains(arg, ":"):
 		r.user = false
 		user, _, _ := strings.Cut(arg, ":")
-		return user + ":" + Mask
+		return user + ":" + secret.Mask
 	}
 	masked, next := redactWord(arg)
 	r.next, r.flag = next, next && flag
@@ -374,7 +375,7 @@ func redactText(arg string) string {
 	for i, masked := range redact(words) {
 		at += strings.Index(arg[at:], words[i])
 		if masked != words[i] {
-			return arg[:at] + masked[:len(masked)-len(Mask)] + Mask
+			return arg[:at] + masked[:len(masked)-len(secret.Mask)] + secret.Mask
 		}
 		at += len(words[i])
 	}
@@ -387,7 +388,7 @@ func isFlag(arg string) bool {
 	name := strings.TrimLeftFunc(arg, isDash)
 	dashes := utf8.RuneCountInString(arg) - utf8.RuneCountInString(name)
 	first, _ := utf8.DecodeRuneInString(name)
-	return dashes > 0 && (strings.HasPrefix(name, Mask) ||
+	return dashes > 0 && (strings.HasPrefix(name, secret.Mask) ||
 		unicode.IsLetter(first) && (strings.HasPrefix(arg, "--") || arg[0] != '-' || utf8.RuneCountInString(name) == 1))
 }
 
@@ -420,10 +421,10 @@ func redactWord(arg string) (masked string, next bool) {
 		if strings.Trim(arg[at:], separators) == "" {
 			return arg, true
 		}
-		return arg[:at] + Mask, slices.Contains(schemes[:], strings.ToLower(arg[at:]))
+		return arg[:at] + secret.Mask, slices.Contains(schemes[:], strings.ToLower(arg[at:]))
 	}
 	if end < len(arg) {
-		return arg[:end] + Mask, false
+		return arg[:end] + secret.Mask, false
 	}
 	return arg, isBareName(arg)
 }
@@ -458,7 +459,7 @@ func isBareName(arg string) bool {
 	switch {
 	case strings.EqualFold(arg, "ak/sk"):
 		return true
-	case strings.ContainsAny(arg, "/\\@"), strings.Contains(arg, Mask), len(parts) == 0:
+	case strings.ContainsAny(arg, "/\\@"), strings.Contains(arg, secret.Mask), len(parts) == 0:
 		return false
 	case isDashed(arg):
 		return isSecretName(arg)
@@ -557,7 +558,7 @@ func redactUsers(arg string) string {
 		}
 		start := 0
 		if at := userEnd(arg[:end]); at >= 0 {
-			out.WriteString(Mask)
+			out.WriteString(secret.Mask)
 			start = at
 		}
 		out.WriteString(arg[start:end])
@@ -605,7 +606,7 @@ func redactConnection(arg string) string {
 	if host == "" || strings.HasPrefix(host, "sha256:") || isMail(user, host) {
 		return arg
 	}
-	return user + ":" + Mask + rest[at:]
+	return user + ":" + secret.Mask + rest[at:]
 }
 
 // isMail reports whether name:someone@host is an address of mail behind a name, and no password.

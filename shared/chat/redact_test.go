@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/secret"
 )
 
 func TestRedact(t *testing.T) {
@@ -175,14 +176,14 @@ func TestRedactShapes(t *testing.T) {
 		{"Discord", "M" + mixed[:23], ".Planta." + mixed[:38]},
 		{"Microsoft Entra", "abc", "8Q~" + mixed[:34]},
 	} {
-		secret := c.begins + c.goesOn
+		hidden := c.begins + c.goesOn
 		for form, want := range map[string]string{
-			secret:                            chat.Mask,
-			"x=" + secret:                     "x=" + chat.Mask,
-			"(" + secret + ")":                "(" + chat.Mask,
-			"https://h.example.com/" + secret: "https://h.example.com/" + chat.Mask,
-			"参数：" + secret:                    "参数：" + chat.Mask,
-			"A,B," + secret + ",C":            "A,B," + chat.Mask,
+			hidden:                            secret.Mask,
+			"x=" + hidden:                     "x=" + secret.Mask,
+			"(" + hidden + ")":                "(" + secret.Mask,
+			"https://h.example.com/" + hidden: "https://h.example.com/" + secret.Mask,
+			"参数：" + hidden:                    "参数：" + secret.Mask,
+			"A,B," + hidden + ",C":            "A,B," + secret.Mask,
 		} {
 			if c.vendor == "Airtable" && strings.HasSuffix(form, ",C") {
 				continue
@@ -191,7 +192,7 @@ func TestRedactShapes(t *testing.T) {
 				t.Errorf("%s: redact %q = %q, want %q", c.vendor, form, got[0], want)
 			}
 		}
-		if got := chat.Redact([]string{"set", secret, "now"}); got[1] != chat.Mask || got[2] != "now" {
+		if got := chat.Redact([]string{"set", hidden, "now"}); got[1] != secret.Mask || got[2] != "now" {
 			t.Errorf("%s: between others: %q", c.vendor, got)
 		}
 	}
@@ -217,35 +218,35 @@ func TestRedactNames(t *testing.T) {
 		verification_code authCode oauth 密码 新密码 数据库密码 密碼 口令 密钥 密鑰 秘钥 私钥 令牌 验证码 校验码 凭证 凭据 密码2 パスワード 비밀번호 пароль contraseña Passwort`) {
 		flag, after := "--"+name, "after"
 		if name == "passphrase" || name == "cookie" { // whose value may be several words
-			after = chat.Mask
+			after = secret.Mask
 		}
 		for _, c := range []struct{ args, want []string }{
-			{[]string{name + "=" + planted}, []string{name + "=" + chat.Mask}},
-			{[]string{name + ":" + planted}, []string{name + ":" + chat.Mask}},
-			{[]string{name + "＝" + planted}, []string{name + "＝" + chat.Mask}},
-			{[]string{name + "：" + planted}, []string{name + "：" + chat.Mask}},
-			{[]string{name + ":", planted, "after"}, []string{name + ":", chat.Mask, after}},
-			{[]string{name + "=", planted, "after"}, []string{name + "=", chat.Mask, after}},
-			{[]string{name, "=", planted, "after"}, []string{name, "=", chat.Mask, after}},
-			{[]string{name, "：", planted}, []string{name, "：", chat.Mask}},
-			{[]string{name, "=" + planted}, []string{name, "=" + chat.Mask}},
-			{[]string{flag, planted, "after"}, []string{flag, chat.Mask, after}},
-			{[]string{flag + "=" + planted}, []string{flag + "=" + chat.Mask}},
-			{[]string{"—" + name, planted}, []string{"—" + name, chat.Mask}},
-			{[]string{"—" + name + "=" + planted}, []string{"—" + name + "=" + chat.Mask}},
-			{[]string{"–" + name, planted}, []string{"–" + name, chat.Mask}},
-			{[]string{"-" + name, planted}, []string{"-" + name, chat.Mask}},
-			{[]string{"－－" + name, planted}, []string{"－－" + name, chat.Mask}},
-			{[]string{"{" + name + ":", planted + "}"}, []string{"{" + name + ":", chat.Mask}},
-			{[]string{`{"` + name + `":"` + planted + `"}`}, []string{`{"` + name + `":` + chat.Mask}},
-			{[]string{`{"` + name + `" : "` + planted + `"}`}, []string{`{"` + name + `" :` + chat.Mask}},
-			{[]string{"a=1&" + name + "=" + planted + "&b=2"}, []string{"a=1&" + name + "=" + chat.Mask}},
-			{[]string{"https://h/x?" + name + "=" + planted}, []string{"https://h/x?" + name + "=" + chat.Mask}},
-			{[]string{"a=1;" + name + "=" + planted + ";b"}, []string{"a=1;" + name + "=" + chat.Mask}},
-			{[]string{"--from-literal=" + name + "=" + planted}, []string{"--from-literal=" + name + "=" + chat.Mask}},
-			{[]string{"-e" + name + "=" + planted}, []string{"-e" + name + "=" + chat.Mask}},
-			{[]string{"-e", name + "=" + planted}, []string{"-e", name + "=" + chat.Mask}},
-			{[]string{name + ": a phrase " + planted}, []string{name + ":" + chat.Mask}},
+			{[]string{name + "=" + planted}, []string{name + "=" + secret.Mask}},
+			{[]string{name + ":" + planted}, []string{name + ":" + secret.Mask}},
+			{[]string{name + "＝" + planted}, []string{name + "＝" + secret.Mask}},
+			{[]string{name + "：" + planted}, []string{name + "：" + secret.Mask}},
+			{[]string{name + ":", planted, "after"}, []string{name + ":", secret.Mask, after}},
+			{[]string{name + "=", planted, "after"}, []string{name + "=", secret.Mask, after}},
+			{[]string{name, "=", planted, "after"}, []string{name, "=", secret.Mask, after}},
+			{[]string{name, "：", planted}, []string{name, "：", secret.Mask}},
+			{[]string{name, "=" + planted}, []string{name, "=" + secret.Mask}},
+			{[]string{flag, planted, "after"}, []string{flag, secret.Mask, after}},
+			{[]string{flag + "=" + planted}, []string{flag + "=" + secret.Mask}},
+			{[]string{"—" + name, planted}, []string{"—" + name, secret.Mask}},
+			{[]string{"—" + name + "=" + planted}, []string{"—" + name + "=" + secret.Mask}},
+			{[]string{"–" + name, planted}, []string{"–" + name, secret.Mask}},
+			{[]string{"-" + name, planted}, []string{"-" + name, secret.Mask}},
+			{[]string{"－－" + name, planted}, []string{"－－" + name, secret.Mask}},
+			{[]string{"{" + name + ":", planted + "}"}, []string{"{" + name + ":", secret.Mask}},
+			{[]string{`{"` + name + `":"` + planted + `"}`}, []string{`{"` + name + `":` + secret.Mask}},
+			{[]string{`{"` + name + `" : "` + planted + `"}`}, []string{`{"` + name + `" :` + secret.Mask}},
+			{[]string{"a=1&" + name + "=" + planted + "&b=2"}, []string{"a=1&" + name + "=" + secret.Mask}},
+			{[]string{"https://h/x?" + name + "=" + planted}, []string{"https://h/x?" + name + "=" + secret.Mask}},
+			{[]string{"a=1;" + name + "=" + planted + ";b"}, []string{"a=1;" + name + "=" + secret.Mask}},
+			{[]string{"--from-literal=" + name + "=" + planted}, []string{"--from-literal=" + name + "=" + secret.Mask}},
+			{[]string{"-e" + name + "=" + planted}, []string{"-e" + name + "=" + secret.Mask}},
+			{[]string{"-e", name + "=" + planted}, []string{"-e", name + "=" + secret.Mask}},
+			{[]string{name + ": a phrase " + planted}, []string{name + ":" + secret.Mask}},
 		} {
 			if strings.HasPrefix(c.args[0], "-e") && len(c.args) == 1 && name != strings.ToUpper(name) {
 				continue // attached without anything between, it is another name
@@ -257,7 +258,7 @@ func TestRedactNames(t *testing.T) {
 		if strings.Contains(name, ".") {
 			continue // more often a file's
 		}
-		if got := chat.Redact([]string{"x", name, planted, "after"}); !slices.Equal(got, []string{"x", name, chat.Mask, after}) {
+		if got := chat.Redact([]string{"x", name, planted, "after"}); !slices.Equal(got, []string{"x", name, secret.Mask, after}) {
 			t.Errorf("redact %q = %q", name+" "+planted, got)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/secret"
 )
 
 // Every action names all mistakes of its parameters in one answer, whose code and parameter are the first's, and changes nothing.
@@ -15,7 +16,7 @@ func TestAllMistakesOfARequest(t *testing.T) {
 	before := h.dump()
 	const bad = "a b"
 	role, group, big := "acs:ram::1:role/x", "r g", int64(1000)
-	config := chat.Secret(`{"SigningSecret":"x","Other":1}`)
+	config := secret.Text(`{"SigningSecret":"x","Other":1}`)
 	for _, c := range []struct {
 		about string
 		do    func() error
@@ -44,7 +45,7 @@ func TestAllMistakesOfARequest(t *testing.T) {
 			return err
 		}, chat.InvalidRegion, "RegionId", []string{"Name ", "ClientToken ", "Status ", "Configuration.Other: "}},
 		{"Update of no name and type", func() error {
-			text := chat.Secret("[")
+			text := secret.Text("[")
 			_, err := h.Update(h.ctx, &chat.UpdateRequest{Type: "x", Configuration: &text, RamRole: &role})
 			return err
 		}, chat.MissingParameter, "Name", []string{"Type ", "RamRole ", "Configuration is not JSON: it ends too early"}},

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/secret"
 )
 
 // planted is in every secret that a test must not find again. Its parts in base64 begin with plantedBase64.
@@ -19,12 +20,12 @@ const (
 )
 
 func TestSecretPrintsAsMask(t *testing.T) {
-	secret := chat.Secret("planted-secret")
+	hidden := secret.Text("planted-secret")
 	requests := []any{
-		secret, &secret, []chat.Secret{secret}, map[string]chat.Secret{"k": secret}, struct{ S chat.Secret }{secret}, struct{ S *chat.Secret }{&secret},
-		&chat.CreateRequest{Name: "n", Configuration: chat.Secret(fullDingTalk)}, chat.CreateRequest{Configuration: chat.Secret(fullDingTalk)},
-		&chat.UpdateRequest{Configuration: ptr(chat.Secret(fullDingTalk))}, chat.UpdateRequest{Configuration: ptr(chat.Secret(fullDingTalk))},
-		&chat.AccessKey{ID: "i", Secret: secret}, chat.AccessKey{Secret: secret}, []chat.AccessKey{{Secret: secret}},
+		hidden, &hidden, []secret.Text{hidden}, map[string]secret.Text{"k": hidden}, struct{ S secret.Text }{hidden}, struct{ S *secret.Text }{&hidden},
+		&chat.CreateRequest{Name: "n", Configuration: secret.Text(fullDingTalk)}, chat.CreateRequest{Configuration: secret.Text(fullDingTalk)},
+		&chat.UpdateRequest{Configuration: ptr(secret.Text(fullDingTalk))}, chat.UpdateRequest{Configuration: ptr(secret.Text(fullDingTalk))},
+		&chat.AccessKey{ID: "i", Secret: hidden}, chat.AccessKey{Secret: hidden}, []chat.AccessKey{{Secret: hidden}},
 	}
 	for _, v := range requests {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%c", "%08.3f", "%U", "%!", "%T"} {
@@ -43,12 +44,12 @@ func TestSecretPrintsAsMask(t *testing.T) {
 			t.Errorf("slog of %T shows the secret: %s", v, b.String())
 		}
 	}
-	type element struct{ S chat.Secret }
-	if text, err := xml.Marshal(element{secret}); err != nil || bytes.Contains(text, []byte(planted)) {
+	type element struct{ S secret.Text }
+	if text, err := xml.Marshal(element{hidden}); err != nil || bytes.Contains(text, []byte(planted)) {
 		t.Errorf("XML: %s, %v", text, err)
 	}
 	for got, want := range map[string]string{
-		fmt.Sprint(secret): chat.Mask, secret.String(): chat.Mask, fmt.Sprintf("%#v", secret): chat.Mask, secret.LogValue().String(): chat.Mask, secret.Reveal(): "planted-secret",
+		fmt.Sprint(hidden): secret.Mask, hidden.String(): secret.Mask, fmt.Sprintf("%#v", hidden): secret.Mask, hidden.LogValue().String(): secret.Mask, hidden.Reveal(): "planted-secret",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -61,7 +62,7 @@ func TestNoSecretComesBack(t *testing.T) {
 	target := `"Target":{"Type":"Http","Url":"https://a","Secret":"` + targetSecret + `"}`
 	for as, text := range map[string]string{"DingTalk": fullDingTalk, "WeChat": fullWeChat, "Feishu": fullFeishu, "Slack": fullSlack, "Teams": fullTeams} {
 		h := newHouse(t)
-		full := chat.Secret(with(text, target))
+		full := secret.Text(with(text, target))
 		var log bytes.Buffer
 		see := func(what string, v any, err error) {
 			fmt.Fprintf(&log, "%s: %v %+v %#v", what, v, v, v)
@@ -79,7 +80,7 @@ func TestNoSecretComesBack(t *testing.T) {
 		see("Create with a used token", nil, err)
 		_, err = h.Create(h.ctx, &chat.CreateRequest{Name: "two", Type: as, Configuration: full + "x"})
 		see("Create with trailing text", nil, err)
-		_, err = h.Create(h.ctx, &chat.CreateRequest{Name: "two", Type: as, Configuration: chat.Secret(with(string(full), target))})
+		_, err = h.Create(h.ctx, &chat.CreateRequest{Name: "two", Type: as, Configuration: secret.Text(with(string(full), target))})
 		see("Create with a key twice", nil, err)
 		for _, other := range []string{"DingTalk", "WeChat", "Feishu", "Slack", "Teams"} {
 			if other != as {

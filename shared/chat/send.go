@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"chatconf/shared/seal"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -20,7 +21,7 @@ const actionSend = "SendChatMessage"
 // the caller must be one who may see the secrets of its Outputs too. It costs one Get.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion.
-func (s *Service) OpenToSend(ctx context.Context, regionID, name string, reveal bool) (*Endpoint, Secret, error) {
+func (s *Service) OpenToSend(ctx context.Context, regionID, name string, reveal bool) (*Endpoint, secret.Text, error) {
 	actions := []string{actionSend}
 	if reveal {
 		actions = append(actions, actionReveal)
@@ -40,7 +41,7 @@ func (s *Service) OpenToSend(ctx context.Context, regionID, name string, reveal 
 	if err != nil {
 		return nil, "", storeError(ctx, "open to send", err)
 	}
-	return e, Secret(url), nil
+	return e, secret.Text(url), nil
 }
 
 // SentHeader is the header in which SendChatMessage proves that it made a callback. Platforms sign no header of their own with it, so what

@@ -8,6 +8,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/policy"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -109,7 +110,7 @@ func TestOpenToSendOfARecordThatIsTampered(t *testing.T) {
 		"no token for the URL": func(s map[string]any) { delete(s, chat.FieldWebhookToken) },
 	} {
 		h := newHouse(t)
-		h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", chat.Secret(minWeChat) })
+		h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", secret.Text(minWeChat) })
 		token := h.url("one")[strings.LastIndex(h.url("one"), "/")+1:]
 		item := h.item("c#one")
 		h.tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Revision: item.Revision,

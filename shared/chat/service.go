@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -26,7 +27,7 @@ type CreateRequest struct {
 	Name            string            `param:"Name"`
 	Type            string            `param:"Type"`
 	RamRole         string            `param:"RamRole"`         // the name of a role, not an ARN
-	Configuration   Secret            `param:"Configuration"`   // JSON text; the platform's settings and the common keys
+	Configuration   secret.Text       `param:"Configuration"`   // JSON text; the platform's settings and the common keys
 	ResourceGroupID string            `param:"ResourceGroupId"` // rg-…
 	Status          string            `param:"Status"`          // Active (default) or Inactive
 	Tags            map[string]string `param:"Tags"`
@@ -35,15 +36,15 @@ type CreateRequest struct {
 
 // UpdateRequest are the parameters of UpdateChatConfiguration. What is absent stays as it is.
 type UpdateRequest struct {
-	RegionID        string  `param:"RegionId"`
-	Name            string  `param:"Name"`
-	Type            string  `param:"Type"`          // if given, must be what it is
-	RamRole         *string `param:"RamRole"`       // empty takes the role away
-	Configuration   *Secret `param:"Configuration"` // the whole document; a secret sent as Mask is kept
-	ResourceGroupID *string `param:"ResourceGroupId"`
-	Status          string  `param:"Status"`
-	Revision        *int64  `param:"Revision"` // only if this is the configuration's revision
-	ClientToken     string  `param:"ClientToken"`
+	RegionID        string       `param:"RegionId"`
+	Name            string       `param:"Name"`
+	Type            string       `param:"Type"`          // if given, must be what it is
+	RamRole         *string      `param:"RamRole"`       // empty takes the role away
+	Configuration   *secret.Text `param:"Configuration"` // the whole document; a secret sent as Mask is kept
+	ResourceGroupID *string      `param:"ResourceGroupId"`
+	Status          string       `param:"Status"`
+	Revision        *int64       `param:"Revision"` // only if this is the configuration's revision
+	ClientToken     string       `param:"ClientToken"`
 }
 
 // GetRequest are the parameters of GetChatConfiguration.

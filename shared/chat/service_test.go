@@ -14,6 +14,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -114,7 +115,7 @@ func TestUpdateChangesOnlyWhatItIsGiven(t *testing.T) {
 		{"a group", chat.UpdateRequest{ResourceGroupID: ptr("rg-2")}, func(r *chat.Stored) { r.ResourceGroupID = "rg-2" }},
 		{"an empty group", chat.UpdateRequest{ResourceGroupID: ptr("")}, func(r *chat.Stored) { r.ResourceGroupID = "" }},
 		{"a status", chat.UpdateRequest{Status: "ACTIVE"}, func(r *chat.Stored) { r.Status = "Active" }},
-		{"the configuration with its mask", chat.UpdateRequest{Configuration: ptr[chat.Secret](`{"BotName":"b","SlackSigningSecret":"******"}`)},
+		{"the configuration with its mask", chat.UpdateRequest{Configuration: ptr[secret.Text](`{"BotName":"b","SlackSigningSecret":"******"}`)},
 			func(r *chat.Stored) { r.Configuration = `{"BotName":"b","SlackSigningSecret":"******"}` }},
 		{"the right revision", chat.UpdateRequest{Revision: ptr[int64](9)}, func(*chat.Stored) {}},
 	} {
@@ -191,7 +192,7 @@ func TestHistory(t *testing.T) {
 	h.clock.advance(time.Second)
 	event := caller(t, "", `{"Effect":"Allow","Action":"*","Resource":"*"}`)
 	event.Name = "event"
-	if _, err := h.Update(from(as(t.Context(), event), "REQ-2", ""), &chat.UpdateRequest{Name: "one", RamRole: ptr("Ops"), Configuration: ptr(chat.Secret(fullSlack))}); err != nil {
+	if _, err := h.Update(from(as(t.Context(), event), "REQ-2", ""), &chat.UpdateRequest{Name: "one", RamRole: ptr("Ops"), Configuration: ptr(secret.Text(fullSlack))}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.Tag(from(h.ctx, "REQ-3", "::1"), &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one"}, Tags: map[string]string{"c": "d"}}); err != nil {
@@ -435,9 +436,9 @@ func TestCallsOnTheTable(t *testing.T) {
 func TestNoUpdateIsLost(t *testing.T) {
 	const callers, each = 32, 4
 	h := newHouse(t)
-	h.create("one", func(in *chat.CreateRequest) { in.Configuration = chat.Secret(with(slack, `"BotName":"0"`)) })
-	text := func(n int) *chat.Secret {
-		return ptr(chat.Secret(fmt.Sprintf(`{"SlackSigningSecret":"******","BotName":"%d"}`, n)))
+	h.create("one", func(in *chat.CreateRequest) { in.Configuration = secret.Text(with(slack, `"BotName":"0"`)) })
+	text := func(n int) *secret.Text {
+		return ptr(secret.Text(fmt.Sprintf(`{"SlackSigningSecret":"******","BotName":"%d"}`, n)))
 	}
 	inParallel(t, callers, func(int) error {
 		for done := 0; done < each; {

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"chatconf/shared/secret"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -240,7 +241,7 @@ func isRandom(s string) bool {
 	if n != 30 && n != 32 {
 		n = run(s, func(c byte) bool { return isAlnum(c) || c == '+' || c == '/' }, 41)
 	}
-	if n != 30 && n != 32 && n != 40 || n < len(s) && (isBase64(s[n]) || s[n] == '.' || s[n] == Mask[0]) {
+	if n != 30 && n != 32 && n != 40 || n < len(s) && (isBase64(s[n]) || s[n] == '.' || s[n] == secret.Mask[0]) {
 		return false
 	}
 	var upper, lower, digits int

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
@@ -231,7 +232,7 @@ func TestTagOfManyInSeveralWrites(t *testing.T) {
 func TestTagOfLargeDocuments(t *testing.T) {
 	h := newHouse(t)
 	list := numberedNames(20)
-	text := chat.Secret(filled(65000, `\"`))
+	text := secret.Text(filled(65000, `\"`))
 	h.createNamed(list, func(_ int, in *chat.CreateRequest) { in.Configuration = text })
 	h.spy.write = func(c *table.Change) error {
 		n := 0

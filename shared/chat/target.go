@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"chatconf/shared/document"
+	"chatconf/shared/secret"
 )
 
 // The types of targets.
@@ -21,9 +22,9 @@ const (
 // A Target is where allowed commands are handed on to.
 type Target struct {
 	Type   string
-	URL    Secret // of Http; its query may hold a secret
-	Secret Secret // of Http: the Standard Webhooks signing secret, perhaps with whsec_ before it
-	Name   string // of Function
+	URL    secret.Text // of Http; its query may hold a secret
+	Secret secret.Text // of Http: the Standard Webhooks signing secret, perhaps with whsec_ before it
+	Name   string      // of Function
 }
 
 // String returns the target as the journal shows it: of a URL only the host.
@@ -40,15 +41,15 @@ func (t Target) String() string {
 }
 
 // newTarget reads the Target of a Configuration, whose signing secret is given.
-func newTarget(root *document.Node, secret Secret) Target {
+func newTarget(root *document.Node, hidden secret.Text) Target {
 	n := root.Get(keyTarget)
 	if n == nil {
 		return Target{Type: TargetJournal}
 	}
 	return Target{
 		Type:   textOf(n, "Type", TargetJournal),
-		URL:    Secret(textOf(n, "Url", "")),
-		Secret: secret,
+		URL:    secret.Text(textOf(n, "Url", "")),
+		Secret: hidden,
 		Name:   textOf(n, "Name", ""),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/secret"
 )
 
 func TestPublicAddress(t *testing.T) {
@@ -40,14 +41,14 @@ func TestTargetsOnThisNetworkAreRefused(t *testing.T) {
 		"127.1", "2130706433", "0x7f000001", "0x7f.1", "017700000001", "1.2.3.08", "127.0.0.1.", "localhost", "LOCALHOST.", "x.localhost", "metadata.google.internal", "printer.local", ".",
 	} {
 		name := fmt.Sprint("one-", i)
-		in := &chat.CreateRequest{Name: name, Type: "Slack", Configuration: chat.Secret(target("https://" + host + "/planted"))}
+		in := &chat.CreateRequest{Name: name, Type: "Slack", Configuration: secret.Text(target("https://" + host + "/planted"))}
 		_, err := h.Create(h.ctx, in)
 		wantError(t, host, err, chat.InvalidParameter, "Configuration", "Configuration.Target.Url: wanted a host on the public Internet")
 		if err != nil && strings.Contains(err.Error(), "planted") {
 			t.Errorf("%s: the error shows the URL: %v", host, err)
 		}
 		h.create(name)
-		_, err = h.Update(h.ctx, &chat.UpdateRequest{Name: name, Configuration: ptr(chat.Secret(target("https://" + host)))})
+		_, err = h.Update(h.ctx, &chat.UpdateRequest{Name: name, Configuration: ptr(secret.Text(target("https://" + host)))})
 		wantError(t, "Update to "+host, err, chat.InvalidParameter, "Configuration", "public Internet")
 	}
 	for _, host := range []string{"hooks.example.com", "8.8.8.8", "[2400:3200::1]:8443", "localhost.example.com", "intranet", "1.example.com", "xn--fiqs8s.example.com"} {
@@ -145,7 +146,7 @@ func TestTargetsInNetworksOfTheSettings(t *testing.T) {
 	} {
 		_, err := s.Create(h.ctx, &chat.CreateRequest{
 			Name: fmt.Sprint("one-", i), Type: "Slack",
-			Configuration: chat.Secret(with(slack, fmt.Sprintf(`"Target":{"Type":"Http","Url":"https://%s/","Secret":%q}`, c.host, targetSecret))),
+			Configuration: secret.Text(with(slack, fmt.Sprintf(`"Target":{"Type":"Http","Url":"https://%s/","Secret":%q}`, c.host, targetSecret))),
 		})
 		if c.ok && err != nil {
 			t.Errorf("%s: %v", c.host, err)
@@ -170,7 +171,7 @@ func TestTargetOfAnEndpoint(t *testing.T) {
 			chat.Target{Type: chat.TargetHTTP, URL: "https://h.example.com:8443/planted?x=planted", Secret: targetSecret}, "Http h.example.com:8443"},
 	} {
 		name := strings.ReplaceAll(about, " ", "-")
-		h.create(name, func(in *chat.CreateRequest) { in.Configuration = chat.Secret(with(slack, c.members)) })
+		h.create(name, func(in *chat.CreateRequest) { in.Configuration = secret.Text(with(slack, c.members)) })
 		e := h.open(name)
 		if e.Target != c.want {
 			t.Errorf("%s: target = %#v", about, e.Target)

@@ -22,6 +22,7 @@ import (
 	"chatconf/shared/platform/outbound"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/platform/platformtest"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 	"chatconf/shared/webhook"
 	"chatconf/shared/webhook/webhooktest"
@@ -376,7 +377,7 @@ func TestWithoutACloud(t *testing.T) {
 // permit has other statements in the configuration's Permissions.
 func permit(statements string) func(*scene) error {
 	return func(s *scene) error {
-		text := chat.Secret(`{"SlackSigningSecret":"******",` + strings.Replace(toHTTP, targetSecret, "******", 1) + `,"Permissions":[` + statements + `]}`)
+		text := secret.Text(`{"SlackSigningSecret":"******",` + strings.Replace(toHTTP, targetSecret, "******", 1) + `,"Permissions":[` + statements + `]}`)
 		_, err := s.Service.Update(s.As(), &chat.UpdateRequest{Name: "ops", Configuration: &text})
 		return err
 	}
@@ -415,7 +416,7 @@ func TestConfigurationsChange(t *testing.T) {
 		want   chat.ChatCommand
 	}{
 		"the target is the journal": {func(s *scene) error {
-			text := chat.Secret(`{"SlackSigningSecret":"******",` + webhooktest.Open + `}`)
+			text := secret.Text(`{"SlackSigningSecret":"******",` + webhooktest.Open + `}`)
 			_, err := s.Service.Update(s.As(), &chat.UpdateRequest{Name: "ops", Configuration: &text})
 			return err
 		}, chat.ChatCommand{Outcome: "Delivered", Answered: true, Target: "Journal"}},

@@ -8,6 +8,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/platform"
 	"chatconf/shared/seal"
+	"chatconf/shared/secret"
 	"chatconf/shared/table/file"
 )
 
@@ -53,7 +54,7 @@ func TestDeclarations(t *testing.T) {
 			if s.Shape.Fits("") || s.Shape.Fits(strings.Repeat("a", 100_000)) || s.Shape.Fits("a\nb") || s.Shape.Fits("a\x00") {
 				t.Errorf("%s: %s takes nothing, too much, or a control character", p.Type, s.Key)
 			}
-			if s.Secret && s.Shape.Fits(chat.Mask) && !strings.Contains(s.Shape.Want, "printable") {
+			if s.Secret && s.Shape.Fits(secret.Mask) && !strings.Contains(s.Shape.Want, "printable") {
 				t.Errorf("%s: the shape of %s takes the mask", p.Type, s.Key)
 			}
 			if !s.Generate {

@@ -14,6 +14,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/rpc"
+	"chatconf/shared/secret"
 )
 
 // fillers read parameters into each request type of the API.
@@ -107,7 +108,7 @@ func flattens(in any) bool {
 	return true
 }
 
-var sameSecret = cmp.Comparer(func(a, b chat.Secret) bool { return a.Reveal() == b.Reveal() })
+var sameSecret = cmp.Comparer(func(a, b secret.Text) bool { return a.Reveal() == b.Reveal() })
 
 // FuzzParameters reads arbitrary queries as net/url does, and fills every request type from them. It does not panic, an error is the caller's and names what it is about, and
 // what was read is the same when it is written out again and read once more.

@@ -12,6 +12,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/document"
+	"chatconf/shared/secret"
 )
 
 // params are the parameters of one request, from query, form and JSON body; every name has one value.
@@ -296,7 +297,7 @@ func newPlan[Req any]() plan {
 		if name == "" || read == nil {
 			panic("rpc: field " + f.Name + " of " + t.String() + " is no parameter")
 		}
-		secret := f.Type == reflect.TypeFor[chat.Secret]() || f.Type == reflect.TypeFor[*chat.Secret]()
+		secret := f.Type == reflect.TypeFor[secret.Text]() || f.Type == reflect.TypeFor[*secret.Text]()
 		out.fields = append(out.fields, planned{name, secret, f.Type, read})
 	}
 	return out

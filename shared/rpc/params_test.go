@@ -14,6 +14,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
+	"chatconf/shared/secret"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -230,11 +231,11 @@ func TestJSONBody(t *testing.T) {
 		`{"Tags":{"a":"b"},"TagKeys":["x"]}`:      {Tags: map[string]string{"a": "b"}, TagKeys: []string{"x"}},
 		`{"ResourceIds":["a","b"]}`:               {ResourceIDs: []string{"a", "b"}},
 		`{"Texture":"no parameter of ours"}`:      {},
-		`{"Secret":{"k":"` + planted + `"}}`:      {Secret: chat.Secret(`{"k":"` + planted + `"}`)},
+		`{"Secret":{"k":"` + planted + `"}}`:      {Secret: secret.Text(`{"k":"` + planted + `"}`)},
 	} {
 		*got = echo{}
 		w.wantOK(w.do(request{action: "GetEcho", json: text}))
-		if diff := cmp.Diff(want, *got, cmp.Comparer(func(a, b chat.Secret) bool { return a.Reveal() == b.Reveal() })); diff != "" {
+		if diff := cmp.Diff(want, *got, cmp.Comparer(func(a, b secret.Text) bool { return a.Reveal() == b.Reveal() })); diff != "" {
 			t.Errorf("%s: -want +got\n%s", text, diff)
 		}
 	}

@@ -26,6 +26,7 @@ import (
 	"chatconf/shared/rpc"
 	"chatconf/shared/rpc/sign"
 	"chatconf/shared/seal"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 	"chatconf/shared/table/file"
 )
@@ -103,7 +104,7 @@ func newWorld(tb testing.TB, adjust func(*rpc.Options), actions ...rpc.Action) *
 func (w *world) addKey(key sign.Key, name string, p *policy.Policy) {
 	w.Helper()
 	_, err := w.options.Keys.Create(w.Context(), chat.AccessKey{
-		ID: key.ID, Secret: chat.Secret(key.Secret), Account: account, Name: name, Policies: []*policy.Policy{p},
+		ID: key.ID, Secret: secret.Text(key.Secret), Account: account, Name: name, Policies: []*policy.Policy{p},
 	})
 	if err != nil {
 		w.Fatal(err)
@@ -436,7 +437,7 @@ type echo struct {
 	Text        string            `param:"Text"`
 	Number      *int64            `param:"Number"`
 	All         bool              `param:"All"`
-	Secret      chat.Secret       `param:"Secret"`
+	Secret      secret.Text       `param:"Secret"`
 	Filters     []chat.Filter     `param:"Filters"`
 	Tags        map[string]string `param:"Tags"`
 	ResourceIDs []string          `param:"ResourceIds"`

@@ -25,6 +25,7 @@ import (
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/platform/platformtest"
+	"chatconf/shared/secret"
 	"chatconf/shared/webhook"
 	"chatconf/shared/webhook/webhooktest"
 )
@@ -1050,7 +1051,7 @@ func TestReceiversAreKept(t *testing.T) {
 	if made != 1 {
 		t.Errorf("made %d times", made)
 	}
-	secret := chat.Secret(`{"SlackSigningSecret":"another-secret","SlackTeamId":"T0EXAMPLE"}`)
+	secret := secret.Text(`{"SlackSigningSecret":"another-secret","SlackTeamId":"T0EXAMPLE"}`)
 	if _, err := process.Service.Update(w.As(), &chat.UpdateRequest{Name: "ops", Configuration: &secret}); err != nil {
 		t.Fatal(err)
 	}

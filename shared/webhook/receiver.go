@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/secret"
 )
 
 // MaxBody is the size of a callback's body, in bytes.
@@ -27,7 +28,7 @@ type Receiver interface {
 }
 
 // Settings are a configuration's own, by key, its secrets unsealed. All of them print as a mask, since some are secrets.
-type Settings map[string]chat.Secret
+type Settings map[string]secret.Text
 
 // Get returns the value of a setting, empty if it is not set.
 func (s Settings) Get(key string) string { return s[key].Reveal() }

@@ -12,6 +12,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/callback"
+	"chatconf/shared/secret"
 	"chatconf/shared/webhook"
 )
 
@@ -90,7 +91,7 @@ func TestFresh(t *testing.T) {
 
 func TestWindow(t *testing.T) {
 	for text, want := range map[string]time.Duration{"": time.Minute, "1": time.Second, "3600": time.Hour, "3601": 0, "0": 0, "-1": 0, "x": 0} {
-		got, err := callback.Window(webhook.Settings{"W": chat.Secret(text)}, "W", time.Minute, time.Hour)
+		got, err := callback.Window(webhook.Settings{"W": secret.Text(text)}, "W", time.Minute, time.Hour)
 		if got != want || (err == nil) != (want != 0) {
 			t.Errorf("Window(%q) = %v, %v, want %v", text, got, err, want)
 		}

@@ -17,6 +17,7 @@ import (
 	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/envelope"
+	"chatconf/shared/secret"
 	"chatconf/shared/webhook"
 )
 
@@ -233,7 +234,7 @@ func (r *receiver) message(f callback.Fields) (*webhook.Received, error) {
 		m.User = "" // somebody of another organisation, whose userid may be that of somebody here
 	}
 	m.ReplyTo = replyTo(m)
-	if m.ReplyTo.URL = chat.Secret(f.Text("sessionWebhook")); m.ReplyTo.URL != "" {
+	if m.ReplyTo.URL = secret.Text(f.Text("sessionWebhook")); m.ReplyTo.URL != "" {
 		m.ReplyTo.Expires = millis(f.NumberOrText("sessionWebhookExpiredTime"))
 	}
 	kind, notice := f.Text("msgtype"), f.NumberOrText("errorCode")

@@ -13,6 +13,7 @@ import (
 	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/outbound"
+	"chatconf/shared/secret"
 	"chatconf/shared/webhook"
 )
 
@@ -25,7 +26,7 @@ var (
 type sender struct {
 	client    *outbound.Client
 	clientID  string
-	secret    chat.Secret
+	secret    secret.Text
 	robotCode string
 }
 
@@ -64,7 +65,7 @@ func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 }
 
 // bySession answers by a sessionWebhook. https://open.dingtalk.com/document/orgapp/robot-reply-and-send-messages
-func (s *sender) bySession(ctx context.Context, address chat.Secret, text string) error {
+func (s *sender) bySession(ctx context.Context, address secret.Text, text string) error {
 	const what = "dingtalk: answer by sessionWebhook"
 	answer, err := s.client.Do(ctx, outbound.Call{What: what, URL: address, Hosts: sessionHosts, Body: textMessage(text)})
 	if err != nil {
@@ -106,9 +107,9 @@ func (s *sender) byRobot(ctx context.Context, to chat.ReplyTo, text string) erro
 	}
 	b.WriteByte('}')
 	key := callback.Digest("dingtalk", s.clientID, s.secret.Reveal())
-	return s.client.WithToken(ctx, key, s.token, func(token chat.Secret) (bool, error) {
-		answer, err := s.client.Do(ctx, outbound.Call{What: what, URL: chat.Secret("https://api.dingtalk.com" + path), Hosts: apiHosts, Body: b.Bytes(),
-			Headers: map[string]chat.Secret{"x-acs-dingtalk-access-token": token}})
+	return s.client.WithToken(ctx, key, s.token, func(token secret.Text) (bool, error) {
+		answer, err := s.client.Do(ctx, outbound.Call{What: what, URL: secret.Text("https://api.dingtalk.com" + path), Hosts: apiHosts, Body: b.Bytes(),
+			Headers: map[string]secret.Text{"x-acs-dingtalk-access-token": token}})
 		if err != nil {
 			return false, err
 		}
@@ -133,7 +134,7 @@ func busy(code string) bool {
 }
 
 // token fetches an access token. https://open.dingtalk.com/document/orgapp/obtain-the-access_token-of-an-internal-app
-func (s *sender) token(ctx context.Context) (chat.Secret, time.Duration, error) {
+func (s *sender) token(ctx context.Context) (secret.Text, time.Duration, error) {
 	const what = "dingtalk: oauth2/accessToken"
 	var b bytes.Buffer
 	b.WriteString(`{"appKey":`)
@@ -150,5 +151,5 @@ func (s *sender) token(ctx context.Context) (chat.Secret, time.Duration, error) 
 		code := answer.Text("code")
 		return "", 0, answer.Refused(what, code, busy(code))
 	}
-	return chat.Secret(token), outbound.Seconds(answer.Number("expireIn")), nil
+	return secret.Text(token), outbound.Seconds(answer.Number("expireIn")), nil
 }

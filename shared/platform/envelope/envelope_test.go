@@ -16,9 +16,9 @@ import (
 	"testing/iotest"
 	"time"
 
-	"chatconf/shared/chat"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/envelope"
+	"chatconf/shared/secret"
 	"chatconf/shared/webhook"
 )
 
@@ -202,7 +202,7 @@ func TestParseKey(t *testing.T) {
 func settings(pairs ...string) webhook.Settings {
 	s := webhook.Settings{"Token": "notarealtoken", "Key": keyText}
 	for i := 0; i < len(pairs); i += 2 {
-		s[pairs[i]] = chat.Secret(pairs[i+1])
+		s[pairs[i]] = secret.Text(pairs[i+1])
 	}
 	return s
 }

@@ -11,6 +11,7 @@ import (
 	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/outbound"
+	"chatconf/shared/secret"
 	"chatconf/shared/webhook"
 )
 
@@ -21,7 +22,7 @@ type sender struct {
 	client *outbound.Client
 	host   string
 	appID  string
-	secret chat.Secret
+	secret secret.Text
 }
 
 var _ webhook.Sender = (*sender)(nil)
@@ -65,10 +66,10 @@ func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 	document.WriteString(&b, callback.Digest("feishu reply", to.ID, text)[:40])
 	b.WriteByte('}')
 	key := callback.Digest("feishu", s.host, s.appID, s.secret.Reveal())
-	return s.client.WithToken(ctx, key, s.token, func(token chat.Secret) (bool, error) {
+	return s.client.WithToken(ctx, key, s.token, func(token secret.Text) (bool, error) {
 		answer, err := s.client.Do(ctx, outbound.Call{What: what, Hosts: []string{s.host}, Body: b.Bytes(),
-			URL:     chat.Secret("https://" + s.host + "/open-apis/im/v1/messages" + path),
-			Headers: map[string]chat.Secret{"Authorization": "Bearer " + token}})
+			URL:     secret.Text("https://" + s.host + "/open-apis/im/v1/messages" + path),
+			Headers: map[string]secret.Text{"Authorization": "Bearer " + token}})
 		if err != nil {
 			return false, err
 		}
@@ -98,7 +99,7 @@ func postOf(text string) string {
 }
 
 // token fetches an access token. https://open.feishu.cn/document/server-docs/authentication-management/access-token/tenant_access_token_internal
-func (s *sender) token(ctx context.Context) (chat.Secret, time.Duration, error) {
+func (s *sender) token(ctx context.Context) (secret.Text, time.Duration, error) {
 	const what = "feishu: auth/v3/tenant_access_token/internal"
 	var b bytes.Buffer
 	b.WriteString(`{"app_id":`)
@@ -107,7 +108,7 @@ func (s *sender) token(ctx context.Context) (chat.Secret, time.Duration, error) 
 	document.WriteString(&b, s.secret.Reveal())
 	b.WriteByte('}')
 	answer, err := s.client.Do(ctx, outbound.Call{What: what, Hosts: []string{s.host}, Body: b.Bytes(),
-		URL: chat.Secret("https://" + s.host + "/open-apis/auth/v3/tenant_access_token/internal")})
+		URL: secret.Text("https://" + s.host + "/open-apis/auth/v3/tenant_access_token/internal")})
 	if err != nil {
 		return "", 0, err
 	}
@@ -115,5 +116,5 @@ func (s *sender) token(ctx context.Context) (chat.Secret, time.Duration, error) 
 	if answer.Status != 200 || code != "0" || token == "" {
 		return "", 0, answer.Refused(what, code, code == "99991400")
 	}
-	return chat.Secret(token), outbound.Seconds(answer.Number("expire")), nil
+	return secret.Text(token), outbound.Seconds(answer.Number("expire")), nil
 }

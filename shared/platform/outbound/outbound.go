@@ -16,9 +16,9 @@ import (
 	"sync"
 	"time"
 
-	"chatconf/shared/chat"
 	"chatconf/shared/dial"
 	"chatconf/shared/platform/callback"
+	"chatconf/shared/secret"
 )
 
 // maxAnswer is how much of an answer is read, in bytes.
@@ -96,9 +96,9 @@ func (c *Client) Now() time.Time { return c.now() }
 type Call struct {
 	What    string // for errors, such as "slack: answer by response_url"
 	Method  string // POST if empty
-	URL     chat.Secret
+	URL     secret.Text
 	Hosts   []string // of which the URL's must be one
-	Headers map[string]chat.Secret
+	Headers map[string]secret.Text
 	Body    []byte // JSON
 }
 
@@ -205,7 +205,7 @@ func (c *Client) Do(ctx context.Context, call Call) (*Answer, error) {
 // A token is an access token, or that one is being fetched.
 type token struct {
 	fetching chan struct{} // closed when text, until and err are there
-	text     chat.Secret
+	text     secret.Text
 	until    time.Time
 	err      error
 }
@@ -218,7 +218,7 @@ const early = 2 * time.Minute
 
 // Token returns the access token of an app: the one that is kept under key, or a new one, which only one caller fetches at a time. The key tells apps and
 // their secrets apart. fetch returns the token and how long it lives.
-func (c *Client) Token(ctx context.Context, key string, fetch func(context.Context) (chat.Secret, time.Duration, error)) (chat.Secret, error) {
+func (c *Client) Token(ctx context.Context, key string, fetch func(context.Context) (secret.Text, time.Duration, error)) (secret.Text, error) {
 	for {
 		c.mu.Lock()
 		t := c.tokens[key]
@@ -250,7 +250,7 @@ func (c *Client) Token(ctx context.Context, key string, fetch func(context.Conte
 // errNotFetched is the error of a fetch that did not return.
 var errNotFetched = errors.New("outbound: the access token was not fetched")
 
-func (c *Client) fetch(ctx context.Context, key string, t *token, fetch func(context.Context) (chat.Secret, time.Duration, error)) (chat.Secret, error) {
+func (c *Client) fetch(ctx context.Context, key string, t *token, fetch func(context.Context) (secret.Text, time.Duration, error)) (secret.Text, error) {
 	t.err = errNotFetched // a panic of fetch goes on to the request that it serves, and those who wait try themselves
 	defer func() {
 		if t.err != nil {
@@ -273,7 +273,7 @@ func (c *Client) drop(key string, t *token) {
 }
 
 // Forget drops the token that is kept under key, if it is still this one: the platform does not take it any more.
-func (c *Client) Forget(key string, text chat.Secret) {
+func (c *Client) Forget(key string, text secret.Text) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.tokens[key]
@@ -290,7 +290,7 @@ func (c *Client) Forget(key string, text chat.Secret) {
 }
 
 // WithToken does something with an access token, and once more with a new one if it says that the token has expired.
-func (c *Client) WithToken(ctx context.Context, key string, fetch func(context.Context) (chat.Secret, time.Duration, error), do func(token chat.Secret) (expired bool, err error)) error {
+func (c *Client) WithToken(ctx context.Context, key string, fetch func(context.Context) (secret.Text, time.Duration, error), do func(token secret.Text) (expired bool, err error)) error {
 	for attempt := 0; ; attempt++ {
 		text, err := c.Token(ctx, key, fetch)
 		if err != nil {

@@ -19,10 +19,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chatconf/shared/chat"
 	"chatconf/shared/dial"
 	"chatconf/shared/platform/outbound"
 	"chatconf/shared/platform/outbound/outboundtest"
+	"chatconf/shared/secret"
 	"chatconf/shared/webhook"
 )
 
@@ -54,7 +54,7 @@ func TestDo(t *testing.T) {
 		w.WriteHeader(201)
 		fmt.Fprintf(w, `{"method":%q,"path":%q,"body":%q,"token":%q,"type":%q}`, r.Method, r.URL.RequestURI(), body, r.Header.Get("X-Token"), r.Header.Get("Content-Type"))
 	})
-	a, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://api.example.com/a%2Fb?c=d", Hosts: hosts, Body: []byte("{}"), Headers: map[string]chat.Secret{"X-Token": "not-a-real-token"}})
+	a, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://api.example.com/a%2Fb?c=d", Hosts: hosts, Body: []byte("{}"), Headers: map[string]secret.Text{"X-Token": "not-a-real-token"}})
 	if err != nil || a.Status != 201 || a.Text("method") != "POST" || a.Text("path") != "/a%2Fb?c=d" || a.Text("body") != "{}" || a.Text("token") != "not-a-real-token" || !strings.HasPrefix(a.Text("type"), "application/json") {
 		t.Errorf("%+v, %v", a, err)
 	}
@@ -73,7 +73,7 @@ func TestOtherAddressesAreNotCalled(t *testing.T) {
 		"https://api.example.com:443/x", "//api.example.com/x", "https:api.example.com/x", "https://API.example.com./x", "https://api.example.com/x#secret-fragment", "https://127.0.0.1/x",
 		"https://[::1]/x", "https://api.example.com/%zz", "https://api.example.com\n/x", "file:///etc/passwd", "gopher://api.example.com/", "https://\u0430pi.example.com/",
 	} {
-		_, err := c.Do(t.Context(), outbound.Call{What: "test", URL: chat.Secret(address), Hosts: hosts})
+		_, err := c.Do(t.Context(), outbound.Call{What: "test", URL: secret.Text(address), Hosts: hosts})
 		if err == nil {
 			t.Errorf("%q is called", address)
 		} else if got := err.Error(); strings.Contains(got, "example.com") || strings.Contains(got, "passw") {
@@ -110,7 +110,7 @@ func TestAStandInNeedsTheHostsCertificate(t *testing.T) {
 	place := map[string]string{"api.example.com:443": s.Listener.Addr().String(), "api.example.net:443": s.Listener.Addr().String()}
 	for about, c := range map[string]struct {
 		extra *dial.Roots
-		url   chat.Secret
+		url   secret.Text
 		ok    bool
 	}{
 		"the host's":     {authority(t, s), "https://api.example.com/not-a-real-path", true},
@@ -258,11 +258,11 @@ func TestPassing(t *testing.T) {
 func TestPanicWhileATokenIsFetched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := outbound.New(outbound.Options{})
-		panics := func(context.Context) (chat.Secret, time.Duration, error) {
+		panics := func(context.Context) (secret.Text, time.Duration, error) {
 			time.Sleep(time.Second)
 			panic("planted")
 		}
-		fetch := func(context.Context) (chat.Secret, time.Duration, error) { return "token", time.Hour, nil }
+		fetch := func(context.Context) (secret.Text, time.Duration, error) { return "token", time.Hour, nil }
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			defer func() {
@@ -294,12 +294,12 @@ func TestTokens(t *testing.T) {
 		c := outbound.New(outbound.Options{})
 		fetched := 0
 		var mu sync.Mutex
-		fetch := func(context.Context) (chat.Secret, time.Duration, error) {
+		fetch := func(context.Context) (secret.Text, time.Duration, error) {
 			time.Sleep(time.Second)
 			mu.Lock()
 			defer mu.Unlock()
 			fetched++
-			return chat.Secret(fmt.Sprint("token-", fetched)), 2 * time.Hour, nil
+			return secret.Text(fmt.Sprint("token-", fetched)), 2 * time.Hour, nil
 		}
 		var wg sync.WaitGroup
 		for range 16 { // all at once: one fetches, the others wait
@@ -345,7 +345,7 @@ func TestTokens(t *testing.T) {
 
 func TestTokensAreBounded(t *testing.T) {
 	c := outbound.New(outbound.Options{})
-	fetch := func(context.Context) (chat.Secret, time.Duration, error) { return "not-a-real-token", time.Hour, nil }
+	fetch := func(context.Context) (secret.Text, time.Duration, error) { return "not-a-real-token", time.Hour, nil }
 	for i := range outbound.MaxTokens + 10 {
 		if _, err := c.Token(t.Context(), fmt.Sprint("app-", i), fetch); err != nil {
 			t.Fatal(err)
@@ -358,14 +358,14 @@ func TestTokensAreBounded(t *testing.T) {
 
 func TestATokenThatCannotBeFetchedIsAskedForAgain(t *testing.T) {
 	c := outbound.New(outbound.Options{})
-	fail := func(context.Context) (chat.Secret, time.Duration, error) { return "", 0, errors.New("busy") }
+	fail := func(context.Context) (secret.Text, time.Duration, error) { return "", 0, errors.New("busy") }
 	if _, err := c.Token(t.Context(), "app", fail); err == nil {
 		t.Error("no error")
 	}
 	if err := c.WithToken(t.Context(), "app", fail, nil); err == nil {
 		t.Error("no error")
 	}
-	short := func(context.Context) (chat.Secret, time.Duration, error) { return "x", time.Minute, nil }
+	short := func(context.Context) (secret.Text, time.Duration, error) { return "x", time.Minute, nil }
 	for range 2 { // it lives too short to be kept, and serves once
 		if got, err := c.Token(t.Context(), "app", short); got != "x" || err != nil {
 			t.Errorf("%v, %v", got, err)
@@ -376,13 +376,13 @@ func TestATokenThatCannotBeFetchedIsAskedForAgain(t *testing.T) {
 func TestAnExpiredTokenIsRefreshedOnce(t *testing.T) {
 	c := outbound.New(outbound.Options{})
 	fetched := 0
-	fetch := func(context.Context) (chat.Secret, time.Duration, error) {
+	fetch := func(context.Context) (secret.Text, time.Duration, error) {
 		fetched++
-		return chat.Secret(fmt.Sprint(fetched)), time.Hour, nil
+		return secret.Text(fmt.Sprint(fetched)), time.Hour, nil
 	}
 	var used []string
-	do := func(good string) func(chat.Secret) (bool, error) {
-		return func(token chat.Secret) (bool, error) {
+	do := func(good string) func(secret.Text) (bool, error) {
+		return func(token secret.Text) (bool, error) {
 			used = append(used, token.Reveal())
 			if token.Reveal() == good {
 				return false, nil

@@ -8,10 +8,10 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"chatconf/shared/chat"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/platform/platformtest"
+	"chatconf/shared/secret"
 	"chatconf/shared/webhook"
 )
 
@@ -131,7 +131,7 @@ func TestReadAnswerIsStrict(t *testing.T) {
 			t.Errorf("%s: an answer to another: %v", mode, err)
 		}
 		settings := platformtest.Settings("WeChat")
-		settings["WeChatToken"] = chat.Secret("othertoken")
+		settings["WeChatToken"] = secret.Text("othertoken")
 		stranger, err := (&platformsim.Maker{Settings: settings, Now: platformtest.Now}).Make("WeChat", mode, platformsim.Message{User: "u", Text: "x"})
 		if err != nil {
 			t.Fatal(err)

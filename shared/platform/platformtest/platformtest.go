@@ -23,6 +23,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/envelope"
 	"chatconf/shared/platform/platformsim"
+	"chatconf/shared/secret"
 	"chatconf/shared/webhook"
 )
 
@@ -94,7 +95,7 @@ func Settings(platform string) webhook.Settings {
 func With(platform string, pairs ...string) webhook.Settings {
 	s := Settings(platform)
 	for i := 0; i < len(pairs); i += 2 {
-		s[pairs[i]] = chat.Secret(pairs[i+1])
+		s[pairs[i]] = secret.Text(pairs[i+1])
 	}
 	return s
 }
@@ -358,16 +359,16 @@ func (s *sample) tamperBody(refused func(string, *webhook.Request, ...webhook.St
 }
 
 // other is another value of a setting, of the same shape.
-func other(value string) chat.Secret {
+func other(value string) secret.Text {
 	last := len(value) - 2 // the very last may have bits that are not looked at
 	if last < 0 {
-		return chat.Secret(value + "1")
+		return secret.Text(value + "1")
 	}
 	c := "7"
 	if value[last] == '7' {
 		c = "8"
 	}
-	return chat.Secret(value[:last] + c + value[last+1:])
+	return secret.Text(value[:last] + c + value[last+1:])
 }
 
 // otherSettings gives the genuine callback to other configurations.

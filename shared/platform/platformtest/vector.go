@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/secret"
 	"chatconf/shared/webhook"
 )
 
@@ -71,8 +71,8 @@ func parseVector(text string) (*Vector, error) {
 		case name == "type":
 			v.Type = value
 		case name == "set":
-			key, secret, _ := strings.Cut(value, " ")
-			v.Settings[key] = chat.Secret(secret)
+			key, hidden, _ := strings.Cut(value, " ")
+			v.Settings[key] = secret.Text(hidden)
 		case name == "now":
 			n, err := strconv.ParseInt(value, 10, 64)
 			if err != nil {

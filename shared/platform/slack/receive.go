@@ -13,6 +13,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
+	"chatconf/shared/secret"
 	"chatconf/shared/webhook"
 )
 
@@ -187,7 +188,7 @@ func byURL(address string, at time.Time) chat.ReplyTo {
 	if address == "" {
 		return chat.ReplyTo{}
 	}
-	return chat.ReplyTo{Kind: toURL, URL: chat.Secret(address), Expires: at.Add(urlLives)}
+	return chat.ReplyTo{Kind: toURL, URL: secret.Text(address), Expires: at.Add(urlLives)}
 }
 
 // What Received.State says.

@@ -8,6 +8,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/document"
 	"chatconf/shared/platform/outbound"
+	"chatconf/shared/secret"
 	"chatconf/shared/webhook"
 )
 
@@ -19,7 +20,7 @@ var (
 
 type sender struct {
 	client *outbound.Client
-	token  chat.Secret
+	token  secret.Text
 }
 
 var _ webhook.Sender = (*sender)(nil)
@@ -44,7 +45,7 @@ func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 }
 
 // byURL answers by a response_url. https://docs.slack.dev/interactivity/handling-user-interaction
-func (s *sender) byURL(ctx context.Context, address chat.Secret, text string) error {
+func (s *sender) byURL(ctx context.Context, address secret.Text, text string) error {
 	const what = "slack: answer by response_url"
 	answer, err := s.client.Do(ctx, outbound.Call{What: what, URL: address, Hosts: urlHosts,
 		Body: message(`"response_type":"ephemeral","replace_original":false,`, text)})
@@ -84,7 +85,7 @@ func (s *sender) post(ctx context.Context, id, text string) error {
 	}
 	members.WriteString(`,"unfurl_links":false,"unfurl_media":false,`)
 	answer, err := s.client.Do(ctx, outbound.Call{What: what, URL: "https://slack.com/api/chat.postMessage", Hosts: apiHosts,
-		Headers: map[string]chat.Secret{"Authorization": "Bearer " + s.token}, Body: message(members.String(), text)})
+		Headers: map[string]secret.Text{"Authorization": "Bearer " + s.token}, Body: message(members.String(), text)})
 	if err != nil {
 		return err
 	}

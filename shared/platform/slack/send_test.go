@@ -8,6 +8,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/outbound/outboundtest"
 	"chatconf/shared/platform/slack"
+	"chatconf/shared/secret"
 	"chatconf/shared/webhook"
 )
 
@@ -46,7 +47,7 @@ func TestSend(t *testing.T) {
 		"by another way":                     {chat.ReplyTo{Kind: "pigeon"}, bot, 200, "ok", false, false, "", ""},
 	} {
 		p := outboundtest.New(t, now, []string{"hooks.slack.com", "hooks.slack-gov.com", "slack.com"}, func(outboundtest.Request) (int, string) { return test.status, test.answer })
-		s, err := slack.NewSender(webhook.Settings{"SlackBotToken": chat.Secret(test.token)}, p.Client)
+		s, err := slack.NewSender(webhook.Settings{"SlackBotToken": secret.Text(test.token)}, p.Client)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,7 @@ import (
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/platform/teams"
+	"chatconf/shared/secret"
 	"chatconf/shared/webhook"
 )
 
@@ -90,9 +91,9 @@ func TestActivities(t *testing.T) {
 }
 
 func TestNewReceiver(t *testing.T) {
-	for _, secret := range []string{"", "AAAA", "not base64!"} {
-		if _, err := teams.NewReceiver(webhook.Settings{"TeamsWebhookSecret": chat.Secret(secret)}); err == nil || secret != "" && strings.Contains(err.Error(), secret) {
-			t.Errorf("%q: %v", secret, err)
+	for _, hidden := range []string{"", "AAAA", "not base64!"} {
+		if _, err := teams.NewReceiver(webhook.Settings{"TeamsWebhookSecret": secret.Text(hidden)}); err == nil || hidden != "" && strings.Contains(err.Error(), hidden) {
+			t.Errorf("%q: %v", hidden, err)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/envelope"
+	"chatconf/shared/secret"
 	"chatconf/shared/webhook"
 )
 
@@ -302,7 +303,7 @@ func (r *receiver) aibot(in *webhook.Request, s state, text string) (*webhook.Re
 		Conversation: f.Text("chatid"),
 		Direct:       f.Text("chattype") == "single",
 		User:         user,
-		ReplyTo:      chat.ReplyTo{Kind: toURL, URL: chat.Secret(f.Text("response_url"))},
+		ReplyTo:      chat.ReplyTo{Kind: toURL, URL: secret.Text(f.Text("response_url"))},
 	}
 	if m.Direct {
 		m.Conversation = user

@@ -11,6 +11,7 @@ import (
 	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/outbound"
+	"chatconf/shared/secret"
 	"chatconf/shared/webhook"
 )
 
@@ -21,7 +22,7 @@ type sender struct {
 	client  *outbound.Client
 	corpID  string
 	agentID string
-	secret  chat.Secret
+	secret  secret.Text
 }
 
 var _ webhook.Sender = (*sender)(nil)
@@ -47,7 +48,7 @@ func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 }
 
 // byURL answers as an intelligent robot. https://developer.work.weixin.qq.com/document/path/101138
-func (s *sender) byURL(ctx context.Context, address chat.Secret, text string) error {
+func (s *sender) byURL(ctx context.Context, address secret.Text, text string) error {
 	const what = "wecom: answer by response_url"
 	var b bytes.Buffer
 	b.WriteString(`{"msgtype":"markdown","markdown":{"content":`)
@@ -77,9 +78,9 @@ func (s *sender) message(ctx context.Context, user, text string) error {
 	document.WriteString(&b, plain(text))
 	b.WriteString("}}")
 	key := callback.Digest("wecom", s.corpID, s.agentID, s.secret.Reveal())
-	return s.client.WithToken(ctx, key, s.token, func(token chat.Secret) (bool, error) {
+	return s.client.WithToken(ctx, key, s.token, func(token secret.Text) (bool, error) {
 		answer, err := s.client.Do(ctx, outbound.Call{What: what, Hosts: []string{api}, Body: b.Bytes(),
-			URL: "https://" + api + "/cgi-bin/message/send?access_token=" + chat.Secret(url.QueryEscape(token.Reveal()))})
+			URL: "https://" + api + "/cgi-bin/message/send?access_token=" + secret.Text(url.QueryEscape(token.Reveal()))})
 		if err != nil {
 			return false, err
 		}
@@ -98,11 +99,11 @@ func (s *sender) message(ctx context.Context, user, text string) error {
 }
 
 // token fetches an access token. https://developer.work.weixin.qq.com/document/path/91039
-func (s *sender) token(ctx context.Context) (chat.Secret, time.Duration, error) {
+func (s *sender) token(ctx context.Context) (secret.Text, time.Duration, error) {
 	const what = "wecom: gettoken"
 	query := url.Values{"corpid": {s.corpID}, "corpsecret": {s.secret.Reveal()}}
 	answer, err := s.client.Do(ctx, outbound.Call{What: what, Method: "GET", Hosts: []string{api},
-		URL: chat.Secret("https://" + api + "/cgi-bin/gettoken?" + query.Encode())})
+		URL: secret.Text("https://" + api + "/cgi-bin/gettoken?" + query.Encode())})
 	if err != nil {
 		return "", 0, err
 	}
@@ -113,7 +114,7 @@ func (s *sender) token(ctx context.Context) (chat.Secret, time.Duration, error) 
 	if token == "" {
 		return "", 0, answer.Refused(what, "no access_token", false)
 	}
-	return chat.Secret(token), outbound.Seconds(answer.Number("expires_in")), nil
+	return secret.Text(token), outbound.Seconds(answer.Number("expires_in")), nil
 }
 
 // refusal returns why the platform refused: it says so by errcode, with status 200.

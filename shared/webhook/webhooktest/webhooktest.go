@@ -24,6 +24,7 @@ import (
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/policy"
 	"chatconf/shared/seal"
+	"chatconf/shared/secret"
 	"chatconf/shared/table"
 	"chatconf/shared/table/file"
 	"chatconf/shared/webhook"
@@ -162,7 +163,7 @@ func (p *Process) Create(name, kind string, settings webhook.Settings, members .
 		}
 		members = append(members, fmt.Sprintf("%q:%s", key, member))
 	}
-	_, err := p.Service.Create(p.As(), &chat.CreateRequest{Name: name, Type: kind, Configuration: chat.Secret("{" + strings.Join(members, ",") + "}")})
+	_, err := p.Service.Create(p.As(), &chat.CreateRequest{Name: name, Type: kind, Configuration: secret.Text("{" + strings.Join(members, ",") + "}")})
 	if err != nil {
 		p.Fatalf("create %s: %v", name, err)
 	}
