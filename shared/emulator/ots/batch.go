@@ -72,6 +72,9 @@ func (s *Server) getRows(c *call, tx store.Tx, in *otsprotocol.TableInBatchGetRo
 	sel, err := t.selection(query{
 		columns: in.ColumnsToGet, times: in.TimeRange, maxVersions: in.MaxVersions, filter: in.Filter, start: in.StartColumn, end: in.EndColumn,
 	}, s.now())
+	if err == errNoVersions {
+		err = errNoVersionsRows
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,9 @@ func (s *Server) newTable(c *call, req *otsprotocol.CreateTableRequest) (*table,
 	t := &table{
 		Instance: c.instance, Name: meta.GetTableName(),
 		TTL: -1, MaxVersions: 1, Deviation: defaultDeviation,
-		Created: s.now().UnixMicro(), Increased: s.now().Unix(), LocalTxn: req.GetEnableLocalTxn(),
+		Created: s.now().UnixMicro(), Increased: s.now().Unix(),
+		// The SDKs for Python and Node cannot set it, and the suite of the Java SDK leaves it out.
+		LocalTxn: req.EnableLocalTxn == nil || *req.EnableLocalTxn,
 	}
 	if err := checkTableName(t.Name); err != nil {
 		return nil, err
@@ -169,7 +171,7 @@ func (s *Server) setStream(t *table, m *otsprotocol.StreamSpecification) error {
 		return invalid("Invalid stream expiration time: %d.", hours) // the service's wording is not known
 	}
 	d := &otsprotocol.StreamDetails{
-		EnableStream: proto.Bool(true), StreamId: proto.String(t.Name + "_" + s.newID()),
+		EnableStream: proto.Bool(true), StreamId: proto.String(s.newStreamID(t)),
 		ExpirationTime: proto.Int32(cmp.Or(hours, t.Stream.GetExpirationTime(), defaultExpiry)),
 		LastEnableTime: proto.Int64(s.now().UnixMicro()), ColumnsToGet: m.ColumnsToGet,
 	}

@@ -65,6 +65,8 @@ var (
 	errIndexWrite     = invalid("Can't write index table directly.")
 	errTxnDisabled    = invalid("Try to call method using explicit transaction on explicit-transaction-disabled table.")
 	errTransactionID  = invalid("TransactionID is invalid.")
+	errNoVersions     = invalid("No version condition is specified.")
+	errNoVersionsRows = invalid("No version condition is specified while querying row.") // of a batch
 	errRepeatedExist  = invalid("Repeated rows do not support row exist expectation check in BatchModify.")
 	errRepeatedFilter = invalid("Repeated rows do not support row condition check in BatchModify.")
 )

@@ -65,7 +65,7 @@ func (t *table) checkIndexable() error {
 	case t.TTL != -1 && (t.AllowUpdate == nil || *t.AllowUpdate):
 		return invalid("Table with secondary index must have time to live -1, or must not allow updates.")
 	case len(t.indexes) >= maxIndexes:
-		return invalid("The number of indexes exceeds the limit: %d.", maxIndexes)
+		return invalid("Number of index per table exceeds the quota:%d.", maxIndexes)
 	}
 	return nil
 }
@@ -74,7 +74,7 @@ func (t *table) checkIndexable() error {
 func (t *table) setIndexKey(main *table) error {
 	names := t.Index.Key
 	if len(names) == 0 || len(names) > maxIndexKey {
-		return invalid("The number of primary key columns must be in range: [1, %d].", maxIndexKey)
+		return invalid("The number of primary key columns must be in range: [1, %d] in index.", maxIndexKey)
 	}
 	if t.Index.Type == otsprotocol.IndexType_IT_LOCAL_INDEX && names[0] != main.Key[0].Name {
 		return invalid("The first primary key column of a local index must be that of the table.") // the service's wording is not known
@@ -119,7 +119,7 @@ func (t *table) indexKeyColumn(name string) (keyColumn, error) {
 
 func (t *table) setIndexColumns(main *table) error {
 	if n := len(t.Index.Defined); n > maxIndexColumns {
-		return invalid("The number of defined columns must be in range: [0, %d].", maxIndexColumns)
+		return invalid("The number of attribute columns must be in range: [0, %d] in index.", maxIndexColumns)
 	}
 	for _, name := range t.Index.Defined {
 		d := main.defined(name)

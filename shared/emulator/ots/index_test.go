@@ -164,6 +164,11 @@ func TestIndexDefinitions(t *testing.T) {
 	c.create("t", "p:string s:string", withDefined)
 	c.create("several", "p:string", withDefined, versions(2))
 	c.create("aging", "p:string", withDefined, timeToLive(100))
+	c.create("full", "p:string", withDefined, func(r *tablestore.CreateTableRequest) {
+		for i := range 5 {
+			r.AddIndexMeta(indexMeta(fmt.Sprint("full", i), false, "city"))
+		}
+	})
 	for _, test := range []struct {
 		name, table string
 		meta        *tablestore.IndexMeta
@@ -172,7 +177,10 @@ func TestIndexDefinitions(t *testing.T) {
 		{"an undefined column", "t", indexMeta("i", false, "x"), "OTSParameterInvalid: Column does not exist:x."},
 		{"a double", "t", indexMeta("i", false, "weight"), "OTSParameterInvalid: Invalid column type, only STRING,INTEGER,BINARY is allowed."},
 		{"an undefined attribute", "t", indexMeta("i", false, "city", "x"), "OTSParameterInvalid: Column does not exist:x."},
-		{"no columns", "t", indexMeta("i", false, ""), "OTSParameterInvalid: The number of primary key columns must be in range: [1, 4]."},
+		{"no columns", "t", indexMeta("i", false, ""), "OTSParameterInvalid: The number of primary key columns must be in range: [1, 4] in index."},
+		{"33 attributes", "t", indexMeta("i", false, "city", make([]string, 33)...),
+			"OTSParameterInvalid: The number of attribute columns must be in range: [0, 32] in index."},
+		{"a sixth index", "full", indexMeta("i", false, "city"), "OTSParameterInvalid: Number of index per table exceeds the quota:5."},
 		{"a column twice", "t", indexMeta("i", false, "city city"), "OTSParameterInvalid: Duplicated primary key name: 'city'."},
 		{"a column as key and attribute", "t", indexMeta("i", false, "city", "city"), "OTSParameterInvalid: "},
 		{"a local index without the partition key", "t", indexMeta("i", true, "city"), "OTSParameterInvalid: "},

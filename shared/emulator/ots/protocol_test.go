@@ -284,7 +284,14 @@ func TestRequestsThatNoSDKSends(t *testing.T) {
 		{"a message without what it needs", "GetRow", nil, "400 OTSParameterInvalid: Failed to parse the ProtoBuf message."},
 		{"a body of more than 5 MB", "ListTable", make([]byte, 5<<20+1), "413 OTSRequestBodyTooLarge: The size of POST data is too large."},
 		{"a read without versions", "GetRow", message(t, &otsprotocol.GetRowRequest{TableName: proto.String("t"), PrimaryKey: whole}),
-			"400 OTSParameterInvalid: No version condition is specified while querying row."},
+			"400 OTSParameterInvalid: No version condition is specified."},
+		{"a range without versions", "GetRange", message(t, &otsprotocol.GetRangeRequest{
+			TableName: proto.String("t"), Direction: otsprotocol.Direction_FORWARD.Enum(),
+			InclusiveStartPrimaryKey: whole, ExclusiveEndPrimaryKey: key("p", "l").Build(false),
+		}), "400 OTSParameterInvalid: No version condition is specified."},
+		{"a batch without versions", "BatchGetRow", message(t, &otsprotocol.BatchGetRowRequest{
+			Tables: []*otsprotocol.TableInBatchGetRowRequest{{TableName: proto.String("t"), PrimaryKey: [][]byte{whole}}},
+		}), "400 OTSParameterInvalid: No version condition is specified while querying row."},
 		{"a start of time without an end", "GetRow", message(t, &otsprotocol.GetRowRequest{
 			TableName: proto.String("t"), PrimaryKey: whole, TimeRange: &otsprotocol.TimeRange{StartTime: proto.Int64(1)},
 		}), "400 OTSParameterInvalid: Start and end time must be given at the same time."},

@@ -304,10 +304,19 @@ func TestSplitPoints(t *testing.T) {
 	c := run(t)
 	c.create("t", "p:string n:integer")
 	for i := range 40 {
-		c.must(put("t", key("p", fmt.Sprintf("%02d", i/4), "n", i), cols("v", strings.Repeat("x", 100))))
+		c.must(put("t", key("p", fmt.Sprintf("%02d", i/4), "n", i), cols("v", strings.Repeat("x", 130<<10))))
 	}
-	unit := int64(1)
-	out, err := c.ComputeSplitPointsBySize(&tablestore.ComputeSplitPointsBySizeRequest{TableName: "t", SplitSize: 900, SplitSizeUnitInByte: &unit})
+	split := func(size, unit int64) (*tablestore.ComputeSplitPointsBySizeResponse, error) {
+		return c.ComputeSplitPointsBySize(&tablestore.ComputeSplitPointsBySizeRequest{
+			TableName: "t", SplitSize: size, SplitSizeUnitInByte: &unit,
+		})
+	}
+	const mb = 1 << 20
+	fails(t, "pieces of nothing", errorOf(split(0, mb)), "OTSParameterInvalid: The split_size should be greater than 0.")
+	fails(t, "a small unit", errorOf(split(1, mb-1)),
+		"OTSParameterInvalid: The split_size_unit_in_byte should be greater equal than: 1048576")
+	fails(t, "larger pieces than can be counted", errorOf(split(math.MaxInt64/mb+1, mb)), "OTSParameterInvalid: ")
+	out, err := split(1, mb)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,6 +327,6 @@ func TestSplitPoints(t *testing.T) {
 		got = append(got, fmt.Sprintf("%d %d", len(keys), len(split.Location)))
 	}
 	if want := []string{"8 32", "8 32", "8 32", "8 32", "8 32"}; !slices.Equal(got, want) {
-		t.Errorf("splits of 900 bytes have rows and characters of location %q, want %q", got, want)
+		t.Errorf("splits of 1 MB have rows and characters of location %q, want %q", got, want)
 	}
 }

@@ -72,7 +72,7 @@ func (t *table) selection(q query, now time.Time) (*selection, error) {
 
 func (s *selection) setVersions(q query) error {
 	if q.maxVersions == nil && q.times == nil {
-		return invalid("No version condition is specified while querying row.")
+		return errNoVersions
 	}
 	if q.maxVersions != nil {
 		if *q.maxVersions <= 0 {

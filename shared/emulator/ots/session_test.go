@@ -12,10 +12,12 @@ import (
 
 const conflict = "OTSRowOperationConflict: Data is being modified by the other request."
 
-func transactional(r *tablestore.CreateTableRequest) {
-	yes := true
-	r.EnableLocalTxn = &yes
+// transactions says whether a table has them.
+func transactions(enabled bool) func(*tablestore.CreateTableRequest) {
+	return func(r *tablestore.CreateTableRequest) { r.EnableLocalTxn = &enabled }
 }
+
+func transactional(r *tablestore.CreateTableRequest) { transactions(true)(r) }
 
 func (c *client) start(table string, pk *tablestore.PrimaryKey) (string, error) {
 	out, err := c.StartLocalTransaction(&tablestore.StartLocalTransactionRequest{TableName: table, PrimaryKey: pk})
@@ -173,10 +175,12 @@ func TestTransactionEndsByItself(t *testing.T) {
 func TestTransactionRefusals(t *testing.T) {
 	c := run(t)
 	c.create("t", "p:string n:integer", transactional)
-	c.create("plain", "p:string n:integer")
+	c.create("plain", "p:string n:integer", transactions(false))
+	c.create("unsaid", "p:string n:integer")
 	start := func(table string, pk *tablestore.PrimaryKey) error { return errorOf(c.start(table, pk)) }
 	fails(t, "a table without transactions", start("plain", key("p", "a")),
 		"OTSParameterInvalid: Try to call method using explicit transaction on explicit-transaction-disabled table.")
+	fails(t, "a table that says nothing of transactions", start("unsaid", key("p", "a")), "ok")
 	fails(t, "two columns", start("t", key("p", "a", "n", 1)), "OTSParameterInvalid: StartLocalTransaction support only one primary key.")
 	fails(t, "no name", start("", key("p", "a")), "OTSParameterInvalid: Invalid table name: ''.")
 	fails(t, "another column", start("t", key("n", 1)), "OTSInvalidPK: Validate PK name fail.")

@@ -14,6 +14,9 @@ import (
 // location is where every split is. The service's locations have 32 characters, and its own suites count them.
 const location = "00000000000000000000000000000000"
 
+// minSplitUnit is the least unit of sizes, in bytes, as the suite of the Java SDK has it.
+const minSplitUnit = 1 << 20
+
 // computeSplitPoints walks the whole table, and cuts it between partition keys into pieces of about the size asked for.
 func (s *Server) computeSplitPoints(c *call, req *otsprotocol.ComputeSplitPointsBySizeRequest) (proto.Message, error) {
 	s.schema.RLock()
@@ -26,8 +29,13 @@ func (s *Server) computeSplitPoints(c *call, req *otsprotocol.ComputeSplitPoints
 	if req.SplitSizeUnitInByte != nil {
 		unit = req.GetSplitSizeUnitInByte()
 	}
-	if n := req.GetSplitSize(); n <= 0 || unit <= 0 || n > math.MaxInt64/unit {
-		return nil, invalid("Split size must be greater than 0.") // the service's wording is not known
+	switch n := req.GetSplitSize(); {
+	case n <= 0:
+		return nil, invalid("The split_size should be greater than 0.")
+	case unit < minSplitUnit:
+		return nil, invalid("The split_size_unit_in_byte should be greater equal than: %d", minSplitUnit)
+	case n > math.MaxInt64/unit:
+		return nil, invalid("The split_size is too large.") // the service's wording is not known
 	}
 	limit := math.MaxInt32
 	if req.SplitPointLimit != nil {

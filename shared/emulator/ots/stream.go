@@ -2,7 +2,9 @@ package ots
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
@@ -40,6 +42,10 @@ const (
 	maxRecords    = 1000  // of a page
 	maxPage       = 4 << 20
 	shardSuffix   = "_0" // every stream has one shard
+
+	// The service reads no stream of a table whose name has more than 238 bytes, as if this were its limit
+	// for the id, which is the name and 16 digits. So it is here.
+	maxStreamID = 255
 )
 
 var (
@@ -47,6 +53,7 @@ var (
 	errTrimmed        = &Error{
 		Code: "OTSTrimmedDataAccess", Message: "Requested stream data is already trimmed or does not exist.",
 	}
+	errStreamID = invalid("Invalid stream id.")      // the service's text has the first three words
 	errIterator = invalid("Invalid shard iterator.") // the service's wording is not known, here and below
 )
 
@@ -54,6 +61,12 @@ var (
 // enabled.
 func (t *table) streamBucket() string {
 	return streamPrefix + t.Instance + "/" + t.Stream.GetStreamId()
+}
+
+// newStreamID returns an id that no stream has had.
+func (s *Server) newStreamID(t *table) string {
+	sum := sha256.Sum256([]byte(s.newID()))
+	return t.Name + "_" + hex.EncodeToString(sum[:8])
 }
 
 func (t *table) shard() string { return t.Stream.GetStreamId() + shardSuffix }
@@ -299,6 +312,9 @@ func (s *Server) getStreamRecord(c *call, req *otsprotocol.GetStreamRecordReques
 	id, after, err := parseIterator(req.GetShardIterator())
 	if err != nil {
 		return nil, err
+	}
+	if len(id) > maxStreamID {
+		return nil, errStreamID
 	}
 	limit := maxRecords
 	if req.Limit != nil {

@@ -269,6 +269,7 @@ func TestPlacesInAStream(t *testing.T) {
 func TestRecordsExpire(t *testing.T) {
 	now := newClock()
 	path := filepath.Join(t.TempDir(), "ots.db")
+	var id string
 	stored := func() (n int) {
 		s, err := store.Open(path)
 		if err != nil {
@@ -276,7 +277,7 @@ func TestRecordsExpire(t *testing.T) {
 		}
 		defer s.Close()
 		s.View(func(tx store.Tx) error {
-			c := tx.Bucket("stream/" + otstest.Name + "/t_id").Cursor()
+			c := tx.Bucket("stream/" + otstest.Name + "/" + id).Cursor()
 			for k, _ := c.Seek([]byte{0}); k != nil; k, _ = c.Next() {
 				n++
 			}
@@ -289,6 +290,7 @@ func TestRecordsExpire(t *testing.T) {
 		c := run(t, set)
 		c.create("t", "p:integer", streamed(0)) // 24 hours
 		first := c.iterate("t")
+		id = string(*c.stream("t"))
 		for n := range 5 {
 			c.must(put("t", key("p", n), nil))
 			now.advance(time.Hour)
@@ -409,6 +411,10 @@ func TestStreamRefusals(t *testing.T) {
 	get := func(r tablestore.GetStreamRecordRequest) error { return errorOf(c.GetStreamRecord(&r)) }
 	text := func(s string) *tablestore.ShardIterator { return (*tablestore.ShardIterator)(&s) }
 	last := string(*id) + "/7fffffffffffffff"
+	long, zero := strings.Repeat("x", 255), "/0000000000000000"
+	if n := len(*id); n != len("t_")+16 {
+		t.Errorf("the stream %s has %d characters beside the name, want 17", *id, n-1)
+	}
 	const noSuch = "OTSObjectNotExist: Requested stream does not exist."
 	const badIterator = "OTSParameterInvalid: Invalid shard iterator."
 	for _, test := range []struct {
@@ -436,6 +442,9 @@ func TestStreamRefusals(t *testing.T) {
 		{"of another table", get(tablestore.GetStreamRecordRequest{ShardIterator: it, TableName: &table}), trimmed},
 		{"another stream's", get(tablestore.GetStreamRecordRequest{ShardIterator: text("x/0000000000000000")}),
 			trimmed},
+		{"an id of 255 characters", get(tablestore.GetStreamRecordRequest{ShardIterator: text(long + zero)}), trimmed},
+		{"one of 256", get(tablestore.GetStreamRecordRequest{ShardIterator: text(long + "x" + zero)}),
+			"OTSParameterInvalid: Invalid stream id."},
 		{"no place", get(tablestore.GetStreamRecordRequest{ShardIterator: text("x")}), badIterator},
 		{"a negative place", get(tablestore.GetStreamRecordRequest{ShardIterator: text("x/-00000001")}), badIterator},
 		{"a place too large", get(tablestore.GetStreamRecordRequest{ShardIterator: text("x/8000000000000000")}),
