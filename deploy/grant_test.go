@@ -29,6 +29,7 @@ import (
 	"chatconf/shared/emulator/ots"
 	"chatconf/shared/emulator/ots/otstest"
 	"chatconf/shared/invoke"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/rpc"
 	"chatconf/shared/rpc/sign"
@@ -37,7 +38,6 @@ import (
 	"chatconf/shared/table/dynamodb"
 	"chatconf/shared/table/dynamodb/dynamotest"
 	"chatconf/shared/table/tablestore"
-	"chatconf/shared/webhook"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
@@ -447,7 +447,7 @@ const signingSecret = "not-a-real-secret-of-32-letters."
 // say sends what somebody says to the bot ops, as Slack does. path is of the webhook's URL.
 func (d *deployed) say(t *testing.T, path, id, text string) *httptest.ResponseRecorder {
 	t.Helper()
-	c, err := (&platformsim.Maker{Settings: webhook.Settings{"SlackSigningSecret": signingSecret}, Now: time.Now()}).Make("Slack", "command", platformsim.Message{ID: id, User: "u1", Text: text})
+	c, err := (&platformsim.Maker{Settings: callback.Settings{"SlackSigningSecret": signingSecret}, Now: time.Now()}).Make("Slack", "command", platformsim.Message{ID: id, User: "u1", Text: text})
 	if err != nil {
 		t.Fatal(err)
 	}

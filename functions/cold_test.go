@@ -33,6 +33,7 @@ import (
 	"chatconf/shared/emulator/ots/otstest"
 	"chatconf/shared/emulator/runtime"
 	"chatconf/shared/invoke"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/rpc"
 	"chatconf/shared/rpc/sign"
@@ -40,7 +41,6 @@ import (
 	"chatconf/shared/table"
 	"chatconf/shared/table/dynamodb/dynamotest"
 	"chatconf/shared/table/tablestore"
-	"chatconf/shared/webhook"
 )
 
 // coldKey signs the requests of these benchmarks.
@@ -287,7 +287,7 @@ func (c *cloud) get(b *testing.B, more map[string]string) *subject {
 func (c *cloud) webhook(b *testing.B) *subject {
 	env := maps.Clone(c.env)
 	env["CHATCONF_DISPATCH_FUNCTION"] = "dispatch-command"
-	settings := make(webhook.Settings)
+	settings := make(callback.Settings)
 	for key, value := range wecom {
 		if text, ok := value.(string); ok {
 			settings[key] = secret.Text(text)

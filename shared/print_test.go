@@ -29,6 +29,7 @@ import (
 	"chatconf/shared/emulator/runtime"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/envelope"
 	"chatconf/shared/platform/outbound"
 	"chatconf/shared/platform/platformtest"
@@ -38,7 +39,6 @@ import (
 	"chatconf/shared/serve"
 	"chatconf/shared/table/file"
 	"chatconf/shared/table/tablestore"
-	"chatconf/shared/webhook"
 )
 
 // hiddenText is in every secret of the test below that is text; hiddenBytes are those of a key.
@@ -77,7 +77,7 @@ func holders(t *testing.T) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	settings := webhook.Settings{"Token": hiddenText, "Key": secret.Text(base64.StdEncoding.EncodeToString(hiddenBytes[:])[:43])}
+	settings := callback.Settings{"Token": hiddenText, "Key": secret.Text(base64.StdEncoding.EncodeToString(hiddenBytes[:])[:43])}
 	box, err := envelope.NewBox(settings, "Token", "Key", "", 32)
 	if err != nil {
 		t.Fatal(err)
@@ -157,7 +157,7 @@ func holders(t *testing.T) map[string]any {
 }
 
 // plantedSettings returns settings of a platform with a planted secret in every secret one.
-func plantedSettings(name string) webhook.Settings {
+func plantedSettings(name string) callback.Settings {
 	settings := platformtest.Settings(name)
 	for _, p := range platform.All() {
 		for _, setting := range p.Settings {

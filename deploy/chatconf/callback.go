@@ -20,6 +20,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/document"
 	"chatconf/shared/platform"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/rpc"
 	"chatconf/shared/secret"
@@ -180,12 +181,12 @@ func (p *player) send(s *chat.Service, ctx context.Context, in *sendRequest) (*s
 		ReplyURL:     answersURL,
 	}
 	maker := &platformsim.Maker{Settings: settings, Now: p.now()}
-	callback, err := maker.Make(e.Type, mode, said)
+	sent, err := maker.Make(e.Type, mode, said)
 	if err != nil {
 		return nil, notMade(err)
 	}
 	hide := hider(e, address, in.ShowURL)
-	req, err := callback.Request(address.Reveal())
+	req, err := sent.Request(address.Reveal())
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +194,7 @@ func (p *player) send(s *chat.Service, ctx context.Context, in *sendRequest) (*s
 		Method: req.Method,
 		Url:    hide(req.URL.String()),
 		Header: shownHeader(req.Header, hide),
-		Body:   hide(string(callback.Body)),
+		Body:   hide(string(sent.Body)),
 	}}
 	if out.Ignored, err = ignored(maker, e.Type, mode, said); err != nil {
 		return nil, notMade(err)
@@ -201,12 +202,12 @@ func (p *player) send(s *chat.Service, ctx context.Context, in *sendRequest) (*s
 	if in.DryRun {
 		return out, nil
 	}
-	proof, err := s.ProveSent(e, callback.Received(maker.Now).Digest())
+	proof, err := s.ProveSent(e, sent.Received(maker.Now).Digest())
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set(chat.SentHeader, proof) // behind what is shown, which is what the platform would send
-	id := messageID(e.Type, settings, callback, maker.Now)
+	id := messageID(e.Type, settings, sent, maker.Now)
 	if id != "" {
 		if _, out.Duplicate, err = s.FollowSent(ctx, e, id); err != nil {
 			return nil, err
@@ -214,7 +215,7 @@ func (p *player) send(s *chat.Service, ctx context.Context, in *sendRequest) (*s
 	}
 	bounded, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	p.post(req.WithContext(bounded), callback, hide, out)
+	p.post(req.WithContext(bounded), sent, hide, out)
 	if id == "" || out.Duplicate || !out.ok() {
 		return out, nil
 	}
@@ -248,12 +249,12 @@ func ignored(maker *platformsim.Maker, platformType, mode string, said platforms
 }
 
 // messageID returns the id of a callback's message as the platform's receiver reads it, empty if there is none.
-func messageID(platformType string, settings webhook.Settings, callback *platformsim.Callback, now time.Time) string {
+func messageID(platformType string, settings callback.Settings, sent *platformsim.Callback, now time.Time) string {
 	receiver, err := platform.Receivers()[platformType](settings)
 	if err != nil {
 		return ""
 	}
-	received, err := receiver.Receive(callback.Received(now))
+	received, err := receiver.Receive(sent.Received(now))
 	if err != nil || received.Message == nil {
 		return ""
 	}
@@ -280,7 +281,7 @@ func (p *player) follow(ctx context.Context, s *chat.Service, e *chat.Endpoint, 
 }
 
 // post posts the callback and puts the answer into out.
-func (p *player) post(req *http.Request, callback *platformsim.Callback, hide func(string) string, out *sendResponse) {
+func (p *player) post(req *http.Request, sent *platformsim.Callback, hide func(string) string, out *sendResponse) {
 	begun := p.now()
 	client := p.client
 	if len(p.trust) > 0 {
@@ -321,7 +322,7 @@ func (p *player) post(req *http.Request, callback *platformsim.Callback, hide fu
 	if resp.StatusCode/100 != 2 {
 		return
 	}
-	text, err := callback.ReadAnswer(body)
+	text, err := sent.ReadAnswer(body)
 	if err != nil {
 		out.Problem = fmt.Sprintf("the platform would not take the answer: %s", hide(withoutPackage(err)))
 		return
@@ -364,8 +365,8 @@ func checkMode(platformType string, in *sendRequest) (string, error) {
 }
 
 // settingsOf returns the settings that a callback is made with: the configuration's, or with those secrets put back that were replaced.
-func settingsOf(e *chat.Endpoint, previous bool) (webhook.Settings, error) {
-	settings := webhook.Settings(maps.Clone(e.Settings))
+func settingsOf(e *chat.Endpoint, previous bool) (callback.Settings, error) {
+	settings := callback.Settings(maps.Clone(e.Settings))
 	settings["BotName"] = secret.Text(e.BotName)
 	if !previous {
 		return settings, nil

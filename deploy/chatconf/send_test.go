@@ -79,7 +79,7 @@ func newHooks(t *testing.T, l *app.Local) http.Handler {
 			}
 			return []byte(`{"text":"done by the target"}`), nil
 		},
-		Sender: func(e *chat.Endpoint) (webhook.Sender, error) {
+		Sender: func(e *chat.Endpoint) (dispatch.Sender, error) {
 			t.Errorf("%s: a platform is told of a message that was made here", e.Name)
 			return nil, errors.New("no platform")
 		},

@@ -17,6 +17,7 @@ import (
 	targethttp "chatconf/shared/dispatch/http"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/outbound"
 	"chatconf/shared/rpc"
 	"chatconf/shared/serve"
@@ -204,12 +205,12 @@ func (p *parts) dispatcher() (*dispatch.Dispatcher, error) {
 		Journal: p.Journal,
 		Post:    targets.Post,
 		Call:    p.functions.call,
-		Sender: func(e *chat.Endpoint) (webhook.Sender, error) {
+		Sender: func(e *chat.Endpoint) (dispatch.Sender, error) {
 			sender, ok := senders[e.Type]
 			if !ok {
 				return nil, outbound.Final("platform: %s has no way to be answered later", e.Type)
 			}
-			return sender(webhook.Settings(e.Settings), platforms)
+			return sender(callback.Settings(e.Settings), platforms)
 		},
 	})
 }

@@ -22,6 +22,7 @@ import (
 	"chatconf/shared/app/target"
 	"chatconf/shared/chat"
 	"chatconf/shared/invoke"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
@@ -30,7 +31,6 @@ import (
 	"chatconf/shared/table"
 	"chatconf/shared/table/dynamodb"
 	"chatconf/shared/table/dynamodb/dynamotest"
-	"chatconf/shared/webhook"
 )
 
 // A stage is the functions of the data plane in a cloud, with its API for invoking functions.
@@ -142,7 +142,7 @@ func urlOf(t testing.TB, answer []byte) string {
 // say returns a callback of Slack.
 func say(t testing.TB, url, text string) (*platformsim.Callback, *http.Request) {
 	t.Helper()
-	c, err := (&platformsim.Maker{Settings: webhook.Settings{"SlackSigningSecret": "not-a-real-secret"}, Now: time.Now()}).Make("Slack", "command", platformsim.Message{User: "u1", Text: text})
+	c, err := (&platformsim.Maker{Settings: callback.Settings{"SlackSigningSecret": "not-a-real-secret"}, Now: time.Now()}).Make("Slack", "command", platformsim.Message{User: "u1", Text: text})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,10 +16,10 @@ import (
 
 	"chatconf/shared/app"
 	"chatconf/shared/chat"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/rpc"
 	"chatconf/shared/secret"
-	"chatconf/shared/webhook"
 )
 
 // BenchmarkWebhook is callbacks of WeCom, signed and encrypted, through the local server: proven, decided, recorded durably and acknowledged, from
@@ -30,7 +30,7 @@ func BenchmarkWebhook(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	settings := webhook.Settings{"WeChatCorpId": "wwexample", "WeChatAgentId": "1000002", "WeChatSecret": "not-a-real-secret", "WeChatToken": "notarealtoken",
+	settings := callback.Settings{"WeChatCorpId": "wwexample", "WeChatAgentId": "1000002", "WeChatSecret": "not-a-real-secret", "WeChatToken": "notarealtoken",
 		"WeChatEncodingAesKey": "notarealkeynotarealkeynotarealkeynotarealke"}
 	l, err := app.OpenLocal(b.Context(), s, rpc.Actions()...)
 	if err != nil {

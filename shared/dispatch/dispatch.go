@@ -18,7 +18,6 @@ import (
 	"chatconf/shared/dial"
 	targethttp "chatconf/shared/dispatch/http"
 	"chatconf/shared/invoke"
-	"chatconf/shared/webhook"
 )
 
 const (
@@ -50,7 +49,7 @@ type Options struct {
 	// Call invokes a function of the cloud and returns its answer. Nil is: there is no cloud.
 	Call func(ctx context.Context, name string, payload []byte) ([]byte, error)
 	// Sender makes the sender of a configuration.
-	Sender func(*chat.Endpoint) (webhook.Sender, error)
+	Sender func(*chat.Endpoint) (Sender, error)
 	Now    func() time.Time // default time.Now
 }
 
@@ -206,7 +205,7 @@ func (d *Dispatcher) send(ctx context.Context, e *chat.Endpoint, job *chat.Job, 
 		err = sender.Send(ctx, job.ReplyTo, text)
 	}
 	if err != nil {
-		return false, undelivered{fmt.Sprintf("the answer was not sent: %v", err), webhook.Passing(err), dial.Cause(err)}
+		return false, undelivered{fmt.Sprintf("the answer was not sent: %v", err), Passing(err), dial.Cause(err)}
 	}
 	return true, undelivered{}
 }

@@ -19,12 +19,12 @@ import (
 	"chatconf/shared/dispatch"
 	targethttp "chatconf/shared/dispatch/http"
 	"chatconf/shared/platform"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/outbound"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
-	"chatconf/shared/webhook"
 	"chatconf/shared/webhook/webhooktest"
 )
 
@@ -98,7 +98,7 @@ func (o *outside) dispatcher(p *webhooktest.Process) *dispatch.Dispatcher {
 			}
 			return o.take(ctx, targethttp.Event{Body: payload})
 		},
-		Sender: func(e *chat.Endpoint) (webhook.Sender, error) {
+		Sender: func(e *chat.Endpoint) (dispatch.Sender, error) {
 			if e.Settings["SlackSigningSecret"].Reveal() == "" && e.Type == "Slack" {
 				p.Error("the sender has no settings")
 			}
@@ -359,7 +359,7 @@ func TestWithoutACloud(t *testing.T) {
 		Post: func(context.Context, string, string, targethttp.Event) ([]byte, error) {
 			return nil, errors.New("not asked for")
 		},
-		Sender: func(*chat.Endpoint) (webhook.Sender, error) { return nil, errors.New("no sender") }})
+		Sender: func(*chat.Endpoint) (dispatch.Sender, error) { return nil, errors.New("no sender") }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -531,8 +531,8 @@ func TestWithoutASetting(t *testing.T) {
 		Post: func(context.Context, string, string, targethttp.Event) ([]byte, error) {
 			return nil, errors.New("not asked for")
 		},
-		Sender: func(e *chat.Endpoint) (webhook.Sender, error) {
-			return platform.Senders()[e.Type](webhook.Settings{}, outbound.New(outbound.Options{Now: s.Now}))
+		Sender: func(e *chat.Endpoint) (dispatch.Sender, error) {
+			return platform.Senders()[e.Type](callback.Settings{}, outbound.New(outbound.Options{Now: s.Now}))
 		}})
 	if err != nil {
 		t.Fatal(err)
@@ -891,7 +891,7 @@ func TestNewWantsItsParts(t *testing.T) {
 	p := webhooktest.New(t).Process()
 	full := dispatch.Options{Service: p.Service, Journal: p.Journal,
 		Post:   func(context.Context, string, string, targethttp.Event) ([]byte, error) { return nil, nil },
-		Sender: func(*chat.Endpoint) (webhook.Sender, error) { return new(outside), nil }}
+		Sender: func(*chat.Endpoint) (dispatch.Sender, error) { return new(outside), nil }}
 	if _, err := dispatch.New(full); err != nil {
 		t.Error(err)
 	}

@@ -1,19 +1,19 @@
 package platform
 
 import (
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/dingtalk"
 	"chatconf/shared/platform/feishu"
 	"chatconf/shared/platform/outbound"
 	"chatconf/shared/platform/slack"
 	"chatconf/shared/platform/teams"
 	"chatconf/shared/platform/wecom"
-	"chatconf/shared/webhook"
 )
 
 // Receivers returns what makes the receiver of a configuration, by its type. It is apart from All, so that only functions that call it link
 // the verification.
-func Receivers() map[string]func(webhook.Settings) (webhook.Receiver, error) {
-	return map[string]func(webhook.Settings) (webhook.Receiver, error){
+func Receivers() map[string]func(callback.Settings) (callback.Receiver, error) {
+	return map[string]func(callback.Settings) (callback.Receiver, error){
 		"DingTalk": dingtalk.NewReceiver,
 		"WeChat":   wecom.NewReceiver,
 		"Feishu":   feishu.NewReceiver,
@@ -23,8 +23,8 @@ func Receivers() map[string]func(webhook.Settings) (webhook.Receiver, error) {
 }
 
 // Senders returns what makes the sender of a configuration, by its type. Teams has none: an outgoing webhook is answered at once or never.
-func Senders() map[string]func(webhook.Settings, *outbound.Client) (webhook.Sender, error) {
-	return map[string]func(webhook.Settings, *outbound.Client) (webhook.Sender, error){
+func Senders() map[string]func(callback.Settings, *outbound.Client) (callback.Sender, error) {
+	return map[string]func(callback.Settings, *outbound.Client) (callback.Sender, error){
 		"DingTalk": dingtalk.NewSender,
 		"WeChat":   wecom.NewSender,
 		"Feishu":   feishu.NewSender,

@@ -11,6 +11,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/invoke"
+	"chatconf/shared/platform/callback"
 )
 
 // Bounds of the work on one callback, the same for all platforms. The check of a URL is bound by the one second that WeCom and Feishu give it.
@@ -30,7 +31,7 @@ type Options struct {
 	Service *chat.Service // with the Journal in its own options
 	Journal *chat.Journal
 	// Receivers makes the receiver of a configuration, by its type.
-	Receivers map[string]func(Settings) (Receiver, error)
+	Receivers map[string]func(callback.Settings) (callback.Receiver, error)
 	// HandOn tells whoever hands commands on that there is one. It is not to wait until that is done. What it cannot do is not
 	// lost: the command is found in the journal a minute later.
 	HandOn func(context.Context, chat.Ref) error
@@ -78,16 +79,16 @@ func NewHandler(o Options) (*Handler, error) {
 
 // The answers that do not come from a receiver. Each is the same to everybody.
 var (
-	unauthorized  = &Response{Status: http.StatusUnauthorized, ContentType: plainText, Body: []byte("unauthorized\n")}
-	unavailable   = &Response{Status: http.StatusServiceUnavailable, ContentType: plainText, Body: []byte("unavailable\n")}
-	internalError = &Response{Status: http.StatusInternalServerError, ContentType: plainText, Body: []byte("internal error\n")}
+	unauthorized  = &callback.Response{Status: http.StatusUnauthorized, ContentType: plainText, Body: []byte("unauthorized\n")}
+	unavailable   = &callback.Response{Status: http.StatusServiceUnavailable, ContentType: plainText, Body: []byte("unavailable\n")}
+	internalError = &callback.Response{Status: http.StatusInternalServerError, ContentType: plainText, Body: []byte("internal error\n")}
 )
 
 const plainText = "text/plain; charset=utf-8"
 
 // ServeHTTP answers one callback. It logs one line, without token, query and body.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &callback{started: h.now()}
+	c := &entry{started: h.now()}
 	// A platform that hangs up delivers again. What was begun is not left half done for that: then the second is a duplicate.
 	ctx := context.WithoutCancel(r.Context())
 	out := h.guarded(ctx, r, c)
@@ -99,7 +100,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // guarded is serve, with a panic as an answer: the platform delivers again, the log has the stack, and the process goes on.
-func (h *Handler) guarded(ctx context.Context, r *http.Request, c *callback) (out *Response) {
+func (h *Handler) guarded(ctx context.Context, r *http.Request, c *entry) (out *callback.Response) {
 	var panicked error
 	defer func() {
 		if panicked != nil {
@@ -112,7 +113,7 @@ func (h *Handler) guarded(ctx context.Context, r *http.Request, c *callback) (ou
 
 // serve does the work on a callback, in the order that package webhook promises. How long a body may take is the server's to say: a sender that
 // is slow leaves the tables no less time, and is told what everybody is.
-func (h *Handler) serve(ctx context.Context, r *http.Request, c *callback) *Response {
+func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callback.Response {
 	in, flaw := read(r, h.now)
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
@@ -128,7 +129,7 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *callback) *Resp
 			n := chat.Note{Counter: chat.CountRefused, Step: chat.StepToken, Reason: "the URL has another token"}
 			h.note(ctx, unproven.Of, n)
 		}
-		return c.refuse(StepFind, unproven.Reason)
+		return c.refuse(callback.StepFind, unproven.Reason)
 	case err != nil:
 		return c.fail(err, unavailable)
 	}
@@ -169,7 +170,7 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *callback) *Resp
 
 // command decides a message, records it, hands it on, and words the answer. The answer is made before the record, since from there on
 // nothing may go wrong any more.
-func (h *Handler) command(ctx context.Context, e *chat.Endpoint, receiver Receiver, received *Received, c *callback) *Response {
+func (h *Handler) command(ctx context.Context, e *chat.Endpoint, receiver callback.Receiver, received *callback.Received, c *entry) *callback.Response {
 	m := received.Message
 	command, _ := e.Command(m) // what is no command is decided so, and recorded
 	decision := e.Decide(command)
@@ -193,7 +194,7 @@ func (h *Handler) command(ctx context.Context, e *chat.Endpoint, receiver Receiv
 	case err != nil:
 		return c.fail(err, unavailable)
 	case verdict == chat.Replayed:
-		return h.refuse(ctx, e, c, Refuse(StepReplay, "the signature came with another message before; it does not cover the message, so this one may be anybody's"))
+		return h.refuse(ctx, e, c, callback.Refuse(callback.StepReplay, "the signature came with another message before; it does not cover the message, so this one may be anybody's"))
 	case verdict == chat.Duplicate:
 		c.outcome = outcomeDuplicate
 		h.note(ctx, e.Ref(), chat.Note{Counter: chat.CountDuplicates})
@@ -220,14 +221,14 @@ func handover(e *chat.Endpoint, m *chat.Message, d chat.Decision, text string, c
 }
 
 // pass tells whoever hands on. That it failed changes nothing for the platform: the command is recorded, and due in a minute.
-func (h *Handler) pass(ctx context.Context, ref chat.Ref, c *callback) {
+func (h *Handler) pass(ctx context.Context, ref chat.Ref, c *entry) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), HandOnTime)
 	defer cancel()
 	c.late = h.handOn(ctx, ref)
 }
 
 // mention notes that a message mentions another name than BotName.
-func (h *Handler) mention(ctx context.Context, e *chat.Endpoint, received *Received) {
+func (h *Handler) mention(ctx context.Context, e *chat.Endpoint, received *callback.Received) {
 	if received.Mention != "" {
 		h.note(ctx, e.Ref(), chat.Note{Mention: received.Mention})
 	}
@@ -247,24 +248,24 @@ func (h *Handler) note(ctx context.Context, ref chat.Ref, n chat.Note) {
 }
 
 // refuse is the answer to a callback with the right URL that is not genuine, whatever is wrong with it.
-func (h *Handler) refuse(ctx context.Context, e *chat.Endpoint, c *callback, err error) *Response {
-	var why *Refusal
+func (h *Handler) refuse(ctx context.Context, e *chat.Endpoint, c *entry, err error) *callback.Response {
+	var why *callback.Refusal
 	if !errors.As(err, &why) {
-		why = &Refusal{StepConfiguration, err.Error()}
+		why = &callback.Refusal{Step: callback.StepConfiguration, Reason: err.Error()}
 	}
 	h.note(ctx, e.Ref(), chat.Note{Counter: chat.CountRefused, Step: string(why.Step), Reason: why.Reason})
 	return c.refuse(why.Step, why.Reason)
 }
 
-// A callback is what the log says of one.
-type callback struct {
+// An entry is the log line of one callback.
+type entry struct {
 	started  time.Time
 	ref      chat.Ref // as the URL has it, whether there is such a configuration or not
 	platform string
 	status   int
 	outcome  string
 	kind     string // of what was ignored
-	step     Step
+	step     callback.Step
 	reason   string
 	id       string // of the record
 	command  chat.Command
@@ -284,18 +285,18 @@ const (
 	outcomeFailed    = "failed"
 )
 
-func (c *callback) refuse(step Step, reason string) *Response {
+func (c *entry) refuse(step callback.Step, reason string) *callback.Response {
 	c.outcome, c.step, c.reason = outcomeRefused, step, reason
 	return unauthorized
 }
 
-func (c *callback) fail(err error, out *Response) *Response {
+func (c *entry) fail(err error, out *callback.Response) *callback.Response {
 	c.outcome, c.err = outcomeFailed, err
 	return out
 }
 
 // acknowledge answers what needs no more.
-func (c *callback) acknowledge(receiver Receiver, received *Received) *Response {
+func (c *entry) acknowledge(receiver callback.Receiver, received *callback.Received) *callback.Response {
 	out, err := receiver.Answer(received, "")
 	if err != nil {
 		return c.fail(err, internalError)
@@ -307,7 +308,7 @@ func (c *callback) acknowledge(receiver Receiver, received *Received) *Response 
 const maxLogged = 256
 
 // log writes the one line that every callback leaves.
-func (c *callback) log(ctx context.Context, now time.Time) {
+func (c *entry) log(ctx context.Context, now time.Time) {
 	level := slog.LevelInfo
 	switch {
 	case c.err != nil:
@@ -368,7 +369,7 @@ func (c *callback) log(ctx context.Context, now time.Time) {
 func cut(s string) string { return s[:min(len(s), maxLogged)] }
 
 // write sends an answer.
-func write(w http.ResponseWriter, out *Response) error {
+func write(w http.ResponseWriter, out *callback.Response) error {
 	header := w.Header()
 	if out.ContentType != "" {
 		header.Set("Content-Type", out.ContentType)

@@ -23,6 +23,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/secret"
@@ -369,8 +370,8 @@ func TestFrozen(t *testing.T) {
 
 // That a receiver cannot be made is the owner's to know, and nobody else's.
 func TestSettingsThatMakeNoReceiver(t *testing.T) {
-	for about, receivers := range map[string]map[string]func(webhook.Settings) (webhook.Receiver, error){
-		"its settings lack something": {"Slack": func(webhook.Settings) (webhook.Receiver, error) { return nil, errors.New("slack: no secret") }},
+	for about, receivers := range map[string]map[string]func(callback.Settings) (callback.Receiver, error){
+		"its settings lack something": {"Slack": func(callback.Settings) (callback.Receiver, error) { return nil, errors.New("slack: no secret") }},
 		"no such type":                {"Teams": platform.Receivers()["Teams"]},
 	} {
 		w := webhooktest.New(t)
@@ -753,41 +754,45 @@ func TestThePlatformHangsUp(t *testing.T) {
 
 // faulty is a receiver that does as a test says.
 type faulty struct {
-	receive func(*webhook.Request) (*webhook.Received, error)
-	answer  func(*webhook.Received, string) (*webhook.Response, error)
+	receive func(*callback.Request) (*callback.Received, error)
+	answer  func(*callback.Received, string) (*callback.Response, error)
 }
 
-func (f faulty) Receive(r *webhook.Request) (*webhook.Received, error) { return f.receive(r) }
+func (f faulty) Receive(r *callback.Request) (*callback.Received, error) { return f.receive(r) }
 
-func (f faulty) Answer(in *webhook.Received, text string) (*webhook.Response, error) {
+func (f faulty) Answer(in *callback.Received, text string) (*callback.Response, error) {
 	return f.answer(in, text)
 }
 
 // A receiver that panics or cannot answer costs one callback and nothing else, and nothing was recorded that nobody knows of.
 func TestReceiversThatBreak(t *testing.T) {
-	message := func(*webhook.Request) (*webhook.Received, error) {
-		return &webhook.Received{Message: &chat.Message{ID: "m", User: "u", Conversation: "c", Text: "help"}}, nil
+	message := func(*callback.Request) (*callback.Received, error) {
+		return &callback.Received{Message: &chat.Message{ID: "m", User: "u", Conversation: "c", Text: "help"}}, nil
 	}
 	for about, receiver := range map[string]faulty{
-		"it panics as it receives":  {receive: func(*webhook.Request) (*webhook.Received, error) { panic("broken") }},
-		"it panics as it answers":   {message, func(*webhook.Received, string) (*webhook.Response, error) { panic("broken") }},
-		"it has no answer":          {message, func(*webhook.Received, string) (*webhook.Response, error) { return nil, errors.New("broken") }},
-		"it has no acknowledgement": {func(*webhook.Request) (*webhook.Received, error) { return new(webhook.Received), nil }, func(*webhook.Received, string) (*webhook.Response, error) { return nil, errors.New("broken") }},
-		"it has nothing":            {receive: func(*webhook.Request) (*webhook.Received, error) { return nil, nil }},
-		"it has a message without id": {func(*webhook.Request) (*webhook.Received, error) {
-			return &webhook.Received{Message: &chat.Message{User: "u"}}, nil
-		}, func(*webhook.Received, string) (*webhook.Response, error) { return &webhook.Response{Status: 200}, nil }},
-		"it has a great deal of guards": {func(r *webhook.Request) (*webhook.Received, error) {
+		"it panics as it receives":  {receive: func(*callback.Request) (*callback.Received, error) { panic("broken") }},
+		"it panics as it answers":   {message, func(*callback.Received, string) (*callback.Response, error) { panic("broken") }},
+		"it has no answer":          {message, func(*callback.Received, string) (*callback.Response, error) { return nil, errors.New("broken") }},
+		"it has no acknowledgement": {func(*callback.Request) (*callback.Received, error) { return new(callback.Received), nil }, func(*callback.Received, string) (*callback.Response, error) { return nil, errors.New("broken") }},
+		"it has nothing":            {receive: func(*callback.Request) (*callback.Received, error) { return nil, nil }},
+		"it has a message without id": {func(*callback.Request) (*callback.Received, error) {
+			return &callback.Received{Message: &chat.Message{User: "u"}}, nil
+		}, func(*callback.Received, string) (*callback.Response, error) {
+			return &callback.Response{Status: 200}, nil
+		}},
+		"it has a great deal of guards": {func(r *callback.Request) (*callback.Received, error) {
 			in, _ := message(r)
 			in.Guards = make([]string, 100)
 			return in, nil
-		}, func(*webhook.Received, string) (*webhook.Response, error) { return &webhook.Response{Status: 200}, nil }},
+		}, func(*callback.Received, string) (*callback.Response, error) {
+			return &callback.Response{Status: 200}, nil
+		}},
 	} {
 		w := webhooktest.New(t)
 		process := w.Process()
 		bot := process.Create("ops", "Slack", platformtest.Settings("Slack"))
 		h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, HandOn: nobody, Now: w.Now,
-			Receivers: map[string]func(webhook.Settings) (webhook.Receiver, error){"Slack": func(webhook.Settings) (webhook.Receiver, error) { return receiver, nil }}})
+			Receivers: map[string]func(callback.Settings) (callback.Receiver, error){"Slack": func(callback.Settings) (callback.Receiver, error) { return receiver, nil }}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -976,12 +981,12 @@ func TestSlackProbe(t *testing.T) {
 }
 
 // A receiverFunc is a receiver that gives back what a test wants.
-type receiverFunc func(*webhook.Request) (*webhook.Received, error)
+type receiverFunc func(*callback.Request) (*callback.Received, error)
 
-func (f receiverFunc) Receive(r *webhook.Request) (*webhook.Received, error) { return f(r) }
+func (f receiverFunc) Receive(r *callback.Request) (*callback.Received, error) { return f(r) }
 
-func (f receiverFunc) Answer(*webhook.Received, string) (*webhook.Response, error) {
-	return &webhook.Response{Status: 200}, nil
+func (f receiverFunc) Answer(*callback.Received, string) (*callback.Response, error) {
+	return &callback.Response{Status: 200}, nil
 }
 
 // Of what is no message the kind is counted and logged; what is sent without a proof leaves nothing
@@ -991,15 +996,15 @@ func TestKinds(t *testing.T) {
 	w := webhooktest.New(t)
 	process := w.Process()
 	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
-	var next *webhook.Received
+	var next *callback.Received
 	h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, HandOn: nobody, Now: w.Now,
-		Receivers: map[string]func(webhook.Settings) (webhook.Receiver, error){"Slack": func(webhook.Settings) (webhook.Receiver, error) {
-			return receiverFunc(func(*webhook.Request) (*webhook.Received, error) { return next, nil }), nil
+		Receivers: map[string]func(callback.Settings) (callback.Receiver, error){"Slack": func(callback.Settings) (callback.Receiver, error) {
+			return receiverFunc(func(*callback.Request) (*callback.Received, error) { return next, nil }), nil
 		}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	give := func(received *webhook.Received) map[string]any {
+	give := func(received *callback.Received) map[string]any {
 		t.Helper()
 		next = received
 		if out := bot.Post(h, bot.Say("", platformsim.Message{})); out.Code != http.StatusOK || out.Body.Len() > 0 {
@@ -1008,21 +1013,21 @@ func TestKinds(t *testing.T) {
 		return line(t, w)
 	}
 	w.Calls()
-	if said := give(&webhook.Received{Kind: "ssl_check", Unproven: true}); said["outcome"] != "ignored" || said["kind"] != "ssl_check" || w.Calls() != "Get" {
+	if said := give(&callback.Received{Kind: "ssl_check", Unproven: true}); said["outcome"] != "ignored" || said["kind"] != "ssl_check" || w.Calls() != "Get" {
 		t.Errorf("logged is %v", said)
 	}
 	if health := process.Health("ops").Health; health.State != chat.HealthSilent || health.Counters["Ignored"] != 0 || health.LastCallbackDate != "" {
 		t.Errorf("what is not proven shows in health: %+v", health)
 	}
-	if said := give(&webhook.Received{Kind: "reaction_added"}); said["outcome"] != "ignored" || said["kind"] != "reaction_added" {
+	if said := give(&callback.Received{Kind: "reaction_added"}); said["outcome"] != "ignored" || said["kind"] != "reaction_added" {
 		t.Errorf("logged is %v", said)
 	}
-	give(&webhook.Received{Kind: "message/group", Mention: "Other Bot"})
+	give(&callback.Received{Kind: "message/group", Mention: "Other Bot"})
 	health := process.Health("ops").Health
 	if health.Ignored["reaction_added"] != 1 || health.Ignored["message/group"] != 1 || health.LastMention == nil || !strings.Contains(health.LastMention.Reason, `"Other Bot"`) {
 		t.Errorf("health = %+v", health)
 	}
-	give(&webhook.Received{Mention: "Third Bot", Message: &chat.Message{ID: "m1", Conversation: "c1", User: "u1", Unread: chat.UnreadPicture}})
+	give(&callback.Received{Mention: "Third Bot", Message: &chat.Message{ID: "m1", Conversation: "c1", User: "u1", Unread: chat.UnreadPicture}})
 	if list := process.Commands("ops"); len(list) != 1 || list[0].Decision != "Denied" || !strings.HasPrefix(list[0].Reason, "I understand text only; this message has a picture.") {
 		t.Errorf("commands = %+v", list)
 	}
@@ -1038,7 +1043,7 @@ func TestReceiversAreKept(t *testing.T) {
 	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
 	made := 0
 	h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, HandOn: nobody, Now: w.Now,
-		Receivers: map[string]func(webhook.Settings) (webhook.Receiver, error){"Slack": func(s webhook.Settings) (webhook.Receiver, error) {
+		Receivers: map[string]func(callback.Settings) (callback.Receiver, error){"Slack": func(s callback.Settings) (callback.Receiver, error) {
 			made++
 			return platform.Receivers()["Slack"](s)
 		}}})
@@ -1186,7 +1191,7 @@ func TestWhatSendChatMessageMade(t *testing.T) {
 // A digest tells every part of a callback, and where one ends.
 func TestDigest(t *testing.T) {
 	seen := make(map[string]string)
-	for about, r := range map[string]*webhook.Request{
+	for about, r := range map[string]*callback.Request{
 		"one":              {Method: "POST", Query: url.Values{"a": {"1"}}, Body: []byte("body")},
 		"another method":   {Method: "GET", Query: url.Values{"a": {"1"}}, Body: []byte("body")},
 		"another query":    {Method: "POST", Query: url.Values{"a": {"2"}}, Body: []byte("body")},
@@ -1201,8 +1206,8 @@ func TestDigest(t *testing.T) {
 		}
 		seen[digest] = about
 	}
-	a := &webhook.Request{Method: "POST", Query: url.Values{"a": {"1"}, "b": {"2"}}}
-	b := &webhook.Request{Method: "POST", Query: url.Values{"b": {"2"}, "a": {"1"}}, Header: http.Header{"X": {"y"}}}
+	a := &callback.Request{Method: "POST", Query: url.Values{"a": {"1"}, "b": {"2"}}}
+	b := &callback.Request{Method: "POST", Query: url.Values{"b": {"2"}, "a": {"1"}}, Header: http.Header{"X": {"y"}}}
 	if !bytes.Equal(a.Digest(), b.Digest()) {
 		t.Error("the order of parameters, or a header, makes another digest")
 	}

@@ -10,7 +10,11 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/platform/callback"
 )
+
+// MaxBody is the size of a callback's body, in bytes.
+const MaxBody = 1 << 20
 
 // parsePath reads the path of a webhook's URL from its end. What stands before /webhook/ is the gateway's. A configuration may be called
 // webhook too, so the parts are counted and the word is not searched for.
@@ -51,12 +55,12 @@ func countHeaders(h http.Header) (n int) {
 }
 
 // read reads a callback whole, once. A flaw is why it cannot be genuine, whatever its signature; that is told only once its URL is proven.
-func read(r *http.Request, now func() time.Time) (in *Request, flaw error) {
+func read(r *http.Request, now func() time.Time) (in *callback.Request, flaw error) {
 	if n := countHeaders(r.Header); n > maxHeaders {
-		return nil, Refuse(StepRequest, "there are %d headers, and no platform sends more than %d", n, maxHeaders)
+		return nil, callback.Refuse(callback.StepRequest, "there are %d headers, and no platform sends more than %d", n, maxHeaders)
 	}
 	if n := strings.Count(r.URL.RawQuery, "&"); n >= maxParams || len(r.URL.RawQuery) > maxQuery {
-		return nil, Refuse(StepRequest, "the query has more than %d parameters or %d bytes, which no platform sends", maxParams, maxQuery)
+		return nil, callback.Refuse(callback.StepRequest, "the query has more than %d parameters or %d bytes, which no platform sends", maxParams, maxQuery)
 	}
 	body, err := readBody(r)
 	if err != nil {
@@ -64,20 +68,20 @@ func read(r *http.Request, now func() time.Time) (in *Request, flaw error) {
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, Refuse(StepRequest, "the query is not one") // the error would quote it
+		return nil, callback.Refuse(callback.StepRequest, "the query is not one") // the error would quote it
 	}
 	for name, values := range query {
 		if len(values) > 1 {
-			return nil, Refuse(StepRequest, "the parameter %.40q stands there %d times", name, len(values))
+			return nil, callback.Refuse(callback.StepRequest, "the parameter %.40q stands there %d times", name, len(values))
 		}
 	}
-	return &Request{Method: r.Method, Query: query, Header: r.Header, Body: body, Now: now()}, nil
+	return &callback.Request{Method: r.Method, Query: query, Header: r.Header, Body: body, Now: now()}, nil
 }
 
 func readBody(r *http.Request) ([]byte, error) {
 	for _, encoding := range r.Header.Values("Content-Encoding") {
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
-			return nil, Refuse(StepRequest, "the body is encoded as %.40q: no platform does that, so a gateway changed what was signed", encoding)
+			return nil, callback.Refuse(callback.StepRequest, "the body is encoded as %.40q: no platform does that, so a gateway changed what was signed", encoding)
 		}
 	}
 	if r.Body == nil {
@@ -86,9 +90,9 @@ func readBody(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
 	switch {
 	case err != nil:
-		return nil, Refuse(StepRequest, "the body ended after %d bytes, before its end", len(body))
+		return nil, callback.Refuse(callback.StepRequest, "the body ended after %d bytes, before its end", len(body))
 	case len(body) > MaxBody:
-		return nil, Refuse(StepRequest, "the body has more than %d bytes", MaxBody)
+		return nil, callback.Refuse(callback.StepRequest, "the body has more than %d bytes", MaxBody)
 	}
 	return body, nil
 }
@@ -98,7 +102,7 @@ const maxReceivers = 1000
 
 // receivers are what configurations were made into, so that a configuration that did not change is not made again.
 type receivers struct {
-	make map[string]func(Settings) (Receiver, error)
+	make map[string]func(callback.Settings) (callback.Receiver, error)
 
 	mu   sync.Mutex
 	made map[chat.Ref]madeReceiver
@@ -106,11 +110,11 @@ type receivers struct {
 
 type madeReceiver struct {
 	of *chat.Endpoint // the same as long as the configuration is
-	Receiver
+	callback.Receiver
 }
 
 // of returns the receiver of a configuration.
-func (r *receivers) of(e *chat.Endpoint) (Receiver, error) {
+func (r *receivers) of(e *chat.Endpoint) (callback.Receiver, error) {
 	r.mu.Lock()
 	known := r.made[e.Ref()]
 	r.mu.Unlock()
@@ -121,7 +125,7 @@ func (r *receivers) of(e *chat.Endpoint) (Receiver, error) {
 	if !ok {
 		return nil, fmt.Errorf("the type %s has no receiver", e.Type)
 	}
-	made, err := constructor(Settings(e.Settings))
+	made, err := constructor(callback.Settings(e.Settings))
 	if err != nil {
 		return nil, err
 	}

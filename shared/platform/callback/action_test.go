@@ -6,7 +6,6 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/webhook"
 )
 
 func TestAct(t *testing.T) {
@@ -86,7 +85,7 @@ func TestOneInPlaceOfAnArray(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if inner := f.Inner(key); inner.Keys() != 0 || stepOf(f.Err()) != webhook.StepDecode {
+		if inner := f.Inner(key); inner.Keys() != 0 || stepOf(f.Err()) != callback.StepDecode {
 			t.Errorf("Inner(%q): %v", key, f.Err())
 		}
 	}

@@ -1,5 +1,6 @@
-// Package callback is what reading the callbacks of every platform has in common: parameters that stand there once, timestamps of
-// exact digits, JSON without leniency, secrets that may be two while they are being rotated, and text without odd spaces.
+// Package callback is what the platforms share: what a Receiver is, and what reading the callbacks of every platform has in common.
+// Parameters occur once, timestamps have an exact number of digits, JSON is read strictly, a secret may have two values while it is
+// rotated, and text has no unusual spaces.
 package callback
 
 import (
@@ -12,32 +13,31 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
-	"chatconf/shared/webhook"
 )
 
 // Skew is how far a signed timestamp may be from now, either way, where the platform or the configuration does not say otherwise.
 const Skew = 5 * time.Minute
 
 // Parameter returns a query parameter, which must stand there exactly once: of two, a proxy may have meant the other one.
-func Parameter(r *webhook.Request, name string) (string, error) {
+func Parameter(r *Request, name string) (string, error) {
 	return one("parameter", name, r.Query[name])
 }
 
 // HasParameter reports whether there is a query parameter of this name, be it empty.
-func HasParameter(r *webhook.Request, name string) bool {
+func HasParameter(r *Request, name string) bool {
 	_, ok := r.Query[name]
 	return ok
 }
 
 // Header returns a header, which must stand there exactly once. Its name counts in any case: gateways change it.
-func Header(r *webhook.Request, name string) (string, error) {
+func Header(r *Request, name string) (string, error) {
 	return one("header", name, headers(r, name))
 }
 
 // HasHeader reports whether there is a header of this name, be it empty.
-func HasHeader(r *webhook.Request, name string) bool { return headers(r, name) != nil }
+func HasHeader(r *Request, name string) bool { return headers(r, name) != nil }
 
-func headers(r *webhook.Request, name string) []string {
+func headers(r *Request, name string) []string {
 	var all []string
 	for key, values := range r.Header {
 		if strings.EqualFold(key, name) {
@@ -50,9 +50,9 @@ func headers(r *webhook.Request, name string) []string {
 func one(what, name string, values []string) (string, error) {
 	switch {
 	case len(values) == 0 || len(values) == 1 && values[0] == "":
-		return "", webhook.Refuse(webhook.StepRequest, "the %s %s is missing", what, name)
+		return "", Refuse(StepRequest, "the %s %s is missing", what, name)
 	case len(values) > 1:
-		return "", webhook.Refuse(webhook.StepRequest, "the %s %s stands there %d times", what, name, len(values))
+		return "", Refuse(StepRequest, "the %s %s stands there %d times", what, name, len(values))
 	}
 	return values[0], nil
 }
@@ -62,13 +62,13 @@ func one(what, name string, values []string) (string, error) {
 const maxNonce = 63
 
 // Nonce returns the query parameter nonce: printable ASCII without blanks.
-func Nonce(r *webhook.Request) (string, error) {
+func Nonce(r *Request) (string, error) {
 	nonce, err := Parameter(r, "nonce")
 	if err != nil {
 		return "", err
 	}
 	if len(nonce) > maxNonce || strings.ContainsFunc(nonce, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
-		return "", webhook.Refuse(webhook.StepRequest, "the nonce is not up to %d printable characters", maxNonce)
+		return "", Refuse(StepRequest, "the nonce is not up to %d printable characters", maxNonce)
 	}
 	return nonce, nil
 }
@@ -76,7 +76,7 @@ func Nonce(r *webhook.Request) (string, error) {
 // Seconds reads a timestamp of exactly ten digits, seconds since 1970.
 func Seconds(text string) (time.Time, error) {
 	if len(text) != 10 || !digits(text) {
-		return time.Time{}, webhook.Refuse(webhook.StepRequest, "a timestamp is not ten digits, which are seconds")
+		return time.Time{}, Refuse(StepRequest, "a timestamp is not ten digits, which are seconds")
 	}
 	n, _ := strconv.ParseInt(text, 10, 64) // ten digits fit
 	return time.Unix(n, 0), nil
@@ -85,7 +85,7 @@ func Seconds(text string) (time.Time, error) {
 // Millis reads a timestamp of exactly thirteen digits, milliseconds since 1970.
 func Millis(text string) (time.Time, error) {
 	if len(text) != 13 || !digits(text) {
-		return time.Time{}, webhook.Refuse(webhook.StepRequest, "a timestamp is not thirteen digits, which are milliseconds")
+		return time.Time{}, Refuse(StepRequest, "a timestamp is not thirteen digits, which are milliseconds")
 	}
 	n, _ := strconv.ParseInt(text, 10, 64) // thirteen digits fit
 	return time.UnixMilli(n), nil
@@ -108,9 +108,9 @@ func Fresh(what string, now, at time.Time, window time.Duration) error {
 	age := now.Sub(at)
 	switch {
 	case age > window:
-		return webhook.Refuse(webhook.StepFreshness, "%s is %s old, and %s are allowed: it was delayed or replayed, or this clock is ahead", what, round(age), window)
+		return Refuse(StepFreshness, "%s is %s old, and %s are allowed: it was delayed or replayed, or this clock is ahead", what, round(age), window)
 	case age < -window:
-		return webhook.Refuse(webhook.StepFreshness, "%s is %s ahead, and %s are allowed: this clock is behind", what, round(-age), window)
+		return Refuse(StepFreshness, "%s is %s ahead, and %s are allowed: this clock is behind", what, round(-age), window)
 	}
 	return nil
 }
@@ -118,7 +118,7 @@ func Fresh(what string, now, at time.Time, window time.Duration) error {
 func round(d time.Duration) time.Duration { return d.Round(time.Second) }
 
 // Window returns how many seconds a setting gives, and fallback if it gives none.
-func Window(s webhook.Settings, key string, fallback, most time.Duration) (time.Duration, error) {
+func Window(s Settings, key string, fallback, most time.Duration) (time.Duration, error) {
 	text := s.Get(key)
 	if text == "" {
 		return fallback, nil
@@ -145,7 +145,7 @@ func UpTo(most int) chat.Shape {
 
 // Secrets returns the values that a secret may have now: its own, and that of the setting <key>Previous, see chat.Previous, while it is being rotated.
 // Without its own it is an error, since what is signed with nothing anybody can sign.
-func Secrets(s webhook.Settings, key string) ([]string, error) {
+func Secrets(s Settings, key string) ([]string, error) {
 	secret := s.Get(key)
 	if secret == "" {
 		return nil, fmt.Errorf("callback: %s is not set", key)
@@ -189,9 +189,9 @@ func Digest(parts ...string) string {
 }
 
 // Acknowledge is the answer that says nothing.
-func Acknowledge() *webhook.Response { return &webhook.Response{Status: 200} }
+func Acknowledge() *Response { return &Response{Status: 200} }
 
 // JSON is an answer in JSON.
-func JSON(body []byte) *webhook.Response {
-	return &webhook.Response{Status: 200, ContentType: "application/json; charset=utf-8", Body: body}
+func JSON(body []byte) *Response {
+	return &Response{Status: 200, ContentType: "application/json; charset=utf-8", Body: body}
 }

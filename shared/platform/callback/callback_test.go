@@ -13,11 +13,10 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/secret"
-	"chatconf/shared/webhook"
 )
 
-func stepOf(err error) webhook.Step {
-	var refusal *webhook.Refusal
+func stepOf(err error) callback.Step {
+	var refusal *callback.Refusal
 	if errors.As(err, &refusal) {
 		return refusal.Step
 	}
@@ -25,12 +24,12 @@ func stepOf(err error) webhook.Step {
 }
 
 func TestParametersAndHeadersStandThereOnce(t *testing.T) {
-	r := &webhook.Request{Query: url.Values{"a": {"1"}, "b": {"1", "1"}, "c": {""}, "d": {}}, Header: http.Header{"X-A": {"1"}, "x-b": {"1"}, "X-B": {"1"}, "X-C": {""}}}
+	r := &callback.Request{Query: url.Values{"a": {"1"}, "b": {"1", "1"}, "c": {""}, "d": {}}, Header: http.Header{"X-A": {"1"}, "x-b": {"1"}, "X-B": {"1"}, "X-C": {""}}}
 	if v, err := callback.Parameter(r, "a"); v != "1" || err != nil {
 		t.Errorf("a = %q, %v", v, err)
 	}
 	for _, name := range []string{"b", "c", "d", "e", "A"} {
-		if v, err := callback.Parameter(r, name); v != "" || stepOf(err) != webhook.StepRequest {
+		if v, err := callback.Parameter(r, name); v != "" || stepOf(err) != callback.StepRequest {
 			t.Errorf("parameter %s = %q, %v", name, v, err)
 		}
 	}
@@ -38,7 +37,7 @@ func TestParametersAndHeadersStandThereOnce(t *testing.T) {
 		t.Errorf("x-a = %q, %v", v, err)
 	}
 	for _, name := range []string{"X-B", "X-C", "X-D"} { // X-B is there in two spellings
-		if v, err := callback.Header(r, name); v != "" || stepOf(err) != webhook.StepRequest {
+		if v, err := callback.Header(r, name); v != "" || stepOf(err) != callback.StepRequest {
 			t.Errorf("header %s = %q, %v", name, v, err)
 		}
 	}
@@ -46,12 +45,12 @@ func TestParametersAndHeadersStandThereOnce(t *testing.T) {
 		t.Error("what is there, be it empty, is not told from what is not")
 	}
 	for nonce, ok := range map[string]bool{"1409659589": true, "nEXhMP4r": true, "a b": false, "a\n": false, "é": false, strings.Repeat("1", 63): true, strings.Repeat("1", 64): false} {
-		_, err := callback.Nonce(&webhook.Request{Query: url.Values{"nonce": {nonce}}})
+		_, err := callback.Nonce(&callback.Request{Query: url.Values{"nonce": {nonce}}})
 		if (err == nil) != ok {
 			t.Errorf("Nonce(%q): %v", nonce, err)
 		}
 	}
-	if _, err := callback.Nonce(&webhook.Request{}); stepOf(err) != webhook.StepRequest {
+	if _, err := callback.Nonce(&callback.Request{}); stepOf(err) != callback.StepRequest {
 		t.Errorf("Nonce of nothing: %v", err)
 	}
 }
@@ -68,7 +67,7 @@ func TestTimestampsAreOfExactDigits(t *testing.T) {
 		if (seconds == nil) != (want == "s") || (millis == nil) != (want == "ms") || (both == nil) != (want != "") {
 			t.Errorf("%q: seconds %v, millis %v, both %v, want %q", text, seconds, millis, both, want)
 		}
-		if both != nil && stepOf(both) != webhook.StepRequest {
+		if both != nil && stepOf(both) != callback.StepRequest {
 			t.Errorf("%q: %v", text, both)
 		}
 	}
@@ -80,18 +79,18 @@ func TestTimestampsAreOfExactDigits(t *testing.T) {
 func TestFresh(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	for by, ok := range map[time.Duration]bool{0: true, time.Minute: true, -time.Minute: true, time.Minute + 1: false, -time.Minute - 1: false, 1<<63 - 1: false, -1 << 62: false} {
-		if err := callback.Fresh("it", now, now.Add(-by), time.Minute); (err == nil) != ok || err != nil && stepOf(err) != webhook.StepFreshness {
+		if err := callback.Fresh("it", now, now.Add(-by), time.Minute); (err == nil) != ok || err != nil && stepOf(err) != callback.StepFreshness {
 			t.Errorf("%s old: %v", by, err)
 		}
 	}
-	if err := callback.Fresh("it", now, time.Time{}, time.Minute); stepOf(err) != webhook.StepFreshness {
+	if err := callback.Fresh("it", now, time.Time{}, time.Minute); stepOf(err) != callback.StepFreshness {
 		t.Errorf("no time: %v", err)
 	}
 }
 
 func TestWindow(t *testing.T) {
 	for text, want := range map[string]time.Duration{"": time.Minute, "1": time.Second, "3600": time.Hour, "3601": 0, "0": 0, "-1": 0, "x": 0} {
-		got, err := callback.Window(webhook.Settings{"W": secret.Text(text)}, "W", time.Minute, time.Hour)
+		got, err := callback.Window(callback.Settings{"W": secret.Text(text)}, "W", time.Minute, time.Hour)
 		if got != want || (err == nil) != (want != 0) {
 			t.Errorf("Window(%q) = %v, %v, want %v", text, got, err, want)
 		}
@@ -99,14 +98,14 @@ func TestWindow(t *testing.T) {
 }
 
 func TestSecretsAndMatch(t *testing.T) {
-	if got, err := callback.Secrets(webhook.Settings{"S": "", "SPrevious": "old"}, "S"); err == nil || got != nil {
+	if got, err := callback.Secrets(callback.Settings{"S": "", "SPrevious": "old"}, "S"); err == nil || got != nil {
 		t.Errorf("without its own: %q, %v", got, err)
 	}
-	got, err := callback.Secrets(webhook.Settings{"S": "new", "SPrevious": "old"}, "S")
+	got, err := callback.Secrets(callback.Settings{"S": "new", "SPrevious": "old"}, "S")
 	if err != nil || !slices.Equal(got, []string{"new", "old"}) {
 		t.Errorf("= %q, %v", got, err)
 	}
-	if got, _ := callback.Secrets(webhook.Settings{"S": "new", "SPrevious": "new"}, "S"); len(got) != 1 {
+	if got, _ := callback.Secrets(callback.Settings{"S": "new", "SPrevious": "new"}, "S"); len(got) != 1 {
 		t.Errorf("twice the same: %q", got)
 	}
 	same := func(s string) []byte { return []byte(s) }
@@ -180,7 +179,7 @@ func TestCheck(t *testing.T) {
 		"a user that is not UTF-8": {ID: "1", Conversation: "c", User: "\xff"}, "a conversation that is not UTF-8": {ID: "1", Conversation: "\xff"},
 		"an id that is not UTF-8": {ID: "\xff", Conversation: "c"}, "a text that is not UTF-8": {ID: "1", Conversation: "c", Text: "\xff"},
 	} {
-		if err := callback.Check(&m); stepOf(err) != webhook.StepDecode {
+		if err := callback.Check(&m); stepOf(err) != callback.StepDecode {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -207,12 +206,12 @@ func TestFields(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if read(f); stepOf(f.Err()) != webhook.StepDecode || strings.Contains(f.Err().Error(), "secret") {
+		if read(f); stepOf(f.Err()) != callback.StepDecode || strings.Contains(f.Err().Error(), "secret") {
 			t.Errorf("%s: %v", name, f.Err())
 		}
 	}
 	for _, text := range []string{"", "x", "[]", `"x"`, `{"a":1,"a":1}`, `{"a":1}x`, "\ufeff{}", "{\"a\":\"\xff\"}", strings.Repeat(`{"a":`, 20) + "1" + strings.Repeat("}", 20)} {
-		if _, err := callback.Object("it", text); stepOf(err) != webhook.StepDecode {
+		if _, err := callback.Object("it", text); stepOf(err) != callback.StepDecode {
 			t.Errorf("Object(%q): %v", text, err)
 		}
 	}

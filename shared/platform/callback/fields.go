@@ -2,7 +2,6 @@ package callback
 
 import (
 	"chatconf/shared/document"
-	"chatconf/shared/webhook"
 )
 
 // Fields are the members of a JSON object. Keys count exactly and stand there once. The first member that is not of the kind it is read as
@@ -13,14 +12,14 @@ type Fields struct {
 	bad  *error
 }
 
-// Object reads a JSON object. Its error is a *webhook.Refusal of StepDecode.
+// Object reads a JSON object. Its error is a *Refusal of StepDecode.
 func Object(path, text string) (Fields, error) {
 	node, err := document.Parse(path, text)
 	if err != nil {
-		return Fields{}, webhook.Refuse(webhook.StepDecode, "%v", err)
+		return Fields{}, Refuse(StepDecode, "%v", err)
 	}
 	if node.Kind != document.Object {
-		return Fields{}, webhook.Refuse(webhook.StepDecode, "%s is %s, wanted an object", path, node.Kind)
+		return Fields{}, Refuse(StepDecode, "%s is %s, wanted an object", path, node.Kind)
 	}
 	return Fields{node, path, new(error)}, nil
 }
@@ -206,6 +205,6 @@ func (f Fields) wrong(key string, got, want document.Kind) {
 
 func (f Fields) refuse(path string, got, want document.Kind) {
 	if *f.bad == nil {
-		*f.bad = webhook.Refuse(webhook.StepDecode, "%s is %s, wanted %s", path, got, want)
+		*f.bad = Refuse(StepDecode, "%s is %s, wanted %s", path, got, want)
 	}
 }

@@ -41,7 +41,7 @@ type Heard struct {
 	Text   string // folded, without the mentions that only call the bot
 	Called bool   // the message is for the bot; else Text is empty
 	Unread string // chat.UnreadMention, if it cannot be told which mention is the bot's; see chat.Message
-	Name   string // what is mentioned where BotName should be, if BotName is set and not mentioned; see webhook.Received
+	Name   string // what is mentioned where BotName should be, if BotName is set and not mentioned; see Received
 }
 
 // Hear takes the mentions that call the bot off a message. It is the one rule of all platforms:

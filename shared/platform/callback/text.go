@@ -6,7 +6,6 @@ import (
 	"unicode/utf8"
 
 	"chatconf/shared/chat"
-	"chatconf/shared/webhook"
 )
 
 // Fold makes ordinary spaces of the odd ones that people's input methods and the platforms' editors leave, line ends of every kind \n, and takes
@@ -72,15 +71,15 @@ const maxID = 256
 func Check(m *chat.Message) error {
 	switch {
 	case m.ID == "":
-		return webhook.Refuse(webhook.StepDecode, "the message has no id")
+		return Refuse(StepDecode, "the message has no id")
 	case len(m.ID) > maxID || !utf8.ValidString(m.ID) || strings.ContainsFunc(m.ID, unseen):
-		return webhook.Refuse(webhook.StepDecode, "the id of the message is longer than %d bytes or holds what cannot be seen", maxID)
+		return Refuse(StepDecode, "the id of the message is longer than %d bytes or holds what cannot be seen", maxID)
 	case !chat.ID.Fits(m.Conversation):
-		return webhook.Refuse(webhook.StepDecode, "the id of the conversation is not %s", chat.ID.Want)
+		return Refuse(StepDecode, "the id of the conversation is not %s", chat.ID.Want)
 	case m.User != "" && !chat.ID.Fits(m.User):
-		return webhook.Refuse(webhook.StepDecode, "the id of the user is not %s", chat.ID.Want)
+		return Refuse(StepDecode, "the id of the user is not %s", chat.ID.Want)
 	case !utf8.ValidString(m.Text):
-		return webhook.Refuse(webhook.StepDecode, "the text is not UTF-8")
+		return Refuse(StepDecode, "the text is not UTF-8")
 	}
 	m.UserName = Cut(strings.Map(func(c rune) rune {
 		if unseen(c) && c != ' ' {

@@ -15,17 +15,17 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/dingtalk"
 	"chatconf/shared/platform/envelope"
 	"chatconf/shared/platform/platformtest"
-	"chatconf/shared/webhook"
 )
 
 var now = platformtest.Now
 
-func with(pairs ...string) webhook.Settings { return platformtest.With("DingTalk", pairs...) }
+func with(pairs ...string) callback.Settings { return platformtest.With("DingTalk", pairs...) }
 
-func receiver(t testing.TB, s webhook.Settings) webhook.Receiver {
+func receiver(t testing.TB, s callback.Settings) callback.Receiver {
 	t.Helper()
 	return platformtest.Receiver(t, dingtalk.NewReceiver, s)
 }
@@ -37,18 +37,18 @@ func mac(secret, message string) string {
 }
 
 // robot signs a body as a robot's message.
-func robot(body string) *webhook.Request {
+func robot(body string) *callback.Request {
 	at := strconv.FormatInt(now.UnixMilli(), 10)
-	return &webhook.Request{Method: "POST", Header: http.Header{"Timestamp": {at}, "Sign": {mac("not-a-real-secret", at+"\nnot-a-real-secret")}}, Body: []byte(body), Now: now}
+	return &callback.Request{Method: "POST", Header: http.Header{"Timestamp": {at}, "Sign": {mac("not-a-real-secret", at+"\nnot-a-real-secret")}}, Body: []byte(body), Now: now}
 }
 
-func card(body string) *webhook.Request {
+func card(body string) *callback.Request {
 	at := strconv.FormatInt(now.UnixMilli(), 10)
-	return &webhook.Request{Method: "POST", Header: http.Header{"X-Ddpaas-Signature-Timestamp": {at}, "X-Ddpaas-Signature": {mac("not-a-real-card-secret", at)}}, Body: []byte(body), Now: now}
+	return &callback.Request{Method: "POST", Header: http.Header{"X-Ddpaas-Signature-Timestamp": {at}, "X-Ddpaas-Signature": {mac("not-a-real-card-secret", at)}}, Body: []byte(body), Now: now}
 }
 
 // event seals and signs an event.
-func event(t testing.TB, message, receiver, timestamp string) *webhook.Request {
+func event(t testing.TB, message, receiver, timestamp string) *callback.Request {
 	t.Helper()
 	key, err := envelope.ParseKey(platformtest.Settings("DingTalk").Get("DingTalkEncodingAesKey"))
 	if err != nil {
@@ -58,7 +58,7 @@ func event(t testing.TB, message, receiver, timestamp string) *webhook.Request {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &webhook.Request{Method: "POST", Now: now, Body: []byte(`{"encrypt":"` + encrypt + `"}`),
+	return &callback.Request{Method: "POST", Now: now, Body: []byte(`{"encrypt":"` + encrypt + `"}`),
 		Query: url.Values{"signature": {envelope.Sign("notarealtoken", timestamp, "nonce", encrypt)}, "timestamp": {timestamp}, "nonce": {"nonce"}}}
 }
 
@@ -92,7 +92,7 @@ func TestRobotMessages(t *testing.T) {
 	for name, test := range map[string]struct {
 		body string
 		want *chat.Message // its text, user and conversation
-		step webhook.Step
+		step callback.Step
 	}{
 		"text": {body: members(), want: &chat.Message{Text: "help", User: "u1", Conversation: "cid=="}},
 		"one to one, with an odd space": {body: members("conversationType", `"1"`, "text", `{"content":"\u00a0help\u3000me"}`),
@@ -122,19 +122,19 @@ func TestRobotMessages(t *testing.T) {
 		"the notice of an exceeded quota, its text": {body: members("errorCode", "20001")},
 		"the notice of an exceeded quota, no text":  {body: members("errorCode", `"20001"`, "text", "")},
 		"a control character is left to the parser": {body: members("text", `{"content":"a\u0000b"}`), want: &chat.Message{Text: "a\x00b", User: "u1", Conversation: "cid=="}},
-		"another robot":                             {body: members("robotCode", `"dingother"`), step: webhook.StepReceiver},
-		"no robot, where one is set":                {body: members("robotCode", ""), step: webhook.StepReceiver},
-		"another corporation":                       {body: members("chatbotCorpId", `"dingother"`), step: webhook.StepReceiver},
-		"no corporation, where one is set":          {body: members("chatbotCorpId", ""), step: webhook.StepReceiver},
-		"no id":                                     {body: members("msgId", ""), step: webhook.StepDecode},
-		"no conversation":                           {body: members("conversationId", ""), step: webhook.StepDecode},
-		"a text that is a number":                   {body: members("text", `{"content":1}`), step: webhook.StepDecode},
-		"keys in another case":                      {body: strings.Replace(members(), `"msgId"`, `"msgid"`, 1), step: webhook.StepDecode},
-		"a key twice":                               {body: strings.Replace(members(), `{`, `{"msgId":"m0",`, 1), step: webhook.StepDecode},
-		"no JSON":                                   {body: "x", step: webhook.StepDecode},
-		"a type that is a number":                   {body: members("msgtype", "1"), step: webhook.StepDecode},
-		"a blank in the userid":                     {body: members("senderStaffId", `"a b"`), step: webhook.StepDecode},
-		"rich text that is none":                    {body: members("msgtype", `"richText"`, "content", `{"richText":["x"]}`), step: webhook.StepDecode},
+		"another robot":                             {body: members("robotCode", `"dingother"`), step: callback.StepReceiver},
+		"no robot, where one is set":                {body: members("robotCode", ""), step: callback.StepReceiver},
+		"another corporation":                       {body: members("chatbotCorpId", `"dingother"`), step: callback.StepReceiver},
+		"no corporation, where one is set":          {body: members("chatbotCorpId", ""), step: callback.StepReceiver},
+		"no id":                                     {body: members("msgId", ""), step: callback.StepDecode},
+		"no conversation":                           {body: members("conversationId", ""), step: callback.StepDecode},
+		"a text that is a number":                   {body: members("text", `{"content":1}`), step: callback.StepDecode},
+		"keys in another case":                      {body: strings.Replace(members(), `"msgId"`, `"msgid"`, 1), step: callback.StepDecode},
+		"a key twice":                               {body: strings.Replace(members(), `{`, `{"msgId":"m0",`, 1), step: callback.StepDecode},
+		"no JSON":                                   {body: "x", step: callback.StepDecode},
+		"a type that is a number":                   {body: members("msgtype", "1"), step: callback.StepDecode},
+		"a blank in the userid":                     {body: members("senderStaffId", `"a b"`), step: callback.StepDecode},
+		"rich text that is none":                    {body: members("msgtype", `"richText"`, "content", `{"richText":["x"]}`), step: callback.StepDecode},
 	} {
 		in, err := r.Receive(robot(test.body))
 		if platformtest.StepOf(err) != test.step {
@@ -172,7 +172,7 @@ func TestRobotMessages(t *testing.T) {
 	}
 	// Where no robot is named, the client id is its code, and a message need not say.
 	r = receiver(t, with("DingTalkRobotCode", "", "DingTalkCorpId", ""))
-	for code, want := range map[string]webhook.Step{`"dingexample"`: "", "": "", `"dingrobot"`: webhook.StepReceiver} {
+	for code, want := range map[string]callback.Step{`"dingexample"`: "", "": "", `"dingrobot"`: callback.StepReceiver} {
 		if _, err := r.Receive(robot(members("robotCode", code, "chatbotCorpId", ""))); platformtest.StepOf(err) != want {
 			t.Errorf("robot code %s: %v", code, err)
 		}
@@ -195,19 +195,19 @@ func TestModesAreNotMixed(t *testing.T) {
 	cardAsRobot := robot(members())
 	cardAsRobot.Header = http.Header{"Sign": card("").Header["X-Ddpaas-Signature"], "Timestamp": card("").Header["X-Ddpaas-Signature-Timestamp"]}
 	for name, test := range map[string]struct {
-		in   *webhook.Request
-		want webhook.Step
+		in   *callback.Request
+		want callback.Step
 	}{
-		"of a robot and of a card": {both, webhook.StepRequest}, "of a robot and of an event": {robotAndEvent, webhook.StepRequest}, "no signature": {none, webhook.StepRequest},
-		"two timestamps in two spellings": {twice, webhook.StepRequest}, "the second signature twice": {old, webhook.StepRequest}, "a card's as a robot's": {cardAsRobot, webhook.StepSignature},
+		"of a robot and of a card": {both, callback.StepRequest}, "of a robot and of an event": {robotAndEvent, callback.StepRequest}, "no signature": {none, callback.StepRequest},
+		"two timestamps in two spellings": {twice, callback.StepRequest}, "the second signature twice": {old, callback.StepRequest}, "a card's as a robot's": {cardAsRobot, callback.StepSignature},
 	} {
 		if _, err := r.Receive(test.in); platformtest.StepOf(err) != test.want {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
 	}
-	bare := receiver(t, webhook.Settings{"DingTalkClientId": "dingexample", "DingTalkClientSecret": "not-a-real-secret"})
-	for name, in := range map[string]*webhook.Request{"a card": card("{}"), "an event": event(t, "{}", "dingexample", "1795420800000")} {
-		if _, err := bare.Receive(in); platformtest.StepOf(err) != webhook.StepRequest {
+	bare := receiver(t, callback.Settings{"DingTalkClientId": "dingexample", "DingTalkClientSecret": "not-a-real-secret"})
+	for name, in := range map[string]*callback.Request{"a card": card("{}"), "an event": event(t, "{}", "dingexample", "1795420800000")} {
+		if _, err := bare.Receive(in); platformtest.StepOf(err) != callback.StepRequest {
 			t.Errorf("%s, which is not set up: %v", name, err)
 		}
 	}
@@ -220,23 +220,23 @@ func TestEvents(t *testing.T) {
 	for name, test := range map[string]struct {
 		message   string
 		timestamp string
-		step      webhook.Step
+		step      callback.Step
 		handshake bool
 	}{
 		"the check of the URL":               {message: `{"EventType":"check_url"}`, handshake: true},
 		"the check of a suite's URL":         {message: `{"EventType":"check_update_suite_url","Random":"x"}`, handshake: true},
 		"an event":                           {message: `{"EventType":"user_add_org","CorpId":"dingcorp","TimeStamp":"` + at + `","UserId":["u"]}`},
 		"an event of seconds, as a number":   {message: `{"EventType":"user_add_org","TimeStamp":` + at[:10] + `}`, timestamp: at[:10]},
-		"an event of another corporation":    {message: `{"EventType":"x","CorpId":"dingother"}`, step: webhook.StepReceiver},
-		"an event that is old inside":        {message: `{"EventType":"x","TimeStamp":"1445827045067"}`, step: webhook.StepFreshness},
+		"an event of another corporation":    {message: `{"EventType":"x","CorpId":"dingother"}`, step: callback.StepReceiver},
+		"an event that is old inside":        {message: `{"EventType":"x","TimeStamp":"1445827045067"}`, step: callback.StepFreshness},
 		"an event at its last retry":         {message: `{"EventType":"x","TimeStamp":"` + ago(6*time.Minute) + `"}`},
-		"an event later than any retry":      {message: `{"EventType":"x","TimeStamp":"` + ago(6*time.Minute+time.Second) + `"}`, step: webhook.StepFreshness},
-		"an event without a time inside":     {message: `{"EventType":"x","TimeStamp":"soon"}`, step: webhook.StepRequest},
-		"an event without a type":            {message: `{}`, step: webhook.StepDecode},
-		"an event whose type is a number":    {message: `{"EventType":1}`, step: webhook.StepDecode},
-		"something that is no event":         {message: `success`, step: webhook.StepDecode},
-		"an old event":                       {message: `{"EventType":"check_url"}`, timestamp: "1445827045067", step: webhook.StepFreshness},
-		"a timestamp that is no time at all": {message: `{"EventType":"check_url"}`, timestamp: "12", step: webhook.StepRequest},
+		"an event later than any retry":      {message: `{"EventType":"x","TimeStamp":"` + ago(6*time.Minute+time.Second) + `"}`, step: callback.StepFreshness},
+		"an event without a time inside":     {message: `{"EventType":"x","TimeStamp":"soon"}`, step: callback.StepRequest},
+		"an event without a type":            {message: `{}`, step: callback.StepDecode},
+		"an event whose type is a number":    {message: `{"EventType":1}`, step: callback.StepDecode},
+		"something that is no event":         {message: `success`, step: callback.StepDecode},
+		"an old event":                       {message: `{"EventType":"check_url"}`, timestamp: "1445827045067", step: callback.StepFreshness},
+		"a timestamp that is no time at all": {message: `{"EventType":"check_url"}`, timestamp: "12", step: callback.StepRequest},
 	} {
 		if test.timestamp == "" {
 			test.timestamp = at
@@ -268,7 +268,7 @@ func TestEvents(t *testing.T) {
 	}
 	wrong := event(t, `{"EventType":"check_url"}`, "dingowner", at)
 	wrong.Body = []byte(`{"encrypt":1}`)
-	if _, err := r.Receive(wrong); platformtest.StepOf(err) != webhook.StepDecode {
+	if _, err := r.Receive(wrong); platformtest.StepOf(err) != callback.StepDecode {
 		t.Errorf("a ciphertext that is a number: %v", err)
 	}
 }
@@ -300,14 +300,14 @@ func TestARobotsBodyMayBeEncrypted(t *testing.T) {
 	other := string(event(t, members(), "dingother", "1795420800000").Body)
 	noKey := with("DingTalkToken", "", "DingTalkEncodingAesKey", "")
 	for name, test := range map[string]struct {
-		settings webhook.Settings
-		in       *webhook.Request
-		want     webhook.Step
+		settings callback.Settings
+		in       *callback.Request
+		want     callback.Step
 	}{
-		"not signed": {with(), unsigned, webhook.StepSignature}, "for another owner": {with(), robot(other), webhook.StepReceiver},
-		"damaged": {with(), robot(`{"encrypt":"AAAA"}`), webhook.StepDecrypt}, "a number": {with(), robot(`{"encrypt":1}`), webhook.StepDecode},
-		"without a key": {noKey, robot(sealed), webhook.StepDecrypt}, "no JSON inside": {with(), robot(string(event(t, "x", "dingowner", "1795420800000").Body)), webhook.StepDecode},
-		"for another robot": {with("DingTalkRobotCode", "x"), robot(sealed), webhook.StepReceiver},
+		"not signed": {with(), unsigned, callback.StepSignature}, "for another owner": {with(), robot(other), callback.StepReceiver},
+		"damaged": {with(), robot(`{"encrypt":"AAAA"}`), callback.StepDecrypt}, "a number": {with(), robot(`{"encrypt":1}`), callback.StepDecode},
+		"without a key": {noKey, robot(sealed), callback.StepDecrypt}, "no JSON inside": {with(), robot(string(event(t, "x", "dingowner", "1795420800000").Body)), callback.StepDecode},
+		"for another robot": {with("DingTalkRobotCode", "x"), robot(sealed), callback.StepReceiver},
 	} {
 		if _, err := receiver(t, test.settings).Receive(test.in); platformtest.StepOf(err) != test.want {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
@@ -320,8 +320,8 @@ func TestRefusalsSayWhatToSet(t *testing.T) {
 	at := strconv.FormatInt(now.UnixMilli(), 10)
 	bare := with("DingTalkRobotCode", "", "DingTalkCorpId", "", "DingTalkOwnerKey", "")
 	for name, test := range map[string]struct {
-		settings webhook.Settings
-		in       *webhook.Request
+		settings callback.Settings
+		in       *callback.Request
 		want     string
 	}{
 		"a robot code that is normal":   {bare, robot(members("robotCode", `"normal"`)), `set DingTalkRobotCode to "normal"`},
@@ -334,7 +334,7 @@ func TestRefusalsSayWhatToSet(t *testing.T) {
 		"the corporation of an event":   {with(), event(t, `{"EventType":"x","CorpId":"dingother"}`, "dingowner", at), `set DingTalkCorpId to "dingother"`},
 	} {
 		_, err := receiver(t, test.settings).Receive(test.in)
-		if platformtest.StepOf(err) != webhook.StepReceiver || !strings.Contains(err.Error(), test.want) {
+		if platformtest.StepOf(err) != callback.StepReceiver || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
 	}
@@ -346,11 +346,11 @@ func TestTimeAndNonceAreNotExchanged(t *testing.T) {
 	at, old := strconv.FormatInt(now.UnixMilli(), 10), strconv.FormatInt(now.Add(-9*time.Hour).UnixMilli(), 10)
 	for name, test := range map[string]struct {
 		message, timestamp, nonce string
-		want                      webhook.Step
+		want                      callback.Step
 	}{
-		"as it was":             {`{"EventType":"check_url"}`, old, at, webhook.StepFreshness},
-		"exchanged":             {`{"EventType":"check_url"}`, at, old, webhook.StepFreshness},
-		"exchanged, in seconds": {`{"EventType":"check_url"}`, at[:10], old[:10], webhook.StepFreshness},
+		"as it was":             {`{"EventType":"check_url"}`, old, at, callback.StepFreshness},
+		"exchanged":             {`{"EventType":"check_url"}`, at, old, callback.StepFreshness},
+		"exchanged, in seconds": {`{"EventType":"check_url"}`, at[:10], old[:10], callback.StepFreshness},
 		"with a time inside":    {`{"EventType":"check_url","TimeStamp":"` + at + `"}`, at, old, ""},
 		"a nonce of letters":    {`{"EventType":"check_url"}`, at, "nEXhMP4r", ""},
 	} {
@@ -367,7 +367,7 @@ func TestTimeAndNonceAreNotExchanged(t *testing.T) {
 	}
 }
 
-func opened(t *testing.T, response *webhook.Response) string {
+func opened(t *testing.T, response *callback.Response) string {
 	t.Helper()
 	var a struct {
 		Signature string `json:"msg_signature"`
@@ -402,7 +402,7 @@ func TestCards(t *testing.T) {
 	for name, test := range map[string]struct {
 		body                            string
 		text, unread, user, kind, space string
-		step                            webhook.Step
+		step                            callback.Step
 		nothing                         bool
 	}{
 		"a parameter command":          {body: body(content + `,"spaceId":"cid==","spaceType":"IM_GROUP"`), text: "restart i-1", user: "u1", kind: "group"},
@@ -414,12 +414,12 @@ func TestCards(t *testing.T) {
 		"a place that is not told":     {body: body(action), text: "restart", user: "u1", kind: "person"},
 		"a unionId":                    {body: body(action + `,"userIdType":2`), text: "restart", kind: "person"},
 		"another type":                 {body: `{"type":"other","corpId":"dingcorp"}`, nothing: true},
-		"another corporation":          {body: `{"type":"actionCallback","corpId":"dingother"}`, step: webhook.StepReceiver},
-		"content that is no JSON":      {body: body(`,"content":"x"`), step: webhook.StepDecode},
-		"actions that are numbers":     {body: body(`,"content":"{\"cardPrivateData\":{\"actionIds\":[1]}}"`), step: webhook.StepDecode},
-		"a space that is a number":     {body: body(action + `,"spaceId":1`), step: webhook.StepDecode},
-		"no JSON":                      {body: "x", step: webhook.StepDecode},
-		"a type that is not even text": {body: `{"type":1,"corpId":"dingcorp"}`, step: webhook.StepDecode},
+		"another corporation":          {body: `{"type":"actionCallback","corpId":"dingother"}`, step: callback.StepReceiver},
+		"content that is no JSON":      {body: body(`,"content":"x"`), step: callback.StepDecode},
+		"actions that are numbers":     {body: body(`,"content":"{\"cardPrivateData\":{\"actionIds\":[1]}}"`), step: callback.StepDecode},
+		"a space that is a number":     {body: body(action + `,"spaceId":1`), step: callback.StepDecode},
+		"no JSON":                      {body: "x", step: callback.StepDecode},
+		"a type that is not even text": {body: `{"type":1,"corpId":"dingcorp"}`, step: callback.StepDecode},
 	} {
 		in, err := r.Receive(card(test.body))
 		if platformtest.StepOf(err) != test.step {
@@ -447,7 +447,7 @@ func TestCards(t *testing.T) {
 
 func TestWindow(t *testing.T) {
 	r := receiver(t, with("DingTalkWindowSeconds", "3600"))
-	for by, want := range map[time.Duration]webhook.Step{59 * time.Minute: "", 61 * time.Minute: webhook.StepFreshness, -61 * time.Minute: webhook.StepFreshness} {
+	for by, want := range map[time.Duration]callback.Step{59 * time.Minute: "", 61 * time.Minute: callback.StepFreshness, -61 * time.Minute: callback.StepFreshness} {
 		in := robot(members())
 		in.Now = now.Add(by)
 		if _, err := r.Receive(in); platformtest.StepOf(err) != want {
@@ -457,13 +457,13 @@ func TestWindow(t *testing.T) {
 	seconds := robot(members())
 	at := strconv.FormatInt(now.Unix(), 10)
 	seconds.Header = http.Header{"Timestamp": {at}, "Sign": {mac("not-a-real-secret", at+"\nnot-a-real-secret")}}
-	if _, err := r.Receive(seconds); platformtest.StepOf(err) != webhook.StepRequest {
+	if _, err := r.Receive(seconds); platformtest.StepOf(err) != callback.StepRequest {
 		t.Errorf("a robot's time in seconds: %v", err)
 	}
 }
 
 func TestNewReceiver(t *testing.T) {
-	for name, s := range map[string]webhook.Settings{
+	for name, s := range map[string]callback.Settings{
 		"no client id": with("DingTalkClientId", "", "DingTalkRobotCode", "", "DingTalkOwnerKey", ""), "a token without a key": with("DingTalkEncodingAesKey", ""),
 		"a key without a token": with("DingTalkToken", ""), "a key that is none": with("DingTalkEncodingAesKey", "short"), "a window of two hours": with("DingTalkWindowSeconds", "7200"),
 		"only a previous secret": with("DingTalkClientSecret", "", "DingTalkClientSecretPrevious", "not-a-real-secret"),
@@ -495,7 +495,7 @@ func FuzzReceive(f *testing.F) {
 	f.Add(`{"type":"actionCallback","outTrackId":"t1","corpId":"dingcorp","userId":"u1","content":"{\"cardPrivateData\":{\"actionIds\":[\"x\"]}}"}`)
 	r := receiver(f, with())
 	f.Fuzz(func(t *testing.T, body string) {
-		for _, make := range []func(string) *webhook.Request{robot, card} {
+		for _, make := range []func(string) *callback.Request{robot, card} {
 			in, err := r.Receive(make(body))
 			if err != nil {
 				if platformtest.StepOf(err) == "" {

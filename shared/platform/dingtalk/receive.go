@@ -18,7 +18,6 @@ import (
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/envelope"
 	"chatconf/shared/secret"
-	"chatconf/shared/webhook"
 )
 
 // The headers that tell a robot's message and a card's action apart. An event has its signature in the query.
@@ -51,11 +50,11 @@ type receiver struct {
 	random    io.Reader
 }
 
-var _ webhook.Receiver = (*receiver)(nil)
+var _ callback.Receiver = (*receiver)(nil)
 
 // NewReceiver returns the receiver of a configuration of type DingTalk. It takes a robot's messages, and the actions of cards and the events
 // of a subscription if their secrets are set.
-func NewReceiver(s webhook.Settings) (webhook.Receiver, error) {
+func NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	r := &receiver{
 		owner:     cmp.Or(s.Get("DingTalkOwnerKey"), s.Get("DingTalkClientId")),
 		robotCode: cmp.Or(s.Get("DingTalkRobotCode"), s.Get("DingTalkClientId")),
@@ -87,11 +86,11 @@ func NewReceiver(s webhook.Settings) (webhook.Receiver, error) {
 	return r, nil
 }
 
-// Receive implements webhook.Receiver. Which of three ways of signing a callback uses is told by where its signature stands; one with two
+// Receive implements callback.Receiver. Which of three ways of signing a callback uses is told by where its signature stands; one with two
 // signatures is refused, so that none can stand in for another.
-func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
+func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 	if in.Method != "POST" {
-		return nil, webhook.Refuse(webhook.StepRequest, "DingTalk calls by POST, not %s", callback.Cut(in.Method, 16))
+		return nil, callback.Refuse(callback.StepRequest, "DingTalk calls by POST, not %s", callback.Cut(in.Method, 16))
 	}
 	robot, card := callback.HasHeader(in, robotSignature), callback.HasHeader(in, cardSignature)
 	event := callback.HasParameter(in, "msg_signature") || callback.HasParameter(in, "signature")
@@ -103,9 +102,9 @@ func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
 	case event && !robot && !card:
 		return r.event(in)
 	case robot || card || event:
-		return nil, webhook.Refuse(webhook.StepRequest, "there are signatures of two kinds")
+		return nil, callback.Refuse(callback.StepRequest, "there are signatures of two kinds")
 	}
-	return nil, webhook.Refuse(webhook.StepRequest, "there is no signature: neither the header %s, nor %s, nor the parameter msg_signature", robotSignature, cardSignature)
+	return nil, callback.Refuse(callback.StepRequest, "there is no signature: neither the header %s, nor %s, nor the parameter msg_signature", robotSignature, cardSignature)
 }
 
 // A stamp is a time that is signed, both as they came.
@@ -115,7 +114,7 @@ type stamp struct {
 }
 
 // signed checks a signature over the time alone, as robots and cards have it, and that the time is fresh.
-func (r *receiver) signed(in *webhook.Request, signature, timestamp string, read func(string) (time.Time, error), secrets []string, message func(at, secret string) string) (*stamp, error) {
+func (r *receiver) signed(in *callback.Request, signature, timestamp string, read func(string) (time.Time, error), secrets []string, message func(at, secret string) string) (*stamp, error) {
 	sign, err := callback.Header(in, signature)
 	if err != nil {
 		return nil, err
@@ -130,7 +129,7 @@ func (r *receiver) signed(in *webhook.Request, signature, timestamp string, read
 	}
 	sum, err := base64.StdEncoding.Strict().DecodeString(sign)
 	if err != nil || len(sum) != sha256.Size || len(sign) != base64.StdEncoding.EncodedLen(sha256.Size) {
-		return nil, webhook.Refuse(webhook.StepSignature, "the header %s is not base64 of %d bytes", signature, sha256.Size)
+		return nil, callback.Refuse(callback.StepSignature, "the header %s is not base64 of %d bytes", signature, sha256.Size)
 	}
 	_, ok := callback.Match(secrets, sum, func(secret string) []byte {
 		mac := hmac.New(sha256.New, []byte(secret))
@@ -138,7 +137,7 @@ func (r *receiver) signed(in *webhook.Request, signature, timestamp string, read
 		return mac.Sum(nil)
 	})
 	if !ok {
-		return nil, webhook.Refuse(webhook.StepSignature, "the header %s was not made with the secret of this configuration", signature)
+		return nil, callback.Refuse(callback.StepSignature, "the header %s was not made with the secret of this configuration", signature)
 	}
 	if err := callback.Fresh("the timestamp", in.Now, sent, r.window); err != nil {
 		return nil, err
@@ -149,7 +148,7 @@ func (r *receiver) signed(in *webhook.Request, signature, timestamp string, read
 // robot takes a message to a robot. Its signature covers the time and not the body, so one pair of time and signature, once leaked, would prove
 // anything as long as it is fresh; it is given as a guard, to prove one message only.
 // https://open.dingtalk.com/document/orgapp/receive-message
-func (r *receiver) robot(in *webhook.Request) (*webhook.Received, error) {
+func (r *receiver) robot(in *callback.Request) (*callback.Received, error) {
 	s, err := r.signed(in, robotSignature, robotTimestamp, callback.Millis, r.secrets, func(at, secret string) string { return at + "\n" + secret })
 	if err != nil {
 		return nil, err
@@ -171,13 +170,13 @@ func (r *receiver) robot(in *webhook.Request) (*webhook.Received, error) {
 
 // plain reads the body of a message to a robot. DingTalk's documents do not say that it may be encrypted
 // as events are, but other projects' do; the key is that of the event subscription then.
-func (r *receiver) plain(in *webhook.Request) (callback.Fields, error) {
+func (r *receiver) plain(in *callback.Request) (callback.Fields, error) {
 	f, err := callback.Object("the body", string(in.Body))
 	if err != nil || !f.Has("encrypt") || f.Keys() != 1 {
 		return f, err
 	}
 	if r.events == nil {
-		return f, webhook.Refuse(webhook.StepDecrypt,
+		return f, callback.Refuse(callback.StepDecrypt,
 			"the body is encrypted; set DingTalkToken and DingTalkEncodingAesKey to those of the console")
 	}
 	encrypt := f.Text("encrypt")
@@ -195,10 +194,10 @@ func (r *receiver) plain(in *webhook.Request) (callback.Fields, error) {
 func (r *receiver) meant(robotCode, corpID string) error {
 	switch {
 	case robotCode == "" && r.codeGiven:
-		return webhook.Refuse(webhook.StepReceiver,
+		return callback.Refuse(callback.StepReceiver,
 			"the message names no robot, and this configuration is for %q; if it is yours, remove DingTalkRobotCode", r.robotCode)
 	case robotCode != "" && robotCode != r.robotCode:
-		return webhook.Refuse(webhook.StepReceiver,
+		return callback.Refuse(callback.StepReceiver,
 			"the message is for the robot %q, and this configuration is for %q; if it is yours, set DingTalkRobotCode to %[1]q",
 			callback.Cut(robotCode, 64), r.robotCode)
 	}
@@ -210,10 +209,10 @@ func (r *receiver) corp(id string) error {
 	case r.corpID == "" || id == r.corpID:
 		return nil
 	case id == "":
-		return webhook.Refuse(webhook.StepReceiver,
+		return callback.Refuse(callback.StepReceiver,
 			"the message names no corporation, and this configuration is for %q; if it is yours, remove DingTalkCorpId", r.corpID)
 	}
-	return webhook.Refuse(webhook.StepReceiver,
+	return callback.Refuse(callback.StepReceiver,
 		"the message is of the corporation %q, and this configuration is for %q; if it is yours, set DingTalkCorpId to %[1]q",
 		callback.Cut(id, 64), r.corpID)
 }
@@ -221,7 +220,7 @@ func (r *receiver) corp(id string) error {
 // message reads a message to a robot. The robot's own messages, and the notice that a quota is exceeded,
 // which comes in place of the text, are only counted.
 // https://open.dingtalk.com/document/orgapp/receive-message
-func (r *receiver) message(f callback.Fields) (*webhook.Received, error) {
+func (r *receiver) message(f callback.Fields) (*callback.Received, error) {
 	m := &chat.Message{
 		ID:           f.Text("msgId"),
 		Conversation: f.Text("conversationId"),
@@ -243,16 +242,16 @@ func (r *receiver) message(f callback.Fields) (*webhook.Received, error) {
 	case f.Err() != nil:
 		return nil, f.Err()
 	case own:
-		return &webhook.Received{Kind: "own/" + kind}, nil
+		return &callback.Received{Kind: "own/" + kind}, nil
 	case notice != "" && notice != "0": // 20001: the organisation's quota is exceeded
-		return &webhook.Received{Kind: "errorCode/" + notice}, nil
+		return &callback.Received{Kind: "errorCode/" + notice}, nil
 	}
 	heard := r.hear(f, kind, m.Direct)
 	m.Text, m.Unread = heard.Text, heard.Unread
 	if err := f.Err(); err != nil {
 		return nil, err
 	}
-	return &webhook.Received{Message: m, Mention: heard.Name}, callback.Check(m)
+	return &callback.Received{Message: m, Mention: heard.Name}, callback.Check(m)
 }
 
 // files are the types of messages that hold no text.
@@ -339,9 +338,9 @@ func millis(text string) time.Time {
 
 // card takes what somebody did to an interactive card. Its signature covers the time only, as a robot's.
 // https://open.dingtalk.com/document/orgapp/event-callback-card
-func (r *receiver) card(in *webhook.Request) (*webhook.Received, error) {
+func (r *receiver) card(in *callback.Request) (*callback.Received, error) {
 	if r.cards == nil {
-		return nil, webhook.Refuse(webhook.StepRequest, "this is the action of a card, and DingTalkCardSecret is not set")
+		return nil, callback.Refuse(callback.StepRequest, "this is the action of a card, and DingTalkCardSecret is not set")
 	}
 	// The documents do not say whether it is seconds.
 	s, err := r.signed(in, cardSignature, cardTimestamp, callback.SecondsOrMillis, r.cards, func(at, _ string) string { return at })
@@ -365,9 +364,9 @@ func (r *receiver) card(in *webhook.Request) (*webhook.Received, error) {
 
 // cardAction reads the action of a card. Its parameter command is what was said, else the id of the action
 // is; the other parameters are what was filled in or chosen with it.
-func cardAction(f callback.Fields, at string, sent time.Time) (*webhook.Received, error) {
+func cardAction(f callback.Fields, at string, sent time.Time) (*callback.Received, error) {
 	if kind := f.Text("type"); kind != "actionCallback" {
-		return &webhook.Received{Kind: "card/" + kind}, f.Err()
+		return &callback.Received{Kind: "card/" + kind}, f.Err()
 	}
 	content := f.Text("content")
 	action, err := callback.Object("content", content)
@@ -407,7 +406,7 @@ func cardAction(f callback.Fields, at string, sent time.Time) (*webhook.Received
 			return nil, err
 		}
 	}
-	return &webhook.Received{Message: m}, callback.Check(m)
+	return &callback.Received{Message: m}, callback.Check(m)
 }
 
 // space returns the conversation of a space that a card is in, which may be written as an openSpaceId is.
@@ -420,15 +419,15 @@ func space(id string) string {
 
 // event takes an event of a subscription. None of them is a message; the check of the URL is among them, and all want an encrypted answer.
 // https://open.dingtalk.com/document/orgapp/configure-event-subcription
-func (r *receiver) event(in *webhook.Request) (*webhook.Received, error) {
+func (r *receiver) event(in *callback.Request) (*callback.Received, error) {
 	if r.events == nil {
-		return nil, webhook.Refuse(webhook.StepRequest, "this is an event of a subscription, and DingTalkToken and DingTalkEncodingAesKey are not set")
+		return nil, callback.Refuse(callback.StepRequest, "this is an event of a subscription, and DingTalkToken and DingTalkEncodingAesKey are not set")
 	}
 	name := "msg_signature" // some documents have it under one name, some under both
 	if !callback.HasParameter(in, name) {
 		name = "signature"
 	} else if n := len(in.Query["signature"]); n > 1 {
-		return nil, webhook.Refuse(webhook.StepRequest, "the parameter signature stands there %d times", n)
+		return nil, callback.Refuse(callback.StepRequest, "the parameter signature stands there %d times", n)
 	}
 	signature, err := callback.Parameter(in, name)
 	if err != nil {
@@ -437,7 +436,7 @@ func (r *receiver) event(in *webhook.Request) (*webhook.Received, error) {
 	name = "timestamp"
 	if callback.HasParameter(in, "timeStamp") {
 		if callback.HasParameter(in, name) {
-			return nil, webhook.Refuse(webhook.StepRequest, "the parameter timestamp stands there twice")
+			return nil, callback.Refuse(callback.StepRequest, "the parameter timestamp stands there twice")
 		}
 		name = "timeStamp"
 	}
@@ -476,8 +475,8 @@ func (r *receiver) event(in *webhook.Request) (*webhook.Received, error) {
 }
 
 // opened reads an event that is genuine.
-func (r *receiver) opened(in *webhook.Request, session *envelope.Session, timestamp, nonce, text string) (
-	*webhook.Received, error) {
+func (r *receiver) opened(in *callback.Request, session *envelope.Session, timestamp, nonce, text string) (
+	*callback.Received, error) {
 	f, err := callback.Object("the event", text)
 	if err != nil {
 		return nil, err
@@ -488,7 +487,7 @@ func (r *receiver) opened(in *webhook.Request, session *envelope.Session, timest
 		return nil, err
 	}
 	if kind == "" {
-		return nil, webhook.Refuse(webhook.StepDecode, "the event has no EventType")
+		return nil, callback.Refuse(callback.StepDecode, "the event has no EventType")
 	}
 	if inner == "" {
 		if err := envelope.Current(in.Now, timestamp, nonce, r.window); err != nil {
@@ -517,13 +516,13 @@ func (r *receiver) opened(in *webhook.Request, session *envelope.Session, timest
 	case "check_create_suite_url", "check_update_suite_url":
 		word = random
 	default:
-		return &webhook.Received{Kind: "event/" + kind, State: state}, nil
+		return &callback.Received{Kind: "event/" + kind, State: state}, nil
 	}
 	response, err := r.seal(state, word)
 	if err != nil {
 		return nil, err
 	}
-	return &webhook.Received{Handshake: response, State: state}, nil
+	return &callback.Received{Handshake: response, State: state}, nil
 }
 
 // success is what every event is answered with.
@@ -546,8 +545,8 @@ type sealed struct {
 	timestamp, nonce string
 }
 
-// Answer implements webhook.Receiver.
-func (r *receiver) Answer(in *webhook.Received, text string) (*webhook.Response, error) {
+// Answer implements callback.Receiver.
+func (r *receiver) Answer(in *callback.Received, text string) (*callback.Response, error) {
 	switch state := in.State.(type) {
 	case sealed:
 		return r.seal(state, success)
@@ -573,7 +572,7 @@ func textMessage(text string) []byte {
 	return b.Bytes()
 }
 
-func (r *receiver) seal(s sealed, word string) (*webhook.Response, error) {
+func (r *receiver) seal(s sealed, word string) (*callback.Response, error) {
 	a, err := s.session.Seal(r.random, word, s.timestamp, s.nonce)
 	if err != nil {
 		return nil, fmt.Errorf("dingtalk: %w", err)

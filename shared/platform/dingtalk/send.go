@@ -14,7 +14,6 @@ import (
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/outbound"
 	"chatconf/shared/secret"
-	"chatconf/shared/webhook"
 )
 
 // The hosts that are called: sessions' addresses come with messages whose signature does not cover them.
@@ -30,14 +29,14 @@ type sender struct {
 	robotCode string
 }
 
-var _ webhook.Sender = (*sender)(nil)
+var _ callback.Sender = (*sender)(nil)
 
 // normalCode is the robotCode in messages to robots that were made before robots had codes. It is no code to
 // send by; that is the Client ID.
 const normalCode = "normal"
 
 // NewSender returns the sender of a configuration of type DingTalk.
-func NewSender(s webhook.Settings, client *outbound.Client) (webhook.Sender, error) {
+func NewSender(s callback.Settings, client *outbound.Client) (callback.Sender, error) {
 	out := &sender{client, s.Get("DingTalkClientId"), s["DingTalkClientSecret"], cmp.Or(s.Get("DingTalkRobotCode"), s.Get("DingTalkClientId"))}
 	if out.robotCode == normalCode {
 		out.robotCode = out.clientID
@@ -48,7 +47,7 @@ func NewSender(s webhook.Settings, client *outbound.Client) (webhook.Sender, err
 	return out, nil
 }
 
-// Send implements webhook.Sender: by the session's address while it lives, which costs no call of the organisation's quota, else as the robot.
+// Send implements callback.Sender: by the session's address while it lives, which costs no call of the organisation's quota, else as the robot.
 func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 	if to.URL != "" && (to.Expires.IsZero() || s.client.Now().Before(to.Expires)) {
 		err := s.bySession(ctx, to.URL, text)

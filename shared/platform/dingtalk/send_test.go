@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/dingtalk"
 	"chatconf/shared/platform/outbound/outboundtest"
-	"chatconf/shared/webhook"
 )
 
 const session = "https://oapi.dingtalk.com/robot/sendBySession?session=not-a-real-session"
@@ -20,7 +20,7 @@ type fake struct {
 	session, token, send func() (int, string)
 }
 
-func newFake(t *testing.T) (*fake, webhook.Sender) {
+func newFake(t *testing.T) (*fake, callback.Sender) {
 	t.Helper()
 	always := func(status int, body string) func() (int, string) {
 		return func() (int, string) { return status, body }

@@ -7,15 +7,15 @@ import (
 	"testing"
 
 	"chatconf/shared/document"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/envelope"
-	"chatconf/shared/webhook"
 )
 
 // textOf returns the text of a member, or that it is none.
 func textOf(e envelope.Enclosure, name string) string {
 	text, err := e.Text(name)
-	var refusal *webhook.Refusal
-	if errors.As(err, &refusal) && refusal.Step == webhook.StepDecode {
+	var refusal *callback.Refusal
+	if errors.As(err, &refusal) && refusal.Step == callback.StepDecode {
 		return "not a text"
 	}
 	return text
@@ -81,7 +81,7 @@ func refused(t *testing.T, read func([]byte) (envelope.Enclosure, error), bodies
 	t.Helper()
 	for _, body := range bodies {
 		e, err := read([]byte(body))
-		var refusal *webhook.Refusal
+		var refusal *callback.Refusal
 		if !errors.As(err, &refusal) || len(refusal.Reason) > 200 {
 			t.Errorf("%.100q: %+v, %v, want a refusal", body, e, err)
 		}

@@ -23,7 +23,6 @@ import (
 	"time"
 
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/webhook"
 )
 
 // block is what plaintexts are padded to a multiple of, in bytes: twice the cipher's own.
@@ -125,7 +124,7 @@ type Box struct {
 
 // NewBox makes a Box of the settings that hold the token and the EncodingAESKey. While they are being rotated each may be one of two. The length of
 // a ciphertext must be a multiple of the given, 16 or 32. The receive id comes from the setting receiver.
-func NewBox(s webhook.Settings, token, key, receiver string, multiple int) (*Box, error) {
+func NewBox(s callback.Settings, token, key, receiver string, multiple int) (*Box, error) {
 	tokens, err := callback.Secrets(s, token)
 	if err != nil {
 		return nil, err
@@ -156,7 +155,7 @@ type Session struct {
 func (b *Box) Verify(signature, timestamp, nonce, encrypt string) (*Session, error) {
 	sum, ok := callback.Hex(signature, sha1.Size)
 	if !ok {
-		return nil, webhook.Refuse(webhook.StepSignature, "the signature is not 40 lower-case hexadecimal digits")
+		return nil, callback.Refuse(callback.StepSignature, "the signature is not 40 lower-case hexadecimal digits")
 	}
 	token, ok := callback.Match(b.tokens, sum, func(token string) []byte { return sign(token, timestamp, nonce, encrypt) })
 	if !ok {
@@ -164,14 +163,14 @@ func (b *Box) Verify(signature, timestamp, nonce, encrypt string) (*Session, err
 		if strings.Contains(encrypt, " ") {
 			hint = "; there are blanks in the ciphertext, where a proxy may have made them of +"
 		}
-		return nil, webhook.Refuse(webhook.StepSignature, "the signature was not made with the Token of this configuration%s", hint)
+		return nil, callback.Refuse(callback.StepSignature, "the signature was not made with the Token of this configuration%s", hint)
 	}
 	return &Session{token: token}, nil
 }
 
 // Open decrypts the envelope of a session, for one of the given receive ids; an empty one stands for itself.
 func (b *Box) Open(s *Session, encrypt string, receivers ...string) (string, error) {
-	refusal := webhook.Refuse(webhook.StepDecrypt, "the ciphertext is damaged, or was not made with the EncodingAESKey of this configuration")
+	refusal := callback.Refuse(callback.StepDecrypt, "the ciphertext is damaged, or was not made with the EncodingAESKey of this configuration")
 	for _, key := range b.keys {
 		message, receiver, err := key.Open(encrypt, b.multiple)
 		if err != nil {
@@ -181,7 +180,7 @@ func (b *Box) Open(s *Session, encrypt string, receivers ...string) (string, err
 			s.key, s.receiver = key, receiver
 			return message, nil
 		}
-		refusal = webhook.Refuse(webhook.StepReceiver,
+		refusal = callback.Refuse(callback.StepReceiver,
 			"the message is for the receive id %q, which is not this configuration's; if it is yours, set %s to it",
 			callback.Cut(receiver, 64), b.setting)
 	}
@@ -201,7 +200,7 @@ func Current(now time.Time, timestamp, nonce string, window time.Duration) error
 	for _, text := range otherTimes(timestamp, nonce) {
 		at, err := callback.SecondsOrMillis(text)
 		if err == nil && at.After(since) && at.Before(now.Add(-window)) {
-			return webhook.Refuse(webhook.StepFreshness,
+			return callback.Refuse(callback.StepFreshness,
 				"the signature would be the same for the earlier time %s: this is an old callback, or a nonce that looks like one",
 				at.UTC().Format(time.RFC3339))
 		}

@@ -19,7 +19,6 @@ import (
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/envelope"
 	"chatconf/shared/secret"
-	"chatconf/shared/webhook"
 )
 
 // samples are the vendors' published envelopes.
@@ -199,16 +198,16 @@ func TestParseKey(t *testing.T) {
 	}
 }
 
-func settings(pairs ...string) webhook.Settings {
-	s := webhook.Settings{"Token": "notarealtoken", "Key": keyText}
+func settings(pairs ...string) callback.Settings {
+	s := callback.Settings{"Token": "notarealtoken", "Key": keyText}
 	for i := 0; i < len(pairs); i += 2 {
 		s[pairs[i]] = secret.Text(pairs[i+1])
 	}
 	return s
 }
 
-func stepOf(err error) webhook.Step {
-	var refusal *webhook.Refusal
+func stepOf(err error) callback.Step {
+	var refusal *callback.Refusal
 	if errors.As(err, &refusal) {
 		return refusal.Step
 	}
@@ -216,7 +215,7 @@ func stepOf(err error) webhook.Step {
 }
 
 func TestNewBox(t *testing.T) {
-	for name, s := range map[string]webhook.Settings{
+	for name, s := range map[string]callback.Settings{
 		"no token": settings("Token", ""), "no key": settings("Key", ""), "a key that is none": settings("Key", "short"), "a previous key that is none": settings("KeyPrevious", "short"),
 		"only previous ones": {"TokenPrevious": "notarealtoken", "KeyPrevious": keyText},
 	} {
@@ -275,24 +274,24 @@ func TestRefusals(t *testing.T) {
 	good := envelope.Sign("notarealtoken", "1", "2", encrypt)
 	for name, signature := range map[string]string{"empty": "", "in capitals": strings.ToUpper(good), "short": good[1:], "no digits": "x" + good[1:], "with a blank": " " + good[1:],
 		"with an empty token": envelope.Sign("", "1", "2", encrypt)} {
-		if _, err := box.Verify(signature, "1", "2", encrypt); stepOf(err) != webhook.StepSignature {
+		if _, err := box.Verify(signature, "1", "2", encrypt); stepOf(err) != callback.StepSignature {
 			t.Errorf("a signature that is %s: %v", name, err)
 		}
 	}
-	if _, err := box.Verify(good, "1", "2", encrypt[:3]+" "+encrypt[4:]); stepOf(err) != webhook.StepSignature || !strings.Contains(err.Error(), "blanks") {
+	if _, err := box.Verify(good, "1", "2", encrypt[:3]+" "+encrypt[4:]); stepOf(err) != callback.StepSignature || !strings.Contains(err.Error(), "blanks") {
 		t.Errorf("blanks in the ciphertext: %v", err)
 	}
 	session, err := box.Verify(good, "1", "2", encrypt)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := box.Open(session, encrypt, "you", ""); stepOf(err) != webhook.StepReceiver {
+	if _, err := box.Open(session, encrypt, "you", ""); stepOf(err) != callback.StepReceiver {
 		t.Errorf("for another: %v", err)
 	}
-	if _, err := box.Open(session, encrypt); stepOf(err) != webhook.StepReceiver {
+	if _, err := box.Open(session, encrypt); stepOf(err) != callback.StepReceiver {
 		t.Errorf("for nobody: %v", err)
 	}
-	if _, err := box.Open(session, encrypt[1:], "me"); stepOf(err) != webhook.StepDecrypt {
+	if _, err := box.Open(session, encrypt[1:], "me"); stepOf(err) != callback.StepDecrypt {
 		t.Errorf("damaged: %v", err)
 	}
 }
@@ -371,7 +370,7 @@ func TestCurrent(t *testing.T) {
 		"a nonce that begins with a zero":           {"1795420800", "0795334400", true},
 	} {
 		err := envelope.Current(now, test.timestamp, test.nonce, 5*time.Minute)
-		if (err == nil) != test.ok || err != nil && stepOf(err) != webhook.StepFreshness {
+		if (err == nil) != test.ok || err != nil && stepOf(err) != callback.StepFreshness {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -418,7 +417,7 @@ func TestARefusalNamesTheReceiveIDAndItsSetting(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = box.Open(new(envelope.Session), encrypt, "dingexample")
-	if stepOf(err) != webhook.StepReceiver || !strings.Contains(err.Error(), `set Receiver to it`) || !strings.Contains(err.Error(), `"dingcorp"`) {
+	if stepOf(err) != callback.StepReceiver || !strings.Contains(err.Error(), `set Receiver to it`) || !strings.Contains(err.Error(), `"dingcorp"`) {
 		t.Errorf("Open = %v", err)
 	}
 }

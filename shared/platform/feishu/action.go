@@ -3,13 +3,12 @@ package feishu
 import (
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/webhook"
 )
 
 // action reads what somebody did to a card into m. What the button's value says is what was said, and
 // what was chosen or filled in goes with it.
 // https://open.feishu.cn/document/uAjLw4CM/ukzMukzMukzM/feishu-cards/card-callback-communication
-func action(m *chat.Message, e callback.Fields) *webhook.Received {
+func action(m *chat.Message, e callback.Fields) *callback.Received {
 	context := e.Object("context")
 	return acted(m, e, place{
 		user:         e.Object("operator").Text("open_id"),
@@ -20,7 +19,7 @@ func action(m *chat.Message, e callback.Fields) *webhook.Received {
 }
 
 // flatAction is action for the form that the cards' older callback has.
-func flatAction(m *chat.Message, e callback.Fields) *webhook.Received {
+func flatAction(m *chat.Message, e callback.Fields) *callback.Received {
 	return acted(m, e, place{
 		user:         e.Text("open_id"),
 		conversation: e.Text("open_chat_id"),
@@ -32,7 +31,7 @@ func flatAction(m *chat.Message, e callback.Fields) *webhook.Received {
 // A place is where somebody did something, and who.
 type place struct{ user, conversation, message, kind string }
 
-func acted(m *chat.Message, e callback.Fields, at place) *webhook.Received {
+func acted(m *chat.Message, e callback.Fields, at place) *callback.Received {
 	a := e.Object("action")
 	m.User, m.Conversation = at.user, at.conversation
 	m.ReplyTo = chat.ReplyTo{Kind: toMessage, ID: at.message}
@@ -40,13 +39,13 @@ func acted(m *chat.Message, e callback.Fields, at place) *webhook.Received {
 		m.Conversation = at.message
 	}
 	if m.Text, m.Unread = said(a); m.Text == "" && m.Unread == "" {
-		return &webhook.Received{Kind: at.kind + "/" + a.Text("tag")}
+		return &callback.Received{Kind: at.kind + "/" + a.Text("tag")}
 	}
 	// The token is of this one act, whatever events tell of it.
 	if token := e.Text("token"); token != "" {
 		m.ID = callback.Digest("feishu act", token, at.message, at.user, m.Text)
 	}
-	return &webhook.Received{Message: m, State: toasts}
+	return &callback.Received{Message: m, State: toasts}
 }
 
 // said returns what an action says, empty if nothing.
@@ -88,15 +87,15 @@ func said(a callback.Fields) (text, unread string) {
 // menu reads that somebody chose from the bot's own menu, whose keys the administrator wrote. It is one to
 // one and names no conversation, so the user stands for it.
 // https://open.feishu.cn/document/client-docs/bot-v3/events/menu
-func menu(m *chat.Message, e callback.Fields) *webhook.Received {
+func menu(m *chat.Message, e callback.Fields) *callback.Received {
 	m.User = e.Object("operator").Object("operator_id").Text("open_id")
 	m.Conversation, m.Direct = m.User, true
 	m.ReplyTo = chat.ReplyTo{Kind: toPerson, ID: m.User}
 	if m.Text = callback.Fold(e.Text("event_key")); m.Text == "" {
-		return &webhook.Received{Kind: "application.bot.menu_v6"}
+		return &callback.Received{Kind: "application.bot.menu_v6"}
 	}
 	if at := e.NumberOrText("timestamp"); at != "" {
 		m.ID = callback.Digest("feishu menu", m.User, m.Text, at)
 	}
-	return &webhook.Received{Message: m}
+	return &callback.Received{Message: m}
 }

@@ -16,16 +16,16 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/feishu"
 	"chatconf/shared/platform/platformtest"
-	"chatconf/shared/webhook"
 )
 
 var now = platformtest.Now
 
-func with(pairs ...string) webhook.Settings { return platformtest.With("Feishu", pairs...) }
+func with(pairs ...string) callback.Settings { return platformtest.With("Feishu", pairs...) }
 
-func receiver(t testing.TB, s webhook.Settings) webhook.Receiver {
+func receiver(t testing.TB, s callback.Settings) callback.Receiver {
 	t.Helper()
 	return platformtest.Receiver(t, feishu.NewReceiver, s)
 }
@@ -49,9 +49,9 @@ func encrypt(plain string, pad int) string {
 }
 
 // plain is a callback of a body as it is, signed with the Encrypt Key, or by SHA-1 with the Verification Token.
-func plain(body string, old bool) *webhook.Request {
+func plain(body string, old bool) *callback.Request {
 	at := strconv.FormatInt(now.Unix(), 10)
-	r := &webhook.Request{Method: "POST", Body: []byte(body), Now: now, Header: http.Header{"X-Lark-Request-Timestamp": {at}, "X-Lark-Request-Nonce": {"n"}}}
+	r := &callback.Request{Method: "POST", Body: []byte(body), Now: now, Header: http.Header{"X-Lark-Request-Timestamp": {at}, "X-Lark-Request-Nonce": {"n"}}}
 	sum := sha256.Sum256([]byte(at + "n" + "not-a-real-key" + body))
 	if r.Header.Set("X-Lark-Signature", hex.EncodeToString(sum[:])); old {
 		sum := sha1.Sum([]byte(at + "n" + "not-a-real-token" + body))
@@ -60,12 +60,12 @@ func plain(body string, old bool) *webhook.Request {
 	return r
 }
 
-func sealed(inner string) *webhook.Request {
+func sealed(inner string) *callback.Request {
 	return plain(`{"encrypt":"`+encrypt(inner, -1)+`"}`, false)
 }
 
-func bare(body string) *webhook.Request {
-	return &webhook.Request{Method: "POST", Body: []byte(body), Now: now}
+func bare(body string) *callback.Request {
+	return &callback.Request{Method: "POST", Body: []byte(body), Now: now}
 }
 
 func v2(kind, event string) string {
@@ -93,7 +93,7 @@ func TestEvents(t *testing.T) {
 	for name, test := range map[string]struct {
 		bot, inner, text, unread string
 		direct, nothing          bool
-		step                     webhook.Step
+		step                     callback.Step
 	}{
 		"a message one to one":                     {inner: said("user", "text", `{"text":"\u3000help me"}`, p2p), text: "help me", direct: true},
 		"a message to the bot in a group":          {inner: said("user", "text", `{"text":"@_user_1 restart @_user_2"}`, group), text: "restart @Bob"},
@@ -142,23 +142,23 @@ func TestEvents(t *testing.T) {
 		"an address in capitals":                   {inner: said("user", "text", `{"text":"ping [DB1.example.com](http://db1.example.com/)"}`, p2p), text: "ping DB1.example.com", direct: true},
 		"a rich text of nothing":                   {inner: said("user", "post", `{}`, p2p), direct: true},
 		"a bot's message":                          {inner: said("app", "text", `{"text":"x"}`, p2p), nothing: true},
-		"content that is no JSON":                  {inner: said("user", "text", `x`, p2p), step: webhook.StepDecode},
-		"a text that is a number":                  {inner: said("user", "text", `{"text":1}`, p2p), step: webhook.StepDecode},
-		"a rich text that is none":                 {inner: said("user", "post", `{"content":["x"]}`, p2p), step: webhook.StepDecode},
-		"mentions that are none":                   {inner: said("user", "text", `{"text":"x"}`, `,"mentions":"x"`), step: webhook.StepDecode},
+		"content that is no JSON":                  {inner: said("user", "text", `x`, p2p), step: callback.StepDecode},
+		"a text that is a number":                  {inner: said("user", "text", `{"text":1}`, p2p), step: callback.StepDecode},
+		"a rich text that is none":                 {inner: said("user", "post", `{"content":["x"]}`, p2p), step: callback.StepDecode},
+		"mentions that are none":                   {inner: said("user", "text", `{"text":"x"}`, `,"mentions":"x"`), step: callback.StepDecode},
 		"another event":                            {inner: v2("im.chat.updated_v1", `{}`), nothing: true},
-		"another app":                              {inner: strings.Replace(said("user", "text", `{"text":"x"}`, p2p), "cli_example", "cli_other", 1), step: webhook.StepReceiver},
-		"another token":                            {inner: strings.Replace(said("user", "text", `{"text":"x"}`, p2p), "not-a-real-token", "x", 1), step: webhook.StepSignature},
-		"no token":                                 {inner: strings.Replace(said("user", "text", `{"text":"x"}`, p2p), "not-a-real-token", "", 1), step: webhook.StepSignature},
-		"no id":                                    {inner: strings.Replace(said("user", "text", `{"text":"x"}`, p2p), `"om_1"`, `""`, 1), step: webhook.StepDecode},
+		"another app":                              {inner: strings.Replace(said("user", "text", `{"text":"x"}`, p2p), "cli_example", "cli_other", 1), step: callback.StepReceiver},
+		"another token":                            {inner: strings.Replace(said("user", "text", `{"text":"x"}`, p2p), "not-a-real-token", "x", 1), step: callback.StepSignature},
+		"no token":                                 {inner: strings.Replace(said("user", "text", `{"text":"x"}`, p2p), "not-a-real-token", "", 1), step: callback.StepSignature},
+		"no id":                                    {inner: strings.Replace(said("user", "text", `{"text":"x"}`, p2p), `"om_1"`, `""`, 1), step: callback.StepDecode},
 		"no content":                               {inner: strings.Replace(said("user", "text", `{"text":"x"}`, p2p), `"content"`, `"other"`, 1), direct: true},
-		"a header that is none":                    {inner: `{"schema":"2.0","header":1}`, step: webhook.StepDecode},
-		"a sender that is none":                    {inner: v2("im.message.receive_v1", `{"sender":{"sender_type":1}}`), step: webhook.StepDecode},
+		"a header that is none":                    {inner: `{"schema":"2.0","header":1}`, step: callback.StepDecode},
+		"a sender that is none":                    {inner: v2("im.message.receive_v1", `{"sender":{"sender_type":1}}`), step: callback.StepDecode},
 		"a button":                                 {inner: v2("card.action.trigger", `{"operator":{"open_id":"ou_1"},"action":{"value":{"command":"restart"}},"context":{"open_chat_id":"oc_1","open_message_id":"om_1"}}`), text: "restart"},
 		"a button whose value is text":             {inner: v2("card.action.trigger", `{"operator":{"open_id":"ou_1"},"action":{"value":"restart"},"context":{"open_chat_id":"oc_1","open_message_id":"om_1"}}`), text: "restart"},
 		"an option of a menu":                      {inner: v2("card.action.trigger", `{"operator":{"open_id":"ou_1"},"action":{"value":{},"option":"restart"},"context":{"open_chat_id":"oc_1","open_message_id":"om_1"}}`), text: "restart"},
 		"a button that says nothing":               {inner: v2("card.action.trigger", `{"operator":{"open_id":"ou_1"},"action":{},"context":{"open_chat_id":"oc_1"}}`), nothing: true},
-		"a button whose operator is none":          {inner: v2("card.action.trigger", `{"operator":1,"action":{"value":"x"},"context":{"open_chat_id":"oc_1"}}`), step: webhook.StepDecode},
+		"a button whose operator is none":          {inner: v2("card.action.trigger", `{"operator":1,"action":{"value":"x"},"context":{"open_chat_id":"oc_1"}}`), step: callback.StepDecode},
 		"version 1, one to one":                    {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"private","msg_type":"text","open_id":"ou_1","open_chat_id":"oc_1","open_message_id":"om_1","text":"help"}`), text: "help", direct: true},
 		"version 1, to the bot":                    {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"group","msg_type":"text","is_mention":true,"open_id":"ou_1","open_chat_id":"oc_1","open_message_id":"om_1","text":"@x help","text_without_at_bot":" help"}`), text: "help"},
 		"version 1, to nobody":                     {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"group","msg_type":"text","open_id":"ou_1","open_chat_id":"oc_1","text":"help"}`), nothing: true},
@@ -166,13 +166,13 @@ func TestEvents(t *testing.T) {
 		"version 1, a rich text":                   {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"private","msg_type":"post","text":"x","open_id":"ou_1","open_chat_id":"oc_1","open_message_id":"om_1"}`), unread: "an element of type post", direct: true},
 		"version 1, mentions of others":            {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"group","msg_type":"text","is_mention":true,"open_id":"ou_1","open_chat_id":"oc_1","open_message_id":"om_1","text_without_at_bot":" kick <at open_id=\"ou_2\">@Bo b</at> <at x"}`), text: "kick @Bo_b <at x"},
 		"version 1, another event":                 {inner: first(`{"type":"message_read","app_id":"cli_example"}`), nothing: true},
-		"version 1, another app":                   {inner: first(`{"type":"message","app_id":"cli_other"}`), step: webhook.StepReceiver},
-		"version 1, another token":                 {inner: strings.Replace(first(`{"app_id":"cli_example"}`), "not-a-real-token", "x", 1), step: webhook.StepSignature},
-		"version 1, wrong":                         {inner: first(`{"type":"message","app_id":"cli_example","chat_type":1}`), step: webhook.StepDecode},
-		"version 1, an event that is none":         {inner: first(`1`), step: webhook.StepDecode},
-		"neither version":                          {inner: `{"schema":"3.0"}`, step: webhook.StepDecode},
-		"a type that is a number":                  {inner: `{"type":1}`, step: webhook.StepDecode},
-		"bytes behind the end, as by an extension": {inner: said("user", "text", `{"text":"x"}`, p2p) + "\x80\x00", step: webhook.StepDecode},
+		"version 1, another app":                   {inner: first(`{"type":"message","app_id":"cli_other"}`), step: callback.StepReceiver},
+		"version 1, another token":                 {inner: strings.Replace(first(`{"app_id":"cli_example"}`), "not-a-real-token", "x", 1), step: callback.StepSignature},
+		"version 1, wrong":                         {inner: first(`{"type":"message","app_id":"cli_example","chat_type":1}`), step: callback.StepDecode},
+		"version 1, an event that is none":         {inner: first(`1`), step: callback.StepDecode},
+		"neither version":                          {inner: `{"schema":"3.0"}`, step: callback.StepDecode},
+		"a type that is a number":                  {inner: `{"type":1}`, step: callback.StepDecode},
+		"bytes behind the end, as by an extension": {inner: said("user", "text", `{"text":"x"}`, p2p) + "\x80\x00", step: callback.StepDecode},
 	} {
 		r := receiver(t, with("BotName", test.bot))
 		in, err := r.Receive(sealed(test.inner))
@@ -254,7 +254,7 @@ func TestActions(t *testing.T) {
 	} {
 		event := `{"operator":{"open_id":"ou_1"},"token":"c","action":` + test.action + `,"context":{"open_chat_id":"oc_1","open_message_id":"om_1"}}`
 		flat := `{"open_id":"ou_1","token":"c","action":` + test.action + `,"open_chat_id":"oc_1","open_message_id":"om_1"}`
-		for form, request := range map[string]*webhook.Request{"new": sealed(v2("card.action.trigger", event)), "flat": sealed(v2("card.action.trigger_v1", flat)), "old": plain(flat, true)} {
+		for form, request := range map[string]*callback.Request{"new": sealed(v2("card.action.trigger", event)), "flat": sealed(v2("card.action.trigger_v1", flat)), "old": plain(flat, true)} {
 			in, err := r.Receive(request)
 			if err != nil {
 				t.Errorf("%s, %s: %v", name, form, err)
@@ -303,55 +303,55 @@ func TestProofs(t *testing.T) {
 	tampered := sealed(challenge)
 	tampered.Header.Set("X-Lark-Signature", strings.Repeat("0", 64))
 	for name, test := range map[string]struct {
-		settings webhook.Settings
-		in       *webhook.Request
-		want     webhook.Step
+		settings callback.Settings
+		in       *callback.Request
+		want     callback.Step
 	}{
-		"an event that is not signed":                     {with(), bare(enclosed(message)), webhook.StepRequest},
-		"an event that is neither signed nor encrypted":   {with(), bare(message), webhook.StepRequest},
-		"an event that is signed and not encrypted":       {with(), plain(message, false), webhook.StepDecrypt},
-		"an event that is signed as a card":               {with(), plain(message, true), webhook.StepSignature},
-		"an event that is signed as a card, encrypted":    {with(), plain(enclosed(message), true), webhook.StepSignature},
+		"an event that is not signed":                     {with(), bare(enclosed(message)), callback.StepRequest},
+		"an event that is neither signed nor encrypted":   {with(), bare(message), callback.StepRequest},
+		"an event that is signed and not encrypted":       {with(), plain(message, false), callback.StepDecrypt},
+		"an event that is signed as a card":               {with(), plain(message, true), callback.StepSignature},
+		"an event that is signed as a card, encrypted":    {with(), plain(enclosed(message), true), callback.StepSignature},
 		"an event without a token, where none is set":     {noToken, sealed(strings.Replace(message, "not-a-real-token", "", 1)), ""},
 		"a challenge that is signed":                      {with(), sealed(challenge), ""},
-		"a challenge whose signature is wrong":            {with(), tampered, webhook.StepSignature},
+		"a challenge whose signature is wrong":            {with(), tampered, callback.StepSignature},
 		"a challenge that is not signed":                  {with(), bare(enclosed(challenge)), ""},
 		"a challenge in the clear":                        {with(), bare(challenge), ""},
-		"a challenge in the clear, where no token is set": {noToken, bare(challenge), webhook.StepSignature},
+		"a challenge in the clear, where no token is set": {noToken, bare(challenge), callback.StepSignature},
 		"an encrypted challenge, where no token is set":   {noToken, bare(enclosed(challenge)), ""},
-		"a challenge with another token":                  {with(), bare(enclosed(strings.Replace(challenge, "not-a-real-token", "x", 1))), webhook.StepSignature},
-		"a challenge in the clear with another token":     {with(), bare(strings.Replace(challenge, "not-a-real-token", "x", 1)), webhook.StepSignature},
-		"a challenge without one":                         {with(), bare(`{"type":"url_verification","token":"not-a-real-token"}`), webhook.StepDecode},
-		"a challenge that is a number":                    {with(), bare(`{"type":"url_verification","challenge":1}`), webhook.StepDecode},
+		"a challenge with another token":                  {with(), bare(enclosed(strings.Replace(challenge, "not-a-real-token", "x", 1))), callback.StepSignature},
+		"a challenge in the clear with another token":     {with(), bare(strings.Replace(challenge, "not-a-real-token", "x", 1)), callback.StepSignature},
+		"a challenge without one":                         {with(), bare(`{"type":"url_verification","token":"not-a-real-token"}`), callback.StepDecode},
+		"a challenge that is a number":                    {with(), bare(`{"type":"url_verification","challenge":1}`), callback.StepDecode},
 		"an old card":                                     {with(), plain(card, true), ""},
 		"an old card, encrypted":                          {with(), plain(enclosed(card), true), ""},
-		"an old card, where they are not taken":           {with("FeishuOldCards", "false"), plain(card, true), webhook.StepSignature},
-		"an old card, where nothing is said of them":      {with("FeishuOldCards", ""), plain(card, true), webhook.StepSignature},
-		"an old card, where no token is set":              {noToken, plain(card, true), webhook.StepSignature},
-		"an old card, signed as an event":                 {with(), plain(card, false), webhook.StepDecrypt},
+		"an old card, where they are not taken":           {with("FeishuOldCards", "false"), plain(card, true), callback.StepSignature},
+		"an old card, where nothing is said of them":      {with("FeishuOldCards", ""), plain(card, true), callback.StepSignature},
+		"an old card, where no token is set":              {noToken, plain(card, true), callback.StepSignature},
+		"an old card, signed as an event":                 {with(), plain(card, false), callback.StepDecrypt},
 		"an old card without a place":                     {with(), plain(`{"open_id":"u","open_message_id":"om","action":{"value":"x"}}`, true), ""},
 		"an old card that says nothing":                   {with(), plain(`{"open_id":"u"}`, true), ""},
-		"an old card that is wrong":                       {with(), plain(`{"open_id":1,"action":{"value":"x"}}`, true), webhook.StepDecode},
-		"something beside encrypt":                        {with(), plain(`{"encrypt":"`+encrypt(message, -1)+`","x":1}`, false), webhook.StepDecode},
-		"a ciphertext that is a number":                   {with(), plain(`{"encrypt":1}`, false), webhook.StepDecode},
-		"a ciphertext that is no base64":                  {with(), plain(`{"encrypt":"x"}`, false), webhook.StepDecrypt},
-		"a ciphertext with a line end in it":              {with(), plain(`{"encrypt":"`+encrypt(message, -1)[:20]+`\n`+encrypt(message, -1)[20:]+`"}`, false), webhook.StepDecrypt},
-		"a ciphertext of one block":                       {with(), plain(`{"encrypt":"AAAAAAAAAAAAAAAAAAAAAA=="}`, false), webhook.StepDecrypt},
-		"padding of no bytes":                             {with(), plain(`{"encrypt":"`+encrypt("0123456789", 0)+`"}`, false), webhook.StepDecrypt},
-		"padding of 17 bytes":                             {with(), plain(`{"encrypt":"`+encrypt("0123456789", 17)+`"}`, false), webhook.StepDecrypt},
-		"padding whose bytes differ":                      {with(), plain(`{"encrypt":"`+encrypt("0123456789", 8)+`"}`, false), webhook.StepDecrypt},
-		"no JSON":                                         {with(), plain(`x`, false), webhook.StepDecode},
-		"a signature of another length":                   {with(), func() *webhook.Request { r := sealed(message); r.Header.Set("X-Lark-Signature", "00"); return r }(), webhook.StepSignature},
-		"a longer window, which a later delivery fits":    {with("FeishuWindowSeconds", "28800"), func() *webhook.Request { r := sealed(message); r.Now = now.Add(7 * time.Hour); return r }(), ""},
-		"a later delivery, where the window is not set":   {with(), func() *webhook.Request { r := sealed(message); r.Now = now.Add(7 * time.Hour); return r }(), webhook.StepFreshness},
-		"a digit of the time went over to the nonce": {with(), func() *webhook.Request {
+		"an old card that is wrong":                       {with(), plain(`{"open_id":1,"action":{"value":"x"}}`, true), callback.StepDecode},
+		"something beside encrypt":                        {with(), plain(`{"encrypt":"`+encrypt(message, -1)+`","x":1}`, false), callback.StepDecode},
+		"a ciphertext that is a number":                   {with(), plain(`{"encrypt":1}`, false), callback.StepDecode},
+		"a ciphertext that is no base64":                  {with(), plain(`{"encrypt":"x"}`, false), callback.StepDecrypt},
+		"a ciphertext with a line end in it":              {with(), plain(`{"encrypt":"`+encrypt(message, -1)[:20]+`\n`+encrypt(message, -1)[20:]+`"}`, false), callback.StepDecrypt},
+		"a ciphertext of one block":                       {with(), plain(`{"encrypt":"AAAAAAAAAAAAAAAAAAAAAA=="}`, false), callback.StepDecrypt},
+		"padding of no bytes":                             {with(), plain(`{"encrypt":"`+encrypt("0123456789", 0)+`"}`, false), callback.StepDecrypt},
+		"padding of 17 bytes":                             {with(), plain(`{"encrypt":"`+encrypt("0123456789", 17)+`"}`, false), callback.StepDecrypt},
+		"padding whose bytes differ":                      {with(), plain(`{"encrypt":"`+encrypt("0123456789", 8)+`"}`, false), callback.StepDecrypt},
+		"no JSON":                                         {with(), plain(`x`, false), callback.StepDecode},
+		"a signature of another length":                   {with(), func() *callback.Request { r := sealed(message); r.Header.Set("X-Lark-Signature", "00"); return r }(), callback.StepSignature},
+		"a longer window, which a later delivery fits":    {with("FeishuWindowSeconds", "28800"), func() *callback.Request { r := sealed(message); r.Now = now.Add(7 * time.Hour); return r }(), ""},
+		"a later delivery, where the window is not set":   {with(), func() *callback.Request { r := sealed(message); r.Now = now.Add(7 * time.Hour); return r }(), callback.StepFreshness},
+		"a digit of the time went over to the nonce": {with(), func() *callback.Request {
 			r := sealed(message)
 			at := r.Header.Get("X-Lark-Request-Timestamp")
 			r.Header.Set("X-Lark-Request-Timestamp", at[:9])
 			r.Header.Set("X-Lark-Request-Nonce", at[9:]+"n")
 			return r
-		}(), webhook.StepRequest},
-		"the nonce went over to the key, as far as it could": {with(), func() *webhook.Request { r := sealed(message); r.Header.Set("X-Lark-Request-Nonce", "nn"); return r }(), webhook.StepSignature},
+		}(), callback.StepRequest},
+		"the nonce went over to the key, as far as it could": {with(), func() *callback.Request { r := sealed(message); r.Header.Set("X-Lark-Request-Nonce", "nn"); return r }(), callback.StepSignature},
 	} {
 		in, err := receiver(t, test.settings).Receive(test.in)
 		if platformtest.StepOf(err) != test.want || err == nil && in == nil {
@@ -373,7 +373,7 @@ func TestThePublishedSampleOpens(t *testing.T) {
 }
 
 func TestNewReceiver(t *testing.T) {
-	for name, s := range map[string]webhook.Settings{"no key": with("FeishuEncryptKey", ""), "no app": with("FeishuAppId", ""), "a window of a day": with("FeishuWindowSeconds", "86400"),
+	for name, s := range map[string]callback.Settings{"no key": with("FeishuEncryptKey", ""), "no app": with("FeishuAppId", ""), "a window of a day": with("FeishuWindowSeconds", "86400"),
 		"only a previous key": with("FeishuEncryptKey", "", "FeishuEncryptKeyPrevious", "x")} {
 		if _, err := feishu.NewReceiver(s); err == nil {
 			t.Errorf("%s: a receiver is made", name)
@@ -405,7 +405,7 @@ func FuzzReceive(f *testing.F) {
 	f.Add(`{"uuid":"u","token":"not-a-real-token","type":"event_callback","event":{"app_id":"cli_example"}}`)
 	r := receiver(f, with())
 	f.Fuzz(func(t *testing.T, body string) {
-		for i, request := range []*webhook.Request{sealed(body), plain(body, false), plain(body, true), bare(body)} {
+		for i, request := range []*callback.Request{sealed(body), plain(body, false), plain(body, true), bare(body)} {
 			in, err := r.Receive(request)
 			if err != nil {
 				if platformtest.StepOf(err) == "" {

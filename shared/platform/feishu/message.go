@@ -6,17 +6,16 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/webhook"
 )
 
 // message reads what a person said, into m. In a group an app may be told of every message; one that
 // does not mention this bot is not for it.
 // https://open.feishu.cn/document/server-docs/im-v1/message/events/receive
-func (r *receiver) message(m *chat.Message, e callback.Fields) *webhook.Received {
+func (r *receiver) message(m *chat.Message, e callback.Fields) *callback.Received {
 	sender, said := e.Object("sender"), e.Object("message")
 	kind := said.Text("message_type")
 	if who := sender.Text("sender_type"); who != "user" { // the bot's own, or another's
-		return &webhook.Received{Kind: "im.message.receive_v1/sender/" + who}
+		return &callback.Received{Kind: "im.message.receive_v1/sender/" + who}
 	}
 	m.ID = said.Text("message_id")
 	m.User = sender.Object("sender_id").Text("open_id")
@@ -28,17 +27,17 @@ func (r *receiver) message(m *chat.Message, e callback.Fields) *webhook.Received
 		way = callback.Addressed
 	}
 	if kind == "system" || kind != "text" && kind != "post" && !m.Direct { // which mention nobody
-		return &webhook.Received{Kind: "im.message.receive_v1/" + kind}
+		return &callback.Received{Kind: "im.message.receive_v1/" + kind}
 	}
 	heard := callback.Heard{Unread: unread(kind), Called: true}
 	if kind == "text" || kind == "post" {
 		heard = r.hear(kind, said, way)
 	}
 	if !heard.Called {
-		return &webhook.Received{Kind: "im.message.receive_v1/not_mentioned", Mention: heard.Name}
+		return &callback.Received{Kind: "im.message.receive_v1/not_mentioned", Mention: heard.Name}
 	}
 	m.Text, m.Unread = heard.Text, heard.Unread
-	return &webhook.Received{Message: m, Mention: heard.Name}
+	return &callback.Received{Message: m, Mention: heard.Name}
 }
 
 // unreadable are the types of messages that hold no text.

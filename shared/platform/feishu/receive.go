@@ -16,7 +16,6 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/webhook"
 )
 
 // The ways to answer later.
@@ -37,12 +36,12 @@ type receiver struct {
 	window  time.Duration
 }
 
-var _ webhook.Receiver = (*receiver)(nil)
+var _ callback.Receiver = (*receiver)(nil)
 
 // NewReceiver returns the receiver of a configuration of type Feishu: events of version 1 and 2 and the actions of cards, encrypted and signed, and the
 // challenges that check the URL. The Verification Token is compared if it is set; a challenge in the clear needs it, and so does the cards' older
 // callback, which is taken only if FeishuOldCards is true.
-func NewReceiver(s webhook.Settings) (webhook.Receiver, error) {
+func NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	r := &receiver{appID: s.Get("FeishuAppId"), botName: s.Get("BotName")}
 	var err error
 	if r.keys, err = callback.Secrets(s, "FeishuEncryptKey"); err != nil {
@@ -83,19 +82,19 @@ const (
 // challenge and a token, encrypted, of about 300.
 const maxChallenge = 4 << 10
 
-// Receive implements webhook.Receiver. The length of the signature tells which of two kinds it is; a signature that is there must be right, and only a challenge,
+// Receive implements callback.Receiver. The length of the signature tells which of two kinds it is; a signature that is there must be right, and only a challenge,
 // which gives nothing away, may come without one.
 // https://open.feishu.cn/document/server-docs/event-subscription-guide/event-subscription-configure-/request-url-configuration-case
-func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
+func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 	if in.Method != "POST" {
-		return nil, webhook.Refuse(webhook.StepRequest, "Feishu calls by POST, not %s", callback.Cut(in.Method, 16))
+		return nil, callback.Refuse(callback.StepRequest, "Feishu calls by POST, not %s", callback.Cut(in.Method, 16))
 	}
 	proof, err := r.verify(in)
 	if err != nil {
 		return nil, err
 	}
 	if proof == unsigned && len(in.Body) > maxChallenge {
-		return nil, webhook.Refuse(webhook.StepRequest, "the header %s is missing, and the body has more than the %d bytes of a check of the URL", headerSignature, maxChallenge)
+		return nil, callback.Refuse(callback.StepRequest, "the header %s is missing, and the body has more than the %d bytes of a check of the URL", headerSignature, maxChallenge)
 	}
 	f, err := callback.Object("the body", string(in.Body))
 	if err != nil {
@@ -114,21 +113,21 @@ func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
 	case kind == "url_verification":
 		return r.challenge(f, encrypted)
 	case proof == unsigned:
-		return nil, webhook.Refuse(webhook.StepRequest, "the header %s is missing: set the Encrypt Key in Feishu's console", headerSignature)
+		return nil, callback.Refuse(callback.StepRequest, "the header %s is missing: set the Encrypt Key in Feishu's console", headerSignature)
 	case proof == byToken:
 		return r.legacyCard(f, in)
 	case !encrypted:
-		return nil, webhook.Refuse(webhook.StepDecrypt, "the body is not encrypted")
+		return nil, callback.Refuse(callback.StepDecrypt, "the body is not encrypted")
 	case f.Text("schema") == "2.0":
 		return r.second(f)
 	case kind == "event_callback":
 		return r.first(f)
 	}
-	return nil, webhook.Refuse(webhook.StepDecode, "the body is neither a challenge nor an event of version 1 or 2")
+	return nil, callback.Refuse(callback.StepDecode, "the body is neither a challenge nor an event of version 1 or 2")
 }
 
 // verify checks the signature, and the time, of a callback that has one.
-func (r *receiver) verify(in *webhook.Request) (proof, error) {
+func (r *receiver) verify(in *callback.Request) (proof, error) {
 	if !callback.HasHeader(in, headerSignature) {
 		return unsigned, nil
 	}
@@ -159,7 +158,7 @@ func (r *receiver) verify(in *webhook.Request) (proof, error) {
 		})
 	} else if sum, fits := callback.Hex(signature, sha1.Size); fits {
 		if !r.cards || r.tokens == nil {
-			return unsigned, webhook.Refuse(webhook.StepSignature, "this is the older callback of cards, which wants FeishuOldCards to be true and FeishuVerificationToken to be set")
+			return unsigned, callback.Refuse(callback.StepSignature, "this is the older callback of cards, which wants FeishuOldCards to be true and FeishuVerificationToken to be set")
 		}
 		proof = byToken
 		_, ok = callback.Match(r.tokens, sum, func(token string) []byte {
@@ -170,7 +169,7 @@ func (r *receiver) verify(in *webhook.Request) (proof, error) {
 		})
 	}
 	if !ok {
-		return unsigned, webhook.Refuse(webhook.StepSignature, "the header %s was not made with FeishuEncryptKey, or for cards FeishuVerificationToken", headerSignature)
+		return unsigned, callback.Refuse(callback.StepSignature, "the header %s was not made with FeishuEncryptKey, or for cards FeishuVerificationToken", headerSignature)
 	}
 	return proof, callback.Fresh("the header "+headerTimestamp, in.Now, at, r.window)
 }
@@ -182,9 +181,9 @@ func (r *receiver) decrypt(f callback.Fields) (callback.Fields, error) {
 		return f, err
 	}
 	if f.Keys() != 1 {
-		return f, webhook.Refuse(webhook.StepDecode, "there is more than encrypt in the body")
+		return f, callback.Refuse(callback.StepDecode, "there is more than encrypt in the body")
 	}
-	refusal := webhook.Refuse(webhook.StepDecrypt, "the ciphertext is damaged, or was not made with FeishuEncryptKey")
+	refusal := callback.Refuse(callback.StepDecrypt, "the ciphertext is damaged, or was not made with FeishuEncryptKey")
 	for _, key := range r.keys {
 		plain, err := open(key, text)
 		if err != nil {
@@ -230,15 +229,15 @@ func open(key, text string) (string, error) {
 }
 
 // challenge answers the check of the URL. In the clear it comes only before the Encrypt Key is set in the console, and needs the token.
-func (r *receiver) challenge(f callback.Fields, encrypted bool) (*webhook.Received, error) {
+func (r *receiver) challenge(f callback.Fields, encrypted bool) (*callback.Received, error) {
 	challenge, token := f.Text("challenge"), f.Text("token")
 	switch {
 	case f.Err() != nil:
 		return nil, f.Err()
 	case !encrypted && r.tokens == nil:
-		return nil, webhook.Refuse(webhook.StepSignature, "the check of the URL came in the clear: set the Encrypt Key in Feishu's console, or FeishuVerificationToken")
+		return nil, callback.Refuse(callback.StepSignature, "the check of the URL came in the clear: set the Encrypt Key in Feishu's console, or FeishuVerificationToken")
 	case challenge == "":
-		return nil, webhook.Refuse(webhook.StepDecode, "the challenge is missing")
+		return nil, callback.Refuse(callback.StepDecode, "the challenge is missing")
 	}
 	if err := r.token(token); err != nil {
 		return nil, err
@@ -247,7 +246,7 @@ func (r *receiver) challenge(f callback.Fields, encrypted bool) (*webhook.Receiv
 	b.WriteString(`{"challenge":`)
 	document.WriteString(&b, challenge)
 	b.WriteByte('}')
-	return &webhook.Received{Handshake: callback.JSON(b.Bytes())}, nil
+	return &callback.Received{Handshake: callback.JSON(b.Bytes())}, nil
 }
 
 // token compares the Verification Token, if it is set.
@@ -256,14 +255,14 @@ func (r *receiver) token(token string) error {
 		return nil
 	}
 	if _, ok := callback.Match(r.tokens, []byte(token), func(t string) []byte { return []byte(t) }); !ok {
-		return webhook.Refuse(webhook.StepSignature, "the token in the body is not FeishuVerificationToken")
+		return callback.Refuse(callback.StepSignature, "the token in the body is not FeishuVerificationToken")
 	}
 	return nil
 }
 
 func (r *receiver) app(id string) error {
 	if id != r.appID {
-		return webhook.Refuse(webhook.StepReceiver,
+		return callback.Refuse(callback.StepReceiver,
 			"the event is for the app %q, and this configuration is for %q; if it is yours, set FeishuAppId to %[1]q",
 			callback.Cut(id, 64), r.appID)
 	}
@@ -272,7 +271,7 @@ func (r *receiver) app(id string) error {
 
 // second reads an event of version 2.
 // https://open.feishu.cn/document/server-docs/im-v1/message/events/receive
-func (r *receiver) second(f callback.Fields) (*webhook.Received, error) {
+func (r *receiver) second(f callback.Fields) (*callback.Received, error) {
 	h, e := f.Object("header"), f.Object("event")
 	if err := f.Err(); err != nil {
 		return nil, err
@@ -286,7 +285,7 @@ func (r *receiver) second(f callback.Fields) (*webhook.Received, error) {
 	kind := h.Text("event_type")
 	m := &chat.Message{EventID: h.Text("event_id"), Sent: created(h.NumberOrText("create_time"))}
 	m.ID = m.EventID
-	received := &webhook.Received{Kind: kind}
+	received := &callback.Received{Kind: kind}
 	switch kind {
 	case "im.message.receive_v1":
 		received = r.message(m, e)
@@ -317,7 +316,7 @@ func created(text string) time.Time {
 
 // first reads an event of version 1.
 // https://open.feishu.cn/document/ukTMukTMukTM/uMTNxYjLzUTM24yM1EjN
-func (r *receiver) first(f callback.Fields) (*webhook.Received, error) {
+func (r *receiver) first(f callback.Fields) (*callback.Received, error) {
 	if err := r.token(f.Text("token")); err != nil {
 		return nil, err
 	}
@@ -329,7 +328,7 @@ func (r *receiver) first(f callback.Fields) (*webhook.Received, error) {
 		return nil, err
 	}
 	if kind := e.Text("type"); kind != "message" {
-		return &webhook.Received{Kind: "v1/" + kind}, f.Err()
+		return &callback.Received{Kind: "v1/" + kind}, f.Err()
 	}
 	m := &chat.Message{
 		ID:           e.Text("open_message_id"),
@@ -341,7 +340,7 @@ func (r *receiver) first(f callback.Fields) (*webhook.Received, error) {
 	}
 	kind := e.Text("msg_type")
 	if !m.Direct && !e.Is("is_mention") {
-		return &webhook.Received{Kind: "v1/message/" + kind}, f.Err()
+		return &callback.Received{Kind: "v1/message/" + kind}, f.Err()
 	}
 	text := e.Text("text_without_at_bot")
 	if m.Direct {
@@ -355,14 +354,14 @@ func (r *receiver) first(f callback.Fields) (*webhook.Received, error) {
 	if err := f.Err(); err != nil {
 		return nil, err
 	}
-	return &webhook.Received{Message: m}, callback.Check(m)
+	return &callback.Received{Message: m}, callback.Check(m)
 }
 
 // legacyCard reads the cards' older callback, which is flat, may be in the clear, and names no app.
 // https://open.feishu.cn/document/ukTMukTMukTM/uYzM3QjL2MzN04iNzcDN
-func (r *receiver) legacyCard(f callback.Fields, in *webhook.Request) (*webhook.Received, error) {
+func (r *receiver) legacyCard(f callback.Fields, in *callback.Request) (*callback.Received, error) {
 	if f.Has("schema") || f.Has("event") || f.Has("header") {
-		return nil, webhook.Refuse(webhook.StepSignature, "this is an event, and it is signed as the action of a card")
+		return nil, callback.Refuse(callback.StepSignature, "this is an event, and it is signed as the action of a card")
 	}
 	m := &chat.Message{ID: callback.Digest("feishu card", string(in.Body))}
 	received := flatAction(m, f)
@@ -378,8 +377,8 @@ type kind int
 
 const toasts kind = 1 // the answer shows as a short notice, to who used the card
 
-// Answer implements webhook.Receiver. A message's answer goes by a Sender.
-func (r *receiver) Answer(in *webhook.Received, text string) (*webhook.Response, error) {
+// Answer implements callback.Receiver. A message's answer goes by a Sender.
+func (r *receiver) Answer(in *callback.Received, text string) (*callback.Response, error) {
 	if in.State != any(toasts) || text == "" {
 		return callback.JSON([]byte("{}")), nil
 	}

@@ -12,7 +12,6 @@ import (
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/outbound"
 	"chatconf/shared/secret"
-	"chatconf/shared/webhook"
 )
 
 // maxText is how long an answer may be, in bytes; a message may have 30 KB.
@@ -25,10 +24,10 @@ type sender struct {
 	secret secret.Text
 }
 
-var _ webhook.Sender = (*sender)(nil)
+var _ callback.Sender = (*sender)(nil)
 
 // NewSender returns the sender of a configuration of type Feishu. FeishuDomain says which of two worlds its app is in.
-func NewSender(s webhook.Settings, client *outbound.Client) (webhook.Sender, error) {
+func NewSender(s callback.Settings, client *outbound.Client) (callback.Sender, error) {
 	out := &sender{client, "open.feishu.cn", s.Get("FeishuAppId"), s["FeishuAppSecret"]}
 	if s.Get("FeishuDomain") == "lark" {
 		out.host = "open.larksuite.com"
@@ -39,7 +38,7 @@ func NewSender(s webhook.Settings, client *outbound.Client) (webhook.Sender, err
 	return out, nil
 }
 
-// Send implements webhook.Sender: as a reply to the message, or to a person where there is no message, of
+// Send implements callback.Sender: as a reply to the message, or to a person where there is no message, of
 // rich text whose parts are all plain, since a plain message's text knows tags. The same text to the same
 // message is sent once, however often it is tried within an hour.
 // https://open.feishu.cn/document/server-docs/im-v1/message/reply

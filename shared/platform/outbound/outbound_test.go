@@ -20,10 +20,10 @@ import (
 	"time"
 
 	"chatconf/shared/dial"
+	"chatconf/shared/dispatch"
 	"chatconf/shared/platform/outbound"
 	"chatconf/shared/platform/outbound/outboundtest"
 	"chatconf/shared/secret"
-	"chatconf/shared/webhook"
 )
 
 // serve starts a server in the place of api.example.com.
@@ -220,7 +220,7 @@ func TestAPlatformThatHangs(t *testing.T) {
 			c := outbound.New(outbound.Options{Transport: call})
 			began := time.Now()
 			_, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://api.example.com/not-a-real-path", Hosts: hosts})
-			if err == nil || !strings.Contains(err.Error(), "there was no answer in time") || !webhook.Passing(err) {
+			if err == nil || !strings.Contains(err.Error(), "there was no answer in time") || !dispatch.Passing(err) {
 				t.Errorf("%s: %v", about, err)
 			}
 			if took := time.Since(began); took != 10*time.Second {
@@ -245,7 +245,7 @@ func TestPassing(t *testing.T) {
 		"a setting, within":  {fmt.Errorf("send: %w", outbound.Final("test: X is not set")), false},
 		"one that is silent": {errors.New("x"), true},
 	} {
-		if got := webhook.Passing(test.err); got != test.want {
+		if got := dispatch.Passing(test.err); got != test.want {
 			t.Errorf("%s: Passing(%v) = %v, want %v", about, test.err, got, test.want)
 		}
 	}

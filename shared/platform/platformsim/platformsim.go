@@ -4,6 +4,7 @@ package platformsim
 
 import (
 	"bytes"
+	"chatconf/shared/platform/callback"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -18,8 +19,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"chatconf/shared/webhook"
 )
 
 // A Message is what is said to the bot.
@@ -59,8 +58,8 @@ func (c *Callback) Request(webhookURL string) (*http.Request, error) {
 }
 
 // Received returns the callback as a receiver takes it.
-func (c *Callback) Received(now time.Time) *webhook.Request {
-	return &webhook.Request{Method: c.Method, Query: maps.Clone(c.Query), Header: c.Header.Clone(), Body: slices.Clone(c.Body), Now: now}
+func (c *Callback) Received(now time.Time) *callback.Request {
+	return &callback.Request{Method: c.Method, Query: maps.Clone(c.Query), Header: c.Header.Clone(), Body: slices.Clone(c.Body), Now: now}
 }
 
 // ReadAnswer returns the text that the platform would show of an answer's body, empty if it shows none; of the answer to a check of the URL, what was
@@ -69,7 +68,7 @@ func (c *Callback) ReadAnswer(body []byte) (string, error) { return c.read(body)
 
 // A Maker makes the callbacks of one configuration.
 type Maker struct {
-	Settings webhook.Settings
+	Settings callback.Settings
 	Now      time.Time
 	Random   io.Reader // crypto/rand if nil
 }

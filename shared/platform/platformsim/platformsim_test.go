@@ -9,10 +9,10 @@ import (
 	"testing/iotest"
 
 	"chatconf/shared/platform"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/secret"
-	"chatconf/shared/webhook"
 )
 
 func TestMakeSaysWhatIsWrong(t *testing.T) {
@@ -74,7 +74,7 @@ func TestRequest(t *testing.T) {
 
 // An answer that a platform would not take is told from one that it would.
 func TestReadAnswerIsStrict(t *testing.T) {
-	answer := func(platformType, mode string, settings webhook.Settings) (*platformsim.Callback, string) {
+	answer := func(platformType, mode string, settings callback.Settings) (*platformsim.Callback, string) {
 		t.Helper()
 		c, err := (&platformsim.Maker{Settings: platformtest.Settings(platformType), Now: platformtest.Now}).Make(platformType, mode, platformsim.Message{User: "u", Text: "help"})
 		if err != nil {

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
-	"chatconf/shared/webhook"
 )
 
 // A Kind is one kind of message or event that a platform sends, and what becomes of it.
@@ -87,7 +87,7 @@ func runKinds(t *testing.T, p chat.Platform, n New, kinds fs.FS) {
 }
 
 // OutcomeOf returns what becomes of a callback, as a Kind says it.
-func OutcomeOf(received *webhook.Received) string {
+func OutcomeOf(received *callback.Received) string {
 	switch m := received.Message; {
 	case received.Handshake != nil:
 		return "a handshake"

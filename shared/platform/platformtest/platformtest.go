@@ -21,14 +21,14 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/envelope"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/secret"
-	"chatconf/shared/webhook"
 )
 
 // A New makes a receiver.
-type New func(webhook.Settings) (webhook.Receiver, error)
+type New func(callback.Settings) (callback.Receiver, error)
 
 // Run holds every platform of the list to what a receiver must do.
 func Run(t *testing.T, platforms []chat.Platform, receivers map[string]New, vectors, kinds fs.FS) {
@@ -77,8 +77,8 @@ func Run(t *testing.T, platforms []chat.Platform, receivers map[string]New, vect
 var Now = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 
 // Settings returns made-up settings of a type, in which everything that can be checked is.
-func Settings(platform string) webhook.Settings {
-	return maps.Clone(map[string]webhook.Settings{
+func Settings(platform string) callback.Settings {
+	return maps.Clone(map[string]callback.Settings{
 		"DingTalk": {"DingTalkClientId": "dingexample", "DingTalkClientSecret": "not-a-real-secret", "DingTalkRobotCode": "dingrobot", "DingTalkCorpId": "dingcorp",
 			"DingTalkToken": "notarealtoken", "DingTalkEncodingAesKey": "notarealkeynotarealkeynotarealkeynotarealke", "DingTalkOwnerKey": "dingowner",
 			"DingTalkCardSecret": "not-a-real-card-secret"},
@@ -92,7 +92,7 @@ func Settings(platform string) webhook.Settings {
 }
 
 // With returns the Settings of a type with some set otherwise: keys, each followed by its value.
-func With(platform string, pairs ...string) webhook.Settings {
+func With(platform string, pairs ...string) callback.Settings {
 	s := Settings(platform)
 	for i := 0; i < len(pairs); i += 2 {
 		s[pairs[i]] = secret.Text(pairs[i+1])
@@ -101,7 +101,7 @@ func With(platform string, pairs ...string) webhook.Settings {
 }
 
 // Receiver makes a receiver of settings, which must be good ones.
-func Receiver(t testing.TB, n New, s webhook.Settings) webhook.Receiver {
+func Receiver(t testing.TB, n New, s callback.Settings) callback.Receiver {
 	t.Helper()
 	r, err := n(s)
 	if err != nil {
@@ -111,8 +111,8 @@ func Receiver(t testing.TB, n New, s webhook.Settings) webhook.Receiver {
 }
 
 // StepOf returns the step of a refusal, empty for any other error and for none.
-func StepOf(err error) webhook.Step {
-	var refusal *webhook.Refusal
+func StepOf(err error) callback.Step {
+	var refusal *callback.Refusal
 	if errors.As(err, &refusal) {
 		return refusal.Step
 	}
@@ -156,13 +156,13 @@ type sample struct {
 	t        *testing.T
 	platform chat.Platform
 	new      New
-	settings webhook.Settings
-	request  *webhook.Request
+	settings callback.Settings
+	request  *callback.Request
 	trait    trait
 	secrets  []string // the settings that verify callbacks: those that may have a value before
 }
 
-func newSample(t *testing.T, p chat.Platform, n New, settings webhook.Settings, r *webhook.Request, tr trait) *sample {
+func newSample(t *testing.T, p chat.Platform, n New, settings callback.Settings, r *callback.Request, tr trait) *sample {
 	s := &sample{t, p, n, settings, r, tr, nil}
 	for _, setting := range p.Settings {
 		if key, ok := strings.CutSuffix(setting.Key, chat.Previous); ok && settings.Get(key) != "" {
@@ -176,14 +176,14 @@ func newSample(t *testing.T, p chat.Platform, n New, settings webhook.Settings, 
 }
 
 // take gives a request to a receiver of settings. What a receiver makes of it must be one of the three: a handshake, a message or nothing; or a refusal.
-func (s *sample) take(settings webhook.Settings, r *webhook.Request) (webhook.Receiver, *webhook.Received, webhook.Step) {
+func (s *sample) take(settings callback.Settings, r *callback.Request) (callback.Receiver, *callback.Received, callback.Step) {
 	s.t.Helper()
 	receiver, err := s.new(settings)
 	if err != nil {
 		s.t.Fatalf("a receiver of the settings: %v", err)
 	}
 	received, err := receiver.Receive(r)
-	var refusal *webhook.Refusal
+	var refusal *callback.Refusal
 	switch {
 	case errors.As(err, &refusal):
 		if refusal.Step == "" || refusal.Reason == "" {
@@ -205,14 +205,14 @@ func (s *sample) take(settings webhook.Settings, r *webhook.Request) (webhook.Re
 
 // same reports whether two callbacks were read as the same. Sealed handshakes differ each time; and what has no time has no signature either, so
 // its challenge may be another: it is given back, and does nothing.
-func (s *sample) same(a, b *webhook.Received) bool {
+func (s *sample) same(a, b *callback.Received) bool {
 	if (a.Handshake == nil) != (b.Handshake == nil) || !reflect.DeepEqual(a.Message, b.Message) || !slices.Equal(a.Guards, b.Guards) {
 		return false
 	}
 	return a.Handshake == nil || s.trait.timeless || s.platform.Type == "DingTalk" || bytes.Equal(a.Handshake.Body, b.Handshake.Body)
 }
 
-func clone(r *webhook.Request) *webhook.Request {
+func clone(r *callback.Request) *callback.Request {
 	out := *r
 	out.Query, out.Header, out.Body = make(url.Values), r.Header.Clone(), slices.Clone(r.Body)
 	for k, v := range r.Query {
@@ -235,7 +235,7 @@ func (s *sample) tamper() {
 	if genuine == nil {
 		t.Fatalf("the genuine callback is refused: %s", step)
 	}
-	refused := func(what string, r *webhook.Request, steps ...webhook.Step) {
+	refused := func(what string, r *callback.Request, steps ...callback.Step) {
 		t.Helper()
 		if _, received, step := s.take(s.settings, r); received != nil {
 			t.Errorf("%s: taken", what)
@@ -243,16 +243,16 @@ func (s *sample) tamper() {
 			t.Errorf("%s: refused for its %s, want %v", what, step, steps)
 		}
 	}
-	refusedOrSame := func(what string, r *webhook.Request) {
+	refusedOrSame := func(what string, r *callback.Request) {
 		t.Helper()
 		if _, received, _ := s.take(s.settings, r); received != nil && !s.same(received, genuine) {
 			t.Errorf("%s: taken, and read differently", what)
 		}
 	}
-	values := func(r *webhook.Request) []map[string][]string { return []map[string][]string{r.Query, r.Header} }
+	values := func(r *callback.Request) []map[string][]string { return []map[string][]string{r.Query, r.Header} }
 	for i, all := range values(s.request) {
 		for name, v := range all {
-			with := func(to ...string) *webhook.Request {
+			with := func(to ...string) *callback.Request {
 				r := clone(s.request)
 				values(r)[i][name] = to
 				return r
@@ -262,10 +262,10 @@ func (s *sample) tamper() {
 				refusedOrSame(name+" is empty", with(""))
 				continue
 			}
-			refused(name+" is missing", with(), webhook.StepRequest)
-			refused(name+" is empty", with(""), webhook.StepRequest)
-			refused(name+" stands there twice", with(v[0], v[0]), webhook.StepRequest)
-			refused(name+" stands there twice, the second time changed", with(v[0], "0"), webhook.StepRequest)
+			refused(name+" is missing", with(), callback.StepRequest)
+			refused(name+" is empty", with(""), callback.StepRequest)
+			refused(name+" stands there twice", with(v[0], v[0]), callback.StepRequest)
+			refused(name+" stands there twice, the second time changed", with(v[0], "0"), callback.StepRequest)
 			refused(name+" is folded with a comma", with(v[0]+","+v[0]))
 			refused(name+" has a blank before it", with(" "+v[0]))
 			refused(name+" has a byte more", with(v[0]+"0"))
@@ -305,7 +305,7 @@ func (s *sample) tamper() {
 		for _, by := range []time.Duration{window + 2*time.Second, -window - 2*time.Second, 24 * time.Hour, -24 * time.Hour, 1 << 62, -1 << 62} {
 			r := clone(s.request)
 			r.Now = r.Now.Add(by)
-			refused("its time is off by "+by.String(), r, webhook.StepFreshness)
+			refused("its time is off by "+by.String(), r, callback.StepFreshness)
 		}
 		for _, by := range []time.Duration{window - 2*time.Second, -window + 2*time.Second} {
 			r := clone(s.request)
@@ -321,8 +321,8 @@ func (s *sample) tamper() {
 // window is what all platforms allow when nothing is set.
 const window = 5 * time.Minute
 
-func (s *sample) tamperBody(refused func(string, *webhook.Request, ...webhook.Step), refusedOrSame func(string, *webhook.Request)) {
-	with := func(body []byte) *webhook.Request {
+func (s *sample) tamperBody(refused func(string, *callback.Request, ...callback.Step), refusedOrSame func(string, *callback.Request)) {
+	with := func(body []byte) *callback.Request {
 		r := clone(s.request)
 		r.Body = body
 		return r
@@ -372,13 +372,13 @@ func other(value string) secret.Text {
 }
 
 // otherSettings gives the genuine callback to other configurations.
-func (s *sample) otherSettings(genuine *webhook.Received) {
+func (s *sample) otherSettings(genuine *callback.Received) {
 	t := s.t
 	for _, key := range s.trait.receiver {
 		settings := maps.Clone(s.settings)
 		settings[key] = other(settings.Get(key))
-		if _, received, step := s.take(settings, clone(s.request)); received != nil || step != webhook.StepReceiver {
-			t.Errorf("it is for another %s: taken %v, refused for its %q, want %q", key, received != nil, step, webhook.StepReceiver)
+		if _, received, step := s.take(settings, clone(s.request)); received != nil || step != callback.StepReceiver {
+			t.Errorf("it is for another %s: taken %v, refused for its %q, want %q", key, received != nil, step, callback.StepReceiver)
 		}
 	}
 	changed, rotated, both := maps.Clone(s.settings), maps.Clone(s.settings), maps.Clone(s.settings)
@@ -390,7 +390,7 @@ func (s *sample) otherSettings(genuine *webhook.Received) {
 	if _, received, _ := s.take(changed, clone(s.request)); received != nil {
 		t.Errorf("with other secrets: taken")
 	}
-	for what, settings := range map[string]webhook.Settings{"the secrets are now the previous ones": rotated, "there are previous secrets": both} {
+	for what, settings := range map[string]callback.Settings{"the secrets are now the previous ones": rotated, "there are previous secrets": both} {
 		_, received, step := s.take(settings, clone(s.request))
 		if received == nil || !s.same(received, genuine) {
 			t.Errorf("%s: refused for its %s", what, step)
@@ -441,7 +441,7 @@ func runVector(t *testing.T, p chat.Platform, n New, v Vector) {
 }
 
 // unseal opens the answer to DingTalk's check of a URL.
-func unseal(t *testing.T, s webhook.Settings, answer string) string {
+func unseal(t *testing.T, s callback.Settings, answer string) string {
 	t.Helper()
 	key, err := envelope.ParseKey(s.Get("DingTalkEncodingAesKey"))
 	if err != nil {
@@ -562,7 +562,7 @@ func ids(t *testing.T, p chat.Platform, n New, maker *platformsim.Maker, mode st
 }
 
 // answers words an answer, and none, and reads them as the platform would.
-func answers(t *testing.T, receiver webhook.Receiver, received *webhook.Received, c *platformsim.Callback, tr trait) {
+func answers(t *testing.T, receiver callback.Receiver, received *callback.Received, c *platformsim.Callback, tr trait) {
 	t.Helper()
 	for _, text := range []string{"", "done", nasty} {
 		response, err := receiver.Answer(received, text)

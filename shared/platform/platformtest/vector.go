@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/secret"
-	"chatconf/shared/webhook"
 )
 
 // A Vector is a callback in a file, and what a receiver makes of it.
@@ -22,8 +22,8 @@ import (
 type Vector struct {
 	Name     string
 	Type     string
-	Settings webhook.Settings
-	Request  *webhook.Request
+	Settings callback.Settings
+	Request  *callback.Request
 	Expect   string
 	Fields   map[string]string // id, conversation, user, text
 	Receiver []string
@@ -54,7 +54,7 @@ func ReadVectors(folder fs.FS) ([]Vector, error) {
 }
 
 func parseVector(text string) (*Vector, error) {
-	v := &Vector{Settings: make(webhook.Settings), Request: &webhook.Request{Header: make(http.Header), Query: make(url.Values)}, Fields: make(map[string]string)}
+	v := &Vector{Settings: make(callback.Settings), Request: &callback.Request{Header: make(http.Header), Query: make(url.Values)}, Fields: make(map[string]string)}
 	head, rest, ok := strings.Cut(text, "\n\n")
 	if !ok || !strings.HasPrefix(text, "# ") {
 		return nil, fmt.Errorf("it does not begin with why, or has no request")

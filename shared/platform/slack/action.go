@@ -6,14 +6,13 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/webhook"
 )
 
 // interaction reads what somebody did to something of the app's: the value of the button that was
 // used is what was said. Of what has no such value, such as a date or the form of a modal, the kind
 // is told.
 // https://docs.slack.dev/reference/interaction-payloads
-func (r *receiver) interaction(payload string, at time.Time) (*webhook.Received, error) {
+func (r *receiver) interaction(payload string, at time.Time) (*callback.Received, error) {
 	f, err := callback.Object("the payload", payload)
 	if err != nil {
 		return nil, err
@@ -55,9 +54,9 @@ func (r *receiver) interaction(payload string, at time.Time) (*webhook.Received,
 		return nil, err
 	}
 	if m.Conversation == "" || m.Text == "" { // in a modal or on the home tab, or a link
-		return &webhook.Received{Kind: kind}, nil
+		return &callback.Received{Kind: kind}, nil
 	}
-	return &webhook.Received{Message: m}, callback.Check(m)
+	return &callback.Received{Message: m}, callback.Check(m)
 }
 
 // An act is what somebody did to one element of a message.

@@ -9,7 +9,6 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/webhook"
 )
 
 // maxEditAge is how old a message may be that an edit makes a command of. It is less than the
@@ -18,7 +17,7 @@ const maxEditAge = 24 * time.Hour
 
 // event reads what the Events API sends.
 // https://docs.slack.dev/apis/events-api
-func (r *receiver) event(in *webhook.Request, at time.Time) (*webhook.Received, error) {
+func (r *receiver) event(in *callback.Request, at time.Time) (*callback.Received, error) {
 	f, err := callback.Object("the body", string(in.Body))
 	if err != nil {
 		return nil, err
@@ -29,11 +28,11 @@ func (r *receiver) event(in *webhook.Request, at time.Time) (*webhook.Received, 
 	case kind == "url_verification":
 		challenge := f.Text("challenge")
 		if err := f.Err(); err != nil || challenge == "" {
-			return nil, webhook.Refuse(webhook.StepDecode, "the challenge is missing")
+			return nil, callback.Refuse(callback.StepDecode, "the challenge is missing")
 		}
-		return &webhook.Received{Handshake: &webhook.Response{Status: 200, ContentType: "text/plain; charset=utf-8", Body: []byte(challenge)}}, nil
+		return &callback.Received{Handshake: &callback.Response{Status: 200, ContentType: "text/plain; charset=utf-8", Body: []byte(challenge)}}, nil
 	case kind != "event_callback":
-		return &webhook.Received{Kind: cmp.Or(kind, "event without a type")}, nil // app_rate_limited, say
+		return &callback.Received{Kind: cmp.Or(kind, "event without a type")}, nil // app_rate_limited, say
 	}
 	e := newEvent(f)
 	if err := f.Err(); err != nil {
@@ -43,7 +42,7 @@ func (r *receiver) event(in *webhook.Request, at time.Time) (*webhook.Received, 
 		return nil, err
 	}
 	if kind := e.ignored(); kind != "" {
-		return &webhook.Received{Kind: kind}, f.Err()
+		return &callback.Received{Kind: kind}, f.Err()
 	}
 	return r.message(e, in, at)
 }
@@ -154,7 +153,7 @@ func (e *event) person() string {
 }
 
 // message reads a message to the app.
-func (r *receiver) message(e *event, in *webhook.Request, at time.Time) (*webhook.Received, error) {
+func (r *receiver) message(e *event, in *callback.Request, at time.Time) (*callback.Received, error) {
 	channel, ts := e.event.Text("channel"), e.message.Text("ts")
 	m := &chat.Message{
 		ID:           e.body.Text("event_id"),
@@ -193,7 +192,7 @@ func (r *receiver) message(e *event, in *webhook.Request, at time.Time) (*webhoo
 	if err := e.body.Err(); err != nil {
 		return nil, err
 	}
-	return &webhook.Received{Message: m, Mention: heard.Name}, callback.Check(m)
+	return &callback.Received{Message: m, Mention: heard.Name}, callback.Check(m)
 }
 
 // mentioned reports whether the app is mentioned, or may be.

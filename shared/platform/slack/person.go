@@ -2,7 +2,6 @@ package slack
 
 import (
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/webhook"
 )
 
 // team refuses what is of another workspace, if the configuration names one: the ids may be of the
@@ -20,7 +19,7 @@ func (r *receiver) team(ids ...string) error {
 			first = id
 		}
 	}
-	return webhook.Refuse(webhook.StepReceiver, "the message is of the workspace %q, and this configuration is for %s",
+	return callback.Refuse(callback.StepReceiver, "the message is of the workspace %q, and this configuration is for %s",
 		callback.Cut(first, 64), r.teamID)
 }
 

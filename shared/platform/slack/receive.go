@@ -14,7 +14,6 @@ import (
 	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/secret"
-	"chatconf/shared/webhook"
 )
 
 // The ways to answer later.
@@ -41,10 +40,10 @@ type receiver struct {
 	botName string
 }
 
-var _ webhook.Receiver = (*receiver)(nil)
+var _ callback.Receiver = (*receiver)(nil)
 
 // NewReceiver returns the receiver of a configuration of type Slack: slash commands, the Events API and interactive components.
-func NewReceiver(s webhook.Settings) (webhook.Receiver, error) {
+func NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	secrets, err := callback.Secrets(s, "SlackSigningSecret")
 	if err != nil {
 		return nil, fmt.Errorf("slack: %w", err)
@@ -52,16 +51,16 @@ func NewReceiver(s webhook.Settings) (webhook.Receiver, error) {
 	return &receiver{secrets, s.Get("SlackTeamId"), s.Get("BotName")}, nil
 }
 
-// Receive implements webhook.Receiver. All that Slack sends is signed alike, but for the probe of
+// Receive implements callback.Receiver. All that Slack sends is signed alike, but for the probe of
 // the certificate. Whether it is an event or a form is told by its first byte, which the signature
 // covers, and not by its content type, which it does not.
 // https://docs.slack.dev/authentication/verifying-requests-from-slack
-func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
+func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 	if isProbe(in) {
-		return &webhook.Received{Kind: kindProbe, Unproven: true}, nil
+		return &callback.Received{Kind: kindProbe, Unproven: true}, nil
 	}
 	if in.Method != "POST" {
-		return nil, webhook.Refuse(webhook.StepRequest, "Slack calls by POST, not %s", callback.Cut(in.Method, 16))
+		return nil, callback.Refuse(callback.StepRequest, "Slack calls by POST, not %s", callback.Cut(in.Method, 16))
 	}
 	signature, err := callback.Header(in, headerSignature)
 	if err != nil {
@@ -78,7 +77,7 @@ func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
 	text, ok := strings.CutPrefix(signature, "v0=")
 	sum, fits := callback.Hex(text, sha256.Size)
 	if !ok || !fits {
-		return nil, webhook.Refuse(webhook.StepSignature, "the header X-Slack-Signature is not v0= and 64 lower-case hexadecimal digits")
+		return nil, callback.Refuse(callback.StepSignature, "the header X-Slack-Signature is not v0= and 64 lower-case hexadecimal digits")
 	}
 	_, ok = callback.Match(r.secrets, sum, func(secret string) []byte {
 		mac := hmac.New(sha256.New, []byte(secret))
@@ -87,7 +86,7 @@ func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
 		return mac.Sum(nil)
 	})
 	if !ok {
-		return nil, webhook.Refuse(webhook.StepSignature, "the header X-Slack-Signature was not made with SlackSigningSecret")
+		return nil, callback.Refuse(callback.StepSignature, "the header X-Slack-Signature was not made with SlackSigningSecret")
 	}
 	if err := callback.Fresh("the header X-Slack-Request-Timestamp", in.Now, at, callback.Skew); err != nil {
 		return nil, err
@@ -100,7 +99,7 @@ func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
 	case err != nil:
 		return nil, err
 	case form["ssl_check"] == "1":
-		return &webhook.Received{Kind: kindProbe}, nil
+		return &callback.Received{Kind: kindProbe}, nil
 	case form["payload"] != "":
 		return r.interaction(form["payload"], at)
 	default:
@@ -118,7 +117,7 @@ const (
 // ssl_check=1 and a token, as a form or in the query. It is answered and does nothing, whatever
 // else is in it.
 // https://docs.slack.dev/interactivity/implementing-slash-commands
-func isProbe(in *webhook.Request) bool {
+func isProbe(in *callback.Request) bool {
 	if in.Method != "GET" && in.Method != "POST" || callback.HasHeader(in, headerSignature) {
 		return false
 	}
@@ -140,12 +139,12 @@ func isProbe(in *webhook.Request) bool {
 func parseForm(text string) (map[string]string, error) {
 	values, err := url.ParseQuery(text)
 	if err != nil {
-		return nil, webhook.Refuse(webhook.StepDecode, "the body is neither JSON nor a form") // the error would quote it
+		return nil, callback.Refuse(callback.StepDecode, "the body is neither JSON nor a form") // the error would quote it
 	}
 	form := make(map[string]string, len(values))
 	for key, all := range values {
 		if len(all) != 1 || !utf8.ValidString(key) || !utf8.ValidString(all[0]) {
-			return nil, webhook.Refuse(webhook.StepDecode, "the form has a field twice, or one that is not UTF-8")
+			return nil, callback.Refuse(callback.StepDecode, "the form has a field twice, or one that is not UTF-8")
 		}
 		form[key] = all[0]
 	}
@@ -154,12 +153,12 @@ func parseForm(text string) (map[string]string, error) {
 
 // command reads a slash command. What stands behind the slash is the app's; the command is the text.
 // https://docs.slack.dev/interactivity/implementing-slash-commands
-func (r *receiver) command(form map[string]string, in *webhook.Request, at time.Time) (*webhook.Received, error) {
+func (r *receiver) command(form map[string]string, in *callback.Request, at time.Time) (*callback.Received, error) {
 	if err := r.team(form["team_id"], form["enterprise_id"]); err != nil {
 		return nil, err
 	}
 	if form["command"] == "" {
-		return nil, webhook.Refuse(webhook.StepDecode, "the form has neither a command nor a payload")
+		return nil, callback.Refuse(callback.StepDecode, "the form has neither a command nor a payload")
 	}
 	var text strings.Builder
 	for _, p := range split(form["text"], nil) {
@@ -178,7 +177,7 @@ func (r *receiver) command(form map[string]string, in *webhook.Request, at time.
 	if m.ID == "" {
 		m.ID = callback.Digest("slack command", at.UTC().String(), string(in.Body))
 	}
-	return &webhook.Received{Message: m, State: shows}, callback.Check(m)
+	return &callback.Received{Message: m, State: shows}, callback.Check(m)
 }
 
 // isDirect reports whether a channel is one to one with the app.
@@ -196,8 +195,8 @@ type kind int
 
 const shows kind = 1 // Slack shows the answer's text, which it does for slash commands only
 
-// Answer implements webhook.Receiver.
-func (r *receiver) Answer(in *webhook.Received, text string) (*webhook.Response, error) {
+// Answer implements callback.Receiver.
+func (r *receiver) Answer(in *callback.Received, text string) (*callback.Response, error) {
 	if in.State != any(shows) || text == "" {
 		return callback.Acknowledge(), nil
 	}

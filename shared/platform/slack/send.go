@@ -7,9 +7,9 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/document"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/outbound"
 	"chatconf/shared/secret"
-	"chatconf/shared/webhook"
 )
 
 // The hosts that are called: those of response URLs, and the Web API.
@@ -23,14 +23,14 @@ type sender struct {
 	token  secret.Text
 }
 
-var _ webhook.Sender = (*sender)(nil)
+var _ callback.Sender = (*sender)(nil)
 
 // NewSender returns the sender of a configuration of type Slack.
-func NewSender(s webhook.Settings, client *outbound.Client) (webhook.Sender, error) {
+func NewSender(s callback.Settings, client *outbound.Client) (callback.Sender, error) {
 	return &sender{client, s["SlackBotToken"]}, nil
 }
 
-// Send implements webhook.Sender: by the response URL, seen only by who asked, or as a message of the bot.
+// Send implements callback.Sender: by the response URL, seen only by who asked, or as a message of the bot.
 func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 	switch to.Kind {
 	case toURL:

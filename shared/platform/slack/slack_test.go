@@ -13,24 +13,24 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/platform/slack"
-	"chatconf/shared/webhook"
 )
 
 var now = platformtest.Now
 
-func receiver(t testing.TB, team string) webhook.Receiver {
+func receiver(t testing.TB, team string) callback.Receiver {
 	t.Helper()
 	return platformtest.Receiver(t, slack.NewReceiver, platformtest.With("Slack", "SlackTeamId", team))
 }
 
 // signed is a callback of a body, signed.
-func signed(body string) *webhook.Request {
+func signed(body string) *callback.Request {
 	at := strconv.FormatInt(now.Unix(), 10)
 	h := hmac.New(sha256.New, []byte("not-a-real-secret"))
 	h.Write([]byte("v0:" + at + ":" + body))
-	return &webhook.Request{Method: "POST", Body: []byte(body), Now: now,
+	return &callback.Request{Method: "POST", Body: []byte(body), Now: now,
 		Header: http.Header{"X-Slack-Request-Timestamp": {at}, "X-Slack-Signature": {"v0=" + hex.EncodeToString(h.Sum(nil))}}}
 }
 
@@ -50,7 +50,7 @@ func TestMessages(t *testing.T) {
 		body             string
 		text, user, room string
 		direct, nothing  bool
-		step             webhook.Step
+		step             callback.Step
 	}{
 		"a command":                                 {body: formStart + "restart+i-1", text: "restart i-1", user: "U1", room: "C1"},
 		"a command one to one":                      {body: strings.Replace(formStart, "C1", "D1", 1) + "help", text: "help", user: "U1", room: "D1", direct: true},
@@ -60,15 +60,15 @@ func TestMessages(t *testing.T) {
 		"a link with another label is its address":  {body: formStart + url.QueryEscape("<https://a.example.com/x|b.example.com> <https://c.example.com>"), text: "https://a.example.com/x https://c.example.com", user: "U1", room: "C1"},
 		"markup that does not end":                  {body: formStart + url.QueryEscape("a < b"), text: "a < b", user: "U1", room: "C1"},
 		"the probe of the certificate":              {body: "ssl_check=1&token=x", nothing: true},
-		"a form with a field twice":                 {body: formStart + "x&user_id=U2", step: webhook.StepDecode},
-		"a form that is none":                       {body: formStart + "%zz", step: webhook.StepDecode},
-		"a form with a semicolon":                   {body: formStart + "x;user_id=U2", step: webhook.StepDecode},
-		"a form that is not UTF-8":                  {body: formStart + "%ff", step: webhook.StepDecode},
-		"a form without a command":                  {body: strings.Replace(formStart, "command", "c", 1) + "x", step: webhook.StepDecode},
-		"no body":                                   {body: "", step: webhook.StepReceiver},
-		"another workspace":                         {body: strings.Replace(formStart, "T0EXAMPLE", "T0OTHER", 1) + "x", step: webhook.StepReceiver},
+		"a form with a field twice":                 {body: formStart + "x&user_id=U2", step: callback.StepDecode},
+		"a form that is none":                       {body: formStart + "%zz", step: callback.StepDecode},
+		"a form with a semicolon":                   {body: formStart + "x;user_id=U2", step: callback.StepDecode},
+		"a form that is not UTF-8":                  {body: formStart + "%ff", step: callback.StepDecode},
+		"a form without a command":                  {body: strings.Replace(formStart, "command", "c", 1) + "x", step: callback.StepDecode},
+		"no body":                                   {body: "", step: callback.StepReceiver},
+		"another workspace":                         {body: strings.Replace(formStart, "T0EXAMPLE", "T0OTHER", 1) + "x", step: callback.StepReceiver},
 		"a workspace of the organisation":           {body: "enterprise_id=T0EXAMPLE&" + strings.Replace(formStart, "T0EXAMPLE", "T0OTHER", 1) + "x", text: "x", user: "U1", room: "C1"},
-		"no channel":                                {body: strings.Replace(formStart, "channel_id=C1&", "", 1) + "x", step: webhook.StepDecode},
+		"no channel":                                {body: strings.Replace(formStart, "channel_id=C1&", "", 1) + "x", step: callback.StepDecode},
 		"a mention of the bot":                      {body: event(`{"type":"app_mention","user":"U1","text":"<@UBOT> restart <@U2>","channel":"C1"}`), text: "restart @U2", user: "U1", room: "C1"},
 		"a mention of the bot behind":               {body: event(`{"type":"app_mention","user":"U1","text":"restart <@UBOT|ops>","channel":"C1"}`), text: "restart", user: "U1", room: "C1"},
 		"a mention, and nobody says who the bot is": {body: `{"type":"event_callback","team_id":"T0EXAMPLE","event_id":"Ev1","event":{"type":"app_mention","user":"U1","text":" <@UX> help <@UY>","channel":"C1"}}`, text: "help @UY", user: "U1", room: "C1"},
@@ -83,21 +83,21 @@ func TestMessages(t *testing.T) {
 		"the bot's own message":                     {body: event(`{"type":"message","channel_type":"im","user":"UBOT","text":"help","channel":"D1"}`), nothing: true},
 		"a message that was changed":                {body: event(`{"type":"message","channel_type":"im","subtype":"message_changed","channel":"D1"}`), nothing: true},
 		"too many events":                           {body: `{"type":"app_rate_limited","team_id":"T0EXAMPLE"}`, nothing: true},
-		"an event of another workspace":             {body: strings.Replace(event(`{"type":"app_mention","user":"U1","text":"x","channel":"C1"}`), "T0EXAMPLE", "T0OTHER", 1), step: webhook.StepReceiver},
-		"an event without an id":                    {body: strings.Replace(event(`{"type":"app_mention","user":"U1","text":"x","channel":"C1"}`), "Ev1", "", 1), step: webhook.StepDecode},
-		"an event whose text is a number":           {body: event(`{"type":"app_mention","user":"U1","text":1,"channel":"C1"}`), step: webhook.StepDecode},
-		"an event of a type that is a number":       {body: `{"type":1}`, step: webhook.StepDecode},
-		"JSON that is none":                         {body: `{"type"`, step: webhook.StepDecode},
-		"a challenge that is missing":               {body: `{"type":"url_verification"}`, step: webhook.StepDecode},
+		"an event of another workspace":             {body: strings.Replace(event(`{"type":"app_mention","user":"U1","text":"x","channel":"C1"}`), "T0EXAMPLE", "T0OTHER", 1), step: callback.StepReceiver},
+		"an event without an id":                    {body: strings.Replace(event(`{"type":"app_mention","user":"U1","text":"x","channel":"C1"}`), "Ev1", "", 1), step: callback.StepDecode},
+		"an event whose text is a number":           {body: event(`{"type":"app_mention","user":"U1","text":1,"channel":"C1"}`), step: callback.StepDecode},
+		"an event of a type that is a number":       {body: `{"type":1}`, step: callback.StepDecode},
+		"JSON that is none":                         {body: `{"type"`, step: callback.StepDecode},
+		"a challenge that is missing":               {body: `{"type":"url_verification"}`, step: callback.StepDecode},
 		"a button":                                  {body: action(`,"channel":{"id":"C1"},"actions":[{"action_id":"a","value":"restart <x>"}]`), text: "restart <x>", user: "U1", room: "C1"},
 		"a menu":                                    {body: action(`,"channel":{"id":"D1"},"actions":[{"action_id":"a","selected_option":{"value":"help"}}]`), text: "help", user: "U1", room: "D1", direct: true},
 		"a button on no message":                    {body: action(`,"actions":[{"action_id":"a","value":"x"}]`), nothing: true},
 		"a link":                                    {body: action(`,"channel":{"id":"C1"},"actions":[{"action_id":"a"}]`), nothing: true},
 		"no actions":                                {body: action(`,"channel":{"id":"C1"}`), nothing: true},
-		"a button whose value is a number":          {body: action(`,"channel":{"id":"C1"},"actions":[{"value":1}]`), step: webhook.StepDecode},
-		"actions that are no objects":               {body: action(`,"actions":["x"]`), step: webhook.StepDecode},
-		"a payload that is no JSON":                 {body: "payload=x", step: webhook.StepDecode},
-		"a button, of another workspace":            {body: strings.ReplaceAll(action(`,"actions":[]`), "T0EXAMPLE", "T0OTHER"), step: webhook.StepReceiver},
+		"a button whose value is a number":          {body: action(`,"channel":{"id":"C1"},"actions":[{"value":1}]`), step: callback.StepDecode},
+		"actions that are no objects":               {body: action(`,"actions":["x"]`), step: callback.StepDecode},
+		"a payload that is no JSON":                 {body: "payload=x", step: callback.StepDecode},
+		"a button, of another workspace":            {body: strings.ReplaceAll(action(`,"actions":[]`), "T0EXAMPLE", "T0OTHER"), step: callback.StepReceiver},
 		"a button, by somebody of another":          {body: strings.Replace(action(`,"channel":{"id":"C1"},"actions":[{"value":"x"}]`), "T0EXAMPLE", "T0OTHER", 1), text: "x", user: "T0OTHER/U1", room: "C1"},
 	} {
 		in, err := r.Receive(signed(test.body))
@@ -260,9 +260,9 @@ func TestProbe(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		in, err := r.Receive(&webhook.Request{Method: c.method, Query: query, Body: []byte(c.body), Header: http.Header{}, Now: now})
+		in, err := r.Receive(&callback.Request{Method: c.method, Query: query, Body: []byte(c.body), Header: http.Header{}, Now: now})
 		if c.refused {
-			if platformtest.StepOf(err) != webhook.StepRequest {
+			if platformtest.StepOf(err) != callback.StepRequest {
 				t.Errorf("%s: %+v, %v", about, in, err)
 			}
 			continue
@@ -277,7 +277,7 @@ func TestProbe(t *testing.T) {
 	}
 	wrong := signed("ssl_check=1&token=example")
 	wrong.Header.Set("X-Slack-Signature", "v0="+strings.Repeat("0", 64))
-	if in, err := r.Receive(wrong); platformtest.StepOf(err) != webhook.StepSignature {
+	if in, err := r.Receive(wrong); platformtest.StepOf(err) != callback.StepSignature {
 		t.Errorf("with a wrong signature: %+v, %v", in, err)
 	}
 }
@@ -332,7 +332,7 @@ func TestOnePersonHasOneID(t *testing.T) {
 	for about, body := range map[string]string{
 		"a slash command": command("T9", "E9"), "a mention": told(`"team_id":"T9","enterprise_id":"E9","context_team_id":"T9"`, ""), "a button": pressed("T1", `"team":{"id":"T9"}`),
 	} {
-		if in, err := receiver(t, "T1").Receive(signed(body)); platformtest.StepOf(err) != webhook.StepReceiver {
+		if in, err := receiver(t, "T1").Receive(signed(body)); platformtest.StepOf(err) != callback.StepReceiver {
 			t.Errorf("%s of another workspace: %+v, %v", about, in, err)
 		}
 	}

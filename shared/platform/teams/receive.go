@@ -14,7 +14,6 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/webhook"
 )
 
 // maxText is how long an answer may be, in bytes: an activity has 28 KB with all that is around it.
@@ -26,10 +25,10 @@ type receiver struct {
 	botName  string
 }
 
-var _ webhook.Receiver = (*receiver)(nil)
+var _ callback.Receiver = (*receiver)(nil)
 
 // NewReceiver returns the receiver of a configuration of type Teams: the outgoing webhook of a team.
-func NewReceiver(s webhook.Settings) (webhook.Receiver, error) {
+func NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	texts, err := callback.Secrets(s, "TeamsWebhookSecret")
 	if err != nil {
 		return nil, fmt.Errorf("teams: %w", err)
@@ -45,11 +44,11 @@ func NewReceiver(s webhook.Settings) (webhook.Receiver, error) {
 	return r, nil
 }
 
-// Receive implements webhook.Receiver.
+// Receive implements callback.Receiver.
 // https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/add-outgoing-webhook
-func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
+func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 	if in.Method != "POST" {
-		return nil, webhook.Refuse(webhook.StepRequest, "Teams calls by POST, not %s", callback.Cut(in.Method, 16))
+		return nil, callback.Refuse(callback.StepRequest, "Teams calls by POST, not %s", callback.Cut(in.Method, 16))
 	}
 	authorization, err := callback.Header(in, "Authorization")
 	if err != nil {
@@ -58,7 +57,7 @@ func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
 	text, ok := strings.CutPrefix(authorization, "HMAC ")
 	sum, err := base64.StdEncoding.Strict().DecodeString(text)
 	if !ok || err != nil || len(sum) != sha256.Size || len(text) != base64.StdEncoding.EncodedLen(sha256.Size) {
-		return nil, webhook.Refuse(webhook.StepSignature, "the header Authorization is not HMAC and base64 of %d bytes", sha256.Size)
+		return nil, callback.Refuse(callback.StepSignature, "the header Authorization is not HMAC and base64 of %d bytes", sha256.Size)
 	}
 	_, ok = callback.Match(r.secrets, sum, func(secret string) []byte {
 		mac := hmac.New(sha256.New, []byte(secret))
@@ -66,7 +65,7 @@ func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
 		return mac.Sum(nil)
 	})
 	if !ok {
-		return nil, webhook.Refuse(webhook.StepSignature, "the header Authorization was not made with TeamsWebhookSecret")
+		return nil, callback.Refuse(callback.StepSignature, "the header Authorization was not made with TeamsWebhookSecret")
 	}
 	f, err := callback.Object("the activity", string(in.Body))
 	if err != nil {
@@ -78,7 +77,7 @@ func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
 		return nil, f.Err()
 	}
 	if err != nil {
-		return nil, webhook.Refuse(webhook.StepFreshness, "the activity has no timestamp")
+		return nil, callback.Refuse(callback.StepFreshness, "the activity has no timestamp")
 	}
 	if err := callback.Fresh("the activity's timestamp", in.Now, at, callback.Skew); err != nil {
 		return nil, err
@@ -92,7 +91,7 @@ const maxEditAge = 24 * time.Hour
 
 // activity reads an activity that is genuine.
 // https://learn.microsoft.com/en-us/azure/bot-service/rest-api/bot-framework-rest-connector-api-reference
-func (r *receiver) activity(f callback.Fields, at time.Time) (*webhook.Received, error) {
+func (r *receiver) activity(f callback.Fields, at time.Time) (*callback.Received, error) {
 	from, conversation := f.Object("from"), f.Object("conversation")
 	tenant := conversation.Text("tenantId")
 	if tenant == "" {
@@ -102,10 +101,10 @@ func (r *receiver) activity(f callback.Fields, at time.Time) (*webhook.Received,
 		return nil, err
 	}
 	if r.tenantID != "" && !strings.EqualFold(tenant, r.tenantID) {
-		return nil, webhook.Refuse(webhook.StepReceiver, "the activity is of the tenant %q, and this configuration is for %s", callback.Cut(tenant, 64), r.tenantID)
+		return nil, callback.Refuse(callback.StepReceiver, "the activity is of the tenant %q, and this configuration is for %s", callback.Cut(tenant, 64), r.tenantID)
 	}
 	if kind := ignored(f); kind != "" {
-		return &webhook.Received{Kind: kind}, f.Err()
+		return &callback.Received{Kind: kind}, f.Err()
 	}
 	place, _, _ := strings.Cut(conversation.Text("id"), ";") // what follows is the thread
 	m := &chat.Message{
@@ -139,9 +138,9 @@ func (r *receiver) activity(f callback.Fields, at time.Time) (*webhook.Received,
 		return nil, err
 	}
 	if f.Text("id") == "" {
-		return nil, webhook.Refuse(webhook.StepDecode, "the activity has no id")
+		return nil, callback.Refuse(callback.StepDecode, "the activity has no id")
 	}
-	return &webhook.Received{Message: m, Mention: heard.Name}, callback.Check(m)
+	return &callback.Received{Message: m, Mention: heard.Name}, callback.Check(m)
 }
 
 // ignored returns what an activity is that is no message of a person; empty if it is one.
@@ -219,10 +218,10 @@ func beside(f callback.Fields, said content) (text, unread string) {
 	return "", ""
 }
 
-// Answer implements webhook.Receiver. Teams wants a message always, and shows none that is empty.
+// Answer implements callback.Receiver. Teams wants a message always, and shows none that is empty.
 //
 // A space of no width breaks tags, as callback.Defuse does. An @ stays as it is: a mention is an <at> with an entity beside the text, and ids of conversations, which people copy into grants, have an @ in them.
-func (r *receiver) Answer(_ *webhook.Received, text string) (*webhook.Response, error) {
+func (r *receiver) Answer(_ *callback.Received, text string) (*callback.Response, error) {
 	var b bytes.Buffer
 	b.WriteString(`{"type":"message","textFormat":"plain","text":`)
 	document.WriteString(&b, callback.Cut(strings.ReplaceAll(text, "<", "<\u200b"), maxText))

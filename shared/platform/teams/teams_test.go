@@ -15,21 +15,20 @@ import (
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/platform/teams"
 	"chatconf/shared/secret"
-	"chatconf/shared/webhook"
 )
 
 var now = platformtest.Now
 
-func receiver(t testing.TB, pairs ...string) webhook.Receiver {
+func receiver(t testing.TB, pairs ...string) callback.Receiver {
 	t.Helper()
 	return platformtest.Receiver(t, teams.NewReceiver, platformtest.With("Teams", pairs...))
 }
 
-func signed(body string) *webhook.Request {
+func signed(body string) *callback.Request {
 	secret, _ := base64.StdEncoding.DecodeString(platformtest.Settings("Teams").Get("TeamsWebhookSecret"))
 	h := hmac.New(sha256.New, secret)
 	h.Write([]byte(body))
-	return &webhook.Request{Method: "POST", Body: []byte(body), Now: now, Header: http.Header{"Authorization": {"HMAC " + base64.StdEncoding.EncodeToString(h.Sum(nil))}}}
+	return &callback.Request{Method: "POST", Body: []byte(body), Now: now, Header: http.Header{"Authorization": {"HMAC " + base64.StdEncoding.EncodeToString(h.Sum(nil))}}}
 }
 
 // activity is one with some of its text replaced.
@@ -44,7 +43,7 @@ func TestActivities(t *testing.T) {
 		user       string
 		direct     bool
 		nothing    bool
-		step       webhook.Step
+		step       callback.Step
 	}{
 		"a message":                           {body: activity("TEXT", `<at>ops</at>&nbsp;restart i-1\n`), text: "restart i-1", user: "aad-1"},
 		"a mention with attributes":           {body: activity("TEXT", `<at id=\"0\">ops</at> help`), text: "help", user: "aad-1"},
@@ -60,18 +59,18 @@ func TestActivities(t *testing.T) {
 		"a bot's message":                     {body: activity("29:x", "28:x"), nothing: true},
 		"another activity":                    {body: activity(`"message"`, `"conversationUpdate"`), nothing: true},
 		"the tenant by another way":           {body: activity(`"tenantId":"00000000-0000-4000-8000-00000000000A",`, "", `"text"`, `"channelData":{"tenant":{"id":"00000000-0000-4000-8000-00000000000a"}},"text"`), text: "TEXT", user: "aad-1"},
-		"another tenant":                      {body: activity("00000000000A", "00000000000B"), step: webhook.StepReceiver},
-		"no tenant":                           {body: activity(`"tenantId":"00000000-0000-4000-8000-00000000000A",`, ""), step: webhook.StepReceiver},
-		"no time":                             {body: activity(`"timestamp":"2026-11-23T08:00:00.1234567Z",`, ""), step: webhook.StepFreshness},
-		"a time of no place":                  {body: activity(`00.1234567Z`, "00"), step: webhook.StepFreshness},
-		"a time that is a number":             {body: activity(`"2026-11-23T08:00:00.1234567Z"`, "1"), step: webhook.StepDecode},
+		"another tenant":                      {body: activity("00000000000A", "00000000000B"), step: callback.StepReceiver},
+		"no tenant":                           {body: activity(`"tenantId":"00000000-0000-4000-8000-00000000000A",`, ""), step: callback.StepReceiver},
+		"no time":                             {body: activity(`"timestamp":"2026-11-23T08:00:00.1234567Z",`, ""), step: callback.StepFreshness},
+		"a time of no place":                  {body: activity(`00.1234567Z`, "00"), step: callback.StepFreshness},
+		"a time that is a number":             {body: activity(`"2026-11-23T08:00:00.1234567Z"`, "1"), step: callback.StepDecode},
 		"a time of another place, which fits": {body: activity(`2026-11-23T08:00:00.1234567Z`, "2026-11-23T16:00:00+08:00"), text: "TEXT", user: "aad-1"},
-		"an old time":                         {body: activity(`2026-11-23T08:00`, "2026-11-23T07:54"), step: webhook.StepFreshness},
-		"no id":                               {body: activity(`"id":"1",`, ""), step: webhook.StepDecode},
-		"no conversation":                     {body: activity(`"id":"19:c@thread.tacv2;messageid=1",`, ""), step: webhook.StepDecode},
-		"a text that is a number":             {body: activity(`"TEXT"`, "1"), step: webhook.StepDecode},
-		"a conversation that is a number":     {body: activity(`{"id":"19:c@thread.tacv2;messageid=1","tenantId":"00000000-0000-4000-8000-00000000000A","conversationType":"channel"}`, "1"), step: webhook.StepDecode},
-		"no JSON":                             {body: "x", step: webhook.StepDecode},
+		"an old time":                         {body: activity(`2026-11-23T08:00`, "2026-11-23T07:54"), step: callback.StepFreshness},
+		"no id":                               {body: activity(`"id":"1",`, ""), step: callback.StepDecode},
+		"no conversation":                     {body: activity(`"id":"19:c@thread.tacv2;messageid=1",`, ""), step: callback.StepDecode},
+		"a text that is a number":             {body: activity(`"TEXT"`, "1"), step: callback.StepDecode},
+		"a conversation that is a number":     {body: activity(`{"id":"19:c@thread.tacv2;messageid=1","tenantId":"00000000-0000-4000-8000-00000000000A","conversationType":"channel"}`, "1"), step: callback.StepDecode},
+		"no JSON":                             {body: "x", step: callback.StepDecode},
 	} {
 		in, err := receiver(t).Receive(signed(test.body))
 		if platformtest.StepOf(err) != test.step {
@@ -92,7 +91,7 @@ func TestActivities(t *testing.T) {
 
 func TestNewReceiver(t *testing.T) {
 	for _, hidden := range []string{"", "AAAA", "not base64!"} {
-		if _, err := teams.NewReceiver(webhook.Settings{"TeamsWebhookSecret": secret.Text(hidden)}); err == nil || hidden != "" && strings.Contains(err.Error(), hidden) {
+		if _, err := teams.NewReceiver(callback.Settings{"TeamsWebhookSecret": secret.Text(hidden)}); err == nil || hidden != "" && strings.Contains(err.Error(), hidden) {
 			t.Errorf("%q: %v", hidden, err)
 		}
 	}

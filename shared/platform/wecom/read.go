@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/webhook"
 )
 
 // fields are the members of a message to an app, in XML or in JSON: their names are the same.
@@ -35,7 +34,7 @@ func parseXML(what, text string) (fields, error) {
 	depth, name, nested, done := 0, "", false, false
 	var value, option strings.Builder
 	damaged := func(why string) error {
-		return webhook.Refuse(webhook.StepDecode, "%s is not the XML it should be: %s, near byte %d", what, why, d.InputOffset())
+		return callback.Refuse(callback.StepDecode, "%s is not the XML it should be: %s, near byte %d", what, why, d.InputOffset())
 	}
 	for {
 		token, err := d.Token()

@@ -15,7 +15,6 @@ import (
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/envelope"
 	"chatconf/shared/secret"
-	"chatconf/shared/webhook"
 )
 
 // The ways to answer later.
@@ -38,11 +37,11 @@ type receiver struct {
 	random  io.Reader
 }
 
-var _ webhook.Receiver = (*receiver)(nil)
+var _ callback.Receiver = (*receiver)(nil)
 
 // NewReceiver returns the receiver of a configuration of type WeChat. It takes an app's callbacks, and those of an intelligent robot (智能机器人)
 // if WeChatAibot is true: they have an empty receive id, which is otherwise that of nobody.
-func NewReceiver(s webhook.Settings) (webhook.Receiver, error) {
+func NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	box, err := envelope.NewBox(s, "WeChatToken", "WeChatEncodingAesKey", "WeChatCorpId", 32)
 	if err != nil {
 		return nil, fmt.Errorf("wecom: %w", err)
@@ -55,9 +54,9 @@ func NewReceiver(s webhook.Settings) (webhook.Receiver, error) {
 	return r, nil
 }
 
-// Receive implements webhook.Receiver.
+// Receive implements callback.Receiver.
 // https://developer.work.weixin.qq.com/document/path/90238
-func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
+func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 	signature, err := callback.Parameter(in, "msg_signature")
 	if err != nil {
 		return nil, err
@@ -98,9 +97,9 @@ func (r *receiver) Receive(in *webhook.Request) (*webhook.Received, error) {
 			return nil, err
 		}
 		if !isEcho(text) {
-			return nil, webhook.Refuse(webhook.StepDecode, "echostr is not what a check of the URL says, but a message perhaps")
+			return nil, callback.Refuse(callback.StepDecode, "echostr is not what a check of the URL says, but a message perhaps")
 		}
-		return &webhook.Received{Handshake: &webhook.Response{Status: 200, ContentType: "text/plain; charset=utf-8", Body: []byte(text)}}, nil
+		return &callback.Received{Handshake: &callback.Response{Status: 200, ContentType: "text/plain; charset=utf-8", Body: []byte(text)}}, nil
 	case formXML:
 		f, err := readXML("the message", text)
 		if err != nil {
@@ -153,7 +152,7 @@ type enclosure struct {
 }
 
 // enclosed finds the ciphertext. Nothing that it reads is proven yet; it only says which receive ids will do.
-func (r *receiver) enclosed(in *webhook.Request) (enclosure, error) {
+func (r *receiver) enclosed(in *callback.Request) (enclosure, error) {
 	app, none := []string{r.corpID}, []string(nil)
 	if r.robot {
 		none = []string{""}
@@ -163,9 +162,9 @@ func (r *receiver) enclosed(in *webhook.Request) (enclosure, error) {
 		echo, err := callback.Parameter(in, "echostr")
 		return enclosure{formURL, echo, append(app, none...)}, err
 	case in.Method != "POST":
-		return enclosure{}, webhook.Refuse(webhook.StepRequest, "WeCom calls by GET and POST, not %s", callback.Cut(in.Method, 16))
+		return enclosure{}, callback.Refuse(callback.StepRequest, "WeCom calls by GET and POST, not %s", callback.Cut(in.Method, 16))
 	case callback.HasParameter(in, "echostr"):
-		return enclosure{}, webhook.Refuse(webhook.StepRequest, "echostr is a parameter of GET, and this is a POST")
+		return enclosure{}, callback.Refuse(callback.StepRequest, "echostr is a parameter of GET, and this is a POST")
 	case bytes.HasPrefix(bytes.TrimLeft(in.Body, " \t\r\n"), []byte("<")):
 		e, err := envelope.ReadXML(in.Body)
 		if err != nil {
@@ -183,7 +182,7 @@ func (r *receiver) enclosed(in *webhook.Request) (enclosure, error) {
 		return enclosure{formJSON, encrypt, app}, err
 	}
 	if !r.robot {
-		return enclosure{}, webhook.Refuse(webhook.StepRequest,
+		return enclosure{}, callback.Refuse(callback.StepRequest,
 			"this is the callback of an intelligent robot; if it is yours, set WeChatAibot to \"true\"")
 	}
 	return enclosure{formRobot, encrypt, none}, err
@@ -191,15 +190,15 @@ func (r *receiver) enclosed(in *webhook.Request) (enclosure, error) {
 
 // app reads a message to an app, or an event of it.
 // https://developer.work.weixin.qq.com/document/path/90239
-func (r *receiver) app(in *webhook.Request, s state, f fields) (*webhook.Received, error) {
+func (r *receiver) app(in *callback.Request, s state, f fields) (*callback.Received, error) {
 	kind, agent := f.texts["MsgType"], f.texts["AgentID"]
 	switch {
 	case f.texts["ToUserName"] != r.corpID:
-		return nil, webhook.Refuse(webhook.StepReceiver,
+		return nil, callback.Refuse(callback.StepReceiver,
 			"the message is for the corporation %q, and this configuration is for %q; if it is yours, set WeChatCorpId to %[1]q",
 			callback.Cut(f.texts["ToUserName"], 64), r.corpID)
 	case agent != r.agentID && (agent != "" || kind != "event"): // events of the address book have none
-		return nil, webhook.Refuse(webhook.StepReceiver,
+		return nil, callback.Refuse(callback.StepReceiver,
 			"the message is for the app %q, and this configuration is for %q; if it is yours, set WeChatAgentId to %[1]q",
 			callback.Cut(agent, 64), r.agentID)
 	}
@@ -224,7 +223,7 @@ func (r *receiver) app(in *webhook.Request, s state, f fields) (*webhook.Receive
 	if kind == "event" {
 		event := f.texts["Event"]
 		if m.Text = said(f); m.Text == "" {
-			return &webhook.Received{Kind: "event/" + event, State: s}, nil
+			return &callback.Received{Kind: "event/" + event, State: s}, nil
 		}
 		m.EventID = f.texts["TaskId"]
 		m.ID = callback.Digest("wecom event", user, f.texts["CreateTime"], event, f.texts["EventKey"], m.EventID, m.Text)
@@ -233,9 +232,9 @@ func (r *receiver) app(in *webhook.Request, s state, f fields) (*webhook.Receive
 		m.Text, m.Unread = heard.Text, heard.Unread
 	}
 	if user == "" {
-		return nil, webhook.Refuse(webhook.StepDecode, "the message has no FromUserName")
+		return nil, callback.Refuse(callback.StepDecode, "the message has no FromUserName")
 	}
-	return &webhook.Received{Message: m, State: s}, callback.Check(m)
+	return &callback.Received{Message: m, State: s}, callback.Check(m)
 }
 
 // said returns what a person said by an event, empty if nothing: by the app's menu or a card, whose
@@ -291,7 +290,7 @@ func hear(f fields) callback.Heard {
 // aibot reads a message to an intelligent robot, or an event of it. The platform's request for more of an
 // answer (stream) is acknowledged: every answer is whole. What a message quotes is no part of it.
 // https://developer.work.weixin.qq.com/document/path/100719
-func (r *receiver) aibot(in *webhook.Request, s state, text string) (*webhook.Received, error) {
+func (r *receiver) aibot(in *callback.Request, s state, text string) (*callback.Received, error) {
 	f, err := callback.Object("the message", escapeControls(text))
 	if err != nil {
 		return nil, err
@@ -336,12 +335,12 @@ func (r *receiver) aibot(in *webhook.Request, s state, text string) (*webhook.Re
 	var heard callback.Heard
 	switch kind {
 	case "stream":
-		return &webhook.Received{Kind: kind, State: s}, f.Err()
+		return &callback.Received{Kind: kind, State: s}, f.Err()
 	case "event":
 		event := f.Object("event")
 		name := event.Text("eventtype")
 		if heard.Text = pressed(event, name); heard.Text == "" {
-			return &webhook.Received{Kind: "event/" + name, State: s}, f.Err()
+			return &callback.Received{Kind: "event/" + name, State: s}, f.Err()
 		}
 		// A card takes no text for an answer, only another card.
 		if s.acknowledged = true; m.ReplyTo.Kind == "" && !stranger {
@@ -356,7 +355,7 @@ func (r *receiver) aibot(in *webhook.Request, s state, text string) (*webhook.Re
 	}
 	s.id = m.ID
 	m.Text, m.Unread = heard.Text, heard.Unread
-	return &webhook.Received{Message: m, Mention: heard.Name, State: s}, callback.Check(m)
+	return &callback.Received{Message: m, Mention: heard.Name, State: s}, callback.Check(m)
 }
 
 // pressed returns what a person said by a card, empty if nothing.
@@ -421,8 +420,8 @@ func (r *receiver) mixed(f callback.Fields, way callback.Way) callback.Heard {
 	return heard
 }
 
-// Answer implements webhook.Receiver: a passive reply in an envelope of the callback's own form.
-func (r *receiver) Answer(in *webhook.Received, text string) (*webhook.Response, error) {
+// Answer implements callback.Receiver: a passive reply in an envelope of the callback's own form.
+func (r *receiver) Answer(in *callback.Received, text string) (*callback.Response, error) {
 	s, ok := in.State.(state)
 	if !ok || text == "" || in.Message == nil || s.acknowledged {
 		return callback.Acknowledge(), nil
@@ -432,7 +431,7 @@ func (r *receiver) Answer(in *webhook.Received, text string) (*webhook.Response,
 		return nil, fmt.Errorf("wecom: %w", err)
 	}
 	var b bytes.Buffer
-	response := &webhook.Response{Status: 200, ContentType: "application/json; charset=utf-8", Carries: true}
+	response := &callback.Response{Status: 200, ContentType: "application/json; charset=utf-8", Carries: true}
 	switch s.form {
 	case formXML:
 		response.ContentType = "text/xml; charset=utf-8"

@@ -12,7 +12,6 @@ import (
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/outbound"
 	"chatconf/shared/secret"
-	"chatconf/shared/webhook"
 )
 
 // api is the only host that is called.
@@ -25,10 +24,10 @@ type sender struct {
 	secret  secret.Text
 }
 
-var _ webhook.Sender = (*sender)(nil)
+var _ callback.Sender = (*sender)(nil)
 
 // NewSender returns the sender of a configuration of type WeChat.
-func NewSender(s webhook.Settings, client *outbound.Client) (webhook.Sender, error) {
+func NewSender(s callback.Settings, client *outbound.Client) (callback.Sender, error) {
 	out := &sender{client, s.Get("WeChatCorpId"), s.Get("WeChatAgentId"), s["WeChatSecret"]}
 	if out.corpID == "" || out.agentID == "" || out.secret == "" {
 		return nil, outbound.Final("wecom: WeChatCorpId, WeChatAgentId or WeChatSecret is not set")
@@ -36,7 +35,7 @@ func NewSender(s webhook.Settings, client *outbound.Client) (webhook.Sender, err
 	return out, nil
 }
 
-// Send implements webhook.Sender: as a message of the app to one person, or by an intelligent robot's response URL.
+// Send implements callback.Sender: as a message of the app to one person, or by an intelligent robot's response URL.
 func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 	switch to.Kind {
 	case toURL:

@@ -20,7 +20,6 @@ import (
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/platform/wecom"
-	"chatconf/shared/webhook"
 )
 
 var (
@@ -31,9 +30,9 @@ var (
 // ago is the time so long before now, as WeCom writes it.
 func ago(d time.Duration) string { return strconv.FormatInt(now.Add(-d).Unix(), 10) }
 
-func with(pairs ...string) webhook.Settings { return platformtest.With("WeChat", pairs...) }
+func with(pairs ...string) callback.Settings { return platformtest.With("WeChat", pairs...) }
 
-func receiver(t testing.TB, s webhook.Settings) webhook.Receiver {
+func receiver(t testing.TB, s callback.Settings) callback.Receiver {
 	t.Helper()
 	return platformtest.Receiver(t, wecom.NewReceiver, s)
 }
@@ -52,17 +51,17 @@ func seal(t testing.TB, message, receiver string) string {
 }
 
 // post is a callback of a body that has a ciphertext in it, signed.
-func post(body, encrypt string) *webhook.Request {
-	return &webhook.Request{Method: "POST", Body: []byte(body), Now: now,
+func post(body, encrypt string) *callback.Request {
+	return &callback.Request{Method: "POST", Body: []byte(body), Now: now,
 		Query: url.Values{"msg_signature": {envelope.Sign("notarealtoken", at, "nonce", encrypt)}, "timestamp": {at}, "nonce": {"nonce"}}}
 }
 
-func app(t testing.TB, inner string) *webhook.Request {
+func app(t testing.TB, inner string) *callback.Request {
 	encrypt := seal(t, inner, "wwexample")
 	return post("<xml><ToUserName><![CDATA[wwexample]]></ToUserName><Encrypt><![CDATA["+encrypt+"]]></Encrypt></xml>", encrypt)
 }
 
-func robot(t testing.TB, inner string) *webhook.Request {
+func robot(t testing.TB, inner string) *callback.Request {
 	encrypt := seal(t, inner, "")
 	return post(`{"encrypt":"`+encrypt+`"}`, encrypt)
 }
@@ -80,7 +79,7 @@ func TestAppMessages(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		inner, text, unread string
-		step                webhook.Step
+		step                callback.Step
 		nothing             bool
 	}{
 		"a message":                             {inner: message(), text: "help"},
@@ -95,49 +94,49 @@ func TestAppMessages(t *testing.T) {
 		"a card's menu":                         {inner: event("template_card_menu_event", "<EventKey>help</EventKey><TaskId>t</TaskId>"), text: "help"},
 		"another event, with elements within":   {inner: event("template_card_event", "<SelectedItems><SelectedItem><QuestionKey>k</QuestionKey></SelectedItem></SelectedItems>"), nothing: true},
 		"an event of no app":                    {inner: strings.Replace(event("change_contact", ""), "<AgentID>1000002</AgentID>", "", 1), nothing: true},
-		"an event of another app":               {inner: strings.Replace(event("click", "<EventKey>x</EventKey>"), "1000002", "1000003", 1), step: webhook.StepReceiver},
+		"an event of another app":               {inner: strings.Replace(event("click", "<EventKey>x</EventKey>"), "1000002", "1000003", 1), step: callback.StepReceiver},
 		"a picture":                             {inner: message("text]]", "image]]"), text: "", unread: chat.UnreadPicture},
-		"another app":                           {inner: message("1000002", "1000003"), step: webhook.StepReceiver},
-		"no app":                                {inner: message("<AgentID>1000002</AgentID>", ""), step: webhook.StepReceiver},
-		"another corporation inside":            {inner: message("[wwexample]", "[wwother]"), step: webhook.StepReceiver},
-		"an old message under a new time":       {inner: message("<CreateTime>"+at, "<CreateTime>1409659813"), step: webhook.StepFreshness},
+		"another app":                           {inner: message("1000002", "1000003"), step: callback.StepReceiver},
+		"no app":                                {inner: message("<AgentID>1000002</AgentID>", ""), step: callback.StepReceiver},
+		"another corporation inside":            {inner: message("[wwexample]", "[wwother]"), step: callback.StepReceiver},
+		"an old message under a new time":       {inner: message("<CreateTime>"+at, "<CreateTime>1409659813"), step: callback.StepFreshness},
 		"a message that was queued and retried": {inner: message("<CreateTime>"+at, "<CreateTime>"+ago(10*time.Minute)), text: "help"},
-		"one that is older than any retry":      {inner: message("<CreateTime>"+at, "<CreateTime>"+ago(10*time.Minute+time.Second)), step: webhook.StepFreshness},
-		"a time in milliseconds":                {inner: message("<CreateTime>"+at, "<CreateTime>"+at+"000"), step: webhook.StepRequest},
-		"no user":                               {inner: message("<FromUserName><![CDATA[ZhangSan]]></FromUserName>", ""), step: webhook.StepDecode},
-		"no id":                                 {inner: message("<MsgId>4561255354251345929</MsgId>", ""), step: webhook.StepDecode},
-		"a user of two words":                   {inner: message("ZhangSan", "zhang san"), step: webhook.StepDecode},
-		"another root":                          {inner: strings.NewReplacer("<xml>", "<html>", "</xml>", "</html>").Replace(message()), step: webhook.StepDecode},
-		"a root with an attribute":              {inner: message("<xml>", `<xml a="b">`), step: webhook.StepDecode},
-		"a name space":                          {inner: message("<xml>", `<xml xmlns="x">`), step: webhook.StepDecode},
-		"an element in a name space":            {inner: message("<MsgId>", "<a:MsgId>", "</MsgId>", "</a:MsgId>"), step: webhook.StepDecode},
-		"an element twice":                      {inner: message("<MsgId>", "<MsgId>1</MsgId><MsgId>"), step: webhook.StepDecode},
-		"a document type":                       {inner: `<!DOCTYPE xml [<!ENTITY a "help">]>` + message(), step: webhook.StepDecode},
-		"an entity that is not known":           {inner: message("<![CDATA[help]]>", "&a;"), step: webhook.StepDecode},
-		"a comment":                             {inner: message("<![CDATA[help]]>", "he<!-- -->lp"), step: webhook.StepDecode},
-		"a processing instruction":              {inner: message("<MsgId>", "<?a b?><MsgId>"), step: webhook.StepDecode},
-		"a second declaration":                  {inner: message() + `<?xml version="1.0"?>`, step: webhook.StepDecode},
-		"another encoding":                      {inner: `<?xml version="1.0" encoding="gbk"?>` + message(), step: webhook.StepDecode},
-		"two roots":                             {inner: message() + message(), step: webhook.StepDecode},
-		"text behind the root":                  {inner: message() + "x", step: webhook.StepDecode},
-		"text between elements":                 {inner: message("<MsgId>", "x<MsgId>"), step: webhook.StepDecode},
-		"an end that is missing":                {inner: strings.TrimSuffix(message(), "</xml>"), step: webhook.StepDecode},
-		"nothing":                               {inner: "", step: webhook.StepDecode},
+		"one that is older than any retry":      {inner: message("<CreateTime>"+at, "<CreateTime>"+ago(10*time.Minute+time.Second)), step: callback.StepFreshness},
+		"a time in milliseconds":                {inner: message("<CreateTime>"+at, "<CreateTime>"+at+"000"), step: callback.StepRequest},
+		"no user":                               {inner: message("<FromUserName><![CDATA[ZhangSan]]></FromUserName>", ""), step: callback.StepDecode},
+		"no id":                                 {inner: message("<MsgId>4561255354251345929</MsgId>", ""), step: callback.StepDecode},
+		"a user of two words":                   {inner: message("ZhangSan", "zhang san"), step: callback.StepDecode},
+		"another root":                          {inner: strings.NewReplacer("<xml>", "<html>", "</xml>", "</html>").Replace(message()), step: callback.StepDecode},
+		"a root with an attribute":              {inner: message("<xml>", `<xml a="b">`), step: callback.StepDecode},
+		"a name space":                          {inner: message("<xml>", `<xml xmlns="x">`), step: callback.StepDecode},
+		"an element in a name space":            {inner: message("<MsgId>", "<a:MsgId>", "</MsgId>", "</a:MsgId>"), step: callback.StepDecode},
+		"an element twice":                      {inner: message("<MsgId>", "<MsgId>1</MsgId><MsgId>"), step: callback.StepDecode},
+		"a document type":                       {inner: `<!DOCTYPE xml [<!ENTITY a "help">]>` + message(), step: callback.StepDecode},
+		"an entity that is not known":           {inner: message("<![CDATA[help]]>", "&a;"), step: callback.StepDecode},
+		"a comment":                             {inner: message("<![CDATA[help]]>", "he<!-- -->lp"), step: callback.StepDecode},
+		"a processing instruction":              {inner: message("<MsgId>", "<?a b?><MsgId>"), step: callback.StepDecode},
+		"a second declaration":                  {inner: message() + `<?xml version="1.0"?>`, step: callback.StepDecode},
+		"another encoding":                      {inner: `<?xml version="1.0" encoding="gbk"?>` + message(), step: callback.StepDecode},
+		"two roots":                             {inner: message() + message(), step: callback.StepDecode},
+		"text behind the root":                  {inner: message() + "x", step: callback.StepDecode},
+		"text between elements":                 {inner: message("<MsgId>", "x<MsgId>"), step: callback.StepDecode},
+		"an end that is missing":                {inner: strings.TrimSuffix(message(), "</xml>"), step: callback.StepDecode},
+		"nothing":                               {inner: "", step: callback.StepDecode},
 		"elements within a text make it empty":  {inner: message("<![CDATA[help]]>", "he<b>l</b>p"), text: ""},
-		"elements deeper than anything sends":   {inner: message("<![CDATA[help]]>", strings.Repeat("<a>", 20)+strings.Repeat("</a>", 20)), step: webhook.StepDecode},
-		"bytes that are not UTF-8":              {inner: message("help", "\xff"), step: webhook.StepDecode},
+		"elements deeper than anything sends":   {inner: message("<![CDATA[help]]>", strings.Repeat("<a>", 20)+strings.Repeat("</a>", 20)), step: callback.StepDecode},
+		"bytes that are not UTF-8":              {inner: message("help", "\xff"), step: callback.StepDecode},
 		"a control character that XML can hold": {inner: message("help", "a\tb"), text: "a\tb"},
 		"a control character that it cannot":    {inner: message("help", "restart\x02 i-1"), text: "restart\x02 i-1"},
 		"nothing but control characters":        {inner: message("help", "\x00\x1f\ufffe\uffff"), text: "\x00\x1f\ufffe\uffff"},
-		"a control character in the user":       {inner: message("ZhangSan", "Zhang\x02San"), step: webhook.StepDecode},
-		"a control character between elements":  {inner: message("<MsgId>", "\x02<MsgId>"), step: webhook.StepDecode},
+		"a control character in the user":       {inner: message("ZhangSan", "Zhang\x02San"), step: callback.StepDecode},
+		"a control character between elements":  {inner: message("<MsgId>", "\x02<MsgId>"), step: callback.StepDecode},
 		"characters that stand in for such":     {inner: message("help", "a\U000f0002b"), text: "a\U000f0002b"},
-		"both":                                  {inner: message("help", "a\U000f0002\x02b"), step: webhook.StepDecode},
+		"both":                                  {inner: message("help", "a\U000f0002\x02b"), step: callback.StepDecode},
 		"an end of CDATA that was typed":        {inner: message("[help]", "[restart ]]> i-1]"), text: "restart ]]> i-1"},
 		"an end of CDATA, cut in two by WeCom":  {inner: message("[help]", "[restart ]]]]><![CDATA[> i-1]"), text: "restart ]]> i-1"},
 		"an end of CDATA and tags, typed":       {inner: message("[help]", "[a ]]><MsgId>1</MsgId><![CDATA[ b]"), text: ""},
-		"an element's end that was typed":       {inner: message("[help]", "[a]]></Content><MsgId>1</MsgId><Content><![CDATA[b]"), step: webhook.StepDecode},
-		"a message's end that was typed":        {inner: message("[help]", "[a]]></Content><MsgId>1</MsgId><AgentID>1000002</AgentID></xml>]"), step: webhook.StepDecode},
+		"an element's end that was typed":       {inner: message("[help]", "[a]]></Content><MsgId>1</MsgId><Content><![CDATA[b]"), step: callback.StepDecode},
+		"a message's end that was typed":        {inner: message("[help]", "[a]]></Content><MsgId>1</MsgId><AgentID>1000002</AgentID></xml>]"), step: callback.StepDecode},
 	} {
 		in, err := r.Receive(app(t, test.inner))
 		if platformtest.StepOf(err) != test.step {
@@ -173,26 +172,26 @@ func TestBodies(t *testing.T) {
 	mixed := post("<xml><Encrypt>"+encrypt+"</Encrypt></xml>", encrypt)
 	mixed.Query["echostr"] = []string{encrypt}
 	for name, test := range map[string]struct {
-		receiver webhook.Receiver
-		in       *webhook.Request
-		want     webhook.Step
+		receiver callback.Receiver
+		in       *callback.Request
+		want     callback.Step
 	}{
 		"without a name":                           {r, post("<xml><Encrypt>"+encrypt+"</Encrypt></xml>", encrypt), ""},
 		"a robot's, which is taken":                {r, post(`{"encrypt":"`+none+`"}`, none), ""},
-		"a robot's, which is not declared":         {only, post(`{"encrypt":"`+none+`"}`, none), webhook.StepRequest},
-		"for nobody, as an app's":                  {r, post("<xml><Encrypt>"+none+"</Encrypt></xml>", none), webhook.StepReceiver},
-		"for the corporation, as a robot's":        {r, post(`{"encrypt":"`+encrypt+`"}`, encrypt), webhook.StepReceiver},
+		"a robot's, which is not declared":         {only, post(`{"encrypt":"`+none+`"}`, none), callback.StepRequest},
+		"for nobody, as an app's":                  {r, post("<xml><Encrypt>"+none+"</Encrypt></xml>", none), callback.StepReceiver},
+		"for the corporation, as a robot's":        {r, post(`{"encrypt":"`+encrypt+`"}`, encrypt), callback.StepReceiver},
 		"a check for nobody, as robots have it":    {r, get, ""},
-		"a check for nobody, without a robot":      {only, get, webhook.StepReceiver},
-		"an echostr in a POST":                     {r, mixed, webhook.StepRequest},
-		"no ciphertext":                            {r, post("<xml></xml>", ""), webhook.StepDecrypt},
-		"a document type around it":                {r, post("<!DOCTYPE a><xml><Encrypt>"+encrypt+"</Encrypt></xml>", encrypt), webhook.StepDecode},
-		"two ciphertexts":                          {r, post("<xml><Encrypt>"+encrypt+"</Encrypt><Encrypt>x</Encrypt></xml>", encrypt), webhook.StepDecode},
-		"neither XML nor JSON":                     {r, post("encrypt="+url.QueryEscape(encrypt), encrypt), webhook.StepDecode},
-		"a ciphertext that is a number":            {r, post(`{"encrypt":1}`, "1"), webhook.StepDecode},
-		"JSON of an app, with a wrong ciphertext":  {r, post(`{"tousername":"x","encrypt":1}`, "1"), webhook.StepDecode},
-		"JSON of an app, whose message is no JSON": {r, post(`{"tousername":"wwexample","encrypt":"`+encrypt+`"}`, encrypt), webhook.StepDecode},
-		"a ciphertext that is empty, as a robot's": {r, post(`{"encrypt":""}`, ""), webhook.StepDecrypt},
+		"a check for nobody, without a robot":      {only, get, callback.StepReceiver},
+		"an echostr in a POST":                     {r, mixed, callback.StepRequest},
+		"no ciphertext":                            {r, post("<xml></xml>", ""), callback.StepDecrypt},
+		"a document type around it":                {r, post("<!DOCTYPE a><xml><Encrypt>"+encrypt+"</Encrypt></xml>", encrypt), callback.StepDecode},
+		"two ciphertexts":                          {r, post("<xml><Encrypt>"+encrypt+"</Encrypt><Encrypt>x</Encrypt></xml>", encrypt), callback.StepDecode},
+		"neither XML nor JSON":                     {r, post("encrypt="+url.QueryEscape(encrypt), encrypt), callback.StepDecode},
+		"a ciphertext that is a number":            {r, post(`{"encrypt":1}`, "1"), callback.StepDecode},
+		"JSON of an app, with a wrong ciphertext":  {r, post(`{"tousername":"x","encrypt":1}`, "1"), callback.StepDecode},
+		"JSON of an app, whose message is no JSON": {r, post(`{"tousername":"wwexample","encrypt":"`+encrypt+`"}`, encrypt), callback.StepDecode},
+		"a ciphertext that is empty, as a robot's": {r, post(`{"encrypt":""}`, ""), callback.StepDecrypt},
 	} {
 		if _, err := test.receiver.Receive(test.in); platformtest.StepOf(err) != test.want {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
@@ -206,7 +205,7 @@ func TestRobotMessages(t *testing.T) {
 	mixedText := strings.TrimSuffix(mixed, `{"msg_item":`)
 	for name, test := range map[string]struct {
 		bot, inner, text, unread string
-		step                     webhook.Step
+		step                     callback.Step
 		nothing                  bool
 	}{
 		"a mention before":                         {inner: group + `"@Ops\u2005restart i-1"}}`, text: "restart i-1"},
@@ -229,19 +228,19 @@ func TestRobotMessages(t *testing.T) {
 		"a picture and a mention":                  {bot: "Ops", inner: mixed + `[{"msgtype":"text","text":{"content":"@Ops "}},{"msgtype":"image"}]}}`, unread: chat.UnreadPicture},
 		"text beside what is not known":            {bot: "Ops", inner: mixed + `[{"msgtype":"text","text":{"content":"@Ops restart"}},{"msgtype":"formula"}]}}`, text: "restart", unread: "an element of type formula"},
 		"a mixed message that is text":             {bot: "Ops", inner: mixedText + `"{\"msg_item\":[{\"msgtype\":\"text\",\"text\":{\"content\":\"@Ops help\"}}]}"}`, text: "help"},
-		"a mixed message that is none":             {inner: mixed + `["x"]}}`, step: webhook.StepDecode},
+		"a mixed message that is none":             {inner: mixed + `["x"]}}`, step: callback.StepDecode},
 		"a quotation beside the text":              {bot: "Ops", inner: group + `"@Ops help"},"quote":{"msgtype":"text","text":{"content":"restart i-1"}}}`, text: "help"},
 		"an event":                                 {inner: `{"msgid":"m1","create_time":` + at + `,"msgtype":"event","event":{"eventtype":"enter_chat"}}`, nothing: true},
-		"an old event":                             {inner: `{"msgid":"m1","create_time":1409659813,"msgtype":"event"}`, step: webhook.StepFreshness},
+		"an old event":                             {inner: `{"msgid":"m1","create_time":1409659813,"msgtype":"event"}`, step: callback.StepFreshness},
 		"an event that was queued and retried":     {inner: `{"msgid":"m1","create_time":` + ago(10*time.Minute) + `,"msgtype":"event"}`, nothing: true},
-		"an event that is older than any retry":    {inner: `{"msgid":"m1","create_time":` + ago(10*time.Minute+time.Second) + `,"msgtype":"event"}`, step: webhook.StepFreshness},
-		"an event of no time":                      {inner: `{"msgid":"m1","create_time":1,"msgtype":"event"}`, step: webhook.StepRequest},
-		"a text that is a number":                  {inner: group + `1}}`, step: webhook.StepDecode},
-		"no id":                                    {inner: strings.Replace(group, `"msgid":"m1",`, "", 1) + `"x"}}`, step: webhook.StepDecode},
-		"no JSON":                                  {inner: "x", step: webhook.StepDecode},
-		"a user that is no text":                   {inner: `{"msgid":"m1","from":{"userid":1},"msgtype":"text"}`, step: webhook.StepDecode},
-		"one to one without a user has no room":    {inner: `{"msgid":"m1","chattype":"single","msgtype":"text","text":{"content":"x"}}`, step: webhook.StepDecode},
-		"a group's message without a conversation": {inner: `{"msgid":"m1","chattype":"group","from":{"userid":"u"},"msgtype":"text","text":{"content":"x"}}`, step: webhook.StepDecode},
+		"an event that is older than any retry":    {inner: `{"msgid":"m1","create_time":` + ago(10*time.Minute+time.Second) + `,"msgtype":"event"}`, step: callback.StepFreshness},
+		"an event of no time":                      {inner: `{"msgid":"m1","create_time":1,"msgtype":"event"}`, step: callback.StepRequest},
+		"a text that is a number":                  {inner: group + `1}}`, step: callback.StepDecode},
+		"no id":                                    {inner: strings.Replace(group, `"msgid":"m1",`, "", 1) + `"x"}}`, step: callback.StepDecode},
+		"no JSON":                                  {inner: "x", step: callback.StepDecode},
+		"a user that is no text":                   {inner: `{"msgid":"m1","from":{"userid":1},"msgtype":"text"}`, step: callback.StepDecode},
+		"one to one without a user has no room":    {inner: `{"msgid":"m1","chattype":"single","msgtype":"text","text":{"content":"x"}}`, step: callback.StepDecode},
+		"a group's message without a conversation": {inner: `{"msgid":"m1","chattype":"group","from":{"userid":"u"},"msgtype":"text","text":{"content":"x"}}`, step: callback.StepDecode},
 	} {
 		r := receiver(t, with("BotName", test.bot))
 		in, err := r.Receive(robot(t, test.inner))
@@ -273,7 +272,7 @@ func TestControlCharactersAreAnswered(t *testing.T) {
 	r := receiver(t, with())
 	inner := `{"ToUserName":"wwexample","FromUserName":"u","CreateTime":` + at + `,"MsgType":"text","Content":"restart` + "\x02" + ` \"i-1\"","MsgId":1,"AgentID":1000002}`
 	encrypt := seal(t, inner, "wwexample")
-	for name, in := range map[string]*webhook.Request{
+	for name, in := range map[string]*callback.Request{
 		"an app's XML":   app(t, message("[help]", "[restart\x02 \"i-1\"]")),
 		"an app's JSON":  post(`{"tousername":"wwexample","encrypt":"`+encrypt+`"}`, encrypt),
 		"a robot's JSON": robot(t, `{"msgid":"m1","chattype":"single","from":{"userid":"u"},"msgtype":"text","text":{"content":"restart`+"\x02"+` \"i-1\""}}`),
@@ -294,7 +293,7 @@ func TestControlCharactersAreAnswered(t *testing.T) {
 func TestTimeAndNonceAreNotExchanged(t *testing.T) {
 	r := receiver(t, with())
 	old, inner := ago(9*time.Hour), `{"msgid":"m1","chattype":"single","from":{"userid":"u"},"msgtype":"text","text":{"content":"restart"}`
-	under := func(in *webhook.Request, timestamp, nonce string) *webhook.Request {
+	under := func(in *callback.Request, timestamp, nonce string) *callback.Request {
 		f, err := callback.Object("the body", string(in.Body))
 		encrypt := in.Query.Get("echostr")
 		if err == nil {
@@ -305,7 +304,7 @@ func TestTimeAndNonceAreNotExchanged(t *testing.T) {
 		in.Query.Set("msg_signature", envelope.Sign("notarealtoken", timestamp, nonce, encrypt))
 		return in
 	}
-	check := func() *webhook.Request {
+	check := func() *callback.Request {
 		in := post("", "")
 		in.Method = "GET"
 		in.Query.Set("echostr", seal(t, "1616140317555161061", "wwexample"))
@@ -313,22 +312,22 @@ func TestTimeAndNonceAreNotExchanged(t *testing.T) {
 	}
 	digits := "795420800" // of which and 1795388401 another split is now
 	for name, test := range map[string]struct {
-		in   *webhook.Request
-		want webhook.Step
+		in   *callback.Request
+		want callback.Step
 	}{
-		"a robot's, as it was":                     {under(robot(t, inner+`}`), old, at), webhook.StepFreshness},
-		"a robot's, exchanged":                     {under(robot(t, inner+`}`), at, old), webhook.StepFreshness},
-		"a robot's, digits moved":                  {under(robot(t, inner+`}`), "1"+digits, "179538840"), webhook.StepFreshness},
+		"a robot's, as it was":                     {under(robot(t, inner+`}`), old, at), callback.StepFreshness},
+		"a robot's, exchanged":                     {under(robot(t, inner+`}`), at, old), callback.StepFreshness},
+		"a robot's, digits moved":                  {under(robot(t, inner+`}`), "1"+digits, "179538840"), callback.StepFreshness},
 		"a robot's with a nonce of another age":    {under(robot(t, inner+`}`), at, "1372623149"), ""},
 		"a robot's with a nonce of hours to come":  {under(robot(t, inner+`}`), at, ago(-9*time.Hour)), ""},
 		"a robot's with a time of its own":         {under(robot(t, inner+`,"create_time":`+at+`}`), at, old), ""},
-		"a robot's with an old time of its own":    {under(robot(t, inner+`,"create_time":`+old+`}`), at, old), webhook.StepFreshness},
-		"a robot's with an empty time of its own":  {under(robot(t, inner+`,"create_time":""}`), at, old), webhook.StepFreshness},
-		"a check of the URL, exchanged":            {under(check(), at, old), webhook.StepFreshness},
-		"a check of the URL, digits moved":         {under(check(), "1"+digits, "179538840"), webhook.StepFreshness},
+		"a robot's with an old time of its own":    {under(robot(t, inner+`,"create_time":`+old+`}`), at, old), callback.StepFreshness},
+		"a robot's with an empty time of its own":  {under(robot(t, inner+`,"create_time":""}`), at, old), callback.StepFreshness},
+		"a check of the URL, exchanged":            {under(check(), at, old), callback.StepFreshness},
+		"a check of the URL, digits moved":         {under(check(), "1"+digits, "179538840"), callback.StepFreshness},
 		"a check of the URL with any other nonce":  {under(check(), at, "263014780"), ""},
 		"a check of the URL with a nonce to come":  {under(check(), at, ago(-9*time.Hour)), ""},
-		"a nonce longer than what a digest may be": {under(check(), at, strings.Repeat("n", 64)), webhook.StepRequest},
+		"a nonce longer than what a digest may be": {under(check(), at, strings.Repeat("n", 64)), callback.StepRequest},
 	} {
 		if _, err := r.Receive(test.in); platformtest.StepOf(err) != test.want {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
@@ -346,14 +345,14 @@ func TestRobotCards(t *testing.T) {
 	for name, test := range map[string]struct {
 		rest, chosen, text string
 		to                 chat.ReplyTo
-		step               webhook.Step
+		step               callback.Step
 	}{
 		"a button":             {"", `,"event_key":"restart i-1"`, "restart i-1", chat.ReplyTo{Kind: "user", ID: "ZhangSan"}, ""},
 		"with a response_url":  {`,"response_url":"https://qyapi.weixin.qq.com/x"`, `,"event_key":"help"`, "help", chat.ReplyTo{Kind: "response_url", URL: "https://qyapi.weixin.qq.com/x"}, ""},
 		"a choice":             {"", `,"event_key":"restart","selected_items":{"selected_item":[{"question_key":"q","option_ids":{"option_id":["i-1"]}}]}`, "restart i-1", chat.ReplyTo{Kind: "user", ID: "ZhangSan"}, ""},
 		"a choice that is one": {"", `,"selected_items":{"selected_item":{"option_ids":{"option_id":"restart i-1"}}}`, "restart i-1", chat.ReplyTo{Kind: "user", ID: "ZhangSan"}, ""},
 		"nothing":              {"", "", "", chat.ReplyTo{}, ""},
-		"a key that is none":   {"", `,"event_key":1`, "", chat.ReplyTo{}, webhook.StepDecode},
+		"a key that is none":   {"", `,"event_key":1`, "", chat.ReplyTo{}, callback.StepDecode},
 	} {
 		in, err := r.Receive(robot(t, press(test.rest, test.chosen)))
 		if platformtest.StepOf(err) != test.step {
@@ -470,7 +469,7 @@ func TestPaddingIsToThirtyTwo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for length, want := range map[int]webhook.Step{48: webhook.StepDecrypt, 64: webhook.StepDecode} {
+	for length, want := range map[int]callback.Step{48: callback.StepDecrypt, 64: callback.StepDecode} {
 		plain := append(binary.BigEndian.AppendUint32(make([]byte, 16), 15), strings.Repeat("x", 15)+"wwexample"...)
 		pad := length - len(plain)
 		plain = append(plain, bytes.Repeat([]byte{byte(pad)}, pad)...)
@@ -493,7 +492,7 @@ func FuzzReceive(f *testing.F) {
 	r := receiver(f, with())
 	f.Fuzz(func(t *testing.T, inner string) {
 		encrypt := seal(t, inner, "wwexample")
-		for _, request := range []*webhook.Request{app(t, inner), robot(t, inner), post(`{"tousername":"wwexample","encrypt":"`+encrypt+`"}`, encrypt), post(inner, "")} {
+		for _, request := range []*callback.Request{app(t, inner), robot(t, inner), post(`{"tousername":"wwexample","encrypt":"`+encrypt+`"}`, encrypt), post(inner, "")} {
 			in, err := r.Receive(request)
 			if err != nil {
 				if platformtest.StepOf(err) == "" {
@@ -515,10 +514,10 @@ func FuzzReceive(f *testing.F) {
 // would have it decrypted.
 func TestTheCheckOfTheURLDecryptsNoMessage(t *testing.T) {
 	r := receiver(t, with())
-	for message, want := range map[string]webhook.Step{
+	for message, want := range map[string]callback.Step{
 		"1616140317555161061": "", "n0nce_-.=": "",
-		message(): webhook.StepDecode, "\n" + message(): webhook.StepDecode, `{"msgid":"m1","text":{"content":"x"}}`: webhook.StepDecode,
-		"": webhook.StepDecode, strings.Repeat("1", 129): webhook.StepDecode,
+		message(): callback.StepDecode, "\n" + message(): callback.StepDecode, `{"msgid":"m1","text":{"content":"x"}}`: callback.StepDecode,
+		"": callback.StepDecode, strings.Repeat("1", 129): callback.StepDecode,
 	} {
 		for _, receiveID := range []string{"wwexample", ""} {
 			in := post("", seal(t, message, receiveID))

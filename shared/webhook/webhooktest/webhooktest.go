@@ -21,6 +21,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/policy"
 	"chatconf/shared/seal"
@@ -147,14 +148,14 @@ type Bot struct {
 	Name     string
 	Type     string
 	URL      string // of the webhook
-	Settings webhook.Settings
+	Settings callback.Settings
 }
 
 // Open is who may run what: everybody everything but stop.
 const Open = `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"OpsRole"},{"Effect":"Deny","Principals":["*"],"Commands":["stop"]}]`
 
 // Create makes a configuration with settings and further members of its Configuration.
-func (p *Process) Create(name, kind string, settings webhook.Settings, members ...string) *Bot {
+func (p *Process) Create(name, kind string, settings callback.Settings, members ...string) *Bot {
 	p.Helper()
 	for key, value := range settings {
 		member, err := json.Marshal(value.Reveal())

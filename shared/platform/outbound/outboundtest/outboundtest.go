@@ -13,8 +13,9 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/dispatch"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/outbound"
-	"chatconf/shared/webhook"
 )
 
 // A Request is one that a platform got.
@@ -78,7 +79,7 @@ func CheckError(t testing.TB, name string, err error, ok, again bool) {
 	if (err == nil) != ok {
 		t.Errorf("%s: %v", name, err)
 	}
-	if may := err != nil && webhook.Passing(err); may != again {
+	if may := err != nil && dispatch.Passing(err); may != again {
 		t.Errorf("%s: may go well later: %v; %v", name, may, err)
 	}
 	if err != nil && (strings.Contains(err.Error(), "not-a-real") || strings.Contains(err.Error(), "https:")) {
@@ -87,7 +88,7 @@ func CheckError(t testing.TB, name string, err error, ok, again bool) {
 }
 
 // CheckCanceled checks that a sender has nothing to say but that the context has ended, whatever the way to answer.
-func CheckCanceled(t testing.TB, s webhook.Sender, ways ...chat.ReplyTo) {
+func CheckCanceled(t testing.TB, s callback.Sender, ways ...chat.ReplyTo) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

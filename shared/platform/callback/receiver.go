@@ -1,9 +1,8 @@
-package webhook
+package callback
 
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -13,21 +12,18 @@ import (
 	"chatconf/shared/secret"
 )
 
-// MaxBody is the size of a callback's body, in bytes.
-const MaxBody = 1 << 20
-
-// A Receiver is one configuration's side of its platform: it proves that a callback is genuine, reads it and words the answer.
-// It holds secrets, does no input or output, and may be used by many goroutines at once.
+// A Receiver belongs to one configuration: it proves that a callback is genuine, reads it and formats the answer.
+// It holds secrets, does no I/O, and is safe for concurrent use.
 type Receiver interface {
-	// Receive proves that a callback comes from the platform and is fresh and meant for this configuration, and reads it.
-	// Its error is a *Refusal if it is not, and the callback's sender learns nothing of why.
+	// Receive proves that a callback comes from the platform, is fresh and is meant for this configuration, and reads it.
+	// Its error is a *Refusal; the caller of the webhook is not told the reason.
 	Receive(r *Request) (*Received, error)
-	// Answer words the answer to a callback that Receive returned: with text as the platform's immediate reply where there is such
-	// a thing, else just an acknowledgement. Text is shown as it is: nothing in it becomes markup or mentions anybody.
+	// Answer makes the answer to a callback that Receive returned. It carries text where the platform has immediate replies, and
+	// is an acknowledgement otherwise. Text is shown literally: nothing in it becomes markup or a mention.
 	Answer(in *Received, text string) (*Response, error)
 }
 
-// Settings are a configuration's own, by key, its secrets unsealed. All of them print as a mask, since some are secrets.
+// Settings are the values of a configuration, by key, with the secrets unsealed. All values print as a mask, since some are secrets.
 type Settings map[string]secret.Text
 
 // Get returns the value of a setting, empty if it is not set.
@@ -42,7 +38,7 @@ type Request struct {
 	Now    time.Time
 }
 
-// Digest returns what tells a callback from every other: a hash of its method, parameters and body.
+// Digest returns a hash of the method, the parameters and the body. It is different for every callback.
 func (r *Request) Digest() []byte {
 	h := sha256.New()
 	for _, part := range [...]string{r.Method, r.Query.Encode(), string(r.Body)} {
@@ -99,13 +95,13 @@ const (
 	StepReplay        Step = "replay"        // what may be seen once was seen before, with another message
 )
 
-// A Refusal is why a callback was not taken. It holds no secret and nothing that an attacker could not know.
+// A Refusal says why a callback was refused. It holds no secret and nothing that an attacker could not know.
 type Refusal struct {
 	Step   Step
-	Reason string // for the owner of the configuration: what was seen and what would be right
+	Reason string // for the owner of the configuration: what is wrong, and what would be right
 }
 
-func (r *Refusal) Error() string { return "webhook: " + string(r.Step) + ": " + r.Reason }
+func (r *Refusal) Error() string { return "callback: " + string(r.Step) + ": " + r.Reason }
 
 // Refuse returns a Refusal.
 func Refuse(step Step, format string, args ...any) error {
@@ -114,14 +110,7 @@ func Refuse(step Step, format string, args ...any) error {
 
 // A Sender delivers answers that come after the acknowledgement, through the platform's own API.
 type Sender interface {
-	// Send answers a message with text, shown as it is. Its error may say whether another attempt can help, as Passing reads it.
+	// Send answers a message with text, shown as it is. Its error may say by a method Passing() bool whether another attempt can
+	// help; without one it can.
 	Send(ctx context.Context, to chat.ReplyTo, text string) error
-}
-
-// Passing reports whether what kept a Sender from sending, or one from being made, may pass. It does unless the error says otherwise, by a method
-// Passing() bool of its own or of what it wraps: that the platform refused for good, a setting is missing, or there is no way to answer. Of several
-// that it wraps the first counts.
-func Passing(err error) bool {
-	var known interface{ Passing() bool }
-	return !errors.As(err, &known) || known.Passing()
 }
