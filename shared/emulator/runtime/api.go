@@ -74,13 +74,14 @@ func (in *instance) answered(m *message, id, verb string) reply {
 	if c == nil {
 		return in.unknown()
 	}
-	o := outcome{payload: m.body, contentType: m.contentType}
+	o := outcome{payload: m.body, contentType: m.contentType, httpParams: m.httpParams}
 	switch {
 	case m.tooLong:
 		in.complete(c, in.pool.cloud.oversize(in, m.length).outcome(BodyTooLong))
 		return refuse(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the answer is too large")
 	case verb == "error":
 		o.failure = Returned
+		in.pool.learn(c, m.body)
 	case m.brokenType != "":
 		o = brokenStream(m.brokenType, m.brokenBody)
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -119,11 +120,14 @@ func TestHeadersOfLambda(t *testing.T) {
 	for name, want := range map[string]string{
 		"Lambda-Runtime-Deadline-Ms":          fmt.Sprint(c.Now().Add(3 * time.Second).UnixMilli()),
 		"Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:us-east-1:123456789012:function:hello",
-		"Lambda-Runtime-Trace-Id":             "", "Lambda-Runtime-Client-Context": "",
+		"Lambda-Runtime-Client-Context":       "",
 	} {
 		if got := resp.Header.Get(name); got != want {
 			t.Errorf("%s = %q, want %q", name, got, want)
 		}
+	}
+	if trace := resp.Header.Get("Lambda-Runtime-Trace-Id"); !regexp.MustCompile(`^Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0$`).MatchString(trace) {
+		t.Errorf("Lambda-Runtime-Trace-Id = %q", trace)
 	}
 	if resp, _ := p.do("POST", lambdaBase+"invocation/"+id+"/response", `"an answer"`, "Content-Type", "text/x"); resp.StatusCode != 202 {
 		t.Errorf("answer: %s", resp.Status)

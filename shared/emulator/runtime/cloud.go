@@ -13,6 +13,7 @@ import (
 // A cloud is what differs between the two runtimes.
 type cloud struct {
 	name     string
+	title    string
 	binary   string // in the folder of the code
 	variable string // says where the runtime API is
 	base     string // the API's paths begin with
@@ -25,6 +26,7 @@ type cloud struct {
 	account  string
 
 	env       func(in *instance) []string
+	trace     func() string // a fresh trace id, of a trace that is not sampled
 	headers   func(in *instance, c *call, b []byte) []byte
 	timedOut  func(in *instance, c *call) errorDocument
 	exited    func(in *instance, id, how string) errorDocument
@@ -36,23 +38,23 @@ type cloud struct {
 
 var clouds = map[Kind]*cloud{
 	FC: {
-		name: "fc", binary: "main", variable: "FC_RUNTIME_API", base: "/2020-11-11/runtime/",
+		name: "fc", title: "Function Compute", binary: "main", variable: "FC_RUNTIME_API", base: "/2020-11-11/runtime/",
 		posted: http.StatusOK, unknown: http.StatusNotFound,
 		timeout: 60 * time.Second,
 		retries: 3, // https://www.alibabacloud.com/help/en/fc/user-guide/error-handling
 		maxBody: 32 << 20,
 		region:  "cn-hangzhou", account: "1234567890123456",
-		env: fcEnv, headers: fcHeaders, timedOut: fcTimedOut, exited: fcExited, oversize: fcOversize, tooLarge: fcTooLarge,
+		env: fcEnv, trace: fcTrace, headers: fcHeaders, timedOut: fcTimedOut, exited: fcExited, oversize: fcOversize, tooLarge: fcTooLarge,
 		throttled: "Request throttled due to the limit of instances", report: fcReport,
 	},
 	Lambda: {
-		name: "lambda", binary: "bootstrap", variable: "AWS_LAMBDA_RUNTIME_API", base: "/2018-06-01/runtime/",
+		name: "lambda", title: "AWS Lambda", binary: "bootstrap", variable: "AWS_LAMBDA_RUNTIME_API", base: "/2018-06-01/runtime/",
 		posted: http.StatusAccepted, unknown: http.StatusBadRequest,
 		timeout: 3 * time.Second,
 		retries: 2, // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 		maxBody: 6 << 20,
 		region:  "us-east-1", account: "123456789012",
-		env: lambdaEnv, headers: lambdaHeaders, timedOut: lambdaTimedOut, exited: lambdaExited, oversize: lambdaOversize, tooLarge: lambdaTooLarge,
+		env: lambdaEnv, trace: lambdaTrace, headers: lambdaHeaders, timedOut: lambdaTimedOut, exited: lambdaExited, oversize: lambdaOversize, tooLarge: lambdaTooLarge,
 		throttled: "Rate Exceeded.", report: lambdaReport,
 	},
 }
@@ -110,10 +112,19 @@ func fcHeaders(in *instance, c *call, b []byte) []byte {
 	if c.hook != invocation {
 		b = appendHeader(b, "X-Fc-Function-Type", strconv.Itoa(int(c.hook)))
 	}
+	if c.request.httpParams != "" {
+		b = appendHeader(b, "X-Fc-Http-Params", c.request.httpParams)
+	}
 	if c.request.TraceID != "" {
 		b = appendHeader(b, "X-Fc-Tracing-Opentracing-Span-Context", c.request.TraceID)
 	}
 	return b
+}
+
+// fcTrace is the context of a span as Jaeger writes it: trace, span, parent, flags.
+func fcTrace() string {
+	id := randomHex(8)
+	return id + ":" + id + ":0:0"
 }
 
 // The error texts of FC are those of its help pages on errors of invocations; they carry no error type.
@@ -189,6 +200,18 @@ func lambdaHeaders(in *instance, c *call, b []byte) []byte {
 		b = appendHeader(b, "Lambda-Runtime-Client-Context", c.request.ClientContext)
 	}
 	return b
+}
+
+// lambdaTrace is https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader.
+func lambdaTrace() string {
+	return "Root=1-" + randomHex(4) + "-" + randomHex(12) + ";Parent=" + randomHex(8) + ";Sampled=0"
+}
+
+// randomHex returns n random bytes in hexadecimal digits.
+func randomHex(n int) string {
+	b := make([]byte, n)
+	rand.Read(b) // never fails: crypto/rand ends the program instead
+	return hex.EncodeToString(b)
 }
 
 func lambdaTimedOut(in *instance, c *call) errorDocument {

@@ -26,6 +26,7 @@ type server struct {
 type message struct {
 	method, path                            string
 	contentType, extensionName, extensionID string
+	httpParams                              string // of a function that fc.StartHttp started
 	body                                    []byte
 	tooLong                                 bool   // the body; it was not read
 	brokenType, brokenBody                  string // of the trailers
@@ -187,6 +188,8 @@ func (m *message) field(name, value []byte) {
 		m.continued = is(value, "100-continue")
 	case is(name, "content-type"):
 		m.contentType = string(value)
+	case is(name, "x-fc-http-params"):
+		m.httpParams = string(value)
 	case is(name, "lambda-extension-name"):
 		m.extensionName = string(value)
 	case is(name, "lambda-extension-identifier"):

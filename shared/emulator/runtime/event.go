@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 )
 
 // A Shape is the form in which an event source hands messages to a function.
@@ -26,7 +27,7 @@ const (
 // A Message is what an event carries.
 type Message struct {
 	ID   string // the message's own, which is the same when it is delivered again. Empty is a fresh one
-	Body []byte // JSON
+	Body []byte // text, which is JSON but in a queue or a timer of FC; Direct takes any bytes, as far as the cloud does
 }
 
 // Event returns messages as an event source hands them to a function, to be the payload of an invocation. Queues take one
@@ -39,8 +40,14 @@ func (h *Host) Event(function string, s Shape, messages ...Message) ([]byte, err
 	}
 	messages = slices.Clone(messages)
 	for i, m := range messages {
-		if !json.Valid(m.Body) {
-			return nil, fmt.Errorf("runtime: message %d is not JSON", i)
+		switch {
+		case s == Direct && p.fn.Kind == FC:
+		case s == SQS || s == MNS || s == RocketMQ || s == Timer && p.fn.Kind == FC:
+			if !utf8.Valid(m.Body) {
+				return nil, fmt.Errorf("runtime: message %d is no text, and an event of shape %s carries nothing else", i, s)
+			}
+		case !json.Valid(m.Body):
+			return nil, fmt.Errorf("runtime: message %d is not JSON, and an event of shape %s on %s carries nothing else", i, s, p.cloud.title)
 		}
 		if m.ID == "" {
 			messages[i].ID = h.o.NewID(p.fn.Kind)

@@ -54,7 +54,13 @@ func TestEventShapes(t *testing.T) {
 		{runtime.FC, "other", []runtime.Message{one}, ""},
 		{runtime.FC, runtime.Timer, []runtime.Message{one, two}, ""},
 		{runtime.FC, runtime.MNS, nil, ""},
-		{runtime.FC, runtime.MNS, []runtime.Message{{Body: []byte("no JSON")}}, ""},
+		{runtime.FC, runtime.MNS, []runtime.Message{{ID: "m1", Body: []byte("no JSON")}}, `[` +
+			ce("m1", "MNS-Function-local", "mns:Queue:SendMessage", `{"requestId":"m1","messageId":"m1","messageBody":"no JSON"}`) + `]`},
+		{runtime.FC, runtime.Timer, []runtime.Message{{ID: "m1", Body: []byte("no JSON")}}, `{"triggerTime":"2026-11-23T04:05:06Z","triggerName":"local-timer","payload":"no JSON"}`},
+		{runtime.FC, runtime.MNS, []runtime.Message{{Body: []byte("no text\xff")}}, ""},
+		{runtime.FC, runtime.CloudEvent, []runtime.Message{{Body: []byte("no JSON")}}, ""},
+		{runtime.Lambda, runtime.Timer, []runtime.Message{{Body: []byte("no JSON")}}, ""},
+		{runtime.Lambda, runtime.Direct, []runtime.Message{{Body: []byte("no JSON")}}, ""},
 	} {
 		h := runtime.RunT(t, runtime.Options{Clock: c}, hello(t, test.kind))
 		got, err := h.Event("hello", test.shape, test.messages...)
@@ -77,6 +83,16 @@ func TestEventShapes(t *testing.T) {
 		}
 		if r := invoke(t, h, string(got)); r.Failure != runtime.Answered {
 			t.Errorf("%v %s: %s", test.kind, test.shape, r.Payload)
+		}
+	}
+}
+
+// What is invoked directly is any bytes on FC.
+func TestAnyBytesAreAnEventOfFC(t *testing.T) {
+	h := runtime.RunT(t, runtime.Options{}, hello(t, runtime.FC))
+	for _, body := range []string{"", "no JSON", "\x00\xff"} {
+		if got, err := h.Event("hello", runtime.Direct, runtime.Message{Body: []byte(body)}); err != nil || string(got) != body {
+			t.Errorf("%q = %q, %v", body, got, err)
 		}
 	}
 }

@@ -52,3 +52,9 @@ func ServePanicking(l net.Listener, told func(v any, stack []byte)) (stop func()
 	go s.run(l, halt)
 	return func() { l.Close(); close(halt) }
 }
+
+// DecodeParams is what the HTTP door does with an HTTP function's x-fc-http-params.
+func DecodeParams(params string) error {
+	_, err := decodeParams(params, nil)
+	return err
+}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"regexp"
 	"time"
@@ -71,8 +70,10 @@ type Function struct {
 	// Retries is how often an asynchronous invocation that fails is tried again. Zero is the cloud's default: two times on
 	// Lambda, three on FC. Less is never.
 	Retries int
-	// Initializer and PreStop say that the function registered these hooks, which exist on FC only.
+	// Initializer and PreStop say that the function has these hooks configured, which exist on FC only.
 	Initializer, PreStop bool
+	// FindHooks sets Initializer and PreStop to what the program registers with FC's SDK.
+	FindHooks bool
 	// Gateway makes HTTP go through an API Gateway HTTP API and not a function URL; on Lambda only.
 	Gateway bool
 	// MaxBody is what payloads and answers may have at most, in bytes. Zero is the cloud's limit.
@@ -81,6 +82,8 @@ type Function struct {
 	Region, Account string
 	// Credentials are those of the function's role.
 	Credentials Credentials
+
+	http bool // it is started by fc.StartHttp
 }
 
 // An Environment is values by name, some of which may be secrets. It prints as a placeholder.
@@ -134,7 +137,7 @@ func (f *Function) check() error {
 		return errors.New("the kind is neither FC nor Lambda")
 	case (f.Dir == "") == (f.Zip == ""):
 		return errors.New("either a folder or a zip file must be given")
-	case (f.Initializer || f.PreStop) && f.Kind != FC:
+	case (f.Initializer || f.PreStop || f.FindHooks) && f.Kind != FC:
 		return errors.New("initializer and pre-stop hooks exist on FC only")
 	case f.Gateway && f.Kind != Lambda:
 		return errors.New("an API Gateway exists on Lambda only")
@@ -165,23 +168,6 @@ func setDefault[T comparable](to *T, value T) {
 	if *to == zero {
 		*to = value
 	}
-}
-
-// checkFiles looks for the binary, so that a mistake is told before the first invocation.
-func (f *Function) checkFiles() error {
-	dir, err := filepath.Abs(f.Dir)
-	if err != nil {
-		return err
-	}
-	f.Dir = dir
-	info, err := os.Stat(f.program())
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0 {
-		return fmt.Errorf("%s cannot be executed: its mode is %v", f.Binary, info.Mode())
-	}
-	return nil
 }
 
 // cores returns how many cores the function's memory is worth, rounded up: on Lambda a core is 1769 MB. A Go program takes

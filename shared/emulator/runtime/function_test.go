@@ -188,7 +188,7 @@ func TestZipFilesThatAreRefused(t *testing.T) {
 		entries    []entry
 	}{
 		{"a program that cannot be executed", "cannot be executed", []entry{{"bootstrap", 0o644, nil}}},
-		{"no program", "no such file", []entry{{"main", 0o755, nil}}},
+		{"no program", "has no program", []entry{{"main", 0o755, nil}}},
 		{"a name that leads out", "leads out", []entry{program, {"../x", 0o644, nil}}},
 		{"a name from the root", "leads out", []entry{program, {"/x", 0o644, nil}}},
 		{"a link", "neither a file nor a folder", []entry{program, {"x", fs.ModeSymlink | 0o777, []byte("/etc/passwd")}}},
@@ -248,7 +248,7 @@ func TestLeftoversAreRemoved(t *testing.T) {
 	add := func() {
 		t.Helper()
 		h := runtime.RunT(t, runtime.Options{})
-		if err := h.Add(runtime.Function{Name: "f", Kind: runtime.Lambda, Zip: archive(t, entry{"bootstrap", 0o755, nil})}); err != nil {
+		if err := h.Add(runtime.Function{Name: "f", Kind: runtime.Lambda, Zip: archive(t, entry{"bootstrap", 0o755, []byte("#!/bin/sh\n")})}); err != nil {
 			t.Fatal(err)
 		}
 	}

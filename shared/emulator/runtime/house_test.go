@@ -98,7 +98,7 @@ func build(t testing.TB) string {
 	t.Helper()
 	programs.once.Do(func() {
 		sources, err := filepath.Glob("testdata/*/*.go")
-		if err != nil || len(sources) != 3 {
+		if err != nil || len(sources) != 6 {
 			programs.err = fmt.Errorf("the programs' sources are %q: %w", sources, err)
 			return
 		}
@@ -110,7 +110,7 @@ func build(t testing.TB) string {
 		if programs.dir, programs.err = os.MkdirTemp("", "programs-"); programs.err != nil {
 			return
 		}
-		for folder, binary := range map[string]string{"fc": "main", "lambda": "bootstrap"} {
+		for folder, binary := range map[string]string{"fc": "main", "fchttp": "main", "fcsdk": "main", "lambda": "bootstrap", "awssdk": "bootstrap"} {
 			cmd := exec.Command("go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w",
 				"-o", filepath.Join(programs.dir, folder, binary), "./testdata/"+folder)
 			cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=") // not the flags of the test, such as -race
@@ -134,6 +134,16 @@ func hello(t testing.TB, kind runtime.Kind, env ...string) runtime.Function {
 		f.Env[env[i]] = env[i+1]
 	}
 	return f
+}
+
+// program returns the function of another program of testdata, in a mode.
+func program(t testing.TB, folder, mode string) runtime.Function {
+	t.Helper()
+	kind := runtime.FC
+	if folder == "awssdk" {
+		kind = runtime.Lambda
+	}
+	return runtime.Function{Name: "hello", Kind: kind, Dir: filepath.Join(build(t), folder), Env: map[string]string{"MODE": mode}}
 }
 
 // A clock is one that stands until a test moves it.

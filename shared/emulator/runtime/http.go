@@ -49,7 +49,7 @@ func (p *pool) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := p.host.o.NewID(p.fn.Kind)
-	result, err := p.host.Invoke(r.Context(), p.fn.Name, Request{RequestID: id, Payload: p.event(r, body, id)})
+	result, err := p.invokeHTTP(r, body, id)
 	var refusal *Error
 	if errors.As(err, &refusal) {
 		p.refuseHTTP(w, refusal)
@@ -67,13 +67,30 @@ func (p *pool) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		p.failHTTP(w, result.Failure, result.Payload)
 		return
 	}
-	a, err := decodeAnswer(p.fn.Kind, result.ContentType, result.Payload)
+	var a *answer
+	if result.httpParams != "" {
+		a, err = decodeParams(result.httpParams, result.Payload)
+	} else {
+		a, err = decodeAnswer(p.fn.Kind, result.ContentType, result.Payload)
+	}
 	if err != nil {
 		p.host.o.Logger.Warn("a function's answer is no HTTP response", "function", p.fn.Name, "request", id, "err", err)
 		p.failHTTP(w, Returned, nil)
 		return
 	}
 	a.write(w, r.Method)
+}
+
+// invokeHTTP invokes the function with a request in the form that it reads. A function that says only now which form that is, has done
+// nothing yet, and is invoked again.
+func (p *pool) invokeHTTP(r *http.Request, body []byte, id string) (*Result, error) {
+	if !p.http.Load() {
+		result, err := p.host.Invoke(r.Context(), p.fn.Name, Request{RequestID: id, Payload: p.event(r, body, id)})
+		if err != nil || result.Failure != Returned || !p.http.Load() {
+			return result, err
+		}
+	}
+	return p.host.Invoke(r.Context(), p.fn.Name, Request{RequestID: id, Payload: body, httpParams: encodeParams(r)})
 }
 
 func writeError(w http.ResponseWriter, status int, errorType, body string) {
@@ -448,9 +465,6 @@ var connectionHeaders = map[string]bool{
 // setHeaders takes the headers of a response: strings, numbers and booleans.
 func (a *answer) setHeaders(headers map[string]*json.RawMessage) error {
 	for name, raw := range headers {
-		if !isToken(name) {
-			return fmt.Errorf("%q is no name of a header", name)
-		}
 		if raw == nil { // null
 			continue
 		}
@@ -463,12 +477,23 @@ func (a *answer) setHeaders(headers map[string]*json.RawMessage) error {
 		case '{', '[':
 			return fmt.Errorf("the header %s is no string", name)
 		}
-		if !plainHeader(value) {
-			return fmt.Errorf("the header %s has a line break or a control character", name)
+		if err := a.addHeader(name, value); err != nil {
+			return err
 		}
-		if name = http.CanonicalHeaderKey(name); !connectionHeaders[name] {
-			a.header.Add(name, value)
-		}
+	}
+	return nil
+}
+
+// addHeader adds one value of a header that a function set.
+func (a *answer) addHeader(name, value string) error {
+	if !isToken(name) {
+		return fmt.Errorf("%q is no name of a header", name)
+	}
+	if !plainHeader(value) {
+		return fmt.Errorf("the header %s has a line break or a control character", name)
+	}
+	if name = http.CanonicalHeaderKey(name); !connectionHeaders[name] {
+		a.header.Add(name, value)
 	}
 	return nil
 }

@@ -15,8 +15,10 @@ type Request struct {
 	RequestID string
 	// ClientContext is JSON that a caller passes to a Lambda function beside the payload.
 	ClientContext string
-	// TraceID is passed on as the cloud's tracing header.
+	// TraceID is passed on as the cloud's tracing header. Empty is a fresh one, of a trace that is not sampled.
 	TraceID string
+
+	httpParams string // of a request to a function that fc.StartHttp started
 }
 
 // A Result is how an invocation ended.
@@ -28,6 +30,8 @@ type Result struct {
 	Failure     Failure
 	Log         []byte // what the function printed meanwhile, at most its last 64 KiB
 	Report      Report
+
+	httpParams string // of an answer of such a function
 }
 
 // A Failure is why an invocation has no answer.
@@ -152,12 +156,13 @@ type outcome struct {
 	payload     []byte
 	contentType string
 	failure     Failure
+	httpParams  string
 }
 
 func (c *call) result() *Result {
 	return &Result{
 		RequestID: c.id, Payload: c.outcome.payload, ContentType: c.outcome.contentType,
-		Failure: c.outcome.failure, Log: c.log, Report: c.report,
+		Failure: c.outcome.failure, Log: c.log, Report: c.report, httpParams: c.outcome.httpParams,
 	}
 }
 
@@ -179,6 +184,9 @@ func (p *pool) newCall(r Request) (*call, error) {
 	}
 	if r.RequestID == "" {
 		r.RequestID = p.host.o.NewID(p.fn.Kind)
+	}
+	if r.TraceID == "" {
+		r.TraceID = p.cloud.trace()
 	}
 	if !plainHeader(r.ClientContext) || !plainHeader(r.TraceID) {
 		return nil, &Error{Code: BadRequest, Message: "a header has a line break or a control character"}

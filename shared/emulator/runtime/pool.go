@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,10 +34,13 @@ type pool struct {
 	hoping bool    // a timer will end that
 	over   []*call // finished, and to be told so
 	async  *asyncQueue
+
+	http atomic.Bool // fc.StartHttp started the function
 }
 
 func newPool(h *Host, f Function) *pool {
 	p := &pool{host: h, fn: f, cloud: clouds[f.Kind], arn: f.arn(), all: map[*instance]struct{}{}, ids: map[string]struct{}{}}
+	p.http.Store(f.http)
 	p.async = &asyncQueue{pool: p, rush: make(chan struct{}), gone: make(chan struct{})}
 	return p
 }

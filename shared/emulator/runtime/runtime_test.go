@@ -2,6 +2,7 @@ package runtime_test
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -344,7 +345,8 @@ func TestAProcessThatCannotStartFailsEachCallOnce(t *testing.T) {
 
 func TestAProgramThatIsNone(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "bootstrap"), []byte("no program"), 0o700); err != nil {
+	head := elfHead(binary.LittleEndian, map[string]uint16{"amd64": 0x3e, "arm64": 0xb7}[stdruntime.GOARCH])
+	if err := os.WriteFile(filepath.Join(dir, "bootstrap"), []byte(head), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	h := runtime.RunT(t, runtime.Options{}, runtime.Function{Name: "hello", Kind: runtime.Lambda, Dir: dir})
