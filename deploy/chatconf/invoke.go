@@ -3,6 +3,7 @@ package main
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,8 +43,38 @@ type invocation struct {
 	event, as, id                string
 	zip, kind                    string
 	env                          []string
+	initializer, preStop         bool
+	memory                       int
+	timeout                      seconds
 	output                       string
 }
+
+// seconds are a time that flags give in seconds, as the clouds' settings do, or with a unit.
+type seconds time.Duration
+
+// String returns the time with a unit; nothing for none.
+func (s *seconds) String() string {
+	if *s == 0 {
+		return ""
+	}
+	return time.Duration(*s).String()
+}
+
+// Set reads the time of a flag.
+func (s *seconds) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		d, err = time.ParseDuration(text + "s")
+	}
+	if err != nil || d <= 0 {
+		return errors.New("give seconds, such as 5, or a time with a unit, such as 500ms")
+	}
+	*s = seconds(d)
+	return nil
+}
+
+// Type returns what help calls the value.
+func (*seconds) Type() string { return "seconds" }
 
 func newInvoke() *cobra.Command {
 	var in invocation
@@ -58,14 +89,18 @@ The event is the parameters of the action as JSON: --event FILE, or - for standa
 delivered as --as says: direct, which is the event itself; http, a request that the local administrator's key signs; sqs (lambda), mns and
 rocketmq (fc), of which a list of events makes one batch; cloudevent; timer. --id is the message's id: the same again is a redelivery.
 
---zip runs a function of your own, without any store: a zip file as it is deployed, or the program itself. --env sets its environment, and
---as http sends it the event as the body of a POST, unsigned.
+--zip runs a function of your own, without any store: a zip file as it is deployed, or the program itself. --env sets its environment;
+--initializer and --pre-stop call its hooks on fc. Its event is JSON on lambda, and any bytes on fc. --as http sends it the event as the body
+of a POST, unsigned; a function that fc.StartHttp starts is always called so.
 
-Exit codes: 0 the function answered; 1 it failed, or by HTTP answered with a status from 400; 2 the command line is wrong.`,
+--memory and --timeout are the function's settings: it is told both, and ended at the timeout. Memory is reported and not limited.
+
+Exit codes: 0 the function answered; 1 it failed or refused, or by HTTP answered with a status from 400; 2 the command line is wrong.`,
 		Example: `  chatconf invoke get-chat-configuration
   chatconf invoke create-chat-configuration --as mns --id message-1
   echo '[{"Name":"ops"},{"Name":"dev"}]' | chatconf invoke delete-chat-configuration --target lambda --as sqs --event -
-  chatconf invoke hello --zip hello.zip --kind lambda --event event.json`,
+  chatconf invoke hello --zip hello.zip --kind lambda --event event.json
+  chatconf invoke hello --zip main --kind fc --initializer --memory 512 --timeout 5`,
 		Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in.function = args[0]
@@ -77,11 +112,15 @@ Exit codes: 0 the function answered; 1 it failed, or by HTTP answered with a sta
 	distFlag(cmd, &in.dist)
 	dataFlag(cmd, &in.data)
 	flags.StringVar(&in.event, "event", "", "file of the event, - for standard input (default functions/FUNCTION/event.json)")
-	flags.StringVar(&in.as, "as", string(runtime.Direct), "how it is delivered: "+strings.Join(shapes, ", "))
+	flags.StringVar(&in.as, "as", "", "how it is delivered: "+strings.Join(shapes, ", ")+" (default direct, to a function of fc.StartHttp http)")
 	flags.StringVar(&in.id, "id", "", "the message's id (default a fresh one)")
 	flags.StringVar(&in.zip, "zip", "", "a function of your own: its zip file or program")
 	flags.StringVar(&in.kind, "kind", "", "its runtime: fc or lambda")
 	flags.StringArrayVar(&in.env, "env", nil, "NAME=VALUE of its environment")
+	flags.BoolVar(&in.initializer, "initializer", false, "call its initializer before the event (fc)")
+	flags.BoolVar(&in.preStop, "pre-stop", false, "call its pre-stop hook at the end (fc)")
+	flags.IntVar(&in.memory, "memory", 0, "its memory in MB (default 128 with --zip, else 256)")
+	flags.Var(&in.timeout, "timeout", "how long it may take, in seconds or with a unit (default 60 with --zip, else as it is deployed)")
 	flags.StringVarP(&in.output, "output", "o", "", "json: one object with answer, duration and log")
 	cmd.MarkFlagsRequiredTogether("zip", "kind")
 	cmd.MarkFlagsMutuallyExclusive("zip", "target")
@@ -104,10 +143,14 @@ type outcome struct {
 
 func (in *invocation) run(cmd *cobra.Command) (err error) {
 	switch {
-	case !slices.Contains(shapes, in.as):
+	case in.as != "" && !slices.Contains(shapes, in.as):
 		return usagef("--as %q is none; wanted %s", in.as, strings.Join(shapes, ", "))
 	case in.output != "" && in.output != "json":
 		return usagef("-o %q is none; wanted json", in.output)
+	case in.memory < 0:
+		return usagef("--memory %d is negative; give MB, such as 512", in.memory)
+	case in.zip == "" && (in.initializer || in.preStop):
+		return usagef("--initializer and --pre-stop are of --zip; functions of chatconf have both hooks on fc")
 	case in.zip == "" && len(in.env) > 0:
 		return usagef("--env is of --zip; functions of chatconf take their settings from the environment, as 'chatconf serve' does")
 	}
@@ -132,16 +175,66 @@ func (in *invocation) run(cmd *cobra.Command) (err error) {
 	if err := in.print(cmd.OutOrStdout(), out); err != nil {
 		return err
 	}
+	refused := out.refusal(in.zip == "")
 	switch {
 	case out.Failure != "":
-		return fmt.Errorf("%s failed: %s", in.function, out.Failure)
+		return fmt.Errorf("%s failed: %s", in.function, out.why())
 	case out.Status >= http.StatusBadRequest:
 		return fmt.Errorf("%s answered with status %d", in.function, out.Status)
+	case refused != "":
+		return fmt.Errorf("%s refused: %s", in.function, refused)
 	}
 	return nil
 }
 
-// readEvent returns the event, which is JSON.
+// why says why there is no answer, in the words of the cloud's error document if it has some.
+func (o *outcome) why() string {
+	var document struct {
+		Message string `json:"errorMessage"`
+	}
+	if err := json.Unmarshal(o.answer, &document); err != nil || document.Message == "" {
+		return o.Failure
+	}
+	return o.Failure + ": " + document.Message
+}
+
+// refusal says why an answer is one that nothing was done, or not all; empty if it is not. Errors of actions are known in what functions of
+// chatconf answer.
+func (o *outcome) refusal(ours bool) string {
+	var batch struct {
+		Failures []json.RawMessage `json:"batchItemFailures"`
+	}
+	if err := json.Unmarshal(o.answer, &batch); err == nil && len(batch.Failures) > 0 {
+		return fmt.Sprintf("%d messages are to be delivered again", len(batch.Failures))
+	}
+	if !ours {
+		return ""
+	}
+	var list []struct {
+		Id     string
+		Answer json.RawMessage
+	}
+	if err := json.Unmarshal(o.answer, &list); err != nil {
+		return faultIn(o.answer)
+	}
+	for _, m := range list {
+		if fault := faultIn(m.Answer); fault != "" {
+			return fmt.Sprintf("message %s: %s", m.Id, fault)
+		}
+	}
+	return ""
+}
+
+// faultIn returns code and message of an answer that is the envelope of an error; nothing of any other.
+func faultIn(answer []byte) string {
+	var envelope struct{ RequestId, Code, Message string }
+	if err := json.Unmarshal(answer, &envelope); err != nil || envelope.RequestId == "" || envelope.Code == "" || envelope.Message == "" {
+		return ""
+	}
+	return envelope.Code + ": " + envelope.Message
+}
+
+// readEvent returns the event. Whether it must be JSON is a matter of how it is delivered.
 func (in *invocation) readEvent(stdin io.Reader) ([]byte, error) {
 	path := in.event
 	if path == "" {
@@ -153,8 +246,6 @@ func (in *invocation) readEvent(stdin io.Reader) ([]byte, error) {
 		return []byte("{}"), nil
 	case err != nil:
 		return nil, usagef("--event: %w", err)
-	case !json.Valid(event):
-		return nil, usagef("--event: %s is not JSON", path)
 	}
 	return event, nil
 }
@@ -185,6 +276,7 @@ func (in *invocation) on(ctx context.Context, event []byte, log func(runtime.Lin
 	}
 	t, err := openTwin(ctx, twinOptions{
 		target: in.target, dist: in.dist, only: in.function, settings: settings, getenv: os.Getenv, log: log, logger: slog.New(slog.DiscardHandler),
+		memory: in.memory, timeout: time.Duration(in.timeout),
 	})
 	if err != nil {
 		return nil, err
@@ -211,7 +303,8 @@ func (in *invocation) own() (runtime.Function, error) {
 		return runtime.Function{}, usagef("--kind %q is none; wanted %s or %s", in.kind, targetFC, targetLambda)
 	}
 	f := runtime.Function{
-		Name: in.function, Kind: kind, Timeout: time.Minute, Env: map[string]string{},
+		Name: in.function, Kind: kind, Timeout: cmp.Or(time.Duration(in.timeout), time.Minute), Memory: in.memory, Env: map[string]string{},
+		Initializer: in.initializer, PreStop: in.preStop,
 		Credentials: runtime.Credentials{AccessKeyID: "AKIDEXAMPLE", AccessKeySecret: "not-a-real-secret"},
 	}
 	for _, setting := range in.env {
@@ -235,24 +328,28 @@ func (in *invocation) own() (runtime.Function, error) {
 
 // invoke delivers the event through the door that is asked for.
 func (in *invocation) invoke(ctx context.Context, host *runtime.Host, event []byte, key sign.Key) (*outcome, error) {
-	if in.as == asHTTP {
+	if in.as == asHTTP || in.as == "" && host.IsHTTP(in.function) {
 		return in.request(ctx, host, event, key)
 	}
+	shape := runtime.Shape(cmp.Or(in.as, string(runtime.Direct)))
 	messages, err := in.messages(event)
 	if err != nil {
 		return nil, err
 	}
-	payload, err := host.Event(in.function, runtime.Shape(in.as), messages...)
+	payload, err := host.Event(in.function, shape, messages...)
 	if err != nil {
 		return nil, &usageError{err}
 	}
 	request := runtime.Request{Payload: payload}
-	if in.as == string(runtime.Direct) {
+	if shape == runtime.Direct {
 		request.RequestID = in.id
 	}
 	result, err := host.Invoke(ctx, in.function, request)
 	if err != nil {
 		return nil, err
+	}
+	if in.as == "" && host.IsHTTP(in.function) { // it said so just now, before its handler was called
+		return in.request(ctx, host, event, key)
 	}
 	return &outcome{Function: in.function, RequestId: result.RequestID, Failure: string(result.Failure), answer: result.Payload}, nil
 }
@@ -291,7 +388,11 @@ func (in *invocation) request(ctx context.Context, host *runtime.Host, event []b
 		return nil, err
 	}
 	r.RemoteAddr = "127.0.0.1:0"
-	r.Header.Set("Content-Type", "application/json")
+	kind := "application/json"
+	if !json.Valid(event) {
+		kind = http.DetectContentType(event)
+	}
+	r.Header.Set("Content-Type", kind)
 	if key.ID != "" {
 		r.Header.Set("X-Acs-Action", action)
 		r.Header.Set("X-Acs-Version", rpc.Version)

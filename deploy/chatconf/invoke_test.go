@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,6 +30,11 @@ func invokeJSON(t *testing.T, stdin string, args ...string) (out invokeOut, err 
 		if err := json.Unmarshal([]byte(text), &out); err != nil {
 			t.Fatalf("%q printed %s: %v", args, text, err)
 		}
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, out.Answer); err != nil {
+			t.Fatal(err)
+		}
+		out.Answer = compact.Bytes()
 	}
 	return out, err
 }
@@ -69,6 +75,139 @@ func TestInvokeAFunctionOfOnesOwn(t *testing.T) {
 	}
 }
 
+// ownZip returns a zip file of a program of the runtime emulator's testdata.
+func ownZip(t *testing.T, folder, binary string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "own.zip")
+	writeFile(t, path, zipped(t, binary, testProgram(t, folder)))
+	return path
+}
+
+// A function of fc.StartHttp is invoked through HTTP whether or not that is asked for.
+func TestInvokeAnHTTPFunction(t *testing.T) {
+	noEnv(t)
+	for name, c := range map[string]struct{ zip, event, answer, kind string }{
+		"JSON":           {ownZip(t, "fchttp", "main"), `{"a":1}`, `"body":"{\"a\":1}"`, "application/json"},
+		"text":           {ownZip(t, "fchttp", "main"), "a text", `"body":"a text"`, "text/plain; charset=utf-8"},
+		"of both starts": {ownZip(t, "fcsdk", "main"), "a text", "over HTTP at /", ""},
+	} {
+		for _, as := range [][]string{nil, {"--as", "http"}} {
+			out, err := invokeJSON(t, c.event, append([]string{"own", "--zip", c.zip, "--kind", "fc", "--event", "-", "--env", "MODE=http"}, as...)...)
+			if err != nil || out.Status == 0 || !strings.Contains(string(out.Answer), c.answer) || !strings.Contains(string(out.Answer), c.kind) || out.Report == "" {
+				t.Errorf("%s %q: %+v, %v", name, as, out, err)
+			}
+		}
+	}
+	out, err := invokeJSON(t, "{}", "own", "--zip", ownZip(t, "fchttp", "main"), "--kind", "fc", "--event", "-", "--as", "direct")
+	if err == nil || isUsage(err) || !strings.Contains(err.Error(), "own failed: error: no httpParams") {
+		t.Errorf("directly: %+v, %v", out, err)
+	}
+}
+
+// What is delivered on FC need not be JSON.
+func TestInvokeWithAnyBytes(t *testing.T) {
+	noEnv(t)
+	zip := ownZip(t, "fcsdk", "main")
+	file := filepath.Join(t.TempDir(), "event.bin")
+	writeFile(t, file, []byte("\x00\xff {"))
+	for event, want := range map[string]string{"-": `"6162"`, file: `"00ff207b"`} {
+		out, err := invokeJSON(t, "ab", "own", "--zip", zip, "--kind", "fc", "--event", event, "--env", "MODE=raw")
+		if err != nil || string(out.Answer) != want {
+			t.Errorf("%s: %s, %v, want %s", event, out.Answer, err, want)
+		}
+	}
+	out, err := invokeJSON(t, "no JSON", "own", "--zip", zip, "--kind", "fc", "--event", "-", "--env", "MODE=raw", "--as", "mns")
+	if err != nil || len(out.Answer) < 100 {
+		t.Errorf("from a queue: %s, %v", out.Answer, err)
+	}
+}
+
+func TestInvokeWithHooks(t *testing.T) {
+	noEnv(t)
+	zip, notes := ownZip(t, "fc", "main"), filepath.Join(t.TempDir(), "notes")
+	for _, c := range []struct {
+		flags []string
+		notes string
+	}{{nil, ""}, {[]string{"--initializer"}, "initializer\n"}, {[]string{"--initializer", "--pre-stop"}, "initializer\npre-stop\n"}} {
+		os.Remove(notes)
+		_, err := invokeJSON(t, "", append([]string{"own", "--zip", zip, "--kind", "fc", "--env", "HELLO_NOTES=" + notes}, c.flags...)...)
+		got, _ := os.ReadFile(notes)
+		if err != nil || string(got) != c.notes {
+			t.Errorf("%q: %q, %v, want %q", c.flags, got, err, c.notes)
+		}
+	}
+}
+
+// A function is told its memory and its timeout, and ended at it, in the words of its cloud.
+func TestInvokeWithMemoryAndTimeout(t *testing.T) {
+	noEnv(t)
+	fc, lambda := ownZip(t, "fcsdk", "main"), ownZip(t, "awssdk", "bootstrap")
+	out, err := invokeJSON(t, "", "own", "--zip", fc, "--kind", "fc", "--env", "MODE=context", "--memory", "512", "--timeout", "90")
+	if err != nil || !strings.Contains(string(out.Answer), `"Memory":"512","Timeout":90`) || !strings.Contains(out.Report, "Memory Size: 512 MB") {
+		t.Errorf("on FC: %+v, %v", out, err)
+	}
+	out, err = invokeJSON(t, "", "own", "--zip", lambda, "--kind", "lambda", "--env", "MODE=context", "--memory", "512", "--timeout", "90s")
+	if err != nil || !strings.Contains(string(out.Answer), `"memory":512`) || !strings.Contains(out.Report, "Memory Size: 512 MB") {
+		t.Errorf("on Lambda: %+v, %v", out, err)
+	}
+	for kind, c := range map[string]struct{ says, report string }{
+		"fc":     {"own failed: timeout: Function time out after 0.25 seconds (maxMemoryUsage: ", ""},
+		"lambda": {" Error: Task timed out after 0.25 seconds", "\tStatus: timeout"},
+	} {
+		archive := filepath.Join(t.TempDir(), "own.zip")
+		k, _ := runtime.ParseKind(kind)
+		writeFile(t, archive, zipped(t, binaries[k], hello(t, k)))
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		out, err := invokeJSON(t, `{"Do":"wait","Arg":"`+l.Addr().String()+`"}`, "own", "--zip", archive, "--kind", kind, "--event", "-", "--timeout", "250ms")
+		if err == nil || isUsage(err) || out.Failure != "timeout" || !strings.Contains(err.Error(), c.says) || !strings.Contains(out.Report, c.report) {
+			t.Errorf("%s: %+v, %v", kind, out, err)
+		}
+	}
+}
+
+// An answer that says that nothing was done is printed, and is an error. Of a function of one's own only SQS's is known.
+func TestInvokeIsRefused(t *testing.T) {
+	envelope := `{"RequestId":"r","HostId":"h","Code":"EntityNotExists.ChatConfiguration","Message":"There is none."}`
+	for _, c := range []struct {
+		answer string
+		ours   bool
+		want   string
+	}{
+		{envelope, true, "EntityNotExists.ChatConfiguration: There is none."},
+		{envelope, false, ""},
+		{`[{"Id":"a","Answer":{"RequestId":"r"}},{"Id":"b","Answer":` + envelope + `}]`, true, "message b: EntityNotExists.ChatConfiguration: There is none."},
+		{`[{"Id":"a","Answer":{"RequestId":"r"}},{"Id":"b","Answer":null}]`, true, ""},
+		{`{"batchItemFailures":[{"itemIdentifier":"m"}]}`, true, "1 messages are to be delivered again"},
+		{`{"batchItemFailures":[{"itemIdentifier":"m"}]}`, false, "1 messages are to be delivered again"},
+		{`{"batchItemFailures":[]}`, true, ""},
+		{`{"RequestId":"r","ChatConfiguration":{"Code":"x","Message":"y"}}`, true, ""},
+		{`{"Code":"x","Message":"y"}`, true, ""},
+		{`"text"`, true, ""},
+		{`no JSON`, true, ""},
+		{``, true, ""},
+	} {
+		if got := (&outcome{answer: []byte(c.answer)}).refusal(c.ours); got != c.want {
+			t.Errorf("refusal of %s = %q, want %q", c.answer, got, c.want)
+		}
+	}
+	noEnv(t)
+	dist := helloDist(t, runtime.FC, "api", "hello")
+	event := `{"Do":"echo","RequestId":"r","Code":"Forbidden.RAM","Message":"It is denied."}`
+	refused, err := invokeJSON(t, event, "hello", "--dist", dist, "--data", t.TempDir(), "--event", "-")
+	if err == nil || isUsage(err) || err.Error() != "hello refused: Forbidden.RAM: It is denied." || string(refused.Answer) != event {
+		t.Errorf("%s, %v", refused.Answer, err)
+	}
+	batch := ownZip(t, "awssdk", "bootstrap")
+	out, err := invokeJSON(t, `["fine","to fail"]`, "own", "--zip", batch, "--kind", "lambda", "--env", "MODE=queue", "--event", "-", "--as", "sqs", "--id", "m")
+	if err == nil || isUsage(err) || string(out.Answer) != `{"batchItemFailures":[{"itemIdentifier":"m-2"}]}` {
+		t.Errorf("of a queue: %+v, %v", out, err)
+	}
+}
+
 // The answer goes to standard output as it is, log and report to standard error.
 func TestInvokeForPeople(t *testing.T) {
 	noEnv(t)
@@ -96,6 +235,9 @@ func TestInvokeMistakes(t *testing.T) {
 	noEnv(t)
 	dist, zip := helloDist(t, runtime.FC, "api", "hello"), filepath.Join(t.TempDir(), "own.zip")
 	writeFile(t, zip, zipped(t, "main", hello(t, runtime.FC)))
+	lambda, foreign := filepath.Join(t.TempDir(), "lambda.zip"), filepath.Join(t.TempDir(), "foreign.zip")
+	writeFile(t, lambda, zipped(t, "bootstrap", hello(t, runtime.Lambda)))
+	writeFile(t, foreign, zipped(t, "main", elfHead(8)))
 	other := filepath.Join(t.TempDir(), "other.zip")
 	writeFile(t, other, zipped(t, "README", []byte("x")))
 	own := []string{"own", "--zip", zip, "--kind", "fc"}
@@ -111,7 +253,17 @@ func TestInvokeMistakes(t *testing.T) {
 		"an environment of ours":    {[]string{"api", "--env", "A=b"}, "", "--env is of --zip"},
 		"an environment that is no": {append(own, "--env", planted), "", "NAME=VALUE"},
 		"no such event":             {append(own, "--event", "nowhere.json"), "", "nowhere.json"},
-		"an event that is no JSON":  {append(own, "--event", "-"), "{", "not JSON"},
+		"an event that is no JSON":  {[]string{"own", "--zip", lambda, "--kind", "lambda", "--event", "-"}, "{", "not JSON"},
+		"no JSON in a CloudEvent":   {append(own, "--event", "-", "--as", "cloudevent"), "{", "not JSON"},
+		"no text in a queue":        {append(own, "--event", "-", "--as", "mns"), "\xff", "no text"},
+		"a time that is none":       {append(own, "--timeout", "soon"), "", "give seconds"},
+		"no time":                   {append(own, "--timeout", "0"), "", "give seconds"},
+		"a time before now":         {append(own, "--timeout", "-1s"), "", "give seconds"},
+		"less than no memory":       {append(own, "--memory", "-1"), "", "--memory -1 is negative"},
+		"an initializer of ours":    {[]string{"api", "--initializer"}, "", "--initializer and --pre-stop are of --zip"},
+		"a hook on Lambda":          {[]string{"own", "--zip", lambda, "--kind", "lambda", "--pre-stop"}, "", "exist on FC only"},
+		"another machine":           {[]string{"own", "--zip", foreign, "--kind", "fc"}, "", "main is built for linux/EM_MIPS, and this machine is"},
+		"a file that is no program": {[]string{"own", "--zip", "invoke_test.go", "--kind", "fc"}, "", "invoke_test.go cannot be executed"},
 		"a zip without a kind":      {own[:3], "", "kind"},
 		"another kind":              {[]string{"own", "--zip", zip, "--kind", "azure"}, "", "azure"},
 		"a zip of a target":         {append(own, "--target", "fc"), "", "target"},

@@ -2,10 +2,8 @@ package main
 
 import (
 	"archive/zip"
-	"bytes"
 	"cmp"
 	"context"
-	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -57,6 +55,8 @@ type twinOptions struct {
 	getenv   func(string) string
 	log      func(runtime.Line)
 	logger   *slog.Logger
+	memory   int           // in MB; zero is as they are deployed
+	timeout  time.Duration // likewise
 }
 
 // What functions are given on this machine. The templates give them the same, but for the queue: a cloud has none and starts more instances,
@@ -129,13 +129,10 @@ func openTwin(ctx context.Context, o twinOptions) (_ *twin, err error) {
 	for name, file := range zips {
 		f := runtime.Function{
 			Name: name, Kind: kind, Zip: file, Env: env, Credentials: given,
-			Memory: functionMemory, Timeout: functionTimeout, Queue: functionQueue,
-			Initializer: kind == runtime.FC, PreStop: kind == runtime.FC,
-			Gateway: kind == runtime.Lambda && (name == apiFunction || name == webhookFunction),
-			Region:  o.settings.Region, Account: o.settings.AccountID,
-		}
-		if longer := timeouts[name]; longer != 0 {
-			f.Timeout = longer
+			Memory: cmp.Or(o.memory, functionMemory), Timeout: cmp.Or(o.timeout, timeouts[name], functionTimeout), Queue: functionQueue,
+			FindHooks: kind == runtime.FC,
+			Gateway:   kind == runtime.Lambda && (name == apiFunction || name == webhookFunction),
+			Region:    o.settings.Region, Account: o.settings.AccountID,
 		}
 		if kind == runtime.Lambda {
 			f.Region, f.Account = env["AWS_REGION"], "" // the settings' is of the callers, and looks like one of Alibaba Cloud's
@@ -437,27 +434,11 @@ func findZips(dist string, kind runtime.Kind, only string) (map[string]string, e
 // functionIn returns the name of the function in a zip file.
 func functionIn(file string) string { return strings.TrimSuffix(filepath.Base(file), ".zip") }
 
-// machines are the machines of ELF as Go calls them.
-var machines = map[elf.Machine]string{elf.EM_X86_64: "amd64", elf.EM_AARCH64: "arm64"}
-
 // checkMachine returns an error unless this machine can run what is in a function's zip file.
 func checkMachine(file string) error {
-	built, err := machineOf(file)
-	if err != nil {
-		return fmt.Errorf("%s: %w; 'make build' makes it", file, err)
-	}
-	if here := stdruntime.GOOS + "/" + stdruntime.GOARCH; built != here {
-		return fmt.Errorf("%s is built for %s, and this machine is %s, which cannot run it: 'make build' makes what is deployed, and "+
-			"--dist takes a folder of zips that were built for another machine", file, built, here)
-	}
-	return nil
-}
-
-// machineOf returns the system and architecture of the program in a zip file.
-func machineOf(file string) (string, error) {
 	r, err := zip.OpenReader(file)
 	if err != nil {
-		return "", err
+		return fmt.Errorf("%s: %w; 'make build' makes it", file, err)
 	}
 	defer r.Close()
 	for _, name := range []string{"main", "bootstrap"} {
@@ -465,21 +446,15 @@ func machineOf(file string) (string, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
+		if err == nil {
+			err = errors.Join(runtime.CheckProgram(name, f), f.Close())
+		}
 		if err != nil {
-			return "", err
+			return fmt.Errorf("%s: %w; 'make build' makes what is deployed, and --dist takes a folder of zips that were built for another machine", file, err)
 		}
-		defer f.Close()
-		head := make([]byte, 64) // the header of a 64-bit ELF file
-		if _, err := io.ReadFull(f, head); err != nil {
-			return "", fmt.Errorf("%s is no program", name)
-		}
-		if !bytes.HasPrefix(head, []byte(elf.ELFMAG)) || elf.Data(head[elf.EI_DATA]) != elf.ELFDATA2LSB {
-			return "", fmt.Errorf("%s is no program of Linux", name)
-		}
-		machine := elf.Machine(uint16(head[18]) | uint16(head[19])<<8)
-		return "linux/" + firstOf(machines[machine], machine.String()), nil
+		return nil
 	}
-	return "", errors.New("there is neither main nor bootstrap in it")
+	return fmt.Errorf("%s: there is neither main nor bootstrap in it; 'make build' makes it", file)
 }
 
 // introduce says what runs.

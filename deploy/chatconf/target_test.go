@@ -35,13 +35,19 @@ var programs sync.Map
 // hello returns the program of the runtime emulator's test function for this machine.
 func hello(t testing.TB, kind runtime.Kind) []byte {
 	t.Helper()
-	build, _ := programs.LoadOrStore(kind, sync.OnceValues(func() ([]byte, error) {
+	return testProgram(t, kind.String())
+}
+
+// testProgram returns a program of the runtime emulator's testdata for this machine.
+func testProgram(t testing.TB, folder string) []byte {
+	t.Helper()
+	build, _ := programs.LoadOrStore(folder, sync.OnceValues(func() ([]byte, error) {
 		dir, err := os.MkdirTemp("", "hello-")
 		if err != nil {
 			return nil, err
 		}
 		defer os.RemoveAll(dir)
-		cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", filepath.Join(dir, "hello"), "chatconf/shared/emulator/runtime/testdata/"+kind.String())
+		cmd := exec.Command("go", "build", "-trimpath", "-tags", "lambda.norpc", "-o", filepath.Join(dir, "hello"), "chatconf/shared/emulator/runtime/testdata/"+folder)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("%w\n%s", err, out)
@@ -123,10 +129,10 @@ func TestFunctionsAreLookedFor(t *testing.T) {
 		"only others are built":       {map[string][]byte{"list.zip": zipped(t, "main", elfHead(0x3e))}, "", []string{"fc/api.zip is missing", "make build"}},
 		"no function of that name":    {map[string][]byte{"api.zip": zipped(t, "main", elfHead(0x3e))}, "apo", []string{`no function "apo"`, "it has api"}},
 		"for another machine":         {map[string][]byte{"api.zip": zipped(t, "main", elfHead(foreign))}, "", []string{"built for linux/", "this machine is " + stdruntime.GOOS, "make build"}},
-		"for a machine nobody knows":  {map[string][]byte{"api.zip": zipped(t, "main", elfHead(0xf3))}, "", []string{"built for linux/EM_RISCV"}},
+		"for a machine nobody knows":  {map[string][]byte{"api.zip": zipped(t, "main", elfHead(8))}, "", []string{"built for linux/EM_MIPS"}},
 		"a zip of something else":     {map[string][]byte{"api.zip": zipped(t, "README", []byte("x"))}, "", []string{"neither main nor bootstrap", "make build"}},
-		"a program that is a script":  {map[string][]byte{"api.zip": zipped(t, "main", []byte("#!/bin/sh\n"+strings.Repeat("\n", 64)))}, "", []string{"no program of Linux"}},
-		"a program that is too short": {map[string][]byte{"api.zip": zipped(t, "main", []byte("\x7fELF"))}, "", []string{"main is no program"}},
+		"a script without a start":    {map[string][]byte{"api.zip": zipped(t, "main", []byte("echo"))}, "", []string{"main is text", "#!/bin/sh", "make build"}},
+		"a program that is too short": {map[string][]byte{"api.zip": zipped(t, "main", []byte("\x7fELF"))}, "", []string{"main is cut off"}},
 		"what is no zip":              {map[string][]byte{"api.zip": []byte("x")}, "", []string{"not a valid zip", "make build"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -219,6 +225,40 @@ func newTwin(t *testing.T, kind runtime.Kind, data string, env map[string]string
 		}
 	})
 	return o
+}
+
+// A zip beside those of chatconf is a function too: its hooks are those that it registers, and of fc.StartHttp it is given the request.
+func TestServeAFunctionOfOnesOwn(t *testing.T) {
+	noEnv(t)
+	settings, err := app.ReadSettings(os.Getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings.Data, settings.WebhookBaseURL = t.TempDir(), "http://127.0.0.1:9000"
+	dist := helloDist(t, runtime.FC, "api")
+	writeFile(t, filepath.Join(dist, "fc", "demo.zip"), zipped(t, "main", testProgram(t, "fchttp")))
+	tw, err := openTwin(t.Context(), twinOptions{
+		target: targetFC, dist: dist, settings: settings, getenv: os.Getenv, log: func(runtime.Line) {}, logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := tw.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, target := range []string{"http://demo.localhost:9000/a%20b?x=1", "http://127.0.0.1:9000/demo/a%20b?x=1"} {
+		w := httptest.NewRecorder()
+		tw.front().ServeHTTP(w, httptest.NewRequest("PATCH", target, strings.NewReader("a body")))
+		var got struct{ Method, Path, URI, Body, Function string }
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 201 {
+			t.Errorf("%s: %d %s, %v", target, w.Code, w.Body, err)
+		}
+		if got.Method != "PATCH" || got.Path != "/a b" || got.URI != "/a%20b?x=1" || got.Body != "a body" || got.Function != "demo" {
+			t.Errorf("%s: it was given %+v", target, got)
+		}
+	}
 }
 
 // about returns what the test function knows of itself.
