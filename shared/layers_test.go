@@ -35,11 +35,11 @@ var rooms = []room{
 	{"shared/rpc/sign", nil, nil},
 	{"shared/dial", nil, nil},
 	{"shared/kms", nil, nil},
-	{"shared/cloud", nil, nil},
+	{"shared/cloud", []string{"shared/dial"}, nil},
 	{"shared/bolt", nil, []string{"go.etcd.io/bbolt"}},
 
 	// The domain and what it stands on.
-	{"shared/chat", []string{"shared/secret", "shared/table", "shared/policy", "shared/seal", "shared/page", "shared/document", "shared/invoke"}, nil},
+	{"shared/chat", []string{"shared/secret", "shared/table", "shared/policy", "shared/seal", "shared/page", "shared/document", "shared/invoke", "shared/dial"}, nil},
 	{"shared/platform", []string{"shared/chat", "shared/platform/callback", "shared/platform/dingtalk", "shared/platform/wecom", "shared/platform/feishu", "shared/platform/slack",
 		"shared/platform/teams", "shared/platform/outbound"}, nil},
 	{"shared/platform/callback", []string{"shared/secret", "shared/chat", "shared/document"}, nil},

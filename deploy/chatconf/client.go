@@ -11,7 +11,6 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"strings"
@@ -21,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"chatconf/shared/app"
+	"chatconf/shared/dial"
 	"chatconf/shared/invoke"
 	"chatconf/shared/rpc"
 	"chatconf/shared/rpc/sign"
@@ -115,9 +115,7 @@ func portOf(u *url.URL) string {
 
 // isLoopbackHost reports whether a host is this machine, whatever resolves names. https://www.rfc-editor.org/rfc/rfc6761#section-6.3
 func isLoopbackHost(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	return err == nil && addr.IsLoopback() || host == "localhost" || strings.HasSuffix(host, ".localhost")
+	return dial.Loopback(host) || strings.HasSuffix(strings.ToLower(strings.TrimSuffix(host, ".")), ".localhost")
 }
 
 // The names of access keys in the environment, up to ID and SECRET, and of the token that goes with a temporary one of the cloud's.

@@ -13,6 +13,7 @@ import (
 
 	"chatconf/shared/app/target"
 	"chatconf/shared/chat"
+	"chatconf/shared/dial"
 	"chatconf/shared/dispatch"
 	targethttp "chatconf/shared/dispatch/http"
 	"chatconf/shared/invoke"
@@ -197,8 +198,8 @@ func (p *parts) dispatcher() (*dispatch.Dispatcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	targets := targethttp.New(targethttp.Options{Allow: p.settings.TargetNetworks.Allow, Roots: extra})
-	platforms := outbound.New(outbound.Options{Transport: outbound.NewTransport(p.settings.PlatformAddresses, extra)})
+	targets := targethttp.New(targethttp.Options{Transport: dial.NewRestricted(p.settings.TargetNetworks.Allow, extra)})
+	platforms := outbound.New(outbound.Options{Transport: dial.NewRedirected(p.settings.PlatformAddresses, extra)})
 	senders := platform.Senders()
 	return dispatch.New(dispatch.Options{
 		Service: p.Service,

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/dial"
 	"chatconf/shared/kms"
 	"chatconf/shared/policy"
 	"chatconf/shared/secret"
@@ -39,7 +40,7 @@ type Settings struct {
 	AccessKeyID       string            // CHATCONF_ACCESS_KEY_ID, of the first start
 	AccessKeySecret   secret.Text       // CHATCONF_ACCESS_KEY_SECRET, of the first start
 	EventPolicy       *policy.Policy    // CHATCONF_EVENT_POLICY: what events may do, as JSON; nil is everything
-	TargetNetworks    chat.Networks     // CHATCONF_TARGET_NETWORKS: that targets may be in besides the public Internet, comma-separated
+	TargetNetworks    dial.Networks     // CHATCONF_TARGET_NETWORKS: that targets may be in, in addition to the public Internet, comma-separated
 	PlatformAddresses map[string]string // CHATCONF_PLATFORM_ADDRESSES: host=address, comma-separated; what is connected to by the host's host:port
 	Roots             string            // CHATCONF_ROOTS: PEM file
 	Data              string            // CHATCONF_DATA, the directory of the local target, default .chatconf

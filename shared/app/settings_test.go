@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"chatconf/shared/app"
-	"chatconf/shared/chat"
+	"chatconf/shared/dial"
 	"chatconf/shared/policy"
 	"chatconf/shared/secret"
 	"chatconf/shared/serve"
@@ -53,7 +53,7 @@ func TestSettingsAreRead(t *testing.T) {
 		KeyRing: "file:/ring", Table: "a", TicketTable: "b", AccountID: "42", Region: "eu-central-1", WebhookBaseURL: "https://hooks.example.com/x",
 		Hosts: []string{"a.example.com", "b.example.com:8443"}, MaxConfigurations: 7, MaxConnections: 50, MaxBodies: 5, RequestsPerSecond: 2.5,
 		AccessKeyID: "id", AccessKeySecret: planted, EventPolicy: policy.ReadOnly(), Data: "/data", Addr: ":80",
-		TargetNetworks:    chat.Networks{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::1/128")},
+		TargetNetworks:    dial.Networks{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::1/128")},
 		PlatformAddresses: map[string]string{"slack.com:443": "127.0.0.1:8443", "open.feishu.cn:443": "[::1]:8444"}, Roots: "/roots.pem",
 		JournalTable: "c", KeyTable: "d", KeyUseTable: "e", JournalAge: 30 * 24 * time.Hour, DispatchFunction: "chatconf-dispatch-command",
 	}

@@ -32,6 +32,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"chatconf/shared/dial"
 	"chatconf/shared/invoke"
 	"chatconf/shared/page"
 	"chatconf/shared/policy"
@@ -65,7 +66,7 @@ type Options struct {
 	Random  io.Reader        // the source of webhook tokens and generated secrets; default crypto/rand
 	Journal *Journal         // what was asked of the bots; without one, the actions that read it are Unavailable
 	Keys    *Keys            // what the actions on access keys manage; without them, these actions are Unavailable
-	Targets Networks         // that a Target may be in besides the public Internet
+	Targets dial.Networks    // that a Target may be in, in addition to the public Internet
 }
 
 // A Service is the control plane over one table. Its methods may be called from many goroutines at once.
@@ -85,7 +86,7 @@ type Service struct {
 	keys      *Keys    // may be nil
 	endpoints endpoints
 
-	targets Networks
+	targets dial.Networks
 }
 
 // New returns the service that keeps its records in t, seals secrets with ring and knows the given platforms.
@@ -161,8 +162,8 @@ func CheckBaseURL(base string) error {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(base, "?#\"\\") || !utf8.ValidString(base) {
 		return errors.New("chat: webhook base URL: wanted http:// or https://, a host and perhaps a path")
 	}
-	if problem := checkHost(u); problem != "" {
-		return fmt.Errorf("chat: webhook base URL: %s", problem)
+	if err := dial.CheckHost(u); err != nil {
+		return fmt.Errorf("chat: webhook base URL: %w", err)
 	}
 	return nil
 }

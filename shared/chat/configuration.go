@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"chatconf/shared/dial"
 	"chatconf/shared/document"
 	"chatconf/shared/policy"
 	"chatconf/shared/secret"
@@ -91,7 +92,7 @@ type settled struct {
 	secrets map[string]string // by field: the secrets that the caller gave or that were made up
 	made    []string          // fields of secrets that were made up
 	kept    []string          // fields whose mask the caller sent back
-	targets Networks          // that a Target may be in besides the public Internet
+	targets dial.Networks     // that a Target may be in, in addition to the public Internet
 }
 
 // settle checks the Configuration of a platform. Its error is InvalidParameter, and names all
@@ -99,7 +100,7 @@ type settled struct {
 //
 // keep reports whether a secret is stored under a field; a mask sent for it then means to keep it. A generated setting that
 // is absent is kept when there is one, else made up from random. A Target may be in targets besides the public Internet.
-func (p *Platform) settle(text string, keep func(field string) bool, random io.Reader, targets Networks) (*settled, error) {
+func (p *Platform) settle(text string, keep func(field string) bool, random io.Reader, targets dial.Networks) (*settled, error) {
 	if text == "" {
 		return nil, missing(configurationParam)
 	}
@@ -321,10 +322,14 @@ func (out *settled) checkTargetURL(path string, n *document.Node) {
 		out.wrong(path, "wanted an https URL without user name and fragment") // not shown: its query may hold a secret
 		return
 	}
-	if !out.targets.allowHost(u.Hostname()) {
-		out.wrong(path, "wanted a host on the public Internet%s", out.targets.more())
-	} else if problem := checkHost(u); problem != "" {
-		out.wrong(path, "%s", problem)
+	if !out.targets.AllowHost(u.Hostname()) {
+		more := ""
+		if len(out.targets) == 0 {
+			more = "; the settings of the service can allow others"
+		}
+		out.wrong(path, "wanted a host on %s%s", out.targets, more)
+	} else if err := dial.CheckHost(u); err != nil {
+		out.wrong(path, "%s", err)
 	}
 }
 

@@ -8,28 +8,9 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/dial"
 	"chatconf/shared/secret"
 )
-
-func TestPublicAddress(t *testing.T) {
-	for text, want := range map[string]bool{
-		"8.8.8.8": true, "47.96.0.1": true, "2400:3200::1": true, "2606:4700::1111": true,
-		"0.0.0.0": false, "0.1.2.3": false, "127.0.0.1": false, "127.8.8.8": false, "10.0.0.1": false, "172.16.0.1": false, "172.31.255.255": false,
-		"192.168.1.1": false, "169.254.169.254": false, "100.100.100.200": false, "100.64.0.1": false, "192.0.0.192": false, "192.0.2.1": false,
-		"198.18.0.1": false, "198.51.100.1": false, "203.0.113.1": false, "224.0.0.1": false, "240.0.0.1": false, "255.255.255.255": false,
-		"192.88.99.1": false, "172.15.0.1": true, "172.32.0.1": true, "100.63.255.255": true, "100.128.0.1": true,
-		"::": false, "::1": false, "::ffff:127.0.0.1": false, "::ffff:8.8.8.8": true, "::ffff:10.0.0.1": false, "::127.0.0.1": false, "fe80::1": false, "fe80::1%eth0": false,
-		"fd00::1": false, "fc00::1": false, "ff02::1": false, "fec0::1": false, "64:ff9b::7f00:1": false, "::ffff:0:7f00:1": false, "64:ff9b:1::1": false, "2002:7f00:1::": false,
-		"2001::1": false, "2001:db8::1": false, "100::1": false, "3fff::1": false, "5f00::1": false,
-	} {
-		if got := chat.PublicAddress(netip.MustParseAddr(text)); got != want {
-			t.Errorf("PublicAddress(%s) = %v, want %v", text, got, want)
-		}
-	}
-	if chat.PublicAddress(netip.Addr{}) {
-		t.Error("no address is public")
-	}
-}
 
 func TestTargetsOnThisNetworkAreRefused(t *testing.T) {
 	target := func(url string) string {
@@ -67,21 +48,21 @@ func TestTargetsThatCannotWork(t *testing.T) {
 	}
 	const anURL = "wanted an https URL without user name and fragment"
 	for url, want := range map[string]string{
-		"https://x:0/":                                   "port \"0\" is not one; wanted a port from 1 to 65535, or none",
-		"https://x:00/":                                  "port \"00\" is not one",
-		"https://x:65536/":                               "port \"65536\" is not one",
-		"https://x:99999999999999999999/":                "port \"99999999999999999999\" is not one",
-		"https://x:/":                                    "port \"\" is not one",
-		"https://8.8.8.8:0":                              "port \"0\" is not one",
-		"https://[2400:3200::1]:0/":                      "port \"0\" is not one",
+		"https://x:0/":                                   "invalid port \"0\"; use a number from 1 to 65535, or none",
+		"https://x:00/":                                  "invalid port \"00\"",
+		"https://x:65536/":                               "invalid port \"65536\"",
+		"https://x:99999999999999999999/":                "invalid port \"99999999999999999999\"",
+		"https://x:/":                                    "invalid port \"\"",
+		"https://8.8.8.8:0":                              "invalid port \"0\"",
+		"https://[2400:3200::1]:0/":                      "invalid port \"0\"",
 		"https://x:-1/":                                  anURL,
 		"https://x:443x/":                                anURL,
 		"https://x:443:443/":                             anURL,
 		"https://a..b/":                                  "host \"a..b\" has a part of 0 characters",
 		"https://.a.example.com/":                        "has a part of 0 characters",
 		"https://a.example.com../":                       "wanted a host on the public Internet",
-		"https://" + long + "a.example.com":              "has a part of 64 characters between its dots; wanted 1 to 63",
-		"https://" + strings.Repeat(long+".", 4) + "com": "has 259 characters; the most is 253",
+		"https://" + long + "a.example.com":              "has a part of 64 characters between its dots; use 1 to 63",
+		"https://" + strings.Repeat(long+".", 4) + "com": "has 259 characters; the limit is 253",
 		"https://-a.example.com/":                        "starts or ends with '-'",
 		"https://a-.example.com/":                        "starts or ends with '-'",
 		"https://a!b.example.com/":                       "has a character other than letters",
@@ -136,7 +117,7 @@ func TestTargetsThatCannotWork(t *testing.T) {
 // With networks that targets may be in, addresses are those of them and public ones, and names are left to be looked up.
 func TestTargetsInNetworksOfTheSettings(t *testing.T) {
 	h := newHouse(t)
-	s := h.serviceWith(chat.Options{Targets: chat.Networks{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::1/128")}}, h.ring)
+	s := h.serviceWith(chat.Options{Targets: dial.Networks{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::1/128")}}, h.ring)
 	for i, c := range []struct {
 		host string
 		ok   bool
@@ -152,7 +133,7 @@ func TestTargetsInNetworksOfTheSettings(t *testing.T) {
 			t.Errorf("%s: %v", c.host, err)
 		}
 		if !c.ok {
-			wantError(t, c.host, err, chat.InvalidParameter, "Configuration", "Configuration.Target.Url: wanted a host on the public Internet or in 10.1.0.0/16, ::1/128.")
+			wantError(t, c.host, err, chat.InvalidParameter, "Configuration", "Configuration.Target.Url: wanted a host on the public Internet or 10.1.0.0/16, ::1/128.")
 		}
 	}
 }

@@ -21,14 +21,15 @@ func TestWhy(t *testing.T) {
 		return &url.Error{Op: "Post", URL: "https://planted.example.com", Err: &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 255, 255, 53)}, Err: err}}
 	}
 	for want, errs := range map[string][]error{
-		"the host name was not found":                         {failed(&net.DNSError{Err: "no such host", Name: "planted", Server: "10.255.255.53:53", IsNotFound: true})},
-		"the host name could not be looked up":                {failed(&net.DNSError{Err: "planted", Server: "10.255.255.53:53", IsTimeout: true})},
-		"the connection was refused":                          {failed(&os.SyscallError{Syscall: "connect", Err: syscall.ECONNREFUSED})},
-		"there was no answer in time":                         {failed(os.ErrDeadlineExceeded), fmt.Errorf("planted: %w", context.DeadlineExceeded)},
-		"the call was cut off":                                {failed(context.Canceled)},
-		"the certificate does not prove that it is the host":  {failed(&tls.CertificateVerificationError{Err: errors.New("planted")})},
-		"what answered does not speak TLS":                    {failed(tls.RecordHeaderError{Msg: "planted"})},
-		"the connection broke, or what answered was not HTTP": {failed(syscall.ECONNRESET), io.EOF},
+		"the host name was not found":                      {failed(&net.DNSError{Err: "no such host", Name: "planted", Server: "10.255.255.53:53", IsNotFound: true})},
+		"the host name could not be looked up":             {failed(&net.DNSError{Err: "planted", Server: "10.255.255.53:53", IsTimeout: true})},
+		"the connection was refused":                       {failed(&os.SyscallError{Syscall: "connect", Err: syscall.ECONNREFUSED})},
+		"there was no answer in time":                      {failed(os.ErrDeadlineExceeded), fmt.Errorf("planted: %w", context.DeadlineExceeded)},
+		"the address is not a public one":                  {failed(dial.ErrForbidden)},
+		"the call was canceled":                            {failed(context.Canceled)},
+		"the certificate is not valid for the host":        {failed(&tls.CertificateVerificationError{Err: errors.New("planted")})},
+		"the server does not speak TLS":                    {failed(tls.RecordHeaderError{Msg: "planted"})},
+		"the connection broke, or the answer was not HTTP": {failed(syscall.ECONNRESET), io.EOF},
 	} {
 		for _, err := range errs {
 			e := &dial.Error{What: "the endpoint", Err: err}
@@ -43,6 +44,10 @@ func TestWhy(t *testing.T) {
 				t.Errorf("Cause = %q, and %q", got, wrapped)
 			}
 		}
+	}
+	quoted := &url.Error{Op: "Post", URL: "https://planted.example.com", Err: io.EOF}
+	if e := dial.NewError("the endpoint", fmt.Errorf("more: %w", quoted)); e.Err != io.EOF || e.What != "the endpoint" {
+		t.Errorf("NewError keeps %v, which quotes the URL", e.Err)
 	}
 	for _, err := range []error{errors.New("another"), &dial.Error{What: "the endpoint"}, &dial.Error{What: "the endpoint", Err: errors.New(`malformed HTTP response "planted"`)}} {
 		if got := dial.Cause(err); got != "" {

@@ -60,9 +60,8 @@ func newTarget(t *testing.T, h http.HandlerFunc) *target {
 		t.Fatal(err)
 	}
 	out.client = targethttp.New(targethttp.Options{
-		Allow: func(netip.Addr) bool { return true },
-		Roots: authority,
-		Now:   func() time.Time { return time.Unix(at, 0) },
+		Transport: dial.NewRestricted(func(netip.Addr) bool { return true }, authority),
+		Now:       func() time.Time { return time.Unix(at, 0) },
 		Wait: func(ctx context.Context, d time.Duration) error {
 			out.waits = append(out.waits, d)
 			return ctx.Err()
@@ -210,8 +209,7 @@ func TestAnEndpointThatHangs(t *testing.T) {
 		}, 10 * time.Second, true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			client := targethttp.New(targethttp.Options{Wait: func(context.Context, time.Duration) error { return nil }})
-			targethttp.SetTransport(client, test.call)
+			client := targethttp.New(targethttp.Options{Transport: test.call, Wait: func(context.Context, time.Duration) error { return nil }})
 			began := time.Now()
 			_, err := client.Post(t.Context(), "https://target.example.com/", secret, event)
 			var failed *targethttp.Error
@@ -235,7 +233,7 @@ func TestACallerThatGivesUp(t *testing.T) {
 		t.Errorf("Post = %v after %d attempts, want an error after one", err, len(s.requests))
 	}
 	ctx, cancel = context.WithCancel(t.Context())
-	client := targethttp.New(targethttp.Options{Allow: func(netip.Addr) bool { return true }, Wait: func(context.Context, time.Duration) error { cancel(); return ctx.Err() }})
+	client := targethttp.New(targethttp.Options{Transport: dial.NewRestricted(func(netip.Addr) bool { return true }, nil), Wait: func(context.Context, time.Duration) error { cancel(); return ctx.Err() }})
 	if _, err := client.Post(ctx, "https://127.0.0.1:1", secret, event); err == nil {
 		t.Error("Post to a closed port is no error")
 	}
@@ -280,31 +278,13 @@ func TestWhatIsNoTarget(t *testing.T) {
 	}
 }
 
-// The address is looked at when it is dialled, whatever name led to it.
-func TestPrivateAddressesAreNotCalled(t *testing.T) {
-	called := false
-	s := newTarget(t, func(http.ResponseWriter, *http.Request) { called = true })
-	client := targethttp.New(targethttp.Options{Wait: func(context.Context, time.Duration) error { return nil }})
-	_, port, _ := strings.Cut(strings.TrimPrefix(s.URL, "https://"), ":")
-	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"} {
-		var failed *targethttp.Error
-		_, err := client.Post(t.Context(), "https://"+host+":"+port, secret, event)
-		if !errors.As(err, &failed) || failed.Again || !errors.Is(err, targethttp.ErrForbidden) {
-			t.Errorf("%s: %v, want it forbidden", host, err)
-		}
-	}
-	if called {
-		t.Error("the endpoint was called")
-	}
-}
-
-// Who does not say which addresses may be called calls none.
-func TestWithoutARule(t *testing.T) {
+// Without a transport no address is called.
+func TestWithoutATransport(t *testing.T) {
 	client := targethttp.New(targethttp.Options{})
 	defer client.Close()
 	_, err := client.Post(t.Context(), "https://127.0.0.1:1/", "c2VjcmV0", targethttp.Event{ID: "1", ContentType: "text/plain"})
 	var failed *targethttp.Error
-	if !errors.As(err, &failed) || !errors.Is(err, targethttp.ErrForbidden) || failed.Again {
+	if !errors.As(err, &failed) || !errors.Is(err, dial.ErrForbidden) || failed.Again || err.Error() != "deliver: the endpoint: the address is not a public one" {
 		t.Errorf("Post = %v", err)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -56,37 +55,6 @@ func New(o Options) *Client {
 		now:    o.Now,
 		tokens: make(map[string]*token),
 	}
-}
-
-// NewTransport returns a transport that connects to other addresses in place of some hosts, by host and port, such as a stand-in for a
-// platform, and not through a proxy. Who answers there has to prove that it is the host all the same, by a certificate that chains to
-// extra, if not nil, or to the roots of the machine. Extra proves nobody else.
-func NewTransport(addresses map[string]string, extra *dial.Roots) *http.Transport {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	if len(addresses) == 0 {
-		return t
-	}
-	proxy, connect := t.Proxy, t.DialContext
-	t.Proxy = func(r *http.Request) (*url.URL, error) {
-		if _, ok := addresses[net.JoinHostPort(r.URL.Hostname(), "443")]; ok {
-			return nil, nil
-		}
-		return proxy(r)
-	}
-	standIns := &dial.Dialer{HandshakeTimeout: t.TLSHandshakeTimeout, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
-		return connect(ctx, network, addresses[addr])
-	}}
-	if extra != nil {
-		standIns.Sets = []*dial.Roots{extra}
-	}
-	others := &dial.Dialer{HandshakeTimeout: t.TLSHandshakeTimeout, Dial: connect}
-	t.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		if _, ok := addresses[addr]; ok {
-			return standIns.DialTLSContext(ctx, network, addr)
-		}
-		return others.DialTLSContext(ctx, network, addr)
-	}
-	return t
 }
 
 // Now returns the time by the client's clock.
@@ -181,16 +149,12 @@ func (c *Client) Do(ctx context.Context, call Call) (*Answer, error) {
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		var outer *url.Error
-		if errors.As(err, &outer) {
-			err = outer.Err // what is around it quotes the address
-		}
-		return nil, &dial.Error{What: call.What, Err: err}
+		return nil, dial.NewError(call.What, err)
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	if err != nil {
-		return nil, &dial.Error{What: call.What + ": read the answer", Err: err}
+		return nil, dial.NewError(call.What+": read the answer", err)
 	}
 	if len(body) > maxAnswer {
 		return nil, fmt.Errorf("%s: the answer is longer than %d bytes", call.What, maxAnswer)

@@ -2,15 +2,12 @@ package outbound_test
 
 import (
 	"context"
-	"crypto/tls"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,7 +16,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chatconf/shared/dial"
 	"chatconf/shared/dispatch"
 	"chatconf/shared/platform/outbound"
 	"chatconf/shared/platform/outbound/outboundtest"
@@ -31,19 +27,12 @@ func serve(t *testing.T, handler http.HandlerFunc) *outbound.Client {
 	t.Helper()
 	s := httptest.NewTLSServer(handler) // whose certificate is for example.com and all under it
 	t.Cleanup(s.Close)
-	transport := outbound.NewTransport(map[string]string{"api.example.com:443": s.Listener.Addr().String()}, authority(t, s))
+	transport := s.Client().Transport.(*http.Transport).Clone() // which trusts the certificate
+	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, s.Listener.Addr().String())
+	}
 	t.Cleanup(transport.CloseIdleConnections)
 	return outbound.New(outbound.Options{Transport: transport})
-}
-
-// authority returns what the certificate of a server chains to.
-func authority(t *testing.T, s *httptest.Server) *dial.Roots {
-	t.Helper()
-	set, err := dial.ParseRoots(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
 }
 
 var hosts = []string{"api.example.com", "hooks.example.com"}
@@ -97,65 +86,6 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	a, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://api.example.com/x", Hosts: hosts, Body: []byte("{}")})
 	if err != nil || a.Status != http.StatusTemporaryRedirect || calls.Load() != 1 || a.Keys() != 0 {
 		t.Errorf("%+v after %d calls, %v", a, calls.Load(), err)
-	}
-}
-
-// Who answers in a host's place proves to be that host.
-func TestAStandInNeedsTheHostsCertificate(t *testing.T) {
-	var called atomic.Int32
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called.Add(1) }))
-	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	s.StartTLS()
-	t.Cleanup(s.Close)
-	place := map[string]string{"api.example.com:443": s.Listener.Addr().String(), "api.example.net:443": s.Listener.Addr().String()}
-	for about, c := range map[string]struct {
-		extra *dial.Roots
-		url   secret.Text
-		ok    bool
-	}{
-		"the host's":     {authority(t, s), "https://api.example.com/not-a-real-path", true},
-		"another host's": {authority(t, s), "https://api.example.net/not-a-real-path", false},
-		"by a stranger":  {nil, "https://api.example.com/not-a-real-path", false},
-	} {
-		transport := outbound.NewTransport(place, c.extra)
-		_, err := outbound.New(outbound.Options{Transport: transport}).Do(t.Context(), outbound.Call{What: "test", URL: c.url, Hosts: []string{"api.example.com", "api.example.net"}})
-		if (err == nil) != c.ok || err != nil && strings.Contains(err.Error(), "not-a-real") {
-			t.Errorf("with a certificate that is %s: %v", about, err)
-		}
-		transport.CloseIdleConnections()
-	}
-	if called.Load() != 1 {
-		t.Errorf("%d calls arrived, want 1", called.Load())
-	}
-}
-
-// What stands in for some hosts is neither called through a proxy, which would lead to the real ones, nor are its roots good for others.
-func TestStandInsAreForTheirHosts(t *testing.T) {
-	standard := http.DefaultTransport.(*http.Transport)
-	before := standard.Proxy
-	t.Cleanup(func() { standard.Proxy = before })
-	proxy := &url.URL{Scheme: "http", Host: "proxy.example.com:3128"}
-	standard.Proxy = func(*http.Request) (*url.URL, error) { return proxy, nil }
-	var called atomic.Int32
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called.Add(1) }))
-	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	s.StartTLS()
-	t.Cleanup(s.Close)
-	transport := outbound.NewTransport(map[string]string{"api.example.com:443": s.Listener.Addr().String()}, authority(t, s))
-	t.Cleanup(transport.CloseIdleConnections)
-	c := outbound.New(outbound.Options{Transport: transport})
-	if _, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://api.example.com/x", Hosts: hosts}); err != nil || called.Load() != 1 {
-		t.Errorf("the stand-in is not called: %v", err)
-	}
-	if got, err := transport.Proxy(httptest.NewRequest(http.MethodPost, "https://hooks.example.com/x", nil)); got != proxy || err != nil {
-		t.Errorf("another host is called by %v, %v, want the proxy", got, err)
-	}
-	var stranger *tls.CertificateVerificationError
-	if conn, err := transport.DialTLSContext(t.Context(), "tcp", s.Listener.Addr().String()); !errors.As(err, &stranger) {
-		t.Errorf("another host, with the stand-in's roots: %v, %v", conn, err)
-	}
-	if got, err := outbound.NewTransport(nil, authority(t, s)).Proxy(httptest.NewRequest(http.MethodPost, "https://api.example.com/x", nil)); got != proxy || err != nil {
-		t.Errorf("without stand-ins: %v, %v, want the proxy", got, err)
 	}
 }
 
