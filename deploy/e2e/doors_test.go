@@ -794,11 +794,12 @@ func TestInvokeCommand(t *testing.T) {
 			Log      []string
 		}
 		r := invoke("create-chat-configuration", "--event", eventOf("create-chat-configuration"), "--as", shape, "--id", "of-all-doors", "-o", "json").run(t)
-		if err := json.Unmarshal([]byte(r.ok(t)), &out); err != nil || out.Duration <= 0 || out.Report == "" || len(out.Log) == 0 {
+		if err := json.Unmarshal([]byte(r.stdout), &out); err != nil || out.Duration <= 0 || out.Report == "" || len(out.Log) == 0 {
 			t.Errorf("%s: %s: %v", shape, r.stdout, err)
 		}
-		if shape != "timer" && strings.Contains(string(out.Answer), `"Code"`) { // a timer's message has a time for its id
-			t.Errorf("%s: %s", shape, out.Answer)
+		refused := shape == "timer" // its message has a time for its id, so the name is taken
+		if refused != strings.Contains(string(out.Answer), `"Code"`) || refused != (r.code == 1) || refused != strings.Contains(r.stderr, "create-chat-configuration refused: ") {
+			t.Errorf("%s: %d %s\n%s", shape, r.code, out.Answer, r.stderr)
 		}
 	}
 	nobody := filepath.Join(t.TempDir(), "event.json")
@@ -808,6 +809,10 @@ func TestInvokeCommand(t *testing.T) {
 	r := invoke("get-chat-configuration", "--event", nobody, "--as", "http").run(t)
 	if r.code != 1 || !strings.Contains(r.stdout, "EntityNotExists") || !strings.Contains(r.stderr, "status 404") {
 		t.Errorf("a request that is refused: %+v", r)
+	}
+	r = invoke("get-chat-configuration", "--event", nobody).run(t)
+	if r.code != 1 || !strings.Contains(r.stdout, `"Code":"EntityNotExists`) || !strings.Contains(r.stderr, "get-chat-configuration refused: EntityNotExists") {
+		t.Errorf("an event that is refused: %+v", r)
 	}
 	invoke("get-chat-configuration", "--as", "pigeon").run(t).fails(t, 2, "pigeon")
 	invoke("nobody").run(t).fails(t, 2, "nobody", "get-chat-configuration")
