@@ -30,8 +30,6 @@ import (
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/platform/envelope"
-	"chatconf/shared/platform/outbound"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/rpc/sign"
 	"chatconf/shared/seal"
@@ -73,12 +71,12 @@ func holders(t *testing.T) map[string]any {
 		t.Fatal(err)
 	}
 	credentials := invoke.Credentials{AccessKeyID: "id", AccessKeySecret: hiddenText, SecurityToken: hiddenText}
-	aes, err := envelope.ParseKey(base64.StdEncoding.EncodeToString(hiddenBytes[:])[:43])
+	aes, err := callback.ParseEnvelopeKey(base64.StdEncoding.EncodeToString(hiddenBytes[:])[:43])
 	if err != nil {
 		t.Fatal(err)
 	}
 	settings := callback.Settings{"Token": hiddenText, "Key": secret.Text(base64.StdEncoding.EncodeToString(hiddenBytes[:])[:43])}
-	box, err := envelope.NewBox(settings, "Token", "Key", "", 32)
+	box, err := callback.NewBox(settings, "Token", "Key", "", 32)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +93,7 @@ func holders(t *testing.T) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := outbound.New(outbound.Options{})
+	client := callback.NewClient(callback.ClientOptions{})
 	if _, err := client.Token(t.Context(), "app", func(context.Context) (secret.Text, time.Duration, error) { return hiddenText, time.Hour, nil }); err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +135,7 @@ func holders(t *testing.T) map[string]any {
 		"an emulator":            server,
 		"a key of an envelope":   aes,
 		"a box":                  box,
-		"a call of a platform":   outbound.Call{URL: hiddenText, Headers: map[string]secret.Text{"A": hiddenText}},
+		"a call of a platform":   callback.Call{URL: hiddenText, Headers: map[string]secret.Text{"A": hiddenText}},
 		"a client with a token":  client,
 		"an endpoint":            chat.Endpoint{Settings: settings, Target: chat.Target{URL: hiddenText, Secret: hiddenText}},
 		"where to reply":         chat.ReplyTo{URL: hiddenText},
@@ -238,7 +236,7 @@ func TestNothingThatHoldsSecretsPrintsThem(t *testing.T) {
 
 // secretTypes are types that hold secrets. In an unexported field fmt does not find their methods; nor does it anywhere below a value that
 // it prints for a verb that the value does not have.
-var secretTypes = regexp.MustCompile(`\b(Secret|Credentials|Settings|AccessKeys|Environment|(sign|seal|envelope)\.Key)\b`)
+var secretTypes = regexp.MustCompile(`\b(Secret|Credentials|Settings|AccessKeys|Environment|EnvelopeKey|(sign|seal)\.Key)\b`)
 
 // secretNames are names of fields of text or bytes that are secrets.
 var secretNames = regexp.MustCompile(`(?i)^(.*(secret|password|credential)s?|tokens?|tokenkeys|(aes|encrypt|signing|access|api)keys?|aes|env)$`)

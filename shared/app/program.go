@@ -19,7 +19,6 @@ import (
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/platform/outbound"
 	"chatconf/shared/rpc"
 	"chatconf/shared/serve"
 	"chatconf/shared/webhook"
@@ -199,7 +198,7 @@ func (p *parts) dispatcher() (*dispatch.Dispatcher, error) {
 		return nil, err
 	}
 	targets := targethttp.New(targethttp.Options{Transport: dial.NewRestricted(p.settings.TargetNetworks.Allow, extra)})
-	platforms := outbound.New(outbound.Options{Transport: dial.NewRedirected(p.settings.PlatformAddresses, extra)})
+	platforms := callback.NewClient(callback.ClientOptions{Transport: dial.NewRedirected(p.settings.PlatformAddresses, extra)})
 	senders := platform.Senders()
 	return dispatch.New(dispatch.Options{
 		Service: p.Service,
@@ -209,7 +208,7 @@ func (p *parts) dispatcher() (*dispatch.Dispatcher, error) {
 		Sender: func(e *chat.Endpoint) (dispatch.Sender, error) {
 			sender, ok := senders[e.Type]
 			if !ok {
-				return nil, outbound.Final("platform: %s has no way to be answered later", e.Type)
+				return nil, callback.Final("platform: %s has no way to be answered later", e.Type)
 			}
 			return sender(callback.Settings(e.Settings), platforms)
 		},

@@ -20,7 +20,6 @@ import (
 	targethttp "chatconf/shared/dispatch/http"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/platform/outbound"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/secret"
@@ -499,8 +498,8 @@ func TestAnswersThatAreRefused(t *testing.T) {
 		err  error
 		want string
 	}{
-		"the bot is not there":      {&outbound.Error{What: "feishu: reply", Code: "230002", Status: 400}, "Failed"},
-		"too often":                 {&outbound.Error{What: "feishu: reply", Code: "99991400", Status: 400, Again: true}, "Pending"},
+		"the bot is not there":      {&callback.CallError{What: "feishu: reply", Code: "230002", Status: 400}, "Failed"},
+		"too often":                 {&callback.CallError{What: "feishu: reply", Code: "99991400", Status: 400, Again: true}, "Pending"},
 		"a setting is missing":      {final{errors.New("feishu: FeishuAppId is not set")}, "Failed"},
 		"the same, around it":       {fmt.Errorf("feishu: %w", final{errors.New("FeishuAppId is not set")}), "Failed"},
 		"nobody was reached":        {&dial.Error{What: "feishu: reply", Err: context.DeadlineExceeded}, "Pending"},
@@ -532,7 +531,7 @@ func TestWithoutASetting(t *testing.T) {
 			return nil, errors.New("not asked for")
 		},
 		Sender: func(e *chat.Endpoint) (dispatch.Sender, error) {
-			return platform.Senders()[e.Type](callback.Settings{}, outbound.New(outbound.Options{Now: s.Now}))
+			return platform.Senders()[e.Type](callback.Settings{}, callback.NewClient(callback.ClientOptions{Now: s.Now}))
 		}})
 	if err != nil {
 		t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/dingtalk"
 	"chatconf/shared/platform/feishu"
-	"chatconf/shared/platform/outbound"
 	"chatconf/shared/platform/slack"
 	"chatconf/shared/platform/teams"
 	"chatconf/shared/platform/wecom"
@@ -23,8 +22,8 @@ func Receivers() map[string]func(callback.Settings) (callback.Receiver, error) {
 }
 
 // Senders returns what makes the sender of a configuration, by its type. Teams has none: an outgoing webhook is answered at once or never.
-func Senders() map[string]func(callback.Settings, *outbound.Client) (callback.Sender, error) {
-	return map[string]func(callback.Settings, *outbound.Client) (callback.Sender, error){
+func Senders() map[string]func(callback.Settings, *callback.Client) (callback.Sender, error) {
+	return map[string]func(callback.Settings, *callback.Client) (callback.Sender, error){
 		"DingTalk": dingtalk.NewSender,
 		"WeChat":   wecom.NewSender,
 		"Feishu":   feishu.NewSender,

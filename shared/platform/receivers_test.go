@@ -7,7 +7,7 @@ import (
 	"unicode"
 
 	"chatconf/shared/platform"
-	"chatconf/shared/platform/outbound"
+	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformtest"
 )
 
@@ -35,10 +35,10 @@ func TestSenders(t *testing.T) {
 		if !ok {
 			continue
 		}
-		if _, err := n(platformtest.Settings(p.Type), outbound.New(outbound.Options{})); err != nil {
+		if _, err := n(platformtest.Settings(p.Type), callback.NewClient(callback.ClientOptions{})); err != nil {
 			t.Errorf("%s: %v", p.Type, err)
 		}
-		if _, err := n(nil, outbound.New(outbound.Options{})); err == nil && p.Type != "Slack" {
+		if _, err := n(nil, callback.NewClient(callback.ClientOptions{})); err == nil && p.Type != "Slack" {
 			t.Errorf("%s: a sender is made of no settings", p.Type)
 		}
 	}

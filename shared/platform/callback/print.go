@@ -1,9 +1,33 @@
 package callback
 
-import "fmt"
+import (
+	"fmt"
+	"io"
+)
 
 // Format writes all fields but the secrets, whatever the verb.
 func (v Settings) Format(s fmt.State, _ rune) {
 	type plain Settings
 	fmt.Fprintf(s, "%+v", plain(v))
 }
+
+// Format writes a placeholder, whatever the verb.
+func (EnvelopeKey) Format(s fmt.State, _ rune) { io.WriteString(s, "[key]") }
+
+// Format writes a placeholder, whatever the verb.
+func (Box) Format(s fmt.State, _ rune) { io.WriteString(s, "[box]") }
+
+// Format writes a placeholder, whatever the verb.
+func (Session) Format(s fmt.State, _ rune) { io.WriteString(s, "[session]") }
+
+// Format writes a placeholder, whatever the verb.
+func (token) Format(s fmt.State, _ rune) { io.WriteString(s, "[access token]") }
+
+// Format writes all fields but the secrets, whatever the verb.
+func (v Call) Format(s fmt.State, _ rune) {
+	type plain Call
+	fmt.Fprintf(s, "%+v", plain(v))
+}
+
+// Format writes a placeholder, whatever the verb.
+func (*Client) Format(s fmt.State, _ rune) { io.WriteString(s, "[client]") }

@@ -17,7 +17,6 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/dingtalk"
-	"chatconf/shared/platform/envelope"
 	"chatconf/shared/platform/platformtest"
 )
 
@@ -50,7 +49,7 @@ func card(body string) *callback.Request {
 // event seals and signs an event.
 func event(t testing.TB, message, receiver, timestamp string) *callback.Request {
 	t.Helper()
-	key, err := envelope.ParseKey(platformtest.Settings("DingTalk").Get("DingTalkEncodingAesKey"))
+	key, err := callback.ParseEnvelopeKey(platformtest.Settings("DingTalk").Get("DingTalkEncodingAesKey"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +58,7 @@ func event(t testing.TB, message, receiver, timestamp string) *callback.Request 
 		t.Fatal(err)
 	}
 	return &callback.Request{Method: "POST", Now: now, Body: []byte(`{"encrypt":"` + encrypt + `"}`),
-		Query: url.Values{"signature": {envelope.Sign("notarealtoken", timestamp, "nonce", encrypt)}, "timestamp": {timestamp}, "nonce": {"nonce"}}}
+		Query: url.Values{"signature": {callback.SignEnvelope("notarealtoken", timestamp, "nonce", encrypt)}, "timestamp": {timestamp}, "nonce": {"nonce"}}}
 }
 
 // members is a robot's message with some members changed; an empty text takes one away.
@@ -360,7 +359,7 @@ func TestTimeAndNonceAreNotExchanged(t *testing.T) {
 			t.Fatal(err)
 		}
 		in.Query = url.Values{"timestamp": {test.timestamp}, "nonce": {test.nonce},
-			"msg_signature": {envelope.Sign("notarealtoken", test.timestamp, test.nonce, body.Encrypt)}}
+			"msg_signature": {callback.SignEnvelope("notarealtoken", test.timestamp, test.nonce, body.Encrypt)}}
 		if _, err := r.Receive(in); platformtest.StepOf(err) != test.want {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
@@ -378,10 +377,10 @@ func opened(t *testing.T, response *callback.Response) string {
 	if err := json.Unmarshal(response.Body, &a); err != nil {
 		t.Fatal(err)
 	}
-	if a.Signature != envelope.Sign("notarealtoken", a.TimeStamp, a.Nonce, a.Encrypt) {
+	if a.Signature != callback.SignEnvelope("notarealtoken", a.TimeStamp, a.Nonce, a.Encrypt) {
 		t.Error("the answer's signature is not right")
 	}
-	key, err := envelope.ParseKey(platformtest.Settings("DingTalk").Get("DingTalkEncodingAesKey"))
+	key, err := callback.ParseEnvelopeKey(platformtest.Settings("DingTalk").Get("DingTalkEncodingAesKey"))
 	if err != nil {
 		t.Fatal(err)
 	}

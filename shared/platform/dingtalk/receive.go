@@ -16,7 +16,6 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/platform/envelope"
 	"chatconf/shared/secret"
 )
 
@@ -40,7 +39,7 @@ const maxText = 12_000
 type receiver struct {
 	secrets   []string      // of the robot
 	cards     []string      // of card callbacks; none if they are not set up
-	events    *envelope.Box // of the event subscription; nil if it is not set up
+	events    *callback.Box // of the event subscription; nil if it is not set up
 	owner     string        // receive id of the event subscription
 	robotCode string
 	codeGiven bool // the configuration names the robot, so a message must too
@@ -79,7 +78,7 @@ func NewReceiver(s callback.Settings) (callback.Receiver, error) {
 		}
 	}
 	if s.Get("DingTalkToken") != "" || s.Get("DingTalkEncodingAesKey") != "" {
-		if r.events, err = envelope.NewBox(s, "DingTalkToken", "DingTalkEncodingAesKey", "DingTalkOwnerKey", 16); err != nil {
+		if r.events, err = callback.NewBox(s, "DingTalkToken", "DingTalkEncodingAesKey", "DingTalkOwnerKey", 16); err != nil {
 			return nil, fmt.Errorf("dingtalk: %w", err)
 		}
 	}
@@ -183,7 +182,7 @@ func (r *receiver) plain(in *callback.Request) (callback.Fields, error) {
 	if err := f.Err(); err != nil {
 		return f, err
 	}
-	text, err := r.events.Open(new(envelope.Session), encrypt, r.owner)
+	text, err := r.events.Open(new(callback.Session), encrypt, r.owner)
 	if err != nil {
 		return f, err
 	}
@@ -452,7 +451,7 @@ func (r *receiver) event(in *callback.Request) (*callback.Received, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, err := envelope.ReadJSON(in.Body)
+	body, err := callback.ReadEnclosureJSON(in.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -475,7 +474,7 @@ func (r *receiver) event(in *callback.Request) (*callback.Received, error) {
 }
 
 // opened reads an event that is genuine.
-func (r *receiver) opened(in *callback.Request, session *envelope.Session, timestamp, nonce, text string) (
+func (r *receiver) opened(in *callback.Request, session *callback.Session, timestamp, nonce, text string) (
 	*callback.Received, error) {
 	f, err := callback.Object("the event", text)
 	if err != nil {
@@ -490,7 +489,7 @@ func (r *receiver) opened(in *callback.Request, session *envelope.Session, times
 		return nil, callback.Refuse(callback.StepDecode, "the event has no EventType")
 	}
 	if inner == "" {
-		if err := envelope.Current(in.Now, timestamp, nonce, r.window); err != nil {
+		if err := callback.Current(in.Now, timestamp, nonce, r.window); err != nil {
 			return nil, err
 		}
 	} else {
@@ -541,7 +540,7 @@ const (
 
 // sealed is the state of an event, which is answered in an envelope.
 type sealed struct {
-	session          *envelope.Session
+	session          *callback.Session
 	timestamp, nonce string
 }
 

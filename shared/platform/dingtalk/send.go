@@ -12,7 +12,6 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/platform/outbound"
 	"chatconf/shared/secret"
 )
 
@@ -23,7 +22,7 @@ var (
 )
 
 type sender struct {
-	client    *outbound.Client
+	client    *callback.Client
 	clientID  string
 	secret    secret.Text
 	robotCode string
@@ -36,13 +35,13 @@ var _ callback.Sender = (*sender)(nil)
 const normalCode = "normal"
 
 // NewSender returns the sender of a configuration of type DingTalk.
-func NewSender(s callback.Settings, client *outbound.Client) (callback.Sender, error) {
+func NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
 	out := &sender{client, s.Get("DingTalkClientId"), s["DingTalkClientSecret"], cmp.Or(s.Get("DingTalkRobotCode"), s.Get("DingTalkClientId"))}
 	if out.robotCode == normalCode {
 		out.robotCode = out.clientID
 	}
 	if out.clientID == "" || out.secret == "" {
-		return nil, outbound.Final("dingtalk: DingTalkClientId or DingTalkClientSecret is not set")
+		return nil, callback.Final("dingtalk: DingTalkClientId or DingTalkClientSecret is not set")
 	}
 	return out, nil
 }
@@ -51,7 +50,7 @@ func NewSender(s callback.Settings, client *outbound.Client) (callback.Sender, e
 func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 	if to.URL != "" && (to.Expires.IsZero() || s.client.Now().Before(to.Expires)) {
 		err := s.bySession(ctx, to.URL, text)
-		var refused *outbound.Error
+		var refused *callback.CallError
 		if !errors.As(err, &refused) || refused.Again {
 			return err
 		}
@@ -66,7 +65,7 @@ func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 // bySession answers by a sessionWebhook. https://open.dingtalk.com/document/orgapp/robot-reply-and-send-messages
 func (s *sender) bySession(ctx context.Context, address secret.Text, text string) error {
 	const what = "dingtalk: answer by sessionWebhook"
-	answer, err := s.client.Do(ctx, outbound.Call{What: what, URL: address, Hosts: sessionHosts, Body: textMessage(text)})
+	answer, err := s.client.Do(ctx, callback.Call{What: what, URL: address, Hosts: sessionHosts, Body: textMessage(text)})
 	if err != nil {
 		return err
 	}
@@ -91,7 +90,7 @@ func (s *sender) byRobot(ctx context.Context, to chat.ReplyTo, text string) erro
 	var what, path string
 	switch {
 	case to.ID == "":
-		return outbound.Final("dingtalk: there is nobody to answer")
+		return callback.Final("dingtalk: there is nobody to answer")
 	case to.Kind == toGroup:
 		what, path = "dingtalk: robot/groupMessages/send", "/v1.0/robot/groupMessages/send"
 		b.WriteString(`,"openConversationId":`)
@@ -102,12 +101,12 @@ func (s *sender) byRobot(ctx context.Context, to chat.ReplyTo, text string) erro
 		document.WriteString(&b, to.ID)
 		b.WriteByte(']')
 	default:
-		return outbound.Final("dingtalk: there is no way to answer by %q", to.Kind)
+		return callback.Final("dingtalk: there is no way to answer by %q", to.Kind)
 	}
 	b.WriteByte('}')
 	key := callback.Digest("dingtalk", s.clientID, s.secret.Reveal())
 	return s.client.WithToken(ctx, key, s.token, func(token secret.Text) (bool, error) {
-		answer, err := s.client.Do(ctx, outbound.Call{What: what, URL: secret.Text("https://api.dingtalk.com" + path), Hosts: apiHosts, Body: b.Bytes(),
+		answer, err := s.client.Do(ctx, callback.Call{What: what, URL: secret.Text("https://api.dingtalk.com" + path), Hosts: apiHosts, Body: b.Bytes(),
 			Headers: map[string]secret.Text{"x-acs-dingtalk-access-token": token}})
 		if err != nil {
 			return false, err
@@ -120,7 +119,7 @@ func (s *sender) byRobot(ctx context.Context, to chat.ReplyTo, text string) erro
 			return false, answer.Refused(what, "invalidStaffIdList", false)
 		}
 		if err := answer.Err(); err != nil {
-			return false, outbound.Final("%s: it was taken, but %v", what, err) // once more would be twice
+			return false, callback.Final("%s: it was taken, but %v", what, err) // once more would be twice
 		}
 		return false, nil
 	})
@@ -141,7 +140,7 @@ func (s *sender) token(ctx context.Context) (secret.Text, time.Duration, error) 
 	b.WriteString(`,"appSecret":`)
 	document.WriteString(&b, s.secret.Reveal())
 	b.WriteByte('}')
-	answer, err := s.client.Do(ctx, outbound.Call{What: what, URL: "https://api.dingtalk.com/v1.0/oauth2/accessToken", Hosts: apiHosts, Body: b.Bytes()})
+	answer, err := s.client.Do(ctx, callback.Call{What: what, URL: "https://api.dingtalk.com/v1.0/oauth2/accessToken", Hosts: apiHosts, Body: b.Bytes()})
 	if err != nil {
 		return "", 0, err
 	}
@@ -150,5 +149,5 @@ func (s *sender) token(ctx context.Context) (secret.Text, time.Duration, error) 
 		code := answer.Text("code")
 		return "", 0, answer.Refused(what, code, busy(code))
 	}
-	return secret.Text(token), outbound.Seconds(answer.Number("expireIn")), nil
+	return secret.Text(token), callback.Lifetime(answer.Number("expireIn")), nil
 }

@@ -9,14 +9,14 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/dingtalk"
-	"chatconf/shared/platform/outbound/outboundtest"
+	"chatconf/shared/platform/platformtest"
 )
 
 const session = "https://oapi.dingtalk.com/robot/sendBySession?session=not-a-real-session"
 
 // A fake of DingTalk takes session "not-a-real-session" and the token it gave out last.
 type fake struct {
-	*outboundtest.Platform
+	*platformtest.Server
 	session, token, send func() (int, string)
 }
 
@@ -26,7 +26,7 @@ func newFake(t *testing.T) (*fake, callback.Sender) {
 		return func() (int, string) { return status, body }
 	}
 	f := &fake{session: always(200, `{"errcode":0,"errmsg":"ok"}`), token: always(200, `{"accessToken":"not-a-real-access-token","expireIn":7200}`), send: always(200, `{"processQueryKey":"k"}`)}
-	f.Platform = outboundtest.New(t, now, []string{"oapi.dingtalk.com", "api.dingtalk.com"}, func(r outboundtest.Request) (int, string) {
+	f.Server = platformtest.NewServer(t, now, []string{"oapi.dingtalk.com", "api.dingtalk.com"}, func(r platformtest.Request) (int, string) {
 		switch {
 		case r.Host == "oapi.dingtalk.com":
 			return f.session()
@@ -43,7 +43,7 @@ func newFake(t *testing.T) (*fake, callback.Sender) {
 	return f, s
 }
 
-func paths(requests []outboundtest.Request) string {
+func paths(requests []platformtest.Request) string {
 	var all []string
 	for _, r := range requests {
 		path, _, _ := strings.Cut(r.URI, "?")
@@ -155,15 +155,15 @@ func TestSendRefused(t *testing.T) {
 		f, s := newFake(t)
 		test.prepare(f)
 		err := s.Send(t.Context(), test.to, "done")
-		outboundtest.CheckError(t, name, err, test.ok, test.again)
+		platformtest.CheckSendError(t, name, err, test.ok, test.again)
 		if got := paths(f.Requests()); got != test.sent {
 			t.Errorf("%s: sent %q, want %q; %v", name, got, test.sent, err)
 		}
 	}
-	down := outboundtest.New(t, now, nil, nil)
+	down := platformtest.NewServer(t, now, nil, nil)
 	s, err := dingtalk.NewSender(with(), down.Client)
 	if err != nil {
 		t.Fatal(err)
 	}
-	outboundtest.CheckCanceled(t, s, to, person)
+	platformtest.CheckSendCanceled(t, s, to, person)
 }

@@ -10,7 +10,6 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/platform/outbound"
 	"chatconf/shared/secret"
 )
 
@@ -18,7 +17,7 @@ import (
 const maxText = 12_000
 
 type sender struct {
-	client *outbound.Client
+	client *callback.Client
 	host   string
 	appID  string
 	secret secret.Text
@@ -27,13 +26,13 @@ type sender struct {
 var _ callback.Sender = (*sender)(nil)
 
 // NewSender returns the sender of a configuration of type Feishu. FeishuDomain says which of two worlds its app is in.
-func NewSender(s callback.Settings, client *outbound.Client) (callback.Sender, error) {
+func NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
 	out := &sender{client, "open.feishu.cn", s.Get("FeishuAppId"), s["FeishuAppSecret"]}
 	if s.Get("FeishuDomain") == "lark" {
 		out.host = "open.larksuite.com"
 	}
 	if out.appID == "" || out.secret == "" {
-		return nil, outbound.Final("feishu: FeishuAppId or FeishuAppSecret is not set")
+		return nil, callback.Final("feishu: FeishuAppId or FeishuAppSecret is not set")
 	}
 	return out, nil
 }
@@ -50,7 +49,7 @@ func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 	b.WriteByte('{')
 	switch {
 	case to.ID == "" || to.Kind != toMessage && to.Kind != toPerson:
-		return outbound.Final("feishu: there is no way to answer by %q", to.Kind)
+		return callback.Final("feishu: there is no way to answer by %q", to.Kind)
 	case to.Kind == toMessage:
 		what, path = "feishu: im/v1/messages/reply", "/"+url.PathEscape(to.ID)+"/reply"
 	default:
@@ -66,7 +65,7 @@ func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 	b.WriteByte('}')
 	key := callback.Digest("feishu", s.host, s.appID, s.secret.Reveal())
 	return s.client.WithToken(ctx, key, s.token, func(token secret.Text) (bool, error) {
-		answer, err := s.client.Do(ctx, outbound.Call{What: what, Hosts: []string{s.host}, Body: b.Bytes(),
+		answer, err := s.client.Do(ctx, callback.Call{What: what, Hosts: []string{s.host}, Body: b.Bytes(),
 			URL:     secret.Text("https://" + s.host + "/open-apis/im/v1/messages" + path),
 			Headers: map[string]secret.Text{"Authorization": "Bearer " + token}})
 		if err != nil {
@@ -106,7 +105,7 @@ func (s *sender) token(ctx context.Context) (secret.Text, time.Duration, error) 
 	b.WriteString(`,"app_secret":`)
 	document.WriteString(&b, s.secret.Reveal())
 	b.WriteByte('}')
-	answer, err := s.client.Do(ctx, outbound.Call{What: what, Hosts: []string{s.host}, Body: b.Bytes(),
+	answer, err := s.client.Do(ctx, callback.Call{What: what, Hosts: []string{s.host}, Body: b.Bytes(),
 		URL: secret.Text("https://" + s.host + "/open-apis/auth/v3/tenant_access_token/internal")})
 	if err != nil {
 		return "", 0, err
@@ -115,5 +114,5 @@ func (s *sender) token(ctx context.Context) (secret.Text, time.Duration, error) 
 	if answer.Status != 200 || code != "0" || token == "" {
 		return "", 0, answer.Refused(what, code, code == "99991400")
 	}
-	return secret.Text(token), outbound.Seconds(answer.Number("expire")), nil
+	return secret.Text(token), callback.Lifetime(answer.Number("expire")), nil
 }

@@ -6,7 +6,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/feishu"
-	"chatconf/shared/platform/outbound/outboundtest"
+	"chatconf/shared/platform/platformtest"
 )
 
 func TestSend(t *testing.T) {
@@ -40,7 +40,7 @@ func TestSend(t *testing.T) {
 		if test.domain == "lark" {
 			host = "open.larksuite.com"
 		}
-		p := outboundtest.New(t, now, []string{host}, func(r outboundtest.Request) (int, string) {
+		p := platformtest.NewServer(t, now, []string{host}, func(r platformtest.Request) (int, string) {
 			if r.URI == "/open-apis/auth/v3/tenant_access_token/internal" {
 				if test.token == "" {
 					return 200, `{"code":0,"tenant_access_token":"not-a-real-access-token","expire":7200}`
@@ -61,7 +61,7 @@ func TestSend(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = s.Send(t.Context(), test.to, "<at user_id=\"all\"></at>\n[x](https://example.com)")
-		outboundtest.CheckError(t, name, err, test.ok, test.again)
+		platformtest.CheckSendError(t, name, err, test.ok, test.again)
 		r := p.Requests()
 		if len(r) != test.sent {
 			t.Fatalf("%s: %d calls, want %d", name, len(r), test.sent)
@@ -92,10 +92,10 @@ func TestSend(t *testing.T) {
 }
 
 func TestSendWithoutANetwork(t *testing.T) {
-	p := outboundtest.New(t, now, nil, nil)
+	p := platformtest.NewServer(t, now, nil, nil)
 	s, err := feishu.NewSender(with(), p.Client)
 	if err != nil {
 		t.Fatal(err)
 	}
-	outboundtest.CheckCanceled(t, s, chat.ReplyTo{Kind: "message", ID: "om_1"})
+	platformtest.CheckSendCanceled(t, s, chat.ReplyTo{Kind: "message", ID: "om_1"})
 }

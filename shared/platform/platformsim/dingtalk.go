@@ -1,12 +1,11 @@
 package platformsim
 
 import (
+	"chatconf/shared/platform/callback"
 	"cmp"
 	"fmt"
 	"net/url"
 	"strconv"
-
-	"chatconf/shared/platform/envelope"
 )
 
 const jsonUTF8 = "application/json; charset=utf-8"
@@ -105,13 +104,13 @@ func dingtalkCheck(k *Maker, _ Message) (*Callback, error) {
 		if err := decode(body, &a); err != nil {
 			return "", err
 		}
-		return k.open("DingTalkToken", "DingTalkEncodingAesKey", envelope.Answer{Encrypt: a.Encrypt, Signature: a.Signature, Timestamp: a.Timestamp, Nonce: a.Nonce}, receiver)
+		return k.open("DingTalkToken", "DingTalkEncodingAesKey", callback.Envelope{Encrypt: a.Encrypt, Signature: a.Signature, Timestamp: a.Timestamp, Nonce: a.Nonce}, receiver)
 	}), nil
 }
 
 // envelope seals a message and signs it.
-func (k *Maker) envelope(token, aes, message, receiver, timestamp string) (*envelope.Answer, error) {
-	key, err := envelope.ParseKey(k.Settings.Get(aes))
+func (k *Maker) envelope(token, aes, message, receiver, timestamp string) (*callback.Envelope, error) {
+	key, err := callback.ParseEnvelopeKey(k.Settings.Get(aes))
 	if err != nil {
 		return nil, err
 	}
@@ -120,15 +119,15 @@ func (k *Maker) envelope(token, aes, message, receiver, timestamp string) (*enve
 		return nil, err
 	}
 	nonce := k.hex(8)
-	return &envelope.Answer{Encrypt: encrypt, Signature: envelope.Sign(k.Settings.Get(token), timestamp, nonce, encrypt), Timestamp: timestamp, Nonce: nonce}, nil
+	return &callback.Envelope{Encrypt: encrypt, Signature: callback.SignEnvelope(k.Settings.Get(token), timestamp, nonce, encrypt), Timestamp: timestamp, Nonce: nonce}, nil
 }
 
 // open reads the message of an answer in an envelope, which must be signed and meant for us.
-func (k *Maker) open(token, aes string, a envelope.Answer, receiver string) (string, error) {
-	if a.Signature != envelope.Sign(k.Settings.Get(token), a.Timestamp, a.Nonce, a.Encrypt) {
+func (k *Maker) open(token, aes string, a callback.Envelope, receiver string) (string, error) {
+	if a.Signature != callback.SignEnvelope(k.Settings.Get(token), a.Timestamp, a.Nonce, a.Encrypt) {
 		return "", fmt.Errorf("platformsim: the answer's signature is not right")
 	}
-	key, err := envelope.ParseKey(k.Settings.Get(aes))
+	key, err := callback.ParseEnvelopeKey(k.Settings.Get(aes))
 	if err != nil {
 		return "", err
 	}

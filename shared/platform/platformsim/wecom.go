@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/platform/envelope"
 )
 
 const (
@@ -28,14 +27,14 @@ func number(text string) string {
 	return fmt.Sprint(1<<62 | n&(1<<62-1))
 }
 
-func (k *Maker) wecom(message, receiver string) (*envelope.Answer, error) {
+func (k *Maker) wecom(message, receiver string) (*callback.Envelope, error) {
 	if err := k.need(wecomToken, wecomKey, "WeChatCorpId", "WeChatAgentId"); err != nil {
 		return nil, err
 	}
 	return k.envelope(wecomToken, wecomKey, message, receiver, k.seconds())
 }
 
-func signed(e *envelope.Answer) url.Values {
+func signed(e *callback.Envelope) url.Values {
 	return url.Values{"msg_signature": {e.Signature}, "timestamp": {e.Timestamp}, "nonce": {e.Nonce}}
 }
 
@@ -75,7 +74,7 @@ func wecomXML(k *Maker, m Message, said string) (*Callback, error) {
 		if err := decodeXML(body, &a); err != nil {
 			return "", err
 		}
-		inner, err := k.open(wecomToken, wecomKey, envelope.Answer{Encrypt: a.Encrypt, Signature: a.Signature, Timestamp: a.Timestamp, Nonce: a.Nonce}, corp)
+		inner, err := k.open(wecomToken, wecomKey, callback.Envelope{Encrypt: a.Encrypt, Signature: a.Signature, Timestamp: a.Timestamp, Nonce: a.Nonce}, corp)
 		if err != nil {
 			return "", err
 		}
@@ -158,7 +157,7 @@ func (k *Maker) wecomAnswer(body []byte, receiver string) (string, error) {
 	if bytes.Contains(body, []byte(`"timestamp":"`)) {
 		return "", fmt.Errorf("platformsim: the answer's timestamp is not a number")
 	}
-	return k.open(wecomToken, wecomKey, envelope.Answer{Encrypt: a.Encrypt, Signature: a.Signature, Timestamp: a.Timestamp.String(), Nonce: a.Nonce}, receiver)
+	return k.open(wecomToken, wecomKey, callback.Envelope{Encrypt: a.Encrypt, Signature: a.Signature, Timestamp: a.Timestamp.String(), Nonce: a.Nonce}, receiver)
 }
 
 // wecomRobot is a message to an intelligent robot, whose receive id is empty.

@@ -22,7 +22,6 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/platform/envelope"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/secret"
 )
@@ -443,7 +442,7 @@ func runVector(t *testing.T, p chat.Platform, n New, v Vector) {
 // unseal opens the answer to DingTalk's check of a URL.
 func unseal(t *testing.T, s callback.Settings, answer string) string {
 	t.Helper()
-	key, err := envelope.ParseKey(s.Get("DingTalkEncodingAesKey"))
+	key, err := callback.ParseEnvelopeKey(s.Get("DingTalkEncodingAesKey"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/platform/outbound"
 	"chatconf/shared/secret"
 )
 
@@ -19,14 +18,14 @@ var (
 )
 
 type sender struct {
-	client *outbound.Client
+	client *callback.Client
 	token  secret.Text
 }
 
 var _ callback.Sender = (*sender)(nil)
 
 // NewSender returns the sender of a configuration of type Slack.
-func NewSender(s callback.Settings, client *outbound.Client) (callback.Sender, error) {
+func NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
 	return &sender{client, s["SlackBotToken"]}, nil
 }
 
@@ -35,19 +34,19 @@ func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 	switch to.Kind {
 	case toURL:
 		if !to.Expires.IsZero() && !s.client.Now().Before(to.Expires) {
-			return outbound.Final("slack: the response_url has expired")
+			return callback.Final("slack: the response_url has expired")
 		}
 		return s.byURL(ctx, to.URL, text)
 	case toChannel:
 		return s.post(ctx, to.ID, text)
 	}
-	return outbound.Final("slack: there is no way to answer by %q", to.Kind)
+	return callback.Final("slack: there is no way to answer by %q", to.Kind)
 }
 
 // byURL answers by a response_url. https://docs.slack.dev/interactivity/handling-user-interaction
 func (s *sender) byURL(ctx context.Context, address secret.Text, text string) error {
 	const what = "slack: answer by response_url"
-	answer, err := s.client.Do(ctx, outbound.Call{What: what, URL: address, Hosts: urlHosts,
+	answer, err := s.client.Do(ctx, callback.Call{What: what, URL: address, Hosts: urlHosts,
 		Body: message(`"response_type":"ephemeral","replace_original":false,`, text)})
 	if err != nil {
 		return err
@@ -73,7 +72,7 @@ var busy = map[string]bool{
 func (s *sender) post(ctx context.Context, id, text string) error {
 	const what = "slack: chat.postMessage"
 	if s.token == "" {
-		return outbound.Final("%s: SlackBotToken is not set", what)
+		return callback.Final("%s: SlackBotToken is not set", what)
 	}
 	channel, thread, _ := strings.Cut(id, ":")
 	var members bytes.Buffer
@@ -84,7 +83,7 @@ func (s *sender) post(ctx context.Context, id, text string) error {
 		document.WriteString(&members, thread)
 	}
 	members.WriteString(`,"unfurl_links":false,"unfurl_media":false,`)
-	answer, err := s.client.Do(ctx, outbound.Call{What: what, URL: "https://slack.com/api/chat.postMessage", Hosts: apiHosts,
+	answer, err := s.client.Do(ctx, callback.Call{What: what, URL: "https://slack.com/api/chat.postMessage", Hosts: apiHosts,
 		Headers: map[string]secret.Text{"Authorization": "Bearer " + s.token}, Body: message(members.String(), text)})
 	if err != nil {
 		return err

@@ -7,7 +7,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/platform/outbound/outboundtest"
+	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/platform/slack"
 	"chatconf/shared/secret"
 )
@@ -46,13 +46,13 @@ func TestSend(t *testing.T) {
 		"to a channel without a token":       {channel, "", 200, `{"ok":true}`, false, false, "", ""},
 		"by another way":                     {chat.ReplyTo{Kind: "pigeon"}, bot, 200, "ok", false, false, "", ""},
 	} {
-		p := outboundtest.New(t, now, []string{"hooks.slack.com", "hooks.slack-gov.com", "slack.com"}, func(outboundtest.Request) (int, string) { return test.status, test.answer })
+		p := platformtest.NewServer(t, now, []string{"hooks.slack.com", "hooks.slack-gov.com", "slack.com"}, func(platformtest.Request) (int, string) { return test.status, test.answer })
 		s, err := slack.NewSender(callback.Settings{"SlackBotToken": secret.Text(test.token)}, p.Client)
 		if err != nil {
 			t.Fatal(err)
 		}
 		err = s.Send(t.Context(), test.to, "a <!channel> & b")
-		outboundtest.CheckError(t, name, err, test.ok, test.again)
+		platformtest.CheckSendError(t, name, err, test.ok, test.again)
 		r := p.Requests()
 		switch {
 		case len(r) == 0 && test.sent == "":
@@ -65,10 +65,10 @@ func TestSend(t *testing.T) {
 }
 
 func TestSendWithoutANetwork(t *testing.T) {
-	p := outboundtest.New(t, now, []string{"slack.com"}, nil)
+	p := platformtest.NewServer(t, now, []string{"slack.com"}, nil)
 	s, err := slack.NewSender(callback.Settings{"SlackBotToken": "xoxb-not-a-real-token"}, p.Client)
 	if err != nil {
 		t.Fatal(err)
 	}
-	outboundtest.CheckCanceled(t, s, chat.ReplyTo{Kind: "channel", ID: "C1"}, chat.ReplyTo{Kind: "response_url", URL: "https://hooks.slack.com/not-a-real-path"})
+	platformtest.CheckSendCanceled(t, s, chat.ReplyTo{Kind: "channel", ID: "C1"}, chat.ReplyTo{Kind: "response_url", URL: "https://hooks.slack.com/not-a-real-path"})
 }

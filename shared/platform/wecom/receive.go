@@ -13,7 +13,6 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/platform/envelope"
 	"chatconf/shared/secret"
 )
 
@@ -29,7 +28,7 @@ const (
 const retries = 5 * time.Minute
 
 type receiver struct {
-	box     *envelope.Box
+	box     *callback.Box
 	corpID  string
 	agentID string
 	robot   bool // callbacks of an intelligent robot are taken, whose receive id is empty
@@ -42,7 +41,7 @@ var _ callback.Receiver = (*receiver)(nil)
 // NewReceiver returns the receiver of a configuration of type WeChat. It takes an app's callbacks, and those of an intelligent robot (智能机器人)
 // if WeChatAibot is true: they have an empty receive id, which is otherwise that of nobody.
 func NewReceiver(s callback.Settings) (callback.Receiver, error) {
-	box, err := envelope.NewBox(s, "WeChatToken", "WeChatEncodingAesKey", "WeChatCorpId", 32)
+	box, err := callback.NewBox(s, "WeChatToken", "WeChatEncodingAesKey", "WeChatCorpId", 32)
 	if err != nil {
 		return nil, fmt.Errorf("wecom: %w", err)
 	}
@@ -93,7 +92,7 @@ func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 	}
 	switch e.form {
 	case formURL:
-		if err := envelope.Current(in.Now, timestamp, nonce, callback.Skew); err != nil {
+		if err := callback.Current(in.Now, timestamp, nonce, callback.Skew); err != nil {
 			return nil, err
 		}
 		if !isEcho(text) {
@@ -135,7 +134,7 @@ const (
 
 // state is what Answer needs.
 type state struct {
-	session          *envelope.Session
+	session          *callback.Session
 	form             form
 	at               string // the callback's own time
 	timestamp, nonce string // of the answer
@@ -166,14 +165,14 @@ func (r *receiver) enclosed(in *callback.Request) (enclosure, error) {
 	case callback.HasParameter(in, "echostr"):
 		return enclosure{}, callback.Refuse(callback.StepRequest, "echostr is a parameter of GET, and this is a POST")
 	case bytes.HasPrefix(bytes.TrimLeft(in.Body, " \t\r\n"), []byte("<")):
-		e, err := envelope.ReadXML(in.Body)
+		e, err := callback.ReadEnclosureXML(in.Body)
 		if err != nil {
 			return enclosure{}, err
 		}
 		encrypt, err := e.Text("Encrypt")
 		return enclosure{formXML, encrypt, app}, err
 	}
-	e, err := envelope.ReadJSON(in.Body)
+	e, err := callback.ReadEnclosureJSON(in.Body)
 	if err != nil {
 		return enclosure{}, err
 	}
@@ -320,7 +319,7 @@ func (r *receiver) aibot(in *callback.Request, s state, text string) (*callback.
 	}
 	created := f.NumberOrText("create_time")
 	if created == "" { // messages have no time inside
-		if err := envelope.Current(in.Now, s.at, s.nonce, callback.Skew); err != nil {
+		if err := callback.Current(in.Now, s.at, s.nonce, callback.Skew); err != nil {
 			return nil, err
 		}
 	} else {

@@ -10,7 +10,6 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/platform/outbound"
 	"chatconf/shared/secret"
 )
 
@@ -18,7 +17,7 @@ import (
 const api = "qyapi.weixin.qq.com"
 
 type sender struct {
-	client  *outbound.Client
+	client  *callback.Client
 	corpID  string
 	agentID string
 	secret  secret.Text
@@ -27,10 +26,10 @@ type sender struct {
 var _ callback.Sender = (*sender)(nil)
 
 // NewSender returns the sender of a configuration of type WeChat.
-func NewSender(s callback.Settings, client *outbound.Client) (callback.Sender, error) {
+func NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
 	out := &sender{client, s.Get("WeChatCorpId"), s.Get("WeChatAgentId"), s["WeChatSecret"]}
 	if out.corpID == "" || out.agentID == "" || out.secret == "" {
-		return nil, outbound.Final("wecom: WeChatCorpId, WeChatAgentId or WeChatSecret is not set")
+		return nil, callback.Final("wecom: WeChatCorpId, WeChatAgentId or WeChatSecret is not set")
 	}
 	return out, nil
 }
@@ -43,7 +42,7 @@ func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 	case toUser:
 		return s.message(ctx, to.ID, text)
 	}
-	return outbound.Final("wecom: there is no way to answer by %q", to.Kind)
+	return callback.Final("wecom: there is no way to answer by %q", to.Kind)
 }
 
 // byURL answers as an intelligent robot. https://developer.work.weixin.qq.com/document/path/101138
@@ -53,7 +52,7 @@ func (s *sender) byURL(ctx context.Context, address secret.Text, text string) er
 	b.WriteString(`{"msgtype":"markdown","markdown":{"content":`)
 	document.WriteString(&b, markdown(text))
 	b.WriteString("}}")
-	answer, err := s.client.Do(ctx, outbound.Call{What: what, URL: address, Hosts: []string{api}, Body: b.Bytes()})
+	answer, err := s.client.Do(ctx, callback.Call{What: what, URL: address, Hosts: []string{api}, Body: b.Bytes()})
 	if err != nil {
 		return err
 	}
@@ -68,7 +67,7 @@ func (s *sender) byURL(ctx context.Context, address secret.Text, text string) er
 func (s *sender) message(ctx context.Context, user, text string) error {
 	const what = "wecom: message/send"
 	if user == "" || user == "@all" || strings.Contains(user, "|") {
-		return outbound.Final("%s: the message is to be to one person", what)
+		return callback.Final("%s: the message is to be to one person", what)
 	}
 	var b bytes.Buffer
 	b.WriteString(`{"touser":`)
@@ -78,7 +77,7 @@ func (s *sender) message(ctx context.Context, user, text string) error {
 	b.WriteString("}}")
 	key := callback.Digest("wecom", s.corpID, s.agentID, s.secret.Reveal())
 	return s.client.WithToken(ctx, key, s.token, func(token secret.Text) (bool, error) {
-		answer, err := s.client.Do(ctx, outbound.Call{What: what, Hosts: []string{api}, Body: b.Bytes(),
+		answer, err := s.client.Do(ctx, callback.Call{What: what, Hosts: []string{api}, Body: b.Bytes(),
 			URL: "https://" + api + "/cgi-bin/message/send?access_token=" + secret.Text(url.QueryEscape(token.Reveal()))})
 		if err != nil {
 			return false, err
@@ -91,7 +90,7 @@ func (s *sender) message(ctx context.Context, user, text string) error {
 			return false, answer.Refused(what, "invaliduser", false)
 		}
 		if err := answer.Err(); err != nil {
-			return false, outbound.Final("%s: it was taken, but %v", what, err) // once more would be twice
+			return false, callback.Final("%s: it was taken, but %v", what, err) // once more would be twice
 		}
 		return false, nil
 	})
@@ -101,7 +100,7 @@ func (s *sender) message(ctx context.Context, user, text string) error {
 func (s *sender) token(ctx context.Context) (secret.Text, time.Duration, error) {
 	const what = "wecom: gettoken"
 	query := url.Values{"corpid": {s.corpID}, "corpsecret": {s.secret.Reveal()}}
-	answer, err := s.client.Do(ctx, outbound.Call{What: what, Method: "GET", Hosts: []string{api},
+	answer, err := s.client.Do(ctx, callback.Call{What: what, Method: "GET", Hosts: []string{api},
 		URL: secret.Text("https://" + api + "/cgi-bin/gettoken?" + query.Encode())})
 	if err != nil {
 		return "", 0, err
@@ -113,11 +112,11 @@ func (s *sender) token(ctx context.Context) (secret.Text, time.Duration, error) 
 	if token == "" {
 		return "", 0, answer.Refused(what, "no access_token", false)
 	}
-	return secret.Text(token), outbound.Seconds(answer.Number("expires_in")), nil
+	return secret.Text(token), callback.Lifetime(answer.Number("expires_in")), nil
 }
 
 // refusal returns why the platform refused: it says so by errcode, with status 200.
-func refusal(answer *outbound.Answer, what string) error {
+func refusal(answer *callback.Answer, what string) error {
 	code := answer.Number("errcode")
 	if answer.Status == 200 && code == "0" {
 		return nil

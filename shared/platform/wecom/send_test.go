@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
-	"chatconf/shared/platform/outbound/outboundtest"
+	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/platform/wecom"
 )
 
@@ -52,7 +52,7 @@ func TestSend(t *testing.T) {
 			}
 			return one
 		}
-		p := outboundtest.New(t, now, []string{"qyapi.weixin.qq.com"}, func(r outboundtest.Request) (int, string) {
+		p := platformtest.NewServer(t, now, []string{"qyapi.weixin.qq.com"}, func(r platformtest.Request) (int, string) {
 			if strings.HasPrefix(r.URI, "/cgi-bin/gettoken?") {
 				return 200, next(&test.tokens)
 			}
@@ -63,7 +63,7 @@ func TestSend(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = s.Send(t.Context(), test.to, "<a href=\"x\">*done*</a> @all")
-		outboundtest.CheckError(t, name, err, test.ok, test.again)
+		platformtest.CheckSendError(t, name, err, test.ok, test.again)
 		r := p.Requests()
 		if len(r) != test.sent {
 			t.Fatalf("%s: %d calls, want %d", name, len(r), test.sent)
@@ -92,10 +92,10 @@ func TestSend(t *testing.T) {
 }
 
 func TestSendWithoutANetwork(t *testing.T) {
-	p := outboundtest.New(t, now, nil, nil)
+	p := platformtest.NewServer(t, now, nil, nil)
 	s, err := wecom.NewSender(with(), p.Client)
 	if err != nil {
 		t.Fatal(err)
 	}
-	outboundtest.CheckCanceled(t, s, chat.ReplyTo{Kind: "user", ID: "u"}, chat.ReplyTo{Kind: "response_url", URL: "https://qyapi.weixin.qq.com/not-a-real-code"})
+	platformtest.CheckSendCanceled(t, s, chat.ReplyTo{Kind: "user", ID: "u"}, chat.ReplyTo{Kind: "response_url", URL: "https://qyapi.weixin.qq.com/not-a-real-code"})
 }

@@ -16,7 +16,6 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/platform/envelope"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/platform/wecom"
@@ -39,7 +38,7 @@ func receiver(t testing.TB, s callback.Settings) callback.Receiver {
 
 func seal(t testing.TB, message, receiver string) string {
 	t.Helper()
-	key, err := envelope.ParseKey(with().Get("WeChatEncodingAesKey"))
+	key, err := callback.ParseEnvelopeKey(with().Get("WeChatEncodingAesKey"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +52,7 @@ func seal(t testing.TB, message, receiver string) string {
 // post is a callback of a body that has a ciphertext in it, signed.
 func post(body, encrypt string) *callback.Request {
 	return &callback.Request{Method: "POST", Body: []byte(body), Now: now,
-		Query: url.Values{"msg_signature": {envelope.Sign("notarealtoken", at, "nonce", encrypt)}, "timestamp": {at}, "nonce": {"nonce"}}}
+		Query: url.Values{"msg_signature": {callback.SignEnvelope("notarealtoken", at, "nonce", encrypt)}, "timestamp": {at}, "nonce": {"nonce"}}}
 }
 
 func app(t testing.TB, inner string) *callback.Request {
@@ -301,7 +300,7 @@ func TestTimeAndNonceAreNotExchanged(t *testing.T) {
 		}
 		in.Query.Set("timestamp", timestamp)
 		in.Query.Set("nonce", nonce)
-		in.Query.Set("msg_signature", envelope.Sign("notarealtoken", timestamp, nonce, encrypt))
+		in.Query.Set("msg_signature", callback.SignEnvelope("notarealtoken", timestamp, nonce, encrypt))
 		return in
 	}
 	check := func() *callback.Request {
@@ -524,7 +523,7 @@ func TestTheCheckOfTheURLDecryptsNoMessage(t *testing.T) {
 			encrypt := seal(t, message, receiveID)
 			in.Method = "GET"
 			in.Query.Set("echostr", encrypt)
-			in.Query.Set("msg_signature", envelope.Sign("notarealtoken", at, "nonce", encrypt))
+			in.Query.Set("msg_signature", callback.SignEnvelope("notarealtoken", at, "nonce", encrypt))
 			if got, err := r.Receive(in); platformtest.StepOf(err) != want || err == nil && string(got.Handshake.Body) != message {
 				t.Errorf("%.30q for %q: %v, want %q", message, receiveID, err, want)
 			}

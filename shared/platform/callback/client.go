@@ -1,6 +1,4 @@
-// Package outbound is how answers reach the platforms after the acknowledgement: https to hosts that are named in the code, no redirects,
-// bounded answers in JSON, access tokens kept as long as they live, and errors that hold no address and no secret.
-package outbound
+package callback
 
 import (
 	"bytes"
@@ -16,17 +14,18 @@ import (
 	"time"
 
 	"chatconf/shared/dial"
-	"chatconf/shared/platform/callback"
 	"chatconf/shared/secret"
 )
 
 // maxAnswer is how much of an answer is read, in bytes.
 const maxAnswer = 64 << 10
 
-// timeout is how long one call may take.
-const timeout = 10 * time.Second
+// callTimeout is how long one call may take.
+const callTimeout = 10 * time.Second
 
-// A Client calls the platforms. One serves a whole process, since it keeps the access tokens.
+// A Client calls the platforms' APIs, for answers that come after the acknowledgement. It uses https to hosts that are named in the
+// code, follows no redirects, reads answers of bounded size in JSON, and keeps access tokens until they expire. Its errors hold no
+// address and no secret. One Client serves a whole process, since it keeps the tokens. A Client is safe for concurrent use.
 type Client struct {
 	http *http.Client
 	now  func() time.Time
@@ -35,21 +34,21 @@ type Client struct {
 	tokens map[string]*token
 }
 
-// Options are what New may be told.
-type Options struct {
+// ClientOptions are what NewClient may be told.
+type ClientOptions struct {
 	Transport http.RoundTripper // what it calls with; nil is http.DefaultTransport
 	Now       func() time.Time  // the clock; nil is time.Now
 }
 
-// New returns a Client.
-func New(o Options) *Client {
+// NewClient returns a Client.
+func NewClient(o ClientOptions) *Client {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	return &Client{
 		http: &http.Client{
 			Transport:     o.Transport,
-			Timeout:       timeout,
+			Timeout:       callTimeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		now:    o.Now,
@@ -73,31 +72,31 @@ type Call struct {
 // An Answer is what a platform said.
 type Answer struct {
 	Status int
-	callback.Fields
+	Fields
 	Raw string // as it came, cut: some answers are no JSON
 }
 
-// An Error is a platform's refusal: an error of its business, whatever the status of HTTP.
-type Error struct {
+// A CallError says that a platform refused a call, whatever the HTTP status.
+type CallError struct {
 	What string // what was tried
 	Code string // the platform's own; empty if it answered without one
 	// Status is that of HTTP.
 	Status int
-	// Again says that the same call may go well later: the platform is busy, or was called too often.
+	// Again says that the same call may succeed later: the platform is busy, or was called too often.
 	Again bool
 }
 
-func (e *Error) Error() string {
+func (e *CallError) Error() string {
 	if e.Code == "" {
 		return fmt.Sprintf("%s: answered with status %d and not in JSON that says so", e.What, e.Status)
 	}
-	return fmt.Sprintf("%s: refused with code %s, status %d", e.What, callback.Cut(printable(e.Code), 64), e.Status)
+	return fmt.Sprintf("%s: refused with code %s, status %d", e.What, Cut(printable(e.Code), 64), e.Status)
 }
 
-// Passing reports whether the same call may go well later.
-func (e *Error) Passing() bool { return e.Again }
+// Passing reports whether the same call may succeed later.
+func (e *CallError) Passing() bool { return e.Again }
 
-// A final is why no call is made, and none would be later.
+// A final says why no call is made, now or later.
 type final string
 
 func (e final) Error() string { return string(e) }
@@ -105,7 +104,7 @@ func (e final) Error() string { return string(e) }
 // Passing reports that it will not.
 func (final) Passing() bool { return false }
 
-// Final returns an error of a sender that no other attempt would help: a setting is missing, or there is no way to answer.
+// Final returns an error of a sender that a retry cannot fix: a setting is missing, or there is no way to answer.
 func Final(format string, args ...any) error { return final(fmt.Sprintf(format, args...)) }
 
 // printable keeps an error on one line, whatever the platform's code is.
@@ -118,9 +117,9 @@ func printable(text string) string {
 	}, text)
 }
 
-// Refused returns the Error of an answer.
+// Refused returns the CallError of an answer.
 func (a *Answer) Refused(what, code string, again bool) error {
-	return &Error{what, code, a.Status, again || a.Status == http.StatusTooManyRequests || a.Status >= 500}
+	return &CallError{what, code, a.Status, again || a.Status == http.StatusTooManyRequests || a.Status >= 500}
 }
 
 // errHost is why an address is not called: it came with a message, and may be anybody's.
@@ -159,9 +158,9 @@ func (c *Client) Do(ctx context.Context, call Call) (*Answer, error) {
 	if len(body) > maxAnswer {
 		return nil, fmt.Errorf("%s: the answer is longer than %d bytes", call.What, maxAnswer)
 	}
-	answer := &Answer{Status: response.StatusCode, Raw: callback.Cut(string(body), 256)}
-	if answer.Fields, err = callback.Object("the answer", string(body)); err != nil {
-		answer.Fields, err = callback.Object("the answer", "{}")
+	answer := &Answer{Status: response.StatusCode, Raw: Cut(string(body), 256)}
+	if answer.Fields, err = Object("the answer", string(body)); err != nil {
+		answer.Fields, err = Object("the answer", "{}")
 	}
 	return answer, err
 }
@@ -212,7 +211,7 @@ func (c *Client) Token(ctx context.Context, key string, fetch func(context.Conte
 }
 
 // errNotFetched is the error of a fetch that did not return.
-var errNotFetched = errors.New("outbound: the access token was not fetched")
+var errNotFetched = errors.New("callback: the access token was not fetched")
 
 func (c *Client) fetch(ctx context.Context, key string, t *token, fetch func(context.Context) (secret.Text, time.Duration, error)) (secret.Text, error) {
 	t.err = errNotFetched // a panic of fetch goes on to the request that it serves, and those who wait try themselves
@@ -268,8 +267,8 @@ func (c *Client) WithToken(ctx context.Context, key string, fetch func(context.C
 	}
 }
 
-// Seconds reads how long a token lives: a whole number of seconds, of which at most a day counts. It is zero if the text is none.
-func Seconds(text string) time.Duration {
+// Lifetime reads how long a token lives: a whole number of seconds, of which at most a day counts. It is zero if the text is none.
+func Lifetime(text string) time.Duration {
 	var n int64
 	for _, c := range text {
 		if c < '0' || c > '9' || n > 1_000_000 {

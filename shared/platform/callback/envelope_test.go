@@ -1,4 +1,4 @@
-package envelope_test
+package callback_test
 
 import (
 	"bytes"
@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/platform/envelope"
 	"chatconf/shared/secret"
 )
 
@@ -50,9 +49,9 @@ func samples(t testing.TB) map[string]map[string]string {
 	return all
 }
 
-func key(t testing.TB, text string) envelope.Key {
+func key(t testing.TB, text string) callback.EnvelopeKey {
 	t.Helper()
-	k, err := envelope.ParseKey(text)
+	k, err := callback.ParseEnvelopeKey(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +91,7 @@ func decrypt(t testing.TB, keyText, text string) []byte {
 
 func TestPublishedSamples(t *testing.T) {
 	for name, s := range samples(t) {
-		if got := envelope.Sign(s["token"], s["timestamp"], s["nonce"], s["encrypt"]); got != s["signature"] {
+		if got := callback.SignEnvelope(s["token"], s["timestamp"], s["nonce"], s["encrypt"]); got != s["signature"] {
 			t.Errorf("%s: signature = %s, want %s", name, got, s["signature"])
 		}
 		message, receiver, err := key(t, s["key"]).Open(s["encrypt"], 32)
@@ -192,8 +191,8 @@ func TestDamage(t *testing.T) {
 
 func TestParseKey(t *testing.T) {
 	for _, text := range []string{"", keyText[1:], keyText + "a", keyText[1:] + "=", keyText[1:] + "\n", "!" + keyText[1:]} {
-		if _, err := envelope.ParseKey(text); err == nil || text != "" && strings.Contains(err.Error(), text) {
-			t.Errorf("ParseKey(%q) = %v", text, err)
+		if _, err := callback.ParseEnvelopeKey(text); err == nil || text != "" && strings.Contains(err.Error(), text) {
+			t.Errorf("ParseEnvelopeKey(%q) = %v", text, err)
 		}
 	}
 }
@@ -206,20 +205,12 @@ func settings(pairs ...string) callback.Settings {
 	return s
 }
 
-func stepOf(err error) callback.Step {
-	var refusal *callback.Refusal
-	if errors.As(err, &refusal) {
-		return refusal.Step
-	}
-	return ""
-}
-
 func TestNewBox(t *testing.T) {
 	for name, s := range map[string]callback.Settings{
 		"no token": settings("Token", ""), "no key": settings("Key", ""), "a key that is none": settings("Key", "short"), "a previous key that is none": settings("KeyPrevious", "short"),
 		"only previous ones": {"TokenPrevious": "notarealtoken", "KeyPrevious": keyText},
 	} {
-		if _, err := envelope.NewBox(s, "Token", "Key", "Receiver", 32); err == nil {
+		if _, err := callback.NewBox(s, "Token", "Key", "Receiver", 32); err == nil {
 			t.Errorf("%s: a box is made", name)
 		}
 	}
@@ -228,7 +219,7 @@ func TestNewBox(t *testing.T) {
 // While both are rotated, either token goes with either key: a console may save them one after the other.
 func TestRotation(t *testing.T) {
 	const oldKey = "anoldkeyanoldkeyanoldkeyanoldkeyanoldkeyano"
-	box, err := envelope.NewBox(settings("TokenPrevious", "oldtoken", "KeyPrevious", oldKey), "Token", "Key", "Receiver", 32)
+	box, err := callback.NewBox(settings("TokenPrevious", "oldtoken", "KeyPrevious", oldKey), "Token", "Key", "Receiver", 32)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +229,7 @@ func TestRotation(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			session, err := box.Verify(envelope.Sign(token, "1", "2", encrypt), "1", "2", encrypt)
+			session, err := box.Verify(callback.SignEnvelope(token, "1", "2", encrypt), "1", "2", encrypt)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -249,7 +240,7 @@ func TestRotation(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if a.Signature != envelope.Sign(token, "3", "4", a.Encrypt) {
+			if a.Signature != callback.SignEnvelope(token, "3", "4", a.Encrypt) {
 				t.Errorf("the answer is not signed with the token that verified")
 			}
 			if message, receiver, err := key(t, k).Open(a.Encrypt, 32); err != nil || message != "ho" || receiver != "me" {
@@ -263,7 +254,7 @@ func TestRotation(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	box, err := envelope.NewBox(settings(), "Token", "Key", "Receiver", 32)
+	box, err := callback.NewBox(settings(), "Token", "Key", "Receiver", 32)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,9 +262,9 @@ func TestRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	good := envelope.Sign("notarealtoken", "1", "2", encrypt)
+	good := callback.SignEnvelope("notarealtoken", "1", "2", encrypt)
 	for name, signature := range map[string]string{"empty": "", "in capitals": strings.ToUpper(good), "short": good[1:], "no digits": "x" + good[1:], "with a blank": " " + good[1:],
-		"with an empty token": envelope.Sign("", "1", "2", encrypt)} {
+		"with an empty token": callback.SignEnvelope("", "1", "2", encrypt)} {
 		if _, err := box.Verify(signature, "1", "2", encrypt); stepOf(err) != callback.StepSignature {
 			t.Errorf("a signature that is %s: %v", name, err)
 		}
@@ -303,7 +294,7 @@ func FuzzOpen(f *testing.F) {
 	}
 	f.Add("", keyText)
 	f.Fuzz(func(t *testing.T, encrypt, text string) {
-		k, err := envelope.ParseKey(text)
+		k, err := callback.ParseEnvelopeKey(text)
 		if err != nil {
 			return
 		}
@@ -369,7 +360,7 @@ func TestCurrent(t *testing.T) {
 		"a digit moved over from an old time":       {"1795420800", "17953344001", false},
 		"a nonce that begins with a zero":           {"1795420800", "0795334400", true},
 	} {
-		err := envelope.Current(now, test.timestamp, test.nonce, 5*time.Minute)
+		err := callback.Current(now, test.timestamp, test.nonce, 5*time.Minute)
 		if (err == nil) != test.ok || err != nil && stepOf(err) != callback.StepFreshness {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -387,18 +378,18 @@ func FuzzCurrent(f *testing.F) {
 			return
 		}
 		old := strconv.FormatInt(now.Unix()-age, 10)
-		signature := envelope.Sign(token, old, nonce, "RypE")
+		signature := callback.SignEnvelope(token, old, nonce, "RypE")
 		for _, joined := range []string{old + nonce, nonce + old} {
 			for cut := 1; cut < len(joined); cut++ {
 				for _, other := range [][2]string{{joined[:cut], joined[cut:]}, {joined[cut:], joined[:cut]}} {
-					if other == [2]string{old, nonce} || envelope.Sign(token, other[0], other[1], "RypE") != signature {
+					if other == [2]string{old, nonce} || callback.SignEnvelope(token, other[0], other[1], "RypE") != signature {
 						continue
 					}
 					at, err := callback.SecondsOrMillis(other[0])
 					if err != nil || callback.Fresh("it", now, at, 5*time.Minute) != nil {
 						continue
 					}
-					if envelope.Current(now, other[0], other[1], 5*time.Minute) == nil {
+					if callback.Current(now, other[0], other[1], 5*time.Minute) == nil {
 						t.Errorf("of the time %s and the nonce %s, %q became fresh", old, nonce, other)
 					}
 				}
@@ -408,7 +399,7 @@ func FuzzCurrent(f *testing.F) {
 }
 
 func TestARefusalNamesTheReceiveIDAndItsSetting(t *testing.T) {
-	box, err := envelope.NewBox(settings(), "Token", "Key", "Receiver", 32)
+	box, err := callback.NewBox(settings(), "Token", "Key", "Receiver", 32)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -416,7 +407,7 @@ func TestARefusalNamesTheReceiveIDAndItsSetting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = box.Open(new(envelope.Session), encrypt, "dingexample")
+	_, err = box.Open(new(callback.Session), encrypt, "dingexample")
 	if stepOf(err) != callback.StepReceiver || !strings.Contains(err.Error(), `set Receiver to it`) || !strings.Contains(err.Error(), `"dingcorp"`) {
 		t.Errorf("Open = %v", err)
 	}

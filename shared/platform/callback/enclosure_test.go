@@ -1,4 +1,4 @@
-package envelope_test
+package callback_test
 
 import (
 	"encoding/xml"
@@ -8,11 +8,10 @@ import (
 
 	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
-	"chatconf/shared/platform/envelope"
 )
 
 // textOf returns the text of a member, or that it is none.
-func textOf(e envelope.Enclosure, name string) string {
+func textOf(e callback.Enclosure, name string) string {
 	text, err := e.Text(name)
 	var refusal *callback.Refusal
 	if errors.As(err, &refusal) && refusal.Step == callback.StepDecode {
@@ -29,20 +28,20 @@ func TestReadJSON(t *testing.T) {
 		`{"x":"\\","encrypt":"q\"\\"}`:                                                        `q"\`,
 		`{}`:                                                                                  "", `{"encrypt":1}`: "not a text", `{"encrypt":true}`: "not a text", `{"encrypt":null}`: "",
 	} {
-		e, err := envelope.ReadJSON([]byte(body))
+		e, err := callback.ReadEnclosureJSON([]byte(body))
 		if got := textOf(e, "encrypt"); err != nil || got != want {
 			t.Errorf("%s: %q, %v, want %q", body, got, err, want)
 		}
 	}
-	e, err := envelope.ReadJSON([]byte(`{"a":null,"b":"","c":1}`))
+	e, err := callback.ReadEnclosureJSON([]byte(`{"a":null,"b":"","c":1}`))
 	if err != nil || e.Has("a") || !e.Has("b") || !e.Has("c") || e.Has("d") {
 		t.Errorf("%+v, %v", e, err)
 	}
-	refused(t, envelope.ReadJSON, []string{
+	refused(t, callback.ReadEnclosureJSON, []string{
 		``, `[]`, `"x"`, `null`, `{`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,}`, `{"a":1}}`, `{"a":1} x`, `{a:1}`, `{"a":"1"`, `{"a":"1}`, `{"a":"\"}`, `{"a":"\x"}`, "{\"a\":\"\n\"}",
 		`{"a":{}}`, `{"a":[]}`, `{"a":[1]}`, `{"a":nul}`, `{"a":}`, `{"a":1 "b":2}`, `{"a":"1","a":"2"}`, `{"a":"1","\u0061":"2"}`, "{\"a\":\"\xff\"}", `{"a":` + strings.Repeat("1", 65) + `}`,
 		"{" + strings.TrimSuffix(strings.Repeat(`"a":1,`, 17), ",") + "}",
-		`{"a":"` + strings.Repeat("a", envelope.MaxEnclosure) + `"}`,
+		`{"a":"` + strings.Repeat("a", callback.MaxEnclosure) + `"}`,
 	})
 }
 
@@ -54,17 +53,17 @@ func TestReadXML(t *testing.T) {
 		`<xml><Encrypt><![CDATA[<&]]]]></Encrypt></xml>`:                                                              "<&]]",
 		`<xml></xml>`: "",
 	} {
-		e, err := envelope.ReadXML([]byte(body))
+		e, err := callback.ReadEnclosureXML([]byte(body))
 		if got := textOf(e, "Encrypt"); err != nil || got != want {
 			t.Errorf("%s: %q, %v, want %q", body, got, err, want)
 		}
 	}
-	refused(t, envelope.ReadXML, []string{
+	refused(t, callback.ReadEnclosureXML, []string{
 		``, `<xml>`, `<xml/>`, `<a></a>`, `<xml></xml><xml></xml>`, `<xml></xml>x`, `x<xml></xml>`, `<xml>x</xml>`, `<xml><a></xml>`, `<xml><a>`, `<xml><a>x</b></xml>`, `<xml><a`,
 		`<xml><a b="c">x</a></xml>`, `<xml><a:b>x</a:b></xml>`, `<xml><a><b>x</b></a></xml>`, `<xml><a>x</a><a>y</a></xml>`, `<xml><!-- --><a>x</a></xml>`, `<!DOCTYPE xml><xml></xml>`,
 		`<xml><a>&lt;</a></xml>`, `<xml><a>]]></a></xml>`, `<xml><a><![CDATA[x]></a></xml>`, `<xml><a><![CDATA[x]]>y</a></xml>`, `<xml><a>é</a></xml>`, "<xml><a>\x02</a></xml>", "<xml><a>\n</a></xml>",
 		`<xml><1>x</1></xml>`, `<xml><></></xml>`, `<xml a="b"></xml>`, `<?xml version="1.1"?><xml></xml>`, `<?xml version="1.0" encoding="gbk"?><xml></xml>`, `<?xml`, `<?xml ` + strings.Repeat(" ", 200) + `?><xml></xml>`,
-		"<xml>\xff</xml>", "<xml>" + manyElements(17) + "</xml>", "<xml><a>" + strings.Repeat("a", envelope.MaxEnclosure) + "</a></xml>",
+		"<xml>\xff</xml>", "<xml>" + manyElements(17) + "</xml>", "<xml><a>" + strings.Repeat("a", callback.MaxEnclosure) + "</a></xml>",
 	})
 }
 
@@ -77,7 +76,7 @@ func manyElements(n int) string {
 	return b.String()
 }
 
-func refused(t *testing.T, read func([]byte) (envelope.Enclosure, error), bodies []string) {
+func refused(t *testing.T, read func([]byte) (callback.Enclosure, error), bodies []string) {
 	t.Helper()
 	for _, body := range bodies {
 		e, err := read([]byte(body))
@@ -94,7 +93,7 @@ func FuzzReadJSON(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		e, err := envelope.ReadJSON([]byte(body))
+		e, err := callback.ReadEnclosureJSON([]byte(body))
 		if err != nil {
 			return
 		}
@@ -117,7 +116,7 @@ func FuzzReadXML(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		e, err := envelope.ReadXML([]byte(body))
+		e, err := callback.ReadEnclosureXML([]byte(body))
 		if err != nil {
 			return
 		}

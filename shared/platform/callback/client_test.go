@@ -1,4 +1,4 @@
-package outbound_test
+package callback_test
 
 import (
 	"context"
@@ -17,13 +17,13 @@ import (
 	"time"
 
 	"chatconf/shared/dispatch"
-	"chatconf/shared/platform/outbound"
-	"chatconf/shared/platform/outbound/outboundtest"
+	"chatconf/shared/platform/callback"
+	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/secret"
 )
 
 // serve starts a server in the place of api.example.com.
-func serve(t *testing.T, handler http.HandlerFunc) *outbound.Client {
+func serve(t *testing.T, handler http.HandlerFunc) *callback.Client {
 	t.Helper()
 	s := httptest.NewTLSServer(handler) // whose certificate is for example.com and all under it
 	t.Cleanup(s.Close)
@@ -32,7 +32,7 @@ func serve(t *testing.T, handler http.HandlerFunc) *outbound.Client {
 		return new(net.Dialer).DialContext(ctx, network, s.Listener.Addr().String())
 	}
 	t.Cleanup(transport.CloseIdleConnections)
-	return outbound.New(outbound.Options{Transport: transport})
+	return callback.NewClient(callback.ClientOptions{Transport: transport})
 }
 
 var hosts = []string{"api.example.com", "hooks.example.com"}
@@ -43,11 +43,11 @@ func TestDo(t *testing.T) {
 		w.WriteHeader(201)
 		fmt.Fprintf(w, `{"method":%q,"path":%q,"body":%q,"token":%q,"type":%q}`, r.Method, r.URL.RequestURI(), body, r.Header.Get("X-Token"), r.Header.Get("Content-Type"))
 	})
-	a, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://api.example.com/a%2Fb?c=d", Hosts: hosts, Body: []byte("{}"), Headers: map[string]secret.Text{"X-Token": "not-a-real-token"}})
+	a, err := c.Do(t.Context(), callback.Call{What: "test", URL: "https://api.example.com/a%2Fb?c=d", Hosts: hosts, Body: []byte("{}"), Headers: map[string]secret.Text{"X-Token": "not-a-real-token"}})
 	if err != nil || a.Status != 201 || a.Text("method") != "POST" || a.Text("path") != "/a%2Fb?c=d" || a.Text("body") != "{}" || a.Text("token") != "not-a-real-token" || !strings.HasPrefix(a.Text("type"), "application/json") {
 		t.Errorf("%+v, %v", a, err)
 	}
-	if a, err := c.Do(t.Context(), outbound.Call{What: "test", Method: "GET", URL: "https://api.example.com", Hosts: hosts}); err != nil || a.Text("method") != "GET" || a.Text("type") != "" {
+	if a, err := c.Do(t.Context(), callback.Call{What: "test", Method: "GET", URL: "https://api.example.com", Hosts: hosts}); err != nil || a.Text("method") != "GET" || a.Text("type") != "" {
 		t.Errorf("%+v, %v", a, err)
 	}
 }
@@ -62,7 +62,7 @@ func TestOtherAddressesAreNotCalled(t *testing.T) {
 		"https://api.example.com:443/x", "//api.example.com/x", "https:api.example.com/x", "https://API.example.com./x", "https://api.example.com/x#secret-fragment", "https://127.0.0.1/x",
 		"https://[::1]/x", "https://api.example.com/%zz", "https://api.example.com\n/x", "file:///etc/passwd", "gopher://api.example.com/", "https://\u0430pi.example.com/",
 	} {
-		_, err := c.Do(t.Context(), outbound.Call{What: "test", URL: secret.Text(address), Hosts: hosts})
+		_, err := c.Do(t.Context(), callback.Call{What: "test", URL: secret.Text(address), Hosts: hosts})
 		if err == nil {
 			t.Errorf("%q is called", address)
 		} else if got := err.Error(); strings.Contains(got, "example.com") || strings.Contains(got, "passw") {
@@ -72,7 +72,7 @@ func TestOtherAddressesAreNotCalled(t *testing.T) {
 	if called.Load() != 0 {
 		t.Errorf("%d calls were made", called.Load())
 	}
-	if _, err := c.Do(t.Context(), outbound.Call{What: "test", Method: "bad method", URL: "https://api.example.com/secret", Hosts: hosts}); err == nil || strings.Contains(err.Error(), "secret") {
+	if _, err := c.Do(t.Context(), callback.Call{What: "test", Method: "bad method", URL: "https://api.example.com/secret", Hosts: hosts}); err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("a method that is none: %v", err)
 	}
 }
@@ -83,7 +83,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		calls.Add(1)
 		http.Redirect(w, r, "/other", http.StatusTemporaryRedirect)
 	})
-	a, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://api.example.com/x", Hosts: hosts, Body: []byte("{}")})
+	a, err := c.Do(t.Context(), callback.Call{What: "test", URL: "https://api.example.com/x", Hosts: hosts, Body: []byte("{}")})
 	if err != nil || a.Status != http.StatusTemporaryRedirect || calls.Load() != 1 || a.Keys() != 0 {
 		t.Errorf("%+v after %d calls, %v", a, calls.Load(), err)
 	}
@@ -92,42 +92,42 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 func TestAnswersThatAreNoneOrTooLong(t *testing.T) {
 	for body, want := range map[string]string{"<html>banned</html>": "<html>banned</html>", "": "", "[1]": "[1]", `{"a":1,"a":2}`: `{"a":1,"a":2}`} {
 		c := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) })
-		a, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://api.example.com/x", Hosts: hosts})
+		a, err := c.Do(t.Context(), callback.Call{What: "test", URL: "https://api.example.com/x", Hosts: hosts})
 		if err != nil || a.Raw != want || a.Keys() != 0 {
 			t.Errorf("%q: %+v, %v", body, a, err)
 		}
 	}
 	c := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, strings.Repeat(" ", 70_000)) })
-	if _, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://api.example.com/x", Hosts: hosts}); err == nil {
+	if _, err := c.Do(t.Context(), callback.Call{What: "test", URL: "https://api.example.com/x", Hosts: hosts}); err == nil {
 		t.Error("an answer of 70 KB is read")
 	}
 	c = serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "100")
 		io.WriteString(w, "{}")
 	})
-	if _, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://api.example.com/x", Hosts: hosts}); err == nil {
+	if _, err := c.Do(t.Context(), callback.Call{What: "test", URL: "https://api.example.com/x", Hosts: hosts}); err == nil {
 		t.Error("an answer that ends too early is taken")
 	}
 }
 
 func TestErrorsHoldNoAddress(t *testing.T) {
-	c := outbound.New(outbound.Options{Transport: outboundtest.Transport(func(*http.Request) (*http.Response, error) { return nil, syscall.ECONNREFUSED })})
-	_, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://hooks.example.com/secret?token=secret", Hosts: hosts})
+	c := callback.NewClient(callback.ClientOptions{Transport: platformtest.RoundTripper(func(*http.Request) (*http.Response, error) { return nil, syscall.ECONNREFUSED })})
+	_, err := c.Do(t.Context(), callback.Call{What: "test", URL: "https://hooks.example.com/secret?token=secret", Hosts: hosts})
 	if err == nil || strings.Contains(err.Error(), "secret") || err.Error() != "test: the connection was refused" {
 		t.Errorf("%v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	c = outbound.New(outbound.Options{})
-	if _, err = c.Do(ctx, outbound.Call{What: "test", URL: "https://hooks.example.com/secret", Hosts: hosts}); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "secret") {
+	c = callback.NewClient(callback.ClientOptions{})
+	if _, err = c.Do(ctx, callback.Call{What: "test", URL: "https://hooks.example.com/secret", Hosts: hosts}); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "secret") {
 		t.Errorf("%v", err)
 	}
-	refused := (&outbound.Answer{Status: 503}).Refused("test", "a\nb "+strings.Repeat("x", 100), false)
-	var e *outbound.Error
+	refused := (&callback.Answer{Status: 503}).Refused("test", "a\nb "+strings.Repeat("x", 100), false)
+	var e *callback.CallError
 	if !errors.As(refused, &e) || !e.Again || strings.Contains(refused.Error(), "\n") || len(refused.Error()) > 120 {
 		t.Errorf("%v", refused)
 	}
-	if got := (&outbound.Answer{Status: 200}).Refused("test", "", false).Error(); !strings.Contains(got, "200") {
+	if got := (&callback.Answer{Status: 200}).Refused("test", "", false).Error(); !strings.Contains(got, "200") {
 		t.Errorf("%s", got)
 	}
 }
@@ -140,16 +140,16 @@ func (hangs) Close() error               { return nil }
 
 // A platform that hangs is left after ten seconds, and may answer another time.
 func TestAPlatformThatHangs(t *testing.T) {
-	for about, call := range map[string]outboundtest.Transport{
+	for about, call := range map[string]platformtest.RoundTripper{
 		"before its status": func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() },
 		"after its status": func(r *http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: http.StatusOK, Body: hangs{r.Context()}, Request: r}, nil
 		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			c := outbound.New(outbound.Options{Transport: call})
+			c := callback.NewClient(callback.ClientOptions{Transport: call})
 			began := time.Now()
-			_, err := c.Do(t.Context(), outbound.Call{What: "test", URL: "https://api.example.com/not-a-real-path", Hosts: hosts})
+			_, err := c.Do(t.Context(), callback.Call{What: "test", URL: "https://api.example.com/not-a-real-path", Hosts: hosts})
 			if err == nil || !strings.Contains(err.Error(), "there was no answer in time") || !dispatch.Passing(err) {
 				t.Errorf("%s: %v", about, err)
 			}
@@ -162,24 +162,24 @@ func TestAPlatformThatHangs(t *testing.T) {
 
 // An error says whether another attempt may help, also from within another.
 func TestPassing(t *testing.T) {
-	_, host := outbound.New(outbound.Options{}).Do(t.Context(), outbound.Call{What: "test", URL: "https://evil.example.com/", Hosts: hosts})
+	_, host := callback.NewClient(callback.ClientOptions{}).Do(t.Context(), callback.Call{What: "test", URL: "https://evil.example.com/", Hosts: hosts})
 	for about, test := range map[string]struct {
 		err  error
 		want bool
 	}{
-		"refused for good":   {&outbound.Error{Code: "230002", Status: 400}, false},
-		"busy":               {(&outbound.Answer{Status: 503}).Refused("test", "", false), true},
-		"too often":          {(&outbound.Answer{Status: 429}).Refused("test", "", false), true},
+		"refused for good":   {&callback.CallError{Code: "230002", Status: 400}, false},
+		"busy":               {(&callback.Answer{Status: 503}).Refused("test", "", false), true},
+		"too often":          {(&callback.Answer{Status: 429}).Refused("test", "", false), true},
 		"another host":       {host, false},
-		"a setting":          {outbound.Final("test: %s is not set", "X"), false},
-		"a setting, within":  {fmt.Errorf("send: %w", outbound.Final("test: X is not set")), false},
+		"a setting":          {callback.Final("test: %s is not set", "X"), false},
+		"a setting, within":  {fmt.Errorf("send: %w", callback.Final("test: X is not set")), false},
 		"one that is silent": {errors.New("x"), true},
 	} {
 		if got := dispatch.Passing(test.err); got != test.want {
 			t.Errorf("%s: Passing(%v) = %v, want %v", about, test.err, got, test.want)
 		}
 	}
-	if got := outbound.Final("test: %s is not set", "X").Error(); got != "test: X is not set" {
+	if got := callback.Final("test: %s is not set", "X").Error(); got != "test: X is not set" {
 		t.Errorf("Final = %q", got)
 	}
 }
@@ -187,7 +187,7 @@ func TestPassing(t *testing.T) {
 // A panic while a token is fetched is that of the one request. Those who wait for the token, and those who come later, fetch it themselves.
 func TestPanicWhileATokenIsFetched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := outbound.New(outbound.Options{})
+		c := callback.NewClient(callback.ClientOptions{})
 		panics := func(context.Context) (secret.Text, time.Duration, error) {
 			time.Sleep(time.Second)
 			panic("planted")
@@ -221,7 +221,7 @@ func TestPanicWhileATokenIsFetched(t *testing.T) {
 
 func TestTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := outbound.New(outbound.Options{})
+		c := callback.NewClient(callback.ClientOptions{})
 		fetched := 0
 		var mu sync.Mutex
 		fetch := func(context.Context) (secret.Text, time.Duration, error) {
@@ -274,20 +274,20 @@ func TestTokens(t *testing.T) {
 }
 
 func TestTokensAreBounded(t *testing.T) {
-	c := outbound.New(outbound.Options{})
+	c := callback.NewClient(callback.ClientOptions{})
 	fetch := func(context.Context) (secret.Text, time.Duration, error) { return "not-a-real-token", time.Hour, nil }
-	for i := range outbound.MaxTokens + 10 {
+	for i := range callback.MaxTokens + 10 {
 		if _, err := c.Token(t.Context(), fmt.Sprint("app-", i), fetch); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got, want := outbound.KeptTokens(c), outbound.MaxTokens; got != want {
+	if got, want := callback.KeptTokens(c), callback.MaxTokens; got != want {
 		t.Errorf("%d tokens are kept, want %d", got, want)
 	}
 }
 
 func TestATokenThatCannotBeFetchedIsAskedForAgain(t *testing.T) {
-	c := outbound.New(outbound.Options{})
+	c := callback.NewClient(callback.ClientOptions{})
 	fail := func(context.Context) (secret.Text, time.Duration, error) { return "", 0, errors.New("busy") }
 	if _, err := c.Token(t.Context(), "app", fail); err == nil {
 		t.Error("no error")
@@ -304,7 +304,7 @@ func TestATokenThatCannotBeFetchedIsAskedForAgain(t *testing.T) {
 }
 
 func TestAnExpiredTokenIsRefreshedOnce(t *testing.T) {
-	c := outbound.New(outbound.Options{})
+	c := callback.NewClient(callback.ClientOptions{})
 	fetched := 0
 	fetch := func(context.Context) (secret.Text, time.Duration, error) {
 		fetched++
@@ -331,7 +331,7 @@ func TestAnExpiredTokenIsRefreshedOnce(t *testing.T) {
 
 func TestSeconds(t *testing.T) {
 	for text, want := range map[string]time.Duration{"7200": 2 * time.Hour, "": 0, "-1": 0, "1e3": 0, "99999999999999999999": 0, "999999": 24 * time.Hour} {
-		if got := outbound.Seconds(text); got != want {
+		if got := callback.Lifetime(text); got != want {
 			t.Errorf("Seconds(%q) = %s, want %s", text, got, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package envelope
+package callback
 
 import (
 	"encoding/json"
@@ -6,7 +6,6 @@ import (
 	"unicode/utf8"
 
 	"chatconf/shared/document"
-	"chatconf/shared/platform/callback"
 )
 
 // What is around a ciphertext has to be read before anything is proven, from anybody. So it is read
@@ -28,7 +27,7 @@ type part struct {
 	isText      bool
 }
 
-// Text returns the text of a member, empty if it is absent. Its error is a *callback.Refusal of
+// Text returns the text of a member, empty if it is absent. Its error is a *Refusal of
 // StepDecode.
 func (e Enclosure) Text(name string) (string, error) {
 	for _, p := range e.parts {
@@ -37,7 +36,7 @@ func (e Enclosure) Text(name string) (string, error) {
 		case p.isText:
 			return p.value, nil
 		case p.value != "null":
-			return "", callback.Refuse(callback.StepDecode, "%s in the body is not a string", name)
+			return "", Refuse(StepDecode, "%s in the body is not a string", name)
 		}
 	}
 	return "", nil
@@ -69,12 +68,12 @@ func (e *Enclosure) add(p part) bool {
 
 // refuseEnclosure is the error of a body that is not read, near a byte.
 func refuseEnclosure(format string, at int) error {
-	return callback.Refuse(callback.StepDecode, "the body is not the %s around a ciphertext: "+
+	return Refuse(StepDecode, "the body is not the %s around a ciphertext: "+
 		"up to %d members, each once, with a text or a number in it; near byte %d", format, maxParts, at)
 }
 
-// ReadJSON reads an enclosure in JSON. Its error is a *callback.Refusal of StepDecode.
-func ReadJSON(body []byte) (Enclosure, error) {
+// ReadEnclosureJSON reads an enclosure in JSON. Its error is a *Refusal of StepDecode.
+func ReadEnclosureJSON(body []byte) (Enclosure, error) {
 	if err := checkEnclosure(body); err != nil {
 		return Enclosure{}, err
 	}
@@ -86,9 +85,9 @@ func ReadJSON(body []byte) (Enclosure, error) {
 	return e, nil
 }
 
-// ReadXML reads an enclosure in XML: texts right below the root xml, plain or in a CDATA section,
-// of ASCII. Its error is a *callback.Refusal of StepDecode.
-func ReadXML(body []byte) (Enclosure, error) {
+// ReadEnclosureXML reads an enclosure in XML: texts right below the root xml, plain or in a CDATA section,
+// of ASCII. Its error is a *Refusal of StepDecode.
+func ReadEnclosureXML(body []byte) (Enclosure, error) {
 	if err := checkEnclosure(body); err != nil {
 		return Enclosure{}, err
 	}
@@ -103,10 +102,10 @@ func ReadXML(body []byte) (Enclosure, error) {
 func checkEnclosure(body []byte) error {
 	switch {
 	case len(body) > MaxEnclosure:
-		return callback.Refuse(callback.StepRequest,
+		return Refuse(StepRequest,
 			"the body has more than %d bytes, which no ciphertext of the platform needs", MaxEnclosure)
 	case !utf8.Valid(body):
-		return callback.Refuse(callback.StepDecode, "the body is not UTF-8")
+		return Refuse(StepDecode, "the body is not UTF-8")
 	}
 	return nil
 }

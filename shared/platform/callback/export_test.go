@@ -1,4 +1,4 @@
-package outbound
+package callback
 
 // MaxTokens is maxTokens.
 const MaxTokens = maxTokens
