@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -45,19 +44,13 @@ func run(ctx context.Context, address string, p serve.Program) error {
 	base := context.WithoutCancel(ctx)
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()
-	extension := make(chan io.Closer, 1)
+	// The option registers the extension when it is applied, which takes no longer than the program takes to get warm.
+	made := make(chan sdk.Handler, 1)
 	go func() {
-		e, err := register(ctx, address)
-		if err != nil && p.Logger != nil {
-			p.Logger.WarnContext(ctx, "not registered for SIGTERM: the end will come without notice", "error", err)
-		}
-		extension <- e
+		made <- sdk.NewHandlerWithOptions(handler{running}, sdk.WithContext(base), sdk.WithEnableSIGTERM())
 	}()
 	serve.Warm(ctx, p)
-	if e := <-extension; e != nil {
-		defer e.Close()
-	}
-	go sdk.StartWithOptions(handler{running}, sdk.WithContext(base))
+	go func() { sdk.Start(<-made) }()
 	<-ctx.Done()
 	return running.Stop(drainTime, sendTime)
 }
