@@ -31,7 +31,6 @@ type Function struct {
 	ring     *seal.Ring // nil: the key service has to open it
 	program  Program
 
-	pause  pause
 	app    atomic.Pointer[App]
 	turn   chan struct{}           // holds one token, for whoever opens
 	failed atomic.Pointer[failure] // the last that could not, though it had the time
@@ -111,7 +110,6 @@ func (f *Function) ServeEvent(ctx context.Context, e serve.Event) (answer []byte
 
 // handler returns the handler of the function, opened, or one that says that it is not.
 func (f *Function) handler(ctx context.Context) serve.Handler {
-	f.pause.invoked()
 	a, err := f.open(ctx)
 	if err != nil {
 		if f.program.closed == nil {
@@ -220,8 +218,6 @@ func serveFunction(ctx context.Context, getenv func(string) string, read func(ge
 	if err != nil {
 		return err
 	}
-	f.pause.begin(getenv)
-	defer f.pause.end()
 	program := serve.Program{Handler: f, Logger: NewLogger(os.Stderr), Warm: f.Warm, Close: f.Close}
 	return serve.Run(ctx, getenv, program, f.target.Runtime, serve.HTTPRuntime)
 }

@@ -278,7 +278,6 @@ func Warm(ctx context.Context, p Program) {
 
 func warm(ctx context.Context, p Program) (err error) {
 	defer invoke.Recover("warm", &err)
-	growStack()
 	return p.Warm(ctx)
 }
 

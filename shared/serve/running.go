@@ -3,7 +3,6 @@ package serve
 import (
 	"context"
 	"errors"
-	"os"
 	"sync"
 	"time"
 )
@@ -26,7 +25,6 @@ func Start(p Program) *Running {
 
 // Deliver is the function Deliver, counted.
 func (r *Running) Deliver(ctx context.Context, c Call, payload []byte) ([]byte, error) {
-	growStack()
 	r.count(1)
 	defer r.count(-1)
 	return Deliver(ctx, r.program, c, payload)
@@ -87,13 +85,4 @@ func (r *Running) waits() <-chan struct{} {
 		r.idle = make(chan struct{})
 	}
 	return r.idle
-}
-
-// growStack makes the stack of this goroutine 32 KiB, if it is smaller. A handler and an SDK below it are deep; a stack that has to be copied time and
-// again on the way down, with all that is on it, costs a cold start more than a request.
-//
-//go:noinline
-func growStack() byte {
-	var room [16 << 10]byte
-	return room[len(os.Args)&1]
 }
