@@ -869,7 +869,7 @@ func TestParametersLeaveTheLaptopAlone(t *testing.T) {
 // and what the guide of Alibaba Cloud uses as $endpoint is set by a step of it.
 func TestGuidesKeepSecretsOffCommandLines(t *testing.T) {
 	leak := regexp.MustCompile(`--[A-Za-z-]+[ =]"?(\$\((base64|cat)|\$\{?[A-Z_]*SECRET)`)
-	for _, path := range []string{"aws/README.md", "fc/README.md", "chatconf/keyring.go", "../README.md"} {
+	for _, path := range []string{"aws/README.md", "fc/README.md", "chatconf/keyring.go", "vm/README.md", "container/README.md", "../README.md"} {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

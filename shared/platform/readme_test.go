@@ -1,6 +1,8 @@
 package platform_test
 
 import (
+	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -8,26 +10,84 @@ import (
 	"chatconf/shared/platform"
 )
 
-// The README tells people what a Configuration may hold. It must name every setting, with its marks: needed ones bold, secret ones italic.
-func TestREADMENamesEverySetting(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+var update = flag.Bool("update", false, "write the made parts of the platforms' pages again")
+
+// The pages of the platforms name every setting with its marks: needed ones bold, secret ones italic.
+func TestPagesNameEverySetting(t *testing.T) {
+	text := read(t, "README.md")
 	for _, p := range platform.All() {
 		var names []string
 		for _, s := range p.Settings {
-			name := s.Key
-			if s.Secret {
-				name = "_" + name + "_"
-			}
-			if s.Required {
-				name = "**" + name + "**"
-			}
-			names = append(names, name)
+			names = append(names, marked(s.Key, s.Required, s.Secret))
 		}
-		if row := "| " + p.Type + " | " + strings.Join(names, ", ") + " |\n"; !strings.Contains(string(text), row) {
-			t.Errorf("the README lacks the row %q", row)
+		if row := "| " + p.Type + " | " + strings.Join(names, ", ") + " |\n"; !strings.Contains(text, row) {
+			t.Errorf("README.md lacks the row %q", row)
 		}
 	}
+}
+
+// Each platform's page has the steps that Outputs shows as Setup, and a table of the settings.
+func TestPagesHaveSetupAndKeys(t *testing.T) {
+	for _, p := range platform.All() {
+		page := pages[p.Type]
+		if page == "" {
+			t.Errorf("%s has no page", p.Type)
+			continue
+		}
+		text := read(t, page)
+		var steps, keys strings.Builder
+		for i, step := range p.Setup("`URL`", "en") {
+			fmt.Fprintf(&steps, "%d. %s\n", i+1, step)
+		}
+		keys.WriteString("| key | meaning |\n|---|---|\n")
+		for _, s := range p.Settings {
+			fmt.Fprintf(&keys, "| %s | %s |\n", marked(s.Key, s.Required, s.Secret), s.Help)
+		}
+		for heading, want := range map[string]string{"Set up": steps.String(), "Keys": keys.String()} {
+			before, rest, ok := strings.Cut(text, "\n## "+heading+"\n\n")
+			if !ok {
+				t.Errorf("%s has no heading %q", page, heading)
+				continue
+			}
+			if strings.HasPrefix(rest, want+"\n") {
+				continue
+			}
+			if !*update {
+				t.Errorf("%s does not begin %q with what the code says; run go test ./shared/platform -update", page, heading)
+				continue
+			}
+			_, after, _ := strings.Cut(rest, "\n\n")
+			text = before + "\n## " + heading + "\n\n" + want + "\n" + after
+		}
+		if *update {
+			if err := os.WriteFile(page, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// pages are the platforms' pages by type.
+var pages = map[string]string{
+	"DingTalk": "dingtalk/README.md", "WeChat": "wecom/README.md", "Feishu": "feishu/README.md",
+	"Slack": "slack/README.md", "Teams": "teams/README.md",
+}
+
+func marked(key string, required, secret bool) string {
+	if secret {
+		key = "_" + key + "_"
+	}
+	if required {
+		key = "**" + key + "**"
+	}
+	return key
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

@@ -62,3 +62,15 @@ func ReadParams(r *http.Request, body []byte) (url.Values, error) {
 	p, _, err := readParams(r, body)
 	return p.values(), err
 }
+
+// WireCodes returns the codes of the domain and of the gateway, as they go over the wire.
+func WireCodes() []string {
+	var codes []string
+	for _, row := range onWire {
+		codes = append(codes, row.code)
+	}
+	for _, f := range []*fault{errNoAction, errVersion, errMethod, errKeyInactive, errNonceUsed, errBodyTooLarge, errHeadTooLarge} {
+		codes = append(codes, f.code)
+	}
+	return codes
+}
