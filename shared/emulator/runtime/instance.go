@@ -43,6 +43,7 @@ type instance struct {
 	initCall   *call
 	initError  *outcome // what the process said about its failure to start
 	registered bool
+	expired    bool // it was sent SIGTERM because a call timed out
 	stopInit   func() bool
 }
 
@@ -343,9 +344,25 @@ func (in *instance) timedOut(c *call) {
 	p.mu.Lock()
 	first := p.finishLocked(in, c, p.cloud.timedOut(in, c).outcome(TimedOut))
 	if first || in.ending > 0 {
-		in.killLocked()
+		in.expireLocked()
 	}
 	p.unlock()
+}
+
+// expireLocked ends the process after a timeout. A Lambda process that registered an extension is sent SIGTERM, and has the grace period.
+func (in *instance) expireLocked() {
+	if !in.registered || in.stopping || in.dead {
+		in.killLocked()
+		return
+	}
+	in.expired = true
+	in.retireLocked()
+	in.proc.terminate()
+	in.pool.host.o.Clock.AfterFunc(in.pool.host.o.Grace, func() {
+		in.pool.mu.Lock()
+		defer in.pool.unlock()
+		in.killLocked()
+	})
 }
 
 // killLocked ends the process without further ado. One that was not ready is left to settle, which fails a call for it.
@@ -434,13 +451,15 @@ func (in *instance) stop(ctx context.Context) {
 	p := in.pool
 	p.mu.Lock()
 	proc, ready, busy := in.proc, in.ready, len(in.flight) > 0
-	signal := p.fn.Kind == FC || in.registered
+	signal, expired := p.fn.Kind == FC || in.registered, in.expired
 	p.unlock()
 	if proc != nil && ready && !busy && signal {
 		if p.fn.PreStop {
 			in.preStop(ctx)
 		}
-		proc.terminate()
+		if !expired {
+			proc.terminate()
+		}
 		in.wait(ctx, in.gone)
 	}
 	if proc != nil {

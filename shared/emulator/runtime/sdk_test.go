@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -238,5 +240,39 @@ func TestQueueHandlersOfLambda(t *testing.T) {
 	}
 	if r := invoke(t, h, string(event)); string(r.Payload) != `{"batchItemFailures":[{"itemIdentifier":"m2"}]}` {
 		t.Errorf("answer = %s", r.Payload)
+	}
+}
+
+// A process of Lambda that asked for SIGTERM has it at a timeout too, and is killed when it stays.
+func TestATimeoutSendsSIGTERM(t *testing.T) {
+	for _, asked := range []bool{true, false} {
+		notes := filepath.Join(t.TempDir(), "notes")
+		f, g := hello(t, runtime.Lambda, "HELLO_NOTES", notes), newGate(t)
+		if asked {
+			f.Env["HELLO_TERM"] = "yes"
+		}
+		c := newClock()
+		h := runtime.RunT(t, runtime.Options{Clock: c, Grace: time.Minute}, f)
+		call := start(t, t.Context(), h, g.payload())
+		pid, release := g.arrived()
+		defer release()
+		c.advance(3 * time.Second)
+		if r := call.result(); r.Failure != runtime.TimedOut {
+			t.Fatalf("answer = %s, %q", r.Payload, r.Failure)
+		}
+		if asked {
+			eventually(t, "the process notes SIGTERM", func() bool { got, _ := os.ReadFile(notes); return string(got) == "SIGTERM\n" })
+			if !alive(pid) {
+				t.Error("it was not given the grace period")
+			}
+			c.advance(time.Minute)
+		}
+		eventually(t, "the process ends", func() bool { return h.Stats("hello").Processes == 0 && !alive(pid) })
+		if _, err := os.Stat(notes); asked != (err == nil) {
+			t.Errorf("asked %t: notes: %v", asked, err)
+		}
+		if r := invoke(t, h, `{}`); r.Failure != runtime.Answered {
+			t.Errorf("afterwards: %s, %q", r.Payload, r.Failure)
+		}
 	}
 }
