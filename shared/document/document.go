@@ -284,6 +284,18 @@ func (n *Node) write(b *bytes.Buffer) {
 	}
 }
 
+// Marshal returns v as compact JSON, with < > & as they are. It is for values that always encode, such as structs of strings: of one
+// that does not it panics.
+func Marshal(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(fmt.Sprintf("document: a %T does not encode", v)) // the error may quote it
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
 // WriteString writes s as a JSON string, with < > & as they are.
 func WriteString(b *bytes.Buffer, s string) {
 	if !ordinary(s) {
@@ -320,9 +332,5 @@ func ordinary(s string) bool {
 }
 
 func writeAny(b *bytes.Buffer, s string) {
-	var text bytes.Buffer // of its own, so that b need not be on the heap where all strings are ordinary
-	e := json.NewEncoder(&text)
-	e.SetEscapeHTML(false)
-	e.Encode(s) // a string always encodes, and a Buffer never fails
-	b.Write(bytes.TrimSuffix(text.Bytes(), []byte("\n")))
+	b.Write(Marshal(s)) // in a buffer of its own, so that b need not be on the heap where all strings are ordinary
 }

@@ -3,6 +3,7 @@ package document_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -280,4 +281,22 @@ func FuzzWriteString(f *testing.F) {
 			t.Errorf("WriteString(%q) = %s, want %s", s, got.String(), want)
 		}
 	})
+}
+
+// Marshal writes what encoding/json does, but for < > &, and panics without quoting the value.
+func TestMarshal(t *testing.T) {
+	got := string(document.Marshal(struct {
+		A string      `json:"a"`
+		B []string    `json:"b,omitempty"`
+		C json.Number `json:"c"`
+	}{"<&>\u2028\n", nil, "12"}))
+	if want := `{"a":"<&>\u2028\n","c":12}`; got != want {
+		t.Errorf("Marshal = %s, want %s", got, want)
+	}
+	defer func() {
+		if r := fmt.Sprint(recover()); !strings.Contains(r, "json.Number") || strings.Contains(r, "not-a-real") {
+			t.Errorf("the panic says %q", r)
+		}
+	}()
+	document.Marshal(json.Number("not-a-real-secret"))
 }
