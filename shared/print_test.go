@@ -135,7 +135,7 @@ func holders(t *testing.T) map[string]any {
 		"an emulator":            server,
 		"a key of an envelope":   aes,
 		"a box":                  box,
-		"a call of a platform":   callback.Call{URL: hiddenText, Headers: map[string]secret.Text{"A": hiddenText}},
+		"a call of a platform":   callback.Call{URL: hiddenText, Headers: map[string]secret.Text{"A": hiddenText}, Body: []byte(hiddenText)},
 		"a client with a token":  client,
 		"an endpoint":            chat.Endpoint{Settings: settings, Target: chat.Target{URL: hiddenText, Secret: hiddenText}},
 		"where to reply":         chat.ReplyTo{URL: hiddenText},

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/document"
 )
 
 // Skew is how far a signed timestamp may be from now, either way, where the platform or the configuration does not say otherwise.
@@ -191,7 +192,15 @@ func Digest(parts ...string) string {
 // Acknowledge is the answer that says nothing.
 func Acknowledge() *Response { return &Response{Status: 200} }
 
-// JSON is an answer in JSON.
-func JSON(body []byte) *Response {
-	return &Response{Status: 200, ContentType: "application/json; charset=utf-8", Body: body}
+// JSON is an answer in JSON: body as document.Marshal writes it.
+func JSON(body any) *Response {
+	return &Response{Status: 200, ContentType: "application/json; charset=utf-8", Body: document.Marshal(body)}
+}
+
+// Empty is the JSON object without members.
+type Empty struct{}
+
+// A Text is the JSON object of a text, as several platforms have it.
+type Text struct {
+	Content string `json:"content"`
 }

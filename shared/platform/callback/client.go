@@ -66,7 +66,7 @@ type Call struct {
 	URL     secret.Text
 	Hosts   []string // of which the URL's must be one
 	Headers map[string]secret.Text
-	Body    []byte // JSON
+	Body    []byte `json:"-"` // JSON; it may hold a secret, so it does not print
 }
 
 // An Answer is what a platform said.

@@ -23,11 +23,8 @@ func (Session) Format(s fmt.State, _ rune) { io.WriteString(s, "[session]") }
 // Format writes a placeholder, whatever the verb.
 func (token) Format(s fmt.State, _ rune) { io.WriteString(s, "[access token]") }
 
-// Format writes all fields but the secrets, whatever the verb.
-func (v Call) Format(s fmt.State, _ rune) {
-	type plain Call
-	fmt.Fprintf(s, "%+v", plain(v))
-}
+// Format writes what the call is for, whatever the verb.
+func (v Call) Format(s fmt.State, _ rune) { fmt.Fprintf(s, "[call: %s]", v.What) }
 
 // Format writes a placeholder, whatever the verb.
 func (*Client) Format(s fmt.State, _ rune) { io.WriteString(s, "[client]") }

@@ -1,7 +1,6 @@
 package dingtalk
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/hmac"
 	"crypto/rand"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
-	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/secret"
 )
@@ -551,24 +549,34 @@ func (r *receiver) Answer(in *callback.Received, text string) (*callback.Respons
 		return r.seal(state, success)
 	case kind:
 		if state == answersNothing {
-			return callback.JSON([]byte("{}")), nil
+			return callback.JSON(callback.Empty{}), nil
 		}
 	}
 	if text == "" {
-		return callback.JSON([]byte(`{"msgtype":"empty"}`)), nil
+		return callback.JSON(struct {
+			Type string `json:"msgtype"`
+		}{"empty"}), nil
 	}
-	response := callback.JSON(textMessage(text))
+	response := callback.JSON(messageOf(text))
 	response.Carries = true
 	return response, nil
 }
 
-// textMessage is a message of plain text, which mentions nobody: only what stands under at does.
-func textMessage(text string) []byte {
-	var b bytes.Buffer
-	b.WriteString(`{"msgtype":"text","text":{"content":`)
-	document.WriteString(&b, callback.Cut(text, maxText))
-	b.WriteString(`},"at":{"atMobiles":[],"atUserIds":[],"isAtAll":false}}`)
-	return b.Bytes()
+// A message is plain text. It mentions nobody, since only the members of At do.
+type message struct {
+	Type string        `json:"msgtype"`
+	Text callback.Text `json:"text"`
+	At   struct {
+		Mobiles []string `json:"atMobiles"`
+		Users   []string `json:"atUserIds"`
+		All     bool     `json:"isAtAll"`
+	} `json:"at"`
+}
+
+func messageOf(text string) message {
+	m := message{Type: "text", Text: callback.Text{Content: callback.Cut(text, maxText)}}
+	m.At.Mobiles, m.At.Users = []string{}, []string{}
+	return m
 }
 
 func (r *receiver) seal(s sealed, word string) (*callback.Response, error) {
@@ -576,13 +584,10 @@ func (r *receiver) seal(s sealed, word string) (*callback.Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dingtalk: %w", err)
 	}
-	var b bytes.Buffer
-	for _, member := range []struct{ before, text string }{
-		{`{"msg_signature":`, a.Signature}, {`,"timeStamp":`, a.Timestamp}, {`,"nonce":`, a.Nonce}, {`,"encrypt":`, a.Encrypt},
-	} {
-		b.WriteString(member.before)
-		document.WriteString(&b, member.text)
-	}
-	b.WriteByte('}')
-	return callback.JSON(b.Bytes()), nil
+	return callback.JSON(struct {
+		Signature string `json:"msg_signature"`
+		Timestamp string `json:"timeStamp"`
+		Nonce     string `json:"nonce"`
+		Encrypt   string `json:"encrypt"`
+	}{a.Signature, a.Timestamp, a.Nonce, a.Encrypt}), nil
 }

@@ -1,7 +1,6 @@
 package dingtalk
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -65,7 +64,7 @@ func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 // bySession answers by a sessionWebhook. https://open.dingtalk.com/document/orgapp/robot-reply-and-send-messages
 func (s *sender) bySession(ctx context.Context, address secret.Text, text string) error {
 	const what = "dingtalk: answer by sessionWebhook"
-	answer, err := s.client.Do(ctx, callback.Call{What: what, URL: address, Hosts: sessionHosts, Body: textMessage(text)})
+	answer, err := s.client.Do(ctx, callback.Call{What: what, URL: address, Hosts: sessionHosts, Body: document.Marshal(messageOf(text))})
 	if err != nil {
 		return err
 	}
@@ -79,34 +78,29 @@ func (s *sender) bySession(ctx context.Context, address secret.Text, text string
 // https://open.dingtalk.com/document/orgapp/the-robot-sends-a-group-message
 // https://open.dingtalk.com/document/orgapp/chatbots-send-one-on-one-chat-messages-in-batches
 func (s *sender) byRobot(ctx context.Context, to chat.ReplyTo, text string) error {
-	var param, b bytes.Buffer
-	param.WriteString(`{"content":`)
-	document.WriteString(&param, callback.Cut(text, maxText))
-	param.WriteByte('}')
-	b.WriteString(`{"robotCode":`)
-	document.WriteString(&b, s.robotCode)
-	b.WriteString(`,"msgKey":"sampleText","msgParam":`)
-	document.WriteString(&b, param.String())
+	body := struct {
+		RobotCode    string   `json:"robotCode"`
+		Key          string   `json:"msgKey"`
+		Param        string   `json:"msgParam"`
+		Conversation string   `json:"openConversationId,omitempty"`
+		Users        []string `json:"userIds,omitempty"`
+	}{RobotCode: s.robotCode, Key: "sampleText", Param: string(document.Marshal(callback.Text{Content: callback.Cut(text, maxText)}))}
 	var what, path string
 	switch {
 	case to.ID == "":
 		return callback.Final("dingtalk: there is nobody to answer")
 	case to.Kind == toGroup:
 		what, path = "dingtalk: robot/groupMessages/send", "/v1.0/robot/groupMessages/send"
-		b.WriteString(`,"openConversationId":`)
-		document.WriteString(&b, to.ID)
+		body.Conversation = to.ID
 	case to.Kind == toPerson:
 		what, path = "dingtalk: robot/oToMessages/batchSend", "/v1.0/robot/oToMessages/batchSend"
-		b.WriteString(`,"userIds":[`)
-		document.WriteString(&b, to.ID)
-		b.WriteByte(']')
+		body.Users = []string{to.ID}
 	default:
 		return callback.Final("dingtalk: there is no way to answer by %q", to.Kind)
 	}
-	b.WriteByte('}')
 	key := callback.Digest("dingtalk", s.clientID, s.secret.Reveal())
 	return s.client.WithToken(ctx, key, s.token, func(token secret.Text) (bool, error) {
-		answer, err := s.client.Do(ctx, callback.Call{What: what, URL: secret.Text("https://api.dingtalk.com" + path), Hosts: apiHosts, Body: b.Bytes(),
+		answer, err := s.client.Do(ctx, callback.Call{What: what, URL: secret.Text("https://api.dingtalk.com" + path), Hosts: apiHosts, Body: document.Marshal(body),
 			Headers: map[string]secret.Text{"x-acs-dingtalk-access-token": token}})
 		if err != nil {
 			return false, err
@@ -134,13 +128,11 @@ func busy(code string) bool {
 // token fetches an access token. https://open.dingtalk.com/document/orgapp/obtain-the-access_token-of-an-internal-app
 func (s *sender) token(ctx context.Context) (secret.Text, time.Duration, error) {
 	const what = "dingtalk: oauth2/accessToken"
-	var b bytes.Buffer
-	b.WriteString(`{"appKey":`)
-	document.WriteString(&b, s.clientID)
-	b.WriteString(`,"appSecret":`)
-	document.WriteString(&b, s.secret.Reveal())
-	b.WriteByte('}')
-	answer, err := s.client.Do(ctx, callback.Call{What: what, URL: "https://api.dingtalk.com/v1.0/oauth2/accessToken", Hosts: apiHosts, Body: b.Bytes()})
+	body := document.Marshal(struct {
+		Key    string `json:"appKey"`
+		Secret string `json:"appSecret"`
+	}{s.clientID, s.secret.Reveal()})
+	answer, err := s.client.Do(ctx, callback.Call{What: what, URL: "https://api.dingtalk.com/v1.0/oauth2/accessToken", Hosts: apiHosts, Body: body})
 	if err != nil {
 		return "", 0, err
 	}

@@ -1,7 +1,6 @@
 package feishu
 
 import (
-	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/sha1"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
-	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
 )
 
@@ -242,11 +240,9 @@ func (r *receiver) challenge(f callback.Fields, encrypted bool) (*callback.Recei
 	if err := r.token(token); err != nil {
 		return nil, err
 	}
-	var b bytes.Buffer
-	b.WriteString(`{"challenge":`)
-	document.WriteString(&b, challenge)
-	b.WriteByte('}')
-	return &callback.Received{Handshake: callback.JSON(b.Bytes())}, nil
+	return &callback.Received{Handshake: callback.JSON(struct {
+		Challenge string `json:"challenge"`
+	}{challenge})}, nil
 }
 
 // token compares the Verification Token, if it is set.
@@ -380,13 +376,15 @@ const toasts kind = 1 // the answer shows as a short notice, to who used the car
 // Answer implements callback.Receiver. A message's answer goes by a Sender.
 func (r *receiver) Answer(in *callback.Received, text string) (*callback.Response, error) {
 	if in.State != any(toasts) || text == "" {
-		return callback.JSON([]byte("{}")), nil
+		return callback.JSON(callback.Empty{}), nil
 	}
-	var b bytes.Buffer
-	b.WriteString(`{"toast":{"type":"info","content":`)
-	document.WriteString(&b, callback.Cut(text, maxToast))
-	b.WriteString("}}")
-	response := callback.JSON(b.Bytes())
+	type toast struct {
+		Type string `json:"type"`
+		callback.Text
+	}
+	response := callback.JSON(struct {
+		Toast toast `json:"toast"`
+	}{toast{"info", callback.Text{Content: callback.Cut(text, maxToast)}}})
 	response.Carries = true
 	return response, nil
 }

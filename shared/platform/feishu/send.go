@@ -1,7 +1,6 @@
 package feishu
 
 import (
-	"bytes"
 	"context"
 	"net/url"
 	"strings"
@@ -43,10 +42,14 @@ func NewSender(s callback.Settings, client *callback.Client) (callback.Sender, e
 // https://open.feishu.cn/document/server-docs/im-v1/message/reply
 // https://open.feishu.cn/document/server-docs/im-v1/message/create
 func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
-	var what, path string
 	text = callback.Cut(text, maxText)
-	var b bytes.Buffer
-	b.WriteByte('{')
+	body := struct {
+		ReceiveID string `json:"receive_id,omitempty"`
+		Type      string `json:"msg_type"`
+		Content   string `json:"content"`
+		UUID      string `json:"uuid"`
+	}{Type: "post", Content: postOf(text), UUID: callback.Digest("feishu reply", to.ID, text)[:40]}
+	var what, path string
 	switch {
 	case to.ID == "" || to.Kind != toMessage && to.Kind != toPerson:
 		return callback.Final("feishu: there is no way to answer by %q", to.Kind)
@@ -54,18 +57,11 @@ func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 		what, path = "feishu: im/v1/messages/reply", "/"+url.PathEscape(to.ID)+"/reply"
 	default:
 		what, path = "feishu: im/v1/messages", "?receive_id_type=open_id"
-		b.WriteString(`"receive_id":`)
-		document.WriteString(&b, to.ID)
-		b.WriteByte(',')
+		body.ReceiveID = to.ID
 	}
-	b.WriteString(`"msg_type":"post","content":`)
-	document.WriteString(&b, postOf(text))
-	b.WriteString(`,"uuid":`)
-	document.WriteString(&b, callback.Digest("feishu reply", to.ID, text)[:40])
-	b.WriteByte('}')
 	key := callback.Digest("feishu", s.host, s.appID, s.secret.Reveal())
 	return s.client.WithToken(ctx, key, s.token, func(token secret.Text) (bool, error) {
-		answer, err := s.client.Do(ctx, callback.Call{What: what, Hosts: []string{s.host}, Body: b.Bytes(),
+		answer, err := s.client.Do(ctx, callback.Call{What: what, Hosts: []string{s.host}, Body: document.Marshal(body),
 			URL:     secret.Text("https://" + s.host + "/open-apis/im/v1/messages" + path),
 			Headers: map[string]secret.Text{"Authorization": "Bearer " + token}})
 		if err != nil {
@@ -82,30 +78,30 @@ func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 
 // postOf is the content of a message of rich text, a paragraph for each line.
 func postOf(text string) string {
-	var b bytes.Buffer
-	b.WriteString(`{"zh_cn":{"content":[`)
-	for i, line := range strings.Split(text, "\n") {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(`[{"tag":"text","text":`)
-		document.WriteString(&b, line)
-		b.WriteString(`}]`)
+	type element struct {
+		Tag  string `json:"tag"`
+		Text string `json:"text"`
 	}
-	b.WriteString("]}}")
-	return b.String()
+	type post struct {
+		Content [][]element `json:"content"`
+	}
+	var content [][]element
+	for line := range strings.SplitSeq(text, "\n") {
+		content = append(content, []element{{"text", line}})
+	}
+	return string(document.Marshal(struct {
+		Chinese post `json:"zh_cn"`
+	}{post{content}}))
 }
 
 // token fetches an access token. https://open.feishu.cn/document/server-docs/authentication-management/access-token/tenant_access_token_internal
 func (s *sender) token(ctx context.Context) (secret.Text, time.Duration, error) {
 	const what = "feishu: auth/v3/tenant_access_token/internal"
-	var b bytes.Buffer
-	b.WriteString(`{"app_id":`)
-	document.WriteString(&b, s.appID)
-	b.WriteString(`,"app_secret":`)
-	document.WriteString(&b, s.secret.Reveal())
-	b.WriteByte('}')
-	answer, err := s.client.Do(ctx, callback.Call{What: what, Hosts: []string{s.host}, Body: b.Bytes(),
+	body := document.Marshal(struct {
+		ID     string `json:"app_id"`
+		Secret string `json:"app_secret"`
+	}{s.appID, s.secret.Reveal()})
+	answer, err := s.client.Do(ctx, callback.Call{What: what, Hosts: []string{s.host}, Body: body,
 		URL: secret.Text("https://" + s.host + "/open-apis/auth/v3/tenant_access_token/internal")})
 	if err != nil {
 		return "", 0, err

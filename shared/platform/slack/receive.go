@@ -11,7 +11,6 @@ import (
 	"unicode/utf8"
 
 	"chatconf/shared/chat"
-	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/secret"
 )
@@ -200,16 +199,25 @@ func (r *receiver) Answer(in *callback.Received, text string) (*callback.Respons
 	if in.State != any(shows) || text == "" {
 		return callback.Acknowledge(), nil
 	}
-	response := callback.JSON(message(`"response_type":"ephemeral",`, text))
+	response := callback.JSON(struct {
+		ResponseType string `json:"response_type"`
+		message
+	}{ephemeral, messageOf(text)})
 	response.Carries = true
 	return response, nil
 }
 
-// message is a message of text with nothing marked up, behind other members.
-func message(members, text string) []byte {
-	var b bytes.Buffer
-	b.WriteString("{" + members + `"mrkdwn":false,"parse":"none","link_names":false,"text":`)
-	document.WriteString(&b, escape.Replace(callback.Cut(text, maxText)))
-	b.WriteByte('}')
-	return b.Bytes()
+// ephemeral is the response_type of an answer that only the sender of the command sees.
+const ephemeral = "ephemeral"
+
+// A message is a text without markup, behind other members.
+type message struct {
+	Markdown  bool   `json:"mrkdwn"`
+	Parse     string `json:"parse"`
+	LinkNames bool   `json:"link_names"`
+	Text      string `json:"text"`
+}
+
+func messageOf(text string) message {
+	return message{Parse: "none", Text: escape.Replace(callback.Cut(text, maxText))}
 }

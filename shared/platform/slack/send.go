@@ -1,7 +1,6 @@
 package slack
 
 import (
-	"bytes"
 	"context"
 	"strings"
 
@@ -47,7 +46,11 @@ func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 func (s *sender) byURL(ctx context.Context, address secret.Text, text string) error {
 	const what = "slack: answer by response_url"
 	answer, err := s.client.Do(ctx, callback.Call{What: what, URL: address, Hosts: urlHosts,
-		Body: message(`"response_type":"ephemeral","replace_original":false,`, text)})
+		Body: document.Marshal(struct {
+			ResponseType    string `json:"response_type"`
+			ReplaceOriginal bool   `json:"replace_original"`
+			message
+		}{ephemeral, false, messageOf(text)})})
 	if err != nil {
 		return err
 	}
@@ -75,16 +78,15 @@ func (s *sender) post(ctx context.Context, id, text string) error {
 		return callback.Final("%s: SlackBotToken is not set", what)
 	}
 	channel, thread, _ := strings.Cut(id, ":")
-	var members bytes.Buffer
-	members.WriteString(`"channel":`)
-	document.WriteString(&members, channel)
-	if thread != "" {
-		members.WriteString(`,"thread_ts":`)
-		document.WriteString(&members, thread)
-	}
-	members.WriteString(`,"unfurl_links":false,"unfurl_media":false,`)
+	body := document.Marshal(struct {
+		Channel     string `json:"channel"`
+		Thread      string `json:"thread_ts,omitempty"`
+		UnfurlLinks bool   `json:"unfurl_links"`
+		UnfurlMedia bool   `json:"unfurl_media"`
+		message
+	}{Channel: channel, Thread: thread, message: messageOf(text)})
 	answer, err := s.client.Do(ctx, callback.Call{What: what, URL: "https://slack.com/api/chat.postMessage", Hosts: apiHosts,
-		Headers: map[string]secret.Text{"Authorization": "Bearer " + s.token}, Body: message(members.String(), text)})
+		Headers: map[string]secret.Text{"Authorization": "Bearer " + s.token}, Body: body})
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package teams
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
-	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
 )
 
@@ -222,11 +220,11 @@ func beside(f callback.Fields, said content) (text, unread string) {
 //
 // A space of no width breaks tags, as callback.Defuse does. An @ stays as it is: a mention is an <at> with an entity beside the text, and ids of conversations, which people copy into grants, have an @ in them.
 func (r *receiver) Answer(_ *callback.Received, text string) (*callback.Response, error) {
-	var b bytes.Buffer
-	b.WriteString(`{"type":"message","textFormat":"plain","text":`)
-	document.WriteString(&b, callback.Cut(strings.ReplaceAll(text, "<", "<\u200b"), maxText))
-	b.WriteByte('}')
-	response := callback.JSON(b.Bytes())
+	response := callback.JSON(struct {
+		Type   string `json:"type"`
+		Format string `json:"textFormat"`
+		Text   string `json:"text"`
+	}{"message", "plain", callback.Cut(strings.ReplaceAll(text, "<", "<\u200b"), maxText)})
 	response.Carries = text != ""
 	return response, nil
 }

@@ -3,6 +3,7 @@ package wecom
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -429,23 +430,21 @@ func (r *receiver) Answer(in *callback.Received, text string) (*callback.Respons
 	if err != nil {
 		return nil, fmt.Errorf("wecom: %w", err)
 	}
-	var b bytes.Buffer
-	response := &callback.Response{Status: 200, ContentType: "application/json; charset=utf-8", Carries: true}
+	var response *callback.Response
 	switch s.form {
 	case formXML:
-		response.ContentType = "text/xml; charset=utf-8"
-		fmt.Fprintf(&b, "<xml><Encrypt>%s</Encrypt><MsgSignature>%s</MsgSignature><TimeStamp>%s</TimeStamp><Nonce>%s</Nonce></xml>",
+		body := fmt.Sprintf("<xml><Encrypt>%s</Encrypt><MsgSignature>%s</MsgSignature><TimeStamp>%s</TimeStamp><Nonce>%s</Nonce></xml>",
 			a.Encrypt, a.Signature, a.Timestamp, escapeXML(a.Nonce))
+		response = &callback.Response{Status: 200, ContentType: "text/xml; charset=utf-8", Body: []byte(body)}
 	default: // the nonce must be the callback's, and the time a number
-		b.WriteString(`{"encrypt":`)
-		document.WriteString(&b, a.Encrypt)
-		b.WriteString(`,"msgsignature":`)
-		document.WriteString(&b, a.Signature)
-		b.WriteString(`,"timestamp":` + a.Timestamp + `,"nonce":`)
-		document.WriteString(&b, a.Nonce)
-		b.WriteByte('}')
+		response = callback.JSON(struct {
+			Encrypt   string      `json:"encrypt"`
+			Signature string      `json:"msgsignature"`
+			Timestamp json.Number `json:"timestamp"`
+			Nonce     string      `json:"nonce"`
+		}{a.Encrypt, a.Signature, json.Number(a.Timestamp), a.Nonce})
 	}
-	response.Body = b.Bytes()
+	response.Carries = true
 	return response, nil
 }
 
@@ -456,23 +455,23 @@ func (r *receiver) reply(s state, text string) string {
 		return "<xml><ToUserName>" + escapeXML(s.user) + "</ToUserName><FromUserName>" + escapeXML(r.corpID) + "</FromUserName><CreateTime>" + s.timestamp +
 			"</CreateTime><MsgType>text</MsgType><Content>" + escapeXML(plain(text)) + "</Content></xml>"
 	case formJSON:
-		var b bytes.Buffer
-		b.WriteString(`{"ToUserName":`)
-		document.WriteString(&b, s.user)
-		b.WriteString(`,"FromUserName":`)
-		document.WriteString(&b, r.corpID)
-		b.WriteString(`,"CreateTime":` + s.timestamp + `,"MsgType":"text","Content":`)
-		document.WriteString(&b, plain(text))
-		b.WriteByte('}')
-		return b.String()
+		return string(document.Marshal(struct {
+			To      string      `json:"ToUserName"`
+			From    string      `json:"FromUserName"`
+			Time    json.Number `json:"CreateTime"`
+			Type    string      `json:"MsgType"`
+			Content string      `json:"Content"`
+		}{s.user, r.corpID, json.Number(s.timestamp), "text", plain(text)}))
 	default:
-		var b bytes.Buffer
-		b.WriteString(`{"msgtype":"stream","stream":{"id":`)
-		document.WriteString(&b, callback.Digest("wecom stream", s.id)[:32])
-		b.WriteString(`,"finish":true,"content":`)
-		document.WriteString(&b, markdown(text))
-		b.WriteString(`}}`)
-		return b.String()
+		type stream struct {
+			ID     string `json:"id"`
+			Finish bool   `json:"finish"`
+			callback.Text
+		}
+		return string(document.Marshal(struct {
+			Type   string `json:"msgtype"`
+			Stream stream `json:"stream"`
+		}{"stream", stream{callback.Digest("wecom stream", s.id)[:32], true, callback.Text{Content: markdown(text)}}}))
 	}
 }
 

@@ -1,8 +1,9 @@
 package wecom
 
 import (
-	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"net/url"
 	"strings"
 	"time"
@@ -31,6 +32,11 @@ func NewSender(s callback.Settings, client *callback.Client) (callback.Sender, e
 	if out.corpID == "" || out.agentID == "" || out.secret == "" {
 		return nil, callback.Final("wecom: WeChatCorpId, WeChatAgentId or WeChatSecret is not set")
 	}
+	if !agentID.Fits(out.agentID) {
+		return nil, callback.Final("wecom: WeChatAgentId is not %s", agentID.Want)
+	}
+	// The API wants a number, and JSON knows none that begins with a zero.
+	out.agentID = cmp.Or(strings.TrimLeft(out.agentID, "0"), "0")
 	return out, nil
 }
 
@@ -48,11 +54,11 @@ func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
 // byURL answers as an intelligent robot. https://developer.work.weixin.qq.com/document/path/101138
 func (s *sender) byURL(ctx context.Context, address secret.Text, text string) error {
 	const what = "wecom: answer by response_url"
-	var b bytes.Buffer
-	b.WriteString(`{"msgtype":"markdown","markdown":{"content":`)
-	document.WriteString(&b, markdown(text))
-	b.WriteString("}}")
-	answer, err := s.client.Do(ctx, callback.Call{What: what, URL: address, Hosts: []string{api}, Body: b.Bytes()})
+	body := document.Marshal(struct {
+		Type     string        `json:"msgtype"`
+		Markdown callback.Text `json:"markdown"`
+	}{"markdown", callback.Text{Content: markdown(text)}})
+	answer, err := s.client.Do(ctx, callback.Call{What: what, URL: address, Hosts: []string{api}, Body: body})
 	if err != nil {
 		return err
 	}
@@ -69,15 +75,15 @@ func (s *sender) message(ctx context.Context, user, text string) error {
 	if user == "" || user == "@all" || strings.Contains(user, "|") {
 		return callback.Final("%s: the message is to be to one person", what)
 	}
-	var b bytes.Buffer
-	b.WriteString(`{"touser":`)
-	document.WriteString(&b, user)
-	b.WriteString(`,"msgtype":"text","agentid":` + s.agentID + `,"text":{"content":`)
-	document.WriteString(&b, plain(text))
-	b.WriteString("}}")
+	body := document.Marshal(struct {
+		User    string        `json:"touser"`
+		Type    string        `json:"msgtype"`
+		AgentID json.Number   `json:"agentid"`
+		Text    callback.Text `json:"text"`
+	}{user, "text", json.Number(s.agentID), callback.Text{Content: plain(text)}})
 	key := callback.Digest("wecom", s.corpID, s.agentID, s.secret.Reveal())
 	return s.client.WithToken(ctx, key, s.token, func(token secret.Text) (bool, error) {
-		answer, err := s.client.Do(ctx, callback.Call{What: what, Hosts: []string{api}, Body: b.Bytes(),
+		answer, err := s.client.Do(ctx, callback.Call{What: what, Hosts: []string{api}, Body: body,
 			URL: "https://" + api + "/cgi-bin/message/send?access_token=" + secret.Text(url.QueryEscape(token.Reveal()))})
 		if err != nil {
 			return false, err

@@ -99,3 +99,28 @@ func TestSendWithoutANetwork(t *testing.T) {
 	}
 	platformtest.CheckSendCanceled(t, s, chat.ReplyTo{Kind: "user", ID: "u"}, chat.ReplyTo{Kind: "response_url", URL: "https://qyapi.weixin.qq.com/not-a-real-code"})
 }
+
+// The API wants the AgentId as a number, which does not begin with a zero in JSON.
+func TestSendAgentID(t *testing.T) {
+	for id, want := range map[string]string{"1000002": "1000002", "0": "0", "007": "7", "x": "", "1e3": "", "-1": ""} {
+		p := platformtest.NewServer(t, now, []string{"qyapi.weixin.qq.com"}, func(platformtest.Request) (int, string) {
+			return 200, `{"errcode":0,"access_token":"not-a-real-token","expires_in":7200}`
+		})
+		s, err := wecom.NewSender(with("WeChatAgentId", id), p.Client)
+		if want == "" {
+			if err == nil {
+				t.Errorf("a sender is made of the AgentId %q", id)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Send(t.Context(), chat.ReplyTo{Kind: "user", ID: "u"}, "done"); err != nil {
+			t.Fatal(err)
+		}
+		if r := p.Requests(); len(r) != 2 || !strings.Contains(r[1].Body, `"agentid":`+want+`,`) {
+			t.Errorf("AgentId %q: %+v", id, r)
+		}
+	}
+}

@@ -4,6 +4,9 @@ package wecom
 
 import "chatconf/shared/chat"
 
+// agentID is the shape of an AgentId.
+var agentID = chat.Digits(20)
+
 // Platform declares the type and its settings. Token and EncodingAESKey of the callback are made up when they are not given, and
 // shown in Outputs, to be pasted into WeCom's console.
 // https://developer.work.weixin.qq.com/document/path/90238
@@ -16,7 +19,7 @@ func Platform() chat.Platform {
 		Setup:     setup,
 		Settings: []chat.Setting{
 			{Key: "WeChatCorpId", Required: true, Shape: chat.Visible(1, 64), Help: "Corp ID of the company"},
-			{Key: "WeChatAgentId", Required: true, Shape: chat.Digits(20), Help: "AgentId of the app"},
+			{Key: "WeChatAgentId", Required: true, Shape: agentID, Help: "AgentId of the app"},
 			{Key: "WeChatSecret", Required: true, Secret: true, Shape: chat.Visible(1, 256), Names: []string{"CorpSecret"}, Help: "Secret of the app"},
 			{Key: "WeChatToken", Secret: true, Shape: chat.Alphanumeric(1, 32), Generate: true, Output: "Token", Help: "Token of the callback"},
 			{Key: "WeChatEncodingAesKey", Secret: true, Shape: chat.EncodingAESKey, Generate: true, Output: "AesKey", Names: []string{"AesKey"}, Help: "EncodingAESKey of the callback"},
