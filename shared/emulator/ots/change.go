@@ -185,16 +185,33 @@ func (c *change) setCondition(m *otsprotocol.Condition) error {
 	return nil
 }
 
+// setReturns takes over what is returned. Values after the change are those of incremented columns only. The
+// service's wording of the refusals is not known.
 func (c *change) setReturns(m *otsprotocol.ReturnContent) error {
-	c.returns = m.GetReturnType()
+	c.returns, c.columns = m.GetReturnType(), m.GetReturnColumnNames()
 	switch c.returns {
-	case otsprotocol.ReturnType_RT_NONE, otsprotocol.ReturnType_RT_PK:
+	case otsprotocol.ReturnType_RT_NONE:
+		return nil
+	case otsprotocol.ReturnType_RT_PK:
+		if len(c.columns) > 0 {
+			return invalid("Return columns cannot be given when the primary key is returned.")
+		}
 		return nil
 	case otsprotocol.ReturnType_RT_AFTER_MODIFY:
-		c.columns = m.GetReturnColumnNames()
+		for _, name := range c.columns {
+			if !c.increments(name) {
+				return invalid("The return column '%s' is not incremented.", name)
+			}
+		}
 		return nil
 	}
 	return invalid("Invalid return type: %d.", c.returns)
+}
+
+func (c *change) increments(name string) bool {
+	return slices.ContainsFunc(c.row.Cells, func(cell plainbuffer.Cell) bool {
+		return cell.Op == plainbuffer.Increment && string(cell.Name) == name
+	})
 }
 
 // conditional reports whether the change depends on the row: its outcome on existence or columns, or its result on a value.

@@ -278,6 +278,13 @@ func TestRequestsThatNoSDKSends(t *testing.T) {
 		{"a bulk import that deletes without marker", "BulkImport", message(t, &ots.BulkImportRequest{
 			TableName: proto.String("t"), Rows: []*ots.BulkImportRow{{Type: otsprotocol.OperationType_DELETE.Enum(), RowChange: whole}},
 		}), "400 OTSParameterInvalid: Invalid request of delete row: missing RowDeleteMarker in request."},
+		{"columns to return with the primary key", "PutRow", message(t, &otsprotocol.PutRowRequest{
+			TableName: proto.String("t"), Row: whole,
+			Condition: &otsprotocol.Condition{RowExistence: otsprotocol.RowExistenceExpectation_IGNORE.Enum()},
+			ReturnContent: &otsprotocol.ReturnContent{
+				ReturnType: otsprotocol.ReturnType_RT_PK.Enum(), ReturnColumnNames: []string{"v"},
+			},
+		}), "400 OTSParameterInvalid: Return columns cannot be given when the primary key is returned."},
 		{"an operation in lower case", "listtable", nil, "400 OTSParameterInvalid: Unsupported operation: 'listtable'."},
 		{"no operation", "", nil, "400 OTSParameterInvalid: Unsupported operation: ''."},
 		{"no protobuf", "ListTable", []byte{0xFF}, "400 OTSParameterInvalid: Failed to parse the ProtoBuf message."},

@@ -192,6 +192,17 @@ func TestIncrement(t *testing.T) {
 	u.IncrementColumn("n", -1)
 	u.IncrementColumn("n", -1)
 	fails(t, "two increments of one column", c.write(u), "OTSParameterInvalid: ")
+
+	u = update("t", key("p", "k"))
+	u.IncrementColumn("n", -1)
+	u.PutColumn("s", "new")
+	u.SetReturnIncrementValue()
+	u.AppendIncrementColumnToReturn("s")
+	fails(t, "the value of a column that is written", c.write(u),
+		"OTSParameterInvalid: The return column 's' is not incremented.")
+	if got, want := c.get("t", key("p", "k")), fmt.Sprintf("n=%d s=text", int64(1<<63-1)); got != want {
+		t.Errorf("row after refused returns: %s, want %s", got, want)
+	}
 }
 
 func TestAutoIncrement(t *testing.T) {
