@@ -13,7 +13,7 @@ import (
 	"strings"
 	"text/template"
 
-	"chatconf/shared/kms"
+	"chatconf/shared/cloud"
 )
 
 // A Function is a folder under functions/ and what it does to the tables.
@@ -147,7 +147,7 @@ var conditions = map[Condition]map[string]map[string]string{
 		"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "*/*"},
 		"Null":                    {"dynamodb:LeadingKeys": "false"},
 	},
-	OfKeyRing: {"StringEquals": {"kms:EncryptionContext:" + kms.ContextKey: kms.ContextValue}},
+	OfKeyRing: {"StringEquals": {"kms:EncryptionContext:" + cloud.KeyContextKey: cloud.KeyContextValue}},
 	OfTables:  {"StringEquals": {"kms:ViaService": "dynamodb.${AWS_REGION}.amazonaws.com"}},
 }
 

@@ -34,7 +34,6 @@ var rooms = []room{
 	{"shared/document", nil, nil},
 	{"shared/rpc/sign", nil, nil},
 	{"shared/dial", nil, nil},
-	{"shared/kms", nil, nil},
 	{"shared/cloud", []string{"shared/dial"}, nil},
 	{"shared/bolt", nil, []string{"go.etcd.io/bbolt"}},
 
@@ -65,19 +64,13 @@ var rooms = []room{
 	{"shared/serve/servetest", []string{"shared/serve", "shared/invoke"}, nil},
 	{"shared/serve/lambda", []string{"shared/serve"}, []string{"github.com/aws/aws-lambda-go"}},
 
-	// What a cloud gives: its key service, its functions, and all of it together. A function links one of each.
-	{"shared/cloud/awsapi", []string{"shared/cloud", "shared/invoke"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
-	{"shared/cloud/aliapi", []string{"shared/cloud", "shared/invoke", "shared/rpc/sign"}, nil},
-	{"shared/kms/awskms", []string{"shared/kms", "shared/cloud", "shared/cloud/awsapi"}, nil},
-	{"shared/kms/alikms", []string{"shared/kms", "shared/cloud", "shared/cloud/aliapi"}, nil},
-	{"shared/kms/kmstest", []string{"shared/cloud"}, nil},
-	{"shared/function", []string{"shared/cloud"}, nil},
-	{"shared/function/functiontest", []string{"shared/cloud"}, nil},
-	{"shared/function/awsfunction", []string{"shared/function", "shared/cloud", "shared/cloud/awsapi"}, nil},
-	{"shared/function/alifunction", []string{"shared/function", "shared/cloud", "shared/cloud/aliapi"}, nil},
+	// A cloud: its key service, functions, roots and signed calls. A function links one.
+	{"shared/cloud/alibaba", []string{"shared/cloud", "shared/dial", "shared/invoke", "shared/rpc/sign"}, nil},
+	{"shared/cloud/aws", []string{"shared/cloud", "shared/dial", "shared/invoke"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
+	{"shared/cloud/cloudtest", []string{"shared/cloud"}, nil},
 	{"shared/app/target", []string{"shared/serve", "shared/table", "shared/dial"}, nil},
-	{"shared/app/target/fc", []string{"shared/app/target", "shared/cloud/aliapi", "shared/function/alifunction", "shared/invoke", "shared/kms/alikms", "shared/dial", "shared/serve/fc", "shared/table", "shared/table/tablestore"}, nil},
-	{"shared/app/target/lambda", []string{"shared/app/target", "shared/cloud", "shared/cloud/awsapi", "shared/function/awsfunction", "shared/kms/awskms", "shared/dial", "shared/serve/lambda", "shared/table", "shared/table/dynamodb"}, nil},
+	{"shared/app/target/fc", []string{"shared/app/target", "shared/cloud/alibaba", "shared/dial", "shared/invoke", "shared/serve/fc", "shared/table", "shared/table/tablestore"}, nil},
+	{"shared/app/target/lambda", []string{"shared/app/target", "shared/cloud", "shared/cloud/aws", "shared/dial", "shared/serve/lambda", "shared/table", "shared/table/dynamodb"}, nil},
 
 	// Emulators: never the domain, the wiring or an adapter.
 	{"shared/emulator/ots", []string{"shared/bolt", "shared/emulator/ots/*"}, otsModules},
@@ -98,8 +91,8 @@ var rooms = []room{
 	{"functions/testdata/peer/fc", nil, []string{"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore", "github.com/aliyun/fc-runtime-go-sdk/fc"}},
 	{"functions/testdata/peer/lambda", nil, []string{"github.com/aws/aws-lambda-go/lambda", "github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/dynamodb", "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"}},
 	{"functions/*", []string{"shared/app", "shared/chat"}, nil},
-	{"deploy/bench", nil, nil},              // tests only
-	{"deploy", []string{"shared/kms"}, nil}, // makes the templates, by text/template; linked by nothing that is deployed
+	{"deploy/bench", nil, nil},                // tests only
+	{"deploy", []string{"shared/cloud"}, nil}, // makes the templates, by text/template; linked by nothing that is deployed
 	{"deploy/make", []string{"deploy"}, nil},
 	{"deploy/chatconf", []string{"shared/*", "shared/emulator/ots", "shared/emulator/runtime", "shared/rpc/sign", "shared/table/file", "shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"}, []string{"github.com/spf13/cobra", "github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/config"}},
 }
@@ -296,7 +289,7 @@ func TestFunctionsLinkNothingThatKeepsTheLinkerFromDropping(t *testing.T) {
 			t.Errorf("%s is not among what functions link: the test did not follow imports", folder)
 		}
 	}
-	for _, folder := range []string{"shared/table/tabletest", "shared/platform/platformtest", "shared/platform/platformsim", "shared/webhook/webhooktest", "shared/serve/servetest", "shared/kms/kmstest", "shared/function/functiontest", "deploy/chatconf"} {
+	for _, folder := range []string{"shared/table/tabletest", "shared/platform/platformtest", "shared/platform/platformsim", "shared/webhook/webhooktest", "shared/serve/servetest", "shared/cloud/cloudtest", "deploy/chatconf"} {
 		if seen[folder] {
 			t.Errorf("functions link %s", folder)
 		}
@@ -328,7 +321,7 @@ func TestRoomRules(t *testing.T) {
 		{"shared/app", "chatconf/shared/app/target/lambda", true},
 		{"shared/app/target/fc", "chatconf/shared/table/dynamodb", false},
 		{"shared/app/target/fc", "chatconf/shared/serve/lambda", false},
-		{"shared/kms/alikms", "github.com/aws/aws-sdk-go-v2/aws", false},
+		{"shared/cloud/alibaba", "github.com/aws/aws-sdk-go-v2/aws", false},
 		{"shared/app", "chatconf/shared/emulator/ots", false},
 		{"functions/api", "chatconf/shared/rpc", false},
 		{"functions/api", "github.com/spf13/cobra", false},

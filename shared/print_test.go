@@ -24,7 +24,7 @@ import (
 	"chatconf/shared/app"
 	"chatconf/shared/chat"
 	"chatconf/shared/cloud"
-	"chatconf/shared/cloud/aliapi"
+	"chatconf/shared/cloud/alibaba"
 	"chatconf/shared/emulator/ots"
 	"chatconf/shared/emulator/runtime"
 	"chatconf/shared/invoke"
@@ -129,7 +129,7 @@ func holders(t *testing.T) map[string]any {
 		"settings":               settings,
 		"settings of a service":  app.Settings{KeyRing: hiddenText, AccessKeySecret: hiddenText},
 		"a signed request":       cloud.Request{Secrets: []string{hiddenText}},
-		"options of Alibaba":     aliapi.Options{Credentials: credentials},
+		"options of Alibaba":     alibaba.Options{Credentials: credentials},
 		"options of Tablestore":  tablestore.Options{Credentials: credentials},
 		"options of an emulator": ots.Options{AccessKeys: map[string]string{"id": hiddenText}, STSTokens: map[string]string{"id": hiddenText}},
 		"an emulator":            server,

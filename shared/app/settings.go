@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/cloud"
 	"chatconf/shared/dial"
-	"chatconf/shared/kms"
 	"chatconf/shared/policy"
 	"chatconf/shared/secret"
 	"chatconf/shared/serve"
@@ -235,8 +235,8 @@ func readSettings(environment func(string) string, names []string) (_ Settings, 
 		s.RequestsPerSecond = rate
 	}
 	if sealed, ok := strings.CutPrefix(s.KeyRing.Reveal(), sealedRing); ok {
-		if _, err := base64.StdEncoding.Strict().DecodeString(sealed); err != nil || sealed == "" || len(sealed) > kms.MaxSealed {
-			wrong("CHATCONF_KEYRING", "what follows %s is not base64 of 1 to %d characters", sealedRing, kms.MaxSealed)
+		if _, err := base64.StdEncoding.Strict().DecodeString(sealed); err != nil || sealed == "" || len(sealed) > cloud.MaxSealed {
+			wrong("CHATCONF_KEYRING", "what follows %s is not base64 of 1 to %d characters", sealedRing, cloud.MaxSealed)
 		}
 	}
 	if text := getenv("CHATCONF_EVENT_POLICY"); text != "" {

@@ -22,8 +22,8 @@ func goTool(t *testing.T, args ...string) (string, error) {
 // Run it with -count=1: it reads code through go build, of which the test cache knows nothing.
 func TestAProgramHasOneTarget(t *testing.T) {
 	rooms := map[string][]string{
-		"fc":     {"chatconf/shared/table/tablestore", "chatconf/shared/serve/fc", "chatconf/shared/kms/alikms"},
-		"lambda": {"chatconf/shared/table/dynamodb", "chatconf/shared/serve/lambda", "chatconf/shared/kms/awskms"},
+		"fc":     {"chatconf/shared/table/tablestore", "chatconf/shared/serve/fc", "chatconf/shared/cloud/alibaba"},
+		"lambda": {"chatconf/shared/table/dynamodb", "chatconf/shared/serve/lambda", "chatconf/shared/cloud/aws"},
 	}
 	for tags, target := range map[string]string{"": "", "fc": "fc", "lambda,lambda.norpc": "lambda"} {
 		if out, err := goTool(t, "build", "-tags", tags, "."); err != nil {

@@ -1,8 +1,9 @@
-// Package cloud is how the clouds' own APIs are asked for the little that is asked of them: to open a key ring, and to invoke a function.
+// Package cloud calls the APIs of the clouds for the little that is needed of them: to open a key ring,
+// and to invoke a function. Its folders are one cloud each; this package holds what they share.
 //
-// Either is one request, so the services are asked by a signed HTTP call rather than through their SDKs. The signatures are there
-// already: AWS's in the module that the DynamoDB adapter links, Alibaba Cloud's in rpc/sign, which speaks it both ways; each has a
-// folder here. The SDKs would add a client for some fifty operations, and megabytes and milliseconds to every start.
+// Each call is one signed HTTP request, and not one of an SDK. The signatures are linked anyway: that of
+// AWS with the DynamoDB adapter, that of Alibaba Cloud in rpc/sign. An SDK would add a client of about
+// fifty operations, and so megabytes and milliseconds to every start.
 package cloud
 
 import (

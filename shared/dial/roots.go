@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	_ "embed"
 	"errors"
 	"fmt"
 	"net"
@@ -17,12 +16,6 @@ import (
 	"time"
 )
 
-//go:embed amazon.pem
-var amazonPEM string
-
-//go:embed alibaba.pem
-var alibabaPEM string
-
 // Roots are the root certificates of one vendor, and the domains of the hosts that they may vouch for.
 // The certificates are parsed at the first use.
 type Roots struct {
@@ -30,19 +23,14 @@ type Roots struct {
 	pool    func() (*x509.CertPool, error)
 }
 
-// The roots of the clouds, from Mozilla's list. AWS names its own at
-// https://www.amazontrust.com/repository/; the certificates of *.aliyuncs.com are issued by GlobalSign
-// and DigiCert.
-var (
-	Amazon  = newRoots(amazonPEM, "amazonaws.com", "amazonaws.com.cn", "api.aws")
-	Alibaba = newRoots(alibabaPEM, "aliyuncs.com")
-)
-
-func newRoots(text string, domains ...string) *Roots {
+// LazyRoots returns the roots of a PEM text for the hosts under the given domains, and for these hosts
+// themselves. It parses the text when the roots are used first.
+func LazyRoots(text string, domains ...string) *Roots {
 	return &Roots{domains, sync.OnceValues(func() (*x509.CertPool, error) { return parse(text) })}
 }
 
-// ParseRoots returns the set of the certificates in a PEM text, for the hosts under the given domains; for all hosts if none is given.
+// ParseRoots returns the roots of a PEM text, for the hosts under the given domains; for all hosts if
+// no domain is given.
 func ParseRoots(text string, domains ...string) (*Roots, error) {
 	pool, err := parse(text)
 	if err != nil {
@@ -54,13 +42,13 @@ func ParseRoots(text string, domains ...string) (*Roots, error) {
 func parse(text string) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM([]byte(text)) {
-		return nil, errors.New("roots: no certificate in PEM")
+		return nil, errors.New("dial: no certificate in PEM")
 	}
 	return pool, nil
 }
 
-// covers reports whether the set is for a host.
-func (s *Roots) covers(host string) bool {
+// Covers reports whether the roots are for a host.
+func (s *Roots) Covers(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	for _, domain := range s.domains {
 		if host == domain || strings.HasSuffix(host, "."+domain) {
@@ -97,7 +85,7 @@ type Dialer struct {
 func (d *Dialer) DialTLSContext(ctx context.Context, network, addr string) (conn net.Conn, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			conn, err = nil, fmt.Errorf("roots: panic: %v\n%s", v, debug.Stack())
+			conn, err = nil, fmt.Errorf("dial: panic: %v\n%s", v, debug.Stack())
 		}
 	}()
 	host, _, err := net.SplitHostPort(addr)
@@ -128,7 +116,7 @@ func (d *Dialer) fewFor(host string) (*x509.CertPool, error) {
 		return nil, nil
 	}
 	for _, s := range d.Sets {
-		if s.covers(host) {
+		if s.Covers(host) {
 			return s.pool()
 		}
 	}

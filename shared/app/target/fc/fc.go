@@ -7,11 +7,8 @@ import (
 	"time"
 
 	"chatconf/shared/app/target"
-	"chatconf/shared/cloud/aliapi"
-	"chatconf/shared/dial"
-	"chatconf/shared/function/alifunction"
+	"chatconf/shared/cloud/alibaba"
 	"chatconf/shared/invoke"
-	"chatconf/shared/kms/alikms"
 	runtime "chatconf/shared/serve/fc"
 	"chatconf/shared/table"
 	"chatconf/shared/table/tablestore"
@@ -41,18 +38,18 @@ func Read(getenv func(string) string) (target.Target, error) {
 	o.Credentials, err = credentials(getenv)
 	mistakes = append(mistakes, err)
 	transport := tablestore.NewTransport()
-	mistakes = append(mistakes, target.Dial(transport, getenv, dial.Alibaba))
+	mistakes = append(mistakes, target.Dial(transport, getenv, alibaba.Roots))
 	o.Transport = transport
-	api := aliapi.Options{
+	api := alibaba.Options{
 		Region:      target.FirstOf(getenv("FC_REGION"), getenv("CHATCONF_REGION"), "cn-hangzhou"),
 		Credentials: o.Credentials,
 		Transport:   transport,
 	}
 	api.Endpoint = getenv("CHATCONF_KMS_ENDPOINT")
-	keys, err := alikms.New(api)
+	keys, err := alibaba.NewKeys(api)
 	wrong("CHATCONF_KMS_ENDPOINT", err)
 	api.Endpoint = getenv("CHATCONF_FC_ENDPOINT")
-	functions, err := alifunction.New(target.FirstOf(getenv("FC_ACCOUNT_ID"), getenv("CHATCONF_ACCOUNT_ID"), "account"), api)
+	functions, err := alibaba.NewFunctions(target.FirstOf(getenv("FC_ACCOUNT_ID"), getenv("CHATCONF_ACCOUNT_ID"), "account"), api)
 	wrong("CHATCONF_FC_ENDPOINT", err)
 	if err := errors.Join(mistakes...); err != nil {
 		return target.Target{}, err

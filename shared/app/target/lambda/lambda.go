@@ -9,10 +9,7 @@ import (
 
 	"chatconf/shared/app/target"
 	"chatconf/shared/cloud"
-	"chatconf/shared/cloud/awsapi"
-	"chatconf/shared/dial"
-	"chatconf/shared/function/awsfunction"
-	"chatconf/shared/kms/awskms"
+	"chatconf/shared/cloud/aws"
 	runtime "chatconf/shared/serve/lambda"
 	"chatconf/shared/table"
 	"chatconf/shared/table/dynamodb"
@@ -48,19 +45,19 @@ func Read(getenv func(string) string) (target.Target, error) {
 	o.Credentials, err = dynamodb.Environment(getenv)
 	mistakes = append(mistakes, err)
 	transport := dynamodb.NewTransport()
-	mistakes = append(mistakes, target.Dial(transport, getenv, dial.Amazon))
+	mistakes = append(mistakes, target.Dial(transport, getenv, aws.Roots))
 	o.Transport = transport
-	api := func(service string) awsapi.Options {
-		return awsapi.Options{
+	api := func(service string) aws.Options {
+		return aws.Options{
 			Region:      target.FirstOf(o.Region, "region"), // its absence is reported already
 			Endpoint:    target.FirstOf(getenv("AWS_ENDPOINT_URL_"+service), everywhere),
 			Credentials: o.Credentials,
 			Transport:   transport,
 		}
 	}
-	keys, err := awskms.New(api("KMS"))
+	keys, err := aws.NewKeys(api("KMS"))
 	wrong("AWS_ENDPOINT_URL_KMS", err)
-	functions, err := awsfunction.New(api("LAMBDA"))
+	functions, err := aws.NewFunctions(api("LAMBDA"))
 	wrong("AWS_ENDPOINT_URL_LAMBDA", err)
 	if err := errors.Join(mistakes...); err != nil {
 		return target.Target{}, err

@@ -1,4 +1,4 @@
-package aliapi
+package alibaba
 
 import "fmt"
 

@@ -1,5 +1,5 @@
-// Package kmstest is what the tests of the key services share.
-package kmstest
+// Package cloudtest is what the tests of the clouds share.
+package cloudtest
 
 import (
 	"encoding/json"

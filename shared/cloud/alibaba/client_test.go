@@ -1,4 +1,4 @@
-package aliapi_test
+package alibaba_test
 
 import (
 	"fmt"
@@ -8,11 +8,9 @@ import (
 	"testing"
 
 	"chatconf/shared/cloud"
-	"chatconf/shared/cloud/aliapi"
+	"chatconf/shared/cloud/alibaba"
 	"chatconf/shared/invoke"
 )
-
-const planted = "PLANTED"
 
 // Each request has the caller's headers and a nonce of its own; the caller's headers stay as they are, and a client shows no secret.
 func TestAsk(t *testing.T) {
@@ -27,7 +25,7 @@ func TestAsk(t *testing.T) {
 		}
 	}))
 	defer s.Close()
-	client, err := aliapi.New("2026-11-23", aliapi.Options{Endpoint: s.URL, Credentials: invoke.Credentials{AccessKeyID: "LTAIexample", AccessKeySecret: planted}})
+	client, err := alibaba.NewClient("2026-11-23", alibaba.Options{Endpoint: s.URL, Credentials: invoke.Credentials{AccessKeyID: "LTAIexample", AccessKeySecret: planted}})
 	if err != nil {
 		t.Fatal(err)
 	}

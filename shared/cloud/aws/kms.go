@@ -1,8 +1,4 @@
-// Package awskms opens what AWS KMS sealed.
-//
-// It sends one JSON request. service/kms would add its fifty operations' codecs and an endpoint resolver for the sake of this one.
-// https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
-package awskms
+package aws
 
 import (
 	"context"
@@ -14,46 +10,45 @@ import (
 	"strings"
 
 	"chatconf/shared/cloud"
-	"chatconf/shared/cloud/awsapi"
-	"chatconf/shared/kms"
 )
 
-// A Client opens.
-type Client struct {
-	api *awsapi.Client
+// Keys is the key service, KMS.
+type Keys struct {
+	api *Client
 }
 
-// New returns a client. It does no I/O.
-func New(o awsapi.Options) (*Client, error) {
-	api, err := awsapi.New("kms", o)
+// NewKeys returns the key service. It does no I/O.
+func NewKeys(o Options) (*Keys, error) {
+	api, err := NewClient("kms", o)
 	if err != nil {
 		return nil, fmt.Errorf("kms: %w", err)
 	}
-	return &Client{api}, nil
+	return &Keys{api}, nil
 }
 
-// Open returns what was sealed as the given ciphertext, which is in base64, as `aws kms encrypt` prints it, under the encryption
-// context of package kms. The key is named in the ciphertext.
-func (c *Client) Open(ctx context.Context, sealed string) ([]byte, error) {
+// Open returns the plaintext of a ciphertext in base64, as `aws kms encrypt` prints it, sealed under the
+// encryption context of a key ring. The ciphertext names the key.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
+func (k *Keys) Open(ctx context.Context, sealed string) ([]byte, error) {
 	body, err := json.Marshal(struct {
 		CiphertextBlob    string
 		EncryptionContext map[string]string
-	}{sealed, map[string]string{kms.ContextKey: kms.ContextValue}})
+	}{sealed, map[string]string{cloud.KeyContextKey: cloud.KeyContextValue}})
 	if err != nil {
 		return nil, fmt.Errorf("kms: Decrypt: %w", err)
 	}
-	opened, err := c.api.Ask(ctx, "/", http.Header{
+	opened, err := k.api.Ask(ctx, "/", http.Header{
 		"Content-Type": {"application/x-amz-json-1.1"},
 		"X-Amz-Target": {"TrentService.Decrypt"},
-	}, body, cloud.Question{Read: read})
+	}, body, cloud.Question{Read: readPlaintext})
 	if err != nil {
 		return nil, fmt.Errorf("kms: Decrypt: %w", err)
 	}
 	return opened, nil
 }
 
-// read returns the plaintext of an answer.
-func read(status int, h http.Header, body []byte) ([]byte, error) {
+// readPlaintext returns the plaintext of an answer.
+func readPlaintext(status int, h http.Header, body []byte) ([]byte, error) {
 	var answer struct {
 		Plaintext string
 		Type      string `json:"__type"`

@@ -1,4 +1,4 @@
-package awskms_test
+package aws_test
 
 import (
 	"bytes"
@@ -19,15 +19,14 @@ import (
 	"time"
 
 	"chatconf/shared/cloud"
-	"chatconf/shared/cloud/awsapi"
+	"chatconf/shared/cloud/aws"
+	"chatconf/shared/cloud/cloudtest"
 	"chatconf/shared/invoke"
-	"chatconf/shared/kms/awskms"
-	"chatconf/shared/kms/kmstest"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 )
 
-const planted = kmstest.Planted
+const planted = cloudtest.Planted
 
 const ring = `{"keys":[{"id":"test","key":"` + planted + `"}]}`
 
@@ -35,13 +34,13 @@ var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // A provider hands out fixed credentials, or fails.
 type provider struct {
-	aws.Credentials
+	awssdk.Credentials
 	err error
 }
 
-func (p provider) Retrieve(context.Context) (aws.Credentials, error) { return p.Credentials, p.err }
+func (p provider) Retrieve(context.Context) (awssdk.Credentials, error) { return p.Credentials, p.err }
 
-var own = provider{Credentials: aws.Credentials{AccessKeyID: "AKIDOWN", SecretAccessKey: planted + "-own", SessionToken: planted + "-session"}}
+var own = provider{Credentials: awssdk.Credentials{AccessKeyID: "AKIDOWN", SecretAccessKey: planted + "-own", SessionToken: planted + "-session"}}
 
 // A service is KMS with one ciphertext.
 type service struct {
@@ -144,9 +143,9 @@ func (s *service) verify(r *http.Request, body []byte) error {
 	return nil
 }
 
-func open(tb testing.TB, ctx context.Context, endpoint string, p aws.CredentialsProvider) ([]byte, error) {
+func open(tb testing.TB, ctx context.Context, endpoint string, p awssdk.CredentialsProvider) ([]byte, error) {
 	tb.Helper()
-	c, err := awskms.New(awsapi.Options{Region: "eu-central-1", Endpoint: endpoint, Credentials: p, Now: func() time.Time { return now }})
+	c, err := aws.NewKeys(aws.Options{Region: "eu-central-1", Endpoint: endpoint, Credentials: p, Now: func() time.Time { return now }})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -157,7 +156,7 @@ func open(tb testing.TB, ctx context.Context, endpoint string, p aws.Credentials
 	return opened, err
 }
 
-func TestOpen(t *testing.T) {
+func TestOpenSealed(t *testing.T) {
 	_, endpoint := newService(t)
 	if got, err := open(t, t.Context(), endpoint, own); string(got) != ring || err != nil {
 		t.Errorf("Open with the environment's credentials = %d bytes, %v", len(got), err)
@@ -168,7 +167,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-func TestOpenIsRefused(t *testing.T) {
+func TestKeysRefuse(t *testing.T) {
 	s, endpoint := newService(t)
 	wrong := own
 	wrong.SecretAccessKey = planted + "-wrong"
@@ -226,15 +225,15 @@ func TestAnswersThatMakeNoSense(t *testing.T) {
 	}
 }
 
-func TestNew(t *testing.T) {
-	for _, o := range []awsapi.Options{{}, {Region: "eu-central-1", Endpoint: "kms"}, {Region: "eu central 1"}} {
-		if _, err := awskms.New(o); err == nil {
+func TestNewKeys(t *testing.T) {
+	for _, o := range []aws.Options{{}, {Region: "eu-central-1", Endpoint: "kms"}, {Region: "eu central 1"}} {
+		if _, err := aws.NewKeys(o); err == nil {
 			t.Errorf("New(%+v): no error", o)
 		}
 	}
 	for region, host := range map[string]string{"eu-central-1": "kms.eu-central-1.amazonaws.com", "cn-north-1": "kms.cn-north-1.amazonaws.com.cn"} {
 		got := ""
-		c, err := awskms.New(awsapi.Options{Region: region, Credentials: own, Transport: transport(func(r *http.Request) (*http.Response, error) {
+		c, err := aws.NewKeys(aws.Options{Region: region, Credentials: own, Transport: transport(func(r *http.Request) (*http.Response, error) {
 			got = r.URL.Scheme + "://" + r.Host
 			return &http.Response{StatusCode: 400, Body: http.NoBody}, nil
 		})})
@@ -251,4 +250,4 @@ type transport func(*http.Request) (*http.Response, error)
 
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
 
-func FuzzRead(f *testing.F) { kmstest.FuzzRead(f, awskms.Read) }
+func FuzzReadPlaintext(f *testing.F) { cloudtest.FuzzRead(f, aws.ReadPlaintext) }

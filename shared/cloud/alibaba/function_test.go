@@ -1,4 +1,4 @@
-package alifunction_test
+package alibaba_test
 
 import (
 	"fmt"
@@ -9,14 +9,13 @@ import (
 	"strings"
 	"testing"
 
-	"chatconf/shared/cloud/aliapi"
-	"chatconf/shared/function/alifunction"
-	"chatconf/shared/function/functiontest"
+	"chatconf/shared/cloud/alibaba"
+	"chatconf/shared/cloud/cloudtest"
 	"chatconf/shared/invoke"
 	"chatconf/shared/rpc/sign"
 )
 
-const secret = functiontest.Secret
+const secret = cloudtest.Secret
 
 // A request is one that the service got.
 type request struct {
@@ -24,7 +23,7 @@ type request struct {
 }
 
 // functionCompute is a service that proves signatures and answers all alike.
-func functionCompute(t *testing.T, status int, header http.Header, answer string) (*alifunction.Client, *[]request) {
+func functionCompute(t *testing.T, status int, header http.Header, answer string) (*alibaba.Functions, *[]request) {
 	t.Helper()
 	got := new([]request)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -48,7 +47,7 @@ func functionCompute(t *testing.T, status int, header http.Header, answer string
 		io.WriteString(w, answer)
 	}))
 	t.Cleanup(server.Close)
-	client, err := alifunction.New("", aliapi.Options{Endpoint: server.URL + "/", Credentials: invoke.Credentials{AccessKeyID: "LTAIexample", AccessKeySecret: secret}})
+	client, err := alibaba.NewFunctions("", alibaba.Options{Endpoint: server.URL + "/", Credentials: invoke.Credentials{AccessKeyID: "LTAIexample", AccessKeySecret: secret}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,8 +82,8 @@ func TestStart(t *testing.T) {
 }
 
 // What the service says instead, whether it may pass, and how often it is asked.
-func TestRefusals(t *testing.T) {
-	for about, test := range map[string]functiontest.Refusal{
+func TestFunctionsRefuse(t *testing.T) {
+	for about, test := range map[string]cloudtest.Refusal{
 		"no such function":       {Status: 404, Header: http.Header{"X-Fc-Request-Id": {"r-2"}}, Body: `{"Code":"FunctionNotFound","Message":"function 'f' does not exist","RequestId":"r-1"}`, Says: "FunctionNotFound, status 404, request r-1", Started: 1},
 		"not allowed":            {Status: 403, Body: `{"Code":"AccessDenied","Message":"` + secret + `"}`, Says: `AccessDenied, status 403: "[secret]"`, Started: 1},
 		"too many":               {Status: 429, Body: `{"Code":"ResourceThrottled"}`, Says: "ResourceThrottled, status 429", Passing: true, Started: 2},
@@ -99,22 +98,22 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestNew(t *testing.T) {
+func TestNewFunctions(t *testing.T) {
 	for about, test := range map[string]struct {
 		account string
-		options aliapi.Options
+		options alibaba.Options
 	}{
-		"no account":                 {"", aliapi.Options{Region: "cn-hangzhou"}},
-		"no region":                  {"1", aliapi.Options{}},
-		"an endpoint that is none":   {"", aliapi.Options{Endpoint: "fc.example.com"}},
-		"an endpoint with something": {"", aliapi.Options{Endpoint: "https://fc.example.com/x"}},
+		"no account":                 {"", alibaba.Options{Region: "cn-hangzhou"}},
+		"no region":                  {"1", alibaba.Options{}},
+		"an endpoint that is none":   {"", alibaba.Options{Endpoint: "fc.example.com"}},
+		"an endpoint with something": {"", alibaba.Options{Endpoint: "https://fc.example.com/x"}},
 	} {
-		if _, err := alifunction.New(test.account, test.options); err == nil {
+		if _, err := alibaba.NewFunctions(test.account, test.options); err == nil {
 			t.Errorf("%s: no error", about)
 		}
 	}
 	asked := ""
-	client, err := alifunction.New("1000000000000000", aliapi.Options{Region: "cn-hangzhou", Transport: functiontest.Transport(func(r *http.Request) { asked = r.URL.Host }),
+	client, err := alibaba.NewFunctions("1000000000000000", alibaba.Options{Region: "cn-hangzhou", Transport: cloudtest.Transport(func(r *http.Request) { asked = r.URL.Host }),
 		Credentials: invoke.Credentials{AccessKeyID: "LTAIexample", AccessKeySecret: secret}})
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +124,7 @@ func TestNew(t *testing.T) {
 	if text := fmt.Sprintf("%+v %#v", client, client); strings.Contains(text, secret) {
 		t.Errorf("the client shows its secret: %s", text)
 	}
-	none, err := alifunction.New("1", aliapi.Options{Region: "cn-hangzhou"})
+	none, err := alibaba.NewFunctions("1", alibaba.Options{Region: "cn-hangzhou"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
-// Package aliapi asks the services of Alibaba Cloud, with requests signed by package sign, which is linked in any case, because it proves
-// the signatures of our own callers.
-package aliapi
+// Package alibaba is Alibaba Cloud: its key service, the functions of Function Compute, and the roots of
+// its hosts. Requests are signed by package rpc/sign, which also verifies our own callers.
+package alibaba
 
 import (
 	"bytes"
@@ -39,8 +39,8 @@ type Client struct {
 	now         func() time.Time
 }
 
-// New returns a client of the service at o.Endpoint, which must be given here, by the version of its API. It does no I/O.
-func New(version string, o Options) (*Client, error) {
+// NewClient returns a client of the service at o.Endpoint, which must be given here, by the version of its API. It does no I/O.
+func NewClient(version string, o Options) (*Client, error) {
 	if err := cloud.CheckEndpoint(o.Endpoint); err != nil {
 		return nil, fmt.Errorf("endpoint: %w", err)
 	}

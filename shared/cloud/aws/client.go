@@ -1,5 +1,6 @@
-// Package awsapi asks the services of AWS, with requests signed by the signer of aws-sdk-go-v2.
-package awsapi
+// Package aws is AWS: its key service, the functions of Lambda, and the roots of its hosts. Requests are
+// signed by the signer of aws-sdk-go-v2.
+package aws
 
 import (
 	"bytes"
@@ -43,8 +44,8 @@ type Client struct {
 	signer          *v4.Signer
 }
 
-// New returns a client of a service, by the name that signatures and hosts have of it, such as kms. It does no I/O.
-func New(service string, o Options) (*Client, error) {
+// NewClient returns a client of a service, by its name in signatures and hosts, such as kms. It does no I/O.
+func NewClient(service string, o Options) (*Client, error) {
 	if o.Region == "" {
 		return nil, errors.New("no region")
 	}

@@ -1,4 +1,4 @@
-package awsfunction_test
+package aws_test
 
 import (
 	"context"
@@ -9,18 +9,17 @@ import (
 	"testing"
 	"time"
 
-	"chatconf/shared/cloud/awsapi"
-	"chatconf/shared/function/awsfunction"
-	"chatconf/shared/function/functiontest"
+	"chatconf/shared/cloud/aws"
+	"chatconf/shared/cloud/cloudtest"
 	"chatconf/shared/invoke"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-var now = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+var invokedAt = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 
-const secret = functiontest.Secret
+const secret = cloudtest.Secret
 
 // A request is one that the service got.
 type request struct {
@@ -28,7 +27,7 @@ type request struct {
 }
 
 // lambda is a service that answers all alike. The signature is compared with one that the SDK's signer makes of what came.
-func lambda(t *testing.T, status int, header http.Header, answer string) (*awsfunction.Client, *[]request) {
+func lambda(t *testing.T, status int, header http.Header, answer string) (*aws.Functions, *[]request) {
 	t.Helper()
 	got := new([]request)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -44,10 +43,10 @@ func lambda(t *testing.T, status int, header http.Header, answer string) (*awsfu
 		io.WriteString(w, answer)
 	}))
 	t.Cleanup(server.Close)
-	client, err := awsfunction.New(awsapi.Options{
-		Region: "eu-central-1", Endpoint: server.URL + "/", Now: func() time.Time { return now },
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: secret}, nil
+	client, err := aws.NewFunctions(aws.Options{
+		Region: "eu-central-1", Endpoint: server.URL + "/", Now: func() time.Time { return invokedAt },
+		Credentials: awssdk.CredentialsProviderFunc(func(context.Context) (awssdk.Credentials, error) {
+			return awssdk.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: secret}, nil
 		}),
 	})
 	if err != nil {
@@ -84,14 +83,14 @@ func TestSignature(t *testing.T) {
 		again.Header.Set("Content-Type", r.Header.Get("Content-Type"))
 		again.Header.Set("X-Amz-Invocation-Type", r.Header.Get("X-Amz-Invocation-Type"))
 		const hash = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a" // of {}
-		if err := v4.NewSigner().SignHTTP(r.Context(), aws.Credentials{AccessKeyID: "ASIAEXAMPLE", SecretAccessKey: secret, SessionToken: "token"}, again, hash, "lambda", "eu-central-1", now); err != nil {
+		if err := v4.NewSigner().SignHTTP(r.Context(), awssdk.Credentials{AccessKeyID: "ASIAEXAMPLE", SecretAccessKey: secret, SessionToken: "token"}, again, hash, "lambda", "eu-central-1", invokedAt); err != nil {
 			t.Error(err)
 		}
 		want = again.Header.Get("Authorization")
 		w.WriteHeader(http.StatusAccepted)
 	}))
 	t.Cleanup(server.Close)
-	client, err := awsfunction.New(awsapi.Options{Region: "eu-central-1", Endpoint: server.URL, Now: func() time.Time { return now }})
+	client, err := aws.NewFunctions(aws.Options{Region: "eu-central-1", Endpoint: server.URL, Now: func() time.Time { return invokedAt }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,8 +115,8 @@ func TestStart(t *testing.T) {
 }
 
 // What the service says instead, whether it may pass, and how often it is asked.
-func TestRefusals(t *testing.T) {
-	for about, test := range map[string]functiontest.Refusal{
+func TestFunctionsRefuse(t *testing.T) {
+	for about, test := range map[string]cloudtest.Refusal{
 		"no such function":    {Status: 404, Header: http.Header{"X-Amzn-Errortype": {"ResourceNotFoundException:http://internal"}}, Body: `{"Message":"Function not found"}`, Says: "ResourceNotFoundException, status 404", Started: 1},
 		"not allowed":         {Status: 403, Header: http.Header{"X-Amzn-Errortype": {"AccessDeniedException"}}, Body: `{"Message":"` + secret + `"}`, Says: `AccessDeniedException, status 403: "[secret]"`, Started: 1},
 		"too many":            {Status: 429, Body: `{"Message":"Rate exceeded"}`, Says: "status 429", Passing: true, Started: 2},
@@ -131,21 +130,21 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestNew(t *testing.T) {
-	for about, o := range map[string]awsapi.Options{
+func TestNewFunctions(t *testing.T) {
+	for about, o := range map[string]aws.Options{
 		"no region":                  {},
 		"an endpoint that is none":   {Region: "eu-central-1", Endpoint: "lambda.example.com"},
 		"an endpoint with something": {Region: "eu-central-1", Endpoint: "https://lambda.example.com/x"},
 	} {
-		if _, err := awsfunction.New(o); err == nil {
+		if _, err := aws.NewFunctions(o); err == nil {
 			t.Errorf("%s: no error", about)
 		}
 	}
 	for region, host := range map[string]string{"eu-central-1": "lambda.eu-central-1.amazonaws.com", "cn-north-1": "lambda.cn-north-1.amazonaws.com.cn"} {
 		asked := ""
-		client, err := awsfunction.New(awsapi.Options{Region: region, Transport: functiontest.Transport(func(r *http.Request) { asked = r.URL.Host }),
-			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-				return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: secret}, nil
+		client, err := aws.NewFunctions(aws.Options{Region: region, Transport: cloudtest.Transport(func(r *http.Request) { asked = r.URL.Host }),
+			Credentials: awssdk.CredentialsProviderFunc(func(context.Context) (awssdk.Credentials, error) {
+				return awssdk.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: secret}, nil
 			})})
 		if err != nil {
 			t.Fatal(err)

@@ -1,9 +1,4 @@
-// Package alikms opens what Alibaba Cloud's KMS sealed.
-//
-// It sends one request of the RPC API of 2016-01-20. The official SDKs would add a client of fifty operations and a stack of their own
-// below it.
-// https://www.alibabacloud.com/help/en/kms/key-management-service/developer-reference/api-kms-2016-01-20-decrypt
-package alikms
+package alibaba
 
 import (
 	"context"
@@ -16,52 +11,53 @@ import (
 	"strings"
 
 	"chatconf/shared/cloud"
-	"chatconf/shared/cloud/aliapi"
-	"chatconf/shared/kms"
 )
 
-const version = "2016-01-20"
+// keyVersion is the version of the API of KMS.
+// https://www.alibabacloud.com/help/en/kms/key-management-service/developer-reference/api-kms-2016-01-20-decrypt
+const keyVersion = "2016-01-20"
 
-// A Client opens.
-type Client struct {
-	api *aliapi.Client
+// Keys is the key service, KMS.
+type Keys struct {
+	api *Client
 }
 
-// New returns a client. Inside a VPC the endpoint is https://kms-vpc.<region>.aliyuncs.com. It does no I/O.
-func New(o aliapi.Options) (*Client, error) {
+// NewKeys returns the key service. Inside a VPC the endpoint is https://kms-vpc.<region>.aliyuncs.com. It does no I/O.
+func NewKeys(o Options) (*Keys, error) {
 	if o.Endpoint == "" {
 		if o.Region == "" {
 			return nil, errors.New("kms: no region")
 		}
 		o.Endpoint = "https://kms." + o.Region + ".aliyuncs.com"
 	}
-	api, err := aliapi.New(version, o)
+	api, err := NewClient(keyVersion, o)
 	if err != nil {
 		return nil, fmt.Errorf("kms: %w", err)
 	}
-	return &Client{api}, nil
+	return &Keys{api}, nil
 }
 
-// Open returns what was sealed as the given ciphertext, the CiphertextBlob of `aliyun kms Encrypt`, under the encryption context of
-// package kms. The service takes plaintexts in base64 only, and gives them back so. The key is named in the ciphertext.
-func (c *Client) Open(ctx context.Context, sealed string) ([]byte, error) {
-	encryptionContext, err := json.Marshal(map[string]string{kms.ContextKey: kms.ContextValue})
+// Open returns the plaintext of a ciphertext, the CiphertextBlob of `aliyun kms Encrypt`, sealed under the
+// encryption context of a key ring. The service takes plaintexts in base64 only and returns them so. The
+// ciphertext names the key.
+func (k *Keys) Open(ctx context.Context, sealed string) ([]byte, error) {
+	encryptionContext, err := json.Marshal(map[string]string{cloud.KeyContextKey: cloud.KeyContextValue})
 	if err != nil {
 		return nil, fmt.Errorf("kms: Decrypt: %w", err)
 	}
 	form := []byte(url.Values{"CiphertextBlob": {sealed}, "EncryptionContext": {string(encryptionContext)}}.Encode())
-	opened, err := c.api.Ask(ctx, "Decrypt", "/", http.Header{
+	opened, err := k.api.Ask(ctx, "Decrypt", "/", http.Header{
 		"Accept":       {"application/json"},
 		"Content-Type": {"application/x-www-form-urlencoded"},
-	}, form, cloud.Question{Read: read})
+	}, form, cloud.Question{Read: readPlaintext})
 	if err != nil {
 		return nil, fmt.Errorf("kms: Decrypt: %w", err)
 	}
 	return opened, nil
 }
 
-// read returns the plaintext of an answer.
-func read(status int, _ http.Header, body []byte) ([]byte, error) {
+// readPlaintext returns the plaintext of an answer.
+func readPlaintext(status int, _ http.Header, body []byte) ([]byte, error) {
 	var answer struct{ Plaintext, Code, Message, RequestId string }
 	err := json.Unmarshal(body, &answer)
 	if status != http.StatusOK {

@@ -1,4 +1,4 @@
-package alikms_test
+package alibaba_test
 
 import (
 	"context"
@@ -14,14 +14,13 @@ import (
 	"time"
 
 	"chatconf/shared/cloud"
-	"chatconf/shared/cloud/aliapi"
+	"chatconf/shared/cloud/alibaba"
+	"chatconf/shared/cloud/cloudtest"
 	"chatconf/shared/invoke"
-	"chatconf/shared/kms/alikms"
-	"chatconf/shared/kms/kmstest"
 	"chatconf/shared/rpc/sign"
 )
 
-const planted = kmstest.Planted
+const planted = cloudtest.Planted
 
 const ring = `{"keys":[{"id":"test","key":"` + planted + `"}]}`
 
@@ -90,7 +89,7 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func open(tb testing.TB, ctx context.Context, endpoint string, credentials invoke.Credentials) ([]byte, error) {
 	tb.Helper()
-	c, err := alikms.New(aliapi.Options{Endpoint: endpoint, Credentials: credentials, Now: func() time.Time { return now }})
+	c, err := alibaba.NewKeys(alibaba.Options{Endpoint: endpoint, Credentials: credentials, Now: func() time.Time { return now }})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -104,7 +103,7 @@ func open(tb testing.TB, ctx context.Context, endpoint string, credentials invok
 	return opened, err
 }
 
-func TestOpen(t *testing.T) {
+func TestOpenSealed(t *testing.T) {
 	_, endpoint := newService(t)
 	if got, err := open(t, t.Context(), endpoint, own); string(got) != ring || err != nil {
 		t.Errorf("Open with the environment's credentials = %d bytes, %v", len(got), err)
@@ -115,7 +114,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-func TestOpenIsRefused(t *testing.T) {
+func TestKeysRefuse(t *testing.T) {
 	s, endpoint := newService(t)
 	wrong := role
 	wrong.AccessKeySecret = planted + "-wrong"
@@ -171,14 +170,14 @@ func TestAnswersThatMakeNoSense(t *testing.T) {
 	}
 }
 
-func TestNew(t *testing.T) {
-	for _, o := range []aliapi.Options{{}, {Endpoint: "kms"}, {Region: "cn hangzhou"}} {
-		if _, err := alikms.New(o); err == nil {
+func TestNewKeys(t *testing.T) {
+	for _, o := range []alibaba.Options{{}, {Endpoint: "kms"}, {Region: "cn hangzhou"}} {
+		if _, err := alibaba.NewKeys(o); err == nil {
 			t.Errorf("New(%+v): no error", o)
 		}
 	}
 	got := ""
-	c, err := alikms.New(aliapi.Options{Region: "cn-hangzhou", Credentials: own, Transport: transport(func(r *http.Request) (*http.Response, error) {
+	c, err := alibaba.NewKeys(alibaba.Options{Region: "cn-hangzhou", Credentials: own, Transport: transport(func(r *http.Request) (*http.Response, error) {
 		got = r.URL.Scheme + "://" + r.Host
 		return &http.Response{StatusCode: 400, Body: http.NoBody}, nil
 	})})
@@ -194,4 +193,4 @@ type transport func(*http.Request) (*http.Response, error)
 
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
 
-func FuzzRead(f *testing.F) { kmstest.FuzzRead(f, alikms.Read) }
+func FuzzReadPlaintext(f *testing.F) { cloudtest.FuzzRead(f, alibaba.ReadPlaintext) }

@@ -1,7 +1,6 @@
-package awsapi_test
+package aws_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -9,17 +8,10 @@ import (
 	"testing"
 
 	"chatconf/shared/cloud"
-	"chatconf/shared/cloud/awsapi"
+	"chatconf/shared/cloud/aws"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 )
-
-const planted = "PLANTED"
-
-// A provider is fixed credentials.
-type provider aws.Credentials
-
-func (p provider) Retrieve(context.Context) (aws.Credentials, error) { return aws.Credentials(p), nil }
 
 // Each request has the caller's headers and signature of its own; the caller's headers stay as they are, and a client shows no secret.
 func TestAsk(t *testing.T) {
@@ -34,7 +26,7 @@ func TestAsk(t *testing.T) {
 		}
 	}))
 	defer s.Close()
-	client, err := awsapi.New("kms", awsapi.Options{Region: "eu-central-1", Endpoint: s.URL, Credentials: provider{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: planted}})
+	client, err := aws.NewClient("kms", aws.Options{Region: "eu-central-1", Endpoint: s.URL, Credentials: provider{Credentials: awssdk.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: planted}}})
 	if err != nil {
 		t.Fatal(err)
 	}

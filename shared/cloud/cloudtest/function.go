@@ -1,5 +1,4 @@
-// Package functiontest is what the tests of the clouds' functions share.
-package functiontest
+package cloudtest
 
 import (
 	"context"
@@ -12,8 +11,8 @@ import (
 	"chatconf/shared/cloud"
 )
 
-// Secret is what the tests' requests are signed with.
-const Secret = "PLANTED-not-a-real-secret"
+// Secret signs the requests of the tests.
+const Secret = Planted + "-not-a-real-secret"
 
 // A Client invokes.
 type Client interface {

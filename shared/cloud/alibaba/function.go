@@ -1,0 +1,83 @@
+package alibaba
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"chatconf/shared/cloud"
+)
+
+// functionVersion is the version of the API of Function Compute 3.0.
+// https://www.alibabacloud.com/help/en/functioncompute/fc-3-0/developer-reference/api-fc-2023-03-30-invokefunction
+const functionVersion = "2023-03-30"
+
+// Functions are the functions of an account in Function Compute.
+type Functions struct {
+	api *Client
+}
+
+// NewFunctions returns the functions of an account. The account is required unless o.Endpoint is given.
+// Inside a VPC the endpoint is https://<account>.<region>-internal.fc.aliyuncs.com. It does no I/O.
+func NewFunctions(account string, o Options) (*Functions, error) {
+	if o.Endpoint == "" {
+		if account == "" || o.Region == "" {
+			return nil, errors.New("function: no account, or no region")
+		}
+		o.Endpoint = "https://" + account + "." + o.Region + ".fc.aliyuncs.com"
+	}
+	api, err := NewClient(functionVersion, o)
+	if err != nil {
+		return nil, fmt.Errorf("function: %w", err)
+	}
+	return &Functions{api}, nil
+}
+
+// Call invokes a function once and returns its answer. The error of a function that fails is a
+// *cloud.Refusal that is Passing.
+func (f *Functions) Call(ctx context.Context, name string, payload []byte) ([]byte, error) {
+	return f.invoke(ctx, name, payload, "Sync", cloud.CallQuestion(answer))
+}
+
+// Start starts a function and does not wait for its answer.
+func (f *Functions) Start(ctx context.Context, name string, payload []byte) error {
+	_, err := f.invoke(ctx, name, payload, "Async", cloud.StartQuestion(refusal))
+	return err
+}
+
+func (f *Functions) invoke(ctx context.Context, name string, payload []byte, kind string, q cloud.Question) ([]byte, error) {
+	out, err := f.api.Ask(ctx, "InvokeFunction", "/"+functionVersion+"/functions/"+url.PathEscape(name)+"/invocations", http.Header{
+		"Content-Type":         {"application/octet-stream"},
+		"X-Fc-Invocation-Type": {kind},
+	}, payload, q)
+	if err != nil {
+		return nil, fmt.Errorf("function: invoke %.80q: %w", name, err)
+	}
+	return out, nil
+}
+
+// answer returns the answer of a function.
+func answer(status int, h http.Header, body []byte) ([]byte, error) {
+	if failed := h.Get("X-Fc-Error-Type"); failed != "" && status < http.StatusBadRequest {
+		// The body is the error of the function, which may contain anything.
+		return nil, &cloud.Refusal{Status: status, Code: failed, RequestID: h.Get("X-Fc-Request-Id"), Passing: true}
+	}
+	if status != http.StatusOK {
+		return nil, refusal(status, h, body)
+	}
+	return body, nil
+}
+
+func refusal(status int, h http.Header, body []byte) error {
+	var said struct{ Code, Message, RequestId string }
+	if json.Unmarshal(body, &said) != nil {
+		said.Code = h.Get("X-Fc-Error-Type")
+	}
+	if said.RequestId == "" {
+		said.RequestId = h.Get("X-Fc-Request-Id")
+	}
+	return &cloud.Refusal{Status: status, Code: said.Code, Message: said.Message, RequestID: said.RequestId, Passing: cloud.Passing(status)}
+}

@@ -1,4 +1,0 @@
-package alikms
-
-// Read is read.
-var Read = read

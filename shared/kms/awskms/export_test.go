@@ -1,4 +1,0 @@
-package awskms
-
-// Read is read.
-var Read = read
