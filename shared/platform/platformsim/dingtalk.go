@@ -8,6 +8,21 @@ import (
 	"strconv"
 )
 
+// dingtalk simulates DingTalk.
+var dingtalk = Simulator{
+	Type: "DingTalk",
+	Modes: []Mode{
+		{Name: "robot", Make: dingtalkRobot, Receiver: []string{"DingTalkRobotCode", "DingTalkCorpId"}, Unsigned: true, Carries: true},
+		{Name: "card", Make: dingtalkCard, Receiver: []string{"DingTalkCorpId"}, Unsigned: true},
+		{Name: "check", Check: true, Make: dingtalkCheck, Receiver: []string{"DingTalkOwnerKey"}},
+	},
+	Enclosures: map[string]func(*Maker, string) (*Callback, error){"robot": dingtalkRobotOf, "card": dingtalkCardOf, "event": dingtalkEventOf},
+	Example: callback.Settings{"DingTalkClientId": "dingexample", "DingTalkClientSecret": "not-a-real-secret", "DingTalkRobotCode": "dingrobot",
+		"DingTalkCorpId": "dingcorp", "DingTalkToken": "notarealtoken", "DingTalkEncodingAesKey": "notarealkeynotarealkeynotarealkeynotarealke",
+		"DingTalkOwnerKey": "dingowner", "DingTalkCardSecret": "not-a-real-card-secret"},
+	SealsChecks: true,
+}
+
 const jsonUTF8 = "application/json; charset=utf-8"
 
 func (k *Maker) millis() string  { return strconv.FormatInt(k.Now.UnixMilli(), 10) }
@@ -136,4 +151,34 @@ func (k *Maker) open(token, aes string, a callback.Envelope, receiver string) (s
 		return "", fmt.Errorf("platformsim: the answer does not open, or is for another")
 	}
 	return message, nil
+}
+
+func dingtalkRobotOf(k *Maker, text string) (*Callback, error) {
+	if err := k.need("DingTalkClientSecret"); err != nil {
+		return nil, err
+	}
+	at, secret := k.millis(), k.Settings.Get("DingTalkClientSecret")
+	return post([]byte(text), jsonUTF8, "timestamp", at, "sign", mac64(secret, at+"\n"+secret)), nil
+}
+
+func dingtalkCardOf(k *Maker, text string) (*Callback, error) {
+	if err := k.need("DingTalkCardSecret"); err != nil {
+		return nil, err
+	}
+	at := k.millis()
+	return post([]byte(text), jsonUTF8, "x-ddpaas-signature-timestamp", at, "x-ddpaas-signature", mac64(k.Settings.Get("DingTalkCardSecret"), at)), nil
+}
+
+func dingtalkEventOf(k *Maker, text string) (*Callback, error) {
+	if err := k.need("DingTalkToken", "DingTalkEncodingAesKey"); err != nil {
+		return nil, err
+	}
+	e, err := k.envelope("DingTalkToken", "DingTalkEncodingAesKey", text, cmp.Or(k.Settings.Get("DingTalkOwnerKey"), k.Settings.Get("DingTalkClientId")), k.millis())
+	if err != nil {
+		return nil, err
+	}
+	c := post(object{"encrypt": e.Encrypt}.bytes(), jsonUTF8)
+	c.Query = signed(e)
+	c.Query.Set("signature", e.Signature)
+	return c, nil
 }

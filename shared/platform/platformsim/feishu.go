@@ -2,6 +2,7 @@ package platformsim
 
 import (
 	"bytes"
+	"chatconf/shared/platform/callback"
 	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
@@ -12,6 +13,23 @@ import (
 	"fmt"
 	"io"
 )
+
+// feishu simulates Feishu and Lark.
+var feishu = Simulator{
+	Type: "Feishu",
+	Modes: []Mode{
+		{Name: "message", Make: feishuMessage, Receiver: []string{"FeishuAppId"}},
+		{Name: "v1", Make: feishuFirst, Receiver: []string{"FeishuAppId"}},
+		{Name: "card", Make: feishuCard, Receiver: []string{"FeishuAppId"}, Carries: true},
+		{Name: "menu", Make: feishuMenu, Receiver: []string{"FeishuAppId"}, Direct: true},
+		{Name: "old-card", Make: feishuOldCard},
+		{Name: "check", Check: true, Make: feishuCheck, Timeless: true},
+		{Name: "plain-check", Check: true, Make: feishuPlainCheck, Timeless: true},
+	},
+	Enclosures: map[string]func(*Maker, string) (*Callback, error){"event": feishuOf},
+	Example: callback.Settings{"FeishuAppId": "cli_example", "FeishuAppSecret": "not-a-real-secret", "FeishuEncryptKey": "not-a-real-key",
+		"FeishuVerificationToken": "not-a-real-token", "FeishuOldCards": "true"},
+}
 
 // feishu encrypts a body, and signs it.
 func (k *Maker) feishu(body []byte) (*Callback, error) {
@@ -156,3 +174,5 @@ func feishuPlainCheck(k *Maker, _ Message) (*Callback, error) {
 	challenge, read := k.feishuChallenge()
 	return post(challenge.bytes(), jsonUTF8).reading(read), nil
 }
+
+func feishuOf(k *Maker, text string) (*Callback, error) { return k.feishu([]byte(text)) }

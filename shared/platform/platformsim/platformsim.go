@@ -1,5 +1,7 @@
-// Package platformsim is the platforms' side of a callback: it makes genuine ones, signed and encrypted with a configuration's own secrets, and reads the
-// answers. It is for trying a configuration out and for tests; no function links it.
+// Package platformsim makes what a platform would send: genuine callbacks, signed and encrypted with the secrets of a configuration. It
+// reads the answers, too. It is for tests and for trying a configuration out; no function links it.
+//
+// A platform is one file, with a Simulator, and a line in simulators.
 package platformsim
 
 import (
@@ -73,30 +75,72 @@ type Maker struct {
 	Random   io.Reader // crypto/rand if nil
 }
 
-// A mode is one kind of callback.
-type mode struct {
-	name  string
-	check bool // of the URL: it carries no message
-	make  func(*Maker, Message) (*Callback, error)
+// A Simulator makes the callbacks of one platform.
+type Simulator struct {
+	Type  string
+	Modes []Mode // the first is what people use most
+
+	// Enclosures are the ways in which the platform signs and encrypts what it sends, by name.
+	Enclosures map[string]func(*Maker, string) (*Callback, error)
+
+	// Example are made-up settings in which everything is set that a receiver checks. All secrets have "not-a-real" or "notareal" in them.
+	Example callback.Settings
+
+	// SealsChecks says that the answer to a check of the URL is encrypted, so that no two are the same.
+	SealsChecks bool
 }
 
-// modes are the kinds of callbacks, by type; the first is what people use most.
-var modes = map[string][]mode{
-	"DingTalk": {{"robot", false, dingtalkRobot}, {"card", false, dingtalkCard}, {"check", true, dingtalkCheck}},
-	"WeChat":   {{"app", false, wecomApp}, {"json", false, wecomJSON}, {"button", false, wecomButton}, {"aibot", false, wecomRobot}, {"check", true, wecomCheck}},
-	"Feishu": {{"message", false, feishuMessage}, {"v1", false, feishuFirst}, {"card", false, feishuCard}, {"menu", false, feishuMenu}, {"old-card", false, feishuOldCard},
-		{"check", true, feishuCheck}, {"plain-check", true, feishuPlainCheck}},
-	"Slack": {{"command", false, slackCommand}, {"event", false, slackEvent}, {"button", false, slackButton}, {"check", true, slackCheck}},
-	"Teams": {{"webhook", false, teamsWebhook}},
+// A Mode is one kind of callback.
+type Mode struct {
+	Name  string
+	Check bool // it only checks the URL, and carries no message
+	Make  func(*Maker, Message) (*Callback, error)
+
+	// What tests must know of it.
+	Receiver []string // the settings that say for whom a callback is
+	Unsigned bool     // its signature does not cover the body
+	Timeless bool     // it has no time
+	Direct   bool     // every conversation is one to one, with its user
+	Carries  bool     // its answer carries text
+
+	// DirectByUser says that a direct conversation is named by its user.
+	DirectByUser bool
 }
 
-// Modes returns the kinds of callbacks that a type has, and which of them only check the URL.
+// simulators are those of all platforms.
+var simulators = []*Simulator{&dingtalk, &wecom, &feishu, &slack, &teams}
+
+// Of returns the simulator of a type, nil if there is none.
+func Of(platform string) *Simulator {
+	for _, s := range simulators {
+		if s.Type == platform {
+			return s
+		}
+	}
+	return nil
+}
+
+// Mode returns a mode by its name, nil if there is none.
+func (s *Simulator) Mode(name string) *Mode {
+	for i := range s.Modes {
+		if s.Modes[i].Name == name {
+			return &s.Modes[i]
+		}
+	}
+	return nil
+}
+
+// Modes returns the names of a type's modes, and which of them only check the URL.
 func Modes(platform string) (messages, checks []string) {
-	for _, m := range modes[platform] {
-		if m.check {
-			checks = append(checks, m.name)
+	s := Of(platform)
+	if s == nil {
+		return nil, nil
+	}
+	for _, m := range s.Modes {
+		if m.Check {
+			checks = append(checks, m.Name)
 		} else {
-			messages = append(messages, m.name)
+			messages = append(messages, m.Name)
 		}
 	}
 	return messages, checks
@@ -107,20 +151,20 @@ func (k *Maker) Make(platform, name string, m Message) (*Callback, error) {
 	if k.Random == nil {
 		k.Random = rand.Reader
 	}
-	all, ok := modes[platform]
-	if !ok {
+	s := Of(platform)
+	if s == nil {
 		return nil, fmt.Errorf("platformsim: there is no platform %q", platform)
 	}
-	for _, one := range all {
-		if name != "" && one.name != name {
+	for _, one := range s.Modes {
+		if name != "" && one.Name != name {
 			continue
 		}
 		if m.ID == "" {
 			m.ID = k.hex(12)
 		}
-		c, err := one.make(k, m)
+		c, err := one.Make(k, m)
 		if err != nil {
-			return nil, fmt.Errorf("platformsim: %s, %s: %w", platform, one.name, err)
+			return nil, fmt.Errorf("platformsim: %s, %s: %w", platform, one.Name, err)
 		}
 		return c, nil
 	}

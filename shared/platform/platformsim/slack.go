@@ -1,6 +1,7 @@
 package platformsim
 
 import (
+	"chatconf/shared/platform/callback"
 	"cmp"
 	"encoding/hex"
 	"fmt"
@@ -9,6 +10,19 @@ import (
 	"net/url"
 	"strings"
 )
+
+// slack simulates Slack.
+var slack = Simulator{
+	Type: "Slack",
+	Modes: []Mode{
+		{Name: "command", Make: slackCommand, Receiver: []string{"SlackTeamId"}, Carries: true},
+		{Name: "event", Make: slackEvent, Receiver: []string{"SlackTeamId"}},
+		{Name: "button", Make: slackButton, Receiver: []string{"SlackTeamId"}},
+		{Name: "check", Check: true, Make: slackCheck},
+	},
+	Enclosures: map[string]func(*Maker, string) (*Callback, error){"event": slackEventOf, "form": slackFormOf, "payload": slackPayloadOf},
+	Example:    callback.Settings{"SlackSigningSecret": "not-a-real-secret", "SlackTeamId": "T0EXAMPLE"},
+}
 
 const formURLEncoded = "application/x-www-form-urlencoded"
 
@@ -104,4 +118,16 @@ func slackCheck(k *Maker, _ Message) (*Callback, error) {
 		return nil, err
 	}
 	return c.reading(echo(challenge)), nil
+}
+
+func slackEventOf(k *Maker, text string) (*Callback, error) {
+	return k.slack([]byte(text), "application/json")
+}
+
+func slackFormOf(k *Maker, text string) (*Callback, error) {
+	return k.slack([]byte(text), formURLEncoded)
+}
+
+func slackPayloadOf(k *Maker, text string) (*Callback, error) {
+	return slackFormOf(k, url.Values{"payload": {text}}.Encode())
 }

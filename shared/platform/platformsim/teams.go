@@ -10,6 +10,15 @@ import (
 	"chatconf/shared/platform/callback"
 )
 
+// teams simulates Microsoft Teams.
+var teams = Simulator{
+	Type:       "Teams",
+	Modes:      []Mode{{Name: "webhook", Make: teamsWebhook, Receiver: []string{"TeamsTenantId"}, Carries: true}},
+	Enclosures: map[string]func(*Maker, string) (*Callback, error){"activity": teamsOf},
+	Example: callback.Settings{"TeamsWebhookSecret": "bm90LWEtcmVhbC1zZWNyZXQtbm90LWEtcmVhbC1zZWM=", // not-a-real-secret-…
+		"TeamsTenantId": "00000000-0000-4000-8000-00000000000a"},
+}
+
 // teams signs an activity.
 func (k *Maker) teams(body []byte) (*Callback, error) {
 	secret, err := base64.StdEncoding.DecodeString(k.Settings.Get("TeamsWebhookSecret"))
@@ -50,3 +59,5 @@ func teamsWebhook(k *Maker, m Message) (*Callback, error) {
 		return callback.Plain(a.Text), nil
 	}), nil
 }
+
+func teamsOf(k *Maker, text string) (*Callback, error) { return k.teams([]byte(text)) }

@@ -13,6 +13,21 @@ import (
 	"chatconf/shared/platform/callback"
 )
 
+// wecom simulates WeCom, which the API calls WeChat.
+var wecom = Simulator{
+	Type: "WeChat",
+	Modes: []Mode{
+		{Name: "app", Make: wecomApp, Receiver: []string{"WeChatCorpId", "WeChatAgentId"}, Direct: true, Carries: true},
+		{Name: "json", Make: wecomJSON, Receiver: []string{"WeChatCorpId", "WeChatAgentId"}, Direct: true, Carries: true},
+		{Name: "button", Make: wecomButton, Receiver: []string{"WeChatCorpId", "WeChatAgentId"}, Direct: true, Carries: true},
+		{Name: "aibot", Make: wecomRobot, Carries: true, DirectByUser: true},
+		{Name: "check", Check: true, Make: wecomCheck, Receiver: []string{"WeChatCorpId"}},
+	},
+	Enclosures: map[string]func(*Maker, string) (*Callback, error){"app": wecomAppOf, "json": wecomJSONOf, "aibot": wecomRobotOf},
+	Example: callback.Settings{"WeChatCorpId": "wwexample", "WeChatAgentId": "1000002", "WeChatSecret": "not-a-real-secret", "WeChatToken": "notarealtoken",
+		"WeChatEncodingAesKey": "notarealkeynotarealkeynotarealkeynotarealke", "WeChatAibot": "true"},
+}
+
 const (
 	wecomToken = "WeChatToken"
 	wecomKey   = "WeChatEncodingAesKey"
@@ -222,4 +237,36 @@ func wecomCheck(k *Maker, _ Message) (*Callback, error) {
 	query := signed(e)
 	query.Set("echostr", e.Encrypt)
 	return &Callback{Method: http.MethodGet, Query: query, Header: http.Header{}, read: echo(challenge)}, nil
+}
+
+func wecomAppOf(k *Maker, text string) (*Callback, error) {
+	corp, agent := k.Settings.Get("WeChatCorpId"), k.Settings.Get("WeChatAgentId")
+	e, err := k.wecom(text, corp)
+	if err != nil {
+		return nil, err
+	}
+	c := post([]byte("<xml><ToUserName>"+corp+"</ToUserName><AgentID>"+agent+"</AgentID><Encrypt>"+e.Encrypt+"</Encrypt></xml>"), "text/xml")
+	c.Query = signed(e)
+	return c, nil
+}
+
+func wecomJSONOf(k *Maker, text string) (*Callback, error) {
+	corp, agent := k.Settings.Get("WeChatCorpId"), k.Settings.Get("WeChatAgentId")
+	e, err := k.wecom(text, corp)
+	if err != nil {
+		return nil, err
+	}
+	c := post(object{"tousername": corp, "agentid": agent, "encrypt": e.Encrypt}.bytes(), "application/json")
+	c.Query = signed(e)
+	return c, nil
+}
+
+func wecomRobotOf(k *Maker, text string) (*Callback, error) {
+	e, err := k.wecom(text, "")
+	if err != nil {
+		return nil, err
+	}
+	c := post(object{"encrypt": e.Encrypt}.bytes(), "application/json")
+	c.Query = signed(e)
+	return c, nil
 }

@@ -75,19 +75,12 @@ func Run(t *testing.T, platforms []chat.Platform, receivers map[string]New, vect
 // Now is when simulated callbacks are made.
 var Now = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 
-// Settings returns made-up settings of a type, in which everything that can be checked is.
+// Settings returns made-up settings of a type, in which everything is set that a receiver checks.
 func Settings(platform string) callback.Settings {
-	return maps.Clone(map[string]callback.Settings{
-		"DingTalk": {"DingTalkClientId": "dingexample", "DingTalkClientSecret": "not-a-real-secret", "DingTalkRobotCode": "dingrobot", "DingTalkCorpId": "dingcorp",
-			"DingTalkToken": "notarealtoken", "DingTalkEncodingAesKey": "notarealkeynotarealkeynotarealkeynotarealke", "DingTalkOwnerKey": "dingowner",
-			"DingTalkCardSecret": "not-a-real-card-secret"},
-		"WeChat": {"WeChatCorpId": "wwexample", "WeChatAgentId": "1000002", "WeChatSecret": "not-a-real-secret", "WeChatToken": "notarealtoken",
-			"WeChatEncodingAesKey": "notarealkeynotarealkeynotarealkeynotarealke", "WeChatAibot": "true"},
-		"Feishu": {"FeishuAppId": "cli_example", "FeishuAppSecret": "not-a-real-secret", "FeishuEncryptKey": "not-a-real-key", "FeishuVerificationToken": "not-a-real-token",
-			"FeishuOldCards": "true"},
-		"Slack": {"SlackSigningSecret": "not-a-real-secret", "SlackTeamId": "T0EXAMPLE"},
-		"Teams": {"TeamsWebhookSecret": "bm90LWEtcmVhbC1zZWNyZXQtbm90LWEtcmVhbC1zZWM=", "TeamsTenantId": "00000000-0000-4000-8000-00000000000a"},
-	}[platform])
+	if s := platformsim.Of(platform); s != nil {
+		return maps.Clone(s.Example)
+	}
+	return nil
 }
 
 // With returns the Settings of a type with some set otherwise: keys, each followed by its value.
@@ -118,38 +111,6 @@ func StepOf(err error) callback.Step {
 	return ""
 }
 
-// A trait is what is so of one mode and not of the others.
-type trait struct {
-	receiver []string // the settings that a callback must be meant for
-	unsigned bool     // its signature does not cover the body
-	timeless bool     // it has no time
-	direct   bool     // every conversation is one to one, with its user
-	carries  bool     // its answer carries text
-}
-
-var traits = map[string]trait{
-	"DingTalk robot":     {receiver: []string{"DingTalkRobotCode", "DingTalkCorpId"}, unsigned: true, carries: true},
-	"DingTalk card":      {receiver: []string{"DingTalkCorpId"}, unsigned: true},
-	"DingTalk check":     {receiver: []string{"DingTalkOwnerKey"}},
-	"WeChat app":         {receiver: []string{"WeChatCorpId", "WeChatAgentId"}, direct: true, carries: true},
-	"WeChat json":        {receiver: []string{"WeChatCorpId", "WeChatAgentId"}, direct: true, carries: true},
-	"WeChat button":      {receiver: []string{"WeChatCorpId", "WeChatAgentId"}, direct: true, carries: true},
-	"WeChat aibot":       {carries: true},
-	"WeChat check":       {receiver: []string{"WeChatCorpId"}},
-	"Feishu message":     {receiver: []string{"FeishuAppId"}},
-	"Feishu v1":          {receiver: []string{"FeishuAppId"}},
-	"Feishu card":        {receiver: []string{"FeishuAppId"}, carries: true},
-	"Feishu menu":        {receiver: []string{"FeishuAppId"}, direct: true},
-	"Feishu old-card":    {},
-	"Feishu check":       {timeless: true},
-	"Feishu plain-check": {timeless: true},
-	"Slack command":      {receiver: []string{"SlackTeamId"}, carries: true},
-	"Slack event":        {receiver: []string{"SlackTeamId"}},
-	"Slack button":       {receiver: []string{"SlackTeamId"}},
-	"Slack check":        {},
-	"Teams webhook":      {receiver: []string{"TeamsTenantId"}, carries: true},
-}
-
 // A sample is a callback under test.
 type sample struct {
 	t        *testing.T
@@ -157,12 +118,12 @@ type sample struct {
 	new      New
 	settings callback.Settings
 	request  *callback.Request
-	trait    trait
+	mode     *platformsim.Mode
 	secrets  []string // the settings that verify callbacks: those that may have a value before
 }
 
-func newSample(t *testing.T, p chat.Platform, n New, settings callback.Settings, r *callback.Request, tr trait) *sample {
-	s := &sample{t, p, n, settings, r, tr, nil}
+func newSample(t *testing.T, p chat.Platform, n New, settings callback.Settings, r *callback.Request, mode *platformsim.Mode) *sample {
+	s := &sample{t, p, n, settings, r, mode, nil}
 	for _, setting := range p.Settings {
 		if key, ok := strings.CutSuffix(setting.Key, chat.Previous); ok && settings.Get(key) != "" {
 			s.secrets = append(s.secrets, key)
@@ -208,7 +169,7 @@ func (s *sample) same(a, b *callback.Received) bool {
 	if (a.Handshake == nil) != (b.Handshake == nil) || !reflect.DeepEqual(a.Message, b.Message) || !slices.Equal(a.Guards, b.Guards) {
 		return false
 	}
-	return a.Handshake == nil || s.trait.timeless || s.platform.Type == "DingTalk" || bytes.Equal(a.Handshake.Body, b.Handshake.Body)
+	return a.Handshake == nil || s.mode.Timeless || platformsim.Of(s.platform.Type).SealsChecks || bytes.Equal(a.Handshake.Body, b.Handshake.Body)
 }
 
 func clone(r *callback.Request) *callback.Request {
@@ -300,7 +261,7 @@ func (s *sample) tamper() {
 		r.Method = method
 		refused("the method "+method, r)
 	}
-	if !s.trait.timeless {
+	if !s.mode.Timeless {
 		for _, by := range []time.Duration{window + 2*time.Second, -window - 2*time.Second, 24 * time.Hour, -24 * time.Hour, 1 << 62, -1 << 62} {
 			r := clone(s.request)
 			r.Now = r.Now.Add(by)
@@ -343,7 +304,7 @@ func (s *sample) tamperBody(refused func(string, *callback.Request, ...callback.
 	for n := 1; n < len(body); n += 1 + len(body)/40 {
 		refused("the body is cut", with(slices.Clone(body[:n])))
 	}
-	if s.trait.unsigned {
+	if s.mode.Unsigned {
 		return
 	}
 	for at := range body {
@@ -373,7 +334,7 @@ func other(value string) secret.Text {
 // otherSettings gives the genuine callback to other configurations.
 func (s *sample) otherSettings(genuine *callback.Received) {
 	t := s.t
-	for _, key := range s.trait.receiver {
+	for _, key := range s.mode.Receiver {
 		settings := maps.Clone(s.settings)
 		settings[key] = other(settings.Get(key))
 		if _, received, step := s.take(settings, clone(s.request)); received != nil || step != callback.StepReceiver {
@@ -398,7 +359,7 @@ func (s *sample) otherSettings(genuine *callback.Received) {
 }
 
 func runVector(t *testing.T, p chat.Platform, n New, v Vector) {
-	s := newSample(t, p, n, v.Settings, v.Request, trait{receiver: v.Receiver, unsigned: v.Unsigned, timeless: v.Timeless})
+	s := newSample(t, p, n, v.Settings, v.Request, &platformsim.Mode{Receiver: v.Receiver, Unsigned: v.Unsigned, Timeless: v.Timeless})
 	expect, detail, _ := strings.Cut(v.Expect, " ")
 	_, received, step := s.take(v.Settings, clone(v.Request))
 	got := "refused"
@@ -459,10 +420,7 @@ func unseal(t *testing.T, s callback.Settings, answer string) string {
 const nasty = "<!channel> @all <at user_id=\"all\">x</at> *b* _i_ `c` [l](https://example.com) & &lt; \\ ]]> # | ~ 钉\n<a href=\"https://example.com\">y</a>"
 
 func runSimulated(t *testing.T, p chat.Platform, n New, mode string) {
-	tr, ok := traits[p.Type+" "+mode]
-	if !ok {
-		t.Fatal("nothing is known about this mode")
-	}
+	kind := platformsim.Of(p.Type).Mode(mode)
 	settings := Settings(p.Type)
 	maker := &platformsim.Maker{Settings: settings, Now: Now}
 	for _, direct := range []bool{false, true} {
@@ -471,7 +429,7 @@ func runSimulated(t *testing.T, p chat.Platform, n New, mode string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := newSample(t, p, n, settings, c.Received(Now), tr)
+		s := newSample(t, p, n, settings, c.Received(Now), kind)
 		receiver, received, step := s.take(settings, c.Received(Now))
 		if received == nil || received.Message == nil {
 			t.Fatalf("it is no message; refused for its %q", step)
@@ -483,11 +441,11 @@ func runSimulated(t *testing.T, p chat.Platform, n New, mode string) {
 		if m.User != said.User || m.ID == "" || m.Conversation == "" {
 			t.Errorf("its user is %q, its id %q, its conversation %q", m.User, m.ID, m.Conversation)
 		}
-		if !tr.direct && m.Conversation != "room-1" && !(p.Type == "WeChat" && direct) {
+		if !kind.Direct && m.Conversation != "room-1" && !(kind.DirectByUser && direct) {
 			t.Errorf("its conversation is %q", m.Conversation)
 		}
-		if tr.unsigned != (len(received.Guards) > 0) {
-			t.Errorf("it has %d guards, and its signature covers the body: %v", len(received.Guards), !tr.unsigned)
+		if kind.Unsigned != (len(received.Guards) > 0) {
+			t.Errorf("it has %d guards, and its signature covers the body: %v", len(received.Guards), !kind.Unsigned)
 		}
 		for _, guard := range received.Guards {
 			for _, values := range c.Header {
@@ -496,11 +454,11 @@ func runSimulated(t *testing.T, p chat.Platform, n New, mode string) {
 				}
 			}
 		}
-		answers(t, receiver, received, c, tr)
+		answers(t, receiver, received, c, kind)
 		s.tamper()
-		rotatedAnswer(t, s, c, tr)
+		rotatedAnswer(t, s, c, kind)
 	}
-	ids(t, p, n, maker, mode, tr)
+	ids(t, p, n, maker, mode, kind)
 	atOnce(t, p, n, maker, mode)
 }
 
@@ -532,7 +490,7 @@ func atOnce(t *testing.T, p chat.Platform, n New, maker *platformsim.Maker, mode
 }
 
 // ids holds that two messages have two ids, be they alike in all else, and that messages whose signature does not cover them share a guard.
-func ids(t *testing.T, p chat.Platform, n New, maker *platformsim.Maker, mode string, tr trait) {
+func ids(t *testing.T, p chat.Platform, n New, maker *platformsim.Maker, mode string, kind *platformsim.Mode) {
 	t.Helper()
 	receiver, err := n(maker.Settings)
 	if err != nil {
@@ -555,13 +513,13 @@ func ids(t *testing.T, p chat.Platform, n New, maker *platformsim.Maker, mode st
 		seen[received.Message.ID] = true
 		guards = append(guards, received.Guards...)
 	}
-	if tr.unsigned && (len(guards) != 2 || guards[0] != guards[1]) {
+	if kind.Unsigned && (len(guards) != 2 || guards[0] != guards[1]) {
 		t.Errorf("two messages under one signature have the guards %q", guards)
 	}
 }
 
 // answers words an answer, and none, and reads them as the platform would.
-func answers(t *testing.T, receiver callback.Receiver, received *callback.Received, c *platformsim.Callback, tr trait) {
+func answers(t *testing.T, receiver callback.Receiver, received *callback.Received, c *platformsim.Callback, kind *platformsim.Mode) {
 	t.Helper()
 	for _, text := range []string{"", "done", nasty} {
 		response, err := receiver.Answer(received, text)
@@ -572,7 +530,7 @@ func answers(t *testing.T, receiver callback.Receiver, received *callback.Receiv
 			t.Errorf("Answer(%q) has the status %d", text, response.Status)
 		}
 		want := text
-		if !tr.carries {
+		if !kind.Carries {
 			want = ""
 		}
 		if got := response.Carries; got != (want != "") {
@@ -585,7 +543,7 @@ func answers(t *testing.T, receiver callback.Receiver, received *callback.Receiv
 }
 
 // rotatedAnswer answers a callback that was made with the previous secrets: the platform must be able to read it.
-func rotatedAnswer(t *testing.T, s *sample, c *platformsim.Callback, tr trait) {
+func rotatedAnswer(t *testing.T, s *sample, c *platformsim.Callback, kind *platformsim.Mode) {
 	t.Helper()
 	settings := maps.Clone(s.settings)
 	for _, key := range s.secrets {
@@ -595,20 +553,17 @@ func rotatedAnswer(t *testing.T, s *sample, c *platformsim.Callback, tr trait) {
 	if received == nil {
 		t.Fatalf("made with the previous secrets: refused for its %s", step)
 	}
-	answers(t, receiver, received, c, tr)
+	answers(t, receiver, received, c, kind)
 }
 
 func runCheck(t *testing.T, p chat.Platform, n New, mode string) {
-	tr, ok := traits[p.Type+" "+mode]
-	if !ok {
-		t.Fatal("nothing is known about this mode")
-	}
+	kind := platformsim.Of(p.Type).Mode(mode)
 	settings := Settings(p.Type)
 	c, err := (&platformsim.Maker{Settings: settings, Now: Now}).Make(p.Type, mode, platformsim.Message{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSample(t, p, n, settings, c.Received(Now), tr)
+	s := newSample(t, p, n, settings, c.Received(Now), kind)
 	_, received, step := s.take(settings, c.Received(Now))
 	if received == nil || received.Handshake == nil {
 		t.Fatalf("it is no handshake; refused for its %q", step)
