@@ -794,12 +794,11 @@ func TestInvokeCommand(t *testing.T) {
 			Log      []string
 		}
 		r := invoke("create-chat-configuration", "--event", eventOf("create-chat-configuration"), "--as", shape, "--id", "of-all-doors", "-o", "json").run(t)
-		if err := json.Unmarshal([]byte(r.stdout), &out); err != nil || out.Duration <= 0 || out.Report == "" || len(out.Log) == 0 {
+		if err := json.Unmarshal([]byte(r.ok(t)), &out); err != nil || out.Duration <= 0 || out.Report == "" || len(out.Log) == 0 {
 			t.Errorf("%s: %s: %v", shape, r.stdout, err)
 		}
-		refused := shape == "timer" // its message has a time for its id, so the name is taken
-		if refused != strings.Contains(string(out.Answer), `"Code"`) || refused != (r.code == 1) || refused != strings.Contains(r.stderr, "create-chat-configuration refused: ") {
-			t.Errorf("%s: %d %s\n%s", shape, r.code, out.Answer, r.stderr)
+		if strings.Contains(string(out.Answer), `"Code"`) {
+			t.Errorf("%s: %s", shape, out.Answer)
 		}
 	}
 	nobody := filepath.Join(t.TempDir(), "event.json")
