@@ -70,17 +70,17 @@ moto: .venv/bin/moto_server ## make .venv with moto's server, which stands in fo
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r deploy/requirements.txt || { rm -rf .venv; exit 1; }
 	@touch $@ # newer than what it was made from
 
-peers: deploy/peers/node_modules deploy/peers/api/lib ## install other people's implementations of the chat platforms, and official clients, which tests hold ours against (needs npm)
+peers: deploy/peers/node_modules deploy/peers/api/lib deploy/peers/ots/java/lib ## install other people's implementations of the chat platforms, and official clients, which tests hold ours against (needs npm)
 	@:
 
 deploy/peers/node_modules: deploy/peers/package-lock.json
 	@npm ci --prefix deploy/peers --silent --no-audit --no-fund --ignore-scripts
 	@touch $@ # newer than what it was made from
 
-deploy/peers/api/lib: deploy/peers/api/pom.xml
+deploy/peers/%/lib: deploy/peers/%/pom.xml
 	@if command -v mvn >/dev/null && command -v javac >/dev/null; then \
 		mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=lib && touch $@; \
-	else echo "no JDK with Maven is here: the official client for Java is not tried"; fi
+	else echo "no JDK with Maven is here: what deploy/peers/$* has for Java is not tried"; fi
 
 fuzz: ## run every fuzz target for FUZZTIME
 	@./deploy/fuzz.sh $(FUZZTIME)

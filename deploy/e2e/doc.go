@@ -14,7 +14,8 @@
 // The chat platforms are played by other people's implementations of their signatures and encryption: those in Go are linked, and those of Node are
 // in deploy/peers, or in the folder that CHATCONF_PEERS names, once "make peers" has installed them; without them their tests are skipped.
 // So are the vendor's clients of Node and Java. PHP's, which Debian does not have, is imitated by a program in PHP.
-// Tablestore's SDKs of Python, which "make moto" installs, and of Node are held against its emulator.
+// Tablestore's SDKs of Python, which "make moto" installs, of Node and, where a JDK with Maven is, of Java are held
+// against its emulator.
 //
 // It is a module of its own, because the official SDK's module graph would raise the versions of what the functions depend on.
 // It imports nothing of the main module: what it knows is what a user knows, the program's flags and files, the API's documents and

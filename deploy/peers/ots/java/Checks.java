@@ -1,0 +1,253 @@
+import com.alicloud.openservices.tablestore.ClientConfiguration;
+import com.alicloud.openservices.tablestore.ClientException;
+import com.alicloud.openservices.tablestore.SyncClient;
+import com.alicloud.openservices.tablestore.TableStoreException;
+import com.alicloud.openservices.tablestore.model.Column;
+import com.alicloud.openservices.tablestore.model.ColumnValue;
+import com.alicloud.openservices.tablestore.model.CreateTableRequest;
+import com.alicloud.openservices.tablestore.model.DeleteRowRequest;
+import com.alicloud.openservices.tablestore.model.DeleteTableRequest;
+import com.alicloud.openservices.tablestore.model.GetRowRequest;
+import com.alicloud.openservices.tablestore.model.PrimaryKey;
+import com.alicloud.openservices.tablestore.model.PrimaryKeyBuilder;
+import com.alicloud.openservices.tablestore.model.PrimaryKeyColumn;
+import com.alicloud.openservices.tablestore.model.PrimaryKeyType;
+import com.alicloud.openservices.tablestore.model.PrimaryKeyValue;
+import com.alicloud.openservices.tablestore.model.PutRowRequest;
+import com.alicloud.openservices.tablestore.model.RetryStrategy;
+import com.alicloud.openservices.tablestore.model.Row;
+import com.alicloud.openservices.tablestore.model.RowDeleteChange;
+import com.alicloud.openservices.tablestore.model.RowPutChange;
+import com.alicloud.openservices.tablestore.model.RowUpdateChange;
+import com.alicloud.openservices.tablestore.model.SingleRowQueryCriteria;
+import com.alicloud.openservices.tablestore.model.TableMeta;
+import com.alicloud.openservices.tablestore.model.TableOptions;
+import com.alicloud.openservices.tablestore.model.UpdateRowRequest;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.StringJoiner;
+
+/** What the checks of all capabilities share: how one is made, and short forms of the SDK's requests. */
+class Checks {
+  interface Body {
+    void run() throws Exception;
+  }
+
+  static final String INVALID = "OTSParameterInvalid";
+  static final String endpoint = System.getenv("TABLESTORE_ENDPOINT");
+  static final String instance = System.getenv("TABLESTORE_INSTANCE");
+  static final String id = System.getenv("TABLESTORE_ACCESS_KEY_ID");
+  static final String secret = System.getenv("TABLESTORE_ACCESS_KEY_SECRET");
+  static SyncClient client;
+  static int failed;
+  private static int tables;
+
+  /**
+   * Makes one check and prints a line "ok capability: what", or "failed capability: what" with the
+   * reason. Its tables are deleted: an instance may have 64.
+   */
+  static void check(String capability, String what, Body body) {
+    try {
+      body.run();
+      for (String table : client.listTable().getTableNames()) {
+        client.deleteTable(new DeleteTableRequest(table));
+      }
+      System.out.println("ok " + capability + ": " + what);
+    } catch (Exception | AssertionError e) {
+      failed++;
+      System.out.println("failed " + capability + ": " + what + ": " + e);
+    }
+  }
+
+  /** Fails the check unless both print the same. */
+  static void same(Object got, Object want) {
+    if (!String.valueOf(got).equals(String.valueOf(want))) {
+      throw new AssertionError("got " + got + ", want " + want);
+    }
+  }
+
+  /** Fails the check unless the service refuses the call with this code and text. */
+  static void refused(String code, String text, Body body) throws Exception {
+    TableStoreException e = refusal(body);
+    same(e.getErrorCode() + ": " + e.getMessage(), code + ": " + text);
+    if (e.getRequestId() == null || e.getRequestId().isEmpty()) {
+      throw new AssertionError("the error has no request id");
+    }
+  }
+
+  static TableStoreException refusal(Body body) throws Exception {
+    try {
+      body.run();
+    } catch (TableStoreException e) {
+      return e;
+    }
+    throw new AssertionError("the call succeeded");
+  }
+
+  static ClientConfiguration configuration() {
+    ClientConfiguration c = new ClientConfiguration();
+    c.setRetryStrategy(new Unsent());
+    return c;
+  }
+
+  /**
+   * Tries nothing again but a request that was not sent: once in some thousand calls the SDK's own
+   * pool gives out a connection that it has closed.
+   */
+  static class Unsent implements RetryStrategy {
+    private int retries;
+
+    @Override
+    public RetryStrategy clone() {
+      return new Unsent();
+    }
+
+    @Override
+    public int getRetries() {
+      return retries;
+    }
+
+    @Override
+    public long nextPause(String action, Exception e) {
+      boolean unsent = e instanceof ClientException && String.valueOf(e.getMessage()).endsWith(": Connection closed");
+      return unsent && retries++ < 3 ? 1 : 0;
+    }
+  }
+
+  /**
+   * Creates a table with a name of its own. The columns of its key are strings; "name:INTEGER" has
+   * another type.
+   */
+  static String table(int versions, String... key) {
+    TableMeta meta = meta(key);
+    client.createTable(new CreateTableRequest(meta, new TableOptions(-1, versions)));
+    return meta.getTableName();
+  }
+
+  static TableMeta meta(String... key) {
+    TableMeta meta = new TableMeta("java_" + ++tables);
+    for (String column : key) {
+      String[] parts = column.split(":");
+      if (parts.length == 1) {
+        meta.addPrimaryKeyColumn(column, PrimaryKeyType.STRING);
+      } else if (parts[1].equals("AUTO")) {
+        meta.addAutoIncrementPrimaryKeyColumn(parts[0]);
+      } else {
+        meta.addPrimaryKeyColumn(parts[0], PrimaryKeyType.valueOf(parts[1]));
+      }
+    }
+    return meta;
+  }
+
+  /** Returns a primary key of names and values by turns. */
+  static PrimaryKey key(Object... pairs) {
+    PrimaryKeyBuilder b = PrimaryKeyBuilder.createPrimaryKeyBuilder();
+    for (int i = 0; i < pairs.length; i += 2) {
+      Object v = pairs[i + 1];
+      PrimaryKeyValue value;
+      if (v instanceof PrimaryKeyValue) {
+        value = (PrimaryKeyValue) v;
+      } else if (v instanceof byte[]) {
+        value = PrimaryKeyValue.fromBinary((byte[]) v);
+      } else if (v instanceof Number) {
+        value = PrimaryKeyValue.fromLong(((Number) v).longValue());
+      } else {
+        value = PrimaryKeyValue.fromString((String) v);
+      }
+      b.addPrimaryKeyColumn((String) pairs[i], value);
+    }
+    return b.build();
+  }
+
+  static ColumnValue value(Object v) {
+    if (v instanceof byte[]) {
+      return ColumnValue.fromBinary((byte[]) v);
+    } else if (v instanceof Double) {
+      return ColumnValue.fromDouble((Double) v);
+    } else if (v instanceof Boolean) {
+      return ColumnValue.fromBoolean((Boolean) v);
+    } else if (v instanceof Number) {
+      return ColumnValue.fromLong(((Number) v).longValue());
+    }
+    return ColumnValue.fromString((String) v);
+  }
+
+  /** Returns a put of columns that are names and values by turns. */
+  static RowPutChange put(String table, PrimaryKey key, Object... pairs) {
+    RowPutChange change = new RowPutChange(table, key);
+    for (int i = 0; i < pairs.length; i += 2) {
+      change.addColumn((String) pairs[i], value(pairs[i + 1]));
+    }
+    return change;
+  }
+
+  /** Returns an update that writes columns that are names and values by turns. */
+  static RowUpdateChange update(String table, PrimaryKey key, Object... pairs) {
+    RowUpdateChange change = new RowUpdateChange(table, key);
+    for (int i = 0; i < pairs.length; i += 2) {
+      change.put((String) pairs[i], value(pairs[i + 1]));
+    }
+    return change;
+  }
+
+  static void write(RowPutChange change) {
+    client.putRow(new PutRowRequest(change));
+  }
+
+  static void write(RowUpdateChange change) {
+    client.updateRow(new UpdateRowRequest(change));
+  }
+
+  static void write(RowDeleteChange change) {
+    client.deleteRow(new DeleteRowRequest(change));
+  }
+
+  /** Returns all versions of a row as text; "none" if the row is not there. */
+  static String get(String table, PrimaryKey key, String... columns) throws IOException {
+    SingleRowQueryCriteria c = new SingleRowQueryCriteria(table, key);
+    c.setMaxVersions(Integer.MAX_VALUE);
+    c.addColumnsToGet(columns);
+    return get(c);
+  }
+
+  static String get(SingleRowQueryCriteria c) throws IOException {
+    return text(client.getRow(new GetRowRequest(c)).getRow());
+  }
+
+  /** Writes a row as "k=a x=1 y=2". */
+  static String text(Row row) throws IOException {
+    if (row == null) {
+      return "none";
+    }
+    StringJoiner out = new StringJoiner(" ");
+    for (PrimaryKeyColumn c : row.getPrimaryKey().getPrimaryKeyColumns()) {
+      out.add(c.getName() + "=" + text(c.getValue().toColumnValue()));
+    }
+    for (Column c : row.getColumns()) {
+      out.add(c.getName() + "=" + text(c.getValue()));
+    }
+    return out.toString();
+  }
+
+  static String text(List<Row> rows) throws IOException {
+    List<String> out = new ArrayList<>();
+    for (Row row : rows) {
+      out.add(text(row));
+    }
+    return String.join(", ", out);
+  }
+
+  private static String text(ColumnValue v) {
+    if (v.getValue() instanceof byte[]) {
+      return Arrays.toString(v.asBinary());
+    }
+    return v.getValue().toString();
+  }
+
+  static byte[] bytes(String text) {
+    return text.getBytes(StandardCharsets.UTF_8);
+  }
+}
