@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/md5"
 	"crypto/sha1"
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"hash"
@@ -25,6 +26,9 @@ const (
 	headerMD5         = "X-Ots-Contentmd5"
 	headerInstance    = "X-Ots-Instancename"
 	headerSignature   = "X-Ots-Signature"
+	headerSignatureV4 = "X-Ots-Signaturev4" // in its place, by a client that names a region
+	headerSignDate    = "X-Ots-Signdate"    // of V4, and so is
+	headerSignRegion  = "X-Ots-Signregion"
 	headerToken       = "X-Ots-Ststoken"
 	headerRequestID   = "X-Ots-Requestid"
 	headerContentType = "X-Ots-Contenttype"
@@ -33,15 +37,29 @@ const (
 
 // A keyring makes and verifies the signatures of one access key.
 type keyring struct {
-	id    string
-	token string    // of STS, if that gave out the key
-	pool  sync.Pool // of hash.Hash, keyed with the secret
+	id     string
+	token  string    // of STS, if that gave out the key
+	pool   sync.Pool // of hash.Hash, keyed with the secret
+	derive func(date, region string) []byte
 }
 
 func newKeyring(id, secret, token string) *keyring {
 	k := &keyring{id: id, token: token}
 	k.pool.New = func() any { return hmac.New(sha1.New, []byte(secret)) }
+	k.derive = func(date, region string) []byte {
+		key := []byte("aliyun_v4" + secret)
+		for _, part := range [...]string{date, region, "ots", "aliyun_v4_request"} {
+			key = sha256Of(key, []byte(part))
+		}
+		return base64.StdEncoding.AppendEncode(nil, key)
+	}
 	return k
+}
+
+func sha256Of(key, text []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write(text)
+	return h.Sum(nil)
 }
 
 // appendSignature appends base64(HMAC-SHA1(secret, text)) to b.
@@ -57,7 +75,12 @@ func (k *keyring) appendSignature(b, text []byte) []byte {
 // authenticate verifies the headers of a request, and fills in whose it is. It comes before the body is read, so that whoever
 // holds no key costs no memory.
 func (s *Server) authenticate(c *call, r *http.Request) error {
-	required := [...]string{headerDate, headerVersion, headerAccessKey, headerMD5, headerInstance, headerSignature}
+	required := []string{headerDate, headerVersion, headerAccessKey, headerMD5, headerInstance}
+	if r.Header.Get(headerSignatureV4) != "" {
+		required = append(required, headerSignDate, headerSignRegion)
+	} else {
+		required = append(required, headerSignature)
+	}
 	for _, name := range required {
 		if r.Header.Get(name) == "" && !s.unsigned {
 			return &Error{Code: "OTSMissingHeader", Message: "Missing header: '" + strings.ToLower(name) + "'."}
@@ -79,13 +102,31 @@ func (s *Server) authenticate(c *call, r *http.Request) error {
 	if subtle.ConstantTimeCompare([]byte(r.Header.Get(headerToken)), []byte(k.token)) != 1 {
 		return authFailed("The STS token is invalid.") // the service's wording is not known
 	}
-	c.scratch.text = appendStringToSign(c.scratch.text[:0], r)
-	c.scratch.sum = k.appendSignature(c.scratch.sum[:0], c.scratch.text)
-	if subtle.ConstantTimeCompare(c.scratch.sum, []byte(r.Header.Get(headerSignature))) != 1 {
+	if k = k.verify(c.scratch, r); k == nil {
 		return authFailed("Signature mismatch.")
 	}
 	c.keyring = k
 	return s.checkDate(r.Header.Get(headerDate))
+}
+
+// verify returns the keyring that signs the answer to a request, nil if the request's own signature is wrong. V4 signs with
+// SHA-256 and a key that it derives of the secret, a date and a region; with that key, the answer is signed as ever.
+func (k *keyring) verify(s *scratch, r *http.Request) *keyring {
+	s.text = appendStringToSign(s.text[:0], r)
+	given := r.Header.Get(headerSignatureV4)
+	if given == "" {
+		given = r.Header.Get(headerSignature)
+		s.sum = k.appendSignature(s.sum[:0], s.text)
+	} else {
+		key := k.derive(r.Header.Get(headerSignDate), r.Header.Get(headerSignRegion))
+		s.text = append(s.text, "ots"...)
+		s.sum = base64.StdEncoding.AppendEncode(s.sum[:0], sha256Of(key, s.text))
+		k = newKeyring(k.id, string(key), k.token)
+	}
+	if subtle.ConstantTimeCompare(s.sum, []byte(given)) != 1 {
+		return nil
+	}
+	return k
 }
 
 // checkBody compares a body with the headers that were signed.
@@ -122,7 +163,7 @@ func appendStringToSign(b []byte, r *http.Request) []byte {
 	b = append(b, "\nPOST\n\n"...)
 	names := make([]string, 0, 16)
 	for name := range r.Header {
-		if strings.HasPrefix(name, headerPrefix) && name != headerSignature {
+		if strings.HasPrefix(name, headerPrefix) && name != headerSignature && name != headerSignatureV4 {
 			names = append(names, name)
 		}
 	}

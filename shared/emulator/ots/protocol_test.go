@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/md5"
 	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/base64"
 	"io"
 	"maps"
@@ -58,6 +59,33 @@ func (r *raw) sign(secret string) *raw {
 	return r
 }
 
+// signV4 signs as a client does that names a region.
+func (r *raw) signV4(secret, date, region string) *raw {
+	r.headers["x-ots-signdate"], r.headers["x-ots-signregion"] = date, region
+	text := "/" + r.operation + "\nPOST\n\n"
+	for _, name := range slices.Sorted(maps.Keys(r.headers)) {
+		text += name + ":" + strings.TrimSpace(r.headers[name]) + "\n"
+	}
+	sum := hash256(keyV4(secret, date, region), text+"ots")
+	r.headers["x-ots-signaturev4"] = base64.StdEncoding.EncodeToString([]byte(sum))
+	return r
+}
+
+// keyV4 returns what V4 signs with in place of the secret.
+func keyV4(secret, date, region string) string {
+	key := "aliyun_v4" + secret
+	for _, part := range []string{date, region, "ots", "aliyun_v4_request"} {
+		key = hash256(key, part)
+	}
+	return base64.StdEncoding.EncodeToString([]byte(key))
+}
+
+func hash256(secret, text string) string {
+	h := hmac.New(sha256.New, []byte(secret))
+	io.WriteString(h, text)
+	return string(h.Sum(nil))
+}
+
 // send returns the answer, and its error if it has one.
 func (r *raw) send(t testing.TB, in *otstest.Instance) (*http.Response, []byte, string) {
 	t.Helper()
@@ -109,6 +137,11 @@ func TestSignatures(t *testing.T) {
 		delete(r.headers, name)
 		return r
 	}
+	v4 := func(fn func(*raw)) *raw {
+		r := newRaw(in, "ListTable", nil).signV4(in.KeySecret, "20261129", "cn-hangzhou")
+		fn(r)
+		return r
+	}
 	date := func(offset time.Duration, layout string) *raw {
 		return change(func(r *raw) { r.headers["x-ots-date"] = time.Now().Add(offset).UTC().Format(layout) })
 	}
@@ -141,6 +174,21 @@ func TestSignatures(t *testing.T) {
 		{"the Go SDK's fraction", date(0, "2006-01-02T15:04:05.123Z"), "ok"},
 		{"no fraction", date(0, "2006-01-02T15:04:05Z"), "ok"},
 		{"the form of RFC 1123", date(0, "Mon, 02 Jan 2006 15:04:05 GMT"), "ok"},
+		{"V4", v4(func(*raw) {}), "ok"},
+		{"V4 with another secret", newRaw(in, "ListTable", nil).signV4("x", "20261129", "cn-hangzhou"),
+			"403 OTSAuthFailed: Signature mismatch."},
+		{"V4 of another day", v4(func(r *raw) { r.headers["x-ots-signdate"] = "20261130" }),
+			"403 OTSAuthFailed: Signature mismatch."},
+		{"V4 of another region", v4(func(r *raw) { r.headers["x-ots-signregion"] = "cn-shanghai" }),
+			"403 OTSAuthFailed: Signature mismatch."},
+		{"V4 that is wrong beside a signature that is right", change(func(r *raw) {
+			r.headers["x-ots-signdate"], r.headers["x-ots-signregion"] = "20261129", "cn-hangzhou"
+			r.headers["x-ots-signaturev4"] = "x"
+		}), "403 OTSAuthFailed: Signature mismatch."},
+		{"V4 without its day", v4(func(r *raw) { delete(r.headers, "x-ots-signdate") }),
+			"400 OTSMissingHeader: Missing header: 'x-ots-signdate'."},
+		{"V4 without its region", v4(func(r *raw) { delete(r.headers, "x-ots-signregion") }),
+			"400 OTSMissingHeader: Missing header: 'x-ots-signregion'."},
 	} {
 		if _, _, got := test.r.send(t, in); !strings.HasPrefix(got, test.want) {
 			t.Errorf("%s: %s, want %s", test.what, got, test.want)
@@ -216,13 +264,20 @@ func TestAnswersAreSigned(t *testing.T) {
 		o.NewID = func() string { return "id-1" }
 		o.Wall = time.Now
 	})
-	for _, operation := range []string{"ListTable", "DescribeTable"} {
-		res, body, _ := newRaw(in, operation, nil).sign(in.KeySecret).send(t, in)
+	for _, test := range []struct{ operation, region string }{{"ListTable", ""}, {"DescribeTable", ""}, {"ListTable", "cn-hangzhou"}} {
+		operation, request, secret := test.operation, newRaw(in, test.operation, nil), in.KeySecret
+		if test.region == "" {
+			request.sign(secret)
+		} else {
+			request.signV4(secret, "20261129", test.region)
+			secret = keyV4(secret, "20261129", test.region)
+		}
+		res, body, _ := request.send(t, in)
 		text := ""
 		for _, name := range []string{"x-ots-contentmd5", "x-ots-contenttype", "x-ots-date", "x-ots-requestid"} {
 			text += name + ":" + res.Header.Get(name) + "\n"
 		}
-		if got, want := res.Header.Get("Authorization"), "OTS "+in.KeyID+":"+hash(in.KeySecret, text+"/"+operation); got != want {
+		if got, want := res.Header.Get("Authorization"), "OTS "+in.KeyID+":"+hash(secret, text+"/"+operation); got != want {
 			t.Errorf("%s: Authorization = %q, want %q", operation, got, want)
 		}
 		if got, want := res.Header.Get("x-ots-contentmd5"), md5Of(body); got != want {

@@ -642,6 +642,10 @@ def keys():
         connect(secret="wrong").list_table()
     with check(it, "an unknown id"), refused("OTSAuthFailed", "The AccessKeyID does not exist.", 403):
         connect(key_id="nobody").list_table()
+    with check(it, "V4 signatures, of answers too"):
+        same("rows" in connect(region="cn-hangzhou").list_table(), True)
+        with refused("OTSAuthFailed", "Signature mismatch.", 403):
+            connect(secret="wrong", region="cn-hangzhou").list_table()
     with check(it, "an STS token that nobody gave out"), refused("OTSAuthFailed", "The STS token is invalid.", 403):
         connect(sts_token="token").list_table()
     with check(it, "instances share nothing"):
