@@ -250,7 +250,7 @@ func ignored(maker *platformsim.Maker, platformType, mode string, said platforms
 
 // messageID returns the id of a callback's message as the platform's receiver reads it, empty if there is none.
 func messageID(platformType string, settings callback.Settings, sent *platformsim.Callback, now time.Time) string {
-	receiver, err := platform.Receivers()[platformType](settings)
+	receiver, err := platform.All().Receivers()[platformType](settings)
 	if err != nil {
 		return ""
 	}
@@ -391,7 +391,7 @@ const leastHidden = 6
 // may be shown. Of a secret shorter than leastHidden only the string of JSON is masked that is nothing but the secret.
 func hider(e *chat.Endpoint, address secret.Text, showURL bool) func(string) string {
 	var secrets []string
-	for _, p := range platform.All() {
+	for _, p := range platform.All().Descriptions() {
 		for _, setting := range p.Settings {
 			if p.Type == e.Type && setting.Secret {
 				secrets = append(secrets, e.Settings[setting.Key].Reveal(), e.Settings[setting.Key+"Previous"].Reveal())

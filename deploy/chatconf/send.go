@@ -121,7 +121,7 @@ Exit codes: 0 it was answered, also when the command was denied; 1 the webhook r
 // describeModes lists the kinds of callbacks, a line for each platform.
 func describeModes() string {
 	var b strings.Builder
-	for _, p := range platform.All() {
+	for _, p := range platform.All().Descriptions() {
 		messages, checks := platformsim.Modes(p.Type)
 		for i, check := range checks {
 			checks[i] = check + " (a check)"

@@ -89,7 +89,7 @@ func newHooks(t *testing.T, l *app.Local) http.Handler {
 	}
 	worker := dispatch.NewWorker(invoke.With(t.Context(), &invoke.Invocation{Logger: slog.New(slog.DiscardHandler)}), d)
 	t.Cleanup(func() { worker.Close() })
-	h, err := webhook.NewHandler(webhook.Options{Service: l.Service, Journal: l.Journal, Receivers: platform.Receivers(), HandOn: worker.Start})
+	h, err := webhook.NewHandler(webhook.Options{Service: l.Service, Journal: l.Journal, Receivers: platform.All().Receivers(), HandOn: worker.Start})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func create(t *testing.T, at []string, name, kind, more string) {
 // how to be granted, and the simulation says the same beforehand.
 func TestSend(t *testing.T) {
 	at, _ := newSendService(t)
-	for _, p := range platform.All() {
+	for _, p := range platform.All().Descriptions() {
 		t.Run(p.Type, func(t *testing.T) {
 			name := strings.ToLower(p.Type)
 			create(t, at, name, p.Type, "")
@@ -193,7 +193,7 @@ func TestSendThroughServe(t *testing.T) {
 // Every kind of callback is answered, with either secret, and what is printed holds no secret.
 func TestSendInEveryMode(t *testing.T) {
 	at, _ := newSendService(t)
-	for _, p := range platform.All() {
+	for _, p := range platform.All().Descriptions() {
 		name := strings.ToLower(p.Type)
 		create(t, at, name, p.Type, "")
 		messages, checks := platformsim.Modes(p.Type)
@@ -226,7 +226,7 @@ func TestSendInEveryMode(t *testing.T) {
 // A message that is delivered again does nothing.
 func TestSendOfADuplicate(t *testing.T) {
 	at, _ := newSendService(t)
-	for _, p := range platform.All() {
+	for _, p := range platform.All().Descriptions() {
 		name := strings.ToLower(p.Type)
 		create(t, at, name, p.Type, "")
 		for i := range 2 {
@@ -265,7 +265,7 @@ func TestSendOfWhatIsSaidLater(t *testing.T) {
 	const target = `,"Target":{"Type":"Http","Url":"%s","Secret":"whsec_bm90LWEtcmVhbC1zZWNyZXQtbm90LWEtcmVhbA=="}`
 	create(t, at, "feishu", "Feishu", "")
 	create(t, at, "slack", "Slack", "")
-	for _, p := range platform.All() {
+	for _, p := range platform.All().Descriptions() {
 		create(t, at, "target-"+p.Type, p.Type, fmt.Sprintf(target, "https://example.com/"))
 	}
 	create(t, at, "down", "Feishu", fmt.Sprintf(target, downURL))
@@ -327,7 +327,7 @@ func TestSendOfWhatIsSaidLater(t *testing.T) {
 // What a flag cannot change is said.
 func TestSendSaysWhatDoesNotApply(t *testing.T) {
 	at, _ := newSendService(t)
-	for _, p := range platform.All() {
+	for _, p := range platform.All().Descriptions() {
 		create(t, at, strings.ToLower(p.Type), p.Type, "")
 	}
 	for args, want := range map[string][]string{

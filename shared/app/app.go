@@ -85,7 +85,7 @@ func wire(s Settings, t Tables, ring *seal.Ring, functions functions, p Program)
 		}
 	}
 	keys := chat.NewKeys(t.Keys, t.KeyUses, ring, nil)
-	service, err := chat.New(t.Configurations, ring, platform.All(), chat.Options{
+	service, err := chat.New(t.Configurations, ring, platform.All().Descriptions(), chat.Options{
 		Region:  s.Region,
 		BaseURL: s.WebhookBaseURL,
 		Quota:   s.MaxConfigurations,

@@ -105,7 +105,7 @@ func Webhook() Program {
 }
 
 func (p *parts) webhook(frozen bool, handOn func(context.Context, chat.Ref) error) (*webhook.Handler, error) {
-	return webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: platform.Receivers(), HandOn: handOn, Frozen: frozen})
+	return webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: platform.All().Receivers(), HandOn: handOn, Frozen: frozen})
 }
 
 // LocalWebhook is the program that the chat platforms call, and that hands commands on itself.
@@ -199,7 +199,7 @@ func (p *parts) dispatcher() (*dispatch.Dispatcher, error) {
 	}
 	targets := targethttp.New(targethttp.Options{Transport: dial.NewRestricted(p.settings.TargetNetworks.Allow, extra)})
 	platforms := callback.NewClient(callback.ClientOptions{Transport: dial.NewRedirected(p.settings.PlatformAddresses, extra)})
-	senders := platform.Senders()
+	senders := platform.All().Senders()
 	return dispatch.New(dispatch.Options{
 		Service: p.Service,
 		Journal: p.Journal,

@@ -167,7 +167,7 @@ func newPlane(t *testing.T, configurations, keyTable, tickets table.Table) *plan
 	if err != nil {
 		t.Fatal(err)
 	}
-	service, err := chat.New(configurations, ring, platform.All(), chat.Options{BaseURL: "https://chatconf.example.com"})
+	service, err := chat.New(configurations, ring, platform.All().Descriptions(), chat.Options{BaseURL: "https://chatconf.example.com"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 // platformOf returns the declaration of a type.
 func platformOf(t testing.TB, name string) chat.Platform {
 	t.Helper()
-	for _, p := range platform.All() {
+	for _, p := range platform.All().Descriptions() {
 		if p.Type == name {
 			return p
 		}
@@ -582,7 +582,7 @@ func TestDistance(t *testing.T) {
 // FuzzSettle holds what is promised of any Configuration text: no panic; what is accepted is JSON, compact, without any of its
 // secrets, complete; and sent back it is taken as it is, all secrets kept.
 func FuzzSettle(f *testing.F) {
-	platforms := platform.All()
+	platforms := platform.All().Descriptions()
 	for i, seeds := range [][]string{{minDingTalk, fullDingTalk}, {minWeChat, fullWeChat}, {minFeishu, fullFeishu}, {slack, fullSlack}, {minTeams, fullTeams}} {
 		for _, seed := range seeds {
 			f.Add(uint8(i), seed)

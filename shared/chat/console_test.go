@@ -90,7 +90,7 @@ func generated(text string) string {
 // No name of a console is another setting's, and each is understood alone, with the platform's name, and by itself.
 func TestEveryConsoleName(t *testing.T) {
 	n := 0
-	for _, p := range platform.All() {
+	for _, p := range platform.All().Descriptions() {
 		for _, s := range p.Settings {
 			for _, name := range append([]string{s.Key, strings.TrimPrefix(s.Key, p.Type)}, s.Names...) {
 				for _, written := range []string{name, strings.ToLower(strings.TrimPrefix(name, p.Type))} {

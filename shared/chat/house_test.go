@@ -68,7 +68,7 @@ func (h *house) journalWith(ring *seal.Ring) *chat.Journal {
 func (h *house) serviceWith(o chat.Options, ring *seal.Ring) *chat.Service {
 	h.t.Helper()
 	o.Now = h.clock.Now
-	s, err := chat.New(h.spy, ring, platform.All(), o)
+	s, err := chat.New(h.spy, ring, platform.All().Descriptions(), o)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 )
 
 func TestNewRefuses(t *testing.T) {
-	spy, ring, all := newSpy(t), newRing(t, 1), platform.All()
+	spy, ring, all := newSpy(t), newRing(t, 1), platform.All().Descriptions()
 	good := func(s string) bool { return s != "" }
 	for about, build := range map[string]func() (*chat.Service, error){
 		"no table":     func() (*chat.Service, error) { return chat.New(nil, ring, all, chat.Options{}) },

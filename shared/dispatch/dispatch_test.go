@@ -531,7 +531,7 @@ func TestWithoutASetting(t *testing.T) {
 			return nil, errors.New("not asked for")
 		},
 		Sender: func(e *chat.Endpoint) (dispatch.Sender, error) {
-			return platform.Senders()[e.Type](callback.Settings{}, callback.NewClient(callback.ClientOptions{Now: s.Now}))
+			return platform.All().Senders()[e.Type](callback.Settings{}, callback.NewClient(callback.ClientOptions{Now: s.Now}))
 		}})
 	if err != nil {
 		t.Fatal(err)

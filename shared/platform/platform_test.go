@@ -14,7 +14,7 @@ import (
 
 // TestDeclarations holds what the control plane relies on, of every platform.
 func TestDeclarations(t *testing.T) {
-	all := platform.All()
+	all := platform.All().Descriptions()
 	if got, want := len(all), 5; got != want {
 		t.Fatalf("%d platforms, want %d", got, want)
 	}
@@ -87,7 +87,7 @@ func TestServiceTakesThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := chat.New(db.Table("t", file.TableOptions{}), ring, platform.All(), chat.Options{}); err != nil {
+	if _, err := chat.New(db.Table("t", file.TableOptions{}), ring, platform.All().Descriptions(), chat.Options{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -101,7 +101,7 @@ func TestSettings(t *testing.T) {
 		"Slack":    "SlackSigningSecret!* SlackSigningSecretPrevious* SlackBotToken* SlackTeamId",
 		"Teams":    "TeamsWebhookSecret!* TeamsWebhookSecretPrevious* TeamsTenantId",
 	}
-	for _, p := range platform.All() {
+	for _, p := range platform.All().Descriptions() {
 		var got []string
 		for _, s := range p.Settings {
 			key := s.Key
@@ -164,7 +164,7 @@ func TestShapes(t *testing.T) {
 		"TeamsWebhookSecret":              {[]string{"vqF0En+Z0ucuRTM/01o2GuhMH3hKKk/N2bOmlM31zaA="}, []string{"vqF0En+Z0ucuRTM/01o2GuhMH3hKKk/N2bOmlM31zaA", "AAAA", "vqF0En-Z0ucuRTM_01o2GuhMH3hKKk_N2bOmlM31zaA="}},
 		"TeamsTenantId":                   {[]string{"72f988bf-86f1-41af-91ab-2d7cd011db47"}, []string{long(65), "a b"}},
 	}
-	for _, p := range platform.All() {
+	for _, p := range platform.All().Descriptions() {
 		for _, s := range p.Settings {
 			c, ok := values[s.Key]
 			if !ok {

@@ -15,7 +15,7 @@ var update = flag.Bool("update", false, "write the made parts of the platforms' 
 // The pages of the platforms name every setting with its marks: needed ones bold, secret ones italic.
 func TestPagesNameEverySetting(t *testing.T) {
 	text := read(t, "README.md")
-	for _, p := range platform.All() {
+	for _, p := range platform.All().Descriptions() {
 		var names []string
 		for _, s := range p.Settings {
 			names = append(names, marked(s.Key, s.Required, s.Secret))
@@ -28,7 +28,7 @@ func TestPagesNameEverySetting(t *testing.T) {
 
 // Each platform's page has the steps that Outputs shows as Setup, and a table of the settings.
 func TestPagesHaveSetupAndKeys(t *testing.T) {
-	for _, p := range platform.All() {
+	for _, p := range platform.All().Descriptions() {
 		page := pages[p.Type]
 		if page == "" {
 			t.Errorf("%s has no page", p.Type)

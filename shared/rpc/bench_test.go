@@ -66,7 +66,7 @@ func newSignedPath(tb testing.TB, v1 bool) *signedPath {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	service, err := chat.New(c, ring, platform.All(), chat.Options{Now: w.clock.Now})
+	service, err := chat.New(c, ring, platform.All().Descriptions(), chat.Options{Now: w.clock.Now})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -365,7 +365,7 @@ func serviceOn(t *testing.T, tb table.Table) *chat.Service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := chat.New(tb, ring, platform.All(), chat.Options{})
+	s, err := chat.New(tb, ring, platform.All().Descriptions(), chat.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

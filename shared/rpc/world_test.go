@@ -77,7 +77,7 @@ func newWorld(tb testing.TB, adjust func(*rpc.Options), actions ...rpc.Action) *
 	w.table = db.Table("chatconf", file.TableOptions{})
 	w.keys = db.Table("keys", file.TableOptions{})
 	keys := chat.NewKeys(w.keys, db.Table("uses", file.TableOptions{}), ring, w.clock.Now)
-	service, err := chat.New(w.table, ring, platform.All(), chat.Options{Now: w.clock.Now, Random: rand.NewChaCha8([32]byte{1}), Keys: keys})
+	service, err := chat.New(w.table, ring, platform.All().Descriptions(), chat.Options{Now: w.clock.Now, Random: rand.NewChaCha8([32]byte{1}), Keys: keys})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -62,7 +62,7 @@ func line(t *testing.T, w *webhooktest.World) map[string]any {
 
 // Every kind of callback that the platforms send to a bot goes through: decided, recorded, handed on and answered, and refused for who has no grant.
 func TestEveryPlatform(t *testing.T) {
-	for _, p := range platform.All() {
+	for _, p := range platform.All().Descriptions() {
 		messages, checks := platformsim.Modes(p.Type)
 		for _, mode := range messages {
 			t.Run(p.Type+" "+mode, func(t *testing.T) {
@@ -344,7 +344,7 @@ func TestFrozen(t *testing.T) {
 	w := webhooktest.New(t)
 	process := w.Process()
 	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
-	h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, Receivers: platform.Receivers(), HandOn: nobody, Frozen: true, Now: w.Now})
+	h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, Receivers: platform.All().Receivers(), HandOn: nobody, Frozen: true, Now: w.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -372,7 +372,7 @@ func TestFrozen(t *testing.T) {
 func TestSettingsThatMakeNoReceiver(t *testing.T) {
 	for about, receivers := range map[string]map[string]func(callback.Settings) (callback.Receiver, error){
 		"its settings lack something": {"Slack": func(callback.Settings) (callback.Receiver, error) { return nil, errors.New("slack: no secret") }},
-		"no such type":                {"Teams": platform.Receivers()["Teams"]},
+		"no such type":                {"Teams": platform.All().Receivers()["Teams"]},
 	} {
 		w := webhooktest.New(t)
 		process := w.Process()
@@ -555,7 +555,7 @@ var patience = map[string]struct{ message, check time.Duration }{
 // and who forges one waits no longer.
 func TestAnswersAreInTime(t *testing.T) {
 	const margin = 200 * time.Millisecond // for the network and the gateway
-	for _, p := range platform.All() {
+	for _, p := range platform.All().Descriptions() {
 		waits, ok := patience[p.Type]
 		if !ok {
 			t.Fatalf("how long does %s wait?", p.Type)
@@ -597,7 +597,7 @@ func TestAnswersAreInTime(t *testing.T) {
 // frozen returns the handler of a process that rests once it has answered.
 func frozen(p *webhooktest.Process, handOn func(context.Context, chat.Ref) error) *webhook.Handler {
 	p.Helper()
-	h, err := webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: platform.Receivers(), HandOn: handOn, Frozen: true, Now: p.Now})
+	h, err := webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: platform.All().Receivers(), HandOn: handOn, Frozen: true, Now: p.Now})
 	if err != nil {
 		p.Fatal(err)
 	}
@@ -838,7 +838,7 @@ func TestIgnored(t *testing.T) {
 // counted by its kind.
 func TestNothingIsDroppedInSilence(t *testing.T) {
 	folder := os.DirFS("../platform/testdata/kinds")
-	for _, p := range platform.All() {
+	for _, p := range platform.All().Descriptions() {
 		kinds, err := platformtest.ReadKinds(folder, p.Type)
 		if err != nil {
 			t.Fatal(err)
@@ -1045,7 +1045,7 @@ func TestReceiversAreKept(t *testing.T) {
 	h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, HandOn: nobody, Now: w.Now,
 		Receivers: map[string]func(callback.Settings) (callback.Receiver, error){"Slack": func(s callback.Settings) (callback.Receiver, error) {
 			made++
-			return platform.Receivers()["Slack"](s)
+			return platform.All().Receivers()["Slack"](s)
 		}}})
 	if err != nil {
 		t.Fatal(err)
@@ -1077,7 +1077,7 @@ func TestReceiversAreBounded(t *testing.T) {
 
 // What is typed after a secret's name, and the secrets of configuration and platform, show in no line of the log.
 func TestSecretsDoNotShow(t *testing.T) {
-	for _, p := range platform.All() {
+	for _, p := range platform.All().Descriptions() {
 		w := webhooktest.New(t)
 		process := w.Process()
 		bot := process.Create("ops", p.Type, platformtest.Settings(p.Type), webhooktest.Open, toHTTP)
@@ -1112,7 +1112,7 @@ var errBusy = errors.New("busy")
 
 func TestNewHandlerWantsItsParts(t *testing.T) {
 	process := webhooktest.New(t).Process()
-	full := webhook.Options{Service: process.Service, Journal: process.Journal, Receivers: platform.Receivers(), HandOn: nobody}
+	full := webhook.Options{Service: process.Service, Journal: process.Journal, Receivers: platform.All().Receivers(), HandOn: nobody}
 	for about, take := range map[string]func(*webhook.Options){
 		"a service":   func(o *webhook.Options) { o.Service = nil },
 		"a journal":   func(o *webhook.Options) { o.Journal = nil },

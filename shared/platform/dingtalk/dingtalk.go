@@ -11,9 +11,14 @@ import (
 // maxWindow is how old DingTalk says a robot's message may be at most.
 const maxWindow = time.Hour
 
-// Platform declares the type and its settings.
+// Platform is the platform, as shared/platform lists it.
+type Platform struct{}
+
+var _ callback.Platform = Platform{}
+
+// Description returns the type and its settings.
 // https://open.dingtalk.com/document/orgapp/the-robot-development-guide
-func Platform() chat.Platform {
+func (Platform) Description() chat.Platform {
 	return chat.Platform{
 		Type:  "DingTalk",
 		Title: "DingTalk",

@@ -26,7 +26,7 @@ func with(pairs ...string) callback.Settings { return platformtest.With("DingTal
 
 func receiver(t testing.TB, s callback.Settings) callback.Receiver {
 	t.Helper()
-	return platformtest.Receiver(t, dingtalk.NewReceiver, s)
+	return platformtest.Receiver(t, dingtalk.Platform{}.NewReceiver, s)
 }
 
 func mac(secret, message string) string {
@@ -467,7 +467,7 @@ func TestNewReceiver(t *testing.T) {
 		"a key without a token": with("DingTalkToken", ""), "a key that is none": with("DingTalkEncodingAesKey", "short"), "a window of two hours": with("DingTalkWindowSeconds", "7200"),
 		"only a previous secret": with("DingTalkClientSecret", "", "DingTalkClientSecretPrevious", "not-a-real-secret"),
 	} {
-		if _, err := dingtalk.NewReceiver(s); err == nil || strings.Contains(err.Error(), "not-a-real") {
+		if _, err := (dingtalk.Platform{}).NewReceiver(s); err == nil || strings.Contains(err.Error(), "not-a-real") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -51,7 +51,7 @@ var _ callback.Receiver = (*receiver)(nil)
 
 // NewReceiver returns the receiver of a configuration of type DingTalk. It takes a robot's messages, and the actions of cards and the events
 // of a subscription if their secrets are set.
-func NewReceiver(s callback.Settings) (callback.Receiver, error) {
+func (Platform) NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	r := &receiver{
 		owner:     cmp.Or(s.Get("DingTalkOwnerKey"), s.Get("DingTalkClientId")),
 		robotCode: cmp.Or(s.Get("DingTalkRobotCode"), s.Get("DingTalkClientId")),

@@ -34,7 +34,7 @@ var _ callback.Sender = (*sender)(nil)
 const normalCode = "normal"
 
 // NewSender returns the sender of a configuration of type DingTalk.
-func NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
+func (Platform) NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
 	out := &sender{client, s.Get("DingTalkClientId"), s["DingTalkClientSecret"], cmp.Or(s.Get("DingTalkRobotCode"), s.Get("DingTalkClientId"))}
 	if out.robotCode == normalCode {
 		out.robotCode = out.clientID

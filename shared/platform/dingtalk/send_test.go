@@ -36,7 +36,7 @@ func newFake(t *testing.T) (*fake, callback.Sender) {
 			return f.send()
 		}
 	})
-	s, err := dingtalk.NewSender(with(), f.Client)
+	s, err := dingtalk.Platform{}.NewSender(with(), f.Client)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestSend(t *testing.T) {
 // The code of old robots is in their messages, and is none to send by.
 func TestSendAsAnOldRobot(t *testing.T) {
 	f, _ := newFake(t)
-	s, err := dingtalk.NewSender(with("DingTalkRobotCode", "normal"), f.Client)
+	s, err := dingtalk.Platform{}.NewSender(with("DingTalkRobotCode", "normal"), f.Client)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestSendRefused(t *testing.T) {
 		}
 	}
 	down := platformtest.NewServer(t, now, nil, nil)
-	s, err := dingtalk.NewSender(with(), down.Client)
+	s, err := dingtalk.Platform{}.NewSender(with(), down.Client)
 	if err != nil {
 		t.Fatal(err)
 	}

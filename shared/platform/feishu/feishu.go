@@ -12,9 +12,14 @@ import (
 // carries a new time no document says.
 const maxWindow = 8 * time.Hour
 
-// Platform declares the type and its settings.
+// Platform is the platform, as shared/platform lists it.
+type Platform struct{}
+
+var _ callback.Platform = Platform{}
+
+// Description returns the type and its settings.
 // https://open.feishu.cn/document/server-docs/event-subscription-guide/event-subscription-configure-/encrypt-key-encryption-configuration-case
-func Platform() chat.Platform {
+func (Platform) Description() chat.Platform {
 	return chat.Platform{
 		Type:    "Feishu",
 		Aliases: []string{"Lark"},

@@ -27,7 +27,7 @@ func with(pairs ...string) callback.Settings { return platformtest.With("Feishu"
 
 func receiver(t testing.TB, s callback.Settings) callback.Receiver {
 	t.Helper()
-	return platformtest.Receiver(t, feishu.NewReceiver, s)
+	return platformtest.Receiver(t, feishu.Platform{}.NewReceiver, s)
 }
 
 // encrypt pads and encrypts as Feishu does; a pad below 1 is the right one.
@@ -375,7 +375,7 @@ func TestThePublishedSampleOpens(t *testing.T) {
 func TestNewReceiver(t *testing.T) {
 	for name, s := range map[string]callback.Settings{"no key": with("FeishuEncryptKey", ""), "no app": with("FeishuAppId", ""), "a window of a day": with("FeishuWindowSeconds", "86400"),
 		"only a previous key": with("FeishuEncryptKey", "", "FeishuEncryptKeyPrevious", "x")} {
-		if _, err := feishu.NewReceiver(s); err == nil {
+		if _, err := (feishu.Platform{}).NewReceiver(s); err == nil {
 			t.Errorf("%s: a receiver is made", name)
 		}
 	}

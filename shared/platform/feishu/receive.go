@@ -39,7 +39,7 @@ var _ callback.Receiver = (*receiver)(nil)
 // NewReceiver returns the receiver of a configuration of type Feishu: events of version 1 and 2 and the actions of cards, encrypted and signed, and the
 // challenges that check the URL. The Verification Token is compared if it is set; a challenge in the clear needs it, and so does the cards' older
 // callback, which is taken only if FeishuOldCards is true.
-func NewReceiver(s callback.Settings) (callback.Receiver, error) {
+func (Platform) NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	r := &receiver{appID: s.Get("FeishuAppId"), botName: s.Get("BotName")}
 	var err error
 	if r.keys, err = callback.Secrets(s, "FeishuEncryptKey"); err != nil {

@@ -25,7 +25,7 @@ type sender struct {
 var _ callback.Sender = (*sender)(nil)
 
 // NewSender returns the sender of a configuration of type Feishu. FeishuDomain says which of two worlds its app is in.
-func NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
+func (Platform) NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
 	out := &sender{client, "open.feishu.cn", s.Get("FeishuAppId"), s["FeishuAppSecret"]}
 	if s.Get("FeishuDomain") == "lark" {
 		out.host = "open.larksuite.com"

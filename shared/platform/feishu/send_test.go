@@ -56,7 +56,7 @@ func TestSend(t *testing.T) {
 			}
 			return 200, one
 		})
-		s, err := feishu.NewSender(with("FeishuDomain", test.domain), p.Client)
+		s, err := feishu.Platform{}.NewSender(with("FeishuDomain", test.domain), p.Client)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +93,7 @@ func TestSend(t *testing.T) {
 
 func TestSendWithoutANetwork(t *testing.T) {
 	p := platformtest.NewServer(t, now, nil, nil)
-	s, err := feishu.NewSender(with(), p.Client)
+	s, err := feishu.Platform{}.NewSender(with(), p.Client)
 	if err != nil {
 		t.Fatal(err)
 	}

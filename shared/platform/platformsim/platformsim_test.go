@@ -23,7 +23,7 @@ func TestMakeSaysWhatIsWrong(t *testing.T) {
 	if _, err := (&platformsim.Maker{Settings: platformtest.Settings("Slack"), Now: platformtest.Now}).Make("Slack", "pigeon", m); err == nil || !strings.Contains(err.Error(), "command, event, button, check") {
 		t.Errorf("a callback that is none: %v", err)
 	}
-	for _, p := range platform.All() {
+	for _, p := range platform.All().Descriptions() {
 		messages, checks := platformsim.Modes(p.Type)
 		for _, mode := range append(messages, checks...) {
 			if _, err := (&platformsim.Maker{Now: platformtest.Now}).Make(p.Type, mode, m); err == nil || !strings.Contains(err.Error(), "is not set") {
@@ -80,7 +80,7 @@ func TestReadAnswerIsStrict(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		receiver, err := platform.Receivers()[platformType](platformtest.Settings(platformType))
+		receiver, err := platform.All().Receivers()[platformType](platformtest.Settings(platformType))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,7 +97,7 @@ func TestReadAnswerIsStrict(t *testing.T) {
 		}
 		return c, string(response.Body)
 	}
-	for _, p := range platform.All() {
+	for _, p := range platform.All().Descriptions() {
 		messages, checks := platformsim.Modes(p.Type)
 		for _, mode := range append(messages, checks...) {
 			c, body := answer(p.Type, mode, platformtest.Settings(p.Type))

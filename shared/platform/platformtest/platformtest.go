@@ -30,17 +30,16 @@ import (
 type New func(callback.Settings) (callback.Receiver, error)
 
 // Run holds every platform of the list to what a receiver must do.
-func Run(t *testing.T, platforms []chat.Platform, receivers map[string]New, vectors, kinds fs.FS) {
+func Run(t *testing.T, platforms []callback.Platform, vectors, kinds fs.FS) {
 	all, err := ReadVectors(vectors)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range platforms {
+	types := make(map[string]bool)
+	for _, listed := range platforms {
+		p, newReceiver := listed.Description(), listed.NewReceiver
+		types[p.Type] = true
 		t.Run(p.Type, func(t *testing.T) {
-			newReceiver := receivers[p.Type]
-			if newReceiver == nil {
-				t.Fatal("there is no receiver")
-			}
 			n := 0
 			for _, v := range all {
 				if v.Type == p.Type {
@@ -66,7 +65,7 @@ func Run(t *testing.T, platforms []chat.Platform, receivers map[string]New, vect
 		})
 	}
 	for _, v := range all {
-		if !slices.ContainsFunc(platforms, func(p chat.Platform) bool { return p.Type == v.Type }) {
+		if !types[v.Type] {
 			t.Errorf("%s is of the type %q, which no platform has", v.Name, v.Type)
 		}
 	}

@@ -42,7 +42,7 @@ type receiver struct {
 var _ callback.Receiver = (*receiver)(nil)
 
 // NewReceiver returns the receiver of a configuration of type Slack: slash commands, the Events API and interactive components.
-func NewReceiver(s callback.Settings) (callback.Receiver, error) {
+func (Platform) NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	secrets, err := callback.Secrets(s, "SlackSigningSecret")
 	if err != nil {
 		return nil, fmt.Errorf("slack: %w", err)

@@ -24,7 +24,7 @@ type sender struct {
 var _ callback.Sender = (*sender)(nil)
 
 // NewSender returns the sender of a configuration of type Slack.
-func NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
+func (Platform) NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
 	return &sender{client, s["SlackBotToken"]}, nil
 }
 

@@ -47,7 +47,7 @@ func TestSend(t *testing.T) {
 		"by another way":                     {chat.ReplyTo{Kind: "pigeon"}, bot, 200, "ok", false, false, "", ""},
 	} {
 		p := platformtest.NewServer(t, now, []string{"hooks.slack.com", "hooks.slack-gov.com", "slack.com"}, func(platformtest.Request) (int, string) { return test.status, test.answer })
-		s, err := slack.NewSender(callback.Settings{"SlackBotToken": secret.Text(test.token)}, p.Client)
+		s, err := slack.Platform{}.NewSender(callback.Settings{"SlackBotToken": secret.Text(test.token)}, p.Client)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +66,7 @@ func TestSend(t *testing.T) {
 
 func TestSendWithoutANetwork(t *testing.T) {
 	p := platformtest.NewServer(t, now, []string{"slack.com"}, nil)
-	s, err := slack.NewSender(callback.Settings{"SlackBotToken": "xoxb-not-a-real-token"}, p.Client)
+	s, err := slack.Platform{}.NewSender(callback.Settings{"SlackBotToken": "xoxb-not-a-real-token"}, p.Client)
 	if err != nil {
 		t.Fatal(err)
 	}

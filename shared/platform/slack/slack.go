@@ -1,11 +1,19 @@
 // Package slack is Slack: the settings of a configuration of type Slack, its callbacks and its answers.
 package slack
 
-import "chatconf/shared/chat"
+import (
+	"chatconf/shared/chat"
+	"chatconf/shared/platform/callback"
+)
 
-// Platform declares the type and its settings.
+// Platform is the platform, as shared/platform lists it.
+type Platform struct{}
+
+var _ callback.Platform = Platform{}
+
+// Description returns the type and its settings.
 // https://docs.slack.dev/authentication/verifying-requests-from-slack
-func Platform() chat.Platform {
+func (Platform) Description() chat.Platform {
 	return chat.Platform{
 		Type:  "Slack",
 		Title: "Slack",

@@ -22,7 +22,7 @@ var now = platformtest.Now
 
 func receiver(t testing.TB, team string) callback.Receiver {
 	t.Helper()
-	return platformtest.Receiver(t, slack.NewReceiver, platformtest.With("Slack", "SlackTeamId", team))
+	return platformtest.Receiver(t, slack.Platform{}.NewReceiver, platformtest.With("Slack", "SlackTeamId", team))
 }
 
 // signed is a callback of a body, signed.

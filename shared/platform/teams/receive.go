@@ -26,7 +26,7 @@ type receiver struct {
 var _ callback.Receiver = (*receiver)(nil)
 
 // NewReceiver returns the receiver of a configuration of type Teams: the outgoing webhook of a team.
-func NewReceiver(s callback.Settings) (callback.Receiver, error) {
+func (Platform) NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	texts, err := callback.Secrets(s, "TeamsWebhookSecret")
 	if err != nil {
 		return nil, fmt.Errorf("teams: %w", err)
@@ -40,6 +40,11 @@ func NewReceiver(s callback.Settings) (callback.Receiver, error) {
 		r.secrets = append(r.secrets, string(secret))
 	}
 	return r, nil
+}
+
+// NewSender fails: the answer to an outgoing webhook is sent at once or never.
+func (Platform) NewSender(callback.Settings, *callback.Client) (callback.Sender, error) {
+	return nil, callback.Final("teams: a message can only be answered at once")
 }
 
 // Receive implements callback.Receiver.

@@ -1,14 +1,22 @@
 // Package teams is Microsoft Teams: the settings of a configuration of type Teams, its callbacks and its answers.
 package teams
 
-import "chatconf/shared/chat"
+import (
+	"chatconf/shared/chat"
+	"chatconf/shared/platform/callback"
+)
 
 // minSecret is how short a secret may be, in bytes; Teams makes 32.
 const minSecret = 16
 
-// Platform declares the type and its settings.
+// Platform is the platform, as shared/platform lists it.
+type Platform struct{}
+
+var _ callback.Platform = Platform{}
+
+// Description returns the type and its settings.
 // https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/add-outgoing-webhook
-func Platform() chat.Platform {
+func (Platform) Description() chat.Platform {
 	return chat.Platform{
 		Type:  "Teams",
 		Title: "Microsoft Teams",

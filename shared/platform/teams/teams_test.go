@@ -21,7 +21,7 @@ var now = platformtest.Now
 
 func receiver(t testing.TB, pairs ...string) callback.Receiver {
 	t.Helper()
-	return platformtest.Receiver(t, teams.NewReceiver, platformtest.With("Teams", pairs...))
+	return platformtest.Receiver(t, teams.Platform{}.NewReceiver, platformtest.With("Teams", pairs...))
 }
 
 func signed(body string) *callback.Request {
@@ -91,7 +91,7 @@ func TestActivities(t *testing.T) {
 
 func TestNewReceiver(t *testing.T) {
 	for _, hidden := range []string{"", "AAAA", "not base64!"} {
-		if _, err := teams.NewReceiver(callback.Settings{"TeamsWebhookSecret": secret.Text(hidden)}); err == nil || hidden != "" && strings.Contains(err.Error(), hidden) {
+		if _, err := (teams.Platform{}).NewReceiver(callback.Settings{"TeamsWebhookSecret": secret.Text(hidden)}); err == nil || hidden != "" && strings.Contains(err.Error(), hidden) {
 			t.Errorf("%q: %v", hidden, err)
 		}
 	}
@@ -190,7 +190,7 @@ func TestAnEditIsTheSameMessage(t *testing.T) {
 
 // An administrator may copy an object id from where it is in capitals, and a Deny of it must hold.
 func TestUsersAreTheSameInAnyCase(t *testing.T) {
-	if !teams.Platform().FoldUsers {
+	if !(teams.Platform{}).Description().FoldUsers {
 		t.Error("a GUID in capitals is taken for another")
 	}
 }

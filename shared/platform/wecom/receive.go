@@ -41,7 +41,7 @@ var _ callback.Receiver = (*receiver)(nil)
 
 // NewReceiver returns the receiver of a configuration of type WeChat. It takes an app's callbacks, and those of an intelligent robot (智能机器人)
 // if WeChatAibot is true: they have an empty receive id, which is otherwise that of nobody.
-func NewReceiver(s callback.Settings) (callback.Receiver, error) {
+func (Platform) NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	box, err := callback.NewBox(s, "WeChatToken", "WeChatEncodingAesKey", "WeChatCorpId", 32)
 	if err != nil {
 		return nil, fmt.Errorf("wecom: %w", err)

@@ -27,7 +27,7 @@ type sender struct {
 var _ callback.Sender = (*sender)(nil)
 
 // NewSender returns the sender of a configuration of type WeChat.
-func NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
+func (Platform) NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
 	out := &sender{client, s.Get("WeChatCorpId"), s.Get("WeChatAgentId"), s["WeChatSecret"]}
 	if out.corpID == "" || out.agentID == "" || out.secret == "" {
 		return nil, callback.Final("wecom: WeChatCorpId, WeChatAgentId or WeChatSecret is not set")

@@ -58,7 +58,7 @@ func TestSend(t *testing.T) {
 			}
 			return 200, next(&test.answers)
 		})
-		s, err := wecom.NewSender(with(), p.Client)
+		s, err := wecom.Platform{}.NewSender(with(), p.Client)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +93,7 @@ func TestSend(t *testing.T) {
 
 func TestSendWithoutANetwork(t *testing.T) {
 	p := platformtest.NewServer(t, now, nil, nil)
-	s, err := wecom.NewSender(with(), p.Client)
+	s, err := wecom.Platform{}.NewSender(with(), p.Client)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestSendAgentID(t *testing.T) {
 		p := platformtest.NewServer(t, now, []string{"qyapi.weixin.qq.com"}, func(platformtest.Request) (int, string) {
 			return 200, `{"errcode":0,"access_token":"not-a-real-token","expires_in":7200}`
 		})
-		s, err := wecom.NewSender(with("WeChatAgentId", id), p.Client)
+		s, err := wecom.Platform{}.NewSender(with("WeChatAgentId", id), p.Client)
 		if want == "" {
 			if err == nil {
 				t.Errorf("a sender is made of the AgentId %q", id)

@@ -2,15 +2,23 @@
 // callbacks and its answers.
 package wecom
 
-import "chatconf/shared/chat"
+import (
+	"chatconf/shared/chat"
+	"chatconf/shared/platform/callback"
+)
 
 // agentID is the shape of an AgentId.
 var agentID = chat.Digits(20)
 
-// Platform declares the type and its settings. Token and EncodingAESKey of the callback are made up when they are not given, and
+// Platform is the platform, as shared/platform lists it.
+type Platform struct{}
+
+var _ callback.Platform = Platform{}
+
+// Description returns the type and its settings. Token and EncodingAESKey of the callback are made up when they are not given, and
 // shown in Outputs, to be pasted into WeCom's console.
 // https://developer.work.weixin.qq.com/document/path/90238
-func Platform() chat.Platform {
+func (Platform) Description() chat.Platform {
 	return chat.Platform{
 		Type:      "WeChat",
 		Aliases:   []string{"WeCom"},

@@ -33,7 +33,7 @@ func with(pairs ...string) callback.Settings { return platformtest.With("WeChat"
 
 func receiver(t testing.TB, s callback.Settings) callback.Receiver {
 	t.Helper()
-	return platformtest.Receiver(t, wecom.NewReceiver, s)
+	return platformtest.Receiver(t, wecom.Platform{}.NewReceiver, s)
 }
 
 func seal(t testing.TB, message, receiver string) string {
@@ -452,7 +452,7 @@ func TestAnswersAreAlwaysXML(t *testing.T) {
 
 func TestNewReceiver(t *testing.T) {
 	for _, key := range []string{"WeChatCorpId", "WeChatAgentId", "WeChatToken", "WeChatEncodingAesKey"} {
-		if _, err := wecom.NewReceiver(with(key, "")); err == nil {
+		if _, err := (wecom.Platform{}).NewReceiver(with(key, "")); err == nil {
 			t.Errorf("a receiver is made without %s", key)
 		}
 	}

@@ -119,7 +119,7 @@ func (w *World) Process() *Process {
 	if err != nil {
 		w.Fatal(err)
 	}
-	service, err := chat.New(w.Configurations, w.Ring, platform.All(), chat.Options{BaseURL: "https://chatconf.example.com/base", Journal: journal, Now: w.Now})
+	service, err := chat.New(w.Configurations, w.Ring, platform.All().Descriptions(), chat.Options{BaseURL: "https://chatconf.example.com/base", Journal: journal, Now: w.Now})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func (w *World) Process() *Process {
 // Handler returns the process's handler of callbacks. What it hands on goes to handOn.
 func (p *Process) Handler(handOn func(context.Context, chat.Ref) error) *webhook.Handler {
 	p.Helper()
-	h, err := webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: platform.Receivers(), HandOn: handOn, Now: p.Now})
+	h, err := webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: platform.All().Receivers(), HandOn: handOn, Now: p.Now})
 	if err != nil {
 		p.Fatal(err)
 	}

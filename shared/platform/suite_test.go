@@ -6,6 +6,7 @@ import (
 	"testing"
 	"unicode"
 
+	"chatconf/shared/dispatch"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformtest"
@@ -13,44 +14,28 @@ import (
 
 // TestReceivers runs the suite over the whole list, so that no platform is left out.
 func TestReceivers(t *testing.T) {
-	receivers := make(map[string]platformtest.New)
-	for name, n := range platform.Receivers() {
-		receivers[name] = n
-	}
-	if got, want := len(receivers), len(platform.All()); got != want {
-		t.Errorf("%d receivers, want %d", got, want)
-	}
-	platformtest.Run(t, platform.All(), receivers, os.DirFS("testdata/vectors"), os.DirFS("testdata/kinds"))
+	platformtest.Run(t, platform.All(), os.DirFS("testdata/vectors"), os.DirFS("testdata/kinds"))
 }
 
 // TestSenders holds that every platform that can be answered later has a sender, and none without the secrets it needs.
 func TestSenders(t *testing.T) {
-	senders := platform.Senders()
+	client := callback.NewClient(callback.ClientOptions{})
 	for _, p := range platform.All() {
-		n, ok := senders[p.Type]
-		if ok == (p.Type == "Teams") {
-			t.Errorf("%s has a sender: %v", p.Type, ok)
+		name := p.Description().Type
+		_, err := p.NewSender(platformtest.Settings(name), client)
+		if (err != nil) != (name == "Teams") || err != nil && dispatch.Passing(err) {
+			t.Errorf("%s: %v", name, err)
 		}
-		delete(senders, p.Type)
-		if !ok {
-			continue
+		if _, err := p.NewSender(nil, client); err == nil && name != "Slack" {
+			t.Errorf("%s: a sender is made of no settings", name)
 		}
-		if _, err := n(platformtest.Settings(p.Type), callback.NewClient(callback.ClientOptions{})); err != nil {
-			t.Errorf("%s: %v", p.Type, err)
-		}
-		if _, err := n(nil, callback.NewClient(callback.ClientOptions{})); err == nil && p.Type != "Slack" {
-			t.Errorf("%s: a sender is made of no settings", p.Type)
-		}
-	}
-	for name := range senders {
-		t.Errorf("there is a sender for %s, which is no platform", name)
 	}
 }
 
 // TestSetup holds that every platform says in both languages where to put the webhook's URL, and to ask whoami at the end.
 func TestSetup(t *testing.T) {
 	const webhook = "https://example.com/webhook/1/cn/ops/not-a-real-token"
-	for _, p := range platform.All() {
+	for _, p := range platform.All().Descriptions() {
 		if p.Setup == nil {
 			t.Errorf("%s says nothing", p.Type)
 			continue
