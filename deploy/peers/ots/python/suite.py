@@ -6,6 +6,7 @@
 Each check is a line "ok capability: what", or "failed capability: what: why". The exit status is 1 when one failed.
 """
 
+import asyncio
 import contextlib
 import os
 import sys
@@ -442,10 +443,12 @@ def versions():
             INVALID, "Specific timestamp and max versions cannot be given at the same time."):
         cells(max_version=1, time_range=now)
     with check(it, "time to live"):
-        brief = table("brief", "STRING", options=TableOptions(1, 1))
+        brief = table("brief", "STRING", options=TableOptions(3, 1))
         put(brief, key("a"), [("v", 1)])
         same(get(brief, key("a")), [("v", 1)])
-        time.sleep(2)
+        end = time.monotonic() + 30
+        while get(brief, key("a")) is not None and time.monotonic() < end:
+            time.sleep(0.2)
         same(get(brief, key("a")), None)
 
 
@@ -636,6 +639,32 @@ def others():
         client.describe_timeseries_table("series")
 
 
+def asynchronous():
+    it = "asynchronous client"
+    name = table("asynchronous", "STRING", "INTEGER")
+
+    def run(body):
+        async def main():
+            async with AsyncOTSClient(ENDPOINT, KEY_ID, KEY_SECRET, INSTANCE, retry_policy=NoRetry()) as concurrent:
+                return await body(concurrent)
+        return asyncio.run(main())
+
+    async def write(concurrent):
+        rows = [Row(key("p", i), [("v", i)]) for i in range(50)]
+        await asyncio.gather(*(concurrent.put_row(name, row, where()) for row in rows))
+
+    async def read(concurrent):
+        start, end = key("p", INF_MAX), key("p", INF_MIN)
+        found = concurrent.xget_range(name, Direction.BACKWARD, start, end, CapacityUnit(0, 0))
+        return [row.primary_key[1][1] async for row in found]
+
+    with check(it, "50 rows at once"):
+        run(write)
+        same(run(read), list(reversed(range(50))))
+    with check(it, "a table that is not there"), refused(*NO_TABLE):
+        run(lambda concurrent: concurrent.describe_table("none"))
+
+
 def keys():
     it = "access keys"
     with check(it, "a wrong secret"), refused("OTSAuthFailed", "Signature mismatch.", 403):
@@ -700,6 +729,6 @@ def errors():
 
 
 for suite in (tables, rows, conditions, filters, ranges, auto_increment, versions, increments, batches, transactions,
-              indexes, others, keys, errors):
+              indexes, others, asynchronous, keys, errors):
     suite()
 sys.exit(1 if failures else 0)
