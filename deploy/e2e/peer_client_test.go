@@ -22,6 +22,7 @@ var officialClients = []struct {
 }{
 	{"Node, pop-core and openapi-client", []string{"node", "api/node.js"}, []string{"node_modules/@alicloud/pop-core", "node_modules/@alicloud/openapi-client"}, true, 40},
 	{"Java, aliyun-java-sdk-core", []string{"java", "-cp", filepath.Join("api", "lib", "*"), "api/Client.java"}, []string{"api/lib"}, false, 24},
+	{"Java, tea-openapi", []string{"java", "-cp", filepath.Join("api", "lib", "*"), "api/Tea.java"}, []string{"api/lib"}, false, 25},
 	{"PHP, as alibabacloud/client does", []string{"php", "api/client.php"}, nil, false, 16},
 }
 
