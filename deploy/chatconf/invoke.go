@@ -89,7 +89,7 @@ The event is the parameters of the action as JSON: --event FILE, or - for standa
 delivered as --as says: direct, which is the event itself; http, a request that the local administrator's key signs; sqs (lambda), mns and
 rocketmq (fc), of which a list of events makes one batch; cloudevent; timer. --id is the message's id: the same again is a redelivery.
 
---zip runs a function of your own, without any store: a zip file as it is deployed, or the program itself. --env sets its environment;
+--zip runs a function of your own, without any store: a zip file as it is deployed, its folder, or the program itself. --env sets its environment;
 --initializer and --pre-stop call its hooks on fc. Its event is JSON on lambda, and any bytes on fc. --as http sends it the event as the body
 of a POST, unsigned; a function that fc.StartHttp starts is always called so.
 
@@ -114,7 +114,7 @@ Exit codes: 0 the function answered; 1 it failed or refused, or by HTTP answered
 	flags.StringVar(&in.event, "event", "", "file of the event, - for standard input (default functions/FUNCTION/event.json)")
 	flags.StringVar(&in.as, "as", "", "how it is delivered: "+strings.Join(shapes, ", ")+" (default direct, to a function of fc.StartHttp http)")
 	flags.StringVar(&in.id, "id", "", "the message's id (default a fresh one)")
-	flags.StringVar(&in.zip, "zip", "", "a function of your own: its zip file or program")
+	flags.StringVar(&in.zip, "zip", "", "a function of your own: its zip file, folder or program")
 	flags.StringVar(&in.kind, "kind", "", "its runtime: fc or lambda")
 	flags.StringArrayVar(&in.env, "env", nil, "NAME=VALUE of its environment")
 	flags.BoolVar(&in.initializer, "initializer", false, "call its initializer before the event (fc)")
@@ -313,6 +313,10 @@ func (in *invocation) own() (runtime.Function, error) {
 			return runtime.Function{}, usagef("--env: wanted NAME=VALUE")
 		}
 		f.Env[name] = value
+	}
+	if info, err := os.Stat(in.zip); err == nil && info.IsDir() {
+		f.Dir = in.zip
+		return f, nil
 	}
 	r, err := zip.OpenReader(in.zip)
 	switch {

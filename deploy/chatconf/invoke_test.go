@@ -50,7 +50,12 @@ func TestInvokeAFunctionOfOnesOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 		writeFile(t, archive, zipped(t, binary, hello(t, kind)))
-		for _, path := range []string{program, archive} {
+		folder := filepath.Join(dir, "folder")
+		writeFile(t, filepath.Join(folder, binary), hello(t, kind))
+		if err := os.Chmod(filepath.Join(folder, binary), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{program, archive, folder} {
 			out, err := invokeJSON(t, `{"Do":"print","Arg":"a line\n"}`, "own", "--zip", path, "--kind", kind.String(), "--event", "-")
 			if err != nil || string(out.Answer) != `"printed"` || out.Duration <= 0 || !strings.Contains(out.Report, out.RequestId) || !strings.Contains(strings.Join(out.Log, "\n"), "a line") {
 				t.Errorf("%s: %s = %+v, %v", kind, path, out, err)
@@ -262,6 +267,7 @@ func TestInvokeMistakes(t *testing.T) {
 		"less than no memory":       {append(own, "--memory", "-1"), "", "--memory -1 is negative"},
 		"an initializer of ours":    {[]string{"api", "--initializer"}, "", "--initializer and --pre-stop are of --zip"},
 		"a hook on Lambda":          {[]string{"own", "--zip", lambda, "--kind", "lambda", "--pre-stop"}, "", "exist on FC only"},
+		"a folder without one":      {[]string{"own", "--zip", t.TempDir(), "--kind", "fc"}, "", "it has nothing"},
 		"another machine":           {[]string{"own", "--zip", foreign, "--kind", "fc"}, "", "main is built for linux/EM_MIPS, and this machine is"},
 		"a file that is no program": {[]string{"own", "--zip", "invoke_test.go", "--kind", "fc"}, "", "invoke_test.go cannot be executed"},
 		"a zip without a kind":      {own[:3], "", "kind"},

@@ -54,7 +54,10 @@ func ServePanicking(l net.Listener, told func(v any, stack []byte)) (stop func()
 }
 
 // DecodeParams is what the HTTP door does with an HTTP function's x-fc-http-params.
-func DecodeParams(params string) error {
-	_, err := decodeParams(params, nil)
-	return err
+func DecodeParams(params string) (*Answer, error) {
+	a, err := decodeParams(params, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &Answer{a.status, a.header, a.body}, nil
 }

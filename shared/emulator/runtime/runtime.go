@@ -7,6 +7,9 @@
 // nobody else on this machine. What is promised to a caller is what the clouds
 // promise: one answer or one failure per invocation, in the cloud's own form.
 //
+// A function of FC that fc.StartHttp starts is given HTTP requests in the header x-fc-http-params, as FC 2.0 did; any other has
+// them as events.
+//
 // What differs from a cloud: memory is measured and not limited; the share of a core that a function has is not limited
 // either, but its GOMAXPROCS is as many cores as its memory is worth, unless its environment says more; a Lambda process that fails in its init phase is
 // not tried a second time for the same invocation; the network is the machine's. Where a cloud's behaviour is not

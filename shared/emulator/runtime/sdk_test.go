@@ -1,6 +1,7 @@
 package runtime_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -124,11 +125,42 @@ func TestParamsOfAnswers(t *testing.T) {
 		"eyJzdGF0dXMiOjEwMX0=": "101",              // {"status":101}
 		"eyJoZWFkZXJzTWFwIjp7ImEgYiI6WyIxIl19fQ==": `"a b" is no name`, // {"headersMap":{"a b":["1"]}}
 	} {
-		err := runtime.DecodeParams(text)
+		_, err := runtime.DecodeParams(text)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
 	}
+}
+
+func FuzzParams(f *testing.F) {
+	for _, seed := range []string{`{}`, `{"status":404,"headersMap":{"A":["b","c"],"a":["d"],"Connection":["close"]}}`, `{"headersMap":{"A":["b\r\nc"]}}`, `{"status":7}`, `[`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		a, err := runtime.DecodeParams(base64.StdEncoding.EncodeToString(text))
+		if err != nil {
+			return
+		}
+		if a.Status < 200 || a.Status > 599 {
+			t.Errorf("status = %d", a.Status)
+		}
+		again, err := json.Marshal(map[string]any{"status": a.Status, "headersMap": a.Header})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := runtime.DecodeParams(base64.StdEncoding.EncodeToString(again))
+		if err != nil {
+			t.Fatalf("%s: %v", again, err)
+		}
+		if diff := cmp.Diff(a, b); diff != "" {
+			t.Errorf("decoded again (-first +second):\n%s", diff)
+		}
+		for name, values := range a.Header {
+			if strings.ContainsAny(name+strings.Join(values, ""), "\r\n\x00") || name == "Content-Length" {
+				t.Errorf("header %q: %q", name, values)
+			}
+		}
+	})
 }
 
 // Each kind of handler of either SDK is called as in its cloud.
