@@ -205,7 +205,7 @@ func drawAccessKey(random io.Reader) (id string, hidden secret.Text, err error) 
 			return "", "", storeError(context.Background(), "draw access key", err)
 		}
 	}
-	return "CCK" + makeAlphanumeric(b[0][:], 20), secret.Text(makeAlphanumeric(b[1][:], 40)), nil
+	return "CCK" + secret.Alphanumeric(b[0][:], 20), secret.Text(secret.Alphanumeric(b[1][:], 40)), nil
 }
 
 // Check returns an error unless Create would take the key.

@@ -109,7 +109,7 @@ func ParseCommand(text string) (name string, args []string, err error) {
 	case len(words)-1 > MaxArguments:
 		return "", nil, &CommandError{problem: commandTooMany}
 	}
-	if name = unslash(foldName(words[0].text)); !isName(name) {
+	if name = FoldName(words[0].text); !isName(name) {
 		return "", nil, &CommandError{problem: commandBadName}
 	}
 	args = make([]string, 0, len(words)-1)

@@ -116,7 +116,7 @@ type commandSelection struct {
 }
 
 func parseCommandFilters(in *ListCommandsRequest) (*commandSelection, error) {
-	sel := &commandSelection{user: in.User, command: unslash(foldName(in.Command))}
+	sel := &commandSelection{user: in.User, command: FoldName(in.Command)}
 	var mistakes error
 	if in.Decision != "" {
 		for _, decision := range [...]string{DecisionAllowed, DecisionDenied} {
@@ -174,11 +174,11 @@ func (sel *commandSelection) matches(e *entry) bool {
 // more. It reads a bounded number of candidates, so it may return fewer than n and still have more.
 func (j *Journal) find(ctx context.Context, ref Ref, sel *commandSelection, before string, n int) (found []*entry, next string, err error) {
 	const rounds = 5
-	prefix := ref.entryKey()
+	prefix := entryKey(ref)
 	if before == "" && !sel.until.IsZero() {
 		before = idTime(ceil(sel.until)) // less than any id of that time
 	}
-	r := table.Range{Partition: ref.partition(), Prefix: prefix, Reverse: true}
+	r := table.Range{Partition: partitionOf(ref), Prefix: prefix, Reverse: true}
 	if before != "" {
 		r.After = prefix + before
 	}

@@ -17,16 +17,12 @@ const configurationParam = "Configuration"
 
 // Keys that every platform's Configuration may have.
 const (
-	keyBotName         = "BotName"
-	keyConversationIDs = "ConversationIds"
-	keyConversationID  = "ConversationId" // one of ConversationIds
-	keyUserGroups      = "UserGroups"
-	keyPermissions     = "Permissions"
-	keyTarget          = "Target"
-	keyLanguage        = "Language"
+	keyBotName        = "BotName"
+	keyConversationID = "ConversationId" // one of ConversationIds
+	keyTarget         = "Target"
 )
 
-var commonKeys = [...]string{keyBotName, keyConversationIDs, keyUserGroups, keyPermissions, keyTarget, keyLanguage}
+var commonKeys = [...]string{keyBotName, KeyConversationIDs, KeyUserGroups, KeyPermissions, keyTarget, KeyLanguage}
 
 // Paths of secrets within a record, besides the keys of a platform's secret settings.
 const (
@@ -77,7 +73,7 @@ func (m *mistakes) err() error {
 	return invalid(configurationParam, "%s", strings.Join(texts, " "))
 }
 
-// under returns the path of a key of the Configuration as the caller wrote it.
+// keyUnder returns the path of a key of the Configuration as the caller wrote it.
 func (m *mistakes) under(key string) string {
 	if written, ok := m.written[key]; ok {
 		key = written
@@ -159,7 +155,7 @@ func (p *Platform) rename(out *settled, root *document.Node) {
 			}
 		}
 		value := m.Value
-		if key == keyConversationIDs && key != m.Key && value.Kind != document.Array {
+		if key == KeyConversationIDs && key != m.Key && value.Kind != document.Array {
 			value = &document.Node{Kind: document.Array, Items: []*document.Node{value}}
 		}
 		if before, twice := given[key]; twice {
@@ -190,15 +186,15 @@ func (p *Platform) settleObject(out *settled, root *document.Node, keep func(str
 			out.setting(path, setting, m.Value, keep)
 		case m.Key == keyBotName:
 			out.checkText(path, m.Value, Text(256))
-		case m.Key == keyConversationIDs && out.written[m.Key] != "" && len(m.Value.Items) == 1:
+		case m.Key == KeyConversationIDs && out.written[m.Key] != "" && len(m.Value.Items) == 1:
 			out.checkText(path, m.Value.Items[0], ID)
-		case m.Key == keyConversationIDs:
+		case m.Key == KeyConversationIDs:
 			out.checkStrings(path, m.Value, ID)
-		case m.Key == keyUserGroups:
+		case m.Key == KeyUserGroups:
 			out.checkGroups(path, m.Value)
-		case m.Key == keyPermissions:
-			out.checkPermissions(path, m.Value, root.Get(keyUserGroups), root.Get(keyConversationIDs))
-		case m.Key == keyLanguage:
+		case m.Key == KeyPermissions:
+			out.checkPermissions(path, m.Value, root.Get(KeyUserGroups), root.Get(KeyConversationIDs))
+		case m.Key == KeyLanguage:
 			out.checkText(path, m.Value, OneOf(English, Chinese))
 		case m.Key == keyTarget:
 			out.target(path, m.Value, keep)
@@ -502,7 +498,7 @@ func (m *mistakes) checkCommands(path string, n *document.Node, effect string) {
 		return
 	}
 	for i := range n.Items {
-		if pattern, ok := patterns[i]; ok && builtIn(unslash(foldName(pattern))) {
+		if pattern, ok := patterns[i]; ok && builtIn(FoldName(pattern)) {
 			m.wrong(document.At(path, i), "%s is always allowed, so it cannot be denied", quote(pattern))
 		}
 	}
@@ -648,21 +644,4 @@ func distance(a, b string, limit int) int {
 		}
 	}
 	return row[len(b)]
-}
-
-// makeAlphanumeric returns n letters and digits drawn from 32 random bytes.
-func makeAlphanumeric(random []byte, n int) string {
-	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-	// The bytes are one large number, of which each letter is a digit in base 62: 43 letters hold 256 bits, so none is wasted.
-	number := append([]byte(nil), random...)
-	out := make([]byte, n)
-	for i := range out {
-		remainder := 0
-		for j := range number {
-			value := remainder<<8 | int(number[j])
-			number[j], remainder = byte(value/len(letters)), value%len(letters)
-		}
-		out[i] = letters[remainder]
-	}
-	return string(out)
 }

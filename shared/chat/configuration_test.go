@@ -206,17 +206,6 @@ func TestGeneratedSecrets(t *testing.T) {
 	}
 }
 
-func TestMakeAlphanumericUsesAllBits(t *testing.T) {
-	for i := range 256 {
-		b := make([]byte, 32)
-		base := chat.MakeAlphanumeric(b, 43)
-		b[i/8] ^= 1 << (i % 8)
-		if got := chat.MakeAlphanumeric(b, 43); got == base || len(got) != 43 {
-			t.Errorf("bit %d makes no difference: %q", i, got)
-		}
-	}
-}
-
 // TestConfigurationIsRefused goes through all that can be wrong in a Configuration.
 func TestConfigurationIsRefused(t *testing.T) {
 	h := newHouse(t)

@@ -44,36 +44,6 @@ type CommandData struct {
 	SentDate       string   `json:"sentDate,omitempty"` // RFC 3339; absent where the platform does not say
 }
 
-// Event returns the event of a job that is to be handed to its target.
-func (job *Job) Event() *CommandEvent {
-	c := job.Command
-	out := &CommandEvent{
-		ID:     job.ID,
-		Source: job.scope().resource(job.Name),
-		Time:   job.Recorded,
-		Data: CommandData{
-			AccountID:      c.Account,
-			RegionID:       c.Region,
-			Configuration:  c.Configuration,
-			Platform:       c.Platform,
-			ConversationID: c.Conversation,
-			Direct:         c.Direct,
-			UserID:         c.User,
-			UserName:       c.UserName,
-			Groups:         list(c.Groups),
-			Text:           c.Text,
-			Command:        c.Name,
-			Arguments:      list(c.Arguments),
-			RamRole:        job.RamRole,
-			MessageID:      c.MessageID,
-		},
-	}
-	if !c.Sent.IsZero() {
-		out.Data.SentDate = c.Sent.UTC().Format(time.RFC3339Nano)
-	}
-	return out
-}
-
 // MarshalJSON returns the event in the JSON format of CloudEvents.
 func (e *CommandEvent) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer

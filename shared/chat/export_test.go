@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"chatconf/shared/document"
@@ -25,7 +24,6 @@ var (
 	CounterKey       = counterKey
 	HistoryKey       = historyKey
 	Distance         = distance
-	MakeAlphanumeric = makeAlphanumeric
 )
 
 // Fields of secrets that are not keys of a Configuration.
@@ -149,12 +147,6 @@ func FillCache(k *Keys, n int) {
 	}
 }
 
-// Redact is redact.
-var Redact = redact
-
-// Sentences returns every phrase in English and Chinese, and how many there are to be.
-func Sentences() ([][2]string, int) { return sentences[1:], int(phrases) - 1 }
-
 // MaxEndpoints is how many endpoints a process keeps.
 const MaxEndpoints = maxEndpoints
 
@@ -176,20 +168,20 @@ func FillEndpoints(s *Service, n int) {
 }
 
 // EntryKey returns the sort key of the record of a command.
-func EntryKey(r Ref) string { return r.entryKey() }
+func EntryKey(r Ref) string { return entryKey(r) }
 
 // HealthKey returns the sort key of something of the health of a configuration.
 func HealthKey(r Ref, what string) string { return healthKey(r, what) }
 
 // RefTime returns the time in a ref's id.
-func RefTime(r Ref) time.Time { return r.time() }
+func RefTime(r Ref) time.Time { return timeOf(r) }
 
 // SetJobEntry makes a job hold another record.
 func SetJobEntry(job *Job, value []byte) { job.entry.Value = value }
 
 // SealOutbox seals a text as what is to be handed on.
 func SealOutbox(ring *seal.Ring, account, region, name, id, text string) []byte {
-	sealed, err := ring.Seal(Ref{Account: account, Region: region, Name: name, ID: id}.place(), []byte(text))
+	sealed, err := ring.Seal(outboxPlace(Ref{Account: account, Region: region, Name: name, ID: id}), []byte(text))
 	if err != nil {
 		panic(err)
 	}
@@ -242,16 +234,8 @@ func PermissionsOf(p Platform, configuration string) *Permissions {
 	if err != nil {
 		panic(err)
 	}
-	return newPermissions(&record{Name: "one", Status: StatusActive}, &p, root)
+	return permissionsOf(&record{Name: "one", Status: StatusActive}, &p, root)
 }
 
 // KeyOf is Platform.keyOf.
 func KeyOf(p Platform, written string) (string, bool) { return p.keyOf(written) }
-
-// TokenPrefixes returns how well-known secrets begin.
-func TokenPrefixes() (prefixes []string) {
-	for _, shape := range tokenShapes {
-		prefixes = append(prefixes, strings.Split(shape.prefixes, " ")...)
-	}
-	return prefixes
-}

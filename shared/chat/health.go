@@ -74,7 +74,7 @@ const (
 	kindOf = "type#"
 )
 
-func healthKey(ref Ref, what string) string { return ref.under(healthPrefix, what) }
+func healthKey(ref Ref, what string) string { return keyUnder(ref, healthPrefix, what) }
 
 // shardKey returns the sort key of a counter's part that a command adds to.
 func shardKey(ref Ref, c Counter) string {
@@ -335,7 +335,7 @@ func (j *Journal) writeLocked(ctx context.Context, ref Ref, kept *notes) *noteWr
 
 // add counts a note: what was ignored under its kind where that is known, and Counters has the sum.
 func (n *notes) add(note Note) {
-	kind := printable(note.Kind, maxKind)
+	kind := Printable(note.Kind, maxKind)
 	switch {
 	case note.Mention != "":
 		return
@@ -349,19 +349,6 @@ func (n *notes) add(note Note) {
 		n.seen[kind] = struct{}{}
 	}
 	n.kinds[kind]++
-}
-
-// printable returns the printable ASCII of a text, up to so many bytes of it.
-func printable(text string, most int) string {
-	var b strings.Builder
-	for i := 0; i < len(text) && b.Len() < most; i++ {
-		if c := text[i]; c > ' ' && c < 0x7f {
-			b.WriteByte(c)
-		} else if c == ' ' {
-			b.WriteByte('_')
-		}
-	}
-	return b.String()
 }
 
 // writeNotes writes notes of a configuration. A panic is an error.
@@ -381,7 +368,7 @@ func (j *Journal) writeNotes(ctx context.Context, ref Ref, now time.Time, noted 
 	for kind, n := range noted.kinds {
 		change.Adds = append(change.Adds, table.Add{Sort: healthKey(ref, kindOf+kind), N: n})
 	}
-	return j.table.Write(ctx, ref.partition(), change)
+	return j.table.Write(ctx, partitionOf(ref), change)
 }
 
 // health is what the journal knows of a webhook's health.
@@ -396,7 +383,7 @@ type health struct {
 func (j *Journal) health(ctx context.Context, ref Ref, since time.Time) (*health, error) {
 	out := &health{count: make(map[Counter]int64), kinds: make(map[string]int64), last: make(map[string]moment)}
 	prefix := healthKey(ref, "")
-	items, err := j.table.Query(ctx, table.Range{Partition: ref.partition(), Prefix: prefix, Limit: table.MaxQuery})
+	items, err := j.table.Query(ctx, table.Range{Partition: partitionOf(ref), Prefix: prefix, Limit: table.MaxQuery})
 	if err != nil {
 		return nil, err
 	}
@@ -420,7 +407,7 @@ func (j *Journal) health(ctx context.Context, ref Ref, since time.Time) (*health
 			out.last[what] = m
 		}
 	}
-	items, err = j.table.Query(ctx, table.Range{Partition: ref.partition(), Prefix: ref.entryKey(), Limit: 1, Reverse: true})
+	items, err = j.table.Query(ctx, table.Range{Partition: partitionOf(ref), Prefix: entryKey(ref), Limit: 1, Reverse: true})
 	if err != nil || len(items) == 0 {
 		return out, err
 	}

@@ -122,23 +122,13 @@ func NewJournal(t table.Table, ring *seal.Ring, o JournalOptions) (*Journal, err
 	return j, nil
 }
 
-// A Ref names a life of a chat configuration anywhere, or with an ID one command of it. Where only
-// the name matters, Life may be empty.
-type Ref struct {
-	Account string
-	Region  string
-	Name    string
-	Life    string `json:",omitempty"` // empty of a configuration that was made before lives had ids
-	ID      string `json:",omitempty"` // of the record; also the id of the command's event
-}
+func scopeOf(r Ref) scope { return scope{caller: &nobody, account: r.Account, region: r.Region} }
 
-func (r Ref) scope() scope { return scope{caller: &nobody, account: r.Account, region: r.Region} }
+func partitionOf(r Ref) string { return scopeOf(r).partition() }
 
-func (r Ref) partition() string { return r.scope().partition() }
-
-// under returns the sort key of something that belongs to the life, or without rest, what all these
+// keyUnder returns the sort key of something that belongs to the life, or without rest, what all these
 // begin with.
-func (r Ref) under(prefix, rest string) string {
+func keyUnder(r Ref, prefix, rest string) string {
 	key := prefix + escape(r.Name)
 	if r.Life != "" {
 		key += "$" + escape(r.Life)
@@ -148,16 +138,16 @@ func (r Ref) under(prefix, rest string) string {
 
 // entryKey returns the sort key of a record; without an id, what those of all records of the life
 // begin with.
-func (r Ref) entryKey() string  { return r.under(entryPrefix, r.ID) }
-func (r Ref) outboxKey() string { return outboxPrefix + r.ID }
+func entryKey(r Ref) string  { return keyUnder(r, entryPrefix, r.ID) }
+func outboxKey(r Ref) string { return outboxPrefix + r.ID }
 
-// place returns where what is to be handed on is sealed.
-func (r Ref) place() seal.Place { return r.scope().place(r.Name, "#Outbox/"+r.ID) }
+// outboxPlace returns where what is to be handed on is sealed.
+func outboxPlace(r Ref) seal.Place { return scopeOf(r).place(r.Name, "#Outbox/"+r.ID) }
 
 // onceKey returns the sort key of something that is seen once in a life.
-func (r Ref) onceKey(prefix, what string) string {
+func onceKey(r Ref, prefix, what string) string {
 	sum := sha256.Sum256([]byte(what))
-	return r.under(prefix, hex.EncodeToString(sum[:16]))
+	return keyUnder(r, prefix, hex.EncodeToString(sum[:16]))
 }
 
 // An Outcome is what became of a command.
@@ -258,9 +248,9 @@ func (j *Journal) Record(ctx context.Context, e *Endpoint, a Arrival) (Ref, Verd
 	}
 	listed := func() error { return nil }
 	if a.Handover != nil {
-		listed = j.list(ctx, ref.partition(), now)
+		listed = j.list(ctx, partitionOf(ref), now)
 	}
-	err = j.table.Write(ctx, ref.partition(), change)
+	err = j.table.Write(ctx, partitionOf(ref), change)
 	var broken *table.ConditionError
 	if a.Command.Edit != "" && errors.As(err, &broken) && broken.Key.Sort == change.Puts[0].Sort {
 		err = j.correct(ctx, ref, newEntry(e, ref, now, a), change, err)
@@ -295,7 +285,7 @@ func (j *Journal) Record(ctx context.Context, e *Endpoint, a Arrival) (Ref, Verd
 // correct writes the change of a message that was edited, if what it said before did not run and
 // was something else. The error is the write's; or duplicate, if nothing was written.
 func (j *Journal) correct(ctx context.Context, ref Ref, now *entry, change table.Change, duplicate error) error {
-	items, err := j.table.Get(ctx, table.Key{Partition: ref.partition(), Sort: change.Puts[0].Sort})
+	items, err := j.table.Get(ctx, table.Key{Partition: partitionOf(ref), Sort: change.Puts[0].Sort})
 	if err != nil {
 		return err
 	}
@@ -304,7 +294,7 @@ func (j *Journal) correct(ctx context.Context, ref Ref, now *entry, change table
 	}
 	message, before := items[0], ref
 	before.ID = string(message.Value)
-	items, err = j.table.Get(ctx, table.Key{Partition: ref.partition(), Sort: before.entryKey()})
+	items, err = j.table.Get(ctx, table.Key{Partition: partitionOf(ref), Sort: entryKey(before)})
 	if err != nil {
 		return err
 	}
@@ -320,7 +310,7 @@ func (j *Journal) correct(ctx context.Context, ref Ref, now *entry, change table
 	}
 	// Of two edits at once, only one finds the message as it was.
 	change.Puts[0].Revision, change.Puts[0].If = message.Revision+1, table.AtRevision(message.Revision)
-	return j.table.Write(ctx, ref.partition(), change)
+	return j.table.Write(ctx, partitionOf(ref), change)
 }
 
 // corrects reports whether a record is of a later version of the same message, of which the version
@@ -342,7 +332,7 @@ func (j *Journal) Guard(ctx context.Context, e *Endpoint, guards []string) error
 		return storeError(ctx, "guard", fmt.Errorf("chat: %d guards cannot be recorded", len(guards)))
 	}
 	ref := e.Ref()
-	if err := j.table.Write(ctx, ref.partition(), table.Change{Puts: guardPuts(ref, guards, table.Condition{})}); err != nil {
+	if err := j.table.Write(ctx, partitionOf(ref), table.Change{Puts: guardPuts(ref, guards, table.Condition{})}); err != nil {
 		return storeError(ctx, "guard", err)
 	}
 	return nil
@@ -353,7 +343,7 @@ func guardPuts(ref Ref, guards []string, condition table.Condition) []table.Put 
 	var puts []table.Put
 	seen := make(map[string]struct{}, len(guards))
 	for _, guard := range guards {
-		key := ref.onceKey(guardPrefix, guard)
+		key := onceKey(ref, guardPrefix, guard)
 		if _, twice := seen[key]; twice {
 			continue
 		}
@@ -365,7 +355,7 @@ func guardPuts(ref Ref, guards []string, condition table.Condition) []table.Put 
 
 // firstRecord returns the id of the record that a message id stands for.
 func (j *Journal) firstRecord(ctx context.Context, ref Ref, sort string) (string, error) {
-	items, err := j.table.Get(ctx, table.Key{Partition: ref.partition(), Sort: sort})
+	items, err := j.table.Get(ctx, table.Key{Partition: partitionOf(ref), Sort: sort})
 	if err != nil || len(items) == 0 {
 		return "", err // that it vanished just now changes nothing: the message was seen
 	}
@@ -384,9 +374,9 @@ func (j *Journal) arrival(e *Endpoint, ref Ref, now time.Time, a Arrival) (table
 	if err != nil {
 		return change, fmt.Errorf("chat: encode record: %w", err)
 	}
-	change.Puts = append(change.Puts, table.Put{Sort: ref.onceKey(messagePrefix, a.Command.MessageID), Value: []byte(ref.ID), Revision: 1, If: table.Absent()})
+	change.Puts = append(change.Puts, table.Put{Sort: onceKey(ref, messagePrefix, a.Command.MessageID), Value: []byte(ref.ID), Revision: 1, If: table.Absent()})
 	change.Puts = append(change.Puts, guardPuts(ref, a.Guards, table.Absent())...)
-	change.Puts = append(change.Puts, table.Put{Sort: ref.entryKey(), Value: value, Revision: 1, If: table.Absent()})
+	change.Puts = append(change.Puts, table.Put{Sort: entryKey(ref), Value: value, Revision: 1, If: table.Absent()})
 	if a.Handover != nil {
 		put, err := j.outboxPut(e, ref, now.Add(handoverDelay), a)
 		if err != nil {
@@ -454,7 +444,7 @@ func decodeEntry(item table.Item) (*entry, error) {
 	if err := json.Unmarshal(item.Value, e); err != nil {
 		return nil, fmt.Errorf("chat: item %q: %w", item.Sort, err)
 	}
-	if e.Version != recordVersion || (Ref{Name: e.Name, Life: e.Life, ID: e.ID}).entryKey() != item.Sort {
+	if e.Version != recordVersion || entryKey(Ref{Name: e.Name, Life: e.Life, ID: e.ID}) != item.Sort {
 		return nil, fmt.Errorf("chat: item %q holds the record %q of %q, version %d", item.Sort, e.ID, e.Name, e.Version)
 	}
 	return e, nil

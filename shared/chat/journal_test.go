@@ -915,3 +915,34 @@ func TestRefThatHasNoTime(t *testing.T) {
 		}
 	}
 }
+
+// A command's own name may hold a secret, or say that its arguments are some.
+func TestRecordMasksTheNameOfACommand(t *testing.T) {
+	h := newHouse(t)
+	e := h.bot("one")
+	for text, want := range map[string]string{
+		"token=planted x":              "token=****** [x]",
+		"xoxb-planted":                 "****** []",
+		"set-password planted planted": "set-password [****** ******]",
+		"stop planned":                 "stop [planned]",
+	} {
+		h.clock.advance(time.Second)
+		h.record(e, arrival(t, e, fmt.Sprint("m", len(text), want[:1]), "u1", text))
+		got := h.commands("one")[0]
+		if show := fmt.Sprint(got.Command, " ", got.Arguments); show != want || strings.Contains(got.Reason, "planted") || !strings.Contains(got.Reason, got.Command) {
+			t.Errorf("%s: %s, %s", text, show, got.Reason)
+		}
+		command, err := e.Command(&chat.Message{Text: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if log := command.LogValue().String(); strings.Contains(log, "planted") {
+			t.Errorf("%s: the log has %s", text, log)
+		}
+	}
+	for _, item := range h.journalItems(partition) {
+		if strings.HasPrefix(item.Sort, "r#") && strings.Contains(string(item.Value), "planted") {
+			t.Errorf("%s holds a secret: %s", item.Sort, item.Value)
+		}
+	}
+}

@@ -50,7 +50,7 @@ const (
 
 // UnreadElement is the Unread of an element of rich text of a type that is not known.
 func UnreadElement(kind string) string {
-	if kind = printable(kind, maxKind); kind == "" {
+	if kind = Printable(kind, 64); kind == "" {
 		return "an element without a type"
 	}
 	return unreadElement + kind
@@ -105,3 +105,31 @@ type ReplyTo struct {
 	ID      string      // of the message or person to answer, if the platform wants one
 	Expires time.Time   // zero if it does not
 }
+
+// Printable returns the printable ASCII of a text, up to so many bytes of it.
+func Printable(text string, most int) string {
+	var b strings.Builder
+	for i := 0; i < len(text) && b.Len() < most; i++ {
+		if c := text[i]; c > ' ' && c < 0x7f {
+			b.WriteByte(c)
+		} else if c == ' ' {
+			b.WriteByte('_')
+		}
+	}
+	return b.String()
+}
+
+// replyKept is the kind of a ReplyTo whose answers are kept for SendChatMessage.
+const replyKept = "kept"
+
+// Kept returns the way to answer a message that SendChatMessage made: its answers are kept in the record, and not sent to a platform that knows
+// nothing of the message. Where there is no way, there is none for it either.
+func (r ReplyTo) Kept() ReplyTo {
+	if r.Kind == "" {
+		return ReplyTo{}
+	}
+	return ReplyTo{Kind: replyKept}
+}
+
+// IsKept reports whether answers are kept for SendChatMessage, and not sent.
+func (r ReplyTo) IsKept() bool { return r.Kind == replyKept }

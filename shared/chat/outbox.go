@@ -85,7 +85,7 @@ func (j *Journal) outboxPut(e *Endpoint, ref Ref, due time.Time, a Arrival) (tab
 	if err != nil {
 		return table.Put{}, fmt.Errorf("chat: encode handover: %w", err)
 	}
-	sealed, err := j.ring.Seal(ref.place(), text)
+	sealed, err := j.ring.Seal(outboxPlace(ref), text)
 	if err != nil {
 		return table.Put{}, fmt.Errorf("chat: seal handover: %w", err)
 	}
@@ -97,7 +97,7 @@ func (p pending) put(ref Ref, revision int64, condition table.Condition) (table.
 	if err != nil {
 		return table.Put{}, fmt.Errorf("chat: encode handover: %w", err)
 	}
-	return table.Put{Sort: ref.outboxKey(), Value: value, Revision: revision, If: condition}, nil
+	return table.Put{Sort: outboxKey(ref), Value: value, Revision: revision, If: condition}, nil
 }
 
 func decodePending(item table.Item) (pending, error) {
@@ -118,8 +118,8 @@ func decodePending(item table.Item) (pending, error) {
 // Errors: ErrSettled, ErrTaken, *Error.
 func (j *Journal) Claim(ctx context.Context, ref Ref, lease time.Duration) (*Job, error) {
 	items, err := j.table.Get(ctx,
-		table.Key{Partition: ref.partition(), Sort: ref.outboxKey()},
-		table.Key{Partition: ref.partition(), Sort: ref.entryKey()})
+		table.Key{Partition: partitionOf(ref), Sort: outboxKey(ref)},
+		table.Key{Partition: partitionOf(ref), Sort: entryKey(ref)})
 	if err != nil {
 		return nil, storeError(ctx, "claim", err)
 	}
@@ -176,11 +176,11 @@ func (j *Journal) putOff(ctx context.Context, ref Ref, p pending, out table.Item
 	if err != nil {
 		return err
 	}
-	return j.table.Write(ctx, ref.partition(), table.Change{Puts: []table.Put{put}})
+	return j.table.Write(ctx, partitionOf(ref), table.Change{Puts: []table.Put{put}})
 }
 
 func (j *Journal) openJob(ref Ref, p pending, out, record table.Item) (*Job, error) {
-	text, err := j.ring.Open(ref.place(), p.Sealed)
+	text, err := j.ring.Open(outboxPlace(ref), p.Sealed)
 	if err != nil {
 		return nil, fmt.Errorf("chat: open %q: %w", out.Sort, err)
 	}
@@ -205,15 +205,15 @@ func (j *Journal) openJob(ref Ref, p pending, out, record table.Item) (*Job, err
 		ReplyTo:  ReplyTo{Kind: in.ReplyTo.Kind, URL: secret.Text(in.ReplyTo.URL), ID: in.ReplyTo.ID, Expires: in.ReplyTo.Expires},
 		Answer:   in.Answer,
 		Attempts: p.Attempts,
-		Recorded: ref.time(),
+		Recorded: timeOf(ref),
 		pending:  p,
 		revision: out.Revision,
 		entry:    record,
 	}, nil
 }
 
-// time returns when what the ref names was recorded, zero if its id is none.
-func (r Ref) time() time.Time {
+// timeOf returns when what the ref names was recorded, zero if its id is none.
+func timeOf(r Ref) time.Time {
 	text, _, _ := strings.Cut(r.ID, "-")
 	ms, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
@@ -236,7 +236,7 @@ type Result struct {
 // Errors: ErrTaken when the lease was over and somebody else took it, *Error.
 func (j *Journal) Settle(ctx context.Context, job *Job, r Result) error {
 	now := j.now().UTC()
-	change := table.Change{Deletes: []table.Delete{{Sort: job.outboxKey(), If: table.AtRevision(job.revision)}}}
+	change := table.Change{Deletes: []table.Delete{{Sort: outboxKey(job.Ref), If: table.AtRevision(job.revision)}}}
 	err := job.amend(&change, func(e *entry) error {
 		e.Outcome, e.Answered, e.Detail, e.Settled = r.Outcome, e.Answered || r.Answered, cut(r.Detail, 1024), now.Truncate(time.Millisecond)
 		if r.Target != "" {
@@ -309,7 +309,7 @@ func (job *Job) amend(to *table.Change, edit func(*entry) error) error {
 }
 
 func (j *Journal) writeJob(ctx context.Context, job *Job, c table.Change) error {
-	return j.table.Write(ctx, job.partition(), c)
+	return j.table.Write(ctx, partitionOf(job.Ref), c)
 }
 
 func jobError(ctx context.Context, what string, err error) error {
@@ -411,4 +411,34 @@ func (j *Journal) partitions(ctx context.Context) ([]string, error) {
 			return out, nil
 		}
 	}
+}
+
+// Event returns the event of a job that is to be handed to its target.
+func (job *Job) Event() *CommandEvent {
+	c := job.Command
+	out := &CommandEvent{
+		ID:     job.ID,
+		Source: scopeOf(job.Ref).resource(job.Name),
+		Time:   job.Recorded,
+		Data: CommandData{
+			AccountID:      c.Account,
+			RegionID:       c.Region,
+			Configuration:  c.Configuration,
+			Platform:       c.Platform,
+			ConversationID: c.Conversation,
+			Direct:         c.Direct,
+			UserID:         c.User,
+			UserName:       c.UserName,
+			Groups:         list(c.Groups),
+			Text:           c.Text,
+			Command:        c.Name,
+			Arguments:      list(c.Arguments),
+			RamRole:        job.RamRole,
+			MessageID:      c.MessageID,
+		},
+	}
+	if !c.Sent.IsZero() {
+		out.Data.SentDate = c.Sent.UTC().Format(time.RFC3339Nano)
+	}
+	return out
 }

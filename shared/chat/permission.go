@@ -70,27 +70,43 @@ type permission struct {
 	text          string
 }
 
-// newPermissions reads the permissions of a record, whose Configuration is root.
-func newPermissions(r *record, p *Platform, root *document.Node) *Permissions {
+// Keys of a Configuration that Permissions are read from.
+const (
+	KeyConversationIDs = "ConversationIds"
+	KeyUserGroups      = "UserGroups"
+	KeyPermissions     = "Permissions"
+	KeyLanguage        = "Language"
+)
+
+// PermissionOptions are what Permissions depend on besides the text of a Configuration.
+type PermissionOptions struct {
+	Name      string // of the configuration
+	Active    bool   // its Status
+	RamRole   string // its own, for statements that name none
+	FoldUsers bool   // the platform takes user ids that differ in case for the same
+}
+
+// NewPermissions reads the permissions of a Configuration that was found right.
+func NewPermissions(o PermissionOptions, root *document.Node) *Permissions {
 	out := &Permissions{
-		name:      r.Name,
-		language:  textOf(root, keyLanguage, English),
-		active:    r.Status == StatusActive,
-		foldUsers: p.FoldUsers,
+		name:      o.Name,
+		language:  root.TextOf(KeyLanguage, English),
+		active:    o.Active,
+		foldUsers: o.FoldUsers,
 		groups:    make(map[string][]string),
-		role:      r.RamRole,
+		role:      o.RamRole,
 	}
-	if list := root.Get(keyConversationIDs); list != nil {
+	if list := root.Get(KeyConversationIDs); list != nil {
 		out.conversations = set(texts(list), func(s string) string { return s })
 	}
-	if groups := root.Get(keyUserGroups); groups != nil {
+	if groups := root.Get(KeyUserGroups); groups != nil {
 		for _, m := range groups.Members {
 			for user := range set(texts(m.Value), out.fold) {
 				out.groups[user] = append(out.groups[user], m.Key)
 			}
 		}
 	}
-	if list := root.Get(keyPermissions); list != nil {
+	if list := root.Get(KeyPermissions); list != nil {
 		for _, n := range list.Items {
 			out.statements = append(out.statements, out.newPermission(n))
 		}
@@ -100,15 +116,15 @@ func newPermissions(r *record, p *Platform, root *document.Node) *Permissions {
 
 func (p *Permissions) newPermission(n *document.Node) permission {
 	out := permission{
-		effect:   policy.Effect(textOf(n, "Effect", string(policy.Deny))),
+		effect:   policy.Effect(n.TextOf("Effect", string(policy.Deny))),
 		users:    make(map[string]struct{}),
 		groups:   make(map[string]struct{}),
 		commands: texts(n.Get("Commands")),
-		role:     textOf(n, "RamRole", ""),
+		role:     n.TextOf("RamRole", ""),
 		text:     n.String(),
 	}
 	for i, pattern := range out.commands {
-		out.commands[i] = unslash(foldName(pattern))
+		out.commands[i] = FoldName(pattern)
 	}
 	if list := n.Get("Conversations"); list != nil {
 		out.conversations = texts(list)
@@ -282,14 +298,6 @@ func texts(n *document.Node) []string {
 		out[i] = item.Text
 	}
 	return out
-}
-
-// textOf returns the text of an object's member, or what stands in for it.
-func textOf(n *document.Node, key, otherwise string) string {
-	if member := n.Get(key); member != nil {
-		return member.Text
-	}
-	return otherwise
 }
 
 func set(list []string, fold func(string) string) map[string]struct{} {

@@ -204,31 +204,6 @@ func TestStatementsThatCannotMatchAreRefused(t *testing.T) {
 	}
 }
 
-func TestSentencesAreInBothLanguages(t *testing.T) {
-	list, n := chat.Sentences()
-	if len(list) != n || n == 0 {
-		t.Fatalf("%d phrases, want %d", len(list), n)
-	}
-	blanks := func(s string) []string {
-		var out []string
-		for _, part := range strings.Split(s, "{")[1:] {
-			name, _, ok := strings.Cut(part, "}")
-			if !ok {
-				t.Errorf("%q has a brace that is not closed", s)
-			}
-			out = append(out, name)
-		}
-		slices.Sort(out)
-		return slices.Compact(out)
-	}
-	for i, p := range list {
-		if p[0] == "" || p[1] == "" || p[0] == p[1] {
-			t.Errorf("phrase %d = %q", i+1, p)
-		}
-		equal(t, p[0], blanks(p[1]), blanks(p[0]))
-	}
-}
-
 // FuzzPermissions holds of whatever permissions can be saved that what is allowed is listed as runnable, and that one more statement
 // that denies everything leaves nothing.
 func FuzzPermissions(f *testing.F) {

@@ -20,20 +20,8 @@ func (settled) Format(s fmt.State, _ rune) { io.WriteString(s, "[settled configu
 func (*Service) Format(s fmt.State, _ rune) { io.WriteString(s, "[service]") }
 
 // Format writes all fields but the secrets, whatever the verb.
-func (v Endpoint) Format(s fmt.State, _ rune) {
-	type plain Endpoint
-	fmt.Fprintf(s, "%+v", plain(v))
-}
-
-// Format writes all fields but the secrets, whatever the verb.
 func (v AccessKey) Format(s fmt.State, _ rune) {
 	type plain AccessKey
-	fmt.Fprintf(s, "%+v", plain(v))
-}
-
-// Format writes all fields but the secrets, whatever the verb.
-func (v ReplyTo) Format(s fmt.State, _ rune) {
-	type plain ReplyTo
 	fmt.Fprintf(s, "%+v", plain(v))
 }
 
@@ -42,9 +30,6 @@ func (v CreateRequest) Format(s fmt.State, _ rune) {
 	type plain CreateRequest
 	fmt.Fprintf(s, "%+v", plain(v))
 }
-
-// Format writes what String returns, whatever the verb.
-func (t Target) Format(s fmt.State, _ rune) { io.WriteString(s, t.String()) }
 
 // Format shows the key's id, whatever the verb: the answer of CreateAccessKey holds the secret.
 func (v AccessKeyInfo) Format(s fmt.State, _ rune) {

@@ -331,14 +331,14 @@ func (s *Service) webhookURL(c scope, r *record, reveal bool) (string, error) {
 
 // language returns the Language of the record's Configuration.
 func (r *record) language() (string, error) {
-	if !strings.Contains(r.Configuration, `"`+keyLanguage+`"`) { // which is most often so, and saves the parsing
+	if !strings.Contains(r.Configuration, `"`+KeyLanguage+`"`) { // which is most often so, and saves the parsing
 		return English, nil
 	}
 	root, err := r.parse()
 	if err != nil {
 		return "", err
 	}
-	return textOf(root, keyLanguage, English), nil
+	return root.TextOf(KeyLanguage, English), nil
 }
 
 // parse returns the record's Configuration as a document.

@@ -1,12 +1,10 @@
 package chat_test
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"chatconf/shared/chat"
 	"chatconf/shared/secret"
@@ -49,7 +47,7 @@ func TestRedact(t *testing.T) {
 		if c.args != "" {
 			args = strings.Split(c.args, " ")
 		}
-		got := chat.Redact(args)
+		got := chat.RedactArguments(args)
 		if strings.Join(got, " ") != c.want || len(got) != len(args) {
 			t.Errorf("redact %q = %q, want %q", c.args, got, c.want)
 		}
@@ -188,11 +186,11 @@ func TestRedactShapes(t *testing.T) {
 			if c.vendor == "Airtable" && strings.HasSuffix(form, ",C") {
 				continue
 			}
-			if got := chat.Redact([]string{form}); got[0] != want {
+			if got := chat.RedactArguments([]string{form}); got[0] != want {
 				t.Errorf("%s: redact %q = %q, want %q", c.vendor, form, got[0], want)
 			}
 		}
-		if got := chat.Redact([]string{"set", hidden, "now"}); got[1] != secret.Mask || got[2] != "now" {
+		if got := chat.RedactArguments([]string{"set", hidden, "now"}); got[1] != secret.Mask || got[2] != "now" {
 			t.Errorf("%s: between others: %q", c.vendor, got)
 		}
 	}
@@ -251,14 +249,14 @@ func TestRedactNames(t *testing.T) {
 			if strings.HasPrefix(c.args[0], "-e") && len(c.args) == 1 && name != strings.ToUpper(name) {
 				continue // attached without anything between, it is another name
 			}
-			if got := chat.Redact(c.args); !slices.Equal(got, c.want) {
+			if got := chat.RedactArguments(c.args); !slices.Equal(got, c.want) {
 				t.Errorf("redact %q = %q, want %q", c.args, got, c.want)
 			}
 		}
 		if strings.Contains(name, ".") {
 			continue // more often a file's
 		}
-		if got := chat.Redact([]string{"x", name, planted, "after"}); !slices.Equal(got, []string{"x", name, secret.Mask, after}) {
+		if got := chat.RedactArguments([]string{"x", name, planted, "after"}); !slices.Equal(got, []string{"x", name, secret.Mask, after}) {
 			t.Errorf("redact %q = %q", name+" "+planted, got)
 		}
 	}
@@ -334,7 +332,7 @@ func TestRedactForms(t *testing.T) {
 		{[]string{"key", "list"}, []string{"key", "list"}},
 		{[]string{"key", "planted"}, []string{"key", "******"}},
 	} {
-		if got := chat.Redact(c.args); !slices.Equal(got, c.want) {
+		if got := chat.RedactArguments(c.args); !slices.Equal(got, c.want) {
 			t.Errorf("redact %q = %q, want %q", c.args, got, c.want)
 		}
 	}
@@ -369,7 +367,7 @@ func TestRedactLeavesTheRest(t *testing.T) {
 		******
 	`), "\n") {
 		args := strings.Fields(line)
-		if got := chat.Redact(args); !slices.Equal(got, args) {
+		if got := chat.RedactArguments(args); !slices.Equal(got, args) {
 			for i := range args {
 				if got[i] != args[i] {
 					t.Errorf("redact %q in %q = %q", args[i], line, got[i])
@@ -391,8 +389,8 @@ func TestRedactIsStable(t *testing.T) {
 				args[i] += pieces[random.IntN(len(pieces))]
 			}
 		}
-		once := chat.Redact(slices.Clone(args))
-		if twice := chat.Redact(slices.Clone(once)); len(once) != len(args) || !slices.Equal(once, twice) {
+		once := chat.RedactArguments(slices.Clone(args))
+		if twice := chat.RedactArguments(slices.Clone(once)); len(once) != len(args) || !slices.Equal(once, twice) {
 			t.Fatalf("redact %q = %q, and that = %q", args, once, twice)
 		}
 	}
@@ -410,47 +408,16 @@ func FuzzRedact(f *testing.F) {
 			{before + "password=" + planted + value}, {before, "--token", planted + value}, {"--secret", planted + value}, {before, "--key=" + planted + value},
 			{"ghp_" + planted + value, before},
 		} {
-			got := chat.Redact(slices.Clone(args))
+			got := chat.RedactArguments(slices.Clone(args))
 			if len(got) != len(args) || strings.Contains(strings.Join(got, " "), planted) && !strings.Contains(before, planted) {
 				t.Errorf("redact %q = %q", args, got)
 			}
 		}
 		for _, args := range [][]string{strings.Fields(before + " " + value), {before, value}, {before + value}} {
-			once := chat.Redact(slices.Clone(args))
-			if twice := chat.Redact(slices.Clone(once)); !slices.Equal(once, twice) {
+			once := chat.RedactArguments(slices.Clone(args))
+			if twice := chat.RedactArguments(slices.Clone(once)); !slices.Equal(once, twice) {
 				t.Errorf("redact %q = %q, and that = %q", args, once, twice)
 			}
 		}
 	})
-}
-
-// A command's own name may hold a secret, or say that its arguments are some.
-func TestRecordMasksTheNameOfACommand(t *testing.T) {
-	h := newHouse(t)
-	e := h.bot("one")
-	for text, want := range map[string]string{
-		"token=planted x":              "token=****** [x]",
-		"xoxb-planted":                 "****** []",
-		"set-password planted planted": "set-password [****** ******]",
-		"stop planned":                 "stop [planned]",
-	} {
-		h.clock.advance(time.Second)
-		h.record(e, arrival(t, e, fmt.Sprint("m", len(text), want[:1]), "u1", text))
-		got := h.commands("one")[0]
-		if show := fmt.Sprint(got.Command, " ", got.Arguments); show != want || strings.Contains(got.Reason, "planted") || !strings.Contains(got.Reason, got.Command) {
-			t.Errorf("%s: %s, %s", text, show, got.Reason)
-		}
-		command, err := e.Command(&chat.Message{Text: text})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if log := command.LogValue().String(); strings.Contains(log, "planted") {
-			t.Errorf("%s: the log has %s", text, log)
-		}
-	}
-	for _, item := range h.journalItems(partition) {
-		if strings.HasPrefix(item.Sort, "r#") && strings.Contains(string(item.Value), "planted") {
-			t.Errorf("%s holds a secret: %s", item.Sort, item.Value)
-		}
-	}
 }

@@ -52,12 +52,12 @@ const SentHeader = "X-Chatconf-Sent"
 const maxProof = 512
 
 // sentPlace is where the proof of a callback is sealed.
-func (e *Endpoint) sentPlace() seal.Place { return e.Ref().scope().place(e.Name, "#Sent") }
+func sentPlace(e *Endpoint) seal.Place { return scopeOf(e.Ref()).place(e.Name, "#Sent") }
 
 // ProveSent returns the proof that SendChatMessage made a callback, which its digest names: the digest, sealed with the key ring. It is good for
 // that callback of that configuration alone. Only a process with the key ring can make it, and such a process can be anybody in the chat.
 func (s *Service) ProveSent(e *Endpoint, digest []byte) (string, error) {
-	sealed, err := s.ring.Seal(e.sentPlace(), digest)
+	sealed, err := s.ring.Seal(sentPlace(e), digest)
 	if err != nil {
 		return "", fmt.Errorf("chat: prove a callback: %w", err)
 	}
@@ -73,24 +73,12 @@ func (s *Service) IsSent(e *Endpoint, proof string, digest []byte) bool {
 	if err != nil {
 		return false
 	}
-	proven, err := s.ring.Open(e.sentPlace(), sealed)
+	proven, err := s.ring.Open(sentPlace(e), sealed)
 	return err == nil && subtle.ConstantTimeCompare(proven, digest) == 1
 }
 
-// replyKept is the kind of a ReplyTo whose answers are kept for SendChatMessage.
-const replyKept = "kept"
-
-// Kept returns the way to answer a message that SendChatMessage made: its answers are kept in the record, and not sent to a platform that knows
-// nothing of the message. Where there is no way, there is none for it either.
-func (r ReplyTo) Kept() ReplyTo {
-	if r.Kind == "" {
-		return ReplyTo{}
-	}
-	return ReplyTo{Kind: replyKept}
-}
-
 // KeepsAnswers reports whether answers to the job's command are kept for SendChatMessage, and not sent.
-func (job *Job) KeepsAnswers() bool { return job.ReplyTo.Kind == replyKept }
+func (job *Job) KeepsAnswers() bool { return job.ReplyTo.IsKept() }
 
 // Keep has Settle keep an answer in the record, sealed.
 func (job *Job) Keep(answer string) { job.kept = answer }
@@ -99,7 +87,7 @@ func (job *Job) Keep(answer string) { job.kept = answer }
 const maxKept = 16 << 10
 
 // keptPlace is where an answer is sealed that is kept.
-func (r Ref) keptPlace() seal.Place { return r.scope().place(r.Name, "#Kept/"+r.ID) }
+func keptPlace(r Ref) seal.Place { return scopeOf(r).place(r.Name, "#Kept/"+r.ID) }
 
 // A SentMessage is what became of a message that SendChatMessage made.
 type SentMessage struct {
@@ -123,11 +111,11 @@ func (s *Service) FollowSent(ctx context.Context, e *Endpoint, messageID string)
 }
 
 func (j *Journal) follow(ctx context.Context, ref Ref, messageID string) (m SentMessage, recorded bool, err error) {
-	ref.ID, err = j.firstRecord(ctx, ref, ref.onceKey(messagePrefix, messageID))
+	ref.ID, err = j.firstRecord(ctx, ref, onceKey(ref, messagePrefix, messageID))
 	if err != nil || ref.ID == "" {
 		return SentMessage{}, false, err
 	}
-	items, err := j.table.Get(ctx, table.Key{Partition: ref.partition(), Sort: ref.entryKey()})
+	items, err := j.table.Get(ctx, table.Key{Partition: partitionOf(ref), Sort: entryKey(ref)})
 	if err != nil || len(items) == 0 {
 		return SentMessage{}, false, err // it vanishes by its age
 	}
@@ -137,7 +125,7 @@ func (j *Journal) follow(ctx context.Context, ref Ref, messageID string) (m Sent
 	}
 	m = SentMessage{ID: ref.ID, Outcome: found.Outcome, Detail: found.Detail}
 	if len(found.Kept) > 0 {
-		answer, err := j.ring.Open(ref.keptPlace(), found.Kept)
+		answer, err := j.ring.Open(keptPlace(ref), found.Kept)
 		if err != nil {
 			return SentMessage{}, false, fmt.Errorf("chat: open the answer that is kept of %q: %w", ref.ID, err)
 		}
@@ -151,7 +139,7 @@ func (j *Journal) keep(job *Job, e *entry) error {
 	if job.kept == "" {
 		return nil
 	}
-	sealed, err := j.ring.Seal(job.Ref.keptPlace(), []byte(cut(job.kept, maxKept)))
+	sealed, err := j.ring.Seal(keptPlace(job.Ref), []byte(cut(job.kept, maxKept)))
 	if err != nil {
 		return fmt.Errorf("chat: keep an answer: %w", err)
 	}

@@ -76,7 +76,7 @@ func (s *Service) Simulate(ctx context.Context, in *SimulateRequest) (*SimulateR
 	if err != nil {
 		return nil, storeError(ctx, "simulate", err)
 	}
-	permissions := newPermissions(r, p, root)
+	permissions := permissionsOf(r, p, root)
 	d, may := permissions.Decide(in.UserID, in.ConversationID, name), permissions.Runnable(in.UserID, in.ConversationID)
 	out := SimulatedPermission{
 		Command:       name,

@@ -35,16 +35,15 @@ func (t Target) String() string {
 	return t.Type
 }
 
-// newTarget reads the Target of a Configuration, whose signing secret is given.
-func newTarget(root *document.Node, hidden secret.Text) Target {
-	n := root.Get(keyTarget)
+// NewTarget reads the Target of a Configuration, nil if it has none, whose signing secret is given.
+func NewTarget(n *document.Node, hidden secret.Text) Target {
 	if n == nil {
 		return Target{Type: TargetJournal}
 	}
 	return Target{
-		Type:   textOf(n, "Type", TargetJournal),
-		URL:    secret.Text(textOf(n, "Url", "")),
+		Type:   n.TextOf("Type", TargetJournal),
+		URL:    secret.Text(n.TextOf("Url", "")),
 		Secret: hidden,
-		Name:   textOf(n, "Name", ""),
+		Name:   n.TextOf("Name", ""),
 	}
 }

@@ -264,6 +264,9 @@ func bare(words []word) []word {
 	return words
 }
 
+// FoldName returns a command's name, or a pattern for one, as names are compared: folded, without the / before it.
+func FoldName(name string) string { return unslash(foldName(name)) }
+
 // unslash takes the / off a command, or a pattern for one, that is written as one of the client's own.
 func unslash(name string) string {
 	rest, ok := strings.CutPrefix(name, "/")

@@ -248,6 +248,14 @@ func (n *Node) Get(key string) *Node {
 	return nil
 }
 
+// TextOf returns the text of the member of an object, or otherwise where there is no such member.
+func (n *Node) TextOf(key, otherwise string) string {
+	if member := n.Get(key); member != nil {
+		return member.Text
+	}
+	return otherwise
+}
+
 // String returns the node as compact JSON, members in their order.
 func (n *Node) String() string {
 	var b bytes.Buffer

@@ -27,3 +27,20 @@ func (Text) MarshalText() ([]byte, error) { return []byte(Mask), nil }
 
 // LogValue returns the mask.
 func (Text) LogValue() slog.Value { return slog.StringValue(Mask) }
+
+// Alphanumeric returns n letters and digits drawn from 32 random bytes.
+func Alphanumeric(random []byte, n int) string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+	// The bytes are one large number, of which each letter is a digit in base 62: 43 letters hold 256 bits, so none is wasted.
+	number := append([]byte(nil), random...)
+	out := make([]byte, n)
+	for i := range out {
+		remainder := 0
+		for j := range number {
+			value := remainder<<8 | int(number[j])
+			number[j], remainder = byte(value/len(letters)), value%len(letters)
+		}
+		out[i] = letters[remainder]
+	}
+	return string(out)
+}

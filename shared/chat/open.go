@@ -1,0 +1,226 @@
+package chat
+
+import (
+	"bytes"
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"chatconf/shared/document"
+	"chatconf/shared/secret"
+	"chatconf/shared/table"
+)
+
+// ErrNoWebhook is the one error of OpenWebhook for a URL that opens no configuration: there is no
+// such configuration, or the token is wrong. Which of them it was is in the *Unproven around it,
+// for log and health only.
+var ErrNoWebhook = errors.New("chat: no such webhook")
+
+// Unproven is the ErrNoWebhook of one URL. Its sender gets the same answer in both cases.
+type Unproven struct {
+	Reason string // "there is no such configuration" or "the token is wrong"
+	Of     Ref    // the configuration whose token is another one; zero if there is no such configuration
+}
+
+// Error returns the reason.
+func (e *Unproven) Error() string { return ErrNoWebhook.Error() + ": " + e.Reason }
+
+// Unwrap returns ErrNoWebhook.
+func (e *Unproven) Unwrap() error { return ErrNoWebhook }
+
+// OpenWebhook returns the configuration whose webhook has the given URL. It costs one Get, and none
+// for a URL whose parts cannot be. The token, 128 bits of chance, is compared in constant time; the
+// one that a rotation replaced is good too during its grace time.
+//
+// A URL that opens no configuration is an *Unproven, which is ErrNoWebhook. Names are no secret, so
+// nothing hides by the time it takes whether there is a configuration. Other errors are *Error.
+func (s *Service) OpenWebhook(ctx context.Context, account, region, name, token string) (*Endpoint, error) {
+	unknown := &Unproven{Reason: "there is no such configuration"}
+	if !validAccount(account) || !validRegion(region) || checkName(name) != nil {
+		return nil, unknown
+	}
+	known, err := s.endpoint(ctx, Ref{Account: account, Region: region, Name: name})
+	switch {
+	case CodeOf(err) == NotFound:
+		return nil, unknown
+	case err != nil:
+		return nil, storeError(ctx, "open webhook", err)
+	case !known.opens(token):
+		return nil, &Unproven{Reason: "the token is wrong", Of: known.made.Ref()}
+	}
+	return known.made, nil
+}
+
+// OpenConfiguration returns a configuration to a caller that needs no proof, such as a function
+// that dispatches commands. It costs one Get.
+//
+// Errors: NotFound.
+func (s *Service) OpenConfiguration(ctx context.Context, ref Ref) (*Endpoint, error) {
+	known, err := s.endpoint(ctx, ref)
+	if err != nil {
+		return nil, storeError(ctx, "open configuration", err)
+	}
+	return known.made, nil
+}
+
+// maxEndpoints bounds the endpoints that a process keeps; beyond it, any may go.
+const maxEndpoints = 1000
+
+// endpoints are what records were made into, so that a record that did not change is not parsed and
+// unsealed again. A record is still read each time. A request with a wrong token makes one too: the
+// next then costs a comparison.
+type endpoints struct {
+	mu    sync.Mutex
+	cache map[Ref]madeEndpoint
+}
+
+type madeEndpoint struct {
+	of     []byte    // the record as it was stored
+	until  time.Time // when it must be made again; zero if never
+	tokens [][]byte  // of the webhook's URL: the present one, and the one before while it is good
+	made   *Endpoint
+}
+
+// opens reports whether token is one of the webhook's.
+func (m *madeEndpoint) opens(token string) bool {
+	found := 0
+	for _, good := range m.tokens {
+		found |= subtle.ConstantTimeCompare(good, []byte(token))
+	}
+	return found == 1
+}
+
+// endpoint reads a configuration and returns what it is made into. Errors: NotFound.
+func (s *Service) endpoint(ctx context.Context, ref Ref) (*madeEndpoint, error) {
+	ref = Ref{Account: ref.Account, Region: ref.Region, Name: ref.Name}
+	c := scopeOf(ref)
+	items, err := s.table.Get(ctx, table.Key{Partition: c.partition(), Sort: configurationKey(ref.Name)})
+	if err != nil {
+		return nil, err
+	}
+	if len(items) == 0 {
+		return nil, notFound(ref.Name)
+	}
+	s.endpoints.mu.Lock()
+	known, ok := s.endpoints.cache[ref]
+	s.endpoints.mu.Unlock()
+	if ok && bytes.Equal(known.of, items[0].Value) && (known.until.IsZero() || s.now().Before(known.until)) {
+		return &known, nil
+	}
+	r, err := decodeRecord(items[0])
+	if err != nil {
+		return nil, err
+	}
+	known = madeEndpoint{of: items[0].Value}
+	if known.made, err = s.makeEndpoint(c, r); err != nil {
+		return nil, err
+	}
+	if known.tokens, err = s.webhookTokens(c, r); err != nil {
+		return nil, err
+	}
+	if r.Rotation.live(s.now()) {
+		known.until = r.Rotation.Until
+	}
+	s.endpoints.mu.Lock()
+	defer s.endpoints.mu.Unlock()
+	if s.endpoints.cache == nil {
+		s.endpoints.cache = make(map[Ref]madeEndpoint)
+	}
+	keep(s.endpoints.cache, maxEndpoints, ref, known)
+	return &known, nil
+}
+
+// webhookTokens returns the tokens that are good in the URL of a configuration's webhook, the
+// present one first.
+func (s *Service) webhookTokens(c scope, r *record) ([][]byte, error) {
+	current, err := s.open(c, r, fieldWebhookToken)
+	if err != nil {
+		return nil, err
+	}
+	if len(current) == 0 {
+		return nil, fmt.Errorf("chat: %q has no webhook token", r.Name)
+	}
+	if !r.Rotation.live(s.now()) {
+		return [][]byte{current}, nil
+	}
+	before, err := s.open(c, r, previousField(fieldWebhookToken))
+	if err != nil || len(before) == 0 {
+		return [][]byte{current}, err
+	}
+	return [][]byte{current, before}, nil
+}
+
+func (s *Service) makeEndpoint(c scope, r *record) (*Endpoint, error) {
+	p, err := s.platformOf(r)
+	if err != nil {
+		return nil, err
+	}
+	root, err := r.parse()
+	if err != nil {
+		return nil, err
+	}
+	target, err := s.open(c, r, fieldTargetSecret)
+	if err != nil {
+		return nil, err
+	}
+	e := &Endpoint{
+		Account:     c.account,
+		Region:      c.region,
+		Name:        r.Name,
+		Type:        r.Type,
+		Revision:    r.Revision,
+		Life:        r.life(),
+		Created:     r.Created,
+		Active:      r.Status == StatusActive,
+		Language:    root.TextOf(KeyLanguage, English),
+		BotName:     root.TextOf(keyBotName, ""),
+		RamRole:     r.RamRole,
+		Settings:    make(map[string]secret.Text),
+		Target:      NewTarget(root.Get(keyTarget), secret.Text(target)),
+		Permissions: permissionsOf(r, p, root),
+	}
+	if e.BotName != "" {
+		e.Settings[keyBotName] = secret.Text(e.BotName)
+	}
+	for _, setting := range p.Settings {
+		n := root.Get(setting.Key)
+		switch {
+		case n == nil:
+			continue
+		case !setting.Secret:
+			e.Settings[setting.Key] = secret.Text(n.Text)
+			continue
+		}
+		hidden, err := s.open(c, r, setting.Key)
+		if err != nil {
+			return nil, err
+		}
+		e.Settings[setting.Key] = secret.Text(hidden)
+	}
+	if !r.Rotation.live(s.now()) {
+		return e, nil
+	}
+	for _, field := range r.Rotation.Fields {
+		hidden, err := s.open(c, r, previousField(field))
+		if err != nil {
+			return nil, err
+		}
+		if field != fieldWebhookToken && len(hidden) > 0 {
+			e.Settings[field+Previous] = secret.Text(hidden)
+		}
+	}
+	return e, nil
+}
+
+// permissionsOf reads the permissions of a record, whose Configuration is root.
+func permissionsOf(r *record, p *Platform, root *document.Node) *Permissions {
+	return NewPermissions(PermissionOptions{
+		Name:      r.Name,
+		Active:    r.Status == StatusActive,
+		RamRole:   r.RamRole,
+		FoldUsers: p.FoldUsers,
+	}, root)
+}

@@ -1,0 +1,21 @@
+package chat
+
+import (
+	"fmt"
+	"io"
+)
+
+// Format writes all fields but the secrets, whatever the verb.
+func (v Endpoint) Format(s fmt.State, _ rune) {
+	type plain Endpoint
+	fmt.Fprintf(s, "%+v", plain(v))
+}
+
+// Format writes all fields but the secrets, whatever the verb.
+func (v ReplyTo) Format(s fmt.State, _ rune) {
+	type plain ReplyTo
+	fmt.Fprintf(s, "%+v", plain(v))
+}
+
+// Format writes what String returns, whatever the verb.
+func (t Target) Format(s fmt.State, _ rune) { io.WriteString(s, t.String()) }
