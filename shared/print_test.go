@@ -25,6 +25,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/cloud"
 	"chatconf/shared/cloud/alibaba"
+	"chatconf/shared/command"
 	"chatconf/shared/emulator/ots"
 	"chatconf/shared/emulator/runtime"
 	"chatconf/shared/invoke"
@@ -137,8 +138,8 @@ func holders(t *testing.T) map[string]any {
 		"a box":                  box,
 		"a call of a platform":   callback.Call{URL: hiddenText, Headers: map[string]secret.Text{"A": hiddenText}, Body: []byte(hiddenText)},
 		"a client with a token":  client,
-		"an endpoint":            chat.Endpoint{Settings: settings, Target: chat.Target{URL: hiddenText, Secret: hiddenText}},
-		"where to reply":         chat.ReplyTo{URL: hiddenText},
+		"an endpoint":            command.Endpoint{Settings: settings, Target: command.Target{URL: hiddenText, Secret: hiddenText}},
+		"where to reply":         command.ReplyTo{URL: hiddenText},
 		"a request":              chat.CreateRequest{Configuration: hiddenText},
 	}
 	for name, newReceiver := range platform.All().Receivers() {

@@ -18,6 +18,7 @@ import (
 	"unicode"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/document"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/callback"
@@ -262,7 +263,7 @@ func messageID(platformType string, settings callback.Settings, sent *platformsi
 }
 
 // follow waits until it is known what became of a message that was posted.
-func (p *player) follow(ctx context.Context, s *chat.Service, e *chat.Endpoint, id string, wait time.Duration) (chat.SentMessage, error) {
+func (p *player) follow(ctx context.Context, s *chat.Service, e *command.Endpoint, id string, wait time.Duration) (chat.SentMessage, error) {
 	over := time.NewTimer(wait)
 	defer over.Stop()
 	for pause := firstLook; ; pause = min(2*pause, lastLook) {
@@ -365,7 +366,7 @@ func checkMode(platformType string, in *sendRequest) (string, error) {
 }
 
 // settingsOf returns the settings that a callback is made with: the configuration's, or with those secrets put back that were replaced.
-func settingsOf(e *chat.Endpoint, previous bool) (callback.Settings, error) {
+func settingsOf(e *command.Endpoint, previous bool) (callback.Settings, error) {
 	settings := callback.Settings(maps.Clone(e.Settings))
 	settings["BotName"] = secret.Text(e.BotName)
 	if !previous {
@@ -389,7 +390,7 @@ const leastHidden = 6
 
 // hider returns what masks a configuration's secrets in a text, however they are written there, and the token of its webhook unless it
 // may be shown. Of a secret shorter than leastHidden only the string of JSON is masked that is nothing but the secret.
-func hider(e *chat.Endpoint, address secret.Text, showURL bool) func(string) string {
+func hider(e *command.Endpoint, address secret.Text, showURL bool) func(string) string {
 	var secrets []string
 	for _, p := range platform.All().Descriptions() {
 		for _, setting := range p.Settings {

@@ -23,6 +23,7 @@ import (
 
 	"chatconf/shared/app"
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/dispatch"
 	targethttp "chatconf/shared/dispatch/http"
 	"chatconf/shared/document"
@@ -79,7 +80,7 @@ func newHooks(t *testing.T, l *app.Local) http.Handler {
 			}
 			return []byte(`{"text":"done by the target"}`), nil
 		},
-		Sender: func(e *chat.Endpoint) (dispatch.Sender, error) {
+		Sender: func(e *command.Endpoint) (dispatch.Sender, error) {
 			t.Errorf("%s: a platform is told of a message that was made here", e.Name)
 			return nil, errors.New("no platform")
 		},
@@ -624,7 +625,7 @@ func TestSendOnAStore(t *testing.T) {
 
 // Secrets are masked however they are written, and of two of which one begins with the other, both whole.
 func TestHider(t *testing.T) {
-	e := &chat.Endpoint{Type: "Slack", Settings: map[string]secret.Text{
+	e := &command.Endpoint{Type: "Slack", Settings: map[string]secret.Text{
 		"SlackSigningSecret": `PLANTED"<&>+\/'"`, "SlackSigningSecretPrevious": `PLANTED"<&>+\/'"LONGER`, "SlackBotToken": "", "SlackTeamId": "T0EXAMPLE"}}
 	const address = "https://example.com/webhook/1/cn/ops/A-TOKEN"
 	hide := hider(e, address, false)
@@ -646,7 +647,7 @@ func TestHider(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	// A short one would mask parts of every other word.
-	short := &chat.Endpoint{Type: "Feishu", Settings: map[string]secret.Text{
+	short := &command.Endpoint{Type: "Feishu", Settings: map[string]secret.Text{
 		"FeishuVerificationToken": "t", "FeishuAppSecret": `t"<`, "FeishuEncryptKey": "sixsix", "FeishuEncryptKeyPrevious": "fives"}}
 	if got, want := hider(short, address, false)(`text fives sixsix {"token":"t","a":"t\"<","b":"tt","c":"fives"}`),
 		`text fives ****** {"token":"******","a":"******","b":"tt","c":"******"}`; got != want {

@@ -17,6 +17,7 @@ import (
 
 	"chatconf/shared/app"
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
@@ -530,7 +531,7 @@ func TestCloseDoesNotWaitForAJournalThatHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 100 {
-		l.Journal.NoteLater(t.Context(), chat.Ref{Account: "1", Region: "r-1", Name: fmt.Sprint("n", i)}, chat.Note{Counter: chat.CountIgnored})
+		l.Journal.NoteLater(t.Context(), command.Ref{Account: "1", Region: "r-1", Name: fmt.Sprint("n", i)}, chat.Note{Counter: chat.CountIgnored})
 	}
 	began := time.Now()
 	l.Close()

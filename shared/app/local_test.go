@@ -17,6 +17,7 @@ import (
 	"chatconf/shared/app"
 	"chatconf/shared/bolt"
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
@@ -310,11 +311,11 @@ func TestTheJournalIsTrimmed(t *testing.T) {
 			if _, err := l.Service.Create(caller(t.Context()), &chat.CreateRequest{Name: "ops", Type: "Slack", Configuration: `{"SlackSigningSecret":"not-a-real-secret"}`}); err != nil {
 				t.Fatal(err)
 			}
-			e, err := l.Service.OpenConfiguration(t.Context(), chat.Ref{Account: app.DefaultAccountID, Region: s.Region, Name: "ops"})
+			e, err := l.Service.OpenConfiguration(t.Context(), command.Ref{Account: app.DefaultAccountID, Region: s.Region, Name: "ops"})
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, _, err = l.Journal.Record(t.Context(), e, chat.Arrival{Command: chat.Command{MessageID: "m1", Name: "restart"}})
+			_, _, err = l.Journal.Record(t.Context(), e, chat.Arrival{Command: command.Command{MessageID: "m1", Name: "restart"}})
 			if err != nil {
 				t.Fatal(err)
 			}

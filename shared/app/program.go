@@ -13,6 +13,7 @@ import (
 
 	"chatconf/shared/app/target"
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/dial"
 	"chatconf/shared/dispatch"
 	targethttp "chatconf/shared/dispatch/http"
@@ -92,7 +93,7 @@ func Webhook() Program {
 			return nil
 		},
 		open: func(p *parts) (serve.Handler, error) {
-			handler, err := p.webhook(true, func(ctx context.Context, ref chat.Ref) error {
+			handler, err := p.webhook(true, func(ctx context.Context, ref command.Ref) error {
 				payload, err := json.Marshal(ref)
 				if err != nil {
 					return err
@@ -104,7 +105,7 @@ func Webhook() Program {
 	}
 }
 
-func (p *parts) webhook(frozen bool, handOn func(context.Context, chat.Ref) error) (*webhook.Handler, error) {
+func (p *parts) webhook(frozen bool, handOn func(context.Context, command.Ref) error) (*webhook.Handler, error) {
 	return webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: platform.All().Receivers(), HandOn: handOn, Frozen: frozen})
 }
 
@@ -169,11 +170,11 @@ func Dispatch() Program {
 }
 
 // parseRef reads the name of a command.
-func parseRef(data []byte) (ref chat.Ref, ok bool) {
+func parseRef(data []byte) (ref command.Ref, ok bool) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if d.Decode(&ref) != nil || d.Decode(new(any)) != io.EOF {
-		return chat.Ref{}, false
+		return command.Ref{}, false
 	}
 	return ref, ref.Account != "" && ref.Region != "" && ref.Name != "" && ref.ID != ""
 }
@@ -205,7 +206,7 @@ func (p *parts) dispatcher() (*dispatch.Dispatcher, error) {
 		Journal: p.Journal,
 		Post:    targets.Post,
 		Call:    p.functions.call,
-		Sender: func(e *chat.Endpoint) (dispatch.Sender, error) {
+		Sender: func(e *command.Endpoint) (dispatch.Sender, error) {
 			sender, ok := senders[e.Type]
 			if !ok {
 				return nil, callback.Final("platform: %s has no way to be answered later", e.Type)

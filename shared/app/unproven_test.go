@@ -19,7 +19,7 @@ import (
 	"time"
 
 	"chatconf/shared/app"
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/emulator/ots"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform/platformsim"
@@ -156,7 +156,7 @@ func webhookLines(tb testing.TB) (all []unproven) {
 	const size = 250 << 10
 	w := webhooktest.New(tb)
 	process := w.Process()
-	h := process.Handler(func(context.Context, chat.Ref) error { tb.Error("a stranger's command was recorded"); return nil })
+	h := process.Handler(func(context.Context, command.Ref) error { tb.Error("a stranger's command was recorded"); return nil })
 	type change func(*platformsim.Callback)
 	body := func(text string) change { return func(c *platformsim.Callback) { c.Body = []byte(text) } }
 	fill := func(c *platformsim.Callback) { c.Body = append(c.Body, bytes.Repeat([]byte(" "), size-len(c.Body))...) }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"chatconf/shared/command"
 	"chatconf/shared/policy"
 	"chatconf/shared/seal"
 	"chatconf/shared/secret"
@@ -217,9 +218,9 @@ func (key AccessKey) Check() error {
 		return invalid("AccessKeySecret", "AccessKeySecret has %d bytes; wanted 8 to 256.", len(key.Secret))
 	case !validAccount(key.Account):
 		return invalid("AccountId", "AccountId %s is none; wanted 1 to 32 digits.", quote(key.Account))
-	case key.Name == "" || !Text(128).Fits(key.Name):
+	case key.Name == "" || !command.Text(128).Fits(key.Name):
 		return invalid("Name", "Name %s of an access key: wanted 1 to 128 characters.", quote(key.Name))
-	case key.Description != "" && !Text(maxDescription).Fits(key.Description):
+	case key.Description != "" && !command.Text(maxDescription).Fits(key.Description):
 		return invalid("Description", "Description %s is too long, or has control characters; the most is %d characters.",
 			quote(key.Description), maxDescription)
 	case len(key.Policies) == 0:

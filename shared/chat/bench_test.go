@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 )
 
 // BenchmarkCommand is what the domain does for one message: open the webhook, parse, decide, and record durably, 16 at a time.
@@ -24,7 +25,7 @@ func BenchmarkCommand(b *testing.B) {
 				b.Error(err)
 				return
 			}
-			c, err := e.Command(&chat.Message{ID: fmt.Sprint(n.Add(1)), User: "u1", Conversation: "c1", Text: "restart i-123 --now"})
+			c, err := e.Command(&command.Message{ID: fmt.Sprint(n.Add(1)), User: "u1", Conversation: "c1", Text: "restart i-123 --now"})
 			if err != nil {
 				b.Error(err)
 				return

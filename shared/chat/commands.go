@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"chatconf/shared/command"
 	"chatconf/shared/policy"
 	"chatconf/shared/table"
 )
@@ -116,7 +117,7 @@ type commandSelection struct {
 }
 
 func parseCommandFilters(in *ListCommandsRequest) (*commandSelection, error) {
-	sel := &commandSelection{user: in.User, command: FoldName(in.Command)}
+	sel := &commandSelection{user: in.User, command: command.FoldName(in.Command)}
 	var mistakes error
 	if in.Decision != "" {
 		for _, decision := range [...]string{DecisionAllowed, DecisionDenied} {
@@ -128,8 +129,8 @@ func parseCommandFilters(in *ListCommandsRequest) (*commandSelection, error) {
 			mistakes = invalid("Decision", "Unknown Decision %s; use %s or %s.", quote(in.Decision), DecisionAllowed, DecisionDenied)
 		}
 	}
-	if sel.command != "" && !commandWord.Fits(sel.command) {
-		mistakes = Join(mistakes, invalid("Command", "Command %s is not a command's name; wanted %s, and perhaps '*' and '?'.", quote(in.Command), commandWord.Want))
+	if sel.command != "" && !command.NamePattern.Fits(sel.command) {
+		mistakes = Join(mistakes, invalid("Command", "Command %s is not a command's name; wanted %s, and perhaps '*' and '?'.", quote(in.Command), command.NamePattern.Want))
 	}
 	for _, bound := range []struct {
 		param, text string
@@ -172,7 +173,7 @@ func (sel *commandSelection) matches(e *entry) bool {
 
 // find returns up to n selected records before the id, the latest first, and the id before which to go on; empty when there is no
 // more. It reads a bounded number of candidates, so it may return fewer than n and still have more.
-func (j *Journal) find(ctx context.Context, ref Ref, sel *commandSelection, before string, n int) (found []*entry, next string, err error) {
+func (j *Journal) find(ctx context.Context, ref command.Ref, sel *commandSelection, before string, n int) (found []*entry, next string, err error) {
 	const rounds = 5
 	prefix := entryKey(ref)
 	if before == "" && !sel.until.IsZero() {

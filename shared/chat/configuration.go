@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"chatconf/shared/command"
 	"chatconf/shared/dial"
 	"chatconf/shared/document"
 	"chatconf/shared/policy"
@@ -22,7 +23,7 @@ const (
 	keyTarget         = "Target"
 )
 
-var commonKeys = [...]string{keyBotName, KeyConversationIDs, KeyUserGroups, KeyPermissions, keyTarget, KeyLanguage}
+var commonKeys = [...]string{keyBotName, command.KeyConversationIDs, command.KeyUserGroups, command.KeyPermissions, keyTarget, command.KeyLanguage}
 
 // Paths of secrets within a record, besides the keys of a platform's secret settings.
 const (
@@ -155,7 +156,7 @@ func (p *Platform) rename(out *settled, root *document.Node) {
 			}
 		}
 		value := m.Value
-		if key == KeyConversationIDs && key != m.Key && value.Kind != document.Array {
+		if key == command.KeyConversationIDs && key != m.Key && value.Kind != document.Array {
 			value = &document.Node{Kind: document.Array, Items: []*document.Node{value}}
 		}
 		if before, twice := given[key]; twice {
@@ -185,17 +186,17 @@ func (p *Platform) settleObject(out *settled, root *document.Node, keep func(str
 		case ok:
 			out.setting(path, setting, m.Value, keep)
 		case m.Key == keyBotName:
-			out.checkText(path, m.Value, Text(256))
-		case m.Key == KeyConversationIDs && out.written[m.Key] != "" && len(m.Value.Items) == 1:
-			out.checkText(path, m.Value.Items[0], ID)
-		case m.Key == KeyConversationIDs:
-			out.checkStrings(path, m.Value, ID)
-		case m.Key == KeyUserGroups:
+			out.checkText(path, m.Value, command.Text(256))
+		case m.Key == command.KeyConversationIDs && out.written[m.Key] != "" && len(m.Value.Items) == 1:
+			out.checkText(path, m.Value.Items[0], command.ID)
+		case m.Key == command.KeyConversationIDs:
+			out.checkStrings(path, m.Value, command.ID)
+		case m.Key == command.KeyUserGroups:
 			out.checkGroups(path, m.Value)
-		case m.Key == KeyPermissions:
-			out.checkPermissions(path, m.Value, root.Get(KeyUserGroups), root.Get(KeyConversationIDs))
-		case m.Key == KeyLanguage:
-			out.checkText(path, m.Value, OneOf(English, Chinese))
+		case m.Key == command.KeyPermissions:
+			out.checkPermissions(path, m.Value, root.Get(command.KeyUserGroups), root.Get(command.KeyConversationIDs))
+		case m.Key == command.KeyLanguage:
+			out.checkText(path, m.Value, command.OneOf(command.English, command.Chinese))
 		case m.Key == keyTarget:
 			out.target(path, m.Value, keep)
 		default:
@@ -258,7 +259,7 @@ func (out *settled) setting(path string, s Setting, n *document.Node, keep func(
 }
 
 // secret takes a secret out of the document and leaves the mask.
-func (out *settled) secret(path, field string, shape Shape, n *document.Node, keep func(string) bool) {
+func (out *settled) secret(path, field string, shape command.Shape, n *document.Node, keep func(string) bool) {
 	switch {
 	case n.Kind != document.String:
 		out.wrong(path, "is %v; wanted a string of %s", n.Kind, shape.Want)
@@ -286,9 +287,9 @@ func (out *settled) target(path string, n *document.Node, keep func(string) bool
 		return
 	}
 	switch kind.Text {
-	case TargetJournal:
+	case command.TargetJournal:
 		out.checkKeys(path, n, "Type")
-	case TargetHTTP:
+	case command.TargetHTTP:
 		out.checkKeys(path, n, "Type", "Url", "Secret")
 		if n.Get("Url") != nil {
 			out.checkTargetURL(document.Under(path, "Url"), n.Get("Url"))
@@ -296,10 +297,10 @@ func (out *settled) target(path string, n *document.Node, keep func(string) bool
 		if n.Get("Secret") != nil {
 			out.secret(document.Under(path, "Secret"), fieldTargetSecret, webhookSecret, n.Get("Secret"), keep)
 		}
-	case TargetFunction:
+	case command.TargetFunction:
 		out.checkKeys(path, n, "Type", "Name")
 		if n.Get("Name") != nil {
-			out.checkText(document.Under(path, "Name"), n.Get("Name"), Visible(1, 256))
+			out.checkText(document.Under(path, "Name"), n.Get("Name"), command.Visible(1, 256))
 		}
 	default:
 		out.wrong(document.Under(path, "Type"), "unknown type %s; use Journal, Http or Function", quote(kind.Text))
@@ -307,14 +308,14 @@ func (out *settled) target(path string, n *document.Node, keep func(string) bool
 }
 
 // webhookSecret is the shape of a Standard Webhooks signing secret. https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
-var webhookSecret = Shape{
+var webhookSecret = command.Shape{
 	Want: "24 to 64 bytes in base64, with or without whsec_ before it",
-	Fits: func(s string) bool { return Base64(24, 64).Fits(strings.TrimPrefix(s, "whsec_")) },
+	Fits: func(s string) bool { return command.Base64(24, 64).Fits(strings.TrimPrefix(s, "whsec_")) },
 }
 
 func (out *settled) checkTargetURL(path string, n *document.Node) {
 	u, err := url.Parse(n.Text)
-	if err != nil || n.Kind != document.String || !Visible(1, 2048).Fits(n.Text) || u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Contains(n.Text, "#") {
+	if err != nil || n.Kind != document.String || !command.Visible(1, 2048).Fits(n.Text) || u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Contains(n.Text, "#") {
 		out.wrong(path, "wanted an https URL without user name and fragment") // not shown: its query may hold a secret
 		return
 	}
@@ -353,7 +354,7 @@ func (m *mistakes) checkKnown(path string, n *document.Node, known, required []s
 
 // checkText asks for a string, or a number where the shape takes one, that fits, and reports
 // whether n is one.
-func (m *mistakes) checkText(path string, n *document.Node, shape Shape) bool {
+func (m *mistakes) checkText(path string, n *document.Node, shape command.Shape) bool {
 	bare := n.Kind == document.Number || n.Kind == document.Literal && n.Text != "null"
 	switch {
 	case n.Kind != document.String && !(shape.Number && n.Kind == document.Number):
@@ -372,7 +373,7 @@ func (m *mistakes) checkText(path string, n *document.Node, shape Shape) bool {
 
 // checkStrings asks for a list of one or more different strings that fit, and returns those that do
 // by their places.
-func (m *mistakes) checkStrings(path string, n *document.Node, shape Shape) map[int]string {
+func (m *mistakes) checkStrings(path string, n *document.Node, shape command.Shape) map[int]string {
 	const most = 1000
 	if n.Kind != document.Array {
 		form := `["…"]`
@@ -419,11 +420,11 @@ func (m *mistakes) checkGroups(path string, n *document.Node) {
 		if !groupName.Fits(group.Key) {
 			m.wrong(document.Under(path, group.Key), "is not a group's name; wanted %s", groupName.Want)
 		}
-		m.checkStrings(document.Under(path, group.Key), group.Value, ID)
+		m.checkStrings(document.Under(path, group.Key), group.Value, command.ID)
 	}
 }
 
-var groupName = Shape{
+var groupName = command.Shape{
 	Want: "1 to 64 letters, digits, '.', '-' and '_'",
 	Fits: func(s string) bool {
 		return s != "" && len(s) <= 64 && only(s, func(b byte) bool { return nameByte(b) || b == '.' })
@@ -462,7 +463,7 @@ func (m *mistakes) checkPermission(path string, n, groups, conversations *docume
 	}
 	m.checkKnown(path, n, permissionKeys, permissionRequired)
 	effect := ""
-	if e := n.Get("Effect"); e != nil && m.checkText(document.Under(path, "Effect"), e, OneOf("Allow", "Deny")) {
+	if e := n.Get("Effect"); e != nil && m.checkText(document.Under(path, "Effect"), e, command.OneOf("Allow", "Deny")) {
 		effect = e.Text
 	}
 	if principals := n.Get("Principals"); principals != nil {
@@ -493,12 +494,12 @@ func (m *mistakes) checkPermission(path string, n, groups, conversations *docume
 // checkCommands asks for patterns of commands. None of a denial may be a built-in command, which it would not deny; in an Allow one changes
 // nothing, and what the statement says is so.
 func (m *mistakes) checkCommands(path string, n *document.Node, effect string) {
-	patterns := m.checkStrings(path, n, commandWord)
+	patterns := m.checkStrings(path, n, command.NamePattern)
 	if effect != string(policy.Deny) {
 		return
 	}
 	for i := range n.Items {
-		if pattern, ok := patterns[i]; ok && builtIn(FoldName(pattern)) {
+		if pattern, ok := patterns[i]; ok && command.IsBuiltIn(command.FoldName(pattern)) {
 			m.wrong(document.At(path, i), "%s is always allowed, so it cannot be denied", quote(pattern))
 		}
 	}
@@ -506,7 +507,7 @@ func (m *mistakes) checkCommands(path string, n *document.Node, effect string) {
 
 // checkPatterns asks for patterns of conversations, each of which matches one where the bot listens.
 func (m *mistakes) checkPatterns(path string, n, conversations *document.Node) {
-	patterns := m.checkStrings(path, n, idPattern)
+	patterns := m.checkStrings(path, n, command.IDPattern)
 	if conversations == nil || conversations.Kind != document.Array {
 		return
 	}
@@ -520,7 +521,7 @@ func (m *mistakes) checkPatterns(path string, n, conversations *document.Node) {
 }
 
 // principalText is the shape of any principal; checkPrincipal looks closer.
-var principalText = Shape{Want: wantPrincipal, Fits: func(s string) bool { return s != "" }}
+var principalText = command.Shape{Want: wantPrincipal, Fits: func(s string) bool { return s != "" }}
 
 const wantPrincipal = "user:<id>, group:<name> or *"
 
@@ -528,11 +529,11 @@ func (m *mistakes) checkPrincipal(path, principal string, groups *document.Node)
 	kind, name, _ := strings.Cut(principal, ":")
 	switch {
 	case principal == "*":
-	case kind == "user" && strings.ContainsAny(name, wildcards): // a Deny that somebody relies on would deny nobody
+	case kind == "user" && strings.ContainsAny(name, command.Wildcards): // a Deny that somebody relies on would deny nobody
 		m.wrong(path, "%s names a user with '*' or '?', and users are no patterns; wanted %s",
 			quote(principal), wantPrincipal)
-	case kind == "user" && name != "" && !ID.Fits(name):
-		m.wrong(path, "%s names a user whose id is not %s", quote(principal), ID.Want)
+	case kind == "user" && name != "" && !command.ID.Fits(name):
+		m.wrong(path, "%s names a user whose id is not %s", quote(principal), command.ID.Want)
 	case kind == "group" && name != "" && (groups == nil || groups.Get(name) == nil):
 		m.wrong(path, "the group %s is not among UserGroups", quote(name))
 	case kind != "user" && kind != "group" || name == "":

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
@@ -33,7 +34,7 @@ func TestOpenWebhook(t *testing.T) {
 		t.Errorf("Settings lack something: %d", len(e.Settings))
 	}
 	e.Settings, e.Permissions = nil, nil
-	equal(t, "the endpoint", e, &chat.Endpoint{Account: account, Region: region, Name: "one", Type: "WeChat", Revision: 1, Life: "1795420800000-1", Created: h.clock.Now(), Active: true, Language: "zh", BotName: "b", RamRole: "Ops", Target: chat.Target{Type: "Journal"}})
+	equal(t, "the endpoint", e, &command.Endpoint{Account: account, Region: region, Name: "one", Type: "WeChat", Revision: 1, Life: "1795420800000-1", Created: h.clock.Now(), Active: true, Language: "zh", BotName: "b", RamRole: "Ops", Target: command.Target{Type: "Journal"}})
 }
 
 // TestOpenWebhookTellsNothing holds that a URL that opens no configuration has one error, whatever
@@ -97,7 +98,7 @@ func TestOpenWebhookWhenTheStoreFails(t *testing.T) {
 		calls()
 		wantError(t, "OpenWebhook when "+about, err, f.code, "")
 		ctx, calls = h.spy.failAt(h.ctx, 1, f)
-		_, err = h.OpenConfiguration(ctx, chat.Ref{Account: account, Region: region, Name: "one"})
+		_, err = h.OpenConfiguration(ctx, command.Ref{Account: account, Region: region, Name: "one"})
 		calls()
 		wantError(t, "OpenConfiguration when "+about, err, f.code, "")
 	}
@@ -138,7 +139,7 @@ func TestEndpointOfARecordThatIsTampered(t *testing.T) {
 		}
 		wantError(t, "OpenWebhook of a record with "+about, err, chat.Internal, "")
 		wantNoDetail(t, err)
-		_, err = h.OpenConfiguration(h.ctx, chat.Ref{Account: account, Region: region, Name: "one"})
+		_, err = h.OpenConfiguration(h.ctx, command.Ref{Account: account, Region: region, Name: "one"})
 		wantError(t, "OpenConfiguration of a record with "+about, err, chat.Internal, "")
 	}
 }
@@ -195,8 +196,8 @@ func TestCommandOfAMessage(t *testing.T) {
 	})
 	e := h.open("one")
 	sent := h.clock.Now()
-	m := &chat.Message{ID: "m1", Conversation: "c1", Direct: true, User: "u1", UserName: "n", Text: "Restart 'i 1'", Sent: sent}
-	want := chat.Command{
+	m := &command.Message{ID: "m1", Conversation: "c1", Direct: true, User: "u1", UserName: "n", Text: "Restart 'i 1'", Sent: sent}
+	want := command.Command{
 		Account: account, Region: region, Configuration: "one", Platform: "Slack", Conversation: "c1", Direct: true, User: "u1", UserName: "n",
 		Groups: []string{"sre", "dev"}, MessageID: "m1", Sent: sent, Text: "Restart 'i 1'", Name: "restart", Arguments: []string{"i 1"},
 	}
@@ -205,16 +206,16 @@ func TestCommandOfAMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "the command", got, want)
-	if d := e.Decide(got); d.Allowed || d.Cause != chat.CauseDefault {
+	if d := e.Decide(got); d.Allowed || d.Cause != command.CauseDefault {
 		t.Errorf("Decide = %+v", d)
 	}
 	m.Text, want.Text, want.Name, want.Arguments = "restart 'i", "restart 'i", "", nil
 	got, err = e.Command(m)
-	var wrong *chat.CommandError
+	var wrong *command.Error
 	if !errors.As(err, &wrong) {
 		t.Errorf("error = %v", err)
 	}
-	if d := e.Decide(got); d.Allowed || d.Cause != chat.CauseCommand || d.Reason != "A quotation mark is not closed." {
+	if d := e.Decide(got); d.Allowed || d.Cause != command.CauseCommand || d.Reason != "A quotation mark is not closed." {
 		t.Errorf("Decide = %+v", d)
 	}
 	got.Problem = nil
@@ -226,13 +227,13 @@ func TestCommandOfAMessage(t *testing.T) {
 func TestMessageThatIsNotReadWhole(t *testing.T) {
 	h := newHouse(t)
 	for unread, want := range map[string][2]string{
-		chat.UnreadPicture:                {"I understand text only; this message has a picture.", "我只能读懂文字，此消息含有图片。"},
-		chat.UnreadElement("media"):       {"this message has an element of type media.", "此消息含有类型为 media 的内容。"},
-		chat.UnreadElement("a\nb{c}\xff"): {"this message has an element of type ab{c}.", "此消息含有类型为 ab{c} 的内容。"},
-		chat.UnreadElement(""):            {"an element without a type", "an element without a type"},
-		"a poll":                          {"this message has a poll.", "此消息含有a poll。"},
-		chat.UnreadMention:                {"which of the words after @ are my own name", "BotName"},
-		chat.UnreadEdit:                   {"Send the command as a new message.", "新消息"},
+		command.UnreadPicture:                {"I understand text only; this message has a picture.", "我只能读懂文字，此消息含有图片。"},
+		command.UnreadElement("media"):       {"this message has an element of type media.", "此消息含有类型为 media 的内容。"},
+		command.UnreadElement("a\nb{c}\xff"): {"this message has an element of type ab{c}.", "此消息含有类型为 ab{c} 的内容。"},
+		command.UnreadElement(""):            {"an element without a type", "an element without a type"},
+		"a poll":                             {"this message has a poll.", "此消息含有a poll。"},
+		command.UnreadMention:                {"which of the words after @ are my own name", "BotName"},
+		command.UnreadEdit:                   {"Send the command as a new message.", "新消息"},
 	} {
 		for i, language := range []string{"en", "zh"} {
 			name := fmt.Sprintf("%s-%x", language, unread)
@@ -240,18 +241,18 @@ func TestMessageThatIsNotReadWhole(t *testing.T) {
 				in.Configuration = secret.Text(with(slack, `"Language":"`+language+`","Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`))
 			})
 			e := h.open(name)
-			command, err := e.Command(&chat.Message{ID: "m1", EventID: "e1", Conversation: "c1", User: "u1", Text: "restart i-1", Unread: unread})
-			var wrong *chat.CommandError
-			if !errors.As(err, &wrong) || command.Name != "" || command.Arguments != nil {
-				t.Errorf("%s: %+v, %v", unread, command, err)
+			cmd, err := e.Command(&command.Message{ID: "m1", EventID: "e1", Conversation: "c1", User: "u1", Text: "restart i-1", Unread: unread})
+			var wrong *command.Error
+			if !errors.As(err, &wrong) || cmd.Name != "" || cmd.Arguments != nil {
+				t.Errorf("%s: %+v, %v", unread, cmd, err)
 				continue
 			}
-			d := e.Decide(command)
-			if reply := e.Reply(command, d); d.Allowed || d.Cause != chat.CauseCommand || reply != d.Reason || !strings.Contains(reply, want[i]) {
+			d := e.Decide(cmd)
+			if reply := e.Reply(cmd, d); d.Allowed || d.Cause != command.CauseCommand || reply != d.Reason || !strings.Contains(reply, want[i]) {
 				t.Errorf("%s: %+v: %q, want %q in it", unread, d, reply, want[i])
 			}
-			h.record(e, chat.Arrival{Command: command, Decision: d})
-			if _, verdict, err := h.journal.Record(h.ctx, e, chat.Arrival{Command: command, Decision: d}); err != nil || verdict != chat.Duplicate {
+			h.record(e, chat.Arrival{Command: cmd, Decision: d})
+			if _, verdict, err := h.journal.Record(h.ctx, e, chat.Arrival{Command: cmd, Decision: d}); err != nil || verdict != chat.Duplicate {
 				t.Errorf("again: %v, %v", verdict, err)
 			}
 			if list := h.commands(name); len(list) != 1 || list[0].Decision != chat.DecisionDenied || list[0].Reason != d.Reason || list[0].MessageId != "m1" || list[0].EventId != "e1" {
@@ -286,7 +287,7 @@ func TestReply(t *testing.T) {
 			`管理员可在 zh 的 Permissions 中添加以下语句授权：{"Effect":"Allow","Principals":["user:u2"],"Commands":["restart"],"Conversations":["c1"]}`},
 	} {
 		e := h.open(c.name)
-		command, err := e.Command(&chat.Message{ID: "m", User: c.user, Conversation: c.conversation, Text: c.text})
+		command, err := e.Command(&command.Message{ID: "m", User: c.user, Conversation: c.conversation, Text: c.text})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -302,7 +303,7 @@ func TestReply(t *testing.T) {
 		in.Configuration = secret.Text(with(slack, `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":[`+strings.Join(many, ",")+`]}]`))
 	})
 	e := h.open("many")
-	command, _ := e.Command(&chat.Message{ID: "m", User: "u", Conversation: "c", Text: "help"})
+	command, _ := e.Command(&command.Message{ID: "m", User: "u", Conversation: "c", Text: "help"})
 	if got := e.Reply(command, e.Decide(command)); !strings.Contains(got, "There are more.") {
 		t.Errorf("of 101 commands: %q", got)
 	}
@@ -313,7 +314,7 @@ func TestGrantOfAReplyGrants(t *testing.T) {
 	h := newHouse(t)
 	h.create("one")
 	e := h.open("one")
-	m := &chat.Message{ID: "m", User: "u:1", Conversation: "群/1", Text: "重启 i-1"}
+	m := &command.Message{ID: "m", User: "u:1", Conversation: "群/1", Text: "重启 i-1"}
 	command, _ := e.Command(m)
 	_, grant, ok := strings.Cut(e.Reply(command, e.Decide(command)), "of one: ")
 	if !ok {
@@ -355,7 +356,7 @@ func TestRotate(t *testing.T) {
 		t.Errorf("history = %+v", entries)
 	}
 
-	both := func(about string, oldWorks bool) *chat.Endpoint {
+	both := func(about string, oldWorks bool) *command.Endpoint {
 		t.Helper()
 		e, err := h.openURL(fresh)
 		if err != nil {

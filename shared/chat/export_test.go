@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"chatconf/shared/command"
 	"chatconf/shared/document"
 	"chatconf/shared/seal"
 	"chatconf/shared/table"
@@ -161,27 +162,27 @@ func Endpoints(s *Service) int {
 func FillEndpoints(s *Service, n int) {
 	s.endpoints.mu.Lock()
 	defer s.endpoints.mu.Unlock()
-	s.endpoints.cache = make(map[Ref]madeEndpoint)
+	s.endpoints.cache = make(map[command.Ref]madeEndpoint)
 	for i := range n {
-		s.endpoints.cache[Ref{Name: strconv.Itoa(i)}] = madeEndpoint{}
+		s.endpoints.cache[command.Ref{Name: strconv.Itoa(i)}] = madeEndpoint{}
 	}
 }
 
 // EntryKey returns the sort key of the record of a command.
-func EntryKey(r Ref) string { return entryKey(r) }
+func EntryKey(r command.Ref) string { return entryKey(r) }
 
 // HealthKey returns the sort key of something of the health of a configuration.
-func HealthKey(r Ref, what string) string { return healthKey(r, what) }
+func HealthKey(r command.Ref, what string) string { return healthKey(r, what) }
 
 // RefTime returns the time in a ref's id.
-func RefTime(r Ref) time.Time { return timeOf(r) }
+func RefTime(r command.Ref) time.Time { return timeOf(r) }
 
 // SetJobEntry makes a job hold another record.
 func SetJobEntry(job *Job, value []byte) { job.entry.Value = value }
 
 // SealOutbox seals a text as what is to be handed on.
 func SealOutbox(ring *seal.Ring, account, region, name, id, text string) []byte {
-	sealed, err := ring.Seal(outboxPlace(Ref{Account: account, Region: region, Name: name, ID: id}), []byte(text))
+	sealed, err := ring.Seal(outboxPlace(command.Ref{Account: account, Region: region, Name: name, ID: id}), []byte(text))
 	if err != nil {
 		panic(err)
 	}
@@ -203,7 +204,7 @@ func FillNotes(j *Journal, n int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for i := range n {
-		j.notes[Ref{Name: strconv.Itoa(i)}] = &notes{}
+		j.notes[command.Ref{Name: strconv.Itoa(i)}] = &notes{}
 	}
 }
 
@@ -226,10 +227,10 @@ func WaitNotes(j *Journal) {
 }
 
 // Flushed makes sure that the notes of a configuration are written.
-func Flushed(j *Journal, ctx context.Context, ref Ref) error { return j.flushed(ctx, ref) }
+func Flushed(j *Journal, ctx context.Context, ref command.Ref) error { return j.flushed(ctx, ref) }
 
 // PermissionsOf returns the permissions of an active configuration.
-func PermissionsOf(p Platform, configuration string) *Permissions {
+func PermissionsOf(p Platform, configuration string) *command.Permissions {
 	root, err := document.Parse(configurationParam, configuration)
 	if err != nil {
 		panic(err)

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"chatconf/shared/command"
 	"chatconf/shared/invoke"
 	"chatconf/shared/table"
 )
@@ -74,10 +75,10 @@ const (
 	kindOf = "type#"
 )
 
-func healthKey(ref Ref, what string) string { return keyUnder(ref, healthPrefix, what) }
+func healthKey(ref command.Ref, what string) string { return keyUnder(ref, healthPrefix, what) }
 
 // shardKey returns the sort key of a counter's part that a command adds to.
-func shardKey(ref Ref, c Counter) string {
+func shardKey(ref command.Ref, c Counter) string {
 	h := fnv.New32a()
 	h.Write([]byte(ref.ID))
 	return healthKey(ref, fmt.Sprintf("%s%s#%d", countOf, c, h.Sum32()%shards))
@@ -169,7 +170,7 @@ func (w *noteWrite) own(ctx context.Context) error {
 // Note notes something that happened to the webhook of a configuration that there is. It writes at most once in a few seconds for one
 // configuration; what comes in between is kept and goes along with the next. Notes that are lost with a process are missing in the
 // counters. An error means that the notes are kept for the next time.
-func (j *Journal) Note(ctx context.Context, ref Ref, n Note) error {
+func (j *Journal) Note(ctx context.Context, ref command.Ref, n Note) error {
 	if w := j.jot(ctx, ref, n); w != nil {
 		return w.own(ctx)
 	}
@@ -177,7 +178,7 @@ func (j *Journal) Note(ctx context.Context, ref Ref, n Note) error {
 }
 
 // NoteLater is Note in the background, for callers that must answer quickly.
-func (j *Journal) NoteLater(ctx context.Context, ref Ref, n Note) {
+func (j *Journal) NoteLater(ctx context.Context, ref command.Ref, n Note) {
 	w := j.jot(ctx, ref, n)
 	if w == nil {
 		return
@@ -192,7 +193,7 @@ func (j *Journal) NoteLater(ctx context.Context, ref Ref, n Note) {
 
 // flushed makes sure that what was noted of one configuration so far is written. It returns an error when that cannot be, or not
 // before ctx ends, and is then kept for the next time.
-func (j *Journal) flushed(ctx context.Context, ref Ref) error {
+func (j *Journal) flushed(ctx context.Context, ref command.Ref) error {
 	ref.ID = ""
 	for again := false; ; again = true {
 		w, fresh, err := j.flushWrite(ctx, ref)
@@ -211,7 +212,7 @@ func (j *Journal) flushed(ctx context.Context, ref Ref) error {
 }
 
 // flushWrite returns the write of a configuration's notes that is under way, else a fresh one; nil if there is nothing to write.
-func (j *Journal) flushWrite(ctx context.Context, ref Ref) (w *noteWrite, fresh bool, err error) {
+func (j *Journal) flushWrite(ctx context.Context, ref command.Ref) (w *noteWrite, fresh bool, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	kept := j.notes[ref]
@@ -277,7 +278,7 @@ func (j *Journal) giveUp() {
 }
 
 // jot keeps a note, and returns the write of what is kept if it began one.
-func (j *Journal) jot(ctx context.Context, ref Ref, n Note) *noteWrite {
+func (j *Journal) jot(ctx context.Context, ref command.Ref, n Note) *noteWrite {
 	ref.ID = ""
 	now := j.now().UTC()
 	j.mu.Lock()
@@ -309,7 +310,7 @@ func (j *Journal) jot(ctx context.Context, ref Ref, n Note) *noteWrite {
 }
 
 // writeLocked begins to write what is kept of a configuration, in one write, which outlives ctx. No other may be under way.
-func (j *Journal) writeLocked(ctx context.Context, ref Ref, kept *notes) *noteWrite {
+func (j *Journal) writeLocked(ctx context.Context, ref command.Ref, kept *notes) *noteWrite {
 	now := j.now().UTC()
 	noted := kept.tally
 	kept.tally, kept.written = newTally(), now
@@ -335,7 +336,7 @@ func (j *Journal) writeLocked(ctx context.Context, ref Ref, kept *notes) *noteWr
 
 // add counts a note: what was ignored under its kind where that is known, and Counters has the sum.
 func (n *notes) add(note Note) {
-	kind := Printable(note.Kind, maxKind)
+	kind := command.Printable(note.Kind, maxKind)
 	switch {
 	case note.Mention != "":
 		return
@@ -352,7 +353,7 @@ func (n *notes) add(note Note) {
 }
 
 // writeNotes writes notes of a configuration. A panic is an error.
-func (j *Journal) writeNotes(ctx context.Context, ref Ref, now time.Time, noted tally) (err error) {
+func (j *Journal) writeNotes(ctx context.Context, ref command.Ref, now time.Time, noted tally) (err error) {
 	defer invoke.Recover("chat", &err)
 	var change table.Change
 	for what, m := range noted.last {
@@ -380,7 +381,7 @@ type health struct {
 }
 
 // health reads what is known of a webhook, and happened no earlier than since.
-func (j *Journal) health(ctx context.Context, ref Ref, since time.Time) (*health, error) {
+func (j *Journal) health(ctx context.Context, ref command.Ref, since time.Time) (*health, error) {
 	out := &health{count: make(map[Counter]int64), kinds: make(map[string]int64), last: make(map[string]moment)}
 	prefix := healthKey(ref, "")
 	items, err := j.table.Query(ctx, table.Range{Partition: partitionOf(ref), Prefix: prefix, Limit: table.MaxQuery})

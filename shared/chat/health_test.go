@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
@@ -322,7 +323,7 @@ func TestNotesThatNobodyWaitsFor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		j.NoteLater(t.Context(), chat.Ref{Account: "1", Region: "r-1", Name: "n"}, chat.Note{Counter: chat.CountRefused})
+		j.NoteLater(t.Context(), command.Ref{Account: "1", Region: "r-1", Name: "n"}, chat.Note{Counter: chat.CountRefused})
 		started := time.Now()
 		chat.WaitNotes(j)
 		if waited := time.Since(started); waited != 5*time.Second {
@@ -355,7 +356,7 @@ func TestNotesAreBounded(t *testing.T) {
 	h := newHouse(t)
 	h.create("one")
 	chat.FillNotes(h.journal, chat.MaxNotes)
-	if err := h.journal.Note(h.ctx, chat.Ref{Account: account, Region: region, Name: "one"}, chat.Note{Counter: chat.CountIgnored}); err != nil {
+	if err := h.journal.Note(h.ctx, command.Ref{Account: account, Region: region, Name: "one"}, chat.Note{Counter: chat.CountIgnored}); err != nil {
 		t.Fatal(err)
 	}
 	if got := chat.Notes(h.journal); got != chat.MaxNotes {
@@ -368,13 +369,13 @@ func TestNotesAreBounded(t *testing.T) {
 func TestReaderWritesItsOwnNotes(t *testing.T) {
 	h := newHouse(t)
 	const configurations = 40
-	ref := func(i int) chat.Ref { return h.bot(fmt.Sprint("bot-", i)).Ref() }
-	var refs []chat.Ref
+	ref := func(i int) command.Ref { return h.bot(fmt.Sprint("bot-", i)).Ref() }
+	var refs []command.Ref
 	for i := range configurations {
 		refs = append(refs, ref(i))
 	}
-	other := chat.Ref{Account: "1234567890123457", Region: region, Name: "bot-0"}
-	note := func(ref chat.Ref) {
+	other := command.Ref{Account: "1234567890123457", Region: region, Name: "bot-0"}
+	note := func(ref command.Ref) {
 		t.Helper()
 		if err := h.journal.Note(h.ctx, ref, chat.Note{Counter: chat.CountIgnored}); err != nil {
 			t.Fatal(err)
@@ -471,16 +472,16 @@ func TestHungTable(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i := range 100 {
-				j.NoteLater(t.Context(), chat.Ref{Account: "1", Region: "r-1", Name: fmt.Sprint("n", i)}, chat.Note{Counter: chat.CountRefused})
+				j.NoteLater(t.Context(), command.Ref{Account: "1", Region: "r-1", Name: fmt.Sprint("n", i)}, chat.Note{Counter: chat.CountRefused})
 			}
 			const bound = 250 * time.Millisecond
 			for what, call := range map[string]func(context.Context) error{
 				"Flush": j.Flush,
 				"a reader": func(ctx context.Context) error {
-					return chat.Flushed(j, ctx, chat.Ref{Account: "1", Region: "r-1", Name: "n1"})
+					return chat.Flushed(j, ctx, command.Ref{Account: "1", Region: "r-1", Name: "n1"})
 				},
 				"Note": func(ctx context.Context) error {
-					return j.Note(ctx, chat.Ref{Account: "1", Region: "r-1", Name: "another"}, chat.Note{Counter: chat.CountRefused})
+					return j.Note(ctx, command.Ref{Account: "1", Region: "r-1", Name: "another"}, chat.Note{Counter: chat.CountRefused})
 				},
 			} {
 				ctx, cancel := context.WithTimeout(t.Context(), bound)
@@ -508,7 +509,7 @@ func TestFlushGivesUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ref := chat.Ref{Account: "1", Region: "r-1", Name: "n"}
+		ref := command.Ref{Account: "1", Region: "r-1", Name: "n"}
 		j.NoteLater(t.Context(), ref, chat.Note{Counter: chat.CountRefused})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -766,13 +767,13 @@ func TestSimulate(t *testing.T) {
 	h.spy.reset()
 	equal(t, "what is allowed", simulate("u1", `Restart "i 1"`), chat.SimulatedPermission{
 		Command: "restart", Allowed: true, RamRole: "OpsRole", Statement: ptr(0), StatementText: `{"Effect":"Allow","Principals":["group:sre"],"Commands":["restart","scale-*"],"RamRole":"OpsRole"}`,
-		Cause: chat.CauseStatement, Reason: "Permissions[0] allows restart.", Groups: []string{"sre"}, Commands: []string{"restart", "scale-*"}, Except: []string{"scale-in"},
+		Cause: command.CauseStatement, Reason: "Permissions[0] allows restart.", Groups: []string{"sre"}, Commands: []string{"restart", "scale-*"}, Except: []string{"scale-in"},
 	})
 	if got := h.spy.took(); got != "Get" {
 		t.Errorf("calls = %s", got)
 	}
 	equal(t, "what is not", simulate("u2", "restart"), chat.SimulatedPermission{
-		Command: "restart", Cause: chat.CauseDefault, Reason: "No statement of Permissions allows restart for the user u2 in the conversation c1.", Groups: []string{}, Commands: []string{}, Except: []string{},
+		Command: "restart", Cause: command.CauseDefault, Reason: "No statement of Permissions allows restart for the user u2 in the conversation c1.", Groups: []string{}, Commands: []string{}, Except: []string{},
 	})
 	// It says what will be decided.
 	e := h.open("one")

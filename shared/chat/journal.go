@@ -16,6 +16,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"chatconf/shared/command"
 	"chatconf/shared/invoke"
 	"chatconf/shared/seal"
 	"chatconf/shared/table"
@@ -75,7 +76,7 @@ type Journal struct {
 	mu     sync.Mutex
 	listed map[string]time.Time // partitions, and when this process last listed them
 	resume map[string]string    // by partition, the sort key behind which to go on looking for what is due; none: from the start
-	notes  map[Ref]*notes
+	notes  map[command.Ref]*notes
 }
 
 // Prefixes of sort keys in the journal, and the partition that lists partitions.
@@ -105,7 +106,7 @@ func NewJournal(t table.Table, ring *seal.Ring, o JournalOptions) (*Journal, err
 		random:    o.Random,
 		listed:    make(map[string]time.Time),
 		resume:    make(map[string]string),
-		notes:     make(map[Ref]*notes),
+		notes:     make(map[command.Ref]*notes),
 	}
 	if j.retention == 0 {
 		j.retention = DefaultRetention
@@ -122,13 +123,15 @@ func NewJournal(t table.Table, ring *seal.Ring, o JournalOptions) (*Journal, err
 	return j, nil
 }
 
-func scopeOf(r Ref) scope { return scope{caller: &nobody, account: r.Account, region: r.Region} }
+func scopeOf(r command.Ref) scope {
+	return scope{caller: &nobody, account: r.Account, region: r.Region}
+}
 
-func partitionOf(r Ref) string { return scopeOf(r).partition() }
+func partitionOf(r command.Ref) string { return scopeOf(r).partition() }
 
 // keyUnder returns the sort key of something that belongs to the life, or without rest, what all these
 // begin with.
-func keyUnder(r Ref, prefix, rest string) string {
+func keyUnder(r command.Ref, prefix, rest string) string {
 	key := prefix + escape(r.Name)
 	if r.Life != "" {
 		key += "$" + escape(r.Life)
@@ -138,14 +141,14 @@ func keyUnder(r Ref, prefix, rest string) string {
 
 // entryKey returns the sort key of a record; without an id, what those of all records of the life
 // begin with.
-func entryKey(r Ref) string  { return keyUnder(r, entryPrefix, r.ID) }
-func outboxKey(r Ref) string { return outboxPrefix + r.ID }
+func entryKey(r command.Ref) string  { return keyUnder(r, entryPrefix, r.ID) }
+func outboxKey(r command.Ref) string { return outboxPrefix + r.ID }
 
 // outboxPlace returns where what is to be handed on is sealed.
-func outboxPlace(r Ref) seal.Place { return scopeOf(r).place(r.Name, "#Outbox/"+r.ID) }
+func outboxPlace(r command.Ref) seal.Place { return scopeOf(r).place(r.Name, "#Outbox/"+r.ID) }
 
 // onceKey returns the sort key of something that is seen once in a life.
-func onceKey(r Ref, prefix, what string) string {
+func onceKey(r command.Ref, prefix, what string) string {
 	sum := sha256.Sum256([]byte(what))
 	return keyUnder(r, prefix, hex.EncodeToString(sum[:16]))
 }
@@ -202,8 +205,8 @@ type entry struct {
 
 // An Arrival is a command that came in and was decided, to be recorded.
 type Arrival struct {
-	Command  Command
-	Decision Decision
+	Command  command.Command
+	Decision command.Decision
 	Guards   []string  // what may be seen only once besides the message's id
 	Received time.Time // when the callback arrived
 	Handover *Handover // nil: nothing is left to be done
@@ -212,8 +215,8 @@ type Arrival struct {
 
 // A Handover is what is left to be done for a command after it was recorded: to hand it to the target, or only to send an answer.
 type Handover struct {
-	ReplyTo ReplyTo // where the target's answer, or Answer, goes
-	Answer  string  // if set, this is to be sent, and nothing goes to the target
+	ReplyTo command.ReplyTo // where the target's answer, or Answer, goes
+	Answer  string          // if set, this is to be sent, and nothing goes to the target
 }
 
 // A Verdict is what Record found.
@@ -235,16 +238,16 @@ const handoverDelay = time.Minute
 // recorded again: a mistyped command can be corrected where it is, and still runs once.
 //
 // When it ends with an error it is not known whether the command was recorded. The platform's next delivery of the message will tell.
-func (j *Journal) Record(ctx context.Context, e *Endpoint, a Arrival) (Ref, Verdict, error) {
+func (j *Journal) Record(ctx context.Context, e *command.Endpoint, a Arrival) (command.Ref, Verdict, error) {
 	now := j.now().UTC()
 	ref := e.Ref()
 	var err error
 	if ref.ID, err = j.newID(now); err != nil {
-		return Ref{}, 0, storeError(ctx, "record", err)
+		return command.Ref{}, 0, storeError(ctx, "record", err)
 	}
 	change, err := j.arrival(e, ref, now, a)
 	if err != nil {
-		return Ref{}, 0, storeError(ctx, "record", err)
+		return command.Ref{}, 0, storeError(ctx, "record", err)
 	}
 	listed := func() error { return nil }
 	if a.Handover != nil {
@@ -258,7 +261,7 @@ func (j *Journal) Record(ctx context.Context, e *Endpoint, a Arrival) (Ref, Verd
 	notListed := listed()
 	if broken = nil; errors.As(err, &broken) {
 		if !strings.HasPrefix(broken.Key.Sort, messagePrefix) {
-			return Ref{}, Replayed, nil
+			return command.Ref{}, Replayed, nil
 		}
 		first, err := j.firstRecord(ctx, ref, broken.Key.Sort)
 		if err == nil {
@@ -266,7 +269,7 @@ func (j *Journal) Record(ctx context.Context, e *Endpoint, a Arrival) (Ref, Verd
 		}
 		switch {
 		case err != nil:
-			return Ref{}, 0, storeError(ctx, "record", err)
+			return command.Ref{}, 0, storeError(ctx, "record", err)
 		case first == ref.ID: // our own write, whose answer was lost below
 			return ref, Fresh, nil
 		}
@@ -277,14 +280,14 @@ func (j *Journal) Record(ctx context.Context, e *Endpoint, a Arrival) (Ref, Verd
 		err = notListed
 	}
 	if err != nil {
-		return Ref{}, 0, storeError(ctx, "record", err)
+		return command.Ref{}, 0, storeError(ctx, "record", err)
 	}
 	return ref, Fresh, nil
 }
 
 // correct writes the change of a message that was edited, if what it said before did not run and
 // was something else. The error is the write's; or duplicate, if nothing was written.
-func (j *Journal) correct(ctx context.Context, ref Ref, now *entry, change table.Change, duplicate error) error {
+func (j *Journal) correct(ctx context.Context, ref command.Ref, now *entry, change table.Change, duplicate error) error {
 	items, err := j.table.Get(ctx, table.Key{Partition: partitionOf(ref), Sort: change.Puts[0].Sort})
 	if err != nil {
 		return err
@@ -324,7 +327,7 @@ func (e *entry) corrects(before *entry) bool {
 
 // Guard remembers the guards of a callback that is genuine and no command, so that a message under one of them is found to be forged.
 // They may be there: the callback may come again. It costs one Write, and nothing without guards.
-func (j *Journal) Guard(ctx context.Context, e *Endpoint, guards []string) error {
+func (j *Journal) Guard(ctx context.Context, e *command.Endpoint, guards []string) error {
 	switch {
 	case len(guards) == 0:
 		return nil
@@ -339,7 +342,7 @@ func (j *Journal) Guard(ctx context.Context, e *Endpoint, guards []string) error
 }
 
 // guardPuts returns the puts of guards, each once.
-func guardPuts(ref Ref, guards []string, condition table.Condition) []table.Put {
+func guardPuts(ref command.Ref, guards []string, condition table.Condition) []table.Put {
 	var puts []table.Put
 	seen := make(map[string]struct{}, len(guards))
 	for _, guard := range guards {
@@ -354,7 +357,7 @@ func guardPuts(ref Ref, guards []string, condition table.Condition) []table.Put 
 }
 
 // firstRecord returns the id of the record that a message id stands for.
-func (j *Journal) firstRecord(ctx context.Context, ref Ref, sort string) (string, error) {
+func (j *Journal) firstRecord(ctx context.Context, ref command.Ref, sort string) (string, error) {
 	items, err := j.table.Get(ctx, table.Key{Partition: partitionOf(ref), Sort: sort})
 	if err != nil || len(items) == 0 {
 		return "", err // that it vanished just now changes nothing: the message was seen
@@ -364,7 +367,7 @@ func (j *Journal) firstRecord(ctx context.Context, ref Ref, sort string) (string
 
 // arrival returns the change that records a command. The message id comes first, so that the same message delivered again is a
 // duplicate and not a replay.
-func (j *Journal) arrival(e *Endpoint, ref Ref, now time.Time, a Arrival) (table.Change, error) {
+func (j *Journal) arrival(e *command.Endpoint, ref command.Ref, now time.Time, a Arrival) (table.Change, error) {
 	var change table.Change
 	if a.Command.MessageID == "" || len(a.Guards) > maxGuards {
 		return change, fmt.Errorf("chat: a message with an id of %d bytes and %d guards cannot be recorded", len(a.Command.MessageID), len(a.Guards))
@@ -392,11 +395,11 @@ func (j *Journal) arrival(e *Endpoint, ref Ref, now time.Time, a Arrival) (table
 	return change, nil
 }
 
-func newEntry(e *Endpoint, ref Ref, now time.Time, a Arrival) *entry {
-	command, arguments := redactCommand(a.Command.Name, a.Command.Arguments)
+func newEntry(e *command.Endpoint, ref command.Ref, now time.Time, a Arrival) *entry {
+	cmd, arguments := command.Redact(a.Command.Name, a.Command.Arguments)
 	reason := a.Decision.Reason
-	if command != a.Command.Name {
-		reason = strings.ReplaceAll(reason, a.Command.Name, command)
+	if cmd != a.Command.Name {
+		reason = strings.ReplaceAll(reason, a.Command.Name, cmd)
 	}
 	out := &entry{
 		Version:      recordVersion,
@@ -410,7 +413,7 @@ func newEntry(e *Endpoint, ref Ref, now time.Time, a Arrival) *entry {
 		Direct:       a.Command.Direct,
 		User:         cut(a.Command.User, 512),
 		UserName:     cut(a.Command.UserName, 256),
-		Command:      command,
+		Command:      cmd,
 		Arguments:    arguments,
 		Decision:     DecisionDenied,
 		Statement:    a.Decision.Statement,
@@ -425,7 +428,7 @@ func newEntry(e *Endpoint, ref Ref, now time.Time, a Arrival) *entry {
 	}
 	if a.Decision.Allowed {
 		out.Decision = DecisionAllowed
-		if a.Decision.Cause != CauseBuiltIn {
+		if a.Decision.Cause != command.CauseBuiltIn {
 			out.Target = cut(e.Target.String(), 512)
 		}
 	}
@@ -444,7 +447,7 @@ func decodeEntry(item table.Item) (*entry, error) {
 	if err := json.Unmarshal(item.Value, e); err != nil {
 		return nil, fmt.Errorf("chat: item %q: %w", item.Sort, err)
 	}
-	if e.Version != recordVersion || entryKey(Ref{Name: e.Name, Life: e.Life, ID: e.ID}) != item.Sort {
+	if e.Version != recordVersion || entryKey(command.Ref{Name: e.Name, Life: e.Life, ID: e.ID}) != item.Sort {
 		return nil, fmt.Errorf("chat: item %q holds the record %q of %q, version %d", item.Sort, e.ID, e.Name, e.Version)
 	}
 	return e, nil

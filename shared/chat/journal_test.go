@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
@@ -20,7 +21,7 @@ import (
 const openToAll = `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"OpsRole"},{"Effect":"Deny","Principals":["*"],"Commands":["stop"]}]`
 
 // bot makes a configuration on which everybody may run everything but stop, and returns its endpoint.
-func (h *house) bot(name string, members ...string) *chat.Endpoint {
+func (h *house) bot(name string, members ...string) *command.Endpoint {
 	h.t.Helper()
 	h.create(name, func(in *chat.CreateRequest) {
 		in.Configuration = secret.Text(with(slack, strings.Join(append(members, openToAll), ",")))
@@ -29,9 +30,9 @@ func (h *house) bot(name string, members ...string) *chat.Endpoint {
 }
 
 // arrival returns a message to a bot, decided.
-func arrival(t testing.TB, e *chat.Endpoint, id, user, text string) chat.Arrival {
+func arrival(t testing.TB, e *command.Endpoint, id, user, text string) chat.Arrival {
 	t.Helper()
-	c, err := e.Command(&chat.Message{ID: id, User: user, UserName: "the " + user, Conversation: "c1", Text: text})
+	c, err := e.Command(&command.Message{ID: id, User: user, UserName: "the " + user, Conversation: "c1", Text: text})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +40,7 @@ func arrival(t testing.TB, e *chat.Endpoint, id, user, text string) chat.Arrival
 }
 
 // record records a message that must be fresh.
-func (h *house) record(e *chat.Endpoint, a chat.Arrival) chat.Ref {
+func (h *house) record(e *command.Endpoint, a chat.Arrival) command.Ref {
 	h.t.Helper()
 	ref, verdict, err := h.journal.Record(h.ctx, e, a)
 	if err != nil || verdict != chat.Fresh {
@@ -74,7 +75,7 @@ func TestRecord(t *testing.T) {
 	a := arrival(t, e, "m1", "u1", "Restart i-1 --token planted password=planted")
 	a.Received = h.clock.Now()
 	a.Guards = []string{"g1", "g1", "g2"}
-	a.Handover = &chat.Handover{ReplyTo: chat.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "planted-id"}}
+	a.Handover = &chat.Handover{ReplyTo: command.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "planted-id"}}
 	h.clock.advance(1234 * time.Millisecond)
 	h.spy.reset()
 	ref := h.record(e, a)
@@ -177,7 +178,7 @@ func TestRecordRefusesAGuardThatWasSeen(t *testing.T) {
 	}
 	b := arrival(t, e, "m2", "u1", "drop")
 	b.Guards = []string{"g3", "g2"}
-	if ref, verdict, err := h.journal.Record(h.ctx, e, b); verdict != chat.Replayed || err != nil || ref != (chat.Ref{}) {
+	if ref, verdict, err := h.journal.Record(h.ctx, e, b); verdict != chat.Replayed || err != nil || ref != (command.Ref{}) {
 		t.Errorf("another message under the same guard = %v, %v, %v", ref, verdict, err)
 	}
 	equal(t, "the journal", h.journalItems(partition), before)
@@ -251,7 +252,7 @@ func TestRecordOfTheLongest(t *testing.T) {
 	})
 	e := h.open(strings.Repeat("n", 200))
 	long := strings.Repeat("重", 5000)
-	c, err := e.Command(&chat.Message{ID: long, User: long, UserName: long, Conversation: long, Text: "x " + strings.Repeat("重", 2700)})
+	c, err := e.Command(&command.Message{ID: long, User: long, UserName: long, Conversation: long, Text: "x " + strings.Repeat("重", 2700)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,8 +290,8 @@ func TestRecordWhoseAnswerWasLost(t *testing.T) {
 }
 
 // version returns a version of the message m1, decided.
-func version(e *chat.Endpoint, edit, text string) chat.Arrival {
-	c, _ := e.Command(&chat.Message{ID: "m1", EventID: "e" + edit, Edit: edit, Conversation: "c1", User: "u1", Text: text})
+func version(e *command.Endpoint, edit, text string) chat.Arrival {
+	c, _ := e.Command(&command.Message{ID: "m1", EventID: "e" + edit, Edit: edit, Conversation: "c1", User: "u1", Text: text})
 	return chat.Arrival{Command: c, Decision: e.Decide(c), Handover: &chat.Handover{}}
 }
 
@@ -361,7 +362,7 @@ func TestEditsAtOnce(t *testing.T) {
 // TestEditWhenTheStoreFails holds that what cannot be told is an error, and that the next delivery
 // tells; and that what is gone or damaged runs nothing.
 func TestEditWhenTheStoreFails(t *testing.T) {
-	begin := func(t *testing.T) (*house, *chat.Endpoint, chat.Ref) {
+	begin := func(t *testing.T) (*house, *command.Endpoint, command.Ref) {
 		h := newHouse(t)
 		e := h.bot("one")
 		return h, e, h.record(e, version(e, "", "stop"))
@@ -502,11 +503,11 @@ func TestNewJournalRefusesWhatCannotWork(t *testing.T) {
 }
 
 // pending records a message that is to be handed on.
-func (h *house) pending(e *chat.Endpoint, id string) chat.Ref {
+func (h *house) pending(e *command.Endpoint, id string) command.Ref {
 	h.t.Helper()
 	a := arrival(h.t, e, id, "u1", "Login 'i 1' --password planted")
 	a.Command.Sent = h.clock.Now()
-	a.Handover = &chat.Handover{ReplyTo: chat.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "to", Expires: h.clock.Now().Add(time.Hour)}}
+	a.Handover = &chat.Handover{ReplyTo: command.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "to", Expires: h.clock.Now().Add(time.Hour)}}
 	return h.record(e, a)
 }
 
@@ -523,11 +524,11 @@ func TestClaim(t *testing.T) {
 	if got := h.spy.took(); got != "Get Write" {
 		t.Errorf("calls = %s", got)
 	}
-	equal(t, "the command", job.Command, chat.Command{
+	equal(t, "the command", job.Command, command.Command{
 		Account: account, Region: region, Configuration: "one", Platform: "Slack", Conversation: "c1", User: "u1", UserName: "the u1", Groups: []string{"sre"}, MessageID: "m1",
 		Sent: now, Text: "Login 'i 1' --password planted", Name: "login", Arguments: []string{"i 1", "--password", "planted"},
 	})
-	equal(t, "where to answer", job.ReplyTo, chat.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "to", Expires: now.Add(time.Hour)})
+	equal(t, "where to answer", job.ReplyTo, command.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "to", Expires: now.Add(time.Hour)})
 	if job.Ref != ref || job.RamRole != "OpsRole" || job.Answer != "" || job.Attempts != 1 || !job.Recorded.Equal(now) || !job.Created.Equal(e.Created) || e.Created.IsZero() {
 		t.Errorf("job = %v", job.Ref)
 	}
@@ -542,7 +543,7 @@ func TestClaim(t *testing.T) {
 		t.Errorf("within the lease, due is %v", due)
 	}
 	h.clock.advance(time.Millisecond)
-	if due, _ := h.journal.Due(h.ctx, 9, 1000); !slices.Equal(due, []chat.Ref{ref}) {
+	if due, _ := h.journal.Due(h.ctx, 9, 1000); !slices.Equal(due, []command.Ref{ref}) {
 		t.Errorf("after the lease, due is %v", due)
 	}
 	second, err := h.journal.Claim(h.ctx, ref, time.Minute)
@@ -581,7 +582,7 @@ func TestClaim(t *testing.T) {
 	for about, err := range map[string]error{
 		"Claim": func() error { _, err := h.journal.Claim(h.ctx, ref, time.Minute); return err }(),
 		"another": func() error {
-			_, err := h.journal.Claim(h.ctx, chat.Ref{Account: "9", Region: region, Name: "x", ID: "y"}, time.Minute)
+			_, err := h.journal.Claim(h.ctx, command.Ref{Account: "9", Region: region, Name: "x", ID: "y"}, time.Minute)
 			return err
 		}(),
 	} {
@@ -756,7 +757,7 @@ func TestDueIsFair(t *testing.T) {
 	other := *administrator
 	other.Account = "9"
 	one := h.bot("one")
-	var refs []chat.Ref
+	var refs []command.Ref
 	for i := range 250 {
 		h.clock.advance(time.Millisecond)
 		refs = append(refs, h.pending(one, fmt.Sprint("m", i)))
@@ -765,7 +766,7 @@ func TestDueIsFair(t *testing.T) {
 	there.Account = "9"
 	far := *one
 	far.Region = "us-east-1"
-	late := []chat.Ref{h.pending(&there, "m"), h.pending(&far, "m")}
+	late := []command.Ref{h.pending(&there, "m"), h.pending(&far, "m")}
 	if due, err := h.journal.Due(h.ctx, 1000, 1000); err != nil || len(due) != 0 {
 		t.Errorf("at once %d are due, %v", len(due), err)
 	}
@@ -810,7 +811,7 @@ func TestDueGetsPastWhatIsNotDue(t *testing.T) {
 	h.clock.advance(time.Second)
 	last := h.pending(one, "last")
 	h.clock.advance(time.Minute)
-	var found []chat.Ref
+	var found []command.Ref
 	for range 2 {
 		due, err := h.journal.Due(h.ctx, 10, 1000)
 		if err != nil {
@@ -818,7 +819,7 @@ func TestDueGetsPastWhatIsNotDue(t *testing.T) {
 		}
 		found = append(found, due...)
 	}
-	if !slices.Equal(found, []chat.Ref{last}) {
+	if !slices.Equal(found, []command.Ref{last}) {
 		t.Errorf("found %v, want %v", found, last)
 	}
 	// What was passed over is looked at again.
@@ -868,12 +869,12 @@ func TestDueOfManyPartitions(t *testing.T) {
 func TestClaimOfAnAnswer(t *testing.T) {
 	h := newHouse(t)
 	e := h.bot("one")
-	m := &chat.Message{ID: "m1", User: "u1", Conversation: "c1", Text: strings.Repeat("<", 200_000)}
+	m := &command.Message{ID: "m1", User: "u1", Conversation: "c1", Text: strings.Repeat("<", 200_000)}
 	c, notOne := e.Command(m)
 	if notOne == nil {
 		t.Fatal("it is a command")
 	}
-	a := chat.Arrival{Command: c, Decision: e.Decide(c), Handover: &chat.Handover{ReplyTo: chat.ReplyTo{Kind: "message", ID: "to"}, Answer: "too long"}}
+	a := chat.Arrival{Command: c, Decision: e.Decide(c), Handover: &chat.Handover{ReplyTo: command.ReplyTo{Kind: "message", ID: "to"}, Answer: "too long"}}
 	job, err := h.journal.Claim(h.ctx, h.record(e, a), time.Minute)
 	if err != nil || job.Answer != "too long" || job.Command.Text != "" || job.Command.Arguments != nil || job.Command.User != "u1" || job.ReplyTo.ID != "to" {
 		t.Errorf("Claim = %v, %v", job, err)
@@ -910,7 +911,7 @@ func TestEvent(t *testing.T) {
 
 func TestRefThatHasNoTime(t *testing.T) {
 	for id, want := range map[string]bool{"1795420801234-0000000000000000": true, "": false, "x-y": false} {
-		if got := !chat.RefTime(chat.Ref{ID: id}).IsZero(); got != want {
+		if got := !chat.RefTime(command.Ref{ID: id}).IsZero(); got != want {
 			t.Errorf("%q has a time: %v", id, got)
 		}
 	}
@@ -932,7 +933,7 @@ func TestRecordMasksTheNameOfACommand(t *testing.T) {
 		if show := fmt.Sprint(got.Command, " ", got.Arguments); show != want || strings.Contains(got.Reason, "planted") || !strings.Contains(got.Reason, got.Command) {
 			t.Errorf("%s: %s, %s", text, show, got.Reason)
 		}
-		command, err := e.Command(&chat.Message{Text: text})
+		command, err := e.Command(&command.Message{Text: text})
 		if err != nil {
 			t.Fatal(err)
 		}

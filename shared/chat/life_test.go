@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
 // again deletes a configuration and creates the name anew.
-func (h *house) again(name string, tags map[string]string) *chat.Endpoint {
+func (h *house) again(name string, tags map[string]string) *command.Endpoint {
 	h.t.Helper()
 	h.delete(name)
 	h.create(name, func(in *chat.CreateRequest) {
@@ -154,13 +155,13 @@ func TestWhoMayReadAnEarlierLife(t *testing.T) {
 		}
 	}
 	// Of a name that no history knows, nothing is shown, whatever the journal has.
-	h.record(&chat.Endpoint{Account: account, Region: region, Name: "two", Type: "Slack", Permissions: first.Permissions}, arrival(t, first, "m3", "u1", "restart"))
+	h.record(&command.Endpoint{Account: account, Region: region, Name: "two", Type: "Slack", Permissions: first.Permissions}, arrival(t, first, "m3", "u1", "restart"))
 	_, err = h.ListCommands(h.ctx, &chat.ListCommandsRequest{Name: "two"})
 	wantError(t, "a name that never was", err, chat.NotFound, "Name")
 }
 
 // ofBefore makes a configuration one that was made before lives had ids.
-func (h *house) ofBefore(name string) *chat.Endpoint {
+func (h *house) ofBefore(name string) *command.Endpoint {
 	h.t.Helper()
 	for _, sort := range []string{"c#" + name, chat.HistoryKey(name, h.get(name).Revision)} {
 		item := h.item(sort)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"chatconf/shared/command"
 	"chatconf/shared/document"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
@@ -21,8 +22,8 @@ var ErrNoWebhook = errors.New("chat: no such webhook")
 
 // Unproven is the ErrNoWebhook of one URL. Its sender gets the same answer in both cases.
 type Unproven struct {
-	Reason string // "there is no such configuration" or "the token is wrong"
-	Of     Ref    // the configuration whose token is another one; zero if there is no such configuration
+	Reason string      // "there is no such configuration" or "the token is wrong"
+	Of     command.Ref // the configuration whose token is another one; zero if there is no such configuration
 }
 
 // Error returns the reason.
@@ -37,12 +38,12 @@ func (e *Unproven) Unwrap() error { return ErrNoWebhook }
 //
 // A URL that opens no configuration is an *Unproven, which is ErrNoWebhook. Names are no secret, so
 // nothing hides by the time it takes whether there is a configuration. Other errors are *Error.
-func (s *Service) OpenWebhook(ctx context.Context, account, region, name, token string) (*Endpoint, error) {
+func (s *Service) OpenWebhook(ctx context.Context, account, region, name, token string) (*command.Endpoint, error) {
 	unknown := &Unproven{Reason: "there is no such configuration"}
 	if !validAccount(account) || !validRegion(region) || checkName(name) != nil {
 		return nil, unknown
 	}
-	known, err := s.endpoint(ctx, Ref{Account: account, Region: region, Name: name})
+	known, err := s.endpoint(ctx, command.Ref{Account: account, Region: region, Name: name})
 	switch {
 	case CodeOf(err) == NotFound:
 		return nil, unknown
@@ -58,7 +59,7 @@ func (s *Service) OpenWebhook(ctx context.Context, account, region, name, token 
 // that dispatches commands. It costs one Get.
 //
 // Errors: NotFound.
-func (s *Service) OpenConfiguration(ctx context.Context, ref Ref) (*Endpoint, error) {
+func (s *Service) OpenConfiguration(ctx context.Context, ref command.Ref) (*command.Endpoint, error) {
 	known, err := s.endpoint(ctx, ref)
 	if err != nil {
 		return nil, storeError(ctx, "open configuration", err)
@@ -74,14 +75,14 @@ const maxEndpoints = 1000
 // next then costs a comparison.
 type endpoints struct {
 	mu    sync.Mutex
-	cache map[Ref]madeEndpoint
+	cache map[command.Ref]madeEndpoint
 }
 
 type madeEndpoint struct {
 	of     []byte    // the record as it was stored
 	until  time.Time // when it must be made again; zero if never
 	tokens [][]byte  // of the webhook's URL: the present one, and the one before while it is good
-	made   *Endpoint
+	made   *command.Endpoint
 }
 
 // opens reports whether token is one of the webhook's.
@@ -94,8 +95,8 @@ func (m *madeEndpoint) opens(token string) bool {
 }
 
 // endpoint reads a configuration and returns what it is made into. Errors: NotFound.
-func (s *Service) endpoint(ctx context.Context, ref Ref) (*madeEndpoint, error) {
-	ref = Ref{Account: ref.Account, Region: ref.Region, Name: ref.Name}
+func (s *Service) endpoint(ctx context.Context, ref command.Ref) (*madeEndpoint, error) {
+	ref = command.Ref{Account: ref.Account, Region: ref.Region, Name: ref.Name}
 	c := scopeOf(ref)
 	items, err := s.table.Get(ctx, table.Key{Partition: c.partition(), Sort: configurationKey(ref.Name)})
 	if err != nil {
@@ -127,7 +128,7 @@ func (s *Service) endpoint(ctx context.Context, ref Ref) (*madeEndpoint, error) 
 	s.endpoints.mu.Lock()
 	defer s.endpoints.mu.Unlock()
 	if s.endpoints.cache == nil {
-		s.endpoints.cache = make(map[Ref]madeEndpoint)
+		s.endpoints.cache = make(map[command.Ref]madeEndpoint)
 	}
 	keep(s.endpoints.cache, maxEndpoints, ref, known)
 	return &known, nil
@@ -153,7 +154,7 @@ func (s *Service) webhookTokens(c scope, r *record) ([][]byte, error) {
 	return [][]byte{current, before}, nil
 }
 
-func (s *Service) makeEndpoint(c scope, r *record) (*Endpoint, error) {
+func (s *Service) makeEndpoint(c scope, r *record) (*command.Endpoint, error) {
 	p, err := s.platformOf(r)
 	if err != nil {
 		return nil, err
@@ -166,7 +167,7 @@ func (s *Service) makeEndpoint(c scope, r *record) (*Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Endpoint{
+	e := &command.Endpoint{
 		Account:     c.account,
 		Region:      c.region,
 		Name:        r.Name,
@@ -175,11 +176,11 @@ func (s *Service) makeEndpoint(c scope, r *record) (*Endpoint, error) {
 		Life:        r.life(),
 		Created:     r.Created,
 		Active:      r.Status == StatusActive,
-		Language:    root.TextOf(KeyLanguage, English),
+		Language:    root.TextOf(command.KeyLanguage, command.English),
 		BotName:     root.TextOf(keyBotName, ""),
 		RamRole:     r.RamRole,
 		Settings:    make(map[string]secret.Text),
-		Target:      NewTarget(root.Get(keyTarget), secret.Text(target)),
+		Target:      command.NewTarget(root.Get(keyTarget), secret.Text(target)),
 		Permissions: permissionsOf(r, p, root),
 	}
 	if e.BotName != "" {
@@ -216,8 +217,8 @@ func (s *Service) makeEndpoint(c scope, r *record) (*Endpoint, error) {
 }
 
 // permissionsOf reads the permissions of a record, whose Configuration is root.
-func permissionsOf(r *record, p *Platform, root *document.Node) *Permissions {
-	return NewPermissions(PermissionOptions{
+func permissionsOf(r *record, p *Platform, root *document.Node) *command.Permissions {
+	return command.NewPermissions(command.PermissionOptions{
 		Name:      r.Name,
 		Active:    r.Status == StatusActive,
 		RamRole:   r.RamRole,

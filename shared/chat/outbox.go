@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"chatconf/shared/command"
 	"chatconf/shared/invoke"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
@@ -37,7 +38,7 @@ type pending struct {
 // A payload is the sealed part.
 type payload struct {
 	Created time.Time // the configuration
-	Command Command
+	Command command.Command
 	RamRole string
 	Answer  string
 	ReplyTo struct {
@@ -48,11 +49,11 @@ type payload struct {
 
 // A Job is a command that was claimed, to be handed on or answered.
 type Job struct {
-	Ref
+	command.Ref
 	Created  time.Time // when the configuration was that the command was given to
-	Command  Command
+	Command  command.Command
 	RamRole  string // that it runs as
-	ReplyTo  ReplyTo
+	ReplyTo  command.ReplyTo
 	Answer   string // if set, this is to be sent, and nothing goes to the target
 	Answered bool   // whoever gave the command was told that it was accepted
 	Attempts int    // how often it was claimed, this time included
@@ -66,7 +67,9 @@ type Job struct {
 
 // IsOf reports whether the command was given to the configuration in this life of its name. With
 // another it has nothing to do.
-func (job *Job) IsOf(e *Endpoint) bool { return job.Life == e.Life && job.Created.Equal(e.Created) }
+func (job *Job) IsOf(e *command.Endpoint) bool {
+	return job.Life == e.Life && job.Created.Equal(e.Created)
+}
 
 // LogValue returns what a log may show.
 func (job *Job) LogValue() slog.Value {
@@ -74,7 +77,7 @@ func (job *Job) LogValue() slog.Value {
 }
 
 // outboxPut returns the put of what is left to be done.
-func (j *Journal) outboxPut(e *Endpoint, ref Ref, due time.Time, a Arrival) (table.Put, error) {
+func (j *Journal) outboxPut(e *command.Endpoint, ref command.Ref, due time.Time, a Arrival) (table.Put, error) {
 	p := payload{Created: e.Created, Command: a.Command, RamRole: a.Decision.RamRole, Answer: a.Handover.Answer}
 	if p.Answer != "" {
 		p.Command.Text, p.Command.Arguments = "", nil // nobody gets them; and what is no command may be long
@@ -92,7 +95,7 @@ func (j *Journal) outboxPut(e *Endpoint, ref Ref, due time.Time, a Arrival) (tab
 	return pending{Version: recordVersion, Name: ref.Name, Life: ref.Life, Due: due, Sealed: sealed}.put(ref, 1, table.Absent())
 }
 
-func (p pending) put(ref Ref, revision int64, condition table.Condition) (table.Put, error) {
+func (p pending) put(ref command.Ref, revision int64, condition table.Condition) (table.Put, error) {
 	value, err := encodeRecord(p)
 	if err != nil {
 		return table.Put{}, fmt.Errorf("chat: encode handover: %w", err)
@@ -116,7 +119,7 @@ func decodePending(item table.Item) (pending, error) {
 // neither, the command is due again after the lease, so what was begun may be done twice.
 //
 // Errors: ErrSettled, ErrTaken, *Error.
-func (j *Journal) Claim(ctx context.Context, ref Ref, lease time.Duration) (*Job, error) {
+func (j *Journal) Claim(ctx context.Context, ref command.Ref, lease time.Duration) (*Job, error) {
 	items, err := j.table.Get(ctx,
 		table.Key{Partition: partitionOf(ref), Sort: outboxKey(ref)},
 		table.Key{Partition: partitionOf(ref), Sort: entryKey(ref)})
@@ -166,7 +169,7 @@ func (j *Journal) Claim(ctx context.Context, ref Ref, lease time.Duration) (*Job
 const unreadable = time.Hour
 
 // putOff has a command rest that is due and cannot be read.
-func (j *Journal) putOff(ctx context.Context, ref Ref, p pending, out table.Item) error {
+func (j *Journal) putOff(ctx context.Context, ref command.Ref, p pending, out table.Item) error {
 	now := j.now().UTC()
 	if now.Before(p.Due) {
 		return nil
@@ -179,7 +182,7 @@ func (j *Journal) putOff(ctx context.Context, ref Ref, p pending, out table.Item
 	return j.table.Write(ctx, partitionOf(ref), table.Change{Puts: []table.Put{put}})
 }
 
-func (j *Journal) openJob(ref Ref, p pending, out, record table.Item) (*Job, error) {
+func (j *Journal) openJob(ref command.Ref, p pending, out, record table.Item) (*Job, error) {
 	text, err := j.ring.Open(outboxPlace(ref), p.Sealed)
 	if err != nil {
 		return nil, fmt.Errorf("chat: open %q: %w", out.Sort, err)
@@ -202,7 +205,7 @@ func (j *Journal) openJob(ref Ref, p pending, out, record table.Item) (*Job, err
 		Created:  in.Created,
 		Command:  in.Command,
 		RamRole:  in.RamRole,
-		ReplyTo:  ReplyTo{Kind: in.ReplyTo.Kind, URL: secret.Text(in.ReplyTo.URL), ID: in.ReplyTo.ID, Expires: in.ReplyTo.Expires},
+		ReplyTo:  command.ReplyTo{Kind: in.ReplyTo.Kind, URL: secret.Text(in.ReplyTo.URL), ID: in.ReplyTo.ID, Expires: in.ReplyTo.Expires},
 		Answer:   in.Answer,
 		Attempts: p.Attempts,
 		Recorded: timeOf(ref),
@@ -213,7 +216,7 @@ func (j *Journal) openJob(ref Ref, p pending, out, record table.Item) (*Job, err
 }
 
 // timeOf returns when what the ref names was recorded, zero if its id is none.
-func timeOf(r Ref) time.Time {
+func timeOf(r command.Ref) time.Time {
 	text, _, _ := strings.Cut(r.ID, "-")
 	ms, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
@@ -324,13 +327,13 @@ func jobError(ctx context.Context, what string, err error) error {
 // claimed, those whose lease is over, and those whose time to be tried again has come. At most n of them, at most an equal share of
 // each partition, and of each of its configurations at most each, the oldest first; which partitions come first is chance. It looks at
 // a bounded number of candidates of each partition, and goes on behind them the next time, so that many that wait do not hide others.
-func (j *Journal) Due(ctx context.Context, n, each int) ([]Ref, error) {
+func (j *Journal) Due(ctx context.Context, n, each int) ([]command.Ref, error) {
 	partitions, err := j.partitions(ctx)
 	if err != nil {
 		return nil, storeError(ctx, "find what is due", err)
 	}
 	rand.Shuffle(len(partitions), func(a, b int) { partitions[a], partitions[b] = partitions[b], partitions[a] })
-	var out []Ref
+	var out []command.Ref
 	for i, partition := range partitions {
 		left := len(partitions) - i
 		share := (n - len(out) + left - 1) / left
@@ -347,14 +350,14 @@ func (j *Journal) Due(ctx context.Context, n, each int) ([]Ref, error) {
 }
 
 // dueIn returns up to n commands of one partition that are due, of each configuration up to each.
-func (j *Journal) dueIn(ctx context.Context, partition string, n, each int) ([]Ref, error) {
+func (j *Journal) dueIn(ctx context.Context, partition string, n, each int) ([]command.Ref, error) {
 	const rounds = 10
 	now := j.now()
 	account, region, ok := strings.Cut(partition, "/")
 	if !ok {
 		return nil, fmt.Errorf("chat: %q is no partition of a journal", partition)
 	}
-	var out []Ref
+	var out []command.Ref
 	of := make(map[string]int)
 	j.mu.Lock()
 	after := j.resume[partition]
@@ -377,7 +380,7 @@ func (j *Journal) dueIn(ctx context.Context, partition string, n, each int) ([]R
 				continue
 			}
 			of[p.Name]++
-			out = append(out, Ref{Account: account, Region: region, Name: p.Name, Life: p.Life, ID: strings.TrimPrefix(item.Sort, outboxPrefix)})
+			out = append(out, command.Ref{Account: account, Region: region, Name: p.Name, Life: p.Life, ID: strings.TrimPrefix(item.Sort, outboxPrefix)})
 			if len(out) == n {
 				return out, nil
 			}
@@ -414,13 +417,13 @@ func (j *Journal) partitions(ctx context.Context) ([]string, error) {
 }
 
 // Event returns the event of a job that is to be handed to its target.
-func (job *Job) Event() *CommandEvent {
+func (job *Job) Event() *command.Event {
 	c := job.Command
-	out := &CommandEvent{
+	out := &command.Event{
 		ID:     job.ID,
 		Source: scopeOf(job.Ref).resource(job.Name),
 		Time:   job.Recorded,
-		Data: CommandData{
+		Data: command.EventData{
 			AccountID:      c.Account,
 			RegionID:       c.Region,
 			Configuration:  c.Configuration,

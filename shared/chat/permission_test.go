@@ -9,13 +9,14 @@ import (
 	"unicode/utf8"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/policy"
 	"chatconf/shared/secret"
 )
 
 // grants makes a configuration of a type with common keys, and returns its permissions.
-func (h *house) grants(kind, name, members string) *chat.Permissions {
+func (h *house) grants(kind, name, members string) *command.Permissions {
 	h.t.Helper()
 	base := map[string]string{"Slack": slack, "WeChat": minWeChat}[kind]
 	h.create(name, func(in *chat.CreateRequest) {
@@ -35,47 +36,47 @@ func TestDecide(t *testing.T) {
 		about, kind, members        string
 		user, conversation, command string
 		allowed                     bool
-		cause                       chat.Cause
+		cause                       command.Cause
 		statement                   int
 		role, reason                string
 	}{
-		{"no permissions", "Slack", `"BotName":"b"`, "u1", "c1", "restart", false, chat.CauseDefault, -1, "", "No statement of Permissions allows restart for the user u1 in the conversation c1."},
-		{"empty permissions", "Slack", `"Permissions":[]`, "u1", "c1", "restart", false, chat.CauseDefault, -1, "", "No statement"},
-		{"a user", "Slack", `"Permissions":[` + allow + `]`, "u1", "c1", "restart", true, chat.CauseStatement, 0, "OpsRole", "Permissions[0] allows restart."},
-		{"another user", "Slack", `"Permissions":[` + allow + `]`, "u2", "c1", "restart", false, chat.CauseDefault, -1, "", "No statement"},
-		{"a user in another case", "Slack", `"Permissions":[` + allow + `]`, "U1", "c1", "restart", false, chat.CauseDefault, -1, "", "No statement"},
-		{"a user in another case, where it does not matter", "WeChat", `"Permissions":[` + allow + `]`, "U1", "c1", "restart", true, chat.CauseStatement, 0, "OpsRole", "Permissions[0]"},
-		{"a grant in another case, where it does not matter", "WeChat", `"Permissions":[{"Effect":"Allow","Principals":["user:ZhangSan"],"Commands":["*"]}]`, "zhangsan", "c1", "x", true, chat.CauseStatement, 0, "OwnRole", ""},
-		{"a group in another case, where it does not matter", "WeChat", `"UserGroups":{"sre":["ZhangSan"]},"Permissions":[{"Effect":"Allow","Principals":["group:sre"],"Commands":["*"]}]`, "ZHANGSAN", "c1", "x", true, chat.CauseStatement, 0, "OwnRole", ""},
-		{"a pattern", "Slack", `"Permissions":[` + allow + `]`, "u1", "c1", "scale-out", true, chat.CauseStatement, 0, "OpsRole", ""},
-		{"a pattern that only begins so", "Slack", `"Permissions":[` + allow + `]`, "u1", "c1", "scale", false, chat.CauseDefault, -1, "", ""},
-		{"a question mark", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["重?"]}]`, "u1", "c1", "重启", true, chat.CauseStatement, 0, "OwnRole", "allows 重启."},
-		{"a pattern in upper case", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["ReStart"]}]`, "u1", "c1", "restart", true, chat.CauseStatement, 0, "OwnRole", ""},
-		{"everybody, with the configuration's role", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`, "anybody", "c1", "restart", true, chat.CauseStatement, 0, "OwnRole", ""},
-		{"a group", "Slack", groups + `,"Permissions":[{"Effect":"Allow","Principals":["group:dev"],"Commands":["*"]}]`, "u2", "c1", "x", true, chat.CauseStatement, 0, "OwnRole", ""},
-		{"who is not in the group", "Slack", groups + `,"Permissions":[{"Effect":"Allow","Principals":["group:dev"],"Commands":["*"]}]`, "u1", "c1", "x", false, chat.CauseDefault, -1, "", ""},
-		{"a user named like a group", "Slack", groups + `,"Permissions":[{"Effect":"Allow","Principals":["group:dev"],"Commands":["*"]}]`, "dev", "c1", "x", false, chat.CauseDefault, -1, "", ""},
-		{"a user id with a colon", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["user:a:b"],"Commands":["*"]}]`, "a:b", "c1", "x", true, chat.CauseStatement, 0, "OwnRole", ""},
-		{"the first of two that allow", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["r*"],"RamRole":"First"},` + allow + `]`, "u1", "c1", "restart", true, chat.CauseStatement, 0, "First", ""},
-		{"the first of two that allow has no role", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["r*"]},` + allow + `]`, "u1", "c1", "restart", true, chat.CauseStatement, 0, "OwnRole", ""},
-		{"a deny after", "Slack", `"Permissions":[` + allow + `,{"Effect":"Deny","Principals":["*"],"Commands":["restart"]}]`, "u1", "c1", "restart", false, chat.CauseStatement, 1, "", "Permissions[1] denies restart."},
-		{"a deny before", "Slack", `"Permissions":[{"Effect":"Deny","Principals":["user:u1"],"Commands":["*"]},` + allow + `]`, "u1", "c1", "restart", false, chat.CauseStatement, 0, "", "Permissions[0] denies"},
-		{"a deny of another command", "Slack", `"Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["stop"]},` + allow + `]`, "u1", "c1", "restart", true, chat.CauseStatement, 1, "OpsRole", ""},
-		{"a deny in another conversation", "Slack", `"Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["*"],"Conversations":["c2"]},` + allow + `]`, "u1", "c1", "restart", true, chat.CauseStatement, 1, "OpsRole", ""},
-		{"a conversation", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"Conversations":["c?","x-*"]}]`, "u1", "c1", "x", true, chat.CauseStatement, 0, "OwnRole", ""},
-		{"another conversation", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"Conversations":["c?","x-*"]}]`, "u1", "c12", "x", false, chat.CauseDefault, -1, "", ""},
-		{"a conversation in another case", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"Conversations":["c1"]}]`, "u1", "C1", "x", false, chat.CauseDefault, -1, "", ""},
-		{"a conversation where the bot listens", "Slack", `"ConversationIds":["c1"],"Permissions":[` + allow + `]`, "u1", "c1", "restart", true, chat.CauseStatement, 0, "OpsRole", ""},
-		{"one where it does not", "Slack", `"ConversationIds":["c1"],"Permissions":[` + allow + `]`, "u1", "c2", "restart", false, chat.CauseConversation, -1, "", "The conversation c2 is not among ConversationIds."},
-		{"help where it does not", "Slack", `"ConversationIds":["c1"]`, "u1", "c2", "help", false, chat.CauseConversation, -1, "", ""},
-		{"help", "Slack", `"BotName":"b"`, "u1", "c1", "help", true, chat.CauseBuiltIn, -1, "", "help is always allowed."},
-		{"whoami in spite of a deny", "Slack", `"Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["*"]}]`, "u1", "c1", "whoami", true, chat.CauseBuiltIn, -1, "", ""},
-		{"nobody", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`, "", "c1", "x", false, chat.CauseNobody, -1, "", "The platform did not say who the user is."},
-		{"help for nobody", "Slack", `"BotName":"b"`, "", "c1", "help", false, chat.CauseNobody, -1, "", ""},
-		{"no command", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`, "u1", "c1", "", false, chat.CauseCommand, -1, "", "There is no command"},
-		{"what looks like a placeholder", "Slack", `"BotName":"b"`, "{command}", "{user}", "{conversation}", false, chat.CauseDefault, -1, "", "allows {conversation} for the user {command} in the conversation {user}."},
-		{"in Chinese", "Slack", `"Language":"zh","Permissions":[` + allow + `]`, "u1", "c1", "restart", true, chat.CauseStatement, 0, "OpsRole", "Permissions[0] 允许执行 restart。"},
-		{"in English, said so", "Slack", `"Language":"en"`, "u1", "c1", "restart", false, chat.CauseDefault, -1, "", "No statement"},
+		{"no permissions", "Slack", `"BotName":"b"`, "u1", "c1", "restart", false, command.CauseDefault, -1, "", "No statement of Permissions allows restart for the user u1 in the conversation c1."},
+		{"empty permissions", "Slack", `"Permissions":[]`, "u1", "c1", "restart", false, command.CauseDefault, -1, "", "No statement"},
+		{"a user", "Slack", `"Permissions":[` + allow + `]`, "u1", "c1", "restart", true, command.CauseStatement, 0, "OpsRole", "Permissions[0] allows restart."},
+		{"another user", "Slack", `"Permissions":[` + allow + `]`, "u2", "c1", "restart", false, command.CauseDefault, -1, "", "No statement"},
+		{"a user in another case", "Slack", `"Permissions":[` + allow + `]`, "U1", "c1", "restart", false, command.CauseDefault, -1, "", "No statement"},
+		{"a user in another case, where it does not matter", "WeChat", `"Permissions":[` + allow + `]`, "U1", "c1", "restart", true, command.CauseStatement, 0, "OpsRole", "Permissions[0]"},
+		{"a grant in another case, where it does not matter", "WeChat", `"Permissions":[{"Effect":"Allow","Principals":["user:ZhangSan"],"Commands":["*"]}]`, "zhangsan", "c1", "x", true, command.CauseStatement, 0, "OwnRole", ""},
+		{"a group in another case, where it does not matter", "WeChat", `"UserGroups":{"sre":["ZhangSan"]},"Permissions":[{"Effect":"Allow","Principals":["group:sre"],"Commands":["*"]}]`, "ZHANGSAN", "c1", "x", true, command.CauseStatement, 0, "OwnRole", ""},
+		{"a pattern", "Slack", `"Permissions":[` + allow + `]`, "u1", "c1", "scale-out", true, command.CauseStatement, 0, "OpsRole", ""},
+		{"a pattern that only begins so", "Slack", `"Permissions":[` + allow + `]`, "u1", "c1", "scale", false, command.CauseDefault, -1, "", ""},
+		{"a question mark", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["重?"]}]`, "u1", "c1", "重启", true, command.CauseStatement, 0, "OwnRole", "allows 重启."},
+		{"a pattern in upper case", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["ReStart"]}]`, "u1", "c1", "restart", true, command.CauseStatement, 0, "OwnRole", ""},
+		{"everybody, with the configuration's role", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`, "anybody", "c1", "restart", true, command.CauseStatement, 0, "OwnRole", ""},
+		{"a group", "Slack", groups + `,"Permissions":[{"Effect":"Allow","Principals":["group:dev"],"Commands":["*"]}]`, "u2", "c1", "x", true, command.CauseStatement, 0, "OwnRole", ""},
+		{"who is not in the group", "Slack", groups + `,"Permissions":[{"Effect":"Allow","Principals":["group:dev"],"Commands":["*"]}]`, "u1", "c1", "x", false, command.CauseDefault, -1, "", ""},
+		{"a user named like a group", "Slack", groups + `,"Permissions":[{"Effect":"Allow","Principals":["group:dev"],"Commands":["*"]}]`, "dev", "c1", "x", false, command.CauseDefault, -1, "", ""},
+		{"a user id with a colon", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["user:a:b"],"Commands":["*"]}]`, "a:b", "c1", "x", true, command.CauseStatement, 0, "OwnRole", ""},
+		{"the first of two that allow", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["r*"],"RamRole":"First"},` + allow + `]`, "u1", "c1", "restart", true, command.CauseStatement, 0, "First", ""},
+		{"the first of two that allow has no role", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["r*"]},` + allow + `]`, "u1", "c1", "restart", true, command.CauseStatement, 0, "OwnRole", ""},
+		{"a deny after", "Slack", `"Permissions":[` + allow + `,{"Effect":"Deny","Principals":["*"],"Commands":["restart"]}]`, "u1", "c1", "restart", false, command.CauseStatement, 1, "", "Permissions[1] denies restart."},
+		{"a deny before", "Slack", `"Permissions":[{"Effect":"Deny","Principals":["user:u1"],"Commands":["*"]},` + allow + `]`, "u1", "c1", "restart", false, command.CauseStatement, 0, "", "Permissions[0] denies"},
+		{"a deny of another command", "Slack", `"Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["stop"]},` + allow + `]`, "u1", "c1", "restart", true, command.CauseStatement, 1, "OpsRole", ""},
+		{"a deny in another conversation", "Slack", `"Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["*"],"Conversations":["c2"]},` + allow + `]`, "u1", "c1", "restart", true, command.CauseStatement, 1, "OpsRole", ""},
+		{"a conversation", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"Conversations":["c?","x-*"]}]`, "u1", "c1", "x", true, command.CauseStatement, 0, "OwnRole", ""},
+		{"another conversation", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"Conversations":["c?","x-*"]}]`, "u1", "c12", "x", false, command.CauseDefault, -1, "", ""},
+		{"a conversation in another case", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"Conversations":["c1"]}]`, "u1", "C1", "x", false, command.CauseDefault, -1, "", ""},
+		{"a conversation where the bot listens", "Slack", `"ConversationIds":["c1"],"Permissions":[` + allow + `]`, "u1", "c1", "restart", true, command.CauseStatement, 0, "OpsRole", ""},
+		{"one where it does not", "Slack", `"ConversationIds":["c1"],"Permissions":[` + allow + `]`, "u1", "c2", "restart", false, command.CauseConversation, -1, "", "The conversation c2 is not among ConversationIds."},
+		{"help where it does not", "Slack", `"ConversationIds":["c1"]`, "u1", "c2", "help", false, command.CauseConversation, -1, "", ""},
+		{"help", "Slack", `"BotName":"b"`, "u1", "c1", "help", true, command.CauseBuiltIn, -1, "", "help is always allowed."},
+		{"whoami in spite of a deny", "Slack", `"Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["*"]}]`, "u1", "c1", "whoami", true, command.CauseBuiltIn, -1, "", ""},
+		{"nobody", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`, "", "c1", "x", false, command.CauseNobody, -1, "", "The platform did not say who the user is."},
+		{"help for nobody", "Slack", `"BotName":"b"`, "", "c1", "help", false, command.CauseNobody, -1, "", ""},
+		{"no command", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`, "u1", "c1", "", false, command.CauseCommand, -1, "", "There is no command"},
+		{"what looks like a placeholder", "Slack", `"BotName":"b"`, "{command}", "{user}", "{conversation}", false, command.CauseDefault, -1, "", "allows {conversation} for the user {command} in the conversation {user}."},
+		{"in Chinese", "Slack", `"Language":"zh","Permissions":[` + allow + `]`, "u1", "c1", "restart", true, command.CauseStatement, 0, "OpsRole", "Permissions[0] 允许执行 restart。"},
+		{"in English, said so", "Slack", `"Language":"en"`, "u1", "c1", "restart", false, command.CauseDefault, -1, "", "No statement"},
 	} {
 		n++
 		p := h.grants(c.kind, fmt.Sprint("one-", n), c.members)
@@ -99,12 +100,12 @@ func TestDecideWhenOff(t *testing.T) {
 	h.grants("Slack", "one", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`)
 	h.update(&chat.UpdateRequest{Name: "one", Status: "Inactive"})
 	e := h.open("one")
-	for _, command := range []string{"restart", "help", "whoami"} {
-		d := e.Permissions.Decide("u1", "c1", command)
-		if d.Allowed || d.Cause != chat.CauseInactive || d.Reason != "The chat configuration one is off." {
-			t.Errorf("%s: %+v", command, d)
+	for _, cmd := range []string{"restart", "help", "whoami"} {
+		d := e.Permissions.Decide("u1", "c1", cmd)
+		if d.Allowed || d.Cause != command.CauseInactive || d.Reason != "The chat configuration one is off." {
+			t.Errorf("%s: %+v", cmd, d)
 		}
-		if got := e.Reply(chat.Command{User: "u1", Conversation: "c1", Name: command}, d); got != d.Reason {
+		if got := e.Reply(command.Command{User: "u1", Conversation: "c1", Name: cmd}, d); got != d.Reason {
 			t.Errorf("reply = %q", got)
 		}
 	}
@@ -127,16 +128,16 @@ func TestRunnable(t *testing.T) {
 	}, ",")+`]`)
 	for _, c := range []struct {
 		user, conversation string
-		want               chat.Runnable
+		want               command.Runnable
 	}{
-		{"u1", "c1", chat.Runnable{Commands: []string{"restart", "scale-*"}}},
-		{"u1", "c2", chat.Runnable{}},
-		{"u1", "c3", chat.Runnable{}},
-		{"", "c1", chat.Runnable{}},
-		{"u2", "c1", chat.Runnable{Commands: []string{"*"}}},
-		{"u2", "c2", chat.Runnable{}},
-		{"u3", "c1", chat.Runnable{Commands: []string{"st*"}, Except: []string{"sto?"}}},
-		{"u4", "c1", chat.Runnable{}},
+		{"u1", "c1", command.Runnable{Commands: []string{"restart", "scale-*"}}},
+		{"u1", "c2", command.Runnable{}},
+		{"u1", "c3", command.Runnable{}},
+		{"", "c1", command.Runnable{}},
+		{"u2", "c1", command.Runnable{Commands: []string{"*"}}},
+		{"u2", "c2", command.Runnable{}},
+		{"u3", "c1", command.Runnable{Commands: []string{"st*"}, Except: []string{"sto?"}}},
+		{"u4", "c1", command.Runnable{}},
 	} {
 		equal(t, c.user+" in "+c.conversation, p.Runnable(c.user, c.conversation), c.want)
 	}
@@ -209,7 +210,7 @@ func TestStatementsThatCannotMatchAreRefused(t *testing.T) {
 func FuzzPermissions(f *testing.F) {
 	f.Add(`[{"Effect":"Allow","Principals":["group:sre","user:u1"],"Commands":["restart","s?ale-*"],"Conversations":["c*"],"RamRole":"r"}]`, "u1", "c1", "restart")
 	f.Add(`[{"Effect":"Allow","Principals":["*"],"Commands":["*"]},{"Effect":"Deny","Principals":["group:sre"],"Commands":["??","a*b*c"]}]`, "u2", "c1", "aXbYc")
-	f.Fuzz(func(t *testing.T, statements, user, conversation, command string) {
+	f.Fuzz(func(t *testing.T, statements, user, conversation, cmd string) {
 		slackPlatform := platformOf(t, "Slack")
 		groups := `"UserGroups":{"sre":["u1","u2"]},"Permissions":`
 		text, _, _, err := chat.Settle(slackPlatform, with(slack, groups+statements), never, zeros)
@@ -217,19 +218,19 @@ func FuzzPermissions(f *testing.F) {
 			return
 		}
 		p := chat.PermissionsOf(slackPlatform, text)
-		d := p.Decide(user, conversation, command)
-		if d.Allowed && d.Cause == chat.CauseStatement {
+		d := p.Decide(user, conversation, cmd)
+		if d.Allowed && d.Cause == command.CauseStatement {
 			may := p.Runnable(user, conversation)
-			if !may.More && !slices.ContainsFunc(may.Commands, func(pattern string) bool { return policy.Match(pattern, command) }) {
-				t.Errorf("%q may run %q in %q, and only %q are listed", user, command, conversation, may.Commands)
+			if !may.More && !slices.ContainsFunc(may.Commands, func(pattern string) bool { return policy.Match(pattern, cmd) }) {
+				t.Errorf("%q may run %q in %q, and only %q are listed", user, cmd, conversation, may.Commands)
 			}
 		}
-		if d.Statement >= 0 != (d.Cause == chat.CauseStatement) || d.Reason == "" {
+		if d.Statement >= 0 != (d.Cause == command.CauseStatement) || d.Reason == "" {
 			t.Errorf("decision = %+v", d)
 		}
 		less := strings.Replace(text, `"Permissions":[`, `"Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["*"]},`, 1)
 		less = strings.Replace(less, `},]`, `}]`, 1)
-		if d := chat.PermissionsOf(slackPlatform, less).Decide(user, conversation, command); d.Allowed && d.Cause != chat.CauseBuiltIn {
+		if d := chat.PermissionsOf(slackPlatform, less).Decide(user, conversation, cmd); d.Allowed && d.Cause != command.CauseBuiltIn {
 			t.Errorf("with a statement that denies everything: %+v", d)
 		}
 	})
@@ -258,7 +259,7 @@ func FuzzGrant(f *testing.F) {
 		return text, err
 	}
 	taken := func(user, conversation string) bool {
-		return callback.Check(&chat.Message{ID: "m", User: user, Conversation: conversation}) == nil
+		return callback.Check(&command.Message{ID: "m", User: user, Conversation: conversation}) == nil
 	}
 	f.Fuzz(func(t *testing.T, user, conversation, text, otherUser, otherConversation, otherText string) {
 		for _, id := range []string{user, conversation} {
@@ -276,33 +277,33 @@ func FuzzGrant(f *testing.F) {
 				}
 			}
 		}
-		command, err := e.Command(&chat.Message{ID: "m", User: user, Conversation: conversation, Text: text})
+		cmd, err := e.Command(&command.Message{ID: "m", User: user, Conversation: conversation, Text: text})
 		if err != nil || user == "" || !taken(user, conversation) {
 			return
 		}
-		d := e.Decide(command)
-		if d.Cause == chat.CauseBuiltIn {
+		d := e.Decide(cmd)
+		if d.Cause == command.CauseBuiltIn {
 			return
 		}
-		_, grant, ok := strings.Cut(e.Reply(command, d), " of one: ")
+		_, grant, ok := strings.Cut(e.Reply(cmd, d), " of one: ")
 		if !ok {
-			t.Fatalf("%+v is refused without a grant", command)
+			t.Fatalf("%+v is refused without a grant", cmd)
 		}
 		configuration, err := saved(`"Permissions":[` + grant + `]`)
 		if err != nil {
 			t.Fatalf("%s: %v", grant, err)
 		}
 		p := chat.PermissionsOf(slackPlatform, configuration)
-		if d := p.Decide(user, conversation, command.Name); !d.Allowed {
+		if d := p.Decide(user, conversation, cmd.Name); !d.Allowed {
 			t.Errorf("%s does not allow it: %+v", grant, d)
 		}
-		name, _, err := chat.ParseCommand(otherText)
+		name, _, err := command.Parse(otherText)
 		if err != nil || !taken(otherUser, otherConversation) {
 			return
 		}
-		for _, c := range [][3]string{{otherUser, conversation, command.Name}, {user, otherConversation, command.Name}, {user, conversation, name}, {otherUser, otherConversation, name}} {
-			same := c == [3]string{user, conversation, command.Name}
-			if d := p.Decide(c[0], c[1], c[2]); d.Allowed && !same && d.Cause != chat.CauseBuiltIn {
+		for _, c := range [][3]string{{otherUser, conversation, cmd.Name}, {user, otherConversation, cmd.Name}, {user, conversation, name}, {otherUser, otherConversation, name}} {
+			same := c == [3]string{user, conversation, cmd.Name}
+			if d := p.Decide(c[0], c[1], c[2]); d.Allowed && !same && d.Cause != command.CauseBuiltIn {
 				t.Errorf("%s allows %q too: %+v", grant, c, d)
 			}
 		}
@@ -322,7 +323,7 @@ func TestASlashInAPatternIsTheCommands(t *testing.T) {
 	for text, allowed := range map[string]bool{
 		"restart": true, "/restart": true, "'/restart'": true, "//restart": false, "stop": false, "/stop": false, `"/stop"`: false, "/usr/bin": true, "usr/bin": false,
 	} {
-		c, err := e.Command(&chat.Message{ID: "m", Conversation: "c1", User: "u1", Text: text})
+		c, err := e.Command(&command.Message{ID: "m", Conversation: "c1", User: "u1", Text: text})
 		if d := e.Decide(c); err != nil || d.Allowed != allowed {
 			t.Errorf("%s: %q is decided %+v, %v", text, c.Name, d, err)
 		}

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"chatconf/shared/command"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,12 +26,12 @@ type Platform struct {
 type Setting struct {
 	Key      string
 	Required bool
-	Secret   bool   // sealed at rest, masked on every read
-	Shape    Shape  // what its value looks like
-	Output   string // its name in Outputs, if it is shown there
-	Generate bool   // made up when absent, by Shape.Make
-	Needs    string // the key without which this one is refused; <key>Previous needs <key> anyhow
-	Help     string // one line for people
+	Secret   bool          // sealed at rest, masked on every read
+	Shape    command.Shape // what its value looks like
+	Output   string        // its name in Outputs, if it is shown there
+	Generate bool          // made up when absent, by Shape.Make
+	Needs    string        // the key without which this one is refused; <key>Previous needs <key> anyhow
+	Help     string        // one line for people
 
 	// Names are what the platform's own console calls the setting, where that is not the key
 	// without the platform's name: AppKey of DingTalkClientId. They are understood in a
@@ -108,7 +109,7 @@ func (p *Platform) keyOf(written string) (key string, ok bool) {
 		}
 	}
 	if folded == consoleName(keyConversationID) {
-		return KeyConversationIDs, true
+		return command.KeyConversationIDs, true
 	}
 	return "", false
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"chatconf/shared/command"
 	"chatconf/shared/document"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
@@ -109,8 +110,8 @@ func decodeRevision(item table.Item) (*revision, error) {
 }
 
 // ref names the life of a configuration that the record is of.
-func (c scope) ref(r *record) Ref {
-	return Ref{Account: c.account, Region: c.region, Name: r.Name, Life: r.life()}
+func (c scope) ref(r *record) command.Ref {
+	return command.Ref{Account: c.account, Region: c.region, Name: r.Name, Life: r.life()}
 }
 
 // life returns the id of the record's life: when it began and with which revision, which no other
@@ -331,14 +332,14 @@ func (s *Service) webhookURL(c scope, r *record, reveal bool) (string, error) {
 
 // language returns the Language of the record's Configuration.
 func (r *record) language() (string, error) {
-	if !strings.Contains(r.Configuration, `"`+KeyLanguage+`"`) { // which is most often so, and saves the parsing
-		return English, nil
+	if !strings.Contains(r.Configuration, `"`+command.KeyLanguage+`"`) { // which is most often so, and saves the parsing
+		return command.English, nil
 	}
 	root, err := r.parse()
 	if err != nil {
 		return "", err
 	}
-	return root.TextOf(KeyLanguage, English), nil
+	return root.TextOf(command.KeyLanguage, command.English), nil
 }
 
 // parse returns the record's Configuration as a document.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"chatconf/shared/command"
 	"chatconf/shared/seal"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
@@ -21,7 +22,7 @@ const actionSend = "SendChatMessage"
 // the caller must be one who may see the secrets of its Outputs too. It costs one Get.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion.
-func (s *Service) OpenToSend(ctx context.Context, regionID, name string, reveal bool) (*Endpoint, secret.Text, error) {
+func (s *Service) OpenToSend(ctx context.Context, regionID, name string, reveal bool) (*command.Endpoint, secret.Text, error) {
 	actions := []string{actionSend}
 	if reveal {
 		actions = append(actions, actionReveal)
@@ -52,11 +53,11 @@ const SentHeader = "X-Chatconf-Sent"
 const maxProof = 512
 
 // sentPlace is where the proof of a callback is sealed.
-func sentPlace(e *Endpoint) seal.Place { return scopeOf(e.Ref()).place(e.Name, "#Sent") }
+func sentPlace(e *command.Endpoint) seal.Place { return scopeOf(e.Ref()).place(e.Name, "#Sent") }
 
 // ProveSent returns the proof that SendChatMessage made a callback, which its digest names: the digest, sealed with the key ring. It is good for
 // that callback of that configuration alone. Only a process with the key ring can make it, and such a process can be anybody in the chat.
-func (s *Service) ProveSent(e *Endpoint, digest []byte) (string, error) {
+func (s *Service) ProveSent(e *command.Endpoint, digest []byte) (string, error) {
 	sealed, err := s.ring.Seal(sentPlace(e), digest)
 	if err != nil {
 		return "", fmt.Errorf("chat: prove a callback: %w", err)
@@ -65,7 +66,7 @@ func (s *Service) ProveSent(e *Endpoint, digest []byte) (string, error) {
 }
 
 // IsSent reports whether proof, the value of SentHeader, is that of the callback with the digest. It is for callbacks that are proven to be genuine.
-func (s *Service) IsSent(e *Endpoint, proof string, digest []byte) bool {
+func (s *Service) IsSent(e *command.Endpoint, proof string, digest []byte) bool {
 	if proof == "" || len(proof) > maxProof || len(digest) == 0 || strings.ContainsAny(proof, "\r\n") { // which base64 skips
 		return false
 	}
@@ -87,7 +88,7 @@ func (job *Job) Keep(answer string) { job.kept = answer }
 const maxKept = 16 << 10
 
 // keptPlace is where an answer is sealed that is kept.
-func keptPlace(r Ref) seal.Place { return scopeOf(r).place(r.Name, "#Kept/"+r.ID) }
+func keptPlace(r command.Ref) seal.Place { return scopeOf(r).place(r.Name, "#Kept/"+r.ID) }
 
 // A SentMessage is what became of a message that SendChatMessage made.
 type SentMessage struct {
@@ -99,7 +100,7 @@ type SentMessage struct {
 
 // FollowSent returns what became of a message, by the id that the platform's receiver reads of it, and whether it was recorded. It is for who had the
 // Endpoint from OpenToSend. It costs two Gets.
-func (s *Service) FollowSent(ctx context.Context, e *Endpoint, messageID string) (m SentMessage, recorded bool, err error) {
+func (s *Service) FollowSent(ctx context.Context, e *command.Endpoint, messageID string) (m SentMessage, recorded bool, err error) {
 	if s.journal == nil {
 		return SentMessage{}, false, nil
 	}
@@ -110,7 +111,7 @@ func (s *Service) FollowSent(ctx context.Context, e *Endpoint, messageID string)
 	return m, recorded, nil
 }
 
-func (j *Journal) follow(ctx context.Context, ref Ref, messageID string) (m SentMessage, recorded bool, err error) {
+func (j *Journal) follow(ctx context.Context, ref command.Ref, messageID string) (m SentMessage, recorded bool, err error) {
 	ref.ID, err = j.firstRecord(ctx, ref, onceKey(ref, messagePrefix, messageID))
 	if err != nil || ref.ID == "" {
 		return SentMessage{}, false, err

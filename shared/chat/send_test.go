@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/policy"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
@@ -142,7 +143,7 @@ func TestTheProofOfASentMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for about, test := range map[string]struct {
-		e      *chat.Endpoint
+		e      *command.Endpoint
 		proof  string
 		digest string
 	}{
@@ -194,7 +195,7 @@ func TestAnswersAreKept(t *testing.T) {
 		t.Errorf("before the message: %v, %v", recorded, err)
 	}
 	a := arrival(t, e, "m1", "u1", "restart")
-	a.Handover = &chat.Handover{ReplyTo: chat.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "planted-id"}.Kept()}
+	a.Handover = &chat.Handover{ReplyTo: command.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "planted-id"}.Kept()}
 	ref := h.record(e, a)
 	if m, recorded, err := h.FollowSent(h.ctx, e, "m1"); !recorded || err != nil || m.Outcome != chat.OutcomePending || m.ID != ref.ID || m.Answer != "" {
 		t.Errorf("before its end: %+v, %v, %v", m, recorded, err)
@@ -224,7 +225,7 @@ func TestAnswersAreKept(t *testing.T) {
 	if _, _, err := other.FollowSent(h.ctx, e, "m1"); err == nil || strings.Contains(err.Error(), "planted") {
 		t.Errorf("with another key ring: %v", err)
 	}
-	if kept := (chat.ReplyTo{}).Kept(); kept != (chat.ReplyTo{}) {
+	if kept := (command.ReplyTo{}).Kept(); kept != (command.ReplyTo{}) {
 		t.Errorf("where there is no way to answer, there is %+v", kept)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
@@ -33,21 +34,21 @@ func TestNewRefuses(t *testing.T) {
 			return chat.New(spy, ring, []chat.Platform{{Title: "x"}}, chat.Options{})
 		},
 		"a setting without help": func() (*chat.Service, error) {
-			return chat.New(spy, ring, []chat.Platform{{Type: "X", Settings: []chat.Setting{{Key: "K", Shape: chat.Text(1)}}}}, chat.Options{})
+			return chat.New(spy, ring, []chat.Platform{{Type: "X", Settings: []chat.Setting{{Key: "K", Shape: command.Text(1)}}}}, chat.Options{})
 		},
 		"a generated setting whose shape makes nothing": func() (*chat.Service, error) {
 			return chat.New(spy, ring, []chat.Platform{{Type: "X", Settings: []chat.Setting{
-				{Key: "K", Secret: true, Generate: true, Help: "h", Shape: chat.Shape{Want: "w", Fits: good}},
+				{Key: "K", Secret: true, Generate: true, Help: "h", Shape: command.Shape{Want: "w", Fits: good}},
 			}}}, chat.Options{})
 		},
 		"a setting that needs one that is none": func() (*chat.Service, error) {
-			return chat.New(spy, ring, []chat.Platform{{Type: "X", Settings: []chat.Setting{{Key: "K", Needs: "Other", Help: "h", Shape: chat.Text(1)}}}}, chat.Options{})
+			return chat.New(spy, ring, []chat.Platform{{Type: "X", Settings: []chat.Setting{{Key: "K", Needs: "Other", Help: "h", Shape: command.Text(1)}}}}, chat.Options{})
 		},
 		"a secret of before without the one of now": func() (*chat.Service, error) {
-			return chat.New(spy, ring, []chat.Platform{{Type: "X", Settings: []chat.Setting{{Key: "KPrevious", Secret: true, Help: "h", Shape: chat.Text(1)}}}}, chat.Options{})
+			return chat.New(spy, ring, []chat.Platform{{Type: "X", Settings: []chat.Setting{{Key: "KPrevious", Secret: true, Help: "h", Shape: command.Text(1)}}}}, chat.Options{})
 		},
 		"an output that is not secret": func() (*chat.Service, error) {
-			return chat.New(spy, ring, []chat.Platform{{Type: "X", Settings: []chat.Setting{{Key: "K", Output: "K", Help: "h", Shape: chat.Text(1)}}}}, chat.Options{})
+			return chat.New(spy, ring, []chat.Platform{{Type: "X", Settings: []chat.Setting{{Key: "K", Output: "K", Help: "h", Shape: command.Text(1)}}}}, chat.Options{})
 		},
 	} {
 		if s, err := build(); err == nil || s != nil || !strings.HasPrefix(err.Error(), "chat: ") {

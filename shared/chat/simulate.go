@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"chatconf/shared/command"
 	"context"
 	"errors"
 )
@@ -28,7 +29,7 @@ type SimulatedPermission struct {
 	RamRole       string // that the command would run as
 	Statement     *int   `json:",omitempty"` // index into Permissions of the statement that decides; absent if none does
 	StatementText string `json:",omitempty"`
-	Cause         Cause
+	Cause         command.Cause
 	Reason        string   // a sentence, in the configuration's Language
 	Groups        []string // of the user
 	Commands      []string // patterns of what the user may run in the conversation, besides help and whoami
@@ -41,10 +42,10 @@ func (in *SimulateRequest) command() (string, error) {
 	if in.Command == "" {
 		return "", missing("Command")
 	}
-	name, _, err := ParseCommand(in.Command)
-	var wrong *CommandError
+	name, _, err := command.Parse(in.Command)
+	var wrong *command.Error
 	if errors.As(err, &wrong) {
-		return "", invalid("Command", "%s", wrong.Sentence(English))
+		return "", invalid("Command", "%s", wrong.Sentence(command.English))
 	}
 	return name, err
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/dial"
 	"chatconf/shared/secret"
 )
@@ -142,14 +143,14 @@ func TestTargetOfAnEndpoint(t *testing.T) {
 	h := newHouse(t)
 	for about, c := range map[string]struct {
 		members string
-		want    chat.Target
+		want    command.Target
 		text    string
 	}{
-		"none":       {`"BotName":"b"`, chat.Target{Type: chat.TargetJournal}, "Journal"},
-		"a journal":  {`"Target":{"Type":"Journal"}`, chat.Target{Type: chat.TargetJournal}, "Journal"},
-		"a function": {`"Target":{"Type":"Function","Name":"f"}`, chat.Target{Type: chat.TargetFunction, Name: "f"}, "Function f"},
+		"none":       {`"BotName":"b"`, command.Target{Type: command.TargetJournal}, "Journal"},
+		"a journal":  {`"Target":{"Type":"Journal"}`, command.Target{Type: command.TargetJournal}, "Journal"},
+		"a function": {`"Target":{"Type":"Function","Name":"f"}`, command.Target{Type: command.TargetFunction, Name: "f"}, "Function f"},
 		"a URL": {`"Target":{"Type":"Http","Url":"https://h.example.com:8443/planted?x=planted","Secret":"` + targetSecret + `"}`,
-			chat.Target{Type: chat.TargetHTTP, URL: "https://h.example.com:8443/planted?x=planted", Secret: targetSecret}, "Http h.example.com:8443"},
+			command.Target{Type: command.TargetHTTP, URL: "https://h.example.com:8443/planted?x=planted", Secret: targetSecret}, "Http h.example.com:8443"},
 	} {
 		name := strings.ReplaceAll(about, " ", "-")
 		h.create(name, func(in *chat.CreateRequest) { in.Configuration = secret.Text(with(slack, c.members)) })
@@ -162,13 +163,13 @@ func TestTargetOfAnEndpoint(t *testing.T) {
 			t.Errorf("%s: %s, %s, %v", about, e.Target, text, err)
 		}
 	}
-	if got := (chat.Target{Type: "Http", URL: ":"}).String(); got != "Http" {
+	if got := (command.Target{Type: "Http", URL: ":"}).String(); got != "Http" {
 		t.Errorf("a URL that is none: %s", got)
 	}
 }
 
 // open returns the endpoint of a configuration, by the URL in its Outputs.
-func (h *house) open(name string) *chat.Endpoint {
+func (h *house) open(name string) *command.Endpoint {
 	h.t.Helper()
 	e, err := h.openURL(h.url(name))
 	if err != nil {
@@ -187,7 +188,7 @@ func (h *house) url(name string) string {
 	return out.URL
 }
 
-func (h *house) openURL(url string) (*chat.Endpoint, error) {
+func (h *house) openURL(url string) (*command.Endpoint, error) {
 	h.t.Helper()
 	parts := strings.Split(url, "/")
 	if len(parts) != 8 || parts[3] != "webhook" {

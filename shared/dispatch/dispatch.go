@@ -15,6 +15,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/cloud"
+	"chatconf/shared/command"
 	"chatconf/shared/dial"
 	targethttp "chatconf/shared/dispatch/http"
 	"chatconf/shared/invoke"
@@ -49,7 +50,7 @@ type Options struct {
 	// Call invokes a function of the cloud and returns its answer. Nil is: there is no cloud.
 	Call func(ctx context.Context, name string, payload []byte) ([]byte, error)
 	// Sender makes the sender of a configuration.
-	Sender func(*chat.Endpoint) (Sender, error)
+	Sender func(*command.Endpoint) (Sender, error)
 	Now    func() time.Time // default time.Now
 }
 
@@ -81,7 +82,7 @@ func (e *undelivered) Error() string { return e.why }
 // Dispatch does what is left to be done for a command. A command for which nothing is left, or at which somebody else is, is no
 // error. That a target does not take it is none either: it is tried again later, or given up, and the record says so. An error
 // says that it is not known how it ended, since the tables are out of reach; the command is due again in a while.
-func (d *Dispatcher) Dispatch(ctx context.Context, ref chat.Ref) error {
+func (d *Dispatcher) Dispatch(ctx context.Context, ref command.Ref) error {
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, WorkTime)
 	defer cancel()
@@ -151,7 +152,7 @@ func (d *Dispatcher) work(ctx context.Context, job *chat.Job) (result chat.Resul
 		return result, false, nil
 	}
 	if text == "" && !job.Answered {
-		text = e.Reply(job.Command, chat.Decision{Allowed: true}) // nothing else has said yet that it was accepted
+		text = e.Reply(job.Command, command.Decision{Allowed: true}) // nothing else has said yet that it was accepted
 	}
 	// The target has it. That nobody could be told is no reason to hand it over once more.
 	sent, unsent := d.send(ctx, e, job, text)
@@ -160,7 +161,7 @@ func (d *Dispatcher) work(ctx context.Context, job *chat.Job) (result chat.Resul
 }
 
 // answer sends an answer that the callback's own response could not carry. What the platform refused for good is not tried again.
-func (d *Dispatcher) answer(ctx context.Context, e *chat.Endpoint, job *chat.Job) (result chat.Result, retry bool, err error) {
+func (d *Dispatcher) answer(ctx context.Context, e *command.Endpoint, job *chat.Job) (result chat.Result, retry bool, err error) {
 	sent, unsent := d.send(ctx, e, job, job.Answer)
 	switch {
 	case sent:
@@ -177,7 +178,7 @@ func (d *Dispatcher) canStillSend(job *chat.Job) bool {
 }
 
 // giveUp tells who gave the command that it will not be done.
-func (d *Dispatcher) giveUp(ctx context.Context, e *chat.Endpoint, job *chat.Job, why string) chat.Result {
+func (d *Dispatcher) giveUp(ctx context.Context, e *command.Endpoint, job *chat.Job, why string) chat.Result {
 	result := chat.Result{Outcome: chat.OutcomeFailed, Detail: why}
 	if job.Answer != "" {
 		return result // an answer, and not a command
@@ -190,7 +191,7 @@ func (d *Dispatcher) giveUp(ctx context.Context, e *chat.Endpoint, job *chat.Job
 }
 
 // send sends an answer to where the command came from, if there is a way. It returns whether that was done, else why not, if it was tried.
-func (d *Dispatcher) send(ctx context.Context, e *chat.Endpoint, job *chat.Job, text string) (sent bool, why undelivered) {
+func (d *Dispatcher) send(ctx context.Context, e *command.Endpoint, job *chat.Job, text string) (sent bool, why undelivered) {
 	if text == "" || job.ReplyTo.Kind == "" {
 		return false, undelivered{}
 	}
@@ -211,7 +212,7 @@ func (d *Dispatcher) send(ctx context.Context, e *chat.Endpoint, job *chat.Job, 
 }
 
 // deliver hands a command to its target and returns what that wants to be told. Its error is an *undelivered.
-func (d *Dispatcher) deliver(ctx context.Context, e *chat.Endpoint, job *chat.Job) (text string, err error) {
+func (d *Dispatcher) deliver(ctx context.Context, e *command.Endpoint, job *chat.Job) (text string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, targetTime)
 	defer cancel()
 	event, err := job.Event().MarshalJSON()
@@ -220,15 +221,15 @@ func (d *Dispatcher) deliver(ctx context.Context, e *chat.Endpoint, job *chat.Jo
 	}
 	var said []byte
 	switch target := e.Target; target.Type {
-	case chat.TargetJournal:
+	case command.TargetJournal:
 		return "", nil
-	case chat.TargetHTTP:
-		said, err = d.options.Post(ctx, target.URL.Reveal(), target.Secret.Reveal(), targethttp.Event{ID: job.ID, ContentType: chat.EventMediaType, Body: event})
+	case command.TargetHTTP:
+		said, err = d.options.Post(ctx, target.URL.Reveal(), target.Secret.Reveal(), targethttp.Event{ID: job.ID, ContentType: command.EventMediaType, Body: event})
 		var refused *targethttp.Error
 		if errors.As(err, &refused) {
 			return "", &undelivered{refused.Error(), refused.Again || ctx.Err() != nil, dial.Cause(refused)}
 		}
-	case chat.TargetFunction:
+	case command.TargetFunction:
 		if d.options.Call == nil {
 			return "", &undelivered{why: "this service runs outside of a cloud, where there are no functions"}
 		}

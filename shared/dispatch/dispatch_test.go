@@ -15,6 +15,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/cloud"
+	"chatconf/shared/command"
 	"chatconf/shared/dial"
 	"chatconf/shared/dispatch"
 	targethttp "chatconf/shared/dispatch/http"
@@ -39,7 +40,7 @@ type outside struct {
 	mu     sync.Mutex
 	events []targethttp.Event
 	sent   []string
-	to     []chat.ReplyTo
+	to     []command.ReplyTo
 
 	answer  func(ctx context.Context, n int) ([]byte, error) // of the target, to its n-th event
 	refuses error                                            // of the platform
@@ -59,7 +60,7 @@ func (o *outside) take(ctx context.Context, e targethttp.Event) ([]byte, error) 
 	return o.answer(ctx, n)
 }
 
-func (o *outside) Send(ctx context.Context, to chat.ReplyTo, text string) error {
+func (o *outside) Send(ctx context.Context, to command.ReplyTo, text string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.send != nil {
@@ -86,7 +87,7 @@ func (o *outside) dispatcher(p *webhooktest.Process) *dispatch.Dispatcher {
 		Service: p.Service,
 		Journal: p.Journal,
 		Post: func(ctx context.Context, url, secret string, e targethttp.Event) ([]byte, error) {
-			if url != targetURL || secret != targetSecret || e.ContentType != chat.EventMediaType {
+			if url != targetURL || secret != targetSecret || e.ContentType != command.EventMediaType {
 				p.Errorf("posted to %s with %s as %s", url, secret, e.ContentType)
 			}
 			return o.take(ctx, e)
@@ -97,7 +98,7 @@ func (o *outside) dispatcher(p *webhooktest.Process) *dispatch.Dispatcher {
 			}
 			return o.take(ctx, targethttp.Event{Body: payload})
 		},
-		Sender: func(e *chat.Endpoint) (dispatch.Sender, error) {
+		Sender: func(e *command.Endpoint) (dispatch.Sender, error) {
 			if e.Settings["SlackSigningSecret"].Reveal() == "" && e.Type == "Slack" {
 				p.Error("the sender has no settings")
 			}
@@ -117,7 +118,7 @@ type scene struct {
 	*outside
 	bot *webhooktest.Bot
 	d   *dispatch.Dispatcher
-	ref chat.Ref
+	ref command.Ref
 }
 
 // begin says something to a bot of a type, and leaves what follows to the test.
@@ -127,7 +128,7 @@ func begin(t testing.TB, kind, mode, text string, members ...string) *scene {
 	s := &scene{Process: p, outside: new(outside)}
 	s.bot = p.Create("ops", kind, platformtest.Settings(kind), append(members, webhooktest.Open)...)
 	s.d = s.dispatcher(p)
-	h := p.Handler(func(_ context.Context, ref chat.Ref) error { s.ref = ref; return nil })
+	h := p.Handler(func(_ context.Context, ref command.Ref) error { s.ref = ref; return nil })
 	if out := s.bot.Post(h, s.bot.Say(mode, platformsim.Message{ID: "m1", Text: text, ReplyURL: "https://hooks.slack.com/commands/PLANTED"})); out.Code != http.StatusOK {
 		t.Fatalf("%d %s", out.Code, p.Log())
 	}
@@ -204,7 +205,7 @@ func TestAnswersAreKeptForSendChatMessage(t *testing.T) {
 		s := &scene{Process: p, outside: &outside{answer: test.answer}}
 		s.bot = p.Create("ops", test.kind, platformtest.Settings(test.kind), append(test.members, webhooktest.Open)...)
 		s.d = s.dispatcher(p)
-		h := p.Handler(func(_ context.Context, ref chat.Ref) error { s.ref = ref; return nil })
+		h := p.Handler(func(_ context.Context, ref command.Ref) error { s.ref = ref; return nil })
 		e, _, err := p.Service.OpenToSend(p.As(), "", "ops", false)
 		if err != nil {
 			t.Fatal(err)
@@ -358,7 +359,7 @@ func TestWithoutACloud(t *testing.T) {
 		Post: func(context.Context, string, string, targethttp.Event) ([]byte, error) {
 			return nil, errors.New("not asked for")
 		},
-		Sender: func(*chat.Endpoint) (dispatch.Sender, error) { return nil, errors.New("no sender") }})
+		Sender: func(*command.Endpoint) (dispatch.Sender, error) { return nil, errors.New("no sender") }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -530,7 +531,7 @@ func TestWithoutASetting(t *testing.T) {
 		Post: func(context.Context, string, string, targethttp.Event) ([]byte, error) {
 			return nil, errors.New("not asked for")
 		},
-		Sender: func(e *chat.Endpoint) (dispatch.Sender, error) {
+		Sender: func(e *command.Endpoint) (dispatch.Sender, error) {
 			return platform.All().Senders()[e.Type](callback.Settings{}, callback.NewClient(callback.ClientOptions{Now: s.Now}))
 		}})
 	if err != nil {
@@ -802,7 +803,7 @@ func TestRedriveTogether(t *testing.T) {
 	w := webhooktest.New(t)
 	p, o := w.Process(), new(outside)
 	bot := p.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
-	h := p.Handler(func(context.Context, chat.Ref) error { return dispatch.ErrBusy })
+	h := p.Handler(func(context.Context, command.Ref) error { return dispatch.ErrBusy })
 	const n = 50 // more than one look finds
 	for i := range n {
 		bot.Post(h, bot.Say("command", platformsim.Message{ID: fmt.Sprint("m", i), Text: "restart"}))
@@ -835,7 +836,7 @@ func TestRedriveEnds(t *testing.T) {
 	w := webhooktest.New(t)
 	p, o := w.Process(), new(outside)
 	bot := p.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
-	h := p.Handler(func(context.Context, chat.Ref) error { return dispatch.ErrBusy })
+	h := p.Handler(func(context.Context, command.Ref) error { return dispatch.ErrBusy })
 	for i := range 30 {
 		bot.Post(h, bot.Say("command", platformsim.Message{ID: fmt.Sprint("m", i), Text: "restart"}))
 	}
@@ -890,7 +891,7 @@ func TestNewWantsItsParts(t *testing.T) {
 	p := webhooktest.New(t).Process()
 	full := dispatch.Options{Service: p.Service, Journal: p.Journal,
 		Post:   func(context.Context, string, string, targethttp.Event) ([]byte, error) { return nil, nil },
-		Sender: func(*chat.Endpoint) (dispatch.Sender, error) { return new(outside), nil }}
+		Sender: func(*command.Endpoint) (dispatch.Sender, error) { return new(outside), nil }}
 	if _, err := dispatch.New(full); err != nil {
 		t.Error(err)
 	}

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/invoke"
 )
 
@@ -42,7 +42,7 @@ func (d *Dispatcher) Redrive(ctx context.Context) (found int, err error) {
 }
 
 // all dispatches commands, several at once, as long as there is time to begin.
-func (d *Dispatcher) all(ctx context.Context, due []chat.Ref, until time.Time) []error {
+func (d *Dispatcher) all(ctx context.Context, due []command.Ref, until time.Time) []error {
 	var mu sync.Mutex
 	var errs []error
 	var group sync.WaitGroup
@@ -69,7 +69,7 @@ func (d *Dispatcher) all(ctx context.Context, due []chat.Ref, until time.Time) [
 }
 
 // dispatch is Dispatch, with a panic as an error: the command stays claimed for its lease, and others are to be done.
-func (d *Dispatcher) dispatch(ctx context.Context, ref chat.Ref) (err error) {
+func (d *Dispatcher) dispatch(ctx context.Context, ref command.Ref) (err error) {
 	defer invoke.Recover("dispatch", &err)
 	return d.Dispatch(ctx, ref)
 }
@@ -77,7 +77,7 @@ func (d *Dispatcher) dispatch(ctx context.Context, ref chat.Ref) (err error) {
 // A Worker does in its own process what dispatch-command and redrive-commands are for in a cloud.
 type Worker struct {
 	dispatcher *Dispatcher
-	queue      chan chat.Ref
+	queue      chan command.Ref
 	context    context.Context // of the work, ended when it is cut off
 	cut        context.CancelFunc
 	group      sync.WaitGroup
@@ -106,7 +106,7 @@ var ErrBusy = errors.New("dispatch: the worker is busy; the command is found lat
 
 // NewWorker starts a worker, whose lines go to the logger of ctx's invocation. It works until it is closed, and not only until ctx ends.
 func NewWorker(ctx context.Context, d *Dispatcher) *Worker {
-	w := &Worker{dispatcher: d, queue: make(chan chat.Ref, queueSize), done: make(chan struct{})}
+	w := &Worker{dispatcher: d, queue: make(chan command.Ref, queueSize), done: make(chan struct{})}
 	w.context, w.cut = context.WithCancel(context.WithoutCancel(ctx))
 	for range workers {
 		w.group.Go(w.work)
@@ -116,7 +116,7 @@ func NewWorker(ctx context.Context, d *Dispatcher) *Worker {
 }
 
 // Start has a command handed on, and does not wait for it. Its error is ErrBusy.
-func (w *Worker) Start(_ context.Context, ref chat.Ref) error {
+func (w *Worker) Start(_ context.Context, ref command.Ref) error {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	if w.closed {
@@ -150,22 +150,22 @@ const maxWaiting = 64
 // Turns see to it that at most each commands of one configuration are worked at. The zero value is nobody's turn.
 type turns struct {
 	mu      sync.Mutex
-	busy    map[chat.Ref]int // by configuration
-	waiting map[chat.Ref][]chat.Ref
+	busy    map[command.Ref]int // by configuration
+	waiting map[command.Ref][]command.Ref
 }
 
 // configuration returns what a command is of.
-func configuration(ref chat.Ref) chat.Ref {
+func configuration(ref command.Ref) command.Ref {
 	ref.ID = ""
 	return ref
 }
 
 // take reports whether it is a command's turn. If not, next returns it later, or it is left.
-func (t *turns) take(ref chat.Ref) bool {
+func (t *turns) take(ref command.Ref) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.busy == nil {
-		t.busy, t.waiting = make(map[chat.Ref]int), make(map[chat.Ref][]chat.Ref)
+		t.busy, t.waiting = make(map[command.Ref]int), make(map[command.Ref][]command.Ref)
 	}
 	of := configuration(ref)
 	if t.busy[of] < each {
@@ -179,7 +179,7 @@ func (t *turns) take(ref chat.Ref) bool {
 }
 
 // next ends a command's turn, and returns the one of the same configuration whose turn it is then, if one waits.
-func (t *turns) next(ref chat.Ref) (chat.Ref, bool) {
+func (t *turns) next(ref command.Ref) (command.Ref, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	of := configuration(ref)
@@ -192,7 +192,7 @@ func (t *turns) next(ref chat.Ref) (chat.Ref, bool) {
 	if t.busy[of]--; t.busy[of] == 0 {
 		delete(t.busy, of)
 	}
-	return chat.Ref{}, false
+	return command.Ref{}, false
 }
 
 // redrive looks for what is due, at once and then again and again.

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 )
 
 // A Sender sends an answer after the acknowledgement.
 type Sender interface {
 	// Send answers a message with text, shown as it is. Its error may say whether another attempt can help, as Passing reads it.
-	Send(ctx context.Context, to chat.ReplyTo, text string) error
+	Send(ctx context.Context, to command.ReplyTo, text string) error
 }
 
 // Passing reports whether what kept a Sender from sending, or one from being made, may pass. It does unless the error says otherwise, by a method

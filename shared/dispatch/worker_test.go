@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/dispatch"
 	targethttp "chatconf/shared/dispatch/http"
 	"chatconf/shared/platform/platformsim"
@@ -18,7 +18,7 @@ import (
 )
 
 // many makes a bot and says n things to it.
-func many(p *webhooktest.Process, n int, start func(context.Context, chat.Ref) error) {
+func many(p *webhooktest.Process, n int, start func(context.Context, command.Ref) error) {
 	p.Helper()
 	bot := p.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
 	h := p.Handler(start)
@@ -53,7 +53,7 @@ func TestAWorkerDrains(t *testing.T) {
 		if got := outcomes(p); got["Delivered"] != 30 {
 			t.Errorf("outcomes = %v", got)
 		}
-		if err := w.Start(p.Context(), chat.Ref{}); !errors.Is(err, dispatch.ErrBusy) {
+		if err := w.Start(p.Context(), command.Ref{}); !errors.Is(err, dispatch.ErrBusy) {
 			t.Errorf("after its end: Start = %v", err)
 		}
 		if err := w.Close(); err != nil {
@@ -155,7 +155,7 @@ func TestAWorkerIsBounded(t *testing.T) {
 		}
 		busy := 0
 		for range 1100 {
-			if err := w.Start(p.Context(), chat.Ref{Account: "1", Region: "r", Name: "n", ID: "i"}); errors.Is(err, dispatch.ErrBusy) {
+			if err := w.Start(p.Context(), command.Ref{Account: "1", Region: "r", Name: "n", ID: "i"}); errors.Is(err, dispatch.ErrBusy) {
 				busy++
 			}
 		}
@@ -164,7 +164,7 @@ func TestAWorkerIsBounded(t *testing.T) {
 		}
 		close(release)
 		synctest.Wait()
-		oneMore(p, func(context.Context, chat.Ref) error { return dispatch.ErrBusy })
+		oneMore(p, func(context.Context, command.Ref) error { return dispatch.ErrBusy })
 		p.Advance(2 * time.Minute)
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -178,7 +178,7 @@ func TestAWorkerIsBounded(t *testing.T) {
 }
 
 // oneMore says one more thing, to another bot.
-func oneMore(p *webhooktest.Process, start func(context.Context, chat.Ref) error) {
+func oneMore(p *webhooktest.Process, start func(context.Context, command.Ref) error) {
 	p.Helper()
 	bot := p.Create("more", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
 	bot.Post(p.Handler(start), bot.Say("command", platformsim.Message{ID: "more", Text: "restart"}))
@@ -224,7 +224,7 @@ func TestAWorkerOutlivesAPanic(t *testing.T) {
 		if log := p.Log(); !strings.Contains(log, `"error":"dispatch: panic: planted\ngoroutine `) || !strings.Contains(log, "webhooktest.go") {
 			t.Errorf("log = %s", log)
 		}
-		oneMore(p, func(context.Context, chat.Ref) error { return dispatch.ErrBusy })
+		oneMore(p, func(context.Context, command.Ref) error { return dispatch.ErrBusy })
 		p.Advance(2 * time.Minute)
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -262,7 +262,7 @@ func TestARoundEndsWithItsContext(t *testing.T) {
 		for i := range 5 {
 			bot := p.Create(fmt.Sprint("ops-", i), "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
 			for k := range 4 {
-				bot.Post(p.Handler(func(context.Context, chat.Ref) error { return dispatch.ErrBusy }), bot.Say("command", platformsim.Message{ID: fmt.Sprint("m", k), Text: "restart"}))
+				bot.Post(p.Handler(func(context.Context, command.Ref) error { return dispatch.ErrBusy }), bot.Say("command", platformsim.Message{ID: fmt.Sprint("m", k), Text: "restart"}))
 			}
 		}
 		p.Advance(2 * time.Minute)

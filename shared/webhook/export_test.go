@@ -3,7 +3,7 @@ package webhook
 import (
 	"strconv"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
 
@@ -14,7 +14,7 @@ const MaxReceivers = maxReceivers
 func KeptReceivers(n int) int {
 	r := receivers{make: map[string]func(callback.Settings) (callback.Receiver, error){"": func(callback.Settings) (callback.Receiver, error) { return nil, nil }}}
 	for i := range n {
-		if _, err := r.of(&chat.Endpoint{Name: strconv.Itoa(i)}); err != nil {
+		if _, err := r.of(&command.Endpoint{Name: strconv.Itoa(i)}); err != nil {
 			panic(err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform/callback"
 )
@@ -34,7 +35,7 @@ type Options struct {
 	Receivers map[string]func(callback.Settings) (callback.Receiver, error)
 	// HandOn tells whoever hands commands on that there is one. It is not to wait until that is done. What it cannot do is not
 	// lost: the command is found in the journal a minute later.
-	HandOn func(context.Context, chat.Ref) error
+	HandOn func(context.Context, command.Ref) error
 	// Frozen says that the process rests once it has answered, as functions do. What health must
 	// know is then written before the answer.
 	Frozen bool
@@ -52,7 +53,7 @@ type Handler struct {
 	service   *chat.Service
 	journal   *chat.Journal
 	receivers receivers
-	handOn    func(context.Context, chat.Ref) error
+	handOn    func(context.Context, command.Ref) error
 	frozen    bool
 	now       func() time.Time
 }
@@ -125,7 +126,7 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callbac
 	var unproven *chat.Unproven
 	switch {
 	case errors.As(err, &unproven):
-		if unproven.Of != (chat.Ref{}) {
+		if unproven.Of != (command.Ref{}) {
 			n := chat.Note{Counter: chat.CountRefused, Step: chat.StepToken, Reason: "the URL has another token"}
 			h.note(ctx, unproven.Of, n)
 		}
@@ -170,7 +171,7 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callbac
 
 // command decides a message, records it, hands it on, and words the answer. The answer is made before the record, since from there on
 // nothing may go wrong any more.
-func (h *Handler) command(ctx context.Context, e *chat.Endpoint, receiver callback.Receiver, received *callback.Received, c *entry) *callback.Response {
+func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver callback.Receiver, received *callback.Received, c *entry) *callback.Response {
 	m := received.Message
 	command, _ := e.Command(m) // what is no command is decided so, and recorded
 	decision := e.Decide(command)
@@ -210,9 +211,9 @@ func (h *Handler) command(ctx context.Context, e *chat.Endpoint, receiver callba
 
 // handover returns what is left to be done once a command is recorded; nil if nothing is. What goes to a target is answered by it, and
 // an answer that the platform's own response cannot carry goes the long way.
-func handover(e *chat.Endpoint, m *chat.Message, d chat.Decision, text string, carried bool) *chat.Handover {
+func handover(e *command.Endpoint, m *command.Message, d command.Decision, text string, carried bool) *chat.Handover {
 	switch {
-	case d.Allowed && d.Cause != chat.CauseBuiltIn && e.Target.Type != chat.TargetJournal:
+	case d.Allowed && d.Cause != command.CauseBuiltIn && e.Target.Type != command.TargetJournal:
 		return &chat.Handover{ReplyTo: m.ReplyTo}
 	case !carried && m.ReplyTo.Kind != "" && text != "":
 		return &chat.Handover{ReplyTo: m.ReplyTo, Answer: text}
@@ -221,21 +222,21 @@ func handover(e *chat.Endpoint, m *chat.Message, d chat.Decision, text string, c
 }
 
 // pass tells whoever hands on. That it failed changes nothing for the platform: the command is recorded, and due in a minute.
-func (h *Handler) pass(ctx context.Context, ref chat.Ref, c *entry) {
+func (h *Handler) pass(ctx context.Context, ref command.Ref, c *entry) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), HandOnTime)
 	defer cancel()
 	c.late = h.handOn(ctx, ref)
 }
 
 // mention notes that a message mentions another name than BotName.
-func (h *Handler) mention(ctx context.Context, e *chat.Endpoint, received *callback.Received) {
+func (h *Handler) mention(ctx context.Context, e *command.Endpoint, received *callback.Received) {
 	if received.Mention != "" {
 		h.note(ctx, e.Ref(), chat.Note{Mention: received.Mention})
 	}
 }
 
 // note notes something for the health of a configuration.
-func (h *Handler) note(ctx context.Context, ref chat.Ref, n chat.Note) {
+func (h *Handler) note(ctx context.Context, ref command.Ref, n chat.Note) {
 	if !h.frozen {
 		h.journal.NoteLater(ctx, ref, n)
 		return
@@ -248,7 +249,7 @@ func (h *Handler) note(ctx context.Context, ref chat.Ref, n chat.Note) {
 }
 
 // refuse is the answer to a callback with the right URL that is not genuine, whatever is wrong with it.
-func (h *Handler) refuse(ctx context.Context, e *chat.Endpoint, c *entry, err error) *callback.Response {
+func (h *Handler) refuse(ctx context.Context, e *command.Endpoint, c *entry, err error) *callback.Response {
 	var why *callback.Refusal
 	if !errors.As(err, &why) {
 		why = &callback.Refusal{Step: callback.StepConfiguration, Reason: err.Error()}
@@ -260,7 +261,7 @@ func (h *Handler) refuse(ctx context.Context, e *chat.Endpoint, c *entry, err er
 // An entry is the log line of one callback.
 type entry struct {
 	started  time.Time
-	ref      chat.Ref // as the URL has it, whether there is such a configuration or not
+	ref      command.Ref // as the URL has it, whether there is such a configuration or not
 	platform string
 	status   int
 	outcome  string
@@ -268,7 +269,7 @@ type entry struct {
 	step     callback.Step
 	reason   string
 	id       string // of the record
-	command  chat.Command
+	command  command.Command
 	allowed  bool
 	sent     bool  // SendChatMessage made it
 	late     error // of handing on

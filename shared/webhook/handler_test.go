@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
@@ -32,15 +33,15 @@ import (
 )
 
 // nobody hands nothing on.
-func nobody(context.Context, chat.Ref) error { return nil }
+func nobody(context.Context, command.Ref) error { return nil }
 
 // handOns remembers what was handed on.
 type handOns struct {
 	mu   sync.Mutex
-	refs []chat.Ref
+	refs []command.Ref
 }
 
-func (h *handOns) add(_ context.Context, ref chat.Ref) error {
+func (h *handOns) add(_ context.Context, ref command.Ref) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.refs = append(h.refs, ref)
@@ -291,7 +292,7 @@ func TestRefusalsAreAlike(t *testing.T) {
 			process := w.Process()
 			bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
 			token := bot.URL[strings.LastIndex(bot.URL, "/")+1:]
-			h := process.Handler(func(context.Context, chat.Ref) error { t.Error("it was handed on"); return nil })
+			h := process.Handler(func(context.Context, command.Ref) error { t.Error("it was handed on"); return nil })
 			w.Calls()
 			out := test.send(bot, h)
 			if err := process.Journal.Flush(w.Context()); err != nil {
@@ -523,7 +524,7 @@ func TestHandingOnFails(t *testing.T) {
 		w := webhooktest.New(t)
 		process := w.Process()
 		bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
-		h := process.Handler(func(ctx context.Context, _ chat.Ref) error { <-ctx.Done(); return ctx.Err() })
+		h := process.Handler(func(ctx context.Context, _ command.Ref) error { <-ctx.Done(); return ctx.Err() })
 		c := bot.Say("command", platformsim.Message{Text: "restart"})
 		began := time.Now()
 		if text := w.Read(c, bot.Post(h, c)); text != "restart was accepted." {
@@ -577,7 +578,7 @@ func TestAnswersAreInTime(t *testing.T) {
 					for _, takes := range []time.Duration{time.Hour, 700 * time.Millisecond} {
 						for n := 1; n <= 4; n++ {
 							w.Advance(time.Minute)
-							h := frozen(w.Process(), func(ctx context.Context, _ chat.Ref) error { <-ctx.Done(); return ctx.Err() })
+							h := frozen(w.Process(), func(ctx context.Context, _ command.Ref) error { <-ctx.Done(); return ctx.Err() })
 							c := bot.Say(mode, platformsim.Message{Text: "restart"})
 							edit(c)
 							w.FailAt(n, webhooktest.Fault{Takes: takes})
@@ -595,7 +596,7 @@ func TestAnswersAreInTime(t *testing.T) {
 }
 
 // frozen returns the handler of a process that rests once it has answered.
-func frozen(p *webhooktest.Process, handOn func(context.Context, chat.Ref) error) *webhook.Handler {
+func frozen(p *webhooktest.Process, handOn func(context.Context, command.Ref) error) *webhook.Handler {
 	p.Helper()
 	h, err := webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: platform.All().Receivers(), HandOn: handOn, Frozen: true, Now: p.Now})
 	if err != nil {
@@ -631,7 +632,7 @@ func TestBounds(t *testing.T) {
 			w := webhooktest.New(t)
 			process := w.Process()
 			bot := process.Create("ops", test.kind, platformtest.Settings(test.kind), webhooktest.Open, toHTTP)
-			h := frozen(process, func(ctx context.Context, _ chat.Ref) error { <-ctx.Done(); return ctx.Err() })
+			h := frozen(process, func(ctx context.Context, _ command.Ref) error { <-ctx.Done(); return ctx.Err() })
 			c := test.say(bot)
 			w.FailAt(test.hangsAt, webhooktest.Fault{Takes: time.Hour})
 			began := time.Now()
@@ -767,7 +768,7 @@ func (f faulty) Answer(in *callback.Received, text string) (*callback.Response, 
 // A receiver that panics or cannot answer costs one callback and nothing else, and nothing was recorded that nobody knows of.
 func TestReceiversThatBreak(t *testing.T) {
 	message := func(*callback.Request) (*callback.Received, error) {
-		return &callback.Received{Message: &chat.Message{ID: "m", User: "u", Conversation: "c", Text: "help"}}, nil
+		return &callback.Received{Message: &command.Message{ID: "m", User: "u", Conversation: "c", Text: "help"}}, nil
 	}
 	for about, receiver := range map[string]faulty{
 		"it panics as it receives":  {receive: func(*callback.Request) (*callback.Received, error) { panic("broken") }},
@@ -776,7 +777,7 @@ func TestReceiversThatBreak(t *testing.T) {
 		"it has no acknowledgement": {func(*callback.Request) (*callback.Received, error) { return new(callback.Received), nil }, func(*callback.Received, string) (*callback.Response, error) { return nil, errors.New("broken") }},
 		"it has nothing":            {receive: func(*callback.Request) (*callback.Received, error) { return nil, nil }},
 		"it has a message without id": {func(*callback.Request) (*callback.Received, error) {
-			return &callback.Received{Message: &chat.Message{User: "u"}}, nil
+			return &callback.Received{Message: &command.Message{User: "u"}}, nil
 		}, func(*callback.Received, string) (*callback.Response, error) {
 			return &callback.Response{Status: 200}, nil
 		}},
@@ -1027,7 +1028,7 @@ func TestKinds(t *testing.T) {
 	if health.Ignored["reaction_added"] != 1 || health.Ignored["message/group"] != 1 || health.LastMention == nil || !strings.Contains(health.LastMention.Reason, `"Other Bot"`) {
 		t.Errorf("health = %+v", health)
 	}
-	give(&callback.Received{Mention: "Third Bot", Message: &chat.Message{ID: "m1", Conversation: "c1", User: "u1", Unread: chat.UnreadPicture}})
+	give(&callback.Received{Mention: "Third Bot", Message: &command.Message{ID: "m1", Conversation: "c1", User: "u1", Unread: command.UnreadPicture}})
 	if list := process.Commands("ops"); len(list) != 1 || list[0].Decision != "Denied" || !strings.HasPrefix(list[0].Reason, "I understand text only; this message has a picture.") {
 		t.Errorf("commands = %+v", list)
 	}
@@ -1081,7 +1082,7 @@ func TestSecretsDoNotShow(t *testing.T) {
 		w := webhooktest.New(t)
 		process := w.Process()
 		bot := process.Create("ops", p.Type, platformtest.Settings(p.Type), webhooktest.Open, toHTTP)
-		h := process.Handler(func(context.Context, chat.Ref) error { return errBusy })
+		h := process.Handler(func(context.Context, command.Ref) error { return errBusy })
 		messages, _ := platformsim.Modes(p.Type)
 		for _, mode := range messages {
 			c := bot.Say(mode, platformsim.Message{Text: "login --password PLANTED", ReplyURL: "https://hooks.slack.com/PLANTED"})

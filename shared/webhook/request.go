@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
 
@@ -18,19 +18,19 @@ const MaxBody = 1 << 20
 
 // parsePath reads the path of a webhook's URL from its end. What stands before /webhook/ is the gateway's. A configuration may be called
 // webhook too, so the parts are counted and the word is not searched for.
-func parsePath(path string) (ref chat.Ref, token string, ok bool) {
+func parsePath(path string) (ref command.Ref, token string, ok bool) {
 	var parts [4]string
 	for i := len(parts) - 1; i >= 0; i-- {
 		slash := strings.LastIndexByte(path, '/')
 		if slash < 0 || slash == len(path)-1 {
-			return chat.Ref{}, "", false
+			return command.Ref{}, "", false
 		}
 		path, parts[i] = path[:slash], path[slash+1:]
 	}
 	if !strings.HasSuffix(path, "/webhook") {
-		return chat.Ref{}, "", false
+		return command.Ref{}, "", false
 	}
-	return chat.Ref{Account: parts[0], Region: parts[1], Name: parts[2]}, parts[3], true
+	return command.Ref{Account: parts[0], Region: parts[1], Name: parts[2]}, parts[3], true
 }
 
 // IsPath reports whether a path is one of a webhook's URL.
@@ -105,16 +105,16 @@ type receivers struct {
 	make map[string]func(callback.Settings) (callback.Receiver, error)
 
 	mu   sync.Mutex
-	made map[chat.Ref]madeReceiver
+	made map[command.Ref]madeReceiver
 }
 
 type madeReceiver struct {
-	of *chat.Endpoint // the same as long as the configuration is
+	of *command.Endpoint // the same as long as the configuration is
 	callback.Receiver
 }
 
 // of returns the receiver of a configuration.
-func (r *receivers) of(e *chat.Endpoint) (callback.Receiver, error) {
+func (r *receivers) of(e *command.Endpoint) (callback.Receiver, error) {
 	r.mu.Lock()
 	known := r.made[e.Ref()]
 	r.mu.Unlock()
@@ -132,7 +132,7 @@ func (r *receivers) of(e *chat.Endpoint) (callback.Receiver, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.made == nil {
-		r.made = make(map[chat.Ref]madeReceiver)
+		r.made = make(map[command.Ref]madeReceiver)
 	}
 	if _, ok := r.made[e.Ref()]; !ok && len(r.made) >= maxReceivers {
 		for other := range r.made {

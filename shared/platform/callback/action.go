@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/document"
 )
 
@@ -41,10 +41,10 @@ func (f Fields) Choices(except ...string) (choices []Choice, whole bool) {
 // names each is name=value. Where the button carries no command, the first choice is the command.
 //
 // A command without its choices would be half of what was meant.
-func Act(command string, choices []Choice) string {
-	command = Fold(command)
-	if command == "" && len(choices) > 0 {
-		command, choices = Fold(choices[0].Value), choices[1:]
+func Act(cmd string, choices []Choice) string {
+	cmd = Fold(cmd)
+	if cmd == "" && len(choices) > 0 {
+		cmd, choices = Fold(choices[0].Value), choices[1:]
 	}
 	var args []string
 	for _, c := range choices {
@@ -54,5 +54,5 @@ func Act(command string, choices []Choice) string {
 		}
 		args = append(args, value)
 	}
-	return command + strings.TrimPrefix(chat.FormatCommand("x", args), "x")
+	return cmd + strings.TrimPrefix(command.Format("x", args), "x")
 }

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
 
@@ -36,7 +36,7 @@ func FuzzAct(f *testing.F) {
 	f.Add("`a b`", "[a](http://b)")
 	f.Fuzz(func(t *testing.T, first, second string) {
 		text := callback.Act("restart", []callback.Choice{{Value: first}, {Value: second}})
-		name, args, err := chat.ParseCommand(text)
+		name, args, err := command.Parse(text)
 		if err == nil && (name != "restart" || len(args) != 2 || args[0] != callback.Fold(first) || args[1] != callback.Fold(second)) {
 			t.Errorf("%q and %q are %q, whose arguments are %q", first, second, text, args)
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/document"
 )
 
@@ -133,8 +134,8 @@ func Window(s Settings, key string, fallback, most time.Duration) (time.Duration
 }
 
 // UpTo is a shape: a whole number from 1 to most, as a string or a JSON number.
-func UpTo(most int) chat.Shape {
-	return chat.Shape{
+func UpTo(most int) command.Shape {
+	return command.Shape{
 		Want: fmt.Sprintf("a whole number from 1 to %d", most),
 		Fits: func(text string) bool {
 			n, err := strconv.Atoi(text)

@@ -10,7 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/secret"
 )
@@ -157,17 +157,17 @@ func TestCut(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	good := chat.Message{ID: "1", Conversation: "19:a@b", User: "张三", UserName: "a\nb c\u202e", Text: "x"}
+	good := command.Message{ID: "1", Conversation: "19:a@b", User: "张三", UserName: "a\nb c\u202e", Text: "x"}
 	if err := callback.Check(&good); err != nil || good.UserName != "ab c" {
 		t.Errorf("%v, the name is %q", err, good.UserName)
 	}
-	if err := callback.Check(&chat.Message{ID: "1", Conversation: "c"}); err != nil {
+	if err := callback.Check(&command.Message{ID: "1", Conversation: "c"}); err != nil {
 		t.Errorf("nobody may be the user: %v", err)
 	}
-	if err := callback.Check(&chat.Message{ID: "*?", Conversation: strings.Repeat("x", 256), User: strings.Repeat("x", 256)}); err != nil {
+	if err := callback.Check(&command.Message{ID: "*?", Conversation: strings.Repeat("x", 256), User: strings.Repeat("x", 256)}); err != nil {
 		t.Errorf("the longest ids, and a message's with wildcards, which no grant has: %v", err)
 	}
-	for name, m := range map[string]chat.Message{
+	for name, m := range map[string]command.Message{
 		"no id": {Conversation: "c"}, "no conversation": {ID: "1"}, "a long id": {ID: strings.Repeat("x", 257), Conversation: "c"}, "a blank in the user": {ID: "1", Conversation: "c", User: "a b"},
 		"a line end in the id": {ID: "1\n", Conversation: "c"}, "a control character": {ID: "1", Conversation: "c\x00"}, "a mark of direction": {ID: "1", Conversation: "c", User: "a\u202e"},
 		"a star in the conversation": {ID: "1", Conversation: "c*", User: "u"}, "a question mark in the conversation": {ID: "1", Conversation: "c?", User: "u"},

@@ -6,7 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 )
 
 // Whose says who is mentioned.
@@ -40,7 +40,7 @@ const (
 type Heard struct {
 	Text   string // folded, without the mentions that only call the bot
 	Called bool   // the message is for the bot; else Text is empty
-	Unread string // chat.UnreadMention, if it cannot be told which mention is the bot's; see chat.Message
+	Unread string // command.UnreadMention, if it cannot be told which mention is the bot's; see command.Message
 	Name   string // what is mentioned where BotName should be, if BotName is set and not mentioned; see Received
 }
 
@@ -102,7 +102,7 @@ func guess(parts []Part, head, candidates int, way Way) (found bool, unread stri
 		parts[last].Whose = ThisBot
 		return true, ""
 	}
-	return false, chat.UnreadMention
+	return false, command.UnreadMention
 }
 
 // headOf returns how many parts the mentions at the head are, with the blanks and marks between them.

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
 
@@ -61,9 +61,9 @@ func TestHearOfPlainText(t *testing.T) {
 		{about: "a name that begins as the bot's does", text: "@ops restart @opsbot", bot: "ops", want: "restart @opsbot"},
 		{about: "a bot that is called as everybody is", text: "restart @here", bot: "here", want: "restart"},
 
-		{about: "in the middle, whose nobody knows", text: "restart @ops i-1", unread: chat.UnreadMention, want: "restart @ops i-1"},
-		{about: "two behind, whose nobody knows", text: "restart @carl @ops", unread: chat.UnreadMention, want: "restart @carl @ops"},
-		{about: "a name with a blank behind, whose nobody knows", text: "restart i-1 @Robot A", unread: chat.UnreadMention, want: "restart i-1 @Robot A"},
+		{about: "in the middle, whose nobody knows", text: "restart @ops i-1", unread: command.UnreadMention, want: "restart @ops i-1"},
+		{about: "two behind, whose nobody knows", text: "restart @carl @ops", unread: command.UnreadMention, want: "restart @carl @ops"},
+		{about: "a name with a blank behind, whose nobody knows", text: "restart i-1 @Robot A", unread: command.UnreadMention, want: "restart i-1 @Robot A"},
 
 		{about: "one to one, an argument", text: "whois @carl", way: callback.Addressed, want: "whois @carl"},
 		{about: "one to one, at the head", text: "@carl restart", way: callback.Addressed, want: "restart"},
@@ -106,7 +106,7 @@ func TestHearOfMentions(t *testing.T) {
 		{about: "another bot, in a group that is overheard", parts: []callback.Part{other, text(" restart i-1")}, bot: "ops", way: callback.Overheard, name: "Ops Bot"},
 		{about: "the bot by its name, in a group that is overheard", parts: []callback.Part{all, other, text(" restart")}, bot: "ops bot", way: callback.Overheard, want: "restart", called: true},
 		{about: "a bot, and no BotName", parts: []callback.Part{other, text(" restart")}, way: callback.Overheard, want: "restart", called: true},
-		{about: "two bots, and no BotName", parts: []callback.Part{other, other, text(" restart")}, way: callback.Overheard, want: "restart", called: true, unread: chat.UnreadMention},
+		{about: "two bots, and no BotName", parts: []callback.Part{other, other, text(" restart")}, way: callback.Overheard, want: "restart", called: true, unread: command.UnreadMention},
 		{about: "another name than BotName", parts: []callback.Part{other, text(" restart")}, bot: "ops", want: "restart", called: true, name: "Ops Bot"},
 		{about: "people are not asked to be the bot", parts: []callback.Part{text("restart "), carl}, want: "restart @carl", called: true},
 		{about: "one to one", parts: []callback.Part{text("restart "), other}, way: callback.Addressed, want: "restart @Ops Bot", called: true},

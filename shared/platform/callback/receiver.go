@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/secret"
 )
 
@@ -52,7 +52,7 @@ type Received struct {
 	// Handshake, if set, is the whole answer: the platform asked whether this URL is alive.
 	Handshake *Response
 	// Message is what a person sent. Without one, and without a handshake, there is nothing to do but to acknowledge.
-	Message *chat.Message
+	Message *command.Message
 	// Kind is what a callback without a message and a handshake is, as the platform calls it, such
 	// as reaction_added or message/channel_join. Health counts it under this.
 	Kind string
@@ -112,5 +112,5 @@ func Refuse(step Step, format string, args ...any) error {
 type Sender interface {
 	// Send answers a message with text, shown as it is. Its error may say by a method Passing() bool whether another attempt can
 	// help; without one it can.
-	Send(ctx context.Context, to chat.ReplyTo, text string) error
+	Send(ctx context.Context, to command.ReplyTo, text string) error
 }

@@ -5,7 +5,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 )
 
 // Fold makes ordinary spaces of the odd ones that people's input methods and the platforms' editors leave, line ends of every kind \n, and takes
@@ -68,16 +68,16 @@ const maxID = 256
 
 // Check refuses a message whose ids are not what a table, a log line or a grant could hold, and cleans the name that is only for people.
 // Nobody may be its user.
-func Check(m *chat.Message) error {
+func Check(m *command.Message) error {
 	switch {
 	case m.ID == "":
 		return Refuse(StepDecode, "the message has no id")
 	case len(m.ID) > maxID || !utf8.ValidString(m.ID) || strings.ContainsFunc(m.ID, unseen):
 		return Refuse(StepDecode, "the id of the message is longer than %d bytes or holds what cannot be seen", maxID)
-	case !chat.ID.Fits(m.Conversation):
-		return Refuse(StepDecode, "the id of the conversation is not %s", chat.ID.Want)
-	case m.User != "" && !chat.ID.Fits(m.User):
-		return Refuse(StepDecode, "the id of the user is not %s", chat.ID.Want)
+	case !command.ID.Fits(m.Conversation):
+		return Refuse(StepDecode, "the id of the conversation is not %s", command.ID.Want)
+	case m.User != "" && !command.ID.Fits(m.User):
+		return Refuse(StepDecode, "the id of the user is not %s", command.ID.Want)
 	case !utf8.ValidString(m.Text):
 		return Refuse(StepDecode, "the text is not UTF-8")
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
 
@@ -24,20 +25,20 @@ func (Platform) Description() chat.Platform {
 		Title: "DingTalk",
 		Setup: setup,
 		Settings: []chat.Setting{
-			{Key: "DingTalkClientId", Required: true, Shape: chat.Visible(1, 128), Names: []string{"AppKey"}, Help: "Client ID of the app, formerly AppKey"},
-			{Key: "DingTalkClientSecret", Required: true, Secret: true, Shape: chat.Visible(1, 256), Names: []string{"AppSecret"}, Help: "Client Secret of the app, formerly AppSecret"},
-			{Key: "DingTalkClientSecretPrevious", Secret: true, Shape: chat.Visible(1, 256), Help: "the Client Secret before, while it is being rotated"},
-			{Key: "DingTalkTemplateId", Shape: chat.Visible(1, 256), Names: []string{"CardTemplateId"}, Help: "template of interactive cards, such as <uuid>.schema"},
-			{Key: "DingTalkRobotCode", Shape: chat.Visible(1, 128), Help: "code of the robot, where it is not the Client ID"},
-			{Key: "DingTalkCorpId", Shape: chat.Visible(1, 64), Help: "corporation whose messages are taken, such as ding…; others are refused"},
+			{Key: "DingTalkClientId", Required: true, Shape: command.Visible(1, 128), Names: []string{"AppKey"}, Help: "Client ID of the app, formerly AppKey"},
+			{Key: "DingTalkClientSecret", Required: true, Secret: true, Shape: command.Visible(1, 256), Names: []string{"AppSecret"}, Help: "Client Secret of the app, formerly AppSecret"},
+			{Key: "DingTalkClientSecretPrevious", Secret: true, Shape: command.Visible(1, 256), Help: "the Client Secret before, while it is being rotated"},
+			{Key: "DingTalkTemplateId", Shape: command.Visible(1, 256), Names: []string{"CardTemplateId"}, Help: "template of interactive cards, such as <uuid>.schema"},
+			{Key: "DingTalkRobotCode", Shape: command.Visible(1, 128), Help: "code of the robot, where it is not the Client ID"},
+			{Key: "DingTalkCorpId", Shape: command.Visible(1, 64), Help: "corporation whose messages are taken, such as ding…; others are refused"},
 			{Key: "DingTalkWindowSeconds", Shape: callback.UpTo(int(maxWindow / time.Second)), Help: "how far a callback's time may be from now, either way; 300 if not set"},
-			{Key: "DingTalkToken", Secret: true, Shape: chat.Alphanumeric(3, 63), Needs: "DingTalkEncodingAesKey", Help: "Token of the event subscription"},
-			{Key: "DingTalkEncodingAesKey", Secret: true, Shape: chat.EncodingAESKey, Needs: "DingTalkToken", Names: []string{"AesKey"}, Help: "aes_key of the event subscription"},
-			{Key: "DingTalkTokenPrevious", Secret: true, Shape: chat.Alphanumeric(3, 63), Help: "the Token before, while it is being rotated"},
-			{Key: "DingTalkEncodingAesKeyPrevious", Secret: true, Shape: chat.EncodingAESKey, Help: "the aes_key before, while it is being rotated"},
-			{Key: "DingTalkOwnerKey", Shape: chat.Visible(1, 128), Help: "receive id of the event subscription, where it is not the Client ID: the Corp ID or suite key"},
-			{Key: "DingTalkCardSecret", Secret: true, Shape: chat.Visible(1, 256), Names: []string{"ApiSecret"}, Help: "apiSecret of the interactive cards' callback"},
-			{Key: "DingTalkCardSecretPrevious", Secret: true, Shape: chat.Visible(1, 256), Help: "the apiSecret before, while it is being rotated"},
+			{Key: "DingTalkToken", Secret: true, Shape: command.Alphanumeric(3, 63), Needs: "DingTalkEncodingAesKey", Help: "Token of the event subscription"},
+			{Key: "DingTalkEncodingAesKey", Secret: true, Shape: command.EncodingAESKey, Needs: "DingTalkToken", Names: []string{"AesKey"}, Help: "aes_key of the event subscription"},
+			{Key: "DingTalkTokenPrevious", Secret: true, Shape: command.Alphanumeric(3, 63), Help: "the Token before, while it is being rotated"},
+			{Key: "DingTalkEncodingAesKeyPrevious", Secret: true, Shape: command.EncodingAESKey, Help: "the aes_key before, while it is being rotated"},
+			{Key: "DingTalkOwnerKey", Shape: command.Visible(1, 128), Help: "receive id of the event subscription, where it is not the Client ID: the Corp ID or suite key"},
+			{Key: "DingTalkCardSecret", Secret: true, Shape: command.Visible(1, 256), Names: []string{"ApiSecret"}, Help: "apiSecret of the interactive cards' callback"},
+			{Key: "DingTalkCardSecretPrevious", Secret: true, Shape: command.Visible(1, 256), Help: "the apiSecret before, while it is being rotated"},
 		},
 	}
 }

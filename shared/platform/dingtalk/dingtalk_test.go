@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/dingtalk"
 	"chatconf/shared/platform/platformtest"
@@ -90,37 +90,37 @@ func TestRobotMessages(t *testing.T) {
 	r := receiver(t, with())
 	for name, test := range map[string]struct {
 		body string
-		want *chat.Message // its text, user and conversation
+		want *command.Message // its text, user and conversation
 		step callback.Step
 	}{
-		"text": {body: members(), want: &chat.Message{Text: "help", User: "u1", Conversation: "cid=="}},
+		"text": {body: members(), want: &command.Message{Text: "help", User: "u1", Conversation: "cid=="}},
 		"one to one, with an odd space": {body: members("conversationType", `"1"`, "text", `{"content":"\u00a0help\u3000me"}`),
-			want: &chat.Message{Text: "help me", User: "u1", Conversation: "cid==", Direct: true}},
-		"content beside the text counts for nothing": {body: members("content", `"other"`), want: &chat.Message{Text: "help", User: "u1", Conversation: "cid=="}},
-		"content alone, as one sample has it":        {body: members("text", "", "content", `"help"`), want: &chat.Message{Text: "help", User: "u1", Conversation: "cid=="}},
-		"rich text":                                  {body: members("msgtype", `"richText"`, "content", `{"richText":[{"text":"restart "},{"type":"picture","downloadCode":"x"},{"text":"i-1"}]}`), want: &chat.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
-		"a time as text":                             {body: members("createAt", `"1795420799000"`), want: &chat.Message{Text: "help", User: "u1", Conversation: "cid=="}},
-		"somebody without a userid":                  {body: members("senderStaffId", ""), want: &chat.Message{Text: "help", Conversation: "cid=="}},
-		"somebody of another organisation":           {body: members("senderCorpId", `"dingother"`), want: &chat.Message{Text: "help", Conversation: "cid=="}},
-		"a picture":                                  {body: members("msgtype", `"picture"`, "content", `{"downloadCode":"x"}`), want: &chat.Message{Unread: chat.UnreadPicture, User: "u1", Conversation: "cid=="}},
-		"speech that was understood":                 {body: members("msgtype", `"audio"`, "content", `{"downloadCode":"x","recognition":"restart i-1"}`), want: &chat.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
-		"speech that was not":                        {body: members("msgtype", `"audio"`, "content", `{"downloadCode":"x","recognition":""}`), want: &chat.Message{Unread: chat.UnreadVoice, User: "u1", Conversation: "cid=="}},
-		"what is not known":                          {body: members("msgtype", `"hologram"`), want: &chat.Message{Unread: "an element of type hologram", User: "u1", Conversation: "cid=="}},
-		"rich text with a mention of its own":        {body: rich(`{"text":"@ops"},{"text":" restart i-1"}`), want: &chat.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
-		"rich text with a mention in the text":       {body: rich(`{"text":"@ops restart i-1"}`), want: &chat.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
-		"rich text, a picture between two words":     {body: rich(`{"text":"restart"},{"type":"picture","downloadCode":"x"},{"text":"i-1"}`), want: &chat.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
-		"rich text of pictures":                      {body: rich(`{"type":"picture"},{"type":"picture"}`), want: &chat.Message{Unread: chat.UnreadPicture, User: "u1", Conversation: "cid=="}},
-		"rich text with what is not known":           {body: rich(`{"text":"restart"},{"type":"code","text":"i-1"}`), want: &chat.Message{Text: "restart", Unread: "an element of type code", User: "u1", Conversation: "cid=="}},
-		"rich text with what has no type":            {body: rich(`{"text":"restart"},{"downloadCode":"x"}`), want: &chat.Message{Text: "restart", Unread: "an element without a type", User: "u1", Conversation: "cid=="}},
+			want: &command.Message{Text: "help me", User: "u1", Conversation: "cid==", Direct: true}},
+		"content beside the text counts for nothing": {body: members("content", `"other"`), want: &command.Message{Text: "help", User: "u1", Conversation: "cid=="}},
+		"content alone, as one sample has it":        {body: members("text", "", "content", `"help"`), want: &command.Message{Text: "help", User: "u1", Conversation: "cid=="}},
+		"rich text":                                  {body: members("msgtype", `"richText"`, "content", `{"richText":[{"text":"restart "},{"type":"picture","downloadCode":"x"},{"text":"i-1"}]}`), want: &command.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
+		"a time as text":                             {body: members("createAt", `"1795420799000"`), want: &command.Message{Text: "help", User: "u1", Conversation: "cid=="}},
+		"somebody without a userid":                  {body: members("senderStaffId", ""), want: &command.Message{Text: "help", Conversation: "cid=="}},
+		"somebody of another organisation":           {body: members("senderCorpId", `"dingother"`), want: &command.Message{Text: "help", Conversation: "cid=="}},
+		"a picture":                                  {body: members("msgtype", `"picture"`, "content", `{"downloadCode":"x"}`), want: &command.Message{Unread: command.UnreadPicture, User: "u1", Conversation: "cid=="}},
+		"speech that was understood":                 {body: members("msgtype", `"audio"`, "content", `{"downloadCode":"x","recognition":"restart i-1"}`), want: &command.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
+		"speech that was not":                        {body: members("msgtype", `"audio"`, "content", `{"downloadCode":"x","recognition":""}`), want: &command.Message{Unread: command.UnreadVoice, User: "u1", Conversation: "cid=="}},
+		"what is not known":                          {body: members("msgtype", `"hologram"`), want: &command.Message{Unread: "an element of type hologram", User: "u1", Conversation: "cid=="}},
+		"rich text with a mention of its own":        {body: rich(`{"text":"@ops"},{"text":" restart i-1"}`), want: &command.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
+		"rich text with a mention in the text":       {body: rich(`{"text":"@ops restart i-1"}`), want: &command.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
+		"rich text, a picture between two words":     {body: rich(`{"text":"restart"},{"type":"picture","downloadCode":"x"},{"text":"i-1"}`), want: &command.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
+		"rich text of pictures":                      {body: rich(`{"type":"picture"},{"type":"picture"}`), want: &command.Message{Unread: command.UnreadPicture, User: "u1", Conversation: "cid=="}},
+		"rich text with what is not known":           {body: rich(`{"text":"restart"},{"type":"code","text":"i-1"}`), want: &command.Message{Text: "restart", Unread: "an element of type code", User: "u1", Conversation: "cid=="}},
+		"rich text with what has no type":            {body: rich(`{"text":"restart"},{"downloadCode":"x"}`), want: &command.Message{Text: "restart", Unread: "an element without a type", User: "u1", Conversation: "cid=="}},
 		"rich text with somebody as an argument": {body: members("msgtype", `"richText"`, "atUsers", `[{"dingtalkId":"bot"},{"dingtalkId":"bob"}]`, "content",
-			`{"richText":[{"text":"kick "},{"text":"@Bob"}]}`), want: &chat.Message{Text: "kick @Bob", User: "u1", Conversation: "cid=="}},
-		"rich text of nothing":                      {body: rich(``), want: &chat.Message{User: "u1", Conversation: "cid=="}},
-		"somebody else as an argument of text":      {body: members("text", `{"content":" kick @Bob"}`), want: &chat.Message{Text: "kick @Bob", User: "u1", Conversation: "cid=="}},
-		"somebody else before the command":          {body: members("text", `{"content":" @Bob restart i-1"}`), want: &chat.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
+			`{"richText":[{"text":"kick "},{"text":"@Bob"}]}`), want: &command.Message{Text: "kick @Bob", User: "u1", Conversation: "cid=="}},
+		"rich text of nothing":                      {body: rich(``), want: &command.Message{User: "u1", Conversation: "cid=="}},
+		"somebody else as an argument of text":      {body: members("text", `{"content":" kick @Bob"}`), want: &command.Message{Text: "kick @Bob", User: "u1", Conversation: "cid=="}},
+		"somebody else before the command":          {body: members("text", `{"content":" @Bob restart i-1"}`), want: &command.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
 		"the robot's own":                           {body: members("senderId", `"bot"`)},
 		"the notice of an exceeded quota, its text": {body: members("errorCode", "20001")},
 		"the notice of an exceeded quota, no text":  {body: members("errorCode", `"20001"`, "text", "")},
-		"a control character is left to the parser": {body: members("text", `{"content":"a\u0000b"}`), want: &chat.Message{Text: "a\x00b", User: "u1", Conversation: "cid=="}},
+		"a control character is left to the parser": {body: members("text", `{"content":"a\u0000b"}`), want: &command.Message{Text: "a\x00b", User: "u1", Conversation: "cid=="}},
 		"another robot":                             {body: members("robotCode", `"dingother"`), step: callback.StepReceiver},
 		"no robot, where one is set":                {body: members("robotCode", ""), step: callback.StepReceiver},
 		"another corporation":                       {body: members("chatbotCorpId", `"dingother"`), step: callback.StepReceiver},
@@ -166,7 +166,7 @@ func TestRobotMessages(t *testing.T) {
 		t.Errorf("%+v", in.Message)
 	}
 	in, err = r.Receive(robot(members("conversationType", `"1"`, "sessionWebhook", "", "createAt", `"yesterday"`)))
-	if err != nil || in.Message.ReplyTo != (chat.ReplyTo{Kind: "person", ID: "u1"}) || !in.Message.Sent.IsZero() {
+	if err != nil || in.Message.ReplyTo != (command.ReplyTo{Kind: "person", ID: "u1"}) || !in.Message.Sent.IsZero() {
 		t.Errorf("one to one, answered later by %+v, %v", in.Message, err)
 	}
 	// Where no robot is named, the client id is its code, and a message need not say.

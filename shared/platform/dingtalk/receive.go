@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/secret"
 )
@@ -218,7 +218,7 @@ func (r *receiver) corp(id string) error {
 // which comes in place of the text, are only counted.
 // https://open.dingtalk.com/document/orgapp/receive-message
 func (r *receiver) message(f callback.Fields) (*callback.Received, error) {
-	m := &chat.Message{
+	m := &command.Message{
 		ID:           f.Text("msgId"),
 		Conversation: f.Text("conversationId"),
 		Direct:       f.NumberOrText("conversationType") == "1",
@@ -253,9 +253,9 @@ func (r *receiver) message(f callback.Fields) (*callback.Received, error) {
 
 // files are the types of messages that hold no text.
 var files = map[string]string{
-	"picture": chat.UnreadPicture, "image": chat.UnreadPicture, "video": chat.UnreadVideo, "file": chat.UnreadFile,
-	"interactiveCard": chat.UnreadCard, "actionCard": chat.UnreadCard, "link": chat.UnreadLink,
-	"location": chat.UnreadPlace, "sticker": chat.UnreadSticker,
+	"picture": command.UnreadPicture, "image": command.UnreadPicture, "video": command.UnreadVideo, "file": command.UnreadFile,
+	"interactiveCard": command.UnreadCard, "actionCard": command.UnreadCard, "link": command.UnreadLink,
+	"location": command.UnreadPlace, "sticker": command.UnreadSticker,
 }
 
 // hear reads what a message says. Of text DingTalk takes the robot's mention off.
@@ -273,11 +273,11 @@ func (r *receiver) hear(f callback.Fields, kind string, direct bool) callback.He
 		if text := f.Object("content").Text("recognition"); text != "" {
 			return callback.Heard{Text: callback.Fold(text)}
 		}
-		return callback.Heard{Unread: chat.UnreadVoice}
+		return callback.Heard{Unread: command.UnreadVoice}
 	}
 	unread := files[kind]
 	if unread == "" {
-		unread = chat.UnreadElement(kind)
+		unread = command.UnreadElement(kind)
 	}
 	return callback.Heard{Unread: unread}
 }
@@ -290,11 +290,11 @@ func (r *receiver) richText(f callback.Fields, direct bool) callback.Heard {
 	for _, element := range f.Object("content").Items("richText") {
 		switch kind := element.Text("type"); {
 		case kind == "picture":
-			files, parts = chat.UnreadPicture, callback.Gap(parts)
+			files, parts = command.UnreadPicture, callback.Gap(parts)
 		case element.IsText("text") && (kind == "" || kind == "text"):
 			parts = append(parts, callback.Split(element.Text("text"), r.botName)...)
 		default:
-			unread = chat.UnreadElement(kind)
+			unread = command.UnreadElement(kind)
 		}
 	}
 	mentions := 0
@@ -317,11 +317,11 @@ func (r *receiver) richText(f callback.Fields, direct bool) callback.Heard {
 	return heard
 }
 
-func replyTo(m *chat.Message) chat.ReplyTo {
+func replyTo(m *command.Message) command.ReplyTo {
 	if m.Direct {
-		return chat.ReplyTo{Kind: toPerson, ID: m.User}
+		return command.ReplyTo{Kind: toPerson, ID: m.User}
 	}
-	return chat.ReplyTo{Kind: toGroup, ID: m.Conversation}
+	return command.ReplyTo{Kind: toGroup, ID: m.Conversation}
 }
 
 // millis reads a time that proves nothing: zero if it is none.
@@ -372,22 +372,22 @@ func cardAction(f callback.Fields, at string, sent time.Time) (*callback.Receive
 	}
 	private := action.Object("cardPrivateData")
 	params := private.Object("params")
-	command := params.Text("command")
-	if ids := private.Texts("actionIds"); command == "" && len(ids) > 0 {
-		command = ids[0]
+	cmd := params.Text("command")
+	if ids := private.Texts("actionIds"); cmd == "" && len(ids) > 0 {
+		cmd = ids[0]
 	}
 	choices, whole := params.Choices("command")
 	unread := ""
 	if !whole {
-		unread = chat.UnreadElement("params")
+		unread = command.UnreadElement("params")
 	}
-	m := &chat.Message{
+	m := &command.Message{
 		ID:           callback.Digest("dingtalk card", f.Text("outTrackId"), f.Text("userId"), content, at),
 		EventID:      f.Text("outTrackId"),
 		Conversation: space(f.Text("spaceId")),
 		Direct:       strings.EqualFold(f.Text("spaceType"), "IM_ROBOT"),
 		User:         f.Text("userId"),
-		Text:         callback.Act(command, choices),
+		Text:         callback.Act(cmd, choices),
 		Unread:       unread,
 		Sent:         sent,
 	}
@@ -396,7 +396,7 @@ func cardAction(f callback.Fields, at string, sent time.Time) (*callback.Receive
 	}
 	m.ReplyTo = replyTo(m)
 	if m.Conversation == "" {
-		m.Conversation, m.ReplyTo = f.Text("outTrackId"), chat.ReplyTo{Kind: toPerson, ID: m.User}
+		m.Conversation, m.ReplyTo = f.Text("outTrackId"), command.ReplyTo{Kind: toPerson, ID: m.User}
 	}
 	for _, fields := range []callback.Fields{f, action} {
 		if err := fields.Err(); err != nil {

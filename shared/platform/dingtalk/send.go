@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/secret"
@@ -46,7 +46,7 @@ func (Platform) NewSender(s callback.Settings, client *callback.Client) (callbac
 }
 
 // Send implements callback.Sender: by the session's address while it lives, which costs no call of the organisation's quota, else as the robot.
-func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
+func (s *sender) Send(ctx context.Context, to command.ReplyTo, text string) error {
 	if to.URL != "" && (to.Expires.IsZero() || s.client.Now().Before(to.Expires)) {
 		err := s.bySession(ctx, to.URL, text)
 		var refused *callback.CallError
@@ -77,7 +77,7 @@ func (s *sender) bySession(ctx context.Context, address secret.Text, text string
 // byRobot answers as the robot, to a group or a person.
 // https://open.dingtalk.com/document/orgapp/the-robot-sends-a-group-message
 // https://open.dingtalk.com/document/orgapp/chatbots-send-one-on-one-chat-messages-in-batches
-func (s *sender) byRobot(ctx context.Context, to chat.ReplyTo, text string) error {
+func (s *sender) byRobot(ctx context.Context, to command.ReplyTo, text string) error {
 	body := struct {
 		RobotCode    string   `json:"robotCode"`
 		Key          string   `json:"msgKey"`

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/dingtalk"
 	"chatconf/shared/platform/platformtest"
@@ -54,7 +54,7 @@ func paths(requests []platformtest.Request) string {
 
 func TestSend(t *testing.T) {
 	f, s := newFake(t)
-	group := chat.ReplyTo{Kind: "group", ID: "cid==", URL: session, Expires: now.Add(time.Hour)}
+	group := command.ReplyTo{Kind: "group", ID: "cid==", URL: session, Expires: now.Add(time.Hour)}
 	if err := s.Send(t.Context(), group, "<done> @all"); err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestSend(t *testing.T) {
 		r[1].Body != `{"robotCode":"dingrobot","msgKey":"sampleText","msgParam":"{\"content\":\"done\"}","openConversationId":"cid=="}` || r[1].URI != "/v1.0/robot/groupMessages/send" {
 		t.Errorf("%+v", r)
 	}
-	if err := s.Send(t.Context(), chat.ReplyTo{Kind: "person", ID: "u1"}, "done"); err != nil {
+	if err := s.Send(t.Context(), command.ReplyTo{Kind: "person", ID: "u1"}, "done"); err != nil {
 		t.Fatal(err)
 	}
 	if r = f.Requests(); paths(r) != "batchSend" || !strings.Contains(r[0].Body, `"userIds":["u1"]`) || !json.Valid([]byte(r[0].Body)) {
@@ -89,7 +89,7 @@ func TestSendAsAnOldRobot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Send(t.Context(), chat.ReplyTo{Kind: "person", ID: "u1"}, "done"); err != nil {
+	if err := s.Send(t.Context(), command.ReplyTo{Kind: "person", ID: "u1"}, "done"); err != nil {
 		t.Fatal(err)
 	}
 	if r := f.Requests(); !strings.Contains(r[len(r)-1].Body, `"robotCode":"dingexample"`) {
@@ -98,11 +98,11 @@ func TestSendAsAnOldRobot(t *testing.T) {
 }
 
 func TestSendRefused(t *testing.T) {
-	to := chat.ReplyTo{Kind: "group", ID: "cid==", URL: session}
-	person := chat.ReplyTo{Kind: "person", ID: "u1"}
+	to := command.ReplyTo{Kind: "group", ID: "cid==", URL: session}
+	person := command.ReplyTo{Kind: "person", ID: "u1"}
 	calls := 0
 	for name, test := range map[string]struct {
-		to      chat.ReplyTo
+		to      command.ReplyTo
 		prepare func(*fake)
 		sent    string
 		ok      bool
@@ -122,7 +122,7 @@ func TestSendRefused(t *testing.T) {
 			f.session = func() (int, string) { return 200, `{"errcode":300001}` }
 			f.send = func() (int, string) { return 503, `` }
 		}, "sendBySession accessToken send", false, true},
-		"a session of another host": {chat.ReplyTo{Kind: "group", ID: "cid==", URL: "https://evil.example.com/x"}, func(*fake) {}, "", false, false},
+		"a session of another host": {command.ReplyTo{Kind: "group", ID: "cid==", URL: "https://evil.example.com/x"}, func(*fake) {}, "", false, false},
 		"the secret is not right": {person, func(f *fake) {
 			f.token = func() (int, string) { return 400, `{"code":"invalidClientIdOrSecret","message":"x"}` }
 		}, "accessToken", false, false},
@@ -149,8 +149,8 @@ func TestSendRefused(t *testing.T) {
 		"an answer that is wrong": {person, func(f *fake) {
 			f.send = func() (int, string) { return 200, `{"processQueryKey":"k","invalidStaffIdList":[1]}` }
 		}, "accessToken batchSend", false, false},
-		"nobody":      {chat.ReplyTo{Kind: "person"}, func(*fake) {}, "", false, false},
-		"another way": {chat.ReplyTo{Kind: "pigeon", ID: "x"}, func(*fake) {}, "", false, false},
+		"nobody":      {command.ReplyTo{Kind: "person"}, func(*fake) {}, "", false, false},
+		"another way": {command.ReplyTo{Kind: "pigeon", ID: "x"}, func(*fake) {}, "", false, false},
 	} {
 		f, s := newFake(t)
 		test.prepare(f)

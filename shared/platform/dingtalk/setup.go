@@ -1,10 +1,12 @@
 package dingtalk
 
-import "chatconf/shared/chat"
+import (
+	"chatconf/shared/command"
+)
 
 // setup says what to do in DingTalk's console.
 func setup(webhookURL, language string) []string {
-	if language == chat.Chinese {
+	if language == command.Chinese {
 		return []string{
 			"打开 https://open-dev.dingtalk.com ，进入 DingTalkClientId 所属的企业内部应用。",
 			"应用能力 > 机器人：开启机器人，消息接收模式选择 HTTP 模式，消息接收地址填写：" + webhookURL,

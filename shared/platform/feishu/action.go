@@ -1,14 +1,14 @@
 package feishu
 
 import (
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
 
 // action reads what somebody did to a card into m. What the button's value says is what was said, and
 // what was chosen or filled in goes with it.
 // https://open.feishu.cn/document/uAjLw4CM/ukzMukzMukzM/feishu-cards/card-callback-communication
-func action(m *chat.Message, e callback.Fields) *callback.Received {
+func action(m *command.Message, e callback.Fields) *callback.Received {
 	context := e.Object("context")
 	return acted(m, e, place{
 		user:         e.Object("operator").Text("open_id"),
@@ -19,7 +19,7 @@ func action(m *chat.Message, e callback.Fields) *callback.Received {
 }
 
 // flatAction is action for the form that the cards' older callback has.
-func flatAction(m *chat.Message, e callback.Fields) *callback.Received {
+func flatAction(m *command.Message, e callback.Fields) *callback.Received {
 	return acted(m, e, place{
 		user:         e.Text("open_id"),
 		conversation: e.Text("open_chat_id"),
@@ -31,10 +31,10 @@ func flatAction(m *chat.Message, e callback.Fields) *callback.Received {
 // A place is where somebody did something, and who.
 type place struct{ user, conversation, message, kind string }
 
-func acted(m *chat.Message, e callback.Fields, at place) *callback.Received {
+func acted(m *command.Message, e callback.Fields, at place) *callback.Received {
 	a := e.Object("action")
 	m.User, m.Conversation = at.user, at.conversation
-	m.ReplyTo = chat.ReplyTo{Kind: toMessage, ID: at.message}
+	m.ReplyTo = command.ReplyTo{Kind: toMessage, ID: at.message}
 	if m.Conversation == "" {
 		m.Conversation = at.message
 	}
@@ -50,12 +50,12 @@ func acted(m *chat.Message, e callback.Fields, at place) *callback.Received {
 
 // said returns what an action says, empty if nothing.
 func said(a callback.Fields) (text, unread string) {
-	command := ""
+	cmd := ""
 	switch {
 	case a.IsText("value"):
-		command = a.Text("value")
+		cmd = a.Text("value")
 	case a.Has("value"):
-		command = a.Object("value").Text("command")
+		cmd = a.Object("value").Text("command")
 	}
 	var choices []callback.Choice
 	for _, option := range append([]string{a.Text("option")}, a.Texts("options")...) {
@@ -75,22 +75,22 @@ func said(a callback.Fields) (text, unread string) {
 	}
 	filled, whole := a.Object("form_value").Choices()
 	if !whole {
-		unread = chat.UnreadElement("form_value")
+		unread = command.UnreadElement("form_value")
 	}
 	choices = append(choices, filled...)
-	if command == "" && a.Text("tag") == "checker" {
+	if cmd == "" && a.Text("tag") == "checker" {
 		choices = nil // that a box was ticked says no command
 	}
-	return callback.Act(command, choices), unread
+	return callback.Act(cmd, choices), unread
 }
 
 // menu reads that somebody chose from the bot's own menu, whose keys the administrator wrote. It is one to
 // one and names no conversation, so the user stands for it.
 // https://open.feishu.cn/document/client-docs/bot-v3/events/menu
-func menu(m *chat.Message, e callback.Fields) *callback.Received {
+func menu(m *command.Message, e callback.Fields) *callback.Received {
 	m.User = e.Object("operator").Object("operator_id").Text("open_id")
 	m.Conversation, m.Direct = m.User, true
-	m.ReplyTo = chat.ReplyTo{Kind: toPerson, ID: m.User}
+	m.ReplyTo = command.ReplyTo{Kind: toPerson, ID: m.User}
 	if m.Text = callback.Fold(e.Text("event_key")); m.Text == "" {
 		return &callback.Received{Kind: "application.bot.menu_v6"}
 	}

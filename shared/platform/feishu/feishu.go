@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
 
@@ -26,15 +27,15 @@ func (Platform) Description() chat.Platform {
 		Title:   "Feishu / Lark",
 		Setup:   setup,
 		Settings: []chat.Setting{
-			{Key: "FeishuAppId", Required: true, Shape: chat.Visible(1, 128), Help: "App ID, such as cli_…"},
-			{Key: "FeishuAppSecret", Required: true, Secret: true, Shape: chat.Visible(1, 256), Help: "App Secret"},
-			{Key: "FeishuEncryptKey", Required: true, Secret: true, Shape: chat.Visible(1, 256), Help: "Encrypt Key of events and callbacks"},
-			{Key: "FeishuVerificationToken", Secret: true, Shape: chat.Visible(1, 256), Help: "Verification Token of events and callbacks"},
-			{Key: "FeishuEncryptKeyPrevious", Secret: true, Shape: chat.Visible(1, 256), Help: "the Encrypt Key before, while it is being rotated"},
-			{Key: "FeishuVerificationTokenPrevious", Secret: true, Shape: chat.Visible(1, 256), Help: "the Verification Token before, while it is being rotated"},
+			{Key: "FeishuAppId", Required: true, Shape: command.Visible(1, 128), Help: "App ID, such as cli_…"},
+			{Key: "FeishuAppSecret", Required: true, Secret: true, Shape: command.Visible(1, 256), Help: "App Secret"},
+			{Key: "FeishuEncryptKey", Required: true, Secret: true, Shape: command.Visible(1, 256), Help: "Encrypt Key of events and callbacks"},
+			{Key: "FeishuVerificationToken", Secret: true, Shape: command.Visible(1, 256), Help: "Verification Token of events and callbacks"},
+			{Key: "FeishuEncryptKeyPrevious", Secret: true, Shape: command.Visible(1, 256), Help: "the Encrypt Key before, while it is being rotated"},
+			{Key: "FeishuVerificationTokenPrevious", Secret: true, Shape: command.Visible(1, 256), Help: "the Verification Token before, while it is being rotated"},
 			{Key: "FeishuWindowSeconds", Shape: callback.UpTo(int(maxWindow / time.Second)), Help: "how far a callback's time may be from now, either way; 300 if not set"},
-			{Key: "FeishuOldCards", Shape: chat.TrueOrFalse(), Help: "true to take the cards' older callback too, which is neither encrypted nor tied to the app: the Verification Token alone proves it"},
-			{Key: "FeishuDomain", Shape: chat.OneOf("feishu", "lark"), Help: "feishu (default) or lark"},
+			{Key: "FeishuOldCards", Shape: command.TrueOrFalse(), Help: "true to take the cards' older callback too, which is neither encrypted nor tied to the app: the Verification Token alone proves it"},
+			{Key: "FeishuDomain", Shape: command.OneOf("feishu", "lark"), Help: "feishu (default) or lark"},
 		},
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/feishu"
 	"chatconf/shared/platform/platformtest"
@@ -103,7 +103,7 @@ func TestEvents(t *testing.T) {
 		"a bot of this name":                       {bot: "Ops", inner: said("user", "text", `{"text":"@_user_1 x"}`, group), text: "x"},
 		"a key that begins another":                {bot: "N1", inner: said("user", "text", `{"text":"@_user_1 x @_user_10"}`, `,"chat_type":"group","mentions":[`+strings.TrimSuffix(many.String(), ",")+`]`), text: "x @N10"},
 		"a rich text":                              {inner: said("user", "post", `{"title":"","content":[[{"tag":"at","user_id":"@_user_1"},{"tag":"text","text":" restart "},{"tag":"a","text":"i-1","href":"x"}],[{"tag":"img"},{"tag":"md","text":"now"}]]}`, group), text: "restart i-1\nnow"},
-		"a picture":                                {inner: said("user", "image", `{"image_key":"x"}`, p2p), unread: chat.UnreadPicture, direct: true},
+		"a picture":                                {inner: said("user", "image", `{"image_key":"x"}`, p2p), unread: command.UnreadPicture, direct: true},
 		"a picture in a group":                     {inner: said("user", "image", `{"image_key":"x"}`, `,"chat_type":"group"`), nothing: true},
 		"a system message":                         {inner: said("user", "system", `{"template":"x"}`, p2p), nothing: true},
 		"everybody":                                {inner: said("user", "text", `{"text":"@_all restart"}`, `,"chat_type":"group"`), nothing: true},
@@ -113,7 +113,7 @@ func TestEvents(t *testing.T) {
 		"the bot at the end":                       {inner: said("user", "text", `{"text":"restart i-1 @_user_1"}`, group), text: "restart i-1"},
 		"another bot":                              {bot: "Ops", inner: said("user", "text", `{"text":"@_user_1 x"}`, strings.Replace(group, `"Ops"`, `"Other"`, 1)), nothing: true},
 		"somebody, by a user id":                   {inner: said("user", "text", `{"text":"@_user_1 x"}`, `,"chat_type":"group","mentions":[{"key":"@_user_1","name":"Bob","id":{"user_id":"u1"}}]`), nothing: true},
-		"two bots, and no name":                    {inner: said("user", "text", `{"text":"@_user_1 kick @_user_2"}`, strings.Replace(group, `"user"`, `"bot"`, 1)), text: "kick @Bob", unread: chat.UnreadMention},
+		"two bots, and no name":                    {inner: said("user", "text", `{"text":"@_user_1 kick @_user_2"}`, strings.Replace(group, `"user"`, `"bot"`, 1)), text: "kick @Bob", unread: command.UnreadMention},
 		"the bot, one to one":                      {inner: said("user", "text", `{"text":"restart i-1 @_user_1"}`, p2p+strings.TrimPrefix(group, `,"chat_type":"group"`)), text: "restart i-1", direct: true},
 		"what looks like a key and is none":        {inner: said("user", "text", `{"text":"restart @_user_7 @_ @_x"}`, p2p), text: "restart @_user_7 @_ @_x", direct: true},
 		"an address that a client made a link of":  {inner: said("user", "text", `{"text":"restart [db1.example.com](http://db1.example.com) '[a.b](http://a.b/)'"}`, p2p), text: "restart db1.example.com 'a.b'", direct: true},
@@ -124,20 +124,20 @@ func TestEvents(t *testing.T) {
 		"a rich text in one language":              {inner: said("user", "post", `{"zh_cn":{"title":"","content":[[{"tag":"text","text":"restart"}]]}}`, p2p), text: "restart", direct: true},
 		"a rich text in two languages":             {inner: said("user", "post", `{"en_us":{"content":[[{"tag":"text","text":"restart"}]]},"zh_cn":{"content":[[{"tag":"text","text":"重启"}]]}}`, p2p), text: "restart", direct: true},
 		"a rich text with what is not known":       {inner: said("user", "post", `{"content":[[{"tag":"text","text":"restart "},{"tag":"formula","text":"i-1"}]]}`, p2p), text: "restart", unread: "an element of type formula", direct: true},
-		"a rich text with an emoji":                {inner: said("user", "post", `{"content":[[{"tag":"text","text":"restart"},{"tag":"emotion","emoji_type":"OK"}]]}`, p2p), text: "restart", unread: chat.UnreadSticker, direct: true},
+		"a rich text with an emoji":                {inner: said("user", "post", `{"content":[[{"tag":"text","text":"restart"},{"tag":"emotion","emoji_type":"OK"}]]}`, p2p), text: "restart", unread: command.UnreadSticker, direct: true},
 		"a rich text whose element has no text":    {inner: said("user", "post", `{"content":[[{"tag":"text","text":"restart"},{"tag":"code_block"}]]}`, p2p), text: "restart", unread: "an element of type code_block", direct: true},
 		"a rich text with a video and a rule":      {inner: said("user", "post", `{"content":[[{"tag":"text","text":"restart"},{"tag":"media","file_key":"x"},{"tag":"text","text":"i-1"}],[{"tag":"hr"}]]}`, p2p), text: "restart i-1", direct: true},
-		"a rich text of pictures":                  {inner: said("user", "post", `{"content":[[{"tag":"img"}],[{"tag":"img"}]]}`, p2p), unread: chat.UnreadPicture, direct: true},
-		"a rich text of a file":                    {inner: said("user", "post", `{"content":[[{"tag":"file"}]]}`, p2p), unread: chat.UnreadFile, direct: true},
+		"a rich text of pictures":                  {inner: said("user", "post", `{"content":[[{"tag":"img"}],[{"tag":"img"}]]}`, p2p), unread: command.UnreadPicture, direct: true},
+		"a rich text of a file":                    {inner: said("user", "post", `{"content":[[{"tag":"file"}]]}`, p2p), unread: command.UnreadFile, direct: true},
 		"a rich text with links":                   {inner: said("user", "post", `{"content":[[{"tag":"text","text":"get "},{"tag":"a","text":"a.b","href":"http://a.b/"},{"tag":"text","text":" "},{"tag":"a","text":"here","href":"https://a.b/c"}]]}`, p2p), text: "get a.b https://a.b/c", direct: true},
 		"a rich text with Markdown":                {inner: said("user", "post", `{"content":[[{"tag":"md","text":"get [a.b](http://a.b)"}]]}`, p2p), text: "get a.b", direct: true},
 		"a rich text with a mention by name":       {inner: said("user", "post", `{"content":[[{"tag":"text","text":"kick "},{"tag":"at","user_id":"ou_2","user_name":"Bo b"}]]}`, p2p), text: "kick @Bo_b", direct: true},
 		"a rich text with a mention of nobody":     {inner: said("user", "post", `{"content":[[{"tag":"text","text":"kick "},{"tag":"at","user_id":"ou_2"}]]}`, p2p), text: "kick @", unread: "an element of type at", direct: true},
 		"a rich text to everybody":                 {inner: said("user", "post", `{"content":[[{"tag":"at","user_id":"@_all"},{"tag":"text","text":"restart"}]]}`, `,"chat_type":"group"`), nothing: true},
-		"a rich text, some of it struck out":       {inner: said("user", "post", `{"content":[[{"tag":"text","text":"restart "},{"tag":"text","text":"i-1","style":["bold","lineThrough"]}]]}`, p2p), text: "restart", unread: chat.UnreadStruck, direct: true},
+		"a rich text, some of it struck out":       {inner: said("user", "post", `{"content":[[{"tag":"text","text":"restart "},{"tag":"text","text":"i-1","style":["bold","lineThrough"]}]]}`, p2p), text: "restart", unread: command.UnreadStruck, direct: true},
 		"a rich text, some of it bold":             {inner: said("user", "post", `{"content":[[{"tag":"text","text":"restart ","style":["bold"]},{"tag":"text","text":"i-1","style":[]}]]}`, p2p), text: "restart i-1", direct: true},
-		"Markdown, some of it struck out":          {inner: said("user", "post", `{"content":[[{"tag":"md","text":"restart ~~i-1~~"}]]}`, p2p), text: "restart ~~i-1~~", unread: chat.UnreadStruck, direct: true},
-		"a style that is no list":                  {inner: said("user", "post", `{"content":[[{"tag":"text","text":"restart","style":"lineThrough"},{"tag":"img","style":{}}]]}`, p2p), unread: chat.UnreadStruck, direct: true},
+		"Markdown, some of it struck out":          {inner: said("user", "post", `{"content":[[{"tag":"md","text":"restart ~~i-1~~"}]]}`, p2p), text: "restart ~~i-1~~", unread: command.UnreadStruck, direct: true},
+		"a style that is no list":                  {inner: said("user", "post", `{"content":[[{"tag":"text","text":"restart","style":"lineThrough"},{"tag":"img","style":{}}]]}`, p2p), unread: command.UnreadStruck, direct: true},
 		"a mention whose id is text":               {inner: said("user", "text", `{"text":"@_user_1 help"}`, `,"chat_type":"group","mentions":[{"key":"@_user_1","id":"ou_b","name":"Ops","mentioned_type":"bot"}]`), text: "help"},
 		"an address in capitals":                   {inner: said("user", "text", `{"text":"ping [DB1.example.com](http://db1.example.com/)"}`, p2p), text: "ping DB1.example.com", direct: true},
 		"a rich text of nothing":                   {inner: said("user", "post", `{}`, p2p), direct: true},
@@ -162,7 +162,7 @@ func TestEvents(t *testing.T) {
 		"version 1, one to one":                    {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"private","msg_type":"text","open_id":"ou_1","open_chat_id":"oc_1","open_message_id":"om_1","text":"help"}`), text: "help", direct: true},
 		"version 1, to the bot":                    {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"group","msg_type":"text","is_mention":true,"open_id":"ou_1","open_chat_id":"oc_1","open_message_id":"om_1","text":"@x help","text_without_at_bot":" help"}`), text: "help"},
 		"version 1, to nobody":                     {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"group","msg_type":"text","open_id":"ou_1","open_chat_id":"oc_1","text":"help"}`), nothing: true},
-		"version 1, a picture":                     {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"private","msg_type":"image","open_id":"ou_1","open_chat_id":"oc_1","open_message_id":"om_1"}`), unread: chat.UnreadPicture, direct: true},
+		"version 1, a picture":                     {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"private","msg_type":"image","open_id":"ou_1","open_chat_id":"oc_1","open_message_id":"om_1"}`), unread: command.UnreadPicture, direct: true},
 		"version 1, a rich text":                   {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"private","msg_type":"post","text":"x","open_id":"ou_1","open_chat_id":"oc_1","open_message_id":"om_1"}`), unread: "an element of type post", direct: true},
 		"version 1, mentions of others":            {inner: first(`{"type":"message","app_id":"cli_example","chat_type":"group","msg_type":"text","is_mention":true,"open_id":"ou_1","open_chat_id":"oc_1","open_message_id":"om_1","text_without_at_bot":" kick <at open_id=\"ou_2\">@Bo b</at> <at x"}`), text: "kick @Bo_b <at x"},
 		"version 1, another event":                 {inner: first(`{"type":"message_read","app_id":"cli_example"}`), nothing: true},
@@ -184,7 +184,7 @@ func TestEvents(t *testing.T) {
 			continue
 		}
 		if m := in.Message; (m == nil) != test.nothing || m != nil && (m.Text != test.text || m.Unread != test.unread || m.User != "ou_1" || m.Conversation != "oc_1" || m.Direct != test.direct ||
-			m.ReplyTo != (chat.ReplyTo{Kind: "message", ID: "om_1"})) {
+			m.ReplyTo != (command.ReplyTo{Kind: "message", ID: "om_1"})) {
 			t.Errorf("%s: %+v", name, m)
 		}
 		if response, err := r.Answer(in, ""); err != nil || string(response.Body) != "{}" {
@@ -264,7 +264,7 @@ func TestActions(t *testing.T) {
 				m == nil && !strings.HasPrefix(in.Kind, "card.action.trigger") {
 				t.Errorf("%s, %s: %+v, %+v", name, form, in, m)
 			}
-			if _, args, err := chat.ParseCommand(test.text); test.text != "" && (err != nil || strings.Contains(test.text, "'") && len(args) != 1) {
+			if _, args, err := command.Parse(test.text); test.text != "" && (err != nil || strings.Contains(test.text, "'") && len(args) != 1) {
 				t.Errorf("%s: %q has the arguments %q, %v", name, test.text, args, err)
 			}
 		}
@@ -278,7 +278,7 @@ func TestMenu(t *testing.T) {
 		t.Fatal(in, err)
 	}
 	m := in.Message
-	if m.Text != "restart i-1" || m.User != "ou_1" || m.Conversation != "ou_1" || !m.Direct || m.ReplyTo != (chat.ReplyTo{Kind: "person", ID: "ou_1"}) {
+	if m.Text != "restart i-1" || m.User != "ou_1" || m.Conversation != "ou_1" || !m.Direct || m.ReplyTo != (command.ReplyTo{Kind: "person", ID: "ou_1"}) {
 		t.Errorf("%+v", m)
 	}
 	if in, err := r.Receive(sealed(v2("application.bot.menu_v6", `{"operator":{"operator_id":{"open_id":"ou_1"}}}`))); err != nil || in.Message != nil || in.Kind != "application.bot.menu_v6" {
@@ -434,7 +434,7 @@ func TestANameIsOneWord(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, args, err := chat.ParseCommand(in.Message.Text); err != nil || len(args) != 2 || args[1] != "now" {
+		if _, args, err := command.Parse(in.Message.Text); err != nil || len(args) != 2 || args[1] != "now" {
 			t.Errorf("%q: %q is %q, %v", name, in.Message.Text, args, err)
 		}
 	}

@@ -4,14 +4,14 @@ import (
 	"slices"
 	"strings"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
 
 // message reads what a person said, into m. In a group an app may be told of every message; one that
 // does not mention this bot is not for it.
 // https://open.feishu.cn/document/server-docs/im-v1/message/events/receive
-func (r *receiver) message(m *chat.Message, e callback.Fields) *callback.Received {
+func (r *receiver) message(m *command.Message, e callback.Fields) *callback.Received {
 	sender, said := e.Object("sender"), e.Object("message")
 	kind := said.Text("message_type")
 	if who := sender.Text("sender_type"); who != "user" { // the bot's own, or another's
@@ -21,7 +21,7 @@ func (r *receiver) message(m *chat.Message, e callback.Fields) *callback.Receive
 	m.User = sender.Object("sender_id").Text("open_id")
 	m.Conversation = said.Text("chat_id")
 	m.Direct = said.Text("chat_type") == "p2p"
-	m.ReplyTo = chat.ReplyTo{Kind: toMessage, ID: m.ID}
+	m.ReplyTo = command.ReplyTo{Kind: toMessage, ID: m.ID}
 	way := callback.Overheard
 	if m.Direct {
 		way = callback.Addressed
@@ -43,19 +43,19 @@ func (r *receiver) message(m *chat.Message, e callback.Fields) *callback.Receive
 // unreadable are the types of messages that hold no text.
 // https://open.feishu.cn/document/server-docs/im-v1/message-content-description/message_content
 var unreadable = map[string]string{
-	"image": chat.UnreadPicture, "file": chat.UnreadFile, "folder": chat.UnreadFile, "audio": chat.UnreadVoice,
-	"media": chat.UnreadVideo, "sticker": chat.UnreadSticker, "interactive": chat.UnreadCard,
-	"share_chat": chat.UnreadCard, "share_user": chat.UnreadCard, "location": chat.UnreadPlace,
-	"merge_forward": chat.UnreadForward, "hongbao": chat.UnreadCard, "todo": chat.UnreadCard, "vote": chat.UnreadCard,
-	"video_chat": chat.UnreadCard, "share_calendar_event": chat.UnreadCard, "calendar": chat.UnreadCard,
-	"general_calendar": chat.UnreadCard,
+	"image": command.UnreadPicture, "file": command.UnreadFile, "folder": command.UnreadFile, "audio": command.UnreadVoice,
+	"media": command.UnreadVideo, "sticker": command.UnreadSticker, "interactive": command.UnreadCard,
+	"share_chat": command.UnreadCard, "share_user": command.UnreadCard, "location": command.UnreadPlace,
+	"merge_forward": command.UnreadForward, "hongbao": command.UnreadCard, "todo": command.UnreadCard, "vote": command.UnreadCard,
+	"video_chat": command.UnreadCard, "share_calendar_event": command.UnreadCard, "calendar": command.UnreadCard,
+	"general_calendar": command.UnreadCard,
 }
 
 func unread(kind string) string {
 	if what := unreadable[kind]; what != "" {
 		return what
 	}
-	return chat.UnreadElement(kind)
+	return command.UnreadElement(kind)
 }
 
 // hear reads text, plain or rich.
@@ -220,20 +220,20 @@ func (p *post) element(f callback.Fields) {
 	tag := f.Text("tag")
 	if tag == "text" || tag == "a" || tag == "at" {
 		if slices.Contains(f.EachText("style"), "lineThrough") {
-			p.unread = chat.UnreadStruck
+			p.unread = command.UnreadStruck
 			return
 		}
 	}
 	switch tag {
 	case "text", "md", "code_block", "code":
 		if !f.IsText("text") {
-			p.unread = chat.UnreadElement(tag)
+			p.unread = command.UnreadElement(tag)
 			return
 		}
 		text := f.Text("text")
 		if tag == "md" {
 			if text = unlinked(text); strings.Contains(text, "~~") {
-				p.unread = chat.UnreadStruck
+				p.unread = command.UnreadStruck
 			}
 		}
 		if tag == "code_block" { // a block is lines of its own
@@ -245,17 +245,17 @@ func (p *post) element(f callback.Fields) {
 	case "at":
 		p.parts = append(p.parts, p.at(f))
 	case "img":
-		p.files, p.parts = chat.UnreadPicture, callback.Gap(p.parts)
+		p.files, p.parts = command.UnreadPicture, callback.Gap(p.parts)
 	case "media":
-		p.files, p.parts = chat.UnreadVideo, callback.Gap(p.parts)
+		p.files, p.parts = command.UnreadVideo, callback.Gap(p.parts)
 	case "file":
-		p.files, p.parts = chat.UnreadFile, callback.Gap(p.parts)
+		p.files, p.parts = command.UnreadFile, callback.Gap(p.parts)
 	case "hr":
 		p.parts = callback.Gap(p.parts)
 	case "emotion":
-		p.unread = chat.UnreadSticker
+		p.unread = command.UnreadSticker
 	default:
-		p.unread = chat.UnreadElement(tag)
+		p.unread = command.UnreadElement(tag)
 	}
 }
 
@@ -271,7 +271,7 @@ func (p *post) at(f callback.Fields) callback.Part {
 		mention.Whose = callback.Everybody
 	}
 	if name == "" && mention.Whose != callback.Everybody {
-		p.unread = chat.UnreadElement("at")
+		p.unread = command.UnreadElement("at")
 	}
 	return mention
 }

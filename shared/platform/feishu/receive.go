@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
 
@@ -279,7 +279,7 @@ func (r *receiver) second(f callback.Fields) (*callback.Received, error) {
 		return nil, err
 	}
 	kind := h.Text("event_type")
-	m := &chat.Message{EventID: h.Text("event_id"), Sent: created(h.NumberOrText("create_time"))}
+	m := &command.Message{EventID: h.Text("event_id"), Sent: created(h.NumberOrText("create_time"))}
 	m.ID = m.EventID
 	received := &callback.Received{Kind: kind}
 	switch kind {
@@ -326,13 +326,13 @@ func (r *receiver) first(f callback.Fields) (*callback.Received, error) {
 	if kind := e.Text("type"); kind != "message" {
 		return &callback.Received{Kind: "v1/" + kind}, f.Err()
 	}
-	m := &chat.Message{
+	m := &command.Message{
 		ID:           e.Text("open_message_id"),
 		EventID:      f.Text("uuid"),
 		Conversation: e.Text("open_chat_id"),
 		Direct:       e.Text("chat_type") == "private",
 		User:         e.Text("open_id"),
-		ReplyTo:      chat.ReplyTo{Kind: toMessage, ID: e.Text("open_message_id")},
+		ReplyTo:      command.ReplyTo{Kind: toMessage, ID: e.Text("open_message_id")},
 	}
 	kind := e.Text("msg_type")
 	if !m.Direct && !e.Is("is_mention") {
@@ -359,7 +359,7 @@ func (r *receiver) legacyCard(f callback.Fields, in *callback.Request) (*callbac
 	if f.Has("schema") || f.Has("event") || f.Has("header") {
 		return nil, callback.Refuse(callback.StepSignature, "this is an event, and it is signed as the action of a card")
 	}
-	m := &chat.Message{ID: callback.Digest("feishu card", string(in.Body))}
+	m := &command.Message{ID: callback.Digest("feishu card", string(in.Body))}
 	received := flatAction(m, f)
 	if err := f.Err(); err != nil || received.Message == nil {
 		return received, err

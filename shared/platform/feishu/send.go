@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/secret"
@@ -41,7 +41,7 @@ func (Platform) NewSender(s callback.Settings, client *callback.Client) (callbac
 // message is sent once, however often it is tried within an hour.
 // https://open.feishu.cn/document/server-docs/im-v1/message/reply
 // https://open.feishu.cn/document/server-docs/im-v1/message/create
-func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
+func (s *sender) Send(ctx context.Context, to command.ReplyTo, text string) error {
 	text = callback.Cut(text, maxText)
 	body := struct {
 		ReceiveID string `json:"receive_id,omitempty"`

@@ -4,16 +4,16 @@ import (
 	"encoding/json"
 	"testing"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/feishu"
 	"chatconf/shared/platform/platformtest"
 )
 
 func TestSend(t *testing.T) {
-	to := chat.ReplyTo{Kind: "message", ID: "om_1/../x"}
+	to := command.ReplyTo{Kind: "message", ID: "om_1/../x"}
 	for name, test := range map[string]struct {
 		domain    string
-		to        chat.ReplyTo
+		to        command.ReplyTo
 		token     string
 		status    int
 		answers   []string
@@ -31,10 +31,10 @@ func TestSend(t *testing.T) {
 		"the secret is not right": {to: to, token: `{"code":10014,"msg":"app secret invalid"}`,
 			sent: 1},
 		"a token that is empty": {to: to, token: `{"code":0}`, sent: 1},
-		"to a person":           {to: chat.ReplyTo{Kind: "person", ID: "ou_1"}, answers: []string{`{"code":0}`}, ok: true, sent: 2},
-		"to nobody":             {to: chat.ReplyTo{Kind: "person"}},
-		"to nothing":            {to: chat.ReplyTo{Kind: "message"}},
-		"by another way":        {to: chat.ReplyTo{Kind: "pigeon", ID: "x"}},
+		"to a person":           {to: command.ReplyTo{Kind: "person", ID: "ou_1"}, answers: []string{`{"code":0}`}, ok: true, sent: 2},
+		"to nobody":             {to: command.ReplyTo{Kind: "person"}},
+		"to nothing":            {to: command.ReplyTo{Kind: "message"}},
+		"by another way":        {to: command.ReplyTo{Kind: "pigeon", ID: "x"}},
 	} {
 		host := "open.feishu.cn"
 		if test.domain == "lark" {
@@ -97,5 +97,5 @@ func TestSendWithoutANetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	platformtest.CheckSendCanceled(t, s, chat.ReplyTo{Kind: "message", ID: "om_1"})
+	platformtest.CheckSendCanceled(t, s, command.ReplyTo{Kind: "message", ID: "om_1"})
 }

@@ -1,10 +1,12 @@
 package feishu
 
-import "chatconf/shared/chat"
+import (
+	"chatconf/shared/command"
+)
 
 // setup says what to do in Feishu's or Lark's console.
 func setup(webhookURL, language string) []string {
-	if language == chat.Chinese {
+	if language == command.Chinese {
 		return []string{
 			"打开 https://open.feishu.cn/app （Lark 为 https://open.larksuite.com/app ），进入 App ID 为 FeishuAppId 的应用，添加机器人能力。",
 			"事件与回调 > 加密策略：Encrypt Key 填写 FeishuEncryptKey 的值；Verification Token 填入 FeishuVerificationToken。",

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
 
@@ -86,7 +86,7 @@ func CheckSendError(t testing.TB, name string, err error, ok, again bool) {
 }
 
 // CheckSendCanceled checks that a sender's error says that the context has ended, whatever the way to answer.
-func CheckSendCanceled(t testing.TB, s callback.Sender, ways ...chat.ReplyTo) {
+func CheckSendCanceled(t testing.TB, s callback.Sender, ways ...command.ReplyTo) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
 
@@ -35,7 +35,7 @@ func (r *receiver) interaction(payload string, at time.Time) (*callback.Received
 	}
 	// A button in a message that the app sent for itself alone names the channel in the container.
 	container := f.Object("container")
-	m := &chat.Message{
+	m := &command.Message{
 		ID:           callback.Digest("slack action", f.Text("trigger_id"), said.id, cmp.Or(said.ts, f.Text("action_ts")), user.Text("id")),
 		Conversation: cmp.Or(f.Object("channel").Text("id"), container.Text("channel_id")),
 		User:         user.Text("id"),

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
 
@@ -155,14 +155,14 @@ func (e *event) person() string {
 // message reads a message to the app.
 func (r *receiver) message(e *event, in *callback.Request, at time.Time) (*callback.Received, error) {
 	channel, ts := e.event.Text("channel"), e.message.Text("ts")
-	m := &chat.Message{
+	m := &command.Message{
 		ID:           e.body.Text("event_id"),
 		EventID:      e.body.Text("event_id"),
 		Conversation: channel,
 		Direct:       e.direct(),
 		User:         e.person(),
 		Sent:         at,
-		ReplyTo:      chat.ReplyTo{Kind: toChannel, ID: channel},
+		ReplyTo:      command.ReplyTo{Kind: toChannel, ID: channel},
 	}
 	if ts != "" { // the message's name: edited, or told of by another event, it is the same
 		m.ID = channel + "/" + ts
@@ -181,12 +181,12 @@ func (r *receiver) message(e *event, in *callback.Request, at time.Time) (*callb
 		m.Unread = cmp.Or(m.Unread, beside(e.message))
 	}
 	if c.quoted && (m.Text == "" || !m.Direct && !e.mentioned(c.parts)) { // the bot is called in the quotation only
-		m.Unread = cmp.Or(m.Unread, chat.UnreadQuotation)
+		m.Unread = cmp.Or(m.Unread, command.UnreadQuotation)
 	}
 	if e.message.Has("edited") {
 		m.Edit = cmp.Or(e.message.Object("edited").Text("ts"), "0")
 		if age(ts, in.Now) > maxEditAge {
-			m.Unread = chat.UnreadEdit
+			m.Unread = command.UnreadEdit
 		}
 	}
 	if err := e.body.Err(); err != nil {
@@ -218,18 +218,18 @@ func beside(message callback.Fields) string {
 	files := message.Items("files")
 	if len(files) == 0 {
 		if len(message.Items("attachments")) > 0 {
-			return chat.UnreadForward
+			return command.UnreadForward
 		}
 		return ""
 	}
 	kind, _, _ := strings.Cut(files[0].Text("mimetype"), "/")
 	switch {
 	case kind == "image":
-		return chat.UnreadPicture
+		return command.UnreadPicture
 	case kind == "audio" || files[0].Text("subtype") == "slack_audio":
-		return chat.UnreadVoice
+		return command.UnreadVoice
 	case kind == "video":
-		return chat.UnreadVideo
+		return command.UnreadVideo
 	}
-	return chat.UnreadFile
+	return command.UnreadFile
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/secret"
 )
@@ -163,7 +163,7 @@ func (r *receiver) command(form map[string]string, in *callback.Request, at time
 	for _, p := range split(form["text"], nil) {
 		text.WriteString(p.Text) // nobody needs to be mentioned
 	}
-	m := &chat.Message{
+	m := &command.Message{
 		ID:           form["trigger_id"],
 		Conversation: form["channel_id"],
 		Direct:       isDirect(form["channel_id"]),
@@ -182,11 +182,11 @@ func (r *receiver) command(form map[string]string, in *callback.Request, at time
 // isDirect reports whether a channel is one to one with the app.
 func isDirect(channel string) bool { return strings.HasPrefix(channel, "D") }
 
-func byURL(address string, at time.Time) chat.ReplyTo {
+func byURL(address string, at time.Time) command.ReplyTo {
 	if address == "" {
-		return chat.ReplyTo{}
+		return command.ReplyTo{}
 	}
-	return chat.ReplyTo{Kind: toURL, URL: secret.Text(address), Expires: at.Add(urlLives)}
+	return command.ReplyTo{Kind: toURL, URL: secret.Text(address), Expires: at.Add(urlLives)}
 }
 
 // What Received.State says.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"strings"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/secret"
@@ -29,7 +29,7 @@ func (Platform) NewSender(s callback.Settings, client *callback.Client) (callbac
 }
 
 // Send implements callback.Sender: by the response URL, seen only by who asked, or as a message of the bot.
-func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
+func (s *sender) Send(ctx context.Context, to command.ReplyTo, text string) error {
 	switch to.Kind {
 	case toURL:
 		if !to.Expires.IsZero() && !s.client.Now().Before(to.Expires) {

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/platform/slack"
@@ -13,12 +13,12 @@ import (
 )
 
 func TestSend(t *testing.T) {
-	byURL := chat.ReplyTo{Kind: "response_url", URL: "https://hooks.slack.com/commands/not-a-real-path", Expires: now.Add(time.Minute)}
-	gov := chat.ReplyTo{Kind: "response_url", URL: "https://hooks.slack-gov.com/commands/not-a-real-path"}
-	channel, thread := chat.ReplyTo{Kind: "channel", ID: "C1"}, chat.ReplyTo{Kind: "channel", ID: "C1:1.2"}
+	byURL := command.ReplyTo{Kind: "response_url", URL: "https://hooks.slack.com/commands/not-a-real-path", Expires: now.Add(time.Minute)}
+	gov := command.ReplyTo{Kind: "response_url", URL: "https://hooks.slack-gov.com/commands/not-a-real-path"}
+	channel, thread := command.ReplyTo{Kind: "channel", ID: "C1"}, command.ReplyTo{Kind: "channel", ID: "C1:1.2"}
 	const bot = "xoxb-not-a-real-token"
 	for name, test := range map[string]struct {
-		to        chat.ReplyTo
+		to        command.ReplyTo
 		token     string
 		status    int
 		answer    string
@@ -33,8 +33,8 @@ func TestSend(t *testing.T) {
 		"by an address, refused in JSON":     {byURL, "", 200, `{"ok":false,"error":"invalid_payload"}`, false, false, "/commands/not-a-real-path", ""},
 		"by an address, answered by a page":  {byURL, "", 200, "<html>" + strings.Repeat("x", 100), false, false, "/commands/not-a-real-path", ""},
 		"too often":                          {byURL, "", 429, "", false, true, "/commands/not-a-real-path", ""},
-		"by an address that has expired":     {chat.ReplyTo{Kind: "response_url", URL: byURL.URL, Expires: now}, "", 200, "ok", false, false, "", ""},
-		"by an address of somebody else":     {chat.ReplyTo{Kind: "response_url", URL: "https://hooks.slack.com.example.com/not-a-real-path"}, "", 200, "ok", false, false, "", ""},
+		"by an address that has expired":     {command.ReplyTo{Kind: "response_url", URL: byURL.URL, Expires: now}, "", 200, "ok", false, false, "", ""},
+		"by an address of somebody else":     {command.ReplyTo{Kind: "response_url", URL: "https://hooks.slack.com.example.com/not-a-real-path"}, "", 200, "ok", false, false, "", ""},
 		"to a channel":                       {channel, bot, 200, `{"ok":true,"ts":"1"}`, true, false, "/api/chat.postMessage", `{"channel":"C1","unfurl_links":false,"unfurl_media":false,"mrkdwn":false`},
 		"to a thread":                        {thread, bot, 200, `{"ok":true}`, true, false, "/api/chat.postMessage", `{"channel":"C1","thread_ts":"1.2",`},
 		"to a channel it is not in":          {channel, bot, 200, `{"ok":false,"error":"not_in_channel"}`, false, false, "/api/chat.postMessage", ""},
@@ -44,7 +44,7 @@ func TestSend(t *testing.T) {
 		"to a channel, while it moves":       {channel, bot, 200, `{"ok":false,"error":"team_added_to_org"}`, false, true, "/api/chat.postMessage", ""},
 		"to a channel, with an internal one": {channel, bot, 200, `{"ok":false,"error":"internal_error"}`, false, true, "/api/chat.postMessage", ""},
 		"to a channel without a token":       {channel, "", 200, `{"ok":true}`, false, false, "", ""},
-		"by another way":                     {chat.ReplyTo{Kind: "pigeon"}, bot, 200, "ok", false, false, "", ""},
+		"by another way":                     {command.ReplyTo{Kind: "pigeon"}, bot, 200, "ok", false, false, "", ""},
 	} {
 		p := platformtest.NewServer(t, now, []string{"hooks.slack.com", "hooks.slack-gov.com", "slack.com"}, func(platformtest.Request) (int, string) { return test.status, test.answer })
 		s, err := slack.Platform{}.NewSender(callback.Settings{"SlackBotToken": secret.Text(test.token)}, p.Client)
@@ -70,5 +70,5 @@ func TestSendWithoutANetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	platformtest.CheckSendCanceled(t, s, chat.ReplyTo{Kind: "channel", ID: "C1"}, chat.ReplyTo{Kind: "response_url", URL: "https://hooks.slack.com/not-a-real-path"})
+	platformtest.CheckSendCanceled(t, s, command.ReplyTo{Kind: "channel", ID: "C1"}, command.ReplyTo{Kind: "response_url", URL: "https://hooks.slack.com/not-a-real-path"})
 }

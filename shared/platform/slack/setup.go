@@ -1,10 +1,12 @@
 package slack
 
-import "chatconf/shared/chat"
+import (
+	"chatconf/shared/command"
+)
 
 // setup says what to do in Slack's console.
 func setup(webhookURL, language string) []string {
-	if language == chat.Chinese {
+	if language == command.Chinese {
 		return []string{
 			"打开 https://api.slack.com/apps ，进入应用；Basic Information 中的 Signing Secret 填入 SlackSigningSecret。",
 			"Slash Commands > Create New Command：Command 例如 /ops，Request URL 填写：" + webhookURL,

@@ -3,6 +3,7 @@ package slack
 
 import (
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
 
@@ -19,10 +20,10 @@ func (Platform) Description() chat.Platform {
 		Title: "Slack",
 		Setup: setup,
 		Settings: []chat.Setting{
-			{Key: "SlackSigningSecret", Required: true, Secret: true, Shape: chat.Visible(8, 256), Help: "Signing Secret of the app"},
-			{Key: "SlackSigningSecretPrevious", Secret: true, Shape: chat.Visible(8, 256), Help: "the Signing Secret before, while it is being rotated"},
-			{Key: "SlackBotToken", Secret: true, Shape: chat.Visible(1, 256), Names: []string{"BotUserOAuthToken"}, Help: "Bot User OAuth Token, such as xoxb-…"},
-			{Key: "SlackTeamId", Shape: chat.Alphanumeric(1, 32), Names: []string{"WorkspaceId"}, Help: "workspace that may call, such as T0123456789"},
+			{Key: "SlackSigningSecret", Required: true, Secret: true, Shape: command.Visible(8, 256), Help: "Signing Secret of the app"},
+			{Key: "SlackSigningSecretPrevious", Secret: true, Shape: command.Visible(8, 256), Help: "the Signing Secret before, while it is being rotated"},
+			{Key: "SlackBotToken", Secret: true, Shape: command.Visible(1, 256), Names: []string{"BotUserOAuthToken"}, Help: "Bot User OAuth Token, such as xoxb-…"},
+			{Key: "SlackTeamId", Shape: command.Alphanumeric(1, 32), Names: []string{"WorkspaceId"}, Help: "workspace that may call, such as T0123456789"},
 		},
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/platform/slack"
@@ -119,7 +119,7 @@ func TestMessages(t *testing.T) {
 
 func TestRepliesAndIDs(t *testing.T) {
 	r := receiver(t, "")
-	receive := func(body string) *chat.Message {
+	receive := func(body string) *command.Message {
 		t.Helper()
 		in, err := r.Receive(signed(body))
 		if err != nil || in.Message == nil {
@@ -131,10 +131,10 @@ func TestRepliesAndIDs(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	bare := strings.NewReplacer("trigger_id=t1&", "", "response_url=https%3A%2F%2Fhooks.slack.com%2Fx&", "").Replace(formStart)
-	if m := receive(bare + "x"); m.ID == "" || m.ID != receive(bare+"x").ID || m.ID == receive(bare+"y").ID || m.ReplyTo != (chat.ReplyTo{}) {
+	if m := receive(bare + "x"); m.ID == "" || m.ID != receive(bare+"x").ID || m.ID == receive(bare+"y").ID || m.ReplyTo != (command.ReplyTo{}) {
 		t.Errorf("%+v", m)
 	}
-	if m := receive(event(`{"type":"app_mention","user":"U1","text":"x","channel":"C1","thread_ts":"1.2"}`)); m.ID != "Ev1" || m.ReplyTo != (chat.ReplyTo{Kind: "channel", ID: "C1:1.2"}) {
+	if m := receive(event(`{"type":"app_mention","user":"U1","text":"x","channel":"C1","thread_ts":"1.2"}`)); m.ID != "Ev1" || m.ReplyTo != (command.ReplyTo{Kind: "channel", ID: "C1:1.2"}) {
 		t.Errorf("%+v", m)
 	}
 }
@@ -225,7 +225,7 @@ func TestAMessageHasOneID(t *testing.T) {
 	if len(seen) != 4 {
 		t.Errorf("the events are %v", seen)
 	}
-	for ts, want := range map[string]string{"1795334401.000100": "", "1795334399.000100": chat.UnreadEdit, "x": "", "-1": "", "99999999999999": ""} {
+	for ts, want := range map[string]string{"1795334401.000100": "", "1795334399.000100": command.UnreadEdit, "x": "", "-1": "", "99999999999999": ""} {
 		in, err := r.Receive(signed(event(`{"type":"app_mention","user":"U1","text":"help","channel":"C1","ts":"` + ts + `","edited":{"ts":"1"}}`)))
 		if err != nil || in.Message.Unread != want {
 			t.Errorf("edited, of %s: %+v, %v", ts, in, err)

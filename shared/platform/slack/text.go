@@ -3,7 +3,7 @@ package slack
 import (
 	"strings"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
 
@@ -96,7 +96,7 @@ var escape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 // A content is what a message says.
 type content struct {
 	parts  []callback.Part
-	unread string // as chat.Message.Unread
+	unread string // as command.Message.Unread
 	quoted bool   // a quotation was left out: what somebody else said is no command
 
 	text string // as the message has it beside its blocks
@@ -121,7 +121,7 @@ func read(message callback.Fields, bots map[string]bool) content {
 	case len(blocks) == 0:
 		c = content{parts: split(c.text, bots)}
 		if strings.HasPrefix(message.Text("text"), "&gt;") || strings.Contains(message.Text("text"), "\n&gt;") {
-			c.unread = chat.UnreadQuotation
+			c.unread = command.UnreadQuotation
 		}
 	case !c.rich && c.text != "":
 		c.parts = split(c.text, bots)
@@ -153,7 +153,7 @@ func (c *content) block(elements []callback.Fields) {
 			}
 			c.block(inside)
 		default:
-			c.miss(chat.UnreadElement(kind))
+			c.miss(command.UnreadElement(kind))
 		}
 	}
 }
@@ -181,7 +181,7 @@ func (c *content) line(elements []callback.Fields) {
 		case "date":
 			c.add(e.Text("fallback"))
 		default:
-			c.miss(chat.UnreadElement(kind))
+			c.miss(command.UnreadElement(kind))
 		}
 	}
 }
@@ -196,7 +196,7 @@ func (c *content) words(text string, style callback.Fields) {
 	}
 	switch {
 	case style.Is("strike"):
-		c.miss(chat.UnreadStruck)
+		c.miss(command.UnreadStruck)
 	case style.Is("code") && !strings.Contains(text, "`"):
 		c.add("`" + text + "`") // as it is typed without a button for it
 	default:

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
 
@@ -110,7 +110,7 @@ func (r *receiver) activity(f callback.Fields, at time.Time) (*callback.Received
 		return &callback.Received{Kind: kind}, f.Err()
 	}
 	place, _, _ := strings.Cut(conversation.Text("id"), ";") // what follows is the thread
-	m := &chat.Message{
+	m := &command.Message{
 		ID:           callback.Digest("teams", conversation.Text("id"), f.Text("id")),
 		Conversation: place,
 		Direct:       conversation.Text("conversationType") == "personal",
@@ -129,12 +129,12 @@ func (r *receiver) activity(f callback.Fields, at time.Time) (*callback.Received
 		m.Text, m.Unread = beside(f, said)
 	}
 	if said.quoted && !m.Direct && !slices.ContainsFunc(said.parts, func(p callback.Part) bool { return p.Mention }) {
-		m.Unread = cmp.Or(m.Unread, chat.UnreadQuotation) // the bot is called in the quotation only
+		m.Unread = cmp.Or(m.Unread, command.UnreadQuotation) // the bot is called in the quotation only
 	}
 	if edited(f) {
 		m.Edit = at.UTC().Format("20060102150405.000000000")
 		if at.Sub(sent(f.Text("id"))) > maxEditAge {
-			m.Unread = chat.UnreadEdit
+			m.Unread = command.UnreadEdit
 		}
 	}
 	if err := f.Err(); err != nil {
@@ -194,7 +194,7 @@ func beside(f callback.Fields, said content) (text, unread string) {
 	case f.Has("value"):
 		return "", "a form"
 	case said.picture:
-		return "", chat.UnreadPicture
+		return "", command.UnreadPicture
 	}
 	for _, a := range f.Items("attachments") {
 		kind := strings.ToLower(a.Text("contentType"))
@@ -202,21 +202,21 @@ func beside(f callback.Fields, said content) (text, unread string) {
 		switch {
 		case kind == "text/html": // a copy of the text
 		case major == "image":
-			return "", chat.UnreadPicture
+			return "", command.UnreadPicture
 		case major == "audio":
-			return "", chat.UnreadVoice
+			return "", command.UnreadVoice
 		case major == "video":
-			return "", chat.UnreadVideo
+			return "", command.UnreadVideo
 		case kind == "messagereference", kind == "forwardedmessagereference":
-			return "", chat.UnreadForward
+			return "", command.UnreadForward
 		case strings.HasPrefix(kind, "application/vnd.microsoft.card."):
-			return "", chat.UnreadCard
+			return "", command.UnreadCard
 		default:
-			return "", chat.UnreadFile
+			return "", command.UnreadFile
 		}
 	}
 	if said.quoted {
-		return "", chat.UnreadQuotation
+		return "", command.UnreadQuotation
 	}
 	return "", ""
 }

@@ -1,10 +1,12 @@
 package teams
 
-import "chatconf/shared/chat"
+import (
+	"chatconf/shared/command"
+)
 
 // setup says what to do in Teams.
 func setup(webhookURL, language string) []string {
-	if language == chat.Chinese {
+	if language == command.Chinese {
 		return []string{
 			"在 Teams 中打开团队 > 管理团队 > 应用 > 创建传出 Webhook。",
 			"名称即成员 @ 它时使用的名字，同样填入 BotName，以便区分它与其他被 @ 的人；回调 URL 填写：" + webhookURL,

@@ -3,6 +3,7 @@ package teams
 
 import (
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
 
@@ -24,9 +25,9 @@ func (Platform) Description() chat.Platform {
 		// An object id is a GUID, which is the same in any case.
 		FoldUsers: true,
 		Settings: []chat.Setting{
-			{Key: "TeamsWebhookSecret", Required: true, Secret: true, Shape: chat.Base64(minSecret, 64), Names: []string{"SecurityToken"}, Help: "security token of the outgoing webhook, in base64 as Teams shows it"},
-			{Key: "TeamsWebhookSecretPrevious", Secret: true, Shape: chat.Base64(minSecret, 64), Help: "the security token before, while it is being rotated"},
-			{Key: "TeamsTenantId", Shape: chat.Visible(1, 64), Names: []string{"DirectoryId"}, Help: "tenant that may call"},
+			{Key: "TeamsWebhookSecret", Required: true, Secret: true, Shape: command.Base64(minSecret, 64), Names: []string{"SecurityToken"}, Help: "security token of the outgoing webhook, in base64 as Teams shows it"},
+			{Key: "TeamsWebhookSecretPrevious", Secret: true, Shape: command.Base64(minSecret, 64), Help: "the security token before, while it is being rotated"},
+			{Key: "TeamsTenantId", Shape: command.Visible(1, 64), Names: []string{"DirectoryId"}, Help: "tenant that may call"},
 		},
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/platform/teams"
@@ -142,7 +142,7 @@ func TestANameIsOneWord(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, args, err := chat.ParseCommand(in.Message.Text); err != nil || len(args) != 2 || args[1] != "now" {
+		if _, args, err := command.Parse(in.Message.Text); err != nil || len(args) != 2 || args[1] != "now" {
 			t.Errorf("%q: %q is %q, %v", name, in.Message.Text, args, err)
 		}
 	}

@@ -4,14 +4,14 @@ import (
 	"html"
 	"strings"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
 
 // A content is what an activity says.
 type content struct {
 	parts   []callback.Part
-	unread  string // as chat.Message.Unread
+	unread  string // as command.Message.Unread
 	quoted  bool   // a quotation was left out: what somebody else said is no command
 	picture bool   // there is one in the text
 }
@@ -90,9 +90,9 @@ var tags = map[string]int{
 
 // missing are the skipped tags without which the message is not whole.
 var missing = map[string]string{
-	"s": chat.UnreadStruck, "strike": chat.UnreadStruck, "del": chat.UnreadStruck,
-	"table": chat.UnreadTable, "video": chat.UnreadVideo, "audio": chat.UnreadVoice,
-	"iframe": chat.UnreadElement("iframe"), "object": chat.UnreadElement("object"),
+	"s": command.UnreadStruck, "strike": command.UnreadStruck, "del": command.UnreadStruck,
+	"table": command.UnreadTable, "video": command.UnreadVideo, "audio": command.UnreadVoice,
+	"iframe": command.UnreadElement("iframe"), "object": command.UnreadElement("object"),
 }
 
 // mentionEnd is what ends a mention.

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/secret"
@@ -212,13 +212,13 @@ func (r *receiver) app(in *callback.Request, s state, f fields) (*callback.Recei
 	}
 	s.user = f.texts["FromUserName"]
 	user := strings.ToLower(s.user) // userids are the same in any case
-	m := &chat.Message{
+	m := &command.Message{
 		ID:           f.texts["MsgId"],
 		Conversation: user, // an app talks to one person at a time
 		Direct:       true,
 		User:         user,
 		Sent:         created,
-		ReplyTo:      chat.ReplyTo{Kind: toUser, ID: s.user},
+		ReplyTo:      command.ReplyTo{Kind: toUser, ID: s.user},
 	}
 	if kind == "event" {
 		event := f.texts["Event"]
@@ -262,17 +262,17 @@ func choices(options []string) []callback.Choice {
 
 // files are the types of messages that hold no text.
 var files = map[string]string{
-	"image": chat.UnreadPicture, "voice": chat.UnreadVoice, "video": chat.UnreadVideo, "shortvideo": chat.UnreadVideo,
-	"file": chat.UnreadFile, "location": chat.UnreadPlace, "link": chat.UnreadLink, "miniprogram": chat.UnreadCard,
-	"template_card": chat.UnreadCard, "emotion": chat.UnreadSticker, "sticker": chat.UnreadSticker,
-	"chatrecord": chat.UnreadForward,
+	"image": command.UnreadPicture, "voice": command.UnreadVoice, "video": command.UnreadVideo, "shortvideo": command.UnreadVideo,
+	"file": command.UnreadFile, "location": command.UnreadPlace, "link": command.UnreadLink, "miniprogram": command.UnreadCard,
+	"template_card": command.UnreadCard, "emotion": command.UnreadSticker, "sticker": command.UnreadSticker,
+	"chatrecord": command.UnreadForward,
 }
 
 func unread(kind string) callback.Heard {
 	if what := files[kind]; what != "" {
 		return callback.Heard{Unread: what}
 	}
-	return callback.Heard{Unread: chat.UnreadElement(kind)}
+	return callback.Heard{Unread: command.UnreadElement(kind)}
 }
 
 // hear reads what a message to an app says.
@@ -297,18 +297,18 @@ func (r *receiver) aibot(in *callback.Request, s state, text string) (*callback.
 	}
 	from := f.Object("from")
 	user := strings.ToLower(from.Text("userid"))
-	m := &chat.Message{
+	m := &command.Message{
 		ID:           f.Text("msgid"),
 		Conversation: f.Text("chatid"),
 		Direct:       f.Text("chattype") == "single",
 		User:         user,
-		ReplyTo:      chat.ReplyTo{Kind: toURL, URL: secret.Text(f.Text("response_url"))},
+		ReplyTo:      command.ReplyTo{Kind: toURL, URL: secret.Text(f.Text("response_url"))},
 	}
 	if m.Direct {
 		m.Conversation = user
 	}
 	if m.ReplyTo.URL == "" {
-		m.ReplyTo = chat.ReplyTo{}
+		m.ReplyTo = command.ReplyTo{}
 	}
 	// Somebody of another corporation, whose userid may be that of somebody here; of this one's people the platform does not say it.
 	corpID := from.Text("corpid")
@@ -344,7 +344,7 @@ func (r *receiver) aibot(in *callback.Request, s state, text string) (*callback.
 		}
 		// A card takes no text for an answer, only another card.
 		if s.acknowledged = true; m.ReplyTo.Kind == "" && !stranger {
-			m.ReplyTo = chat.ReplyTo{Kind: toUser, ID: from.Text("userid")}
+			m.ReplyTo = command.ReplyTo{Kind: toUser, ID: from.Text("userid")}
 		}
 		m.EventID = event.Object(name).Text("task_id")
 	default:

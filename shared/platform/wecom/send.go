@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/document"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/secret"
@@ -41,7 +41,7 @@ func (Platform) NewSender(s callback.Settings, client *callback.Client) (callbac
 }
 
 // Send implements callback.Sender: as a message of the app to one person, or by an intelligent robot's response URL.
-func (s *sender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
+func (s *sender) Send(ctx context.Context, to command.ReplyTo, text string) error {
 	switch to.Kind {
 	case toURL:
 		return s.byURL(ctx, to.URL, text)

@@ -4,17 +4,17 @@ import (
 	"strings"
 	"testing"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/platformtest"
 	"chatconf/shared/platform/wecom"
 )
 
 func TestSend(t *testing.T) {
-	user := chat.ReplyTo{Kind: "user", ID: "ZhangSan"}
-	robot := chat.ReplyTo{Kind: "response_url", URL: "https://qyapi.weixin.qq.com/cgi-bin/aibot/response?response_code=not-a-real-code"}
+	user := command.ReplyTo{Kind: "user", ID: "ZhangSan"}
+	robot := command.ReplyTo{Kind: "response_url", URL: "https://qyapi.weixin.qq.com/cgi-bin/aibot/response?response_code=not-a-real-code"}
 	const token = `{"errcode":0,"errmsg":"ok","access_token":"not-a-real+token","expires_in":7200}`
 	for name, test := range map[string]struct {
-		to        chat.ReplyTo
+		to        command.ReplyTo
 		tokens    []string // the answers of gettoken, one after the other; the last stays
 		answers   []string // those of what is sent
 		ok, again bool
@@ -34,13 +34,13 @@ func TestSend(t *testing.T) {
 		"an answer that is wrong":              {to: user, answers: []string{`{"errcode":0,"invaliduser":1}`}, sent: 2},
 		"the secret is not right":              {to: user, tokens: []string{`{"errcode":40001}`}, sent: 1},
 		"a token that is empty":                {to: user, tokens: []string{`{"errcode":0}`}, sent: 1},
-		"to everybody":                         {to: chat.ReplyTo{Kind: "user", ID: "@all"}},
-		"to several":                           {to: chat.ReplyTo{Kind: "user", ID: "a|b"}},
-		"to nobody":                            {to: chat.ReplyTo{Kind: "user"}},
-		"by another way":                       {to: chat.ReplyTo{Kind: "pigeon", ID: "x"}},
+		"to everybody":                         {to: command.ReplyTo{Kind: "user", ID: "@all"}},
+		"to several":                           {to: command.ReplyTo{Kind: "user", ID: "a|b"}},
+		"to nobody":                            {to: command.ReplyTo{Kind: "user"}},
+		"by another way":                       {to: command.ReplyTo{Kind: "pigeon", ID: "x"}},
 		"as a robot":                           {to: robot, answers: []string{`{"errcode":0}`}, ok: true, sent: 1},
 		"as a robot, too late":                 {to: robot, answers: []string{`{"errcode":846605}`}, sent: 1},
-		"as a robot, by somebody else's place": {to: chat.ReplyTo{Kind: "response_url", URL: "https://example.com/not-a-real-code"}},
+		"as a robot, by somebody else's place": {to: command.ReplyTo{Kind: "response_url", URL: "https://example.com/not-a-real-code"}},
 	} {
 		if test.tokens == nil {
 			test.tokens = []string{token}
@@ -97,7 +97,7 @@ func TestSendWithoutANetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	platformtest.CheckSendCanceled(t, s, chat.ReplyTo{Kind: "user", ID: "u"}, chat.ReplyTo{Kind: "response_url", URL: "https://qyapi.weixin.qq.com/not-a-real-code"})
+	platformtest.CheckSendCanceled(t, s, command.ReplyTo{Kind: "user", ID: "u"}, command.ReplyTo{Kind: "response_url", URL: "https://qyapi.weixin.qq.com/not-a-real-code"})
 }
 
 // The API wants the AgentId as a number, which does not begin with a zero in JSON.
@@ -116,7 +116,7 @@ func TestSendAgentID(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Send(t.Context(), chat.ReplyTo{Kind: "user", ID: "u"}, "done"); err != nil {
+		if err := s.Send(t.Context(), command.ReplyTo{Kind: "user", ID: "u"}, "done"); err != nil {
 			t.Fatal(err)
 		}
 		if r := p.Requests(); len(r) != 2 || !strings.Contains(r[1].Body, `"agentid":`+want+`,`) {

@@ -1,10 +1,12 @@
 package wecom
 
-import "chatconf/shared/chat"
+import (
+	"chatconf/shared/command"
+)
 
 // setup says what to do in WeCom's console. Token and AesKey are in Outputs, and not repeated here.
 func setup(webhookURL, language string) []string {
-	if language == chat.Chinese {
+	if language == command.Chinese {
 		return []string{
 			"打开 https://work.weixin.qq.com/wework_admin ，应用管理 > 自建，进入 AgentId 为 WeChatAgentId 的应用。",
 			"接收消息 > 设置 API 接收，URL 填写：" + webhookURL,

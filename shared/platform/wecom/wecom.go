@@ -4,11 +4,12 @@ package wecom
 
 import (
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
 
 // agentID is the shape of an AgentId.
-var agentID = chat.Digits(20)
+var agentID = command.Digits(20)
 
 // Platform is the platform, as shared/platform lists it.
 type Platform struct{}
@@ -26,14 +27,14 @@ func (Platform) Description() chat.Platform {
 		FoldUsers: true, // a UserID is the same in any case
 		Setup:     setup,
 		Settings: []chat.Setting{
-			{Key: "WeChatCorpId", Required: true, Shape: chat.Visible(1, 64), Help: "Corp ID of the company"},
+			{Key: "WeChatCorpId", Required: true, Shape: command.Visible(1, 64), Help: "Corp ID of the company"},
 			{Key: "WeChatAgentId", Required: true, Shape: agentID, Help: "AgentId of the app"},
-			{Key: "WeChatSecret", Required: true, Secret: true, Shape: chat.Visible(1, 256), Names: []string{"CorpSecret"}, Help: "Secret of the app"},
-			{Key: "WeChatToken", Secret: true, Shape: chat.Alphanumeric(1, 32), Generate: true, Output: "Token", Help: "Token of the callback"},
-			{Key: "WeChatEncodingAesKey", Secret: true, Shape: chat.EncodingAESKey, Generate: true, Output: "AesKey", Names: []string{"AesKey"}, Help: "EncodingAESKey of the callback"},
-			{Key: "WeChatTokenPrevious", Secret: true, Shape: chat.Alphanumeric(1, 32), Help: "the Token before, while it is being rotated"},
-			{Key: "WeChatEncodingAesKeyPrevious", Secret: true, Shape: chat.EncodingAESKey, Help: "the EncodingAESKey before, while it is being rotated"},
-			{Key: "WeChatAibot", Shape: chat.TrueOrFalse(), Help: "true to take the callbacks of an intelligent robot (智能机器人) too, whose receive id is empty"},
+			{Key: "WeChatSecret", Required: true, Secret: true, Shape: command.Visible(1, 256), Names: []string{"CorpSecret"}, Help: "Secret of the app"},
+			{Key: "WeChatToken", Secret: true, Shape: command.Alphanumeric(1, 32), Generate: true, Output: "Token", Help: "Token of the callback"},
+			{Key: "WeChatEncodingAesKey", Secret: true, Shape: command.EncodingAESKey, Generate: true, Output: "AesKey", Names: []string{"AesKey"}, Help: "EncodingAESKey of the callback"},
+			{Key: "WeChatTokenPrevious", Secret: true, Shape: command.Alphanumeric(1, 32), Help: "the Token before, while it is being rotated"},
+			{Key: "WeChatEncodingAesKeyPrevious", Secret: true, Shape: command.EncodingAESKey, Help: "the EncodingAESKey before, while it is being rotated"},
+			{Key: "WeChatAibot", Shape: command.TrueOrFalse(), Help: "true to take the callbacks of an intelligent robot (智能机器人) too, whose receive id is empty"},
 		},
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/platform/platformtest"
@@ -94,7 +94,7 @@ func TestAppMessages(t *testing.T) {
 		"another event, with elements within":   {inner: event("template_card_event", "<SelectedItems><SelectedItem><QuestionKey>k</QuestionKey></SelectedItem></SelectedItems>"), nothing: true},
 		"an event of no app":                    {inner: strings.Replace(event("change_contact", ""), "<AgentID>1000002</AgentID>", "", 1), nothing: true},
 		"an event of another app":               {inner: strings.Replace(event("click", "<EventKey>x</EventKey>"), "1000002", "1000003", 1), step: callback.StepReceiver},
-		"a picture":                             {inner: message("text]]", "image]]"), text: "", unread: chat.UnreadPicture},
+		"a picture":                             {inner: message("text]]", "image]]"), text: "", unread: command.UnreadPicture},
 		"another app":                           {inner: message("1000002", "1000003"), step: callback.StepReceiver},
 		"no app":                                {inner: message("<AgentID>1000002</AgentID>", ""), step: callback.StepReceiver},
 		"another corporation inside":            {inner: message("[wwexample]", "[wwother]"), step: callback.StepReceiver},
@@ -146,7 +146,7 @@ func TestAppMessages(t *testing.T) {
 			continue
 		}
 		if m := in.Message; (m == nil) != test.nothing || m != nil && (m.Text != test.text || m.Unread != test.unread || m.User != "zhangsan" || m.Conversation != "zhangsan" || !m.Direct ||
-			m.ReplyTo != (chat.ReplyTo{Kind: "user", ID: "ZhangSan"})) {
+			m.ReplyTo != (command.ReplyTo{Kind: "user", ID: "ZhangSan"})) {
 			t.Errorf("%s: %+v", name, m)
 		}
 		if response, err := r.Answer(in, "x"); err != nil || test.nothing && (len(response.Body) > 0 || response.Carries) {
@@ -221,10 +221,10 @@ func TestRobotMessages(t *testing.T) {
 		"one to one a mention at the head goes":    {inner: `{"msgid":"m1","chattype":"single","from":{"userid":"ZhangSan"},"msgtype":"text","text":{"content":"@x y"}}`, text: "y"},
 		"what was spoken":                          {inner: `{"msgid":"m1","chattype":"single","from":{"userid":"ZhangSan"},"msgtype":"voice","voice":{"content":"help"}}`, text: "help"},
 		"the asking for more of an answer":         {inner: `{"msgid":"m1","msgtype":"stream","stream":{"id":"s"}}`, nothing: true},
-		"a picture":                                {inner: `{"msgid":"m1","chattype":"single","from":{"userid":"ZhangSan"},"msgtype":"image","image":{"url":"x"}}`, unread: chat.UnreadPicture},
-		"speech that was not understood":           {inner: `{"msgid":"m1","chattype":"single","from":{"userid":"ZhangSan"},"msgtype":"voice","voice":{"content":""}}`, unread: chat.UnreadVoice},
+		"a picture":                                {inner: `{"msgid":"m1","chattype":"single","from":{"userid":"ZhangSan"},"msgtype":"image","image":{"url":"x"}}`, unread: command.UnreadPicture},
+		"speech that was not understood":           {inner: `{"msgid":"m1","chattype":"single","from":{"userid":"ZhangSan"},"msgtype":"voice","voice":{"content":""}}`, unread: command.UnreadVoice},
 		"text beside a picture":                    {bot: "Ops", inner: mixed + `[{"msgtype":"text","text":{"content":"@Ops restart"}},{"msgtype":"image"},{"msgtype":"text","text":{"content":"i-1"}}]}}`, text: "restart i-1"},
-		"a picture and a mention":                  {bot: "Ops", inner: mixed + `[{"msgtype":"text","text":{"content":"@Ops "}},{"msgtype":"image"}]}}`, unread: chat.UnreadPicture},
+		"a picture and a mention":                  {bot: "Ops", inner: mixed + `[{"msgtype":"text","text":{"content":"@Ops "}},{"msgtype":"image"}]}}`, unread: command.UnreadPicture},
 		"text beside what is not known":            {bot: "Ops", inner: mixed + `[{"msgtype":"text","text":{"content":"@Ops restart"}},{"msgtype":"formula"}]}}`, text: "restart", unread: "an element of type formula"},
 		"a mixed message that is text":             {bot: "Ops", inner: mixedText + `"{\"msg_item\":[{\"msgtype\":\"text\",\"text\":{\"content\":\"@Ops help\"}}]}"}`, text: "help"},
 		"a mixed message that is none":             {inner: mixed + `["x"]}}`, step: callback.StepDecode},
@@ -281,7 +281,7 @@ func TestControlCharactersAreAnswered(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, received, err)
 			continue
 		}
-		if _, _, err := chat.ParseCommand(received.Message.Text); err == nil || !strings.Contains(err.Error(), "cannot be seen") {
+		if _, _, err := command.Parse(received.Message.Text); err == nil || !strings.Contains(err.Error(), "cannot be seen") {
 			t.Errorf("%s is a command: %v", name, err)
 		}
 	}
@@ -343,15 +343,15 @@ func TestRobotCards(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		rest, chosen, text string
-		to                 chat.ReplyTo
+		to                 command.ReplyTo
 		step               callback.Step
 	}{
-		"a button":             {"", `,"event_key":"restart i-1"`, "restart i-1", chat.ReplyTo{Kind: "user", ID: "ZhangSan"}, ""},
-		"with a response_url":  {`,"response_url":"https://qyapi.weixin.qq.com/x"`, `,"event_key":"help"`, "help", chat.ReplyTo{Kind: "response_url", URL: "https://qyapi.weixin.qq.com/x"}, ""},
-		"a choice":             {"", `,"event_key":"restart","selected_items":{"selected_item":[{"question_key":"q","option_ids":{"option_id":["i-1"]}}]}`, "restart i-1", chat.ReplyTo{Kind: "user", ID: "ZhangSan"}, ""},
-		"a choice that is one": {"", `,"selected_items":{"selected_item":{"option_ids":{"option_id":"restart i-1"}}}`, "restart i-1", chat.ReplyTo{Kind: "user", ID: "ZhangSan"}, ""},
-		"nothing":              {"", "", "", chat.ReplyTo{}, ""},
-		"a key that is none":   {"", `,"event_key":1`, "", chat.ReplyTo{}, callback.StepDecode},
+		"a button":             {"", `,"event_key":"restart i-1"`, "restart i-1", command.ReplyTo{Kind: "user", ID: "ZhangSan"}, ""},
+		"with a response_url":  {`,"response_url":"https://qyapi.weixin.qq.com/x"`, `,"event_key":"help"`, "help", command.ReplyTo{Kind: "response_url", URL: "https://qyapi.weixin.qq.com/x"}, ""},
+		"a choice":             {"", `,"event_key":"restart","selected_items":{"selected_item":[{"question_key":"q","option_ids":{"option_id":["i-1"]}}]}`, "restart i-1", command.ReplyTo{Kind: "user", ID: "ZhangSan"}, ""},
+		"a choice that is one": {"", `,"selected_items":{"selected_item":{"option_ids":{"option_id":"restart i-1"}}}`, "restart i-1", command.ReplyTo{Kind: "user", ID: "ZhangSan"}, ""},
+		"nothing":              {"", "", "", command.ReplyTo{}, ""},
+		"a key that is none":   {"", `,"event_key":1`, "", command.ReplyTo{}, callback.StepDecode},
 	} {
 		in, err := r.Receive(robot(t, press(test.rest, test.chosen)))
 		if platformtest.StepOf(err) != test.step {
@@ -370,7 +370,7 @@ func TestRobotCards(t *testing.T) {
 		}
 	}
 	in, err := r.Receive(robot(t, strings.Replace(press("", `,"event_key":"restart"`), "wwexample", "wwother", 1)))
-	if err != nil || in.Message.User != "" || in.Message.ReplyTo != (chat.ReplyTo{}) {
+	if err != nil || in.Message.User != "" || in.Message.ReplyTo != (command.ReplyTo{}) {
 		t.Errorf("of another corporation: %+v, %v", in, err)
 	}
 }

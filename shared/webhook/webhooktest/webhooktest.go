@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/callback"
@@ -127,7 +128,7 @@ func (w *World) Process() *Process {
 }
 
 // Handler returns the process's handler of callbacks. What it hands on goes to handOn.
-func (p *Process) Handler(handOn func(context.Context, chat.Ref) error) *webhook.Handler {
+func (p *Process) Handler(handOn func(context.Context, command.Ref) error) *webhook.Handler {
 	p.Helper()
 	h, err := webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: platform.All().Receivers(), HandOn: handOn, Now: p.Now})
 	if err != nil {

@@ -1,4 +1,4 @@
-package chat_test
+package command_test
 
 import (
 	"bytes"
@@ -12,10 +12,11 @@ import (
 	"unicode/utf8"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/secret"
 )
 
-func TestParseCommand(t *testing.T) {
+func TestParse(t *testing.T) {
 	for about, c := range map[string]struct {
 		text, name string
 		args       []string
@@ -100,11 +101,11 @@ func TestParseCommand(t *testing.T) {
 		"a link in quotes":                           {`x "[a.example](http://a.example)"`, "x", []string{"[a.example](http://a.example)"}},
 		"a hundred arguments":                        {"x" + strings.Repeat(" a", 100), "x", slices.Repeat([]string{"a"}, 100)},
 		"a name of 128 characters":                   {strings.Repeat("重", 128), strings.Repeat("重", 128), nil},
-		"the longest text":                           {"x " + strings.Repeat("a", chat.MaxText-2), "x", []string{strings.Repeat("a", chat.MaxText-2)}},
+		"the longest text":                           {"x " + strings.Repeat("a", command.MaxText-2), "x", []string{strings.Repeat("a", command.MaxText-2)}},
 	} {
-		name, args, err := chat.ParseCommand(c.text)
+		name, args, err := command.Parse(c.text)
 		if err != nil || name != c.name || !slices.Equal(args, c.args) {
-			t.Errorf("%s: ParseCommand(%q) = %q, %q, %v; want %q, %q", about, c.text, name, args, err, c.name, c.args)
+			t.Errorf("%s: Parse(%q) = %q, %q, %v; want %q, %q", about, c.text, name, args, err, c.name, c.args)
 		}
 	}
 }
@@ -126,7 +127,7 @@ func TestTextsThatAreNoCommand(t *testing.T) {
 		"a letter that is not drawn":     {"re\u3164start", "cannot be seen", "不可见"},
 		"another that is not drawn":      {"re\u034fstart", "cannot be seen", "不可见"},
 		"too many arguments":             {"x" + strings.Repeat(" a", 101), "too many arguments", "参数过多"},
-		"too long":                       {strings.Repeat("a", chat.MaxText+1), "too long", "过长"},
+		"too long":                       {strings.Repeat("a", command.MaxText+1), "too long", "过长"},
 		"a quote that is not closed":     {`say "a`, "not closed", "引号"},
 		"another":                        {`say it's`, "not closed", "引号"},
 		"a curly one":                    {`say “a"`, "not closed", "引号"},
@@ -161,26 +162,26 @@ func TestTextsThatAreNoCommand(t *testing.T) {
 		"bytes that are no characters":   {"say \xff", "cannot be seen", "不可见"},
 		"half a surrogate, as in CESU-8": {"say \xed\xa0\x80", "cannot be seen", "不可见"},
 	} {
-		name, args, err := chat.ParseCommand(c.text)
-		var wrong *chat.CommandError
+		name, args, err := command.Parse(c.text)
+		var wrong *command.Error
 		if !errors.As(err, &wrong) || name != "" || args != nil {
-			t.Errorf("%s: ParseCommand = %q, %q, %v", about, name, args, err)
+			t.Errorf("%s: Parse = %q, %q, %v", about, name, args, err)
 			continue
 		}
-		if got := wrong.Sentence(chat.English); !strings.Contains(got, c.english) {
+		if got := wrong.Sentence(command.English); !strings.Contains(got, c.english) {
 			t.Errorf("%s: %q, want %q in it", about, got, c.english)
 		}
-		if got := wrong.Sentence(chat.Chinese); !strings.Contains(got, c.chinese) {
+		if got := wrong.Sentence(command.Chinese); !strings.Contains(got, c.chinese) {
 			t.Errorf("%s: %q, want %q in it", about, got, c.chinese)
 		}
-		if got := err.Error(); !strings.HasPrefix(got, "chat: command: ") || strings.HasSuffix(got, ".") {
+		if got := err.Error(); !strings.HasPrefix(got, "command: ") || strings.HasSuffix(got, ".") {
 			t.Errorf("%s: error = %q", about, got)
 		}
 	}
 }
 
-// TestFormatCommand holds that what is formatted is parsed into the same, and that nothing is quoted without need.
-func TestFormatCommand(t *testing.T) {
+// TestFormat holds that what is formatted is parsed into the same, and that nothing is quoted without need.
+func TestFormat(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		args []string
@@ -189,44 +190,44 @@ func TestFormatCommand(t *testing.T) {
 		{"restart", []string{"i-1", "--now=true"}, "restart i-1 --now=true"},
 		{"say", []string{"", "a b", "it's", `"`, `\`, "“a”", "’tis", "a\nb", "\u3000"}, `say '' 'a b' 'it'\''s' '"' '\' '“a”' ’tis 'a` + "\n" + `b' '` + "\u3000" + `'`},
 	} {
-		got := chat.FormatCommand(c.name, c.args)
+		got := command.Format(c.name, c.args)
 		if got != c.want {
-			t.Errorf("FormatCommand(%q, %q) = %s, want %s", c.name, c.args, got, c.want)
+			t.Errorf("Format(%q, %q) = %s, want %s", c.name, c.args, got, c.want)
 		}
-		name, args, err := chat.ParseCommand(got)
+		name, args, err := command.Parse(got)
 		if err != nil || name != c.name || !slices.Equal(args, c.args) {
 			t.Errorf("parsed again: %q, %q, %v", name, args, err)
 		}
 	}
 }
 
-// FuzzParseCommand holds that a command that was parsed is the same when it is formatted and parsed again, and keeps its bounds.
-func FuzzParseCommand(f *testing.F) {
+// FuzzParse holds that a command that was parsed is the same when it is formatted and parsed again, and keeps its bounds.
+func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"restart i-1", `say "a b" 'c' “d e” ‘f g’ \h`, "x\\\ny", "\u3000重启\u200b 服务", `say "\"\\"`, "say don’t", "İ", "a '' \"\"", "*`restart`* —force ``i-1``", "```sh\nx [a.b](http://a.b)```", "**_x_ 'a'**", "/x __a__ –f", "\xff", "x\r\ny '\r\n'",
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		name, args, err := chat.ParseCommand(text)
+		name, args, err := command.Parse(text)
 		if err != nil {
-			var wrong *chat.CommandError
+			var wrong *command.Error
 			if !errors.As(err, &wrong) || strings.Contains(err.Error(), "{") {
 				t.Fatalf("error = %v", err)
 			}
 			return
 		}
-		if name == "" || utf8.RuneCountInString(name) > chat.MaxCommandName || strings.ContainsFunc(name, unicode.IsSpace) || len(args) > chat.MaxArguments {
-			t.Fatalf("ParseCommand(%q) = %q and %d arguments", text, name, len(args))
+		if name == "" || utf8.RuneCountInString(name) > command.MaxName || strings.ContainsFunc(name, unicode.IsSpace) || len(args) > command.MaxArguments {
+			t.Fatalf("Parse(%q) = %q and %d arguments", text, name, len(args))
 		}
 		if strings.ContainsFunc(name+strings.Join(args, ""), func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }) {
-			t.Fatalf("ParseCommand(%q) = %q, %q, which has control characters", text, name, args)
+			t.Fatalf("Parse(%q) = %q, %q, which has control characters", text, name, args)
 		}
-		formatted := chat.FormatCommand(name, args)
-		if len(formatted) > chat.MaxText {
+		formatted := command.Format(name, args)
+		if len(formatted) > command.MaxText {
 			return // quotes made it longer
 		}
-		name2, args2, err := chat.ParseCommand(formatted)
+		name2, args2, err := command.Parse(formatted)
 		if err != nil || name2 != strings.ToLower(name) || !slices.Equal(args, args2) {
 			t.Fatalf("%q is %q, %q; formatted %q, which is %q, %q, %v", text, name, args, formatted, name2, args2, err)
 		}
@@ -235,9 +236,9 @@ func FuzzParseCommand(f *testing.F) {
 
 // TestCommandShowsNothingSecretInALog holds that a log of a command or a job has neither text nor arguments in it.
 func TestCommandShowsNothingSecretInALog(t *testing.T) {
-	c := chat.Command{Configuration: "ops", Name: "login", User: "u1", Text: "login planted", Arguments: []string{"planted"}}
-	job := &chat.Job{Ref: chat.Ref{ID: "id-1"}, Command: c, ReplyTo: chat.ReplyTo{URL: "https://planted"}}
-	endpoint := &chat.Endpoint{Name: "ops", Settings: map[string]secret.Text{"k": "planted"}, Target: chat.Target{URL: "https://planted", Secret: "planted"}}
+	c := command.Command{Configuration: "ops", Name: "login", User: "u1", Text: "login planted", Arguments: []string{"planted"}}
+	job := &chat.Job{Ref: command.Ref{ID: "id-1"}, Command: c, ReplyTo: command.ReplyTo{URL: "https://planted"}}
+	endpoint := &command.Endpoint{Name: "ops", Settings: map[string]secret.Text{"k": "planted"}, Target: command.Target{URL: "https://planted", Secret: "planted"}}
 	for _, handler := range []func(*bytes.Buffer) slog.Handler{
 		func(b *bytes.Buffer) slog.Handler { return slog.NewJSONHandler(b, nil) },
 		func(b *bytes.Buffer) slog.Handler { return slog.NewTextHandler(b, nil) },

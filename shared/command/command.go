@@ -1,4 +1,8 @@
-package chat
+// Package command is what was said in a chat: how a message becomes a Command, who may run it, and the sentences we answer.
+//
+// An Endpoint is a chat configuration as its webhook needs it, Permissions decide on a Command, and Redact masks what looks like a
+// secret before a command is shown. The package does no input or output and knows no table.
+package command
 
 import (
 	"log/slog"
@@ -14,8 +18,8 @@ const (
 	MaxText = 8 << 10
 	// MaxArguments is the number of arguments of a command.
 	MaxArguments = 100
-	// MaxCommandName is the length of a command's name, in characters.
-	MaxCommandName = 128
+	// MaxName is the length of a command's name, in characters.
+	MaxName = 128
 )
 
 // A Command is a message that asks a bot to do something: who asked, where, and what.
@@ -37,7 +41,7 @@ type Command struct {
 	Text          string
 	Name          string // the first word, in lower case and half width
 	Arguments     []string
-	Problem       error `json:"-"` // a *CommandError that says why the message is no command; nil if it is one
+	Problem       error `json:"-"` // a *Error that says why the message is no command; nil if it is one
 }
 
 // LogValue returns what a log may show.
@@ -57,23 +61,23 @@ func (c Command) Shown() string {
 	return name
 }
 
-// A CommandError says why a text is no command.
-type CommandError struct {
+// A Error says why a text is no command.
+type Error struct {
 	problem phrase
 	unread  string // of the message, if that is the problem
 }
 
 // Error says it for a log; Sentence says it to the person who typed the text.
-func (e *CommandError) Error() string {
-	return "chat: command: " + strings.TrimSuffix(e.Sentence(English), ".")
+func (e *Error) Error() string {
+	return "command: " + strings.TrimSuffix(e.Sentence(English), ".")
 }
 
 // Sentence says it to the person who typed the text, in a language of Languages.
-func (e *CommandError) Sentence(language string) string {
+func (e *Error) Sentence(language string) string {
 	return sentenceIn(language, e.problem, "unread", unreadIn(language, e.unread))
 }
 
-// ParseCommand takes a message's text apart: the first word is the command's name, in lower case and half width, the others are its
+// Parse takes a message's text apart: the first word is the command's name, in lower case and half width, the others are its
 // arguments, as they are.
 //
 // Words are separated by blanks of any kind: tabs, line ends, full-width and no-break spaces, and those without width that chat
@@ -93,24 +97,24 @@ func (e *CommandError) Sentence(language string) string {
 //   - a / before the command goes: /restart is restart;
 //   - a link in Markdown is its text where a client made the link of it, else its address.
 //
-// A text over MaxText, more than MaxArguments arguments, a name that is longer than MaxCommandName or has a blank, a joiner or a wildcard in
+// A text over MaxText, more than MaxArguments arguments, a name that is longer than MaxName or has a blank, a joiner or a wildcard in
 // it, a quote or backtick that is not closed, and control characters and invisible ones, also those
-// that turn the direction of writing, are a *CommandError.
-func ParseCommand(text string) (name string, args []string, err error) {
+// that turn the direction of writing, are a *Error.
+func Parse(text string) (name string, args []string, err error) {
 	if len(text) > MaxText {
-		return "", nil, &CommandError{problem: commandTooLong}
+		return "", nil, &Error{problem: commandTooLong}
 	}
 	words, problem := splitWords(text)
 	switch {
 	case problem != none:
-		return "", nil, &CommandError{problem: problem}
+		return "", nil, &Error{problem: problem}
 	case len(words) == 0:
-		return "", nil, &CommandError{problem: commandEmpty}
+		return "", nil, &Error{problem: commandEmpty}
 	case len(words)-1 > MaxArguments:
-		return "", nil, &CommandError{problem: commandTooMany}
+		return "", nil, &Error{problem: commandTooMany}
 	}
 	if name = FoldName(words[0].text); !isName(name) {
-		return "", nil, &CommandError{problem: commandBadName}
+		return "", nil, &Error{problem: commandBadName}
 	}
 	args = make([]string, 0, len(words)-1)
 	for _, w := range words[1:] {
@@ -136,11 +140,11 @@ func foldName(name string) string {
 
 // isName reports whether a word can be a command's name. One with a > quotes a message.
 func isName(name string) bool {
-	return commandWord.Fits(name) && !strings.ContainsAny(name, wildcards) && name[0] != '>'
+	return NamePattern.Fits(name) && !strings.ContainsAny(name, Wildcards) && name[0] != '>'
 }
 
-// FormatCommand is the inverse of ParseCommand: a text that it parses into name and args. What needs quotes is quoted.
-func FormatCommand(name string, args []string) string {
+// Format is the inverse of Parse: a text that it parses into name and args. What needs quotes is quoted.
+func Format(name string, args []string) string {
 	var b strings.Builder
 	writeWord(&b, name, strings.HasPrefix(name, "_"))
 	for _, arg := range args {
@@ -162,17 +166,17 @@ func writeWord(b *strings.Builder, word string, quoted bool) {
 	b.WriteByte('\'')
 }
 
-// commandWord is the shape of a command's name, and of a pattern for one.
-var commandWord = Shape{
+// NamePattern is the shape of a command's name, and of a pattern for one.
+var NamePattern = Shape{
 	Want: "1 to 128 characters without blanks",
 	Fits: func(s string) bool {
-		return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= MaxCommandName &&
+		return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= MaxName &&
 			!strings.ContainsFunc(s, func(r rune) bool { return isBlank(r) || isHidden(r) || joins(r) })
 	},
 }
 
 // wildcards have a meaning in patterns, and so are in no name: a statement that grants what was asked for would grant more.
-const wildcards = "*?"
+const Wildcards = "*?"
 
 // isBlank reports whether a character separates words. U+200B and U+FEFF are spaces without width.
 func isBlank(r rune) bool { return unicode.IsSpace(r) || r == '\u200b' || r == '\ufeff' }

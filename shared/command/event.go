@@ -1,4 +1,4 @@
-package chat
+package command
 
 import (
 	"bytes"
@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// EventType is the type of a CommandEvent.
+// EventType is the type of a Event.
 const EventType = "chatconf.command.v1"
 
-// EventMediaType is the media type of a CommandEvent's JSON.
+// EventMediaType is the media type of a Event's JSON.
 const EventMediaType = "application/cloudevents+json"
 
-// A CommandEvent is an allowed command as its target gets it: a CloudEvent, version 1.0, in its JSON format.
+// A Event is an allowed command as its target gets it: a CloudEvent, version 1.0, in its JSON format.
 // https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
 // The SDK for it, which tests read it with, would make the function dispatch-command 0.6 MB larger than its 8.7.
 //
 // Its id is the record's, the same however often the event is delivered, so that a target can tell what it did before. Its source is
 // the configuration's resource name and its subject the command's name. It holds the arguments as they were typed.
-type CommandEvent struct {
+type Event struct {
 	ID     string
 	Source string
 	Time   time.Time // when the command was recorded
-	Data   CommandData
+	Data   EventData
 }
 
-// CommandData is the data of a CommandEvent.
-type CommandData struct {
+// EventData is the data of a Event.
+type EventData struct {
 	AccountID      string   `json:"accountId"`
 	RegionID       string   `json:"regionId"`
 	Configuration  string   `json:"configuration"`
@@ -45,19 +45,19 @@ type CommandData struct {
 }
 
 // MarshalJSON returns the event in the JSON format of CloudEvents.
-func (e *CommandEvent) MarshalJSON() ([]byte, error) {
+func (e *Event) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	err := enc.Encode(struct {
-		SpecVersion     string      `json:"specversion"`
-		ID              string      `json:"id"`
-		Source          string      `json:"source"`
-		Type            string      `json:"type"`
-		Subject         string      `json:"subject"`
-		Time            string      `json:"time"`
-		DataContentType string      `json:"datacontenttype"`
-		Data            CommandData `json:"data"`
+		SpecVersion     string    `json:"specversion"`
+		ID              string    `json:"id"`
+		Source          string    `json:"source"`
+		Type            string    `json:"type"`
+		Subject         string    `json:"subject"`
+		Time            string    `json:"time"`
+		DataContentType string    `json:"datacontenttype"`
+		Data            EventData `json:"data"`
 	}{"1.0", e.ID, e.Source, EventType, e.Data.Command, e.Time.UTC().Format(time.RFC3339Nano), "application/json", e.Data})
 	if err != nil {
 		return nil, err

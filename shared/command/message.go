@@ -1,4 +1,4 @@
-package chat
+package command
 
 import (
 	"chatconf/shared/secret"
@@ -59,14 +59,14 @@ func UnreadElement(kind string) string {
 const unreadElement = "an element of type "
 
 // unreadProblem returns how to tell people what of a message could not be read.
-func unreadProblem(unread string) *CommandError {
+func unreadProblem(unread string) *Error {
 	switch unread {
 	case UnreadMention:
-		return &CommandError{problem: commandMention}
+		return &Error{problem: commandMention}
 	case UnreadEdit:
-		return &CommandError{problem: commandEdited}
+		return &Error{problem: commandEdited}
 	}
-	return &CommandError{commandUnread, unread}
+	return &Error{commandUnread, unread}
 }
 
 // unreadIn returns the Unread of a message in a language.

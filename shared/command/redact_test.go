@@ -1,4 +1,4 @@
-package chat_test
+package command_test
 
 import (
 	"math/rand/v2"
@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/secret"
 )
 
@@ -47,7 +47,7 @@ func TestRedact(t *testing.T) {
 		if c.args != "" {
 			args = strings.Split(c.args, " ")
 		}
-		got := chat.RedactArguments(args)
+		got := command.RedactArguments(args)
 		if strings.Join(got, " ") != c.want || len(got) != len(args) {
 			t.Errorf("redact %q = %q, want %q", c.args, got, c.want)
 		}
@@ -186,16 +186,16 @@ func TestRedactShapes(t *testing.T) {
 			if c.vendor == "Airtable" && strings.HasSuffix(form, ",C") {
 				continue
 			}
-			if got := chat.RedactArguments([]string{form}); got[0] != want {
+			if got := command.RedactArguments([]string{form}); got[0] != want {
 				t.Errorf("%s: redact %q = %q, want %q", c.vendor, form, got[0], want)
 			}
 		}
-		if got := chat.RedactArguments([]string{"set", hidden, "now"}); got[1] != secret.Mask || got[2] != "now" {
+		if got := command.RedactArguments([]string{"set", hidden, "now"}); got[1] != secret.Mask || got[2] != "now" {
 			t.Errorf("%s: between others: %q", c.vendor, got)
 		}
 	}
 	// Each prefix of the table is in the list above, or like one that is.
-	for _, prefix := range chat.TokenPrefixes() {
+	for _, prefix := range command.TokenPrefixes() {
 		if prefix == "" || strings.ContainsAny(prefix, " \t") {
 			t.Errorf("the prefix %q is none", prefix)
 		}
@@ -249,14 +249,14 @@ func TestRedactNames(t *testing.T) {
 			if strings.HasPrefix(c.args[0], "-e") && len(c.args) == 1 && name != strings.ToUpper(name) {
 				continue // attached without anything between, it is another name
 			}
-			if got := chat.RedactArguments(c.args); !slices.Equal(got, c.want) {
+			if got := command.RedactArguments(c.args); !slices.Equal(got, c.want) {
 				t.Errorf("redact %q = %q, want %q", c.args, got, c.want)
 			}
 		}
 		if strings.Contains(name, ".") {
 			continue // more often a file's
 		}
-		if got := chat.RedactArguments([]string{"x", name, planted, "after"}); !slices.Equal(got, []string{"x", name, secret.Mask, after}) {
+		if got := command.RedactArguments([]string{"x", name, planted, "after"}); !slices.Equal(got, []string{"x", name, secret.Mask, after}) {
 			t.Errorf("redact %q = %q", name+" "+planted, got)
 		}
 	}
@@ -332,7 +332,7 @@ func TestRedactForms(t *testing.T) {
 		{[]string{"key", "list"}, []string{"key", "list"}},
 		{[]string{"key", "planted"}, []string{"key", "******"}},
 	} {
-		if got := chat.RedactArguments(c.args); !slices.Equal(got, c.want) {
+		if got := command.RedactArguments(c.args); !slices.Equal(got, c.want) {
 			t.Errorf("redact %q = %q, want %q", c.args, got, c.want)
 		}
 	}
@@ -367,7 +367,7 @@ func TestRedactLeavesTheRest(t *testing.T) {
 		******
 	`), "\n") {
 		args := strings.Fields(line)
-		if got := chat.RedactArguments(args); !slices.Equal(got, args) {
+		if got := command.RedactArguments(args); !slices.Equal(got, args) {
 			for i := range args {
 				if got[i] != args[i] {
 					t.Errorf("redact %q in %q = %q", args[i], line, got[i])
@@ -389,8 +389,8 @@ func TestRedactIsStable(t *testing.T) {
 				args[i] += pieces[random.IntN(len(pieces))]
 			}
 		}
-		once := chat.RedactArguments(slices.Clone(args))
-		if twice := chat.RedactArguments(slices.Clone(once)); len(once) != len(args) || !slices.Equal(once, twice) {
+		once := command.RedactArguments(slices.Clone(args))
+		if twice := command.RedactArguments(slices.Clone(once)); len(once) != len(args) || !slices.Equal(once, twice) {
 			t.Fatalf("redact %q = %q, and that = %q", args, once, twice)
 		}
 	}
@@ -408,14 +408,14 @@ func FuzzRedact(f *testing.F) {
 			{before + "password=" + planted + value}, {before, "--token", planted + value}, {"--secret", planted + value}, {before, "--key=" + planted + value},
 			{"ghp_" + planted + value, before},
 		} {
-			got := chat.RedactArguments(slices.Clone(args))
+			got := command.RedactArguments(slices.Clone(args))
 			if len(got) != len(args) || strings.Contains(strings.Join(got, " "), planted) && !strings.Contains(before, planted) {
 				t.Errorf("redact %q = %q", args, got)
 			}
 		}
 		for _, args := range [][]string{strings.Fields(before + " " + value), {before, value}, {before + value}} {
-			once := chat.RedactArguments(slices.Clone(args))
-			if twice := chat.RedactArguments(slices.Clone(once)); !slices.Equal(once, twice) {
+			once := command.RedactArguments(slices.Clone(args))
+			if twice := command.RedactArguments(slices.Clone(once)); !slices.Equal(once, twice) {
 				t.Errorf("redact %q = %q, and that = %q", args, once, twice)
 			}
 		}

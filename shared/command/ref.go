@@ -1,4 +1,4 @@
-package chat
+package command
 
 // A Ref names a life of a chat configuration anywhere, or with an ID one command of it. Where only
 // the name matters, Life may be empty.

@@ -1,4 +1,4 @@
-package chat
+package command
 
 import (
 	"encoding/base64"
@@ -48,12 +48,12 @@ const maxID = 256
 // are Chinese.
 var ID = Shape{
 	Want: fmt.Sprintf("1 to %d bytes of visible characters without blanks, '*' and '?'", maxID),
-	Fits: func(s string) bool { return idPattern.Fits(s) && !strings.ContainsAny(s, wildcards) },
+	Fits: func(s string) bool { return IDPattern.Fits(s) && !strings.ContainsAny(s, Wildcards) },
 }
 
-// idPattern is the shape of a pattern for an ID. Chat clients leave invisible characters in what is copied from them, and a pattern that has one
+// IDPattern is the shape of a pattern for an ID. Chat clients leave invisible characters in what is copied from them, and a pattern that has one
 // in it would match nothing.
-var idPattern = Shape{
+var IDPattern = Shape{
 	Want: fmt.Sprintf("1 to %d bytes of visible characters without blanks", maxID),
 	Fits: func(s string) bool {
 		return s != "" && len(s) <= maxID && !strings.ContainsFunc(s, func(r rune) bool {
@@ -70,7 +70,7 @@ func Alphanumeric(least, most int) Shape {
 	}
 	return Shape{
 		Want: want,
-		Fits: func(s string) bool { return len(s) >= least && len(s) <= most && onlyOf(s, alphanumeric) },
+		Fits: func(s string) bool { return len(s) >= least && len(s) <= most && only(s, alphanumeric) },
 		Make: func(random []byte) string { return secret.Alphanumeric(random, most) },
 	}
 }
@@ -80,7 +80,7 @@ func Digits(most int) Shape {
 	return Shape{
 		Want: fmt.Sprintf("1 to %d digits", most),
 		Fits: func(s string) bool {
-			return s != "" && len(s) <= most && onlyOf(s, digits)
+			return s != "" && len(s) <= most && only(s, digits)
 		},
 		Number: true,
 	}
@@ -130,7 +130,7 @@ func Base64(least, most int) Shape {
 var EncodingAESKey = Shape{
 	Want: "43 letters and digits",
 	// The last character carries four bits; the platforms' own keys leave the others set, so they are not looked at.
-	Fits: func(s string) bool { return len(s) == 43 && onlyOf(s, alphanumeric) },
+	Fits: func(s string) bool { return len(s) == 43 && only(s, alphanumeric) },
 	Make: func(random []byte) string { return secret.Alphanumeric(random, 43) },
 }
 
@@ -139,5 +139,5 @@ const alphanumeric = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" + di
 
 const digits = "0123456789"
 
-// onlyOf reports whether a text has no other bytes than these.
-func onlyOf(text, bytes string) bool { return strings.Trim(text, bytes) == "" }
+// only reports whether a text has no other bytes than these.
+func only(text, bytes string) bool { return strings.Trim(text, bytes) == "" }

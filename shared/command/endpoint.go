@@ -1,4 +1,4 @@
-package chat
+package command
 
 import (
 	"bytes"
@@ -45,7 +45,7 @@ func (e *Endpoint) LogValue() slog.Value {
 }
 
 // Command makes a command of a message that the platform's receiver read. One that is none, or of
-// which something could not be read, is a *CommandError, and what is known of it is returned with
+// which something could not be read, is a *Error, and what is known of it is returned with
 // it, without Name and Arguments.
 func (e *Endpoint) Command(m *Message) (Command, error) {
 	out := Command{
@@ -67,7 +67,7 @@ func (e *Endpoint) Command(m *Message) (Command, error) {
 	if m.Unread != "" {
 		out.Problem = unreadProblem(m.Unread)
 	} else {
-		out.Name, out.Arguments, out.Problem = ParseCommand(m.Text)
+		out.Name, out.Arguments, out.Problem = Parse(m.Text)
 	}
 	return out, out.Problem
 }
@@ -75,7 +75,7 @@ func (e *Endpoint) Command(m *Message) (Command, error) {
 // Decide returns whether the command may run. Of a message that is none, the reason says why.
 func (e *Endpoint) Decide(c Command) Decision {
 	out := e.Permissions.Decide(c.User, c.Conversation, c.Name)
-	var problem *CommandError
+	var problem *Error
 	if out.Cause == CauseCommand && errors.As(c.Problem, &problem) {
 		out.Reason = problem.Sentence(e.Language)
 	}
@@ -97,7 +97,7 @@ func (e *Endpoint) Reply(c Command, d Decision) string {
 		return strings.Join(lines, "\n")
 	}
 	switch {
-	case d.Cause == CauseBuiltIn && c.Name == CommandWhoAmI:
+	case d.Cause == CauseBuiltIn && c.Name == WhoAmI:
 		return who()
 	case d.Cause == CauseBuiltIn:
 		return strings.Join(e.help(c), "\n")

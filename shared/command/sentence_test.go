@@ -1,15 +1,15 @@
-package chat_test
+package command_test
 
 import (
 	"slices"
 	"strings"
 	"testing"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 )
 
 func TestSentencesAreInBothLanguages(t *testing.T) {
-	list, n := chat.Sentences()
+	list, n := command.Sentences()
 	if len(list) != n || n == 0 {
 		t.Fatalf("%d phrases, want %d", len(list), n)
 	}

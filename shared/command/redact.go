@@ -1,4 +1,4 @@
-package chat
+package command
 
 import (
 	"bytes"
@@ -267,8 +267,8 @@ func chineseName(text string, from int) (start, end int) {
 	return -1, 0
 }
 
-// redactCommand returns a command's name and arguments with what looks like secrets masked.
-func redactCommand(name string, args []string) (string, []string) {
+// Redact returns a command's name and arguments with what looks like secrets masked.
+func Redact(name string, args []string) (string, []string) {
 	masked, next := redactWord(name)
 	if next && !slices.Contains(weakNames[:], name) {
 		out := make([]string, len(args))

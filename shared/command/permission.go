@@ -1,4 +1,4 @@
-package chat
+package command
 
 import (
 	"slices"
@@ -11,12 +11,12 @@ import (
 
 // Names of the commands that are built in and always allowed, wherever the bot listens at all.
 const (
-	CommandHelp   = "help"   // says what the asker may run here
-	CommandWhoAmI = "whoami" // says the ids to put into a grant
+	Help   = "help"   // says what the asker may run here
+	WhoAmI = "whoami" // says the ids to put into a grant
 )
 
-// builtIn reports whether the command of that name, as ParseCommand returns it, is one of them.
-func builtIn(command string) bool { return command == CommandHelp || command == CommandWhoAmI }
+// IsBuiltIn reports whether the command of that name, as Parse returns it, is one of them.
+func IsBuiltIn(command string) bool { return command == Help || command == WhoAmI }
 
 // A Cause is what a Decision rests on.
 type Cause string
@@ -143,7 +143,7 @@ func (p *Permissions) newPermission(n *document.Node) permission {
 	return out
 }
 
-// Decide returns whether user may run the command of that name, as ParseCommand returns it, in conversation.
+// Decide returns whether user may run the command of that name, as Parse returns it, in conversation.
 func (p *Permissions) Decide(user, conversation, command string) Decision {
 	out := Decision{Statement: -1}
 	say := decidedNone
@@ -156,7 +156,7 @@ func (p *Permissions) Decide(user, conversation, command string) Decision {
 		out.Cause, say = CauseNobody, decidedNobody
 	case command == "":
 		out.Cause, say = CauseCommand, decidedCommand
-	case builtIn(command):
+	case IsBuiltIn(command):
 		out.Allowed, out.Cause, say = true, CauseBuiltIn, decidedBuiltIn
 	default:
 		out, say = p.ask(user, conversation, command)
