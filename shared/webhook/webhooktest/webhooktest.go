@@ -47,6 +47,7 @@ type World struct {
 	Configurations *Table
 	Journals       *Table
 	Ring           *seal.Ring
+	Platforms      platform.List
 
 	mu  sync.Mutex
 	now time.Time
@@ -56,7 +57,7 @@ type World struct {
 // New returns a world without configurations.
 func New(t testing.TB) *World {
 	t.Helper()
-	w := &World{TB: t, now: Start}
+	w := &World{TB: t, Platforms: platform.All(), now: Start}
 	db, err := file.Open(filepath.Join(t.TempDir(), "chatconf.db"), file.Options{Now: w.Now})
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +121,7 @@ func (w *World) Process() *Process {
 	if err != nil {
 		w.Fatal(err)
 	}
-	service, err := chat.New(w.Configurations, w.Ring, platform.All().Descriptions(), chat.Options{BaseURL: "https://chatconf.example.com/base", Journal: journal, Now: w.Now})
+	service, err := chat.New(w.Configurations, w.Ring, w.Platforms.Descriptions(), chat.Options{BaseURL: "https://chatconf.example.com/base", Journal: journal, Now: w.Now})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -130,7 +131,7 @@ func (w *World) Process() *Process {
 // Handler returns the process's handler of callbacks. What it hands on goes to handOn.
 func (p *Process) Handler(handOn func(context.Context, command.Ref) error) *webhook.Handler {
 	p.Helper()
-	h, err := webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: platform.All().Receivers(), HandOn: handOn, Now: p.Now})
+	h, err := webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: p.Platforms.Receivers(), HandOn: handOn, Now: p.Now})
 	if err != nil {
 		p.Fatal(err)
 	}
