@@ -90,3 +90,21 @@ func linkedBy(t *testing.T, program string, deps []string, target string) string
 	slices.Sort(linked)
 	return strings.Join(linked, "\n") + "\n"
 }
+
+// The list of platforms is one for all functions. Which of a platform's methods a function links is what it calls of them.
+func TestAFunctionLinksWhatItCallsOfPlatforms(t *testing.T) {
+	for function, want := range map[string][]string{
+		"get-chat-configuration": {"Description"},
+		"webhook":                {"Description", "NewReceiver"},
+		"dispatch-command":       {"Description", "NewSender"},
+	} {
+		program := filepath.Join(t.TempDir(), function)
+		run(t, nil, "build", "-trimpath", "-buildvcs=false", "-tags", "lambda,lambda.norpc,nethttpomithttp2", "-o", program, "./"+function)
+		symbols := run(t, nil, "tool", "nm", program)
+		for _, method := range []string{"Description", "NewReceiver", "NewSender"} {
+			if got := strings.Contains(symbols, "/platform/slack.Platform."+method); got != slices.Contains(want, method) {
+				t.Errorf("%s links %s of platforms: %v", function, method, got)
+			}
+		}
+	}
+}
