@@ -2,8 +2,10 @@
 //
 // It knows nothing of tables. The file table keeps its items in it, and so may an emulator of a store with other semantics.
 //
-// A file belongs to one process at a time, and to one kind of store for ever: its format bucket says which. Open reads the
-// whole file before bbolt may write to it, and refuses one that is damaged or not ours without changing a byte of it.
+// A file belongs to one process at a time, and to one kind of store for ever: its format bucket says which. No page of the file is
+// used before it is checked. Open checks all but the leaf pages before bbolt may write, and refuses a file that is damaged or not ours
+// without changing a byte of it. A leaf page is checked when it is read first: damage is then the error, ErrDamaged, of that View or
+// Update. Verify checks all.
 // After a power cut or a kill, the file holds exactly the updates that were acknowledged, and perhaps one batch more that
 // was about to be.
 package bolt
@@ -68,9 +70,10 @@ type Options struct {
 
 // A DB is one open file. Its methods may be called from many goroutines at once.
 type DB struct {
-	bolt *bbolt.DB
-	file *os.File // bbolt's own; only the committer may read it
-	path string
+	bolt   *bbolt.DB
+	file   *os.File           // bbolt's own; to be read in a transaction only
+	leaves map[string]*leaves // by bucket, as the file was when it was opened
+	path   string
 
 	readOnly error                 // why the file cannot be written; nil: it can
 	broken   atomic.Pointer[error] // set once, when nothing can be trusted any more
@@ -86,8 +89,8 @@ type DB struct {
 }
 
 // newDB starts the committer of a file.
-func newDB(b *bbolt.DB, f *os.File, path string, readOnly error) *DB {
-	db := &DB{bolt: b, file: f, path: path, readOnly: readOnly, drained: make(chan struct{}), closed: make(chan struct{}), commit: (*bbolt.Tx).Commit}
+func newDB(b *bbolt.DB, f *os.File, path string, leaves map[string]*leaves, readOnly error) *DB {
+	db := &DB{bolt: b, file: f, path: path, leaves: leaves, readOnly: readOnly, drained: make(chan struct{}), closed: make(chan struct{}), commit: (*bbolt.Tx).Commit}
 	db.wake.L = &db.mu
 	go db.run()
 	return db
@@ -115,7 +118,7 @@ func (db *DB) View(fn func(*Tx) error) error {
 		return fmt.Errorf("bolt: read %s: %w", db.path, err)
 	}
 	defer tx.Rollback()
-	return guard(&Tx{tx: tx}, fn)
+	return guard(&Tx{tx: tx, leaves: db.leaves}, fn)
 }
 
 // Update runs fn on the state that all earlier updates left, and makes what it changed durable before it returns.
@@ -170,7 +173,11 @@ func (db *DB) Close() error {
 func guard(tx *Tx, fn func(*Tx) error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
-		if v := recover(); v != nil {
+		switch v := recover().(type) {
+		case nil:
+		case damage:
+			err = v.err
+		default:
 			err = &PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()

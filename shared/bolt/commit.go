@@ -163,7 +163,7 @@ func (db *DB) transact(calls []*call) (dirty int) {
 	}
 	changed := false
 	for i, c := range calls {
-		t := &Tx{tx: tx}
+		t := &Tx{tx: tx, leaves: db.leaves}
 		c.err = guard(t, c.fn)
 		if c.err != nil && t.changed {
 			if err := db.rollback(tx); err != nil {
@@ -238,7 +238,7 @@ func (db *DB) runVerify(c *call) {
 
 // check reads the file by itself before it lets bbolt do it, which follows a wrong page number over the end of its mapping.
 func (db *DB) check() error {
-	if _, err := inspect(db.file); err != nil {
+	if err := db.inspectAll(); err != nil {
 		return fmt.Errorf("bolt: verify %s: %w", db.path, err)
 	}
 	tx, err := db.bolt.Begin(db.readOnly == nil) // bbolt's check reads the list of free pages, which a writer may change
@@ -253,4 +253,22 @@ func (db *DB) check() error {
 		}
 	}
 	return errors.Join(first, db.rollback(tx))
+}
+
+// inspectAll reads the whole file as it is now.
+func (db *DB) inspectAll() error {
+	info, err := db.file.Stat()
+	if err != nil {
+		return err
+	}
+	_, buckets, err := inspect(db.file, info.Size())
+	if err != nil {
+		return err
+	}
+	for _, b := range buckets {
+		if err := b.checkAll(); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"hash/fnv"
 	"io"
 	"math"
-	"os"
+	"slices"
 )
 
 // The layout of a bbolt file, version 2, in the machine's byte order; bbolt's internal/common/{page,meta,inode,bucket}.go.
@@ -38,7 +38,7 @@ const (
 
 	noFreelist = math.MaxUint64
 
-	maxDepth = 64 // of a tree of pages, and of buckets in buckets
+	maxDepth = 64 // of a tree of pages
 )
 
 var order = binary.NativeEndian
@@ -49,29 +49,7 @@ type inspector struct {
 	r        io.ReaderAt
 	pageSize int64
 	pages    uint64 // in use
-	used     []bool // pages seen, by id
-	format   map[string]string
-}
-
-// inspect reads the whole file and returns what is in its format bucket, nil if it has none. It is an ErrForeign when the
-// file is no bbolt file, and an ErrDamaged when it is not a sound one. Bytes in values are not checked: nothing in the file could tell.
-func inspect(f *os.File) (map[string]string, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	in := inspector{r: f}
-	meta, err := in.meta(info.Size())
-	if err != nil {
-		return nil, err
-	}
-	if err := in.freelist(meta.freelist); err != nil {
-		return nil, err
-	}
-	if err := in.tree(meta.root, nil, nil, nil, 0); err != nil {
-		return nil, err
-	}
-	return in.format, nil
+	used     []bool // pages that something names, or that are free, by id
 }
 
 func damaged(format string, args ...any) error {
@@ -82,9 +60,9 @@ type meta struct {
 	root, freelist, pages, transaction uint64
 }
 
-// meta reads the two meta pages and returns the newer one. Both must be sound: a meta is 64 bytes inside one sector of a
+// readMeta reads the two meta pages and returns the newer one. Both must be sound: a meta is 64 bytes inside one sector of a
 // disk, so that no crash tears it, and if one is bad then something else has been at work, perhaps on the newer.
-func (in *inspector) meta(size int64) (meta, error) {
+func (in *inspector) readMeta(size int64) (meta, error) {
 	var head [pageHeader + metaSize]byte
 	if size == 0 {
 		return meta{}, fmt.Errorf("%w: it is empty", ErrForeign)
@@ -146,31 +124,149 @@ func parseMeta(b []byte, id uint64, pageSize int64) (meta, error) {
 	return meta{root: order.Uint64(m[16:]), freelist: order.Uint64(m[32:]), pages: order.Uint64(m[40:]), transaction: order.Uint64(m[48:])}, nil
 }
 
-// page reads a page with its overflow, notes that its pages are in use, and returns its bytes.
-func (in *inspector) page(id uint64) ([]byte, error) {
-	var header [pageHeader]byte
+// A level is the pages of one level of a tree, in order. It has no pointers to its keys, so that the collector does not look through them.
+type level struct {
+	pages []levelPage
+	keys  []byte // the first key of each page, as the branch above has it; that of the root is empty
+}
+
+type levelPage struct {
+	id  uint64
+	n   uint64 // how many pages it is with its overflow; 0: only its header tells
+	end int    // of its first key in keys
+}
+
+func (v *level) add(id uint64, key []byte) {
+	v.keys = append(v.keys, key...)
+	v.pages = append(v.pages, levelPage{id: id, end: len(v.keys)})
+}
+
+// low returns the first key of page i; it is empty if that is the root.
+func (v *level) low(i int) []byte {
+	if i == 0 {
+		return v.keys[:v.pages[0].end]
+	}
+	return v.keys[v.pages[i-1].end:v.pages[i].end]
+}
+
+// high returns the key that those of page i are less than; nil if there is none.
+func (v *level) high(i int) []byte {
+	if i+1 == len(v.pages) {
+		return nil
+	}
+	return v.low(i + 1)
+}
+
+// inspect checks what a file hangs together by: its meta pages, the list of free pages, the tree of buckets, and of each bucket the branch
+// pages. It reads no leaf page of a bucket, so that its time grows by a hundredth of what the file does; the leaves that it returns, by
+// bucket, are to be checked before they are used. It also returns what is in the format bucket, nil if there is none.
+//
+// The error is an ErrForeign when the file is no bbolt file, and an ErrDamaged when it is not a sound one. Bytes in values are not checked:
+// nothing in the file could tell.
+func inspect(r io.ReaderAt, size int64) (format map[string]string, buckets map[string]*leaves, err error) {
+	in := &inspector{r: r}
+	meta, err := in.readMeta(size)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := in.freelist(meta.freelist); err != nil {
+		return nil, nil, err
+	}
+	values, err := in.buckets(meta.root)
+	if err != nil || values[formatBucket] == nil {
+		return nil, nil, err
+	}
+	buckets = make(map[string]*leaves)
+	for name, value := range values {
+		each := func(_, _ []byte) {}
+		if name == formatBucket {
+			format = make(map[string]string)
+			each = func(key, value []byte) { format[string(key)] = string(value) }
+		}
+		if buckets[name], err = in.bucket(value, each); err != nil {
+			return nil, nil, err
+		}
+	}
+	return format, buckets, in.overflow(buckets)
+}
+
+// buckets returns the values of all buckets in the tree of buckets, by name.
+func (in *inspector) buckets(root uint64) (map[string][]byte, error) {
+	all, err := in.tree(root)
+	if err != nil {
+		return nil, err
+	}
+	values := make(map[string][]byte)
+	for i := range all.pages {
+		if err := in.leaf(all, i, bucketLeafFlag, func(key, value []byte) { values[string(key)] = value }); err != nil {
+			return nil, err
+		}
+	}
+	for name, value := range values {
+		if len(value) < bucketSize {
+			return nil, damaged("bucket %.40q has %d bytes", name, len(value))
+		}
+	}
+	return values, nil
+}
+
+// bucket reads the bucket of the given value. One of a single leaf page is read as a whole, and each is called for what is in it; of any
+// other the leaves are returned.
+func (in *inspector) bucket(b []byte, each func(key, value []byte)) (*leaves, error) {
+	root := order.Uint64(b)
+	if root == 0 {
+		inline := b[bucketSize:]
+		if len(inline) < pageHeader || order.Uint16(inline[8:]) != leafFlag {
+			return nil, damaged("a bucket has no sound page inside")
+		}
+		return nil, elements(0, inline, nil, nil, 0, each)
+	}
+	all, err := in.tree(root)
+	if err != nil {
+		return nil, err
+	}
+	if len(all.pages) > 1 {
+		return newLeaves(in, all), nil
+	}
+	return nil, in.leaf(all, 0, 0, each)
+}
+
+// read reads a page with its overflow, into b if that has room for it, and checks its header.
+func (in *inspector) read(id uint64, b []byte) ([]byte, error) {
 	if id < 2 || id >= in.pages {
 		return nil, damaged("page %d is named, of %d", id, in.pages)
 	}
-	if _, err := in.r.ReadAt(header[:], int64(id)*in.pageSize); err != nil {
-		return nil, err
+	if b == nil {
+		b = make([]byte, in.pageSize)
 	}
-	n := uint64(order.Uint32(header[12:])) + 1
-	if order.Uint64(header[:]) != id || n > in.pages-id {
+	if _, err := in.r.ReadAt(b, int64(id)*in.pageSize); err != nil {
+		return nil, unreadable(id, err)
+	}
+	n := uint64(order.Uint32(b[12:])) + 1
+	if order.Uint64(b) != id || n > in.pages-id {
 		return nil, damaged("page %d has a wrong header", id)
 	}
-	if err := in.use(id, n); err != nil {
-		return nil, err
-	}
-	b := make([]byte, int64(n)*in.pageSize)
-	if _, err := in.r.ReadAt(b, int64(id)*in.pageSize); err != nil {
-		return nil, err
+	if n > 1 {
+		b = make([]byte, int64(n)*in.pageSize)
+		if _, err := in.r.ReadAt(b, int64(id)*in.pageSize); err != nil {
+			return nil, unreadable(id, err)
+		}
 	}
 	return b, nil
 }
 
+func unreadable(id uint64, err error) error {
+	if errors.Is(err, io.EOF) {
+		return damaged("page %d is missing: the file has become shorter", id)
+	}
+	return fmt.Errorf("page %d: %w", id, err)
+}
+
 // use notes that n pages from id on are in use, which they may be only once.
 func (in *inspector) use(id, n uint64) error {
+	if id < 2 || id >= in.pages {
+		return damaged("page %d is named, of %d", id, in.pages)
+	}
 	for i := id; i < id+n; i++ {
 		if in.used[i] {
 			return damaged("page %d is used twice", i)
@@ -185,8 +281,11 @@ func (in *inspector) freelist(id uint64) error {
 	if id == noFreelist {
 		return nil
 	}
-	b, err := in.page(id)
+	b, err := in.read(id, nil)
 	if err != nil {
+		return err
+	}
+	if err := in.use(id, uint64(len(b))/uint64(in.pageSize)); err != nil {
 		return err
 	}
 	if order.Uint16(b[8:]) != freelistFlag {
@@ -200,126 +299,177 @@ func (in *inspector) freelist(id uint64) error {
 		return damaged("the list of free pages counts %d", count)
 	}
 	for i := range count {
-		free := order.Uint64(ids[8*i:])
-		if free < 2 || free >= in.pages {
-			return damaged("page %d is free, of %d", free, in.pages)
-		}
-		if err := in.use(free, 1); err != nil {
+		if err := in.use(order.Uint64(ids[8*i:]), 1); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// tree reads the page with the given id and all below it. Their keys must be at least low and less than high, if those are not
-// nil. path is the names of the buckets that it is in.
-func (in *inspector) tree(id uint64, low, high []byte, path []string, depth int) error {
-	if depth > maxDepth {
-		return damaged("page %d is more than %d pages deep", id, maxDepth)
+// tree returns the leaves of the tree with the given root. It reads the tree level by level; all leaves are on one, as bbolt has it.
+func (in *inspector) tree(root uint64) (*level, error) {
+	v := new(level)
+	v.add(root, nil)
+	for range maxDepth {
+		first, err := in.read(v.pages[0].id, nil)
+		if err != nil {
+			return nil, err
+		}
+		if order.Uint16(first[8:]) == leafFlag {
+			for _, p := range v.pages {
+				if err := in.use(p.id, 1); err != nil {
+					return nil, err
+				}
+			}
+			return v, nil
+		}
+		if v, err = in.below(v); err != nil {
+			return nil, err
+		}
 	}
-	b, err := in.page(id)
+	return nil, damaged("page %d is more than %d pages deep", v.pages[0].id, maxDepth)
+}
+
+// below returns the level below one of branch pages.
+func (in *inspector) below(v *level) (*level, error) {
+	below := new(level)
+	buffer := make([]byte, in.pageSize)
+	for i, p := range v.pages {
+		b, err := in.read(p.id, buffer)
+		if err == nil {
+			err = in.use(p.id, uint64(len(b))/uint64(in.pageSize))
+		}
+		if err == nil {
+			err = below.addBranch(p.id, b, v.low(i), v.high(i))
+		}
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 { // the others are like the first
+			below.pages = slices.Grow(below.pages, (len(v.pages)-1)*len(below.pages))
+			below.keys = slices.Grow(below.keys, (len(v.pages)-1)*len(below.keys))
+		}
+	}
+	return below, nil
+}
+
+// addBranch adds what is below a branch page.
+func (v *level) addBranch(id uint64, b, low, high []byte) error {
+	count := int(order.Uint16(b[10:]))
+	data := pageHeader + count*elementSize
+	if order.Uint16(b[8:]) != branchFlag || count == 0 || data > len(b) {
+		return damaged("branch page %d has %d elements", id, count)
+	}
+	var before []byte
+	for i := range count {
+		e := pageHeader + i*elementSize
+		key, ok := take(b, e, &data, order.Uint32(b[e:]), order.Uint32(b[e+4:]))
+		if !ok || len(key) == 0 || !inOrder(i, before, key, low, high) {
+			return damaged("key %d of branch page %d is out of place", i, id)
+		}
+		before = key
+		v.add(order.Uint64(b[e+8:]), key)
+	}
+	return nil
+}
+
+// leaf checks leaf i of a tree whose elements have the given flags, and calls each for them.
+func (in *inspector) leaf(v *level, i int, flags uint32, each func(key, value []byte)) error {
+	p := &v.pages[i]
+	b, err := in.read(p.id, nil)
 	if err != nil {
 		return err
 	}
-	switch flags, count := order.Uint16(b[8:]), int(order.Uint16(b[10:])); {
-	case flags == leafFlag:
-		return in.leaf(id, b, low, high, path)
-	case flags != branchFlag:
-		return damaged("page %d is neither branch nor leaf", id)
-	case count == 0 || pageHeader+count*elementSize > len(b):
-		return damaged("branch page %d has %d elements", id, count)
-	default:
-		return in.branch(id, b, count, low, high, path, depth)
-	}
-}
-
-func (in *inspector) branch(id uint64, b []byte, count int, low, high []byte, path []string, depth int) error {
-	keys := make([][]byte, count+1)
-	for i := range count {
-		e := pageHeader + i*elementSize
-		key, ok := slice(b, e, order.Uint32(b[e:]), order.Uint32(b[e+4:]))
-		var before []byte
-		if i > 0 {
-			before = keys[i-1]
-		}
-		if !ok || !inOrder(before, key, low, high) {
-			return damaged("key %d of branch page %d is out of place", i, id)
-		}
-		keys[i] = key
-	}
-	keys[count] = high
-	for i := range count {
-		child := order.Uint64(b[pageHeader+i*elementSize+8:])
-		if err := in.tree(child, keys[i], keys[i+1], path, depth+1); err != nil {
+	n := uint64(len(b)) / uint64(in.pageSize)
+	if p.n == 0 {
+		p.n = n
+		if err := in.use(p.id+1, n-1); n > 1 && err != nil {
 			return err
 		}
 	}
-	return nil
+	if order.Uint16(b[8:]) != leafFlag || p.n != n {
+		return damaged("page %d is not a leaf of %d pages", p.id, p.n)
+	}
+	if len(v.pages) > 1 && order.Uint16(b[10:]) == 0 {
+		return damaged("leaf page %d is empty", p.id)
+	}
+	return elements(p.id, b, v.low(i), v.high(i), flags, each)
 }
 
-func (in *inspector) leaf(id uint64, b []byte, low, high []byte, path []string) error {
+// elements checks the elements of a leaf page.
+func elements(id uint64, b, low, high []byte, flags uint32, each func(key, value []byte)) error {
 	count := int(order.Uint16(b[10:]))
 	if pageHeader+count*elementSize > len(b) {
 		return damaged("leaf page %d has %d elements", id, count)
 	}
 	var before []byte
+	data := pageHeader + count*elementSize
 	for i := range count {
 		e := pageHeader + i*elementSize
-		flags, place, size := order.Uint32(b[e:]), order.Uint32(b[e+4:]), order.Uint32(b[e+8:])
-		key, ok := slice(b, e, place, size)
-		value, fits := slice(b, e, place+size, order.Uint32(b[e+12:]))
-		if !ok || !fits || place > math.MaxUint32-size || len(key) == 0 || !inOrder(before, key, low, high) {
+		place, size := order.Uint32(b[e+4:]), order.Uint32(b[e+8:])
+		key, ok := take(b, e, &data, place, size)
+		value, fits := take(b, e, &data, place+size, order.Uint32(b[e+12:]))
+		if !ok || !fits || len(key) == 0 || !inOrder(i, before, key, low, high) {
 			return damaged("key %d of leaf page %d is out of place", i, id)
 		}
+		if order.Uint32(b[e:]) != flags {
+			return damaged("key %d of leaf page %d has flags %#x", i, id, order.Uint32(b[e:]))
+		}
 		before = key
-		switch {
-		case flags == bucketLeafFlag:
-			if err := in.bucket(id, value, append(path[:len(path):len(path)], string(key))); err != nil {
-				return err
+		each(key, value)
+	}
+	return nil
+}
+
+// overflow gives every leaf that was not read the pages that follow it and that nothing else names: they are its overflow. No page may be
+// left over, or one that bbolt takes for free is in use.
+func (in *inspector) overflow(buckets map[string]*leaves) error {
+	for _, b := range buckets {
+		if b == nil {
+			continue
+		}
+		for i := range b.pages {
+			p := &b.pages[i]
+			for p.n = 1; p.id+p.n < in.pages && !in.used[p.id+p.n]; p.n++ {
+				in.used[p.id+p.n] = true
 			}
-		case flags != 0:
-			return damaged("key %d of leaf page %d has flags %#x", i, id, flags)
-		case len(path) == 1 && path[0] == formatBucket:
-			in.format[string(key)] = string(value)
+			if p.n == 1 {
+				continue
+			}
+			var header [pageHeader]byte
+			if _, err := in.r.ReadAt(header[:], int64(p.id)*in.pageSize); err != nil {
+				return unreadable(p.id, err)
+			}
+			if uint64(order.Uint32(header[12:]))+1 != p.n {
+				return damaged("leaf page %d is followed by %d pages that are not its own", p.id, p.n-1)
+			}
+		}
+	}
+	for id, used := range in.used {
+		if !used {
+			return damaged("page %d is neither used nor free", id)
 		}
 	}
 	return nil
 }
 
-// bucket reads the bucket whose value on leaf page id is b.
-func (in *inspector) bucket(id uint64, b []byte, path []string) error {
-	if len(path) > maxDepth {
-		return damaged("page %d is more than %d buckets deep", id, maxDepth)
-	}
-	if len(b) < bucketSize {
-		return damaged("a bucket on page %d has %d bytes", id, len(b))
-	}
-	if len(path) == 1 && path[0] == formatBucket {
-		in.format = make(map[string]string)
-	}
-	if root := order.Uint64(b); root != 0 {
-		return in.tree(root, nil, nil, path, 0)
-	}
-	inline := b[bucketSize:]
-	if len(inline) < pageHeader || order.Uint16(inline[8:]) != leafFlag {
-		return damaged("a bucket on page %d has no sound page inside", id)
-	}
-	return in.leaf(id, inline, nil, nil, path)
-}
-
-// slice returns the size bytes of b that begin place bytes after offset, and whether they are there.
-func slice(b []byte, offset int, place, size uint32) ([]byte, bool) {
+// take returns the size bytes of b that begin place bytes after offset, and whether they are there: at data, where what is before them in the
+// page ends. It moves data behind them.
+func take(b []byte, offset int, data *int, place, size uint32) ([]byte, bool) {
 	start := int64(offset) + int64(place)
 	end := start + int64(size)
-	if end > int64(len(b)) {
+	if start != int64(*data) || end > int64(len(b)) {
 		return nil, false
 	}
+	*data = int(end)
 	return b[start:end:end], true
 }
 
-// inOrder reports whether key comes after the one before it, and is within low and high. Each but key may be nil, for none.
-func inOrder(before, key, low, high []byte) bool {
-	return (before == nil || bytes.Compare(before, key) < 0) &&
-		(low == nil || bytes.Compare(low, key) <= 0) &&
-		(high == nil || bytes.Compare(key, high) < 0)
+// inOrder reports whether key i of a page comes after the one before it, and is low, if that is not empty, or after it, and before high, if that is not nil. The first is low:
+// bbolt finds a page in the branch above by its first key.
+func inOrder(i int, before, key, low, high []byte) bool {
+	if i == 0 && len(low) > 0 && !bytes.Equal(key, low) {
+		return false
+	}
+	return (i == 0 || bytes.Compare(before, key) < 0) && (high == nil || bytes.Compare(key, high) < 0)
 }

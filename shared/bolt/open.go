@@ -42,7 +42,7 @@ var errMoved = errors.New("the file was moved")
 
 // Open opens the file at path, or makes it, mode 0600, in a directory that it makes too, mode 0700. It is ErrInUse when
 // somebody else has the file open, and ErrForeign or ErrDamaged when it is not a sound file of the kind and version asked for; such
-// a file is left as it is, and so is an empty one. Open reads the whole file: about a second for each gigabyte.
+// a file is left as it is, and so is an empty one. Open does not read leaf pages: what is damaged in them is found when they are used.
 //
 // A file that is there and may not be written, such as one on a read-only file system, is opened for
 // reading: ReadOnly says why, and Update is an ErrReadOnly.
@@ -90,7 +90,8 @@ func openExisting(path string, o Options, deadline time.Time) (*DB, error) {
 	if err := lockAt(f, path, deadline, readOnly != nil); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	if err := o.check(f); err != nil {
+	leaves, err := o.check(f)
+	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	if readOnly == nil {
@@ -102,7 +103,7 @@ func openExisting(path string, o Options, deadline time.Time) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newDB(b, f, path, readOnly), nil
+	return newDB(b, f, path, leaves, readOnly), nil
 }
 
 // openFile is os.OpenFile, but for tests.
@@ -147,7 +148,7 @@ func create(path string, o Options, deadline time.Time) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(temp), b.Close())
 	}
-	return newDB(b, f, path, nil), nil
+	return newDB(b, f, path, nil, nil), nil
 }
 
 // openBolt lets bbolt have f, which is locked, and closes it if that goes wrong.
@@ -211,24 +212,28 @@ func (o Options) describe(tx *bbolt.Tx) error {
 	)
 }
 
-// check reads f and returns an error unless it is a sound file that describe has written to.
-func (o Options) check(f *os.File) error {
-	format, err := inspect(f)
+// check inspects f, and returns an error unless it is a file that describe has written to.
+func (o Options) check(f *os.File) (map[string]*leaves, error) {
+	info, err := f.Stat()
 	if err != nil {
-		return err
+		return nil, err
+	}
+	format, leaves, err := inspect(f, info.Size())
+	if err != nil {
+		return nil, err
 	}
 	version := strconv.Itoa(o.Version)
 	switch {
 	case format == nil:
-		return fmt.Errorf("%w: it is a bbolt file of another program", ErrForeign)
+		return nil, fmt.Errorf("%w: it is a bbolt file of another program", ErrForeign)
 	case format[formatKey] != formatName:
-		return fmt.Errorf("%w: its format is %.40q, wanted %q", ErrForeign, format[formatKey], formatName)
+		return nil, fmt.Errorf("%w: its format is %.40q, wanted %q", ErrForeign, format[formatKey], formatName)
 	case format[kindKey] != o.Kind:
-		return fmt.Errorf("%w: it holds %.40q, wanted %q", ErrForeign, format[kindKey], o.Kind)
+		return nil, fmt.Errorf("%w: it holds %.40q, wanted %q", ErrForeign, format[kindKey], o.Kind)
 	case format[versionKey] != version:
-		return fmt.Errorf("%w: its version is %.40q, this program reads %q", ErrForeign, format[versionKey], version)
+		return nil, fmt.Errorf("%w: its version is %.40q, this program reads %q", ErrForeign, format[versionKey], version)
 	}
-	return nil
+	return leaves, nil
 }
 
 // makeDir makes dir and what is missing above it, and flushes what names them, so that they outlive a power cut.

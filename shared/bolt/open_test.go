@@ -222,13 +222,27 @@ func TestOpenRefusesWhatIsNotASoundFileOfItsKind(t *testing.T) {
 		}
 		cases[fmt.Sprintf("zeros for page %d", i)] = bad{changed(func(b []byte) { clear(b[i*pageSize : (i+1)*pageSize]) }), bolt.ErrDamaged, ""}
 	}
+	found := 0
 	for name, test := range cases {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "test.db")
 			if err := os.WriteFile(path, test.content, 0o640); err != nil {
 				t.Fatal(err)
 			}
-			_, err := bolt.Open(path, options)
+			db, err := bolt.Open(path, options)
+			if err == nil {
+				found++ // in a leaf page
+				err = db.Verify(t.Context())
+				if used := useAll(db); !errors.Is(used, bolt.ErrDamaged) {
+					t.Errorf("use of every page = %v, want %v", used, bolt.ErrDamaged)
+				}
+				if err := db.Close(); err != nil {
+					t.Error(err)
+				}
+				if err := os.Chmod(path, 0o640); err != nil { // Open takes from others what it opens
+					t.Fatal(err)
+				}
+			}
 			if !errors.Is(err, test.want) || err != nil && !strings.Contains(err.Error(), test.text) {
 				t.Errorf("Open = %v, want %v with %q", err, test.want, test.text)
 			}
@@ -244,6 +258,9 @@ func TestOpenRefusesWhatIsNotASoundFileOfItsKind(t *testing.T) {
 			wantFiles(t, filepath.Dir(path), "test.db")
 		})
 	}
+	if found == 0 || found > len(cases)-18 {
+		t.Errorf("Open took %d of %d files; it is to refuse those that are damaged outside leaf pages", found, len(cases))
+	}
 }
 
 func TestOpenRefusesADirectory(t *testing.T) {
@@ -252,7 +269,7 @@ func TestOpenRefusesADirectory(t *testing.T) {
 	}
 }
 
-// However a file is damaged, Open and all that comes after it end in an error, not in a crash; and if Open refuses the file,
+// However a file is damaged, Open and all that comes after it end in an ErrDamaged, not in a crash; and if Open refuses the file,
 // it leaves it as it is.
 func TestDamageDoesNotCrash(t *testing.T) {
 	sound := read(t, soundFile(t))
@@ -297,25 +314,31 @@ func tryOpen(t *testing.T, content []byte) error {
 		}
 		return err
 	}
+	first := db.Verify(t.Context())
 	for _, err := range []error{
-		db.Verify(t.Context()),
-		db.View(func(tx *bolt.Tx) error {
-			for _, name := range tx.Buckets() {
-				c := tx.Bucket(name).Cursor()
-				for k, v := c.First(); k != nil; k, v = c.Next() {
-					_ = bytes.Clone(v)
-				}
-			}
-			return nil
-		}),
+		first,
+		useAll(db),
 		db.Update(t.Context(), 0, put("new", strings.Repeat("v", 10_000))),
 		db.Verify(t.Context()),
 	} {
-		if err != nil {
-			t.Errorf("a file that Open took: %v", err)
+		if err != nil && (first == nil || !errors.Is(err, bolt.ErrDamaged)) {
+			t.Errorf("a file that Open took: %v; at first Verify = %v", err, first)
 		}
 	}
-	return db.Close()
+	return errors.Join(first, db.Close())
+}
+
+// useAll reads all that is in the file.
+func useAll(db *bolt.DB) error {
+	return db.View(func(tx *bolt.Tx) error {
+		for _, name := range tx.Buckets() {
+			c := tx.Bucket(name).Cursor()
+			for k, v := c.First(); k != nil; k, v = c.Next() {
+				_ = bytes.Clone(v)
+			}
+		}
+		return nil
+	})
 }
 
 func TestDamageUnderAnOpenFileIsAnError(t *testing.T) {
@@ -333,10 +356,12 @@ func TestDamageUnderAnOpenFileIsAnError(t *testing.T) {
 			if err := errors.Join(damage(f), f.Close()); err != nil {
 				t.Fatal(err)
 			}
+			get := func(key string) error {
+				return db.View(func(tx *bolt.Tx) error { tx.Bucket("b").Get([]byte(key)); return nil })
+			}
 			var panicked *bolt.PanicError
-			err = db.View(func(tx *bolt.Tx) error { tx.Bucket("b").Get([]byte("key0100")); return nil })
-			if !errors.As(err, &panicked) {
-				t.Errorf("View = %v, want a PanicError", err)
+			if err := get("key0100"); !errors.As(err, &panicked) && !errors.Is(err, bolt.ErrDamaged) {
+				t.Errorf("View = %v, want a PanicError or ErrDamaged", err)
 			}
 			if err := db.Verify(t.Context()); err == nil {
 				t.Error("Verify found nothing")

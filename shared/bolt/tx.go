@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"fmt"
 
 	"go.etcd.io/bbolt"
@@ -9,6 +10,7 @@ import (
 // A Tx is what the callback of a View or an Update works on. It is valid only inside it.
 type Tx struct {
 	tx      *bbolt.Tx
+	leaves  map[string]*leaves
 	changed bool // something was changed, or at least tried
 }
 
@@ -21,7 +23,7 @@ func (tx *Tx) Bucket(name string) *Bucket {
 	if b == nil {
 		return nil
 	}
-	return &Bucket{tx: tx, bucket: b}
+	return &Bucket{tx: tx, bucket: b, leaves: tx.leaves[name]}
 }
 
 // CreateBucket returns the bucket with the given name, and makes it if there is none.
@@ -37,13 +39,16 @@ func (tx *Tx) CreateBucket(name string) (*Bucket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bolt: create bucket %q: %w", name, err)
 	}
-	return &Bucket{tx: tx, bucket: b}, nil
+	return &Bucket{tx: tx, bucket: b, leaves: tx.leaves[name]}, nil
 }
 
 // DeleteBucket removes a bucket and all in it. That it is not there is not an error.
 func (tx *Tx) DeleteBucket(name string) error {
 	if tx.Bucket(name) == nil {
 		return nil
+	}
+	if err := tx.leaves[name].checkAll(); err != nil {
+		return fmt.Errorf("bolt: delete bucket %q: %w", name, err)
 	}
 	tx.changed = true
 	if err := tx.tx.DeleteBucket([]byte(name)); err != nil {
@@ -68,6 +73,7 @@ func (tx *Tx) Buckets() []string {
 type Bucket struct {
 	tx     *Tx
 	bucket *bbolt.Bucket
+	leaves *leaves
 }
 
 // Get returns the value under key, or nil when there is none. It lies in the mapped file: not to be changed or kept.
@@ -75,11 +81,15 @@ func (b *Bucket) Get(key []byte) []byte {
 	if b == nil {
 		return nil
 	}
+	mustBeSound(b.leaves.checkKey(key))
 	return b.bucket.Get(key)
 }
 
 // Put stores value under key. It copies key, but not value.
 func (b *Bucket) Put(key, value []byte) error {
+	if err := b.leaves.checkKey(key); err != nil {
+		return fmt.Errorf("bolt: put %q: %w", key, err)
+	}
 	b.tx.changed = true
 	if err := b.bucket.Put(key, value); err != nil {
 		return fmt.Errorf("bolt: put %q: %w", key, err)
@@ -91,6 +101,9 @@ func (b *Bucket) Put(key, value []byte) error {
 func (b *Bucket) Delete(key []byte) error {
 	if b == nil {
 		return nil
+	}
+	if err := b.leaves.checkDelete(key); err != nil {
+		return fmt.Errorf("bolt: delete %q: %w", key, err)
 	}
 	b.tx.changed = true
 	if err := b.bucket.Delete(key); err != nil {
@@ -104,12 +117,33 @@ func (b *Bucket) Cursor() *Cursor {
 	if b == nil {
 		return &Cursor{}
 	}
-	return &Cursor{cursor: b.bucket.Cursor()}
+	return &Cursor{cursor: b.bucket.Cursor(), leaves: b.leaves}
 }
 
 // A Cursor walks a bucket. Its methods return nil for the key when there is none; what they return is as with Get.
 type Cursor struct {
 	cursor *bbolt.Cursor
+	leaves *leaves
+
+	low, high []byte // the keys of the leaf that it is in, whose neighbours are checked; nil: no bound
+}
+
+// enter checks leaf i, which the cursor is going to be in, and those beside it.
+func (c *Cursor) enter(i int) {
+	_, _, err := c.leaves.checkAround(i)
+	mustBeSound(err)
+	c.low, c.high = nil, c.leaves.high(i)
+	if i > 0 {
+		c.low = c.leaves.low(i)
+	}
+}
+
+// moved sees to it that wherever the cursor has come to, the next pages are checked.
+func (c *Cursor) moved(key, value []byte) ([]byte, []byte) {
+	if key != nil && c.leaves.active() && (bytes.Compare(key, c.low) < 0 || c.high != nil && bytes.Compare(key, c.high) >= 0) {
+		c.enter(c.leaves.find(key))
+	}
+	return key, value
 }
 
 // First moves to the first key.
@@ -117,7 +151,10 @@ func (c *Cursor) First() (key, value []byte) {
 	if c.cursor == nil {
 		return nil, nil
 	}
-	return c.cursor.First()
+	if c.leaves.active() {
+		c.enter(0)
+	}
+	return c.moved(c.cursor.First())
 }
 
 // Last moves to the last key.
@@ -125,7 +162,10 @@ func (c *Cursor) Last() (key, value []byte) {
 	if c.cursor == nil {
 		return nil, nil
 	}
-	return c.cursor.Last()
+	if c.leaves.active() {
+		c.enter(len(c.leaves.pages) - 1)
+	}
+	return c.moved(c.cursor.Last())
 }
 
 // Seek moves to the first key that is not before key.
@@ -133,7 +173,10 @@ func (c *Cursor) Seek(key []byte) (k, value []byte) {
 	if c.cursor == nil {
 		return nil, nil
 	}
-	return c.cursor.Seek(key)
+	if c.leaves.active() {
+		c.enter(c.leaves.find(key))
+	}
+	return c.moved(c.cursor.Seek(key))
 }
 
 // SeekBefore moves to the last key that is before key.
@@ -149,7 +192,7 @@ func (c *Cursor) Next() (key, value []byte) {
 	if c.cursor == nil {
 		return nil, nil
 	}
-	return c.cursor.Next()
+	return c.moved(c.cursor.Next())
 }
 
 // Prev moves to the key before.
@@ -157,5 +200,5 @@ func (c *Cursor) Prev() (key, value []byte) {
 	if c.cursor == nil {
 		return nil, nil
 	}
-	return c.cursor.Prev()
+	return c.moved(c.cursor.Prev())
 }

@@ -41,8 +41,8 @@ type DB struct {
 }
 
 // Open opens the file at path, or makes it, with mode 0600, in a directory that it makes too, with mode 0700. When another
-// process has the file open, or it is damaged or not a file of tables, the error says so within a second, and the file is
-// left as it is.
+// process has the file open, or it is not a file of tables, the error says so within a second, and the file is left as it is.
+// So it is for damage, except to the pages that hold items: that is the error of the calls that meet it. Verify looks everywhere.
 func Open(path string, o Options) (*DB, error) {
 	b, err := bolt.Open(path, bolt.Options{Kind: kind, Version: version, MaxSize: o.MaxSize})
 	if err != nil {
