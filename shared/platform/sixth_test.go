@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/dispatch"
 	targethttp "chatconf/shared/dispatch/http"
 	"chatconf/shared/document"
@@ -31,8 +32,8 @@ const (
 
 func (pigeon) Description() chat.Platform {
 	return chat.Platform{Type: "Pigeon", Aliases: []string{"Dove"}, Title: "Carrier pigeon", Settings: []chat.Setting{
-		{Key: "PigeonSecret", Required: true, Secret: true, Shape: chat.Visible(8, 64), Names: []string{"LoftSecret"}, Help: "secret of the loft"},
-		{Key: "PigeonToken", Secret: true, Generate: true, Output: "Token", Shape: chat.Alphanumeric(1, 32), Help: "token of the loft"},
+		{Key: "PigeonSecret", Required: true, Secret: true, Shape: command.Visible(8, 64), Names: []string{"LoftSecret"}, Help: "secret of the loft"},
+		{Key: "PigeonToken", Secret: true, Generate: true, Output: "Token", Shape: command.Alphanumeric(1, 32), Help: "token of the loft"},
 	}}
 }
 
@@ -60,7 +61,7 @@ func (r pigeonReceiver) Receive(in *callback.Request) (*callback.Received, error
 	if err != nil {
 		return nil, err
 	}
-	m := &chat.Message{ID: f.Text("id"), Conversation: f.Text("loft"), User: f.Text("from"), Text: f.Text("text"), ReplyTo: chat.ReplyTo{Kind: "loft", ID: f.Text("loft")}}
+	m := &command.Message{ID: f.Text("id"), Conversation: f.Text("loft"), User: f.Text("from"), Text: f.Text("text"), ReplyTo: command.ReplyTo{Kind: "loft", ID: f.Text("loft")}}
 	if err := f.Err(); err != nil {
 		return nil, err
 	}
@@ -76,7 +77,7 @@ type pigeonSender struct {
 	secret secret.Text
 }
 
-func (s pigeonSender) Send(ctx context.Context, to chat.ReplyTo, text string) error {
+func (s pigeonSender) Send(ctx context.Context, to command.ReplyTo, text string) error {
 	body := document.Marshal(struct{ Loft, Text string }{to.ID, text})
 	answer, err := s.client.Do(ctx, callback.Call{What: "pigeon: send", URL: "https://" + pigeonHost + "/send", Hosts: []string{pigeonHost}, Body: body,
 		Headers: map[string]secret.Text{"X-Pigeon-Signature": secret.Text(hex.EncodeToString(pigeonMAC(s.secret.Reveal(), body)))}})
@@ -114,15 +115,15 @@ func TestASixthPlatformIsOneValue(t *testing.T) {
 		t.Errorf("a configuration that lacks the secret and has a misspelt key: %v", err)
 	}
 
-	var pending []chat.Ref
-	h := p.Handler(func(_ context.Context, ref chat.Ref) error {
+	var pending []command.Ref
+	h := p.Handler(func(_ context.Context, ref command.Ref) error {
 		pending = append(pending, ref)
 		return nil
 	})
 	server := platformtest.NewServer(t, webhooktest.Start, []string{pigeonHost}, func(platformtest.Request) (int, string) { return 200, `{"ok":true}` })
 	senders := w.Platforms.Senders()
 	d, err := dispatch.New(dispatch.Options{Service: p.Service, Journal: p.Journal, Now: p.Now, Post: noTarget,
-		Sender: func(e *chat.Endpoint) (dispatch.Sender, error) {
+		Sender: func(e *command.Endpoint) (dispatch.Sender, error) {
 			return senders[e.Type](callback.Settings(e.Settings), server.Client)
 		}})
 	if err != nil {
