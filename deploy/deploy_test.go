@@ -16,10 +16,10 @@ import (
 
 	"chatconf/deploy"
 	"chatconf/shared/app"
-	"chatconf/shared/app/target"
-	"chatconf/shared/app/target/fc"
-	"chatconf/shared/app/target/lambda"
 	"chatconf/shared/chat"
+	clouds "chatconf/shared/cloud"
+	"chatconf/shared/cloud/alibaba"
+	awscloud "chatconf/shared/cloud/aws"
 	"chatconf/shared/dispatch"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
@@ -669,13 +669,13 @@ var local = []string{"CHATCONF_TLS_CERT", "CHATCONF_TLS_KEY", "CHATCONF_ACCESS_K
 func TestEnvironments(t *testing.T) {
 	for _, cloud := range []struct {
 		name        string
-		read        func(getenv func(string) string) (target.Target, error)
+		read        func(getenv func(string) string) (clouds.Cloud, error)
 		environment func(t *testing.T, everything bool) map[string]string
 		given       map[string]string // by the runtime
 		mandatory   []string
 	}{
-		{"fc", fc.Read, fcEnvironment, nil, []string{"CHATCONF_KEYRING", "CHATCONF_DISPATCH_FUNCTION", "TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE"}},
-		{"aws", lambda.Read, awsEnvironment,
+		{"fc", alibaba.Read, fcEnvironment, nil, []string{"CHATCONF_KEYRING", "CHATCONF_DISPATCH_FUNCTION", "TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE"}},
+		{"aws", awscloud.Read, awsEnvironment,
 			map[string]string{"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-real-secret"},
 			[]string{"CHATCONF_KEYRING", "CHATCONF_DISPATCH_FUNCTION"}},
 	} {

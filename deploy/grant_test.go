@@ -22,10 +22,10 @@ import (
 
 	"chatconf/deploy"
 	"chatconf/shared/app"
-	"chatconf/shared/app/target"
-	"chatconf/shared/app/target/fc"
-	"chatconf/shared/app/target/lambda"
 	"chatconf/shared/chat"
+	clouds "chatconf/shared/cloud"
+	"chatconf/shared/cloud/alibaba"
+	awscloud "chatconf/shared/cloud/aws"
 	"chatconf/shared/emulator/ots"
 	"chatconf/shared/emulator/ots/otstest"
 	"chatconf/shared/invoke"
@@ -120,7 +120,7 @@ const (
 type world struct {
 	cloud  string
 	getenv func(name string) string
-	read   func(getenv func(string) string) (target.Target, error)
+	read   func(getenv func(string) string) (clouds.Cloud, error)
 
 	mu      sync.Mutex
 	granted policy
@@ -225,7 +225,7 @@ func onAWS(t *testing.T) *world {
 	}
 	settle(t, ring, app.Tables{Configurations: open(tableName, 0), Keys: open(keyName, 0), Tickets: open(ticketName, app.TicketAge), Where: "here"})
 
-	w := &world{cloud: "aws", read: lambda.Read}
+	w := &world{cloud: "aws", read: awscloud.Read}
 	resources := map[string]string{
 		tableName:   "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TABLE}",
 		keyName:     "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_KEY_TABLE}",
@@ -370,7 +370,7 @@ func onAlibaba(t *testing.T) *world {
 		}
 	}
 
-	w := &world{cloud: "fc", read: fc.Read}
+	w := &world{cloud: "fc", read: alibaba.Read}
 	functions := httptest.NewServer(w.functions(t, "X-Fc-Invocation-Type", "fc:InvokeFunction", "acs:fc:${REGION}:${ACCOUNT_ID}:functions/${PREFIX}-dispatch-command"))
 	t.Cleanup(functions.Close)
 	instance.SetFault(func(r ots.Request) ots.Fault {

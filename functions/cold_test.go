@@ -26,10 +26,10 @@ import (
 	"time"
 
 	"chatconf/shared/app"
-	"chatconf/shared/app/target"
-	"chatconf/shared/app/target/fc"
-	"chatconf/shared/app/target/lambda"
 	"chatconf/shared/chat"
+	clouds "chatconf/shared/cloud"
+	"chatconf/shared/cloud/alibaba"
+	awscloud "chatconf/shared/cloud/aws"
 	"chatconf/shared/emulator/ots/otstest"
 	"chatconf/shared/emulator/runtime"
 	"chatconf/shared/invoke"
@@ -64,7 +64,7 @@ func eachCloud(b *testing.B, run func(*testing.B, *cloud)) {
 			"TABLESTORE_ENDPOINT": instance.Endpoint, "TABLESTORE_INSTANCE": instance.Name,
 			"TABLESTORE_ACCESS_KEY_ID": instance.KeyID, "TABLESTORE_ACCESS_KEY_SECRET": instance.KeySecret,
 		}}
-		c.fill(b, fc.Read, "TABLESTORE_ENDPOINT", instance.Server.ServeHTTP)
+		c.fill(b, alibaba.Read, "TABLESTORE_ENDPOINT", instance.Server.ServeHTTP)
 		run(b, c)
 	})
 	b.Run("lambda", func(b *testing.B) {
@@ -73,14 +73,14 @@ func eachCloud(b *testing.B, run func(*testing.B, *cloud)) {
 		c := &cloud{kind: runtime.Lambda, env: map[string]string{
 			"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-real-secret", "AWS_ENDPOINT_URL_DYNAMODB": server.URL,
 		}}
-		c.fill(b, lambda.Read, "AWS_ENDPOINT_URL_DYNAMODB", server.Config.Handler.ServeHTTP)
+		c.fill(b, awscloud.Read, "AWS_ENDPOINT_URL_DYNAMODB", server.Config.Handler.ServeHTTP)
 		run(b, c)
 	})
 }
 
 // fill claims the tables, makes a key and a configuration, and puts servers in front that know the answers of h by heart, at the address that
 // the given variable has.
-func (c *cloud) fill(b *testing.B, read func(getenv func(string) string) (target.Target, error), endpoint string, h http.HandlerFunc) {
+func (c *cloud) fill(b *testing.B, read func(getenv func(string) string) (clouds.Cloud, error), endpoint string, h http.HandlerFunc) {
 	b.Helper()
 	engine, err := read(func(name string) string { return c.env[name] })
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"chatconf/shared/app"
-	"chatconf/shared/app/target"
+	clouds "chatconf/shared/cloud"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
 	"chatconf/shared/secret"
@@ -41,8 +41,8 @@ func TestPlaneEventsSucceed(t *testing.T) {
 		t.Fatal(err)
 	}
 	environment := map[string]string{"CHATCONF_KEYRING": string(ring), "CHATCONF_DISPATCH_FUNCTION": "chatconf-dispatch-command"}
-	read := func(func(string) string) (target.Target, error) {
-		return target.Target{
+	read := func(func(string) string) (clouds.Cloud, error) {
+		return clouds.Cloud{
 			OpenTable: func(name string, ttl time.Duration) (table.Table, error) { return open(name, ttl), nil },
 			Close:     func() {},
 		}, nil

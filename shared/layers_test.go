@@ -34,7 +34,7 @@ var rooms = []room{
 	{"shared/document", nil, nil},
 	{"shared/rpc/sign", nil, nil},
 	{"shared/dial", nil, nil},
-	{"shared/cloud", []string{"shared/dial"}, nil},
+	{"shared/cloud", []string{"shared/dial", "shared/table"}, nil},
 	{"shared/bolt", nil, []string{"go.etcd.io/bbolt"}},
 
 	// The domain and what it stands on.
@@ -65,14 +65,10 @@ var rooms = []room{
 	{"shared/serve/servetest", []string{"shared/serve", "shared/invoke"}, nil},
 	{"shared/serve/lambda", []string{"shared/serve"}, []string{"github.com/aws/aws-lambda-go"}},
 
-	// A cloud: its key service, functions, roots and signed calls. A function links one.
-	{"shared/cloud/alibaba", []string{"shared/cloud", "shared/dial", "shared/invoke", "shared/rpc/sign"}, nil},
-	{"shared/cloud/aws", []string{"shared/cloud", "shared/dial", "shared/invoke"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
+	// A cloud: its store, key service, functions, roots and signed calls. A function links one.
+	{"shared/cloud/alibaba", []string{"shared/cloud", "shared/dial", "shared/invoke", "shared/rpc/sign", "shared/table", "shared/table/tablestore"}, nil},
+	{"shared/cloud/aws", []string{"shared/cloud", "shared/dial", "shared/invoke", "shared/table", "shared/table/dynamodb"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
 	{"shared/cloud/cloudtest", []string{"shared/cloud"}, nil},
-	{"shared/app/target", []string{"shared/serve", "shared/table", "shared/dial"}, nil},
-	{"shared/app/target/fc", []string{"shared/app/target", "shared/cloud/alibaba", "shared/dial", "shared/invoke", "shared/serve/fc", "shared/table", "shared/table/tablestore"}, nil},
-	{"shared/app/target/lambda", []string{"shared/app/target", "shared/cloud", "shared/cloud/aws", "shared/dial", "shared/serve/lambda", "shared/table", "shared/table/dynamodb"}, nil},
-
 	// Emulators: never the domain, the wiring or an adapter.
 	{"shared/emulator/ots", []string{"shared/bolt", "shared/emulator/ots/*"}, otsModules},
 	{"shared/emulator/ots/*", []string{"shared/bolt", "shared/emulator/ots", "shared/emulator/ots/*"}, otsModules},
@@ -87,7 +83,7 @@ var rooms = []room{
 	{"shared/emulator/runtime/testdata/lambda", []string{"shared/emulator/runtime/testdata/hello"}, []string{"github.com/aws/aws-lambda-go/lambda"}},
 
 	// Programs.
-	{"shared/app", []string{"shared/*", "shared/rpc/sign", "shared/dispatch/http", "shared/table/file", "shared/platform/*", "shared/app/target", "shared/app/target/*"}, nil},
+	{"shared/app", []string{"shared/*", "shared/rpc/sign", "shared/dispatch/http", "shared/table/file", "shared/platform/*", "shared/cloud/*", "shared/serve/*"}, nil},
 	{"functions/testdata/bare", nil, nil}, // what functions are measured against
 	{"functions/testdata/peer/fc", nil, []string{"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore", "github.com/aliyun/fc-runtime-go-sdk/fc"}},
 	{"functions/testdata/peer/lambda", nil, []string{"github.com/aws/aws-lambda-go/lambda", "github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/dynamodb", "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"}},
@@ -95,7 +91,7 @@ var rooms = []room{
 	{"deploy/bench", nil, nil},                // tests only
 	{"deploy", []string{"shared/cloud"}, nil}, // makes the templates, by text/template; linked by nothing that is deployed
 	{"deploy/make", []string{"deploy"}, nil},
-	{"deploy/chatconf", []string{"shared/*", "shared/emulator/ots", "shared/emulator/runtime", "shared/rpc/sign", "shared/table/file", "shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"}, []string{"github.com/spf13/cobra", "github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/config"}},
+	{"deploy/chatconf", []string{"shared/*", "shared/emulator/ots", "shared/emulator/runtime", "shared/rpc/sign", "shared/cloud/*", "shared/table/file", "shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"}, []string{"github.com/spf13/cobra", "github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/config"}},
 }
 
 // otsModules are the Tablestore SDK's wire format, which its emulator speaks.
@@ -319,9 +315,9 @@ func TestRoomRules(t *testing.T) {
 		{"shared/dispatch", "chatconf/shared/webhook", false},
 		{"shared/app", "chatconf/shared/emulator", false},
 		{"shared/app", "chatconf/shared/table/dynamodb", false}, // every function would link it
-		{"shared/app", "chatconf/shared/app/target/lambda", true},
-		{"shared/app/target/fc", "chatconf/shared/table/dynamodb", false},
-		{"shared/app/target/fc", "chatconf/shared/serve/lambda", false},
+		{"shared/app", "chatconf/shared/cloud/aws", true},
+		{"shared/cloud/alibaba", "chatconf/shared/table/dynamodb", false},
+		{"shared/cloud/alibaba", "chatconf/shared/serve/fc", false},
 		{"shared/cloud/alibaba", "github.com/aws/aws-sdk-go-v2/aws", false},
 		{"shared/app", "chatconf/shared/emulator/ots", false},
 		{"functions/api", "chatconf/shared/rpc", false},

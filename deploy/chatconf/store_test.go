@@ -16,7 +16,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"chatconf/shared/app"
 	"chatconf/shared/chat"
@@ -154,7 +153,7 @@ func TestAllOfTablestoreIsAskedFor(t *testing.T) {
 	t.Setenv("TABLESTORE_INSTANCE", "")
 	t.Setenv("TABLESTORE_ACCESS_KEY_ID", "")
 	_, err := run(t, "", "tables", "--target", "fc")
-	for _, name := range []string{"TABLESTORE_ENDPOINT: ", "TABLESTORE_INSTANCE: ", "TABLESTORE_ACCESS_KEY_SECRET is given without TABLESTORE_ACCESS_KEY_ID"} {
+	for _, name := range []string{"TABLESTORE_ENDPOINT: ", "TABLESTORE_INSTANCE: ", "TABLESTORE_ACCESS_KEY_SECRET is set without TABLESTORE_ACCESS_KEY_ID"} {
 		if !isUsage(err) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%v, want %s", err, name)
 		}
@@ -168,7 +167,7 @@ func TestTheKeyOfTablestore(t *testing.T) {
 	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", planted)
 	mustRun(t, "tables", "--target", "fc")
 	t.Setenv("TABLESTORE_ACCESS_KEY_SECRET", "")
-	if _, err := run(t, "", "tables", "--target", "fc"); !isUsage(err) || !strings.Contains(err.Error(), "TABLESTORE_ACCESS_KEY_ID is given without TABLESTORE_ACCESS_KEY_SECRET") {
+	if _, err := run(t, "", "tables", "--target", "fc"); !isUsage(err) || !strings.Contains(err.Error(), "TABLESTORE_ACCESS_KEY_ID is set without TABLESTORE_ACCESS_KEY_SECRET") {
 		t.Errorf("half a key: %v", err)
 	}
 	t.Setenv("TABLESTORE_ACCESS_KEY_ID", "")
@@ -363,7 +362,7 @@ func TestProbeOfATableThatFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tb, err := engine.table(app.DefaultTable, 0)
+	tb, err := engine.OpenTable(app.DefaultTable, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -444,53 +443,6 @@ func TestTablesCloseTheirConnections(t *testing.T) {
 			changed.Wait()
 		}
 		mu.Unlock()
-	}
-}
-
-// A closer counts how often it is closed.
-type closer struct {
-	table.Table
-	closed *int
-}
-
-func (c closer) Close() error {
-	*c.closed++
-	return errors.New("closed with an error")
-}
-
-func TestAllTablesOrNone(t *testing.T) {
-	closed := 0
-	refused := errors.New("refused")
-	s := &store{open: func(name string, _ time.Duration) (cloudTable, error) {
-		if name == "bad" {
-			return cloudTable{}, refused
-		}
-		return cloudTable{Table: closer{closed: &closed}}, nil
-	}}
-	for _, test := range []struct {
-		settings app.Settings
-		says     string
-		closed   int
-	}{
-		{app.Settings{Table: "bad", TicketTable: "good"}, "CHATCONF_TABLE", 0},
-		{app.Settings{Table: "good", TicketTable: "bad"}, "CHATCONF_TICKET_TABLE", 3},
-		{app.Settings{Table: "good", TicketTable: "good", JournalTable: "bad"}, "CHATCONF_JOURNAL_TABLE", 4},
-		{app.Settings{Table: "good", TicketTable: "good", KeyTable: "bad"}, "CHATCONF_KEY_TABLE", 1},
-		{app.Settings{Table: "good", TicketTable: "good", KeyUseTable: "bad"}, "CHATCONF_KEY_USE_TABLE", 2},
-	} {
-		closed = 0
-		_, err := s.tables(test.settings)
-		if !errors.Is(err, refused) || !strings.Contains(err.Error(), test.says) || closed != test.closed {
-			t.Errorf("tables = %v and %d closed, want an error about %s and %d", err, closed, test.says, test.closed)
-		}
-	}
-	closed = 0
-	tables, err := s.tables(app.Settings{Table: "good", TicketTable: "good"})
-	if err != nil || closed != 0 {
-		t.Fatalf("tables = %v and %d closed", err, closed)
-	}
-	if err := tables.Close(); err == nil || strings.Count(err.Error(), "closed with an error") != 5 || closed != 5 {
-		t.Errorf("Close = %v and %d closed, want all errors and all closed", err, closed)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"chatconf/shared/app"
+	"chatconf/shared/table"
 )
 
 func newTables() *cobra.Command {
@@ -29,7 +30,7 @@ access key, AWS_PROFILE, a session of SSO, the role of an instance), AWS_ENDPOIN
   TABLESTORE_ENDPOINT=http://127.0.0.1:9001 TABLESTORE_INSTANCE=local chatconf tables --target fc`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return eachTable(target, func(name string, t cloudTable) error {
+			return eachTable(target, func(name string, t, _ table.Table) error {
 				return ensure(cmd.Context(), cmd.OutOrStdout(), name, t, dryRun)
 			})
 		},
@@ -51,12 +52,8 @@ order is byte order, adds are exact and one of many wins under contention. A lin
 		Example: `  chatconf tables check --target fc`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return eachTable(target, func(name string, t cloudTable) error {
-				other, err := t.again()
-				if err != nil {
-					return err
-				}
-				return errors.Join(probe(cmd.Context(), cmd.OutOrStdout(), name, t, other), other.Close())
+			return eachTable(target, func(name string, t, other table.Table) error {
+				return probe(cmd.Context(), cmd.OutOrStdout(), name, t, other)
 			})
 		},
 	}
@@ -70,36 +67,52 @@ func targetFlag(cmd *cobra.Command, target *string) {
 	cmd.MarkFlagRequired("target")
 }
 
-// eachTable does something to every table of a target, and to the next whatever the one before says.
-func eachTable(target string, do func(name string, t cloudTable) error) error {
+// eachTable calls do for each table of a target, opened twice as two functions open it: by clients with
+// connections of their own. It goes on after an error.
+func eachTable(target string, do func(name string, t, other table.Table) error) error {
 	settings, err := app.ReadSettings(os.Getenv)
 	if err != nil {
 		return err
 	}
-	s, err := storeOf(target, os.Getenv)
+	store, err := storeOf(target)
 	if err != nil {
 		return err
 	}
-	tables, err := s.all(settings)
+	c, err := openStore(store, os.Getenv)
 	if err != nil {
 		return err
 	}
+	defer c.Close()
+	again, err := openStore(store, os.Getenv)
+	if err != nil {
+		return err
+	}
+	defer again.Close()
 	var errs []error
-	for _, t := range tables {
-		if err := do(t.name, t.cloudTable); err != nil {
-			errs = append(errs, fmt.Errorf("%s, %s: %w", s.name, s.where, err))
+	for _, setting := range settings.TableSettings() {
+		t, err := c.OpenTable(setting.Name, setting.TTL)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", setting.Variable, err))
+			continue
+		}
+		other, err := again.OpenTable(setting.Name, setting.TTL)
+		if err == nil {
+			err = errors.Join(do(setting.Name, t, other), other.Close())
+		}
+		if err = errors.Join(err, t.Close()); err != nil {
+			errs = append(errs, fmt.Errorf("%s, %s: %w", c.Engine, c.Where, err))
 		}
 	}
-	return errors.Join(append(errs, tables.Close())...)
+	return errors.Join(errs...)
 }
 
-// ensure makes one table, or says what it would do.
-func ensure(ctx context.Context, w io.Writer, name string, t cloudTable, dryRun bool) error {
+// ensure creates one table, or says what it would do.
+func ensure(ctx context.Context, w io.Writer, name string, t table.Table, dryRun bool) error {
 	tell := func(sentence string) { fmt.Fprintf(w, "%s: %s\n", name, sentence) }
 	if !dryRun {
-		return t.ensure(ctx, tell)
+		return ensureTable(ctx, t, tell)
 	}
-	sentences, err := t.plan(ctx)
+	sentences, err := planTable(ctx, t)
 	for _, sentence := range sentences {
 		tell(sentence)
 	}

@@ -23,6 +23,7 @@ import (
 	"chatconf/shared/app"
 	"chatconf/shared/bolt"
 	"chatconf/shared/chat"
+	"chatconf/shared/cloud"
 	"chatconf/shared/emulator/ots"
 	"chatconf/shared/emulator/runtime"
 	"chatconf/shared/rpc"
@@ -36,7 +37,7 @@ type twin struct {
 	host     *runtime.Host
 	local    *app.Local              // on the functions' tables, for what no function does
 	ready    map[string]func() error // has a function unpacked, at its first use
-	store    *store
+	cloud    cloud.Cloud
 	invokes  string       // where the cloud's own API for invoking functions is
 	ots      string       // where the Tablestore emulator is; empty on AWS
 	opened   app.Opened   // the first access key
@@ -86,7 +87,7 @@ func (o *twinOptions) check() (kind runtime.Kind, zips map[string]string, err er
 	zips, err = findZips(o.dist, kind, o.only)
 	if err == nil && kind == runtime.Lambda {
 		if _, err = awsCredentials(o.getenv); err == nil {
-			_, err = openDynamoDB(o.getenv)
+			_, err = openStore(storeDynamoDB, o.getenv)
 		}
 	}
 	return kind, zips, err
@@ -171,7 +172,7 @@ func (t *twin) openStore(o twinOptions, kind runtime.Kind) (given runtime.Creden
 			return runtime.Credentials{}, nil, err
 		}
 		env["TABLESTORE_ENDPOINT"], env["TABLESTORE_INSTANCE"] = t.ots, localInstance
-		t.store, err = openTablestore(func(name string) string {
+		t.cloud, err = openStore(storeTablestore, func(name string) string {
 			return map[string]string{
 				"TABLESTORE_ENDPOINT": t.ots, "TABLESTORE_INSTANCE": localInstance,
 				"TABLESTORE_ACCESS_KEY_ID": given.AccessKeyID, "TABLESTORE_ACCESS_KEY_SECRET": given.AccessKeySecret,
@@ -181,7 +182,7 @@ func (t *twin) openStore(o twinOptions, kind runtime.Kind) (given runtime.Creden
 		if given, err = awsCredentials(o.getenv); err != nil {
 			return runtime.Credentials{}, nil, err
 		}
-		t.store, err = openDynamoDB(o.getenv)
+		t.cloud, err = openStore(storeDynamoDB, o.getenv)
 		env["AWS_REGION"] = firstOf(o.getenv("AWS_REGION"), o.getenv("AWS_DEFAULT_REGION"))
 		names = append([]string{"AWS_ENDPOINT_URL_DYNAMODB"}, names...)
 	}
@@ -270,7 +271,7 @@ func (t *twin) claim(ctx context.Context, o twinOptions) error {
 			return err
 		}
 	}
-	tables, err := t.store.tables(t.settings)
+	tables, err := t.settings.CloudTables(t.cloud)
 	if err != nil {
 		return err
 	}
@@ -284,13 +285,13 @@ func (t *twin) claim(ctx context.Context, o twinOptions) error {
 
 // makeTables makes the tables that are absent.
 func (t *twin) makeTables(ctx context.Context) error {
-	tables, err := t.store.all(t.settings)
+	tables, err := t.settings.CloudTables(t.cloud)
 	if err != nil {
 		return err
 	}
-	for _, table := range tables {
+	for _, one := range tables.All() {
 		if err == nil {
-			err = table.ensure(ctx, func(string) {})
+			err = ensureTable(ctx, one, func(string) {})
 		}
 	}
 	return errors.Join(err, tables.Close())
@@ -464,7 +465,7 @@ func (t *twin) introduce(w io.Writer, endpoint string) {
 	if t.ots != "" {
 		fmt.Fprintf(w, "  Tablestore       %s, instance %s\n", t.ots, localInstance)
 	} else {
-		fmt.Fprintf(w, "  table            %s in %s\n", t.settings.Table, t.store.where)
+		fmt.Fprintf(w, "  table            %s in %s\n", t.settings.Table, t.cloud.Where)
 	}
 }
 

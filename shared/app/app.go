@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/dial"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
 	"chatconf/shared/policy"
@@ -184,6 +185,15 @@ func readRing(s Settings) (*seal.Ring, error) {
 		return nil, fmt.Errorf("CHATCONF_KEYRING: %w", err)
 	}
 	return ring, nil
+}
+
+// readRoots returns the roots of the PEM file that the settings name, nil if they name none.
+func readRoots(s Settings) (*dial.Roots, error) {
+	roots, err := dial.ReadRoots(s.Roots)
+	if err != nil {
+		return nil, fmt.Errorf("CHATCONF_ROOTS: %w", err)
+	}
+	return roots, nil
 }
 
 // NewLogger returns a logger on f: for people when f is a terminal, in JSON otherwise.

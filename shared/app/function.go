@@ -10,13 +10,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"chatconf/shared/app/target"
-	"chatconf/shared/chat"
+	"chatconf/shared/cloud"
 	"chatconf/shared/invoke"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
 	"chatconf/shared/serve"
-	"chatconf/shared/table"
 )
 
 // openTime is how long a function may take to open, where whoever waits for it has no deadline of its own.
@@ -27,7 +25,7 @@ const openTime = 20 * time.Second
 type Function struct {
 	settings Settings
 	tables   Tables
-	target   target.Target
+	cloud    cloud.Cloud
 	ring     *seal.Ring // nil: the key service has to open it
 	program  Program
 
@@ -43,12 +41,12 @@ var _ serve.Handler = (*Function)(nil)
 
 // NewFunction returns the function that an environment describes; read reads the target of it. It sends nothing. The error lists every
 // mistake in the environment.
-func NewFunction(getenv func(string) string, read func(getenv func(string) string) (target.Target, error), actions ...rpc.Action) (*Function, error) {
+func NewFunction(getenv func(string) string, read func(getenv func(string) string) (cloud.Cloud, error), actions ...rpc.Action) (*Function, error) {
 	return NewProgram(getenv, read, Actions(actions...))
 }
 
 // NewProgram is NewFunction for any program, in an environment in which the given names are set.
-func NewProgram(getenv func(string) string, read func(getenv func(string) string) (target.Target, error), p Program, names ...string) (*Function, error) {
+func NewProgram(getenv func(string) string, read func(getenv func(string) string) (cloud.Cloud, error), p Program, names ...string) (*Function, error) {
 	s, mistakes := readSettings(getenv, names)
 	f := &Function{settings: s, program: p, turn: make(chan struct{}, 1)}
 	if p.check != nil {
@@ -63,28 +61,11 @@ func NewProgram(getenv func(string) string, read func(getenv func(string) string
 			mistakes = append(mistakes, err)
 		}
 	}
-	if f.target, err = read(getenv); err != nil {
+	if f.cloud, err = read(getenv); err != nil {
 		return nil, mistaken(append(mistakes, err))
 	}
-	open := func(variable, name string, ttl time.Duration) table.Table {
-		t, err := f.target.OpenTable(name, ttl)
-		if err != nil {
-			mistakes = append(mistakes, fmt.Errorf("%s: %w", variable, err))
-		}
-		return t
-	}
-	journal, age := s.Journal()
-	keys, uses := s.KeyTables()
-	f.tables = Tables{
-		Configurations: open("CHATCONF_TABLE", s.Table, 0),
-		Keys:           open("CHATCONF_KEY_TABLE", keys, 0),
-		KeyUses:        open("CHATCONF_KEY_USE_TABLE", uses, chat.UseAge),
-		Tickets:        open("CHATCONF_TICKET_TABLE", s.TicketTable, TicketAge),
-		Journal:        open("CHATCONF_JOURNAL_TABLE", journal, age),
-		Where:          fmt.Sprintf("table %s in %s", s.Table, f.target.Where),
-	}
-	if f.target.Probe != nil && len(mistakes) == 0 {
-		f.tables.Probe = func(ctx context.Context) error { return f.target.Probe(ctx, f.tables.Configurations) }
+	if f.tables, err = s.CloudTables(f.cloud); err != nil {
+		mistakes = append(mistakes, err)
 	}
 	if len(mistakes) > 0 {
 		return nil, mistaken(mistakes)
@@ -127,7 +108,7 @@ func (f *Function) Close() error {
 		err = a.Close()
 	}
 	err = errors.Join(err, f.tables.Close())
-	f.target.Close()
+	f.cloud.Close()
 	return err
 }
 
@@ -188,12 +169,12 @@ func (f *Function) wire(ctx context.Context) (*App, error) {
 		return nil, err
 	}
 	if len(claims) == 0 {
-		return nil, fmt.Errorf("%s is claimed by no key ring yet; run once, with the ring in a file: CHATCONF_KEYRING=file:keyring.json chatconf keyring claim --store %s", f.tables.Where, f.target.Store)
+		return nil, fmt.Errorf("%s is claimed by no key ring yet; run once, with the ring in a file: CHATCONF_KEYRING=file:keyring.json chatconf keyring claim --store %s", f.tables.Where, f.cloud.Store)
 	}
 	if _, err := proveClaim(f.tables, o.ring, claims[0]); err != nil {
 		return nil, fmt.Errorf("CHATCONF_KEYRING: %w", err)
 	}
-	return wire(f.settings, f.tables, o.ring, functions{f.target.Call, f.target.Start}, f.program)
+	return wire(f.settings, f.tables, o.ring, functions{f.cloud.Call, f.cloud.Start}, f.program)
 }
 
 // openRing returns the key ring of the settings.
@@ -201,7 +182,7 @@ func (f *Function) openRing(ctx context.Context) (*seal.Ring, error) {
 	if f.ring != nil {
 		return f.ring, nil
 	}
-	text, err := f.target.Unseal(ctx, strings.TrimPrefix(f.settings.KeyRing.Reveal(), sealedRing))
+	text, err := f.cloud.Unseal(ctx, strings.TrimPrefix(f.settings.KeyRing.Reveal(), sealedRing))
 	if err != nil {
 		return nil, fmt.Errorf("CHATCONF_KEYRING: %w", err)
 	}
@@ -212,12 +193,13 @@ func (f *Function) openRing(ctx context.Context) (*seal.Ring, error) {
 	return ring, nil
 }
 
-// serveFunction serves a program under the runtime of a target, or where CHATCONF_ADDR is set and the runtime is not there, over HTTP.
-func serveFunction(ctx context.Context, getenv func(string) string, read func(getenv func(string) string) (target.Target, error), p Program, names ...string) error {
+// serveFunction serves a program under the runtime of a cloud, or where CHATCONF_ADDR is set and the runtime is not there, over HTTP.
+func serveFunction(ctx context.Context, getenv func(string) string, read func(getenv func(string) string) (cloud.Cloud, error), runtime serve.Runtime,
+	p Program, names ...string) error {
 	f, err := NewProgram(getenv, read, p, names...)
 	if err != nil {
 		return err
 	}
 	program := serve.Program{Handler: f, Logger: NewLogger(os.Stderr), Warm: f.Warm, Close: f.Close}
-	return serve.Run(ctx, getenv, program, f.target.Runtime, serve.HTTPRuntime)
+	return serve.Run(ctx, getenv, program, runtime, serve.HTTPRuntime)
 }

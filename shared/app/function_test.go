@@ -31,10 +31,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"chatconf/shared/app"
-	"chatconf/shared/app/target"
-	"chatconf/shared/app/target/fc"
-	"chatconf/shared/app/target/lambda"
 	"chatconf/shared/chat"
+	clouds "chatconf/shared/cloud"
+	"chatconf/shared/cloud/alibaba"
+	awscloud "chatconf/shared/cloud/aws"
 	"chatconf/shared/emulator/ots/otstest"
 	"chatconf/shared/invoke"
 	"chatconf/shared/policy"
@@ -42,6 +42,8 @@ import (
 	"chatconf/shared/seal"
 	"chatconf/shared/secret"
 	"chatconf/shared/serve"
+	"chatconf/shared/serve/fc"
+	"chatconf/shared/serve/lambda"
 	"chatconf/shared/table"
 	"chatconf/shared/table/dynamodb"
 	"chatconf/shared/table/dynamodb/dynamotest"
@@ -53,7 +55,7 @@ type cloud struct {
 	testing.TB
 	store string
 	env   map[string]string
-	read  func(getenv func(string) string) (target.Target, error)
+	read  func(getenv func(string) string) (clouds.Cloud, error)
 	ring  string // a file
 
 	asked  atomic.Int64 // how often the key service was
@@ -113,7 +115,7 @@ func (c *cloud) keys(t *testing.T, sealed func(*http.Request) string) string {
 
 func openFC(t *testing.T, c *cloud) {
 	instance := otstest.RunT(t)
-	c.store, c.read = "tablestore", fc.Read
+	c.store, c.read = "tablestore", alibaba.Read
 	c.env = map[string]string{
 		"TABLESTORE_ENDPOINT": instance.Endpoint, "TABLESTORE_INSTANCE": instance.Name,
 		"TABLESTORE_ACCESS_KEY_ID": instance.KeyID, "TABLESTORE_ACCESS_KEY_SECRET": instance.KeySecret,
@@ -155,7 +157,7 @@ func openLambda(t *testing.T, c *cloud) {
 		t.Errorf("a request to no table: %s", body)
 	}))
 	t.Cleanup(server.Close)
-	c.store, c.read = "dynamodb", lambda.Read
+	c.store, c.read = "dynamodb", awscloud.Read
 	c.env = map[string]string{
 		"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-real-secret", "AWS_ENDPOINT_URL_DYNAMODB": server.URL,
 		"AWS_ENDPOINT_URL_KMS": c.keys(t, func(r *http.Request) string {
@@ -337,7 +339,7 @@ func TestAFunctionThatCannotOpen(t *testing.T) {
 		other := filepath.Join(t.TempDir(), "other.json")
 		c.newRing(other)
 		c.claim(other)
-		closed("CHATCONF_KEYRING: the key ring is not the one that table chatconf in")
+		closed("CHATCONF_KEYRING: the key ring is not the one that ")
 		c.ring = other
 		if got := list(t, f); got.status != http.StatusOK {
 			t.Errorf("list with the right ring = %+v", got)
@@ -430,23 +432,23 @@ func TestMistakesInAFunctionsSettings(t *testing.T) {
 	common := map[string]string{"CHATCONF_MAX_CONFIGURATIONS": "many", "CHATCONF_EVENT_POLICY": `{"Version":"2"}`, "CHATCONF_ROOTS": filepath.Join(dir, "none")}
 	for _, test := range []struct {
 		name  string
-		read  func(func(string) string) (target.Target, error)
+		read  func(func(string) string) (clouds.Cloud, error)
 		env   map[string]string
 		wants []string
 	}{
-		{"nothing is set for fc", fc.Read, nil, []string{"CHATCONF_KEYRING", "TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE"}},
-		{"nothing is set for lambda", lambda.Read, nil, []string{"CHATCONF_KEYRING", "AWS_REGION", "AWS_ACCESS_KEY_ID"}},
-		{"all is wrong for fc", fc.Read, map[string]string{
+		{"nothing is set for fc", alibaba.Read, nil, []string{"CHATCONF_KEYRING", "TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE"}},
+		{"nothing is set for lambda", awscloud.Read, nil, []string{"CHATCONF_KEYRING", "AWS_REGION", "AWS_ACCESS_KEY_ID"}},
+		{"all is wrong for fc", alibaba.Read, map[string]string{
 			"CHATCONF_KEYRING": "kms:" + planted + "!", "TABLESTORE_ENDPOINT": "https://user:" + planted + "@host", "TABLESTORE_INSTANCE": "a b",
 			"TABLESTORE_ACCESS_KEY_SECRET": planted, "CHATCONF_KMS_ENDPOINT": "https://user:" + planted + "@host",
 		}, []string{"CHATCONF_KEYRING", "TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE", "TABLESTORE_ACCESS_KEY_ID", "CHATCONF_KMS_ENDPOINT"}},
-		{"all is wrong for lambda", lambda.Read, map[string]string{
+		{"all is wrong for lambda", awscloud.Read, map[string]string{
 			"CHATCONF_KEYRING": `{"keys":"` + planted + `"}`, "AWS_ENDPOINT_URL_DYNAMODB": "ftp://" + planted, "AWS_ACCESS_KEY_ID": "id", "AWS_ENDPOINT_URL_KMS": "ftp://" + planted,
 		}, []string{"CHATCONF_KEYRING", "AWS_REGION", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_KMS"}},
-		{"an access key of the platform has no secret", fc.Read, map[string]string{"ALIBABA_CLOUD_ACCESS_KEY_ID": "id"}, []string{"ALIBABA_CLOUD_ACCESS_KEY_SECRET"}},
-		{"the ring's file is not there", fc.Read, map[string]string{"CHATCONF_KEYRING": "file:" + filepath.Join(dir, "none.json")}, []string{"CHATCONF_KEYRING", "none.json"}},
-		{"the sealed ring is none", fc.Read, map[string]string{"CHATCONF_KEYRING": "kms:"}, []string{"CHATCONF_KEYRING"}},
-		{"the roots are none", lambda.Read, map[string]string{"CHATCONF_ROOTS": empty}, []string{"CHATCONF_ROOTS", "no certificate"}},
+		{"an access key of the platform has no secret", alibaba.Read, map[string]string{"ALIBABA_CLOUD_ACCESS_KEY_ID": "id"}, []string{"ALIBABA_CLOUD_ACCESS_KEY_SECRET"}},
+		{"the ring's file is not there", alibaba.Read, map[string]string{"CHATCONF_KEYRING": "file:" + filepath.Join(dir, "none.json")}, []string{"CHATCONF_KEYRING", "none.json"}},
+		{"the sealed ring is none", alibaba.Read, map[string]string{"CHATCONF_KEYRING": "kms:"}, []string{"CHATCONF_KEYRING"}},
+		{"the roots are none", awscloud.Read, map[string]string{"CHATCONF_ROOTS": empty}, []string{"CHATCONF_ROOTS", "no certificate"}},
 	} {
 		environment := maps.Clone(common)
 		maps.Copy(environment, test.env)
@@ -486,7 +488,7 @@ func TestCredentialsOfFC(t *testing.T) {
 		"ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.platform", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": planted, "ALIBABA_CLOUD_SECURITY_TOKEN": "token",
 	}
 	for _, want := range []string{"STS.platform token", " "} {
-		engine, err := fc.Read(env(environment))
+		engine, err := alibaba.Read(env(environment))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -510,7 +512,7 @@ func TestRootsOfTheSettings(t *testing.T) {
 	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, read := range map[string]func(func(string) string) (target.Target, error){"fc": fc.Read, "lambda": lambda.Read} {
+	for name, read := range map[string]func(func(string) string) (clouds.Cloud, error){"fc": alibaba.Read, "lambda": awscloud.Read} {
 		environment := map[string]string{
 			"TABLESTORE_ENDPOINT": server.URL, "TABLESTORE_INSTANCE": "i", "TABLESTORE_ACCESS_KEY_ID": "id", "TABLESTORE_ACCESS_KEY_SECRET": planted, "CHATCONF_KMS_ENDPOINT": server.URL,
 			"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": planted, "AWS_ENDPOINT_URL": server.URL, "CHATCONF_ROOTS": file,
@@ -548,8 +550,8 @@ const sealerRing = `{"keys":[{"id":"test","key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRY
 // newSealer returns it, and the function on it, in a bubble.
 func newSealer(t *testing.T) (*sealer, *app.Function) {
 	s, engine := &sealer{TB: t}, dynamotest.New()
-	read := func(func(string) string) (target.Target, error) {
-		return target.Target{
+	read := func(func(string) string) (clouds.Cloud, error) {
+		return clouds.Cloud{
 			OpenTable: func(name string, ttl time.Duration) (table.Table, error) {
 				return dynamodb.New(name, dynamodb.Options{
 					Region: "eu-central-1", TTL: ttl, Transport: local{engine},
@@ -693,7 +695,10 @@ func TestAFunctionOverHTTP(t *testing.T) {
 		c.env["CHATCONF_ADDR"] = addr
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- app.ServeFunction(ctx, env(c.env), c.read, app.Actions(rpc.Actions()...)) }()
+		runtimes := map[string]serve.Runtime{"tablestore": fc.Runtime, "dynamodb": lambda.Runtime}
+		go func() {
+			done <- app.ServeFunction(ctx, env(c.env), c.read, runtimes[c.store], app.Actions(rpc.Actions()...))
+		}()
 		client := newTestClient(t)
 		for {
 			body, err := send(client, "http://"+addr, "ListChatConfigurations", url.Values{})
@@ -711,11 +716,11 @@ func TestAFunctionOverHTTP(t *testing.T) {
 			t.Error(err)
 		}
 		delete(c.env, "CHATCONF_ADDR")
-		if err := app.ServeFunction(t.Context(), env(c.env), c.read, app.Actions(rpc.Actions()...)); err == nil || !strings.Contains(err.Error(), "_RUNTIME_API") {
+		if err := app.ServeFunction(t.Context(), env(c.env), c.read, runtimes[c.store], app.Actions(rpc.Actions()...)); err == nil || !strings.Contains(err.Error(), "_RUNTIME_API") {
 			t.Errorf("without a runtime = %v, want what was looked for", err)
 		}
 		delete(c.env, "CHATCONF_KEYRING")
-		if err := app.ServeFunction(t.Context(), env(c.env), c.read, app.Actions(rpc.Actions()...)); err == nil || !strings.Contains(err.Error(), "CHATCONF_KEYRING") {
+		if err := app.ServeFunction(t.Context(), env(c.env), c.read, runtimes[c.store], app.Actions(rpc.Actions()...)); err == nil || !strings.Contains(err.Error(), "CHATCONF_KEYRING") {
 			t.Errorf("without a ring = %v", err)
 		}
 	})

@@ -16,7 +16,6 @@ import (
 	"strings"
 	"time"
 
-	"chatconf/shared/app/target"
 	"chatconf/shared/chat"
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
@@ -70,16 +69,14 @@ func openFile(ctx context.Context, s Settings, p Program) (*Local, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	journal, age := s.Journal()
-	keys, uses := s.KeyTables()
-	l, err := openLocal(ctx, s, Tables{
-		Configurations: configurations,
-		Keys:           db.Table(keys, file.TableOptions{}),
-		KeyUses:        db.Table(uses, file.TableOptions{TTL: chat.UseAge}),
-		Tickets:        db.Table(s.TicketTable, file.TableOptions{TTL: TicketAge}),
-		Journal:        db.Table(journal, file.TableOptions{TTL: age}),
-		Where:          path,
-	}, len(partitions) == 0, p)
+	tables, err := s.openTables(func(name string, ttl time.Duration) (table.Table, error) {
+		return db.Table(name, file.TableOptions{TTL: ttl}), nil
+	})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	tables.Where = path
+	l, err := openLocal(ctx, s, tables, len(partitions) == 0, p)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -95,7 +92,7 @@ func checkFirst(s Settings) error {
 		_, err := readRing(s)
 		mistakes = append(mistakes, err)
 	}
-	_, err := target.ReadRoots(s.Roots)
+	_, err := readRoots(s)
 	mistakes = append(mistakes, err)
 	if s.AccessKeyID != "" {
 		if err := administrator(s, AccessKey{ID: s.AccessKeyID, Secret: s.AccessKeySecret}).Check(); err != nil {
@@ -114,53 +111,6 @@ func administrator(s Settings, key AccessKey) chat.AccessKey {
 		Name:     "administrator",
 		Policies: []*policy.Policy{policy.Owner()},
 	}
-}
-
-// TicketAge is the time to live of the ticket table: longer than a nonce has to be remembered.
-const TicketAge = rpc.NonceAge + time.Minute
-
-// Tables are where a service keeps its data that is not on the file of the data directory.
-type Tables struct {
-	Configurations table.Table
-	Keys           table.Table // of access keys
-	KeyUses        table.Table // of the days on which keys were used; its time to live is chat.UseAge. nil: these are not noted
-	Tickets        table.Table // its time to live is TicketAge or longer
-	Journal        table.Table // its time to live is that of Settings.Journal; nil: no journal is kept
-	Where          string      // for people
-
-	// Probe returns a table.ErrUnsupported if the store lacks an operation that the service relies on. Nil: it is known to lack none.
-	Probe func(context.Context) error
-}
-
-// probe returns an error if the store lacks an operation that the service relies on.
-func (t Tables) probe(ctx context.Context) error {
-	if t.Probe == nil {
-		return nil
-	}
-	if err := t.Probe(ctx); err != nil {
-		return fmt.Errorf("%s: %w", t.Where, err)
-	}
-	return nil
-}
-
-// Claimed reports whether a service was ever started on the tables.
-func (t Tables) Claimed(ctx context.Context) (bool, error) {
-	claims, err := t.Configurations.Get(ctx, claimKey)
-	if err != nil {
-		return false, fmt.Errorf("%s: %w", t.Where, err)
-	}
-	return len(claims) > 0, nil
-}
-
-// Close closes the tables.
-func (t Tables) Close() error {
-	var errs []error
-	for _, one := range []table.Table{t.Configurations, t.Keys, t.KeyUses, t.Tickets, t.Journal} {
-		if one != nil {
-			errs = append(errs, one.Close())
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // OpenTables is OpenLocal with the data in other tables; key ring, access key and endpoint stay in the data directory. Closing the

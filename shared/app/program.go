@@ -11,7 +11,6 @@ import (
 	"os"
 	"strconv"
 
-	"chatconf/shared/app/target"
 	"chatconf/shared/chat"
 	"chatconf/shared/command"
 	"chatconf/shared/dial"
@@ -194,7 +193,7 @@ func Redrive() Program {
 }
 
 func (p *parts) dispatcher() (*dispatch.Dispatcher, error) {
-	extra, err := target.ReadRoots(p.settings.Roots)
+	extra, err := readRoots(p.settings)
 	if err != nil {
 		return nil, err
 	}

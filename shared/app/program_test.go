@@ -19,8 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"chatconf/shared/app"
-	"chatconf/shared/app/target"
 	"chatconf/shared/chat"
+	clouds "chatconf/shared/cloud"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
@@ -230,8 +230,8 @@ type slowJournal struct {
 const writeTime = 50 * time.Millisecond
 
 // read is the target that has it.
-func (s *slowJournal) read(func(string) string) (target.Target, error) {
-	return target.Target{
+func (s *slowJournal) read(func(string) string) (clouds.Cloud, error) {
+	return clouds.Cloud{
 		OpenTable: func(name string, ttl time.Duration) (table.Table, error) {
 			s.mu.Lock()
 			defer s.mu.Unlock()

@@ -5,13 +5,14 @@ package app
 import (
 	"context"
 
-	"chatconf/shared/app/target/fc"
+	"chatconf/shared/cloud/alibaba"
 	"chatconf/shared/rpc"
+	"chatconf/shared/serve/fc"
 )
 
 // runTarget serves a program as a function of Function Compute, on Tablestore.
 func runTarget(ctx context.Context, getenv func(string) string, p Program, names ...string) error {
-	return serveFunction(ctx, getenv, fc.Read, p, names...)
+	return serveFunction(ctx, getenv, alibaba.Read, fc.Runtime, p, names...)
 }
 
 // allActions are the actions of the function api.

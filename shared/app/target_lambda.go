@@ -5,13 +5,14 @@ package app
 import (
 	"context"
 
-	"chatconf/shared/app/target/lambda"
+	"chatconf/shared/cloud/aws"
 	"chatconf/shared/rpc"
+	"chatconf/shared/serve/lambda"
 )
 
 // runTarget serves a program as a function of AWS Lambda, on DynamoDB.
 func runTarget(ctx context.Context, getenv func(string) string, p Program, names ...string) error {
-	return serveFunction(ctx, getenv, lambda.Read, p, names...)
+	return serveFunction(ctx, getenv, aws.Read, lambda.Runtime, p, names...)
 }
 
 // allActions are the actions of the function api.

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -37,6 +38,22 @@ func ParseRoots(text string, domains ...string) (*Roots, error) {
 		return nil, err
 	}
 	return &Roots{domains, func() (*x509.CertPool, error) { return pool, nil }}, nil
+}
+
+// ReadRoots returns the roots of a PEM file, for all hosts; nil if path is empty.
+func ReadRoots(path string) (*Roots, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	roots, err := ParseRoots(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return roots, nil
 }
 
 func parse(text string) (*x509.CertPool, error) {

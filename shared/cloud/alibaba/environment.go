@@ -1,0 +1,95 @@
+package alibaba
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+
+	"chatconf/shared/cloud"
+	"chatconf/shared/invoke"
+	"chatconf/shared/table"
+	"chatconf/shared/table/tablestore"
+)
+
+// Read returns Alibaba Cloud as the environment describes it, with Tablestore as its store. The error lists
+// every mistake with the name of its variable, and no secret.
+//
+//	TABLESTORE_ENDPOINT, TABLESTORE_INSTANCE    required
+//	TABLESTORE_ACCESS_KEY_ID, …_SECRET          for invocations without credentials; else the same under
+//	                                            ALIBABA_CLOUD_…, with a security token
+//	CHATCONF_KMS_ENDPOINT                       default https://kms.<region>.aliyuncs.com
+//	CHATCONF_FC_ENDPOINT                        default https://<account>.<region>.fc.aliyuncs.com
+//	FC_REGION, FC_ACCOUNT_ID                    of these; default CHATCONF_REGION, CHATCONF_ACCOUNT_ID
+//	CHATCONF_ROOTS                              see cloud.Trust
+func Read(getenv func(string) string) (cloud.Cloud, error) {
+	var mistakes []error
+	wrong := func(name string, err error) {
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	o := tablestore.Options{Endpoint: getenv("TABLESTORE_ENDPOINT"), Instance: getenv("TABLESTORE_INSTANCE")}
+	_, err := tablestore.New("t", tablestore.Options{Endpoint: o.Endpoint, Instance: "i"})
+	wrong("TABLESTORE_ENDPOINT", err)
+	_, err = tablestore.New("t", tablestore.Options{Endpoint: "https://endpoint", Instance: o.Instance})
+	wrong("TABLESTORE_INSTANCE", err)
+	credentials, key, err := credentialsOf(getenv)
+	mistakes = append(mistakes, err)
+	transport := tablestore.NewTransport()
+	mistakes = append(mistakes, cloud.Trust(transport, getenv, Roots))
+	o.Credentials, o.Transport = credentials, transport
+	api := Options{
+		Region:      cmp.Or(getenv("FC_REGION"), getenv("CHATCONF_REGION"), "cn-hangzhou"),
+		Credentials: credentials,
+		Transport:   transport,
+	}
+	api.Endpoint = getenv("CHATCONF_KMS_ENDPOINT")
+	keys, err := NewKeys(api)
+	wrong("CHATCONF_KMS_ENDPOINT", err)
+	api.Endpoint = getenv("CHATCONF_FC_ENDPOINT")
+	functions, err := NewFunctions(cmp.Or(getenv("FC_ACCOUNT_ID"), getenv("CHATCONF_ACCOUNT_ID"), "account"), api)
+	wrong("CHATCONF_FC_ENDPOINT", err)
+	if err := errors.Join(mistakes...); err != nil {
+		return cloud.Cloud{}, err
+	}
+	return cloud.Cloud{
+		Store:    "tablestore",
+		Engine:   "Tablestore",
+		Where:    "instance " + o.Instance,
+		SignedBy: key,
+		OpenTable: func(name string, ttl time.Duration) (table.Table, error) {
+			o := o
+			o.TTL = ttl
+			return tablestore.New(name, o)
+		},
+		Unseal: keys.Open,
+		Call:   functions.Call,
+		Start:  functions.Start,
+		Close:  transport.CloseIdleConnections,
+	}, nil
+}
+
+// credentialsOf returns the credentials of the environment, and which they are, for people. There may be
+// none: an invocation brings those of the role. Of half an access key the other half is not looked for
+// under other names.
+func credentialsOf(getenv func(string) string) (_ invoke.Credentials, key string, err error) {
+	for _, prefix := range []string{"TABLESTORE_", "ALIBABA_CLOUD_"} {
+		idName, secretName := prefix+"ACCESS_KEY_ID", prefix+"ACCESS_KEY_SECRET"
+		id, secret := getenv(idName), getenv(secretName)
+		switch {
+		case id == "" && secret == "":
+			continue
+		case secret == "":
+			return invoke.Credentials{}, "", fmt.Errorf("%s is set without %s; set both or neither", idName, secretName)
+		case id == "":
+			return invoke.Credentials{}, "", fmt.Errorf("%s is set without %s; set both or neither", secretName, idName)
+		}
+		c := invoke.Credentials{AccessKeyID: id, AccessKeySecret: secret}
+		if prefix == "ALIBABA_CLOUD_" {
+			c.SecurityToken = getenv("ALIBABA_CLOUD_SECURITY_TOKEN")
+		}
+		return c, id + " of " + idName, nil
+	}
+	return invoke.Credentials{}, "", nil
+}

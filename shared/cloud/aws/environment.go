@@ -1,0 +1,98 @@
+package aws
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"chatconf/shared/cloud"
+	"chatconf/shared/table"
+	"chatconf/shared/table/dynamodb"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// Read returns AWS as the environment describes it, with DynamoDB as its store. The error lists every
+// mistake with the name of its variable, and no secret.
+//
+//	AWS_REGION                                     required; AWS_DEFAULT_REGION will do
+//	AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, …    required; see dynamodb.Environment
+//	AWS_ENDPOINT_URL_DYNAMODB                      default AWS_ENDPOINT_URL, else that of the region
+//	AWS_ENDPOINT_URL_KMS                           likewise
+//	AWS_ENDPOINT_URL_LAMBDA                        likewise
+//	CHATCONF_ROOTS                                 see cloud.Trust
+func Read(getenv func(string) string) (cloud.Cloud, error) {
+	credentials, err := dynamodb.Environment(getenv)
+	return read(getenv, credentials, err)
+}
+
+// ReadWith is Read with these credentials, and not those of the environment.
+func ReadWith(getenv func(string) string, credentials aws.CredentialsProvider) (cloud.Cloud, error) {
+	return read(getenv, credentials, nil)
+}
+
+func read(getenv func(string) string, credentials aws.CredentialsProvider, err error) (cloud.Cloud, error) {
+	mistakes := []error{err}
+	wrong := func(name string, err error) {
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("%s: %w", name, err))
+		}
+	}
+	everywhere := getenv("AWS_ENDPOINT_URL")
+	o := dynamodb.Options{
+		Region:      cmp.Or(getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION")),
+		Endpoint:    cmp.Or(getenv("AWS_ENDPOINT_URL_DYNAMODB"), everywhere),
+		Credentials: credentials,
+	}
+	if o.Region == "" {
+		wrong("AWS_REGION", errors.New("set it to a region, such as eu-central-1"))
+	}
+	if o.Endpoint != "" {
+		wrong("AWS_ENDPOINT_URL_DYNAMODB", cloud.CheckEndpoint(o.Endpoint)) // dynamodb.New does not know the variable
+	}
+	transport := dynamodb.NewTransport()
+	mistakes = append(mistakes, cloud.Trust(transport, getenv, Roots))
+	o.Transport = transport
+	api := func(service string) Options {
+		return Options{
+			Region:      cmp.Or(o.Region, "region"), // its absence is reported already
+			Endpoint:    cmp.Or(getenv("AWS_ENDPOINT_URL_"+service), everywhere),
+			Credentials: credentials,
+			Transport:   transport,
+		}
+	}
+	keys, err := NewKeys(api("KMS"))
+	wrong("AWS_ENDPOINT_URL_KMS", err)
+	functions, err := NewFunctions(api("LAMBDA"))
+	wrong("AWS_ENDPOINT_URL_LAMBDA", err)
+	if err := errors.Join(mistakes...); err != nil {
+		return cloud.Cloud{}, err
+	}
+	c := cloud.Cloud{
+		Store:  "dynamodb",
+		Engine: "DynamoDB",
+		Where:  "region " + o.Region,
+		OpenTable: func(name string, ttl time.Duration) (table.Table, error) {
+			o := o
+			o.TTL = ttl
+			return dynamodb.New(name, o)
+		},
+		Unseal: keys.Open,
+		Call:   functions.Call,
+		Start:  functions.Start,
+		Close:  transport.CloseIdleConnections,
+	}
+	if o.Endpoint != "" { // which may be that of an emulator
+		c.Probe = probe
+	}
+	return c, nil
+}
+
+func probe(ctx context.Context, t table.Table) error {
+	if t, ok := t.(*dynamodb.Table); ok {
+		return t.Probe(ctx)
+	}
+	return nil
+}
