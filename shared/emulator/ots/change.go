@@ -80,7 +80,7 @@ func (c *change) checkCells() error {
 	case c.op == otsprotocol.OperationType_DELETE && len(cells) > 0:
 		return invalid("Invalid delete row request: unexpected cells in request.")
 	case c.op == otsprotocol.OperationType_UPDATE && len(cells) == 0:
-		return invalid("Invalid update row request: missing cells in request.")
+		return errNoCells
 	case len(cells) > maxCells:
 		return invalid("The number of attribute columns exceeds the limit, limit count: %d, column count: %d.", maxCells, len(cells))
 	}
@@ -160,7 +160,7 @@ func checkOneOp(cells []plainbuffer.Cell) error {
 	for i := range cells {
 		alone := cells[i].Op == plainbuffer.Increment || cells[i].Op == plainbuffer.DeleteAll
 		if before, seen := sole[string(cells[i].Name)]; seen && (before || alone) {
-			return invalid("Column '%s' is changed more than once.", cells[i].Name) // the service's wording is not known
+			return invalid("Duplicated attribute column name: '%s' while updating row.", cells[i].Name)
 		}
 		sole[string(cells[i].Name)] = alone
 	}

@@ -64,6 +64,8 @@ var (
 	errMessage        = invalid("Failed to parse the ProtoBuf message.")
 	errIndexWrite     = invalid("Can't write index table directly.")
 	errTxnDisabled    = invalid("Try to call method using explicit transaction on explicit-transaction-disabled table.")
+	errNoCells        = invalid("Invalid update row request: missing cells in request.") // of a batch
+	errNoColumns      = invalid("Attribute column is missing.")                          // the same of UpdateRow
 	errTransactionID  = invalid("TransactionID is invalid.")
 	errNoVersions     = invalid("No version condition is specified.")
 	errNoVersionsRows = invalid("No version condition is specified while querying row.") // of a batch

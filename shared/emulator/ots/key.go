@@ -96,7 +96,7 @@ const (
 // checkKey says whether the columns are a primary key of the table. The wording is that of the service.
 func (t *table) checkKey(columns []plainbuffer.Cell, use keyUse) error {
 	if len(columns) == 0 {
-		return invalid("Cell data broken, PK is empty.")
+		return invalid("Cell data broken, empty PK.")
 	}
 	for i := range columns {
 		if err := checkKeyCell(&columns[i], use); err != nil {

@@ -118,6 +118,9 @@ func (s *Server) writeRow(c *call, req rowWrite) (out outcome, err error) {
 		return out, err
 	}
 	ch, err := newChange(t, req.op, req.row, req.condition, req.returns)
+	if err == errNoCells {
+		err = errNoColumns
+	}
 	if err != nil {
 		return out, err
 	}

@@ -241,7 +241,15 @@ func TestRowsThatAreRefused(t *testing.T) {
 	if got, want := c.get("t", key("p", infMax)), "OTSParameterInvalid: VT_INF_MAX is an invalid type for the primary key."; got != want {
 		t.Errorf("+inf: %s, want %s", got, want)
 	}
-	fails(t, "an update without columns", c.write(update("t", good)), "OTSParameterInvalid: Invalid update row request: missing cells in request.")
+	fails(t, "an update without columns", c.write(update("t", good)), "OTSParameterInvalid: Attribute column is missing.")
+	_, err := c.batch(false, update("t", good))
+	fails(t, "the same in a batch", err, "OTSParameterInvalid: Invalid update row request: missing cells in request.")
+	twice := update("t", good)
+	twice.DeleteColumn("a")
+	twice.DeleteColumn("a")
+	fails(t, "a column deleted twice", c.write(twice),
+		"OTSParameterInvalid: Duplicated attribute column name: 'a' while updating row.")
+	fails(t, "no key", c.write(put("t", key(), cols("a", 1))), "OTSParameterInvalid: Cell data broken, empty PK.")
 }
 
 // TestCreationTime reads a field that the Go SDK does not know: creation_time=9, in microseconds.

@@ -696,6 +696,16 @@ async function errors(it) {
       for (const operation of operations) await refused('OTSInvalidPK', text, () => operation(pk));
     });
   }
+  await check(it, 'an update without changes', async () => {
+    await refused(invalid, 'Attribute column is missing.', () => update(name, key('a', 1), []));
+    const rows = [{ type: 'UPDATE', primaryKey: key('a', 1), condition: where(), attributeColumns: [] }];
+    await refused(invalid, 'Invalid update row request: missing cells in request.', () =>
+      client.batchWriteRow({ tables: [{ tableName: name, rows }] }));
+  });
+  await check(it, 'one column deleted twice', () =>
+    refused(invalid, "Duplicated attribute column name: 'v' while updating row.", () =>
+      update(name, key('a', 1), [{ DELETE_ALL: ['v', 'v'] }])));
+  await check(it, 'no key at all', () => refused(invalid, 'Cell data broken, empty PK.', () => put(name, [], { v: 'x' })));
   await check(it, 'a table that is not there comes before all else', async () => {
     for (const operation of [() => get('none', [{ q: one }]), () => put('none', [{ q: one }], {})]) {
       await noTable(operation);

@@ -704,6 +704,16 @@ def errors():
             for operation in operations.values():
                 with refused("OTSInvalidPK", text):
                     operation(pk)
+    with check(it, "an update without changes"):
+        with refused(INVALID, "Attribute column is missing."):
+            update(name, key("a", 1), {})
+        with refused(INVALID, "Invalid update row request: missing cells in request."):
+            write_batch({name: [update_item(key("a", 1), {})]})
+    with check(it, "one column deleted twice"), refused(
+            INVALID, "Duplicated attribute column name: 'v' while updating row."):
+        update(name, key("a", 1), {"DELETE_ALL": ["v", "v"]})
+    with check(it, "no key at all"), refused(INVALID, "Cell data broken, empty PK."):
+        put(name, [], [("v", 1)])
     with check(it, "a table that is not there comes before all else"):
         for operation in (lambda: get("none", [("q", 1)]), lambda: put("none", [("q", 1)], [])):
             with refused(*NO_TABLE):
