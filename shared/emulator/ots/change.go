@@ -29,7 +29,7 @@ func newChange(t *table, op otsprotocol.OperationType, b []byte, c *otsprotocol.
 		return nil, errIndexWrite
 	}
 	if op == otsprotocol.OperationType_UPDATE && t.AllowUpdate != nil && !*t.AllowUpdate {
-		return nil, invalid("UpdateRow is not allowed on table %s.", t.Name) // the service's wording is not known
+		return nil, errUpdate
 	}
 	out := &change{table: t, op: op}
 	var err error

@@ -55,7 +55,7 @@ func (s *Server) newTable(c *call, req *otsprotocol.CreateTableRequest) (*table,
 
 func (t *table) setKey(columns []*otsprotocol.PrimaryKeySchema) error {
 	if len(columns) == 0 || len(columns) > maxKeyColumns {
-		return invalid("The number of primary key columns must be in range: [1, %d].", maxKeyColumns)
+		return errKeySize
 	}
 	for i, m := range columns {
 		k := keyColumn{Name: m.GetName(), Type: m.GetType(), Auto: m.Option != nil}

@@ -66,6 +66,8 @@ var (
 	errTxnDisabled    = invalid("Try to call method using explicit transaction on explicit-transaction-disabled table.")
 	errNoCells        = invalid("Invalid update row request: missing cells in request.") // of a batch
 	errNoColumns      = invalid("Attribute column is missing.")                          // the same of UpdateRow
+	errUpdate         = invalid("Update operation is not allowed in this table")
+	errKeySize        = invalid("The number of primary key columns must be in range: [1, %d].", maxKeyColumns)
 	errTransactionID  = invalid("TransactionID is invalid.")
 	errNoVersions     = invalid("No version condition is specified.")
 	errNoVersionsRows = invalid("No version condition is specified while querying row.") // of a batch

@@ -98,6 +98,9 @@ func (t *table) checkKey(columns []plainbuffer.Cell, use keyUse) error {
 	if len(columns) == 0 {
 		return invalid("Cell data broken, empty PK.")
 	}
+	if len(columns) > max(maxKeyColumns, len(t.Key)) { // an index has more
+		return errKeySize
+	}
 	for i := range columns {
 		if err := checkKeyCell(&columns[i], use); err != nil {
 			return err

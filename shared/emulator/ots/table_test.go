@@ -160,7 +160,7 @@ func TestATableThatDoesNotAllowUpdates(t *testing.T) {
 	})
 	u := update("t", key("p", "k"))
 	u.PutColumn("age", int64(1))
-	fails(t, "UpdateRow", c.write(u), "OTSParameterInvalid: ")
+	fails(t, "UpdateRow", c.write(u), "OTSParameterInvalid: Update operation is not allowed in this table")
 	c.must(put("t", key("p", "k"), cols("age", 1)))
 	if got := c.dump("by_age", "age", "p"); len(got) != 1 {
 		t.Errorf("the index: %q", got)
@@ -216,6 +216,8 @@ func TestRowsThatAreRefused(t *testing.T) {
 		{"another key column", put("t", key("q", "k"), nil), "OTSInvalidPK: Validate PK name fail. Input: q, Meta: p."},
 		{"another type", put("t", key("p", 1), nil), "OTSInvalidPK: Validate PK type fail. Input: VT_INTEGER, Meta: VT_STRING."},
 		{"two key columns", put("t", key("p", "a", "q", "b"), nil), "OTSInvalidPK: Validate PK size fail. Input: 2, Meta: 1."},
+		{"five key columns", put("t", key("p", "a", "b", "b", "c", "c", "d", "d", "e", "e"), nil),
+			"OTSParameterInvalid: The number of primary key columns must be in range: [1, 4]."},
 		{"AUTO_INCREMENT where there is none", put("t", key("p", auto), nil), "OTSInvalidPK: Validate PK type fail. Input: VT_AUTO_INCREMENT, Meta: VT_STRING."},
 		{"1024 bytes of key", put("t", key("p", strings.Repeat("k", 1024)), nil), "ok"},
 		{"1025 bytes of key", put("t", key("p", strings.Repeat("k", 1025)), nil), "OTSParameterInvalid: The length of primary key column: 'p' exceeds the MaxLength:1024 with CurrentLength:1025."},

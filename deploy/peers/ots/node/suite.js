@@ -154,6 +154,8 @@ async function tables(it) {
   await check(it, 'one option changes alone', async () => {
     await table('fixed', ['STRING'], { options: { allowUpdate: false } });
     same((await client.describeTable({ tableName: 'fixed' })).tableOptions.allowUpdate, false);
+    await refused(invalid, 'Update operation is not allowed in this table', () =>
+      update('fixed', key('a'), [{ PUT: [{ v: 'x' }] }]));
     await client.updateTable({ tableName: 'fixed', tableOptions: { allowUpdate: true } });
     const { tableOptions: o } = await client.describeTable({ tableName: 'fixed' });
     same([o.allowUpdate, o.timeToLive, o.maxVersions], [true, -1, 1]);
@@ -696,6 +698,12 @@ async function errors(it) {
       for (const operation of operations) await refused('OTSInvalidPK', text, () => operation(pk));
     });
   }
+  await check(it, 'a key of five columns, in every operation', async () => {
+    const pk = [...'abcde'].map((name) => ({ [name]: 'a' }));
+    for (const operation of operations) {
+      await refused(invalid, 'The number of primary key columns must be in range: [1, 4].', () => operation(pk));
+    }
+  });
   await check(it, 'an update without changes', async () => {
     await refused(invalid, 'Attribute column is missing.', () => update(name, key('a', 1), []));
     const rows = [{ type: 'UPDATE', primaryKey: key('a', 1), condition: where(), attributeColumns: [] }];

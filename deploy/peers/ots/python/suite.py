@@ -170,6 +170,9 @@ def tables():
         same((o.time_to_live, o.max_version, o.max_time_deviation, unit.read, unit.write), (86400, 5, 1000, 3, 4))
     with check(it, "options at creation"):
         table("optioned", "STRING", options=TableOptions(1200000, 2, 86401, True))
+        table("fixed", "STRING", options=TableOptions(allow_update=False))
+        with refused(INVALID, "Update operation is not allowed in this table"):
+            update("fixed", key("a"), {"PUT": [("v", 1)]})
         o = client.describe_table("optioned").table_options
         same((o.time_to_live, o.max_version, o.max_time_deviation), (1200000, 2, 86401))
     with check(it, "a name that is taken"), refused("OTSObjectAlreadyExist", "Requested table already exists.", 409):
@@ -704,6 +707,10 @@ def errors():
             for operation in operations.values():
                 with refused("OTSInvalidPK", text):
                     operation(pk)
+    with check(it, "a key of five columns, in every operation"):
+        for operation in operations.values():
+            with refused(INVALID, "The number of primary key columns must be in range: [1, 4]."):
+                operation([(column, "a") for column in "abcde"])
     with check(it, "an update without changes"):
         with refused(INVALID, "Attribute column is missing."):
             update(name, key("a", 1), {})
