@@ -75,10 +75,13 @@ var rooms = []room{
 	{"shared/emulator/runtime", nil, nil},
 	{"shared/emulator/runtime/testdata/hello", nil, nil}, // a function, and the same under both clouds' libraries
 	{"shared/emulator/runtime/testdata/fc", []string{"shared/emulator/runtime/testdata/hello"}, []string{"github.com/aliyun/fc-runtime-go-sdk/fc"}},
-	{"shared/emulator/runtime/testdata/fchttp", nil, []string{"github.com/aliyun/fc-runtime-go-sdk/fc", "github.com/aliyun/fc-runtime-go-sdk/fccontext"}},
-	{"shared/emulator/runtime/testdata/fcsdk", nil, []string{"github.com/aliyun/fc-runtime-go-sdk/events", "github.com/aliyun/fc-runtime-go-sdk/fc", "github.com/aliyun/fc-runtime-go-sdk/fccontext"}},
+	{"shared/emulator/runtime/testdata/fchttp", nil, []string{"github.com/aliyun/fc-runtime-go-sdk/fc",
+		"github.com/aliyun/fc-runtime-go-sdk/fccontext"}},
+	{"shared/emulator/runtime/testdata/fcsdk", nil, []string{"github.com/aliyun/fc-runtime-go-sdk/events",
+		"github.com/aliyun/fc-runtime-go-sdk/fc", "github.com/aliyun/fc-runtime-go-sdk/fccontext"}},
 	{"shared/emulator/runtime/testdata/awssdk", nil, []string{
-		"github.com/aws/aws-lambda-go/events", "github.com/aws/aws-lambda-go/lambda", "github.com/aws/aws-lambda-go/lambdacontext", "github.com/aws/aws-lambda-go/lambdaurl",
+		"github.com/aws/aws-lambda-go/events", "github.com/aws/aws-lambda-go/lambda",
+		"github.com/aws/aws-lambda-go/lambdacontext", "github.com/aws/aws-lambda-go/lambdaurl",
 	}},
 	{"shared/emulator/runtime/testdata/lambda", []string{"shared/emulator/runtime/testdata/hello"}, []string{"github.com/aws/aws-lambda-go/lambda"}},
 

@@ -112,7 +112,8 @@ Exit codes: 0 the function answered; 1 it failed or refused, or by HTTP answered
 	distFlag(cmd, &in.dist)
 	dataFlag(cmd, &in.data)
 	flags.StringVar(&in.event, "event", "", "file of the event, - for standard input (default functions/FUNCTION/event.json)")
-	flags.StringVar(&in.as, "as", "", "how it is delivered: "+strings.Join(shapes, ", ")+" (default direct, to a function of fc.StartHttp http)")
+	flags.StringVar(&in.as, "as", "",
+		"how it is delivered: "+strings.Join(shapes, ", ")+" (default direct; http for fc.StartHttp)")
 	flags.StringVar(&in.id, "id", "", "the message's id (default a fresh one)")
 	flags.StringVar(&in.zip, "zip", "", "a function of your own: its zip file, folder or program")
 	flags.StringVar(&in.kind, "kind", "", "its runtime: fc or lambda")
@@ -120,7 +121,8 @@ Exit codes: 0 the function answered; 1 it failed or refused, or by HTTP answered
 	flags.BoolVar(&in.initializer, "initializer", false, "call its initializer before the event (fc)")
 	flags.BoolVar(&in.preStop, "pre-stop", false, "call its pre-stop hook at the end (fc)")
 	flags.IntVar(&in.memory, "memory", 0, "its memory in MB (default 128 with --zip, else 256)")
-	flags.Var(&in.timeout, "timeout", "how long it may take, in seconds or with a unit (default 60 with --zip, else as it is deployed)")
+	flags.Var(&in.timeout, "timeout",
+		"how long it may take, in seconds or with a unit (default 60 with --zip, else as it is deployed)")
 	flags.StringVarP(&in.output, "output", "o", "", "json: one object with answer, duration and log")
 	cmd.MarkFlagsRequiredTogether("zip", "kind")
 	cmd.MarkFlagsMutuallyExclusive("zip", "target")
@@ -198,8 +200,8 @@ func (o *outcome) why() string {
 	return o.Failure + ": " + document.Message
 }
 
-// refusal says why an answer is one that nothing was done, or not all; empty if it is not. Errors of actions are known in what functions of
-// chatconf answer.
+// refusal says why an answer means that nothing was done, or not all; it is empty if all was done.
+// Only functions of chatconf answer errors of actions.
 func (o *outcome) refusal(ours bool) string {
 	var batch struct {
 		Failures []json.RawMessage `json:"batchItemFailures"`
@@ -225,10 +227,12 @@ func (o *outcome) refusal(ours bool) string {
 	return ""
 }
 
-// faultIn returns code and message of an answer that is the envelope of an error; nothing of any other.
+// faultIn returns code and message of an answer that is the envelope of an error; nothing of any
+// other.
 func faultIn(answer []byte) string {
 	var envelope struct{ RequestId, Code, Message string }
-	if err := json.Unmarshal(answer, &envelope); err != nil || envelope.RequestId == "" || envelope.Code == "" || envelope.Message == "" {
+	if err := json.Unmarshal(answer, &envelope); err != nil || envelope.RequestId == "" || envelope.Code == "" ||
+		envelope.Message == "" {
 		return ""
 	}
 	return envelope.Code + ": " + envelope.Message
@@ -303,7 +307,8 @@ func (in *invocation) own() (runtime.Function, error) {
 		return runtime.Function{}, usagef("--kind %q is none; wanted %s or %s", in.kind, targetFC, targetLambda)
 	}
 	f := runtime.Function{
-		Name: in.function, Kind: kind, Timeout: cmp.Or(time.Duration(in.timeout), time.Minute), Memory: in.memory, Env: map[string]string{},
+		Name: in.function, Kind: kind, Timeout: cmp.Or(time.Duration(in.timeout), time.Minute), Memory: in.memory,
+		Env:         map[string]string{},
 		Initializer: in.initializer, PreStop: in.preStop,
 		Credentials: runtime.Credentials{AccessKeyID: "AKIDEXAMPLE", AccessKeySecret: "not-a-real-secret"},
 	}

@@ -97,13 +97,16 @@ func TestInvokeAnHTTPFunction(t *testing.T) {
 		"of both starts": {ownZip(t, "fcsdk", "main"), "a text", "over HTTP at /", ""},
 	} {
 		for _, as := range [][]string{nil, {"--as", "http"}} {
-			out, err := invokeJSON(t, c.event, append([]string{"own", "--zip", c.zip, "--kind", "fc", "--event", "-", "--env", "MODE=http"}, as...)...)
-			if err != nil || out.Status == 0 || !strings.Contains(string(out.Answer), c.answer) || !strings.Contains(string(out.Answer), c.kind) || out.Report == "" {
+			out, err := invokeJSON(t, c.event, append([]string{"own", "--zip", c.zip, "--kind", "fc", "--event", "-",
+				"--env", "MODE=http"}, as...)...)
+			if err != nil || out.Status == 0 || !strings.Contains(string(out.Answer), c.answer) ||
+				!strings.Contains(string(out.Answer), c.kind) || out.Report == "" {
 				t.Errorf("%s %q: %+v, %v", name, as, out, err)
 			}
 		}
 	}
-	out, err := invokeJSON(t, "{}", "own", "--zip", ownZip(t, "fchttp", "main"), "--kind", "fc", "--event", "-", "--as", "direct")
+	out, err := invokeJSON(t, "{}", "own", "--zip", ownZip(t, "fchttp", "main"), "--kind", "fc", "--event", "-",
+		"--as", "direct")
 	if err == nil || isUsage(err) || !strings.Contains(err.Error(), "own failed: error: no httpParams") {
 		t.Errorf("directly: %+v, %v", out, err)
 	}
@@ -121,7 +124,8 @@ func TestInvokeWithAnyBytes(t *testing.T) {
 			t.Errorf("%s: %s, %v, want %s", event, out.Answer, err, want)
 		}
 	}
-	out, err := invokeJSON(t, "no JSON", "own", "--zip", zip, "--kind", "fc", "--event", "-", "--env", "MODE=raw", "--as", "mns")
+	out, err := invokeJSON(t, "no JSON", "own", "--zip", zip, "--kind", "fc", "--event", "-", "--env", "MODE=raw",
+		"--as", "mns")
 	if err != nil || len(out.Answer) < 100 {
 		t.Errorf("from a queue: %s, %v", out.Answer, err)
 	}
@@ -133,9 +137,11 @@ func TestInvokeWithHooks(t *testing.T) {
 	for _, c := range []struct {
 		flags []string
 		notes string
-	}{{nil, ""}, {[]string{"--initializer"}, "initializer\n"}, {[]string{"--initializer", "--pre-stop"}, "initializer\npre-stop\n"}} {
+	}{{nil, ""}, {[]string{"--initializer"}, "initializer\n"}, {[]string{"--initializer", "--pre-stop"},
+		"initializer\npre-stop\n"}} {
 		os.Remove(notes)
-		_, err := invokeJSON(t, "", append([]string{"own", "--zip", zip, "--kind", "fc", "--env", "HELLO_NOTES=" + notes}, c.flags...)...)
+		_, err := invokeJSON(t, "", append([]string{"own", "--zip", zip, "--kind", "fc", "--env", "HELLO_NOTES=" +
+			notes}, c.flags...)...)
 		got, _ := os.ReadFile(notes)
 		if err != nil || string(got) != c.notes {
 			t.Errorf("%q: %q, %v, want %q", c.flags, got, err, c.notes)
@@ -147,12 +153,16 @@ func TestInvokeWithHooks(t *testing.T) {
 func TestInvokeWithMemoryAndTimeout(t *testing.T) {
 	noEnv(t)
 	fc, lambda := ownZip(t, "fcsdk", "main"), ownZip(t, "awssdk", "bootstrap")
-	out, err := invokeJSON(t, "", "own", "--zip", fc, "--kind", "fc", "--env", "MODE=context", "--memory", "512", "--timeout", "90")
-	if err != nil || !strings.Contains(string(out.Answer), `"Memory":"512","Timeout":90`) || !strings.Contains(out.Report, "Memory Size: 512 MB") {
+	out, err := invokeJSON(t, "", "own", "--zip", fc, "--kind", "fc", "--env", "MODE=context", "--memory", "512",
+		"--timeout", "90")
+	if err != nil || !strings.Contains(string(out.Answer), `"Memory":"512","Timeout":90`) ||
+		!strings.Contains(out.Report, "Memory Size: 512 MB") {
 		t.Errorf("on FC: %+v, %v", out, err)
 	}
-	out, err = invokeJSON(t, "", "own", "--zip", lambda, "--kind", "lambda", "--env", "MODE=context", "--memory", "512", "--timeout", "90s")
-	if err != nil || !strings.Contains(string(out.Answer), `"memory":512`) || !strings.Contains(out.Report, "Memory Size: 512 MB") {
+	out, err = invokeJSON(t, "", "own", "--zip", lambda, "--kind", "lambda", "--env", "MODE=context", "--memory",
+		"512", "--timeout", "90s")
+	if err != nil || !strings.Contains(string(out.Answer), `"memory":512`) ||
+		!strings.Contains(out.Report, "Memory Size: 512 MB") {
 		t.Errorf("on Lambda: %+v, %v", out, err)
 	}
 	for kind, c := range map[string]struct{ says, report string }{
@@ -167,14 +177,17 @@ func TestInvokeWithMemoryAndTimeout(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		out, err := invokeJSON(t, `{"Do":"wait","Arg":"`+l.Addr().String()+`"}`, "own", "--zip", archive, "--kind", kind, "--event", "-", "--timeout", "250ms")
-		if err == nil || isUsage(err) || out.Failure != "timeout" || !strings.Contains(err.Error(), c.says) || !strings.Contains(out.Report, c.report) {
+		out, err := invokeJSON(t, `{"Do":"wait","Arg":"`+l.Addr().String()+`"}`, "own", "--zip", archive, "--kind",
+			kind, "--event", "-", "--timeout", "250ms")
+		if err == nil || isUsage(err) || out.Failure != "timeout" || !strings.Contains(err.Error(), c.says) ||
+			!strings.Contains(out.Report, c.report) {
 			t.Errorf("%s: %+v, %v", kind, out, err)
 		}
 	}
 }
 
-// An answer that says that nothing was done is printed, and is an error. Of a function of one's own only SQS's is known.
+// An answer that says that nothing was done is printed, and is an error. From other functions than
+// chatconf's only the answer to SQS is understood.
 func TestInvokeIsRefused(t *testing.T) {
 	envelope := `{"RequestId":"r","HostId":"h","Code":"EntityNotExists.ChatConfiguration","Message":"There is none."}`
 	for _, c := range []struct {
@@ -184,7 +197,8 @@ func TestInvokeIsRefused(t *testing.T) {
 	}{
 		{envelope, true, "EntityNotExists.ChatConfiguration: There is none."},
 		{envelope, false, ""},
-		{`[{"Id":"a","Answer":{"RequestId":"r"}},{"Id":"b","Answer":` + envelope + `}]`, true, "message b: EntityNotExists.ChatConfiguration: There is none."},
+		{`[{"Id":"a","Answer":{"RequestId":"r"}},{"Id":"b","Answer":` + envelope + `}]`, true,
+			"message b: EntityNotExists.ChatConfiguration: There is none."},
 		{`[{"Id":"a","Answer":{"RequestId":"r"}},{"Id":"b","Answer":null}]`, true, ""},
 		{`{"batchItemFailures":[{"itemIdentifier":"m"}]}`, true, "1 messages are to be delivered again"},
 		{`{"batchItemFailures":[{"itemIdentifier":"m"}]}`, false, "1 messages are to be delivered again"},
@@ -203,11 +217,13 @@ func TestInvokeIsRefused(t *testing.T) {
 	dist := helloDist(t, runtime.FC, "api", "hello")
 	event := `{"Do":"echo","RequestId":"r","Code":"Forbidden.RAM","Message":"It is denied."}`
 	refused, err := invokeJSON(t, event, "hello", "--dist", dist, "--data", t.TempDir(), "--event", "-")
-	if err == nil || isUsage(err) || err.Error() != "hello refused: Forbidden.RAM: It is denied." || string(refused.Answer) != event {
+	if err == nil || isUsage(err) || err.Error() != "hello refused: Forbidden.RAM: It is denied." ||
+		string(refused.Answer) != event {
 		t.Errorf("%s, %v", refused.Answer, err)
 	}
 	batch := ownZip(t, "awssdk", "bootstrap")
-	out, err := invokeJSON(t, `["fine","to fail"]`, "own", "--zip", batch, "--kind", "lambda", "--env", "MODE=queue", "--event", "-", "--as", "sqs", "--id", "m")
+	out, err := invokeJSON(t, `["fine","to fail"]`, "own", "--zip", batch, "--kind", "lambda", "--env", "MODE=queue",
+		"--event", "-", "--as", "sqs", "--id", "m")
 	if err == nil || isUsage(err) || string(out.Answer) != `{"batchItemFailures":[{"itemIdentifier":"m-2"}]}` {
 		t.Errorf("of a queue: %+v, %v", out, err)
 	}
@@ -258,28 +274,33 @@ func TestInvokeMistakes(t *testing.T) {
 		"an environment of ours":    {[]string{"api", "--env", "A=b"}, "", "--env is of --zip"},
 		"an environment that is no": {append(own, "--env", planted), "", "NAME=VALUE"},
 		"no such event":             {append(own, "--event", "nowhere.json"), "", "nowhere.json"},
-		"an event that is no JSON":  {[]string{"own", "--zip", lambda, "--kind", "lambda", "--event", "-"}, "{", "not JSON"},
-		"no JSON in a CloudEvent":   {append(own, "--event", "-", "--as", "cloudevent"), "{", "not JSON"},
-		"no text in a queue":        {append(own, "--event", "-", "--as", "mns"), "\xff", "no text"},
-		"a time that is none":       {append(own, "--timeout", "soon"), "", "give seconds"},
-		"no time":                   {append(own, "--timeout", "0"), "", "give seconds"},
-		"a time before now":         {append(own, "--timeout", "-1s"), "", "give seconds"},
-		"less than no memory":       {append(own, "--memory", "-1"), "", "--memory -1 is negative"},
-		"an initializer of ours":    {[]string{"api", "--initializer"}, "", "--initializer and --pre-stop are of --zip"},
-		"a hook on Lambda":          {[]string{"own", "--zip", lambda, "--kind", "lambda", "--pre-stop"}, "", "exist on FC only"},
-		"a folder without one":      {[]string{"own", "--zip", t.TempDir(), "--kind", "fc"}, "", "it has nothing"},
-		"another machine":           {[]string{"own", "--zip", foreign, "--kind", "fc"}, "", "main is built for linux/EM_MIPS, and this machine is"},
-		"a file that is no program": {[]string{"own", "--zip", "invoke_test.go", "--kind", "fc"}, "", "invoke_test.go cannot be executed"},
-		"a zip without a kind":      {own[:3], "", "kind"},
-		"another kind":              {[]string{"own", "--zip", zip, "--kind", "azure"}, "", "azure"},
-		"a zip of a target":         {append(own, "--target", "fc"), "", "target"},
-		"no such zip":               {[]string{"own", "--zip", "nowhere.zip", "--kind", "fc"}, "", "nowhere.zip"},
-		"a zip of something else":   {[]string{"own", "--zip", other, "--kind", "fc"}, "", "main"},
-		"another target":            {[]string{"api", "--target", "azure"}, "", "azure"},
-		"a list for one message":    {[]string{"hello", "--dist", dist, "--data", t.TempDir(), "--event", "-", "--as", "http"}, "[]", "an object of parameters"},
-		"no action":                 {[]string{"hello", "--dist", dist, "--data", t.TempDir(), "--event", "-", "--as", "http"}, "{}", "Action"},
-		"an action that is none":    {[]string{"hello", "--dist", dist, "--data", t.TempDir(), "--event", "-", "--as", "http"}, `{"Action":1}`, "Action"},
-		"an empty batch":            {append(own, "--event", "-", "--as", "mns"), "[]", "0 messages"},
+		"an event that is no JSON": {[]string{"own", "--zip", lambda, "--kind", "lambda", "--event", "-"}, "{",
+			"not JSON"},
+		"no JSON in a CloudEvent": {append(own, "--event", "-", "--as", "cloudevent"), "{", "not JSON"},
+		"no text in a queue":      {append(own, "--event", "-", "--as", "mns"), "\xff", "no text"},
+		"a time that is none":     {append(own, "--timeout", "soon"), "", "give seconds"},
+		"no time":                 {append(own, "--timeout", "0"), "", "give seconds"},
+		"a time before now":       {append(own, "--timeout", "-1s"), "", "give seconds"},
+		"less than no memory":     {append(own, "--memory", "-1"), "", "--memory -1 is negative"},
+		"an initializer of ours": {[]string{"api", "--initializer"}, "",
+			"--initializer and --pre-stop are of --zip"},
+		"a hook on Lambda": {[]string{"own", "--zip", lambda, "--kind", "lambda", "--pre-stop"}, "",
+			"exist on FC only"},
+		"a folder without one": {[]string{"own", "--zip", t.TempDir(), "--kind", "fc"}, "", "it has nothing"},
+		"another machine": {[]string{"own", "--zip", foreign, "--kind", "fc"}, "",
+			"main is built for linux/EM_MIPS, and this machine is"},
+		"a file that is no program": {[]string{"own", "--zip", "invoke_test.go", "--kind", "fc"}, "",
+			"invoke_test.go cannot be executed"},
+		"a zip without a kind":    {own[:3], "", "kind"},
+		"another kind":            {[]string{"own", "--zip", zip, "--kind", "azure"}, "", "azure"},
+		"a zip of a target":       {append(own, "--target", "fc"), "", "target"},
+		"no such zip":             {[]string{"own", "--zip", "nowhere.zip", "--kind", "fc"}, "", "nowhere.zip"},
+		"a zip of something else": {[]string{"own", "--zip", other, "--kind", "fc"}, "", "main"},
+		"another target":          {[]string{"api", "--target", "azure"}, "", "azure"},
+		"a list for one message":  {[]string{"hello", "--dist", dist, "--data", t.TempDir(), "--event", "-", "--as", "http"}, "[]", "an object of parameters"},
+		"no action":               {[]string{"hello", "--dist", dist, "--data", t.TempDir(), "--event", "-", "--as", "http"}, "{}", "Action"},
+		"an action that is none":  {[]string{"hello", "--dist", dist, "--data", t.TempDir(), "--event", "-", "--as", "http"}, `{"Action":1}`, "Action"},
+		"an empty batch":          {append(own, "--event", "-", "--as", "mns"), "[]", "0 messages"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := run(t, c.stdin, append([]string{"invoke"}, c.args...)...)

@@ -130,7 +130,8 @@ func openTwin(ctx context.Context, o twinOptions) (_ *twin, err error) {
 	for name, file := range zips {
 		f := runtime.Function{
 			Name: name, Kind: kind, Zip: file, Env: env, Credentials: given,
-			Memory: cmp.Or(o.memory, functionMemory), Timeout: cmp.Or(o.timeout, timeouts[name], functionTimeout), Queue: functionQueue,
+			Memory: cmp.Or(o.memory, functionMemory), Timeout: cmp.Or(o.timeout, timeouts[name], functionTimeout),
+			Queue:     functionQueue,
 			FindHooks: kind == runtime.FC,
 			Gateway:   kind == runtime.Lambda && (name == apiFunction || name == webhookFunction),
 			Region:    o.settings.Region, Account: o.settings.AccountID,

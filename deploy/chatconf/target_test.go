@@ -47,7 +47,8 @@ func testProgram(t testing.TB, folder string) []byte {
 			return nil, err
 		}
 		defer os.RemoveAll(dir)
-		cmd := exec.Command("go", "build", "-trimpath", "-tags", "lambda.norpc", "-o", filepath.Join(dir, "hello"), "chatconf/shared/emulator/runtime/testdata/"+folder)
+		cmd := exec.Command("go", "build", "-trimpath", "-tags", "lambda.norpc", "-o", filepath.Join(dir, "hello"),
+			"chatconf/shared/emulator/runtime/testdata/"+folder)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("%w\n%s", err, out)
@@ -125,15 +126,18 @@ func TestFunctionsAreLookedFor(t *testing.T) {
 		only  string
 		says  []string
 	}{
-		"nothing is built":            {nil, "", []string{"fc/api.zip is missing", "make build", "--dist"}},
-		"only others are built":       {map[string][]byte{"list.zip": zipped(t, "main", elfHead(0x3e))}, "", []string{"fc/api.zip is missing", "make build"}},
-		"no function of that name":    {map[string][]byte{"api.zip": zipped(t, "main", elfHead(0x3e))}, "apo", []string{`no function "apo"`, "it has api"}},
-		"for another machine":         {map[string][]byte{"api.zip": zipped(t, "main", elfHead(foreign))}, "", []string{"built for linux/", "this machine is " + stdruntime.GOOS, "make build"}},
-		"for a machine nobody knows":  {map[string][]byte{"api.zip": zipped(t, "main", elfHead(8))}, "", []string{"built for linux/EM_MIPS"}},
-		"a zip of something else":     {map[string][]byte{"api.zip": zipped(t, "README", []byte("x"))}, "", []string{"neither main nor bootstrap", "make build"}},
-		"a script without a start":    {map[string][]byte{"api.zip": zipped(t, "main", []byte("echo"))}, "", []string{"main is text", "#!/bin/sh", "make build"}},
-		"a program that is too short": {map[string][]byte{"api.zip": zipped(t, "main", []byte("\x7fELF"))}, "", []string{"main is cut off"}},
-		"what is no zip":              {map[string][]byte{"api.zip": []byte("x")}, "", []string{"not a valid zip", "make build"}},
+		"nothing is built":         {nil, "", []string{"fc/api.zip is missing", "make build", "--dist"}},
+		"only others are built":    {map[string][]byte{"list.zip": zipped(t, "main", elfHead(0x3e))}, "", []string{"fc/api.zip is missing", "make build"}},
+		"no function of that name": {map[string][]byte{"api.zip": zipped(t, "main", elfHead(0x3e))}, "apo", []string{`no function "apo"`, "it has api"}},
+		"for another machine":      {map[string][]byte{"api.zip": zipped(t, "main", elfHead(foreign))}, "", []string{"built for linux/", "this machine is " + stdruntime.GOOS, "make build"}},
+		"for a machine nobody knows": {map[string][]byte{"api.zip": zipped(t, "main", elfHead(8))}, "",
+			[]string{"built for linux/EM_MIPS"}},
+		"a zip of something else": {map[string][]byte{"api.zip": zipped(t, "README", []byte("x"))}, "", []string{"neither main nor bootstrap", "make build"}},
+		"a script without a start": {map[string][]byte{"api.zip": zipped(t, "main", []byte("echo"))}, "",
+			[]string{"main is text", "#!/bin/sh", "make build"}},
+		"a program that is too short": {map[string][]byte{"api.zip": zipped(t, "main", []byte("\x7fELF"))}, "",
+			[]string{"main is cut off"}},
+		"what is no zip": {map[string][]byte{"api.zip": []byte("x")}, "", []string{"not a valid zip", "make build"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dist := t.TempDir()
@@ -227,7 +231,8 @@ func newTwin(t *testing.T, kind runtime.Kind, data string, env map[string]string
 	return o
 }
 
-// A zip beside those of chatconf is a function too: its hooks are those that it registers, and of fc.StartHttp it is given the request.
+// A zip beside those of chatconf is a function too: its hooks are those that it registers, and of
+// fc.StartHttp it is given the request.
 func TestServeAFunctionOfOnesOwn(t *testing.T) {
 	noEnv(t)
 	settings, err := app.ReadSettings(os.Getenv)
@@ -238,7 +243,8 @@ func TestServeAFunctionOfOnesOwn(t *testing.T) {
 	dist := helloDist(t, runtime.FC, "api")
 	writeFile(t, filepath.Join(dist, "fc", "demo.zip"), zipped(t, "main", testProgram(t, "fchttp")))
 	tw, err := openTwin(t.Context(), twinOptions{
-		target: targetFC, dist: dist, settings: settings, getenv: os.Getenv, log: func(runtime.Line) {}, logger: slog.New(slog.DiscardHandler),
+		target: targetFC, dist: dist, settings: settings, getenv: os.Getenv, log: func(runtime.Line) {},
+		logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -255,7 +261,8 @@ func TestServeAFunctionOfOnesOwn(t *testing.T) {
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 201 {
 			t.Errorf("%s: %d %s, %v", target, w.Code, w.Body, err)
 		}
-		if got.Method != "PATCH" || got.Path != "/a b" || got.URI != "/a%20b?x=1" || got.Body != "a body" || got.Function != "demo" {
+		if got.Method != "PATCH" || got.Path != "/a b" || got.URI != "/a%20b?x=1" || got.Body != "a body" ||
+			got.Function != "demo" {
 			t.Errorf("%s: it was given %+v", target, got)
 		}
 	}

@@ -17,7 +17,8 @@ import (
 	"time"
 )
 
-// underRIE starts AWS's own runtime emulator around a function as it is deployed, on the tables of a service, and returns how to invoke it.
+// underRIE starts AWS's own runtime emulator around a function as it is deployed, on the tables
+// of a service, and returns how to invoke it.
 func underRIE(t *testing.T, s *service, function string) (invoke func(payload string) []byte) {
 	t.Helper()
 	program, err := exec.LookPath("aws-lambda-rie")
@@ -52,10 +53,13 @@ func underRIE(t *testing.T, s *service, function string) (invoke func(payload st
 		defer l.Close() // once both are known
 	}
 	out := newOutput()
-	cmd := exec.Command(program, "--runtime-interface-emulator-address", addrs[0], "--runtime-api-address", addrs[1], bootstrap)
+	cmd := exec.Command(program, "--runtime-interface-emulator-address", addrs[0], "--runtime-api-address", addrs[1],
+		bootstrap)
 	cmd.Dir = dir
-	cmd.Env = append(tableEnv(s.data), "PATH="+os.Getenv("PATH"), "AWS_LAMBDA_FUNCTION_TIMEOUT=60", "AWS_LAMBDA_FUNCTION_NAME="+function,
-		"CHATCONF_KEYRING=file:"+filepath.Join(s.data, "keyring.json"), "CHATCONF_WEBHOOK_BASE_URL=https://bots.example.com")
+	cmd.Env = append(tableEnv(s.data), "PATH="+os.Getenv("PATH"), "AWS_LAMBDA_FUNCTION_TIMEOUT=60",
+		"AWS_LAMBDA_FUNCTION_NAME="+function,
+		"CHATCONF_KEYRING=file:"+filepath.Join(s.data, "keyring.json"),
+		"CHATCONF_WEBHOOK_BASE_URL=https://bots.example.com")
 	cmd.Stdout, cmd.Stderr = out, out
 	start := func() {
 		t.Helper()
@@ -76,7 +80,8 @@ func underRIE(t *testing.T, s *service, function string) (invoke func(payload st
 		}
 		var resp *http.Response
 		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-			resp, err = http.Post("http://"+addrs[0]+"/2015-03-31/functions/function/invocations", "application/json", strings.NewReader(payload))
+			resp, err = http.Post("http://"+addrs[0]+"/2015-03-31/functions/function/invocations", "application/json",
+				strings.NewReader(payload))
 			if err == nil {
 				break
 			}
@@ -93,7 +98,8 @@ func underRIE(t *testing.T, s *service, function string) (invoke func(payload st
 	}
 }
 
-// What is deployed to Lambda runs under AWS's own emulator: direct invocations, queue events that are delivered twice, and HTTP.
+// What is deployed to Lambda runs under AWS's own emulator: direct invocations, queue events that
+// are delivered twice, and HTTP.
 func TestZipsRunUnderAWSsEmulator(t *testing.T) {
 	t.Parallel()
 	onlyFunctions(t, targetLambda)
@@ -106,7 +112,8 @@ func TestZipsRunUnderAWSsEmulator(t *testing.T) {
 		t.Errorf("the same name again: %+v", c)
 	}
 	sqs := doors[slices.IndexFunc(doors, func(d door) bool { return d.name == "SQS" })]
-	queue := text(t, sqs.event(message{"m1", creation(t, "one")}, message{"m2", creation(t, "two")}, message{"m3", "nonsense"}))
+	queue := text(t, sqs.event(message{"m1", creation(t, "one")}, message{"m2", creation(t, "two")}, message{"m3",
+		"nonsense"}))
 	for range 2 {
 		if got, want := string(create(queue)), `{"batchItemFailures":[]}`; got != want {
 			t.Errorf("queue: %s, want %s", got, want)
@@ -123,7 +130,8 @@ func TestZipsRunUnderAWSsEmulator(t *testing.T) {
 	}
 	request := `{"version":"2.0","routeKey":"$default","rawPath":"/","rawQueryString":"","headers":{"x-acs-action":"GetChatConfiguration","x-acs-version":"2019-06-01"},
 		"requestContext":{"http":{"method":"POST","path":"/","protocol":"HTTP/1.1","sourceIp":"192.0.2.1"},"requestId":"r","stage":"$default","timeEpoch":1795406706007},"isBase64Encoded":false}`
-	if err := json.Unmarshal(get(request), &unsigned); err != nil || unsigned.StatusCode != http.StatusBadRequest && unsigned.StatusCode != http.StatusForbidden || !strings.Contains(unsigned.Body, `"Code"`) {
+	if err := json.Unmarshal(get(request), &unsigned); err != nil || unsigned.StatusCode != http.StatusBadRequest &&
+		unsigned.StatusCode != http.StatusForbidden || !strings.Contains(unsigned.Body, `"Code"`) {
 		t.Errorf("a request without a signature: %+v, %v", unsigned, err)
 	}
 	s.check(": 3 configurations, ")

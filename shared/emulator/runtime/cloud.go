@@ -44,17 +44,20 @@ var clouds = map[Kind]*cloud{
 		retries: 3, // https://www.alibabacloud.com/help/en/fc/user-guide/error-handling
 		maxBody: 32 << 20,
 		region:  "cn-hangzhou", account: "1234567890123456",
-		env: fcEnv, trace: fcTrace, headers: fcHeaders, timedOut: fcTimedOut, exited: fcExited, oversize: fcOversize, tooLarge: fcTooLarge,
+		env: fcEnv, trace: fcTrace, headers: fcHeaders, timedOut: fcTimedOut, exited: fcExited, oversize: fcOversize,
+		tooLarge:  fcTooLarge,
 		throttled: "Request throttled due to the limit of instances", report: fcReport,
 	},
 	Lambda: {
-		name: "lambda", title: "AWS Lambda", binary: "bootstrap", variable: "AWS_LAMBDA_RUNTIME_API", base: "/2018-06-01/runtime/",
+		name: "lambda", title: "AWS Lambda", binary: "bootstrap", variable: "AWS_LAMBDA_RUNTIME_API",
+		base:   "/2018-06-01/runtime/",
 		posted: http.StatusAccepted, unknown: http.StatusBadRequest,
 		timeout: 3 * time.Second,
 		retries: 2, // https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 		maxBody: 6 << 20,
 		region:  "us-east-1", account: "123456789012",
-		env: lambdaEnv, trace: lambdaTrace, headers: lambdaHeaders, timedOut: lambdaTimedOut, exited: lambdaExited, oversize: lambdaOversize, tooLarge: lambdaTooLarge,
+		env: lambdaEnv, trace: lambdaTrace, headers: lambdaHeaders, timedOut: lambdaTimedOut, exited: lambdaExited,
+		oversize: lambdaOversize, tooLarge: lambdaTooLarge,
 		throttled: "Rate Exceeded.", report: lambdaReport,
 	},
 }
@@ -202,7 +205,8 @@ func lambdaHeaders(in *instance, c *call, b []byte) []byte {
 	return b
 }
 
-// lambdaTrace is https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader.
+// lambdaTrace is
+// https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader.
 func lambdaTrace() string {
 	return "Root=1-" + randomHex(4) + "-" + randomHex(12) + ";Parent=" + randomHex(8) + ";Sampled=0"
 }

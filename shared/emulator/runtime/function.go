@@ -70,7 +70,8 @@ type Function struct {
 	// Retries is how often an asynchronous invocation that fails is tried again. Zero is the cloud's default: two times on
 	// Lambda, three on FC. Less is never.
 	Retries int
-	// Initializer and PreStop say that the function has these hooks configured, which exist on FC only.
+	// Initializer and PreStop say that the function has these hooks configured, which exist on FC
+	// only.
 	Initializer, PreStop bool
 	// FindHooks sets Initializer and PreStop to what the program registers with FC's SDK.
 	FindHooks bool

@@ -81,8 +81,8 @@ func (p *pool) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	a.write(w, r.Method)
 }
 
-// invokeHTTP invokes the function with a request in the form that it reads. A function that says only now which form that is, has done
-// nothing yet, and is invoked again.
+// invokeHTTP invokes the function with a request in the form that it reads. A function that says
+// only then which form that is has done nothing yet, and is invoked again.
 func (p *pool) invokeHTTP(r *http.Request, body []byte, id string) (*Result, error) {
 	if !p.http.Load() {
 		result, err := p.host.Invoke(r.Context(), p.fn.Name, Request{RequestID: id, Payload: p.event(r, body, id)})

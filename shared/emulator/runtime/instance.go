@@ -349,7 +349,8 @@ func (in *instance) timedOut(c *call) {
 	p.unlock()
 }
 
-// expireLocked ends the process after a timeout. A Lambda process that registered an extension is sent SIGTERM, and has the grace period.
+// expireLocked ends the process after a timeout. A Lambda process that registered an extension is
+// sent SIGTERM, and has the grace period.
 func (in *instance) expireLocked() {
 	if !in.registered || in.stopping || in.dead {
 		in.killLocked()

@@ -15,7 +15,8 @@ type Request struct {
 	RequestID string
 	// ClientContext is JSON that a caller passes to a Lambda function beside the payload.
 	ClientContext string
-	// TraceID is passed on as the cloud's tracing header. Empty is a fresh one, of a trace that is not sampled.
+	// TraceID is passed on as the cloud's tracing header. Empty is a fresh one, of a trace that
+	// is not sampled.
 	TraceID string
 
 	httpParams string // of a request to a function that fc.StartHttp started

@@ -9,14 +9,16 @@ import (
 	"net/url"
 )
 
-// HTTP functions are those that fc.StartHttp of FC's SDK starts. They are given the body of a request as it is, and the rest of it
-// in the header x-fc-http-params, base64 of JSON; so they answer. The form is that of the SDK's source, version 0.3.1.
+// HTTP functions are those that fc.StartHttp of FC's SDK starts. They are given the body of a
+// request as it is, and the rest of it in the header x-fc-http-params, as base64 of JSON. Their
+// answer has the same form, which is that of the SDK's source, version 0.3.1.
 
 // noParams is what the SDK says, before it calls the function, when the header is missing.
 const noParams = "no httpParams found in request"
 
-// IsHTTP reports whether a function is known to be an HTTP function of FC, started by fc.StartHttp: by what its program links, or
-// because it refused an event for that reason. It is to be invoked through HTTP only.
+// IsHTTP reports whether a function is known to be an HTTP function of FC, started by
+// fc.StartHttp: by what its program links, or because it refused an event for that reason. It must
+// be invoked through HTTP.
 func (h *Host) IsHTTP(name string) bool {
 	p, err := h.pool(name)
 	return err == nil && p.http.Load()
@@ -48,7 +50,8 @@ func encodeParams(r *http.Request) string {
 	return base64.StdEncoding.EncodeToString(text)
 }
 
-// decodeParams returns the HTTP response of an HTTP function. One that set no status has the status 200.
+// decodeParams returns the HTTP response of an HTTP function. One that set no status has the
+// status 200.
 func decodeParams(params string, body []byte) (*answer, error) {
 	text, err := base64.StdEncoding.DecodeString(params)
 	if err != nil {
@@ -65,7 +68,7 @@ func decodeParams(params string, body []byte) (*answer, error) {
 		p.Status = http.StatusOK
 	}
 	if p.Status < 200 || p.Status > 599 {
-		return nil, fmt.Errorf("the status code %d is none", p.Status)
+		return nil, fmt.Errorf("the status code %d is invalid", p.Status)
 	}
 	a := &answer{status: p.Status, header: make(http.Header, len(p.HeadersMap)), body: body}
 	for name, values := range p.HeadersMap {

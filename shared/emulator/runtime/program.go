@@ -18,16 +18,18 @@ import (
 
 // machines are the machines of ELF as Go names them.
 var machines = map[elf.Machine]string{
-	elf.EM_X86_64: "amd64", elf.EM_AARCH64: "arm64", elf.EM_386: "386", elf.EM_ARM: "arm", elf.EM_RISCV: "riscv64", elf.EM_PPC64: "ppc64", elf.EM_S390: "s390x",
+	elf.EM_X86_64: "amd64", elf.EM_AARCH64: "arm64", elf.EM_386: "386", elf.EM_ARM: "arm", elf.EM_RISCV: "riscv64",
+	elf.EM_PPC64: "ppc64", elf.EM_S390: "s390x",
 }
 
 // foreignMagic is how programs of other systems begin.
 var foreignMagic = map[string]string{
-	"\xcf\xfa\xed\xfe": "macOS", "\xfe\xed\xfa\xcf": "macOS", "\xce\xfa\xed\xfe": "macOS", "\xca\xfe\xba\xbe": "macOS", "MZ": "Windows",
+	"\xcf\xfa\xed\xfe": "macOS", "\xfe\xed\xfa\xcf": "macOS", "\xce\xfa\xed\xfe": "macOS",
+	"\xca\xfe\xba\xbe": "macOS", "MZ": "Windows",
 }
 
-// CheckProgram returns an error unless this machine can run a program of the given name, which r reads. The error says in one
-// sentence what the program is.
+// CheckProgram returns an error unless this machine can run a program of the given name, which r
+// reads. The error says in one sentence what the program is.
 func CheckProgram(name string, r io.Reader) error {
 	buffered := bufio.NewReader(r)
 	head, err := buffered.Peek(512)
@@ -152,7 +154,8 @@ func (f *Function) missing() error {
 	if len(names) == 0 {
 		names = []string{"nothing"}
 	}
-	message := fmt.Sprintf("%s has no program %q at its top, which is what %s runs; it has %s", where, f.Binary, clouds[f.Kind].title, strings.Join(names, ", "))
+	message := fmt.Sprintf("%s has no program %q at its top, which is what %s runs; it has %s", where, f.Binary,
+		clouds[f.Kind].title, strings.Join(names, ", "))
 	for _, other := range clouds {
 		if other.binary != f.Binary && slices.Contains(names, other.binary) {
 			message += fmt.Sprintf(" (%s is what %s runs)", other.binary, other.title)
@@ -161,11 +164,12 @@ func (f *Function) missing() error {
 	return errors.New(message)
 }
 
-// fcSDK begins the names of the SDK's functions. A Go program holds the names of the functions that it links, stripped or not.
+// fcSDK begins the names of the SDK's functions. A Go program holds the names of the functions
+// that it links, stripped or not.
 const fcSDK = "github.com/aliyun/fc-runtime-go-sdk/fc."
 
-// readSymbols finds out what the program does with FC's SDK. It is an HTTP function if it links fc.StartHttp and no other
-// start; a program that links both shows which it is when it is called.
+// readSymbols finds out what the program does with FC's SDK. It is an HTTP function if it links
+// fc.StartHttp and no other start; a program that links both shows which it is when it is called.
 func (f *Function) readSymbols(program []byte) {
 	links := func(name string) bool { return bytes.Contains(program, []byte(fcSDK+name+"\x00")) }
 	f.http = links("StartHttp") && !links("Start") && !links("StartHandler")

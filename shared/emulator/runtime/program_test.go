@@ -30,29 +30,37 @@ func TestProgramsThatThisMachineCannotRun(t *testing.T) {
 	}
 	here := stdruntime.GOOS + "/" + stdruntime.GOARCH
 	for name, c := range map[string]struct{ text, says string }{
-		"another machine":          {elfHead(binary.LittleEndian, foreign), "main is built for linux/" + arch + ", and this machine is " + here + ", which cannot run it"},
-		"a big-endian machine":     {elfHead(binary.BigEndian, 0x16), "main is built for linux/s390x, and this machine is " + here},
-		"a machine without a name": {elfHead(binary.LittleEndian, 8), "main is built for linux/EM_MIPS, and this machine is " + here},
-		"half a head":              {"\x7fELF\x02\x01", "main is cut off"},
-		"macOS":                    {"\xcf\xfa\xed\xfe\x07\x00\x00\x01", "main is built for macOS; build it with GOOS=linux"},
-		"macOS, several machines":  {"\xca\xfe\xba\xbe\x00\x00\x00\x02", "main is built for macOS; build it with GOOS=linux"},
-		"Windows":                  {"MZ\x90\x00\x03", "main is built for Windows; build it with GOOS=linux"},
-		"nothing":                  {"", "main is empty"},
-		"a script without a start": {"echo hellö\n", "main is text without a first line that names its interpreter, such as #!/bin/sh"},
-		"a text cut in two":        {strings.Repeat("x", 511) + "ö", "main is text without a first line"},
-		"a script of Windows":      {"#!/bin/sh\r\necho hello\r\n", "main is a script whose lines end as on Windows"},
-		"an absent interpreter":    {"#! /opt/none/python -u\n", "main is a script for /opt/none/python, which this machine does not have"},
-		"bytes":                    {"\x00\x01\x02\xff", "main is no program of Linux"},
-		"this machine":             {elfHead(binary.LittleEndian, own), ""},
-		"a script":                 {"#!/bin/sh\necho hello\n", ""},
-		"a script with arguments":  {"#!/bin/sh -e", ""},
+		"another machine": {elfHead(binary.LittleEndian, foreign), "main is built for linux/" + arch +
+			", and this machine is " + here + ", which cannot run it"},
+		"a big-endian machine": {elfHead(binary.BigEndian, 0x16),
+			"main is built for linux/s390x, and this machine is " + here},
+		"a machine without a name": {elfHead(binary.LittleEndian, 8),
+			"main is built for linux/EM_MIPS, and this machine is " + here},
+		"half a head": {"\x7fELF\x02\x01", "main is cut off"},
+		"macOS": {"\xcf\xfa\xed\xfe\x07\x00\x00\x01",
+			"main is built for macOS; build it with GOOS=linux"},
+		"macOS, several machines": {"\xca\xfe\xba\xbe\x00\x00\x00\x02",
+			"main is built for macOS; build it with GOOS=linux"},
+		"Windows": {"MZ\x90\x00\x03", "main is built for Windows; build it with GOOS=linux"},
+		"nothing": {"", "main is empty"},
+		"a script without a start": {"echo hellö\n",
+			"main is text without a first line that names its interpreter, such as #!/bin/sh"},
+		"a text cut in two":   {strings.Repeat("x", 511) + "ö", "main is text without a first line"},
+		"a script of Windows": {"#!/bin/sh\r\necho hello\r\n", "main is a script whose lines end as on Windows"},
+		"an absent interpreter": {"#! /opt/none/python -u\n",
+			"main is a script for /opt/none/python, which this machine does not have"},
+		"bytes":                   {"\x00\x01\x02\xff", "main is no program of Linux"},
+		"this machine":            {elfHead(binary.LittleEndian, own), ""},
+		"a script":                {"#!/bin/sh\necho hello\n", ""},
+		"a script with arguments": {"#!/bin/sh -e", ""},
 	} {
 		err := runtime.CheckProgram("main", strings.NewReader(c.text))
 		if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.HasPrefix(err.Error(), c.says)) {
 			t.Errorf("%s: %v, want %q", name, err, c.says)
 		}
 	}
-	if err := runtime.CheckProgram("main", brokenReader{}); err == nil || !strings.Contains(err.Error(), "main: invalid argument") {
+	if err := runtime.CheckProgram("main", brokenReader{}); err == nil ||
+		!strings.Contains(err.Error(), "main: invalid argument") {
 		t.Errorf("of what cannot be read: %v", err)
 	}
 }
@@ -69,14 +77,19 @@ func TestZipsThatCannotRun(t *testing.T) {
 		entries []entry
 		says    string
 	}{
-		"another machine":    {runtime.FC, []entry{{"main", 0o755, elf}}, "main is built for linux/s390x"},
-		"no program":         {runtime.FC, []entry{{"README", 0o644, nil}}, `has no program "main" at its top, which is what Function Compute runs; it has README`},
-		"one of Lambda's":    {runtime.FC, []entry{{"bootstrap", 0o755, elf}}, `it has bootstrap (bootstrap is what AWS Lambda runs)`},
-		"one of FC's":        {runtime.Lambda, []entry{{"main", 0o755, elf}}, `it has main (main is what Function Compute runs)`},
-		"one in a folder":    {runtime.Lambda, []entry{{"out/bootstrap", 0o755, elf}}, `it has out`},
-		"many files":         {runtime.Lambda, []entry{{"a", 0o644, nil}, {"b", 0o644, nil}, {"c", 0o644, nil}, {"d", 0o644, nil}, {"e", 0o644, nil}, {"f", 0o644, nil}}, "it has a, b, c, d, e, …"},
-		"an empty zip":       {runtime.FC, nil, "it has nothing"},
-		"a mode of Windows'": {runtime.FC, []entry{{"main", 0o644, elf}}, "main cannot be executed: its mode is -rw-r--r--; make it 0755"},
+		"another machine": {runtime.FC, []entry{{"main", 0o755, elf}}, "main is built for linux/s390x"},
+		"no program": {runtime.FC, []entry{{"README", 0o644, nil}},
+			`has no program "main" at its top, which is what Function Compute runs; it has README`},
+		"one of Lambda's": {runtime.FC, []entry{{"bootstrap", 0o755, elf}},
+			`it has bootstrap (bootstrap is what AWS Lambda runs)`},
+		"one of FC's": {runtime.Lambda, []entry{{"main", 0o755, elf}},
+			`it has main (main is what Function Compute runs)`},
+		"one in a folder": {runtime.Lambda, []entry{{"out/bootstrap", 0o755, elf}}, `it has out`},
+		"many files": {runtime.Lambda, []entry{{"a", 0o644, nil}, {"b", 0o644, nil}, {"c", 0o644, nil}, {"d",
+			0o644, nil}, {"e", 0o644, nil}, {"f", 0o644, nil}}, "it has a, b, c, d, e, …"},
+		"an empty zip": {runtime.FC, nil, "it has nothing"},
+		"a mode of Windows'": {runtime.FC, []entry{{"main", 0o644, elf}},
+			"main cannot be executed: its mode is -rw-r--r--; make it 0755"},
 	} {
 		h := runtime.RunT(t, runtime.Options{})
 		err := h.Add(runtime.Function{Name: "hello", Kind: c.kind, Zip: archive(t, c.entries...)})
@@ -101,7 +114,8 @@ done
 	if err := os.WriteFile(filepath.Join(dir, "bootstrap"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	h := runtime.RunT(t, runtime.Options{}, runtime.Function{Name: "hello", Kind: runtime.Lambda, Dir: dir, Env: map[string]string{"TMPDIR": t.TempDir()}})
+	h := runtime.RunT(t, runtime.Options{}, runtime.Function{Name: "hello", Kind: runtime.Lambda, Dir: dir,
+		Env: map[string]string{"TMPDIR": t.TempDir()}})
 	if r := invoke(t, h, `{"a":1}`); string(r.Payload) != `{"a":1}` || r.Failure != runtime.Answered {
 		t.Errorf("answer = %s, %q", r.Payload, r.Failure)
 	}

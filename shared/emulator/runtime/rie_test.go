@@ -15,7 +15,8 @@ import (
 	"chatconf/shared/emulator/runtime"
 )
 
-// An official is a Lambda function under AWS's own emulator, which is asked for as a program by the name aws-lambda-rie.
+// An official is a Lambda function under AWS's own emulator, which is asked for as a program by
+// the name aws-lambda-rie.
 type official struct {
 	t   *testing.T
 	url string
@@ -41,7 +42,8 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-// newOfficial starts AWS's emulator around a function. The test is skipped where it is not installed.
+// newOfficial starts AWS's emulator around a function. The test is skipped where it is not
+// installed.
 func newOfficial(t *testing.T, f runtime.Function) *official {
 	t.Helper()
 	program, err := exec.LookPath("aws-lambda-rie")
@@ -57,9 +59,12 @@ func newOfficial(t *testing.T, f runtime.Function) *official {
 		addrs[i] = l.Addr().String()
 		defer l.Close()
 	}
-	o := &official{t: t, url: "http://" + addrs[0] + "/2015-03-31/functions/function/invocations", out: new(lockedBuffer)}
-	o.cmd = exec.Command(program, "--runtime-interface-emulator-address", addrs[0], "--runtime-api-address", addrs[1], filepath.Join(f.Dir, "bootstrap"))
-	o.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "AWS_LAMBDA_FUNCTION_TIMEOUT=2", "AWS_LAMBDA_FUNCTION_NAME=" + f.Name}
+	o := &official{t: t, url: "http://" + addrs[0] + "/2015-03-31/functions/function/invocations",
+		out: new(lockedBuffer)}
+	o.cmd = exec.Command(program, "--runtime-interface-emulator-address", addrs[0], "--runtime-api-address", addrs[1],
+		filepath.Join(f.Dir, "bootstrap"))
+	o.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "AWS_LAMBDA_FUNCTION_TIMEOUT=2", "AWS_LAMBDA_FUNCTION_NAME=" +
+		f.Name}
 	for name, value := range f.Env {
 		o.cmd.Env = append(o.cmd.Env, name+"="+value)
 	}
@@ -110,7 +115,8 @@ func TestAWSsEmulatorAnswersTheSame(t *testing.T) {
 	f := hello(t, runtime.Lambda)
 	official := newOfficial(t, f).start()
 	ours := runtime.RunT(t, runtime.Options{}, f)
-	queue, err := ours.Event("hello", runtime.SQS, runtime.Message{ID: "m1", Body: []byte(`{"a":1}`)}, runtime.Message{ID: "m2", Body: []byte("text")})
+	queue, err := ours.Event("hello", runtime.SQS, runtime.Message{ID: "m1", Body: []byte(`{"a":1}`)},
+		runtime.Message{ID: "m2", Body: []byte("text")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,14 +125,16 @@ func TestAWSsEmulatorAnswersTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, event := range []string{
-		`{}`, `{"do":"echo","arg":"ä"}`, `[1,2]`, `{"do":"big","size":100000}`, `{"do":"error","arg":"on purpose"}`, string(queue), string(timer),
+		`{}`, `{"do":"echo","arg":"ä"}`, `[1,2]`, `{"do":"big","size":100000}`, `{"do":"error","arg":"on purpose"}`,
+		string(queue), string(timer),
 		`{"do":"length","arg":"` + strings.Repeat("x", 1<<20) + `"}`,
 	} {
 		if got, want := string(invoke(t, ours, event).Payload), official.invoke(event); got != want {
 			t.Errorf("%.100s: ours is %.200s, AWS's %.200s", event, got, want)
 		}
 	}
-	modes := map[string]string{"typed": `{"Name":"Ada","Age":36}`, "error": `{}`, "nothing": `{}`, "queue": string(queue), "gateway": `{"rawPath":"/a","body":"b"}`}
+	modes := map[string]string{"typed": `{"Name":"Ada","Age":36}`, "error": `{}`, "nothing": `{}`,
+		"queue": string(queue), "gateway": `{"rawPath":"/a","body":"b"}`}
 	for mode, event := range modes {
 		f := program(t, "awssdk", mode)
 		official, ours := newOfficial(t, f).start(), runtime.RunT(t, runtime.Options{}, f)
@@ -136,7 +144,8 @@ func TestAWSsEmulatorAnswersTheSame(t *testing.T) {
 	}
 }
 
-// Under AWS's emulator a function that asked for SIGTERM has it at a timeout, and the emulator goes on.
+// Under AWS's emulator a function that asked for SIGTERM has it at a timeout, and the emulator
+// goes on.
 func TestAWSsEmulatorSendsSIGTERM(t *testing.T) {
 	for _, asked := range []bool{true, false} {
 		notes := filepath.Join(t.TempDir(), "notes")
@@ -153,7 +162,11 @@ func TestAWSsEmulatorSendsSIGTERM(t *testing.T) {
 			t.Errorf("answer = %s", got)
 		}
 		if asked {
-			eventually(t, "the process notes SIGTERM", func() bool { got, _ := os.ReadFile(notes); return string(got) == "SIGTERM\n" })
+			eventually(t, "the process notes SIGTERM", func() bool {
+				got,
+					_ := os.ReadFile(notes)
+				return string(got) == "SIGTERM\n"
+			})
 		}
 		if got := official.invoke(`{}`); got != `"hello"` {
 			t.Errorf("afterwards: %s\n%s", got, official.out)

@@ -1,19 +1,22 @@
-// Package runtime runs the binaries of functions as their clouds do: it is the runtime API of Function Compute's Go runtime
-// and of AWS Lambda around processes on this machine, without containers and without a change to the binary.
+// Package runtime runs the binaries of functions as their clouds do: it is the runtime API of
+// Function Compute's Go runtime and of AWS Lambda around processes on this machine, without
+// containers and without a change to the binary.
 //
-// A Host runs one process per invocation under way, up to a limit; it starts them on demand, keeps them warm, hands work to
-// the one that was used last, and stops those that nobody used for a while. Each process has a listener of its own on
-// loopback, for the protocols carry no word on which instance speaks; on Linux it serves that process, and what that process started, and
-// nobody else on this machine. What is promised to a caller is what the clouds
-// promise: one answer or one failure per invocation, in the cloud's own form.
+// A Host runs one process per invocation under way, up to a limit; it starts them on demand,
+// keeps them warm, hands work to the one that was used last, and stops those that nobody used for
+// a while. Each process has a listener of its own on loopback, for the protocols carry no word on
+// which instance speaks; on Linux it serves that process, and what that process started, and
+// nobody else on this machine. What is promised to a caller is what the clouds promise: one
+// answer or one failure per invocation, in the cloud's own form.
 //
-// A function of FC that fc.StartHttp starts is given HTTP requests in the header x-fc-http-params, as FC 2.0 did; any other has
-// them as events.
+// A function of FC that fc.StartHttp starts is given HTTP requests in the header
+// x-fc-http-params, as FC 2.0 did; any other has them as events.
 //
-// What differs from a cloud: memory is measured and not limited; the share of a core that a function has is not limited
-// either, but its GOMAXPROCS is as many cores as its memory is worth, unless its environment says more; a Lambda process that fails in its init phase is
-// not tried a second time for the same invocation; the network is the machine's. Where a cloud's behaviour is not
-// published, the code says what it assumes.
+// What differs from a cloud: memory is measured and not limited; the share of a core that a
+// function has is not limited either, but its GOMAXPROCS is as many cores as its memory is worth,
+// unless its environment says more; a Lambda process that fails in its init phase is not tried a
+// second time for the same invocation; the network is the machine's. Where a cloud's behaviour is
+// not published, the code says what it assumes.
 package runtime
 
 import (

@@ -27,14 +27,16 @@ func over(h *runtime.Host, method, target, body string) *httptest.ResponseRecord
 }
 
 func TestAnHTTPFunctionIsGivenTheRequest(t *testing.T) {
-	h := runtime.RunT(t, runtime.Options{NewID: func(runtime.Kind) string { return "the-id" }}, program(t, "fchttp", ""))
+	h := runtime.RunT(t, runtime.Options{NewID: func(runtime.Kind) string { return "the-id" }}, program(t, "fchttp",
+		""))
 	w := over(h, "PUT", "http://bots.example:9000/a%20b/c?x=1&x=2&y=%2C", "a body\xff")
 	var got map[string]any
 	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 		t.Fatalf("%d %s: %v", w.Code, w.Body, err)
 	}
 	want := map[string]any{
-		"method": "PUT", "path": "/a b/c", "query": "x=1&x=2&y=%2C", "uri": "/a%20b/c?x=1&x=2&y=%2C", "host": "bots.example:9000", "client": "192.0.2.7",
+		"method": "PUT", "path": "/a b/c", "query": "x=1&x=2&y=%2C", "uri": "/a%20b/c?x=1&x=2&y=%2C",
+		"host": "bots.example:9000", "client": "192.0.2.7",
 		"header": map[string]any{"Content-Type": []any{"text/plain"}, "X-Two": []any{"1", "2"}},
 		"body":   "a body\ufffd", "request": "the-id", "function": "hello",
 	}
@@ -42,7 +44,9 @@ func TestAnHTTPFunctionIsGivenTheRequest(t *testing.T) {
 		t.Errorf("request (-want +got):\n%s", diff)
 	}
 	header := w.Header()
-	if w.Code != 201 || header.Get("Content-Type") != "application/json" || strings.Join(header["X-Twice"], ",") != "one,two" || header["Connection"] != nil || header.Get("X-Fc-Request-Id") != "the-id" {
+	if w.Code != 201 || header.Get("Content-Type") != "application/json" ||
+		strings.Join(header["X-Twice"], ",") != "one,two" || header["Connection"] != nil ||
+		header.Get("X-Fc-Request-Id") != "the-id" {
 		t.Errorf("answer = %d %v", w.Code, header)
 	}
 	if n := h.Stats("hello").Started; n != 1 {
@@ -76,7 +80,8 @@ func TestAnswersOfAnHTTPFunction(t *testing.T) {
 			t.Errorf("%s: %d %q, want %d %q", c.path, w.Code, w.Body, c.status, c.answer)
 		}
 	}
-	if w := over(h, "POST", "http://bots.example/panic", ""); w.Code != 502 || !strings.Contains(w.Body.String(), "in HTTP") {
+	if w := over(h, "POST", "http://bots.example/panic", ""); w.Code != 502 ||
+		!strings.Contains(w.Body.String(), "in HTTP") {
 		t.Errorf("/panic: %d %s", w.Code, w.Body)
 	}
 	if w := over(h, "GET", "http://bots.example/", ""); w.Code != 201 {
@@ -84,7 +89,8 @@ func TestAnswersOfAnHTTPFunction(t *testing.T) {
 	}
 }
 
-// Of a program that links both starts it is found out with its first request, which reaches the function once.
+// Of a program that links both starts it is found out with its first request, which reaches the
+// function once.
 func TestAnHTTPFunctionIsFoundOut(t *testing.T) {
 	j := newJournal()
 	h := runtime.RunT(t, runtime.Options{Log: j.log}, program(t, "fcsdk", "http"))
@@ -133,7 +139,9 @@ func TestParamsOfAnswers(t *testing.T) {
 }
 
 func FuzzParams(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"status":404,"headersMap":{"A":["b","c"],"a":["d"],"Connection":["close"]}}`, `{"headersMap":{"A":["b\r\nc"]}}`, `{"status":7}`, `[`} {
+	for _, seed := range []string{`{}`,
+		`{"status":404,"headersMap":{"A":["b","c"],"a":["d"],"Connection":["close"]}}`,
+		`{"headersMap":{"A":["b\r\nc"]}}`, `{"status":7}`, `[`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -171,7 +179,9 @@ func TestHandlersOfBothSDKs(t *testing.T) {
 		failure             runtime.Failure
 	}{
 		{"fcsdk", "typed", `{"Name":"Ada","Age":36}`, `"Ada is 36"`, ""},
-		{"fcsdk", "typed", `no JSON`, `{"errorMessage":"invalid character 'o' in literal null (expecting 'u')","errorType":"SyntaxError"}`, runtime.Returned},
+		{"fcsdk", "typed", `no JSON`,
+			`{"errorMessage":"invalid character 'o' in literal null (expecting 'u')","errorType":"SyntaxError"}`,
+			runtime.Returned},
 		{"fcsdk", "raw", "\x00\xff any", `"00ff20616e79"`, ""},
 		{"fcsdk", "raw", "", `""`, ""},
 		{"fcsdk", "error", `{}`, `{"errorMessage":"on purpose","errorType":"errorString"}`, runtime.Returned},
@@ -184,7 +194,8 @@ func TestHandlersOfBothSDKs(t *testing.T) {
 		h := runtime.RunT(t, runtime.Options{}, program(t, c.folder, c.mode))
 		r := invoke(t, h, c.event)
 		if string(r.Payload) != c.answer || r.Failure != c.failure {
-			t.Errorf("%s %s of %q = %s, %q, want %s, %q", c.folder, c.mode, c.event, r.Payload, r.Failure, c.answer, c.failure)
+			t.Errorf("%s %s of %q = %s, %q, want %s, %q", c.folder, c.mode, c.event, r.Payload, r.Failure, c.answer,
+				c.failure)
 		}
 	}
 }
@@ -206,7 +217,8 @@ func TestContextsOfBothSDKs(t *testing.T) {
 	if err := json.Unmarshal(r.Payload, &fc); err != nil {
 		t.Fatalf("%s: %v", r.Payload, err)
 	}
-	if fc.RequestID != r.RequestID || fc.Function.Name != "hello" || fc.Function.Memory != "512" || fc.Function.Timeout != 90 || strings.Count(fc.Tracing.OpenTracingSpanContext, ":") != 3 {
+	if fc.RequestID != r.RequestID || fc.Function.Name != "hello" || fc.Function.Memory != "512" ||
+		fc.Function.Timeout != 90 || strings.Count(fc.Tracing.OpenTracingSpanContext, ":") != 3 {
 		t.Errorf("context of FC = %s", r.Payload)
 	}
 	f = program(t, "awssdk", "context")
@@ -222,7 +234,8 @@ func TestContextsOfBothSDKs(t *testing.T) {
 		t.Fatalf("%s: %v", r.Payload, err)
 	}
 	left := time.UnixMilli(aws.Deadline).Sub(r.Report.Start)
-	if aws.Request != r.RequestID || !strings.HasSuffix(aws.ARN, ":function:hello") || aws.Name != "hello" || aws.Memory != 512 || aws.Group != "/aws/lambda/hello" ||
+	if aws.Request != r.RequestID || !strings.HasSuffix(aws.ARN, ":function:hello") || aws.Name != "hello" ||
+		aws.Memory != 512 || aws.Group != "/aws/lambda/hello" ||
 		!strings.HasPrefix(aws.Trace, "Root=1-") || left < 89*time.Second || left > 91*time.Second {
 		t.Errorf("context of Lambda = %s, %v left", r.Payload, left)
 	}
@@ -242,7 +255,8 @@ func TestAnInitializerIsConfigured(t *testing.T) {
 	f := program(t, "fchttp", "")
 	f.Initializer = true
 	h := runtime.RunT(t, runtime.Options{}, f)
-	if r := invoke(t, h, `{}`); r.Failure != runtime.InitFailed || !strings.Contains(string(r.Payload), "no initializer handler registered") {
+	if r := invoke(t, h, `{}`); r.Failure != runtime.InitFailed ||
+		!strings.Contains(string(r.Payload), "no initializer handler registered") {
 		t.Errorf("configured and not there: %s, %q", r.Payload, r.Failure)
 	}
 }
@@ -266,7 +280,8 @@ func TestHTTPHandlersOfBothSDKs(t *testing.T) {
 
 func TestQueueHandlersOfLambda(t *testing.T) {
 	h := runtime.RunT(t, runtime.Options{}, program(t, "awssdk", "queue"))
-	event, err := h.Event("hello", runtime.SQS, runtime.Message{ID: "m1", Body: []byte("no JSON")}, runtime.Message{ID: "m2", Body: []byte("to fail")})
+	event, err := h.Event("hello", runtime.SQS, runtime.Message{ID: "m1", Body: []byte("no JSON")},
+		runtime.Message{ID: "m2", Body: []byte("to fail")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -293,7 +308,11 @@ func TestATimeoutSendsSIGTERM(t *testing.T) {
 			t.Fatalf("answer = %s, %q", r.Payload, r.Failure)
 		}
 		if asked {
-			eventually(t, "the process notes SIGTERM", func() bool { got, _ := os.ReadFile(notes); return string(got) == "SIGTERM\n" })
+			eventually(t, "the process notes SIGTERM", func() bool {
+				got,
+					_ := os.ReadFile(notes)
+				return string(got) == "SIGTERM\n"
+			})
 			if !alive(pid) {
 				t.Error("it was not given the grace period")
 			}

@@ -1,4 +1,5 @@
-// Command awssdk is a function of Lambda for each kind of handler that the SDK starts. MODE says which.
+// Command awssdk is a function of Lambda for each kind of handler that the SDK starts. MODE says
+// which.
 package main
 
 import (
@@ -35,8 +36,10 @@ var handlers = map[string]any{
 			return nil, errors.New("no context")
 		}
 		return map[string]any{
-			"request": known.AwsRequestID, "arn": known.InvokedFunctionArn, "name": lambdacontext.FunctionName, "memory": lambdacontext.MemoryLimitInMB,
-			"group": lambdacontext.LogGroupName, "deadline": deadline.UnixMilli(), "trace": ctx.Value("x-amzn-trace-id"),
+			"request": known.AwsRequestID, "arn": known.InvokedFunctionArn, "name": lambdacontext.FunctionName,
+			"memory": lambdacontext.MemoryLimitInMB,
+			"group":  lambdacontext.LogGroupName, "deadline": deadline.UnixMilli(),
+			"trace": ctx.Value("x-amzn-trace-id"),
 		}, nil
 	},
 	"error":   func() error { return codedError{} },
@@ -50,7 +53,8 @@ var handlers = map[string]any{
 		var r events.SQSEventResponse
 		for _, m := range e.Records {
 			if strings.Contains(m.Body, "fail") {
-				r.BatchItemFailures = append(r.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: m.MessageId})
+				r.BatchItemFailures = append(r.BatchItemFailures,
+					events.SQSBatchItemFailure{ItemIdentifier: m.MessageId})
 			}
 		}
 		return r, nil

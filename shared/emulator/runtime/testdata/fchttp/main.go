@@ -52,7 +52,8 @@ func handle(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Connection", "close")
 	w.WriteHeader(http.StatusCreated)
 	return json.NewEncoder(w).Encode(map[string]any{
-		"method": r.Method, "path": r.URL.Path, "query": r.URL.RawQuery, "uri": r.RequestURI, "host": r.URL.Host, "client": r.RemoteAddr,
+		"method": r.Method, "path": r.URL.Path, "query": r.URL.RawQuery, "uri": r.RequestURI, "host": r.URL.Host,
+		"client": r.RemoteAddr,
 		"header": r.Header, "body": string(body), "request": known.RequestID, "function": known.Function.Name,
 	})
 }
