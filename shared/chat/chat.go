@@ -32,6 +32,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"chatconf/shared/command"
 	"chatconf/shared/dial"
 	"chatconf/shared/invoke"
 	"chatconf/shared/page"
@@ -75,7 +76,7 @@ type Service struct {
 	table     table.Table
 	ring      *seal.Ring
 	pages     *page.Codec
-	platforms []Platform
+	platforms []platform
 	tokenKeys [][]byte // MAC keys for the parameters that a ClientToken stands for, current first
 	region    string
 	baseURL   string
@@ -91,7 +92,7 @@ type Service struct {
 
 // New returns the service that keeps its records in t, seals secrets with ring and knows the given platforms.
 // It does no input or output.
-func New(t table.Table, ring *seal.Ring, platforms []Platform, o Options) (*Service, error) {
+func New(t table.Table, ring *seal.Ring, platforms []command.Platform, o Options) (*Service, error) {
 	if t == nil || ring == nil || len(platforms) == 0 {
 		return nil, errors.New("chat: a service needs a table, a key ring and at least one platform")
 	}
@@ -103,7 +104,6 @@ func New(t table.Table, ring *seal.Ring, platforms []Platform, o Options) (*Serv
 		table:     t,
 		ring:      ring,
 		pages:     pages,
-		platforms: platforms,
 		tokenKeys: ring.Derive("client token"),
 		region:    o.Region,
 		baseURL:   o.BaseURL,
@@ -140,10 +140,12 @@ func New(t table.Table, ring *seal.Ring, platforms []Platform, o Options) (*Serv
 	if s.random == nil {
 		s.random = rand.Reader
 	}
-	for _, p := range platforms {
+	for _, description := range platforms {
+		p := platform{description}
 		if err := p.check(); err != nil {
 			return nil, err
 		}
+		s.platforms = append(s.platforms, p)
 	}
 	return s, nil
 }

@@ -32,10 +32,9 @@ const (
 )
 
 // previousField is where the secret of a field is kept that a rotation replaced, while it is still good.
-func previousField(field string) string { return "#" + strings.TrimPrefix(field, "#") + Previous }
-
-// Previous follows a setting's key: the secret that is taken besides it while the two sides change over.
-const Previous = "Previous"
+func previousField(field string) string {
+	return "#" + strings.TrimPrefix(field, "#") + command.Previous
+}
 
 // mistakes are what is wrong in a Configuration, in the order in which it is found: where, and what
 // would be right.
@@ -97,7 +96,7 @@ type settled struct {
 //
 // keep reports whether a secret is stored under a field; a mask sent for it then means to keep it. A generated setting that
 // is absent is kept when there is one, else made up from random. A Target may be in targets besides the public Internet.
-func (p *Platform) settle(text string, keep func(field string) bool, random io.Reader, targets dial.Networks) (*settled, error) {
+func (p *platform) settle(text string, keep func(field string) bool, random io.Reader, targets dial.Networks) (*settled, error) {
 	if text == "" {
 		return nil, missing(configurationParam)
 	}
@@ -144,7 +143,7 @@ func parseConfiguration(text string) (root *document.Node, twice []string, err e
 // rename gives the settings our keys where the caller wrote those of the platform's console, and
 // ConversationIds its list. A setting that is given under two names with the same value is given
 // once; with different values it is a mistake.
-func (p *Platform) rename(out *settled, root *document.Node) {
+func (p *platform) rename(out *settled, root *document.Node) {
 	out.written = make(map[string]string)
 	members := root.Members[:0]
 	given := make(map[string]document.Member, len(root.Members)) // by our key: as the caller wrote it
@@ -175,7 +174,7 @@ func (p *Platform) rename(out *settled, root *document.Node) {
 	root.Members = members
 }
 
-func (p *Platform) settleObject(out *settled, root *document.Node, keep func(string) bool, random io.Reader) error {
+func (p *platform) settleObject(out *settled, root *document.Node, keep func(string) bool, random io.Reader) error {
 	for _, m := range root.Members {
 		if out.full() {
 			return nil
@@ -228,12 +227,12 @@ func (p *Platform) settleObject(out *settled, root *document.Node, keep func(str
 }
 
 // checkNeeds asks for the settings without which others are refused: half of what proves callbacks genuine proves none of them.
-func (p *Platform) checkNeeds(out *settled, root *document.Node) {
+func (p *platform) checkNeeds(out *settled, root *document.Node) {
 	for _, setting := range p.Settings {
 		if root.Get(setting.Key) == nil {
 			continue
 		}
-		for _, key := range setting.needs() {
+		for _, key := range needs(setting) {
 			needed, _ := p.setting(key)
 			if root.Get(key) == nil && !needed.Required { // one that is required is missing anyhow
 				by := setting.Key
@@ -247,7 +246,7 @@ func (p *Platform) checkNeeds(out *settled, root *document.Node) {
 }
 
 // setting checks the value of one of the platform's settings, and masks it in place if it is secret.
-func (out *settled) setting(path string, s Setting, n *document.Node, keep func(string) bool) {
+func (out *settled) setting(path string, s command.Setting, n *document.Node, keep func(string) bool) {
 	if s.Secret {
 		out.secret(path, s.Key, s.Shape, n, keep)
 		return
@@ -542,7 +541,7 @@ func (m *mistakes) checkPrincipal(path, principal string, groups *document.Node)
 }
 
 // suggest says which key was perhaps meant: one of ours, or the console's name of a setting.
-func (p *Platform) suggest(key string) string {
+func (p *platform) suggest(key string) string {
 	known := make([]string, 0, len(p.Settings)+len(commonKeys))
 	for _, s := range p.Settings {
 		known = append(known, s.Key)

@@ -12,12 +12,13 @@ import (
 	"testing/iotest"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform"
 	"chatconf/shared/secret"
 )
 
 // platformOf returns the declaration of a type.
-func platformOf(t testing.TB, name string) chat.Platform {
+func platformOf(t testing.TB, name string) command.Platform {
 	t.Helper()
 	for _, p := range platform.All().Descriptions() {
 		if p.Type == name {
@@ -25,7 +26,7 @@ func platformOf(t testing.TB, name string) chat.Platform {
 		}
 	}
 	t.Fatalf("no platform %q", name)
-	return chat.Platform{}
+	return command.Platform{}
 }
 
 func never(string) bool  { return false }

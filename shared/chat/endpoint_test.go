@@ -600,7 +600,7 @@ func (f *few) Read(b []byte) (int, error) {
 func TestSetupInOutputs(t *testing.T) {
 	setup := func(url, language string) []string { return []string{"paste " + url, "<" + language + ">"} }
 	h := newHouse(t)
-	h.Service = h.serviceWithPlatforms(chat.Platform{Type: "Slack", Setup: setup, Settings: platformOf(t, "Slack").Settings})
+	h.Service = h.serviceWithPlatforms(command.Platform{Type: "Slack", Setup: setup, Settings: platformOf(t, "Slack").Settings})
 	for language, members := range map[string]string{"en": `"BotName":"b"`, "zh": `"Language":"zh"`} {
 		h.create(language, func(in *chat.CreateRequest) { in.Configuration = secret.Text(with(slack, members)) })
 		url := h.url(language)

@@ -38,11 +38,11 @@ const (
 func ClientTokenKey(token string) string { return intent{token: token}.key() }
 
 // CheckPlatform returns what New says of a platform's declaration.
-func CheckPlatform(p Platform) error { return p.check() }
+func CheckPlatform(p command.Platform) error { return (&platform{p}).check() }
 
 // Settle runs settle and returns its text, the secrets it found or made, and the fields it kept.
-func Settle(p Platform, text string, keep func(string) bool, random io.Reader) (masked string, secrets map[string]string, kept []string, err error) {
-	out, err := p.settle(text, keep, random, nil)
+func Settle(p command.Platform, text string, keep func(string) bool, random io.Reader) (masked string, secrets map[string]string, kept []string, err error) {
+	out, err := (&platform{p}).settle(text, keep, random, nil)
 	if err != nil {
 		return "", nil, nil, err
 	}
@@ -230,13 +230,13 @@ func WaitNotes(j *Journal) {
 func Flushed(j *Journal, ctx context.Context, ref command.Ref) error { return j.flushed(ctx, ref) }
 
 // PermissionsOf returns the permissions of an active configuration.
-func PermissionsOf(p Platform, configuration string) *command.Permissions {
+func PermissionsOf(p command.Platform, configuration string) *command.Permissions {
 	root, err := document.Parse(configurationParam, configuration)
 	if err != nil {
 		panic(err)
 	}
-	return permissionsOf(&record{Name: "one", Status: StatusActive}, &p, root)
+	return permissionsOf(&record{Name: "one", Status: StatusActive}, &platform{p}, root)
 }
 
-// KeyOf is Platform.keyOf.
-func KeyOf(p Platform, written string) (string, bool) { return p.keyOf(written) }
+// KeyOf is platform.keyOf.
+func KeyOf(p command.Platform, written string) (string, bool) { return (&platform{p}).keyOf(written) }

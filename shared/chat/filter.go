@@ -81,7 +81,7 @@ func (s *Service) parseFilter(sel *selection, f Filter) error {
 	case "type":
 		p, err := s.platform("Filters", f.Value)
 		if err != nil {
-			p = new(Platform)
+			p = new(platform)
 		}
 		sel.add(attributeType, p.Type, err)
 	case "ramrole":

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
 	"chatconf/shared/policy"
@@ -76,7 +77,7 @@ func (h *house) serviceWith(o chat.Options, ring *seal.Ring) *chat.Service {
 }
 
 // serviceWithPlatforms returns another service on the same tables and clock that knows other platforms.
-func (h *house) serviceWithPlatforms(platforms ...chat.Platform) *chat.Service {
+func (h *house) serviceWithPlatforms(platforms ...command.Platform) *chat.Service {
 	h.t.Helper()
 	s, err := chat.New(h.spy, h.ring, platforms, chat.Options{Now: h.clock.Now, Journal: h.journal})
 	if err != nil {

@@ -210,14 +210,14 @@ func (s *Service) makeEndpoint(c scope, r *record) (*command.Endpoint, error) {
 			return nil, err
 		}
 		if field != fieldWebhookToken && len(hidden) > 0 {
-			e.Settings[field+Previous] = secret.Text(hidden)
+			e.Settings[field+command.Previous] = secret.Text(hidden)
 		}
 	}
 	return e, nil
 }
 
 // permissionsOf reads the permissions of a record, whose Configuration is root.
-func permissionsOf(r *record, p *Platform, root *document.Node) *command.Permissions {
+func permissionsOf(r *record, p *platform, root *document.Node) *command.Permissions {
 	return command.NewPermissions(command.PermissionOptions{
 		Name:      r.Name,
 		Active:    r.Status == StatusActive,

@@ -1,46 +1,18 @@
 package chat
 
 import (
-	"chatconf/shared/command"
 	"fmt"
 	"slices"
 	"strings"
+
+	"chatconf/shared/command"
 )
 
-// A Platform is a chat platform as the control plane sees it: its name and the settings that a Configuration of its type has.
-// It is data; how messages are verified and answered is the data plane's.
-type Platform struct {
-	Type     string   // as stored and answered, such as "DingTalk"
-	Aliases  []string // other names accepted for it
-	Title    string   // what people call it
-	Settings []Setting
-
-	// FoldUsers says that the platform takes user ids that differ in case for the same.
-	FoldUsers bool
-	// Setup returns what to do in the platform's console so that its messages come to the webhook: the steps and the values to paste,
-	// in a language of Languages. The values that Outputs has a name for may be named by it. Nil is none.
-	Setup func(webhookURL, language string) []string
-}
-
-// A Setting is one key of a Configuration.
-type Setting struct {
-	Key      string
-	Required bool
-	Secret   bool          // sealed at rest, masked on every read
-	Shape    command.Shape // what its value looks like
-	Output   string        // its name in Outputs, if it is shown there
-	Generate bool          // made up when absent, by Shape.Make
-	Needs    string        // the key without which this one is refused; <key>Previous needs <key> anyhow
-	Help     string        // one line for people
-
-	// Names are what the platform's own console calls the setting, where that is not the key
-	// without the platform's name: AppKey of DingTalkClientId. They are understood in a
-	// Configuration; see consoleName.
-	Names []string
-}
+// A platform is a description of a chat platform, with the methods that read a Configuration by it.
+type platform struct{ command.Platform }
 
 // check returns an error when the platform's own declaration is wrong.
-func (p Platform) check() error {
+func (p *platform) check() error {
 	if p.Type == "" {
 		return fmt.Errorf("chat: platform %q has no type", p.Title)
 	}
@@ -53,7 +25,7 @@ func (p Platform) check() error {
 		case (s.Generate || s.Output != "") && !s.Secret:
 			return fmt.Errorf("chat: platform %s: setting %s is generated or put out, and not secret", p.Type, s.Key)
 		}
-		for _, key := range s.needs() {
+		for _, key := range needs(s) {
 			if _, ok := p.setting(key); !ok {
 				return fmt.Errorf("chat: platform %s: setting %s needs %s, which is none", p.Type, s.Key, key)
 			}
@@ -69,16 +41,16 @@ func (p Platform) check() error {
 }
 
 // consoleNames returns what the platform's console calls a setting.
-func (p *Platform) consoleNames(s Setting) []string {
+func (p *platform) consoleNames(s command.Setting) []string {
 	names := make([]string, 0, 1+len(s.Names))
 	if name, ok := strings.CutPrefix(s.Key, p.Type); ok && name != "" {
 		names = append(names, name)
 	}
 	names = append(names, s.Names...)
-	if key, ok := strings.CutSuffix(s.Key, Previous); ok {
+	if key, ok := strings.CutSuffix(s.Key, command.Previous); ok {
 		current, _ := p.setting(key)
 		for _, name := range current.Names {
-			names = append(names, name+Previous)
+			names = append(names, name+command.Previous)
 		}
 	}
 	return names
@@ -87,7 +59,7 @@ func (p *Platform) consoleNames(s Setting) []string {
 // keyOf returns the key that a key of a Configuration means: itself where it is one; else it may be
 // the console's name of a setting, alone or behind another name of the platform (CorpId and
 // WeComCorpId are WeChatCorpId), or ConversationId for one of ConversationIds.
-func (p *Platform) keyOf(written string) (key string, ok bool) {
+func (p *platform) keyOf(written string) (key string, ok bool) {
 	if _, ok := p.setting(written); ok || slices.Contains(commonKeys[:], written) {
 		return written, true
 	}
@@ -119,30 +91,30 @@ func consoleName(name string) string { return strings.ToLower(consoleBlanks.Repl
 
 var consoleBlanks = strings.NewReplacer(" ", "", "_", "", "-", "")
 
-// needs returns the keys of the settings without which this one is refused.
-func (s Setting) needs() []string {
+// needs returns the keys of the settings without which one is refused.
+func needs(s command.Setting) []string {
 	var keys []string
 	if s.Needs != "" {
 		keys = append(keys, s.Needs)
 	}
-	if current, ok := strings.CutSuffix(s.Key, Previous); ok {
+	if current, ok := strings.CutSuffix(s.Key, command.Previous); ok {
 		keys = append(keys, current)
 	}
 	return keys
 }
 
 // setting returns the platform's setting of the given key.
-func (p *Platform) setting(key string) (Setting, bool) {
+func (p *platform) setting(key string) (command.Setting, bool) {
 	for _, s := range p.Settings {
 		if s.Key == key {
 			return s, true
 		}
 	}
-	return Setting{}, false
+	return command.Setting{}, false
 }
 
 // platform returns the platform that a Type names, in any case and by any alias.
-func (s *Service) platform(param, name string) (*Platform, error) {
+func (s *Service) platform(param, name string) (*platform, error) {
 	if name == "" {
 		return nil, missing(param)
 	}
@@ -165,7 +137,7 @@ func (s *Service) platform(param, name string) (*Platform, error) {
 }
 
 // platformOf returns the platform of a stored configuration. That there is none is no fault of the caller.
-func (s *Service) platformOf(r *record) (*Platform, error) {
+func (s *Service) platformOf(r *record) (*platform, error) {
 	p, err := s.platform("Type", r.Type)
 	if err != nil {
 		return nil, fmt.Errorf("chat: %q is of type %q, which this service does not know", r.Name, r.Type)

@@ -15,7 +15,7 @@ func (in *CreateRequest) Check(s *Service) error {
 // Check returns all mistakes of the request. Those that depend on the configuration's type are
 // among them if the request says it.
 func (in *UpdateRequest) Check(s *Service) error {
-	var p *Platform
+	var p *platform
 	var typed, configured error
 	if in.Type != "" {
 		p, typed = s.platform("Type", in.Type)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"chatconf/shared/command"
 	"chatconf/shared/document"
 )
 
@@ -179,8 +180,8 @@ func (s *Service) rotated(c scope, before *record, grace time.Duration) (*record
 
 // dropPrevious takes from a Configuration what it says itself that was before the secrets that a rotation replaces: only what the rotation replaced is good
 // for its grace.
-func (r *record) dropPrevious(p *Platform) error {
-	if !strings.Contains(r.Configuration, Previous+`"`) { // which is most often so, and saves the parsing
+func (r *record) dropPrevious(p *platform) error {
+	if !strings.Contains(r.Configuration, command.Previous+`"`) { // which is most often so, and saves the parsing
 		return nil
 	}
 	root, err := r.parse()
@@ -188,7 +189,7 @@ func (r *record) dropPrevious(p *Platform) error {
 		return err
 	}
 	root.Members = slices.DeleteFunc(root.Members, func(m document.Member) bool {
-		key, ok := strings.CutSuffix(m.Key, Previous)
+		key, ok := strings.CutSuffix(m.Key, command.Previous)
 		setting, known := p.setting(key)
 		if ok = ok && known && setting.Generate && setting.Output != ""; ok {
 			delete(r.Secrets, m.Key)

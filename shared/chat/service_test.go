@@ -31,24 +31,24 @@ func TestNewRefuses(t *testing.T) {
 			return chat.New(spy, ring, all, chat.Options{Quota: -1})
 		},
 		"a platform without type": func() (*chat.Service, error) {
-			return chat.New(spy, ring, []chat.Platform{{Title: "x"}}, chat.Options{})
+			return chat.New(spy, ring, []command.Platform{{Title: "x"}}, chat.Options{})
 		},
 		"a setting without help": func() (*chat.Service, error) {
-			return chat.New(spy, ring, []chat.Platform{{Type: "X", Settings: []chat.Setting{{Key: "K", Shape: command.Text(1)}}}}, chat.Options{})
+			return chat.New(spy, ring, []command.Platform{{Type: "X", Settings: []command.Setting{{Key: "K", Shape: command.Text(1)}}}}, chat.Options{})
 		},
 		"a generated setting whose shape makes nothing": func() (*chat.Service, error) {
-			return chat.New(spy, ring, []chat.Platform{{Type: "X", Settings: []chat.Setting{
+			return chat.New(spy, ring, []command.Platform{{Type: "X", Settings: []command.Setting{
 				{Key: "K", Secret: true, Generate: true, Help: "h", Shape: command.Shape{Want: "w", Fits: good}},
 			}}}, chat.Options{})
 		},
 		"a setting that needs one that is none": func() (*chat.Service, error) {
-			return chat.New(spy, ring, []chat.Platform{{Type: "X", Settings: []chat.Setting{{Key: "K", Needs: "Other", Help: "h", Shape: command.Text(1)}}}}, chat.Options{})
+			return chat.New(spy, ring, []command.Platform{{Type: "X", Settings: []command.Setting{{Key: "K", Needs: "Other", Help: "h", Shape: command.Text(1)}}}}, chat.Options{})
 		},
 		"a secret of before without the one of now": func() (*chat.Service, error) {
-			return chat.New(spy, ring, []chat.Platform{{Type: "X", Settings: []chat.Setting{{Key: "KPrevious", Secret: true, Help: "h", Shape: command.Text(1)}}}}, chat.Options{})
+			return chat.New(spy, ring, []command.Platform{{Type: "X", Settings: []command.Setting{{Key: "KPrevious", Secret: true, Help: "h", Shape: command.Text(1)}}}}, chat.Options{})
 		},
 		"an output that is not secret": func() (*chat.Service, error) {
-			return chat.New(spy, ring, []chat.Platform{{Type: "X", Settings: []chat.Setting{{Key: "K", Output: "K", Help: "h", Shape: command.Text(1)}}}}, chat.Options{})
+			return chat.New(spy, ring, []command.Platform{{Type: "X", Settings: []command.Setting{{Key: "K", Output: "K", Help: "h", Shape: command.Text(1)}}}}, chat.Options{})
 		},
 	} {
 		if s, err := build(); err == nil || s != nil || !strings.HasPrefix(err.Error(), "chat: ") {

@@ -2,7 +2,7 @@
 package platform
 
 import (
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/dingtalk"
 	"chatconf/shared/platform/feishu"
@@ -26,8 +26,8 @@ func All() List {
 }
 
 // Descriptions returns what the control plane knows of each platform.
-func (l List) Descriptions() []chat.Platform {
-	all := make([]chat.Platform, len(l))
+func (l List) Descriptions() []command.Platform {
+	all := make([]command.Platform, len(l))
 	for i, p := range l {
 		all[i] = p.Description()
 	}

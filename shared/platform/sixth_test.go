@@ -30,8 +30,8 @@ const (
 	pigeonHost   = "api.pigeon.example"
 )
 
-func (pigeon) Description() chat.Platform {
-	return chat.Platform{Type: "Pigeon", Aliases: []string{"Dove"}, Title: "Carrier pigeon", Settings: []chat.Setting{
+func (pigeon) Description() command.Platform {
+	return command.Platform{Type: "Pigeon", Aliases: []string{"Dove"}, Title: "Carrier pigeon", Settings: []command.Setting{
 		{Key: "PigeonSecret", Required: true, Secret: true, Shape: command.Visible(8, 64), Names: []string{"LoftSecret"}, Help: "secret of the loft"},
 		{Key: "PigeonToken", Secret: true, Generate: true, Output: "Token", Shape: command.Alphanumeric(1, 32), Help: "token of the loft"},
 	}}

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"chatconf/shared/chat"
 	"chatconf/shared/command"
 	"chatconf/shared/document"
 )
@@ -145,7 +144,7 @@ func UpTo(most int) command.Shape {
 	}
 }
 
-// Secrets returns the values that a secret may have now: its own, and that of the setting <key>Previous, see chat.Previous, while it is being rotated.
+// Secrets returns the values that a secret may have now: its own, and that of the setting <key>Previous, see command.Previous, while it is being rotated.
 // Without its own it is an error, since what is signed with nothing anybody can sign.
 func Secrets(s Settings, key string) ([]string, error) {
 	secret := s.Get(key)
@@ -153,7 +152,7 @@ func Secrets(s Settings, key string) ([]string, error) {
 		return nil, fmt.Errorf("callback: %s is not set", key)
 	}
 	all := []string{secret}
-	if previous := s.Get(key + chat.Previous); previous != "" && previous != secret {
+	if previous := s.Get(key + command.Previous); previous != "" && previous != secret {
 		all = append(all, previous)
 	}
 	return all, nil

@@ -4,7 +4,6 @@ package dingtalk
 import (
 	"time"
 
-	"chatconf/shared/chat"
 	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
@@ -19,12 +18,12 @@ var _ callback.Platform = Platform{}
 
 // Description returns the type and its settings.
 // https://open.dingtalk.com/document/orgapp/the-robot-development-guide
-func (Platform) Description() chat.Platform {
-	return chat.Platform{
+func (Platform) Description() command.Platform {
+	return command.Platform{
 		Type:  "DingTalk",
 		Title: "DingTalk",
 		Setup: setup,
-		Settings: []chat.Setting{
+		Settings: []command.Setting{
 			{Key: "DingTalkClientId", Required: true, Shape: command.Visible(1, 128), Names: []string{"AppKey"}, Help: "Client ID of the app, formerly AppKey"},
 			{Key: "DingTalkClientSecret", Required: true, Secret: true, Shape: command.Visible(1, 256), Names: []string{"AppSecret"}, Help: "Client Secret of the app, formerly AppSecret"},
 			{Key: "DingTalkClientSecretPrevious", Secret: true, Shape: command.Visible(1, 256), Help: "the Client Secret before, while it is being rotated"},

@@ -4,7 +4,6 @@ package feishu
 import (
 	"time"
 
-	"chatconf/shared/chat"
 	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
@@ -20,13 +19,13 @@ var _ callback.Platform = Platform{}
 
 // Description returns the type and its settings.
 // https://open.feishu.cn/document/server-docs/event-subscription-guide/event-subscription-configure-/encrypt-key-encryption-configuration-case
-func (Platform) Description() chat.Platform {
-	return chat.Platform{
+func (Platform) Description() command.Platform {
+	return command.Platform{
 		Type:    "Feishu",
 		Aliases: []string{"Lark"},
 		Title:   "Feishu / Lark",
 		Setup:   setup,
-		Settings: []chat.Setting{
+		Settings: []command.Setting{
 			{Key: "FeishuAppId", Required: true, Shape: command.Visible(1, 128), Help: "App ID, such as cli_…"},
 			{Key: "FeishuAppSecret", Required: true, Secret: true, Shape: command.Visible(1, 256), Help: "App Secret"},
 			{Key: "FeishuEncryptKey", Required: true, Secret: true, Shape: command.Visible(1, 256), Help: "Encrypt Key of events and callbacks"},

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
 )
@@ -64,7 +64,7 @@ func ReadKinds(folder fs.FS, platform string) ([]Kind, error) {
 }
 
 // runKinds holds a platform to what its file says of all that it may send: nothing is dropped without a word.
-func runKinds(t *testing.T, p chat.Platform, n New, kinds fs.FS) {
+func runKinds(t *testing.T, p command.Platform, n New, kinds fs.FS) {
 	all, err := ReadKinds(kinds, p.Type)
 	if err != nil {
 		t.Fatal(err)

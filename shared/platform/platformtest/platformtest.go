@@ -20,7 +20,7 @@ import (
 	"testing"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/secret"
@@ -113,7 +113,7 @@ func StepOf(err error) callback.Step {
 // A sample is a callback under test.
 type sample struct {
 	t        *testing.T
-	platform chat.Platform
+	platform command.Platform
 	new      New
 	settings callback.Settings
 	request  *callback.Request
@@ -121,10 +121,10 @@ type sample struct {
 	secrets  []string // the settings that verify callbacks: those that may have a value before
 }
 
-func newSample(t *testing.T, p chat.Platform, n New, settings callback.Settings, r *callback.Request, mode *platformsim.Mode) *sample {
+func newSample(t *testing.T, p command.Platform, n New, settings callback.Settings, r *callback.Request, mode *platformsim.Mode) *sample {
 	s := &sample{t, p, n, settings, r, mode, nil}
 	for _, setting := range p.Settings {
-		if key, ok := strings.CutSuffix(setting.Key, chat.Previous); ok && settings.Get(key) != "" {
+		if key, ok := strings.CutSuffix(setting.Key, command.Previous); ok && settings.Get(key) != "" {
 			s.secrets = append(s.secrets, key)
 		}
 	}
@@ -343,8 +343,8 @@ func (s *sample) otherSettings(genuine *callback.Received) {
 	changed, rotated, both := maps.Clone(s.settings), maps.Clone(s.settings), maps.Clone(s.settings)
 	for _, key := range s.secrets {
 		changed[key] = other(s.settings.Get(key))
-		rotated[key], rotated[key+chat.Previous] = changed[key], s.settings[key]
-		both[key+chat.Previous] = changed[key]
+		rotated[key], rotated[key+command.Previous] = changed[key], s.settings[key]
+		both[key+command.Previous] = changed[key]
 	}
 	if _, received, _ := s.take(changed, clone(s.request)); received != nil {
 		t.Errorf("with other secrets: taken")
@@ -357,7 +357,7 @@ func (s *sample) otherSettings(genuine *callback.Received) {
 	}
 }
 
-func runVector(t *testing.T, p chat.Platform, n New, v Vector) {
+func runVector(t *testing.T, p command.Platform, n New, v Vector) {
 	s := newSample(t, p, n, v.Settings, v.Request, &platformsim.Mode{Receiver: v.Receiver, Unsigned: v.Unsigned, Timeless: v.Timeless})
 	expect, detail, _ := strings.Cut(v.Expect, " ")
 	_, received, step := s.take(v.Settings, clone(v.Request))
@@ -418,7 +418,7 @@ func unseal(t *testing.T, s callback.Settings, answer string) string {
 // nasty is text that would be markup, or mention everybody, somewhere.
 const nasty = "<!channel> @all <at user_id=\"all\">x</at> *b* _i_ `c` [l](https://example.com) & &lt; \\ ]]> # | ~ 钉\n<a href=\"https://example.com\">y</a>"
 
-func runSimulated(t *testing.T, p chat.Platform, n New, mode string) {
+func runSimulated(t *testing.T, p command.Platform, n New, mode string) {
 	kind := platformsim.Of(p.Type).Mode(mode)
 	settings := Settings(p.Type)
 	maker := &platformsim.Maker{Settings: settings, Now: Now}
@@ -462,7 +462,7 @@ func runSimulated(t *testing.T, p chat.Platform, n New, mode string) {
 }
 
 // atOnce holds that one receiver serves many goroutines; the race detector looks on.
-func atOnce(t *testing.T, p chat.Platform, n New, maker *platformsim.Maker, mode string) {
+func atOnce(t *testing.T, p command.Platform, n New, maker *platformsim.Maker, mode string) {
 	t.Helper()
 	receiver, err := n(maker.Settings)
 	if err != nil {
@@ -489,7 +489,7 @@ func atOnce(t *testing.T, p chat.Platform, n New, maker *platformsim.Maker, mode
 }
 
 // ids holds that two messages have two ids, be they alike in all else, and that messages whose signature does not cover them share a guard.
-func ids(t *testing.T, p chat.Platform, n New, maker *platformsim.Maker, mode string, kind *platformsim.Mode) {
+func ids(t *testing.T, p command.Platform, n New, maker *platformsim.Maker, mode string, kind *platformsim.Mode) {
 	t.Helper()
 	receiver, err := n(maker.Settings)
 	if err != nil {
@@ -546,7 +546,7 @@ func rotatedAnswer(t *testing.T, s *sample, c *platformsim.Callback, kind *platf
 	t.Helper()
 	settings := maps.Clone(s.settings)
 	for _, key := range s.secrets {
-		settings[key], settings[key+chat.Previous] = other(settings.Get(key)), settings[key]
+		settings[key], settings[key+command.Previous] = other(settings.Get(key)), settings[key]
 	}
 	receiver, received, step := s.take(settings, clone(s.request))
 	if received == nil {
@@ -555,7 +555,7 @@ func rotatedAnswer(t *testing.T, s *sample, c *platformsim.Callback, kind *platf
 	answers(t, receiver, received, c, kind)
 }
 
-func runCheck(t *testing.T, p chat.Platform, n New, mode string) {
+func runCheck(t *testing.T, p command.Platform, n New, mode string) {
 	kind := platformsim.Of(p.Type).Mode(mode)
 	settings := Settings(p.Type)
 	c, err := (&platformsim.Maker{Settings: settings, Now: Now}).Make(p.Type, mode, platformsim.Message{})
@@ -574,17 +574,17 @@ func runCheck(t *testing.T, p chat.Platform, n New, mode string) {
 }
 
 // emptySecret holds that no receiver is made without the secret that proves its messages.
-func emptySecret(t *testing.T, p chat.Platform, n New) {
+func emptySecret(t *testing.T, p command.Platform, n New) {
 	if _, err := n(Settings(p.Type)); err != nil {
 		t.Fatal(err)
 	}
 	tried := 0
 	for _, setting := range p.Settings {
-		key, ok := strings.CutSuffix(setting.Key, chat.Previous)
+		key, ok := strings.CutSuffix(setting.Key, command.Previous)
 		if !ok {
 			continue
 		}
-		i := slices.IndexFunc(p.Settings, func(s chat.Setting) bool { return s.Key == key })
+		i := slices.IndexFunc(p.Settings, func(s command.Setting) bool { return s.Key == key })
 		if i < 0 || !setting.Secret || !p.Settings[i].Secret {
 			t.Errorf("%s is not a secret beside a secret %s", setting.Key, key)
 			continue

@@ -2,7 +2,6 @@
 package slack
 
 import (
-	"chatconf/shared/chat"
 	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
@@ -14,12 +13,12 @@ var _ callback.Platform = Platform{}
 
 // Description returns the type and its settings.
 // https://docs.slack.dev/authentication/verifying-requests-from-slack
-func (Platform) Description() chat.Platform {
-	return chat.Platform{
+func (Platform) Description() command.Platform {
+	return command.Platform{
 		Type:  "Slack",
 		Title: "Slack",
 		Setup: setup,
-		Settings: []chat.Setting{
+		Settings: []command.Setting{
 			{Key: "SlackSigningSecret", Required: true, Secret: true, Shape: command.Visible(8, 256), Help: "Signing Secret of the app"},
 			{Key: "SlackSigningSecretPrevious", Secret: true, Shape: command.Visible(8, 256), Help: "the Signing Secret before, while it is being rotated"},
 			{Key: "SlackBotToken", Secret: true, Shape: command.Visible(1, 256), Names: []string{"BotUserOAuthToken"}, Help: "Bot User OAuth Token, such as xoxb-…"},

@@ -2,7 +2,6 @@
 package teams
 
 import (
-	"chatconf/shared/chat"
 	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
@@ -17,14 +16,14 @@ var _ callback.Platform = Platform{}
 
 // Description returns the type and its settings.
 // https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/add-outgoing-webhook
-func (Platform) Description() chat.Platform {
-	return chat.Platform{
+func (Platform) Description() command.Platform {
+	return command.Platform{
 		Type:  "Teams",
 		Title: "Microsoft Teams",
 		Setup: setup,
 		// An object id is a GUID, which is the same in any case.
 		FoldUsers: true,
-		Settings: []chat.Setting{
+		Settings: []command.Setting{
 			{Key: "TeamsWebhookSecret", Required: true, Secret: true, Shape: command.Base64(minSecret, 64), Names: []string{"SecurityToken"}, Help: "security token of the outgoing webhook, in base64 as Teams shows it"},
 			{Key: "TeamsWebhookSecretPrevious", Secret: true, Shape: command.Base64(minSecret, 64), Help: "the security token before, while it is being rotated"},
 			{Key: "TeamsTenantId", Shape: command.Visible(1, 64), Names: []string{"DirectoryId"}, Help: "tenant that may call"},

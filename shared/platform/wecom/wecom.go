@@ -3,7 +3,6 @@
 package wecom
 
 import (
-	"chatconf/shared/chat"
 	"chatconf/shared/command"
 	"chatconf/shared/platform/callback"
 )
@@ -19,14 +18,14 @@ var _ callback.Platform = Platform{}
 // Description returns the type and its settings. Token and EncodingAESKey of the callback are made up when they are not given, and
 // shown in Outputs, to be pasted into WeCom's console.
 // https://developer.work.weixin.qq.com/document/path/90238
-func (Platform) Description() chat.Platform {
-	return chat.Platform{
+func (Platform) Description() command.Platform {
+	return command.Platform{
 		Type:      "WeChat",
 		Aliases:   []string{"WeCom"},
 		Title:     "WeCom",
 		FoldUsers: true, // a UserID is the same in any case
 		Setup:     setup,
-		Settings: []chat.Setting{
+		Settings: []command.Setting{
 			{Key: "WeChatCorpId", Required: true, Shape: command.Visible(1, 64), Help: "Corp ID of the company"},
 			{Key: "WeChatAgentId", Required: true, Shape: agentID, Help: "AgentId of the app"},
 			{Key: "WeChatSecret", Required: true, Secret: true, Shape: command.Visible(1, 256), Names: []string{"CorpSecret"}, Help: "Secret of the app"},
