@@ -198,8 +198,21 @@ func (s *Server) newBatches(c *call, req *otsprotocol.BatchWriteRowRequest) (bat
 
 func (s *Server) newBatch(c *call, in *otsprotocol.TableInBatchWriteRowRequest) (batch, error) {
 	b := batch{name: in.TableName, changes: make([]*change, len(in.Rows)), errs: make([]*Error, len(in.Rows))}
+	var err error
+	for i, row := range in.Rows {
+		switch op := row.GetType(); op {
+		case otsprotocol.OperationType_PUT, otsprotocol.OperationType_UPDATE, otsprotocol.OperationType_DELETE:
+			b.changes[i], err = newChange(op, row.RowChange, row.Condition, row.ReturnContent)
+		default:
+			err = invalid("The modify type is invalid.")
+		}
+		if err != nil {
+			return b, err
+		}
+	}
 	t, err := s.find(c, in.GetTableName())
 	if e, ok := ofRow(err); ok {
+		clear(b.changes)
 		b.failAll(e)
 		return b, nil
 	}
@@ -207,13 +220,8 @@ func (s *Server) newBatch(c *call, in *otsprotocol.TableInBatchWriteRowRequest) 
 		return b, err
 	}
 	b.table = t
-	for i, row := range in.Rows {
-		switch op := row.GetType(); op {
-		case otsprotocol.OperationType_PUT, otsprotocol.OperationType_UPDATE, otsprotocol.OperationType_DELETE:
-			b.changes[i], err = newChange(t, op, row.RowChange, row.Condition, row.ReturnContent)
-		default:
-			err = invalid("The modify type is invalid.")
-		}
+	for i, ch := range b.changes {
+		err := ch.bind(t)
 		if e, ok := ofRow(err); ok {
 			b.changes[i], b.errs[i] = nil, e
 		} else if err != nil {

@@ -8,7 +8,7 @@ import (
 	"chatconf/shared/emulator/ots/plainbuffer"
 )
 
-// A change is one row of a write, checked for its table as far as that can be done without the row it changes.
+// A change is one row of a write, checked as far as that can be done without the row it changes.
 type change struct {
 	table     *table
 	op        otsprotocol.OperationType
@@ -23,22 +23,26 @@ type change struct {
 	size      int      // bytes that the service counts for what the request holds
 }
 
-// newChange checks one row of a write.
-func newChange(t *table, op otsprotocol.OperationType, b []byte, c *otsprotocol.Condition, r *otsprotocol.ReturnContent) (*change, error) {
-	if t.Index != nil {
-		return nil, errIndexWrite
-	}
-	if op == otsprotocol.OperationType_UPDATE && t.AllowUpdate != nil && !*t.AllowUpdate {
-		return nil, errUpdate
-	}
-	out := &change{table: t, op: op}
+// newChange checks what can be said of one row of a write without its table. The service does so before it
+// looks for the table.
+func newChange(
+	op otsprotocol.OperationType, b []byte, c *otsprotocol.Condition, r *otsprotocol.ReturnContent,
+) (*change, error) {
+	out := &change{op: op}
 	var err error
 	if out.row, err = plainbuffer.DecodeRow(b); err != nil {
 		return nil, brokenRow(err)
 	}
-	if err := out.checkKey(); err != nil {
+	switch isDelete := op == otsprotocol.OperationType_DELETE; {
+	case isDelete && !out.row.Deleted:
+		return nil, invalid("Invalid request of delete row: missing RowDeleteMarker in request.")
+	case !isDelete && out.row.Deleted:
+		return nil, invalid("Invalid request of put/update row: unexpected RowDeleteMarker in request.")
+	}
+	if err := checkKeyCells(out.row.Key, maxKeyColumns, forWrite); err != nil {
 		return nil, err
 	}
+	out.size = keySize(out.row.Key)
 	if err := out.checkCells(); err != nil {
 		return nil, err
 	}
@@ -51,25 +55,40 @@ func newChange(t *table, op otsprotocol.OperationType, b []byte, c *otsprotocol.
 // brokenRow returns the error for a row that is not PlainBuffer.
 func brokenRow(err error) error { return invalid("Cell data broken, %v.", err) }
 
-func (c *change) checkKey() error {
-	switch isDelete := c.op == otsprotocol.OperationType_DELETE; {
-	case isDelete && !c.row.Deleted:
-		return invalid("Invalid request of delete row: missing RowDeleteMarker in request.")
-	case !isDelete && c.row.Deleted:
-		return invalid("Invalid request of put/update row: unexpected RowDeleteMarker in request.")
+// bind says whether the change may be made to the table, and makes it one of that table.
+func (c *change) bind(t *table) error {
+	if t.Index != nil {
+		return errIndexWrite
 	}
-	if err := c.table.checkKey(c.row.Key, forWrite); err != nil {
+	if c.op == otsprotocol.OperationType_UPDATE && t.AllowUpdate != nil && !*t.AllowUpdate {
+		return errUpdate
+	}
+	c.table = t
+	if err := t.matchKey(c.row.Key); err != nil {
 		return err
 	}
-	c.size = keySize(c.row.Key)
-	i := c.table.autoColumn()
+	i := t.autoColumn()
 	c.auto = i >= 0 && c.row.Key[i].Value.Type == plainbuffer.AutoIncrement
-	if c.auto && c.op == otsprotocol.OperationType_DELETE {
-		return invalid("Invalid row to delete which with pk auto increment.")
-	}
 	c.given = i >= 0 && !c.auto
-	if !c.auto {
+	switch {
+	case !c.auto:
 		c.key = newKey(c.row.Key)
+	case c.op == otsprotocol.OperationType_DELETE:
+		return invalid("Invalid row to delete which with pk auto increment.")
+	case c.expect != otsprotocol.RowExistenceExpectation_IGNORE:
+		return invalid("Invalid expect:%s when modify row with pk auto increment.", c.expect)
+	case c.condition != nil:
+		return invalid("Can't set condition when modify row with pk auto increment.")
+	}
+	for i := range c.row.Cells {
+		cell := &c.row.Cells[i]
+		if t.isKey(string(cell.Name)) {
+			return invalid("Duplicated attribute column name with primary key column: '%s'.", cell.Name)
+		}
+		if cell.HasTimestamp && len(t.indexes) > 0 {
+			// The service's wording is not known.
+			return invalid("Timestamp cannot be given for column '%s' of a table with secondary indexes.", cell.Name)
+		}
 	}
 	return nil
 }
@@ -99,17 +118,11 @@ func (c *change) checkCell(cell *plainbuffer.Cell) error {
 	if err := checkColumnName(string(cell.Name)); err != nil {
 		return err
 	}
-	if c.table.isKey(string(cell.Name)) {
-		return invalid("Duplicated attribute column name with primary key column: '%s'.", cell.Name)
-	}
 	if err := checkOp(c.op, cell); err != nil {
 		return err
 	}
 	if cell.HasTimestamp && (cell.Timestamp < 0 || cell.Timestamp >= maxTimestamp) {
 		return invalid("Timestamp must be in range [0, INT64_MAX/1000).")
-	}
-	if cell.HasTimestamp && len(c.table.indexes) > 0 {
-		return invalid("Timestamp cannot be given for column '%s' of a table with secondary indexes.", cell.Name) // the service's wording is not known
 	}
 	c.size += len(cell.Name)
 	if cell.HasTimestamp {
@@ -173,16 +186,8 @@ func (c *change) setCondition(m *otsprotocol.Condition) error {
 		return invalid("Invalid row-existence expectation: %d.", c.expect)
 	}
 	var err error
-	if c.condition, _, err = parseFilter(m.GetColumnCondition(), false); err != nil {
-		return err
-	}
-	if c.auto && c.expect != otsprotocol.RowExistenceExpectation_IGNORE {
-		return invalid("Invalid expect:%s when modify row with pk auto increment.", c.expect)
-	}
-	if c.auto && c.condition != nil {
-		return invalid("Can't set condition when modify row with pk auto increment.")
-	}
-	return nil
+	c.condition, _, err = parseFilter(m.GetColumnCondition(), false)
+	return err
 }
 
 // setReturns takes over what is returned. Values after the change are those of incremented columns only. The

@@ -95,22 +95,36 @@ const (
 
 // checkKey says whether the columns are a primary key of the table. The wording is that of the service.
 func (t *table) checkKey(columns []plainbuffer.Cell, use keyUse) error {
-	if len(columns) == 0 {
-		return invalid("Cell data broken, empty PK.")
+	// The key of an index may have more columns than a table's.
+	if err := checkKeyCells(columns, max(maxKeyColumns, len(t.Key)), use); err != nil {
+		return err
 	}
-	if len(columns) > max(maxKeyColumns, len(t.Key)) { // an index has more
-		return errKeySize
-	}
-	for i := range columns {
-		if err := checkKeyCell(&columns[i], use); err != nil {
-			return err
-		}
-	}
+	return t.matchKey(columns)
+}
+
+// matchKey says whether the columns are those of the table's primary key.
+func (t *table) matchKey(columns []plainbuffer.Cell) error {
 	if len(columns) != len(t.Key) {
 		return invalidKey("Validate PK size fail. Input: %d, Meta: %d.", len(columns), len(t.Key))
 	}
 	for i := range columns {
 		if err := t.Key[i].check(&columns[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkKeyCells checks what can be said of a primary key without its table.
+func checkKeyCells(columns []plainbuffer.Cell, most int, use keyUse) error {
+	switch {
+	case len(columns) == 0:
+		return invalid("Cell data broken, empty PK.")
+	case len(columns) > most:
+		return errKeySize
+	}
+	for i := range columns {
+		if err := checkKeyCell(&columns[i], use); err != nil {
 			return err
 		}
 	}

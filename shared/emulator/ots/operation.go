@@ -17,14 +17,14 @@ func (s *Server) getRow(c *call, req *otsprotocol.GetRowRequest) (proto.Message,
 	if err != nil {
 		return nil, err
 	}
-	columns, err := t.readKey(req.PrimaryKey, forRead)
-	if err != nil {
-		return nil, err
-	}
 	sel, err := t.selection(query{
 		columns: req.ColumnsToGet, times: req.TimeRange, maxVersions: req.MaxVersions, filter: req.Filter,
 		start: req.StartColumn, end: req.EndColumn, token: req.Token,
 	}, s.now())
+	if err != nil {
+		return nil, err
+	}
+	columns, err := t.readKey(req.PrimaryKey, forRead)
 	if err != nil {
 		return nil, err
 	}
@@ -113,11 +113,7 @@ var operationNames = map[otsprotocol.OperationType]string{
 func (s *Server) writeRow(c *call, req rowWrite) (out outcome, err error) {
 	s.schema.RLock()
 	defer s.schema.RUnlock()
-	t, err := s.find(c, req.table)
-	if err != nil {
-		return out, err
-	}
-	ch, err := newChange(t, req.op, req.row, req.condition, req.returns)
+	ch, err := newChange(req.op, req.row, req.condition, req.returns)
 	if err == errNoCells {
 		err = errNoColumns
 	}
@@ -125,6 +121,13 @@ func (s *Server) writeRow(c *call, req rowWrite) (out outcome, err error) {
 		return out, err
 	}
 	if err := ch.checkSize(operationNames[req.op]); err != nil {
+		return out, err
+	}
+	t, err := s.find(c, req.table)
+	if err != nil {
+		return out, err
+	}
+	if err := ch.bind(t); err != nil {
 		return out, err
 	}
 	if req.transaction != nil {

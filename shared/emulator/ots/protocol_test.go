@@ -333,6 +333,17 @@ func TestRequestsThatNoSDKSends(t *testing.T) {
 		{"a bulk import that deletes without marker", "BulkImport", message(t, &ots.BulkImportRequest{
 			TableName: proto.String("t"), Rows: []*ots.BulkImportRow{{Type: otsprotocol.OperationType_DELETE.Enum(), RowChange: whole}},
 		}), "400 OTSParameterInvalid: Invalid request of delete row: missing RowDeleteMarker in request."},
+		{"five key columns, written to no table", "PutRow", message(t, &otsprotocol.PutRowRequest{
+			TableName: proto.String("nowhere"), Row: key("a", 1, "b", 2, "c", 3, "d", 4, "e", 5).Build(false),
+			Condition: &otsprotocol.Condition{RowExistence: otsprotocol.RowExistenceExpectation_IGNORE.Enum()},
+		}), "400 OTSParameterInvalid: The number of primary key columns must be in range: [1, 4]."},
+		{"five key columns, read", "GetRow", message(t, &otsprotocol.GetRowRequest{
+			TableName: proto.String("t"), PrimaryKey: key("a", 1, "b", 2, "c", 3, "d", 4, "e", 5).Build(false),
+			MaxVersions: proto.Int32(1),
+		}), "400 OTSParameterInvalid: The number of primary key columns must be in range: [1, 4]."},
+		{"a column that cannot be, before a key that is not the table's", "GetRow", message(t, &otsprotocol.GetRowRequest{
+			TableName: proto.String("t"), PrimaryKey: key("x", 1).Build(false), ColumnsToGet: []string{"#"},
+		}), "400 OTSParameterInvalid: Invalid column name: '#'."},
 		{"columns to return with the primary key", "PutRow", message(t, &otsprotocol.PutRowRequest{
 			TableName: proto.String("t"), Row: whole,
 			Condition: &otsprotocol.Condition{RowExistence: otsprotocol.RowExistenceExpectation_IGNORE.Enum()},

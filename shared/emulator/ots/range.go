@@ -243,14 +243,14 @@ func (s *Server) getRange(c *call, req *otsprotocol.GetRangeRequest) (proto.Mess
 	if err != nil {
 		return nil, err
 	}
-	sp, err := t.newSpan(req.InclusiveStartPrimaryKey, req.ExclusiveEndPrimaryKey, req.GetDirection())
-	if err != nil {
-		return nil, err
-	}
 	sel, err := t.selection(query{
 		columns: req.ColumnsToGet, times: req.TimeRange, maxVersions: req.MaxVersions, filter: req.Filter,
 		start: req.StartColumn, end: req.EndColumn, token: req.Token,
 	}, s.now())
+	if err != nil {
+		return nil, err
+	}
+	sp, err := t.newSpan(req.InclusiveStartPrimaryKey, req.ExclusiveEndPrimaryKey, req.GetDirection())
 	if err != nil {
 		return nil, err
 	}

@@ -56,10 +56,10 @@ func (t *table) selection(q query, now time.Time) (*selection, error) {
 		from:     math.MinInt64,
 		to:       math.MaxInt64,
 	}
-	if err := s.setVersions(q); err != nil {
+	if err := s.setColumns(t, q); err != nil {
 		return nil, err
 	}
-	if err := s.setColumns(t, q); err != nil {
+	if err := s.setVersions(q); err != nil {
 		return nil, err
 	}
 	if len(q.token) > 0 {

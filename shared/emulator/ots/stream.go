@@ -332,10 +332,6 @@ func (s *Server) getStreamRecord(c *call, req *otsprotocol.GetStreamRecordReques
 	err = s.store.View(func(tx store.Tx) error {
 		c, trimmed := tx.Bucket(t.streamBucket()).Cursor(), t.trimmed(s.now())
 		for k, v := c.Seek(positionKey(after + 1)); k != nil; k, v = c.Next() {
-			if len(out.StreamRecords) == limit || size >= maxPage {
-				*out.MayMoreRecord = true
-				return nil
-			}
 			r, err := readRecord(k, v)
 			if err != nil {
 				return err
@@ -346,6 +342,10 @@ func (s *Server) getStreamRecord(c *call, req *otsprotocol.GetStreamRecordReques
 			m := r.message()
 			out.StreamRecords = append(out.StreamRecords, m)
 			after, size = r.position, size+len(m.Record)+len(m.OriginRecord)
+			if len(out.StreamRecords) == limit || size >= maxPage {
+				*out.MayMoreRecord = true // whether there are more or not
+				return nil
+			}
 		}
 		return nil
 	})
