@@ -136,6 +136,13 @@ func (f *compositeFilter) match(r *view) bool {
 	return false
 }
 
+// Comparators that this version of the protocol's messages does not have: whether the column has a value at all,
+// or one in which the pattern finds something.
+const (
+	compareExists    = otsprotocol.ComparatorType(7)
+	compareNotExists = otsprotocol.ComparatorType(8)
+)
+
 // A singleFilter compares one column with a value.
 type singleFilter struct {
 	column          string
@@ -153,7 +160,7 @@ func (p *filterParser) parseSingle(b []byte) (filter, error) {
 	if err := proto.Unmarshal(b, &m); err != nil {
 		return nil, invalid("Deserialize relation filter failed.")
 	}
-	if c := m.GetComparator(); c < otsprotocol.ComparatorType_CT_EQUAL || c > otsprotocol.ComparatorType_CT_LESS_EQUAL {
+	if c := m.GetComparator(); c < otsprotocol.ComparatorType_CT_EQUAL || c > compareNotExists {
 		return nil, invalid("Invalid relation operator: %d.", c)
 	}
 	if err := checkColumnName(m.GetColumnName()); err != nil {
@@ -208,25 +215,36 @@ func (p *filterParser) compile(pattern string) (*regexp.Regexp, error) {
 	return out, nil
 }
 
+// match says whether a row passes. One without the column passes compareNotExists, whatever filterIfMissing
+// says: the SDKs always set that, and no public text says what the service does.
 func (f *singleFilter) match(r *view) bool {
+	found, matched := f.find(r)
+	switch {
+	case f.comparator == compareNotExists:
+		return !matched
+	case !found && f.comparator != compareExists:
+		return !f.filterIfMissing
+	}
+	return matched
+}
+
+// find says whether a row has the column, and a value that matches.
+func (f *singleFilter) find(r *view) (found, matched bool) {
 	for i := range r.key {
 		if string(r.key[i].Name) == f.column {
-			return f.matchValue(r.key[i].Value)
+			return true, f.matchValue(r.key[i].Value)
 		}
 	}
 	first, n := r.versions(f.column)
-	if n == 0 {
-		return !f.filterIfMissing
-	}
-	if f.latestOnly {
+	if found = n > 0; found && f.latestOnly {
 		n = 1
 	}
 	for i := first; i < first+n; i++ {
 		if f.matchValue(r.cells[i].Value) {
-			return true
+			return true, true
 		}
 	}
-	return false
+	return found, false
 }
 
 // matchValue compares v with the filter's value. Of two values of different types it is only true that they are not equal:
@@ -237,6 +255,9 @@ func (f *singleFilter) matchValue(v plainbuffer.Value) bool {
 		if v, ok = f.transform(v); !ok {
 			return false
 		}
+	}
+	if f.comparator >= compareExists {
+		return true
 	}
 	c, ok := v.Compare(f.value)
 	switch f.comparator {

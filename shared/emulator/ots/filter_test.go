@@ -48,6 +48,35 @@ const (
 	le = tablestore.CT_LESS_EQUAL
 )
 
+// An existence is a filter with a comparator that Go's SDK does not have, those for Java and Python do.
+type existence struct {
+	*tablestore.SingleColumnCondition
+	comparator otsprotocol.ComparatorType
+}
+
+func (e existence) ToFilter() *otsprotocol.Filter {
+	f := e.SingleColumnCondition.ToFilter()
+	var m otsprotocol.SingleColumnValueFilter
+	proto.Unmarshal(f.Filter, &m)
+	m.Comparator = &e.comparator
+	f.Filter, _ = proto.Marshal(&m)
+	return f
+}
+
+func (e existence) Serialize() []byte {
+	b, _ := proto.Marshal(e.ToFilter())
+	return b
+}
+
+func exists(f *tablestore.SingleColumnCondition) existence    { return existence{f, 7} }
+func notExists(f *tablestore.SingleColumnCondition) existence { return existence{f, 8} }
+
+// finds is about what a pattern finds in r, as an integer.
+func finds(pattern string) *tablestore.SingleColumnCondition {
+	rule := tablestore.NewValueTransferRule(pattern, tablestore.Variant_INTEGER)
+	return tablestore.NewSingleColumnValueRegexFilter("r", eq, rule, int64(0))
+}
+
 // filterCases are filters, and whether they let the row pass that holds
 // p=k n=5 s=abc f=2.5 t=true b=0x00FF, v=2 and before that v=1.
 var filterCases = []struct {
@@ -87,6 +116,15 @@ var filterCases = []struct {
 	{"nested", combine(tablestore.LO_AND, combine(tablestore.LO_NOT, single("n", eq, 6)), combine(tablestore.LO_OR, single("n", eq, 6), single("s", eq, "abc"))), true},
 	{"part of a string as an integer", tablestore.NewSingleColumnValueRegexFilter("r", gt, tablestore.NewValueTransferRule("n=([0-9]+)", tablestore.Variant_INTEGER), int64(41)), true},
 	{"part of a string as a string", tablestore.NewSingleColumnValueRegexFilter("r", eq, tablestore.NewValueTransferRule("[a-z]+", tablestore.Variant_STRING), "n"), true},
+	{"a column that exists", exists(strict("n", eq, 0)), true},
+	{"a column of the key that exists", exists(strict("p", eq, 0)), true},
+	{"a column that does not exist", exists(single("none", eq, 0)), false},
+	{"a column that shall not exist", notExists(single("n", eq, 0)), false},
+	{"a column that shall not exist and does not", notExists(strict("none", eq, 0)), true},
+	{"a pattern that finds something", exists(finds("n=([0-9]+)")), true},
+	{"a pattern that shall not find something", notExists(finds("n=([0-9]+)")), false},
+	{"a pattern that should find something", exists(finds("x=([0-9]+)")), false},
+	{"a pattern that finds nothing, as it shall", notExists(finds("x=([0-9]+)")), true},
 	{"a pattern that finds nothing", tablestore.NewSingleColumnValueRegexFilter("r", ne, tablestore.NewValueTransferRule("x([0-9]+)", tablestore.Variant_INTEGER), int64(1)), false},
 }
 

@@ -335,6 +335,11 @@ def filters():
         same(get(name, key("p", 4), ["text"], column("half", 3, missing=True)), [("text", "v4")])
     with check(it, "a column of the key"):
         same(passing(column("n", 3, ComparatorType.LESS_THAN)), [0, 1, 2])
+    with check(it, "a column that exists, or not"):
+        put(name, key("p", 20), [("other", "v7")])
+        same(passing(SingleColumnRegexCondition("other", ComparatorType.EXIST)), [20])
+        same(passing(SingleColumnRegexCondition("text", ComparatorType.NOT_EXIST)), [20])
+        delete(name, key("p", 20))
     with check(it, "a number within a text"):
         number = RegexRule("v([0-9]+)", CastType.VT_INTEGER)
         same(passing(SingleColumnRegexCondition("text", ComparatorType.EQUAL, 7, number)), [7])
