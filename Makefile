@@ -18,6 +18,7 @@ BUILD := CGO_ENABLED=0 GOFLAGS= GOAMD64=v1 GOARM64=v8.0 $(GO) build -trimpath -b
 check e2e: export CHATCONF_MOTO_SERVER := $(CURDIR)/.venv/bin/moto_server
 check e2e: export CHATCONF_PEERS := $(CURDIR)/deploy/peers
 check e2e: export CHATCONF_REQUIRE_EXTERNAL := 1
+check e2e: export PATH := $(CURDIR)/deploy/peers/bin:$(PATH)
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -70,7 +71,7 @@ moto: .venv/bin/moto_server ## make .venv with moto's server, which stands in fo
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r deploy/requirements.txt || { rm -rf .venv; exit 1; }
 	@touch $@ # newer than what it was made from
 
-peers: deploy/peers/node_modules deploy/peers/api/lib deploy/peers/ots/java/lib ## install other people's implementations of the chat platforms, and official clients, which tests hold ours against (needs npm)
+peers: deploy/peers/node_modules deploy/peers/api/lib deploy/peers/ots/java/lib deploy/peers/bin/aws-lambda-rie ## install other people's implementations of the chat platforms, and official clients, which tests hold ours against (needs npm)
 	@:
 
 deploy/peers/node_modules: deploy/peers/package-lock.json
@@ -81,6 +82,12 @@ deploy/peers/%/lib: deploy/peers/%/pom.xml
 	@if command -v mvn >/dev/null && command -v javac >/dev/null; then \
 		mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=lib && touch $@; \
 	else echo "no JDK with Maven is here: what deploy/peers/$* has for Java is not tried"; fi
+
+# AWS's own emulator of Lambda's runtime, which tests run our zips under.
+RIE := github.com/aws/aws-lambda-runtime-interface-emulator/cmd/aws-lambda-rie@v0.0.0-20261030222936-bef5c4ba774d
+
+deploy/peers/bin/aws-lambda-rie:
+	@GOBIN=$(CURDIR)/deploy/peers/bin GOFLAGS= $(GO) install $(RIE)
 
 fuzz: ## run every fuzz target for FUZZTIME
 	@./deploy/fuzz.sh $(FUZZTIME)

@@ -23,7 +23,10 @@ func underRIE(t *testing.T, s *service, function string) (invoke func(payload st
 	t.Helper()
 	program, err := exec.LookPath("aws-lambda-rie")
 	if err != nil {
-		t.Skip("aws-lambda-rie, AWS's own runtime emulator, is not in PATH")
+		if requireExternal {
+			t.Fatal("aws-lambda-rie is not in PATH; make peers installs it")
+		}
+		t.Skip("aws-lambda-rie, AWS's own runtime emulator, is not in PATH; make peers installs it")
 	}
 	folder := filepath.Join(functions.dist, targetLambda)
 	if runtime.GOARCH != "arm64" {

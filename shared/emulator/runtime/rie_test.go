@@ -48,7 +48,10 @@ func newOfficial(t *testing.T, f runtime.Function) *official {
 	t.Helper()
 	program, err := exec.LookPath("aws-lambda-rie")
 	if err != nil {
-		t.Skip("aws-lambda-rie, AWS's own runtime emulator, is not in PATH")
+		if os.Getenv("CHATCONF_REQUIRE_EXTERNAL") != "" {
+			t.Fatal("aws-lambda-rie is not in PATH; make peers installs it")
+		}
+		t.Skip("aws-lambda-rie, AWS's own runtime emulator, is not in PATH; make peers installs it")
 	}
 	var addrs [2]string
 	for i := range addrs {
