@@ -235,6 +235,9 @@ func (s *Server) deleteTable(c *call, req *otsprotocol.DeleteTableRequest) (prot
 func (s *Server) createIndex(c *call, req *otsprotocol.CreateIndexRequest) (proto.Message, error) {
 	s.schema.Lock()
 	defer s.schema.Unlock()
+	if err := checkIndex(req.GetIndexMeta()); err != nil {
+		return nil, err
+	}
 	old, err := s.findMain(c, req.GetMainTableName())
 	if err != nil {
 		return nil, err

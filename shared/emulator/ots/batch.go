@@ -123,6 +123,21 @@ type batch struct {
 }
 
 func (s *Server) batchWriteRow(c *call, req *otsprotocol.BatchWriteRowRequest) (proto.Message, error) {
+	batches, err := s.writeBatches(c, req, nil)
+	if err != nil {
+		return nil, err
+	}
+	out := &otsprotocol.BatchWriteRowResponse{}
+	for i := range batches {
+		out.Tables = append(out.Tables, batches[i].response())
+	}
+	return out, nil
+}
+
+// writeBatches writes all rows of the request. Check, if not nil, is one more check of each.
+func (s *Server) writeBatches(
+	c *call, req *otsprotocol.BatchWriteRowRequest, check func(*change) *Error,
+) ([]batch, error) {
 	if err := checkBatchWrite(req); err != nil {
 		return nil, err
 	}
@@ -131,6 +146,11 @@ func (s *Server) batchWriteRow(c *call, req *otsprotocol.BatchWriteRowRequest) (
 	batches, size, err := s.newBatches(c, req)
 	if err != nil {
 		return nil, err
+	}
+	if check != nil {
+		for i := range batches {
+			batches[i].fail(check)
+		}
 	}
 	if req.TransactionId != nil {
 		err = s.batchInSession(c, req.GetTransactionId(), batches, req.GetIsAtomic())
@@ -145,14 +165,7 @@ func (s *Server) batchWriteRow(c *call, req *otsprotocol.BatchWriteRowRequest) (
 			return nil
 		})
 	}
-	if err != nil {
-		return nil, err
-	}
-	out := &otsprotocol.BatchWriteRowResponse{}
-	for i := range batches {
-		out.Tables = append(out.Tables, batches[i].response())
-	}
-	return out, nil
+	return batches, err
 }
 
 func checkBatchWrite(req *otsprotocol.BatchWriteRowRequest) error {
@@ -258,6 +271,18 @@ func (b *batch) checkRepeated() error {
 		}
 	}
 	return nil
+}
+
+// fail fails the changes that check returns an error for.
+func (b *batch) fail(check func(*change) *Error) {
+	for i, ch := range b.changes {
+		if ch == nil {
+			continue
+		}
+		if e := check(ch); e != nil {
+			b.changes[i], b.errs[i] = nil, e
+		}
+	}
 }
 
 func (b *batch) failAll(e *Error) {

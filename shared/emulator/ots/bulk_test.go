@@ -40,7 +40,7 @@ func (c *client) bulk(table string, rows ...*ots.BulkImportRow) string {
 		switch {
 		case !row.GetIsOk():
 			results = append(results, row.Error.GetCode())
-		case row.Consumed.CapacityUnit.GetWrite() != 1 || row.Row != nil:
+		case row.Consumed.CapacityUnit.GetWrite() != 0 || len(row.Consumed.XXX_unrecognized) == 0 || row.Row != nil:
 			results = append(results, row.String())
 		default:
 			results = append(results, "ok")
@@ -79,6 +79,9 @@ func TestBulkImport(t *testing.T) {
 		{"no table", c.bulk("none", bulkPut(key("p", "a", "n", 1), nil)), "OTSObjectNotExist"},
 		{"a name that no table has", c.bulk("no-table", bulkPut(key("p", "a", "n", 1), nil)),
 			"400 OTSParameterInvalid: Invalid table name: 'no-table'."},
+		{"a defined column of another type",
+			c.bulk("t", bulkPut(key("p", "d", "n", 1), cols("age", "x")), bulkPut(key("p", "e", "n", 1), nil)),
+			"OTSParameterInvalid ok"},
 		{"an unknown type",
 			c.bulk("t", &ots.BulkImportRow{Type: otsprotocol.OperationType(9).Enum(), RowChange: []byte{}}),
 			"400 OTSParameterInvalid: The modify type is invalid."},
@@ -100,8 +103,11 @@ func TestBulkImportOnTheWire(t *testing.T) {
 	inner := append([]byte{1 << 3, 1, 2<<3 | 2, byte(len(row))}, row...)
 	body := append([]byte{1<<3 | 2, 1, 't', 2<<3 | 2, byte(len(inner))}, inner...)
 	_, got, _ := newRaw(c.in, "BulkImport", body).sign(c.in.KeySecret).send(t, c.in)
-	// table_name=1 "t"; rows=2 { is_ok=1 true; consumed=3 { capacity_unit=1 { read=1 0, write=2 1 } } }
-	want := []byte{0x0a, 1, 't', 0x12, 10, 0x08, 1, 0x1a, 6, 0x0a, 4, 0x08, 0, 0x10, 1}
+	// table_name=1 "t"; rows=2 { is_ok=1 true; consumed=3 { capacity_unit=1 { read=1 0, write=2 0 },
+	// capacity_data_size=2 { read_size=1 0, write_size=2 2 } } }
+	want := []byte{
+		0x0a, 1, 't', 0x12, 16, 0x08, 1, 0x1a, 12, 0x0a, 4, 0x08, 0, 0x10, 0, 0x12, 4, 0x08, 0, 0x10, 2,
+	}
 	if string(got) != string(want) {
 		t.Errorf("BulkImport: %x, want %x", got, want)
 	}

@@ -32,8 +32,22 @@ func sortIndexes(indexes []*table) {
 	slices.SortFunc(indexes, func(a, b *table) int { return cmp.Compare(a.Index.Created, b.Index.Created) })
 }
 
+// checkIndex checks what can be said of an index without its table.
+func checkIndex(m *otsprotocol.IndexMeta) error {
+	switch n := len(m.PrimaryKey); {
+	case n == 0 || n > maxIndexKey:
+		return invalid("The number of primary key columns must be in range: [1, %d] in index.", maxIndexKey)
+	case len(m.DefinedColumn) > maxIndexColumns:
+		return invalid("The number of attribute columns must be in range: [0, %d] in index.", maxIndexColumns)
+	}
+	return checkTableName(m.GetName())
+}
+
 // newIndex checks the definition of an index and returns its table.
 func (t *table) newIndex(m *otsprotocol.IndexMeta) (*table, error) {
+	if err := checkIndex(m); err != nil {
+		return nil, err
+	}
 	ix := &table{
 		Instance: t.Instance, Name: m.GetName(), Main: t.Name,
 		TTL: t.TTL, MaxVersions: 1, Deviation: t.Deviation, Created: t.Created, Increased: t.Increased,
@@ -44,9 +58,6 @@ func (t *table) newIndex(m *otsprotocol.IndexMeta) (*table, error) {
 	}
 	if n := len(t.indexes); n > 0 {
 		ix.Index.Created = t.indexes[n-1].Index.Created + 1
-	}
-	if err := checkTableName(ix.Name); err != nil {
-		return nil, err
 	}
 	if err := t.checkIndexable(); err != nil {
 		return nil, err
@@ -73,9 +84,6 @@ func (t *table) checkIndexable() error {
 // setIndexKey makes the primary key: the columns asked for, and then those of the main table that are not among them.
 func (t *table) setIndexKey(main *table) error {
 	names := t.Index.Key
-	if len(names) == 0 || len(names) > maxIndexKey {
-		return invalid("The number of primary key columns must be in range: [1, %d] in index.", maxIndexKey)
-	}
 	if t.Index.Type == otsprotocol.IndexType_IT_LOCAL_INDEX && names[0] != main.Key[0].Name {
 		return invalid("The first primary key column of a local index must be that of the table.") // the service's wording is not known
 	}
@@ -118,9 +126,6 @@ func (t *table) indexKeyColumn(name string) (keyColumn, error) {
 }
 
 func (t *table) setIndexColumns(main *table) error {
-	if n := len(t.Index.Defined); n > maxIndexColumns {
-		return invalid("The number of attribute columns must be in range: [0, %d] in index.", maxIndexColumns)
-	}
 	for _, name := range t.Index.Defined {
 		d := main.defined(name)
 		switch {

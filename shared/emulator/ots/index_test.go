@@ -178,6 +178,8 @@ func TestIndexDefinitions(t *testing.T) {
 		{"a double", "t", indexMeta("i", false, "weight"), "OTSParameterInvalid: Invalid column type, only STRING,INTEGER,BINARY is allowed."},
 		{"an undefined attribute", "t", indexMeta("i", false, "city", "x"), "OTSParameterInvalid: Column does not exist:x."},
 		{"no columns", "t", indexMeta("i", false, ""), "OTSParameterInvalid: The number of primary key columns must be in range: [1, 4] in index."},
+		{"no columns, of no table", "nowhere", indexMeta("i", false, ""),
+			"OTSParameterInvalid: The number of primary key columns must be in range: [1, 4] in index."},
 		{"33 attributes", "t", indexMeta("i", false, "city", make([]string, 33)...),
 			"OTSParameterInvalid: The number of attribute columns must be in range: [0, 32] in index."},
 		{"a sixth index", "full", indexMeta("i", false, "city"), "OTSParameterInvalid: Number of index per table exceeds the quota:5."},

@@ -711,6 +711,26 @@ public class Suite extends Checks {
       same(get(name, key("p", "a")) + ", " + get(name, key("p", "b")) + ", " + get(name, key("p", "d")),
           "p=a x=1, p=b x=2, none");
     });
+    check("bulk import", "a row costs bytes in place of units", () -> {
+      String name = table(1, "p");
+      BulkImportRequest r = new BulkImportRequest(name);
+      r.addRowChange(new RowPutChange(name, key("p", "abc")).addColumn("x", value(1), System.currentTimeMillis()));
+      ConsumedCapacity cost = client.bulkImport(r).getRowResults().get(0).getConsumedCapacity();
+      same(cost.getCapacityUnit(), new CapacityUnit(0, 0));
+      same(cost.getCapacityDataSize().getWriteCapacityDataSize(), 1 + 3 + 1 + 8);
+    });
+    check("bulk import", "a defined column of another type fails its row", () -> {
+      TableMeta meta = meta("p");
+      meta.addDefinedColumn("n", DefinedColumnType.INTEGER);
+      client.createTable(new CreateTableRequest(meta, new TableOptions(-1, 1)));
+      BulkImportRequest r = new BulkImportRequest(meta.getTableName());
+      r.addRowChange(put(meta.getTableName(), key("p", "a"), "n", bytes("x")));
+      r.addRowChange(put(meta.getTableName(), key("p", "b"), "n", 1));
+      BulkImportResponse out = client.bulkImport(r);
+      same(out.getSucceedRows().size() + " " + out.getFailedRows().size(), "1 1");
+      same(out.getFailedRows().get(0).getError().getMessage(),
+          "Invalid column type for column n expect VT_INTEGER actual VT_BLOB");
+    });
     for (BatchRequestType type : BatchRequestType.values()) {
       check("writer", "a thousand rows by " + type, () -> {
         String name = table(1, "p", "n:INTEGER");
