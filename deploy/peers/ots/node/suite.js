@@ -713,8 +713,11 @@ async function errors(it) {
   await check(it, 'one column deleted twice', () =>
     refused(invalid, "Duplicated attribute column name: 'v' while updating row.", () =>
       update(name, key('a', 1), [{ DELETE_ALL: ['v', 'v'] }])));
-  await check(it, 'no key at all', () => refused(invalid, 'Cell data broken, empty PK.', () => put(name, [], { v: 'x' })));
-  await check(it, 'a table that is not there comes before all else', async () => {
+  await check(it, 'no key at all', () =>
+    refused(invalid, 'Cell data broken, empty PK.', () => put(name, [], { v: 'x' })));
+  await check(it, 'what is wrong without a table comes before the table', () =>
+    refused(invalid, "Invalid column name: '#v'.", () => put('none', key('a'), { '#v': 'x' })));
+  await check(it, 'a table that is not there comes before its key', async () => {
     for (const operation of [() => get('none', [{ q: one }]), () => put('none', [{ q: one }], {})]) {
       await noTable(operation);
     }

@@ -726,7 +726,10 @@ def errors():
         update(name, key("a", 1), {"DELETE_ALL": ["v", "v"]})
     with check(it, "no key at all"), refused(INVALID, "Cell data broken, empty PK."):
         put(name, [], [("v", 1)])
-    with check(it, "a table that is not there comes before all else"):
+    with check(it, "what is wrong without a table comes before the table"), refused(
+            INVALID, "Invalid column name: '#v'."):
+        put("none", key("a"), [("#v", 1)])
+    with check(it, "a table that is not there comes before its key"):
         for operation in (lambda: get("none", [("q", 1)]), lambda: put("none", [("q", 1)], [])):
             with refused(*NO_TABLE):
                 operation()
