@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"chatconf/shared/platform"
+	"chatconf/shared/platform/platformtest"
 )
 
 var update = flag.Bool("update", false, "write the made parts of the platforms' pages again")
@@ -28,12 +29,8 @@ func TestPagesNameEverySetting(t *testing.T) {
 
 // Each platform's page has the steps that Outputs shows as Setup, and a table of the settings.
 func TestPagesHaveSetupAndKeys(t *testing.T) {
-	for _, p := range platform.All().Descriptions() {
-		page := pages[p.Type]
-		if page == "" {
-			t.Errorf("%s has no page", p.Type)
-			continue
-		}
+	for _, listed := range platform.All() {
+		p, page := listed.Description(), platformtest.Folder(listed)+"/README.md"
 		text := read(t, page)
 		var steps, keys strings.Builder
 		for i, step := range p.Setup("`URL`", "en") {
@@ -65,12 +62,6 @@ func TestPagesHaveSetupAndKeys(t *testing.T) {
 			}
 		}
 	}
-}
-
-// pages are the platforms' pages by type.
-var pages = map[string]string{
-	"DingTalk": "dingtalk/README.md", "WeChat": "wecom/README.md", "Feishu": "feishu/README.md",
-	"Slack": "slack/README.md", "Teams": "teams/README.md",
 }
 
 func marked(key string, required, secret bool) string {

@@ -14,7 +14,28 @@ import (
 
 // TestReceivers runs the suite over the whole list, so that no platform is left out.
 func TestReceivers(t *testing.T) {
-	platformtest.Run(t, platform.All(), os.DirFS("testdata/vectors"), os.DirFS("testdata/kinds"))
+	platformtest.Run(t, platform.All(), os.DirFS("."))
+}
+
+// TestEveryFolderIsInTheList holds that a platform's folder is in the list, so that no platform is left out of it and of the suite.
+func TestEveryFolderIsInTheList(t *testing.T) {
+	folders := map[string]bool{"callback": true, "platformsim": true, "platformtest": true}
+	for _, p := range platform.All() {
+		folders[platformtest.Folder(p)] = true
+	}
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.IsDir() && !folders[e.Name()] {
+			t.Errorf("%s is not in the list of platforms", e.Name())
+		}
+		delete(folders, e.Name())
+	}
+	if len(folders) > 0 {
+		t.Errorf("there are no folders %v", folders)
+	}
 }
 
 // TestSenders holds that every platform that can be answered later has a sender, and none without the secrets it needs.

@@ -838,9 +838,9 @@ func TestIgnored(t *testing.T) {
 // Whatever a platform sends is heard and recorded, or recorded as what could not be read, or
 // counted by its kind.
 func TestNothingIsDroppedInSilence(t *testing.T) {
-	folder := os.DirFS("../platform/testdata/kinds")
-	for _, p := range platform.All().Descriptions() {
-		kinds, err := platformtest.ReadKinds(folder, p.Type)
+	for _, listed := range platform.All() {
+		p := listed.Description()
+		kinds, err := platformtest.ReadKinds(os.DirFS("../platform/" + platformtest.Folder(listed)))
 		if err != nil {
 			t.Fatal(err)
 		}

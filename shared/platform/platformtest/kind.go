@@ -1,6 +1,7 @@
 package platformtest
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
@@ -14,7 +15,7 @@ import (
 
 // A Kind is one kind of message or event that a platform sends, and what becomes of it.
 //
-// The file of a platform, named as its type, has them as paragraphs: a line that says what it is; a line with the enclosure of package platformsim, a blank and the
+// The file testdata/kinds.txt of a platform has them as paragraphs: a line that says what it is; a line with the enclosure of package platformsim, a blank and the
 // outcome; and the text in any number of lines, which are joined. Lines behind a # are left out. The outcome is heard and the text of the command, answered and what
 // could not be read, counted and the kind, or unproven and the kind. A text with line ends is quoted as in Go.
 type Kind struct {
@@ -24,9 +25,9 @@ type Kind struct {
 	Text      string
 }
 
-// ReadKinds reads the kinds of a platform. A platform without any is an error.
-func ReadKinds(folder fs.FS, platform string) ([]Kind, error) {
-	text, err := fs.ReadFile(folder, platform+".txt")
+// ReadKinds reads the kinds of a platform's folder. A platform without any is an error.
+func ReadKinds(folder fs.FS) ([]Kind, error) {
+	text, err := fs.ReadFile(folder, "testdata/kinds.txt")
 	if err != nil {
 		return nil, err
 	}
@@ -46,26 +47,26 @@ func ReadKinds(folder fs.FS, platform string) ([]Kind, error) {
 		head, body, ok := strings.Cut(rest, "\n")
 		enclosure, outcome, _ := strings.Cut(head, " ")
 		if !ok || outcome == "" {
-			return nil, fmt.Errorf("%s: %q has no enclosure, outcome or text", platform, about)
+			return nil, fmt.Errorf("kinds: %q has no enclosure, outcome or text", about)
 		}
 		if word, quoted, _ := strings.Cut(outcome, " "); strings.HasPrefix(quoted, `"`) {
 			unquoted, err := strconv.Unquote(quoted)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %q: %s: %w", platform, about, quoted, err)
+				return nil, fmt.Errorf("kinds: %q: %s: %w", about, quoted, err)
 			}
 			outcome = word + " " + unquoted
 		}
 		all = append(all, Kind{about, enclosure, outcome, strings.ReplaceAll(body, "\n", "")})
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("%s has no kinds", platform)
+		return nil, errors.New("there are no kinds")
 	}
 	return all, nil
 }
 
 // runKinds holds a platform to what its file says of all that it may send: nothing is dropped without a word.
-func runKinds(t *testing.T, p command.Platform, n New, kinds fs.FS) {
-	all, err := ReadKinds(kinds, p.Type)
+func runKinds(t *testing.T, p command.Platform, n New, folder fs.FS) {
+	all, err := ReadKinds(folder)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"path"
 	"reflect"
 	"slices"
 	"strings"
@@ -29,26 +30,27 @@ import (
 // A New makes a receiver.
 type New func(callback.Settings) (callback.Receiver, error)
 
-// Run holds every platform of the list to what a receiver must do.
-func Run(t *testing.T, platforms []callback.Platform, vectors, kinds fs.FS) {
-	all, err := ReadVectors(vectors)
-	if err != nil {
-		t.Fatal(err)
-	}
-	types := make(map[string]bool)
+// Folder returns the name of a platform's folder in shared/platform, which is that of its package.
+func Folder(p callback.Platform) string { return path.Base(reflect.TypeOf(p).PkgPath()) }
+
+// Run holds every platform of the list to what a platform must do, with the files of its folder in root, which is shared/platform.
+func Run(t *testing.T, platforms []callback.Platform, root fs.FS) {
 	for _, listed := range platforms {
 		p, newReceiver := listed.Description(), listed.NewReceiver
-		types[p.Type] = true
 		t.Run(p.Type, func(t *testing.T) {
-			n := 0
-			for _, v := range all {
-				if v.Type == p.Type {
-					n++
-					t.Run(v.Name, func(t *testing.T) { runVector(t, p, newReceiver, v) })
-				}
+			folder, err := fs.Sub(root, Folder(listed))
+			if err != nil {
+				t.Fatal(err)
 			}
-			if n == 0 {
-				t.Error("there are no vectors")
+			vectors, err := ReadVectors(folder)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range vectors {
+				if v.Type != p.Type {
+					t.Errorf("%s is of the type %q", v.Name, v.Type)
+				}
+				t.Run(v.Name, func(t *testing.T) { runVector(t, p, newReceiver, v) })
 			}
 			messages, checks := platformsim.Modes(p.Type)
 			if len(messages) == 0 {
@@ -60,14 +62,10 @@ func Run(t *testing.T, platforms []callback.Platform, vectors, kinds fs.FS) {
 			for _, mode := range checks {
 				t.Run("simulated "+mode, func(t *testing.T) { runCheck(t, p, newReceiver, mode) })
 			}
-			t.Run("kinds", func(t *testing.T) { runKinds(t, p, newReceiver, kinds) })
+			t.Run("kinds", func(t *testing.T) { runKinds(t, p, newReceiver, folder) })
+			t.Run("values", func(t *testing.T) { runValues(t, p, folder) })
 			t.Run("an empty secret is refused at construction", func(t *testing.T) { emptySecret(t, p, newReceiver) })
 		})
-	}
-	for _, v := range all {
-		if !types[v.Type] {
-			t.Errorf("%s is of the type %q, which no platform has", v.Name, v.Type)
-		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -31,9 +32,12 @@ type Vector struct {
 	Timeless bool
 }
 
-// ReadVectors reads all vectors of a folder.
+// ReadVectors reads the vectors of a platform's folder, in testdata/vectors. A platform without any is an error.
 func ReadVectors(folder fs.FS) ([]Vector, error) {
-	names, err := fs.Glob(folder, "*.txt")
+	names, err := fs.Glob(folder, "testdata/vectors/*.txt")
+	if err == nil && len(names) == 0 {
+		err = fs.ErrNotExist
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +51,7 @@ func ReadVectors(folder fs.FS) ([]Vector, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		v.Name = strings.TrimSuffix(name, ".txt")
+		v.Name = strings.TrimSuffix(path.Base(name), ".txt")
 		all = append(all, *v)
 	}
 	return all, nil
