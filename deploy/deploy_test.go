@@ -683,7 +683,7 @@ func TestEnvironments(t *testing.T) {
 			environment := cloud.environment(t, everything)
 			read := make(map[string]bool)
 			start := func(without string) error {
-				f, err := app.NewProgram(func(name string) string { // the one that needs the most
+				f, err := app.NewFunction(func(name string) string { // the one that needs the most
 
 					read[name] = true
 					if name == without {
@@ -693,7 +693,7 @@ func TestEnvironments(t *testing.T) {
 						return value
 					}
 					return cloud.given[name]
-				}, cloud.read, app.Webhook())
+				}, cloud.read, app.CloudWebhook())
 				if err == nil {
 					err = f.Close()
 				}

@@ -197,7 +197,7 @@ func settle(t *testing.T, ring []byte, tables app.Tables) {
 	local, err := app.OpenTables(t.Context(), app.Settings{
 		Table: tableName, TicketTable: ticketName, AccountID: app.DefaultAccountID, Region: app.DefaultRegion, Data: t.TempDir(),
 		KeyRing: secret.Text(ring), AccessKeyID: administrator.ID, AccessKeySecret: secret.Text(administrator.Secret),
-	}, tables, rpc.Actions()...)
+	}, tables, app.Actions(rpc.Actions()...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -415,7 +415,7 @@ func (w *world) open(t *testing.T, f deploy.Function) *deployed {
 	t.Helper()
 	var actions []rpc.Action
 	names := make(map[string]bool)
-	program, ok := map[deploy.Part]app.Program{deploy.Webhook: app.Webhook(), deploy.Dispatch: app.Dispatch(), deploy.Redrive: app.Redrive()}[f.Part]
+	role, ok := map[deploy.Part]app.Role{deploy.Webhook: app.CloudWebhook(), deploy.Dispatch: app.Dispatch(), deploy.Redrive: app.Redrive()}[f.Part]
 	for _, a := range rpc.Actions() {
 		if f.IsAPI() || a.Name == f.Name() {
 			actions = append(actions, a)
@@ -426,9 +426,9 @@ func (w *world) open(t *testing.T, f deploy.Function) *deployed {
 		actions = rpc.KeyActions()
 	}
 	if !ok {
-		program = app.Actions(actions...)
+		role = app.Actions(actions...)
 	}
-	opened, err := app.NewProgram(w.getenv, w.read, program)
+	opened, err := app.NewFunction(w.getenv, w.read, role)
 	if err != nil {
 		t.Fatal(err)
 	}

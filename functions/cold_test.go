@@ -104,7 +104,7 @@ func (c *cloud) fill(b *testing.B, read func(getenv func(string) string) (clouds
 		Data: data, AccessKeyID: coldKey.ID, AccessKeySecret: secret.Text(coldKey.Secret),
 	}, app.Tables{
 		Configurations: configurations, Keys: open(app.DefaultKeys, 0), KeyUses: open(app.DefaultKeyUses, chat.UseAge), Tickets: open(app.DefaultTickets, app.TicketAge), Journal: open(app.DefaultJournal, chat.DefaultRetention), Where: engine.Where,
-	}, rpc.Actions()...)
+	}, app.Actions(rpc.Actions()...))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -57,21 +57,24 @@ func functions(t *testing.T) []function {
 			t.Fatalf("%s: wanted one statement in main", path)
 		}
 		call, ok := last.Body.List[0].(*ast.ExprStmt).X.(*ast.CallExpr)
-		if !ok {
-			t.Fatalf("%s: wanted one call in main", path)
+		if !ok || len(call.Args) != 1 || call.Fun.(*ast.SelectorExpr).Sel.Name != "Run" {
+			t.Fatalf("%s: wanted one call of app.Run in main", path)
 		}
-		switch name := call.Fun.(*ast.SelectorExpr).Sel.Name; {
-		case name == "Run" && len(call.Args) == 2:
-			if f.action, err = strconv.Unquote(call.Args[0].(*ast.BasicLit).Value); err != nil {
+		role := call.Args[0].(*ast.CallExpr)
+		switch name := role.Fun.(*ast.SelectorExpr).Sel.Name; {
+		case name == "Action" && len(role.Args) == 2:
+			if f.action, err = strconv.Unquote(role.Args[0].(*ast.BasicLit).Value); err != nil {
 				t.Fatal(err)
 			}
-			f.method = call.Args[1].(*ast.SelectorExpr).Sel.Name
-		case slices.Contains([]string{"RunWebhook", "RunDispatch", "RunRedrive"}, name) && len(call.Args) == 0:
+			f.method = role.Args[1].(*ast.SelectorExpr).Sel.Name
+		case len(role.Args) != 0:
+			t.Fatalf("%s: main runs %s with arguments", path, name)
+		case name == "Webhook", name == "Dispatch", name == "Redrive":
 			f.plane = true
-		case name == "RunKeys" && len(call.Args) == 0:
+		case name == "AccessKeys":
 			f.keys = true
-		case name != "RunAll" || len(call.Args) != 0:
-			t.Fatalf("%s: main calls %s", path, name)
+		case name != "API":
+			t.Fatalf("%s: main runs %s", path, name)
 		}
 		out = append(out, f)
 	}
@@ -236,7 +239,7 @@ func TestEventsSucceed(t *testing.T) {
 	local, err := app.OpenLocal(t.Context(), app.Settings{
 		Table: app.DefaultTable, TicketTable: app.DefaultTickets, AccountID: app.DefaultAccountID, Region: app.DefaultRegion,
 		Data: t.TempDir(), AccessKeyID: key.ID, AccessKeySecret: secret.Text(key.Secret),
-	}, slices.Concat(rpc.Actions(), rpc.KeyActions())...)
+	}, app.Actions(slices.Concat(rpc.Actions(), rpc.KeyActions())...))
 	if err != nil {
 		t.Fatal(err)
 	}

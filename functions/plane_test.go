@@ -33,7 +33,7 @@ func TestPlaneEventsSucceed(t *testing.T) {
 	defer db.Close()
 	open := func(name string, ttl time.Duration) table.Table { return db.Table(name, file.TableOptions{TTL: ttl}) }
 	local, err := app.OpenTables(t.Context(), app.Settings{AccountID: app.DefaultAccountID, Region: app.DefaultRegion, Data: t.TempDir(), KeyRing: secret.Text(ring)},
-		app.Tables{Configurations: open(app.DefaultTable, 0), Keys: open(app.DefaultKeys, 0), Tickets: open(app.DefaultTickets, app.TicketAge)}, rpc.Actions()...)
+		app.Tables{Configurations: open(app.DefaultTable, 0), Keys: open(app.DefaultKeys, 0), Tickets: open(app.DefaultTickets, app.TicketAge)}, app.Actions(rpc.Actions()...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,14 +49,14 @@ func TestPlaneEventsSucceed(t *testing.T) {
 	}
 	tried := make(map[string]bool)
 	for folder, test := range map[string]struct {
-		program app.Program
-		want    string
+		role app.Role
+		want string
 	}{
-		"webhook":          {app.Webhook(), `"body":"unauthorized\n"`},
+		"webhook":          {app.CloudWebhook(), `"body":"unauthorized\n"`},
 		"dispatch-command": {app.Dispatch(), `{}`},
 		"redrive-commands": {app.Redrive(), `{"Found":0}`},
 	} {
-		f, err := app.NewProgram(func(name string) string { return environment[name] }, read, test.program)
+		f, err := app.NewFunction(func(name string) string { return environment[name] }, read, test.role)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +66,7 @@ func TestPlaneEventsSucceed(t *testing.T) {
 			t.Fatal(err)
 		}
 		logger := slog.New(slog.NewTextHandler(io.Discard, nil))
-		answer, err := serve.Deliver(t.Context(), serve.Program{Handler: f, Logger: logger}, serve.Call{RequestID: "1", Function: folder}, event)
+		answer, err := serve.Deliver(t.Context(), serve.Function{Handler: f, Logger: logger}, serve.Call{RequestID: "1", Function: folder}, event)
 		if err != nil || !strings.Contains(string(answer), test.want) || strings.Contains(string(answer), `"Code"`) {
 			t.Errorf("%s: %s %v, want %s", folder, answer, err, test.want)
 		}

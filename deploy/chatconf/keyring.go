@@ -208,7 +208,7 @@ data directory; CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET, if set, b
 
 // claimTables claims tables, closes them, and says what came of it.
 func claimTables(ctx context.Context, w io.Writer, settings app.Settings, tables app.Tables) error {
-	l, err := app.OpenTables(ctx, settings, tables, rpc.Actions()...)
+	l, err := app.OpenTables(ctx, settings, tables, app.Actions(rpc.Actions()...))
 	if err != nil {
 		return seeTables(err)
 	}

@@ -59,7 +59,7 @@ func withLocal(ctx context.Context, where dataFlags, do func(*app.Local, app.Set
 	if _, err := os.Stat(filepath.Join(settings.Data, app.TableFile)); err != nil {
 		return usagef("there is no local service in %s: start one with 'chatconf serve', or give --data", settings.Data)
 	}
-	l, err := app.OpenLocal(ctx, settings, rpc.Actions()...)
+	l, err := app.OpenLocal(ctx, settings, app.Actions(rpc.Actions()...))
 	if errors.Is(err, bolt.ErrInUse) {
 		return fmt.Errorf("%w; stop the service first", err)
 	}
@@ -85,7 +85,7 @@ func withStore(ctx context.Context, name string, settings app.Settings, do func(
 	case !ok:
 		return errors.Join(usagef("no service was ever started on the %s: start one with 'chatconf serve --store %s'", tables.Where, name), tables.Close())
 	}
-	l, err := app.OpenTables(ctx, settings, tables, rpc.Actions()...)
+	l, err := app.OpenTables(ctx, settings, tables, app.Actions(rpc.Actions()...))
 	if err != nil {
 		return seeTables(err)
 	}

@@ -80,7 +80,7 @@ func newData(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := app.OpenLocal(t.Context(), settings, rpc.Actions()...)
+	l, err := app.OpenLocal(t.Context(), settings, app.Actions(rpc.Actions()...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func newService(t *testing.T, data string, more ...rpc.Action) (endpoint string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := app.OpenLocal(t.Context(), settings, append(rpc.Actions(), more...)...)
+	l, err := app.OpenLocal(t.Context(), settings, app.Actions(append(rpc.Actions(), more...)...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -723,7 +723,7 @@ func TestCheck(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l, err := app.OpenLocal(t.Context(), settings, rpc.Actions()...)
+		l, err := app.OpenLocal(t.Context(), settings, app.Actions(rpc.Actions()...))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -49,7 +49,7 @@ func newSendService(t *testing.T) (flags []string, local *app.Local) {
 		t.Fatal(err)
 	}
 	settings.WebhookBaseURL = "http://" + listener.Addr().String()
-	l, err := app.OpenLocal(t.Context(), settings, serveActions()...)
+	l, err := app.OpenLocal(t.Context(), settings, app.Actions(serveActions()...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func TestSendThroughServe(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	started, stopped := make(chan app.Started, 1), make(chan error, 1)
 	go func() {
-		stopped <- app.ServeLocal(ctx, settings, func(s app.Started) { started <- s }, serveActions()...)
+		stopped <- app.ServeLocal(ctx, settings, func(s app.Started) { started <- s }, app.Everything(serveActions()...))
 	}()
 	select {
 	case <-started:
@@ -469,7 +469,7 @@ func TestSendToAStranger(t *testing.T) {
 			t.Fatal(err)
 		}
 		settings.WebhookBaseURL = base
-		l, err := app.OpenLocal(t.Context(), settings, serveActions()...)
+		l, err := app.OpenLocal(t.Context(), settings, app.Actions(serveActions()...))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -67,15 +67,16 @@ CHATCONF_JOURNAL_TABLE, CHATCONF_KEY_TABLE, CHATCONF_KEY_USE_TABLE, CHATCONF_JOU
 			case cmd.Flags().Changed("dist"):
 				return usagef("--dist is of --target %s and %s", targetFC, targetLambda)
 			}
+			role := app.Everything(serveActions(trusted(settings)...)...)
 			started := func(s app.Started) { welcome(cmd.OutOrStdout(), settings.Data, s, nil) }
 			if store == storeFile {
-				return seeAddr(app.ServeLocal(cmd.Context(), settings, started, serveActions(trusted(settings)...)...))
+				return seeAddr(app.ServeLocal(cmd.Context(), settings, started, role))
 			}
 			tables, err := openTables(store, settings, os.Getenv)
 			if err != nil {
 				return err
 			}
-			return seeAddr(seeTables(app.ServeTables(cmd.Context(), settings, tables, started, serveActions(trusted(settings)...)...)))
+			return seeAddr(seeTables(app.ServeTables(cmd.Context(), settings, tables, started, role)))
 		},
 	}
 	cmd.Flags().StringVar(&addr, "addr", "", "address to listen on (default CHATCONF_ADDR, else "+app.DefaultAddr+")")

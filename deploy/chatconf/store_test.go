@@ -457,7 +457,7 @@ func openOn(t *testing.T, store, data string) (*app.Local, app.Tables) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := app.OpenTables(t.Context(), settings, tables, rpc.Actions()...)
+	l, err := app.OpenTables(t.Context(), settings, tables, app.Actions(rpc.Actions()...))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -276,7 +276,7 @@ func (t *twin) claim(ctx context.Context, o twinOptions) error {
 	if err != nil {
 		return err
 	}
-	if t.local, err = app.OpenTables(ctx, t.settings, tables, playActions(trusted(t.settings)...)...); err != nil {
+	if t.local, err = app.OpenTables(ctx, t.settings, tables, app.Actions(playActions(trusted(t.settings)...)...)); err != nil {
 		return err
 	}
 	t.closers = append(t.closers, t.local.Close)

@@ -88,7 +88,7 @@ func TestServeWithTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := app.OpenLocal(t.Context(), settings, rpc.Actions()...)
+	l, err := app.OpenLocal(t.Context(), settings, app.Actions(rpc.Actions()...))
 	if err != nil {
 		t.Fatal(err)
 	}

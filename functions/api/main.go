@@ -3,4 +3,4 @@ package main
 
 import "chatconf/shared/app"
 
-func main() { app.RunAll() }
+func main() { app.Run(app.API()) }

@@ -6,4 +6,4 @@ import (
 	"chatconf/shared/chat"
 )
 
-func main() { app.Run("ChangeResourceGroup", (*chat.Service).ChangeResourceGroup) }
+func main() { app.Run(app.Action("ChangeResourceGroup", (*chat.Service).ChangeResourceGroup)) }

@@ -6,4 +6,4 @@ import (
 	"chatconf/shared/chat"
 )
 
-func main() { app.Run("CreateChatConfiguration", (*chat.Service).Create) }
+func main() { app.Run(app.Action("CreateChatConfiguration", (*chat.Service).Create)) }

@@ -6,4 +6,4 @@ import (
 	"chatconf/shared/chat"
 )
 
-func main() { app.Run("DeleteChatConfiguration", (*chat.Service).Delete) }
+func main() { app.Run(app.Action("DeleteChatConfiguration", (*chat.Service).Delete)) }

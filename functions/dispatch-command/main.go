@@ -3,4 +3,4 @@ package main
 
 import "chatconf/shared/app"
 
-func main() { app.RunDispatch() }
+func main() { app.Run(app.Dispatch()) }

@@ -6,4 +6,4 @@ import (
 	"chatconf/shared/chat"
 )
 
-func main() { app.Run("GetChatConfigurationHealth", (*chat.Service).Health) }
+func main() { app.Run(app.Action("GetChatConfigurationHealth", (*chat.Service).Health)) }

@@ -6,4 +6,4 @@ import (
 	"chatconf/shared/chat"
 )
 
-func main() { app.Run("GetChatConfiguration", (*chat.Service).Get) }
+func main() { app.Run(app.Action("GetChatConfiguration", (*chat.Service).Get)) }

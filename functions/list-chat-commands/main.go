@@ -6,4 +6,4 @@ import (
 	"chatconf/shared/chat"
 )
 
-func main() { app.Run("ListChatCommands", (*chat.Service).ListCommands) }
+func main() { app.Run(app.Action("ListChatCommands", (*chat.Service).ListCommands)) }

@@ -6,4 +6,4 @@ import (
 	"chatconf/shared/chat"
 )
 
-func main() { app.Run("ListChatConfigurations", (*chat.Service).List) }
+func main() { app.Run(app.Action("ListChatConfigurations", (*chat.Service).List)) }

@@ -6,4 +6,4 @@ import (
 	"chatconf/shared/chat"
 )
 
-func main() { app.Run("ListTagKeys", (*chat.Service).ListTagKeys) }
+func main() { app.Run(app.Action("ListTagKeys", (*chat.Service).ListTagKeys)) }

@@ -6,4 +6,4 @@ import (
 	"chatconf/shared/chat"
 )
 
-func main() { app.Run("ListTagResources", (*chat.Service).ListTagResources) }
+func main() { app.Run(app.Action("ListTagResources", (*chat.Service).ListTagResources)) }

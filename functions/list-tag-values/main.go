@@ -6,4 +6,4 @@ import (
 	"chatconf/shared/chat"
 )
 
-func main() { app.Run("ListTagValues", (*chat.Service).ListTagValues) }
+func main() { app.Run(app.Action("ListTagValues", (*chat.Service).ListTagValues)) }

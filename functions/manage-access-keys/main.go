@@ -4,4 +4,4 @@ package main
 
 import "chatconf/shared/app"
 
-func main() { app.RunKeys() }
+func main() { app.Run(app.AccessKeys()) }

@@ -3,4 +3,4 @@ package main
 
 import "chatconf/shared/app"
 
-func main() { app.RunRedrive() }
+func main() { app.Run(app.Redrive()) }

@@ -6,4 +6,4 @@ import (
 	"chatconf/shared/chat"
 )
 
-func main() { app.Run("RotateChatWebhook", (*chat.Service).Rotate) }
+func main() { app.Run(app.Action("RotateChatWebhook", (*chat.Service).Rotate)) }

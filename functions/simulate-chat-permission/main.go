@@ -6,4 +6,4 @@ import (
 	"chatconf/shared/chat"
 )
 
-func main() { app.Run("SimulateChatPermission", (*chat.Service).Simulate) }
+func main() { app.Run(app.Action("SimulateChatPermission", (*chat.Service).Simulate)) }

@@ -6,4 +6,4 @@ import (
 	"chatconf/shared/chat"
 )
 
-func main() { app.Run("TagResources", (*chat.Service).Tag) }
+func main() { app.Run(app.Action("TagResources", (*chat.Service).Tag)) }

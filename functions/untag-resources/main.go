@@ -6,4 +6,4 @@ import (
 	"chatconf/shared/chat"
 )
 
-func main() { app.Run("UntagResources", (*chat.Service).Untag) }
+func main() { app.Run(app.Action("UntagResources", (*chat.Service).Untag)) }

@@ -6,4 +6,4 @@ import (
 	"chatconf/shared/chat"
 )
 
-func main() { app.Run("UpdateChatConfiguration", (*chat.Service).Update) }
+func main() { app.Run(app.Action("UpdateChatConfiguration", (*chat.Service).Update)) }

@@ -1,5 +1,5 @@
-// Package app is the composition root: it reads the settings, opens the tables of the target that the program was built for, and
-// wires the service to its doors. Which target that is, is said by build tags, in the files target_*.go only.
+// Package app is the composition root: it reads the settings, opens the tables, and connects the service
+// to what calls it. The target of a binary is chosen by build tags, which only the files target_*.go carry.
 package app
 
 import (
@@ -23,22 +23,10 @@ import (
 	"chatconf/shared/serve"
 )
 
-// Run is the main function of a function that serves one action.
-func Run[Req, Resp any](name string, method func(*chat.Service, context.Context, *Req) (*Resp, error)) {
-	run(rpc.NewAction(name, method))
-}
-
-// RunAll is the main function of a function that serves every action. In a cloud those on access keys are not among them:
-// the function may not write the table of keys.
-func RunAll() { run(allActions()...) }
-
-// RunKeys is the main function of the function that serves the actions on access keys.
-func RunKeys() { run(rpc.KeyActions()...) }
-
-func run(actions ...rpc.Action) { runProgram(Actions(actions...)) }
-
-func runProgram(p Program) {
-	serve.Main(func(ctx context.Context) error { return runTarget(ctx, os.Getenv, p, Names(os.Environ())...) })
+// Run runs a role on the target that the binary was built for, until the process is told to stop. It is the
+// main function of every function.
+func Run(r Role) {
+	serve.Main(func(ctx context.Context) error { return run(ctx, os.Getenv, r, Names(os.Environ())...) })
 }
 
 // An App is the wired service.
@@ -75,8 +63,8 @@ func (a *App) Close() error {
 	return errors.Join(errs...)
 }
 
-// wire puts the parts together for a program. Without a table for it there is no journal.
-func wire(s Settings, t Tables, ring *seal.Ring, functions functions, p Program) (*App, error) {
+// wire puts the service together for a role. Without a table for it there is no journal.
+func wire(s Settings, t Tables, ring *seal.Ring, functions functions, r Role) (*App, error) {
 	var journal *chat.Journal
 	if t.Journal != nil {
 		_, age := s.Journal()
@@ -98,7 +86,7 @@ func wire(s Settings, t Tables, ring *seal.Ring, functions functions, p Program)
 		return nil, err
 	}
 	a := &App{Service: service, Keys: keys, Journal: journal}
-	if a.Handler, err = p.open(&parts{a, s, t, functions}); err != nil {
+	if a.Handler, err = r.open(&parts{a, s, t, functions}); err != nil {
 		return nil, err
 	}
 	return a, nil

@@ -41,7 +41,7 @@ func newBench(b *testing.B) (local *app.Local, endpoint string) {
 		AccessKeyID:       benchKey.ID,
 		AccessKeySecret:   secret.Text(benchKey.Secret),
 		Data:              b.TempDir(),
-	}, rpc.Actions()...)
+	}, app.Actions(rpc.Actions()...))
 	if err != nil {
 		b.Fatal(err)
 	}

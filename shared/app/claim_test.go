@@ -106,7 +106,7 @@ func (f *faulty) Close() error {
 // start opens a service on tables; it is closed when the test ends.
 func start(t *testing.T, s app.Settings, tables app.Tables) *app.Local {
 	t.Helper()
-	l, err := app.OpenTables(t.Context(), s, tables, rpc.Actions()...)
+	l, err := app.OpenTables(t.Context(), s, tables, app.Actions(rpc.Actions()...))
 	if err != nil {
 		t.Fatalf("OpenTables: %v", err)
 	}
@@ -117,7 +117,7 @@ func start(t *testing.T, s app.Settings, tables app.Tables) *app.Local {
 // turnedAway reports the error of a start that must fail, and close its tables.
 func turnedAway(t *testing.T, s app.Settings, tables app.Tables) error {
 	t.Helper()
-	l, err := app.OpenTables(t.Context(), s, tables, rpc.Actions()...)
+	l, err := app.OpenTables(t.Context(), s, tables, app.Actions(rpc.Actions()...))
 	if err == nil {
 		l.Close()
 		t.Fatal("OpenTables: no error")
@@ -287,7 +287,9 @@ func TestFirstStartsAtOnce(t *testing.T) {
 			ready.Wait()
 			return nil
 		}
-		done.Go(func() { locals[i], errs[i] = app.OpenTables(t.Context(), all[i], tables, rpc.Actions()...) })
+		done.Go(func() {
+			locals[i], errs[i] = app.OpenTables(t.Context(), all[i], tables, app.Actions(rpc.Actions()...))
+		})
 	}
 	done.Wait()
 	winners := 0
@@ -353,7 +355,7 @@ func TestFirstStartOnAStoreThatFails(t *testing.T) {
 			db, s := newStore(t), settings(t)
 			tables, f := tablesOf(db)
 			f.at, f.applied = at, applied
-			l, err := app.OpenTables(t.Context(), s, tables, rpc.Actions()...)
+			l, err := app.OpenTables(t.Context(), s, tables, app.Actions(rpc.Actions()...))
 			if f.calls < at { // one call more than there are
 				if err != nil {
 					t.Fatal(err)
@@ -400,7 +402,7 @@ func TestLaterStartOnAStoreThatFails(t *testing.T) {
 	for at := 1; ; at++ {
 		tables, f := tablesOf(db)
 		f.at = at
-		l, err := app.OpenTables(t.Context(), s, tables, rpc.Actions()...)
+		l, err := app.OpenTables(t.Context(), s, tables, app.Actions(rpc.Actions()...))
 		if f.calls < at {
 			if err != nil {
 				t.Fatal(err)
@@ -526,7 +528,7 @@ func TestDataDirectoryThatIsAFile(t *testing.T) {
 func TestCloseDoesNotWaitForAJournalThatHangs(t *testing.T) {
 	tables, _ := tablesOf(newStore(t))
 	tables.Journal = hung{}
-	l, err := app.OpenTables(t.Context(), settings(t), tables, rpc.Actions()...)
+	l, err := app.OpenTables(t.Context(), settings(t), tables, app.Actions(rpc.Actions()...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -570,7 +572,7 @@ func TestStartOnTablesThatTakeNoWrite(t *testing.T) {
 		tables.Tickets = noWrites{tables.Tickets}
 		return tables
 	}
-	if l, err := app.OpenTables(t.Context(), s, full(), rpc.Actions()...); err == nil || !strings.Contains(err.Error(), "no space left") {
+	if l, err := app.OpenTables(t.Context(), s, full(), app.Actions(rpc.Actions()...)); err == nil || !strings.Contains(err.Error(), "no space left") {
 		l.Close()
 		t.Fatalf("a first start: %v", err)
 	}

@@ -1,8 +1,5 @@
 package app
 
-// ServeFunction is serveFunction.
-var ServeFunction = serveFunction
-
 // Reachable and WarnOpen are of listeners.
 var (
 	Reachable = reachable

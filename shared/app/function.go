@@ -12,7 +12,6 @@ import (
 
 	"chatconf/shared/cloud"
 	"chatconf/shared/invoke"
-	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
 	"chatconf/shared/serve"
 )
@@ -27,7 +26,7 @@ type Function struct {
 	tables   Tables
 	cloud    cloud.Cloud
 	ring     *seal.Ring // nil: the key service has to open it
-	program  Program
+	role     Role
 
 	app    atomic.Pointer[App]
 	turn   chan struct{}           // holds one token, for whoever opens
@@ -39,18 +38,13 @@ type failure struct{ err error }
 
 var _ serve.Handler = (*Function)(nil)
 
-// NewFunction returns the function that an environment describes; read reads the target of it. It sends nothing. The error lists every
-// mistake in the environment.
-func NewFunction(getenv func(string) string, read func(getenv func(string) string) (cloud.Cloud, error), actions ...rpc.Action) (*Function, error) {
-	return NewProgram(getenv, read, Actions(actions...))
-}
-
-// NewProgram is NewFunction for any program, in an environment in which the given names are set.
-func NewProgram(getenv func(string) string, read func(getenv func(string) string) (cloud.Cloud, error), p Program, names ...string) (*Function, error) {
+// NewFunction returns the function with a role in an environment, in which the given names are set; read
+// reads the cloud of it. It sends nothing. The error lists every mistake in the environment.
+func NewFunction(getenv func(string) string, read func(getenv func(string) string) (cloud.Cloud, error), r Role, names ...string) (*Function, error) {
 	s, mistakes := readSettings(getenv, names)
-	f := &Function{settings: s, program: p, turn: make(chan struct{}, 1)}
-	if p.check != nil {
-		mistakes = append(mistakes, p.check(s)...)
+	f := &Function{settings: s, role: r, turn: make(chan struct{}, 1)}
+	if r.check != nil {
+		mistakes = append(mistakes, r.check(s)...)
 	}
 	var err error
 	switch {
@@ -93,10 +87,10 @@ func (f *Function) ServeEvent(ctx context.Context, e serve.Event) (answer []byte
 func (f *Function) handler(ctx context.Context) serve.Handler {
 	a, err := f.open(ctx)
 	if err != nil {
-		if f.program.closed == nil {
+		if f.role.closed == nil {
 			return &closed{err}
 		}
-		return f.program.closed(f.settings, err)
+		return f.role.closed(f.settings, err)
 	}
 	return a.Handler
 }
@@ -174,7 +168,7 @@ func (f *Function) wire(ctx context.Context) (*App, error) {
 	if _, err := proveClaim(f.tables, o.ring, claims[0]); err != nil {
 		return nil, fmt.Errorf("CHATCONF_KEYRING: %w", err)
 	}
-	return wire(f.settings, f.tables, o.ring, functions{f.cloud.Call, f.cloud.Start}, f.program)
+	return wire(f.settings, f.tables, o.ring, functions{f.cloud.Call, f.cloud.Start}, f.role)
 }
 
 // openRing returns the key ring of the settings.
@@ -193,13 +187,9 @@ func (f *Function) openRing(ctx context.Context) (*seal.Ring, error) {
 	return ring, nil
 }
 
-// serveFunction serves a program under the runtime of a cloud, or where CHATCONF_ADDR is set and the runtime is not there, over HTTP.
-func serveFunction(ctx context.Context, getenv func(string) string, read func(getenv func(string) string) (cloud.Cloud, error), runtime serve.Runtime,
-	p Program, names ...string) error {
-	f, err := NewProgram(getenv, read, p, names...)
-	if err != nil {
-		return err
-	}
-	program := serve.Program{Handler: f, Logger: NewLogger(os.Stderr), Warm: f.Warm, Close: f.Close}
-	return serve.Run(ctx, getenv, program, runtime, serve.HTTPRuntime)
+// Serve serves the function under the runtime of its cloud, or over HTTP where CHATCONF_ADDR is set and the
+// runtime is not there.
+func (f *Function) Serve(ctx context.Context, getenv func(string) string, runtime serve.Runtime) error {
+	function := serve.Function{Handler: f, Logger: NewLogger(os.Stderr), Warm: f.Warm, Close: f.Close}
+	return serve.Run(ctx, getenv, function, runtime, serve.HTTPRuntime)
 }

@@ -193,7 +193,7 @@ func (c *cloud) claim(ring string) {
 	}
 	l, err := app.OpenTables(c.Context(), s, app.Tables{
 		Configurations: open(s.Table, 0), Keys: open(s.KeyTable, 0), Tickets: open(s.TicketTable, app.TicketAge), Where: engine.Where,
-	}, rpc.Actions()...)
+	}, app.Actions(rpc.Actions()...))
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func (c *cloud) function(actions ...rpc.Action) *app.Function {
 	if len(actions) == 0 {
 		actions = rpc.Actions()
 	}
-	f, err := app.NewFunction(env(c.env), c.read, actions...)
+	f, err := app.NewFunction(env(c.env), c.read, app.Actions(actions...))
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -452,7 +452,7 @@ func TestMistakesInAFunctionsSettings(t *testing.T) {
 	} {
 		environment := maps.Clone(common)
 		maps.Copy(environment, test.env)
-		_, err := app.NewFunction(env(environment), test.read, rpc.Actions()...)
+		_, err := app.NewFunction(env(environment), test.read, app.Actions(rpc.Actions()...))
 		for _, want := range slices.Concat(test.wants, []string{"CHATCONF_MAX_CONFIGURATIONS", "CHATCONF_EVENT_POLICY", "CHATCONF_ROOTS"}) {
 			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), planted) {
 				t.Errorf("%s: %v, want %s", test.name, err, want)
@@ -461,15 +461,15 @@ func TestMistakesInAFunctionsSettings(t *testing.T) {
 	}
 	eachCloud(t, func(t *testing.T, c *cloud) {
 		c.env["CHATCONF_TABLE"], c.env["CHATCONF_TICKET_TABLE"] = "a b", "c/d"
-		_, err := app.NewFunction(env(c.env), c.read, rpc.Actions()...)
+		_, err := app.NewFunction(env(c.env), c.read, app.Actions(rpc.Actions()...))
 		if err == nil || !strings.Contains(err.Error(), "CHATCONF_TABLE: ") || !strings.Contains(err.Error(), "CHATCONF_TICKET_TABLE: ") {
 			t.Errorf("NewFunction with names that are none = %v", err)
 		}
 		c.env["CHATCONF_EVENT_POLCY"] = planted
-		_, err = app.NewProgram(env(c.env), c.read, app.Webhook(), slices.Collect(maps.Keys(c.env))...)
+		_, err = app.NewFunction(env(c.env), c.read, app.CloudWebhook(), slices.Collect(maps.Keys(c.env))...)
 		for _, want := range []string{"CHATCONF_EVENT_POLCY: unknown setting; did you mean CHATCONF_EVENT_POLICY?", "CHATCONF_TABLE: ", "CHATCONF_DISPATCH_FUNCTION: "} {
 			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), planted) {
-				t.Errorf("NewProgram with a misspelt name = %v, want %s", err, want)
+				t.Errorf("NewFunction with a misspelt name = %v, want %s", err, want)
 			}
 		}
 	})
@@ -697,7 +697,7 @@ func TestAFunctionOverHTTP(t *testing.T) {
 		done := make(chan error, 1)
 		runtimes := map[string]serve.Runtime{"tablestore": fc.Runtime, "dynamodb": lambda.Runtime}
 		go func() {
-			done <- app.ServeFunction(ctx, env(c.env), c.read, runtimes[c.store], app.Actions(rpc.Actions()...))
+			done <- serveFunction(ctx, c, runtimes[c.store])
 		}()
 		client := newTestClient(t)
 		for {
@@ -716,14 +716,23 @@ func TestAFunctionOverHTTP(t *testing.T) {
 			t.Error(err)
 		}
 		delete(c.env, "CHATCONF_ADDR")
-		if err := app.ServeFunction(t.Context(), env(c.env), c.read, runtimes[c.store], app.Actions(rpc.Actions()...)); err == nil || !strings.Contains(err.Error(), "_RUNTIME_API") {
+		if err := serveFunction(t.Context(), c, runtimes[c.store]); err == nil || !strings.Contains(err.Error(), "_RUNTIME_API") {
 			t.Errorf("without a runtime = %v, want what was looked for", err)
 		}
 		delete(c.env, "CHATCONF_KEYRING")
-		if err := app.ServeFunction(t.Context(), env(c.env), c.read, runtimes[c.store], app.Actions(rpc.Actions()...)); err == nil || !strings.Contains(err.Error(), "CHATCONF_KEYRING") {
+		if err := serveFunction(t.Context(), c, runtimes[c.store]); err == nil || !strings.Contains(err.Error(), "CHATCONF_KEYRING") {
 			t.Errorf("without a ring = %v", err)
 		}
 	})
+}
+
+// serveFunction serves every action on a cloud until ctx ends.
+func serveFunction(ctx context.Context, c *cloud, runtime serve.Runtime) error {
+	f, err := app.NewFunction(env(c.env), c.read, app.Actions(rpc.Actions()...))
+	if err != nil {
+		return err
+	}
+	return f.Serve(ctx, env(c.env), runtime)
 }
 
 func newTestClient(t *testing.T) *http.Client {

@@ -147,7 +147,7 @@ func TestWhatEventsMayDo(t *testing.T) {
 				}
 				s.EventPolicy = p
 			}
-			l, err := app.OpenLocal(t.Context(), s, test.actions...)
+			l, err := app.OpenLocal(t.Context(), s, app.Actions(test.actions...))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,7 +18,6 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/policy"
-	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
 	"chatconf/shared/secret"
 	"chatconf/shared/serve"
@@ -47,11 +46,7 @@ type Local struct {
 
 // OpenLocal opens the service on the data directory of the settings. On the first start it makes the key ring and an access key
 // that may do everything, and leaves both in files that only their owner can read.
-func OpenLocal(ctx context.Context, s Settings, actions ...rpc.Action) (*Local, error) {
-	return openFile(ctx, s, Actions(actions...))
-}
-
-func openFile(ctx context.Context, s Settings, p Program) (*Local, error) {
+func OpenLocal(ctx context.Context, s Settings, r Role) (*Local, error) {
 	if err := checkFirst(s); err != nil {
 		return nil, err
 	}
@@ -76,7 +71,7 @@ func openFile(ctx context.Context, s Settings, p Program) (*Local, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	tables.Where = path
-	l, err := openLocal(ctx, s, tables, len(partitions) == 0, p)
+	l, err := openLocal(ctx, s, tables, len(partitions) == 0, r)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -115,12 +110,7 @@ func administrator(s Settings, key AccessKey) chat.AccessKey {
 
 // OpenTables is OpenLocal with the data in other tables; key ring, access key and endpoint stay in the data directory. Closing the
 // service closes the tables.
-func OpenTables(ctx context.Context, s Settings, t Tables, actions ...rpc.Action) (*Local, error) {
-	return openTables(ctx, s, t, Actions(actions...))
-}
-
-// openTables is OpenTables for any program.
-func openTables(ctx context.Context, s Settings, t Tables, p Program) (_ *Local, err error) {
+func OpenTables(ctx context.Context, s Settings, t Tables, r Role) (_ *Local, err error) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, t.Close())
@@ -139,7 +129,7 @@ func openTables(ctx context.Context, s Settings, t Tables, p Program) (_ *Local,
 	if err != nil {
 		return nil, err
 	}
-	l, err := openLocal(ctx, s, t, !later, p)
+	l, err := openLocal(ctx, s, t, !later, r)
 	if err != nil {
 		return nil, err
 	}
@@ -191,13 +181,13 @@ func claim(ctx context.Context, t Tables, ring *seal.Ring, first bool) (revision
 	return proveClaim(t, ring, claims[0])
 }
 
-// proveClaim returns the revision of a claim, if the key ring made it and this program knows it.
+// proveClaim returns the revision of a claim, if the key ring made it and this version knows it.
 func proveClaim(t Tables, ring *seal.Ring, there table.Item) (revision int64, err error) {
 	if _, err := ring.Open(claimPlace, there.Value); err != nil {
 		return 0, fmt.Errorf("the key ring is not the one that %s was sealed with: %w", t.Where, err)
 	}
 	if there.Revision != claimed && there.Revision != settled {
-		return 0, fmt.Errorf("%s: the claim of the key ring is at revision %d, which this program does not know", t.Where, there.Revision)
+		return 0, fmt.Errorf("%s: the claim of the key ring is at revision %d, which this version of chatconf does not know", t.Where, there.Revision)
 	}
 	return there.Revision, nil
 }
@@ -217,7 +207,7 @@ func putClaim(ctx context.Context, t Tables, ring *seal.Ring, revision int64, co
 }
 
 // openLocal opens the service on its tables. On the first start they are empty. Later the key ring must be there: a new one could open nothing.
-func openLocal(ctx context.Context, s Settings, t Tables, first bool, p Program) (*Local, error) {
+func openLocal(ctx context.Context, s Settings, t Tables, first bool, r Role) (*Local, error) {
 	ring, err := localRing(s, t.Where, first)
 	if err != nil {
 		return nil, err
@@ -226,7 +216,7 @@ func openLocal(ctx context.Context, s Settings, t Tables, first bool, p Program)
 	if err != nil {
 		return nil, err
 	}
-	a, err := wire(s, t, ring, functions{}, p)
+	a, err := wire(s, t, ring, functions{}, r)
 	if err != nil {
 		return nil, err
 	}
@@ -484,23 +474,18 @@ type Started struct {
 	Certificate string // the file of one that this machine's roots do not take, so that clients have to be given it; else empty
 }
 
-// ServeLocal serves actions, and the webhooks of the configurations, on the data directory and address of the settings until ctx ends.
-// It calls started once, when requests are answered.
-func ServeLocal(ctx context.Context, s Settings, started func(Started), actions ...rpc.Action) error {
-	return serveProgram(ctx, s, started, Everything(actions...))
-}
-
-// serveProgram is ServeLocal for any program.
-func serveProgram(ctx context.Context, s Settings, started func(Started), p Program) error {
-	return Serve(ctx, s, started, func(s Settings) (Opened, error) { return opened(openFile(ctx, s, p)) })
+// ServeLocal serves a role on the data directory and the address of the settings until ctx ends. It calls
+// started once, when requests are answered.
+func ServeLocal(ctx context.Context, s Settings, started func(Started), r Role) error {
+	return Serve(ctx, s, started, func(s Settings) (Opened, error) { return opened(OpenLocal(ctx, s, r)) })
 }
 
 // ServeTables is ServeLocal with the data in other tables, which it closes at its end.
-func ServeTables(ctx context.Context, s Settings, t Tables, started func(Started), actions ...rpc.Action) error {
+func ServeTables(ctx context.Context, s Settings, t Tables, started func(Started), r Role) error {
 	tried := false
 	err := Serve(ctx, s, started, func(s Settings) (Opened, error) {
 		tried = true
-		return opened(openTables(ctx, s, t, Everything(actions...)))
+		return opened(OpenTables(ctx, s, t, r))
 	})
 	if !tried {
 		err = errors.Join(err, t.Close())

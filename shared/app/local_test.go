@@ -36,7 +36,7 @@ func settings(t *testing.T) app.Settings {
 
 func open(t *testing.T, s app.Settings) *app.Local {
 	t.Helper()
-	l, err := app.OpenLocal(t.Context(), s, rpc.Actions()...)
+	l, err := app.OpenLocal(t.Context(), s, app.Actions(rpc.Actions()...))
 	if err != nil {
 		t.Fatalf("OpenLocal: %v", err)
 	}
@@ -47,7 +47,7 @@ func open(t *testing.T, s app.Settings) *app.Local {
 // refused reports the error of an open that must fail, and that the file is let go of.
 func refused(t *testing.T, s app.Settings) error {
 	t.Helper()
-	l, err := app.OpenLocal(t.Context(), s, rpc.Actions()...)
+	l, err := app.OpenLocal(t.Context(), s, app.Actions(rpc.Actions()...))
 	if err == nil {
 		l.Close()
 		t.Fatal("OpenLocal: no error")
@@ -367,7 +367,9 @@ func TestServeLocal(t *testing.T) {
 	s.Addr = "127.0.0.1:0"
 	ctx, stop := context.WithCancel(t.Context())
 	started, done := make(chan app.Started, 1), make(chan error, 1)
-	go func() { done <- app.ServeLocal(ctx, s, func(st app.Started) { started <- st }, rpc.Actions()...) }()
+	go func() {
+		done <- app.ServeLocal(ctx, s, func(st app.Started) { started <- st }, app.Everything(rpc.Actions()...))
+	}()
 	st := <-started
 	if !st.First || st.AccessKeyID != readKey(t, s).ID || st.KeyFile != filepath.Join(s.Data, "access-key.json") {
 		t.Errorf("started = %+v", st)
@@ -377,7 +379,7 @@ func TestServeLocal(t *testing.T) {
 	}
 	other := settings(t)
 	other.Addr = strings.TrimPrefix(st.Endpoint, "http://")
-	if err := app.ServeLocal(t.Context(), other, func(app.Started) { t.Error("started on a port that is taken") }, rpc.Actions()...); err == nil {
+	if err := app.ServeLocal(t.Context(), other, func(app.Started) { t.Error("started on a port that is taken") }, app.Everything(rpc.Actions()...)); err == nil {
 		t.Error("a port that is taken: no error")
 	}
 	if _, err := os.Stat(other.Data); err == nil {
@@ -402,7 +404,7 @@ func TestServeTables(t *testing.T) {
 	tables, f := tablesOf(db)
 	started, done := make(chan app.Started, 1), make(chan error, 1)
 	go func() {
-		done <- app.ServeTables(ctx, s, tables, func(st app.Started) { started <- st }, rpc.Actions()...)
+		done <- app.ServeTables(ctx, s, tables, func(st app.Started) { started <- st }, app.Everything(rpc.Actions()...))
 	}()
 	st := <-started
 	if !st.First || st.AccessKeyID != readKey(t, s).ID {
@@ -415,7 +417,7 @@ func TestServeTables(t *testing.T) {
 			bad.Addr = s.Addr
 		}
 		tables, f := tablesOf(db)
-		if err := app.ServeTables(t.Context(), bad, tables, func(app.Started) { t.Errorf("started with %s", why) }, rpc.Actions()...); err == nil || !f.closed {
+		if err := app.ServeTables(t.Context(), bad, tables, func(app.Started) { t.Errorf("started with %s", why) }, app.Everything(rpc.Actions()...)); err == nil || !f.closed {
 			t.Errorf("%s: ServeTables = %v, closed %v, want an error and closed tables", why, err, f.closed)
 		}
 		if _, err := tables.Tickets.Get(t.Context(), claimKey); !errors.Is(err, table.ErrClosed) {
@@ -456,7 +458,7 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = app.OpenLocal(t.Context(), s)
+	_, err = app.OpenLocal(t.Context(), s, app.Actions())
 	for _, name := range []string{"CHATCONF_KEYRING: ", "CHATCONF_ROOTS: ", "CHATCONF_ACCESS_KEY_ID, "} {
 		if err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), planted) {
 			t.Errorf("%v, want %s", err, name)
@@ -491,7 +493,7 @@ func TestServeWithoutItsEndpointFile(t *testing.T) {
 			resp.Body.Close()
 			answered <- resp.StatusCode
 		}()
-	}, rpc.Actions()...)
+	}, app.Everything(rpc.Actions()...))
 	if status := <-answered; err != nil || status != http.StatusOK {
 		t.Errorf("ServeLocal = %v, /healthz answers %d", err, status)
 	}

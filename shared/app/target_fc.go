@@ -10,13 +10,18 @@ import (
 	"chatconf/shared/serve/fc"
 )
 
-// runTarget serves a program as a function of Function Compute, on Tablestore.
-func runTarget(ctx context.Context, getenv func(string) string, p Program, names ...string) error {
-	return serveFunction(ctx, getenv, alibaba.Read, fc.Runtime, p, names...)
+// run runs a role as a function of Function Compute, on Tablestore.
+func run(ctx context.Context, getenv func(string) string, r Role, names ...string) error {
+	f, err := NewFunction(getenv, alibaba.Read, r, names...)
+	if err != nil {
+		return err
+	}
+	return f.Serve(ctx, getenv, fc.Runtime)
 }
 
-// allActions are the actions of the function api.
-func allActions() []rpc.Action { return rpc.Actions() }
+// API is the role of the function api. It serves no action on access keys: the function may not write the
+// table of keys.
+func API() Role { return Actions(rpc.Actions()...) }
 
-// targetWebhook is the program of the function webhook.
-func targetWebhook() Program { return Webhook() }
+// Webhook is the role of the function webhook.
+func Webhook() Role { return CloudWebhook() }

@@ -10,13 +10,18 @@ import (
 	"chatconf/shared/serve/lambda"
 )
 
-// runTarget serves a program as a function of AWS Lambda, on DynamoDB.
-func runTarget(ctx context.Context, getenv func(string) string, p Program, names ...string) error {
-	return serveFunction(ctx, getenv, aws.Read, lambda.Runtime, p, names...)
+// run runs a role as a function of AWS Lambda, on DynamoDB.
+func run(ctx context.Context, getenv func(string) string, r Role, names ...string) error {
+	f, err := NewFunction(getenv, aws.Read, r, names...)
+	if err != nil {
+		return err
+	}
+	return f.Serve(ctx, getenv, lambda.Runtime)
 }
 
-// allActions are the actions of the function api.
-func allActions() []rpc.Action { return rpc.Actions() }
+// API is the role of the function api. It serves no action on access keys: the function may not write the
+// table of keys.
+func API() Role { return Actions(rpc.Actions()...) }
 
-// targetWebhook is the program of the function webhook.
-func targetWebhook() Program { return Webhook() }
+// Webhook is the role of the function webhook.
+func Webhook() Role { return CloudWebhook() }

@@ -9,17 +9,18 @@ import (
 	"chatconf/shared/rpc"
 )
 
-// runTarget serves a program over HTTP from the file table.
-func runTarget(ctx context.Context, getenv func(string) string, p Program, names ...string) error {
+// run runs a role in this process, over HTTP and on the file table.
+func run(ctx context.Context, getenv func(string) string, r Role, names ...string) error {
 	settings, err := ReadSettings(getenv, names...)
 	if err != nil {
 		return err
 	}
-	return serveProgram(ctx, settings, func(Started) {}, p)
+	return ServeLocal(ctx, settings, func(Started) {}, r)
 }
 
-// allActions are the actions of the function api, which is alone here: the file has one owner.
-func allActions() []rpc.Action { return slices.Concat(rpc.Actions(), rpc.KeyActions()) }
+// API is the role of the binary api. It serves the actions on access keys too: no other process can open
+// the file.
+func API() Role { return Actions(slices.Concat(rpc.Actions(), rpc.KeyActions())...) }
 
-// targetWebhook is the program of the function webhook, which is alone here.
-func targetWebhook() Program { return LocalWebhook() }
+// Webhook is the role of the binary webhook, which dispatches commands itself.
+func Webhook() Role { return LocalWebhook() }

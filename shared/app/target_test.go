@@ -17,10 +17,10 @@ func goTool(t *testing.T, args ...string) (string, error) {
 	return string(out), err
 }
 
-// A program has one target: each tag builds, and links one adapter, one runtime and one key service; both at once do not.
+// A binary has one target: each tag builds, and links one adapter, one runtime and one key service; both at once do not.
 //
 // Run it with -count=1: it reads code through go build, of which the test cache knows nothing.
-func TestAProgramHasOneTarget(t *testing.T) {
+func TestABinaryHasOneTarget(t *testing.T) {
 	rooms := map[string][]string{
 		"fc":     {"chatconf/shared/table/tablestore", "chatconf/shared/serve/fc", "chatconf/shared/cloud/alibaba"},
 		"lambda": {"chatconf/shared/table/dynamodb", "chatconf/shared/serve/lambda", "chatconf/shared/cloud/aws"},
@@ -42,7 +42,7 @@ func TestAProgramHasOneTarget(t *testing.T) {
 			}
 		}
 	}
-	if out, err := goTool(t, "build", "-tags", "fc,lambda", "."); err == nil || !strings.Contains(out, "a_program_has_one") {
+	if out, err := goTool(t, "build", "-tags", "fc,lambda", "."); err == nil || !strings.Contains(out, "a_binary_has_one") {
 		t.Errorf("-tags fc,lambda: %v, want that it says what is wrong\n%s", err, out)
 	}
 }

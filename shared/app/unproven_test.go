@@ -67,7 +67,7 @@ var stranger = sign.Key{ID: benchKey.ID, Secret: "another"}
 // openAPI returns a handler of the API.
 func openAPI(tb testing.TB) http.Handler {
 	l, err := app.OpenLocal(tb.Context(), app.Settings{AccountID: app.DefaultAccountID, Table: "c", TicketTable: "t", AccessKeyID: benchKey.ID,
-		AccessKeySecret: secret.Text(benchKey.Secret), Data: tb.TempDir()}, rpc.Actions()...)
+		AccessKeySecret: secret.Text(benchKey.Secret), Data: tb.TempDir()}, app.Actions(rpc.Actions()...))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func webhookLines(tb testing.TB) (all []unproven) {
 	return all
 }
 
-// A nobody is a program that does nothing.
+// A nobody is a function that does nothing.
 type nobody struct{}
 
 func (nobody) ServeHTTP(http.ResponseWriter, *http.Request)            {}
@@ -246,7 +246,7 @@ func (a api) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.requests.Serv
 // serveLines are the readers of what clouds deliver. What is usual there is a form of the same size
 // whose signature is wrong.
 func serveLines(tb testing.TB) []unproven {
-	p := serve.Program{Handler: api{requests: openAPI(tb)}, Logger: slog.New(slog.DiscardHandler)}
+	p := serve.Function{Handler: api{requests: openAPI(tb)}, Logger: slog.New(slog.DiscardHandler)}
 	deliver := func(payload string) func() {
 		b := []byte(payload)
 		return func() { serve.Deliver(context.Background(), p, serve.Call{RequestID: "r"}, b) }

@@ -32,7 +32,7 @@ func BenchmarkWebhook(b *testing.B) {
 	}
 	settings := callback.Settings{"WeChatCorpId": "wwexample", "WeChatAgentId": "1000002", "WeChatSecret": "not-a-real-secret", "WeChatToken": "notarealtoken",
 		"WeChatEncodingAesKey": "notarealkeynotarealkeynotarealkeynotarealke"}
-	l, err := app.OpenLocal(b.Context(), s, rpc.Actions()...)
+	l, err := app.OpenLocal(b.Context(), s, app.Actions(rpc.Actions()...))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func BenchmarkWebhook(b *testing.B) {
 	serving, stop := context.WithCancel(b.Context())
 	ended, at := make(chan error, 1), make(chan string, 1)
 	go func() {
-		ended <- app.ServeLocal(serving, s, func(a app.Started) { at <- a.Endpoint }, rpc.Actions()...)
+		ended <- app.ServeLocal(serving, s, func(a app.Started) { at <- a.Endpoint }, app.Everything(rpc.Actions()...))
 	}()
 	url := <-at + outputs.URL[strings.Index(outputs.URL, "/webhook/"):]
 	callbacks := make([]*platformsim.Callback, b.N)

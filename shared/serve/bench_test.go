@@ -12,7 +12,7 @@ import (
 
 // What a door costs an invocation, with a handler that does nothing.
 func BenchmarkDeliver(b *testing.B) {
-	p := serve.Program{
+	p := serve.Function{
 		Handler: handler{
 			http: func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json; charset=utf-8")

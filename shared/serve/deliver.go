@@ -16,7 +16,7 @@ import (
 // handler takes needs more than this.
 const maxPayload = 16 << 20
 
-// WarmTime is how long a program has to get warm.
+// WarmTime is how long a function has to get warm.
 const WarmTime = 3 * time.Second
 
 // A Call is what a runtime says of one invocation.
@@ -74,8 +74,8 @@ func RequestID(id string) string {
 // What cannot be read, and what the handler refuses, is in the answer as {"RequestId","Code","Message"} and is not to be sent again. The error, always a
 // *Failure, is that of a single message or of some in a list that may succeed later; of the list those that were done are delivered again as
 // well, which their ids make harmless. A panic is a failure of the message that it happened in, and logged.
-func Deliver(ctx context.Context, p Program, c Call, payload []byte) ([]byte, error) {
-	d := &delivery{Program: p, call: &invoke.Invocation{RequestID: RequestID(c.RequestID), Credentials: c.Credentials}}
+func Deliver(ctx context.Context, p Function, c Call, payload []byte) ([]byte, error) {
+	d := &delivery{Function: p, call: &invoke.Invocation{RequestID: RequestID(c.RequestID), Credentials: c.Credentials}}
 	d.call.Logger = tag(p.logger(), d.call.RequestID, c.Function)
 	ctx = invoke.With(ctx, d.call)
 	if len(payload) > maxPayload {
@@ -105,7 +105,7 @@ func Deliver(ctx context.Context, p Program, c Call, payload []byte) ([]byte, er
 
 // A delivery is one call of Deliver.
 type delivery struct {
-	Program
+	Function
 	call *invoke.Invocation
 }
 
@@ -257,7 +257,7 @@ func (d *delivery) list(ctx context.Context, events *Events) ([]byte, error) {
 
 // Warm has p get warm. It returns when that is done, or after WarmTime, or when ctx ends. What cannot be done is logged, and left to the first
 // invocation.
-func Warm(ctx context.Context, p Program) {
+func Warm(ctx context.Context, p Function) {
 	if p.Warm == nil {
 		return
 	}
@@ -276,13 +276,13 @@ func Warm(ctx context.Context, p Program) {
 	}
 }
 
-func warm(ctx context.Context, p Program) (err error) {
+func warm(ctx context.Context, p Function) (err error) {
 	defer invoke.Recover("warm", &err)
 	return p.Warm(ctx)
 }
 
 // Close ends p's work.
-func Close(p Program) (err error) {
+func Close(p Function) (err error) {
 	if p.Close == nil {
 		return nil
 	}
@@ -294,7 +294,7 @@ func Close(p Program) (err error) {
 }
 
 // logger returns p's logger, or slog's default.
-func (p Program) logger() *slog.Logger {
+func (p Function) logger() *slog.Logger {
 	if p.Logger == nil {
 		return slog.Default()
 	}

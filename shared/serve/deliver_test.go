@@ -52,9 +52,9 @@ func (l *log) String() string {
 }
 
 // program returns a program of h, and what it logs.
-func program(h handler) (serve.Program, *log) {
+func program(h handler) (serve.Function, *log) {
 	l := &log{}
-	return serve.Program{Handler: h, Logger: slog.New(slog.NewJSONHandler(l, nil))}, l
+	return serve.Function{Handler: h, Logger: slog.New(slog.NewJSONHandler(l, nil))}, l
 }
 
 // echo answers an event with its id, its door and its data.
@@ -243,7 +243,7 @@ func TestNoLogger(t *testing.T) {
 	before := slog.Default()
 	defer slog.SetDefault(before)
 	slog.SetDefault(slog.New(slog.NewJSONHandler(l, nil)))
-	p := serve.Program{Handler: handler{event: echo}, Warm: func(context.Context) error { return errors.New("no network") }}
+	p := serve.Function{Handler: handler{event: echo}, Warm: func(context.Context) error { return errors.New("no network") }}
 	serve.Warm(t.Context(), p)
 	if _, err := serve.Deliver(t.Context(), p, serve.Call{RequestID: "r"}, []byte("nonsense")); err != nil {
 		t.Error(err)
@@ -365,7 +365,7 @@ func TestClose(t *testing.T) {
 		{"it panics", "serve: close: panic: oh\ngoroutine ", func() error { panic("oh") }},
 	} {
 		got := ""
-		if err := serve.Close(serve.Program{Close: test.close}); err != nil {
+		if err := serve.Close(serve.Function{Close: test.close}); err != nil {
 			got = err.Error()
 		}
 		if !strings.HasPrefix(got, test.want) || test.want == "" && got != "" {
@@ -412,7 +412,7 @@ func TestHTTPRuntime(t *testing.T) {
 
 func TestHTTPRuntimeWithoutAnAddress(t *testing.T) {
 	closed := false
-	p := serve.Program{Close: func() error { closed = true; return errors.New("disk full") }}
+	p := serve.Function{Close: func() error { closed = true; return errors.New("disk full") }}
 	err := serve.HTTPRuntime.Serve(t.Context(), "127.0.0.1:no-port", p)
 	if err == nil || !strings.Contains(err.Error(), "no-port") || !strings.Contains(err.Error(), "disk full") || !closed {
 		t.Errorf("Serve = %v, closed: %v", err, closed)
@@ -422,7 +422,7 @@ func TestHTTPRuntimeWithoutAnAddress(t *testing.T) {
 func TestRun(t *testing.T) {
 	served := ""
 	runtime := func(variable string) serve.Runtime {
-		return serve.Runtime{Variable: variable, Name: "runtime " + variable, Serve: func(_ context.Context, value string, _ serve.Program) error {
+		return serve.Runtime{Variable: variable, Name: "runtime " + variable, Serve: func(_ context.Context, value string, _ serve.Function) error {
 			served += variable + "=" + value
 			return nil
 		}}
@@ -438,7 +438,7 @@ func TestRun(t *testing.T) {
 	} {
 		served = ""
 		got := ""
-		if err := serve.Run(t.Context(), func(name string) string { return test.env[name] }, serve.Program{}, table...); err != nil {
+		if err := serve.Run(t.Context(), func(name string) string { return test.env[name] }, serve.Function{}, table...); err != nil {
 			got = err.Error()
 		}
 		if served != test.served || got != test.want {

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// A Running is a program under a runtime that delivers payloads: it knows what is under way, and ends once.
+// A Running is a function under a runtime that delivers payloads: it knows what is under way, and ends once.
 type Running struct {
-	program Program
+	function Function
 
 	mu       sync.Mutex
 	underWay int
@@ -19,15 +19,15 @@ type Running struct {
 }
 
 // Start returns p, ready for its first delivery. It does nothing yet.
-func Start(p Program) *Running {
-	return &Running{program: p, close: sync.OnceValue(func() error { return Close(p) })}
+func Start(p Function) *Running {
+	return &Running{function: p, close: sync.OnceValue(func() error { return Close(p) })}
 }
 
 // Deliver is the function Deliver, counted.
 func (r *Running) Deliver(ctx context.Context, c Call, payload []byte) ([]byte, error) {
 	r.count(1)
 	defer r.count(-1)
-	return Deliver(ctx, r.program, c, payload)
+	return Deliver(ctx, r.function, c, payload)
 }
 
 func (r *Running) count(n int) {
@@ -45,7 +45,7 @@ func (r *Running) count(n int) {
 // errCutOff is the error of deliveries that took longer than they were waited for.
 var errCutOff = errors.New("serve: invocations under way were cut off")
 
-// Stop waits until nothing is under way, for limit at most, and closes the program, if that was not done. It lets sending pass since something was
+// Stop waits until nothing is under way, for limit at most, and closes the function, if that was not done. It lets sending pass since something was
 // under way, in which the runtime can send the last answer: no SDK says when it has. What Stop returns is what closing returned.
 func (r *Running) Stop(limit, sending time.Duration) error {
 	var cut error

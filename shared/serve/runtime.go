@@ -38,14 +38,14 @@ const (
 	Timer      Door = "timer"
 )
 
-// A Program is what a function is to its runtime.
-type Program struct {
+// A Function is what a runtime runs.
+type Function struct {
 	Handler Handler
 	Logger  *slog.Logger
 	// Warm does ahead of the first invocation what every invocation needs. What it cannot do, the first invocation does; so its error
-	// is logged and does not keep the program from starting.
+	// is logged and does not keep the function from starting.
 	Warm func(context.Context) error
-	// Close ends the program's work before its process is stopped.
+	// Close ends the function's work before its process is stopped.
 	Close func() error
 }
 
@@ -54,14 +54,14 @@ type Runtime struct {
 	Variable string // of the environment, that says the runtime is there
 	Name     string // for people
 	// Serve serves p at the variable's value until ctx ends or the runtime has no more work.
-	Serve func(ctx context.Context, value string, p Program) error
+	Serve func(ctx context.Context, value string, p Function) error
 }
 
 // HTTPRuntime is a plain HTTP server on the address of CHATCONF_ADDR, host and port. It has no event doors.
 var HTTPRuntime = Runtime{Variable: "CHATCONF_ADDR", Name: "plain HTTP", Serve: serveHTTP}
 
 // serveHTTP serves p on an address until ctx ends. It takes requests while p is getting warm.
-func serveHTTP(ctx context.Context, address string, p Program) error {
+func serveHTTP(ctx context.Context, address string, p Function) error {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
@@ -79,7 +79,7 @@ func serveHTTP(ctx context.Context, address string, p Program) error {
 }
 
 // Run serves p under the first of the runtimes that the environment names.
-func Run(ctx context.Context, getenv func(string) string, p Program, runtimes ...Runtime) error {
+func Run(ctx context.Context, getenv func(string) string, p Function, runtimes ...Runtime) error {
 	looked := make([]string, len(runtimes))
 	for i, r := range runtimes {
 		if value := getenv(r.Variable); value != "" {

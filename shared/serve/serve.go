@@ -1,8 +1,8 @@
 // Package serve is the doors: it turns what a runtime delivers into one call of an http.Handler, or of a handler of events. It knows nothing of
 // what is served.
 //
-// A program runs under the first Runtime of its table that the environment names. A plain HTTP server is here; Function Compute and AWS Lambda are
-// packages of their own, fc and lambda, so that a program links the SDK of one only. What the two deliver is decoded here, in Deliver.
+// A function runs under the first Runtime of its table that the environment names. A plain HTTP server is here; Function Compute and AWS Lambda are
+// packages of their own, fc and lambda, so that a binary links the SDK of one only. What the two deliver is decoded here, in Deliver.
 package serve
 
 import (
@@ -30,7 +30,7 @@ const DrainTime = 4 * time.Second
 // larger than what a handler takes, so that the handler can say so in its own form.
 const maxHeaderBytes = 48 << 10
 
-// Main runs a program until it is done, or until SIGINT or SIGTERM ends its context. An error goes to standard error and makes the exit code 1.
+// Main runs a function until it is done, or until SIGINT or SIGTERM ends its context. An error goes to standard error and makes the exit code 1.
 func Main(run func(context.Context) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx)

@@ -23,7 +23,7 @@ import (
 // variable is where the platform says that it is there, and where.
 const variable = "FC_RUNTIME_API"
 
-// Runtime is Function Compute. The initializer, where the function has one, warms the program; pre-stop ends its work, and so does the end of the
+// Runtime is Function Compute. The initializer, where the function has one, warms the function; pre-stop ends its work, and so does the end of the
 // context, which waits for invocations under way. When the platform's API is gone for GoneTime, Serve returns an error.
 var Runtime = serve.Runtime{Variable: variable, Name: "Function Compute", Serve: run}
 
@@ -43,8 +43,8 @@ var (
 var errGone = errors.New("serve/fc: the runtime API is gone")
 
 // run serves p at address. The SDK's loop never returns, so it is left behind when run does; the process is to end then.
-func run(ctx context.Context, address string, p serve.Program) error {
-	r := &runner{program: p, running: serve.Start(p)}
+func run(ctx context.Context, address string, p serve.Function) error {
+	r := &runner{function: p, running: serve.Start(p)}
 	// The SDK looks for itself.
 	if os.Getenv(variable) != address {
 		if err := os.Setenv(variable, address); err != nil {
@@ -63,22 +63,22 @@ func run(ctx context.Context, address string, p serve.Program) error {
 	}
 }
 
-// A runner is one program under the platform.
+// A runner is one function under the platform.
 type runner struct {
-	program serve.Program
-	running *serve.Running
+	function serve.Function
+	running  *serve.Running
 }
 
-// initialize warms the program, with the credentials that the platform gives for it.
+// initialize warms the function, with the credentials that the platform gives for it.
 func (r *runner) initialize(ctx context.Context) {
 	call := callOf(ctx)
-	serve.Warm(invoke.With(ctx, &invoke.Invocation{RequestID: serve.RequestID(call.RequestID), Credentials: call.Credentials, Logger: r.program.Logger}), r.program)
+	serve.Warm(invoke.With(ctx, &invoke.Invocation{RequestID: serve.RequestID(call.RequestID), Credentials: call.Credentials, Logger: r.function.Logger}), r.function)
 }
 
-// preStop ends the program's work. What goes wrong is logged: the SDK's hook has no error.
+// preStop ends the function's work. What goes wrong is logged: the SDK's hook has no error.
 func (r *runner) preStop(ctx context.Context) {
-	if err := r.running.Stop(serve.DrainTime, sendTime); err != nil && r.program.Logger != nil {
-		r.program.Logger.ErrorContext(ctx, "not stopped cleanly", "error", err)
+	if err := r.running.Stop(serve.DrainTime, sendTime); err != nil && r.function.Logger != nil {
+		r.function.Logger.ErrorContext(ctx, "not stopped cleanly", "error", err)
 	}
 }
 

@@ -50,7 +50,7 @@ func TestRuntime(t *testing.T) {
 	platform := start(t)
 	log := new(servetest.Log)
 	var warmed, closed atomic.Int32
-	p := serve.Program{
+	p := serve.Function{
 		Handler: servetest.Handler{},
 		Logger:  slog.New(slog.NewJSONHandler(log, nil)),
 		Warm: func(ctx context.Context) error {

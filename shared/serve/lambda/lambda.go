@@ -21,7 +21,7 @@ import (
 // variable is where the platform says that it is there, and where.
 const variable = "AWS_LAMBDA_RUNTIME_API"
 
-// Runtime is AWS Lambda. The program gets warm in the init phase, before the first invocation is asked for. SIGTERM, for which an internal extension is
+// Runtime is AWS Lambda. The function gets warm in the init phase, before the first invocation is asked for. SIGTERM, for which an internal extension is
 // registered, and the end of the context end its work, once invocations under way are done. When the platform's API is gone the SDK ends the process.
 var Runtime = serve.Runtime{Variable: variable, Name: "AWS Lambda", Serve: run}
 
@@ -33,7 +33,7 @@ var (
 )
 
 // run serves p at address. The SDK's loop does not return, so it is left behind when run does; the process is to end then.
-func run(ctx context.Context, address string, p serve.Program) error {
+func run(ctx context.Context, address string, p serve.Function) error {
 	running := serve.Start(p)
 	// The SDK looks for itself.
 	if os.Getenv(variable) != address {
@@ -44,7 +44,7 @@ func run(ctx context.Context, address string, p serve.Program) error {
 	base := context.WithoutCancel(ctx)
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()
-	// The option registers the extension when it is applied, which takes no longer than the program takes to get warm.
+	// The option registers the extension when it is applied, which takes no longer than the function takes to get warm.
 	made := make(chan sdk.Handler, 1)
 	go func() {
 		made <- sdk.NewHandlerWithOptions(handler{running}, sdk.WithContext(base), sdk.WithEnableSIGTERM())
@@ -55,7 +55,7 @@ func run(ctx context.Context, address string, p serve.Program) error {
 	return running.Stop(drainTime, sendTime)
 }
 
-// A handler is the SDK's Handler of one program.
+// A handler is the SDK's Handler of one function.
 type handler struct{ running *serve.Running }
 
 var _ sdk.Handler = handler{}

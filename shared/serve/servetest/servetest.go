@@ -1,5 +1,5 @@
-// Package servetest is what the tests of the clouds' runtimes share: a platform as an SDK sees it, a program that does as it is told, and
-// that program in a process of its own.
+// Package servetest is what the tests of the clouds' runtimes share: a platform as an SDK sees it, a function that does as it is told, and
+// that function in a process of its own.
 package servetest
 
 import (
@@ -103,7 +103,7 @@ func (p *Platform) Deliver(id, payload string, headers map[string]string) {
 }
 
 // Invoke delivers one invocation and holds its answer against what is wanted: a kind, and a part of the body, in which %s is the request id.
-// No answer shows what a program keeps to itself. The id is "request-" and the name with hyphens, without commas.
+// No answer shows what a function keeps to itself. The id is "request-" and the name with hyphens, without commas.
 func (p *Platform) Invoke(t *testing.T, name, payload string, headers map[string]string, kind, want string) {
 	t.Helper()
 	id := "request-" + strings.NewReplacer(" ", "-", ",", "").Replace(name)
@@ -199,12 +199,12 @@ func (l *Log) Check(t *testing.T, wanted ...string) {
 // asChild is the environment variable that makes a test binary a function, of the kind that it says.
 const asChild = "CHATCONF_TEST_FUNCTION"
 
-// Main is TestMain of a runtime's tests. In a process that Child starts it runs the program under the runtime instead, once prepare has seen
+// Main is TestMain of a runtime's tests. In a process that Child starts it runs the function under the runtime instead, once prepare has seen
 // to what that needs.
 func Main(m *testing.M, r serve.Runtime, prepare func(ctx context.Context, kind string) context.Context) {
 	if kind := os.Getenv(asChild); kind != "" {
 		serve.Main(func(ctx context.Context) error {
-			return serve.Run(prepare(ctx, kind), os.Getenv, serve.Program{
+			return serve.Run(prepare(ctx, kind), os.Getenv, serve.Function{
 				Handler: Handler{},
 				Logger:  slog.New(slog.NewJSONHandler(os.Stdout, nil)),
 				Warm:    func(context.Context) error { _, err := fmt.Println("warmed"); return err },
@@ -232,7 +232,7 @@ func Child(t *testing.T, kind string, env ...string) (c *exec.Cmd, out *Log, beg
 }
 
 // TerminateUnderWay sends SIGTERM to a child while it serves an invocation, and proves that this is answered, and that the process then
-// ends without an error, having closed its program.
+// ends without an error, having closed its function.
 func (p *Platform) TerminateUnderWay(t *testing.T, c *exec.Cmd, out *Log, begun <-chan struct{}) {
 	t.Helper()
 	p.Deliver("r1", `{"a":"until SIGTERM"}`, nil)

@@ -91,10 +91,10 @@ func (s *stage) context() context.Context {
 	return invoke.With(s.Context(), &invoke.Invocation{RequestID: "request-1", Logger: slog.New(slog.NewJSONHandler(s, nil))})
 }
 
-// program returns a function of the stage.
-func (s *stage) program(p app.Program) *app.Function {
+// function returns a function of the stage.
+func (s *stage) function(r app.Role) *app.Function {
 	s.Helper()
-	f, err := app.NewProgram(env(s.env), s.read, p)
+	f, err := app.NewFunction(env(s.env), s.read, r)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func (s *stage) program(p app.Program) *app.Function {
 // do does an action in the settings' name and returns its answer.
 func (s *stage) do(a rpc.Action, params string) []byte {
 	s.Helper()
-	answer, err := s.program(app.Actions(a)).ServeEvent(s.context(), serve.Event{Door: serve.Direct, ID: a.Name + params[:min(len(params), 20)], Data: []byte(params)})
+	answer, err := s.function(app.Actions(a)).ServeEvent(s.context(), serve.Event{Door: serve.Direct, ID: a.Name + params[:min(len(params), 20)], Data: []byte(params)})
 	if err != nil || bytes.Contains(answer, []byte(`"Code"`)) {
 		s.Fatalf("%s: %s %v", a.Name, answer, err)
 	}
@@ -159,7 +159,7 @@ func TestTheDataPlane(t *testing.T) {
 	eachCloud(t, func(t *testing.T, c *cloud) {
 		s := onStage(c)
 		url := s.bot()
-		hooks := s.program(app.Webhook())
+		hooks := s.function(app.CloudWebhook())
 		callback, r := say(t, url, "restart i-1")
 		out := httptest.NewRecorder()
 		hooks.ServeHTTP(out, r.WithContext(s.context()))
@@ -169,7 +169,7 @@ func TestTheDataPlane(t *testing.T) {
 		if len(s.started) != 1 {
 			t.Fatalf("dispatch-command was invoked %d times", len(s.started))
 		}
-		answer, err := s.program(app.Dispatch()).ServeEvent(s.context(), serve.Event{Door: serve.Direct, ID: "1", Data: s.started[0]})
+		answer, err := s.function(app.Dispatch()).ServeEvent(s.context(), serve.Event{Door: serve.Direct, ID: "1", Data: s.started[0]})
 		if err != nil || string(answer) != "{}" || len(s.called) != 1 || !bytes.Contains(s.called[0], []byte(`"type":"chatconf.command.v1"`)) {
 			t.Errorf("dispatch: %s %v, the target got %q", answer, err, s.called)
 		}
@@ -177,7 +177,7 @@ func TestTheDataPlane(t *testing.T) {
 		if !bytes.Contains(list, []byte(`"Outcome":"Delivered"`)) || !bytes.Contains(list, []byte(`"Command":"restart"`)) {
 			t.Errorf("ListChatCommands: %s", list)
 		}
-		answer, err = s.program(app.Redrive()).ServeEvent(s.context(), serve.Event{Door: serve.Timer, ID: "1", Data: []byte(`{}`)})
+		answer, err = s.function(app.Redrive()).ServeEvent(s.context(), serve.Event{Door: serve.Timer, ID: "1", Data: []byte(`{}`)})
 		if err != nil || string(answer) != `{"Found":0}` {
 			t.Errorf("redrive: %s %v", answer, err)
 		}
@@ -267,7 +267,7 @@ func TestTheHealthIsWrittenBeforeTheAnswer(t *testing.T) {
 		c.claim(c.ring)
 		s := &stage{cloud: c}
 		url := s.bot()
-		hooks := s.program(app.Webhook())
+		hooks := s.function(app.CloudWebhook())
 		for _, test := range []struct {
 			step string
 			edit func(*http.Request)
@@ -298,7 +298,7 @@ func TestTheNextFunctionIsAway(t *testing.T) {
 		s.fails = true
 		callback, r := say(t, url, "restart i-1")
 		out := httptest.NewRecorder()
-		s.program(app.Webhook()).ServeHTTP(out, r.WithContext(s.context()))
+		s.function(app.CloudWebhook()).ServeHTTP(out, r.WithContext(s.context()))
 		if text, err := callback.ReadAnswer(out.Body.Bytes()); out.Code != http.StatusOK || err != nil || text != "restart was accepted." {
 			t.Errorf("the answer is %d %q, %v", out.Code, text, err)
 		}
@@ -313,10 +313,10 @@ func TestTheNextFunctionIsAway(t *testing.T) {
 }
 
 // Each function takes what it is there for, refuses all else for good, and says that it may be tried again when it cannot be opened.
-func TestProgramsRefuse(t *testing.T) {
+func TestRolesRefuse(t *testing.T) {
 	eachCloud(t, func(t *testing.T, c *cloud) {
 		s := onStage(c)
-		hooks, dispatching, redriving := s.program(app.Webhook()), s.program(app.Dispatch()), s.program(app.Redrive())
+		hooks, dispatching, redriving := s.function(app.CloudWebhook()), s.function(app.Dispatch()), s.function(app.Redrive())
 		answer, err := hooks.ServeEvent(s.context(), serve.Event{Door: serve.SQS, ID: "1", Data: []byte(`{}`)})
 		if err != nil || string(answer) != `{"RequestId":"request-1","Code":"InvalidEvent","Message":"this function is called by chat platforms over HTTP, and takes no events"}` {
 			t.Errorf("webhook, an event: %s %v", answer, err)
@@ -342,11 +342,11 @@ func TestProgramsRefuse(t *testing.T) {
 		c.broken.Store(true) // the key service
 		_, r := say(t, "https://chatconf.example.com/webhook/1/cn-hangzhou/ops/token", "help")
 		out := httptest.NewRecorder()
-		s.program(app.Webhook()).ServeHTTP(out, r.WithContext(s.context()))
+		s.function(app.CloudWebhook()).ServeHTTP(out, r.WithContext(s.context()))
 		if out.Code != http.StatusServiceUnavailable || strings.TrimSpace(out.Body.String()) != "unavailable" {
 			t.Errorf("webhook, closed: %d %s", out.Code, out.Body)
 		}
-		if answer, err := s.program(app.Dispatch()).ServeEvent(s.context(), serve.Event{Door: serve.Direct, ID: "1", Data: []byte(`{}`)}); err == nil {
+		if answer, err := s.function(app.Dispatch()).ServeEvent(s.context(), serve.Event{Door: serve.Direct, ID: "1", Data: []byte(`{}`)}); err == nil {
 			t.Errorf("dispatch, closed: %s", answer)
 		}
 	})
@@ -356,10 +356,10 @@ func TestProgramsRefuse(t *testing.T) {
 func TestWebhookWantsTheNextFunction(t *testing.T) {
 	eachCloud(t, func(t *testing.T, c *cloud) {
 		for about, test := range map[string]struct {
-			program app.Program
-			fails   bool
-		}{"webhook": {app.Webhook(), true}, "dispatch": {app.Dispatch(), false}, "actions": {app.Actions(rpc.Actions()...), false}} {
-			f, err := app.NewProgram(env(c.env), c.read, test.program)
+			role  app.Role
+			fails bool
+		}{"webhook": {app.CloudWebhook(), true}, "dispatch": {app.Dispatch(), false}, "actions": {app.Actions(rpc.Actions()...), false}} {
+			f, err := app.NewFunction(env(c.env), c.read, test.role)
 			if (err != nil) != test.fails || err != nil && !strings.Contains(err.Error(), "CHATCONF_DISPATCH_FUNCTION") {
 				t.Errorf("%s: %v", about, err)
 			}
@@ -378,7 +378,7 @@ func TestServeLocalWithWebhooks(t *testing.T) {
 	endpoint := make(chan string, 1)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- app.ServeLocal(ctx, s, func(a app.Started) { endpoint <- a.Endpoint }, rpc.Actions()...)
+		ended <- app.ServeLocal(ctx, s, func(a app.Started) { endpoint <- a.Endpoint }, app.Everything(rpc.Actions()...))
 	}()
 	var at string
 	select {

@@ -24,23 +24,14 @@ import (
 	"chatconf/shared/webhook"
 )
 
-// RunWebhook is the main function of the function that the chat platforms call.
-func RunWebhook() { runProgram(targetWebhook()) }
-
-// RunDispatch is the main function of the function that hands a command on.
-func RunDispatch() { runProgram(Dispatch()) }
-
-// RunRedrive is the main function of the function that hands on what is due, by a timer.
-func RunRedrive() { runProgram(Redrive()) }
-
-// A Program is what a process does of the service. What another one does, it does not link.
-type Program struct {
-	check  func(Settings) []error // what is wrong with the settings of a function of it, besides what is wrong for all; nil: nothing
+// A Role selects the part of the service that a binary runs. The rest is not linked.
+type Role struct {
+	check  func(Settings) []error // returns mistakes in the settings of a function with this role; nil: none
 	open   func(*parts) (serve.Handler, error)
-	closed func(Settings, error) serve.Handler // of a function that cannot be opened, for the error; nil: one that says just that
+	closed func(Settings, error) serve.Handler // answers while a function cannot be opened; nil: a plain one
 }
 
-// parts are what programs are made of.
+// parts are what a role is made of.
 type parts struct {
 	*App      // without its Handler
 	settings  Settings
@@ -54,9 +45,17 @@ type functions struct {
 	start func(ctx context.Context, name string, payload []byte) error
 }
 
-// Actions is the program that serves actions.
-func Actions(actions ...rpc.Action) Program {
-	return Program{
+// Action is the role of a function that serves one action.
+func Action[Req, Resp any](name string, method func(*chat.Service, context.Context, *Req) (*Resp, error)) Role {
+	return Actions(rpc.NewAction(name, method))
+}
+
+// AccessKeys is the role of the function that serves the actions on access keys.
+func AccessKeys() Role { return Actions(rpc.KeyActions()...) }
+
+// Actions is the role of serving actions.
+func Actions(actions ...rpc.Action) Role {
+	return Role{
 		open: func(p *parts) (serve.Handler, error) { return p.api(actions) },
 		closed: func(s Settings, err error) serve.Handler {
 			return &door{rpc.NewClosed(err), chat.Caller{Account: s.AccountID}}
@@ -82,9 +81,10 @@ func (p *parts) api(actions []rpc.Action) (serve.Handler, error) {
 	return &door{handler, caller}, nil
 }
 
-// Webhook is the program that the chat platforms call. It has commands handed on by another function.
-func Webhook() Program {
-	return Program{
+// CloudWebhook is the role of the function that the chat platforms call. Another function dispatches the
+// commands.
+func CloudWebhook() Role {
+	return Role{
 		check: func(s Settings) []error {
 			if s.DispatchFunction == "" {
 				return []error{errors.New("CHATCONF_DISPATCH_FUNCTION: wanted the name of the function dispatch-command")}
@@ -108,10 +108,10 @@ func (p *parts) webhook(frozen bool, handOn func(context.Context, command.Ref) e
 	return webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: platform.All().Receivers(), HandOn: handOn, Frozen: frozen})
 }
 
-// LocalWebhook is the program that the chat platforms call, and that hands commands on itself.
-func LocalWebhook() Program { return Program{open: (*parts).localWebhook} }
+// LocalWebhook is the role of a process that the chat platforms call and that dispatches commands itself.
+func LocalWebhook() Role { return Role{open: (*parts).localWebhook} }
 
-// localWebhook hands commands on in this process.
+// localWebhook returns a webhook that dispatches commands in this process.
 func (p *parts) localWebhook() (serve.Handler, error) {
 	dispatcher, err := p.dispatcher()
 	if err != nil {
@@ -124,9 +124,9 @@ func (p *parts) localWebhook() (serve.Handler, error) {
 	return &requestsOnly{handler}, err
 }
 
-// Everything is the program of a process that is alone: actions, and the webhooks beside them.
-func Everything(actions ...rpc.Action) Program {
-	return Program{open: func(p *parts) (serve.Handler, error) {
+// Everything is the role of a process that is alone: it serves actions and webhooks.
+func Everything(actions ...rpc.Action) Role {
+	return Role{open: func(p *parts) (serve.Handler, error) {
 		api, err := p.api(actions)
 		if err != nil || p.Journal == nil {
 			return api, err
@@ -151,9 +151,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.Handler.ServeHTTP(w, r)
 }
 
-// Dispatch is the program that does what is left to be done for one command, which its event names.
-func Dispatch() Program {
-	return Program{open: func(p *parts) (serve.Handler, error) {
+// Dispatch is the role of the function that dispatches one command, which its event names.
+func Dispatch() Role {
+	return Role{open: func(p *parts) (serve.Handler, error) {
 		d, err := p.dispatcher()
 		return &eventsOnly{func(ctx context.Context, e serve.Event) ([]byte, error) {
 			ref, ok := parseRef(e.Data)
@@ -178,9 +178,9 @@ func parseRef(data []byte) (ref command.Ref, ok bool) {
 	return ref, ref.Account != "" && ref.Region != "" && ref.Name != "" && ref.ID != ""
 }
 
-// Redrive is the program that does what is left to be done for all commands that are due, whenever there is an event.
-func Redrive() Program {
-	return Program{open: func(p *parts) (serve.Handler, error) {
+// Redrive is the role of the function that dispatches all commands that are due, at every event.
+func Redrive() Role {
+	return Role{open: func(p *parts) (serve.Handler, error) {
 		d, err := p.dispatcher()
 		return &eventsOnly{func(ctx context.Context, e serve.Event) ([]byte, error) {
 			found, err := d.Redrive(ctx)
