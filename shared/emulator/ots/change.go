@@ -166,16 +166,21 @@ func checkOp(op otsprotocol.OperationType, cell *plainbuffer.Cell) error {
 	return nil
 }
 
-// checkOneOp says whether each column is changed in one way: an increment or a removal of all versions is the only cell of
-// its column.
+// checkOneOp says whether each column is changed in ways that go together: an increment is the only cell of
+// its column, and all versions are removed at most once. What is put and removed is done in the order of the
+// cells: the Java suite puts a column, removes it in the same update, and finds it removed.
 func checkOneOp(cells []plainbuffer.Cell) error {
-	sole := map[string]bool{}
+	seen := map[string]plainbuffer.Op{}
 	for i := range cells {
-		alone := cells[i].Op == plainbuffer.Increment || cells[i].Op == plainbuffer.DeleteAll
-		if before, seen := sole[string(cells[i].Name)]; seen && (before || alone) {
-			return invalid("Duplicated attribute column name: '%s' while updating row.", cells[i].Name)
+		name, op := string(cells[i].Name), cells[i].Op
+		before, again := seen[name]
+		increments := op == plainbuffer.Increment || before == plainbuffer.Increment
+		if again && (increments || op == plainbuffer.DeleteAll && before == plainbuffer.DeleteAll) {
+			return invalid("Duplicated attribute column name: '%s' while updating row.", name)
 		}
-		sole[string(cells[i].Name)] = alone
+		if before != plainbuffer.DeleteAll {
+			seen[name] = op
+		}
 	}
 	return nil
 }

@@ -251,6 +251,17 @@ func TestRowsThatAreRefused(t *testing.T) {
 	twice.DeleteColumn("a")
 	fails(t, "a column deleted twice", c.write(twice),
 		"OTSParameterInvalid: Duplicated attribute column name: 'a' while updating row.")
+	twice = update("t", key("p", "twice"))
+	twice.PutColumn("a", "x")
+	twice.PutColumn("b", "x")
+	twice.DeleteColumn("a")
+	fails(t, "a column written and deleted", c.write(twice), "ok")
+	if got, want := c.get("t", key("p", "twice")), "b=x"; got != want {
+		t.Errorf("a row with a column written and deleted: %s, want %s", got, want)
+	}
+	twice.IncrementColumn("b", 1)
+	fails(t, "a column written and incremented", c.write(twice),
+		"OTSParameterInvalid: Duplicated attribute column name: 'b' while updating row.")
 	fails(t, "no key", c.write(put("t", key(), cols("a", 1))), "OTSParameterInvalid: Cell data broken, empty PK.")
 }
 

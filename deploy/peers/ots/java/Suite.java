@@ -189,6 +189,13 @@ public class Suite extends Checks {
       write(new RowUpdateChange(name, key("p", "b")).deleteColumns("x"));
       same(get(name, key("p", "b")), "none");
     });
+    check("rows", "a column that is put and removed is removed", () -> {
+      String name = table(1, "p");
+      write(update(name, key("p", "a"), "x", 1, "y", 2).deleteColumns("x"));
+      same(get(name, key("p", "a")), "p=a y=2");
+      refused(INVALID, "Duplicated attribute column name: 'x' while updating row.",
+          () -> write(new RowUpdateChange(name, key("p", "a")).deleteColumns("x").deleteColumns("x")));
+    });
     check("rows", "delete", () -> {
       String name = table(1, "p");
       write(put(name, key("p", "a"), "x", 1));
