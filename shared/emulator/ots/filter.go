@@ -1,6 +1,7 @@
 package ots
 
 import (
+	"cmp"
 	"regexp"
 	"regexp/syntax"
 	"strconv"
@@ -64,12 +65,21 @@ func parseFilter(b []byte, reading bool) (filter, *columnPage, error) {
 		return nil, page, err
 	}
 	f, err := p.parse(&m)
+	if err == nil && p.shape != nil {
+		return nil, nil, p.shape
+	}
 	return f, nil, err
 }
 
+var (
+	errNotFilter = invalid("Invalid NOT operator: the number of sub-filters must be 1.")
+	errAndFilter = invalid("Invalid AND/OR operator: the number of sub-filters must be more than 1.")
+)
+
 type filterParser struct {
 	count    int
-	programs int // what the patterns so far come to
+	shape    *Error // of the first operator with a wrong number of filters: said if there are not too many in all
+	programs int    // what the patterns so far come to
 }
 
 func (p *filterParser) parse(m *otsprotocol.Filter) (filter, error) {
@@ -93,9 +103,9 @@ func (p *filterParser) parseComposite(b []byte) (filter, error) {
 	op := m.GetCombinator()
 	switch n := len(m.SubFilters); {
 	case op == otsprotocol.LogicalOperator_LO_NOT && n != 1:
-		return nil, invalid("Invalid NOT operator: the number of sub-filters must be 1.")
+		p.shape = cmp.Or(p.shape, errNotFilter)
 	case op == otsprotocol.LogicalOperator_LO_AND && n < 2, op == otsprotocol.LogicalOperator_LO_OR && n < 2:
-		return nil, invalid("Invalid AND/OR operator: the number of sub-filters must be more than 1.")
+		p.shape = cmp.Or(p.shape, errAndFilter)
 	case op < otsprotocol.LogicalOperator_LO_NOT || op > otsprotocol.LogicalOperator_LO_OR:
 		return nil, invalid("Invalid relation operator: %d.", op)
 	}

@@ -218,6 +218,11 @@ func TestFilterErrors(t *testing.T) {
 		{"not of two", combine(tablestore.LO_NOT, many[:2]...), "Invalid NOT operator: the number of sub-filters must be 1."},
 		{"and of one", combine(tablestore.LO_AND, many[:1]...), "Invalid AND/OR operator: the number of sub-filters must be more than 1."},
 		{"or of none", combine(tablestore.LO_OR), "Invalid AND/OR operator: the number of sub-filters must be more than 1."},
+		{"33 filters below an operator with too many", combine(tablestore.LO_NOT, many...),
+			"The count of filter exceeds the max: 32."},
+		{"33 filters of which the first operator has too many", combine(tablestore.LO_OR, append([]tablestore.ColumnFilter{
+			combine(tablestore.LO_NOT, many[:2]...),
+		}, many...)...), "The count of filter exceeds the max: 32."},
 		{"33 filters", combine(tablestore.LO_OR, many...), "The count of filter exceeds the max: 32."},
 		{"a page of columns within", combine(tablestore.LO_OR, single("n", eq, 1), &tablestore.PaginationFilter{Limit: 1}), "Invalid type of filter: 3."},
 		{"an invalid column", single("#n", eq, 1), "Invalid column name: '#n'."},
