@@ -78,13 +78,19 @@ func isAttribute(t plainbuffer.Type) bool {
 	return false
 }
 
+// tooLong returns the error for a value of more than maxCellValue.
+func tooLong(name []byte, v plainbuffer.Value) error {
+	return invalid("The length of attribute column: '%s' exceeds the MaxLength:%d with CurrentLength:%d.",
+		name, maxCellValue, len(v.Data))
+}
+
 // checkValue says whether v may be stored in the attribute with the given name.
 func checkValue(name []byte, v plainbuffer.Value) error {
 	switch {
 	case !isAttribute(v.Type):
 		return invalid("%s is an invalid type for the attribute column.", v.Type)
 	case len(v.Data) > maxCellValue:
-		return invalid("The length of attribute column: '%s' exceeds the MaxLength:%d with CurrentLength:%d.", name, maxCellValue, len(v.Data))
+		return tooLong(name, v)
 	case v.Type == plainbuffer.String && !utf8.Valid(v.Data):
 		return invalid("Value of column '%s' must be UTF8 encoding.", name)
 	case v.Type == plainbuffer.Double && math.IsNaN(v.Float()):

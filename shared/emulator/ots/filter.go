@@ -180,6 +180,9 @@ func (p *filterParser) parseSingle(b []byte) (filter, error) {
 	if err != nil || !isAttribute(v.Type) {
 		return nil, invalid("Deserialize relation filter failed.")
 	}
+	if len(v.Data) > maxCellValue {
+		return nil, tooLong([]byte(m.GetColumnName()), v)
+	}
 	f := &singleFilter{
 		column:          m.GetColumnName(),
 		comparator:      m.GetComparator(),

@@ -212,6 +212,8 @@ func TestFilterErrors(t *testing.T) {
 		want   string
 	}{
 		{"a long pattern", pattern(strings.Repeat("x", 1025)), "The regex of the filter exceeds the limit, limit size: 1024, size: 1025."},
+		{"a value of more than 2 MB", single("n", eq, strings.Repeat("x", 2<<20+1)),
+			"The length of attribute column: 'n' exceeds the MaxLength:2097152 with CurrentLength:2097153."},
 		{"much repetition", pattern(strings.Repeat("x{1000}", 5)), "The regexes of the filter are too complex."},
 		{"large classes", pattern(strings.Repeat(`\pL`, 9)), "The regexes of the filter are too complex."},
 		{"much in all", combine(tablestore.LO_OR, pattern("x{1000}"), pattern("x{1000}y{1000}"), pattern("x{1000}y")), "The regexes of the filter are too complex."},
