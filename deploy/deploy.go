@@ -211,7 +211,7 @@ func (f Function) AWS() []Statement {
 		s = append(s, Statement{Sid: "UseJournal", Actions: awsItems(f.Journal), Resource: awsJournal})
 	}
 	if f.IsWebhook() {
-		s = append(s, Statement{Sid: "HandOn", Actions: []string{"lambda:InvokeFunction"}, Resource: awsDispatch})
+		s = append(s, Statement{Sid: "Dispatch", Actions: []string{"lambda:InvokeFunction"}, Resource: awsDispatch})
 	}
 	return append(s,
 		Statement{Sid: "OpenKeyRing", Actions: []string{"kms:Decrypt"}, Resource: awsKey, Condition: OfKeyRing},
@@ -273,7 +273,7 @@ func (f Function) FC() []Statement {
 		s = append(s, Statement{Sid: "UseJournal", Actions: fcItems(f.Journal), Resource: Resource{ARN: fcTable + "${CHATCONF_JOURNAL_TABLE}"}})
 	}
 	if f.IsWebhook() {
-		s = append(s, Statement{Sid: "HandOn", Actions: []string{"fc:InvokeFunction"}, Resource: Resource{ARN: fcDispatch}})
+		s = append(s, Statement{Sid: "Dispatch", Actions: []string{"fc:InvokeFunction"}, Resource: Resource{ARN: fcDispatch}})
 	}
 	return append(s,
 		Statement{Sid: "OpenKeyRing", Actions: []string{"kms:Decrypt"}, Resource: Resource{ARN: fcKey}},

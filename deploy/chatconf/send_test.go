@@ -90,7 +90,7 @@ func newHooks(t *testing.T, l *app.Local) http.Handler {
 	}
 	worker := dispatch.NewWorker(invoke.With(t.Context(), &invoke.Invocation{Logger: slog.New(slog.DiscardHandler)}), d)
 	t.Cleanup(func() { worker.Close() })
-	h, err := webhook.NewHandler(webhook.Options{Service: l.Service, Journal: l.Journal, Receivers: platform.All().Receivers(), HandOn: worker.Start})
+	h, err := webhook.NewHandler(webhook.Options{Service: l.Service, Journal: l.Journal, Receivers: platform.All().Receivers(), Dispatch: worker.Start})
 	if err != nil {
 		t.Fatal(err)
 	}

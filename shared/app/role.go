@@ -104,8 +104,8 @@ func CloudWebhook() Role {
 	}
 }
 
-func (p *parts) webhook(frozen bool, handOn func(context.Context, command.Ref) error) (*webhook.Handler, error) {
-	return webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: platform.All().Receivers(), HandOn: handOn, Frozen: frozen})
+func (p *parts) webhook(frozen bool, dispatch func(context.Context, command.Ref) error) (*webhook.Handler, error) {
+	return webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: platform.All().Receivers(), Dispatch: dispatch, Frozen: frozen})
 }
 
 // LocalWebhook is the role of a process that the chat platforms call and that dispatches commands itself.

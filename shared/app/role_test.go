@@ -302,7 +302,7 @@ func TestTheNextFunctionIsAway(t *testing.T) {
 		if text, err := callback.ReadAnswer(out.Body.Bytes()); out.Code != http.StatusOK || err != nil || text != "restart was accepted." {
 			t.Errorf("the answer is %d %q, %v", out.Code, text, err)
 		}
-		if log := s.log.String(); !strings.Contains(log, "not_handed_on") {
+		if log := s.log.String(); !strings.Contains(log, "not_dispatched") {
 			t.Errorf("log = %s", log)
 		}
 		list := s.do(rpc.NewAction("ListChatCommands", (*chat.Service).ListCommands), `{"Name":"ops"}`)

@@ -54,7 +54,7 @@ type Options struct {
 	Now    func() time.Time // default time.Now
 }
 
-// A Dispatcher hands commands on.
+// A Dispatcher dispatches commands.
 type Dispatcher struct {
 	options Options
 }
@@ -89,7 +89,7 @@ func (d *Dispatcher) Dispatch(ctx context.Context, ref command.Ref) error {
 	job, err := d.options.Journal.Claim(ctx, ref, lease)
 	switch {
 	case errors.Is(err, chat.ErrSettled), errors.Is(err, chat.ErrTaken):
-		invoke.Logger(ctx).InfoContext(ctx, "nothing to hand on", "name", ref.Name, "command_id", ref.ID, "why", err)
+		invoke.Logger(ctx).InfoContext(ctx, "nothing to dispatch", "name", ref.Name, "command_id", ref.ID, "why", err)
 		return nil
 	case err != nil:
 		return fmt.Errorf("dispatch: %w", err)
@@ -121,7 +121,7 @@ func (d *Dispatcher) work(ctx context.Context, job *chat.Job) (result chat.Resul
 		return chat.Result{}, false, err
 	case job.Attempts > Attempts:
 		// Whoever claimed it before ended without a word, again and again. The target may have it.
-		return d.giveUp(ctx, e, job, "nobody who tried lived to tell how it went"), false, nil
+		return d.giveUp(ctx, e, job, "every attempt ended without a result"), false, nil
 	case job.Answer != "":
 		return d.answer(ctx, e, job)
 	}
@@ -239,7 +239,7 @@ func (d *Dispatcher) deliver(ctx context.Context, e *command.Endpoint, job *chat
 			return "", &undelivered{fmt.Sprintf("the function was not invoked: %s, status %d", refused.Code, refused.Status), refused.Passing, refused.Error()}
 		}
 	default:
-		return "", &undelivered{why: fmt.Sprintf("the target's type %q is none", target.Type)}
+		return "", &undelivered{why: fmt.Sprintf("unknown target type %q", target.Type)}
 	}
 	if err != nil {
 		return "", &undelivered{(&dial.Error{What: "the target", Err: err}).Error(), true, err.Error()}
@@ -303,5 +303,5 @@ func (d *Dispatcher) log(ctx context.Context, job *chat.Job, result chat.Result,
 	if err != nil {
 		attrs = append(attrs, slog.Any("error", err))
 	}
-	invoke.Logger(ctx).LogAttrs(ctx, level, "handed on", attrs...)
+	invoke.Logger(ctx).LogAttrs(ctx, level, "dispatched", attrs...)
 }

@@ -793,7 +793,7 @@ func TestEverybodyDiesWithAnAnswer(t *testing.T) {
 		s.Advance(time.Minute)
 	}
 	s.dispatch()
-	if c := s.command(); c.Outcome != "Failed" || c.Detail != "nobody who tried lived to tell how it went" || len(s.sent) > 0 || len(s.events) > 0 {
+	if c := s.command(); c.Outcome != "Failed" || c.Detail != "every attempt ended without a result" || len(s.sent) > 0 || len(s.events) > 0 {
 		t.Errorf("record = %+v, sent = %q, events = %v", c, s.sent, s.events)
 	}
 }

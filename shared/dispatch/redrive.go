@@ -115,7 +115,7 @@ func NewWorker(ctx context.Context, d *Dispatcher) *Worker {
 	return w
 }
 
-// Start has a command handed on, and does not wait for it. Its error is ErrBusy.
+// Start has a command dispatched, and does not wait for it. Its error is ErrBusy.
 func (w *Worker) Start(_ context.Context, ref command.Ref) error {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
@@ -130,7 +130,7 @@ func (w *Worker) Start(_ context.Context, ref command.Ref) error {
 	}
 }
 
-// work hands on what is in the queue, until that is closed and empty.
+// work dispatches what is in the queue, until that is closed and empty.
 func (w *Worker) work() {
 	for ref := range w.queue {
 		for ok := w.turns.take(ref); ok; ref, ok = w.turns.next(ref) {
@@ -138,7 +138,7 @@ func (w *Worker) work() {
 				continue // the next process finds it
 			}
 			if err := w.dispatcher.dispatch(w.context, ref); err != nil {
-				invoke.Logger(w.context).ErrorContext(w.context, "not handed on", "name", ref.Name, "command_id", ref.ID, "error", err)
+				invoke.Logger(w.context).ErrorContext(w.context, "not dispatched", "name", ref.Name, "command_id", ref.ID, "error", err)
 			}
 		}
 	}
@@ -201,7 +201,7 @@ func (w *Worker) redrive() {
 	defer ticker.Stop()
 	for {
 		if err := w.round(); err != nil && w.context.Err() == nil {
-			invoke.Logger(w.context).ErrorContext(w.context, "not all that is due was handed on", "error", err)
+			invoke.Logger(w.context).ErrorContext(w.context, "not all that is due was dispatched", "error", err)
 		}
 		select {
 		case <-ticker.C:

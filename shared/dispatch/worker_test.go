@@ -197,7 +197,7 @@ func TestAWorkerGoesOn(t *testing.T) {
 		p.FailAt(1, webhooktest.Fault{})
 		w := dispatch.NewWorker(p.Context(), o.dispatcher(p))
 		synctest.Wait()
-		if log := p.Log(); !strings.Contains(log, "not all that is due was handed on") {
+		if log := p.Log(); !strings.Contains(log, "not all that is due was dispatched") {
 			t.Errorf("log = %s", log)
 		}
 		many(p, 5, w.Start)

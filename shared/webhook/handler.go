@@ -21,8 +21,8 @@ import (
 const (
 	// Timeout is how long the tables may take in all, from when the body has been read to the record; where there is none, to the answer.
 	Timeout = 800 * time.Millisecond
-	// HandOnTime is how long handing on may take after that. What takes longer is left to whoever looks for what is due.
-	HandOnTime = 400 * time.Millisecond
+	// DispatchTime is how long Dispatch may take after that. A command that takes longer is found later as due.
+	DispatchTime = 400 * time.Millisecond
 	// noteTime is how long a note may take that the answer waits for.
 	noteTime = 300 * time.Millisecond
 )
@@ -33,9 +33,9 @@ type Options struct {
 	Journal *chat.Journal
 	// Receivers makes the receiver of a configuration, by its type.
 	Receivers map[string]func(callback.Settings) (callback.Receiver, error)
-	// HandOn tells whoever hands commands on that there is one. It is not to wait until that is done. What it cannot do is not
-	// lost: the command is found in the journal a minute later.
-	HandOn func(context.Context, command.Ref) error
+	// Dispatch starts the dispatch of a command. It must not wait for its end. If it fails, the command is found in the journal a
+	// minute later.
+	Dispatch func(context.Context, command.Ref) error
 	// Frozen says that the process rests once it has answered, as functions do. What health must
 	// know is then written before the answer.
 	Frozen bool
@@ -44,16 +44,15 @@ type Options struct {
 
 // A Handler is what chat platforms call, at …/webhook/<account>/<region>/<name>/<token>.
 //
-// A callback is proven before anything is learned from it: its configuration is found, its token
-// compared, and the platform's receiver asked for signature, freshness, decryption and for whom it
-// is. Whatever of these does not hold, the answer is the same 401. The reason is in the log, and in
-// the health of the configuration that the URL names, if there is one. A proven message is decided
-// and recorded in one write, which is also what makes it count only once, handed on, and answered.
+// A callback is proven before it is used. The handler finds its configuration and compares its token; the platform's receiver checks
+// signature, freshness, ciphertext, and for whom it is. If one of these fails, the answer is always the same 401. The reason is in the
+// log, and in the health of the configuration that the URL names, if there is one. A proven message is decided and recorded in one
+// write, which also makes it count only once. Then it is dispatched and answered.
 type Handler struct {
 	service   *chat.Service
 	journal   *chat.Journal
 	receivers receivers
-	handOn    func(context.Context, command.Ref) error
+	dispatch  func(context.Context, command.Ref) error
 	frozen    bool
 	now       func() time.Time
 }
@@ -62,8 +61,8 @@ var _ http.Handler = (*Handler)(nil)
 
 // NewHandler returns a handler. It does no input or output.
 func NewHandler(o Options) (*Handler, error) {
-	if o.Service == nil || o.Journal == nil || len(o.Receivers) == 0 || o.HandOn == nil {
-		return nil, errors.New("webhook: a handler needs a service, a journal, receivers, and somebody who hands on")
+	if o.Service == nil || o.Journal == nil || len(o.Receivers) == 0 || o.Dispatch == nil {
+		return nil, errors.New("webhook: a handler needs a Service, a Journal, Receivers and Dispatch")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -72,7 +71,7 @@ func NewHandler(o Options) (*Handler, error) {
 		service:   o.Service,
 		journal:   o.Journal,
 		receivers: receivers{make: o.Receivers},
-		handOn:    o.HandOn,
+		dispatch:  o.Dispatch,
 		frozen:    o.Frozen,
 		now:       o.Now,
 	}, nil
@@ -204,7 +203,7 @@ func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver cal
 	c.outcome = outcomeRecorded
 	h.mention(ctx, e, received)
 	if a.Handover != nil {
-		h.pass(ctx, id, c)
+		h.startDispatch(ctx, id, c)
 	}
 	return out
 }
@@ -221,11 +220,11 @@ func handover(e *command.Endpoint, m *command.Message, d command.Decision, text 
 	return nil
 }
 
-// pass tells whoever hands on. That it failed changes nothing for the platform: the command is recorded, and due in a minute.
-func (h *Handler) pass(ctx context.Context, ref command.Ref, c *entry) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), HandOnTime)
+// startDispatch calls Dispatch. An error changes nothing for the platform: the command is recorded, and due in a minute.
+func (h *Handler) startDispatch(ctx context.Context, ref command.Ref, c *entry) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), DispatchTime)
 	defer cancel()
-	c.late = h.handOn(ctx, ref)
+	c.late = h.dispatch(ctx, ref)
 }
 
 // mention notes that a message mentions another name than BotName.
@@ -272,7 +271,7 @@ type entry struct {
 	command  command.Command
 	allowed  bool
 	sent     bool  // SendChatMessage made it
-	late     error // of handing on
+	late     error // of Dispatch
 	err      error
 }
 
@@ -352,7 +351,7 @@ func (c *entry) log(ctx context.Context, now time.Time) {
 		slog.String("request_id", inv.RequestID),
 		slog.String("source_ip", inv.SourceIP))
 	if c.late != nil {
-		attrs = append(attrs, slog.String("not_handed_on", c.late.Error()))
+		attrs = append(attrs, slog.String("not_dispatched", c.late.Error()))
 	}
 	if c.err != nil {
 		attrs = append(attrs, slog.Any("error", c.err))

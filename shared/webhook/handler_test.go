@@ -35,13 +35,13 @@ import (
 // nobody hands nothing on.
 func nobody(context.Context, command.Ref) error { return nil }
 
-// handOns remembers what was handed on.
-type handOns struct {
+// dispatched remembers what was dispatched.
+type dispatched struct {
 	mu   sync.Mutex
 	refs []command.Ref
 }
 
-func (h *handOns) add(_ context.Context, ref command.Ref) error {
+func (h *dispatched) add(_ context.Context, ref command.Ref) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.refs = append(h.refs, ref)
@@ -61,7 +61,7 @@ func line(t *testing.T, w *webhooktest.World) map[string]any {
 	return out
 }
 
-// Every kind of callback that the platforms send to a bot goes through: decided, recorded, handed on and answered, and refused for who has no grant.
+// Every kind of callback that the platforms send to a bot goes through: decided, recorded, dispatched and answered, and refused for who has no grant.
 func TestEveryPlatform(t *testing.T) {
 	for _, p := range platform.All().Descriptions() {
 		messages, checks := platformsim.Modes(p.Type)
@@ -70,7 +70,7 @@ func TestEveryPlatform(t *testing.T) {
 				w := webhooktest.New(t)
 				process := w.Process()
 				bot := process.Create("ops", p.Type, platformtest.Settings(p.Type), webhooktest.Open, toHTTP)
-				var handed handOns
+				var handed dispatched
 				h := process.Handler(handed.add)
 				c := bot.Say(mode, platformsim.Message{Text: "restart i-1"})
 				out := bot.Post(h, c)
@@ -88,7 +88,7 @@ func TestEveryPlatform(t *testing.T) {
 					t.Errorf("commands = %+v", list)
 				}
 				if len(handed.refs) == 0 || handed.refs[0].ID != list[1].Id {
-					t.Errorf("handed on = %v, want %s", handed.refs, list[1].Id)
+					t.Errorf("dispatched = %v, want %s", handed.refs, list[1].Id)
 				}
 				if health := process.Health("ops").Health; health.State != chat.HealthWorking || health.Counters["Allowed"] != 1 || health.Counters["Denied"] != 1 {
 					t.Errorf("health = %+v", health)
@@ -164,14 +164,14 @@ func TestAnswersThatComeLater(t *testing.T) {
 	w := webhooktest.New(t)
 	process := w.Process()
 	bot := process.Create("ops", "Feishu", platformtest.Settings("Feishu"), webhooktest.Open, toHTTP)
-	var handed handOns
+	var handed dispatched
 	h := process.Handler(handed.add)
 	c := bot.Say("message", platformsim.Message{Text: "help"})
 	if text := w.Read(c, bot.Post(h, c)); text != "" {
 		t.Errorf("the answer is %q", text)
 	}
 	if len(handed.refs) != 1 {
-		t.Fatalf("handed on = %v", handed.refs)
+		t.Fatalf("dispatched = %v", handed.refs)
 	}
 	job, err := process.Journal.Claim(w.Context(), handed.refs[0], time.Minute)
 	if err != nil || !strings.Contains(job.Answer, "Always allowed: help, whoami.") || job.ReplyTo.Kind == "" || job.Answered {
@@ -282,7 +282,7 @@ type brokenReader struct{}
 func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 // Whatever is wrong, the answer is the same to the byte; the reason is in the log, and in the
-// configuration's health where the URL was right. Nothing is recorded or handed on, and no secret
+// configuration's health where the URL was right. Nothing is recorded or dispatched, and no secret
 // shows.
 func TestRefusalsAreAlike(t *testing.T) {
 	var first string
@@ -292,7 +292,7 @@ func TestRefusalsAreAlike(t *testing.T) {
 			process := w.Process()
 			bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
 			token := bot.URL[strings.LastIndex(bot.URL, "/")+1:]
-			h := process.Handler(func(context.Context, command.Ref) error { t.Error("it was handed on"); return nil })
+			h := process.Handler(func(context.Context, command.Ref) error { t.Error("it was dispatched"); return nil })
 			w.Calls()
 			out := test.send(bot, h)
 			if err := process.Journal.Flush(w.Context()); err != nil {
@@ -345,7 +345,7 @@ func TestFrozen(t *testing.T) {
 	w := webhooktest.New(t)
 	process := w.Process()
 	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
-	h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, Receivers: platform.All().Receivers(), HandOn: nobody, Frozen: true, Now: w.Now})
+	h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, Receivers: platform.All().Receivers(), Dispatch: nobody, Frozen: true, Now: w.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,7 +378,7 @@ func TestSettingsThatMakeNoReceiver(t *testing.T) {
 		w := webhooktest.New(t)
 		process := w.Process()
 		bot := process.Create("ops", "Slack", platformtest.Settings("Slack"))
-		h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, Receivers: receivers, HandOn: nobody})
+		h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, Receivers: receivers, Dispatch: nobody})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -396,7 +396,7 @@ func TestAHundredAtOnce(t *testing.T) {
 	w := webhooktest.New(t)
 	first := w.Process()
 	bot := first.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
-	var handed handOns
+	var handed dispatched
 	handlers := []http.Handler{first.Handler(handed.add), w.Process().Handler(handed.add), w.Process().Handler(handed.add)}
 	c := bot.Say("command", platformsim.Message{Text: "restart i-1"})
 	var answered atomic.Int64
@@ -411,7 +411,7 @@ func TestAHundredAtOnce(t *testing.T) {
 	}
 	group.Wait()
 	if list := first.Commands("ops"); len(list) != 1 || len(handed.refs) != 1 || handed.refs[0].ID != list[0].Id || answered.Load() != 1 {
-		t.Errorf("%d records, %v handed on, %d answered; want one of each", len(list), handed.refs, answered.Load())
+		t.Errorf("%d records, %v dispatched, %d answered; want one of each", len(list), handed.refs, answered.Load())
 	}
 }
 
@@ -420,7 +420,7 @@ func TestReplay(t *testing.T) {
 	w := webhooktest.New(t)
 	process := w.Process()
 	bot := process.Create("ops", "DingTalk", platformtest.Settings("DingTalk"), webhooktest.Open)
-	var handed handOns
+	var handed dispatched
 	h := process.Handler(handed.add)
 	c := bot.Say("robot", platformsim.Message{ID: "m1", Text: "help"})
 	w.Read(c, bot.Post(h, c))
@@ -518,7 +518,7 @@ func TestWhenTheTablesFail(t *testing.T) {
 	}
 }
 
-// What hands on may fail or hang: the platform has its answer, and the command is due in a minute.
+// Dispatch may fail or hang: the platform has its answer, and the command is due in a minute.
 func TestHandingOnFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := webhooktest.New(t)
@@ -530,10 +530,10 @@ func TestHandingOnFails(t *testing.T) {
 		if text := w.Read(c, bot.Post(h, c)); text != "restart was accepted." {
 			t.Errorf("the answer is %q", text)
 		}
-		if took := time.Since(began); took != webhook.HandOnTime {
+		if took := time.Since(began); took != webhook.DispatchTime {
 			t.Errorf("the answer took %v", took)
 		}
-		if said := line(t, w); said["outcome"] != "recorded" || said["level"] != "WARN" || said["not_handed_on"] == nil {
+		if said := line(t, w); said["outcome"] != "recorded" || said["level"] != "WARN" || said["not_dispatched"] == nil {
 			t.Errorf("logged is %v", said)
 		}
 		w.Advance(time.Minute)
@@ -596,9 +596,9 @@ func TestAnswersAreInTime(t *testing.T) {
 }
 
 // frozen returns the handler of a process that rests once it has answered.
-func frozen(p *webhooktest.Process, handOn func(context.Context, command.Ref) error) *webhook.Handler {
+func frozen(p *webhooktest.Process, dispatch func(context.Context, command.Ref) error) *webhook.Handler {
 	p.Helper()
-	h, err := webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: platform.All().Receivers(), HandOn: handOn, Frozen: true, Now: p.Now})
+	h, err := webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: platform.All().Receivers(), Dispatch: dispatch, Frozen: true, Now: p.Now})
 	if err != nil {
 		p.Fatal(err)
 	}
@@ -607,7 +607,7 @@ func frozen(p *webhooktest.Process, handOn func(context.Context, command.Ref) er
 
 // What each part of an answer may take at most: the tables, handing on, and a note, which is given up before the tables are.
 func TestBounds(t *testing.T) {
-	const tables, handOn, note = 800 * time.Millisecond, 400 * time.Millisecond, 300 * time.Millisecond
+	const tables, dispatch, note = 800 * time.Millisecond, 400 * time.Millisecond, 300 * time.Millisecond
 	check := func(w *webhooktest.Bot) *platformsim.Callback { return w.Say("check", platformsim.Message{}) }
 	message := func(w *webhooktest.Bot) *platformsim.Callback { return w.Say("", platformsim.Message{Text: "restart"}) }
 	for about, test := range map[string]struct {
@@ -619,7 +619,7 @@ func TestBounds(t *testing.T) {
 	}{
 		"a message, until it is found":       {"Slack", message, 1, 503, tables},
 		"a message, until it is recorded":    {"Slack", message, 2, 503, tables},
-		"a message, after it is recorded":    {"Slack", message, 9, 200, handOn},
+		"a message, after it is recorded":    {"Slack", message, 9, 200, dispatch},
 		"a check, until it is found":         {"Slack", check, 1, 503, tables},
 		"a check, of which a note is made":   {"Slack", check, 2, 200, note},
 		"a notice, until it is found":        {"DingTalk", notice, 1, 503, tables},
@@ -740,7 +740,7 @@ func TestThePlatformHangsUp(t *testing.T) {
 	w := webhooktest.New(t)
 	process := w.Process()
 	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
-	var handed handOns
+	var handed dispatched
 	r, err := bot.Say("command", platformsim.Message{Text: "restart"}).Request(bot.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -749,7 +749,7 @@ func TestThePlatformHangsUp(t *testing.T) {
 	hangUp()
 	process.Handler(handed.add).ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
 	if list := process.Commands("ops"); len(list) != 1 || len(handed.refs) != 1 {
-		t.Errorf("recorded is %+v, handed on %v", list, handed.refs)
+		t.Errorf("recorded is %+v, dispatched %v", list, handed.refs)
 	}
 }
 
@@ -792,7 +792,7 @@ func TestReceiversThatBreak(t *testing.T) {
 		w := webhooktest.New(t)
 		process := w.Process()
 		bot := process.Create("ops", "Slack", platformtest.Settings("Slack"))
-		h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, HandOn: nobody, Now: w.Now,
+		h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, Dispatch: nobody, Now: w.Now,
 			Receivers: map[string]func(callback.Settings) (callback.Receiver, error){"Slack": func(callback.Settings) (callback.Receiver, error) { return receiver, nil }}})
 		if err != nil {
 			t.Fatal(err)
@@ -998,7 +998,7 @@ func TestKinds(t *testing.T) {
 	process := w.Process()
 	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
 	var next *callback.Received
-	h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, HandOn: nobody, Now: w.Now,
+	h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, Dispatch: nobody, Now: w.Now,
 		Receivers: map[string]func(callback.Settings) (callback.Receiver, error){"Slack": func(callback.Settings) (callback.Receiver, error) {
 			return receiverFunc(func(*callback.Request) (*callback.Received, error) { return next, nil }), nil
 		}}})
@@ -1043,7 +1043,7 @@ func TestReceiversAreKept(t *testing.T) {
 	process := w.Process()
 	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
 	made := 0
-	h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, HandOn: nobody, Now: w.Now,
+	h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, Dispatch: nobody, Now: w.Now,
 		Receivers: map[string]func(callback.Settings) (callback.Receiver, error){"Slack": func(s callback.Settings) (callback.Receiver, error) {
 			made++
 			return platform.All().Receivers()["Slack"](s)
@@ -1092,7 +1092,7 @@ func TestSecretsDoNotShow(t *testing.T) {
 			bot.Post(h, bot.Say(mode, platformsim.Message{Text: "password=PLANTED"}))
 		}
 		logged := w.Log()
-		if !strings.Contains(logged, `"outcome":"recorded"`) || !strings.Contains(logged, "not_handed_on") {
+		if !strings.Contains(logged, `"outcome":"recorded"`) || !strings.Contains(logged, "not_dispatched") {
 			t.Errorf("%s: nothing was recorded: %s", p.Type, logged)
 		}
 		shown := []string{"PLANTED", bot.URL[strings.LastIndex(bot.URL, "/")+1:], "bm90IGEgcmVhbCBzZWNyZXQ"}
@@ -1113,12 +1113,12 @@ var errBusy = errors.New("busy")
 
 func TestNewHandlerWantsItsParts(t *testing.T) {
 	process := webhooktest.New(t).Process()
-	full := webhook.Options{Service: process.Service, Journal: process.Journal, Receivers: platform.All().Receivers(), HandOn: nobody}
+	full := webhook.Options{Service: process.Service, Journal: process.Journal, Receivers: platform.All().Receivers(), Dispatch: nobody}
 	for about, take := range map[string]func(*webhook.Options){
 		"a service":   func(o *webhook.Options) { o.Service = nil },
 		"a journal":   func(o *webhook.Options) { o.Journal = nil },
 		"receivers":   func(o *webhook.Options) { o.Receivers = nil },
-		"handing on":  func(o *webhook.Options) { o.HandOn = nil },
+		"Dispatch":    func(o *webhook.Options) { o.Dispatch = nil },
 		"nothing yet": func(o *webhook.Options) { *o = webhook.Options{} },
 	} {
 		o := full
@@ -1159,7 +1159,7 @@ func TestWhatSendChatMessageMade(t *testing.T) {
 		"the proof for another's webhook":  {func(c *platformsim.Callback) string { return prove(other, c) }, false},
 		"a proof with one letter replaced": {func(c *platformsim.Callback) string { p := prove(bot, c); return "A" + p[1:20] + "AAAA" + p[24:] }, false},
 	} {
-		var handed handOns
+		var handed dispatched
 		h := process.Handler(handed.add)
 		c := bot.Say("message", platformsim.Message{ID: strings.ReplaceAll(about, " ", "-"), Text: "restart i-1"})
 		c.Header.Set(chat.SentHeader, test.proof(c))
@@ -1173,7 +1173,7 @@ func TestWhatSendChatMessageMade(t *testing.T) {
 			t.Errorf("%s: the log is %s", about, log)
 		}
 		if len(handed.refs) != 1 {
-			t.Fatalf("%s: handed on %d times", about, len(handed.refs))
+			t.Fatalf("%s: dispatched %d times", about, len(handed.refs))
 		}
 		job, err := process.Journal.Claim(w.Context(), handed.refs[0], time.Minute)
 		if err != nil || job.KeepsAnswers() != test.kept || job.Answer == "" || (job.ReplyTo.ID == "") != test.kept {

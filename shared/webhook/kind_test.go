@@ -15,7 +15,7 @@ func TestOneMessageUnderTwoEvents(t *testing.T) {
 	w := webhooktest.New(t)
 	process := w.Process()
 	bot := process.Create("ops", "Feishu", platformtest.Settings("Feishu"), webhooktest.Open, toHTTP)
-	var handed handOns
+	var handed dispatched
 	h := process.Handler(handed.add)
 	text := func(event string) string {
 		return `{"schema":"2.0","header":{"event_id":"` + event + `","event_type":"im.message.receive_v1","create_time":"{millis}","token":"not-a-real-token","app_id":"cli_example"},
@@ -28,7 +28,7 @@ func TestOneMessageUnderTwoEvents(t *testing.T) {
 	}
 	list := process.Commands("ops")
 	if len(list) != 1 || list[0].MessageId != "om_1" || list[0].EventId != "e1" || len(handed.refs) != 1 {
-		t.Errorf("recorded %+v, handed on %d times", list, len(handed.refs))
+		t.Errorf("recorded %+v, dispatched %d times", list, len(handed.refs))
 	}
 	if health := process.Health("ops").Health; health.Counters["Duplicates"] != 2 {
 		t.Errorf("health = %+v", health)

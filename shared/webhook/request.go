@@ -68,11 +68,11 @@ func read(r *http.Request, now func() time.Time) (in *callback.Request, flaw err
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, callback.Refuse(callback.StepRequest, "the query is not one") // the error would quote it
+		return nil, callback.Refuse(callback.StepRequest, "the query cannot be parsed") // the error would quote it
 	}
 	for name, values := range query {
 		if len(values) > 1 {
-			return nil, callback.Refuse(callback.StepRequest, "the parameter %.40q stands there %d times", name, len(values))
+			return nil, callback.Refuse(callback.StepRequest, "the parameter %.40q is given %d times", name, len(values))
 		}
 	}
 	return &callback.Request{Method: r.Method, Query: query, Header: r.Header, Body: body, Now: now()}, nil
@@ -90,7 +90,7 @@ func readBody(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
 	switch {
 	case err != nil:
-		return nil, callback.Refuse(callback.StepRequest, "the body ended after %d bytes, before its end", len(body))
+		return nil, callback.Refuse(callback.StepRequest, "the body ends after %d bytes, before its declared length", len(body))
 	case len(body) > MaxBody:
 		return nil, callback.Refuse(callback.StepRequest, "the body has more than %d bytes", MaxBody)
 	}

@@ -53,7 +53,7 @@ func one(what, name string, values []string) (string, error) {
 	case len(values) == 0 || len(values) == 1 && values[0] == "":
 		return "", Refuse(StepRequest, "the %s %s is missing", what, name)
 	case len(values) > 1:
-		return "", Refuse(StepRequest, "the %s %s stands there %d times", what, name, len(values))
+		return "", Refuse(StepRequest, "the %s %s is given %d times", what, name, len(values))
 	}
 	return values[0], nil
 }
@@ -69,7 +69,7 @@ func Nonce(r *Request) (string, error) {
 		return "", err
 	}
 	if len(nonce) > maxNonce || strings.ContainsFunc(nonce, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
-		return "", Refuse(StepRequest, "the nonce is not up to %d printable characters", maxNonce)
+		return "", Refuse(StepRequest, "the nonce is longer than %d characters, or has characters that are not printable ASCII", maxNonce)
 	}
 	return nonce, nil
 }

@@ -69,7 +69,7 @@ func (e *Enclosure) add(p part) bool {
 // refuseEnclosure is the error of a body that is not read, near a byte.
 func refuseEnclosure(format string, at int) error {
 	return Refuse(StepDecode, "the body is not the %s around a ciphertext: "+
-		"up to %d members, each once, with a text or a number in it; near byte %d", format, maxParts, at)
+		"at most %d members, each once, each a text or a number; near byte %d", format, maxParts, at)
 }
 
 // ReadEnclosureJSON reads an enclosure in JSON. Its error is a *Refusal of StepDecode.

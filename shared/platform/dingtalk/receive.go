@@ -337,7 +337,7 @@ func millis(text string) time.Time {
 // https://open.dingtalk.com/document/orgapp/event-callback-card
 func (r *receiver) card(in *callback.Request) (*callback.Received, error) {
 	if r.cards == nil {
-		return nil, callback.Refuse(callback.StepRequest, "this is the action of a card, and DingTalkCardSecret is not set")
+		return nil, callback.Refuse(callback.StepRequest, "this is the action of a card; set DingTalkCardSecret")
 	}
 	// The documents do not say whether it is seconds.
 	s, err := r.signed(in, cardSignature, cardTimestamp, callback.SecondsOrMillis, r.cards, func(at, _ string) string { return at })
@@ -418,13 +418,13 @@ func space(id string) string {
 // https://open.dingtalk.com/document/orgapp/configure-event-subcription
 func (r *receiver) event(in *callback.Request) (*callback.Received, error) {
 	if r.events == nil {
-		return nil, callback.Refuse(callback.StepRequest, "this is an event of a subscription, and DingTalkToken and DingTalkEncodingAesKey are not set")
+		return nil, callback.Refuse(callback.StepRequest, "this is an event of a subscription; set DingTalkToken and DingTalkEncodingAesKey")
 	}
 	name := "msg_signature" // some documents have it under one name, some under both
 	if !callback.HasParameter(in, name) {
 		name = "signature"
 	} else if n := len(in.Query["signature"]); n > 1 {
-		return nil, callback.Refuse(callback.StepRequest, "the parameter signature stands there %d times", n)
+		return nil, callback.Refuse(callback.StepRequest, "the parameter signature is given %d times", n)
 	}
 	signature, err := callback.Parameter(in, name)
 	if err != nil {
@@ -433,7 +433,7 @@ func (r *receiver) event(in *callback.Request) (*callback.Received, error) {
 	name = "timestamp"
 	if callback.HasParameter(in, "timeStamp") {
 		if callback.HasParameter(in, name) {
-			return nil, callback.Refuse(callback.StepRequest, "the parameter timestamp stands there twice")
+			return nil, callback.Refuse(callback.StepRequest, "the parameter timestamp is given twice")
 		}
 		name = "timeStamp"
 	}

@@ -88,7 +88,7 @@ func (s *sender) byRobot(ctx context.Context, to command.ReplyTo, text string) e
 	var what, path string
 	switch {
 	case to.ID == "":
-		return callback.Final("dingtalk: there is nobody to answer")
+		return callback.Final("dingtalk: the message names no conversation and no user to answer")
 	case to.Kind == toGroup:
 		what, path = "dingtalk: robot/groupMessages/send", "/v1.0/robot/groupMessages/send"
 		body.Conversation = to.ID

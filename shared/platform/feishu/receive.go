@@ -156,7 +156,7 @@ func (r *receiver) verify(in *callback.Request) (proof, error) {
 		})
 	} else if sum, fits := callback.Hex(signature, sha1.Size); fits {
 		if !r.cards || r.tokens == nil {
-			return unsigned, callback.Refuse(callback.StepSignature, "this is the older callback of cards, which wants FeishuOldCards to be true and FeishuVerificationToken to be set")
+			return unsigned, callback.Refuse(callback.StepSignature, "this is the older callback of cards; to accept it, set FeishuOldCards to true and FeishuVerificationToken")
 		}
 		proof = byToken
 		_, ok = callback.Match(r.tokens, sum, func(token string) []byte {
@@ -233,7 +233,7 @@ func (r *receiver) challenge(f callback.Fields, encrypted bool) (*callback.Recei
 	case f.Err() != nil:
 		return nil, f.Err()
 	case !encrypted && r.tokens == nil:
-		return nil, callback.Refuse(callback.StepSignature, "the check of the URL came in the clear: set the Encrypt Key in Feishu's console, or FeishuVerificationToken")
+		return nil, callback.Refuse(callback.StepSignature, "the check of the URL is not encrypted: set the Encrypt Key in Feishu's console, or FeishuVerificationToken")
 	case challenge == "":
 		return nil, callback.Refuse(callback.StepDecode, "the challenge is missing")
 	}
@@ -357,7 +357,7 @@ func (r *receiver) first(f callback.Fields) (*callback.Received, error) {
 // https://open.feishu.cn/document/ukTMukTMukTM/uYzM3QjL2MzN04iNzcDN
 func (r *receiver) legacyCard(f callback.Fields, in *callback.Request) (*callback.Received, error) {
 	if f.Has("schema") || f.Has("event") || f.Has("header") {
-		return nil, callback.Refuse(callback.StepSignature, "this is an event, and it is signed as the action of a card")
+		return nil, callback.Refuse(callback.StepSignature, "this is an event, but it is signed like the action of a card")
 	}
 	m := &command.Message{ID: callback.Digest("feishu card", string(in.Body))}
 	received := flatAction(m, f)

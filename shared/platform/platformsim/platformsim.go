@@ -48,12 +48,12 @@ type Callback struct {
 func (c *Callback) Request(webhookURL string) (*http.Request, error) {
 	u, err := url.Parse(webhookURL)
 	if err != nil {
-		return nil, fmt.Errorf("platformsim: the webhook's URL is none") // the error would quote it
+		return nil, fmt.Errorf("platformsim: the webhook's URL cannot be parsed") // the error would quote it
 	}
 	u.RawQuery = c.Query.Encode()
 	r, err := http.NewRequest(c.Method, u.String(), bytes.NewReader(c.Body))
 	if err != nil {
-		return nil, fmt.Errorf("platformsim: the webhook's URL is none")
+		return nil, fmt.Errorf("platformsim: the webhook's URL cannot be parsed")
 	}
 	r.Header = c.Header.Clone()
 	return r, nil

@@ -97,7 +97,7 @@ func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 			return nil, err
 		}
 		if !isEcho(text) {
-			return nil, callback.Refuse(callback.StepDecode, "echostr is not what a check of the URL says, but a message perhaps")
+			return nil, callback.Refuse(callback.StepDecode, "echostr is not the text of a check of the URL, but may be a message")
 		}
 		return &callback.Received{Handshake: &callback.Response{Status: 200, ContentType: "text/plain; charset=utf-8", Body: []byte(text)}}, nil
 	case formXML:

@@ -73,7 +73,7 @@ func (s *sender) byURL(ctx context.Context, address secret.Text, text string) er
 func (s *sender) message(ctx context.Context, user, text string) error {
 	const what = "wecom: message/send"
 	if user == "" || user == "@all" || strings.Contains(user, "|") {
-		return callback.Final("%s: the message is to be to one person", what)
+		return callback.Final("%s: the message must be for one person", what)
 	}
 	body := document.Marshal(struct {
 		User    string        `json:"touser"`

@@ -128,10 +128,10 @@ func (w *World) Process() *Process {
 	return &Process{w, service, journal}
 }
 
-// Handler returns the process's handler of callbacks. What it hands on goes to handOn.
-func (p *Process) Handler(handOn func(context.Context, command.Ref) error) *webhook.Handler {
+// Handler returns the process's handler of callbacks, which dispatches by dispatch.
+func (p *Process) Handler(dispatch func(context.Context, command.Ref) error) *webhook.Handler {
 	p.Helper()
-	h, err := webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: p.Platforms.Receivers(), HandOn: handOn, Now: p.Now})
+	h, err := webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: p.Platforms.Receivers(), Dispatch: dispatch, Now: p.Now})
 	if err != nil {
 		p.Fatal(err)
 	}
