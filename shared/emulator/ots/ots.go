@@ -7,8 +7,8 @@
 //
 // It implements tables, rows, batches, ranges, conditions and filters, versions and time to live, AUTO_INCREMENT, secondary
 // indexes, local transactions, bulk imports and streams, with the limits and the error texts of the service. Search indexes,
-// SQL, time series, tunnels, BulkExport and ComputeSplits are refused by name, and streams have no choice of old and new
-// columns. Where the service's behaviour is not published, the code says what it assumes.
+// SQL, time series, tunnels, BulkExport and ComputeSplits are refused by name. Where the service's behaviour is not
+// published, the code says what it assumes.
 package ots
 
 import (
