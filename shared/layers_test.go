@@ -48,7 +48,7 @@ var rooms = []room{
 	{"shared/platform/*", []string{"shared/command", "shared/secret", "shared/document", "shared/platform/callback"}, nil},
 	{"shared/table/file", []string{"shared/table", "shared/invoke", "shared/bolt"}, nil},
 	{"shared/table/tablestore", []string{"shared/table", "shared/invoke"}, []string{"github.com/aliyun/aliyun-tablestore-go-sdk"}},
-	{"shared/table/dynamodb", []string{"shared/table", "shared/invoke"}, []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}},
+	{"shared/table/dynamodb", []string{"shared/table"}, []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}},
 	{"shared/table/dynamodb/dynamotest", []string{"shared/table"}, nil},
 	{"shared/table/dynamodb/dynamotest/serve", []string{"shared/table/dynamodb/dynamotest"}, nil},
 	{"shared/table/tabletest", []string{"shared/table"}, []string{"github.com/anishathalye/porcupine", "github.com/google/go-cmp"}},

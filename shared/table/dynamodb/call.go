@@ -97,26 +97,22 @@ func (t *Table) once(ctx context.Context, send sender) (fate, aws.Credentials, e
 	return judge(err, e.sent), s.used, describe(err, s.used)
 }
 
-// invalidate has the table's own credentials fetched anew if they are still those that were refused. The invocation's cannot be.
+// invalidate has the credentials fetched anew if they are still those that were refused, and can be.
 func (t *Table) invalidate(ctx context.Context, used aws.Credentials) {
-	if used.Source == sourceInvocation {
+	c, ok := t.credentials.(interface{ Invalidate() }) // aws.CredentialsCache, whose fresh credentials this must not drop
+	if !ok {
 		return
 	}
-	switch c := t.credentials.(type) {
-	case interface{ Invalidate(accessKeyID string) }:
-		c.Invalidate(used.AccessKeyID)
-	case interface{ Invalidate() }: // aws.CredentialsCache, whose fresh credentials this must not drop
-		ctx, cancel := context.WithTimeout(ctx, t.timeout)
-		defer cancel()
-		select {
-		case t.invalidating <- struct{}{}:
-			defer func() { <-t.invalidating }()
-		case <-ctx.Done():
-			return
-		}
-		if current, err := t.credentials.Retrieve(ctx); err == nil && current.AccessKeyID == used.AccessKeyID {
-			c.Invalidate()
-		}
+	ctx, cancel := context.WithTimeout(ctx, t.timeout)
+	defer cancel()
+	select {
+	case t.invalidating <- struct{}{}:
+		defer func() { <-t.invalidating }()
+	case <-ctx.Done():
+		return
+	}
+	if current, err := t.credentials.Retrieve(ctx); err == nil && current.AccessKeyID == used.AccessKeyID {
+		c.Invalidate()
 	}
 }
 

@@ -50,9 +50,8 @@ type Options struct {
 	Region string
 	// Endpoint is the URL that requests go to. Empty is AWS's own of the region.
 	Endpoint string
-	// Credentials sign the requests of invocations that carry none of their own. Environment makes them of what functions
-	// find in their environment; any other provider of the SDK will do. They are asked before every request, and a call that
-	// gets none fails at once. Nil is none.
+	// Credentials sign the requests. Environment makes them of what functions find in their environment; any other provider of the SDK
+	// will do. They are asked before every request, and a call that gets none fails at once. Nil is none.
 	Credentials aws.CredentialsProvider
 	// Transport carries the requests. Nil is one of the table's own.
 	Transport http.RoundTripper

@@ -12,12 +12,12 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"chatconf/shared/invoke"
 	"chatconf/shared/table"
 	"chatconf/shared/table/dynamodb"
 	"chatconf/shared/table/dynamodb/dynamotest"
@@ -583,7 +583,7 @@ func TestAnswersToOtherQuestions(t *testing.T) {
 // Credentials that have expired are fetched anew, once.
 func TestInvalidate(t *testing.T) {
 	f := prepare(t)
-	c := &rotating{}
+	c := &counted{}
 	tb := open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
 		if !strings.Contains(r.Header.Get("Authorization"), "Credential=KEY1/") {
 			return dynamotest.Answer(r, 400, dynamotest.Failure{Type: "ExpiredTokenException"}), nil
@@ -595,106 +595,44 @@ func TestInvalidate(t *testing.T) {
 			t.Fatalf("Get: %v", err)
 		}
 	}
-	if c.n != 1 {
-		t.Errorf("credentials were fetched anew %d times, want 1", c.n)
+	if n := c.n.Load(); n != 1 {
+		t.Errorf("credentials were fetched anew %d times, want 1", n)
 	}
-}
-
-// rotating credentials are others after each Invalidate, as those of aws.CredentialsCache are.
-type rotating struct{ n int }
-
-func (c *rotating) Invalidate() { c.n++ }
-func (c *rotating) Retrieve(context.Context) (aws.Credentials, error) {
-	return aws.Credentials{AccessKeyID: fmt.Sprint("KEY", c.n), SecretAccessKey: "example"}, nil
 }
 
 // Many whose requests are refused at once drop the credentials that were refused, and not those that replace them.
 func TestInvalidateTogether(t *testing.T) {
-	for name, c := range map[string]interface {
-		aws.CredentialsProvider
-		dropped() string
-	}{
-		"by access key id": &keyed{},
-		"of the SDK":       &keyless{},
-	} {
-		t.Run(name, func(t *testing.T) {
-			f := prepare(t)
-			const callers = 8
-			var arrived sync.WaitGroup
-			arrived.Add(callers)
-			tb := open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
-				if strings.Contains(r.Header.Get("Authorization"), "Credential=KEY0/") {
-					arrived.Done()
-					arrived.Wait()
-					return dynamotest.Answer(r, 400, dynamotest.Failure{Type: "ExpiredTokenException"}), nil
-				}
-				return f.RoundTrip(r)
-			}), dynamodb.Options{Credentials: c})
-			var done sync.WaitGroup
-			for range callers {
-				done.Go(func() {
-					if _, err := tb.Get(t.Context(), table.Key{Partition: "p", Sort: "a"}); err != nil {
-						t.Errorf("Get: %v", err)
-					}
-				})
-			}
-			done.Wait()
-			if got, want := c.dropped(), "KEY0"; got != want {
-				t.Errorf("%s was dropped, want %s", got, want)
+	c := &counted{}
+	f := prepare(t)
+	const callers = 8
+	var arrived sync.WaitGroup
+	arrived.Add(callers)
+	tb := open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+		if strings.Contains(r.Header.Get("Authorization"), "Credential=KEY0/") {
+			arrived.Done()
+			arrived.Wait()
+			return dynamotest.Answer(r, 400, dynamotest.Failure{Type: "ExpiredTokenException"}), nil
+		}
+		return f.RoundTrip(r)
+	}), dynamodb.Options{Credentials: c})
+	var done sync.WaitGroup
+	for range callers {
+		done.Go(func() {
+			if _, err := tb.Get(t.Context(), table.Key{Partition: "p", Sort: "a"}); err != nil {
+				t.Errorf("Get: %v", err)
 			}
 		})
 	}
-}
-
-// The table's own credentials are not dropped when those of an invocation are refused.
-func TestInvalidateNotForInvocation(t *testing.T) {
-	c := &keyed{}
-	tb := open(t, &faulty{pick: func(string) fault { return expired }}, dynamodb.Options{Credentials: c})
-	ctx := invoke.With(t.Context(), &invoke.Invocation{Credentials: invoke.Credentials{AccessKeyID: "KEY0", AccessKeySecret: "example"}})
-	if _, err := tb.Get(ctx, table.Key{Partition: "p", Sort: "a"}); !errors.Is(err, table.ErrUnavailable) {
-		t.Errorf("Get with the invocation's expired credentials = %v, want ErrUnavailable", err)
-	}
-	if got := c.dropped(); got != "" {
-		t.Errorf("%s was dropped, want none", got)
+	done.Wait()
+	if got := c.n.Load(); got != 1 {
+		t.Errorf("credentials were dropped %d times, want once", got)
 	}
 }
 
-// keyed credentials are others after each Invalidate of the current ones.
-type keyed struct {
-	mu   sync.Mutex
-	n    int
-	gone []string
-}
+// counted credentials are others after each Invalidate, and may be used by many at once.
+type counted struct{ n atomic.Int32 }
 
-func (c *keyed) Retrieve(context.Context) (aws.Credentials, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return aws.Credentials{AccessKeyID: c.idLocked(), SecretAccessKey: "example"}, nil
-}
-
-func (c *keyed) Invalidate(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if id == c.idLocked() {
-		c.gone = append(c.gone, id)
-		c.n++
-	}
-}
-
-func (c *keyed) idLocked() string { return fmt.Sprint("KEY", c.n) }
-
-func (c *keyed) dropped() string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return strings.Join(c.gone, " ")
-}
-
-// keyless credentials are dropped like those of aws.CredentialsCache, which takes no access key id.
-type keyless struct{ c keyed }
-
-func (k *keyless) Retrieve(ctx context.Context) (aws.Credentials, error) { return k.c.Retrieve(ctx) }
-func (k *keyless) dropped() string                                       { return k.c.dropped() }
-func (k *keyless) Invalidate() {
-	now, _ := k.Retrieve(context.Background())
-	k.c.Invalidate(now.AccessKeyID)
+func (c *counted) Invalidate() { c.n.Add(1) }
+func (c *counted) Retrieve(context.Context) (aws.Credentials, error) {
+	return aws.Credentials{AccessKeyID: fmt.Sprint("KEY", c.n.Load()), SecretAccessKey: "example"}, nil
 }

@@ -9,9 +9,3 @@ import (
 
 // Format writes a placeholder, whatever the verb.
 func (*signer) Format(s fmt.State, _ rune) { io.WriteString(s, "[credentials]") }
-
-// Format writes a placeholder, whatever the verb.
-func (*container) Format(s fmt.State, _ rune) { io.WriteString(s, "[credentials]") }
-
-// Format writes a placeholder, whatever the verb.
-func (*fetch) Format(s fmt.State, _ rune) { io.WriteString(s, "[credentials]") }
