@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"chatconf/shared/document"
 	"chatconf/shared/invoke"
 )
 
@@ -117,14 +119,12 @@ func (d *delivery) refuse(ctx context.Context, code string, err error) []byte {
 
 // envelope returns an error as it goes over the wire.
 func (d *delivery) envelope(code, message, host string) []byte {
-	b := make([]byte, 0, 128+len(message))
-	b = appendString(append(b, `{"RequestId":`...), d.call.RequestID)
-	if host != "" {
-		b = appendString(append(b, `,"HostId":`...), host)
-	}
-	b = appendString(append(b, `,"Code":`...), code)
-	b = appendString(append(b, `,"Message":`...), message)
-	return append(b, '}')
+	return document.Marshal(struct {
+		RequestID string `json:"RequestId"`
+		HostID    string `json:"HostId,omitempty"`
+		Code      string
+		Message   string
+	}{d.call.RequestID, host, code, message})
 }
 
 // http has the handler answer the HTTP request of a payload.
@@ -141,7 +141,7 @@ func (d *delivery) http(ctx context.Context, v value, claim shape) []byte {
 		method = r.Method
 		d.serveHTTP(w, r)
 	}
-	answer, lost := w.append(nil, door, method)
+	answer, lost := w.payload(door, method)
 	if lost > 0 {
 		d.call.Logger.ErrorContext(ctx, "cookies were lost: the HTTP trigger answers with one at most", "lost", lost)
 	}
@@ -210,49 +210,46 @@ func (d *delivery) logPanic(ctx context.Context, v any) {
 
 // queue answers a batch of SQS: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html.
 func (d *delivery) queue(ctx context.Context, events *Events) []byte {
-	b := []byte(`{"batchItemFailures":[`)
-	failed := 0
-	for _, r := range events.Records {
-		var err error
-		if !events.Ordered || failed == 0 {
-			_, err = d.serveEvent(ctx, r)
-		}
-		if err == nil && !(events.Ordered && failed > 0) {
-			continue
-		}
-		if failed++; failed > 1 {
-			b = append(b, ',')
-		}
-		b = appendString(append(b, `{"itemIdentifier":`...), r.Handle)
-		b = append(b, '}')
+	type item struct {
+		ItemIdentifier string `json:"itemIdentifier"`
 	}
-	return append(b, ']', '}')
+	failed := []item{}
+	for _, r := range events.Records {
+		if !events.Ordered || len(failed) == 0 {
+			if _, err := d.serveEvent(ctx, r); err == nil {
+				continue
+			}
+		}
+		failed = append(failed, item{r.Handle})
+	}
+	return document.Marshal(struct {
+		BatchItemFailures []item `json:"batchItemFailures"`
+	}{failed})
 }
 
 // list answers a list of messages.
 func (d *delivery) list(ctx context.Context, events *Events) ([]byte, error) {
-	b := []byte{'['}
+	type result struct {
+		ID     string `json:"Id"`
+		Answer json.RawMessage
+	}
+	var results []result
 	var failed error
-	for i, r := range events.Records {
+	for _, r := range events.Records {
 		answer, err := d.serveEvent(ctx, r)
 		if err != nil {
 			failed = err
 			continue
 		}
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendString(append(b, `{"Id":`...), r.ID)
-		b = append(b, `,"Answer":`...)
 		if len(answer) == 0 {
-			answer = []byte("null")
+			answer = nil // null
 		}
-		b = append(append(b, answer...), '}')
+		results = append(results, result{r.ID, answer})
 	}
 	if failed != nil {
 		return nil, failed
 	}
-	return append(b, ']'), nil
+	return document.Marshal(results), nil
 }
 
 // Warm has p get warm. It returns when that is done, or after WarmTime, or when ctx ends. What cannot be done is logged, and left to the first

@@ -89,7 +89,9 @@ func failing(seen *[]string) func(context.Context, serve.Event) ([]byte, error) 
 }
 
 func TestDeliverEvents(t *testing.T) {
-	message := func(id, body string) string { return fmt.Sprintf(`{"messageId":%q,"messageBody":%q}`, id, body) }
+	message := func(id, body string) string {
+		return fmt.Sprintf(`{"specversion":"1.0","id":"e","source":"s","type":"mns:Queue:SendMessage","data":{"messageId":%q,"messageBody":%q}}`, id, body)
+	}
 	for _, test := range []struct {
 		name, payload string
 		answer        string // part of it, where it is a refusal
@@ -107,8 +109,8 @@ func TestDeliverEvents(t *testing.T) {
 		{name: "a list, all done or refused", payload: "[" + message("a", "{}") + "," + message("b", "x") + "," + message("c", `{"a":"silent"}`) + "]", answer: `[{"Id":"a","Answer":{"ok":true}},{"Id":"b","Answer":{"RequestId":"request-1","Code":"InvalidEvent","Message":"the message is neither an object of parameters nor one in Base64"}},{"Id":"c","Answer":null}]`, seen: []string{"a", "c"}},
 		{name: "a list, one fails and the others are done", payload: "[" + message("a", `{"a":"later"}`) + "," + message("b", "{}") + "]", seen: []string{"a", "b"}, code: "ServiceUnavailable"},
 		{name: "a list, one panics", payload: "[" + message("a", `{"a":"panic"}`) + "," + message("b", "{}") + "]", seen: []string{"a", "b"}, code: "InternalError"},
-		{name: "text", payload: "hello", answer: `{"RequestId":"request-1","Code":"InvalidEvent","Message":"the payload cannot be read: it is not JSON: no value, at byte 0"}`},
-		{name: "nothing", payload: "", answer: `{"RequestId":"request-1","Code":"InvalidEvent","Message":"the payload cannot be read: it is not JSON: it ends where a value should be, at byte 0"}`},
+		{name: "text", payload: "hello", answer: `{"RequestId":"request-1","Code":"InvalidEvent","Message":"the payload cannot be read: it is not JSON, at byte 1"}`},
+		{name: "nothing", payload: "", answer: `{"RequestId":"request-1","Code":"InvalidEvent","Message":"the payload cannot be read: it is not JSON, at byte 0"}`},
 		{name: "two shapes", payload: `{"Records":[],"detail-type":"x"}`, answer: `{"RequestId":"request-1","Code":"InvalidEvent","Message":"the payload looks like an EventBridge event and a batch of SQS messages; it can only be one of them. Its keys are \"Records\" \"detail-type\""}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

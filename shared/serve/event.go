@@ -36,19 +36,17 @@ type Record struct {
 //
 //	HTTP request      requestContext               see Deliver; an error here
 //	CloudEvents 1.0   specversion                  the event's data is the parameters, its source and id, as source#id, the message's id. Of type
-//	                                               mns:Queue:SendMessage and mq:Topic:SendMessage the parameters are the text of the message inside, and its id counts
+//	                                               mns:Queue:SendMessage the parameters are the text of the message inside, and its id counts
 //	AWS EventBridge   detail-type                  detail is the parameters; a Scheduled Event is a timer's
 //	SQS               Records                      all of eventSource aws:sqs; the bodies are the parameters
 //	timer             triggerTime, triggerName     Function Compute's; payload is the parameters, none if it is empty
 //	MNS topic         TopicOwner, SubscriptionName Message is the parameters (notifyContentFormat JSON)
-//	MNS queue         messageBody                  one message without its CloudEvent
-//	RocketMQ          systemProperties             likewise; body is the parameters
 //
 // A payload with one of the keys of a shape is of that shape, and refused unless it is whole; one with keys of two shapes is refused; an object
 // with none of them is a direct invocation, and all of it is the parameters. Keys count in their exact case and at the top only, so that
-// parameters such as Name, Type, Tags or Version say nothing. A list is a batch of CloudEvents, MNS or RocketMQ messages, all of one shape; an
-// item may be the text of one, as event streams of Kafka deliver them. The text of MNS messages may be in Base64, as EventBridge leaves it
-// unless told otherwise. Every message has an id, which is the same when it is delivered again; a direct invocation's is requestID.
+// parameters such as Name, Type, Tags or Version say nothing. A list is a batch of CloudEvents. The text of MNS messages may be in Base64, as
+// EventBridge leaves it unless told otherwise. Every message has an id, which is the same when it is delivered again; a direct invocation's is
+// requestID.
 //
 // Of a batch only the records that are wrong carry an error; the error of Decode says that the payload as a whole is not one of these.
 // Shapes of Function Compute: https://help.aliyun.com/zh/functioncompute/fc/formats-of-event-for-different-triggers-1.
@@ -70,13 +68,8 @@ const (
 	sqsShape
 	timerShape
 	mnsTopicShape
-	mnsShape
-	rocketMQShape
 	directShape shape = 0
 )
-
-// messageShapes are what may stand in a list.
-const messageShapes = cloudEventShape | mnsTopicShape | mnsShape | rocketMQShape
 
 // claimed returns the shape that a key belongs to.
 func claimed(key []byte) shape {
@@ -93,10 +86,6 @@ func claimed(key []byte) shape {
 		return timerShape
 	case "TopicOwner", "SubscriptionName":
 		return mnsTopicShape
-	case "messageBody":
-		return mnsShape
-	case "systemProperties":
-		return rocketMQShape
 	default:
 		return directShape
 	}
@@ -117,7 +106,7 @@ func (s shape) one() bool { return s&(s-1) == 0 }
 // String returns the shapes as errors name them.
 func (s shape) String() string {
 	names := [...]string{"an HTTP request", "a CloudEvent", "an EventBridge event", "a batch of SQS messages", "a timer's event",
-		"an MNS topic's message", "an MNS queue's message", "a RocketMQ message"}
+		"an MNS topic's message"}
 	var is []string
 	for i, name := range names {
 		if s&(1<<i) != 0 {
@@ -162,29 +151,28 @@ func decodeRecord(v value, s shape, requestID string) (Record, error) {
 		return decodeTimer(v)
 	case mnsTopicShape:
 		return decodeMNSTopic(v)
-	case mnsShape:
-		return decodeMNS(v, "")
-	case rocketMQShape:
-		return decodeRocketMQ(v, "")
 	default:
 		return Record{Event: Event{Door: Direct, ID: requestID, Data: bytes.Clone(v)}}, nil
 	}
 }
 
-// decodeList reads a batch as EventBridge event streams deliver it.
+// decodeList reads a batch of CloudEvents, as EventBridge event streams deliver it.
 func decodeList(v value) (*Events, error) {
 	batch := &Events{List: true}
-	var all shape
 	for items := v.items(); items.next(); {
-		if len(batch.Records) == maxRecords {
+		n := len(batch.Records)
+		if n == maxRecords {
 			return nil, fmt.Errorf("the payload is a list of more than %d items", maxRecords)
 		}
-		record, s, err := decodeItem(items.value)
-		if err != nil {
-			return nil, fmt.Errorf("the payload is a list whose item %d %w", len(batch.Records), err)
+		item := items.value
+		if s := claims(item); item.kind() != '{' {
+			return nil, fmt.Errorf("the payload is a list whose item %d is %v; wanted a CloudEvent", n, item)
+		} else if s != cloudEventShape {
+			return nil, fmt.Errorf("the payload is a list whose item %d is %v; wanted a CloudEvent. Its keys are %s", n, s, keysOf(item))
 		}
-		if all |= s; !all.one() {
-			return nil, fmt.Errorf("the payload is a list of different things: %v", all)
+		record, err := decodeCloudEvent(item)
+		if err != nil {
+			return nil, fmt.Errorf("the payload is a list whose item %d looks like a CloudEvent, but %w. Its keys are %s", n, err, keysOf(item))
 		}
 		batch.Records = append(batch.Records, record)
 	}
@@ -195,34 +183,8 @@ func decodeList(v value) (*Events, error) {
 	return batch, nil
 }
 
-// decodeItem reads one item of a list, and returns its shape.
-func decodeItem(item value) (Record, shape, error) {
-	if text, ok := item.text(); ok {
-		inside, err := parse([]byte(text))
-		if err != nil {
-			return Record{}, 0, fmt.Errorf("is a string, and cannot be read: %w", err)
-		}
-		item = inside
-	}
-	s := claims(item)
-	switch {
-	case item.kind() != '{':
-		return Record{}, 0, fmt.Errorf("is %v; wanted a message", item)
-	case s == directShape || !s.one() || s&messageShapes == 0:
-		return Record{}, 0, fmt.Errorf("is %v; wanted one message with an id. Its keys are %s", s, keysOf(item))
-	}
-	record, err := decodeRecord(item, s, "")
-	if err != nil {
-		return Record{}, 0, fmt.Errorf("looks like %v, but %w. Its keys are %s", s, err, keysOf(item))
-	}
-	return record, s, nil
-}
-
-// The types of CloudEvents that wrap a message of a queue.
-const (
-	mnsType      = "mns:Queue:SendMessage"
-	rocketMQType = "mq:Topic:SendMessage"
-)
+// mnsType is the type of a CloudEvent that wraps a message of a queue of MNS.
+const mnsType = "mns:Queue:SendMessage"
 
 // decodeCloudEvent reads a CloudEvent in structured mode: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md.
 func decodeCloudEvent(v value) (Record, error) {
@@ -245,11 +207,8 @@ func decodeCloudEvent(v value) (Record, error) {
 	if data != nil && data64 != nil {
 		return Record{}, errors.New("it has data twice")
 	}
-	switch {
-	case eventType == mnsType && data.kind() == '{':
+	if eventType == mnsType && data.kind() == '{' {
 		return decodeMNS(data, eventID)
-	case eventType == rocketMQType && data.kind() == '{':
-		return decodeRocketMQ(data, eventID)
 	}
 	r := Record{Event: Event{Door: CloudEvent, ID: messageID(eventID)}}
 	if text, ok := data64.text(); ok {
@@ -338,31 +297,10 @@ func decodeMNS(v value, eventID string) (Record, error) {
 	if own == "" {
 		own = eventID
 	}
-	if own == "" || body == nil {
-		return Record{}, errors.New("its messageId or messageBody is missing")
+	if body == nil {
+		return Record{}, errors.New("its messageBody is missing")
 	}
 	r := Record{Event: Event{Door: MNS, ID: messageID(own)}}
-	r.Data, r.Err = parametersInMessage(body)
-	return r, nil
-}
-
-// decodeRocketMQ reads a message of RocketMQ, which came in a CloudEvent of the given id.
-func decodeRocketMQ(v value, eventID string) (Record, error) {
-	var properties, body, key value
-	if err := v.fields(field{"systemProperties", &properties}, field{"body", &body}); err != nil {
-		return Record{}, err
-	}
-	if err := properties.fields(field{"UNIQ_KEY", &key}); err != nil {
-		return Record{}, err
-	}
-	own, _ := key.text()
-	if own == "" {
-		own = eventID
-	}
-	if own == "" || body == nil {
-		return Record{}, errors.New("its UNIQ_KEY or body is missing")
-	}
-	r := Record{Event: Event{Door: RocketMQ, ID: messageID(own)}}
 	r.Data, r.Err = parametersInMessage(body)
 	return r, nil
 }

@@ -2,11 +2,8 @@ package serve
 
 import "time"
 
-// What tests see of the reader of JSON.
-var (
-	Parse        = parse
-	AppendString = appendString[string]
-)
+// Parse is parse.
+var Parse = parse
 
 // DefaultLimitsFor is defaultLimits.
 var DefaultLimitsFor = defaultLimits

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"unicode/utf8"
@@ -15,27 +16,59 @@ const maxDepth = 64
 // maxMembers is how many members the outermost object of a payload may have, and those right inside of it: parameters, headers, a message.
 const maxMembers = 1000
 
-// A value is the text of one JSON value that was checked, without space around it; nil is one that is not there. encoding/json is not used
-// for envelopes: it takes a key in any case for any field, and the last of two, where telling shapes apart must not be a guess. It also costs
-// more than all the rest of a door.
+// A value is the text of one JSON value that was checked, without space around it; nil is one that is not there. encoding/json checks
+// envelopes, but does not read them: it takes a key in any case for any field, and the last of two, where telling shapes apart must not be a
+// guess.
 type value []byte
 
-// parse checks that text is one JSON value as RFC 8259 has it, in UTF-8, and nested no deeper than maxDepth. Errors never hold its content.
+// parse checks that text is one JSON value in UTF-8, nested no deeper than maxDepth. Errors never hold its content.
 func parse(text []byte) (value, error) {
 	if !utf8.Valid(text) {
 		return nil, errors.New("it is not UTF-8")
 	}
-	s := scanner{text: text}
-	s.space()
-	from := s.at
-	if err := s.value(0); err != nil {
+	if err := checkLimits(text); err != nil {
 		return nil, err
 	}
-	v := value(text[from:s.at])
-	if s.space(); s.at < len(text) {
-		return nil, s.errorf("something after its end")
+	if !json.Valid(text) {
+		var syntax *json.SyntaxError
+		if errors.As(json.Unmarshal(text, new(json.RawMessage)), &syntax) {
+			return nil, fmt.Errorf("it is not JSON, at byte %d", syntax.Offset)
+		}
+		return nil, errors.New("it is not JSON")
 	}
-	return v, nil
+	return bytes.Trim(text, " \t\r\n"), nil
+}
+
+// checkLimits checks how deep a text nests and how many members it has. The text need not be JSON.
+func checkLimits(text []byte) error {
+	var members [3]int // of the objects that it is in, by depth
+	depth := 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			if depth++; depth > maxDepth {
+				return fmt.Errorf("it is nested more than %d levels deep", maxDepth)
+			}
+			if depth < len(members) {
+				members[depth] = 0
+			}
+		case '}', ']':
+			depth = max(0, depth-1)
+		case ':':
+			if depth < len(members) {
+				if members[depth]++; members[depth] > maxMembers {
+					return fmt.Errorf("it has an object of more than %d members", maxMembers)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // kind returns what v begins with, which says what it is: { [ " t f n, or a digit or minus sign; 0 for nothing.
@@ -156,55 +189,10 @@ func (v value) fields(wanted ...field) error {
 	return nil
 }
 
-// appendString appends s as a JSON string. Bytes that are no UTF-8 become the replacement character.
-func appendString[T string | []byte](b []byte, s T) []byte {
-	const hex = "0123456789abcdef"
-	b = append(b, '"')
-	from := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= utf8.RuneSelf {
-			r, size := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
-			if r == utf8.RuneError && size == 1 {
-				b = append(b, s[from:i]...)
-				b = append(b, "\ufffd"...)
-				from = i + 1
-			}
-			i += size
-			continue
-		}
-		if c >= ' ' && c != '"' && c != '\\' {
-			i++
-			continue
-		}
-		b = append(b, s[from:i]...)
-		switch c {
-		case '"', '\\':
-			b = append(b, '\\', c)
-		case '\n':
-			b = append(b, '\\', 'n')
-		case '\r':
-			b = append(b, '\\', 'r')
-		case '\t':
-			b = append(b, '\\', 't')
-		default:
-			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xf])
-		}
-		i++
-		from = i
-	}
-	b = append(b, s[from:]...)
-	return append(b, '"')
-}
-
-// A scanner walks over JSON text.
+// A scanner walks over JSON text that was checked.
 type scanner struct {
 	text []byte
 	at   int
-}
-
-func (s *scanner) errorf(format string, args ...any) error {
-	return fmt.Errorf("it is not JSON: %s, at byte %d", fmt.Sprintf(format, args...), s.at)
 }
 
 // peek returns the byte that stands next, 0 at the end.
@@ -226,7 +214,7 @@ func (s *scanner) space() {
 	}
 }
 
-// next returns the value that stands next in text that was checked, and goes on behind it.
+// next returns the value that stands next, and goes on behind it.
 func (s *scanner) next() value {
 	from := s.at
 	depth := 0
@@ -254,7 +242,7 @@ func (s *scanner) next() value {
 	}
 }
 
-// skipString goes behind a string that was checked.
+// skipString goes behind a string.
 func (s *scanner) skipString() {
 	s.at++
 	end := bytes.IndexByte(s.text[s.at:], '"')
@@ -277,172 +265,4 @@ func isEnd(c byte) bool {
 		return true
 	}
 	return false
-}
-
-// value goes over one value and checks it.
-func (s *scanner) value(depth int) error {
-	switch c := s.peek(); {
-	case c == '{' || c == '[':
-		if depth == maxDepth {
-			return fmt.Errorf("it is nested more than %d levels deep", maxDepth)
-		}
-		s.at++
-		if c == '{' {
-			return s.object(depth + 1)
-		}
-		return s.list(depth + 1)
-	case c == '"':
-		return s.string()
-	case c == '-' || '0' <= c && c <= '9':
-		return s.number()
-	}
-	for _, word := range [...]string{"true", "false", "null"} {
-		if bytes.HasPrefix(s.text[s.at:], []byte(word)) {
-			s.at += len(word)
-			return nil
-		}
-	}
-	if s.at == len(s.text) {
-		return s.errorf("it ends where a value should be")
-	}
-	return s.errorf("no value")
-}
-
-func (s *scanner) object(depth int) error {
-	if s.space(); s.peek() == '}' {
-		s.at++
-		return nil
-	}
-	for n := 1; ; n++ {
-		if n > maxMembers && depth <= 2 {
-			return fmt.Errorf("it has an object of more than %d members", maxMembers)
-		}
-		s.space()
-		if s.peek() != '"' {
-			return s.errorf("no key")
-		}
-		if err := s.string(); err != nil {
-			return err
-		}
-		if s.space(); s.peek() != ':' {
-			return s.errorf("no colon")
-		}
-		s.at++
-		s.space()
-		if err := s.value(depth); err != nil {
-			return err
-		}
-		s.space()
-		switch s.peek() {
-		case ',':
-			s.at++
-		case '}':
-			s.at++
-			return nil
-		default:
-			return s.errorf("an object that does not end")
-		}
-	}
-}
-
-func (s *scanner) list(depth int) error {
-	if s.space(); s.peek() == ']' {
-		s.at++
-		return nil
-	}
-	for {
-		s.space()
-		if err := s.value(depth); err != nil {
-			return err
-		}
-		s.space()
-		switch s.peek() {
-		case ',':
-			s.at++
-		case ']':
-			s.at++
-			return nil
-		default:
-			return s.errorf("a list that does not end")
-		}
-	}
-}
-
-func (s *scanner) string() error {
-	for s.at++; s.at < len(s.text); s.at++ {
-		switch c := s.text[s.at]; {
-		case c == '"':
-			s.at++
-			return nil
-		case c < ' ':
-			return s.errorf("a control character in a string")
-		case c == '\\':
-			s.at++
-			if err := s.escape(); err != nil {
-				return err
-			}
-		}
-	}
-	return s.errorf("a string that does not end")
-}
-
-// escape goes to the last byte of an escape sequence, of which the backslash was passed.
-func (s *scanner) escape() error {
-	switch s.peek() {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return nil
-	case 'u':
-		if s.at+5 <= len(s.text) && areHex(s.text[s.at+1:s.at+5]) {
-			s.at += 4
-			return nil
-		}
-	}
-	return s.errorf("an escape sequence that is none")
-}
-
-// areHex reports whether all bytes are hexadecimal digits.
-func areHex(b []byte) bool {
-	for _, c := range b {
-		if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'f') {
-			return false
-		}
-	}
-	return true
-}
-
-func (s *scanner) number() error {
-	if s.peek() == '-' {
-		s.at++
-	}
-	switch c := s.peek(); {
-	case c == '0':
-		s.at++
-	case !s.digits():
-		return s.errorf("a number that is none")
-	}
-	if s.peek() == '.' {
-		s.at++
-		if !s.digits() {
-			return s.errorf("a number that is none")
-		}
-	}
-	if c := s.peek(); c == 'e' || c == 'E' {
-		s.at++
-		if c := s.peek(); c == '+' || c == '-' {
-			s.at++
-		}
-		if !s.digits() {
-			return s.errorf("a number that is none")
-		}
-	}
-	return nil
-}
-
-// digits goes over digits and reports whether there was one.
-func (s *scanner) digits() bool {
-	from := s.at
-	for c := s.peek(); '0' <= c && c <= '9'; c = s.peek() {
-		s.at++
-	}
-	return s.at > from
 }

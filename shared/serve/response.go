@@ -5,10 +5,11 @@ import (
 	"encoding/base64"
 	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"chatconf/shared/document"
 )
 
 // A response is an answer on its way into a payload. It is an http.ResponseWriter as that of a server is, but that all of it is kept until it
@@ -44,80 +45,54 @@ func (r *response) WriteString(s string) (int, error) {
 	return r.body.WriteString(s)
 }
 
-// append appends the answer to a request of the given method as the payload of a door. A body that is text goes as it is, any other as Base64.
+// An answer is what a function returns for an HTTP request, as both clouds take it.
+type answer struct {
+	StatusCode      int               `json:"statusCode"`
+	Headers         map[string]string `json:"headers"`
+	Cookies         []string          `json:"cookies,omitempty"`
+	IsBase64Encoded bool              `json:"isBase64Encoded"`
+	Body            string            `json:"body"`
+}
+
+// payload returns the answer to a request of the given method as the payload of a door. A body that is text goes as it is, any other as Base64.
 // Values of a header are joined by commas, as both clouds have it; cookies, which cannot be, go in a list of their own on AWS, while Function
 // Compute has room for one, and lost says how many had none.
-func (r *response) append(b []byte, door httpDoor, method string) (payload []byte, lost int) {
+func (r *response) payload(door httpDoor, method string) (payload []byte, lost int) {
 	r.WriteHeader(http.StatusOK)
 	body := r.body.Bytes()
 	if method == http.MethodHead || r.status == http.StatusNoContent || r.status == http.StatusNotModified {
 		body = nil
 	}
-	b = slices.Grow(b, 512+len(body)*3/2)
-	b = append(b, `{"statusCode":`...)
-	b = strconv.AppendInt(b, int64(r.status), 10)
-	b = append(b, `,"headers":{`...)
-	comma := false
+	a := answer{StatusCode: r.status, Headers: make(map[string]string, len(r.sent)+1)}
 	for name, values := range r.sent {
-		if len(values) == 0 || !isToken(name) || isHop(name) || door == lambdaDoor && name == "Set-Cookie" {
+		if len(values) == 0 || !isToken(name) || isHop(name) {
 			continue
 		}
-		text := values[0]
 		switch {
-		case name == "Content-Length":
-			if method != http.MethodHead && text != strconv.Itoa(len(body)) {
-				continue
+		case name == "Content-Length" && method != http.MethodHead && values[0] != strconv.Itoa(len(body)):
+		case name == "Set-Cookie" && door == lambdaDoor:
+			for _, cookie := range values {
+				a.Cookies = append(a.Cookies, lineBreaks.Replace(cookie))
 			}
 		case name == "Set-Cookie":
-			lost = len(values) - 1
-		case len(values) > 1:
-			text = strings.Join(values, ",")
+			a.Headers[name], lost = lineBreaks.Replace(values[0]), len(values)-1
+		default:
+			a.Headers[name] = lineBreaks.Replace(strings.Join(values, ","))
 		}
-		b = appendMember(b, &comma, name, text)
 	}
 	if _, typed := r.sent["Content-Type"]; !typed && len(body) > 0 {
-		b = appendMember(b, &comma, "Content-Type", http.DetectContentType(body)) // as a server does
+		a.Headers["Content-Type"] = http.DetectContentType(body) // as a server does
 	}
-	b = append(b, '}')
-	if cookies := r.sent["Set-Cookie"]; door == lambdaDoor && len(cookies) > 0 {
-		b = append(b, `,"cookies":[`...)
-		for i, cookie := range cookies {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			b = appendString(b, lineBreaks.Replace(cookie))
-		}
-		b = append(b, ']')
+	if isText(r.sent) && utf8.Valid(body) {
+		a.Body = string(body)
+	} else {
+		a.IsBase64Encoded, a.Body = true, base64.StdEncoding.EncodeToString(body)
 	}
-	return appendBody(b, body, r.sent), lost
+	return document.Marshal(a), lost
 }
 
-// appendMember appends one header. What would end it is taken out, as a server does.
-func appendMember(b []byte, comma *bool, name, text string) []byte {
-	if *comma {
-		b = append(b, ',')
-	}
-	*comma = true
-	b = appendString(b, name)
-	b = append(b, ':')
-	if hasLineBreak(text) {
-		text = lineBreaks.Replace(text)
-	}
-	return appendString(b, text)
-}
-
+// lineBreaks takes out what would end a header, as a server does.
 var lineBreaks = strings.NewReplacer("\r", " ", "\n", " ", "\x00", " ")
-
-// appendBody appends the body and ends the payload.
-func appendBody(b, body []byte, h http.Header) []byte {
-	if isText(h) && utf8.Valid(body) {
-		b = append(b, `,"isBase64Encoded":false,"body":`...)
-		return append(appendString(b, body), '}')
-	}
-	b = append(b, `,"isBase64Encoded":true,"body":"`...)
-	b = base64.StdEncoding.AppendEncode(b, body)
-	return append(b, '"', '}')
-}
 
 // isText reports whether headers say that a body is text, or say nothing.
 func isText(h http.Header) bool {

@@ -34,7 +34,6 @@ const (
 	CloudEvent Door = "cloudevent" // EventBridge, of either cloud
 	SQS        Door = "sqs"
 	MNS        Door = "mns"
-	RocketMQ   Door = "rocketmq"
 	Timer      Door = "timer"
 )
 
