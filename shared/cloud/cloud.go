@@ -1,9 +1,10 @@
-// Package cloud calls the APIs of the clouds for the little that is needed of them: to open a key ring,
-// and to invoke a function. Its folders are one cloud each; this package holds what they share.
+// Package cloud calls the APIs of the clouds for the little that is needed of them: to open a key
+// ring, and to invoke a function. Its folders are one cloud each; this package holds what they
+// share.
 //
-// Each call is one signed HTTP request, and not one of an SDK. The signatures are linked anyway: that of
-// AWS with the DynamoDB adapter, that of Alibaba Cloud in rpc/sign. An SDK would add a client of about
-// fifty operations, and so megabytes and milliseconds to every start.
+// Each call is one signed HTTP request, and not one of an SDK. The signatures are linked anyway:
+// that of AWS with the DynamoDB adapter, that of Alibaba Cloud in rpc/sign. An SDK would add a
+// client of about fifty operations, and so megabytes and milliseconds to every start.
 package cloud
 
 import (
@@ -96,16 +97,17 @@ type Question struct {
 	Transport http.RoundTripper
 	// Sign makes each request anew; an error of it ends the call.
 	Sign func(context.Context) (Request, error)
-	// Read returns what is made of an answer: a *Refusal for what is none, or any error for what cannot be understood, which ends
-	// the call too.
+	// Read returns what is made of an answer: a *Refusal for what is none, or any error for what
+	// cannot be understood, which ends the call too.
 	Read func(status int, h http.Header, body []byte) ([]byte, error)
-	// Attempts is how often a request is sent at most, and Timeout is of one of them. Zero is the default.
+	// Attempts is how often a request is sent at most, and Timeout is of one of them. Zero is the
+	// default.
 	Attempts int
 	Timeout  time.Duration
 }
 
-// Ask sends requests until one is answered for good, and returns what Read makes of the answer. No answer is passed on, and no error
-// shows a secret.
+// Ask sends requests until one is answered for good, and returns what Read makes of the answer. No
+// answer is passed on, and no error shows a secret.
 func Ask(ctx context.Context, q Question) ([]byte, error) {
 	if q.Attempts == 0 {
 		q.Attempts = DefaultAttempts
@@ -137,8 +139,8 @@ func Ask(ctx context.Context, q Question) ([]byte, error) {
 	return nil, last
 }
 
-// passing reports whether another request may do better: there was no answer, other than from somebody who is not the service, or
-// there was one that says so.
+// passing reports whether another request may do better: there was no answer, other than from
+// somebody who is not the service, or there was one that says so.
 func passing(err error) bool {
 	var refused *Refusal
 	if errors.As(err, &refused) {
@@ -154,8 +156,9 @@ func (q *Question) ask(ctx context.Context, r Request) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, q.Timeout)
 	defer cancel()
 	client := &http.Client{
-		Transport:     q.Transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // what is signed is for one host
+		Transport: q.Transport,
+		// what is signed is for one host
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	resp, err := client.Do(r.WithContext(ctx))
 	if err != nil {
@@ -172,7 +175,8 @@ func (q *Question) ask(ctx context.Context, r Request) ([]byte, error) {
 	return q.Read(resp.StatusCode, resp.Header, body)
 }
 
-// pause waits before a request is sent for the n+1st time. It reports false when there is no time left to.
+// pause waits before a request is sent for the n+1st time. It reports false when there is no time
+// left to.
 func pause(ctx context.Context, n int) bool {
 	d := rand.N(firstPause << (n - 1))
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
@@ -197,7 +201,8 @@ type failure struct {
 func (f *failure) Error() string { return f.text }
 func (f *failure) Unwrap() error { return f.err }
 
-// redact takes secrets out of the text of an error: of a refusal's before it is cut, which might leave half of one.
+// redact takes secrets out of the text of an error: of a refusal's before it is cut, which might
+// leave half of one.
 func redact(err error, secrets []string) error {
 	var pairs []string
 	for _, secret := range secrets {
@@ -208,7 +213,8 @@ func redact(err error, secrets []string) error {
 	without := strings.NewReplacer(pairs...)
 	var refused *Refusal
 	if errors.As(err, &refused) {
-		refused.Code, refused.Message, refused.RequestID = without.Replace(refused.Code), without.Replace(refused.Message), without.Replace(refused.RequestID)
+		refused.Code, refused.Message, refused.RequestID = without.Replace(refused.Code),
+			without.Replace(refused.Message), without.Replace(refused.RequestID)
 	}
 	if text := err.Error(); without.Replace(text) != text {
 		return &failure{without.Replace(text), err}
@@ -221,11 +227,12 @@ func Passing(status int) bool {
 	return status >= http.StatusInternalServerError || status == http.StatusTooManyRequests
 }
 
-// CheckEndpoint returns an error unless text is the URL of a host: https, or of this machine http. Over http anybody on the way would read
-// what is asked for, such as a key ring.
+// CheckEndpoint returns an error unless text is the URL of a host: https, or of this machine http.
+// Over http anybody on the way would read what is asked for, such as a key ring.
 func CheckEndpoint(text string) error {
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil ||
+		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 		return errors.New("wanted an http or https URL with a host and nothing else") // it would show a password in it
 	}
 	if u.Scheme == "http" && !dial.Loopback(u.Hostname()) {

@@ -22,14 +22,16 @@ type transport func(*http.Request) (*http.Response, error)
 
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
 
-// An answer is what one request gets: nothing, after the given time, if the status is zero, and a stranger if it is negative.
+// An answer is what one request gets: nothing, after the given time, if the status is zero, and a
+// stranger if it is negative.
 type answer struct {
 	status int
 	body   string
 	after  time.Duration
 }
 
-// ask asks a service that gives these answers, the last again and again, and returns how often it was asked.
+// ask asks a service that gives these answers, the last again and again, and returns how often it
+// was asked.
 func ask(ctx context.Context, answers ...answer) (opened []byte, asked int, err error) {
 	network := transport(func(r *http.Request) (*http.Response, error) {
 		a := answers[min(asked, len(answers)-1)]
@@ -45,18 +47,21 @@ func ask(ctx context.Context, answers ...answer) (opened []byte, asked int, err 
 				return nil, r.Context().Err()
 			}
 		}
-		return &http.Response{StatusCode: a.status, Body: io.NopCloser(strings.NewReader(a.body)), Header: http.Header{"Location": {"http://192.0.2.1/"}}, Request: r}, nil
+		return &http.Response{StatusCode: a.status, Body: io.NopCloser(strings.NewReader(a.body)),
+			Header: http.Header{"Location": {"http://192.0.2.1/"}}, Request: r}, nil
 	})
 	sign := func(context.Context) (cloud.Request, error) {
 		r, err := http.NewRequest(http.MethodPost, "http://kms.example/", strings.NewReader("body"))
 		return cloud.Request{Request: r, Secrets: []string{planted, ""}}, err
 	}
-	opened, err = cloud.Ask(ctx, cloud.Question{Transport: network, Sign: sign, Read: func(status int, _ http.Header, body []byte) ([]byte, error) {
-		if status == http.StatusOK {
-			return body, nil
-		}
-		return nil, &cloud.Refusal{Status: status, Code: "Code", Message: string(body), Passing: cloud.Passing(status)}
-	}})
+	opened, err = cloud.Ask(ctx, cloud.Question{Transport: network, Sign: sign,
+		Read: func(status int, _ http.Header, body []byte) ([]byte, error) {
+			if status == http.StatusOK {
+				return body, nil
+			}
+			return nil, &cloud.Refusal{Status: status, Code: "Code", Message: string(body),
+				Passing: cloud.Passing(status)}
+		}})
 	return opened, asked, err
 }
 
@@ -103,7 +108,8 @@ func TestTheCallersTimeEnds(t *testing.T) {
 		// There is no time for a pause: the last answer is the error.
 		ctx, cancel = context.WithTimeout(t.Context(), time.Nanosecond)
 		defer cancel()
-		if _, asked, err := ask(ctx, answer{status: 503}); err == nil || asked != 1 || !strings.Contains(err.Error(), "503") {
+		if _, asked, err := ask(ctx, answer{status: 503}); err == nil || asked != 1 ||
+			!strings.Contains(err.Error(), "503") {
 			t.Errorf("Ask = %v after %d requests", err, asked)
 		}
 		ctx, cancel = context.WithCancel(t.Context())
@@ -116,7 +122,8 @@ func TestTheCallersTimeEnds(t *testing.T) {
 
 func TestSigningFails(t *testing.T) {
 	want := errors.New("no credentials")
-	_, err := cloud.Ask(t.Context(), cloud.Question{Sign: func(context.Context) (cloud.Request, error) { return cloud.Request{}, want }})
+	_, err := cloud.Ask(t.Context(),
+		cloud.Question{Sign: func(context.Context) (cloud.Request, error) { return cloud.Request{}, want }})
 	if !errors.Is(err, want) {
 		t.Errorf("Ask = %v, want %v", err, want)
 	}
@@ -128,13 +135,15 @@ func TestBrokenAnswers(t *testing.T) {
 		asked := 0
 		network := transport(func(r *http.Request) (*http.Response, error) {
 			asked++
-			return &http.Response{StatusCode: 200, Body: io.NopCloser(io.MultiReader(strings.NewReader("ri"), broken{}))}, nil
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(io.MultiReader(strings.NewReader("ri"),
+				broken{}))}, nil
 		})
 		sign := func(context.Context) (cloud.Request, error) {
 			r, err := http.NewRequest(http.MethodPost, "http://kms.example/", nil)
 			return cloud.Request{Request: r}, err
 		}
-		_, err := cloud.Ask(t.Context(), cloud.Question{Transport: network, Sign: sign, Read: func(int, http.Header, []byte) ([]byte, error) { return []byte("ring"), nil }})
+		_, err := cloud.Ask(t.Context(), cloud.Question{Transport: network, Sign: sign,
+			Read: func(int, http.Header, []byte) ([]byte, error) { return []byte("ring"), nil }})
 		if !errors.Is(err, io.ErrUnexpectedEOF) || asked != 5 {
 			t.Errorf("Ask = %v after %d requests", err, asked)
 		}
@@ -158,7 +167,8 @@ func TestRefusalsArePlain(t *testing.T) {
 			t.Errorf("Error = %s, want %s", got, test.want)
 		}
 	}
-	long := fmt.Sprint(&cloud.Refusal{Code: strings.Repeat("c", 1000), Message: strings.Repeat("m", 1000), RequestID: strings.Repeat("r", 1000)})
+	long := fmt.Sprint(&cloud.Refusal{Code: strings.Repeat("c", 1000), Message: strings.Repeat("m", 1000),
+		RequestID: strings.Repeat("r", 1000)})
 	if len(long) > 500 {
 		t.Errorf("a long answer makes an error of %d bytes", len(long))
 	}
@@ -166,12 +176,17 @@ func TestRefusalsArePlain(t *testing.T) {
 
 func TestEndpoints(t *testing.T) {
 	for text, good := range map[string]bool{
-		"https://cloud.cn-hangzhou.aliyuncs.com": true, "http://127.0.0.1:8080/": true, "http://[::1]:8080": true, "http://localhost": true,
-		"http://cloud.example": false, "http://10.0.0.1": false, "http://127.0.0.1.example": false, "http://localhost.example:80": false, "http://:80": false,
-		"": false, "cloud.example": false, "ftp://cloud.example": false, "https://": false, "https://user:" + planted + "@cloud.example": false,
-		"https://cloud.example/path": false, "https://cloud.example?q": false, "https://cloud.example#f": false, "https://%zz": false,
+		"https://cloud.cn-hangzhou.aliyuncs.com": true, "http://127.0.0.1:8080/": true, "http://[::1]:8080": true,
+		"http://localhost":     true,
+		"http://cloud.example": false, "http://10.0.0.1": false, "http://127.0.0.1.example": false,
+		"http://localhost.example:80": false, "http://:80": false,
+		"": false, "cloud.example": false, "ftp://cloud.example": false, "https://": false, "https://user:" + planted +
+			"@cloud.example": false,
+		"https://cloud.example/path": false, "https://cloud.example?q": false, "https://cloud.example#f": false,
+		"https://%zz": false,
 	} {
-		if err := cloud.CheckEndpoint(text); (err == nil) != good || err != nil && strings.Contains(err.Error(), planted) {
+		if err := cloud.CheckEndpoint(text); (err == nil) != good || err != nil &&
+			strings.Contains(err.Error(), planted) {
 			t.Errorf("CheckEndpoint(%q) = %v", text, err)
 		}
 	}

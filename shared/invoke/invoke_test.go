@@ -42,8 +42,10 @@ func TestLogger(t *testing.T) {
 }
 
 func TestCredentialsAreNeverShown(t *testing.T) {
-	c := invoke.Credentials{AccessKeyID: "planted-id", AccessKeySecret: "planted-secret", SecurityToken: "planted-token"}
-	for _, v := range []any{c, &c, invoke.Invocation{Credentials: c}, &invoke.Invocation{Credentials: c}, []invoke.Credentials{c}} {
+	c := invoke.Credentials{AccessKeyID: "planted-id", AccessKeySecret: "planted-secret",
+		SecurityToken: "planted-token"}
+	for _, v := range []any{c, &c, invoke.Invocation{Credentials: c}, &invoke.Invocation{Credentials: c},
+		[]invoke.Credentials{c}} {
 		var b bytes.Buffer
 		fmt.Fprintf(&b, "%v %+v %#v %s", v, v, v, v)
 		slog.New(slog.NewTextHandler(&b, nil)).Info("x", "v", v)
@@ -72,7 +74,8 @@ func TestRequestIDs(t *testing.T) {
 	}
 }
 
-// A panic becomes an error that says where it was, also in a goroutine of its own; without one the error stays.
+// A panic becomes an error that says where it was, also in a goroutine of its own; without one the
+// error stays.
 func TestRecover(t *testing.T) {
 	do := func(what func() error) (err error) {
 		defer invoke.Recover("room", &err)
@@ -81,7 +84,8 @@ func TestRecover(t *testing.T) {
 	errs := make(chan error)
 	go func() { errs <- do(func() error { panic("planted") }) }()
 	err := <-errs
-	if err == nil || !strings.HasPrefix(err.Error(), "room: panic: planted\ngoroutine ") || !strings.Contains(err.Error(), "invoke_test.go") {
+	if err == nil || !strings.HasPrefix(err.Error(), "room: panic: planted\ngoroutine ") ||
+		!strings.Contains(err.Error(), "invoke_test.go") {
 		t.Errorf("of a panic: %v", err)
 	}
 	want := errors.New("its own")

@@ -63,7 +63,8 @@ func TestCollapseRepeats(t *testing.T) {
 		want("the first is written at once", "map[door:1 id:0 level:WARN msg:callback]")
 		logger.InfoContext(t.Context(), "callback", "id", "another")
 		logger.WarnContext(invoke.Repeatable(t.Context(), "other"), "callback", "id", "other")
-		want("others go through", "map[door:1 id:another level:INFO msg:callback]", "map[door:1 id:other level:WARN msg:callback]")
+		want("others go through", "map[door:1 id:another level:INFO msg:callback]",
+			"map[door:1 id:other level:WARN msg:callback]")
 		time.Sleep(time.Second)
 		synctest.Wait()
 		want("after a second", "map[door:1 followed_by:999 id:0 level:WARN msg:callback]")

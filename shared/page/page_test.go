@@ -54,14 +54,16 @@ func TestNewRefuses(t *testing.T) {
 
 func TestEncodeDecode(t *testing.T) {
 	c := newCodec(t, key(1))
-	for _, cursor := range []string{"", "c#prod", "c#\x00\xff", strings.Repeat("x", 1024), strings.Repeat("x", page.MaxCursor)} {
+	for _, cursor := range []string{"", "c#prod", "c#\x00\xff", strings.Repeat("x", 1024),
+		strings.Repeat("x", page.MaxCursor)} {
 		token := c.Encode([]byte(cursor), scope...)
 		got, err := c.Decode(token, scope...)
 		if err != nil || string(got) != cursor {
 			t.Errorf("Decode of a cursor of %d bytes = %d bytes, %v", len(cursor), len(got), err)
 		}
 		if len(token) > page.MaxToken {
-			t.Errorf("a cursor of %d bytes makes a token of %d characters, the most is %d", len(cursor), len(token), page.MaxToken)
+			t.Errorf("a cursor of %d bytes makes a token of %d characters, the most is %d", len(cursor), len(token),
+				page.MaxToken)
 		}
 		if escaped := url.QueryEscape(token); escaped != token || url.PathEscape(token) != token {
 			t.Errorf("token %q needs escaping", token)
@@ -118,10 +120,12 @@ func TestDecodeForeignScope(t *testing.T) {
 	}
 }
 
-// TestScopesDoNotRunTogether tries every way to cut "ab" into up to three strings against every other.
+// TestScopesDoNotRunTogether tries every way to cut "ab" into up to three strings against every
+// other.
 func TestScopesDoNotRunTogether(t *testing.T) {
 	c := newCodec(t, key(1))
-	scopes := [][]string{nil, {""}, {"", ""}, {"", "", ""}, {"ab"}, {"a", "b"}, {"", "ab"}, {"ab", ""}, {"a", "", "b"}, {"", "a", "b"},
+	scopes := [][]string{nil, {""}, {"", ""}, {"", "", ""}, {"ab"}, {"a", "b"}, {"", "ab"}, {"ab", ""}, {"a", "", "b"},
+		{"", "a", "b"},
 		{"a", "b", ""}, {"ab", "", ""}, {"", "ab", ""}, {"", "", "ab"}}
 	for i, from := range scopes {
 		token := c.Encode([]byte("x"), from...)
@@ -143,11 +147,13 @@ func TestDecodeDamaged(t *testing.T) {
 		for i := range token {
 			for _, b := range []byte(alphabet) {
 				if b != token[i] {
-					refuses(t, fmt.Sprintf("character %d changed to %c", i, b), c, token[:i]+string(b)+token[i+1:], scope...)
+					refuses(t, fmt.Sprintf("character %d changed to %c", i, b), c, token[:i]+string(b)+token[i+1:],
+						scope...)
 				}
 			}
 			for bit := range 8 {
-				refuses(t, fmt.Sprintf("bit %d of character %d flipped", bit, i), c, token[:i]+string([]byte{token[i] ^ 1<<bit})+token[i+1:], scope...)
+				refuses(t, fmt.Sprintf("bit %d of character %d flipped", bit, i), c, token[:i]+
+					string([]byte{token[i] ^ 1<<bit})+token[i+1:], scope...)
 			}
 			refuses(t, fmt.Sprintf("cut to %d characters", i), c, token[:i], scope...)
 			for _, extra := range []string{"\n", "\r", "\r\n", "=", " ", "A"} {
@@ -201,8 +207,8 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// golden is a token for the cursor c#prod and scope, made when version 1 was. It must decode forever: clients hold such tokens
-// over a deployment.
+// golden is a token for the cursor c#prod and scope, made when version 1 was. It must decode
+// forever: clients hold such tokens over a deployment.
 const golden = "AfHj10DLI7lgLGBswu6_jnrr4zvalj2tHYYZX52Ql-kiivY"
 
 func TestGoldenToken(t *testing.T) {
@@ -211,7 +217,8 @@ func TestGoldenToken(t *testing.T) {
 	}
 }
 
-// TestLayout makes tokens by the description of the layout alone. One that is too long is refused though it is genuine.
+// TestLayout makes tokens by the description of the layout alone. One that is too long is refused
+// though it is genuine.
 func TestLayout(t *testing.T) {
 	block, err := aes.NewCipher(key(1))
 	if err != nil {
@@ -237,7 +244,8 @@ func TestLayout(t *testing.T) {
 	refuses(t, "a byte too long", c, encode(append(cursor, 'x')), scope...)
 }
 
-// FuzzDecode holds that nothing decodes but what Encode made: the fuzzer does not have the key, so whatever decodes is the golden token.
+// FuzzDecode holds that nothing decodes but what Encode made: the fuzzer does not have the key, so
+// whatever decodes is the golden token.
 func FuzzDecode(f *testing.F) {
 	c := newCodec(f, key(1))
 	f.Add(golden, scope[0], scope[1], scope[2], scope[3])

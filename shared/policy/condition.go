@@ -9,21 +9,25 @@ import (
 	"time"
 )
 
-// The condition keys, and what a Request's Value gives for each. Whoever makes the Request gives the first three whenever they
-// are known, for a Deny that asks for one does not match without it.
+// The condition keys, and what a Request's Value gives for each. Whoever makes the Request gives
+// the first three whenever they are known, for a Deny that asks for one does not match without it.
 const (
-	KeySourceIP        = "acs:SourceIp"        // the caller's address, IPv4 or IPv6, without a port; no value for a call that has none
+	// the caller's address, IPv4 or IPv6, without a port; no value for a call that has none
+	KeySourceIP        = "acs:SourceIp"
 	KeyCurrentTime     = "acs:CurrentTime"     // the time of the request, as RFC 3339 writes it
 	KeySecureTransport = "acs:SecureTransport" // "true" when the call came by TLS, else "false"
-	KeyTagPrefix       = "oos:tag/"            // followed by the key of a tag: that tag's value; no value when there is no such tag
+	// followed by the key of a tag: that tag's value; no value when there is no such tag
+	KeyTagPrefix = "oos:tag/"
 )
 
-// The operators of a condition. The values of one key are alternatives; different keys and different operators must all hold.
+// The operators of a condition. The values of one key are alternatives; different keys and
+// different operators must all hold.
 //
-// A key without a value: StringNotEquals holds, every other operator does not, as in RAM. An Allow with any of the others is thus
-// on the safe side by itself. A Deny is not: to deny whatever is not tagged env=dev, deny with StringNotEquals, and rather than
-// deny some addresses, allow the others. What a value of the wrong form means, such as an address that is none, is not left to
-// the operator: an Allow does not match, a Deny does.
+// A key without a value: StringNotEquals holds, every other operator does not, as in RAM. An Allow
+// with any of the others is thus on the safe side by itself. A Deny is not: to deny whatever is not
+// tagged env=dev, deny with StringNotEquals, and rather than deny some addresses, allow the others.
+// What a value of the wrong form means, such as an address that is none, is not left to the
+// operator: an Allow does not match, a Deny does.
 const (
 	opStringEquals    = "StringEquals"    // is one of the values, exactly
 	opStringNotEquals = "StringNotEquals" // is none of the values
@@ -35,7 +39,8 @@ const (
 	opDateLessThan    = "DateLessThan"    // is earlier than one of the times
 )
 
-// operatorKeys says which keys each operator goes with: a key ending in '/' is a prefix. In the order errors list them.
+// operatorKeys says which keys each operator goes with: a key ending in '/' is a prefix. In the
+// order errors list them.
 var operatorKeys = []struct{ operator, key string }{
 	{opStringEquals, KeyTagPrefix},
 	{opStringNotEquals, KeyTagPrefix},
@@ -161,7 +166,8 @@ func checkKey(operator, key string) error {
 		}
 	}
 	if !known {
-		return fmt.Errorf("unknown condition key, known are %s, %s, %s and %s<key>", KeySourceIP, KeyCurrentTime, KeySecureTransport, KeyTagPrefix)
+		return fmt.Errorf("unknown condition key, known are %s, %s, %s and %s<key>", KeySourceIP, KeyCurrentTime,
+			KeySecureTransport, KeyTagPrefix)
 	}
 	if wanted == KeyTagPrefix {
 		wanted += "<key>"
@@ -200,7 +206,8 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	if !strings.Contains(text, "/") {
 		addr, err := netip.ParseAddr(text)
 		if err != nil || addr.Zone() != "" {
-			return netip.Prefix{}, errors.New("wanted an address or a network such as 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32")
+			return netip.Prefix{}, errors.New("wanted an address or a network such as 192.0.2.1, 192.0.2.0/24 or " +
+				"2001:db8::/32")
 		}
 		addr = addr.Unmap()
 		return netip.PrefixFrom(addr, addr.BitLen()), nil
@@ -208,7 +215,8 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	n, err := netip.ParsePrefix(text)
 	switch {
 	case err != nil:
-		return netip.Prefix{}, errors.New("wanted an address or a network such as 192.0.2.1, 192.0.2.0/24 or 2001:db8::/32")
+		return netip.Prefix{}, errors.New("wanted an address or a network such as 192.0.2.1, 192.0.2.0/24 " +
+			"or 2001:db8::/32")
 	case n.Addr().Is4In6():
 		// It would match nothing, because callers are compared by their IPv4 address.
 		return netip.Prefix{}, errors.New("network of IPv4 addresses written as IPv6, wanted one such as 192.0.2.0/24")

@@ -8,25 +8,31 @@ import (
 
 // A Request is what somebody asks to do.
 type Request struct {
-	Action   string // such as oos:GetChatConfiguration
-	Named    bool   // an Allow has to name the action: no pattern allows it, and any pattern denies it
-	Resource string // such as acs:oos:cn-hangzhou:1234567890123456:chatconfiguration/prod; "*" for the name stands for all names
-	// Value returns what is known of the request under a condition key, and whether anything is; nil is: nothing known.
-	// What each key holds, and what a key without a value means, is at the constants of the keys.
+	Action string // such as oos:GetChatConfiguration
+	Named  bool   // an Allow has to name the action: no pattern allows it, and any pattern denies it
+	// such as acs:oos:cn-hangzhou:1234567890123456:chatconfiguration/prod; "*" for the name stands
+	// for all names
+	Resource string
+	// Value returns what is known of the request under a condition key, and whether anything is;
+	// nil is: nothing known. What each key holds, and what a key without a value means, is at the
+	// constants of the keys.
 	Value func(key string) (string, bool)
 }
 
-// A Decision is the answer to a Request, and which statement gave it. The zero Decision does not allow.
+// A Decision is the answer to a Request, and which statement gave it. The zero Decision does not
+// allow.
 type Decision struct {
 	Allowed   bool
 	Policy    int // the index of the deciding policy among those given to Decide; -1 when none decided
 	Statement int // the index of the deciding statement in its policy; -1 when none decided
 }
 
-// Explicit reports whether a statement decided, rather than the absence of one: RAM's ExplicitDeny against its ImplicitDeny.
+// Explicit reports whether a statement decided, rather than the absence of one: RAM's ExplicitDeny
+// against its ImplicitDeny.
 func (d Decision) Explicit() bool { return d.Statement >= 0 }
 
-// String returns the decision as a sentence without its subject, such as "denied by Statement[2] of policy 0".
+// String returns the decision as a sentence without its subject, such as "denied by Statement[2] of
+// policy 0".
 func (d Decision) String() string {
 	switch {
 	case d.Allowed:
@@ -40,8 +46,9 @@ func (d Decision) String() string {
 	}
 }
 
-// Decide returns whether the policies together allow req. The first statement that matches and denies decides; without one, the
-// first that matches and allows; without either, req is denied. First is in the order of the policies as given.
+// Decide returns whether the policies together allow req. The first statement that matches and
+// denies decides; without one, the first that matches and allows; without either, req is denied.
+// First is in the order of the policies as given.
 //
 // Actions are compared without regard to the case of ASCII letters, as RAM does; resources and
 // values are compared exactly. A request for all names, whose Resource ends in a '*', is matched by
@@ -68,15 +75,17 @@ func Decide(req Request, policies ...*Policy) Decision {
 	return t.Decision()
 }
 
-// A Tally combines statements that match into a decision, by the rule of Decide. It knows nothing of what a statement is, so that
-// everything that allows and denies can share the rule. The zero Tally is ready, and has seen no statement.
+// A Tally combines statements that match into a decision, by the rule of Decide. It knows nothing
+// of what a statement is, so that everything that allows and denies can share the rule. The zero
+// Tally is ready, and has seen no statement.
 type Tally struct {
 	effect    Effect // of the deciding statement; empty when there is none
 	policy    int
 	statement int
 }
 
-// Add counts a statement that matches, in order. It reports whether the decision is final: no later statement can change it.
+// Add counts a statement that matches, in order. It reports whether the decision is final: no later
+// statement can change it.
 func (t *Tally) Add(effect Effect, policy, statement int) (final bool) {
 	if effect != Allow {
 		effect = Deny
@@ -108,8 +117,9 @@ func (s *statement) matchesAction(req *Request) bool {
 	return anyMatches(s.actions, req.Action, foldCase)
 }
 
-// conditionsHold reports whether all conditions hold. One that cannot be told, because the request's value is not of the type of
-// its key, counts on the safe side: an Allow does not match for it, a Deny does.
+// conditionsHold reports whether all conditions hold. One that cannot be told, because the
+// request's value is not of the type of its key, counts on the safe side: an Allow does not match
+// for it, a Deny does.
 func (s *statement) conditionsHold(req *Request) bool {
 	for i := range s.conditions {
 		switch s.conditions[i].test(req) {

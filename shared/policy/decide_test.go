@@ -70,7 +70,8 @@ func TestDecisions(t *testing.T) {
 	}
 }
 
-// parseRequest reads a line such as "oos:GetX on acs:…, when oos:tag/env is prod: allowed by Statement[0] of policy 0".
+// parseRequest reads a line such as "oos:GetX on acs:…, when oos:tag/env is prod: allowed by
+// Statement[0] of policy 0".
 func parseRequest(t *testing.T, n int, line string) (req policy.Request, decision string) {
 	t.Helper()
 	request, decision, ok := cutLast(line, ": ")
@@ -130,8 +131,10 @@ func TestDecideFailsClosed(t *testing.T) {
 		{"no policies", req, nil, none},
 		{"no action", policy.Request{Resource: req.Resource}, []*policy.Policy{everything}, none},
 		{"no resource", policy.Request{Action: req.Action}, []*policy.Policy{everything}, none},
-		{"a nil policy after one that allows", req, []*policy.Policy{admin, nil}, policy.Decision{Policy: 1, Statement: -1}},
-		{"a zero policy after one that allows", req, []*policy.Policy{admin, {}}, policy.Decision{Policy: 1, Statement: -1}},
+		{"a nil policy after one that allows", req, []*policy.Policy{admin, nil},
+			policy.Decision{Policy: 1, Statement: -1}},
+		{"a zero policy after one that allows", req, []*policy.Policy{admin, {}},
+			policy.Decision{Policy: 1, Statement: -1}},
 		{"a policy that allows", req, []*policy.Policy{admin}, policy.Decision{Allowed: true}},
 	} {
 		if got := policy.Decide(c.req, c.policies...); got != c.want {
@@ -191,9 +194,11 @@ func TestTally(t *testing.T) {
 
 func TestPredefined(t *testing.T) {
 	const resource = "acs:oos:cn-hangzhou:1:chatconfiguration/a"
-	changes := []string{"oos:CreateChatConfiguration", "oos:UpdateChatConfiguration", "oos:DeleteChatConfiguration", "oos:TagResources",
+	changes := []string{"oos:CreateChatConfiguration", "oos:UpdateChatConfiguration", "oos:DeleteChatConfiguration",
+		"oos:TagResources",
 		"oos:UntagResources", "oos:ChangeResourceGroup", "oos:RestoreChatConfiguration", "oos:RotateChatWebhook"}
-	reads := []string{"oos:GetChatConfiguration", "oos:ListChatConfigurations", "oos:ListTagResources", "oos:ListTagKeys",
+	reads := []string{"oos:GetChatConfiguration", "oos:ListChatConfigurations", "oos:ListTagResources",
+		"oos:ListTagKeys",
 		"oos:ListTagValues", "oos:ListChatConfigurationRevisions", "oos:SimulateChatPermission", "oos:ListChatCommands"}
 	allowed := func(p *policy.Policy, action string) bool {
 		return policy.Decide(policy.Request{Action: action, Resource: resource}, p).Allowed
@@ -205,13 +210,15 @@ func TestPredefined(t *testing.T) {
 	}
 	const reveal = "oos:RevealChatConfigurationOutputs"
 	for _, action := range append(changes, reads...) {
-		for about, p := range map[string]*policy.Policy{"Owner": policy.Owner(), "Administrator": policy.Administrator()} {
+		for about, p := range map[string]*policy.Policy{"Owner": policy.Owner(),
+			"Administrator": policy.Administrator()} {
 			if !allowed(p, action) {
 				t.Errorf("%s does not allow %s", about, action)
 			}
 		}
 	}
-	for p, want := range map[*policy.Policy]bool{policy.Administrator(): true, policy.Owner(): true, policy.ReadOnly(): false} {
+	for p, want := range map[*policy.Policy]bool{policy.Administrator(): true, policy.Owner(): true,
+		policy.ReadOnly(): false} {
 		if allowed(p, reveal) != want {
 			t.Errorf("%v allows %s: %v", p, reveal, !want)
 		}
@@ -240,10 +247,12 @@ func TestNamed(t *testing.T) {
 			effect, action, _ := strings.Cut(a, " ")
 			statements = append(statements, `{"Effect":"`+effect+`","Action":"`+action+`","Resource":"*"}`)
 		}
-		return policy.Decide(policy.Request{Action: "oos:SendChatMessage", Named: true, Resource: "acs:oos:r:1:chatconfiguration/a"},
+		return policy.Decide(policy.Request{Action: "oos:SendChatMessage", Named: true,
+			Resource: "acs:oos:r:1:chatconfiguration/a"},
 			parse(t, `{"Version":"1","Statement":[`+strings.Join(statements, ",")+`]}`))
 	}
-	for _, action := range []string{"*", "**", "oos:*", "oos:Send*", "oos:SendChatMessag?", "oos:SendChatMessage*", "*:SendChatMessage", "?os:SendChatMessage"} {
+	for _, action := range []string{"*", "**", "oos:*", "oos:Send*", "oos:SendChatMessag?", "oos:SendChatMessage*",
+		"*:SendChatMessage", "?os:SendChatMessage"} {
 		if d := decide("Allow " + action); d.Allowed || d.Explicit() {
 			t.Errorf("%s: %v", action, d)
 		}
@@ -256,15 +265,18 @@ func TestNamed(t *testing.T) {
 			t.Errorf("%s: %v", action, d)
 		}
 	}
-	for p, want := range map[*policy.Policy]bool{policy.Administrator(): false, policy.ReadOnly(): false, policy.Owner(): true} {
-		if d := policy.Decide(policy.Request{Action: "oos:SendChatMessage", Named: true, Resource: "acs:oos:r:1:x"}, p); d.Allowed != want {
+	for p, want := range map[*policy.Policy]bool{policy.Administrator(): false, policy.ReadOnly(): false,
+		policy.Owner(): true} {
+		if d := policy.Decide(policy.Request{Action: "oos:SendChatMessage", Named: true, Resource: "acs:oos:r:1:x"},
+			p); d.Allowed != want {
 			t.Errorf("%v: %v, want allowed %v", p, d, want)
 		}
 	}
 }
 
-// TestDecideAgainstOracle compares Decide with an oracle that reads the policies' JSON in the plainest way, on many small random
-// policies and requests out of few words, so that everything meets everything.
+// TestDecideAgainstOracle compares Decide with an oracle that reads the policies' JSON in the
+// plainest way, on many small random policies and requests out of few words, so that everything
+// meets everything.
 func TestDecideAgainstOracle(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	pick := func(words ...string) string { return words[random.IntN(len(words))] }
@@ -280,13 +292,15 @@ func TestDecideAgainstOracle(t *testing.T) {
 	}
 	tags := []string{"oos:tag/a", "oos:tag/b"}
 	values := []string{"x", "y", "xy", ""}
-	times := []string{"2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00", "2026-01-01T00:00:00.5Z", "2027-01-01T00:00:00Z", "2025-01-01T00:00:00Z"}
+	times := []string{"2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00", "2026-01-01T00:00:00.5Z",
+		"2027-01-01T00:00:00Z", "2025-01-01T00:00:00Z"}
 	addresses := []string{"10.0.0.1", "10.0.0.2", "11.0.0.1", "::1", "::ffff:10.0.0.1"}
 
 	newCondition := func() map[string]any {
 		cond := map[string]any{}
 		for range 1 + random.IntN(2) {
-			switch op := pick("StringEquals", "StringNotEquals", "NotStringEquals", "StringLike", "IpAddress", "Bool", "DateLessThan", "DateGreaterThan"); op {
+			switch op := pick("StringEquals", "StringNotEquals", "NotStringEquals", "StringLike", "IpAddress", "Bool",
+				"DateLessThan", "DateGreaterThan"); op {
 			case "StringNotEquals", "NotStringEquals":
 				delete(cond, "StringNotEquals")
 				delete(cond, "NotStringEquals")
@@ -347,10 +361,12 @@ func TestDecideAgainstOracle(t *testing.T) {
 					known[key] = pick(words...)
 				}
 			}
-			req := policy.Request{Action: pick("oos:Get", "oos:get", "oos:Put", "ecs:Get"), Resource: pick("acs:a", "acs:b", "acs:bb"), Value: lookup(known)}
+			req := policy.Request{Action: pick("oos:Get", "oos:get", "oos:Put", "ecs:Get"),
+				Resource: pick("acs:a", "acs:b", "acs:bb"), Value: lookup(known)}
 			got, want := policy.Decide(req, policies...), oracle(req, known, plain)
 			if got != want {
-				t.Fatalf("%s on %s, known %v, policies %v: Decide = %+v, want %+v", req.Action, req.Resource, known, policies, got, want)
+				t.Fatalf("%s on %s, known %v, policies %v: Decide = %+v, want %+v", req.Action, req.Resource, known,
+					policies, got, want)
 			}
 			decisions[got]++
 		}
@@ -360,7 +376,8 @@ func TestDecideAgainstOracle(t *testing.T) {
 	}
 }
 
-// oracle is Decide on policies as encoding/json sees them: list everything that matches, then look for a Deny, then for an Allow.
+// oracle is Decide on policies as encoding/json sees them: list everything that matches, then look
+// for a Deny, then for an Allow.
 func oracle(req policy.Request, known map[string]string, policies []map[string]any) policy.Decision {
 	for _, effect := range []string{"Deny", "Allow"} {
 		for i, p := range policies {
@@ -426,7 +443,8 @@ func oracleTest(op, value, v string) bool {
 		if err1 != nil || err2 != nil {
 			panic("the test's times are wrong")
 		}
-		return op == "DateLessThan" && a.UnixNano() < b.UnixNano() || op == "DateGreaterThan" && a.UnixNano() > b.UnixNano()
+		return op == "DateLessThan" && a.UnixNano() < b.UnixNano() || op == "DateGreaterThan" &&
+			a.UnixNano() > b.UnixNano()
 	default:
 		return v == value
 	}

@@ -2,10 +2,12 @@ package policy
 
 import "unicode/utf8"
 
-// Match reports whether pattern matches all of s: '*' stands for any run of characters, also none, '?' for exactly one, and every
-// other character for itself. There is no escape. A character is one of UTF-8; a byte that is not part of one counts as one.
+// Match reports whether pattern matches all of s: '*' stands for any run of characters, also none,
+// '?' for exactly one, and every other character for itself. There is no escape. A character is one
+// of UTF-8; a byte that is not part of one counts as one.
 //
-// It takes no memory, and time in proportion to len(s) for a pattern with one '*' or none, to len(pattern)*len(s) at worst.
+// It takes no memory, and time in proportion to len(s) for a pattern with one '*' or none, to
+// len(pattern)*len(s) at worst.
 func Match(pattern, s string) bool { return match(pattern, s, exactCase) }
 
 // A comparison says how match compares characters.
@@ -17,8 +19,9 @@ const (
 	ofResource            // as exactCase, and a '*' in s stands for every name: see covers
 )
 
-// match goes through s once. Where it fails it goes back no further than the last '*', which takes one character more: a '*'
-// before that one has no need to, for whatever it would add the last one can take. That is why nothing here is exponential.
+// match goes through s once. Where it fails it goes back no further than the last '*', which takes
+// one character more: a '*' before that one has no need to, for whatever it would add the last one
+// can take. That is why nothing here is exponential.
 func match(pattern, s string, c comparison) bool {
 	p, i := 0, 0
 	star, taken := -1, 0 // the position after the last '*', and in s after what it takes
@@ -53,7 +56,8 @@ func match(pattern, s string, c comparison) bool {
 // for names of one character and of many, so a '?' takes it only beside a '*': "?*" and "*?" match
 // all names, and "?" does not.
 func covers(pattern string, p int, character byte, c comparison) bool {
-	return c != ofResource || character != '*' || p > 0 && pattern[p-1] == '*' || p+1 < len(pattern) && pattern[p+1] == '*'
+	return c != ofResource || character != '*' || p > 0 && pattern[p-1] == '*' || p+1 < len(pattern) &&
+		pattern[p+1] == '*'
 }
 
 // charSize returns the size of the first character of s, in bytes.

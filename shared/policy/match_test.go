@@ -53,7 +53,8 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// naiveMatch follows the definition of Match, character by character, on a table of which end of the pattern matches which end of s.
+// naiveMatch follows the definition of Match, character by character, on a table of which end of
+// the pattern matches which end of s.
 func naiveMatch(pattern, s string) bool {
 	p, q := characters(pattern), characters(s)
 	table := make([][]bool, len(p)+1)
@@ -82,7 +83,8 @@ func characters(s string) []string {
 	return list
 }
 
-// TestMatchAgainstOracle compares Match with the oracle on all short patterns and texts of a small alphabet.
+// TestMatchAgainstOracle compares Match with the oracle on all short patterns and texts of a small
+// alphabet.
 func TestMatchAgainstOracle(t *testing.T) {
 	patterns, texts := words([]string{"a", "b", "*", "?"}, 5), words([]string{"a", "b", "é"}, 4)
 	matched := 0
@@ -109,7 +111,8 @@ func TestAResourceForAllNames(t *testing.T) {
 	all := words([]string{"a", "b"}, 3)[1:]
 	covering := 0
 	for _, pattern := range words([]string{"a", "*", "?"}, 5) {
-		p := parse(t, `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:List","Resource":"`+prefix+pattern+`"}]}`)
+		p := parse(t, `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:List","Resource":"`+prefix+pattern+
+			`"}]}`)
 		want := !slices.ContainsFunc(all, func(name string) bool { return !naiveMatch(pattern, name) })
 		got := policy.Decide(policy.Request{Action: "oos:List", Resource: prefix + "*"}, p).Allowed
 		if got != want {
@@ -119,7 +122,8 @@ func TestAResourceForAllNames(t *testing.T) {
 			covering++
 		}
 		for _, name := range all {
-			if got := policy.Decide(policy.Request{Action: "oos:List", Resource: prefix + name}, p).Allowed; got != naiveMatch(pattern, name) {
+			if got := policy.Decide(policy.Request{Action: "oos:List", Resource: prefix + name},
+				p).Allowed; got != naiveMatch(pattern, name) {
 				t.Errorf("a pattern for the names %q matches %q: %v", pattern, name, got)
 			}
 		}
@@ -144,7 +148,8 @@ func words(letters []string, n int) []string {
 	return all
 }
 
-// TestMatchIsNotExponential would not end within the lifetime of the universe if every '*' were tried with every other.
+// TestMatchIsNotExponential would not end within the lifetime of the universe if every '*' were
+// tried with every other.
 func TestMatchIsNotExponential(t *testing.T) {
 	start := time.Now()
 	if policy.Match(strings.Repeat("a*", 30)+"b", strings.Repeat("a", 10_000)) {
@@ -159,7 +164,8 @@ func TestMatchIsNotExponential(t *testing.T) {
 }
 
 func FuzzMatch(f *testing.F) {
-	for _, seed := range [][2]string{{"a*b?c", "axxbyc"}, {"*", ""}, {"?\xff*é", "é\xffé"}, {"*ab*ab*", "abab"}, {"A*", "a"}} {
+	for _, seed := range [][2]string{{"a*b?c", "axxbyc"}, {"*", ""}, {"?\xff*é", "é\xffé"}, {"*ab*ab*", "abab"},
+		{"A*", "a"}} {
 		f.Add(seed[0], seed[1])
 	}
 	f.Fuzz(func(t *testing.T, pattern, s string) {
@@ -175,6 +181,7 @@ func FuzzMatch(f *testing.F) {
 func BenchmarkMatch(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		policy.Match("acs:oos:*:1234567890123456:chatconfiguration/*", "acs:oos:cn-hangzhou:1234567890123456:chatconfiguration/prod-alerts")
+		policy.Match("acs:oos:*:1234567890123456:chatconfiguration/*",
+			"acs:oos:cn-hangzhou:1234567890123456:chatconfiguration/prod-alerts")
 	}
 }

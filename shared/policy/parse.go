@@ -25,9 +25,9 @@ import (
 //	  ]
 //	}
 //
-// Action, Resource and the values of a condition are a string or an array of strings with at least one; Condition may be left
-// out. The values of Bool may be true and false without quotes. An action is service:operation, or * for all; a resource begins
-// with acs: or *.
+// Action, Resource and the values of a condition are a string or an array of strings with at least
+// one; Condition may be left out. The values of Bool may be true and false without quotes. An
+// action is service:operation, or * for all; a resource begins with acs: or *.
 //
 // Whatever else the text holds is an error that names all mistakes, at most maxMistakes, each with
 // its place, as in "policy: Statement[1].Condition.StringEqual: unknown operator"; what is not
@@ -73,8 +73,9 @@ func position(data []byte, offset int64) string {
 // maxMistakes is how many mistakes of a policy are named.
 const maxMistakes = 10
 
-// A parser reads a text that is known to be valid JSON, member by member: encoding/json by itself would take duplicate members
-// and any case. Its methods are named for what they read; path is where they are, for errors.
+// A parser reads a text that is known to be valid JSON, member by member: encoding/json by itself
+// would take duplicate members and any case. Its methods are named for what they read; path is
+// where they are, for errors.
 type parser struct {
 	*json.Decoder
 	mistakes []string
@@ -157,8 +158,9 @@ func (p *parser) conditions(path string, into *statement) {
 	})
 }
 
-// object reads an object and calls value to read the value of each member. The object has all the required members and none but
-// the required and optional ones; without any of either, it has what it likes but at least one.
+// object reads an object and calls value to read the value of each member. The object has all the
+// required members and none but the required and optional ones; without any of either, it has what
+// it likes but at least one.
 func (p *parser) object(path string, required, optional []string, value func(path, member string)) {
 	if token := p.next(); token != json.Delim('{') {
 		p.fail(path, "wanted an object")
@@ -276,7 +278,8 @@ func (p *parser) fail(path, problem string) {
 	}
 }
 
-// checkAction returns an error when pattern cannot be meant for actions, which all have the form service:operation.
+// checkAction returns an error when pattern cannot be meant for actions, which all have the form
+// service:operation.
 func checkAction(pattern string) error {
 	const form = "wanted service:operation such as oos:Get*, or * for all"
 	if strings.Trim(pattern, "*") == "" && pattern != "" {
@@ -294,8 +297,8 @@ func checkAction(pattern string) error {
 	return nil
 }
 
-// checkResource returns an error when pattern cannot be meant for resources, whose names all begin with acs: as in
-// https://www.alibabacloud.com/help/en/ram/policy-elements.
+// checkResource returns an error when pattern cannot be meant for resources, whose names all begin
+// with acs: as in https://www.alibabacloud.com/help/en/ram/policy-elements.
 func checkResource(pattern string) error {
 	if !strings.HasPrefix(pattern, "*") && !strings.HasPrefix(pattern, "acs:") {
 		return errors.New("wanted a resource such as acs:oos:*:*:chatconfiguration/prod-*, or * for all")
@@ -303,8 +306,8 @@ func checkResource(pattern string) error {
 	return nil
 }
 
-// join returns the path of a member of what is at path. A name that is not plain is quoted and a long one cut, because the text
-// may hold anything.
+// join returns the path of a member of what is at path. A name that is not plain is quoted and a
+// long one cut, because the text may hold anything.
 func join(path, member string) string {
 	const longest = 64
 	plain := member != "" && len(member) <= longest

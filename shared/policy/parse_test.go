@@ -18,7 +18,8 @@ func TestParseRoundTrip(t *testing.T) {
 			"Bool" : { "acs:SecureTransport" : [ true, "false" ] } },
 			"Resource" : "*", "Action" : [ "oos:Get*", "*" ], "Effect" : "Deny" } ], "Version" : "1" } `
 	want := `{"Statement":[{"Condition":{"NotStringEquals":{"oos:tag/env":["prod <&> \u6570"]},` +
-		`"Bool":{"acs:SecureTransport":[true,"false"]}},"Resource":"*","Action":["oos:Get*","*"],"Effect":"Deny"}],"Version":"1"}`
+		`"Bool":{"acs:SecureTransport":[true,"false"]}},"Resource":"*","Action":["oos:Get*","*"],"Effect":"Deny"}],` +
+		`"Version":"1"}`
 	p := parse(t, text)
 	if got := p.String(); got != want {
 		t.Errorf("String = %s, want %s", got, want)
@@ -66,16 +67,20 @@ func TestZeroPolicyHasNoText(t *testing.T) {
 	}
 }
 
-// TestParseErrors checks that everything that is wrong is an error, and that the error names the place.
+// TestParseErrors checks that everything that is wrong is an error, and that the error names the
+// place.
 func TestParseErrors(t *testing.T) {
 	statement := func(s string) string { return `{"Version":"1","Statement":[` + s + `]}` }
 	condition := func(c string) string {
-		return statement(`{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"*","Resource":"*","Condition":` + c + `}`)
+		return statement(`{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"*",` +
+			`"Resource":"*","Condition":` + c + `}`)
 	}
 	for _, c := range []struct{ name, text, want string }{
 		{"nothing", ``, "policy: not valid JSON at line 1, column 1: unexpected end of JSON input"},
-		{"not JSON", `{"Version":1,}`, "policy: not valid JSON at line 1, column 14: invalid character '}' looking for beginning of object key string"},
-		{"data after the end", statement(`{}`) + `x`, "policy: not valid JSON at line 1, column 33: invalid character 'x' after top-level value"},
+		{"not JSON", `{"Version":1,}`, "policy: not valid JSON at line 1, column 14: invalid character '}' looking " +
+			"for beginning of object key string"},
+		{"data after the end", statement(`{}`) + `x`,
+			"policy: not valid JSON at line 1, column 33: invalid character 'x' after top-level value"},
 		{"two policies", policy.ReadOnly().String() + policy.ReadOnly().String(), "after top-level value"},
 		{"not UTF-8", "{\"Version\":\"\xff\"}", "policy: not UTF-8"},
 		{"too long", strings.Repeat(" ", policy.MaxSize) + "1", "policy: 65537 bytes, the most is 65536"},
@@ -96,58 +101,94 @@ func TestParseErrors(t *testing.T) {
 		{"member twice, once escaped", `{"Version":"1","\u0056ersion":"1"}`, "policy: Version: given twice"},
 		{"unknown member of a statement", statement(`{"Effect":"Allow","NotAction":"*"}`),
 			"policy: Statement[0].NotAction: unknown member, known are Effect, Action, Resource, Condition"},
-		{"member of a statement twice", statement(`{"Effect":"Deny","Effect":"Allow"}`), "policy: Statement[0].Effect: given twice"},
+		{"member of a statement twice", statement(`{"Effect":"Deny","Effect":"Allow"}`),
+			"policy: Statement[0].Effect: given twice"},
 
 		{"unknown effect", statement(`{"Effect":"allow"}`), "policy: Statement[0].Effect: wanted Allow or Deny"},
-		{"an effect that is an array", statement(`{"Effect":["Allow"]}`), "policy: Statement[0].Effect: wanted Allow or Deny"},
+		{"an effect that is an array", statement(`{"Effect":["Allow"]}`),
+			"policy: Statement[0].Effect: wanted Allow or Deny"},
 		{"no action", statement(`{"Effect":"Allow","Resource":"*"}`), "policy: Statement[0].Action: missing"},
 		{"no actions", statement(`{"Action":[]}`), "policy: Statement[0].Action: empty"},
 		{"an empty action", statement(`{"Action":""}`), "policy: Statement[0].Action: wanted service:operation"},
-		{"an action without service", statement(`{"Action":["oos:Get*","GetChatConfiguration"]}`), "policy: Statement[0].Action[1]: wanted service:operation such as oos:Get*, or * for all"},
-		{"an action with a space", statement(`{"Action":"oos: Get"}`), "policy: Statement[0].Action: wanted service:operation"},
+		{"an action without service", statement(`{"Action":["oos:Get*","GetChatConfiguration"]}`),
+			"policy: Statement[0].Action[1]: wanted service:operation such as oos:Get*, or * for all"},
+		{"an action with a space", statement(`{"Action":"oos: Get"}`),
+			"policy: Statement[0].Action: wanted service:operation"},
 		{"an action that is a bool", statement(`{"Action":true}`), "policy: Statement[0].Action: wanted a string"},
 		{"an action in two arrays", statement(`{"Action":[["*"]]}`), "policy: Statement[0].Action[0]: wanted a string"},
 		{"no resource", statement(`{"Effect":"Allow","Action":"*"}`), "policy: Statement[0].Resource: missing"},
 		{"no resources", statement(`{"Resource":[]}`), "policy: Statement[0].Resource: empty"},
-		{"an empty resource", statement(`{"Resource":["*",""]}`), "policy: Statement[0].Resource[1]: wanted a resource such as"},
-		{"a resource that is only a name", statement(`{"Resource":"prod"}`), "policy: Statement[0].Resource: wanted a resource such as"},
+		{"an empty resource", statement(`{"Resource":["*",""]}`),
+			"policy: Statement[0].Resource[1]: wanted a resource such as"},
+		{"a resource that is only a name", statement(`{"Resource":"prod"}`),
+			"policy: Statement[0].Resource: wanted a resource such as"},
 		{"a resource that is null", statement(`{"Resource":null}`), "policy: Statement[0].Resource: wanted a string"},
 
 		{"an empty condition", condition(`{}`), "policy: Statement[1].Condition: empty"},
 		{"a condition that is none", condition(`[]`), "policy: Statement[1].Condition: wanted an object"},
-		{"unknown operator", condition(`{"StringEqual":{}}`), "policy: Statement[1].Condition.StringEqual: unknown operator, known are " +
-			"StringEquals, StringNotEquals, NotStringEquals, StringLike, IpAddress, Bool, DateGreaterThan, DateLessThan"},
-		{"operator in another case", condition(`{"stringEquals":{"oos:tag/a":"b"}}`), "policy: Statement[1].Condition.stringEquals: unknown operator"},
+		{"unknown operator", condition(`{"StringEqual":{}}`),
+			"policy: Statement[1].Condition.StringEqual: unknown operator, known are " +
+				"StringEquals, StringNotEquals, NotStringEquals, StringLike, IpAddress, Bool, DateGreaterThan, " +
+				"DateLessThan"},
+		{"operator in another case", condition(`{"stringEquals":{"oos:tag/a":"b"}}`),
+			"policy: Statement[1].Condition.stringEquals: unknown operator"},
 		{"strange operator", condition(`{"a b\n":{}}`), `policy: Statement[1].Condition."a b\n": unknown operator`},
-		{"long operator", condition(`{"` + strings.Repeat("x", 1000) + `":{}}`), `policy: Statement[1].Condition."` + strings.Repeat("x", 64) + `": unknown operator`},
-		{"an operator twice", condition(`{"Bool":{"acs:SecureTransport":true},"Bool":{"acs:SecureTransport":true}}`), "policy: Statement[1].Condition.Bool: given twice"},
-		{"an operator by both names", condition(`{"StringNotEquals":{"oos:tag/a":"b"},"NotStringEquals":{"oos:tag/a":"b"}}`),
-			"policy: Statement[1].Condition.NotStringEquals: StringNotEquals and NotStringEquals are the same operator, given twice"},
-		{"an operator without keys", condition(`{"StringEquals":{}}`), "policy: Statement[1].Condition.StringEquals: empty"},
-		{"an operator without object", condition(`{"StringEquals":"x"}`), "policy: Statement[1].Condition.StringEquals: wanted an object"},
+		{"long operator", condition(`{"` + strings.Repeat("x", 1000) + `":{}}`), `policy: Statement[1].Condition."` +
+			strings.Repeat("x", 64) + `": unknown operator`},
+		{"an operator twice", condition(`{"Bool":{"acs:SecureTransport":true},"Bool":{"acs:SecureTransport":true}}`),
+			"policy: Statement[1].Condition.Bool: given twice"},
+		{"an operator by both names",
+			condition(`{"StringNotEquals":{"oos:tag/a":"b"},"NotStringEquals":{"oos:tag/a":"b"}}`),
+			"policy: Statement[1].Condition.NotStringEquals: StringNotEquals and NotStringEquals are the same " +
+				"operator, given twice"},
+		{"an operator without keys", condition(`{"StringEquals":{}}`),
+			"policy: Statement[1].Condition.StringEquals: empty"},
+		{"an operator without object", condition(`{"StringEquals":"x"}`),
+			"policy: Statement[1].Condition.StringEquals: wanted an object"},
 
-		{"unknown key", condition(`{"StringEquals":{"acs:UserAgent":"x"}}`), "policy: Statement[1].Condition.StringEquals.acs:UserAgent: " +
-			"unknown condition key, known are acs:SourceIp, acs:CurrentTime, acs:SecureTransport and oos:tag/<key>"},
-		{"key in another case", condition(`{"IpAddress":{"acs:SourceIP":"::1"}}`), "policy: Statement[1].Condition.IpAddress.acs:SourceIP: unknown condition key"},
-		{"a tag without key", condition(`{"StringEquals":{"oos:tag/":"x"}}`), "policy: Statement[1].Condition.StringEquals.oos:tag/: unknown condition key"},
-		{"a key twice", condition(`{"StringEquals":{"oos:tag/a":"x","oos:tag/a":"x"}}`), "policy: Statement[1].Condition.StringEquals.oos:tag/a: given twice"},
-		{"an address as a string", condition(`{"StringLike":{"acs:SourceIp":"10.*"}}`), "policy: Statement[1].Condition.StringLike.acs:SourceIp: StringLike goes with oos:tag/<key> only"},
-		{"a tag as an address", condition(`{"IpAddress":{"oos:tag/a":"10.0.0.0/8"}}`), "policy: Statement[1].Condition.IpAddress.oos:tag/a: IpAddress goes with acs:SourceIp only"},
-		{"a tag as a time", condition(`{"DateLessThan":{"oos:tag/a":"2026-01-01T00:00:00Z"}}`), "DateLessThan goes with acs:CurrentTime only"},
-		{"an address as a time", condition(`{"DateGreaterThan":{"acs:SourceIp":"2026-01-01T00:00:00Z"}}`), "DateGreaterThan goes with acs:CurrentTime only"},
-		{"a time as a bool", condition(`{"Bool":{"acs:CurrentTime":"true"}}`), "Bool goes with acs:SecureTransport only"},
-		{"a transport as a string", condition(`{"StringNotEquals":{"acs:SecureTransport":"true"}}`), "StringNotEquals goes with oos:tag/<key> only"},
+		{"unknown key", condition(`{"StringEquals":{"acs:UserAgent":"x"}}`),
+			"policy: Statement[1].Condition.StringEquals.acs:UserAgent: " +
+				"unknown condition key, known are acs:SourceIp, acs:CurrentTime, acs:SecureTransport " +
+				"and oos:tag/<key>"},
+		{"key in another case", condition(`{"IpAddress":{"acs:SourceIP":"::1"}}`),
+			"policy: Statement[1].Condition.IpAddress.acs:SourceIP: unknown condition key"},
+		{"a tag without key", condition(`{"StringEquals":{"oos:tag/":"x"}}`),
+			"policy: Statement[1].Condition.StringEquals.oos:tag/: unknown condition key"},
+		{"a key twice", condition(`{"StringEquals":{"oos:tag/a":"x","oos:tag/a":"x"}}`),
+			"policy: Statement[1].Condition.StringEquals.oos:tag/a: given twice"},
+		{"an address as a string", condition(`{"StringLike":{"acs:SourceIp":"10.*"}}`),
+			"policy: Statement[1].Condition.StringLike.acs:SourceIp: StringLike goes with oos:tag/<key> only"},
+		{"a tag as an address", condition(`{"IpAddress":{"oos:tag/a":"10.0.0.0/8"}}`),
+			"policy: Statement[1].Condition.IpAddress.oos:tag/a: IpAddress goes with acs:SourceIp only"},
+		{"a tag as a time", condition(`{"DateLessThan":{"oos:tag/a":"2026-01-01T00:00:00Z"}}`),
+			"DateLessThan goes with acs:CurrentTime only"},
+		{"an address as a time", condition(`{"DateGreaterThan":{"acs:SourceIp":"2026-01-01T00:00:00Z"}}`),
+			"DateGreaterThan goes with acs:CurrentTime only"},
+		{"a time as a bool", condition(`{"Bool":{"acs:CurrentTime":"true"}}`),
+			"Bool goes with acs:SecureTransport only"},
+		{"a transport as a string", condition(`{"StringNotEquals":{"acs:SecureTransport":"true"}}`),
+			"StringNotEquals goes with oos:tag/<key> only"},
 
-		{"no values", condition(`{"StringEquals":{"oos:tag/a":[]}}`), "policy: Statement[1].Condition.StringEquals.oos:tag/a: empty"},
-		{"a number", condition(`{"StringEquals":{"oos:tag/a":1}}`), "policy: Statement[1].Condition.StringEquals.oos:tag/a: wanted a string"},
-		{"a bool for a string", condition(`{"StringEquals":{"oos:tag/a":["x",true]}}`), "policy: Statement[1].Condition.StringEquals.oos:tag/a[1]: wanted a string"},
-		{"a bool that is none", condition(`{"Bool":{"acs:SecureTransport":"True"}}`), "policy: Statement[1].Condition.Bool.acs:SecureTransport: wanted true or false"},
-		{"a time that is a date", condition(`{"DateLessThan":{"acs:CurrentTime":"2026-01-01"}}`), "policy: Statement[1].Condition.DateLessThan.acs:CurrentTime: wanted a time such as"},
-		{"an address that is none", condition(`{"IpAddress":{"acs:SourceIp":["::1","10.0.0"]}}`), "policy: Statement[1].Condition.IpAddress.acs:SourceIp[1]: wanted an address or a network such as"},
-		{"an address with a zone", condition(`{"IpAddress":{"acs:SourceIp":"fe80::1%eth0"}}`), "wanted an address or a network such as"},
-		{"a network that is none", condition(`{"IpAddress":{"acs:SourceIp":"10.0.0.0/33"}}`), "wanted an address or a network such as"},
-		{"a network with host bits", condition(`{"IpAddress":{"acs:SourceIp":"10.1.2.3/8"}}`), "address has bits beyond the prefix, the network is 10.0.0.0/8"},
-		{"an IPv4 network as IPv6", condition(`{"IpAddress":{"acs:SourceIp":"::ffff:10.0.0.0/104"}}`), "network of IPv4 addresses written as IPv6"},
+		{"no values", condition(`{"StringEquals":{"oos:tag/a":[]}}`),
+			"policy: Statement[1].Condition.StringEquals.oos:tag/a: empty"},
+		{"a number", condition(`{"StringEquals":{"oos:tag/a":1}}`),
+			"policy: Statement[1].Condition.StringEquals.oos:tag/a: wanted a string"},
+		{"a bool for a string", condition(`{"StringEquals":{"oos:tag/a":["x",true]}}`),
+			"policy: Statement[1].Condition.StringEquals.oos:tag/a[1]: wanted a string"},
+		{"a bool that is none", condition(`{"Bool":{"acs:SecureTransport":"True"}}`),
+			"policy: Statement[1].Condition.Bool.acs:SecureTransport: wanted true or false"},
+		{"a time that is a date", condition(`{"DateLessThan":{"acs:CurrentTime":"2026-01-01"}}`),
+			"policy: Statement[1].Condition.DateLessThan.acs:CurrentTime: wanted a time such as"},
+		{"an address that is none", condition(`{"IpAddress":{"acs:SourceIp":["::1","10.0.0"]}}`),
+			"policy: Statement[1].Condition.IpAddress.acs:SourceIp[1]: wanted an address or a network such as"},
+		{"an address with a zone", condition(`{"IpAddress":{"acs:SourceIp":"fe80::1%eth0"}}`),
+			"wanted an address or a network such as"},
+		{"a network that is none", condition(`{"IpAddress":{"acs:SourceIp":"10.0.0.0/33"}}`),
+			"wanted an address or a network such as"},
+		{"a network with host bits", condition(`{"IpAddress":{"acs:SourceIp":"10.1.2.3/8"}}`),
+			"address has bits beyond the prefix, the network is 10.0.0.0/8"},
+		{"an IPv4 network as IPv6", condition(`{"IpAddress":{"acs:SourceIp":"::ffff:10.0.0.0/104"}}`),
+			"network of IPv4 addresses written as IPv6"},
 	} {
 		p, err := policy.Parse([]byte(c.text))
 		if err == nil || p != nil {
@@ -166,19 +207,26 @@ func TestParseNamesAllMistakes(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	want := `policy: Version: wanted "1"; Id: unknown member, known are Version, Statement; Statement[0].Effect: wanted Allow or Deny; ` +
-		`Statement[0].Action[1]: wanted service:operation such as oos:Get*, or * for all; Statement[0].Action[2]: wanted a string; ` +
-		`Statement[0].Resource: wanted a string; Statement[1].Effect: wanted Allow or Deny; Statement[1].Effect: given twice; Statement[1].Resource: empty; ` +
-		`Statement[1].Condition.StringEqual: unknown operator, known are StringEquals, StringNotEquals, NotStringEquals, StringLike, IpAddress, Bool, DateGreaterThan, DateLessThan; ` +
+	want := `policy: Version: wanted "1"; Id: unknown member, known are Version, Statement; Statement[0].Effect: ` +
+		`wanted Allow or Deny; ` +
+		`Statement[0].Action[1]: wanted service:operation such as oos:Get*, or * for all; Statement[0].Action[2]: ` +
+		`wanted a string; ` +
+		`Statement[0].Resource: wanted a string; Statement[1].Effect: wanted Allow or Deny; Statement[1].Effect: ` +
+		`given twice; Statement[1].Resource: empty; ` +
+		`Statement[1].Condition.StringEqual: unknown operator, known are StringEquals, StringNotEquals, ` +
+		`NotStringEquals, StringLike, IpAddress, Bool, DateGreaterThan, DateLessThan; ` +
 		`and more`
 	if diff := cmp.Diff(want, err.Error()); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 	for text, want := range map[string]string{
 		`{}`: `policy: Version: missing, wanted "1"; Statement: missing, wanted an array of statements`,
-		`{"Version":"1","Statement":[{}]}`: `policy: Statement[0].Effect: missing, wanted Allow or Deny; Statement[0].Action: missing, wanted an action such as oos:Get*, or * for all; ` +
-			`Statement[0].Resource: missing, wanted a resource such as acs:oos:*:*:chatconfiguration/prod-*, or * for all`,
-		"{\n\"Version\": \"1\",\n  Statement": `policy: not valid JSON at line 3, column 3: invalid character 'S' looking for beginning of object key string`,
+		`{"Version":"1","Statement":[{}]}`: `policy: Statement[0].Effect: missing, wanted Allow or Deny; ` +
+			`Statement[0].Action: missing, wanted an action such as oos:Get*, or * for all; ` +
+			`Statement[0].Resource: missing, wanted a resource such as acs:oos:*:*:chatconfiguration/prod-*, or ` +
+			`* for all`,
+		"{\n\"Version\": \"1\",\n  Statement": `policy: not valid JSON at line 3, column 3: invalid character 'S' ` +
+			`looking for beginning of object key string`,
 	} {
 		if _, err := policy.Parse([]byte(text)); err == nil || err.Error() != want {
 			t.Errorf("Parse(%s):\n%v, want\n%s", text, err, want)
@@ -194,7 +242,8 @@ func TestParseTakesTheLongestText(t *testing.T) {
 	}
 }
 
-// FuzzParse holds that what Parse takes, String gives back: the same text again, and a policy that is the same in every part.
+// FuzzParse holds that what Parse takes, String gives back: the same text again, and a policy that
+// is the same in every part.
 func FuzzParse(f *testing.F) {
 	data, err := os.ReadFile("testdata/decisions.txt")
 	if err != nil {
@@ -230,7 +279,8 @@ func FuzzParse(f *testing.F) {
 		if !reflect.DeepEqual(again, p) {
 			t.Errorf("%s came back as %s", p, again)
 		}
-		policy.Decide(policy.Request{Action: "oos:Get", Resource: "acs:x", Value: func(key string) (string, bool) { return key, true }}, p)
+		policy.Decide(policy.Request{Action: "oos:Get", Resource: "acs:x",
+			Value: func(key string) (string, bool) { return key, true }}, p)
 	})
 }
 

@@ -1,9 +1,10 @@
-// Package policy is who may: policies in the language of Alibaba Cloud's Resource Access Management (RAM), parsed strictly and
-// decided purely.
+// Package policy is who may: policies in the language of Alibaba Cloud's Resource Access Management
+// (RAM), parsed strictly and decided purely.
 //
-// The rule is RAM's: what no statement allows is denied, and a statement that denies wins over every statement that allows.
-// Of RAM's language it takes Version, Statement, Effect, Action, Resource and Condition, with the operators and keys below.
-// Anything else is an error when the policy is parsed, never ignored: a Deny that is not understood would be a door left open.
+// The rule is RAM's: what no statement allows is denied, and a statement that denies wins over
+// every statement that allows. Of RAM's language it takes Version, Statement, Effect, Action,
+// Resource and Condition, with the operators and keys below. Anything else is an error when the
+// policy is parsed, never ignored: a Deny that is not understood would be a door left open.
 //
 // Names: https://www.alibabacloud.com/help/en/ram/policy-elements and …/ram/conditional-operator.
 package policy
@@ -32,7 +33,8 @@ type Policy struct {
 	statements []statement
 }
 
-// A statement matches a request when one of its actions, one of its resources and all of its conditions do.
+// A statement matches a request when one of its actions, one of its resources and all of its
+// conditions do.
 type statement struct {
 	effect     Effect
 	actions    []string
@@ -40,7 +42,8 @@ type statement struct {
 	conditions []condition
 }
 
-// String returns the policy's JSON text as it was parsed, without insignificant space. Parse takes it back.
+// String returns the policy's JSON text as it was parsed, without insignificant space. Parse takes
+// it back.
 func (p *Policy) String() string { return p.text }
 
 // MarshalJSON returns the text of String.
@@ -61,10 +64,12 @@ func (p *Policy) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Administrator returns the policy that allows every operation on every resource, but for those that a policy has to name.
+// Administrator returns the policy that allows every operation on every resource, but for those
+// that a policy has to name.
 func Administrator() *Policy { return administrator() }
 
-// Owner returns the policy that allows every operation on every resource, those that a policy has to name too.
+// Owner returns the policy that allows every operation on every resource, those that a policy has
+// to name too.
 func Owner() *Policy { return owner() }
 
 // ReadOnly returns the policy that allows to look at every resource and to change none. It does not
@@ -73,7 +78,8 @@ func ReadOnly() *Policy { return readOnly() }
 
 var (
 	administrator = predefined(`{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:*","Resource":"*"}]}`)
-	owner         = predefined(`{"Version":"1","Statement":[{"Effect":"Allow","Action":["oos:*","oos:SendChatMessage",` +
+	owner         = predefined(`{"Version":"1","Statement":[{"Effect":"Allow","Action":["oos:*",` +
+		`"oos:SendChatMessage",` +
 		`"oos:CreateAccessKey","oos:ListAccessKeys","oos:UpdateAccessKey","oos:DeleteAccessKey"],"Resource":"*"}]}`)
 	readOnly = predefined(`{"Version":"1","Statement":[{"Effect":"Allow",` +
 		`"Action":["oos:Get*","oos:List*","oos:SimulateChatPermission"],"Resource":"*"}]}`)
@@ -105,8 +111,8 @@ func ByName(name string) (p *Policy, ok bool) {
 // Names returns the names of the policies that need not be written out.
 func Names() []string { return []string{"Owner", "Administrator", "ReadOnly"} }
 
-// Operations that a policy has to name: no pattern allows them. The first speaks as anybody; the others make access keys
-// that may do anything.
+// Operations that a policy has to name: no pattern allows them. The first speaks as anybody; the
+// others make access keys that may do anything.
 const (
 	SendChatMessage = "SendChatMessage"
 	CreateAccessKey = "CreateAccessKey"
@@ -118,7 +124,8 @@ const (
 // MustName reports whether a policy has to name an operation, which is given as policies write it.
 func MustName(operation string) bool {
 	switch operation {
-	case "oos:" + SendChatMessage, "oos:" + CreateAccessKey, "oos:" + ListAccessKeys, "oos:" + UpdateAccessKey, "oos:" + DeleteAccessKey:
+	case "oos:" + SendChatMessage, "oos:" + CreateAccessKey, "oos:" + ListAccessKeys, "oos:" + UpdateAccessKey, "oos:" +
+		DeleteAccessKey:
 		return true
 	}
 	return false

@@ -21,12 +21,14 @@ const (
 	KeySize = 32
 	// MaxID is the length of the longest key id.
 	MaxID = 32
-	// MaxRing is the size of the longest text that ParseRing takes, in bytes: some hundreds of keys.
+	// MaxRing is the size of the longest text that ParseRing takes, in bytes: some hundreds of
+	// keys.
 	MaxRing = 64 << 10
 )
 
-// A Key is one key of a ring. It prints as a placeholder in fmt, slog and JSON, so that no log line or error can hold the secret.
-// As with every type that has methods to print itself, fmt does not find them when the Key is in an unexported field.
+// A Key is one key of a ring. It prints as a placeholder in fmt, slog and JSON, so that no log line
+// or error can hold the secret. As with every type that has methods to print itself, fmt does not
+// find them when the Key is in an unexported field.
 type Key struct {
 	ID     string        // 1 to MaxID of letters, digits, '.', '_' and '-'; stored in the clear with what it seals
 	Secret [KeySize]byte // uniformly random
@@ -43,24 +45,29 @@ func (Key) Format(s fmt.State, _ rune) { io.WriteString(s, keyPlaceholder) }
 // LogValue returns the placeholder of String.
 func (Key) LogValue() slog.Value { return slog.StringValue(keyPlaceholder) }
 
-// MarshalJSON returns the placeholder of String: a Key is not stored this way; the text of a ring comes from GenerateRing.
+// MarshalJSON returns the placeholder of String: a Key is not stored this way; the text of a ring
+// comes from GenerateRing.
 func (Key) MarshalJSON() ([]byte, error) { return []byte(`"` + keyPlaceholder + `"`), nil }
 
-// A Ring is one or more keys, of which the first is current: it seals, all of them open. It never changes, and its methods may be
-// called from many goroutines at once. It prints as a placeholder, like Key.
+// A Ring is one or more keys, of which the first is current: it seals, all of them open. It never
+// changes, and its methods may be called from many goroutines at once. It prints as a placeholder,
+// like Key.
 type Ring struct {
 	keys []*ringKey
 }
 
 type ringKey struct {
-	id     string
-	secret *[KeySize]byte // a pointer: where fmt finds no methods, it follows one pointer (*ringKey) at most, and not this one
-	header []byte         // of the values it seals
+	id string
+	// a pointer: where fmt finds no methods, it follows one pointer (*ringKey) at most, and not
+	// this one
+	secret *[KeySize]byte
+	header []byte // of the values it seals
 	aead   cipher.AEAD
 }
 
-// NewRing returns a ring of the given keys, the current one first. It is an error to give none, a bad id, an id or a secret twice,
-// or a secret that is all zero. Errors name keys by their position, so that a secret in the wrong place is not shown.
+// NewRing returns a ring of the given keys, the current one first. It is an error to give none, a
+// bad id, an id or a secret twice, or a secret that is all zero. Errors name keys by their
+// position, so that a secret in the wrong place is not shown.
 func NewRing(keys ...Key) (*Ring, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("seal: ring without keys")
@@ -95,9 +102,10 @@ func NewRing(keys ...Key) (*Ring, error) {
 // Current returns the id of the key that seals.
 func (r *Ring) Current() string { return r.keys[0].id }
 
-// Derive returns a key of KeySize bytes for another purpose from each key of the ring, the current one first: to MAC or encrypt
-// with the first, and to accept all of them. It is HKDF-SHA256 (RFC 5869) of the secret with no salt and the purpose as info, so
-// keys for different purposes tell nothing about each other, nor about the key that seals. What it returns belongs to the caller.
+// Derive returns a key of KeySize bytes for another purpose from each key of the ring, the current
+// one first: to MAC or encrypt with the first, and to accept all of them. It is HKDF-SHA256 (RFC
+// 5869) of the secret with no salt and the purpose as info, so keys for different purposes tell
+// nothing about each other, nor about the key that seals. What it returns belongs to the caller.
 func (r *Ring) Derive(purpose string) [][]byte {
 	derived := make([][]byte, len(r.keys))
 	for i, k := range r.keys {
@@ -124,22 +132,25 @@ func (Ring) LogValue() slog.Value { return slog.StringValue(ringPlaceholder) }
 // MarshalJSON returns the placeholder of String.
 func (Ring) MarshalJSON() ([]byte, error) { return []byte(`"` + ringPlaceholder + `"`), nil }
 
-// GenerateRing returns the text of a ring with one fresh key, for ParseRing: what a first start stores.
+// GenerateRing returns the text of a ring with one fresh key, for ParseRing: what a first start
+// stores.
 func GenerateRing(id string) (jsonText []byte, err error) {
 	if !validID(id) {
 		return nil, fmt.Errorf("seal: generate ring: id is not 1 to %d of letters, digits, '.', '_' and '-'", MaxID)
 	}
 	var secret [KeySize]byte
 	rand.Read(secret[:]) // never fails: crypto/rand ends the program instead
-	return fmt.Appendf(nil, "{\"keys\":[{\"id\":%q,\"key\":%q}]}\n", id, base64.StdEncoding.EncodeToString(secret[:])), nil
+	return fmt.Appendf(nil, "{\"keys\":[{\"id\":%q,\"key\":%q}]}\n", id, base64.StdEncoding.EncodeToString(secret[:])),
+		nil
 }
 
 // ParseRing returns the ring of a JSON text, the current key first:
 //
 //	{"keys":[{"id":"2026-11","key":"<base64 of 32 bytes>"}, …]}
 //
-// The base64 is the standard one with padding (RFC 4648, section 4). Unknown and duplicate members and trailing data are refused,
-// as is what NewRing refuses. Errors name the member that is wrong and hold nothing of the text.
+// The base64 is the standard one with padding (RFC 4648, section 4). Unknown and duplicate members
+// and trailing data are refused, as is what NewRing refuses. Errors name the member that is wrong
+// and hold nothing of the text.
 func ParseRing(data []byte) (*Ring, error) {
 	if len(data) > MaxRing {
 		return nil, fmt.Errorf("seal: ring of %d bytes, the most is %d", len(data), MaxRing)
@@ -163,8 +174,8 @@ func ParseRing(data []byte) (*Ring, error) {
 	return NewRing(keys...)
 }
 
-// A ringParser reads a text that is known to be valid JSON, member by member: encoding/json by itself would take duplicate
-// members and any case.
+// A ringParser reads a text that is known to be valid JSON, member by member: encoding/json by
+// itself would take duplicate members and any case.
 type ringParser struct {
 	*json.Decoder
 }
@@ -193,7 +204,8 @@ func (p ringParser) key(path string) (Key, error) {
 	return k, err
 }
 
-// object reads an object that has each of the members exactly once, and calls value to read the value of each.
+// object reads an object that has each of the members exactly once, and calls value to read the
+// value of each.
 func (p ringParser) object(path string, value func(member string) error, members ...string) error {
 	if token, _ := p.Token(); token != json.Delim('{') {
 		return fmt.Errorf("seal: %s: not an object", path)

@@ -67,7 +67,8 @@ const testSecret = "TESTTESTTESTTESTTESTTESTTESTTESTTESTTESTTEE="
 
 func TestParseRing(t *testing.T) {
 	other := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, seal.KeySize))
-	r, err := seal.ParseRing([]byte(` { "keys" : [ {"key":"` + testSecret + `","id":"new"}, {"id":"old","key":"` + other + `"} ] } `))
+	r, err := seal.ParseRing([]byte(` { "keys" : [ {"key":"` + testSecret + `","id":"new"}, {"id":"old","key":"` +
+		other + `"} ] } `))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,22 +101,27 @@ func TestParseRingRefuses(t *testing.T) {
 		{"unknown member", `{"` + testSecret + `":[]}`, "seal: ring: unknown member, known are keys"},
 		{"member in another case", `{"Keys":[]}`, "seal: ring: unknown member"},
 		{"a key that is no object", `{"keys":["` + testSecret + `"]}`, "seal: keys[0]: not an object"},
-		{"unknown member of a key", `{"keys":[{"id":"a","` + testSecret + `":""}]}`, "seal: keys[0]: unknown member, known are id, key"},
+		{"unknown member of a key", `{"keys":[{"id":"a","` + testSecret + `":""}]}`,
+			"seal: keys[0]: unknown member, known are id, key"},
 		{"member of a key twice", `{"keys":[{"id":"a","id":"b"}]}`, "seal: keys[0].id: given twice"},
 		{"member of a key twice, once escaped", `{"keys":[{"id":"a","\u0069d":"b"}]}`, "seal: keys[0].id: given twice"},
 		{"no id", `{"keys":[{"key":"` + testSecret + `"}]}`, "seal: keys[0].id: missing"},
 		{"no secret", `{"keys":[{"id":"a"}]}`, "seal: keys[0].key: missing"},
 		{"an id that is a number", `{"keys":[{"id":1e999}]}`, "seal: keys[0].id: not a string"},
-		{"an id that is the secret", `{"keys":[{"id":"` + testSecret + `","key":"` + testSecret + `"}]}`, "seal: keys[0]: id is not"},
+		{"an id that is the secret", `{"keys":[{"id":"` + testSecret + `","key":"` + testSecret + `"}]}`,
+			"seal: keys[0]: id is not"},
 		{"a secret that is null", one(`null`), "seal: keys[0].key: not a string"},
 		{"a secret in an array", one(`["` + testSecret + `"]`), "seal: keys[0].key: not a string"},
 		{"an empty secret", one(`""`), "seal: keys[0].key: not the base64 of 32 bytes"},
 		{"a short secret", one(`"TESTTEST"`), "seal: keys[0].key: not the base64 of 32 bytes"},
 		{"a long secret", one(`"TEST` + testSecret + `"`), "seal: keys[0].key: not the base64 of 32 bytes"},
-		{"a secret without padding", one(`"` + strings.TrimRight(testSecret, "=") + `"`), "seal: keys[0].key: not the base64"},
+		{"a secret without padding", one(`"` + strings.TrimRight(testSecret, "=") + `"`),
+			"seal: keys[0].key: not the base64"},
 		{"a secret with a newline", one(`"` + testSecret + `\n"`), "seal: keys[0].key: not the base64"},
-		{"a secret with bits after its end", one(`"` + strings.Replace(testSecret, "E=", "F=", 1) + `"`), "seal: keys[0].key: not the base64"},
-		{"a secret in base64url", one(`"` + strings.Replace(testSecret, "T", "_", 1) + `"`), "seal: keys[0].key: not the base64"},
+		{"a secret with bits after its end", one(`"` + strings.Replace(testSecret, "E=", "F=", 1) + `"`),
+			"seal: keys[0].key: not the base64"},
+		{"a secret in base64url", one(`"` + strings.Replace(testSecret, "T", "_", 1) + `"`),
+			"seal: keys[0].key: not the base64"},
 		{"a secret of zeros", one(`"` + strings.Repeat("A", 43) + `="`), "seal: keys[0]: key is all zero"},
 	} {
 		r, err := seal.ParseRing([]byte(c.text))
@@ -160,7 +166,8 @@ func TestNothingPrintsSecrets(t *testing.T) {
 	k := seal.Key{ID: "2026-11", Secret: [seal.KeySize]byte([]byte("SECRETSECRETSECRETSECRETSECRET!!"))}
 	r := newRing(t, k)
 	var out strings.Builder
-	for _, v := range []any{k, &k, []seal.Key{k}, map[string]seal.Key{"a": k}, struct{ K seal.Key }{k}, r, *r, []*seal.Ring{r}, struct{ r *seal.Ring }{r}} {
+	for _, v := range []any{k, &k, []seal.Key{k}, map[string]seal.Key{"a": k}, struct{ K seal.Key }{k}, r, *r,
+		[]*seal.Ring{r}, struct{ r *seal.Ring }{r}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%b", "%o", "%c", "%U", "%t"} {
 			fmt.Fprintf(&out, verb+"\n", v)
 		}
@@ -179,7 +186,8 @@ func TestNothingPrintsSecrets(t *testing.T) {
 	derived := r.Derive("page")[0]
 	for _, secret := range [][]byte{k.Secret[:6], derived[:6]} {
 		decimal := strings.Trim(fmt.Sprint(secret), "[]")
-		for _, leak := range []string{string(secret), hex.EncodeToString(secret), strings.ToUpper(hex.EncodeToString(secret)), decimal,
+		for _, leak := range []string{string(secret), hex.EncodeToString(secret),
+			strings.ToUpper(hex.EncodeToString(secret)), decimal,
 			base64.StdEncoding.EncodeToString(secret), strings.ReplaceAll(decimal, " ", ",")} {
 			if strings.Contains(text, leak) {
 				t.Errorf("%q is in:\n%s", leak, text)
@@ -188,7 +196,8 @@ func TestNothingPrintsSecrets(t *testing.T) {
 	}
 }
 
-// FuzzParseRing holds that a ring that parses is whole: its keys differ, its id is well-formed, and it opens what it seals.
+// FuzzParseRing holds that a ring that parses is whole: its keys differ, its id is well-formed, and
+// it opens what it seals.
 func FuzzParseRing(f *testing.F) {
 	v, _ := readVectors(f)
 	f.Add([]byte(v.Ring))
@@ -206,7 +215,8 @@ func FuzzParseRing(f *testing.F) {
 			}
 			return
 		}
-		// What encoding/json reads out of the text, which does not see what is there twice, must be the same ring.
+		// What encoding/json reads out of the text, which does not see what is there twice, must be
+		// the same ring.
 		var plain struct {
 			Keys []struct {
 				ID  string

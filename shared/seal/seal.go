@@ -1,9 +1,10 @@
 // Package seal is who can read it: authenticated encryption that is bound to its place.
 //
-// A sealed value opens only with a key of the ring, and only at the place it was sealed for: moved to another field, another
-// configuration, another region or another account it is refused, so whoever can write to the table still cannot swap values.
-// Keys have ids, and a sealed value names the one it uses, so keys can be rotated: a new key is put first in the ring, the old
-// ones stay behind it until nothing uses them any more.
+// A sealed value opens only with a key of the ring, and only at the place it was sealed for: moved
+// to another field, another configuration, another region or another account it is refused, so
+// whoever can write to the table still cannot swap values. Keys have ids, and a sealed value names
+// the one it uses, so keys can be rotated: a new key is put first in the ring, the old ones stay
+// behind it until nothing uses them any more.
 package seal
 
 import (
@@ -16,14 +17,17 @@ import (
 	"fmt"
 )
 
-// MaxPlaintext is the size of the longest plaintext, in bytes: sealed and in base64 it still fits into one item of a table.
+// MaxPlaintext is the size of the longest plaintext, in bytes: sealed and in base64 it still fits
+// into one item of a table.
 const MaxPlaintext = 256 << 10
 
 var (
-	// ErrOpen says that a sealed value cannot be opened: it was damaged, or sealed for another place, or its key is not in the ring.
+	// ErrOpen says that a sealed value cannot be opened: it was damaged, or sealed for another
+	// place, or its key is not in the ring.
 	ErrOpen = errors.New("sealed value cannot be opened")
-	// ErrUnknownKey is the ErrOpen of a value whose key is not in the ring. It is told apart because the cure is another one:
-	// to put the key back. The header that names the key is not verified by then.
+	// ErrUnknownKey is the ErrOpen of a value whose key is not in the ring. It is told apart
+	// because the cure is another one: to put the key back. The header that names the key is not
+	// verified by then.
 	ErrUnknownKey = fmt.Errorf("%w: its key is not in the ring", ErrOpen)
 )
 
@@ -43,23 +47,26 @@ type Place struct {
 //	+---------+-------+----------+---------------+---------------------+----------+
 //	'------- header ------------'
 //
-// by AES-256-GCM. What the tag vouches for besides the plaintext is the header, followed by account, region, name and field, each
-// preceded by its length in bytes as a big-endian uint32, so that no two places have the same encoding. The AES key is
-// HKDF-SHA256 of the ring key's secret with salt sealSalt and info sealInfo.
+// by AES-256-GCM. What the tag vouches for besides the plaintext is the header, followed by
+// account, region, name and field, each preceded by its length in bytes as a big-endian uint32, so
+// that no two places have the same encoding. The AES key is HKDF-SHA256 of the ring key's secret
+// with salt sealSalt and info sealInfo.
 const (
 	version        = 1
 	sealedOverhead = 12 + 16 // nonce and tag
 )
 
-// The salt keeps the AES key apart from every key of Derive, which takes any info but no salt (RFC 5869, section 3.1).
+// The salt keeps the AES key apart from every key of Derive, which takes any info but no salt (RFC
+// 5869, section 3.1).
 const (
 	sealSalt = "chatconf/seal/v1"
 	sealInfo = "AES-256-GCM"
 )
 
-// Seal encrypts plaintext with the current key of the ring, for this place. Sealing twice gives two different values.
-// The nonces are random, so one key is good for 2³² values (NIST SP 800-38D, section 8.3).
-// A plaintext over MaxPlaintext is an error, and so is the zero Place, which would bind to nothing.
+// Seal encrypts plaintext with the current key of the ring, for this place. Sealing twice gives two
+// different values. The nonces are random, so one key is good for 2³² values (NIST SP 800-38D,
+// section 8.3). A plaintext over MaxPlaintext is an error, and so is the zero Place, which would
+// bind to nothing.
 func (r *Ring) Seal(place Place, plaintext []byte) ([]byte, error) {
 	if place == (Place{}) {
 		return nil, errors.New("seal: place is empty")
@@ -93,8 +100,9 @@ func (r *Ring) Open(place Place, sealed []byte) ([]byte, error) {
 	return nil, fmt.Errorf("seal: open with key %q: %w", id, ErrUnknownKey)
 }
 
-// KeyID returns the id of the key that a sealed value names. Compared with Ring's Current it tells whether the value is due to
-// be sealed again. The value is not verified: only Open does that. What has not the form of a sealed value is ErrOpen.
+// KeyID returns the id of the key that a sealed value names. Compared with Ring's Current it tells
+// whether the value is due to be sealed again. The value is not verified: only Open does that. What
+// has not the form of a sealed value is ErrOpen.
 func KeyID(sealed []byte) (string, error) {
 	id, _, ok := split(sealed)
 	if !ok {
@@ -103,7 +111,8 @@ func KeyID(sealed []byte) (string, error) {
 	return string(id), nil
 }
 
-// split takes a sealed value apart, into the key id and what follows the header. It checks form and bounds, not content.
+// split takes a sealed value apart, into the key id and what follows the header. It checks form and
+// bounds, not content.
 func split(sealed []byte) (id, body []byte, ok bool) {
 	if len(sealed) < 2 || sealed[0] != version {
 		return nil, nil, false

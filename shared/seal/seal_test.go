@@ -42,7 +42,8 @@ func mustSeal(t testing.TB, r *seal.Ring, p seal.Place, plaintext string) []byte
 	return sealed
 }
 
-// refuses fails the test unless Open gives wantErr and nothing else, and the error shows neither plaintext nor secret.
+// refuses fails the test unless Open gives wantErr and nothing else, and the error shows neither
+// plaintext nor secret.
 func refuses(t *testing.T, what string, r *seal.Ring, p seal.Place, sealed []byte, wantErr error) {
 	t.Helper()
 	got, err := r.Open(p, sealed)
@@ -63,7 +64,8 @@ var place = seal.Place{Account: "1234567890123456", Region: "cn-hangzhou", Name:
 
 func TestSealOpen(t *testing.T) {
 	r := newRing(t, key("2026-11", 1))
-	for _, plaintext := range []string{"", "x", secretText, strings.Repeat("数", 10_000), strings.Repeat("x", seal.MaxPlaintext)} {
+	for _, plaintext := range []string{"", "x", secretText, strings.Repeat("数", 10_000),
+		strings.Repeat("x", seal.MaxPlaintext)} {
 		sealed := mustSeal(t, r, place, plaintext)
 		got, err := r.Open(place, sealed)
 		if err != nil || string(got) != plaintext {
@@ -92,15 +94,18 @@ func TestOpenAtAnotherPlace(t *testing.T) {
 	r := newRing(t, key("2026-11", 1))
 	sealed := mustSeal(t, r, place, secretText)
 	for what, change := range map[string]func(*seal.Place){
-		"another account":            func(p *seal.Place) { p.Account = "1234567890123457" },
-		"another region":             func(p *seal.Place) { p.Region = "cn-beijing" },
-		"another name":               func(p *seal.Place) { p.Name = "Prod" },
-		"another field":              func(p *seal.Place) { p.Field = "WeChatToken" },
-		"no account":                 func(p *seal.Place) { p.Account = "" },
-		"no place":                   func(p *seal.Place) { *p = seal.Place{} },
-		"region and name exchanged":  func(p *seal.Place) { p.Region, p.Name = p.Name, p.Region },
-		"a letter moved":             func(p *seal.Place) { p.Name, p.Field = "prodW", "eChatSecret" },
-		"everything in one":          func(p *seal.Place) { *p = seal.Place{Account: p.Account + p.Region + p.Name + p.Field} },
+		"another account":           func(p *seal.Place) { p.Account = "1234567890123457" },
+		"another region":            func(p *seal.Place) { p.Region = "cn-beijing" },
+		"another name":              func(p *seal.Place) { p.Name = "Prod" },
+		"another field":             func(p *seal.Place) { p.Field = "WeChatToken" },
+		"no account":                func(p *seal.Place) { p.Account = "" },
+		"no place":                  func(p *seal.Place) { *p = seal.Place{} },
+		"region and name exchanged": func(p *seal.Place) { p.Region, p.Name = p.Name, p.Region },
+		"a letter moved":            func(p *seal.Place) { p.Name, p.Field = "prodW", "eChatSecret" },
+		"everything in one": func(p *seal.Place) {
+			*p = seal.Place{Account: p.Account + p.Region + p.Name +
+				p.Field}
+		},
 		"a zero byte more":           func(p *seal.Place) { p.Field += "\x00" },
 		"the length of the next one": func(p *seal.Place) { p.Name, p.Field = "prod\x00\x00\x00\x0cWeChatSecret", "" },
 	} {
@@ -117,7 +122,8 @@ func TestPlacesDoNotRunTogether(t *testing.T) {
 	for i := 0; i <= 3; i++ {
 		for j := i; j <= 3; j++ {
 			for k := j; k <= 3; k++ {
-				places = append(places, seal.Place{Account: "abc"[:i], Region: "abc"[i:j], Name: "abc"[j:k], Field: "abc"[k:]})
+				places = append(places, seal.Place{Account: "abc"[:i], Region: "abc"[i:j], Name: "abc"[j:k],
+					Field: "abc"[k:]})
 			}
 		}
 	}
@@ -153,7 +159,8 @@ func TestOpenDamaged(t *testing.T) {
 	refuses(t, "a byte more", r, place, append(bytes.Clone(sealed), 0), seal.ErrOpen)
 	refuses(t, "far too long", r, place, append(bytes.Clone(sealed), make([]byte, seal.MaxPlaintext)...), seal.ErrOpen)
 	refuses(t, "another version", r, place, append([]byte{2}, sealed[1:]...), seal.ErrOpen)
-	refuses(t, "an id that is none", r, place, bytes.Replace(sealed, []byte("2026-11"), []byte("2026/11"), 1), seal.ErrOpen)
+	refuses(t, "an id that is none", r, place, bytes.Replace(sealed, []byte("2026-11"), []byte("2026/11"), 1),
+		seal.ErrOpen)
 }
 
 func TestRotation(t *testing.T) {
@@ -205,7 +212,8 @@ func TestKeyIDRefusesWhatHasNotTheForm(t *testing.T) {
 			t.Errorf("KeyID of %d bytes = %q, %v", len(sealed), id, err)
 		}
 	}
-	refused := [][]byte{[]byte("not sealed"), append(longest, 0), bytes.Replace(empty, []byte("2026-11"), []byte("2026/11"), 1)}
+	refused := [][]byte{[]byte("not sealed"), append(longest, 0),
+		bytes.Replace(empty, []byte("2026-11"), []byte("2026/11"), 1)}
 	for n := range empty {
 		refused = append(refused, empty[:n])
 	}
@@ -240,8 +248,9 @@ func TestRingIsSafeForConcurrentUse(t *testing.T) {
 	wg.Wait()
 }
 
-// vectors are sealed values that must open forever: tables are full of values like them. The file may grow, when the layout gets
-// another version, but nothing in it may change; that is why no flag of this test writes it.
+// vectors are sealed values that must open forever: tables are full of values like them. The file
+// may grow, when the layout gets another version, but nothing in it may change; that is why no flag
+// of this test writes it.
 type vectors struct {
 	Ring   json.RawMessage
 	Sealed []struct {
@@ -295,7 +304,8 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// TestLayout opens the vectors by the description of the layout alone, with HKDF and GCM put together from their definitions.
+// TestLayout opens the vectors by the description of the layout alone, with HKDF and GCM put
+// together from their definitions.
 func TestLayout(t *testing.T) {
 	v, _ := readVectors(t)
 	var ring struct {
@@ -336,7 +346,8 @@ func TestLayout(t *testing.T) {
 	}
 	for _, d := range v.Derived {
 		for i, k := range ring.Keys {
-			if want := hkdfOneBlock(k.Key, strings.Repeat("\x00", sha256.Size), d.Purpose); !bytes.Equal(d.Keys[i], want) {
+			if want := hkdfOneBlock(k.Key, strings.Repeat("\x00", sha256.Size), d.Purpose); !bytes.Equal(d.Keys[i],
+				want) {
 				t.Errorf("derived %q[%d] = %x, want %x", d.Purpose, i, d.Keys[i], want)
 			}
 		}
@@ -352,7 +363,8 @@ func hkdfOneBlock(secret []byte, salt, info string) []byte {
 	return expand.Sum(nil)
 }
 
-// FuzzOpen holds that nothing opens but what Seal made: the fuzzer does not have the keys, so whatever opens is one of the seeds.
+// FuzzOpen holds that nothing opens but what Seal made: the fuzzer does not have the keys, so
+// whatever opens is one of the seeds.
 func FuzzOpen(f *testing.F) {
 	v, r := readVectors(f)
 	texts := map[string]string{}

@@ -61,19 +61,21 @@ func TestCheckGet(t *testing.T) {
 		keys  []table.Key
 		valid bool
 	}{
-		"no keys":                              {nil, true},
-		"one key":                              {most[:1], true},
-		"the most keys":                        {most[:table.MaxGet], true},
-		"one key too many":                     {most, false},
-		"the longest keys":                     {[]table.Key{{Partition: longest, Sort: longest}}, true},
-		"one sort key in two partitions":       {[]table.Key{{Partition: "p", Sort: "a"}, {Partition: "q", Sort: "a"}}, true},
-		"a partition beyond the longest":       {[]table.Key{{Partition: tooLong, Sort: "a"}}, false},
-		"a sort key beyond the longest":        {[]table.Key{{Partition: "p", Sort: tooLong}}, false},
-		"an empty partition":                   {[]table.Key{{Sort: "a"}}, false},
-		"an empty sort key behind a good one":  {[]table.Key{{Partition: "p", Sort: "a"}, {Partition: "p"}}, false},
-		"the first key again at the end":       {[]table.Key{most[0], most[1], most[0]}, false},
-		"keys that are not text":               {[]table.Key{{Partition: "\xff", Sort: "\x00"}}, true},
-		"keys that are the same bytes, joined": {[]table.Key{{Partition: "a", Sort: "bc"}, {Partition: "ab", Sort: "c"}}, true},
+		"no keys":          {nil, true},
+		"one key":          {most[:1], true},
+		"the most keys":    {most[:table.MaxGet], true},
+		"one key too many": {most, false},
+		"the longest keys": {[]table.Key{{Partition: longest, Sort: longest}}, true},
+		"one sort key in two partitions": {[]table.Key{{Partition: "p", Sort: "a"}, {Partition: "q", Sort: "a"}},
+			true},
+		"a partition beyond the longest":      {[]table.Key{{Partition: tooLong, Sort: "a"}}, false},
+		"a sort key beyond the longest":       {[]table.Key{{Partition: "p", Sort: tooLong}}, false},
+		"an empty partition":                  {[]table.Key{{Sort: "a"}}, false},
+		"an empty sort key behind a good one": {[]table.Key{{Partition: "p", Sort: "a"}, {Partition: "p"}}, false},
+		"the first key again at the end":      {[]table.Key{most[0], most[1], most[0]}, false},
+		"keys that are not text":              {[]table.Key{{Partition: "\xff", Sort: "\x00"}}, true},
+		"keys that are the same bytes, joined": {[]table.Key{{Partition: "a", Sort: "bc"},
+			{Partition: "ab", Sort: "c"}}, true},
 	} {
 		checkValid(t, "CheckGet of "+name, table.CheckGet(test.keys), test.valid)
 	}
@@ -84,8 +86,9 @@ func TestCheckQuery(t *testing.T) {
 		r     table.Range
 		valid bool
 	}{
-		"the smallest range":             {table.Range{Partition: "p", Limit: 1}, true},
-		"the largest range":              {table.Range{Partition: longest, Prefix: longest, After: longest, Limit: table.MaxQuery, Reverse: true}, true},
+		"the smallest range": {table.Range{Partition: "p", Limit: 1}, true},
+		"the largest range": {table.Range{Partition: longest, Prefix: longest, After: longest,
+			Limit: table.MaxQuery, Reverse: true}, true},
 		"a cursor outside the prefix":    {table.Range{Partition: "p", Prefix: "a", After: "b", Limit: 1}, true},
 		"an empty partition":             {table.Range{Limit: 1}, false},
 		"a partition beyond the longest": {table.Range{Partition: tooLong, Limit: 1}, false},
@@ -109,35 +112,46 @@ func TestCheckWrite(t *testing.T) {
 		change    table.Change
 		valid     bool
 	}{
-		"a put":                           {"p", table.Change{Puts: puts[:1]}, true},
-		"a delete":                        {"p", table.Change{Deletes: []table.Delete{{Sort: "a"}}}, true},
-		"a delete at a revision":          {"p", table.Change{Deletes: []table.Delete{{Sort: "a", If: table.AtRevision(1)}}}, true},
-		"an add":                          {"p", table.Change{Adds: []table.Add{{Sort: "a"}}}, true},
-		"the most parts":                  {"p", table.Change{Puts: puts[:table.MaxWrite-2], Deletes: []table.Delete{{Sort: "a"}}, Adds: []table.Add{{Sort: "b"}}}, true},
-		"the longest keys":                {longest, table.Change{Puts: []table.Put{{Sort: longest}}}, true},
-		"the largest value":               {"p", table.Change{Puts: []table.Put{{Sort: "a", Value: make([]byte, table.MaxValue)}}}, true},
-		"no parts":                        {"p", table.Change{}, false},
-		"one part too many":               {"p", table.Change{Puts: puts, Adds: []table.Add{{Sort: "a"}}}, false},
-		"an empty partition":              {"", table.Change{Puts: puts[:1]}, false},
-		"a partition beyond the longest":  {tooLong, table.Change{Puts: puts[:1]}, false},
-		"a put of an empty key":           {"p", table.Change{Puts: []table.Put{{}}}, false},
-		"a put of a key too long":         {"p", table.Change{Puts: []table.Put{{Sort: tooLong}}}, false},
-		"a put of a value too large":      {"p", table.Change{Puts: []table.Put{{Sort: "a", Value: make([]byte, table.MaxValue+1)}}}, false},
-		"a delete of an empty key":        {"p", table.Change{Deletes: []table.Delete{{}}}, false},
-		"a delete if absent":              {"p", table.Change{Deletes: []table.Delete{{Sort: "a", If: table.Absent()}}}, false},
-		"an add of a key too long":        {"p", table.Change{Adds: []table.Add{{Sort: tooLong}}}, false},
-		"a key in two puts":               {"p", table.Change{Puts: []table.Put{{Sort: "a"}, {Sort: "a"}}}, false},
-		"a key in a put and a delete":     {"p", table.Change{Puts: []table.Put{{Sort: "a"}}, Deletes: []table.Delete{{Sort: "a"}}}, false},
-		"a key in a put and an add":       {"p", table.Change{Puts: []table.Put{{Sort: "a"}}, Adds: []table.Add{{Sort: "a"}}}, false},
-		"a key in a delete and an add":    {"p", table.Change{Deletes: []table.Delete{{Sort: "a"}}, Adds: []table.Add{{Sort: "a"}}}, false},
-		"a key in two adds":               {"p", table.Change{Adds: []table.Add{{Sort: "a"}, {Sort: "a"}}}, false},
-		"a bad delete behind a good put":  {"p", table.Change{Puts: puts[:1], Deletes: []table.Delete{{Sort: tooLong}}}, false},
-		"keys that differ in case only":   {"p", table.Change{Adds: []table.Add{{Sort: "a"}, {Sort: "A"}}}, true},
-		"a revision and a count below 0":  {"p", table.Change{Puts: []table.Put{{Sort: "a", Revision: -1}}, Adds: []table.Add{{Sort: "b", N: -1}}}, true},
-		"a key that another's prefix is":  {"p", table.Change{Adds: []table.Add{{Sort: "a"}, {Sort: "a\x00"}}}, true},
-		"a key that is not text":          {"p", table.Change{Puts: []table.Put{{Sort: "\xff"}}}, true},
-		"a put of what the partition is":  {"p", table.Change{Puts: []table.Put{{Sort: "p"}}}, true},
-		"a put if absent beside a delete": {"p", table.Change{Puts: []table.Put{{Sort: "a", If: table.Absent()}}, Deletes: []table.Delete{{Sort: "b"}}}, true},
+		"a put":    {"p", table.Change{Puts: puts[:1]}, true},
+		"a delete": {"p", table.Change{Deletes: []table.Delete{{Sort: "a"}}}, true},
+		"a delete at a revision": {"p",
+			table.Change{Deletes: []table.Delete{{Sort: "a", If: table.AtRevision(1)}}}, true},
+		"an add": {"p", table.Change{Adds: []table.Add{{Sort: "a"}}}, true},
+		"the most parts": {"p", table.Change{Puts: puts[:table.MaxWrite-2],
+			Deletes: []table.Delete{{Sort: "a"}}, Adds: []table.Add{{Sort: "b"}}}, true},
+		"the longest keys": {longest, table.Change{Puts: []table.Put{{Sort: longest}}}, true},
+		"the largest value": {"p",
+			table.Change{Puts: []table.Put{{Sort: "a", Value: make([]byte, table.MaxValue)}}}, true},
+		"no parts":                       {"p", table.Change{}, false},
+		"one part too many":              {"p", table.Change{Puts: puts, Adds: []table.Add{{Sort: "a"}}}, false},
+		"an empty partition":             {"", table.Change{Puts: puts[:1]}, false},
+		"a partition beyond the longest": {tooLong, table.Change{Puts: puts[:1]}, false},
+		"a put of an empty key":          {"p", table.Change{Puts: []table.Put{{}}}, false},
+		"a put of a key too long":        {"p", table.Change{Puts: []table.Put{{Sort: tooLong}}}, false},
+		"a put of a value too large": {"p",
+			table.Change{Puts: []table.Put{{Sort: "a", Value: make([]byte, table.MaxValue+1)}}}, false},
+		"a delete of an empty key": {"p", table.Change{Deletes: []table.Delete{{}}}, false},
+		"a delete if absent": {"p", table.Change{Deletes: []table.Delete{{Sort: "a", If: table.Absent()}}},
+			false},
+		"an add of a key too long": {"p", table.Change{Adds: []table.Add{{Sort: tooLong}}}, false},
+		"a key in two puts":        {"p", table.Change{Puts: []table.Put{{Sort: "a"}, {Sort: "a"}}}, false},
+		"a key in a put and a delete": {"p", table.Change{Puts: []table.Put{{Sort: "a"}},
+			Deletes: []table.Delete{{Sort: "a"}}}, false},
+		"a key in a put and an add": {"p", table.Change{Puts: []table.Put{{Sort: "a"}},
+			Adds: []table.Add{{Sort: "a"}}}, false},
+		"a key in a delete and an add": {"p", table.Change{Deletes: []table.Delete{{Sort: "a"}},
+			Adds: []table.Add{{Sort: "a"}}}, false},
+		"a key in two adds": {"p", table.Change{Adds: []table.Add{{Sort: "a"}, {Sort: "a"}}}, false},
+		"a bad delete behind a good put": {"p", table.Change{Puts: puts[:1], Deletes: []table.Delete{{Sort: tooLong}}},
+			false},
+		"keys that differ in case only": {"p", table.Change{Adds: []table.Add{{Sort: "a"}, {Sort: "A"}}}, true},
+		"a revision and a count below 0": {"p", table.Change{Puts: []table.Put{{Sort: "a", Revision: -1}},
+			Adds: []table.Add{{Sort: "b", N: -1}}}, true},
+		"a key that another's prefix is": {"p", table.Change{Adds: []table.Add{{Sort: "a"}, {Sort: "a\x00"}}}, true},
+		"a key that is not text":         {"p", table.Change{Puts: []table.Put{{Sort: "\xff"}}}, true},
+		"a put of what the partition is": {"p", table.Change{Puts: []table.Put{{Sort: "p"}}}, true},
+		"a put if absent beside a delete": {"p", table.Change{Puts: []table.Put{{Sort: "a", If: table.Absent()}},
+			Deletes: []table.Delete{{Sort: "b"}}}, true},
 	} {
 		checkValid(t, "CheckWrite of "+name, table.CheckWrite(test.partition, test.change), test.valid)
 	}
@@ -151,7 +165,8 @@ func checkValid(t *testing.T, what string, err error, valid bool) {
 }
 
 func TestCheckText(t *testing.T) {
-	for verb, good := range map[string][]string{"get": nil, "query": {"", "a", "\x00"}, "write": {"名", "\U0001f600", "\uffff"}} {
+	for verb, good := range map[string][]string{"get": nil, "query": {"", "a", "\x00"},
+		"write": {"名", "\U0001f600", "\uffff"}} {
 		if err := table.CheckText(verb, good...); err != nil {
 			t.Errorf("CheckText(%q) = %v, want nil", good, err)
 		}

@@ -1,5 +1,5 @@
-// Package alibaba is Alibaba Cloud: its key service, the functions of Function Compute, and the roots of
-// its hosts. Requests are signed by package rpc/sign, which also verifies our own callers.
+// Package alibaba is Alibaba Cloud: its key service, the functions of Function Compute, and the
+// roots of its hosts. Requests are signed by package rpc/sign, which also verifies our own callers.
 package alibaba
 
 import (
@@ -17,10 +17,11 @@ import (
 
 // Options of a Client.
 type Options struct {
-	// Region is the region of what the service is asked for. It is required unless Endpoint is given.
+	// Region is the region of what the service is asked for. It is required unless Endpoint is
+	// given.
 	Region string
-	// Endpoint is the URL that requests go to. Empty is the service's own in the region that is reached from the internet; inside a VPC
-	// there is another.
+	// Endpoint is the URL that requests go to. Empty is the service's own in the region that is
+	// reached from the internet; inside a VPC there is another.
 	Endpoint string
 	// Credentials sign the requests of invocations that carry none of their own.
 	Credentials invoke.Credentials
@@ -39,7 +40,8 @@ type Client struct {
 	now         func() time.Time
 }
 
-// NewClient returns a client of the service at o.Endpoint, which must be given here, by the version of its API. It does no I/O.
+// NewClient returns a client of the service at o.Endpoint, which must be given here, by the version
+// of its API. It does no I/O.
 func NewClient(version string, o Options) (*Client, error) {
 	if err := cloud.CheckEndpoint(o.Endpoint); err != nil {
 		return nil, fmt.Errorf("endpoint: %w", err)
@@ -56,8 +58,10 @@ func NewClient(version string, o Options) (*Client, error) {
 	}, nil
 }
 
-// Ask posts the body of an action with headers to an escaped path, in the name of the invocation, as q says but for Transport and Sign.
-func (c *Client) Ask(ctx context.Context, action, path string, h http.Header, body []byte, q cloud.Question) ([]byte, error) {
+// Ask posts the body of an action with headers to an escaped path, in the name of the invocation,
+// as q says but for Transport and Sign.
+func (c *Client) Ask(ctx context.Context, action, path string, h http.Header, body []byte,
+	q cloud.Question) ([]byte, error) {
 	q.Transport = c.transport
 	q.Sign = func(ctx context.Context) (cloud.Request, error) {
 		r, err := http.NewRequest(http.MethodPost, c.endpoint+path, bytes.NewReader(body))
@@ -80,7 +84,8 @@ func (c *Client) sign(ctx context.Context, r *http.Request, body []byte) (cloud.
 	if credentials.AccessKeyID == "" {
 		return cloud.Request{}, cloud.ErrNoCredentials
 	}
-	key := sign.Key{ID: credentials.AccessKeyID, Secret: credentials.AccessKeySecret, SecurityToken: credentials.SecurityToken}
+	key := sign.Key{ID: credentials.AccessKeyID, Secret: credentials.AccessKeySecret,
+		SecurityToken: credentials.SecurityToken}
 	err := key.SignACS3(r, body, c.now(), invoke.NewRequestID())
 	return cloud.Request{Request: r, Secrets: []string{credentials.AccessKeySecret, credentials.SecurityToken}}, err
 }

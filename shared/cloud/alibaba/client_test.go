@@ -12,12 +12,14 @@ import (
 	"chatconf/shared/invoke"
 )
 
-// Each request has the caller's headers and a nonce of its own; the caller's headers stay as they are, and a client shows no secret.
+// Each request has the caller's headers and a nonce of its own; the caller's headers stay as they
+// are, and a client shows no secret.
 func TestAsk(t *testing.T) {
 	var nonces []string
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		nonces = append(nonces, r.Header.Get("X-Acs-Signature-Nonce"))
-		if r.URL.EscapedPath() != "/a%2Fb" || r.Header.Get("Accept") != "application/json" || r.Header.Get("X-Acs-Action") != "Do" || r.Header.Get("X-Acs-Version") != "2026-11-23" {
+		if r.URL.EscapedPath() != "/a%2Fb" || r.Header.Get("Accept") != "application/json" ||
+			r.Header.Get("X-Acs-Action") != "Do" || r.Header.Get("X-Acs-Version") != "2026-11-23" {
 			t.Errorf("request %d is %s with %v", len(nonces), r.URL, r.Header)
 		}
 		if len(nonces) == 1 {
@@ -25,7 +27,8 @@ func TestAsk(t *testing.T) {
 		}
 	}))
 	defer s.Close()
-	client, err := alibaba.NewClient("2026-11-23", alibaba.Options{Endpoint: s.URL, Credentials: invoke.Credentials{AccessKeyID: "LTAIexample", AccessKeySecret: planted}})
+	client, err := alibaba.NewClient("2026-11-23", alibaba.Options{Endpoint: s.URL,
+		Credentials: invoke.Credentials{AccessKeyID: "LTAIexample", AccessKeySecret: planted}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,12 +36,13 @@ func TestAsk(t *testing.T) {
 		t.Errorf("the client shows its credentials: %s", text)
 	}
 	h := http.Header{"Accept": {"application/json"}}
-	_, err = client.Ask(t.Context(), "Do", "/a%2Fb", h, nil, cloud.Question{Read: func(status int, _ http.Header, _ []byte) ([]byte, error) {
-		if status != http.StatusOK {
-			return nil, &cloud.Refusal{Status: status, Passing: cloud.Passing(status)}
-		}
-		return nil, nil
-	}})
+	_, err = client.Ask(t.Context(), "Do", "/a%2Fb", h, nil,
+		cloud.Question{Read: func(status int, _ http.Header, _ []byte) ([]byte, error) {
+			if status != http.StatusOK {
+				return nil, &cloud.Refusal{Status: status, Passing: cloud.Passing(status)}
+			}
+			return nil, nil
+		}})
 	if err != nil || len(nonces) != 2 || nonces[0] == nonces[1] || len(h) != 1 {
 		t.Errorf("Ask = %v after requests with the nonces %q, and the headers are %v", err, nonces, h)
 	}

@@ -12,8 +12,8 @@ import (
 	"chatconf/shared/table/tablestore"
 )
 
-// Read returns Alibaba Cloud as the environment describes it, with Tablestore as its store. The error lists
-// every mistake with the name of its variable, and no secret.
+// Read returns Alibaba Cloud as the environment describes it, with Tablestore as its store. The
+// error lists every mistake with the name of its variable, and no secret.
 //
 //	TABLESTORE_ENDPOINT, TABLESTORE_INSTANCE    required
 //	TABLESTORE_ACCESS_KEY_ID, …_SECRET          for invocations without credentials; else the same under
@@ -70,9 +70,9 @@ func Read(getenv func(string) string) (cloud.Cloud, error) {
 	}, nil
 }
 
-// credentialsOf returns the credentials of the environment, and which they are, for people. There may be
-// none: an invocation brings those of the role. Of half an access key the other half is not looked for
-// under other names.
+// credentialsOf returns the credentials of the environment, and which they are, for people. There
+// may be none: an invocation brings those of the role. Of half an access key the other half is not
+// looked for under other names.
 func credentialsOf(getenv func(string) string) (_ invoke.Credentials, key string, err error) {
 	for _, prefix := range []string{"TABLESTORE_", "ALIBABA_CLOUD_"} {
 		idName, secretName := prefix+"ACCESS_KEY_ID", prefix+"ACCESS_KEY_SECRET"

@@ -20,8 +20,9 @@ type Functions struct {
 	api *Client
 }
 
-// NewFunctions returns the functions of an account. The account is required unless o.Endpoint is given.
-// Inside a VPC the endpoint is https://<account>.<region>-internal.fc.aliyuncs.com. It does no I/O.
+// NewFunctions returns the functions of an account. The account is required unless o.Endpoint is
+// given. Inside a VPC the endpoint is https://<account>.<region>-internal.fc.aliyuncs.com. It does
+// no I/O.
 func NewFunctions(account string, o Options) (*Functions, error) {
 	if o.Endpoint == "" {
 		if account == "" || o.Region == "" {
@@ -48,11 +49,13 @@ func (f *Functions) Start(ctx context.Context, name string, payload []byte) erro
 	return err
 }
 
-func (f *Functions) invoke(ctx context.Context, name string, payload []byte, kind string, q cloud.Question) ([]byte, error) {
-	out, err := f.api.Ask(ctx, "InvokeFunction", "/"+functionVersion+"/functions/"+url.PathEscape(name)+"/invocations", http.Header{
-		"Content-Type":         {"application/octet-stream"},
-		"X-Fc-Invocation-Type": {kind},
-	}, payload, q)
+func (f *Functions) invoke(ctx context.Context, name string, payload []byte, kind string,
+	q cloud.Question) ([]byte, error) {
+	out, err := f.api.Ask(ctx, "InvokeFunction", "/"+functionVersion+"/functions/"+url.PathEscape(name)+"/invocations",
+		http.Header{
+			"Content-Type":         {"application/octet-stream"},
+			"X-Fc-Invocation-Type": {kind},
+		}, payload, q)
 	if err != nil {
 		return nil, fmt.Errorf("function: invoke %.80q: %w", name, err)
 	}
@@ -79,5 +82,6 @@ func refusal(status int, h http.Header, body []byte) error {
 	if said.RequestId == "" {
 		said.RequestId = h.Get("X-Fc-Request-Id")
 	}
-	return &cloud.Refusal{Status: status, Code: said.Code, Message: said.Message, RequestID: said.RequestId, Passing: cloud.Passing(status)}
+	return &cloud.Refusal{Status: status, Code: said.Code, Message: said.Message, RequestID: said.RequestId,
+		Passing: cloud.Passing(status)}
 }

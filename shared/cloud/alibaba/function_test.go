@@ -39,7 +39,8 @@ func functionCompute(t *testing.T, status int, header http.Header, answer string
 			t.Errorf("the signature: %v", err)
 			return
 		}
-		*got = append(*got, request{r.URL.EscapedPath(), r.Header.Get("X-Fc-Invocation-Type"), s.Action, s.Version, s.AccessKeyID, s.SecurityToken, string(body)})
+		*got = append(*got, request{r.URL.EscapedPath(), r.Header.Get("X-Fc-Invocation-Type"), s.Action, s.Version,
+			s.AccessKeyID, s.SecurityToken, string(body)})
 		for name, values := range header {
 			w.Header()[name] = values
 		}
@@ -47,7 +48,8 @@ func functionCompute(t *testing.T, status int, header http.Header, answer string
 		io.WriteString(w, answer)
 	}))
 	t.Cleanup(server.Close)
-	client, err := alibaba.NewFunctions("", alibaba.Options{Endpoint: server.URL + "/", Credentials: invoke.Credentials{AccessKeyID: "LTAIexample", AccessKeySecret: secret}})
+	client, err := alibaba.NewFunctions("", alibaba.Options{Endpoint: server.URL + "/",
+		Credentials: invoke.Credentials{AccessKeyID: "LTAIexample", AccessKeySecret: secret}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,12 +62,16 @@ func TestCall(t *testing.T) {
 	if err != nil || string(answer) != `{"text":"done"}` {
 		t.Fatalf("Call = %s, %v", answer, err)
 	}
-	if r, want := (*got)[0], (request{"/2023-03-30/functions/restart-bot/invocations", "Sync", "InvokeFunction", "2023-03-30", "LTAIexample", "", `{"a":1}`}); r != want {
+	if r, want := (*got)[0], (request{"/2023-03-30/functions/restart-bot/invocations", "Sync", "InvokeFunction",
+		"2023-03-30", "LTAIexample", "", `{"a":1}`}); r != want {
 		t.Errorf("request = %+v, want %+v", r, want)
 	}
 	// The invocation's own credentials come first.
-	ctx := invoke.With(t.Context(), &invoke.Invocation{Credentials: invoke.Credentials{AccessKeyID: "STS.example", AccessKeySecret: secret, SecurityToken: "token"}})
-	if _, err := client.Call(ctx, "../x?y#z", nil); err != nil || (*got)[1].path != "/2023-03-30/functions/..%2Fx%3Fy%23z/invocations" || (*got)[1].key != "STS.example" || (*got)[1].token != "token" {
+	ctx := invoke.With(t.Context(), &invoke.Invocation{Credentials: invoke.Credentials{AccessKeyID: "STS.example",
+		AccessKeySecret: secret, SecurityToken: "token"}})
+	if _, err := client.Call(ctx, "../x?y#z", nil); err != nil ||
+		(*got)[1].path != "/2023-03-30/functions/..%2Fx%3Fy%23z/invocations" || (*got)[1].key != "STS.example" ||
+		(*got)[1].token != "token" {
 		t.Errorf("request = %+v, %v", (*got)[1], err)
 	}
 }
@@ -84,12 +90,21 @@ func TestStart(t *testing.T) {
 // What the service says instead, whether it may pass, and how often it is asked.
 func TestFunctionsRefuse(t *testing.T) {
 	for about, test := range map[string]cloudtest.Refusal{
-		"no such function":       {Status: 404, Header: http.Header{"X-Fc-Request-Id": {"r-2"}}, Body: `{"Code":"FunctionNotFound","Message":"function 'f' does not exist","RequestId":"r-1"}`, Says: "FunctionNotFound, status 404, request r-1", Started: 1},
-		"not allowed":            {Status: 403, Body: `{"Code":"AccessDenied","Message":"` + secret + `"}`, Says: `AccessDenied, status 403: "[secret]"`, Started: 1},
-		"too many":               {Status: 429, Body: `{"Code":"ResourceThrottled"}`, Says: "ResourceThrottled, status 429", Passing: true, Started: 2},
-		"broken":                 {Status: 500, Header: http.Header{"X-Fc-Request-Id": {"r-1"}, "X-Fc-Error-Type": {"FcCommonError"}}, Body: `no JSON`, Says: "FcCommonError, status 500, request r-1", Passing: true, Started: 2},
-		"the function failed":    {Status: 200, Header: http.Header{"X-Fc-Error-Type": {"UnhandledInvocationError"}}, Body: `{"errorMessage":"` + secret + `"}`, Says: "UnhandledInvocationError, status 200", Passing: true, Started: 1},
-		"it moved, which is odd": {Status: 302, Header: http.Header{"Location": {"http://192.0.2.1/"}}, Says: "status 302", Started: 1},
+		"no such function": {Status: 404, Header: http.Header{"X-Fc-Request-Id": {"r-2"}},
+			Body: `{"Code":"FunctionNotFound","Message":"function 'f' does not exist","RequestId":"r-1"}`,
+			Says: "FunctionNotFound, status 404, request r-1", Started: 1},
+		"not allowed": {Status: 403, Body: `{"Code":"AccessDenied","Message":"` + secret + `"}`,
+			Says: `AccessDenied, status 403: "[secret]"`, Started: 1},
+		"too many": {Status: 429, Body: `{"Code":"ResourceThrottled"}`,
+			Says: "ResourceThrottled, status 429", Passing: true, Started: 2},
+		"broken": {Status: 500, Header: http.Header{"X-Fc-Request-Id": {"r-1"},
+			"X-Fc-Error-Type": {"FcCommonError"}}, Body: `no JSON`, Says: "FcCommonError, status 500, request r-1",
+			Passing: true, Started: 2},
+		"the function failed": {Status: 200, Header: http.Header{"X-Fc-Error-Type": {"UnhandledInvocationError"}},
+			Body: `{"errorMessage":"` + secret + `"}`, Says: "UnhandledInvocationError, status 200", Passing: true,
+			Started: 1},
+		"it moved, which is odd": {Status: 302, Header: http.Header{"Location": {"http://192.0.2.1/"}},
+			Says: "status 302", Started: 1},
 	} {
 		t.Run(about, func(t *testing.T) {
 			client, got := functionCompute(t, test.Status, test.Header, test.Body)
@@ -113,12 +128,14 @@ func TestNewFunctions(t *testing.T) {
 		}
 	}
 	asked := ""
-	client, err := alibaba.NewFunctions("1000000000000000", alibaba.Options{Region: "cn-hangzhou", Transport: cloudtest.Transport(func(r *http.Request) { asked = r.URL.Host }),
+	client, err := alibaba.NewFunctions("1000000000000000", alibaba.Options{Region: "cn-hangzhou",
+		Transport:   cloudtest.Transport(func(r *http.Request) { asked = r.URL.Host }),
 		Credentials: invoke.Credentials{AccessKeyID: "LTAIexample", AccessKeySecret: secret}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := client.Call(t.Context(), "f", nil); err == nil || asked != "1000000000000000.cn-hangzhou.fc.aliyuncs.com" {
+	if _, err := client.Call(t.Context(), "f", nil); err == nil ||
+		asked != "1000000000000000.cn-hangzhou.fc.aliyuncs.com" {
 		t.Errorf("asked is %s, %v", asked, err)
 	}
 	if text := fmt.Sprintf("%+v %#v", client, client); strings.Contains(text, secret) {

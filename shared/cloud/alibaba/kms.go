@@ -22,7 +22,8 @@ type Keys struct {
 	api *Client
 }
 
-// NewKeys returns the key service. Inside a VPC the endpoint is https://kms-vpc.<region>.aliyuncs.com. It does no I/O.
+// NewKeys returns the key service. Inside a VPC the endpoint is
+// https://kms-vpc.<region>.aliyuncs.com. It does no I/O.
 func NewKeys(o Options) (*Keys, error) {
 	if o.Endpoint == "" {
 		if o.Region == "" {
@@ -37,9 +38,9 @@ func NewKeys(o Options) (*Keys, error) {
 	return &Keys{api}, nil
 }
 
-// Open returns the plaintext of a ciphertext, the CiphertextBlob of `aliyun kms Encrypt`, sealed under the
-// encryption context of a key ring. The service takes plaintexts in base64 only and returns them so. The
-// ciphertext names the key.
+// Open returns the plaintext of a ciphertext, the CiphertextBlob of `aliyun kms Encrypt`, sealed
+// under the encryption context of a key ring. The service takes plaintexts in base64 only and
+// returns them so. The ciphertext names the key.
 func (k *Keys) Open(ctx context.Context, sealed string) ([]byte, error) {
 	encryptionContext, err := json.Marshal(map[string]string{cloud.KeyContextKey: cloud.KeyContextValue})
 	if err != nil {

@@ -24,14 +24,16 @@ const planted = cloudtest.Planted
 
 const ring = `{"keys":[{"id":"test","key":"` + planted + `"}]}`
 
-// sealed is as the service makes them: text that it alone understands, not all of it base64 of one thing.
+// sealed is as the service makes them: text that it alone understands, not all of it base64 of one
+// thing.
 const sealed = "DZhOWVmZDktM2QxNi00ODk0LWJkNGYtMWZjNDNmM2YyYWJm+aSl/TztSIMe43nbTH=="
 
 var (
 	now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	own = invoke.Credentials{AccessKeyID: "LTAIown", AccessKeySecret: planted + "-own"}
 	// role is what the runtime gives one invocation.
-	role = invoke.Credentials{AccessKeyID: "STS.role", AccessKeySecret: planted + "-role", SecurityToken: planted + "-token"}
+	role = invoke.Credentials{AccessKeyID: "STS.role", AccessKeySecret: planted + "-role", SecurityToken: planted +
+		"-token"}
 )
 
 // A service is KMS with one ciphertext.
@@ -61,7 +63,8 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	fail := func(code string) {
 		w.WriteHeader(http.StatusBadRequest)
-		fmt.Fprintf(w, `{"RequestId":"request-1","HostId":"kms.example","Code":%q,"Message":"You signed %s"}`, code, r.Header.Get("X-Acs-Security-Token"))
+		fmt.Fprintf(w, `{"RequestId":"request-1","HostId":"kms.example","Code":%q,"Message":"You signed %s"}`, code,
+			r.Header.Get("X-Acs-Security-Token"))
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
@@ -69,27 +72,32 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	signature, err := sign.Parse(r, form, body)
 	if err == nil {
-		secret := map[string]string{own.AccessKeyID: own.AccessKeySecret, role.AccessKeyID: role.AccessKeySecret}[signature.AccessKeyID]
+		secret := map[string]string{own.AccessKeyID: own.AccessKeySecret,
+			role.AccessKeyID: role.AccessKeySecret}[signature.AccessKeyID]
 		err = errors.Join(signature.Verify(secret), signature.CheckTime(now))
 	}
 	if err != nil {
 		fail("SignatureDoesNotMatch")
 		return
 	}
-	if signature.Dialect != sign.ACS3 || signature.Action != "Decrypt" || signature.Version != "2016-01-20" || signature.AccessKeyID == role.AccessKeyID && signature.SecurityToken != role.SecurityToken {
+	if signature.Dialect != sign.ACS3 || signature.Action != "Decrypt" || signature.Version != "2016-01-20" ||
+		signature.AccessKeyID == role.AccessKeyID && signature.SecurityToken != role.SecurityToken {
 		fail("InvalidAction")
 		return
 	}
-	if len(form) != 2 || form.Get("CiphertextBlob") != s.sealed || form.Get("EncryptionContext") != `{"chatconf":"keyring"}` {
+	if len(form) != 2 || form.Get("CiphertextBlob") != s.sealed ||
+		form.Get("EncryptionContext") != `{"chatconf":"keyring"}` {
 		fail("Forbidden.InvalidCiphertext")
 		return
 	}
-	fmt.Fprintf(w, `{"KeyId":"key-1","KeyVersionId":"2","RequestId":"request-1","Plaintext":%q}`, base64.StdEncoding.EncodeToString([]byte(ring)))
+	fmt.Fprintf(w, `{"KeyId":"key-1","KeyVersionId":"2","RequestId":"request-1","Plaintext":%q}`,
+		base64.StdEncoding.EncodeToString([]byte(ring)))
 }
 
 func open(tb testing.TB, ctx context.Context, endpoint string, credentials invoke.Credentials) ([]byte, error) {
 	tb.Helper()
-	c, err := alibaba.NewKeys(alibaba.Options{Endpoint: endpoint, Credentials: credentials, Now: func() time.Time { return now }})
+	c, err := alibaba.NewKeys(alibaba.Options{Endpoint: endpoint, Credentials: credentials,
+		Now: func() time.Time { return now }})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -120,11 +128,13 @@ func TestKeysRefuse(t *testing.T) {
 	wrong.AccessKeySecret = planted + "-wrong"
 	_, err := open(t, t.Context(), endpoint, wrong)
 	var refused *cloud.Refusal
-	if !errors.As(err, &refused) || refused.Code != "SignatureDoesNotMatch" || !strings.Contains(err.Error(), "request-1") || !strings.Contains(err.Error(), "[secret]") || s.asked != 1 {
+	if !errors.As(err, &refused) || refused.Code != "SignatureDoesNotMatch" ||
+		!strings.Contains(err.Error(), "request-1") || !strings.Contains(err.Error(), "[secret]") || s.asked != 1 {
 		t.Errorf("Open with a wrong secret = %v after %d requests", err, s.asked)
 	}
 	s.sealed = "other"
-	if _, err := open(t, t.Context(), endpoint, own); !errors.As(err, &refused) || refused.Code != "Forbidden.InvalidCiphertext" || s.asked != 2 {
+	if _, err := open(t, t.Context(), endpoint, own); !errors.As(err, &refused) ||
+		refused.Code != "Forbidden.InvalidCiphertext" || s.asked != 2 {
 		t.Errorf("Open of what was sealed otherwise = %v after %d requests", err, s.asked)
 	}
 	if _, err := open(t, t.Context(), endpoint, invoke.Credentials{}); err == nil || s.asked != 2 {
@@ -147,11 +157,13 @@ func TestAnswersThatMakeNoSense(t *testing.T) {
 		{200, `{"Plaintext":"{` + planted + `}"}`, "no plaintext in base64"},
 		{200, `{}`, "no plaintext"},
 		{404, `<html>`, "status 404"},
-		{403, `{"Code":"Forbidden.KeyNotFound","Message":"The specified key is not found.","RequestId":"r"}`, `Forbidden.KeyNotFound, status 403, request r: "The specified`},
+		{403, `{"Code":"Forbidden.KeyNotFound","Message":"The specified key is not found.","RequestId":"r"}`,
+			`Forbidden.KeyNotFound, status 403, request r: "The specified`},
 	} {
 		s.answer = func(w http.ResponseWriter) { w.WriteHeader(test.status); io.WriteString(w, test.body) }
 		before := s.asked
-		if _, err := open(t, t.Context(), endpoint, own); err == nil || !strings.Contains(err.Error(), test.says) || s.asked != before+1 {
+		if _, err := open(t, t.Context(), endpoint, own); err == nil || !strings.Contains(err.Error(), test.says) ||
+			s.asked != before+1 {
 			t.Errorf("%d %s: %v after %d requests, want %q", test.status, test.body, err, s.asked-before, test.says)
 		}
 	}
@@ -177,10 +189,11 @@ func TestNewKeys(t *testing.T) {
 		}
 	}
 	got := ""
-	c, err := alibaba.NewKeys(alibaba.Options{Region: "cn-hangzhou", Credentials: own, Transport: transport(func(r *http.Request) (*http.Response, error) {
-		got = r.URL.Scheme + "://" + r.Host
-		return &http.Response{StatusCode: 400, Body: http.NoBody}, nil
-	})})
+	c, err := alibaba.NewKeys(alibaba.Options{Region: "cn-hangzhou", Credentials: own,
+		Transport: transport(func(r *http.Request) (*http.Response, error) {
+			got = r.URL.Scheme + "://" + r.Host
+			return &http.Response{StatusCode: 400, Body: http.NoBody}, nil
+		})})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,8 @@ func TestRoots(t *testing.T) {
 		"4348a0e9444c78cb265e058d5e8944b4d84f9662bd26db257f8934a443c70161 DigiCert Global Root CA",
 		"cb3ccbb76031e5e0138f8dd39a23f9de47ffc35e43c1144cea27d46a5ab1cb5f DigiCert Global Root G2",
 	})
-	for host, want := range map[string]bool{"i.cn-hangzhou.ots.aliyuncs.com": true, "aliyuncs.com.evil.example": false} {
+	for host, want := range map[string]bool{"i.cn-hangzhou.ots.aliyuncs.com": true,
+		"aliyuncs.com.evil.example": false} {
 		if got := alibaba.Roots.Covers(host); got != want {
 			t.Errorf("%s is covered: %v, want %v", host, got, want)
 		}

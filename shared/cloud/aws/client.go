@@ -1,5 +1,5 @@
-// Package aws is AWS: its key service, the functions of Lambda, and the roots of its hosts. Requests are
-// signed by the signer of aws-sdk-go-v2.
+// Package aws is AWS: its key service, the functions of Lambda, and the roots of its hosts.
+// Requests are signed by the signer of aws-sdk-go-v2.
 package aws
 
 import (
@@ -38,13 +38,15 @@ type Options struct {
 type Client struct {
 	service, region string
 	endpoint        string
-	credentials     func(context.Context) (aws.Credentials, error) // nil: none. A function, so that they are not seen when the Client is printed
-	transport       http.RoundTripper
-	now             func() time.Time
-	signer          *v4.Signer
+	// nil: none. A function, so that they are not seen when the Client is printed
+	credentials func(context.Context) (aws.Credentials, error)
+	transport   http.RoundTripper
+	now         func() time.Time
+	signer      *v4.Signer
 }
 
-// NewClient returns a client of a service, by its name in signatures and hosts, such as kms. It does no I/O.
+// NewClient returns a client of a service, by its name in signatures and hosts, such as kms. It
+// does no I/O.
 func NewClient(service string, o Options) (*Client, error) {
 	if o.Region == "" {
 		return nil, errors.New("no region")
@@ -76,7 +78,8 @@ func NewClient(service string, o Options) (*Client, error) {
 	return c, nil
 }
 
-// Ask posts a body with headers to an escaped path, in the name of the invocation, as q says but for Transport and Sign.
+// Ask posts a body with headers to an escaped path, in the name of the invocation, as q says but
+// for Transport and Sign.
 func (c *Client) Ask(ctx context.Context, path string, h http.Header, body []byte, q cloud.Question) ([]byte, error) {
 	q.Transport = c.transport
 	q.Sign = func(ctx context.Context) (cloud.Request, error) {
@@ -103,7 +106,8 @@ func (c *Client) sign(ctx context.Context, r *http.Request, body []byte) (cloud.
 // credentialsOf returns those of the invocation, else the client's own.
 func (c *Client) credentialsOf(ctx context.Context) (aws.Credentials, error) {
 	if own := invoke.From(ctx).Credentials; own.AccessKeyID != "" {
-		return aws.Credentials{AccessKeyID: own.AccessKeyID, SecretAccessKey: own.AccessKeySecret, SessionToken: own.SecurityToken}, nil
+		return aws.Credentials{AccessKeyID: own.AccessKeyID, SecretAccessKey: own.AccessKeySecret,
+			SessionToken: own.SecurityToken}, nil
 	}
 	if c.credentials == nil {
 		return aws.Credentials{}, cloud.ErrNoCredentials

@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// Read returns AWS as the environment describes it, with DynamoDB as its store. The error lists every
-// mistake with the name of its variable, and no secret.
+// Read returns AWS as the environment describes it, with DynamoDB as its store. The error lists
+// every mistake with the name of its variable, and no secret.
 //
 //	AWS_REGION                                     required; AWS_DEFAULT_REGION will do
 //	AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, …    required; see dynamodb.Environment

@@ -38,7 +38,8 @@ func (f *Functions) Start(ctx context.Context, name string, payload []byte) erro
 	return err
 }
 
-func (f *Functions) invoke(ctx context.Context, name string, payload []byte, kind string, q cloud.Question) ([]byte, error) {
+func (f *Functions) invoke(ctx context.Context, name string, payload []byte, kind string,
+	q cloud.Question) ([]byte, error) {
 	out, err := f.api.Ask(ctx, "/2015-03-31/functions/"+url.PathEscape(name)+"/invocations", http.Header{
 		"Content-Type":          {"application/json"},
 		"X-Amz-Invocation-Type": {kind},
@@ -67,5 +68,6 @@ func refusal(status int, h http.Header, body []byte) error {
 		said.Message = "" // the code will do
 	}
 	code, _, _ := strings.Cut(h.Get("X-Amzn-Errortype"), ":")
-	return &cloud.Refusal{Status: status, Code: code, Message: said.Message, RequestID: h.Get("X-Amzn-Requestid"), Passing: cloud.Passing(status)}
+	return &cloud.Refusal{Status: status, Code: code, Message: said.Message, RequestID: h.Get("X-Amzn-Requestid"),
+		Passing: cloud.Passing(status)}
 }

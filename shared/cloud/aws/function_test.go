@@ -26,7 +26,8 @@ type request struct {
 	path, kind, authorization, token, body string
 }
 
-// lambda is a service that answers all alike. The signature is compared with one that the SDK's signer makes of what came.
+// lambda is a service that answers all alike. The signature is compared with one that the SDK's
+// signer makes of what came.
 func lambda(t *testing.T, status int, header http.Header, answer string) (*aws.Functions, *[]request) {
 	t.Helper()
 	got := new([]request)
@@ -35,7 +36,8 @@ func lambda(t *testing.T, status int, header http.Header, answer string) (*aws.F
 		if err != nil {
 			t.Error(err)
 		}
-		*got = append(*got, request{r.URL.EscapedPath(), r.Header.Get("X-Amz-Invocation-Type"), r.Header.Get("Authorization"), r.Header.Get("X-Amz-Security-Token"), string(body)})
+		*got = append(*got, request{r.URL.EscapedPath(), r.Header.Get("X-Amz-Invocation-Type"),
+			r.Header.Get("Authorization"), r.Header.Get("X-Amz-Security-Token"), string(body)})
 		for name, values := range header {
 			w.Header()[name] = values
 		}
@@ -61,12 +63,15 @@ func TestCall(t *testing.T) {
 	if err != nil || string(answer) != `{"text":"done"}` {
 		t.Fatalf("Call = %s, %v", answer, err)
 	}
-	if r := (*got)[0]; r.path != "/2015-03-31/functions/restart-bot:live/invocations" || r.kind != "RequestResponse" || r.body != `{"a":1}` ||
-		!strings.HasPrefix(r.authorization, "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261123/eu-central-1/lambda/aws4_request, SignedHeaders=") {
+	if r := (*got)[0]; r.path != "/2015-03-31/functions/restart-bot:live/invocations" || r.kind != "RequestResponse" ||
+		r.body != `{"a":1}` ||
+		!strings.HasPrefix(r.authorization,
+			"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261123/eu-central-1/lambda/aws4_request, SignedHeaders=") {
 		t.Errorf("request = %+v", r)
 	}
 	// A name cannot leave its place in the path.
-	if _, err := client.Call(t.Context(), "../x?y#z", nil); err != nil || (*got)[1].path != "/2015-03-31/functions/..%2Fx%3Fy%23z/invocations" {
+	if _, err := client.Call(t.Context(), "../x?y#z", nil); err != nil ||
+		(*got)[1].path != "/2015-03-31/functions/..%2Fx%3Fy%23z/invocations" {
 		t.Errorf("request = %+v, %v", (*got)[1], err)
 	}
 }
@@ -83,22 +88,28 @@ func TestSignature(t *testing.T) {
 		again.Header.Set("Content-Type", r.Header.Get("Content-Type"))
 		again.Header.Set("X-Amz-Invocation-Type", r.Header.Get("X-Amz-Invocation-Type"))
 		const hash = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a" // of {}
-		if err := v4.NewSigner().SignHTTP(r.Context(), awssdk.Credentials{AccessKeyID: "ASIAEXAMPLE", SecretAccessKey: secret, SessionToken: "token"}, again, hash, "lambda", "eu-central-1", invokedAt); err != nil {
+		if err := v4.NewSigner().SignHTTP(r.Context(), awssdk.Credentials{AccessKeyID: "ASIAEXAMPLE",
+			SecretAccessKey: secret, SessionToken: "token"}, again, hash, "lambda", "eu-central-1",
+			invokedAt); err != nil {
 			t.Error(err)
 		}
 		want = again.Header.Get("Authorization")
 		w.WriteHeader(http.StatusAccepted)
 	}))
 	t.Cleanup(server.Close)
-	client, err := aws.NewFunctions(aws.Options{Region: "eu-central-1", Endpoint: server.URL, Now: func() time.Time { return invokedAt }})
+	client, err := aws.NewFunctions(aws.Options{Region: "eu-central-1", Endpoint: server.URL,
+		Now: func() time.Time { return invokedAt }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := invoke.With(t.Context(), &invoke.Invocation{Credentials: invoke.Credentials{AccessKeyID: "ASIAEXAMPLE", AccessKeySecret: secret, SecurityToken: "token"}})
-	if err := client.Start(ctx, "dispatch", []byte("{}")); err != nil || sent != want || !strings.Contains(sent, "x-amz-invocation-type") {
+	ctx := invoke.With(t.Context(), &invoke.Invocation{Credentials: invoke.Credentials{AccessKeyID: "ASIAEXAMPLE",
+		AccessKeySecret: secret, SecurityToken: "token"}})
+	if err := client.Start(ctx, "dispatch", []byte("{}")); err != nil || sent != want ||
+		!strings.Contains(sent, "x-amz-invocation-type") {
 		t.Errorf("sent %s, want %s, %v", sent, want, err)
 	}
-	if err := client.Start(t.Context(), "dispatch", []byte("{}")); err == nil || !strings.Contains(err.Error(), "no credentials") {
+	if err := client.Start(t.Context(), "dispatch", []byte("{}")); err == nil ||
+		!strings.Contains(err.Error(), "no credentials") {
 		t.Errorf("without credentials: %v", err)
 	}
 }
@@ -117,11 +128,17 @@ func TestStart(t *testing.T) {
 // What the service says instead, whether it may pass, and how often it is asked.
 func TestFunctionsRefuse(t *testing.T) {
 	for about, test := range map[string]cloudtest.Refusal{
-		"no such function":    {Status: 404, Header: http.Header{"X-Amzn-Errortype": {"ResourceNotFoundException:http://internal"}}, Body: `{"Message":"Function not found"}`, Says: "ResourceNotFoundException, status 404", Started: 1},
-		"not allowed":         {Status: 403, Header: http.Header{"X-Amzn-Errortype": {"AccessDeniedException"}}, Body: `{"Message":"` + secret + `"}`, Says: `AccessDeniedException, status 403: "[secret]"`, Started: 1},
-		"too many":            {Status: 429, Body: `{"Message":"Rate exceeded"}`, Says: "status 429", Passing: true, Started: 2},
-		"broken":              {Status: 500, Header: http.Header{"X-Amzn-Requestid": {"r-1"}}, Body: `no JSON`, Says: "status 500, request r-1", Passing: true, Started: 2},
-		"the function failed": {Status: 200, Header: http.Header{"X-Amz-Function-Error": {"Unhandled"}}, Body: `{"errorMessage":"` + secret + `"}`, Says: "Unhandled, status 200", Passing: true, Started: 1},
+		"no such function": {Status: 404,
+			Header: http.Header{"X-Amzn-Errortype": {"ResourceNotFoundException:http://internal"}},
+			Body:   `{"Message":"Function not found"}`, Says: "ResourceNotFoundException, status 404", Started: 1},
+		"not allowed": {Status: 403, Header: http.Header{"X-Amzn-Errortype": {"AccessDeniedException"}},
+			Body: `{"Message":"` + secret + `"}`, Says: `AccessDeniedException, status 403: "[secret]"`, Started: 1},
+		"too many": {Status: 429, Body: `{"Message":"Rate exceeded"}`, Says: "status 429", Passing: true,
+			Started: 2},
+		"broken": {Status: 500, Header: http.Header{"X-Amzn-Requestid": {"r-1"}}, Body: `no JSON`,
+			Says: "status 500, request r-1", Passing: true, Started: 2},
+		"the function failed": {Status: 200, Header: http.Header{"X-Amz-Function-Error": {"Unhandled"}},
+			Body: `{"errorMessage":"` + secret + `"}`, Says: "Unhandled, status 200", Passing: true, Started: 1},
 	} {
 		t.Run(about, func(t *testing.T) {
 			client, got := lambda(t, test.Status, test.Header, test.Body)
@@ -140,9 +157,11 @@ func TestNewFunctions(t *testing.T) {
 			t.Errorf("%s: no error", about)
 		}
 	}
-	for region, host := range map[string]string{"eu-central-1": "lambda.eu-central-1.amazonaws.com", "cn-north-1": "lambda.cn-north-1.amazonaws.com.cn"} {
+	for region, host := range map[string]string{"eu-central-1": "lambda.eu-central-1.amazonaws.com",
+		"cn-north-1": "lambda.cn-north-1.amazonaws.com.cn"} {
 		asked := ""
-		client, err := aws.NewFunctions(aws.Options{Region: region, Transport: cloudtest.Transport(func(r *http.Request) { asked = r.URL.Host }),
+		client, err := aws.NewFunctions(aws.Options{Region: region,
+			Transport: cloudtest.Transport(func(r *http.Request) { asked = r.URL.Host }),
 			Credentials: awssdk.CredentialsProviderFunc(func(context.Context) (awssdk.Credentials, error) {
 				return awssdk.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: secret}, nil
 			})})

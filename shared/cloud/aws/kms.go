@@ -26,8 +26,8 @@ func NewKeys(o Options) (*Keys, error) {
 	return &Keys{api}, nil
 }
 
-// Open returns the plaintext of a ciphertext in base64, as `aws kms encrypt` prints it, sealed under the
-// encryption context of a key ring. The ciphertext names the key.
+// Open returns the plaintext of a ciphertext in base64, as `aws kms encrypt` prints it, sealed
+// under the encryption context of a key ring. The ciphertext names the key.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
 func (k *Keys) Open(ctx context.Context, sealed string) ([]byte, error) {
 	body, err := json.Marshal(struct {

@@ -40,7 +40,8 @@ type provider struct {
 
 func (p provider) Retrieve(context.Context) (awssdk.Credentials, error) { return p.Credentials, p.err }
 
-var own = provider{Credentials: awssdk.Credentials{AccessKeyID: "AKIDOWN", SecretAccessKey: planted + "-own", SessionToken: planted + "-session"}}
+var own = provider{Credentials: awssdk.Credentials{AccessKeyID: "AKIDOWN", SecretAccessKey: planted + "-own",
+	SessionToken: planted + "-session"}}
 
 // A service is KMS with one ciphertext.
 type service struct {
@@ -52,7 +53,8 @@ type service struct {
 }
 
 func newService(tb testing.TB) (*service, string) {
-	s := &service{TB: tb, sealed: "c2VhbGVkIHJpbmc=", keys: map[string]string{"AKIDOWN": own.SecretAccessKey, "AKIDROLE": planted + "-role"}}
+	s := &service{TB: tb, sealed: "c2VhbGVkIHJpbmc=", keys: map[string]string{"AKIDOWN": own.SecretAccessKey,
+		"AKIDROLE": planted + "-role"}}
 	server := httptest.NewServer(s)
 	tb.Cleanup(server.Close)
 	return s, server.URL
@@ -71,7 +73,8 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	fail := func(code string) {
 		w.WriteHeader(http.StatusBadRequest)
-		fmt.Fprintf(w, `{"__type":"com.amazonaws.kms#%s","message":"You signed %s"}`, code, r.Header.Get("X-Amz-Security-Token"))
+		fmt.Fprintf(w, `{"__type":"com.amazonaws.kms#%s","message":"You signed %s"}`, code,
+			r.Header.Get("X-Amz-Security-Token"))
 	}
 	if err := s.verify(r, body); err != nil {
 		s.Logf("signature: %v", err)
@@ -84,22 +87,26 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		CiphertextBlob    string
 		EncryptionContext map[string]string
 	}
-	if err := d.Decode(&in); err != nil || r.Header.Get("X-Amz-Target") != "TrentService.Decrypt" || r.Header.Get("Content-Type") != "application/x-amz-json-1.1" || r.Method != "POST" || r.URL.Path != "/" {
+	if err := d.Decode(&in); err != nil || r.Header.Get("X-Amz-Target") != "TrentService.Decrypt" ||
+		r.Header.Get("Content-Type") != "application/x-amz-json-1.1" || r.Method != "POST" || r.URL.Path != "/" {
 		fail("UnknownOperationException")
 		return
 	}
-	if in.CiphertextBlob != s.sealed || len(in.EncryptionContext) != 1 || in.EncryptionContext["chatconf"] != "keyring" {
+	if in.CiphertextBlob != s.sealed || len(in.EncryptionContext) != 1 ||
+		in.EncryptionContext["chatconf"] != "keyring" {
 		fail("InvalidCiphertextException")
 		return
 	}
-	fmt.Fprintf(w, `{"KeyId":"arn:aws:kms:eu-central-1:111122223333:key/1","EncryptionAlgorithm":"SYMMETRIC_DEFAULT","Plaintext":%q}`, base64.StdEncoding.EncodeToString([]byte(ring)))
+	fmt.Fprintf(w, `{"KeyId":"arn:aws:kms:eu-central-1:111122223333:key/1","EncryptionAlgorithm":"SYMMETRIC_DEFAULT",`+
+		`"Plaintext":%q}`, base64.StdEncoding.EncodeToString([]byte(ring)))
 }
 
 // verify proves a signature by the description of it, not by the code that made it.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 func (s *service) verify(r *http.Request, body []byte) error {
 	var id, scope, signed, signature string
-	fields := strings.NewReplacer("Credential=", "", "SignedHeaders=", "", "Signature=", "", ",", " ", "/", " ").Replace(strings.TrimPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 "))
+	fields := strings.NewReplacer("Credential=", "", "SignedHeaders=", "", "Signature=", "", ",", " ", "/",
+		" ").Replace(strings.TrimPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 "))
 	var date, region, name, end string
 	if _, err := fmt.Sscan(fields, &id, &date, &region, &name, &end, &signed, &signature); err != nil {
 		return err
@@ -145,7 +152,8 @@ func (s *service) verify(r *http.Request, body []byte) error {
 
 func open(tb testing.TB, ctx context.Context, endpoint string, p awssdk.CredentialsProvider) ([]byte, error) {
 	tb.Helper()
-	c, err := aws.NewKeys(aws.Options{Region: "eu-central-1", Endpoint: endpoint, Credentials: p, Now: func() time.Time { return now }})
+	c, err := aws.NewKeys(aws.Options{Region: "eu-central-1", Endpoint: endpoint, Credentials: p,
+		Now: func() time.Time { return now }})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -161,7 +169,8 @@ func TestOpenSealed(t *testing.T) {
 	if got, err := open(t, t.Context(), endpoint, own); string(got) != ring || err != nil {
 		t.Errorf("Open with the environment's credentials = %d bytes, %v", len(got), err)
 	}
-	ctx := invoke.With(t.Context(), &invoke.Invocation{Credentials: invoke.Credentials{AccessKeyID: "AKIDROLE", AccessKeySecret: planted + "-role"}})
+	ctx := invoke.With(t.Context(), &invoke.Invocation{Credentials: invoke.Credentials{AccessKeyID: "AKIDROLE",
+		AccessKeySecret: planted + "-role"}})
 	if got, err := open(t, ctx, endpoint+"//", nil); string(got) != ring || err != nil {
 		t.Errorf("Open with the invocation's credentials = %d bytes, %v", len(got), err)
 	}
@@ -173,17 +182,20 @@ func TestKeysRefuse(t *testing.T) {
 	wrong.SecretAccessKey = planted + "-wrong"
 	_, err := open(t, t.Context(), endpoint, wrong)
 	var refused *cloud.Refusal
-	if !errors.As(err, &refused) || refused.Code != "InvalidSignatureException" || !strings.Contains(err.Error(), "request-1") || !strings.Contains(err.Error(), "[secret]") || s.asked != 1 {
+	if !errors.As(err, &refused) || refused.Code != "InvalidSignatureException" ||
+		!strings.Contains(err.Error(), "request-1") || !strings.Contains(err.Error(), "[secret]") || s.asked != 1 {
 		t.Errorf("Open with a wrong secret = %v after %d requests", err, s.asked)
 	}
 	s.sealed = "b3RoZXI="
-	if _, err := open(t, t.Context(), endpoint, own); !errors.As(err, &refused) || refused.Code != "InvalidCiphertextException" || s.asked != 2 {
+	if _, err := open(t, t.Context(), endpoint, own); !errors.As(err, &refused) ||
+		refused.Code != "InvalidCiphertextException" || s.asked != 2 {
 		t.Errorf("Open of what was sealed otherwise = %v after %d requests", err, s.asked)
 	}
 	if _, err := open(t, t.Context(), endpoint, nil); err == nil || s.asked != 2 {
 		t.Errorf("Open without credentials = %v after %d requests", err, s.asked)
 	}
-	if _, err := open(t, t.Context(), endpoint, provider{err: errors.New("nobody is at home")}); err == nil || !strings.Contains(err.Error(), "at home") || s.asked != 2 {
+	if _, err := open(t, t.Context(), endpoint, provider{err: errors.New("nobody is at home")}); err == nil ||
+		!strings.Contains(err.Error(), "at home") || s.asked != 2 {
 		t.Errorf("Open when there is no getting credentials = %v after %d requests", err, s.asked)
 	}
 }
@@ -200,11 +212,13 @@ func TestAnswersThatMakeNoSense(t *testing.T) {
 		{200, `{"Plaintext":"` + planted + `!"}`, "no plaintext"},
 		{200, `{}`, "no plaintext"},
 		{404, `<html>`, "status 404"},
-		{400, `{"__type":"AccessDeniedException","Message":"User: arn:aws:sts::111122223333:assumed-role/x is not authorized"}`, "AccessDeniedException, status 400, request request-1: \"User: arn"},
+		{400, `{"__type":"AccessDeniedException","Message":"User: arn:aws:sts::111122223333:assumed-role/x is not ` +
+			`authorized"}`, "AccessDeniedException, status 400, request request-1: \"User: arn"},
 	} {
 		s.answer = func(w http.ResponseWriter) { w.WriteHeader(test.status); io.WriteString(w, test.body) }
 		before := s.asked
-		if _, err := open(t, t.Context(), endpoint, own); err == nil || !strings.Contains(err.Error(), test.says) || s.asked != before+1 {
+		if _, err := open(t, t.Context(), endpoint, own); err == nil || !strings.Contains(err.Error(), test.says) ||
+			s.asked != before+1 {
 			t.Errorf("%d %s: %v after %d requests, want %q", test.status, test.body, err, s.asked-before, test.says)
 		}
 	}
@@ -231,12 +245,14 @@ func TestNewKeys(t *testing.T) {
 			t.Errorf("New(%+v): no error", o)
 		}
 	}
-	for region, host := range map[string]string{"eu-central-1": "kms.eu-central-1.amazonaws.com", "cn-north-1": "kms.cn-north-1.amazonaws.com.cn"} {
+	for region, host := range map[string]string{"eu-central-1": "kms.eu-central-1.amazonaws.com",
+		"cn-north-1": "kms.cn-north-1.amazonaws.com.cn"} {
 		got := ""
-		c, err := aws.NewKeys(aws.Options{Region: region, Credentials: own, Transport: transport(func(r *http.Request) (*http.Response, error) {
-			got = r.URL.Scheme + "://" + r.Host
-			return &http.Response{StatusCode: 400, Body: http.NoBody}, nil
-		})})
+		c, err := aws.NewKeys(aws.Options{Region: region, Credentials: own,
+			Transport: transport(func(r *http.Request) (*http.Response, error) {
+				got = r.URL.Scheme + "://" + r.Host
+				return &http.Response{StatusCode: 400, Body: http.NoBody}, nil
+			})})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -30,13 +30,14 @@ type Refusal struct {
 	Started int // how often Start asks
 }
 
-// Check proves that a client refuses so, and that a call is sent once. No error shows a secret, or what a function says of its own. asked returns how
-// many requests the service got.
+// Check proves that a client refuses so, and that a call is sent once. No error shows a secret, or
+// what a function says of its own. asked returns how many requests the service got.
 func (r Refusal) Check(t *testing.T, client Client, asked func() int) {
 	t.Helper()
 	_, err := client.Call(t.Context(), "f", nil)
 	var refused *cloud.Refusal
-	if !errors.As(err, &refused) || !strings.Contains(err.Error(), r.Says) || refused.Passing != r.Passing || asked() != 1 {
+	if !errors.As(err, &refused) || !strings.Contains(err.Error(), r.Says) || refused.Passing != r.Passing ||
+		asked() != 1 {
 		t.Errorf("Call = %v after %d requests, want %s", err, asked(), r.Says)
 	}
 	if strings.Contains(fmt.Sprintf("%v %+v", err, err), Secret) {

@@ -14,12 +14,13 @@ import (
 // Planted is in every secret of these tests.
 const Planted = "PLANTED"
 
-// FuzzRead holds the reader of a service's answers against what it promises. Whatever is answered: only a status of 200 opens, to what was
-// in base64, and an error of one shows nothing of it.
+// FuzzRead holds the reader of a service's answers against what it promises. Whatever is answered:
+// only a status of 200 opens, to what was in base64, and an error of one shows nothing of it.
 func FuzzRead(f *testing.F, read func(status int, h http.Header, body []byte) ([]byte, error)) {
 	f.Add(200, []byte(`{"KeyId":"k","Plaintext":"UExBTlRFRA=="}`))
 	f.Add(200, []byte(`{"Plaintext":""}`))
-	f.Add(400, []byte(`{"__type":"x#ThrottlingException","message":"Rate exceeded","Code":"Throttling","RequestId":"r"}`))
+	f.Add(400, []byte(`{"__type":"x#ThrottlingException","message":"Rate `+
+		`exceeded","Code":"Throttling","RequestId":"r"}`))
 	f.Add(503, []byte("<html>"))
 	f.Add(200, []byte(`{"Plaintext":["PLANTED"]}`))
 	f.Fuzz(func(t *testing.T, status int, body []byte) {

@@ -20,7 +20,8 @@ func (in *instance) serve(m *message) reply {
 			return in.next(m)
 		case path == "init/error" && m.method == http.MethodPost:
 			return in.initFailed(m)
-		case strings.HasPrefix(path, "invocation/") && m.method == http.MethodPost && (verb == "response" || verb == "error"):
+		case strings.HasPrefix(path, "invocation/") && m.method == http.MethodPost &&
+			(verb == "response" || verb == "error"):
 			return in.answered(m, id, verb)
 		}
 	}
@@ -120,8 +121,9 @@ func (in *instance) initFailed(m *message) reply {
 	return in.accept()
 }
 
-// register registers an extension. Those inside the process cannot ask for the shutdown event, and the invoke event is not
-// emulated: so there are no events, and what counts is that the process is sent SIGTERM.
+// register registers an extension. Those inside the process cannot ask for the shutdown event, and
+// the invoke event is not emulated: so there are no events, and what counts is that the process is
+// sent SIGTERM.
 func (in *instance) register(m *message) reply {
 	if m.extensionName == "" {
 		return refuse(http.StatusForbidden, "Extension.InvalidExtensionName", "the extension has no name")

@@ -17,7 +17,8 @@ import (
 	"chatconf/shared/emulator/runtime"
 )
 
-// A puppet is a function whose process does nothing: the test speaks to the runtime API in its place.
+// A puppet is a function whose process does nothing: the test speaks to the runtime API in its
+// place.
 type puppet struct {
 	t    *testing.T
 	host *runtime.Host
@@ -34,7 +35,8 @@ func newPuppet(t *testing.T, f runtime.Function, o runtime.Options, payload stri
 	}
 	j := newJournal()
 	o.Log = j.log
-	f.Name, f.Dir, f.Binary, f.Env = "hello", filepath.Dir(program), filepath.Base(program), map[string]string{"PUPPET": "yes"}
+	f.Name, f.Dir, f.Binary, f.Env = "hello", filepath.Dir(program), filepath.Base(program),
+		map[string]string{"PUPPET": "yes"}
 	p := &puppet{t: t, host: runtime.RunT(t, runtime.AnyPeer(o), f)}
 	p.call = start(t, t.Context(), p.host, []byte(payload))
 	p.api = "http://" + j.wait(t, "api ")
@@ -71,8 +73,10 @@ const (
 func TestHeadersOfFC(t *testing.T) {
 	c := newClock()
 	f := runtime.Function{
-		Kind: runtime.FC, Handler: "index.handler", Memory: 512, Timeout: 2500 * time.Millisecond, Region: "cn-beijing", Account: "42",
-		Credentials: runtime.Credentials{AccessKeyID: "fake-id", AccessKeySecret: "fake-secret", SecurityToken: "fake-token"},
+		Kind: runtime.FC, Handler: "index.handler", Memory: 512, Timeout: 2500 * time.Millisecond, Region: "cn-beijing",
+		Account: "42",
+		Credentials: runtime.Credentials{AccessKeyID: "fake-id", AccessKeySecret: "fake-secret",
+			SecurityToken: "fake-token"},
 		Initializer: true,
 	}
 	p := newPuppet(t, f, runtime.Options{Clock: c, NewID: func() func(runtime.Kind) string {
@@ -80,7 +84,8 @@ func TestHeadersOfFC(t *testing.T) {
 		return func(runtime.Kind) string { n++; return fmt.Sprint("id-", n) }
 	}()}, "a payload")
 	resp, body := p.do("GET", fcBase+"invocation/next", "")
-	if got := resp.Header.Get("X-Fc-Function-Type"); got != "1" || body != "" || resp.Header.Get("X-Fc-Request-Id") != "id-2" {
+	if got := resp.Header.Get("X-Fc-Function-Type"); got != "1" || body != "" ||
+		resp.Header.Get("X-Fc-Request-Id") != "id-2" {
 		t.Fatalf("the first delivery is of type %q, with %q; want the initializer", got, body)
 	}
 	if resp, _ := p.do("POST", fcBase+"invocation/id-2/response", ""); resp.StatusCode != 200 {
@@ -94,8 +99,9 @@ func TestHeadersOfFC(t *testing.T) {
 		"X-Fc-Request-Id": "id-1", "X-Fc-Function-Type": "", "X-Fc-Function-Timeout": "3",
 		"X-Fc-Function-Deadline": fmt.Sprint(c.Now().Add(2500 * time.Millisecond).UnixMilli()),
 		"X-Fc-Function-Name":     "hello", "X-Fc-Function-Handler": "index.handler", "X-Fc-Function-Memory": "512",
-		"X-Fc-Region": "cn-beijing", "X-Fc-Account-Id": "42", "X-Fc-Access-Key-Id": "fake-id", "X-Fc-Access-Key-Secret": "fake-secret",
-		"X-Fc-Security-Token": "fake-token", "X-Fc-Retry-Count": "",
+		"X-Fc-Region": "cn-beijing", "X-Fc-Account-Id": "42", "X-Fc-Access-Key-Id": "fake-id",
+		"X-Fc-Access-Key-Secret": "fake-secret",
+		"X-Fc-Security-Token":    "fake-token", "X-Fc-Retry-Count": "",
 	} {
 		if got := resp.Header.Get(name); got != want {
 			t.Errorf("%s = %q, want %q", name, got, want)
@@ -126,20 +132,24 @@ func TestHeadersOfLambda(t *testing.T) {
 			t.Errorf("%s = %q, want %q", name, got, want)
 		}
 	}
-	if trace := resp.Header.Get("Lambda-Runtime-Trace-Id"); !regexp.MustCompile(`^Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0$`).MatchString(trace) {
+	if trace := resp.Header.Get("Lambda-Runtime-Trace-Id"); !regexp.MustCompile(
+		`^Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0$`).MatchString(trace) {
 		t.Errorf("Lambda-Runtime-Trace-Id = %q", trace)
 	}
-	if resp, _ := p.do("POST", lambdaBase+"invocation/"+id+"/response", `"an answer"`, "Content-Type", "text/x"); resp.StatusCode != 202 {
+	if resp, _ := p.do("POST", lambdaBase+"invocation/"+id+"/response", `"an answer"`, "Content-Type",
+		"text/x"); resp.StatusCode != 202 {
 		t.Errorf("answer: %s", resp.Status)
 	}
 	if r := p.call.result(); string(r.Payload) != `"an answer"` || r.ContentType != "text/x" || r.RequestID != id {
 		t.Errorf("result = %+v", r)
 	}
 	go func() {
-		p.host.Invoke(t.Context(), "hello", runtime.Request{RequestID: "second", TraceID: "Root=1", ClientContext: `{"x":"y"}`})
+		p.host.Invoke(t.Context(), "hello", runtime.Request{RequestID: "second", TraceID: "Root=1",
+			ClientContext: `{"x":"y"}`})
 	}()
 	resp, _ = p.do("GET", lambdaBase+"invocation/next", "")
-	if a, b := resp.Header.Get("Lambda-Runtime-Trace-Id"), resp.Header.Get("Lambda-Runtime-Client-Context"); a != "Root=1" || b != `{"x":"y"}` {
+	if a, b := resp.Header.Get("Lambda-Runtime-Trace-Id"),
+		resp.Header.Get("Lambda-Runtime-Client-Context"); a != "Root=1" || b != `{"x":"y"}` {
 		t.Errorf("trace = %q, client context = %q", a, b)
 	}
 	p.do("POST", lambdaBase+"invocation/second/error", `{"errorMessage":"x"}`)
@@ -152,7 +162,8 @@ func TestAnswersThatNobodyWaitsFor(t *testing.T) {
 			base, unknown = lambdaBase, 400
 		}
 		c := newClock()
-		p := newPuppet(t, runtime.Function{Kind: kind, Limit: 1, Timeout: time.Second}, runtime.Options{Clock: c, Grace: time.Nanosecond}, `{}`)
+		p := newPuppet(t, runtime.Function{Kind: kind, Limit: 1, Timeout: time.Second},
+			runtime.Options{Clock: c, Grace: time.Nanosecond}, `{}`)
 		refused := func(path, why string, want int) {
 			t.Helper()
 			if resp, body := p.do("POST", base+path, `"late"`); resp.StatusCode != want {
@@ -170,7 +181,8 @@ func TestAnswersThatNobodyWaitsFor(t *testing.T) {
 		if got := string(p.call.result().Payload); got != `"first"` {
 			t.Errorf("answer = %s", got)
 		}
-		refused("init/error", "an error of the start, when that is over", map[runtime.Kind]int{runtime.FC: 403, runtime.Lambda: 403}[kind])
+		refused("init/error", "an error of the start, when that is over",
+			map[runtime.Kind]int{runtime.FC: 403, runtime.Lambda: 403}[kind])
 		t.Cleanup(func() { c.advance(time.Hour) })
 	})
 }
@@ -201,16 +213,19 @@ func TestTheAPIRefusesWhatItDoesNotKnow(t *testing.T) {
 		{"another method", "PUT", lambdaBase + "invocation/x/response", "", nil, 404},
 		{"no call", "GET", lambdaBase, "", nil, 404},
 		{"an extension without a name", "POST", "/2020-01-01/extension/register", "{}", nil, 403},
-		{"an extension that is not registered", "GET", "/2020-01-01/extension/event/next", "", []string{"Lambda-Extension-Identifier", "x"}, 403},
+		{"an extension that is not registered", "GET", "/2020-01-01/extension/event/next", "",
+			[]string{"Lambda-Extension-Identifier", "x"}, 403},
 		{"a call that no extension has", "GET", "/2020-01-01/extension/other", "", nil, 404},
-		{"an error of the start that is too large", "POST", lambdaBase + "init/error", strings.Repeat("x", 101), nil, 413},
+		{"an error of the start that is too large", "POST", lambdaBase + "init/error", strings.Repeat("x", 101), nil,
+			413},
 		{"an extension", "POST", "/2020-01-01/extension/register", "{}", []string{"Lambda-Extension-Name", "x"}, 200},
 	} {
 		resp, body := p.do(test.method, test.path, test.body, test.header...)
 		if resp.StatusCode != test.want {
 			t.Errorf("%s: %s, %s, want %d", test.name, resp.Status, body, test.want)
 		}
-		if test.want == 200 && (resp.Header.Get("Lambda-Extension-Identifier") == "" || !strings.Contains(body, `"functionName":"hello"`)) {
+		if test.want == 200 && (resp.Header.Get("Lambda-Extension-Identifier") == "" ||
+			!strings.Contains(body, `"functionName":"hello"`)) {
 			t.Errorf("%s: %v, %s", test.name, resp.Header, body)
 		}
 	}
@@ -246,13 +261,16 @@ func TestTheWireOfTheAPI(t *testing.T) {
 	post := "POST " + lambdaBase + "invocation/x/response HTTP/1.1\r\n"
 	for _, test := range []struct{ name, text, want string }{
 		{"a body of a length", post + "Content-Length: 2\r\n\r\n{}", "HTTP/1.1 400 "},
-		{"a body in chunks, with trailers", post + "transfer-encoding: Chunked\r\n\r\n2\r\n{}\r\n0\r\nA: b\r\n\r\n", "HTTP/1.1 400 "},
+		{"a body in chunks, with trailers", post + "transfer-encoding: Chunked\r\n\r\n2\r\n{}\r\n0\r\nA: b\r\n\r\n",
+			"HTTP/1.1 400 "},
 		{"two requests at a time", post + "Content-Length: 2\r\n\r\n{}" + post + "\r\n", "HTTP/1.1 400 "},
-		{"a body that is announced and asked for", post + "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{}", "HTTP/1.1 100 "},
+		{"a body that is announced and asked for", post + "Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
+			"HTTP/1.1 100 "},
 		{"a header of a mebibyte", post + "A: " + strings.Repeat("x", 1<<20) + "\r\n\r\n", "HTTP/1.1 400 "},
 		{"a query", "GET " + lambdaBase + "other?x HTTP/1.1\r\n\r\n", "HTTP/1.1 404 "},
 		{"lines without carriage return", "GET " + lambdaBase + "other HTTP/1.1\nA: b\n\n", "HTTP/1.1 404 "},
-		{"the end of the conversation", "GET " + lambdaBase + "other HTTP/1.1\r\nConnection: close\r\n\r\n", "HTTP/1.1 404 "},
+		{"the end of the conversation", "GET " + lambdaBase + "other HTTP/1.1\r\nConnection: close\r\n\r\n",
+			"HTTP/1.1 404 "},
 		{"headers without end", post + "A: " + strings.Repeat("x", 3<<20) + "\r\n\r\n", ""},
 		{"another protocol", "GET / HTTP/2\r\n\r\n", ""},
 		{"no protocol", "hello\r\n\r\n", ""},
@@ -281,15 +299,19 @@ func TestTheWireOfTheAPI(t *testing.T) {
 
 func TestAStreamThatBreaksOff(t *testing.T) {
 	for _, test := range []struct{ name, trailers, want string }{
-		{"with its error", "Lambda-Runtime-Function-Error-Type: Broken\r\nLambda-Runtime-Function-Error-Body: eyJhIjoxfQ==\r\n", `{"a":1}`},
-		{"with an error that is not base64", "Lambda-Runtime-Function-Error-Type: Broken\r\nLambda-Runtime-Function-Error-Body: !\r\n",
+		{"with its error", "Lambda-Runtime-Function-Error-Type: Broken\r\nLambda-Runtime-Function-Error-Body: " +
+			"eyJhIjoxfQ==\r\n", `{"a":1}`},
+		{"with an error that is not base64",
+			"Lambda-Runtime-Function-Error-Type: Broken\r\nLambda-Runtime-Function-Error-Body: !\r\n",
 			`{"errorMessage":"the answer broke off","errorType":"Broken"}`},
-		{"with the type of its error", "Lambda-Runtime-Function-Error-Type: Broken\r\n", `{"errorMessage":"the answer broke off","errorType":"Broken"}`},
+		{"with the type of its error", "Lambda-Runtime-Function-Error-Type: Broken\r\n",
+			`{"errorMessage":"the answer broke off","errorType":"Broken"}`},
 	} {
 		p := newPuppet(t, runtime.Function{Kind: runtime.Lambda}, runtime.Options{}, `{}`)
 		resp, _ := p.do("GET", lambdaBase+"invocation/next", "")
 		id := resp.Header.Get("Lambda-Runtime-Aws-Request-Id")
-		p.raw("POST " + lambdaBase + "invocation/" + id + "/response HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n" + test.trailers + "\r\n")
+		p.raw("POST " + lambdaBase + "invocation/" + id +
+			"/response HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n" + test.trailers + "\r\n")
 		if r := p.call.result(); r.Failure != runtime.Returned || string(r.Payload) != test.want {
 			t.Errorf("%s: %q, %s, want %s", test.name, r.Failure, r.Payload, test.want)
 		}
@@ -300,7 +322,8 @@ func TestAnAnswerInChunksThatIsTooLong(t *testing.T) {
 	p := newPuppet(t, runtime.Function{Kind: runtime.Lambda, MaxBody: 4}, runtime.Options{}, `{}`)
 	resp, _ := p.do("GET", lambdaBase+"invocation/next", "")
 	id := resp.Header.Get("Lambda-Runtime-Aws-Request-Id")
-	back := p.raw("POST " + lambdaBase + "invocation/" + id + "/response HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n\r\n")
+	back := p.raw("POST " + lambdaBase + "invocation/" + id +
+		"/response HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n\r\n")
 	if r := p.call.result(); r.Failure != runtime.BodyTooLong || !strings.HasPrefix(back, "HTTP/1.1 413 ") {
 		t.Errorf("failure = %q, answered %q", r.Failure, back)
 	}
@@ -331,7 +354,8 @@ func TestOneEventAtATime(t *testing.T) {
 	}
 }
 
-// A process that answers and never asks again is killed at the deadline, on Lambda. Nobody waits for it.
+// A process that answers and never asks again is killed at the deadline, on Lambda. Nobody waits
+// for it.
 func TestAProcessThatIsNeverDone(t *testing.T) {
 	c := newClock()
 	p := newPuppet(t, runtime.Function{Kind: runtime.Lambda, Timeout: 3 * time.Second}, runtime.Options{Clock: c}, `{}`)
@@ -354,7 +378,8 @@ func TestAProcessThatIsNeverDone(t *testing.T) {
 }
 
 func TestAnAttemptIsCountedOnFC(t *testing.T) {
-	p := newPuppet(t, runtime.Function{Kind: runtime.FC, Retries: 1}, runtime.Options{RetryDelay: func(int) time.Duration { return 0 }}, `{}`)
+	p := newPuppet(t, runtime.Function{Kind: runtime.FC, Retries: 1},
+		runtime.Options{RetryDelay: func(int) time.Duration { return 0 }}, `{}`)
 	take := func(verb string) (count string) {
 		resp, _ := p.do("GET", fcBase+"invocation/next", "")
 		p.do("POST", fcBase+"invocation/"+resp.Header.Get("X-Fc-Request-Id")+"/"+verb, `{"errorMessage":"x"}`)
@@ -363,7 +388,8 @@ func TestAnAttemptIsCountedOnFC(t *testing.T) {
 	take("response")
 	p.call.result()
 	results := make(chan *runtime.Result, 1)
-	if _, err := p.host.InvokeAsync(t.Context(), "hello", runtime.Request{TraceID: "trace"}, func(r *runtime.Result) { results <- r }); err != nil {
+	if _, err := p.host.InvokeAsync(t.Context(), "hello", runtime.Request{TraceID: "trace"},
+		func(r *runtime.Result) { results <- r }); err != nil {
 		t.Fatal(err)
 	}
 	if a, b := take("error"), take("error"); a != "" || b != "1" {

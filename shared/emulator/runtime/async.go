@@ -7,10 +7,12 @@ import (
 	"time"
 )
 
-// InvokeAsync takes an invocation and returns its id without waiting for its end, as Lambda does for the invocation type
-// Event and FC for Async. An invocation that fails is tried again as often as its function says. done, if not nil, is
-// called with its last result. An *Error says that the invocation was not taken.
-func (h *Host) InvokeAsync(_ context.Context, name string, r Request, done func(*Result)) (requestID string, err error) {
+// InvokeAsync takes an invocation and returns its id without waiting for its end, as Lambda does
+// for the invocation type Event and FC for Async. An invocation that fails is tried again as often
+// as its function says. done, if not nil, is called with its last result. An *Error says that the
+// invocation was not taken.
+func (h *Host) InvokeAsync(_ context.Context, name string, r Request,
+	done func(*Result)) (requestID string, err error) {
 	p, err := h.pool(name)
 	if err != nil {
 		return "", err
@@ -27,7 +29,8 @@ func (h *Host) InvokeAsync(_ context.Context, name string, r Request, done func(
 	return c.id, nil
 }
 
-// An asyncQueue bounds the asynchronous invocations of a function, and lets them wait between attempts.
+// An asyncQueue bounds the asynchronous invocations of a function, and lets them wait between
+// attempts.
 type asyncQueue struct {
 	pool *pool
 
@@ -66,10 +69,12 @@ func (q *asyncQueue) run(c *call, done func(*Result)) {
 		} else {
 			<-c.done
 		}
-		if c.outcome.failure == Answered || c.retry >= q.pool.fn.Retries || !q.sleep(q.pool.host.o.RetryDelay(c.retry+1)) {
+		if c.outcome.failure == Answered || c.retry >= q.pool.fn.Retries ||
+			!q.sleep(q.pool.host.o.RetryDelay(c.retry+1)) {
 			break
 		}
-		c = &call{id: c.id, payload: c.payload, request: c.request, patient: true, retry: c.retry + 1, done: make(chan struct{})}
+		c = &call{id: c.id, payload: c.payload, request: c.request, patient: true, retry: c.retry +
+			1, done: make(chan struct{})}
 	}
 	if done != nil {
 		q.tell(done, c.result())

@@ -17,7 +17,8 @@ import (
 func TestAnAsynchronousInvocation(t *testing.T) {
 	each(t, func(t *testing.T, kind runtime.Kind) {
 		h, results := runtime.RunT(t, runtime.Options{}, hello(t, kind)), make(chan *runtime.Result, 1)
-		id, err := h.InvokeAsync(t.Context(), "hello", runtime.Request{Payload: []byte(`{}`)}, func(r *runtime.Result) { results <- r })
+		id, err := h.InvokeAsync(t.Context(), "hello", runtime.Request{Payload: []byte(`{}`)},
+			func(r *runtime.Result) { results <- r })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +50,8 @@ func TestAnAsynchronousInvocationIsTriedAgain(t *testing.T) {
 			t.Errorf("result = %q, %s", r.Failure, r.Payload)
 		}
 		// And not for ever.
-		if _, err := h.InvokeAsync(t.Context(), "hello", runtime.Request{Payload: []byte(`{"do":"error","arg":"never"}`)}, done); err != nil {
+		if _, err := h.InvokeAsync(t.Context(), "hello",
+			runtime.Request{Payload: []byte(`{"do":"error","arg":"never"}`)}, done); err != nil {
 			t.Fatal(err)
 		}
 		for n := range map[runtime.Kind]int{runtime.FC: 3, runtime.Lambda: 2}[kind] {
@@ -93,7 +95,8 @@ func TestCloseDoesNotWaitForTheNextAttempt(t *testing.T) {
 		t.Fatal(err)
 	}
 	payload := []byte(`{"do":"fail-once","arg":"` + filepath.Join(t.TempDir(), "seen") + `"}`)
-	if _, err := h.InvokeAsync(t.Context(), "hello", runtime.Request{Payload: payload}, func(r *runtime.Result) { results <- r }); err != nil {
+	if _, err := h.InvokeAsync(t.Context(), "hello", runtime.Request{Payload: payload},
+		func(r *runtime.Result) { results <- r }); err != nil {
 		t.Fatal(err)
 	}
 	<-waits
@@ -108,8 +111,10 @@ func TestCloseDoesNotWaitForTheNextAttempt(t *testing.T) {
 // A panic of whoever is told of a result ends nothing else.
 func TestAPanicOfTheOneWhoIsTold(t *testing.T) {
 	logged := make(lines, 100)
-	h, results := runtime.RunT(t, runtime.Options{Logger: slog.New(slog.NewJSONHandler(logged, nil))}, hello(t, runtime.Lambda)), make(chan *runtime.Result, 1)
-	for i, done := range []func(*runtime.Result){func(*runtime.Result) { panic("planted") }, func(r *runtime.Result) { results <- r }} {
+	h, results := runtime.RunT(t, runtime.Options{Logger: slog.New(slog.NewJSONHandler(logged, nil))},
+		hello(t, runtime.Lambda)), make(chan *runtime.Result, 1)
+	for i, done := range []func(*runtime.Result){func(*runtime.Result) { panic("planted") },
+		func(r *runtime.Result) { results <- r }} {
 		if _, err := h.InvokeAsync(t.Context(), "hello", runtime.Request{Payload: []byte(`{}`)}, done); err != nil {
 			t.Fatalf("invocation %d: %v", i, err)
 		}

@@ -73,7 +73,8 @@ func (d errorDocument) outcome(f Failure) outcome {
 	return outcome{payload: text, contentType: "application/json", failure: f}
 }
 
-// fcEnv is the environment of https://www.alibabacloud.com/help/en/functioncompute/fc/user-guide/environment-variables.
+// fcEnv is the environment of
+// https://www.alibabacloud.com/help/en/functioncompute/fc/user-guide/environment-variables.
 func fcEnv(in *instance) []string {
 	f := &in.pool.fn
 	return []string{
@@ -91,7 +92,8 @@ func fcEnv(in *instance) []string {
 	}
 }
 
-// fcHeaders says about a delivery what the SDK reads. It gives up on an invocation whose deadline or timeout is no integer.
+// fcHeaders says about a delivery what the SDK reads. It gives up on an invocation whose deadline
+// or timeout is no integer.
 func fcHeaders(in *instance, c *call, b []byte) []byte {
 	f := &in.pool.fn
 	b = appendHeader(b, "X-Fc-Request-Id", c.id)
@@ -130,18 +132,22 @@ func fcTrace() string {
 	return id + ":" + id + ":0:0"
 }
 
-// The error texts of FC are those of its help pages on errors of invocations; they carry no error type.
+// The error texts of FC are those of its help pages on errors of invocations; they carry no error
+// type.
 
 func fcTimedOut(in *instance, _ *call) errorDocument {
-	return errorDocument{Message: fmt.Sprintf("Function time out after %v seconds (maxMemoryUsage: %s)", in.pool.fn.Timeout.Seconds(), megabytes(in.memory.peak()))}
+	return errorDocument{Message: fmt.Sprintf("Function time out after %v seconds (maxMemoryUsage: %s)",
+		in.pool.fn.Timeout.Seconds(), megabytes(in.memory.peak()))}
 }
 
 func fcExited(in *instance, _, how string) errorDocument {
-	return errorDocument{Message: fmt.Sprintf("Process exited unexpectedly before completing request (%s, maxMemoryUsage: %s)", how, megabytes(in.memory.peak()))}
+	return errorDocument{Message: fmt.Sprintf("Process exited unexpectedly before completing request (%s, "+
+		"maxMemoryUsage: %s)", how, megabytes(in.memory.peak()))}
 }
 
 func fcOversize(in *instance, _ int64) errorDocument {
-	return errorDocument{Message: fmt.Sprintf("response payload size exceeds maximum allowed size (%d bytes)", in.pool.fn.MaxBody)}
+	return errorDocument{Message: fmt.Sprintf("response payload size exceeds maximum allowed size (%d bytes)",
+		in.pool.fn.MaxBody)}
 }
 
 func fcTooLarge(_, limit int) *Error {
@@ -150,7 +156,8 @@ func fcTooLarge(_, limit int) *Error {
 
 // fcReport is the last line of the log that FC returns to whoever asks for it.
 func fcReport(r *Report) string {
-	return fmt.Sprintf("RequestId: %s, Duration: %s ms, Billed Duration: %d ms, Memory Size: %d MB, Max Memory Used: %s",
+	return fmt.Sprintf("RequestId: %s, Duration: %s ms, Billed Duration: %d ms, Memory Size: %d MB, Max Memory "+
+		"Used: %s",
 		r.RequestID, milliseconds(r.Duration), r.Billed.Milliseconds(), r.Memory, megabytes(r.MaxMemory))
 }
 
@@ -160,7 +167,8 @@ func milliseconds(d time.Duration) string {
 	return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 2, 64)
 }
 
-// lambdaEnv is the environment of https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html.
+// lambdaEnv is the environment of
+// https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html.
 func lambdaEnv(in *instance) []string {
 	f := &in.pool.fn
 	out := []string{
@@ -220,8 +228,9 @@ func randomHex(n int) string {
 
 func lambdaTimedOut(in *instance, c *call) errorDocument {
 	return errorDocument{
-		Type:    "Sandbox.Timedout",
-		Message: fmt.Sprintf("RequestId: %s Error: Task timed out after %.2f seconds", c.id, in.pool.fn.Timeout.Seconds()),
+		Type: "Sandbox.Timedout",
+		Message: fmt.Sprintf("RequestId: %s Error: Task timed out after %.2f seconds", c.id,
+			in.pool.fn.Timeout.Seconds()),
 	}
 }
 
@@ -235,18 +244,21 @@ func lambdaExited(_ *instance, id, how string) errorDocument {
 
 func lambdaOversize(in *instance, size int64) errorDocument {
 	return errorDocument{
-		Type:    "Function.ResponseSizeTooLarge",
-		Message: fmt.Sprintf("Response payload size (%d bytes) exceeded maximum allowed payload size (%d bytes).", size, in.pool.fn.MaxBody),
+		Type: "Function.ResponseSizeTooLarge",
+		Message: fmt.Sprintf("Response payload size (%d bytes) exceeded maximum allowed payload size (%d bytes).", size,
+			in.pool.fn.MaxBody),
 	}
 }
 
 func lambdaTooLarge(size, limit int) *Error {
-	return &Error{Code: TooLarge, Message: fmt.Sprintf("Request must be smaller than %d bytes for the InvokeFunction operation", limit)}
+	return &Error{Code: TooLarge, Message: fmt.Sprintf("Request must be smaller than %d bytes for the InvokeFunction "+
+		"operation", limit)}
 }
 
 // lambdaReport is the REPORT line.
 func lambdaReport(r *Report) string {
-	line := fmt.Sprintf("REPORT RequestId: %s\tDuration: %s ms\tBilled Duration: %d ms\tMemory Size: %d MB\tMax Memory Used: %d MB",
+	line := fmt.Sprintf("REPORT RequestId: %s\tDuration: %s ms\tBilled Duration: %d ms\tMemory Size: %d MB\tMax "+
+		"Memory Used: %d MB",
 		r.RequestID, milliseconds(r.Duration), r.Billed.Milliseconds(), r.Memory, (r.MaxMemory+1<<20-1)>>20)
 	if r.Init > 0 {
 		line += "\tInit Duration: " + milliseconds(r.Init) + " ms"

@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// A server speaks as much HTTP/1.1 as runtimes do with their API. With net/http's server, which must be ready for anything, an
-// invocation took the host twice as much of the processor.
+// A server speaks as much HTTP/1.1 as runtimes do with their API. With net/http's server, which
+// must be ready for anything, an invocation took the host twice as much of the processor.
 type server struct {
 	serve    func(*message) reply
 	admit    func(net.Conn) bool       // whether a connection is served

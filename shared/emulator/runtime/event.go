@@ -30,9 +30,9 @@ type Message struct {
 	Body []byte // text, which is JSON but in a queue or a timer of FC; Direct takes any bytes, as far as the cloud does
 }
 
-// Event returns messages as an event source hands them to a function, to be the payload of an invocation. Queues take one
-// message or more, the other shapes exactly one. An error says that the function's cloud knows no such shape, or that it
-// cannot hold the messages.
+// Event returns messages as an event source hands them to a function, to be the payload of an
+// invocation. Queues take one message or more, the other shapes exactly one. An error says that the
+// function's cloud knows no such shape, or that it cannot hold the messages.
 func (h *Host) Event(function string, s Shape, messages ...Message) ([]byte, error) {
 	p, err := h.pool(function)
 	if err != nil {
@@ -44,10 +44,12 @@ func (h *Host) Event(function string, s Shape, messages ...Message) ([]byte, err
 		case s == Direct && p.fn.Kind == FC:
 		case s == SQS || s == MNS || s == RocketMQ || s == Timer && p.fn.Kind == FC:
 			if !utf8.Valid(m.Body) {
-				return nil, fmt.Errorf("runtime: message %d is no text, and an event of shape %s carries nothing else", i, s)
+				return nil, fmt.Errorf("runtime: message %d is no text, and an event of shape %s carries nothing else",
+					i, s)
 			}
 		case !json.Valid(m.Body):
-			return nil, fmt.Errorf("runtime: message %d is not JSON, and an event of shape %s on %s carries nothing else", i, s, p.cloud.title)
+			return nil, fmt.Errorf("runtime: message %d is not JSON, and an event of shape %s on %s carries "+
+				"nothing else", i, s, p.cloud.title)
 		}
 		if m.ID == "" {
 			messages[i].ID = h.o.NewID(p.fn.Kind)
@@ -73,7 +75,8 @@ func (h *Host) Event(function string, s Shape, messages ...Message) ([]byte, err
 	case s == CloudEvent:
 		event = e.eventBridge(messages[0], "com.example.local", "Message", []string{})
 	case s == Timer && p.fn.Kind == FC:
-		event = map[string]any{"triggerTime": e.now.Format(time.RFC3339), "triggerName": "local-timer", "payload": string(messages[0].Body)}
+		event = map[string]any{"triggerTime": e.now.Format(time.RFC3339), "triggerName": "local-timer",
+			"payload": string(messages[0].Body)}
 	case s == Timer:
 		rule := "arn:aws:events:" + p.fn.Region + ":" + p.fn.Account + ":rule/local-timer"
 		event = e.eventBridge(messages[0], "aws.events", "Scheduled Event", []string{rule})
@@ -100,18 +103,22 @@ func (s source) sqs(messages []Message) any {
 	for i, m := range messages {
 		sum := md5.Sum(m.Body) // which SQS has in its messages
 		records[i] = map[string]any{
-			"messageId": m.ID, "receiptHandle": "handle-" + m.ID, "body": string(m.Body), "md5OfBody": hex.EncodeToString(sum[:]),
+			"messageId": m.ID, "receiptHandle": "handle-" + m.ID, "body": string(m.Body),
+			"md5OfBody": hex.EncodeToString(sum[:]),
 			"attributes": map[string]string{
-				"ApproximateReceiveCount": "1", "SentTimestamp": sent, "SenderId": s.fn.Account, "ApproximateFirstReceiveTimestamp": sent,
+				"ApproximateReceiveCount": "1", "SentTimestamp": sent, "SenderId": s.fn.Account,
+				"ApproximateFirstReceiveTimestamp": sent,
 			},
 			"messageAttributes": map[string]any{}, "eventSource": "aws:sqs",
-			"eventSourceARN": "arn:aws:sqs:" + s.fn.Region + ":" + s.fn.Account + ":local-queue", "awsRegion": s.fn.Region,
+			"eventSourceARN": "arn:aws:sqs:" + s.fn.Region + ":" + s.fn.Account + ":local-queue",
+			"awsRegion":      s.fn.Region,
 		}
 	}
 	return map[string]any{"Records": records}
 }
 
-// list is a batch of an event stream of Alibaba Cloud's EventBridge, which MNS and RocketMQ triggers are.
+// list is a batch of an event stream of Alibaba Cloud's EventBridge, which MNS and RocketMQ
+// triggers are.
 func (s source) list(messages []Message, one func(Message) any) any {
 	events := make([]any, len(messages))
 	for i, m := range messages {
@@ -125,14 +132,16 @@ func (s source) list(messages []Message, one func(Message) any) any {
 func (s source) cloudEvent(id, from, kind string, data any) map[string]any {
 	at := s.now.Format("2006-01-02T15:04:05.000Z07:00")
 	return map[string]any{
-		"id": id, "source": from, "specversion": "1.0", "type": kind, "datacontenttype": "application/json; charset=utf-8",
-		"subject": "acs:" + s.fn.Region + ":" + s.fn.Account + ":local", "time": at,
+		"id": id, "source": from, "specversion": "1.0", "type": kind,
+		"datacontenttype": "application/json; charset=utf-8",
+		"subject":         "acs:" + s.fn.Region + ":" + s.fn.Account + ":local", "time": at,
 		"aliyunaccountid": s.fn.Account, "aliyunpublishtime": at, "aliyunoriginalaccountid": s.fn.Account,
 		"aliyuneventbusname": from, "aliyunregionid": s.fn.Region, "aliyunpublishaddr": "127.0.0.1", "data": data,
 	}
 }
 
-// mns and rocketMQ are https://www.alibabacloud.com/help/en/functioncompute/fc/formats-of-event-for-different-triggers.
+// mns and rocketMQ are
+// https://www.alibabacloud.com/help/en/functioncompute/fc/formats-of-event-for-different-triggers.
 
 func (s source) mns(m Message) any {
 	return s.cloudEvent(m.ID, "MNS-Function-local", "mns:Queue:SendMessage",
@@ -142,14 +151,16 @@ func (s source) mns(m Message) any {
 func (s source) rocketMQ(m Message) any {
 	return s.cloudEvent(m.ID, "RocketMQ-Function-local", "mq:Topic:SendMessage", map[string]any{
 		"topic": "local-topic", "userProperties": map[string]string{}, "body": string(m.Body),
-		"systemProperties": map[string]any{"UNIQ_KEY": m.ID, "MIN_OFFSET": "0", "MAX_OFFSET": "1", "MSG_REGION": s.fn.Region},
+		"systemProperties": map[string]any{"UNIQ_KEY": m.ID, "MIN_OFFSET": "0", "MAX_OFFSET": "1",
+			"MSG_REGION": s.fn.Region},
 	})
 }
 
 // eventBridge is https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html.
 func (s source) eventBridge(m Message, from, kind string, resources []string) any {
 	return map[string]any{
-		"version": "0", "id": m.ID, "detail-type": kind, "source": from, "account": s.fn.Account, "time": s.now.Format(time.RFC3339),
+		"version": "0", "id": m.ID, "detail-type": kind, "source": from, "account": s.fn.Account,
+		"time":   s.now.Format(time.RFC3339),
 		"region": s.fn.Region, "resources": resources, "detail": json.RawMessage(m.Body),
 	}
 }

@@ -12,7 +12,8 @@ import (
 
 func TestEventShapes(t *testing.T) {
 	c := &clock{now: time.Date(2026, 11, 23, 4, 5, 6, 7e6, time.UTC)}
-	one, two := runtime.Message{ID: "m1", Body: []byte(`{"Name":"x"}`)}, runtime.Message{ID: "m2", Body: []byte(`{"Name":"y"}`)}
+	one, two := runtime.Message{ID: "m1", Body: []byte(`{"Name":"x"}`)},
+		runtime.Message{ID: "m2", Body: []byte(`{"Name":"y"}`)}
 	ce := func(id, source, kind, data string) string {
 		return `{"id":"` + id + `","source":"` + source + `","specversion":"1.0","type":"` + kind + `",
 			"datacontenttype":"application/json; charset=utf-8","subject":"acs:cn-hangzhou:1234567890123456:local",
@@ -34,17 +35,22 @@ func TestEventShapes(t *testing.T) {
 		{runtime.FC, runtime.Direct, []runtime.Message{one}, `{"Name":"x"}`},
 		{runtime.Lambda, runtime.Direct, []runtime.Message{one}, `{"Name":"x"}`},
 		{runtime.Lambda, runtime.SQS, []runtime.Message{one, two}, `{"Records":[` +
-			sqs("m1", `"{\"Name\":\"x\"}"`, "1d7d17592b7569db5d310f0fad6eaf01") + `,` + sqs("m2", `"{\"Name\":\"y\"}"`, "437c93b2905218ac91c0732495f21f48") + `]}`},
+			sqs("m1", `"{\"Name\":\"x\"}"`, "1d7d17592b7569db5d310f0fad6eaf01") + `,` +
+			sqs("m2", `"{\"Name\":\"y\"}"`, "437c93b2905218ac91c0732495f21f48") + `]}`},
 		{runtime.FC, runtime.MNS, []runtime.Message{one, two}, `[` +
-			ce("m1", "MNS-Function-local", "mns:Queue:SendMessage", `{"requestId":"m1","messageId":"m1","messageBody":"{\"Name\":\"x\"}"}`) + `,` +
-			ce("m2", "MNS-Function-local", "mns:Queue:SendMessage", `{"requestId":"m2","messageId":"m2","messageBody":"{\"Name\":\"y\"}"}`) + `]`},
+			ce("m1", "MNS-Function-local", "mns:Queue:SendMessage",
+				`{"requestId":"m1","messageId":"m1","messageBody":"{\"Name\":\"x\"}"}`) + `,` +
+			ce("m2", "MNS-Function-local", "mns:Queue:SendMessage",
+				`{"requestId":"m2","messageId":"m2","messageBody":"{\"Name\":\"y\"}"}`) + `]`},
 		{runtime.FC, runtime.RocketMQ, []runtime.Message{one}, `[` +
 			ce("m1", "RocketMQ-Function-local", "mq:Topic:SendMessage", `{"topic":"local-topic","userProperties":{},"body":"{\"Name\":\"x\"}",
 				"systemProperties":{"UNIQ_KEY":"m1","MIN_OFFSET":"0","MAX_OFFSET":"1","MSG_REGION":"cn-hangzhou"}}`) + `]`},
-		{runtime.FC, runtime.CloudEvent, []runtime.Message{one}, ce("m1", "local", "com.example.message", `{"Name":"x"}`)},
+		{runtime.FC, runtime.CloudEvent, []runtime.Message{one},
+			ce("m1", "local", "com.example.message", `{"Name":"x"}`)},
 		{runtime.Lambda, runtime.CloudEvent, []runtime.Message{one}, `{"version":"0","id":"m1","detail-type":"Message","source":"com.example.local",
 			"account":"123456789012","time":"2026-11-23T04:05:06Z","region":"us-east-1","resources":[],"detail":{"Name":"x"}}`},
-		{runtime.FC, runtime.Timer, []runtime.Message{one}, `{"triggerTime":"2026-11-23T04:05:06Z","triggerName":"local-timer","payload":"{\"Name\":\"x\"}"}`},
+		{runtime.FC, runtime.Timer, []runtime.Message{one},
+			`{"triggerTime":"2026-11-23T04:05:06Z","triggerName":"local-timer","payload":"{\"Name\":\"x\"}"}`},
 		{runtime.Lambda, runtime.Timer, []runtime.Message{one}, `{"version":"0","id":"m1","detail-type":"Scheduled Event","source":"aws.events",
 			"account":"123456789012","time":"2026-11-23T04:05:06Z","region":"us-east-1",
 			"resources":["arn:aws:events:us-east-1:123456789012:rule/local-timer"],"detail":{"Name":"x"}}`},
@@ -55,8 +61,10 @@ func TestEventShapes(t *testing.T) {
 		{runtime.FC, runtime.Timer, []runtime.Message{one, two}, ""},
 		{runtime.FC, runtime.MNS, nil, ""},
 		{runtime.FC, runtime.MNS, []runtime.Message{{ID: "m1", Body: []byte("no JSON")}}, `[` +
-			ce("m1", "MNS-Function-local", "mns:Queue:SendMessage", `{"requestId":"m1","messageId":"m1","messageBody":"no JSON"}`) + `]`},
-		{runtime.FC, runtime.Timer, []runtime.Message{{ID: "m1", Body: []byte("no JSON")}}, `{"triggerTime":"2026-11-23T04:05:06Z","triggerName":"local-timer","payload":"no JSON"}`},
+			ce("m1", "MNS-Function-local", "mns:Queue:SendMessage",
+				`{"requestId":"m1","messageId":"m1","messageBody":"no JSON"}`) + `]`},
+		{runtime.FC, runtime.Timer, []runtime.Message{{ID: "m1", Body: []byte("no JSON")}},
+			`{"triggerTime":"2026-11-23T04:05:06Z","triggerName":"local-timer","payload":"no JSON"}`},
 		{runtime.FC, runtime.MNS, []runtime.Message{{Body: []byte("no text\xff")}}, ""},
 		{runtime.FC, runtime.CloudEvent, []runtime.Message{{Body: []byte("no JSON")}}, ""},
 		{runtime.Lambda, runtime.Timer, []runtime.Message{{Body: []byte("no JSON")}}, ""},
@@ -91,7 +99,8 @@ func TestEventShapes(t *testing.T) {
 func TestAnyBytesAreAnEventOfFC(t *testing.T) {
 	h := runtime.RunT(t, runtime.Options{}, hello(t, runtime.FC))
 	for _, body := range []string{"", "no JSON", "\x00\xff"} {
-		if got, err := h.Event("hello", runtime.Direct, runtime.Message{Body: []byte(body)}); err != nil || string(got) != body {
+		if got, err := h.Event("hello", runtime.Direct, runtime.Message{Body: []byte(body)}); err != nil ||
+			string(got) != body {
 			t.Errorf("%q = %q, %v", body, got, err)
 		}
 	}

@@ -14,7 +14,8 @@ func Example() {
 	host := runtime.New(runtime.Options{Log: runtime.WriteLines(os.Stderr)})
 	defer host.Close(context.Background())
 	err := host.Add(runtime.Function{
-		Name: "hello", Kind: runtime.Lambda, Zip: "dist/lambda/hello.zip", Env: map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:8000"},
+		Name: "hello", Kind: runtime.Lambda, Zip: "dist/lambda/hello.zip",
+		Env: map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:8000"},
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -30,7 +30,8 @@ func DecodeAnswer(k Kind, contentType string, payload []byte) (*Answer, error) {
 	return &Answer{a.status, a.header, a.body}, nil
 }
 
-// ReadMessages reads requests as the runtime API does, until there are no more, and returns their bodies.
+// ReadMessages reads requests as the runtime API does, until there are no more, and returns their
+// bodies.
 func ReadMessages(b []byte, limit int) (bodies [][]byte) {
 	s := server{limit: limit}
 	r := bufio.NewReader(bytes.NewReader(b))
@@ -46,9 +47,11 @@ func ReadMessages(b []byte, limit int) (bodies [][]byte) {
 	}
 }
 
-// ServePanicking serves the runtime API's connections with a panic, of which told hears, until stop is called.
+// ServePanicking serves the runtime API's connections with a panic, of which told hears, until stop
+// is called.
 func ServePanicking(l net.Listener, told func(v any, stack []byte)) (stop func()) {
-	s, halt := server{admit: func(net.Conn) bool { return true }, serve: func(*message) reply { panic("planted") }, panicked: told}, make(chan struct{})
+	s, halt := server{admit: func(net.Conn) bool { return true }, serve: func(*message) reply { panic("planted") },
+		panicked: told}, make(chan struct{})
 	go s.run(l, halt)
 	return func() { l.Close(); close(halt) }
 }

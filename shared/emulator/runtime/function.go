@@ -41,22 +41,25 @@ func ParseKind(s string) (Kind, error) {
 type Function struct {
 	Name string
 	Kind Kind
-	// Dir is the folder of the code, which processes run in. Zip is an archive of it, as it is deployed.
+	// Dir is the folder of the code, which processes run in. Zip is an archive of it, as it is
+	// deployed.
 	Dir, Zip string
-	// Binary is the program in that folder. Empty is what the cloud runs: main for FC, bootstrap for Lambda.
+	// Binary is the program in that folder. Empty is what the cloud runs: main for FC, bootstrap
+	// for Lambda.
 	Binary string
 	// Handler is what the function is told that it is called. Empty is the binary.
 	Handler string
-	// Env is the function's environment. Besides it a process gets what its cloud sets, GOMAXPROCS as its memory has it, and
-	// of this process no more than where programs, home, temporary files and root certificates are. Env can replace
-	// everything but the address of the runtime API.
+	// Env is the function's environment. Besides it a process gets what its cloud sets, GOMAXPROCS
+	// as its memory has it, and of this process no more than where programs, home, temporary files
+	// and root certificates are. Env can replace everything but the address of the runtime API.
 	Env Environment
 	// Memory is the size in MB that is told and reported; it is not a limit. Zero is 128.
 	Memory int
-	// Timeout is how long an invocation may take. Zero is the cloud's default: 3 s on Lambda, 60 s on FC.
+	// Timeout is how long an invocation may take. Zero is the cloud's default: 3 s on Lambda, 60 s
+	// on FC.
 	Timeout time.Duration
-	// InitTimeout is how long a process has from its start, its initializer included, until it takes its first
-	// invocation. Zero is ten seconds.
+	// InitTimeout is how long a process has from its start, its initializer included, until it
+	// takes its first invocation. Zero is ten seconds.
 	InitTimeout time.Duration
 	// IdleTimeout is after what time without work a process is stopped. Zero is five minutes.
 	IdleTimeout time.Duration
@@ -64,11 +67,12 @@ type Function struct {
 	Limit int
 	// Concurrency is how many invocations one process is given at a time. Zero is one.
 	Concurrency int
-	// Queue is how many invocations may wait while all processes are busy; the next one is throttled. Zero is 100, and
-	// less is none: then the limit throttles at once, as it does in the clouds.
+	// Queue is how many invocations may wait while all processes are busy; the next one is
+	// throttled. Zero is 100, and less is none: then the limit throttles at once, as it does in the
+	// clouds.
 	Queue int
-	// Retries is how often an asynchronous invocation that fails is tried again. Zero is the cloud's default: two times on
-	// Lambda, three on FC. Less is never.
+	// Retries is how often an asynchronous invocation that fails is tried again. Zero is the
+	// cloud's default: two times on Lambda, three on FC. Less is never.
 	Retries int
 	// Initializer and PreStop say that the function has these hooks configured, which exist on FC
 	// only.
@@ -142,7 +146,8 @@ func (f *Function) check() error {
 		return errors.New("initializer and pre-stop hooks exist on FC only")
 	case f.Gateway && f.Kind != Lambda:
 		return errors.New("an API Gateway exists on Lambda only")
-	case f.Timeout < 0 || f.InitTimeout < 0 || f.IdleTimeout < 0 || f.Limit < 0 || f.Concurrency < 0 || f.Memory < 0 || f.MaxBody < 0:
+	case f.Timeout < 0 || f.InitTimeout < 0 || f.IdleTimeout < 0 || f.Limit < 0 || f.Concurrency < 0 || f.Memory < 0 ||
+		f.MaxBody < 0:
 		return errors.New("a time, a limit or a size is negative")
 	}
 	setDefault(&f.Binary, c.binary)
@@ -171,8 +176,9 @@ func setDefault[T comparable](to *T, value T) {
 	}
 }
 
-// cores returns how many cores the function's memory is worth, rounded up: on Lambda a core is 1769 MB. A Go program takes
-// what it is told by GOMAXPROCS, and with one where it has a share of one it wastes nothing on looking for work.
+// cores returns how many cores the function's memory is worth, rounded up: on Lambda a core is 1769
+// MB. A Go program takes what it is told by GOMAXPROCS, and with one where it has a share of one it
+// wastes nothing on looking for work.
 func (f *Function) cores() int { return (f.Memory + 1768) / 1769 }
 
 func (f *Function) program() string { return filepath.Join(f.Dir, f.Binary) }

@@ -54,7 +54,10 @@ func TestFunctionsThatAreNone(t *testing.T) {
 		{"a binary that is a folder", func(f *runtime.Function) { f.Dir, f.Binary = dir, "lambda" }},
 		{"a binary that cannot be executed", func(f *runtime.Function) { f.Dir, f.Binary = dir, "file" }},
 		{"an initializer on Lambda", func(f *runtime.Function) { f.Initializer = true }},
-		{"an API Gateway on FC", func(f *runtime.Function) { f.Kind, f.Gateway, f.Dir = runtime.FC, true, filepath.Join(dir, "fc") }},
+		{"an API Gateway on FC", func(f *runtime.Function) {
+			f.Kind, f.Gateway, f.Dir = runtime.FC, true,
+				filepath.Join(dir, "fc")
+		}},
 		{"a time that is negative", func(f *runtime.Function) { f.Timeout = -1 }},
 		{"a zip file that is not there", func(f *runtime.Function) { f.Dir, f.Zip = "", file+"x" }},
 		{"a zip file that is none", func(f *runtime.Function) { f.Dir, f.Zip = "", file }},
@@ -71,7 +74,8 @@ func TestFunctionsThatAreNone(t *testing.T) {
 		t.Fatalf("functions = %v", functions)
 	}
 	f := functions[0]
-	if f.Binary != "bootstrap" || f.Timeout != 3*time.Second || f.Memory != 128 || f.Limit != 16 || f.Retries != 2 || f.Region != "us-east-1" {
+	if f.Binary != "bootstrap" || f.Timeout != 3*time.Second || f.Memory != 128 || f.Limit != 16 || f.Retries != 2 ||
+		f.Region != "us-east-1" {
 		t.Errorf("defaults = %+v", f)
 	}
 }
@@ -137,7 +141,8 @@ func liar(t *testing.T, size uint64) string {
 	t.Helper()
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
-	out, err := w.CreateRaw(&zip.FileHeader{Name: "bootstrap", Method: zip.Store, UncompressedSize64: size, CompressedSize64: 5})
+	out, err := w.CreateRaw(&zip.FileHeader{Name: "bootstrap", Method: zip.Store, UncompressedSize64: size,
+		CompressedSize64: 5})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +165,8 @@ func TestAFunctionInAZipFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		path := archive(t, entry{binary, 0o755, program}, entry{"data/", fs.ModeDir | 0o755, nil}, entry{"data/x.json", 0o444, []byte("{}")})
+		path := archive(t, entry{binary, 0o755, program}, entry{"data/", fs.ModeDir | 0o755, nil},
+			entry{"data/x.json", 0o444, []byte("{}")})
 		h := runtime.New(runtime.Options{})
 		if err := h.Add(runtime.Function{Name: "hello", Kind: kind, Zip: path}); err != nil {
 			t.Fatal(err)
@@ -191,7 +197,8 @@ func TestZipFilesThatAreRefused(t *testing.T) {
 		{"no program", "has no program", []entry{{"main", 0o755, nil}}},
 		{"a name that leads out", "leads out", []entry{program, {"../x", 0o644, nil}}},
 		{"a name from the root", "leads out", []entry{program, {"/x", 0o644, nil}}},
-		{"a link", "neither a file nor a folder", []entry{program, {"x", fs.ModeSymlink | 0o777, []byte("/etc/passwd")}}},
+		{"a link", "neither a file nor a folder", []entry{program,
+			{"x", fs.ModeSymlink | 0o777, []byte("/etc/passwd")}}},
 		{"a file twice", "file exists", []entry{program, program}},
 		{"a file that is a folder too", "not a directory", []entry{program, {"bootstrap/x", 0o644, nil}}},
 		{"a folder that is a file too", "not a directory", []entry{program, {"bootstrap/", fs.ModeDir | 0o755, nil}}},
@@ -201,10 +208,12 @@ func TestZipFilesThatAreRefused(t *testing.T) {
 			t.Errorf("%s: %v, want %q", test.name, err, test.want)
 		}
 	}
-	for name, want := range map[string]string{"more than there may be": "more than 250 MiB", "more than it says": "zip: "} {
+	for name, want := range map[string]string{"more than there may be": "more than 250 MiB",
+		"more than it says": "zip: "} {
 		size := map[string]uint64{"more than there may be": 250<<20 + 1, "more than it says": 1}[name]
 		path := liar(t, size)
-		if err := h.Add(runtime.Function{Name: "liar", Kind: runtime.Lambda, Zip: path}); err == nil || !strings.Contains(err.Error(), want) {
+		if err := h.Add(runtime.Function{Name: "liar", Kind: runtime.Lambda, Zip: path}); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
 	}
@@ -213,7 +222,8 @@ func TestZipFilesThatAreRefused(t *testing.T) {
 	}
 }
 
-// What a host that was killed had unpacked is removed by a later one, but nothing that may be in use or is somebody else's.
+// What a host that was killed had unpacked is removed by a later one, but nothing that may be in
+// use or is somebody else's.
 func TestLeftoversAreRemoved(t *testing.T) {
 	switch stdruntime.GOOS {
 	case "darwin", "dragonfly", "freebsd", "linux", "netbsd", "openbsd":
@@ -239,7 +249,8 @@ func TestLeftoversAreRemoved(t *testing.T) {
 	folder("chatconf-function-left", old)
 	folder("chatconf-function-fresh", time.Now())
 	folder("function-stranger", old)
-	if err := os.Symlink(filepath.Join(temp, "function-stranger"), filepath.Join(temp, "chatconf-function-link")); err != nil {
+	if err := os.Symlink(filepath.Join(temp, "function-stranger"),
+		filepath.Join(temp, "chatconf-function-link")); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(temp, "chatconf-function-file"), nil, 0o600); err != nil {
@@ -248,7 +259,8 @@ func TestLeftoversAreRemoved(t *testing.T) {
 	add := func() {
 		t.Helper()
 		h := runtime.RunT(t, runtime.Options{})
-		if err := h.Add(runtime.Function{Name: "f", Kind: runtime.Lambda, Zip: archive(t, entry{"bootstrap", 0o755, []byte("#!/bin/sh\n")})}); err != nil {
+		if err := h.Add(runtime.Function{Name: "f", Kind: runtime.Lambda,
+			Zip: archive(t, entry{"bootstrap", 0o755, []byte("#!/bin/sh\n")})}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -264,7 +276,8 @@ func TestLeftoversAreRemoved(t *testing.T) {
 		}
 		return names
 	}
-	stays := []string{"chatconf-function-file", "chatconf-function-fresh", "chatconf-function-link", "function-stranger"}
+	stays := []string{"chatconf-function-file", "chatconf-function-fresh", "chatconf-function-link",
+		"function-stranger"}
 	var inUse string
 	for _, name := range in() {
 		if !slices.Contains(stays, name) {
@@ -305,7 +318,8 @@ func TestRunTFailsTheTest(t *testing.T) {
 		t.Error(err)
 	}
 	f.cleanup()
-	if len(f.said) != 2 || !strings.Contains(f.said[0], `function "x"`) || !strings.Contains(f.said[1], "closed already") {
+	if len(f.said) != 2 || !strings.Contains(f.said[0], `function "x"`) ||
+		!strings.Contains(f.said[1], "closed already") {
 		t.Errorf("said %q", f.said)
 	}
 }

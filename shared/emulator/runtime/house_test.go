@@ -40,7 +40,8 @@ var programs struct {
 }
 
 func TestMain(m *testing.M) {
-	if task := os.Getenv("PUPPET"); task == "grandchild" || task == "stranger" { // this program is a function that leaves its work to another process
+	// this program is a function that leaves its work to another process
+	if task := os.Getenv("PUPPET"); task == "grandchild" || task == "stranger" {
 		leave(task)
 	} else if task == "ask" {
 		ask()
@@ -69,7 +70,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// leave starts this program once more, to ask for work in place of its parent: a stranger in a session of its own.
+// leave starts this program once more, to ask for work in place of its parent: a stranger in a
+// session of its own.
 func leave(task string) {
 	c := exec.Command(os.Args[0])
 	c.Env = append(os.Environ(), "PUPPET=ask")
@@ -89,7 +91,8 @@ func ask() {
 		fmt.Println("refused")
 		return
 	}
-	resp, err = http.Post(base+resp.Header.Get("X-Fc-Request-Id")+"/response", "application/json", strings.NewReader(`"from another process"`))
+	resp, err = http.Post(base+resp.Header.Get("X-Fc-Request-Id")+"/response", "application/json",
+		strings.NewReader(`"from another process"`))
 	fmt.Println(resp, err)
 }
 
@@ -102,7 +105,8 @@ func build(t testing.TB) string {
 			programs.err = fmt.Errorf("the programs' sources are %q: %w", sources, err)
 			return
 		}
-		for _, path := range append(sources, "../../../go.mod") { // so that the test cache knows that results hang on them
+		// so that the test cache knows that results hang on them
+		for _, path := range append(sources, "../../../go.mod") {
 			if _, programs.err = os.ReadFile(path); programs.err != nil {
 				return
 			}
@@ -110,7 +114,8 @@ func build(t testing.TB) string {
 		if programs.dir, programs.err = os.MkdirTemp("", "programs-"); programs.err != nil {
 			return
 		}
-		for folder, binary := range map[string]string{"fc": "main", "fchttp": "main", "fcsdk": "main", "lambda": "bootstrap", "awssdk": "bootstrap"} {
+		for folder, binary := range map[string]string{"fc": "main", "fchttp": "main", "fcsdk": "main",
+			"lambda": "bootstrap", "awssdk": "bootstrap"} {
 			cmd := exec.Command("go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w",
 				"-o", filepath.Join(programs.dir, folder, binary), "./testdata/"+folder)
 			cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=") // not the flags of the test, such as -race
@@ -129,7 +134,8 @@ func build(t testing.TB) string {
 // hello returns the function hello for a runtime, with an environment of names and values.
 func hello(t testing.TB, kind runtime.Kind, env ...string) runtime.Function {
 	t.Helper()
-	f := runtime.Function{Name: "hello", Kind: kind, Dir: filepath.Join(build(t), kind.String()), Env: map[string]string{}}
+	f := runtime.Function{Name: "hello", Kind: kind, Dir: filepath.Join(build(t), kind.String()),
+		Env: map[string]string{}}
 	for i := 0; i+1 < len(env); i += 2 {
 		f.Env[env[i]] = env[i+1]
 	}
@@ -143,7 +149,8 @@ func program(t testing.TB, folder, mode string) runtime.Function {
 	if folder == "awssdk" {
 		kind = runtime.Lambda
 	}
-	return runtime.Function{Name: "hello", Kind: kind, Dir: filepath.Join(build(t), folder), Env: map[string]string{"MODE": mode}}
+	return runtime.Function{Name: "hello", Kind: kind, Dir: filepath.Join(build(t), folder),
+		Env: map[string]string{"MODE": mode}}
 }
 
 // A clock is one that stands until a test moves it.

@@ -17,8 +17,9 @@ import (
 	"unicode/utf8"
 )
 
-// HTTP returns the HTTP door of a function: its trigger on FC, its function URL or API Gateway on Lambda. Every request is
-// one invocation, whose payload is the request in the cloud's form, and whose answer is the response.
+// HTTP returns the HTTP door of a function: its trigger on FC, its function URL or API Gateway on
+// Lambda. Every request is one invocation, whose payload is the request in the cloud's form, and
+// whose answer is the response.
 func (h *Host) HTTP(name string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, err := h.pool(name)
@@ -30,13 +31,14 @@ func (h *Host) HTTP(name string) http.Handler {
 	})
 }
 
-// maxQuery is how many parameters a query may have. It is counted before they are read, which is done for anybody; the clouds have limits
-// in bytes, of which Function Compute's is 4 KiB.
+// maxQuery is how many parameters a query may have. It is counted before they are read, which is
+// done for anybody; the clouds have limits in bytes, of which Function Compute's is 4 KiB.
 const maxQuery = 1000
 
 func (p *pool) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.Count(r.URL.RawQuery, "&") >= maxQuery {
-		p.refuseHTTP(w, &Error{Code: BadRequest, Message: fmt.Sprintf("the query has more than %d parameters", maxQuery)})
+		p.refuseHTTP(w, &Error{Code: BadRequest, Message: fmt.Sprintf("the query has more than %d parameters",
+			maxQuery)})
 		return
 	}
 	body, err := readBody(r, p.fn.MaxBody)
@@ -74,7 +76,8 @@ func (p *pool) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		a, err = decodeAnswer(p.fn.Kind, result.ContentType, result.Payload)
 	}
 	if err != nil {
-		p.host.o.Logger.Warn("a function's answer is no HTTP response", "function", p.fn.Name, "request", id, "err", err)
+		p.host.o.Logger.Warn("a function's answer is no HTTP response", "function", p.fn.Name, "request", id, "err",
+			err)
 		p.failHTTP(w, Returned, nil)
 		return
 	}
@@ -107,7 +110,8 @@ func writeError(w http.ResponseWriter, status int, errorType, body string) {
 func (p *pool) refuseHTTP(w http.ResponseWriter, e *Error) {
 	status := e.Status()
 	if p.fn.Kind == FC {
-		code := map[Code]string{TooLarge: "EntityTooLarge", Throttled: "ResourceThrottled", Closed: "ServiceNotAvailable", BadRequest: "InvalidArgument"}[e.Code]
+		code := map[Code]string{TooLarge: "EntityTooLarge", Throttled: "ResourceThrottled",
+			Closed: "ServiceNotAvailable", BadRequest: "InvalidArgument"}[e.Code]
 		if e.Code == TooLarge { // https://www.alibabacloud.com/help/en/functioncompute/error-codes
 			status = http.StatusBadRequest
 		}
@@ -119,8 +123,8 @@ func (p *pool) refuseHTTP(w http.ResponseWriter, e *Error) {
 	writeError(w, status, "", string(text))
 }
 
-// failHTTP answers an invocation without an answer. FC shows the error document, AWS hides it. The statuses of timeouts are
-// assumed.
+// failHTTP answers an invocation without an answer. FC shows the error document, AWS hides it. The
+// statuses of timeouts are assumed.
 func (p *pool) failHTTP(w http.ResponseWriter, f Failure, document []byte) {
 	status := http.StatusBadGateway
 	if f == TimedOut {
@@ -130,7 +134,8 @@ func (p *pool) failHTTP(w http.ResponseWriter, f Failure, document []byte) {
 	case p.fn.Kind == FC && document != nil:
 		writeError(w, status, "UnhandledInvocationError", string(document))
 	case p.fn.Kind == FC:
-		writeError(w, status, "UnhandledInvocationError", `{"errorMessage":"the function's response is not a valid HTTP response"}`)
+		writeError(w, status, "UnhandledInvocationError",
+			`{"errorMessage":"the function's response is not a valid HTTP response"}`)
 	case p.fn.Gateway && f == TimedOut:
 		writeError(w, http.StatusServiceUnavailable, "", `{"message":"Service Unavailable"}`)
 	case p.fn.Gateway:
@@ -177,7 +182,8 @@ type httpContext struct {
 	UserAgent string `json:"userAgent"`
 }
 
-// An fcEvent is https://www.alibabacloud.com/help/en/functioncompute/fc/http-trigger-invoking-function.
+// An fcEvent is
+// https://www.alibabacloud.com/help/en/functioncompute/fc/http-trigger-invoking-function.
 type fcEvent struct {
 	Version         string            `json:"version"`
 	RawPath         string            `json:"rawPath"`
@@ -196,8 +202,9 @@ type fcEvent struct {
 	} `json:"requestContext"`
 }
 
-// fcEvent makes the event of FC. Header names are in net/http's canonical form, which is documented, and there is no Host
-// among them, which follows from it: the host is the domain name. Here that is the host that the client asked for.
+// fcEvent makes the event of FC. Header names are in net/http's canonical form, which is
+// documented, and there is no Host among them, which follows from it: the host is the domain name.
+// Here that is the host that the client asked for.
 func (p *pool) fcEvent(r *http.Request, body []byte, id string) *fcEvent {
 	e := &fcEvent{
 		Version: "v1", RawPath: rawPath(r), Headers: make(map[string]string, len(r.Header)),
@@ -213,13 +220,14 @@ func (p *pool) fcEvent(r *http.Request, body []byte, id string) *fcEvent {
 	c.DomainName = r.Host
 	c.DomainPrefix, _, _ = strings.Cut(r.Host, ".")
 	c.Time, c.TimeEpoch = now.Format(time.RFC3339), strconv.FormatInt(now.UnixMilli(), 10)
-	c.HTTP = httpContext{Method: r.Method, Path: r.URL.Path, Protocol: r.Proto, SourceIP: sourceIP(r), UserAgent: r.UserAgent()}
+	c.HTTP = httpContext{Method: r.Method, Path: r.URL.Path, Protocol: r.Proto, SourceIP: sourceIP(r),
+		UserAgent: r.UserAgent()}
 	return e
 }
 
 // A lambdaEvent is the payload format 2.0 of
-// https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html, which function URLs
-// have too.
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html,
+// which function URLs have too.
 type lambdaEvent struct {
 	Version               string            `json:"version"`
 	RouteKey              string            `json:"routeKey"`
@@ -307,8 +315,8 @@ func rawPath(r *http.Request) string {
 	return r.URL.EscapedPath() // of a request that was rewritten on its way to us
 }
 
-// joinQuery returns the parameters of a query, decoded, several values of one joined by commas. What cannot be decoded is
-// left out.
+// joinQuery returns the parameters of a query, decoded, several values of one joined by commas.
+// What cannot be decoded is left out.
 func joinQuery(query string) map[string]string {
 	values, _ := url.ParseQuery(query)
 	out := make(map[string]string, len(values))
@@ -326,7 +334,8 @@ func sourceIP(r *http.Request) string {
 	return host
 }
 
-// encodeBody returns a body as it stands in an event. AWS takes forms for binary; that FC takes them for text is assumed.
+// encodeBody returns a body as it stands in an event. AWS takes forms for binary; that FC takes
+// them for text is assumed.
 func encodeBody(k Kind, contentType string, body []byte) (text string, base64Encoded bool) {
 	if utf8.Valid(body) && isText(k, contentType) {
 		return string(body), false
@@ -385,8 +394,9 @@ type response struct {
 	IsBase64Encoded bool                        `json:"isBase64Encoded"`
 }
 
-// decodeAnswer returns the HTTP response that a function's answer stands for. Valid JSON without a statusCode is the body of
-// a 200 of type application/json, a string without its quotes: so AWS documents it; that FC does the same is assumed.
+// decodeAnswer returns the HTTP response that a function's answer stands for. Valid JSON without a
+// statusCode is the body of a 200 of type application/json, a string without its quotes: so AWS
+// documents it; that FC does the same is assumed.
 func decodeAnswer(k Kind, contentType string, payload []byte) (*answer, error) {
 	if k == Lambda && contentType == streamType {
 		head, body, ok := bytes.Cut(payload, streamSeparator)
@@ -459,7 +469,8 @@ func decodeResponse(k Kind, payload []byte) (a *answer, structured bool, err err
 
 // connectionHeaders are about the way from the function to its cloud, and end there.
 var connectionHeaders = map[string]bool{
-	"Connection": true, "Content-Length": true, "Keep-Alive": true, "Te": true, "Trailer": true, "Transfer-Encoding": true, "Upgrade": true,
+	"Connection": true, "Content-Length": true, "Keep-Alive": true, "Te": true, "Trailer": true,
+	"Transfer-Encoding": true, "Upgrade": true,
 }
 
 // setHeaders takes the headers of a response: strings, numbers and booleans.
@@ -502,7 +513,8 @@ func (a *answer) addHeader(name, value string) error {
 func isToken(s string) bool {
 	for i := range len(s) {
 		c := s[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+			strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
 			return false
 		}
 	}

@@ -33,25 +33,30 @@ func event(t *testing.T, h *runtime.Host, r *http.Request) map[string]any {
 
 func request(body, contentType string) *http.Request {
 	r := httptest.NewRequest("POST", "http://bots.example:9000/event?b=2&a=1&b=3%2C4&c", strings.NewReader(body))
-	r.Header = http.Header{"Content-Type": {contentType}, "X-Two": {"1", "2"}, "Cookie": {"a=1; b=2", "c=3"}, "User-Agent": {"test"}}
+	r.Header = http.Header{"Content-Type": {contentType}, "X-Two": {"1", "2"}, "Cookie": {"a=1; b=2", "c=3"},
+		"User-Agent": {"test"}}
 	r.RemoteAddr = "192.0.2.7:1234"
 	return r
 }
 
 func TestTheEventOfFC(t *testing.T) {
 	c := &clock{now: time.Date(2026, 11, 23, 4, 5, 6, 7e6, time.UTC)}
-	h := runtime.RunT(t, runtime.Options{Clock: c, NewID: func(runtime.Kind) string { return "the-id" }}, hello(t, runtime.FC))
+	h := runtime.RunT(t, runtime.Options{Clock: c, NewID: func(runtime.Kind) string { return "the-id" }},
+		hello(t, runtime.FC))
 	got := event(t, h, request("Action=X&ä=1", "application/x-www-form-urlencoded; charset=utf-8"))
 	want := map[string]any{
 		"version": "v1", "rawPath": "/event", "body": "Action=X&ä=1", "isBase64Encoded": false,
 		"headers": map[string]any{
-			"Content-Type": "application/x-www-form-urlencoded; charset=utf-8", "X-Two": "1,2", "Cookie": "a=1; b=2,c=3", "User-Agent": "test",
+			"Content-Type": "application/x-www-form-urlencoded; charset=utf-8", "X-Two": "1,2",
+			"Cookie": "a=1; b=2,c=3", "User-Agent": "test",
 		},
 		"queryParameters": map[string]any{"a": "1", "b": "2,3,4", "c": ""},
 		"requestContext": map[string]any{
-			"accountId": "1234567890123456", "domainName": "bots.example:9000", "domainPrefix": "bots", "requestId": "the-id",
-			"time": "2026-11-23T04:05:06Z", "timeEpoch": "1795406706007",
-			"http": map[string]any{"method": "POST", "path": "/event", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.7", "userAgent": "test"},
+			"accountId": "1234567890123456", "domainName": "bots.example:9000", "domainPrefix": "bots",
+			"requestId": "the-id",
+			"time":      "2026-11-23T04:05:06Z", "timeEpoch": "1795406706007",
+			"http": map[string]any{"method": "POST", "path": "/event", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.7",
+				"userAgent": "test"},
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -74,14 +79,18 @@ func TestTheEventOfLambda(t *testing.T) {
 			"version": "2.0", "routeKey": "$default", "rawPath": "/event", "rawQueryString": "b=2&a=1&b=3%2C4&c",
 			"cookies": []any{"a=1", "b=2", "c=3"}, "body": `{"ä":1}`, "isBase64Encoded": false,
 			"headers": map[string]any{
-				"content-type": "application/json", "x-two": "1,2", "user-agent": "test", "host": "bots.example:9000", "content-length": "8",
+				"content-type": "application/json", "x-two": "1,2", "user-agent": "test", "host": "bots.example:9000",
+				"content-length":  "8",
 				"x-forwarded-for": "192.0.2.7", "x-forwarded-proto": "http", "x-forwarded-port": "9000",
 			},
 			"queryStringParameters": map[string]any{"a": "1", "b": "2,3,4", "c": ""},
 			"requestContext": map[string]any{
-				"accountId": account, "apiId": "local", "domainName": "bots.example:9000", "domainPrefix": "bots", "requestId": "the-id",
-				"routeKey": "$default", "stage": "$default", "time": "23/Nov/2026:04:05:06 +0000", "timeEpoch": 1795406706007.0,
-				"http": map[string]any{"method": "POST", "path": "/event", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.7", "userAgent": "test"},
+				"accountId": account, "apiId": "local", "domainName": "bots.example:9000", "domainPrefix": "bots",
+				"requestId": "the-id",
+				"routeKey":  "$default", "stage": "$default", "time": "23/Nov/2026:04:05:06 +0000",
+				"timeEpoch": 1795406706007.0,
+				"http": map[string]any{"method": "POST", "path": "/event", "protocol": "HTTP/1.1",
+					"sourceIp": "192.0.2.7", "userAgent": "test"},
 			},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -94,7 +103,8 @@ func TestTheEventOfLambda(t *testing.T) {
 func TestAQueryOfVeryManyParameters(t *testing.T) {
 	each(t, func(t *testing.T, kind runtime.Kind) {
 		h := runtime.RunT(t, runtime.Options{}, hello(t, kind))
-		for query, want := range map[string]int{strings.Repeat("a&", 999): 200, strings.Repeat("a&", 1000): 400, strings.Repeat("&", 40_000): 400} {
+		for query, want := range map[string]int{strings.Repeat("a&", 999): 200, strings.Repeat("a&", 1000): 400,
+			strings.Repeat("&", 40_000): 400} {
 			r := httptest.NewRequest("POST", "http://bots.example/event", nil)
 			r.URL.RawQuery = query
 			w := httptest.NewRecorder()
@@ -116,7 +126,8 @@ func TestAClientCannotSayHowItCame(t *testing.T) {
 	r.Header["X-Forwarded-Proto"], r.Header["X-Forwarded-Port"] = []string{"https"}, []string{"443"}
 	r.Header["X-Forwarded-For"] = []string{"203.0.113.9"}
 	headers := event(t, h, r)["headers"].(map[string]any)
-	for name, want := range map[string]string{"x-forwarded-proto": "http", "x-forwarded-port": "9000", "x-forwarded-for": "203.0.113.9, 192.0.2.7"} {
+	for name, want := range map[string]string{"x-forwarded-proto": "http", "x-forwarded-port": "9000",
+		"x-forwarded-for": "203.0.113.9, 192.0.2.7"} {
 		if headers[name] != want {
 			t.Errorf("%s = %v, want %q", name, headers[name], want)
 		}
@@ -154,7 +165,8 @@ func TestBodiesInEvents(t *testing.T) {
 				want = base64.StdEncoding.EncodeToString([]byte(want))
 			}
 			if e["isBase64Encoded"] != test.encoded || e["body"] != want {
-				t.Errorf("%s %q: %v, isBase64Encoded %v, want %v, %v", test.contentType, test.body, e["body"], e["isBase64Encoded"], want, test.encoded)
+				t.Errorf("%s %q: %v, isBase64Encoded %v, want %v, %v", test.contentType, test.body, e["body"],
+					e["isBase64Encoded"], want, test.encoded)
 			}
 		}
 		if e := event(t, h, request("", "text/plain")); e["isBase64Encoded"] != false || (e["body"] != "") != aws {
@@ -196,8 +208,11 @@ func serve(h *runtime.Host, method, path, answer string) *httptest.ResponseRecor
 func TestAnswersOverHTTP(t *testing.T) {
 	each(t, func(t *testing.T, kind runtime.Kind) {
 		h := runtime.RunT(t, runtime.Options{}, hello(t, kind))
-		w := serve(h, "POST", "/x", `{"statusCode":201,"headers":{"X-A":"b","Content-Type":"text/plain"},"cookies":["a=b; Secure","c=d"],"body":"aGk=","isBase64Encoded":true}`)
-		if w.Code != 201 || w.Body.String() != "hi" || w.Header().Get("X-A") != "b" || w.Header().Get("Content-Type") != "text/plain" {
+		w := serve(h, "POST", "/x",
+			`{"statusCode":201,"headers":{"X-A":"b","Content-Type":"text/plain"},"cookies":["a=b; `+
+				`Secure","c=d"],"body":"aGk=","isBase64Encoded":true}`)
+		if w.Code != 201 || w.Body.String() != "hi" || w.Header().Get("X-A") != "b" ||
+			w.Header().Get("Content-Type") != "text/plain" {
 			t.Errorf("answer = %d %v %s", w.Code, w.Header(), w.Body)
 		}
 		var want []string // FC knows no cookies
@@ -255,7 +270,8 @@ func TestFailuresOverHTTP(t *testing.T) {
 			t.Errorf("a function that is not there: %d %s", w.Code, w.Body)
 		}
 		w = httptest.NewRecorder()
-		h.HTTP("hello").ServeHTTP(w, httptest.NewRequest("POST", "/", io.MultiReader(strings.NewReader("x"), failing{})))
+		h.HTTP("hello").ServeHTTP(w, httptest.NewRequest("POST", "/",
+			io.MultiReader(strings.NewReader("x"), failing{})))
 		if w.Code != 400 {
 			t.Errorf("a body that breaks off: %d %s", w.Code, w.Body)
 		}
@@ -272,7 +288,8 @@ func TestTimeoutsOverHTTP(t *testing.T) {
 		kind    runtime.Kind
 		gateway bool
 		want    int
-	}{{"FC", runtime.FC, false, 504}, {"a function URL", runtime.Lambda, false, 504}, {"an API Gateway", runtime.Lambda, true, 503}} {
+	}{{"FC", runtime.FC, false, 504}, {"a function URL", runtime.Lambda, false, 504},
+		{"an API Gateway", runtime.Lambda, true, 503}} {
 		c := newClock()
 		f := runtime.Function{Kind: test.kind, Gateway: test.gateway, Timeout: time.Second}
 		p := newPuppet(t, f, runtime.Options{Clock: c, Grace: time.Nanosecond}, `{}`)
@@ -296,7 +313,8 @@ func TestErrorsOfAnAPIGateway(t *testing.T) {
 	f := hello(t, runtime.Lambda)
 	f.Gateway = true
 	h := runtime.RunT(t, runtime.Options{}, f)
-	if w := serve(h, "POST", "/panic", "{}"); w.Code != 500 || w.Body.String() != `{"message":"Internal Server Error"}` {
+	if w := serve(h, "POST", "/panic", "{}"); w.Code != 500 ||
+		w.Body.String() != `{"message":"Internal Server Error"}` {
 		t.Errorf("a panic: %d %s", w.Code, w.Body)
 	}
 }
@@ -304,7 +322,8 @@ func TestErrorsOfAnAPIGateway(t *testing.T) {
 func TestStreamedAnswersOverHTTP(t *testing.T) {
 	h := runtime.RunT(t, runtime.Options{}, hello(t, runtime.Lambda, "HELLO_STREAM", "yes"))
 	w := serve(h, "POST", "/", "{}")
-	if w.Code != 201 || w.Body.String() != "streamed body" || w.Header().Get("X-Stream") != "yes" || w.Header().Get("Set-Cookie") != "a=b" {
+	if w.Code != 201 || w.Body.String() != "streamed body" || w.Header().Get("X-Stream") != "yes" ||
+		w.Header().Get("Set-Cookie") != "a=b" {
 		t.Errorf("answer = %d %v %q", w.Code, w.Header(), w.Body)
 	}
 }
@@ -317,17 +336,23 @@ func TestWhatAnswersMean(t *testing.T) {
 		body                       string
 		header                     http.Header
 	}{
-		{"an object without a status", "", `{"message":"hi"}`, 200, `{"message":"hi"}`, http.Header{"Content-Type": {"application/json"}}},
+		{"an object without a status", "", `{"message":"hi"}`, 200, `{"message":"hi"}`,
+			http.Header{"Content-Type": {"application/json"}}},
 		{"a string", "", `"hi"`, 200, `hi`, http.Header{"Content-Type": {"application/json"}}},
 		{"null", "", `null`, 200, `null`, http.Header{"Content-Type": {"application/json"}}},
-		{"a status that is null", "", `{"statusCode":null}`, 200, `{"statusCode":null}`, http.Header{"Content-Type": {"application/json"}}},
+		{"a status that is null", "", `{"statusCode":null}`, 200, `{"statusCode":null}`,
+			http.Header{"Content-Type": {"application/json"}}},
 		{"a list", "", ` [1]`, 200, ` [1]`, http.Header{"Content-Type": {"application/json"}}},
 		{"a status alone", "", `{"statusCode":404}`, 404, ``, http.Header{"Content-Type": {"application/json"}}},
 		{"a status in quotes", "", `{"statusCode":"404"}`, 404, ``, http.Header{"Content-Type": {"application/json"}}},
-		{"headers of many kinds", "", `{"statusCode":200,"headers":{"x-n":1,"x-b":true,"x-0":null,"content-type":"a/b","connection":"close","content-length":"9"}}`,
+		{"headers of many kinds", "",
+			`{"statusCode":200,"headers":{"x-n":1,"x-b":true,"x-0":null,"content-type":"a/b","connection":"close",` +
+				`"content-length":"9"}}`,
 			200, ``, http.Header{"X-N": {"1"}, "X-B": {"true"}, "Content-Type": {"a/b"}}},
-		{"a stream", stream, "{\"statusCode\":202}\x00\x00\x00\x00\x00\x00\x00\x00a\x00b", 202, "a\x00b", http.Header{"Content-Type": {"application/json"}}},
-		{"a stream without a status", stream, "{}\x00\x00\x00\x00\x00\x00\x00\x00ab", 200, "ab", http.Header{"Content-Type": {"application/octet-stream"}}},
+		{"a stream", stream, "{\"statusCode\":202}\x00\x00\x00\x00\x00\x00\x00\x00a\x00b", 202, "a\x00b",
+			http.Header{"Content-Type": {"application/json"}}},
+		{"a stream without a status", stream, "{}\x00\x00\x00\x00\x00\x00\x00\x00ab", 200, "ab",
+			http.Header{"Content-Type": {"application/octet-stream"}}},
 		{"a stream without an end of its head", stream, `{"statusCode":202}`, 0, "", nil},
 		{"a stream whose head is wrong", stream, "{\x00\x00\x00\x00\x00\x00\x00\x00", 0, "", nil},
 		{"nothing", "", ``, 0, "", nil},
@@ -351,17 +376,21 @@ func TestWhatAnswersMean(t *testing.T) {
 			continue
 		}
 		if err == nil && (a.Status != test.status || string(a.Body) != test.body || !cmp.Equal(a.Header, test.header)) {
-			t.Errorf("%s: %d %v %q, want %d %v %q", test.name, a.Status, a.Header, a.Body, test.status, test.header, test.body)
+			t.Errorf("%s: %d %v %q, want %d %v %q", test.name, a.Status, a.Header, a.Body, test.status, test.header,
+				test.body)
 		}
 	}
 }
 
-// Whatever a function answers, what becomes of it is a response that can be sent, and means the same when it is said again.
+// Whatever a function answers, what becomes of it is a response that can be sent, and means the
+// same when it is said again.
 func FuzzAnswer(f *testing.F) {
 	const stream = "application/vnd.awslambda.http-integration-response"
 	for _, seed := range []string{
-		`{"statusCode":200,"headers":{"A":"b","a":1},"cookies":["c"],"body":"aGk=","isBase64Encoded":true}`, `"x"`, `null`, `{}`, `[`,
-		"{\"statusCode\":202}\x00\x00\x00\x00\x00\x00\x00\x00body", `{"statusCode":"404"}`, `{"statusCode":404,"headers":{"X":"a\r\nB: c"}}`,
+		`{"statusCode":200,"headers":{"A":"b","a":1},"cookies":["c"],"body":"aGk=","isBase64Encoded":true}`, `"x"`,
+		`null`, `{}`, `[`,
+		"{\"statusCode\":202}\x00\x00\x00\x00\x00\x00\x00\x00body", `{"statusCode":"404"}`,
+		`{"statusCode":404,"headers":{"X":"a\r\nB: c"}}`,
 	} {
 		f.Add([]byte(seed), true)
 		f.Add([]byte(seed), false)
@@ -382,7 +411,8 @@ func FuzzAnswer(f *testing.F) {
 			headers, cookies := map[string]string{}, a.Header["Set-Cookie"]
 			for name, values := range a.Header {
 				for _, v := range values {
-					if strings.ContainsAny(name, "\r\n :") || strings.ContainsAny(v, "\r\n\x00") || name == "Content-Length" {
+					if strings.ContainsAny(name, "\r\n :") || strings.ContainsAny(v, "\r\n\x00") ||
+						name == "Content-Length" {
 						t.Errorf("header %q: %q", name, v)
 					}
 				}
@@ -390,7 +420,8 @@ func FuzzAnswer(f *testing.F) {
 					headers[name] = values[0]
 				}
 			}
-			again, err := json.Marshal(map[string]any{"statusCode": a.Status, "headers": headers, "cookies": cookies, "body": a.Body, "isBase64Encoded": true})
+			again, err := json.Marshal(map[string]any{"statusCode": a.Status, "headers": headers, "cookies": cookies,
+				"body": a.Body, "isBase64Encoded": true})
 			if err != nil {
 				t.Fatal(err)
 			}

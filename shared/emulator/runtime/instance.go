@@ -25,14 +25,16 @@ type instance struct {
 	proc *process // set before the API serves
 
 	// Guarded by the pool's mutex.
-	ready      bool
-	stopping   bool // nothing more is assigned
-	dead       bool
-	doomed     bool          // to be killed as soon as there is a process
-	listed     bool          // among the pool's free
-	slots      int           // calls that can be assigned now
-	asked      int           // for work, by a Lambda process that has as many calls as it may
-	unheard    int           // calls that came back because nobody heard them; an FC process has their slots again when it asks
+	ready    bool
+	stopping bool // nothing more is assigned
+	dead     bool
+	doomed   bool // to be killed as soon as there is a process
+	listed   bool // among the pool's free
+	slots    int  // calls that can be assigned now
+	asked    int  // for work, by a Lambda process that has as many calls as it may
+	// calls that came back because nobody heard them; an FC process has their slots again when it
+	// asks
+	unheard    int
 	polls      int           // how often it asked for work
 	waiting    int           // connections on which it asked and was not given any, dead ones included
 	ending     int           // calls that it answered without having asked for more
@@ -104,9 +106,10 @@ func (in *instance) start() (how string, err error) {
 // errUnknownPeer is that the system does not say which process a connection is of.
 var errUnknownPeer = errors.New("which process it is of is not known")
 
-// admit reports whether a connection to the API is of the process, or of one that it started. Any other process on this machine could
-// take invocations, with the credentials that come with them, and answer them. Where the system does not say whose a connection is, it
-// is served; then nothing keeps other processes away but that they do not know the port.
+// admit reports whether a connection to the API is of the process, or of one that it started. Any
+// other process on this machine could take invocations, with the credentials that come with them,
+// and answer them. Where the system does not say whose a connection is, it is served; then nothing
+// keeps other processes away but that they do not know the port.
 func (in *instance) admit(conn net.Conn) bool {
 	o := &in.pool.host.o
 	if o.anyPeer {
@@ -120,12 +123,14 @@ func (in *instance) admit(conn net.Conn) bool {
 		return true
 	}
 	if err != nil {
-		o.Logger.Warn("a connection to the runtime API was refused", "function", in.pool.fn.Name, "instance", in.id, "peer", conn.RemoteAddr().String(), "err", err)
+		o.Logger.Warn("a connection to the runtime API was refused", "function", in.pool.fn.Name, "instance", in.id,
+			"peer", conn.RemoteAddr().String(), "err", err)
 	}
 	return err == nil
 }
 
-// environment is that of the process: little of ours, what the cloud sets, what the function wants, and the API's address.
+// environment is that of the process: little of ours, what the cloud sets, what the function wants,
+// and the API's address.
 func (in *instance) environment(addr string) []string {
 	var env []string
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
@@ -141,8 +146,9 @@ func (in *instance) environment(addr string) []string {
 	return append(env, in.pool.cloud.variable+"="+addr) // of two values of a name os/exec takes the last
 }
 
-// settle is called when the process is dead. What it had taken fails, what it had not goes to another, and if it never was
-// ready the call that waits longest fails for it: so a function that cannot start fails each call once.
+// settle is called when the process is dead. What it had taken fails, what it had not goes to
+// another, and if it never was ready the call that waits longest fails for it: so a function that
+// cannot start fails each call once.
 func (in *instance) settle(how string) {
 	p := in.pool
 	p.mu.Lock()
@@ -188,7 +194,8 @@ func (in *instance) initTimedOut() {
 	if in.ready || in.dead {
 		return
 	}
-	o := errorDocument{Type: "Sandbox.Timedout", Message: "initialization timed out after " + in.pool.fn.InitTimeout.String()}.outcome(InitFailed)
+	o := errorDocument{Type: "Sandbox.Timedout", Message: "initialization timed out after " +
+		in.pool.fn.InitTimeout.String()}.outcome(InitFailed)
 	in.initError = &o
 	in.killLocked()
 }
@@ -231,7 +238,8 @@ func (in *instance) polled() {
 	}
 }
 
-// grantLocked lets a Lambda process that asked for work have some, if it does not have as much as it may.
+// grantLocked lets a Lambda process that asked for work have some, if it does not have as much as
+// it may.
 func (in *instance) grantLocked() {
 	if in.asked == 0 || in.slots+len(in.flight) >= in.pool.fn.Concurrency {
 		return
@@ -272,7 +280,8 @@ func (in *instance) readyLocked() {
 	}
 }
 
-// deliver marks a call as taken by the process; false means that it must not be handed out any more.
+// deliver marks a call as taken by the process; false means that it must not be handed out any
+// more.
 func (in *instance) deliver(c *call) bool {
 	in.output.begin(c)
 	p := in.pool
@@ -296,8 +305,9 @@ func (in *instance) deliver(c *call) bool {
 	return true
 }
 
-// takeBack takes back a call that was handed to a connection that is dead: the process did not get it. The next connection on which it
-// asked may, or if there is none another process. A process that then does not ask again has as long as for its start.
+// takeBack takes back a call that was handed to a connection that is dead: the process did not get
+// it. The next connection on which it asked may, or if there is none another process. A process
+// that then does not ask again has as long as for its start.
 func (in *instance) takeBack(c *call) {
 	in.output.end(c)
 	p := in.pool
@@ -323,7 +333,8 @@ func (in *instance) takeBack(c *call) {
 		p.mu.Lock()
 		defer p.unlock()
 		if in.polls == polls && !in.dead {
-			p.host.o.Logger.Warn("a function's process does not ask for work any more and is stopped", "function", p.fn.Name, "instance", in.id)
+			p.host.o.Logger.Warn("a function's process does not ask for work any more and is stopped", "function",
+				p.fn.Name, "instance", in.id)
 			in.killLocked()
 		}
 	})
@@ -336,8 +347,8 @@ func (in *instance) heard() {
 	in.pool.mu.Unlock()
 }
 
-// timedOut fails a call at its deadline, and kills the process, as both clouds do. A Lambda process is killed then also if it
-// answered and is not done.
+// timedOut fails a call at its deadline, and kills the process, as both clouds do. A Lambda process
+// is killed then also if it answered and is not done.
 func (in *instance) timedOut(c *call) {
 	in.output.end(c)
 	p := in.pool
@@ -366,7 +377,8 @@ func (in *instance) expireLocked() {
 	})
 }
 
-// killLocked ends the process without further ado. One that was not ready is left to settle, which fails a call for it.
+// killLocked ends the process without further ado. One that was not ready is left to settle, which
+// fails a call for it.
 func (in *instance) killLocked() {
 	in.doomed = true
 	if in.proc != nil && !in.dead {
@@ -377,7 +389,8 @@ func (in *instance) killLocked() {
 	}
 }
 
-// complete ends a call with what the process said about it. It returns false if the call is not under way.
+// complete ends a call with what the process said about it. It returns false if the call is not
+// under way.
 func (in *instance) complete(c *call, o outcome) bool {
 	in.output.end(c)
 	p := in.pool
@@ -402,7 +415,8 @@ func (in *instance) complete(c *call, o outcome) bool {
 	return first
 }
 
-// taken returns the call of an id that the process took and did not answer yet, nil if there is none.
+// taken returns the call of an id that the process took and did not answer yet, nil if there is
+// none.
 func (in *instance) taken(id string) *call {
 	in.pool.mu.Lock()
 	defer in.pool.unlock()
@@ -446,8 +460,9 @@ func (in *instance) retireLocked() {
 
 var errGrace = errors.New("the grace period is over")
 
-// stop ends the process as its cloud does: on FC a pre-stop hook, if there is one, and SIGTERM; on Lambda SIGTERM if the
-// process registered an extension; each has a grace period, and what is left is killed. When ctx ends that is at once.
+// stop ends the process as its cloud does: on FC a pre-stop hook, if there is one, and SIGTERM; on
+// Lambda SIGTERM if the process registered an extension; each has a grace period, and what is left
+// is killed. When ctx ends that is at once.
 func (in *instance) stop(ctx context.Context) {
 	p := in.pool
 	p.mu.Lock()

@@ -11,7 +11,8 @@ import (
 // A Request is what a function is invoked with.
 type Request struct {
 	Payload []byte
-	// RequestID is the id of the invocation. Empty is a fresh one. Of two with the same id under way the second is refused.
+	// RequestID is the id of the invocation. Empty is a fresh one. Of two with the same id under
+	// way the second is refused.
 	RequestID string
 	// ClientContext is JSON that a caller passes to a Lambda function beside the payload.
 	ClientContext string
@@ -25,7 +26,8 @@ type Request struct {
 // A Result is how an invocation ended.
 type Result struct {
 	RequestID string
-	// Payload is the answer of the function. If there is a Failure it is the cloud's error document.
+	// Payload is the answer of the function. If there is a Failure it is the cloud's error
+	// document.
 	Payload     []byte
 	ContentType string // as the function said it, on Lambda
 	Failure     Failure
@@ -99,8 +101,9 @@ func (e *Error) Status() int {
 	}
 }
 
-// Invoke calls a function and waits for its end. An *Error says that the function was not called. When ctx ends Invoke
-// returns at once; the function goes on, as it does in the clouds, unless it was not yet given to a process.
+// Invoke calls a function and waits for its end. An *Error says that the function was not called.
+// When ctx ends Invoke returns at once; the function goes on, as it does in the clouds, unless it
+// was not yet given to a process.
 func (h *Host) Invoke(ctx context.Context, name string, r Request) (*Result, error) {
 	p, err := h.pool(name)
 	if err != nil {

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// A memory knows the peak of a process. To ask the system costs more than to serve an invocation, so it asks seldom.
+// A memory knows the peak of a process. To ask the system costs more than to serve an invocation,
+// so it asks seldom.
 type memory struct {
 	mu    sync.Mutex
 	pid   int

@@ -30,7 +30,8 @@ const (
 	Platform Stream = "platform" // what the cloud itself adds: START, END and REPORT
 )
 
-// WriteLines returns a Log that writes lines to w, each with the name of its function and the id of its request.
+// WriteLines returns a Log that writes lines to w, each with the name of its function and the id of
+// its request.
 func WriteLines(w io.Writer) func(Line) {
 	return func(l Line) {
 		id := l.RequestID
@@ -44,7 +45,8 @@ func WriteLines(w io.Writer) func(Line) {
 // LogLines returns a Log that passes lines to a logger.
 func LogLines(logger *slog.Logger) func(Line) {
 	return func(l Line) {
-		logger.Info("function log", "function", l.Function, "request", l.RequestID, "instance", l.Instance, "stream", string(l.Stream), "line", l.Text)
+		logger.Info("function log", "function", l.Function, "request", l.RequestID, "instance", l.Instance, "stream",
+			string(l.Stream), "line", l.Text)
 	}
 }
 
@@ -87,7 +89,8 @@ func (o *output) begin(c *call) {
 	}
 }
 
-// end takes what the process printed until now, which is before it answered, and ends the log of a call.
+// end takes what the process printed until now, which is before it answered, and ends the log of a
+// call.
 func (o *output) end(c *call) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -184,7 +187,8 @@ func (o *output) lineLocked(i int, line []byte) {
 	}
 }
 
-// callLocked returns the call that a line belongs to: the only one under way, or the one that it names.
+// callLocked returns the call that a line belongs to: the only one under way, or the one that it
+// names.
 func (o *output) callLocked(line []byte) *call {
 	for id, c := range o.current {
 		if len(o.current) == 1 || bytes.Contains(line, []byte(id)) {

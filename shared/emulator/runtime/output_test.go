@@ -33,10 +33,12 @@ func TestTheLogOfAnInvocation(t *testing.T) {
 			}
 			joined := strings.Join(got, "\n")
 			want := []string{`FC Invoke Start RequestId: ID`, `FC Invoke End RequestId: ID`,
-				`RequestId: ID, Duration: [0-9.]+ ms, Billed Duration: [0-9]+ ms, Memory Size: 128 MB, Max Memory Used: [0-9.]+MB$`}
+				`RequestId: ID, Duration: [0-9.]+ ms, Billed Duration: [0-9]+ ms, Memory Size: 128 MB, Max Memory ` +
+					`Used: [0-9.]+MB$`}
 			if kind == runtime.Lambda {
 				want = []string{`^START RequestId: ID Version: \$LATEST\n`, `\nEND RequestId: ID\n`,
-					`\nREPORT RequestId: ID\tDuration: [0-9.]+ ms\tBilled Duration: [0-9]+ ms\tMemory Size: 128 MB\tMax Memory Used: [0-9]+ MB`}
+					`\nREPORT RequestId: ID\tDuration: [0-9.]+ ms\tBilled Duration: [0-9]+ ms\tMemory Size: 128 ` +
+						`MB\tMax Memory Used: [0-9]+ MB`}
 				if test.r == first {
 					want = append(want, `\tInit Duration: [0-9.]+ ms$`)
 				}
@@ -87,7 +89,8 @@ func TestLinesOfSeveralInvocationsInOneProcess(t *testing.T) {
 
 func TestWaysToWriteTheLog(t *testing.T) {
 	var text, structured bytes.Buffer
-	line := runtime.Line{Time: time.Unix(0, 0), Function: "f", Instance: "i", RequestID: "r", Stream: runtime.Stdout, Text: "hello there"}
+	line := runtime.Line{Time: time.Unix(0, 0), Function: "f", Instance: "i", RequestID: "r", Stream: runtime.Stdout,
+		Text: "hello there"}
 	write := runtime.WriteLines(&text)
 	write(line)
 	line.RequestID = ""
@@ -97,7 +100,8 @@ func TestWaysToWriteTheLog(t *testing.T) {
 	}
 	line.RequestID = "r"
 	runtime.LogLines(slog.New(slog.NewTextHandler(&structured, nil)))(line)
-	if got, want := structured.String(), ` msg="function log" function=f request=r instance=i stream=stdout line="hello there"`; !strings.Contains(got, want) {
+	if got, want := structured.String(), ` msg="function log" function=f request=r instance=i stream=stdout `+
+		`line="hello there"`; !strings.Contains(got, want) {
 		t.Errorf("LogLines wrote %q, want %q", got, want)
 	}
 }

@@ -70,7 +70,8 @@ func hasFile(pid int, link string) bool {
 }
 
 // groupOf returns the process group of a process, 0 if there is no such process: the fifth field of
-// https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html, behind a name in parentheses that may have any character.
+// https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html, behind a name in parentheses that may
+// have any character.
 func groupOf(pid int) int {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {

@@ -30,7 +30,8 @@ func puppetOf(t *testing.T, task string) runtime.Function {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return runtime.Function{Name: "hello", Kind: runtime.FC, Dir: filepath.Dir(program), Binary: filepath.Base(program), Env: map[string]string{"PUPPET": task}}
+	return runtime.Function{Name: "hello", Kind: runtime.FC, Dir: filepath.Dir(program), Binary: filepath.Base(program),
+		Env: map[string]string{"PUPPET": task}}
 }
 
 // A safe is a buffer for many goroutines.
@@ -63,7 +64,8 @@ func TestOnlyTheProcessSpeaksToItsAPI(t *testing.T) {
 		api := "http://" + j.wait(t, "api ")
 		base := map[runtime.Kind]string{runtime.FC: fcBase, runtime.Lambda: lambdaBase}[kind]
 		for _, request := range []struct{ method, path string }{
-			{"GET", base + "invocation/next"}, {"POST", base + "invocation/x/response"}, {"POST", base + "init/error"}, {"POST", "/2020-01-01/extension/register"}, {"GET", "/"},
+			{"GET", base + "invocation/next"}, {"POST", base + "invocation/x/response"}, {"POST", base + "init/error"},
+			{"POST", "/2020-01-01/extension/register"}, {"GET", "/"},
 		} {
 			r, err := http.NewRequest(request.method, api+request.path, nil)
 			if err != nil {
@@ -75,7 +77,8 @@ func TestOnlyTheProcessSpeaksToItsAPI(t *testing.T) {
 				t.Errorf("%s %s of a stranger = %s %v %s", request.method, request.path, resp.Status, resp.Header, body)
 			}
 		}
-		if got := strings.Count(log.String(), "a connection to the runtime API was refused"); got != 5 || strings.Contains(log.String(), "not checked") {
+		if got := strings.Count(log.String(), "a connection to the runtime API was refused"); got != 5 ||
+			strings.Contains(log.String(), "not checked") {
 			t.Errorf("%d connections were refused, want 5; the log says\n%s", got, log)
 		}
 		select {
@@ -91,7 +94,8 @@ func TestOnlyTheProcessSpeaksToItsAPI(t *testing.T) {
 func TestProcessesOfAFunction(t *testing.T) {
 	t.Run("of its group", func(t *testing.T) {
 		h := runtime.RunT(t, runtime.Options{}, puppetOf(t, "grandchild"))
-		if r := start(t, t.Context(), h, []byte(`{}`)).result(); r.Failure != runtime.Answered || string(r.Payload) != `"from another process"` {
+		if r := start(t, t.Context(), h, []byte(`{}`)).result(); r.Failure != runtime.Answered ||
+			string(r.Payload) != `"from another process"` {
 			t.Errorf("the invocation ended with %q, %s", r.Failure, r.Payload)
 		}
 	})
@@ -132,7 +136,8 @@ func dialMapped(l *net.TCPListener) (net.Conn, error) {
 	}
 	f := os.NewFile(uintptr(fd), "socket")
 	defer f.Close()
-	to := syscall.SockaddrInet6{Port: l.Addr().(*net.TCPAddr).Port, Addr: netip.MustParseAddr("::ffff:127.0.0.1").As16()}
+	to := syscall.SockaddrInet6{Port: l.Addr().(*net.TCPAddr).Port,
+		Addr: netip.MustParseAddr("::ffff:127.0.0.1").As16()}
 	if err := syscall.Connect(fd, &to); err != nil {
 		return nil, err
 	}
@@ -146,17 +151,20 @@ func TestCheckPeer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { other.Process.Kill(); other.Wait() }()
-	for name, dial := range map[string]func(*net.TCPListener) (net.Conn, error){"version 4": dialUsual, "version 6": dialMapped} {
+	for name, dial := range map[string]func(*net.TCPListener) (net.Conn, error){"version 4": dialUsual,
+		"version 6": dialMapped} {
 		t.Run(name, func(t *testing.T) {
 			server, client := pair(t, dial)
-			theirs, ours := netip.MustParseAddrPort(server.RemoteAddr().String()), netip.MustParseAddrPort(server.LocalAddr().String())
+			theirs, ours := netip.MustParseAddrPort(server.RemoteAddr().String()),
+				netip.MustParseAddrPort(server.LocalAddr().String())
 			asked, err := runtime.AskSocket(theirs, ours)
 			if err != nil {
 				t.Logf("this kernel does not answer for one socket: %v", err)
 			}
 			found4, err4 := runtime.FindSocket("/proc/net/tcp", theirs, ours)
 			found6, err6 := runtime.FindSocket("/proc/net/tcp6", theirs, ours)
-			if found := found4 + found6; err4 != nil || err6 != nil || found == 0 || asked != 0 && asked != found || found4 != 0 && found6 != 0 {
+			if found := found4 + found6; err4 != nil || err6 != nil || found == 0 || asked != 0 && asked != found ||
+				found4 != 0 && found6 != 0 {
 				t.Errorf("the socket is %d, and in the tables %d (%v) and %d (%v)", asked, found4, err4, found6, err6)
 			}
 			if err := runtime.CheckPeer(server, os.Getpid()); err != nil {
@@ -182,7 +190,8 @@ func TestCheckPeer(t *testing.T) {
 	if err := runtime.CheckPeer(ours, os.Getpid()); !errors.Is(err, runtime.ErrUnknownPeer) {
 		t.Errorf("of what is no TCP: %v, want unknown", err)
 	}
-	if _, err := runtime.FindSocket(filepath.Join(t.TempDir(), "none"), netip.AddrPort{}, netip.AddrPort{}); err == nil {
+	if _, err := runtime.FindSocket(filepath.Join(t.TempDir(), "none"), netip.AddrPort{},
+		netip.AddrPort{}); err == nil {
 		t.Error("a table that is not there has sockets")
 	}
 }
@@ -215,7 +224,8 @@ func TestDeadConnectionsGetNoInvocation(t *testing.T) {
 	for kind, base := range map[runtime.Kind]string{runtime.FC: fcBase, runtime.Lambda: lambdaBase} {
 		for name, end := range map[string]func(net.Conn){"closed": closed, "reset": reset} {
 			t.Run(kind.String()+" "+name, func(t *testing.T) {
-				p := newPuppet(t, runtime.Function{Kind: kind, Limit: 1}, runtime.Options{Clock: newClock(), NewID: counter()}, `"first"`)
+				p := newPuppet(t, runtime.Function{Kind: kind, Limit: 1},
+					runtime.Options{Clock: newClock(), NewID: counter()}, `"first"`)
 				if _, body := p.do("GET", base+"invocation/next", ""); body != `"first"` {
 					t.Fatalf("next = %s", body)
 				}
@@ -279,7 +289,8 @@ func TestAConnectionThatBreaksGotNoInvocation(t *testing.T) {
 				t.Fatalf("next = %s, %d bytes", resp.Status, len(body))
 			}
 			p.do("POST", base+"invocation/id-1/response", `1`)
-			if r := p.call.result(); r.Failure != runtime.Answered || string(r.Payload) != `1` || r.Report.Failure != runtime.Answered {
+			if r := p.call.result(); r.Failure != runtime.Answered || string(r.Payload) != `1` ||
+				r.Report.Failure != runtime.Answered {
 				t.Errorf("the invocation ended with %q, %s", r.Failure, r.Payload)
 			}
 		})
@@ -290,7 +301,8 @@ func TestAConnectionThatBreaksGotNoInvocation(t *testing.T) {
 // stopped after as long as it had to start.
 func TestAProcessThatDoesNotAskAgain(t *testing.T) {
 	c := newClock()
-	p := newPuppet(t, runtime.Function{Kind: runtime.FC, Limit: 2, InitTimeout: 7 * time.Second}, runtime.Options{Clock: c, NewID: counter()}, `"first"`)
+	p := newPuppet(t, runtime.Function{Kind: runtime.FC, Limit: 2, InitTimeout: 7 * time.Second},
+		runtime.Options{Clock: c, NewID: counter()}, `"first"`)
 	if _, body := p.do("GET", fcBase+"invocation/next", ""); body != `"first"` {
 		t.Fatalf("next = %s", body)
 	}

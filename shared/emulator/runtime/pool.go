@@ -28,8 +28,9 @@ type pool struct {
 	ids    map[string]struct{}
 	began  int
 	armed  bool // a timer will look for idle instances
-	// ending counts invocations that were answered by processes that did not ask for the next yet. It takes them no time, so
-	// a call waits for them a little, rather than starting another process.
+	// ending counts invocations that were answered by processes that did not ask for the next yet.
+	// It takes them no time, so a call waits for them a little, rather than starting another
+	// process.
 	ending int
 	hoping bool    // a timer will end that
 	over   []*call // finished, and to be told so
@@ -39,7 +40,8 @@ type pool struct {
 }
 
 func newPool(h *Host, f Function) *pool {
-	p := &pool{host: h, fn: f, cloud: clouds[f.Kind], arn: f.arn(), all: map[*instance]struct{}{}, ids: map[string]struct{}{}}
+	p := &pool{host: h, fn: f, cloud: clouds[f.Kind], arn: f.arn(), all: map[*instance]struct{}{},
+		ids: map[string]struct{}{}}
 	p.http.Store(f.http)
 	p.async = &asyncQueue{pool: p, rush: make(chan struct{}), gone: make(chan struct{})}
 	return p
@@ -69,7 +71,8 @@ func (p *pool) submit(c *call) error {
 	if _, used := p.ids[c.id]; used {
 		return &Error{Code: BadRequest, Message: "the request id is in use"}
 	}
-	if len(p.free) == 0 && p.live >= p.fn.Limit && !c.patient && len(p.queue) >= p.comingLocked()+p.ending+max(p.fn.Queue, 0) {
+	if len(p.free) == 0 && p.live >= p.fn.Limit && !c.patient && len(p.queue) >= p.comingLocked()+p.ending+
+		max(p.fn.Queue, 0) {
 		return &Error{Code: Throttled, Message: p.cloud.throttled}
 	}
 	p.calls.Add(1)
@@ -120,7 +123,8 @@ func (p *pool) startLocked(others int) {
 	}
 }
 
-// withdraw takes back a call whose caller went away, if no process has it. What a process has goes on.
+// withdraw takes back a call whose caller went away, if no process has it. What a process has goes
+// on.
 func (p *pool) withdraw(c *call) {
 	p.mu.Lock()
 	defer p.unlock()
@@ -240,7 +244,8 @@ func (p *pool) finishLocked(in *instance, c *call, o outcome) bool {
 	return true
 }
 
-// unlock unlocks the pool, and tells those who wait for what ended meanwhile, after the log was told.
+// unlock unlocks the pool, and tells those who wait for what ended meanwhile, after the log was
+// told.
 func (p *pool) unlock() {
 	over := p.over
 	p.over = nil
@@ -267,7 +272,8 @@ func (p *pool) log(r *Report) {
 
 func (p *pool) platform(instance, id, text string) {
 	if p.host.logs {
-		p.host.log(Line{Time: p.now(), Function: p.fn.Name, Instance: instance, RequestID: id, Stream: Platform, Text: text})
+		p.host.log(Line{Time: p.now(), Function: p.fn.Name, Instance: instance, RequestID: id, Stream: Platform,
+			Text: text})
 	}
 }
 

@@ -12,8 +12,8 @@ func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// maxResident returns the most memory that a process had resident, in bytes; zero if that is not known. What wait4 tells
-// would not do: it counts what this process had when it forked.
+// maxResident returns the most memory that a process had resident, in bytes; zero if that is not
+// known. What wait4 tells would not do: it counts what this process had when it forked.
 func maxResident(pid int) int64 {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {

@@ -11,8 +11,9 @@ import (
 	"syscall"
 )
 
-// A spawner starts processes, all from one thread that lives as long as it: the system may kill a process when the thread
-// that started it ends, and is asked to, so that no process is left behind when this one is killed.
+// A spawner starts processes, all from one thread that lives as long as it: the system may kill a
+// process when the thread that started it ends, and is asked to, so that no process is left behind
+// when this one is killed.
 type spawner struct {
 	jobs chan func()
 	once sync.Once
@@ -69,8 +70,8 @@ func (s *spawner) start(f *Function, env []string, o *output) (*process, error) 
 	return p, nil
 }
 
-// follow reads a pipe to its end, in a goroutine. Between its reads others may read too, which do not wait: so the one who
-// knows that the process answered can have what it printed before.
+// follow reads a pipe to its end, in a goroutine. Between its reads others may read too, which do
+// not wait: so the one who knows that the process answered can have what it printed before.
 func (o *output) follow(i int, f *os.File) error {
 	conn, err := f.SyscallConn()
 	if err != nil {

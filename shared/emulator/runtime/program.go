@@ -78,7 +78,8 @@ func checkELF(name string, head []byte) error {
 func checkScript(name string, head []byte) error {
 	line, _, _ := strings.Cut(string(head[2:]), "\n")
 	if strings.HasSuffix(line, "\r") {
-		return fmt.Errorf("%s is a script whose lines end as on Windows, which Linux does not run; save it with LF line ends", name)
+		return fmt.Errorf("%s is a script whose lines end as on Windows, which Linux does not run; save it with "+
+			"LF line ends", name)
 	}
 	interpreter, _, _ := strings.Cut(strings.TrimSpace(line), " ")
 	if _, err := os.Stat(interpreter); err != nil {

@@ -33,19 +33,23 @@ import (
 type Options struct {
 	// Clock measures deadlines, durations and idleness. Nil is the machine's.
 	Clock Clock
-	// NewID makes the ids of invocations, each another. Nil makes random ones that look like the cloud's.
+	// NewID makes the ids of invocations, each another. Nil makes random ones that look like the
+	// cloud's.
 	NewID func(Kind) string
-	// Log is told every line that functions print, and the lines that the clouds add for an invocation, one call at a
-	// time; it must not call the host. Nil is nobody. WriteLines and LogLines make one.
+	// Log is told every line that functions print, and the lines that the clouds add for an
+	// invocation, one call at a time; it must not call the host. Nil is nobody. WriteLines and
+	// LogLines make one.
 	Log func(Line)
 	// Logger is told of the life of processes: started, stopped, died. Nil is nobody.
 	Logger *slog.Logger
-	// Grace is how long a process has between SIGTERM and SIGKILL, and for a pre-stop hook. Zero is two seconds.
+	// Grace is how long a process has between SIGTERM and SIGKILL, and for a pre-stop hook. Zero is
+	// two seconds.
 	Grace time.Duration
 	// Pending bounds the asynchronous invocations of one function that are not done. Zero is 1000.
 	Pending int
-	// RetryDelay is how long an asynchronous invocation that failed the n-th time waits for its next attempt. Nil waits one
-	// second, then twice as long each time. The clouds wait longer: Lambda one minute and then two.
+	// RetryDelay is how long an asynchronous invocation that failed the n-th time waits for its
+	// next attempt. Nil waits one second, then twice as long each time. The clouds wait longer:
+	// Lambda one minute and then two.
 	RetryDelay func(n int) time.Duration
 
 	anyPeer bool // for tests, which speak to the API in place of a process
@@ -54,7 +58,8 @@ type Options struct {
 // A Clock is what a Host measures time with and waits by.
 type Clock interface {
 	Now() time.Time
-	// AfterFunc calls f in a goroutine of its own after d, unless the returned function is called before.
+	// AfterFunc calls f in a goroutine of its own after d, unless the returned function is called
+	// before.
 	AfterFunc(d time.Duration, f func()) (stop func() bool)
 }
 
@@ -117,8 +122,8 @@ func (h *Host) panicked(v any, stack []byte) {
 	h.o.Logger.Error("panic", "panic", fmt.Sprint(v), "stack", string(stack))
 }
 
-// Add makes a function ready to be invoked. It looks at the function's files, unpacks them if need be, and starts nothing. What hosts
-// that were killed had unpacked is removed.
+// Add makes a function ready to be invoked. It looks at the function's files, unpacks them if need
+// be, and starts nothing. What hosts that were killed had unpacked is removed.
 func (h *Host) Add(f Function) error {
 	if err := f.check(); err != nil {
 		return fmt.Errorf("runtime: function %q: %w", f.Name, err)
@@ -187,9 +192,9 @@ func (h *Host) pool(name string) (*pool, error) {
 	return nil, &Error{Code: NotFound, Message: fmt.Sprintf("there is no function %q", name)}
 }
 
-// Close takes no more invocations, waits for those that were taken, asynchronous ones and their retries included, and stops
-// all processes as a cloud stops them. When ctx ends, what is still there is killed; that is the error. No process of the
-// host is left when Close returns.
+// Close takes no more invocations, waits for those that were taken, asynchronous ones and their
+// retries included, and stops all processes as a cloud stops them. When ctx ends, what is still
+// there is killed; that is the error. No process of the host is left when Close returns.
 func (h *Host) Close(ctx context.Context) error {
 	h.mu.Lock()
 	again := h.closed
@@ -243,7 +248,8 @@ type TB interface {
 	Error(args ...any)
 }
 
-// RunT returns a host of some functions that ends with the test, which fails if the host cannot be closed in good order.
+// RunT returns a host of some functions that ends with the test, which fails if the host cannot be
+// closed in good order.
 func RunT(t TB, o Options, functions ...Function) *Host {
 	t.Helper()
 	h := New(o)

@@ -24,7 +24,8 @@ func TestAFunctionAnswers(t *testing.T) {
 	each(t, func(t *testing.T, kind runtime.Kind) {
 		h := runtime.RunT(t, runtime.Options{}, hello(t, kind))
 		first, second := invoke(t, h, `{"do":"echo","arg":"ä"}`), invoke(t, h, `{}`)
-		if got, want := string(first.Payload), `{"do":"echo","arg":"ä"}`; got != want || first.Failure != runtime.Answered {
+		if got, want := string(first.Payload), `{"do":"echo","arg":"ä"}`; got != want ||
+			first.Failure != runtime.Answered {
 			t.Errorf("answer = %s, %q, want %s", got, first.Failure, want)
 		}
 		if got, want := string(second.Payload), `"hello"`; got != want {
@@ -34,16 +35,19 @@ func TestAFunctionAnswers(t *testing.T) {
 			t.Errorf("request ids are %q and %q", first.RequestID, second.RequestID)
 		}
 		r := first.Report
-		if r.Function != "hello" || r.RequestID != first.RequestID || r.Instance == "" || r.Memory != 128 || r.Failure != "" {
+		if r.Function != "hello" || r.RequestID != first.RequestID || r.Instance == "" || r.Memory != 128 ||
+			r.Failure != "" {
 			t.Errorf("report = %+v", r)
 		}
-		if r.Duration <= 0 || r.Billed < r.Duration || r.Billed%time.Millisecond != 0 || r.Init <= 0 || r.MaxMemory < 1<<20 || r.MaxMemory > 1<<30 {
+		if r.Duration <= 0 || r.Billed < r.Duration || r.Billed%time.Millisecond != 0 || r.Init <= 0 ||
+			r.MaxMemory < 1<<20 || r.MaxMemory > 1<<30 {
 			t.Errorf("report = %+v", r)
 		}
 		if second.Report.Init != 0 || second.Report.Instance != r.Instance {
 			t.Errorf("report of a warm process = %+v", second.Report)
 		}
-		if got, want := h.Stats("hello"), (runtime.Stats{Processes: 1, Idle: 1, Started: 1}); kind == runtime.FC && got != want {
+		if got, want := h.Stats("hello"), (runtime.Stats{Processes: 1, Idle: 1, Started: 1}); kind == runtime.FC &&
+			got != want {
 			t.Errorf("stats = %+v, want %+v", got, want)
 		}
 	})
@@ -52,9 +56,11 @@ func TestAFunctionAnswers(t *testing.T) {
 func TestAProcessIsToldWhereItIs(t *testing.T) {
 	t.Setenv("SECRET_OF_THE_HOST", "planted")
 	each(t, func(t *testing.T, kind runtime.Kind) {
-		f := hello(t, kind, "OWN", "value", "AWS_REGION", "mars-1", "FC_REGION", "mars-1", "FC_RUNTIME_API", "x", "AWS_LAMBDA_RUNTIME_API", "x")
+		f := hello(t, kind, "OWN", "value", "AWS_REGION", "mars-1", "FC_REGION", "mars-1", "FC_RUNTIME_API", "x",
+			"AWS_LAMBDA_RUNTIME_API", "x")
 		f.Timeout = 42 * time.Second
-		f.Credentials = runtime.Credentials{AccessKeyID: "fake-id", AccessKeySecret: "fake-secret", SecurityToken: "fake-token"}
+		f.Credentials = runtime.Credentials{AccessKeyID: "fake-id", AccessKeySecret: "fake-secret",
+			SecurityToken: "fake-token"}
 		h := runtime.RunT(t, runtime.Options{}, f)
 		got := about(t, h)
 		if dir, _ := filepath.EvalSymlinks(f.Dir); got.Dir != dir && got.Dir != f.Dir {
@@ -69,7 +75,8 @@ func TestAProcessIsToldWhereItIs(t *testing.T) {
 		want := []string{"OWN=value", "FC_FUNCTION_NAME=hello", "FC_REGION=mars-1", "FC_FUNCTION_MEMORY_SIZE=128",
 			"ALIBABA_CLOUD_ACCESS_KEY_SECRET=fake-secret", "FC_FUNCTION_HANDLER=main"}
 		if kind == runtime.Lambda {
-			want = []string{"OWN=value", "AWS_LAMBDA_FUNCTION_NAME=hello", "AWS_REGION=mars-1", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=128",
+			want = []string{"OWN=value", "AWS_LAMBDA_FUNCTION_NAME=hello", "AWS_REGION=mars-1",
+				"AWS_LAMBDA_FUNCTION_MEMORY_SIZE=128",
 				"AWS_SESSION_TOKEN=fake-token", "_HANDLER=bootstrap", "AWS_LAMBDA_FUNCTION_VERSION=$LATEST"}
 		}
 		for _, word := range want {
@@ -143,7 +150,8 @@ func TestWithoutAQueueTheLimitThrottlesAtOnce(t *testing.T) {
 	busy := start(t, t.Context(), h, g.payload())
 	_, release := g.arrived()
 	var refusal *runtime.Error
-	if _, err := h.Invoke(t.Context(), "hello", runtime.Request{}); !errors.As(err, &refusal) || refusal.Code != runtime.Throttled {
+	if _, err := h.Invoke(t.Context(), "hello", runtime.Request{}); !errors.As(err, &refusal) ||
+		refusal.Code != runtime.Throttled {
 		t.Errorf("a second invocation: %v, want throttled", err)
 	}
 	release()
@@ -203,7 +211,8 @@ func TestAnErrorLeavesTheProcess(t *testing.T) {
 		h := runtime.RunT(t, runtime.Options{}, hello(t, kind))
 		before := about(t, h).PID
 		r := invoke(t, h, `{"do":"error","arg":"no luck"}`)
-		if d := document(t, r); r.Failure != runtime.Returned || d.ErrorMessage != "no luck" || d.ErrorType != "errorString" {
+		if d := document(t, r); r.Failure != runtime.Returned || d.ErrorMessage != "no luck" ||
+			d.ErrorType != "errorString" {
 			t.Errorf("failure = %q, %s", r.Failure, r.Payload)
 		}
 		if got := about(t, h).PID; got != before {
@@ -246,9 +255,11 @@ func TestAProcessThatDiesFailsItsInvocationOnly(t *testing.T) {
 		switch {
 		case r.Failure != runtime.Exited:
 			t.Errorf("failure = %q", r.Failure)
-		case kind == runtime.Lambda && (d.ErrorType != "Runtime.ExitError" || d.ErrorMessage != "RequestId: "+r.RequestID+" Error: Runtime exited with error: signal: killed"):
+		case kind == runtime.Lambda && (d.ErrorType != "Runtime.ExitError" || d.ErrorMessage != "RequestId: "+
+			r.RequestID+" Error: Runtime exited with error: signal: killed"):
 			t.Errorf("error = %s", r.Payload)
-		case kind == runtime.FC && !strings.HasPrefix(d.ErrorMessage, "Process exited unexpectedly before completing request (signal: killed, maxMemoryUsage: "):
+		case kind == runtime.FC && !strings.HasPrefix(d.ErrorMessage,
+			"Process exited unexpectedly before completing request (signal: killed, maxMemoryUsage: "):
 			t.Errorf("error = %s", r.Payload)
 		}
 		if got := string(waits.result().Payload); got != `"hello"` { // in a new process
@@ -371,7 +382,8 @@ func TestAProcessThatDoesNotGetReady(t *testing.T) {
 			default:
 			}
 		}
-		if r := call.result(); r.Failure != runtime.InitFailed || !strings.Contains(string(r.Payload), "timed out after 5s") {
+		if r := call.result(); r.Failure != runtime.InitFailed ||
+			!strings.Contains(string(r.Payload), "timed out after 5s") {
 			t.Errorf("failure = %q, %s", r.Failure, r.Payload)
 		}
 	})
@@ -463,7 +475,11 @@ func TestAnIdleProcessIsStopped(t *testing.T) {
 		}
 		eventually(t, "it is idle", func() bool { return h.Stats("hello").Idle == 1 })
 		c.advance(time.Hour)
-		eventually(t, "it is killed", func() bool { c.advance(2 * time.Second); return h.Stats("hello").Processes == 0 })
+		eventually(t, "it is killed", func() bool {
+			c.advance(2 * time.Second)
+			return h.Stats(
+				"hello").Processes == 0
+		})
 	})
 }
 
@@ -481,14 +497,17 @@ func TestPayloadsOfAnySizeUpToTheLimit(t *testing.T) {
 			t.Errorf("a payload of %d bytes arrived as %s", limit, got)
 		}
 		var refusal *runtime.Error
-		if _, err := h.Invoke(t.Context(), "hello", runtime.Request{Payload: []byte(payload + " ")}); !errors.As(err, &refusal) || refusal.Code != runtime.TooLarge {
+		if _, err := h.Invoke(t.Context(), "hello", runtime.Request{Payload: []byte(payload + " ")}); !errors.As(err,
+			&refusal) || refusal.Code != runtime.TooLarge {
 			t.Errorf("a payload that is too large: %v", err)
 		}
-		if r := invoke(t, h, fmt.Sprintf(`{"do":"big","size":%d}`, limit)); r.Failure != runtime.Answered || len(r.Payload) != limit {
+		if r := invoke(t, h, fmt.Sprintf(`{"do":"big","size":%d}`, limit)); r.Failure != runtime.Answered ||
+			len(r.Payload) != limit {
 			t.Errorf("an answer of %d bytes: %q, %d bytes", limit, r.Failure, len(r.Payload))
 		}
 		r := invoke(t, h, fmt.Sprintf(`{"do":"big","size":%d}`, limit+1))
-		if d := document(t, r); r.Failure != runtime.BodyTooLong || !strings.Contains(d.ErrorMessage, fmt.Sprint(limit)) {
+		if d := document(t, r); r.Failure != runtime.BodyTooLong ||
+			!strings.Contains(d.ErrorMessage, fmt.Sprint(limit)) {
 			t.Errorf("an answer that is too large: %q, %s", r.Failure, r.Payload)
 		}
 		if got := string(invoke(t, h, `{}`).Payload); got != `"hello"` {
@@ -501,11 +520,13 @@ func TestStreamedAnswers(t *testing.T) {
 	f := hello(t, runtime.Lambda, "HELLO_STREAM", "yes")
 	h := runtime.RunT(t, runtime.Options{}, f)
 	r := invoke(t, h, `{}`)
-	if !strings.HasSuffix(string(r.Payload), "\x00streamed body") || r.ContentType != "application/vnd.awslambda.http-integration-response" {
+	if !strings.HasSuffix(string(r.Payload), "\x00streamed body") ||
+		r.ContentType != "application/vnd.awslambda.http-integration-response" {
 		t.Errorf("answer = %q, %s", r.Payload, r.ContentType)
 	}
 	r = invoke(t, h, `"broken"`)
-	if d := document(t, r); r.Failure != runtime.Returned || d.ErrorMessage != "the stream broke" || d.ErrorType != "errorString" {
+	if d := document(t, r); r.Failure != runtime.Returned || d.ErrorMessage != "the stream broke" ||
+		d.ErrorType != "errorString" {
 		t.Errorf("a stream that breaks: %q, %s", r.Failure, r.Payload)
 	}
 }
@@ -560,7 +581,8 @@ func TestRefusals(t *testing.T) {
 			var refusal *runtime.Error
 			if !errors.As(err, &refusal) || refusal.Code != test.want {
 				t.Errorf("%s: %v, want %s", test.name, err, test.want)
-			} else if want := map[runtime.Code]int{runtime.NotFound: 404, runtime.BadRequest: 400}[test.want]; refusal.Status() != want {
+			} else if want := map[runtime.Code]int{runtime.NotFound: 404,
+				runtime.BadRequest: 400}[test.want]; refusal.Status() != want {
 				t.Errorf("%s: status %d, want %d", test.name, refusal.Status(), want)
 			}
 		}
@@ -582,14 +604,16 @@ func TestARequestIDIsInUseOnce(t *testing.T) {
 	}()
 	_, release := g.arrived()
 	var refusal *runtime.Error
-	if _, err := h.Invoke(t.Context(), "hello", runtime.Request{RequestID: "mine"}); !errors.As(err, &refusal) || refusal.Code != runtime.BadRequest {
+	if _, err := h.Invoke(t.Context(), "hello", runtime.Request{RequestID: "mine"}); !errors.As(err, &refusal) ||
+		refusal.Code != runtime.BadRequest {
 		t.Errorf("a second one: %v", err)
 	}
 	release()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if r, err := h.Invoke(t.Context(), "hello", runtime.Request{RequestID: "mine"}); err != nil || r.RequestID != "mine" {
+	if r, err := h.Invoke(t.Context(), "hello", runtime.Request{RequestID: "mine"}); err != nil ||
+		r.RequestID != "mine" {
 		t.Errorf("after the first: %v, %v", r, err)
 	}
 }
@@ -715,10 +739,12 @@ func running(pid int) bool {
 }
 
 func TestCredentialsAreNeverShown(t *testing.T) {
-	c := runtime.Credentials{AccessKeyID: "planted-id", AccessKeySecret: "planted-secret", SecurityToken: "planted-token"}
+	c := runtime.Credentials{AccessKeyID: "planted-id", AccessKeySecret: "planted-secret",
+		SecurityToken: "planted-token"}
 	f := runtime.Function{Credentials: c}
 	text, err := json.Marshal(f)
-	if shown := fmt.Sprintf("%v %+v %#v %s %v", c, f, f, text, c.LogValue()) + c.String(); err != nil || strings.Contains(shown, "planted") {
+	if shown := fmt.Sprintf("%v %+v %#v %s %v", c, f, f, text, c.LogValue()) + c.String(); err != nil ||
+		strings.Contains(shown, "planted") {
 		t.Errorf("credentials are shown: %s", shown)
 	}
 }

@@ -12,8 +12,9 @@ import (
 // tempAge is how old a folder must be to be swept: one that is younger may not have its lock yet.
 const tempAge = time.Minute
 
-// holdTemp locks a folder for as long as this process lives or until the file is closed, so that sweepTemps leaves it alone. The lock is of
-// no use to anybody else: where it cannot be had, sweepTemps does not get it either.
+// holdTemp locks a folder for as long as this process lives or until the file is closed, so that
+// sweepTemps leaves it alone. The lock is of no use to anybody else: where it cannot be had,
+// sweepTemps does not get it either.
 func holdTemp(dir string) *os.File {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -23,7 +24,8 @@ func holdTemp(dir string) *os.File {
 	return f
 }
 
-// sweepTemps removes the folders that hosts have left which were killed. It is a courtesy: what cannot be removed stays.
+// sweepTemps removes the folders that hosts have left which were killed. It is a courtesy: what
+// cannot be removed stays.
 func sweepTemps(now time.Time) {
 	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), tempPrefix+"*")) // the pattern is well-formed
 	for _, dir := range dirs {

@@ -9,7 +9,8 @@ import (
 	"path/filepath"
 )
 
-// maxUnpacked is what an archive may hold: Lambda's limit, https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
+// maxUnpacked is what an archive may hold: Lambda's limit,
+// https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
 const maxUnpacked = 250 << 20
 
 var errUnpacked = errors.New("the archive holds more than 250 MiB")
@@ -29,8 +30,8 @@ func (t *temp) remove() error {
 	return err
 }
 
-// unpack writes the files of an archive to a new folder, with their modes. Names that lead out of it, links and devices are
-// refused.
+// unpack writes the files of an archive to a new folder, with their modes. Names that lead out of
+// it, links and devices are refused.
 func unpack(path string) (*temp, error) {
 	r, err := zip.OpenReader(path)
 	if err != nil {

@@ -12,12 +12,15 @@ import (
 const (
 	// maxAuthorization is the length of an Authorization header, in bytes. The SDKs send about 300.
 	maxAuthorization = 4096
-	// maxSignedHeaders is the number of headers that one signature may name. The SDKs send about ten.
+	// maxSignedHeaders is the number of headers that one signature may name. The SDKs send about
+	// ten.
 	maxSignedHeaders = 64
 )
 
-// requiredHeaders must be signed in every request, and so be there. Sorted, as they are looked up in a sorted list.
-var requiredHeaders = [...]string{"host", "x-acs-action", "x-acs-content-sha256", "x-acs-date", "x-acs-signature-nonce", "x-acs-version"}
+// requiredHeaders must be signed in every request, and so be there. Sorted, as they are looked up
+// in a sorted list.
+var requiredHeaders = [...]string{"host", "x-acs-action", "x-acs-content-sha256", "x-acs-date", "x-acs-signature-nonce",
+	"x-acs-version"}
 
 func parseACS3(r *http.Request, value string, params url.Values, body []byte) (*Signature, error) {
 	auth, err := parseAuthorization(value)
@@ -48,7 +51,8 @@ func parseACS3(r *http.Request, value string, params url.Values, body []byte) (*
 	return s, nil
 }
 
-// newACS3Message returns what an ACS3 signature over the named headers covers of r, once all that must be covered is.
+// newACS3Message returns what an ACS3 signature over the named headers covers of r, once all that
+// must be covered is.
 func newACS3Message(r *http.Request, headers []header, params url.Values, body []byte) (message, error) {
 	m := message{method: r.Method, path: pathOf(r.URL), headers: headers}
 	if err := checkMethod(m.method); err != nil {
@@ -84,8 +88,8 @@ func (m *message) header(name string) string {
 // An authorization is the parts of an ACS3 Authorization header.
 type authorization struct{ credential, signedHeaders, signature string }
 
-// parseAuthorization reads "ACS3-HMAC-SHA256 Credential=…,SignedHeaders=…,Signature=…": each part once, in any order, with no
-// space around the commas.
+// parseAuthorization reads "ACS3-HMAC-SHA256 Credential=…,SignedHeaders=…,Signature=…": each part
+// once, in any order, with no space around the commas.
 func parseAuthorization(s string) (authorization, error) {
 	if len(s) > maxAuthorization {
 		return authorization{}, incomplete("the Authorization header is too long")
@@ -111,7 +115,8 @@ func parseAuthorization(s string) (authorization, error) {
 		case "Signature":
 			field = &a.signature
 		default:
-			return authorization{}, incomplete("the Authorization header has a part other than Credential, SignedHeaders and Signature")
+			return authorization{},
+				incomplete("the Authorization header has a part other than Credential, SignedHeaders and Signature")
 		}
 		if *field != "" {
 			return authorization{}, incomplete("the Authorization header has " + name + " more than once")
@@ -132,7 +137,8 @@ func parseAuthorization(s string) (authorization, error) {
 	return a, checkKeyID(a.credential)
 }
 
-// decodeHex reads a signature of exactly 64 lower-case hexadecimal digits; encoding/hex takes upper-case ones too.
+// decodeHex reads a signature of exactly 64 lower-case hexadecimal digits; encoding/hex takes
+// upper-case ones too.
 func decodeHex(dst []byte, s string) error {
 	bad := len(s) != 2*sha256.Size
 	for i := range len(s) {
@@ -183,8 +189,9 @@ func isHeaderName(s string) bool {
 	return s != ""
 }
 
-// bindHeaders gives each of headers its value in the request, and returns an error unless each has one, all that are required
-// are among them, and so is every other header that must be signed when it is there.
+// bindHeaders gives each of headers its value in the request, and returns an error unless each has
+// one, all that are required are among them, and so is every other header that must be signed when
+// it is there.
 func bindHeaders(headers []header, in http.Header, hasBody bool) error {
 	unsigned := ""
 	for name, values := range in {
@@ -219,7 +226,8 @@ func bindHeaders(headers []header, in http.Header, hasBody bool) error {
 	for _, h := range headers {
 		switch {
 		case h.count == 0:
-			return incomplete("the request does not have the header " + quote(h.name) + " that is among the SignedHeaders")
+			return incomplete("the request does not have the header " + quote(h.name) +
+				" that is among the SignedHeaders")
 		case h.count > 1:
 			return repeated(h.name)
 		case !isClean(h.value):
@@ -229,10 +237,12 @@ func bindHeaders(headers []header, in http.Header, hasBody bool) error {
 	return nil
 }
 
-// mustSign reports whether a header must be signed when it is there. The content type of a body decides how it is read.
+// mustSign reports whether a header must be signed when it is there. The content type of a body
+// decides how it is read.
 func mustSign(name string, hasBody bool) bool {
 	const prefix = "x-acs-"
-	return len(name) >= len(prefix) && compareFold(prefix, name[:len(prefix)]) == 0 || hasBody && compareFold("content-type", name) == 0
+	return len(name) >= len(prefix) && compareFold(prefix, name[:len(prefix)]) == 0 || hasBody &&
+		compareFold("content-type", name) == 0
 }
 
 // findHeader returns the place of a name, in any case, in a sorted list of lower-case ones.
@@ -250,7 +260,8 @@ func hasHeader(h http.Header, lower string) bool {
 	return false
 }
 
-// compareFold compares a name in lower case with one in any case, without making the latter's lower case.
+// compareFold compares a name in lower case with one in any case, without making the latter's lower
+// case.
 func compareFold(lower, name string) int {
 	for i := range min(len(lower), len(name)) {
 		c := name[i]
@@ -264,8 +275,9 @@ func compareFold(lower, name string) int {
 	return len(lower) - len(name)
 }
 
-// queryParams returns the parameters of a raw query, sorted by name. It returns an error if one has not exactly one value among
-// params, or another value there: what is signed must be what is served. If there is no form, params has no others either.
+// queryParams returns the parameters of a raw query, sorted by name. It returns an error if one has
+// not exactly one value among params, or another value there: what is signed must be what is
+// served. If there is no form, params has no others either.
 func queryParams(query string, params url.Values, noForm bool) ([]param, error) {
 	if err := checkOnce(params); err != nil {
 		return nil, err

@@ -14,8 +14,8 @@ import (
 	"chatconf/shared/rpc/sign"
 )
 
-// A fixture is one request of testdata: raw HTTP, with lines in front of it that say where it is from, with which key
-// (id, secret and, for temporary credentials, token) and at what time.
+// A fixture is one request of testdata: raw HTTP, with lines in front of it that say where it is
+// from, with which key (id, secret and, for temporary credentials, token) and at what time.
 type fixture struct {
 	name string
 	key  sign.Key
@@ -158,13 +158,16 @@ func TestFixturesVerify(t *testing.T) {
 				t.Errorf("Time = %v, want %v", got, want)
 			}
 			params := c.params()
-			action, version, nonce, dialect := params.Get("Action"), params.Get("Version"), params.Get("SignatureNonce"), sign.V1
+			action, version, nonce, dialect := params.Get("Action"), params.Get("Version"),
+				params.Get("SignatureNonce"), sign.V1
 			if c.isACS3() {
 				h := c.Header
-				action, version, nonce, dialect = h.Get("x-acs-action"), h.Get("x-acs-version"), h.Get("x-acs-signature-nonce"), sign.ACS3
+				action, version, nonce, dialect = h.Get("x-acs-action"), h.Get("x-acs-version"),
+					h.Get("x-acs-signature-nonce"), sign.ACS3
 			}
 			if s.Dialect != dialect || s.Action != action || s.Version != version || s.Nonce != nonce {
-				t.Errorf("got %v %q %q %q, want %v %q %q %q", s.Dialect, s.Action, s.Version, s.Nonce, dialect, action, version, nonce)
+				t.Errorf("got %v %q %q %q, want %v %q %q %q", s.Dialect, s.Action, s.Version, s.Nonce, dialect, action,
+					version, nonce)
 			}
 			if got, want := strings.HasPrefix(f.name, "acs3-"), dialect == sign.ACS3; got != want {
 				t.Errorf("the fixture's name says ACS3: %v, want %v", got, want)
@@ -173,7 +176,8 @@ func TestFixturesVerify(t *testing.T) {
 	}
 }
 
-// Signing a captured request again, in place of the SDK that signed it, must give the signature it has.
+// Signing a captured request again, in place of the SDK that signed it, must give the signature it
+// has.
 func TestFixturesSignedAgainAreTheSame(t *testing.T) {
 	for _, f := range fixtures(t, "") {
 		t.Run(f.name, func(t *testing.T) {
@@ -262,11 +266,13 @@ func changesToParams(c call) []change {
 		}
 	}
 	changed := map[string]sign.Code{
-		"SignatureMethod": sign.InvalidSignatureMethod, "SignatureType": sign.InvalidSignatureMethod, "SignatureVersion": sign.InvalidParameter,
-		"Timestamp": sign.InvalidTimeFormat, "Signature": sign.IncompleteSignature,
+		"SignatureMethod": sign.InvalidSignatureMethod, "SignatureType": sign.InvalidSignatureMethod,
+		"SignatureVersion": sign.InvalidParameter,
+		"Timestamp":        sign.InvalidTimeFormat, "Signature": sign.IncompleteSignature,
 	}
 	removed := map[string]sign.Code{}
-	for _, name := range []string{"AccessKeyId", "Action", "Version", "Signature", "SignatureMethod", "SignatureVersion", "SignatureNonce", "Timestamp"} {
+	for _, name := range []string{"AccessKeyId", "Action", "Version", "Signature", "SignatureMethod",
+		"SignatureVersion", "SignatureNonce", "Timestamp"} {
 		removed[name] = sign.MissingParameter
 	}
 	for name := range c.params() {
@@ -294,16 +300,21 @@ func changesToACS3(c call) []change {
 		{"another host", func(c *call) { c.Host += "x" }, sign.SignatureDoesNotMatch},
 		{"no host", func(c *call) { c.Host = "" }, sign.SignatureDoesNotMatch},
 		{"an unsigned x-acs header", func(c *call) { c.Header.Set("X-Acs-More", "") }, sign.IncompleteSignature},
-		{"an unsigned x-acs header in lower case", func(c *call) { c.Header["x-acs-more"] = []string{"1"} }, sign.IncompleteSignature},
+		{"an unsigned x-acs header in lower case", func(c *call) { c.Header["x-acs-more"] = []string{"1"} },
+			sign.IncompleteSignature},
 		{"a header that is not signed", func(c *call) { c.Header.Set("If-Match", "3") }, ""},
 		{"one byte more", func(c *call) { c.body = append(c.body, 'x') }, sign.BodyDoesNotMatch},
 		{"a broken escape in the query", func(c *call) { c.URL.RawQuery += "&a=%zz" }, sign.InvalidParameter},
 		{"a semicolon in the query", func(c *call) { c.URL.RawQuery += "&a;b" }, sign.InvalidParameter},
 		{"an ampersand too many in the query", func(c *call) { c.URL.RawQuery = "&" + c.URL.RawQuery + "&" }, ""},
 		{"a Signature parameter too", func(c *call) { c.URL.RawQuery += "&Signature=" }, sign.IncompleteSignature},
-		{"two Authorization headers", func(c *call) { c.Header.Add("Authorization", c.Header.Get("Authorization")) }, sign.IncompleteSignature},
+		{"two Authorization headers", func(c *call) { c.Header.Add("Authorization", c.Header.Get("Authorization")) },
+			sign.IncompleteSignature},
 		{"another signature", func(c *call) { c.editAuthorization("Signature=", flipHex) }, sign.SignatureDoesNotMatch},
-		{"another access key id", func(c *call) { c.editAuthorization("Credential=", func(s string) string { return s + "x" }) }, ""},
+		{"another access key id", func(c *call) {
+			c.editAuthorization("Credential=",
+				func(s string) string { return s + "x" })
+		}, ""},
 	}
 	if len(c.body) == 0 {
 		// Nothing to be read as a form, so how to read it is not signed.
@@ -313,7 +324,8 @@ func changesToACS3(c call) []change {
 		out = append(out, change{"another byte of the body", func(c *call) { c.body[i] ^= 1 }, sign.BodyDoesNotMatch})
 	}
 	changed := map[string]sign.Code{"X-Acs-Date": sign.InvalidTimeFormat, "X-Acs-Content-Sha256": sign.BodyDoesNotMatch}
-	required := map[string]bool{"X-Acs-Action": true, "X-Acs-Version": true, "X-Acs-Date": true, "X-Acs-Signature-Nonce": true, "X-Acs-Content-Sha256": true}
+	required := map[string]bool{"X-Acs-Action": true, "X-Acs-Version": true, "X-Acs-Date": true,
+		"X-Acs-Signature-Nonce": true, "X-Acs-Content-Sha256": true}
 	for name := range c.Header {
 		if !c.isSigned(name) {
 			if name != "Authorization" {
@@ -337,9 +349,11 @@ func changesToACS3(c call) []change {
 			change{"empty " + name, func(c *call) { c.Header.Set(name, "") }, empty},
 			change{"no " + name, func(c *call) { c.Header.Del(name) }, none},
 			change{"no value of " + name, func(c *call) { c.Header[name] = nil }, none},
-			change{"a control character in " + name, func(c *call) { c.Header.Set(name, c.Header.Get(name)+"\nx") }, sign.InvalidParameter},
+			change{"a control character in " + name, func(c *call) { c.Header.Set(name, c.Header.Get(name)+"\nx") },
+				sign.InvalidParameter},
 			change{"two of " + name, func(c *call) { c.Header.Add(name, c.Header.Get(name)) }, sign.InvalidParameter},
-			change{"the same in lower case of " + name, func(c *call) { c.Header[strings.ToLower(name)] = c.Header[name] }, sign.InvalidParameter},
+			change{"the same in lower case of " + name,
+				func(c *call) { c.Header[strings.ToLower(name)] = c.Header[name] }, sign.InvalidParameter},
 			change{"unsigned " + name, func(c *call) { c.unsign(name) }, sign.IncompleteSignature},
 		)
 	}
@@ -364,7 +378,8 @@ func changesToV1(c call) []change {
 	if _, ok := c.form()["Signature"]; ok {
 		notAForm = sign.MissingParameter // without the form there is no signature at all
 	}
-	return append(out, change{"a form by another name", func(c *call) { c.Header.Set("Content-Type", "text/plain") }, notAForm})
+	return append(out, change{"a form by another name", func(c *call) { c.Header.Set("Content-Type", "text/plain") },
+		notAForm})
 }
 
 // editAuthorization changes the value that follows prefix in the Authorization header.
@@ -401,7 +416,8 @@ func flipBase64(s string) string {
 	return "A" + s[1:]
 }
 
-// Every byte of a V1 form counts as well, though what is wrong then depends on what the byte was for.
+// Every byte of a V1 form counts as well, though what is wrong then depends on what the byte was
+// for.
 func TestV1FormWithAnyByteChangedIsRefused(t *testing.T) {
 	bytes := 0
 	for _, f := range fixtures(t, "v1-") {

@@ -11,8 +11,9 @@ import (
 	"chatconf/shared/rpc/sign"
 )
 
-// The fuzzer has no secret. So whatever it makes of the fixtures that still verifies must be read as the fixture is: nothing both
-// verifies and differs. What the fixtures are read as is worked out here, not in the package.
+// The fuzzer has no secret. So whatever it makes of the fixtures that still verifies must be read
+// as the fixture is: nothing both verifies and differs. What the fixtures are read as is worked out
+// here, not in the package.
 
 func FuzzACS3(f *testing.F) {
 	genuine := map[string]bool{}
@@ -24,7 +25,8 @@ func FuzzACS3(f *testing.F) {
 		keys[fx.key.Secret] = true
 	}
 	f.Fuzz(func(t *testing.T, method, host, query, headers string, body []byte) {
-		c := call{Request: &http.Request{Method: method, Host: host, URL: &url.URL{Path: "/", RawQuery: query}, Header: http.Header{}}, body: body}
+		c := call{Request: &http.Request{Method: method, Host: host, URL: &url.URL{Path: "/", RawQuery: query},
+			Header: http.Header{}}, body: body}
 		for line := range strings.SplitSeq(headers, "\n") {
 			// As a door might that takes headers from an event: in any case, with anything in them.
 			name, value, _ := strings.Cut(line, ":")
@@ -52,7 +54,8 @@ func FuzzV1(f *testing.F) {
 		keys[fx.key.Secret] = true
 	}
 	f.Fuzz(func(t *testing.T, method, query, contentType string, body []byte) {
-		c := call{Request: &http.Request{Method: method, Host: "h", URL: &url.URL{Path: "/", RawQuery: query}, Header: http.Header{}}, body: body}
+		c := call{Request: &http.Request{Method: method, Host: "h", URL: &url.URL{Path: "/", RawQuery: query},
+			Header: http.Header{}}, body: body}
 		if contentType != "" {
 			c.Header["Content-Type"] = []string{contentType}
 		}
@@ -80,7 +83,8 @@ func headerLines(h http.Header) string {
 	return strings.Join(lines, "\n")
 }
 
-// readingACS3 is all of c that a server may go by and that ACS3 signs. The access key id is not: it only says whose secret it was.
+// readingACS3 is all of c that a server may go by and that ACS3 signs. The access key id is not: it
+// only says whose secret it was.
 func readingACS3(c call) string {
 	lines := []string{fmt.Sprintf("%q %q %q %q", c.Method, c.Host, c.URL.Query().Encode(), c.body)}
 	for name, values := range c.Header {

@@ -21,11 +21,13 @@ type Key struct {
 	SecurityToken string // of temporary credentials; empty when they are not
 }
 
-// SignACS3 signs req in the ACS3 dialect, with its headers x-acs-action and x-acs-version, its query and all else already as it
-// will be sent. body is what req.Body will yield. It sets x-acs-date, x-acs-signature-nonce, x-acs-content-sha256 and
-// Authorization, and for temporary credentials x-acs-accesskey-id and x-acs-security-token.
+// SignACS3 signs req in the ACS3 dialect, with its headers x-acs-action and x-acs-version, its
+// query and all else already as it will be sent. body is what req.Body will yield. It sets
+// x-acs-date, x-acs-signature-nonce, x-acs-content-sha256 and Authorization, and for temporary
+// credentials x-acs-accesskey-id and x-acs-security-token.
 //
-// The query must not name a parameter twice, nor may a signed header have two values. The nonce must be new for each request.
+// The query must not name a parameter twice, nor may a signed header have two values. The nonce
+// must be new for each request.
 func (k Key) SignACS3(req *http.Request, body []byte, now time.Time, nonce string) error {
 	if err := k.check("x-acs-signature-nonce", nonce); err != nil {
 		return err
@@ -63,10 +65,12 @@ func (k Key) SignACS3(req *http.Request, body []byte, now time.Time, nonce strin
 	return nil
 }
 
-// SignV1 signs params in the V1 dialect, to be sent by method in the query, in a form, or part in each. It sets AccessKeyId,
-// SignatureMethod, SignatureVersion, SignatureNonce, Timestamp and Signature, and for temporary credentials SecurityToken.
+// SignV1 signs params in the V1 dialect, to be sent by method in the query, in a form, or part in
+// each. It sets AccessKeyId, SignatureMethod, SignatureVersion, SignatureNonce, Timestamp and
+// Signature, and for temporary credentials SecurityToken.
 //
-// Action and Version must be there. No parameter may have two values. The nonce must be new for each request.
+// Action and Version must be there. No parameter may have two values. The nonce must be new for
+// each request.
 func (k Key) SignV1(method string, params url.Values, now time.Time, nonce string) error {
 	if err := k.check("SignatureNonce", nonce); err != nil {
 		return err
@@ -103,7 +107,8 @@ func (k Key) check(name, nonce string) error {
 	return checkNonce(name, nonce)
 }
 
-// headersToSign returns the names of the headers that a signature must cover, and the content type whether or not there is a body.
+// headersToSign returns the names of the headers that a signature must cover, and the content type
+// whether or not there is a body.
 func headersToSign(h http.Header) []header {
 	headers := []header{{name: "host"}}
 	for name := range h {
@@ -118,7 +123,8 @@ func headersToSign(h http.Header) []header {
 // String returns a placeholder, so that no log line or error can hold the secret.
 func (Key) String() string { return "[access key]" }
 
-// Format writes the placeholder of String, whatever the verb: with one that is not for text, fmt would not ask String.
+// Format writes the placeholder of String, whatever the verb: with one that is not for text, fmt
+// would not ask String.
 func (Key) Format(s fmt.State, _ rune) { io.WriteString(s, "[access key]") }
 
 // LogValue returns the placeholder of String.

@@ -21,7 +21,8 @@ const (
 // A param is one query or form parameter, decoded.
 type param struct{ name, value string }
 
-// A header is one header that is signed, its name in lower case, its value without the space around it.
+// A header is one header that is signed, its name in lower case, its value without the space around
+// it.
 type header struct {
 	name, value string
 	count       int // how many values the request has for it
@@ -67,7 +68,8 @@ func (m *message) appendACS3(dst []byte, host string) []byte {
 	return append(dst, m.payload...)
 }
 
-// appendSignedHeaders appends the names of the signed headers, as Authorization and the canonical request have them.
+// appendSignedHeaders appends the names of the signed headers, as Authorization and the canonical
+// request have them.
 func (m *message) appendSignedHeaders(dst []byte) []byte {
 	for i, h := range m.headers {
 		if i > 0 {
@@ -85,7 +87,8 @@ func (m *message) stringToSignACS3(text *[stringToSignACS3]byte, host string) {
 	hex.Encode(text[n:], hash[:])
 }
 
-// macACS3 returns the MAC of an ACS3 string to sign. The secret is the key as it is, nothing is derived from it.
+// macACS3 returns the MAC of an ACS3 string to sign. The secret is the key as it is, nothing is
+// derived from it.
 func macACS3(secret string, text []byte) (mac [sha256.Size]byte) {
 	h := hmac.New(sha256.New, []byte(secret))
 	h.Write(text)
@@ -93,9 +96,11 @@ func macACS3(secret string, text []byte) (mac [sha256.Size]byte) {
 	return mac
 }
 
-// appendV1 appends the string to sign of the V1 dialect: the parameters encoded once as a query, and then once more in whole.
+// appendV1 appends the string to sign of the V1 dialect: the parameters encoded once as a query,
+// and then once more in whole.
 func (m *message) appendV1(dst []byte) []byte {
-	// The double encoding is written in one go: what the second encoding makes of a percent sign is %25.
+	// The double encoding is written in one go: what the second encoding makes of a percent sign is
+	// %25.
 	dst = slices.Grow(dst, m.sizeV1())
 	dst = append(dst, m.method...)
 	dst = append(dst, '&')
@@ -112,7 +117,8 @@ func (m *message) appendV1(dst []byte) []byte {
 	return dst
 }
 
-// macV1 returns the MAC of a V1 string to sign. The key is the secret and an ampersand: the place of a token's secret, always empty.
+// macV1 returns the MAC of a V1 string to sign. The key is the secret and an ampersand: the place
+// of a token's secret, always empty.
 func macV1(secret string, text []byte) (mac [sha1.Size]byte) {
 	h := hmac.New(sha1.New, []byte(secret+"&"))
 	h.Write(text)
@@ -141,7 +147,8 @@ func reserved(s string) (n int) {
 
 // isUnreserved reports whether c stays as it is in percent-encoding: RFC 3986, section 2.3.
 func isUnreserved(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~'
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' ||
+		c == '~'
 }
 
 // size returns about how long the text to sign will be, so that it is written without growing.
@@ -156,7 +163,8 @@ func (m *message) size() int {
 	return n
 }
 
-// sortParams sorts by the bytes of the name, as the SDKs do, and returns an error if a name occurs twice.
+// sortParams sorts by the bytes of the name, as the SDKs do, and returns an error if a name occurs
+// twice.
 func sortParams(params []param) error {
 	slices.SortFunc(params, func(a, b param) int { return strings.Compare(a.name, b.name) })
 	for i := 1; i < len(params); i++ {
@@ -167,7 +175,8 @@ func sortParams(params []param) error {
 	return nil
 }
 
-// checkOnce returns an error that names a parameter that has not exactly one value: each value counts once or not at all.
+// checkOnce returns an error that names a parameter that has not exactly one value: each value
+// counts once or not at all.
 func checkOnce(params url.Values) error {
 	name, found := "", false
 	for n, values := range params {
@@ -182,8 +191,9 @@ func checkOnce(params url.Values) error {
 	return nil
 }
 
-// appendEncoded appends s in the percent-encoding of RFC 3986: everything but letters, digits and "-._~" becomes percent and two
-// upper-case digits. percent is "%", or "%25" for what has been encoded and is encoded again.
+// appendEncoded appends s in the percent-encoding of RFC 3986: everything but letters, digits and
+// "-._~" becomes percent and two upper-case digits. percent is "%", or "%25" for what has been
+// encoded and is encoded again.
 func appendEncoded(dst []byte, s, percent string) []byte {
 	const digits = "0123456789ABCDEF"
 	for i := range len(s) {

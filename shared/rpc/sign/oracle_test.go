@@ -18,8 +18,8 @@ import (
 	"chatconf/shared/rpc/sign"
 )
 
-// What follows is a second implementation of both signatures, from the vendor's description and in another manner, so that a
-// mistake would have to be made twice. It refuses nothing.
+// What follows is a second implementation of both signatures, from the vendor's description and in
+// another manner, so that a mistake would have to be made twice. It refuses nothing.
 
 // oracleEncode is the vendor's way to percent-encode: as a form, then three replacements.
 func oracleEncode(s string) string {
@@ -50,7 +50,8 @@ func oracleSignV1(secret, stringToSign string) string {
 	return base64.StdEncoding.EncodeToString(h.Sum(nil))
 }
 
-func oracleStringToSignACS3(method, host string, header http.Header, signed []string, query url.Values, body []byte) string {
+func oracleStringToSignACS3(method, host string, header http.Header, signed []string, query url.Values,
+	body []byte) string {
 	lines := []string{method, "/", oracleQuery(query)}
 	for _, name := range signed {
 		value := header.Get(name)
@@ -152,7 +153,8 @@ func checkVerifies(t *testing.T, c call, key sign.Key, now time.Time, nonce stri
 	}
 }
 
-// randomCall returns a request with random parameters, no signature, and in one of two cases a form.
+// randomCall returns a request with random parameters, no signature, and in one of two cases a
+// form.
 func randomCall(rnd *rand.Rand) call {
 	values := func() url.Values {
 		v := url.Values{}

@@ -56,40 +56,68 @@ func TestAuthorizationThatIsNotOne(t *testing.T) {
 		says  string // part of the message, where another check would refuse it too
 	}{
 		{"all of it", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=" + hexes, "", ""},
-		{"parts in another order", "ACS3-HMAC-SHA256 Signature=" + hexes + ",SignedHeaders=" + all + ",Credential=k", "", ""},
-		{"SM3", "ACS3-HMAC-SM3 Credential=k,SignedHeaders=" + all + ",Signature=" + hexes, sign.InvalidSignatureMethod, ""},
-		{"RSA", "ACS3-RSA-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=" + hexes, sign.InvalidSignatureMethod, ""},
+		{"parts in another order", "ACS3-HMAC-SHA256 Signature=" + hexes + ",SignedHeaders=" + all + ",Credential=k",
+			"", ""},
+		{"SM3", "ACS3-HMAC-SM3 Credential=k,SignedHeaders=" + all + ",Signature=" + hexes, sign.InvalidSignatureMethod,
+			""},
+		{"RSA", "ACS3-RSA-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=" + hexes,
+			sign.InvalidSignatureMethod, ""},
 		{"an unknown algorithm", "ACS3-HMAC-SHA257 Credential=k", sign.InvalidSignatureMethod, ""},
 		{"no algorithm", "ACS3- Credential=k", sign.InvalidSignatureMethod, ""},
 		{"a tab for the space", "ACS3-HMAC-SHA256\tCredential=k", sign.InvalidSignatureMethod, ""},
 		{"nothing but the algorithm", "ACS3-HMAC-SHA256", sign.IncompleteSignature, ""},
-		{"two spaces", "ACS3-HMAC-SHA256  Credential=k,SignedHeaders=" + all + ",Signature=" + hexes, sign.IncompleteSignature, ""},
-		{"a space after a comma", "ACS3-HMAC-SHA256 Credential=k, SignedHeaders=" + all + ",Signature=" + hexes, sign.IncompleteSignature, "has a space"},
-		{"a space at the end", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=" + hexes + " ", sign.IncompleteSignature, ""},
-		{"a comma at the end", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=" + hexes + ",", sign.IncompleteSignature, ""},
-		{"a line break", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=" + hexes + "\n", sign.IncompleteSignature, "a space or a character outside of ASCII"},
-		{"no Credential", "ACS3-HMAC-SHA256 SignedHeaders=" + all + ",Signature=" + hexes, sign.IncompleteSignature, ""},
+		{"two spaces", "ACS3-HMAC-SHA256  Credential=k,SignedHeaders=" + all + ",Signature=" + hexes,
+			sign.IncompleteSignature, ""},
+		{"a space after a comma", "ACS3-HMAC-SHA256 Credential=k, SignedHeaders=" + all + ",Signature=" + hexes,
+			sign.IncompleteSignature, "has a space"},
+		{"a space at the end", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=" + hexes +
+			" ", sign.IncompleteSignature, ""},
+		{"a comma at the end", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=" + hexes +
+			",", sign.IncompleteSignature, ""},
+		{"a line break", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=" + hexes + "\n",
+			sign.IncompleteSignature, "a space or a character outside of ASCII"},
+		{"no Credential", "ACS3-HMAC-SHA256 SignedHeaders=" + all + ",Signature=" + hexes, sign.IncompleteSignature,
+			""},
 		{"no SignedHeaders", "ACS3-HMAC-SHA256 Credential=k,Signature=" + hexes, sign.IncompleteSignature, ""},
 		{"no Signature", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all, sign.IncompleteSignature, ""},
-		{"an empty Credential", "ACS3-HMAC-SHA256 Credential=,SignedHeaders=" + all + ",Signature=" + hexes, sign.IncompleteSignature, ""},
-		{"two Credentials", "ACS3-HMAC-SHA256 Credential=k,Credential=k,SignedHeaders=" + all + ",Signature=" + hexes, sign.IncompleteSignature, "Credential more than once"},
-		{"two Signatures", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=" + hexes + ",Signature=" + hexes, sign.IncompleteSignature, "Signature more than once"},
-		{"two SignedHeaders", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",SignedHeaders=" + all + ",Signature=" + hexes, sign.IncompleteSignature, "SignedHeaders more than once"},
-		{"an unknown part", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=" + hexes + ",More=1", sign.IncompleteSignature, ""},
-		{"a part in lower case", "ACS3-HMAC-SHA256 credential=k,SignedHeaders=" + all + ",Signature=" + hexes, sign.IncompleteSignature, ""},
-		{"a control character in the Credential", "ACS3-HMAC-SHA256 Credential=k\x01,SignedHeaders=" + all + ",Signature=" + hexes, sign.IncompleteSignature, ""},
-		{"a Credential that is too long", "ACS3-HMAC-SHA256 Credential=" + strings.Repeat("k", 129) + ",SignedHeaders=" + all + ",Signature=" + hexes, sign.InvalidAccessKeyID, ""},
-		{"a Signature in upper case", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=" + strings.ToUpper(hexes), sign.IncompleteSignature, ""},
-		{"a short Signature", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=" + hexes[1:], sign.IncompleteSignature, ""},
-		{"a long Signature", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=0" + hexes, sign.IncompleteSignature, ""},
-		{"a Signature not in hexadecimal", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=g" + hexes[1:], sign.IncompleteSignature, ""},
-		{"a signed header twice", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=host;" + all + ",Signature=" + hexes, sign.IncompleteSignature, "a name more than once"},
-		{"signed headers not sorted", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ";accept,Signature=" + hexes, sign.IncompleteSignature, ""},
-		{"a signed header in upper case", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=Accept;" + all + ",Signature=" + hexes, sign.IncompleteSignature, ""},
-		{"a signed header without a name", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=;" + all + ",Signature=" + hexes, sign.IncompleteSignature, ""},
-		{"a signed header that is not there", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=cookie;" + all + ",Signature=" + hexes, sign.IncompleteSignature, ""},
-		{"too many signed headers", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + strings.Repeat("a;", 64) + "b,Signature=" + hexes, sign.IncompleteSignature, "too many names"},
-		{"too long", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + strings.Repeat("a", 4096) + ",Signature=" + hexes, sign.IncompleteSignature, "too long"},
+		{"an empty Credential", "ACS3-HMAC-SHA256 Credential=,SignedHeaders=" + all + ",Signature=" + hexes,
+			sign.IncompleteSignature, ""},
+		{"two Credentials", "ACS3-HMAC-SHA256 Credential=k,Credential=k,SignedHeaders=" + all + ",Signature=" + hexes,
+			sign.IncompleteSignature, "Credential more than once"},
+		{"two Signatures", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=" + hexes +
+			",Signature=" + hexes, sign.IncompleteSignature, "Signature more than once"},
+		{"two SignedHeaders", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",SignedHeaders=" + all +
+			",Signature=" + hexes, sign.IncompleteSignature, "SignedHeaders more than once"},
+		{"an unknown part", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=" + hexes + ",More=1",
+			sign.IncompleteSignature, ""},
+		{"a part in lower case", "ACS3-HMAC-SHA256 credential=k,SignedHeaders=" + all + ",Signature=" + hexes,
+			sign.IncompleteSignature, ""},
+		{"a control character in the Credential", "ACS3-HMAC-SHA256 Credential=k\x01,SignedHeaders=" + all +
+			",Signature=" + hexes, sign.IncompleteSignature, ""},
+		{"a Credential that is too long", "ACS3-HMAC-SHA256 Credential=" + strings.Repeat("k", 129) +
+			",SignedHeaders=" + all + ",Signature=" + hexes, sign.InvalidAccessKeyID, ""},
+		{"a Signature in upper case", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=" +
+			strings.ToUpper(hexes), sign.IncompleteSignature, ""},
+		{"a short Signature", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=" + hexes[1:],
+			sign.IncompleteSignature, ""},
+		{"a long Signature", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=0" + hexes,
+			sign.IncompleteSignature, ""},
+		{"a Signature not in hexadecimal", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=g" +
+			hexes[1:], sign.IncompleteSignature, ""},
+		{"a signed header twice", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=host;" + all + ",Signature=" + hexes,
+			sign.IncompleteSignature, "a name more than once"},
+		{"signed headers not sorted", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ";accept,Signature=" +
+			hexes, sign.IncompleteSignature, ""},
+		{"a signed header in upper case", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=Accept;" + all + ",Signature=" +
+			hexes, sign.IncompleteSignature, ""},
+		{"a signed header without a name", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=;" + all + ",Signature=" +
+			hexes, sign.IncompleteSignature, ""},
+		{"a signed header that is not there", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=cookie;" + all +
+			",Signature=" + hexes, sign.IncompleteSignature, ""},
+		{"too many signed headers", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + strings.Repeat("a;", 64) +
+			"b,Signature=" + hexes, sign.IncompleteSignature, "too many names"},
+		{"too long", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + strings.Repeat("a", 4096) + ",Signature=" + hexes,
+			sign.IncompleteSignature, "too long"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -115,15 +143,19 @@ func TestWhichDialect(t *testing.T) {
 		{"nothing", nil, nil, sign.MissingParameter, "Signature"},
 		{"another scheme", http.Header{"Authorization": {"Bearer x"}}, nil, sign.MissingParameter, "Signature"},
 		{"a bearer token in a header", http.Header{"X-Acs-Bearer-Token": {"x"}}, nil, sign.InvalidSignatureMethod, ""},
-		{"a bearer token in a parameter", nil, url.Values{"SignatureType": {"BEARERTOKEN"}}, sign.InvalidSignatureMethod, ""},
-		{"both", http.Header{"Authorization": {"ACS3-HMAC-SHA256 x"}}, url.Values{"Signature": {"x"}}, sign.IncompleteSignature, ""},
-		{"both, the first in a second header", http.Header{"Authorization": {"", "ACS3-"}}, url.Values{"Signature": {""}}, sign.IncompleteSignature, ""},
+		{"a bearer token in a parameter", nil, url.Values{"SignatureType": {"BEARERTOKEN"}},
+			sign.InvalidSignatureMethod, ""},
+		{"both", http.Header{"Authorization": {"ACS3-HMAC-SHA256 x"}}, url.Values{"Signature": {"x"}},
+			sign.IncompleteSignature, ""},
+		{"both, the first in a second header", http.Header{"Authorization": {"", "ACS3-"}},
+			url.Values{"Signature": {""}}, sign.IncompleteSignature, ""},
 		{"V1 with nothing in it", nil, url.Values{"Signature": {"x"}}, sign.MissingParameter, "Action"},
 		{"V1 with no value", nil, url.Values{"Signature": nil}, sign.InvalidParameter, "Signature"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := &http.Request{Method: "POST", Host: "h", URL: &url.URL{Path: "/", RawQuery: tt.params.Encode()}, Header: tt.header}
+			r := &http.Request{Method: "POST", Host: "h", URL: &url.URL{Path: "/", RawQuery: tt.params.Encode()},
+				Header: tt.header}
 			_, err := sign.Parse(r, tt.params, nil)
 			if e := errorOf(t, err); e.Code != tt.want || e.Parameter != tt.parameter {
 				t.Errorf("Parse: %q of %q, want %q of %q", e.Code, e.Parameter, tt.want, tt.parameter)
@@ -140,7 +172,8 @@ func TestValuesAtTheirLimits(t *testing.T) {
 	}{
 		{"x-acs-signature-nonce", "SignatureNonce", strings.Repeat("n", 128), ""},
 		{"x-acs-signature-nonce", "SignatureNonce", strings.Repeat("n", 129), sign.InvalidParameter},
-		{"x-acs-signature-nonce", "SignatureNonce", "d41d8cd98f00b204e9800998ecf8427e0.41625300 1795373176", ""}, // PHP's
+		// PHP's
+		{"x-acs-signature-nonce", "SignatureNonce", "d41d8cd98f00b204e9800998ecf8427e0.41625300 1795373176", ""},
 		{"x-acs-signature-nonce", "SignatureNonce", "a  b", ""},
 		{"x-acs-signature-nonce", "SignatureNonce", "é", ""},
 		{"x-acs-signature-nonce", "SignatureNonce", strings.Repeat("😀", 128), ""},
@@ -170,7 +203,8 @@ func TestValuesAtTheirLimits(t *testing.T) {
 		{"", "SignatureVersion", "2.0", sign.InvalidParameter},
 		{"", "SignatureType", "BEARERTOKEN", sign.InvalidSignatureMethod},
 		{"", "Signature", "IoNEYfQobNklRMwgpKTnJuNMeMU", sign.IncompleteSignature},
-		{"", "Signature", "IoNEYfQobNklRMwgpKTnJuNMeMV=", sign.IncompleteSignature}, // the same bytes, other padding bits
+		// the same bytes, other padding bits
+		{"", "Signature", "IoNEYfQobNklRMwgpKTnJuNMeMV=", sign.IncompleteSignature},
 		{"", "Signature", "IoNEYfQobNklRMwgpKTnJuNMeMU\n", sign.IncompleteSignature},
 		{"", "Signature", "IoNEYfQobNklRMwg\npKTnJuNMeMU", sign.IncompleteSignature},
 		{"", "Signature", "IoNEYfQobNklRMwgpKTnJuNMeMUA", sign.IncompleteSignature},
@@ -195,7 +229,8 @@ func TestValuesAtTheirLimits(t *testing.T) {
 	}
 }
 
-// checkRefused checks that Parse refuses c with the code, or if that is empty, that Verify does as it is signed otherwise.
+// checkRefused checks that Parse refuses c with the code, or if that is empty, that Verify does as
+// it is signed otherwise.
 func checkRefused(t *testing.T, c call, f fixture, want sign.Code) {
 	t.Helper()
 	s, err := c.parse()
@@ -258,7 +293,8 @@ func TestVerifyAcceptsOtherHosts(t *testing.T) {
 	}
 }
 
-// What is signed for no host, or for one with a line of its own, is signed by whom it may be, but not sent by HTTP.
+// What is signed for no host, or for one with a line of its own, is signed by whom it may be, but
+// not sent by HTTP.
 func TestVerifyRefusesHostsThatAreNone(t *testing.T) {
 	for _, host := range []string{"", "h\nx-acs-more:1"} {
 		c := named(t, "acs3-published").call(t)
@@ -277,7 +313,8 @@ func TestVerifyWithoutSecretIsRefused(t *testing.T) {
 			t.Errorf("%s: Verify with an empty secret: %v, want InternalError", f.name, err)
 		}
 	}
-	for _, s := range []*sign.Signature{{}, {AccessKeyID: "k"}, {AccessKeyID: "k", Dialect: 3}, {Dialect: sign.V1}, {Dialect: sign.ACS3}} {
+	for _, s := range []*sign.Signature{{}, {AccessKeyID: "k"}, {AccessKeyID: "k", Dialect: 3}, {Dialect: sign.V1},
+		{Dialect: sign.ACS3}} {
 		if err := s.Verify("secret"); codeOf(err) != sign.InternalError {
 			t.Errorf("Verify of %v, which was not parsed: %v, want InternalError", s, err)
 		}
@@ -319,7 +356,8 @@ func TestMismatchHoldsTheStringToSignAndNotTheSignature(t *testing.T) {
 }
 
 func TestAStringToSignIsSensitiveUnlessEveryParameterIsKnownToBePlain(t *testing.T) {
-	for name, want := range map[string]bool{"Name": false, "Timestamp ": true, "Signature2": true, "Configuration": true, "SecurityToken": true, "FeishuEncryptKey": true} {
+	for name, want := range map[string]bool{"Name": false, "Timestamp ": true, "Signature2": true,
+		"Configuration": true, "SecurityToken": true, "FeishuEncryptKey": true} {
 		c := named(t, "v1-cli-list").call(t)
 		c.URL.RawQuery += "&" + url.QueryEscape(name) + "=x"
 		_, err := c.verify("another")
@@ -368,7 +406,8 @@ func TestCheckTimeBothWays(t *testing.T) {
 	}
 }
 
-// A V1 signature is over the form's parameters and not over the body, so the body must be a form beyond doubt.
+// A V1 signature is over the form's parameters and not over the body, so the body must be a form
+// beyond doubt.
 func TestV1BodyMustBeAForm(t *testing.T) {
 	f := named(t, "v1-node-form")
 	for _, tt := range []struct {
@@ -433,7 +472,8 @@ func TestSigningIsRefused(t *testing.T) {
 		want  sign.Code
 	}{
 		{"never", good, "n", func(*http.Request, url.Values) {}, ""},
-		{"without an access key id", sign.Key{Secret: "s"}, "n", func(*http.Request, url.Values) {}, sign.MissingParameter},
+		{"without an access key id", sign.Key{Secret: "s"}, "n", func(*http.Request, url.Values) {},
+			sign.MissingParameter},
 		{"without a secret", sign.Key{ID: "k"}, "n", func(*http.Request, url.Values) {}, sign.MissingParameter},
 		{"without a nonce", good, "", func(*http.Request, url.Values) {}, sign.MissingParameter},
 		{"with a nonce of two words", good, "a b", func(*http.Request, url.Values) {}, ""},
@@ -441,16 +481,32 @@ func TestSigningIsRefused(t *testing.T) {
 		{"with a nonce that begins with one", good, " a", func(*http.Request, url.Values) {}, sign.InvalidParameter},
 		{"with a nonce of blanks", good, "  ", func(*http.Request, url.Values) {}, sign.InvalidParameter},
 		{"with a nonce of two lines", good, "a\nb", func(*http.Request, url.Values) {}, sign.InvalidParameter},
-		{"without an action", good, "n", func(r *http.Request, v url.Values) { r.Header.Del("x-acs-action"); v.Del("Action") }, sign.MissingParameter},
-		{"without a version", good, "n", func(r *http.Request, v url.Values) { r.Header.Del("x-acs-version"); v.Del("Version") }, sign.MissingParameter},
-		{"with a parameter twice", good, "n", func(r *http.Request, v url.Values) { r.URL.RawQuery += "&a=2"; v.Add("a", "2") }, sign.InvalidParameter},
+		{"without an action", good, "n", func(r *http.Request, v url.Values) {
+			r.Header.Del("x-acs-action")
+			v.Del(
+				"Action")
+		}, sign.MissingParameter},
+		{"without a version", good, "n", func(r *http.Request, v url.Values) {
+			r.Header.Del("x-acs-version")
+			v.Del(
+				"Version")
+		}, sign.MissingParameter},
+		{"with a parameter twice", good, "n", func(r *http.Request, v url.Values) {
+			r.URL.RawQuery += "&a=2"
+			v.Add("a",
+				"2")
+		}, sign.InvalidParameter},
 		{"with a type that is none", good, "n", func(r *http.Request, v url.Values) {
 			r.URL.RawQuery = "%"
 			v.Set("SignatureVersion", "9")
 			v.Set("a", "1")
 			v["b"] = nil
 		}, sign.InvalidParameter},
-		{"without a host", good, "n", func(r *http.Request, v url.Values) { r.Host, r.URL.Host = "", ""; v.Del("Action") }, sign.MissingParameter},
+		{"without a host", good, "n", func(r *http.Request, v url.Values) {
+			r.Host, r.URL.Host = "",
+				""
+			v.Del("Action")
+		}, sign.MissingParameter},
 	} {
 		r, params := newRequest(), url.Values{"Action": {"A"}, "Version": {"1"}, "a": {"1"}}
 		tt.edit(r, params)
@@ -462,7 +518,8 @@ func TestSigningIsRefused(t *testing.T) {
 			t.Errorf("SignV1 %s: %v, want code %q", tt.name, err, tt.want)
 		}
 	}
-	if err := good.SignV1("post", url.Values{"Action": {"A"}, "Version": {"1"}}, now, "n"); codeOf(err) != sign.UnsupportedHTTPMethod {
+	if err := good.SignV1("post", url.Values{"Action": {"A"}, "Version": {"1"}}, now,
+		"n"); codeOf(err) != sign.UnsupportedHTTPMethod {
 		t.Errorf("SignV1 by a method in lower case: %v, want UnsupportedHTTPMethod", err)
 	}
 }
@@ -536,10 +593,13 @@ func TestSigningAgainReplaces(t *testing.T) {
 			if err != nil {
 				t.Fatalf("Verify: %v", err)
 			}
-			if s.AccessKeyID != key.ID || s.SecurityToken != key.SecurityToken || s.Time.Location() != time.UTC || !s.Time.Equal(now) {
-				t.Errorf("got %q %q %v, want %q %q %v", s.AccessKeyID, s.SecurityToken, s.Time, key.ID, key.SecurityToken, now)
+			if s.AccessKeyID != key.ID || s.SecurityToken != key.SecurityToken || s.Time.Location() != time.UTC ||
+				!s.Time.Equal(now) {
+				t.Errorf("got %q %q %v, want %q %q %v", s.AccessKeyID, s.SecurityToken, s.Time, key.ID,
+					key.SecurityToken, now)
 			}
-			if got, want := c.Header.Get("x-acs-accesskey-id") != "", key.SecurityToken != "" && c.isACS3(); got != want {
+			if got, want := c.Header.Get("x-acs-accesskey-id") != "", key.SecurityToken != "" &&
+				c.isACS3(); got != want {
 				t.Errorf("x-acs-accesskey-id is there: %v, want %v", got, want)
 			}
 		}
@@ -562,7 +622,8 @@ func TestNothingSecretIsPrinted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, secret := range []string{"hunter", fmt.Sprintf("%x", "hunter"), "CAISxx", "DingTalkClientSecret", c.params().Get("Signature")} {
+	for _, secret := range []string{"hunter", fmt.Sprintf("%x", "hunter"), "CAISxx", "DingTalkClientSecret",
+		c.params().Get("Signature")} {
 		if strings.Contains(b.String(), secret) {
 			t.Errorf("%q is printed:\n%s", secret, b.String())
 		}

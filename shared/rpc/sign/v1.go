@@ -49,7 +49,8 @@ func parseV1(r *http.Request, params url.Values, body []byte) (*Signature, error
 	return s, nil
 }
 
-// newV1Message returns what a V1 signature covers: all parameters but Signature, those that are empty too.
+// newV1Message returns what a V1 signature covers: all parameters but Signature, those that are
+// empty too.
 func newV1Message(method, path string, params url.Values) (message, error) {
 	if err := checkMethod(method); err != nil {
 		return message{}, err

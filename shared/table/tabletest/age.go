@@ -9,15 +9,16 @@ import (
 	"chatconf/shared/table"
 )
 
-// testAge moves the clock over the age of items, which then are as if they had never been, whether or not the engine has
-// removed them.
+// testAge moves the clock over the age of items, which then are as if they had never been, whether
+// or not the engine has removed them.
 func testAge(t *testing.T, s *suite) {
 	const ttl = time.Hour
 	now := newClock()
 	tb := s.table(t, Options{TTL: ttl, Now: now.Now})
 	p := partition()
 	first := now.Now()
-	put(t, tb, p, table.Put{Sort: "a", Value: []byte("old"), Revision: 1}, table.Put{Sort: "b", Revision: 1}, table.Put{Sort: "c", Revision: 1}, table.Put{Sort: "d", Revision: 1})
+	put(t, tb, p, table.Put{Sort: "a", Value: []byte("old"), Revision: 1}, table.Put{Sort: "b", Revision: 1},
+		table.Put{Sort: "c", Revision: 1}, table.Put{Sort: "d", Revision: 1})
 	add(t, tb, p, "n", 5)
 	add(t, tb, p, "kept", 5)
 	now.advance(ttl / 2)
@@ -55,7 +56,8 @@ func testAge(t *testing.T, s *suite) {
 		wantCondition(t, verb+" of an item over age", err, table.Key{Partition: p, Sort: "a"}, table.AtRevision(1))
 	}
 	err := tb.Write(t.Context(), p, table.Change{Puts: []table.Put{{Sort: "e", If: table.Absent()}}})
-	wantCondition(t, "put if absent over an item that is not over age", err, table.Key{Partition: p, Sort: "e"}, table.Absent())
+	wantCondition(t, "put if absent over an item that is not over age", err, table.Key{Partition: p, Sort: "e"},
+		table.Absent())
 
 	write(t, tb, p, table.Change{
 		Puts:    []table.Put{{Sort: "a", Revision: 2, If: table.Absent()}, {Sort: "b", Revision: 2}},
@@ -66,7 +68,8 @@ func testAge(t *testing.T, s *suite) {
 	item := func(sort string, revision, count int64) table.Item {
 		return table.Item{Key: table.Key{Partition: p, Sort: sort}, Revision: revision, Count: count, Written: written}
 	}
-	wantItems(t, "writes over items over age", slices.DeleteFunc(list(t, tb, p), func(i table.Item) bool { return i.Sort == "e" || i.Sort == "kept" }),
+	wantItems(t, "writes over items over age", slices.DeleteFunc(list(t, tb, p),
+		func(i table.Item) bool { return i.Sort == "e" || i.Sort == "kept" }),
 		[]table.Item{item("a", 2, 0), item("b", 2, 0), item("d", 0, 7), item("n", 0, 7)})
 
 	now.advance(ttl)
@@ -74,7 +77,8 @@ func testAge(t *testing.T, s *suite) {
 	testAgeRaces(t, s)
 }
 
-// testAgeRaces lets many goroutines be the first to know of a ticket, over and over as it comes of age.
+// testAgeRaces lets many goroutines be the first to know of a ticket, over and over as it comes of
+// age.
 func testAgeRaces(t *testing.T, s *suite) {
 	now := newClock()
 	tb := s.table(t, Options{TTL: time.Second, Now: now.Now})
@@ -82,13 +86,16 @@ func testAgeRaces(t *testing.T, s *suite) {
 	for round := range s.fewer(10, 3) {
 		wins := make(chan int, 8)
 		race(cap(wins), func(racer int) {
-			err := tb.Write(t.Context(), p, table.Change{Puts: []table.Put{{Sort: "ticket", Value: fmt.Append(nil, racer), If: table.Absent()}}, Adds: []table.Add{{Sort: "n", N: 1}}})
+			err := tb.Write(t.Context(), p,
+				table.Change{Puts: []table.Put{{Sort: "ticket", Value: fmt.Append(nil, racer), If: table.Absent()}},
+					Adds: []table.Add{{Sort: "n", N: 1}}})
 			if err == nil {
 				wins <- racer
 			}
 		})
 		if item, _ := get(t, tb, p, "n"); len(wins) != 1 || item.Count != 1 {
-			t.Errorf("round %d: %d of %d took the ticket and %d were counted, want 1", round, len(wins), cap(wins), item.Count)
+			t.Errorf("round %d: %d of %d took the ticket and %d were counted, want 1", round, len(wins), cap(wins),
+				item.Count)
 		}
 		now.advance(time.Second)
 	}

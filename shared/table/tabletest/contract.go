@@ -34,11 +34,13 @@ func testVerbs(t *testing.T, s *suite) {
 	put(t, tb, other, table.Put{Sort: "a", Value: []byte("elsewhere"), Revision: 1})
 	wantItems(t, "after two puts", list(t, tb, p), []table.Item{item(a, "one", 7, 0), item(b, "", 0, 0)})
 
-	got, err := tb.Get(t.Context(), b, table.Key{Partition: p, Sort: "missing"}, table.Key{Partition: other, Sort: "a"}, a)
+	got, err := tb.Get(t.Context(), b, table.Key{Partition: p, Sort: "missing"}, table.Key{Partition: other, Sort: "a"},
+		a)
 	if err != nil {
 		t.Fatalf("Get of four keys: %v", err)
 	}
-	want := []table.Item{item(a, "one", 7, 0), item(b, "", 0, 0), item(table.Key{Partition: other, Sort: "a"}, "elsewhere", 1, 0)}
+	want := []table.Item{item(a, "one", 7, 0), item(b, "", 0, 0),
+		item(table.Key{Partition: other, Sort: "a"}, "elsewhere", 1, 0)}
 	wantItems(t, "a Get of three items in two partitions and one missing", byKey(got), byKey(want))
 
 	then := now.written()
@@ -47,7 +49,8 @@ func testVerbs(t *testing.T, s *suite) {
 	c := table.Key{Partition: p, Sort: "c"}
 	untouched := item(b, "", 0, 0)
 	untouched.Written = then
-	wantItems(t, "after adds to an item and to none", list(t, tb, p), []table.Item{item(a, "one", 7, 5), untouched, item(c, "", 0, -2)})
+	wantItems(t, "after adds to an item and to none", list(t, tb, p),
+		[]table.Item{item(a, "one", 7, 5), untouched, item(c, "", 0, -2)})
 
 	write(t, tb, p, table.Change{Adds: []table.Add{{Sort: "a", N: -8}, {Sort: "c", N: 0}}})
 	wantItems(t, "after more adds", list(t, tb, p), []table.Item{item(a, "one", 7, -3), untouched, item(c, "", 0, -2)})
@@ -58,8 +61,11 @@ func testVerbs(t *testing.T, s *suite) {
 		Adds:    []table.Add{{Sort: "d", N: 1<<63 - 1}},
 	})
 	d := table.Key{Partition: p, Sort: "d"}
-	wantItems(t, "after a put, two deletes and an add in one", list(t, tb, p), []table.Item{item(a, "two", -1<<63, 0), item(c, "", 0, -2), item(d, "", 0, 1<<63-1)})
-	wantItems(t, "another partition", list(t, tb, other), []table.Item{{Key: table.Key{Partition: other, Sort: "a"}, Value: []byte("elsewhere"), Revision: 1, Written: then}})
+	wantItems(t, "after a put, two deletes and an add in one", list(t, tb, p),
+		[]table.Item{item(a, "two", -1<<63, 0), item(c, "", 0, -2), item(d, "", 0, 1<<63-1)})
+	wantItems(t, "another partition", list(t, tb, other),
+		[]table.Item{{Key: table.Key{Partition: other, Sort: "a"}, Value: []byte("elsewhere"), Revision: 1,
+			Written: then}})
 
 	write(t, tb, p, table.Change{Deletes: []table.Delete{{Sort: "a"}, {Sort: "c"}, {Sort: "d"}}})
 	wantItems(t, "after all is deleted", list(t, tb, p), nil)
@@ -126,14 +132,16 @@ func testInvalid(t *testing.T, s *suite) {
 
 	type change = table.Change
 	for name, c := range map[string]change{
-		"no parts":                       {},
-		"too many parts":                 {Puts: tooMany},
-		"a put with no sort key":         {Puts: []table.Put{put("good"), put("")}},
-		"a put with a sort key too big":  {Puts: []table.Put{put("good"), put(long)}},
-		"a put with a value too big":     {Puts: []table.Put{put("good"), {Sort: "a", Value: make([]byte, table.MaxValue+1)}}},
-		"a delete with no sort key":      {Puts: []table.Put{put("good")}, Deletes: []table.Delete{{}}},
-		"a delete with a key too big":    {Puts: []table.Put{put("good")}, Deletes: []table.Delete{{Sort: long}}},
-		"a delete that asks for absence": {Puts: []table.Put{put("good")}, Deletes: []table.Delete{{Sort: "a", If: table.Absent()}}},
+		"no parts":                      {},
+		"too many parts":                {Puts: tooMany},
+		"a put with no sort key":        {Puts: []table.Put{put("good"), put("")}},
+		"a put with a sort key too big": {Puts: []table.Put{put("good"), put(long)}},
+		"a put with a value too big": {Puts: []table.Put{put("good"),
+			{Sort: "a", Value: make([]byte, table.MaxValue+1)}}},
+		"a delete with no sort key":   {Puts: []table.Put{put("good")}, Deletes: []table.Delete{{}}},
+		"a delete with a key too big": {Puts: []table.Put{put("good")}, Deletes: []table.Delete{{Sort: long}}},
+		"a delete that asks for absence": {Puts: []table.Put{put("good")},
+			Deletes: []table.Delete{{Sort: "a", If: table.Absent()}}},
 		"an add with no sort key":        {Puts: []table.Put{put("good")}, Adds: []table.Add{{N: 1}}},
 		"an add with a sort key too big": {Puts: []table.Put{put("good")}, Adds: []table.Add{{Sort: long, N: 1}}},
 		"two puts of one key":            {Puts: []table.Put{put("good"), put("good")}},
@@ -146,7 +154,8 @@ func testInvalid(t *testing.T, s *suite) {
 		}
 	}
 	for name, bad := range map[string]string{"no partition": "", "a partition that is too big": long} {
-		if err := tb.Write(t.Context(), bad, change{Puts: []table.Put{put("good")}}); !errors.Is(err, table.ErrInvalid) {
+		if err := tb.Write(t.Context(), bad, change{Puts: []table.Put{put("good")}}); !errors.Is(err,
+			table.ErrInvalid) {
 			t.Errorf("Write with %s = %v, want ErrInvalid", name, err)
 		}
 	}
@@ -237,7 +246,8 @@ func testContext(t *testing.T, s *suite) {
 		t.Error("a Write whose context had ended has happened")
 	}
 
-	// A Write whose context ends while it is under way happens wholly or not at all, and success means wholly.
+	// A Write whose context ends while it is under way happens wholly or not at all, and success
+	// means wholly.
 	var writers sync.WaitGroup
 	for g := range 4 {
 		writers.Go(func() {
@@ -265,17 +275,25 @@ func testContext(t *testing.T, s *suite) {
 func testConditions(t *testing.T, s *suite) {
 	tb := s.table(t, Options{})
 	states := map[string]func(p string){
-		"no item":                  func(string) {},
-		"an item at revision 3":    func(p string) { put(t, tb, p, table.Put{Sort: "a", Revision: 3}) },
-		"an item at revision 0":    func(p string) { put(t, tb, p, table.Put{Sort: "a"}) },
-		"an item that was added":   func(p string) { write(t, tb, p, table.Change{Adds: []table.Add{{Sort: "a", N: 3}}}) },
-		"an item put and added to": func(p string) { put(t, tb, p, table.Put{Sort: "a", Revision: 3}); add(t, tb, p, "a", 1) },
+		"no item":               func(string) {},
+		"an item at revision 3": func(p string) { put(t, tb, p, table.Put{Sort: "a", Revision: 3}) },
+		"an item at revision 0": func(p string) { put(t, tb, p, table.Put{Sort: "a"}) },
+		"an item that was added": func(p string) {
+			write(t, tb, p,
+				table.Change{Adds: []table.Add{{Sort: "a", N: 3}}})
+		},
+		"an item put and added to": func(p string) {
+			put(t, tb, p, table.Put{Sort: "a", Revision: 3})
+			add(t, tb, p,
+				"a", 1)
+		},
 		"an item that was deleted": func(p string) {
 			put(t, tb, p, table.Put{Sort: "a", Revision: 3})
 			write(t, tb, p, table.Change{Deletes: []table.Delete{{Sort: "a"}}})
 		},
 	}
-	there := map[string]int64{"an item at revision 3": 3, "an item at revision 0": 0, "an item that was added": 0, "an item put and added to": 3}
+	there := map[string]int64{"an item at revision 3": 3, "an item at revision 0": 0, "an item that was added": 0,
+		"an item put and added to": 3}
 	for state, prepare := range states {
 		revision, exists := there[state]
 		for _, want := range []struct {
@@ -320,7 +338,8 @@ func add(t *testing.T, tb table.Table, partition, sort string, n int64) {
 	write(t, tb, partition, table.Change{Adds: []table.Add{{Sort: sort, N: n}}})
 }
 
-// wantCondition fails unless err is a *table.ConditionError for the given part, and none of the port's other errors.
+// wantCondition fails unless err is a *table.ConditionError for the given part, and none of the
+// port's other errors.
 func wantCondition(t *testing.T, what string, err error, key table.Key, condition table.Condition) {
 	t.Helper()
 	var failed *table.ConditionError
@@ -338,43 +357,50 @@ func wantCondition(t *testing.T, what string, err error, key table.Key, conditio
 	}
 }
 
-// testAtomic makes changes of many parts of which some conditions fail: the first is named, and nothing remains.
+// testAtomic makes changes of many parts of which some conditions fail: the first is named, and
+// nothing remains.
 func testAtomic(t *testing.T, s *suite) {
 	tb := s.table(t, Options{})
 	p := partition()
-	put(t, tb, p, table.Put{Sort: "a", Value: []byte("a"), Revision: 1}, table.Put{Sort: "b", Value: []byte("b"), Revision: 2}, table.Put{Sort: "m", Revision: 5})
+	put(t, tb, p, table.Put{Sort: "a", Value: []byte("a"), Revision: 1},
+		table.Put{Sort: "b", Value: []byte("b"), Revision: 2}, table.Put{Sort: "m", Revision: 5})
 	add(t, tb, p, "n", 10)
 	before := list(t, tb, p)
 
-	good := []table.Put{{Sort: "new", If: table.Absent()}, {Sort: "a", Value: []byte("changed"), Revision: 3, If: table.AtRevision(1)}}
+	good := []table.Put{{Sort: "new", If: table.Absent()}, {Sort: "a", Value: []byte("changed"), Revision: 3,
+		If: table.AtRevision(1)}}
 	for name, test := range map[string]struct {
 		change table.Change
 		sort   string
 		want   table.Condition
 	}{
 		"the last of several puts": {
-			change: table.Change{Puts: append(good[:2:2], table.Put{Sort: "b", If: table.Absent()}), Adds: []table.Add{{Sort: "n", N: 1}}},
-			sort:   "b", want: table.Absent(),
+			change: table.Change{Puts: append(good[:2:2], table.Put{Sort: "b", If: table.Absent()}),
+				Adds: []table.Add{{Sort: "n", N: 1}}},
+			sort: "b", want: table.Absent(),
 		},
 		"the first of several puts": {
 			change: table.Change{Puts: append([]table.Put{{Sort: "b", If: table.AtRevision(7)}}, good...)},
 			sort:   "b", want: table.AtRevision(7),
 		},
 		"two puts": {
-			change: table.Change{Puts: []table.Put{good[0], {Sort: "m", If: table.AtRevision(6)}, {Sort: "b", If: table.Absent()}}},
-			sort:   "m", want: table.AtRevision(6),
+			change: table.Change{Puts: []table.Put{good[0], {Sort: "m", If: table.AtRevision(6)},
+				{Sort: "b", If: table.Absent()}}},
+			sort: "m", want: table.AtRevision(6),
 		},
 		"a delete behind puts and before adds": {
-			change: table.Change{Puts: good, Deletes: []table.Delete{{Sort: "m"}, {Sort: "b", If: table.AtRevision(1)}}, Adds: []table.Add{{Sort: "n", N: 1}, {Sort: "o", N: 1}}},
-			sort:   "b", want: table.AtRevision(1),
+			change: table.Change{Puts: good, Deletes: []table.Delete{{Sort: "m"}, {Sort: "b", If: table.AtRevision(1)}},
+				Adds: []table.Add{{Sort: "n", N: 1}, {Sort: "o", N: 1}}},
+			sort: "b", want: table.AtRevision(1),
 		},
 		"a delete of nothing": {
 			change: table.Change{Puts: good, Deletes: []table.Delete{{Sort: "zero", If: table.AtRevision(0)}}},
 			sort:   "zero", want: table.AtRevision(0),
 		},
 		"a put and a delete with a smaller key": {
-			change: table.Change{Deletes: []table.Delete{{Sort: "a", If: table.AtRevision(9)}}, Puts: []table.Put{{Sort: "m", If: table.Absent()}}},
-			sort:   "m", want: table.Absent(),
+			change: table.Change{Deletes: []table.Delete{{Sort: "a", If: table.AtRevision(9)}},
+				Puts: []table.Put{{Sort: "m", If: table.Absent()}}},
+			sort: "m", want: table.Absent(),
 		},
 	} {
 		err := tb.Write(t.Context(), p, test.change)

@@ -13,18 +13,26 @@ import (
 
 // hostile are parts of keys that an engine or an adapter may have a meaning for.
 var hostile = []string{
-	"a", "A", "b", " ", "  ", "#", "##", "/", "//", "%", "%00", "%2F", "\\", "\\x00", "'", `"`, "`", ";", "--", "?", "&", "=", "+", "*", "_", "$", ":", "|",
-	".", "..", "../", "\x00", "\x00\x00", "a\x00", "a\x00b", "\x00a", "\x01", "\t", "\n", "\r\n", "\x7f", "\u0080", "\u00e9", "e\u0301", "\u00df",
+	"a", "A", "b", " ", "  ", "#", "##", "/", "//", "%", "%00", "%2F", "\\", "\\x00", "'", `"`, "`", ";", "--", "?",
+	"&", "=", "+", "*", "_", "$", ":", "|",
+	".", "..", "../", "\x00", "\x00\x00", "a\x00", "a\x00b", "\x00a", "\x01", "\t", "\n", "\r\n", "\x7f", "\u0080",
+	"\u00e9", "e\u0301", "\u00df",
 	"名", "名字", "\u2028", "\ufeff", "\ufffd", "\uffff", "\U0001f600", "\U0010ffff", "null", "INF_MIN", "INF_MAX",
-	"\x80", "\xc3", "\xc3\x28", "\xed\xa0\x80", "\xf5", "\xfe", "\xff", "\xff\xff", "a\xff", "a\xff\xff", "\x00\xff", "\xff\x00", "\xef\xbf\xbe",
+	"\x80", "\xc3", "\xc3\x28", "\xed\xa0\x80", "\xf5", "\xfe", "\xff", "\xff\xff", "a\xff", "a\xff\xff", "\x00\xff",
+	"\xff\x00", "\xef\xbf\xbe",
 }
 
-// testKeys puts items under hostile keys, in hostile partitions, and wants each back under its own, in byte order.
+// testKeys puts items under hostile keys, in hostile partitions, and wants each back under its own,
+// in byte order.
 func testKeys(t *testing.T, s *suite) {
 	tb := s.table(t, Options{})
 	p := partition()
-	keys := slices.DeleteFunc(slices.Clone(hostile), func(k string) bool { return s.caps.TextKeys && !utf8.ValidString(k) })
-	// The longest keys; three bytes may be one letter, so that those which count letters are found out.
+	keys := slices.DeleteFunc(slices.Clone(hostile), func(k string) bool {
+		return s.caps.TextKeys &&
+			!utf8.ValidString(k)
+	})
+	// The longest keys; three bytes may be one letter, so that those which count letters are found
+	// out.
 	keys = append(keys, strings.Repeat("k", table.MaxKey), strings.Repeat("k", table.MaxKey-1),
 		strings.Repeat("名", table.MaxKey/3)+"k", strings.Repeat("\x00", table.MaxKey))
 	if !s.caps.TextKeys {
@@ -56,8 +64,10 @@ func testKeys(t *testing.T, s *suite) {
 					continue
 				}
 				r.Partition, r.Limit, r.Reverse = p, table.MaxQuery, reverse
-				if got, want := sorts(query(t, tb, r)), beyond(sorted, r.Prefix, r.After, reverse); !slices.Equal(got, want) {
-					t.Errorf("Query prefix %.20q after %.20q reverse %v = %.10q, want %.10q", r.Prefix, r.After, reverse, got, want)
+				if got, want := sorts(query(t, tb, r)), beyond(sorted, r.Prefix, r.After, reverse); !slices.Equal(got,
+					want) {
+					t.Errorf("Query prefix %.20q after %.20q reverse %v = %.10q, want %.10q", r.Prefix, r.After,
+						reverse, got, want)
 				}
 			}
 		}
@@ -65,7 +75,8 @@ func testKeys(t *testing.T, s *suite) {
 	testPartitions(t, s, tb, keys)
 }
 
-// testPartitions puts an item into hostile partitions. They begin with a name of this run's own, and the longest are cut to size.
+// testPartitions puts an item into hostile partitions. They begin with a name of this run's own,
+// and the longest are cut to size.
 func testPartitions(t *testing.T, s *suite, tb table.Table, names []string) {
 	own := partition()
 	if s.caps.Slow {
@@ -87,9 +98,11 @@ func testPartitions(t *testing.T, s *suite, tb table.Table, names []string) {
 		}
 		write(t, tb, p, table.Change{Deletes: []table.Delete{{Sort: "only", If: table.AtRevision(int64(i))}}})
 	}
-	// A partition and a sort key are two things: no other division of the same bytes is the same item.
+	// A partition and a sort key are two things: no other division of the same bytes is the same
+	// item.
 	put(t, tb, own, table.Put{Sort: "ab"})
-	for _, k := range []table.Key{{Partition: own + "a", Sort: "b"}, {Partition: own[:len(own)-1], Sort: own[len(own)-1:] + "ab"}} {
+	for _, k := range []table.Key{{Partition: own + "a", Sort: "b"},
+		{Partition: own[:len(own)-1], Sort: own[len(own)-1:] + "ab"}} {
 		if item, ok := get(t, tb, k.Partition, k.Sort); ok {
 			t.Errorf("Get(%q) = %q, want nothing", k, item.Key)
 		}
@@ -119,7 +132,8 @@ func testValues(t *testing.T, s *suite) {
 	write(t, tb, long, table.Change{Adds: []table.Add{{Sort: key, N: -1 << 63}}})
 	item, _ := get(t, tb, long, key)
 	if !bytes.Equal(item.Value, largest) || item.Revision != 1<<63-1 || item.Count != -1<<63 {
-		t.Errorf("the largest item comes back with %d bytes, revision %d, count %d", len(item.Value), item.Revision, item.Count)
+		t.Errorf("the largest item comes back with %d bytes, revision %d, count %d", len(item.Value), item.Revision,
+			item.Count)
 	}
 	// Several of the largest at once: more than one answer of an engine may hold.
 	var puts []table.Put
@@ -134,7 +148,8 @@ func testValues(t *testing.T, s *suite) {
 	}
 }
 
-// testCopies changes what it gave to a table and what it got from one; neither may be the table's own.
+// testCopies changes what it gave to a table and what it got from one; neither may be the table's
+// own.
 func testCopies(t *testing.T, s *suite) {
 	tb := s.table(t, Options{})
 	p := partition()

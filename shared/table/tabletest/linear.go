@@ -26,17 +26,20 @@ func testLinear(t *testing.T, s *suite) {
 
 // Faults are what is said of a table behind faults.
 type Faults struct {
-	// Settle, unless it is nil, is called when the clients are done, and returns a table through which the items are read for the last time.
+	// Settle, unless it is nil, is called when the clients are done, and returns a table through
+	// which the items are read for the last time.
 	Settle func() table.Table
-	// Repeats says that a Write whose outcome is not known is done again when its conditions hold, and so a put on the condition that there
-	// is no item even if it was done and somebody has deleted the item since. Each history then has such puts or deletes, not both.
+	// Repeats says that a Write whose outcome is not known is done again when its conditions hold,
+	// and so a put on the condition that there is no item even if it was done and somebody has
+	// deleted the item since. Each history then has such puts or deletes, not both.
 	Repeats bool
 }
 
-// Linear records what clients that read and write the same few items at once were told, each in so many calls, and looks for an order
-// of all calls, one after another, in which each would have been told the same: linearizability, by porcupine. A Write that ends with
-// table.ErrUnavailable was done at any time after it began, or not at all. Reads must succeed.
-// Adapters run it behind faults, too.
+// Linear records what clients that read and write the same few items at once were told, each in so
+// many calls, and looks for an order of all calls, one after another, in which each would have been
+// told the same: linearizability, by porcupine. A Write that ends with table.ErrUnavailable was
+// done at any time after it began, or not at all. Reads must succeed. Adapters run it behind
+// faults, too.
 func Linear(t *testing.T, tb table.Table, clients, calls int, faults Faults) {
 	t.Helper()
 	seed := newSeed(t)
@@ -66,7 +69,8 @@ func Linear(t *testing.T, tb table.Table, clients, calls int, faults Faults) {
 	}
 }
 
-// describeCalls returns a line for each call, by its begin: who made it, from when to when in microseconds, and what it was told.
+// describeCalls returns a line for each call, by its begin: who made it, from when to when in
+// microseconds, and what it was told.
 func describeCalls(calls []porcupine.Operation) string {
 	slices.SortFunc(calls, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
 	var b strings.Builder
@@ -108,7 +112,8 @@ const (
 	adding
 )
 
-// An input is one part of a call. Each item is looked at by itself: the parts of a Write enter as calls of their own.
+// An input is one part of a call. Each item is looked at by itself: the parts of a Write enter as
+// calls of their own.
 type input struct {
 	sort      string
 	verb      verb
@@ -214,7 +219,8 @@ func (h *history) write(t *testing.T, client int, parts []input) {
 	for _, in := range parts {
 		switch in.verb {
 		case putting:
-			c.Puts = append(c.Puts, table.Put{Sort: in.sort, Value: []byte(in.value), Revision: in.revision, If: in.condition})
+			c.Puts = append(c.Puts, table.Put{Sort: in.sort, Value: []byte(in.value), Revision: in.revision,
+				If: in.condition})
 		case deleting:
 			c.Deletes = append(c.Deletes, table.Delete{Sort: in.sort, If: in.condition})
 		case adding:
@@ -244,7 +250,8 @@ func (h *history) write(t *testing.T, client int, parts []input) {
 func (h *history) record(client int, call, end time.Duration, in input, out output) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.operations = append(h.operations, porcupine.Operation{ClientId: client, Input: in, Call: int64(call), Output: out, Return: int64(end)})
+	h.operations = append(h.operations, porcupine.Operation{ClientId: client, Input: in, Call: int64(call), Output: out,
+		Return: int64(end)})
 }
 
 var linearModel = (&porcupine.NondeterministicModel{
@@ -252,7 +259,8 @@ var linearModel = (&porcupine.NondeterministicModel{
 	Step: func(state, in, out any) []any { return step(state.(register), in.(input), out.(output)) },
 }).ToModel()
 
-// step returns the states that r may be in after a part with this outcome; none if it cannot have had it.
+// step returns the states that r may be in after a part with this outcome; none if it cannot have
+// had it.
 func step(r register, in input, out output) []any {
 	if in.verb == reading {
 		if out.read == r {
@@ -261,7 +269,8 @@ func step(r register, in input, out output) []any {
 		return nil
 	}
 	revision, exact := in.condition.Revision()
-	holds := in.condition.IsAlways() || in.condition.IsAbsent() && !r.exists || exact && r.exists && r.revision == revision
+	holds := in.condition.IsAlways() || in.condition.IsAbsent() && !r.exists || exact && r.exists &&
+		r.revision == revision
 	next := r
 	switch in.verb {
 	case putting:

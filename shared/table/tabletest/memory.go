@@ -12,8 +12,8 @@ import (
 	"chatconf/shared/table"
 )
 
-// A memory is the contract in its simplest form: what the others are compared with. It is a table itself, so that the suite
-// can be tried on it, and on broken ones made of it.
+// A memory is the contract in its simplest form: what the others are compared with. It is a table
+// itself, so that the suite can be tried on it, and on broken ones made of it.
 type memory struct {
 	ttl time.Duration
 	now func() time.Time

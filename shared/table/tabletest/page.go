@@ -13,7 +13,8 @@ import (
 func testPages(t *testing.T, s *suite) {
 	tb := s.table(t, Options{})
 	p := partition()
-	all := []string{"#", "a", "a#", "a#1", "a#10", "a#2", "a\x7f", "aa", "ab", "b", "b#1", "b#2", "c\u00e9", "z", "z#1", "~"}
+	all := []string{"#", "a", "a#", "a#1", "a#10", "a#2", "a\x7f", "aa", "ab", "b", "b#1", "b#2", "c\u00e9", "z", "z#1",
+		"~"}
 	slices.Sort(all)
 	var puts []table.Put
 	for _, sort := range slices.Backward(all) { // not in the order that they must come back in
@@ -24,13 +25,15 @@ func testPages(t *testing.T, s *suite) {
 	put(t, tb, p+"a", table.Put{Sort: "a#1"}, table.Put{Sort: "#"})
 	put(t, tb, p+"\x01", table.Put{Sort: "a#1"})
 
-	// Cursors on every item, between all, before the first and beyond the last, most of them with no item.
+	// Cursors on every item, between all, before the first and beyond the last, most of them with
+	// no item.
 	cursors := []string{"", "!", "\x01", "a!", "a#0", "a#11", "a#~", "b#", "c", "zz", "~~", "\U0010ffff"}
 	cursors = append(cursors, all...)
 	prefixes := []string{"", "a", "a#", "a#1", "b", "z", "#", "~", "none", "a#1 ", "zzz", "\x01", "\u00ff", "c"}
 	limits := []int{1, 2, 3, len(all) - 1, len(all), len(all) + 1, table.MaxQuery}
 	if s.caps.Slow {
-		cursors, prefixes, limits = []string{"", "a#0", "a#1", "b#"}, []string{"", "a#", "b", "none"}, []int{1, 3, table.MaxQuery}
+		cursors, prefixes, limits = []string{"", "a#0", "a#1", "b#"}, []string{"", "a#", "b", "none"},
+			[]int{1, 3, table.MaxQuery}
 	}
 	for _, reverse := range []bool{false, true} {
 		for _, prefix := range prefixes {
@@ -44,7 +47,8 @@ func testPages(t *testing.T, s *suite) {
 					}
 				}
 			}
-			walkPages(t, s, tb, table.Range{Partition: p, Prefix: prefix, Reverse: reverse}, beyond(all, prefix, "", reverse))
+			walkPages(t, s, tb, table.Range{Partition: p, Prefix: prefix, Reverse: reverse},
+				beyond(all, prefix, "", reverse))
 		}
 	}
 	testGoneCursor(t, tb)
@@ -65,7 +69,8 @@ func beyond(all []string, prefix, after string, reverse bool) []string {
 	return keys
 }
 
-// walkPages reads a range page by page, as a client with a cursor does: every item once, and an end.
+// walkPages reads a range page by page, as a client with a cursor does: every item once, and an
+// end.
 func walkPages(t *testing.T, s *suite, tb table.Table, r table.Range, want []string) {
 	t.Helper()
 	limits := []int{1, 2, 3, 5, 7, 100}
@@ -109,8 +114,8 @@ func testGoneCursor(t *testing.T, tb table.Table) {
 	}
 }
 
-// testLongPages fills a partition with more and larger items than an engine may return at a time (DynamoDB and Tablestore end a
-// page at 1 or 4 MB): a Query is short only where its range ends.
+// testLongPages fills a partition with more and larger items than an engine may return at a time
+// (DynamoDB and Tablestore end a page at 1 or 4 MB): a Query is short only where its range ends.
 func testLongPages(t *testing.T, s *suite, tb table.Table) {
 	p := partition()
 	n := s.fewer(table.MaxQuery+50, 250)

@@ -16,13 +16,17 @@ func testRaces(t *testing.T, s *suite) {
 	racers := s.fewer(16, 6)
 	for name, change := range map[string]func(racer int) table.Change{
 		"put if absent": func(racer int) table.Change {
-			return table.Change{Puts: []table.Put{{Sort: "absent", Value: fmt.Append(nil, racer), If: table.Absent()}}, Adds: []table.Add{{Sort: "wins", N: 1}}}
+			return table.Change{Puts: []table.Put{{Sort: "absent", Value: fmt.Append(nil, racer), If: table.Absent()}},
+				Adds: []table.Add{{Sort: "wins", N: 1}}}
 		},
 		"put at a revision": func(racer int) table.Change {
-			return table.Change{Puts: []table.Put{{Sort: "there", Value: fmt.Append(nil, racer), Revision: 2, If: table.AtRevision(1)}}, Adds: []table.Add{{Sort: "wins", N: 1}}}
+			return table.Change{Puts: []table.Put{{Sort: "there", Value: fmt.Append(nil, racer), Revision: 2,
+				If: table.AtRevision(1)}}, Adds: []table.Add{{Sort: "wins", N: 1}}}
 		},
 		"delete at a revision": func(racer int) table.Change {
-			return table.Change{Deletes: []table.Delete{{Sort: "there", If: table.AtRevision(1)}}, Puts: []table.Put{{Sort: "winner", Value: fmt.Append(nil, racer)}}, Adds: []table.Add{{Sort: "wins", N: 1}}}
+			return table.Change{Deletes: []table.Delete{{Sort: "there", If: table.AtRevision(1)}},
+				Puts: []table.Put{{Sort: "winner", Value: fmt.Append(nil, racer)}},
+				Adds: []table.Add{{Sort: "wins", N: 1}}}
 		},
 	} {
 		for range s.fewer(10, 2) {
@@ -69,8 +73,8 @@ func race(n int, fn func(racer int)) {
 	racers.Wait()
 }
 
-// testAdds lets many goroutines add to the same counters, beside conditional writes to other items, which must not make
-// an add fail.
+// testAdds lets many goroutines add to the same counters, beside conditional writes to other items,
+// which must not make an add fail.
 func testAdds(t *testing.T, s *suite) {
 	tb := s.table(t, Options{})
 	p := partition()
@@ -78,13 +82,15 @@ func testAdds(t *testing.T, s *suite) {
 	put(t, tb, p, table.Put{Sort: "full", Value: []byte("kept"), Revision: 4})
 	race(adders, func(adder int) {
 		for i := range rounds {
-			c := table.Change{Adds: []table.Add{{Sort: "full", N: int64(i)}, {Sort: "bare", N: -1}, {Sort: fmt.Sprint("own", adder), N: 1}}}
+			c := table.Change{Adds: []table.Add{{Sort: "full", N: int64(i)}, {Sort: "bare", N: -1},
+				{Sort: fmt.Sprint("own", adder), N: 1}}}
 			if err := tb.Write(t.Context(), p, c); err != nil {
 				t.Errorf("Write(%s): %v", describe(c), err)
 				return
 			}
 			if i%5 == 0 {
-				c := table.Change{Puts: []table.Put{{Sort: "contended", If: table.Absent()}}, Adds: []table.Add{{Sort: "bare", N: 1000}}}
+				c := table.Change{Puts: []table.Put{{Sort: "contended", If: table.Absent()}},
+					Adds: []table.Add{{Sort: "bare", N: 1000}}}
 				var failed *table.ConditionError
 				if err := tb.Write(t.Context(), p, c); err != nil && !errors.As(err, &failed) {
 					t.Errorf("Write(%s): %v", describe(c), err)
@@ -94,7 +100,8 @@ func testAdds(t *testing.T, s *suite) {
 	})
 	sum := int64(adders * rounds * (rounds - 1) / 2)
 	if item, _ := get(t, tb, p, "full"); item.Count != sum || string(item.Value) != "kept" || item.Revision != 4 {
-		t.Errorf("the full item has count %d, value %q, revision %d, want %d, %q, 4", item.Count, item.Value, item.Revision, sum, "kept")
+		t.Errorf("the full item has count %d, value %q, revision %d, want %d, %q, 4", item.Count, item.Value,
+			item.Revision, sum, "kept")
 	}
 	if item, _ := get(t, tb, p, "bare"); item.Count != int64(1000-adders*rounds) {
 		t.Errorf("the bare item has count %d, want %d", item.Count, 1000-adders*rounds)

@@ -29,8 +29,8 @@ func newSeed(t *testing.T) uint64 {
 	return seed
 }
 
-// testRandom makes the same random calls on the table and on the model, with and without a time to live, and wants the same
-// answers.
+// testRandom makes the same random calls on the table and on the model, with and without a time to
+// live, and wants the same answers.
 func testRandom(t *testing.T, s *suite) {
 	for _, ttl := range []time.Duration{0, time.Minute} {
 		t.Run(fmt.Sprintf("ttl %v", ttl), func(t *testing.T) {

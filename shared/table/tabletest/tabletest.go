@@ -1,7 +1,8 @@
-// Package tabletest holds every table adapter to the contract of package table, in the same way, so that no two stores differ.
+// Package tabletest holds every table adapter to the contract of package table, in the same way, so
+// that no two stores differ.
 //
-// The suite needs nothing but the port. It works on partitions with random names and leaves no order behind, so that all of it
-// may run on one remote table, beside other users of that table.
+// The suite needs nothing but the port. It works on partitions with random names and leaves no
+// order behind, so that all of it may run on one remote table, beside other users of that table.
 package tabletest
 
 import (
@@ -23,12 +24,14 @@ import (
 type Options struct {
 	// TTL is the table's time to live; zero is none.
 	TTL time.Duration
-	// Now is the clock that the adapter must write, and hide what is over age, by. It begins at the true time and only ever
-	// gains on it, so that an engine with a true clock does not remove anything before the adapter has hidden it. Nil is time.Now.
+	// Now is the clock that the adapter must write, and hide what is over age, by. It begins at the
+	// true time and only ever gains on it, so that an engine with a true clock does not remove
+	// anything before the adapter has hidden it. Nil is time.Now.
 	Now func() time.Time
 }
 
-// Caps say in what an engine falls short of the port, or needs to be spared. The zero Caps spare it nothing.
+// Caps say in what an engine falls short of the port, or needs to be spared. The zero Caps spare it
+// nothing.
 type Caps struct {
 	// TextKeys says that the engine's keys are text: keys that are not UTF-8 are left out.
 	TextKeys bool
@@ -36,8 +39,8 @@ type Caps struct {
 	Slow bool
 }
 
-// An Opener opens a table, or fails t. Two tables of one test need not share their items, but may. The suite closes
-// what it opens; what else there is to be freed is for t.Cleanup.
+// An Opener opens a table, or fails t. Two tables of one test need not share their items, but may.
+// The suite closes what it opens; what else there is to be freed is for t.Cleanup.
 type Opener func(t *testing.T, o Options) table.Table
 
 // Run runs the whole suite.
@@ -104,7 +107,8 @@ type clock struct {
 	nanos atomic.Int64
 }
 
-// newClock returns a clock at the present, with a fraction of a millisecond, which no item may show.
+// newClock returns a clock at the present, with a fraction of a millisecond, which no item may
+// show.
 func newClock() *clock {
 	c := new(clock)
 	c.nanos.Store(time.Now().Truncate(time.Millisecond).UnixNano() + 654_321)
@@ -169,7 +173,8 @@ func list(t *testing.T, tb table.Table, partition string) []table.Item {
 	return query(t, tb, table.Range{Partition: partition, Limit: table.MaxQuery})
 }
 
-// wantItems fails unless got is want, in order. Values of no bytes are all the same, and so are the zones of times.
+// wantItems fails unless got is want, in order. Values of no bytes are all the same, and so are the
+// zones of times.
 func wantItems(t *testing.T, what string, got, want []table.Item) {
 	t.Helper()
 	if diff := cmp.Diff(normal(want), normal(got)); diff != "" {

@@ -18,11 +18,13 @@ import (
 )
 
 func TestMemory(t *testing.T) {
-	tabletest.Run(t, func(_ *testing.T, o tabletest.Options) table.Table { return tabletest.NewMemory(o) }, tabletest.Caps{})
+	tabletest.Run(t, func(_ *testing.T, o tabletest.Options) table.Table { return tabletest.NewMemory(o) },
+		tabletest.Caps{})
 }
 
 func TestSlowTextMemory(t *testing.T) {
-	tabletest.Run(t, func(_ *testing.T, o tabletest.Options) table.Table { return tabletest.NewMemory(o) }, tabletest.Caps{Slow: true, TextKeys: true})
+	tabletest.Run(t, func(_ *testing.T, o tabletest.Options) table.Table { return tabletest.NewMemory(o) },
+		tabletest.Caps{Slow: true, TextKeys: true})
 }
 
 // brokenVariable names the broken table that a child of TestBroken runs the suite on.
@@ -34,10 +36,12 @@ func TestSubject(t *testing.T) {
 	if !ok {
 		t.Skip("it is what TestBroken runs in a process of its own")
 	}
-	tabletest.Run(t, func(_ *testing.T, o tabletest.Options) table.Table { return broken[name].make(o) }, tabletest.Caps{})
+	tabletest.Run(t, func(_ *testing.T, o tabletest.Options) table.Table { return broken[name].make(o) },
+		tabletest.Caps{})
 }
 
-// TestBroken runs the suite on tables that are each broken in one way, and wants it to fail, and to fail where it should.
+// TestBroken runs the suite on tables that are each broken in one way, and wants it to fail, and to
+// fail where it should.
 func TestBroken(t *testing.T) {
 	program, err := os.Executable()
 	if err != nil {
@@ -50,11 +54,13 @@ func TestBroken(t *testing.T) {
 		for _, part := range b.foundBy {
 			t.Run(name+"/"+part, func(t *testing.T) {
 				t.Parallel()
-				cmd := exec.CommandContext(t.Context(), program, "-test.run=^TestSubject$/^"+part+"$", "-test.timeout=1m")
+				cmd := exec.CommandContext(t.Context(), program, "-test.run=^TestSubject$/^"+part+
+					"$", "-test.timeout=1m")
 				cmd.Env = append(os.Environ(), brokenVariable+"="+name)
 				out, err := cmd.CombinedOutput()
 				var exit *exec.ExitError
-				if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(string(out), "--- FAIL: TestSubject/"+part) {
+				if !errors.As(err, &exit) || exit.ExitCode() != 1 ||
+					!strings.Contains(string(out), "--- FAIL: TestSubject/"+part) {
 					t.Errorf("a table that %s passes %s: %v\n%s", name, part, err, out)
 				}
 			})
@@ -62,41 +68,45 @@ func TestBroken(t *testing.T) {
 	}
 }
 
-// broken are tables that do not keep the contract, by what they do instead, and the parts of the suite that must find out.
+// broken are tables that do not keep the contract, by what they do instead, and the parts of the
+// suite that must find out.
 var broken = map[string]struct {
 	make    func(tabletest.Options) table.Table
 	foundBy []string
 }{
-	"ignores conditions": {foundBy: []string{"Conditions", "Atomic", "Races", "Linear", "Random", "Age"}, make: func(o tabletest.Options) table.Table {
-		return tamper(o, func(t *tampered) {
-			t.write = func(ctx context.Context, p string, c table.Change) error {
-				return t.Table.Write(ctx, p, unconditional(c))
-			}
-		})
-	}},
-	"checks conditions before it writes": {foundBy: []string{"Races", "Linear", "Age"}, make: func(o tabletest.Options) table.Table {
-		return tamper(o, func(t *tampered) {
-			t.write = func(ctx context.Context, p string, c table.Change) error {
-				for _, put := range c.Puts {
-					items, err := t.Table.Get(ctx, table.Key{Partition: p, Sort: put.Sort})
-					revision, exact := put.If.Revision()
-					if put.If.IsAbsent() && len(items) > 0 || exact && (len(items) == 0 || items[0].Revision != revision) {
-						return &table.ConditionError{Key: table.Key{Partition: p, Sort: put.Sort}, If: put.If}
+	"ignores conditions": {foundBy: []string{"Conditions", "Atomic", "Races", "Linear", "Random", "Age"},
+		make: func(o tabletest.Options) table.Table {
+			return tamper(o, func(t *tampered) {
+				t.write = func(ctx context.Context, p string, c table.Change) error {
+					return t.Table.Write(ctx, p, unconditional(c))
+				}
+			})
+		}},
+	"checks conditions before it writes": {foundBy: []string{"Races", "Linear", "Age"},
+		make: func(o tabletest.Options) table.Table {
+			return tamper(o, func(t *tampered) {
+				t.write = func(ctx context.Context, p string, c table.Change) error {
+					for _, put := range c.Puts {
+						items, err := t.Table.Get(ctx, table.Key{Partition: p, Sort: put.Sort})
+						revision, exact := put.If.Revision()
+						if put.If.IsAbsent() && len(items) > 0 || exact &&
+							(len(items) == 0 || items[0].Revision != revision) {
+							return &table.ConditionError{Key: table.Key{Partition: p, Sort: put.Sort}, If: put.If}
+						}
+						if err != nil {
+							return err
+						}
 					}
-					if err != nil {
-						return err
+					for range 10 {
+						runtime.Gosched()
 					}
+					for i := range c.Puts {
+						c.Puts[i].If = table.Condition{}
+					}
+					return t.Table.Write(ctx, p, c)
 				}
-				for range 10 {
-					runtime.Gosched()
-				}
-				for i := range c.Puts {
-					c.Puts[i].If = table.Condition{}
-				}
-				return t.Table.Write(ctx, p, c)
-			}
-		})
-	}},
+			})
+		}},
 	"writes part by part": {foundBy: []string{"Atomic", "Random"}, make: func(o tabletest.Options) table.Table {
 		return tamper(o, func(t *tampered) {
 			t.write = func(ctx context.Context, p string, c table.Change) error {
@@ -120,17 +130,18 @@ var broken = map[string]struct {
 			}
 		})
 	}},
-	"calls a failed condition unavailable": {foundBy: []string{"Conditions", "Atomic", "Races", "Adds"}, make: func(o tabletest.Options) table.Table {
-		return tamper(o, func(t *tampered) {
-			t.write = func(ctx context.Context, p string, c table.Change) error {
-				err := t.Table.Write(ctx, p, c)
-				if failed := (*table.ConditionError)(nil); errors.As(err, &failed) {
-					return table.ErrUnavailable
+	"calls a failed condition unavailable": {foundBy: []string{"Conditions", "Atomic", "Races", "Adds"},
+		make: func(o tabletest.Options) table.Table {
+			return tamper(o, func(t *tampered) {
+				t.write = func(ctx context.Context, p string, c table.Change) error {
+					err := t.Table.Write(ctx, p, c)
+					if failed := (*table.ConditionError)(nil); errors.As(err, &failed) {
+						return table.ErrUnavailable
+					}
+					return err
 				}
-				return err
-			}
-		})
-	}},
+			})
+		}},
 	"loses adds": {foundBy: []string{"Adds"}, make: func(o tabletest.Options) table.Table {
 		var n atomic.Int64
 		return tamper(o, func(t *tampered) {
@@ -142,22 +153,23 @@ var broken = map[string]struct {
 			}
 		})
 	}},
-	"keeps the count of what a put replaces": {foundBy: []string{"Verbs", "Linear", "Random"}, make: func(o tabletest.Options) table.Table {
-		return tamper(o, func(t *tampered) {
-			t.write = func(ctx context.Context, p string, c table.Change) error {
-				var counts []table.Add
-				for _, put := range c.Puts {
-					if items, _ := t.Table.Get(ctx, table.Key{Partition: p, Sort: put.Sort}); len(items) > 0 {
-						counts = append(counts, table.Add{Sort: put.Sort, N: items[0].Count})
+	"keeps the count of what a put replaces": {foundBy: []string{"Verbs", "Linear", "Random"},
+		make: func(o tabletest.Options) table.Table {
+			return tamper(o, func(t *tampered) {
+				t.write = func(ctx context.Context, p string, c table.Change) error {
+					var counts []table.Add
+					for _, put := range c.Puts {
+						if items, _ := t.Table.Get(ctx, table.Key{Partition: p, Sort: put.Sort}); len(items) > 0 {
+							counts = append(counts, table.Add{Sort: put.Sort, N: items[0].Count})
+						}
 					}
+					if err := t.Table.Write(ctx, p, c); err != nil || len(counts) == 0 {
+						return err
+					}
+					return t.Table.Write(ctx, p, table.Change{Adds: counts})
 				}
-				if err := t.Table.Write(ctx, p, c); err != nil || len(counts) == 0 {
-					return err
-				}
-				return t.Table.Write(ctx, p, table.Change{Adds: counts})
-			}
-		})
-	}},
+			})
+		}},
 	"returns stale reads": {foundBy: []string{"Linear"}, make: func(o tabletest.Options) table.Table {
 		var mu sync.Mutex
 		seen := make(map[table.Key][]table.Item)
@@ -184,7 +196,8 @@ var broken = map[string]struct {
 		return tamper(o, func(t *tampered) {
 			t.write = func(ctx context.Context, p string, c table.Change) error {
 				for i := range c.Puts {
-					c.Puts[i].Sort = strings.TrimRight(c.Puts[i].Sort, "\x00") + strings.Repeat("0", strings.Count(c.Puts[i].Sort, "\x00"))
+					c.Puts[i].Sort = strings.TrimRight(c.Puts[i].Sort, "\x00") +
+						strings.Repeat("0", strings.Count(c.Puts[i].Sort, "\x00"))
 				}
 				return t.Table.Write(ctx, p, c)
 			}
@@ -195,7 +208,11 @@ var broken = map[string]struct {
 			t.query = func(ctx context.Context, r table.Range) ([]table.Item, error) {
 				items, err := t.Table.Query(ctx, r)
 				if !r.Reverse {
-					slices.SortStableFunc(items, func(a, b table.Item) int { return strings.Compare(strings.ToLower(a.Sort), strings.ToLower(b.Sort)) })
+					slices.SortStableFunc(items,
+						func(a, b table.Item) int {
+							return strings.Compare(strings.ToLower(a.Sort),
+								strings.ToLower(b.Sort))
+						})
 				}
 				return items, err
 			}
@@ -224,16 +241,17 @@ var broken = map[string]struct {
 			}
 		})
 	}},
-	"leaves the prefix behind a cursor": {foundBy: []string{"Pages", "Keys", "Random"}, make: func(o tabletest.Options) table.Table {
-		return tamper(o, func(t *tampered) {
-			t.query = func(ctx context.Context, r table.Range) ([]table.Item, error) {
-				if r.After != "" {
-					r.Prefix = ""
+	"leaves the prefix behind a cursor": {foundBy: []string{"Pages", "Keys", "Random"},
+		make: func(o tabletest.Options) table.Table {
+			return tamper(o, func(t *tampered) {
+				t.query = func(ctx context.Context, r table.Range) ([]table.Item, error) {
+					if r.After != "" {
+						r.Prefix = ""
+					}
+					return t.Table.Query(ctx, r)
 				}
-				return t.Table.Query(ctx, r)
-			}
-		})
-	}},
+			})
+		}},
 	"returns short pages": {foundBy: []string{"Pages"}, make: func(o tabletest.Options) table.Table {
 		return tamper(o, func(t *tampered) {
 			t.query = func(ctx context.Context, r table.Range) ([]table.Item, error) {
@@ -323,7 +341,8 @@ var broken = map[string]struct {
 	}},
 }
 
-// tampered is a sound table with some verbs done otherwise. What they do to their arguments is done to copies.
+// tampered is a sound table with some verbs done otherwise. What they do to their arguments is done
+// to copies.
 type tampered struct {
 	table.Table
 	get   func(ctx context.Context, keys ...table.Key) ([]table.Item, error)

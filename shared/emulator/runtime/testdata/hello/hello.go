@@ -83,7 +83,8 @@ func Handle(ctx context.Context, payload []byte) ([]byte, error) {
 		deadline, _ := ctx.Deadline()
 		dir, _ := os.Getwd()
 		return json.Marshal(map[string]any{
-			"pid": os.Getpid(), "dir": dir, "env": os.Environ(), "left": time.Until(deadline).Milliseconds(), "procs": runtime.GOMAXPROCS(0),
+			"pid": os.Getpid(), "dir": dir, "env": os.Environ(), "left": time.Until(deadline).Milliseconds(),
+			"procs": runtime.GOMAXPROCS(0),
 		})
 	}
 	return []byte(`"hello"`), nil
@@ -92,7 +93,8 @@ func Handle(ctx context.Context, payload []byte) ([]byte, error) {
 // serve answers HTTP: with the event itself, or with what the body says.
 func serve(o order, payload []byte) ([]byte, error) {
 	if o.RawPath == "/event" {
-		return json.Marshal(map[string]any{"statusCode": 200, "headers": map[string]string{"Content-Type": "application/json"}, "body": string(payload)})
+		return json.Marshal(map[string]any{"statusCode": 200,
+			"headers": map[string]string{"Content-Type": "application/json"}, "body": string(payload)})
 	}
 	if o.RawPath == "/panic" {
 		panic("in HTTP")

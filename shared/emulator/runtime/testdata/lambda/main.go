@@ -33,7 +33,8 @@ func streamed(_ context.Context, payload json.RawMessage) (io.Reader, error) {
 	if strings.Contains(string(payload), "broken") {
 		return stream{hello.Broken("some of it")}, nil
 	}
-	return stream{strings.NewReader(`{"statusCode":201,"headers":{"X-Stream":"yes"},"cookies":["a=b"]}` + strings.Repeat("\x00", 8) + "streamed body")}, nil
+	return stream{strings.NewReader(`{"statusCode":201,"headers":{"X-Stream":"yes"},"cookies":["a=b"]}` +
+		strings.Repeat("\x00", 8) + "streamed body")}, nil
 }
 
 func main() {
