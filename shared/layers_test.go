@@ -73,6 +73,7 @@ var rooms = []room{
 	{"shared/emulator/ots", []string{"shared/bolt", "shared/emulator/ots/*"}, otsModules},
 	{"shared/emulator/ots/*", []string{"shared/bolt", "shared/emulator/ots", "shared/emulator/ots/*"}, otsModules},
 	{"shared/emulator/runtime", nil, nil},
+	{"shared/emulator/localcloud", []string{"shared/emulator/ots", "shared/emulator/runtime", "shared/rpc/sign", "shared/serve"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
 	{"shared/emulator/runtime/testdata/hello", nil, nil}, // a function, and the same under both clouds' libraries
 	{"shared/emulator/runtime/testdata/fc", []string{"shared/emulator/runtime/testdata/hello"}, []string{"github.com/aliyun/fc-runtime-go-sdk/fc"}},
 	{"shared/emulator/runtime/testdata/fchttp", nil, []string{"github.com/aliyun/fc-runtime-go-sdk/fc",
@@ -94,7 +95,7 @@ var rooms = []room{
 	{"deploy/bench", nil, nil},                // tests only
 	{"deploy", []string{"shared/cloud"}, nil}, // makes the templates, by text/template; linked by nothing that is deployed
 	{"deploy/make", []string{"deploy"}, nil},
-	{"deploy/chatconf", []string{"shared/*", "shared/emulator/ots", "shared/emulator/runtime", "shared/rpc/sign", "shared/cloud/*", "shared/table/file", "shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"}, []string{"github.com/spf13/cobra", "github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/config"}},
+	{"deploy/chatconf", []string{"shared/*", "shared/emulator/ots", "shared/emulator/runtime", "shared/emulator/localcloud", "shared/rpc/sign", "shared/cloud/*", "shared/table/file", "shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"}, []string{"github.com/spf13/cobra", "github.com/aws/aws-sdk-go-v2/config"}},
 }
 
 // otsModules are the Tablestore SDK's wire format, which its emulator speaks.

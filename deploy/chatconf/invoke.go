@@ -23,6 +23,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"chatconf/shared/app"
+	"chatconf/shared/emulator/localcloud"
 	"chatconf/shared/emulator/runtime"
 	"chatconf/shared/invoke"
 	"chatconf/shared/rpc"
@@ -257,18 +258,17 @@ func (in *invocation) readEvent(stdin io.Reader) ([]byte, error) {
 // on invokes the function on a host of its own, which is gone when it returns.
 func (in *invocation) on(ctx context.Context, event []byte, log func(runtime.Line)) (_ *outcome, err error) {
 	if in.zip != "" {
-		host := runtime.New(runtime.Options{Log: log})
-		t := &twin{host: host}
-		t.closers = append(t.closers, t.closeHost)
-		defer func() { err = errors.Join(err, t.Close()) }()
 		f, err := in.own()
 		if err != nil {
 			return nil, err
 		}
-		if err := host.Add(f); err != nil {
+		c := localcloud.New(localcloud.Options{Log: log})
+		defer func() { err = errors.Join(err, c.Close()) }()
+		c.Add(f)
+		if err := c.Prepare(f.Name); err != nil {
 			return nil, usagef("--zip: %w", err)
 		}
-		return in.invoke(ctx, host, event, sign.Key{})
+		return in.invoke(ctx, c.Host(), event, sign.Key{})
 	}
 	settings, err := localSettings(in.data)
 	if err != nil {
@@ -278,15 +278,15 @@ func (in *invocation) on(ctx context.Context, event []byte, log func(runtime.Lin
 		endpoint, _ := app.ReadEndpoint(settings.Data) // where it last was, if anywhere
 		settings.WebhookBaseURL = firstOf(endpoint, "http://"+settings.Addr)
 	}
-	t, err := openTwin(ctx, twinOptions{
+	d, err := openDeployment(ctx, deploymentOptions{
 		target: in.target, dist: in.dist, only: in.function, settings: settings, getenv: os.Getenv, log: log, logger: slog.New(slog.DiscardHandler),
 		memory: in.memory, timeout: time.Duration(in.timeout),
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, t.Close()) }()
-	if err := t.prepare(in.function); err != nil {
+	defer func() { err = errors.Join(err, d.Close()) }()
+	if err := d.Prepare(in.function); err != nil {
 		return nil, err
 	}
 	var key sign.Key
@@ -297,7 +297,7 @@ func (in *invocation) on(ctx context.Context, event []byte, log func(runtime.Lin
 		}
 		key = own.Key
 	}
-	return in.invoke(ctx, t.host, event, key)
+	return in.invoke(ctx, d.Host(), event, key)
 }
 
 // own returns the function of the user's that the flags describe.

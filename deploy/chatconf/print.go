@@ -14,10 +14,10 @@ func (client) Format(s fmt.State, _ rune) { io.WriteString(s, "[client]") }
 func (clientFlags) Format(s fmt.State, _ rune) { io.WriteString(s, "[client flags]") }
 
 // Format writes a placeholder, whatever the verb.
-func (*twin) Format(s fmt.State, _ rune) { io.WriteString(s, "[twin]") }
+func (*deployment) Format(s fmt.State, _ rune) { io.WriteString(s, "[deployment]") }
 
 // Format writes a placeholder, whatever the verb.
-func (twinOptions) Format(s fmt.State, _ rune) { io.WriteString(s, "[twin options]") }
+func (deploymentOptions) Format(s fmt.State, _ rune) { io.WriteString(s, "[deployment options]") }
 
 // Format writes all fields but the secrets, whatever the verb.
 func (v sendRequest) Format(s fmt.State, _ rune) {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"chatconf/shared/app"
+	"chatconf/shared/emulator/localcloud"
 	"chatconf/shared/emulator/runtime"
 )
 
@@ -103,12 +104,12 @@ func distFlag(cmd *cobra.Command, dist *string) {
 
 // serveTarget serves the functions of a target until ctx ends.
 func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target, dist string) error {
-	o := twinOptions{target: target, dist: dist, getenv: os.Getenv}
+	o := deploymentOptions{target: target, dist: dist, getenv: os.Getenv}
 	if _, _, err := o.check(); err != nil {
 		return err // before an address is taken, or found taken
 	}
-	var t *twin
-	started := func(s app.Started) { welcome(w, settings.Data, s, t) }
+	var d *deployment
+	started := func(s app.Started) { welcome(w, settings.Data, s, d) }
 	return app.Serve(ctx, settings, started, func(settings app.Settings) (app.Opened, error) {
 		o.settings, o.logger = settings, app.NewLogger(os.Stderr)
 		o.log = runtime.LogLines(o.logger)
@@ -116,20 +117,21 @@ func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target
 			o.log = runtime.WriteLines(os.Stderr)
 		}
 		var err error
-		if t, err = openTwin(ctx, o); err != nil {
+		if d, err = openDeployment(ctx, o); err != nil {
 			return app.Opened{}, err
 		}
-		opened := t.opened
-		opened.Handler, opened.Closer, opened.BodySize = t.front(), t, 4*maxFront
-		return opened, nil
+		return app.Opened{
+			Handler: d.front(), Closer: d, BodySize: 4 * localcloud.MaxBody,
+			AccessKeyID: d.service.AccessKeyID, KeyFile: d.service.KeyFile, First: d.service.First,
+		}, nil
 	})
 }
 
 // welcome says where the service is, what runs there if it is functions, and how to call it.
-func welcome(w io.Writer, data string, s app.Started, t *twin) {
+func welcome(w io.Writer, data string, s app.Started, d *deployment) {
 	fmt.Fprintf(w, "chatconf listens on %s\n", s.Endpoint)
-	if t != nil {
-		t.introduce(w, s.Endpoint)
+	if d != nil {
+		d.introduce(w, s.Endpoint)
 	}
 	if s.AccessKeyID == "" {
 		return

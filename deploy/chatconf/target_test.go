@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -27,6 +26,7 @@ import (
 	"chatconf/deploy"
 	"chatconf/shared/app"
 	"chatconf/shared/emulator/runtime"
+	"chatconf/shared/rpc/sign"
 )
 
 // programs are what hello builds once: the runtime emulator's test function.
@@ -207,8 +207,8 @@ func TestLoopback(t *testing.T) {
 	}
 }
 
-// newTwin opens the test function as the functions api and hello, and as more.
-func newTwin(t *testing.T, kind runtime.Kind, data string, env map[string]string, more ...string) *twin {
+// newDeployment opens the test function as the functions api and hello, and as more.
+func newDeployment(t *testing.T, kind runtime.Kind, data string, env map[string]string, more ...string) *deployment {
 	t.Helper()
 	getenv := func(name string) string { return firstOf(env[name], os.Getenv(name)) }
 	settings, err := app.ReadSettings(getenv)
@@ -216,7 +216,7 @@ func newTwin(t *testing.T, kind runtime.Kind, data string, env map[string]string
 		t.Fatal(err)
 	}
 	settings.Data, settings.WebhookBaseURL = data, "http://127.0.0.1:9000"
-	o, err := openTwin(t.Context(), twinOptions{
+	o, err := openDeployment(t.Context(), deploymentOptions{
 		target: kind.String(), dist: helloDist(t, kind, append(more, "api", "hello")...), settings: settings, getenv: getenv,
 		log: func(runtime.Line) {}, logger: slog.New(slog.DiscardHandler),
 	})
@@ -242,7 +242,7 @@ func TestServeAFunctionOfOnesOwn(t *testing.T) {
 	settings.Data, settings.WebhookBaseURL = t.TempDir(), "http://127.0.0.1:9000"
 	dist := helloDist(t, runtime.FC, "api")
 	writeFile(t, filepath.Join(dist, "fc", "demo.zip"), zipped(t, "main", testProgram(t, "fchttp")))
-	tw, err := openTwin(t.Context(), twinOptions{
+	d, err := openDeployment(t.Context(), deploymentOptions{
 		target: targetFC, dist: dist, settings: settings, getenv: os.Getenv, log: func(runtime.Line) {},
 		logger: slog.New(slog.DiscardHandler),
 	})
@@ -250,13 +250,13 @@ func TestServeAFunctionOfOnesOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := tw.Close(); err != nil {
+		if err := d.Close(); err != nil {
 			t.Error(err)
 		}
 	}()
 	for _, target := range []string{"http://demo.localhost:9000/a%20b?x=1", "http://127.0.0.1:9000/demo/a%20b?x=1"} {
 		w := httptest.NewRecorder()
-		tw.front().ServeHTTP(w, httptest.NewRequest("PATCH", target, strings.NewReader("a body")))
+		d.front().ServeHTTP(w, httptest.NewRequest("PATCH", target, strings.NewReader("a body")))
 		var got struct{ Method, Path, URI, Body, Function string }
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 201 {
 			t.Errorf("%s: %d %s, %v", target, w.Code, w.Body, err)
@@ -269,12 +269,12 @@ func TestServeAFunctionOfOnesOwn(t *testing.T) {
 }
 
 // about returns what the test function knows of itself.
-func about(t *testing.T, tw *twin) map[string]string {
+func about(t *testing.T, d *deployment) map[string]string {
 	t.Helper()
-	if err := tw.prepare("hello"); err != nil {
+	if err := d.Prepare("hello"); err != nil {
 		t.Fatal(err)
 	}
-	result, err := tw.host.Invoke(t.Context(), "hello", runtime.Request{Payload: []byte(`{"Do":"about"}`)})
+	result, err := d.Host().Invoke(t.Context(), "hello", runtime.Request{Payload: []byte(`{"Do":"about"}`)})
 	if err != nil || result.Failure != runtime.Answered {
 		t.Fatalf("invoke = %v, %v", result, err)
 	}
@@ -307,21 +307,22 @@ func TestWhatFunctionsAreGiven(t *testing.T) {
 		noEnv(t)
 		t.Setenv("PLANTED", "yes")
 		data := t.TempDir()
-		tw := newTwin(t, runtime.FC, data, map[string]string{
+		d := newDeployment(t, runtime.FC, data, map[string]string{
 			"CHATCONF_ACCESS_KEY_ID": "CCKadministrator", "CHATCONF_ACCESS_KEY_SECRET": "not-a-real-secret-of-anybody", "CHATCONF_HOSTS": "chat.example.com",
 			"CHATCONF_REGION": "cn-shanghai",
 		})
-		env := about(t, tw)
+		env := about(t, d)
 		want(t, env, map[string]string{
-			"TABLESTORE_ENDPOINT": tw.ots, "TABLESTORE_INSTANCE": "local", "CHATCONF_FC_ENDPOINT": tw.invokes,
+			"TABLESTORE_ENDPOINT": d.ots, "TABLESTORE_INSTANCE": "local", "CHATCONF_FC_ENDPOINT": d.invokes,
 			"CHATCONF_KEYRING": "file:" + filepath.Join(data, "keyring.json"), "CHATCONF_TABLE": "chatconf", "CHATCONF_TICKET_TABLE": "chatconf_tickets",
 			"CHATCONF_HOSTS": "chat.example.com", "CHATCONF_REGION": "cn-shanghai", "FC_REGION": "cn-shanghai", "CHATCONF_WEBHOOK_BASE_URL": "http://127.0.0.1:9000",
 			"FC_FUNCTION_MEMORY_SIZE": "256", "GOMAXPROCS": "1",
 		})
-		if id := env["ALIBABA_CLOUD_ACCESS_KEY_ID"]; id == "" || id == "CCKadministrator" || tw.keys[id].AccessKeyID != id {
-			t.Errorf("the function's key is %q, want one of its own that the invoke API takes", id)
+		own := sign.Key{ID: env["ALIBABA_CLOUD_ACCESS_KEY_ID"], Secret: env["ALIBABA_CLOUD_ACCESS_KEY_SECRET"]}
+		if own.ID == "" || own.ID == "CCKadministrator" || !mayInvoke(t, d, own) {
+			t.Errorf("the function's key is %q, want one of its own that the invoke API takes", own.ID)
 		}
-		if tw.keys["CCKadministrator"].AccessKeyID == "" {
+		if !mayInvoke(t, d, sign.Key{ID: "CCKadministrator", Secret: "not-a-real-secret-of-anybody"}) {
 			t.Error("the invoke API does not take the administrator's key")
 		}
 	})
@@ -334,20 +335,45 @@ func TestWhatFunctionsAreGiven(t *testing.T) {
 		hello(t, runtime.Lambda)    // which is built where the module is
 		t.Chdir(filepath.Dir(ring)) // a function has another working directory
 		t.Setenv("CHATCONF_KEYRING", "file:ring.json")
-		tw := newTwin(t, runtime.Lambda, data, nil)
-		want(t, about(t, tw), map[string]string{
-			"AWS_ENDPOINT_URL_DYNAMODB": os.Getenv("AWS_ENDPOINT_URL_DYNAMODB"), "AWS_ENDPOINT_URL_LAMBDA": tw.invokes, "AWS_REGION": "eu-central-1",
+		d := newDeployment(t, runtime.Lambda, data, nil)
+		want(t, about(t, d), map[string]string{
+			"AWS_ENDPOINT_URL_DYNAMODB": os.Getenv("AWS_ENDPOINT_URL_DYNAMODB"), "AWS_ENDPOINT_URL_LAMBDA": d.invokes, "AWS_REGION": "eu-central-1",
 			"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-real-secret", "CHATCONF_KEYRING": "file:" + ring, "CHATCONF_REGION": "cn-hangzhou",
 		})
 	})
 }
 
-// A key ring in the environment is handed on as it is.
+// mayInvoke reports whether a key may invoke functions.
+func mayInvoke(t *testing.T, d *deployment, key sign.Key) bool {
+	t.Helper()
+	const body = `{"Do":"about"}`
+	url := d.invokes + "/2023-03-30/functions/hello/invocations"
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-Acs-Action", "InvokeFunction")
+	r.Header.Set("X-Acs-Version", "2023-03-30")
+	if err := key.SignACS3(r, []byte(body), time.Now(), "nonce"); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusForbidden {
+		t.Errorf("an invocation is answered with %d", resp.StatusCode)
+	}
+	return resp.StatusCode == http.StatusOK
+}
+
+// A key ring in the environment is passed on unchanged.
 func TestAKeyRingOfTheEnvironmentIsHandedOn(t *testing.T) {
 	noEnv(t)
 	ring := mustRun(t, "keyring", "new")
-	tw := newTwin(t, runtime.FC, t.TempDir(), map[string]string{"CHATCONF_KEYRING": ring})
-	if got := about(t, tw)["CHATCONF_KEYRING"]; got != ring {
+	d := newDeployment(t, runtime.FC, t.TempDir(), map[string]string{"CHATCONF_KEYRING": ring})
+	if got := about(t, d)["CHATCONF_KEYRING"]; got != ring {
 		t.Error("the function has another key ring")
 	}
 }
@@ -356,16 +382,21 @@ func TestAKeyRingOfTheEnvironmentIsHandedOn(t *testing.T) {
 func TestALaterStartMakesNoKey(t *testing.T) {
 	noEnv(t)
 	data := t.TempDir()
-	first := newTwin(t, runtime.FC, data, nil)
-	if !first.opened.First || first.opened.AccessKeyID == "" {
-		t.Fatalf("the first start = %+v", first.opened)
+	first := newDeployment(t, runtime.FC, data, nil)
+	key, err := app.ReadAccessKey(data)
+	if err != nil || !first.service.First || first.service.AccessKeyID != key.ID {
+		t.Fatalf("the first start makes %q: %v", first.service.AccessKeyID, err)
+	}
+	signer := sign.Key{ID: key.ID, Secret: key.Secret.Reveal()}
+	if !mayInvoke(t, first, signer) {
+		t.Error("the invoke API does not take the administrator's key")
 	}
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	second := newTwin(t, runtime.FC, data, nil)
-	if got := second.opened; got.First || got.AccessKeyID != first.opened.AccessKeyID {
-		t.Errorf("the second start = %+v, want the key of the first", got)
+	second := newDeployment(t, runtime.FC, data, nil)
+	if got := second.service; got.First || got.AccessKeyID != key.ID {
+		t.Errorf("the second start has the key %q, want that of the first", got.AccessKeyID)
 	}
 	if err := second.Close(); err != nil {
 		t.Fatal(err)
@@ -373,19 +404,19 @@ func TestALaterStartMakesNoKey(t *testing.T) {
 	if err := os.Remove(filepath.Join(data, "access-key.json")); err != nil {
 		t.Fatal(err)
 	}
-	third := newTwin(t, runtime.FC, data, nil)
-	if _, err := os.Stat(filepath.Join(data, "access-key.json")); err == nil || third.opened.AccessKeyID != "" {
-		t.Errorf("the key came back: %+v", third.opened)
+	third := newDeployment(t, runtime.FC, data, nil)
+	if _, err := os.Stat(filepath.Join(data, "access-key.json")); err == nil || third.service.AccessKeyID != "" {
+		t.Errorf("the key came back: %q", third.service.AccessKeyID)
 	}
-	if len(third.keys) != 1 {
-		t.Errorf("the invoke API takes %d keys, want the functions' own", len(third.keys))
+	if mayInvoke(t, third, signer) {
+		t.Error("the invoke API takes a key that was taken away")
 	}
 }
 
 func TestDataThatAreInUse(t *testing.T) {
 	noEnv(t)
 	data := t.TempDir()
-	newTwin(t, runtime.FC, data, nil)
+	newDeployment(t, runtime.FC, data, nil)
 	out, err := run(t, "", "invoke", "hello", "--data", data, "--dist", helloDist(t, runtime.FC, "hello"))
 	if err == nil || out != "" || !strings.Contains(err.Error(), "another process has it open; stop the service first") {
 		t.Errorf("invoke beside a service = %q, %v", out, err)
@@ -450,8 +481,8 @@ func TestFunctionsAreAsDeployed(t *testing.T) {
 // Whatever the front door is asked, the right function is, at the path that is its own.
 func TestFront(t *testing.T) {
 	noEnv(t)
-	tw := newTwin(t, runtime.FC, t.TempDir(), nil)
-	front := httptest.NewServer(tw.front())
+	d := newDeployment(t, runtime.FC, t.TempDir(), nil)
+	front := httptest.NewServer(d.front())
 	defer front.Close()
 	for _, c := range []struct{ host, path, want string }{
 		{"", "/hello/event", "/event"},
@@ -480,7 +511,7 @@ func TestFront(t *testing.T) {
 			t.Errorf("%s%s arrives as %+v: %v, want the path %s", c.host, c.path, event, err, c.want)
 		}
 	}
-	started := func() []int { return []int{tw.host.Stats("api").Started, tw.host.Stats("hello").Started} }
+	started := func() []int { return []int{d.Host().Stats("api").Started, d.Host().Stats("hello").Started} }
 	if got := started(); !slices.Equal(got, []int{1, 1}) {
 		t.Errorf("processes of api and hello = %v, want one each", got)
 	}
@@ -489,8 +520,8 @@ func TestFront(t *testing.T) {
 // Platforms call webhooks at the path that Outputs says, and 'chatconf send' finds its action, whatever functions there are.
 func TestFrontOfWebhooks(t *testing.T) {
 	noEnv(t)
-	tw := newTwin(t, runtime.FC, t.TempDir(), nil, webhookFunction)
-	front := tw.front()
+	d := newDeployment(t, runtime.FC, t.TempDir(), nil, webhookFunction)
+	front := d.front()
 	w := httptest.NewRecorder()
 	front.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/webhook/1000000000000000/cn-hangzhou/ops/not-a-real-token", strings.NewReader(`"from a platform"`)))
 	if w.Code != http.StatusOK || w.Body.String() != "from a platform" {
@@ -503,78 +534,11 @@ func TestFrontOfWebhooks(t *testing.T) {
 	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), `"Code":`) {
 		t.Errorf("answer = %d %s, want the refusal of who does not sign", w.Code, w.Body)
 	}
-	started := func() []int { return []int{tw.host.Stats(webhookFunction).Started, tw.host.Stats(apiFunction).Started} }
+	started := func() []int {
+		return []int{d.Host().Stats(webhookFunction).Started, d.Host().Stats(apiFunction).Started}
+	}
 	if got := started(); !slices.Equal(got, []int{1, 0}) {
 		t.Errorf("processes of webhook and api = %v, want one of webhook", got)
-	}
-}
-
-// The timer calls its function where there is one.
-func TestTick(t *testing.T) {
-	noEnv(t)
-	without := newTwin(t, runtime.FC, t.TempDir(), nil)
-	if err := without.tick(t.Context()); err != nil {
-		t.Errorf("without the function, tick = %v", err)
-	}
-	with := newTwin(t, runtime.FC, t.TempDir(), nil, redriveFunction)
-	if err := with.tick(t.Context()); err != nil || with.host.Stats(redriveFunction).Started != 1 {
-		t.Errorf("tick = %v, with %d processes, want one", err, with.host.Stats(redriveFunction).Started)
-	}
-	with.ready[redriveFunction] = func() error { return io.ErrUnexpectedEOF }
-	if err := with.tick(t.Context()); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("of what cannot be unpacked, tick = %v", err)
-	}
-}
-
-// A function that is at work does not hold up the end for longer than it may, and is no failure of the service's.
-func TestTheEndWaitsForNoFunction(t *testing.T) {
-	noEnv(t)
-	tw := newTwin(t, runtime.FC, t.TempDir(), nil)
-	if err := tw.prepare("hello"); err != nil {
-		t.Fatal(err)
-	}
-	work, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer work.Close()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		result, err := tw.host.Invoke(context.Background(), "hello", runtime.Request{Payload: fmt.Appendf(nil, `{"Do":"wait","Arg":%q}`, work.Addr())})
-		if err == nil && result.Failure == runtime.Answered {
-			t.Errorf("the function that waits has answered %s", result.Payload)
-		}
-	}()
-	conn, err := work.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if err := tw.Close(); err != nil {
-		t.Errorf("close = %v", err)
-	}
-	<-done
-}
-
-func TestAt(t *testing.T) {
-	for path, want := range map[string]string{"/": "/", "/a%2Fb": "/a%2Fb", "/%e9": "/%e9", "/a b": "/a%20b", "/%zz": "/%25zz"} {
-		r := at(httptest.NewRequest(http.MethodGet, "/f/x?q=1", nil), path)
-		if got := r.URL.EscapedPath(); got != want || r.RequestURI != want+"?q=1" {
-			t.Errorf("at %q: path %q, URI %q, want %q", path, got, r.RequestURI, want)
-		}
-	}
-}
-
-// A zip file that is spoilt after the start is the function's failure, not the service's.
-func TestAFunctionThatCannotBeUnpacked(t *testing.T) {
-	noEnv(t)
-	tw := newTwin(t, runtime.FC, t.TempDir(), nil)
-	tw.ready["hello"] = func() error { return io.ErrUnexpectedEOF }
-	w := httptest.NewRecorder()
-	tw.front().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/hello", nil))
-	if w.Code != http.StatusBadGateway || strings.Contains(w.Body.String(), "EOF") {
-		t.Errorf("answer = %d %s, want 502 without the reason", w.Code, w.Body)
 	}
 }
 
@@ -600,7 +564,7 @@ func TestServeTarget(t *testing.T) {
 		said = said[:len(said)+n]
 	}
 	go io.Copy(io.Discard, r)
-	for _, part := range []string{"2 functions as Function Compute has them", "invoke API       http://127.0.0.1:", "instance local", "access key id"} {
+	for _, part := range []string{"2 functions as on Function Compute", "invoke API       http://127.0.0.1:", "instance local", "access key id"} {
 		if !bytes.Contains(said, []byte(part)) {
 			t.Errorf("it says %q, want %q in it", said, part)
 		}

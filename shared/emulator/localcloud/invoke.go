@@ -1,6 +1,7 @@
-package main
+package localcloud
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -24,13 +25,15 @@ import (
 	"chatconf/shared/rpc/sign"
 )
 
-// An invokeAPI is what the clouds' own APIs have for invoking a function, so that functions on this machine can call each other:
+// An invokeAPI is the part of the clouds' APIs that invokes a function, so that functions on this machine
+// can call each other:
 //
-//	POST /2015-03-31/functions/{name}/invocations    Lambda's Invoke, signed with AWS Signature Version 4
-//	POST /2023-03-30/functions/{name}/invocations    Function Compute's InvokeFunction, signed with ACS3-HMAC-SHA256
+//	POST /2015-03-31/functions/{name}/invocations    Lambda: Invoke, signed with AWS Signature Version 4
+//	POST /2023-03-30/functions/{name}/invocations    Function Compute: InvokeFunction, signed with ACS3-HMAC-SHA256
 //
-// Both wait for the answer, or do not, as the type of the invocation says. Every function is there under both. Requests are signed with one of the keys: that
-// which functions are given, and the administrator's. Nonces are not remembered: whoever can listen on loopback has the keys.
+// The type of the invocation says whether it waits for the answer. Each function can be invoked by both.
+// A request is signed with one of the keys. Nonces are not remembered: a process that can listen on the
+// loopback interface has the keys anyway.
 type invokeAPI struct {
 	host    *runtime.Host
 	prepare func(name string) error // called before a function is invoked
@@ -42,7 +45,7 @@ type invokeAPI struct {
 // accessKeys are access keys by id.
 type accessKeys map[string]runtime.Credentials
 
-// maxInvocation is how large a request may be: what Function Compute takes.
+// maxInvocation is how large a request may be: the limit of Function Compute.
 const maxInvocation = 32 << 20
 
 // ServeHTTP implements http.Handler.
@@ -54,7 +57,8 @@ func (a *invokeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	http.Error(w, "There are only POST "+lambdaDialect.prefix+"{name}/invocations and POST "+fcDialect.prefix+"{name}/invocations.", http.StatusNotFound)
+	const only = "There are only POST %s{name}/invocations and POST %s{name}/invocations."
+	http.Error(w, fmt.Sprintf(only, lambdaDialect.prefix, fcDialect.prefix), http.StatusNotFound)
 }
 
 func cutSuffix(s string, ok bool, suffix string) (string, bool) {
@@ -64,13 +68,13 @@ func cutSuffix(s string, ok bool, suffix string) (string, bool) {
 	return strings.CutSuffix(s, suffix)
 }
 
-// A dialect is one cloud's way to say the same.
+// A dialect is the API of one cloud.
 type dialect struct {
 	prefix    string // of paths
 	kind      string // the header of the invocation's type
-	wait      string // the type that waits for the answer, and is meant if there is none
-	async     string // the type that does not
-	dryRun    string // the type that only asks whether it may; empty if there is none
+	wait      string // the type that waits for the answer, and the default
+	async     string // the type that does not wait
+	dryRun    string // the type that only checks permission; empty if there is none
 	tail      string // the header that asks for the log
 	log       string // the header of the log
 	requestID string // the header of the request's id
@@ -88,8 +92,13 @@ var lambdaDialect = dialect{
 	tail: "X-Amz-Log-Type", log: "X-Amz-Log-Result", requestID: "X-Amzn-Requestid",
 	failed: "X-Amz-Function-Error", failure: "Unhandled",
 	codes: map[runtime.Code]string{
-		runtime.NotFound: "ResourceNotFoundException", runtime.Throttled: "TooManyRequestsException", runtime.TooLarge: "RequestTooLargeException",
-		runtime.BadRequest: "InvalidRequestContentException", runtime.Closed: "ServiceException", refused: "AccessDeniedException", badType: "InvalidParameterValueException",
+		runtime.NotFound:   "ResourceNotFoundException",
+		runtime.Throttled:  "TooManyRequestsException",
+		runtime.TooLarge:   "RequestTooLargeException",
+		runtime.BadRequest: "InvalidRequestContentException",
+		runtime.Closed:     "ServiceException",
+		refused:            "AccessDeniedException",
+		badType:            "InvalidParameterValueException",
 	},
 	verify: verifyV4,
 	fault: func(w http.ResponseWriter, status int, code, message string) {
@@ -98,27 +107,33 @@ var lambdaDialect = dialect{
 	},
 }
 
-// fcDialect is https://www.alibabacloud.com/help/en/functioncompute/fc/developer-reference/api-fc-2023-03-30-invokefunction. That a failure of
-// the function has the status 200 is assumed.
+// fcDialect is https://www.alibabacloud.com/help/en/functioncompute/fc/developer-reference/api-fc-2023-03-30-invokefunction.
+// The status 200 of a failed function is an assumption.
 var fcDialect = dialect{
 	prefix: "/2023-03-30/functions/",
 	kind:   "X-Fc-Invocation-Type", wait: "Sync", async: "Async",
 	tail: "X-Fc-Log-Type", log: "X-Fc-Log-Result", requestID: "X-Fc-Request-Id",
 	failed: "X-Fc-Error-Type", failure: "UnhandledInvocationError",
 	codes: map[runtime.Code]string{
-		runtime.NotFound: "FunctionNotFound", runtime.Throttled: "ResourceThrottled", runtime.TooLarge: "EntityTooLarge",
-		runtime.BadRequest: "InvalidArgument", runtime.Closed: "ServiceNotAvailable", refused: "AccessDenied", badType: "InvalidArgument",
+		runtime.NotFound:   "FunctionNotFound",
+		runtime.Throttled:  "ResourceThrottled",
+		runtime.TooLarge:   "EntityTooLarge",
+		runtime.BadRequest: "InvalidArgument",
+		runtime.Closed:     "ServiceNotAvailable",
+		refused:            "AccessDenied",
+		badType:            "InvalidArgument",
 	},
 	verify: verifyACS3,
 	fault: func(w http.ResponseWriter, status int, code, message string) {
-		writeJSON(w, status, map[string]string{"Code": code, "Message": message, "RequestId": w.Header().Get("X-Fc-Request-Id")})
+		id := w.Header().Get("X-Fc-Request-Id")
+		writeJSON(w, status, map[string]string{"Code": code, "Message": message, "RequestId": id})
 	},
 }
 
-// Reasons of this API's own.
+// Reasons to refuse that only this API has.
 const (
-	refused runtime.Code = "Refused" // the signature
-	badType runtime.Code = "BadType" // of the invocation
+	refused runtime.Code = "Refused" // the signature is invalid
+	badType runtime.Code = "BadType" // the type of the invocation is unknown
 )
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
@@ -165,19 +180,19 @@ func (a *invokeAPI) invoke(w http.ResponseWriter, r *http.Request, d *dialect, n
 		fail(http.StatusBadGateway, runtime.Closed, "The function cannot be run; the log says why.")
 		return
 	}
-	switch kind := firstOf(r.Header.Get(d.kind), d.wait); {
+	switch kind := cmp.Or(r.Header.Get(d.kind), d.wait); {
 	case kind == d.wait:
 		a.call(w, r, d, name, request)
 	case kind == d.async:
 		a.callAsync(w, r, d, name, request)
-	case kind == d.dryRun: // which is no type if it is empty, for kind is not
+	case kind == d.dryRun: // kind is not empty
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		fail(http.StatusBadRequest, badType, "The type of the invocation is none.")
+		fail(http.StatusBadRequest, badType, "Unknown invocation type.")
 	}
 }
 
-// call invokes a function and answers what it answers.
+// call invokes a function and returns its answer.
 func (a *invokeAPI) call(w http.ResponseWriter, r *http.Request, d *dialect, name string, request runtime.Request) {
 	result, err := a.host.Invoke(r.Context(), name, request)
 	if err != nil {
@@ -186,7 +201,7 @@ func (a *invokeAPI) call(w http.ResponseWriter, r *http.Request, d *dialect, nam
 	}
 	h := w.Header()
 	h.Set(d.requestID, result.RequestID)
-	h.Set("Content-Type", firstOf(result.ContentType, "application/octet-stream"))
+	h.Set("Content-Type", cmp.Or(result.ContentType, "application/octet-stream"))
 	if d == &lambdaDialect {
 		h.Set("X-Amz-Executed-Version", "$LATEST")
 	}
@@ -199,13 +214,17 @@ func (a *invokeAPI) call(w http.ResponseWriter, r *http.Request, d *dialect, nam
 	w.Write(result.Payload)
 }
 
-// callAsync takes an invocation. That it failed for good is in the log.
-func (a *invokeAPI) callAsync(w http.ResponseWriter, r *http.Request, d *dialect, name string, request runtime.Request) {
-	id, err := a.host.InvokeAsync(context.WithoutCancel(r.Context()), name, request, func(result *runtime.Result) {
+// callAsync accepts an invocation. A final failure is in the log.
+func (a *invokeAPI) callAsync(
+	w http.ResponseWriter, r *http.Request, d *dialect, name string, request runtime.Request,
+) {
+	done := func(result *runtime.Result) {
 		if result.Failure != runtime.Answered {
-			a.log.Error("an asynchronous invocation failed for good", "function", name, "request", result.RequestID, "failure", string(result.Failure))
+			a.log.Error("an asynchronous invocation failed for good",
+				"function", name, "request", result.RequestID, "failure", string(result.Failure))
 		}
-	})
+	}
+	id, err := a.host.InvokeAsync(context.WithoutCancel(r.Context()), name, request, done)
 	if err != nil {
 		d.refuse(w, err)
 		return
@@ -214,18 +233,19 @@ func (a *invokeAPI) callAsync(w http.ResponseWriter, r *http.Request, d *dialect
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// refuse answers an invocation that did not come to be.
+// refuse answers an invocation that did not begin.
 func (d *dialect) refuse(w http.ResponseWriter, err error) {
 	var e *runtime.Error
-	if errors.As(err, &e) { // or else whoever called has gone
+	if errors.As(err, &e) { // otherwise the caller has gone
 		d.fault(w, e.Status(), d.codes[e.Code], e.Message)
 	}
 }
 
-// maxNames is how many parameters a request may have, and how many headers its signature may name. It is looked at before either is read.
+// maxNames is how many parameters a request may have, and how many headers its signature may name. It is
+// checked before they are parsed.
 const maxNames = 64
 
-// verifyACS3 proves that a request is signed with one of the keys.
+// verifyACS3 verifies that a request is signed with one of the keys.
 func verifyACS3(r *http.Request, body []byte, keys accessKeys, now time.Time) error {
 	if strings.Count(r.URL.RawQuery, "&") >= maxNames {
 		return fmt.Errorf("the query has more than %d parameters", maxNames)
@@ -240,25 +260,27 @@ func verifyACS3(r *http.Request, body []byte, keys accessKeys, now time.Time) er
 	}
 	key, ok := keys[s.AccessKeyID]
 	if !ok || key.AccessKeySecret == "" {
-		return errors.New("the access key is neither that of functions nor the administrator's")
+		return errors.New("unknown access key")
 	}
 	if err := s.Verify(key.AccessKeySecret); err != nil {
 		return err
 	}
-	if subtle.ConstantTimeCompare([]byte(s.SecurityToken), []byte(key.SecurityToken)) != 1 {
+	if !equal(s.SecurityToken, key.SecurityToken) {
 		return errors.New("the security token is not that of the access key")
 	}
 	return s.CheckTime(now)
 }
 
-// The names of AWS Signature Version 4: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html.
+// The names of AWS Signature Version 4.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html.
 const (
 	algorithmV4 = "AWS4-HMAC-SHA256"
 	timeV4      = "20060102T150405Z"
 	maxSkewV4   = 5 * time.Minute
 )
 
-// verifyV4 proves that a request is signed with one of the keys: it is signed once more by the SDK's signer, with the headers that the caller signed.
+// verifyV4 verifies that a request is signed with one of the keys. It signs the request again with the
+// signer of the SDK, over the headers that the caller signed.
 func verifyV4(r *http.Request, body []byte, keys accessKeys, now time.Time) error {
 	s, err := parseV4(r.Header.Get("Authorization"))
 	if err != nil {
@@ -266,13 +288,14 @@ func verifyV4(r *http.Request, body []byte, keys accessKeys, now time.Time) erro
 	}
 	key, ok := keys[s.accessKeyID]
 	if !ok || key.AccessKeySecret == "" {
-		return errors.New("the access key is neither that of functions nor the administrator's")
+		return errors.New("unknown access key")
 	}
 	at, err := time.Parse(timeV4, r.Header.Get("X-Amz-Date"))
 	if err != nil || at.Format("20060102") != s.date {
 		return errors.New("X-Amz-Date is not the signature's time")
 	}
-	again := &http.Request{Method: r.Method, URL: &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}, Host: r.Host, Header: http.Header{}}
+	u := &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+	again := &http.Request{Method: r.Method, URL: u, Host: r.Host, Header: http.Header{}}
 	for _, name := range s.headers {
 		switch name {
 		case "host":
@@ -282,26 +305,32 @@ func verifyV4(r *http.Request, body []byte, keys accessKeys, now time.Time) erro
 			again.Header[http.CanonicalHeaderKey(name)] = r.Header.Values(name)
 		}
 	}
-	if subtle.ConstantTimeCompare([]byte(r.Header.Get("X-Amz-Security-Token")), []byte(key.SecurityToken)) != 1 { // the signer puts in the right one
+	if !equal(r.Header.Get("X-Amz-Security-Token"), key.SecurityToken) { // the signer sets the right one
 		return errors.New("the security token is not that of the access key")
 	}
 	sum := sha256.Sum256(body)
-	credentials := aws.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: key.AccessKeySecret, SessionToken: key.SecurityToken}
-	if err := v4.NewSigner().SignHTTP(r.Context(), credentials, again, hex.EncodeToString(sum[:]), s.service, s.region, at); err != nil {
+	c := aws.Credentials{
+		AccessKeyID: key.AccessKeyID, SecretAccessKey: key.AccessKeySecret, SessionToken: key.SecurityToken,
+	}
+	hash := hex.EncodeToString(sum[:])
+	if err := v4.NewSigner().SignHTTP(r.Context(), c, again, hash, s.service, s.region, at); err != nil {
 		return errors.New("the signature cannot be checked")
 	}
 	want, err := parseV4(again.Header.Get("Authorization"))
-	if err != nil || !slices.Equal(want.headers, s.headers) || subtle.ConstantTimeCompare([]byte(want.signature), []byte(s.signature)) != 1 {
-		return errors.New("the signature is not that of the access key, or leaves out what it must cover")
+	if err != nil || !slices.Equal(want.headers, s.headers) || !equal(want.signature, s.signature) {
+		return errors.New("the signature does not match, or does not cover all that it must")
 	}
 	// After the signature, so that a forger learns nothing from the clock.
 	if skew := now.Sub(at); skew > maxSkewV4 || skew < -maxSkewV4 {
-		return errors.New("the signature has expired, or is not yet good")
+		return errors.New("the signature has expired, or is not valid yet")
 	}
 	return nil
 }
 
-// A signatureV4 is what an Authorization header says.
+// equal compares two secrets in constant time.
+func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+
+// A signatureV4 is the content of an Authorization header.
 type signatureV4 struct {
 	accessKeyID, date, region, service string
 	headers                            []string
@@ -330,8 +359,9 @@ func parseV4(authorization string) (signatureV4, error) {
 		}
 	}
 	scope := strings.Split(credential, "/")
-	if len(scope) != 5 || scope[4] != "aws4_request" || s.signature == "" || !slices.Contains(s.headers, "host") || !slices.Contains(s.headers, "x-amz-date") {
-		return signatureV4{}, errors.New("the Authorization header is not whole")
+	if len(scope) != 5 || scope[4] != "aws4_request" || s.signature == "" ||
+		!slices.Contains(s.headers, "host") || !slices.Contains(s.headers, "x-amz-date") {
+		return signatureV4{}, errors.New("the Authorization header is incomplete")
 	}
 	s.accessKeyID, s.date, s.region, s.service = scope[0], scope[1], scope[2], scope[3]
 	return s, nil

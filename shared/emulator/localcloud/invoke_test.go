@@ -1,4 +1,4 @@
-package main
+package localcloud
 
 import (
 	"bytes"
@@ -28,8 +28,7 @@ var given = runtime.Credentials{AccessKeyID: "AKIDEXAMPLE", AccessKeySecret: "no
 // newAPI returns the invoke API of a host of the test function, and its log.
 func newAPI(t *testing.T, kind runtime.Kind) (*invokeAPI, *bytes.Buffer) {
 	t.Helper()
-	path := t.TempDir() + "/hello.zip"
-	writeFile(t, path, zipped(t, binaries[kind], hello(t, kind)))
+	path := helloZip(t, kind)
 	var log bytes.Buffer
 	host := runtime.New(runtime.Options{RetryDelay: func(int) time.Duration { return 0 }})
 	if err := host.Add(runtime.Function{Name: "hello", Kind: kind, Zip: path, MaxBody: 1000}); err != nil {
@@ -146,9 +145,10 @@ func (cutBody) Read([]byte) (int, error) { return 0, errors.New("cut") }
 func (cutBody) Close() error             { return nil }
 
 // zeroBody is a body without end.
-type zeroBody struct{ zeros }
+type zeroBody struct{}
 
-func (zeroBody) Close() error { return nil }
+func (zeroBody) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+func (zeroBody) Close() error               { return nil }
 
 func TestInvokeAPIOfLambda(t *testing.T) {
 	api, _ := newAPI(t, runtime.Lambda)
