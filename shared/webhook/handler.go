@@ -15,13 +15,17 @@ import (
 	"chatconf/shared/platform/callback"
 )
 
-// Bounds of the work on one callback, the same for all platforms. The check of a URL is bound by the one second that WeCom and Feishu give it.
-// A message is bound by DingTalk, whose cards wait for two seconds and whose own check waits for one and a half, and which does not say how long a
-// robot does; Slack and Feishu wait for three, WeCom and Teams for five. What these bounds leave is for the network and the gateway.
+// Bounds of the work on one callback, the same for all platforms. The check of a URL is bound by
+// the one second that WeCom and Feishu give it. A message is bound by DingTalk, whose cards wait
+// for two seconds and whose own check waits for one and a half, and which does not say how long a
+// robot does; Slack and Feishu wait for three, WeCom and Teams for five. What these bounds leave is
+// for the network and the gateway.
 const (
-	// Timeout is how long the tables may take in all, from when the body has been read to the record; where there is none, to the answer.
+	// Timeout is how long the tables may take in all, from when the body has been read to the
+	// record; where there is none, to the answer.
 	Timeout = 800 * time.Millisecond
-	// DispatchTime is how long Dispatch may take after that. A command that takes longer is found later as due.
+	// DispatchTime is how long Dispatch may take after that. A command that takes longer is found
+	// later as due.
 	DispatchTime = 400 * time.Millisecond
 	// noteTime is how long a note may take that the answer waits for.
 	noteTime = 300 * time.Millisecond
@@ -33,8 +37,8 @@ type Options struct {
 	Journal *chat.Journal
 	// Receivers makes the receiver of a configuration, by its type.
 	Receivers map[string]func(callback.Settings) (callback.Receiver, error)
-	// Dispatch starts the dispatch of a command. It must not wait for its end. If it fails, the command is found in the journal a
-	// minute later.
+	// Dispatch starts the dispatch of a command. It must not wait for its end. If it fails, the
+	// command is found in the journal a minute later.
 	Dispatch func(context.Context, command.Ref) error
 	// Frozen says that the process rests once it has answered, as functions do. What health must
 	// know is then written before the answer.
@@ -44,10 +48,11 @@ type Options struct {
 
 // A Handler is what chat platforms call, at …/webhook/<account>/<region>/<name>/<token>.
 //
-// A callback is proven before it is used. The handler finds its configuration and compares its token; the platform's receiver checks
-// signature, freshness, ciphertext, and for whom it is. If one of these fails, the answer is always the same 401. The reason is in the
-// log, and in the health of the configuration that the URL names, if there is one. A proven message is decided and recorded in one
-// write, which also makes it count only once. Then it is dispatched and answered.
+// A callback is proven before it is used. The handler finds its configuration and compares its
+// token; the platform's receiver checks signature, freshness, ciphertext, and for whom it is. If
+// one of these fails, the answer is always the same 401. The reason is in the log, and in the
+// health of the configuration that the URL names, if there is one. A proven message is decided and
+// recorded in one write, which also makes it count only once. Then it is dispatched and answered.
 type Handler struct {
 	service   *chat.Service
 	journal   *chat.Journal
@@ -89,7 +94,8 @@ const plainText = "text/plain; charset=utf-8"
 // ServeHTTP answers one callback. It logs one line, without token, query and body.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &entry{started: h.now()}
-	// A platform that hangs up delivers again. What was begun is not left half done for that: then the second is a duplicate.
+	// A platform that hangs up delivers again. What was begun is not left half done for that: then
+	// the second is a duplicate.
 	ctx := context.WithoutCancel(r.Context())
 	out := h.guarded(ctx, r, c)
 	c.status = out.Status
@@ -99,7 +105,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.log(ctx, h.now())
 }
 
-// guarded is serve, with a panic as an answer: the platform delivers again, the log has the stack, and the process goes on.
+// guarded is serve, with a panic as an answer: the platform delivers again, the log has the stack,
+// and the process goes on.
 func (h *Handler) guarded(ctx context.Context, r *http.Request, c *entry) (out *callback.Response) {
 	var panicked error
 	defer func() {
@@ -111,8 +118,9 @@ func (h *Handler) guarded(ctx context.Context, r *http.Request, c *entry) (out *
 	return h.serve(ctx, r, c)
 }
 
-// serve does the work on a callback, in the order that package webhook promises. How long a body may take is the server's to say: a sender that
-// is slow leaves the tables no less time, and is told what everybody is.
+// serve does the work on a callback, in the order that package webhook promises. How long a body
+// may take is the server's to say: a sender that is slow leaves the tables no less time, and is
+// told what everybody is.
 func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callback.Response {
 	in, flaw := read(r, h.now)
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
@@ -168,8 +176,8 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callbac
 	return h.command(ctx, e, receiver, received, c)
 }
 
-// command decides a message, records it, hands it on, and words the answer. The answer is made before the record, since from there on
-// nothing may go wrong any more.
+// command decides a message, records it, hands it on, and words the answer. The answer is made
+// before the record, since from there on nothing may go wrong any more.
 func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver callback.Receiver, received *callback.Received, c *entry) *callback.Response {
 	m := received.Message
 	command, _ := e.Command(m) // what is no command is decided so, and recorded
@@ -208,8 +216,9 @@ func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver cal
 	return out
 }
 
-// handover returns what is left to be done once a command is recorded; nil if nothing is. What goes to a target is answered by it, and
-// an answer that the platform's own response cannot carry goes the long way.
+// handover returns what is left to be done once a command is recorded; nil if nothing is. What goes
+// to a target is answered by it, and an answer that the platform's own response cannot carry goes
+// the long way.
 func handover(e *command.Endpoint, m *command.Message, d command.Decision, text string, carried bool) *chat.Handover {
 	switch {
 	case d.Allowed && d.Cause != command.CauseBuiltIn && e.Target.Type != command.TargetJournal:
@@ -220,7 +229,8 @@ func handover(e *command.Endpoint, m *command.Message, d command.Decision, text 
 	return nil
 }
 
-// startDispatch calls Dispatch. An error changes nothing for the platform: the command is recorded, and due in a minute.
+// startDispatch calls Dispatch. An error changes nothing for the platform: the command is recorded,
+// and due in a minute.
 func (h *Handler) startDispatch(ctx context.Context, ref command.Ref, c *entry) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), DispatchTime)
 	defer cancel()
@@ -247,7 +257,8 @@ func (h *Handler) note(ctx context.Context, ref command.Ref, n chat.Note) {
 	}
 }
 
-// refuse is the answer to a callback with the right URL that is not genuine, whatever is wrong with it.
+// refuse is the answer to a callback with the right URL that is not genuine, whatever is wrong with
+// it.
 func (h *Handler) refuse(ctx context.Context, e *command.Endpoint, c *entry, err error) *callback.Response {
 	var why *callback.Refusal
 	if !errors.As(err, &why) {

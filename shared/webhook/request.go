@@ -16,8 +16,9 @@ import (
 // MaxBody is the size of a callback's body, in bytes.
 const MaxBody = 1 << 20
 
-// parsePath reads the path of a webhook's URL from its end. What stands before /webhook/ is the gateway's. A configuration may be called
-// webhook too, so the parts are counted and the word is not searched for.
+// parsePath reads the path of a webhook's URL from its end. What stands before /webhook/ is the
+// gateway's. A configuration may be called webhook too, so the parts are counted and the word is
+// not searched for.
 func parsePath(path string) (ref command.Ref, token string, ok bool) {
 	var parts [4]string
 	for i := len(parts) - 1; i >= 0; i-- {
@@ -39,8 +40,9 @@ func IsPath(path string) bool {
 	return ok
 }
 
-// What a callback may have besides its body. It is counted before anything is made of it, since it may come from anybody. A platform
-// sends four parameters, of which one is a ciphertext, and about ten headers; gateways add some.
+// What a callback may have besides its body. It is counted before anything is made of it, since it
+// may come from anybody. A platform sends four parameters, of which one is a ciphertext, and about
+// ten headers; gateways add some.
 const (
 	maxParams  = 64
 	maxQuery   = 16 << 10 // bytes
@@ -54,7 +56,8 @@ func countHeaders(h http.Header) (n int) {
 	return n
 }
 
-// read reads a callback whole, once. A flaw is why it cannot be genuine, whatever its signature; that is told only once its URL is proven.
+// read reads a callback whole, once. A flaw is why it cannot be genuine, whatever its signature;
+// that is told only once its URL is proven.
 func read(r *http.Request, now func() time.Time) (in *callback.Request, flaw error) {
 	if n := countHeaders(r.Header); n > maxHeaders {
 		return nil, callback.Refuse(callback.StepRequest, "there are %d headers, and no platform sends more than %d", n, maxHeaders)
@@ -100,7 +103,8 @@ func readBody(r *http.Request) ([]byte, error) {
 // maxReceivers bounds the receivers that a process keeps; beyond it, any may go.
 const maxReceivers = 1000
 
-// receivers are what configurations were made into, so that a configuration that did not change is not made again.
+// receivers are what configurations were made into, so that a configuration that did not change is
+// not made again.
 type receivers struct {
 	make map[string]func(callback.Settings) (callback.Receiver, error)
 

@@ -11,9 +11,9 @@ import (
 // A Choice is what a person filled in or chose on a card, with the name of the field.
 type Choice struct{ Name, Value string }
 
-// Choices returns the members of an object as choices, other than those named: a text, a number, true
-// or false is one, a list of such is several, and what is empty is none. It reports false if a member
-// is something else, and so would be left out.
+// Choices returns the members of an object as choices, except the named ones. A text, a number,
+// true or false is one choice, and a list of them is several. Empty values are left out. It reports
+// false if a member is of another kind.
 func (f Fields) Choices(except ...string) (choices []Choice, whole bool) {
 	whole = true
 	for _, member := range f.node.Members {
@@ -36,11 +36,9 @@ func (f Fields) Choices(except ...string) (choices []Choice, whole bool) {
 	return choices, whole
 }
 
-// Act returns what a person said by a button or a menu: the command that the button carries, and behind
-// it what the person chose, each choice as one argument. A single choice is its value; of several with
-// names each is name=value. Where the button carries no command, the first choice is the command.
-//
-// A command without its choices would be half of what was meant.
+// Act returns the command of a button or a menu: the one that the button carries, with each choice
+// of the person as one argument. A single choice is its value; several named choices are name=value
+// each. If the button carries no command, the first choice is the command.
 func Act(cmd string, choices []Choice) string {
 	cmd = Fold(cmd)
 	if cmd == "" && len(choices) > 0 {

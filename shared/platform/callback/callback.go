@@ -1,6 +1,7 @@
-// Package callback is what the platforms share: what a Receiver is, and what reading the callbacks of every platform has in common.
-// Parameters occur once, timestamps have an exact number of digits, JSON is read strictly, a secret may have two values while it is
-// rotated, and text has no unusual spaces.
+// Package callback is what the platforms share: what a Receiver is, and what reading the callbacks
+// of every platform has in common. Parameters occur once, timestamps have an exact number of
+// digits, JSON is read strictly, a secret may have two values while it is rotated, and text has no
+// unusual spaces.
 package callback
 
 import (
@@ -16,26 +17,29 @@ import (
 	"chatconf/shared/document"
 )
 
-// Skew is how far a signed timestamp may be from now, either way, where the platform or the configuration does not say otherwise.
+// Skew is how far a signed timestamp may differ from now, unless the platform or the configuration
+// says otherwise.
 const Skew = 5 * time.Minute
 
-// Parameter returns a query parameter, which must stand there exactly once: of two, a proxy may have meant the other one.
+// Parameter returns a query parameter, which must occur exactly once: of two, a proxy may read the
+// other one.
 func Parameter(r *Request, name string) (string, error) {
 	return one("parameter", name, r.Query[name])
 }
 
-// HasParameter reports whether there is a query parameter of this name, be it empty.
+// HasParameter reports whether there is a query parameter of this name, even if it is empty.
 func HasParameter(r *Request, name string) bool {
 	_, ok := r.Query[name]
 	return ok
 }
 
-// Header returns a header, which must stand there exactly once. Its name counts in any case: gateways change it.
+// Header returns a header, which must occur exactly once. Its name may have any case, since
+// gateways change it.
 func Header(r *Request, name string) (string, error) {
 	return one("header", name, headers(r, name))
 }
 
-// HasHeader reports whether there is a header of this name, be it empty.
+// HasHeader reports whether there is a header of this name, even if it is empty.
 func HasHeader(r *Request, name string) bool { return headers(r, name) != nil }
 
 func headers(r *Request, name string) []string {
@@ -58,8 +62,8 @@ func one(what, name string, values []string) (string, error) {
 	return values[0], nil
 }
 
-// maxNonce is longer than any platform's nonce, and shorter than what a ciphertext could lose to it: where a signature is over texts that are
-// joined, whole blocks of one could become part of the other.
+// maxNonce is longer than the nonce of any platform, and too short for a nonce to take whole blocks
+// of a ciphertext: a signature may be over joined texts, between which characters can move.
 const maxNonce = 63
 
 // Nonce returns the query parameter nonce: printable ASCII without blanks.
@@ -92,7 +96,8 @@ func Millis(text string) (time.Time, error) {
 	return time.UnixMilli(n), nil
 }
 
-// SecondsOrMillis reads a timestamp of exactly ten or thirteen digits, seconds or milliseconds since 1970.
+// SecondsOrMillis reads a timestamp of exactly ten or thirteen digits, seconds or milliseconds
+// since 1970.
 func SecondsOrMillis(text string) (time.Time, error) {
 	if len(text) == 10 {
 		return Seconds(text)
@@ -104,7 +109,7 @@ func digits(text string) bool {
 	return text != "" && !strings.ContainsFunc(text, func(c rune) bool { return c < '0' || c > '9' })
 }
 
-// Fresh refuses a time that is further from now than window, either way.
+// Fresh refuses a time that differs from now by more than window.
 func Fresh(what string, now, at time.Time, window time.Duration) error {
 	age := now.Sub(at)
 	switch {
@@ -118,7 +123,7 @@ func Fresh(what string, now, at time.Time, window time.Duration) error {
 
 func round(d time.Duration) time.Duration { return d.Round(time.Second) }
 
-// Window returns how many seconds a setting gives, and fallback if it gives none.
+// Window returns the seconds of a setting as a duration, or fallback if it is not set.
 func Window(s Settings, key string, fallback, most time.Duration) (time.Duration, error) {
 	text := s.Get(key)
 	if text == "" {
@@ -144,8 +149,8 @@ func UpTo(most int) command.Shape {
 	}
 }
 
-// Secrets returns the values that a secret may have now: its own, and that of the setting <key>Previous, see command.Previous, while it is being rotated.
-// Without its own it is an error, since what is signed with nothing anybody can sign.
+// Secrets returns the values that a secret may have now: that of the key, and while it is rotated
+// that of <key>Previous. An empty secret is an error, since everyone could sign with it.
 func Secrets(s Settings, key string) ([]string, error) {
 	secret := s.Get(key)
 	if secret == "" {
@@ -158,8 +163,8 @@ func Secrets(s Settings, key string) ([]string, error) {
 	return all, nil
 }
 
-// Match returns the secret by which sign makes the signature, and whether there is one. It compares in constant time and tries every secret,
-// whichever fits.
+// Match returns the secret with which sign makes the signature, and whether there is one. It
+// compares in constant time and always tries every secret.
 func Match(secrets []string, signature []byte, sign func(secret string) []byte) (string, bool) {
 	found, ok := "", false
 	for _, secret := range secrets {
@@ -179,7 +184,8 @@ func Hex(text string, n int) ([]byte, bool) {
 	return b, err == nil
 }
 
-// Digest returns one short text for several, different if any of them is: for the id of a message that the platform gave none, and for guards.
+// Digest returns one short text for several texts. It differs if one of them differs. It is used
+// for guards, and for the id of a message without one.
 func Digest(parts ...string) string {
 	h := sha256.New()
 	for _, part := range parts {
@@ -189,7 +195,7 @@ func Digest(parts ...string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Acknowledge is the answer that says nothing.
+// Acknowledge is the empty answer.
 func Acknowledge() *Response { return &Response{Status: 200} }
 
 // JSON is an answer in JSON: body as document.Marshal writes it.

@@ -217,8 +217,8 @@ func TestFields(t *testing.T) {
 	}
 }
 
-// FuzzText holds that folding twice is folding once, that a cut text is short and still UTF-8, and that defused text shows as it was and holds no tag and
-// no mention.
+// FuzzText holds that folding twice is folding once, that a cut text is short and still UTF-8, and
+// that defused text shows as it was and holds no tag and no mention.
 func FuzzText(f *testing.F) {
 	for _, text := range []string{"", "a\r\r\nb", "<@all>", "钉钉", " \u200b x", "<<at>>", "\u200b\u00a0\u200b"} {
 		f.Add(text, 5)

@@ -23,9 +23,10 @@ const maxAnswer = 64 << 10
 // callTimeout is how long one call may take.
 const callTimeout = 10 * time.Second
 
-// A Client calls the platforms' APIs, for answers that come after the acknowledgement. It uses https to hosts that are named in the
-// code, follows no redirects, reads answers of bounded size in JSON, and keeps access tokens until they expire. Its errors hold no
-// address and no secret. One Client serves a whole process, since it keeps the tokens. A Client is safe for concurrent use.
+// A Client calls the platforms' APIs, for answers that come after the acknowledgement. It uses
+// https to hosts that are named in the code, follows no redirects, reads answers of bounded size in
+// JSON, and keeps access tokens until they expire. Its errors hold no address and no secret. One
+// Client serves a whole process, since it keeps the tokens. A Client is safe for concurrent use.
 type Client struct {
 	http *http.Client
 	now  func() time.Time
@@ -73,7 +74,7 @@ type Call struct {
 type Answer struct {
 	Status int
 	Fields
-	Raw string // as it came, cut: some answers are no JSON
+	Raw string // the body, cut; some answers are not JSON
 }
 
 // A CallError says that a platform refused a call, whatever the HTTP status.
@@ -82,7 +83,8 @@ type CallError struct {
 	Code string // the platform's own; empty if it answered without one
 	// Status is that of HTTP.
 	Status int
-	// Again says that the same call may succeed later: the platform is busy, or was called too often.
+	// Again says that the same call may succeed later: the platform is busy, or was called too
+	// often.
 	Again bool
 }
 
@@ -104,7 +106,8 @@ func (e final) Error() string { return string(e) }
 // Passing reports that it will not.
 func (final) Passing() bool { return false }
 
-// Final returns an error of a sender that a retry cannot fix: a setting is missing, or there is no way to answer.
+// Final returns an error of a sender that a retry cannot fix: a setting is missing, or there is no
+// way to answer.
 func Final(format string, args ...any) error { return final(fmt.Sprintf(format, args...)) }
 
 // printable keeps an error on one line, whatever the platform's code is.
@@ -122,11 +125,13 @@ func (a *Answer) Refused(what, code string, again bool) error {
 	return &CallError{what, code, a.Status, again || a.Status == http.StatusTooManyRequests || a.Status >= 500}
 }
 
-// errHost is why an address is not called: it came with a message, and may be anybody's.
+// errHost is the error for an address that is not called: it came with a message, and may lead
+// anywhere.
 const errHost final = "the address is not https at a host of the platform"
 
-// Do makes a call. That the platform answered something else than a JSON object is no error here; Fields are then empty, and what the caller wants of
-// them is not there. A URL with a user, a port or a fragment, with another scheme than https or at another host is not called.
+// Do makes a call. If the answer is not a JSON object, that is no error; its Fields are empty. Do
+// refuses a URL with a user, a port, a fragment, another scheme than https or a host that is not in
+// Hosts.
 func (c *Client) Do(ctx context.Context, call Call) (*Answer, error) {
 	u, err := url.Parse(call.URL.Reveal())
 	if err != nil || u.Scheme != "https" || u.User != nil || u.Opaque != "" || u.Fragment != "" || !slices.Contains(call.Hosts, u.Host) {
@@ -165,22 +170,24 @@ func (c *Client) Do(ctx context.Context, call Call) (*Answer, error) {
 	return answer, err
 }
 
-// A token is an access token, or that one is being fetched.
+// A token is an access token, or one that is being fetched.
 type token struct {
-	fetching chan struct{} // closed when text, until and err are there
+	fetching chan struct{} // closed when text, until and err are set
 	text     secret.Text
 	until    time.Time
 	err      error
 }
 
-// maxTokens bounds the tokens that a process keeps; beyond it, any may go. Those of apps that are no longer asked for would stay otherwise.
+// maxTokens bounds the tokens that a process keeps. Beyond it any one is dropped, since apps may be
+// used no longer.
 const maxTokens = 1000
 
-// early is how long before its end a token is not used any more.
+// early is how long before it expires a token is no longer used.
 const early = 2 * time.Minute
 
-// Token returns the access token of an app: the one that is kept under key, or a new one, which only one caller fetches at a time. The key tells apps and
-// their secrets apart. fetch returns the token and how long it lives.
+// Token returns the access token of an app: the cached one of key, or a new one. Only one caller
+// fetches a token at a time. The key is different for every app and secret. fetch returns the token
+// and its lifetime.
 func (c *Client) Token(ctx context.Context, key string, fetch func(context.Context) (secret.Text, time.Duration, error)) (secret.Text, error) {
 	for {
 		c.mu.Lock()
@@ -235,7 +242,8 @@ func (c *Client) drop(key string, t *token) {
 	}
 }
 
-// Forget drops the token that is kept under key, if it is still this one: the platform does not take it any more.
+// Forget drops the cached token of key if it is still this one. It is called when the platform no
+// longer accepts the token.
 func (c *Client) Forget(key string, text secret.Text) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -252,7 +260,8 @@ func (c *Client) Forget(key string, text secret.Text) {
 	}
 }
 
-// WithToken does something with an access token, and once more with a new one if it says that the token has expired.
+// WithToken calls do with an access token, and once more with a new one if do reports that the
+// token has expired.
 func (c *Client) WithToken(ctx context.Context, key string, fetch func(context.Context) (secret.Text, time.Duration, error), do func(token secret.Text) (expired bool, err error)) error {
 	for attempt := 0; ; attempt++ {
 		text, err := c.Token(ctx, key, fetch)
@@ -267,7 +276,8 @@ func (c *Client) WithToken(ctx context.Context, key string, fetch func(context.C
 	}
 }
 
-// Lifetime reads how long a token lives: a whole number of seconds, of which at most a day counts. It is zero if the text is none.
+// Lifetime parses the lifetime of a token, a whole number of seconds; more than a day is a day. It
+// is zero for other text.
 func Lifetime(text string) time.Duration {
 	var n int64
 	for _, c := range text {

@@ -52,7 +52,8 @@ func TestDo(t *testing.T) {
 	}
 }
 
-// An address comes with a message, whose signature may not cover it: only the platform's own hosts are called, by https.
+// An address comes with a message, whose signature may not cover it: only the platform's own hosts
+// are called, by https.
 func TestOtherAddressesAreNotCalled(t *testing.T) {
 	var called atomic.Int32
 	c := serve(t, func(http.ResponseWriter, *http.Request) { called.Add(1) })
@@ -184,7 +185,8 @@ func TestPassing(t *testing.T) {
 	}
 }
 
-// A panic while a token is fetched is that of the one request. Those who wait for the token, and those who come later, fetch it themselves.
+// A panic while a token is fetched is that of the one request. Those who wait for the token, and
+// those who come later, fetch it themselves.
 func TestPanicWhileATokenIsFetched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := callback.NewClient(callback.ClientOptions{})

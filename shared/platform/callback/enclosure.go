@@ -8,9 +8,9 @@ import (
 	"chatconf/shared/document"
 )
 
-// What is around a ciphertext has to be read before anything is proven, from anybody. So it is read
-// by readers of its own, which take hardly longer than the signature takes to compare, and know no
-// more than the platforms write: a few members without anything inside.
+// The text around a ciphertext must be read before a callback is proven, and everyone may send it.
+// Its readers take hardly longer than the comparison of the signature, and accept only what the
+// platforms write: a few members with texts or numbers.
 const (
 	// MaxEnclosure is how long the body with a ciphertext may be, in bytes. The largest that the
 	// documents allow is a change of the address book with a thousand people, of less than 100 KiB.
@@ -52,7 +52,7 @@ func (e Enclosure) Has(name string) bool {
 	return false
 }
 
-// add takes a member, and reports whether there may be one more, and none of this name is there.
+// add adds a member. It reports false if there are too many, or already one of this name.
 func (e *Enclosure) add(p part) bool {
 	if len(e.parts) == maxParts {
 		return false
@@ -66,7 +66,7 @@ func (e *Enclosure) add(p part) bool {
 	return true
 }
 
-// refuseEnclosure is the error of a body that is not read, near a byte.
+// refuseEnclosure returns the error of a body that cannot be read, with the position in bytes.
 func refuseEnclosure(format string, at int) error {
 	return Refuse(StepDecode, "the body is not the %s around a ciphertext: "+
 		"at most %d members, each once, each a text or a number; near byte %d", format, maxParts, at)
@@ -85,8 +85,8 @@ func ReadEnclosureJSON(body []byte) (Enclosure, error) {
 	return e, nil
 }
 
-// ReadEnclosureXML reads an enclosure in XML: texts right below the root xml, plain or in a CDATA section,
-// of ASCII. Its error is a *Refusal of StepDecode.
+// ReadEnclosureXML reads an enclosure in XML: texts right below the root xml, plain or in a CDATA
+// section, of ASCII. Its error is a *Refusal of StepDecode.
 func ReadEnclosureXML(body []byte) (Enclosure, error) {
 	if err := checkEnclosure(body); err != nil {
 		return Enclosure{}, err
@@ -110,13 +110,13 @@ func checkEnclosure(body []byte) error {
 	return nil
 }
 
-// An enclosureReader goes over the text of an enclosure once.
+// An enclosureReader reads the text of an enclosure once, from its beginning to its end.
 type enclosureReader struct {
 	text string
 	at   int
 }
 
-// skip goes over what is next if it is that.
+// skip skips a text if it is next, and reports whether it was.
 func (r *enclosureReader) skip(what string) bool {
 	if !strings.HasPrefix(r.text[r.at:], what) {
 		return false
@@ -243,7 +243,7 @@ func (r *enclosureReader) xml() (e Enclosure, ok bool) {
 	}
 }
 
-// declaration goes over an XML declaration of UTF-8.
+// declaration skips an XML declaration of UTF-8.
 func (r *enclosureReader) declaration() bool {
 	end := strings.Index(r.text[r.at:], "?>")
 	if end < 0 || end > 128 {

@@ -15,28 +15,32 @@ import (
 	"time"
 )
 
-// WeCom and DingTalk put their callbacks into an envelope: SHA-1 over a token, the time, a nonce and the ciphertext, and AES-256-CBC
-// inside. Both published one sample library for it, and both accept the answer in the same envelope.
+// WeCom and DingTalk put their callbacks into an envelope: SHA-1 over a token, the time, a nonce
+// and the ciphertext, and AES-256-CBC inside. Both published one sample library for it, and both
+// accept the answer in the same envelope.
 //
-// The signature is over four texts that are sorted and joined with nothing between them. So time and nonce can change places, and
-// digits can move between them, without changing it. A Box therefore requires a time of an exact number of digits, no decision rests
-// on time and nonce, and a message without a time inside the envelope must pass Current.
+// The signature is over four texts that are sorted and joined with nothing between them. So time
+// and nonce can change places, and digits can move between them, without changing it. A Box
+// therefore requires a time of an exact number of digits, no decision rests on time and nonce, and
+// a message without a time inside the envelope must pass Current.
 // https://developer.work.weixin.qq.com/document/path/90968
 
-// blockSize is what plaintexts are padded to a multiple of, in bytes: twice the cipher's own.
+// blockSize is the size in bytes to whose multiples plaintexts are padded: twice the block of the
+// cipher.
 const blockSize = 32
 
-// headerSize is what stands before the message: sixteen random bytes and its length.
+// headerSize is the size of what comes before the message: sixteen random bytes and its length.
 const headerSize = 16 + 4
 
-// errDamaged is why a ciphertext does not open, whatever it was: nobody is told more.
+// errDamaged is the error of every ciphertext that does not open: no cause is given away.
 var errDamaged = errors.New("callback: the ciphertext is damaged or was made with another key")
 
 // An EnvelopeKey encrypts.
 type EnvelopeKey struct{ aes [32]byte }
 
-// ParseEnvelopeKey reads an EncodingAESKey: 43 characters that with "=" are base64 of 32 bytes. The last character carries four bits; the platforms'
-// own keys leave the others set, so they are not looked at.
+// ParseEnvelopeKey reads an EncodingAESKey: 43 characters that with "=" are base64 of 32 bytes.
+// Only four bits of the last character count. The platforms' own keys have other bits set there, so
+// those are ignored.
 func ParseEnvelopeKey(text string) (EnvelopeKey, error) {
 	var k EnvelopeKey
 	if len(text) != 43 || strings.ContainsAny(text, "\r\n") {
@@ -62,8 +66,9 @@ func sign(token, timestamp, nonce, encrypt string) []byte {
 	return sum[:]
 }
 
-// Open decrypts what Seal, or the platform, made, whose length is a multiple of so many bytes: base64 in its one canonical form, padding of one
-// to 32 bytes that are all checked, a length that leaves just the receive id behind the message. Its error is the same whatever is wrong.
+// Open decrypts a ciphertext of Seal or of the platform, whose length must be a multiple of so many
+// bytes. It must be canonical base64. The padding is of one to 32 bytes, which are all checked.
+// Behind the message is the receive id. The error is always the same.
 func (k EnvelopeKey) Open(encrypt string, multiple int) (message, receiver string, err error) {
 	b, err := base64.StdEncoding.Strict().DecodeString(encrypt)
 	if err != nil || strings.ContainsAny(encrypt, "\r\n") || len(b) < 2*aes.BlockSize || len(b)%multiple != 0 {
@@ -120,8 +125,9 @@ type Box struct {
 	setting  string // names what the receive id comes from, for refusals
 }
 
-// NewBox makes a Box of the settings that hold the token and the EncodingAESKey. While they are being rotated each may be one of two. The length of
-// a ciphertext must be a multiple of the given, 16 or 32. The receive id comes from the setting receiver.
+// NewBox makes a Box of the settings that hold the token and the EncodingAESKey. While they are
+// rotated, each may have two values. The length of a ciphertext must be a multiple of the given
+// one, 16 or 32. The receive id comes from the setting receiver.
 func NewBox(s Settings, token, key, receiver string, multiple int) (*Box, error) {
 	tokens, err := Secrets(s, token)
 	if err != nil {
@@ -142,14 +148,16 @@ func NewBox(s Settings, token, key, receiver string, multiple int) (*Box, error)
 	return box, nil
 }
 
-// A Session is how an envelope was made, and how its answer is: with the token and the key that fitted it.
+// A Session holds the token and the key with which an envelope was made. Its answer is made with
+// the same.
 type Session struct {
 	token    string
 	key      EnvelopeKey
 	receiver string
 }
 
-// Verify returns the session of an envelope whose signature is genuine. Nothing of it is decrypted yet.
+// Verify returns the session of an envelope whose signature is genuine. Nothing of it is decrypted
+// yet.
 func (b *Box) Verify(signature, timestamp, nonce, encrypt string) (*Session, error) {
 	sum, ok := Hex(signature, sha1.Size)
 	if !ok {
@@ -166,7 +174,8 @@ func (b *Box) Verify(signature, timestamp, nonce, encrypt string) (*Session, err
 	return &Session{token: token}, nil
 }
 
-// Open decrypts the envelope of a session, for one of the given receive ids; an empty one stands for itself.
+// Open decrypts the envelope of a session, which must be for one of the given receive ids. An empty
+// id is an id, too.
 func (b *Box) Open(s *Session, encrypt string, receivers ...string) (string, error) {
 	refusal := Refuse(StepDecrypt, "the ciphertext is damaged, or was not made with the EncodingAESKey of this configuration")
 	for _, key := range b.keys {
@@ -185,15 +194,16 @@ func (b *Box) Open(s *Session, encrypt string, receivers ...string) (string, err
 	return "", refusal
 }
 
-// since is the earliest time that Current looks for. What has no time inside are messages to WeCom's
-// robots, which did not call back before 2025, and checks and events that do nothing.
+// since is the earliest time that Current looks for. Only messages to WeCom's robots, and checks
+// and events without effect, have no time inside. Those robots did not call back before 2025.
 var since = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// Current refuses a genuine time and nonce that may be an old callback made fresh: they prove an earlier
-// time just as well, if they change places or digits move from one to the other. What has a time inside
-// of the envelope does not need it. WeCom's nonces are often ten digits, and some are the time a few
-// hours ahead: such a callback would be fresh once more at that hour. A nonce that is by chance a time
-// between 2025 and now is refused too; of random ones up to 2³¹ that is about one in 30.
+// Current refuses a genuine time and nonce that may be those of an old callback. If the two change
+// places, or digits move between them, the same signature proves another time. A message with a
+// time inside the envelope does not need this check. WeCom's nonces are often ten digits, and some
+// are a time a few hours ahead: such a callback would be fresh again at that hour. A nonce that
+// happens to be a time between 2025 and now is refused, too; of random nonces up to 2³¹ that is
+// about one in 30.
 func Current(now time.Time, timestamp, nonce string, window time.Duration) error {
 	for _, text := range otherTimes(timestamp, nonce) {
 		at, err := SecondsOrMillis(text)
@@ -206,9 +216,9 @@ func Current(now time.Time, timestamp, nonce string, window time.Duration) error
 	return nil
 }
 
-// otherTimes returns the times, of ten digits or thirteen, that a callback with the same signature may
-// have had: what begins or ends the digits of both, and the nonce itself, which may stand apart from the
-// time where the token sorts between the two.
+// otherTimes returns the other times, of ten or thirteen digits, that a callback with the same
+// signature may have: the beginning and the end of the digits of both, and the nonce itself, if the
+// token is sorted between the two.
 func otherTimes(timestamp, nonce string) []string {
 	joined := timestamp + nonce
 	if nonce < timestamp {
@@ -229,7 +239,7 @@ func otherTimes(timestamp, nonce string) []string {
 	return times
 }
 
-// An Envelope is an answer in its envelope.
+// An Envelope is a sealed answer.
 type Envelope struct{ Encrypt, Signature, Timestamp, Nonce string }
 
 // Seal encrypts the answer to the envelope of a session, and signs it.

@@ -118,7 +118,8 @@ func TestEveryPublishedSampleIsDamagedByAnyChange(t *testing.T) {
 				if changed == s["encrypt"] {
 					continue
 				}
-				// The envelope's cipher authenticates nothing, so a change may open: but never to the same message, which would be two forms of one.
+				// The envelope's cipher authenticates nothing, so a change may open: but never to
+				// the same message, which would be two forms of one.
 				message, receiver, err := k.Open(changed, 32)
 				if err == nil && message == s["message"] && receiver == s["receiver"] && at > 22 {
 					t.Errorf("%s: changed at %d it opens to the same", name, at)
@@ -216,7 +217,8 @@ func TestNewBox(t *testing.T) {
 	}
 }
 
-// While both are rotated, either token goes with either key: a console may save them one after the other.
+// While both are rotated, either token goes with either key: a console may save them one after the
+// other.
 func TestRotation(t *testing.T) {
 	const oldKey = "anoldkeyanoldkeyanoldkeyanoldkeyanoldkeyano"
 	box, err := callback.NewBox(settings("TokenPrevious", "oldtoken", "KeyPrevious", oldKey), "Token", "Key", "Receiver", 32)
@@ -287,7 +289,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// FuzzOpen holds that whatever opens is what Seal makes of it with the same random bytes, or has other padding: there is no second form.
+// FuzzOpen holds that whatever opens is what Seal makes of it with the same random bytes, or has
+// other padding: there is no second form.
 func FuzzOpen(f *testing.F) {
 	for _, s := range samples(f) {
 		f.Add(s["encrypt"], s["key"])
@@ -338,7 +341,8 @@ func FuzzSeal(f *testing.F) {
 	})
 }
 
-// An old callback is not made fresh by exchanging its time and its nonce, or by moving digits between them.
+// An old callback is not made fresh by exchanging its time and its nonce, or by moving digits
+// between them.
 func TestCurrent(t *testing.T) {
 	now := time.Unix(1_795_420_800, 0) // 2026-11-23
 	for name, test := range map[string]struct {

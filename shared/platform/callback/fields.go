@@ -4,8 +4,9 @@ import (
 	"chatconf/shared/document"
 )
 
-// Fields are the members of a JSON object. Keys count exactly and stand there once. The first member that is not of the kind it is read as
-// makes Err not nil, for all fields of the same text; null counts as absent.
+// Fields are the members of a JSON object. A key is exact and occurs once; null counts as absent.
+// If a member has another kind than the one it is read as, Err returns the first such mistake, for
+// all fields of the same text.
 type Fields struct {
 	node *document.Node
 	path string
@@ -39,7 +40,8 @@ func (f Fields) Text(key string) string { return f.literal(key, document.String,
 // Number returns the text of a number, empty if it is absent.
 func (f Fields) Number(key string) string { return f.literal(key, document.Number, document.Number) }
 
-// NumberOrText returns the text of a number, or a string: some platforms' documents and samples do not agree on which it is.
+// NumberOrText returns the text of a number, or a string, for members whose kind differs between
+// the platform's documents and samples.
 func (f Fields) NumberOrText(key string) string {
 	return f.literal(key, document.Number, document.String)
 }
@@ -75,7 +77,7 @@ func (f Fields) Object(key string) Fields {
 	return under
 }
 
-// Objects returns the members that are objects, in their order, whatever their keys are.
+// Objects returns the members that are objects, in their order.
 func (f Fields) Objects() []Fields {
 	var objects []Fields
 	for _, member := range f.node.Members {
@@ -86,7 +88,8 @@ func (f Fields) Objects() []Fields {
 	return objects
 }
 
-// Inner returns the object that a string holds as JSON, one without members if the string is absent.
+// Inner returns the object that a string holds as JSON, one without members if the string is
+// absent.
 func (f Fields) Inner(key string) Fields {
 	path := document.Under(f.path, key)
 	under := Fields{&document.Node{Kind: document.Object}, path, f.bad}
@@ -124,7 +127,7 @@ func (f Fields) objects(path string, items []*document.Node) []Fields {
 	return objects
 }
 
-// Each is Items, also where there is one object in place of an array.
+// Each is Items, but also accepts one object in place of an array.
 func (f Fields) Each(key string) []Fields {
 	if n := f.get(key); n != nil && n.Kind == document.Object {
 		return []Fields{f.Object(key)}
@@ -132,7 +135,7 @@ func (f Fields) Each(key string) []Fields {
 	return f.Items(key)
 }
 
-// EachText is Texts, also where there is one string in place of an array.
+// EachText is Texts, but also accepts one string in place of an array.
 func (f Fields) EachText(key string) []string {
 	if f.IsText(key) {
 		return []string{f.Text(key)}

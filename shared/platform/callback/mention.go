@@ -44,14 +44,16 @@ type Heard struct {
 	Name   string // what is mentioned where BotName should be, if BotName is set and not mentioned; see Received
 }
 
-// Hear takes the mentions that call the bot off a message. It is the one rule of all platforms:
+// Hear removes the mentions that call the bot. All platforms share this rule:
 //
-// The bot is who an id or an entity says it is, else who is called botName. The mentions at the head, whoever they are, are taken off, and so is the
-// bot's mention anywhere else. A mark such as : , or 、 right behind a mention that is taken off goes with it. Any other mention is an argument and stays as
-// it is.
+// An id or an entity tells which mention is the bot's; without one, the name botName does. The
+// mentions before the command are removed, of anyone, and so is the bot's mention anywhere else. A
+// mark such as : , or 、 right after a removed mention is removed with it. Any other mention is an
+// argument and stays as it is.
 //
-// Where nothing tells which mention of several is the bot's, the ones at the head are enough. A single one at the end is the bot's too, since
-// somebody called it. Else it is not known what is an argument, and the message is not to be run.
+// If nothing tells which of several mentions is the bot's, mentions before the command are enough.
+// A single mention at the end is the bot's too, since the platform delivers only messages that
+// mention it. Otherwise the arguments are not known, and the message must not run.
 func Hear(parts []Part, botName string, way Way) Heard {
 	parts = slices.Clone(parts)
 	var h Heard
@@ -88,7 +90,7 @@ func Hear(parts []Part, botName string, way Way) Heard {
 	return h
 }
 
-// guess finds the bot's mention where neither ids nor names tell it, and marks it.
+// guess finds and marks the bot's mention when neither ids nor names tell it.
 func guess(parts []Part, head, candidates int, way Way) (found bool, unread string) {
 	isCandidate := func(p Part) bool { return p.Mention && p.Whose == Unknown }
 	if slices.ContainsFunc(parts[:head], isCandidate) && (way == Called || candidates == 1) {
@@ -105,7 +107,8 @@ func guess(parts []Part, head, candidates int, way Way) (found bool, unread stri
 	return false, command.UnreadMention
 }
 
-// headOf returns how many parts the mentions at the head are, with the blanks and marks between them.
+// headOf returns the number of parts at the head that are mentions, or blanks and marks between
+// them.
 func headOf(parts []Part) int {
 	head := 0
 	for i, p := range parts {
@@ -143,7 +146,8 @@ func join(parts []Part, head int) string {
 	return Fold(b.String())
 }
 
-// spaced returns text as it goes on behind what is written, one blank between them where there is one or a mention was.
+// spaced returns text as it continues what is written, with one blank where there is one or a
+// mention was.
 func spaced(b *strings.Builder, text string) string {
 	before, _ := utf8.DecodeLastRuneInString(b.String())
 	after, size := utf8.DecodeRuneInString(text)
@@ -156,14 +160,16 @@ func spaced(b *strings.Builder, text string) string {
 	return text
 }
 
-// What people type right behind a mention: marks may stand between it and the command, and enders end a sentence with it.
+// What people type right after a mention: a mark may come before the command, and an ender ends a
+// sentence.
 const (
 	marks  = ":：,，、"
 	enders = ".。!！;；"
 )
 
-// unmarked returns text without the mark that belongs to the mention before it. At the head there may be blanks before the mark, and the command
-// right behind it; elsewhere a word must end with it.
+// unmarked returns text without the mark that belongs to the mention before it. At the head, blanks
+// may come before the mark and the command right after it. Elsewhere a blank or the end must
+// follow.
 func unmarked(text string, head bool) string {
 	rest := text
 	if head {
@@ -180,7 +186,8 @@ func unmarked(text string, head bool) string {
 	return text
 }
 
-// tail returns what text, which follows a mention, has in it besides blanks and the mark that goes with the mention.
+// tail returns text, which follows a mention, without blanks and without the mark that belongs to
+// the mention.
 func tail(text string) string {
 	return strings.TrimFunc(unmarked(strings.TrimFunc(text, blank), true), blank)
 }
@@ -191,8 +198,9 @@ func blank(c rune) bool { return unicode.IsSpace(c) || c == '\u200b' || c == '\u
 // everybody are the names by which clients mention all of a conversation.
 var everybody = map[string]bool{"all": true, "everyone": true, "everybody": true, "here": true, "channel": true, "所有人": true, "全体成员": true, "全员": true}
 
-// Split finds the mentions in plain text, where clients write them as @ and a name: at the beginning of a word, up to the word's end or a mark; of botName all of
-// it, be there blanks in it or not. Nothing but the name tells whose they are.
+// Split finds the mentions in plain text, where clients write @ and a name. A mention begins at the
+// beginning of a word and ends at the word's end or at a mark; the name botName may have blanks.
+// Only the name tells whose a mention is.
 func Split(text, botName string) []Part {
 	var parts []Part
 	begun, start := 0, true // where the text began that is not in parts yet, and whether a word may begin here
@@ -227,7 +235,7 @@ func Split(text, botName string) []Part {
 	return parts
 }
 
-// nameAt returns how long the name is that text begins with, in bytes: botName if it is that.
+// nameAt returns the length in bytes of the name that text begins with, which may be botName.
 func nameAt(text, botName string) int {
 	if n := prefixName(text, botName); n > 0 {
 		if c, size := utf8.DecodeRuneInString(text[n:]); size == 0 || blank(c) || strings.ContainsRune(marks+enders, c) {
@@ -240,8 +248,8 @@ func nameAt(text, botName string) int {
 	return len(text)
 }
 
-// prefixName returns how much of text is the name, in any case and width; where the name has blanks, text may have any number of them. It is 0 if
-// text begins otherwise.
+// prefixName returns how many bytes of text are the name, in any case and width. A blank in the
+// name fits any number of blanks. It returns 0 if text does not begin with the name.
 func prefixName(text, name string) int {
 	at := 0
 	for _, want := range strings.TrimFunc(name, blank) {
@@ -258,7 +266,7 @@ func prefixName(text, name string) int {
 	return at
 }
 
-// sameName reports whether two names are the same in any case and width, whatever blanks are in them.
+// sameName reports whether two names are the same, regardless of case, width and blanks.
 func sameName(a, b string) bool { return name(a) != "" && name(a) == name(b) }
 
 func name(s string) string {
@@ -270,7 +278,7 @@ func name(s string) string {
 	}, strings.TrimPrefix(s, "@"))
 }
 
-// foldRune returns the one character of all that differ from c by case or width only.
+// foldRune returns the same character for all that differ only in case or width.
 func foldRune(c rune) rune {
 	if '！' <= c && c <= '～' {
 		c -= '！' - '!'

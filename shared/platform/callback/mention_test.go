@@ -126,7 +126,8 @@ func TestHearOfMentions(t *testing.T) {
 	}
 }
 
-// FuzzMention holds that a text is split without a loss, and that what is heard of it is a part of it in its order.
+// FuzzMention holds that a text is split without a loss, and that what is heard of it is a part of
+// it in its order.
 func FuzzMention(f *testing.F) {
 	for _, seed := range []string{"@ops: restart i-1", "@Bob @Robot A restart", "restart @所有人", "a@b @", "＠x，@y", "\u2005@a\u2005\u200b!", "@\xff x"} {
 		f.Add(seed, "Robot A", uint8(0))

@@ -12,18 +12,21 @@ import (
 	"chatconf/shared/secret"
 )
 
-// A Receiver belongs to one configuration: it proves that a callback is genuine, reads it and formats the answer.
-// It holds secrets, does no I/O, and is safe for concurrent use.
+// A Receiver belongs to one configuration: it proves that a callback is genuine, reads it and
+// formats the answer. It holds secrets, does no I/O, and is safe for concurrent use.
 type Receiver interface {
-	// Receive proves that a callback comes from the platform, is fresh and is meant for this configuration, and reads it.
-	// Its error is a *Refusal; the caller of the webhook is not told the reason.
+	// Receive proves that a callback comes from the platform, is fresh and is meant for this
+	// configuration, and reads it. Its error is a *Refusal; the caller of the webhook is not told
+	// the reason.
 	Receive(r *Request) (*Received, error)
-	// Answer makes the answer to a callback that Receive returned. It carries text where the platform has immediate replies, and
-	// is an acknowledgement otherwise. Text is shown literally: nothing in it becomes markup or a mention.
+	// Answer makes the answer to a callback that Receive returned. It carries text where the
+	// platform has immediate replies, and is an acknowledgement otherwise. Text is shown literally:
+	// nothing in it becomes markup or a mention.
 	Answer(in *Received, text string) (*Response, error)
 }
 
-// Settings are the values of a configuration, by key, with the secrets unsealed. All values print as a mask, since some are secrets.
+// Settings are the values of a configuration, by key, with the secrets unsealed. All values print
+// as a mask, since some are secrets.
 type Settings map[string]secret.Text
 
 // Get returns the value of a setting, empty if it is not set.
@@ -38,7 +41,8 @@ type Request struct {
 	Now    time.Time
 }
 
-// Digest returns a hash of the method, the parameters and the body. It is different for every callback.
+// Digest returns a hash of the method, the parameters and the body. It is different for every
+// callback.
 func (r *Request) Digest() []byte {
 	h := sha256.New()
 	for _, part := range [...]string{r.Method, r.Query.Encode(), string(r.Body)} {
@@ -51,7 +55,8 @@ func (r *Request) Digest() []byte {
 type Received struct {
 	// Handshake, if set, is the whole answer: the platform asked whether this URL is alive.
 	Handshake *Response
-	// Message is what a person sent. Without one, and without a handshake, there is nothing to do but to acknowledge.
+	// Message is what a person sent. Without one, and without a handshake, there is nothing to do
+	// but to acknowledge.
 	Message *command.Message
 	// Kind is what a callback without a message and a handshake is, as the platform calls it, such
 	// as reaction_added or message/channel_join. Health counts it under this.
@@ -62,8 +67,9 @@ type Received struct {
 	// Mention is the name that the message mentions where it should mention BotName, for the
 	// configuration's health; empty if there is no such name.
 	Mention string
-	// Guards are what may be seen only once besides the message's id, where a signature does not cover the body: a second message under
-	// the same guard is forged. They are spent by what is no message as well, and not by what is refused.
+	// Guards are what may be seen only once besides the message's id, where a signature does not
+	// cover the body: a second message under the same guard is forged. They are spent by what is no
+	// message as well, and not by what is refused.
 	Guards []string
 	// State is the receiver's own, for Answer: a nonce, a user id.
 	State any
@@ -74,12 +80,14 @@ type Response struct {
 	Status      int
 	ContentType string
 	Body        []byte
-	// Carries says that the platform shows the text that was given to Answer. Where it does not, the text goes by a Sender.
+	// Carries says that the platform shows the text that was given to Answer. Where it does not,
+	// the text goes by a Sender.
 	Carries bool
 }
 
-// A Step is where a callback was refused, as the log and GetChatConfigurationHealth name it. StepFind is in the log alone: of an unknown URL there is no
-// health to be told, and a wrong token is the step token there.
+// A Step is where a callback was refused, as the log and GetChatConfigurationHealth name it.
+// StepFind is in the log alone: of an unknown URL there is no health to be told, and a wrong token
+// is the step token there.
 type Step string
 
 // The steps, in the order of work.
@@ -95,7 +103,8 @@ const (
 	StepReplay        Step = "replay"        // what may be seen once was seen before, with another message
 )
 
-// A Refusal says why a callback was refused. It holds no secret and nothing that an attacker could not know.
+// A Refusal says why a callback was refused. It holds no secret and nothing that an attacker could
+// not know.
 type Refusal struct {
 	Step   Step
 	Reason string // for the owner of the configuration: what is wrong, and what would be right
@@ -110,7 +119,7 @@ func Refuse(step Step, format string, args ...any) error {
 
 // A Sender delivers answers that come after the acknowledgement, through the platform's own API.
 type Sender interface {
-	// Send answers a message with text, shown as it is. Its error may say by a method Passing() bool whether another attempt can
-	// help; without one it can.
+	// Send answers a message with text, shown as it is. Its error may say by a method Passing()
+	// bool whether another attempt can help; without one it can.
 	Send(ctx context.Context, to command.ReplyTo, text string) error
 }

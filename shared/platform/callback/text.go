@@ -8,8 +8,9 @@ import (
 	"chatconf/shared/command"
 )
 
-// Fold makes ordinary spaces of the odd ones that people's input methods and the platforms' editors leave, line ends of every kind \n, and takes
-// blanks off both ends. Other control characters stay, for the parser of commands to refuse.
+// Fold replaces the unusual spaces of input methods and editors by ordinary ones and every kind of
+// line end by \n, and removes blanks at both ends. Other control characters stay, so that the
+// parser of commands refuses them.
 func Fold(text string) string {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	text = strings.Map(func(c rune) rune {
@@ -26,8 +27,9 @@ func Fold(text string) string {
 	return strings.Trim(text, " \n")
 }
 
-// Word makes one word of a name, whatever it is: people choose their names, and one with blanks or quotes in it would add words to the command of
-// whoever mentions them. What is neither a letter, a digit nor one of -._@ becomes _, and what is longer than a name is cut: a short text may mention it very often.
+// Word makes one word of a name. People choose their names, and blanks or quotes in a name would
+// add words to a command that mentions it. Every character but letters, digits and -._@ becomes _.
+// A long name is cut, since a short text may mention it very often.
 func Word(name string) string {
 	return Cut(strings.Map(func(c rune) rune {
 		if unicode.IsLetter(c) || unicode.IsMark(c) || unicode.IsDigit(c) || strings.ContainsRune("-._@", c) {
@@ -40,7 +42,8 @@ func Word(name string) string {
 // maxName is how long a name in a message's text may be, in bytes.
 const maxName = 128
 
-// Cut shortens text to at most so many bytes, and says so with an ellipsis, which counts.
+// Cut shortens text to at most so many bytes. A shortened text ends in an ellipsis, which is
+// counted.
 func Cut(text string, most int) string {
 	const ellipsis = "…"
 	if len(text) <= most {
@@ -53,12 +56,13 @@ func Cut(text string, most int) string {
 	return text[:cut] + ellipsis
 }
 
-// Defuse puts a space of no width behind every < and @, so that no tag, link or mention comes of text that is shown as it is otherwise.
+// Defuse puts a zero-width space after every < and @, so that text does not become a tag, a link or
+// a mention.
 func Defuse(text string) string { return defuser.Replace(text) }
 
 var defuser = strings.NewReplacer("<", "<\u200b", "@", "@\u200b")
 
-// Plain takes off what Defuse put in.
+// Plain removes what Defuse inserted.
 func Plain(text string) string { return plainer.Replace(text) }
 
 var plainer = strings.NewReplacer("<\u200b", "<", "@\u200b", "@")
@@ -66,8 +70,8 @@ var plainer = strings.NewReplacer("<\u200b", "<", "@\u200b", "@")
 // maxID is how long a platform's id of a message, or the name of a user, may be, in bytes.
 const maxID = 256
 
-// Check refuses a message whose ids are not what a table, a log line or a grant could hold, and cleans the name that is only for people.
-// Nobody may be its user.
+// Check refuses a message whose ids do not fit a table, a log line or a grant. It cleans the user's
+// name, which is only for people. The user may be empty.
 func Check(m *command.Message) error {
 	switch {
 	case m.ID == "":
@@ -93,8 +97,8 @@ func Check(m *command.Message) error {
 // unseen reports whether a character has no place in an id: blanks, control and format characters.
 func unseen(c rune) bool { return unicode.IsSpace(c) || unicode.Is(unicode.C, c) }
 
-// Gap returns the parts of a message with a blank at their end, where they end in a word: a picture
-// between two words, or the end of a line, makes them no one word.
+// Gap returns the parts of a message with a blank at the end if they end in a word. So two words
+// with a picture or a line end between them do not become one.
 func Gap(parts []Part) []Part {
 	if len(parts) == 0 {
 		return parts

@@ -1,4 +1,5 @@
-// Package dingtalk is DingTalk (钉钉): the settings of a configuration of type DingTalk, its callbacks and its answers.
+// Package dingtalk is DingTalk (钉钉): the settings of a configuration of type DingTalk, its
+// callbacks and its answers.
 package dingtalk
 
 import (

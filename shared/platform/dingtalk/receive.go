@@ -17,7 +17,8 @@ import (
 	"chatconf/shared/secret"
 )
 
-// The headers that tell a robot's message and a card's action apart. An event has its signature in the query.
+// The headers that tell a robot's message and a card's action apart. An event has its signature in
+// the query.
 const (
 	robotSignature = "sign"
 	robotTimestamp = "timestamp"
@@ -31,7 +32,8 @@ const (
 	toPerson = "person" // ReplyTo.ID is a userid
 )
 
-// maxText is how long an answer may be, in bytes. https://open.dingtalk.com/document/orgapp/robot-sends-a-group-chat-message
+// maxText is how long an answer may be, in bytes.
+// https://open.dingtalk.com/document/orgapp/robot-sends-a-group-chat-message
 const maxText = 12_000
 
 type receiver struct {
@@ -49,8 +51,8 @@ type receiver struct {
 
 var _ callback.Receiver = (*receiver)(nil)
 
-// NewReceiver returns the receiver of a configuration of type DingTalk. It takes a robot's messages, and the actions of cards and the events
-// of a subscription if their secrets are set.
+// NewReceiver returns the receiver of a configuration of type DingTalk. It accepts a robot's
+// messages, and the actions of cards and the events of a subscription if their secrets are set.
 func (Platform) NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	r := &receiver{
 		owner:     cmp.Or(s.Get("DingTalkOwnerKey"), s.Get("DingTalkClientId")),
@@ -83,8 +85,9 @@ func (Platform) NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	return r, nil
 }
 
-// Receive implements callback.Receiver. Which of three ways of signing a callback uses is told by where its signature stands; one with two
-// signatures is refused, so that none can stand in for another.
+// Receive implements callback.Receiver. A callback is signed in one of three ways, and the place of
+// its signature tells which. A callback with two signatures is refused, so that one cannot replace
+// another.
 func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 	if in.Method != "POST" {
 		return nil, callback.Refuse(callback.StepRequest, "DingTalk calls by POST, not %s", callback.Cut(in.Method, 16))
@@ -110,7 +113,8 @@ type stamp struct {
 	time     time.Time
 }
 
-// signed checks a signature over the time alone, as robots and cards have it, and that the time is fresh.
+// signed checks a signature that covers only the time, as robots and cards have it, and that the
+// time is fresh.
 func (r *receiver) signed(in *callback.Request, signature, timestamp string, read func(string) (time.Time, error), secrets []string, message func(at, secret string) string) (*stamp, error) {
 	sign, err := callback.Header(in, signature)
 	if err != nil {
@@ -142,8 +146,9 @@ func (r *receiver) signed(in *callback.Request, signature, timestamp string, rea
 	return &stamp{at, sign, sent}, nil
 }
 
-// robot takes a message to a robot. Its signature covers the time and not the body, so one pair of time and signature, once leaked, would prove
-// anything as long as it is fresh; it is given as a guard, to prove one message only.
+// robot reads a message to a robot. Its signature covers the time and not the body. A leaked pair of
+// time and signature would prove any message while it is fresh. So the pair is a guard: it proves
+// only one message.
 // https://open.dingtalk.com/document/orgapp/receive-message
 func (r *receiver) robot(in *callback.Request) (*callback.Received, error) {
 	s, err := r.signed(in, robotSignature, robotTimestamp, callback.Millis, r.secrets, func(at, secret string) string { return at + "\n" + secret })
@@ -165,8 +170,8 @@ func (r *receiver) robot(in *callback.Request) (*callback.Received, error) {
 	return received, nil
 }
 
-// plain reads the body of a message to a robot. DingTalk's documents do not say that it may be encrypted
-// as events are, but other projects' do; the key is that of the event subscription then.
+// plain reads the body of a message to a robot. According to other projects it may be encrypted like
+// an event, with the key of the event subscription. DingTalk's documents do not mention it.
 func (r *receiver) plain(in *callback.Request) (callback.Fields, error) {
 	f, err := callback.Object("the body", string(in.Body))
 	if err != nil || !f.Has("encrypt") || f.Keys() != 1 {
@@ -214,8 +219,8 @@ func (r *receiver) corp(id string) error {
 		callback.Cut(id, 64), r.corpID)
 }
 
-// message reads a message to a robot. The robot's own messages, and the notice that a quota is exceeded,
-// which comes in place of the text, are only counted.
+// message reads a message to a robot. The robot's own messages, and the notice that a quota is
+// exceeded, which comes in place of the text, are only counted.
 // https://open.dingtalk.com/document/orgapp/receive-message
 func (r *receiver) message(f callback.Fields) (*callback.Received, error) {
 	m := &command.Message{
@@ -282,8 +287,8 @@ func (r *receiver) hear(f callback.Fields, kind string, direct bool) callback.He
 	return callback.Heard{Unread: unread}
 }
 
-// richText reads text with pictures, which are no part of a command. The robot's own mention is in it if
-// there are as many mentions as atUsers, which counts the robot.
+// richText reads text with pictures, which are no part of a command. The robot's own mention is in
+// it if there are as many mentions as atUsers, which counts the robot.
 func (r *receiver) richText(f callback.Fields, direct bool) callback.Heard {
 	var parts []callback.Part
 	unread, files := "", ""
@@ -333,7 +338,8 @@ func millis(text string) time.Time {
 	return at
 }
 
-// card takes what somebody did to an interactive card. Its signature covers the time only, as a robot's.
+// card reads the action of a person on an interactive card. Its signature covers only the time, like
+// a robot's.
 // https://open.dingtalk.com/document/orgapp/event-callback-card
 func (r *receiver) card(in *callback.Request) (*callback.Received, error) {
 	if r.cards == nil {
@@ -359,8 +365,8 @@ func (r *receiver) card(in *callback.Request) (*callback.Received, error) {
 	return received, nil
 }
 
-// cardAction reads the action of a card. Its parameter command is what was said, else the id of the action
-// is; the other parameters are what was filled in or chosen with it.
+// cardAction reads the action of a card. The command is its parameter command, or else the id of the
+// action. The other parameters are what was filled in or chosen.
 func cardAction(f callback.Fields, at string, sent time.Time) (*callback.Received, error) {
 	if kind := f.Text("type"); kind != "actionCallback" {
 		return &callback.Received{Kind: "card/" + kind}, f.Err()
@@ -406,7 +412,8 @@ func cardAction(f callback.Fields, at string, sent time.Time) (*callback.Receive
 	return &callback.Received{Message: m}, callback.Check(m)
 }
 
-// space returns the conversation of a space that a card is in, which may be written as an openSpaceId is.
+// space returns the conversation of a space that a card is in, which may be written as an
+// openSpaceId is.
 func space(id string) string {
 	if rest, ok := strings.CutPrefix(id, "dtv1.card//"); ok {
 		_, id, _ = strings.Cut(rest, ".")
@@ -414,7 +421,8 @@ func space(id string) string {
 	return id
 }
 
-// event takes an event of a subscription. None of them is a message; the check of the URL is among them, and all want an encrypted answer.
+// event reads an event of a subscription, such as the check of the URL. No event is a message, and
+// all get an encrypted answer.
 // https://open.dingtalk.com/document/orgapp/configure-event-subcription
 func (r *receiver) event(in *callback.Request) (*callback.Received, error) {
 	if r.events == nil {
@@ -491,7 +499,8 @@ func (r *receiver) opened(in *callback.Request, session *callback.Session, times
 			return nil, err
 		}
 	} else {
-		// The time in the query can be made of a nonce's digits without changing the signature; this one cannot.
+		// The time in the query can be made of a nonce's digits without changing the signature;
+		// this one cannot.
 		at, err := callback.SecondsOrMillis(inner)
 		if err != nil {
 			return nil, err

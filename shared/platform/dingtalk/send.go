@@ -14,7 +14,8 @@ import (
 	"chatconf/shared/secret"
 )
 
-// The hosts that are called: sessions' addresses come with messages whose signature does not cover them.
+// The hosts that are called: sessions' addresses come with messages whose signature does not cover
+// them.
 var (
 	sessionHosts = []string{"oapi.dingtalk.com", "api.dingtalk.com"}
 	apiHosts     = []string{"api.dingtalk.com"}
@@ -29,8 +30,8 @@ type sender struct {
 
 var _ callback.Sender = (*sender)(nil)
 
-// normalCode is the robotCode in messages to robots that were made before robots had codes. It is no code to
-// send by; that is the Client ID.
+// normalCode is the robotCode in messages to robots that are older than robots' codes. It cannot be
+// used to send; the Client ID can.
 const normalCode = "normal"
 
 // NewSender returns the sender of a configuration of type DingTalk.
@@ -45,7 +46,8 @@ func (Platform) NewSender(s callback.Settings, client *callback.Client) (callbac
 	return out, nil
 }
 
-// Send implements callback.Sender: by the session's address while it lives, which costs no call of the organisation's quota, else as the robot.
+// Send implements callback.Sender. It uses the session's address until that expires, which costs
+// nothing of the organisation's quota, and then sends as the robot.
 func (s *sender) Send(ctx context.Context, to command.ReplyTo, text string) error {
 	if to.URL != "" && (to.Expires.IsZero() || s.client.Now().Before(to.Expires)) {
 		err := s.bySession(ctx, to.URL, text)
@@ -61,7 +63,8 @@ func (s *sender) Send(ctx context.Context, to command.ReplyTo, text string) erro
 	return s.byRobot(ctx, to, text)
 }
 
-// bySession answers by a sessionWebhook. https://open.dingtalk.com/document/orgapp/robot-reply-and-send-messages
+// bySession answers by a sessionWebhook.
+// https://open.dingtalk.com/document/orgapp/robot-reply-and-send-messages
 func (s *sender) bySession(ctx context.Context, address secret.Text, text string) error {
 	const what = "dingtalk: answer by sessionWebhook"
 	answer, err := s.client.Do(ctx, callback.Call{What: what, URL: address, Hosts: sessionHosts, Body: document.Marshal(messageOf(text))})
@@ -125,7 +128,8 @@ func busy(code string) bool {
 		strings.Contains(code, "QpsLimit")
 }
 
-// token fetches an access token. https://open.dingtalk.com/document/orgapp/obtain-the-access_token-of-an-internal-app
+// token fetches an access token.
+// https://open.dingtalk.com/document/orgapp/obtain-the-access_token-of-an-internal-app
 func (s *sender) token(ctx context.Context) (secret.Text, time.Duration, error) {
 	const what = "dingtalk: oauth2/accessToken"
 	body := document.Marshal(struct {

@@ -5,8 +5,8 @@ import (
 	"chatconf/shared/platform/callback"
 )
 
-// action reads what somebody did to a card into m. What the button's value says is what was said, and
-// what was chosen or filled in goes with it.
+// action reads what somebody did to a card into m. What the button's value says is what was said,
+// and what was chosen or filled in goes with it.
 // https://open.feishu.cn/document/uAjLw4CM/ukzMukzMukzM/feishu-cards/card-callback-communication
 func action(m *command.Message, e callback.Fields) *callback.Received {
 	context := e.Object("context")
@@ -84,8 +84,8 @@ func said(a callback.Fields) (text, unread string) {
 	return callback.Act(cmd, choices), unread
 }
 
-// menu reads that somebody chose from the bot's own menu, whose keys the administrator wrote. It is one to
-// one and names no conversation, so the user stands for it.
+// menu reads that somebody chose from the bot's own menu, whose keys the administrator wrote. It is
+// one to one and names no conversation, so the user stands for it.
 // https://open.feishu.cn/document/client-docs/bot-v3/events/menu
 func menu(m *command.Message, e callback.Fields) *callback.Received {
 	m.User = e.Object("operator").Object("operator_id").Text("open_id")

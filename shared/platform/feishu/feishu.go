@@ -1,4 +1,5 @@
-// Package feishu is Feishu (飞书) and Lark: the settings of a configuration of type Feishu, its callbacks and its answers.
+// Package feishu is Feishu (飞书) and Lark: the settings of a configuration of type Feishu, its
+// callbacks and its answers.
 package feishu
 
 import (
@@ -8,8 +9,8 @@ import (
 	"chatconf/shared/platform/callback"
 )
 
-// maxWindow is longer than Feishu goes on delivering an event, after 15 seconds, 5 minutes, an hour and six hours; whether a later delivery
-// carries a new time no document says.
+// maxWindow is longer than Feishu goes on delivering an event, after 15 seconds, 5 minutes, an hour
+// and six hours; whether a later delivery carries a new time no document says.
 const maxWindow = 8 * time.Hour
 
 // Platform is the platform, as shared/platform lists it.

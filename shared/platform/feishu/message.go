@@ -8,8 +8,8 @@ import (
 	"chatconf/shared/platform/callback"
 )
 
-// message reads what a person said, into m. In a group an app may be told of every message; one that
-// does not mention this bot is not for it.
+// message reads what a person said, into m. In a group an app may be told of every message; one
+// that does not mention this bot is not for it.
 // https://open.feishu.cn/document/server-docs/im-v1/message/events/receive
 func (r *receiver) message(m *command.Message, e callback.Fields) *callback.Received {
 	sender, said := e.Object("sender"), e.Object("message")
@@ -85,8 +85,8 @@ func (r *receiver) hear(kind string, said callback.Fields, way callback.Way) cal
 // allKey is the key of a mention of everybody, in the text and at times in the list of mentions.
 const allKey = "@_all"
 
-// mentioned returns a mention as the message lists it. A bot has no user id; that it is this one, only
-// its name tells, and one to one that it is a bot.
+// mentioned returns a mention as the message lists it. A bot has no user id; that it is this one,
+// only its name tells, and one to one that it is a bot.
 func (r *receiver) mentioned(key string, f callback.Fields, way callback.Way) callback.Part {
 	name := f.Text("name")
 	p := callback.Part{Mention: true, Name: name, Text: "@" + callback.Word(name)}
@@ -101,8 +101,8 @@ func (r *receiver) mentioned(key string, f callback.Fields, way callback.Way) ca
 	return p
 }
 
-// keyed returns the parts of a text with keys of mentions in it: @_all, and @_user_ and a number. What
-// looks like a key and is in no list is text.
+// keyed returns the parts of a text with keys of mentions in it: @_all, and @_user_ and a number.
+// What looks like a key and is in no list is text.
 func keyed(text string, mentions map[string]callback.Part) []callback.Part {
 	var parts []callback.Part
 	begun := 0
@@ -157,8 +157,8 @@ func tagged(text string) []callback.Part {
 	}
 }
 
-// unlinked returns a text without the links that Feishu makes of what looks like an address, such as
-// [db1.example.com](http://db1.example.com). Others are left to the parser of commands.
+// unlinked returns a text without the links that Feishu makes of what looks like an address, such
+// as [db1.example.com](http://db1.example.com). Others are left to the parser of commands.
 func unlinked(text string) string {
 	var b strings.Builder
 	for {
@@ -259,7 +259,8 @@ func (p *post) element(f callback.Fields) {
 	}
 }
 
-// at reads a mention in rich text: by its key, or by the id and the name that some samples have there.
+// at reads a mention in rich text: by its key, or by the id and the name that some samples have
+// there.
 func (p *post) at(f callback.Fields) callback.Part {
 	key := f.Text("user_id")
 	if mention, ok := p.mentions[key]; ok {
@@ -276,8 +277,8 @@ func (p *post) at(f callback.Fields) callback.Part {
 	return mention
 }
 
-// link returns what was typed of a link: its text, where a client made the address of that, else its
-// address.
+// link returns what was typed of a link: its text, where a client made the address of that, else
+// its address.
 func link(text, href string) string {
 	for _, scheme := range []string{"", "http://", "https://", "mailto:", "tel:"} {
 		if text != "" && strings.EqualFold(strings.TrimSuffix(href, "/"), scheme+strings.TrimSuffix(text, "/")) {

@@ -36,9 +36,10 @@ type receiver struct {
 
 var _ callback.Receiver = (*receiver)(nil)
 
-// NewReceiver returns the receiver of a configuration of type Feishu: events of version 1 and 2 and the actions of cards, encrypted and signed, and the
-// challenges that check the URL. The Verification Token is compared if it is set; a challenge in the clear needs it, and so does the cards' older
-// callback, which is taken only if FeishuOldCards is true.
+// NewReceiver returns the receiver of a configuration of type Feishu: events of version 1 and 2 and
+// the actions of cards, encrypted and signed, and the challenges that check the URL. The
+// Verification Token is compared if it is set; a challenge in the clear needs it, and so does the
+// cards' older callback, which is taken only if FeishuOldCards is true.
 func (Platform) NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	r := &receiver{appID: s.Get("FeishuAppId"), botName: s.Get("BotName")}
 	var err error
@@ -76,12 +77,13 @@ const (
 	byToken               // SHA-1 with the Verification Token, as the cards' older callback
 )
 
-// maxChallenge is how long the body of a check of the URL may be, in bytes: the only one that is read without a signature. It has a
-// challenge and a token, encrypted, of about 300.
+// maxChallenge is how long the body of a check of the URL may be, in bytes: the only one that is
+// read without a signature. It has a challenge and a token, encrypted, of about 300.
 const maxChallenge = 4 << 10
 
-// Receive implements callback.Receiver. The length of the signature tells which of two kinds it is; a signature that is there must be right, and only a challenge,
-// which gives nothing away, may come without one.
+// Receive implements callback.Receiver. The length of the signature tells which of two kinds it is;
+// a signature that is there must be right, and only a challenge, which gives nothing away, may come
+// without one.
 // https://open.feishu.cn/document/server-docs/event-subscription-guide/event-subscription-configure-/request-url-configuration-case
 func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 	if in.Method != "POST" {
@@ -187,7 +189,8 @@ func (r *receiver) decrypt(f callback.Fields) (callback.Fields, error) {
 		if err != nil {
 			continue
 		}
-		// One in 256 ciphertexts opens with the wrong key, as far as the padding tells, but not to JSON.
+		// One in 256 ciphertexts opens with the wrong key, as far as the padding tells, but not to
+		// JSON.
 		event, err := callback.Object("the event", plain)
 		if err == nil {
 			return event, nil
@@ -200,7 +203,8 @@ func (r *receiver) decrypt(f callback.Fields) (callback.Fields, error) {
 // errDamaged is why a ciphertext does not open, whatever it was.
 var errDamaged = errors.New("feishu: the ciphertext is damaged or was made with another key")
 
-// open decrypts AES-256-CBC under the SHA-256 of a key: base64 of the initial vector and the ciphertext, padded to the cipher's block.
+// open decrypts AES-256-CBC under the SHA-256 of a key: base64 of the initial vector and the
+// ciphertext, padded to the cipher's block.
 // https://open.feishu.cn/document/server-docs/event-subscription-guide/event-subscription-configure-/encrypt-key-encryption-configuration-case
 func open(key, text string) (string, error) {
 	b, err := base64.StdEncoding.Strict().DecodeString(text)
@@ -226,7 +230,8 @@ func open(key, text string) (string, error) {
 	return string(b[:len(b)-pad]), nil
 }
 
-// challenge answers the check of the URL. In the clear it comes only before the Encrypt Key is set in the console, and needs the token.
+// challenge answers the check of the URL. In the clear it comes only before the Encrypt Key is set
+// in the console, and needs the token.
 func (r *receiver) challenge(f callback.Fields, encrypted bool) (*callback.Received, error) {
 	challenge, token := f.Text("challenge"), f.Text("token")
 	switch {

@@ -24,7 +24,8 @@ type sender struct {
 
 var _ callback.Sender = (*sender)(nil)
 
-// NewSender returns the sender of a configuration of type Feishu. FeishuDomain says which of two worlds its app is in.
+// NewSender returns the sender of a configuration of type Feishu. FeishuDomain says which of two
+// worlds its app is in.
 func (Platform) NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
 	out := &sender{client, "open.feishu.cn", s.Get("FeishuAppId"), s["FeishuAppSecret"]}
 	if s.Get("FeishuDomain") == "lark" {
@@ -36,9 +37,9 @@ func (Platform) NewSender(s callback.Settings, client *callback.Client) (callbac
 	return out, nil
 }
 
-// Send implements callback.Sender: as a reply to the message, or to a person where there is no message, of
-// rich text whose parts are all plain, since a plain message's text knows tags. The same text to the same
-// message is sent once, however often it is tried within an hour.
+// Send implements callback.Sender: as a reply to the message, or to a person where there is no
+// message, of rich text whose parts are all plain, since a plain message's text knows tags. The
+// same text to the same message is sent once, however often it is tried within an hour.
 // https://open.feishu.cn/document/server-docs/im-v1/message/reply
 // https://open.feishu.cn/document/server-docs/im-v1/message/create
 func (s *sender) Send(ctx context.Context, to command.ReplyTo, text string) error {
@@ -94,7 +95,8 @@ func postOf(text string) string {
 	}{post{content}}))
 }
 
-// token fetches an access token. https://open.feishu.cn/document/server-docs/authentication-management/access-token/tenant_access_token_internal
+// token fetches an access token.
+// https://open.feishu.cn/document/server-docs/authentication-management/access-token/tenant_access_token_internal
 func (s *sender) token(ctx context.Context) (secret.Text, time.Duration, error) {
 	const what = "feishu: auth/v3/tenant_access_token/internal"
 	body := document.Marshal(struct {

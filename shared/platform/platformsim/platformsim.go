@@ -1,5 +1,6 @@
-// Package platformsim makes what a platform would send: genuine callbacks, signed and encrypted with the secrets of a configuration. It
-// reads the answers, too. It is for tests and for trying a configuration out; no function links it.
+// Package platformsim makes what a platform would send: genuine callbacks, signed and encrypted
+// with the secrets of a configuration. It reads the answers, too. It is for tests and for trying a
+// configuration out; no function links it.
 //
 // A platform is one file, with a Simulator, and a line in simulators.
 package platformsim
@@ -64,8 +65,9 @@ func (c *Callback) Received(now time.Time) *callback.Request {
 	return &callback.Request{Method: c.Method, Query: maps.Clone(c.Query), Header: c.Header.Clone(), Body: slices.Clone(c.Body), Now: now}
 }
 
-// ReadAnswer returns the text that the platform would show of an answer's body, empty if it shows none; of the answer to a check of the URL, what was
-// asked for. An answer that the platform would not take is an error.
+// ReadAnswer returns the text that the platform would show of an answer's body, empty if it shows
+// none; of the answer to a check of the URL, what was asked for. An answer that the platform would
+// not take is an error.
 func (c *Callback) ReadAnswer(body []byte) (string, error) { return c.read(body) }
 
 // A Maker makes the callbacks of one configuration.
@@ -83,10 +85,12 @@ type Simulator struct {
 	// Enclosures are the ways in which the platform signs and encrypts what it sends, by name.
 	Enclosures map[string]func(*Maker, string) (*Callback, error)
 
-	// Example are made-up settings in which everything is set that a receiver checks. All secrets have "not-a-real" or "notareal" in them.
+	// Example are made-up settings in which everything is set that a receiver checks. All secrets
+	// have "not-a-real" or "notareal" in them.
 	Example callback.Settings
 
-	// SealsChecks says that the answer to a check of the URL is encrypted, so that no two are the same.
+	// SealsChecks says that the answer to a check of the URL is encrypted, so that no two are the
+	// same.
 	SealsChecks bool
 }
 
@@ -185,7 +189,8 @@ const (
 	FieldText         Field = "Text"
 )
 
-// Unused returns the fields of a message that are given, and for which the callback has no place: it is the same whatever they hold.
+// Unused returns the fields of a message that are given, and for which the callback has no place:
+// it is the same whatever they hold.
 func (k *Maker) Unused(platform, name string, m Message) ([]Field, error) {
 	same := &Maker{Settings: k.Settings, Now: k.Now, Random: zeros{}}
 	made := func(m Message) (string, error) {

@@ -33,7 +33,8 @@ const (
 	wecomKey   = "WeChatEncodingAesKey"
 )
 
-// number makes a message id of the digits of a text: WeCom's are numbers beyond what a float can tell.
+// number makes a message id of the digits of a text: WeCom's are numbers beyond what a float can
+// tell.
 func number(text string) string {
 	n := uint64(1)
 	for _, c := range []byte(text) {

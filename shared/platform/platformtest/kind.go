@@ -15,9 +15,11 @@ import (
 
 // A Kind is one kind of message or event that a platform sends, and what becomes of it.
 //
-// The file testdata/kinds.txt of a platform has them as paragraphs: a line that says what it is; a line with the enclosure of package platformsim, a blank and the
-// outcome; and the text in any number of lines, which are joined. Lines behind a # are left out. The outcome is heard and the text of the command, answered and what
-// could not be read, counted and the kind, or unproven and the kind. A text with line ends is quoted as in Go.
+// The file testdata/kinds.txt of a platform has them as paragraphs: a line that says what it is; a
+// line with the enclosure of package platformsim, a blank and the outcome; and the text in any
+// number of lines, which are joined. Lines behind a # are left out. The outcome is heard and the
+// text of the command, answered and what could not be read, counted and the kind, or unproven and
+// the kind. A text with line ends is quoted as in Go.
 type Kind struct {
 	About     string
 	Enclosure string
@@ -64,7 +66,8 @@ func ReadKinds(folder fs.FS) ([]Kind, error) {
 	return all, nil
 }
 
-// runKinds holds a platform to what its file says of all that it may send: nothing is dropped without a word.
+// runKinds holds a platform to what its file says of all that it may send: nothing is dropped
+// without a word.
 func runKinds(t *testing.T, p command.Platform, n New, folder fs.FS) {
 	all, err := ReadKinds(folder)
 	if err != nil {

@@ -1,8 +1,9 @@
-// Package platformtest is what every chat platform's receiver must do. The room runs it over its whole list, so no platform can opt out; one without
-// vectors fails.
+// Package platformtest is what every chat platform's receiver must do. The room runs it over its
+// whole list, so no platform can opt out; one without vectors fails.
 //
-// Genuine callbacks come from files of published samples, and from package platformsim in every mode it knows. Of each one thing after another is changed:
-// nothing that was changed may be taken and read differently.
+// Genuine callbacks come from files of published samples, and from package platformsim in every
+// mode it knows. Of each one thing after another is changed: nothing that was changed may be taken
+// and read differently.
 package platformtest
 
 import (
@@ -33,7 +34,8 @@ type New func(callback.Settings) (callback.Receiver, error)
 // Folder returns the name of a platform's folder in shared/platform, which is that of its package.
 func Folder(p callback.Platform) string { return path.Base(reflect.TypeOf(p).PkgPath()) }
 
-// Run holds every platform of the list to what a platform must do, with the files of its folder in root, which is shared/platform.
+// Run holds every platform of the list to what a platform must do, with the files of its folder in
+// root, which is shared/platform.
 func Run(t *testing.T, platforms []callback.Platform, root fs.FS) {
 	for _, listed := range platforms {
 		p, newReceiver := listed.Description(), listed.NewReceiver
@@ -132,7 +134,8 @@ func newSample(t *testing.T, p command.Platform, n New, settings callback.Settin
 	return s
 }
 
-// take gives a request to a receiver of settings. What a receiver makes of it must be one of the three: a handshake, a message or nothing; or a refusal.
+// take gives a request to a receiver of settings. What a receiver makes of it must be one of the
+// three: a handshake, a message or nothing; or a refusal.
 func (s *sample) take(settings callback.Settings, r *callback.Request) (callback.Receiver, *callback.Received, callback.Step) {
 	s.t.Helper()
 	receiver, err := s.new(settings)
@@ -160,8 +163,9 @@ func (s *sample) take(settings callback.Settings, r *callback.Request) (callback
 	return receiver, received, ""
 }
 
-// same reports whether two callbacks were read as the same. Sealed handshakes differ each time; and what has no time has no signature either, so
-// its challenge may be another: it is given back, and does nothing.
+// same reports whether two callbacks were read as the same. Sealed handshakes differ each time; and
+// what has no time has no signature either, so its challenge may be another: it is given back, and
+// does nothing.
 func (s *sample) same(a, b *callback.Received) bool {
 	if (a.Handshake == nil) != (b.Handshake == nil) || !reflect.DeepEqual(a.Message, b.Message) || !slices.Equal(a.Guards, b.Guards) {
 		return false
@@ -486,7 +490,8 @@ func atOnce(t *testing.T, p command.Platform, n New, maker *platformsim.Maker, m
 	wg.Wait()
 }
 
-// ids holds that two messages have two ids, be they alike in all else, and that messages whose signature does not cover them share a guard.
+// ids holds that two messages have two ids, be they alike in all else, and that messages whose
+// signature does not cover them share a guard.
 func ids(t *testing.T, p command.Platform, n New, maker *platformsim.Maker, mode string, kind *platformsim.Mode) {
 	t.Helper()
 	receiver, err := n(maker.Settings)
@@ -539,7 +544,8 @@ func answers(t *testing.T, receiver callback.Receiver, received *callback.Receiv
 	}
 }
 
-// rotatedAnswer answers a callback that was made with the previous secrets: the platform must be able to read it.
+// rotatedAnswer answers a callback that was made with the previous secrets: the platform must be
+// able to read it.
 func rotatedAnswer(t *testing.T, s *sample, c *platformsim.Callback, kind *platformsim.Mode) {
 	t.Helper()
 	settings := maps.Clone(s.settings)

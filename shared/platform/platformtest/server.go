@@ -21,7 +21,8 @@ type Request struct {
 	Header                  http.Header
 }
 
-// A Server stands in for a platform's hosts in tests of senders. Its client calls it in their place.
+// A Server stands in for a platform's hosts in tests of senders. Its client calls it in their
+// place.
 type Server struct {
 	Client *callback.Client
 
@@ -29,7 +30,8 @@ type Server struct {
 	requests []Request
 }
 
-// NewServer returns a server of the given hosts that answers each request with a status and a body. Other hosts cannot be reached.
+// NewServer returns a server of the given hosts that answers each request with a status and a body.
+// Other hosts cannot be reached.
 func NewServer(t testing.TB, now time.Time, hosts []string, answer func(Request) (int, string)) *Server {
 	t.Helper()
 	p := new(Server)
@@ -69,8 +71,9 @@ func (p *Server) Requests() []Request {
 	return all
 }
 
-// CheckSendError checks the error of a sender: whether there is one, whether a retry may succeed, and that it holds neither an address
-// nor a secret. All secrets of the tests have "not-a-real" in them.
+// CheckSendError checks the error of a sender: whether there is one, whether a retry may succeed,
+// and that it holds neither an address nor a secret. All secrets of the tests have "not-a-real" in
+// them.
 func CheckSendError(t testing.TB, name string, err error, ok, again bool) {
 	t.Helper()
 	if (err == nil) != ok {
@@ -85,7 +88,8 @@ func CheckSendError(t testing.TB, name string, err error, ok, again bool) {
 	}
 }
 
-// CheckSendCanceled checks that a sender's error says that the context has ended, whatever the way to answer.
+// CheckSendCanceled checks that a sender's error says that the context has ended, whatever the way
+// to answer.
 func CheckSendCanceled(t testing.TB, s callback.Sender, ways ...command.ReplyTo) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -11,10 +11,11 @@ import (
 	"chatconf/shared/command"
 )
 
-// runValues holds the settings of a platform to its file testdata/values.txt: which there are, which are required, secret and
-// generated, and which values are accepted.
+// runValues holds the settings of a platform to its file testdata/values.txt: which there are,
+// which are required, secret and generated, and which values are accepted.
 //
-// A line is a key with its marks, and behind a tab good or bad and quoted values of the key above. Lines behind a # are left out.
+// A line is a key with its marks, and behind a tab good or bad and quoted values of the key above.
+// Lines behind a # are left out.
 func runValues(t *testing.T, p command.Platform, folder fs.FS) {
 	text, err := fs.ReadFile(folder, "testdata/values.txt")
 	if err != nil {

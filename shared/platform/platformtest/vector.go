@@ -16,10 +16,13 @@ import (
 
 // A Vector is a callback in a file, and what a receiver makes of it.
 //
-// The file begins with lines that say where it is from and what it shows, each behind a #. Then come lines of a name, a colon and a value: type; set, a
-// setting and its value, any number of times; now, in seconds since 1970; expect, which is message, nothing, handshake and the answer's text (behind sealed
-// if it is in an envelope), or refused and the step; id, conversation, user and text of a message; receiver, the settings that it must be meant for; unsigned, if
-// the signature does not cover the body; timeless, if it has no time. Behind an empty line is the request: method and query, headers, an empty line, the body.
+// The file begins with lines that say where it is from and what it shows, each behind a #. Then
+// come lines of a name, a colon and a value: type; set, a setting and its value, any number of
+// times; now, in seconds since 1970; expect, which is message, nothing, handshake and the answer's
+// text (behind sealed if it is in an envelope), or refused and the step; id, conversation, user and
+// text of a message; receiver, the settings that it must be meant for; unsigned, if the signature
+// does not cover the body; timeless, if it has no time. Behind an empty line is the request: method
+// and query, headers, an empty line, the body.
 type Vector struct {
 	Name     string
 	Type     string
@@ -32,7 +35,8 @@ type Vector struct {
 	Timeless bool
 }
 
-// ReadVectors reads the vectors of a platform's folder, in testdata/vectors. A platform without any is an error.
+// ReadVectors reads the vectors of a platform's folder, in testdata/vectors. A platform without any
+// is an error.
 func ReadVectors(folder fs.FS) ([]Vector, error) {
 	names, err := fs.Glob(folder, "testdata/vectors/*.txt")
 	if err == nil && len(names) == 0 {

@@ -5,7 +5,8 @@ import (
 	"io"
 )
 
-// What holds secrets in unexported fields, where fmt finds no methods of theirs, prints as a placeholder.
+// Types with secrets in unexported fields, where fmt does not call the secrets' methods, print as a
+// placeholder.
 
 // Format writes a placeholder, whatever the verb.
 func (receiver) Format(s fmt.State, _ rune) { io.WriteString(s, "[slack receiver]") }

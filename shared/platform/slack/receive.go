@@ -21,7 +21,8 @@ const (
 	toChannel = "channel"      // ReplyTo.ID is a channel, and behind a colon the thread in it if there is one
 )
 
-// urlLives is how long a response_url may be used. https://docs.slack.dev/interactivity/handling-user-interaction
+// urlLives is how long a response_url may be used.
+// https://docs.slack.dev/interactivity/handling-user-interaction
 const urlLives = 30 * time.Minute
 
 // maxText is how long an answer may be, in bytes.
@@ -41,7 +42,8 @@ type receiver struct {
 
 var _ callback.Receiver = (*receiver)(nil)
 
-// NewReceiver returns the receiver of a configuration of type Slack: slash commands, the Events API and interactive components.
+// NewReceiver returns the receiver of a configuration of type Slack: slash commands, the Events API
+// and interactive components.
 func (Platform) NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	secrets, err := callback.Secrets(s, "SlackSigningSecret")
 	if err != nil {
@@ -150,7 +152,8 @@ func parseForm(text string) (map[string]string, error) {
 	return form, nil
 }
 
-// command reads a slash command. What stands behind the slash is the app's; the command is the text.
+// command reads a slash command. What stands behind the slash is the app's; the command is the
+// text.
 // https://docs.slack.dev/interactivity/implementing-slash-commands
 func (r *receiver) command(form map[string]string, in *callback.Request, at time.Time) (*callback.Received, error) {
 	if err := r.team(form["team_id"], form["enterprise_id"]); err != nil {

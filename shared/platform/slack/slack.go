@@ -1,4 +1,5 @@
-// Package slack is Slack: the settings of a configuration of type Slack, its callbacks and its answers.
+// Package slack is Slack: the settings of a configuration of type Slack, its callbacks and its
+// answers.
 package slack
 
 import (

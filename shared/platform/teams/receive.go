@@ -25,7 +25,8 @@ type receiver struct {
 
 var _ callback.Receiver = (*receiver)(nil)
 
-// NewReceiver returns the receiver of a configuration of type Teams: the outgoing webhook of a team.
+// NewReceiver returns the receiver of a configuration of type Teams: the outgoing webhook of a
+// team.
 func (Platform) NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	texts, err := callback.Secrets(s, "TeamsWebhookSecret")
 	if err != nil {
@@ -223,7 +224,9 @@ func beside(f callback.Fields, said content) (text, unread string) {
 
 // Answer implements callback.Receiver. Teams wants a message always, and shows none that is empty.
 //
-// A space of no width breaks tags, as callback.Defuse does. An @ stays as it is: a mention is an <at> with an entity beside the text, and ids of conversations, which people copy into grants, have an @ in them.
+// A space of no width breaks tags, as callback.Defuse does. An @ stays as it is: a mention is an
+// <at> with an entity beside the text, and ids of conversations, which people copy into grants,
+// have an @ in them.
 func (r *receiver) Answer(_ *callback.Received, text string) (*callback.Response, error) {
 	response := callback.JSON(struct {
 		Type   string `json:"type"`

@@ -1,4 +1,5 @@
-// Package teams is Microsoft Teams: the settings of a configuration of type Teams, its callbacks and its answers.
+// Package teams is Microsoft Teams: the settings of a configuration of type Teams, its callbacks
+// and its answers.
 package teams
 
 import (

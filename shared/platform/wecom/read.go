@@ -25,9 +25,9 @@ const (
 	optionID      = "OptionId"
 )
 
-// parseXML reads the texts right below the root, which must be xml, and the choices of a card, which
-// are deeper; what else is deeper is passed over. Elements twice, attributes, namespaces, comments,
-// processing instructions other than the XML declaration and document types are refused.
+// parseXML reads the texts right below the root, which must be xml, and the choices of a card,
+// which are deeper; what else is deeper is passed over. Elements twice, attributes, namespaces,
+// comments, processing instructions other than the XML declaration and document types are refused.
 func parseXML(what, text string) (fields, error) {
 	d := xml.NewDecoder(strings.NewReader(text))
 	out := fields{texts: make(map[string]string)}
@@ -87,9 +87,9 @@ func parseXML(what, text string) (fields, error) {
 	}
 }
 
-// readXML is parseXML for what WeCom wrote, as is proven by then. WeCom writes what people type between
-// <![CDATA[ and ]]> as it is, also where that makes no XML: characters that XML cannot hold stay what
-// they are, for the parser of commands to answer, and so does a ]]> that somebody typed.
+// readXML is parseXML for what WeCom wrote, as is proven by then. WeCom writes what people type
+// between <![CDATA[ and ]]> as it is, also where that makes no XML: characters that XML cannot hold
+// stay what they are, for the parser of commands to answer, and so does a ]]> that somebody typed.
 func readXML(what, text string) (fields, error) {
 	held, ok := hold(text)
 	if !ok {
@@ -126,8 +126,8 @@ func unfit(c rune) bool {
 
 func stands(c rune) bool { return c >= standIn && unfit(c-standIn) }
 
-// hold puts stand-ins for the characters that XML cannot hold. It does not if the text has such already,
-// or is not UTF-8.
+// hold puts stand-ins for the characters that XML cannot hold. It does not if the text has such
+// already, or is not UTF-8.
 func hold(text string) (string, bool) {
 	if !utf8.ValidString(text) || strings.ContainsFunc(text, stands) {
 		return "", false
@@ -153,8 +153,8 @@ func release(text string) string {
 // typed are the elements that hold what people type, say, or send.
 var typed = []string{"Content", "Recognition", "Title", "Description", "Label", "FileName"}
 
-// lift takes out of XML what people typed, each where it begins and ends just once in all of the text, so
-// that nobody can type an end of their own and other elements behind it.
+// lift takes out of XML what people typed, each where it begins and ends just once in all of the
+// text, so that nobody can type an end of their own and other elements behind it.
 func lift(text string) (rest string, lifted map[string]string) {
 	lifted = make(map[string]string)
 	for _, name := range typed {
@@ -171,8 +171,8 @@ func lift(text string) (rest string, lifted map[string]string) {
 	return text, lifted
 }
 
-// escapeControls escapes the control characters in strings of JSON: WeCom is known not to do it in XML,
-// and nothing but a string can have them.
+// escapeControls escapes the control characters in strings of JSON: WeCom is known not to do it in
+// XML, and nothing but a string can have them.
 func escapeControls(text string) string {
 	if !strings.ContainsFunc(text, func(c rune) bool { return c < ' ' }) {
 		return text
@@ -199,7 +199,8 @@ func escapeControls(text string) string {
 	return b.String()
 }
 
-// jsonFields reads a message of an app in JSON. Numbers are as they stand: a MsgId is larger than a float can tell.
+// jsonFields reads a message of an app in JSON. Numbers are as they stand: a MsgId is larger than a
+// float can tell.
 func jsonFields(text string) (fields, error) {
 	f, err := callback.Object("the message", escapeControls(text))
 	if err != nil {

@@ -25,7 +25,8 @@ const (
 	maxMarkdown = 20_480         // bytes of a robot's. https://developer.work.weixin.qq.com/document/path/101138
 )
 
-// retries is how much older than its delivery a message may be: three attempts of five seconds, and a queue before them.
+// retries is how much older than its delivery a message may be: three attempts of five seconds, and
+// a queue before them.
 const retries = 5 * time.Minute
 
 type receiver struct {
@@ -39,8 +40,9 @@ type receiver struct {
 
 var _ callback.Receiver = (*receiver)(nil)
 
-// NewReceiver returns the receiver of a configuration of type WeChat. It takes an app's callbacks, and those of an intelligent robot (智能机器人)
-// if WeChatAibot is true: they have an empty receive id, which is otherwise that of nobody.
+// NewReceiver returns the receiver of a configuration of type WeChat. It accepts an app's callbacks,
+// and those of an intelligent robot (智能机器人) if WeChatAibot is true. Those have an empty receive id,
+// which is refused otherwise.
 func (Platform) NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	box, err := callback.NewBox(s, "WeChatToken", "WeChatEncodingAesKey", "WeChatCorpId", 32)
 	if err != nil {
@@ -117,8 +119,9 @@ func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 	}
 }
 
-// isEcho reports whether text is what a check of the URL asks to be told: digits, as far as is known. The signature of a message proves its ciphertext
-// as an echostr too, so what looks like a message is not told to whoever asks.
+// isEcho reports whether text is that of a check of the URL: digits, as far as is known. The
+// signature of a message also proves its ciphertext as an echostr, so a text that may be a message
+// is not answered.
 func isEcho(text string) bool {
 	return text != "" && len(text) <= 128 && !strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c >= 0x7f || strings.ContainsRune(`<>{}"&`, c) })
 }
@@ -151,7 +154,8 @@ type enclosure struct {
 	receivers []string
 }
 
-// enclosed finds the ciphertext. Nothing that it reads is proven yet; it only says which receive ids will do.
+// enclosed finds the ciphertext, and which receive ids are accepted. Nothing that it reads is proven
+// yet.
 func (r *receiver) enclosed(in *callback.Request) (enclosure, error) {
 	app, none := []string{r.corpID}, []string(nil)
 	if r.robot {
@@ -202,7 +206,8 @@ func (r *receiver) app(in *callback.Request, s state, f fields) (*callback.Recei
 			"the message is for the app %q, and this configuration is for %q; if it is yours, set WeChatAgentId to %[1]q",
 			callback.Cut(agent, 64), r.agentID)
 	}
-	// The time in the query can be made of a nonce's digits without changing the signature; this one cannot.
+	// The time in the query can be made of a nonce's digits without changing the signature; this
+	// one cannot.
 	created, err := callback.Seconds(f.texts["CreateTime"])
 	if err != nil {
 		return nil, err
@@ -287,8 +292,9 @@ func hear(f fields) callback.Heard {
 	}
 }
 
-// aibot reads a message to an intelligent robot, or an event of it. The platform's request for more of an
-// answer (stream) is acknowledged: every answer is whole. What a message quotes is no part of it.
+// aibot reads a message to an intelligent robot, or an event of it. The platform's request for more
+// of an answer (stream) is acknowledged: every answer is whole. What a message quotes is no part of
+// it.
 // https://developer.work.weixin.qq.com/document/path/100719
 func (r *receiver) aibot(in *callback.Request, s state, text string) (*callback.Received, error) {
 	f, err := callback.Object("the message", escapeControls(text))
@@ -310,7 +316,8 @@ func (r *receiver) aibot(in *callback.Request, s state, text string) (*callback.
 	if m.ReplyTo.URL == "" {
 		m.ReplyTo = command.ReplyTo{}
 	}
-	// Somebody of another corporation, whose userid may be that of somebody here; of this one's people the platform does not say it.
+	// Somebody of another corporation, whose userid may be that of somebody here; of this one's
+	// people the platform does not say it.
 	corpID := from.Text("corpid")
 	stranger := corpID != "" && corpID != r.corpID
 	if stranger {
@@ -485,7 +492,8 @@ func markdown(text string) string {
 
 var marks = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "#", `\#`, ">", `\>`, "~", `\~`, "|", `\|`, "!", `\!`)
 
-// escapeXML makes text of an element: what XML cannot hold is replaced, so that the reply can always be read.
+// escapeXML makes text of an element: what XML cannot hold is replaced, so that the reply can
+// always be read.
 func escapeXML(text string) string {
 	var b bytes.Buffer
 	xml.EscapeText(&b, []byte(text)) // a Buffer never fails

@@ -40,7 +40,8 @@ func (Platform) NewSender(s callback.Settings, client *callback.Client) (callbac
 	return out, nil
 }
 
-// Send implements callback.Sender: as a message of the app to one person, or by an intelligent robot's response URL.
+// Send implements callback.Sender: as a message of the app to one person, or by an intelligent
+// robot's response URL.
 func (s *sender) Send(ctx context.Context, to command.ReplyTo, text string) error {
 	switch to.Kind {
 	case toURL:
@@ -65,10 +66,12 @@ func (s *sender) byURL(ctx context.Context, address secret.Text, text string) er
 	return refusal(answer, what)
 }
 
-// message answers as the app. That somebody is written to is also refused where the answer names an invalid user, of which it says nothing else.
+// message answers as the app. That somebody is written to is also refused where the answer names an
+// invalid user, of which it says nothing else.
 //
-// It is not told to check for duplicates (enable_duplicate_check), which drops what is the same as a message shortly before: two commands may well be
-// answered alike. A message whose answer is lost is not sent again for that, since the target has the command by then.
+// It is not told to check for duplicates (enable_duplicate_check), which drops what is the same as
+// a message shortly before: two commands may well be answered alike. A message whose answer is lost
+// is not sent again for that, since the target has the command by then.
 // https://developer.work.weixin.qq.com/document/path/90236
 func (s *sender) message(ctx context.Context, user, text string) error {
 	const what = "wecom: message/send"

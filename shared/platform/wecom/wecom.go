@@ -1,5 +1,5 @@
-// Package wecom is WeCom (企业微信): the settings of a configuration of type WeChat, which is what the API calls it, its
-// callbacks and its answers.
+// Package wecom is WeCom (企业微信): the settings of a configuration of type WeChat, which is what the
+// API calls it, its callbacks and its answers.
 package wecom
 
 import (
@@ -15,8 +15,8 @@ type Platform struct{}
 
 var _ callback.Platform = Platform{}
 
-// Description returns the type and its settings. Token and EncodingAESKey of the callback are made up when they are not given, and
-// shown in Outputs, to be pasted into WeCom's console.
+// Description returns the type and its settings. Token and EncodingAESKey of the callback are made
+// up when they are not given, and shown in Outputs, to be pasted into WeCom's console.
 // https://developer.work.weixin.qq.com/document/path/90238
 func (Platform) Description() command.Platform {
 	return command.Platform{

@@ -1,5 +1,5 @@
-// Package webhooktest is a service whose tables fail on demand and whose processes can be killed, for tests of what receives callbacks
-// and of what hands commands on.
+// Package webhooktest is a service whose tables fail on demand and whose processes can be killed,
+// for tests of what receives callbacks and of what hands commands on.
 package webhooktest
 
 import (
@@ -181,7 +181,8 @@ func (p *Process) Create(name, kind string, settings callback.Settings, members 
 	return &Bot{p.World, name, kind, outputs.URL, settings}
 }
 
-// Say makes a callback with a message, of the given mode of package platformsim; its sender's usual one if that is empty.
+// Say makes a callback with a message, of the given mode of package platformsim; its sender's usual
+// one if that is empty.
 func (b *Bot) Say(mode string, m platformsim.Message) *platformsim.Callback {
 	b.Helper()
 	if m.User == "" {
@@ -194,7 +195,8 @@ func (b *Bot) Say(mode string, m platformsim.Message) *platformsim.Callback {
 	return c
 }
 
-// Tell makes a callback of what the platform says, as it is, in an enclosure of package platformsim.
+// Tell makes a callback of what the platform says, as it is, in an enclosure of package
+// platformsim.
 func (b *Bot) Tell(enclosure, text string) *platformsim.Callback {
 	b.Helper()
 	c, err := (&platformsim.Maker{Settings: b.Settings, Now: b.Now()}).Enclose(b.Type, enclosure, text)
@@ -282,7 +284,8 @@ type Fault struct {
 	After  bool // the call is done, and its answer lost
 	Dies   bool // the process ends with it: nothing of what it does later reaches a table
 	Panics bool // instead of an error
-	// Takes, if set, is all that is wrong: the call and those after it take so long, or until their context ends, which is then their error.
+	// Takes, if set, is all that is wrong: the call and those after it take so long, or until their
+	// context ends, which is then their error.
 	Takes time.Duration
 }
 
@@ -305,7 +308,8 @@ func (w *World) Calls() string {
 	return text
 }
 
-// FailAt makes the n-th call from now on go wrong, and no other, unless the fault says so. It brings back a process that died.
+// FailAt makes the n-th call from now on go wrong, and no other, unless the fault says so. It
+// brings back a process that died.
 func (w *World) FailAt(n int, f Fault) {
 	c := w.Journals.calls
 	c.mu.Lock()
