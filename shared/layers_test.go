@@ -26,8 +26,8 @@ type room struct {
 var rooms = []room{
 	// Leaves.
 	{"shared/table", nil, nil},
-	{"shared/policy", nil, nil},
-	{"shared/seal", nil, nil},
+	{"shared/policy", []string{"shared/document"}, nil},
+	{"shared/seal", []string{"shared/document"}, nil},
 	{"shared/page", nil, nil},
 	{"shared/secret", nil, nil},
 	{"shared/invoke", nil, nil},

@@ -17,7 +17,8 @@ import (
 type Node struct {
 	Kind    Kind
 	Text    string   // of a string, a number, true, false or null
-	Members []Member // of an object
+	Members []Member // of an object; of a key that is given twice the first
+	Twice   []string // the keys of an object that are given more than once
 	Items   []*Node  // of an array
 }
 
@@ -176,7 +177,9 @@ func (p *parser) object(at *place, depth int) (*Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !twice {
+		if twice {
+			n.Twice = append(n.Twice, key)
+		} else {
 			seen[key] = struct{}{}
 			n.Members = append(n.Members, Member{key, value})
 		}

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"chatconf/shared/document"
 )
 
 // Parse returns the policy of a JSON text:
@@ -37,47 +37,29 @@ func Parse(data []byte) (*Policy, error) {
 	if len(data) > MaxSize {
 		return nil, fmt.Errorf("policy: %d bytes, the most is %d", len(data), MaxSize)
 	}
-	if !utf8.Valid(data) {
-		return nil, errors.New("policy: not UTF-8")
-	}
-	var raw json.RawMessage
-	if err := json.Unmarshal(data, &raw); err != nil {
-		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-			return nil, fmt.Errorf("policy: not valid JSON at %s: %w", position(data, syntax.Offset), err)
-		}
-		return nil, fmt.Errorf("policy: not valid JSON: %w", err)
+	root, _, err := document.ParseRepeated("the text", string(data))
+	if err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
 	}
 	var text bytes.Buffer
 	if err := json.Compact(&text, data); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
 	into := &Policy{text: text.String()}
-	p := parser{Decoder: json.NewDecoder(bytes.NewReader(data))}
-	p.UseNumber() // a number is no mistake because it is large
-	p.policy(into)
+	var p parser
+	p.policy(root, into)
 	if len(p.mistakes) > 0 {
 		return nil, fmt.Errorf("policy: %s", strings.Join(p.mistakes, "; "))
 	}
 	return into, nil
 }
 
-// position returns where the byte is after which so many were read, as people count: lines and
-// characters from 1.
-func position(data []byte, offset int64) string {
-	before := data[:min(max(offset-1, 0), int64(len(data)))]
-	line := bytes.Count(before, []byte("\n")) + 1
-	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
-	return fmt.Sprintf("line %d, column %d", line, column)
-}
-
 // maxMistakes is how many mistakes of a policy are named.
 const maxMistakes = 10
 
-// A parser reads a text that is known to be valid JSON, member by member: encoding/json by itself
-// would take duplicate members and any case. Its methods are named for what they read; path is
-// where they are, for errors.
+// A parser collects the mistakes of one text. Its methods are named for what they read; path is
+// where that is, for errors.
 type parser struct {
-	*json.Decoder
 	mistakes []string
 }
 
@@ -90,179 +72,125 @@ var wanted = map[string]string{
 	"Resource":  "a resource such as acs:oos:*:*:chatconfiguration/prod-*, or * for all",
 }
 
-func (p *parser) policy(into *Policy) {
-	p.object("", []string{"Version", "Statement"}, nil, func(path, member string) {
-		if member == "Version" {
-			if token := p.next(); token != "1" {
+func (p *parser) policy(n *document.Node, into *Policy) {
+	p.object("", n, []string{"Version", "Statement"}, nil, func(path, member string, n *document.Node) {
+		switch {
+		case member == "Version":
+			if n.Kind != document.String || n.Text != "1" {
 				p.fail(path, `wanted "1"`)
-				p.skip(token)
 			}
-			return
+		case n.Kind != document.Array:
+			p.fail(path, "wanted an array")
+		default:
+			into.statements = make([]statement, len(n.Items))
+			p.items(path, n, func(path string, i int) { p.statement(path, n.Items[i], &into.statements[i]) })
 		}
-		p.array(path, func(path string) {
-			into.statements = append(into.statements, statement{})
-			p.statement(path, &into.statements[len(into.statements)-1])
-		})
 	})
 }
 
-func (p *parser) statement(path string, into *statement) {
-	p.object(path, []string{"Effect", "Action", "Resource"}, []string{"Condition"}, func(path, member string) {
+func (p *parser) statement(path string, n *document.Node, into *statement) {
+	required, optional := []string{"Effect", "Action", "Resource"}, []string{"Condition"}
+	p.object(path, n, required, optional, func(path, member string, n *document.Node) {
 		switch member {
 		case "Effect":
-			token := p.next()
-			text, _ := token.(string)
-			into.effect = Effect(text)
-			if into.effect != Allow && into.effect != Deny {
+			if into.effect = Effect(n.Text); n.Kind != document.String || into.effect != Allow && into.effect != Deny {
 				p.fail(path, "wanted Allow or Deny")
-				p.skip(token)
 			}
 		case "Action":
-			p.texts(path, false, func(text string) error {
+			p.texts(path, n, false, func(text string) error {
 				into.actions = append(into.actions, text)
 				return checkAction(text)
 			})
 		case "Resource":
-			p.texts(path, false, func(text string) error {
+			p.texts(path, n, false, func(text string) error {
 				into.resources = append(into.resources, text)
 				return checkResource(text)
 			})
 		default:
-			p.conditions(path, into)
+			p.conditions(path, n, into)
 		}
 	})
 }
 
-func (p *parser) conditions(path string, into *statement) {
+func (p *parser) conditions(path string, n *document.Node, into *statement) {
 	var operators []string
-	p.object(path, nil, nil, func(path, operator string) {
+	p.object(path, n, nil, nil, func(path, operator string, n *document.Node) {
 		if err := checkOperator(operator); err != nil {
 			p.fail(path, err.Error())
-			p.skip(p.next())
 			return
 		}
 		operators = append(operators, operator)
 		if slices.Contains(operators, opStringNotEquals) && slices.Contains(operators, opNotStringEquals) {
 			p.fail(path, opStringNotEquals+" and "+opNotStringEquals+" are the same operator, given twice")
 		}
-		p.object(path, nil, nil, func(path, key string) {
+		p.object(path, n, nil, nil, func(path, key string, n *document.Node) {
 			if err := checkKey(operator, key); err != nil {
 				p.fail(path, err.Error())
-				p.skip(p.next())
 				return
 			}
 			c := condition{operator: operator, key: key}
-			p.texts(path, key == KeySecureTransport, c.add)
+			p.texts(path, n, key == KeySecureTransport, c.add)
 			into.conditions = append(into.conditions, c)
 		})
 	})
 }
 
-// object reads an object and calls value to read the value of each member. The object has all the
-// required members and none but the required and optional ones; without any of either, it has what
-// it likes but at least one.
-func (p *parser) object(path string, required, optional []string, value func(path, member string)) {
-	if token := p.next(); token != json.Delim('{') {
+// object reads an object and calls value for each member. The object has all the required members
+// and none but the required and optional ones; without any of either, it has what it likes but at
+// least one.
+func (p *parser) object(path string, n *document.Node, required, optional []string,
+	value func(path, member string, n *document.Node)) {
+	if n.Kind != document.Object {
 		p.fail(path, "wanted an object")
-		p.skip(token)
 		return
 	}
 	open := len(required)+len(optional) == 0
-	seen := make(map[string]bool)
-	for p.More() {
-		member, _ := p.next().(string)
-		at := join(path, member)
-		switch {
-		case !open && !slices.Contains(required, member) && !slices.Contains(optional, member):
+	for _, m := range n.Members {
+		at := join(path, m.Key)
+		if !open && !slices.Contains(required, m.Key) && !slices.Contains(optional, m.Key) {
 			p.fail(at, "unknown member, known are "+strings.Join(slices.Concat(required, optional), ", "))
-			p.skip(p.next())
-		case seen[member]:
-			p.fail(at, "given twice")
-			p.skip(p.next())
-		default:
-			value(at, member)
+			continue
 		}
-		seen[member] = true
+		value(at, m.Key, m.Value)
+		if slices.Contains(n.Twice, m.Key) {
+			p.fail(at, "given twice")
+		}
 	}
-	p.next() // the closing brace
 	for _, member := range required {
-		if !seen[member] {
+		if n.Get(member) == nil {
 			p.fail(join(path, member), "missing, wanted "+wanted[member])
 		}
 	}
-	if len(seen) == 0 && open {
+	if len(n.Members) == 0 && open {
 		p.fail(path, "empty, leave it out if there is nothing to say")
 	}
 }
 
-// array reads an array of at least one element and calls element to read each.
-func (p *parser) array(path string, element func(path string)) {
-	if token := p.next(); token != json.Delim('[') {
-		p.fail(path, "wanted an array")
-		p.skip(token)
-		return
+// items calls item for each element of an array, of which there must be one.
+func (p *parser) items(path string, n *document.Node, item func(path string, i int)) {
+	for i := range n.Items {
+		item(document.At(path, i), i)
 	}
-	p.elements(path, element)
-}
-
-// elements reads what follows the opening bracket of an array.
-func (p *parser) elements(path string, element func(path string)) {
-	n := 0
-	for ; p.More(); n++ {
-		element(fmt.Sprintf("%s[%d]", path, n))
-	}
-	p.next() // the closing bracket
-	if n == 0 {
+	if len(n.Items) == 0 {
 		p.fail(path, "empty")
 	}
 }
 
-// texts reads a string, or an array of at least one, and calls add with each.
-// Where bools are taken, true and false may stand without quotes.
-func (p *parser) texts(path string, bools bool, add func(text string) error) {
-	one := func(path string, token json.Token) {
-		text, ok := token.(string)
-		if b, is := token.(bool); is && bools {
-			text, ok = strconv.FormatBool(b), true
-		}
-		if !ok {
+// texts reads a string, or an array of at least one, and calls add with each. Where bools are taken,
+// true and false may stand without quotes.
+func (p *parser) texts(path string, n *document.Node, bools bool, add func(text string) error) {
+	one := func(path string, n *document.Node) {
+		if n.Kind != document.String && !(bools && n.Kind == document.Literal && n.Text != "null") {
 			p.fail(path, "wanted a string")
-			p.skip(token)
-			return
-		}
-		if err := add(text); err != nil {
+		} else if err := add(n.Text); err != nil {
 			p.fail(path, err.Error())
 		}
 	}
-	token := p.next()
-	if token != json.Delim('[') {
-		one(path, token)
+	if n.Kind != document.Array {
+		one(path, n)
 		return
 	}
-	p.elements(path, func(path string) { one(path, p.next()) })
-}
-
-// next returns the next token. Of text that is valid JSON there always is one.
-func (p *parser) next() json.Token {
-	token, _ := p.Token()
-	return token
-}
-
-// skip reads the rest of the value that begins with token.
-func (p *parser) skip(token json.Token) {
-	depth := 0
-	for {
-		switch token {
-		case json.Delim('{'), json.Delim('['):
-			depth++
-		case json.Delim('}'), json.Delim(']'):
-			depth--
-		}
-		if depth == 0 {
-			return
-		}
-		token = p.next()
-	}
+	p.items(path, n, func(path string, i int) { one(path, n.Items[i]) })
 }
 
 // fail adds a mistake and its place.

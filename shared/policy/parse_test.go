@@ -76,13 +76,12 @@ func TestParseErrors(t *testing.T) {
 			`"Resource":"*","Condition":` + c + `}`)
 	}
 	for _, c := range []struct{ name, text, want string }{
-		{"nothing", ``, "policy: not valid JSON at line 1, column 1: unexpected end of JSON input"},
-		{"not JSON", `{"Version":1,}`, "policy: not valid JSON at line 1, column 14: invalid character '}' looking " +
-			"for beginning of object key string"},
+		{"nothing", ``, "policy: the text is not JSON: it ends too early, at line 1, column 1"},
+		{"not JSON", `{"Version":1,}`, "policy: the text is not JSON at line 1, column 14"},
 		{"data after the end", statement(`{}`) + `x`,
-			"policy: not valid JSON at line 1, column 33: invalid character 'x' after top-level value"},
-		{"two policies", policy.ReadOnly().String() + policy.ReadOnly().String(), "after top-level value"},
-		{"not UTF-8", "{\"Version\":\"\xff\"}", "policy: not UTF-8"},
+			"policy: the text has something after its end, at line 1, column 33"},
+		{"two policies", policy.ReadOnly().String() + policy.ReadOnly().String(), "something after its end"},
+		{"not UTF-8", "{\"Version\":\"\xff\"}", "policy: the text is not UTF-8"},
 		{"too long", strings.Repeat(" ", policy.MaxSize) + "1", "policy: 65537 bytes, the most is 65536"},
 		{"null", `null`, "policy: wanted an object"},
 		{"a string", `"1"`, "policy: wanted an object"},
@@ -225,8 +224,7 @@ func TestParseNamesAllMistakes(t *testing.T) {
 			`Statement[0].Action: missing, wanted an action such as oos:Get*, or * for all; ` +
 			`Statement[0].Resource: missing, wanted a resource such as acs:oos:*:*:chatconfiguration/prod-*, or ` +
 			`* for all`,
-		"{\n\"Version\": \"1\",\n  Statement": `policy: not valid JSON at line 3, column 3: invalid character 'S' ` +
-			`looking for beginning of object key string`,
+		"{\n\"Version\": \"1\",\n  Statement": `policy: the text is not JSON at line 3, column 3`,
 	} {
 		if _, err := policy.Parse([]byte(text)); err == nil || err.Error() != want {
 			t.Errorf("Parse(%s):\n%v, want\n%s", text, err, want)

@@ -1,19 +1,19 @@
 package seal
 
 import (
-	"bytes"
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
-	"unicode/utf8"
+
+	"chatconf/shared/document"
 )
 
 const (
@@ -155,100 +155,63 @@ func ParseRing(data []byte) (*Ring, error) {
 	if len(data) > MaxRing {
 		return nil, fmt.Errorf("seal: ring of %d bytes, the most is %d", len(data), MaxRing)
 	}
-	// The syntax error is not passed on, because it shows a character of the text.
-	if !json.Valid(data) || !utf8.Valid(data) {
+	root, _, err := document.ParseRepeated("ring", string(data))
+	if err != nil { // which is not passed on: it may name a key of the text
 		return nil, errors.New("seal: ring is not valid JSON")
 	}
-	var keys []Key
-	p := ringParser{json.NewDecoder(bytes.NewReader(data))}
-	err := p.object("ring", func(member string) error {
-		return p.array(member, func(i int) error {
-			key, err := p.key(fmt.Sprintf("keys[%d]", i))
-			keys = append(keys, key)
-			return err
-		})
-	}, "keys")
-	if err != nil {
+	if err := checkMembers("ring", root, "keys"); err != nil {
 		return nil, err
+	}
+	items := root.Get("keys")
+	if items.Kind != document.Array {
+		return nil, errors.New("seal: keys: not an array")
+	}
+	keys := make([]Key, len(items.Items))
+	for i, n := range items.Items {
+		if keys[i], err = parseKey(document.At("keys", i), n); err != nil {
+			return nil, err
+		}
 	}
 	return NewRing(keys...)
 }
 
-// A ringParser reads a text that is known to be valid JSON, member by member: encoding/json by
-// itself would take duplicate members and any case.
-type ringParser struct {
-	*json.Decoder
+// parseKey reads one key of the ring.
+func parseKey(path string, n *document.Node) (Key, error) {
+	if err := checkMembers(path, n, "id", "key"); err != nil {
+		return Key{}, err
+	}
+	for _, member := range n.Members {
+		if member.Value.Kind != document.String {
+			return Key{}, fmt.Errorf("seal: %s.%s: not a string", path, member.Key)
+		}
+	}
+	text := n.Get("key").Text
+	// The decoder skips newlines even when it is strict.
+	secret, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil || len(secret) != KeySize || strings.ContainsAny(text, "\r\n") {
+		return Key{}, fmt.Errorf("seal: %s.key: not the base64 of %d bytes", path, KeySize)
+	}
+	return Key{ID: n.Get("id").Text, Secret: [KeySize]byte(secret)}, nil
 }
 
-// key reads one key of the ring.
-func (p ringParser) key(path string) (Key, error) {
-	var k Key
-	err := p.object(path, func(member string) error {
-		token, _ := p.Token()
-		text, ok := token.(string)
-		if !ok {
-			return fmt.Errorf("seal: %s.%s: not a string", path, member)
-		}
-		if member == "id" {
-			k.ID = text
-			return nil
-		}
-		// The decoder skips newlines even when it is strict.
-		secret, err := base64.StdEncoding.Strict().DecodeString(text)
-		if err != nil || len(secret) != KeySize || strings.ContainsAny(text, "\r\n") {
-			return fmt.Errorf("seal: %s.key: not the base64 of %d bytes", path, KeySize)
-		}
-		k.Secret = [KeySize]byte(secret)
-		return nil
-	}, "id", "key")
-	return k, err
-}
-
-// object reads an object that has each of the members exactly once, and calls value to read the
-// value of each.
-func (p ringParser) object(path string, value func(member string) error, members ...string) error {
-	if token, _ := p.Token(); token != json.Delim('{') {
+// checkMembers returns an error unless n is an object that has each of the members exactly once.
+func checkMembers(path string, n *document.Node, members ...string) error {
+	if n.Kind != document.Object {
 		return fmt.Errorf("seal: %s: not an object", path)
 	}
-	seen := make(map[string]bool)
-	for p.More() {
-		token, _ := p.Token()
-		member := token.(string)
-		known := false
-		for _, m := range members {
-			known = known || m == member
-		}
-		if !known {
+	for _, m := range n.Members {
+		switch {
+		case !slices.Contains(members, m.Key):
 			return fmt.Errorf("seal: %s: unknown member, known are %s", path, strings.Join(members, ", "))
-		}
-		if seen[member] {
-			return fmt.Errorf("seal: %s.%s: given twice", path, member)
-		}
-		seen[member] = true
-		if err := value(member); err != nil {
-			return err
+		case slices.Contains(n.Twice, m.Key):
+			return fmt.Errorf("seal: %s.%s: given twice", path, m.Key)
 		}
 	}
-	p.Token() // the closing brace
 	for _, m := range members {
-		if !seen[m] {
+		if n.Get(m) == nil {
 			return fmt.Errorf("seal: %s.%s: missing", path, m)
 		}
 	}
-	return nil
-}
-
-// array reads an array, and calls element to read each element.
-func (p ringParser) array(path string, element func(i int) error) error {
-	if token, _ := p.Token(); token != json.Delim('[') {
-		return fmt.Errorf("seal: %s: not an array", path)
-	}
-	for i := 0; p.More(); i++ {
-		if err := element(i); err != nil {
-			return err
-		}
-	}
-	p.Token() // the closing bracket
 	return nil
 }
 

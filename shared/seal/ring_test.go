@@ -107,7 +107,7 @@ func TestParseRingRefuses(t *testing.T) {
 		{"member of a key twice, once escaped", `{"keys":[{"id":"a","\u0069d":"b"}]}`, "seal: keys[0].id: given twice"},
 		{"no id", `{"keys":[{"key":"` + testSecret + `"}]}`, "seal: keys[0].id: missing"},
 		{"no secret", `{"keys":[{"id":"a"}]}`, "seal: keys[0].key: missing"},
-		{"an id that is a number", `{"keys":[{"id":1e999}]}`, "seal: keys[0].id: not a string"},
+		{"an id that is a number", `{"keys":[{"id":1e999,"key":"` + testSecret + `"}]}`, "seal: keys[0].id: not a string"},
 		{"an id that is the secret", `{"keys":[{"id":"` + testSecret + `","key":"` + testSecret + `"}]}`,
 			"seal: keys[0]: id is not"},
 		{"a secret that is null", one(`null`), "seal: keys[0].key: not a string"},
