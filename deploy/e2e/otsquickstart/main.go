@@ -1,5 +1,6 @@
-// Command otsquickstart is the first thing that a user of the Tablestore emulator writes: it makes a table, writes rows, reads a range
-// of them, and has the server filter it. It knows nothing of this repository; the same program runs against the real service.
+// Command otsquickstart is the first thing that a user of the Tablestore emulator writes: it makes
+// a table, writes rows, reads a range of them, and has the server filter it. It knows nothing of
+// this repository; the same program runs against the real service.
 package main
 
 import (
@@ -18,7 +19,8 @@ func main() {
 	meta.AddPrimaryKeyColumn("shop", tablestore.PrimaryKeyType_STRING)
 	meta.AddPrimaryKeyColumn("number", tablestore.PrimaryKeyType_INTEGER)
 	_, err := client.CreateTable(&tablestore.CreateTableRequest{
-		TableMeta: meta, TableOption: &tablestore.TableOption{TimeToAlive: -1, MaxVersion: 1}, ReservedThroughput: &tablestore.ReservedThroughput{},
+		TableMeta: meta, TableOption: &tablestore.TableOption{TimeToAlive: -1, MaxVersion: 1},
+		ReservedThroughput: &tablestore.ReservedThroughput{},
 	})
 	var refused *tablestore.OtsError
 	if errors.As(err, &refused) && refused.Code == "OTSObjectAlreadyExist" {
@@ -38,7 +40,8 @@ func main() {
 	}
 
 	criteria := &tablestore.RangeRowQueryCriteria{
-		TableName: "orders", StartPrimaryKey: key("kyoto", 1), EndPrimaryKey: key("kyoto", 5), MaxVersion: 1, Direction: tablestore.FORWARD,
+		TableName: "orders", StartPrimaryKey: key("kyoto", 1), EndPrimaryKey: key("kyoto", 5), MaxVersion: 1,
+		Direction: tablestore.FORWARD,
 	}
 	show(client, "range", criteria)
 	criteria.Filter = tablestore.NewSingleColumnCondition("price", tablestore.CT_GREATER_THAN, int64(200))

@@ -30,7 +30,8 @@ func (s *Server) findMain(c *call, name string) (*table, error) {
 	return t, err
 }
 
-// alter makes a change to the store and, when that is durable, to the tables in memory. The schema is locked for writing.
+// alter makes a change to the store and, when that is durable, to the tables in memory. The schema
+// is locked for writing.
 func (s *Server) alter(c *call, fn func(store.Tx) error, publish func()) error {
 	if err := s.store.Update(c.ctx, 0, fn); err != nil {
 		return err
@@ -107,8 +108,8 @@ func (s *Server) listTimeseriesTable(*call, *otsprotocol.ListTimeseriesTableRequ
 	return &otsprotocol.ListTimeseriesTableResponse{}, nil
 }
 
-// creationTime is the number of a field of DescribeTableResponse, in microseconds since 1970, that the Java SDK
-// reads and the Go SDK does not know.
+// creationTime is the number of a field of DescribeTableResponse, in microseconds since 1970, that
+// the Java SDK reads and the Go SDK does not know.
 const creationTime = 9
 
 func (s *Server) describeTable(c *call, req *otsprotocol.DescribeTableRequest) (proto.Message, error) {
@@ -198,10 +199,12 @@ func (s *Server) update(t *table, req *otsprotocol.UpdateTableRequest) error {
 	return s.setStream(t, req.StreamSpec)
 }
 
-// checkIndexed says whether a table that has indexes may have its options. The indexes keep the time to live that they have.
+// checkIndexed says whether a table that has indexes may have its options. The indexes keep the
+// time to live that they have.
 func (t *table) checkIndexed() error {
 	if t.TTL != t.indexes[0].TTL {
-		return invalid("Time to live of a table with secondary index can not be changed.") // the service's wording is not known
+		// the service's wording is not known
+		return invalid("Time to live of a table with secondary index can not be changed.")
 	}
 	u := *t
 	u.indexes = nil

@@ -72,8 +72,8 @@ func (k *keyring) appendSignature(b, text []byte) []byte {
 	return base64.StdEncoding.AppendEncode(b, h.Sum(sum[:0]))
 }
 
-// authenticate verifies the headers of a request, and fills in whose it is. It comes before the body is read, so that whoever
-// holds no key costs no memory.
+// authenticate verifies the headers of a request, and fills in whose it is. It comes before the
+// body is read, so that whoever holds no key costs no memory.
 func (s *Server) authenticate(c *call, r *http.Request) error {
 	required := []string{headerDate, headerVersion, headerAccessKey, headerMD5, headerInstance}
 	if r.Header.Get(headerSignatureV4) != "" {
@@ -109,8 +109,9 @@ func (s *Server) authenticate(c *call, r *http.Request) error {
 	return s.checkDate(r.Header.Get(headerDate))
 }
 
-// verify returns the keyring that signs the answer to a request, nil if the request's own signature is wrong. V4 signs with
-// SHA-256 and a key that it derives of the secret, a date and a region; with that key, the answer is signed as ever.
+// verify returns the keyring that signs the answer to a request, nil if the request's own signature
+// is wrong. V4 signs with SHA-256 and a key that it derives of the secret, a date and a region;
+// with that key, the answer is signed as ever.
 func (k *keyring) verify(s *scratch, r *http.Request) *keyring {
 	s.text = appendStringToSign(s.text[:0], r)
 	given := r.Header.Get(headerSignatureV4)
@@ -156,8 +157,8 @@ func countSigned(h http.Header) (n int) {
 	return n
 }
 
-// appendStringToSign appends what a request's signature is of: path, method, the query (always empty), and all headers of
-// the protocol but the signature, in order.
+// appendStringToSign appends what a request's signature is of: path, method, the query (always
+// empty), and all headers of the protocol but the signature, in order.
 func appendStringToSign(b []byte, r *http.Request) []byte {
 	b = append(b, r.URL.Path...)
 	b = append(b, "\nPOST\n\n"...)
@@ -187,8 +188,8 @@ func appendHeader(b []byte, name, value string) []byte {
 	return append(b, '\n')
 }
 
-// checkDate compares the date of a request with the wall clock. The Go SDK's layout is wrong: what should be milliseconds is
-// month, day and hour, in any number of digits. The seconds are right.
+// checkDate compares the date of a request with the wall clock. The Go SDK's layout is wrong: what
+// should be milliseconds is month, day and hour, in any number of digits. The seconds are right.
 func (s *Server) checkDate(date string) error {
 	whole, _, _ := strings.Cut(strings.TrimSuffix(date, "Z"), ".")
 	t, err := time.Parse("2006-01-02T15:04:05", whole)
@@ -203,13 +204,14 @@ func (s *Server) checkDate(date string) error {
 	return nil
 }
 
-// setHeaders sets the headers of an answer, which are signed like those of a request; only the SDK for Go does not look at
-// them.
+// setHeaders sets the headers of an answer, which are signed like those of a request; only the SDK
+// for Go does not look at them.
 func (s *Server) setHeaders(h http.Header, c *call, body []byte) {
 	sum := md5.Sum(body)
 	names := [...]string{headerMD5, headerContentType, headerDate, headerRequestID} // in order
 	values := &[len(names) + 1]string{
-		base64.StdEncoding.EncodeToString(sum[:]), "protocol buffer", s.wall().UTC().Format("2006-01-02T15:04:05.000Z"), c.requestID,
+		base64.StdEncoding.EncodeToString(sum[:]), "protocol buffer", s.wall().UTC().Format("2006-01-02T15:04:05.000Z"),
+		c.requestID,
 	}
 	text := c.scratch.text[:0]
 	for i, name := range names {

@@ -11,8 +11,8 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
-// ofRow reports whether an error in a batch is that of a row: that its table is not there, or that its primary key is not the
-// table's. A row that no table could take is an error of the request.
+// ofRow reports whether an error in a batch is that of a row: that its table is not there, or that
+// its primary key is not the table's. A row that no table could take is an error of the request.
 func ofRow(err error) (*Error, bool) {
 	var e *Error
 	return e, errors.As(err, &e) && e.Code != "OTSParameterInvalid"
@@ -31,7 +31,8 @@ func (s *Server) batchGetRow(c *call, req *otsprotocol.BatchGetRowRequest) (prot
 			if err != nil {
 				return err
 			}
-			out.Tables = append(out.Tables, &otsprotocol.TableInBatchGetRowResponse{TableName: in.TableName, Rows: rows})
+			out.Tables = append(out.Tables, &otsprotocol.TableInBatchGetRowResponse{TableName: in.TableName,
+				Rows: rows})
 		}
 		return nil
 	})
@@ -57,7 +58,8 @@ func checkBatchGet(req *otsprotocol.BatchGetRowRequest) error {
 }
 
 // getRows reads the rows of one table of a batch.
-func (s *Server) getRows(c *call, tx store.Tx, in *otsprotocol.TableInBatchGetRowRequest) ([]*otsprotocol.RowInBatchGetRowResponse, error) {
+func (s *Server) getRows(c *call, tx store.Tx,
+	in *otsprotocol.TableInBatchGetRowRequest) ([]*otsprotocol.RowInBatchGetRowResponse, error) {
 	out := make([]*otsprotocol.RowInBatchGetRowResponse, len(in.PrimaryKey))
 	t, err := s.find(c, in.GetTableName())
 	if e, ok := ofRow(err); ok {
@@ -70,7 +72,8 @@ func (s *Server) getRows(c *call, tx store.Tx, in *otsprotocol.TableInBatchGetRo
 		return nil, err
 	}
 	sel, err := t.selection(query{
-		columns: in.ColumnsToGet, times: in.TimeRange, maxVersions: in.MaxVersions, filter: in.Filter, start: in.StartColumn, end: in.EndColumn,
+		columns: in.ColumnsToGet, times: in.TimeRange, maxVersions: in.MaxVersions, filter: in.Filter,
+		start: in.StartColumn, end: in.EndColumn,
 	}, s.now())
 	if err == errNoVersions {
 		err = errNoVersionsRows
@@ -100,7 +103,8 @@ func (s *Server) getRows(c *call, tx store.Tx, in *otsprotocol.TableInBatchGetRo
 		if err != nil {
 			return nil, err
 		}
-		out[i] = &otsprotocol.RowInBatchGetRowResponse{IsOk: proto.Bool(true), Consumed: consumed(units(size), 0), Row: row}
+		out[i] = &otsprotocol.RowInBatchGetRowResponse{IsOk: proto.Bool(true), Consumed: consumed(units(size), 0),
+			Row: row}
 	}
 	return out, nil
 }
@@ -204,7 +208,8 @@ func (s *Server) newBatches(c *call, req *otsprotocol.BatchWriteRowRequest) (bat
 		}
 	}
 	if size > maxWrite {
-		return nil, 0, invalid("The total data size of BatchWriteRow request exceeds the limit, limit size: %d, data size: %d.", maxWrite, size)
+		return nil, 0, invalid("The total data size of BatchWriteRow request exceeds the limit, limit size: %d, "+
+			"data size: %d.", maxWrite, size)
 	}
 	return batches, size, nil
 }
@@ -247,7 +252,8 @@ func (s *Server) newBatch(c *call, in *otsprotocol.TableInBatchWriteRowRequest) 
 	return b, b.checkRepeated()
 }
 
-// checkRepeated says whether the rows that more than one change is for may be changed more than once.
+// checkRepeated says whether the rows that more than one change is for may be changed more than
+// once.
 func (b *batch) checkRepeated() error {
 	seen := make(map[string]*change, len(b.changes))
 	for _, ch := range b.changes {
@@ -291,7 +297,8 @@ func (b *batch) failAll(e *Error) {
 	}
 }
 
-// failTogether fails all changes with the error of the first that failed, and reports whether one did.
+// failTogether fails all changes with the error of the first that failed, and reports whether one
+// did.
 func (b *batch) failTogether() bool {
 	for _, e := range b.errs {
 		if e != nil {
@@ -366,9 +373,10 @@ func (b *batch) apply(i int, w *writer, rows rows) error {
 	return nil
 }
 
-// checkPartition says whether all changes are in one partition. No public text tells what an atomic batch does with the
-// other rows when the condition of one fails; here all rows of the table fail with that one's error, as they do, on the
-// service, when they are not in one partition: a client cannot learn from the answer which of them it was.
+// checkPartition says whether all changes are in one partition. No public text tells what an atomic
+// batch does with the other rows when the condition of one fails; here all rows of the table fail
+// with that one's error, as they do, on the service, when they are not in one partition: a client
+// cannot learn from the answer which of them it was.
 func (b *batch) checkPartition() *Error {
 	var first *change
 	for _, ch := range b.changes {

@@ -55,7 +55,8 @@ func TestRowsOfABatchAreIndependent(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		"t":    "[ok OTSConditionCheckFail: Condition check failed. OTSInvalidPK: Validate PK name fail. Input: q, Meta: p. ok]",
+		"t": "[ok OTSConditionCheckFail: Condition check failed. OTSInvalidPK: Validate PK name fail. Input: " +
+			"q, Meta: p. ok]",
 		"u":    "[ok]",
 		"none": "[OTSObjectNotExist: Requested table does not exist.]",
 	}
@@ -64,7 +65,8 @@ func TestRowsOfABatchAreIndependent(t *testing.T) {
 			t.Errorf("%s: %s, want %s", table, got, want)
 		}
 	}
-	if got, want := c.get("t", key("p", "new"))+c.get("t", key("p", "there"))+c.get("u", key("p", "other table")), "a=2a=1a=4"; got != want {
+	if got, want := c.get("t", key("p", "new"))+c.get("t", key("p", "there"))+c.get("u", key("p", "other table")),
+		"a=2a=1a=4"; got != want {
 		t.Errorf("rows: %s, want %s", got, want)
 	}
 }
@@ -91,8 +93,10 @@ func TestBatchWriteRefusals(t *testing.T) {
 	}{
 		{"no rows", nil, "OTSParameterInvalid: No row is specified in BatchWriteRow."},
 		{"201 rows", many, "OTSParameterInvalid: Rows count exceeds the upper limit: 200."},
-		{"more than 4 MB", large, "OTSParameterInvalid: The total data size of BatchWriteRow request exceeds the limit, limit size: 4194304, data size: "},
-		{"a repeated row that expects", []tablestore.RowChange{put("t", key("p", "k"), nil), expecting(put("t", key("p", "k"), nil), notExist)},
+		{"more than 4 MB", large, "OTSParameterInvalid: The total data size of BatchWriteRow request exceeds the " +
+			"limit, limit size: 4194304, data size: "},
+		{"a repeated row that expects", []tablestore.RowChange{put("t", key("p", "k"), nil),
+			expecting(put("t", key("p", "k"), nil), notExist)},
 			"OTSParameterInvalid: Repeated rows do not support row exist expectation check in BatchModify."},
 		{"a repeated row with a condition", []tablestore.RowChange{conditional, put("t", key("p", "k"), nil)},
 			"OTSParameterInvalid: Repeated rows do not support row condition check in BatchModify."},
@@ -105,7 +109,8 @@ func TestBatchWriteRefusals(t *testing.T) {
 	if _, err := c.batch(false, adding, adding); err != nil || c.get("t", key("p", "k")) != "n=2" {
 		t.Errorf("a row that is incremented twice: %v, %s", err, c.get("t", key("p", "k")))
 	}
-	if _, err := c.batch(false, put("t", key("p", "k"), cols("a", 1)), put("t", key("p", "k"), cols("a", 2))); err != nil {
+	if _, err := c.batch(false, put("t", key("p", "k"), cols("a", 1)),
+		put("t", key("p", "k"), cols("a", 2))); err != nil {
 		t.Errorf("a repeated row without conditions: %v", err)
 	}
 	if got, want := c.get("t", key("p", "k")), "a=2"; got != want {
@@ -141,7 +146,8 @@ func TestAtomicBatch(t *testing.T) {
 	if got, want := fmt.Sprint(got["t"], err), "[ok ok ok ok] <nil>"; got != want {
 		t.Errorf("all hold: %s, want %s", got, want)
 	}
-	rows := c.get("t", key("p", "a", "s", "new")) + " " + c.get("t", key("p", "a", "s", "there")) + " " + c.get("t", key("p", "a", "s", "twice"))
+	rows := c.get("t", key("p", "a", "s", "new")) + " " + c.get("t", key("p", "a", "s", "there")) + " " +
+		c.get("t", key("p", "a", "s", "twice"))
 	if want := "n=2 n=42 m=2"; rows != want {
 		t.Errorf("rows: %s, want %s", rows, want)
 	}
@@ -185,7 +191,8 @@ func TestBatchGet(t *testing.T) {
 	}
 	wrong := query("t", "a")
 	wrong.AddRow(key("q", "x"))
-	if got, err := read(wrong, query("absent", "x")); got != "n=1 m=2; OTSInvalidPK; OTSObjectNotExist" && got != "m=2 n=1; OTSInvalidPK; OTSObjectNotExist" || err != nil {
+	if got, err := read(wrong, query("absent", "x")); got != "n=1 m=2; OTSInvalidPK; OTSObjectNotExist" &&
+		got != "m=2 n=1; OTSInvalidPK; OTSObjectNotExist" || err != nil {
 		t.Errorf("errors of rows: %q, %v", got, err)
 	}
 	many := make([]string, 101)

@@ -41,7 +41,8 @@ func newBench(b *testing.B) *client {
 
 func benchPut(sort string) *tablestore.PutRowChange {
 	return put("bench", key("p", "account/region", "s", sort),
-		cols("count", int64(1), "revision", int64(7), "value", []byte(strings.Repeat("v", 500)), "written", int64(1700000000000)))
+		cols("count", int64(1), "revision", int64(7), "value", []byte(strings.Repeat("v", 500)), "written",
+			int64(1700000000000)))
 }
 
 // spread runs fn b.N times, in the given number of goroutines.
@@ -71,9 +72,11 @@ func BenchmarkGetRow(b *testing.B) {
 	for _, clients := range []int{1, 16} {
 		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
 			spread(b, clients, func(i int) error {
-				out, err := c.GetRow(&tablestore.GetRowRequest{SingleRowQueryCriteria: &tablestore.SingleRowQueryCriteria{
-					TableName: "bench", PrimaryKey: key("p", "account/region", "s", fmt.Sprintf("row-%06d", i*7919%benchRows)), MaxVersion: 1,
-				}})
+				out, err := c.GetRow(&tablestore.GetRowRequest{
+					SingleRowQueryCriteria: &tablestore.SingleRowQueryCriteria{
+						TableName: "bench", PrimaryKey: key("p", "account/region", "s",
+							fmt.Sprintf("row-%06d", i*7919%benchRows)), MaxVersion: 1,
+					}})
 				if err == nil && len(out.Columns) != 4 {
 					return fmt.Errorf("%d columns", len(out.Columns))
 				}
@@ -88,11 +91,13 @@ func BenchmarkGetRange50(b *testing.B) {
 	for _, clients := range []int{1, 16} {
 		b.Run(fmt.Sprintf("clients=%d", clients), func(b *testing.B) {
 			spread(b, clients, func(i int) error {
-				out, err := c.GetRange(&tablestore.GetRangeRequest{RangeRowQueryCriteria: &tablestore.RangeRowQueryCriteria{
-					TableName: "bench", MaxVersion: 1, Limit: 50,
-					StartPrimaryKey: key("p", "account/region", "s", fmt.Sprintf("row-%06d", i*7919%(benchRows-100))),
-					EndPrimaryKey:   key("p", "account/region", "s", infMax),
-				}})
+				out, err := c.GetRange(&tablestore.GetRangeRequest{
+					RangeRowQueryCriteria: &tablestore.RangeRowQueryCriteria{
+						TableName: "bench", MaxVersion: 1, Limit: 50,
+						StartPrimaryKey: key("p", "account/region", "s",
+							fmt.Sprintf("row-%06d", i*7919%(benchRows-100))),
+						EndPrimaryKey: key("p", "account/region", "s", infMax),
+					}})
 				if err == nil && len(out.Rows) != 50 {
 					return fmt.Errorf("%d rows", len(out.Rows))
 				}
@@ -114,7 +119,8 @@ func BenchmarkPutRow(b *testing.B) {
 	}
 }
 
-// BenchmarkServe is the server alone, from a signed request to the answer, without net/http and the SDK.
+// BenchmarkServe is the server alone, from a signed request to the answer, without net/http and the
+// SDK.
 func BenchmarkServe(b *testing.B) {
 	var captured sync.Map
 	c := newBench(b)
@@ -125,7 +131,8 @@ func BenchmarkServe(b *testing.B) {
 	c.must(benchPut("row-000000"))
 	c.get("bench", key("p", "account/region", "s", "row-000000"))
 	c.page(&tablestore.RangeRowQueryCriteria{
-		TableName: "bench", StartPrimaryKey: key("p", "account/region", "s", infMin), EndPrimaryKey: key("p", "account/region", "s", infMax), Limit: 50,
+		TableName: "bench", StartPrimaryKey: key("p", "account/region", "s", infMin),
+		EndPrimaryKey: key("p", "account/region", "s", infMax), Limit: 50,
 	})
 	c.in.SetFault(nil)
 	for _, operation := range []string{"GetRow", "GetRange", "PutRow"} {

@@ -7,9 +7,9 @@ import (
 	"chatconf/shared/emulator/ots/plainbuffer"
 )
 
-// The Go SDK has no messages for BulkImport. These are as ots_internal_api.proto of the Java SDK has them:
-// https://github.com/aliyun/aliyun-tablestore-java-sdk. The response is the same on the wire as the part of
-// BatchWriteRow's that is about one table.
+// The Go SDK has no messages for BulkImport. These are as ots_internal_api.proto of the Java SDK
+// has them: https://github.com/aliyun/aliyun-tablestore-java-sdk. The response is the same on the
+// wire as the part of BatchWriteRow's that is about one table.
 type (
 	bulkImportRequest struct {
 		TableName        *string          `protobuf:"bytes,1,req,name=table_name"`
@@ -32,8 +32,8 @@ func (m *bulkImportRow) String() string { return proto.CompactTextString(m) }
 func (*bulkImportRow) ProtoMessage()    {}
 
 // bulkImport writes rows of one table, each by itself and without conditions, with the limits of
-// BatchWriteRow. As the Java suite has it, defined columns must have their type, and a row costs bytes in
-// place of units.
+// BatchWriteRow. As the Java suite has it, defined columns must have their type, and a row costs
+// bytes in place of units.
 func (s *Server) bulkImport(c *call, req *bulkImportRequest) (proto.Message, error) {
 	in := &otsprotocol.TableInBatchWriteRowRequest{TableName: req.TableName}
 	for _, row := range req.Rows {

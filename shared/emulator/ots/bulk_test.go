@@ -57,7 +57,8 @@ func TestBulkImport(t *testing.T) {
 	c.must(put("t", key("p", "gone", "n", 1), nil), put("t", key("p", "b", "n", 1), cols("x", 1)))
 	u := update("t", key("p", "b", "n", 1))
 	u.IncrementColumn("x", 41)
-	got := c.bulk("t", bulkPut(key("p", "a", "n", 1), cols("age", 7)), bulkUpdate(u), bulkDelete(key("p", "gone", "n", 1)),
+	got := c.bulk("t", bulkPut(key("p", "a", "n", 1), cols("age", 7)), bulkUpdate(u),
+		bulkDelete(key("p", "gone", "n", 1)),
 		bulkPut(key("p", "short"), nil))
 	if want := "ok ok ok OTSInvalidPK"; got != want {
 		t.Errorf("BulkImport: %s, want %s", got, want)
@@ -95,7 +96,8 @@ func TestBulkImport(t *testing.T) {
 	}
 }
 
-// TestBulkImportOnTheWire sends the bytes that the Java SDK's message has, and reads those of the answer.
+// TestBulkImportOnTheWire sends the bytes that the Java SDK's message has, and reads those of the
+// answer.
 func TestBulkImportOnTheWire(t *testing.T) {
 	c := run(t)
 	c.create("t", "p:string")
@@ -103,7 +105,8 @@ func TestBulkImportOnTheWire(t *testing.T) {
 	inner := append([]byte{1 << 3, 1, 2<<3 | 2, byte(len(row))}, row...)
 	body := append([]byte{1<<3 | 2, 1, 't', 2<<3 | 2, byte(len(inner))}, inner...)
 	_, got, _ := newRaw(c.in, "BulkImport", body).sign(c.in.KeySecret).send(t, c.in)
-	// table_name=1 "t"; rows=2 { is_ok=1 true; consumed=3 { capacity_unit=1 { read=1 0, write=2 0 },
+	// table_name=1 "t"; rows=2 { is_ok=1 true; consumed=3 {
+	// capacity_unit=1 { read=1 0, write=2 0 };
 	// capacity_data_size=2 { read_size=1 0, write_size=2 2 } } }
 	want := []byte{
 		0x0a, 1, 't', 0x12, 16, 0x08, 1, 0x1a, 12, 0x0a, 4, 0x08, 0, 0x10, 0, 0x12, 4, 0x08, 0, 0x10, 2,

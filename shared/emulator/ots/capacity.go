@@ -2,9 +2,9 @@ package ots
 
 import "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol"
 
-// capacityUnit is how many bytes one unit of capacity is for. What counts is names and values, and in a
-// write eight bytes more for each timestamp that the client gives. Whether reads count timestamps is not
-// known, and they are not counted here.
+// capacityUnit is how many bytes one unit of capacity is for. What counts is names and values, and
+// in a write eight bytes more for each timestamp that the client gives. Whether reads count
+// timestamps is not known, and they are not counted here.
 const capacityUnit = 4096
 
 // units returns how many units of capacity size bytes cost: at least one.

@@ -23,8 +23,8 @@ type change struct {
 	size      int      // bytes that the service counts for what the request holds
 }
 
-// newChange checks what can be said of one row of a write without its table. The service does so before it
-// looks for the table.
+// newChange checks what can be said of one row of a write without its table. The service does so
+// before it looks for the table.
 func newChange(
 	op otsprotocol.OperationType, b []byte, c *otsprotocol.Condition, r *otsprotocol.ReturnContent,
 ) (*change, error) {
@@ -101,7 +101,8 @@ func (c *change) checkCells() error {
 	case c.op == otsprotocol.OperationType_UPDATE && len(cells) == 0:
 		return errNoCells
 	case len(cells) > maxCells:
-		return invalid("The number of attribute columns exceeds the limit, limit count: %d, column count: %d.", maxCells, len(cells))
+		return invalid("The number of attribute columns exceeds the limit, limit count: %d, column count: %d.",
+			maxCells, len(cells))
 	}
 	for i := range cells {
 		if err := c.checkCell(&cells[i]); err != nil {
@@ -166,9 +167,10 @@ func checkOp(op otsprotocol.OperationType, cell *plainbuffer.Cell) error {
 	return nil
 }
 
-// checkOneOp says whether each column is changed in ways that go together: an increment is the only cell of
-// its column, and all versions are removed at most once. What is put and removed is done in the order of the
-// cells: the Java suite puts a column, removes it in the same update, and finds it removed.
+// checkOneOp says whether each column is changed in ways that go together: an increment is the only
+// cell of its column, and all versions are removed at most once. What is put and removed is done in
+// the order of the cells: the Java suite puts a column, removes it in the same update, and finds it
+// removed.
 func checkOneOp(cells []plainbuffer.Cell) error {
 	seen := map[string]plainbuffer.Op{}
 	for i := range cells {
@@ -187,7 +189,8 @@ func checkOneOp(cells []plainbuffer.Cell) error {
 
 func (c *change) setCondition(m *otsprotocol.Condition) error {
 	c.expect = m.GetRowExistence()
-	if c.expect < otsprotocol.RowExistenceExpectation_IGNORE || c.expect > otsprotocol.RowExistenceExpectation_EXPECT_NOT_EXIST {
+	if c.expect < otsprotocol.RowExistenceExpectation_IGNORE ||
+		c.expect > otsprotocol.RowExistenceExpectation_EXPECT_NOT_EXIST {
 		return invalid("Invalid row-existence expectation: %d.", c.expect)
 	}
 	var err error
@@ -195,8 +198,8 @@ func (c *change) setCondition(m *otsprotocol.Condition) error {
 	return err
 }
 
-// setReturns takes over what is returned. Values after the change are those of incremented columns only. The
-// service's wording of the refusals is not known.
+// setReturns takes over what is returned. Values after the change are those of incremented columns
+// only. The service's wording of the refusals is not known.
 func (c *change) setReturns(m *otsprotocol.ReturnContent) error {
 	c.returns, c.columns = m.GetReturnType(), m.GetReturnColumnNames()
 	switch c.returns {
@@ -224,22 +227,25 @@ func (c *change) increments(name string) bool {
 	})
 }
 
-// conditional reports whether the change depends on the row: its outcome on existence or columns, or its result on a value.
+// conditional reports whether the change depends on the row: its outcome on existence or columns,
+// or its result on a value.
 func (c *change) conditional() bool {
 	return c.expect != otsprotocol.RowExistenceExpectation_IGNORE || c.condition != nil
 }
 
 // onlyRemoves reports whether an update removes cells and writes none.
 func (c *change) onlyRemoves() bool {
-	return c.op == otsprotocol.OperationType_UPDATE && !slices.ContainsFunc(c.row.Cells, func(cell plainbuffer.Cell) bool {
-		return cell.Op != plainbuffer.DeleteAll && cell.Op != plainbuffer.DeleteOne
-	})
+	return c.op == otsprotocol.OperationType_UPDATE && !slices.ContainsFunc(c.row.Cells,
+		func(cell plainbuffer.Cell) bool {
+			return cell.Op != plainbuffer.DeleteAll && cell.Op != plainbuffer.DeleteOne
+		})
 }
 
 // checkSize says whether a put or an update that stands alone is small enough.
 func (c *change) checkSize(operation string) error {
 	if c.size > maxWrite {
-		return invalid("The total data size of %s request exceeds the limit, limit size: %d, data size: %d.", operation, maxWrite, c.size)
+		return invalid("The total data size of %s request exceeds the limit, limit size: %d, data size: %d.", operation,
+			maxWrite, c.size)
 	}
 	return nil
 }

@@ -7,7 +7,9 @@ import (
 	"chatconf/shared/emulator/ots/plainbuffer"
 )
 
-// Limits of the service: https://www.alibabacloud.com/help/en/tablestore/product-overview/general-limits, and the texts of its errors.
+// Limits of the service:
+// https://www.alibabacloud.com/help/en/tablestore/product-overview/general-limits, and the texts of
+// its errors.
 const (
 	maxName         = 255
 	maxKeyColumns   = 4
@@ -60,8 +62,9 @@ func checkTableName(name string) error {
 	return nil
 }
 
-// checkColumnName says whether an attribute column may have the name. The service takes more than its
-// documentation promises: other scripts, hyphens, dots and blanks occur in the vendor's own suites.
+// checkColumnName says whether an attribute column may have the name. The service takes more than
+// its documentation promises: other scripts, hyphens, dots and blanks occur in the vendor's own
+// suites.
 func checkColumnName(name string) error {
 	if name == "" || len(name) > maxName || name[0] == '#' || !utf8.ValidString(name) {
 		return invalid("Invalid column name: '%s'.", name)

@@ -47,7 +47,8 @@ func withClock(c *clock) func(*ots.Options) {
 	return func(o *ots.Options) { o.Now = c.Now }
 }
 
-// The places before and after all values of a primary key column, and the value that the server makes.
+// The places before and after all values of a primary key column, and the value that the server
+// makes.
 type place int
 
 const (
@@ -126,7 +127,8 @@ func remove(table string, pk *tablestore.PrimaryKey) *tablestore.DeleteRowChange
 	return c
 }
 
-// definition returns a request for a table: "p:string n:integer+ b:binary", where + is AUTO_INCREMENT.
+// definition returns a request for a table: "p:string n:integer+ b:binary", where + is
+// AUTO_INCREMENT.
 func definition(name, schema string) *tablestore.CreateTableRequest {
 	meta := &tablestore.TableMeta{TableName: name}
 	for column := range strings.FieldsSeq(schema) {
@@ -145,7 +147,8 @@ func definition(name, schema string) *tablestore.CreateTableRequest {
 		}
 	}
 	return &tablestore.CreateTableRequest{
-		TableMeta: meta, TableOption: tablestore.NewTableOptionWithMaxVersion(1), ReservedThroughput: &tablestore.ReservedThroughput{},
+		TableMeta: meta, TableOption: tablestore.NewTableOptionWithMaxVersion(1),
+		ReservedThroughput: &tablestore.ReservedThroughput{},
 	}
 }
 
@@ -193,7 +196,8 @@ func (c *client) must(changes ...tablestore.RowChange) {
 	}
 }
 
-// get reads a row as text: "a=1 b=x", versions in the order of the answer, "-" when there is no row.
+// get reads a row as text: "a=1 b=x", versions in the order of the answer, "-" when there is no
+// row.
 func (c *client) get(table string, pk *tablestore.PrimaryKey, set ...func(*tablestore.SingleRowQueryCriteria)) string {
 	c.t.Helper()
 	q := &tablestore.SingleRowQueryCriteria{TableName: table, PrimaryKey: pk, MaxVersion: 1}
@@ -265,7 +269,8 @@ func codeOf(err error) string {
 	return err.Error()
 }
 
-// fails reports an error that is not the one wanted, by its code and message or the beginning of them.
+// fails reports an error that is not the one wanted, by its code and message or the beginning of
+// them.
 func fails(t testing.TB, what string, err error, want string) {
 	t.Helper()
 	if got := codeOf(err); !strings.HasPrefix(got, want) {

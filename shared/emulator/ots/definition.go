@@ -8,7 +8,8 @@ import (
 	"github.com/golang/protobuf/proto"
 )
 
-// defaultDeviation is how far the timestamps of a table may be from now, in seconds, if it does not say.
+// defaultDeviation is how far the timestamps of a table may be from now, in seconds, if it does not
+// say.
 const defaultDeviation = 86400
 
 // newTable checks the definition of a table and of its indexes.
@@ -115,7 +116,8 @@ func (t *table) setThroughput(m *otsprotocol.CapacityUnit, creating bool) error 
 		t.Write = *m.Write
 	}
 	if t.Read < 0 || t.Write < 0 {
-		return invalid("Invalid Capacity Unit for UpdateTable: Either read(%d) or write(%d) should be non-negative.", t.Read, t.Write)
+		return invalid("Invalid Capacity Unit for UpdateTable: Either read(%d) or write(%d) should be non-negative.",
+			t.Read, t.Write)
 	}
 	return nil
 }
@@ -127,7 +129,8 @@ func (t *table) setOptions(m *otsprotocol.TableOptions) error {
 		return invalid("TimeToLive cannot be 0 or less than -1.")
 	case m.MaxVersions != nil && *m.MaxVersions <= 0:
 		return invalid("The maximum versions cannot be less than or equal to 0.")
-	case m.DeviationCellVersionInSec != nil && (*m.DeviationCellVersionInSec < 0 || *m.DeviationCellVersionInSec > maxDeviation):
+	case m.DeviationCellVersionInSec != nil && (*m.DeviationCellVersionInSec < 0 ||
+		*m.DeviationCellVersionInSec > maxDeviation):
 		return invalid("The maximum deviation must be in range [0, INT64_MAX/1000000].")
 	}
 	t.TTL = *cmp.Or(m.TimeToLive, &t.TTL)
@@ -141,8 +144,9 @@ func (t *table) setOptions(m *otsprotocol.TableOptions) error {
 
 func (t *table) options() *otsprotocol.TableOptions {
 	return &otsprotocol.TableOptions{
-		TimeToLive: &t.TTL, MaxVersions: &t.MaxVersions, DeviationCellVersionInSec: &t.Deviation, BloomFilterType: t.BloomFilter,
-		BlockSize: t.BlockSize, AllowUpdate: t.AllowUpdate, UpdateFullRow: t.UpdateFullRow,
+		TimeToLive: &t.TTL, MaxVersions: &t.MaxVersions, DeviationCellVersionInSec: &t.Deviation,
+		BloomFilterType: t.BloomFilter,
+		BlockSize:       t.BlockSize, AllowUpdate: t.AllowUpdate, UpdateFullRow: t.UpdateFullRow,
 	}
 }
 

@@ -71,7 +71,8 @@ func startChild(t *testing.T, path string) (*client, *exec.Cmd) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := &otstest.Instance{Endpoint: strings.TrimSpace(endpoint), Name: otstest.Name, KeyID: otstest.KeyID, KeySecret: otstest.KeySecret}
+	in := &otstest.Instance{Endpoint: strings.TrimSpace(endpoint), Name: otstest.Name, KeyID: otstest.KeyID,
+		KeySecret: otstest.KeySecret}
 	return newClient(t, in), cmd
 }
 
@@ -89,7 +90,8 @@ func TestKillLosesNoAcknowledgedRow(t *testing.T) {
 		wait.Go(func() {
 			for n := 0; ; n++ {
 				s := fmt.Sprint(n)
-				results, err := c.batch(true, put("t", key("p", writer, "s", s), cols("age", n)), put("t", key("p", writer, "s", s+"x"), cols("n", n)))
+				results, err := c.batch(true, put("t", key("p", writer, "s", s), cols("age", n)),
+					put("t", key("p", writer, "s", s+"x"), cols("n", n)))
 				if err != nil {
 					return // killed
 				}
@@ -147,7 +149,8 @@ func TestAFileKeepsEverything(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return append(c.dump("t", "p", "n"), fmt.Sprintf("%+v %+v %d", *d.TableOption, d.StreamDetails.EnableStream, len(d.IndexMetas)), fmt.Sprint(c.dump("by_age", "age", "p", "n")))
+		return append(c.dump("t", "p", "n"), fmt.Sprintf("%+v %+v %d", *d.TableOption, d.StreamDetails.EnableStream,
+			len(d.IndexMetas)), fmt.Sprint(c.dump("by_age", "age", "p", "n")))
 	}
 	t.Run("write", func(t *testing.T) {
 		c := run(t, set)

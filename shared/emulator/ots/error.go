@@ -16,7 +16,8 @@ type Error struct {
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
 // statuses is the table from error codes to HTTP, after
-// https://www.alibabacloud.com/help/en/tablestore/developer-reference/error-codes. A code that is not in it is a 400.
+// https://www.alibabacloud.com/help/en/tablestore/developer-reference/error-codes. A code that is
+// not in it is a 400.
 var statuses = map[string]int{
 	"OTSAuthFailed":            http.StatusForbidden,
 	"OTSNoPermissionAccess":    http.StatusForbidden,
@@ -85,7 +86,9 @@ func invalidKey(format string, args ...any) *Error {
 	return &Error{Code: "OTSInvalidPK", Message: fmt.Sprintf(format, args...)}
 }
 
-// outOfScope returns the error for a row outside the partition that an atomic batch or a transaction is for.
+// outOfScope returns the error for a row outside the partition that an atomic batch or a
+// transaction is for.
 func outOfScope(of, kind, partition, data string) *Error {
-	return &Error{Code: "OTSDataOutOfRange", Message: fmt.Sprintf("Data out of scope of %s. %s PartKey:%s. Data PartKey:%s", of, kind, partition, data)}
+	return &Error{Code: "OTSDataOutOfRange", Message: fmt.Sprintf(
+		"Data out of scope of %s. %s PartKey:%s. Data PartKey:%s", of, kind, partition, data)}
 }

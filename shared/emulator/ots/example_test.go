@@ -24,7 +24,8 @@ func Example() {
 	meta := &tablestore.TableMeta{TableName: "people"}
 	meta.AddPrimaryKeyColumn("name", tablestore.PrimaryKeyType_STRING)
 	_, err = client.CreateTable(&tablestore.CreateTableRequest{
-		TableMeta: meta, TableOption: tablestore.NewTableOptionWithMaxVersion(1), ReservedThroughput: &tablestore.ReservedThroughput{},
+		TableMeta: meta, TableOption: tablestore.NewTableOptionWithMaxVersion(1),
+		ReservedThroughput: &tablestore.ReservedThroughput{},
 	})
 	fmt.Println("create:", err)
 

@@ -9,7 +9,8 @@ type Request struct {
 
 // A Fault is what a test makes happen to one request. The zero Fault is none.
 type Fault struct {
-	// Before makes the request wait, until it is closed or the client has gone, before anything is done.
+	// Before makes the request wait, until it is closed or the client has gone, before anything is
+	// done.
 	Before <-chan struct{}
 	// Err is answered instead of the result; without Applied the request is not carried out.
 	Err *Error
@@ -19,7 +20,8 @@ type Fault struct {
 	Applied bool
 	// After makes the answer, or the loss of it, wait likewise.
 	After <-chan struct{}
-	// Row says which rows of a batch are not carried out, and have an error in the answer; nil is none. Rows are numbered by table.
+	// Row says which rows of a batch are not carried out, and have an error in the answer; nil is
+	// none. Rows are numbered by table.
 	Row func(table string, row int) *Error
 }
 

@@ -15,8 +15,9 @@ import (
 // maxFilters is how many filters one condition may hold, those that combine others included.
 const maxFilters = 32
 
-// The patterns of one condition: how long each may be, and what all may come to when they are compiled, in instructions and
-// characters of classes. A few bytes of repetition or of a class can stand for thousands. The service's limits are not known.
+// The patterns of one condition: how long each may be, and what all may come to when they are
+// compiled, in instructions and characters of classes. A few bytes of repetition or of a class can
+// stand for thousands. The service's limits are not known.
 const (
 	maxPattern  = 1 << 10
 	maxPrograms = 4 << 10
@@ -27,8 +28,8 @@ type filter interface {
 	match(r *view) bool
 }
 
-// A view is what a filter sees of a row: the primary key, and the attribute cells that were selected, by name, the newest
-// version first. The zero view is of no row.
+// A view is what a filter sees of a row: the primary key, and the attribute cells that were
+// selected, by name, the newest version first. The zero view is of no row.
 type view struct {
 	key   []plainbuffer.Cell
 	cells []picked
@@ -50,7 +51,8 @@ func (v *view) versions(name string) (first int, n int) {
 	return first, n
 }
 
-// parseFilter decodes the filter of a condition or of a read. A read's may instead be a page of columns.
+// parseFilter decodes the filter of a condition or of a read. A read's may instead be a page of
+// columns.
 func parseFilter(b []byte, reading bool) (filter, *columnPage, error) {
 	if len(b) == 0 {
 		return nil, nil, nil
@@ -146,8 +148,8 @@ func (f *compositeFilter) match(r *view) bool {
 	return false
 }
 
-// Comparators that this version of the protocol's messages does not have: whether the column has a value at all,
-// or one in which the pattern finds something.
+// Comparators that this version of the protocol's messages does not have: whether the column has a
+// value at all, or one in which the pattern finds something.
 const (
 	compareExists    = otsprotocol.ComparatorType(7)
 	compareNotExists = otsprotocol.ComparatorType(8)
@@ -205,7 +207,8 @@ func (p *filterParser) parseSingle(b []byte) (filter, error) {
 // compile compiles a pattern, after it has seen how large that will be.
 func (p *filterParser) compile(pattern string) (*regexp.Regexp, error) {
 	if len(pattern) > maxPattern {
-		return nil, invalid("The regex of the filter exceeds the limit, limit size: %d, size: %d.", maxPattern, len(pattern))
+		return nil, invalid("The regex of the filter exceeds the limit, limit size: %d, size: %d.", maxPattern,
+			len(pattern))
 	}
 	tree, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
@@ -228,8 +231,8 @@ func (p *filterParser) compile(pattern string) (*regexp.Regexp, error) {
 	return out, nil
 }
 
-// match says whether a row passes. One without the column passes compareNotExists, whatever filterIfMissing
-// says: the SDKs always set that, and no public text says what the service does.
+// match says whether a row passes. One without the column passes compareNotExists, whatever
+// filterIfMissing says: the SDKs always set that, and no public text says what the service does.
 func (f *singleFilter) match(r *view) bool {
 	found, matched := f.find(r)
 	switch {
@@ -260,8 +263,8 @@ func (f *singleFilter) find(r *view) (found, matched bool) {
 	return found, false
 }
 
-// matchValue compares v with the filter's value. Of two values of different types it is only true that they are not equal:
-// no public text says what the service does with them.
+// matchValue compares v with the filter's value. Of two values of different types it is only true
+// that they are not equal: no public text says what the service does with them.
 func (f *singleFilter) matchValue(v plainbuffer.Value) bool {
 	if f.pattern != nil {
 		var ok bool
@@ -288,7 +291,8 @@ func (f *singleFilter) matchValue(v plainbuffer.Value) bool {
 	return ok && c <= 0
 }
 
-// transform takes out of a string what the pattern finds, its first group if it has one, and casts it.
+// transform takes out of a string what the pattern finds, its first group if it has one, and casts
+// it.
 func (f *singleFilter) transform(v plainbuffer.Value) (plainbuffer.Value, bool) {
 	if v.Type != plainbuffer.String {
 		return v, false

@@ -48,7 +48,8 @@ const (
 	le = tablestore.CT_LESS_EQUAL
 )
 
-// An existence is a filter with a comparator that Go's SDK does not have, those for Java and Python do.
+// An existence is a filter with a comparator that Go's SDK does not have, those for Java and Python
+// do.
 type existence struct {
 	*tablestore.SingleColumnCondition
 	comparator otsprotocol.ComparatorType
@@ -113,9 +114,12 @@ var filterCases = []struct {
 	{"and, one false", combine(tablestore.LO_AND, single("n", eq, 5), single("s", eq, "x")), false},
 	{"or", combine(tablestore.LO_OR, single("n", eq, 6), single("s", eq, "abc")), true},
 	{"or, all false", combine(tablestore.LO_OR, single("n", eq, 6), single("s", eq, "x")), false},
-	{"nested", combine(tablestore.LO_AND, combine(tablestore.LO_NOT, single("n", eq, 6)), combine(tablestore.LO_OR, single("n", eq, 6), single("s", eq, "abc"))), true},
-	{"part of a string as an integer", tablestore.NewSingleColumnValueRegexFilter("r", gt, tablestore.NewValueTransferRule("n=([0-9]+)", tablestore.Variant_INTEGER), int64(41)), true},
-	{"part of a string as a string", tablestore.NewSingleColumnValueRegexFilter("r", eq, tablestore.NewValueTransferRule("[a-z]+", tablestore.Variant_STRING), "n"), true},
+	{"nested", combine(tablestore.LO_AND, combine(tablestore.LO_NOT, single("n", eq, 6)),
+		combine(tablestore.LO_OR, single("n", eq, 6), single("s", eq, "abc"))), true},
+	{"part of a string as an integer", tablestore.NewSingleColumnValueRegexFilter("r",
+		gt, tablestore.NewValueTransferRule("n=([0-9]+)", tablestore.Variant_INTEGER), int64(41)), true},
+	{"part of a string as a string", tablestore.NewSingleColumnValueRegexFilter("r", eq,
+		tablestore.NewValueTransferRule("[a-z]+", tablestore.Variant_STRING), "n"), true},
 	{"a column that exists", exists(strict("n", eq, 0)), true},
 	{"a column of the key that exists", exists(strict("p", eq, 0)), true},
 	{"a column that does not exist", exists(single("none", eq, 0)), false},
@@ -125,7 +129,8 @@ var filterCases = []struct {
 	{"a pattern that shall not find something", notExists(finds("n=([0-9]+)")), false},
 	{"a pattern that should find something", exists(finds("x=([0-9]+)")), false},
 	{"a pattern that finds nothing, as it shall", notExists(finds("x=([0-9]+)")), true},
-	{"a pattern that finds nothing", tablestore.NewSingleColumnValueRegexFilter("r", ne, tablestore.NewValueTransferRule("x([0-9]+)", tablestore.Variant_INTEGER), int64(1)), false},
+	{"a pattern that finds nothing", tablestore.NewSingleColumnValueRegexFilter("r", ne,
+		tablestore.NewValueTransferRule("x([0-9]+)", tablestore.Variant_INTEGER), int64(1)), false},
 }
 
 func newFilterTable(t *testing.T) (*client, *tablestore.PrimaryKey) {
@@ -175,7 +180,8 @@ func TestAFilterDoesNotSeeWhatIsNotSelected(t *testing.T) {
 		{"and is filtered if that is wanted", strict("n", eq, 5), "-"},
 		{"the primary key is always seen", strict("p", eq, "k"), "s=abc"},
 	} {
-		got := c.get("t", pk, both(columnsToGet("s"), func(q *tablestore.SingleRowQueryCriteria) { q.Filter = test.filter }))
+		got := c.get("t", pk, both(columnsToGet("s"),
+			func(q *tablestore.SingleRowQueryCriteria) { q.Filter = test.filter }))
 		if got != test.want {
 			t.Errorf("%s: %s, want %s", test.name, got, test.want)
 		}
@@ -204,31 +210,41 @@ func TestFilterErrors(t *testing.T) {
 		many[i] = single("n", eq, i)
 	}
 	pattern := func(text string) tablestore.ColumnFilter {
-		return tablestore.NewSingleColumnValueRegexFilter("r", eq, tablestore.NewValueTransferRule(text, tablestore.Variant_STRING), "")
+		return tablestore.NewSingleColumnValueRegexFilter("r", eq,
+			tablestore.NewValueTransferRule(text, tablestore.Variant_STRING), "")
 	}
 	for _, test := range []struct {
 		name   string
 		filter tablestore.ColumnFilter
 		want   string
 	}{
-		{"a long pattern", pattern(strings.Repeat("x", 1025)), "The regex of the filter exceeds the limit, limit size: 1024, size: 1025."},
+		{"a long pattern", pattern(strings.Repeat("x", 1025)),
+			"The regex of the filter exceeds the limit, limit size: 1024, size: 1025."},
 		{"a value of more than 2 MB", single("n", eq, strings.Repeat("x", 2<<20+1)),
 			"The length of attribute column: 'n' exceeds the MaxLength:2097152 with CurrentLength:2097153."},
 		{"much repetition", pattern(strings.Repeat("x{1000}", 5)), "The regexes of the filter are too complex."},
 		{"large classes", pattern(strings.Repeat(`\pL`, 9)), "The regexes of the filter are too complex."},
-		{"much in all", combine(tablestore.LO_OR, pattern("x{1000}"), pattern("x{1000}y{1000}"), pattern("x{1000}y")), "The regexes of the filter are too complex."},
-		{"not of two", combine(tablestore.LO_NOT, many[:2]...), "Invalid NOT operator: the number of sub-filters must be 1."},
-		{"and of one", combine(tablestore.LO_AND, many[:1]...), "Invalid AND/OR operator: the number of sub-filters must be more than 1."},
-		{"or of none", combine(tablestore.LO_OR), "Invalid AND/OR operator: the number of sub-filters must be more than 1."},
+		{"much in all", combine(tablestore.LO_OR, pattern("x{1000}"), pattern("x{1000}y{1000}"), pattern("x{1000}y")),
+			"The regexes of the filter are too complex."},
+		{"not of two", combine(tablestore.LO_NOT, many[:2]...),
+			"Invalid NOT operator: the number of sub-filters must be 1."},
+		{"and of one", combine(tablestore.LO_AND, many[:1]...),
+			"Invalid AND/OR operator: the number of sub-filters must be more than 1."},
+		{"or of none", combine(tablestore.LO_OR),
+			"Invalid AND/OR operator: the number of sub-filters must be more than 1."},
 		{"33 filters below an operator with too many", combine(tablestore.LO_NOT, many...),
 			"The count of filter exceeds the max: 32."},
-		{"33 filters of which the first operator has too many", combine(tablestore.LO_OR, append([]tablestore.ColumnFilter{
-			combine(tablestore.LO_NOT, many[:2]...),
-		}, many...)...), "The count of filter exceeds the max: 32."},
+		{"33 filters of which the first operator has too many",
+			combine(tablestore.LO_OR, append([]tablestore.ColumnFilter{
+				combine(tablestore.LO_NOT, many[:2]...),
+			}, many...)...), "The count of filter exceeds the max: 32."},
 		{"33 filters", combine(tablestore.LO_OR, many...), "The count of filter exceeds the max: 32."},
-		{"a page of columns within", combine(tablestore.LO_OR, single("n", eq, 1), &tablestore.PaginationFilter{Limit: 1}), "Invalid type of filter: 3."},
+		{"a page of columns within", combine(tablestore.LO_OR, single("n", eq, 1),
+			&tablestore.PaginationFilter{Limit: 1}), "Invalid type of filter: 3."},
 		{"an invalid column", single("#n", eq, 1), "Invalid column name: '#n'."},
-		{"an invalid pattern", tablestore.NewSingleColumnValueRegexFilter("r", eq, tablestore.NewValueTransferRule("(", tablestore.Variant_STRING), ""), "Deserialize relation filter failed."},
+		{"an invalid pattern", tablestore.NewSingleColumnValueRegexFilter("r", eq,
+			tablestore.NewValueTransferRule("(", tablestore.Variant_STRING), ""),
+			"Deserialize relation filter failed."},
 	} {
 		want := "OTSParameterInvalid: " + test.want
 		if got := c.get("t", pk, func(q *tablestore.SingleRowQueryCriteria) { q.Filter = test.filter }); got != want {
@@ -245,7 +261,8 @@ func TestFilterErrors(t *testing.T) {
 	fails(t, "a page of columns as a condition", c.write(u), "OTSParameterInvalid: Invalid type of filter: 3.")
 }
 
-// filterVectors are the filters of testdata/filters.txt, a row that passes each, and one that does not.
+// filterVectors are the filters of testdata/filters.txt, a row that passes each, and one that does
+// not.
 var filterVectors = map[string]struct {
 	sdk       tablestore.ColumnFilter
 	good, bad []cell
@@ -277,10 +294,12 @@ func TestFilterVectors(t *testing.T) {
 		c := run(t)
 		c.create("t", "p:string")
 		c.must(put("t", key("p", "good"), vector.good), put("t", key("p", "bad"), vector.bad))
-		for row, want := range map[string]string{"good": "ok", "bad": "403 OTSConditionCheckFail: Condition check failed."} {
+		for row, want := range map[string]string{"good": "ok",
+			"bad": "403 OTSConditionCheckFail: Condition check failed."} {
 			body := message(t, &otsprotocol.PutRowRequest{
 				TableName: proto.String("t"), Row: put("t", key("p", row), nil).Serialize(),
-				Condition: &otsprotocol.Condition{RowExistence: otsprotocol.RowExistenceExpectation_IGNORE.Enum(), ColumnCondition: b},
+				Condition: &otsprotocol.Condition{RowExistence: otsprotocol.RowExistenceExpectation_IGNORE.Enum(),
+					ColumnCondition: b},
 			})
 			if _, _, got := newRaw(c.in, "PutRow", body).sign(c.in.KeySecret).send(t, c.in); got != want {
 				t.Errorf("%s: put over the %s row: %s, want %s", name, row, got, want)

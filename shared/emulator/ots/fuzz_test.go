@@ -25,8 +25,9 @@ type recorded struct {
 	body      []byte
 }
 
-// record returns what the SDK sends in the course of a script, which uses every operation; the first of them make a table,
-// with some rows, an index, and a transaction on the partition "locked".
+// record returns what the SDK sends in the course of a script, which uses every operation; the
+// first of them make a table, with some rows, an index, and a transaction on the partition
+// "locked".
 var record = sync.OnceValue(func() (all []recorded) {
 	var mu sync.Mutex
 	t := &testing.T{}
@@ -74,7 +75,8 @@ func script(c *client) {
 	u.PutColumn("x", "y")
 	u.SetReturnIncrementValue()
 	u.AppendIncrementColumnToReturn("age")
-	u.SetColumnCondition(combine(tablestore.LO_AND, strict("age", gt, 1), combine(tablestore.LO_NOT, single("f", eq, 1.5))))
+	u.SetColumnCondition(combine(tablestore.LO_AND, strict("age", gt, 1),
+		combine(tablestore.LO_NOT, single("f", eq, 1.5))))
 	c.write(u)
 	u = update("s", key("p", []byte{0, 1}))
 	u.DeleteColumnWithTimestamp("v", at)
@@ -92,16 +94,19 @@ func script(c *client) {
 		q.Filter = &tablestore.PaginationFilter{Offset: 1, Limit: 2}
 	})
 	c.get("t", key("p", "a", "n", 1), func(q *tablestore.SingleRowQueryCriteria) {
-		q.Filter = tablestore.NewSingleColumnValueRegexFilter("city", gt, tablestore.NewValueTransferRule("([0-9]+)", tablestore.Variant_INTEGER), int64(41))
+		q.Filter = tablestore.NewSingleColumnValueRegexFilter("city", gt,
+			tablestore.NewValueTransferRule("([0-9]+)", tablestore.Variant_INTEGER), int64(41))
 	})
 	for _, q := range []*tablestore.RangeRowQueryCriteria{
 		whole("t", "p", "n"), reversed(whole("t", "p", "n")), whole("by_age", "age", "p", "n"), whole("s", "p"),
-		{TableName: "t", StartPrimaryKey: key("p", "a", "n", infMin), EndPrimaryKey: key("p", "a", "n", infMax), Limit: 1, DataBlockType: tablestore.SimpleRowMatrix},
+		{TableName: "t", StartPrimaryKey: key("p", "a", "n", infMin), EndPrimaryKey: key("p", "a", "n", infMax),
+			Limit: 1, DataBlockType: tablestore.SimpleRowMatrix},
 	} {
 		q.MaxVersion = 1
 		c.GetRange(&tablestore.GetRangeRequest{RangeRowQueryCriteria: q})
 	}
-	c.batch(false, put("t", key("p", "c", "n", 1), cols("age", 1)), put("s", key("p", []byte("b")), nil), remove("s", key("p", []byte("c"))))
+	c.batch(false, put("t", key("p", "c", "n", 1), cols("age", 1)), put("s", key("p", []byte("b")), nil),
+		remove("s", key("p", []byte("c"))))
 	c.batch(true, put("t", key("p", "c", "n", 1), nil), put("t", key("p", "c", "n", 2), nil))
 	get := &tablestore.MultiRowQueryCriteria{TableName: "t", MaxVersion: 1}
 	get.AddRow(key("p", "a", "n", 1))
@@ -112,7 +117,8 @@ func script(c *client) {
 	c.ListSearchIndex(&tablestore.ListSearchIndexRequest{TableName: "t"})
 	tablestore.NewTimeseriesClient(c.in.Endpoint, c.in.Name, c.in.KeyID, c.in.KeySecret).ListTimeseriesTable()
 	c.DescribeTable(&tablestore.DescribeTableRequest{TableName: "t"})
-	c.UpdateTable(&tablestore.UpdateTableRequest{TableName: "s", TableOption: tablestore.NewTableOption(7, 2), StreamSpec: &tablestore.StreamSpecification{EnableStream: true, OriginColumnsToGet: []string{"w"}}})
+	c.UpdateTable(&tablestore.UpdateTableRequest{TableName: "s", TableOption: tablestore.NewTableOption(7, 2),
+		StreamSpec: &tablestore.StreamSpecification{EnableStream: true, OriginColumnsToGet: []string{"w"}}})
 	iterator := c.iterate("s")
 	c.must(put("s", key("p", []byte("c")), cols("v", 1)))
 	c.records(iterator)
@@ -121,7 +127,8 @@ func script(c *client) {
 	add.AddDefinedColumn("more", tablestore.DefinedColumn_BINARY)
 	c.AddDefinedColumn(add)
 	c.DeleteDefinedColumn(&tablestore.DeleteDefinedColumnRequest{TableName: "t", DefinedColumns: []string{"weight"}})
-	c.CreateIndex(&tablestore.CreateIndexRequest{MainTableName: "t", IndexMeta: indexMeta("i2", true, "p age"), IncludeBaseData: true})
+	c.CreateIndex(&tablestore.CreateIndexRequest{MainTableName: "t", IndexMeta: indexMeta("i2", true, "p age"),
+		IncludeBaseData: true})
 	c.DeleteIndex(&tablestore.DeleteIndexRequest{MainTableName: "t", IndexName: "by_age"})
 	c.commit("id")
 	c.abort("id")
@@ -137,8 +144,8 @@ func send(s *ots.Server, operation string, body []byte) *httptest.ResponseRecord
 	return w
 }
 
-// fuzz sends one message to a server that has a table. The answer is a response whose rows are PlainBuffer, or a refusal, and
-// the server is as well as before.
+// fuzz sends one message to a server that has a table. The answer is a response whose rows are
+// PlainBuffer, or a refusal, and the server is as well as before.
 func fuzz(f *testing.F, operation string, response func() proto.Message) {
 	all := record()
 	n := 0
@@ -341,35 +348,48 @@ func FuzzGetStreamRecord(f *testing.F) {
 
 // FuzzChange sends rows that are well encoded, whatever is in them.
 func FuzzChange(f *testing.F) {
-	f.Add("PutRow", "t", "p", byte(plainbuffer.String), []byte("a"), int64(1), "age", byte(0), byte(plainbuffer.Integer), int64(5), []byte("x"), false, int64(0), int32(0))
-	f.Add("UpdateRow", "s", "p", byte(plainbuffer.Blob), []byte{0, 1}, int64(1), "v", byte(plainbuffer.DeleteOne), byte(plainbuffer.Double), int64(5), []byte("x"), true, newClock().ms(), int32(1))
-	f.Add("UpdateRow", "t", "p", byte(plainbuffer.String), []byte("a"), int64(1), "age", byte(plainbuffer.Increment), byte(plainbuffer.Integer), int64(1)<<62, []byte("x"), false, int64(0), int32(1))
-	f.Add("DeleteRow", "t", "p", byte(plainbuffer.String), []byte("a"), int64(2), "", byte(0), byte(plainbuffer.AutoIncrement), int64(5), []byte("x"), true, newClock().ms(), int32(2))
+	f.Add("PutRow", "t", "p", byte(plainbuffer.String), []byte("a"), int64(1), "age", byte(0),
+		byte(plainbuffer.Integer), int64(5), []byte("x"), false, int64(0), int32(0))
+	f.Add("UpdateRow", "s", "p", byte(plainbuffer.Blob), []byte{0, 1}, int64(1), "v", byte(plainbuffer.DeleteOne),
+		byte(plainbuffer.Double), int64(5), []byte("x"), true, newClock().ms(), int32(1))
+	f.Add("UpdateRow", "t", "p", byte(plainbuffer.String), []byte("a"), int64(1), "age", byte(plainbuffer.Increment),
+		byte(plainbuffer.Integer), int64(1)<<62, []byte("x"), false, int64(0), int32(1))
+	f.Add("DeleteRow", "t", "p", byte(plainbuffer.String), []byte("a"), int64(2), "", byte(0),
+		byte(plainbuffer.AutoIncrement), int64(5), []byte("x"), true, newClock().ms(), int32(2))
 	all := record()
-	f.Fuzz(func(t *testing.T, operation, table, column string, keyType byte, data []byte, n int64, name string, op, valueType byte, number int64, text []byte, stamped bool, ms int64, expect int32) {
+	f.Fuzz(func(t *testing.T, operation, table, column string, keyType byte, data []byte, n int64, name string, op,
+		valueType byte, number int64, text []byte, stamped bool, ms int64, expect int32) {
 		s := newFuzzed(t, all)
 		row := plainbuffer.Row{Deleted: operation == "DeleteRow", Key: []plainbuffer.Cell{
-			{Name: []byte(column), HasValue: true, Value: plainbuffer.Value{Type: plainbuffer.Type(keyType), Bits: uint64(n), Data: data}},
+			{Name: []byte(column), HasValue: true, Value: plainbuffer.Value{Type: plainbuffer.Type(keyType),
+				Bits: uint64(n), Data: data}},
 		}}
 		if table == "t" {
-			row.Key = append(row.Key, plainbuffer.Cell{Name: []byte("n"), HasValue: true, Value: plainbuffer.IntegerValue(n)})
+			row.Key = append(row.Key, plainbuffer.Cell{Name: []byte("n"), HasValue: true,
+				Value: plainbuffer.IntegerValue(n)})
 		}
 		if name != "" {
 			row.Cells = append(row.Cells, plainbuffer.Cell{
-				Name: []byte(name), Op: plainbuffer.Op(op), HasValue: op != byte(plainbuffer.DeleteAll) && op != byte(plainbuffer.DeleteOne),
-				Value: plainbuffer.Value{Type: plainbuffer.Type(valueType), Bits: uint64(number), Data: text}, HasTimestamp: stamped, Timestamp: ms,
+				Name: []byte(name), Op: plainbuffer.Op(op), HasValue: op != byte(plainbuffer.DeleteAll) &&
+					op != byte(plainbuffer.DeleteOne),
+				Value:        plainbuffer.Value{Type: plainbuffer.Type(valueType), Bits: uint64(number), Data: text},
+				HasTimestamp: stamped, Timestamp: ms,
 			})
 		}
 		b := plainbuffer.AppendRow(plainbuffer.AppendHeader(nil), &row)
 		condition := &otsprotocol.Condition{RowExistence: otsprotocol.RowExistenceExpectation(expect).Enum()}
-		after := &otsprotocol.ReturnContent{ReturnType: otsprotocol.ReturnType_RT_AFTER_MODIFY.Enum(), ReturnColumnNames: []string{name}}
+		after := &otsprotocol.ReturnContent{ReturnType: otsprotocol.ReturnType_RT_AFTER_MODIFY.Enum(),
+			ReturnColumnNames: []string{name}}
 		switch operation {
 		case "PutRow":
-			checkAnswer(t, send(s, operation, message(t, &otsprotocol.PutRowRequest{TableName: &table, Row: b, Condition: condition})), &otsprotocol.PutRowResponse{})
+			checkAnswer(t, send(s, operation, message(t, &otsprotocol.PutRowRequest{TableName: &table, Row: b,
+				Condition: condition})), &otsprotocol.PutRowResponse{})
 		case "UpdateRow":
-			checkAnswer(t, send(s, operation, message(t, &otsprotocol.UpdateRowRequest{TableName: &table, RowChange: b, Condition: condition, ReturnContent: after})), &otsprotocol.UpdateRowResponse{})
+			checkAnswer(t, send(s, operation, message(t, &otsprotocol.UpdateRowRequest{TableName: &table, RowChange: b,
+				Condition: condition, ReturnContent: after})), &otsprotocol.UpdateRowResponse{})
 		case "DeleteRow":
-			checkAnswer(t, send(s, operation, message(t, &otsprotocol.DeleteRowRequest{TableName: &table, PrimaryKey: b, Condition: condition})), &otsprotocol.DeleteRowResponse{})
+			checkAnswer(t, send(s, operation, message(t, &otsprotocol.DeleteRowRequest{TableName: &table, PrimaryKey: b,
+				Condition: condition})), &otsprotocol.DeleteRowResponse{})
 		}
 		for _, m := range all {
 			if m.operation == "GetRange" || m.operation == "GetRow" {

@@ -11,14 +11,16 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
-// maxIndexKey is how many columns an index may be given for its key, and maxIndexColumns how many attributes.
+// maxIndexKey is how many columns an index may be given for its key, and maxIndexColumns how many
+// attributes.
 const (
 	maxIndexKey     = 4
 	maxIndexColumns = 32
 )
 
-// An index says what an index table was made of. Its rows change in the same commit as those of the main table: what the
-// service promises of local indexes, and better than what it promises of global ones.
+// An index says what an index table was made of. Its rows change in the same commit as those of the
+// main table: what the service promises of local indexes, and better than what it promises of
+// global ones.
 type index struct {
 	Key     []string // as it was asked for, without the main table's columns that follow
 	Defined []string
@@ -81,11 +83,13 @@ func (t *table) checkIndexable() error {
 	return nil
 }
 
-// setIndexKey makes the primary key: the columns asked for, and then those of the main table that are not among them.
+// setIndexKey makes the primary key: the columns asked for, and then those of the main table that
+// are not among them.
 func (t *table) setIndexKey(main *table) error {
 	names := t.Index.Key
 	if t.Index.Type == otsprotocol.IndexType_IT_LOCAL_INDEX && names[0] != main.Key[0].Name {
-		return invalid("The first primary key column of a local index must be that of the table.") // the service's wording is not known
+		// the service's wording is not known
+		return invalid("The first primary key column of a local index must be that of the table.")
 	}
 	for _, name := range names {
 		column, err := main.indexKeyColumn(name)
@@ -105,7 +109,8 @@ func (t *table) setIndexKey(main *table) error {
 	return nil
 }
 
-// indexKeyColumn returns the column of the table with the given name as an index has it in its primary key.
+// indexKeyColumn returns the column of the table with the given name as an index has it in its
+// primary key.
 func (t *table) indexKeyColumn(name string) (keyColumn, error) {
 	if i := t.keyIndex(name); i >= 0 {
 		return keyColumn{Name: name, Type: t.Key[i].Type}, nil
@@ -146,8 +151,8 @@ func (t *table) indexMeta() *otsprotocol.IndexMeta {
 	}
 }
 
-// reindex brings the indexes up to date with a row that is about to become after. Neither is stored any more, or yet, when
-// it is nil.
+// reindex brings the indexes up to date with a row that is about to become after. Neither is stored
+// any more, or yet, when it is nil.
 func (t *table) reindex(tx store.Tx, key, before, after []byte) error {
 	type entry struct {
 		ix              *table
@@ -181,7 +186,8 @@ func (t *table) reindex(tx store.Tx, key, before, after []byte) error {
 	return nil
 }
 
-// entry returns the row of the index for a stored row of the main table, or nil when that lacks one of the index's columns.
+// entry returns the row of the index for a stored row of the main table, or nil when that lacks one
+// of the index's columns.
 func (t *table) entry(mainKey, stored []byte) (key, value []byte, err error) {
 	r, err := readRow(mainKey, stored, minTime)
 	if err != nil || !r.exists() {
@@ -221,8 +227,8 @@ func findCell(r *plainbuffer.Row, name string) (plainbuffer.Cell, bool) {
 	return plainbuffer.Cell{}, false
 }
 
-// fill makes the rows of a new index for all rows that the main table has. It looks at them one by one, because each row of
-// the index that it stores ends the life of what it has read.
+// fill makes the rows of a new index for all rows that the main table has. It looks at them one by
+// one, because each row of the index that it stores ends the life of what it has read.
 func (t *table) fill(tx store.Tx, main *table) error {
 	rows, entries := tx.Bucket(main.bucket()), tx.Bucket(t.bucket())
 	c := rows.Cursor()

@@ -63,7 +63,8 @@ func TestIndexesFollowTheTable(t *testing.T) {
 			t.Errorf("%s: by_age (-want +got):\n%s", what, diff)
 		}
 	}
-	c.must(put("t", key("p", "a", "s", "1"), cols("city", "Ulm", "age", 30, "x", 1)), put("t", key("p", "b", "s", "2"), cols("city", "Bonn")))
+	c.must(put("t", key("p", "a", "s", "1"), cols("city", "Ulm", "age", 30, "x", 1)),
+		put("t", key("p", "b", "s", "2"), cols("city", "Bonn")))
 	step("put", []string{"Bonn/b/2", "Ulm/a/1 age=30"}, []string{"a/30/1"})
 	u := update("t", key("p", "b", "s", "2"))
 	u.PutColumn("age", int64(4))
@@ -76,7 +77,8 @@ func TestIndexesFollowTheTable(t *testing.T) {
 	step("a key column that is gone", []string{"Bonn/b/2 age=4"}, []string{"a/31/1", "b/4/2"})
 	c.must(put("t", key("p", "b", "s", "2"), cols("city", 7, "age", 4)))
 	step("a key column of another type", []string{}, []string{"a/31/1", "b/4/2"})
-	if _, err := c.batch(true, put("t", key("p", "a", "s", "1"), cols("city", "Ahlen")), put("t", key("p", "a", "s", "0"), cols("city", "Ahlen"))); err != nil {
+	if _, err := c.batch(true, put("t", key("p", "a", "s", "1"), cols("city", "Ahlen")),
+		put("t", key("p", "a", "s", "0"), cols("city", "Ahlen"))); err != nil {
 		t.Fatal(err)
 	}
 	step("an atomic batch", []string{"Ahlen/a/0", "Ahlen/a/1"}, []string{"b/4/2"})
@@ -85,7 +87,8 @@ func TestIndexesFollowTheTable(t *testing.T) {
 	if got, want := c.get("by_city", key("city", "Ahlen", "p", "a", "s", "1")), ""; got != want {
 		t.Errorf("GetRow of an index: %q, want a row without columns", got)
 	}
-	fails(t, "a write to an index", c.write(put("by_city", key("city", "x", "p", "y", "s", "z"), nil)), "OTSParameterInvalid: Can't write index table directly.")
+	fails(t, "a write to an index", c.write(put("by_city", key("city", "x", "p", "y", "s", "z"), nil)),
+		"OTSParameterInvalid: Can't write index table directly.")
 }
 
 func TestAnIndexHoldsWhatTheTableDoesWhateverHappens(t *testing.T) {
@@ -150,11 +153,12 @@ func TestAnIndexHoldsWhatTheTableDoesWhateverHappens(t *testing.T) {
 		t.Errorf("an index without base data: %q", got)
 	}
 	drop("by_age")
-	fails(t, "an index that was dropped", errorOf(c.GetRange(&tablestore.GetRangeRequest{RangeRowQueryCriteria: func() *tablestore.RangeRowQueryCriteria {
-		q := whole("by_age", "age", "city", "p")
-		q.MaxVersion = 1
-		return q
-	}()})), "OTSObjectNotExist")
+	fails(t, "an index that was dropped",
+		errorOf(c.GetRange(&tablestore.GetRangeRequest{RangeRowQueryCriteria: func() *tablestore.RangeRowQueryCriteria {
+			q := whole("by_age", "age", "city", "p")
+			q.MaxVersion = 1
+			return q
+		}()})), "OTSObjectNotExist")
 }
 
 func errorOf[T any](_ T, err error) error { return err }
@@ -175,15 +179,20 @@ func TestIndexDefinitions(t *testing.T) {
 		want        string
 	}{
 		{"an undefined column", "t", indexMeta("i", false, "x"), "OTSParameterInvalid: Column does not exist:x."},
-		{"a double", "t", indexMeta("i", false, "weight"), "OTSParameterInvalid: Invalid column type, only STRING,INTEGER,BINARY is allowed."},
-		{"an undefined attribute", "t", indexMeta("i", false, "city", "x"), "OTSParameterInvalid: Column does not exist:x."},
-		{"no columns", "t", indexMeta("i", false, ""), "OTSParameterInvalid: The number of primary key columns must be in range: [1, 4] in index."},
+		{"a double", "t", indexMeta("i", false, "weight"),
+			"OTSParameterInvalid: Invalid column type, only STRING,INTEGER,BINARY is allowed."},
+		{"an undefined attribute", "t", indexMeta("i", false, "city", "x"),
+			"OTSParameterInvalid: Column does not exist:x."},
+		{"no columns", "t", indexMeta("i", false, ""),
+			"OTSParameterInvalid: The number of primary key columns must be in range: [1, 4] in index."},
 		{"no columns, of no table", "nowhere", indexMeta("i", false, ""),
 			"OTSParameterInvalid: The number of primary key columns must be in range: [1, 4] in index."},
 		{"33 attributes", "t", indexMeta("i", false, "city", make([]string, 33)...),
 			"OTSParameterInvalid: The number of attribute columns must be in range: [0, 32] in index."},
-		{"a sixth index", "full", indexMeta("i", false, "city"), "OTSParameterInvalid: Number of index per table exceeds the quota:5."},
-		{"a column twice", "t", indexMeta("i", false, "city city"), "OTSParameterInvalid: Duplicated primary key name: 'city'."},
+		{"a sixth index", "full", indexMeta("i", false, "city"),
+			"OTSParameterInvalid: Number of index per table exceeds the quota:5."},
+		{"a column twice", "t", indexMeta("i", false, "city city"),
+			"OTSParameterInvalid: Duplicated primary key name: 'city'."},
 		{"a column as key and attribute", "t", indexMeta("i", false, "city", "city"), "OTSParameterInvalid: "},
 		{"a local index without the partition key", "t", indexMeta("i", true, "city"), "OTSParameterInvalid: "},
 		{"a table with versions", "several", indexMeta("i", false, "city"), "OTSParameterInvalid: "},
@@ -199,16 +208,19 @@ func TestIndexDefinitions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(d.IndexMetas) != 1 || !slices.Equal(d.IndexMetas[0].Primarykey, []string{"city", "s"}) || !slices.Equal(d.IndexMetas[0].DefinedColumns, []string{"age"}) {
+	if len(d.IndexMetas) != 1 || !slices.Equal(d.IndexMetas[0].Primarykey, []string{"city", "s"}) ||
+		!slices.Equal(d.IndexMetas[0].DefinedColumns, []string{"age"}) {
 		t.Errorf("DescribeTable: indexes %+v", d.IndexMetas)
 	}
 	stamped := put("t", key("p", "a", "s", "b"), []cell{{"x", 1, 1_700_000_000_000}})
 	fails(t, "a timestamp in an indexed table", c.write(stamped), "OTSParameterInvalid: ")
 	_, err = c.batch(false, put("t", key("p", "a", "s", "b"), nil), put("t", key("p", "a", "s", "b"), nil))
 	fails(t, "a repeated row of an indexed table", err, "OTSParameterInvalid: Duplicate rows detected in MultiPut.")
-	_, err = c.UpdateTable(&tablestore.UpdateTableRequest{TableName: "t", TableOption: tablestore.NewTableOption(-1, 2)})
+	_, err = c.UpdateTable(&tablestore.UpdateTableRequest{TableName: "t",
+		TableOption: tablestore.NewTableOption(-1, 2)})
 	fails(t, "more versions for an indexed table", err, "OTSParameterInvalid: ")
-	_, err = c.DeleteDefinedColumn(&tablestore.DeleteDefinedColumnRequest{TableName: "t", DefinedColumns: []string{"age"}})
+	_, err = c.DeleteDefinedColumn(&tablestore.DeleteDefinedColumnRequest{TableName: "t",
+		DefinedColumns: []string{"age"}})
 	fails(t, "removing a column that an index has", err, "OTSParameterInvalid: ")
 	if _, err := c.DeleteTable(&tablestore.DeleteTableRequest{TableName: "t"}); err != nil {
 		t.Fatal(err)

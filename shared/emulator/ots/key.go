@@ -9,9 +9,9 @@ import (
 	"chatconf/shared/emulator/ots/plainbuffer"
 )
 
-// The key that a row is stored under orders rows as their primary keys are ordered: column by column, INF_MIN before all
-// values and INF_MAX after them, integers by size, strings and binaries by their bytes. Each column is a byte that says which
-// of the three it is, and then, of a value,
+// The key that a row is stored under orders rows as their primary keys are ordered: column by
+// column, INF_MIN before all values and INF_MAX after them, integers by size, strings and binaries
+// by their bytes. Each column is a byte that says which of the three it is, and then, of a value,
 //
 //	integer         8 bytes, big-endian, the sign bit flipped
 //	string, binary  the bytes, 00 as 00 FF, and at the end 00 01: a prefix comes first, and no key is the beginning of another
@@ -55,7 +55,8 @@ func appendKeyColumn(b []byte, v plainbuffer.Value) []byte {
 	return append(b, 0x00, 0x01)
 }
 
-// partition returns the beginning of a stored key that is its first column: what all rows of a partition share.
+// partition returns the beginning of a stored key that is its first column: what all rows of a
+// partition share.
 func (t *table) partition(key []byte) []byte {
 	if t.Key[0].Type == otsprotocol.PrimaryKeyType_INTEGER {
 		return key[:1+8]
@@ -93,7 +94,8 @@ const (
 	forRange               // INF_MIN and INF_MAX too
 )
 
-// checkKey says whether the columns are a primary key of the table. The wording is that of the service.
+// checkKey says whether the columns are a primary key of the table. The wording is that of the
+// service.
 func (t *table) checkKey(columns []plainbuffer.Cell, use keyUse) error {
 	// The key of an index may have more columns than a table's.
 	if err := checkKeyCells(columns, max(maxKeyColumns, len(t.Key)), use); err != nil {
@@ -145,7 +147,8 @@ func checkKeyCell(c *plainbuffer.Cell, use keyUse) error {
 	case plainbuffer.Integer:
 	case plainbuffer.String, plainbuffer.Blob:
 		if len(v.Data) > maxKeyValue {
-			return invalid("The length of primary key column: '%s' exceeds the MaxLength:%d with CurrentLength:%d.", c.Name, maxKeyValue, len(v.Data))
+			return invalid("The length of primary key column: '%s' exceeds the MaxLength:%d with CurrentLength:%d.",
+				c.Name, maxKeyValue, len(v.Data))
 		}
 		if v.Type == plainbuffer.String && !utf8.Valid(v.Data) {
 			return invalid("Value of column '%s' must be UTF8 encoding.", c.Name)

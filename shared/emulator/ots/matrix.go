@@ -9,8 +9,9 @@ import (
 	"chatconf/shared/emulator/ots/plainbuffer"
 )
 
-// A matrix is a page as SimpleRowMatrix, in which the names of columns stand once: with few columns it is smaller than
-// PlainBuffer, and quicker to read. A column has one version. Numbers are little-endian.
+// A matrix is a page as SimpleRowMatrix, in which the names of columns stand once: with few columns
+// it is smaller than PlainBuffer, and quicker to read. A column has one version. Numbers are
+// little-endian.
 //
 //	┌─────────┬──────────────┬────────────────┬──────────────┬─────────────────┬───────┬─────────┬──────┬──────────┐
 //	│ version │ where data   │ where options  │ primary key  │ other columns   │ names │ options │ data │ checksum │
@@ -26,8 +27,9 @@ type matrix struct {
 	rows     []view
 }
 
-// maxSparse is how many places a matrix may have for one cell. A row has a place for every name on the page, so that a few
-// names in each of many rows could make it any size; the facts allow PlainBuffer in its place.
+// maxSparse is how many places a matrix may have for one cell. A row has a place for every name on
+// the page, so that a few names in each of many rows could make it any size; the facts allow
+// PlainBuffer in its place.
 const maxSparse = 4
 
 const (
@@ -49,7 +51,8 @@ func newMatrix(t *table, s *selection) *matrix {
 	return m
 }
 
-// add implements collector. What it keeps lies in the store, so that the page must end with the view of it.
+// add implements collector. What it keeps lies in the store, so that the page must end with the
+// view of it.
 func (m *matrix) add(r *row, s *selection) (size int, ok bool, err error) {
 	v, size, ok, err := s.pick(r)
 	if err != nil || !ok {
@@ -109,7 +112,8 @@ func (m *matrix) encode() []byte {
 	return append(b, matrixChecksum, 0)
 }
 
-// appendMatrixRow appends a row with a place for each of the names. They are in order, as the row's cells are.
+// appendMatrixRow appends a row with a place for each of the names. They are in order, as the row's
+// cells are.
 func appendMatrixRow(b []byte, r *view, names []string) []byte {
 	b = append(b, matrixRowTag)
 	for i := range r.key {

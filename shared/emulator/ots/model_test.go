@@ -54,7 +54,8 @@ func (r modelRow) set(name string, at int64, v any) {
 	r[name][at] = v
 }
 
-// TestRandomWritesAgreeWithAModel writes at random, and compares every row, read in several ways, with the model.
+// TestRandomWritesAgreeWithAModel writes at random, and compares every row, read in several ways,
+// with the model.
 func TestRandomWritesAgreeWithAModel(t *testing.T) {
 	const kept = 3
 	for seed := range uint64(4) {
@@ -140,7 +141,8 @@ func compareRow(t *testing.T, c *client, p int, row modelRow, kept int) {
 			if row != nil {
 				want = row.read(n, kept, columns)
 			}
-			got := c.get("t", key("p", p), both(newest(int32(n)), func(q *tablestore.SingleRowQueryCriteria) { q.ColumnsToGet = columns }))
+			got := c.get("t", key("p", p), both(newest(int32(n)),
+				func(q *tablestore.SingleRowQueryCriteria) { q.ColumnsToGet = columns }))
 			if got != want {
 				t.Errorf("row %d, %d versions of %q: %q, want %q", p, n, columns, got, want)
 			}

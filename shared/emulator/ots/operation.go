@@ -54,7 +54,8 @@ func (s *Server) getRow(c *call, req *otsprotocol.GetRowRequest) (proto.Message,
 	return out, err
 }
 
-// one returns what the selection takes of one stored row as a buffer in the memory of room. It is empty when that is nothing.
+// one returns what the selection takes of one stored row as a buffer in the memory of room. It is
+// empty when that is nothing.
 func (s *selection) one(room, key, value []byte) (b []byte, size int, err error) {
 	r, err := readRow(key, value, s.expiry)
 	if err != nil || !r.exists() {
@@ -78,7 +79,8 @@ func (s *Server) putRow(c *call, req *otsprotocol.PutRowRequest) (proto.Message,
 
 func (s *Server) updateRow(c *call, req *otsprotocol.UpdateRowRequest) (proto.Message, error) {
 	out, err := s.writeRow(c, rowWrite{
-		req.GetTableName(), otsprotocol.OperationType_UPDATE, req.RowChange, req.Condition, req.ReturnContent, req.TransactionId,
+		req.GetTableName(), otsprotocol.OperationType_UPDATE, req.RowChange, req.Condition, req.ReturnContent,
+		req.TransactionId,
 	})
 	if err != nil {
 		return nil, err
@@ -88,7 +90,8 @@ func (s *Server) updateRow(c *call, req *otsprotocol.UpdateRowRequest) (proto.Me
 
 func (s *Server) deleteRow(c *call, req *otsprotocol.DeleteRowRequest) (proto.Message, error) {
 	out, err := s.writeRow(c, rowWrite{
-		req.GetTableName(), otsprotocol.OperationType_DELETE, req.PrimaryKey, req.Condition, req.ReturnContent, req.TransactionId,
+		req.GetTableName(), otsprotocol.OperationType_DELETE, req.PrimaryKey, req.Condition, req.ReturnContent,
+		req.TransactionId,
 	})
 	if err != nil {
 		return nil, err
@@ -107,7 +110,8 @@ type rowWrite struct {
 }
 
 var operationNames = map[otsprotocol.OperationType]string{
-	otsprotocol.OperationType_PUT: "PutRow", otsprotocol.OperationType_UPDATE: "UpdateRow", otsprotocol.OperationType_DELETE: "DeleteRow",
+	otsprotocol.OperationType_PUT: "PutRow", otsprotocol.OperationType_UPDATE: "UpdateRow",
+	otsprotocol.OperationType_DELETE: "DeleteRow",
 }
 
 func (s *Server) writeRow(c *call, req rowWrite) (out outcome, err error) {

@@ -1,14 +1,15 @@
-// Package ots is an emulator of Tablestore, Alibaba Cloud's wide-column store: what the service's own SDKs speak to, in one
-// http.Handler over one file, or over memory.
+// Package ots is an emulator of Tablestore, Alibaba Cloud's wide-column store: what the service's
+// own SDKs speak to, in one http.Handler over one file, or over memory.
 //
-// The protocol is HTTP with protobuf messages, in which rows travel as PlainBuffer. Every instance name is served, and each
-// instance has its own tables. Requests are verified as the service does it, and answers are signed. What is acknowledged is
-// on the disk, and every read sees it.
+// The protocol is HTTP with protobuf messages, in which rows travel as PlainBuffer. Every instance
+// name is served, and each instance has its own tables. Requests are verified as the service does
+// it, and answers are signed. What is acknowledged is on the disk, and every read sees it.
 //
-// It implements tables, rows, batches, ranges, conditions and filters, versions and time to live, AUTO_INCREMENT, secondary
-// indexes, local transactions, bulk imports and streams, with the limits and the error texts of the service. Search indexes,
-// SQL, time series, tunnels, BulkExport and ComputeSplits are refused by name. Where the service's behaviour is not
-// published, the code says what it assumes.
+// It implements tables, rows, batches, ranges, conditions and filters, versions and time to live,
+// AUTO_INCREMENT, secondary indexes, local transactions, bulk imports and streams, with the limits
+// and the error texts of the service. Search indexes, SQL, time series, tunnels, BulkExport and
+// ComputeSplits are refused by name. Where the service's behaviour is not published, the code says
+// what it assumes.
 package ots
 
 import (
@@ -32,18 +33,21 @@ type Options struct {
 	Path string
 	// AccessKeys are the secrets by access key id.
 	AccessKeys AccessKeys
-	// STSTokens are the tokens of those access keys that STS gave out, by access key id. A request must
-	// bring the token of its key; one that brings another, or one where the key has none, is refused.
+	// STSTokens are the tokens of those access keys that STS gave out, by access key id. A request
+	// must bring the token of its key; one that brings another, or one where the key has none, is
+	// refused.
 	STSTokens AccessKeys
 	// Unsigned serves requests whatever their signature and date.
 	Unsigned bool
 	// Now is the clock of data: versions, ages and transactions. Nil is time.Now.
 	Now func() time.Time
-	// Wall is the clock that the dates of requests are compared with, and answers are dated by. Nil is time.Now.
+	// Wall is the clock that the dates of requests are compared with, and answers are dated by. Nil
+	// is time.Now.
 	Wall func() time.Time
 	// NewID makes the ids of requests, transactions and streams, each another. Nil is random.
 	NewID func() string
-	// Fault, if not nil, is asked about every request that is well signed, by the goroutine that serves it.
+	// Fault, if not nil, is asked about every request that is well signed, by the goroutine that
+	// serves it.
 	Fault func(Request) Fault
 	// Log is told of errors that are the emulator's own. Nil is nobody.
 	Log *slog.Logger
@@ -91,7 +95,8 @@ func New(o Options) (*Server, error) {
 		return nil, errors.New("ots: no access keys are given, and signatures are wanted")
 	}
 	s := &Server{
-		keys: map[string]*keyring{}, unsigned: o.Unsigned, now: o.Now, wall: o.Wall, newID: o.NewID, fault: o.Fault, log: o.Log,
+		keys: map[string]*keyring{}, unsigned: o.Unsigned, now: o.Now, wall: o.Wall, newID: o.NewID, fault: o.Fault,
+		log:      o.Log,
 		sessions: sessions{byID: map[string]*session{}, byLock: map[string]*session{}},
 		swept:    map[string][]byte{},
 	}

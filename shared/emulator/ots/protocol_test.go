@@ -45,8 +45,9 @@ func md5Of(b []byte) string {
 // newRaw returns a request as the facts describe it.
 func newRaw(in *otstest.Instance, operation string, body []byte) *raw {
 	return &raw{method: http.MethodPost, operation: operation, body: body, headers: map[string]string{
-		"x-ots-date": time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), "x-ots-apiversion": "2015-12-31", "x-ots-accesskeyid": in.KeyID,
-		"x-ots-contentmd5": md5Of(body), "x-ots-instancename": in.Name,
+		"x-ots-date": time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), "x-ots-apiversion": "2015-12-31",
+		"x-ots-accesskeyid": in.KeyID,
+		"x-ots-contentmd5":  md5Of(body), "x-ots-instancename": in.Name,
 	}}
 }
 
@@ -152,25 +153,36 @@ func TestSignatures(t *testing.T) {
 		want string
 	}{
 		{"as it should be", change(func(*raw) {}), "ok"},
-		{"further headers are signed too", change(func(r *raw) { r.headers["x-ots-sdk-traceid"], r.headers["x-ots-sourceip"] = "trace ", "::1" }), "ok"},
-		{"a temporary token, of which none was given out", change(func(r *raw) { r.headers["x-ots-ststoken"] = "token" }),
+		{"further headers are signed too", change(func(r *raw) {
+			r.headers["x-ots-sdk-traceid"], r.headers["x-ots-sourceip"] = "trace ", "::1"
+		}), "ok"},
+		{"a temporary token, of which none was given out",
+			change(func(r *raw) { r.headers["x-ots-ststoken"] = "token" }),
 			"403 OTSAuthFailed: The STS token is invalid."},
 		{"the token of its key", role("token"), "ok"},
 		{"another token", role("token2"), "403 OTSAuthFailed: The STS token is invalid."},
 		{"no token where there is one", role(""), "403 OTSAuthFailed: The STS token is invalid."},
-		{"a header that was not signed", func() *raw { r := change(func(*raw) {}); r.headers["x-ots-request-tag"] = "x"; return r }(), "403 OTSAuthFailed: Signature mismatch."},
+		{"a header that was not signed",
+			func() *raw { r := change(func(*raw) {}); r.headers["x-ots-request-tag"] = "x"; return r }(),
+			"403 OTSAuthFailed: Signature mismatch."},
 		{"another secret", newRaw(in, "ListTable", nil).sign("x"), "403 OTSAuthFailed: Signature mismatch."},
-		{"an unknown key", change(func(r *raw) { r.headers["x-ots-accesskeyid"] = "x" }), "403 OTSAuthFailed: The AccessKeyID does not exist."},
-		{"another body", func() *raw { r := change(func(*raw) {}); r.body = []byte{1}; return r }(), "403 OTSAuthFailed: Mismatch between MD5 value of request body and x-ots-contentmd5 in header."},
+		{"an unknown key", change(func(r *raw) { r.headers["x-ots-accesskeyid"] = "x" }),
+			"403 OTSAuthFailed: The AccessKeyID does not exist."},
+		{"another body", func() *raw { r := change(func(*raw) {}); r.body = []byte{1}; return r }(),
+			"403 OTSAuthFailed: Mismatch between MD5 value of request body and x-ots-contentmd5 in header."},
 		{"no date", without("x-ots-date"), "400 OTSMissingHeader: Missing header: 'x-ots-date'."},
 		{"no signature", without("x-ots-signature"), "400 OTSMissingHeader: Missing header: 'x-ots-signature'."},
 		{"no instance", without("x-ots-instancename"), "400 OTSMissingHeader: Missing header: 'x-ots-instancename'."},
-		{"an instance with a slash", change(func(r *raw) { r.headers["x-ots-instancename"] = "a/b" }), "400 OTSParameterInvalid: Invalid instance name: 'a/b'."},
-		{"no date at all", change(func(r *raw) { r.headers["x-ots-date"] = "blahblah" }), "400 OTSParameterInvalid: Invalid date format: blahblah."},
+		{"an instance with a slash", change(func(r *raw) { r.headers["x-ots-instancename"] = "a/b" }),
+			"400 OTSParameterInvalid: Invalid instance name: 'a/b'."},
+		{"no date at all", change(func(r *raw) { r.headers["x-ots-date"] = "blahblah" }),
+			"400 OTSParameterInvalid: Invalid date format: blahblah."},
 		{"14 minutes ago", date(-14*time.Minute, iso), "ok"},
 		{"in 14 minutes", date(14*time.Minute, iso), "ok"},
-		{"16 minutes ago", date(-16*time.Minute, iso), "403 OTSAuthFailed: Mismatch between system time and x-ots-date: "},
-		{"in 16 minutes", date(16*time.Minute, iso), "403 OTSAuthFailed: Mismatch between system time and x-ots-date: "},
+		{"16 minutes ago", date(-16*time.Minute, iso),
+			"403 OTSAuthFailed: Mismatch between system time and x-ots-date: "},
+		{"in 16 minutes", date(16*time.Minute, iso),
+			"403 OTSAuthFailed: Mismatch between system time and x-ots-date: "},
 		{"the Go SDK's fraction", date(0, "2006-01-02T15:04:05.123Z"), "ok"},
 		{"no fraction", date(0, "2006-01-02T15:04:05Z"), "ok"},
 		{"the form of RFC 1123", date(0, "Mon, 02 Jan 2006 15:04:05 GMT"), "ok"},
@@ -264,7 +276,8 @@ func TestAnswersAreSigned(t *testing.T) {
 		o.NewID = func() string { return "id-1" }
 		o.Wall = time.Now
 	})
-	for _, test := range []struct{ operation, region string }{{"ListTable", ""}, {"DescribeTable", ""}, {"ListTable", "cn-hangzhou"}} {
+	for _, test := range []struct{ operation, region string }{{"ListTable", ""}, {"DescribeTable", ""},
+		{"ListTable", "cn-hangzhou"}} {
 		operation, request, secret := test.operation, newRaw(in, test.operation, nil), in.KeySecret
 		if test.region == "" {
 			request.sign(secret)
@@ -277,7 +290,8 @@ func TestAnswersAreSigned(t *testing.T) {
 		for _, name := range []string{"x-ots-contentmd5", "x-ots-contenttype", "x-ots-date", "x-ots-requestid"} {
 			text += name + ":" + res.Header.Get(name) + "\n"
 		}
-		if got, want := res.Header.Get("Authorization"), "OTS "+in.KeyID+":"+hash(secret, text+"/"+operation); got != want {
+		if got, want := res.Header.Get("Authorization"), "OTS "+in.KeyID+
+			":"+hash(secret, text+"/"+operation); got != want {
 			t.Errorf("%s: Authorization = %q, want %q", operation, got, want)
 		}
 		if got, want := res.Header.Get("x-ots-contentmd5"), md5Of(body); got != want {
@@ -289,7 +303,8 @@ func TestAnswersAreSigned(t *testing.T) {
 		if got, want := res.Header.Get("x-ots-requestid"), "id-1"; got != want {
 			t.Errorf("%s: x-ots-requestid = %q, want %q", operation, got, want)
 		}
-		if at, err := time.Parse("2006-01-02T15:04:05.000Z", res.Header.Get("x-ots-date")); err != nil || time.Since(at).Abs() > time.Minute {
+		if at, err := time.Parse("2006-01-02T15:04:05.000Z", res.Header.Get("x-ots-date")); err != nil ||
+			time.Since(at).Abs() > time.Minute {
 			t.Errorf("%s: x-ots-date = %v, %v", operation, at, err)
 		}
 	}
@@ -317,21 +332,25 @@ func TestRequestsThatNoSDKSends(t *testing.T) {
 		body            []byte
 		want            string
 	}{
-		{"an operation that is not emulated", "Search", nil, "400 OTSParameterInvalid: Unsupported operation: 'Search'."},
+		{"an operation that is not emulated", "Search", nil,
+			"400 OTSParameterInvalid: Unsupported operation: 'Search'."},
 		{"search indexes, of which there are none", "ListSearchIndex", nil, "ok"},
 		{"time series, of which there are none", "ListTimeseriesTable", nil, "ok"},
 		{"a bulk export", "BulkExport", nil, "400 OTSParameterInvalid: Unsupported operation: 'BulkExport'."},
-		{"splits of a search index", "ComputeSplits", nil, "400 OTSParameterInvalid: Unsupported operation: 'ComputeSplits'."},
+		{"splits of a search index", "ComputeSplits", nil,
+			"400 OTSParameterInvalid: Unsupported operation: 'ComputeSplits'."},
 		{"a tunnel", "CreateTunnel", nil, "400 OTSParameterInvalid: Unsupported operation: 'CreateTunnel'."},
 		{"streams, of which there are none", "ListStream", nil, "ok"},
-		{"a stream without id", "DescribeStream", nil, "400 OTSParameterInvalid: Failed to parse the ProtoBuf message."},
+		{"a stream without id", "DescribeStream", nil,
+			"400 OTSParameterInvalid: Failed to parse the ProtoBuf message."},
 		{"a bulk import of nothing", "BulkImport", message(t, &ots.BulkImportRequest{TableName: proto.String("t")}),
 			"400 OTSParameterInvalid: No operation is specified for table: 't'."},
 		{"a bulk import of 201 rows", "BulkImport", message(t, &ots.BulkImportRequest{
 			TableName: proto.String("t"), Rows: slices.Repeat([]*ots.BulkImportRow{bulkPut(key("p", "a"), nil)}, 201),
 		}), "400 OTSParameterInvalid: Rows count exceeds the upper limit: 200."},
 		{"a bulk import that deletes without marker", "BulkImport", message(t, &ots.BulkImportRequest{
-			TableName: proto.String("t"), Rows: []*ots.BulkImportRow{{Type: otsprotocol.OperationType_DELETE.Enum(), RowChange: whole}},
+			TableName: proto.String("t"), Rows: []*ots.BulkImportRow{{Type: otsprotocol.OperationType_DELETE.Enum(),
+				RowChange: whole}},
 		}), "400 OTSParameterInvalid: Invalid request of delete row: missing RowDeleteMarker in request."},
 		{"five key columns, written to no table", "PutRow", message(t, &otsprotocol.PutRowRequest{
 			TableName: proto.String("nowhere"), Row: key("a", 1, "b", 2, "c", 3, "d", 4, "e", 5).Build(false),
@@ -341,9 +360,10 @@ func TestRequestsThatNoSDKSends(t *testing.T) {
 			TableName: proto.String("t"), PrimaryKey: key("a", 1, "b", 2, "c", 3, "d", 4, "e", 5).Build(false),
 			MaxVersions: proto.Int32(1),
 		}), "400 OTSParameterInvalid: The number of primary key columns must be in range: [1, 4]."},
-		{"a column that cannot be, before a key that is not the table's", "GetRow", message(t, &otsprotocol.GetRowRequest{
-			TableName: proto.String("t"), PrimaryKey: key("x", 1).Build(false), ColumnsToGet: []string{"#"},
-		}), "400 OTSParameterInvalid: Invalid column name: '#'."},
+		{"a column that cannot be, before a key that is not the table's", "GetRow",
+			message(t, &otsprotocol.GetRowRequest{
+				TableName: proto.String("t"), PrimaryKey: key("x", 1).Build(false), ColumnsToGet: []string{"#"},
+			}), "400 OTSParameterInvalid: Invalid column name: '#'."},
 		{"columns to return with the primary key", "PutRow", message(t, &otsprotocol.PutRowRequest{
 			TableName: proto.String("t"), Row: whole,
 			Condition: &otsprotocol.Condition{RowExistence: otsprotocol.RowExistenceExpectation_IGNORE.Enum()},
@@ -351,42 +371,56 @@ func TestRequestsThatNoSDKSends(t *testing.T) {
 				ReturnType: otsprotocol.ReturnType_RT_PK.Enum(), ReturnColumnNames: []string{"v"},
 			},
 		}), "400 OTSParameterInvalid: Return columns cannot be given when the primary key is returned."},
-		{"an operation in lower case", "listtable", nil, "400 OTSParameterInvalid: Unsupported operation: 'listtable'."},
+		{"an operation in lower case", "listtable", nil,
+			"400 OTSParameterInvalid: Unsupported operation: 'listtable'."},
 		{"no operation", "", nil, "400 OTSParameterInvalid: Unsupported operation: ''."},
 		{"no protobuf", "ListTable", []byte{0xFF}, "400 OTSParameterInvalid: Failed to parse the ProtoBuf message."},
-		{"a message without what it needs", "GetRow", nil, "400 OTSParameterInvalid: Failed to parse the ProtoBuf message."},
-		{"a body of more than 5 MB", "ListTable", make([]byte, 5<<20+1), "413 OTSRequestBodyTooLarge: The size of POST data is too large."},
-		{"a read without versions", "GetRow", message(t, &otsprotocol.GetRowRequest{TableName: proto.String("t"), PrimaryKey: whole}),
+		{"a message without what it needs", "GetRow", nil,
+			"400 OTSParameterInvalid: Failed to parse the ProtoBuf message."},
+		{"a body of more than 5 MB", "ListTable", make([]byte, 5<<20+1),
+			"413 OTSRequestBodyTooLarge: The size of POST data is too large."},
+		{"a read without versions", "GetRow", message(t, &otsprotocol.GetRowRequest{TableName: proto.String("t"),
+			PrimaryKey: whole}),
 			"400 OTSParameterInvalid: No version condition is specified."},
 		{"a range without versions", "GetRange", message(t, &otsprotocol.GetRangeRequest{
 			TableName: proto.String("t"), Direction: otsprotocol.Direction_FORWARD.Enum(),
 			InclusiveStartPrimaryKey: whole, ExclusiveEndPrimaryKey: key("p", "l").Build(false),
 		}), "400 OTSParameterInvalid: No version condition is specified."},
 		{"a batch without versions", "BatchGetRow", message(t, &otsprotocol.BatchGetRowRequest{
-			Tables: []*otsprotocol.TableInBatchGetRowRequest{{TableName: proto.String("t"), PrimaryKey: [][]byte{whole}}},
+			Tables: []*otsprotocol.TableInBatchGetRowRequest{{TableName: proto.String("t"),
+				PrimaryKey: [][]byte{whole}}},
 		}), "400 OTSParameterInvalid: No version condition is specified while querying row."},
 		{"a start of time without an end", "GetRow", message(t, &otsprotocol.GetRowRequest{
-			TableName: proto.String("t"), PrimaryKey: whole, TimeRange: &otsprotocol.TimeRange{StartTime: proto.Int64(1)},
+			TableName: proto.String("t"), PrimaryKey: whole,
+			TimeRange: &otsprotocol.TimeRange{StartTime: proto.Int64(1)},
 		}), "400 OTSParameterInvalid: Start and end time must be given at the same time."},
 		{"a timestamp and a range", "GetRow", message(t, &otsprotocol.GetRowRequest{
 			TableName: proto.String("t"), PrimaryKey: whole,
-			TimeRange: &otsprotocol.TimeRange{StartTime: proto.Int64(1), EndTime: proto.Int64(2), SpecificTime: proto.Int64(1)},
+			TimeRange: &otsprotocol.TimeRange{StartTime: proto.Int64(1), EndTime: proto.Int64(2),
+				SpecificTime: proto.Int64(1)},
 		}), "400 OTSParameterInvalid: Specific timestamp and time range cannot be given at the same time."},
-		{"a token", "GetRow", message(t, &otsprotocol.GetRowRequest{TableName: proto.String("t"), PrimaryKey: whole, MaxVersions: proto.Int32(1), Token: []byte{1}}),
+		{"a token", "GetRow", message(t, &otsprotocol.GetRowRequest{TableName: proto.String("t"), PrimaryKey: whole,
+			MaxVersions: proto.Int32(1), Token: []byte{1}}),
 			"400 OTSParameterInvalid: Invalid token."},
-		{"a wrong checksum", "GetRow", message(t, &otsprotocol.GetRowRequest{TableName: proto.String("t"), PrimaryKey: broken, MaxVersions: proto.Int32(1)}),
+		{"a wrong checksum", "GetRow", message(t, &otsprotocol.GetRowRequest{TableName: proto.String("t"),
+			PrimaryKey: broken, MaxVersions: proto.Int32(1)}),
 			"400 OTSParameterInvalid: Cell data broken, checksum is mismatch."},
-		{"a delete marker in a read", "GetRow", message(t, &otsprotocol.GetRowRequest{TableName: proto.String("t"), PrimaryKey: deleted, MaxVersions: proto.Int32(1)}),
+		{"a delete marker in a read", "GetRow", message(t, &otsprotocol.GetRowRequest{TableName: proto.String("t"),
+			PrimaryKey: deleted, MaxVersions: proto.Int32(1)}),
 			"400 OTSParameterInvalid: Delete marker cannot be given."},
-		{"a delete without marker", "DeleteRow", message(t, &otsprotocol.DeleteRowRequest{TableName: proto.String("t"), PrimaryKey: whole, Condition: condition}),
+		{"a delete without marker", "DeleteRow", message(t, &otsprotocol.DeleteRowRequest{TableName: proto.String("t"),
+			PrimaryKey: whole, Condition: condition}),
 			"400 OTSParameterInvalid: Invalid request of delete row: missing RowDeleteMarker in request."},
-		{"a put with a marker", "PutRow", message(t, &otsprotocol.PutRowRequest{TableName: proto.String("t"), Row: deleted, Condition: condition}),
+		{"a put with a marker", "PutRow", message(t, &otsprotocol.PutRowRequest{TableName: proto.String("t"),
+			Row: deleted, Condition: condition}),
 			"400 OTSParameterInvalid: Invalid request of put/update row: unexpected RowDeleteMarker in request."},
 		{"an unknown expectation", "PutRow", message(t, &otsprotocol.PutRowRequest{
-			TableName: proto.String("t"), Row: whole, Condition: &otsprotocol.Condition{RowExistence: otsprotocol.RowExistenceExpectation(9).Enum()},
+			TableName: proto.String("t"), Row: whole,
+			Condition: &otsprotocol.Condition{RowExistence: otsprotocol.RowExistenceExpectation(9).Enum()},
 		}), "400 OTSParameterInvalid: Invalid row-existence expectation: 9."},
 		{"a filter that is none", "PutRow", message(t, &otsprotocol.PutRowRequest{
-			TableName: proto.String("t"), Row: whole, Condition: &otsprotocol.Condition{RowExistence: condition.RowExistence, ColumnCondition: []byte{1}},
+			TableName: proto.String("t"), Row: whole,
+			Condition: &otsprotocol.Condition{RowExistence: condition.RowExistence, ColumnCondition: []byte{1}},
 		}), "400 OTSParameterInvalid: Deserialize filter failed."},
 	} {
 		res, _, got := newRaw(in, test.operation, test.body).sign(in.KeySecret).send(t, in)
@@ -417,7 +451,8 @@ func TestATransactionInABatch(t *testing.T) {
 	}
 	_, body, got := newRaw(in, "BatchWriteRow", message(t, &otsprotocol.BatchWriteRowRequest{
 		TransactionId: &id,
-		Tables:        []*otsprotocol.TableInBatchWriteRowRequest{{TableName: proto.String("t"), Rows: []*otsprotocol.RowInBatchWriteRowRequest{row(1), row(2)}}},
+		Tables: []*otsprotocol.TableInBatchWriteRowRequest{{TableName: proto.String("t"),
+			Rows: []*otsprotocol.RowInBatchWriteRowRequest{row(1), row(2)}}},
 	})).sign(in.KeySecret).send(t, in)
 	var out otsprotocol.BatchWriteRowResponse
 	if err := proto.Unmarshal(body, &out); got != "ok" || err != nil || !out.Tables[0].Rows[1].GetIsOk() {
@@ -434,14 +469,16 @@ func TestATransactionInABatch(t *testing.T) {
 	}
 }
 
-// batchIn writes rows of a table in a transaction, which no SDK does, and returns how each came out.
+// batchIn writes rows of a table in a transaction, which no SDK does, and returns how each came
+// out.
 func (c *client) batchIn(id string, atomic bool, changes ...*tablestore.PutRowChange) ([]string, string) {
 	c.t.Helper()
 	in := &otsprotocol.TableInBatchWriteRowRequest{TableName: proto.String("t")}
 	for _, change := range changes {
 		expect := otsprotocol.RowExistenceExpectation(change.Condition.RowExistenceExpectation)
 		in.Rows = append(in.Rows, &otsprotocol.RowInBatchWriteRowRequest{
-			Type: otsprotocol.OperationType_PUT.Enum(), RowChange: change.Serialize(), Condition: &otsprotocol.Condition{RowExistence: &expect},
+			Type: otsprotocol.OperationType_PUT.Enum(), RowChange: change.Serialize(),
+			Condition: &otsprotocol.Condition{RowExistence: &expect},
 		})
 	}
 	_, body, got := newRaw(c.in, "BatchWriteRow", message(c.t, &otsprotocol.BatchWriteRowRequest{
@@ -473,7 +510,8 @@ func TestABatchThatATransactionRefusesLeavesNothing(t *testing.T) {
 	}
 	for range 3 {
 		_, got := c.batchIn(id, false, large(2), large(3))
-		if want := "400 OTSParameterInvalid: The total data size of the transaction exceeds the limit, limit size: 4194304."; got != want {
+		if want := "400 OTSParameterInvalid: The total data size of the transaction exceeds the limit, limit size: " +
+			"4194304."; got != want {
 			t.Errorf("a batch beyond the limit: %s, want %s", got, want)
 		}
 	}
@@ -502,7 +540,8 @@ func TestAnAtomicBatchInATransaction(t *testing.T) {
 	if want := []string{"OTSConditionCheckFail", "OTSConditionCheckFail"}; got != "ok" || !slices.Equal(results, want) {
 		t.Errorf("an atomic batch of which one fails: %s, %q, want %q", got, results, want)
 	}
-	if results, got = c.batchIn(id, false, row(3), row(2)); got != "ok" || !slices.Equal(results, []string{"", "OTSConditionCheckFail"}) {
+	if results, got = c.batchIn(id, false, row(3), row(2)); got != "ok" ||
+		!slices.Equal(results, []string{"", "OTSConditionCheckFail"}) {
 		t.Errorf("a batch of which one fails: %s, %q", got, results)
 	}
 	if err := c.commit(id); err != nil {

@@ -12,13 +12,15 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
-// A page of a range ends after this many rows or bytes. What a filter or an age hides was read all the same, and counts.
+// A page of a range ends after this many rows or bytes. What a filter or an age hides was read all
+// the same, and counts.
 const (
 	maxPageRows  = 5000
 	maxPageBytes = 4 << 20
 )
 
-// A span is the part of a table that a range reads: from start, which is in it, to end, which is not, in its direction.
+// A span is the part of a table that a range reads: from start, which is in it, to end, which is
+// not, in its direction.
 type span struct {
 	start, end []byte // stored keys
 	backward   bool
@@ -266,7 +268,8 @@ func (s *Server) getRange(c *call, req *otsprotocol.GetRangeRequest) (proto.Mess
 	plain := newPlainPage(c.scratch.rows)
 	defer func() { c.scratch.rows = plain.b }()
 	var into collector = plain
-	if req.GetDataBlockTypeHint() == otsprotocol.DataBlockType_DBT_SIMPLE_ROW_MATRIX && min(sel.versions, sel.stored) == 1 {
+	if req.GetDataBlockTypeHint() == otsprotocol.DataBlockType_DBT_SIMPLE_ROW_MATRIX &&
+		min(sel.versions, sel.stored) == 1 {
 		into = newMatrix(t, sel)
 	}
 	p, err := s.readRange(t, sp, sel, into, limit, req.TransactionId)
@@ -280,7 +283,8 @@ func (s *Server) getRange(c *call, req *otsprotocol.GetRangeRequest) (proto.Mess
 }
 
 // readRange reads one page of a span, within a transaction if there is one.
-func (s *Server) readRange(t *table, sp *span, sel *selection, into collector, limit int, transaction *string) (out page, err error) {
+func (s *Server) readRange(t *table, sp *span, sel *selection, into collector, limit int,
+	transaction *string) (out page, err error) {
 	var changes map[string][]byte
 	if transaction != nil {
 		session, err := s.enter(*transaction, t, sp.start, sp.end)

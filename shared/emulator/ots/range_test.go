@@ -50,9 +50,12 @@ func TestOrderOfKeys(t *testing.T) {
 		kind   string
 		values []any // in their order
 	}{
-		{"integer", []any{int64(math.MinInt64), int64(-256), int64(-1), int64(0), int64(1), int64(255), int64(256), int64(math.MaxInt64)}},
-		{"string", []any{"", "\x00", "\x00\x00", "\x00\x01", "\x00a", "\x01", "A", "a", "a\x00", "a\x00\x00", "a\x01", "aa", "b", "ü", "世界", "\U0001F600"}},
-		{"binary", []any{[]byte{}, []byte{0}, []byte{0, 0}, []byte{0, 1}, []byte{0, 255}, []byte{1}, []byte{127}, []byte{128}, []byte{255}, []byte{255, 0}, []byte{255, 255}}},
+		{"integer", []any{int64(math.MinInt64), int64(-256), int64(-1), int64(0), int64(1), int64(255), int64(256),
+			int64(math.MaxInt64)}},
+		{"string", []any{"", "\x00", "\x00\x00", "\x00\x01", "\x00a", "\x01", "A", "a", "a\x00", "a\x00\x00", "a\x01",
+			"aa", "b", "ü", "世界", "\U0001F600"}},
+		{"binary", []any{[]byte{}, []byte{0}, []byte{0, 0}, []byte{0, 1}, []byte{0, 255}, []byte{1}, []byte{127},
+			[]byte{128}, []byte{255}, []byte{255, 0}, []byte{255, 255}}},
 	} {
 		t.Run(test.kind, func(t *testing.T) {
 			c := run(t)
@@ -104,13 +107,16 @@ func TestBoundsOfRanges(t *testing.T) {
 		{"one partition backward", k("b", infMax), k("b", infMin), true, 0, "[b/2 b/1 b/0] -"},
 		{"a limit leaves a next key", k("a", infMin), k("b", infMax), false, 2, "[a/0 a/1] a/2"},
 		{"backward too", k("b", infMax), k("a", infMin), true, 4, "[b/2 b/1 b/0 a/2] a/1"},
-		{"a limit that is reached with the last row leaves none", k("a", infMin), k("a", infMax), false, 3, "[a/0 a/1 a/2] -"},
+		{"a limit that is reached with the last row leaves none", k("a", infMin), k("a", infMax), false,
+			3, "[a/0 a/1 a/2] -"},
 		{"a start between rows", k("a", 2), k("b", infMin), false, 0, "[a/2] -"},
 		{"an empty range", k("c", infMin), k("d", infMin), false, 0, "[] -"},
-		{"-inf to +inf in the first column", k(infMin, infMin), k(infMax, infMax), false, 5, "[a/0 a/1 a/2 b/0 b/1] b/2"},
+		{"-inf to +inf in the first column", k(infMin, infMin), k(infMax, infMax), false, 5,
+			"[a/0 a/1 a/2 b/0 b/1] b/2"},
 		{"+inf of one partition is before the next", k("a", infMax), k("b", 0), false, 0, "[] -"},
 	} {
-		q := &tablestore.RangeRowQueryCriteria{TableName: "t", StartPrimaryKey: test.start, EndPrimaryKey: test.end, Limit: test.limit}
+		q := &tablestore.RangeRowQueryCriteria{TableName: "t", StartPrimaryKey: test.start, EndPrimaryKey: test.end,
+			Limit: test.limit}
 		if test.back {
 			q.Direction = tablestore.BACKWARD
 		}
@@ -132,16 +138,24 @@ func TestBoundsThatAreRefused(t *testing.T) {
 		limit      int32
 		want       string
 	}{
-		{"equal", k("a", 1), k("a", 1), tablestore.FORWARD, 0, "OTSParameterInvalid: Begin key must less than end key in FORWARD"},
-		{"the wrong way", k("b", 1), k("a", 1), tablestore.FORWARD, 0, "OTSParameterInvalid: Begin key must less than end key in FORWARD"},
-		{"the wrong way backward", k("a", 1), k("b", 1), tablestore.BACKWARD, 0, "OTSParameterInvalid: Begin key must more than end key in BACKWARD"},
-		{"a negative limit", k("a", 1), k("b", 1), tablestore.FORWARD, -1, "OTSParameterInvalid: The limit must be greater than 0."},
-		{"one column", key("p", "a"), k("b", 1), tablestore.FORWARD, 0, "OTSInvalidPK: Validate PK size fail. Input: 1, Meta: 2."},
-		{"another name", key("p", "a", "m", 1), k("b", 1), tablestore.FORWARD, 0, "OTSInvalidPK: Validate PK name fail. Input: m, Meta: n."},
-		{"another type", key("p", "a", "n", []byte{1}), k("b", 1), tablestore.FORWARD, 0, "OTSInvalidPK: Validate PK type fail. Input: VT_BLOB, Meta: VT_INTEGER."},
+		{"equal", k("a", 1), k("a", 1), tablestore.FORWARD, 0,
+			"OTSParameterInvalid: Begin key must less than end key in FORWARD"},
+		{"the wrong way", k("b", 1), k("a", 1), tablestore.FORWARD, 0,
+			"OTSParameterInvalid: Begin key must less than end key in FORWARD"},
+		{"the wrong way backward", k("a", 1), k("b", 1), tablestore.BACKWARD, 0,
+			"OTSParameterInvalid: Begin key must more than end key in BACKWARD"},
+		{"a negative limit", k("a", 1), k("b", 1), tablestore.FORWARD, -1,
+			"OTSParameterInvalid: The limit must be greater than 0."},
+		{"one column", key("p", "a"), k("b", 1), tablestore.FORWARD, 0,
+			"OTSInvalidPK: Validate PK size fail. Input: 1, Meta: 2."},
+		{"another name", key("p", "a", "m", 1), k("b", 1), tablestore.FORWARD, 0,
+			"OTSInvalidPK: Validate PK name fail. Input: m, Meta: n."},
+		{"another type", key("p", "a", "n", []byte{1}), k("b", 1), tablestore.FORWARD,
+			0, "OTSInvalidPK: Validate PK type fail. Input: VT_BLOB, Meta: VT_INTEGER."},
 	} {
 		_, err := c.GetRange(&tablestore.GetRangeRequest{RangeRowQueryCriteria: &tablestore.RangeRowQueryCriteria{
-			TableName: "t", StartPrimaryKey: test.start, EndPrimaryKey: test.end, Direction: test.direction, Limit: test.limit, MaxVersion: 1,
+			TableName: "t", StartPrimaryKey: test.start, EndPrimaryKey: test.end, Direction: test.direction,
+			Limit: test.limit, MaxVersion: 1,
 		}})
 		if got := codeOf(err); got != test.want {
 			t.Errorf("%s: %s, want %s", test.name, got, test.want)
@@ -280,7 +294,8 @@ func TestASparseMatrixIsAnsweredAsPlainBuffer(t *testing.T) {
 		c.must(put("t", key("p", "a", "n", i), cols(name, i)))
 		want = append(want, fmt.Sprintf("a/%d %s=%d", i, name, i))
 	}
-	for limit, kind := range map[int32]tablestore.DataBlockType{4: tablestore.SimpleRowMatrix, 5: tablestore.PlainBuffer, 200: tablestore.PlainBuffer} {
+	for limit, kind := range map[int32]tablestore.DataBlockType{4: tablestore.SimpleRowMatrix,
+		5: tablestore.PlainBuffer, 200: tablestore.PlainBuffer} {
 		q := whole("t", "p", "n")
 		q.MaxVersion, q.DataBlockType, q.Limit = 1, tablestore.SimpleRowMatrix, limit
 		out, err := c.GetRange(&tablestore.GetRangeRequest{RangeRowQueryCriteria: q})
@@ -312,7 +327,8 @@ func TestSplitPoints(t *testing.T) {
 		})
 	}
 	const mb = 1 << 20
-	fails(t, "pieces of nothing", errorOf(split(0, mb)), "OTSParameterInvalid: The split_size should be greater than 0.")
+	fails(t, "pieces of nothing", errorOf(split(0, mb)),
+		"OTSParameterInvalid: The split_size should be greater than 0.")
 	fails(t, "a small unit", errorOf(split(1, mb-1)),
 		"OTSParameterInvalid: The split_size_unit_in_byte should be greater equal than: 1048576")
 	fails(t, "larger pieces than can be counted", errorOf(split(math.MaxInt64/mb+1, mb)), "OTSParameterInvalid: ")
@@ -322,7 +338,8 @@ func TestSplitPoints(t *testing.T) {
 	}
 	var got []string
 	for _, split := range out.Splits {
-		q := &tablestore.RangeRowQueryCriteria{TableName: "t", StartPrimaryKey: split.LowerBound, EndPrimaryKey: split.UpperBound}
+		q := &tablestore.RangeRowQueryCriteria{TableName: "t", StartPrimaryKey: split.LowerBound,
+			EndPrimaryKey: split.UpperBound}
 		keys, _ := c.page(q)
 		got = append(got, fmt.Sprintf("%d %d", len(keys), len(split.Location)))
 	}

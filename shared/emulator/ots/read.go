@@ -22,8 +22,9 @@ type query struct {
 
 // A selection is a query that was checked, for rows of one table, at one time.
 //
-// Versions beyond the table's number are not selected, and the next write to their row removes them. Raising the number before
-// that brings them back: no public text says when the service removes what a lower number leaves over.
+// Versions beyond the table's number are not selected, and the next write to their row removes
+// them. Raising the number before that brings them back: no public text says when the service
+// removes what a lower number leaves over.
 type selection struct {
 	expiry   int64 // cells up to this time are over age
 	stored   int   // versions of a column that there are, at most
@@ -109,7 +110,8 @@ func (s *selection) setVersions(q query) error {
 
 func (s *selection) setColumns(t *table, q query) error {
 	if n := len(q.columns); n > maxColumnsToGet {
-		return invalid("The number of columns from the request exceeds the limit, limit count: %d, column count: %d.", maxColumnsToGet, n)
+		return invalid("The number of columns from the request exceeds the limit, limit count: %d, column count: %d.",
+			maxColumnsToGet, n)
 	}
 	for _, name := range q.columns {
 		if err := checkColumnName(name); err != nil {
@@ -133,14 +135,17 @@ func (s *selection) setColumns(t *table, q query) error {
 	return nil
 }
 
-// whole reports whether the selection takes all of the row, so that it can be copied as it is stored.
+// whole reports whether the selection takes all of the row, so that it can be copied as it is
+// stored.
 func (s *selection) whole(r *row) bool {
-	return s.columns == nil && s.filter == nil && s.page == nil && s.start == "" && s.end == "" && s.keyColumns == nil &&
+	return s.columns == nil && s.filter == nil && s.page == nil && s.start == "" && s.end == "" &&
+		s.keyColumns == nil &&
 		!r.several && r.oldest > s.expiry && r.oldest >= s.from && r.newest < s.to
 }
 
-// append appends what the selection takes of a row that exists to b, without a buffer's header, and reports whether the row
-// is one of the answer's. Size is how many bytes were read, whether it is or not.
+// append appends what the selection takes of a row that exists to b, without a buffer's header, and
+// reports whether the row is one of the answer's. Size is how many bytes were read, whether it is
+// or not.
 func (s *selection) append(b []byte, r *row) (_ []byte, size int, ok bool, err error) {
 	if s.whole(r) {
 		return append(b, r.body...), r.size, true, nil
@@ -164,7 +169,8 @@ func (v *view) append(b []byte) []byte {
 	return plainbuffer.AppendEnd(b, checksum, false)
 }
 
-// pick takes out of a row that exists what the answer holds of it. The view is valid until the next call.
+// pick takes out of a row that exists what the answer holds of it. The view is valid until the next
+// call.
 func (s *selection) pick(r *row) (v view, size int, ok bool, err error) {
 	scan, err := plainbuffer.ScanRow(r.body)
 	if err != nil {
@@ -200,7 +206,10 @@ func (s *selection) pick(r *row) (v view, size int, ok bool, err error) {
 		v.cells = s.page.cut(v.cells)
 	}
 	if s.keyColumns != nil {
-		v.key = slices.DeleteFunc(v.key, func(c plainbuffer.Cell) bool { return !slices.Contains(s.keyColumns, string(c.Name)) })
+		v.key = slices.DeleteFunc(v.key, func(c plainbuffer.Cell) bool {
+			return !slices.Contains(s.keyColumns,
+				string(c.Name))
+		})
 	}
 	return v, size, true, nil
 }

@@ -12,8 +12,9 @@ import (
 	"chatconf/shared/emulator/ots/plainbuffer"
 )
 
-// What is stored of a row is a head and the row as PlainBuffer has it, without the buffer's header: cells by name, the newest
-// version first. Most reads copy it to the answer as it is; the head tells which can. Numbers are big-endian.
+// What is stored of a row is a head and the row as PlainBuffer has it, without the buffer's header:
+// cells by name, the newest version first. Most reads copy it to the answer as it is; the head
+// tells which can. Numbers are big-endian.
 //
 //	┌────────┬─────────┬─────────┬─────────┬─────────┬─────────┬─────────┬────────────┐
 //	│ format │ CRC-32C │ written │ oldest  │ newest  │ size    │ several │ PlainBuffer│
@@ -46,11 +47,12 @@ type row struct {
 
 func (r *row) exists() bool { return r.body != nil }
 
-// aliveAfter reports whether anything of the row is newer than expiry: a cell, or the row itself, which is as old as the
-// last write to it.
+// aliveAfter reports whether anything of the row is newer than expiry: a cell, or the row itself,
+// which is as old as the last write to it.
 func (r *row) aliveAfter(expiry int64) bool { return r.written > expiry || r.newest > expiry }
 
-// readRow decodes what is stored under key; no value is no row. One whose time is over is none either.
+// readRow decodes what is stored under key; no value is no row. One whose time is over is none
+// either.
 func readRow(key, value []byte, expiry int64) (row, error) {
 	if value == nil {
 		return row{}, nil
@@ -131,7 +133,8 @@ func scanAll(s *plainbuffer.Scanner) ([]plainbuffer.Cell, error) {
 	}
 }
 
-// sortCells puts cells in the order of a stored row. Of two with the same name and timestamp the later one stays.
+// sortCells puts cells in the order of a stored row. Of two with the same name and timestamp the
+// later one stays.
 func sortCells(cells []plainbuffer.Cell) []plainbuffer.Cell {
 	slices.Reverse(cells) // so that the later one is the first of those that are equal
 	slices.SortStableFunc(cells, compareCells)
@@ -151,8 +154,8 @@ func compareCells(a, b plainbuffer.Cell) int {
 	return 0
 }
 
-// trimCells removes what can never be read again: cells that are over age, and versions beyond the table's number. The cells
-// are in order.
+// trimCells removes what can never be read again: cells that are over age, and versions beyond the
+// table's number. The cells are in order.
 func trimCells(cells []plainbuffer.Cell, expiry int64, maxVersions int) []plainbuffer.Cell {
 	versions := 0
 	kept := cells[:0]

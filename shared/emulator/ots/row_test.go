@@ -11,7 +11,8 @@ import (
 
 func TestWritesAndExistence(t *testing.T) {
 	const absent, present = false, true
-	writes := map[string]func(pk *tablestore.PrimaryKey) (tablestore.RowChange, func(tablestore.RowExistenceExpectation)){
+	writes := map[string]func(pk *tablestore.PrimaryKey) (tablestore.RowChange,
+		func(tablestore.RowExistenceExpectation)){
 		"put": func(pk *tablestore.PrimaryKey) (tablestore.RowChange, func(tablestore.RowExistenceExpectation)) {
 			c := put("t", pk, cols("b", 2))
 			return c, c.SetCondition
@@ -81,8 +82,10 @@ func TestValuesOfAllTypesComeBack(t *testing.T) {
 	c := run(t)
 	c.create("t", "p:string i:integer b:binary")
 	pk := key("p", "schlüssel", "i", int64(-1<<63), "b", []byte{0, 255, 0})
-	c.must(put("t", pk, cols("z", "text\x00ü", "y", int64(1<<62), "x", 2.5, "w", true, "v", []byte{0, 1}, "u", "", "s", false)))
-	if got, want := c.get("t", pk), "s=false u= v=\x00\x01 w=true x=2.5 y=4611686018427387904 z=text\x00ü"; got != want {
+	c.must(put("t", pk, cols("z", "text\x00ü", "y", int64(1<<62), "x", 2.5, "w", true, "v", []byte{0, 1}, "u", "", "s",
+		false)))
+	if got, want := c.get("t", pk), "s=false u= v=\x00\x01 w=true x=2.5 y=4611686018427387904 "+
+		"z=text\x00ü"; got != want {
 		t.Errorf("GetRow: %q, want %q", got, want)
 	}
 }
@@ -231,12 +234,16 @@ func TestAutoIncrement(t *testing.T) {
 	}
 	exist := put("t", key("p", "a", "n", auto, "s", "x"), nil)
 	exist.SetCondition(tablestore.RowExistenceExpectation_EXPECT_NOT_EXIST)
-	fails(t, "existence condition", c.write(exist), "OTSParameterInvalid: Invalid expect:EXPECT_NOT_EXIST when modify row with pk auto increment.")
+	fails(t, "existence condition", c.write(exist),
+		"OTSParameterInvalid: Invalid expect:EXPECT_NOT_EXIST when modify row with pk auto increment.")
 	conditional := put("t", key("p", "a", "n", auto, "s", "x"), nil)
 	conditional.SetColumnCondition(tablestore.NewSingleColumnCondition("i", tablestore.CT_EQUAL, int64(1)))
-	fails(t, "column condition", c.write(conditional), "OTSParameterInvalid: Can't set condition when modify row with pk auto increment.")
-	fails(t, "delete", c.write(remove("t", key("p", "a", "n", auto, "s", "x"))), "OTSParameterInvalid: Invalid row to delete which with pk auto increment.")
-	if got, want := c.get("t", key("p", "a", "n", auto, "s", "x")), "OTSParameterInvalid: PKAutoIncr can't be used for read operations."; got != want {
+	fails(t, "column condition", c.write(conditional),
+		"OTSParameterInvalid: Can't set condition when modify row with pk auto increment.")
+	fails(t, "delete", c.write(remove("t", key("p", "a", "n", auto, "s", "x"))),
+		"OTSParameterInvalid: Invalid row to delete which with pk auto increment.")
+	if got, want := c.get("t", key("p", "a", "n", auto, "s", "x")),
+		"OTSParameterInvalid: PKAutoIncr can't be used for read operations."; got != want {
 		t.Errorf("GetRow: %s, want %s", got, want)
 	}
 }
@@ -257,7 +264,8 @@ func TestCapacityUnits(t *testing.T) {
 		{"a small put", put("t", key("p", "k"), cols("a", 1)), tablestore.ConsumedCapacityUnit{Write: 1}},
 		{"4096 bytes", put("t", key("p", "k"), cols("a", long[:4096-3])), tablestore.ConsumedCapacityUnit{Write: 1}},
 		{"4097 bytes", put("t", key("p", "k"), cols("a", long[:4096-2])), tablestore.ConsumedCapacityUnit{Write: 2}},
-		{"a condition", conditional(put("t", key("p", "k"), cols("a", long))), tablestore.ConsumedCapacityUnit{Write: 2, Read: 1}},
+		{"a condition", conditional(put("t", key("p", "k"), cols("a", long))),
+			tablestore.ConsumedCapacityUnit{Write: 2, Read: 1}},
 	} {
 		out, err := c.PutRow(&tablestore.PutRowRequest{PutRowChange: test.p})
 		if err != nil {

@@ -98,7 +98,8 @@ var operations = map[string]operation{
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{
-		ctx: r.Context(), requestID: s.newID(), operation: strings.TrimPrefix(r.URL.Path, "/"), scratch: scratches.Get().(*scratch),
+		ctx: r.Context(), requestID: s.newID(), operation: strings.TrimPrefix(r.URL.Path, "/"),
+		scratch: scratches.Get().(*scratch),
 	}
 	out, err := s.serve(c, r)
 	c.wait(c.fault.After)
@@ -130,7 +131,8 @@ func (s *Server) write(w http.ResponseWriter, c *call, status int, body []byte) 
 	w.Write(body)
 }
 
-// failure returns the answer to a request that failed. What is not an Error is the emulator's own, and goes to the log.
+// failure returns the answer to a request that failed. What is not an Error is the emulator's own,
+// and goes to the log.
 func (s *Server) failure(c *call, err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
@@ -184,7 +186,8 @@ func (f *Fault) err() error {
 // bodyRoom bounds what is allocated for a body before any of it is there.
 const bodyRoom = 64 << 10
 
-// readBody reads a body that is not too large. What it allocates follows what has come, not what was announced.
+// readBody reads a body that is not too large. What it allocates follows what has come, not what
+// was announced.
 func (s *scratch) readBody(r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxBody {
 		return nil, errBodyTooLarge

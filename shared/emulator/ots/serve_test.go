@@ -11,8 +11,8 @@ import (
 	"chatconf/shared/emulator/ots/otstest"
 )
 
-// Requests are served in memory that others had before them. Here many of very different sizes are under way at once, and each has
-// its own answer.
+// Requests are served in memory that others had before them. Here many of very different sizes are
+// under way at once, and each has its own answer.
 func TestAnswersKeepApartInReusedMemory(t *testing.T) {
 	c := newClient(t, otstest.RunT(t))
 	c.create("t", "p:string s:string")
@@ -22,7 +22,8 @@ func TestAnswersKeepApartInReusedMemory(t *testing.T) {
 	const clients, rows = 8, 16
 	write := func(client, row int) error {
 		_, err := c.PutRow(&tablestore.PutRowRequest{
-			PutRowChange: put("t", key("p", fmt.Sprint(client), "s", fmt.Sprintf("%02d", row)), cols("v", value(client, row))),
+			PutRowChange: put("t", key("p", fmt.Sprint(client), "s", fmt.Sprintf("%02d", row)),
+				cols("v", value(client, row))),
 		})
 		return err
 	}
@@ -38,7 +39,8 @@ func TestAnswersKeepApartInReusedMemory(t *testing.T) {
 	page := func(client, _ int) error {
 		out, err := c.GetRange(&tablestore.GetRangeRequest{RangeRowQueryCriteria: &tablestore.RangeRowQueryCriteria{
 			TableName: "t", MaxVersion: 1, Direction: tablestore.FORWARD,
-			StartPrimaryKey: key("p", fmt.Sprint(client), "s", infMin), EndPrimaryKey: key("p", fmt.Sprint(client), "s", infMax),
+			StartPrimaryKey: key("p", fmt.Sprint(client), "s", infMin),
+			EndPrimaryKey:   key("p", fmt.Sprint(client), "s", infMax),
 		}})
 		if err != nil {
 			return err

@@ -19,8 +19,8 @@ const (
 	sessionSize = 4 << 20
 )
 
-// A session is a local transaction: the sole right to write to one partition, and the changes that wait for its commit. They
-// are in memory only, so that a crash aborts it.
+// A session is a local transaction: the sole right to write to one partition, and the changes that
+// wait for its commit. They are in memory only, so that a crash aborts it.
 type session struct {
 	id        string
 	table     *table
@@ -36,8 +36,8 @@ type session struct {
 
 func (s *session) lock() string { return s.table.id() + "\x00" + s.partition }
 
-// sessions are the local transactions under way. One whose time is over is forgotten by whoever meets it next,
-// or begins another.
+// sessions are the local transactions under way. One whose time is over is forgotten by whoever
+// meets it next, or begins another.
 type sessions struct {
 	count atomic.Int64 // so that a write need not take the lock when there is none
 
@@ -46,7 +46,8 @@ type sessions struct {
 	byLock map[string]*session
 }
 
-// acquire takes the lock of a session, unless another one holds it, and forgets those whose time is over.
+// acquire takes the lock of a session, unless another one holds it, and forgets those whose time is
+// over.
 func (s *sessions) acquire(in *session, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,8 +107,9 @@ func (s *sessions) find(id string, now time.Time) (*session, error) {
 	return in, nil
 }
 
-// check says whether a change that belongs to no session may be made: whether no session holds its partition. It runs within
-// the update, so that a session which begins in a later one sees what the change has left.
+// check says whether a change that belongs to no session may be made: whether no session holds its
+// partition. It runs within the update, so that a session which begins in a later one sees what the
+// change has left.
 func (s *sessions) check(ch *change, now time.Time) error {
 	if s.count.Load() == 0 {
 		return nil
@@ -143,7 +145,8 @@ func (s *Server) startTransaction(c *call, req *otsprotocol.StartLocalTransactio
 		id: s.newID(), table: t, partition: string(appendKeyColumn(nil, key)), shown: showValue(key),
 		ends: s.now().Add(sessionLife), changes: map[string][]byte{},
 	}
-	// An update, though it changes nothing: it ends after all that were before it, and those that come after see the lock.
+	// An update, though it changes nothing: it ends after all that were before it, and those that
+	// come after see the lock.
 	err = s.store.Update(c.ctx, 0, func(store.Tx) error { return s.sessions.acquire(in, s.now()) })
 	if err != nil {
 		s.sessions.remove(in)
@@ -193,7 +196,8 @@ func (s *session) admit(t *table, keys ...[]byte) error {
 	return nil
 }
 
-// lockSession returns the session with the given id, locked. It looks twice, because the session may end while this waits.
+// lockSession returns the session with the given id, locked. It looks twice, because the session
+// may end while this waits.
 func (s *Server) lockSession(id string) (*session, error) {
 	in, err := s.sessions.find(id, s.now())
 	if err != nil {
@@ -235,8 +239,9 @@ func (s *Server) writeInSession(c *call, id string, ch *change) (outcome, error)
 	return b[0].outcomes[0], nil
 }
 
-// batchInSession makes the changes of a request that wait for the commit. When it fails, the session is as it was: all changes
-// are admitted before the first is made, and those that are admitted are of one table.
+// batchInSession makes the changes of a request that wait for the commit. When it fails, the
+// session is as it was: all changes are admitted before the first is made, and those that are
+// admitted are of one table.
 func (s *Server) batchInSession(c *call, id string, batches []batch, atomic bool) error {
 	for i := range batches {
 		for _, ch := range batches[i].changes {
@@ -276,8 +281,8 @@ func (s *Server) batchInSession(c *call, id string, batches []batch, atomic bool
 	})
 }
 
-// write makes the changes to one table: each by itself, or all or none. They are above those of the session until all were
-// made, so that none is left of a batch that is refused.
+// write makes the changes to one table: each by itself, or all or none. They are above those of the
+// session until all were made, so that none is left of a batch that is refused.
 func (s *session) write(w *writer, b *batch, atomic bool) error {
 	if b.table == nil {
 		return nil
@@ -289,7 +294,8 @@ func (s *session) write(w *writer, b *batch, atomic bool) error {
 			continue
 		}
 		if below.size+above.size+ch.size > sessionSize {
-			return invalid("The total data size of the transaction exceeds the limit, limit size: %d.", sessionSize) // the service's wording is not known
+			// the service's wording is not known
+			return invalid("The total data size of the transaction exceeds the limit, limit size: %d.", sessionSize)
 		}
 		if err := b.apply(i, w, above); err != nil {
 			return err
@@ -305,7 +311,8 @@ func (s *session) write(w *writer, b *batch, atomic bool) error {
 	return nil
 }
 
-// resolve gives a change its AUTO_INCREMENT value before it is made, because a session writes nothing before its commit.
+// resolve gives a change its AUTO_INCREMENT value before it is made, because a session writes
+// nothing before its commit.
 func (s *Server) resolve(ctx context.Context, ch *change) error {
 	if !ch.auto {
 		return nil

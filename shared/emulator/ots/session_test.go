@@ -78,7 +78,8 @@ func TestTransaction(t *testing.T) {
 		t.Errorf("rows as others see them: %s, want %s", outside, want)
 	}
 	for _, back := range []bool{false, true} {
-		q := &tablestore.RangeRowQueryCriteria{TableName: "t", StartPrimaryKey: key("p", "a", "n", infMin), EndPrimaryKey: key("p", "a", "n", infMax), TransactionId: &id}
+		q := &tablestore.RangeRowQueryCriteria{TableName: "t", StartPrimaryKey: key("p", "a", "n", infMin),
+			EndPrimaryKey: key("p", "a", "n", infMax), TransactionId: &id}
 		want := "[a/1 a/2 a/5] -"
 		if back {
 			q, want = reversed(q), "[a/5 a/2 a/1] -"
@@ -134,7 +135,8 @@ func TestAWriteThatMeetsTheCommitIsInItOrRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		wait.Wait()
-		q := &tablestore.RangeRowQueryCriteria{TableName: "t", StartPrimaryKey: key("p", partition, "n", infMin), EndPrimaryKey: key("p", partition, "n", infMax)}
+		q := &tablestore.RangeRowQueryCriteria{TableName: "t", StartPrimaryKey: key("p", partition, "n", infMin),
+			EndPrimaryKey: key("p", partition, "n", infMax)}
 		if keys, _ := c.page(q); len(keys) != acknowledged {
 			t.Errorf("round %d: %d writes were acknowledged, %d are there", round, acknowledged, len(keys))
 		}
@@ -181,12 +183,14 @@ func TestTransactionRefusals(t *testing.T) {
 	fails(t, "a table without transactions", start("plain", key("p", "a")),
 		"OTSParameterInvalid: Try to call method using explicit transaction on explicit-transaction-disabled table.")
 	fails(t, "a table that says nothing of transactions", start("unsaid", key("p", "a")), "ok")
-	fails(t, "two columns", start("t", key("p", "a", "n", 1)), "OTSParameterInvalid: StartLocalTransaction support only one primary key.")
+	fails(t, "two columns", start("t", key("p", "a", "n", 1)),
+		"OTSParameterInvalid: StartLocalTransaction support only one primary key.")
 	fails(t, "no name", start("", key("p", "a")), "OTSParameterInvalid: Invalid table name: ''.")
 	fails(t, "another column", start("t", key("n", 1)), "OTSInvalidPK: Validate PK name fail.")
 	fails(t, "an empty id", c.commit(""), "OTSParameterInvalid: TransactionID is invalid.")
 	fails(t, "an empty id", c.abort(""), "OTSParameterInvalid: TransactionID is invalid.")
-	fails(t, "what is no id", c.write(putIn("no such transaction", key("p", "a", "n", 1), nil)), "OTSParameterInvalid: TransactionID is invalid.")
+	fails(t, "what is no id", c.write(putIn("no such transaction", key("p", "a", "n", 1), nil)),
+		"OTSParameterInvalid: TransactionID is invalid.")
 	fails(t, "an unknown id", c.write(putIn("x", key("p", "a", "n", 1), nil)), "OTSSessionNotExist: ")
 	id := c.mustStart("t", key("p", "a"))
 	blob := strings.Repeat("x", 3<<19)

@@ -11,13 +11,15 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
-// location is where every split is. The service's locations have 32 characters, and its own suites count them.
+// location is where every split is. The service's locations have 32 characters, and its own suites
+// count them.
 const location = "00000000000000000000000000000000"
 
 // minSplitUnit is the least unit of sizes, in bytes, as the suite of the Java SDK has it.
 const minSplitUnit = 1 << 20
 
-// computeSplitPoints walks the whole table, and cuts it between partition keys into pieces of about the size asked for.
+// computeSplitPoints walks the whole table, and cuts it between partition keys into pieces of about
+// the size asked for.
 func (s *Server) computeSplitPoints(c *call, req *otsprotocol.ComputeSplitPointsBySizeRequest) (proto.Message, error) {
 	s.schema.RLock()
 	defer s.schema.RUnlock()
@@ -55,7 +57,8 @@ func (s *Server) computeSplitPoints(c *call, req *otsprotocol.ComputeSplitPoints
 	return out, nil
 }
 
-// splits returns the first column of each row that begins a piece after the first one. A partition key is never cut.
+// splits returns the first column of each row that begins a piece after the first one. A partition
+// key is never cut.
 func (t *table) splits(tx store.Tx, size int64, limit int) ([][]byte, error) {
 	var points [][]byte
 	var piece int64
@@ -81,7 +84,8 @@ func (t *table) splits(tx store.Tx, size int64, limit int) ([][]byte, error) {
 	return points, nil
 }
 
-// splitPoint returns a primary key of which only the first column is given: those that follow are -inf.
+// splitPoint returns a primary key of which only the first column is given: those that follow are
+// -inf.
 func (r *row) splitPoint() ([]byte, error) {
 	content, err := r.content()
 	if err != nil {

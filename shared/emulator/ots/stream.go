@@ -18,19 +18,20 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
-// A stream has a record of every write that succeeded, in the order of the commits, and each is stored in
-// the commit of its write. A row that ends by its time to live makes none. Records are in a bucket of
-// their own for each stream, by position: the time of the commit in microseconds since 1970, or one more
-// than the last position. The newest record is never removed, so that positions never repeat.
+// A stream has a record of every write that succeeded, in the order of the commits, and each is
+// stored in the commit of its write. A row that ends by its time to live makes none. Records are in
+// a bucket of their own for each stream, by position: the time of the commit in microseconds since
+// 1970, or one more than the last position. The newest record is never removed, so that positions
+// never repeat.
 //
 //	┌────────┬─────────┬──────────┬────────┬─────────┬─────────┬───────────────────┐
 //	│ format │ CRC-32C │ previous │ action │ length  │ the row │ the row before it │
 //	│ 1 byte │ 4 bytes │ 8 bytes  │ 1 byte │ 4 bytes │         │ the rest          │
 //	└────────┴─────────┴──────────┴────────┴─────────┴─────────┴───────────────────┘
 //
-// The CRC is of the key and of all that follows it here. Previous is the position of the record before:
-// with it a reader notices that records between his position and the next have expired. Rows are
-// PlainBuffer without header.
+// The CRC is of the key and of all that follows it here. Previous is the position of the record
+// before: with it a reader notices that records between his position and the next have expired.
+// Rows are PlainBuffer without header.
 const (
 	streamPrefix  = "stream/"
 	recordFormat  = 1
@@ -38,13 +39,14 @@ const (
 	recordRow     = 1 + 4 // action and length
 	sweepPerLog   = 2     // expired records that each new one removes
 	defaultExpiry = 24    // hours
-	maxExpiry     = 168   // hours: https://www.alibabacloud.com/help/en/tablestore/developer-reference/stream-operations
-	maxRecords    = 1000  // of a page
-	maxPage       = 4 << 20
-	shardSuffix   = "_0" // every stream has one shard
+	// hours: https://www.alibabacloud.com/help/en/tablestore/developer-reference/stream-operations
+	maxExpiry   = 168
+	maxRecords  = 1000 // of a page
+	maxPage     = 4 << 20
+	shardSuffix = "_0" // every stream has one shard
 
-	// The service reads no stream of a table whose name has more than 238 bytes, as if this were its limit
-	// for the id, which is the name and 16 digits. So it is here.
+	// The service reads no stream of a table whose name has more than 238 bytes, as if this were
+	// its limit for the id, which is the name and 16 digits. So it is here.
 	maxStreamID = 255
 )
 
@@ -57,8 +59,8 @@ var (
 	errIterator = invalid("Invalid shard iterator.") // the service's wording is not known, here and below
 )
 
-// streamBucket returns the bucket of the table's records. A table has another one each time its stream is
-// enabled.
+// streamBucket returns the bucket of the table's records. A table has another one each time its
+// stream is enabled.
 func (t *table) streamBucket() string {
 	return streamPrefix + t.Instance + "/" + t.Stream.GetStreamId()
 }
@@ -94,8 +96,8 @@ func positionKey(position int64) []byte {
 	return binary.BigEndian.AppendUint64(nil, uint64(position))
 }
 
-// record returns the record of a change, without what is before the action. Cells are those that were
-// written, removals among them; before is the row as it was, if it was there.
+// record returns the record of a change, without what is before the action. Cells are those that
+// were written, removals among them; before is the row as it was, if it was there.
 func (c *change) record(key, cells []plainbuffer.Cell, before []plainbuffer.Cell, existed bool) []byte {
 	row := plainbuffer.Row{Key: key, Cells: cells, Deleted: c.op == otsprotocol.OperationType_DELETE}
 	action := otsprotocol.ActionType_PUT_ROW
@@ -193,8 +195,8 @@ func readRecord(key, value []byte) (record, error) {
 	return r, nil
 }
 
-// message returns the record as it is answered. The service numbers the rows of one time; here no two
-// records have the same time.
+// message returns the record as it is answered. The service numbers the rows of one time; here no
+// two records have the same time.
 func (r *record) message() *otsprotocol.GetStreamRecordResponse_StreamRecord {
 	m := &otsprotocol.GetStreamRecordResponse_StreamRecord{
 		ActionType: r.action.Enum(),
@@ -275,8 +277,8 @@ func parseIterator(text string) (stream string, position int64, err error) {
 	return text[:i], int64(n), nil
 }
 
-// getShardIterator returns an iterator before the oldest record that has not expired, or, if a timestamp is
-// given in microseconds, before the first that is not older.
+// getShardIterator returns an iterator before the oldest record that has not expired, or, if a
+// timestamp is given in microseconds, before the first that is not older.
 func (s *Server) getShardIterator(c *call, req *otsprotocol.GetShardIteratorRequest) (proto.Message, error) {
 	s.schema.RLock()
 	defer s.schema.RUnlock()
@@ -306,8 +308,8 @@ func (s *Server) getShardIterator(c *call, req *otsprotocol.GetShardIteratorRequ
 	return &otsprotocol.GetShardIteratorResponse{ShardIterator: formatIterator(req.GetStreamId(), after)}, err
 }
 
-// getStreamRecord returns records from the iterator's position, and an iterator for those that follow, which
-// is the same one if there are none yet.
+// getStreamRecord returns records from the iterator's position, and an iterator for those that
+// follow, which is the same one if there are none yet.
 func (s *Server) getStreamRecord(c *call, req *otsprotocol.GetStreamRecordRequest) (proto.Message, error) {
 	id, after, err := parseIterator(req.GetShardIterator())
 	if err != nil {

@@ -55,8 +55,8 @@ func (c *client) shard(table string) (*tablestore.StreamId, *tablestore.ShardId)
 	return id, out.Shards[0].SelfShard
 }
 
-// iterate returns an iterator before the oldest record, or, if since is not 0, before the first that is not
-// older than so many microseconds.
+// iterate returns an iterator before the oldest record, or, if since is not 0, before the first
+// that is not older than so many microseconds.
 func (c *client) iterate(table string, since ...int64) *tablestore.ShardIterator {
 	c.t.Helper()
 	id, shard := c.shard(table)
@@ -361,11 +361,13 @@ func TestStreamsComeAndGo(t *testing.T) {
 	id, it := *c.stream("t"), c.iterate("t")
 
 	setStream(c, "t", tablestore.StreamSpecification{EnableStream: true, ExpirationTime: 7})
-	if d, err = c.DescribeStream(&tablestore.DescribeStreamRequest{StreamId: &id}); err != nil || d.ExpirationTime != 7 {
+	if d, err = c.DescribeStream(&tablestore.DescribeStreamRequest{StreamId: &id}); err != nil ||
+		d.ExpirationTime != 7 {
 		t.Errorf("DescribeStream after a change: %+v, %v", d, err)
 	}
 	setStream(c, "t", tablestore.StreamSpecification{EnableStream: true})
-	if d, err = c.DescribeStream(&tablestore.DescribeStreamRequest{StreamId: &id}); err != nil || d.ExpirationTime != 7 {
+	if d, err = c.DescribeStream(&tablestore.DescribeStreamRequest{StreamId: &id}); err != nil ||
+		d.ExpirationTime != 7 {
 		t.Errorf("DescribeStream after a change without expiration: %+v, %v", d, err)
 	}
 	got, _ := c.records(it)
@@ -425,10 +427,13 @@ func TestStreamRefusals(t *testing.T) {
 		{"streams of no table", errorOf(c.ListStream(&tablestore.ListStreamRequest{TableName: &table})),
 			"OTSObjectNotExist: "},
 		{"no such stream", describe(tablestore.DescribeStreamRequest{StreamId: &noStream}), noSuch},
-		{"from its shard on", describe(tablestore.DescribeStreamRequest{StreamId: id, InclusiveStartShardId: shard}), "ok"},
-		{"from another shard on", describe(tablestore.DescribeStreamRequest{StreamId: id, InclusiveStartShardId: &noShard}),
+		{"from its shard on", describe(tablestore.DescribeStreamRequest{StreamId: id, InclusiveStartShardId: shard}),
+			"ok"},
+		{"from another shard on", describe(tablestore.DescribeStreamRequest{StreamId: id,
+			InclusiveStartShardId: &noShard}),
 			"OTSParameterInvalid: Invalid shard id: 'x'."},
-		{"no shards", describe(tablestore.DescribeStreamRequest{StreamId: id, ShardLimit: &none}), "OTSParameterInvalid: "},
+		{"no shards", describe(tablestore.DescribeStreamRequest{StreamId: id, ShardLimit: &none}),
+			"OTSParameterInvalid: "},
 		{"an iterator of no stream", iterator(tablestore.GetShardIteratorRequest{StreamId: &noStream, ShardId: shard}),
 			noSuch},
 		{"of another shard", iterator(tablestore.GetShardIteratorRequest{StreamId: id, ShardId: &noShard}),
@@ -528,7 +533,8 @@ func TestFaultsAndRecords(t *testing.T) {
 	checkRecords(t, "applied, and some rows", got, "put a1", "put b", "put a2")
 }
 
-// TestKillKeepsRowsAndRecordsTogether kills a server under writes: each row has one record, and each record a row.
+// TestKillKeepsRowsAndRecordsTogether kills a server under writes: each row has one record, and
+// each record a row.
 func TestKillKeepsRowsAndRecordsTogether(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ots.db")
 	c, cmd := startChild(t, path)

@@ -11,7 +11,8 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
-// A table is what is known of one table or index besides its rows. It does not change: a new version replaces it.
+// A table is what is known of one table or index besides its rows. It does not change: a new
+// version replaces it.
 type table struct {
 	Instance string
 	Name     string
@@ -104,8 +105,8 @@ func (t *table) expiry(now time.Time) int64 {
 	return now.UnixMilli() - int64(t.TTL)*1000
 }
 
-// In the store, the definitions are JSON in one bucket, and the rows of each table are a bucket of their own. Instances and
-// tables have names without a slash.
+// In the store, the definitions are JSON in one bucket, and the rows of each table are a bucket of
+// their own. Instances and tables have names without a slash.
 const (
 	catalogBucket = "catalog"
 	counterBucket = "counters" // the last AUTO_INCREMENT value of each table

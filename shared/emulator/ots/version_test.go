@@ -55,7 +55,8 @@ func TestVersions(t *testing.T) {
 		{"versions that are gone", timed(at, at+2), "b=9"},
 		{"a column without a version in the range", both(timed(at+2, at+4), columnsToGet("b")), "-"},
 		{"a range that ends before it begins", timed(at+4, at+2), "OTSParameterInvalid: "},
-		{"a negative number of versions", newest(-1), "OTSParameterInvalid: Invalid max versions: -1. Reason: Max versions must be positive."},
+		{"a negative number of versions", newest(-1),
+			"OTSParameterInvalid: Invalid max versions: -1. Reason: Max versions must be positive."},
 	} {
 		if got := c.get("t", pk, test.set); !strings.HasPrefix(got, test.want) {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
@@ -74,7 +75,8 @@ func TestLoweringVersionsHidesThemUntilTheNextWrite(t *testing.T) {
 		now.advance(time.Second)
 	}
 	keep := func(n int) {
-		if _, err := c.UpdateTable(&tablestore.UpdateTableRequest{TableName: "t", TableOption: tablestore.NewTableOption(-1, n)}); err != nil {
+		if _, err := c.UpdateTable(&tablestore.UpdateTableRequest{TableName: "t",
+			TableOption: tablestore.NewTableOption(-1, n)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -84,7 +86,8 @@ func TestLoweringVersionsHidesThemUntilTheNextWrite(t *testing.T) {
 	}
 	check := func(when, want string) {
 		t.Helper()
-		if got := c.get("t", key("p", "idle"), newest(9)) + "; " + c.get("t", key("p", "busy"), newest(9)); got != want {
+		if got := c.get("t", key("p", "idle"), newest(9)) + "; " +
+			c.get("t", key("p", "busy"), newest(9)); got != want {
 			t.Errorf("%s: %s, want %s", when, got, want)
 		}
 	}
@@ -129,12 +132,14 @@ func TestRemovingVersions(t *testing.T) {
 func TestTimestampsFarFromNow(t *testing.T) {
 	now := newClock()
 	c := run(t, withClock(now))
-	c.create("t", "p:string", versions(5), func(r *tablestore.CreateTableRequest) { r.TableOption.DeviationCellVersionInSec = 60 })
+	c.create("t", "p:string", versions(5),
+		func(r *tablestore.CreateTableRequest) { r.TableOption.DeviationCellVersionInSec = 60 })
 	for _, test := range []struct {
 		seconds int64
 		want    string
 	}{
-		{-61, "OTSParameterInvalid: Invalid timestamp. Cell:a."}, {-60, "ok"}, {0, "ok"}, {59, "ok"}, {60, "OTSParameterInvalid: Invalid timestamp. Cell:a."},
+		{-61, "OTSParameterInvalid: Invalid timestamp. Cell:a."}, {-60, "ok"}, {0, "ok"}, {59, "ok"},
+		{60, "OTSParameterInvalid: Invalid timestamp. Cell:a."},
 	} {
 		err := c.write(put("t", key("p", fmt.Sprint(test.seconds)), []cell{{"a", 1, now.ms() + test.seconds*1000}}))
 		if got := codeOf(err); got != test.want {
@@ -171,8 +176,10 @@ func TestTimeToLive(t *testing.T) {
 	exist.SetCondition(tablestore.RowExistenceExpectation_EXPECT_EXIST)
 	fails(t, "a write that expects a row over age", c.write(exist), "OTSConditionCheckFail")
 	c.must(put("t", pk, cols("a", 3)))
-	fails(t, "a timestamp over age", c.write(put("t", pk, []cell{{"a", 1, now.ms() - 101_000}})), "OTSParameterInvalid: Invalid timestamp.")
-	if _, err := c.UpdateTable(&tablestore.UpdateTableRequest{TableName: "t", TableOption: tablestore.NewTableOption(-1, 2)}); err != nil {
+	fails(t, "a timestamp over age", c.write(put("t", pk, []cell{{"a", 1, now.ms() - 101_000}})),
+		"OTSParameterInvalid: Invalid timestamp.")
+	if _, err := c.UpdateTable(&tablestore.UpdateTableRequest{TableName: "t",
+		TableOption: tablestore.NewTableOption(-1, 2)}); err != nil {
 		t.Fatal(err)
 	}
 	step(1000*time.Second, 2, "a=3")
@@ -211,7 +218,8 @@ func TestRowsOverAgeAreNotInARange(t *testing.T) {
 		c.must(put("t", key("p", fmt.Sprintf("%02d", i)), nil))
 		now.advance(10 * time.Second)
 	}
-	keys, next := c.page(&tablestore.RangeRowQueryCriteria{TableName: "t", StartPrimaryKey: key("p", infMin), EndPrimaryKey: key("p", infMax)})
+	keys, next := c.page(&tablestore.RangeRowQueryCriteria{TableName: "t", StartPrimaryKey: key("p", infMin),
+		EndPrimaryKey: key("p", infMax)})
 	if got, want := fmt.Sprint(keys, " ", next), "[21 22 23 24 25 26 27 28 29] -"; got != want {
 		t.Errorf("GetRange: %s, want %s", got, want)
 	}

@@ -13,7 +13,8 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
-// rows are the rows of one table as a write sees them: those in the store, or with changes above them that are not there yet.
+// rows are the rows of one table as a write sees them: those in the store, or with changes above
+// them that are not there yet.
 type rows interface {
 	get(key []byte) []byte
 	put(key, value []byte) error // no value removes the row
@@ -32,7 +33,8 @@ type writer struct {
 	now time.Time
 }
 
-// apply does one change. When it returns an error it has changed nothing, except that an AUTO_INCREMENT value may be gone.
+// apply does one change. When it returns an error it has changed nothing, except that an
+// AUTO_INCREMENT value may be gone.
 func (w *writer) apply(c *change, rows rows) (outcome, error) {
 	expiry := c.table.expiry(w.now)
 	key, columns := c.key, c.row.Key
@@ -83,9 +85,10 @@ func (w *writer) apply(c *change, rows rows) (outcome, error) {
 	return c.outcome(columns, after.Cells), err
 }
 
-// stamp returns the timestamp of a write to a row, in milliseconds since 1970: the time, unless the clock was set back since
-// the last write. Then it is later than that one's, which is the greatest that the server has made there, because a version
-// that is older than one before it could be acknowledged and not be there.
+// stamp returns the timestamp of a write to a row, in milliseconds since 1970: the time, unless the
+// clock was set back since the last write. Then it is later than that one's, which is the greatest
+// that the server has made there, because a version that is older than one before it could be
+// acknowledged and not be there.
 func (w *writer) stamp(old *row) int64 {
 	now := w.now.UnixMilli()
 	if old.exists() && old.written > now {
@@ -117,9 +120,11 @@ func (c *change) check(old *row, before *plainbuffer.Row, expiry int64) error {
 	return nil
 }
 
-// cells returns the attribute cells of the row after the change, given those before it, and what of them is
-// written and removed, if that makes a record of a stream. At is the timestamp of those that the client gave none.
-func (c *change) cells(before []plainbuffer.Cell, now time.Time, at, expiry int64) (after, written []plainbuffer.Cell, err error) {
+// cells returns the attribute cells of the row after the change, given those before it, and what of
+// them is written and removed, if that makes a record of a stream. At is the timestamp of those
+// that the client gave none.
+func (c *change) cells(before []plainbuffer.Cell, now time.Time, at,
+	expiry int64) (after, written []plainbuffer.Cell, err error) {
 	after = make([]plainbuffer.Cell, 0, len(before)+len(c.row.Cells))
 	if c.op == otsprotocol.OperationType_UPDATE {
 		after = append(after, trimCells(slices.Clone(before), expiry, int(c.table.MaxVersions))...)
@@ -156,8 +161,8 @@ func (c *change) cells(before []plainbuffer.Cell, now time.Time, at, expiry int6
 	return trimCells(sortCells(after), expiry, int(c.table.MaxVersions)), written, nil
 }
 
-// checkTimestamp says whether a cell may have the timestamp that the client gave it: neither over age nor further from now
-// than the table allows. A version to remove may have any.
+// checkTimestamp says whether a cell may have the timestamp that the client gave it: neither over
+// age nor further from now than the table allows. A version to remove may have any.
 func (t *table) checkTimestamp(cell *plainbuffer.Cell, now time.Time) error {
 	if !cell.HasTimestamp || cell.Op == plainbuffer.DeleteOne {
 		return nil
@@ -169,15 +174,16 @@ func (t *table) checkTimestamp(cell *plainbuffer.Cell, now time.Time) error {
 	return nil
 }
 
-// increment makes of a cell that adds to its column one that puts the sum. Cells that are there hold the newest version of a
-// column first.
+// increment makes of a cell that adds to its column one that puts the sum. Cells that are there
+// hold the newest version of a column first.
 func increment(cell *plainbuffer.Cell, cells []plainbuffer.Cell) error {
 	i := slices.IndexFunc(cells, func(a plainbuffer.Cell) bool { return bytes.Equal(a.Name, cell.Name) })
 	if i < 0 {
 		return nil
 	}
 	if cells[i].Value.Type != plainbuffer.Integer {
-		return invalid("Column '%s' is not an integer and cannot be incremented.", cell.Name) // the service's wording is not known
+		// the service's wording is not known
+		return invalid("Column '%s' is not an integer and cannot be incremented.", cell.Name)
 	}
 	a, b := cells[i].Value.Int(), cell.Value.Int()
 	if b > 0 && a > math.MaxInt64-b || b < 0 && a < math.MinInt64-b {
@@ -187,7 +193,8 @@ func increment(cell *plainbuffer.Cell, cells []plainbuffer.Cell) error {
 	return nil
 }
 
-// outcome returns what the change costs and answers. A condition costs the reading of the primary key.
+// outcome returns what the change costs and answers. A condition costs the reading of the primary
+// key.
 func (c *change) outcome(key, cells []plainbuffer.Cell) outcome {
 	out := outcome{write: units(c.size)}
 	if c.conditional() {
@@ -209,8 +216,8 @@ func (c *change) outcome(key, cells []plainbuffer.Cell) outcome {
 	return out
 }
 
-// nextKey returns the primary key with a value in place of AUTO_INCREMENT: the time in microseconds, or one more than the
-// last one that the table was given.
+// nextKey returns the primary key with a value in place of AUTO_INCREMENT: the time in
+// microseconds, or one more than the last one that the table was given.
 func (w *writer) nextKey(c *change) ([]plainbuffer.Cell, error) {
 	if err := w.tx.CreateBucket(counterBucket); err != nil {
 		return nil, err

@@ -28,8 +28,9 @@ type Instance struct {
 	http  *httptest.Server
 }
 
-// RunT starts an emulator that ends with the test. Without options its data are in memory. Options may be changed by setters,
-// of which the last wins; AccessKeys are those of this package if none are set.
+// RunT starts an emulator that ends with the test. Without options its data are in memory. Options
+// may be changed by setters, of which the last wins; AccessKeys are those of this package if none
+// are set.
 func RunT(t testing.TB, set ...func(*ots.Options)) *Instance {
 	t.Helper()
 	in := &Instance{Name: Name, KeyID: KeyID, KeySecret: KeySecret}

@@ -2,7 +2,8 @@ package plainbuffer
 
 import "encoding/binary"
 
-// crc8Table is that of CRC-8 with the polynomial x⁸+x²+x+1, the header checksum of ATM (ITU-T I.432.1), without its final XOR.
+// crc8Table is that of CRC-8 with the polynomial x⁸+x²+x+1, the header checksum of ATM (ITU-T
+// I.432.1), without its final XOR.
 var crc8Table = makeTable(0x07)
 
 func makeTable(polynomial byte) (table [256]byte) {
@@ -35,8 +36,8 @@ func crc8Uint64(crc byte, n uint64) byte {
 	return crc8(crc, b[:])
 }
 
-// checksum returns the cell's checksum: over name, value, timestamp and operation. On the wire the operation comes before
-// the timestamp.
+// checksum returns the cell's checksum: over name, value, timestamp and operation. On the wire the
+// operation comes before the timestamp.
 func (c *Cell) checksum() byte {
 	crc := crc8(0, c.Name)
 	if c.HasValue {

@@ -33,8 +33,8 @@ func Decode(b []byte) ([]Row, error) {
 	return rows, nil
 }
 
-// DecodeRow reads a buffer that holds exactly one row. Zeros behind the row are ignored: the SDK for
-// Node.js allots a byte too many for some cells and sends the whole buffer.
+// DecodeRow reads a buffer that holds exactly one row. Zeros behind the row are ignored: the SDK
+// for Node.js allots a byte too many for some cells and sends the whole buffer.
 func DecodeRow(b []byte) (Row, error) {
 	var r Row
 	s, err := open(b)
@@ -63,8 +63,8 @@ func DecodeValue(b []byte) (Value, error) {
 	return v, err
 }
 
-// ScanRow begins to read the row at the start of b, which has no header, cell by cell: first its key, then its attributes.
-// It is for rows that were verified before: it looks at no checksum.
+// ScanRow begins to read the row at the start of b, which has no header, cell by cell: first its
+// key, then its attributes. It is for rows that were verified before: it looks at no checksum.
 func ScanRow(b []byte) (Scanner, error) {
 	s := Scanner{b: b, trusted: true}
 	return s, s.tag(tagRowKey)
@@ -76,8 +76,8 @@ type Scanner struct {
 	trusted bool
 }
 
-// Next reads the next cell of the part of the row that the scanner is in into c, and reports whether there was one. Raw is
-// the cell as it stands in the buffer, for AppendRaw.
+// Next reads the next cell of the part of the row that the scanner is in into c, and reports
+// whether there was one. Raw is the cell as it stands in the buffer, for AppendRaw.
 func (s *Scanner) Next(c *Cell) (raw []byte, ok bool, err error) {
 	if len(s.b) == 0 || s.b[0] != tagCell {
 		return nil, false, nil
@@ -89,7 +89,8 @@ func (s *Scanner) Next(c *Cell) (raw []byte, ok bool, err error) {
 	return before[:len(before)-len(s.b)], true, nil
 }
 
-// Data moves from the row's key, once that is read, to its attributes, and reports whether it has any.
+// Data moves from the row's key, once that is read, to its attributes, and reports whether it has
+// any.
 func (s *Scanner) Data() bool {
 	if len(s.b) == 0 || s.b[0] != tagRowData {
 		return false

@@ -12,7 +12,8 @@ import (
 	"chatconf/shared/emulator/ots/plainbuffer"
 )
 
-// FuzzDecode: what Decode takes, encodes to the same bytes again, and a Scanner and the SDK's decoder read the same in it.
+// FuzzDecode: what Decode takes, encodes to the same bytes again, and a Scanner and the SDK's
+// decoder read the same in it.
 func FuzzDecode(f *testing.F) {
 	for _, b := range readVectors(f) {
 		f.Add(b)
@@ -33,7 +34,8 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// compareWithSDK reads b with the SDK's decoder of the same format, which looks at no checksum and knows fewer types.
+// compareWithSDK reads b with the SDK's decoder of the same format, which looks at no checksum and
+// knows fewer types.
 func compareWithSDK(t *testing.T, b []byte, rows []plainbuffer.Row) {
 	got, err := model.ReadRowsWithHeader(bytes.NewReader(b))
 	if err != nil {
@@ -44,12 +46,14 @@ func compareWithSDK(t *testing.T, b []byte, rows []plainbuffer.Row) {
 	}
 	for i, row := range rows {
 		if len(got[i].PrimaryKey) != len(row.Key) || len(got[i].Cells) != len(row.Cells) {
-			t.Fatalf("row %d: the SDK finds %d and %d cells, want %d and %d", i, len(got[i].PrimaryKey), len(got[i].Cells), len(row.Key), len(row.Cells))
+			t.Fatalf("row %d: the SDK finds %d and %d cells, want %d and %d", i, len(got[i].PrimaryKey),
+				len(got[i].Cells), len(row.Key), len(row.Cells))
 		}
 		for j, c := range row.Cells {
 			sdk := got[i].Cells[j]
 			if !bytes.Equal(sdk.CellName, c.Name) || sdk.CellTimestamp != c.Timestamp {
-				t.Errorf("row %d, cell %d: the SDK finds %q at %d, want %q at %d", i, j, sdk.CellName, sdk.CellTimestamp, c.Name, c.Timestamp)
+				t.Errorf("row %d, cell %d: the SDK finds %q at %d, want %q at %d", i, j, sdk.CellName,
+					sdk.CellTimestamp, c.Name, c.Timestamp)
 			}
 			if want, ok := goValue(c); ok && !cmp.Equal(sdk.CellValue.Value, want) {
 				t.Errorf("row %d, cell %q: the SDK finds %v, want %v", i, c.Name, sdk.CellValue.Value, want)
@@ -58,7 +62,8 @@ func compareWithSDK(t *testing.T, b []byte, rows []plainbuffer.Row) {
 	}
 }
 
-// goValue returns a value as the SDK has it, unless it does not know the type, or it is not equal to itself.
+// goValue returns a value as the SDK has it, unless it does not know the type, or it is not equal
+// to itself.
 func goValue(c plainbuffer.Cell) (any, bool) {
 	if !c.HasValue {
 		return nil, false
@@ -124,10 +129,12 @@ func FuzzSDK(f *testing.F) {
 		}
 		want := plainbuffer.Row{
 			Key: []plainbuffer.Cell{
-				value(name, plainbuffer.StringValue(pk)), value(name, plainbuffer.IntegerValue(n)), value(name, plainbuffer.BlobValue(blob)),
+				value(name, plainbuffer.StringValue(pk)), value(name, plainbuffer.IntegerValue(n)),
+				value(name, plainbuffer.BlobValue(blob)),
 			},
 			Cells: []plainbuffer.Cell{
-				value(column, plainbuffer.StringValue(text)), value(column, plainbuffer.BlobValue(blob)), value(column, plainbuffer.IntegerValue(n)),
+				value(column, plainbuffer.StringValue(text)), value(column, plainbuffer.BlobValue(blob)),
+				value(column, plainbuffer.IntegerValue(n)),
 				value(column, plainbuffer.DoubleValue(x)), value(column, plainbuffer.BooleanValue(b)),
 			},
 		}

@@ -1,8 +1,10 @@
-// Package plainbuffer is the codec of PlainBuffer, the format in which Tablestore's protocol carries rows.
+// Package plainbuffer is the codec of PlainBuffer, the format in which Tablestore's protocol
+// carries rows.
 //
-// A buffer is a header and rows; a row is primary key cells, attribute cells and perhaps a mark that it is deleted; every cell
-// and row ends in a checksum. Numbers are little-endian. The decoder takes exactly what the encoder makes: checksums, lengths
-// and order are verified, and nothing is allocated that the input has not paid for. Decoded names and values lie in the input.
+// A buffer is a header and rows; a row is primary key cells, attribute cells and perhaps a mark
+// that it is deleted; every cell and row ends in a checksum. Numbers are little-endian. The decoder
+// takes exactly what the encoder makes: checksums, lengths and order are verified, and nothing is
+// allocated that the input has not paid for. Decoded names and values lie in the input.
 //
 // The format is described at https://help.aliyun.com/zh/tablestore/developer-reference/plainbuffer.
 package plainbuffer
@@ -114,14 +116,16 @@ func AppendEnd(b []byte, checksum byte, deleted bool) []byte {
 	return append(b, tagRowChecksum, crc8Byte(checksum, marker))
 }
 
-// rowEnd is the size of the checksum of a row with its tag, and sequenceSize that of a place in a stream.
+// rowEnd is the size of the checksum of a row with its tag, and sequenceSize that of a place in a
+// stream.
 const (
 	rowEnd       = 2
 	sequenceSize = 1 + 4 + 1 + 8 + 1 + 4
 )
 
-// AppendSequenced appends a row, which AppendRow has made, with its place in a stream, as records of streams
-// have it: time is in microseconds since 1970. The checksum of a row is not of its place.
+// AppendSequenced appends a row, which AppendRow has made, with its place in a stream, as records
+// of streams have it: time is in microseconds since 1970. The checksum of a row is not of its
+// place.
 func AppendSequenced(b, row []byte, time int64) []byte {
 	end := len(row) - rowEnd
 	b = append(b, row[:end]...)
@@ -155,7 +159,8 @@ func AppendCell(b []byte, c *Cell) []byte {
 	return append(b, tagCellChecksum, c.checksum())
 }
 
-// AppendValue appends a value without tag and length: its type and its data, as filters and the simple row matrix have it.
+// AppendValue appends a value without tag and length: its type and its data, as filters and the
+// simple row matrix have it.
 func AppendValue(b []byte, v Value) []byte {
 	b = append(b, byte(v.Type))
 	switch v.Type {

@@ -46,13 +46,15 @@ var vectors = []struct {
 	}, {
 		"key-of-all-types",
 		plainbuffer.Row{Key: []plainbuffer.Cell{
-			value("s", plainbuffer.StringValue("")), value("i", plainbuffer.IntegerValue(-1)), value("b", plainbuffer.BlobValue([]byte{0, 255})),
+			value("s", plainbuffer.StringValue("")), value("i", plainbuffer.IntegerValue(-1)),
+			value("b", plainbuffer.BlobValue([]byte{0, 255})),
 		}},
 		func() []byte { return sdkKey("s", "", "i", int64(-1), "b", []byte{0, 255}).Build(false) },
 	}, {
 		"key-of-places",
 		plainbuffer.Row{Key: []plainbuffer.Cell{
-			value("pk1", plainbuffer.Value{Type: plainbuffer.InfMin}), value("pk2", plainbuffer.Value{Type: plainbuffer.InfMax}),
+			value("pk1", plainbuffer.Value{Type: plainbuffer.InfMin}),
+			value("pk2", plainbuffer.Value{Type: plainbuffer.InfMax}),
 			value("pk3", plainbuffer.Value{Type: plainbuffer.AutoIncrement}),
 		}},
 		func() []byte {
@@ -65,9 +67,11 @@ var vectors = []struct {
 	}, {
 		"put",
 		plainbuffer.Row{
-			Key: []plainbuffer.Cell{value("pk1", plainbuffer.StringValue("iampk")), value("pk2", plainbuffer.IntegerValue(100))},
+			Key: []plainbuffer.Cell{value("pk1", plainbuffer.StringValue("iampk")),
+				value("pk2", plainbuffer.IntegerValue(100))},
 			Cells: []plainbuffer.Cell{
-				at(value("column1", plainbuffer.StringValue("bad")), 1001), at(value("column2", plainbuffer.IntegerValue(128)), 1002),
+				at(value("column1", plainbuffer.StringValue("bad")), 1001),
+				at(value("column2", plainbuffer.IntegerValue(128)), 1002),
 				at(value("column3", plainbuffer.DoubleValue(34.2)), 1003),
 			},
 		},
@@ -83,7 +87,8 @@ var vectors = []struct {
 		plainbuffer.Row{
 			Key: []plainbuffer.Cell{value("pk", plainbuffer.StringValue("a"))},
 			Cells: []plainbuffer.Cell{
-				value("t", plainbuffer.BooleanValue(true)), value("f", plainbuffer.BooleanValue(false)), value("b", plainbuffer.BlobValue([]byte("bytes"))),
+				value("t", plainbuffer.BooleanValue(true)), value("f", plainbuffer.BooleanValue(false)),
+				value("b", plainbuffer.BlobValue([]byte("bytes"))),
 			},
 		},
 		func() []byte {
@@ -181,7 +186,8 @@ func TestVectors(t *testing.T) {
 
 func writeVectors(t *testing.T) {
 	var b strings.Builder
-	b.WriteString("# Rows as the Go SDK v1.7.17 encodes them: a name, and the buffer in hexadecimal. The first two are from facts/tablestore-wire.md.\n")
+	b.WriteString("# Rows as the Go SDK v1.7.17 encodes them: a name, and the buffer in hexadecimal. The first two " +
+		"are from facts/tablestore-wire.md.\n")
 	for _, v := range vectors {
 		fmt.Fprintf(&b, "%-24s %x\n", v.name, v.sdk())
 	}
@@ -289,7 +295,8 @@ func TestValuesWithoutLength(t *testing.T) {
 		{tablestore.NewColumnValue(tablestore.ColumnType_DOUBLE, 2.5), plainbuffer.DoubleValue(2.5)},
 		{tablestore.NewColumnValue(tablestore.ColumnType_BOOLEAN, true), plainbuffer.BooleanValue(true)},
 		{tablestore.NewColumnValue(tablestore.ColumnType_STRING, "text"), plainbuffer.StringValue("text")},
-		{tablestore.NewColumnValue(tablestore.ColumnType_BINARY, []byte("bytes")), plainbuffer.BlobValue([]byte("bytes"))},
+		{tablestore.NewColumnValue(tablestore.ColumnType_BINARY, []byte("bytes")),
+			plainbuffer.BlobValue([]byte("bytes"))},
 	} {
 		b := c.sdk.WriteCellValueWithoutLengthPrefix()
 		got, err := plainbuffer.DecodeValue(b)

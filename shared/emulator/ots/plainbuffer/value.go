@@ -10,8 +10,8 @@ import (
 // A Type is the byte that says what a value is.
 type Type byte
 
-// The types of values. The last three stand for a place in the order of primary keys, or for a value that the server makes;
-// they have no data.
+// The types of values. The last three stand for a place in the order of primary keys, or for a
+// value that the server makes; they have no data.
 const (
 	Integer       Type = 0x0
 	Double        Type = 0x1
@@ -25,7 +25,8 @@ const (
 )
 
 var typeNames = map[Type]string{
-	Integer: "VT_INTEGER", Double: "VT_DOUBLE", Boolean: "VT_BOOLEAN", String: "VT_STRING", Null: "VT_NULL", Blob: "VT_BLOB",
+	Integer: "VT_INTEGER", Double: "VT_DOUBLE", Boolean: "VT_BOOLEAN", String: "VT_STRING", Null: "VT_NULL",
+	Blob:   "VT_BLOB",
 	InfMin: "VT_INF_MIN", InfMax: "VT_INF_MAX", AutoIncrement: "VT_AUTO_INCREMENT",
 }
 
@@ -81,8 +82,8 @@ func (v Value) Size() int {
 	return len(v.Data)
 }
 
-// Compare orders two values of the same type: numbers by size, false before true, strings and blobs by their bytes. Values
-// of different types, or without data, have no order.
+// Compare orders two values of the same type: numbers by size, false before true, strings and blobs
+// by their bytes. Values of different types, or without data, have no order.
 func (v Value) Compare(w Value) (order int, ok bool) {
 	if v.Type != w.Type {
 		return 0, false

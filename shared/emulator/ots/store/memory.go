@@ -13,8 +13,8 @@ var (
 	errClosed   = errors.New("store: it is closed")
 )
 
-// memory is a Store that ends with its process. A snapshot is a map of trees, none of which ever changes: an update makes
-// new ones, and replaces the map when it succeeds.
+// memory is a Store that ends with its process. A snapshot is a map of trees, none of which ever
+// changes: an update makes new ones, and replaces the map when it succeeds.
 type memory struct {
 	writing sync.Mutex // held by the one update under way
 

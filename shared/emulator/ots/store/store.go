@@ -1,5 +1,5 @@
-// Package store is where the emulator keeps its rows: ordered buckets of keys and values, in a file or in memory, changed by
-// transactions that happen one after another.
+// Package store is where the emulator keeps its rows: ordered buckets of keys and values, in a file
+// or in memory, changed by transactions that happen one after another.
 package store
 
 import (
@@ -9,7 +9,8 @@ import (
 	"chatconf/shared/bolt"
 )
 
-// kind and version are the file's, as package bolt checks them. A change to what the emulator keeps in it needs another version.
+// kind and version are the file's, as package bolt checks them. A change to what the emulator keeps
+// in it needs another version.
 const (
 	kind    = "chatconf tablestore emulator"
 	version = 1
@@ -17,11 +18,13 @@ const (
 
 // A Store is an open file, or memory. Its methods may be called from many goroutines at once.
 type Store interface {
-	// View runs fn on a snapshot of all updates that were acknowledged. What fn reads is valid only until it returns.
+	// View runs fn on a snapshot of all updates that were acknowledged. What fn reads is valid only
+	// until it returns.
 	View(fn func(Tx) error) error
-	// Update runs fn on what all earlier updates left, and makes what it changed durable before it returns; nothing, when fn
-	// returns an error. It may run fn more than once, one update at a time; only the last run counts. Size is about how many
-	// bytes fn changes. What fn reads is valid until it changes something, and what it puts must not change until Update returns.
+	// Update runs fn on what all earlier updates left, and makes what it changed durable before it
+	// returns; nothing, when fn returns an error. It may run fn more than once, one update at a
+	// time; only the last run counts. Size is about how many bytes fn changes. What fn reads is
+	// valid until it changes something, and what it puts must not change until Update returns.
 	Update(ctx context.Context, size int, fn func(Tx) error) error
 	// Close waits for what is under way. Later calls are an error.
 	Close() error
@@ -29,7 +32,8 @@ type Store interface {
 
 // A Tx is what the function of a View or an Update works on.
 type Tx interface {
-	// Bucket returns the bucket with the given name. One that was not created is empty, and cannot be written to.
+	// Bucket returns the bucket with the given name. One that was not created is empty, and cannot
+	// be written to.
 	Bucket(name string) Bucket
 	// CreateBucket makes the bucket with the given name, if there is none.
 	CreateBucket(name string) error
@@ -45,8 +49,8 @@ type Bucket interface {
 	Cursor() Cursor
 }
 
-// A Cursor walks a bucket in the byte order of its keys. The key is nil when there is none. A change to the bucket makes the
-// cursor invalid.
+// A Cursor walks a bucket in the byte order of its keys. The key is nil when there is none. A
+// change to the bucket makes the cursor invalid.
 type Cursor interface {
 	Seek(key []byte) (k, value []byte)       // to the first key that is not before key
 	SeekBefore(key []byte) (k, value []byte) // to the last key that is before key

@@ -5,8 +5,9 @@ import (
 	"hash/maphash"
 )
 
-// A node is the root of a treap: a search tree by key that is a heap by the hash of the key, which keeps it balanced whatever
-// the order of insertion. Nodes never change; put and remove return the root of another tree, which shares all but the path.
+// A node is the root of a treap: a search tree by key that is a heap by the hash of the key, which
+// keeps it balanced whatever the order of insertion. Nodes never change; put and remove return the
+// root of another tree, which shares all but the path.
 type node struct {
 	key, value  []byte
 	priority    uint64
