@@ -48,10 +48,7 @@ and printed here if it comes within --wait. The callback has a header that prove
 Modes, of which the first is taken by default; a check carries no message:
 ` + describeModes() + `
 Some need settings that the others do not:
-  DingTalk  check: DingTalkToken and DingTalkEncodingAesKey; card: DingTalkCardSecret
-  WeChat    aibot: WeChatAibot "true"
-  Feishu    plain-check: FeishuVerificationToken; old-card: the same, and FeishuOldCards "true"
-
+` + describeNeeds() + `
 Exit codes: 0 it was answered, also when the command was denied; 1 the webhook refused, or something failed; 2 the command line is wrong.`,
 		Example: `  chatconf send ops --user manager4220 --conversation cidexample "restart i-123"
   chatconf send ops --user manager4220 --direct help
@@ -127,6 +124,27 @@ func describeModes() string {
 			checks[i] = check + " (a check)"
 		}
 		fmt.Fprintf(&b, "  %-9s %s\n", p.Type, strings.Join(append(messages, checks...), ", "))
+	}
+	return b.String()
+}
+
+// describeNeeds lists the settings that only some modes need, a line for each platform with such modes.
+func describeNeeds() string {
+	var b strings.Builder
+	for _, p := range platform.All().Descriptions() {
+		s := platformsim.Of(p.Type)
+		if s == nil {
+			continue
+		}
+		var needs []string
+		for _, m := range s.Modes {
+			if m.Needs != "" {
+				needs = append(needs, m.Name+": "+m.Needs)
+			}
+		}
+		if len(needs) > 0 {
+			fmt.Fprintf(&b, "  %-9s %s\n", p.Type, strings.Join(needs, "; "))
+		}
 	}
 	return b.String()
 }

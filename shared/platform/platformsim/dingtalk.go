@@ -13,8 +13,9 @@ var dingtalk = Simulator{
 	Type: "DingTalk",
 	Modes: []Mode{
 		{Name: "robot", Make: dingtalkRobot, Receiver: []string{"DingTalkRobotCode", "DingTalkCorpId"}, Unsigned: true, Carries: true},
-		{Name: "card", Make: dingtalkCard, Receiver: []string{"DingTalkCorpId"}, Unsigned: true},
-		{Name: "check", Check: true, Make: dingtalkCheck, Receiver: []string{"DingTalkOwnerKey"}},
+		{Name: "card", Make: dingtalkCard, Needs: "DingTalkCardSecret", Receiver: []string{"DingTalkCorpId"}, Unsigned: true},
+		{Name: "check", Check: true, Make: dingtalkCheck, Needs: "DingTalkToken and DingTalkEncodingAesKey",
+			Receiver: []string{"DingTalkOwnerKey"}},
 	},
 	Enclosures: map[string]func(*Maker, string) (*Callback, error){"robot": dingtalkRobotOf, "card": dingtalkCardOf, "event": dingtalkEventOf},
 	Example: callback.Settings{"DingTalkClientId": "dingexample", "DingTalkClientSecret": "not-a-real-secret", "DingTalkRobotCode": "dingrobot",

@@ -100,6 +100,10 @@ type Mode struct {
 	Check bool // it only checks the URL, and carries no message
 	Make  func(*Maker, Message) (*Callback, error)
 
+	// Needs names the settings that this mode needs and others do not, for people; empty if there
+	// are none.
+	Needs string
+
 	// What tests must know of it.
 	Receiver []string // the settings that say for whom a callback is
 	Unsigned bool     // its signature does not cover the body

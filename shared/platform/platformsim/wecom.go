@@ -20,7 +20,7 @@ var wecom = Simulator{
 		{Name: "app", Make: wecomApp, Receiver: []string{"WeChatCorpId", "WeChatAgentId"}, Direct: true, Carries: true},
 		{Name: "json", Make: wecomJSON, Receiver: []string{"WeChatCorpId", "WeChatAgentId"}, Direct: true, Carries: true},
 		{Name: "button", Make: wecomButton, Receiver: []string{"WeChatCorpId", "WeChatAgentId"}, Direct: true, Carries: true},
-		{Name: "aibot", Make: wecomRobot, Carries: true, DirectByUser: true},
+		{Name: "aibot", Make: wecomRobot, Needs: `WeChatAibot "true"`, Carries: true, DirectByUser: true},
 		{Name: "check", Check: true, Make: wecomCheck, Receiver: []string{"WeChatCorpId"}},
 	},
 	Enclosures: map[string]func(*Maker, string) (*Callback, error){"app": wecomAppOf, "json": wecomJSONOf, "aibot": wecomRobotOf},
