@@ -27,14 +27,14 @@ var rooms = []room{
 	// Leaves.
 	{"shared/table", nil, nil},
 	{"shared/policy", []string{"shared/document"}, nil},
-	{"shared/seal", []string{"shared/document"}, nil},
+	{"shared/seal", []string{"shared/document", "shared/secret"}, nil},
 	{"shared/page", nil, nil},
 	{"shared/secret", nil, nil},
-	{"shared/invoke", nil, nil},
+	{"shared/invoke", []string{"shared/secret"}, nil},
 	{"shared/document", nil, nil},
-	{"shared/rpc/sign", nil, nil},
+	{"shared/rpc/sign", []string{"shared/secret"}, nil},
 	{"shared/dial", nil, nil},
-	{"shared/cloud", []string{"shared/dial", "shared/table"}, nil},
+	{"shared/cloud", []string{"shared/dial", "shared/secret", "shared/table"}, nil},
 	{"shared/bolt", nil, []string{"go.etcd.io/bbolt"}},
 
 	// The domain and what it stands on.
@@ -72,7 +72,7 @@ var rooms = []room{
 	// Emulators: never the domain, the wiring or an adapter.
 	{"shared/emulator/ots", []string{"shared/bolt", "shared/emulator/ots/*"}, otsModules},
 	{"shared/emulator/ots/*", []string{"shared/bolt", "shared/emulator/ots", "shared/emulator/ots/*"}, otsModules},
-	{"shared/emulator/runtime", nil, nil},
+	{"shared/emulator/runtime", []string{"shared/secret"}, nil},
 	{"shared/emulator/localcloud", []string{"shared/emulator/ots", "shared/emulator/runtime", "shared/rpc/sign", "shared/serve"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
 	{"shared/emulator/runtime/testdata/hello", nil, nil}, // a function, and the same under both clouds' libraries
 	{"shared/emulator/runtime/testdata/fc", []string{"shared/emulator/runtime/testdata/hello"}, []string{"github.com/aliyun/fc-runtime-go-sdk/fc"}},

@@ -301,6 +301,7 @@ func TestStructsWithSecretsHaveFormat(t *testing.T) {
 			if s, ok := spec.Type.(*ast.StructType); ok {
 				found++
 				structs[folder+"."+spec.Name.Name] = secretFields(files, s)
+				formats[folder+"."+spec.Name.Name] = formats[folder+"."+spec.Name.Name] || isHidden(s)
 			}
 			return true
 		})
@@ -324,6 +325,16 @@ func TestStructsWithSecretsHaveFormat(t *testing.T) {
 			t.Errorf("notSecret has %s, which is not there", where)
 		}
 	}
+}
+
+// isHidden reports whether a struct embeds secret.Hidden.
+func isHidden(s *ast.StructType) bool {
+	for _, field := range s.Fields.List {
+		if name, ok := field.Type.(*ast.SelectorExpr); ok && len(field.Names) == 0 && name.Sel.Name == "Hidden" {
+			return true
+		}
+	}
+	return false
 }
 
 // secretFields returns the fields of a struct that fmt would show a secret of.

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -22,6 +21,7 @@ import (
 	"time"
 
 	"chatconf/shared/dial"
+	"chatconf/shared/secret"
 )
 
 const (
@@ -73,23 +73,11 @@ var ErrNoCredentials = errors.New("no credentials: the invocation carries none, 
 
 // A Request is one request, signed with credentials that no error may show.
 type Request struct {
+	secret.Hidden
+
 	*http.Request
 	Secrets []string
 }
-
-const requestPlaceholder = "[signed request]"
-
-// String returns a placeholder.
-func (Request) String() string { return requestPlaceholder }
-
-// Format writes the placeholder of String, whatever the verb.
-func (Request) Format(s fmt.State, _ rune) { io.WriteString(s, requestPlaceholder) }
-
-// LogValue returns the placeholder of String.
-func (Request) LogValue() slog.Value { return slog.StringValue(requestPlaceholder) }
-
-// MarshalJSON returns the placeholder of String.
-func (Request) MarshalJSON() ([]byte, error) { return []byte(`"` + requestPlaceholder + `"`), nil }
 
 // A Question is what a service is asked, and how.
 type Question struct {

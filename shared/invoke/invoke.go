@@ -8,10 +8,11 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"log/slog"
 	"runtime/debug"
 	"strings"
+
+	"chatconf/shared/secret"
 )
 
 // An Invocation is what a door knows of one call before anybody has looked at its content.
@@ -29,22 +30,12 @@ type Invocation struct {
 // Credentials are what a cloud's runtime gives a function for one invocation. The zero value is:
 // none given.
 type Credentials struct {
+	secret.Hidden
+
 	AccessKeyID     string
 	AccessKeySecret string
 	SecurityToken   string
 }
-
-// String returns a placeholder, so that no log line or error can hold the credentials.
-func (Credentials) String() string { return "[credentials]" }
-
-// Format writes the placeholder of String, whatever the verb.
-func (Credentials) Format(s fmt.State, _ rune) { io.WriteString(s, "[credentials]") }
-
-// LogValue returns the placeholder of String.
-func (Credentials) LogValue() slog.Value { return slog.StringValue("[credentials]") }
-
-// MarshalJSON returns the placeholder of String.
-func (Credentials) MarshalJSON() ([]byte, error) { return []byte(`"[credentials]"`), nil }
 
 type contextKey struct{}
 

@@ -8,12 +8,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"slices"
 	"strings"
 
 	"chatconf/shared/document"
+	"chatconf/shared/secret"
 )
 
 const (
@@ -30,29 +29,18 @@ const (
 // or error can hold the secret. As with every type that has methods to print itself, fmt does not
 // find them when the Key is in an unexported field.
 type Key struct {
+	secret.Hidden
+
 	ID     string        // 1 to MaxID of letters, digits, '.', '_' and '-'; stored in the clear with what it seals
 	Secret [KeySize]byte // uniformly random
 }
-
-const keyPlaceholder = "[key]"
-
-// String returns a placeholder.
-func (Key) String() string { return keyPlaceholder }
-
-// Format writes the placeholder of String, whatever the verb.
-func (Key) Format(s fmt.State, _ rune) { io.WriteString(s, keyPlaceholder) }
-
-// LogValue returns the placeholder of String.
-func (Key) LogValue() slog.Value { return slog.StringValue(keyPlaceholder) }
-
-// MarshalJSON returns the placeholder of String: a Key is not stored this way; the text of a ring
-// comes from GenerateRing.
-func (Key) MarshalJSON() ([]byte, error) { return []byte(`"` + keyPlaceholder + `"`), nil }
 
 // A Ring is one or more keys, of which the first is current: it seals, all of them open. It never
 // changes, and its methods may be called from many goroutines at once. It prints as a placeholder,
 // like Key.
 type Ring struct {
+	secret.Hidden
+
 	keys []*ringKey
 }
 
@@ -117,20 +105,6 @@ func (r *Ring) Derive(purpose string) [][]byte {
 	}
 	return derived
 }
-
-const ringPlaceholder = "[key ring]"
-
-// String returns a placeholder.
-func (Ring) String() string { return ringPlaceholder }
-
-// Format writes the placeholder of String, whatever the verb.
-func (Ring) Format(s fmt.State, _ rune) { io.WriteString(s, ringPlaceholder) }
-
-// LogValue returns the placeholder of String.
-func (Ring) LogValue() slog.Value { return slog.StringValue(ringPlaceholder) }
-
-// MarshalJSON returns the placeholder of String.
-func (Ring) MarshalJSON() ([]byte, error) { return []byte(`"` + ringPlaceholder + `"`), nil }
 
 // GenerateRing returns the text of a ring with one fresh key, for ParseRing: what a first start
 // stores.

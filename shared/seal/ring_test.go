@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"chatconf/shared/seal"
+	"chatconf/shared/secret"
 )
 
 func TestNewRingRefuses(t *testing.T) {
@@ -180,8 +181,8 @@ func TestNothingPrintsSecrets(t *testing.T) {
 	fmt.Fprintln(&out, k.String(), r.String())
 
 	text := out.String()
-	if !strings.Contains(text, "[key]") || !strings.Contains(text, "[key ring]") {
-		t.Errorf("no placeholders in:\n%s", text)
+	if !strings.Contains(text, secret.Mask) {
+		t.Errorf("no mask in:\n%s", text)
 	}
 	derived := r.Derive("page")[0]
 	for _, secret := range [][]byte{k.Secret[:6], derived[:6]} {

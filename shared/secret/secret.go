@@ -28,6 +28,23 @@ func (Text) MarshalText() ([]byte, error) { return []byte(Mask), nil }
 // LogValue returns the mask.
 func (Text) LogValue() slog.Value { return slog.StringValue(Mask) }
 
+// Hidden is to be embedded in a struct that holds secrets: all of it prints as Mask in fmt, JSON and
+// slog. Where such a struct is in an unexported field, fmt does not find these methods; that struct
+// must have its own.
+type Hidden struct{}
+
+// String returns the mask.
+func (Hidden) String() string { return Mask }
+
+// Format writes the mask, whatever the verb.
+func (Hidden) Format(s fmt.State, _ rune) { io.WriteString(s, Mask) }
+
+// MarshalJSON returns the mask.
+func (Hidden) MarshalJSON() ([]byte, error) { return []byte(`"` + Mask + `"`), nil }
+
+// LogValue returns the mask.
+func (Hidden) LogValue() slog.Value { return slog.StringValue(Mask) }
+
 // Alphanumeric returns n letters and digits drawn from 32 random bytes.
 func Alphanumeric(random []byte, n int) string {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"time"
+
+	"chatconf/shared/secret"
 )
 
 // A Kind is a cloud's runtime.
@@ -112,22 +114,12 @@ func (Environment) MarshalJSON() ([]byte, error) {
 
 // Credentials are what a cloud gives a function to act with.
 type Credentials struct {
+	secret.Hidden
+
 	AccessKeyID     string
 	AccessKeySecret string
 	SecurityToken   string
 }
-
-// String returns a placeholder, so that no log line or error can hold the credentials.
-func (Credentials) String() string { return "[credentials]" }
-
-// Format writes the placeholder of String, whatever the verb.
-func (Credentials) Format(s fmt.State, _ rune) { io.WriteString(s, "[credentials]") }
-
-// LogValue returns the placeholder of String.
-func (Credentials) LogValue() slog.Value { return slog.StringValue("[credentials]") }
-
-// MarshalJSON returns the placeholder of String.
-func (Credentials) MarshalJSON() ([]byte, error) { return []byte(`"[credentials]"`), nil }
 
 // functionName is what both clouds take.
 var functionName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`)

@@ -4,18 +4,19 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"chatconf/shared/secret"
 )
 
 // A Key is an access key, with which a client signs.
 type Key struct {
+	secret.Hidden
+
 	ID            string
 	Secret        string
 	SecurityToken string // of temporary credentials; empty when they are not
@@ -119,16 +120,3 @@ func headersToSign(h http.Header) []header {
 	slices.SortFunc(headers, func(a, b header) int { return strings.Compare(a.name, b.name) })
 	return headers
 }
-
-// String returns a placeholder, so that no log line or error can hold the secret.
-func (Key) String() string { return "[access key]" }
-
-// Format writes the placeholder of String, whatever the verb: with one that is not for text, fmt
-// would not ask String.
-func (Key) Format(s fmt.State, _ rune) { io.WriteString(s, "[access key]") }
-
-// LogValue returns the placeholder of String.
-func (Key) LogValue() slog.Value { return slog.StringValue("[access key]") }
-
-// MarshalJSON returns the placeholder of String.
-func (Key) MarshalJSON() ([]byte, error) { return []byte(`"[access key]"`), nil }
