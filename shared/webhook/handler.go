@@ -178,7 +178,8 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callbac
 
 // command decides a message, records it, hands it on, and words the answer. The answer is made
 // before the record, since from there on nothing may go wrong any more.
-func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver callback.Receiver, received *callback.Received, c *entry) *callback.Response {
+func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver callback.Receiver, received *callback.Received,
+	c *entry) *callback.Response {
 	m := received.Message
 	command, _ := e.Command(m) // what is no command is decided so, and recorded
 	decision := e.Decide(command)
@@ -202,7 +203,8 @@ func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver cal
 	case err != nil:
 		return c.fail(err, unavailable)
 	case verdict == chat.Replayed:
-		return h.refuse(ctx, e, c, callback.Refuse(callback.StepReplay, "the signature came with another message before; it does not cover the message, so this one may be anybody's"))
+		return h.refuse(ctx, e, c, callback.Refuse(callback.StepReplay, "the signature came with another message before; "+
+			"it does not cover the message, so this one may be forged"))
 	case verdict == chat.Duplicate:
 		c.outcome = outcomeDuplicate
 		h.note(ctx, e.Ref(), chat.Note{Counter: chat.CountDuplicates})
@@ -253,7 +255,8 @@ func (h *Handler) note(ctx context.Context, ref command.Ref, n chat.Note) {
 	ctx, cancel := context.WithTimeout(ctx, noteTime)
 	defer cancel()
 	if err := h.journal.Note(ctx, ref, n); err != nil {
-		invoke.Logger(ctx).WarnContext(ctx, "the health of a webhook was not written", "name", ref.Name, "error", err) // it goes along with the next
+		// It is written with the next note.
+		invoke.Logger(ctx).WarnContext(ctx, "the health of a webhook was not written", "name", ref.Name, "error", err)
 	}
 }
 

@@ -60,10 +60,12 @@ func countHeaders(h http.Header) (n int) {
 // that is told only once its URL is proven.
 func read(r *http.Request, now func() time.Time) (in *callback.Request, flaw error) {
 	if n := countHeaders(r.Header); n > maxHeaders {
-		return nil, callback.Refuse(callback.StepRequest, "there are %d headers, and no platform sends more than %d", n, maxHeaders)
+		return nil, callback.Refuse(callback.StepRequest,
+			"there are %d headers, and no platform sends more than %d", n, maxHeaders)
 	}
 	if n := strings.Count(r.URL.RawQuery, "&"); n >= maxParams || len(r.URL.RawQuery) > maxQuery {
-		return nil, callback.Refuse(callback.StepRequest, "the query has more than %d parameters or %d bytes, which no platform sends", maxParams, maxQuery)
+		return nil, callback.Refuse(callback.StepRequest,
+			"the query has more than %d parameters or %d bytes, which no platform sends", maxParams, maxQuery)
 	}
 	body, err := readBody(r)
 	if err != nil {
@@ -75,7 +77,8 @@ func read(r *http.Request, now func() time.Time) (in *callback.Request, flaw err
 	}
 	for name, values := range query {
 		if len(values) > 1 {
-			return nil, callback.Refuse(callback.StepRequest, "the parameter %.40q is given %d times", name, len(values))
+			return nil, callback.Refuse(callback.StepRequest,
+				"the parameter %.40q is given %d times", name, len(values))
 		}
 	}
 	return &callback.Request{Method: r.Method, Query: query, Header: r.Header, Body: body, Now: now()}, nil
@@ -84,7 +87,8 @@ func read(r *http.Request, now func() time.Time) (in *callback.Request, flaw err
 func readBody(r *http.Request) ([]byte, error) {
 	for _, encoding := range r.Header.Values("Content-Encoding") {
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
-			return nil, callback.Refuse(callback.StepRequest, "the body is encoded as %.40q: no platform does that, so a gateway changed what was signed", encoding)
+			return nil, callback.Refuse(callback.StepRequest,
+				"the body is encoded as %.40q: no platform does that, so a gateway changed what was signed", encoding)
 		}
 	}
 	if r.Body == nil {
@@ -93,7 +97,8 @@ func readBody(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, MaxBody+1))
 	switch {
 	case err != nil:
-		return nil, callback.Refuse(callback.StepRequest, "the body ends after %d bytes, before its declared length", len(body))
+		return nil, callback.Refuse(callback.StepRequest,
+			"the body ends after %d bytes, before its declared length", len(body))
 	case len(body) > MaxBody:
 		return nil, callback.Refuse(callback.StepRequest, "the body has more than %d bytes", MaxBody)
 	}

@@ -73,7 +73,8 @@ func Nonce(r *Request) (string, error) {
 		return "", err
 	}
 	if len(nonce) > maxNonce || strings.ContainsFunc(nonce, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
-		return "", Refuse(StepRequest, "the nonce is longer than %d characters, or has characters that are not printable ASCII", maxNonce)
+		return "", Refuse(StepRequest,
+			"the nonce is longer than %d characters, or has characters that are not printable ASCII", maxNonce)
 	}
 	return nonce, nil
 }
@@ -114,9 +115,12 @@ func Fresh(what string, now, at time.Time, window time.Duration) error {
 	age := now.Sub(at)
 	switch {
 	case age > window:
-		return Refuse(StepFreshness, "%s is %s old, and %s are allowed: it was delayed or replayed, or this clock is ahead", what, round(age), window)
+		return Refuse(StepFreshness,
+			"%s is %s old, and %s are allowed: it was delayed or replayed, or this clock is ahead",
+			what, round(age), window)
 	case age < -window:
-		return Refuse(StepFreshness, "%s is %s ahead, and %s are allowed: this clock is behind", what, round(-age), window)
+		return Refuse(StepFreshness,
+			"%s is %s ahead, and %s are allowed: this clock is behind", what, round(-age), window)
 	}
 	return nil
 }

@@ -134,7 +134,8 @@ const errHost final = "the address is not https at a host of the platform"
 // Hosts.
 func (c *Client) Do(ctx context.Context, call Call) (*Answer, error) {
 	u, err := url.Parse(call.URL.Reveal())
-	if err != nil || u.Scheme != "https" || u.User != nil || u.Opaque != "" || u.Fragment != "" || !slices.Contains(call.Hosts, u.Host) {
+	if err != nil || u.Scheme != "https" || u.User != nil || u.Opaque != "" || u.Fragment != "" ||
+		!slices.Contains(call.Hosts, u.Host) {
 		return nil, fmt.Errorf("%s: %w", call.What, errHost) // url.Error would quote it
 	}
 	method := call.Method
@@ -178,6 +179,9 @@ type token struct {
 	err      error
 }
 
+// A Fetch fetches an access token, and returns it with its lifetime.
+type Fetch func(context.Context) (secret.Text, time.Duration, error)
+
 // maxTokens bounds the tokens that a process keeps. Beyond it any one is dropped, since apps may be
 // used no longer.
 const maxTokens = 1000
@@ -188,7 +192,7 @@ const early = 2 * time.Minute
 // Token returns the access token of an app: the cached one of key, or a new one. Only one caller
 // fetches a token at a time. The key is different for every app and secret. fetch returns the token
 // and its lifetime.
-func (c *Client) Token(ctx context.Context, key string, fetch func(context.Context) (secret.Text, time.Duration, error)) (secret.Text, error) {
+func (c *Client) Token(ctx context.Context, key string, fetch Fetch) (secret.Text, error) {
 	for {
 		c.mu.Lock()
 		t := c.tokens[key]
@@ -220,7 +224,7 @@ func (c *Client) Token(ctx context.Context, key string, fetch func(context.Conte
 // errNotFetched is the error of a fetch that did not return.
 var errNotFetched = errors.New("callback: the access token was not fetched")
 
-func (c *Client) fetch(ctx context.Context, key string, t *token, fetch func(context.Context) (secret.Text, time.Duration, error)) (secret.Text, error) {
+func (c *Client) fetch(ctx context.Context, key string, t *token, fetch Fetch) (secret.Text, error) {
 	t.err = errNotFetched // a panic of fetch goes on to the request that it serves, and those who wait try themselves
 	defer func() {
 		if t.err != nil {
@@ -262,7 +266,8 @@ func (c *Client) Forget(key string, text secret.Text) {
 
 // WithToken calls do with an access token, and once more with a new one if do reports that the
 // token has expired.
-func (c *Client) WithToken(ctx context.Context, key string, fetch func(context.Context) (secret.Text, time.Duration, error), do func(token secret.Text) (expired bool, err error)) error {
+func (c *Client) WithToken(ctx context.Context, key string, fetch Fetch,
+	do func(token secret.Text) (expired bool, err error)) error {
 	for attempt := 0; ; attempt++ {
 		text, err := c.Token(ctx, key, fetch)
 		if err != nil {

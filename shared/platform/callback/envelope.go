@@ -177,7 +177,8 @@ func (b *Box) Verify(signature, timestamp, nonce, encrypt string) (*Session, err
 // Open decrypts the envelope of a session, which must be for one of the given receive ids. An empty
 // id is an id, too.
 func (b *Box) Open(s *Session, encrypt string, receivers ...string) (string, error) {
-	refusal := Refuse(StepDecrypt, "the ciphertext is damaged, or was not made with the EncodingAESKey of this configuration")
+	refusal := Refuse(StepDecrypt,
+		"the ciphertext is damaged, or was not made with the EncodingAESKey of this configuration")
 	for _, key := range b.keys {
 		message, receiver, err := key.Open(encrypt, b.multiple)
 		if err != nil {

@@ -31,9 +31,9 @@ type Part struct {
 type Way uint8
 
 const (
-	Called    Way = iota // the platform passes on only messages that mention the bot, and the mention is among the parts
+	Called    Way = iota // the platform delivers only messages that mention the bot, and the mention is a part
 	Addressed            // it is for the bot without a mention: one to one, or the platform took the bot's mention off
-	Overheard            // the platform passes on what everybody says
+	Overheard            // the platform delivers every message of the conversation
 )
 
 // Heard is what a message says to the bot.
@@ -196,7 +196,10 @@ func tail(text string) string {
 func blank(c rune) bool { return unicode.IsSpace(c) || c == '\u200b' || c == '\ufeff' }
 
 // everybody are the names by which clients mention all of a conversation.
-var everybody = map[string]bool{"all": true, "everyone": true, "everybody": true, "here": true, "channel": true, "所有人": true, "全体成员": true, "全员": true}
+var everybody = map[string]bool{
+	"all": true, "everyone": true, "everybody": true, "here": true, "channel": true,
+	"所有人": true, "全体成员": true, "全员": true,
+}
 
 // Split finds the mentions in plain text, where clients write @ and a name. A mention begins at the
 // beginning of a word and ends at the word's end or at a mark; the name botName may have blanks.

@@ -115,7 +115,8 @@ type stamp struct {
 
 // signed checks a signature that covers only the time, as robots and cards have it, and that the
 // time is fresh.
-func (r *receiver) signed(in *callback.Request, signature, timestamp string, read func(string) (time.Time, error), secrets []string, message func(at, secret string) string) (*stamp, error) {
+func (r *receiver) signed(in *callback.Request, signature, timestamp string, read func(string) (time.Time, error),
+	secrets []string, message func(at, secret string) string) (*stamp, error) {
 	sign, err := callback.Header(in, signature)
 	if err != nil {
 		return nil, err
@@ -130,7 +131,8 @@ func (r *receiver) signed(in *callback.Request, signature, timestamp string, rea
 	}
 	sum, err := base64.StdEncoding.Strict().DecodeString(sign)
 	if err != nil || len(sum) != sha256.Size || len(sign) != base64.StdEncoding.EncodedLen(sha256.Size) {
-		return nil, callback.Refuse(callback.StepSignature, "the header %s is not base64 of %d bytes", signature, sha256.Size)
+		return nil, callback.Refuse(callback.StepSignature,
+			"the header %s is not base64 of %d bytes", signature, sha256.Size)
 	}
 	_, ok := callback.Match(secrets, sum, func(secret string) []byte {
 		mac := hmac.New(sha256.New, []byte(secret))
@@ -138,7 +140,8 @@ func (r *receiver) signed(in *callback.Request, signature, timestamp string, rea
 		return mac.Sum(nil)
 	})
 	if !ok {
-		return nil, callback.Refuse(callback.StepSignature, "the header %s was not made with the secret of this configuration", signature)
+		return nil, callback.Refuse(callback.StepSignature,
+			"the header %s was not made with the secret of this configuration", signature)
 	}
 	if err := callback.Fresh("the timestamp", in.Now, sent, r.window); err != nil {
 		return nil, err
@@ -151,7 +154,8 @@ func (r *receiver) signed(in *callback.Request, signature, timestamp string, rea
 // only one message.
 // https://open.dingtalk.com/document/orgapp/receive-message
 func (r *receiver) robot(in *callback.Request) (*callback.Received, error) {
-	s, err := r.signed(in, robotSignature, robotTimestamp, callback.Millis, r.secrets, func(at, secret string) string { return at + "\n" + secret })
+	s, err := r.signed(in, robotSignature, robotTimestamp, callback.Millis, r.secrets,
+		func(at, secret string) string { return at + "\n" + secret })
 	if err != nil {
 		return nil, err
 	}
@@ -346,7 +350,8 @@ func (r *receiver) card(in *callback.Request) (*callback.Received, error) {
 		return nil, callback.Refuse(callback.StepRequest, "this is the action of a card; set DingTalkCardSecret")
 	}
 	// The documents do not say whether it is seconds.
-	s, err := r.signed(in, cardSignature, cardTimestamp, callback.SecondsOrMillis, r.cards, func(at, _ string) string { return at })
+	s, err := r.signed(in, cardSignature, cardTimestamp, callback.SecondsOrMillis, r.cards,
+		func(at, _ string) string { return at })
 	if err != nil {
 		return nil, err
 	}
@@ -426,7 +431,8 @@ func space(id string) string {
 // https://open.dingtalk.com/document/orgapp/configure-event-subcription
 func (r *receiver) event(in *callback.Request) (*callback.Received, error) {
 	if r.events == nil {
-		return nil, callback.Refuse(callback.StepRequest, "this is an event of a subscription; set DingTalkToken and DingTalkEncodingAesKey")
+		return nil, callback.Refuse(callback.StepRequest,
+			"this is an event of a subscription; set DingTalkToken and DingTalkEncodingAesKey")
 	}
 	name := "msg_signature" // some documents have it under one name, some under both
 	if !callback.HasParameter(in, name) {

@@ -36,7 +36,8 @@ const normalCode = "normal"
 
 // NewSender returns the sender of a configuration of type DingTalk.
 func (Platform) NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
-	out := &sender{client, s.Get("DingTalkClientId"), s["DingTalkClientSecret"], cmp.Or(s.Get("DingTalkRobotCode"), s.Get("DingTalkClientId"))}
+	out := &sender{client, s.Get("DingTalkClientId"), s["DingTalkClientSecret"],
+		cmp.Or(s.Get("DingTalkRobotCode"), s.Get("DingTalkClientId"))}
 	if out.robotCode == normalCode {
 		out.robotCode = out.clientID
 	}
@@ -67,7 +68,8 @@ func (s *sender) Send(ctx context.Context, to command.ReplyTo, text string) erro
 // https://open.dingtalk.com/document/orgapp/robot-reply-and-send-messages
 func (s *sender) bySession(ctx context.Context, address secret.Text, text string) error {
 	const what = "dingtalk: answer by sessionWebhook"
-	answer, err := s.client.Do(ctx, callback.Call{What: what, URL: address, Hosts: sessionHosts, Body: document.Marshal(messageOf(text))})
+	answer, err := s.client.Do(ctx, callback.Call{What: what, URL: address, Hosts: sessionHosts,
+		Body: document.Marshal(messageOf(text))})
 	if err != nil {
 		return err
 	}
@@ -87,7 +89,8 @@ func (s *sender) byRobot(ctx context.Context, to command.ReplyTo, text string) e
 		Param        string   `json:"msgParam"`
 		Conversation string   `json:"openConversationId,omitempty"`
 		Users        []string `json:"userIds,omitempty"`
-	}{RobotCode: s.robotCode, Key: "sampleText", Param: string(document.Marshal(callback.Text{Content: callback.Cut(text, maxText)}))}
+	}{RobotCode: s.robotCode, Key: "sampleText"}
+	body.Param = string(document.Marshal(callback.Text{Content: callback.Cut(text, maxText)}))
 	var what, path string
 	switch {
 	case to.ID == "":
@@ -103,7 +106,8 @@ func (s *sender) byRobot(ctx context.Context, to command.ReplyTo, text string) e
 	}
 	key := callback.Digest("dingtalk", s.clientID, s.secret.Reveal())
 	return s.client.WithToken(ctx, key, s.token, func(token secret.Text) (bool, error) {
-		answer, err := s.client.Do(ctx, callback.Call{What: what, URL: secret.Text("https://api.dingtalk.com" + path), Hosts: apiHosts, Body: document.Marshal(body),
+		answer, err := s.client.Do(ctx, callback.Call{What: what, Hosts: apiHosts, Body: document.Marshal(body),
+			URL:     secret.Text("https://api.dingtalk.com" + path),
 			Headers: map[string]secret.Text{"x-acs-dingtalk-access-token": token}})
 		if err != nil {
 			return false, err
@@ -124,8 +128,8 @@ func (s *sender) byRobot(ctx context.Context, to command.ReplyTo, text string) e
 
 // busy reports whether a code says that there were too many calls.
 func busy(code string) bool {
-	return strings.HasPrefix(code, "send.too") || strings.HasPrefix(code, "send.byToken.too") || code == "too.many.group" || code == "system.error" ||
-		strings.Contains(code, "QpsLimit")
+	return strings.HasPrefix(code, "send.too") || strings.HasPrefix(code, "send.byToken.too") ||
+		code == "too.many.group" || code == "system.error" || strings.Contains(code, "QpsLimit")
 }
 
 // token fetches an access token.
@@ -136,7 +140,8 @@ func (s *sender) token(ctx context.Context) (secret.Text, time.Duration, error) 
 		Key    string `json:"appKey"`
 		Secret string `json:"appSecret"`
 	}{s.clientID, s.secret.Reveal()})
-	answer, err := s.client.Do(ctx, callback.Call{What: what, URL: "https://api.dingtalk.com/v1.0/oauth2/accessToken", Hosts: apiHosts, Body: body})
+	answer, err := s.client.Do(ctx, callback.Call{What: what, Hosts: apiHosts, Body: body,
+		URL: "https://api.dingtalk.com/v1.0/oauth2/accessToken"})
 	if err != nil {
 		return "", 0, err
 	}

@@ -94,7 +94,9 @@ func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 		return nil, err
 	}
 	if proof == unsigned && len(in.Body) > maxChallenge {
-		return nil, callback.Refuse(callback.StepRequest, "the header %s is missing, and the body has more than the %d bytes of a check of the URL", headerSignature, maxChallenge)
+		return nil, callback.Refuse(callback.StepRequest,
+			"the header %s is missing, and the body has more than the %d bytes of a check of the URL",
+			headerSignature, maxChallenge)
 	}
 	f, err := callback.Object("the body", string(in.Body))
 	if err != nil {
@@ -113,7 +115,8 @@ func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 	case kind == "url_verification":
 		return r.challenge(f, encrypted)
 	case proof == unsigned:
-		return nil, callback.Refuse(callback.StepRequest, "the header %s is missing: set the Encrypt Key in Feishu's console", headerSignature)
+		return nil, callback.Refuse(callback.StepRequest,
+			"the header %s is missing: set the Encrypt Key in Feishu's console", headerSignature)
 	case proof == byToken:
 		return r.legacyCard(f, in)
 	case !encrypted:
@@ -158,7 +161,8 @@ func (r *receiver) verify(in *callback.Request) (proof, error) {
 		})
 	} else if sum, fits := callback.Hex(signature, sha1.Size); fits {
 		if !r.cards || r.tokens == nil {
-			return unsigned, callback.Refuse(callback.StepSignature, "this is the older callback of cards; to accept it, set FeishuOldCards to true and FeishuVerificationToken")
+			return unsigned, callback.Refuse(callback.StepSignature, "this is the older callback of cards; "+
+				"to accept it, set FeishuOldCards to true and FeishuVerificationToken")
 		}
 		proof = byToken
 		_, ok = callback.Match(r.tokens, sum, func(token string) []byte {
@@ -169,7 +173,8 @@ func (r *receiver) verify(in *callback.Request) (proof, error) {
 		})
 	}
 	if !ok {
-		return unsigned, callback.Refuse(callback.StepSignature, "the header %s was not made with FeishuEncryptKey, or for cards FeishuVerificationToken", headerSignature)
+		return unsigned, callback.Refuse(callback.StepSignature,
+			"the header %s was not made with FeishuEncryptKey, or for cards FeishuVerificationToken", headerSignature)
 	}
 	return proof, callback.Fresh("the header "+headerTimestamp, in.Now, at, r.window)
 }
@@ -238,7 +243,8 @@ func (r *receiver) challenge(f callback.Fields, encrypted bool) (*callback.Recei
 	case f.Err() != nil:
 		return nil, f.Err()
 	case !encrypted && r.tokens == nil:
-		return nil, callback.Refuse(callback.StepSignature, "the check of the URL is not encrypted: set the Encrypt Key in Feishu's console, or FeishuVerificationToken")
+		return nil, callback.Refuse(callback.StepSignature, "the check of the URL is not encrypted: "+
+			"set the Encrypt Key in Feishu's console, or FeishuVerificationToken")
 	case challenge == "":
 		return nil, callback.Refuse(callback.StepDecode, "the challenge is missing")
 	}
@@ -362,7 +368,8 @@ func (r *receiver) first(f callback.Fields) (*callback.Received, error) {
 // https://open.feishu.cn/document/ukTMukTMukTM/uYzM3QjL2MzN04iNzcDN
 func (r *receiver) legacyCard(f callback.Fields, in *callback.Request) (*callback.Received, error) {
 	if f.Has("schema") || f.Has("event") || f.Has("header") {
-		return nil, callback.Refuse(callback.StepSignature, "this is an event, but it is signed like the action of a card")
+		return nil, callback.Refuse(callback.StepSignature,
+			"this is an event, but it is signed like the action of a card")
 	}
 	m := &command.Message{ID: callback.Digest("feishu card", string(in.Body))}
 	received := flatAction(m, f)

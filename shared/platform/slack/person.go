@@ -19,7 +19,8 @@ func (r *receiver) team(ids ...string) error {
 			first = id
 		}
 	}
-	return callback.Refuse(callback.StepReceiver, "the message is of the workspace %q, and this configuration is for %s",
+	return callback.Refuse(callback.StepReceiver,
+		"the message is of the workspace %q, and this configuration is for %s",
 		callback.Cut(first, 64), r.teamID)
 }
 

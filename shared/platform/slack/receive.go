@@ -78,7 +78,8 @@ func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 	text, ok := strings.CutPrefix(signature, "v0=")
 	sum, fits := callback.Hex(text, sha256.Size)
 	if !ok || !fits {
-		return nil, callback.Refuse(callback.StepSignature, "the header X-Slack-Signature is not v0= and 64 lower-case hexadecimal digits")
+		return nil, callback.Refuse(callback.StepSignature,
+			"the header X-Slack-Signature is not v0= and 64 lower-case hexadecimal digits")
 	}
 	_, ok = callback.Match(r.secrets, sum, func(secret string) []byte {
 		mac := hmac.New(sha256.New, []byte(secret))
@@ -87,7 +88,8 @@ func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 		return mac.Sum(nil)
 	})
 	if !ok {
-		return nil, callback.Refuse(callback.StepSignature, "the header X-Slack-Signature was not made with SlackSigningSecret")
+		return nil, callback.Refuse(callback.StepSignature,
+			"the header X-Slack-Signature was not made with SlackSigningSecret")
 	}
 	if err := callback.Fresh("the header X-Slack-Request-Timestamp", in.Now, at, callback.Skew); err != nil {
 		return nil, err
@@ -140,7 +142,8 @@ func isProbe(in *callback.Request) bool {
 func parseForm(text string) (map[string]string, error) {
 	values, err := url.ParseQuery(text)
 	if err != nil {
-		return nil, callback.Refuse(callback.StepDecode, "the body is neither JSON nor a form") // the error would quote it
+		return nil, callback.Refuse(callback.StepDecode,
+			"the body is neither JSON nor a form") // the error would quote it
 	}
 	form := make(map[string]string, len(values))
 	for key, all := range values {

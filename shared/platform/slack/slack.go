@@ -20,10 +20,14 @@ func (Platform) Description() command.Platform {
 		Title: "Slack",
 		Setup: setup,
 		Settings: []command.Setting{
-			{Key: "SlackSigningSecret", Required: true, Secret: true, Shape: command.Visible(8, 256), Help: "Signing Secret of the app"},
-			{Key: "SlackSigningSecretPrevious", Secret: true, Shape: command.Visible(8, 256), Help: "the Signing Secret before, while it is being rotated"},
-			{Key: "SlackBotToken", Secret: true, Shape: command.Visible(1, 256), Names: []string{"BotUserOAuthToken"}, Help: "Bot User OAuth Token, such as xoxb-…"},
-			{Key: "SlackTeamId", Shape: command.Alphanumeric(1, 32), Names: []string{"WorkspaceId"}, Help: "workspace that may call, such as T0123456789"},
+			{Key: "SlackSigningSecret", Required: true, Secret: true, Shape: command.Visible(8, 256),
+				Help: "Signing Secret of the app"},
+			{Key: "SlackSigningSecretPrevious", Secret: true, Shape: command.Visible(8, 256),
+				Help: "the Signing Secret before, while it is being rotated"},
+			{Key: "SlackBotToken", Secret: true, Shape: command.Visible(1, 256), Names: []string{"BotUserOAuthToken"},
+				Help: "Bot User OAuth Token, such as xoxb-…"},
+			{Key: "SlackTeamId", Shape: command.Alphanumeric(1, 32), Names: []string{"WorkspaceId"},
+				Help: "workspace that may call, such as T0123456789"},
 		},
 	}
 }

@@ -61,7 +61,8 @@ func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 	text, ok := strings.CutPrefix(authorization, "HMAC ")
 	sum, err := base64.StdEncoding.Strict().DecodeString(text)
 	if !ok || err != nil || len(sum) != sha256.Size || len(text) != base64.StdEncoding.EncodedLen(sha256.Size) {
-		return nil, callback.Refuse(callback.StepSignature, "the header Authorization is not HMAC and base64 of %d bytes", sha256.Size)
+		return nil, callback.Refuse(callback.StepSignature,
+			"the header Authorization is not HMAC and base64 of %d bytes", sha256.Size)
 	}
 	_, ok = callback.Match(r.secrets, sum, func(secret string) []byte {
 		mac := hmac.New(sha256.New, []byte(secret))
@@ -69,7 +70,8 @@ func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 		return mac.Sum(nil)
 	})
 	if !ok {
-		return nil, callback.Refuse(callback.StepSignature, "the header Authorization was not made with TeamsWebhookSecret")
+		return nil, callback.Refuse(callback.StepSignature,
+			"the header Authorization was not made with TeamsWebhookSecret")
 	}
 	f, err := callback.Object("the activity", string(in.Body))
 	if err != nil {
@@ -105,7 +107,8 @@ func (r *receiver) activity(f callback.Fields, at time.Time) (*callback.Received
 		return nil, err
 	}
 	if r.tenantID != "" && !strings.EqualFold(tenant, r.tenantID) {
-		return nil, callback.Refuse(callback.StepReceiver, "the activity is of the tenant %q, and this configuration is for %s", callback.Cut(tenant, 64), r.tenantID)
+		return nil, callback.Refuse(callback.StepReceiver,
+			"the activity is of the tenant %q, and this configuration is for %s", callback.Cut(tenant, 64), r.tenantID)
 	}
 	if kind := ignored(f); kind != "" {
 		return &callback.Received{Kind: kind}, f.Err()

@@ -34,7 +34,8 @@ func parseXML(what, text string) (fields, error) {
 	depth, name, nested, done := 0, "", false, false
 	var value, option strings.Builder
 	damaged := func(why string) error {
-		return callback.Refuse(callback.StepDecode, "%s is not the XML it should be: %s, near byte %d", what, why, d.InputOffset())
+		return callback.Refuse(callback.StepDecode,
+			"%s is not the XML it should be: %s, near byte %d", what, why, d.InputOffset())
 	}
 	for {
 		token, err := d.Token()

@@ -99,7 +99,8 @@ func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 			return nil, err
 		}
 		if !isEcho(text) {
-			return nil, callback.Refuse(callback.StepDecode, "echostr is not the text of a check of the URL, but may be a message")
+			return nil, callback.Refuse(callback.StepDecode,
+				"echostr is not the text of a check of the URL, but may be a message")
 		}
 		return &callback.Received{Handshake: &callback.Response{Status: 200, ContentType: "text/plain; charset=utf-8", Body: []byte(text)}}, nil
 	case formXML:
@@ -123,7 +124,9 @@ func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 // signature of a message also proves its ciphertext as an echostr, so a text that may be a message
 // is not answered.
 func isEcho(text string) bool {
-	return text != "" && len(text) <= 128 && !strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c >= 0x7f || strings.ContainsRune(`<>{}"&`, c) })
+	return text != "" && len(text) <= 128 && !strings.ContainsFunc(text, func(c rune) bool {
+		return c <= ' ' || c >= 0x7f || strings.ContainsRune(`<>{}"&`, c)
+	})
 }
 
 // A form is what a callback looks like, and so its answer.
@@ -166,7 +169,8 @@ func (r *receiver) enclosed(in *callback.Request) (enclosure, error) {
 		echo, err := callback.Parameter(in, "echostr")
 		return enclosure{formURL, echo, append(app, none...)}, err
 	case in.Method != "POST":
-		return enclosure{}, callback.Refuse(callback.StepRequest, "WeCom calls by GET and POST, not %s", callback.Cut(in.Method, 16))
+		return enclosure{}, callback.Refuse(callback.StepRequest,
+			"WeCom calls by GET and POST, not %s", callback.Cut(in.Method, 16))
 	case callback.HasParameter(in, "echostr"):
 		return enclosure{}, callback.Refuse(callback.StepRequest, "echostr is a parameter of GET, and this is a POST")
 	case bytes.HasPrefix(bytes.TrimLeft(in.Body, " \t\r\n"), []byte("<")):
@@ -490,7 +494,8 @@ func markdown(text string) string {
 	return callback.Cut(callback.Defuse(marks.Replace(text)), maxMarkdown)
 }
 
-var marks = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "#", `\#`, ">", `\>`, "~", `\~`, "|", `\|`, "!", `\!`)
+var marks = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "#", `\#`,
+	">", `\>`, "~", `\~`, "|", `\|`, "!", `\!`)
 
 // escapeXML makes text of an element: what XML cannot hold is replaced, so that the reply can
 // always be read.
