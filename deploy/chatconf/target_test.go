@@ -129,14 +129,14 @@ func TestFunctionsAreLookedFor(t *testing.T) {
 		"nothing is built":         {nil, "", []string{"fc/api.zip is missing", "make build", "--dist"}},
 		"only others are built":    {map[string][]byte{"list.zip": zipped(t, "main", elfHead(0x3e))}, "", []string{"fc/api.zip is missing", "make build"}},
 		"no function of that name": {map[string][]byte{"api.zip": zipped(t, "main", elfHead(0x3e))}, "apo", []string{`no function "apo"`, "it has api"}},
-		"for another machine":      {map[string][]byte{"api.zip": zipped(t, "main", elfHead(foreign))}, "", []string{"built for linux/", "this machine is " + stdruntime.GOOS, "make build"}},
+		"for another machine":      {map[string][]byte{"api.zip": zipped(t, "main", elfHead(foreign))}, "", []string{"built for linux/", "this machine runs " + stdruntime.GOOS, "make build"}},
 		"for a machine nobody knows": {map[string][]byte{"api.zip": zipped(t, "main", elfHead(8))}, "",
 			[]string{"built for linux/EM_MIPS"}},
 		"a zip of something else": {map[string][]byte{"api.zip": zipped(t, "README", []byte("x"))}, "", []string{"neither main nor bootstrap", "make build"}},
 		"a script without a start": {map[string][]byte{"api.zip": zipped(t, "main", []byte("echo"))}, "",
-			[]string{"main is text", "#!/bin/sh", "make build"}},
+			[]string{"main is a text file", "#!/bin/sh", "make build"}},
 		"a program that is too short": {map[string][]byte{"api.zip": zipped(t, "main", []byte("\x7fELF"))}, "",
-			[]string{"main is cut off"}},
+			[]string{"main is incomplete"}},
 		"what is no zip": {map[string][]byte{"api.zip": []byte("x")}, "", []string{"not a valid zip", "make build"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -159,7 +159,7 @@ func TestOpenDamaged(t *testing.T) {
 	refuses(t, "a byte more", r, place, append(bytes.Clone(sealed), 0), seal.ErrOpen)
 	refuses(t, "far too long", r, place, append(bytes.Clone(sealed), make([]byte, seal.MaxPlaintext)...), seal.ErrOpen)
 	refuses(t, "another version", r, place, append([]byte{2}, sealed[1:]...), seal.ErrOpen)
-	refuses(t, "an id that is none", r, place, bytes.Replace(sealed, []byte("2026-11"), []byte("2026/11"), 1),
+	refuses(t, "an invalid id", r, place, bytes.Replace(sealed, []byte("2026-11"), []byte("2026/11"), 1),
 		seal.ErrOpen)
 }
 

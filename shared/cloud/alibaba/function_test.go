@@ -120,7 +120,7 @@ func TestNewFunctions(t *testing.T) {
 	}{
 		"no account":                 {"", alibaba.Options{Region: "cn-hangzhou"}},
 		"no region":                  {"1", alibaba.Options{}},
-		"an endpoint that is none":   {"", alibaba.Options{Endpoint: "fc.example.com"}},
+		"an invalid endpoint":        {"", alibaba.Options{Endpoint: "fc.example.com"}},
 		"an endpoint with something": {"", alibaba.Options{Endpoint: "https://fc.example.com/x"}},
 	} {
 		if _, err := alibaba.NewFunctions(test.account, test.options); err == nil {

@@ -150,7 +150,7 @@ func TestFunctionsRefuse(t *testing.T) {
 func TestNewFunctions(t *testing.T) {
 	for about, o := range map[string]aws.Options{
 		"no region":                  {},
-		"an endpoint that is none":   {Region: "eu-central-1", Endpoint: "lambda.example.com"},
+		"an invalid endpoint":        {Region: "eu-central-1", Endpoint: "lambda.example.com"},
 		"an endpoint with something": {Region: "eu-central-1", Endpoint: "https://lambda.example.com/x"},
 	} {
 		if _, err := aws.NewFunctions(o); err == nil {

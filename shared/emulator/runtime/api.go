@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// The API of extensions, as far as runtimes use it: aws-lambda-go registers one to be sent SIGTERM.
-// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
+// The part of the extensions API that runtimes use: aws-lambda-go registers an extension in order
+// to receive SIGTERM. https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html
 const extensionBase = "/2020-01-01/extension/"
 
-// serve is the runtime API of one process.
+// serve handles the runtime API of one process.
 func (in *instance) serve(m *message) reply {
 	if path, ok := strings.CutPrefix(m.path, in.pool.cloud.base); ok {
 		id, verb, _ := strings.Cut(strings.TrimPrefix(path, "invocation/"), "/")
@@ -33,20 +33,21 @@ func (in *instance) serve(m *message) reply {
 			return in.nextEvent(m)
 		}
 	}
-	return refuse(http.StatusNotFound, "InvalidPath", "there is no such call in the runtime API")
+	return refuse(http.StatusNotFound, "InvalidPath", "the runtime API has no such path")
 }
 
-// refuse answers a call of the API that is wrong.
+// refuse answers an invalid call of the API.
 func refuse(status int, kind, message string) reply {
 	return reply{status: status, body: errorDocument{Type: kind, Message: message}.outcome(Returned).payload}
 }
 
 var taken = []byte(`{"status":"OK"}` + "\n")
 
-// accept answers a call of the API that is right.
+// accept answers a valid call of the API.
 func (in *instance) accept() reply { return reply{status: in.pool.cloud.posted, body: taken} }
 
-// next hands out work, when there is some. What a dead connection would get goes to another.
+// next waits for an invocation and returns it. If the connection died meanwhile, the invocation
+// goes to another.
 func (in *instance) next(m *message) reply {
 	in.polled()
 	select {
@@ -62,14 +63,14 @@ func (in *instance) next(m *message) reply {
 		return reply{
 			status: http.StatusOK, body: c.payload,
 			header: func(b []byte) []byte { return in.pool.cloud.headers(in, c, b) },
-			failed: func() { in.takeBack(c) }, // not all of it was sent, so nobody can have read it
+			failed: func() { in.takeBack(c) }, // the message was not complete, so the process cannot have read it
 		}
 	case <-in.halt:
 		return reply{silent: true}
 	}
 }
 
-// answered takes the answer or the error of an invocation, in time or not.
+// answered accepts the answer or the error of an invocation, also after its deadline.
 func (in *instance) answered(m *message, id, verb string) reply {
 	c := in.taken(id)
 	if c == nil {
@@ -96,16 +97,19 @@ func (in *instance) unknown() reply {
 	return refuse(in.pool.cloud.unknown, "InvalidRequestID", "Invalid request ID")
 }
 
-// brokenStream is the outcome of an answer that was begun and failed: its trailers carry the error.
+// brokenStream returns the outcome of an answer that failed after its beginning. The trailers
+// contain the error.
 func brokenStream(kind, body string) outcome {
 	document, err := base64.StdEncoding.DecodeString(body)
 	if err != nil || len(document) == 0 {
-		return errorDocument{Type: kind, Message: "the answer broke off"}.outcome(Returned)
+		return errorDocument{Type: kind, Message: "the function's response ended before it was complete"}.outcome(
+			Returned)
 	}
 	return outcome{payload: document, contentType: "application/json", failure: Returned}
 }
 
-// initFailed takes the error of a process that cannot start. It is what the invocation fails with.
+// initFailed accepts the error of a process that cannot start. The invocation fails with this
+// error.
 func (in *instance) initFailed(m *message) reply {
 	if m.tooLong {
 		return refuse(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the error is too large")
@@ -114,16 +118,16 @@ func (in *instance) initFailed(m *message) reply {
 	p.mu.Lock()
 	defer p.unlock()
 	if in.ready {
-		return refuse(http.StatusForbidden, "InvalidStateTransition", "the process is ready")
+		return refuse(http.StatusForbidden, "InvalidStateTransition", "the process is already initialized")
 	}
 	in.initError = &outcome{payload: m.body, contentType: "application/json", failure: InitFailed}
-	go in.proc.kill() // after the reply, or instead of it: it is to end anyway
+	go in.proc.kill() // after the reply, or instead of it: the process ends in both cases
 	return in.accept()
 }
 
-// register registers an extension. Those inside the process cannot ask for the shutdown event, and
-// the invoke event is not emulated: so there are no events, and what counts is that the process is
-// sent SIGTERM.
+// register registers an extension. An extension inside the process cannot subscribe to the shutdown
+// event, and the invoke event is not emulated. So no events are sent; the only effect is that the
+// process receives SIGTERM.
 func (in *instance) register(m *message) reply {
 	if m.extensionName == "" {
 		return refuse(http.StatusForbidden, "Extension.InvalidExtensionName", "the extension has no name")
@@ -139,7 +143,7 @@ func (in *instance) register(m *message) reply {
 	}}
 }
 
-// nextEvent lets an extension wait for events, for as long as it likes.
+// nextEvent waits for an event without a time limit.
 func (in *instance) nextEvent(m *message) reply {
 	if m.extensionID != in.id {
 		return refuse(http.StatusForbidden, "Extension.UnknownExtensionIdentifier", "the extension is not registered")

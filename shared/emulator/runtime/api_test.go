@@ -17,8 +17,7 @@ import (
 	"chatconf/shared/emulator/runtime"
 )
 
-// A puppet is a function whose process does nothing: the test speaks to the runtime API in its
-// place.
+// A puppet is a function whose process does nothing: the test calls the runtime API instead.
 type puppet struct {
 	t    *testing.T
 	host *runtime.Host
@@ -26,7 +25,7 @@ type puppet struct {
 	call *started
 }
 
-// newPuppet starts one by an invocation.
+// newPuppet starts a puppet by an invocation.
 func newPuppet(t *testing.T, f runtime.Function, o runtime.Options, payload string) *puppet {
 	t.Helper()
 	program, err := os.Executable()
@@ -174,7 +173,7 @@ func TestAnswersThatNobodyWaitsFor(t *testing.T) {
 		resp, _ := p.do("GET", base+"invocation/next", "")
 		id := resp.Header.Get("X-Fc-Request-Id") + resp.Header.Get("Lambda-Runtime-Aws-Request-Id")
 		refused("invocation/"+id+"x/response", "an id that is nearly right", unknown)
-		refused("invocation/"+id+"/other", "a verb that is none", 404)
+		refused("invocation/"+id+"/other", "an invalid verb", 404)
 		p.do("POST", base+"invocation/"+id+"/response", `"first"`)
 		refused("invocation/"+id+"/response", "a second answer", unknown)
 		refused("invocation/"+id+"/error", "an error after the answer", unknown)
@@ -240,7 +239,7 @@ func (p *puppet) end() {
 	p.call.result()
 }
 
-// raw sends bytes to the API as they are, and returns what comes back until the connection ends.
+// raw sends bytes to the API unchanged, and returns the reply up to the end of the connection.
 func (p *puppet) raw(text string) string {
 	p.t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(p.api, "http://"))
@@ -277,7 +276,7 @@ func TestTheWireOfTheAPI(t *testing.T) {
 		{"a header without a colon", post + "A\r\n\r\n", ""},
 		{"a header with a space in its name", post + "A : b\r\n\r\n", ""},
 		{"a header that goes on", post + "A: b\r\n c: d\r\n\r\n", ""},
-		{"a length that is none", post + "Content-Length: -1\r\n\r\n", ""},
+		{"an invalid length", post + "Content-Length: -1\r\n\r\n", ""},
 		{"two lengths", post + "Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}", ""},
 		{"a length and chunks", post + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", ""},
 		{"chunks and a length", post + "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n0\r\n\r\n", ""},
@@ -303,9 +302,9 @@ func TestAStreamThatBreaksOff(t *testing.T) {
 			"eyJhIjoxfQ==\r\n", `{"a":1}`},
 		{"with an error that is not base64",
 			"Lambda-Runtime-Function-Error-Type: Broken\r\nLambda-Runtime-Function-Error-Body: !\r\n",
-			`{"errorMessage":"the answer broke off","errorType":"Broken"}`},
+			`{"errorMessage":"the function's response ended before it was complete","errorType":"Broken"}`},
 		{"with the type of its error", "Lambda-Runtime-Function-Error-Type: Broken\r\n",
-			`{"errorMessage":"the answer broke off","errorType":"Broken"}`},
+			`{"errorMessage":"the function's response ended before it was complete","errorType":"Broken"}`},
 	} {
 		p := newPuppet(t, runtime.Function{Kind: runtime.Lambda}, runtime.Options{}, `{}`)
 		resp, _ := p.do("GET", lambdaBase+"invocation/next", "")
@@ -329,7 +328,7 @@ func TestAnAnswerInChunksThatIsTooLong(t *testing.T) {
 	}
 }
 
-// A process that asks for more before it answered what it has must wait, on Lambda.
+// On Lambda, a process that asks again before it has answered must wait.
 func TestOneEventAtATime(t *testing.T) {
 	p := newPuppet(t, runtime.Function{Kind: runtime.Lambda, Limit: 1}, runtime.Options{}, `{}`)
 	next := func() (id string) {
@@ -354,7 +353,7 @@ func TestOneEventAtATime(t *testing.T) {
 	}
 }
 
-// A process that answers and never asks again is killed at the deadline, on Lambda. Nobody waits
+// On Lambda, a process that answers and never asks again is killed at the deadline. No caller waits
 // for it.
 func TestAProcessThatIsNeverDone(t *testing.T) {
 	c := newClock()
@@ -369,7 +368,7 @@ func TestAProcessThatIsNeverDone(t *testing.T) {
 		t.Errorf("stats before the deadline = %+v", s)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	next := start(t, ctx, p.host, []byte(`{}`)) // gets a process of its own
+	next := start(t, ctx, p.host, []byte(`{}`)) // gets its own process
 	eventually(t, "another starts", func() bool { return p.host.Stats("hello").Started == 2 })
 	c.advance(1)
 	eventually(t, "the first is killed", func() bool { return p.host.Stats("hello").Processes == 1 })
@@ -400,7 +399,7 @@ func TestAnAttemptIsCountedOnFC(t *testing.T) {
 	}
 }
 
-// A pre-stop hook that does not end has its time, and no more.
+// A pre-stop hook that does not end is killed after the grace period.
 func TestAPreStopHookThatHangs(t *testing.T) {
 	c := newClock()
 	f := runtime.Function{Kind: runtime.FC, PreStop: true, IdleTimeout: time.Minute}

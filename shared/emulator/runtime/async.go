@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// InvokeAsync takes an invocation and returns its id without waiting for its end, as Lambda does
-// for the invocation type Event and FC for Async. An invocation that fails is tried again as often
-// as its function says. done, if not nil, is called with its last result. An *Error says that the
-// invocation was not taken.
+// InvokeAsync accepts an invocation and returns its id without waiting for the result. It is
+// Lambda's invocation type Event and FC's Async. A failed invocation is retried as often as the
+// function allows. If done is not nil, it is called with the last result. An *Error means that the
+// invocation was not accepted.
 func (h *Host) InvokeAsync(_ context.Context, name string, r Request,
 	done func(*Result)) (requestID string, err error) {
 	p, err := h.pool(name)
@@ -29,8 +29,7 @@ func (h *Host) InvokeAsync(_ context.Context, name string, r Request,
 	return c.id, nil
 }
 
-// An asyncQueue bounds the asynchronous invocations of a function, and lets them wait between
-// attempts.
+// An asyncQueue limits the asynchronous invocations of a function and delays their retries.
 type asyncQueue struct {
 	pool *pool
 
@@ -38,8 +37,8 @@ type asyncQueue struct {
 	pending int
 	closed  bool
 	calls   sync.WaitGroup
-	rush    chan struct{} // closed when nobody waits any more
-	gone    chan struct{} // closed when nothing is tried any more
+	rush    chan struct{} // closed when delays end
+	gone    chan struct{} // closed when retries end
 }
 
 func (q *asyncQueue) take() error {
@@ -81,7 +80,7 @@ func (q *asyncQueue) run(c *call, done func(*Result)) {
 	}
 }
 
-// tell calls done, whose panic is its own and ends nothing else.
+// tell calls done and recovers a panic of done.
 func (q *asyncQueue) tell(done func(*Result), result *Result) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -91,7 +90,7 @@ func (q *asyncQueue) tell(done func(*Result), result *Result) {
 	done(result)
 }
 
-// sleep waits between two attempts. It returns false if there is to be no other.
+// sleep waits between two attempts. It returns false if there is no next attempt.
 func (q *asyncQueue) sleep(d time.Duration) bool {
 	over := make(chan struct{})
 	stop := q.pool.host.o.Clock.AfterFunc(d, func() { close(over) })
@@ -109,7 +108,7 @@ func (q *asyncQueue) sleep(d time.Duration) bool {
 	}
 }
 
-// hurry takes nothing more, and lets what waits for its next attempt have it now.
+// hurry refuses new invocations and ends all delays.
 func (q *asyncQueue) hurry() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -117,7 +116,7 @@ func (q *asyncQueue) hurry() {
 	close(q.rush)
 }
 
-// drop lets nothing be tried again.
+// drop ends all retries.
 func (q *asyncQueue) drop() { close(q.gone) }
 
 func (q *asyncQueue) wait() { q.calls.Wait() }

@@ -49,7 +49,7 @@ func TestAnAsynchronousInvocationIsTriedAgain(t *testing.T) {
 		if r := <-results; string(r.Payload) != `"at last"` || r.Failure != runtime.Answered {
 			t.Errorf("result = %q, %s", r.Failure, r.Payload)
 		}
-		// And not for ever.
+		// And the number of retries is limited.
 		if _, err := h.InvokeAsync(t.Context(), "hello",
 			runtime.Request{Payload: []byte(`{"do":"error","arg":"never"}`)}, done); err != nil {
 			t.Fatal(err)
@@ -79,7 +79,7 @@ func TestAsynchronousInvocationsAreBounded(t *testing.T) {
 			t.Errorf("invocation %d: %v", i, err)
 		}
 	}
-	for range 2 { // one after the other, although there is no queue for those that somebody waits for
+	for range 2 { // in sequence; the queue limit does not apply to them
 		_, release := g.arrived()
 		release()
 		if r := <-results; string(r.Payload) != `"waited"` {
@@ -108,7 +108,7 @@ func TestCloseDoesNotWaitForTheNextAttempt(t *testing.T) {
 	}
 }
 
-// A panic of whoever is told of a result ends nothing else.
+// A panic of the callback for a result ends nothing else.
 func TestAPanicOfTheOneWhoIsTold(t *testing.T) {
 	logged := make(lines, 100)
 	h, results := runtime.RunT(t, runtime.Options{Logger: slog.New(slog.NewJSONHandler(logged, nil))},
@@ -131,7 +131,7 @@ func TestAPanicOfTheOneWhoIsTold(t *testing.T) {
 	}
 }
 
-// lines are what is logged.
+// lines collects the log.
 type lines chan string
 
 func (l lines) Write(p []byte) (int, error) {
@@ -139,7 +139,7 @@ func (l lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A panic while a request of a process is served ends its connection, and not the host.
+// A panic while serving a request of a process ends its connection, not the host.
 func TestAPanicInTheAPI(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -35,7 +35,7 @@ func benchmarkInvoke(b *testing.B, kind runtime.Kind, callers int) {
 	b.ReportMetric(float64(b.N)/time.Since(began).Seconds(), "invocations/s")
 }
 
-// warm makes a host start as many processes as there are callers, or as it may.
+// warm makes a host start a process for each caller, up to its limit.
 func warm(b testing.TB, h *runtime.Host, callers int) {
 	b.Helper()
 	var wg sync.WaitGroup
@@ -58,7 +58,7 @@ func BenchmarkInvoke(b *testing.B) {
 	}
 }
 
-// BenchmarkCold is the time from Invoke to the answer of a process that has to be started for it.
+// BenchmarkCold measures an invocation for which a process must be started.
 func BenchmarkCold(b *testing.B) {
 	for _, kind := range []runtime.Kind{runtime.FC, runtime.Lambda} {
 		b.Run(kind.String(), func(b *testing.B) {
@@ -85,7 +85,7 @@ func BenchmarkCold(b *testing.B) {
 	}
 }
 
-// BenchmarkWarm is the time of an invocation that finds a process.
+// BenchmarkWarm measures an invocation that finds a process.
 func BenchmarkWarm(b *testing.B) {
 	for _, kind := range []runtime.Kind{runtime.FC, runtime.Lambda} {
 		b.Run(kind.String(), func(b *testing.B) {

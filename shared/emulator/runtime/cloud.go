@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// A cloud is what differs between the two runtimes.
+// A cloud holds the differences between the two runtimes.
 type cloud struct {
 	name     string
 	title    string
 	binary   string // in the folder of the code
-	variable string // says where the runtime API is
-	base     string // the API's paths begin with
-	posted   int    // status that answers of the function are taken with
-	unknown  int    // status for an id that is not under way
+	variable string // the variable with the address of the runtime API
+	base     string // prefix of the API's paths
+	posted   int    // status when an answer is accepted
+	unknown  int    // status for an id that is not in progress
 	timeout  time.Duration
 	retries  int
 	maxBody  int
@@ -26,7 +26,7 @@ type cloud struct {
 	account  string
 
 	env       func(in *instance) []string
-	trace     func() string // a fresh trace id, of a trace that is not sampled
+	trace     func() string // makes a trace id that is not sampled
 	headers   func(in *instance, c *call, b []byte) []byte
 	timedOut  func(in *instance, c *call) errorDocument
 	exited    func(in *instance, id, how string) errorDocument
@@ -73,7 +73,7 @@ func (d errorDocument) outcome(f Failure) outcome {
 	return outcome{payload: text, contentType: "application/json", failure: f}
 }
 
-// fcEnv is the environment of
+// fcEnv follows
 // https://www.alibabacloud.com/help/en/functioncompute/fc/user-guide/environment-variables.
 func fcEnv(in *instance) []string {
 	f := &in.pool.fn
@@ -92,8 +92,8 @@ func fcEnv(in *instance) []string {
 	}
 }
 
-// fcHeaders says about a delivery what the SDK reads. It gives up on an invocation whose deadline
-// or timeout is no integer.
+// fcHeaders returns the headers that the SDK reads. The SDK rejects an invocation whose deadline or
+// timeout is not an integer.
 func fcHeaders(in *instance, c *call, b []byte) []byte {
 	f := &in.pool.fn
 	b = appendHeader(b, "X-Fc-Request-Id", c.id)
@@ -126,14 +126,13 @@ func fcHeaders(in *instance, c *call, b []byte) []byte {
 	return b
 }
 
-// fcTrace is the context of a span as Jaeger writes it: trace, span, parent, flags.
+// fcTrace returns a span context in Jaeger's format: trace, span, parent, flags.
 func fcTrace() string {
 	id := randomHex(8)
 	return id + ":" + id + ":0:0"
 }
 
-// The error texts of FC are those of its help pages on errors of invocations; they carry no error
-// type.
+// FC's error texts are those of its help pages on invocation errors. They have no error type.
 
 func fcTimedOut(in *instance, _ *call) errorDocument {
 	return errorDocument{Message: fmt.Sprintf("Function time out after %v seconds (maxMemoryUsage: %s)",
@@ -154,7 +153,7 @@ func fcTooLarge(_, limit int) *Error {
 	return &Error{Code: TooLarge, Message: fmt.Sprintf("payload size exceeds maximum allowed size (%d bytes)", limit)}
 }
 
-// fcReport is the last line of the log that FC returns to whoever asks for it.
+// fcReport is the last line of the log that FC returns on request.
 func fcReport(r *Report) string {
 	return fmt.Sprintf("RequestId: %s, Duration: %s ms, Billed Duration: %d ms, Memory Size: %d MB, Max Memory "+
 		"Used: %s",
@@ -167,8 +166,7 @@ func milliseconds(d time.Duration) string {
 	return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 2, 64)
 }
 
-// lambdaEnv is the environment of
-// https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html.
+// lambdaEnv follows https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html.
 func lambdaEnv(in *instance) []string {
 	f := &in.pool.fn
 	out := []string{
@@ -199,7 +197,7 @@ func (f *Function) arn() string {
 	return "arn:aws:lambda:" + f.Region + ":" + f.Account + ":function:" + f.Name
 }
 
-// lambdaHeaders are those of https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.
+// lambdaHeaders follows https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.
 func lambdaHeaders(in *instance, c *call, b []byte) []byte {
 	b = appendHeader(b, "Lambda-Runtime-Aws-Request-Id", c.id)
 	b = appendHeader(b, "Lambda-Runtime-Deadline-Ms", strconv.FormatInt(c.deadline.UnixMilli(), 10))
@@ -213,7 +211,7 @@ func lambdaHeaders(in *instance, c *call, b []byte) []byte {
 	return b
 }
 
-// lambdaTrace is
+// lambdaTrace follows
 // https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader.
 func lambdaTrace() string {
 	return "Root=1-" + randomHex(4) + "-" + randomHex(12) + ";Parent=" + randomHex(8) + ";Sampled=0"
@@ -272,7 +270,7 @@ func lambdaReport(r *Report) string {
 	return line
 }
 
-// randomID returns an id that looks like the cloud's.
+// randomID returns an id in the cloud's format.
 func randomID(k Kind) string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails: crypto/rand ends the program instead

@@ -13,39 +13,39 @@ import (
 	"strings"
 )
 
-// A server speaks as much HTTP/1.1 as runtimes do with their API. With net/http's server, which
-// must be ready for anything, an invocation took the host twice as much of the processor.
+// A server implements the part of HTTP/1.1 that runtimes use. With net/http's server an invocation
+// takes twice the CPU time in the host.
 type server struct {
 	serve    func(*message) reply
-	admit    func(net.Conn) bool       // whether a connection is served
+	admit    func(net.Conn) bool       // reports whether a connection is served
 	limit    int                       // of a body
-	panicked func(v any, stack []byte) // is told of a panic of serve, which ends its connection only
+	panicked func(v any, stack []byte) // called after a panic of serve, which ends only its connection
 }
 
 // A message is one request to the API.
 type message struct {
 	method, path                            string
 	contentType, extensionName, extensionID string
-	httpParams                              string // of a function that fc.StartHttp started
+	httpParams                              string // of an HTTP function of FC
 	body                                    []byte
-	tooLong                                 bool   // the body; it was not read
+	tooLong                                 bool   // the body is over the limit and was not read
 	brokenType, brokenBody                  string // of the trailers
 	length                                  int64  // -1 if not announced
 	chunked, closing, continued             bool
 	err                                     error
-	isAlive                                 func() bool // whether whoever sent it still waits for the reply
+	isAlive                                 func() bool // reports whether the client still waits for the reply
 }
 
 // A reply is the answer to a message.
 type reply struct {
 	status int
-	header func([]byte) []byte // appends lines; may be nil
+	header func([]byte) []byte // appends header lines; may be nil
 	body   []byte
 	failed func() // called if the reply cannot be sent; may be nil
-	silent bool   // there is none: the connection ends
+	silent bool   // no reply: the connection ends
 }
 
-// run serves the connections of l until it is closed. The connections end with it.
+// run serves the connections of l until l is closed, and then closes them.
 func (s *server) run(l net.Listener, halt <-chan struct{}) {
 	for {
 		conn, err := l.Accept()
@@ -74,7 +74,7 @@ func (s *server) run(l net.Listener, halt <-chan struct{}) {
 	}
 }
 
-// converse answers the messages of one connection, one after the other.
+// converse answers the messages of one connection in order.
 func (s *server) converse(conn net.Conn) {
 	r := bufio.NewReaderSize(conn, 4<<10)
 	var out []byte
@@ -123,7 +123,7 @@ func appendHead(b []byte, a *reply, closing bool) []byte {
 	return append(b, "\r\n"...)
 }
 
-// appendHeader appends a line of a head. A value that could not stand in one line is left out.
+// appendHeader appends a header line. A value with a line break is left out.
 func appendHeader(b []byte, name, value string) []byte {
 	if !plainHeader(value) {
 		return b
@@ -134,10 +134,10 @@ func appendHeader(b []byte, name, value string) []byte {
 	return append(b, "\r\n"...)
 }
 
-// maxHead is what a head may have. aws-lambda-go sends up to 1 MiB of error in one header.
+// maxHead limits the head of a request. aws-lambda-go sends errors of up to 1 MiB in one header.
 const maxHead = 2 << 20
 
-var errHead = errors.New("the head of a request is no HTTP/1.1, or too long")
+var errHead = errors.New("the request head is invalid or too long; use HTTP/1.1")
 
 // read reads one message.
 func (s *server) read(r *bufio.Reader, w io.Writer) (*message, error) {
@@ -169,7 +169,7 @@ func (s *server) read(r *bufio.Reader, w io.Writer) (*message, error) {
 	return m, s.readBody(r, m)
 }
 
-// field takes a line of the head.
+// field handles a header line.
 func (m *message) field(name, value []byte) {
 	switch {
 	case is(name, "content-length"):
@@ -195,12 +195,12 @@ func (m *message) field(name, value []byte) {
 	case is(name, "lambda-extension-identifier"):
 		m.extensionID = string(value)
 	}
-	if m.chunked && m.length >= 0 { // RFC 9112, section 6.1: an attempt to smuggle
+	if m.chunked && m.length >= 0 { // RFC 9112, section 6.1: request smuggling
 		m.err = errHead
 	}
 }
 
-// trailer takes a line after a body.
+// trailer handles a line after a body.
 func (m *message) trailer(name, value []byte) {
 	switch {
 	case is(name, "lambda-runtime-function-error-type"):
@@ -210,12 +210,12 @@ func (m *message) trailer(name, value []byte) {
 	}
 }
 
-// is compares with a word in lower case.
+// is compares with a lower-case word, ignoring case.
 func is(b []byte, word string) bool {
 	return len(b) == len(word) && strings.EqualFold(string(b), word)
 }
 
-// readBody reads the body of a message, and no more of it than the limit.
+// readBody reads the body of a message, at most up to the limit.
 func (s *server) readBody(r *bufio.Reader, m *message) error {
 	if !m.chunked {
 		if m.length <= 0 {
@@ -241,7 +241,7 @@ func (s *server) readBody(r *bufio.Reader, m *message) error {
 	return readFields(r, &left, m.trailer)
 }
 
-// readFields reads lines of name and value until there is an empty one.
+// readFields reads lines of name and value up to an empty line.
 func readFields(r *bufio.Reader, left *int, take func(name, value []byte)) error {
 	for {
 		line, err := readLine(r, left)
@@ -259,7 +259,7 @@ func readFields(r *bufio.Reader, left *int, take func(name, value []byte)) error
 	}
 }
 
-// readLine reads a line, which is good until the next read, and counts it.
+// readLine reads and counts a line. The line is valid until the next read.
 func readLine(r *bufio.Reader, left *int) ([]byte, error) {
 	line, err := r.ReadSlice('\n')
 	if err == bufio.ErrBufferFull {

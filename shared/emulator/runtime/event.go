@@ -11,28 +11,28 @@ import (
 	"unicode/utf8"
 )
 
-// A Shape is the form in which an event source hands messages to a function.
+// A Shape is the format in which an event source sends messages to a function.
 type Shape string
 
-// The shapes, and where they exist.
+// The shapes and their event sources.
 const (
-	Direct     Shape = "direct"     // the message itself, as whoever calls Invoke sends it
+	Direct     Shape = "direct"     // the message itself, as a caller of Invoke sends it
 	SQS        Shape = "sqs"        // Lambda: a batch of an SQS queue
 	MNS        Shape = "mns"        // FC: a batch of an MNS queue
 	RocketMQ   Shape = "rocketmq"   // FC: a batch of a RocketMQ topic
 	CloudEvent Shape = "cloudevent" // EventBridge of either cloud
-	Timer      Shape = "timer"      // a time trigger of FC, a schedule of AWS EventBridge
+	Timer      Shape = "timer"      // a time trigger of FC, or a schedule of AWS EventBridge
 )
 
-// A Message is what an event carries.
+// A Message is the content of an event.
 type Message struct {
-	ID   string // the message's own, which is the same when it is delivered again. Empty is a fresh one
-	Body []byte // text, which is JSON but in a queue or a timer of FC; Direct takes any bytes, as far as the cloud does
+	ID   string // the id of the message, the same at every delivery. Empty means a new one
+	Body []byte // text for a queue or an FC timer; any bytes for Direct on FC; otherwise JSON
 }
 
-// Event returns messages as an event source hands them to a function, to be the payload of an
-// invocation. Queues take one message or more, the other shapes exactly one. An error says that the
-// function's cloud knows no such shape, or that it cannot hold the messages.
+// Event returns messages in the format of an event source, as the payload of an invocation. Queues
+// take one or more messages, the other shapes exactly one. It returns an error if the function's
+// cloud does not have the shape, or if the shape cannot hold the messages.
 func (h *Host) Event(function string, s Shape, messages ...Message) ([]byte, error) {
 	p, err := h.pool(function)
 	if err != nil {
@@ -44,12 +44,12 @@ func (h *Host) Event(function string, s Shape, messages ...Message) ([]byte, err
 		case s == Direct && p.fn.Kind == FC:
 		case s == SQS || s == MNS || s == RocketMQ || s == Timer && p.fn.Kind == FC:
 			if !utf8.Valid(m.Body) {
-				return nil, fmt.Errorf("runtime: message %d is no text, and an event of shape %s carries nothing else",
+				return nil, fmt.Errorf("runtime: message %d is not UTF-8 text; an event of shape %s carries only text",
 					i, s)
 			}
 		case !json.Valid(m.Body):
-			return nil, fmt.Errorf("runtime: message %d is not JSON, and an event of shape %s on %s carries "+
-				"nothing else", i, s, p.cloud.title)
+			return nil, fmt.Errorf("runtime: message %d is not JSON; an event of shape %s on %s carries "+
+				"only JSON", i, s, p.cloud.title)
 		}
 		if m.ID == "" {
 			messages[i].ID = h.o.NewID(p.fn.Kind)
@@ -58,7 +58,8 @@ func (h *Host) Event(function string, s Shape, messages ...Message) ([]byte, err
 	e := source{fn: &p.fn, now: p.now().UTC()}
 	batch := s == SQS || s == MNS || s == RocketMQ
 	if len(messages) == 0 || len(messages) > 1 && !batch {
-		return nil, fmt.Errorf("runtime: %d messages cannot be one event of shape %s", len(messages), s)
+		return nil, fmt.Errorf("runtime: %d messages do not fit one event of shape %s; give one message, or more "+
+			"for a queue", len(messages), s)
 	}
 	var event any
 	switch {
@@ -81,7 +82,7 @@ func (h *Host) Event(function string, s Shape, messages ...Message) ([]byte, err
 		rule := "arn:aws:events:" + p.fn.Region + ":" + p.fn.Account + ":rule/local-timer"
 		event = e.eventBridge(messages[0], "aws.events", "Scheduled Event", []string{rule})
 	default:
-		return nil, fmt.Errorf("runtime: %s has no events of shape %q", p.fn.Kind, s)
+		return nil, fmt.Errorf("runtime: unknown shape %q for %s", s, p.fn.Kind)
 	}
 	text, err := json.Marshal(event)
 	if err != nil {
@@ -96,12 +97,12 @@ type source struct {
 	now time.Time
 }
 
-// sqs is https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html.
+// sqs follows https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html.
 func (s source) sqs(messages []Message) any {
 	sent := strconv.FormatInt(s.now.UnixMilli(), 10)
 	records := make([]any, len(messages))
 	for i, m := range messages {
-		sum := md5.Sum(m.Body) // which SQS has in its messages
+		sum := md5.Sum(m.Body) // SQS messages contain it
 		records[i] = map[string]any{
 			"messageId": m.ID, "receiptHandle": "handle-" + m.ID, "body": string(m.Body),
 			"md5OfBody": hex.EncodeToString(sum[:]),
@@ -117,8 +118,7 @@ func (s source) sqs(messages []Message) any {
 	return map[string]any{"Records": records}
 }
 
-// list is a batch of an event stream of Alibaba Cloud's EventBridge, which MNS and RocketMQ
-// triggers are.
+// list returns a batch of an EventBridge event stream. MNS and RocketMQ triggers use that format.
 func (s source) list(messages []Message, one func(Message) any) any {
 	events := make([]any, len(messages))
 	for i, m := range messages {
@@ -127,7 +127,7 @@ func (s source) list(messages []Message, one func(Message) any) any {
 	return events
 }
 
-// cloudEvent is a CloudEvent 1.0 with EventBridge's attributes:
+// cloudEvent returns a CloudEvent 1.0 with EventBridge's attributes:
 // https://www.alibabacloud.com/help/en/eventbridge/user-guide/event-overview.
 func (s source) cloudEvent(id, from, kind string, data any) map[string]any {
 	at := s.now.Format("2006-01-02T15:04:05.000Z07:00")
@@ -140,7 +140,7 @@ func (s source) cloudEvent(id, from, kind string, data any) map[string]any {
 	}
 }
 
-// mns and rocketMQ are
+// mns and rocketMQ follow
 // https://www.alibabacloud.com/help/en/functioncompute/fc/formats-of-event-for-different-triggers.
 
 func (s source) mns(m Message) any {
@@ -156,7 +156,8 @@ func (s source) rocketMQ(m Message) any {
 	})
 }
 
-// eventBridge is https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html.
+// eventBridge follows
+// https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html.
 func (s source) eventBridge(m Message, from, kind string, resources []string) any {
 	return map[string]any{
 		"version": "0", "id": m.ID, "detail-type": kind, "source": from, "account": s.fn.Account,

@@ -95,7 +95,7 @@ func TestEventShapes(t *testing.T) {
 	}
 }
 
-// What is invoked directly is any bytes on FC.
+// A direct invocation on FC accepts any bytes.
 func TestAnyBytesAreAnEventOfFC(t *testing.T) {
 	h := runtime.RunT(t, runtime.Options{}, hello(t, runtime.FC))
 	for _, body := range []string{"", "no JSON", "\x00\xff"} {

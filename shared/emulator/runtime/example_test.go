@@ -9,7 +9,7 @@ import (
 	"chatconf/shared/emulator/runtime"
 )
 
-// A program serves a function as its trigger would, from the very file that is deployed.
+// A program serves a function as its trigger would, from the deployed zip file.
 func Example() {
 	host := runtime.New(runtime.Options{Log: runtime.WriteLines(os.Stderr)})
 	defer host.Close(context.Background())

@@ -1,6 +1,6 @@
 package runtime
 
-// What tests see of how a peer is checked.
+// Exported for the tests of checkPeer.
 var (
 	CheckPeer      = checkPeer
 	AskSocket      = askSocket

@@ -21,7 +21,7 @@ type Answer struct {
 	Body   []byte
 }
 
-// DecodeAnswer is what the HTTP door does with a function's answer.
+// DecodeAnswer decodes a function's answer as the HTTP endpoint does.
 func DecodeAnswer(k Kind, contentType string, payload []byte) (*Answer, error) {
 	a, err := decodeAnswer(k, contentType, payload)
 	if err != nil {
@@ -30,7 +30,7 @@ func DecodeAnswer(k Kind, contentType string, payload []byte) (*Answer, error) {
 	return &Answer{a.status, a.header, a.body}, nil
 }
 
-// ReadMessages reads requests as the runtime API does, until there are no more, and returns their
+// ReadMessages reads requests as the runtime API does, until none is left, and returns their
 // bodies.
 func ReadMessages(b []byte, limit int) (bodies [][]byte) {
 	s := server{limit: limit}
@@ -47,8 +47,8 @@ func ReadMessages(b []byte, limit int) (bodies [][]byte) {
 	}
 }
 
-// ServePanicking serves the runtime API's connections with a panic, of which told hears, until stop
-// is called.
+// ServePanicking serves the runtime API's connections with a panic, which it reports to told, until
+// stop is called.
 func ServePanicking(l net.Listener, told func(v any, stack []byte)) (stop func()) {
 	s, halt := server{admit: func(net.Conn) bool { return true }, serve: func(*message) reply { panic("planted") },
 		panicked: told}, make(chan struct{})
@@ -56,7 +56,7 @@ func ServePanicking(l net.Listener, told func(v any, stack []byte)) (stop func()
 	return func() { l.Close(); close(halt) }
 }
 
-// DecodeParams is what the HTTP door does with an HTTP function's x-fc-http-params.
+// DecodeParams decodes x-fc-http-params of an HTTP function as the HTTP endpoint does.
 func DecodeParams(params string) (*Answer, error) {
 	a, err := decodeParams(params, nil)
 	if err != nil {

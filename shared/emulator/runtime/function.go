@@ -12,7 +12,7 @@ import (
 	"chatconf/shared/secret"
 )
 
-// A Kind is a cloud's runtime.
+// A Kind names a cloud's runtime.
 type Kind int
 
 // The runtimes.
@@ -29,71 +29,73 @@ func (k Kind) String() string {
 	return fmt.Sprintf("Kind(%d)", int(k))
 }
 
-// ParseKind reads fc or lambda.
+// ParseKind parses fc or lambda.
 func ParseKind(s string) (Kind, error) {
 	for k, c := range clouds {
 		if c.name == s {
 			return k, nil
 		}
 	}
-	return 0, fmt.Errorf("runtime: %q is no runtime: fc or lambda", s)
+	return 0, fmt.Errorf("runtime: unknown runtime %q; use fc or lambda", s)
 }
 
-// A Function is a binary and how it is run. Name, Kind, and Dir or Zip must be given.
+// A Function is a binary and its configuration. Name, Kind, and either Dir or Zip are required.
 type Function struct {
 	Name string
 	Kind Kind
-	// Dir is the folder of the code, which processes run in. Zip is an archive of it, as it is
-	// deployed.
+	// Dir is the folder of the code and the working directory of processes. Zip is an archive of
+	// it, as it is deployed.
 	Dir, Zip string
-	// Binary is the program in that folder. Empty is what the cloud runs: main for FC, bootstrap
+	// Binary is the program in that folder. Empty means the cloud's name: main for FC, bootstrap
 	// for Lambda.
 	Binary string
-	// Handler is what the function is told that it is called. Empty is the binary.
+	// Handler is the handler name given to the function. Empty means Binary.
 	Handler string
-	// Env is the function's environment. Besides it a process gets what its cloud sets, GOMAXPROCS
-	// as its memory has it, and of this process no more than where programs, home, temporary files
-	// and root certificates are. Env can replace everything but the address of the runtime API.
+	// Env is the function's environment. A process also gets the variables of its cloud, GOMAXPROCS
+	// for its memory size, and from this process PATH, HOME, TMPDIR and the root certificates. Env
+	// may override all of them except the address of the runtime API.
 	Env Environment
-	// Memory is the size in MB that is told and reported; it is not a limit. Zero is 128.
+	// Memory is the size in MB that the function sees and that is reported. It is not a limit. Zero
+	// means 128.
 	Memory int
-	// Timeout is how long an invocation may take. Zero is the cloud's default: 3 s on Lambda, 60 s
-	// on FC.
+	// Timeout limits the duration of an invocation. Zero means the cloud's default: 3 s on Lambda,
+	// 60 s on FC.
 	Timeout time.Duration
-	// InitTimeout is how long a process has from its start, its initializer included, until it
-	// takes its first invocation. Zero is ten seconds.
+	// InitTimeout limits the time from the start of a process, its initializer included, until it
+	// asks for its first invocation. Zero means ten seconds.
 	InitTimeout time.Duration
-	// IdleTimeout is after what time without work a process is stopped. Zero is five minutes.
+	// IdleTimeout is the time without work after which a process is stopped. Zero means five
+	// minutes.
 	IdleTimeout time.Duration
-	// Limit is how many processes there may be. Zero is 16.
+	// Limit is the maximum number of processes. Zero means 16.
 	Limit int
-	// Concurrency is how many invocations one process is given at a time. Zero is one.
+	// Concurrency is the number of concurrent invocations per process. Zero means one.
 	Concurrency int
-	// Queue is how many invocations may wait while all processes are busy; the next one is
-	// throttled. Zero is 100, and less is none: then the limit throttles at once, as it does in the
-	// clouds.
+	// Queue is the number of invocations that may wait while all processes are busy; further ones
+	// are throttled. Zero means 100. A negative value means no queue: invocations over the limit
+	// are throttled at once, as in the clouds.
 	Queue int
-	// Retries is how often an asynchronous invocation that fails is tried again. Zero is the
-	// cloud's default: two times on Lambda, three on FC. Less is never.
+	// Retries is the number of retries of a failed asynchronous invocation. Zero means the cloud's
+	// default: two on Lambda, three on FC. A negative value means no retries.
 	Retries int
-	// Initializer and PreStop say that the function has these hooks configured, which exist on FC
-	// only.
+	// Initializer and PreStop enable these hooks of the function, which exist on FC only.
 	Initializer, PreStop bool
-	// FindHooks sets Initializer and PreStop to what the program registers with FC's SDK.
+	// FindHooks sets Initializer and PreStop from what the program registers with FC's SDK.
 	FindHooks bool
-	// Gateway makes HTTP go through an API Gateway HTTP API and not a function URL; on Lambda only.
+	// Gateway sends HTTP requests through an API Gateway HTTP API instead of a function URL. Lambda
+	// only.
 	Gateway bool
-	// MaxBody is what payloads and answers may have at most, in bytes. Zero is the cloud's limit.
+	// MaxBody limits payloads and answers, in bytes. Zero means the cloud's limit.
 	MaxBody int
-	// Region and Account are where the function is told that it is. Empty is made up.
+	// Region and Account are given to the function as its location. Empty means a made-up value.
 	Region, Account string
 	// Credentials are those of the function's role.
 	Credentials Credentials
 
-	http bool // it is started by fc.StartHttp
+	http bool // it uses fc.StartHttp
 }
 
-// An Environment is values by name, some of which may be secrets. It prints as a placeholder.
+// An Environment maps names to values, some of which may be secrets. It prints as a placeholder.
 type Environment map[string]string
 
 const environmentPlaceholder = "[environment]"
@@ -112,7 +114,7 @@ func (Environment) MarshalJSON() ([]byte, error) {
 	return []byte(`"` + environmentPlaceholder + `"`), nil
 }
 
-// Credentials are what a cloud gives a function to act with.
+// Credentials are the temporary credentials that a cloud gives a function.
 type Credentials struct {
 	secret.Hidden
 
@@ -121,26 +123,26 @@ type Credentials struct {
 	SecurityToken   string
 }
 
-// functionName is what both clouds take.
+// functionName is the pattern that both clouds accept.
 var functionName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`)
 
-// check refuses what is not a function, and fills in the defaults.
+// check validates a function and fills in the defaults.
 func (f *Function) check() error {
 	c := clouds[f.Kind]
 	switch {
 	case !functionName.MatchString(f.Name):
-		return errors.New("a name is 1 to 64 letters, digits, - and _, and starts with a letter or _")
+		return errors.New("invalid name; use 1 to 64 letters, digits, - or _, starting with a letter or _")
 	case c == nil:
-		return errors.New("the kind is neither FC nor Lambda")
+		return errors.New("unknown kind; use FC or Lambda")
 	case (f.Dir == "") == (f.Zip == ""):
-		return errors.New("either a folder or a zip file must be given")
+		return errors.New("set either Dir or Zip")
 	case (f.Initializer || f.PreStop || f.FindHooks) && f.Kind != FC:
-		return errors.New("initializer and pre-stop hooks exist on FC only")
+		return errors.New("initializer and pre-stop hooks need kind FC")
 	case f.Gateway && f.Kind != Lambda:
-		return errors.New("an API Gateway exists on Lambda only")
+		return errors.New("Gateway needs kind Lambda")
 	case f.Timeout < 0 || f.InitTimeout < 0 || f.IdleTimeout < 0 || f.Limit < 0 || f.Concurrency < 0 || f.Memory < 0 ||
 		f.MaxBody < 0:
-		return errors.New("a time, a limit or a size is negative")
+		return errors.New("a time, a limit or a size is negative; use 0 for its default")
 	}
 	setDefault(&f.Binary, c.binary)
 	setDefault(&f.Handler, f.Binary)
@@ -156,7 +158,7 @@ func (f *Function) check() error {
 	setDefault(&f.Region, c.region)
 	setDefault(&f.Account, c.account)
 	if !filepath.IsLocal(f.Binary) {
-		return fmt.Errorf("the binary %q is not in the folder of the code", f.Binary)
+		return fmt.Errorf("the binary %q is outside the folder of the code", f.Binary)
 	}
 	return nil
 }
@@ -168,9 +170,9 @@ func setDefault[T comparable](to *T, value T) {
 	}
 }
 
-// cores returns how many cores the function's memory is worth, rounded up: on Lambda a core is 1769
-// MB. A Go program takes what it is told by GOMAXPROCS, and with one where it has a share of one it
-// wastes nothing on looking for work.
+// cores returns the number of cores that the function's memory pays for, rounded up. On Lambda one
+// core is 1769 MB. With GOMAXPROCS=1 a Go program on part of a core wastes no time on looking for
+// work.
 func (f *Function) cores() int { return (f.Memory + 1768) / 1769 }
 
 func (f *Function) program() string { return filepath.Join(f.Dir, f.Binary) }

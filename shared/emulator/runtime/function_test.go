@@ -60,7 +60,7 @@ func TestFunctionsThatAreNone(t *testing.T) {
 		}},
 		{"a time that is negative", func(f *runtime.Function) { f.Timeout = -1 }},
 		{"a zip file that is not there", func(f *runtime.Function) { f.Dir, f.Zip = "", file+"x" }},
-		{"a zip file that is none", func(f *runtime.Function) { f.Dir, f.Zip = "", file }},
+		{"an invalid zip file", func(f *runtime.Function) { f.Dir, f.Zip = "", file }},
 	} {
 		f := good
 		f.Name = "other"
@@ -136,7 +136,7 @@ func archive(t *testing.T, entries ...entry) string {
 	return path
 }
 
-// liar returns an archive of a file of five bytes that says how large it is.
+// liar returns an archive with a file of five bytes and a false size.
 func liar(t *testing.T, size uint64) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -194,9 +194,9 @@ func TestZipFilesThatAreRefused(t *testing.T) {
 		entries    []entry
 	}{
 		{"a program that cannot be executed", "cannot be executed", []entry{{"bootstrap", 0o644, nil}}},
-		{"no program", "has no program", []entry{{"main", 0o755, nil}}},
-		{"a name that leads out", "leads out", []entry{program, {"../x", 0o644, nil}}},
-		{"a name from the root", "leads out", []entry{program, {"/x", 0o644, nil}}},
+		{"no program", "has no top-level program", []entry{{"main", 0o755, nil}}},
+		{"a name that leads out", "outside the archive", []entry{program, {"../x", 0o644, nil}}},
+		{"a name from the root", "outside the archive", []entry{program, {"/x", 0o644, nil}}},
 		{"a link", "neither a file nor a folder", []entry{program,
 			{"x", fs.ModeSymlink | 0o777, []byte("/etc/passwd")}}},
 		{"a file twice", "file exists", []entry{program, program}},
@@ -222,8 +222,8 @@ func TestZipFilesThatAreRefused(t *testing.T) {
 	}
 }
 
-// What a host that was killed had unpacked is removed by a later one, but nothing that may be in
-// use or is somebody else's.
+// A later host removes the files that a killed host unpacked, but no files that may be in use or
+// belong to others.
 func TestLeftoversAreRemoved(t *testing.T) {
 	switch stdruntime.GOOS {
 	case "darwin", "dragonfly", "freebsd", "linux", "netbsd", "openbsd":
@@ -299,7 +299,7 @@ func TestLeftoversAreRemoved(t *testing.T) {
 	}
 }
 
-// A test's view of RunT: what goes wrong goes to the test.
+// fakeT records the errors that RunT reports.
 type fakeT struct {
 	testing.TB
 	cleanup func()
@@ -319,7 +319,7 @@ func TestRunTFailsTheTest(t *testing.T) {
 	}
 	f.cleanup()
 	if len(f.said) != 2 || !strings.Contains(f.said[0], `function "x"`) ||
-		!strings.Contains(f.said[1], "closed already") {
+		!strings.Contains(f.said[1], "already closed") {
 		t.Errorf("said %q", f.said)
 	}
 }

@@ -22,7 +22,7 @@ import (
 	"chatconf/shared/emulator/runtime"
 )
 
-// kinds are the runtimes, which most tests try both.
+// kinds are the runtimes. Most tests run on both.
 var kinds = []runtime.Kind{runtime.FC, runtime.Lambda}
 
 func each(t *testing.T, do func(t *testing.T, kind runtime.Kind)) {
@@ -32,7 +32,7 @@ func each(t *testing.T, do func(t *testing.T, kind runtime.Kind)) {
 	}
 }
 
-// programs are the functions that tests run, built once, as they are deployed.
+// programs are the functions of the tests, built once, as for a deployment.
 var programs struct {
 	once sync.Once
 	dir  string
@@ -40,18 +40,18 @@ var programs struct {
 }
 
 func TestMain(m *testing.M) {
-	// this program is a function that leaves its work to another process
+	// this program is a function that lets another process ask for work
 	if task := os.Getenv("PUPPET"); task == "grandchild" || task == "stranger" {
 		leave(task)
 	} else if task == "ask" {
 		ask()
 		os.Exit(0)
 	}
-	if os.Getenv("PUPPET") != "" { // this program is a function, and its test speaks for it
+	if os.Getenv("PUPPET") != "" { // this program is a function; its test calls the API
 		fmt.Println("api " + os.Getenv("FC_RUNTIME_API") + os.Getenv("AWS_LAMBDA_RUNTIME_API"))
 		select {}
 	}
-	if dir := os.Getenv("HOST"); dir != "" { // this program is a host, which its test kills
+	if dir := os.Getenv("HOST"); dir != "" { // this program is a host that its test kills
 		h := runtime.New(runtime.Options{})
 		if err := h.Add(runtime.Function{Name: "hello", Kind: runtime.Lambda, Dir: dir}); err != nil {
 			panic(err)
@@ -70,8 +70,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// leave starts this program once more, to ask for work in place of its parent: a stranger in a
-// session of its own.
+// leave starts this program again, in its own session, to ask for work as a foreign process.
 func leave(task string) {
 	c := exec.Command(os.Args[0])
 	c.Env = append(os.Environ(), "PUPPET=ask")
@@ -96,7 +95,7 @@ func ask() {
 	fmt.Println(resp, err)
 }
 
-// build builds the programs and returns their folders' parent.
+// build builds the programs and returns the parent of their folders.
 func build(t testing.TB) string {
 	t.Helper()
 	programs.once.Do(func() {
@@ -105,7 +104,7 @@ func build(t testing.TB) string {
 			programs.err = fmt.Errorf("the programs' sources are %q: %w", sources, err)
 			return
 		}
-		// so that the test cache knows that results hang on them
+		// so that the test cache notices changes
 		for _, path := range append(sources, "../../../go.mod") {
 			if _, programs.err = os.ReadFile(path); programs.err != nil {
 				return
@@ -118,7 +117,8 @@ func build(t testing.TB) string {
 			"lambda": "bootstrap", "awssdk": "bootstrap"} {
 			cmd := exec.Command("go", "build", "-trimpath", "-tags", "lambda.norpc", "-ldflags", "-s -w",
 				"-o", filepath.Join(programs.dir, folder, binary), "./testdata/"+folder)
-			cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=") // not the flags of the test, such as -race
+			// without the flags of the test, such as -race
+			cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 			if out, err := cmd.CombinedOutput(); err != nil {
 				programs.err = fmt.Errorf("build %s: %w\n%s", folder, err, out)
 				return
@@ -131,7 +131,8 @@ func build(t testing.TB) string {
 	return programs.dir
 }
 
-// hello returns the function hello for a runtime, with an environment of names and values.
+// hello returns the function hello for a runtime, with environment variables as pairs of name and
+// value.
 func hello(t testing.TB, kind runtime.Kind, env ...string) runtime.Function {
 	t.Helper()
 	f := runtime.Function{Name: "hello", Kind: kind, Dir: filepath.Join(build(t), kind.String()),
@@ -153,7 +154,7 @@ func program(t testing.TB, folder, mode string) runtime.Function {
 		Env: map[string]string{"MODE": mode}}
 }
 
-// A clock is one that stands until a test moves it.
+// A clock stands still until a test moves it.
 type clock struct {
 	mu     sync.Mutex
 	now    time.Time
@@ -188,7 +189,7 @@ func (c *clock) AfterFunc(d time.Duration, do func()) func() bool {
 	}
 }
 
-// advance moves the clock and does what is due.
+// advance moves the clock and runs the timers that are due.
 func (c *clock) advance(d time.Duration) {
 	c.mu.Lock()
 	c.now = c.now.Add(d)
@@ -206,7 +207,7 @@ func (c *clock) advance(d time.Duration) {
 	}
 }
 
-// expect waits for somebody who waits until d from now, and moves the clock there.
+// expect waits for a timer that ends d from now, and moves the clock there.
 func (c *clock) expect(t testing.TB, d time.Duration) {
 	t.Helper()
 	eventually(t, "somebody waits for "+d.String(), func() bool {
@@ -236,7 +237,7 @@ func (j *journal) log(l runtime.Line) {
 	}
 }
 
-// of returns the texts of the lines of a request.
+// of returns the lines of a request.
 func (j *journal) of(id string) []string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -249,7 +250,7 @@ func (j *journal) of(id string) []string {
 	return out
 }
 
-// wait waits for a line that has a prefix, and returns the rest of it.
+// wait waits for a line with a prefix, and returns the rest of it.
 func (j *journal) wait(t testing.TB, prefix string) string {
 	t.Helper()
 	limit := time.After(10 * time.Second)
@@ -270,7 +271,7 @@ func (j *journal) wait(t testing.TB, prefix string) string {
 	}
 }
 
-// eventually waits until something is so.
+// eventually waits until a condition holds.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	for limit := time.Now().Add(10 * time.Second); !is(); stdruntime.Gosched() {
@@ -280,7 +281,7 @@ func eventually(t testing.TB, what string, is func() bool) {
 	}
 }
 
-// A gate is where functions wait that were told to.
+// A gate blocks functions until a test releases them.
 type gate struct {
 	t testing.TB
 	l net.Listener
@@ -301,7 +302,7 @@ func (g *gate) payload() []byte {
 	return []byte(fmt.Sprintf(`{"do":"wait","arg":%q}`, g.l.Addr()))
 }
 
-// arrived waits for a function, and returns its process and how to let it go on.
+// arrived waits for a function, and returns its process and a function that releases it.
 func (g *gate) arrived() (pid int, release func()) {
 	g.t.Helper()
 	conn, err := g.l.Accept()
@@ -319,10 +320,10 @@ func (g *gate) arrived() (pid int, release func()) {
 	return pid, func() { conn.Close() }
 }
 
-// alive reports whether a process is there.
+// alive reports whether a process exists.
 func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
 
-// invoke calls hello and fails the test if it is not called.
+// invoke calls hello and fails the test if the call is refused.
 func invoke(t testing.TB, h *runtime.Host, payload string) *runtime.Result {
 	t.Helper()
 	r, err := h.Invoke(t.Context(), "hello", runtime.Request{Payload: []byte(payload)})
@@ -332,7 +333,7 @@ func invoke(t testing.TB, h *runtime.Host, payload string) *runtime.Result {
 	return r
 }
 
-// about returns what hello says of its process.
+// about returns hello's description of its process.
 func about(t testing.TB, h *runtime.Host) (out struct {
 	PID   int
 	Dir   string
@@ -348,7 +349,7 @@ func about(t testing.TB, h *runtime.Host) (out struct {
 	return out
 }
 
-// A started is an invocation under way.
+// A started is an invocation in progress.
 type started struct {
 	t    testing.TB
 	done chan struct{}
@@ -365,7 +366,7 @@ func start(t testing.TB, ctx context.Context, h *runtime.Host, payload []byte) *
 	return s
 }
 
-// result waits for its end.
+// result waits for the end of the invocation.
 func (s *started) result() *runtime.Result {
 	s.t.Helper()
 	<-s.done
@@ -375,7 +376,7 @@ func (s *started) result() *runtime.Result {
 	return s.r
 }
 
-// document reads the cloud's error.
+// document parses the cloud's error.
 func document(t testing.TB, r *runtime.Result) (d struct {
 	ErrorMessage, ErrorType string
 	StackTrace              []any

@@ -17,9 +17,9 @@ import (
 	"unicode/utf8"
 )
 
-// HTTP returns the HTTP door of a function: its trigger on FC, its function URL or API Gateway on
-// Lambda. Every request is one invocation, whose payload is the request in the cloud's form, and
-// whose answer is the response.
+// HTTP returns the HTTP endpoint of a function: its trigger on FC, its function URL or API Gateway
+// on Lambda. Every request becomes one invocation. The payload is the request in the cloud's
+// format, and the answer becomes the response.
 func (h *Host) HTTP(name string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, err := h.pool(name)
@@ -31,8 +31,8 @@ func (h *Host) HTTP(name string) http.Handler {
 	})
 }
 
-// maxQuery is how many parameters a query may have. It is counted before they are read, which is
-// done for anybody; the clouds have limits in bytes, of which Function Compute's is 4 KiB.
+// maxQuery limits the parameters of a query. They are counted before parsing, because any client
+// can send them. The clouds limit bytes; Function Compute's limit is 4 KiB.
 const maxQuery = 1000
 
 func (p *pool) serveHTTP(w http.ResponseWriter, r *http.Request) {
@@ -47,7 +47,7 @@ func (p *pool) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err != nil {
-		http.Error(w, "the body cannot be read", http.StatusBadRequest)
+		http.Error(w, "cannot read the request body", http.StatusBadRequest)
 		return
 	}
 	id := p.host.o.NewID(p.fn.Kind)
@@ -58,7 +58,7 @@ func (p *pool) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err != nil {
-		return // the client went away
+		return // the client disconnected
 	}
 	if p.fn.Kind == FC {
 		w.Header().Set("X-Fc-Request-Id", id)
@@ -76,7 +76,8 @@ func (p *pool) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		a, err = decodeAnswer(p.fn.Kind, result.ContentType, result.Payload)
 	}
 	if err != nil {
-		p.host.o.Logger.Warn("a function's answer is no HTTP response", "function", p.fn.Name, "request", id, "err",
+		p.host.o.Logger.Warn("a function's response is not a valid HTTP response", "function", p.fn.Name, "request",
+			id, "err",
 			err)
 		p.failHTTP(w, Returned, nil)
 		return
@@ -84,8 +85,8 @@ func (p *pool) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	a.write(w, r.Method)
 }
 
-// invokeHTTP invokes the function with a request in the form that it reads. A function that says
-// only then which form that is has done nothing yet, and is invoked again.
+// invokeHTTP invokes the function with a request in its format. If the first answer shows that the
+// function expects the other format, it is invoked again; its handler was not called.
 func (p *pool) invokeHTTP(r *http.Request, body []byte, id string) (*Result, error) {
 	if !p.http.Load() {
 		result, err := p.host.Invoke(r.Context(), p.fn.Name, Request{RequestID: id, Payload: p.event(r, body, id)})
@@ -123,8 +124,8 @@ func (p *pool) refuseHTTP(w http.ResponseWriter, e *Error) {
 	writeError(w, status, "", string(text))
 }
 
-// failHTTP answers an invocation without an answer. FC shows the error document, AWS hides it. The
-// statuses of timeouts are assumed.
+// failHTTP answers for a failed invocation. FC shows the error document, AWS hides it. The statuses
+// of timeouts are assumed.
 func (p *pool) failHTTP(w http.ResponseWriter, f Failure, document []byte) {
 	status := http.StatusBadGateway
 	if f == TimedOut {
@@ -173,7 +174,7 @@ func (p *pool) event(r *http.Request, body []byte, id string) []byte {
 	return text
 }
 
-// An httpContext is what both clouds say of a request beside itself.
+// An httpContext describes a request in the events of both clouds.
 type httpContext struct {
 	Method    string `json:"method"`
 	Path      string `json:"path"`
@@ -182,7 +183,7 @@ type httpContext struct {
 	UserAgent string `json:"userAgent"`
 }
 
-// An fcEvent is
+// An fcEvent follows
 // https://www.alibabacloud.com/help/en/functioncompute/fc/http-trigger-invoking-function.
 type fcEvent struct {
 	Version         string            `json:"version"`
@@ -202,9 +203,9 @@ type fcEvent struct {
 	} `json:"requestContext"`
 }
 
-// fcEvent makes the event of FC. Header names are in net/http's canonical form, which is
-// documented, and there is no Host among them, which follows from it: the host is the domain name.
-// Here that is the host that the client asked for.
+// fcEvent makes the event of FC. Header names are in net/http's canonical form, as documented.
+// Therefore Host is not among them: the domain name is the host. Here it is the host that the
+// client asked for.
 func (p *pool) fcEvent(r *http.Request, body []byte, id string) *fcEvent {
 	e := &fcEvent{
 		Version: "v1", RawPath: rawPath(r), Headers: make(map[string]string, len(r.Header)),
@@ -225,9 +226,9 @@ func (p *pool) fcEvent(r *http.Request, body []byte, id string) *fcEvent {
 	return e
 }
 
-// A lambdaEvent is the payload format 2.0 of
-// https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html,
-// which function URLs have too.
+// A lambdaEvent is payload format 2.0 of
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html.
+// Function URLs use it too.
 type lambdaEvent struct {
 	Version               string            `json:"version"`
 	RouteKey              string            `json:"routeKey"`
@@ -278,7 +279,7 @@ func (p *pool) lambdaEvent(r *http.Request, body []byte, id string) *lambdaEvent
 	ip := sourceIP(r)
 	e.Headers["host"] = r.Host
 	e.Headers["x-forwarded-for"] = strings.TrimPrefix(e.Headers["x-forwarded-for"]+", "+ip, ", ")
-	// The gateway writes these two over what the client sent.
+	// The gateway overwrites these two.
 	e.Headers["x-forwarded-proto"] = "http"
 	if r.TLS != nil {
 		e.Headers["x-forwarded-proto"] = "https"
@@ -304,7 +305,7 @@ func (p *pool) lambdaEvent(r *http.Request, body []byte, id string) *lambdaEvent
 	return e
 }
 
-// rawPath returns the path as the client wrote it.
+// rawPath returns the path as the client sent it.
 func rawPath(r *http.Request) string {
 	if strings.HasPrefix(r.RequestURI, "/") {
 		path, _, _ := strings.Cut(r.RequestURI, "?")
@@ -312,11 +313,11 @@ func rawPath(r *http.Request) string {
 			return path
 		}
 	}
-	return r.URL.EscapedPath() // of a request that was rewritten on its way to us
+	return r.URL.EscapedPath() // the request was rewritten after it arrived
 }
 
-// joinQuery returns the parameters of a query, decoded, several values of one joined by commas.
-// What cannot be decoded is left out.
+// joinQuery returns the decoded parameters of a query. Several values of one parameter are joined
+// by commas. Invalid parameters are left out.
 func joinQuery(query string) map[string]string {
 	values, _ := url.ParseQuery(query)
 	out := make(map[string]string, len(values))
@@ -334,8 +335,8 @@ func sourceIP(r *http.Request) string {
 	return host
 }
 
-// encodeBody returns a body as it stands in an event. AWS takes forms for binary; that FC takes
-// them for text is assumed.
+// encodeBody returns a body as events contain it. AWS treats forms as binary; that FC treats them
+// as text is assumed.
 func encodeBody(k Kind, contentType string, body []byte) (text string, base64Encoded bool) {
 	if utf8.Valid(body) && isText(k, contentType) {
 		return string(body), false
@@ -360,7 +361,7 @@ func isText(k Kind, contentType string) bool {
 	return strings.HasPrefix(kind, "text/") || strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml")
 }
 
-// An answer is an HTTP response that a function gave.
+// An answer is an HTTP response of a function.
 type answer struct {
 	status int
 	header http.Header
@@ -379,13 +380,13 @@ func (a *answer) write(w http.ResponseWriter, method string) {
 	}
 }
 
-// streamType is the content type of a Lambda answer that is head, eight zero bytes, and body:
+// streamType is the content type of a streamed Lambda answer: head, eight zero bytes, body. See
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-response-streaming.html.
 const streamType = "application/vnd.awslambda.http-integration-response"
 
 var streamSeparator = make([]byte, 8)
 
-// A response is the structure that functions answer HTTP with.
+// A response is the structure of an HTTP answer.
 type response struct {
 	StatusCode      *json.Number                `json:"statusCode"`
 	Headers         map[string]*json.RawMessage `json:"headers"`
@@ -394,14 +395,14 @@ type response struct {
 	IsBase64Encoded bool                        `json:"isBase64Encoded"`
 }
 
-// decodeAnswer returns the HTTP response that a function's answer stands for. Valid JSON without a
-// statusCode is the body of a 200 of type application/json, a string without its quotes: so AWS
-// documents it; that FC does the same is assumed.
+// decodeAnswer converts a function's answer to an HTTP response. Valid JSON without a statusCode
+// becomes the body of a 200 with type application/json; a string loses its quotes. AWS documents
+// this; the same is assumed for FC.
 func decodeAnswer(k Kind, contentType string, payload []byte) (*answer, error) {
 	if k == Lambda && contentType == streamType {
 		head, body, ok := bytes.Cut(payload, streamSeparator)
 		if !ok {
-			return nil, errors.New("the stream has no end of its head")
+			return nil, errors.New("the streamed response has no separator after its head")
 		}
 		a, structured, err := decodeResponse(k, head)
 		if err == nil && !structured {
@@ -425,10 +426,10 @@ func decodeAnswer(k Kind, contentType string, payload []byte) (*answer, error) {
 	return a, nil
 }
 
-// decodeResponse decodes the structure, and reports whether it is one.
+// decodeResponse decodes the structure and reports whether the payload has it.
 func decodeResponse(k Kind, payload []byte) (a *answer, structured bool, err error) {
 	if !json.Valid(payload) {
-		return nil, false, errors.New("it is not JSON")
+		return nil, false, errors.New("the function's response is not JSON")
 	}
 	var probe struct {
 		StatusCode *json.RawMessage `json:"statusCode"`
@@ -442,7 +443,7 @@ func decodeResponse(k Kind, payload []byte) (a *answer, structured bool, err err
 	}
 	a = &answer{header: make(http.Header, len(r.Headers)+1)}
 	if a.status, err = strconv.Atoi(r.StatusCode.String()); err != nil || a.status < 200 || a.status > 599 {
-		return nil, false, fmt.Errorf("the status code %q is none", r.StatusCode.String())
+		return nil, false, fmt.Errorf("invalid status code %q; use 200 to 599", r.StatusCode.String())
 	}
 	if err := a.setHeaders(r.Headers); err != nil {
 		return nil, false, err
@@ -451,7 +452,7 @@ func decodeResponse(k Kind, payload []byte) (a *answer, structured bool, err err
 		if !plainHeader(cookie) {
 			return nil, false, errors.New("a cookie has a line break or a control character")
 		}
-		if k == Lambda { // FC knows no cookies beside headers
+		if k == Lambda { // FC has no cookies field
 			a.header.Add("Set-Cookie", cookie)
 		}
 	}
@@ -467,13 +468,13 @@ func decodeResponse(k Kind, payload []byte) (a *answer, structured bool, err err
 	return a, true, nil
 }
 
-// connectionHeaders are about the way from the function to its cloud, and end there.
+// connectionHeaders apply to the connection between function and cloud, and are removed.
 var connectionHeaders = map[string]bool{
 	"Connection": true, "Content-Length": true, "Keep-Alive": true, "Te": true, "Trailer": true,
 	"Transfer-Encoding": true, "Upgrade": true,
 }
 
-// setHeaders takes the headers of a response: strings, numbers and booleans.
+// setHeaders sets the headers of a response: strings, numbers and booleans.
 func (a *answer) setHeaders(headers map[string]*json.RawMessage) error {
 	for name, raw := range headers {
 		if raw == nil { // null
@@ -486,7 +487,7 @@ func (a *answer) setHeaders(headers map[string]*json.RawMessage) error {
 				return err
 			}
 		case '{', '[':
-			return fmt.Errorf("the header %s is no string", name)
+			return fmt.Errorf("the value of header %s is not a string", name)
 		}
 		if err := a.addHeader(name, value); err != nil {
 			return err
@@ -495,10 +496,10 @@ func (a *answer) setHeaders(headers map[string]*json.RawMessage) error {
 	return nil
 }
 
-// addHeader adds one value of a header that a function set.
+// addHeader adds one header value that a function set.
 func (a *answer) addHeader(name, value string) error {
 	if !isToken(name) {
-		return fmt.Errorf("%q is no name of a header", name)
+		return fmt.Errorf("invalid header name %q", name)
 	}
 	if !plainHeader(value) {
 		return fmt.Errorf("the header %s has a line break or a control character", name)
@@ -509,7 +510,7 @@ func (a *answer) addHeader(name, value string) error {
 	return nil
 }
 
-// isToken reports whether s can be the name of a header, RFC 9110, section 5.6.2.
+// isToken reports whether s is a valid header name, RFC 9110, section 5.6.2.
 func isToken(s string) bool {
 	for i := range len(s) {
 		c := s[i]

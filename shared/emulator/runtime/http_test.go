@@ -18,7 +18,7 @@ import (
 	"chatconf/shared/emulator/runtime"
 )
 
-// event returns the event that hello got for a request, as JSON in order.
+// event returns the event that hello received for a request, as JSON with sorted keys.
 func event(t *testing.T, h *runtime.Host, r *http.Request) map[string]any {
 	t.Helper()
 	r.URL.Path, r.URL.RawPath = "/event", ""
@@ -99,7 +99,7 @@ func TestTheEventOfLambda(t *testing.T) {
 	}
 }
 
-// A query of very many parameters is not read.
+// A query with very many parameters is not parsed.
 func TestAQueryOfVeryManyParameters(t *testing.T) {
 	each(t, func(t *testing.T, kind runtime.Kind) {
 		h := runtime.RunT(t, runtime.Options{}, hello(t, kind))
@@ -119,7 +119,7 @@ func TestAQueryOfVeryManyParameters(t *testing.T) {
 	})
 }
 
-// What the clouds' gateways write themselves a client cannot write for them.
+// A client cannot set the headers that the clouds' gateways write.
 func TestAClientCannotSayHowItCame(t *testing.T) {
 	h := runtime.RunT(t, runtime.Options{}, hello(t, runtime.Lambda))
 	r := request("", "text/plain")
@@ -179,8 +179,8 @@ func TestPathsAreAsTheClientWroteThem(t *testing.T) {
 	each(t, func(t *testing.T, kind runtime.Kind) {
 		h := runtime.RunT(t, runtime.Options{}, hello(t, kind))
 		for _, test := range []struct{ uri, stripped, want string }{
-			{"/%65vent", "", "/%65vent"},         // which is another spelling of /event
-			{"/hello/event", "/event", "/event"}, // a front door took the first part away
+			{"/%65vent", "", "/%65vent"},         // another encoding of /event
+			{"/hello/event", "/event", "/event"}, // a proxy removed the first segment
 		} {
 			r := httptest.NewRequest("GET", test.uri, nil)
 			if test.stripped != "" {
@@ -196,7 +196,7 @@ func TestPathsAreAsTheClientWroteThem(t *testing.T) {
 	})
 }
 
-// serve sends a body that hello answers with.
+// serve sends a body and returns hello's response.
 func serve(h *runtime.Host, method, path, answer string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest(method, path, strings.NewReader(answer))
@@ -215,7 +215,7 @@ func TestAnswersOverHTTP(t *testing.T) {
 			w.Header().Get("Content-Type") != "text/plain" {
 			t.Errorf("answer = %d %v %s", w.Code, w.Header(), w.Body)
 		}
-		var want []string // FC knows no cookies
+		var want []string // FC has no cookies field
 		id := "X-Fc-Request-Id"
 		if kind == runtime.Lambda {
 			want, id = []string{"a=b; Secure", "c=d"}, "X-Amzn-Requestid"
@@ -357,7 +357,7 @@ func TestWhatAnswersMean(t *testing.T) {
 		{"a stream whose head is wrong", stream, "{\x00\x00\x00\x00\x00\x00\x00\x00", 0, "", nil},
 		{"nothing", "", ``, 0, "", nil},
 		{"what is not JSON", "", `hello`, 0, "", nil},
-		{"a status that is none", "", `{"statusCode":99}`, 0, "", nil},
+		{"an invalid status", "", `{"statusCode":99}`, 0, "", nil},
 		{"a status of no end", "", `{"statusCode":101}`, 0, "", nil},
 		{"a large status", "", `{"statusCode":600}`, 0, "", nil},
 		{"a broken status", "", `{"statusCode":200.5}`, 0, "", nil},
@@ -382,8 +382,8 @@ func TestWhatAnswersMean(t *testing.T) {
 	}
 }
 
-// Whatever a function answers, what becomes of it is a response that can be sent, and means the
-// same when it is said again.
+// Any answer of a function becomes a response that can be sent, and that decodes to the same
+// response again.
 func FuzzAnswer(f *testing.F) {
 	const stream = "application/vnd.awslambda.http-integration-response"
 	for _, seed := range []string{
@@ -433,7 +433,7 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// Whatever a process sends, no body is longer than the limit, and nothing breaks.
+// For any bytes from a process, no body is over the limit, and the host does not fail.
 func FuzzMessages(f *testing.F) {
 	for _, seed := range []string{
 		"POST /x HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}GET /y HTTP/1.1\r\n\r\n",

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// An instance is one process of a function and the runtime API that it speaks to.
+// An instance is one process of a function, with its runtime API.
 type instance struct {
 	pool   *pool
 	id     string
 	began  time.Time
-	work   chan *call    // assigned, to be taken by the process
-	gone   chan struct{} // closed when the process is dead and everything of it is settled
-	halt   chan struct{} // closed when the process is dead: nothing more is handed out
+	work   chan *call    // assigned calls for the process
+	gone   chan struct{} // closed when the process is dead and all its calls are settled
+	halt   chan struct{} // closed when the process is dead: no more deliveries
 	output output
 	memory memory
 
@@ -26,26 +26,26 @@ type instance struct {
 
 	// Guarded by the pool's mutex.
 	ready    bool
-	stopping bool // nothing more is assigned
+	stopping bool // no more calls are assigned
 	dead     bool
-	doomed   bool // to be killed as soon as there is a process
-	listed   bool // among the pool's free
+	doomed   bool // kill the process as soon as it exists
+	listed   bool // it is in pool.free
 	slots    int  // calls that can be assigned now
-	asked    int  // for work, by a Lambda process that has as many calls as it may
-	// calls that came back because nobody heard them; an FC process has their slots again when it
-	// asks
+	asked    int  // polls of a Lambda process that already has its maximum of calls
+	// calls that came back from dead connections. An FC process frees their slots when it asks
+	// again.
 	unheard    int
-	polls      int           // how often it asked for work
-	waiting    int           // connections on which it asked and was not given any, dead ones included
-	ending     int           // calls that it answered without having asked for more
+	polls      int           // number of times it asked for work
+	waiting    int           // connections that asked and got no call, dead ones included
+	ending     int           // calls that it answered without asking again yet
 	overtime   []func() bool // stop the timers of those calls
 	flight     map[string]*call
-	initDone   time.Duration // from start to ready; told once
+	initDone   time.Duration // from start to ready; reported once
 	idleSince  time.Time
 	initCall   *call
-	initError  *outcome // what the process said about its failure to start
+	initError  *outcome // the init error that the process reported
 	registered bool
-	expired    bool // it was sent SIGTERM because a call timed out
+	expired    bool // it received SIGTERM because a call timed out
 	stopInit   func() bool
 }
 
@@ -54,7 +54,7 @@ func newInstance(p *pool) *instance {
 	rand.Read(id[:])
 	in := &instance{
 		pool: p, id: hex.EncodeToString(id[:]), began: p.now(),
-		work: make(chan *call, p.fn.Concurrency+2), // and a hook
+		work: make(chan *call, p.fn.Concurrency+2), // one more for a hook
 		gone: make(chan struct{}), halt: make(chan struct{}),
 		flight: map[string]*call{},
 	}
@@ -62,17 +62,17 @@ func newInstance(p *pool) *instance {
 	return in
 }
 
-// run starts the process, serves it, and settles everything when it is dead.
+// run starts the process, serves it, and settles its calls when it is dead.
 func (in *instance) run() {
 	how, err := in.start()
 	if err != nil {
-		in.pool.host.o.Logger.Error("a function's process cannot be started", "function", in.pool.fn.Name, "err", err)
+		in.pool.host.o.Logger.Error("cannot start a function's process", "function", in.pool.fn.Name, "err", err)
 		how = err.Error()
 	}
 	in.settle(how)
 }
 
-// start runs the process to its end, and returns how it ended.
+// start runs the process until it ends, and returns how it ended.
 func (in *instance) start() (how string, err error) {
 	p := in.pool
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -103,13 +103,13 @@ func (in *instance) start() (how string, err error) {
 	return how, nil
 }
 
-// errUnknownPeer is that the system does not say which process a connection is of.
-var errUnknownPeer = errors.New("which process it is of is not known")
+// errUnknownPeer means that the system does not identify the process behind a connection.
+var errUnknownPeer = errors.New("the process behind the connection is unknown")
 
-// admit reports whether a connection to the API is of the process, or of one that it started. Any
-// other process on this machine could take invocations, with the credentials that come with them,
-// and answer them. Where the system does not say whose a connection is, it is served; then nothing
-// keeps other processes away but that they do not know the port.
+// admit reports whether a connection to the API belongs to the process or one of its children. Any
+// other process could take invocations, with their credentials, and answer them. If the system
+// cannot identify the process, the connection is served; then only the unknown port number protects
+// the API.
 func (in *instance) admit(conn net.Conn) bool {
 	o := &in.pool.host.o
 	if o.anyPeer {
@@ -118,7 +118,7 @@ func (in *instance) admit(conn net.Conn) bool {
 	err := checkPeer(conn, in.proc.pid)
 	if errors.Is(err, errUnknownPeer) {
 		in.pool.host.unchecked.Do(func() {
-			o.Logger.Warn("which processes speak to runtime APIs is not checked on this system", "err", err)
+			o.Logger.Warn("this system does not identify the processes that connect to runtime APIs", "err", err)
 		})
 		return true
 	}
@@ -129,8 +129,8 @@ func (in *instance) admit(conn net.Conn) bool {
 	return err == nil
 }
 
-// environment is that of the process: little of ours, what the cloud sets, what the function wants,
-// and the API's address.
+// environment returns the environment of the process: a few of our variables, the cloud's, the
+// function's, and the address of the API.
 func (in *instance) environment(addr string) []string {
 	var env []string
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR"} {
@@ -143,12 +143,12 @@ func (in *instance) environment(addr string) []string {
 	for name, value := range in.pool.fn.Env {
 		env = append(env, name+"="+value)
 	}
-	return append(env, in.pool.cloud.variable+"="+addr) // of two values of a name os/exec takes the last
+	return append(env, in.pool.cloud.variable+"="+addr) // os/exec uses the last of two values
 }
 
-// settle is called when the process is dead. What it had taken fails, what it had not goes to
-// another, and if it never was ready the call that waits longest fails for it: so a function that
-// cannot start fails each call once.
+// settle is called when the process is dead. Calls that it took fail; the others go to other
+// processes. If the process never was ready, the call that has waited longest fails. So a function
+// that cannot start fails each call once.
 func (in *instance) settle(how string) {
 	p := in.pool
 	p.mu.Lock()
@@ -187,7 +187,7 @@ func (in *instance) settle(how string) {
 	close(in.gone)
 }
 
-// initTimedOut ends a process that did not become ready.
+// initTimedOut kills a process that did not become ready in time.
 func (in *instance) initTimedOut() {
 	in.pool.mu.Lock()
 	defer in.pool.unlock()
@@ -200,7 +200,7 @@ func (in *instance) initTimedOut() {
 	in.killLocked()
 }
 
-// assignLocked gives a call to the instance, which has a slot.
+// assignLocked assigns a call to the instance, which must have a free slot.
 func (in *instance) assignLocked(c *call) {
 	in.slots--
 	if in.slots == 0 {
@@ -232,14 +232,13 @@ func (in *instance) polled() {
 			in.readyLocked()
 		}
 	}
-	if p.fn.Kind == Lambda { // it asks when it is done with what it had
+	if p.fn.Kind == Lambda { // it asks again when its calls are finished
 		in.asked++
 		in.grantLocked()
 	}
 }
 
-// grantLocked lets a Lambda process that asked for work have some, if it does not have as much as
-// it may.
+// grantLocked frees a slot for a Lambda process that asked for work and is below its maximum.
 func (in *instance) grantLocked() {
 	if in.asked == 0 || in.slots+len(in.flight) >= in.pool.fn.Concurrency {
 		return
@@ -256,7 +255,7 @@ func (in *instance) grantLocked() {
 	in.pool.offerLocked(in)
 }
 
-// endingLocked counts what was answered, and what comes after it.
+// endingLocked updates the counts after an answer.
 func (in *instance) endingLocked(n int) {
 	if !in.stopping {
 		in.ending += n
@@ -264,7 +263,7 @@ func (in *instance) endingLocked(n int) {
 	}
 }
 
-// readyLocked makes the instance one that can be given work.
+// readyLocked marks the instance as able to take calls.
 func (in *instance) readyLocked() {
 	p := in.pool
 	if in.stopping {
@@ -274,14 +273,14 @@ func (in *instance) readyLocked() {
 	p.fresh--
 	in.stopInit()
 	in.initDone = p.now().Sub(in.began)
-	if p.fn.Kind == FC { // it asks for more while it works, so it is us who count
+	if p.fn.Kind == FC { // it polls while it works, so the host counts
 		in.slots = p.fn.Concurrency
 		p.offerLocked(in)
 	}
 }
 
-// deliver marks a call as taken by the process; false means that it must not be handed out any
-// more.
+// deliver marks a call as taken by the process. It returns false if the call must not be delivered
+// any more.
 func (in *instance) deliver(c *call) bool {
 	in.output.begin(c)
 	p := in.pool
@@ -305,24 +304,24 @@ func (in *instance) deliver(c *call) bool {
 	return true
 }
 
-// takeBack takes back a call that was handed to a connection that is dead: the process did not get
-// it. The next connection on which it asked may, or if there is none another process. A process
-// that then does not ask again has as long as for its start.
+// takeBack takes back a call that was sent to a dead connection: the process did not receive it.
+// The call goes to the next connection on which the process asked, or else to another process. A
+// process that does not ask again is stopped after its init timeout.
 func (in *instance) takeBack(c *call) {
 	in.output.end(c)
 	p := in.pool
 	p.mu.Lock()
 	defer p.unlock()
-	if in.dead || c.finished { // settle has seen to it
+	if in.dead || c.finished { // settle did it
 		return
 	}
 	if c.stopTimer != nil {
 		c.stopTimer()
 	}
 	c.stopTimer, c.delivered, c.deadline = nil, time.Time{}, time.Time{}
-	if in.waiting > 0 || c.hook != invocation { // a hook is for this process alone
-		in.asked = max(in.asked-1, 0) // that of the connection that is dead
-		in.work <- c                  // which has room for what came from there
+	if in.waiting > 0 || c.hook != invocation { // a hook belongs to this process
+		in.asked = max(in.asked-1, 0) // that of the dead connection
+		in.work <- c                  // it has room for the call that came from it
 		return
 	}
 	delete(in.flight, c.id)
@@ -333,22 +332,22 @@ func (in *instance) takeBack(c *call) {
 		p.mu.Lock()
 		defer p.unlock()
 		if in.polls == polls && !in.dead {
-			p.host.o.Logger.Warn("a function's process does not ask for work any more and is stopped", "function",
+			p.host.o.Logger.Warn("a function's process stopped asking for work and is killed", "function",
 				p.fn.Name, "instance", in.id)
 			in.killLocked()
 		}
 	})
 }
 
-// heard counts that a connection waits no more.
+// heard counts a connection that stopped waiting.
 func (in *instance) heard() {
 	in.pool.mu.Lock()
 	in.waiting--
 	in.pool.mu.Unlock()
 }
 
-// timedOut fails a call at its deadline, and kills the process, as both clouds do. A Lambda process
-// is killed then also if it answered and is not done.
+// timedOut fails a call at its deadline and kills the process, as both clouds do. A Lambda process
+// is also killed if it answered and has not finished.
 func (in *instance) timedOut(c *call) {
 	in.output.end(c)
 	p := in.pool
@@ -360,8 +359,8 @@ func (in *instance) timedOut(c *call) {
 	p.unlock()
 }
 
-// expireLocked ends the process after a timeout. A Lambda process that registered an extension is
-// sent SIGTERM, and has the grace period.
+// expireLocked ends the process after a timeout. A Lambda process with an extension receives
+// SIGTERM and has the grace period.
 func (in *instance) expireLocked() {
 	if !in.registered || in.stopping || in.dead {
 		in.killLocked()
@@ -377,8 +376,7 @@ func (in *instance) expireLocked() {
 	})
 }
 
-// killLocked ends the process without further ado. One that was not ready is left to settle, which
-// fails a call for it.
+// killLocked kills the process at once. If the process was not ready, settle fails a call for it.
 func (in *instance) killLocked() {
 	in.doomed = true
 	if in.proc != nil && !in.dead {
@@ -389,8 +387,8 @@ func (in *instance) killLocked() {
 	}
 }
 
-// complete ends a call with what the process said about it. It returns false if the call is not
-// under way.
+// complete ends a call with the answer of the process. It returns false if the call is not in
+// progress.
 func (in *instance) complete(c *call, o outcome) bool {
 	in.output.end(c)
 	p := in.pool
@@ -415,8 +413,7 @@ func (in *instance) complete(c *call, o outcome) bool {
 	return first
 }
 
-// taken returns the call of an id that the process took and did not answer yet, nil if there is
-// none.
+// taken returns the call with this id that the process took and has not answered, or nil.
 func (in *instance) taken(id string) *call {
 	in.pool.mu.Lock()
 	defer in.pool.unlock()
@@ -426,7 +423,7 @@ func (in *instance) taken(id string) *call {
 	return nil
 }
 
-// reportLocked says how a call went.
+// reportLocked makes the report of a call.
 func (in *instance) reportLocked(c *call, f Failure) Report {
 	p := in.pool
 	r := Report{
@@ -440,7 +437,7 @@ func (in *instance) reportLocked(c *call, f Failure) Report {
 	return r
 }
 
-// retireLocked keeps further calls away from the instance.
+// retireLocked stops further assignments to the instance.
 func (in *instance) retireLocked() {
 	if in.stopping {
 		return
@@ -460,9 +457,9 @@ func (in *instance) retireLocked() {
 
 var errGrace = errors.New("the grace period is over")
 
-// stop ends the process as its cloud does: on FC a pre-stop hook, if there is one, and SIGTERM; on
-// Lambda SIGTERM if the process registered an extension; each has a grace period, and what is left
-// is killed. When ctx ends that is at once.
+// stop ends the process as its cloud does. On FC it calls the pre-stop hook, if any, and sends
+// SIGTERM. On Lambda it sends SIGTERM if the process registered an extension. Each step has a grace
+// period; then the process is killed. When ctx ends, it is killed at once.
 func (in *instance) stop(ctx context.Context) {
 	p := in.pool
 	p.mu.Lock()
@@ -484,7 +481,7 @@ func (in *instance) stop(ctx context.Context) {
 	<-in.gone
 }
 
-// preStop calls the hook and waits for its end.
+// preStop calls the hook and waits until it ends.
 func (in *instance) preStop(ctx context.Context) {
 	p := in.pool
 	c := &call{id: p.host.o.NewID(FC), hook: preStop, done: make(chan struct{})}
@@ -499,7 +496,7 @@ func (in *instance) preStop(ctx context.Context) {
 	in.wait(ctx, c.done)
 }
 
-// wait waits for an event of the process for as long as the grace period.
+// wait waits for an event of the process, at most the grace period.
 func (in *instance) wait(ctx context.Context, done <-chan struct{}) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -8,75 +8,73 @@ import (
 	"time"
 )
 
-// A Request is what a function is invoked with.
+// A Request holds the input of an invocation.
 type Request struct {
 	Payload []byte
-	// RequestID is the id of the invocation. Empty is a fresh one. Of two with the same id under
-	// way the second is refused.
+	// RequestID is the id of the invocation. Empty means a new one. An id that is in progress is
+	// refused.
 	RequestID string
-	// ClientContext is JSON that a caller passes to a Lambda function beside the payload.
+	// ClientContext is JSON that a caller sends to a Lambda function with the payload.
 	ClientContext string
-	// TraceID is passed on as the cloud's tracing header. Empty is a fresh one, of a trace that
-	// is not sampled.
+	// TraceID is sent as the cloud's tracing header. Empty means a new one that is not sampled.
 	TraceID string
 
-	httpParams string // of a request to a function that fc.StartHttp started
+	httpParams string // of a request to an HTTP function of FC
 }
 
-// A Result is how an invocation ended.
+// A Result is the outcome of an invocation.
 type Result struct {
 	RequestID string
-	// Payload is the answer of the function. If there is a Failure it is the cloud's error
-	// document.
+	// Payload is the answer of the function, or the cloud's error document if there is a Failure.
 	Payload     []byte
-	ContentType string // as the function said it, on Lambda
+	ContentType string // set by the function, on Lambda
 	Failure     Failure
-	Log         []byte // what the function printed meanwhile, at most its last 64 KiB
+	Log         []byte // output during the invocation, at most the last 64 KiB
 	Report      Report
 
-	httpParams string // of an answer of such a function
+	httpParams string // of an answer of an HTTP function of FC
 }
 
-// A Failure is why an invocation has no answer.
+// A Failure is the reason why an invocation has no answer.
 type Failure string
 
-// The failures. The clouds invoke again after each of them if the invocation was asynchronous.
+// The failures. The clouds retry an asynchronous invocation after each of them.
 const (
-	Answered    Failure = ""          // none
+	Answered    Failure = ""          // no failure
 	Returned    Failure = "error"     // the function returned an error, or panicked
 	TimedOut    Failure = "timeout"   // the function was killed at its deadline
-	Exited      Failure = "exit"      // its process ended before it answered
-	InitFailed  Failure = "init"      // its process did not come so far as to take the invocation
-	BodyTooLong Failure = "too large" // the answer was
+	Exited      Failure = "exit"      // the process ended before it answered
+	InitFailed  Failure = "init"      // the process failed before it took the invocation
+	BodyTooLong Failure = "too large" // the answer is too long
 )
 
-// A Report is what a cloud says about an invocation when it is over.
+// A Report is a cloud's report at the end of an invocation.
 type Report struct {
 	Function  string
 	RequestID string
 	Instance  string
 	Start     time.Time
-	Duration  time.Duration // from the process taking the invocation to its answer
+	Duration  time.Duration // from the start of the invocation in the process to its answer
 	Billed    time.Duration // Duration in whole milliseconds, rounded up
-	Init      time.Duration // start of the process until it was ready, if this was its first invocation
+	Init      time.Duration // from the start of the process until it was ready; zero after its first invocation
 	Memory    int           // the configured size in MB
-	MaxMemory int64         // the most that the process had resident so far, in bytes; zero if unknown
+	MaxMemory int64         // the peak resident memory of the process in bytes; zero if unknown
 	Failure   Failure
 }
 
-// A Code says why an invocation was refused.
+// A Code is the reason why an invocation was refused.
 type Code string
 
 // The reasons.
 const (
 	NotFound   Code = "NotFound"   // no such function
-	Throttled  Code = "Throttled"  // the limit is reached and the queue is full
-	TooLarge   Code = "TooLarge"   // the payload
+	Throttled  Code = "Throttled"  // the process limit is reached and the queue is full
+	TooLarge   Code = "TooLarge"   // the payload is too large
 	BadRequest Code = "BadRequest" // the payload is not JSON, on Lambda; or the request id is in use
-	Closed     Code = "Closed"     // the host is being closed
+	Closed     Code = "Closed"     // the host is closed
 )
 
-// An Error is the refusal of an invocation: the function was not called.
+// An Error reports a refused invocation. The function was not called.
 type Error struct {
 	Code    Code
 	Message string
@@ -85,7 +83,7 @@ type Error struct {
 // Error returns the code and the message.
 func (e *Error) Error() string { return fmt.Sprintf("runtime: %s: %s", e.Code, e.Message) }
 
-// Status returns the HTTP status that both clouds give a refusal.
+// Status returns the HTTP status that both clouds use for the refusal.
 func (e *Error) Status() int {
 	switch e.Code {
 	case NotFound:
@@ -101,9 +99,9 @@ func (e *Error) Status() int {
 	}
 }
 
-// Invoke calls a function and waits for its end. An *Error says that the function was not called.
-// When ctx ends Invoke returns at once; the function goes on, as it does in the clouds, unless it
-// was not yet given to a process.
+// Invoke calls a function and waits for the result. An *Error means that the function was not
+// called. When ctx ends, Invoke returns at once. An invocation that a process already took
+// continues, as in the clouds.
 func (h *Host) Invoke(ctx context.Context, name string, r Request) (*Result, error) {
 	p, err := h.pool(name)
 	if err != nil {
@@ -125,14 +123,14 @@ func (h *Host) Invoke(ctx context.Context, name string, r Request) (*Result, err
 	}
 }
 
-// A call is one delivery to a process: an invocation, or a hook.
+// A call is one delivery to a process: an invocation or a hook.
 type call struct {
 	id       string
 	payload  []byte
 	request  Request
 	hook     hook
 	retry    int
-	patient  bool // waits in the queue however long that is
+	patient  bool // waits in the queue without limit
 	done     chan struct{}
 	deadline time.Time
 
@@ -143,10 +141,10 @@ type call struct {
 	outcome   outcome
 	report    Report
 
-	log []byte // guarded by the instance's log; nobody writes it after the end
+	log []byte // guarded by the instance's output; not written after the end
 }
 
-// A hook is the kind of a delivery, as FC numbers them in x-fc-function-type.
+// A hook is the kind of a delivery. FC numbers them in x-fc-function-type.
 type hook int
 
 const (
@@ -155,7 +153,7 @@ const (
 	preStop     hook = 2
 )
 
-// An outcome is what became of a call.
+// An outcome is the result of a call.
 type outcome struct {
 	payload     []byte
 	contentType string
@@ -170,7 +168,7 @@ func (c *call) result() *Result {
 	}
 }
 
-// newCall checks what the cloud checks before it takes an invocation.
+// newCall validates a request as the cloud does.
 func (p *pool) newCall(r Request) (*call, error) {
 	if len(r.Payload) > p.fn.MaxBody {
 		return nil, p.cloud.tooLarge(len(r.Payload), p.fn.MaxBody)
@@ -184,7 +182,7 @@ func (p *pool) newCall(r Request) (*call, error) {
 		}
 	}
 	if !validID(r.RequestID) {
-		return nil, &Error{Code: BadRequest, Message: "a request id is at most 128 letters, digits and -"}
+		return nil, &Error{Code: BadRequest, Message: "invalid request id; use at most 128 letters, digits and -"}
 	}
 	if r.RequestID == "" {
 		r.RequestID = p.host.o.NewID(p.fn.Kind)
@@ -198,7 +196,7 @@ func (p *pool) newCall(r Request) (*call, error) {
 	return &call{id: r.RequestID, payload: r.Payload, request: r, done: make(chan struct{})}, nil
 }
 
-// validID reports whether s can stand in a path and a log line.
+// validID reports whether s is safe in a path and a log line.
 func validID(s string) bool {
 	if len(s) > 128 {
 		return false
@@ -212,7 +210,7 @@ func validID(s string) bool {
 	return true
 }
 
-// plainHeader reports whether s can be the value of a header.
+// plainHeader reports whether s is a valid header value.
 func plainHeader(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {

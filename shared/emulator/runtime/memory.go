@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A memory knows the peak of a process. To ask the system costs more than to serve an invocation,
-// so it asks seldom.
+// A memory caches the peak memory of a process. Asking the system costs more than serving an
+// invocation.
 type memory struct {
 	mu    sync.Mutex
 	pid   int
@@ -14,7 +14,7 @@ type memory struct {
 	asked time.Time
 }
 
-// memoryAge is how old what memory knows may be.
+// memoryAge is how long a cached value is valid.
 const memoryAge = 100 * time.Millisecond
 
 func (m *memory) peak() int64 {
@@ -27,7 +27,7 @@ func (m *memory) peak() int64 {
 	return m.max
 }
 
-// of makes m that of a process.
+// of sets the process to measure.
 func (m *memory) of(pid int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

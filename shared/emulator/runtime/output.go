@@ -15,23 +15,22 @@ type Line struct {
 	Time      time.Time
 	Function  string
 	Instance  string
-	RequestID string // of the invocation that was under way; empty if none was, or several were and the line names none
+	RequestID string // of the current invocation; empty if there was none, or several and the line names none of them
 	Stream    Stream
 	Text      string // without line break
 }
 
-// A Stream is where a line comes from.
+// A Stream is the source of a line.
 type Stream string
 
 // The streams.
 const (
 	Stdout   Stream = "stdout"
 	Stderr   Stream = "stderr"
-	Platform Stream = "platform" // what the cloud itself adds: START, END and REPORT
+	Platform Stream = "platform" // lines of the cloud: START, END and REPORT
 )
 
-// WriteLines returns a Log that writes lines to w, each with the name of its function and the id of
-// its request.
+// WriteLines returns a Log that writes lines to w, each with its function and request id.
 func WriteLines(w io.Writer) func(Line) {
 	return func(l Line) {
 		id := l.RequestID
@@ -42,7 +41,7 @@ func WriteLines(w io.Writer) func(Line) {
 	}
 }
 
-// LogLines returns a Log that passes lines to a logger.
+// LogLines returns a Log that sends lines to a logger.
 func LogLines(logger *slog.Logger) func(Line) {
 	return func(l Line) {
 		logger.Info("function log", "function", l.Function, "request", l.RequestID, "instance", l.Instance, "stream",
@@ -52,10 +51,10 @@ func LogLines(logger *slog.Logger) func(Line) {
 
 const (
 	maxLine = 64 << 10 // a longer line becomes several
-	maxLog  = 64 << 10 // of one invocation; what is older is dropped
+	maxLog  = 64 << 10 // of one invocation; older lines are dropped
 )
 
-// An output is what one process prints.
+// An output collects what one process prints.
 type output struct {
 	instance *instance
 
@@ -63,7 +62,7 @@ type output struct {
 	pipes   [2]pipe // stdout, stderr
 	current map[string]*call
 	ready   bool
-	initial []byte // what was printed before the first call; only until then
+	initial []byte // output before the first call
 }
 
 // A pipe is one stream of a process.
@@ -72,7 +71,7 @@ type pipe struct {
 	partial []byte
 }
 
-// begin makes lines from now on those of a call.
+// begin assigns the following lines to a call.
 func (o *output) begin(c *call) {
 	o.mu.Lock()
 	o.drainLocked()
@@ -89,8 +88,7 @@ func (o *output) begin(c *call) {
 	}
 }
 
-// end takes what the process printed until now, which is before it answered, and ends the log of a
-// call.
+// end reads what the process printed before it answered, and ends the log of a call.
 func (o *output) end(c *call) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -99,7 +97,7 @@ func (o *output) end(c *call) {
 	delete(o.current, c.id)
 }
 
-// finish takes what is left when the process is dead.
+// finish reads the rest when the process is dead.
 func (o *output) finish() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -109,10 +107,10 @@ func (o *output) finish() {
 	o.ready = true
 }
 
-// drainLocked takes what is in the pipes, and does not wait for more.
+// drainLocked reads what is in the pipes without waiting.
 func (o *output) drainLocked() {
 	for i := range o.pipes {
-		for range 64 { // a process that never stops printing must not stop us
+		for range 64 { // stop after this many, because a process may print without end
 			if n, _ := o.pullLocked(i); n <= 0 {
 				break
 			}
@@ -160,7 +158,7 @@ func (o *output) splitLocked(i int, text []byte) {
 
 var newline = []byte("\n")
 
-// flushLocked makes lines of what has no line break yet.
+// flushLocked ends an incomplete line.
 func (o *output) flushLocked() {
 	for i := range o.pipes {
 		if p := &o.pipes[i]; len(p.partial) > 0 {
@@ -187,8 +185,7 @@ func (o *output) lineLocked(i int, line []byte) {
 	}
 }
 
-// callLocked returns the call that a line belongs to: the only one under way, or the one that it
-// names.
+// callLocked returns the call of a line: the only one in progress, or the one that the line names.
 func (o *output) callLocked(line []byte) *call {
 	for id, c := range o.current {
 		if len(o.current) == 1 || bytes.Contains(line, []byte(id)) {
@@ -200,7 +197,7 @@ func (o *output) callLocked(line []byte) *call {
 
 func appendLog(log, line []byte) []byte {
 	if len(log)+len(line)+1 > maxLog {
-		drop := min(len(log), len(log)+len(line)+1-maxLog+maxLog/4) // some more, so that it is seldom
+		drop := min(len(log), len(log)+len(line)+1-maxLog+maxLog/4) // trim in larger steps, so seldom
 		log = append(log[:0], log[drop:]...)
 	}
 	return append(append(log, line...), '\n')

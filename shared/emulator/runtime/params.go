@@ -9,22 +9,22 @@ import (
 	"net/url"
 )
 
-// HTTP functions are those that fc.StartHttp of FC's SDK starts. They are given the body of a
-// request as it is, and the rest of it in the header x-fc-http-params, as base64 of JSON. Their
-// answer has the same form, which is that of the SDK's source, version 0.3.1.
+// Functions that use fc.StartHttp of FC's SDK are HTTP functions. They get the body of a request
+// unchanged, and the rest as base64 of JSON in the header x-fc-http-params. Their answers have the
+// same form. The format is that of the SDK's source, version 0.3.1.
 
-// noParams is what the SDK says, before it calls the function, when the header is missing.
+// noParams is the SDK's error for a missing header. The function is not called then.
 const noParams = "no httpParams found in request"
 
-// IsHTTP reports whether a function is known to be an HTTP function of FC, started by
-// fc.StartHttp: by what its program links, or because it refused an event for that reason. It must
-// be invoked through HTTP.
+// IsHTTP reports whether a function is known to be an FC HTTP function, started by fc.StartHttp. It
+// is known from the symbols of the program, or because the function refused an event. Such a
+// function must be invoked over HTTP.
 func (h *Host) IsHTTP(name string) bool {
 	p, err := h.pool(name)
 	return err == nil && p.http.Load()
 }
 
-// learn looks at the error of a call, which may say that the function is an HTTP function.
+// learn checks whether the error of a call shows that the function is an HTTP function.
 func (p *pool) learn(c *call, document []byte) {
 	if p.fn.Kind != FC || c.hook != invocation || c.request.httpParams != "" {
 		return
@@ -35,14 +35,14 @@ func (p *pool) learn(c *call, document []byte) {
 	}
 }
 
-// encodeParams returns what a request says beside its body.
+// encodeParams returns the parts of a request other than its body.
 func encodeParams(r *http.Request) string {
 	path := rawPath(r)
 	uri := path
 	if r.URL.RawQuery != "" {
 		uri += "?" + r.URL.RawQuery
 	}
-	queries, _ := url.ParseQuery(r.URL.RawQuery) // what cannot be decoded is left out
+	queries, _ := url.ParseQuery(r.URL.RawQuery) // invalid pairs are left out
 	text, _ := json.Marshal(map[string]any{      // strings and lists of strings: it cannot fail
 		"path": r.URL.Path, "method": r.Method, "requestURI": uri, "clientIP": sourceIP(r), "host": r.Host,
 		"queriesMap": queries, "headersMap": r.Header,
@@ -50,8 +50,7 @@ func encodeParams(r *http.Request) string {
 	return base64.StdEncoding.EncodeToString(text)
 }
 
-// decodeParams returns the HTTP response of an HTTP function. One that set no status has the
-// status 200.
+// decodeParams returns the HTTP response of an HTTP function. The status defaults to 200.
 func decodeParams(params string, body []byte) (*answer, error) {
 	text, err := base64.StdEncoding.DecodeString(params)
 	if err != nil {
@@ -68,7 +67,7 @@ func decodeParams(params string, body []byte) (*answer, error) {
 		p.Status = http.StatusOK
 	}
 	if p.Status < 200 || p.Status > 599 {
-		return nil, fmt.Errorf("the status code %d is invalid", p.Status)
+		return nil, fmt.Errorf("invalid status code %d; use 200 to 599", p.Status)
 	}
 	a := &answer{status: p.Status, header: make(http.Header, len(p.HeadersMap)), body: body}
 	for name, values := range p.HeadersMap {

@@ -15,12 +15,12 @@ import (
 	"syscall"
 )
 
-// errStranger is why a connection to a runtime API is not served.
-var errStranger = errors.New("it is not of the function's process")
+// errStranger is the reason for refusing a connection to a runtime API.
+var errStranger = errors.New("the connection is from another process than the function's")
 
-// checkPeer returns an error unless the other end of a connection over loopback is a socket of the
-// process pid or of another one in its group. errUnknownPeer is that the system does not say whose
-// it is.
+// checkPeer returns an error unless the other end of a loopback connection is a socket of the
+// process pid or of its process group. It returns errUnknownPeer if the system does not identify
+// the process.
 func checkPeer(conn net.Conn, pid int) error {
 	ours, err := netip.ParseAddrPort(conn.LocalAddr().String())
 	if err != nil {
@@ -45,7 +45,7 @@ func checkPeer(conn net.Conn, pid int) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnknownPeer, err)
 	}
-	for _, p := range processes { // of the group: what the function started itself
+	for _, p := range processes { // the processes that the function started
 		other, err := strconv.Atoi(p.Name())
 		if err == nil && other != pid && groupOf(other) == pid && hasFile(other, link) {
 			return nil
@@ -54,7 +54,7 @@ func checkPeer(conn net.Conn, pid int) error {
 	return errStranger
 }
 
-// hasFile reports whether a process has a file open that /proc names like that.
+// hasFile reports whether a process has an open file with this name in /proc.
 func hasFile(pid int, link string) bool {
 	dir := "/proc/" + strconv.Itoa(pid) + "/fd/"
 	files, err := os.ReadDir(dir)
@@ -69,9 +69,9 @@ func hasFile(pid int, link string) bool {
 	return false
 }
 
-// groupOf returns the process group of a process, 0 if there is no such process: the fifth field of
-// https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html, behind a name in parentheses that may
-// have any character.
+// groupOf returns the process group of a process, or 0 if there is no such process. It is the fifth
+// field of https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html; the second one is a name in
+// parentheses that may contain any character.
 func groupOf(pid int) int {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
@@ -85,9 +85,9 @@ func groupOf(pid int) int {
 	return group
 }
 
-// socketOf returns the inode of the TCP socket with these addresses, 0 if there is none. The kernel
-// is asked for the one socket, and where it cannot answer that, for its table of all, which takes
-// it milliseconds.
+// socketOf returns the inode of the TCP socket with these addresses, or 0. It asks the kernel for
+// the one socket. If the kernel cannot answer, it reads the table of all sockets, which takes
+// milliseconds.
 func socketOf(local, remote netip.AddrPort) (inode uint32, err error) {
 	if inode, err := askSocket(local, remote); err == nil && inode != 0 {
 		return inode, nil
@@ -103,7 +103,7 @@ func socketOf(local, remote netip.AddrPort) (inode uint32, err error) {
 	return inode, err
 }
 
-// What https://man7.org/linux/man-pages/man7/sock_diag.7.html is made of.
+// Constants of https://man7.org/linux/man-pages/man7/sock_diag.7.html.
 const (
 	netlinkSockDiag  = 4
 	sockDiagByFamily = 20
@@ -151,12 +151,12 @@ func askSocket(local, remote netip.AddrPort) (inode uint32, err error) {
 	case err != nil:
 		return 0, err
 	case n < messageSize || native.Uint16(answer[4:]) != sockDiagByFamily:
-		return 0, nil // an error: there is none, or nobody who knows
+		return 0, nil // an error message: the socket is unknown, or the kernel lacks the module
 	}
 	return native.Uint32(answer[inodeAt:]), nil
 }
 
-// findSocket looks for a socket in one of the kernel's tables:
+// findSocket searches one of the kernel's tables for a socket:
 // https://docs.kernel.org/networking/proc_net_tcp.html.
 func findSocket(path string, local, remote netip.AddrPort) (inode uint32, err error) {
 	f, err := os.Open(path)
@@ -176,8 +176,8 @@ func findSocket(path string, local, remote netip.AddrPort) (inode uint32, err er
 	return 0, nil
 }
 
-// tableAddress returns an address as the kernel's tables write it: words of four bytes in the
-// machine's order.
+// tableAddress returns an address in the format of the kernel's tables: words of four bytes in the
+// machine's byte order.
 func tableAddress(a netip.AddrPort, six bool) string {
 	bytes := a.Addr().AsSlice()
 	if six {

@@ -7,9 +7,8 @@ import (
 	"net"
 )
 
-// errStranger is why a connection to a runtime API is not served.
-var errStranger = errors.New("it is not of the function's process")
+// errStranger is the reason for refusing a connection to a runtime API.
+var errStranger = errors.New("the connection is from another process than the function's")
 
-// checkPeer returns errUnknownPeer: which process is at the other end of a connection is not looked
-// for on this system.
+// checkPeer returns errUnknownPeer: it does not identify processes on this system.
 func checkPeer(net.Conn, int) error { return errUnknownPeer }

@@ -34,7 +34,7 @@ func puppetOf(t *testing.T, task string) runtime.Function {
 		Env: map[string]string{"PUPPET": task}}
 }
 
-// A safe is a buffer for many goroutines.
+// A safe is a buffer for concurrent use.
 type safe struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -52,8 +52,8 @@ func (s *safe) String() string {
 	return s.b.String()
 }
 
-// Another process on this machine gets nothing from a runtime API, and the function's own still
-// does.
+// Another process on this machine gets nothing from a runtime API; the function's own process is
+// still served.
 func TestOnlyTheProcessSpeaksToItsAPI(t *testing.T) {
 	each(t, func(t *testing.T, kind runtime.Kind) {
 		j, log := newJournal(), new(safe)
@@ -89,8 +89,8 @@ func TestOnlyTheProcessSpeaksToItsAPI(t *testing.T) {
 	})
 }
 
-// A function may leave its work to processes of its own, which are of its group. One that is not is
-// a stranger, whoever started it.
+// A function may let child processes in its process group work. A process outside the group is
+// refused, whatever started it.
 func TestProcessesOfAFunction(t *testing.T) {
 	t.Run("of its group", func(t *testing.T) {
 		h := runtime.RunT(t, runtime.Options{}, puppetOf(t, "grandchild"))
@@ -107,7 +107,7 @@ func TestProcessesOfAFunction(t *testing.T) {
 	})
 }
 
-// pair returns both ends of a connection over loopback.
+// pair returns both ends of a loopback connection.
 func pair(t *testing.T, dial func(l *net.TCPListener) (net.Conn, error)) (server, client net.Conn) {
 	t.Helper()
 	l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -196,7 +196,7 @@ func TestCheckPeer(t *testing.T) {
 	}
 }
 
-// hang asks the API for work on a connection of its own, and closes it once that is read.
+// hang asks the API for work on a new connection, and closes it after the request was read.
 func hang(t *testing.T, address, path string, end func(net.Conn)) {
 	t.Helper()
 	c, err := net.Dial("tcp", address)
@@ -206,7 +206,7 @@ func hang(t *testing.T, address, path string, end func(net.Conn)) {
 	if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: api\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	// The API has read the request when nothing of it is in the way any more.
+	// The API has read the request when the socket buffer is empty.
 	if err := c.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
@@ -216,8 +216,7 @@ func hang(t *testing.T, address, path string, end func(net.Conn)) {
 	end(c)
 }
 
-// An invocation that would go to a connection that is dead is offered again, and taken by the next
-// who asks.
+// An invocation for a dead connection is offered again, and the next connection that asks gets it.
 func TestDeadConnectionsGetNoInvocation(t *testing.T) {
 	closed := func(c net.Conn) { c.Close() }
 	reset := func(c net.Conn) { c.(*net.TCPConn).SetLinger(0); c.Close() }
@@ -256,7 +255,7 @@ func TestDeadConnectionsGetNoInvocation(t *testing.T) {
 	}
 }
 
-// counter returns ids that count.
+// counter returns ids that count up.
 func counter() func(runtime.Kind) string {
 	var mu sync.Mutex
 	n := 0
@@ -268,7 +267,7 @@ func counter() func(runtime.Kind) string {
 	}
 }
 
-// A connection that breaks while an invocation is written to it has not got it.
+// A connection that breaks while an invocation is written to it did not receive it.
 func TestAConnectionThatBreaksGotNoInvocation(t *testing.T) {
 	for kind, base := range map[runtime.Kind]string{runtime.FC: fcBase, runtime.Lambda: lambdaBase} {
 		t.Run(kind.String(), func(t *testing.T) {
@@ -279,7 +278,7 @@ func TestAConnectionThatBreaksGotNoInvocation(t *testing.T) {
 				t.Fatal(err)
 			}
 			io.WriteString(c, "GET "+base+"invocation/next HTTP/1.1\r\nHost: api\r\n\r\n")
-			if _, err := io.ReadFull(c, make([]byte, 1000)); err != nil { // it has begun
+			if _, err := io.ReadFull(c, make([]byte, 1000)); err != nil { // writing has begun
 				t.Fatal(err)
 			}
 			c.(*net.TCPConn).SetLinger(0)
@@ -297,8 +296,8 @@ func TestAConnectionThatBreaksGotNoInvocation(t *testing.T) {
 	}
 }
 
-// When a process does not ask again, another is started for the invocation, and the first is
-// stopped after as long as it had to start.
+// If a process does not ask again, another one is started for the invocation, and the first is
+// stopped after its init timeout.
 func TestAProcessThatDoesNotAskAgain(t *testing.T) {
 	c := newClock()
 	p := newPuppet(t, runtime.Function{Kind: runtime.FC, Limit: 2, InitTimeout: 7 * time.Second},
@@ -311,6 +310,7 @@ func TestAProcessThatDoesNotAskAgain(t *testing.T) {
 	hang(t, strings.TrimPrefix(p.api, "http://"), fcBase+"invocation/next", func(c net.Conn) { c.Close() })
 	start(t, t.Context(), p.host, []byte(`"second"`))
 	eventually(t, "another process is started", func() bool { return p.host.Stats("hello").Started == 2 })
-	c.advance(7 * time.Second) // the second, which never asks, is over its time to start, and fails the invocation
+	// the second process, which never asks, exceeds its init timeout, and the invocation fails
+	c.advance(7 * time.Second)
 	eventually(t, "no process is left", func() bool { return p.host.Stats("hello").Processes == 0 })
 }

@@ -9,34 +9,33 @@ import (
 	"time"
 )
 
-// A pool is a function and its processes.
+// A pool holds a function and its processes.
 type pool struct {
 	host  *Host
 	fn    Function
 	cloud *cloud
 	arn   string
 
-	calls  sync.WaitGroup // not finished; hooks are not among them
+	calls  sync.WaitGroup // not finished; without hooks
 	mu     sync.Mutex
 	closed bool
-	ended  bool // nothing is to be started any more
+	ended  bool // no more starts
 	all    map[*instance]struct{}
-	live   int         // of all, those that do not stop
-	fresh  int         // of live, those that are not ready
-	free   []*instance // with a slot; the last was used last
+	live   int         // all that are not stopping
+	fresh  int         // live ones that are not ready
+	free   []*instance // with a free slot; the last one was used last
 	queue  []*call     // oldest first
 	ids    map[string]struct{}
 	began  int
-	armed  bool // a timer will look for idle instances
-	// ending counts invocations that were answered by processes that did not ask for the next yet.
-	// It takes them no time, so a call waits for them a little, rather than starting another
-	// process.
+	armed  bool // a timer for idle instances is set
+	// ending counts answered invocations whose process did not ask for the next one yet. That takes
+	// very little time, so a new call waits for them briefly instead of starting a process.
 	ending int
-	hoping bool    // a timer will end that
-	over   []*call // finished, and to be told so
+	hoping bool    // a timer ends that wait
+	over   []*call // finished; their callers are not informed yet
 	async  *asyncQueue
 
-	http atomic.Bool // fc.StartHttp started the function
+	http atomic.Bool // the function uses fc.StartHttp
 }
 
 func newPool(h *Host, f Function) *pool {
@@ -61,7 +60,7 @@ func (p *pool) stats() Stats {
 	return s
 }
 
-// submit gives a call to a process, or lets it wait for one.
+// submit gives a call to a process or puts it in the queue.
 func (p *pool) submit(c *call) error {
 	p.mu.Lock()
 	defer p.unlock()
@@ -69,7 +68,7 @@ func (p *pool) submit(c *call) error {
 		return &Error{Code: Closed, Message: "the host is being closed"}
 	}
 	if _, used := p.ids[c.id]; used {
-		return &Error{Code: BadRequest, Message: "the request id is in use"}
+		return &Error{Code: BadRequest, Message: "the request id is already in use"}
 	}
 	if len(p.free) == 0 && p.live >= p.fn.Limit && !c.patient && len(p.queue) >= p.comingLocked()+p.ending+
 		max(p.fn.Queue, 0) {
@@ -86,13 +85,13 @@ func (p *pool) submit(c *call) error {
 	return nil
 }
 
-// comingLocked returns how many calls the processes that start will take.
+// comingLocked returns how many calls the starting processes will take.
 func (p *pool) comingLocked() int { return p.fresh * p.fn.Concurrency }
 
-// endingTime is how long a call waits for a process that has answered to ask for more.
+// endingTime is how long a call waits for a process that has answered and will ask again.
 const endingTime = 20 * time.Millisecond
 
-// growLocked starts processes for calls that no other process will take.
+// growLocked starts processes for calls that no existing process will take.
 func (p *pool) growLocked() {
 	if p.ended {
 		for c := p.popLocked(); c != nil; c = p.popLocked() {
@@ -102,7 +101,7 @@ func (p *pool) growLocked() {
 	p.startLocked(p.ending)
 	if p.live < p.fn.Limit && len(p.queue) > p.comingLocked() && !p.hoping {
 		p.hoping = true
-		time.AfterFunc(endingTime, func() { // not by the host's clock: it is no promise of the cloud
+		time.AfterFunc(endingTime, func() { // not the host's clock: the clouds promise nothing here
 			p.mu.Lock()
 			defer p.unlock()
 			p.hoping = false
@@ -111,7 +110,7 @@ func (p *pool) growLocked() {
 	}
 }
 
-// startLocked starts processes, but for as many calls as there are others to take.
+// startLocked starts a process for each waiting call but the number others.
 func (p *pool) startLocked(others int) {
 	for !p.ended && p.live < p.fn.Limit && len(p.queue) > p.comingLocked()+others {
 		in := newInstance(p)
@@ -123,8 +122,7 @@ func (p *pool) startLocked(others int) {
 	}
 }
 
-// withdraw takes back a call whose caller went away, if no process has it. What a process has goes
-// on.
+// withdraw removes a call whose caller left, if no process has taken it.
 func (p *pool) withdraw(c *call) {
 	p.mu.Lock()
 	defer p.unlock()
@@ -134,7 +132,7 @@ func (p *pool) withdraw(c *call) {
 	}
 }
 
-// popLocked returns the call that waits longest, nil if none does.
+// popLocked returns the call that has waited longest, or nil.
 func (p *pool) popLocked() *call {
 	if len(p.queue) == 0 {
 		return nil
@@ -145,7 +143,7 @@ func (p *pool) popLocked() *call {
 	return c
 }
 
-// againLocked offers a call that no process got, ahead of those that wait.
+// againLocked puts a call that no process received at the front of the queue.
 func (p *pool) againLocked(c *call) {
 	if n := len(p.free); n > 0 {
 		p.free[n-1].assignLocked(c)
@@ -155,7 +153,7 @@ func (p *pool) againLocked(c *call) {
 	p.growLocked()
 }
 
-// offerLocked lets an instance with free slots take what waits, else it waits itself.
+// offerLocked gives waiting calls to an instance with free slots, or marks the instance free.
 func (p *pool) offerLocked(in *instance) {
 	if in.stopping || !in.ready {
 		return
@@ -182,7 +180,7 @@ func (p *pool) unlistLocked(in *instance) {
 	p.free = slices.Delete(p.free, i, i+1)
 }
 
-// armLocked makes sure that somebody looks for idle instances after d.
+// armLocked sets the timer for idle instances.
 func (p *pool) armLocked(d time.Duration) {
 	if !p.armed && !p.closed {
 		p.armed = true
@@ -190,7 +188,7 @@ func (p *pool) armLocked(d time.Duration) {
 	}
 }
 
-// reap stops the instances that were idle for long enough.
+// reap stops the instances that were idle long enough.
 func (p *pool) reap() {
 	p.mu.Lock()
 	p.armed = false
@@ -198,7 +196,7 @@ func (p *pool) reap() {
 	next := time.Duration(-1)
 	for _, in := range p.free {
 		if len(in.flight) > 0 {
-			continue // it comes back to this when it is done
+			continue // it is marked free again later
 		}
 		if left := p.fn.IdleTimeout - p.now().Sub(in.idleSince); left <= 0 {
 			old = append(old, in)
@@ -214,12 +212,12 @@ func (p *pool) reap() {
 	}
 	p.unlock()
 	for _, in := range old {
-		p.host.o.Logger.Info("a function's process was idle and is stopped", "function", p.fn.Name, "instance", in.id)
+		p.host.o.Logger.Info("an idle process of a function is stopped", "function", p.fn.Name, "instance", in.id)
 		go in.stop(context.Background())
 	}
 }
 
-// finishLocked ends a call that an instance has. It reports whether it was the first to do so.
+// finishLocked ends a call of an instance. It reports whether the call was still in progress.
 func (p *pool) finishLocked(in *instance, c *call, o outcome) bool {
 	if c.finished {
 		return false
@@ -244,8 +242,7 @@ func (p *pool) finishLocked(in *instance, c *call, o outcome) bool {
 	return true
 }
 
-// unlock unlocks the pool, and tells those who wait for what ended meanwhile, after the log was
-// told.
+// unlock unlocks the pool. It then writes the log and informs the callers whose calls ended.
 func (p *pool) unlock() {
 	over := p.over
 	p.over = nil
@@ -259,7 +256,7 @@ func (p *pool) unlock() {
 	}
 }
 
-// log adds to the log what the cloud says at the end of an invocation.
+// log writes the cloud's lines at the end of an invocation.
 func (p *pool) log(r *Report) {
 	if !p.host.logs {
 		return
@@ -277,7 +274,7 @@ func (p *pool) platform(instance, id, text string) {
 	}
 }
 
-// endLocked ends an invocation; unlock tells so.
+// endLocked ends an invocation; unlock informs the caller.
 func (p *pool) endLocked(c *call, o outcome) {
 	if c.report.RequestID == "" {
 		c.report = Report{Function: p.fn.Name, RequestID: c.id, Start: p.now(), Memory: p.fn.Memory, Failure: o.failure}
@@ -287,7 +284,7 @@ func (p *pool) endLocked(c *call, o outcome) {
 	p.over = append(p.over, c)
 }
 
-// close waits for all calls, and stops all instances. After ctx ended it kills them.
+// close waits for all calls and stops all instances. When ctx ends, it kills them.
 func (p *pool) close(ctx context.Context) error {
 	p.mu.Lock()
 	p.closed = true
@@ -322,6 +319,6 @@ func (p *pool) close(ctx context.Context) error {
 		wg.Go(func() { in.stop(ctx) })
 	}
 	wg.Wait()
-	<-idle // what was under way has failed by now
+	<-idle // everything in progress has failed by now
 	return err
 }

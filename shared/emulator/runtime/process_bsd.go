@@ -4,8 +4,8 @@ package runtime
 
 import "syscall"
 
-// attributes make a process the leader of a group. When this process is killed, it is left behind.
+// attributes make a process the leader of a group. It keeps running if the host is killed.
 func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// maxResident is not known while a process lives.
+// maxResident cannot be read while a process lives.
 func maxResident(int) int64 { return 0 }

@@ -7,13 +7,13 @@ import (
 	"syscall"
 )
 
-// attributes make a process the leader of a group, and let it die with the thread that started it.
+// attributes make a process the leader of a group that dies with the thread that started it.
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// maxResident returns the most memory that a process had resident, in bytes; zero if that is not
-// known. What wait4 tells would not do: it counts what this process had when it forked.
+// maxResident returns the peak resident memory of a process in bytes, or zero if unknown. wait4
+// would also count the memory that the host had when it forked.
 func maxResident(pid int) int64 {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {

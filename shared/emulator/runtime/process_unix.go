@@ -11,9 +11,9 @@ import (
 	"syscall"
 )
 
-// A spawner starts processes, all from one thread that lives as long as it: the system may kill a
-// process when the thread that started it ends, and is asked to, so that no process is left behind
-// when this one is killed.
+// A spawner starts processes from one thread that lives as long as the spawner. On Linux the kernel
+// kills a process when the thread that started it ends. So no process is left when the host is
+// killed.
 type spawner struct {
 	jobs chan func()
 	once sync.Once
@@ -29,7 +29,7 @@ func (s *spawner) loop() {
 	}
 }
 
-// close ends the spawner. No process that it started may be alive.
+// close ends the spawner. All its processes must have ended.
 func (s *spawner) close() { close(s.jobs) }
 
 // start runs a function's binary.
@@ -42,7 +42,7 @@ func (s *spawner) start(f *Function, env []string, o *output) (*process, error) 
 	var pipes [4]*os.File
 	closeAll := func() {
 		for _, f := range pipes {
-			f.Close() // of a nil file that is an error, and no harm
+			f.Close() // a nil file returns an error, which is harmless
 		}
 	}
 	for i := 0; i < len(pipes); i += 2 {
@@ -70,8 +70,8 @@ func (s *spawner) start(f *Function, env []string, o *output) (*process, error) 
 	return p, nil
 }
 
-// follow reads a pipe to its end, in a goroutine. Between its reads others may read too, which do
-// not wait: so the one who knows that the process answered can have what it printed before.
+// follow reads a pipe to its end in a goroutine. Between its reads others may read without waiting.
+// So complete can read what the process printed before it answered.
 func (o *output) follow(i int, f *os.File) error {
 	conn, err := f.SyscallConn()
 	if err != nil {
@@ -119,7 +119,7 @@ type process struct {
 	dead bool
 }
 
-// wait waits for the end of the process, kills what is left of its group, and says how it ended.
+// wait waits for the end of the process, kills the rest of its group, and returns how it ended.
 func (p *process) wait() string {
 	err := p.cmd.Wait()
 	p.mu.Lock()
@@ -141,7 +141,7 @@ func (p *process) signal(s syscall.Signal) {
 	}
 }
 
-// terminate asks the process to end. Only its leader is asked, as in the clouds.
+// terminate sends SIGTERM to the process. Only the leader gets it, as in the clouds.
 func (p *process) terminate() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

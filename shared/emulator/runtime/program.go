@@ -16,20 +16,20 @@ import (
 	"unicode/utf8"
 )
 
-// machines are the machines of ELF as Go names them.
+// machines maps ELF machines to Go's names.
 var machines = map[elf.Machine]string{
 	elf.EM_X86_64: "amd64", elf.EM_AARCH64: "arm64", elf.EM_386: "386", elf.EM_ARM: "arm", elf.EM_RISCV: "riscv64",
 	elf.EM_PPC64: "ppc64", elf.EM_S390: "s390x",
 }
 
-// foreignMagic is how programs of other systems begin.
+// foreignMagic maps the first bytes of programs for other systems to the system's name.
 var foreignMagic = map[string]string{
 	"\xcf\xfa\xed\xfe": "macOS", "\xfe\xed\xfa\xcf": "macOS", "\xce\xfa\xed\xfe": "macOS",
 	"\xca\xfe\xba\xbe": "macOS", "MZ": "Windows",
 }
 
-// CheckProgram returns an error unless this machine can run a program of the given name, which r
-// reads. The error says in one sentence what the program is.
+// CheckProgram reads a program from r and returns an error if this machine cannot run it. The error
+// names the problem in one sentence.
 func CheckProgram(name string, r io.Reader) error {
 	buffered := bufio.NewReader(r)
 	head, err := buffered.Peek(512)
@@ -49,15 +49,15 @@ func CheckProgram(name string, r io.Reader) error {
 	case len(head) == 0:
 		return fmt.Errorf("%s is empty", name)
 	case isScript(head):
-		return fmt.Errorf("%s is text without a first line that names its interpreter, such as #!/bin/sh", name)
+		return fmt.Errorf("%s is a text file without an interpreter; start it with a line such as #!/bin/sh", name)
 	}
-	return fmt.Errorf("%s is no program of Linux", name)
+	return fmt.Errorf("%s is not a Linux program", name)
 }
 
-// checkELF looks at the header of an ELF file, as far as it says what machine it is for.
+// checkELF checks the machine in the header of an ELF file.
 func checkELF(name string, head []byte) error {
 	if len(head) < 20 {
-		return fmt.Errorf("%s is cut off", name)
+		return fmt.Errorf("%s is incomplete", name)
 	}
 	machine := elf.Machine(uint16(head[18]) | uint16(head[19])<<8)
 	if elf.Data(head[elf.EI_DATA]) == elf.ELFDATA2MSB {
@@ -71,24 +71,24 @@ func checkELF(name string, head []byte) error {
 	if built == here || built == "linux/386" && here == "linux/amd64" {
 		return nil
 	}
-	return fmt.Errorf("%s is built for %s, and this machine is %s, which cannot run it", name, built, here)
+	return fmt.Errorf("%s is built for %s, but this machine runs %s", name, built, here)
 }
 
-// checkScript looks for the interpreter of a script.
+// checkScript checks that the interpreter of a script exists.
 func checkScript(name string, head []byte) error {
 	line, _, _ := strings.Cut(string(head[2:]), "\n")
 	if strings.HasSuffix(line, "\r") {
-		return fmt.Errorf("%s is a script whose lines end as on Windows, which Linux does not run; save it with "+
+		return fmt.Errorf("%s is a script with Windows line ends; save it with "+
 			"LF line ends", name)
 	}
 	interpreter, _, _ := strings.Cut(strings.TrimSpace(line), " ")
 	if _, err := os.Stat(interpreter); err != nil {
-		return fmt.Errorf("%s is a script for %s, which this machine does not have", name, interpreter)
+		return fmt.Errorf("%s is a script for %s, which is not installed here", name, interpreter)
 	}
 	return nil
 }
 
-// isScript reports whether the beginning of a file is text. The last character may be cut in two.
+// isScript reports whether the beginning of a file is text. The last character may be incomplete.
 func isScript(head []byte) bool {
 	for n := len(head); n > len(head)-utf8.UTFMax && n > 0; n-- {
 		if utf8.Valid(head[:n]) {
@@ -98,7 +98,7 @@ func isScript(head []byte) bool {
 	return false
 }
 
-// checkFiles looks at the program, so that a mistake is told before the first invocation.
+// checkFiles checks the program, so that a mistake is reported before the first invocation.
 func (f *Function) checkFiles() error {
 	dir, err := filepath.Abs(f.Dir)
 	if err != nil {
@@ -134,7 +134,7 @@ func (f *Function) checkFiles() error {
 	return nil
 }
 
-// missing says that there is no program, and what there is.
+// missing returns the error for a missing program. It lists the files that exist.
 func (f *Function) missing() error {
 	where := f.Dir
 	if f.Zip != "" {
@@ -155,22 +155,23 @@ func (f *Function) missing() error {
 	if len(names) == 0 {
 		names = []string{"nothing"}
 	}
-	message := fmt.Sprintf("%s has no program %q at its top, which is what %s runs; it has %s", where, f.Binary,
+	message := fmt.Sprintf("%s has no top-level program %q, which %s runs; it contains %s", where, f.Binary,
 		clouds[f.Kind].title, strings.Join(names, ", "))
 	for _, other := range clouds {
 		if other.binary != f.Binary && slices.Contains(names, other.binary) {
-			message += fmt.Sprintf(" (%s is what %s runs)", other.binary, other.title)
+			message += fmt.Sprintf(" (%s runs %s)", other.title, other.binary)
 		}
 	}
 	return errors.New(message)
 }
 
-// fcSDK begins the names of the SDK's functions. A Go program holds the names of the functions
-// that it links, stripped or not.
+// fcSDK is the prefix of the SDK's function names. A Go program contains the names of the functions
+// that it links, even when stripped.
 const fcSDK = "github.com/aliyun/fc-runtime-go-sdk/fc."
 
-// readSymbols finds out what the program does with FC's SDK. It is an HTTP function if it links
-// fc.StartHttp and no other start; a program that links both shows which it is when it is called.
+// readSymbols finds out how the program uses FC's SDK. A program that links fc.StartHttp and no
+// other start function is an HTTP function. A program that links both shows its kind when it is
+// called.
 func (f *Function) readSymbols(program []byte) {
 	links := func(name string) bool { return bytes.Contains(program, []byte(fcSDK+name+"\x00")) }
 	f.http = links("StartHttp") && !links("Start") && !links("StartHandler")

@@ -12,7 +12,7 @@ import (
 	"chatconf/shared/emulator/runtime"
 )
 
-// elfHead returns the beginning of an ELF file of 64 bits for a machine.
+// elfHead returns the first bytes of a 64-bit ELF file for a machine.
 func elfHead(order binary.ByteOrder, machine uint16) string {
 	head := make([]byte, 64)
 	copy(head, "\x7fELF\x02\x01\x01")
@@ -31,12 +31,12 @@ func TestProgramsThatThisMachineCannotRun(t *testing.T) {
 	here := stdruntime.GOOS + "/" + stdruntime.GOARCH
 	for name, c := range map[string]struct{ text, says string }{
 		"another machine": {elfHead(binary.LittleEndian, foreign), "main is built for linux/" + arch +
-			", and this machine is " + here + ", which cannot run it"},
+			", but this machine runs " + here},
 		"a big-endian machine": {elfHead(binary.BigEndian, 0x16),
-			"main is built for linux/s390x, and this machine is " + here},
+			"main is built for linux/s390x, but this machine runs " + here},
 		"a machine without a name": {elfHead(binary.LittleEndian, 8),
-			"main is built for linux/EM_MIPS, and this machine is " + here},
-		"half a head": {"\x7fELF\x02\x01", "main is cut off"},
+			"main is built for linux/EM_MIPS, but this machine runs " + here},
+		"half a head": {"\x7fELF\x02\x01", "main is incomplete"},
 		"macOS": {"\xcf\xfa\xed\xfe\x07\x00\x00\x01",
 			"main is built for macOS; build it with GOOS=linux"},
 		"macOS, several machines": {"\xca\xfe\xba\xbe\x00\x00\x00\x02",
@@ -44,12 +44,12 @@ func TestProgramsThatThisMachineCannotRun(t *testing.T) {
 		"Windows": {"MZ\x90\x00\x03", "main is built for Windows; build it with GOOS=linux"},
 		"nothing": {"", "main is empty"},
 		"a script without a start": {"echo hellö\n",
-			"main is text without a first line that names its interpreter, such as #!/bin/sh"},
-		"a text cut in two":   {strings.Repeat("x", 511) + "ö", "main is text without a first line"},
-		"a script of Windows": {"#!/bin/sh\r\necho hello\r\n", "main is a script whose lines end as on Windows"},
+			"main is a text file without an interpreter; start it with a line such as #!/bin/sh"},
+		"a text cut in two":   {strings.Repeat("x", 511) + "ö", "main is a text file without an interpreter"},
+		"a script of Windows": {"#!/bin/sh\r\necho hello\r\n", "main is a script with Windows line ends"},
 		"an absent interpreter": {"#! /opt/none/python -u\n",
-			"main is a script for /opt/none/python, which this machine does not have"},
-		"bytes":                   {"\x00\x01\x02\xff", "main is no program of Linux"},
+			"main is a script for /opt/none/python, which is not installed here"},
+		"bytes":                   {"\x00\x01\x02\xff", "main is not a Linux program"},
 		"this machine":            {elfHead(binary.LittleEndian, own), ""},
 		"a script":                {"#!/bin/sh\necho hello\n", ""},
 		"a script with arguments": {"#!/bin/sh -e", ""},
@@ -69,7 +69,7 @@ type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, os.ErrInvalid }
 
-// The mistakes in a zip file are told when it is added, in one line.
+// Mistakes in a zip file are reported when it is added, in one line.
 func TestZipsThatCannotRun(t *testing.T) {
 	elf := []byte(elfHead(binary.BigEndian, 0x16))
 	for name, c := range map[string]struct {
@@ -79,15 +79,15 @@ func TestZipsThatCannotRun(t *testing.T) {
 	}{
 		"another machine": {runtime.FC, []entry{{"main", 0o755, elf}}, "main is built for linux/s390x"},
 		"no program": {runtime.FC, []entry{{"README", 0o644, nil}},
-			`has no program "main" at its top, which is what Function Compute runs; it has README`},
+			`has no top-level program "main", which Function Compute runs; it contains README`},
 		"one of Lambda's": {runtime.FC, []entry{{"bootstrap", 0o755, elf}},
-			`it has bootstrap (bootstrap is what AWS Lambda runs)`},
+			`it contains bootstrap (AWS Lambda runs bootstrap)`},
 		"one of FC's": {runtime.Lambda, []entry{{"main", 0o755, elf}},
-			`it has main (main is what Function Compute runs)`},
-		"one in a folder": {runtime.Lambda, []entry{{"out/bootstrap", 0o755, elf}}, `it has out`},
+			`it contains main (Function Compute runs main)`},
+		"one in a folder": {runtime.Lambda, []entry{{"out/bootstrap", 0o755, elf}}, `it contains out`},
 		"many files": {runtime.Lambda, []entry{{"a", 0o644, nil}, {"b", 0o644, nil}, {"c", 0o644, nil}, {"d",
-			0o644, nil}, {"e", 0o644, nil}, {"f", 0o644, nil}}, "it has a, b, c, d, e, …"},
-		"an empty zip": {runtime.FC, nil, "it has nothing"},
+			0o644, nil}, {"e", 0o644, nil}, {"f", 0o644, nil}}, "it contains a, b, c, d, e, …"},
+		"an empty zip": {runtime.FC, nil, "it contains nothing"},
 		"a mode of Windows'": {runtime.FC, []entry{{"main", 0o644, elf}},
 			"main cannot be executed: its mode is -rw-r--r--; make it 0755"},
 	} {
@@ -121,7 +121,7 @@ done
 	}
 }
 
-// Hooks are found in the program, with or without its symbol table.
+// Hooks are found in a program with or without its symbol table.
 func TestHooksAreFound(t *testing.T) {
 	h := runtime.RunT(t, runtime.Options{})
 	for folder, want := range map[string][2]bool{"fc": {true, true}, "fcsdk": {true, false}, "fchttp": {false, false}} {

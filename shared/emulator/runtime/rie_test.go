@@ -15,8 +15,7 @@ import (
 	"chatconf/shared/emulator/runtime"
 )
 
-// An official is a Lambda function under AWS's own emulator, which is asked for as a program by
-// the name aws-lambda-rie.
+// An official is a Lambda function under AWS's own emulator, the program aws-lambda-rie.
 type official struct {
 	t   *testing.T
 	url string
@@ -24,7 +23,7 @@ type official struct {
 	out *lockedBuffer
 }
 
-// A lockedBuffer is what a process prints, to be read meanwhile.
+// A lockedBuffer collects the output of a running process.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -42,7 +41,7 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-// newOfficial starts AWS's emulator around a function. The test is skipped where it is not
+// newOfficial starts AWS's emulator around a function. The test is skipped if the emulator is not
 // installed.
 func newOfficial(t *testing.T, f runtime.Function) *official {
 	t.Helper()
@@ -81,7 +80,7 @@ func newOfficial(t *testing.T, f runtime.Function) *official {
 	return o
 }
 
-// start is apart from newOfficial, so that the addresses are free again.
+// start is separate from newOfficial, so that the addresses are free again.
 func (o *official) start() *official {
 	o.t.Helper()
 	if err := o.cmd.Start(); err != nil {
@@ -98,7 +97,7 @@ func (o *official) start() *official {
 	return o
 }
 
-// invoke returns what the emulator answers.
+// invoke returns the emulator's answer.
 func (o *official) invoke(event string) string {
 	o.t.Helper()
 	resp, err := http.Post(o.url, "application/json", strings.NewReader(event))
@@ -113,7 +112,7 @@ func (o *official) invoke(event string) string {
 	return string(body)
 }
 
-// What a function answers under AWS's emulator it answers under ours.
+// A function gives the same answers under AWS's emulator and ours.
 func TestAWSsEmulatorAnswersTheSame(t *testing.T) {
 	f := hello(t, runtime.Lambda)
 	official := newOfficial(t, f).start()
@@ -147,8 +146,8 @@ func TestAWSsEmulatorAnswersTheSame(t *testing.T) {
 	}
 }
 
-// Under AWS's emulator a function that asked for SIGTERM has it at a timeout, and the emulator
-// goes on.
+// Under AWS's emulator a function with an extension receives SIGTERM at a timeout, and the emulator
+// continues.
 func TestAWSsEmulatorSendsSIGTERM(t *testing.T) {
 	for _, asked := range []bool{true, false} {
 		notes := filepath.Join(t.TempDir(), "notes")

@@ -1,22 +1,20 @@
-// Package runtime runs the binaries of functions as their clouds do: it is the runtime API of
-// Function Compute's Go runtime and of AWS Lambda around processes on this machine, without
-// containers and without a change to the binary.
+// Package runtime runs built functions on this machine as their clouds do. It implements the
+// runtime API of Function Compute's Go runtime and of AWS Lambda. It needs no containers and no
+// change to the binary.
+// A Host runs one process for each concurrent invocation, up to a limit. It starts processes on
+// demand, keeps them warm, reuses the one used last, and stops those idle for a while. Each process
+// has its own listener on loopback, because the protocols do not identify the instance. On Linux
+// the listener serves only that process and its children. A caller gets what the clouds promise:
+// one answer or one failure per invocation, in the cloud's own form.
+// An FC function that uses fc.StartHttp gets HTTP requests in the header x-fc-http-params, as in FC
+// 2.0. Every other function gets them as events.
+// Differences from the clouds:
+//   - Memory is measured, not limited.
+//   - CPU is not limited. GOMAXPROCS is the number of cores that the memory size pays for, unless Env sets it.
+//   - A Lambda process that fails in its init phase is not started again for the same invocation.
+//   - The network is that of this machine.
 //
-// A Host runs one process per invocation under way, up to a limit; it starts them on demand,
-// keeps them warm, hands work to the one that was used last, and stops those that nobody used for
-// a while. Each process has a listener of its own on loopback, for the protocols carry no word on
-// which instance speaks; on Linux it serves that process, and what that process started, and
-// nobody else on this machine. What is promised to a caller is what the clouds promise: one
-// answer or one failure per invocation, in the cloud's own form.
-//
-// A function of FC that fc.StartHttp starts is given HTTP requests in the header
-// x-fc-http-params, as FC 2.0 did; any other has them as events.
-//
-// What differs from a cloud: memory is measured and not limited; the share of a core that a
-// function has is not limited either, but its GOMAXPROCS is as many cores as its memory is worth,
-// unless its environment says more; a Lambda process that fails in its init phase is not tried a
-// second time for the same invocation; the network is the machine's. Where a cloud's behaviour is
-// not published, the code says what it assumes.
+// Where a cloud's behaviour is not published, a comment in the code says what is assumed.
 package runtime
 
 import (
@@ -29,37 +27,35 @@ import (
 	"time"
 )
 
-// Options say how a Host behaves. The zero value is fine.
+// Options configure a Host. The zero value is ready to use.
 type Options struct {
-	// Clock measures deadlines, durations and idleness. Nil is the machine's.
+	// Clock measures deadlines, durations and idle time. Nil means the system clock.
 	Clock Clock
-	// NewID makes the ids of invocations, each another. Nil makes random ones that look like the
-	// cloud's.
+	// NewID makes a unique id for each invocation. Nil makes random ids in the cloud's format.
 	NewID func(Kind) string
-	// Log is told every line that functions print, and the lines that the clouds add for an
-	// invocation, one call at a time; it must not call the host. Nil is nobody. WriteLines and
-	// LogLines make one.
+	// Log receives every line that functions print, and the lines that the clouds add. Calls are
+	// serialized. Log must not call the host. Nil discards the lines. WriteLines and LogLines
+	// return one.
 	Log func(Line)
-	// Logger is told of the life of processes: started, stopped, died. Nil is nobody.
+	// Logger receives an entry when a process starts, stops or dies. Nil discards them.
 	Logger *slog.Logger
-	// Grace is how long a process has between SIGTERM and SIGKILL, and for a pre-stop hook. Zero is
+	// Grace is the time between SIGTERM and SIGKILL, and the time for a pre-stop hook. Zero means
 	// two seconds.
 	Grace time.Duration
-	// Pending bounds the asynchronous invocations of one function that are not done. Zero is 1000.
+	// Pending limits the unfinished asynchronous invocations of one function. Zero means 1000.
 	Pending int
-	// RetryDelay is how long an asynchronous invocation that failed the n-th time waits for its
-	// next attempt. Nil waits one second, then twice as long each time. The clouds wait longer:
-	// Lambda one minute and then two.
+	// RetryDelay returns the delay before the next attempt, after an asynchronous invocation failed
+	// n times. Nil waits one second and doubles it each time. The clouds wait longer: Lambda one
+	// minute, then two.
 	RetryDelay func(n int) time.Duration
 
-	anyPeer bool // for tests, which speak to the API in place of a process
+	anyPeer bool // for tests, which call the API without a process
 }
 
-// A Clock is what a Host measures time with and waits by.
+// A Clock gives a Host the time and its timers.
 type Clock interface {
 	Now() time.Time
-	// AfterFunc calls f in a goroutine of its own after d, unless the returned function is called
-	// before.
+	// AfterFunc calls f in its own goroutine after d. The returned function cancels the call.
 	AfterFunc(d time.Duration, f func()) (stop func() bool)
 }
 
@@ -71,15 +67,15 @@ func (machineClock) AfterFunc(d time.Duration, f func()) func() bool {
 	return time.AfterFunc(d, f).Stop
 }
 
-// A Host runs functions. Its methods may be called at the same time.
+// A Host runs functions. Its methods are safe for concurrent use.
 type Host struct {
 	o       Options
 	spawner *spawner
-	logs    bool // somebody is told the log
+	logs    bool // Options.Log is set
 	logMu   sync.Mutex
 	sweep   sync.Once
 
-	unchecked sync.Once // it was said that this system does not tell whose connections are
+	unchecked sync.Once // warned that this system does not identify the process behind a connection
 
 	mu     sync.Mutex
 	pools  map[string]*pool
@@ -87,7 +83,7 @@ type Host struct {
 	closed bool
 }
 
-// New returns a host without functions. It starts no process; Close ends it.
+// New returns a host without functions. It starts no process. Call Close to release it.
 func New(o Options) *Host {
 	if o.Clock == nil {
 		o.Clock = machineClock{}
@@ -110,20 +106,19 @@ func New(o Options) *Host {
 	return &Host{o: o, spawner: newSpawner(), logs: o.Log != nil, pools: map[string]*pool{}}
 }
 
-// log tells a line to whoever wants to know.
+// log sends a line to Options.Log.
 func (h *Host) log(l Line) {
 	h.logMu.Lock()
 	defer h.logMu.Unlock()
 	h.o.Log(l)
 }
 
-// panicked logs a panic that was recovered.
 func (h *Host) panicked(v any, stack []byte) {
 	h.o.Logger.Error("panic", "panic", fmt.Sprint(v), "stack", string(stack))
 }
 
-// Add makes a function ready to be invoked. It looks at the function's files, unpacks them if need
-// be, and starts nothing. What hosts that were killed had unpacked is removed.
+// Add makes a function ready to be invoked. It checks the function's files, unpacks an archive, and
+// starts no process. It also removes files that killed hosts left behind.
 func (h *Host) Add(f Function) error {
 	if err := f.check(); err != nil {
 		return fmt.Errorf("runtime: function %q: %w", f.Name, err)
@@ -157,7 +152,7 @@ func (h *Host) add(f *Function, unpacked *temp) error {
 		return errors.New("the host is closed")
 	}
 	if h.pools[f.Name] != nil {
-		return errors.New("there is one of that name")
+		return errors.New("a function of this name exists already")
 	}
 	h.pools[f.Name] = newPool(h, *f)
 	if unpacked != nil {
@@ -166,7 +161,7 @@ func (h *Host) add(f *Function, unpacked *temp) error {
 	return nil
 }
 
-// Functions returns the functions of the host as they are run, defaults filled in, by name.
+// Functions returns the functions of the host, sorted by name, with defaults filled in.
 func (h *Host) Functions() []Function {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -192,9 +187,10 @@ func (h *Host) pool(name string) (*pool, error) {
 	return nil, &Error{Code: NotFound, Message: fmt.Sprintf("there is no function %q", name)}
 }
 
-// Close takes no more invocations, waits for those that were taken, asynchronous ones and their
-// retries included, and stops all processes as a cloud stops them. When ctx ends, what is still
-// there is killed; that is the error. No process of the host is left when Close returns.
+// Close refuses new invocations, waits for those accepted before, and stops all processes as a
+// cloud does. It also waits for asynchronous invocations and their retries. When ctx ends, Close
+// kills the remaining processes and returns an error. No process of the host is left when Close
+// returns.
 func (h *Host) Close(ctx context.Context) error {
 	h.mu.Lock()
 	again := h.closed
@@ -205,7 +201,7 @@ func (h *Host) Close(ctx context.Context) error {
 	}
 	h.mu.Unlock()
 	if again {
-		return errors.New("runtime: the host is closed already")
+		return errors.New("runtime: the host is already closed")
 	}
 	errs := make([]error, len(pools))
 	var wg sync.WaitGroup
@@ -223,15 +219,15 @@ func (h *Host) Close(ctx context.Context) error {
 	return nil
 }
 
-// A Stats counts the processes of one function.
+// Stats counts the processes of one function.
 type Stats struct {
-	Processes int // that are there, those that start or stop included
-	Idle      int // that are warm and have nothing to do
-	Started   int // ever
-	Queued    int // invocations that wait for a process
+	Processes int // existing processes, those starting or stopping included
+	Idle      int // warm processes without an invocation
+	Started   int // processes started so far
+	Queued    int // invocations waiting for a process
 }
 
-// Stats returns how many processes a function has; the zero value if there is no such function.
+// Stats returns the counts of a function, or the zero value if there is no such function.
 func (h *Host) Stats(name string) Stats {
 	p, err := h.pool(name)
 	if err != nil {
@@ -240,7 +236,7 @@ func (h *Host) Stats(name string) Stats {
 	return p.stats()
 }
 
-// TB is what RunT needs of a test: *testing.T and *testing.B have it.
+// TB has the methods that RunT needs of *testing.T or *testing.B.
 type TB interface {
 	Helper()
 	Cleanup(func())
@@ -248,8 +244,8 @@ type TB interface {
 	Error(args ...any)
 }
 
-// RunT returns a host of some functions that ends with the test, which fails if the host cannot be
-// closed in good order.
+// RunT returns a host with the given functions and closes it when the test ends. The test fails if
+// Close returns an error.
 func RunT(t TB, o Options, functions ...Function) *Host {
 	t.Helper()
 	h := New(o)

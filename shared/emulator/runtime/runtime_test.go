@@ -194,7 +194,7 @@ func TestTheProcessThatWasUsedLastIsUsedNext(t *testing.T) {
 	_, releaseA := g.arrived()
 	last, releaseB := g.arrived()
 	releaseA()
-	// Which of the two ends first does not matter, but it must have ended.
+	// The two may end in any order, but both must have ended.
 	eventually(t, "one ended", func() bool { return h.Stats("hello").Idle == 1 })
 	releaseB()
 	a.result()
@@ -229,7 +229,7 @@ func TestAPanic(t *testing.T) {
 		if d := document(t, r); r.Failure != runtime.Returned || d.ErrorMessage != "oh no" || len(d.StackTrace) == 0 {
 			t.Errorf("failure = %q, %s", r.Failure, r.Payload)
 		}
-		// FC's process lives on, Lambda's ends and is replaced; nobody notices.
+		// FC's process continues; Lambda's ends and is replaced. Callers do not notice.
 		if got, lives := about(t, h).PID, kind == runtime.FC; (got == before) != lives {
 			t.Errorf("process %d came after %d", got, before)
 		}
@@ -301,7 +301,7 @@ func TestATimeoutKills(t *testing.T) {
 		f, g, c, j := hello(t, kind), newGate(t), newClock(), newJournal()
 		f.Timeout = 3 * time.Second
 		h := runtime.RunT(t, runtime.Options{Clock: c, Log: j.log, Grace: time.Nanosecond}, f)
-		t.Cleanup(func() { c.advance(time.Hour) }) // so that no grace period keeps the host from closing
+		t.Cleanup(func() { c.advance(time.Hour) }) // so that no grace period delays Close
 		call := start(t, t.Context(), h, g.payload())
 		pid, _ := g.arrived()
 		c.advance(3*time.Second - 1)
@@ -374,7 +374,7 @@ func TestAProcessThatDoesNotGetReady(t *testing.T) {
 		h := runtime.RunT(t, runtime.Options{Clock: c}, f)
 		call := start(t, t.Context(), h, []byte(`{}`))
 		eventually(t, "it starts", func() bool { return h.Stats("hello").Started == 1 })
-		for over := false; !over; { // the process may come into being after its time
+		for over := false; !over; { // the process may start after its init timeout
 			c.advance(5 * time.Second)
 			select {
 			case <-call.done:
@@ -453,12 +453,12 @@ func TestAnIdleProcessIsStopped(t *testing.T) {
 			t.Errorf("process %d came after %d", got, pid)
 		}
 		eventually(t, "it is idle", func() bool { return h.Stats("hello").Idle == 1 })
-		c.advance(30 * time.Second) // the first look, too early
+		c.advance(30 * time.Second) // the first check, too early
 		if !alive(pid) || h.Stats("hello").Idle != 1 {
 			t.Error("it was stopped half a minute after its last work")
 		}
 		c.advance(30 * time.Second)
-		want := "SIGTERM" // on which it stays
+		want := "SIGTERM" // the process stays
 		if kind == runtime.FC {
 			want = "pre-stop SIGTERM"
 		}
@@ -549,7 +549,7 @@ func TestWhoeverWentAwayIsNotWaitedFor(t *testing.T) {
 	if got := h.Stats("hello").Queued; got != 0 {
 		t.Errorf("%d invocations wait, want none", got)
 	}
-	release() // what was under way goes on, and is not in the way of the next
+	release() // the invocation in progress continues and does not delay the next one
 	if got := about(t, h).PID; got != pid {
 		t.Errorf("process %d came after %d", got, pid)
 	}
@@ -705,7 +705,7 @@ func TestProcessesOfProcessesEndToo(t *testing.T) {
 	eventually(t, "it is dead", func() bool { return !running(pid) })
 }
 
-// A host that is killed cannot stop its processes: the system does, on Linux.
+// A killed host cannot stop its processes. On Linux the system does.
 func TestAHostThatIsKilledLeavesNoProcess(t *testing.T) {
 	if stdruntime.GOOS != "linux" {
 		t.Skip("only Linux can be asked for that")
@@ -732,7 +732,7 @@ func TestAHostThatIsKilledLeavesNoProcess(t *testing.T) {
 	eventually(t, "it is dead", func() bool { return !running(about.PID) })
 }
 
-// running reports whether a process is there and not a zombie that nobody waits for.
+// running reports whether a process exists and is not a zombie.
 func running(pid int) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && !strings.Contains(string(text), ") Z ")

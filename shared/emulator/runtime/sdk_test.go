@@ -89,8 +89,8 @@ func TestAnswersOfAnHTTPFunction(t *testing.T) {
 	}
 }
 
-// Of a program that links both starts it is found out with its first request, which reaches the
-// function once.
+// A program that links both start functions is classified by its first request, which reaches the
+// handler once.
 func TestAnHTTPFunctionIsFoundOut(t *testing.T) {
 	j := newJournal()
 	h := runtime.RunT(t, runtime.Options{Log: j.log}, program(t, "fcsdk", "http"))
@@ -122,14 +122,14 @@ func TestAnHTTPFunctionIsFoundOut(t *testing.T) {
 	}
 }
 
-// What an answer of an HTTP function says about itself is checked.
+// The parameters in an HTTP function's answer are validated.
 func TestParamsOfAnswers(t *testing.T) {
 	for text, want := range map[string]string{
 		"%":                    "not base64",
 		"e30=":                 "",                 // {}
 		"W10=":                 "x-fc-http-params", // []
 		"eyJzdGF0dXMiOjEwMX0=": "101",              // {"status":101}
-		"eyJoZWFkZXJzTWFwIjp7ImEgYiI6WyIxIl19fQ==": `"a b" is no name`, // {"headersMap":{"a b":["1"]}}
+		"eyJoZWFkZXJzTWFwIjp7ImEgYiI6WyIxIl19fQ==": `invalid header name "a b"`, // {"headersMap":{"a b":["1"]}}
 	} {
 		_, err := runtime.DecodeParams(text)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
@@ -290,7 +290,7 @@ func TestQueueHandlersOfLambda(t *testing.T) {
 	}
 }
 
-// A process of Lambda that asked for SIGTERM has it at a timeout too, and is killed when it stays.
+// A Lambda process with an extension receives SIGTERM at a timeout, and is killed if it stays.
 func TestATimeoutSendsSIGTERM(t *testing.T) {
 	for _, asked := range []bool{true, false} {
 		notes := filepath.Join(t.TempDir(), "notes")

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// tempAge is how old a folder must be to be swept: one that is younger may not have its lock yet.
+// tempAge is the minimum age of a folder that sweepTemps removes. A younger one may not be locked
+// yet.
 const tempAge = time.Minute
 
-// holdTemp locks a folder for as long as this process lives or until the file is closed, so that
-// sweepTemps leaves it alone. The lock is of no use to anybody else: where it cannot be had,
-// sweepTemps does not get it either.
+// holdTemp locks a folder until this process ends or the file is closed, so that sweepTemps keeps
+// the folder. If locking fails, it also fails in sweepTemps.
 func holdTemp(dir string) *os.File {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -24,8 +24,7 @@ func holdTemp(dir string) *os.File {
 	return f
 }
 
-// sweepTemps removes the folders that hosts have left which were killed. It is a courtesy: what
-// cannot be removed stays.
+// sweepTemps removes the folders of hosts that were killed. It ignores errors.
 func sweepTemps(now time.Time) {
 	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), tempPrefix+"*")) // the pattern is well-formed
 	for _, dir := range dirs {

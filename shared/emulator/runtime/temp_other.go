@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Without locks that end with their process, what a killed host has left stays.
+// Without locks that end with their process, the files of a killed host stay.
 
 func holdTemp(string) *os.File { return nil }
 

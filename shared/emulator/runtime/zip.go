@@ -9,29 +9,29 @@ import (
 	"path/filepath"
 )
 
-// maxUnpacked is what an archive may hold: Lambda's limit,
+// maxUnpacked limits the size of an unpacked archive: Lambda's limit,
 // https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
 const maxUnpacked = 250 << 20
 
 var errUnpacked = errors.New("the archive holds more than 250 MiB")
 
-// tempPrefix begins the names of folders that archives are unpacked to. No other program has it.
+// tempPrefix is the prefix of folders with unpacked archives. No other program uses it.
 const tempPrefix = "chatconf-function-"
 
-// A temp is a folder that an archive was unpacked to.
+// A temp is a folder with an unpacked archive.
 type temp struct {
 	dir  string
-	lock *os.File // held as long as somebody uses it; nil where there are no locks
+	lock *os.File // locked while in use; nil on systems without locks
 }
 
 func (t *temp) remove() error {
 	err := os.RemoveAll(t.dir)
-	t.lock.Close() // of a nil file that is an error, and no harm
+	t.lock.Close() // a nil file returns an error, which is harmless
 	return err
 }
 
-// unpack writes the files of an archive to a new folder, with their modes. Names that lead out of
-// it, links and devices are refused.
+// unpack writes the files of an archive to a new folder and keeps their modes. It refuses paths
+// outside the folder, links and devices.
 func unpack(path string) (*temp, error) {
 	r, err := zip.OpenReader(path)
 	if err != nil {
@@ -54,7 +54,7 @@ func unpackTo(dir string, r *zip.Reader) error {
 	left := int64(maxUnpacked)
 	for _, f := range r.File {
 		if !filepath.IsLocal(f.Name) {
-			return fmt.Errorf("the name %q leads out of the archive", f.Name)
+			return fmt.Errorf("the path %q is outside the archive", f.Name)
 		}
 		to := filepath.Join(dir, filepath.FromSlash(f.Name))
 		if f.Mode().IsDir() {

@@ -1,5 +1,4 @@
-// Command awssdk is a function of Lambda for each kind of handler that the SDK starts. MODE says
-// which.
+// Command awssdk is a Lambda function for each kind of handler of the SDK. MODE selects one.
 package main
 
 import (
@@ -22,7 +21,7 @@ type person struct {
 	Age  int
 }
 
-// A codedError has a type of its own in the error document.
+// A codedError has its own type in the error document.
 type codedError struct{}
 
 func (codedError) Error() string { return "on purpose" }
@@ -62,7 +61,7 @@ var handlers = map[string]any{
 	"url": lambdaurl.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain")
 		w.WriteHeader(http.StatusAccepted)
-		for range 3 { // as it is made
+		for range 3 { // without buffering
 			fmt.Fprintln(w, r.Method, r.URL.Path)
 		}
 	})),

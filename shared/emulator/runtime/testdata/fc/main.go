@@ -11,7 +11,8 @@ import (
 	"chatconf/shared/emulator/runtime/testdata/hello"
 )
 
-// handle is a function: the SDK's StartHandler takes a Handler and then says that it is none.
+// handle is a function: the SDK's StartHandler takes a Handler, but then reports that it is not a
+// function.
 func handle(ctx context.Context, payload []byte) (json.RawMessage, error) {
 	return hello.Handle(ctx, payload)
 }

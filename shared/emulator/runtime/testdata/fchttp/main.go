@@ -1,4 +1,4 @@
-// Command fchttp is an HTTP function of FC, as fc.StartHttp starts it.
+// Command fchttp is an HTTP function of FC, which uses fc.StartHttp.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Command fcsdk is a function of FC for each kind of handler that the SDK starts. MODE says which.
+// Command fcsdk is an FC function for each kind of handler of the SDK. MODE selects one.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Package hello is a function that does what it is told, for tests of the runtimes around it.
+// Package hello is a function that follows orders in its event, for tests of the runtimes.
 package hello
 
 import (
@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// An order says what an invocation does.
+// An order selects what an invocation does.
 type order struct {
 	Do   string
 	Arg  string
@@ -30,7 +30,7 @@ type order struct {
 	Base64  bool `json:"isBase64Encoded"`
 }
 
-// Handle does one order. Without one it says hello.
+// Handle executes one order. Without an order it returns hello.
 func Handle(ctx context.Context, payload []byte) ([]byte, error) {
 	if len(payload) <= 2 || payload[0] == '[' {
 		return []byte(`"hello"`), nil
@@ -59,7 +59,7 @@ func Handle(ctx context.Context, payload []byte) ([]byte, error) {
 		fmt.Fprintln(conn, os.Getpid())
 		io.Copy(io.Discard, conn)
 		return []byte(`"waited"`), nil
-	case "child": // which outlives us unless somebody cares
+	case "child": // which outlives the function unless it is killed
 		cmd := exec.Command("sleep", "60")
 		if err := cmd.Start(); err != nil {
 			return nil, err
@@ -73,7 +73,7 @@ func Handle(ctx context.Context, payload []byte) ([]byte, error) {
 		return json.Marshal(strings.Repeat("x", o.Size-2))
 	case "length":
 		return fmt.Appendf(nil, "%d", len(payload)), nil
-	case "fail-once": // fails until there is a file
+	case "fail-once": // fails until a file exists
 		if _, err := os.Stat(o.Arg); err != nil {
 			os.WriteFile(o.Arg, nil, 0o600)
 			return nil, errors.New("not yet")
@@ -90,7 +90,7 @@ func Handle(ctx context.Context, payload []byte) ([]byte, error) {
 	return []byte(`"hello"`), nil
 }
 
-// serve answers HTTP: with the event itself, or with what the body says.
+// serve answers HTTP with the event itself, or with what the body requests.
 func serve(o order, payload []byte) ([]byte, error) {
 	if o.RawPath == "/event" {
 		return json.Marshal(map[string]any{"statusCode": 200,
@@ -105,7 +105,7 @@ func serve(o order, payload []byte) ([]byte, error) {
 	return []byte(o.Body), nil
 }
 
-// Start does what the environment says about the start of a process.
+// Start does what the environment requests for the start of a process.
 func Start() {
 	switch os.Getenv("HELLO_START") {
 	case "exit":
@@ -114,7 +114,7 @@ func Start() {
 	case "hang":
 		select {}
 	}
-	if path := os.Getenv("HELLO_TERM"); path != "" { // takes SIGTERM, and stays
+	if path := os.Getenv("HELLO_TERM"); path != "" { // ignores SIGTERM
 		signals := make(chan os.Signal, 1)
 		signal.Notify(signals, syscall.SIGTERM)
 		go func() {

@@ -20,15 +20,15 @@ func (handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	return hello.Handle(ctx, payload)
 }
 
-// A stream is an HTTP answer that is sent as it is made.
+// A stream is an HTTP answer that is sent without buffering.
 type stream struct{ io.Reader }
 
 func (stream) ContentType() string { return "application/vnd.awslambda.http-integration-response" }
 
-// MarshalJSON fails: of what is JSON too, aws-lambda-go sends the JSON.
+// MarshalJSON fails. If it succeeded, aws-lambda-go would send the JSON instead of the stream.
 func (stream) MarshalJSON() ([]byte, error) { return nil, errors.New("not JSON") }
 
-// streamed answers with a stream, whole or broken.
+// streamed answers with a stream, complete or broken.
 func streamed(_ context.Context, payload json.RawMessage) (io.Reader, error) {
 	if strings.Contains(string(payload), "broken") {
 		return stream{hello.Broken("some of it")}, nil
