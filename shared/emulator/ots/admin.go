@@ -9,7 +9,7 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
-// find returns the table or index that a request names. The schema is locked.
+// find returns the table or index with the given name. The caller holds the schema lock.
 func (s *Server) find(c *call, name string) (*table, error) {
 	if err := checkTableName(name); err != nil {
 		return nil, err
@@ -21,7 +21,7 @@ func (s *Server) find(c *call, name string) (*table, error) {
 	return t, nil
 }
 
-// findMain is find for what can only be done to a table, not to an index.
+// findMain is find for operations on tables; it refuses an index.
 func (s *Server) findMain(c *call, name string) (*table, error) {
 	t, err := s.find(c, name)
 	if err == nil && t.Index != nil {
@@ -30,8 +30,8 @@ func (s *Server) findMain(c *call, name string) (*table, error) {
 	return t, err
 }
 
-// alter makes a change to the store and, when that is durable, to the tables in memory. The schema
-// is locked for writing.
+// alter changes the store, and then the tables in memory. The caller holds the schema lock for
+// writing.
 func (s *Server) alter(c *call, fn func(store.Tx) error, publish func()) error {
 	if err := s.store.Update(c.ctx, 0, fn); err != nil {
 		return err
@@ -72,7 +72,7 @@ func (s *Server) createTable(c *call, req *otsprotocol.CreateTableRequest) (prot
 	return &otsprotocol.CreateTableResponse{}, err
 }
 
-// checkRoom says whether the instance may have one table more. Indexes are not counted.
+// checkRoom returns an error if the instance has as many tables as it may. Indexes do not count.
 func (s *Server) checkRoom(t *table) error {
 	n := 0
 	for _, u := range s.tables {
@@ -99,7 +99,7 @@ func (s *Server) listTable(c *call, _ *otsprotocol.ListTableRequest) (proto.Mess
 	return out, nil
 }
 
-// listSearchIndex and listTimeseriesTable answer what is true of an emulator that makes neither.
+// listSearchIndex and listTimeseriesTable answer empty lists: the emulator creates neither.
 func (s *Server) listSearchIndex(*call, *otsprotocol.ListSearchIndexRequest) (proto.Message, error) {
 	return &otsprotocol.ListSearchIndexResponse{}, nil
 }
@@ -108,8 +108,8 @@ func (s *Server) listTimeseriesTable(*call, *otsprotocol.ListTimeseriesTableRequ
 	return &otsprotocol.ListTimeseriesTableResponse{}, nil
 }
 
-// creationTime is the number of a field of DescribeTableResponse, in microseconds since 1970, that
-// the Java SDK reads and the Go SDK does not know.
+// creationTime is the number of a field of DescribeTableResponse, in microseconds since 1970. The
+// Java SDK reads it; the Go SDK does not know it.
 const creationTime = 9
 
 func (s *Server) describeTable(c *call, req *otsprotocol.DescribeTableRequest) (proto.Message, error) {
@@ -156,7 +156,7 @@ func (s *Server) updateTable(c *call, req *otsprotocol.UpdateTableRequest) (prot
 	}, func() {
 		s.tables[t.id()] = &t
 		if !same {
-			s.sessions.drop(t.id()) // their changes made records of the former stream, or none
+			s.sessions.drop(t.id()) // their changes made records for the former stream, or none
 		}
 	})
 	if err != nil {
@@ -185,7 +185,8 @@ func (s *Server) update(t *table, req *otsprotocol.UpdateTableRequest) error {
 	}
 	if m := req.TableOptions; m != nil {
 		if m.UpdateFullRow != nil {
-			return invalid("UpdateTable can not contain updateFullRow.") // the service's text has the last two words
+			// Only the last two words of the service's text are known.
+			return invalid("UpdateTable can not contain updateFullRow.")
 		}
 		if err := t.setOptions(m); err != nil {
 			return err
@@ -199,11 +200,11 @@ func (s *Server) update(t *table, req *otsprotocol.UpdateTableRequest) error {
 	return s.setStream(t, req.StreamSpec)
 }
 
-// checkIndexed says whether a table that has indexes may have its options. The indexes keep the
-// time to live that they have.
+// checkIndexed returns an error if the new options do not fit the table's indexes. The indexes keep
+// their time to live.
 func (t *table) checkIndexed() error {
 	if t.TTL != t.indexes[0].TTL {
-		// the service's wording is not known
+		// The service's wording is not known.
 		return invalid("Time to live of a table with secondary index can not be changed.")
 	}
 	u := *t

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// maxSkew is how far the date of a request may be from the server's, either way.
+// maxSkew is the largest difference between a request's date and the server's clock, either way.
 const maxSkew = 15 * time.Minute
 
 // The headers of the protocol, as net/http spells them.
@@ -26,8 +26,8 @@ const (
 	headerMD5         = "X-Ots-Contentmd5"
 	headerInstance    = "X-Ots-Instancename"
 	headerSignature   = "X-Ots-Signature"
-	headerSignatureV4 = "X-Ots-Signaturev4" // in its place, by a client that names a region
-	headerSignDate    = "X-Ots-Signdate"    // of V4, and so is
+	headerSignatureV4 = "X-Ots-Signaturev4" // in place of headerSignature, if the client names a region
+	headerSignDate    = "X-Ots-Signdate"    // used by V4, like headerSignRegion
 	headerSignRegion  = "X-Ots-Signregion"
 	headerToken       = "X-Ots-Ststoken"
 	headerRequestID   = "X-Ots-Requestid"
@@ -38,7 +38,7 @@ const (
 // A keyring makes and verifies the signatures of one access key.
 type keyring struct {
 	id     string
-	token  string    // of STS, if that gave out the key
+	token  string    // the STS token of the key; empty if it has none
 	pool   sync.Pool // of hash.Hash, keyed with the secret
 	derive func(date, region string) []byte
 }
@@ -72,8 +72,8 @@ func (k *keyring) appendSignature(b, text []byte) []byte {
 	return base64.StdEncoding.AppendEncode(b, h.Sum(sum[:0]))
 }
 
-// authenticate verifies the headers of a request, and fills in whose it is. It comes before the
-// body is read, so that whoever holds no key costs no memory.
+// authenticate verifies the headers of a request, and sets the call's instance and keyring. It runs
+// before the body is read, so an unauthenticated client costs no memory.
 func (s *Server) authenticate(c *call, r *http.Request) error {
 	required := []string{headerDate, headerVersion, headerAccessKey, headerMD5, headerInstance}
 	if r.Header.Get(headerSignatureV4) != "" {
@@ -109,9 +109,9 @@ func (s *Server) authenticate(c *call, r *http.Request) error {
 	return s.checkDate(r.Header.Get(headerDate))
 }
 
-// verify returns the keyring that signs the answer to a request, nil if the request's own signature
-// is wrong. V4 signs with SHA-256 and a key that it derives of the secret, a date and a region;
-// with that key, the answer is signed as ever.
+// verify returns the keyring that signs the answer, or nil if the request's signature is invalid.
+// V4 derives a key from the secret, a date and a region, and signs requests with SHA-256. The
+// answer is signed with the derived key, but with SHA-1.
 func (k *keyring) verify(s *scratch, r *http.Request) *keyring {
 	s.text = appendStringToSign(s.text[:0], r)
 	given := r.Header.Get(headerSignatureV4)
@@ -130,7 +130,7 @@ func (k *keyring) verify(s *scratch, r *http.Request) *keyring {
 	return k
 }
 
-// checkBody compares a body with the headers that were signed.
+// checkBody compares the body with the hash in the signed headers.
 func (s *Server) checkBody(r *http.Request, body []byte) error {
 	if s.unsigned {
 		return nil
@@ -145,7 +145,7 @@ func (s *Server) checkBody(r *http.Request, body []byte) error {
 
 func authFailed(message string) *Error { return &Error{Code: "OTSAuthFailed", Message: message} }
 
-// maxSigned is how many headers of the protocol a request may have. The SDKs send seven.
+// maxSigned is how many x-ots- headers a request may have. The SDKs send seven.
 const maxSigned = 16
 
 func countSigned(h http.Header) (n int) {
@@ -157,8 +157,8 @@ func countSigned(h http.Header) (n int) {
 	return n
 }
 
-// appendStringToSign appends what a request's signature is of: path, method, the query (always
-// empty), and all headers of the protocol but the signature, in order.
+// appendStringToSign appends the text that a request's signature covers: path, method, query
+// (always empty), and all sorted x-ots- headers except the signature.
 func appendStringToSign(b []byte, r *http.Request) []byte {
 	b = append(b, r.URL.Path...)
 	b = append(b, "\nPOST\n\n"...)
@@ -168,7 +168,7 @@ func appendStringToSign(b []byte, r *http.Request) []byte {
 			names = append(names, name)
 		}
 	}
-	slices.Sort(names) // as lower case would: in net/http's spelling, a letter is upper case only after a hyphen
+	slices.Sort(names) // as in lower case: net/http writes a capital only after a hyphen
 	for _, name := range names {
 		b = appendHeader(b, name, r.Header.Get(name))
 	}
@@ -188,8 +188,8 @@ func appendHeader(b []byte, name, value string) []byte {
 	return append(b, '\n')
 }
 
-// checkDate compares the date of a request with the wall clock. The Go SDK's layout is wrong: what
-// should be milliseconds is month, day and hour, in any number of digits. The seconds are right.
+// checkDate compares the date of a request with the wall clock. The Go SDK's layout is wrong: it
+// writes month, day and hour in place of the milliseconds. Its seconds are correct.
 func (s *Server) checkDate(date string) error {
 	whole, _, _ := strings.Cut(strings.TrimSuffix(date, "Z"), ".")
 	t, err := time.Parse("2006-01-02T15:04:05", whole)
@@ -204,11 +204,10 @@ func (s *Server) checkDate(date string) error {
 	return nil
 }
 
-// setHeaders sets the headers of an answer, which are signed like those of a request; only the SDK
-// for Go does not look at them.
+// setHeaders sets and signs the headers of an answer. All SDKs but the one for Go verify them.
 func (s *Server) setHeaders(h http.Header, c *call, body []byte) {
 	sum := md5.Sum(body)
-	names := [...]string{headerMD5, headerContentType, headerDate, headerRequestID} // in order
+	names := [...]string{headerMD5, headerContentType, headerDate, headerRequestID} // sorted
 	values := &[len(names) + 1]string{
 		base64.StdEncoding.EncodeToString(sum[:]), "protocol buffer", s.wall().UTC().Format("2006-01-02T15:04:05.000Z"),
 		c.requestID,

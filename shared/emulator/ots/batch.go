@@ -11,8 +11,8 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
-// ofRow reports whether an error in a batch is that of a row: that its table is not there, or that
-// its primary key is not the table's. A row that no table could take is an error of the request.
+// ofRow reports whether an error in a batch concerns one row: its table does not exist, or the
+// table has another primary key. All other errors refuse the whole request.
 func ofRow(err error) (*Error, bool) {
 	var e *Error
 	return e, errors.As(err, &e) && e.Code != "OTSParameterInvalid"
@@ -117,11 +117,11 @@ func (e *Error) message() *otsprotocol.Error {
 	return &otsprotocol.Error{Code: proto.String(e.Code), Message: proto.String(e.Message)}
 }
 
-// A batch is the changes to one table in a BatchWriteRow, and what each came to.
+// A batch is the changes to one table in a BatchWriteRow, with their results.
 type batch struct {
-	table    *table // nil when there is none
+	table    *table // nil if the table does not exist
 	name     *string
-	changes  []*change // nil is one that failed before
+	changes  []*change // nil if the change failed already
 	outcomes []outcome
 	errs     []*Error
 }
@@ -138,7 +138,7 @@ func (s *Server) batchWriteRow(c *call, req *otsprotocol.BatchWriteRowRequest) (
 	return out, nil
 }
 
-// writeBatches writes all rows of the request. Check, if not nil, is one more check of each.
+// writeBatches writes all rows of the request. If check is not nil, each change must pass it too.
 func (s *Server) writeBatches(
 	c *call, req *otsprotocol.BatchWriteRowRequest, check func(*change) *Error,
 ) ([]batch, error) {
@@ -252,8 +252,7 @@ func (s *Server) newBatch(c *call, in *otsprotocol.TableInBatchWriteRowRequest) 
 	return b, b.checkRepeated()
 }
 
-// checkRepeated says whether the rows that more than one change is for may be changed more than
-// once.
+// checkRepeated returns an error if two changes to the same row cannot be combined.
 func (b *batch) checkRepeated() error {
 	seen := make(map[string]*change, len(b.changes))
 	for _, ch := range b.changes {
@@ -279,7 +278,7 @@ func (b *batch) checkRepeated() error {
 	return nil
 }
 
-// fail fails the changes that check returns an error for.
+// fail marks the changes that check refuses as failed.
 func (b *batch) fail(check func(*change) *Error) {
 	for i, ch := range b.changes {
 		if ch == nil {
@@ -297,8 +296,7 @@ func (b *batch) failAll(e *Error) {
 	}
 }
 
-// failTogether fails all changes with the error of the first that failed, and reports whether one
-// did.
+// failTogether fails all changes with the first error, and reports whether there is one.
 func (b *batch) failTogether() bool {
 	for _, e := range b.errs {
 		if e != nil {
@@ -309,7 +307,7 @@ func (b *batch) failTogether() bool {
 	return false
 }
 
-// fresh returns a copy of the batch that may be run, whose results replace those of an earlier run.
+// fresh clears the results of an earlier run, and returns the batch.
 func (b *batch) fresh() *batch {
 	b.outcomes = make([]outcome, len(b.changes))
 	for i, ch := range b.changes {
@@ -320,7 +318,7 @@ func (b *batch) fresh() *batch {
 	return b
 }
 
-// writeBatch applies the changes to one table: each by itself, or all or none.
+// writeBatch applies the changes to one table: each on its own, or all of them or none.
 func (s *Server) writeBatch(w *writer, b *batch, atomic bool) error {
 	if b.table == nil {
 		return nil
@@ -346,7 +344,7 @@ func (s *Server) writeBatch(w *writer, b *batch, atomic bool) error {
 	return above.flush()
 }
 
-// applyEach applies the changes one after another.
+// applyEach applies the changes in order.
 func (s *Server) applyEach(w *writer, b *batch, rows rows) error {
 	for i, ch := range b.changes {
 		if ch == nil {
@@ -363,7 +361,7 @@ func (s *Server) applyEach(w *writer, b *batch, rows rows) error {
 	return nil
 }
 
-// apply applies one change, and keeps what it came to. The error is the store's.
+// apply applies one change, and keeps its result. It returns only errors of the store.
 func (b *batch) apply(i int, w *writer, rows rows) error {
 	var err error
 	b.outcomes[i], err = w.apply(b.changes[i], rows)
@@ -373,10 +371,11 @@ func (b *batch) apply(i int, w *writer, rows rows) error {
 	return nil
 }
 
-// checkPartition says whether all changes are in one partition. No public text tells what an atomic
-// batch does with the other rows when the condition of one fails; here all rows of the table fail
-// with that one's error, as they do, on the service, when they are not in one partition: a client
-// cannot learn from the answer which of them it was.
+// checkPartition returns an error unless all changes are in one partition.
+//
+// It is not documented what an atomic batch answers for the other rows when one row's condition
+// fails. Here every row of the table gets that error, as the service does for rows of several
+// partitions. So a client cannot tell from the answer which row failed.
 func (b *batch) checkPartition() *Error {
 	var first *change
 	for _, ch := range b.changes {
@@ -398,7 +397,7 @@ func sameValue(a, b plainbuffer.Value) bool {
 	return ok && order == 0
 }
 
-// showValue returns a value of a primary key as an error shows it.
+// showValue returns a primary key's value as error messages show it.
 func showValue(v plainbuffer.Value) string {
 	if v.Type == plainbuffer.Integer {
 		return fmt.Sprint(v.Int())

@@ -8,7 +8,7 @@ import (
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 )
 
-// batch writes changes at once, and returns what each came to, by table.
+// batch writes changes in one request, and returns their results by table.
 func (c *client) batch(atomic bool, changes ...tablestore.RowChange) (map[string][]string, error) {
 	req := &tablestore.BatchWriteRowRequest{IsAtomic: atomic}
 	for _, change := range changes {

@@ -18,7 +18,8 @@ import (
 	"chatconf/shared/emulator/ots/otstest"
 )
 
-// benchRows is how many rows the benchmarks' table has, in one partition, each of about 560 bytes.
+// benchRows is the number of rows in the benchmarks' table, all in one partition, each about 560
+// bytes.
 const benchRows = 10000
 
 // newBench returns a client of an emulator over a file with a table full of rows.
@@ -119,8 +120,8 @@ func BenchmarkPutRow(b *testing.B) {
 	}
 }
 
-// BenchmarkServe is the server alone, from a signed request to the answer, without net/http and the
-// SDK.
+// BenchmarkServe measures the server alone, from a signed request to the answer, without net/http
+// and the SDK.
 func BenchmarkServe(b *testing.B) {
 	var captured sync.Map
 	c := newBench(b)
@@ -154,7 +155,7 @@ func BenchmarkServe(b *testing.B) {
 	}
 }
 
-// discard is an http.ResponseWriter that keeps nothing.
+// discard is an http.ResponseWriter that discards everything.
 type discard struct{ header http.Header }
 
 func (d discard) Header() http.Header         { return d.header }

@@ -7,9 +7,9 @@ import (
 	"chatconf/shared/emulator/ots/plainbuffer"
 )
 
-// The Go SDK has no messages for BulkImport. These are as ots_internal_api.proto of the Java SDK
-// has them: https://github.com/aliyun/aliyun-tablestore-java-sdk. The response is the same on the
-// wire as the part of BatchWriteRow's that is about one table.
+// The Go SDK has no messages for BulkImport. These follow ots_internal_api.proto of the Java SDK:
+// https://github.com/aliyun/aliyun-tablestore-java-sdk. The response has the same encoding as one
+// table of a BatchWriteRow's response.
 type (
 	bulkImportRequest struct {
 		TableName        *string          `protobuf:"bytes,1,req,name=table_name"`
@@ -31,9 +31,9 @@ func (m *bulkImportRow) Reset()         { *m = bulkImportRow{} }
 func (m *bulkImportRow) String() string { return proto.CompactTextString(m) }
 func (*bulkImportRow) ProtoMessage()    {}
 
-// bulkImport writes rows of one table, each by itself and without conditions, with the limits of
-// BatchWriteRow. As the Java suite has it, defined columns must have their type, and a row costs
-// bytes in place of units.
+// bulkImport writes rows of one table, each on its own and without conditions, within the limits of
+// BatchWriteRow. Defined columns must have their declared type, and a row costs bytes instead of
+// units; the Java suite expects both.
 func (s *Server) bulkImport(c *call, req *bulkImportRequest) (proto.Message, error) {
 	in := &otsprotocol.TableInBatchWriteRowRequest{TableName: req.TableName}
 	for _, row := range req.Rows {
@@ -54,7 +54,7 @@ func (s *Server) bulkImport(c *call, req *bulkImportRequest) (proto.Message, err
 	return out, nil
 }
 
-// checkTypes says whether the columns that the table defines have its types.
+// checkTypes returns an error if a column does not have the type that the table defines for it.
 func (c *change) checkTypes() *Error {
 	for i := range c.row.Cells {
 		cell := &c.row.Cells[i]
@@ -84,7 +84,7 @@ const (
 	writeSize        = 2
 )
 
-// imported returns what a row of a bulk import costs: its bytes, in which timestamps do not count.
+// imported returns what a row of a bulk import costs: its bytes, without timestamps.
 func imported(ch *change) *otsprotocol.ConsumedCapacity {
 	size := ch.size
 	for i := range ch.row.Cells {

@@ -23,7 +23,7 @@ func bulkDelete(pk *tablestore.PrimaryKey) *ots.BulkImportRow {
 	return &ots.BulkImportRow{Type: otsprotocol.OperationType_DELETE.Enum(), RowChange: pk.Build(true)}
 }
 
-// bulk sends what the Java SDK's writer does, and returns what came of each row.
+// bulk sends a request like the Java SDK's writer, and returns the result of each row.
 func (c *client) bulk(table string, rows ...*ots.BulkImportRow) string {
 	c.t.Helper()
 	body := message(c.t, &ots.BulkImportRequest{TableName: &table, Rows: rows})
@@ -96,8 +96,7 @@ func TestBulkImport(t *testing.T) {
 	}
 }
 
-// TestBulkImportOnTheWire sends the bytes that the Java SDK's message has, and reads those of the
-// answer.
+// TestBulkImportOnTheWire checks request and answer byte by byte, as the Java SDK encodes them.
 func TestBulkImportOnTheWire(t *testing.T) {
 	c := run(t)
 	c.create("t", "p:string")

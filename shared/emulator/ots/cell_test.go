@@ -29,7 +29,7 @@ func doing(c plainbuffer.Cell, op plainbuffer.Op) plainbuffer.Cell {
 	return c
 }
 
-// TestCellsThatAreRefused sends rows that are sound PlainBuffer and that the SDK cannot make.
+// TestCellsThatAreRefused sends rows that are valid PlainBuffer, but that the SDK cannot create.
 func TestCellsThatAreRefused(t *testing.T) {
 	c := run(t)
 	c.create("t", "p:string")

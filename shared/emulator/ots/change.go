@@ -8,23 +8,23 @@ import (
 	"chatconf/shared/emulator/ots/plainbuffer"
 )
 
-// A change is one row of a write, checked as far as that can be done without the row it changes.
+// A change is one row of a write, checked as far as possible without reading the row.
 type change struct {
 	table     *table
 	op        otsprotocol.OperationType
 	row       plainbuffer.Row
-	key       []byte // that the row is stored under; not yet known of one with an AUTO_INCREMENT
+	key       []byte // under which the row is stored; nil until an AUTO_INCREMENT value is known
 	auto      bool
-	given     bool // the client names the value of the AUTO_INCREMENT column itself
+	given     bool // the client sets the value of the AUTO_INCREMENT column
 	expect    otsprotocol.RowExistenceExpectation
 	condition filter
 	returns   otsprotocol.ReturnType
-	columns   []string // that are returned after the change
-	size      int      // bytes that the service counts for what the request holds
+	columns   []string // to return after the change
+	size      int      // bytes that the service counts for the request
 }
 
-// newChange checks what can be said of one row of a write without its table. The service does so
-// before it looks for the table.
+// newChange checks everything about one row that does not depend on its table. Like the service, it
+// runs before the table is looked up.
 func newChange(
 	op otsprotocol.OperationType, b []byte, c *otsprotocol.Condition, r *otsprotocol.ReturnContent,
 ) (*change, error) {
@@ -55,7 +55,7 @@ func newChange(
 // brokenRow returns the error for a row that is not PlainBuffer.
 func brokenRow(err error) error { return invalid("Cell data broken, %v.", err) }
 
-// bind says whether the change may be made to the table, and makes it one of that table.
+// bind checks the change against the table, and attaches it to the table.
 func (c *change) bind(t *table) error {
 	if t.Index != nil {
 		return errIndexWrite
@@ -136,7 +136,7 @@ func (c *change) checkCell(cell *plainbuffer.Cell) error {
 	return checkValue(cell.Name, cell.Value)
 }
 
-// checkOp says whether value and timestamp suit what the cell does.
+// checkOp returns an error if value or timestamp do not fit the cell's operation.
 func checkOp(op otsprotocol.OperationType, cell *plainbuffer.Cell) error {
 	if cell.Op != 0 && op == otsprotocol.OperationType_PUT {
 		return invalid("OpType cannot be given for column name:%s in PutRow.", cell.Name)
@@ -154,10 +154,11 @@ func checkOp(op otsprotocol.OperationType, cell *plainbuffer.Cell) error {
 		}
 	case plainbuffer.Increment:
 		if cell.HasTimestamp {
-			return invalid("Timestamp cannot be given when type is INCREMENT.") // the service's wording is not known
+			// The service's wording is not known, here and below.
+			return invalid("Timestamp cannot be given when type is INCREMENT.")
 		}
 		if !cell.HasValue || cell.Value.Type != plainbuffer.Integer {
-			return invalid("Increment value of column '%s' must be integer.", cell.Name) // likewise
+			return invalid("Increment value of column '%s' must be integer.", cell.Name)
 		}
 	default:
 		if !cell.HasValue {
@@ -167,10 +168,9 @@ func checkOp(op otsprotocol.OperationType, cell *plainbuffer.Cell) error {
 	return nil
 }
 
-// checkOneOp says whether each column is changed in ways that go together: an increment is the only
-// cell of its column, and all versions are removed at most once. What is put and removed is done in
-// the order of the cells: the Java suite puts a column, removes it in the same update, and finds it
-// removed.
+// checkOneOp returns an error if one column is changed in ways that cannot be combined: an
+// increment is the only cell of its column, and all versions are deleted at most once. Other cells
+// are applied in order: the Java suite puts a column and deletes it in the same update.
 func checkOneOp(cells []plainbuffer.Cell) error {
 	seen := map[string]plainbuffer.Op{}
 	for i := range cells {
@@ -198,8 +198,8 @@ func (c *change) setCondition(m *otsprotocol.Condition) error {
 	return err
 }
 
-// setReturns takes over what is returned. Values after the change are those of incremented columns
-// only. The service's wording of the refusals is not known.
+// setReturns checks and sets the columns to return. Values after the change are available for
+// incremented columns only. The service's wording of the errors is not known.
 func (c *change) setReturns(m *otsprotocol.ReturnContent) error {
 	c.returns, c.columns = m.GetReturnType(), m.GetReturnColumnNames()
 	switch c.returns {
@@ -227,13 +227,12 @@ func (c *change) increments(name string) bool {
 	})
 }
 
-// conditional reports whether the change depends on the row: its outcome on existence or columns,
-// or its result on a value.
+// conditional reports whether the change has a condition on the row's existence or columns.
 func (c *change) conditional() bool {
 	return c.expect != otsprotocol.RowExistenceExpectation_IGNORE || c.condition != nil
 }
 
-// onlyRemoves reports whether an update removes cells and writes none.
+// onlyRemoves reports whether the change is an update that only deletes cells.
 func (c *change) onlyRemoves() bool {
 	return c.op == otsprotocol.OperationType_UPDATE && !slices.ContainsFunc(c.row.Cells,
 		func(cell plainbuffer.Cell) bool {
@@ -241,7 +240,7 @@ func (c *change) onlyRemoves() bool {
 		})
 }
 
-// checkSize says whether a put or an update that stands alone is small enough.
+// checkSize returns an error if a single put or update is too large.
 func (c *change) checkSize(operation string) error {
 	if c.size > maxWrite {
 		return invalid("The total data size of %s request exceeds the limit, limit size: %d, data size: %d.", operation,

@@ -7,9 +7,8 @@ import (
 	"chatconf/shared/emulator/ots/plainbuffer"
 )
 
-// Limits of the service:
-// https://www.alibabacloud.com/help/en/tablestore/product-overview/general-limits, and the texts of
-// its errors.
+// Limits of the service, from its error messages and
+// https://www.alibabacloud.com/help/en/tablestore/product-overview/general-limits.
 const (
 	maxName         = 255
 	maxKeyColumns   = 4
@@ -17,9 +16,9 @@ const (
 	maxIndexes      = 5
 	maxTables       = 64
 	maxCellValue    = 2 << 20
-	maxCells        = 1024 // of one write
+	maxCells        = 1024 // per write
 	maxColumnsToGet = 1024
-	maxWrite        = 4 << 20 // bytes of one put, update or batch
+	maxWrite        = 4 << 20 // bytes per put, update or batch
 	maxBody         = 5 << 20
 	maxRowsGet      = 100
 	maxRowsWrite    = 200
@@ -27,7 +26,7 @@ const (
 	maxDeviation    = math.MaxInt64 / 1000000
 )
 
-// validName reports whether a table or a column of a primary key may have the name.
+// validName reports whether s is a valid name of a table or of a primary key column.
 func validName(s string) bool {
 	if len(s) == 0 || len(s) > maxName || s[0] >= '0' && s[0] <= '9' {
 		return false
@@ -41,7 +40,7 @@ func validName(s string) bool {
 	return true
 }
 
-// validID reports whether an instance or a transaction may have the name.
+// validID reports whether s is a valid name of an instance or id of a transaction.
 func validID(s string) bool {
 	if len(s) == 0 || len(s) > maxName {
 		return false
@@ -62,9 +61,8 @@ func checkTableName(name string) error {
 	return nil
 }
 
-// checkColumnName says whether an attribute column may have the name. The service takes more than
-// its documentation promises: other scripts, hyphens, dots and blanks occur in the vendor's own
-// suites.
+// checkColumnName returns an error if name is invalid for an attribute column. The service accepts
+// more than it documents: the vendor's suites use other scripts, hyphens, dots and blanks.
 func checkColumnName(name string) error {
 	if name == "" || len(name) > maxName || name[0] == '#' || !utf8.ValidString(name) {
 		return invalid("Invalid column name: '%s'.", name)
@@ -72,7 +70,7 @@ func checkColumnName(name string) error {
 	return nil
 }
 
-// isAttribute reports whether an attribute may have a value of the type.
+// isAttribute reports whether attributes can have values of the type.
 func isAttribute(t plainbuffer.Type) bool {
 	switch t {
 	case plainbuffer.Integer, plainbuffer.Double, plainbuffer.Boolean, plainbuffer.String, plainbuffer.Blob:
@@ -81,13 +79,13 @@ func isAttribute(t plainbuffer.Type) bool {
 	return false
 }
 
-// tooLong returns the error for a value of more than maxCellValue.
+// tooLong returns the error for a value larger than maxCellValue.
 func tooLong(name []byte, v plainbuffer.Value) error {
 	return invalid("The length of attribute column: '%s' exceeds the MaxLength:%d with CurrentLength:%d.",
 		name, maxCellValue, len(v.Data))
 }
 
-// checkValue says whether v may be stored in the attribute with the given name.
+// checkValue returns an error if v cannot be stored in an attribute. The name is for the message.
 func checkValue(name []byte, v plainbuffer.Value) error {
 	switch {
 	case !isAttribute(v.Type):

@@ -14,14 +14,14 @@ import (
 	"chatconf/shared/emulator/ots/otstest"
 )
 
-// A client is the official SDK's, with shorter ways to say what tests say often.
+// A client is the official SDK's client with short forms for the tests.
 type client struct {
 	*tablestore.TableStoreClient
 	t  testing.TB
 	in *otstest.Instance
 }
 
-// newClient returns a client that tries every request once.
+// newClient returns a client that does not retry.
 func newClient(t testing.TB, in *otstest.Instance) *client {
 	config := tablestore.NewDefaultTableStoreConfig()
 	config.RetryTimes = 0
@@ -35,7 +35,7 @@ func run(t testing.TB, set ...func(*ots.Options)) *client {
 	return newClient(t, otstest.RunT(t, append([]func(*ots.Options){file}, set...)...))
 }
 
-// A clock is the time under a test's hand.
+// A clock is a clock that the test moves.
 type clock struct{ now time.Time }
 
 func newClock() *clock { return &clock{time.Unix(1_700_000_000, 0)} }
@@ -47,8 +47,7 @@ func withClock(c *clock) func(*ots.Options) {
 	return func(o *ots.Options) { o.Now = c.Now }
 }
 
-// The places before and after all values of a primary key column, and the value that the server
-// makes.
+// Key values before and after all others, and the value that the server assigns.
 type place int
 
 const (
@@ -57,7 +56,7 @@ const (
 	auto
 )
 
-// key returns a primary key of names and values in turn.
+// key returns a primary key from alternating names and values.
 func key(namesAndValues ...any) *tablestore.PrimaryKey {
 	pk := &tablestore.PrimaryKey{}
 	for i := 0; i < len(namesAndValues); i += 2 {
@@ -81,14 +80,14 @@ func key(namesAndValues ...any) *tablestore.PrimaryKey {
 	return pk
 }
 
-// A cell is a column to write, with a timestamp if it is not 0.
+// A cell is a column to write; timestamp 0 sends none.
 type cell struct {
 	name  string
 	value any
 	at    int64
 }
 
-// cols returns cells of names and values in turn.
+// cols returns cells from alternating names and values.
 func cols(namesAndValues ...any) []cell {
 	var cells []cell
 	for i := 0; i < len(namesAndValues); i += 2 {
@@ -97,7 +96,7 @@ func cols(namesAndValues ...any) []cell {
 	return cells
 }
 
-// put returns the change that puts a row, whether it is there or not.
+// put returns the change that puts a row without conditions.
 func put(table string, pk *tablestore.PrimaryKey, cells []cell) *tablestore.PutRowChange {
 	c := &tablestore.PutRowChange{TableName: table, PrimaryKey: pk}
 	for _, cell := range cells {
@@ -127,7 +126,7 @@ func remove(table string, pk *tablestore.PrimaryKey) *tablestore.DeleteRowChange
 	return c
 }
 
-// definition returns a request for a table: "p:string n:integer+ b:binary", where + is
+// definition returns the request for a table such as "p:string n:integer+ b:binary"; + is
 // AUTO_INCREMENT.
 func definition(name, schema string) *tablestore.CreateTableRequest {
 	meta := &tablestore.TableMeta{TableName: name}
@@ -152,7 +151,7 @@ func definition(name, schema string) *tablestore.CreateTableRequest {
 	}
 }
 
-// create makes a table of definition, after set has changed it.
+// create creates a table from a definition, after set has changed the request.
 func (c *client) create(name, schema string, set ...func(*tablestore.CreateTableRequest)) {
 	c.t.Helper()
 	req := definition(name, schema)
@@ -172,7 +171,7 @@ func timeToLive(seconds int) func(*tablestore.CreateTableRequest) {
 	return func(r *tablestore.CreateTableRequest) { r.TableOption.TimeToAlive = seconds }
 }
 
-// write does one change and returns its error.
+// write applies one change and returns its error.
 func (c *client) write(change tablestore.RowChange) error {
 	var err error
 	switch change := change.(type) {
@@ -186,7 +185,7 @@ func (c *client) write(change tablestore.RowChange) error {
 	return err
 }
 
-// must does changes that are to succeed.
+// must applies changes that must succeed.
 func (c *client) must(changes ...tablestore.RowChange) {
 	c.t.Helper()
 	for _, change := range changes {
@@ -196,7 +195,7 @@ func (c *client) must(changes ...tablestore.RowChange) {
 	}
 }
 
-// get reads a row as text: "a=1 b=x", versions in the order of the answer, "-" when there is no
+// get reads a row as text: "a=1 b=x", with versions in the order of the answer; "-" is an absent
 // row.
 func (c *client) get(table string, pk *tablestore.PrimaryKey, set ...func(*tablestore.SingleRowQueryCriteria)) string {
 	c.t.Helper()
@@ -241,7 +240,7 @@ func showKey(pk *tablestore.PrimaryKey) string {
 	return strings.Join(parts, "/")
 }
 
-// page reads one page of a range: the keys of its rows, and that of the next, "-" at the end.
+// page reads one page of a range: its keys, and the key of the next page; "-" is the end.
 func (c *client) page(q *tablestore.RangeRowQueryCriteria) (keys []string, next string) {
 	c.t.Helper()
 	if q.MaxVersion == 0 && q.TimeRange == nil {
@@ -257,7 +256,7 @@ func (c *client) page(q *tablestore.RangeRowQueryCriteria) (keys []string, next 
 	return keys, showKey(out.NextStartPrimaryKey)
 }
 
-// codeOf returns the code and message of a service's error.
+// codeOf returns the code and message of a service error.
 func codeOf(err error) string {
 	var e *tablestore.OtsError
 	switch {
@@ -269,8 +268,7 @@ func codeOf(err error) string {
 	return err.Error()
 }
 
-// fails reports an error that is not the one wanted, by its code and message or the beginning of
-// them.
+// fails checks that err starts with want: a code and the beginning of a message.
 func fails(t testing.TB, what string, err error, want string) {
 	t.Helper()
 	if got := codeOf(err); !strings.HasPrefix(got, want) {

@@ -8,8 +8,8 @@ import (
 	"github.com/golang/protobuf/proto"
 )
 
-// defaultDeviation is how far the timestamps of a table may be from now, in seconds, if it does not
-// say.
+// defaultDeviation is the largest difference in seconds between a cell's timestamp and now, unless
+// the table sets another.
 const defaultDeviation = 86400
 
 // newTable checks the definition of a table and of its indexes.
@@ -19,7 +19,7 @@ func (s *Server) newTable(c *call, req *otsprotocol.CreateTableRequest) (*table,
 		Instance: c.instance, Name: meta.GetTableName(),
 		TTL: -1, MaxVersions: 1, Deviation: defaultDeviation,
 		Created: s.now().UnixMicro(), Increased: s.now().Unix(),
-		// The SDKs for Python and Node cannot set it, and the suite of the Java SDK leaves it out.
+		// The SDKs for Python and Node cannot set it, and the Java suite does not.
 		LocalTxn: req.EnableLocalTxn == nil || *req.EnableLocalTxn,
 	}
 	if err := checkTableName(t.Name); err != nil {
@@ -79,7 +79,7 @@ func (t *table) setKey(columns []*otsprotocol.PrimaryKeySchema) error {
 	return nil
 }
 
-// addDefined adds columns to those whose type the table knows.
+// addDefined adds defined columns to the table.
 func (t *table) addDefined(columns []*otsprotocol.DefinedColumnSchema) error {
 	if len(t.Defined)+len(columns) > maxDefined {
 		return invalid("The number of defined columns must be in range: [0, %d].", maxDefined)
@@ -122,7 +122,7 @@ func (t *table) setThroughput(m *otsprotocol.CapacityUnit, creating bool) error 
 	return nil
 }
 
-// setOptions takes over the options that are given. All but update_full_row may change later.
+// setOptions applies the given options. All but update_full_row can change later.
 func (t *table) setOptions(m *otsprotocol.TableOptions) error {
 	switch {
 	case m.TimeToLive != nil && (*m.TimeToLive == 0 || *m.TimeToLive < -1):
@@ -161,7 +161,7 @@ func (t *table) throughput() *otsprotocol.ReservedThroughputDetails {
 	return d
 }
 
-// setStream enables or disables the stream of the table. One that is enabled already goes on.
+// setStream enables or disables the table's stream. An enabled stream keeps its id and records.
 func (s *Server) setStream(t *table, m *otsprotocol.StreamSpecification) error {
 	if m == nil {
 		return nil
@@ -193,7 +193,7 @@ func (t *table) stream() *otsprotocol.StreamDetails {
 	return &otsprotocol.StreamDetails{EnableStream: proto.Bool(false)}
 }
 
-// setEncryption stores and describes encryption at rest; the emulator does not encrypt.
+// setEncryption stores the settings of encryption at rest. The emulator does not encrypt.
 func (t *table) setEncryption(m *otsprotocol.SSESpecification) {
 	if m.GetEnable() {
 		t.Encryption = &otsprotocol.SSEDetails{Enable: m.Enable, KeyType: m.KeyType, KeyId: m.KeyId, RoleArn: m.RoleArn}
@@ -222,7 +222,7 @@ func (t *table) schema() []*otsprotocol.PrimaryKeySchema {
 	return out
 }
 
-// removeDefined removes columns that no index needs from those whose type the table knows.
+// removeDefined removes defined columns. It returns an error if an index uses one of them.
 func (t *table) removeDefined(names []string) error {
 	for _, name := range names {
 		if t.defined(name) == nil {

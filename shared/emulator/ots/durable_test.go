@@ -26,7 +26,8 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
-// childFile names the file that this program serves instead of running tests.
+// childFile names the environment variable with the file that this program serves instead of
+// running tests.
 const childFile = "OTS_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -39,7 +40,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// serveChild serves a file until it is killed, and prints its endpoint.
+// serveChild serves a file until the process is killed, and prints its endpoint.
 func serveChild(path string) error {
 	s, err := ots.New(ots.Options{Path: path, AccessKeys: map[string]string{otstest.KeyID: otstest.KeySecret}})
 	if err != nil {
@@ -53,7 +54,7 @@ func serveChild(path string) error {
 	return http.Serve(l, s)
 }
 
-// startChild runs this program as a server of a file.
+// startChild runs this program as the server of a file.
 func startChild(t *testing.T, path string) (*client, *exec.Cmd) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -170,7 +171,7 @@ func TestAFileKeepsEverything(t *testing.T) {
 	t.Run("read", func(t *testing.T) {
 		c := run(t, set)
 		after := look(c)
-		// Pointers to AllowUpdate and UpdateFullRow differ.
+		// AllowUpdate and UpdateFullRow are pointers, which differ.
 		for i := range after {
 			before[i], _, _ = strings.Cut(before[i], " AllowUpdate")
 			after[i], _, _ = strings.Cut(after[i], " AllowUpdate")

@@ -5,19 +5,18 @@ import (
 	"net/http"
 )
 
-// An Error is what the service answers instead of a result: to a request, or to one row of a batch.
+// An Error is an error answer to a request, or to one row of a batch.
 type Error struct {
 	Code    string // such as OTSConditionCheckFail
 	Message string
-	Status  int // of HTTP; 0 is the usual one of the code
+	Status  int // HTTP status; 0 means the one that belongs to the code
 }
 
 // Error returns code and message.
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
-// statuses is the table from error codes to HTTP, after
-// https://www.alibabacloud.com/help/en/tablestore/developer-reference/error-codes. A code that is
-// not in it is a 400.
+// statuses maps error codes to HTTP statuses; all other codes have 400. See
+// https://www.alibabacloud.com/help/en/tablestore/developer-reference/error-codes.
 var statuses = map[string]int{
 	"OTSAuthFailed":            http.StatusForbidden,
 	"OTSNoPermissionAccess":    http.StatusForbidden,
@@ -52,7 +51,7 @@ func (e *Error) status() int {
 	return http.StatusBadRequest
 }
 
-// Errors whose text is always the same.
+// Errors with a fixed text.
 var (
 	errTableNotExist  = &Error{Code: "OTSObjectNotExist", Message: "Requested table does not exist."}
 	errTableExists    = &Error{Code: "OTSObjectAlreadyExist", Message: "Requested table already exists."}
@@ -65,29 +64,28 @@ var (
 	errMessage        = invalid("Failed to parse the ProtoBuf message.")
 	errIndexWrite     = invalid("Can't write index table directly.")
 	errTxnDisabled    = invalid("Try to call method using explicit transaction on explicit-transaction-disabled table.")
-	errNoCells        = invalid("Invalid update row request: missing cells in request.") // of a batch
-	errNoColumns      = invalid("Attribute column is missing.")                          // the same of UpdateRow
+	errNoCells        = invalid("Invalid update row request: missing cells in request.") // in a batch
+	errNoColumns      = invalid("Attribute column is missing.")                          // in UpdateRow
 	errUpdate         = invalid("Update operation is not allowed in this table")
 	errKeySize        = invalid("The number of primary key columns must be in range: [1, %d].", maxKeyColumns)
 	errTransactionID  = invalid("TransactionID is invalid.")
 	errNoVersions     = invalid("No version condition is specified.")
-	errNoVersionsRows = invalid("No version condition is specified while querying row.") // of a batch
+	errNoVersionsRows = invalid("No version condition is specified while querying row.") // in a batch
 	errRepeatedExist  = invalid("Repeated rows do not support row exist expectation check in BatchModify.")
 	errRepeatedFilter = invalid("Repeated rows do not support row condition check in BatchModify.")
 )
 
-// invalid returns the error for a request that can never succeed.
+// invalid returns the error for an invalid request.
 func invalid(format string, args ...any) *Error {
 	return &Error{Code: "OTSParameterInvalid", Message: fmt.Sprintf(format, args...)}
 }
 
-// invalidKey returns the error for a primary key that is not one of the table's.
+// invalidKey returns the error for a primary key that does not fit the table.
 func invalidKey(format string, args ...any) *Error {
 	return &Error{Code: "OTSInvalidPK", Message: fmt.Sprintf(format, args...)}
 }
 
-// outOfScope returns the error for a row outside the partition that an atomic batch or a
-// transaction is for.
+// outOfScope returns the error for a row outside the partition of an atomic batch or transaction.
 func outOfScope(of, kind, partition, data string) *Error {
 	return &Error{Code: "OTSDataOutOfRange", Message: fmt.Sprintf(
 		"Data out of scope of %s. %s PartKey:%s. Data PartKey:%s", of, kind, partition, data)}

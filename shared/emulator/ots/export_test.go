@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Operations returns the names of what is served, in order.
+// Operations returns the sorted names of all operations.
 func Operations() []string {
 	var names []string
 	for path := range maps.Keys(operations) {

@@ -1,34 +1,34 @@
 package ots
 
-// A Request is what a fault hook is told of a request that is well signed.
+// A Request describes an authenticated request to a fault hook.
 type Request struct {
 	Operation string // such as PutRow
 	Instance  string
-	Body      []byte // the protobuf message; only to look at, and only during the call
+	Body      []byte // the protobuf message; read-only, and valid only during the call
 }
 
-// A Fault is what a test makes happen to one request. The zero Fault is none.
+// A Fault is what a test does to one request. The zero Fault does nothing.
 type Fault struct {
-	// Before makes the request wait, until it is closed or the client has gone, before anything is
-	// done.
+	// Before delays the request until the channel is closed or the client disconnects.
 	Before <-chan struct{}
-	// Err is answered instead of the result; without Applied the request is not carried out.
+	// Err is the answer in place of the result. The request is not executed unless Applied is set.
 	Err *Error
-	// Drop closes the connection without an answer; without Applied the request is not carried out.
+	// Drop closes the connection without an answer. The request is not executed unless Applied is
+	// set.
 	Drop bool
-	// Applied carries the request out before Err or Drop lose its outcome.
+	// Applied executes the request before Err or Drop discards its result.
 	Applied bool
-	// After makes the answer, or the loss of it, wait likewise.
+	// After delays the answer, or Drop, like Before.
 	After <-chan struct{}
-	// Row says which rows of a batch are not carried out, and have an error in the answer; nil is
-	// none. Rows are numbered by table.
+	// Row returns an error for each row of a batch that must fail, and nil for the others. Such
+	// rows are not executed. Rows are numbered by table.
 	Row func(table string, row int) *Error
 }
 
-// loses reports whether the outcome of the request does not reach the client.
+// loses reports whether the result does not reach the client.
 func (f *Fault) loses() bool { return f.Err != nil || f.Drop }
 
-// rowFault returns the error that a test wants for a row of a batch.
+// rowFault returns the error that a test sets for a row of a batch.
 func (c *call) rowFault(table string, row int) *Error {
 	if c.fault.Row == nil {
 		return nil
@@ -36,7 +36,7 @@ func (c *call) rowFault(table string, row int) *Error {
 	return c.fault.Row(table, row)
 }
 
-// wait waits for ch, if there is one, but not longer than the client does.
+// wait waits until ch is closed or the client disconnects. A nil ch does not wait.
 func (c *call) wait(ch <-chan struct{}) {
 	if ch == nil {
 		return

@@ -13,7 +13,7 @@ func TestFaults(t *testing.T) {
 	for _, test := range []struct {
 		what    string
 		fault   ots.Fault
-		want    string // the beginning of the client's error
+		want    string // the start of the client's error
 		applied bool
 	}{
 		{"none", ots.Fault{}, "ok", true},

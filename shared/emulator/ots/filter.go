@@ -12,30 +12,30 @@ import (
 	"chatconf/shared/emulator/ots/plainbuffer"
 )
 
-// maxFilters is how many filters one condition may hold, those that combine others included.
+// maxFilters is how many filters one condition may contain, including composite ones.
 const maxFilters = 32
 
-// The patterns of one condition: how long each may be, and what all may come to when they are
-// compiled, in instructions and characters of classes. A few bytes of repetition or of a class can
-// stand for thousands. The service's limits are not known.
+// Limits for the patterns of one condition: the length of each, and the compiled size of all, in
+// instructions and characters of classes. A few bytes of repetition can compile to thousands of
+// instructions. The service's limits are not known.
 const (
 	maxPattern  = 1 << 10
 	maxPrograms = 4 << 10
 )
 
-// A filter says whether a row passes. Nil passes every row.
+// A filter decides about a row. A nil filter matches every row.
 type filter interface {
 	match(r *view) bool
 }
 
-// A view is what a filter sees of a row: the primary key, and the attribute cells that were
-// selected, by name, the newest version first. The zero view is of no row.
+// A view is the part of a row that filters see: the primary key and the selected attribute cells,
+// by name, newest version first. The zero view is an absent row.
 type view struct {
 	key   []plainbuffer.Cell
 	cells []picked
 }
 
-// versions returns the values of a column, the newest first.
+// versions returns the position and number of a column's cells.
 func (v *view) versions(name string) (first int, n int) {
 	for i := range v.cells {
 		switch {
@@ -51,8 +51,8 @@ func (v *view) versions(name string) (first int, n int) {
 	return first, n
 }
 
-// parseFilter decodes the filter of a condition or of a read. A read's may instead be a page of
-// columns.
+// parseFilter decodes the filter of a condition or of a read. A read can have a page of columns
+// instead of a filter.
 func parseFilter(b []byte, reading bool) (filter, *columnPage, error) {
 	if len(b) == 0 {
 		return nil, nil, nil
@@ -80,8 +80,8 @@ var (
 
 type filterParser struct {
 	count    int
-	shape    *Error // of the first operator with a wrong number of filters: said if there are not too many in all
-	programs int    // what the patterns so far come to
+	shape    *Error // the first operator with a wrong number of filters; the limit of all filters is checked first
+	programs int    // compiled size of all patterns so far
 }
 
 func (p *filterParser) parse(m *otsprotocol.Filter) (filter, error) {
@@ -122,7 +122,7 @@ func (p *filterParser) parseComposite(b []byte) (filter, error) {
 	return &f, nil
 }
 
-// A compositeFilter combines others.
+// A compositeFilter combines other filters.
 type compositeFilter struct {
 	op   otsprotocol.LogicalOperator
 	subs []filter
@@ -148,8 +148,8 @@ func (f *compositeFilter) match(r *view) bool {
 	return false
 }
 
-// Comparators that this version of the protocol's messages does not have: whether the column has a
-// value at all, or one in which the pattern finds something.
+// Comparators that the Go SDK's messages lack: whether the column exists. With a pattern, whether
+// the pattern matches one of its values.
 const (
 	compareExists    = otsprotocol.ComparatorType(7)
 	compareNotExists = otsprotocol.ComparatorType(8)
@@ -160,10 +160,10 @@ type singleFilter struct {
 	column          string
 	comparator      otsprotocol.ComparatorType
 	value           plainbuffer.Value
-	filterIfMissing bool // a row without the column does not pass
-	latestOnly      bool // only the newest version counts; otherwise one that matches is enough
+	filterIfMissing bool // a row without the column does not match
+	latestOnly      bool // compare the newest version only; otherwise one matching version is enough
 
-	pattern *regexp.Regexp // what of a string is compared, after a cast; nil is the column as it is
+	pattern *regexp.Regexp // extracts the text to compare, which is then cast; nil compares the column itself
 	cast    otsprotocol.VariantType
 }
 
@@ -204,7 +204,7 @@ func (p *filterParser) parseSingle(b []byte) (filter, error) {
 	return f, nil
 }
 
-// compile compiles a pattern, after it has seen how large that will be.
+// compile checks the compiled size of a pattern, and compiles it.
 func (p *filterParser) compile(pattern string) (*regexp.Regexp, error) {
 	if len(pattern) > maxPattern {
 		return nil, invalid("The regex of the filter exceeds the limit, limit size: %d, size: %d.", maxPattern,
@@ -231,8 +231,8 @@ func (p *filterParser) compile(pattern string) (*regexp.Regexp, error) {
 	return out, nil
 }
 
-// match says whether a row passes. One without the column passes compareNotExists, whatever
-// filterIfMissing says: the SDKs always set that, and no public text says what the service does.
+// match reports whether a row matches. A row without the column matches compareNotExists, even if
+// filterIfMissing is set: the SDKs always set it, and the service's behaviour is not documented.
 func (f *singleFilter) match(r *view) bool {
 	found, matched := f.find(r)
 	switch {
@@ -244,7 +244,7 @@ func (f *singleFilter) match(r *view) bool {
 	return matched
 }
 
-// find says whether a row has the column, and a value that matches.
+// find reports whether a row has the column, and whether one of its values matches.
 func (f *singleFilter) find(r *view) (found, matched bool) {
 	for i := range r.key {
 		if string(r.key[i].Name) == f.column {
@@ -263,8 +263,8 @@ func (f *singleFilter) find(r *view) (found, matched bool) {
 	return found, false
 }
 
-// matchValue compares v with the filter's value. Of two values of different types it is only true
-// that they are not equal: no public text says what the service does with them.
+// matchValue compares v with the filter's value. Values of different types are not equal, and have
+// no order: the service's behaviour is not documented.
 func (f *singleFilter) matchValue(v plainbuffer.Value) bool {
 	if f.pattern != nil {
 		var ok bool
@@ -291,7 +291,7 @@ func (f *singleFilter) matchValue(v plainbuffer.Value) bool {
 	return ok && c <= 0
 }
 
-// transform takes out of a string what the pattern finds, its first group if it has one, and casts
+// transform extracts the first group of the pattern from a string, or the whole match, and casts
 // it.
 func (f *singleFilter) transform(v plainbuffer.Value) (plainbuffer.Value, bool) {
 	if v.Type != plainbuffer.String {
@@ -313,7 +313,7 @@ func (f *singleFilter) transform(v plainbuffer.Value) (plainbuffer.Value, bool) 
 	return plainbuffer.Value{Type: plainbuffer.String, Data: text}, true
 }
 
-// A columnPage is which of a row's columns a read returns: ColumnPaginationFilter.
+// A columnPage selects columns of a row by position: ColumnPaginationFilter.
 type columnPage struct{ offset, limit int }
 
 func parsePage(b []byte) (*columnPage, error) {
@@ -329,7 +329,7 @@ func parsePage(b []byte) (*columnPage, error) {
 	return &columnPage{int(m.GetOffset()), int(m.GetLimit())}, nil
 }
 
-// cut returns the cells of the page's columns.
+// cut returns the cells of the selected columns.
 func (p *columnPage) cut(cells []picked) []picked {
 	start, column := len(cells), -1
 	for i := range cells {

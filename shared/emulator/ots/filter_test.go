@@ -19,7 +19,7 @@ func single(column string, c tablestore.ComparatorType, v any) *tablestore.Singl
 	return tablestore.NewSingleColumnCondition(column, c, v)
 }
 
-// strict is single with the two flags that a compare-and-set needs.
+// strict is single with the two flags for compare-and-set.
 func strict(column string, c tablestore.ComparatorType, v any) *tablestore.SingleColumnCondition {
 	f := single(column, c, v)
 	f.FilterIfMissing, f.LatestVersionOnly = true, true
@@ -48,8 +48,7 @@ const (
 	le = tablestore.CT_LESS_EQUAL
 )
 
-// An existence is a filter with a comparator that Go's SDK does not have, those for Java and Python
-// do.
+// An existence is a filter with a comparator of the Java and Python SDKs that the Go SDK lacks.
 type existence struct {
 	*tablestore.SingleColumnCondition
 	comparator otsprotocol.ComparatorType
@@ -72,14 +71,14 @@ func (e existence) Serialize() []byte {
 func exists(f *tablestore.SingleColumnCondition) existence    { return existence{f, 7} }
 func notExists(f *tablestore.SingleColumnCondition) existence { return existence{f, 8} }
 
-// finds is about what a pattern finds in r, as an integer.
+// finds returns a filter on the integer that a pattern extracts from r.
 func finds(pattern string) *tablestore.SingleColumnCondition {
 	rule := tablestore.NewValueTransferRule(pattern, tablestore.Variant_INTEGER)
 	return tablestore.NewSingleColumnValueRegexFilter("r", eq, rule, int64(0))
 }
 
-// filterCases are filters, and whether they let the row pass that holds
-// p=k n=5 s=abc f=2.5 t=true b=0x00FF, v=2 and before that v=1.
+// filterCases are filters, and whether they match this row: p=k n=5 s=abc f=2.5 t=true b=0x00FF,
+// with versions v=2 and, older, v=1.
 var filterCases = []struct {
 	name   string
 	filter tablestore.ColumnFilter
@@ -261,8 +260,8 @@ func TestFilterErrors(t *testing.T) {
 	fails(t, "a page of columns as a condition", c.write(u), "OTSParameterInvalid: Invalid type of filter: 3.")
 }
 
-// filterVectors are the filters of testdata/filters.txt, a row that passes each, and one that does
-// not.
+// filterVectors are the filters of testdata/filters.txt, each with a matching row and one that does
+// not match.
 var filterVectors = map[string]struct {
 	sdk       tablestore.ColumnFilter
 	good, bad []cell

@@ -19,15 +19,14 @@ import (
 	"chatconf/shared/emulator/ots/plainbuffer"
 )
 
-// A recorded message is the body of a request that the SDK made.
+// A recorded message is the body of a request from the SDK.
 type recorded struct {
 	operation string
 	body      []byte
 }
 
-// record returns what the SDK sends in the course of a script, which uses every operation; the
-// first of them make a table, with some rows, an index, and a transaction on the partition
-// "locked".
+// record returns the SDK's requests for a script that uses every operation. The first ones create a
+// table with rows, an index, and a transaction on the partition "locked".
 var record = sync.OnceValue(func() (all []recorded) {
 	var mu sync.Mutex
 	t := &testing.T{}
@@ -46,7 +45,7 @@ var record = sync.OnceValue(func() (all []recorded) {
 	return all
 })
 
-// setup is how many messages of the script make what the others need.
+// setup is how many messages of the script set up what the others need.
 const setup = 6
 
 func fuzzOptions(hook func(ots.Request) ots.Fault) ots.Options {
@@ -135,7 +134,7 @@ func script(c *client) {
 	c.DeleteTable(&tablestore.DeleteTableRequest{TableName: "s"})
 }
 
-// send serves a message, as if it were signed.
+// send serves a message without checking signatures.
 func send(s *ots.Server, operation string, body []byte) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodPost, "/"+operation, bytes.NewReader(body))
 	r.Header.Set("x-ots-instancename", "i")
@@ -144,8 +143,8 @@ func send(s *ots.Server, operation string, body []byte) *httptest.ResponseRecord
 	return w
 }
 
-// fuzz sends one message to a server that has a table. The answer is a response whose rows are
-// PlainBuffer, or a refusal, and the server is as well as before.
+// fuzz sends one message to a server that has a table. The answer must be an error, or a response
+// whose rows are PlainBuffer, and the server must still work.
 func fuzz(f *testing.F, operation string, response func() proto.Message) {
 	all := record()
 	n := 0
@@ -174,7 +173,7 @@ func fuzz(f *testing.F, operation string, response func() proto.Message) {
 	})
 }
 
-// newFuzzed returns a server that has what the setup makes.
+// newFuzzed returns a server after the setup.
 func newFuzzed(t *testing.T, all []recorded) *ots.Server {
 	s, err := ots.New(fuzzOptions(nil))
 	if err != nil {
@@ -210,7 +209,8 @@ func checkAnswer(t *testing.T, w *httptest.ResponseRecorder, response proto.Mess
 	case *otsprotocol.UpdateRowResponse:
 		rows = append(rows, m.Row)
 	case *otsprotocol.GetRangeResponse:
-		if rows = append(rows, m.NextStartPrimaryKey); m.GetDataBlockType() == otsprotocol.DataBlockType_DBT_PLAIN_BUFFER {
+		rows = append(rows, m.NextStartPrimaryKey)
+		if m.GetDataBlockType() == otsprotocol.DataBlockType_DBT_PLAIN_BUFFER {
 			rows = append(rows, m.Rows)
 		}
 	case *otsprotocol.GetStreamRecordResponse:
@@ -346,7 +346,7 @@ func FuzzGetStreamRecord(f *testing.F) {
 	fuzz(f, "GetStreamRecord", func() proto.Message { return &otsprotocol.GetStreamRecordResponse{} })
 }
 
-// FuzzChange sends rows that are well encoded, whatever is in them.
+// FuzzChange sends validly encoded rows with any content.
 func FuzzChange(f *testing.F) {
 	f.Add("PutRow", "t", "p", byte(plainbuffer.String), []byte("a"), int64(1), "age", byte(0),
 		byte(plainbuffer.Integer), int64(5), []byte("x"), false, int64(0), int32(0))

@@ -11,30 +11,29 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
-// maxIndexKey is how many columns an index may be given for its key, and maxIndexColumns how many
-// attributes.
+// maxIndexKey is how many key columns the definition of an index may name, and maxIndexColumns how
+// many attributes.
 const (
 	maxIndexKey     = 4
 	maxIndexColumns = 32
 )
 
-// An index says what an index table was made of. Its rows change in the same commit as those of the
-// main table: what the service promises of local indexes, and better than what it promises of
-// global ones.
+// An index is the definition of an index. Its rows change in the same commit as those of the main
+// table. The service promises that for local indexes, and less for global ones.
 type index struct {
-	Key     []string // as it was asked for, without the main table's columns that follow
+	Key     []string // as requested, without the main table's remaining key columns
 	Defined []string
 	Type    otsprotocol.IndexType
 	Mode    otsprotocol.IndexUpdateMode
 	Phase   otsprotocol.IndexSyncPhase
-	Created int64 // its place among the indexes of the table
+	Created int64 // its position among the indexes of the table
 }
 
 func sortIndexes(indexes []*table) {
 	slices.SortFunc(indexes, func(a, b *table) int { return cmp.Compare(a.Index.Created, b.Index.Created) })
 }
 
-// checkIndex checks what can be said of an index without its table.
+// checkIndex checks everything about an index that does not depend on its table.
 func checkIndex(m *otsprotocol.IndexMeta) error {
 	switch n := len(m.PrimaryKey); {
 	case n == 0 || n > maxIndexKey:
@@ -45,7 +44,7 @@ func checkIndex(m *otsprotocol.IndexMeta) error {
 	return checkTableName(m.GetName())
 }
 
-// newIndex checks the definition of an index and returns its table.
+// newIndex checks the definition of an index, and returns the index.
 func (t *table) newIndex(m *otsprotocol.IndexMeta) (*table, error) {
 	if err := checkIndex(m); err != nil {
 		return nil, err
@@ -70,7 +69,8 @@ func (t *table) newIndex(m *otsprotocol.IndexMeta) (*table, error) {
 	return ix, ix.setIndexColumns(t)
 }
 
-// checkIndexable says whether the table may have indexes. The service's wording is not known.
+// checkIndexable returns an error if the table cannot have another index. The service's wording is
+// not known.
 func (t *table) checkIndexable() error {
 	switch {
 	case t.MaxVersions != 1:
@@ -83,12 +83,11 @@ func (t *table) checkIndexable() error {
 	return nil
 }
 
-// setIndexKey makes the primary key: the columns asked for, and then those of the main table that
-// are not among them.
+// setIndexKey sets the primary key: the requested columns, then the main table's remaining ones.
 func (t *table) setIndexKey(main *table) error {
 	names := t.Index.Key
 	if t.Index.Type == otsprotocol.IndexType_IT_LOCAL_INDEX && names[0] != main.Key[0].Name {
-		// the service's wording is not known
+		// The service's wording is not known.
 		return invalid("The first primary key column of a local index must be that of the table.")
 	}
 	for _, name := range names {
@@ -109,8 +108,7 @@ func (t *table) setIndexKey(main *table) error {
 	return nil
 }
 
-// indexKeyColumn returns the column of the table with the given name as an index has it in its
-// primary key.
+// indexKeyColumn returns the column with the given name for the primary key of an index.
 func (t *table) indexKeyColumn(name string) (keyColumn, error) {
 	if i := t.keyIndex(name); i >= 0 {
 		return keyColumn{Name: name, Type: t.Key[i].Type}, nil
@@ -151,8 +149,8 @@ func (t *table) indexMeta() *otsprotocol.IndexMeta {
 	}
 }
 
-// reindex brings the indexes up to date with a row that is about to become after. Neither is stored
-// any more, or yet, when it is nil.
+// reindex updates the indexes for a row that changes from before to after. Either is nil for an
+// absent row.
 func (t *table) reindex(tx store.Tx, key, before, after []byte) error {
 	type entry struct {
 		ix              *table
@@ -170,7 +168,7 @@ func (t *table) reindex(tx store.Tx, key, before, after []byte) error {
 		}
 		entries = append(entries, entry{ix, old, k, v})
 	}
-	for _, e := range entries { // only now, because a change ends the life of what was read
+	for _, e := range entries { // in a second loop, because a change invalidates the slices read
 		b := tx.Bucket(e.ix.bucket())
 		if e.old != nil && !bytes.Equal(e.old, e.key) {
 			if err := b.Delete(e.old); err != nil {
@@ -186,8 +184,8 @@ func (t *table) reindex(tx store.Tx, key, before, after []byte) error {
 	return nil
 }
 
-// entry returns the row of the index for a stored row of the main table, or nil when that lacks one
-// of the index's columns.
+// entry returns the index row for a stored row of the main table. The key is nil if the row lacks a
+// column of the index's key.
 func (t *table) entry(mainKey, stored []byte) (key, value []byte, err error) {
 	r, err := readRow(mainKey, stored, minTime)
 	if err != nil || !r.exists() {
@@ -215,7 +213,7 @@ func (t *table) entry(mainKey, stored []byte) (key, value []byte, err error) {
 	return key, encodeRow(key, &out, r.written), nil
 }
 
-// findCell returns the newest version of a column, or a column of the primary key.
+// findCell returns the newest version of an attribute, or a primary key column.
 func findCell(r *plainbuffer.Row, name string) (plainbuffer.Cell, bool) {
 	for _, cells := range [2][]plainbuffer.Cell{r.Key, r.Cells} {
 		for i := range cells {
@@ -227,8 +225,8 @@ func findCell(r *plainbuffer.Row, name string) (plainbuffer.Cell, bool) {
 	return plainbuffer.Cell{}, false
 }
 
-// fill makes the rows of a new index for all rows that the main table has. It looks at them one by
-// one, because each row of the index that it stores ends the life of what it has read.
+// fill adds the rows of a new index for all rows of the main table. It seeks again after each put,
+// because a put invalidates the cursor.
 func (t *table) fill(tx store.Tx, main *table) error {
 	rows, entries := tx.Bucket(main.bucket()), tx.Bucket(t.bucket())
 	c := rows.Cursor()

@@ -17,7 +17,7 @@ func withDefined(r *tablestore.CreateTableRequest) {
 	r.TableMeta.AddDefinedColumn("weight", tablestore.DefinedColumn_DOUBLE)
 }
 
-// indexMeta returns an index over the first columns, in which the others are attributes.
+// indexMeta returns an index with space-separated key columns, and the others as attributes.
 func indexMeta(name string, local bool, columns string, attributes ...string) *tablestore.IndexMeta {
 	m := &tablestore.IndexMeta{IndexName: name}
 	for column := range strings.FieldsSeq(columns) {

@@ -9,22 +9,23 @@ import (
 	"chatconf/shared/emulator/ots/plainbuffer"
 )
 
-// The key that a row is stored under orders rows as their primary keys are ordered: column by
-// column, INF_MIN before all values and INF_MAX after them, integers by size, strings and binaries
-// by their bytes. Each column is a byte that says which of the three it is, and then, of a value,
+// Rows are stored under keys whose byte order is the order of primary keys: column by column, first
+// INF_MIN, then values, then INF_MAX. Integers are ordered by size, strings and binaries bytewise.
+// Each column is a byte for one of these three kinds; for a value, its encoding follows:
 //
 //	integer         8 bytes, big-endian, the sign bit flipped
-//	string, binary  the bytes, 00 as 00 FF, and at the end 00 01: a prefix comes first, and no key is the beginning of another
+//	string, binary  the bytes, with 00 written as 00 FF, then 00 01
+//
+// So a prefix comes first, and no key is the start of another one.
 const (
 	keyMin   = 0x00
 	keyValue = 0x01
 	keyMax   = 0xFF
 )
 
-// maxKeyValue is the size in bytes of a string or binary in a primary key.
+// maxKeyValue is the largest size in bytes of a string or binary in a primary key.
 const maxKeyValue = 1024
 
-// appendKey appends the stored form of the columns to b.
 func appendKey(b []byte, columns []plainbuffer.Cell) []byte {
 	for i := range columns {
 		b = appendKeyColumn(b, columns[i].Value)
@@ -32,7 +33,6 @@ func appendKey(b []byte, columns []plainbuffer.Cell) []byte {
 	return b
 }
 
-// newKey returns the stored form of the columns.
 func newKey(columns []plainbuffer.Cell) []byte {
 	return appendKey(make([]byte, 0, keySize(columns)+8*len(columns)), columns)
 }
@@ -55,8 +55,8 @@ func appendKeyColumn(b []byte, v plainbuffer.Value) []byte {
 	return append(b, 0x00, 0x01)
 }
 
-// partition returns the beginning of a stored key that is its first column: what all rows of a
-// partition share.
+// partition returns the start of a stored key that encodes the first column. All rows of a
+// partition share it.
 func (t *table) partition(key []byte) []byte {
 	if t.Key[0].Type == otsprotocol.PrimaryKeyType_INTEGER {
 		return key[:1+8]
@@ -72,30 +72,30 @@ func (t *table) partition(key []byte) []byte {
 	return key
 }
 
-// decodeKeyInt and decodeKeyBytes are the reverse of appendKeyColumn for one value.
+// decodeKeyInt and decodeKeyBytes decode one value from appendKeyColumn.
 func decodeKeyInt(column []byte) int64 { return int64(binary.BigEndian.Uint64(column[1:]) ^ 1<<63) }
 
 func decodeKeyBytes(column []byte) []byte {
 	var out []byte
 	for i := 1; i+2 < len(column); i++ {
 		if out = append(out, column[i]); column[i] == 0 {
-			i++ // its escape
+			i++ // skip the escape byte
 		}
 	}
 	return out
 }
 
-// A keyUse says what a primary key in a request is for, and so what may stand in it besides values.
+// A keyUse is the purpose of a primary key, which decides about special values in it.
 type keyUse int
 
 const (
-	forRead  keyUse = iota // the key of one row
-	forWrite               // likewise; AUTO_INCREMENT where the table has it
-	forRange               // INF_MIN and INF_MAX too
+	forRead  keyUse = iota // the key of one row: no special values
+	forWrite               // the key of one row: AUTO_INCREMENT where the table has it
+	forRange               // the end of a range: INF_MIN and INF_MAX
 )
 
-// checkKey says whether the columns are a primary key of the table. The wording is that of the
-// service.
+// checkKey returns an error, with the service's text, if the columns are not a primary key of the
+// table.
 func (t *table) checkKey(columns []plainbuffer.Cell, use keyUse) error {
 	// The key of an index may have more columns than a table's.
 	if err := checkKeyCells(columns, max(maxKeyColumns, len(t.Key)), use); err != nil {
@@ -104,7 +104,7 @@ func (t *table) checkKey(columns []plainbuffer.Cell, use keyUse) error {
 	return t.matchKey(columns)
 }
 
-// matchKey says whether the columns are those of the table's primary key.
+// matchKey compares names and types of the columns with the table's primary key.
 func (t *table) matchKey(columns []plainbuffer.Cell) error {
 	if len(columns) != len(t.Key) {
 		return invalidKey("Validate PK size fail. Input: %d, Meta: %d.", len(columns), len(t.Key))
@@ -117,7 +117,7 @@ func (t *table) matchKey(columns []plainbuffer.Cell) error {
 	return nil
 }
 
-// checkKeyCells checks what can be said of a primary key without its table.
+// checkKeyCells checks everything about a primary key that does not depend on its table.
 func checkKeyCells(columns []plainbuffer.Cell, most int, use keyUse) error {
 	switch {
 	case len(columns) == 0:
@@ -133,7 +133,6 @@ func checkKeyCells(columns []plainbuffer.Cell, most int, use keyUse) error {
 	return nil
 }
 
-// checkKeyCell checks what can be said of a key column without its table.
 func checkKeyCell(c *plainbuffer.Cell, use keyUse) error {
 	switch {
 	case c.Op != 0:
@@ -167,7 +166,7 @@ func checkKeyCell(c *plainbuffer.Cell, use keyUse) error {
 	return nil
 }
 
-// check says whether c is a value of the column.
+// check returns an error if c is not a value of the column.
 func (k *keyColumn) check(c *plainbuffer.Cell) error {
 	if string(c.Name) != k.Name {
 		return invalidKey("Validate PK name fail. Input: %s, Meta: %s.", c.Name, k.Name)

@@ -9,27 +9,30 @@ import (
 	"chatconf/shared/emulator/ots/plainbuffer"
 )
 
-// A matrix is a page as SimpleRowMatrix, in which the names of columns stand once: with few columns
-// it is smaller than PlainBuffer, and quicker to read. A column has one version. Numbers are
+// A matrix is a page as SimpleRowMatrix, which has each column name once. With few columns it is
+// smaller than PlainBuffer, and faster to read. Each column has one version. Numbers are
 // little-endian.
 //
-//	┌─────────┬──────────────┬────────────────┬──────────────┬─────────────────┬───────┬─────────┬──────┬──────────┐
-//	│ version │ where data   │ where options  │ primary key  │ other columns   │ names │ options │ data │ checksum │
-//	│ 4 bytes │ is: 4 bytes  │ are: 4 bytes   │ columns: 4   │ 4 bytes         │       │         │      │ 2 bytes  │
-//	└─────────┴──────────────┴────────────────┴──────────────┴─────────────────┴───────┴─────────┴──────┴──────────┘
+//	version                      4 bytes
+//	offset of data               4 bytes
+//	offset of options            4 bytes
+//	number of key columns        4 bytes
+//	number of attribute columns  4 bytes
+//	names, options, data         see encode
+//	checksum                     2 bytes
 //
-// The Go SDK is the only public description, and does not verify the checksum: it is written as 0.
+// It is described only by the Go SDK, which does not verify the checksum; it is written as 0.
 type matrix struct {
 	keyNames []string
-	entire   bool // the primary key is there as a whole
+	entire   bool // the whole primary key is returned
 	names    map[string]bool
-	cells    int // of all rows
+	cells    int // total number
 	rows     []view
 }
 
-// maxSparse is how many places a matrix may have for one cell. A row has a place for every name on
-// the page, so that a few names in each of many rows could make it any size; the facts allow
-// PlainBuffer in its place.
+// maxSparse is how many places a matrix may have for each cell. A row has a place for every column
+// name on the page, so many rows with few cells could need any size. Such a page is sent as
+// PlainBuffer, which the protocol allows.
 const maxSparse = 4
 
 const (
@@ -51,8 +54,8 @@ func newMatrix(t *table, s *selection) *matrix {
 	return m
 }
 
-// add implements collector. What it keeps lies in the store, so that the page must end with the
-// view of it.
+// add implements collector. It keeps slices of the store, so bytes must be called within the same
+// View.
 func (m *matrix) add(r *row, s *selection) (size int, ok bool, err error) {
 	v, size, ok, err := s.pick(r)
 	if err != nil || !ok {
@@ -112,8 +115,7 @@ func (m *matrix) encode() []byte {
 	return append(b, matrixChecksum, 0)
 }
 
-// appendMatrixRow appends a row with a place for each of the names. They are in order, as the row's
-// cells are.
+// appendMatrixRow appends a row with a place for each name. Names and the row's cells are sorted.
 func appendMatrixRow(b []byte, r *view, names []string) []byte {
 	b = append(b, matrixRowTag)
 	for i := range r.key {

@@ -12,10 +12,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A modelRow is a row as simply as it can be said: the values of each column by timestamp.
+// A modelRow is the simplest model of a row: the values of each column by timestamp.
 type modelRow map[string]map[int64]any
 
-// read returns what a read of the newest n versions sees, given how many the table keeps.
+// read returns the newest n versions of the row, given how many the table keeps.
 func (r modelRow) read(n, kept int, columns []string) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(r)) {
@@ -34,7 +34,7 @@ func (r modelRow) read(n, kept int, columns []string) string {
 	return strings.Join(parts, " ")
 }
 
-// trim forgets what the table does not keep.
+// trim removes versions that the table does not keep.
 func (r modelRow) trim(kept int) {
 	for name, versions := range r {
 		at := slices.Sorted(maps.Keys(versions))
@@ -54,7 +54,7 @@ func (r modelRow) set(name string, at int64, v any) {
 	r[name][at] = v
 }
 
-// TestRandomWritesAgreeWithAModel writes at random, and compares every row, read in several ways,
+// TestRandomWritesAgreeWithAModel writes at random, and compares each row, read in several ways,
 // with the model.
 func TestRandomWritesAgreeWithAModel(t *testing.T) {
 	const kept = 3
@@ -109,7 +109,7 @@ func randomCells(random *rand.Rand, now int64) []cell {
 	return cells
 }
 
-// randomUpdate makes an update, and the same change to the model.
+// randomUpdate returns an update, and applies it to the model.
 func randomUpdate(random *rand.Rand, p int, now int64, row modelRow) tablestore.RowChange {
 	u := update("t", key("p", p))
 	for i := range 3 {

@@ -54,8 +54,8 @@ func (s *Server) getRow(c *call, req *otsprotocol.GetRowRequest) (proto.Message,
 	return out, err
 }
 
-// one returns what the selection takes of one stored row as a buffer in the memory of room. It is
-// empty when that is nothing.
+// one encodes the selected part of one stored row, in the memory of room. The result is empty if
+// nothing is selected.
 func (s *selection) one(room, key, value []byte) (b []byte, size int, err error) {
 	r, err := readRow(key, value, s.expiry)
 	if err != nil || !r.exists() {
@@ -99,7 +99,7 @@ func (s *Server) deleteRow(c *call, req *otsprotocol.DeleteRowRequest) (proto.Me
 	return &otsprotocol.DeleteRowResponse{Consumed: consumed(out.read, out.write), Row: out.row}, nil
 }
 
-// A rowWrite is what PutRow, UpdateRow and DeleteRow have in common.
+// A rowWrite is the common part of PutRow, UpdateRow and DeleteRow.
 type rowWrite struct {
 	table       string
 	op          otsprotocol.OperationType

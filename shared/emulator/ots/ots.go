@@ -1,15 +1,15 @@
-// Package ots is an emulator of Tablestore, Alibaba Cloud's wide-column store: what the service's
-// own SDKs speak to, in one http.Handler over one file, or over memory.
+// Package ots emulates Tablestore, Alibaba Cloud's wide-column store, for the service's own SDKs.
+// The emulator is one http.Handler with data in one file or in memory.
 //
-// The protocol is HTTP with protobuf messages, in which rows travel as PlainBuffer. Every instance
-// name is served, and each instance has its own tables. Requests are verified as the service does
-// it, and answers are signed. What is acknowledged is on the disk, and every read sees it.
+// The protocol is HTTP with protobuf messages that contain rows as PlainBuffer. Every instance name
+// is served, and each instance has its own tables. Signatures are verified as the service does, and
+// answers are signed. Acknowledged writes are durable, and every later read sees them.
 //
-// It implements tables, rows, batches, ranges, conditions and filters, versions and time to live,
+// Implemented are tables, rows, batches, ranges, conditions and filters, versions and time to live,
 // AUTO_INCREMENT, secondary indexes, local transactions, bulk imports and streams, with the limits
-// and the error texts of the service. Search indexes, SQL, time series, tunnels, BulkExport and
-// ComputeSplits are refused by name. Where the service's behaviour is not published, the code says
-// what it assumes.
+// and error texts of the service. Requests for search indexes, SQL, time series, tunnels,
+// BulkExport and ComputeSplits get an error that names the operation. Where the service's behaviour
+// is not documented, the code says what it assumes.
 package ots
 
 import (
@@ -27,33 +27,30 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
-// Options say how a Server behaves. AccessKeys or Unsigned must be given.
+// Options configure a Server. Either AccessKeys or Unsigned is required.
 type Options struct {
-	// Path is the file that the data is kept in; it is made if there is none. Empty is memory.
+	// Path is the data file; New creates it if needed. Empty keeps the data in memory.
 	Path string
-	// AccessKeys are the secrets by access key id.
+	// AccessKeys maps access key ids to secrets.
 	AccessKeys AccessKeys
-	// STSTokens are the tokens of those access keys that STS gave out, by access key id. A request
-	// must bring the token of its key; one that brings another, or one where the key has none, is
-	// refused.
+	// STSTokens maps ids of temporary access keys to their STS tokens. A request with such a key
+	// must have the key's token; a request with any other key must have none.
 	STSTokens AccessKeys
-	// Unsigned serves requests whatever their signature and date.
+	// Unsigned accepts requests without checking signature and date.
 	Unsigned bool
-	// Now is the clock of data: versions, ages and transactions. Nil is time.Now.
+	// Now is the clock for versions, time to live and transactions. The default is time.Now.
 	Now func() time.Time
-	// Wall is the clock that the dates of requests are compared with, and answers are dated by. Nil
-	// is time.Now.
+	// Wall is the clock for the dates of requests and answers. The default is time.Now.
 	Wall func() time.Time
-	// NewID makes the ids of requests, transactions and streams, each another. Nil is random.
+	// NewID returns a new id for a request, transaction or stream. The default is random.
 	NewID func() string
-	// Fault, if not nil, is asked about every request that is well signed, by the goroutine that
-	// serves it.
+	// Fault, if not nil, is called for every authenticated request, in that request's goroutine.
 	Fault func(Request) Fault
-	// Log is told of errors that are the emulator's own. Nil is nobody.
+	// Log receives internal errors of the emulator. The default discards them.
 	Log *slog.Logger
 }
 
-// AccessKeys are secrets, or tokens, by access key id. They print as a placeholder.
+// AccessKeys maps access key ids to secrets or tokens. It prints as a placeholder.
 type AccessKeys map[string]string
 
 const keysPlaceholder = "[access keys]"
@@ -61,16 +58,16 @@ const keysPlaceholder = "[access keys]"
 // String returns a placeholder.
 func (AccessKeys) String() string { return keysPlaceholder }
 
-// Format writes the placeholder of String, whatever the verb.
+// Format writes the placeholder, for every verb.
 func (AccessKeys) Format(s fmt.State, _ rune) { io.WriteString(s, keysPlaceholder) }
 
-// LogValue returns the placeholder of String.
+// LogValue returns the placeholder.
 func (AccessKeys) LogValue() slog.Value { return slog.StringValue(keysPlaceholder) }
 
-// MarshalJSON returns the placeholder of String.
+// MarshalJSON returns the placeholder.
 func (AccessKeys) MarshalJSON() ([]byte, error) { return []byte(`"` + keysPlaceholder + `"`), nil }
 
-// A Server is an emulator. It is an http.Handler, to be served at the root.
+// A Server is an emulator: an http.Handler for the root path.
 type Server struct {
 	store    store.Store
 	keys     map[string]*keyring
@@ -81,18 +78,18 @@ type Server struct {
 	fault    func(Request) Fault
 	log      *slog.Logger
 
-	schema   sync.RWMutex // held for reading by whatever reads or writes rows, for writing by whatever changes tables
+	schema   sync.RWMutex // read lock: reading or writing rows; write lock: changing tables
 	tables   map[string]*table
 	sessions sessions
-	swept    map[string][]byte // where the last sweep of a table ended; only in updates of the store
+	swept    map[string][]byte // where the last sweep of each table ended; guarded by updates of the store
 }
 
 var _ http.Handler = (*Server)(nil)
 
-// New opens the data and returns a server of it.
+// New opens the data and returns its server.
 func New(o Options) (*Server, error) {
 	if len(o.AccessKeys) == 0 && !o.Unsigned {
-		return nil, errors.New("ots: no access keys are given, and signatures are wanted")
+		return nil, errors.New("ots: set AccessKeys, or Unsigned to accept all requests")
 	}
 	s := &Server{
 		keys: map[string]*keyring{}, unsigned: o.Unsigned, now: o.Now, wall: o.Wall, newID: o.NewID, fault: o.Fault,
@@ -102,7 +99,7 @@ func New(o Options) (*Server, error) {
 	}
 	for id, secret := range o.AccessKeys {
 		if id == "" || secret == "" {
-			return nil, errors.New("ots: an access key without id or secret")
+			return nil, errors.New("ots: an access key has an empty id or secret")
 		}
 		s.keys[id] = newKeyring(id, secret, o.STSTokens[id])
 	}
@@ -138,7 +135,7 @@ func (s *Server) setDefaults() {
 	}
 }
 
-// randomID returns an id that looks like the service's. The generator is cryptographically strong.
+// randomID returns an id in the service's format. The generator is cryptographically strong.
 func randomID() string {
 	var id [16]byte
 	binary.NativeEndian.PutUint64(id[:8], rand.Uint64())
@@ -151,7 +148,7 @@ func randomID() string {
 	return string(b)
 }
 
-// Close waits for the requests that read or write, and lets go of the file.
+// Close waits for running requests, and closes the file.
 func (s *Server) Close() error {
 	if err := s.store.Close(); err != nil {
 		return fmt.Errorf("ots: %w", err)

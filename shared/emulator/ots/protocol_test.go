@@ -24,7 +24,7 @@ import (
 	"chatconf/shared/emulator/ots/otstest"
 )
 
-// A raw is a request that no SDK would send.
+// A raw is a request that the SDK cannot send.
 type raw struct {
 	method, operation string
 	headers           map[string]string
@@ -42,7 +42,7 @@ func md5Of(b []byte) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// newRaw returns a request as the facts describe it.
+// newRaw returns an unsigned request with all required headers.
 func newRaw(in *otstest.Instance, operation string, body []byte) *raw {
 	return &raw{method: http.MethodPost, operation: operation, body: body, headers: map[string]string{
 		"x-ots-date": time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), "x-ots-apiversion": "2015-12-31",
@@ -60,7 +60,7 @@ func (r *raw) sign(secret string) *raw {
 	return r
 }
 
-// signV4 signs as a client does that names a region.
+// signV4 signs like a client with a region.
 func (r *raw) signV4(secret, date, region string) *raw {
 	r.headers["x-ots-signdate"], r.headers["x-ots-signregion"] = date, region
 	text := "/" + r.operation + "\nPOST\n\n"
@@ -72,7 +72,7 @@ func (r *raw) signV4(secret, date, region string) *raw {
 	return r
 }
 
-// keyV4 returns what V4 signs with in place of the secret.
+// keyV4 returns the key that V4 derives from the secret.
 func keyV4(secret, date, region string) string {
 	key := "aliyun_v4" + secret
 	for _, part := range []string{date, region, "ots", "aliyun_v4_request"} {
@@ -87,7 +87,7 @@ func hash256(secret, text string) string {
 	return string(h.Sum(nil))
 }
 
-// send returns the answer, and its error if it has one.
+// send returns the answer, and its error if there is one.
 func (r *raw) send(t testing.TB, in *otstest.Instance) (*http.Response, []byte, string) {
 	t.Helper()
 	req, err := http.NewRequest(r.method, in.Endpoint+"/"+r.operation, bytes.NewReader(r.body))
@@ -208,7 +208,7 @@ func TestSignatures(t *testing.T) {
 	}
 }
 
-// TestARequestIsReadOnceItsHeadersAreVerified announces a body of 5 MB, of which nothing comes.
+// TestARequestIsReadOnceItsHeadersAreVerified announces a body of 5 MB and sends none of it.
 func TestARequestIsReadOnceItsHeadersAreVerified(t *testing.T) {
 	in := otstest.RunT(t)
 	server, err := ots.New(ots.Options{AccessKeys: map[string]string{in.KeyID: in.KeySecret}})
@@ -241,7 +241,7 @@ func TestARequestIsReadOnceItsHeadersAreVerified(t *testing.T) {
 	}
 }
 
-// An absent body is one that breaks off at once. It knows how much room there was for it.
+// An absent body ends with an error at the first read, and records the size of the reader's buffer.
 type absent struct{ room int }
 
 func (a *absent) Read(b []byte) (int, error) {
@@ -270,7 +270,7 @@ func TestNoKeysAreRefused(t *testing.T) {
 	}
 }
 
-// TestAnswersAreSigned checks what the SDKs for Java and Python check.
+// TestAnswersAreSigned checks what the Java and Python SDKs check.
 func TestAnswersAreSigned(t *testing.T) {
 	in := otstest.RunT(t, func(o *ots.Options) {
 		o.NewID = func() string { return "id-1" }
@@ -469,8 +469,8 @@ func TestATransactionInABatch(t *testing.T) {
 	}
 }
 
-// batchIn writes rows of a table in a transaction, which no SDK does, and returns how each came
-// out.
+// batchIn writes rows of a table in a transaction, which no SDK does, and returns each row's
+// result.
 func (c *client) batchIn(id string, atomic bool, changes ...*tablestore.PutRowChange) ([]string, string) {
 	c.t.Helper()
 	in := &otsprotocol.TableInBatchWriteRowRequest{TableName: proto.String("t")}

@@ -12,15 +12,14 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
-// A page of a range ends after this many rows or bytes. What a filter or an age hides was read all
-// the same, and counts.
+// A page of a range ends after this many rows or bytes read, including rows that a filter or the
+// time to live hides.
 const (
 	maxPageRows  = 5000
 	maxPageBytes = 4 << 20
 )
 
-// A span is the part of a table that a range reads: from start, which is in it, to end, which is
-// not, in its direction.
+// A span is the part of a table that a range reads, from start (inclusive) to end (exclusive).
 type span struct {
 	start, end []byte // stored keys
 	backward   bool
@@ -72,7 +71,7 @@ func (t *table) readKey(b []byte, use keyUse) ([]plainbuffer.Cell, error) {
 	return r.Key, t.checkKey(r.Key, use)
 }
 
-// A walker goes through the stored rows of a span, in its direction.
+// A walker returns the stored rows of a span, in the span's direction.
 type walker interface {
 	first() (key, value []byte)
 	next() (key, value []byte)
@@ -105,12 +104,12 @@ func (w *bucketWalker) within(key, value []byte) ([]byte, []byte) {
 	return key, value
 }
 
-// An overlayWalker walks a bucket with changes above it.
+// An overlayWalker walks a bucket together with uncommitted changes.
 type overlayWalker struct {
 	bucketWalker
 	changes map[string][]byte
-	keys    []string // of the changes in the span that are not passed yet, in its direction
-	k, v    []byte   // where the bucket's walker stands
+	keys    []string // changed keys of the span that are not returned yet, in its direction
+	k, v    []byte   // the bucket's current row
 }
 
 func newOverlayWalker(b bucketWalker, changes map[string][]byte) *overlayWalker {
@@ -153,19 +152,19 @@ func (w *overlayWalker) next() (key, value []byte) {
 	}
 }
 
-// bucketFirst reports whether the bucket's row comes before the first of the changes.
+// bucketFirst reports whether the bucket's row comes before the next change.
 func (w *overlayWalker) bucketFirst() bool {
 	c := bytes.Compare(w.k, []byte(w.keys[0]))
 	return c != 0 && c > 0 == w.span.backward
 }
 
-// A collector gathers the rows of one page.
+// A collector collects the rows of one page.
 type collector interface {
 	add(r *row, s *selection) (size int, ok bool, err error)
 	bytes() ([]byte, otsprotocol.DataBlockType)
 }
 
-// A plainPage is a page as PlainBuffer. It begins as a buffer's header.
+// A plainPage is a page as PlainBuffer. It starts with a buffer's header.
 type plainPage struct{ b []byte }
 
 // newPlainPage returns an empty page in the memory of b.
@@ -183,18 +182,18 @@ func (p *plainPage) bytes() ([]byte, otsprotocol.DataBlockType) {
 	return p.b, otsprotocol.DataBlockType_DBT_PLAIN_BUFFER
 }
 
-// A page is what a range comes to.
+// A page is the result of a range.
 type page struct {
 	rows []byte
 	kind otsprotocol.DataBlockType // of rows
-	next []byte                    // the primary key of the first row that was not read; nil when all were
-	size int                       // bytes that were read
+	next []byte                    // the primary key of the first unread row; nil at the end
+	size int                       // bytes read
 }
 
 // read reads one page.
 func (s *selection) read(w walker, into collector, limit int) (page, error) {
 	var out page
-	var r row // outside of the loop, because it escapes
+	var r row // outside the loop, because it escapes to the heap
 	rows, scanned := 0, 0
 	for k, v := w.first(); k != nil; k, v = w.next() {
 		if scanned++; scanned > maxPageRows {
@@ -223,7 +222,7 @@ func (s *selection) read(w walker, into collector, limit int) (page, error) {
 	return out, nil
 }
 
-// end closes a page before the row under k.
+// end closes a page before the row with key k.
 func (p page) end(k, v []byte, into collector) (page, error) {
 	r, err := readRow(k, v, minTime)
 	if err != nil {
@@ -259,7 +258,7 @@ func (s *Server) getRange(c *call, req *otsprotocol.GetRangeRequest) (proto.Mess
 	if !req.GetReturnEntirePrimaryKeys() {
 		sel.keyColumns = append([]string{}, req.ColumnsToGet...)
 	}
-	limit := math.MaxInt // of rows that are returned
+	limit := math.MaxInt // of returned rows
 	if req.Limit != nil {
 		if limit = int(req.GetLimit()); limit <= 0 {
 			return nil, invalid("The limit must be greater than 0.")
@@ -282,7 +281,7 @@ func (s *Server) getRange(c *call, req *otsprotocol.GetRangeRequest) (proto.Mess
 	}, nil
 }
 
-// readRange reads one page of a span, within a transaction if there is one.
+// readRange reads one page of a span, within a transaction if one is given.
 func (s *Server) readRange(t *table, sp *span, sel *selection, into collector, limit int,
 	transaction *string) (out page, err error) {
 	var changes map[string][]byte

@@ -48,7 +48,7 @@ func (c *client) walk(q *tablestore.RangeRowQueryCriteria) (keys []string, pages
 func TestOrderOfKeys(t *testing.T) {
 	for _, test := range []struct {
 		kind   string
-		values []any // in their order
+		values []any // sorted
 	}{
 		{"integer", []any{int64(math.MinInt64), int64(-256), int64(-1), int64(0), int64(1), int64(255), int64(256),
 			int64(math.MaxInt64)}},

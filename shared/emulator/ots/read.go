@@ -10,39 +10,39 @@ import (
 	"chatconf/shared/emulator/ots/plainbuffer"
 )
 
-// A query is what all reads have in common: which part of a row they want.
+// A query is the common part of all reads: what to return of a row.
 type query struct {
 	columns     []string
 	times       *otsprotocol.TimeRange
 	maxVersions *int32
 	filter      []byte
-	start, end  *string // of the columns' names
+	start, end  *string // range of column names
 	token       []byte
 }
 
-// A selection is a query that was checked, for rows of one table, at one time.
+// A selection is a checked query for rows of one table at one time.
 //
-// Versions beyond the table's number are not selected, and the next write to their row removes
-// them. Raising the number before that brings them back: no public text says when the service
-// removes what a lower number leaves over.
+// Versions beyond the table's number are hidden, and the next write to their row removes them.
+// Raising the number before that write shows them again: it is not documented when the service
+// removes them.
 type selection struct {
-	expiry   int64 // cells up to this time are over age
-	stored   int   // versions of a column that there are, at most
-	versions int   // of those the newest that are in the time range
-	from, to int64 // the time range, without its end
+	expiry   int64 // cells with this timestamp or an older one have expired
+	stored   int   // versions of a column that the table keeps
+	versions int   // versions to return, newest first, within the time range
+	from, to int64 // the time range; to is exclusive
 
-	columns    []string // sorted; nil is all
-	keyNamed   bool     // one of the columns is in the primary key
-	start, end string   // of names, without the end; empty is none
+	columns    []string // sorted; nil selects all
+	keyNamed   bool     // columns names a primary key column
+	start, end string   // range of names; end is exclusive; empty is open
 	filter     filter
 	page       *columnPage
-	keyColumns []string // of the primary key, what is returned; nil is all
+	keyColumns []string // primary key columns to return; nil returns all
 
-	key     []plainbuffer.Cell // scratch of append
+	key     []plainbuffer.Cell // scratch memory of pick
 	scratch []picked
 }
 
-// A picked cell is one that a selection took, and how it is stored.
+// A picked cell is a selected cell and its stored bytes.
 type picked struct {
 	plainbuffer.Cell
 	raw []byte
@@ -64,7 +64,7 @@ func (t *table) selection(q query, now time.Time) (*selection, error) {
 		return nil, err
 	}
 	if len(q.token) > 0 {
-		return nil, invalid("Invalid token.") // none is ever given out
+		return nil, invalid("Invalid token.") // the emulator never returns one
 	}
 	var err error
 	s.filter, s.page, err = parseFilter(q.filter, true)
@@ -135,17 +135,16 @@ func (s *selection) setColumns(t *table, q query) error {
 	return nil
 }
 
-// whole reports whether the selection takes all of the row, so that it can be copied as it is
-// stored.
+// whole reports whether the selection includes the whole row, so that its stored bytes can be
+// copied.
 func (s *selection) whole(r *row) bool {
 	return s.columns == nil && s.filter == nil && s.page == nil && s.start == "" && s.end == "" &&
 		s.keyColumns == nil &&
 		!r.several && r.oldest > s.expiry && r.oldest >= s.from && r.newest < s.to
 }
 
-// append appends what the selection takes of a row that exists to b, without a buffer's header, and
-// reports whether the row is one of the answer's. Size is how many bytes were read, whether it is
-// or not.
+// append appends the selected part of a row that exists, without a buffer's header, and reports
+// whether the row matches. Size is the number of bytes read in either case.
 func (s *selection) append(b []byte, r *row) (_ []byte, size int, ok bool, err error) {
 	if s.whole(r) {
 		return append(b, r.body...), r.size, true, nil
@@ -157,7 +156,7 @@ func (s *selection) append(b []byte, r *row) (_ []byte, size int, ok bool, err e
 	return v.append(b), size, true, nil
 }
 
-// append appends what is seen as PlainBuffer, without a buffer's header.
+// append appends the view as PlainBuffer, without a buffer's header.
 func (v *view) append(b []byte) []byte {
 	b, checksum := plainbuffer.AppendKey(b, v.key)
 	if len(v.cells) > 0 {
@@ -169,8 +168,7 @@ func (v *view) append(b []byte) []byte {
 	return plainbuffer.AppendEnd(b, checksum, false)
 }
 
-// pick takes out of a row that exists what the answer holds of it. The view is valid until the next
-// call.
+// pick selects from a row that exists. The view is valid until the next call.
 func (s *selection) pick(r *row) (v view, size int, ok bool, err error) {
 	scan, err := plainbuffer.ScanRow(r.body)
 	if err != nil {
@@ -214,7 +212,7 @@ func (s *selection) pick(r *row) (v view, size int, ok bool, err error) {
 	return v, size, true, nil
 }
 
-// cells takes attribute cells by name, age and version.
+// cells selects attribute cells by name, age and version.
 func (s *selection) cells(scan *plainbuffer.Scanner) ([]picked, error) {
 	s.scratch = s.scratch[:0]
 	if !scan.Data() {
@@ -242,7 +240,7 @@ func (s *selection) cells(scan *plainbuffer.Scanner) ([]picked, error) {
 	}
 }
 
-// wants reports whether the selection takes the column with the given name.
+// wants reports whether the selection includes the column.
 func (s *selection) wants(name []byte) bool {
 	if s.start != "" && string(name) < s.start || s.end != "" && string(name) >= s.end {
 		return false

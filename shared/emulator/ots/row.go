@@ -12,16 +12,16 @@ import (
 	"chatconf/shared/emulator/ots/plainbuffer"
 )
 
-// What is stored of a row is a head and the row as PlainBuffer has it, without the buffer's header:
-// cells by name, the newest version first. Most reads copy it to the answer as it is; the head
-// tells which can. Numbers are big-endian.
+// A stored row is a head and the row as PlainBuffer without the buffer's header. Cells are sorted
+// by name, newest version first. The head tells whether a read can copy the stored bytes, which is
+// the usual case. Numbers are big-endian.
 //
 //	┌────────┬─────────┬─────────┬─────────┬─────────┬─────────┬─────────┬────────────┐
 //	│ format │ CRC-32C │ written │ oldest  │ newest  │ size    │ several │ PlainBuffer│
 //	│ 1 byte │ 4 bytes │ 8 bytes │ 8 bytes │ 8 bytes │ 4 bytes │ 1 byte  │ the rest   │
 //	└────────┴─────────┴─────────┴─────────┴─────────┴─────────┴─────────┴────────────┘
 //
-// The CRC is of the key and of all that follows it here.
+// The CRC covers the key and everything after it.
 const (
 	rowFormat = 1
 	rowHead   = 1 + 4 + 8 + 8 + 8 + 4 + 1
@@ -32,13 +32,13 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var errRow = errors.New("ots: damaged row")
 
-// minTime is before every timestamp, and so the expiry of a row that never ends.
+// minTime is before every timestamp: the expiry of a row without time to live.
 const minTime = math.MinInt64
 
-// A row is a stored row. It lies in the store.
+// A row is a stored row. Its bytes belong to the store.
 type row struct {
-	written int64  // when the row was last put or updated: milliseconds since 1970
-	oldest  int64  // the least timestamp of a cell
+	written int64  // time of the last put or update: milliseconds since 1970
+	oldest  int64  // the smallest timestamp of a cell
 	newest  int64  // the greatest
 	size    int    // bytes that the service counts for primary key and all cells
 	several bool   // a column has more than one version
@@ -47,12 +47,11 @@ type row struct {
 
 func (r *row) exists() bool { return r.body != nil }
 
-// aliveAfter reports whether anything of the row is newer than expiry: a cell, or the row itself,
-// which is as old as the last write to it.
+// aliveAfter reports whether a cell, or the last write to the row, is newer than expiry.
 func (r *row) aliveAfter(expiry int64) bool { return r.written > expiry || r.newest > expiry }
 
-// readRow decodes what is stored under key; no value is no row. One whose time is over is none
-// either.
+// readRow decodes the value stored under key. The row is absent if value is nil or the row has
+// expired.
 func readRow(key, value []byte, expiry int64) (row, error) {
 	if value == nil {
 		return row{}, nil
@@ -78,7 +77,7 @@ func rowCRC(key, value []byte) uint32 {
 	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value[crcEnd:])
 }
 
-// encodeRow returns the stored form of a row. Its cells are in order.
+// encodeRow returns the stored form of a row with sorted cells.
 func encodeRow(key []byte, r *plainbuffer.Row, written int64) []byte {
 	oldest, newest, several := int64(math.MaxInt64), int64(math.MinInt64), false
 	size, room := keySize(r.Key), rowHead
@@ -108,7 +107,7 @@ func boolByte(b bool) byte {
 	return 0
 }
 
-// content decodes the row. Names and values lie in the store.
+// content decodes the row. Names and values are slices of the store.
 func (r *row) content() (plainbuffer.Row, error) {
 	var out plainbuffer.Row
 	s, err := plainbuffer.ScanRow(r.body)
@@ -133,10 +132,10 @@ func scanAll(s *plainbuffer.Scanner) ([]plainbuffer.Cell, error) {
 	}
 }
 
-// sortCells puts cells in the order of a stored row. Of two with the same name and timestamp the
-// later one stays.
+// sortCells sorts cells as they are stored. Of two with the same name and timestamp, the later one
+// is kept.
 func sortCells(cells []plainbuffer.Cell) []plainbuffer.Cell {
-	slices.Reverse(cells) // so that the later one is the first of those that are equal
+	slices.Reverse(cells) // so that the later of two equal cells comes first
 	slices.SortStableFunc(cells, compareCells)
 	return slices.CompactFunc(cells, func(a, b plainbuffer.Cell) bool { return compareCells(a, b) == 0 })
 }
@@ -154,8 +153,8 @@ func compareCells(a, b plainbuffer.Cell) int {
 	return 0
 }
 
-// trimCells removes what can never be read again: cells that are over age, and versions beyond the
-// table's number. The cells are in order.
+// trimCells removes cells that have expired, and versions beyond the table's number. The cells are
+// sorted.
 func trimCells(cells []plainbuffer.Cell, expiry int64, maxVersions int) []plainbuffer.Cell {
 	versions := 0
 	kept := cells[:0]

@@ -13,42 +13,42 @@ import (
 	"github.com/golang/protobuf/proto"
 )
 
-// A call is one request on its way through the server.
+// A call is one request in progress.
 type call struct {
 	ctx       context.Context
 	requestID string
 	operation string
 	instance  string
-	keyring   *keyring // whose signature was verified
+	keyring   *keyring // of the verified signature
 	fault     Fault
 	scratch   *scratch
 }
 
-// A scratch is the memory that a request is served in. Another request has it next.
+// A scratch is the memory for one request at a time. Requests reuse it.
 type scratch struct {
 	body   bytes.Buffer
-	rows   []byte // of a read, until they are in the answer
+	rows   []byte // the encoded rows of a read
 	answer proto.Buffer
-	text   []byte // that is signed
-	sum    []byte // its signature
+	text   []byte // the text to sign
+	sum    []byte // the signature
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
-// maxScratch is how much of a kind of memory is kept. What a large request has grown is not.
+// maxScratch is the largest buffer that is kept for reuse.
 const maxScratch = 1 << 20
 
-// release gives the memory to the next request.
+// release offers the memory to later requests.
 func (s *scratch) release() {
 	if max(s.body.Cap(), cap(s.rows), cap(s.answer.Bytes()), cap(s.text)) <= maxScratch {
 		scratches.Put(s)
 	}
 }
 
-// An operation decodes a message and does what it says.
+// An operation decodes and executes a message.
 type operation func(s *Server, c *call, body []byte) (proto.Message, error)
 
-// handle makes an operation of a method for one kind of message.
+// handle returns the operation for a method with its own type of message.
 func handle[M any, P interface {
 	*M
 	proto.Message
@@ -62,7 +62,7 @@ func handle[M any, P interface {
 	}
 }
 
-// operations are what is served, by path. The names are case-sensitive.
+// operations maps paths to operations. Names are case-sensitive.
 var operations = map[string]operation{
 	"/CreateTable":              handle((*Server).createTable),
 	"/ListTable":                handle((*Server).listTable),
@@ -90,7 +90,7 @@ var operations = map[string]operation{
 	"/GetShardIterator":         handle((*Server).getShardIterator),
 	"/GetStreamRecord":          handle((*Server).getStreamRecord),
 
-	// Clients ask for these before they delete a table. There are none.
+	// Clients call these before they delete a table. The lists are empty.
 	"/ListSearchIndex":     handle((*Server).listSearchIndex),
 	"/ListTimeseriesTable": handle((*Server).listTimeseriesTable),
 }
@@ -104,7 +104,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out, err := s.serve(c, r)
 	c.wait(c.fault.After)
 	if c.fault.Drop {
-		panic(http.ErrAbortHandler) // net/http's way to close the connection
+		panic(http.ErrAbortHandler) // net/http's way to close a connection
 	}
 	answer := &c.scratch.answer
 	answer.Reset()
@@ -116,7 +116,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e := s.failure(c, err)
 		status = e.status()
 		answer.Reset()
-		answer.Marshal(e.message()) // two strings: it cannot fail
+		answer.Marshal(e.message()) // cannot fail: two strings
 	}
 	s.write(w, c, status, answer.Bytes())
 	c.scratch.release()
@@ -131,8 +131,8 @@ func (s *Server) write(w http.ResponseWriter, c *call, status int, body []byte) 
 	w.Write(body)
 }
 
-// failure returns the answer to a request that failed. What is not an Error is the emulator's own,
-// and goes to the log.
+// failure returns the answer for an error. An error that is not an Error is internal, and is
+// logged.
 func (s *Server) failure(c *call, err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
@@ -144,7 +144,7 @@ func (s *Server) failure(c *call, err error) *Error {
 	return errUnavailable
 }
 
-// serve verifies a request, carries it out, and lets a test interfere.
+// serve verifies and executes a request, and applies the test's fault.
 func (s *Server) serve(c *call, r *http.Request) (proto.Message, error) {
 	if r.Method != http.MethodPost {
 		return nil, errMethod
@@ -175,7 +175,7 @@ func (s *Server) serve(c *call, r *http.Request) (proto.Message, error) {
 	return out, err
 }
 
-// err returns the error that is answered in place of the result. A dropped connection answers none.
+// err returns the error that replaces the result. It is not sent if the fault is Drop.
 func (f *Fault) err() error {
 	if f.Err == nil {
 		return errUnavailable
@@ -183,11 +183,10 @@ func (f *Fault) err() error {
 	return f.Err
 }
 
-// bodyRoom bounds what is allocated for a body before any of it is there.
+// bodyRoom is how much memory is allocated before any byte of the body has arrived.
 const bodyRoom = 64 << 10
 
-// readBody reads a body that is not too large. What it allocates follows what has come, not what
-// was announced.
+// readBody reads the body up to its limit. It allocates for received bytes, not for announced ones.
 func (s *scratch) readBody(r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxBody {
 		return nil, errBodyTooLarge

@@ -11,13 +11,13 @@ import (
 	"chatconf/shared/emulator/ots/otstest"
 )
 
-// Requests are served in memory that others had before them. Here many of very different sizes are
-// under way at once, and each has its own answer.
+// TestAnswersKeepApartInReusedMemory sends concurrent requests of very different sizes. Requests
+// reuse memory, and each must get its own answer.
 func TestAnswersKeepApartInReusedMemory(t *testing.T) {
 	c := newClient(t, otstest.RunT(t))
 	c.create("t", "p:string s:string")
 	value := func(client, row int) []byte {
-		return bytes.Repeat([]byte{'a' + byte(client)}, 1+row*(1<<(2*client))) // the largest page is more than is kept
+		return bytes.Repeat([]byte{'a' + byte(client)}, 1+row*(1<<(2*client))) // the largest page exceeds maxScratch
 	}
 	const clients, rows = 8, 16
 	write := func(client, row int) error {
@@ -71,7 +71,7 @@ func TestAnswersKeepApartInReusedMemory(t *testing.T) {
 	}
 }
 
-// isValue says whether a row consists of one value.
+// isValue reports whether a row consists of one value.
 func isValue(columns []*tablestore.AttributeColumn, want []byte) error {
 	if len(columns) != 1 {
 		return fmt.Errorf("%d columns, want 1", len(columns))

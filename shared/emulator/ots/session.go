@@ -13,41 +13,41 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
-// A local transaction lives this long, and may write this much.
+// sessionLife is how long a local transaction lives, and sessionSize how many bytes it may write.
 const (
 	sessionLife = time.Minute
 	sessionSize = 4 << 20
 )
 
-// A session is a local transaction: the sole right to write to one partition, and the changes that
-// wait for its commit. They are in memory only, so that a crash aborts it.
+// A session is a local transaction: the exclusive right to write to one partition, and the
+// uncommitted changes. They are in memory only, so a crash aborts the transaction.
 type session struct {
 	id        string
 	table     *table
-	partition string // the beginning of all keys in it
-	shown     string // the partition key, as an error shows it
+	partition string // the start of all its keys
+	shown     string // the partition key for error messages
 	ends      time.Time
 
-	mu      sync.Mutex // held by the one request under way
+	mu      sync.Mutex // held during a request
 	changes map[string][]byte
-	records [][]byte // of the stream, in the order of the changes
+	records [][]byte // for the stream, in the order of the changes
 	size    int
 }
 
 func (s *session) lock() string { return s.table.id() + "\x00" + s.partition }
 
-// sessions are the local transactions under way. One whose time is over is forgotten by whoever
-// meets it next, or begins another.
+// sessions are the active local transactions. An expired one is removed when it is used or when
+// another starts.
 type sessions struct {
-	count atomic.Int64 // so that a write need not take the lock when there is none
+	count atomic.Int64 // lets writes skip the lock if there are no sessions
 
 	mu     sync.Mutex
 	byID   map[string]*session
 	byLock map[string]*session
 }
 
-// acquire takes the lock of a session, unless another one holds it, and forgets those whose time is
-// over.
+// acquire locks the session's partition, and removes expired sessions. It fails if another session
+// holds the lock.
 func (s *sessions) acquire(in *session, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,7 +89,7 @@ func (s *sessions) drop(table string) {
 	}
 }
 
-// find returns the session with the given id that is still alive.
+// find returns the active session with the given id.
 func (s *sessions) find(id string, now time.Time) (*session, error) {
 	if !validID(id) {
 		return nil, errTransactionID
@@ -107,9 +107,8 @@ func (s *sessions) find(id string, now time.Time) (*session, error) {
 	return in, nil
 }
 
-// check says whether a change that belongs to no session may be made: whether no session holds its
-// partition. It runs within the update, so that a session which begins in a later one sees what the
-// change has left.
+// check returns an error if a session holds the partition of a change that belongs to no session.
+// It runs within the store's update, so a session that starts later sees the change.
 func (s *sessions) check(ch *change, now time.Time) error {
 	if s.count.Load() == 0 {
 		return nil
@@ -145,8 +144,7 @@ func (s *Server) startTransaction(c *call, req *otsprotocol.StartLocalTransactio
 		id: s.newID(), table: t, partition: string(appendKeyColumn(nil, key)), shown: showValue(key),
 		ends: s.now().Add(sessionLife), changes: map[string][]byte{},
 	}
-	// An update, though it changes nothing: it ends after all that were before it, and those that
-	// come after see the lock.
+	// This update changes nothing. It waits for earlier updates, and later ones see the lock.
 	err = s.store.Update(c.ctx, 0, func(store.Tx) error { return s.sessions.acquire(in, s.now()) })
 	if err != nil {
 		s.sessions.remove(in)
@@ -155,7 +153,7 @@ func (s *Server) startTransaction(c *call, req *otsprotocol.StartLocalTransactio
 	return &otsprotocol.StartLocalTransactionResponse{TransactionId: &in.id}, nil
 }
 
-// readPartition decodes and checks a key that is the first column of a primary key alone.
+// readPartition decodes and checks a primary key that consists of its first column only.
 func (t *table) readPartition(b []byte) (plainbuffer.Value, error) {
 	r, err := plainbuffer.DecodeRow(b)
 	if err != nil {
@@ -170,7 +168,7 @@ func (t *table) readPartition(b []byte) (plainbuffer.Value, error) {
 	return r.Key[0].Value, t.Key[0].check(&r.Key[0])
 }
 
-// enter returns the session with the given id, locked, for keys of its partition.
+// enter returns the session with the given id, locked, after checking that it covers the keys.
 func (s *Server) enter(id string, t *table, keys ...[]byte) (*session, error) {
 	if !t.LocalTxn {
 		return nil, errTxnDisabled
@@ -186,7 +184,7 @@ func (s *Server) enter(id string, t *table, keys ...[]byte) (*session, error) {
 	return in, nil
 }
 
-// admit says whether all keys are of the session's partition.
+// admit returns an error if a key is outside the session's partition.
 func (s *session) admit(t *table, keys ...[]byte) error {
 	for _, key := range keys {
 		if s.table.id() != t.id() || !s.holds(key) {
@@ -196,8 +194,8 @@ func (s *session) admit(t *table, keys ...[]byte) error {
 	return nil
 }
 
-// lockSession returns the session with the given id, locked. It looks twice, because the session
-// may end while this waits.
+// lockSession returns the session with the given id, locked. It checks again after it has the lock,
+// because the session may have ended meanwhile.
 func (s *Server) lockSession(id string) (*session, error) {
 	in, err := s.sessions.find(id, s.now())
 	if err != nil {
@@ -215,7 +213,7 @@ func (s *session) holds(key []byte) bool {
 	return len(key) >= len(s.partition) && string(key[:len(s.partition)]) == s.partition
 }
 
-// showPartition returns the first column of a stored key as an error shows it.
+// showPartition returns the first column of a stored key for error messages.
 func showPartition(t *table, key []byte) string {
 	if len(key) == 0 || key[0] != keyValue {
 		return "INF"
@@ -227,7 +225,7 @@ func showPartition(t *table, key []byte) string {
 	return string(decodeKeyBytes(p))
 }
 
-// writeInSession makes a change that waits for the commit.
+// writeInSession applies one change within a session.
 func (s *Server) writeInSession(c *call, id string, ch *change) (outcome, error) {
 	b := []batch{{table: ch.table, changes: []*change{ch}, errs: make([]*Error, 1)}}
 	if err := s.batchInSession(c, id, b, false); err != nil {
@@ -239,9 +237,8 @@ func (s *Server) writeInSession(c *call, id string, ch *change) (outcome, error)
 	return b[0].outcomes[0], nil
 }
 
-// batchInSession makes the changes of a request that wait for the commit. When it fails, the
-// session is as it was: all changes are admitted before the first is made, and those that are
-// admitted are of one table.
+// batchInSession applies the changes of a request within a session. It checks all of them first, so
+// a failed request leaves the session unchanged.
 func (s *Server) batchInSession(c *call, id string, batches []batch, atomic bool) error {
 	for i := range batches {
 		for _, ch := range batches[i].changes {
@@ -281,8 +278,8 @@ func (s *Server) batchInSession(c *call, id string, batches []batch, atomic bool
 	})
 }
 
-// write makes the changes to one table: each by itself, or all or none. They are above those of the
-// session until all were made, so that none is left of a batch that is refused.
+// write applies the changes to one table: each on its own, or all of them or none. It collects them
+// in an overlay of the session's, so a failed batch leaves nothing behind.
 func (s *session) write(w *writer, b *batch, atomic bool) error {
 	if b.table == nil {
 		return nil
@@ -294,7 +291,7 @@ func (s *session) write(w *writer, b *batch, atomic bool) error {
 			continue
 		}
 		if below.size+above.size+ch.size > sessionSize {
-			// the service's wording is not known
+			// The service's wording is not known.
 			return invalid("The total data size of the transaction exceeds the limit, limit size: %d.", sessionSize)
 		}
 		if err := b.apply(i, w, above); err != nil {
@@ -311,8 +308,8 @@ func (s *session) write(w *writer, b *batch, atomic bool) error {
 	return nil
 }
 
-// resolve gives a change its AUTO_INCREMENT value before it is made, because a session writes
-// nothing before its commit.
+// resolve sets the AUTO_INCREMENT value of a change. A session writes nothing to the store before
+// its commit, so this is an update of its own.
 func (s *Server) resolve(ctx context.Context, ch *change) error {
 	if !ch.auto {
 		return nil
@@ -338,9 +335,9 @@ func (s *Server) commitTransaction(c *call, req *otsprotocol.CommitTransactionRe
 	defer in.mu.Unlock()
 	err = s.store.Update(c.ctx, in.size, func(tx store.Tx) error {
 		if _, err := s.sessions.find(in.id, s.now()); err != nil {
-			return err // its time ended in the queue, and another may hold the partition
+			return err // it expired while waiting, and another session may hold the partition
 		}
-		t := s.tables[in.table.id()] // the indexes may have changed since the session began
+		t := s.tables[in.table.id()] // its indexes may have changed since the session started
 		return (&overlay{base: newDirect(tx, t, s.now()), changes: in.changes, records: in.records}).flush()
 	})
 	if err != nil {

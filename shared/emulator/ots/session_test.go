@@ -12,7 +12,7 @@ import (
 
 const conflict = "OTSRowOperationConflict: Data is being modified by the other request."
 
-// transactions says whether a table has them.
+// transactions enables or disables local transactions of a table.
 func transactions(enabled bool) func(*tablestore.CreateTableRequest) {
 	return func(r *tablestore.CreateTableRequest) { r.EnableLocalTxn = &enabled }
 }

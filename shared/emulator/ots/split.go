@@ -11,15 +11,15 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
-// location is where every split is. The service's locations have 32 characters, and its own suites
-// count them.
+// location is the location of every split. The service's locations have 32 characters, and the
+// vendor's suites check that.
 const location = "00000000000000000000000000000000"
 
-// minSplitUnit is the least unit of sizes, in bytes, as the suite of the Java SDK has it.
+// minSplitUnit is the smallest unit of sizes in bytes; the Java suite expects it.
 const minSplitUnit = 1 << 20
 
-// computeSplitPoints walks the whole table, and cuts it between partition keys into pieces of about
-// the size asked for.
+// computeSplitPoints reads the whole table, and splits it between partition keys into pieces of
+// about the given size.
 func (s *Server) computeSplitPoints(c *call, req *otsprotocol.ComputeSplitPointsBySizeRequest) (proto.Message, error) {
 	s.schema.RLock()
 	defer s.schema.RUnlock()
@@ -57,8 +57,8 @@ func (s *Server) computeSplitPoints(c *call, req *otsprotocol.ComputeSplitPoints
 	return out, nil
 }
 
-// splits returns the first column of each row that begins a piece after the first one. A partition
-// key is never cut.
+// splits returns the partition key at the start of each piece except the first. It never splits a
+// partition.
 func (t *table) splits(tx store.Tx, size int64, limit int) ([][]byte, error) {
 	var points [][]byte
 	var piece int64
@@ -84,8 +84,7 @@ func (t *table) splits(tx store.Tx, size int64, limit int) ([][]byte, error) {
 	return points, nil
 }
 
-// splitPoint returns a primary key of which only the first column is given: those that follow are
-// -inf.
+// splitPoint returns a primary key with only its first column; the absent ones count as INF_MIN.
 func (r *row) splitPoint() ([]byte, error) {
 	content, err := r.content()
 	if err != nil {

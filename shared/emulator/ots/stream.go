@@ -18,35 +18,35 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
-// A stream has a record of every write that succeeded, in the order of the commits, and each is
-// stored in the commit of its write. A row that ends by its time to live makes none. Records are in
-// a bucket of their own for each stream, by position: the time of the commit in microseconds since
-// 1970, or one more than the last position. The newest record is never removed, so that positions
-// never repeat.
+// A stream has one record for each successful write, in commit order, stored in the same commit. A
+// row that expires has no record. Each stream has a bucket, with records by position: the time of
+// the commit in microseconds since 1970, or the last position plus one. The newest record is never
+// removed, so positions do not repeat.
 //
 //	┌────────┬─────────┬──────────┬────────┬─────────┬─────────┬───────────────────┐
 //	│ format │ CRC-32C │ previous │ action │ length  │ the row │ the row before it │
 //	│ 1 byte │ 4 bytes │ 8 bytes  │ 1 byte │ 4 bytes │         │ the rest          │
 //	└────────┴─────────┴──────────┴────────┴─────────┴─────────┴───────────────────┘
 //
-// The CRC is of the key and of all that follows it here. Previous is the position of the record
-// before: with it a reader notices that records between his position and the next have expired.
-// Rows are PlainBuffer without header.
+// The CRC covers the key and everything after it. Previous is the position of the record before; it
+// tells a reader whether records after its own position have expired. Rows are PlainBuffer without
+// header.
 const (
 	streamPrefix  = "stream/"
 	recordFormat  = 1
 	recordHead    = crcEnd + 8
 	recordRow     = 1 + 4 // action and length
-	sweepPerLog   = 2     // expired records that each new one removes
+	sweepPerLog   = 2     // how many expired records each new record removes
 	defaultExpiry = 24    // hours
-	// hours: https://www.alibabacloud.com/help/en/tablestore/developer-reference/stream-operations
+	// In hours:
+	// https://www.alibabacloud.com/help/en/tablestore/developer-reference/stream-operations
 	maxExpiry   = 168
-	maxRecords  = 1000 // of a page
+	maxRecords  = 1000 // per page
 	maxPage     = 4 << 20
 	shardSuffix = "_0" // every stream has one shard
 
-	// The service reads no stream of a table whose name has more than 238 bytes, as if this were
-	// its limit for the id, which is the name and 16 digits. So it is here.
+	// The service reads no stream of a table whose name is longer than 238 bytes. That fits a limit
+	// of 255 bytes for the id: the name, "_" and 16 digits.
 	maxStreamID = 255
 )
 
@@ -55,17 +55,17 @@ var (
 	errTrimmed        = &Error{
 		Code: "OTSTrimmedDataAccess", Message: "Requested stream data is already trimmed or does not exist.",
 	}
-	errStreamID = invalid("Invalid stream id.")      // the service's text has the first three words
+	errStreamID = invalid("Invalid stream id.")      // known of the service's text: its first three words
 	errIterator = invalid("Invalid shard iterator.") // the service's wording is not known, here and below
 )
 
-// streamBucket returns the bucket of the table's records. A table has another one each time its
-// stream is enabled.
+// streamBucket returns the bucket of the table's records. Each time the stream is enabled it is a
+// new one.
 func (t *table) streamBucket() string {
 	return streamPrefix + t.Instance + "/" + t.Stream.GetStreamId()
 }
 
-// newStreamID returns an id that no stream has had.
+// newStreamID returns a unique stream id.
 func (s *Server) newStreamID(t *table) string {
 	sum := sha256.Sum256([]byte(s.newID()))
 	return t.Name + "_" + hex.EncodeToString(sum[:8])
@@ -73,18 +73,18 @@ func (s *Server) newStreamID(t *table) string {
 
 func (t *table) shard() string { return t.Stream.GetStreamId() + shardSuffix }
 
-// trimmed returns the last position whose record has expired.
+// trimmed returns the last position that has expired.
 func (t *table) trimmed(now time.Time) int64 {
 	return now.Add(-time.Duration(t.Stream.GetExpirationTime()) * time.Hour).UnixMicro()
 }
 
-// streams reports whether writes to the table make records.
+// streams reports whether writes to the table add records.
 func (t *table) streams() bool { return t.Stream != nil }
 
-// keepsOrigin reports whether these records have columns of the row before the write.
+// keepsOrigin reports whether records include columns of the row before the write.
 func (t *table) keepsOrigin() bool { return len(t.Stream.GetColumnsToGet()) > 0 }
 
-// removeStream removes the records of the table's stream, if it has one.
+// removeStream removes all records of the table's stream.
 func (t *table) removeStream(tx store.Tx) error {
 	if !t.streams() {
 		return nil
@@ -96,8 +96,8 @@ func positionKey(position int64) []byte {
 	return binary.BigEndian.AppendUint64(nil, uint64(position))
 }
 
-// record returns the record of a change, without what is before the action. Cells are those that
-// were written, removals among them; before is the row as it was, if it was there.
+// record returns the stored record of a change, from the action on. Cells are the written and
+// deleted cells; before is the former row, if it existed.
 func (c *change) record(key, cells []plainbuffer.Cell, before []plainbuffer.Cell, existed bool) []byte {
 	row := plainbuffer.Row{Key: key, Cells: cells, Deleted: c.op == otsprotocol.OperationType_DELETE}
 	action := otsprotocol.ActionType_PUT_ROW
@@ -124,7 +124,7 @@ func (c *change) record(key, cells []plainbuffer.Cell, before []plainbuffer.Cell
 	return plainbuffer.AppendRow(b, &origin)
 }
 
-// log appends a record to the table's stream, and removes some that have expired.
+// log appends a record to the table's stream, and removes a few expired ones.
 func (d *direct) log(record []byte) error {
 	if !d.table.streams() {
 		return nil
@@ -170,7 +170,7 @@ func lastPosition(b store.Bucket) int64 {
 	return int64(binary.BigEndian.Uint64(k))
 }
 
-// A record is a stored record. It lies in the store.
+// A record is a stored record. Its bytes belong to the store.
 type record struct {
 	position, previous int64
 	action             otsprotocol.ActionType
@@ -195,8 +195,8 @@ func readRecord(key, value []byte) (record, error) {
 	return r, nil
 }
 
-// message returns the record as it is answered. The service numbers the rows of one time; here no
-// two records have the same time.
+// message returns the record as an answer. The service numbers rows of the same time; here no two
+// records have the same time.
 func (r *record) message() *otsprotocol.GetStreamRecordResponse_StreamRecord {
 	m := &otsprotocol.GetStreamRecordResponse_StreamRecord{
 		ActionType: r.action.Enum(),
@@ -231,7 +231,7 @@ func (s *Server) listStream(c *call, req *otsprotocol.ListStreamRequest) (proto.
 	return out, nil
 }
 
-// findStream returns the table whose stream has the given id, or nil. The schema is locked.
+// findStream returns the table with the given stream id, or nil. The caller holds the schema lock.
 func (s *Server) findStream(c *call, id string) *table {
 	for _, t := range s.tables {
 		if t.streams() && t.Instance == c.instance && t.Stream.GetStreamId() == id {
@@ -260,7 +260,7 @@ func (s *Server) describeStream(c *call, req *otsprotocol.DescribeStreamRequest)
 	}, nil
 }
 
-// An iterator is the stream's id and the position of the last record that was read.
+// An iterator is a stream id and the position of the last record read.
 func formatIterator(stream string, position int64) *string {
 	return proto.String(fmt.Sprintf("%s/%016x", stream, position))
 }
@@ -277,8 +277,8 @@ func parseIterator(text string) (stream string, position int64, err error) {
 	return text[:i], int64(n), nil
 }
 
-// getShardIterator returns an iterator before the oldest record that has not expired, or, if a
-// timestamp is given in microseconds, before the first that is not older.
+// getShardIterator returns an iterator at the oldest record, or, if a timestamp in microseconds is
+// given, at the first record that is not older.
 func (s *Server) getShardIterator(c *call, req *otsprotocol.GetShardIteratorRequest) (proto.Message, error) {
 	s.schema.RLock()
 	defer s.schema.RUnlock()
@@ -308,8 +308,8 @@ func (s *Server) getShardIterator(c *call, req *otsprotocol.GetShardIteratorRequ
 	return &otsprotocol.GetShardIteratorResponse{ShardIterator: formatIterator(req.GetStreamId(), after)}, err
 }
 
-// getStreamRecord returns records from the iterator's position, and an iterator for those that
-// follow, which is the same one if there are none yet.
+// getStreamRecord returns the records after the iterator, and an iterator for the records that
+// follow. It is the same iterator if there are no records yet.
 func (s *Server) getStreamRecord(c *call, req *otsprotocol.GetStreamRecordRequest) (proto.Message, error) {
 	id, after, err := parseIterator(req.GetShardIterator())
 	if err != nil {
@@ -345,7 +345,7 @@ func (s *Server) getStreamRecord(c *call, req *otsprotocol.GetStreamRecordReques
 			out.StreamRecords = append(out.StreamRecords, m)
 			after, size = r.position, size+len(m.Record)+len(m.OriginRecord)
 			if len(out.StreamRecords) == limit || size >= maxPage {
-				*out.MayMoreRecord = true // whether there are more or not
+				*out.MayMoreRecord = true // always, even at the end
 				return nil
 			}
 		}

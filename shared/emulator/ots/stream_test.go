@@ -22,7 +22,7 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
-// streamed enables a stream whose records live for some hours and have columns of the row before.
+// streamed enables a stream with the given hours of life, and columns of the former row.
 func streamed(hours int32, origin ...string) func(*tablestore.CreateTableRequest) {
 	return func(r *tablestore.CreateTableRequest) {
 		r.StreamSpec = &tablestore.StreamSpecification{
@@ -44,7 +44,7 @@ func (c *client) stream(table string) *tablestore.StreamId {
 	return out.Streams[0].Id
 }
 
-// shard returns the table's stream and its one shard.
+// shard returns the table's stream and its only shard.
 func (c *client) shard(table string) (*tablestore.StreamId, *tablestore.ShardId) {
 	c.t.Helper()
 	id := c.stream(table)
@@ -55,8 +55,8 @@ func (c *client) shard(table string) (*tablestore.StreamId, *tablestore.ShardId)
 	return id, out.Shards[0].SelfShard
 }
 
-// iterate returns an iterator before the oldest record, or, if since is not 0, before the first
-// that is not older than so many microseconds.
+// iterate returns an iterator at the oldest record, or, if since is not 0, at the first record
+// since that time in microseconds.
 func (c *client) iterate(table string, since ...int64) *tablestore.ShardIterator {
 	c.t.Helper()
 	id, shard := c.shard(table)
@@ -71,7 +71,7 @@ func (c *client) iterate(table string, since ...int64) *tablestore.ShardIterator
 	return out.ShardIterator
 }
 
-// records reads what follows an iterator, as text, and returns the iterator after it.
+// records reads the records after an iterator as text, and returns the next iterator.
 func (c *client) records(it *tablestore.ShardIterator) ([]string, *tablestore.ShardIterator) {
 	c.t.Helper()
 	all := []string{}
@@ -533,8 +533,8 @@ func TestFaultsAndRecords(t *testing.T) {
 	checkRecords(t, "applied, and some rows", got, "put a1", "put b", "put a2")
 }
 
-// TestKillKeepsRowsAndRecordsTogether kills a server under writes: each row has one record, and
-// each record a row.
+// TestKillKeepsRowsAndRecordsTogether kills a server under writes. Afterwards each row must have
+// one record, and each record a row.
 func TestKillKeepsRowsAndRecordsTogether(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ots.db")
 	c, cmd := startChild(t, path)

@@ -7,12 +7,12 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
-// A write to a table with a time to live looks at this many of its rows, and removes those over
-// age. The larger it is, the fewer dead rows are stored.
+// sweepPerWrite is how many rows each write to a table with a time to live checks for expiry. A
+// larger number leaves fewer expired rows in the store.
 const sweepPerWrite = 8
 
-// sweep goes on where the last one of the table ended, so that rounds over the whole table follow
-// each other. Only updates call it, which run one at a time.
+// sweep continues where the table's last sweep ended, and starts again at the end of the table. It
+// runs only in updates, which run one at a time.
 func (s *Server) sweep(tx store.Tx, t *table, now time.Time) error {
 	if t.TTL < 0 {
 		return nil

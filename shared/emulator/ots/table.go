@@ -11,15 +11,15 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
-// A table is what is known of one table or index besides its rows. It does not change: a new
-// version replaces it.
+// A table is the definition of one table or index. It is immutable: a changed definition is a new
+// table.
 type table struct {
 	Instance string
 	Name     string
 	Key      []keyColumn
 	Defined  []definedColumn `json:",omitempty"`
 
-	TTL           int32 // seconds; -1 is for ever
+	TTL           int32 // seconds; -1 is unlimited
 	MaxVersions   int32
 	Deviation     int64                        // seconds
 	BloomFilter   *otsprotocol.BloomFilterType `json:",omitempty"`
@@ -27,20 +27,20 @@ type table struct {
 	AllowUpdate   *bool                        `json:",omitempty"`
 	UpdateFullRow *bool                        `json:",omitempty"`
 
-	Created int64 `json:",omitempty"` // microseconds since 1970; tables of older files have none
+	Created int64 `json:",omitempty"` // microseconds since 1970; 0 in older files
 
 	Read, Write int32 // reserved throughput
-	Increased   int64 // when it was last raised, and lowered: seconds since 1970
+	Increased   int64 // when it was last raised, seconds since 1970; Decreased: when it was last lowered
 	Decreased   int64 `json:",omitempty"`
 
 	Stream     *otsprotocol.StreamDetails `json:",omitempty"`
 	Encryption *otsprotocol.SSEDetails    `json:",omitempty"`
 	LocalTxn   bool                       `json:",omitempty"`
 
-	Main  string `json:",omitempty"` // of an index: the table that it is of
-	Index *index `json:",omitempty"` // of an index: what it was made of
+	Main  string `json:",omitempty"` // of an index: its table
+	Index *index `json:",omitempty"` // of an index: its definition
 
-	indexes []*table // of a table, in the order of their creation
+	indexes []*table // of a table, in order of creation
 }
 
 // A keyColumn is one column of a primary key.
@@ -50,7 +50,7 @@ type keyColumn struct {
 	Auto bool `json:",omitempty"` // AUTO_INCREMENT
 }
 
-// A definedColumn is an attribute column whose type the table knows.
+// A definedColumn is an attribute column with a declared type.
 type definedColumn struct {
 	Name string
 	Type otsprotocol.DefinedColumnType
@@ -97,7 +97,7 @@ func (t *table) autoColumn() int {
 	return -1
 }
 
-// expiry returns the latest time, in milliseconds since 1970, whose cells are over age now.
+// expiry returns the time in milliseconds since 1970 at or before which cells have expired.
 func (t *table) expiry(now time.Time) int64 {
 	if t.TTL < 0 {
 		return minTime
@@ -105,8 +105,8 @@ func (t *table) expiry(now time.Time) int64 {
 	return now.UnixMilli() - int64(t.TTL)*1000
 }
 
-// In the store, the definitions are JSON in one bucket, and the rows of each table are a bucket of
-// their own. Instances and tables have names without a slash.
+// The store keeps all definitions as JSON in one bucket, and the rows of each table in a bucket of
+// its own. Names of instances and tables contain no slash.
 const (
 	catalogBucket = "catalog"
 	counterBucket = "counters" // the last AUTO_INCREMENT value of each table
@@ -130,7 +130,7 @@ func (t *table) save(tx store.Tx) error {
 	return tx.Bucket(catalogBucket).Put([]byte(t.id()), b)
 }
 
-// create stores the definition of a table that is new.
+// create stores a new table.
 func (t *table) create(tx store.Tx) error {
 	if err := tx.CreateBucket(t.bucket()); err != nil {
 		return err

@@ -303,7 +303,7 @@ func TestRowsThatAreRefused(t *testing.T) {
 	fails(t, "no key", c.write(put("t", key(), cols("a", 1))), "OTSParameterInvalid: Cell data broken, empty PK.")
 }
 
-// TestCreationTime reads a field that the Go SDK does not know: creation_time=9, in microseconds.
+// TestCreationTime reads creation_time=9 in microseconds, a field that the Go SDK lacks.
 func TestCreationTime(t *testing.T) {
 	now := newClock()
 	c := run(t, withClock(now))

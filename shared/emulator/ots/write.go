@@ -13,18 +13,18 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
-// rows are the rows of one table as a write sees them: those in the store, or with changes above
-// them that are not there yet.
+// rows are the rows of one table during a write: those of the store, or the same with uncommitted
+// changes.
 type rows interface {
 	get(key []byte) []byte
-	put(key, value []byte) error // no value removes the row
-	log(record []byte) error     // appends to the stream of the table
+	put(key, value []byte) error // nil removes the row
+	log(record []byte) error     // appends to the table's stream
 }
 
-// An outcome is what one row of a write comes to.
+// An outcome is the result of one row of a write.
 type outcome struct {
-	read, write int32  // units of capacity
-	row         []byte // what was asked to be returned
+	read, write int32  // capacity units
+	row         []byte // the requested part of the row
 }
 
 // A writer applies changes within one update of the store, at one time.
@@ -33,8 +33,8 @@ type writer struct {
 	now time.Time
 }
 
-// apply does one change. When it returns an error it has changed nothing, except that an
-// AUTO_INCREMENT value may be gone.
+// apply applies one change. If it fails it has changed nothing, except that it may have used up an
+// AUTO_INCREMENT value.
 func (w *writer) apply(c *change, rows rows) (outcome, error) {
 	expiry := c.table.expiry(w.now)
 	key, columns := c.key, c.row.Key
@@ -63,7 +63,7 @@ func (w *writer) apply(c *change, rows rows) (outcome, error) {
 	var written []plainbuffer.Cell
 	switch {
 	case c.op == otsprotocol.OperationType_DELETE:
-	case !old.exists() && c.onlyRemoves(): // there is nothing to remove, and no row comes of it
+	case !old.exists() && c.onlyRemoves(): // nothing to delete, and no row is created
 		written = c.row.Cells
 	default:
 		at := w.stamp(&old)
@@ -72,7 +72,7 @@ func (w *writer) apply(c *change, rows rows) (outcome, error) {
 		}
 		value = encodeRow(key, &after, at)
 	}
-	if c.table.streams() { // before the change to the store, which ends the life of what was read
+	if c.table.streams() { // before the store changes, which invalidates the slices read
 		origin := trimCells(before.Cells, expiry, int(c.table.MaxVersions))
 		record = c.record(columns, written, origin, old.exists())
 	}
@@ -85,10 +85,9 @@ func (w *writer) apply(c *change, rows rows) (outcome, error) {
 	return c.outcome(columns, after.Cells), err
 }
 
-// stamp returns the timestamp of a write to a row, in milliseconds since 1970: the time, unless the
-// clock was set back since the last write. Then it is later than that one's, which is the greatest
-// that the server has made there, because a version that is older than one before it could be
-// acknowledged and not be there.
+// stamp returns the timestamp of a write to a row, in milliseconds since 1970. It is the current
+// time, unless the clock was set back since the last write to the row. In that case it is later
+// than that write, so that the new version is the newest and can be read.
 func (w *writer) stamp(old *row) int64 {
 	now := w.now.UnixMilli()
 	if old.exists() && old.written > now {
@@ -97,12 +96,12 @@ func (w *writer) stamp(old *row) int64 {
 	return now
 }
 
-// check says whether the row is as the change expects it.
+// check returns errCondition if the row does not meet the change's conditions.
 func (c *change) check(old *row, before *plainbuffer.Row, expiry int64) error {
 	switch {
 	case c.expect == otsprotocol.RowExistenceExpectation_EXPECT_EXIST && !old.exists(),
 		c.expect == otsprotocol.RowExistenceExpectation_EXPECT_NOT_EXIST && old.exists(),
-		c.given && c.op != otsprotocol.OperationType_DELETE && !old.exists(): // only the service makes new values
+		c.given && c.op != otsprotocol.OperationType_DELETE && !old.exists(): // only the server creates new values
 		return errCondition
 	case c.condition == nil:
 		return nil
@@ -120,9 +119,8 @@ func (c *change) check(old *row, before *plainbuffer.Row, expiry int64) error {
 	return nil
 }
 
-// cells returns the attribute cells of the row after the change, given those before it, and what of
-// them is written and removed, if that makes a record of a stream. At is the timestamp of those
-// that the client gave none.
+// cells returns the row's attribute cells after the change, and the cells for the stream's record.
+// At is the timestamp of cells for which the client sends none.
 func (c *change) cells(before []plainbuffer.Cell, now time.Time, at,
 	expiry int64) (after, written []plainbuffer.Cell, err error) {
 	after = make([]plainbuffer.Cell, 0, len(before)+len(c.row.Cells))
@@ -161,8 +159,8 @@ func (c *change) cells(before []plainbuffer.Cell, now time.Time, at,
 	return trimCells(sortCells(after), expiry, int(c.table.MaxVersions)), written, nil
 }
 
-// checkTimestamp says whether a cell may have the timestamp that the client gave it: neither over
-// age nor further from now than the table allows. A version to remove may have any.
+// checkTimestamp returns an error if the client's timestamp has expired, or is further from now
+// than the table allows. A version to delete can have any timestamp.
 func (t *table) checkTimestamp(cell *plainbuffer.Cell, now time.Time) error {
 	if !cell.HasTimestamp || cell.Op == plainbuffer.DeleteOne {
 		return nil
@@ -174,26 +172,26 @@ func (t *table) checkTimestamp(cell *plainbuffer.Cell, now time.Time) error {
 	return nil
 }
 
-// increment makes of a cell that adds to its column one that puts the sum. Cells that are there
-// hold the newest version of a column first.
+// increment changes a cell that adds to a column into one that puts the sum. In cells, the newest
+// version of a column comes first.
 func increment(cell *plainbuffer.Cell, cells []plainbuffer.Cell) error {
 	i := slices.IndexFunc(cells, func(a plainbuffer.Cell) bool { return bytes.Equal(a.Name, cell.Name) })
 	if i < 0 {
 		return nil
 	}
 	if cells[i].Value.Type != plainbuffer.Integer {
-		// the service's wording is not known
+		// The service's wording is not known.
 		return invalid("Column '%s' is not an integer and cannot be incremented.", cell.Name)
 	}
 	a, b := cells[i].Value.Int(), cell.Value.Int()
 	if b > 0 && a > math.MaxInt64-b || b < 0 && a < math.MinInt64-b {
-		return invalid("Increment of column '%s' overflows.", cell.Name) // likewise
+		return invalid("Increment of column '%s' overflows.", cell.Name) // the service's wording is not known
 	}
 	cell.Value = plainbuffer.IntegerValue(a + b)
 	return nil
 }
 
-// outcome returns what the change costs and answers. A condition costs the reading of the primary
+// outcome returns the cost and the answer of the change. A condition costs one read of the primary
 // key.
 func (c *change) outcome(key, cells []plainbuffer.Cell) outcome {
 	out := outcome{write: units(c.size)}
@@ -216,8 +214,8 @@ func (c *change) outcome(key, cells []plainbuffer.Cell) outcome {
 	return out
 }
 
-// nextKey returns the primary key with a value in place of AUTO_INCREMENT: the time in
-// microseconds, or one more than the last one that the table was given.
+// nextKey returns the primary key with a new AUTO_INCREMENT value: the time in microseconds, or the
+// table's last value plus one.
 func (w *writer) nextKey(c *change) ([]plainbuffer.Cell, error) {
 	if err := w.tx.CreateBucket(counterBucket); err != nil {
 		return nil, err
@@ -235,7 +233,7 @@ func (w *writer) nextKey(c *change) ([]plainbuffer.Cell, error) {
 	return key, nil
 }
 
-// direct are the rows in the store. A change to them changes the indexes.
+// direct are the rows of the store. Changes update the indexes.
 type direct struct {
 	tx     store.Tx
 	table  *table
@@ -261,11 +259,11 @@ func (d *direct) put(key, value []byte) error {
 	return d.bucket.Put(key, value)
 }
 
-// An overlay is changes above the rows in the store, which stay as they are until it is flushed.
+// An overlay keeps changes above other rows, which do not change until it is flushed.
 type overlay struct {
 	base    rows
-	changes map[string][]byte // nil is a row that was removed
-	records [][]byte          // of the stream, in the order of the changes
+	changes map[string][]byte // nil is a removed row
+	records [][]byte          // for the stream, in the order of the changes
 	size    int
 }
 
@@ -289,7 +287,7 @@ func (o *overlay) log(record []byte) error {
 	return nil
 }
 
-// flush puts all changes into the rows below.
+// flush applies all changes to the rows below.
 func (o *overlay) flush() error {
 	for key, value := range o.changes {
 		if err := o.base.put([]byte(key), value); err != nil {

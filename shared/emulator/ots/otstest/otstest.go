@@ -9,7 +9,7 @@ import (
 	"chatconf/shared/emulator/ots"
 )
 
-// The access key and the instance that tests use. Every other instance name is served too.
+// The access key and the instance for tests. Every other instance name is served too.
 const (
 	KeyID     = "test-key"
 	KeySecret = "test-secret"
@@ -28,9 +28,8 @@ type Instance struct {
 	http  *httptest.Server
 }
 
-// RunT starts an emulator that ends with the test. Without options its data are in memory. Options
-// may be changed by setters, of which the last wins; AccessKeys are those of this package if none
-// are set.
+// RunT starts an emulator for the duration of the test, by default with data in memory. Each
+// function in set can change the options; the default AccessKeys are those of this package.
 func RunT(t testing.TB, set ...func(*ots.Options)) *Instance {
 	t.Helper()
 	in := &Instance{Name: Name, KeyID: KeyID, KeySecret: KeySecret}
@@ -49,7 +48,7 @@ func RunT(t testing.TB, set ...func(*ots.Options)) *Instance {
 	in.Server, in.http = server, httptest.NewServer(server)
 	in.Endpoint = in.http.URL
 	t.Cleanup(func() {
-		in.http.CloseClientConnections() // so that a request that a fault holds back ends
+		in.http.CloseClientConnections() // ends requests that a fault delays
 		in.http.Close()
 		if err := server.Close(); err != nil {
 			t.Error(err)
@@ -58,7 +57,7 @@ func RunT(t testing.TB, set ...func(*ots.Options)) *Instance {
 	return in
 }
 
-// SetFault makes hook decide the fate of requests from now on; nil lets all pass.
+// SetFault sets the fault hook for later requests. Nil removes it.
 func (in *Instance) SetFault(hook func(ots.Request) ots.Fault) {
 	if hook == nil {
 		in.fault.Store(nil)

@@ -36,8 +36,8 @@ func crc8Uint64(crc byte, n uint64) byte {
 	return crc8(crc, b[:])
 }
 
-// checksum returns the cell's checksum: over name, value, timestamp and operation. On the wire the
-// operation comes before the timestamp.
+// checksum returns the cell's checksum: over name, value, timestamp and operation. In the encoding,
+// the operation comes before the timestamp.
 func (c *Cell) checksum() byte {
 	crc := crc8(0, c.Name)
 	if c.HasValue {

@@ -10,9 +10,9 @@ import (
 var (
 	errShort   = errors.New("unexpected end of the buffer")
 	errHeader  = errors.New("invalid header")
-	errRows    = errors.New("not exactly one row")
-	errBoolean = errors.New("a boolean is neither 0 nor 1")
-	errTotal   = errors.New("a value's length is not that of its data")
+	errRows    = errors.New("the buffer must have exactly one row")
+	errBoolean = errors.New("a boolean must be 0 or 1")
+	errTotal   = errors.New("the length of a value differs from its data")
 	errValue   = errors.New("bytes after the value")
 )
 
@@ -33,8 +33,8 @@ func Decode(b []byte) ([]Row, error) {
 	return rows, nil
 }
 
-// DecodeRow reads a buffer that holds exactly one row. Zeros behind the row are ignored: the SDK
-// for Node.js allots a byte too many for some cells and sends the whole buffer.
+// DecodeRow reads a buffer with exactly one row. It ignores zeros after the row: the SDK for
+// Node.js allocates one byte too many for some cells, and sends the whole buffer.
 func DecodeRow(b []byte) (Row, error) {
 	var r Row
 	s, err := open(b)
@@ -53,7 +53,7 @@ func DecodeRow(b []byte) (Row, error) {
 	return r, nil
 }
 
-// DecodeValue reads a value without tag and length, as AppendValue makes it, that fills b.
+// DecodeValue reads a value that AppendValue has encoded. It must fill b.
 func DecodeValue(b []byte) (Value, error) {
 	s := Scanner{b: b}
 	v, err := s.value()
@@ -63,21 +63,21 @@ func DecodeValue(b []byte) (Value, error) {
 	return v, err
 }
 
-// ScanRow begins to read the row at the start of b, which has no header, cell by cell: first its
-// key, then its attributes. It is for rows that were verified before: it looks at no checksum.
+// ScanRow returns a Scanner for the row at the start of b, which has no header. The scanner does
+// not verify checksums: use it for rows that were verified before.
 func ScanRow(b []byte) (Scanner, error) {
 	s := Scanner{b: b, trusted: true}
 	return s, s.tag(tagRowKey)
 }
 
-// A Scanner reads cells one by one.
+// A Scanner reads the cells of a row: first its key, then its attributes.
 type Scanner struct {
 	b       []byte
 	trusted bool
 }
 
-// Next reads the next cell of the part of the row that the scanner is in into c, and reports
-// whether there was one. Raw is the cell as it stands in the buffer, for AppendRaw.
+// Next reads the next cell of the key, or of the attributes after a call of Data, and reports
+// whether there is one. Raw is its encoding, for AppendRaw.
 func (s *Scanner) Next(c *Cell) (raw []byte, ok bool, err error) {
 	if len(s.b) == 0 || s.b[0] != tagCell {
 		return nil, false, nil
@@ -89,8 +89,7 @@ func (s *Scanner) Next(c *Cell) (raw []byte, ok bool, err error) {
 	return before[:len(before)-len(s.b)], true, nil
 }
 
-// Data moves from the row's key, once that is read, to its attributes, and reports whether it has
-// any.
+// Data moves from the end of the key to the attributes, and reports whether there are any.
 func (s *Scanner) Data() bool {
 	if len(s.b) == 0 || s.b[0] != tagRowData {
 		return false
@@ -124,7 +123,7 @@ func (s *Scanner) row(r *Row) (err error) {
 			return err
 		}
 		if len(r.Cells) == 0 {
-			return fmt.Errorf("row data without a cell: %w", s.unexpected())
+			return fmt.Errorf("row data without cells: %w", s.unexpected())
 		}
 	}
 	marker := byte(0)
@@ -152,7 +151,7 @@ func (s *Scanner) cells(crc byte) ([]Cell, byte, error) {
 
 func (s *Scanner) cell(c *Cell) (err error) {
 	*c = Cell{}
-	s.b = s.b[1:] // its tag
+	s.b = s.b[1:] // skip its tag
 	if err = s.tag(tagCellName); err != nil {
 		return err
 	}
@@ -186,7 +185,7 @@ func (s *Scanner) cell(c *Cell) (err error) {
 	return s.checksum(tagCellChecksum, c.checksum())
 }
 
-// cellValue reads a value with its length before it.
+// cellValue reads a value that has its length before it.
 func (s *Scanner) cellValue() (Value, error) {
 	total, err := s.uint32()
 	if err != nil {
@@ -224,7 +223,7 @@ func (s *Scanner) value() (Value, error) {
 	return v, err
 }
 
-// at reports whether the given tag comes next, and passes over it.
+// at skips the given tag, and reports whether it comes next.
 func (s *Scanner) at(tag byte) bool {
 	if len(s.b) == 0 || s.b[0] != tag {
 		return false
@@ -296,7 +295,7 @@ func (s *Scanner) uint64() (uint64, error) {
 	return n, nil
 }
 
-// bytes reads a length and as many bytes, which it does not copy.
+// bytes reads a length and that many bytes, without copying them.
 func (s *Scanner) bytes() ([]byte, error) {
 	n, err := s.uint32()
 	if err != nil {

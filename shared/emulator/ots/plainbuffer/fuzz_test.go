@@ -12,8 +12,8 @@ import (
 	"chatconf/shared/emulator/ots/plainbuffer"
 )
 
-// FuzzDecode: what Decode takes, encodes to the same bytes again, and a Scanner and the SDK's
-// decoder read the same in it.
+// FuzzDecode: input that Decode accepts must encode to the same bytes, and a Scanner and the SDK
+// must decode the same values from it.
 func FuzzDecode(f *testing.F) {
 	for _, b := range readVectors(f) {
 		f.Add(b)
@@ -34,8 +34,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// compareWithSDK reads b with the SDK's decoder of the same format, which looks at no checksum and
-// knows fewer types.
+// compareWithSDK decodes b with the SDK, which verifies no checksum and knows fewer types.
 func compareWithSDK(t *testing.T, b []byte, rows []plainbuffer.Row) {
 	got, err := model.ReadRowsWithHeader(bytes.NewReader(b))
 	if err != nil {
@@ -62,8 +61,8 @@ func compareWithSDK(t *testing.T, b []byte, rows []plainbuffer.Row) {
 	}
 }
 
-// goValue returns a value as the SDK has it, unless it does not know the type, or it is not equal
-// to itself.
+// goValue returns a value as the SDK decodes it. Ok is false for types the SDK does not know, and
+// for values that are not equal to themselves.
 func goValue(c plainbuffer.Cell) (any, bool) {
 	if !c.HasValue {
 		return nil, false
@@ -119,7 +118,7 @@ func compareWithScanner(t *testing.T, row *plainbuffer.Row) {
 	}
 }
 
-// FuzzSDK: what the SDK encodes, Decode takes, and finds the values that were put in.
+// FuzzSDK: Decode must read the values that the SDK encoded.
 func FuzzSDK(f *testing.F) {
 	f.Add("pk", "a", "column", "text", []byte("bytes"), int64(1), 2.5, true, int64(1001))
 	f.Fuzz(func(t *testing.T, name, pk, column, text string, blob []byte, n int64, x float64, b bool, ms int64) {
@@ -139,7 +138,7 @@ func FuzzSDK(f *testing.F) {
 			},
 		}
 		for i := range want.Cells {
-			if ms > 0 { // the SDK takes 0 and less for none
+			if ms > 0 { // for the SDK, 0 or less is no timestamp
 				want.Cells[i] = at(want.Cells[i], ms)
 			}
 		}

@@ -1,12 +1,11 @@
-// Package plainbuffer is the codec of PlainBuffer, the format in which Tablestore's protocol
-// carries rows.
+// Package plainbuffer encodes and decodes PlainBuffer, the format of rows in Tablestore's protocol.
 //
-// A buffer is a header and rows; a row is primary key cells, attribute cells and perhaps a mark
-// that it is deleted; every cell and row ends in a checksum. Numbers are little-endian. The decoder
-// takes exactly what the encoder makes: checksums, lengths and order are verified, and nothing is
-// allocated that the input has not paid for. Decoded names and values lie in the input.
+// A buffer is a header and rows. A row has primary key cells, attribute cells and an optional
+// delete marker. Every cell and every row ends with a checksum. Numbers are little-endian. The
+// decoder accepts only what the encoder produces: it verifies checksums, lengths and order. It
+// allocates memory in proportion to the input. Decoded names and values are slices of the input.
 //
-// The format is described at https://help.aliyun.com/zh/tablestore/developer-reference/plainbuffer.
+// The format: https://help.aliyun.com/zh/tablestore/developer-reference/plainbuffer.
 package plainbuffer
 
 import (
@@ -34,19 +33,19 @@ const (
 	tagRowIndex     = 0xF
 )
 
-// HeaderSize is the size in bytes of what comes before the rows.
+// HeaderSize is the size of the header in bytes.
 const HeaderSize = 4
 
-// ErrChecksum says that a checksum in the input is wrong. Other mistakes are other errors.
+// ErrChecksum is returned for a wrong checksum only.
 var ErrChecksum = errors.New("checksum is mismatch")
 
-// An Op is what a cell of a change does to its column. The zero Op puts the value.
+// An Op is the operation of a cell in an update. The zero Op puts the value.
 type Op byte
 
 // The operations of an update.
 const (
-	DeleteAll Op = 0x1 // removes all versions of the column; the cell has neither value nor timestamp
-	DeleteOne Op = 0x3 // removes the version at the timestamp; the cell has no value
+	DeleteAll Op = 0x1 // deletes all versions of the column; the cell has neither value nor timestamp
+	DeleteOne Op = 0x3 // deletes the version with the timestamp; the cell has no value
 	Increment Op = 0x4 // adds the integer value to the newest version
 )
 
@@ -60,17 +59,17 @@ type Cell struct {
 	HasTimestamp bool
 }
 
-// Size returns how many bytes the service counts for name and value.
+// Size returns how many bytes the service counts for the cell's name and value.
 func (c *Cell) Size() int { return len(c.Name) + c.Value.Size() }
 
-// A Row is one row, or a change to one.
+// A Row is one row, or a change to one row.
 type Row struct {
 	Key     []Cell
 	Cells   []Cell
-	Deleted bool // has a delete marker, as the key of DeleteRow does
+	Deleted bool // has a delete marker, like the key of a DeleteRow
 }
 
-// AppendHeader appends the header, which comes once before all rows.
+// AppendHeader appends the header, which comes once, before all rows.
 func AppendHeader(b []byte) []byte { return binary.LittleEndian.AppendUint32(b, header) }
 
 // AppendRow appends a row with its checksums.
@@ -89,7 +88,8 @@ func AppendRow(b []byte, r *Row) []byte {
 	return AppendEnd(b, crc, r.Deleted)
 }
 
-// AppendKey appends the beginning of a row: its primary key. The checksum is for AppendEnd.
+// AppendKey appends the primary key, which starts a row. Pass the checksum to AppendRaw and
+// AppendEnd.
 func AppendKey(b []byte, key []Cell) (_ []byte, checksum byte) {
 	b = append(b, tagRowKey)
 	for i := range key {
@@ -99,15 +99,15 @@ func AppendKey(b []byte, key []Cell) (_ []byte, checksum byte) {
 	return b, checksum
 }
 
-// AppendDataTag appends what stands before the first attribute cell of a row, if it has any.
+// AppendDataTag appends the tag before the first attribute cell. A row without attributes has none.
 func AppendDataTag(b []byte) []byte { return append(b, tagRowData) }
 
-// AppendRaw appends a cell as a Scanner found it, and returns the row's checksum after it.
+// AppendRaw appends a cell in its encoded form, and returns the row's updated checksum.
 func AppendRaw(b, raw []byte, checksum byte) ([]byte, byte) {
 	return append(b, raw...), crc8Byte(checksum, raw[len(raw)-1])
 }
 
-// AppendEnd appends the end of a row: its checksum.
+// AppendEnd appends the end of a row, with its checksum.
 func AppendEnd(b []byte, checksum byte, deleted bool) []byte {
 	marker := byte(0)
 	if deleted {
@@ -116,16 +116,14 @@ func AppendEnd(b []byte, checksum byte, deleted bool) []byte {
 	return append(b, tagRowChecksum, crc8Byte(checksum, marker))
 }
 
-// rowEnd is the size of the checksum of a row with its tag, and sequenceSize that of a place in a
-// stream.
+// rowEnd is the encoded size of a row's checksum, and sequenceSize that of a stream position.
 const (
 	rowEnd       = 2
 	sequenceSize = 1 + 4 + 1 + 8 + 1 + 4
 )
 
-// AppendSequenced appends a row, which AppendRow has made, with its place in a stream, as records
-// of streams have it: time is in microseconds since 1970. The checksum of a row is not of its
-// place.
+// AppendSequenced appends a row from AppendRow together with its position in a stream: time, in
+// microseconds since 1970. The row's checksum does not cover the position.
 func AppendSequenced(b, row []byte, time int64) []byte {
 	end := len(row) - rowEnd
 	b = append(b, row[:end]...)
@@ -159,8 +157,8 @@ func AppendCell(b []byte, c *Cell) []byte {
 	return append(b, tagCellChecksum, c.checksum())
 }
 
-// AppendValue appends a value without tag and length: its type and its data, as filters and the
-// simple row matrix have it.
+// AppendValue appends a value as filters and the simple row matrix encode it: its type and its
+// data, without tag and length.
 func AppendValue(b []byte, v Value) []byte {
 	b = append(b, byte(v.Type))
 	switch v.Type {

@@ -29,7 +29,7 @@ func at(c plainbuffer.Cell, ms int64) plainbuffer.Cell {
 	return c
 }
 
-// vectors are rows, and what encodes each in the SDK; nil is nothing.
+// vectors are rows, each with the SDK's encoder for it; nil encodes nothing.
 var vectors = []struct {
 	name string
 	row  plainbuffer.Row
@@ -315,7 +315,7 @@ func TestValuesWithoutLength(t *testing.T) {
 	}
 }
 
-// TestAppendSequenced: a place in a stream is behind the delete marker, and not in the checksum.
+// TestAppendSequenced: the position follows the delete marker, and the checksum does not cover it.
 func TestAppendSequenced(t *testing.T) {
 	r := plainbuffer.Row{Key: []plainbuffer.Cell{value("pk", plainbuffer.StringValue("a"))}, Deleted: true}
 	row := plainbuffer.AppendRow(nil, &r)

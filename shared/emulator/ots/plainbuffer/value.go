@@ -7,11 +7,11 @@ import (
 	"math"
 )
 
-// A Type is the byte that says what a value is.
+// A Type is the type of a value.
 type Type byte
 
-// The types of values. The last three stand for a place in the order of primary keys, or for a
-// value that the server makes; they have no data.
+// The types of values. The last three have no data: two ends of the order of primary keys, and a
+// value that the server assigns.
 const (
 	Integer       Type = 0x0
 	Double        Type = 0x1
@@ -30,7 +30,7 @@ var typeNames = map[Type]string{
 	InfMin: "VT_INF_MIN", InfMax: "VT_INF_MAX", AutoIncrement: "VT_AUTO_INCREMENT",
 }
 
-// String returns the type's name as the service's messages have it.
+// String returns the type's name in the service's messages.
 func (t Type) String() string {
 	if name, ok := typeNames[t]; ok {
 		return name
@@ -62,13 +62,13 @@ func BooleanValue(b bool) Value {
 // StringValue returns s as a Value.
 func StringValue(s string) Value { return Value{Type: String, Data: []byte(s)} }
 
-// BlobValue returns b, not a copy of it, as a Value.
+// BlobValue returns b as a Value, without copying it.
 func BlobValue(b []byte) Value { return Value{Type: Blob, Data: b} }
 
-// Int returns the number that an Integer is.
+// Int returns the number of an Integer.
 func (v Value) Int() int64 { return int64(v.Bits) }
 
-// Float returns the number that a Double is.
+// Float returns the number of a Double.
 func (v Value) Float() float64 { return math.Float64frombits(v.Bits) }
 
 // Size returns how many bytes the service counts for the value.
@@ -83,7 +83,7 @@ func (v Value) Size() int {
 }
 
 // Compare orders two values of the same type: numbers by size, false before true, strings and blobs
-// by their bytes. Values of different types, or without data, have no order.
+// bytewise. Ok is false for values of different types and for types without data.
 func (v Value) Compare(w Value) (order int, ok bool) {
 	if v.Type != w.Type {
 		return 0, false

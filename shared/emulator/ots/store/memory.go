@@ -9,14 +9,14 @@ import (
 )
 
 var (
-	errNoBucket = errors.New("store: there is no such bucket")
-	errClosed   = errors.New("store: it is closed")
+	errNoBucket = errors.New("store: the bucket does not exist")
+	errClosed   = errors.New("store: closed")
 )
 
-// memory is a Store that ends with its process. A snapshot is a map of trees, none of which ever
-// changes: an update makes new ones, and replaces the map when it succeeds.
+// memory is a Store in memory. A snapshot is a map of immutable trees: an update builds new trees,
+// and replaces the map when it succeeds.
 type memory struct {
-	writing sync.Mutex // held by the one update under way
+	writing sync.Mutex // held by the running update
 
 	mu     sync.RWMutex
 	trees  map[string]*node
@@ -74,7 +74,7 @@ func (m *memory) Close() error {
 
 type memoryTx struct {
 	trees  map[string]*node
-	copied bool // trees is this transaction's own
+	copied bool // trees belongs to this transaction
 }
 
 func (t *memoryTx) set(name string, root *node) {

@@ -1,5 +1,5 @@
-// Package store is where the emulator keeps its rows: ordered buckets of keys and values, in a file
-// or in memory, changed by transactions that happen one after another.
+// Package store keeps the emulator's rows: ordered buckets of keys and values, in a file or in
+// memory, with serialized transactions.
 package store
 
 import (
@@ -9,56 +9,56 @@ import (
 	"chatconf/shared/bolt"
 )
 
-// kind and version are the file's, as package bolt checks them. A change to what the emulator keeps
-// in it needs another version.
+// kind and version identify the file format, and package bolt checks them. A change to the stored
+// data needs a new version.
 const (
 	kind    = "chatconf tablestore emulator"
 	version = 1
 )
 
-// A Store is an open file, or memory. Its methods may be called from many goroutines at once.
+// A Store is an open file, or memory. It is safe for concurrent use.
 type Store interface {
-	// View runs fn on a snapshot of all updates that were acknowledged. What fn reads is valid only
-	// until it returns.
+	// View runs fn on a snapshot of all acknowledged updates. Data that fn reads is valid until fn
+	// returns.
 	View(fn func(Tx) error) error
-	// Update runs fn on what all earlier updates left, and makes what it changed durable before it
-	// returns; nothing, when fn returns an error. It may run fn more than once, one update at a
-	// time; only the last run counts. Size is about how many bytes fn changes. What fn reads is
-	// valid until it changes something, and what it puts must not change until Update returns.
+	// Update runs fn after all earlier updates, and makes its changes durable before it returns. If
+	// fn returns an error, nothing changes. It may call fn more than once, never concurrently; only
+	// the last call counts. Size is about how many bytes fn changes. Data that fn reads is valid
+	// until its next change. Data that fn puts must not be modified until Update returns.
 	Update(ctx context.Context, size int, fn func(Tx) error) error
-	// Close waits for what is under way. Later calls are an error.
+	// Close waits for running transactions. Later calls return an error.
 	Close() error
 }
 
-// A Tx is what the function of a View or an Update works on.
+// A Tx is a transaction: the argument of the function in View or Update.
 type Tx interface {
-	// Bucket returns the bucket with the given name. One that was not created is empty, and cannot
-	// be written to.
+	// Bucket returns the bucket with the given name. A bucket that does not exist is empty, and a
+	// Put into it fails.
 	Bucket(name string) Bucket
-	// CreateBucket makes the bucket with the given name, if there is none.
+	// CreateBucket creates the bucket, unless it exists.
 	CreateBucket(name string) error
-	// DeleteBucket removes a bucket, if it is there, and all in it.
+	// DeleteBucket removes the bucket and its content, if it exists.
 	DeleteBucket(name string) error
 }
 
 // A Bucket is an ordered map from keys to values.
 type Bucket interface {
-	Get(key []byte) []byte // nil when there is none
+	Get(key []byte) []byte // nil if absent
 	Put(key, value []byte) error
 	Delete(key []byte) error
 	Cursor() Cursor
 }
 
-// A Cursor walks a bucket in the byte order of its keys. The key is nil when there is none. A
-// change to the bucket makes the cursor invalid.
+// A Cursor walks a bucket in the byte order of its keys. The key is nil at the end. A change to the
+// bucket invalidates the cursor.
 type Cursor interface {
-	Seek(key []byte) (k, value []byte)       // to the first key that is not before key
-	SeekBefore(key []byte) (k, value []byte) // to the last key that is before key
+	Seek(key []byte) (k, value []byte)       // the first key >= key
+	SeekBefore(key []byte) (k, value []byte) // the last key < key
 	Next() (k, value []byte)
 	Prev() (k, value []byte)
 }
 
-// Open opens the file at path, or makes it. It fails as bolt.Open does.
+// Open opens the file at path, or creates it. It fails like bolt.Open.
 func Open(path string) (Store, error) {
 	db, err := bolt.Open(path, bolt.Options{Kind: kind, Version: version})
 	if err != nil {
@@ -67,7 +67,7 @@ func Open(path string) (Store, error) {
 	return file{db}, nil
 }
 
-// A file is a Store in one file.
+// A file is a Store in a file.
 type file struct{ db *bolt.DB }
 
 func (f file) View(fn func(Tx) error) error {

@@ -16,7 +16,7 @@ import (
 	"chatconf/shared/emulator/ots/store"
 )
 
-// each runs a test on every kind of store.
+// each runs a test for every kind of store.
 func each(t *testing.T, test func(t *testing.T, s store.Store)) {
 	t.Run("memory", func(t *testing.T) { test(t, store.Memory()) })
 	t.Run("file", func(t *testing.T) {
@@ -36,7 +36,7 @@ func update(t testing.TB, s store.Store, fn func(store.Tx) error) {
 	}
 }
 
-// all reads a bucket in both directions, which must agree.
+// all reads a bucket in both directions, and compares them.
 func all(t testing.TB, s store.Store, bucket string) (keys []string) {
 	t.Helper()
 	err := s.View(func(tx store.Tx) error {

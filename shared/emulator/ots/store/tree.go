@@ -5,9 +5,9 @@ import (
 	"hash/maphash"
 )
 
-// A node is the root of a treap: a search tree by key that is a heap by the hash of the key, which
-// keeps it balanced whatever the order of insertion. Nodes never change; put and remove return the
-// root of another tree, which shares all but the path.
+// A node is the root of a treap: a search tree by key, and a heap by the hash of the key. The hash
+// keeps it balanced for every order of insertion. Nodes are immutable: put and remove return a new
+// root, and share all nodes outside the path.
 type node struct {
 	key, value  []byte
 	priority    uint64
@@ -51,21 +51,21 @@ func (n *node) put(key, value []byte) *node {
 	return &m
 }
 
-// rotateRight lifts the left child, which is new, above m.
+// rotateRight moves the left child, which is new, above m.
 func (n node) rotateRight() *node {
 	top := n.left
 	n.left, top.right = top.right, &n
 	return top
 }
 
-// rotateLeft lifts the right child, which is new, above m.
+// rotateLeft moves the right child, which is new, above m.
 func (n node) rotateLeft() *node {
 	top := n.right
 	n.right, top.left = top.left, &n
 	return top
 }
 
-// remove returns the tree without key, which is in it.
+// remove returns the tree without key, which must exist.
 func (n *node) remove(key []byte) *node {
 	m := *n
 	switch c := bytes.Compare(key, n.key); {
@@ -79,7 +79,7 @@ func (n *node) remove(key []byte) *node {
 	return &m
 }
 
-// join returns the tree of all nodes of a and b, whose keys are greater than those of a.
+// join returns the tree of all nodes of a and b. All keys of b are greater than those of a.
 func join(a, b *node) *node {
 	switch {
 	case a == nil:
@@ -97,7 +97,7 @@ func join(a, b *node) *node {
 	}
 }
 
-// A treeCursor is a Cursor of a tree. It keeps the path to where it stands.
+// A treeCursor is a Cursor of a tree. It keeps the path to its position.
 type treeCursor struct {
 	root *node
 	path []*node
