@@ -29,7 +29,7 @@ func Run(r Role) {
 	serve.Main(func(ctx context.Context) error { return run(ctx, os.Getenv, r, Names(os.Environ())...) })
 }
 
-// An App is the wired service.
+// An App is the service, ready to be called.
 type App struct {
 	Service *chat.Service
 	Keys    *chat.Keys
@@ -38,10 +38,11 @@ type App struct {
 	closers []io.Closer
 }
 
-// flushTime is how long what is known of the webhooks' health may take to be written at the end.
+// flushTime bounds how long writing the health of webhooks may take at the end.
 const flushTime = 250 * time.Millisecond
 
-// flush writes down what is known of the webhooks' health and was not written yet. That it cannot be written is no reason to fail.
+// flush writes the health of webhooks that was not written yet. An error is logged only: Close does not fail
+// because of it.
 func (a *App) flush() {
 	if a.Journal == nil {
 		return
@@ -67,9 +68,8 @@ func (a *App) Close() error {
 func wire(s Settings, t Tables, ring *seal.Ring, functions functions, r Role) (*App, error) {
 	var journal *chat.Journal
 	if t.Journal != nil {
-		_, age := s.Journal()
 		var err error
-		if journal, err = chat.NewJournal(t.Journal, ring, chat.JournalOptions{Retention: age}); err != nil {
+		if journal, err = chat.NewJournal(t.Journal, ring, chat.JournalOptions{Retention: s.journalAge()}); err != nil {
 			return nil, err
 		}
 	}
@@ -92,24 +92,24 @@ func wire(s Settings, t Tables, ring *seal.Ring, functions functions, r Role) (*
 	return a, nil
 }
 
-// A door is the handler of requests and, in the settings' name, of events.
-type door struct {
+// An apiHandler serves requests, and events in the name of the account of the settings.
+type apiHandler struct {
 	*rpc.Handler
 	caller chat.Caller
 }
 
 // ServeEvent implements serve.Handler.
-func (d *door) ServeEvent(ctx context.Context, e serve.Event) (answer []byte, err error) {
-	caller := d.caller
+func (h *apiHandler) ServeEvent(ctx context.Context, e serve.Event) (answer []byte, err error) {
+	caller := h.caller
 	caller.Name = "event:" + string(e.Door)
-	return d.Handler.ServeEvent(ctx, caller, rpc.Event{Door: string(e.Door), ID: e.ID, Data: e.Data})
+	return h.Handler.ServeEvent(ctx, caller, rpc.Event{Door: string(e.Door), ID: e.ID, Data: e.Data})
 }
 
-// eventCaller returns in whose name events are done: that of the account of the settings.
+// eventCaller returns the caller of all events: the account of the settings.
 //
-// The cloud decides who may invoke a function of one action, and so who may do that action; a policy of the settings can
-// deny it, or allow more. A function of several actions is what queues, timers and rules lead to, whose senders are often
-// many: its events only read, unless the policy of the settings says otherwise.
+// The cloud decides who may invoke a function of one action, and so who may do the action. A policy of the
+// settings can deny it, or allow more. A function of several actions is called by queues, timers and rules,
+// often by many senders. So its events may only read, unless the policy of the settings allows more.
 func eventCaller(s Settings, actions []rpc.Action) (chat.Caller, error) {
 	caller := chat.Caller{Account: s.AccountID}
 	if s.EventPolicy != nil {
@@ -146,21 +146,22 @@ func eventCaller(s Settings, actions []rpc.Action) (chat.Caller, error) {
 // oosPrefix begins the name of an operation in a policy.
 const oosPrefix = "oos:"
 
-// needs are the operations that an action asks for beside its own, for parameters that it takes and for what it shows.
+// needs are the operations that an action needs in addition to its own, for its parameters and its answer.
 var needs = map[string][]string{
 	"CreateChatConfiguration": {"oos:TagResources", "oos:ChangeResourceGroup"},
-	"ListChatConfigurations":  {"oos:GetChatConfiguration"}, // of which it shows Outputs
+	"ListChatConfigurations":  {"oos:GetChatConfiguration"}, // whose Outputs it shows
 	"UpdateChatConfiguration": {"oos:ChangeResourceGroup"},
 }
 
-// sealedRing begins a key ring that a key service sealed, in base64.
+// sealedRing is the prefix of a key ring that a key service sealed; base64 follows.
 const sealedRing = "kms:"
 
 // readRing reads the key ring that the settings name: JSON text, or file:PATH.
 func readRing(s Settings) (*seal.Ring, error) {
 	text := []byte(s.KeyRing.Reveal())
 	if strings.HasPrefix(s.KeyRing.Reveal(), sealedRing) {
-		return nil, errors.New("CHATCONF_KEYRING: " + sealedRing + " is for functions in a cloud, which opens it; here it is the ring itself, as JSON or file:PATH")
+		return nil, errors.New("CHATCONF_KEYRING: " + sealedRing +
+			" is for functions in a cloud; here set it to the key ring itself, as JSON or file:PATH")
 	}
 	if path, ok := strings.CutPrefix(s.KeyRing.Reveal(), "file:"); ok {
 		var err error
@@ -192,14 +193,14 @@ func NewLogger(f *os.File) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(f, nil))
 }
 
-// NewServerLogger is NewLogger for a process that strangers can reach: of equal refusals within a second it writes the first, and then how
-// many followed it. Flush writes what is not yet said of that.
+// NewServerLogger is NewLogger for a process that anyone can call. Of equal refusals within a second it
+// writes the first, and then how many followed. Flush writes the counts that were not written yet.
 func NewServerLogger(f *os.File) (logger *slog.Logger, flush func()) {
 	collapser := invoke.CollapseRepeats(NewLogger(f).Handler(), time.Second)
 	return slog.New(collapser), collapser.Flush
 }
 
-// shortTime leaves the time of day, which is what a person at a terminal looks for.
+// shortTime keeps only the time of day, for a person at a terminal.
 func shortTime(groups []string, a slog.Attr) slog.Attr {
 	if a.Key == slog.TimeKey && len(groups) == 0 {
 		return slog.String(slog.TimeKey, a.Value.Time().Format("15:04:05.000"))

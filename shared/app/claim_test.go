@@ -261,7 +261,7 @@ func TestStartThatAnotherOvertakes(t *testing.T) {
 	// Without any ring it is told so, and none is made.
 	bare := settings(t)
 	tables, _ = tablesOf(db)
-	if err := turnedAway(t, bare, tables); !strings.Contains(err.Error(), "keyring.json is gone") {
+	if err := turnedAway(t, bare, tables); !strings.Contains(err.Error(), "keyring.json is missing") {
 		t.Errorf("a later start without a ring is told %q", err)
 	}
 	if entries, err := os.ReadDir(bare.Data); err != nil || len(entries) > 0 {
@@ -474,8 +474,8 @@ func TestBrokenClaim(t *testing.T) {
 		}
 		f.at = 2 // the claim, which another has put meanwhile
 		f.instead = func(bool) error { return &table.ConditionError{Key: claimKey, If: table.Absent()} }
-		if err := turnedAway(t, s, tables); !strings.Contains(err.Error(), "is gone") {
-			t.Errorf("OpenTables = %v, want an error that says that it is gone", err)
+		if err := turnedAway(t, s, tables); !strings.Contains(err.Error(), "has vanished") {
+			t.Errorf("OpenTables = %v, want an error that says that it has vanished", err)
 		}
 	})
 }

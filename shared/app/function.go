@@ -16,31 +16,35 @@ import (
 	"chatconf/shared/serve"
 )
 
-// openTime is how long a function may take to open, where whoever waits for it has no deadline of its own.
+// openTime bounds how long opening a function takes, for callers without a deadline.
 const openTime = 20 * time.Second
 
-// A Function is the service as a function of a cloud. It is opened by Warm, or by the first invocation that finds it closed: that reads
-// the key ring, and proves that the tables are those of the ring. It changes nothing: tables are claimed by the command-line tool.
+// A Function is the service as a function of a cloud. Warm opens it, or the first invocation. Opening reads
+// the key ring and verifies that it has claimed the tables. It changes nothing: the command-line tool claims
+// tables.
 type Function struct {
 	settings Settings
 	tables   Tables
 	cloud    cloud.Cloud
-	ring     *seal.Ring // nil: the key service has to open it
+	ring     *seal.Ring // nil: the key service must unseal it
 	role     Role
 
 	app    atomic.Pointer[App]
-	turn   chan struct{}           // holds one token, for whoever opens
-	failed atomic.Pointer[failure] // the last that could not, though it had the time
+	turn   chan struct{}           // holds one token, which the opener takes
+	failed atomic.Pointer[failure] // the last attempt that failed in time
 }
 
-// A failure is one attempt to open a function that came to nothing.
+// A failure is a failed attempt to open a function.
 type failure struct{ err error }
 
 var _ serve.Handler = (*Function)(nil)
 
+// A Reader returns the cloud that an environment describes: alibaba.Read or aws.Read.
+type Reader func(getenv func(string) string) (cloud.Cloud, error)
+
 // NewFunction returns the function with a role in an environment, in which the given names are set; read
 // reads the cloud of it. It sends nothing. The error lists every mistake in the environment.
-func NewFunction(getenv func(string) string, read func(getenv func(string) string) (cloud.Cloud, error), r Role, names ...string) (*Function, error) {
+func NewFunction(getenv func(string) string, read Reader, r Role, names ...string) (*Function, error) {
 	s, mistakes := readSettings(getenv, names)
 	f := &Function{settings: s, role: r, turn: make(chan struct{}, 1)}
 	if r.check != nil {
@@ -49,7 +53,8 @@ func NewFunction(getenv func(string) string, read func(getenv func(string) strin
 	var err error
 	switch {
 	case s.KeyRing == "":
-		mistakes = append(mistakes, errors.New("CHATCONF_KEYRING: wanted the key ring: kms:BASE64 as the key service sealed it, or file:PATH, or JSON"))
+		mistakes = append(mistakes, errors.New(
+			"CHATCONF_KEYRING: set it to the key ring: kms:BASE64 from the key service, file:PATH, or JSON"))
 	case !strings.HasPrefix(s.KeyRing.Reveal(), sealedRing):
 		if f.ring, err = readRing(s); err != nil {
 			mistakes = append(mistakes, err)
@@ -73,7 +78,8 @@ func (f *Function) Warm(ctx context.Context) error {
 	return err
 }
 
-// ServeHTTP implements http.Handler. What cannot be opened answers ServiceUnavailable, and the log says why.
+// ServeHTTP implements http.Handler. While the function cannot be opened it answers ServiceUnavailable, and
+// the log says why.
 func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.handler(r.Context()).ServeHTTP(w, r)
 }
@@ -83,7 +89,7 @@ func (f *Function) ServeEvent(ctx context.Context, e serve.Event) (answer []byte
 	return f.handler(ctx).ServeEvent(ctx, e)
 }
 
-// handler returns the handler of the function, opened, or one that says that it is not.
+// handler returns the handler of the open function, or one that says that it cannot be opened.
 func (f *Function) handler(ctx context.Context) serve.Handler {
 	a, err := f.open(ctx)
 	if err != nil {
@@ -106,8 +112,9 @@ func (f *Function) Close() error {
 	return err
 }
 
-// open returns the service, which the first to ask opens for all, within its own time. Those who wait while that fails share the
-// error; whoever comes later tries again. That the first ran out of its time is nobody else's error: the next tries.
+// open returns the service. The first caller opens it, within its own deadline, and the others wait. If that
+// fails they get the same error; later callers try again. If the first caller ran out of time, the next one
+// tries.
 func (f *Function) open(ctx context.Context) (*App, error) {
 	if a := f.app.Load(); a != nil {
 		return a, nil
@@ -138,7 +145,7 @@ func (f *Function) open(ctx context.Context) (*App, error) {
 	return a, nil
 }
 
-// wire reads the key ring, and beside it the claim of the tables, and puts the service together.
+// wire reads the key ring and, at the same time, the claim of the tables. Then it puts the service together.
 func (f *Function) wire(ctx context.Context) (*App, error) {
 	type opening struct {
 		ring *seal.Ring
@@ -163,7 +170,8 @@ func (f *Function) wire(ctx context.Context) (*App, error) {
 		return nil, err
 	}
 	if len(claims) == 0 {
-		return nil, fmt.Errorf("%s is claimed by no key ring yet; run once, with the ring in a file: CHATCONF_KEYRING=file:keyring.json chatconf keyring claim --store %s", f.tables.Where, f.cloud.Store)
+		return nil, fmt.Errorf("%s is not claimed by a key ring yet; run this once, with the key ring in a file: "+
+			"CHATCONF_KEYRING=file:keyring.json chatconf keyring claim --store %s", f.tables.Where, f.cloud.Store)
 	}
 	if _, err := proveClaim(f.tables, o.ring, claims[0]); err != nil {
 		return nil, fmt.Errorf("CHATCONF_KEYRING: %w", err)
@@ -182,7 +190,7 @@ func (f *Function) openRing(ctx context.Context) (*seal.Ring, error) {
 	}
 	ring, err := seal.ParseRing(text)
 	if err != nil {
-		return nil, fmt.Errorf("CHATCONF_KEYRING: what the key service opened: %w", err)
+		return nil, fmt.Errorf("CHATCONF_KEYRING: the text from the key service: %w", err)
 	}
 	return ring, nil
 }

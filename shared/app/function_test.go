@@ -329,12 +329,12 @@ func TestAFunctionThatCannotOpen(t *testing.T) {
 				}
 			}
 		}
-		closed("claimed by no key ring", "chatconf keyring claim --store "+c.store)
+		closed("not claimed by a key ring", "chatconf keyring claim --store "+c.store)
 		c.broken.Store(true)
 		closed("CHATCONF_KEYRING: kms: Decrypt: ", "status 403")
 		c.broken.Store(false)
 		c.opens = []byte(`{"keys":[]}`)
-		closed("what the key service opened")
+		closed("the text from the key service")
 		c.opens = nil
 		other := filepath.Join(t.TempDir(), "other.json")
 		c.newRing(other)

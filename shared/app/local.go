@@ -44,8 +44,8 @@ type Local struct {
 	First       bool // this was the first start
 }
 
-// OpenLocal opens the service on the data directory of the settings. On the first start it makes the key ring and an access key
-// that may do everything, and leaves both in files that only their owner can read.
+// OpenLocal opens the service on the data directory of the settings. The first start creates the key ring
+// and an access key that may do everything, in files that only their owner can read.
 func OpenLocal(ctx context.Context, s Settings, r Role) (*Local, error) {
 	if err := checkFirst(s); err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func OpenLocal(ctx context.Context, s Settings, r Role) (*Local, error) {
 	db, err := file.Open(path, file.Options{})
 	switch {
 	case err != nil && errors.Is(before, fs.ErrNotExist):
-		return nil, fmt.Errorf("%s is not there, and the first start could not make it: %w", path, err)
+		return nil, fmt.Errorf("%s does not exist, and the first start could not create it: %w", path, err)
 	case err != nil:
 		return nil, err
 	}
@@ -80,7 +80,8 @@ func OpenLocal(ctx context.Context, s Settings, r Role) (*Local, error) {
 	return l, nil
 }
 
-// checkFirst returns all that is wrong with a key ring, roots and an access key in the settings that cannot be used, before anything is made.
+// checkFirst returns all mistakes in the key ring, the roots and the access key of the settings, before
+// anything is created.
 func checkFirst(s Settings) error {
 	var mistakes []error
 	if s.KeyRing != "" {
@@ -97,7 +98,7 @@ func checkFirst(s Settings) error {
 	return errors.Join(mistakes...)
 }
 
-// administrator returns the key with which everything may be done, SendChatMessage too.
+// administrator returns an access key that may do everything, SendChatMessage included.
 func administrator(s Settings, key AccessKey) chat.AccessKey {
 	return chat.AccessKey{
 		ID:       key.ID,
@@ -108,8 +109,8 @@ func administrator(s Settings, key AccessKey) chat.AccessKey {
 	}
 }
 
-// OpenTables is OpenLocal with the data in other tables; key ring, access key and endpoint stay in the data directory. Closing the
-// service closes the tables.
+// OpenTables is OpenLocal with the data in other tables. Key ring, access key and endpoint stay in the data
+// directory. Closing the service closes the tables.
 func OpenTables(ctx context.Context, s Settings, t Tables, r Role) (_ *Local, err error) {
 	defer func() {
 		if err != nil {
@@ -137,7 +138,7 @@ func OpenTables(ctx context.Context, s Settings, t Tables, r Role) (_ *Local, er
 	return l, nil
 }
 
-// The claim is an item that says with which key ring the tables were first started: a sealed value, which only that ring opens.
+// The claim is an item that binds the tables to a key ring: a value that only this ring can open.
 var (
 	claimKey   = table.Key{Partition: "service", Sort: "keyring"}
 	claimPlace = seal.Place{Account: claimKey.Partition, Region: claimKey.Partition, Name: claimKey.Sort, Field: "claim"}
@@ -145,14 +146,15 @@ var (
 
 // Revisions of the claim.
 const (
-	claimed = 1 // by a first start that is not done
-	settled = 2 // the first access key was made; it may have been deleted since
+	claimed = 1 // by a first start that has not ended
+	settled = 2 // the first access key was created; it may have been deleted since
 )
 
-// claim makes the tables those of the key ring, or proves that they are, and returns the claim's revision. Of two services that start
-// at once with different rings one is told so, before it has sealed anything; of two with the same ring both are the first.
+// claim claims the tables for the key ring, or verifies that they are claimed by it, and returns the
+// revision of the claim. If two services start at once with different rings, one of them gets an error
+// before it has sealed anything; with the same ring, both are the first.
 //
-// Only a first start has to write: a later one finds the claim, on a disk that is full or read-only too.
+// Only the first start writes. So later starts work on a disk that is full or read-only.
 func claim(ctx context.Context, t Tables, ring *seal.Ring, first bool) (revision int64, err error) {
 	if !first {
 		claims, err := t.Configurations.Get(ctx, claimKey)
@@ -176,18 +178,19 @@ func claim(ctx context.Context, t Tables, ring *seal.Ring, first bool) (revision
 	case err != nil:
 		return 0, fmt.Errorf("%s: the claim of the key ring: %w", t.Where, err)
 	case len(claims) == 0:
-		return 0, fmt.Errorf("%s: the claim of the key ring was there and is gone", t.Where)
+		return 0, fmt.Errorf("%s: the claim of the key ring has vanished", t.Where)
 	}
 	return proveClaim(t, ring, claims[0])
 }
 
-// proveClaim returns the revision of a claim, if the key ring made it and this version knows it.
+// proveClaim returns the revision of a claim. The key ring must have made it, and this version must know it.
 func proveClaim(t Tables, ring *seal.Ring, there table.Item) (revision int64, err error) {
 	if _, err := ring.Open(claimPlace, there.Value); err != nil {
 		return 0, fmt.Errorf("the key ring is not the one that %s was sealed with: %w", t.Where, err)
 	}
 	if there.Revision != claimed && there.Revision != settled {
-		return 0, fmt.Errorf("%s: the claim of the key ring is at revision %d, which this version of chatconf does not know", t.Where, there.Revision)
+		const unknown = "%s: the claim of the key ring has revision %d, which this version of chatconf does not know"
+		return 0, fmt.Errorf(unknown, t.Where, there.Revision)
 	}
 	return there.Revision, nil
 }
@@ -206,7 +209,8 @@ func putClaim(ctx context.Context, t Tables, ring *seal.Ring, revision int64, co
 	return nil
 }
 
-// openLocal opens the service on its tables. On the first start they are empty. Later the key ring must be there: a new one could open nothing.
+// openLocal opens the service on its tables, which are empty at the first start. Later the key ring must
+// exist: a new one could open nothing.
 func openLocal(ctx context.Context, s Settings, t Tables, first bool, r Role) (*Local, error) {
 	ring, err := localRing(s, t.Where, first)
 	if err != nil {
@@ -237,7 +241,7 @@ func openLocal(ctx context.Context, s Settings, t Tables, first bool, r Role) (*
 	return l, nil
 }
 
-// settle finds the first access key, and on the first start makes it.
+// settle finds the first access key; the first start creates it.
 func (l *Local) settle(ctx context.Context, s Settings, t Tables, ring *seal.Ring, revision int64) error {
 	key, err := ReadAccessKey(s.Data)
 	switch {
@@ -256,11 +260,11 @@ func (l *Local) settle(ctx context.Context, s Settings, t Tables, ring *seal.Rin
 	return putClaim(ctx, t, ring, settled, table.Condition{})
 }
 
-// formerAdministrator was the administrator's policy when oos:* covered every action.
+// formerAdministrator is the policy that administrators had when oos:* covered every action.
 const formerAdministrator = `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:*","Resource":"*"}]}`
 
-// renewAdministrator gives the first access key, once after it was moved, the rights that a first access key has today, if
-// nobody has given it others since.
+// renewAdministrator gives the first access key the rights that a first access key has today. It is called
+// once, after the key was moved, and does nothing if the key has been given other rights.
 func (l *Local) renewAdministrator(ctx context.Context) error {
 	if l.AccessKeyID == "" {
 		return nil
@@ -276,7 +280,8 @@ func (l *Local) renewAdministrator(ctx context.Context) error {
 	return err
 }
 
-// localRing returns the key ring of the settings, else that of the data directory, which it makes on the first start.
+// localRing returns the key ring of the settings, else that of the data directory, which the first start
+// creates.
 func localRing(s Settings, where string, first bool) (*seal.Ring, error) {
 	if s.KeyRing != "" {
 		return readRing(s)
@@ -292,7 +297,8 @@ func localRing(s Settings, where string, first bool) (*seal.Ring, error) {
 			return nil, fmt.Errorf("the first start could not write the key ring: %w", err)
 		}
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%s is gone, and %s holds secrets that were sealed with it; put it back, or set CHATCONF_KEYRING", path, where)
+		const missing = "%s is missing, and secrets in %s are sealed with it; put it back, or set CHATCONF_KEYRING"
+		return nil, fmt.Errorf(missing, path, where)
 	case err != nil:
 		return nil, err
 	}
@@ -303,8 +309,9 @@ func localRing(s Settings, where string, first bool) (*seal.Ring, error) {
 	return ring, nil
 }
 
-// makeFirstKey stores an administrator's access key: the one in the settings, else the one in the key file if an earlier start left it
-// there, else a new one. The file is written before the table, so that a start that is cut short is finished by the next.
+// makeFirstKey stores an access key of the administrator: that of the settings, else that of the key file,
+// which an earlier start may have written, else a new one. The file is written before the table, so that the
+// next start completes one that was interrupted.
 func (l *Local) makeFirstKey(ctx context.Context, s Settings, key AccessKey) error {
 	if s.AccessKeyID != "" {
 		key = AccessKey{ID: s.AccessKeyID, Secret: s.AccessKeySecret}
@@ -327,17 +334,18 @@ func (l *Local) makeFirstKey(ctx context.Context, s Settings, key AccessKey) err
 	if chat.CodeOf(err) != chat.AlreadyExists {
 		return err
 	}
-	there, err := l.Keys.Find(ctx, key.ID) // made by a start that was cut short right after
+	there, err := l.Keys.Find(ctx, key.ID) // created by a start that was interrupted right after
 	if err != nil {
 		return err
 	}
 	if there.Secret != key.Secret {
-		return fmt.Errorf("access key %s was made with another secret: set that one, or remove %s and take another key", key.ID, l.KeyFile)
+		const other = "access key %s exists with another secret: set that secret, or remove %s and use another key"
+		return fmt.Errorf(other, key.ID, l.KeyFile)
 	}
 	return nil
 }
 
-// An AccessKey is what the key file of a data directory holds.
+// An AccessKey is the content of the key file of a data directory.
 type AccessKey struct {
 	ID     string
 	Secret secret.Text
@@ -352,13 +360,13 @@ func ReadAccessKey(data string) (AccessKey, error) {
 	}
 	var in struct{ AccessKeyId, AccessKeySecret string }
 	if err := json.Unmarshal(text, &in); err != nil || in.AccessKeyId == "" || in.AccessKeySecret == "" {
-		return AccessKey{}, fmt.Errorf("%s: wanted a JSON object with AccessKeyId and AccessKeySecret", path)
+		return AccessKey{}, fmt.Errorf("%s: not a JSON object with AccessKeyId and AccessKeySecret", path)
 	}
 	return AccessKey{ID: in.AccessKeyId, Secret: secret.Text(in.AccessKeySecret)}, nil
 }
 
-// ForgetAccessKey removes the key file of a data directory if it holds the access key with the given id, so that a key that
-// was deleted does not come back with a later start that finds no key at all.
+// ForgetAccessKey removes the key file of a data directory if it holds the access key with the given id. So
+// a deleted key does not come back with a later start that finds no key at all.
 func ForgetAccessKey(data, id string) error {
 	key, err := ReadAccessKey(data)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && key.ID != id {
@@ -370,7 +378,8 @@ func ForgetAccessKey(data, id string) error {
 	return os.Remove(filepath.Join(data, accessKeyFile))
 }
 
-// ReadOrMakeAccessKey reads the access key of a data directory, and makes one, and the directory, if there is none.
+// ReadOrMakeAccessKey reads the access key of a data directory. If there is none it creates one, and the
+// directory.
 func ReadOrMakeAccessKey(data string) (AccessKey, error) {
 	key, err := ReadAccessKey(data)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -399,7 +408,8 @@ func ReadEndpoint(data string) (string, error) {
 	return strings.TrimSpace(string(text)), err
 }
 
-// writeFile writes a file that only its owner can read, whole or not at all, and on disk before it returns.
+// writeFile writes a file that only its owner can read, whole or not at all. It is on disk when writeFile
+// returns.
 func writeFile(path string, text []byte) error { return writeFileSync(path, text, true) }
 
 func writeFileSync(path string, text []byte, sync bool) error {
@@ -425,9 +435,11 @@ func writeFileSync(path string, text []byte, sync bool) error {
 	return errors.Join(dir.Sync(), dir.Close()) // or a power cut may undo the rename
 }
 
-// Listen takes an address, under TLS if there is a certificate, and returns the URL at which this machine reaches it. That other machines can
-// reach it in the clear is logged. The certificate is nil without TLS.
-func Listen(addr, certFile, keyFile string, log *slog.Logger) (l net.Listener, endpoint string, cert *serve.Certificate, err error) {
+// Listen listens on an address, with TLS if there is a certificate, and returns the URL for this machine. It
+// logs when other machines can reach the address without TLS. The certificate is nil without TLS.
+func Listen(addr, certFile, keyFile string, log *slog.Logger) (
+	l net.Listener, endpoint string, cert *serve.Certificate, err error,
+) {
 	if certFile != "" {
 		if cert, err = serve.OpenCertificate(certFile, keyFile, log); err != nil {
 			return nil, "", nil, err
@@ -446,14 +458,15 @@ func Listen(addr, certFile, keyFile string, log *slog.Logger) (l net.Listener, e
 	return l, "http://" + net.JoinHostPort(host, port), nil, nil
 }
 
-// warnOpen logs that an address has no TLS and is not of this machine alone.
+// warnOpen logs that other machines can reach an address that has no TLS.
 func warnOpen(log *slog.Logger, addr net.Addr) {
 	log.Warn("other machines can reach the service, and what they send can be read on its way",
-		"address", addr.String(), "advice", "give --tls-cert and --tls-key, or listen on 127.0.0.1 behind a proxy that ends TLS")
+		"address", addr.String(),
+		"advice", "give --tls-cert and --tls-key, or listen on 127.0.0.1 behind a proxy that ends TLS")
 }
 
-// reachable returns host and port at which this machine reaches a listener, and whether it alone does: of one that listens everywhere, the
-// loopback address.
+// reachable returns the host and port at which this machine reaches a listener, and whether no other machine
+// can. For a listener on all addresses the host is the loopback address.
 func reachable(addr net.Addr) (host, port string, loopback bool) {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {
@@ -465,13 +478,13 @@ func reachable(addr net.Addr) (host, port string, loopback bool) {
 	return (&net.IPAddr{IP: tcp.IP, Zone: tcp.Zone}).String(), port, tcp.IP.IsLoopback()
 }
 
-// Started is what a local service says of itself once it listens.
+// Started describes a local service that listens.
 type Started struct {
 	Endpoint    string
 	AccessKeyID string
 	KeyFile     string
 	First       bool
-	Certificate string // the file of one that this machine's roots do not take, so that clients have to be given it; else empty
+	Certificate string // the file of a certificate that clients must be given, since the roots of this machine refuse it
 }
 
 // ServeLocal serves a role on the data directory and the address of the settings until ctx ends. It calls
@@ -493,7 +506,7 @@ func ServeTables(ctx context.Context, s Settings, t Tables, started func(Started
 	return err
 }
 
-// An Opened is a service that answers requests until it is closed, and its first access key as Local has it.
+// An Opened is a service that answers requests until it is closed, and its first access key as in Local.
 type Opened struct {
 	http.Handler
 	io.Closer
@@ -504,7 +517,7 @@ type Opened struct {
 	ReadOnly    error // why the data cannot be written; nil: it can
 }
 
-// bodySize is how much memory a request to the service takes, in bytes: the largest body of a callback, and what is made of it.
+// bodySize is how much memory a request takes, in bytes: the largest body of a callback, and its parts.
 const bodySize = 4 * webhook.MaxBody
 
 func opened(l *Local, err error) (Opened, error) {
@@ -518,8 +531,8 @@ func opened(l *Local, err error) (Opened, error) {
 	return Opened{l.Handler, l, bodySize, l.AccessKeyID, l.KeyFile, l.First, readOnly}, nil
 }
 
-// Serve serves what open opens, which it closes at its end. open is told in the settings where the service is, which Outputs show.
-// Serve calls started once, when requests are answered.
+// Serve serves the service that open opens, and closes it at the end. It tells open the URL of the service
+// in the settings, for Outputs. It calls started once, when requests are answered.
 func Serve(ctx context.Context, s Settings, started func(Started), open func(Settings) (Opened, error)) (err error) {
 	logger, flush := NewServerLogger(os.Stderr)
 	defer flush()
@@ -536,11 +549,13 @@ func Serve(ctx context.Context, s Settings, started func(Started), open func(Set
 	}
 	defer func() { err = errors.Join(err, o.Close()) }()
 	if o.ReadOnly != nil {
-		logger.Warn("the data cannot be written: reads are served, and changes are answered with ServiceUnavailable", "error", o.ReadOnly)
+		logger.Warn("the data cannot be written: reads are served, and changes are answered with ServiceUnavailable",
+			"error", o.ReadOnly)
 	}
 	// Not synced: after a crash the next start writes it again.
 	if err := writeFileSync(filepath.Join(s.Data, endpointFile), []byte(endpoint+"\n"), false); err != nil {
-		logger.Warn("the tool does not find the service by itself: give it --endpoint and an access key", "endpoint", endpoint, "error", err)
+		logger.Warn("the tool does not find the service by itself: give it --endpoint and an access key",
+			"endpoint", endpoint, "error", err)
 	}
 	said := Started{Endpoint: endpoint, AccessKeyID: o.AccessKeyID, KeyFile: o.KeyFile, First: o.First}
 	if cert != nil && !cert.IsTrusted() {

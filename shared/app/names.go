@@ -8,17 +8,17 @@ import (
 	"chatconf/shared/chat"
 )
 
-// prefix begins the name of every setting.
+// prefix is the prefix of all settings.
 const prefix = "CHATCONF_"
 
-// Settings that are read elsewhere than in readSettings.
+// elsewhere are the settings that readSettings does not read.
 var elsewhere = []string{
 	"CHATCONF_ENDPOINT",     // by the command-line tool
 	"CHATCONF_FC_ENDPOINT",  // by functions of Function Compute
 	"CHATCONF_KMS_ENDPOINT", // likewise
 }
 
-// What the project's own tests read begins so.
+// ofTests are the prefixes of variables that the project's own tests read.
 var ofTests = []string{"E2E_", "TEST_", "BENCH_", "MOTO_SERVER", "PEERS", "REQUIRE_EXTERNAL", "DYNALITE"}
 
 // Names returns the names of an environment, as os.Environ has it, that have a value.
@@ -32,14 +32,14 @@ func Names(environ []string) []string {
 	return names
 }
 
-// An UnknownSetting is a name that begins as those of the settings do, and is none of them.
+// An UnknownSetting is a name that begins with CHATCONF_ but is not a setting.
 type UnknownSetting struct {
 	Name    string
-	Nearest string   // the setting that is probably meant; empty if none is near
+	Nearest string   // the setting that is probably meant; empty if unclear
 	Known   []string // all settings
 }
 
-// Error says what to write.
+// Error returns the name, and what may be meant.
 func (e *UnknownSetting) Error() string {
 	if e.Nearest != "" {
 		return e.Name + ": unknown setting; did you mean " + e.Nearest + "?"
@@ -47,7 +47,7 @@ func (e *UnknownSetting) Error() string {
 	return e.Name + ": unknown setting; the settings are " + strings.Join(e.Known, ", ")
 }
 
-// unknownSettings returns an error for each name that looks like a setting, and is none that was asked for or is read elsewhere.
+// unknownSettings returns an error for each name with the prefix that is neither asked for nor read elsewhere.
 func unknownSettings(getenv func(string) string, names []string, asked map[string]bool) (unknown []error) {
 	known := make(map[string]bool)
 	for _, name := range elsewhere {
@@ -59,12 +59,13 @@ func unknownSettings(getenv func(string) string, names []string, asked map[strin
 		}
 	}
 	sorted := slices.Sorted(maps.Keys(known))
-	var short []string // the prefix, which all have, makes all of them near
+	var short []string // without the prefix, which would make all of them near
 	for _, name := range sorted {
 		short = append(short, strings.TrimPrefix(name, prefix))
 	}
 	for _, name := range slices.Sorted(slices.Values(names)) {
-		if len(name) < len(prefix) || !strings.EqualFold(name[:len(prefix)], prefix) || known[name] || isForeign(name, getenv(name)) {
+		ours := len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
+		if !ours || known[name] || isForeign(name, getenv(name)) {
 			continue
 		}
 		e := &UnknownSetting{Name: name, Known: sorted}
@@ -76,7 +77,8 @@ func unknownSettings(getenv func(string) string, names []string, asked map[strin
 	return unknown
 }
 
-// nearest returns the one of the known names that is probably meant: by a slip, or as a part of the other, as ADDRESS is of ADDR.
+// nearest returns the known name that is probably meant: one with a typing error, or one that is a part of
+// the other, such as ADDR of ADDRESS.
 func nearest(name string, known []string) (nearest string, ok bool) {
 	if nearest, ok = chat.Nearest(name, known); ok {
 		return nearest, true
@@ -90,8 +92,9 @@ func nearest(name string, known []string) (nearest string, ok bool) {
 	return nearest, ok
 }
 
-// isForeign reports whether a variable that begins as ours is somebody else's: of the project's tests, or of Kubernetes, which tells every container
-// where a service called chatconf is. https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+// isForeign reports whether a variable with our prefix is not ours: one of the project's tests, or one of
+// Kubernetes, which tells every container where a service called chatconf is.
+// https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 func isForeign(name, value string) bool {
 	rest := name[len(prefix):]
 	for _, begin := range ofTests {
@@ -106,7 +109,10 @@ func isForeign(name, value string) bool {
 	}
 	for _, end := range [...]string{"_PROTO", "_PORT", "_ADDR"} {
 		port, ok := strings.CutSuffix(rest, end)
-		if ok && strings.Contains("_"+port, "_PORT_") && (strings.HasSuffix(port, "_TCP") || strings.HasSuffix(port, "_UDP") || strings.HasSuffix(port, "_SCTP")) {
+		if !ok || !strings.Contains("_"+port, "_PORT_") {
+			continue
+		}
+		if strings.HasSuffix(port, "_TCP") || strings.HasSuffix(port, "_UDP") || strings.HasSuffix(port, "_SCTP") {
 			return true
 		}
 	}

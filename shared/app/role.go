@@ -58,7 +58,7 @@ func Actions(actions ...rpc.Action) Role {
 	return Role{
 		open: func(p *parts) (serve.Handler, error) { return p.api(actions) },
 		closed: func(s Settings, err error) serve.Handler {
-			return &door{rpc.NewClosed(err), chat.Caller{Account: s.AccountID}}
+			return &apiHandler{rpc.NewClosed(err), chat.Caller{Account: s.AccountID}}
 		},
 	}
 }
@@ -78,7 +78,7 @@ func (p *parts) api(actions []rpc.Action) (serve.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &door{handler, caller}, nil
+	return &apiHandler{handler, caller}, nil
 }
 
 // CloudWebhook is the role of the function that the chat platforms call. Another function dispatches the
@@ -87,7 +87,8 @@ func CloudWebhook() Role {
 	return Role{
 		check: func(s Settings) []error {
 			if s.DispatchFunction == "" {
-				return []error{errors.New("CHATCONF_DISPATCH_FUNCTION: wanted the name of the function dispatch-command")}
+				return []error{errors.New(
+					"CHATCONF_DISPATCH_FUNCTION: set it to the name of the function dispatch-command")}
 			}
 			return nil
 		},
@@ -105,7 +106,13 @@ func CloudWebhook() Role {
 }
 
 func (p *parts) webhook(frozen bool, dispatch func(context.Context, command.Ref) error) (*webhook.Handler, error) {
-	return webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: platform.All().Receivers(), Dispatch: dispatch, Frozen: frozen})
+	return webhook.NewHandler(webhook.Options{
+		Service:   p.Service,
+		Journal:   p.Journal,
+		Receivers: platform.All().Receivers(),
+		Dispatch:  dispatch,
+		Frozen:    frozen,
+	})
 }
 
 // LocalWebhook is the role of a process that the chat platforms call and that dispatches commands itself.
@@ -158,7 +165,7 @@ func Dispatch() Role {
 		return &eventsOnly{func(ctx context.Context, e serve.Event) ([]byte, error) {
 			ref, ok := parseRef(e.Data)
 			if !ok {
-				return refuseEvent(ctx, e, "wanted Account, Region, Name and ID of a command, and nothing else"), nil
+				return refuseEvent(ctx, e, "the event must have Account, Region, Name and ID of a command, and nothing else"), nil
 			}
 			if err := d.Dispatch(ctx, ref); err != nil {
 				return nil, err
@@ -197,8 +204,10 @@ func (p *parts) dispatcher() (*dispatch.Dispatcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	targets := targethttp.New(targethttp.Options{Transport: dial.NewRestricted(p.settings.TargetNetworks.Allow, extra)})
-	platforms := callback.NewClient(callback.ClientOptions{Transport: dial.NewRedirected(p.settings.PlatformAddresses, extra)})
+	restricted := dial.NewRestricted(p.settings.TargetNetworks.Allow, extra)
+	targets := targethttp.New(targethttp.Options{Transport: restricted})
+	redirected := dial.NewRedirected(p.settings.PlatformAddresses, extra)
+	platforms := callback.NewClient(callback.ClientOptions{Transport: redirected})
 	senders := platform.All().Senders()
 	return dispatch.New(dispatch.Options{
 		Service: p.Service,
@@ -208,7 +217,7 @@ func (p *parts) dispatcher() (*dispatch.Dispatcher, error) {
 		Sender: func(e *command.Endpoint) (dispatch.Sender, error) {
 			sender, ok := senders[e.Type]
 			if !ok {
-				return nil, callback.Final("platform: %s has no way to be answered later", e.Type)
+				return nil, callback.Final("platform: an answer cannot be sent later to %s", e.Type)
 			}
 			return sender(callback.Settings(e.Settings), platforms)
 		},
@@ -220,7 +229,7 @@ type requestsOnly struct{ http.Handler }
 
 // ServeEvent implements serve.Handler.
 func (*requestsOnly) ServeEvent(ctx context.Context, e serve.Event) ([]byte, error) {
-	return refuseEvent(ctx, e, "this function is called by chat platforms over HTTP, and takes no events"), nil
+	return refuseEvent(ctx, e, "this function serves HTTP requests of chat platforms and takes no events"), nil
 }
 
 // eventsOnly refuses requests.
@@ -239,25 +248,27 @@ func (h *eventsOnly) ServeEvent(ctx context.Context, e serve.Event) ([]byte, err
 	return h.serve(ctx, e)
 }
 
-// closed is a function that cannot be opened, whose callers may try again.
+// closed answers for a function that cannot be opened. Callers may try again.
 type closed struct{ err error }
 
 // ServeHTTP implements http.Handler.
 func (c *closed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	invoke.Logger(r.Context()).ErrorContext(r.Context(), "request refused", "status", http.StatusServiceUnavailable, "error", c.err)
+	invoke.Logger(r.Context()).ErrorContext(r.Context(), "request refused",
+		"status", http.StatusServiceUnavailable, "error", c.err)
 	http.Error(w, "unavailable", http.StatusServiceUnavailable)
 }
 
 // ServeEvent implements serve.Handler.
 func (c *closed) ServeEvent(context.Context, serve.Event) ([]byte, error) { return nil, c.err }
 
-// refuseEvent returns the answer to an event that can never be done, and logs it.
+// refuseEvent returns the answer to an event that can never succeed, and logs it.
 func refuseEvent(ctx context.Context, e serve.Event, why string) []byte {
 	inv := invoke.From(ctx)
-	invoke.Logger(ctx).LogAttrs(ctx, slog.LevelWarn, "event refused", slog.String("door", string(e.Door)), slog.String("event", e.ID), slog.String("error", why))
+	invoke.Logger(ctx).LogAttrs(ctx, slog.LevelWarn, "event refused",
+		slog.String("door", string(e.Door)), slog.String("event", e.ID), slog.String("error", why))
 	answer, err := json.Marshal(struct{ RequestId, Code, Message string }{inv.RequestID, "InvalidEvent", why})
 	if err != nil {
-		return nil // of three texts: it cannot be
+		return nil // three texts can always be marshalled
 	}
 	return answer
 }

@@ -318,7 +318,7 @@ func TestRolesRefuse(t *testing.T) {
 		s := onStage(c)
 		hooks, dispatching, redriving := s.function(app.CloudWebhook()), s.function(app.Dispatch()), s.function(app.Redrive())
 		answer, err := hooks.ServeEvent(s.context(), serve.Event{Door: serve.SQS, ID: "1", Data: []byte(`{}`)})
-		if err != nil || string(answer) != `{"RequestId":"request-1","Code":"InvalidEvent","Message":"this function is called by chat platforms over HTTP, and takes no events"}` {
+		if err != nil || string(answer) != `{"RequestId":"request-1","Code":"InvalidEvent","Message":"this function serves HTTP requests of chat platforms and takes no events"}` {
 			t.Errorf("webhook, an event: %s %v", answer, err)
 		}
 		for _, data := range []string{`{}`, `[]`, ``, `{"Account":"1","Region":"r","Name":"n"}`, `{"Account":"1","Region":"r","Name":"n","ID":"i","More":1}`, `{"Account":"1","Region":"r","Name":"n","ID":"i"} x`} {

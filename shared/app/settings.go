@@ -19,7 +19,7 @@ import (
 	"chatconf/shared/serve"
 )
 
-// Settings are all that the environment decides. The zero value of a field means its default.
+// Settings are all that the environment decides. The zero value of a field is its default.
 type Settings struct {
 	KeyRing           secret.Text       // CHATCONF_KEYRING: JSON, or file:PATH, or kms:BASE64
 	Table             string            // CHATCONF_TABLE, default chatconf
@@ -28,50 +28,36 @@ type Settings struct {
 	KeyTable          string            // CHATCONF_KEY_TABLE, default chatconf_keys
 	KeyUseTable       string            // CHATCONF_KEY_USE_TABLE, default chatconf_key_uses
 	JournalAge        time.Duration     // CHATCONF_JOURNAL_DAYS, default chat.DefaultRetention
-	DispatchFunction  string            // CHATCONF_DISPATCH_FUNCTION: the function dispatch-command, as the cloud knows it
+	DispatchFunction  string            // CHATCONF_DISPATCH_FUNCTION: dispatch-command by its name in the cloud
 	AccountID         string            // CHATCONF_ACCOUNT_ID, default DefaultAccountID
 	Region            string            // CHATCONF_REGION, default cn-hangzhou
 	WebhookBaseURL    string            // CHATCONF_WEBHOOK_BASE_URL
 	Hosts             []string          // CHATCONF_HOSTS, comma-separated
 	MaxConfigurations int               // CHATCONF_MAX_CONFIGURATIONS, default chat.DefaultQuota
 	RequestsPerSecond float64           // CHATCONF_REQUESTS_PER_SECOND per access key, default no limit
-	MaxConnections    int               // CHATCONF_MAX_CONNECTIONS of a local server at once, default see serve.DefaultLimits
-	MaxBodies         int               // CHATCONF_MAX_BODIES of a local server at once, default see serve.DefaultLimits
+	MaxConnections    int               // CHATCONF_MAX_CONNECTIONS of a local server, default see serve.DefaultLimits
+	MaxBodies         int               // CHATCONF_MAX_BODIES of a local server, default see serve.DefaultLimits
 	AccessKeyID       string            // CHATCONF_ACCESS_KEY_ID, of the first start
 	AccessKeySecret   secret.Text       // CHATCONF_ACCESS_KEY_SECRET, of the first start
-	EventPolicy       *policy.Policy    // CHATCONF_EVENT_POLICY: what events may do, as JSON; nil is everything
-	TargetNetworks    dial.Networks     // CHATCONF_TARGET_NETWORKS: that targets may be in, in addition to the public Internet, comma-separated
-	PlatformAddresses map[string]string // CHATCONF_PLATFORM_ADDRESSES: host=address, comma-separated; what is connected to by the host's host:port
+	EventPolicy       *policy.Policy    // CHATCONF_EVENT_POLICY: what events may do, as JSON; nil: everything
+	TargetNetworks    dial.Networks     // CHATCONF_TARGET_NETWORKS for targets, comma-separated
+	PlatformAddresses map[string]string // CHATCONF_PLATFORM_ADDRESSES: host=address, comma-separated; by host:port
 	Roots             string            // CHATCONF_ROOTS: PEM file
-	Data              string            // CHATCONF_DATA, the directory of the local target, default .chatconf
-	Addr              string            // CHATCONF_ADDR, where the local target listens, default 127.0.0.1:9000
-	TLSCert           string            // CHATCONF_TLS_CERT: PEM file with the local target's certificate; empty is no TLS
+	Data              string            // CHATCONF_DATA, the directory of a local service, default .chatconf
+	Addr              string            // CHATCONF_ADDR of a local service, default 127.0.0.1:9000
+	TLSCert           string            // CHATCONF_TLS_CERT: PEM file of a local service; empty: no TLS
 	TLSKey            string            // CHATCONF_TLS_KEY: PEM file with its private key
 }
 
-// Journal returns the name of the journal's table, and its time to live.
-func (s Settings) Journal() (name string, age time.Duration) {
-	name, age = s.JournalTable, s.JournalAge
-	if name == "" {
-		name = DefaultJournal
-	}
-	if age == 0 {
-		age = chat.DefaultRetention
-	}
-	return name, age
-}
+// journalAge is the time to live of the journal.
+func (s Settings) journalAge() time.Duration { return cmp.Or(s.JournalAge, chat.DefaultRetention) }
 
-// Limits returns what a server of the settings holds at once, for requests that take up to bodySize bytes of memory each.
+// Limits returns the limits of a server. A request takes up to bodySize bytes of memory.
 func (s Settings) Limits(bodySize int64) serve.Limits {
 	limits := serve.DefaultLimits(bodySize)
 	limits.Connections = cmp.Or(s.MaxConnections, limits.Connections)
 	limits.Bodies = cmp.Or(s.MaxBodies, limits.Bodies)
 	return limits
-}
-
-// KeyTables returns the names of the tables of access keys and of their use.
-func (s Settings) KeyTables() (keys, uses string) {
-	return cmp.Or(s.KeyTable, DefaultKeys), cmp.Or(s.KeyUseTable, DefaultKeyUses)
 }
 
 // Defaults of the settings.
@@ -87,8 +73,9 @@ const (
 	DefaultAddr      = "127.0.0.1:9000"
 )
 
-// ReadSettings reads the settings from an environment, in which the given names are set. The error lists every mistake in them, each with the
-// variable's name, and no secret; a name that begins as ours and is none is an *UnknownSetting.
+// ReadSettings reads the settings from an environment in which the given names are set. The error lists
+// every mistake with the name of its variable, and no secret. An unknown name that begins with CHATCONF_ is
+// an *UnknownSetting.
 func ReadSettings(getenv func(string) string, names ...string) (Settings, error) {
 	s, mistakes := readSettings(getenv, names)
 	if len(mistakes) > 0 {
@@ -100,9 +87,63 @@ func ReadSettings(getenv func(string) string, names ...string) (Settings, error)
 // mistaken returns mistakes in the settings as one error.
 func mistaken(mistakes []error) error { return fmt.Errorf("settings: %w", errors.Join(mistakes...)) }
 
-// list returns what stands between commas, without spaces around it, and without what is empty.
-func list(text string) (items []string) {
-	for item := range strings.SplitSeq(text, ",") {
+// readSettings is ReadSettings for callers that add mistakes of their own.
+func readSettings(getenv func(string) string, names []string) (Settings, []error) {
+	r := &settingsReader{getenv: getenv, known: make(map[string]bool)}
+	s := Settings{
+		KeyRing:          secret.Text(r.get("CHATCONF_KEYRING")),
+		Table:            r.text("CHATCONF_TABLE", DefaultTable),
+		TicketTable:      r.text("CHATCONF_TICKET_TABLE", DefaultTickets),
+		JournalTable:     r.text("CHATCONF_JOURNAL_TABLE", DefaultJournal),
+		KeyTable:         r.text("CHATCONF_KEY_TABLE", DefaultKeys),
+		KeyUseTable:      r.text("CHATCONF_KEY_USE_TABLE", DefaultKeyUses),
+		AccountID:        r.text("CHATCONF_ACCOUNT_ID", DefaultAccountID),
+		Region:           r.text("CHATCONF_REGION", DefaultRegion),
+		WebhookBaseURL:   r.get("CHATCONF_WEBHOOK_BASE_URL"),
+		DispatchFunction: r.get("CHATCONF_DISPATCH_FUNCTION"),
+		Roots:            r.get("CHATCONF_ROOTS"),
+		AccessKeyID:      r.get("CHATCONF_ACCESS_KEY_ID"),
+		AccessKeySecret:  secret.Text(r.get("CHATCONF_ACCESS_KEY_SECRET")),
+		Data:             r.text("CHATCONF_DATA", DefaultData),
+		Addr:             r.text("CHATCONF_ADDR", DefaultAddr),
+		TLSCert:          r.get("CHATCONF_TLS_CERT"),
+		TLSKey:           r.get("CHATCONF_TLS_KEY"),
+	}
+	r.check(s)
+	r.checkKeyRing(s.KeyRing.Reveal())
+	r.readTables(&s)
+	r.readNetwork(&s)
+	r.readLimits(&s)
+	if text := r.get("CHATCONF_EVENT_POLICY"); text != "" {
+		var err error
+		if s.EventPolicy, err = policy.Parse([]byte(text)); err != nil {
+			r.wrong("CHATCONF_EVENT_POLICY", "%w", err)
+		}
+	}
+	return s, append(r.mistakes, unknownSettings(getenv, names, r.known)...)
+}
+
+// A settingsReader reads settings and collects the mistakes in them.
+type settingsReader struct {
+	getenv   func(string) string
+	known    map[string]bool // the names that were read
+	mistakes []error
+}
+
+func (r *settingsReader) wrong(name, format string, args ...any) {
+	r.mistakes = append(r.mistakes, fmt.Errorf("%s: "+format, append([]any{name}, args...)...))
+}
+
+func (r *settingsReader) get(name string) string {
+	r.known[name] = true
+	return r.getenv(name)
+}
+
+func (r *settingsReader) text(name, otherwise string) string { return cmp.Or(r.get(name), otherwise) }
+
+// list returns the items of a list with commas, without spaces around them and without empty ones.
+func (r *settingsReader) list(name string) (items []string) {
+	for item := range strings.SplitSeq(r.get(name), ",") {
 		if item = strings.TrimSpace(item); item != "" {
 			items = append(items, item)
 		}
@@ -110,102 +151,96 @@ func list(text string) (items []string) {
 	return items
 }
 
-// readSettings is ReadSettings for who has more to say of what is wrong.
-func readSettings(environment func(string) string, names []string) (_ Settings, mistakes []error) {
-	known := make(map[string]bool)
-	getenv := func(name string) string {
-		known[name] = true
-		return environment(name)
+// number returns a whole number from 1, or 0 if there is none.
+func (r *settingsReader) number(name string) int {
+	value := r.get(name)
+	if value == "" {
+		return 0
 	}
-	wrong := func(name, format string, args ...any) {
-		mistakes = append(mistakes, fmt.Errorf("%s: "+format, append([]any{name}, args...)...))
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 {
+		r.wrong(name, "invalid number %q; use a whole number from 1", value)
 	}
-	text := func(name, otherwise string) string {
-		if value := getenv(name); value != "" {
-			return value
-		}
-		return otherwise
-	}
-	s := Settings{
-		KeyRing:          secret.Text(getenv("CHATCONF_KEYRING")),
-		Table:            text("CHATCONF_TABLE", DefaultTable),
-		TicketTable:      text("CHATCONF_TICKET_TABLE", DefaultTickets),
-		JournalTable:     text("CHATCONF_JOURNAL_TABLE", DefaultJournal),
-		KeyTable:         text("CHATCONF_KEY_TABLE", DefaultKeys),
-		KeyUseTable:      text("CHATCONF_KEY_USE_TABLE", DefaultKeyUses),
-		AccountID:        text("CHATCONF_ACCOUNT_ID", DefaultAccountID),
-		Region:           text("CHATCONF_REGION", DefaultRegion),
-		WebhookBaseURL:   getenv("CHATCONF_WEBHOOK_BASE_URL"),
-		DispatchFunction: getenv("CHATCONF_DISPATCH_FUNCTION"),
-		Roots:            getenv("CHATCONF_ROOTS"),
-		AccessKeyID:      getenv("CHATCONF_ACCESS_KEY_ID"),
-		AccessKeySecret:  secret.Text(getenv("CHATCONF_ACCESS_KEY_SECRET")),
-		Data:             text("CHATCONF_DATA", DefaultData),
-		Addr:             text("CHATCONF_ADDR", DefaultAddr),
-		TLSCert:          getenv("CHATCONF_TLS_CERT"),
-		TLSKey:           getenv("CHATCONF_TLS_KEY"),
-	}
+	return n
+}
+
+// check checks the settings that are texts.
+func (r *settingsReader) check(s Settings) {
 	if err := chat.CheckRegion(s.Region); err != nil {
-		wrong("CHATCONF_REGION", "%w", err)
+		r.wrong("CHATCONF_REGION", "%w", err)
 	}
 	if s.WebhookBaseURL != "" {
 		if err := chat.CheckBaseURL(s.WebhookBaseURL); err != nil {
-			wrong("CHATCONF_WEBHOOK_BASE_URL", "%w", err)
+			r.wrong("CHATCONF_WEBHOOK_BASE_URL", "%w", err)
 		}
 	}
 	if _, _, err := net.SplitHostPort(s.Addr); err != nil {
-		wrong("CHATCONF_ADDR", "%q is no address; wanted host:port, such as %s", s.Addr, DefaultAddr)
+		r.wrong("CHATCONF_ADDR", "invalid address %q; use host:port, such as %s", s.Addr, DefaultAddr)
 	}
-	tables := [...]struct{ variable, name string }{
-		{"CHATCONF_TABLE", s.Table},
-		{"CHATCONF_TICKET_TABLE", s.TicketTable},
-		{"CHATCONF_JOURNAL_TABLE", s.JournalTable},
-		{"CHATCONF_KEY_TABLE", s.KeyTable},
-		{"CHATCONF_KEY_USE_TABLE", s.KeyUseTable},
+	if strings.Trim(s.AccountID, "0123456789") != "" || len(s.AccountID) > 32 {
+		r.wrong("CHATCONF_ACCOUNT_ID", "invalid account %q; use 1 to 32 digits", s.AccountID)
 	}
-	for i, t := range tables {
-		for _, other := range tables[:i] {
-			if t.name == other.name {
-				wrong(t.variable, "%q is %s too; write another name, such as %[1]s_2", t.name, other.variable)
-			}
-		}
+	if (s.AccessKeyID == "") != (s.AccessKeySecret == "") {
+		r.wrong("CHATCONF_ACCESS_KEY_ID", "set it together with CHATCONF_ACCESS_KEY_SECRET, or set neither")
 	}
-	if value := getenv("CHATCONF_JOURNAL_DAYS"); value != "" {
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		r.wrong("CHATCONF_TLS_CERT", "set it together with CHATCONF_TLS_KEY, or set neither")
+	}
+}
+
+func (r *settingsReader) checkKeyRing(ring string) {
+	sealed, ok := strings.CutPrefix(ring, sealedRing)
+	if !ok {
+		return
+	}
+	_, err := base64.StdEncoding.Strict().DecodeString(sealed)
+	if err != nil || sealed == "" || len(sealed) > cloud.MaxSealed {
+		r.wrong("CHATCONF_KEYRING", "the text after %s is not base64 of 1 to %d characters", sealedRing, cloud.MaxSealed)
+	}
+}
+
+// readTables reads the age of the journal, and checks that each table has a name of its own.
+func (r *settingsReader) readTables(s *Settings) {
+	if value := r.get("CHATCONF_JOURNAL_DAYS"); value != "" {
 		days, err := strconv.Atoi(value)
 		s.JournalAge = time.Duration(min(max(days, 0), 1e5)) * 24 * time.Hour
 		if err != nil || chat.CheckRetention(s.JournalAge) != nil {
-			wrong("CHATCONF_JOURNAL_DAYS", "%q is no age; wanted a whole number from 2 to 3650", value)
+			r.wrong("CHATCONF_JOURNAL_DAYS", "invalid number of days %q; use a whole number from 2 to 3650", value)
 		}
 	}
-	if strings.Trim(s.AccountID, "0123456789") != "" || len(s.AccountID) > 32 {
-		wrong("CHATCONF_ACCOUNT_ID", "%q is no account; wanted 1 to 32 digits", s.AccountID)
+	tables := s.TableSettings()
+	for i, t := range tables {
+		for _, other := range tables[:i] {
+			if t.Name == other.Name {
+				r.wrong(t.Variable, "%q is also %s; use another name, such as %[1]s_2", t.Name, other.Variable)
+			}
+		}
 	}
-	if (s.AccessKeyID == "") != (s.AccessKeySecret == "") {
-		wrong("CHATCONF_ACCESS_KEY_ID", "wanted together with CHATCONF_ACCESS_KEY_SECRET, or neither of them")
-	}
-	if (s.TLSCert == "") != (s.TLSKey == "") {
-		wrong("CHATCONF_TLS_CERT", "set it together with CHATCONF_TLS_KEY, or neither of them")
-	}
-	for _, host := range list(getenv("CHATCONF_HOSTS")) {
+}
+
+// readNetwork reads who may call the service, and whom it may call.
+func (r *settingsReader) readNetwork(s *Settings) {
+	for _, host := range r.list("CHATCONF_HOSTS") {
 		if strings.ContainsAny(host, "/ @?#") {
-			wrong("CHATCONF_HOSTS", "%q is no host; wanted a list such as chatconf.example.com,chatconf.example.com:8443", host)
+			const use = "invalid host %q; use a list such as chatconf.example.com,chatconf.example.com:8443"
+			r.wrong("CHATCONF_HOSTS", use, host)
 			continue
 		}
 		s.Hosts = append(s.Hosts, host)
 	}
-	for _, text := range list(getenv("CHATCONF_TARGET_NETWORKS")) {
+	for _, text := range r.list("CHATCONF_TARGET_NETWORKS") {
 		network, err := netip.ParsePrefix(text)
 		if err != nil || network != network.Masked() || network.Addr().Is4In6() {
-			wrong("CHATCONF_TARGET_NETWORKS", "%q is no network; wanted a list such as 10.1.0.0/16,fd00::/8", text)
+			r.wrong("CHATCONF_TARGET_NETWORKS", "invalid network %q; use a list such as 10.1.0.0/16,fd00::/8", text)
 			continue
 		}
 		s.TargetNetworks = append(s.TargetNetworks, network)
 	}
-	for _, text := range list(getenv("CHATCONF_PLATFORM_ADDRESSES")) {
-		host, address, _ := strings.Cut(text, "=")
-		at, port, err := net.SplitHostPort(address)
-		if _, notPort := strconv.ParseUint(port, 10, 16); err != nil || notPort != nil || at == "" || host == "" || strings.ContainsAny(host, "/ @?#:") {
-			wrong("CHATCONF_PLATFORM_ADDRESSES", "%q is no host and its address; wanted a list such as open.feishu.cn=127.0.0.1:8443,slack.com=127.0.0.1:8443", text)
+	for _, text := range r.list("CHATCONF_PLATFORM_ADDRESSES") {
+		host, address, ok := platformAddress(text)
+		if !ok {
+			const use = "invalid item %q; use a list such as open.feishu.cn=127.0.0.1:8443,slack.com=127.0.0.1:8443"
+			r.wrong("CHATCONF_PLATFORM_ADDRESSES", use, text)
 			continue
 		}
 		if s.PlatformAddresses == nil {
@@ -213,37 +248,28 @@ func readSettings(environment func(string) string, names []string) (_ Settings, 
 		}
 		s.PlatformAddresses[net.JoinHostPort(host, "443")] = address
 	}
-	number := func(name, what string) int {
-		value := getenv(name)
-		if value == "" {
-			return 0
-		}
-		n, err := strconv.Atoi(value)
-		if err != nil || n < 1 {
-			wrong(name, "%q is no %s; wanted a whole number from 1", value, what)
-		}
-		return n
+}
+
+// platformAddress reads a host of a platform, and the address that is called in its place.
+func platformAddress(text string) (host, address string, ok bool) {
+	host, address, _ = strings.Cut(text, "=")
+	at, port, err := net.SplitHostPort(address)
+	if err != nil || at == "" || host == "" || strings.ContainsAny(host, "/ @?#:") {
+		return "", "", false
 	}
-	s.MaxConfigurations = number("CHATCONF_MAX_CONFIGURATIONS", "quota")
-	s.MaxConnections = number("CHATCONF_MAX_CONNECTIONS", "limit")
-	s.MaxBodies = number("CHATCONF_MAX_BODIES", "limit")
-	if value := getenv("CHATCONF_REQUESTS_PER_SECOND"); value != "" {
+	_, err = strconv.ParseUint(port, 10, 16)
+	return host, address, err == nil
+}
+
+func (r *settingsReader) readLimits(s *Settings) {
+	s.MaxConfigurations = r.number("CHATCONF_MAX_CONFIGURATIONS")
+	s.MaxConnections = r.number("CHATCONF_MAX_CONNECTIONS")
+	s.MaxBodies = r.number("CHATCONF_MAX_BODIES")
+	if value := r.get("CHATCONF_REQUESTS_PER_SECOND"); value != "" {
 		rate, err := strconv.ParseFloat(value, 64)
 		if err != nil || !(rate > 0 && rate <= 1e6) {
-			wrong("CHATCONF_REQUESTS_PER_SECOND", "%q is no rate; wanted a number over 0, such as 50", value)
+			r.wrong("CHATCONF_REQUESTS_PER_SECOND", "invalid rate %q; use a number over 0, such as 50", value)
 		}
 		s.RequestsPerSecond = rate
 	}
-	if sealed, ok := strings.CutPrefix(s.KeyRing.Reveal(), sealedRing); ok {
-		if _, err := base64.StdEncoding.Strict().DecodeString(sealed); err != nil || sealed == "" || len(sealed) > cloud.MaxSealed {
-			wrong("CHATCONF_KEYRING", "what follows %s is not base64 of 1 to %d characters", sealedRing, cloud.MaxSealed)
-		}
-	}
-	if text := getenv("CHATCONF_EVENT_POLICY"); text != "" {
-		var err error
-		if s.EventPolicy, err = policy.Parse([]byte(text)); err != nil {
-			wrong("CHATCONF_EVENT_POLICY", "%w", err)
-		}
-	}
-	return s, append(mistakes, unknownSettings(environment, names, known)...)
 }

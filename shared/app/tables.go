@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,14 +26,12 @@ type TableSetting struct {
 // TableSettings returns the tables of the settings: configurations, access keys, their use, tickets and
 // journal, in this order.
 func (s Settings) TableSettings() [5]TableSetting {
-	journal, age := s.Journal()
-	keys, uses := s.KeyTables()
 	return [...]TableSetting{
 		{"CHATCONF_TABLE", s.Table, 0},
-		{"CHATCONF_KEY_TABLE", keys, 0},
-		{"CHATCONF_KEY_USE_TABLE", uses, chat.UseAge},
+		{"CHATCONF_KEY_TABLE", cmp.Or(s.KeyTable, DefaultKeys), 0},
+		{"CHATCONF_KEY_USE_TABLE", cmp.Or(s.KeyUseTable, DefaultKeyUses), chat.UseAge},
 		{"CHATCONF_TICKET_TABLE", s.TicketTable, TicketAge},
-		{"CHATCONF_JOURNAL_TABLE", journal, age},
+		{"CHATCONF_JOURNAL_TABLE", cmp.Or(s.JournalTable, DefaultJournal), s.journalAge()},
 	}
 }
 
@@ -78,7 +77,7 @@ type Tables struct {
 	Probe func(context.Context) error
 }
 
-// probe returns an error if the store lacks an operation that the service relies on.
+// probe returns an error if the store lacks an operation that the service needs.
 func (t Tables) probe(ctx context.Context) error {
 	if t.Probe == nil {
 		return nil
@@ -89,7 +88,7 @@ func (t Tables) probe(ctx context.Context) error {
 	return nil
 }
 
-// Claimed reports whether a service was ever started on the tables.
+// Claimed reports whether a key ring has claimed the tables.
 func (t Tables) Claimed(ctx context.Context) (bool, error) {
 	claims, err := t.Configurations.Get(ctx, claimKey)
 	if err != nil {

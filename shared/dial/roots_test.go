@@ -298,6 +298,24 @@ func TestATextWithoutCertificatesIsNoSet(t *testing.T) {
 	}
 }
 
+func TestReadRoots(t *testing.T) {
+	good, bad := filepath.Join(t.TempDir(), "good.pem"), filepath.Join(t.TempDir(), "bad.pem")
+	if err := errors.Join(os.WriteFile(good, []byte(newAuthority(t, "few").pem()), 0o600), os.WriteFile(bad, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if roots, err := dial.ReadRoots(good); err != nil || !roots.Covers("any.example") {
+		t.Errorf("ReadRoots = %v, %v", roots, err)
+	}
+	if roots, err := dial.ReadRoots(""); roots != nil || err != nil {
+		t.Errorf("ReadRoots of no file = %v, %v", roots, err)
+	}
+	for _, path := range []string{bad, filepath.Join(t.TempDir(), "missing.pem")} {
+		if _, err := dial.ReadRoots(path); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("ReadRoots(%s) = %v, want an error that names the file", path, err)
+		}
+	}
+}
+
 // A transport dials in a goroutine of its own, where a panic would end the process.
 func TestPanicWhileDialling(t *testing.T) {
 	d := &dial.Dialer{Dial: func(context.Context, string, string) (net.Conn, error) { panic("planted") }}
