@@ -770,7 +770,7 @@ func TestInvokeCommand(t *testing.T) {
 		"list-chat-configurations", "change-resource-group", "untag-resources", "api", "manage-access-keys", "delete-chat-configuration",
 	}
 	folders, err := filepath.Glob(filepath.Join(repository, "functions", "*", "event.json"))
-	const others = 3 // webhook, dispatch-command and redrive-commands, which serve no action: see TestFunctionsHandOn
+	const others = 3 // webhook, dispatch-command and redrive-commands, which serve no action: see TestFunctionsDispatch
 	if err != nil || len(folders) != len(life)+others {
 		t.Fatalf("there are %d events, and %d are tried: %v", len(folders), len(life), err)
 	}

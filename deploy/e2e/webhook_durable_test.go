@@ -125,7 +125,7 @@ func TestKillBetweenCallbacksLosesNothingAcknowledged(t *testing.T) {
 }
 
 // What the target of a configuration cannot be given is given up or kept, is said to be so, and nothing of it is done twice.
-func TestWhatCannotBeHandedOnIsNotForgotten(t *testing.T) {
+func TestWhatCannotBeDispatchedIsNotForgotten(t *testing.T) {
 	t.Parallel()
 	onlyFile(t, "the clouds have functions")
 	s := serveCrowd(t)
@@ -180,8 +180,8 @@ func TestWhatCannotBeHandedOnIsNotForgotten(t *testing.T) {
 	}
 }
 
-// In a cloud the function that takes a callback has another hand it on, which calls a third; a timer's goes after what is left.
-func TestFunctionsHandOn(t *testing.T) {
+// In a cloud, the function that receives a callback invokes another to dispatch it, which calls a third. A timer starts one that retries.
+func TestFunctionsDispatch(t *testing.T) {
 	t.Parallel()
 	onlyFunctions(t)
 	s := serve(t)
