@@ -35,7 +35,7 @@ const asHTTP = "http"
 
 // shapes are the doors through which a function is invoked.
 var shapes = []string{
-	asHTTP, string(runtime.Direct), string(runtime.SQS), string(runtime.MNS), string(runtime.RocketMQ), string(runtime.CloudEvent), string(runtime.Timer),
+	asHTTP, string(runtime.Direct), string(runtime.SQS), string(runtime.MNS), string(runtime.CloudEvent), string(runtime.Timer),
 }
 
 // An invocation is what the flags of invoke say.
@@ -87,8 +87,8 @@ that of 'chatconf serve --target …' on the same data directory, which must not
 to standard output; what the function prints, and the report of duration and memory, to standard error.
 
 The event is the parameters of the action as JSON: --event FILE, or - for standard input, else functions/FUNCTION/event.json, else {}. It is
-delivered as --as says: direct, which is the event itself; http, a request that the local administrator's key signs; sqs (lambda), mns and
-rocketmq (fc), of which a list of events makes one batch; cloudevent; timer. --id is the message's id: the same again is a redelivery.
+delivered as --as says: direct, which is the event itself; http, a request that the local administrator's key signs; sqs (lambda) and
+mns (fc), of which a list of events makes one batch; cloudevent; timer. --id is the message's id: the same again is a redelivery.
 
 --zip runs a function of your own, without any store: a zip file as it is deployed, its folder, or the program itself. --env sets its environment;
 --initializer and --pre-stop call its hooks on fc. Its event is JSON on lambda, and any bytes on fc. --as http sends it the event as the body
@@ -365,7 +365,7 @@ func (in *invocation) invoke(ctx context.Context, host *runtime.Host, event []by
 
 // messages returns the event as messages: several, if it is a list and goes into a batch.
 func (in *invocation) messages(event []byte) ([]runtime.Message, error) {
-	batch := in.as == string(runtime.SQS) || in.as == string(runtime.MNS) || in.as == string(runtime.RocketMQ)
+	batch := in.as == string(runtime.SQS) || in.as == string(runtime.MNS)
 	if !batch || !bytes.HasPrefix(bytes.TrimSpace(event), []byte("[")) {
 		return []runtime.Message{{ID: in.id, Body: event}}, nil
 	}

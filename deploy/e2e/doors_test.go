@@ -147,11 +147,6 @@ var doors = []door{
 	{"MNS", targetFC, true, listOf(func(m message) any {
 		return cloudEvent("event-"+m.id, "mns:Queue:SendMessage", object{"requestId": "r", "messageId": m.id, "messageBody": m.body})
 	}), listed},
-	{"RocketMQ", targetFC, true, listOf(func(m message) any {
-		return cloudEvent("event-"+m.id, "mq:Topic:SendMessage", object{
-			"topic": "t", "systemProperties": object{"UNIQ_KEY": m.id, "MIN_OFFSET": "0"}, "userProperties": object{}, "body": m.body,
-		})
-	}), listed},
 	{"CloudEvents", targetFC, false, func(m ...message) any {
 		return cloudEvent(m[0].id, "ui:Created:PostObject", json.RawMessage(m[0].body))
 	}, one},
@@ -785,7 +780,7 @@ func TestInvokeCommand(t *testing.T) {
 			t.Errorf("%s: no report or no log:\n%s", function, r.stderr)
 		}
 	}
-	shapes := map[string][]string{targetFC: {"mns", "rocketmq", "cloudevent", "timer"}, targetLambda: {"sqs", "cloudevent", "timer"}}[functions.target]
+	shapes := map[string][]string{targetFC: {"mns", "cloudevent", "timer"}, targetLambda: {"sqs", "cloudevent", "timer"}}[functions.target]
 	for _, shape := range shapes {
 		var out struct {
 			Answer   json.RawMessage

@@ -19,7 +19,6 @@ const (
 	Direct     Shape = "direct"     // the message itself, as a caller of Invoke sends it
 	SQS        Shape = "sqs"        // Lambda: a batch of an SQS queue
 	MNS        Shape = "mns"        // FC: a batch of an MNS queue
-	RocketMQ   Shape = "rocketmq"   // FC: a batch of a RocketMQ topic
 	CloudEvent Shape = "cloudevent" // EventBridge of either cloud
 	Timer      Shape = "timer"      // a time trigger of FC, or a schedule of AWS EventBridge
 )
@@ -42,7 +41,7 @@ func (h *Host) Event(function string, s Shape, messages ...Message) ([]byte, err
 	for i, m := range messages {
 		switch {
 		case s == Direct && p.fn.Kind == FC:
-		case s == SQS || s == MNS || s == RocketMQ || s == Timer && p.fn.Kind == FC:
+		case s == SQS || s == MNS || s == Timer && p.fn.Kind == FC:
 			if !utf8.Valid(m.Body) {
 				return nil, fmt.Errorf("runtime: message %d is not UTF-8 text; an event of shape %s carries only text",
 					i, s)
@@ -56,7 +55,7 @@ func (h *Host) Event(function string, s Shape, messages ...Message) ([]byte, err
 		}
 	}
 	e := source{fn: &p.fn, now: p.now().UTC()}
-	batch := s == SQS || s == MNS || s == RocketMQ
+	batch := s == SQS || s == MNS
 	if len(messages) == 0 || len(messages) > 1 && !batch {
 		return nil, fmt.Errorf("runtime: %d messages do not fit one event of shape %s; give one message, or more "+
 			"for a queue", len(messages), s)
@@ -69,8 +68,6 @@ func (h *Host) Event(function string, s Shape, messages ...Message) ([]byte, err
 		event = e.sqs(messages)
 	case s == MNS && p.fn.Kind == FC:
 		event = e.list(messages, e.mns)
-	case s == RocketMQ && p.fn.Kind == FC:
-		event = e.list(messages, e.rocketMQ)
 	case s == CloudEvent && p.fn.Kind == FC:
 		event = e.cloudEvent(messages[0].ID, "local", "com.example.message", json.RawMessage(messages[0].Body))
 	case s == CloudEvent:
@@ -118,7 +115,7 @@ func (s source) sqs(messages []Message) any {
 	return map[string]any{"Records": records}
 }
 
-// list returns a batch of an EventBridge event stream. MNS and RocketMQ triggers use that format.
+// list returns a batch of an EventBridge event stream. MNS triggers use that format.
 func (s source) list(messages []Message, one func(Message) any) any {
 	events := make([]any, len(messages))
 	for i, m := range messages {
@@ -140,20 +137,11 @@ func (s source) cloudEvent(id, from, kind string, data any) map[string]any {
 	}
 }
 
-// mns and rocketMQ follow
+// mns follows
 // https://www.alibabacloud.com/help/en/functioncompute/fc/formats-of-event-for-different-triggers.
-
 func (s source) mns(m Message) any {
 	return s.cloudEvent(m.ID, "MNS-Function-local", "mns:Queue:SendMessage",
 		map[string]any{"requestId": m.ID, "messageId": m.ID, "messageBody": string(m.Body)})
-}
-
-func (s source) rocketMQ(m Message) any {
-	return s.cloudEvent(m.ID, "RocketMQ-Function-local", "mq:Topic:SendMessage", map[string]any{
-		"topic": "local-topic", "userProperties": map[string]string{}, "body": string(m.Body),
-		"systemProperties": map[string]any{"UNIQ_KEY": m.ID, "MIN_OFFSET": "0", "MAX_OFFSET": "1",
-			"MSG_REGION": s.fn.Region},
-	})
 }
 
 // eventBridge follows

@@ -42,9 +42,6 @@ func TestEventShapes(t *testing.T) {
 				`{"requestId":"m1","messageId":"m1","messageBody":"{\"Name\":\"x\"}"}`) + `,` +
 			ce("m2", "MNS-Function-local", "mns:Queue:SendMessage",
 				`{"requestId":"m2","messageId":"m2","messageBody":"{\"Name\":\"y\"}"}`) + `]`},
-		{runtime.FC, runtime.RocketMQ, []runtime.Message{one}, `[` +
-			ce("m1", "RocketMQ-Function-local", "mq:Topic:SendMessage", `{"topic":"local-topic","userProperties":{},"body":"{\"Name\":\"x\"}",
-				"systemProperties":{"UNIQ_KEY":"m1","MIN_OFFSET":"0","MAX_OFFSET":"1","MSG_REGION":"cn-hangzhou"}}`) + `]`},
 		{runtime.FC, runtime.CloudEvent, []runtime.Message{one},
 			ce("m1", "local", "com.example.message", `{"Name":"x"}`)},
 		{runtime.Lambda, runtime.CloudEvent, []runtime.Message{one}, `{"version":"0","id":"m1","detail-type":"Message","source":"com.example.local",
@@ -56,7 +53,6 @@ func TestEventShapes(t *testing.T) {
 			"resources":["arn:aws:events:us-east-1:123456789012:rule/local-timer"],"detail":{"Name":"x"}}`},
 		{runtime.FC, runtime.SQS, []runtime.Message{one}, ""},
 		{runtime.Lambda, runtime.MNS, []runtime.Message{one}, ""},
-		{runtime.Lambda, runtime.RocketMQ, []runtime.Message{one}, ""},
 		{runtime.FC, "other", []runtime.Message{one}, ""},
 		{runtime.FC, runtime.Timer, []runtime.Message{one, two}, ""},
 		{runtime.FC, runtime.MNS, nil, ""},
