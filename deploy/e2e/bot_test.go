@@ -28,6 +28,9 @@ type bot struct {
 	typ      string
 	settings map[string]string // secrets too
 	url      string
+
+	seen map[string]bool // ids of the records that latest has seen
+	last record
 }
 
 // botSettings are the Configurations of bots, by type. WeCom's Token and EncodingAESKey are the service's to make.
@@ -266,6 +269,22 @@ func (b *bot) records(t *testing.T, pairs ...string) []record {
 			return all
 		}
 	}
+}
+
+// latest returns the record that is there since it was last asked, else the one before. Of records of the same millisecond, the order
+// does not tell which is the latest.
+func (b *bot) latest(t *testing.T) record {
+	t.Helper()
+	all := b.records(t)
+	if b.seen == nil {
+		b.seen = make(map[string]bool)
+	}
+	for _, r := range slices.Backward(all) {
+		if !b.seen[r.Id] {
+			b.seen[r.Id], b.last = true, r
+		}
+	}
+	return b.last
 }
 
 // A simulated is the answer of SimulateChatPermission.

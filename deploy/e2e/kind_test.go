@@ -16,9 +16,8 @@ func TestAMessageIsUnderstoodWholeOrNotRun(t *testing.T) {
 	grants := permissions(allow("li", "*"), allow("ou_1", "*"))
 	check := func(b *bot, what, decision, command string, arguments ...string) {
 		t.Helper()
-		all := b.records(t)
-		if len(all) == 0 || all[0].Decision != decision || all[0].Command != command || strings.Join(all[0].Arguments, " ") != strings.Join(arguments, " ") {
-			t.Errorf("%s: recorded was %+v, want %s %s %q", what, all, decision, command, arguments)
+		if r := b.latest(t); r.Decision != decision || r.Command != command || strings.Join(r.Arguments, " ") != strings.Join(arguments, " ") {
+			t.Errorf("%s: recorded was %+v, want %s %s %q", what, r, decision, command, arguments)
 		}
 	}
 
@@ -40,6 +39,7 @@ func TestAMessageIsUnderstoodWholeOrNotRun(t *testing.T) {
 	if shown := wecom.shows(t, wecomApp(wecomGo{})(t, wecom, said("li", "", "restart\x02 i-1"))); !strings.Contains(shown, "cannot be seen") {
 		t.Errorf("a control character is answered with %q", shown)
 	}
+	check(wecom, "a control character", "Denied", "")
 	pressed := said("Li", "", "x")
 	c := wecomApp(wecomGo{})(t, wecom, pressed)
 	event := "<xml><ToUserName>wwexample</ToUserName><FromUserName>Li</FromUserName><CreateTime>" + pressed.seconds() +

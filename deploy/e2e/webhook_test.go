@@ -186,14 +186,14 @@ func TestATextIsReadAsItWasMeant(t *testing.T) {
 				{"restart --password hunter22 token=x", []string{"--password", "******", "token=******"}},
 			} {
 				say(c.text)
-				latest := b.records(t)[0]
+				latest := b.latest(t)
 				if latest.Command != "restart" || !slices.Equal(latest.Arguments, c.want) {
 					t.Errorf("%q is read as %s %q, want restart %q", c.text, latest.Command, latest.Arguments, c.want)
 				}
 			}
 			for _, text := range []string{"restart \u202ei-1", "restart \"i-1", "restart i-1\\"} {
 				got, answers := say(text)
-				if latest := b.records(t)[0]; latest.Decision != "Denied" || latest.Command != "" || answers && got == "" {
+				if latest := b.latest(t); latest.Decision != "Denied" || latest.Command != "" || answers && got == "" {
 					t.Errorf("%q: answer = %q, record = %+v, want it to be no command", text, got, latest)
 				}
 			}
@@ -452,7 +452,7 @@ func TestWhatPeopleReallyType(t *testing.T) {
 		if a := b.call(t, slackSigned(t, goHMAC, b, now, body, "application/json")); a.status != http.StatusOK {
 			t.Fatalf("%s: answer = %d %s", text, a.status, a.body)
 		}
-		return b.records(t)[0]
+		return b.latest(t)
 	}
 	for text, want := range map[string][]string{
 		"<@U0BOT>: restart i-1":         {"i-1"},
