@@ -348,7 +348,7 @@ func TestALostKeyRingIsNotReplaced(t *testing.T) {
 	if err := os.Rename(ring, ring+".saved"); err != nil {
 		t.Fatal(err)
 	}
-	serveCommand(s.data).run(t).fails(t, 1, "keyring.json is gone")
+	serveCommand(s.data).run(t).fails(t, 1, "keyring.json is missing")
 	s = s.restart("CHATCONF_KEYRING=file:" + ring + ".saved")
 	get(t, s.client(t), "ops")
 	s.stop()
