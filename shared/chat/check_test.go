@@ -73,14 +73,14 @@ func TestCheckReportsExactlyWhatIsBroken(t *testing.T) {
 			[]string{`chat: item "t#planted": invalid character 'x' looking for beginning of value`}},
 		{"a tampered secret", func(h *house) change {
 			return edit(h, "c#one", func(m map[string]any) { m["secrets"].(map[string]any)["SlackSigningSecret"] = "AAAA" })
-		}, []string{`chat: open SlackSigningSecret of "one": seal: open: sealed value cannot be opened`}},
+		}, []string{`chat: open SlackSigningSecret of "one": seal: open: cannot open the sealed value`}},
 		{"a secret of another configuration", func(h *house) change {
 			var other map[string]any
 			chat.Reencode(h.item("c#two").Value, func(m map[string]any) { other = m["secrets"].(map[string]any) })
 			return edit(h, "c#one", func(m map[string]any) {
 				m["secrets"].(map[string]any)[chat.FieldWebhookToken] = other[chat.FieldWebhookToken]
 			})
-		}, []string{`chat: open #WebhookToken of "one": seal: open with key "key-1": sealed value cannot be opened`}},
+		}, []string{`chat: open #WebhookToken of "one": seal: open with key "key-1": cannot open the sealed value`}},
 		{"a type that is not known", func(h *house) change { return set(h, "c#one", "type", "Matrix") },
 			[]string{`chat: "one" is of type "Matrix", which this service does not know`, `index entry "i#Type#Matrix#one" is missing`, `index entry "i#Type#Slack#one" stands for no configuration`}},
 		{"a record that cannot be decoded", func(*house) change { return put("c#one", "planted", 2) },

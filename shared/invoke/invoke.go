@@ -1,6 +1,5 @@
-// Package invoke is what one invocation carries in its context from the door to the store: request
-// id, where it came from, the credentials that the runtime handed out for it, and a logger that
-// knows the request.
+// Package invoke carries the facts of one invocation in a context: request id, source address, the
+// function's credentials, and a logger with the request's attributes.
 package invoke
 
 import (
@@ -15,20 +14,20 @@ import (
 	"chatconf/shared/secret"
 )
 
-// An Invocation is what a door knows of one call before anybody has looked at its content.
+// An Invocation holds what is known of a call before its content is read.
 type Invocation struct {
-	RequestID string // unique per invocation; the caller sees it too
-	// the caller's address without port: the connection's, or what the cloud's gateway saw; empty
-	// for events
+	RequestID string // unique per invocation; also sent to the caller
+	// the caller's address without port, from the connection or the cloud's gateway; empty for
+	// events
 	SourceIP string
-	// the caller came by TLS: the connection's, or because the cloud's gateway takes nothing else
+	// the caller used TLS, or the cloud's gateway accepts only TLS
 	Secure      bool
-	Credentials Credentials  // of the function's role, where the runtime gives them per invocation
-	Logger      *slog.Logger // nil is slog.Default
+	Credentials Credentials  // of the function's role, if the runtime provides them per invocation
+	Logger      *slog.Logger // nil means slog.Default
 }
 
-// Credentials are what a cloud's runtime gives a function for one invocation. The zero value is:
-// none given.
+// Credentials are a cloud's credentials for one invocation of a function. The zero value means
+// none.
 type Credentials struct {
 	secret.Hidden
 
@@ -44,8 +43,8 @@ func With(ctx context.Context, inv *Invocation) context.Context {
 	return context.WithValue(ctx, contextKey{}, inv)
 }
 
-// From returns the invocation that ctx carries; one with nothing known if it carries none. It is
-// never nil, and not to be changed.
+// From returns the invocation in ctx, or an empty one. It never returns nil. Do not modify the
+// result.
 func From(ctx context.Context) *Invocation {
 	if inv, ok := ctx.Value(contextKey{}).(*Invocation); ok {
 		return inv
@@ -55,7 +54,7 @@ func From(ctx context.Context) *Invocation {
 
 var nothing Invocation
 
-// Logger returns the logger of the invocation that ctx carries, else slog.Default.
+// Logger returns the logger of the invocation in ctx, or slog.Default.
 func Logger(ctx context.Context) *slog.Logger {
 	if l := From(ctx).Logger; l != nil {
 		return l
@@ -63,8 +62,8 @@ func Logger(ctx context.Context) *slog.Logger {
 	return slog.Default()
 }
 
-// Recover makes an error of a panic, with the stack in its text. It belongs at the top of every
-// goroutine that serves one request, whose panic would end the process, and is deferred by itself:
+// Recover turns a panic into an error that contains the stack. Without it, a panic in a goroutine
+// that serves one request would end the process. Defer it directly, first in that goroutine:
 //
 //	defer invoke.Recover("rpc", &err)
 func Recover(where string, err *error) {
@@ -73,8 +72,8 @@ func Recover(where string, err *error) {
 	}
 }
 
-// NewRequestID returns a fresh request id in the form of Alibaba Cloud's: an upper-case UUID, 122
-// bits of it random.
+// NewRequestID returns a new request id in Alibaba Cloud's format: an upper-case UUID with 122
+// random bits.
 func NewRequestID() string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails: crypto/rand ends the program instead

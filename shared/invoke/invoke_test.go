@@ -62,7 +62,7 @@ func TestCredentialsAreNeverShown(t *testing.T) {
 }
 
 func TestRequestIDs(t *testing.T) {
-	// As Alibaba Cloud's: an upper-case UUID, version 4 (RFC 9562, section 5.4).
+	// Alibaba Cloud's format: an upper-case UUID, version 4 (RFC 9562, section 5.4).
 	form := regexp.MustCompile(`^[0-9A-F]{8}-[0-9A-F]{4}-4[0-9A-F]{3}-[89AB][0-9A-F]{3}-[0-9A-F]{12}$`)
 	seen := make(map[string]bool)
 	for range 1000 {
@@ -74,8 +74,8 @@ func TestRequestIDs(t *testing.T) {
 	}
 }
 
-// A panic becomes an error that says where it was, also in a goroutine of its own; without one the
-// error stays.
+// A panic becomes an error with its place, also in another goroutine; without a panic the error is
+// unchanged.
 func TestRecover(t *testing.T) {
 	do := func(what func() error) (err error) {
 		defer invoke.Recover("room", &err)

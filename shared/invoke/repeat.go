@@ -9,33 +9,33 @@ import (
 
 type repeatKey struct{}
 
-// Repeatable returns a context whose log lines may be some of many: a handler of CollapseRepeats
-// writes the first of a key at once, and counts those that follow it. The key says what is equal
-// about them. It must hold nothing that a stranger can vary at will.
+// Repeatable marks the log lines of a context as possible repeats. A CollapseRepeats handler writes
+// the first line of a key at once and counts the following ones. The key identifies equal lines. It
+// must contain nothing that an unauthenticated client can vary.
 func Repeatable(ctx context.Context, key string) context.Context {
 	return context.WithValue(ctx, repeatKey{}, key)
 }
 
-// maxRepeats is how many keys are counted at once. A line beyond that is written as it comes.
+// maxRepeats limits the keys that are counted at once. Lines beyond it are written immediately.
 const maxRepeats = 1000
 
-// A Collapser is a slog.Handler that makes one line of many equal ones. Of the lines whose context
-// is of one Repeatable key it writes the first at once. Those that follow within the window are not
-// written, but counted; if there were any, the first is written once more at the end of the window,
-// with their number as followed_by. All other lines go through.
+// A Collapser is a slog.Handler that replaces repeated lines by a count. It writes the first line
+// of a Repeatable key at once. It only counts the following lines within the window. At the end of
+// the window it writes the first line again, with the count as followed_by. All other lines are
+// written immediately.
 type Collapser struct {
 	slog.Handler
-	repeats *repeats // of all handlers that were made from one
+	repeats *repeats // shared by all handlers made from one
 }
 
-// repeats are the keys whose window is open.
+// repeats are the keys with an open window.
 type repeats struct {
 	window time.Duration
 	mu     sync.Mutex
 	open   map[string]*repeat
 }
 
-// A repeat is a line, and how many followed it.
+// A repeat is a line and the number of lines that followed it.
 type repeat struct {
 	handler slog.Handler
 	first   slog.Record
@@ -68,7 +68,7 @@ func (c *Collapser) WithGroup(name string) slog.Handler {
 	return &Collapser{c.Handler.WithGroup(name), c.repeats}
 }
 
-// Flush writes how many lines followed those whose window is still open.
+// Flush ends all open windows and writes their counts.
 func (c *Collapser) Flush() {
 	c.repeats.mu.Lock()
 	open := c.repeats.open
@@ -80,7 +80,7 @@ func (c *Collapser) Flush() {
 	}
 }
 
-// first reports whether a line is to be written now. If not, it is counted.
+// first reports whether a line must be written now. Otherwise it is counted.
 func (r *repeats) first(key string, h slog.Handler, record slog.Record) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -102,14 +102,14 @@ func (r *repeats) end(key string, ended *repeat) {
 	r.mu.Lock()
 	if r.open[key] != ended {
 		r.mu.Unlock()
-		return // Flush was faster
+		return // Flush already closed it
 	}
 	delete(r.open, key)
 	r.mu.Unlock()
 	ended.write()
 }
 
-// write writes the line once more with the number of those that followed it.
+// write writes the line again with its count.
 func (r *repeat) write() {
 	if r.count == 0 {
 		return
@@ -117,5 +117,5 @@ func (r *repeat) write() {
 	record := slog.NewRecord(time.Now(), r.first.Level, r.first.Message, r.first.PC)
 	r.first.Attrs(func(a slog.Attr) bool { record.AddAttrs(a); return true })
 	record.AddAttrs(slog.Int("followed_by", r.count))
-	r.handler.Handle(context.Background(), record) // there is nobody to tell an error
+	r.handler.Handle(context.Background(), record) // there is no place to report an error
 }

@@ -16,7 +16,7 @@ import (
 	"chatconf/shared/invoke"
 )
 
-// A book is log lines.
+// A book collects log lines.
 type book struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -28,7 +28,7 @@ func (b *book) Write(p []byte) (int, error) {
 	return b.b.Write(p)
 }
 
-// take returns the lines since the last time, each as its members but the time.
+// take returns the new lines, each as its members without the time.
 func (b *book) take(t *testing.T) (lines []string) {
 	t.Helper()
 	b.mu.Lock()
@@ -88,7 +88,7 @@ func TestCollapseRepeats(t *testing.T) {
 	})
 }
 
-// What is counted is bound; beyond that, every line is written.
+// The number of counted keys is limited; beyond it, every line is written.
 func TestCollapseManyKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b book

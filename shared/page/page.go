@@ -1,9 +1,9 @@
-// Package page is what a client holds between two pages of a list: a token that says where the next
-// one starts.
+// Package page makes page tokens. A client receives one with a page of a list and sends it to get
+// the next page.
 //
-// The token is opaque and authenticated: a client can neither read the cursor inside nor make one,
-// and a token is good only for the scope it was made for (account, region, action, filters), so it
-// cannot be carried from one list to another.
+// A token is opaque and authenticated: a client can neither read its cursor nor forge one. It is
+// valid only for its scope (account, region, action, filters), so it cannot be used for another
+// list.
 package page
 
 import (
@@ -17,18 +17,17 @@ import (
 )
 
 const (
-	// KeySize is the size of a key, in bytes.
+	// KeySize is the size of a key in bytes.
 	KeySize = 32
-	// MaxToken is the length of the longest token, in characters. Tokens travel in URLs, whose
-	// length servers and proxies bound.
+	// MaxToken is the maximum length of a token in characters. Servers and proxies limit the length
+	// of URLs.
 	MaxToken = 4096
-	// MaxCursor is the size of the longest cursor, in bytes: what fits into a token of MaxToken
+	// MaxCursor is the maximum size of a cursor in bytes, so that its token fits into MaxToken
 	// characters.
 	MaxCursor = MaxToken/4*3 - versionSize - sealedOverhead
 )
 
-// ErrInvalid is the one error of Decode, whatever is wrong with the token: it tells a forger
-// nothing.
+// ErrInvalid is the only error of Decode, so that a forger learns nothing from it.
 var ErrInvalid = errors.New("invalid page token")
 
 // A token is the unpadded base64url text (RFC 4648, section 5) of
@@ -38,35 +37,34 @@ var ErrInvalid = errors.New("invalid page token")
 //	| version | nonce, random  | cursor, encrypted       | tag      |
 //	+---------+----------------+-------------------------+----------+
 //
-// by AES-256-GCM. What the tag vouches for besides the cursor is the version byte, followed by each
-// scope string, each preceded by its length in bytes as a big-endian uint32, so that no two scopes
-// have the same encoding.
+// with AES-256-GCM. The additional data is the version byte, followed by each scope string with its
+// length in bytes as a big-endian uint32. So no two scopes have the same encoding.
 const (
 	version        = 1
 	versionSize    = 1
 	sealedOverhead = 12 + 16 // nonce and tag
 )
 
-// encoding refuses padding and trailing bits that are not zero. It lets newlines pass, which Decode
-// has to refuse by itself.
+// encoding refuses padding and trailing bits that are not zero. It accepts newlines, which Decode
+// must refuse.
 var encoding = base64.RawURLEncoding.Strict()
 
-// A Codec makes tokens of cursors and back. Its methods may be called from many goroutines at once.
+// A Codec converts cursors to tokens and back. Its methods are safe for concurrent use.
 type Codec struct {
 	aeads []cipher.AEAD // the current one first
 }
 
-// New returns a codec that makes tokens with the first key and takes those made with any. Keys are
-// KeySize bytes each and serve no other purpose; seal.Ring's Derive makes them. Nonces are random:
-// a key is good for 2³² tokens (NIST SP 800-38D, 8.3).
+// New returns a codec that makes tokens with the first key and accepts tokens of all keys. Keys
+// have KeySize bytes and must not be used elsewhere; seal.Ring.Derive makes them. Nonces are
+// random, so a key is safe for 2³² tokens (NIST SP 800-38D, 8.3).
 func New(keys ...[]byte) (*Codec, error) {
 	if len(keys) == 0 {
-		return nil, errors.New("page: no key")
+		return nil, errors.New("page: no keys; give at least one")
 	}
 	c := &Codec{}
 	for i, key := range keys {
 		if len(key) != KeySize {
-			return nil, fmt.Errorf("page: key %d has %d bytes, wanted %d", i, len(key), KeySize)
+			return nil, fmt.Errorf("page: key %d has %d bytes; use %d", i, len(key), KeySize)
 		}
 		if [KeySize]byte(key) == [KeySize]byte{} {
 			return nil, fmt.Errorf("page: key %d is all zero", i)
@@ -84,21 +82,20 @@ func New(keys ...[]byte) (*Codec, error) {
 	return c, nil
 }
 
-// Encode returns a token for cursor that is good for exactly this scope: the same strings in the
-// same order. Two tokens for the same cursor differ. A token has only letters, digits, '-' and '_',
-// so it needs no escaping in a URL or a header. A cursor longer than MaxCursor is a mistake in the
-// program, and Encode panics.
+// Encode returns a token for cursor that is valid only for this scope: the same strings in the same
+// order. Two tokens for one cursor differ. A token contains only letters, digits, '-' and '_', so
+// URLs and headers need no escaping. Encode panics if the cursor is longer than MaxCursor.
 func (c *Codec) Encode(cursor []byte, scope ...string) string {
 	if len(cursor) > MaxCursor {
-		panic(fmt.Sprintf("page: cursor of %d bytes, the most is %d", len(cursor), MaxCursor))
+		panic(fmt.Sprintf("page: the cursor has %d bytes; use at most %d", len(cursor), MaxCursor))
 	}
 	token := make([]byte, versionSize, versionSize+len(cursor)+sealedOverhead)
 	token[0] = version
 	return encoding.EncodeToString(c.aeads[0].Seal(token, nil, cursor, associated(scope)))
 }
 
-// Decode returns the cursor of a token that Encode made with a key of c and for this scope. For
-// every other string it returns ErrInvalid, as it is, and no cursor.
+// Decode returns the cursor of a token that was made by Encode with a key of c and for this scope.
+// For every other string it returns ErrInvalid.
 func (c *Codec) Decode(token string, scope ...string) ([]byte, error) {
 	if len(token) > MaxToken || strings.ContainsAny(token, "\r\n") {
 		return nil, ErrInvalid
@@ -116,7 +113,7 @@ func (c *Codec) Decode(token string, scope ...string) ([]byte, error) {
 	return nil, ErrInvalid
 }
 
-// associated returns what the tag of a token with this scope vouches for besides the cursor.
+// associated returns the additional data of a token with this scope.
 func associated(scope []string) []byte {
 	size := versionSize
 	for _, s := range scope {

@@ -15,7 +15,7 @@ import (
 	"chatconf/shared/page"
 )
 
-// key returns a key that is obviously made for a test.
+// key returns a key for tests.
 func key(fill byte) []byte { return bytes.Repeat([]byte{fill}, page.KeySize) }
 
 func newCodec(t testing.TB, keys ...[]byte) *page.Codec {
@@ -27,7 +27,7 @@ func newCodec(t testing.TB, keys ...[]byte) *page.Codec {
 	return c
 }
 
-// refuses fails the test unless Decode gives exactly ErrInvalid and no cursor.
+// refuses fails the test unless Decode returns exactly ErrInvalid and no cursor.
 func refuses(t *testing.T, what string, c *page.Codec, token string, scope ...string) {
 	t.Helper()
 	if got, err := c.Decode(token, scope...); err != page.ErrInvalid || got != nil {
@@ -120,7 +120,7 @@ func TestDecodeForeignScope(t *testing.T) {
 	}
 }
 
-// TestScopesDoNotRunTogether tries every way to cut "ab" into up to three strings against every
+// TestScopesDoNotRunTogether tries every way to split "ab" into up to three strings against every
 // other.
 func TestScopesDoNotRunTogether(t *testing.T) {
 	c := newCodec(t, key(1))
@@ -207,8 +207,8 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// golden is a token for the cursor c#prod and scope, made when version 1 was. It must decode
-// forever: clients hold such tokens over a deployment.
+// golden is a token for the cursor c#prod and scope, made when version 1 was introduced. It must
+// stay valid: clients keep such tokens across a deployment.
 const golden = "AfHj10DLI7lgLGBswu6_jnrr4zvalj2tHYYZX52Ql-kiivY"
 
 func TestGoldenToken(t *testing.T) {
@@ -217,8 +217,8 @@ func TestGoldenToken(t *testing.T) {
 	}
 }
 
-// TestLayout makes tokens by the description of the layout alone. One that is too long is refused
-// though it is genuine.
+// TestLayout makes tokens from the description of the layout alone. A token that is too long is
+// refused, even if it is genuine.
 func TestLayout(t *testing.T) {
 	block, err := aes.NewCipher(key(1))
 	if err != nil {
@@ -244,8 +244,8 @@ func TestLayout(t *testing.T) {
 	refuses(t, "a byte too long", c, encode(append(cursor, 'x')), scope...)
 }
 
-// FuzzDecode holds that nothing decodes but what Encode made: the fuzzer does not have the key, so
-// whatever decodes is the golden token.
+// FuzzDecode checks that only tokens from Encode decode. The fuzzer does not have the key, so a
+// decoded token must be the golden one.
 func FuzzDecode(f *testing.F) {
 	c := newCodec(f, key(1))
 	f.Add(golden, scope[0], scope[1], scope[2], scope[3])

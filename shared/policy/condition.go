@@ -9,38 +9,37 @@ import (
 	"time"
 )
 
-// The condition keys, and what a Request's Value gives for each. Whoever makes the Request gives
-// the first three whenever they are known, for a Deny that asks for one does not match without it.
+// The condition keys, and the values that Request.Value returns for them. The caller must provide
+// the first three whenever they are known, because a Deny that uses one does not match without it.
 const (
-	// the caller's address, IPv4 or IPv6, without a port; no value for a call that has none
+	// the caller's address, IPv4 or IPv6, without a port; no value if the call has none
 	KeySourceIP        = "acs:SourceIp"
-	KeyCurrentTime     = "acs:CurrentTime"     // the time of the request, as RFC 3339 writes it
-	KeySecureTransport = "acs:SecureTransport" // "true" when the call came by TLS, else "false"
-	// followed by the key of a tag: that tag's value; no value when there is no such tag
+	KeyCurrentTime     = "acs:CurrentTime"     // the time of the request in RFC 3339
+	KeySecureTransport = "acs:SecureTransport" // "true" for a call over TLS, else "false"
+	// followed by a tag's key: the tag's value; no value if there is no such tag
 	KeyTagPrefix = "oos:tag/"
 )
 
-// The operators of a condition. The values of one key are alternatives; different keys and
-// different operators must all hold.
+// The operators of a condition. The values of one key are combined with OR; different keys and
+// different operators with AND.
 //
-// A key without a value: StringNotEquals holds, every other operator does not, as in RAM. An Allow
-// with any of the others is thus on the safe side by itself. A Deny is not: to deny whatever is not
-// tagged env=dev, deny with StringNotEquals, and rather than deny some addresses, allow the others.
-// What a value of the wrong form means, such as an address that is none, is not left to the
-// operator: an Allow does not match, a Deny does.
+// If a key has no value, StringNotEquals holds and every other operator does not, as in RAM. So an
+// Allow with any other operator is safe. A Deny is not safe: to deny everything not tagged env=dev,
+// deny with StringNotEquals. Instead of denying some addresses, allow the others. If a value has
+// the wrong form, such as an invalid address, an Allow does not match and a Deny does.
 const (
-	opStringEquals    = "StringEquals"    // is one of the values, exactly
-	opStringNotEquals = "StringNotEquals" // is none of the values
-	opNotStringEquals = "NotStringEquals" // the same operator by another name
-	opStringLike      = "StringLike"      // matches one of the patterns, as Match does
-	opIPAddress       = "IpAddress"       // is one of the addresses or in one of the networks
+	opStringEquals    = "StringEquals"    // equals one of the values
+	opStringNotEquals = "StringNotEquals" // equals none of the values
+	opNotStringEquals = "NotStringEquals" // another name of StringNotEquals
+	opStringLike      = "StringLike"      // matches one of the patterns, as in Match
+	opIPAddress       = "IpAddress"       // is one of the addresses, or in one of the networks
 	opBool            = "Bool"            // is one of true and false
 	opDateGreaterThan = "DateGreaterThan" // is later than one of the times
 	opDateLessThan    = "DateLessThan"    // is earlier than one of the times
 )
 
-// operatorKeys says which keys each operator goes with: a key ending in '/' is a prefix. In the
-// order errors list them.
+// operatorKeys lists the keys of each operator, in the order of error messages. A key that ends in
+// '/' is a prefix.
 var operatorKeys = []struct{ operator, key string }{
 	{opStringEquals, KeyTagPrefix},
 	{opStringNotEquals, KeyTagPrefix},
@@ -57,18 +56,18 @@ type condition struct {
 	operator string
 	key      string
 	strings  []string       // of the String operators
-	networks []netip.Prefix // of IpAddress; a single address is a network of its own
+	networks []netip.Prefix // of IpAddress; a single address is a network with one address
 	times    []time.Time    // of the Date operators
 	bools    []bool         // of Bool
 }
 
-// A verdict is what a condition says of a request.
+// A verdict is the result of a condition for a request.
 type verdict uint8
 
 const (
 	fails verdict = iota
 	holds
-	unreadable // the value is not of the type of its key
+	unreadable // the value has the wrong type for its key
 )
 
 func verdictOf(ok bool) verdict {
@@ -78,7 +77,7 @@ func verdictOf(ok bool) verdict {
 	return fails
 }
 
-// test returns what c says of req.
+// test evaluates c for req.
 func (c *condition) test(req *Request) verdict {
 	var value string
 	known := false
@@ -115,7 +114,7 @@ func (c *condition) testAddress(value string) verdict {
 	if err != nil {
 		return unreadable
 	}
-	addr = addr.Unmap().WithZone("") // An IPv4 caller may reach an IPv6 socket; a zone is of this host only.
+	addr = addr.Unmap().WithZone("") // an IPv4 client may connect to an IPv6 socket; a zone is local to this host
 	for _, n := range c.networks {
 		if n.Contains(addr) {
 			return holds
@@ -137,7 +136,7 @@ func (c *condition) testTime(value string) verdict {
 	return fails
 }
 
-// checkOperator returns an error when there is no such operator.
+// checkOperator returns an error for an unknown operator.
 func checkOperator(operator string) error {
 	known := make([]string, 0, len(operatorKeys))
 	for _, ok := range operatorKeys {
@@ -146,12 +145,12 @@ func checkOperator(operator string) error {
 		}
 		known = append(known, ok.operator)
 	}
-	return fmt.Errorf("unknown operator, known are %s", strings.Join(known, ", "))
+	return fmt.Errorf("unknown operator; use %s", strings.Join(known, ", "))
 }
 
-// checkKey returns an error when there is no such key, or it is not one that operator goes with.
+// checkKey returns an error for an unknown key, or one that the operator does not support.
 func checkKey(operator, key string) error {
-	wanted, known := "", false
+	needed, known := "", false
 	for _, ok := range operatorKeys {
 		is := key == ok.key
 		if strings.HasSuffix(ok.key, "/") {
@@ -162,17 +161,17 @@ func checkKey(operator, key string) error {
 			if is {
 				return nil
 			}
-			wanted = ok.key
+			needed = ok.key
 		}
 	}
 	if !known {
-		return fmt.Errorf("unknown condition key, known are %s, %s, %s and %s<key>", KeySourceIP, KeyCurrentTime,
+		return fmt.Errorf("unknown condition key; use %s, %s, %s or %s<key>", KeySourceIP, KeyCurrentTime,
 			KeySecureTransport, KeyTagPrefix)
 	}
-	if wanted == KeyTagPrefix {
-		wanted += "<key>"
+	if needed == KeyTagPrefix {
+		needed += "<key>"
 	}
-	return fmt.Errorf("%s goes with %s only", operator, wanted)
+	return fmt.Errorf("%s needs the key %s", operator, needed)
 }
 
 // add parses text as one more value of c.
@@ -186,13 +185,13 @@ func (c *condition) add(text string) error {
 		c.networks = append(c.networks, n)
 	case KeySecureTransport:
 		if text != "true" && text != "false" {
-			return errors.New("wanted true or false")
+			return errors.New("write true or false")
 		}
 		c.bools = append(c.bools, text == "true")
 	case KeyCurrentTime:
 		t, err := time.Parse(time.RFC3339, text)
 		if err != nil {
-			return errors.New("wanted a time such as 2026-11-30T17:00:00Z or 2026-11-30T17:00:00+08:00")
+			return errors.New("write a time such as 2026-11-30T17:00:00Z or 2026-11-30T17:00:00+08:00")
 		}
 		c.times = append(c.times, t)
 	default:
@@ -206,7 +205,7 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	if !strings.Contains(text, "/") {
 		addr, err := netip.ParseAddr(text)
 		if err != nil || addr.Zone() != "" {
-			return netip.Prefix{}, errors.New("wanted an address or a network such as 192.0.2.1, 192.0.2.0/24 or " +
+			return netip.Prefix{}, errors.New("write an address or a network such as 192.0.2.1, 192.0.2.0/24 or " +
 				"2001:db8::/32")
 		}
 		addr = addr.Unmap()
@@ -215,13 +214,13 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	n, err := netip.ParsePrefix(text)
 	switch {
 	case err != nil:
-		return netip.Prefix{}, errors.New("wanted an address or a network such as 192.0.2.1, 192.0.2.0/24 " +
+		return netip.Prefix{}, errors.New("write an address or a network such as 192.0.2.1, 192.0.2.0/24 " +
 			"or 2001:db8::/32")
 	case n.Addr().Is4In6():
-		// It would match nothing, because callers are compared by their IPv4 address.
-		return netip.Prefix{}, errors.New("network of IPv4 addresses written as IPv6, wanted one such as 192.0.2.0/24")
+		// It would match nothing, because IPv4 callers are compared by their IPv4 address.
+		return netip.Prefix{}, errors.New("this IPv4 network is written as IPv6; write it like 192.0.2.0/24")
 	case n != n.Masked():
-		return netip.Prefix{}, fmt.Errorf("address has bits beyond the prefix, the network is %v", n.Masked())
+		return netip.Prefix{}, fmt.Errorf("the address has bits after the prefix; write %v", n.Masked())
 	}
 	return n, nil
 }

@@ -6,33 +6,30 @@ import (
 	"strings"
 )
 
-// A Request is what somebody asks to do.
+// A Request is an operation on a resource, to be decided.
 type Request struct {
 	Action string // such as oos:GetChatConfiguration
-	Named  bool   // an Allow has to name the action: no pattern allows it, and any pattern denies it
-	// such as acs:oos:cn-hangzhou:1234567890123456:chatconfiguration/prod; "*" for the name stands
-	// for all names
+	Named  bool   // only an Allow without wildcards in its action allows it; any matching pattern denies it
+	// such as acs:oos:cn-hangzhou:1234567890123456:chatconfiguration/prod; "*" as the name means
+	// all names
 	Resource string
-	// Value returns what is known of the request under a condition key, and whether anything is;
-	// nil is: nothing known. What each key holds, and what a key without a value means, is at the
-	// constants of the keys.
+	// Value returns the request's value for a condition key, and whether there is one. Nil means
+	// that no key has a value. The constants of the keys describe the values.
 	Value func(key string) (string, bool)
 }
 
-// A Decision is the answer to a Request, and which statement gave it. The zero Decision does not
-// allow.
+// A Decision is the answer to a Request and the statement that gave it. The zero Decision denies.
 type Decision struct {
 	Allowed   bool
-	Policy    int // the index of the deciding policy among those given to Decide; -1 when none decided
-	Statement int // the index of the deciding statement in its policy; -1 when none decided
+	Policy    int // the index of the deciding policy in the arguments of Decide; -1 if none decided
+	Statement int // the index of the deciding statement in its policy; -1 if none decided
 }
 
-// Explicit reports whether a statement decided, rather than the absence of one: RAM's ExplicitDeny
-// against its ImplicitDeny.
+// Explicit reports whether a statement decided. It distinguishes RAM's ExplicitDeny from its
+// ImplicitDeny.
 func (d Decision) Explicit() bool { return d.Statement >= 0 }
 
-// String returns the decision as a sentence without its subject, such as "denied by Statement[2] of
-// policy 0".
+// String returns the decision without a subject, such as "denied by Statement[2] of policy 0".
 func (d Decision) String() string {
 	switch {
 	case d.Allowed:
@@ -46,14 +43,14 @@ func (d Decision) String() string {
 	}
 }
 
-// Decide returns whether the policies together allow req. The first statement that matches and
-// denies decides; without one, the first that matches and allows; without either, req is denied.
-// First is in the order of the policies as given.
+// Decide returns whether the policies together allow req. The first matching Deny decides. Without
+// one, the first matching Allow decides. Without either, req is denied. The order is that of the
+// policies as given.
 //
-// Actions are compared without regard to the case of ASCII letters, as RAM does; resources and
-// values are compared exactly. A request for all names, whose Resource ends in a '*', is matched by
-// the patterns that match every name. A request without action or resource is denied. So is every
-// request when a policy is nil or zero: it may have been a Deny that failed to load.
+// Actions are compared ignoring ASCII case, as in RAM; resources and values are compared exactly. A
+// request for all names has a Resource that ends in '*'; only patterns that match every name match
+// it. A request without action or resource is denied. If a policy is nil or zero, every request is
+// denied, because it may have been a Deny that failed to load.
 func Decide(req Request, policies ...*Policy) Decision {
 	var t Tally
 	if req.Action == "" || req.Resource == "" {
@@ -75,17 +72,17 @@ func Decide(req Request, policies ...*Policy) Decision {
 	return t.Decision()
 }
 
-// A Tally combines statements that match into a decision, by the rule of Decide. It knows nothing
-// of what a statement is, so that everything that allows and denies can share the rule. The zero
-// Tally is ready, and has seen no statement.
+// A Tally combines matching statements into a decision, by the rule of Decide. It does not depend
+// on the form of a statement, so everything that allows and denies can share the rule. The zero
+// Tally is ready to use.
 type Tally struct {
-	effect    Effect // of the deciding statement; empty when there is none
+	effect    Effect // of the deciding statement; empty if none decided
 	policy    int
 	statement int
 }
 
-// Add counts a statement that matches, in order. It reports whether the decision is final: no later
-// statement can change it.
+// Add counts a matching statement, in order. It reports whether the decision is final, so that no
+// later statement can change it.
 func (t *Tally) Add(effect Effect, policy, statement int) (final bool) {
 	if effect != Allow {
 		effect = Deny
@@ -117,9 +114,8 @@ func (s *statement) matchesAction(req *Request) bool {
 	return anyMatches(s.actions, req.Action, foldCase)
 }
 
-// conditionsHold reports whether all conditions hold. One that cannot be told, because the
-// request's value is not of the type of its key, counts on the safe side: an Allow does not match
-// for it, a Deny does.
+// conditionsHold reports whether all conditions hold. If the request's value has the wrong type for
+// its key, an Allow does not match and a Deny does.
 func (s *statement) conditionsHold(req *Request) bool {
 	for i := range s.conditions {
 		switch s.conditions[i].test(req) {

@@ -23,7 +23,7 @@ func TestDecisions(t *testing.T) {
 
 	var (
 		group    string
-		text     string // of the policy that is being read, if one is
+		text     string // of the current policy, if any
 		policies []*policy.Policy
 		tried    = map[bool]int{}
 	)
@@ -175,7 +175,7 @@ func TestTally(t *testing.T) {
 	}{
 		{policy.Allow, false, policy.Decision{Allowed: true, Policy: 0, Statement: 0}},
 		{policy.Allow, false, policy.Decision{Allowed: true, Policy: 0, Statement: 0}},
-		{"allow", true, policy.Decision{Policy: 2, Statement: 2}}, // no effect there is, so a Deny
+		{"allow", true, policy.Decision{Policy: 2, Statement: 2}}, // an unknown effect counts as Deny
 		{policy.Deny, true, policy.Decision{Policy: 2, Statement: 2}},
 		{policy.Allow, true, policy.Decision{Policy: 2, Statement: 2}},
 	}
@@ -238,8 +238,8 @@ func TestPredefined(t *testing.T) {
 	}
 }
 
-// TestNamed holds that an action which must be named is allowed by its name only, and denied by any
-// pattern.
+// TestNamed checks that an action which must be named is allowed only by its name, and denied by
+// any pattern.
 func TestNamed(t *testing.T) {
 	decide := func(actions ...string) policy.Decision {
 		var statements []string
@@ -275,8 +275,8 @@ func TestNamed(t *testing.T) {
 }
 
 // TestDecideAgainstOracle compares Decide with an oracle that reads the policies' JSON in the
-// plainest way, on many small random policies and requests out of few words, so that everything
-// meets everything.
+// simplest way. It uses many small random policies and requests from few words, so that matches are
+// frequent.
 func TestDecideAgainstOracle(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	pick := func(words ...string) string { return words[random.IntN(len(words))] }
@@ -376,8 +376,8 @@ func TestDecideAgainstOracle(t *testing.T) {
 	}
 }
 
-// oracle is Decide on policies as encoding/json sees them: list everything that matches, then look
-// for a Deny, then for an Allow.
+// oracle is Decide on policies as encoding/json decodes them. It lists all matches, then looks for
+// a Deny, then for an Allow.
 func oracle(req policy.Request, known map[string]string, policies []map[string]any) policy.Decision {
 	for _, effect := range []string{"Deny", "Allow"} {
 		for i, p := range policies {
@@ -461,7 +461,7 @@ func oracleList(list any) []string {
 	return texts
 }
 
-// ordinary is a request as the service makes it, against the policies of an access key.
+// ordinary is a typical request of the service, for the policies of an access key.
 func ordinary(tb testing.TB) (policy.Request, []*policy.Policy) {
 	p := parse(tb, `{"Version":"1","Statement":[
 		{"Effect":"Allow","Action":["oos:Get*","oos:List*"],"Resource":"acs:oos:*:1234567890123456:chatconfiguration/*"},

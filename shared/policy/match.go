@@ -2,29 +2,29 @@ package policy
 
 import "unicode/utf8"
 
-// Match reports whether pattern matches all of s: '*' stands for any run of characters, also none,
-// '?' for exactly one, and every other character for itself. There is no escape. A character is one
-// of UTF-8; a byte that is not part of one counts as one.
+// Match reports whether pattern matches all of s. '*' matches any characters, including none; '?'
+// matches exactly one; every other character matches itself. There is no escape. A character is a
+// UTF-8 character, or a byte that is not part of one.
 //
-// It takes no memory, and time in proportion to len(s) for a pattern with one '*' or none, to
-// len(pattern)*len(s) at worst.
+// Match allocates nothing. Its time is proportional to len(s) for patterns with at most one '*',
+// and to len(pattern)*len(s) at worst.
 func Match(pattern, s string) bool { return match(pattern, s, exactCase) }
 
-// A comparison says how match compares characters.
+// A comparison selects how match compares characters.
 type comparison uint8
 
 const (
 	exactCase  comparison = iota
-	foldCase              // the case of ASCII letters does not matter
-	ofResource            // as exactCase, and a '*' in s stands for every name: see covers
+	foldCase              // ignores the case of ASCII letters
+	ofResource            // as exactCase, and a '*' in s means every name: see covers
 )
 
-// match goes through s once. Where it fails it goes back no further than the last '*', which takes
-// one character more: a '*' before that one has no need to, for whatever it would add the last one
-// can take. That is why nothing here is exponential.
+// match reads s once. On a mismatch it goes back only to the last '*', which then matches one more
+// character. Going back to an earlier '*' cannot help, because the last one can match the same
+// characters. So the time is never exponential.
 func match(pattern, s string, c comparison) bool {
 	p, i := 0, 0
-	star, taken := -1, 0 // the position after the last '*', and in s after what it takes
+	star, taken := -1, 0 // the position after the last '*', and the position in s after its match
 	for i < len(s) {
 		n := charSize(s[i:])
 		if p < len(pattern) {
@@ -52,9 +52,9 @@ func match(pattern, s string, c comparison) bool {
 	return p == len(pattern)
 }
 
-// covers reports whether the '?' of pattern at p may take a character. The '*' of a resource stands
-// for names of one character and of many, so a '?' takes it only beside a '*': "?*" and "*?" match
-// all names, and "?" does not.
+// covers reports whether the '?' of pattern at p may match a character. The '*' of a resource means
+// names of any length, so '?' matches it only beside a '*': "?*" and "*?" match all names, "?" does
+// not.
 func covers(pattern string, p int, character byte, c comparison) bool {
 	return c != ofResource || character != '*' || p > 0 && pattern[p-1] == '*' || p+1 < len(pattern) &&
 		pattern[p+1] == '*'

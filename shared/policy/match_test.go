@@ -53,8 +53,8 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// naiveMatch follows the definition of Match, character by character, on a table of which end of
-// the pattern matches which end of s.
+// naiveMatch follows the definition of Match, character by character, in a table of positions in
+// pattern and text.
 func naiveMatch(pattern, s string) bool {
 	p, q := characters(pattern), characters(s)
 	table := make([][]bool, len(p)+1)
@@ -104,8 +104,8 @@ func TestMatchAgainstOracle(t *testing.T) {
 	}
 }
 
-// TestAResourceForAllNames holds that a request for all names is matched by exactly those patterns
-// that match every name.
+// TestAResourceForAllNames checks that exactly those patterns match a request for all names that
+// match every name.
 func TestAResourceForAllNames(t *testing.T) {
 	const prefix = "acs:oos:r:1:chatconfiguration/"
 	all := words([]string{"a", "b"}, 3)[1:]
@@ -148,15 +148,14 @@ func words(letters []string, n int) []string {
 	return all
 }
 
-// TestMatchIsNotExponential would not end within the lifetime of the universe if every '*' were
-// tried with every other.
+// TestMatchIsNotExponential would never end if every '*' were tried with every other.
 func TestMatchIsNotExponential(t *testing.T) {
 	start := time.Now()
 	if policy.Match(strings.Repeat("a*", 30)+"b", strings.Repeat("a", 10_000)) {
-		t.Error("matched, wanted not")
+		t.Error("matched, want no match")
 	}
 	if policy.Match(strings.Repeat("*a?", 1000)+"b", strings.Repeat("a", 5000)) {
-		t.Error("matched, wanted not")
+		t.Error("matched, want no match")
 	}
 	if took := time.Since(start); took > 10*time.Second {
 		t.Errorf("took %v", took)

@@ -25,17 +25,17 @@ import (
 //	  ]
 //	}
 //
-// Action, Resource and the values of a condition are a string or an array of strings with at least
-// one; Condition may be left out. The values of Bool may be true and false without quotes. An
-// action is service:operation, or * for all; a resource begins with acs: or *.
+// Action, Resource and the values of a condition are a string or a non-empty array of strings.
+// Condition is optional. The values of Bool may be true and false without quotes. An action is
+// service:operation, or * for all. A resource begins with acs: or *.
 //
-// Whatever else the text holds is an error that names all mistakes, at most maxMistakes, each with
-// its place, as in "policy: Statement[1].Condition.StringEqual: unknown operator"; what is not
-// JSON, by line and column. Mistakes are also unknown and duplicate members, empty arrays and
-// objects, data after the end, and more than MaxSize bytes.
+// For any other text Parse returns an error with all mistakes, at most maxMistakes, and their
+// paths, as in "policy: Statement[1].Condition.StringEqual: unknown operator". For invalid JSON it
+// gives line and column. Unknown and duplicate members, empty arrays and objects, data after the
+// end, and more than MaxSize bytes are also mistakes.
 func Parse(data []byte) (*Policy, error) {
 	if len(data) > MaxSize {
-		return nil, fmt.Errorf("policy: %d bytes, the most is %d", len(data), MaxSize)
+		return nil, fmt.Errorf("policy: %d bytes are too long; use at most %d", len(data), MaxSize)
 	}
 	root, _, err := document.ParseRepeated("the text", string(data))
 	if err != nil {
@@ -54,17 +54,17 @@ func Parse(data []byte) (*Policy, error) {
 	return into, nil
 }
 
-// maxMistakes is how many mistakes of a policy are named.
+// maxMistakes limits the mistakes in an error.
 const maxMistakes = 10
 
-// A parser collects the mistakes of one text. Its methods are named for what they read; path is
-// where that is, for errors.
+// A parser collects the mistakes of one text. Each method parses the element of its name; path is
+// the place of the element in errors.
 type parser struct {
 	mistakes []string
 }
 
-// wanted says what a required member is, for a policy that lacks it.
-var wanted = map[string]string{
+// hints describe the required members, for a policy that lacks one.
+var hints = map[string]string{
 	"Version":   `"1"`,
 	"Statement": "an array of statements",
 	"Effect":    "Allow or Deny",
@@ -77,10 +77,10 @@ func (p *parser) policy(n *document.Node, into *Policy) {
 		switch {
 		case member == "Version":
 			if n.Kind != document.String || n.Text != "1" {
-				p.fail(path, `wanted "1"`)
+				p.fail(path, `write "1"`)
 			}
 		case n.Kind != document.Array:
-			p.fail(path, "wanted an array")
+			p.fail(path, "write an array")
 		default:
 			into.statements = make([]statement, len(n.Items))
 			p.items(path, n, func(path string, i int) { p.statement(path, n.Items[i], &into.statements[i]) })
@@ -94,7 +94,7 @@ func (p *parser) statement(path string, n *document.Node, into *statement) {
 		switch member {
 		case "Effect":
 			if into.effect = Effect(n.Text); n.Kind != document.String || into.effect != Allow && into.effect != Deny {
-				p.fail(path, "wanted Allow or Deny")
+				p.fail(path, "write Allow or Deny")
 			}
 		case "Action":
 			p.texts(path, n, false, func(text string) error {
@@ -135,20 +135,20 @@ func (p *parser) conditions(path string, n *document.Node, into *statement) {
 	})
 }
 
-// object reads an object and calls value for each member. The object has all the required members
-// and none but the required and optional ones; without any of either, it has what it likes but at
-// least one.
+// object parses an object and calls value for each member. If required or optional names are given,
+// it accepts only those and requires the required ones. Otherwise it accepts any names, and at
+// least one member.
 func (p *parser) object(path string, n *document.Node, required, optional []string,
 	value func(path, member string, n *document.Node)) {
 	if n.Kind != document.Object {
-		p.fail(path, "wanted an object")
+		p.fail(path, "write an object")
 		return
 	}
 	open := len(required)+len(optional) == 0
 	for _, m := range n.Members {
 		at := join(path, m.Key)
 		if !open && !slices.Contains(required, m.Key) && !slices.Contains(optional, m.Key) {
-			p.fail(at, "unknown member, known are "+strings.Join(slices.Concat(required, optional), ", "))
+			p.fail(at, "unknown member; use "+strings.Join(slices.Concat(required, optional), ", "))
 			continue
 		}
 		value(at, m.Key, m.Value)
@@ -158,15 +158,15 @@ func (p *parser) object(path string, n *document.Node, required, optional []stri
 	}
 	for _, member := range required {
 		if n.Get(member) == nil {
-			p.fail(join(path, member), "missing, wanted "+wanted[member])
+			p.fail(join(path, member), "missing; write "+hints[member])
 		}
 	}
 	if len(n.Members) == 0 && open {
-		p.fail(path, "empty, leave it out if there is nothing to say")
+		p.fail(path, "empty; add a member or leave it out")
 	}
 }
 
-// items calls item for each element of an array, of which there must be one.
+// items calls item for each element of a non-empty array.
 func (p *parser) items(path string, n *document.Node, item func(path string, i int)) {
 	for i := range n.Items {
 		item(document.At(path, i), i)
@@ -176,12 +176,12 @@ func (p *parser) items(path string, n *document.Node, item func(path string, i i
 	}
 }
 
-// texts reads a string, or an array of at least one, and calls add with each. Where bools are taken,
-// true and false may stand without quotes.
+// texts parses a string or a non-empty array of strings, and calls add for each. If bools is set,
+// true and false may be without quotes.
 func (p *parser) texts(path string, n *document.Node, bools bool, add func(text string) error) {
 	one := func(path string, n *document.Node) {
 		if n.Kind != document.String && !(bools && n.Kind == document.Literal && n.Text != "null") {
-			p.fail(path, "wanted a string")
+			p.fail(path, "write a string")
 		} else if err := add(n.Text); err != nil {
 			p.fail(path, err.Error())
 		}
@@ -193,7 +193,7 @@ func (p *parser) texts(path string, n *document.Node, bools bool, add func(text 
 	p.items(path, n, func(path string, i int) { one(path, n.Items[i]) })
 }
 
-// fail adds a mistake and its place.
+// fail adds a mistake with its path.
 func (p *parser) fail(path, problem string) {
 	if path != "" {
 		problem = path + ": " + problem
@@ -206,10 +206,9 @@ func (p *parser) fail(path, problem string) {
 	}
 }
 
-// checkAction returns an error when pattern cannot be meant for actions, which all have the form
-// service:operation.
+// checkAction returns an error if pattern cannot match an action, which is service:operation.
 func checkAction(pattern string) error {
-	const form = "wanted service:operation such as oos:Get*, or * for all"
+	const form = "write service:operation such as oos:Get*, or * for all"
 	if strings.Trim(pattern, "*") == "" && pattern != "" {
 		return nil
 	}
@@ -225,17 +224,17 @@ func checkAction(pattern string) error {
 	return nil
 }
 
-// checkResource returns an error when pattern cannot be meant for resources, whose names all begin
-// with acs: as in https://www.alibabacloud.com/help/en/ram/policy-elements.
+// checkResource returns an error if pattern cannot match a resource. Resource names begin with
+// acs:, see https://www.alibabacloud.com/help/en/ram/policy-elements.
 func checkResource(pattern string) error {
 	if !strings.HasPrefix(pattern, "*") && !strings.HasPrefix(pattern, "acs:") {
-		return errors.New("wanted a resource such as acs:oos:*:*:chatconfiguration/prod-*, or * for all")
+		return errors.New("write a resource such as acs:oos:*:*:chatconfiguration/prod-*, or * for all")
 	}
 	return nil
 }
 
-// join returns the path of a member of what is at path. A name that is not plain is quoted and a
-// long one cut, because the text may hold anything.
+// join returns the path of a member. A name with special characters is quoted, and a long name is
+// cut, because the text may contain anything.
 func join(path, member string) string {
 	const longest = 64
 	plain := member != "" && len(member) <= longest

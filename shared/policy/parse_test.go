@@ -37,7 +37,7 @@ func TestParseRoundTrip(t *testing.T) {
 	if err := json.Unmarshal(data, &back); err != nil {
 		t.Fatal(err)
 	}
-	// Marshal writes < as \u003c, so the texts may differ, but not what they say.
+	// Marshal writes < as \u003c, so the texts may differ, but not their meaning.
 	if got, want := len(back.Policies), 2; got != want {
 		t.Fatalf("%d policies came back, want %d", got, want)
 	}
@@ -67,8 +67,7 @@ func TestZeroPolicyHasNoText(t *testing.T) {
 	}
 }
 
-// TestParseErrors checks that everything that is wrong is an error, and that the error names the
-// place.
+// TestParseErrors checks that every mistake is an error with its path.
 func TestParseErrors(t *testing.T) {
 	statement := func(s string) string { return `{"Version":"1","Statement":[` + s + `]}` }
 	condition := func(c string) string {
@@ -82,51 +81,51 @@ func TestParseErrors(t *testing.T) {
 			"policy: the text has something after its end, at line 1, column 33"},
 		{"two policies", policy.ReadOnly().String() + policy.ReadOnly().String(), "something after its end"},
 		{"not UTF-8", "{\"Version\":\"\xff\"}", "policy: the text is not UTF-8"},
-		{"too long", strings.Repeat(" ", policy.MaxSize) + "1", "policy: 65537 bytes, the most is 65536"},
-		{"null", `null`, "policy: wanted an object"},
-		{"a string", `"1"`, "policy: wanted an object"},
+		{"too long", strings.Repeat(" ", policy.MaxSize) + "1", "policy: 65537 bytes are too long; use at most 65536"},
+		{"null", `null`, "policy: write an object"},
+		{"a string", `"1"`, "policy: write an object"},
 
 		{"no version", `{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`, "policy: Version: missing"},
-		{"another version", `{"Version":"2012-10-17"}`, `policy: Version: wanted "1"`},
-		{"a version that is a number", `{"Version":1}`, `policy: Version: wanted "1"`},
+		{"another version", `{"Version":"2012-10-17"}`, `policy: Version: write "1"`},
+		{"a version that is a number", `{"Version":1}`, `policy: Version: write "1"`},
 		{"no statement", `{"Version":"1"}`, "policy: Statement: missing"},
 		{"no statements", statement(``), "policy: Statement: empty"},
-		{"a statement without array", `{"Version":"1","Statement":{}}`, "policy: Statement: wanted an array"},
-		{"an invalid statement", statement(`1e999`), "policy: Statement[0]: wanted an object"},
+		{"a statement without array", `{"Version":"1","Statement":{}}`, "policy: Statement: write an array"},
+		{"an invalid statement", statement(`1e999`), "policy: Statement[0]: write an object"},
 		{"an empty statement", statement(`{}`), "policy: Statement[0].Effect: missing"},
-		{"unknown member", `{"Version":"1","Id":"x"}`, "policy: Id: unknown member, known are Version, Statement"},
+		{"unknown member", `{"Version":"1","Id":"x"}`, "policy: Id: unknown member; use Version, Statement"},
 		{"member in another case", `{"version":"1"}`, "policy: version: unknown member"},
 		{"member twice", `{"Version":"1","Version":"1"}`, "policy: Version: given twice"},
 		{"member twice, once escaped", `{"Version":"1","\u0056ersion":"1"}`, "policy: Version: given twice"},
 		{"unknown member of a statement", statement(`{"Effect":"Allow","NotAction":"*"}`),
-			"policy: Statement[0].NotAction: unknown member, known are Effect, Action, Resource, Condition"},
+			"policy: Statement[0].NotAction: unknown member; use Effect, Action, Resource, Condition"},
 		{"member of a statement twice", statement(`{"Effect":"Deny","Effect":"Allow"}`),
 			"policy: Statement[0].Effect: given twice"},
 
-		{"unknown effect", statement(`{"Effect":"allow"}`), "policy: Statement[0].Effect: wanted Allow or Deny"},
+		{"unknown effect", statement(`{"Effect":"allow"}`), "policy: Statement[0].Effect: write Allow or Deny"},
 		{"an effect that is an array", statement(`{"Effect":["Allow"]}`),
-			"policy: Statement[0].Effect: wanted Allow or Deny"},
+			"policy: Statement[0].Effect: write Allow or Deny"},
 		{"no action", statement(`{"Effect":"Allow","Resource":"*"}`), "policy: Statement[0].Action: missing"},
 		{"no actions", statement(`{"Action":[]}`), "policy: Statement[0].Action: empty"},
-		{"an empty action", statement(`{"Action":""}`), "policy: Statement[0].Action: wanted service:operation"},
+		{"an empty action", statement(`{"Action":""}`), "policy: Statement[0].Action: write service:operation"},
 		{"an action without service", statement(`{"Action":["oos:Get*","GetChatConfiguration"]}`),
-			"policy: Statement[0].Action[1]: wanted service:operation such as oos:Get*, or * for all"},
+			"policy: Statement[0].Action[1]: write service:operation such as oos:Get*, or * for all"},
 		{"an action with a space", statement(`{"Action":"oos: Get"}`),
-			"policy: Statement[0].Action: wanted service:operation"},
-		{"an action that is a bool", statement(`{"Action":true}`), "policy: Statement[0].Action: wanted a string"},
-		{"an action in two arrays", statement(`{"Action":[["*"]]}`), "policy: Statement[0].Action[0]: wanted a string"},
+			"policy: Statement[0].Action: write service:operation"},
+		{"an action that is a bool", statement(`{"Action":true}`), "policy: Statement[0].Action: write a string"},
+		{"an action in two arrays", statement(`{"Action":[["*"]]}`), "policy: Statement[0].Action[0]: write a string"},
 		{"no resource", statement(`{"Effect":"Allow","Action":"*"}`), "policy: Statement[0].Resource: missing"},
 		{"no resources", statement(`{"Resource":[]}`), "policy: Statement[0].Resource: empty"},
 		{"an empty resource", statement(`{"Resource":["*",""]}`),
-			"policy: Statement[0].Resource[1]: wanted a resource such as"},
+			"policy: Statement[0].Resource[1]: write a resource such as"},
 		{"a resource that is only a name", statement(`{"Resource":"prod"}`),
-			"policy: Statement[0].Resource: wanted a resource such as"},
-		{"a resource that is null", statement(`{"Resource":null}`), "policy: Statement[0].Resource: wanted a string"},
+			"policy: Statement[0].Resource: write a resource such as"},
+		{"a resource that is null", statement(`{"Resource":null}`), "policy: Statement[0].Resource: write a string"},
 
 		{"an empty condition", condition(`{}`), "policy: Statement[1].Condition: empty"},
-		{"an invalid condition", condition(`[]`), "policy: Statement[1].Condition: wanted an object"},
+		{"an invalid condition", condition(`[]`), "policy: Statement[1].Condition: write an object"},
 		{"unknown operator", condition(`{"StringEqual":{}}`),
-			"policy: Statement[1].Condition.StringEqual: unknown operator, known are " +
+			"policy: Statement[1].Condition.StringEqual: unknown operator; use " +
 				"StringEquals, StringNotEquals, NotStringEquals, StringLike, IpAddress, Bool, DateGreaterThan, " +
 				"DateLessThan"},
 		{"operator in another case", condition(`{"stringEquals":{"oos:tag/a":"b"}}`),
@@ -143,12 +142,12 @@ func TestParseErrors(t *testing.T) {
 		{"an operator without keys", condition(`{"StringEquals":{}}`),
 			"policy: Statement[1].Condition.StringEquals: empty"},
 		{"an operator without object", condition(`{"StringEquals":"x"}`),
-			"policy: Statement[1].Condition.StringEquals: wanted an object"},
+			"policy: Statement[1].Condition.StringEquals: write an object"},
 
 		{"unknown key", condition(`{"StringEquals":{"acs:UserAgent":"x"}}`),
 			"policy: Statement[1].Condition.StringEquals.acs:UserAgent: " +
-				"unknown condition key, known are acs:SourceIp, acs:CurrentTime, acs:SecureTransport " +
-				"and oos:tag/<key>"},
+				"unknown condition key; use acs:SourceIp, acs:CurrentTime, acs:SecureTransport " +
+				"or oos:tag/<key>"},
 		{"key in another case", condition(`{"IpAddress":{"acs:SourceIP":"::1"}}`),
 			"policy: Statement[1].Condition.IpAddress.acs:SourceIP: unknown condition key"},
 		{"a tag without key", condition(`{"StringEquals":{"oos:tag/":"x"}}`),
@@ -156,38 +155,38 @@ func TestParseErrors(t *testing.T) {
 		{"a key twice", condition(`{"StringEquals":{"oos:tag/a":"x","oos:tag/a":"x"}}`),
 			"policy: Statement[1].Condition.StringEquals.oos:tag/a: given twice"},
 		{"an address as a string", condition(`{"StringLike":{"acs:SourceIp":"10.*"}}`),
-			"policy: Statement[1].Condition.StringLike.acs:SourceIp: StringLike goes with oos:tag/<key> only"},
+			"policy: Statement[1].Condition.StringLike.acs:SourceIp: StringLike needs the key oos:tag/<key>"},
 		{"a tag as an address", condition(`{"IpAddress":{"oos:tag/a":"10.0.0.0/8"}}`),
-			"policy: Statement[1].Condition.IpAddress.oos:tag/a: IpAddress goes with acs:SourceIp only"},
+			"policy: Statement[1].Condition.IpAddress.oos:tag/a: IpAddress needs the key acs:SourceIp"},
 		{"a tag as a time", condition(`{"DateLessThan":{"oos:tag/a":"2026-01-01T00:00:00Z"}}`),
-			"DateLessThan goes with acs:CurrentTime only"},
+			"DateLessThan needs the key acs:CurrentTime"},
 		{"an address as a time", condition(`{"DateGreaterThan":{"acs:SourceIp":"2026-01-01T00:00:00Z"}}`),
-			"DateGreaterThan goes with acs:CurrentTime only"},
+			"DateGreaterThan needs the key acs:CurrentTime"},
 		{"a time as a bool", condition(`{"Bool":{"acs:CurrentTime":"true"}}`),
-			"Bool goes with acs:SecureTransport only"},
+			"Bool needs the key acs:SecureTransport"},
 		{"a transport as a string", condition(`{"StringNotEquals":{"acs:SecureTransport":"true"}}`),
-			"StringNotEquals goes with oos:tag/<key> only"},
+			"StringNotEquals needs the key oos:tag/<key>"},
 
 		{"no values", condition(`{"StringEquals":{"oos:tag/a":[]}}`),
 			"policy: Statement[1].Condition.StringEquals.oos:tag/a: empty"},
 		{"a number", condition(`{"StringEquals":{"oos:tag/a":1}}`),
-			"policy: Statement[1].Condition.StringEquals.oos:tag/a: wanted a string"},
+			"policy: Statement[1].Condition.StringEquals.oos:tag/a: write a string"},
 		{"a bool for a string", condition(`{"StringEquals":{"oos:tag/a":["x",true]}}`),
-			"policy: Statement[1].Condition.StringEquals.oos:tag/a[1]: wanted a string"},
+			"policy: Statement[1].Condition.StringEquals.oos:tag/a[1]: write a string"},
 		{"an invalid bool", condition(`{"Bool":{"acs:SecureTransport":"True"}}`),
-			"policy: Statement[1].Condition.Bool.acs:SecureTransport: wanted true or false"},
+			"policy: Statement[1].Condition.Bool.acs:SecureTransport: write true or false"},
 		{"a time that is a date", condition(`{"DateLessThan":{"acs:CurrentTime":"2026-01-01"}}`),
-			"policy: Statement[1].Condition.DateLessThan.acs:CurrentTime: wanted a time such as"},
+			"policy: Statement[1].Condition.DateLessThan.acs:CurrentTime: write a time such as"},
 		{"an invalid address", condition(`{"IpAddress":{"acs:SourceIp":["::1","10.0.0"]}}`),
-			"policy: Statement[1].Condition.IpAddress.acs:SourceIp[1]: wanted an address or a network such as"},
+			"policy: Statement[1].Condition.IpAddress.acs:SourceIp[1]: write an address or a network such as"},
 		{"an address with a zone", condition(`{"IpAddress":{"acs:SourceIp":"fe80::1%eth0"}}`),
-			"wanted an address or a network such as"},
+			"write an address or a network such as"},
 		{"an invalid network", condition(`{"IpAddress":{"acs:SourceIp":"10.0.0.0/33"}}`),
-			"wanted an address or a network such as"},
+			"write an address or a network such as"},
 		{"a network with host bits", condition(`{"IpAddress":{"acs:SourceIp":"10.1.2.3/8"}}`),
-			"address has bits beyond the prefix, the network is 10.0.0.0/8"},
+			"the address has bits after the prefix; write 10.0.0.0/8"},
 		{"an IPv4 network as IPv6", condition(`{"IpAddress":{"acs:SourceIp":"::ffff:10.0.0.0/104"}}`),
-			"network of IPv4 addresses written as IPv6"},
+			"this IPv4 network is written as IPv6"},
 	} {
 		p, err := policy.Parse([]byte(c.text))
 		if err == nil || p != nil {
@@ -198,7 +197,7 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
-// All mistakes are named at once, in the order of the text; what is missing follows what is there.
+// All mistakes are reported at once, in the order of the text; missing members come last.
 func TestParseNamesAllMistakes(t *testing.T) {
 	text := `{"Version":1,"Id":{"Statement":[{}]},"Statement":[{"Effect":["Allow"],"Action":["oos:Get*","Get",7],"Resource":{"a":[1,{}]}},
 		{"Effect":"deny","Effect":"Deny","Resource":[],"Condition":{"StringEqual":{"x":"y"},"StringEquals":{"acs:User":["z"],"oos:tag/a":[1e999]},"Bool":7}},7]}`
@@ -206,23 +205,23 @@ func TestParseNamesAllMistakes(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	want := `policy: Version: wanted "1"; Id: unknown member, known are Version, Statement; Statement[0].Effect: ` +
-		`wanted Allow or Deny; ` +
-		`Statement[0].Action[1]: wanted service:operation such as oos:Get*, or * for all; Statement[0].Action[2]: ` +
-		`wanted a string; ` +
-		`Statement[0].Resource: wanted a string; Statement[1].Effect: wanted Allow or Deny; Statement[1].Effect: ` +
+	want := `policy: Version: write "1"; Id: unknown member; use Version, Statement; Statement[0].Effect: ` +
+		`write Allow or Deny; ` +
+		`Statement[0].Action[1]: write service:operation such as oos:Get*, or * for all; Statement[0].Action[2]: ` +
+		`write a string; ` +
+		`Statement[0].Resource: write a string; Statement[1].Effect: write Allow or Deny; Statement[1].Effect: ` +
 		`given twice; Statement[1].Resource: empty; ` +
-		`Statement[1].Condition.StringEqual: unknown operator, known are StringEquals, StringNotEquals, ` +
+		`Statement[1].Condition.StringEqual: unknown operator; use StringEquals, StringNotEquals, ` +
 		`NotStringEquals, StringLike, IpAddress, Bool, DateGreaterThan, DateLessThan; ` +
 		`and more`
 	if diff := cmp.Diff(want, err.Error()); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 	for text, want := range map[string]string{
-		`{}`: `policy: Version: missing, wanted "1"; Statement: missing, wanted an array of statements`,
-		`{"Version":"1","Statement":[{}]}`: `policy: Statement[0].Effect: missing, wanted Allow or Deny; ` +
-			`Statement[0].Action: missing, wanted an action such as oos:Get*, or * for all; ` +
-			`Statement[0].Resource: missing, wanted a resource such as acs:oos:*:*:chatconfiguration/prod-*, or ` +
+		`{}`: `policy: Version: missing; write "1"; Statement: missing; write an array of statements`,
+		`{"Version":"1","Statement":[{}]}`: `policy: Statement[0].Effect: missing; write Allow or Deny; ` +
+			`Statement[0].Action: missing; write an action such as oos:Get*, or * for all; ` +
+			`Statement[0].Resource: missing; write a resource such as acs:oos:*:*:chatconfiguration/prod-*, or ` +
 			`* for all`,
 		"{\n\"Version\": \"1\",\n  Statement": `policy: the text is not JSON at line 3, column 3`,
 	} {
@@ -240,8 +239,7 @@ func TestParseTakesTheLongestText(t *testing.T) {
 	}
 }
 
-// FuzzParse holds that what Parse takes, String gives back: the same text again, and a policy that
-// is the same in every part.
+// FuzzParse checks that String of a parsed policy parses to an equal policy with the same String.
 func FuzzParse(f *testing.F) {
 	data, err := os.ReadFile("testdata/decisions.txt")
 	if err != nil {

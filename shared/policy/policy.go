@@ -1,10 +1,10 @@
-// Package policy is who may: policies in the language of Alibaba Cloud's Resource Access Management
-// (RAM), parsed strictly and decided purely.
+// Package policy decides who may do what. Policies use the language of Alibaba Cloud's Resource
+// Access Management (RAM). They are parsed strictly, and deciding has no side effects.
 //
-// The rule is RAM's: what no statement allows is denied, and a statement that denies wins over
-// every statement that allows. Of RAM's language it takes Version, Statement, Effect, Action,
-// Resource and Condition, with the operators and keys below. Anything else is an error when the
-// policy is parsed, never ignored: a Deny that is not understood would be a door left open.
+// The rule is RAM's: a request is denied unless a statement allows it, and a Deny overrides every
+// Allow. Of RAM's language the package supports Version, Statement, Effect, Action, Resource and
+// Condition, with the operators and keys below. Anything else is an error in Parse and never
+// ignored, because an ignored Deny would grant access.
 //
 // Names: https://www.alibabacloud.com/help/en/ram/policy-elements and …/ram/conditional-operator.
 package policy
@@ -14,27 +14,27 @@ import (
 	"sync"
 )
 
-// MaxSize is the size of the longest policy text, in bytes.
+// MaxSize is the maximum size of a policy text in bytes.
 const MaxSize = 64 << 10
 
-// An Effect is what a statement does when it matches.
+// An Effect is the result of a statement that matches.
 type Effect string
 
-// The effects. Any other Effect is taken as Deny.
+// The effects. Any other Effect counts as Deny.
 const (
 	Allow Effect = "Allow"
 	Deny  Effect = "Deny"
 )
 
-// A Policy is a parsed policy. It never changes, and may be used from many goroutines at once.
-// The zero Policy, which Parse never returns, denies everything.
+// A Policy is a parsed policy. It is immutable and safe for concurrent use. The zero Policy, which
+// Parse never returns, denies everything.
 type Policy struct {
 	text       string // as it was parsed, without insignificant space
 	statements []statement
 }
 
 // A statement matches a request when one of its actions, one of its resources and all of its
-// conditions do.
+// conditions match.
 type statement struct {
 	effect     Effect
 	actions    []string
@@ -42,19 +42,18 @@ type statement struct {
 	conditions []condition
 }
 
-// String returns the policy's JSON text as it was parsed, without insignificant space. Parse takes
-// it back.
+// String returns the policy's JSON text without insignificant space. Parse accepts it.
 func (p *Policy) String() string { return p.text }
 
 // MarshalJSON returns the text of String.
 func (p *Policy) MarshalJSON() ([]byte, error) {
 	if p.text == "" {
-		return nil, errors.New("policy: the zero policy has no text")
+		return nil, errors.New("policy: the zero Policy has no JSON text")
 	}
 	return []byte(p.text), nil
 }
 
-// UnmarshalJSON sets p to what Parse returns.
+// UnmarshalJSON sets p to the result of Parse.
 func (p *Policy) UnmarshalJSON(data []byte) error {
 	parsed, err := Parse(data)
 	if err != nil {
@@ -64,15 +63,15 @@ func (p *Policy) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Administrator returns the policy that allows every operation on every resource, but for those
-// that a policy has to name.
+// Administrator returns the policy that allows every operation on every resource, except the
+// operations of MustName.
 func Administrator() *Policy { return administrator() }
 
-// Owner returns the policy that allows every operation on every resource, those that a policy has
-// to name too.
+// Owner returns the policy that allows every operation on every resource, including those of
+// MustName.
 func Owner() *Policy { return owner() }
 
-// ReadOnly returns the policy that allows to look at every resource and to change none. It does not
+// ReadOnly returns the policy that allows reading every resource and changing none. It does not
 // allow oos:RevealChatConfigurationOutputs, so Outputs show no secret.
 func ReadOnly() *Policy { return readOnly() }
 
@@ -95,7 +94,7 @@ func predefined(text string) func() *Policy {
 	})
 }
 
-// ByName returns one of the policies of Names.
+// ByName returns the predefined policy with this name.
 func ByName(name string) (p *Policy, ok bool) {
 	switch name {
 	case "Owner":
@@ -108,11 +107,11 @@ func ByName(name string) (p *Policy, ok bool) {
 	return nil, false
 }
 
-// Names returns the names of the policies that need not be written out.
+// Names returns the names of the predefined policies.
 func Names() []string { return []string{"Owner", "Administrator", "ReadOnly"} }
 
-// Operations that a policy has to name: no pattern allows them. The first speaks as anybody; the
-// others make access keys that may do anything.
+// Operations that a policy must name; no pattern allows them. The first one acts for any chat user;
+// the others create access keys with any permission.
 const (
 	SendChatMessage = "SendChatMessage"
 	CreateAccessKey = "CreateAccessKey"
@@ -121,7 +120,7 @@ const (
 	DeleteAccessKey = "DeleteAccessKey"
 )
 
-// MustName reports whether a policy has to name an operation, which is given as policies write it.
+// MustName reports whether a policy must name this operation, written as service:operation.
 func MustName(operation string) bool {
 	switch operation {
 	case "oos:" + SendChatMessage, "oos:" + CreateAccessKey, "oos:" + ListAccessKeys, "oos:" + UpdateAccessKey, "oos:" +

@@ -16,28 +16,26 @@ import (
 )
 
 const (
-	// KeySize is the size of a key's secret, and of every key that Derive returns, in bytes.
+	// KeySize is the size of a key's secret, and of the keys that Derive returns, in bytes.
 	KeySize = 32
-	// MaxID is the length of the longest key id.
+	// MaxID is the maximum length of a key id.
 	MaxID = 32
-	// MaxRing is the size of the longest text that ParseRing takes, in bytes: some hundreds of
-	// keys.
+	// MaxRing is the maximum size of a ring's text in bytes, enough for some hundred keys.
 	MaxRing = 64 << 10
 )
 
-// A Key is one key of a ring. It prints as a placeholder in fmt, slog and JSON, so that no log line
-// or error can hold the secret. As with every type that has methods to print itself, fmt does not
-// find them when the Key is in an unexported field.
+// A Key is one key of a ring. It prints as a placeholder in fmt, slog and JSON, so no log line or
+// error contains the secret. In an unexported field fmt cannot call its methods, as for every such
+// type.
 type Key struct {
 	secret.Hidden
 
-	ID     string        // 1 to MaxID of letters, digits, '.', '_' and '-'; stored in the clear with what it seals
+	ID     string        // 1 to MaxID letters, digits, '.', '_' or '-'; stored in clear text with sealed values
 	Secret [KeySize]byte // uniformly random
 }
 
-// A Ring is one or more keys, of which the first is current: it seals, all of them open. It never
-// changes, and its methods may be called from many goroutines at once. It prints as a placeholder,
-// like Key.
+// A Ring holds one or more keys. The first key is current and seals; all keys open. A Ring is
+// immutable and safe for concurrent use. It prints as a placeholder, like Key.
 type Ring struct {
 	secret.Hidden
 
@@ -46,24 +44,24 @@ type Ring struct {
 
 type ringKey struct {
 	id string
-	// a pointer: where fmt finds no methods, it follows one pointer (*ringKey) at most, and not
-	// this one
+	// a pointer to a pointer: without methods, fmt follows only one pointer (*ringKey) and prints
+	// the other as an address
 	secret *[KeySize]byte
 	header []byte // of the values it seals
 	aead   cipher.AEAD
 }
 
-// NewRing returns a ring of the given keys, the current one first. It is an error to give none, a
-// bad id, an id or a secret twice, or a secret that is all zero. Errors name keys by their
-// position, so that a secret in the wrong place is not shown.
+// NewRing returns a ring of the given keys, the current one first. It returns an error for no keys,
+// an invalid id, a duplicate id or secret, or a secret of zeros. Errors identify keys by their
+// position, because a secret may have been given as the id.
 func NewRing(keys ...Key) (*Ring, error) {
 	if len(keys) == 0 {
-		return nil, errors.New("seal: ring without keys")
+		return nil, errors.New("seal: no keys; give at least one")
 	}
 	r := &Ring{keys: make([]*ringKey, 0, len(keys))}
 	for i, k := range keys {
 		if !validID(k.ID) {
-			return nil, fmt.Errorf("seal: keys[%d]: id is not 1 to %d of letters, digits, '.', '_' and '-'", i, MaxID)
+			return nil, fmt.Errorf("seal: keys[%d]: invalid id; use 1 to %d letters, digits, '.', '_' or '-'", i, MaxID)
 		}
 		if k.Secret == [KeySize]byte{} {
 			return nil, fmt.Errorf("seal: keys[%d]: key is all zero", i)
@@ -72,9 +70,9 @@ func NewRing(keys ...Key) (*Ring, error) {
 			if other.id == k.ID {
 				return nil, fmt.Errorf("seal: keys[%d]: same id as keys[%d]", i, j)
 			}
-			// A rotation to the same secret would look done and protect nothing.
+			// A rotation to the same secret would protect nothing.
 			if *other.secret == k.Secret {
-				return nil, fmt.Errorf("seal: keys[%d]: same key as keys[%d] under another id", i, j)
+				return nil, fmt.Errorf("seal: keys[%d]: same key as keys[%d], with another id", i, j)
 			}
 		}
 		aead, err := newAEAD(&k.Secret)
@@ -91,26 +89,25 @@ func NewRing(keys ...Key) (*Ring, error) {
 func (r *Ring) Current() string { return r.keys[0].id }
 
 // Derive returns a key of KeySize bytes for another purpose from each key of the ring, the current
-// one first: to MAC or encrypt with the first, and to accept all of them. It is HKDF-SHA256 (RFC
-// 5869) of the secret with no salt and the purpose as info, so keys for different purposes tell
-// nothing about each other, nor about the key that seals. What it returns belongs to the caller.
+// one first. MAC or encrypt with the first one, and accept all. The function is HKDF-SHA256 (RFC
+// 5869) with no salt and the purpose as info. So keys for different purposes reveal nothing about
+// each other or about the sealing key. The caller owns the result.
 func (r *Ring) Derive(purpose string) [][]byte {
 	derived := make([][]byte, len(r.keys))
 	for i, k := range r.keys {
 		key, err := hkdf.Key(sha256.New, k.secret[:], nil, purpose, KeySize)
 		if err != nil {
-			panic("seal: derive: " + err.Error()) // Only a length over 255 hashes is an error.
+			panic("seal: derive: " + err.Error()) // only a length over 255 hashes is an error
 		}
 		derived[i] = key
 	}
 	return derived
 }
 
-// GenerateRing returns the text of a ring with one fresh key, for ParseRing: what a first start
-// stores.
+// GenerateRing returns the text of a ring with one new key, for ParseRing.
 func GenerateRing(id string) (jsonText []byte, err error) {
 	if !validID(id) {
-		return nil, fmt.Errorf("seal: generate ring: id is not 1 to %d of letters, digits, '.', '_' and '-'", MaxID)
+		return nil, fmt.Errorf("seal: generate ring: invalid id; use 1 to %d letters, digits, '.', '_' or '-'", MaxID)
 	}
 	var secret [KeySize]byte
 	rand.Read(secret[:]) // never fails: crypto/rand ends the program instead
@@ -123,14 +120,14 @@ func GenerateRing(id string) (jsonText []byte, err error) {
 //	{"keys":[{"id":"2026-11","key":"<base64 of 32 bytes>"}, …]}
 //
 // The base64 is the standard one with padding (RFC 4648, section 4). Unknown and duplicate members
-// and trailing data are refused, as is what NewRing refuses. Errors name the member that is wrong
-// and hold nothing of the text.
+// and trailing data are errors, as is everything that NewRing refuses. Errors name the invalid
+// member but contain no text of the ring.
 func ParseRing(data []byte) (*Ring, error) {
 	if len(data) > MaxRing {
-		return nil, fmt.Errorf("seal: ring of %d bytes, the most is %d", len(data), MaxRing)
+		return nil, fmt.Errorf("seal: the ring has %d bytes; use at most %d", len(data), MaxRing)
 	}
 	root, _, err := document.ParseRepeated("ring", string(data))
-	if err != nil { // which is not passed on: it may name a key of the text
+	if err != nil { // not wrapped: it may contain a key of the text
 		return nil, errors.New("seal: ring is not valid JSON")
 	}
 	if err := checkMembers("ring", root, "keys"); err != nil {
@@ -149,7 +146,7 @@ func ParseRing(data []byte) (*Ring, error) {
 	return NewRing(keys...)
 }
 
-// parseKey reads one key of the ring.
+// parseKey parses one key of the ring.
 func parseKey(path string, n *document.Node) (Key, error) {
 	if err := checkMembers(path, n, "id", "key"); err != nil {
 		return Key{}, err
@@ -160,15 +157,15 @@ func parseKey(path string, n *document.Node) (Key, error) {
 		}
 	}
 	text := n.Get("key").Text
-	// The decoder skips newlines even when it is strict.
+	// The decoder accepts newlines even in strict mode.
 	secret, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil || len(secret) != KeySize || strings.ContainsAny(text, "\r\n") {
-		return Key{}, fmt.Errorf("seal: %s.key: not the base64 of %d bytes", path, KeySize)
+		return Key{}, fmt.Errorf("seal: %s.key: not base64 of %d bytes", path, KeySize)
 	}
 	return Key{ID: n.Get("id").Text, Secret: [KeySize]byte(secret)}, nil
 }
 
-// checkMembers returns an error unless n is an object that has each of the members exactly once.
+// checkMembers returns an error unless n is an object with each of the members exactly once.
 func checkMembers(path string, n *document.Node, members ...string) error {
 	if n.Kind != document.Object {
 		return fmt.Errorf("seal: %s: not an object", path)
@@ -176,7 +173,7 @@ func checkMembers(path string, n *document.Node, members ...string) error {
 	for _, m := range n.Members {
 		switch {
 		case !slices.Contains(members, m.Key):
-			return fmt.Errorf("seal: %s: unknown member, known are %s", path, strings.Join(members, ", "))
+			return fmt.Errorf("seal: %s: unknown member; use %s", path, strings.Join(members, ", "))
 		case slices.Contains(n.Twice, m.Key):
 			return fmt.Errorf("seal: %s.%s: given twice", path, m.Key)
 		}

@@ -23,13 +23,13 @@ func TestNewRingRefuses(t *testing.T) {
 		keys []seal.Key
 		want string
 	}{
-		{"no keys", nil, "seal: ring without keys"},
-		{"no id", []seal.Key{key("", 1)}, "seal: keys[0]: id is not"},
-		{"long id", []seal.Key{key(longest+"a", 1)}, "seal: keys[0]: id is not"},
-		{"id with a space", []seal.Key{key("a", 1), key("b c", 2)}, "seal: keys[1]: id is not"},
-		{"id with a letter beyond ASCII", []seal.Key{key("é", 1)}, "seal: keys[0]: id is not"},
+		{"no keys", nil, "seal: no keys; give at least one"},
+		{"no id", []seal.Key{key("", 1)}, "seal: keys[0]: invalid id"},
+		{"long id", []seal.Key{key(longest+"a", 1)}, "seal: keys[0]: invalid id"},
+		{"id with a space", []seal.Key{key("a", 1), key("b c", 2)}, "seal: keys[1]: invalid id"},
+		{"id with a letter beyond ASCII", []seal.Key{key("é", 1)}, "seal: keys[0]: invalid id"},
 		{"id twice", []seal.Key{key("a", 1), key("b", 2), key("a", 3)}, "seal: keys[2]: same id as keys[0]"},
-		{"secret twice", []seal.Key{key("a", 1), key("b", 1)}, "seal: keys[1]: same key as keys[0] under another id"},
+		{"secret twice", []seal.Key{key("a", 1), key("b", 1)}, "seal: keys[1]: same key as keys[0], with another id"},
 		{"no secret", []seal.Key{{ID: "a"}}, "seal: keys[0]: key is all zero"},
 	} {
 		r, err := seal.NewRing(c.keys...)
@@ -63,7 +63,7 @@ func TestGenerateRing(t *testing.T) {
 	}
 }
 
-// testSecret is the base64 of a key, with characters of its own in which a leak would show.
+// testSecret is the base64 of a key with unusual characters, so that a leak is visible.
 const testSecret = "TESTTESTTESTTESTTESTTESTTESTTESTTESTTESTTEE="
 
 func TestParseRing(t *testing.T) {
@@ -92,37 +92,38 @@ func TestParseRingRefuses(t *testing.T) {
 		{"no JSON", testSecret, "seal: ring is not valid JSON"},
 		{"data after the end", good + `{}`, "seal: ring is not valid JSON"},
 		{"not UTF-8", strings.Replace(good, `"a"`, "\"\xff\"", 1), "seal: ring is not valid JSON"},
-		{"too long", strings.Repeat(" ", seal.MaxRing) + good, "seal: ring of "},
+		{"too long", strings.Repeat(" ", seal.MaxRing) + good, "seal: the ring has "},
 		{"null", `null`, "seal: ring: not an object"},
 		{"a secret alone", `"` + testSecret + `"`, "seal: ring: not an object"},
 		{"no keys", `{}`, "seal: ring.keys: missing"},
-		{"empty keys", `{"keys":[]}`, "seal: ring without keys"},
+		{"empty keys", `{"keys":[]}`, "seal: no keys; give at least one"},
 		{"keys that are no array", `{"keys":{"` + testSecret + `":1}}`, "seal: keys: not an array"},
 		{"keys twice", `{"keys":[],"keys":[]}`, "seal: ring.keys: given twice"},
-		{"unknown member", `{"` + testSecret + `":[]}`, "seal: ring: unknown member, known are keys"},
+		{"unknown member", `{"` + testSecret + `":[]}`, "seal: ring: unknown member; use keys"},
 		{"member in another case", `{"Keys":[]}`, "seal: ring: unknown member"},
 		{"a key that is no object", `{"keys":["` + testSecret + `"]}`, "seal: keys[0]: not an object"},
 		{"unknown member of a key", `{"keys":[{"id":"a","` + testSecret + `":""}]}`,
-			"seal: keys[0]: unknown member, known are id, key"},
+			"seal: keys[0]: unknown member; use id, key"},
 		{"member of a key twice", `{"keys":[{"id":"a","id":"b"}]}`, "seal: keys[0].id: given twice"},
 		{"member of a key twice, once escaped", `{"keys":[{"id":"a","\u0069d":"b"}]}`, "seal: keys[0].id: given twice"},
 		{"no id", `{"keys":[{"key":"` + testSecret + `"}]}`, "seal: keys[0].id: missing"},
 		{"no secret", `{"keys":[{"id":"a"}]}`, "seal: keys[0].key: missing"},
-		{"an id that is a number", `{"keys":[{"id":1e999,"key":"` + testSecret + `"}]}`, "seal: keys[0].id: not a string"},
+		{"an id that is a number", `{"keys":[{"id":1e999,"key":"` + testSecret + `"}]}`,
+			"seal: keys[0].id: not a string"},
 		{"an id that is the secret", `{"keys":[{"id":"` + testSecret + `","key":"` + testSecret + `"}]}`,
-			"seal: keys[0]: id is not"},
+			"seal: keys[0]: invalid id"},
 		{"a secret that is null", one(`null`), "seal: keys[0].key: not a string"},
 		{"a secret in an array", one(`["` + testSecret + `"]`), "seal: keys[0].key: not a string"},
-		{"an empty secret", one(`""`), "seal: keys[0].key: not the base64 of 32 bytes"},
-		{"a short secret", one(`"TESTTEST"`), "seal: keys[0].key: not the base64 of 32 bytes"},
-		{"a long secret", one(`"TEST` + testSecret + `"`), "seal: keys[0].key: not the base64 of 32 bytes"},
+		{"an empty secret", one(`""`), "seal: keys[0].key: not base64 of 32 bytes"},
+		{"a short secret", one(`"TESTTEST"`), "seal: keys[0].key: not base64 of 32 bytes"},
+		{"a long secret", one(`"TEST` + testSecret + `"`), "seal: keys[0].key: not base64 of 32 bytes"},
 		{"a secret without padding", one(`"` + strings.TrimRight(testSecret, "=") + `"`),
-			"seal: keys[0].key: not the base64"},
-		{"a secret with a newline", one(`"` + testSecret + `\n"`), "seal: keys[0].key: not the base64"},
+			"seal: keys[0].key: not base64"},
+		{"a secret with a newline", one(`"` + testSecret + `\n"`), "seal: keys[0].key: not base64"},
 		{"a secret with bits after its end", one(`"` + strings.Replace(testSecret, "E=", "F=", 1) + `"`),
-			"seal: keys[0].key: not the base64"},
+			"seal: keys[0].key: not base64"},
 		{"a secret in base64url", one(`"` + strings.Replace(testSecret, "T", "_", 1) + `"`),
-			"seal: keys[0].key: not the base64"},
+			"seal: keys[0].key: not base64"},
 		{"a secret of zeros", one(`"` + strings.Repeat("A", 43) + `="`), "seal: keys[0]: key is all zero"},
 	} {
 		r, err := seal.ParseRing([]byte(c.text))
@@ -162,7 +163,7 @@ func TestDerive(t *testing.T) {
 	}
 }
 
-// TestNothingPrintsSecrets prints keys and rings in every way there is.
+// TestNothingPrintsSecrets prints keys and rings in every possible way.
 func TestNothingPrintsSecrets(t *testing.T) {
 	k := seal.Key{ID: "2026-11", Secret: [seal.KeySize]byte([]byte("SECRETSECRETSECRETSECRETSECRET!!"))}
 	r := newRing(t, k)
@@ -197,8 +198,8 @@ func TestNothingPrintsSecrets(t *testing.T) {
 	}
 }
 
-// FuzzParseRing holds that a ring that parses is whole: its keys differ, its id is well-formed, and
-// it opens what it seals.
+// FuzzParseRing checks every ring that parses: its keys differ, its ids are valid, and it opens
+// what it seals.
 func FuzzParseRing(f *testing.F) {
 	v, _ := readVectors(f)
 	f.Add([]byte(v.Ring))
@@ -216,8 +217,7 @@ func FuzzParseRing(f *testing.F) {
 			}
 			return
 		}
-		// What encoding/json reads out of the text, which does not see what is there twice, must be
-		// the same ring.
+		// encoding/json, which ignores duplicates, must read the same ring from the text.
 		var plain struct {
 			Keys []struct {
 				ID  string

@@ -1,10 +1,10 @@
-// Package seal is who can read it: authenticated encryption that is bound to its place.
+// Package seal encrypts values so that only this service can read them, and binds each one to its
+// place.
 //
-// A sealed value opens only with a key of the ring, and only at the place it was sealed for: moved
-// to another field, another configuration, another region or another account it is refused, so
-// whoever can write to the table still cannot swap values. Keys have ids, and a sealed value names
-// the one it uses, so keys can be rotated: a new key is put first in the ring, the old ones stay
-// behind it until nothing uses them any more.
+// A sealed value opens only with a key of the ring, and only at its own place. If it is moved to
+// another field, configuration, region or account, Open refuses it. So write access to the table is
+// not enough to swap values. A sealed value names its key by id, so keys can be rotated: put a new
+// key first in the ring, and keep the old ones after it while any value uses them.
 package seal
 
 import (
@@ -17,21 +17,20 @@ import (
 	"fmt"
 )
 
-// MaxPlaintext is the size of the longest plaintext, in bytes: sealed and in base64 it still fits
-// into one item of a table.
+// MaxPlaintext is the maximum size of a plaintext in bytes. Sealed and in base64, it fits into one
+// item of a table.
 const MaxPlaintext = 256 << 10
 
 var (
-	// ErrOpen says that a sealed value cannot be opened: it was damaged, or sealed for another
-	// place, or its key is not in the ring.
-	ErrOpen = errors.New("sealed value cannot be opened")
-	// ErrUnknownKey is the ErrOpen of a value whose key is not in the ring. It is told apart
-	// because the cure is another one: to put the key back. The header that names the key is not
-	// verified by then.
+	// ErrOpen means that a sealed value cannot be opened: it is damaged, or for another place, or
+	// its key is not in the ring.
+	ErrOpen = errors.New("cannot open the sealed value")
+	// ErrUnknownKey is the ErrOpen of a value whose key is not in the ring. To fix it, put the key
+	// back. The header with the key id is not verified at that point.
 	ErrUnknownKey = fmt.Errorf("%w: its key is not in the ring", ErrOpen)
 )
 
-// A Place is where a sealed value belongs. All four strings count, and may have any content.
+// A Place is where a sealed value belongs. All four strings count and may contain anything.
 type Place struct {
 	Account string
 	Region  string
@@ -47,32 +46,31 @@ type Place struct {
 //	+---------+-------+----------+---------------+---------------------+----------+
 //	'------- header ------------'
 //
-// by AES-256-GCM. What the tag vouches for besides the plaintext is the header, followed by
-// account, region, name and field, each preceded by its length in bytes as a big-endian uint32, so
-// that no two places have the same encoding. The AES key is HKDF-SHA256 of the ring key's secret
-// with salt sealSalt and info sealInfo.
+// with AES-256-GCM. The additional data is the header, followed by account, region, name and field,
+// each with its length in bytes as a big-endian uint32. So no two places have the same encoding.
+// The AES key is HKDF-SHA256 of the ring key's secret with salt sealSalt and info sealInfo.
 const (
 	version        = 1
 	sealedOverhead = 12 + 16 // nonce and tag
 )
 
-// The salt keeps the AES key apart from every key of Derive, which takes any info but no salt (RFC
+// The salt separates the AES key from every key of Derive, which uses any info but no salt (RFC
 // 5869, section 3.1).
 const (
 	sealSalt = "chatconf/seal/v1"
 	sealInfo = "AES-256-GCM"
 )
 
-// Seal encrypts plaintext with the current key of the ring, for this place. Sealing twice gives two
-// different values. The nonces are random, so one key is good for 2³² values (NIST SP 800-38D,
-// section 8.3). A plaintext over MaxPlaintext is an error, and so is the zero Place, which would
-// bind to nothing.
+// Seal encrypts plaintext with the current key of the ring, for this place. Two calls give
+// different values. Nonces are random, so one key is safe for 2³² values (NIST SP 800-38D, section
+// 8.3). A plaintext over MaxPlaintext is an error. So is the zero Place, because it would bind to
+// nothing.
 func (r *Ring) Seal(place Place, plaintext []byte) ([]byte, error) {
 	if place == (Place{}) {
-		return nil, errors.New("seal: place is empty")
+		return nil, errors.New("seal: the place is empty")
 	}
 	if len(plaintext) > MaxPlaintext {
-		return nil, fmt.Errorf("seal: plaintext of %d bytes, the most is %d", len(plaintext), MaxPlaintext)
+		return nil, fmt.Errorf("seal: the plaintext has %d bytes; use at most %d", len(plaintext), MaxPlaintext)
 	}
 	k := r.keys[0]
 	sealed := make([]byte, len(k.header), len(k.header)+len(plaintext)+sealedOverhead)
@@ -80,8 +78,8 @@ func (r *Ring) Seal(place Place, plaintext []byte) ([]byte, error) {
 	return k.aead.Seal(sealed, nil, plaintext, associated(k.header, place)), nil
 }
 
-// Open returns the plaintext of a value that Seal made with a key of the ring and for this place.
-// Everything else is an ErrOpen, among them ErrUnknownKey; neither says anything about the content.
+// Open returns the plaintext of a value that Seal made with a key of the ring for this place. For
+// any other value it returns ErrOpen or ErrUnknownKey. The errors reveal nothing of the content.
 func (r *Ring) Open(place Place, sealed []byte) ([]byte, error) {
 	id, body, ok := split(sealed)
 	if !ok {
@@ -100,9 +98,8 @@ func (r *Ring) Open(place Place, sealed []byte) ([]byte, error) {
 	return nil, fmt.Errorf("seal: open with key %q: %w", id, ErrUnknownKey)
 }
 
-// KeyID returns the id of the key that a sealed value names. Compared with Ring's Current it tells
-// whether the value is due to be sealed again. The value is not verified: only Open does that. What
-// has not the form of a sealed value is ErrOpen.
+// KeyID returns the key id in a sealed value. If it differs from Ring.Current, the value should be
+// sealed again. KeyID does not verify the value; only Open does. A malformed value returns ErrOpen.
 func KeyID(sealed []byte) (string, error) {
 	id, _, ok := split(sealed)
 	if !ok {
@@ -111,7 +108,7 @@ func KeyID(sealed []byte) (string, error) {
 	return string(id), nil
 }
 
-// split takes a sealed value apart, into the key id and what follows the header. It checks form and
+// split splits a sealed value into the key id and the part after the header. It checks form and
 // bounds, not content.
 func split(sealed []byte) (id, body []byte, ok bool) {
 	if len(sealed) < 2 || sealed[0] != version {
@@ -128,7 +125,7 @@ func split(sealed []byte) (id, body []byte, ok bool) {
 	return id, body, true
 }
 
-// associated returns what the tag of a value vouches for besides the plaintext.
+// associated returns the additional data of a value.
 func associated(header []byte, p Place) []byte {
 	b := make([]byte, 0, len(header)+4*4+len(p.Account)+len(p.Region)+len(p.Name)+len(p.Field))
 	b = append(b, header...)

@@ -19,7 +19,7 @@ import (
 	"chatconf/shared/seal"
 )
 
-// key returns a key that is obviously made for a test.
+// key returns a key for tests.
 func key(id string, fill byte) seal.Key {
 	return seal.Key{ID: id, Secret: [seal.KeySize]byte(bytes.Repeat([]byte{fill}, seal.KeySize))}
 }
@@ -42,8 +42,8 @@ func mustSeal(t testing.TB, r *seal.Ring, p seal.Place, plaintext string) []byte
 	return sealed
 }
 
-// refuses fails the test unless Open gives wantErr and nothing else, and the error shows neither
-// plaintext nor secret.
+// refuses fails the test unless Open returns only wantErr, and the error shows neither plaintext
+// nor secret.
 func refuses(t *testing.T, what string, r *seal.Ring, p seal.Place, sealed []byte, wantErr error) {
 	t.Helper()
 	got, err := r.Open(p, sealed)
@@ -115,7 +115,7 @@ func TestOpenAtAnotherPlace(t *testing.T) {
 	}
 }
 
-// TestPlacesDoNotRunTogether seals at every way to cut "abc" into four and opens at every other.
+// TestPlacesDoNotRunTogether seals at every way to split "abc" into four and opens at every other.
 func TestPlacesDoNotRunTogether(t *testing.T) {
 	r := newRing(t, key("2026-11", 1))
 	var places []seal.Place
@@ -142,7 +142,7 @@ func TestPlacesDoNotRunTogether(t *testing.T) {
 }
 
 func TestOpenDamaged(t *testing.T) {
-	// With a second key whose id is one bit away, a flipped id leads to a key that is there.
+	// With a second key whose id differs in one bit, a changed id names an existing key.
 	r := newRing(t, key("2026-11", 1), key("2026-10", 2))
 	sealed := mustSeal(t, r, place, secretText)
 	for bit := range len(sealed) * 8 {
@@ -172,7 +172,7 @@ func TestRotation(t *testing.T) {
 		name   string
 		ring   *seal.Ring
 		sealed []byte
-		want   string // empty is: refused for its unknown key
+		want   string // an empty id is refused as unknown
 	}{
 		{"the ring before opens the old value", before, oldValue, "old"},
 		{"the ring before refuses the new value", before, newValue, ""},
@@ -248,9 +248,8 @@ func TestRingIsSafeForConcurrentUse(t *testing.T) {
 	wg.Wait()
 }
 
-// vectors are sealed values that must open forever: tables are full of values like them. The file
-// may grow, when the layout gets another version, but nothing in it may change; that is why no flag
-// of this test writes it.
+// vectors are sealed values that must stay readable, because tables are full of them. The file may
+// grow for a new version of the layout, but no line may change; therefore no test flag writes it.
 type vectors struct {
 	Ring   json.RawMessage
 	Sealed []struct {
@@ -304,8 +303,7 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// TestLayout opens the vectors by the description of the layout alone, with HKDF and GCM put
-// together from their definitions.
+// TestLayout opens the vectors from the description of the layout alone, with its own HKDF and GCM.
 func TestLayout(t *testing.T) {
 	v, _ := readVectors(t)
 	var ring struct {
@@ -354,7 +352,7 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// hkdfOneBlock is RFC 5869 for a key of one hash.
+// hkdfOneBlock is RFC 5869 for an output of one hash.
 func hkdfOneBlock(secret []byte, salt, info string) []byte {
 	extract := hmac.New(sha256.New, []byte(salt))
 	extract.Write(secret)
@@ -363,8 +361,8 @@ func hkdfOneBlock(secret []byte, salt, info string) []byte {
 	return expand.Sum(nil)
 }
 
-// FuzzOpen holds that nothing opens but what Seal made: the fuzzer does not have the keys, so
-// whatever opens is one of the seeds.
+// FuzzOpen checks that only values from Seal open. The fuzzer does not have the keys, so an opened
+// value must be one of the seeds.
 func FuzzOpen(f *testing.F) {
 	v, r := readVectors(f)
 	texts := map[string]string{}

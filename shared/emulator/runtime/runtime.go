@@ -1,16 +1,21 @@
 // Package runtime runs built functions on this machine as their clouds do. It implements the
 // runtime API of Function Compute's Go runtime and of AWS Lambda. It needs no containers and no
 // change to the binary.
+//
 // A Host runs one process for each concurrent invocation, up to a limit. It starts processes on
 // demand, keeps them warm, reuses the one used last, and stops those idle for a while. Each process
 // has its own listener on loopback, because the protocols do not identify the instance. On Linux
 // the listener serves only that process and its children. A caller gets what the clouds promise:
 // one answer or one failure per invocation, in the cloud's own form.
+//
 // An FC function that uses fc.StartHttp gets HTTP requests in the header x-fc-http-params, as in FC
 // 2.0. Every other function gets them as events.
+//
 // Differences from the clouds:
+//
 //   - Memory is measured, not limited.
-//   - CPU is not limited. GOMAXPROCS is the number of cores that the memory size pays for, unless Env sets it.
+//   - CPU is not limited. GOMAXPROCS is the number of cores that the memory size pays for,
+//     unless Env sets it.
 //   - A Lambda process that fails in its init phase is not started again for the same invocation.
 //   - The network is that of this machine.
 //
