@@ -5,8 +5,8 @@ import (
 	"chatconf/shared/platform/callback"
 )
 
-// action reads what somebody did to a card into m. What the button's value says is what was said,
-// and what was chosen or filled in goes with it.
+// action reads the action of a person on a card into m. The button's value is the command, and what
+// was chosen or filled in are its arguments.
 // https://open.feishu.cn/document/uAjLw4CM/ukzMukzMukzM/feishu-cards/card-callback-communication
 func action(m *command.Message, e callback.Fields) *callback.Received {
 	context := e.Object("context")
@@ -18,7 +18,7 @@ func action(m *command.Message, e callback.Fields) *callback.Received {
 	})
 }
 
-// flatAction is action for the form that the cards' older callback has.
+// flatAction is action for the cards' older callback, which is flat.
 func flatAction(m *command.Message, e callback.Fields) *callback.Received {
 	return acted(m, e, place{
 		user:         e.Text("open_id"),
@@ -28,7 +28,7 @@ func flatAction(m *command.Message, e callback.Fields) *callback.Received {
 	})
 }
 
-// A place is where somebody did something, and who.
+// A place says where an action happened, and whose it is.
 type place struct{ user, conversation, message, kind string }
 
 func acted(m *command.Message, e callback.Fields, at place) *callback.Received {
@@ -41,14 +41,14 @@ func acted(m *command.Message, e callback.Fields, at place) *callback.Received {
 	if m.Text, m.Unread = said(a); m.Text == "" && m.Unread == "" {
 		return &callback.Received{Kind: at.kind + "/" + a.Text("tag")}
 	}
-	// The token is of this one act, whatever events tell of it.
+	// The token belongs to this one action, even if several events report it.
 	if token := e.Text("token"); token != "" {
 		m.ID = callback.Digest("feishu act", token, at.message, at.user, m.Text)
 	}
 	return &callback.Received{Message: m, State: toasts}
 }
 
-// said returns what an action says, empty if nothing.
+// said returns the command of an action, empty if it has none.
 func said(a callback.Fields) (text, unread string) {
 	cmd := ""
 	switch {
@@ -84,8 +84,8 @@ func said(a callback.Fields) (text, unread string) {
 	return callback.Act(cmd, choices), unread
 }
 
-// menu reads that somebody chose from the bot's own menu, whose keys the administrator wrote. It is
-// one to one and names no conversation, so the user stands for it.
+// menu reads a choice from the bot's own menu, whose keys the administrator wrote. It is one to one
+// and names no conversation, so the conversation is the user's id.
 // https://open.feishu.cn/document/client-docs/bot-v3/events/menu
 func menu(m *command.Message, e callback.Fields) *callback.Received {
 	m.User = e.Object("operator").Object("operator_id").Text("open_id")

@@ -9,8 +9,8 @@ import (
 	"chatconf/shared/platform/callback"
 )
 
-// maxWindow is longer than Feishu goes on delivering an event, after 15 seconds, 5 minutes, an hour
-// and six hours; whether a later delivery carries a new time no document says.
+// maxWindow is longer than Feishu retries an event, which it does after 15 seconds, 5 minutes, an
+// hour and six hours. Its documents do not say whether a retry has a new time.
 const maxWindow = 8 * time.Hour
 
 // Platform is the platform, as shared/platform lists it.

@@ -48,7 +48,8 @@ func encrypt(plain string, pad int) string {
 	return base64.StdEncoding.EncodeToString(out)
 }
 
-// plain is a callback of a body as it is, signed with the Encrypt Key, or by SHA-1 with the Verification Token.
+// plain is a callback of a body as it is, signed with the Encrypt Key, or by SHA-1 with the
+// Verification Token.
 func plain(body string, old bool) *callback.Request {
 	at := strconv.FormatInt(now.Unix(), 10)
 	r := &callback.Request{Method: "POST", Body: []byte(body), Now: now, Header: http.Header{"X-Lark-Request-Timestamp": {at}, "X-Lark-Request-Nonce": {"n"}}}
@@ -199,7 +200,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// A message is the same under two events; what has no message of its own is the same under two events, and another when it is done again.
+// A message is the same under two events; what has no message of its own is the same under two
+// events, and another when it is done again.
 func TestIdentity(t *testing.T) {
 	r := receiver(t, with())
 	id := func(inner string) string {
@@ -392,7 +394,8 @@ func TestToastsAreCut(t *testing.T) {
 	}
 }
 
-// FuzzReceive gives any body, encrypted and signed, signed alone, and as a card. Whatever is taken has ids that can be kept.
+// FuzzReceive gives any body, encrypted and signed, signed alone, and as a card. Whatever is taken
+// has ids that can be kept.
 func FuzzReceive(f *testing.F) {
 	f.Add(said("user", "text", `{"text":"@_user_1 x"}`, group))
 	f.Add(said("user", "post", `{"content":[[{"tag":"text","text":"x"}]]}`, group))
@@ -440,7 +443,8 @@ func TestANameIsOneWord(t *testing.T) {
 	}
 }
 
-// One in 256 ciphertexts opens with the wrong key, as far as its padding goes. While the key is being rotated that must not hide the right one.
+// One in 256 ciphertexts opens with the wrong key, as far as its padding goes. While the key is
+// being rotated that must not hide the right one.
 func TestBothKeysAreTried(t *testing.T) {
 	r := receiver(t, with("FeishuEncryptKey", "the-new-key", "FeishuEncryptKeyPrevious", with().Get("FeishuEncryptKey")))
 	for i := range 3000 {

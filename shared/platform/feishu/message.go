@@ -8,8 +8,8 @@ import (
 	"chatconf/shared/platform/callback"
 )
 
-// message reads what a person said, into m. In a group an app may be told of every message; one
-// that does not mention this bot is not for it.
+// message reads the message of a person into m. In a group an app may get every message; one that
+// does not mention this bot is not for it.
 // https://open.feishu.cn/document/server-docs/im-v1/message/events/receive
 func (r *receiver) message(m *command.Message, e callback.Fields) *callback.Received {
 	sender, said := e.Object("sender"), e.Object("message")
@@ -85,8 +85,8 @@ func (r *receiver) hear(kind string, said callback.Fields, way callback.Way) cal
 // allKey is the key of a mention of everybody, in the text and at times in the list of mentions.
 const allKey = "@_all"
 
-// mentioned returns a mention as the message lists it. A bot has no user id; that it is this one,
-// only its name tells, and one to one that it is a bot.
+// mentioned returns a mention as the message lists it. A bot has no user id. Only its name tells
+// that it is this bot; in a direct message it is enough that it is a bot.
 func (r *receiver) mentioned(key string, f callback.Fields, way callback.Way) callback.Part {
 	name := f.Text("name")
 	p := callback.Part{Mention: true, Name: name, Text: "@" + callback.Word(name)}
@@ -101,8 +101,8 @@ func (r *receiver) mentioned(key string, f callback.Fields, way callback.Way) ca
 	return p
 }
 
-// keyed returns the parts of a text with keys of mentions in it: @_all, and @_user_ and a number.
-// What looks like a key and is in no list is text.
+// keyed returns the parts of a text with keys of mentions in it: @_all, and @_user_ and a number. A
+// key that is not in the list is text.
 func keyed(text string, mentions map[string]callback.Part) []callback.Part {
 	var parts []callback.Part
 	begun := 0
@@ -123,7 +123,7 @@ func keyed(text string, mentions map[string]callback.Part) []callback.Part {
 	}
 }
 
-// keyOf returns the key that text begins with, empty if with none.
+// keyOf returns the key at the beginning of text, empty if there is none.
 func keyOf(text string) string {
 	if strings.HasPrefix(text, allKey) {
 		return allKey
@@ -157,8 +157,8 @@ func tagged(text string) []callback.Part {
 	}
 }
 
-// unlinked returns a text without the links that Feishu makes of what looks like an address, such
-// as [db1.example.com](http://db1.example.com). Others are left to the parser of commands.
+// unlinked returns a text without the links that Feishu makes of addresses, such as
+// [db1.example.com](http://db1.example.com). Other links are left to the parser of commands.
 func unlinked(text string) string {
 	var b strings.Builder
 	for {
@@ -188,7 +188,7 @@ type post struct {
 	files    string // the last picture or file, which is no part of a command
 }
 
-// read reads the title and the lines, which may be under one language of several that say the same.
+// read reads the title and the lines, which may be in one or several languages.
 func (p *post) read(content callback.Fields) {
 	if !content.Has("content") {
 		if languages := content.Objects(); len(languages) > 0 {
@@ -214,7 +214,7 @@ func (p *post) line(parts []callback.Part) {
 	p.parts = append(p.parts, parts...)
 }
 
-// element reads one element of a line. What is struck out is not meant.
+// element reads one element of a line. Struck-out text is left out.
 // https://open.feishu.cn/document/server-docs/im-v1/message-content-description/message_content
 func (p *post) element(f callback.Fields) {
 	tag := f.Text("tag")
@@ -277,8 +277,8 @@ func (p *post) at(f callback.Fields) callback.Part {
 	return mention
 }
 
-// link returns what was typed of a link: its text, where a client made the address of that, else
-// its address.
+// link returns what the person typed: the text of a link if a client made the address from it, or
+// else the address.
 func link(text, href string) string {
 	for _, scheme := range []string{"", "http://", "https://", "mailto:", "tel:"} {
 		if text != "" && strings.EqualFold(strings.TrimSuffix(href, "/"), scheme+strings.TrimSuffix(text, "/")) {

@@ -38,8 +38,8 @@ var _ callback.Receiver = (*receiver)(nil)
 
 // NewReceiver returns the receiver of a configuration of type Feishu: events of version 1 and 2 and
 // the actions of cards, encrypted and signed, and the challenges that check the URL. The
-// Verification Token is compared if it is set; a challenge in the clear needs it, and so does the
-// cards' older callback, which is taken only if FeishuOldCards is true.
+// Verification Token is compared if it is set. A challenge without encryption needs it, and so does
+// the cards' older callback, which is accepted only if FeishuOldCards is true.
 func (Platform) NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	r := &receiver{appID: s.Get("FeishuAppId"), botName: s.Get("BotName")}
 	var err error
@@ -81,9 +81,8 @@ const (
 // read without a signature. It has a challenge and a token, encrypted, of about 300.
 const maxChallenge = 4 << 10
 
-// Receive implements callback.Receiver. The length of the signature tells which of two kinds it is;
-// a signature that is there must be right, and only a challenge, which gives nothing away, may come
-// without one.
+// Receive implements callback.Receiver. The length of the signature tells which of two kinds it is.
+// A signature must be right. Only a challenge may have none, since it gives nothing away.
 // https://open.feishu.cn/document/server-docs/event-subscription-guide/event-subscription-configure-/request-url-configuration-case
 func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 	if in.Method != "POST" {
@@ -205,7 +204,7 @@ func (r *receiver) decrypt(f callback.Fields) (callback.Fields, error) {
 	return f, refusal
 }
 
-// errDamaged is why a ciphertext does not open, whatever it was.
+// errDamaged is the error of every ciphertext that does not open.
 var errDamaged = errors.New("feishu: the ciphertext is damaged or was made with another key")
 
 // open decrypts AES-256-CBC under the SHA-256 of a key: base64 of the initial vector and the
@@ -235,8 +234,8 @@ func open(key, text string) (string, error) {
 	return string(b[:len(b)-pad]), nil
 }
 
-// challenge answers the check of the URL. In the clear it comes only before the Encrypt Key is set
-// in the console, and needs the token.
+// challenge answers the check of the URL. It is not encrypted before the Encrypt Key is set in the
+// console, and then needs the token.
 func (r *receiver) challenge(f callback.Fields, encrypted bool) (*callback.Received, error) {
 	challenge, token := f.Text("challenge"), f.Text("token")
 	switch {
@@ -364,7 +363,7 @@ func (r *receiver) first(f callback.Fields) (*callback.Received, error) {
 	return &callback.Received{Message: m}, callback.Check(m)
 }
 
-// legacyCard reads the cards' older callback, which is flat, may be in the clear, and names no app.
+// legacyCard reads the cards' older callback, which is flat, may be unencrypted, and names no app.
 // https://open.feishu.cn/document/ukTMukTMukTM/uYzM3QjL2MzN04iNzcDN
 func (r *receiver) legacyCard(f callback.Fields, in *callback.Request) (*callback.Received, error) {
 	if f.Has("schema") || f.Has("event") || f.Has("header") {
@@ -383,7 +382,7 @@ func (r *receiver) legacyCard(f callback.Fields, in *callback.Request) (*callbac
 // What Received.State says.
 type kind int
 
-const toasts kind = 1 // the answer shows as a short notice, to who used the card
+const toasts kind = 1 // the answer is a short notice to the person who used the card
 
 // Answer implements callback.Receiver. A message's answer goes by a Sender.
 func (r *receiver) Answer(in *callback.Received, text string) (*callback.Response, error) {

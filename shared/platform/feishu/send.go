@@ -24,8 +24,8 @@ type sender struct {
 
 var _ callback.Sender = (*sender)(nil)
 
-// NewSender returns the sender of a configuration of type Feishu. FeishuDomain says which of two
-// worlds its app is in.
+// NewSender returns the sender of a configuration of type Feishu. FeishuDomain says whether its app
+// is in Feishu or in Lark.
 func (Platform) NewSender(s callback.Settings, client *callback.Client) (callback.Sender, error) {
 	out := &sender{client, "open.feishu.cn", s.Get("FeishuAppId"), s["FeishuAppSecret"]}
 	if s.Get("FeishuDomain") == "lark" {
@@ -37,9 +37,9 @@ func (Platform) NewSender(s callback.Settings, client *callback.Client) (callbac
 	return out, nil
 }
 
-// Send implements callback.Sender: as a reply to the message, or to a person where there is no
-// message, of rich text whose parts are all plain, since a plain message's text knows tags. The
-// same text to the same message is sent once, however often it is tried within an hour.
+// Send implements callback.Sender. It replies to the message, or sends to the person if there is no
+// message. The answer is rich text of plain parts, since the text of a plain message may have tags.
+// Within an hour, Feishu sends the same text to the same message only once.
 // https://open.feishu.cn/document/server-docs/im-v1/message/reply
 // https://open.feishu.cn/document/server-docs/im-v1/message/create
 func (s *sender) Send(ctx context.Context, to command.ReplyTo, text string) error {

@@ -8,9 +8,9 @@ import (
 	"chatconf/shared/platform/callback"
 )
 
-// interaction reads what somebody did to something of the app's: the value of the button that was
-// used is what was said. Of what has no such value, such as a date or the form of a modal, the kind
-// is told.
+// interaction reads the action of a person on an element of the app. The value of the button is the
+// command. For an element without such a value, such as a date or the form of a modal, the kind is
+// returned.
 // https://docs.slack.dev/reference/interaction-payloads
 func (r *receiver) interaction(payload string, at time.Time) (*callback.Received, error) {
 	f, err := callback.Object("the payload", payload)
@@ -45,8 +45,8 @@ func (r *receiver) interaction(payload string, at time.Time) (*callback.Received
 		ReplyTo:      byURL(f.Text("response_url"), at),
 	}
 	m.Direct = isDirect(m.Conversation)
-	// In Enterprise Grid nothing tells another workspace of the organisation from a stranger's; the
-	// first is what is common, and ids are not given twice as far as is known.
+	// In Enterprise Grid, another workspace of the organisation looks like a foreign one. The first
+	// is the common case, and as far as is known, ids are unique.
 	if place.organisation == "" && place.team != "" {
 		m.User = place.person(m.User, user.Text("team_id"))
 	}
@@ -59,15 +59,15 @@ func (r *receiver) interaction(payload string, at time.Time) (*callback.Received
 	return &callback.Received{Message: m}, callback.Check(m)
 }
 
-// An act is what somebody did to one element of a message.
+// An act is the action of a person on one element of a message.
 type act struct {
 	kind   string // of the element
 	id, ts string
 	text   string // what it says; empty if it has no text that the app wrote, or somebody typed
 }
 
-// blockAct reads an action on an element of a block. The elements that choose several things, or a
-// date, a person or a channel, say nothing: what is chosen is no command.
+// blockAct reads an action on an element of a block. An element that chooses several things, a
+// date, a person or a channel has no command.
 // https://docs.slack.dev/reference/interaction-payloads/block_actions-payload
 func blockAct(actions []callback.Fields) act {
 	if len(actions) != 1 {

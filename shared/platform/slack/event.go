@@ -11,8 +11,8 @@ import (
 	"chatconf/shared/platform/callback"
 )
 
-// maxEditAge is how old a message may be that an edit makes a command of. It is less than the
-// journal is kept, so that a message which was a command already is known to be.
+// maxEditAge is how old a message may be when an edit makes it a command. It is shorter than the
+// journal is kept, so the journal still knows a message that was a command before.
 const maxEditAge = 24 * time.Hour
 
 // event reads what the Events API sends.
@@ -47,7 +47,7 @@ func (r *receiver) event(in *callback.Request, at time.Time) (*callback.Received
 	return r.message(e, in, at)
 }
 
-// An event is one that the Events API told of.
+// An event is one of the Events API.
 type event struct {
 	body    callback.Fields
 	event   callback.Fields
@@ -90,8 +90,8 @@ func newEvent(f callback.Fields) *event {
 // https://docs.slack.dev/reference/events/message
 var subtypes = map[string]bool{"": true, "file_share": true, "thread_broadcast": true, "me_message": true}
 
-// ignored returns what an event is that is no message of a person to the app; empty if it is one. A
-// change that is no edit is the client's, which shows what is behind a link, say.
+// ignored returns the kind of an event that is not a message of a person to the app, empty if it is
+// one. A change that is not an edit is made by Slack, for example to show a preview of a link.
 func (e *event) ignored() string {
 	kind, subtype := e.event.Text("type"), e.event.Text("subtype")
 	switch {
@@ -116,7 +116,8 @@ func (e *event) ignored() string {
 // isApp reports whether a user is this app, or Slack itself.
 func (e *event) isApp(user string) bool { return e.bots[user] || user == "USLACKBOT" }
 
-// edited returns who edited the message, empty if nobody did or it is not known.
+// edited returns the id of the person who edited the message, empty if it was not edited or the
+// editor is not known.
 func (e *event) edited() string { return e.message.Object("edited").Text("user") }
 
 func (e *event) direct() bool {
@@ -124,8 +125,8 @@ func (e *event) direct() bool {
 	return kind == "im" || kind == "app_home" || kind == "" && isDirect(e.event.Text("channel"))
 }
 
-// called reports whether a message that the app hears in a channel mentions it. Then there is an
-// app_mention of the same message too, if the app is to get these.
+// called reports whether a message in a channel mentions the app. Then there is an app_mention of
+// the same message, too, if the app subscribes to those.
 func (e *event) called() bool {
 	for bot := range e.bots {
 		if text := e.message.Text("text"); strings.Contains(text, "<@"+bot+">") || strings.Contains(text, "<@"+bot+"|") {
@@ -135,8 +136,8 @@ func (e *event) called() bool {
 	return false
 }
 
-// person returns the id of who wrote the message. The event says of which workspace, or of which
-// organisation if that is another one in Enterprise Grid.
+// person returns the id of the writer of the message. The event names the writer's workspace, or
+// the organisation if that is another one in Enterprise Grid.
 func (e *event) person() string {
 	team, organisation := e.body.Text("team_id"), e.body.Text("enterprise_id")
 	of := cmp.Or(e.message.Text("user_team"), e.message.Text("source_team"), e.event.Text("user_team"), e.event.Text("source_team"), team)
@@ -202,8 +203,8 @@ func (e *event) mentioned(parts []callback.Part) bool {
 	})
 }
 
-// age returns how old a message is by its ts: seconds, a point and a number. It is zero if that is
-// not what it is.
+// age returns how old a message is by its ts: seconds, a point and a number. It is zero for another
+// ts.
 func age(ts string, now time.Time) time.Duration {
 	text, _, _ := strings.Cut(ts, ".")
 	seconds, err := strconv.ParseInt(text, 10, 64)
@@ -213,7 +214,7 @@ func age(ts string, now time.Time) time.Duration {
 	return now.Sub(time.Unix(seconds, 0))
 }
 
-// beside returns what is in a message without a text, empty if there is nothing.
+// beside returns what a message without a text contains, empty if it contains nothing.
 func beside(message callback.Fields) string {
 	files := message.Items("files")
 	if len(files) == 0 {

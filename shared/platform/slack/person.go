@@ -4,8 +4,8 @@ import (
 	"chatconf/shared/platform/callback"
 )
 
-// team refuses what is of another workspace, if the configuration names one: the ids may be of the
-// workspace, or of the organisation that it is of.
+// team refuses a callback of another workspace, if the configuration names one. The id may be that
+// of the workspace or of its organisation.
 func (r *receiver) team(ids ...string) error {
 	if r.teamID == "" {
 		return nil
@@ -29,9 +29,9 @@ type home struct {
 	team, organisation string
 }
 
-// person returns the id of a user who is of the given workspace or organisation. An id is one
-// person's in all workspaces of an organisation, whichever somebody acts in; somebody of another
-// has that before the id, since ids are given by each.
+// person returns the id of a user of the given workspace or organisation. A person has the same id
+// in all workspaces of an organisation. The id of a person of another organisation is prefixed with
+// it, since each organisation assigns its own ids.
 // https://docs.slack.dev/enterprise/developing-for-enterprise-orgs
 func (h home) person(user, team string) string {
 	if user == "" || team == "" || team == h.team || team == h.organisation {

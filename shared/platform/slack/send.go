@@ -28,8 +28,8 @@ func (Platform) NewSender(s callback.Settings, client *callback.Client) (callbac
 	return &sender{client, s["SlackBotToken"]}, nil
 }
 
-// Send implements callback.Sender: by the response URL, seen only by who asked, or as a message of
-// the bot.
+// Send implements callback.Sender: by the response URL, which only the sender of the command sees,
+// or as a message of the bot.
 func (s *sender) Send(ctx context.Context, to command.ReplyTo, text string) error {
 	switch to.Kind {
 	case toURL:

@@ -174,7 +174,8 @@ func TestAnswersMentionNobody(t *testing.T) {
 	}
 }
 
-// FuzzReceive gives any body, signed. Whatever is taken has ids that can be kept, and what is answered holds no markup.
+// FuzzReceive gives any body, signed. Whatever is taken has ids that can be kept, and what is
+// answered holds no markup.
 func FuzzReceive(f *testing.F) {
 	for _, body := range []string{formStart + "x", event(`{"type":"app_mention","user":"U1","text":"<@UBOT> <a|b>","channel":"C1"}`), action(`,"channel":{"id":"C1"},"actions":[{"value":"x"}]`), "ssl_check=1"} {
 		f.Add(body)
@@ -338,7 +339,8 @@ func TestOnePersonHasOneID(t *testing.T) {
 	}
 }
 
-// In a shared channel, the workspace an event is of need not be the one that this app is in, and ids are each workspace's own.
+// In a shared channel, the workspace an event is of need not be the one that this app is in, and
+// ids are each workspace's own.
 func TestUsersOfAnotherWorkspaceAreNotTakenForThisOnes(t *testing.T) {
 	r := receiver(t, "T0EXAMPLE")
 	for members, want := range map[string]string{
