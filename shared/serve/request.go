@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 
 	"chatconf/shared/invoke"
@@ -166,50 +164,19 @@ func queryOf(v value) (string, error) {
 	if v.kind() != '{' {
 		return "", fmt.Errorf("queryParameters are %v", v)
 	}
-	type pair struct {
-		key   []byte
-		value string
-	}
-	pairs := make([]pair, 0, 16)
-	size := 0
+	query := make(url.Values)
+	n := 0
 	for m := v.members(); m.next(); {
 		text, ok := m.value.text()
 		if !ok {
 			return "", errors.New("a query parameter is " + m.value.String())
 		}
-		if len(pairs) == maxQuery {
+		if n++; n > maxQuery {
 			return "", fmt.Errorf("there are more than %d query parameters", maxQuery)
 		}
-		pairs = append(pairs, pair{m.key, text})
-		size += len(m.key) + len(text) + 2
+		query.Add(string(m.key), text)
 	}
-	slices.SortStableFunc(pairs, func(a, b pair) int { return bytes.Compare(a.key, b.key) })
-	b := make([]byte, 0, size+size/2)
-	for i, p := range pairs {
-		if i > 0 {
-			b = append(b, '&')
-		}
-		b = appendEscaped(b, p.key)
-		b = append(b, '=')
-		b = appendEscaped(b, p.value)
-	}
-	return string(b), nil
-}
-
-// appendEscaped appends s as url.QueryEscape has it.
-func appendEscaped[T string | []byte](b []byte, s T) []byte {
-	const digits = "0123456789ABCDEF"
-	for i := range len(s) {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.', c == '~':
-			b = append(b, c)
-		case c == ' ':
-			b = append(b, '+')
-		default:
-			b = append(b, '%', digits[c>>4], digits[c&15])
-		}
-	}
-	return b
+	return query.Encode(), nil
 }
 
 // readHeaders reads headers, cookies and the host that was called: what the client wrote, because it is signed, else the gateway's name.
@@ -217,12 +184,10 @@ func readHeaders(r *http.Request, headers, cookies value, domain string) error {
 	if !headers.isNothing() && headers.kind() != '{' {
 		return fmt.Errorf("headers are %v", headers)
 	}
-	const usual = 16
-	r.Header = make(http.Header, usual)
-	values := make([]string, 0, usual) // of all headers in one piece
+	r.Header = make(http.Header)
 	n := 0
-	for m := headers.members(); m.next(); n++ {
-		if n == maxHeaderLines {
+	for m := headers.members(); m.next(); {
+		if n++; n > maxHeaderLines {
 			return fmt.Errorf("there are more than %d headers", maxHeaderLines)
 		}
 		text, ok := m.value.text()
@@ -230,13 +195,7 @@ func readHeaders(r *http.Request, headers, cookies value, domain string) error {
 		if !ok || !isToken(name) || hasLineBreak(text) {
 			return errors.New("a header is not one")
 		}
-		name = http.CanonicalHeaderKey(name)
-		if r.Header[name] != nil {
-			r.Header[name] = append(r.Header[name], text)
-			continue
-		}
-		values = append(values, text)
-		r.Header[name] = values[len(values)-1 : len(values) : len(values)]
+		r.Header.Add(name, text)
 	}
 	if err := readCookies(r, cookies); err != nil {
 		return err
