@@ -10,6 +10,7 @@ import (
 	"hash"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -33,6 +34,11 @@ const (
 	headerRequestID   = "X-Ots-Requestid"
 	headerContentType = "X-Ots-Contenttype"
 	headerPrefix      = "X-Ots-"
+
+	headerRequestType  = "X-Ots-Request-Compress-Type"
+	headerRequestSize  = "X-Ots-Request-Compress-Size"
+	headerResponseType = "X-Ots-Response-Compress-Type"
+	headerResponseSize = "X-Ots-Response-Compress-Size"
 )
 
 // A keyring makes and verifies the signatures of one access key.
@@ -207,10 +213,15 @@ func (s *Server) checkDate(date string) error {
 // setHeaders sets and signs the headers of an answer. All SDKs but the one for Go verify them.
 func (s *Server) setHeaders(h http.Header, c *call, body []byte) {
 	sum := md5.Sum(body)
-	names := [...]string{headerMD5, headerContentType, headerDate, headerRequestID} // sorted
-	values := &[len(names) + 1]string{
+	names := []string{ // sorted
+		headerMD5, headerContentType, headerDate, headerRequestID, headerResponseSize, headerResponseType,
+	}
+	if !c.compress {
+		names = names[:4]
+	}
+	values := &[...]string{
 		base64.StdEncoding.EncodeToString(sum[:]), "protocol buffer", s.wall().UTC().Format("2006-01-02T15:04:05.000Z"),
-		c.requestID,
+		c.requestID, strconv.Itoa(len(body)), compression, "",
 	}
 	text := c.scratch.text[:0]
 	for i, name := range names {
@@ -223,7 +234,7 @@ func (s *Server) setHeaders(h http.Header, c *call, body []byte) {
 	c.scratch.text = append(append(text, '/'), c.operation...)
 	c.scratch.sum = append(append(append(c.scratch.sum[:0], "OTS "...), c.keyring.id...), ':')
 	c.scratch.sum = c.keyring.appendSignature(c.scratch.sum, c.scratch.text)
-	last := len(names)
+	last := len(values) - 1
 	values[last] = string(c.scratch.sum)
 	h["Authorization"] = values[last : last+1 : last+1]
 }

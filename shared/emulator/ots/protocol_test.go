@@ -106,6 +106,9 @@ func (r *raw) send(t testing.TB, in *otstest.Instance) (*http.Response, []byte, 
 	if err != nil {
 		t.Fatal(err)
 	}
+	if res.Header.Get("x-ots-response-compress-type") != "" {
+		body = decompress(t, body)
+	}
 	if res.StatusCode < 300 {
 		return res, body, "ok"
 	}

@@ -2,6 +2,7 @@ package ots
 
 import (
 	"bytes"
+	"compress/zlib"
 	"context"
 	"errors"
 	"io"
@@ -20,6 +21,7 @@ type call struct {
 	operation string
 	instance  string
 	keyring   *keyring // of the verified signature
+	compress  bool     // the client wants a compressed answer
 	fault     Fault
 	scratch   *scratch
 }
@@ -124,7 +126,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) write(w http.ResponseWriter, c *call, status int, body []byte) {
 	h := w.Header()
+	c.compress = c.compress && len(body) > 0
 	s.setHeaders(h, c, body)
+	if c.compress {
+		var b bytes.Buffer
+		z := zlib.NewWriter(&b)
+		z.Write(body) // a Buffer returns no errors
+		z.Close()
+		body = b.Bytes()
+	}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	h["Content-Type"] = []string{"application/x-protobuf"}
 	w.WriteHeader(status)
@@ -163,6 +173,10 @@ func (s *Server) serve(c *call, r *http.Request) (proto.Message, error) {
 	if err := s.checkBody(r, body); err != nil {
 		return nil, err
 	}
+	if body, err = inflate(r.Header, body); err != nil {
+		return nil, err
+	}
+	c.compress = r.Header.Get(headerResponseType) == compression
 	c.fault = s.fault(Request{Operation: c.operation, Instance: c.instance, Body: body})
 	c.wait(c.fault.Before)
 	if c.fault.loses() && !c.fault.Applied {
@@ -201,4 +215,33 @@ func (s *scratch) readBody(r *http.Request) ([]byte, error) {
 		return nil, errBodyTooLarge
 	}
 	return s.body.Bytes(), nil
+}
+
+// compression is the only type of compression: the zlib format, as the SDK for Java sends it and
+// asks for it. The hash of a request is of the compressed body, the hash of an answer of the
+// original. The service's wording of the errors is not known.
+const compression = "deflate"
+
+// inflate returns the original of a request's body. Its size has the same limit as any body's.
+func inflate(h http.Header, body []byte) ([]byte, error) {
+	kind, announced := h.Get(headerRequestType), h.Get(headerRequestSize)
+	size, err := strconv.Atoi(announced)
+	switch {
+	case kind == "":
+		return body, nil
+	case kind != compression:
+		return nil, invalid("Unsupported compress type: '%s'.", kind)
+	case err != nil || size <= 0:
+		return nil, invalid("Invalid compress size: '%s'.", announced)
+	case size > maxBody:
+		return nil, errBodyTooLarge
+	}
+	r, err := zlib.NewReader(bytes.NewReader(body))
+	if err == nil {
+		body, err = io.ReadAll(io.LimitReader(r, int64(size)+1))
+	}
+	if err != nil || len(body) != size {
+		return nil, invalid("Failed to decompress the request.")
+	}
+	return body, nil
 }

@@ -58,6 +58,7 @@ public class Suite extends Checks {
     streams();
     transactions();
     authentication();
+    compression();
     limits();
     refused();
     client.shutdown();
@@ -1113,6 +1114,26 @@ public class Suite extends Checks {
       strict.setEnableResponseContentMD5Checking(true);
       SyncClient other = new SyncClient(endpoint, id, secret, instance, strict);
       same(other.listTable().getTableNames(), "[]");
+      other.shutdown();
+    });
+  }
+
+  static void compression() {
+    check("compression", "requests and answers", () -> {
+      ClientConfiguration compressed = configuration();
+      compressed.setEnableRequestCompression(true);
+      compressed.setEnableResponseCompression(true);
+      compressed.setEnableResponseContentMD5Checking(true);
+      SyncClient other = new SyncClient(endpoint, id, secret, instance, compressed);
+      String name = table(1, "p");
+      other.putRow(new PutRowRequest(put(name, key("p", "a"), "v", "x".repeat(100_000))));
+      SingleRowQueryCriteria c = new SingleRowQueryCriteria(name, key("p", "a"));
+      c.setMaxVersions(1);
+      Row row = other.getRow(new GetRowRequest(c)).getRow();
+      same(text(row), "p=a v=" + "x".repeat(100_000));
+      TableStoreException e =
+          refusal(() -> other.deleteTable(new DeleteTableRequest("nowhere")));
+      same(e.getErrorCode(), "OTSObjectNotExist");
       other.shutdown();
     });
   }
