@@ -189,7 +189,7 @@ func (k *localKeys) create(ctx context.Context, in *chat.CreateAccessKeyRequest,
 	if err != nil {
 		return nil, err
 	}
-	out := key.Info()
+	out := chat.ShowAccessKey(key)
 	out.AccessKeySecret = key.Secret.Reveal()
 	return &out, nil
 }
@@ -209,7 +209,7 @@ func (k *localKeys) list(ctx context.Context) ([]chat.AccessKeyInfo, error) {
 	}
 	out := make([]chat.AccessKeyInfo, len(keys))
 	for i, key := range keys {
-		out[i] = key.Info()
+		out[i] = chat.ShowAccessKey(key)
 		out[i].LastUsedDate = days[key.ID]
 	}
 	return out, nil

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
-	"chatconf/shared/command"
 	"chatconf/shared/policy"
 	"chatconf/shared/seal"
 	"chatconf/shared/secret"
@@ -117,7 +117,7 @@ func (k *Keys) Find(ctx context.Context, id string) (*AccessKey, error) {
 	if !ok || now.Sub(cached.read) >= KeyAge || now.Before(cached.read) {
 		r, err := k.read(ctx, id)
 		if err != nil {
-			return nil, storeError(ctx, "find access key", err)
+			return nil, keyError(ctx, "find access key", err)
 		}
 		cached = cachedKey{read: now}
 		if r != nil {
@@ -140,18 +140,7 @@ func (k *Keys) remember(id string, c cachedKey) {
 		delete(k.cache, id)
 		return
 	}
-	keep(k.cache, keyCacheSize, id, c)
-}
-
-// keep puts a value into a map of at most so many. Where they are too many with it, any other goes.
-func keep[K comparable, V any](in map[K]V, most int, key K, value V) {
-	if _, ok := in[key]; !ok && len(in) >= most {
-		for other := range in {
-			delete(in, other)
-			break
-		}
-	}
-	in[key] = value
+	keepKey(k.cache, id, c)
 }
 
 // Create stores a new key for the account. A key without ID and Secret is drawn. It returns the key with its secret, which is shown only here.
@@ -173,7 +162,7 @@ func (k *Keys) Create(ctx context.Context, key AccessKey) (*AccessKey, error) {
 	}
 	key.Active, key.Created, key.Expires = true, now.Truncate(time.Millisecond), key.Expires.UTC()
 	err := k.write(ctx, &keyRecord{
-		Version:     recordVersion,
+		Version:     keyVersion,
 		ID:          key.ID,
 		Secret:      key.Secret.Reveal(),
 		Account:     key.Account,
@@ -191,9 +180,31 @@ func (k *Keys) Create(ctx context.Context, key AccessKey) (*AccessKey, error) {
 		return nil, &Error{Code: AlreadyExists, Param: "AccessKeyId", Message: fmt.Sprintf("There is an access key %s already.", quote(key.ID))}
 	}
 	if err != nil {
-		return nil, storeError(ctx, "create access key", err)
+		return nil, keyError(ctx, "create access key", err)
 	}
 	return &key, nil
+}
+
+// Draw returns a new id and secret, from the store's own source of random bytes.
+func (k *Keys) Draw() (string, secret.Text, error) { return drawAccessKey(k.random) }
+
+// keyVersion is the version of the records that this code writes; it reads no other.
+const keyVersion = 1
+
+// keyError turns an error of the table into one for the caller.
+func keyError(ctx context.Context, what string, err error) error {
+	return Wrap(ctx, "accesskey: "+what, err)
+}
+
+// keepKey puts a value into a map of at most keyCacheSize. Where they are too many with it, any other goes.
+func keepKey[V any](in map[string]V, id string, value V) {
+	if _, ok := in[id]; !ok && len(in) >= keyCacheSize {
+		for other := range in {
+			delete(in, other)
+			break
+		}
+	}
+	in[id] = value
 }
 
 // DrawAccessKey returns a new id and secret: 23 and 40 random letters and digits, of which the id's first three are fixed.
@@ -203,24 +214,32 @@ func drawAccessKey(random io.Reader) (id string, hidden secret.Text, err error) 
 	var b [2][32]byte
 	for i := range b {
 		if _, err := io.ReadFull(random, b[i][:]); err != nil {
-			return "", "", storeError(context.Background(), "draw access key", err)
+			return "", "", keyError(context.Background(), "draw access key", err)
 		}
 	}
 	return "CCK" + secret.Alphanumeric(b[0][:], 20), secret.Text(secret.Alphanumeric(b[1][:], 40)), nil
 }
 
+// idBytes are what an id is made of.
+const idBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
+
+// fits reports whether a text has at most n characters, and none that controls.
+func fits(text string, n int) bool {
+	return utf8.RuneCountInString(text) <= n && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f })
+}
+
 // Check returns an error unless Create would take the key.
 func (key AccessKey) Check() error {
 	switch {
-	case key.ID == "" || len(key.ID) > 128 || !only(key.ID, func(b byte) bool { return nameByte(b) || b == '.' }):
+	case key.ID == "" || len(key.ID) > 128 || strings.Trim(key.ID, idBytes) != "":
 		return invalid("AccessKeyId", "AccessKeyId %s is not one; wanted 1 to 128 letters, digits, '.', '-' and '_'.", quote(key.ID))
 	case len(key.Secret) < 8 || len(key.Secret) > 256:
 		return invalid("AccessKeySecret", "AccessKeySecret has %d bytes; wanted 8 to 256.", len(key.Secret))
 	case !validAccount(key.Account):
 		return invalid("AccountId", "AccountId %s is none; wanted 1 to 32 digits.", quote(key.Account))
-	case key.Name == "" || !command.Text(128).Fits(key.Name):
+	case key.Name == "" || !fits(key.Name, 128):
 		return invalid("Name", "Name %s of an access key: wanted 1 to 128 characters.", quote(key.Name))
-	case key.Description != "" && !command.Text(maxDescription).Fits(key.Description):
+	case key.Description != "" && !fits(key.Description, maxDescription):
 		return invalid("Description", "Description %s is too long, or has control characters; the most is %d characters.",
 			quote(key.Description), maxDescription)
 	case len(key.Policies) == 0:
@@ -238,8 +257,9 @@ func checkExpires(expires, now time.Time) error {
 	return nil
 }
 
+// ValidAccount reports whether id has the form of an account id.
 func validAccount(id string) bool {
-	return id != "" && len(id) <= 32 && only(id, func(b byte) bool { return '0' <= b && b <= '9' })
+	return id != "" && len(id) <= 32 && strings.Trim(id, "0123456789") == ""
 }
 
 // List returns all keys without their secrets, in the order of their ids. It opens each of them.
@@ -249,7 +269,7 @@ func (k *Keys) List(ctx context.Context) ([]*AccessKey, error) {
 	for {
 		found, last, err := k.page(ctx, after, table.MaxGet)
 		if err != nil {
-			return nil, storeError(ctx, "list access keys", err)
+			return nil, keyError(ctx, "list access keys", err)
 		}
 		keys = append(keys, found...)
 		if last == "" {
@@ -353,7 +373,7 @@ func (k *Keys) edit(ctx context.Context, account, id string, do func(*keyRecord)
 		return &Error{Code: Conflict, Param: "UserAccessKeyId", Message: fmt.Sprintf("Access key %s was changed by another caller. Try again.", quote(id))}
 	}
 	if err != nil {
-		return storeError(ctx, "change access key", err)
+		return keyError(ctx, "change access key", err)
 	}
 	return nil
 }
@@ -373,11 +393,11 @@ func (k *Keys) read(ctx context.Context, id string) (*keyRecord, error) {
 func (k *Keys) write(ctx context.Context, r *keyRecord, condition table.Condition) error {
 	text, err := json.Marshal(r)
 	if err != nil {
-		return fmt.Errorf("chat: encode access key: %w", err)
+		return fmt.Errorf("accesskey: encode access key: %w", err)
 	}
 	value, err := k.ring.Seal(keyPlace(r.ID), text)
 	if err != nil {
-		return fmt.Errorf("chat: seal access key: %w", err)
+		return fmt.Errorf("accesskey: seal access key: %w", err)
 	}
 	return k.table.Write(ctx, keyPartition, table.Change{
 		Puts: []table.Put{{Sort: keyPrefix + escape(r.ID), Value: value, Revision: r.Revision, If: condition}},
@@ -388,18 +408,18 @@ func (k *Keys) write(ctx context.Context, r *keyRecord, condition table.Conditio
 func (k *Keys) decode(item table.Item) (*keyRecord, error) {
 	id, err := unescape(strings.TrimPrefix(item.Sort, keyPrefix))
 	if err != nil {
-		return nil, fmt.Errorf("chat: item %q: %w", item.Sort, err)
+		return nil, fmt.Errorf("accesskey: item %q: %w", item.Sort, err)
 	}
 	text, err := k.ring.Open(keyPlace(id), item.Value)
 	if err != nil {
-		return nil, fmt.Errorf("chat: open access key %q: %w", id, err)
+		return nil, fmt.Errorf("accesskey: open access key %q: %w", id, err)
 	}
 	r := new(keyRecord)
 	if err := json.Unmarshal(text, r); err != nil {
-		return nil, fmt.Errorf("chat: access key %q is no record", id) // err may quote the text
+		return nil, fmt.Errorf("accesskey: access key %q is no record", id) // err may quote the text
 	}
-	if r.Version != recordVersion || r.ID != id || r.Revision != item.Revision {
-		return nil, fmt.Errorf("chat: item %q at revision %d holds the access key %q, version %d, revision %d", item.Sort, item.Revision, r.ID, r.Version, r.Revision)
+	if r.Version != keyVersion || r.ID != id || r.Revision != item.Revision {
+		return nil, fmt.Errorf("accesskey: item %q at revision %d holds the access key %q, version %d, revision %d", item.Sort, item.Revision, r.ID, r.Version, r.Revision)
 	}
 	return r, nil
 }

@@ -15,56 +15,6 @@ import (
 	"chatconf/shared/table"
 )
 
-// A locksmith is a house for access keys.
-type locksmith struct {
-	*chat.Keys
-	t     testing.TB
-	spy   *spy
-	clock *clock
-}
-
-func newLocksmith(t testing.TB) *locksmith {
-	t.Helper()
-	l := &locksmith{t: t, spy: newSpy(t), clock: &clock{now: time.Date(2026, 11, 23, 8, 0, 0, 123456789, time.UTC)}}
-	l.Keys = chat.NewKeys(l.spy, nil, newRing(t, 1), l.clock.Now)
-	return l
-}
-
-func someKey(edit ...func(*chat.AccessKey)) chat.AccessKey {
-	key := chat.AccessKey{ID: "CCKsome", Secret: "planted-secret", Account: account, Name: "some one", Policies: []*policy.Policy{policy.ReadOnly()}}
-	for _, e := range edit {
-		e(&key)
-	}
-	return key
-}
-
-func (l *locksmith) create(key chat.AccessKey) *chat.AccessKey {
-	l.t.Helper()
-	out, err := l.Create(l.t.Context(), key)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	return out
-}
-
-// raw returns the stored record of a key.
-func (l *locksmith) raw(id string) table.Item {
-	l.t.Helper()
-	items, err := l.spy.Table.Get(l.t.Context(), table.Key{Partition: "keys", Sort: "k#" + chat.Escape(id)})
-	if err != nil || len(items) != 1 {
-		l.t.Fatalf("key %q: %d items, %v", id, len(items), err)
-	}
-	return items[0]
-}
-
-func (l *locksmith) put(item table.Item) {
-	l.t.Helper()
-	err := l.spy.Table.Write(l.t.Context(), "keys", table.Change{Puts: []table.Put{{Sort: item.Sort, Value: item.Value, Revision: item.Revision}}})
-	if err != nil {
-		l.t.Fatal(err)
-	}
-}
-
 func TestAccessKeyIsFoundAsItWasCreated(t *testing.T) {
 	l := newLocksmith(t)
 	for _, key := range []chat.AccessKey{
@@ -103,28 +53,10 @@ func TestAccessKeyIsFoundAsItWasCreated(t *testing.T) {
 	}
 }
 
-func (l *locksmith) dump() []table.Item {
-	l.t.Helper()
-	items, err := l.spy.Table.Query(l.t.Context(), table.Range{Partition: "keys", Limit: table.MaxQuery})
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	return items
-}
-
 // setActive enables or disables a key.
 func setActive(ctx context.Context, k *chat.Keys, id string, active bool) error {
 	_, err := k.Update(ctx, "", id, chat.KeyChange{Active: &active})
 	return err
-}
-
-func (l *locksmith) find(id string) *chat.AccessKey {
-	l.t.Helper()
-	key, err := l.Find(l.t.Context(), id)
-	if err != nil {
-		l.t.Fatalf("Find(%q): %v", id, err)
-	}
-	return key
 }
 
 func TestAccessKeyThatIsDrawn(t *testing.T) {

@@ -358,18 +358,7 @@ func (c scope) denial(action string, decision policy.Decision) *AccessDenied {
 	return denied
 }
 
-// storeError turns an error of the table into one for the caller. What went wrong is for the log; the caller learns whether to come back.
+// storeError turns an error of the table into one for the caller.
 func storeError(ctx context.Context, what string, err error) error {
-	var known *Error
-	if errors.As(err, &known) {
-		return known
-	}
-	e := &Error{Code: Internal, Err: fmt.Errorf("chat: %s: %w", what, err)}
-	switch {
-	case errors.Is(err, table.ErrUnsupported):
-		e.Code = Unsupported
-	case errors.Is(err, table.ErrUnavailable), errors.Is(err, table.ErrClosed), ctx.Err() != nil:
-		e.Code = Unavailable
-	}
-	return e
+	return Wrap(ctx, "chat: "+what, err)
 }

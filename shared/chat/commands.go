@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"chatconf/shared/command"
-	"chatconf/shared/policy"
-	"chatconf/shared/table"
 )
 
 const actionListCommands = "ListChatCommands"
@@ -83,7 +81,7 @@ func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*L
 	if r == nil {
 		return nil, notFound(in.Name)
 	}
-	scope := append([]string{actionListCommands, c.account, c.region, in.Name, r.life()}, sel.scope()...)
+	scope := append([]string{actionListCommands, c.account, c.region, in.Name, r.life()}, selectionScope(sel)...)
 	from, err := s.parseCursor(in.NextToken, scope)
 	if err != nil {
 		return nil, err
@@ -91,7 +89,8 @@ func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*L
 	if s.journal == nil {
 		return nil, noJournal()
 	}
-	found, next, err := s.journal.find(ctx, c.ref(r), sel.from(r.begun()), from.After, n)
+	sel.since = later(sel.since, r.begun())
+	found, next, err := s.journal.find(ctx, c.ref(r), sel, from.After, n)
 	if err != nil {
 		return nil, storeError(ctx, "list commands", err)
 	}
@@ -100,7 +99,7 @@ func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*L
 	}
 	out := &ListCommandsResponse{ChatCommands: make([]ChatCommand, len(found)), MaxResults: int64(n)}
 	for i, e := range found {
-		out.ChatCommands[i] = e.show()
+		out.ChatCommands[i] = showCommand(e)
 	}
 	if next != "" {
 		if out.NextToken, err = s.cursorToken(&cursor{After: next}, scope); err != nil {
@@ -108,12 +107,6 @@ func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*L
 		}
 	}
 	return out, nil
-}
-
-// A commandSelection is which records are asked for.
-type commandSelection struct {
-	user, command, decision string
-	since, until            time.Time // zero: no bound
 }
 
 func parseCommandFilters(in *ListCommandsRequest) (*commandSelection, error) {
@@ -152,84 +145,12 @@ func parseCommandFilters(in *ListCommandsRequest) (*commandSelection, error) {
 	return sel, nil
 }
 
-// from returns the selection of what is no earlier than begun.
-func (sel *commandSelection) from(begun time.Time) *commandSelection {
-	out := *sel
-	out.since = later(sel.since, begun)
-	return &out
-}
-
-// scope returns the selection as text.
-func (sel *commandSelection) scope() []string {
+// selectionScope returns a selection as text, for a page token.
+func selectionScope(sel *commandSelection) []string {
 	return []string{sel.user, sel.command, sel.decision, sel.since.UTC().Format(time.RFC3339Nano), sel.until.UTC().Format(time.RFC3339Nano)}
 }
 
-// matches reports whether a record is selected, but for its date.
-func (sel *commandSelection) matches(e *entry) bool {
-	return (sel.user == "" || strings.EqualFold(sel.user, e.User)) &&
-		(sel.command == "" || policy.Match(sel.command, e.Command)) &&
-		(sel.decision == "" || sel.decision == e.Decision)
-}
-
-// find returns up to n selected records before the id, the latest first, and the id before which to go on; empty when there is no
-// more. It reads a bounded number of candidates, so it may return fewer than n and still have more.
-func (j *Journal) find(ctx context.Context, ref command.Ref, sel *commandSelection, before string, n int) (found []*entry, next string, err error) {
-	const rounds = 5
-	prefix := entryKey(ref)
-	if before == "" && !sel.until.IsZero() {
-		before = idTime(ceil(sel.until)) // less than any id of that time
-	}
-	r := table.Range{Partition: partitionOf(ref), Prefix: prefix, Reverse: true}
-	if before != "" {
-		r.After = prefix + before
-	}
-	for range rounds {
-		r.Limit = n - len(found) + 1
-		if !sel.all() {
-			r.Limit = table.MaxGet
-		}
-		items, err := j.table.Query(ctx, r)
-		if err != nil {
-			return nil, "", err
-		}
-		for i, item := range items {
-			e, err := decodeEntry(item)
-			if err != nil {
-				return nil, "", err
-			}
-			if e.Time.Before(sel.since) {
-				return found, "", nil
-			}
-			r.After, next = item.Sort, e.ID
-			if sel.matches(e) {
-				found = append(found, e)
-			}
-			if len(found) == n {
-				if i == len(items)-1 && len(items) < r.Limit {
-					return found, "", nil
-				}
-				return found, next, nil
-			}
-		}
-		if len(items) < r.Limit {
-			return found, "", nil
-		}
-	}
-	return found, next, nil
-}
-
-// all reports whether the selection leaves out nothing but by date.
-func (sel *commandSelection) all() bool { return sel.user+sel.command+sel.decision == "" }
-
-// ceil returns the first whole millisecond that is not before t.
-func ceil(t time.Time) time.Time {
-	if whole := t.Truncate(time.Millisecond); whole.Before(t) {
-		return whole.Add(time.Millisecond)
-	}
-	return t
-}
-
-func (e *entry) show() ChatCommand {
+func showCommand(e *entry) ChatCommand {
 	out := ChatCommand{
 		Id:             e.ID,
 		Date:           date(e.Time),

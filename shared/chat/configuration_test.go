@@ -53,13 +53,7 @@ const (
 		`"Permissions":[{"Effect":"Allow","Principals":["user:manager4220","group:sre","*"],"Commands":["restart","scale-*"],"Conversations":["*"],"RamRole":"OpsRole"},` +
 		`{"Effect":"Deny","Principals":["group:dev.ops"],"Commands":["*"]}],` +
 		`"Target":{"Type":"Http","Url":"https://example.com/hook?x=1","Secret":"whsec_cGxhbnRlZHBsYW50ZWRwbGFudGVkcGxhbnRlZA=="}`
-	targetSecret = "whsec_cGxhbnRlZHBsYW50ZWRwbGFudGVkcGxhbnRlZA=="
 )
-
-// with returns the text of an object with more members.
-func with(object, members string) string {
-	return strings.TrimSuffix(object, "}") + "," + members + "}"
-}
 
 // mask returns text with every secret masked.
 func mask(text string, secrets ...string) string {
@@ -521,15 +515,6 @@ func TestRandomnessThatFailsIsOurFault(t *testing.T) {
 	h.create("one")
 	_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "two", Type: "Slack", Configuration: slack})
 	wantError(t, "Create when randomness ends", err, chat.Internal, "")
-}
-
-// wantNoDetail fails the test if an error that is not the caller's fault tells the caller more than its code.
-func wantNoDetail(t testing.TB, err error) {
-	t.Helper()
-	var e *chat.Error
-	if errors.As(err, &e) && (e.Message != "" || e.Err == nil) {
-		t.Errorf("message %q and detail %v, want a detail for the log only", e.Message, e.Err)
-	}
 }
 
 func TestSuggestion(t *testing.T) {

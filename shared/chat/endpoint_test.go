@@ -585,17 +585,6 @@ func TestRotateOfWhatCannotBe(t *testing.T) {
 	}
 }
 
-// few is random for n reads.
-type few struct{ n int }
-
-func (f *few) Read(b []byte) (int, error) {
-	if f.n == 0 {
-		return 0, errors.New("planted: no random")
-	}
-	f.n--
-	return len(b), nil
-}
-
 // TestSetupInOutputs holds that the steps of a platform stand behind what Outputs had before, with the URL and in the language.
 func TestSetupInOutputs(t *testing.T) {
 	setup := func(url, language string) []string { return []string{"paste " + url, "<" + language + ">"} }

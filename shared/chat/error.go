@@ -1,11 +1,14 @@
 package chat
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"chatconf/shared/table"
 )
 
 // A Code says what kind of error an Error is. Callers switch on it, never on text.
@@ -132,19 +135,38 @@ func (e *Error) isMistake() bool {
 	return false
 }
 
+// Missing returns the error of a parameter that is mandatory and absent.
 func missing(param string) error {
 	return &Error{Code: MissingParameter, Param: param, Message: param + " is mandatory for this action."}
 }
 
+// Invalid returns the error of a parameter that has a value that cannot be.
 func invalid(param, format string, args ...any) error {
 	return &Error{Code: InvalidParameter, Param: param, Message: fmt.Sprintf(format, args...)}
 }
 
-// quote returns s as messages show a caller's own value: quoted, and cut where it is long.
+// Quote returns s as messages show a caller's own value: quoted, and cut where it is long.
 func quote(s string) string {
 	const most = 100
 	if len(s) > most {
 		return strconv.Quote(s[:most]) + "…"
 	}
 	return strconv.Quote(s)
+}
+
+// Wrap turns an error of a table into one for the caller. What went wrong, and in what, is for the log; the caller learns whether to
+// come back. An error that is one of ours stays as it is.
+func Wrap(ctx context.Context, what string, err error) error {
+	var known *Error
+	if errors.As(err, &known) {
+		return known
+	}
+	e := &Error{Code: Internal, Err: fmt.Errorf("%s: %w", what, err)}
+	switch {
+	case errors.Is(err, table.ErrUnsupported):
+		e.Code = Unsupported
+	case errors.Is(err, table.ErrUnavailable), errors.Is(err, table.ErrClosed), ctx.Err() != nil:
+		e.Code = Unavailable
+	}
+	return e
 }

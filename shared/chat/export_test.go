@@ -11,7 +11,6 @@ import (
 
 	"chatconf/shared/command"
 	"chatconf/shared/document"
-	"chatconf/shared/seal"
 	"chatconf/shared/table"
 )
 
@@ -31,7 +30,6 @@ var (
 const (
 	FieldTargetSecret = fieldTargetSecret
 	FieldWebhookToken = fieldWebhookToken
-	KeyCacheSize      = keyCacheSize
 )
 
 // ClientTokenKey returns the sort key of the entry of a ClientToken.
@@ -129,25 +127,6 @@ func Reencode(value []byte, edit func(map[string]any)) []byte {
 	return out
 }
 
-// SetRandom replaces the source of what Draw makes.
-func (k *Keys) SetRandom(r io.Reader) { k.random = r }
-
-// Cached returns how many keys are remembered.
-func (k *Keys) Cached() int {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return len(k.cache)
-}
-
-// FillCache makes k remember n keys that nobody asked for.
-func FillCache(k *Keys, n int) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for i := 0; len(k.cache) < n; i++ {
-		k.cache[strconv.Itoa(i)] = cachedKey{key: new(AccessKey), read: k.now()}
-	}
-}
-
 // MaxEndpoints is how many endpoints a process keeps.
 const MaxEndpoints = maxEndpoints
 
@@ -167,67 +146,6 @@ func FillEndpoints(s *Service, n int) {
 		s.endpoints.cache[command.Ref{Name: strconv.Itoa(i)}] = madeEndpoint{}
 	}
 }
-
-// EntryKey returns the sort key of the record of a command.
-func EntryKey(r command.Ref) string { return entryKey(r) }
-
-// HealthKey returns the sort key of something of the health of a configuration.
-func HealthKey(r command.Ref, what string) string { return healthKey(r, what) }
-
-// RefTime returns the time in a ref's id.
-func RefTime(r command.Ref) time.Time { return timeOf(r) }
-
-// SetJobEntry makes a job hold another record.
-func SetJobEntry(job *Job, value []byte) { job.entry.Value = value }
-
-// SealOutbox seals a text as what is to be handed on.
-func SealOutbox(ring *seal.Ring, account, region, name, id, text string) []byte {
-	sealed, err := ring.Seal(outboxPlace(command.Ref{Account: account, Region: region, Name: name, ID: id}), []byte(text))
-	if err != nil {
-		panic(err)
-	}
-	return sealed
-}
-
-// MaxNotes is of how many configurations a process keeps notes.
-const MaxNotes = maxNotes
-
-// Notes returns of how many configurations notes are kept.
-func Notes(j *Journal) int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return len(j.notes)
-}
-
-// FillNotes makes j keep notes of n configurations.
-func FillNotes(j *Journal, n int) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for i := range n {
-		j.notes[command.Ref{Name: strconv.Itoa(i)}] = &notes{}
-	}
-}
-
-// WaitNotes waits for the notes that are being written.
-func WaitNotes(j *Journal) {
-	for {
-		j.mu.Lock()
-		var under *noteWrite
-		for _, kept := range j.notes {
-			if kept.writing != nil {
-				under = kept.writing
-			}
-		}
-		j.mu.Unlock()
-		if under == nil {
-			return
-		}
-		<-under.done
-	}
-}
-
-// Flushed makes sure that the notes of a configuration are written.
-func Flushed(j *Journal, ctx context.Context, ref command.Ref) error { return j.flushed(ctx, ref) }
 
 // PermissionsOf returns the permissions of an active configuration.
 func PermissionsOf(p command.Platform, configuration string) *command.Permissions {

@@ -2,52 +2,15 @@ package chat_test
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
-	"sync/atomic"
 	"testing"
 
 	"chatconf/shared/chat"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
-
-// A fault is an error of the store, and what the caller learns of it.
-type fault struct {
-	err     error
-	code    chat.Code
-	cancels bool // the caller goes away at that moment
-}
-
-var faults = map[string]fault{
-	"the store is out of reach":  {err: fmt.Errorf("table: get: %w: dial planted.example.com", table.ErrUnavailable), code: chat.Unavailable},
-	"the store is closed":        {err: fmt.Errorf("table: get: %w", table.ErrClosed), code: chat.Unavailable},
-	"the caller is gone":         {err: fmt.Errorf("table: get: %w", context.Canceled), code: chat.Unavailable, cancels: true},
-	"the call can never succeed": {err: fmt.Errorf("table: planted: %w", table.ErrInvalid), code: chat.Internal},
-	"an error of unknown kind":   {err: errors.New("planted"), code: chat.Internal},
-}
-
-// failAt makes the n-th call of the table from now on, of whatever verb, end with a fault. It returns the context to call with, and
-// a function that tells how many calls there were.
-func (s *spy) failAt(ctx context.Context, n int, f fault) (context.Context, func() int) {
-	ctx, cancel := context.WithCancel(ctx)
-	var calls atomic.Int64 // some calls are made at once
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.forgetLocked()
-	s.before = func(string, int) error {
-		if calls.Add(1) != int64(n) {
-			return nil
-		}
-		if f.cancels {
-			cancel()
-		}
-		return f.err
-	}
-	return ctx, func() int { cancel(); return int(calls.Load()) }
-}
 
 // moreActions are calls that take other ways through the service than those of everyAction.
 func moreActions(s *chat.Service) map[string]func(context.Context) error {
@@ -208,16 +171,6 @@ func TestRecordThatIsTampered(t *testing.T) {
 	h.tamper(table.Change{Puts: []table.Put{{Sort: item.Sort, Value: item.Value, Revision: item.Revision}}})
 	_, err := h.Update(h.ctx, &chat.UpdateRequest{Name: "one"})
 	wantError(t, "Update of a record of a type that is not known", err, chat.Internal, "")
-}
-
-// flipBit returns other base64: of the same bytes but for one bit.
-func flipBit(text string) string {
-	b, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		panic(err)
-	}
-	b[len(b)-1] ^= 1
-	return base64.StdEncoding.EncodeToString(b)
 }
 
 func swapSecrets(item table.Item) table.Item {

@@ -48,8 +48,6 @@ const (
 	noteInterval = 5 * time.Second
 	// noteTimeout is how long a note that nobody waits for may take to be written.
 	noteTimeout = 5 * time.Second
-	// flushWait is how long a reader of health waits for its notes to be written.
-	flushWait = 250 * time.Millisecond
 	// maxNotes bounds the configurations that a process keeps notes of; beyond it, any may be forgotten.
 	maxNotes = 10_000
 )
@@ -157,7 +155,7 @@ func (w *noteWrite) wait(ctx context.Context) error {
 	case <-w.done:
 		return w.err
 	case <-ctx.Done():
-		return storeError(ctx, "note", ctx.Err())
+		return journalError(ctx, "note", ctx.Err())
 	}
 }
 
@@ -224,7 +222,7 @@ func (j *Journal) flushWrite(ctx context.Context, ref command.Ref) (w *noteWrite
 	case kept.empty():
 		return nil, false, nil
 	case ctx.Err() != nil:
-		return nil, false, storeError(ctx, "note", ctx.Err())
+		return nil, false, journalError(ctx, "note", ctx.Err())
 	}
 	return j.writeLocked(ctx, ref, kept), true, nil
 }
@@ -263,7 +261,7 @@ func (j *Journal) Flush(ctx context.Context) error {
 	if ctx.Err() != nil {
 		j.giveUp()
 	}
-	return fmt.Errorf("chat: the notes of %d of %d configurations were not written: %w", failed, len(refs), first)
+	return fmt.Errorf("journal: the notes of %d of %d configurations were not written: %w", failed, len(refs), first)
 }
 
 // giveUp ends the writes under way.
@@ -286,7 +284,13 @@ func (j *Journal) jot(ctx context.Context, ref command.Ref, n Note) *noteWrite {
 	kept := j.notes[ref]
 	if kept == nil {
 		kept = &notes{tally: newTally(), seen: make(map[string]struct{})}
-		keep(j.notes, maxNotes, ref, kept)
+		if len(j.notes) >= maxNotes {
+			for other := range j.notes {
+				delete(j.notes, other)
+				break
+			}
+		}
+		j.notes[ref] = kept
 	}
 	kept.add(n)
 	switch {
@@ -321,7 +325,7 @@ func (j *Journal) writeLocked(ctx context.Context, ref command.Ref, kept *notes)
 		defer close(w.done)
 		defer cancel()
 		if err := j.writeNotes(ctx, ref, now, noted); err != nil {
-			w.err = storeError(ctx, "note", err)
+			w.err = journalError(ctx, "note", err)
 		}
 		j.mu.Lock()
 		defer j.mu.Unlock()
@@ -354,10 +358,10 @@ func (n *notes) add(note Note) {
 
 // writeNotes writes notes of a configuration. A panic is an error.
 func (j *Journal) writeNotes(ctx context.Context, ref command.Ref, now time.Time, noted tally) (err error) {
-	defer invoke.Recover("chat", &err)
+	defer invoke.Recover("journal", &err)
 	var change table.Change
 	for what, m := range noted.last {
-		value, err := encodeRecord(m)
+		value, err := encodeItem(m)
 		if err != nil {
 			return err
 		}
@@ -402,7 +406,7 @@ func (j *Journal) health(ctx context.Context, ref command.Ref, since time.Time) 
 		}
 		var m moment
 		if err := json.Unmarshal(item.Value, &m); err != nil {
-			return nil, fmt.Errorf("chat: item %q: %w", item.Sort, err)
+			return nil, fmt.Errorf("journal: item %q: %w", item.Sort, err)
 		}
 		if !m.At.Before(since) {
 			out.last[what] = m
@@ -416,117 +420,6 @@ func (j *Journal) health(ctx context.Context, ref command.Ref, since time.Time) 
 		out.entry = nil
 	}
 	return out, err
-}
-
-const actionHealth = "GetChatConfigurationHealth"
-
-// HealthRequest are the parameters of GetChatConfigurationHealth.
-type HealthRequest struct {
-	RegionID string `param:"RegionId"`
-	Name     string `param:"Name"`
-}
-
-// HealthResponse is the answer of GetChatConfigurationHealth.
-type HealthResponse struct {
-	Health Health
-}
-
-// States of a webhook.
-const (
-	HealthSilent  = "Silent"  // the platform has never called
-	HealthWorking = "Working" // the last callback that could be told was genuine
-	HealthFailing = "Failing" // it was refused
-)
-
-// Health is how a configuration's webhook is doing. Dates are empty for what never happened.
-type Health struct {
-	Name              string
-	Type              string
-	Status            string
-	State             string
-	LastCallbackDate  string
-	LastSuccessDate   string // of a command or a handshake
-	LastCommandDate   string
-	LastHandshakeDate string
-	LastError         *HealthError `json:",omitempty"` // of a callback that was refused
-	LastDeliveryError *HealthError `json:",omitempty"` // of a command that could not be handed on
-	// LastMention is of a name that is not BotName, in a message that does not mention the bot by it.
-	LastMention *HealthError `json:",omitempty"`
-	Counters    map[string]int64
-	// Ignored is Counters' Ignored by what the callbacks were, as the platform calls it, such as reaction_added.
-	Ignored map[string]int64 `json:",omitempty"`
-}
-
-// HealthError is what went wrong last: where, when and why.
-type HealthError struct {
-	Date   string
-	Step   string // token, request, configuration, signature, freshness, decrypt, receive id, decode, replay, deliver or mention
-	Reason string
-}
-
-// Health returns how the webhook of a chat configuration is doing: GetChatConfigurationHealth. It
-// is of the configuration's present life. A counter that does not move is forgotten with the
-// journal's retention. Of a configuration that was made before lives had ids, counters hold what
-// earlier ones of the name had counted.
-//
-// Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion, Unavailable without a journal.
-func (s *Service) Health(ctx context.Context, in *HealthRequest) (*HealthResponse, error) {
-	c, r, there, err := s.mayRead(ctx, in.RegionID, in.Name, actionHealth)
-	if err != nil {
-		return nil, err
-	}
-	if !there {
-		return nil, notFound(in.Name)
-	}
-	if s.journal == nil {
-		return nil, noJournal()
-	}
-	ref := c.ref(r)
-	// What this process has noted and not written yet counts as well. That it cannot be written is no reason not to answer.
-	flushing, cancel := context.WithTimeout(ctx, flushWait)
-	err = s.journal.flushed(flushing, ref)
-	cancel()
-	if err != nil {
-		invoke.Logger(ctx).WarnContext(ctx, "the health of a webhook was not written", "configuration", r.Name, "error", err)
-	}
-	h, err := s.journal.health(ctx, ref, r.begun())
-	if err != nil {
-		return nil, storeError(ctx, "get health", err)
-	}
-	return &HealthResponse{h.show(r)}, nil
-}
-
-func (h *health) show(r *record) Health {
-	out := Health{Name: r.Name, Type: r.Type, Status: r.Status, State: HealthSilent, Counters: make(map[string]int64, len(allCounters))}
-	for _, c := range allCounters {
-		out.Counters[string(c)] = h.count[c]
-	}
-	var command time.Time
-	if h.entry != nil {
-		command = h.entry.Time
-	}
-	success, failure := later(command, h.last[lastHandshake].At), h.last[lastError].At
-	out.LastCallbackDate = dateOf(later(h.last[lastCallback].At, later(success, failure)))
-	out.LastSuccessDate = dateOf(success)
-	out.LastCommandDate = dateOf(command)
-	out.LastHandshakeDate = dateOf(h.last[lastHandshake].At)
-	out.LastError = h.last[lastError].show()
-	// Anybody who guesses a name can call a URL with a wrong token. That says something where nothing else is wrong, and that the platform fails only
-	// where it never succeeded.
-	stranger := h.last[lastToken].At
-	if stranger.After(failure) && !failure.After(success) {
-		out.LastError = h.last[lastToken].show()
-	}
-	out.LastDeliveryError = h.last[lastDelivery].show()
-	out.LastMention = h.last[lastMention].show()
-	out.Ignored = h.ignored()
-	switch {
-	case failure.After(success), success.IsZero() && !stranger.IsZero():
-		out.State = HealthFailing
-	case out.LastCallbackDate != "":
-		out.State = HealthWorking
-	}
-	return out
 }
 
 // ignored returns what was ignored by kind, of many kinds those that came most often. Several
@@ -549,50 +442,4 @@ func (h *health) ignored() map[string]int64 {
 		shown++
 	}
 	return out
-}
-
-func (m moment) show() *HealthError {
-	if m.At.IsZero() {
-		return nil
-	}
-	return &HealthError{Date: date(m.At), Step: m.Step, Reason: m.Reason}
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-// dateOf is date, and empty for what never happened.
-func dateOf(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return date(t)
-}
-
-// mayRead does what actions that look at one configuration have in common: it returns the last life
-// of the name, and whether that still is, once the caller has the permission for every action; the
-// first is its own. A policy may say who must not see what is tagged so, and the journal outlives
-// the tags: of what was deleted, the tags count that it had then.
-func (s *Service) mayRead(ctx context.Context, regionID, name string, actions ...string) (c scope, r *record, there bool, err error) {
-	c, err = s.scope(ctx, regionID)
-	if err := Join(err, checkName(name)); err != nil {
-		return scope{}, nil, false, err
-	}
-	if r, there, err = s.lastLife(ctx, c, name); err != nil {
-		return scope{}, nil, false, storeError(ctx, actions[0], err)
-	}
-	of := s.request(ctx, c, name, r.tags())
-	needs := make([]need, len(actions))
-	for i, action := range actions {
-		needs[i] = need{action: actionPrefix + action, of: of}
-	}
-	return c, r, there, c.require(needs...)
-}
-
-func noJournal() error {
-	return &Error{Code: Unavailable, Message: "This service keeps no journal."}
 }

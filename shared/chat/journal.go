@@ -35,7 +35,7 @@ const (
 // CheckRetention returns an error unless d can be JournalOptions.Retention.
 func CheckRetention(d time.Duration) error {
 	if d < minRetention || d > maxRetention {
-		return fmt.Errorf("chat: retention of %v: wanted 2 to 3650 days", d)
+		return fmt.Errorf("journal: retention of %v: wanted 2 to 3650 days", d)
 	}
 	return nil
 }
@@ -96,7 +96,7 @@ const (
 // NewJournal returns the journal in t, whose time to live is the retention, sealed with ring. It does no input or output.
 func NewJournal(t table.Table, ring *seal.Ring, o JournalOptions) (*Journal, error) {
 	if t == nil || ring == nil {
-		return nil, errors.New("chat: a journal needs a table and a key ring")
+		return nil, errors.New("journal: a journal needs a table and a key ring")
 	}
 	j := &Journal{
 		table:     t,
@@ -123,11 +123,7 @@ func NewJournal(t table.Table, ring *seal.Ring, o JournalOptions) (*Journal, err
 	return j, nil
 }
 
-func scopeOf(r command.Ref) scope {
-	return scope{caller: &nobody, account: r.Account, region: r.Region}
-}
-
-func partitionOf(r command.Ref) string { return scopeOf(r).partition() }
+func partitionOf(r command.Ref) string { return r.Account + "/" + r.Region }
 
 // keyUnder returns the sort key of something that belongs to the life, or without rest, what all these
 // begin with.
@@ -145,7 +141,12 @@ func entryKey(r command.Ref) string  { return keyUnder(r, entryPrefix, r.ID) }
 func outboxKey(r command.Ref) string { return outboxPrefix + r.ID }
 
 // outboxPlace returns where what is to be handed on is sealed.
-func outboxPlace(r command.Ref) seal.Place { return scopeOf(r).place(r.Name, "#Outbox/"+r.ID) }
+func outboxPlace(r command.Ref) seal.Place { return placeOf(r, "#Outbox/"+r.ID) }
+
+// placeOf returns where something of a configuration is sealed.
+func placeOf(r command.Ref, field string) seal.Place {
+	return seal.Place{Account: r.Account, Region: r.Region, Name: r.Name, Field: field}
+}
 
 // onceKey returns the sort key of something that is seen once in a life.
 func onceKey(r command.Ref, prefix, what string) string {
@@ -243,11 +244,11 @@ func (j *Journal) Record(ctx context.Context, e *command.Endpoint, a Arrival) (c
 	ref := e.Ref()
 	var err error
 	if ref.ID, err = j.newID(now); err != nil {
-		return command.Ref{}, 0, storeError(ctx, "record", err)
+		return command.Ref{}, 0, journalError(ctx, "record", err)
 	}
 	change, err := j.arrival(e, ref, now, a)
 	if err != nil {
-		return command.Ref{}, 0, storeError(ctx, "record", err)
+		return command.Ref{}, 0, journalError(ctx, "record", err)
 	}
 	listed := func() error { return nil }
 	if a.Handover != nil {
@@ -269,7 +270,7 @@ func (j *Journal) Record(ctx context.Context, e *command.Endpoint, a Arrival) (c
 		}
 		switch {
 		case err != nil:
-			return command.Ref{}, 0, storeError(ctx, "record", err)
+			return command.Ref{}, 0, journalError(ctx, "record", err)
 		case first == ref.ID: // our own write, whose answer was lost below
 			return ref, Fresh, nil
 		}
@@ -280,7 +281,7 @@ func (j *Journal) Record(ctx context.Context, e *command.Endpoint, a Arrival) (c
 		err = notListed
 	}
 	if err != nil {
-		return command.Ref{}, 0, storeError(ctx, "record", err)
+		return command.Ref{}, 0, journalError(ctx, "record", err)
 	}
 	return ref, Fresh, nil
 }
@@ -332,11 +333,11 @@ func (j *Journal) Guard(ctx context.Context, e *command.Endpoint, guards []strin
 	case len(guards) == 0:
 		return nil
 	case len(guards) > maxGuards:
-		return storeError(ctx, "guard", fmt.Errorf("chat: %d guards cannot be recorded", len(guards)))
+		return journalError(ctx, "guard", fmt.Errorf("journal: %d guards cannot be recorded", len(guards)))
 	}
 	ref := e.Ref()
 	if err := j.table.Write(ctx, partitionOf(ref), table.Change{Puts: guardPuts(ref, guards, table.Condition{})}); err != nil {
-		return storeError(ctx, "guard", err)
+		return journalError(ctx, "guard", err)
 	}
 	return nil
 }
@@ -370,12 +371,12 @@ func (j *Journal) firstRecord(ctx context.Context, ref command.Ref, sort string)
 func (j *Journal) arrival(e *command.Endpoint, ref command.Ref, now time.Time, a Arrival) (table.Change, error) {
 	var change table.Change
 	if a.Command.MessageID == "" || len(a.Guards) > maxGuards {
-		return change, fmt.Errorf("chat: a message with an id of %d bytes and %d guards cannot be recorded", len(a.Command.MessageID), len(a.Guards))
+		return change, fmt.Errorf("journal: a message with an id of %d bytes and %d guards cannot be recorded", len(a.Command.MessageID), len(a.Guards))
 	}
 	record := newEntry(e, ref, now, a)
-	value, err := encodeRecord(record)
+	value, err := encodeItem(record)
 	if err != nil {
-		return change, fmt.Errorf("chat: encode record: %w", err)
+		return change, fmt.Errorf("journal: encode record: %w", err)
 	}
 	change.Puts = append(change.Puts, table.Put{Sort: onceKey(ref, messagePrefix, a.Command.MessageID), Value: []byte(ref.ID), Revision: 1, If: table.Absent()})
 	change.Puts = append(change.Puts, guardPuts(ref, a.Guards, table.Absent())...)
@@ -402,7 +403,7 @@ func newEntry(e *command.Endpoint, ref command.Ref, now time.Time, a Arrival) *e
 		reason = strings.ReplaceAll(reason, a.Command.Name, cmd)
 	}
 	out := &entry{
-		Version:      recordVersion,
+		Version:      journalVersion,
 		ID:           ref.ID,
 		Time:         now.Truncate(time.Millisecond),
 		Name:         ref.Name,
@@ -445,10 +446,10 @@ func newEntry(e *command.Endpoint, ref command.Ref, now time.Time, a Arrival) *e
 func decodeEntry(item table.Item) (*entry, error) {
 	e := new(entry)
 	if err := json.Unmarshal(item.Value, e); err != nil {
-		return nil, fmt.Errorf("chat: item %q: %w", item.Sort, err)
+		return nil, fmt.Errorf("journal: item %q: %w", item.Sort, err)
 	}
-	if e.Version != recordVersion || entryKey(command.Ref{Name: e.Name, Life: e.Life, ID: e.ID}) != item.Sort {
-		return nil, fmt.Errorf("chat: item %q holds the record %q of %q, version %d", item.Sort, e.ID, e.Name, e.Version)
+	if e.Version != journalVersion || entryKey(command.Ref{Name: e.Name, Life: e.Life, ID: e.ID}) != item.Sort {
+		return nil, fmt.Errorf("journal: item %q holds the record %q of %q, version %d", item.Sort, e.ID, e.Name, e.Version)
 	}
 	return e, nil
 }
@@ -457,7 +458,7 @@ func decodeEntry(item table.Item) (*entry, error) {
 func (j *Journal) newID(now time.Time) (string, error) {
 	var b [8]byte
 	if _, err := io.ReadFull(j.random, b[:]); err != nil {
-		return "", fmt.Errorf("chat: make record id: %w", err)
+		return "", fmt.Errorf("journal: make record id: %w", err)
 	}
 	return fmt.Sprintf("%s-%016x", idTime(now), binary.BigEndian.Uint64(b[:])), nil
 }
@@ -500,7 +501,7 @@ func (j *Journal) list(ctx context.Context, partition string, now time.Time) (wa
 
 // writePartition writes that a partition has something to be handed on.
 func (j *Journal) writePartition(ctx context.Context, partition string) (err error) {
-	defer invoke.Recover("chat", &err)
+	defer invoke.Recover("journal", &err)
 	return j.table.Write(ctx, journalsPartition, table.Change{Puts: []table.Put{{Sort: partition}}})
 }
 

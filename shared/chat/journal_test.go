@@ -18,59 +18,8 @@ import (
 	"chatconf/shared/table"
 )
 
-const openToAll = `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"OpsRole"},{"Effect":"Deny","Principals":["*"],"Commands":["stop"]}]`
-
-// bot makes a configuration on which everybody may run everything but stop, and returns its endpoint.
-func (h *house) bot(name string, members ...string) *command.Endpoint {
-	h.t.Helper()
-	h.create(name, func(in *chat.CreateRequest) {
-		in.Configuration = secret.Text(with(slack, strings.Join(append(members, openToAll), ",")))
-	})
-	return h.open(name)
-}
-
-// arrival returns a message to a bot, decided.
-func arrival(t testing.TB, e *command.Endpoint, id, user, text string) chat.Arrival {
-	t.Helper()
-	c, err := e.Command(&command.Message{ID: id, User: user, UserName: "the " + user, Conversation: "c1", Text: text})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return chat.Arrival{Command: c, Decision: e.Decide(c)}
-}
-
-// record records a message that must be fresh.
-func (h *house) record(e *command.Endpoint, a chat.Arrival) command.Ref {
-	h.t.Helper()
-	ref, verdict, err := h.journal.Record(h.ctx, e, a)
-	if err != nil || verdict != chat.Fresh {
-		h.t.Fatalf("Record = %v, %v", verdict, err)
-	}
-	return ref
-}
-
-// commands returns what ListChatCommands shows of a configuration.
-func (h *house) commands(name string) []chat.ChatCommand {
-	h.t.Helper()
-	out, err := h.ListCommands(h.ctx, &chat.ListCommandsRequest{Name: name, MaxResults: ptr[int64](100)})
-	if err != nil {
-		h.t.Fatalf("ListCommands: %v", err)
-	}
-	return out.ChatCommands
-}
-
-// pages dumps a partition of the journal.
-func (h *house) journalItems(partition string) []table.Item {
-	h.t.Helper()
-	items, err := h.pages.Table.Query(h.ctx, table.Range{Partition: partition, Limit: table.MaxQuery})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return items
-}
-
 func TestRecord(t *testing.T) {
-	h := newHouse(t)
+	h := newBase(t, chat.Options{})
 	e := h.bot("one", `"Target":{"Type":"Http","Url":"https://h.example.com/planted","Secret":"`+targetSecret+`"}`)
 	a := arrival(t, e, "m1", "u1", "Restart i-1 --token planted password=planted")
 	a.Received = h.clock.Now()
@@ -124,7 +73,7 @@ func TestRecord(t *testing.T) {
 
 // TestRecordCountsAMessageOnce holds that of many deliveries at once one is fresh.
 func TestRecordCountsAMessageOnce(t *testing.T) {
-	h := newHouse(t)
+	h := newBase(t, chat.Options{})
 	e := h.bot("one")
 	a := arrival(t, e, "m1", "u1", "restart")
 	a.Guards = []string{"g"}
@@ -167,7 +116,7 @@ func TestRecordCountsAMessageOnce(t *testing.T) {
 }
 
 func TestRecordRefusesAGuardThatWasSeen(t *testing.T) {
-	h := newHouse(t)
+	h := newBase(t, chat.Options{})
 	e := h.bot("one")
 	a := arrival(t, e, "m1", "u1", "restart")
 	a.Guards = []string{"g1", "g2"}
@@ -190,7 +139,7 @@ func TestRecordRefusesAGuardThatWasSeen(t *testing.T) {
 }
 
 func TestGuardsWithoutACommand(t *testing.T) {
-	h := newHouse(t)
+	h := newBase(t, chat.Options{})
 	e := h.bot("one")
 	h.spy.reset()
 	if err := h.journal.Guard(h.ctx, e, nil); err != nil || h.spy.took() != "" {
@@ -217,7 +166,7 @@ func TestGuardsWithoutACommand(t *testing.T) {
 }
 
 func TestRecordRefusesWhatItCannotKeep(t *testing.T) {
-	h := newHouse(t)
+	h := newBase(t, chat.Options{})
 	e := h.bot("one")
 	_, _, err := h.journal.Record(h.ctx, e, arrival(t, e, "", "u1", "restart"))
 	wantError(t, "Record of a message without id", err, chat.Internal, "")
@@ -246,7 +195,7 @@ func TestRecordRefusesWhatItCannotKeep(t *testing.T) {
 
 // TestRecordOfTheLongest holds that whatever a message may hold fits into an item, cut where it is only shown.
 func TestRecordOfTheLongest(t *testing.T) {
-	h := newHouse(t)
+	h := newBase(t, chat.Options{})
 	h.create(strings.Repeat("n", 200), func(in *chat.CreateRequest) {
 		in.Configuration = secret.Text(with(slack, `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["`+strings.Repeat(`x","x`, 1)+strings.Repeat("重", 100)+`"]}]`))
 	})
@@ -274,7 +223,7 @@ func TestRecordOfTheLongest(t *testing.T) {
 // TestRecordWhoseAnswerWasLost holds that a write which happened, and whose answer was lost on the way to the store, counts as done when
 // the store's client tries it again.
 func TestRecordWhoseAnswerWasLost(t *testing.T) {
-	h := newHouse(t)
+	h := newBase(t, chat.Options{})
 	e := h.bot("one")
 	h.pages.write = func(c *table.Change) error {
 		if len(c.Puts) > 1 {
@@ -313,7 +262,7 @@ func TestEditedMessage(t *testing.T) {
 		"delivered again, not edited": {{"", "stop", chat.Fresh}, {"", "restart", chat.Duplicate}},
 		"what is built in":            {{"", "help", chat.Fresh}, {"1", "restart", chat.Duplicate}},
 	} {
-		h := newHouse(t)
+		h := newBase(t, chat.Options{})
 		e := h.bot("one")
 		fresh := 0
 		for i, s := range steps {
@@ -343,7 +292,7 @@ func TestEditedMessage(t *testing.T) {
 
 // TestEditsAtOnce holds that of many edits at the same time one runs.
 func TestEditsAtOnce(t *testing.T) {
-	h := newHouse(t)
+	h := newBase(t, chat.Options{})
 	e := h.bot("one")
 	h.record(e, version(e, "", "stop"))
 	var fresh atomic.Int64
@@ -362,8 +311,8 @@ func TestEditsAtOnce(t *testing.T) {
 // TestEditWhenTheStoreFails holds that what cannot be told is an error, and that the next delivery
 // tells; and that what is gone or damaged runs nothing.
 func TestEditWhenTheStoreFails(t *testing.T) {
-	begin := func(t *testing.T) (*house, *command.Endpoint, command.Ref) {
-		h := newHouse(t)
+	begin := func(t *testing.T) (*base, *command.Endpoint, command.Ref) {
+		h := newBase(t, chat.Options{})
 		e := h.bot("one")
 		return h, e, h.record(e, version(e, "", "stop"))
 	}
@@ -416,7 +365,7 @@ func TestEditWhenTheStoreFails(t *testing.T) {
 func TestRecordWhenTheStoreFails(t *testing.T) {
 	for about, f := range faults {
 		for n := 1; n <= 2; n++ {
-			h := newHouse(t)
+			h := newBase(t, chat.Options{})
 			e := h.bot("one")
 			a := arrival(t, e, "m1", "u1", "restart")
 			a.Handover = &chat.Handover{}
@@ -435,7 +384,7 @@ func TestRecordWhenTheStoreFails(t *testing.T) {
 				t.Errorf("%s: it is not whole", what)
 			}
 		}
-		h := newHouse(t)
+		h := newBase(t, chat.Options{})
 		e := h.bot("one")
 		a := arrival(t, e, "m1", "u1", "restart")
 		h.record(e, a)
@@ -449,7 +398,7 @@ func TestRecordWhenTheStoreFails(t *testing.T) {
 
 // TestJournalsAreListedAgain holds that a partition is listed where something is to be handed on, and again before the list forgets it.
 func TestJournalsAreListedAgain(t *testing.T) {
-	h := newHouse(t)
+	h := newBase(t, chat.Options{})
 	e := h.bot("one")
 	writes := func(id string, handover *chat.Handover) string {
 		h.spy.reset()
@@ -473,7 +422,7 @@ func TestJournalsAreListedAgain(t *testing.T) {
 }
 
 func TestNewJournalRefusesWhatCannotWork(t *testing.T) {
-	h := newHouse(t)
+	h := newBase(t, chat.Options{})
 	for about, c := range map[string]struct {
 		table     table.Table
 		retention time.Duration
@@ -502,17 +451,8 @@ func TestNewJournalRefusesWhatCannotWork(t *testing.T) {
 	}
 }
 
-// pending records a message that is to be handed on.
-func (h *house) pending(e *command.Endpoint, id string) command.Ref {
-	h.t.Helper()
-	a := arrival(h.t, e, id, "u1", "Login 'i 1' --password planted")
-	a.Command.Sent = h.clock.Now()
-	a.Handover = &chat.Handover{ReplyTo: command.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "to", Expires: h.clock.Now().Add(time.Hour)}}
-	return h.record(e, a)
-}
-
 func TestClaim(t *testing.T) {
-	h := newHouse(t)
+	h := newBase(t, chat.Options{})
 	e := h.bot("one", `"UserGroups":{"sre":["u1"]}`)
 	now := h.clock.Now()
 	ref := h.pending(e, "m1")
@@ -602,7 +542,7 @@ func TestClaim(t *testing.T) {
 
 // TestClaimByManyAtOnce holds that one of many gets a command.
 func TestClaimByManyAtOnce(t *testing.T) {
-	h := newHouse(t)
+	h := newBase(t, chat.Options{})
 	ref := h.pending(h.bot("one"), "m1")
 	var got atomic.Int64
 	inParallel(t, 32, func(int) error {
@@ -621,7 +561,7 @@ func TestClaimByManyAtOnce(t *testing.T) {
 
 // TestSettleWithoutRecord holds that a command whose record vanished by its age is settled all the same.
 func TestSettleWithoutRecord(t *testing.T) {
-	h := newHouse(t)
+	h := newBase(t, chat.Options{})
 	ref := h.pending(h.bot("one"), "m1")
 	if err := h.pages.Table.Write(h.ctx, partition, table.Change{Deletes: []table.Delete{{Sort: chat.EntryKey(ref)}}}); err != nil {
 		t.Fatal(err)
@@ -640,7 +580,7 @@ func TestSettleWithoutRecord(t *testing.T) {
 
 func TestOutboxWhenTheStoreFails(t *testing.T) {
 	for about, f := range faults {
-		h := newHouse(t)
+		h := newBase(t, chat.Options{})
 		e := h.bot("one")
 		ref := h.pending(e, "m1")
 		fail := func(what string, n int, call func(context.Context) error) {
@@ -669,23 +609,23 @@ func TestOutboxWhenTheStoreFails(t *testing.T) {
 }
 
 func TestOutboxThatIsTampered(t *testing.T) {
-	for about, edit := range map[string]func(h *house, items map[string]table.Item) table.Item{
-		"no JSON": func(_ *house, items map[string]table.Item) table.Item {
+	for about, edit := range map[string]func(h *base, items map[string]table.Item) table.Item{
+		"no JSON": func(_ *base, items map[string]table.Item) table.Item {
 			i := items["o#"]
 			i.Value = []byte("planted")
 			return i
 		},
-		"another version": func(_ *house, items map[string]table.Item) table.Item {
+		"another version": func(_ *base, items map[string]table.Item) table.Item {
 			i := items["o#"]
 			i.Value = chat.Reencode(i.Value, func(m map[string]any) { m["v"] = 2 })
 			return i
 		},
-		"a bit of what is sealed": func(_ *house, items map[string]table.Item) table.Item {
+		"a bit of what is sealed": func(_ *base, items map[string]table.Item) table.Item {
 			i := items["o#"]
 			i.Value = chat.Reencode(i.Value, func(m map[string]any) { m["sealed"] = flipBit(m["sealed"].(string)) })
 			return i
 		},
-		"something else sealed": func(h *house, items map[string]table.Item) table.Item {
+		"something else sealed": func(h *base, items map[string]table.Item) table.Item {
 			i := items["o#"]
 			i.Value = chat.Reencode(i.Value, func(m map[string]any) {
 				m["sealed"] = chat.SealOutbox(h.ring, account, region, "one", i.Sort[2:], "planted")
@@ -693,7 +633,7 @@ func TestOutboxThatIsTampered(t *testing.T) {
 			return i
 		},
 	} {
-		h := newHouse(t)
+		h := newBase(t, chat.Options{})
 		ref := h.pending(h.bot("one"), "m1")
 		items := make(map[string]table.Item)
 		for _, item := range h.journalItems(partition) {
@@ -730,7 +670,7 @@ func TestOutboxThatIsTampered(t *testing.T) {
 			t.Errorf("%s: due = %v, %v", about, due, err)
 		}
 	}
-	h := newHouse(t)
+	h := newBase(t, chat.Options{})
 	ref := h.pending(h.bot("one"), "m1")
 	job, err := h.journal.Claim(h.ctx, ref, time.Minute)
 	if err != nil {
@@ -753,7 +693,7 @@ func TestOutboxThatIsTampered(t *testing.T) {
 
 // TestDueIsFair holds that what is due is found in every partition, the oldest of each first, and no partition takes all.
 func TestDueIsFair(t *testing.T) {
-	h := newHouse(t)
+	h := newBase(t, chat.Options{})
 	other := *administrator
 	other.Account = "9"
 	one := h.bot("one")
@@ -793,7 +733,7 @@ func TestDueIsFair(t *testing.T) {
 
 // TestDueGetsPastWhatIsNotDue holds that very many commands of a target that is down, which wait to be tried again, do not keep others from being found.
 func TestDueGetsPastWhatIsNotDue(t *testing.T) {
-	h := newHouse(t)
+	h := newBase(t, chat.Options{})
 	one := h.bot("one")
 	inParallel(t, 1050, func(i int) error {
 		a := arrival(t, one, fmt.Sprint("m", i), "u1", "restart")
@@ -831,7 +771,7 @@ func TestDueGetsPastWhatIsNotDue(t *testing.T) {
 
 // TestDueOfManyConfigurations holds that what is due of one configuration does not hide what is due of others.
 func TestDueOfManyConfigurations(t *testing.T) {
-	h := newHouse(t)
+	h := newBase(t, chat.Options{})
 	one, two := h.bot("one"), h.bot("two")
 	for i := range 150 {
 		h.pending(one, fmt.Sprint("m", i))
@@ -846,7 +786,7 @@ func TestDueOfManyConfigurations(t *testing.T) {
 }
 
 func TestDueOfManyPartitions(t *testing.T) {
-	h := newHouse(t)
+	h := newBase(t, chat.Options{})
 	for i := range 13 {
 		var c table.Change
 		for k := range 77 {
@@ -867,7 +807,7 @@ func TestDueOfManyPartitions(t *testing.T) {
 
 // TestClaimOfAnAnswer holds that of a command that is only to be answered no text is kept, which may be long where it is no command.
 func TestClaimOfAnAnswer(t *testing.T) {
-	h := newHouse(t)
+	h := newBase(t, chat.Options{})
 	e := h.bot("one")
 	m := &command.Message{ID: "m1", User: "u1", Conversation: "c1", Text: strings.Repeat("<", 200_000)}
 	c, notOne := e.Command(m)
@@ -882,7 +822,7 @@ func TestClaimOfAnAnswer(t *testing.T) {
 }
 
 func TestEvent(t *testing.T) {
-	h := newHouse(t)
+	h := newBase(t, chat.Options{})
 	e := h.bot("one")
 	ref := h.pending(e, "m<1>")
 	job, err := h.journal.Claim(h.ctx, ref, time.Minute)
@@ -919,7 +859,7 @@ func TestRefThatHasNoTime(t *testing.T) {
 
 // A command's own name may hold a secret, or say that its arguments are some.
 func TestRecordMasksTheNameOfACommand(t *testing.T) {
-	h := newHouse(t)
+	h := newBase(t, chat.Options{})
 	e := h.bot("one")
 	for text, want := range map[string]string{
 		"token=planted x":              "token=****** [x]",

@@ -89,31 +89,26 @@ func (r *ListAccessKeysResponse) NextPageToken() string { return r.NextToken }
 // DeleteAccessKeyResponse is the answer of DeleteAccessKey.
 type DeleteAccessKeyResponse struct{}
 
-// Info returns the key as the actions show it, without its secret.
-func (key *AccessKey) Info() AccessKeyInfo {
+// ShowAccessKey returns a key as the actions show it, without its secret.
+func ShowAccessKey(key *AccessKey) AccessKeyInfo {
 	out := AccessKeyInfo{
 		AccessKeyId: key.ID,
 		AccountId:   key.Account,
 		Name:        key.Name,
 		Description: key.Description,
-		Status:      key.Status(),
+		Status:      StatusInactive,
 		Policies:    make([]string, len(key.Policies)),
 		CreateDate:  date(key.Created),
 		CreatedBy:   key.CreatedBy,
 		ExpireDate:  dateOf(key.Expires),
 	}
+	if key.Active {
+		out.Status = StatusActive
+	}
 	for i, p := range key.Policies {
 		out.Policies[i] = p.String()
 	}
 	return out
-}
-
-// Status returns StatusActive or StatusInactive.
-func (key *AccessKey) Status() string {
-	if key.Active {
-		return StatusActive
-	}
-	return StatusInactive
 }
 
 // keyResource returns the resource name of an access key. It names no region, since keys belong to an account.
@@ -150,7 +145,7 @@ func (s *Service) CreateAccessKey(ctx context.Context, in *CreateAccessKeyReques
 	if err != nil {
 		return nil, err
 	}
-	id, secret, err := drawAccessKey(keys.random)
+	id, secret, err := keys.Draw()
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +171,7 @@ func (s *Service) CreateAccessKey(ctx context.Context, in *CreateAccessKeyReques
 	if err != nil {
 		return nil, err
 	}
-	out := &AccessKeyResponse{made.Info()}
+	out := &AccessKeyResponse{ShowAccessKey(made)}
 	out.AccessKey.AccessKeySecret = secret.Reveal()
 	return out, nil
 }
@@ -213,7 +208,7 @@ func (s *Service) ListAccessKeys(ctx context.Context, in *ListAccessKeysRequest)
 		}
 		for _, key := range found {
 			if key.Account == c.account {
-				out.AccessKeys = append(out.AccessKeys, key.Info())
+				out.AccessKeys = append(out.AccessKeys, ShowAccessKey(key))
 			}
 		}
 		if last == "" {
@@ -265,7 +260,7 @@ func (s *Service) UpdateAccessKey(ctx context.Context, in *UpdateAccessKeyReques
 	if err != nil {
 		return nil, err
 	}
-	return &AccessKeyResponse{key.Info()}, nil
+	return &AccessKeyResponse{ShowAccessKey(key)}, nil
 }
 
 // DeleteAccessKey removes an access key of the caller's account for good.

@@ -28,7 +28,7 @@ const (
 func (k *Keys) Move(ctx context.Context, from table.Table) (moved bool, err error) {
 	moved, err = k.move(ctx, from)
 	if err != nil {
-		return false, storeError(ctx, "move access keys", err)
+		return false, keyError(ctx, "move access keys", err)
 	}
 	return moved, nil
 }
@@ -91,7 +91,7 @@ func (k *Keys) moveSome(ctx context.Context, from table.Table, revision int64, a
 			}
 		}
 		if len(rest) == len(items) {
-			return fmt.Errorf("chat: move access keys: the store refuses %q, which is not part of the write", broken.Key.Sort)
+			return fmt.Errorf("accesskey: move access keys: the store refuses %q, which is not part of the write", broken.Key.Sort)
 		}
 		items = rest
 	}

@@ -40,7 +40,7 @@ func (k *Keys) NoteUse(ctx context.Context, id string) {
 	last := k.used[id]
 	due := last.day != day && !now.Before(last.next)
 	if due {
-		keep(k.used, keyCacheSize, id, keyUse{last.day, now.Add(useRetry)})
+		keepKey(k.used, id, keyUse{last.day, now.Add(useRetry)})
 	}
 	k.mu.Unlock()
 	if !due {
@@ -56,7 +56,7 @@ func (k *Keys) NoteUse(ctx context.Context, id string) {
 			return
 		}
 		k.mu.Lock()
-		keep(k.used, keyCacheSize, id, keyUse{day: day})
+		keepKey(k.used, id, keyUse{day: day})
 		k.mu.Unlock()
 	}()
 }
@@ -99,12 +99,12 @@ func (k *Keys) LastUses(ctx context.Context, ids ...string) (map[string]string, 
 		ids = ids[n:]
 		items, err := k.uses.Get(ctx, keys...)
 		if err != nil {
-			return nil, storeError(ctx, "list access keys", err)
+			return nil, keyError(ctx, "list access keys", err)
 		}
 		for _, item := range items {
 			id, err := unescape(item.Sort)
 			if err != nil {
-				return nil, storeError(ctx, "list access keys", err)
+				return nil, keyError(ctx, "list access keys", err)
 			}
 			days[id] = time.Unix(item.Revision*secondsPerDay, 0).UTC().Format(time.DateOnly)
 		}

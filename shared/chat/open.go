@@ -130,7 +130,13 @@ func (s *Service) endpoint(ctx context.Context, ref command.Ref) (*madeEndpoint,
 	if s.endpoints.cache == nil {
 		s.endpoints.cache = make(map[command.Ref]madeEndpoint)
 	}
-	keep(s.endpoints.cache, maxEndpoints, ref, known)
+	if _, ok := s.endpoints.cache[ref]; !ok && len(s.endpoints.cache) >= maxEndpoints {
+		for other := range s.endpoints.cache {
+			delete(s.endpoints.cache, other)
+			break
+		}
+	}
+	s.endpoints.cache[ref] = known
 	return &known, nil
 }
 
@@ -224,4 +230,8 @@ func permissionsOf(r *record, p *platform, root *document.Node) *command.Permiss
 		RamRole:   r.RamRole,
 		FoldUsers: p.FoldUsers,
 	}, root)
+}
+
+func scopeOf(r command.Ref) scope {
+	return scope{caller: &nobody, account: r.Account, region: r.Region}
 }

@@ -20,9 +20,9 @@ import (
 // Errors of the outbox, to be found with errors.Is.
 var (
 	// ErrSettled says that nothing is left to be done for a command, or that there is no such command.
-	ErrSettled = errors.New("chat: nothing is left to be done for the command")
+	ErrSettled = errors.New("journal: nothing is left to be done for the command")
 	// ErrTaken says that somebody else is at work on a command, or that it is not to be tried again yet.
-	ErrTaken = errors.New("chat: the command is taken")
+	ErrTaken = errors.New("journal: the command is taken")
 )
 
 // A pending is what is left to be done for a command as it is stored: JSON, under Ref.outboxKey.
@@ -86,19 +86,19 @@ func (j *Journal) outboxPut(e *command.Endpoint, ref command.Ref, due time.Time,
 	p.ReplyTo.Kind, p.ReplyTo.URL, p.ReplyTo.ID, p.ReplyTo.Expires = to.Kind, to.URL.Reveal(), to.ID, to.Expires
 	text, err := json.Marshal(p)
 	if err != nil {
-		return table.Put{}, fmt.Errorf("chat: encode handover: %w", err)
+		return table.Put{}, fmt.Errorf("journal: encode handover: %w", err)
 	}
 	sealed, err := j.ring.Seal(outboxPlace(ref), text)
 	if err != nil {
-		return table.Put{}, fmt.Errorf("chat: seal handover: %w", err)
+		return table.Put{}, fmt.Errorf("journal: seal handover: %w", err)
 	}
-	return pending{Version: recordVersion, Name: ref.Name, Life: ref.Life, Due: due, Sealed: sealed}.put(ref, 1, table.Absent())
+	return pending{Version: journalVersion, Name: ref.Name, Life: ref.Life, Due: due, Sealed: sealed}.put(ref, 1, table.Absent())
 }
 
 func (p pending) put(ref command.Ref, revision int64, condition table.Condition) (table.Put, error) {
-	value, err := encodeRecord(p)
+	value, err := encodeItem(p)
 	if err != nil {
-		return table.Put{}, fmt.Errorf("chat: encode handover: %w", err)
+		return table.Put{}, fmt.Errorf("journal: encode handover: %w", err)
 	}
 	return table.Put{Sort: outboxKey(ref), Value: value, Revision: revision, If: condition}, nil
 }
@@ -106,10 +106,10 @@ func (p pending) put(ref command.Ref, revision int64, condition table.Condition)
 func decodePending(item table.Item) (pending, error) {
 	var p pending
 	if err := json.Unmarshal(item.Value, &p); err != nil {
-		return p, fmt.Errorf("chat: item %q: %w", item.Sort, err)
+		return p, fmt.Errorf("journal: item %q: %w", item.Sort, err)
 	}
-	if p.Version != recordVersion {
-		return p, fmt.Errorf("chat: item %q has version %d, wanted %d", item.Sort, p.Version, recordVersion)
+	if p.Version != journalVersion {
+		return p, fmt.Errorf("journal: item %q has version %d, wanted %d", item.Sort, p.Version, journalVersion)
 	}
 	return p, nil
 }
@@ -124,7 +124,7 @@ func (j *Journal) Claim(ctx context.Context, ref command.Ref, lease time.Duratio
 		table.Key{Partition: partitionOf(ref), Sort: outboxKey(ref)},
 		table.Key{Partition: partitionOf(ref), Sort: entryKey(ref)})
 	if err != nil {
-		return nil, storeError(ctx, "claim", err)
+		return nil, journalError(ctx, "claim", err)
 	}
 	var out, record table.Item
 	for _, item := range items {
@@ -140,14 +140,14 @@ func (j *Journal) Claim(ctx context.Context, ref command.Ref, lease time.Duratio
 	now := j.now().UTC()
 	p, err := decodePending(out)
 	if err != nil {
-		return nil, storeError(ctx, "claim", err)
+		return nil, journalError(ctx, "claim", err)
 	}
 	if p.Name != ref.Name || p.Life != ref.Life {
 		return nil, ErrSettled // there is no such command
 	}
 	job, err := j.openJob(ref, p, out, record)
 	if err != nil {
-		return nil, storeError(ctx, "claim", errors.Join(err, j.putOff(ctx, ref, p, out)))
+		return nil, journalError(ctx, "claim", errors.Join(err, j.putOff(ctx, ref, p, out)))
 	}
 	if job.Attempts > 0 && now.Before(job.pending.Due) {
 		return nil, ErrTaken
@@ -185,11 +185,11 @@ func (j *Journal) putOff(ctx context.Context, ref command.Ref, p pending, out ta
 func (j *Journal) openJob(ref command.Ref, p pending, out, record table.Item) (*Job, error) {
 	text, err := j.ring.Open(outboxPlace(ref), p.Sealed)
 	if err != nil {
-		return nil, fmt.Errorf("chat: open %q: %w", out.Sort, err)
+		return nil, fmt.Errorf("journal: open %q: %w", out.Sort, err)
 	}
 	var in payload
 	if err := json.Unmarshal(text, &in); err != nil {
-		return nil, fmt.Errorf("chat: item %q holds no command", out.Sort) // err may quote the text
+		return nil, fmt.Errorf("journal: item %q holds no command", out.Sort) // err may quote the text
 	}
 	answered := true // of a record that vanished, nobody waits for an answer
 	if record.Sort != "" {
@@ -248,14 +248,14 @@ func (j *Journal) Settle(ctx context.Context, job *Job, r Result) error {
 		return j.keep(job, e)
 	})
 	if err != nil {
-		return storeError(ctx, "settle", err)
+		return journalError(ctx, "settle", err)
 	}
 	counter := CountDelivered
 	if r.Outcome != OutcomeDelivered {
 		counter = CountFailed
-		last, err := encodeRecord(moment{At: now, Step: "deliver", Reason: cut(r.Detail, 1024)})
+		last, err := encodeItem(moment{At: now, Step: "deliver", Reason: cut(r.Detail, 1024)})
 		if err != nil {
-			return storeError(ctx, "settle", err)
+			return journalError(ctx, "settle", err)
 		}
 		change.Puts = append(change.Puts, table.Put{Sort: healthKey(job.Ref, lastDelivery), Value: last, Revision: now.UnixNano()})
 	}
@@ -302,9 +302,9 @@ func (job *Job) amend(to *table.Change, edit func(*entry) error) error {
 	if err := edit(e); err != nil {
 		return err
 	}
-	value, err := encodeRecord(e)
+	value, err := encodeItem(e)
 	if err != nil {
-		return fmt.Errorf("chat: encode record: %w", err)
+		return fmt.Errorf("journal: encode record: %w", err)
 	}
 	// Without a condition: whoever holds the pending is the only one to write the record, and that is conditional.
 	to.Puts = append(to.Puts, table.Put{Sort: job.entry.Sort, Value: value, Revision: job.entry.Revision + 1})
@@ -320,7 +320,7 @@ func jobError(ctx context.Context, what string, err error) error {
 	if errors.As(err, &broken) {
 		return ErrTaken
 	}
-	return storeError(ctx, what, err)
+	return journalError(ctx, what, err)
 }
 
 // Due returns commands of all accounts and regions that are due to be claimed: those recorded a minute ago or more that nobody
@@ -330,7 +330,7 @@ func jobError(ctx context.Context, what string, err error) error {
 func (j *Journal) Due(ctx context.Context, n, each int) ([]command.Ref, error) {
 	partitions, err := j.partitions(ctx)
 	if err != nil {
-		return nil, storeError(ctx, "find what is due", err)
+		return nil, journalError(ctx, "find what is due", err)
 	}
 	rand.Shuffle(len(partitions), func(a, b int) { partitions[a], partitions[b] = partitions[b], partitions[a] })
 	var out []command.Ref
@@ -342,7 +342,7 @@ func (j *Journal) Due(ctx context.Context, n, each int) ([]command.Ref, error) {
 		}
 		found, err := j.dueIn(ctx, partition, share, each)
 		if err != nil {
-			return out, storeError(ctx, "find what is due", err)
+			return out, journalError(ctx, "find what is due", err)
 		}
 		out = append(out, found...)
 	}
@@ -355,7 +355,7 @@ func (j *Journal) dueIn(ctx context.Context, partition string, n, each int) ([]c
 	now := j.now()
 	account, region, ok := strings.Cut(partition, "/")
 	if !ok {
-		return nil, fmt.Errorf("chat: %q is no partition of a journal", partition)
+		return nil, fmt.Errorf("journal: %q is no partition of a journal", partition)
 	}
 	var out []command.Ref
 	of := make(map[string]int)
@@ -421,7 +421,7 @@ func (job *Job) Event() *command.Event {
 	c := job.Command
 	out := &command.Event{
 		ID:     job.ID,
-		Source: scopeOf(job.Ref).resource(job.Name),
+		Source: "acs:oos:" + job.Region + ":" + job.Account + ":chatconfiguration/" + job.Name,
 		Time:   job.Recorded,
 		Data: command.EventData{
 			AccountID:      c.Account,
@@ -432,10 +432,10 @@ func (job *Job) Event() *command.Event {
 			Direct:         c.Direct,
 			UserID:         c.User,
 			UserName:       c.UserName,
-			Groups:         list(c.Groups),
+			Groups:         append([]string{}, c.Groups...),
 			Text:           c.Text,
 			Command:        c.Name,
-			Arguments:      list(c.Arguments),
+			Arguments:      append([]string{}, c.Arguments...),
 			RamRole:        job.RamRole,
 			MessageID:      c.MessageID,
 		},

@@ -8,9 +8,6 @@ import (
 // What holds secrets in unexported fields, where fmt finds no methods of theirs, prints as a placeholder.
 
 // Format writes a placeholder, whatever the verb.
-func (keyRecord) Format(s fmt.State, _ rune) { io.WriteString(s, "[access key]") }
-
-// Format writes a placeholder, whatever the verb.
 func (madeEndpoint) Format(s fmt.State, _ rune) { io.WriteString(s, "[made endpoint]") }
 
 // Format writes a placeholder, whatever the verb.
@@ -18,12 +15,6 @@ func (settled) Format(s fmt.State, _ rune) { io.WriteString(s, "[settled configu
 
 // Format writes a placeholder, whatever the verb.
 func (*Service) Format(s fmt.State, _ rune) { io.WriteString(s, "[service]") }
-
-// Format writes all fields but the secrets, whatever the verb.
-func (v AccessKey) Format(s fmt.State, _ rune) {
-	type plain AccessKey
-	fmt.Fprintf(s, "%+v", plain(v))
-}
 
 // Format writes all fields but the secrets, whatever the verb.
 func (v CreateRequest) Format(s fmt.State, _ rune) {

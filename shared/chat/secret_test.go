@@ -13,12 +13,6 @@ import (
 	"chatconf/shared/secret"
 )
 
-// planted is in every secret that a test must not find again. Its parts in base64 begin with plantedBase64.
-const (
-	planted       = "planted"
-	plantedBase64 = "cGxhbnRlZ"
-)
-
 func TestSecretPrintsAsMask(t *testing.T) {
 	hidden := secret.Text("planted-secret")
 	requests := []any{

@@ -10,7 +10,6 @@ import (
 	"chatconf/shared/command"
 	"chatconf/shared/seal"
 	"chatconf/shared/secret"
-	"chatconf/shared/table"
 )
 
 // actionSend is for who plays the platform to try a configuration out. No function has it: it is what `chatconf serve` adds, and what it
@@ -78,26 +77,6 @@ func (s *Service) IsSent(e *command.Endpoint, proof string, digest []byte) bool 
 	return err == nil && subtle.ConstantTimeCompare(proven, digest) == 1
 }
 
-// KeepsAnswers reports whether answers to the job's command are kept for SendChatMessage, and not sent.
-func (job *Job) KeepsAnswers() bool { return job.ReplyTo.IsKept() }
-
-// Keep has Settle keep an answer in the record, sealed.
-func (job *Job) Keep(answer string) { job.kept = answer }
-
-// maxKept bounds an answer that is kept, in bytes.
-const maxKept = 16 << 10
-
-// keptPlace is where an answer is sealed that is kept.
-func keptPlace(r command.Ref) seal.Place { return scopeOf(r).place(r.Name, "#Kept/"+r.ID) }
-
-// A SentMessage is what became of a message that SendChatMessage made.
-type SentMessage struct {
-	ID      string // of the record
-	Outcome Outcome
-	Detail  string
-	Answer  string // that was kept; empty if there is none, or not yet
-}
-
 // FollowSent returns what became of a message, by the id that the platform's receiver reads of it, and whether it was recorded. It is for who had the
 // Endpoint from OpenToSend. It costs two Gets.
 func (s *Service) FollowSent(ctx context.Context, e *command.Endpoint, messageID string) (m SentMessage, recorded bool, err error) {
@@ -109,44 +88,4 @@ func (s *Service) FollowSent(ctx context.Context, e *command.Endpoint, messageID
 		return SentMessage{}, false, storeError(ctx, "follow a message", err)
 	}
 	return m, recorded, nil
-}
-
-func (j *Journal) follow(ctx context.Context, ref command.Ref, messageID string) (m SentMessage, recorded bool, err error) {
-	ref.ID, err = j.firstRecord(ctx, ref, onceKey(ref, messagePrefix, messageID))
-	if err != nil || ref.ID == "" {
-		return SentMessage{}, false, err
-	}
-	items, err := j.table.Get(ctx, table.Key{Partition: partitionOf(ref), Sort: entryKey(ref)})
-	if err != nil || len(items) == 0 {
-		return SentMessage{}, false, err // it vanishes by its age
-	}
-	found, err := decodeEntry(items[0])
-	if err != nil {
-		return SentMessage{}, false, err
-	}
-	m = SentMessage{ID: ref.ID, Outcome: found.Outcome, Detail: found.Detail}
-	if len(found.Kept) > 0 {
-		answer, err := j.ring.Open(keptPlace(ref), found.Kept)
-		if err != nil {
-			return SentMessage{}, false, fmt.Errorf("chat: open the answer that is kept of %q: %w", ref.ID, err)
-		}
-		m.Answer = string(answer)
-	}
-	return m, true, nil
-}
-
-// keep seals the answer that is to be kept into the record.
-func (j *Journal) keep(job *Job, e *entry) error {
-	if job.kept == "" {
-		return nil
-	}
-	sealed, err := j.ring.Seal(keptPlace(job.Ref), []byte(cut(job.kept, maxKept)))
-	if err != nil {
-		return fmt.Errorf("chat: keep an answer: %w", err)
-	}
-	e.Kept = sealed
-	if e.Detail == "" {
-		e.Detail = "SendChatMessage made the message; the answer was kept for it, and not sent to the platform"
-	}
-	return nil
 }

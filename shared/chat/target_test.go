@@ -167,32 +167,3 @@ func TestTargetOfAnEndpoint(t *testing.T) {
 		t.Errorf("a URL that is none: %s", got)
 	}
 }
-
-// open returns the endpoint of a configuration, by the URL in its Outputs.
-func (h *house) open(name string) *command.Endpoint {
-	h.t.Helper()
-	e, err := h.openURL(h.url(name))
-	if err != nil {
-		h.t.Fatalf("OpenWebhook of %s: %v", name, err)
-	}
-	return e
-}
-
-// url returns the webhook's URL in Outputs.
-func (h *house) url(name string) string {
-	h.t.Helper()
-	var out struct{ URL string }
-	if err := json.Unmarshal([]byte(h.get(name).Outputs), &out); err != nil {
-		h.t.Fatal(err)
-	}
-	return out.URL
-}
-
-func (h *house) openURL(url string) (*command.Endpoint, error) {
-	h.t.Helper()
-	parts := strings.Split(url, "/")
-	if len(parts) != 8 || parts[3] != "webhook" {
-		h.t.Fatalf("URL = %s", url)
-	}
-	return h.OpenWebhook(h.t.Context(), parts[4], parts[5], parts[6], parts[7])
-}

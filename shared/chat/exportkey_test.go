@@ -1,0 +1,28 @@
+package chat
+
+import (
+	"io"
+	"strconv"
+)
+
+// KeyCacheSize is how many keys a process keeps.
+const KeyCacheSize = keyCacheSize
+
+// SetRandom replaces the source of what Draw makes.
+func (k *Keys) SetRandom(r io.Reader) { k.random = r }
+
+// Cached returns how many keys are remembered.
+func (k *Keys) Cached() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.cache)
+}
+
+// FillCache makes k remember n keys that nobody asked for.
+func FillCache(k *Keys, n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i := 0; len(k.cache) < n; i++ {
+		k.cache[strconv.Itoa(i)] = cachedKey{key: new(AccessKey), read: k.now()}
+	}
+}

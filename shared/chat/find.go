@@ -1,0 +1,82 @@
+package chat
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"chatconf/shared/command"
+	"chatconf/shared/policy"
+	"chatconf/shared/table"
+)
+
+// A Selection is which records are asked for.
+type commandSelection struct {
+	user, command, decision string
+	since, until            time.Time // zero: no bound
+}
+
+// matches reports whether a record is selected, but for its date.
+func (sel *commandSelection) matches(e *entry) bool {
+	return (sel.user == "" || strings.EqualFold(sel.user, e.User)) &&
+		(sel.command == "" || policy.Match(sel.command, e.Command)) &&
+		(sel.decision == "" || sel.decision == e.Decision)
+}
+
+// find returns up to n selected records before the id, the latest first, and the id before which to go on; empty when there is no
+// more. It reads a bounded number of candidates, so it may return fewer than n and still have more.
+func (j *Journal) find(ctx context.Context, ref command.Ref, sel *commandSelection, before string, n int) (found []*entry, next string, err error) {
+	const rounds = 5
+	prefix := entryKey(ref)
+	if before == "" && !sel.until.IsZero() {
+		before = idTime(ceil(sel.until)) // less than any id of that time
+	}
+	r := table.Range{Partition: partitionOf(ref), Prefix: prefix, Reverse: true}
+	if before != "" {
+		r.After = prefix + before
+	}
+	for range rounds {
+		r.Limit = n - len(found) + 1
+		if !sel.all() {
+			r.Limit = table.MaxGet
+		}
+		items, err := j.table.Query(ctx, r)
+		if err != nil {
+			return nil, "", err
+		}
+		for i, item := range items {
+			e, err := decodeEntry(item)
+			if err != nil {
+				return nil, "", err
+			}
+			if e.Time.Before(sel.since) {
+				return found, "", nil
+			}
+			r.After, next = item.Sort, e.ID
+			if sel.matches(e) {
+				found = append(found, e)
+			}
+			if len(found) == n {
+				if i == len(items)-1 && len(items) < r.Limit {
+					return found, "", nil
+				}
+				return found, next, nil
+			}
+		}
+		if len(items) < r.Limit {
+			return found, "", nil
+		}
+	}
+	return found, next, nil
+}
+
+// all reports whether the selection leaves out nothing but by date.
+func (sel *commandSelection) all() bool { return sel.user+sel.command+sel.decision == "" }
+
+// ceil returns the first whole millisecond that is not before t.
+func ceil(t time.Time) time.Time {
+	if whole := t.Truncate(time.Millisecond); whole.Before(t) {
+		return whole.Add(time.Millisecond)
+	}
+	return t
+}

@@ -1,0 +1,168 @@
+package chat
+
+import (
+	"context"
+	"time"
+
+	"chatconf/shared/invoke"
+)
+
+const actionHealth = "GetChatConfigurationHealth"
+
+// flushWait is how long a reader of health waits for its notes to be written.
+const flushWait = 250 * time.Millisecond
+
+// HealthRequest are the parameters of GetChatConfigurationHealth.
+type HealthRequest struct {
+	RegionID string `param:"RegionId"`
+	Name     string `param:"Name"`
+}
+
+// HealthResponse is the answer of GetChatConfigurationHealth.
+type HealthResponse struct {
+	Health Health
+}
+
+// States of a webhook.
+const (
+	HealthSilent  = "Silent"  // the platform has never called
+	HealthWorking = "Working" // the last callback that could be told was genuine
+	HealthFailing = "Failing" // it was refused
+)
+
+// Health is how a configuration's webhook is doing. Dates are empty for what never happened.
+type Health struct {
+	Name              string
+	Type              string
+	Status            string
+	State             string
+	LastCallbackDate  string
+	LastSuccessDate   string // of a command or a handshake
+	LastCommandDate   string
+	LastHandshakeDate string
+	LastError         *HealthError `json:",omitempty"` // of a callback that was refused
+	LastDeliveryError *HealthError `json:",omitempty"` // of a command that could not be handed on
+	// LastMention is of a name that is not BotName, in a message that does not mention the bot by it.
+	LastMention *HealthError `json:",omitempty"`
+	Counters    map[string]int64
+	// Ignored is Counters' Ignored by what the callbacks were, as the platform calls it, such as reaction_added.
+	Ignored map[string]int64 `json:",omitempty"`
+}
+
+// HealthError is what went wrong last: where, when and why.
+type HealthError struct {
+	Date   string
+	Step   string // token, request, configuration, signature, freshness, decrypt, receive id, decode, replay, deliver or mention
+	Reason string
+}
+
+// Health returns how the webhook of a chat configuration is doing: GetChatConfigurationHealth. It
+// is of the configuration's present life. A counter that does not move is forgotten with the
+// journal's retention. Of a configuration that was made before lives had ids, counters hold what
+// earlier ones of the name had counted.
+//
+// Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion, Unavailable without a journal.
+func (s *Service) Health(ctx context.Context, in *HealthRequest) (*HealthResponse, error) {
+	c, r, there, err := s.mayRead(ctx, in.RegionID, in.Name, actionHealth)
+	if err != nil {
+		return nil, err
+	}
+	if !there {
+		return nil, notFound(in.Name)
+	}
+	if s.journal == nil {
+		return nil, noJournal()
+	}
+	ref := c.ref(r)
+	// What this process has noted and not written yet counts as well. That it cannot be written is no reason not to answer.
+	flushing, cancel := context.WithTimeout(ctx, flushWait)
+	err = s.journal.flushed(flushing, ref)
+	cancel()
+	if err != nil {
+		invoke.Logger(ctx).WarnContext(ctx, "the health of a webhook was not written", "configuration", r.Name, "error", err)
+	}
+	h, err := s.journal.health(ctx, ref, r.begun())
+	if err != nil {
+		return nil, storeError(ctx, "get health", err)
+	}
+	return &HealthResponse{showHealth(h, r)}, nil
+}
+
+func showHealth(h *health, r *record) Health {
+	out := Health{Name: r.Name, Type: r.Type, Status: r.Status, State: HealthSilent, Counters: make(map[string]int64, len(allCounters))}
+	for _, c := range allCounters {
+		out.Counters[string(c)] = h.count[c]
+	}
+	var command time.Time
+	if h.entry != nil {
+		command = h.entry.Time
+	}
+	success, failure := later(command, h.last[lastHandshake].At), h.last[lastError].At
+	out.LastCallbackDate = dateOf(later(h.last[lastCallback].At, later(success, failure)))
+	out.LastSuccessDate = dateOf(success)
+	out.LastCommandDate = dateOf(command)
+	out.LastHandshakeDate = dateOf(h.last[lastHandshake].At)
+	out.LastError = showMoment(h.last[lastError])
+	// Anybody who guesses a name can call a URL with a wrong token. That says something where nothing else is wrong, and that the platform fails only
+	// where it never succeeded.
+	stranger := h.last[lastToken].At
+	if stranger.After(failure) && !failure.After(success) {
+		out.LastError = showMoment(h.last[lastToken])
+	}
+	out.LastDeliveryError = showMoment(h.last[lastDelivery])
+	out.LastMention = showMoment(h.last[lastMention])
+	out.Ignored = h.ignored()
+	switch {
+	case failure.After(success), success.IsZero() && !stranger.IsZero():
+		out.State = HealthFailing
+	case out.LastCallbackDate != "":
+		out.State = HealthWorking
+	}
+	return out
+}
+
+func showMoment(m moment) *HealthError {
+	if m.At.IsZero() {
+		return nil
+	}
+	return &HealthError{Date: date(m.At), Step: m.Step, Reason: m.Reason}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// dateOf is date, and empty for what never happened.
+func dateOf(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return date(t)
+}
+
+// mayRead does what actions that look at one configuration have in common: it returns the last life
+// of the name, and whether that still is, once the caller has the permission for every action; the
+// first is its own. A policy may say who must not see what is tagged so, and the journal outlives
+// the tags: of what was deleted, the tags count that it had then.
+func (s *Service) mayRead(ctx context.Context, regionID, name string, actions ...string) (c scope, r *record, there bool, err error) {
+	c, err = s.scope(ctx, regionID)
+	if err := Join(err, checkName(name)); err != nil {
+		return scope{}, nil, false, err
+	}
+	if r, there, err = s.lastLife(ctx, c, name); err != nil {
+		return scope{}, nil, false, storeError(ctx, actions[0], err)
+	}
+	of := s.request(ctx, c, name, r.tags())
+	needs := make([]need, len(actions))
+	for i, action := range actions {
+		needs[i] = need{action: actionPrefix + action, of: of}
+	}
+	return c, r, there, c.require(needs...)
+}
+
+func noJournal() error {
+	return &Error{Code: Unavailable, Message: "This service keeps no journal."}
+}

@@ -1,0 +1,71 @@
+package chat
+
+import (
+	"context"
+	"fmt"
+
+	"chatconf/shared/command"
+	"chatconf/shared/seal"
+	"chatconf/shared/table"
+)
+
+// KeepsAnswers reports whether answers to the job's command are kept for SendChatMessage, and not sent.
+func (job *Job) KeepsAnswers() bool { return job.ReplyTo.IsKept() }
+
+// Keep has Settle keep an answer in the record, sealed.
+func (job *Job) Keep(answer string) { job.kept = answer }
+
+// maxKept bounds an answer that is kept, in bytes.
+const maxKept = 16 << 10
+
+// keptPlace is where an answer is sealed that is kept.
+func keptPlace(r command.Ref) seal.Place { return placeOf(r, "#Kept/"+r.ID) }
+
+// A SentMessage is what became of a message that SendChatMessage made.
+type SentMessage struct {
+	ID      string // of the record
+	Outcome Outcome
+	Detail  string
+	Answer  string // that was kept; empty if there is none, or not yet
+}
+
+// Follow returns what became of a message that SendChatMessage made, by its id, and whether it was recorded. It costs two Gets.
+func (j *Journal) follow(ctx context.Context, ref command.Ref, messageID string) (m SentMessage, recorded bool, err error) {
+	ref.ID, err = j.firstRecord(ctx, ref, onceKey(ref, messagePrefix, messageID))
+	if err != nil || ref.ID == "" {
+		return SentMessage{}, false, err
+	}
+	items, err := j.table.Get(ctx, table.Key{Partition: partitionOf(ref), Sort: entryKey(ref)})
+	if err != nil || len(items) == 0 {
+		return SentMessage{}, false, err // it vanishes by its age
+	}
+	found, err := decodeEntry(items[0])
+	if err != nil {
+		return SentMessage{}, false, err
+	}
+	m = SentMessage{ID: ref.ID, Outcome: found.Outcome, Detail: found.Detail}
+	if len(found.Kept) > 0 {
+		answer, err := j.ring.Open(keptPlace(ref), found.Kept)
+		if err != nil {
+			return SentMessage{}, false, fmt.Errorf("journal: open the answer that is kept of %q: %w", ref.ID, err)
+		}
+		m.Answer = string(answer)
+	}
+	return m, true, nil
+}
+
+// keep seals the answer that is to be kept into the record.
+func (j *Journal) keep(job *Job, e *entry) error {
+	if job.kept == "" {
+		return nil
+	}
+	sealed, err := j.ring.Seal(keptPlace(job.Ref), []byte(cut(job.kept, maxKept)))
+	if err != nil {
+		return fmt.Errorf("journal: keep an answer: %w", err)
+	}
+	e.Kept = sealed
+	if e.Detail == "" {
+		e.Detail = "SendChatMessage made the message; the answer was kept for it, and not sent to the platform"
+	}
+	return nil
+}
