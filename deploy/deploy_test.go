@@ -16,11 +16,11 @@ import (
 
 	"chatconf/deploy"
 	"chatconf/shared/app"
-	"chatconf/shared/chat"
 	clouds "chatconf/shared/cloud"
 	"chatconf/shared/cloud/alibaba"
 	awscloud "chatconf/shared/cloud/aws"
 	"chatconf/shared/dispatch"
+	"chatconf/shared/journal"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
 
@@ -774,10 +774,10 @@ func TestJournalDays(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", key, err)
 		}
-		if err := chat.CheckRetention(time.Duration(days) * 24 * time.Hour); err != nil {
+		if err := journal.CheckRetention(time.Duration(days) * 24 * time.Hour); err != nil {
 			t.Errorf("%s is %d: %v", key, days, err)
 		}
-		if chat.CheckRetention(time.Duration(days+beyond)*24*time.Hour) == nil {
+		if journal.CheckRetention(time.Duration(days+beyond)*24*time.Hour) == nil {
 			t.Errorf("%s is %d, and the journal could be kept for %d days", key, days, days+beyond)
 		}
 	}

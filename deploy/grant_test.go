@@ -21,14 +21,15 @@ import (
 	"time"
 
 	"chatconf/deploy"
+	"chatconf/shared/accesskey"
 	"chatconf/shared/app"
-	"chatconf/shared/chat"
 	clouds "chatconf/shared/cloud"
 	"chatconf/shared/cloud/alibaba"
 	awscloud "chatconf/shared/cloud/aws"
 	"chatconf/shared/emulator/ots"
 	"chatconf/shared/emulator/ots/otstest"
 	"chatconf/shared/invoke"
+	"chatconf/shared/journal"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/rpc"
@@ -364,7 +365,7 @@ func onAlibaba(t *testing.T) *world {
 		return opened
 	}
 	settle(t, ring, app.Tables{Configurations: open(tableName, 0), Keys: open(keyName, 0), Tickets: open(ticketName, app.TicketAge), Where: "here"})
-	for name, ttl := range map[string]time.Duration{journalName: chat.DefaultRetention, useName: chat.UseAge} {
+	for name, ttl := range map[string]time.Duration{journalName: journal.DefaultRetention, useName: accesskey.UseAge} {
 		if err := open(name, ttl).Close(); err != nil {
 			t.Fatal(err)
 		}

@@ -25,14 +25,15 @@ import (
 	"testing"
 	"time"
 
+	"chatconf/shared/accesskey"
 	"chatconf/shared/app"
-	"chatconf/shared/chat"
 	clouds "chatconf/shared/cloud"
 	"chatconf/shared/cloud/alibaba"
 	awscloud "chatconf/shared/cloud/aws"
 	"chatconf/shared/emulator/ots/otstest"
 	"chatconf/shared/emulator/runtime"
 	"chatconf/shared/invoke"
+	"chatconf/shared/journal"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
 	"chatconf/shared/rpc"
@@ -103,7 +104,7 @@ func (c *cloud) fill(b *testing.B, read func(getenv func(string) string) (clouds
 		Table: app.DefaultTable, TicketTable: app.DefaultTickets, AccountID: app.DefaultAccountID, Region: app.DefaultRegion,
 		Data: data, AccessKeyID: coldKey.ID, AccessKeySecret: secret.Text(coldKey.Secret),
 	}, app.Tables{
-		Configurations: configurations, Keys: open(app.DefaultKeys, 0), KeyUses: open(app.DefaultKeyUses, chat.UseAge), Tickets: open(app.DefaultTickets, app.TicketAge), Journal: open(app.DefaultJournal, chat.DefaultRetention), Where: engine.Where,
+		Configurations: configurations, Keys: open(app.DefaultKeys, 0), KeyUses: open(app.DefaultKeyUses, accesskey.UseAge), Tickets: open(app.DefaultTickets, app.TicketAge), Journal: open(app.DefaultJournal, journal.DefaultRetention), Where: engine.Where,
 	}, app.Actions(rpc.Actions()...))
 	if err != nil {
 		b.Fatal(err)

@@ -38,8 +38,13 @@ var rooms = []room{
 	{"shared/bolt", nil, []string{"go.etcd.io/bbolt"}},
 
 	// The domain and what it stands on.
+	{"shared/fault", []string{"shared/table"}, nil},
+	{"shared/accesskey", []string{"shared/fault", "shared/invoke", "shared/policy", "shared/seal", "shared/secret", "shared/table"}, nil},
+	{"shared/journal", []string{"shared/command", "shared/fault", "shared/invoke", "shared/policy", "shared/seal", "shared/secret", "shared/table"}, nil},
 	{"shared/command", []string{"shared/document", "shared/policy", "shared/secret"}, nil},
-	{"shared/chat", []string{"shared/command", "shared/secret", "shared/table", "shared/policy", "shared/seal", "shared/page", "shared/document", "shared/invoke", "shared/dial"}, nil},
+	{"shared/chat", []string{"shared/accesskey", "shared/fault", "shared/journal", "shared/command", "shared/secret", "shared/table", "shared/policy", "shared/seal", "shared/page", "shared/document", "shared/invoke", "shared/dial"}, nil},
+	{"shared/chat/chattest", []string{"shared/accesskey", "shared/chat", "shared/command", "shared/fault", "shared/invoke", "shared/journal", "shared/platform", "shared/policy", "shared/seal", "shared/secret", "shared/table",
+		"shared/table/file"}, []string{"github.com/google/go-cmp"}},
 	{"shared/platform", []string{"shared/command", "shared/platform/callback", "shared/platform/dingtalk", "shared/platform/wecom", "shared/platform/feishu", "shared/platform/slack",
 		"shared/platform/teams"}, nil},
 	{"shared/platform/callback", []string{"shared/command", "shared/secret", "shared/document", "shared/dial"}, nil},
@@ -54,12 +59,12 @@ var rooms = []room{
 	{"shared/table/tabletest", []string{"shared/table"}, []string{"github.com/anishathalye/porcupine", "github.com/google/go-cmp"}},
 
 	// Doors and wires.
-	{"shared/rpc", []string{"shared/secret", "shared/chat", "shared/invoke", "shared/policy", "shared/table", "shared/document", "shared/rpc/sign"}, nil},
+	{"shared/rpc", []string{"shared/accesskey", "shared/fault", "shared/secret", "shared/chat", "shared/invoke", "shared/policy", "shared/table", "shared/document", "shared/rpc/sign"}, nil},
 	{"shared/serve", []string{"shared/invoke", "shared/document"}, nil},
-	{"shared/webhook", []string{"shared/command", "shared/secret", "shared/chat", "shared/invoke", "shared/platform/callback"}, nil},
-	{"shared/webhook/webhooktest", []string{"shared/command", "shared/secret", "shared/chat", "shared/invoke", "shared/platform", "shared/platform/callback", "shared/platform/platformsim", "shared/policy", "shared/seal", "shared/table", "shared/table/file",
+	{"shared/webhook", []string{"shared/journal", "shared/fault", "shared/command", "shared/secret", "shared/chat", "shared/invoke", "shared/platform/callback"}, nil},
+	{"shared/webhook/webhooktest", []string{"shared/journal", "shared/command", "shared/secret", "shared/chat", "shared/invoke", "shared/platform", "shared/platform/callback", "shared/platform/platformsim", "shared/policy", "shared/seal", "shared/table", "shared/table/file",
 		"shared/webhook"}, nil},
-	{"shared/dispatch", []string{"shared/command", "shared/secret", "shared/chat", "shared/dial", "shared/dispatch/http", "shared/cloud", "shared/invoke"}, nil},
+	{"shared/dispatch", []string{"shared/journal", "shared/fault", "shared/command", "shared/secret", "shared/chat", "shared/dial", "shared/dispatch/http", "shared/cloud", "shared/invoke"}, nil},
 	{"shared/dispatch/http", []string{"shared/dial"}, nil},
 	{"shared/serve/fc", []string{"shared/serve", "shared/invoke"}, []string{"github.com/aliyun/fc-runtime-go-sdk"}},
 	{"shared/serve/servetest", []string{"shared/serve", "shared/invoke"}, nil},

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"chatconf/shared/accesskey"
 	"chatconf/shared/app"
 	"chatconf/shared/chat"
 	"chatconf/shared/cloud"
@@ -119,7 +120,7 @@ func holders(t *testing.T) map[string]any {
 		"a service":              service,
 		"a sealing key":          sealing,
 		"a key ring":             *ring,
-		"an access key":          chat.AccessKey{ID: "id", Secret: hiddenText},
+		"an access key":          accesskey.Key{ID: "id", Secret: hiddenText},
 		"an access key file":     app.AccessKey{ID: "id", Secret: hiddenText},
 		"credentials":            credentials,
 		"emulated credentials":   runtime.Credentials(credentials),

@@ -20,6 +20,8 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/command"
 	"chatconf/shared/document"
+	"chatconf/shared/fault"
+	"chatconf/shared/journal"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
@@ -102,7 +104,7 @@ func (in *sendRequest) wait() (time.Duration, error) {
 		return defaultWait, nil
 	}
 	if n := *in.WaitSeconds; n < 0 || n > int64(maxWait/time.Second) {
-		return 0, &chat.Error{Code: chat.InvalidParameter, Param: "WaitSeconds",
+		return 0, &fault.Error{Code: fault.InvalidParameter, Param: "WaitSeconds",
 			Message: fmt.Sprintf("WaitSeconds is %d; write a whole number from 0 to %d.", n, int64(maxWait/time.Second))}
 	}
 	return time.Duration(*in.WaitSeconds) * time.Second, nil
@@ -117,12 +119,12 @@ type sendResponse struct {
 	Answer  *sentAnswer `json:",omitempty"` // absent of a dry run, and if there was none
 	Later   string      `json:",omitempty"` // what would have been said through the platform's API, after the answer
 
-	CommandId string       `json:",omitempty"` // of the record, as ListChatCommands has it
-	Outcome   chat.Outcome `json:",omitempty"` // of the record: Pending if nothing was known yet when the wait was over
-	Detail    string       `json:",omitempty"` // of the record
-	Duplicate bool         `json:",omitempty"` // the message came before, so nothing was done
-	Ignored   []string     `json:",omitempty"` // parameters that the callback has no place for
-	Problem   string       `json:",omitempty"` // why there is no answer, or why the platform would not take it
+	CommandId string          `json:",omitempty"` // of the record, as ListChatCommands has it
+	Outcome   journal.Outcome `json:",omitempty"` // of the record: Pending if nothing was known yet when the wait was over
+	Detail    string          `json:",omitempty"` // of the record
+	Duplicate bool            `json:",omitempty"` // the message came before, so nothing was done
+	Ignored   []string        `json:",omitempty"` // parameters that the callback has no place for
+	Problem   string          `json:",omitempty"` // why there is no answer, or why the platform would not take it
 }
 
 // A sentCallback is the callback as it went out.
@@ -230,7 +232,7 @@ func (p *player) send(s *chat.Service, ctx context.Context, in *sendRequest) (*s
 
 // notMade returns why a callback cannot be made, for the caller.
 func notMade(err error) error {
-	return &chat.Error{Code: chat.InvalidParameter, Param: "Mode", Message: "The callback cannot be made: " + withoutPackage(err) + "."}
+	return &fault.Error{Code: fault.InvalidParameter, Param: "Mode", Message: "The callback cannot be made: " + withoutPackage(err) + "."}
 }
 
 // parameters are the names of a message's fields as the action has them.
@@ -263,12 +265,12 @@ func messageID(platformType string, settings callback.Settings, sent *platformsi
 }
 
 // follow waits until it is known what became of a message that was posted.
-func (p *player) follow(ctx context.Context, s *chat.Service, e *command.Endpoint, id string, wait time.Duration) (chat.SentMessage, error) {
+func (p *player) follow(ctx context.Context, s *chat.Service, e *command.Endpoint, id string, wait time.Duration) (journal.SentMessage, error) {
 	over := time.NewTimer(wait)
 	defer over.Stop()
 	for pause := firstLook; ; pause = min(2*pause, lastLook) {
 		became, recorded, err := s.FollowSent(ctx, e, id)
-		if err != nil || !recorded || became.Outcome != chat.OutcomePending {
+		if err != nil || !recorded || became.Outcome != journal.OutcomePending {
 			return became, err
 		}
 		select {
@@ -354,12 +356,12 @@ func checkMode(platformType string, in *sendRequest) (string, error) {
 		return mode, nil
 	}
 	if !slices.Contains(messages, mode) {
-		return "", &chat.Error{Code: chat.InvalidParameter, Param: "Mode", Message: fmt.Sprintf("Mode %q is none of %s; it has %s to send a message, and to check the URL %s.",
+		return "", &fault.Error{Code: fault.InvalidParameter, Param: "Mode", Message: fmt.Sprintf("Mode %q is none of %s; it has %s to send a message, and to check the URL %s.",
 			mode, platformType, strings.Join(messages, ", "), firstOf(strings.Join(checks, ", "), "none"))}
 	}
 	for _, needed := range [...][2]string{{"UserId", in.UserID}, {"Text", in.Text.Reveal()}} {
 		if needed[1] == "" {
-			return "", &chat.Error{Code: chat.MissingParameter, Param: needed[0], Message: needed[0] + " is mandatory to send a message."}
+			return "", &fault.Error{Code: fault.MissingParameter, Param: needed[0], Message: needed[0] + " is mandatory to send a message."}
 		}
 	}
 	return mode, nil
@@ -380,7 +382,7 @@ func settingsOf(e *command.Endpoint, previous bool) (callback.Settings, error) {
 		}
 	}
 	if back == 0 {
-		return nil, &chat.Error{Code: chat.InvalidParameter, Param: "Previous", Message: fmt.Sprintf("Chat configuration %q has no previous secret that is still taken.", e.Name)}
+		return nil, &fault.Error{Code: fault.InvalidParameter, Param: "Previous", Message: fmt.Sprintf("Chat configuration %q has no previous secret that is still taken.", e.Name)}
 	}
 	return settings, nil
 }
@@ -477,15 +479,15 @@ func (r *sendResponse) printSeen(b *strings.Builder) {
 		b.WriteString(r.Type + " shows:\n\n" + indented(r.Later))
 	case r.Duplicate:
 		b.WriteString(r.Type + " shows nothing: the message came before, so nothing was done.\n")
-	case r.Outcome != chat.OutcomePending:
+	case r.Outcome != journal.OutcomePending:
 		b.WriteString(r.Type + " shows nothing.\n")
 	}
 	switch list := "'chatconf call ListChatCommands Name=" + r.Name + "'"; {
-	case r.Outcome == chat.OutcomePending && r.Answer.Text != "":
+	case r.Outcome == journal.OutcomePending && r.Answer.Text != "":
 		b.WriteString("\nWhat comes later is not there yet; " + list + " shows what becomes of it.\n")
-	case r.Outcome == chat.OutcomePending:
+	case r.Outcome == journal.OutcomePending:
 		b.WriteString(r.Type + " shows nothing yet; " + list + " shows what becomes of it.\n")
-	case r.Outcome == chat.OutcomeFailed:
+	case r.Outcome == journal.OutcomeFailed:
 		b.WriteString("\nThe command failed: " + printable(r.Detail) + "\n")
 	}
 }

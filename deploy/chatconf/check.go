@@ -10,8 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"chatconf/shared/accesskey"
 	"chatconf/shared/app"
-	"chatconf/shared/chat"
+	"chatconf/shared/fault"
 )
 
 func newCheck() *cobra.Command {
@@ -82,13 +83,13 @@ func check(ctx context.Context, w io.Writer, l *app.Local, s app.Settings, parti
 }
 
 // checkKeys returns the access keys. That they cannot be read is a problem, which it prints, unless it is the store that cannot.
-func checkKeys(ctx context.Context, w io.Writer, l *app.Local) (keys []*chat.AccessKey, problems int, err error) {
+func checkKeys(ctx context.Context, w io.Writer, l *app.Local) (keys []*accesskey.Key, problems int, err error) {
 	keys, err = l.Keys.List(ctx)
-	var e *chat.Error
+	var e *fault.Error
 	switch {
 	case err == nil:
 		return keys, 0, nil
-	case errors.As(err, &e) && e.Code == chat.Internal:
+	case errors.As(err, &e) && e.Code == fault.Internal:
 		fmt.Fprintf(w, "access keys: %v\n", err)
 		return nil, 1, nil
 	default:
@@ -98,7 +99,7 @@ func checkKeys(ctx context.Context, w io.Writer, l *app.Local) (keys []*chat.Acc
 
 // knownPartitions returns the partitions of configurations: those that a file has, else those that callers can have written to in the
 // region of the settings. It is that of the settings if there are none, so that it is said that there is nothing.
-func knownPartitions(ctx context.Context, l *app.Local, s app.Settings, keys []*chat.AccessKey) ([]string, error) {
+func knownPartitions(ctx context.Context, l *app.Local, s app.Settings, keys []*accesskey.Key) ([]string, error) {
 	home := s.AccountID + "/" + s.Region
 	if l.Table == nil {
 		known := []string{home}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"chatconf/shared/accesskey"
 	"chatconf/shared/app"
 	"chatconf/shared/bolt"
 	"chatconf/shared/chat"
@@ -45,7 +46,7 @@ oos:UpdateAccessKey and oos:DeleteAccessKey only by these names, and not by a pa
 }
 
 // keyAge is how long a service uses what it read of a key, for people.
-var keyAge = strconv.Itoa(int(chat.KeyAge/time.Second)) + " seconds"
+var keyAge = strconv.Itoa(int(accesskey.CacheAge/time.Second)) + " seconds"
 
 // withLocal opens the service of a data directory that must be there, and closes it again.
 func withLocal(ctx context.Context, where dataFlags, do func(*app.Local, app.Settings) error) error {
@@ -174,7 +175,7 @@ func runningService(data string) (*client, error) {
 
 // localKeys are keys in tables that are open here.
 type localKeys struct {
-	keys    *chat.Keys
+	keys    *accesskey.Store
 	account string // of new keys
 }
 
@@ -183,7 +184,7 @@ func (k *localKeys) create(ctx context.Context, in *chat.CreateAccessKeyRequest,
 	if err != nil {
 		return nil, err
 	}
-	key, err := k.keys.Create(ctx, chat.AccessKey{
+	key, err := k.keys.Create(ctx, accesskey.Key{
 		Account: firstOf(account, k.account), Name: in.Name, Description: in.Description, Policies: policies, Expires: expires,
 	})
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"chatconf/shared/app"
-	"chatconf/shared/chat"
+	"chatconf/shared/fault"
 	"chatconf/shared/invoke"
 	"chatconf/shared/rpc"
 	"chatconf/shared/table"
@@ -693,10 +693,10 @@ func TestMistakesWithKeys(t *testing.T) {
 			t.Errorf("keys %q = %v, want a usage error with %q", test.args, err, test.says)
 		}
 	}
-	if _, err := run(t, "", "keys", "create", "--name", "x", "--admin", "--expires", "2020-01-01", "--data", data); chat.CodeOf(err) != chat.InvalidParameter {
+	if _, err := run(t, "", "keys", "create", "--name", "x", "--admin", "--expires", "2020-01-01", "--data", data); fault.CodeOf(err) != fault.InvalidParameter {
 		t.Errorf("a date that has passed: %v", err)
 	}
-	if _, err := run(t, "", "keys", "update", "CCKexample", "--admin", "--data", data); chat.CodeOf(err) != chat.AccessKeyNotFound {
+	if _, err := run(t, "", "keys", "update", "CCKexample", "--admin", "--data", data); fault.CodeOf(err) != fault.AccessKeyNotFound {
 		t.Errorf("a key that is not there: %v", err)
 	}
 }

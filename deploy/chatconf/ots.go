@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"chatconf/shared/accesskey"
 	"chatconf/shared/app"
-	"chatconf/shared/chat"
 	"chatconf/shared/emulator/ots"
 	"chatconf/shared/serve"
 )
@@ -68,7 +68,7 @@ func otsKey(data string) (app.AccessKey, error) {
 		return app.AccessKey{ID: settings.AccessKeyID, Secret: settings.AccessKeySecret}, nil
 	}
 	if data == "" {
-		id, secret, err := chat.DrawAccessKey()
+		id, secret, err := accesskey.Draw()
 		return app.AccessKey{ID: id, Secret: secret}, err
 	}
 	return app.ReadOrMakeAccessKey(data)

@@ -21,12 +21,14 @@ import (
 	"testing"
 	"time"
 
+	"chatconf/shared/accesskey"
 	"chatconf/shared/app"
 	"chatconf/shared/chat"
 	"chatconf/shared/command"
 	"chatconf/shared/dispatch"
 	targethttp "chatconf/shared/dispatch/http"
 	"chatconf/shared/document"
+	"chatconf/shared/fault"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/platformsim"
@@ -388,7 +390,7 @@ func TestSendIsAuthorised(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		key, err := l.Keys.Create(t.Context(), chat.AccessKey{Account: app.DefaultAccountID, Name: about, Policies: []*policy.Policy{p}})
+		key, err := l.Keys.Create(t.Context(), accesskey.Key{Account: app.DefaultAccountID, Name: about, Policies: []*policy.Policy{p}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -611,7 +613,7 @@ func TestSendOnAStore(t *testing.T) {
 	if !strings.Contains(out, "Slack shows:\n\n  1 < 2\ufffd[31m\n") || leak.MatchString(out) || r.Header.Get("X-Slack-Signature") == "" {
 		t.Errorf("%v\n%s", r.Header, out)
 	}
-	if _, err := run(t, "", append([]string{"send", "missing", "help", "--user", "u"}, at...)...); chat.CodeOf(err) != chat.NotFound {
+	if _, err := run(t, "", append([]string{"send", "missing", "help", "--user", "u"}, at...)...); fault.CodeOf(err) != fault.NotFound {
 		t.Errorf("a configuration that is not there: %v", err)
 	}
 	// Without the setting, the service of the data directory is meant.

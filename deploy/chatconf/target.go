@@ -18,9 +18,9 @@ import (
 	"strings"
 	"time"
 
+	"chatconf/shared/accesskey"
 	"chatconf/shared/app"
 	"chatconf/shared/bolt"
-	"chatconf/shared/chat"
 	"chatconf/shared/cloud"
 	"chatconf/shared/emulator/localcloud"
 	"chatconf/shared/emulator/runtime"
@@ -201,7 +201,7 @@ func ringOf(s app.Settings) (string, error) {
 // openEmulator starts a Tablestore emulator on the data directory. It takes two access keys: a new one,
 // which functions get, and that of the administrator, which the first start creates.
 func (d *deployment) openEmulator(o deploymentOptions) (given runtime.Credentials, err error) {
-	id, secret, err := chat.DrawAccessKey()
+	id, secret, err := accesskey.Draw()
 	if err != nil {
 		return given, err
 	}

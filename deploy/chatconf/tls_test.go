@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"chatconf/shared/accesskey"
 	"chatconf/shared/app"
-	"chatconf/shared/chat"
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
 )
@@ -92,11 +92,11 @@ func TestServeWithTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := make(map[string]*chat.AccessKey)
+	keys := make(map[string]*accesskey.Key)
 	for _, secure := range []string{"true", "false"} {
 		p, err := policy.Parse([]byte(`{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:List*","Resource":"*","Condition":{"Bool":{"acs:SecureTransport":"` + secure + `"}}}]}`))
 		if err == nil {
-			keys[secure], err = l.Keys.Create(t.Context(), chat.AccessKey{Account: app.DefaultAccountID, Name: "secure-" + secure, Policies: []*policy.Policy{p}})
+			keys[secure], err = l.Keys.Create(t.Context(), accesskey.Key{Account: app.DefaultAccountID, Name: "secure-" + secure, Policies: []*policy.Policy{p}})
 		}
 		if err != nil {
 			t.Fatal(err)

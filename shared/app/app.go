@@ -13,9 +13,11 @@ import (
 	"strings"
 	"time"
 
+	"chatconf/shared/accesskey"
 	"chatconf/shared/chat"
 	"chatconf/shared/dial"
 	"chatconf/shared/invoke"
+	"chatconf/shared/journal"
 	"chatconf/shared/platform"
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
@@ -32,8 +34,8 @@ func Run(r Role) {
 // An App is the service, ready to be called.
 type App struct {
 	Service *chat.Service
-	Keys    *chat.Keys
-	Journal *chat.Journal // nil: none is kept
+	Keys    *accesskey.Store
+	Journal *journal.Journal // nil: none is kept
 	Handler serve.Handler
 	closers []io.Closer
 }
@@ -66,26 +68,26 @@ func (a *App) Close() error {
 
 // wire puts the service together for a role. Without a table for it there is no journal.
 func wire(s Settings, t Tables, ring *seal.Ring, functions functions, r Role) (*App, error) {
-	var journal *chat.Journal
+	var kept *journal.Journal
 	if t.Journal != nil {
 		var err error
-		if journal, err = chat.NewJournal(t.Journal, ring, chat.JournalOptions{Retention: s.journalAge()}); err != nil {
+		if kept, err = journal.New(t.Journal, ring, journal.Options{Retention: s.journalAge()}); err != nil {
 			return nil, err
 		}
 	}
-	keys := chat.NewKeys(t.Keys, t.KeyUses, ring, nil)
+	keys := accesskey.New(t.Keys, t.KeyUses, ring, nil)
 	service, err := chat.New(t.Configurations, ring, platform.All().Descriptions(), chat.Options{
 		Region:  s.Region,
 		BaseURL: s.WebhookBaseURL,
 		Quota:   s.MaxConfigurations,
-		Journal: journal,
+		Journal: kept,
 		Keys:    keys,
 		Targets: s.TargetNetworks,
 	})
 	if err != nil {
 		return nil, err
 	}
-	a := &App{Service: service, Keys: keys, Journal: journal}
+	a := &App{Service: service, Keys: keys, Journal: kept}
 	if a.Handler, err = r.open(&parts{a, s, t, functions}); err != nil {
 		return nil, err
 	}

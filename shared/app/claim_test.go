@@ -18,6 +18,8 @@ import (
 	"chatconf/shared/app"
 	"chatconf/shared/chat"
 	"chatconf/shared/command"
+	"chatconf/shared/fault"
+	"chatconf/shared/journal"
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
@@ -533,7 +535,7 @@ func TestCloseDoesNotWaitForAJournalThatHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 100 {
-		l.Journal.NoteLater(t.Context(), command.Ref{Account: "1", Region: "r-1", Name: fmt.Sprint("n", i)}, chat.Note{Counter: chat.CountIgnored})
+		l.Journal.NoteLater(t.Context(), command.Ref{Account: "1", Region: "r-1", Name: fmt.Sprint("n", i)}, journal.Note{Counter: journal.CountIgnored})
 	}
 	began := time.Now()
 	l.Close()
@@ -591,7 +593,7 @@ func TestStartOnTablesThatTakeNoWrite(t *testing.T) {
 	if out, err := l.Service.Get(administrator(t, s), &chat.GetRequest{Name: "one"}); err != nil || out.ChatConfiguration.Name != "one" {
 		t.Errorf("Get = %+v, %v", out, err)
 	}
-	if err := create(l, "two"); chat.CodeOf(err) != chat.Unavailable {
+	if err := create(l, "two"); fault.CodeOf(err) != fault.Unavailable {
 		t.Errorf("Create = %v, want Unavailable", err)
 	}
 	l.Close()

@@ -30,13 +30,14 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"chatconf/shared/accesskey"
 	"chatconf/shared/app"
-	"chatconf/shared/chat"
 	clouds "chatconf/shared/cloud"
 	"chatconf/shared/cloud/alibaba"
 	awscloud "chatconf/shared/cloud/aws"
 	"chatconf/shared/emulator/ots/otstest"
 	"chatconf/shared/invoke"
+	"chatconf/shared/journal"
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
@@ -121,7 +122,7 @@ func openFC(t *testing.T, c *cloud) {
 		"TABLESTORE_ACCESS_KEY_ID": instance.KeyID, "TABLESTORE_ACCESS_KEY_SECRET": instance.KeySecret,
 		"CHATCONF_KMS_ENDPOINT": c.keys(t, func(r *http.Request) string { return r.FormValue("CiphertextBlob") }),
 	}
-	for name, ttl := range map[string]time.Duration{app.DefaultTable: 0, app.DefaultTickets: app.TicketAge, app.DefaultJournal: chat.DefaultRetention, app.DefaultKeys: 0, app.DefaultKeyUses: chat.UseAge} {
+	for name, ttl := range map[string]time.Duration{app.DefaultTable: 0, app.DefaultTickets: app.TicketAge, app.DefaultJournal: journal.DefaultRetention, app.DefaultKeys: 0, app.DefaultKeyUses: accesskey.UseAge} {
 		tb, err := tablestore.New(name, tablestore.Options{
 			Endpoint: instance.Endpoint, Instance: instance.Name, TTL: ttl,
 			Credentials: invoke.Credentials{AccessKeyID: instance.KeyID, AccessKeySecret: instance.KeySecret},

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"chatconf/shared/accesskey"
 	"chatconf/shared/app"
-	"chatconf/shared/chat"
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
@@ -91,9 +91,9 @@ func asBefore(t *testing.T, s app.Settings, admin app.AccessKey, p *policy.Polic
 			t.Fatal(err)
 		}
 	}
-	before := chat.NewKeys(db.Table(s.Table, file.TableOptions{}), nil, ring, nil)
+	before := accesskey.New(db.Table(s.Table, file.TableOptions{}), nil, ring, nil)
 	for _, key := range []app.AccessKey{admin, {ID: "CCKother", Secret: "not-a-real-secret"}} {
-		_, err := before.Create(t.Context(), chat.AccessKey{
+		_, err := before.Create(t.Context(), accesskey.Key{
 			ID: key.ID, Secret: key.Secret, Account: s.AccountID, Name: "of before", Policies: []*policy.Policy{p},
 		})
 		if err != nil {

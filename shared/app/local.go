@@ -16,7 +16,8 @@ import (
 	"strings"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/accesskey"
+	"chatconf/shared/fault"
 	"chatconf/shared/policy"
 	"chatconf/shared/seal"
 	"chatconf/shared/secret"
@@ -99,8 +100,8 @@ func checkFirst(s Settings) error {
 }
 
 // administrator returns an access key that may do everything, SendChatMessage included.
-func administrator(s Settings, key AccessKey) chat.AccessKey {
-	return chat.AccessKey{
+func administrator(s Settings, key AccessKey) accesskey.Key {
+	return accesskey.Key{
 		ID:       key.ID,
 		Secret:   key.Secret,
 		Account:  s.AccountID,
@@ -270,13 +271,13 @@ func (l *Local) renewAdministrator(ctx context.Context) error {
 		return nil
 	}
 	key, err := l.Keys.Find(ctx, l.AccessKeyID)
-	if chat.CodeOf(err) == chat.KeyNotFound {
+	if fault.CodeOf(err) == fault.KeyNotFound {
 		return nil
 	}
 	if err != nil || len(key.Policies) != 1 || key.Policies[0].String() != formerAdministrator {
 		return err
 	}
-	_, err = l.Keys.Update(ctx, key.Account, key.ID, chat.KeyChange{Policies: []*policy.Policy{policy.Owner()}})
+	_, err = l.Keys.Update(ctx, key.Account, key.ID, accesskey.Change{Policies: []*policy.Policy{policy.Owner()}})
 	return err
 }
 
@@ -318,7 +319,7 @@ func (l *Local) makeFirstKey(ctx context.Context, s Settings, key AccessKey) err
 	}
 	if key.ID == "" {
 		var err error
-		if key.ID, key.Secret, err = chat.DrawAccessKey(); err != nil {
+		if key.ID, key.Secret, err = accesskey.Draw(); err != nil {
 			return err
 		}
 	}
@@ -331,7 +332,7 @@ func (l *Local) makeFirstKey(ctx context.Context, s Settings, key AccessKey) err
 	}
 	l.AccessKeyID = key.ID
 	_, err := l.Keys.Create(ctx, first)
-	if chat.CodeOf(err) != chat.AlreadyExists {
+	if fault.CodeOf(err) != fault.AlreadyExists {
 		return err
 	}
 	there, err := l.Keys.Find(ctx, key.ID) // created by a start that was interrupted right after
@@ -385,7 +386,7 @@ func ReadOrMakeAccessKey(data string) (AccessKey, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
-	if key.ID, key.Secret, err = chat.DrawAccessKey(); err != nil {
+	if key.ID, key.Secret, err = accesskey.Draw(); err != nil {
 		return AccessKey{}, err
 	}
 	if err := os.MkdirAll(data, 0o700); err != nil {

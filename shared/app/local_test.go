@@ -18,6 +18,7 @@ import (
 	"chatconf/shared/bolt"
 	"chatconf/shared/chat"
 	"chatconf/shared/command"
+	"chatconf/shared/journal"
 	"chatconf/shared/policy"
 	"chatconf/shared/rpc"
 	"chatconf/shared/seal"
@@ -315,7 +316,7 @@ func TestTheJournalIsTrimmed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, _, err = l.Journal.Record(t.Context(), e, chat.Arrival{Command: command.Command{MessageID: "m1", Name: "restart"}})
+			_, _, err = l.Journal.Record(t.Context(), e, journal.Arrival{Command: command.Command{MessageID: "m1", Name: "restart"}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -14,6 +14,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/cloud"
 	"chatconf/shared/dial"
+	"chatconf/shared/journal"
 	"chatconf/shared/policy"
 	"chatconf/shared/secret"
 	"chatconf/shared/serve"
@@ -50,7 +51,7 @@ type Settings struct {
 }
 
 // journalAge is the time to live of the journal.
-func (s Settings) journalAge() time.Duration { return cmp.Or(s.JournalAge, chat.DefaultRetention) }
+func (s Settings) journalAge() time.Duration { return cmp.Or(s.JournalAge, journal.DefaultRetention) }
 
 // Limits returns the limits of a server. A request takes up to bodySize bytes of memory.
 func (s Settings) Limits(bodySize int64) serve.Limits {
@@ -204,7 +205,7 @@ func (r *settingsReader) readTables(s *Settings) {
 	if value := r.get("CHATCONF_JOURNAL_DAYS"); value != "" {
 		days, err := strconv.Atoi(value)
 		s.JournalAge = time.Duration(min(max(days, 0), 1e5)) * 24 * time.Hour
-		if err != nil || chat.CheckRetention(s.JournalAge) != nil {
+		if err != nil || journal.CheckRetention(s.JournalAge) != nil {
 			r.wrong("CHATCONF_JOURNAL_DAYS", "invalid number of days %q; use a whole number from 2 to 3650", value)
 		}
 	}

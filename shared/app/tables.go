@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/accesskey"
 	"chatconf/shared/cloud"
 	"chatconf/shared/rpc"
 	"chatconf/shared/table"
@@ -29,7 +29,7 @@ func (s Settings) TableSettings() [5]TableSetting {
 	return [...]TableSetting{
 		{"CHATCONF_TABLE", s.Table, 0},
 		{"CHATCONF_KEY_TABLE", cmp.Or(s.KeyTable, DefaultKeys), 0},
-		{"CHATCONF_KEY_USE_TABLE", cmp.Or(s.KeyUseTable, DefaultKeyUses), chat.UseAge},
+		{"CHATCONF_KEY_USE_TABLE", cmp.Or(s.KeyUseTable, DefaultKeyUses), accesskey.UseAge},
 		{"CHATCONF_TICKET_TABLE", s.TicketTable, TicketAge},
 		{"CHATCONF_JOURNAL_TABLE", cmp.Or(s.JournalTable, DefaultJournal), s.journalAge()},
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/golang/protobuf/proto"
 
+	"chatconf/shared/accesskey"
 	"chatconf/shared/app"
 	"chatconf/shared/chat"
 	"chatconf/shared/emulator/ots"
@@ -171,8 +172,8 @@ func newPlane(t *testing.T, configurations, keyTable, tickets table.Table) *plan
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := chat.NewKeys(keyTable, nil, ring, nil)
-	_, err = keys.Create(t.Context(), chat.AccessKey{
+	keys := accesskey.New(keyTable, nil, ring, nil)
+	_, err = keys.Create(t.Context(), accesskey.Key{
 		ID: benchKey.ID, Secret: secret.Text(benchKey.Secret), Account: app.DefaultAccountID, Name: "administrator", Policies: []*policy.Policy{policy.Administrator()},
 	})
 	if err != nil {

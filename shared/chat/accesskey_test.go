@@ -6,333 +6,323 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/iotest"
 	"time"
 
+	"chatconf/shared/accesskey"
 	"chatconf/shared/chat"
+	"chatconf/shared/chat/chattest"
+	"chatconf/shared/fault"
 	"chatconf/shared/policy"
-	"chatconf/shared/secret"
-	"chatconf/shared/table"
 )
 
-func TestAccessKeyIsFoundAsItWasCreated(t *testing.T) {
-	l := newLocksmith(t)
-	for _, key := range []chat.AccessKey{
-		someKey(),
-		someKey(func(k *chat.AccessKey) { k.ID, k.Secret = "LTAI.5t-_", secret.Text(strings.Repeat("\x00é", 85)) }),
-		someKey(func(k *chat.AccessKey) {
-			k.ID, k.Secret, k.Name = strings.Repeat("k", 128), "8 bytes.", strings.Repeat("名", 128)
-		}),
-		someKey(func(k *chat.AccessKey) {
-			k.ID, k.Policies = "two", []*policy.Policy{policy.Administrator(), policy.ReadOnly()}
-		}),
-	} {
-		made := l.create(key)
-		want := key
-		want.Active, want.Created = true, time.Date(2026, 11, 23, 8, 0, 0, 123000000, time.UTC)
-		for about, got := range map[string]*chat.AccessKey{"Create": made, "Find": l.find(key.ID), "Find again": l.find(key.ID)} {
-			got := *got
-			if len(got.Policies) != len(want.Policies) {
-				t.Fatalf("%s: %d policies, want %d", about, len(got.Policies), len(want.Policies))
-			}
-			for i := range got.Policies {
-				equal(t, about+": policy", got.Policies[i].String(), want.Policies[i].String())
-			}
-			got.Policies = want.Policies
-			if got.Secret.Reveal() != want.Secret.Reveal() || got.ID != want.ID || got.Account != want.Account || got.Name != want.Name || !got.Active || !got.Created.Equal(want.Created) {
-				t.Errorf("%s = %+v, want %+v", about, got, want)
-			}
-		}
-		_, err := l.Create(t.Context(), key)
-		wantError(t, "Create of the same id", err, chat.AlreadyExists, "AccessKeyId", key.ID[:min(len(key.ID), 50)])
-	}
-	for _, item := range l.dump() {
-		if strings.Contains(string(item.Value), planted) {
-			t.Errorf("item %q holds a secret: %s", item.Sort, item.Value)
-		}
-	}
+// A keyHouse is a service that manages access keys.
+type keyHouse struct {
+	*house
+	keys *chattest.Locksmith
 }
 
-// setActive enables or disables a key.
-func setActive(ctx context.Context, k *chat.Keys, id string, active bool) error {
-	_, err := k.Update(ctx, "", id, chat.KeyChange{Active: &active})
-	return err
+func newKeyHouse(t testing.TB) *keyHouse {
+	t.Helper()
+	h := &keyHouse{house: newHouse(t), keys: chattest.NewLocksmith(t)}
+	h.keys.Clock = h.Clock
+	h.keys.Store = accesskey.New(h.keys.Spy, h.keys.Spy, h.Ring, h.Clock.Now)
+	h.Service = h.ServiceWith(chat.Options{Keys: h.keys.Store}, h.Ring)
+	h.Ctx = chattest.As(t.Context(), &chat.Caller{Account: chattest.Account, AccessKeyID: "CCKowner", Name: "owner", Policies: []*policy.Policy{policy.Owner()}})
+	return h
 }
 
-func TestAccessKeyThatIsDrawn(t *testing.T) {
-	l := newLocksmith(t)
-	seen := make(map[string]bool)
-	for range 20 {
-		key := l.create(someKey(func(k *chat.AccessKey) { k.ID, k.Secret = "", "" }))
-		if len(key.ID) != 23 || !strings.HasPrefix(key.ID, "CCK") || len(key.Secret.Reveal()) != 40 {
-			t.Errorf("drew %q with a secret of %d", key.ID, len(key.Secret.Reveal()))
-		}
-		seen[key.ID], seen[key.Secret.Reveal()] = true, true
+func (h *keyHouse) createKey(edit ...func(*chat.CreateAccessKeyRequest)) chat.AccessKeyInfo {
+	h.T.Helper()
+	in := &chat.CreateAccessKeyRequest{Name: "ci", Policy: "ReadOnly"}
+	for _, e := range edit {
+		e(in)
 	}
-	if len(seen) != 40 {
-		t.Errorf("%d different ids and secrets of 40", len(seen))
+	out, err := h.CreateAccessKey(h.Ctx, in)
+	if err != nil {
+		h.T.Fatalf("CreateAccessKey: %v", err)
 	}
-	l.SetRandom(iotest.ErrReader(errors.New("planted")))
-	_, err := l.Create(t.Context(), someKey(func(k *chat.AccessKey) { k.ID, k.Secret = "", "" }))
-	wantError(t, "Create without randomness", err, chat.Internal, "")
-	wantNoDetail(t, err)
+	return out.AccessKey
 }
 
-func TestAccessKeyIsRefused(t *testing.T) {
-	l := newLocksmith(t)
-	for _, c := range []struct {
-		about string
-		edit  func(*chat.AccessKey)
-		code  chat.Code
-		param string
-		texts []string
-	}{
-		{"no id", func(k *chat.AccessKey) { k.ID = "" }, chat.InvalidParameter, "AccessKeyId", []string{`""`}},
-		{"an id of 129", func(k *chat.AccessKey) { k.ID = strings.Repeat("k", 129) }, chat.InvalidParameter, "AccessKeyId", []string{"1 to 128"}},
-		{"an id with a separator", func(k *chat.AccessKey) { k.ID = "a#b" }, chat.InvalidParameter, "AccessKeyId", []string{`"a#b"`}},
-		{"no secret", func(k *chat.AccessKey) { k.Secret = "" }, chat.InvalidParameter, "AccessKeySecret", []string{"0 bytes"}},
-		{"a secret of 7", func(k *chat.AccessKey) { k.Secret = "planted" }, chat.InvalidParameter, "AccessKeySecret", []string{"7 bytes; wanted 8 to 256"}},
-		{"a secret of 257", func(k *chat.AccessKey) { k.Secret = secret.Text(strings.Repeat("s", 257)) }, chat.InvalidParameter, "AccessKeySecret", nil},
-		{"no account", func(k *chat.AccessKey) { k.Account = "" }, chat.InvalidParameter, "AccountId", []string{`""`}},
-		{"an account with a slash", func(k *chat.AccessKey) { k.Account = "1/2" }, chat.InvalidParameter, "AccountId", []string{`"1/2"`}},
-		{"an account of 33 digits", func(k *chat.AccessKey) { k.Account = strings.Repeat("1", 33) }, chat.InvalidParameter, "AccountId", nil},
-		{"no name", func(k *chat.AccessKey) { k.Name = "" }, chat.InvalidParameter, "Name", nil},
-		{"a name with a newline", func(k *chat.AccessKey) { k.Name = "a\nb" }, chat.InvalidParameter, "Name", []string{`"a\nb"`}},
-		{"a name of 129", func(k *chat.AccessKey) { k.Name = strings.Repeat("n", 129) }, chat.InvalidParameter, "Name", nil},
-		{"no policy", func(k *chat.AccessKey) { k.Policies = nil }, chat.MissingParameter, "Policy", nil},
-		{"a policy that was never parsed", func(k *chat.AccessKey) { k.Policies = []*policy.Policy{{}} }, chat.Internal, "", nil},
-	} {
-		key, err := l.Create(t.Context(), someKey(c.edit))
-		wantError(t, c.about, err, c.code, c.param, c.texts...)
-		if key != nil || strings.Contains(fmt.Sprint(err), planted) {
-			t.Errorf("%s: %v, %v", c.about, key, err)
-		}
+func TestAccessKeysAreManaged(t *testing.T) {
+	h := newKeyHouse(t)
+	made := h.createKey(func(in *chat.CreateAccessKeyRequest) {
+		in.Description, in.ExpireDate = "of the pipeline", "2027-01-31T02:00:00+02:00"
+		in.Policy, in.PolicyDocument = "", `{ "Version": "1", "Statement": [{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}] }`
+	})
+	secret := made.AccessKeySecret
+	if len(secret) != 40 || !strings.HasPrefix(made.AccessKeyId, "CCK") {
+		t.Errorf("CreateAccessKey = %+v", made)
 	}
-	if got := l.dump(); len(got) != 0 {
-		t.Errorf("%d keys are stored", len(got))
+	want := chat.AccessKeyInfo{
+		AccessKeyId: made.AccessKeyId, AccessKeySecret: secret, AccountId: chattest.Account, Name: "ci", Description: "of the pipeline", Status: "Active",
+		Policies:   []string{`{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}]}`},
+		CreateDate: "2026-11-23T08:00:00+00:00", CreatedBy: made.CreatedBy, ExpireDate: "2027-01-31T00:00:00+00:00",
 	}
-}
-
-func TestUnknownAccessKey(t *testing.T) {
-	l := newLocksmith(t)
-	for _, id := range []string{"", "CCKnone", "a#b", "\x00", strings.Repeat("k", 129), strings.Repeat("k", 100_000)} {
-		_, err := l.Find(t.Context(), id)
-		wantError(t, "Find", err, chat.KeyNotFound, "AccessKeyId")
-		if len(fmt.Sprint(err)) > 500 {
-			t.Errorf("Find of an id of %d bytes: an error of %d", len(id), len(fmt.Sprint(err)))
-		}
-		wantError(t, "SetActive", setActive(t.Context(), l.Keys, id, false), chat.AccessKeyNotFound, "UserAccessKeyId")
-		wantError(t, "Delete", l.Delete(t.Context(), "", id), chat.AccessKeyNotFound, "UserAccessKeyId")
+	chattest.Equal(t, "CreateAccessKey", made, want)
+	if made.CreatedBy == "" {
+		t.Error("it is not known who made the key")
 	}
-	if got := l.Cached(); got != 0 {
-		t.Errorf("%d keys that are not there are remembered", got)
+	key := h.keys.MustFind(made.AccessKeyId)
+	if key.Secret.Reveal() != secret || !key.Active || key.Account != chattest.Account {
+		t.Errorf("stored is %+v", key)
 	}
-	// A key that was not there a moment ago is found the moment it is.
-	l.create(someKey(func(k *chat.AccessKey) { k.ID = "CCKnone" }))
-	l.find("CCKnone")
-}
-
-// TestAccessKeyCache holds that a process uses what it read for KeyAge and no longer.
-func TestAccessKeyCache(t *testing.T) {
-	here := newLocksmith(t)
-	there := chat.NewKeys(here.spy, nil, newRing(t, 1), here.clock.Now)
-	here.create(someKey())
-	here.spy.reset()
-	calls := func(want string) {
-		t.Helper()
-		equal(t, "calls", here.spy.took(), want)
+	if at := want.ExpireDate; key.Expired(time.Date(2027, 1, 30, 23, 59, 59, 999, time.UTC)) || !key.Expired(time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)) {
+		t.Errorf("the key does not expire at %s", at)
 	}
-	here.find("CCKsome")
-	calls("Get")
-	here.clock.advance(chat.KeyAge - time.Nanosecond)
-	here.find("CCKsome")
-	calls("")
-	here.clock.advance(time.Nanosecond)
-	here.find("CCKsome")
-	calls("Get")
-
-	if err := setActive(t.Context(), there, "CCKsome", false); err != nil {
-		t.Fatal(err)
-	}
-	calls("Get Write")
-	if !here.find("CCKsome").Active {
-		t.Error("a process that read the key a moment ago asked again")
-	}
-	here.clock.advance(chat.KeyAge)
-	if here.find("CCKsome").Active {
-		t.Error("a key that was disabled KeyAge ago is active")
-	}
-	here.spy.reset()
-	here.clock.advance(-time.Hour)
-	here.find("CCKsome")
-	calls("Get") // for a clock that goes back must not make a key live for ever
-
-	if err := setActive(t.Context(), here.Keys, "CCKsome", true); err != nil {
-		t.Fatal(err)
-	}
-	if !here.find("CCKsome").Active {
-		t.Error("the process that enabled the key does not know it")
-	}
-	if err := here.Delete(t.Context(), "", "CCKsome"); err != nil {
-		t.Fatal(err)
-	}
-	_, err := here.Find(t.Context(), "CCKsome")
-	wantError(t, "Find of a deleted key", err, chat.KeyNotFound, "AccessKeyId", `"CCKsome"`)
-	here.create(someKey())
-	if !here.find("CCKsome").Active {
-		t.Error("a key that was made again is not active")
-	}
-}
-
-func TestAccessKeyThatGoesAwayWhileItIsCached(t *testing.T) {
-	l := newLocksmith(t)
-	l.create(someKey())
-	l.find("CCKsome")
-	if err := chat.NewKeys(l.spy, nil, newRing(t, 1), nil).Delete(t.Context(), "", "CCKsome"); err != nil {
-		t.Fatal(err)
-	}
-	l.clock.advance(chat.KeyAge)
-	_, err := l.Find(t.Context(), "CCKsome")
-	wantError(t, "Find", err, chat.KeyNotFound, "AccessKeyId")
-	if got := l.Cached(); got != 0 {
-		t.Errorf("%d keys are remembered", got)
-	}
-}
-
-func TestAccessKeyCacheIsBounded(t *testing.T) {
-	l := newLocksmith(t)
-	l.create(someKey())
-	chat.FillCache(l.Keys, chat.KeyCacheSize)
-	l.find("CCKsome")
-	if got, want := l.Cached(), chat.KeyCacheSize; got != want {
-		t.Errorf("%d keys are remembered, want %d", got, want)
-	}
-	l.spy.reset()
-	l.find("CCKsome")
-	equal(t, "calls for the key that came last", l.spy.took(), "")
-}
-
-func TestListOfAccessKeys(t *testing.T) {
-	l := newLocksmith(t)
-	if keys, err := l.List(t.Context()); err != nil || len(keys) != 0 {
-		t.Errorf("List of nothing = %v, %v", keys, err)
-	}
-	var want []string
-	for i := range 201 {
-		id := fmt.Sprintf("CCK%03d", i)
-		want = append(want, id)
-		l.create(someKey(func(k *chat.AccessKey) { k.ID = id }))
-	}
-	if err := setActive(t.Context(), l.Keys, "CCK007", false); err != nil {
-		t.Fatal(err)
-	}
-	list, err := l.List(t.Context())
+	want.AccessKeySecret = ""
+	list, err := h.ListAccessKeys(h.Ctx, new(chat.ListAccessKeysRequest))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got []string
-	for _, key := range list {
-		got = append(got, key.ID)
-		if key.Secret != "" || key.Account != account || key.Name != "some one" || len(key.Policies) != 1 || key.Active == (key.ID == "CCK007") {
-			t.Errorf("List shows %+v", key)
-		}
+	chattest.Equal(t, "ListAccessKeys", list, &chat.ListAccessKeysResponse{AccessKeys: []chat.AccessKeyInfo{want}, MaxResults: 50})
+
+	out, err := h.UpdateAccessKey(h.Ctx, &chat.UpdateAccessKeyRequest{AccessKeyID: made.AccessKeyId, Status: "inactive"})
+	if err != nil {
+		t.Fatal(err)
 	}
-	equal(t, "ids", got, want)
+	want.Status = "Inactive"
+	chattest.Equal(t, "UpdateAccessKey", out.AccessKey, want)
+	out, err = h.UpdateAccessKey(h.Ctx, &chat.UpdateAccessKeyRequest{
+		AccessKeyID: made.AccessKeyId, Status: "Active", Policy: "Administrator", ExpireDate: "Never", Description: chattest.Ptr(""),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.Status, want.Policies, want.ExpireDate, want.Description = "Active", []string{policy.Administrator().String()}, "", ""
+	chattest.Equal(t, "UpdateAccessKey of all", out.AccessKey, want)
+	if key := h.keys.MustFind(made.AccessKeyId); key.Secret.Reveal() != secret {
+		t.Error("an update changed the secret")
+	}
+	if _, err := h.DeleteAccessKey(h.Ctx, &chat.DeleteAccessKeyRequest{AccessKeyID: made.AccessKeyId}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.keys.Find(t.Context(), made.AccessKeyId)
+	chattest.WantError(t, "Find after DeleteAccessKey", err, fault.KeyNotFound, "AccessKeyId")
 }
 
-// TestAccessKeyRecordThatIsTampered holds that what somebody put into the table is noticed and told to nobody.
-func TestAccessKeyRecordThatIsTampered(t *testing.T) {
-	for about, edit := range map[string]func(*table.Item){
-		"no record":        func(item *table.Item) { item.Value = []byte("planted") },
-		"nothing":          func(item *table.Item) { item.Value = nil },
-		"another id":       func(item *table.Item) { item.Sort = "k#CCKother" },
-		"a malformed id":   func(item *table.Item) { item.Sort = "k#CCK%" },
-		"another revision": func(item *table.Item) { item.Revision = 2 },
-		"one bit flipped":  func(item *table.Item) { item.Value[len(item.Value)/2] ^= 1 },
-		"its end missing":  func(item *table.Item) { item.Value = item.Value[:len(item.Value)-1] },
+func TestAccessKeyActionsRefuse(t *testing.T) {
+	h := newKeyHouse(t)
+	made := h.createKey()
+	create := func(edit func(*chat.CreateAccessKeyRequest)) error {
+		in := &chat.CreateAccessKeyRequest{Name: "ci", Policy: "ReadOnly"}
+		edit(in)
+		_, err := h.CreateAccessKey(h.Ctx, in)
+		return err
+	}
+	update := func(in chat.UpdateAccessKeyRequest) error {
+		if in.AccessKeyID == "" {
+			in.AccessKeyID = made.AccessKeyId
+		}
+		_, err := h.UpdateAccessKey(h.Ctx, &in)
+		return err
+	}
+	list := func(in chat.ListAccessKeysRequest) error { _, err := h.ListAccessKeys(h.Ctx, &in); return err }
+	type createIn = chat.CreateAccessKeyRequest
+	for about, c := range map[string]struct {
+		err   error
+		code  fault.Code
+		param string
+		says  string
+	}{
+		"no name":               {create(func(in *createIn) { in.Name = "" }), fault.MissingParameter, "Name", ""},
+		"a long name":           {create(func(in *createIn) { in.Name = strings.Repeat("x", 129) }), fault.InvalidParameter, "Name", "128"},
+		"a long description":    {create(func(in *createIn) { in.Description = strings.Repeat("x", 257) }), fault.InvalidParameter, "Description", "256"},
+		"no policy":             {create(func(in *createIn) { in.Policy = "" }), fault.MissingParameter, "Policy", "ReadOnly"},
+		"an unknown policy":     {create(func(in *createIn) { in.Policy = "Root" }), fault.InvalidParameter, "Policy", `"Root"; write Owner, Administrator, ReadOnly`},
+		"two policies":          {create(func(in *createIn) { in.PolicyDocument = "{}" }), fault.InvalidParameter, "Policy", "one of them"},
+		"a broken policy":       {create(func(in *createIn) { in.Policy = `{"Version":"1"` }), fault.InvalidParameter, "Policy", ""},
+		"a broken document":     {create(func(in *createIn) { in.Policy, in.PolicyDocument = "", `{"Version":"2"}` }), fault.InvalidParameter, "PolicyDocument", ""},
+		"a date that is none":   {create(func(in *createIn) { in.ExpireDate = "soon" }), fault.InvalidParameter, "ExpireDate", `"soon" is not a date; write one such as`},
+		"a date in the past":    {create(func(in *createIn) { in.ExpireDate = "2026-11-23T08:00:00Z" }), fault.InvalidParameter, "ExpireDate", "has passed"},
+		"no key":                {func() error { _, err := h.UpdateAccessKey(h.Ctx, new(chat.UpdateAccessKeyRequest)); return err }(), fault.MissingParameter, "UserAccessKeyId", ""},
+		"no key to delete":      {func() error { _, err := h.DeleteAccessKey(h.Ctx, new(chat.DeleteAccessKeyRequest)); return err }(), fault.MissingParameter, "UserAccessKeyId", ""},
+		"nothing to change":     {update(chat.UpdateAccessKeyRequest{}), fault.MissingParameter, "Status", "nothing to change"},
+		"an unknown status":     {update(chat.UpdateAccessKeyRequest{Status: "Off"}), fault.InvalidParameter, "Status", `"Off"`},
+		"an update to a past":   {update(chat.UpdateAccessKeyRequest{ExpireDate: "2020-01-01T00:00:00Z"}), fault.InvalidParameter, "ExpireDate", "has passed"},
+		"an update to no date":  {update(chat.UpdateAccessKeyRequest{ExpireDate: "30d"}), fault.InvalidParameter, "ExpireDate", "never"},
+		"a bad update":          {update(chat.UpdateAccessKeyRequest{Policy: "none"}), fault.InvalidParameter, "Policy", ""},
+		"a long update":         {update(chat.UpdateAccessKeyRequest{Description: chattest.Ptr(strings.Repeat("x", 257))}), fault.InvalidParameter, "Description", ""},
+		"an unknown key":        {update(chat.UpdateAccessKeyRequest{AccessKeyID: "CCKnone", Status: "Active"}), fault.AccessKeyNotFound, "UserAccessKeyId", `"CCKnone"`},
+		"a page of none":        {list(chat.ListAccessKeysRequest{MaxResults: chattest.Ptr[int64](0)}), fault.InvalidParameter, "MaxResults", ""},
+		"a token of nobody":     {list(chat.ListAccessKeysRequest{NextToken: "x"}), fault.InvalidNextToken, "NextToken", ""},
+		"a region that is none": {list(chat.ListAccessKeysRequest{RegionID: "!"}), fault.InvalidRegion, "RegionId", ""},
 	} {
-		l := newLocksmith(t)
-		l.create(someKey())
-		item := l.raw("CCKsome")
-		edit(&item)
-		l.put(item)
-		if id := strings.TrimPrefix(item.Sort, "k#"); id != "CCK%" {
-			_, err := l.Find(t.Context(), id)
-			wantError(t, "Find of a record with "+about, err, chat.Internal, "")
-			wantNoDetail(t, err)
-			if got := l.Cached(); got != 0 {
-				t.Errorf("%s: it is remembered", about)
-			}
-		}
-		list, err := l.List(t.Context())
-		wantError(t, "List of a record with "+about, err, chat.Internal, "")
-		wantNoDetail(t, err)
-		if list != nil {
-			t.Errorf("List of a record with %s = %v with its error", about, list)
-		}
+		chattest.WantError(t, about, c.err, c.code, c.param, c.says)
 	}
+	bare := newHouse(t)
+	_, err := bare.ListAccessKeys(bare.Ctx, new(chat.ListAccessKeysRequest))
+	chattest.WantError(t, "ListAccessKeys without keys", err, fault.Unavailable, "")
 }
 
-func TestAccessKeysUnderAnotherRing(t *testing.T) {
-	l := newLocksmith(t)
-	l.create(someKey())
-	if key, err := chat.NewKeys(l.spy, nil, newRing(t, 2, 1), nil).Find(t.Context(), "CCKsome"); err != nil || key.Secret.Reveal() != "planted-secret" {
-		t.Errorf("Find after a rotation: %v", err)
-	}
-	_, err := chat.NewKeys(l.spy, nil, newRing(t, 2), nil).Find(t.Context(), "CCKsome")
-	wantError(t, "Find under another ring", err, chat.Internal, "")
-	wantNoDetail(t, err)
+// keyActions are the actions on one key, and what a policy must name to allow each.
+var keyActions = map[string]func(context.Context, *chat.Service, string) error{
+	"CreateAccessKey": func(ctx context.Context, s *chat.Service, _ string) error {
+		_, err := s.CreateAccessKey(ctx, &chat.CreateAccessKeyRequest{Name: "x", Policy: "Administrator"})
+		return err
+	},
+	"ListAccessKeys": func(ctx context.Context, s *chat.Service, _ string) error {
+		_, err := s.ListAccessKeys(ctx, new(chat.ListAccessKeysRequest))
+		return err
+	},
+	"UpdateAccessKey": func(ctx context.Context, s *chat.Service, id string) error {
+		_, err := s.UpdateAccessKey(ctx, &chat.UpdateAccessKeyRequest{AccessKeyID: id, Policy: "Administrator"})
+		return err
+	},
+	"DeleteAccessKey": func(ctx context.Context, s *chat.Service, id string) error {
+		_, err := s.DeleteAccessKey(ctx, &chat.DeleteAccessKeyRequest{AccessKeyID: id})
+		return err
+	},
 }
 
-// TestAccessKeyThatIsChangedByTwo has somebody else change the key between read and write.
-func TestAccessKeyThatIsChangedByTwo(t *testing.T) {
-	for about, do := range map[string]func(*locksmith) error{
-		"SetActive": func(l *locksmith) error { return setActive(t.Context(), l.Keys, "CCKsome", false) },
-		"Delete":    func(l *locksmith) error { return l.Delete(t.Context(), "", "CCKsome") },
-	} {
-		l := newLocksmith(t)
-		l.create(someKey())
-		once := false
-		l.spy.write = func(*table.Change) error {
-			if once {
-				return nil
-			}
-			once = true
-			return setActive(t.Context(), l.Keys, "CCKsome", true)
-		}
-		wantError(t, about, do(l), chat.Conflict, "UserAccessKeyId", `"CCKsome"`, "Try again")
+// Whoever can make or change keys can have any right, so that a policy must name each of these actions: no pattern will do.
+func TestAccessKeyActionsMustBeNamed(t *testing.T) {
+	h := newKeyHouse(t)
+	statement := func(effect, action, resource string) string {
+		return fmt.Sprintf(`{"Effect":%q,"Action":%q,"Resource":%q}`, effect, action, resource)
 	}
-}
-
-func TestAccessKeysWhenTheStoreFails(t *testing.T) {
-	for about, f := range faults {
-		for action, call := range map[string]func(context.Context, *chat.Keys) error{
-			"Find":      func(ctx context.Context, k *chat.Keys) error { _, err := k.Find(ctx, "CCKsome"); return err },
-			"SetActive": func(ctx context.Context, k *chat.Keys) error { return setActive(ctx, k, "CCKsome", false) },
-			"Delete":    func(ctx context.Context, k *chat.Keys) error { return k.Delete(ctx, "", "CCKsome") },
-			"List":      func(ctx context.Context, k *chat.Keys) error { _, err := k.List(ctx); return err },
-			"Create": func(ctx context.Context, k *chat.Keys) error {
-				_, err := k.Create(ctx, someKey(func(k *chat.AccessKey) { k.ID = "new" }))
-				return err
-			},
+	for action, do := range keyActions {
+		for _, c := range []struct {
+			statements []string
+			want       bool
+		}{
+			{[]string{statement("Allow", "oos:"+action, "*")}, true},
+			{[]string{statement("Allow", strings.ToUpper("oos:"+action), "acs:oos:*:"+chattest.Account+":accesskey/*")}, true},
+			{[]string{statement("Allow", "*", "*")}, false},
+			{[]string{statement("Allow", "oos:*", "*")}, false},
+			{[]string{statement("Allow", "oos:"+action[:len(action)-1]+"?", "*")}, false},
+			{[]string{statement("Allow", "oos:"+action+"*", "*")}, false},
+			{[]string{statement("Allow", "oos:"+action, "acs:oos:*:*:chatconfiguration/*")}, false},
+			{[]string{statement("Allow", "oos:"+action, "acs:oos:*:2:accesskey/*")}, false},
+			{[]string{statement("Allow", "oos:"+action, "acs:oos:*:*:accesskey/?")}, false},
+			{[]string{statement("Allow", "oos:"+action, "*"), statement("Deny", "oos:*AccessKey*", "*")}, false},
+			{[]string{statement("Allow", "oos:"+action, "*"), statement("Deny", "*", "*")}, false},
 		} {
-			l := newLocksmith(t)
-			l.create(someKey())
-			before := l.dump()
+			id := h.createKey().AccessKeyId
+			p, err := policy.Parse([]byte(`{"Version":"1","Statement":[` + strings.Join(c.statements, ",") + `]}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := len(h.keys.Dump())
+			err = do(chattest.As(t.Context(), &chat.Caller{Account: chattest.Account, Name: "some one", Policies: []*policy.Policy{p}}), h.Service, id)
+			if c.want && err != nil {
+				t.Errorf("%s with %q = %v", action, c.statements, err)
+			}
+			if !c.want {
+				chattest.WantError(t, fmt.Sprintf("%s with %q", action, c.statements), err, fault.NoPermission, "", "oos:"+action, ":accesskey/")
+				if after := len(h.keys.Dump()); after != before {
+					t.Errorf("%s with %q: %d items, and before it %d", action, c.statements, after, before)
+				}
+			}
+		}
+	}
+}
+
+// The keys of another account are not there, whoever asks.
+func TestAccessKeysBelongToAnAccount(t *testing.T) {
+	h := newKeyHouse(t)
+	other := chattest.As(t.Context(), &chat.Caller{Account: "42", Name: "other", Policies: []*policy.Policy{policy.Owner()}})
+	mine := h.createKey().AccessKeyId
+	for range 3 {
+		if _, err := h.CreateAccessKey(other, &chat.CreateAccessKeyRequest{Name: "theirs", Policy: "ReadOnly"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, action := range []string{"UpdateAccessKey", "DeleteAccessKey"} {
+		err := keyActions[action](other, h.Service, mine)
+		chattest.WantError(t, action+" of another account's key", err, fault.AccessKeyNotFound, "UserAccessKeyId", mine)
+	}
+	list, err := h.ListAccessKeys(other, new(chat.ListAccessKeysRequest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range list.AccessKeys {
+		if key.AccountId != "42" || key.AccessKeyId == mine {
+			t.Errorf("listed is %+v", key)
+		}
+	}
+	if len(list.AccessKeys) != 3 {
+		t.Errorf("%d keys are listed, want 3", len(list.AccessKeys))
+	}
+}
+
+// Pages of every size show each key of the account once, though most of the table is another's.
+func TestPagesOfAccessKeys(t *testing.T) {
+	h := newKeyHouse(t)
+	var want []string
+	for i := range 230 {
+		key := chattest.SomeKey(func(k *accesskey.Key) { k.ID = fmt.Sprintf("CCK%03d", i) })
+		if i%10 != 0 {
+			key.Account = "42"
+		} else {
+			want = append(want, key.ID)
+		}
+		h.keys.MustCreate(key)
+	}
+	for _, size := range []int64{1, 2, 7, 23, 100} {
+		var got []string
+		token, pages := "", 0
+		for {
+			out, err := h.ListAccessKeys(h.Ctx, &chat.ListAccessKeysRequest{MaxResults: &size, NextToken: token})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if int64(len(out.AccessKeys)) > size || out.NextPageToken() != out.NextToken {
+				t.Errorf("a page of %d has %d keys", size, len(out.AccessKeys))
+			}
+			for _, key := range out.AccessKeys {
+				got = append(got, key.AccessKeyId)
+			}
+			if token = out.NextToken; token == "" {
+				break
+			}
+			if pages++; pages > 1000 {
+				t.Fatal("the list does not end")
+			}
+			_, err = h.ListAccessKeys(chattest.As(t.Context(), &chat.Caller{Account: "42", Policies: []*policy.Policy{policy.Owner()}}), &chat.ListAccessKeysRequest{NextToken: token})
+			chattest.WantError(t, "another account's token", err, fault.InvalidNextToken, "NextToken")
+		}
+		chattest.Equal(t, fmt.Sprintf("keys in pages of %d", size), got, want)
+	}
+}
+
+// A request that may be a replay changes no key.
+func TestAccessKeyActionsAskForReplays(t *testing.T) {
+	h := newKeyHouse(t)
+	made := h.createKey()
+	replay := errors.New("replay")
+	ctx := chattest.As(t.Context(), &chat.Caller{
+		Account: chattest.Account, Policies: []*policy.Policy{policy.Owner()}, Confirm: func(context.Context) error { return replay },
+	})
+	before := h.keys.Dump()
+	for action, do := range keyActions {
+		err := do(ctx, h.Service, made.AccessKeyId)
+		if want := action != "ListAccessKeys"; errors.Is(err, replay) != want {
+			t.Errorf("%s of a replay = %v", action, err)
+		}
+	}
+	chattest.Equal(t, "the keys", h.keys.Dump(), before)
+}
+
+func TestAccessKeyActionsWhenTheStoreFails(t *testing.T) {
+	for about, f := range chattest.Faults {
+		for action, do := range keyActions {
+			h := newKeyHouse(t)
+			id := h.createKey().AccessKeyId
+			before := h.keys.Dump()
 			for n := 1; ; n++ {
-				ctx, calls := l.spy.failAt(t.Context(), n, f)
-				err := call(ctx, l.Keys)
-				made := calls()
-				if made < n {
+				ctx, calls := h.keys.Spy.FailAt(h.Ctx, n, f)
+				err := do(ctx, h.Service, id)
+				if calls() < n {
 					if err != nil || n == 1 {
-						t.Errorf("%s made %d calls and ended with %v", action, made, err)
+						t.Errorf("%s made no call %d and ended with %v", action, n, err)
 					}
 					break
 				}
 				what := fmt.Sprintf("%s when %s at call %d", action, about, n)
-				wantError(t, what, err, f.code, "")
-				wantNoDetail(t, err)
-				equal(t, "the keys after "+what, l.dump(), before)
+				chattest.WantError(t, what, err, f.Code, "")
+				chattest.WantNoDetail(t, err)
+				chattest.Equal(t, "the keys after "+what, h.keys.Dump(), before)
 			}
 		}
 	}

@@ -8,17 +8,19 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/chat/chattest"
+	"chatconf/shared/fault"
 	"chatconf/shared/invoke"
 	"chatconf/shared/policy"
 )
 
 // TestDefaultDeny holds that without an Allow no action does or shows anything, nor reads before it knows what there may be to read.
 func TestDefaultDeny(t *testing.T) {
-	noAccount := *administrator
+	noAccount := *chattest.Administrator
 	noAccount.Account = ""
-	denied := caller(t, "CCKdenied", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`, `{"Effect":"Deny","Action":"*","Resource":"*"}`)
-	wrongAccount := caller(t, "CCKwrong", `{"Effect":"Allow","Action":"oos:*","Resource":"acs:oos:*:9:*"}`)
-	zero := caller(t, "CCKzero", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`)
+	denied := chattest.Caller(t, "CCKdenied", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`, `{"Effect":"Deny","Action":"*","Resource":"*"}`)
+	wrongAccount := chattest.Caller(t, "CCKwrong", `{"Effect":"Allow","Action":"oos:*","Resource":"acs:oos:*:9:*"}`)
+	zero := chattest.Caller(t, "CCKzero", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`)
 	zero.Policies = append(zero.Policies, nil)
 	for about, c := range map[string]struct {
 		ctx  context.Context
@@ -26,29 +28,29 @@ func TestDefaultDeny(t *testing.T) {
 		who  *chat.Caller
 	}{
 		"nobody":                                 {t.Context(), "ImplicitDeny", &chat.Caller{}},
-		"a nil caller":                           {as(t.Context(), nil), "ImplicitDeny", &chat.Caller{}},
-		"an administrator without account":       {as(t.Context(), &noAccount), "ImplicitDeny", &noAccount},
-		"a caller without policies":              {as(t.Context(), caller(t, "CCKnone")), "ImplicitDeny", caller(t, "CCKnone")},
-		"a caller who is allowed all and denied": {as(t.Context(), denied), "ExplicitDeny", denied},
-		"a caller for another account's things":  {as(t.Context(), wrongAccount), "ImplicitDeny", wrongAccount},
-		"a caller one of whose policies is lost": {as(t.Context(), zero), "ImplicitDeny", zero},
+		"a nil caller":                           {chattest.As(t.Context(), nil), "ImplicitDeny", &chat.Caller{}},
+		"an administrator without account":       {chattest.As(t.Context(), &noAccount), "ImplicitDeny", &noAccount},
+		"a caller without policies":              {chattest.As(t.Context(), chattest.Caller(t, "CCKnone")), "ImplicitDeny", chattest.Caller(t, "CCKnone")},
+		"a caller who is allowed all and denied": {chattest.As(t.Context(), denied), "ExplicitDeny", denied},
+		"a caller for another account's things":  {chattest.As(t.Context(), wrongAccount), "ImplicitDeny", wrongAccount},
+		"a caller one of whose policies is lost": {chattest.As(t.Context(), zero), "ImplicitDeny", zero},
 	} {
 		h := newHouse(t)
-		h.create("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
-		before := h.dump()
+		h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
+		before := h.Dump()
 		for action, call := range everyAction(h.Service, here) {
 			err := call(c.ctx)
-			wantError(t, action+" by "+about, err, chat.NoPermission, "", "may not perform oos:"+action)
-			var e *chat.Error
+			chattest.WantError(t, action+" by "+about, err, fault.NoPermission, "", "may not perform oos:"+action)
+			var e *fault.Error
 			if !errors.As(err, &e) || e.Denied == nil {
 				t.Fatalf("%s by %s: %#v", action, about, err)
 			}
-			equal(t, action+" by "+about, *e.Denied, chat.AccessDenied{
+			chattest.Equal(t, action+" by "+about, *e.Denied, fault.AccessDenied{
 				AuthAction: "oos:" + action, AuthPrincipalType: "AccessKey", AuthPrincipalOwnerId: c.who.Account,
 				AuthPrincipalDisplayName: c.who.Name, NoPermissionType: c.kind, PolicyType: "AccountLevelIdentityBasedPolicy",
 			})
 		}
-		equal(t, "the table after "+about, h.dump(), before)
+		chattest.Equal(t, "the table after "+about, h.Dump(), before)
 	}
 }
 
@@ -56,13 +58,13 @@ func TestDefaultDeny(t *testing.T) {
 func TestEachActionNeedsItsOwnPermission(t *testing.T) {
 	for action := range everyAction(nil, here) {
 		h := newHouse(t)
-		h.create("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
-		only := as(t.Context(), caller(t, "CCKonly", `{"Effect":"Allow","Action":"oos:`+action+`","Resource":"acs:oos:cn-hangzhou:`+account+`:chatconfiguration/*"}`))
+		h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
+		only := chattest.As(t.Context(), chattest.Caller(t, "CCKonly", `{"Effect":"Allow","Action":"oos:`+action+`","Resource":"acs:oos:cn-hangzhou:`+chattest.Account+`:chatconfiguration/*"}`))
 		for other, call := range everyAction(h.Service, here) {
 			if other == action {
 				continue
 			}
-			wantError(t, other+" with the permission for "+action, call(only), chat.NoPermission, "")
+			chattest.WantError(t, other+" with the permission for "+action, call(only), fault.NoPermission, "")
 		}
 		if err := everyAction(h.Service, here)[action](only); err != nil {
 			t.Errorf("%s with its permission: %v", action, err)
@@ -73,17 +75,17 @@ func TestEachActionNeedsItsOwnPermission(t *testing.T) {
 // TestTagConditions holds that a condition on tags is asked of the tags that are there, and on create of those that shall be.
 func TestTagConditions(t *testing.T) {
 	h := newHouse(t)
-	h.create("dev", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "dev"} })
-	h.create("prod", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
-	h.create("bare")
-	ctx := as(t.Context(), caller(t, "CCKdev", `{"Effect":"Allow","Action":"oos:*","Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"dev"}}}`))
-	for name, want := range map[string]chat.Code{"dev": chat.Internal, "prod": chat.NoPermission, "bare": chat.NoPermission, "none": chat.NoPermission} {
+	h.MustCreate("dev", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "dev"} })
+	h.MustCreate("prod", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
+	h.MustCreate("bare")
+	ctx := chattest.As(t.Context(), chattest.Caller(t, "CCKdev", `{"Effect":"Allow","Action":"oos:*","Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"dev"}}}`))
+	for name, want := range map[string]fault.Code{"dev": fault.Internal, "prod": fault.NoPermission, "bare": fault.NoPermission, "none": fault.NoPermission} {
 		check := func(action string, err error) {
 			t.Helper()
-			if want == chat.Internal && err == nil {
+			if want == fault.Internal && err == nil {
 				return
 			}
-			wantError(t, action+" of "+name, err, want, "")
+			chattest.WantError(t, action+" of "+name, err, want, "")
 		}
 		_, err := h.Get(ctx, &chat.GetRequest{Name: name})
 		check("Get", err)
@@ -97,23 +99,23 @@ func TestTagConditions(t *testing.T) {
 		check("Delete", err)
 	}
 	_, err := h.Tag(ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"prod"}, Tags: map[string]string{"env": "dev"}})
-	wantError(t, "Tag into one's own permission", err, chat.NoPermission, "")
-	for env, want := range map[string]chat.Code{"dev": chat.Internal, "prod": chat.NoPermission} {
-		_, err := h.Create(ctx, &chat.CreateRequest{Name: "new-" + env, Type: "Slack", Configuration: slack, Tags: map[string]string{"env": env}})
-		if got := chat.CodeOf(err); err != nil && got != want || err == nil && want != chat.Internal {
+	chattest.WantError(t, "Tag into one's own permission", err, fault.NoPermission, "")
+	for env, want := range map[string]fault.Code{"dev": fault.Internal, "prod": fault.NoPermission} {
+		_, err := h.Create(ctx, &chat.CreateRequest{Name: "new-" + env, Type: "Slack", Configuration: chattest.Slack, Tags: map[string]string{"env": env}})
+		if got := fault.CodeOf(err); err != nil && got != want || err == nil && want != fault.Internal {
 			t.Errorf("Create with the tag %s: %v", env, err)
 		}
 	}
-	_, err = h.Create(ctx, &chat.CreateRequest{Name: "new-bare", Type: "Slack", Configuration: slack})
-	wantError(t, "Create without the tag", err, chat.NoPermission, "")
+	_, err = h.Create(ctx, &chat.CreateRequest{Name: "new-bare", Type: "Slack", Configuration: chattest.Slack})
+	chattest.WantError(t, "Create without the tag", err, fault.NoPermission, "")
 	_, err = h.List(ctx, &chat.ListRequest{})
-	wantError(t, "List under a condition on tags", err, chat.NoPermission, "", "chatconfiguration/*")
+	chattest.WantError(t, "List under a condition on tags", err, fault.NoPermission, "", "chatconfiguration/*")
 }
 
 // TestRequestConditions holds what policies learn of a request.
 func TestRequestConditions(t *testing.T) {
 	h := newHouse(t)
-	h.create("one")
+	h.MustCreate("one")
 	for _, c := range []struct {
 		about, condition string
 		inv              *invoke.Invocation
@@ -127,7 +129,7 @@ func TestRequestConditions(t *testing.T) {
 		{"a time to come", `"DateLessThan":{"acs:CurrentTime":"2026-11-23T08:00:01Z"}`, nil, true},
 		{"a time gone by", `"DateLessThan":{"acs:CurrentTime":"2026-11-23T07:59:59Z"}`, nil, false},
 	} {
-		ctx := as(t.Context(), caller(t, "CCKif", `{"Effect":"Allow","Action":"oos:GetChatConfiguration","Resource":"*","Condition":{`+c.condition+`}}`))
+		ctx := chattest.As(t.Context(), chattest.Caller(t, "CCKif", `{"Effect":"Allow","Action":"oos:GetChatConfiguration","Resource":"*","Condition":{`+c.condition+`}}`))
 		if c.inv != nil {
 			ctx = invoke.With(ctx, c.inv)
 		}
@@ -139,12 +141,12 @@ func TestRequestConditions(t *testing.T) {
 
 // only returns a context of a caller who may do the given actions on everything.
 func (h *house) only(actions ...string) context.Context {
-	h.t.Helper()
+	h.T.Helper()
 	var statements []string
 	for _, action := range actions {
 		statements = append(statements, `{"Effect":"Allow","Action":"oos:`+action+`","Resource":"*"}`)
 	}
-	return as(h.t.Context(), caller(h.t, "CCKonly", statements...))
+	return chattest.As(h.T.Context(), chattest.Caller(h.T, "CCKonly", statements...))
 }
 
 // TestOneChangeMayTakeSeveralPermissions holds that tags and a resource group need their own
@@ -152,7 +154,7 @@ func (h *house) only(actions ...string) context.Context {
 func TestOneChangeMayTakeSeveralPermissions(t *testing.T) {
 	create := func(edit func(*chat.CreateRequest)) func(*house, context.Context) error {
 		return func(h *house, ctx context.Context) error {
-			in := &chat.CreateRequest{Name: "new", Type: "Slack", Configuration: slack}
+			in := &chat.CreateRequest{Name: "new", Type: "Slack", Configuration: chattest.Slack}
 			edit(in)
 			_, err := h.Create(ctx, in)
 			return err
@@ -174,36 +176,36 @@ func TestOneChangeMayTakeSeveralPermissions(t *testing.T) {
 		"create in a group":                {create(group), []string{creates, grouping}},
 		"create with tags in a group":      {create(func(in *chat.CreateRequest) { tags(in); group(in) }), []string{creates, tagging, grouping}},
 		"update":                           {update(chat.UpdateRequest{Name: "old", Status: "Inactive"}), []string{updates}},
-		"update of the group to itself":    {update(chat.UpdateRequest{Name: "old", ResourceGroupID: ptr("rg-old")}), []string{updates}},
-		"update of the group":              {update(chat.UpdateRequest{Name: "old", ResourceGroupID: ptr("rg-new")}), []string{updates, grouping}},
-		"update that takes the group away": {update(chat.UpdateRequest{Name: "old", ResourceGroupID: ptr("")}), []string{updates, grouping}},
-		"update that gives a group":        {update(chat.UpdateRequest{Name: "bare", ResourceGroupID: ptr("rg-new")}), []string{updates, grouping}},
+		"update of the group to itself":    {update(chat.UpdateRequest{Name: "old", ResourceGroupID: chattest.Ptr("rg-old")}), []string{updates}},
+		"update of the group":              {update(chat.UpdateRequest{Name: "old", ResourceGroupID: chattest.Ptr("rg-new")}), []string{updates, grouping}},
+		"update that takes the group away": {update(chat.UpdateRequest{Name: "old", ResourceGroupID: chattest.Ptr("")}), []string{updates, grouping}},
+		"update that gives a group":        {update(chat.UpdateRequest{Name: "bare", ResourceGroupID: chattest.Ptr("rg-new")}), []string{updates, grouping}},
 	} {
 		h := newHouse(t)
-		h.create("old", group, func(in *chat.CreateRequest) { in.ResourceGroupID = "rg-old" })
-		h.create("bare")
-		before := h.dump()
+		h.MustCreate("old", group, func(in *chat.CreateRequest) { in.ResourceGroupID = "rg-old" })
+		h.MustCreate("bare")
+		before := h.Dump()
 		for i, needed := range c.needs {
 			others := slices.Delete(slices.Clone(c.needs), i, i+1)
 			err := c.do(h, h.only(others...))
-			wantError(t, about+" without "+needed, err, chat.NoPermission, "", "oos:"+needed+" on acs:oos:")
+			chattest.WantError(t, about+" without "+needed, err, fault.NoPermission, "", "oos:"+needed+" on acs:oos:")
 			for _, other := range others {
 				if strings.Contains(err.Error(), other) {
 					t.Errorf("%s without %s: %v", about, needed, err)
 				}
 			}
-			var e *chat.Error
+			var e *fault.Error
 			if errors.As(err, &e) && e.Denied.AuthAction != "oos:"+needed {
 				t.Errorf("%s without %s: the detail is of %s", about, needed, e.Denied.AuthAction)
 			}
-			allowed := caller(t, "CCKdenied", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`, `{"Effect":"Deny","Action":"oos:`+needed+`","Resource":"*"}`)
-			wantError(t, about+" with "+needed+" denied", c.do(h, as(t.Context(), allowed)), chat.NoPermission, "", "oos:"+needed)
+			allowed := chattest.Caller(t, "CCKdenied", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`, `{"Effect":"Deny","Action":"oos:`+needed+`","Resource":"*"}`)
+			chattest.WantError(t, about+" with "+needed+" denied", c.do(h, chattest.As(t.Context(), allowed)), fault.NoPermission, "", "oos:"+needed)
 		}
 		err := c.do(h, h.only("GetChatConfiguration"))
 		for _, needed := range c.needs {
-			wantError(t, about+" without all", err, chat.NoPermission, "", "oos:"+needed+" on ")
+			chattest.WantError(t, about+" without all", err, fault.NoPermission, "", "oos:"+needed+" on ")
 		}
-		equal(t, "the table after what was refused of "+about, h.dump(), before)
+		chattest.Equal(t, "the table after what was refused of "+about, h.Dump(), before)
 		if err := c.do(h, h.only(c.needs...)); err != nil {
 			t.Errorf("%s with all: %v", about, err)
 		}
@@ -215,11 +217,11 @@ func TestOneChangeMayTakeSeveralPermissions(t *testing.T) {
 func TestTagsAreDecidedByWhatIsAndWhatWouldBe(t *testing.T) {
 	h := newHouse(t)
 	for _, env := range []string{"dev", "prod"} {
-		h.create(env, func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": env, "team": "a"} })
+		h.MustCreate(env, func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": env, "team": "a"} })
 	}
-	h.create("bare")
-	dev := as(t.Context(), caller(t, "CCKdev", `{"Effect":"Allow","Action":"oos:*","Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"dev"}}}`))
-	notProd := as(t.Context(), caller(t, "CCKnotprod", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`,
+	h.MustCreate("bare")
+	dev := chattest.As(t.Context(), chattest.Caller(t, "CCKdev", `{"Effect":"Allow","Action":"oos:*","Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"dev"}}}`))
+	notProd := chattest.As(t.Context(), chattest.Caller(t, "CCKnotprod", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`,
 		`{"Effect":"Deny","Action":["oos:TagResources","oos:UntagResources"],"Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"prod"}}}`))
 	tag := func(ctx context.Context, key, value string, names ...string) error {
 		_, err := h.Tag(ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: names, Tags: map[string]string{key: value}})
@@ -231,17 +233,17 @@ func TestTagsAreDecidedByWhatIsAndWhatWouldBe(t *testing.T) {
 		return err
 	}
 	create := func(ctx context.Context, name, env string) error {
-		_, err := h.Create(ctx, &chat.CreateRequest{Name: name, Type: "Slack", Configuration: slack, Tags: map[string]string{"env": env}})
+		_, err := h.Create(ctx, &chat.CreateRequest{Name: name, Type: "Slack", Configuration: chattest.Slack, Tags: map[string]string{"env": env}})
 		return err
 	}
 	const would = " with the tags that it would have"
-	before := h.dump()
+	before := h.Dump()
 	for about, c := range map[string]struct {
 		err   error
 		texts []string
 		not   string
 	}{
-		"dev takes prod in":             {tag(dev, "env", "dev", "prod"), []string{"oos:TagResources on acs:oos:cn-hangzhou:" + account + ":chatconfiguration/prod."}, would},
+		"dev takes prod in":             {tag(dev, "env", "dev", "prod"), []string{"oos:TagResources on acs:oos:cn-hangzhou:" + chattest.Account + ":chatconfiguration/prod."}, would},
 		"dev takes a bare one in":       {tag(dev, "env", "dev", "bare"), []string{"chatconfiguration/bare."}, would},
 		"dev lets go by another value":  {tag(dev, "env", "prod", "dev"), []string{"oos:TagResources on ", "chatconfiguration/dev" + would + "."}, ""},
 		"dev lets go by taking it away": {untag(dev, chat.UntagRequest{TagKeys: []string{"env"}}, "dev"), []string{"oos:UntagResources on ", "chatconfiguration/dev" + would}, ""},
@@ -253,12 +255,12 @@ func TestTagsAreDecidedByWhatIsAndWhatWouldBe(t *testing.T) {
 		"all that is missing of several": {tag(dev, "env", "prod", "prod", "none", "dev", "bare"),
 			[]string{"chatconfiguration/prod", "chatconfiguration/none", "chatconfiguration/dev" + would, "chatconfiguration/bare"}, ""},
 	} {
-		wantError(t, about, c.err, chat.NoPermission, "", c.texts...)
+		chattest.WantError(t, about, c.err, fault.NoPermission, "", c.texts...)
 		if c.err != nil && c.not != "" && strings.Contains(c.err.Error(), c.not) {
 			t.Errorf("%s: %v", about, c.err)
 		}
 	}
-	equal(t, "the table", h.dump(), before)
+	chattest.Equal(t, "the table", h.Dump(), before)
 	for about, err := range map[string]error{
 		"dev changes another tag":   tag(dev, "team", "b", "dev"),
 		"dev takes another tag":     untag(dev, chat.UntagRequest{TagKeys: []string{"team"}}, "dev"),
@@ -272,14 +274,14 @@ func TestTagsAreDecidedByWhatIsAndWhatWouldBe(t *testing.T) {
 		}
 	}
 	// A caller who may learns what there is not, and what is too much.
-	wantError(t, "a tag of what is not there", tag(h.ctx, "a", "b", "dev", "none"), chat.ResourceNotFound, "ResourceIds", "none")
+	chattest.WantError(t, "a tag of what is not there", tag(h.Ctx, "a", "b", "dev", "none"), fault.ResourceNotFound, "ResourceIds", "none")
 }
 
 // TestListsAreForPatternsOfAllNames holds that a list is for a policy on all names: one on names of
 // one character is none, nor does it deny.
 func TestListsAreForPatternsOfAllNames(t *testing.T) {
 	h := newHouse(t)
-	h.create("one")
+	h.MustCreate("one")
 	lists := func(ctx context.Context) map[string]error {
 		_, list := h.List(ctx, &chat.ListRequest{})
 		_, tagged := h.ListTagResources(ctx, &chat.ListTagResourcesRequest{ResourceType: "chatconfiguration"})
@@ -289,8 +291,8 @@ func TestListsAreForPatternsOfAllNames(t *testing.T) {
 	}
 	for pattern, all := range map[string]bool{"?": false, "??": false, "o*": false, "*e": false, "one": false, "*": true, "?*": true, "*?": true, "**": true} {
 		resource := `"Resource":"acs:oos:*:*:chatconfiguration/` + pattern + `"}`
-		allowed := as(t.Context(), caller(t, "CCKallowed", `{"Effect":"Allow","Action":"oos:*",`+resource))
-		denied := as(t.Context(), caller(t, "CCKdenied", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`, `{"Effect":"Deny","Action":"oos:*",`+resource))
+		allowed := chattest.As(t.Context(), chattest.Caller(t, "CCKallowed", `{"Effect":"Allow","Action":"oos:*",`+resource))
+		denied := chattest.As(t.Context(), chattest.Caller(t, "CCKdenied", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`, `{"Effect":"Deny","Action":"oos:*",`+resource))
 		for action, err := range lists(allowed) {
 			if (err == nil) != all {
 				t.Errorf("%s with %q allowed: %v", action, pattern, err)
@@ -305,15 +307,15 @@ func TestListsAreForPatternsOfAllNames(t *testing.T) {
 	// No request names all by a name.
 	for _, name := range []string{"*", "?", "o*", "one*"} {
 		for about, err := range map[string]error{
-			"Get":    second(h.Get(h.ctx, &chat.GetRequest{Name: name})),
-			"Health": second(h.Health(h.ctx, &chat.HealthRequest{Name: name})),
-			"Delete": second(h.Delete(h.ctx, &chat.DeleteRequest{Name: name})),
-			"Create": second(h.Create(h.ctx, &chat.CreateRequest{Name: name, Type: "Slack", Configuration: slack})),
+			"Get":    second(h.Get(h.Ctx, &chat.GetRequest{Name: name})),
+			"Health": second(h.Health(h.Ctx, &chat.HealthRequest{Name: name})),
+			"Delete": second(h.Delete(h.Ctx, &chat.DeleteRequest{Name: name})),
+			"Create": second(h.Create(h.Ctx, &chat.CreateRequest{Name: name, Type: "Slack", Configuration: chattest.Slack})),
 		} {
-			wantError(t, about+" of "+name, err, chat.InvalidParameter, "Name")
+			chattest.WantError(t, about+" of "+name, err, fault.InvalidParameter, "Name")
 		}
-		_, err := h.Tag(h.ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{name}, Tags: map[string]string{"a": "b"}})
-		wantError(t, "Tag of "+name, err, chat.ResourceNotFound, "ResourceIds")
+		_, err := h.Tag(h.Ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{name}, Tags: map[string]string{"a": "b"}})
+		chattest.WantError(t, "Tag of "+name, err, fault.ResourceNotFound, "ResourceIds")
 	}
 }
 
@@ -321,11 +323,11 @@ func second[T any](_ T, err error) error { return err }
 
 func TestReadOnlyChangesNothing(t *testing.T) {
 	h := newHouse(t)
-	h.create("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
-	reader := caller(t, "CCKreader")
+	h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
+	reader := chattest.Caller(t, "CCKreader")
 	reader.Policies = []*policy.Policy{policy.ReadOnly()}
 	for action, call := range everyAction(h.Service, here) {
-		err := call(as(t.Context(), reader))
+		err := call(chattest.As(t.Context(), reader))
 		if reads := strings.HasPrefix(action, "Get") || strings.HasPrefix(action, "List") || action == "SimulateChatPermission"; reads != (err == nil) {
 			t.Errorf("%s by a reader: %v", action, err)
 		}

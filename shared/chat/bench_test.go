@@ -6,21 +6,21 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"chatconf/shared/chat"
 	"chatconf/shared/command"
+	"chatconf/shared/journal"
 )
 
 // BenchmarkCommand is what the domain does for one message: open the webhook, parse, decide, and record durably, 16 at a time.
 func BenchmarkCommand(b *testing.B) {
 	h := newHouse(b)
-	e := h.bot("one")
-	token := strings.Split(h.url("one"), "/")[7]
+	e := h.Bot("one")
+	token := strings.Split(h.URL("one"), "/")[7]
 	var n atomic.Int64
 	b.SetParallelism(8)
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			e, err := h.OpenWebhook(h.ctx, e.Account, e.Region, e.Name, token)
+			e, err := h.OpenWebhook(h.Ctx, e.Account, e.Region, e.Name, token)
 			if err != nil {
 				b.Error(err)
 				return
@@ -30,8 +30,8 @@ func BenchmarkCommand(b *testing.B) {
 				b.Error(err)
 				return
 			}
-			a := chat.Arrival{Command: c, Decision: e.Decide(c), Guards: []string{c.MessageID}, Handover: &chat.Handover{}}
-			if _, verdict, err := h.journal.Record(h.ctx, e, a); err != nil || verdict != chat.Fresh {
+			a := journal.Arrival{Command: c, Decision: e.Decide(c), Guards: []string{c.MessageID}, Handover: &journal.Handover{}}
+			if _, verdict, err := h.Journal.Record(h.Ctx, e, a); err != nil || verdict != journal.Fresh {
 				b.Errorf("%v, %v", verdict, err)
 				return
 			}
@@ -42,7 +42,7 @@ func BenchmarkCommand(b *testing.B) {
 
 func BenchmarkDecide(b *testing.B) {
 	h := newHouse(b)
-	e := h.bot("one")
+	e := h.Bot("one")
 	b.ReportAllocs()
 	for b.Loop() {
 		e.Permissions.Decide("u1", "c1", "restart")

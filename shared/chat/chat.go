@@ -13,11 +13,7 @@
 // with names escaped by escape. One atomic write changes all of these at once. The counters sort right before the configurations,
 // so the first page of a list brings the total with it.
 //
-// Access keys are in a table of their own, in the partition "keys" as k#<AccessKeyId>. The day of each key's last use is in
-// another one, in the partition "uses".
-//
-// Of the data plane it has what a rule or a record is: an Endpoint is a configuration as its webhook needs it, Permissions decide on a
-// Command, and a Journal, in a table of its own, keeps what was asked of the bots and what is still to be handed on.
+// Access keys are in shared/accesskey, what was said in shared/command, and what became of it in shared/journal.
 package chat
 
 import (
@@ -32,9 +28,12 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"chatconf/shared/accesskey"
 	"chatconf/shared/command"
 	"chatconf/shared/dial"
+	"chatconf/shared/fault"
 	"chatconf/shared/invoke"
+	"chatconf/shared/journal"
 	"chatconf/shared/page"
 	"chatconf/shared/policy"
 	"chatconf/shared/seal"
@@ -65,8 +64,8 @@ type Options struct {
 	Quota   int              // configurations per account and region; default DefaultQuota
 	Now     func() time.Time // the clock; default time.Now
 	Random  io.Reader        // the source of webhook tokens and generated secrets; default crypto/rand
-	Journal *Journal         // what was asked of the bots; without one, the actions that read it are Unavailable
-	Keys    *Keys            // what the actions on access keys manage; without them, these actions are Unavailable
+	Journal *journal.Journal // what was asked of the bots; without one, the actions that read it are Unavailable
+	Keys    *accesskey.Store // what the actions on access keys manage; without them, these actions are Unavailable
 	Targets dial.Networks    // that a Target may be in, in addition to the public Internet
 }
 
@@ -83,8 +82,8 @@ type Service struct {
 	quota     int
 	now       func() time.Time
 	random    io.Reader
-	journal   *Journal // may be nil
-	keys      *Keys    // may be nil
+	journal   *journal.Journal // may be nil
+	keys      *accesskey.Store // may be nil
 	endpoints endpoints
 
 	targets dial.Networks
@@ -223,8 +222,8 @@ func checkRegion(id string) error {
 	if id == "" || validRegion(id) {
 		return nil
 	}
-	message := fmt.Sprintf("RegionId %s is not a region; wanted one like cn-hangzhou.", quote(id))
-	return &Error{Code: InvalidRegion, Param: "RegionId", Message: message}
+	message := fmt.Sprintf("RegionId %s is not a region; wanted one like cn-hangzhou.", fault.Quote(id))
+	return &fault.Error{Code: fault.InvalidRegion, Param: "RegionId", Message: message}
 }
 
 // partition returns the partition key under which everything of the scope is kept.
@@ -310,7 +309,7 @@ func (s *Service) authorizeKey(ctx context.Context, c scope, action, id string) 
 // It names all that are missing; the detail is of the first.
 func (c scope) require(needs ...need) error {
 	var missing []string
-	var denied *AccessDenied
+	var denied *fault.AccessDenied
 	note := ""
 	for _, n := range needs {
 		decision := c.decide(n.action, n.of)
@@ -335,16 +334,16 @@ func (c scope) require(needs ...need) error {
 	if denied == nil {
 		return nil
 	}
-	return &Error{
-		Code:    NoPermission,
+	return &fault.Error{
+		Code:    fault.NoPermission,
 		Message: "The caller may not perform " + strings.Join(missing, ", ") + "." + note,
 		Denied:  denied,
 	}
 }
 
 // denial returns the detail of a decision that does not allow an action.
-func (c scope) denial(action string, decision policy.Decision) *AccessDenied {
-	denied := &AccessDenied{
+func (c scope) denial(action string, decision policy.Decision) *fault.AccessDenied {
+	denied := &fault.AccessDenied{
 		AuthAction:               action,
 		AuthPrincipalType:        "AccessKey",
 		AuthPrincipalOwnerId:     c.account,
@@ -360,5 +359,5 @@ func (c scope) denial(action string, decision policy.Decision) *AccessDenied {
 
 // storeError turns an error of the table into one for the caller.
 func storeError(ctx context.Context, what string, err error) error {
-	return Wrap(ctx, "chat: "+what, err)
+	return fault.Wrap(ctx, "chat: "+what, err)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/chat/chattest"
 	"chatconf/shared/table"
 )
 
@@ -17,8 +18,8 @@ func TestCheckReportsExactlyWhatIsBroken(t *testing.T) {
 		return change{Puts: []table.Put{{Sort: sort, Value: []byte(value), Revision: revision}}}
 	}
 	edit := func(h *house, sort string, f func(map[string]any)) change {
-		item := h.item(sort)
-		return change{Puts: []table.Put{{Sort: sort, Value: chat.Reencode(item.Value, f), Revision: item.Revision}}}
+		item := h.Item(sort)
+		return change{Puts: []table.Put{{Sort: sort, Value: chattest.Reencode(item.Value, f), Revision: item.Revision}}}
 	}
 	set := func(h *house, sort, field string, value any) change {
 		return edit(h, sort, func(m map[string]any) { m[field] = value })
@@ -76,7 +77,7 @@ func TestCheckReportsExactlyWhatIsBroken(t *testing.T) {
 		}, []string{`chat: open SlackSigningSecret of "one": seal: open: cannot open the sealed value`}},
 		{"a secret of another configuration", func(h *house) change {
 			var other map[string]any
-			chat.Reencode(h.item("c#two").Value, func(m map[string]any) { other = m["secrets"].(map[string]any) })
+			chattest.Reencode(h.Item("c#two").Value, func(m map[string]any) { other = m["secrets"].(map[string]any) })
 			return edit(h, "c#one", func(m map[string]any) {
 				m["secrets"].(map[string]any)[chat.FieldWebhookToken] = other[chat.FieldWebhookToken]
 			})
@@ -85,12 +86,12 @@ func TestCheckReportsExactlyWhatIsBroken(t *testing.T) {
 			[]string{`chat: "one" is of type "Matrix", which this service does not know`, `index entry "i#Type#Matrix#one" is missing`, `index entry "i#Type#Slack#one" stands for no configuration`}},
 		{"a record that cannot be decoded", func(*house) change { return put("c#one", "planted", 2) },
 			append(standsForNone("one"), `chat: item "c#one": invalid character 'p' looking for beginning of value`, `counter "`+counter+`" is off by 1`)},
-		{"a record of another revision", func(h *house) change { return put("c#one", string(h.item("c#one").Value), 3) },
+		{"a record of another revision", func(h *house) change { return put("c#one", string(h.Item("c#one").Value), 3) },
 			append(standsForNone("one"), `chat: item "c#one" at revision 3 holds the record of "one" at revision 2`, `counter "`+counter+`" is off by 1`)},
 		{"a record that is dropped", func(*house) change { return drop("c#one") }, append(standsForNone("one"), `counter "`+counter+`" is off by 1`)},
 		{"a record that was copied", func(h *house) change {
-			item := h.item("c#one")
-			return put("c#four", string(chat.Reencode(item.Value, func(m map[string]any) { m["name"], m["secrets"] = "four", nil })), item.Revision)
+			item := h.Item("c#one")
+			return put("c#four", string(chattest.Reencode(item.Value, func(m map[string]any) { m["name"], m["secrets"] = "four", nil })), item.Revision)
 		}, append(missing("four"), `counter "`+chat.CounterKey("four")+`" is off by -1`, `history of "four" lacks its revision 2`,
 			`"four" has no #WebhookToken`, `"four" has no SlackSigningSecret`)},
 		{"a record without its webhook token", func(h *house) change {
@@ -99,16 +100,16 @@ func TestCheckReportsExactlyWhatIsBroken(t *testing.T) {
 	} {
 		h := newHouse(t)
 		for _, name := range []string{"one", "two"} {
-			h.create(name, func(in *chat.CreateRequest) { in.RamRole, in.Tags = "Ops", map[string]string{"env": "prod#1"} })
-			h.update(&chat.UpdateRequest{Name: name, ClientToken: name})
+			h.MustCreate(name, func(in *chat.CreateRequest) { in.RamRole, in.Tags = "Ops", map[string]string{"env": "prod#1"} })
+			h.MustUpdate(&chat.UpdateRequest{Name: name, ClientToken: name})
 		}
-		h.tamper(c.how(h))
-		report, err := h.Check(h.ctx, account, region)
+		h.Tamper(c.how(h))
+		report, err := h.Check(h.Ctx, chattest.Account, chattest.Region)
 		if err != nil {
 			t.Fatalf("%s: %v", c.about, err)
 		}
 		slices.Sort(c.want)
-		equal(t, c.about, report.Problems, c.want)
+		chattest.Equal(t, c.about, report.Problems, c.want)
 	}
 }
 
@@ -116,14 +117,14 @@ func TestCheckCounts(t *testing.T) {
 	h := newHouse(t)
 	list := numberedNames(150)
 	h.createNamed(list, func(i int, in *chat.CreateRequest) { in.Tags = map[string]string{"n": fmt.Sprint(i)} })
-	h.delete(list[0])
-	equal(t, "Check", h.mustAgree(), &chat.Report{Configurations: 149, IndexEntries: 3 * 149, Revisions: 151})
-	other, err := h.Check(h.ctx, account, "us-east-1")
+	h.MustDelete(list[0])
+	chattest.Equal(t, "Check", h.MustAgree(), &chat.Report{Configurations: 149, IndexEntries: 3 * 149, Revisions: 151})
+	other, err := h.Check(h.Ctx, chattest.Account, "us-east-1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "Check of a region without any", other, &chat.Report{})
-	_, err = h.serviceWith(chat.Options{}, newRing(t, 2)).Check(h.ctx, account, region)
+	chattest.Equal(t, "Check of a region without any", other, &chat.Report{})
+	_, err = h.ServiceWith(chat.Options{}, chattest.NewRing(t, 2)).Check(h.Ctx, chattest.Account, chattest.Region)
 	if err != nil {
 		t.Fatalf("Check under another ring: %v", err)
 	}

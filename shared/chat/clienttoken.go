@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"time"
 
+	"chatconf/shared/fault"
 	"chatconf/shared/table"
 )
 
@@ -105,7 +106,7 @@ func (s *Service) recall(ctx context.Context, c scope, i intent) (repeat, error)
 		case item.Sort == key && old:
 			found.put = table.AtRevision(item.Revision)
 		case item.Sort == key && !i.matches(entry):
-			return repeat{}, &Error{Code: IdempotencyMismatch, Param: "ClientToken", Message: "ClientToken was used for another action or with other parameters."}
+			return repeat{}, &fault.Error{Code: fault.IdempotencyMismatch, Param: "ClientToken", Message: "ClientToken was used for another action or with other parameters."}
 		case item.Sort == key:
 			found.answer = entry.Answer
 		case old:

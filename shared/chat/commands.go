@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"chatconf/shared/command"
+	"chatconf/shared/fault"
+	"chatconf/shared/journal"
 )
 
 const actionListCommands = "ListChatCommands"
@@ -52,7 +54,7 @@ type ChatCommand struct {
 	Reason         string
 	RamRole        string
 	Target         string
-	Outcome        Outcome
+	Outcome        journal.Outcome
 	Answered       bool
 	Detail         string
 	Attempts       int64
@@ -71,7 +73,7 @@ type ChatCommand struct {
 func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*ListCommandsResponse, error) {
 	n, sized := pageSize(in.MaxResults)
 	sel, selected := parseCommandFilters(in)
-	if err := Join(checkNamed(in.RegionID, in.Name), sized, selected); err != nil {
+	if err := fault.Join(checkNamed(in.RegionID, in.Name), sized, selected); err != nil {
 		return nil, err
 	}
 	c, r, there, err := s.mayRead(ctx, in.RegionID, in.Name, actionListCommands)
@@ -89,8 +91,8 @@ func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*L
 	if s.journal == nil {
 		return nil, noJournal()
 	}
-	sel.since = later(sel.since, r.begun())
-	found, next, err := s.journal.find(ctx, c.ref(r), sel, from.After, n)
+	sel.Since = later(sel.Since, r.begun())
+	found, next, err := s.journal.Find(ctx, c.ref(r), sel, from.After, n)
 	if err != nil {
 		return nil, storeError(ctx, "list commands", err)
 	}
@@ -109,33 +111,33 @@ func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*L
 	return out, nil
 }
 
-func parseCommandFilters(in *ListCommandsRequest) (*commandSelection, error) {
-	sel := &commandSelection{user: in.User, command: command.FoldName(in.Command)}
+func parseCommandFilters(in *ListCommandsRequest) (*journal.Selection, error) {
+	sel := &journal.Selection{User: in.User, Command: command.FoldName(in.Command)}
 	var mistakes error
 	if in.Decision != "" {
-		for _, decision := range [...]string{DecisionAllowed, DecisionDenied} {
+		for _, decision := range [...]string{journal.DecisionAllowed, journal.DecisionDenied} {
 			if strings.EqualFold(in.Decision, decision) {
-				sel.decision = decision
+				sel.Decision = decision
 			}
 		}
-		if sel.decision == "" {
-			mistakes = invalid("Decision", "Unknown Decision %s; use %s or %s.", quote(in.Decision), DecisionAllowed, DecisionDenied)
+		if sel.Decision == "" {
+			mistakes = fault.Invalid("Decision", "Unknown Decision %s; use %s or %s.", fault.Quote(in.Decision), journal.DecisionAllowed, journal.DecisionDenied)
 		}
 	}
-	if sel.command != "" && !command.NamePattern.Fits(sel.command) {
-		mistakes = Join(mistakes, invalid("Command", "Command %s is not a command's name; wanted %s, and perhaps '*' and '?'.", quote(in.Command), command.NamePattern.Want))
+	if sel.Command != "" && !command.NamePattern.Fits(sel.Command) {
+		mistakes = fault.Join(mistakes, fault.Invalid("Command", "Command %s is not a command's name; wanted %s, and perhaps '*' and '?'.", fault.Quote(in.Command), command.NamePattern.Want))
 	}
 	for _, bound := range []struct {
 		param, text string
 		to          *time.Time
-	}{{"Since", in.Since, &sel.since}, {"Until", in.Until, &sel.until}} {
+	}{{"Since", in.Since, &sel.Since}, {"Until", in.Until, &sel.Until}} {
 		if bound.text == "" {
 			continue
 		}
 		t, err := time.Parse(time.RFC3339, bound.text)
 		if err != nil {
-			wrong := invalid(bound.param, "%s is %s; wanted a date such as 2026-01-31T08:00:00Z.", bound.param, quote(bound.text))
-			mistakes = Join(mistakes, wrong)
+			wrong := fault.Invalid(bound.param, "%s is %s; wanted a date such as 2026-01-31T08:00:00Z.", bound.param, fault.Quote(bound.text))
+			mistakes = fault.Join(mistakes, wrong)
 		}
 		*bound.to = t
 	}
@@ -146,11 +148,11 @@ func parseCommandFilters(in *ListCommandsRequest) (*commandSelection, error) {
 }
 
 // selectionScope returns a selection as text, for a page token.
-func selectionScope(sel *commandSelection) []string {
-	return []string{sel.user, sel.command, sel.decision, sel.since.UTC().Format(time.RFC3339Nano), sel.until.UTC().Format(time.RFC3339Nano)}
+func selectionScope(sel *journal.Selection) []string {
+	return []string{sel.User, sel.Command, sel.Decision, sel.Since.UTC().Format(time.RFC3339Nano), sel.Until.UTC().Format(time.RFC3339Nano)}
 }
 
-func showCommand(e *entry) ChatCommand {
+func showCommand(e *journal.Record) ChatCommand {
 	out := ChatCommand{
 		Id:             e.ID,
 		Date:           date(e.Time),

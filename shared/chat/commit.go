@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"chatconf/shared/fault"
 	"chatconf/shared/invoke"
 	"chatconf/shared/table"
 )
@@ -117,7 +118,7 @@ func (s *Service) retry(ctx context.Context, what string, try func() error) erro
 			return storeError(ctx, what, ctx.Err())
 		}
 	}
-	return &Error{Code: Conflict, Message: "Other callers are changing the same configurations all the time. Try again."}
+	return &fault.Error{Code: fault.Conflict, Message: "Other callers are changing the same configurations all the time. Try again."}
 }
 
 // get reads one configuration; nil if there is none.
@@ -136,7 +137,7 @@ func (s *Service) lastLife(ctx context.Context, c scope, name string) (last *rec
 	if err != nil || r != nil {
 		return r, r != nil, err
 	}
-	prefix := historyPrefix + escape(name) + "#"
+	prefix := historyPrefix + table.Escape(name) + "#"
 	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: prefix, Limit: 1, Reverse: true})
 	if err != nil || len(items) == 0 {
 		return nil, false, err
@@ -188,7 +189,7 @@ func (s *Service) count(ctx context.Context, c scope) (int64, error) {
 
 // lastRevision returns the highest revision that history knows of a name; 0 if there never was one.
 func (s *Service) lastRevision(ctx context.Context, c scope, name string) (int64, error) {
-	prefix := historyPrefix + escape(name) + "#"
+	prefix := historyPrefix + table.Escape(name) + "#"
 	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: prefix, Limit: 1, Reverse: true})
 	if err != nil || len(items) == 0 {
 		return 0, err
@@ -197,5 +198,5 @@ func (s *Service) lastRevision(ctx context.Context, c scope, name string) (int64
 }
 
 func notFound(name string) error {
-	return &Error{Code: NotFound, Param: "Name", Message: fmt.Sprintf("There is no chat configuration %s.", quote(name))}
+	return &fault.Error{Code: fault.NotFound, Param: "Name", Message: fmt.Sprintf("There is no chat configuration %s.", fault.Quote(name))}
 }

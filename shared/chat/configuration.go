@@ -10,6 +10,7 @@ import (
 	"chatconf/shared/command"
 	"chatconf/shared/dial"
 	"chatconf/shared/document"
+	"chatconf/shared/fault"
 	"chatconf/shared/policy"
 	"chatconf/shared/secret"
 )
@@ -39,14 +40,14 @@ func previousField(field string) string {
 // mistakes are what is wrong in a Configuration, in the order in which it is found: where, and what
 // would be right.
 type mistakes struct {
-	list    []string          // at most maxMistakes sentences
+	list    []string          // at most MaxMistakes sentences
 	more    bool              // there are others
 	written map[string]string // by our key: what the caller wrote in its place
 }
 
 // wrong adds a mistake.
 func (m *mistakes) wrong(path, format string, args ...any) {
-	if len(m.list) == maxMistakes {
+	if len(m.list) == fault.MaxMistakes {
 		m.more = true
 		return
 	}
@@ -70,7 +71,7 @@ func (m *mistakes) err() error {
 	if m.more {
 		texts = append(texts, "There are more mistakes.")
 	}
-	return invalid(configurationParam, "%s", strings.Join(texts, " "))
+	return fault.Invalid(configurationParam, "%s", strings.Join(texts, " "))
 }
 
 // keyUnder returns the path of a key of the Configuration as the caller wrote it.
@@ -98,7 +99,7 @@ type settled struct {
 // is absent is kept when there is one, else made up from random. A Target may be in targets besides the public Internet.
 func (p *platform) settle(text string, keep func(field string) bool, random io.Reader, targets dial.Networks) (*settled, error) {
 	if text == "" {
-		return nil, missing(configurationParam)
+		return nil, fault.Missing(configurationParam)
 	}
 	root, twice, err := parseConfiguration(text)
 	if err != nil {
@@ -117,7 +118,7 @@ func (p *platform) settle(text string, keep func(field string) bool, random io.R
 	}
 	// Measured again, so that what a read answers can be sent back: escapes and what was made up may have made it longer.
 	if out.text = root.String(); len(out.text) > MaxConfiguration {
-		return nil, invalid(configurationParam, "Configuration has %d bytes as it is stored; the most is %d.",
+		return nil, fault.Invalid(configurationParam, "Configuration has %d bytes as it is stored; the most is %d.",
 			len(out.text), MaxConfiguration)
 	}
 	return out, nil
@@ -127,15 +128,15 @@ func (p *platform) settle(text string, keep func(field string) bool, random io.R
 func parseConfiguration(text string) (root *document.Node, twice []string, err error) {
 	const form = `write a JSON object such as {"BotName":"ops"}`
 	if len(text) > MaxConfiguration {
-		return nil, nil, invalid(configurationParam, "Configuration has %d bytes; the most is %d.",
+		return nil, nil, fault.Invalid(configurationParam, "Configuration has %d bytes; the most is %d.",
 			len(text), MaxConfiguration)
 	}
 	root, twice, err = document.ParseRepeated(configurationParam, text)
 	if err != nil {
-		return nil, nil, invalid(configurationParam, "%v; %s.", err, form)
+		return nil, nil, fault.Invalid(configurationParam, "%v; %s.", err, form)
 	}
 	if root.Kind != document.Object {
-		return nil, nil, invalid(configurationParam, "Configuration is %v; wanted a JSON object; %s.", root.Kind, form)
+		return nil, nil, fault.Invalid(configurationParam, "Configuration is %v; wanted a JSON object; %s.", root.Kind, form)
 	}
 	return root, twice, nil
 }
@@ -302,7 +303,7 @@ func (out *settled) target(path string, n *document.Node, keep func(string) bool
 			out.checkText(document.Under(path, "Name"), n.Get("Name"), command.Visible(1, 256))
 		}
 	default:
-		out.wrong(document.Under(path, "Type"), "unknown type %s; use Journal, Http or Function", quote(kind.Text))
+		out.wrong(document.Under(path, "Type"), "unknown type %s; use Journal, Http or Function", fault.Quote(kind.Text))
 	}
 }
 
@@ -359,11 +360,11 @@ func (m *mistakes) checkText(path string, n *document.Node, shape command.Shape)
 	case n.Kind != document.String && !(shape.Number && n.Kind == document.Number):
 		form := ""
 		if bare && shape.Fits(n.Text) {
-			form = "; write " + quote(n.Text)
+			form = "; write " + fault.Quote(n.Text)
 		}
 		m.wrong(path, "is %v; wanted a string of %s%s", n.Kind, shape.Want, form)
 	case !shape.Fits(n.Text):
-		m.wrong(path, "%s is not %s", quote(n.Text), shape.Want)
+		m.wrong(path, "%s is not %s", fault.Quote(n.Text), shape.Want)
 	default:
 		return true
 	}
@@ -377,7 +378,7 @@ func (m *mistakes) checkStrings(path string, n *document.Node, shape command.Sha
 	if n.Kind != document.Array {
 		form := `["…"]`
 		if n.Kind == document.String && shape.Fits(n.Text) {
-			form = "[" + quote(n.Text) + "]"
+			form = "[" + fault.Quote(n.Text) + "]"
 		}
 		m.wrong(path, "is %v; wanted an array of strings such as %s", n.Kind, form)
 		return nil
@@ -396,7 +397,7 @@ func (m *mistakes) checkStrings(path string, n *document.Node, shape command.Sha
 			continue
 		}
 		if _, twice := seen[item.Text]; twice {
-			m.wrong(document.At(path, i), "%s is listed twice", quote(item.Text))
+			m.wrong(document.At(path, i), "%s is listed twice", fault.Quote(item.Text))
 			continue
 		}
 		seen[item.Text] = struct{}{}
@@ -499,7 +500,7 @@ func (m *mistakes) checkCommands(path string, n *document.Node, effect string) {
 	}
 	for i := range n.Items {
 		if pattern, ok := patterns[i]; ok && command.IsBuiltIn(command.FoldName(pattern)) {
-			m.wrong(document.At(path, i), "%s is always allowed, so it cannot be denied", quote(pattern))
+			m.wrong(document.At(path, i), "%s is always allowed, so it cannot be denied", fault.Quote(pattern))
 		}
 	}
 }
@@ -514,7 +515,7 @@ func (m *mistakes) checkPatterns(path string, n, conversations *document.Node) {
 		pattern, ok := patterns[i]
 		matches := func(c *document.Node) bool { return policy.Match(pattern, c.Text) }
 		if ok && !slices.ContainsFunc(conversations.Items, matches) {
-			m.wrong(document.At(path, i), "%s matches none of ConversationIds, so it can match nothing", quote(pattern))
+			m.wrong(document.At(path, i), "%s matches none of ConversationIds, so it can match nothing", fault.Quote(pattern))
 		}
 	}
 }
@@ -530,13 +531,13 @@ func (m *mistakes) checkPrincipal(path, principal string, groups *document.Node)
 	case principal == "*":
 	case kind == "user" && strings.ContainsAny(name, command.Wildcards): // a Deny that somebody relies on would deny nobody
 		m.wrong(path, "%s names a user with '*' or '?', and users are no patterns; wanted %s",
-			quote(principal), wantPrincipal)
+			fault.Quote(principal), wantPrincipal)
 	case kind == "user" && name != "" && !command.ID.Fits(name):
-		m.wrong(path, "%s names a user whose id is not %s", quote(principal), command.ID.Want)
+		m.wrong(path, "%s names a user whose id is not %s", fault.Quote(principal), command.ID.Want)
 	case kind == "group" && name != "" && (groups == nil || groups.Get(name) == nil):
-		m.wrong(path, "the group %s is not among UserGroups", quote(name))
+		m.wrong(path, "the group %s is not among UserGroups", fault.Quote(name))
 	case kind != "user" && kind != "group" || name == "":
-		m.wrong(path, "%s is not a principal; wanted %s", quote(principal), wantPrincipal)
+		m.wrong(path, "%s is not a principal; wanted %s", fault.Quote(principal), wantPrincipal)
 	}
 }
 

@@ -12,7 +12,9 @@ import (
 	"testing/iotest"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/chat/chattest"
 	"chatconf/shared/command"
+	"chatconf/shared/fault"
 	"chatconf/shared/platform"
 	"chatconf/shared/secret"
 )
@@ -82,28 +84,28 @@ func TestEveryPlatformsConfiguration(t *testing.T) {
 		{"the least of Feishu", "Feishu", "Feishu", minFeishu, map[string]string{"FeishuAppSecret": "planted-1", "FeishuEncryptKey": "planted-2"}, nil, false},
 		{"all of Feishu by its alias", "LARK", "Feishu", fullFeishu,
 			map[string]string{"FeishuAppSecret": "planted-1", "FeishuEncryptKey": "planted-2", "FeishuVerificationToken": "planted-3"}, nil, false},
-		{"the least of Slack", "Slack", "Slack", slack, map[string]string{"SlackSigningSecret": "signing-secret-0"}, nil, false},
+		{"the least of Slack", "Slack", "Slack", chattest.Slack, map[string]string{"SlackSigningSecret": "signing-secret-0"}, nil, false},
 		{"all of Slack", "Slack", "Slack", fullSlack, map[string]string{"SlackSigningSecret": "planted-1", "SlackBotToken": "xoxb-planted-2"}, nil, false},
 		{"the least of Teams", "Teams", "Teams", minTeams, map[string]string{"TeamsWebhookSecret": teamsSecret}, nil, false},
 		{"all of Teams", "TEAMS", "Teams", fullTeams, map[string]string{"TeamsWebhookSecret": teamsSecret}, nil, false},
 	} {
 		for _, more := range []bool{false, true} {
 			h := newHouse(t)
-			text, secrets := c.text, []string{targetSecret}
+			text, secrets := c.text, []string{chattest.TargetSecret}
 			for _, secret := range c.secrets {
 				secrets = append(secrets, secret)
 			}
 			if more {
-				text = with(text, common)
+				text = chattest.With(text, common)
 			}
-			h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = c.as, secret.Text(text) })
-			got, stored := h.get("one"), h.stored("one")
+			h.MustCreate("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = c.as, secret.Text(text) })
+			got, stored := h.MustGet("one"), h.stored("one")
 			if got.Type != c.stored {
 				t.Errorf("%s: Type = %q, want %q", c.about, got.Type, c.stored)
 			}
 			want := mask(text, secrets...)
 			if c.generated {
-				want = with(want, `"WeChatToken":"******","WeChatEncodingAesKey":"******"`)
+				want = chattest.With(want, `"WeChatToken":"******","WeChatEncodingAesKey":"******"`)
 			}
 			if got.Configuration != want {
 				t.Errorf("%s: Configuration =\n%s, want\n%s", c.about, got.Configuration, want)
@@ -113,22 +115,22 @@ func TestEveryPlatformsConfiguration(t *testing.T) {
 				wantSecrets[field] = secret
 			}
 			if more {
-				wantSecrets[chat.FieldTargetSecret] = targetSecret
+				wantSecrets[chat.FieldTargetSecret] = chattest.TargetSecret
 			}
 			if c.generated {
 				wantSecrets["WeChatToken"], wantSecrets["WeChatEncodingAesKey"] = stored.Secrets["WeChatToken"], stored.Secrets["WeChatEncodingAesKey"]
 			}
-			equal(t, c.about+": secrets", stored.Secrets, wantSecrets)
+			chattest.Equal(t, c.about+": secrets", stored.Secrets, wantSecrets)
 			outputs := decodeOutputs(t, got.Outputs)
-			wantOutputs := map[string]string{"URL": "http://127.0.0.1:9000/webhook/" + account + "/cn-hangzhou/one/" + stored.Secrets[chat.FieldWebhookToken]}
+			wantOutputs := map[string]string{"URL": "http://127.0.0.1:9000/webhook/" + chattest.Account + "/cn-hangzhou/one/" + stored.Secrets[chat.FieldWebhookToken]}
 			for k, v := range c.outputs {
 				wantOutputs[k] = v
 			}
 			if c.generated {
 				wantOutputs["Token"], wantOutputs["AesKey"] = stored.Secrets["WeChatToken"], stored.Secrets["WeChatEncodingAesKey"]
 			}
-			equal(t, c.about+": Outputs", outputs, wantOutputs)
-			h.mustAgree()
+			chattest.Equal(t, c.about+": Outputs", outputs, wantOutputs)
+			h.MustAgree()
 		}
 	}
 }
@@ -151,8 +153,8 @@ func decodeOutputs(t testing.TB, text string) map[string]string {
 
 func TestOutputsKeepTheOrderOfTheOfficialExample(t *testing.T) {
 	h := newHouse(t)
-	h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
-	text := h.get("one").Outputs
+	h.MustCreate("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
+	text := h.MustGet("one").Outputs
 	if url, key := strings.Index(text, `{"URL": "http`), strings.Index(text, `, "AesKey": "`); url != 0 || key < 0 {
 		t.Errorf("Outputs = %s", text)
 	}
@@ -163,7 +165,7 @@ func TestGeneratedSecrets(t *testing.T) {
 	seen := make(map[string]bool)
 	for i := range 20 {
 		name := fmt.Sprint("one-", i)
-		h.create(name, func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
+		h.MustCreate(name, func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
 		secrets := h.stored(name).Secrets
 		token, key, hook := secrets["WeChatToken"], secrets["WeChatEncodingAesKey"], secrets[chat.FieldWebhookToken]
 		// https://developer.work.weixin.qq.com/document/path/90968: AESKey=Base64_Decode(EncodingAESKey + "=")
@@ -184,18 +186,18 @@ func TestGeneratedSecrets(t *testing.T) {
 	}
 
 	before := h.stored("one-0")
-	h.update(&chat.UpdateRequest{Name: "one-0", Configuration: ptr[secret.Text](`{"WeChatCorpId":"ww9","WeChatAgentId":"7","WeChatSecret":"******"}`)})
+	h.MustUpdate(&chat.UpdateRequest{Name: "one-0", Configuration: chattest.Ptr[secret.Text](`{"WeChatCorpId":"ww9","WeChatAgentId":"7","WeChatSecret":"******"}`)})
 	after := h.stored("one-0")
-	equal(t, "sealed secrets after an update that leaves them out", after.Sealed, before.Sealed)
+	chattest.Equal(t, "sealed secrets after an update that leaves them out", after.Sealed, before.Sealed)
 	if got, want := after.Configuration, `{"WeChatCorpId":"ww9","WeChatAgentId":"7","WeChatSecret":"******","WeChatToken":"******","WeChatEncodingAesKey":"******"}`; got != want {
 		t.Errorf("Configuration = %s, want %s", got, want)
 	}
-	h.update(&chat.UpdateRequest{Name: "one-0", Configuration: ptr(secret.Text(with(minWeChat, `"WeChatToken":"mine"`)))})
+	h.MustUpdate(&chat.UpdateRequest{Name: "one-0", Configuration: chattest.Ptr(secret.Text(chattest.With(minWeChat, `"WeChatToken":"mine"`)))})
 	last := h.stored("one-0").Secrets
 	if last["WeChatToken"] != "mine" || last["WeChatEncodingAesKey"] != before.Secrets["WeChatEncodingAesKey"] {
 		t.Errorf("after an update with a token of one's own: %q", last)
 	}
-	outputs := decodeOutputs(t, h.get("one-0").Outputs)
+	outputs := decodeOutputs(t, h.MustGet("one-0").Outputs)
 	if outputs["Token"] != secret.Mask || outputs["AesKey"] != last["WeChatEncodingAesKey"] {
 		t.Errorf("Outputs = %v, want the caller's own token masked, and the key that was made up", outputs)
 	}
@@ -204,7 +206,7 @@ func TestGeneratedSecrets(t *testing.T) {
 // TestConfigurationIsRefused goes through all that can be wrong in a Configuration.
 func TestConfigurationIsRefused(t *testing.T) {
 	h := newHouse(t)
-	in := func(members string) string { return with(slack, members) }
+	in := func(members string) string { return chattest.With(chattest.Slack, members) }
 	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 	permission := func(p string) string { return in(`"UserGroups":{"sre":["a"]},"Permissions":[` + p + `]`) }
 	const allow = `"Effect":"Allow","Principals":["*"],"Commands":["*"]`
@@ -225,11 +227,11 @@ func TestConfigurationIsRefused(t *testing.T) {
 		{"a key without quotes", "Slack", `{SlackSigningSecret:"planted-1"}`, []string{"not JSON"}},
 		{"a key that is a number", "Slack", `{7:"planted-1"}`, []string{"not JSON"}},
 		{"a comment", "Slack", `{/*planted*/}`, []string{"not JSON"}},
-		{"a second value", "Slack", slack + `{}`, []string{"something after its end"}},
-		{"text after the end", "Slack", slack + ` planted`, []string{"something after its end"}},
-		{"a zero byte after the end", "Slack", slack + "\x00", []string{"something after its end"}},
+		{"a second value", "Slack", chattest.Slack + `{}`, []string{"something after its end"}},
+		{"text after the end", "Slack", chattest.Slack + ` planted`, []string{"something after its end"}},
+		{"a zero byte after the end", "Slack", chattest.Slack + "\x00", []string{"something after its end"}},
 		{"text that is not UTF-8", "Slack", "{\"SlackSigningSecret\":\"planted-\xff\"}", []string{"Configuration is not UTF-8"}},
-		{"a byte order mark", "Slack", "\ufeff" + slack, []string{"not JSON"}},
+		{"a byte order mark", "Slack", "\ufeff" + chattest.Slack, []string{"not JSON"}},
 		{"a key twice", "Slack", in(`"SlackSigningSecret":"planted-2"`), []string{"Configuration.SlackSigningSecret: is given twice"}},
 		{"a key twice, once escaped", "Slack", in(`"Slack\u0053igningSecret":"planted-2"`), []string{"Configuration.SlackSigningSecret: is given twice"}},
 		{"a key twice at depth", "Slack", in(`"Permissions":[{"Effect":"Allow","Effect":"Deny"}]`), []string{"Configuration.Permissions[0].Effect: is given twice"}},
@@ -239,7 +241,7 @@ func TestConfigurationIsRefused(t *testing.T) {
 		{"65,537 bytes", "Slack", in(`"BotName":"` + strings.Repeat("planted", 10_000)[:65537-len(in(`"BotName":""`))] + `"`), []string{"65537 bytes", "65536"}},
 		{"65,536 bytes that escaping makes more", "Slack", strings.Replace(filled(65536-767, "a"), `"x"`, `"`+strings.Repeat("\u2028", 256)+`"`, 1), []string{"as it is stored", "65536"}},
 
-		{"an unknown key that is near a known one", "DingTalk", with(minDingTalk, `"DingTalkTemplatId":"planted"`),
+		{"an unknown key that is near a known one", "DingTalk", chattest.With(minDingTalk, `"DingTalkTemplatId":"planted"`),
 			[]string{"Configuration.DingTalkTemplatId: no such key for type DingTalk", "did you mean DingTalkTemplateId?"}},
 		{"a known key in another case", "Slack", in(`"slackbottoken":"planted"`), []string{"Configuration.slackbottoken", "did you mean SlackBotToken?"}},
 		{"a common key misspelt", "Slack", in(`"Permission":[]`), []string{"did you mean Permissions?"}},
@@ -247,22 +249,22 @@ func TestConfigurationIsRefused(t *testing.T) {
 		{"an empty key", "Slack", in(`"":"planted"`), []string{`Configuration[""]: no such key`, "known are"}},
 		{"a key with a newline", "Slack", in(`"a\nb":"planted"`), []string{`Configuration["a\nb"]`}},
 
-		{"a DingTalk token with two letters", "DingTalk", with(minDingTalk, `"DingTalkToken":"zq"`), []string{"Configuration.DingTalkToken", "3 to 63 letters and digits"}},
-		{"an AES key of 42", "DingTalk", with(minDingTalk, `"DingTalkEncodingAesKey":"`+strings.Repeat("q", 42)+`"`), []string{"Configuration.DingTalkEncodingAesKey", "43 letters and digits"}},
-		{"an AES key with a plus", "WeChat", with(minWeChat, `"WeChatEncodingAesKey":"`+strings.Repeat("q", 42)+`+"`), []string{"Configuration.WeChatEncodingAesKey", "43 letters and digits"}},
-		{"a WeCom token of 33", "WeChat", with(minWeChat, `"WeChatToken":"`+strings.Repeat("q", 33)+`"`), []string{"Configuration.WeChatToken", "1 to 32 letters and digits"}},
+		{"a DingTalk token with two letters", "DingTalk", chattest.With(minDingTalk, `"DingTalkToken":"zq"`), []string{"Configuration.DingTalkToken", "3 to 63 letters and digits"}},
+		{"an AES key of 42", "DingTalk", chattest.With(minDingTalk, `"DingTalkEncodingAesKey":"`+strings.Repeat("q", 42)+`"`), []string{"Configuration.DingTalkEncodingAesKey", "43 letters and digits"}},
+		{"an AES key with a plus", "WeChat", chattest.With(minWeChat, `"WeChatEncodingAesKey":"`+strings.Repeat("q", 42)+`+"`), []string{"Configuration.WeChatEncodingAesKey", "43 letters and digits"}},
+		{"a WeCom token of 33", "WeChat", chattest.With(minWeChat, `"WeChatToken":"`+strings.Repeat("q", 33)+`"`), []string{"Configuration.WeChatToken", "1 to 32 letters and digits"}},
 		{"an agent id with a letter", "WeChat", `{"WeChatCorpId":"ww","WeChatAgentId":"10x","WeChatSecret":"planted-1"}`, []string{`Configuration.WeChatAgentId: "10x" is not 1 to 20 digits`}},
 		{"a negative agent id", "WeChat", `{"WeChatCorpId":"ww","WeChatAgentId":-1,"WeChatSecret":"planted-1"}`, []string{`Configuration.WeChatAgentId: "-1"`}},
 		{"an agent id with an exponent", "WeChat", `{"WeChatCorpId":"ww","WeChatAgentId":1e3,"WeChatSecret":"planted-1"}`, []string{`Configuration.WeChatAgentId: "1e3"`}},
 		{"an agent id that is true", "WeChat", `{"WeChatCorpId":"ww","WeChatAgentId":true,"WeChatSecret":"planted-1"}`, []string{"Configuration.WeChatAgentId: is true, false or null"}},
 		{"an agent id of 21 digits", "WeChat", `{"WeChatCorpId":"ww","WeChatAgentId":123456789012345678901,"WeChatSecret":"planted-1"}`, []string{"1 to 20 digits"}},
-		{"a DingTalk token without its key", "DingTalk", with(minDingTalk, `"DingTalkToken":"planted2"`), []string{"Configuration.DingTalkEncodingAesKey: is missing; DingTalkToken needs it."}},
-		{"a DingTalk key without its token", "DingTalk", with(minDingTalk, `"DingTalkEncodingAesKey":"`+strings.Repeat("q", 43)+`"`), []string{"Configuration.DingTalkToken: is missing; DingTalkEncodingAesKey needs it."}},
-		{"a DingTalk token of before alone", "DingTalk", with(minDingTalk, `"DingTalkTokenPrevious":"planted2"`), []string{"Configuration.DingTalkToken: is missing; DingTalkTokenPrevious needs it."}},
-		{"a DingTalk key of before alone", "DingTalk", with(minDingTalk, `"DingTalkEncodingAesKeyPrevious":"`+strings.Repeat("q", 43)+`"`), []string{"Configuration.DingTalkEncodingAesKey: is missing; DingTalkEncodingAesKeyPrevious needs it."}},
-		{"a DingTalk card's secret of before alone", "DingTalk", with(minDingTalk, `"DingTalkCardSecretPrevious":"planted"`), []string{"Configuration.DingTalkCardSecret: is missing; DingTalkCardSecretPrevious needs it."}},
-		{"a Feishu token of before alone", "Feishu", with(minFeishu, `"FeishuVerificationTokenPrevious":"planted"`), []string{"Configuration.FeishuVerificationToken: is missing; FeishuVerificationTokenPrevious needs it."}},
-		{"another domain", "Feishu", with(minFeishu, `"FeishuDomain":"Lark"`), []string{`Configuration.FeishuDomain: "Lark" is not feishu or lark`}},
+		{"a DingTalk token without its key", "DingTalk", chattest.With(minDingTalk, `"DingTalkToken":"planted2"`), []string{"Configuration.DingTalkEncodingAesKey: is missing; DingTalkToken needs it."}},
+		{"a DingTalk key without its token", "DingTalk", chattest.With(minDingTalk, `"DingTalkEncodingAesKey":"`+strings.Repeat("q", 43)+`"`), []string{"Configuration.DingTalkToken: is missing; DingTalkEncodingAesKey needs it."}},
+		{"a DingTalk token of before alone", "DingTalk", chattest.With(minDingTalk, `"DingTalkTokenPrevious":"planted2"`), []string{"Configuration.DingTalkToken: is missing; DingTalkTokenPrevious needs it."}},
+		{"a DingTalk key of before alone", "DingTalk", chattest.With(minDingTalk, `"DingTalkEncodingAesKeyPrevious":"`+strings.Repeat("q", 43)+`"`), []string{"Configuration.DingTalkEncodingAesKey: is missing; DingTalkEncodingAesKeyPrevious needs it."}},
+		{"a DingTalk card's secret of before alone", "DingTalk", chattest.With(minDingTalk, `"DingTalkCardSecretPrevious":"planted"`), []string{"Configuration.DingTalkCardSecret: is missing; DingTalkCardSecretPrevious needs it."}},
+		{"a Feishu token of before alone", "Feishu", chattest.With(minFeishu, `"FeishuVerificationTokenPrevious":"planted"`), []string{"Configuration.FeishuVerificationToken: is missing; FeishuVerificationTokenPrevious needs it."}},
+		{"another domain", "Feishu", chattest.With(minFeishu, `"FeishuDomain":"Lark"`), []string{`Configuration.FeishuDomain: "Lark" is not feishu or lark`}},
 		{"a Slack team with a dash", "Slack", in(`"SlackTeamId":"T-1"`), []string{`Configuration.SlackTeamId: "T-1"`}},
 		{"a signing secret of 7", "Slack", `{"SlackSigningSecret":"planted"}`, []string{"Configuration.SlackSigningSecret: is not 8 to 256"}},
 		{"a Teams secret that is no base64", "Teams", `{"TeamsWebhookSecret":"planted-planted-planted"}`, []string{"Configuration.TeamsWebhookSecret: is not 16 to 64 bytes in base64"}},
@@ -327,22 +329,22 @@ func TestConfigurationIsRefused(t *testing.T) {
 		{"a target of unknown type", "Slack", in(`"Target":{"Type":"Email"}`), []string{`Configuration.Target.Type: unknown type "Email"; use Journal, Http or Function`}},
 		{"a journal with a URL", "Slack", in(`"Target":{"Type":"Journal","Url":"https://planted"}`), []string{"Configuration.Target.Url: no such key; known are Type"}},
 		{"a target without secret", "Slack", in(`"Target":{"Type":"Http","Url":"https://planted"}`), []string{"Configuration.Target.Secret: is missing"}},
-		{"a target without URL", "Slack", in(`"Target":{"Type":"Http","Secret":"` + targetSecret + `"}`), []string{"Configuration.Target.Url: is missing"}},
-		{"a target by http", "Slack", in(`"Target":{"Type":"Http","Url":"http://planted","Secret":"` + targetSecret + `"}`), []string{"Configuration.Target.Url: wanted an https URL"}},
-		{"a target with a password", "Slack", in(`"Target":{"Type":"Http","Url":"https://u:planted@h","Secret":"` + targetSecret + `"}`), []string{"Configuration.Target.Url: wanted an https URL without user name"}},
-		{"a target without host", "Slack", in(`"Target":{"Type":"Http","Url":"https:///planted","Secret":"` + targetSecret + `"}`), []string{"Configuration.Target.Url"}},
-		{"a target with a fragment", "Slack", in(`"Target":{"Type":"Http","Url":"https://h/#planted","Secret":"` + targetSecret + `"}`), []string{"Configuration.Target.Url"}},
-		{"a target's URL with a blank", "Slack", in(`"Target":{"Type":"Http","Url":"https://h/ planted","Secret":"` + targetSecret + `"}`), []string{"Configuration.Target.Url"}},
-		{"a target's URL that is a number", "Slack", in(`"Target":{"Type":"Http","Url":7,"Secret":"` + targetSecret + `"}`), []string{"Configuration.Target.Url"}},
-		{"a target's URL that is none", "Slack", in(`"Target":{"Type":"Http","Url":"https://h/%planted","Secret":"` + targetSecret + `"}`), []string{"Configuration.Target.Url"}},
+		{"a target without URL", "Slack", in(`"Target":{"Type":"Http","Secret":"` + chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url: is missing"}},
+		{"a target by http", "Slack", in(`"Target":{"Type":"Http","Url":"http://planted","Secret":"` + chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url: wanted an https URL"}},
+		{"a target with a password", "Slack", in(`"Target":{"Type":"Http","Url":"https://u:planted@h","Secret":"` + chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url: wanted an https URL without user name"}},
+		{"a target without host", "Slack", in(`"Target":{"Type":"Http","Url":"https:///planted","Secret":"` + chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url"}},
+		{"a target with a fragment", "Slack", in(`"Target":{"Type":"Http","Url":"https://h/#planted","Secret":"` + chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url"}},
+		{"a target's URL with a blank", "Slack", in(`"Target":{"Type":"Http","Url":"https://h/ planted","Secret":"` + chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url"}},
+		{"a target's URL that is a number", "Slack", in(`"Target":{"Type":"Http","Url":7,"Secret":"` + chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url"}},
+		{"a target's URL that is none", "Slack", in(`"Target":{"Type":"Http","Url":"https://h/%planted","Secret":"` + chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url"}},
 		{"a target's secret that is short", "Slack", in(`"Target":{"Type":"Http","Url":"https://h","Secret":"whsec_cGxhbnRlZA=="}`), []string{"Configuration.Target.Secret: is not 24 to 64 bytes in base64"}},
 		{"a target's secret that is a number", "Slack", in(`"Target":{"Type":"Http","Url":"https://h","Secret":7}`), []string{"Configuration.Target.Secret: is a number"}},
 		{"a target's secret that is masked", "Slack", in(`"Target":{"Type":"Http","Url":"https://h","Secret":"******"}`), []string{"Configuration.Target.Secret: is masked, and there is no stored secret"}},
 		{"a function without name", "Slack", in(`"Target":{"Type":"Function"}`), []string{"Configuration.Target.Name: is missing"}},
 		{"a function with a blank in its name", "Slack", in(`"Target":{"Type":"Function","Name":"a b"}`), []string{`Configuration.Target.Name: "a b"`}},
 	} {
-		_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: c.as, Configuration: secret.Text(c.text)})
-		wantError(t, c.about, err, chat.InvalidParameter, "Configuration", c.texts...)
+		_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "one", Type: c.as, Configuration: secret.Text(c.text)})
+		chattest.WantError(t, c.about, err, fault.InvalidParameter, "Configuration", c.texts...)
 		if err != nil && (strings.Contains(err.Error(), "planted") || strings.Contains(err.Error(), "cGxhbnRlZ")) {
 			t.Errorf("%s: the error shows a value: %v", c.about, err)
 		}
@@ -372,10 +374,10 @@ func TestLargestConfiguration(t *testing.T) {
 			t.Fatalf("%s: %d bytes", about, len(text))
 		}
 		h := newHouse(t)
-		h.create("one", func(in *chat.CreateRequest) { in.Configuration = secret.Text(text) })
-		got := h.get("one").Configuration
-		h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(secret.Text(got))})
-		if again := h.get("one").Configuration; again != got {
+		h.MustCreate("one", func(in *chat.CreateRequest) { in.Configuration = secret.Text(text) })
+		got := h.MustGet("one").Configuration
+		h.MustUpdate(&chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(secret.Text(got))})
+		if again := h.MustGet("one").Configuration; again != got {
 			t.Errorf("%s: the text changed when it was sent back", about)
 		}
 	}
@@ -383,11 +385,11 @@ func TestLargestConfiguration(t *testing.T) {
 
 func TestConfigurationThatIsMissing(t *testing.T) {
 	h := newHouse(t)
-	_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: "Slack"})
-	wantError(t, "Create without Configuration", err, chat.MissingParameter, "Configuration", "mandatory")
-	h.create("one")
-	_, err = h.Update(h.ctx, &chat.UpdateRequest{Name: "one", Configuration: ptr[secret.Text]("")})
-	wantError(t, "Update with an empty Configuration", err, chat.MissingParameter, "Configuration", "mandatory")
+	_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "one", Type: "Slack"})
+	chattest.WantError(t, "Create without Configuration", err, fault.MissingParameter, "Configuration", "mandatory")
+	h.MustCreate("one")
+	_, err = h.Update(h.Ctx, &chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr[secret.Text]("")})
+	chattest.WantError(t, "Update with an empty Configuration", err, fault.MissingParameter, "Configuration", "mandatory")
 }
 
 func TestAcceptedCommonKeys(t *testing.T) {
@@ -406,7 +408,7 @@ func TestAcceptedCommonKeys(t *testing.T) {
 		"1000 conversations":                        `"ConversationIds":[` + strings.Join(numbered(1000), ",") + `]`,
 		"numbers of names in ConversationIds":       `"ConversationIds":["cid+/=","群"]`,
 	} {
-		if _, _, _, err := chat.Settle(platformOf(t, "Slack"), with(slack, members), never, zeros); err != nil {
+		if _, _, _, err := chat.Settle(platformOf(t, "Slack"), chattest.With(chattest.Slack, members), never, zeros); err != nil {
 			t.Errorf("%s: %v", about, err)
 		}
 	}
@@ -414,10 +416,10 @@ func TestAcceptedCommonKeys(t *testing.T) {
 
 // TestHalvesThatAreThere holds that a setting that another needs may be one that was made up, or a stored secret whose mask was sent back.
 func TestHalvesThatAreThere(t *testing.T) {
-	if _, secrets, _, err := chat.Settle(platformOf(t, "WeChat"), with(minWeChat, `"WeChatTokenPrevious":"planted2"`), never, zeros); err != nil || secrets["WeChatToken"] == "" {
+	if _, secrets, _, err := chat.Settle(platformOf(t, "WeChat"), chattest.With(minWeChat, `"WeChatTokenPrevious":"planted2"`), never, zeros); err != nil || secrets["WeChatToken"] == "" {
 		t.Errorf("a token of before, and one that is made up: %v", err)
 	}
-	masked := with(minDingTalk, `"DingTalkToken":"******","DingTalkTokenPrevious":"planted2","DingTalkEncodingAesKey":"******"`)
+	masked := chattest.With(minDingTalk, `"DingTalkToken":"******","DingTalkTokenPrevious":"planted2","DingTalkEncodingAesKey":"******"`)
 	if _, _, kept, err := chat.Settle(platformOf(t, "DingTalk"), masked, always, zeros); err != nil || len(kept) != 2 {
 		t.Errorf("masks of a token and its key: kept %q, %v", kept, err)
 	}
@@ -434,23 +436,23 @@ func numbered(n int) []string {
 // TestMaskedRoundTrip goes through what may happen to secrets when what was read is changed and sent back.
 func TestMaskedRoundTrip(t *testing.T) {
 	h := newHouse(t)
-	full := with(fullDingTalk, `"Target":{"Type":"Http","Url":"https://a","Secret":"`+targetSecret+`"}`)
-	h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "DingTalk", secret.Text(full) })
+	full := chattest.With(fullDingTalk, `"Target":{"Type":"Http","Url":"https://a","Secret":"`+chattest.TargetSecret+`"}`)
+	h.MustCreate("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "DingTalk", secret.Text(full) })
 	first := h.stored("one")
 
 	update := func(text string) *chat.Stored {
 		t.Helper()
-		h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(secret.Text(text))})
+		h.MustUpdate(&chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(secret.Text(text))})
 		return h.stored("one")
 	}
 	refuse := func(about, text string, texts ...string) {
 		t.Helper()
-		_, err := h.Update(h.ctx, &chat.UpdateRequest{Name: "one", Configuration: ptr(secret.Text(text))})
-		wantError(t, about, err, chat.InvalidParameter, "Configuration", texts...)
+		_, err := h.Update(h.Ctx, &chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(secret.Text(text))})
+		chattest.WantError(t, about, err, fault.InvalidParameter, "Configuration", texts...)
 	}
 
 	kept := update(strings.Replace(first.Configuration, "robot-1", "robot-2", 1))
-	equal(t, "sealed secrets after masks were sent back", kept.Sealed, first.Sealed)
+	chattest.Equal(t, "sealed secrets after masks were sent back", kept.Sealed, first.Sealed)
 	if !strings.Contains(kept.Configuration, "robot-2") {
 		t.Errorf("Configuration = %s", kept.Configuration)
 	}
@@ -459,23 +461,23 @@ func TestMaskedRoundTrip(t *testing.T) {
 	if got := replaced.Secrets["DingTalkClientSecret"]; got != "planted-new" {
 		t.Errorf("the new secret is %q", got)
 	}
-	equal(t, "sealed token after another secret was replaced", replaced.Sealed["DingTalkToken"], first.Sealed["DingTalkToken"])
+	chattest.Equal(t, "sealed token after another secret was replaced", replaced.Sealed["DingTalkToken"], first.Sealed["DingTalkToken"])
 
 	removed := update(`{"DingTalkClientId":"dingabc","DingTalkClientSecret":"******"}`)
-	equal(t, "fields after secrets were left out", keys(removed.Secrets), []string{chat.FieldWebhookToken, "DingTalkClientSecret"})
+	chattest.Equal(t, "fields after secrets were left out", keys(removed.Secrets), []string{chat.FieldWebhookToken, "DingTalkClientSecret"})
 	if got := removed.Secrets["DingTalkClientSecret"]; got != "planted-new" {
 		t.Errorf("the kept secret is %q", got)
 	}
 	refuse("a mask for a secret that was removed", `{"DingTalkClientId":"dingabc","DingTalkClientSecret":"******","DingTalkToken":"******"}`,
 		"Configuration.DingTalkToken: is masked")
-	refuse("a mask for a target that was removed", with(removed.Configuration, `"Target":{"Type":"Http","Url":"https://a","Secret":"******"}`),
+	refuse("a mask for a target that was removed", chattest.With(removed.Configuration, `"Target":{"Type":"Http","Url":"https://a","Secret":"******"}`),
 		"Configuration.Target.Secret: is masked")
 	refuse("a required secret that is left out", `{"DingTalkClientId":"dingabc"}`, "Configuration.DingTalkClientSecret: is missing")
 	refuse("a mask of five", `{"DingTalkClientId":"dingabc","DingTalkClientSecret":"*****","DingTalkToken":"*****"}`, "Configuration.DingTalkToken")
 
-	_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "two", Type: "DingTalk", Configuration: secret.Text(first.Configuration)})
-	wantError(t, "Create with masks", err, chat.InvalidParameter, "Configuration", "Configuration.DingTalkClientSecret: is masked", "give the secret itself")
-	h.mustAgree()
+	_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "two", Type: "DingTalk", Configuration: secret.Text(first.Configuration)})
+	chattest.WantError(t, "Create with masks", err, fault.InvalidParameter, "Configuration", "Configuration.DingTalkClientSecret: is masked", "give the secret itself")
+	h.MustAgree()
 }
 
 func keys[V any](m map[string]V) []string {
@@ -489,7 +491,7 @@ func keys[V any](m map[string]V) []string {
 
 // TestMaskIsOnlyForSecrets holds that a mask in another setting is a value like any other.
 func TestMaskIsOnlyForSecrets(t *testing.T) {
-	text, _, kept, err := chat.Settle(platformOf(t, "Slack"), with(slack, `"BotName":"******"`), always, zeros)
+	text, _, kept, err := chat.Settle(platformOf(t, "Slack"), chattest.With(chattest.Slack, `"BotName":"******"`), always, zeros)
 	if err != nil || len(kept) != 0 || !strings.Contains(text, `"BotName":"******"`) {
 		t.Errorf("Settle = %s, %q, %v", text, kept, err)
 	}
@@ -501,20 +503,20 @@ func TestRandomnessThatFailsIsOurFault(t *testing.T) {
 		as, text string
 	}{
 		"for a generated setting": {"WeChat", minWeChat},
-		"for a webhook token":     {"Slack", slack},
+		"for a webhook token":     {"Slack", chattest.Slack},
 	} {
 		h := newHouseWith(t, chat.Options{Random: broken})
-		out, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: c.as, Configuration: secret.Text(c.text)})
-		wantError(t, "Create without randomness "+about, err, chat.Internal, "")
-		wantNoDetail(t, err)
+		out, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "one", Type: c.as, Configuration: secret.Text(c.text)})
+		chattest.WantError(t, "Create without randomness "+about, err, fault.Internal, "")
+		chattest.WantNoDetail(t, err)
 		if out != nil {
 			t.Errorf("Create without randomness %s returned %+v", about, out)
 		}
 	}
 	h := newHouseWith(t, chat.Options{Random: io.LimitReader(zeros, 16)})
-	h.create("one")
-	_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "two", Type: "Slack", Configuration: slack})
-	wantError(t, "Create when randomness ends", err, chat.Internal, "")
+	h.MustCreate("one")
+	_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "two", Type: "Slack", Configuration: chattest.Slack})
+	chattest.WantError(t, "Create when randomness ends", err, fault.Internal, "")
 }
 
 func TestSuggestion(t *testing.T) {
@@ -558,18 +560,18 @@ func TestDistance(t *testing.T) {
 // secrets, complete; and sent back it is taken as it is, all secrets kept.
 func FuzzSettle(f *testing.F) {
 	platforms := platform.All().Descriptions()
-	for i, seeds := range [][]string{{minDingTalk, fullDingTalk}, {minWeChat, fullWeChat}, {minFeishu, fullFeishu}, {slack, fullSlack}, {minTeams, fullTeams}} {
+	for i, seeds := range [][]string{{minDingTalk, fullDingTalk}, {minWeChat, fullWeChat}, {minFeishu, fullFeishu}, {chattest.Slack, fullSlack}, {minTeams, fullTeams}} {
 		for _, seed := range seeds {
 			f.Add(uint8(i), seed)
-			f.Add(uint8(i), with(seed, common))
+			f.Add(uint8(i), chattest.With(seed, common))
 		}
 	}
-	f.Add(uint8(3), with(slack, `"Target":{"Type":"Function","Name":"f"},"BotName":"\u2028<&>\ud800"`))
+	f.Add(uint8(3), chattest.With(chattest.Slack, `"Target":{"Type":"Function","Name":"f"},"BotName":"\u2028<&>\ud800"`))
 	f.Fuzz(func(t *testing.T, which uint8, text string) {
 		p := platforms[int(which)%len(platforms)]
 		masked, secrets, kept, err := chat.Settle(p, text, never, zeros)
 		if err != nil {
-			var e *chat.Error
+			var e *fault.Error
 			if !errors.As(err, &e) || e.Param != "Configuration" || e.Message == "" {
 				t.Fatalf("%v (%T)", err, err)
 			}

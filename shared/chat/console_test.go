@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/chat/chattest"
+	"chatconf/shared/fault"
 	"chatconf/shared/platform"
 	"chatconf/shared/secret"
 )
@@ -39,18 +41,18 @@ func TestConsoleNames(t *testing.T) {
 		{"Teams", `{"SecurityToken":"cGxhbnRlZHBsYW50ZWRwbGFudGVk","TenantId":"t"}`, `{"TeamsWebhookSecret":"******","TeamsTenantId":"t"}`},
 		{"Teams", `{"WebhookSecret":"cGxhbnRlZHBsYW50ZWRwbGFudGVk"}`, `{"TeamsWebhookSecret":"******"}`},
 
-		{"Slack", with(slack, `"ConversationId":"c1"`), `{"SlackSigningSecret":"******","ConversationIds":["c1"]}`},
-		{"Slack", with(slack, `"ConversationId":["c1","c2"]`), `{"SlackSigningSecret":"******","ConversationIds":["c1","c2"]}`},
-		{"Slack", with(slack, `"ConversationId":"c1","ConversationIds":["c1"]`), `{"SlackSigningSecret":"******","ConversationIds":["c1"]}`},
-		{"Slack", with(slack, `"SigningSecret":"signing-secret-0"`), `{"SlackSigningSecret":"******"}`},
+		{"Slack", chattest.With(chattest.Slack, `"ConversationId":"c1"`), `{"SlackSigningSecret":"******","ConversationIds":["c1"]}`},
+		{"Slack", chattest.With(chattest.Slack, `"ConversationId":["c1","c2"]`), `{"SlackSigningSecret":"******","ConversationIds":["c1","c2"]}`},
+		{"Slack", chattest.With(chattest.Slack, `"ConversationId":"c1","ConversationIds":["c1"]`), `{"SlackSigningSecret":"******","ConversationIds":["c1"]}`},
+		{"Slack", chattest.With(chattest.Slack, `"SigningSecret":"signing-secret-0"`), `{"SlackSigningSecret":"******"}`},
 	} {
 		h := newHouse(t)
-		_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: c.as, Configuration: secret.Text(c.written)})
+		_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "one", Type: c.as, Configuration: secret.Text(c.written)})
 		if err != nil {
 			t.Errorf("Create %s of %s: %v", c.as, c.written, err)
 			continue
 		}
-		equal(t, "the configuration of "+c.written, h.get("one").Configuration, generated(c.stored))
+		chattest.Equal(t, "the configuration of "+c.written, h.MustGet("one").Configuration, generated(c.stored))
 		for field, secret := range h.stored("one").Secrets {
 			if c.as == "WeChat" && (field == "WeChatToken" && secret != "planted" || field == "WeChatEncodingAesKey" && secret != aesKey) {
 				t.Errorf("%s of %s is not what was given", field, c.written)
@@ -72,8 +74,8 @@ func TestConsoleNames(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(secret.Text(masked))})
-		equal(t, "the secrets after "+string(masked), h.stored("one").Secrets, before)
+		h.MustUpdate(&chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(secret.Text(masked))})
+		chattest.Equal(t, "the secrets after "+string(masked), h.stored("one").Secrets, before)
 	}
 }
 
@@ -81,7 +83,7 @@ func TestConsoleNames(t *testing.T) {
 func generated(text string) string {
 	for _, key := range []string{"WeChatToken", "WeChatEncodingAesKey"} {
 		if strings.Contains(text, "WeChatCorpId") && !strings.Contains(text, key) {
-			text = with(text, `"`+key+`":"******"`)
+			text = chattest.With(text, `"`+key+`":"******"`)
 		}
 	}
 	return text
@@ -121,10 +123,10 @@ func TestConsoleNamesThatDoNotAgree(t *testing.T) {
 			"Configuration.ClientId: is the same setting as AppKey, with another value; give one of them."},
 		{"DingTalk", `{"ClientId":"a","DingTalkClientSecret":"planted","ClientSecret":"******"}`,
 			"Configuration.ClientSecret: is the same setting as DingTalkClientSecret, with another value; give one of them."},
-		{"Slack", with(slack, `"ConversationId":"c1","ConversationIds":["c1","c2"]`),
+		{"Slack", chattest.With(chattest.Slack, `"ConversationId":"c1","ConversationIds":["c1","c2"]`),
 			"Configuration.ConversationIds: is the same setting as ConversationId, with another value; give one of them."},
-		{"Slack", with(slack, `"ConversationId":"a b"`), `Configuration.ConversationId: "a b" is not 1 to 256 bytes`},
-		{"Slack", with(slack, `"ConversationId":null`), "Configuration.ConversationId: is true, false or null; wanted a string"},
+		{"Slack", chattest.With(chattest.Slack, `"ConversationId":"a b"`), `Configuration.ConversationId: "a b" is not 1 to 256 bytes`},
+		{"Slack", chattest.With(chattest.Slack, `"ConversationId":null`), "Configuration.ConversationId: is true, false or null; wanted a string"},
 		{"Slack", `{"SigningSecret":"short"}`, "Configuration.SigningSecret: is not 8 to 256 printable"},
 		{"Slack", `{"SigningSecret":"******"}`, "Configuration.SigningSecret: is masked, and there is no stored secret to keep"},
 		{"Slack", `{"SigningSecret":7}`, "Configuration.SigningSecret: is a number; wanted a string"},
@@ -134,8 +136,8 @@ func TestConsoleNamesThatDoNotAgree(t *testing.T) {
 		{"Feishu", `{"AppId":"a","AppSecret":"planted","EncryptKey":"planted","OldCards":"True"}`, `Configuration.OldCards: "True" is not true or false.`},
 		{"Feishu", `{"AppId":"a","AppSecret":"planted","EncryptKey":"planted","OldCards":null}`, "Configuration.OldCards: is true, false or null"},
 	} {
-		_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: c.as, Configuration: secret.Text(c.text)})
-		wantError(t, c.text, err, chat.InvalidParameter, "Configuration", c.want)
+		_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "one", Type: c.as, Configuration: secret.Text(c.text)})
+		chattest.WantError(t, c.text, err, fault.InvalidParameter, "Configuration", c.want)
 		if err != nil && (strings.Contains(err.Error(), "planted") || strings.Count(err.Error(), "Configuration.") != 1) {
 			t.Errorf("%s: want one mistake and no secret: %v", c.text, err)
 		}
@@ -149,7 +151,7 @@ func TestAllMistakesOfAConfiguration(t *testing.T) {
 		`"ConversationIds":["a b","c1","c1",null],"UserGroups":{"a b":["x"],"sre":[]},"Language":"fr",` +
 		`"Permissions":[{"Effect":"allow","Principals":["user:a*","bob"],"Commands":[],"Conversations":["zz"],"X":1},7,` +
 		`{"Effect":"Deny","Principals":"*","Commands":["help"],"RamRole":"r"}],"Target":{"Type":"Http","Url":"http://x","Sekret":"planted"}}`
-	_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: "DingTalk", Configuration: secret.Text(text)})
+	_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "one", Type: "DingTalk", Configuration: secret.Text(text)})
 	wants := []string{
 		"Configuration.BotName: is given twice",
 		"Configuration.ClientID2: no such key for type DingTalk; did you mean ClientId?",
@@ -173,11 +175,11 @@ func TestAllMistakesOfAConfiguration(t *testing.T) {
 		`Configuration.Permissions[2].Commands[0]: "help" is always allowed`,
 		"There are more mistakes.",
 	}
-	wantError(t, "all mistakes", err, chat.InvalidParameter, "Configuration", wants...)
+	chattest.WantError(t, "all mistakes", err, fault.InvalidParameter, "Configuration", wants...)
 	wantInOrder(t, err, wants)
 
 	short := `{"Target":{"Type":"Http","Url":"http://x","Sekret":"planted"},"DingTalkToken":"abc"}`
-	_, err = h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: "DingTalk", Configuration: secret.Text(short)})
+	_, err = h.Create(h.Ctx, &chat.CreateRequest{Name: "one", Type: "DingTalk", Configuration: secret.Text(short)})
 	wantInOrder(t, err, []string{
 		"Configuration.Target.Sekret: no such key; did you mean Secret?",
 		"Configuration.Target.Secret: is missing",
@@ -219,14 +221,14 @@ func TestManyMistakes(t *testing.T) {
 		fmt.Fprintf(&statements, `,{"Principals":["%d"],"x":1,"y":1,"z":1}`, i)
 	}
 	for _, text := range []string{
-		with(slack, keys.String()[1:]),
-		with(slack, `"UserGroups":{`+groups.String()[1:]+`}`),
-		with(slack, `"Permissions":[`+statements.String()[1:]+`]`),
-		with(slack, `"ConversationIds":[`+strings.Repeat("7,", 999)+`7]`),
-		with(slack, strings.Repeat(`"SlackBotToken":"",`, 2000)+`"BotName":""`),
+		chattest.With(chattest.Slack, keys.String()[1:]),
+		chattest.With(chattest.Slack, `"UserGroups":{`+groups.String()[1:]+`}`),
+		chattest.With(chattest.Slack, `"Permissions":[`+statements.String()[1:]+`]`),
+		chattest.With(chattest.Slack, `"ConversationIds":[`+strings.Repeat("7,", 999)+`7]`),
+		chattest.With(chattest.Slack, strings.Repeat(`"SlackBotToken":"",`, 2000)+`"BotName":""`),
 	} {
-		_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: secret.Text(text)})
-		wantError(t, text[:60], err, chat.InvalidParameter, "Configuration", "There are more mistakes.")
+		_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: secret.Text(text)})
+		chattest.WantError(t, text[:60], err, fault.InvalidParameter, "Configuration", "There are more mistakes.")
 		if err != nil && len(err.Error()) > 20*500 {
 			t.Errorf("%s…: the message has %d bytes", text[:60], len(err.Error()))
 		}

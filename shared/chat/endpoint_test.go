@@ -8,24 +8,27 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/chat/chattest"
 	"chatconf/shared/command"
+	"chatconf/shared/fault"
+	"chatconf/shared/journal"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
 func TestOpenWebhook(t *testing.T) {
 	h := newHouse(t)
-	h.create("one", func(in *chat.CreateRequest) {
+	h.MustCreate("one", func(in *chat.CreateRequest) {
 		in.Type, in.RamRole = "WeChat", "Ops"
-		in.Configuration = secret.Text(with(minWeChat, `"BotName":"b","Language":"zh","WeChatTokenPrevious":"planted2"`))
+		in.Configuration = secret.Text(chattest.With(minWeChat, `"BotName":"b","Language":"zh","WeChatTokenPrevious":"planted2"`))
 	})
 	stored := h.stored("one")
-	h.spy.reset()
-	e := h.open("one")
-	if got := h.spy.took(); got != "Get Get" { // of Outputs, and of the webhook
+	h.Spy.Reset()
+	e := h.Open("one")
+	if got := h.Spy.Took(); got != "Get Get" { // of Outputs, and of the webhook
 		t.Errorf("calls = %s", got)
 	}
-	equal(t, "Settings", e.Settings, map[string]secret.Text{
+	chattest.Equal(t, "Settings", e.Settings, map[string]secret.Text{
 		"WeChatCorpId": e.Settings["WeChatCorpId"], "WeChatAgentId": e.Settings["WeChatAgentId"], "WeChatSecret": secret.Text(stored.Secrets["WeChatSecret"]),
 		"WeChatToken": secret.Text(stored.Secrets["WeChatToken"]), "WeChatEncodingAesKey": secret.Text(stored.Secrets["WeChatEncodingAesKey"]),
 		"WeChatTokenPrevious": "planted2", "BotName": "b",
@@ -34,40 +37,40 @@ func TestOpenWebhook(t *testing.T) {
 		t.Errorf("Settings lack something: %d", len(e.Settings))
 	}
 	e.Settings, e.Permissions = nil, nil
-	equal(t, "the endpoint", e, &command.Endpoint{Account: account, Region: region, Name: "one", Type: "WeChat", Revision: 1, Life: "1795420800000-1", Created: h.clock.Now(), Active: true, Language: "zh", BotName: "b", RamRole: "Ops", Target: command.Target{Type: "Journal"}})
+	chattest.Equal(t, "the endpoint", e, &command.Endpoint{Account: chattest.Account, Region: chattest.Region, Name: "one", Type: "WeChat", Revision: 1, Life: "1795420800000-1", Created: h.Clock.Now(), Active: true, Language: "zh", BotName: "b", RamRole: "Ops", Target: command.Target{Type: "Journal"}})
 }
 
 // TestOpenWebhookTellsNothing holds that a URL that opens no configuration has one error, whatever
 // is wrong with it, and that only a name that may be one costs a read.
 func TestOpenWebhookTellsNothing(t *testing.T) {
 	h := newHouse(t)
-	h.create("one")
-	one := h.open("one").Ref()
+	h.MustCreate("one")
+	one := h.Open("one").Ref()
 	token := h.stored("one").Secrets[chat.FieldWebhookToken]
 	if bits := len(token) * 6; bits < 128 {
 		t.Errorf("the token has %d bits", bits)
 	}
 	const unknown, wrong = "there is no such configuration", "the token is wrong"
 	for about, c := range map[string]struct{ account, region, name, token, reason, calls string }{
-		"another token":                {account, region, "one", strings.Repeat("A", 22), wrong, "Get"},
-		"a bit of the token":           {account, region, "one", token[:21] + "!", wrong, "Get"},
-		"a token that is too short":    {account, region, "one", token[:21], wrong, "Get"},
-		"a token that is too long":     {account, region, "one", token + "A", wrong, "Get"},
-		"no token":                     {account, region, "one", "", wrong, "Get"},
-		"no such configuration":        {account, region, "two", token, unknown, "Get"},
-		"another account":              {"9", region, "one", token, unknown, "Get"},
-		"another region":               {account, "us-east-1", "one", token, unknown, "Get"},
-		"an invalid account":           {"x", region, "one", token, unknown, ""},
-		"no account":                   {"", region, "one", token, unknown, ""},
-		"an invalid region":            {account, "x", "one", token, unknown, ""},
-		"an invalid name":              {account, region, "a b", token, unknown, ""},
-		"a name that is too long":      {account, region, strings.Repeat("x", 2000), token, unknown, ""},
-		"a name that is reserved":      {account, region, "acs-one", token, unknown, ""},
-		"no name":                      {account, region, "", token, unknown, ""},
+		"another token":                {chattest.Account, chattest.Region, "one", strings.Repeat("A", 22), wrong, "Get"},
+		"a bit of the token":           {chattest.Account, chattest.Region, "one", token[:21] + "!", wrong, "Get"},
+		"a token that is too short":    {chattest.Account, chattest.Region, "one", token[:21], wrong, "Get"},
+		"a token that is too long":     {chattest.Account, chattest.Region, "one", token + "A", wrong, "Get"},
+		"no token":                     {chattest.Account, chattest.Region, "one", "", wrong, "Get"},
+		"no such configuration":        {chattest.Account, chattest.Region, "two", token, unknown, "Get"},
+		"another account":              {"9", chattest.Region, "one", token, unknown, "Get"},
+		"another region":               {chattest.Account, "us-east-1", "one", token, unknown, "Get"},
+		"an invalid account":           {"x", chattest.Region, "one", token, unknown, ""},
+		"no account":                   {"", chattest.Region, "one", token, unknown, ""},
+		"an invalid region":            {chattest.Account, "x", "one", token, unknown, ""},
+		"an invalid name":              {chattest.Account, chattest.Region, "a b", token, unknown, ""},
+		"a name that is too long":      {chattest.Account, chattest.Region, strings.Repeat("x", 2000), token, unknown, ""},
+		"a name that is reserved":      {chattest.Account, chattest.Region, "acs-one", token, unknown, ""},
+		"no name":                      {chattest.Account, chattest.Region, "", token, unknown, ""},
 		"the partition of access keys": {"keys", "keys", "one", token, unknown, ""},
 	} {
-		h.spy.reset()
-		e, err := h.OpenWebhook(h.t.Context(), c.account, c.region, c.name, c.token)
+		h.Spy.Reset()
+		e, err := h.OpenWebhook(h.T.Context(), c.account, c.region, c.name, c.token)
 		var why *chat.Unproven
 		if e != nil || !errors.Is(err, chat.ErrNoWebhook) || !errors.As(err, &why) {
 			t.Errorf("%s: %v, %v", about, e, err)
@@ -77,30 +80,30 @@ func TestOpenWebhookTellsNothing(t *testing.T) {
 		if c.reason == wrong {
 			want.Of = one
 		}
-		equal(t, about, *why, want)
+		chattest.Equal(t, about, *why, want)
 		if c.token != "" && strings.Contains(fmt.Sprint(err), c.token) {
 			t.Errorf("%s: the error shows the token: %v", about, err)
 		}
-		if got := h.spy.took(); got != c.calls {
+		if got := h.Spy.Took(); got != c.calls {
 			t.Errorf("%s: calls = %q, want %q", about, got, c.calls)
 		}
 	}
 }
 
 func TestOpenWebhookWhenTheStoreFails(t *testing.T) {
-	for about, f := range faults {
+	for about, f := range chattest.Faults {
 		h := newHouse(t)
-		h.create("one")
-		url := h.url("one")
-		ctx, calls := h.spy.failAt(h.ctx, 1, f)
+		h.MustCreate("one")
+		url := h.URL("one")
+		ctx, calls := h.Spy.FailAt(h.Ctx, 1, f)
 		parts := strings.Split(url, "/")
-		_, err := h.OpenWebhook(ctx, account, region, "one", parts[7])
+		_, err := h.OpenWebhook(ctx, chattest.Account, chattest.Region, "one", parts[7])
 		calls()
-		wantError(t, "OpenWebhook when "+about, err, f.code, "")
-		ctx, calls = h.spy.failAt(h.ctx, 1, f)
-		_, err = h.OpenConfiguration(ctx, command.Ref{Account: account, Region: region, Name: "one"})
+		chattest.WantError(t, "OpenWebhook when "+about, err, f.Code, "")
+		ctx, calls = h.Spy.FailAt(h.Ctx, 1, f)
+		_, err = h.OpenConfiguration(ctx, command.Ref{Account: chattest.Account, Region: chattest.Region, Name: "one"})
 		calls()
-		wantError(t, "OpenConfiguration when "+about, err, f.code, "")
+		chattest.WantError(t, "OpenConfiguration when "+about, err, f.Code, "")
 	}
 }
 
@@ -110,7 +113,7 @@ func TestEndpointOfARecordThatIsTampered(t *testing.T) {
 		return func(m map[string]any) { edit(m["secrets"].(map[string]any)) }
 	}
 	flip := func(field string) func(map[string]any) {
-		return hidden(field, func(s map[string]any) { s[field] = flipBit(s[field].(string)) })
+		return hidden(field, func(s map[string]any) { s[field] = chattest.FlipBit(s[field].(string)) })
 	}
 	for about, edit := range map[string]func(map[string]any){
 		"another version":              func(m map[string]any) { m["v"] = 2 },
@@ -124,66 +127,66 @@ func TestEndpointOfARecordThatIsTampered(t *testing.T) {
 		"a bit of a secret before":     flip("#WeChatTokenPrevious"),
 	} {
 		h := newHouse(t)
-		h.create("one", func(in *chat.CreateRequest) {
-			in.Type, in.Configuration = "WeChat", secret.Text(with(minWeChat, `"Target":{"Type":"Http","Url":"https://h","Secret":"`+targetSecret+`"}`))
+		h.MustCreate("one", func(in *chat.CreateRequest) {
+			in.Type, in.Configuration = "WeChat", secret.Text(chattest.With(minWeChat, `"Target":{"Type":"Http","Url":"https://h","Secret":"`+chattest.TargetSecret+`"}`))
 		})
-		if _, err := h.Rotate(h.ctx, &chat.RotateRequest{Name: "one"}); err != nil {
+		if _, err := h.Rotate(h.Ctx, &chat.RotateRequest{Name: "one"}); err != nil {
 			t.Fatal(err)
 		}
-		url := h.url("one")
-		item := h.item("c#one")
-		h.tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Value: chat.Reencode(item.Value, edit), Revision: item.Revision}}})
-		e, err := h.openURL(url)
+		url := h.URL("one")
+		item := h.Item("c#one")
+		h.Tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Value: chattest.Reencode(item.Value, edit), Revision: item.Revision}}})
+		e, err := h.OpenURL(url)
 		if e != nil {
 			t.Errorf("%s: it opens", about)
 		}
-		wantError(t, "OpenWebhook of a record with "+about, err, chat.Internal, "")
-		wantNoDetail(t, err)
-		_, err = h.OpenConfiguration(h.ctx, command.Ref{Account: account, Region: region, Name: "one"})
-		wantError(t, "OpenConfiguration of a record with "+about, err, chat.Internal, "")
+		chattest.WantError(t, "OpenWebhook of a record with "+about, err, fault.Internal, "")
+		chattest.WantNoDetail(t, err)
+		_, err = h.OpenConfiguration(h.Ctx, command.Ref{Account: chattest.Account, Region: chattest.Region, Name: "one"})
+		chattest.WantError(t, "OpenConfiguration of a record with "+about, err, fault.Internal, "")
 	}
 }
 
 // TestEndpointIsKeptWhileTheRecordStays holds that a record is parsed once, and never believed longer than it is so.
 func TestEndpointIsKeptWhileTheRecordStays(t *testing.T) {
 	h := newHouse(t)
-	h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
-	first := h.open("one")
-	if again := h.open("one"); again != first {
+	h.MustCreate("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
+	first := h.Open("one")
+	if again := h.Open("one"); again != first {
 		t.Error("the same record is another endpoint")
 	}
-	if other, err := h.OpenConfiguration(h.ctx, first.Ref()); err != nil || other != first {
+	if other, err := h.OpenConfiguration(h.Ctx, first.Ref()); err != nil || other != first {
 		t.Errorf("OpenConfiguration = another endpoint, %v", err)
 	}
-	h.update(&chat.UpdateRequest{Name: "one", Status: "Inactive"})
-	second := h.open("one")
+	h.MustUpdate(&chat.UpdateRequest{Name: "one", Status: "Inactive"})
+	second := h.Open("one")
 	if second == first || second.Active || second.Revision != 2 {
 		t.Errorf("after an update: %v", second)
 	}
-	if _, err := h.Rotate(h.ctx, &chat.RotateRequest{Name: "one", GraceSeconds: ptr[int64](60)}); err != nil {
+	if _, err := h.Rotate(h.Ctx, &chat.RotateRequest{Name: "one", GraceSeconds: chattest.Ptr[int64](60)}); err != nil {
 		t.Fatal(err)
 	}
-	h.clock.advance(59 * time.Second)
-	third := h.open("one")
-	if third != h.open("one") || third.Settings["WeChatTokenPrevious"] != first.Settings["WeChatToken"] {
+	h.Clock.Advance(59 * time.Second)
+	third := h.Open("one")
+	if third != h.Open("one") || third.Settings["WeChatTokenPrevious"] != first.Settings["WeChatToken"] {
 		t.Error("within the grace the old token is missing")
 	}
-	h.clock.advance(time.Second)
-	if fourth := h.open("one"); fourth == third || fourth.Settings["WeChatTokenPrevious"] != "" || fourth != h.open("one") {
+	h.Clock.Advance(time.Second)
+	if fourth := h.Open("one"); fourth == third || fourth.Settings["WeChatTokenPrevious"] != "" || fourth != h.Open("one") {
 		t.Error("after the grace the old token is still there")
 	}
-	h.delete("one")
-	_, err := h.OpenConfiguration(h.ctx, first.Ref())
-	wantError(t, "OpenConfiguration of what was deleted", err, chat.NotFound, "Name")
+	h.MustDelete("one")
+	_, err := h.OpenConfiguration(h.Ctx, first.Ref())
+	chattest.WantError(t, "OpenConfiguration of what was deleted", err, fault.NotFound, "Name")
 }
 
 func TestEndpointsThatAreKeptAreBounded(t *testing.T) {
 	h := newHouse(t)
-	h.create("one")
-	h.create("two")
+	h.MustCreate("one")
+	h.MustCreate("two")
 	chat.FillEndpoints(h.Service, chat.MaxEndpoints)
-	h.open("one")
-	h.open("two")
+	h.Open("one")
+	h.Open("two")
 	if got := chat.Endpoints(h.Service); got != chat.MaxEndpoints {
 		t.Errorf("%d endpoints are kept, want %d", got, chat.MaxEndpoints)
 	}
@@ -191,21 +194,21 @@ func TestEndpointsThatAreKeptAreBounded(t *testing.T) {
 
 func TestCommandOfAMessage(t *testing.T) {
 	h := newHouse(t)
-	h.create("one", func(in *chat.CreateRequest) {
-		in.Configuration = secret.Text(with(slack, `"UserGroups":{"sre":["u1"],"dev":["u1"],"ops":["u2"]}`))
+	h.MustCreate("one", func(in *chat.CreateRequest) {
+		in.Configuration = secret.Text(chattest.With(chattest.Slack, `"UserGroups":{"sre":["u1"],"dev":["u1"],"ops":["u2"]}`))
 	})
-	e := h.open("one")
-	sent := h.clock.Now()
+	e := h.Open("one")
+	sent := h.Clock.Now()
 	m := &command.Message{ID: "m1", Conversation: "c1", Direct: true, User: "u1", UserName: "n", Text: "Restart 'i 1'", Sent: sent}
 	want := command.Command{
-		Account: account, Region: region, Configuration: "one", Platform: "Slack", Conversation: "c1", Direct: true, User: "u1", UserName: "n",
+		Account: chattest.Account, Region: chattest.Region, Configuration: "one", Platform: "Slack", Conversation: "c1", Direct: true, User: "u1", UserName: "n",
 		Groups: []string{"sre", "dev"}, MessageID: "m1", Sent: sent, Text: "Restart 'i 1'", Name: "restart", Arguments: []string{"i 1"},
 	}
 	got, err := e.Command(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "the command", got, want)
+	chattest.Equal(t, "the command", got, want)
 	if d := e.Decide(got); d.Allowed || d.Cause != command.CauseDefault {
 		t.Errorf("Decide = %+v", d)
 	}
@@ -219,7 +222,7 @@ func TestCommandOfAMessage(t *testing.T) {
 		t.Errorf("Decide = %+v", d)
 	}
 	got.Problem = nil
-	equal(t, "what is known of no command", got, want)
+	chattest.Equal(t, "what is known of no command", got, want)
 }
 
 // TestMessageThatIsNotReadWhole holds that what has something in it besides its text that changes
@@ -237,10 +240,10 @@ func TestMessageThatIsNotReadWhole(t *testing.T) {
 	} {
 		for i, language := range []string{"en", "zh"} {
 			name := fmt.Sprintf("%s-%x", language, unread)
-			h.create(name, func(in *chat.CreateRequest) {
-				in.Configuration = secret.Text(with(slack, `"Language":"`+language+`","Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`))
+			h.MustCreate(name, func(in *chat.CreateRequest) {
+				in.Configuration = secret.Text(chattest.With(chattest.Slack, `"Language":"`+language+`","Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`))
 			})
-			e := h.open(name)
+			e := h.Open(name)
 			cmd, err := e.Command(&command.Message{ID: "m1", EventID: "e1", Conversation: "c1", User: "u1", Text: "restart i-1", Unread: unread})
 			var wrong *command.Error
 			if !errors.As(err, &wrong) || cmd.Name != "" || cmd.Arguments != nil {
@@ -251,11 +254,11 @@ func TestMessageThatIsNotReadWhole(t *testing.T) {
 			if reply := e.Reply(cmd, d); d.Allowed || d.Cause != command.CauseCommand || reply != d.Reason || !strings.Contains(reply, want[i]) {
 				t.Errorf("%s: %+v: %q, want %q in it", unread, d, reply, want[i])
 			}
-			h.record(e, chat.Arrival{Command: cmd, Decision: d})
-			if _, verdict, err := h.journal.Record(h.ctx, e, chat.Arrival{Command: cmd, Decision: d}); err != nil || verdict != chat.Duplicate {
+			h.MustRecord(e, journal.Arrival{Command: cmd, Decision: d})
+			if _, verdict, err := h.Journal.Record(h.Ctx, e, journal.Arrival{Command: cmd, Decision: d}); err != nil || verdict != journal.Duplicate {
 				t.Errorf("again: %v, %v", verdict, err)
 			}
-			if list := h.commands(name); len(list) != 1 || list[0].Decision != chat.DecisionDenied || list[0].Reason != d.Reason || list[0].MessageId != "m1" || list[0].EventId != "e1" {
+			if list := h.Commands(name); len(list) != 1 || list[0].Decision != journal.DecisionDenied || list[0].Reason != d.Reason || list[0].MessageId != "m1" || list[0].EventId != "e1" {
 				t.Errorf("%s: recorded as %+v", unread, list)
 			}
 		}
@@ -267,8 +270,10 @@ func TestReply(t *testing.T) {
 		{"Effect":"Allow","Principals":["group:sre"],"Commands":["restart","scale-*"]},
 		{"Effect":"Deny","Principals":["*"],"Commands":["scale-in"]}]`
 	h := newHouse(t)
-	h.create("en", func(in *chat.CreateRequest) { in.Configuration = secret.Text(with(slack, members)) })
-	h.create("zh", func(in *chat.CreateRequest) { in.Configuration = secret.Text(with(slack, `"Language":"zh",`+members)) })
+	h.MustCreate("en", func(in *chat.CreateRequest) { in.Configuration = secret.Text(chattest.With(chattest.Slack, members)) })
+	h.MustCreate("zh", func(in *chat.CreateRequest) {
+		in.Configuration = secret.Text(chattest.With(chattest.Slack, `"Language":"zh",`+members))
+	})
 	for _, c := range []struct{ name, user, conversation, text, want string }{
 		{"en", "u1", "c1", "restart i-1", "restart was accepted."},
 		{"en", "u1", "c1", "whoami", "Your user id is u1, as a principal user:u1. The conversation id is c1.\nYour groups are sre, dev."},
@@ -286,7 +291,7 @@ func TestReply(t *testing.T) {
 		{"zh", "u2", "c1", "restart", "您无权在此执行 restart。\n您的用户标识为 u2，授权主体写作 user:u2。会话标识为 c1。\n" +
 			`管理员可在 zh 的 Permissions 中添加以下语句授权：{"Effect":"Allow","Principals":["user:u2"],"Commands":["restart"],"Conversations":["c1"]}`},
 	} {
-		e := h.open(c.name)
+		e := h.Open(c.name)
 		command, err := e.Command(&command.Message{ID: "m", User: c.user, Conversation: c.conversation, Text: c.text})
 		if err != nil {
 			t.Fatal(err)
@@ -299,10 +304,10 @@ func TestReply(t *testing.T) {
 	for i := range many {
 		many[i] = fmt.Sprintf(`"c%d"`, i)
 	}
-	h.create("many", func(in *chat.CreateRequest) {
-		in.Configuration = secret.Text(with(slack, `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":[`+strings.Join(many, ",")+`]}]`))
+	h.MustCreate("many", func(in *chat.CreateRequest) {
+		in.Configuration = secret.Text(chattest.With(chattest.Slack, `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":[`+strings.Join(many, ",")+`]}]`))
 	})
-	e := h.open("many")
+	e := h.Open("many")
 	command, _ := e.Command(&command.Message{ID: "m", User: "u", Conversation: "c", Text: "help"})
 	if got := e.Reply(command, e.Decide(command)); !strings.Contains(got, "There are more.") {
 		t.Errorf("of 101 commands: %q", got)
@@ -312,16 +317,16 @@ func TestReply(t *testing.T) {
 // TestGrantOfAReplyGrants holds that the statement that a refusal shows is one that makes the command run.
 func TestGrantOfAReplyGrants(t *testing.T) {
 	h := newHouse(t)
-	h.create("one")
-	e := h.open("one")
+	h.MustCreate("one")
+	e := h.Open("one")
 	m := &command.Message{ID: "m", User: "u:1", Conversation: "群/1", Text: "重启 i-1"}
 	command, _ := e.Command(m)
 	_, grant, ok := strings.Cut(e.Reply(command, e.Decide(command)), "of one: ")
 	if !ok {
 		t.Fatal("no grant")
 	}
-	h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(secret.Text(with(slack, `"Permissions":[`+grant+`]`)))})
-	e = h.open("one")
+	h.MustUpdate(&chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(secret.Text(chattest.With(chattest.Slack, `"Permissions":[`+grant+`]`)))})
+	e = h.Open("one")
 	if d := e.Decide(command); !d.Allowed {
 		t.Errorf("granted: %+v", d)
 	}
@@ -329,16 +334,16 @@ func TestGrantOfAReplyGrants(t *testing.T) {
 
 func TestRotate(t *testing.T) {
 	h := newHouse(t)
-	h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
-	first, old := h.stored("one"), h.url("one")
-	out, err := h.Rotate(h.ctx, &chat.RotateRequest{Name: "one", GraceSeconds: ptr[int64](3600), Revision: ptr[int64](1)})
+	h.MustCreate("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
+	first, old := h.stored("one"), h.URL("one")
+	out, err := h.Rotate(h.Ctx, &chat.RotateRequest{Name: "one", GraceSeconds: chattest.Ptr[int64](3600), Revision: chattest.Ptr[int64](1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, fresh := h.stored("one"), h.url("one")
-	equal(t, "the answer", out, &chat.RotateResponse{ChatConfiguration: chat.Rotated{
+	second, fresh := h.stored("one"), h.URL("one")
+	chattest.Equal(t, "the answer", out, &chat.RotateResponse{ChatConfiguration: chat.Rotated{
 		Name: "one", CreatedDate: "2026-11-23T08:00:00+00:00", UpdatedDate: "2026-11-23T08:00:00+00:00", Revision: 2,
-		Outputs: h.get("one").Outputs, GraceUntil: "2026-11-23T09:00:00+00:00",
+		Outputs: h.MustGet("one").Outputs, GraceUntil: "2026-11-23T09:00:00+00:00",
 	}})
 	if out.ETag() != `"2"` || old == fresh {
 		t.Errorf("ETag %s, URL %s", out.ETag(), fresh)
@@ -351,18 +356,18 @@ func TestRotate(t *testing.T) {
 	if second.Secrets["WeChatSecret"] != first.Secrets["WeChatSecret"] || second.Configuration != first.Configuration {
 		t.Error("what is not put out was rotated")
 	}
-	h.mustAgree()
+	h.MustAgree()
 	if entries := h.history("one"); len(entries) != 2 || entries[1].Action != "RotateChatWebhook" {
 		t.Errorf("history = %+v", entries)
 	}
 
 	both := func(about string, oldWorks bool) *command.Endpoint {
 		t.Helper()
-		e, err := h.openURL(fresh)
+		e, err := h.OpenURL(fresh)
 		if err != nil {
 			t.Errorf("%s: the new URL: %v", about, err)
 		}
-		was, err := h.openURL(old)
+		was, err := h.OpenURL(old)
 		if (err == nil) != oldWorks || oldWorks && was != e {
 			t.Errorf("%s: the old URL: %v", about, err)
 		}
@@ -374,70 +379,70 @@ func TestRotate(t *testing.T) {
 		t.Error("the endpoint lacks a secret")
 	}
 	// An update in between takes nothing away.
-	h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(secret.Text(h.get("one").Configuration)), RamRole: ptr("r")})
+	h.MustUpdate(&chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(secret.Text(h.MustGet("one").Configuration)), RamRole: chattest.Ptr("r")})
 	both("after an update", true)
-	h.update(&chat.UpdateRequest{Name: "one", Status: "Active"})
-	h.clock.advance(time.Hour - time.Millisecond)
+	h.MustUpdate(&chat.UpdateRequest{Name: "one", Status: "Active"})
+	h.Clock.Advance(time.Hour - time.Millisecond)
 	both("at the end of the grace", true)
-	h.clock.advance(time.Millisecond)
+	h.Clock.Advance(time.Millisecond)
 	if e := both("after the grace", false); len(e.Settings) != 5 {
 		t.Errorf("%d settings", len(e.Settings))
 	}
 	// The next update removes what is good no more.
-	h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(secret.Text(h.get("one").Configuration))})
+	h.MustUpdate(&chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(secret.Text(h.MustGet("one").Configuration))})
 	if got := h.stored("one").Secrets; len(got) != 4 {
 		t.Errorf("after the grace there are %d secrets", len(got))
 	}
-	h.mustAgree()
+	h.MustAgree()
 }
 
 func TestRotateTwice(t *testing.T) {
 	h := newHouse(t)
-	h.create("one")
-	zero := h.url("one")
+	h.MustCreate("one")
+	zero := h.URL("one")
 	rotate := func(in *chat.RotateRequest) string {
 		t.Helper()
 		in.Name = "one"
-		if _, err := h.Rotate(h.ctx, in); err != nil {
+		if _, err := h.Rotate(h.Ctx, in); err != nil {
 			t.Fatal(err)
 		}
-		return h.url("one")
+		return h.URL("one")
 	}
 	one := rotate(&chat.RotateRequest{})
-	two := rotate(&chat.RotateRequest{GraceSeconds: ptr[int64](chat.MaxGrace)})
+	two := rotate(&chat.RotateRequest{GraceSeconds: chattest.Ptr[int64](chat.MaxGrace)})
 	opens := func(want ...string) {
 		t.Helper()
 		for i, url := range []string{zero, one, two} {
-			_, err := h.openURL(url)
+			_, err := h.OpenURL(url)
 			if wanted := strings.Contains(strings.Join(want, " "), url); (err == nil) != wanted {
 				t.Errorf("URL %d: %v", i, err)
 			}
 		}
 	}
 	opens(one, two)
-	h.clock.advance((chat.MaxGrace - 1) * time.Second)
+	h.Clock.Advance((chat.MaxGrace - 1) * time.Second)
 	opens(one, two)
-	h.clock.advance(time.Second)
+	h.Clock.Advance(time.Second)
 	opens(two)
-	three := rotate(&chat.RotateRequest{GraceSeconds: ptr[int64](0)})
+	three := rotate(&chat.RotateRequest{GraceSeconds: chattest.Ptr[int64](0)})
 	opens(three)
 	if got := h.stored("one").Secrets; len(got) != 3 { // with the one before, which is not good
 		t.Errorf("%d secrets", len(got))
 	}
-	h.mustAgree()
+	h.MustAgree()
 }
 
 // What a Configuration itself has as predecessors goes when the service replaces the secrets: whoever rotates with no grace wants no old one taken.
 func TestRotateEndsWhatTheConfigurationSaysWasBefore(t *testing.T) {
 	h := newHouse(t)
-	h.create("one", func(in *chat.CreateRequest) {
+	h.MustCreate("one", func(in *chat.CreateRequest) {
 		in.Type = "WeChat"
 		in.Configuration = secret.Text(strings.TrimSuffix(minWeChat, "}") + `,"WeChatTokenPrevious":"plantedtoken","WeChatEncodingAesKeyPrevious":"` + strings.Repeat("k", 43) + `","BotName":"b"}`)
 	})
-	if _, err := h.Rotate(h.ctx, &chat.RotateRequest{Name: "one", GraceSeconds: ptr[int64](0)}); err != nil {
+	if _, err := h.Rotate(h.Ctx, &chat.RotateRequest{Name: "one", GraceSeconds: chattest.Ptr[int64](0)}); err != nil {
 		t.Fatal(err)
 	}
-	e, err := h.openURL(h.url("one"))
+	e, err := h.OpenURL(h.URL("one"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -446,108 +451,108 @@ func TestRotateEndsWhatTheConfigurationSaysWasBefore(t *testing.T) {
 			t.Errorf("%s is still taken", key)
 		}
 	}
-	if text := h.get("one").Configuration; strings.Contains(text, "Previous") || !strings.Contains(text, `"BotName":"b"`) {
+	if text := h.MustGet("one").Configuration; strings.Contains(text, "Previous") || !strings.Contains(text, `"BotName":"b"`) {
 		t.Errorf("the configuration is %s", text)
 	}
 	if _, ok := h.stored("one").Secrets["WeChatTokenPrevious"]; ok {
 		t.Error("the secret is still stored")
 	}
-	h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(secret.Text(h.get("one").Configuration))})
-	h.mustAgree()
+	h.MustUpdate(&chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(secret.Text(h.MustGet("one").Configuration))})
+	h.MustAgree()
 }
 
 func TestRotateIsRefused(t *testing.T) {
 	h := newHouse(t)
-	h.create("one")
+	h.MustCreate("one")
 	for _, c := range []struct {
 		about string
 		in    chat.RotateRequest
-		code  chat.Code
+		code  fault.Code
 		param string
 	}{
-		{"a grace below zero", chat.RotateRequest{Name: "one", GraceSeconds: ptr[int64](-1)}, chat.InvalidParameter, "GraceSeconds"},
-		{"a grace over the most", chat.RotateRequest{Name: "one", GraceSeconds: ptr[int64](chat.MaxGrace + 1)}, chat.InvalidParameter, "GraceSeconds"},
-		{"no name", chat.RotateRequest{}, chat.MissingParameter, "Name"},
-		{"none of the name", chat.RotateRequest{Name: "two"}, chat.NotFound, "Name"},
-		{"another revision", chat.RotateRequest{Name: "one", Revision: ptr[int64](2)}, chat.Conflict, "Revision"},
-		{"a bad token", chat.RotateRequest{Name: "one", ClientToken: " "}, chat.InvalidParameter, "ClientToken"},
-		{"a bad region", chat.RotateRequest{Name: "one", RegionID: "x"}, chat.InvalidRegion, "RegionId"},
+		{"a grace below zero", chat.RotateRequest{Name: "one", GraceSeconds: chattest.Ptr[int64](-1)}, fault.InvalidParameter, "GraceSeconds"},
+		{"a grace over the most", chat.RotateRequest{Name: "one", GraceSeconds: chattest.Ptr[int64](chat.MaxGrace + 1)}, fault.InvalidParameter, "GraceSeconds"},
+		{"no name", chat.RotateRequest{}, fault.MissingParameter, "Name"},
+		{"none of the name", chat.RotateRequest{Name: "two"}, fault.NotFound, "Name"},
+		{"another revision", chat.RotateRequest{Name: "one", Revision: chattest.Ptr[int64](2)}, fault.Conflict, "Revision"},
+		{"a bad token", chat.RotateRequest{Name: "one", ClientToken: " "}, fault.InvalidParameter, "ClientToken"},
+		{"a bad region", chat.RotateRequest{Name: "one", RegionID: "x"}, fault.InvalidRegion, "RegionId"},
 	} {
-		_, err := h.Rotate(h.ctx, &c.in)
-		wantError(t, "Rotate with "+c.about, err, c.code, c.param)
+		_, err := h.Rotate(h.Ctx, &c.in)
+		chattest.WantError(t, "Rotate with "+c.about, err, c.code, c.param)
 	}
 }
 
 // TestRotateWithAClientToken holds that a rotation happens once, and that what is remembered of it is not secret.
 func TestRotateWithAClientToken(t *testing.T) {
 	h := newHouse(t)
-	h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
+	h.MustCreate("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
 	in := &chat.RotateRequest{Name: "one", ClientToken: "t"}
-	first, err := h.Rotate(h.ctx, in)
+	first, err := h.Rotate(h.Ctx, in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.clock.advance(time.Minute)
-	again, err := h.Rotate(h.ctx, in)
+	h.Clock.Advance(time.Minute)
+	again, err := h.Rotate(h.Ctx, in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "the answer again", again, first)
+	chattest.Equal(t, "the answer again", again, first)
 	for field, secret := range h.stored("one").Secrets {
-		for _, item := range h.dump() {
+		for _, item := range h.Dump() {
 			if strings.Contains(string(item.Value), secret) {
 				t.Errorf("%s lies open in %s", field, item.Sort)
 			}
 		}
 	}
-	_, err = h.Rotate(h.ctx, &chat.RotateRequest{Name: "one", ClientToken: "t", GraceSeconds: ptr[int64](1)})
-	wantError(t, "Rotate with other parameters", err, chat.IdempotencyMismatch, "ClientToken")
-	h.spy.fail("Get", 2, table.ErrUnavailable)
-	_, err = h.Rotate(h.ctx, in)
-	wantError(t, "Rotate again when its Outputs cannot be read", err, chat.Unavailable, "")
-	h.spy.reset()
-	h.delete("one")
-	_, err = h.Rotate(h.ctx, in)
-	wantError(t, "Rotate again of what was deleted", err, chat.NotFound, "Name")
+	_, err = h.Rotate(h.Ctx, &chat.RotateRequest{Name: "one", ClientToken: "t", GraceSeconds: chattest.Ptr[int64](1)})
+	chattest.WantError(t, "Rotate with other parameters", err, fault.IdempotencyMismatch, "ClientToken")
+	h.Spy.Fail("Get", 2, table.ErrUnavailable)
+	_, err = h.Rotate(h.Ctx, in)
+	chattest.WantError(t, "Rotate again when its Outputs cannot be read", err, fault.Unavailable, "")
+	h.Spy.Reset()
+	h.MustDelete("one")
+	_, err = h.Rotate(h.Ctx, in)
+	chattest.WantError(t, "Rotate again of what was deleted", err, fault.NotFound, "Name")
 	in.RegionID = "cn-hangzhou"
-	_, err = h.Rotate(h.ctx, in)
-	wantError(t, "Rotate again with a region", err, chat.NotFound, "Name")
+	_, err = h.Rotate(h.Ctx, in)
+	chattest.WantError(t, "Rotate again with a region", err, fault.NotFound, "Name")
 }
 
 // TestRotateThatLosesARace holds that the answer of a rotation which its twin did first shows what the twin made.
 // A ClientToken brings back what a rotation said, and for that its caller need not be allowed it any more. Outputs are those of today, and need it.
 func TestRotateRepeatedByWhoMayNotAnyMore(t *testing.T) {
 	h := newHouse(t)
-	h.create("one")
+	h.MustCreate("one")
 	const may = `{"Effect":"Allow","Action":"oos:RotateChatWebhook","Resource":"*"}`
 	in := &chat.RotateRequest{Name: "one", ClientToken: "t"}
-	if _, err := h.Rotate(as(h.ctx, caller(t, "CCKonce", may)), in); err != nil {
+	if _, err := h.Rotate(chattest.As(h.Ctx, chattest.Caller(t, "CCKonce", may)), in); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Rotate(as(h.ctx, caller(t, "CCKonce", may)), in); err != nil {
+	if _, err := h.Rotate(chattest.As(h.Ctx, chattest.Caller(t, "CCKonce", may)), in); err != nil {
 		t.Errorf("once more: %v", err)
 	}
-	_, err := h.Rotate(as(h.ctx, caller(t, "CCKonce", `{"Effect":"Allow","Action":"oos:ListTagKeys","Resource":"*"}`)), in)
-	wantError(t, "Rotate by who may not any more", err, chat.NoPermission, "")
+	_, err := h.Rotate(chattest.As(h.Ctx, chattest.Caller(t, "CCKonce", `{"Effect":"Allow","Action":"oos:ListTagKeys","Resource":"*"}`)), in)
+	chattest.WantError(t, "Rotate by who may not any more", err, fault.NoPermission, "")
 }
 
 func TestRotateThatLosesARace(t *testing.T) {
 	h := newHouse(t)
-	h.create("one")
+	h.MustCreate("one")
 	in := &chat.RotateRequest{Name: "one", ClientToken: "t"}
 	var twin *chat.RotateResponse
-	h.spy.write = func(*table.Change) error {
-		h.spy.write = nil
+	h.Spy.OnWrite = func(*table.Change) error {
+		h.Spy.OnWrite = nil
 		var err error
-		twin, err = h.Rotate(h.ctx, in)
+		twin, err = h.Rotate(h.Ctx, in)
 		return err
 	}
-	out, err := h.Rotate(h.ctx, in)
+	out, err := h.Rotate(h.Ctx, in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "the answer", out, twin)
-	if out.ChatConfiguration.Outputs != h.get("one").Outputs || out.ChatConfiguration.Revision != 2 {
+	chattest.Equal(t, "the answer", out, twin)
+	if out.ChatConfiguration.Outputs != h.MustGet("one").Outputs || out.ChatConfiguration.Revision != 2 {
 		t.Errorf("the answer shows a URL that is not the configuration's")
 	}
 }
@@ -558,29 +563,29 @@ func TestRotateOfWhatCannotBe(t *testing.T) {
 		"a Configuration that is none": func(m map[string]any) { m["configuration"] = `{"XPrevious"` },
 		"a bit of the token": func(m map[string]any) {
 			s := m["secrets"].(map[string]any)
-			s[chat.FieldWebhookToken] = flipBit(s[chat.FieldWebhookToken].(string))
+			s[chat.FieldWebhookToken] = chattest.FlipBit(s[chat.FieldWebhookToken].(string))
 		},
 		"a bit of a token": func(m map[string]any) {
 			s := m["secrets"].(map[string]any)
-			s["WeChatToken"] = flipBit(s["WeChatToken"].(string))
+			s["WeChatToken"] = chattest.FlipBit(s["WeChatToken"].(string))
 		},
 	} {
 		h := newHouse(t)
-		h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
-		item := h.item("c#one")
-		h.tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Value: chat.Reencode(item.Value, edit), Revision: item.Revision}}})
-		_, err := h.Rotate(h.ctx, &chat.RotateRequest{Name: "one"})
-		wantError(t, "Rotate of a record with "+about, err, chat.Internal, "")
-		wantNoDetail(t, err)
+		h.MustCreate("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
+		item := h.Item("c#one")
+		h.Tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Value: chattest.Reencode(item.Value, edit), Revision: item.Revision}}})
+		_, err := h.Rotate(h.Ctx, &chat.RotateRequest{Name: "one"})
+		chattest.WantError(t, "Rotate of a record with "+about, err, fault.Internal, "")
+		chattest.WantNoDetail(t, err)
 	}
 	h := newHouse(t)
-	h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
+	h.MustCreate("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
 	for n := range 3 {
-		s := h.serviceWith(chat.Options{Random: &few{n: n}}, h.ring)
-		_, err := s.Rotate(h.ctx, &chat.RotateRequest{Name: "one"})
-		wantError(t, fmt.Sprint("Rotate without random after ", n), err, chat.Internal, "")
+		s := h.ServiceWith(chat.Options{Random: &chattest.Few{N: n}}, h.Ring)
+		_, err := s.Rotate(h.Ctx, &chat.RotateRequest{Name: "one"})
+		chattest.WantError(t, fmt.Sprint("Rotate without random after ", n), err, fault.Internal, "")
 	}
-	if _, err := h.serviceWith(chat.Options{Random: &few{n: 3}}, h.ring).Rotate(h.ctx, &chat.RotateRequest{Name: "one"}); err != nil {
+	if _, err := h.ServiceWith(chat.Options{Random: &chattest.Few{N: 3}}, h.Ring).Rotate(h.Ctx, &chat.RotateRequest{Name: "one"}); err != nil {
 		t.Errorf("Rotate with just enough: %v", err)
 	}
 }
@@ -589,16 +594,16 @@ func TestRotateOfWhatCannotBe(t *testing.T) {
 func TestSetupInOutputs(t *testing.T) {
 	setup := func(url, language string) []string { return []string{"paste " + url, "<" + language + ">"} }
 	h := newHouse(t)
-	h.Service = h.serviceWithPlatforms(command.Platform{Type: "Slack", Setup: setup, Settings: platformOf(t, "Slack").Settings})
+	h.Service = h.ServiceWithPlatforms(command.Platform{Type: "Slack", Setup: setup, Settings: platformOf(t, "Slack").Settings})
 	for language, members := range map[string]string{"en": `"BotName":"b"`, "zh": `"Language":"zh"`} {
-		h.create(language, func(in *chat.CreateRequest) { in.Configuration = secret.Text(with(slack, members)) })
-		url := h.url(language)
-		if got, want := h.get(language).Outputs, `{"URL": "`+url+`", "Setup": "paste `+url+`\n<`+language+`>"}`; got != want {
+		h.MustCreate(language, func(in *chat.CreateRequest) { in.Configuration = secret.Text(chattest.With(chattest.Slack, members)) })
+		url := h.URL(language)
+		if got, want := h.MustGet(language).Outputs, `{"URL": "`+url+`", "Setup": "paste `+url+`\n<`+language+`>"}`; got != want {
 			t.Errorf("Outputs = %s, want %s", got, want)
 		}
 	}
-	item := h.item("c#en")
-	h.tamper(table.Change{Puts: []table.Put{{Sort: "c#en", Value: chat.Reencode(item.Value, func(m map[string]any) { m["configuration"] = `"Language"planted` }), Revision: 1}}})
-	_, err := h.Get(h.ctx, &chat.GetRequest{Name: "en"})
-	wantError(t, "Get of a record whose configuration is none", err, chat.Internal, "")
+	item := h.Item("c#en")
+	h.Tamper(table.Change{Puts: []table.Put{{Sort: "c#en", Value: chattest.Reencode(item.Value, func(m map[string]any) { m["configuration"] = `"Language"planted` }), Revision: 1}}})
+	_, err := h.Get(h.Ctx, &chat.GetRequest{Name: "en"})
+	chattest.WantError(t, "Get of a record whose configuration is none", err, fault.Internal, "")
 }

@@ -2,7 +2,6 @@ package chat
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"maps"
 	"slices"
@@ -16,8 +15,6 @@ import (
 
 // What tests of package chat_test must see of the inside.
 var (
-	Escape           = escape
-	Unescape         = unescape
 	IndexKey         = indexKey
 	ParseIndexKey    = parseIndexKey
 	ConfigurationKey = configurationKey
@@ -94,7 +91,7 @@ type Entry struct {
 // ReadHistory returns all that is kept of the history of a name, oldest first.
 func (s *Service) ReadHistory(ctx context.Context, account, region, name string) ([]Entry, error) {
 	c := scope{caller: &nobody, account: account, region: region}
-	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: historyPrefix + escape(name) + "#", Limit: table.MaxQuery})
+	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: historyPrefix + table.Escape(name) + "#", Limit: table.MaxQuery})
 	if err != nil {
 		return nil, err
 	}
@@ -111,20 +108,6 @@ func (s *Service) ReadHistory(ctx context.Context, account, region, name string)
 		list = append(list, Entry{stored, rev.Deleted, rev.Action, rev.Actor, rev.SourceIP, rev.RequestID, rev.At})
 	}
 	return list, nil
-}
-
-// Reencode decodes the JSON of an item into a map, lets edit change it, and returns it as JSON.
-func Reencode(value []byte, edit func(map[string]any)) []byte {
-	var m map[string]any
-	if err := json.Unmarshal(value, &m); err != nil {
-		panic(err)
-	}
-	edit(m)
-	out, err := json.Marshal(m)
-	if err != nil {
-		panic(err)
-	}
-	return out
 }
 
 // MaxEndpoints is how many endpoints a process keeps.

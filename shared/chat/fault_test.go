@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/chat/chattest"
+	"chatconf/shared/fault"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
@@ -27,11 +29,11 @@ func moreActions(s *chat.Service) map[string]func(context.Context) error {
 			return err
 		},
 		"Create of a name that had a life": func(ctx context.Context) error {
-			_, err := s.Create(ctx, &chat.CreateRequest{Name: "reborn", Type: "Slack", Configuration: slack})
+			_, err := s.Create(ctx, &chat.CreateRequest{Name: "reborn", Type: "Slack", Configuration: chattest.Slack})
 			return err
 		},
 		"Update with a ClientToken": func(ctx context.Context) error {
-			_, err := s.Update(ctx, &chat.UpdateRequest{Name: "one", Configuration: ptr[secret.Text](slack), ClientToken: "t"})
+			_, err := s.Update(ctx, &chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr[secret.Text](chattest.Slack), ClientToken: "t"})
 			return err
 		},
 		"Delete with a ClientToken": func(ctx context.Context) error {
@@ -45,7 +47,7 @@ func moreActions(s *chat.Service) map[string]func(context.Context) error {
 			return err
 		},
 		"ListTagResources from within a configuration": func(ctx context.Context) error {
-			first, err := s.ListTagResources(ctx, &chat.ListTagResourcesRequest{ResourceType: kind, MaxResults: ptr[int64](1)})
+			first, err := s.ListTagResources(ctx, &chat.ListTagResourcesRequest{ResourceType: kind, MaxResults: chattest.Ptr[int64](1)})
 			if err != nil {
 				return err
 			}
@@ -53,7 +55,7 @@ func moreActions(s *chat.Service) map[string]func(context.Context) error {
 			return err
 		},
 		"Check": func(ctx context.Context) error {
-			_, err := s.Check(ctx, account, region)
+			_, err := s.Check(ctx, chattest.Account, chattest.Region)
 			return err
 		},
 	}
@@ -66,18 +68,18 @@ func TestEveryCallOfTheStoreMayFail(t *testing.T) {
 		maps.Copy(actions, moreActions(s))
 		return actions
 	}
-	for about, f := range faults {
+	for about, f := range chattest.Faults {
 		for action := range all(nil) {
 			h := newHouse(t)
-			h.create("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod", "a": "b"} })
-			h.create("reborn")
-			h.delete("reborn")
-			before := h.dump()
+			h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod", "a": "b"} })
+			h.MustCreate("reborn")
+			h.MustDelete("reborn")
+			before := h.Dump()
 			for n := 1; ; n++ {
-				ctx, calls := h.spy.failAt(h.ctx, n, f)
+				ctx, calls := h.Spy.FailAt(h.Ctx, n, f)
 				err := all(h.Service)[action](ctx)
 				made := calls()
-				h.spy.reset()
+				h.Spy.Reset()
 				if made < n {
 					if err != nil || n == 1 {
 						t.Errorf("%s made %d calls and ended with %v", action, made, err)
@@ -85,12 +87,12 @@ func TestEveryCallOfTheStoreMayFail(t *testing.T) {
 					break
 				}
 				what := fmt.Sprintf("%s when %s at call %d", action, about, n)
-				wantError(t, what, err, f.code, "")
-				wantNoDetail(t, err)
-				if !errors.Is(err, f.err) {
+				chattest.WantError(t, what, err, f.Code, "")
+				chattest.WantNoDetail(t, err)
+				if !errors.Is(err, f.Err) {
 					t.Errorf("%s: the detail is lost: %v", what, err)
 				}
-				equal(t, "the table after "+what, h.dump(), before)
+				chattest.Equal(t, "the table after "+what, h.Dump(), before)
 			}
 		}
 	}
@@ -100,42 +102,42 @@ func TestEveryCallOfTheStoreMayFail(t *testing.T) {
 func TestWriteThatHappenedButFailed(t *testing.T) {
 	h := newHouse(t)
 	once := false
-	h.spy.write = func(c *table.Change) error {
+	h.Spy.OnWrite = func(c *table.Change) error {
 		if once {
 			return nil
 		}
 		once = true
-		h.tamper(*c)
+		h.Tamper(*c)
 		return fmt.Errorf("table: write: %w: the answer was lost", table.ErrUnavailable)
 	}
-	in := &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: slack, ClientToken: "token"}
-	_, err := h.Create(h.ctx, in)
-	wantError(t, "Create whose answer is lost", err, chat.Unavailable, "")
-	out, err := h.Create(h.ctx, in)
+	in := &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: chattest.Slack, ClientToken: "token"}
+	_, err := h.Create(h.Ctx, in)
+	chattest.WantError(t, "Create whose answer is lost", err, fault.Unavailable, "")
+	out, err := h.Create(h.Ctx, in)
 	if err != nil || out.ChatConfiguration.Revision != 1 {
 		t.Errorf("Create again = %+v, %v", out, err)
 	}
-	h.mustAgree()
+	h.MustAgree()
 }
 
 // TestRecordThatIsTampered holds that a damaged record is our fault, and that its content is told to nobody.
 func TestRecordThatIsTampered(t *testing.T) {
 	field := func(name string, value any) func(table.Item) table.Item {
 		return func(item table.Item) table.Item {
-			item.Value = chat.Reencode(item.Value, func(m map[string]any) { m[name] = value })
+			item.Value = chattest.Reencode(item.Value, func(m map[string]any) { m[name] = value })
 			return item
 		}
 	}
 	secret := func(field string, edit func(string) any) func(table.Item) table.Item {
 		return func(item table.Item) table.Item {
-			item.Value = chat.Reencode(item.Value, func(m map[string]any) {
+			item.Value = chattest.Reencode(item.Value, func(m map[string]any) {
 				secrets := m["secrets"].(map[string]any)
 				secrets[field] = edit(secrets[field].(string))
 			})
 			return item
 		}
 	}
-	flip := func(s string) any { return flipBit(s) }
+	flip := func(s string) any { return chattest.FlipBit(s) }
 	for about, edit := range map[string]func(table.Item) table.Item{
 		"no JSON":                          func(i table.Item) table.Item { i.Value = []byte("planted"); return i },
 		"nothing":                          func(i table.Item) table.Item { i.Value = nil; return i },
@@ -149,32 +151,32 @@ func TestRecordThatIsTampered(t *testing.T) {
 		"secrets under each other's name":  swapSecrets,
 	} {
 		h := newHouse(t)
-		h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
-		item := edit(h.item("c#one"))
-		h.tamper(table.Change{Puts: []table.Put{{Sort: item.Sort, Value: item.Value, Revision: item.Revision}}})
+		h.MustCreate("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
+		item := edit(h.Item("c#one"))
+		h.Tamper(table.Change{Puts: []table.Put{{Sort: item.Sort, Value: item.Value, Revision: item.Revision}}})
 		for action, call := range map[string]func() error{
-			"Get":  func() error { _, err := h.Get(h.ctx, &chat.GetRequest{Name: "one"}); return err },
-			"List": func() error { _, err := h.List(h.ctx, &chat.ListRequest{}); return err },
+			"Get":  func() error { _, err := h.Get(h.Ctx, &chat.GetRequest{Name: "one"}); return err },
+			"List": func() error { _, err := h.List(h.Ctx, &chat.ListRequest{}); return err },
 			"List by type": func() error {
-				_, err := h.List(h.ctx, &chat.ListRequest{Filters: []chat.Filter{{Name: "Name", Value: "one"}}})
+				_, err := h.List(h.Ctx, &chat.ListRequest{Filters: []chat.Filter{{Name: "Name", Value: "one"}}})
 				return err
 			},
 		} {
 			err := call()
-			wantError(t, action+" of a record with "+about, err, chat.Internal, "")
-			wantNoDetail(t, err)
+			chattest.WantError(t, action+" of a record with "+about, err, fault.Internal, "")
+			chattest.WantNoDetail(t, err)
 		}
 	}
 	h := newHouse(t)
-	h.create("one")
-	item := field("type", "Matrix")(h.item("c#one"))
-	h.tamper(table.Change{Puts: []table.Put{{Sort: item.Sort, Value: item.Value, Revision: item.Revision}}})
-	_, err := h.Update(h.ctx, &chat.UpdateRequest{Name: "one"})
-	wantError(t, "Update of a record of a type that is not known", err, chat.Internal, "")
+	h.MustCreate("one")
+	item := field("type", "Matrix")(h.Item("c#one"))
+	h.Tamper(table.Change{Puts: []table.Put{{Sort: item.Sort, Value: item.Value, Revision: item.Revision}}})
+	_, err := h.Update(h.Ctx, &chat.UpdateRequest{Name: "one"})
+	chattest.WantError(t, "Update of a record of a type that is not known", err, fault.Internal, "")
 }
 
 func swapSecrets(item table.Item) table.Item {
-	item.Value = chat.Reencode(item.Value, func(m map[string]any) {
+	item.Value = chattest.Reencode(item.Value, func(m map[string]any) {
 		s := m["secrets"].(map[string]any)
 		s["WeChatToken"], s["WeChatEncodingAesKey"] = s["WeChatEncodingAesKey"], s["WeChatToken"]
 	})
@@ -185,51 +187,26 @@ func swapSecrets(item table.Item) table.Item {
 func TestIndexEntryThatIsMalformed(t *testing.T) {
 	for _, key := range []string{"i#tag:k#", "i#tag:k#v", "i#tag:k#v#n#x", "i#tag:k#%ZZ#n", "i#tag:k#%41#n"} {
 		h := newHouse(t)
-		h.tamper(table.Change{Puts: []table.Put{{Sort: key}}})
-		_, err := h.ListTagKeys(h.ctx, &chat.ListTagKeysRequest{ResourceType: resourceType})
-		wantError(t, "ListTagKeys over "+key, err, chat.Internal, "")
-		wantNoDetail(t, err)
+		h.Tamper(table.Change{Puts: []table.Put{{Sort: key}}})
+		_, err := h.ListTagKeys(h.Ctx, &chat.ListTagKeysRequest{ResourceType: resourceType})
+		chattest.WantError(t, "ListTagKeys over "+key, err, fault.Internal, "")
+		chattest.WantNoDetail(t, err)
 	}
 	h := newHouse(t)
-	h.tamper(table.Change{Puts: []table.Put{{Sort: "i#Type#Slack#%"}}})
-	_, err := h.List(h.ctx, &chat.ListRequest{Filters: []chat.Filter{{Name: "Type", Value: "Slack"}}})
-	wantError(t, "List over a malformed entry", err, chat.Internal, "")
+	h.Tamper(table.Change{Puts: []table.Put{{Sort: "i#Type#Slack#%"}}})
+	_, err := h.List(h.Ctx, &chat.ListRequest{Filters: []chat.Filter{{Name: "Type", Value: "Slack"}}})
+	chattest.WantError(t, "List over a malformed entry", err, fault.Internal, "")
 }
 
 // TestSecretsMovedToAnotherConfiguration holds that who can write to the table cannot make one configuration show another's secrets.
 func TestSecretsMovedToAnotherConfiguration(t *testing.T) {
 	h := newHouse(t)
 	for _, name := range []string{"one", "two"} {
-		h.create(name, func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
+		h.MustCreate(name, func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
 	}
-	one := h.item("c#one")
-	moved := chat.Reencode(one.Value, func(m map[string]any) { m["name"] = "two" })
-	h.tamper(table.Change{Puts: []table.Put{{Sort: "c#two", Value: moved, Revision: one.Revision}}})
-	_, err := h.Get(h.ctx, &chat.GetRequest{Name: "two"})
-	wantError(t, "Get with another's secrets", err, chat.Internal, "")
-}
-
-func TestCodeOf(t *testing.T) {
-	for about, c := range map[string]struct {
-		err  error
-		want chat.Code
-	}{
-		"an error of the domain":      {&chat.Error{Code: chat.NotFound}, chat.NotFound},
-		"one that is wrapped":         {fmt.Errorf("x: %w", &chat.Error{Code: chat.Conflict}), chat.Conflict},
-		"an error of somebody else's": {errors.New("x"), chat.Internal},
-		"none":                        {nil, chat.Internal},
-	} {
-		if got := chat.CodeOf(c.err); got != c.want {
-			t.Errorf("CodeOf %s = %v, want %v", about, got, c.want)
-		}
-	}
-	for got, want := range map[string]string{
-		(&chat.Error{Message: "m", Err: errors.New("d")}).Error(): "m",
-		(&chat.Error{Err: errors.New("d")}).Error():               "d",
-		(&chat.Error{}).Error():                                   "",
-	} {
-		if got != want {
-			t.Errorf("Error = %q, want %q", got, want)
-		}
-	}
+	one := h.Item("c#one")
+	moved := chattest.Reencode(one.Value, func(m map[string]any) { m["name"] = "two" })
+	h.Tamper(table.Change{Puts: []table.Put{{Sort: "c#two", Value: moved, Revision: one.Revision}}})
+	_, err := h.Get(h.Ctx, &chat.GetRequest{Name: "two"})
+	chattest.WantError(t, "Get with another's secrets", err, fault.Internal, "")
 }

@@ -1,6 +1,8 @@
 package chat
 
 import (
+	"chatconf/shared/fault"
+	"chatconf/shared/table"
 	"slices"
 	"strings"
 	"time"
@@ -37,12 +39,12 @@ const (
 // parseFilters checks filters. The types it takes are the service's.
 func (s *Service) parseFilters(filters []Filter) (*selection, error) {
 	if len(filters) > maxFilters {
-		return nil, invalid("Filters", "There are %d filters; the most is %d.", len(filters), maxFilters)
+		return nil, fault.Invalid("Filters", "There are %d filters; the most is %d.", len(filters), maxFilters)
 	}
 	sel := &selection{attributes: make(map[string][]string), dates: make(map[string][]time.Time)}
 	var mistakes error
 	for _, f := range filters {
-		mistakes = Join(mistakes, s.parseFilter(sel, f))
+		mistakes = fault.Join(mistakes, s.parseFilter(sel, f))
 	}
 	if mistakes != nil {
 		return nil, mistakes
@@ -58,7 +60,7 @@ func (s *Service) parseFilters(filters []Filter) (*selection, error) {
 
 func (s *Service) parseFilter(sel *selection, f Filter) error {
 	if f.Name == "" {
-		return missing("Filters.Name")
+		return fault.Missing("Filters.Name")
 	}
 	if len(f.Name) > len(tagAttribute) && strings.EqualFold(f.Name[:len(tagAttribute)], tagAttribute) {
 		key := f.Name[len(tagAttribute):] // a tag's key keeps its case
@@ -69,7 +71,7 @@ func (s *Service) parseFilter(sel *selection, f Filter) error {
 		return nil
 	}
 	if f.Value == "" {
-		return invalid("Filters", "The filter %s has no value; give one, or leave the filter out.", quote(f.Name))
+		return fault.Invalid("Filters", "The filter %s has no value; give one, or leave the filter out.", fault.Quote(f.Name))
 	}
 	switch strings.ToLower(f.Name) {
 	case "name":
@@ -96,13 +98,13 @@ func (s *Service) parseFilter(sel *selection, f Filter) error {
 			if strings.EqualFold(f.Name, name) {
 				t, err := time.Parse(time.RFC3339, f.Value)
 				if err != nil {
-					return invalid("Filters", "The filter %s has the value %s; wanted a date such as 2026-01-31T08:00:00Z.", name, quote(f.Value))
+					return fault.Invalid("Filters", "The filter %s has the value %s; wanted a date such as 2026-01-31T08:00:00Z.", name, fault.Quote(f.Value))
 				}
 				sel.dates[name] = append(sel.dates[name], t)
 				return nil
 			}
 		}
-		return invalid("Filters", "There is no filter %s; %s.", quote(f.Name), suggestFilter(f.Name))
+		return fault.Invalid("Filters", "There is no filter %s; %s.", fault.Quote(f.Name), suggestFilter(f.Name))
 	}
 	return nil
 }
@@ -271,10 +273,10 @@ func (sel *selection) scope() []string {
 	}
 	for name, values := range sel.attributes {
 		if len(values) == 0 {
-			out = append(out, escape(name))
+			out = append(out, table.Escape(name))
 		}
 		for _, value := range values {
-			out = append(out, escape(name)+"#"+value)
+			out = append(out, table.Escape(name)+"#"+value)
 		}
 	}
 	for name, times := range sel.dates {

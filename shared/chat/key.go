@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"chatconf/shared/table"
 	"fmt"
 	"hash/fnv"
 	"strings"
@@ -20,7 +21,7 @@ const (
 	revisionDigits = 10
 )
 
-func configurationKey(name string) string { return configurationPrefix + escape(name) }
+func configurationKey(name string) string { return configurationPrefix + table.Escape(name) }
 
 func counterKey(name string) string {
 	h := fnv.New32a()
@@ -29,17 +30,17 @@ func counterKey(name string) string {
 }
 
 func historyKey(name string, revision int64) string {
-	return fmt.Sprintf("%s%s#%0*d", historyPrefix, escape(name), revisionDigits, revision)
+	return fmt.Sprintf("%s%s#%0*d", historyPrefix, table.Escape(name), revisionDigits, revision)
 }
 
 // indexKey returns the sort key of the entry of name under one value of one attribute.
 func indexKey(attribute, value, name string) string {
-	return indexRange(attribute, value) + escape(name)
+	return indexRange(attribute, value) + table.Escape(name)
 }
 
 // indexRange returns the prefix of all entries under one value of one attribute.
 func indexRange(attribute, value string) string {
-	return indexPrefix + escape(attribute) + "#" + escape(value) + "#"
+	return indexPrefix + table.Escape(attribute) + "#" + table.Escape(value) + "#"
 }
 
 // parseIndexKey takes an index entry's sort key apart.
@@ -50,7 +51,7 @@ func parseIndexKey(key string) (attribute, value, name string, err error) {
 		return "", "", "", fmt.Errorf("chat: index entry %q is malformed", key)
 	}
 	for i := range parts {
-		if parts[i], err = unescape(parts[i]); err != nil {
+		if parts[i], err = table.Unescape(parts[i]); err != nil {
 			return "", "", "", fmt.Errorf("chat: index entry %q: %w", key, err)
 		}
 	}

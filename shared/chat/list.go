@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"chatconf/shared/fault"
 	"chatconf/shared/table"
 )
 
@@ -51,7 +52,7 @@ func (s *Service) List(ctx context.Context, in *ListRequest) (*ListResponse, err
 	c, err := s.scope(ctx, in.RegionID)
 	n, sized := pageSize(in.MaxResults)
 	sel, selected := s.parseFilters(in.Filters)
-	if err := Join(err, sized, selected); err != nil {
+	if err := fault.Join(err, sized, selected); err != nil {
 		return nil, err
 	}
 	if err := s.authorize(ctx, c, actionList, "*", nil); err != nil {
@@ -115,7 +116,7 @@ func pageSize(given *int64) (int, error) {
 		return DefaultResults, nil
 	}
 	if *given < 1 || *given > MaxResults {
-		return 0, invalid("MaxResults", "MaxResults is %d; wanted 1 to %d.", *given, MaxResults)
+		return 0, fault.Invalid("MaxResults", "MaxResults is %d; wanted 1 to %d.", *given, MaxResults)
 	}
 	return int(*given), nil
 }
@@ -138,7 +139,7 @@ func (s *Service) parseCursor(token string, scope []string) (cursor, error) {
 		err = json.Unmarshal(text, &cur)
 	}
 	if err != nil || cur.Lane < 0 {
-		return cursor{}, &Error{Code: InvalidNextToken, Param: "NextToken", Message: "NextToken is not one that this list gave out. Use it with the parameters that it was given for, or start again without one."}
+		return cursor{}, &fault.Error{Code: fault.InvalidNextToken, Param: "NextToken", Message: "NextToken is not one that this list gave out. Use it with the parameters that it was given for, or start again without one."}
 	}
 	return cur, nil
 }
@@ -237,7 +238,7 @@ type candidate struct {
 func (s *Service) candidates(ctx context.Context, c scope, l lane, after string, n int, counted bool) (list []candidate, more bool, total *int64, err error) {
 	r := table.Range{Partition: c.partition(), Prefix: l.prefix + l.start, Limit: n + 1}
 	if after != "" {
-		r.After = l.prefix + escape(after)
+		r.After = l.prefix + table.Escape(after)
 	}
 	counted = counted && l.prefix == configurationPrefix
 	if counted {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/chat/chattest"
+	"chatconf/shared/fault"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
@@ -25,7 +27,7 @@ func newCrowd(t testing.TB, n int) *crowd {
 	c := &crowd{house: newHouse(t)}
 	r := rand.New(rand.NewPCG(1, 2))
 	pick := func(list ...string) string { return list[r.IntN(len(list))] }
-	texts := map[string]string{"DingTalk": minDingTalk, "WeChat": minWeChat, "Feishu": minFeishu, "Slack": slack, "Teams": minTeams}
+	texts := map[string]string{"DingTalk": minDingTalk, "WeChat": minWeChat, "Feishu": minFeishu, "Slack": chattest.Slack, "Teams": minTeams}
 	for i := range n {
 		name := fmt.Sprint(pick("a", "b", "ab", "abc", "a-b", "A", "_", "b-"), pick("", "-", "x"), i)
 		tags := make(map[string]string)
@@ -35,14 +37,14 @@ func newCrowd(t testing.TB, n int) *crowd {
 			}
 		}
 		as := pick("DingTalk", "WeChat", "Feishu", "Slack", "Slack", "Teams")
-		c.create(name, func(in *chat.CreateRequest) {
+		c.MustCreate(name, func(in *chat.CreateRequest) {
 			in.Type, in.Configuration, in.Tags = as, secret.Text(texts[as]), tags
 			in.RamRole, in.ResourceGroupID, in.Status = pick("", "Ops", "Dev"), pick("", "", "rg-1", "rg-2"), pick("Active", "Active", "Inactive")
 		})
-		c.clock.advance(700 * time.Millisecond)
+		c.Clock.Advance(700 * time.Millisecond)
 		if r.IntN(3) == 0 {
-			c.update(&chat.UpdateRequest{Name: name})
-			c.clock.advance(700 * time.Millisecond)
+			c.MustUpdate(&chat.UpdateRequest{Name: name})
+			c.Clock.Advance(700 * time.Millisecond)
 		}
 		c.all = append(c.all, c.stored(name))
 	}
@@ -106,52 +108,52 @@ func holdsFor(r *chat.Stored, name, value string) bool {
 
 // walk follows a list to its end, n results a page (0: the default), and returns all of them.
 func (c *crowd) walk(filters []chat.Filter, n int64) []string {
-	c.t.Helper()
+	c.T.Helper()
 	in := &chat.ListRequest{Filters: filters}
 	if n > 0 {
 		in.MaxResults = &n
 	}
 	var list []string
 	for page := 0; ; page++ {
-		c.spy.reset()
-		out, err := c.List(c.ctx, in)
+		c.Spy.Reset()
+		out, err := c.List(c.Ctx, in)
 		if err != nil {
-			c.t.Fatalf("List(%+v) of %d: %v", filters, n, err)
+			c.T.Fatalf("List(%+v) of %d: %v", filters, n, err)
 		}
-		if calls := c.spy.took(); len(strings.Fields(calls)) > 10 {
-			c.t.Errorf("List(%+v) of %d: page %d made the calls %s", filters, n, page, calls)
+		if calls := c.Spy.Took(); len(strings.Fields(calls)) > 10 {
+			c.T.Errorf("List(%+v) of %d: page %d made the calls %s", filters, n, page, calls)
 		}
-		list = append(list, names(out.ChatConfigurations)...)
+		list = append(list, chattest.Names(out.ChatConfigurations)...)
 		if want := max(n, 0); n > 0 && (int64(len(out.ChatConfigurations)) > want || out.MaxResults != want) {
-			c.t.Errorf("List(%+v) of %d: %d results, MaxResults = %d", filters, n, len(out.ChatConfigurations), out.MaxResults)
+			c.T.Errorf("List(%+v) of %d: %d results, MaxResults = %d", filters, n, len(out.ChatConfigurations), out.MaxResults)
 		}
 		switch last := out.NextToken == ""; {
 		case len(filters) == 0:
 			if out.TotalCount == nil || *out.TotalCount != int64(len(c.all)) {
-				c.t.Errorf("page %d of %d of all: TotalCount = %v, want %d", page, n, out.TotalCount, len(c.all))
+				c.T.Errorf("page %d of %d of all: TotalCount = %v, want %d", page, n, out.TotalCount, len(c.all))
 			}
 		case last && page == 0:
 			if out.TotalCount == nil || *out.TotalCount != int64(len(list)) {
-				c.t.Errorf("List(%+v) of %d: TotalCount = %v, want %d", filters, n, out.TotalCount, len(list))
+				c.T.Errorf("List(%+v) of %d: TotalCount = %v, want %d", filters, n, out.TotalCount, len(list))
 			}
 		case out.TotalCount != nil:
-			c.t.Errorf("List(%+v) of %d: TotalCount = %d on page %d, want none", filters, n, *out.TotalCount, page)
+			c.T.Errorf("List(%+v) of %d: TotalCount = %d on page %d, want none", filters, n, *out.TotalCount, page)
 		}
 		if out.NextToken == "" {
 			return list
 		}
 		if out.NextPageToken() != out.NextToken {
-			c.t.Errorf("NextPageToken = %q", out.NextPageToken())
+			c.T.Errorf("NextPageToken = %q", out.NextPageToken())
 		}
 		if in.NextToken = out.NextToken; page > 5*len(c.all) {
-			c.t.Fatalf("List(%+v) of %d does not end", filters, n)
+			c.T.Fatalf("List(%+v) of %d does not end", filters, n)
 		}
 	}
 }
 
 // check compares a walk with the slow way. Names come in order unless several ranges of the index had to be read.
 func (c *crowd) check(filters []chat.Filter, n int64) {
-	c.t.Helper()
+	c.T.Helper()
 	got, want := c.walk(filters, n), c.selected(filters)
 	values := make(map[string][]string)
 	for _, f := range filters {
@@ -172,7 +174,7 @@ func (c *crowd) check(filters []chat.Filter, n int64) {
 		slices.Sort(got)
 	}
 	if !slices.Equal(got, want) {
-		c.t.Errorf("List(%+v) of %d = %q, want %q", filters, n, got, want)
+		c.T.Errorf("List(%+v) of %d = %q, want %q", filters, n, got, want)
 	}
 }
 
@@ -280,12 +282,12 @@ func TestListAnyFilters(t *testing.T) {
 // the filters that the API's documentation shows.
 func TestFiltersThatSelectNothing(t *testing.T) {
 	h := newHouse(t)
-	h.create("one", func(in *chat.CreateRequest) {
+	h.MustCreate("one", func(in *chat.CreateRequest) {
 		in.RamRole, in.Tags, in.Status = "r", map[string]string{"k": ""}, "INACTIVE"
 	})
 	list := func(filters ...chat.Filter) []string {
 		t.Helper()
-		out, err := h.List(h.ctx, &chat.ListRequest{Filters: filters})
+		out, err := h.List(h.Ctx, &chat.ListRequest{Filters: filters})
 		if err != nil {
 			t.Errorf("List(%v): %v", filters, err)
 			return nil
@@ -293,22 +295,22 @@ func TestFiltersThatSelectNothing(t *testing.T) {
 		if out.NextToken != "" || out.TotalCount == nil || *out.TotalCount != int64(len(out.ChatConfigurations)) {
 			t.Errorf("List(%v): NextToken %q, TotalCount %v", filters, out.NextToken, out.TotalCount)
 		}
-		return names(out.ChatConfigurations)
+		return chattest.Names(out.ChatConfigurations)
 	}
-	equal(t, "the documentation's filters", list(chat.Filter{Name: "status", Value: "inactive"}, chat.Filter{Name: "type", Value: "private"}), []string{})
+	chattest.Equal(t, "the documentation's filters", list(chat.Filter{Name: "status", Value: "inactive"}, chat.Filter{Name: "type", Value: "private"}), []string{})
 	for _, f := range []chat.Filter{
 		{Name: "type", Value: "private"}, {Name: "Type", Value: strings.Repeat("t", 5000)}, {Name: "STATUS", Value: "deleted"}, {Name: "ramrole", Value: "acs:ram::1:role/x"},
 		{Name: "RamRole", Value: strings.Repeat("r", 5000)}, {Name: "resourceGroupId", Value: strings.Repeat("#", 5000)}, {Name: "name", Value: "no such/name"},
 		{Name: "tag:k", Value: "http://x"}, {Name: "tag:k", Value: strings.Repeat("v", 5000)}, {Name: "tag:none", Value: ""}, {Name: "CreatedAfter", Value: "2999-01-01T00:00:00Z"},
 	} {
-		equal(t, fmt.Sprintf("the list with %.60v", f), list(f), []string{})
+		chattest.Equal(t, fmt.Sprintf("the list with %.60v", f), list(f), []string{})
 		if f.Name != "name" { // of which any counts
-			equal(t, fmt.Sprintf("the list of one with %.60v", f), list(f, chat.Filter{Name: "Name", Value: "one"}), []string{})
+			chattest.Equal(t, fmt.Sprintf("the list of one with %.60v", f), list(f, chat.Filter{Name: "Name", Value: "one"}), []string{})
 		}
-		equal(t, fmt.Sprintf("the list with %.60v twice", f), list(f, f), []string{})
+		chattest.Equal(t, fmt.Sprintf("the list with %.60v twice", f), list(f, f), []string{})
 	}
 	for name, values := range map[string][2]string{"type": {"private", "slack"}, "status": {"x", "inActive"}, "RamRole": {"a:b", "r"}, "tag:k": {"http://", ""}} {
-		equal(t, "the list with either "+name, list(chat.Filter{Name: name, Value: values[0]}, chat.Filter{Name: name, Value: values[1]}), []string{"one"})
+		chattest.Equal(t, "the list with either "+name, list(chat.Filter{Name: name, Value: values[0]}, chat.Filter{Name: name, Value: values[1]}), []string{"one"})
 	}
 }
 
@@ -322,101 +324,101 @@ func TestListRefuses(t *testing.T) {
 	for _, c := range []struct {
 		about   string
 		filters []chat.Filter
-		code    chat.Code
+		code    fault.Code
 		param   string
 		texts   []string
 	}{
-		{"51 filters", many, chat.InvalidParameter, "Filters", []string{"51 filters", "50"}},
-		{"a filter without name", one("", "x"), chat.MissingParameter, "Filters.Name", nil},
-		{"a filter without value", one("Type", ""), chat.InvalidParameter, "Filters", []string{`"Type" has no value`}},
-		{"an unknown filter", one("Owner", "x"), chat.InvalidParameter, "Filters", []string{`no filter "Owner"`, "Name, Type, RamRole", "tag:<key>"}},
-		{"a filter's name misspelt", one("Stauts", "x"), chat.InvalidParameter, "Filters", []string{`no filter "Stauts"; write Status`}},
-		{"several mistakes", []chat.Filter{{Name: "Owner", Value: "x"}, {Name: "Type"}, {Value: "x"}}, chat.InvalidParameter, "Filters",
+		{"51 filters", many, fault.InvalidParameter, "Filters", []string{"51 filters", "50"}},
+		{"a filter without name", one("", "x"), fault.MissingParameter, "Filters.Name", nil},
+		{"a filter without value", one("Type", ""), fault.InvalidParameter, "Filters", []string{`"Type" has no value`}},
+		{"an unknown filter", one("Owner", "x"), fault.InvalidParameter, "Filters", []string{`no filter "Owner"`, "Name, Type, RamRole", "tag:<key>"}},
+		{"a filter's name misspelt", one("Stauts", "x"), fault.InvalidParameter, "Filters", []string{`no filter "Stauts"; write Status`}},
+		{"several mistakes", []chat.Filter{{Name: "Owner", Value: "x"}, {Name: "Type"}, {Value: "x"}}, fault.InvalidParameter, "Filters",
 			[]string{`no filter "Owner"`, `"Type" has no value`, "Filters.Name is mandatory"}},
-		{"a tag without key", one("tag:", "x"), chat.InvalidParameter, "Filters", []string{`"tag:"`}},
-		{"a tag that cannot be", one("tag:aliyun", "x"), chat.InvalidParameter, "Filters", []string{`"aliyun"`}},
-		{"a date without time", one("CreatedAfter", "2026-01-31"), chat.InvalidParameter, "Filters", []string{"CreatedAfter", `"2026-01-31"`, "2026-01-31T08:00:00Z"}},
-		{"a date that is none", one("updatedbefore", "now"), chat.InvalidParameter, "Filters", []string{"UpdatedBefore", `"now"`}},
+		{"a tag without key", one("tag:", "x"), fault.InvalidParameter, "Filters", []string{`"tag:"`}},
+		{"a tag that cannot be", one("tag:aliyun", "x"), fault.InvalidParameter, "Filters", []string{`"aliyun"`}},
+		{"a date without time", one("CreatedAfter", "2026-01-31"), fault.InvalidParameter, "Filters", []string{"CreatedAfter", `"2026-01-31"`, "2026-01-31T08:00:00Z"}},
+		{"a date that is none", one("updatedbefore", "now"), fault.InvalidParameter, "Filters", []string{"UpdatedBefore", `"now"`}},
 	} {
-		_, err := h.List(h.ctx, &chat.ListRequest{Filters: c.filters})
-		wantError(t, c.about, err, c.code, c.param, c.texts...)
+		_, err := h.List(h.Ctx, &chat.ListRequest{Filters: c.filters})
+		chattest.WantError(t, c.about, err, c.code, c.param, c.texts...)
 	}
 	for _, n := range []int64{-1, 0, 101, 1 << 62} {
-		_, err := h.List(h.ctx, &chat.ListRequest{MaxResults: &n})
-		wantError(t, fmt.Sprint(n, " results"), err, chat.InvalidParameter, "MaxResults", fmt.Sprint("MaxResults is ", n), "1 to 100")
-		_, err = h.ListTagResources(h.ctx, &chat.ListTagResourcesRequest{ResourceType: "chatconfiguration", MaxResults: &n})
-		wantError(t, fmt.Sprint(n, " tags"), err, chat.InvalidParameter, "MaxResults")
-		_, err = h.ListTagKeys(h.ctx, &chat.ListTagKeysRequest{ResourceType: "chatconfiguration", MaxResults: &n})
-		wantError(t, fmt.Sprint(n, " keys"), err, chat.InvalidParameter, "MaxResults")
+		_, err := h.List(h.Ctx, &chat.ListRequest{MaxResults: &n})
+		chattest.WantError(t, fmt.Sprint(n, " results"), err, fault.InvalidParameter, "MaxResults", fmt.Sprint("MaxResults is ", n), "1 to 100")
+		_, err = h.ListTagResources(h.Ctx, &chat.ListTagResourcesRequest{ResourceType: "chatconfiguration", MaxResults: &n})
+		chattest.WantError(t, fmt.Sprint(n, " tags"), err, fault.InvalidParameter, "MaxResults")
+		_, err = h.ListTagKeys(h.Ctx, &chat.ListTagKeysRequest{ResourceType: "chatconfiguration", MaxResults: &n})
+		chattest.WantError(t, fmt.Sprint(n, " keys"), err, fault.InvalidParameter, "MaxResults")
 	}
 }
 
 func TestListOfNothing(t *testing.T) {
 	h := newHouse(t)
-	out, err := h.List(h.ctx, &chat.ListRequest{})
+	out, err := h.List(h.Ctx, &chat.ListRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "List of nothing", out, &chat.ListResponse{ChatConfigurations: []chat.Summary{}, MaxResults: 50, TotalCount: ptr[int64](0)})
+	chattest.Equal(t, "List of nothing", out, &chat.ListResponse{ChatConfigurations: []chat.Summary{}, MaxResults: 50, TotalCount: chattest.Ptr[int64](0)})
 }
 
 // TestPageTokens holds that a token is good for the list that gave it out, however that is spelt, and for nothing else.
 func TestPageTokens(t *testing.T) {
 	c := newCrowd(t, 20)
-	other := *administrator
+	other := *chattest.Administrator
 	other.Account = "9"
 	type f = chat.Filter
 	filters := []f{{"Type", "Slack"}, {"Type", "Teams"}, {"Name", "*"}, {"Name", "a*"}, {"CreatedAfter", "2026-11-23T00:00:00Z"}}
-	first, err := c.List(c.ctx, &chat.ListRequest{Filters: filters, MaxResults: ptr[int64](1)})
+	first, err := c.List(c.Ctx, &chat.ListRequest{Filters: filters, MaxResults: chattest.Ptr[int64](1)})
 	if err != nil || first.NextToken == "" {
 		t.Fatalf("List = %+v, %v", first, err)
 	}
 	for about, in := range map[string]*chat.ListRequest{
 		"the same":               {Filters: filters},
-		"another page size":      {Filters: filters, MaxResults: ptr[int64](7)},
-		"the region spelt out":   {Filters: filters, RegionID: region},
+		"another page size":      {Filters: filters, MaxResults: chattest.Ptr[int64](7)},
+		"the region spelt out":   {Filters: filters, RegionID: chattest.Region},
 		"filters in another way": {Filters: []f{{"name", "a*"}, {"createdAFTER", "2026-11-23T08:00:00+08:00"}, {"TYPE", "teams"}, {"type", "SLACK"}, {"Type", "slack"}, {"NAME", "*"}}},
 	} {
 		in.NextToken = first.NextToken
-		if _, err := c.List(c.ctx, in); err != nil {
+		if _, err := c.List(c.Ctx, in); err != nil {
 			t.Errorf("a token with %s: %v", about, err)
 		}
 	}
 	tagged := &chat.ListTagResourcesRequest{ResourceType: "chatconfiguration", NextToken: first.NextToken}
 	refused := map[string]func(token string) error{
-		"no filters": func(token string) error { _, err := c.List(c.ctx, &chat.ListRequest{NextToken: token}); return err },
+		"no filters": func(token string) error { _, err := c.List(c.Ctx, &chat.ListRequest{NextToken: token}); return err },
 		"a filter less": func(token string) error {
-			_, err := c.List(c.ctx, &chat.ListRequest{Filters: filters[1:], NextToken: token})
+			_, err := c.List(c.Ctx, &chat.ListRequest{Filters: filters[1:], NextToken: token})
 			return err
 		},
 		"another value": func(token string) error {
-			_, err := c.List(c.ctx, &chat.ListRequest{Filters: append([]f{{"Type", "Feishu"}}, filters[1:]...), NextToken: token})
+			_, err := c.List(c.Ctx, &chat.ListRequest{Filters: append([]f{{"Type", "Feishu"}}, filters[1:]...), NextToken: token})
 			return err
 		},
 		"a value in another filter": func(token string) error {
-			_, err := c.List(c.ctx, &chat.ListRequest{Filters: append([]f{{"RamRole", "Slack"}}, filters[1:]...), NextToken: token})
+			_, err := c.List(c.Ctx, &chat.ListRequest{Filters: append([]f{{"RamRole", "Slack"}}, filters[1:]...), NextToken: token})
 			return err
 		},
 		"another region": func(token string) error {
-			_, err := c.List(c.ctx, &chat.ListRequest{RegionID: "us-east-1", Filters: filters, NextToken: token})
+			_, err := c.List(c.Ctx, &chat.ListRequest{RegionID: "us-east-1", Filters: filters, NextToken: token})
 			return err
 		},
 		"another account": func(token string) error {
-			_, err := c.List(as(t.Context(), &other), &chat.ListRequest{Filters: filters, NextToken: token})
+			_, err := c.List(chattest.As(t.Context(), &other), &chat.ListRequest{Filters: filters, NextToken: token})
 			return err
 		},
 		"another action": func(token string) error {
 			tagged.NextToken = token
-			_, err := c.ListTagResources(c.ctx, tagged)
+			_, err := c.ListTagResources(c.Ctx, tagged)
 			return err
 		},
 		"the keys of tags": func(token string) error {
-			_, err := c.ListTagKeys(c.ctx, &chat.ListTagKeysRequest{ResourceType: "chatconfiguration", NextToken: token})
+			_, err := c.ListTagKeys(c.Ctx, &chat.ListTagKeysRequest{ResourceType: "chatconfiguration", NextToken: token})
 			return err
 		},
 	}
 	for about, call := range refused {
-		wantError(t, "a token with "+about, call(first.NextToken), chat.InvalidNextToken, "NextToken", "start again without one")
+		chattest.WantError(t, "a token with "+about, call(first.NextToken), fault.InvalidNextToken, "NextToken", "start again without one")
 	}
 	for i := range first.NextToken {
 		for _, b := range []byte{'A', 'z', '-', ' ', '\n'} {
@@ -424,21 +426,21 @@ func TestPageTokens(t *testing.T) {
 			if forged == first.NextToken {
 				continue
 			}
-			_, err := c.List(c.ctx, &chat.ListRequest{Filters: filters, NextToken: forged})
-			wantError(t, fmt.Sprintf("a token with %q at %d", b, i), err, chat.InvalidNextToken, "NextToken")
+			_, err := c.List(c.Ctx, &chat.ListRequest{Filters: filters, NextToken: forged})
+			chattest.WantError(t, fmt.Sprintf("a token with %q at %d", b, i), err, fault.InvalidNextToken, "NextToken")
 		}
 	}
 	for _, token := range []string{"x", "c#a", first.NextToken + "A", first.NextToken[1:], first.NextToken[:len(first.NextToken)-1], strings.Repeat("A", 10_000)} {
-		_, err := c.List(c.ctx, &chat.ListRequest{Filters: filters, NextToken: token})
-		wantError(t, "a made-up token", err, chat.InvalidNextToken, "NextToken")
+		_, err := c.List(c.Ctx, &chat.ListRequest{Filters: filters, NextToken: token})
+		chattest.WantError(t, "a made-up token", err, fault.InvalidNextToken, "NextToken")
 	}
-	rotated := c.serviceWith(chat.Options{}, newRing(t, 2, 1))
-	if _, err := rotated.List(c.ctx, &chat.ListRequest{Filters: filters, NextToken: first.NextToken}); err != nil {
+	rotated := c.ServiceWith(chat.Options{}, chattest.NewRing(t, 2, 1))
+	if _, err := rotated.List(c.Ctx, &chat.ListRequest{Filters: filters, NextToken: first.NextToken}); err != nil {
 		t.Errorf("a token after a rotation: %v", err)
 	}
-	foreign := c.serviceWith(chat.Options{}, newRing(t, 2))
-	_, err = foreign.List(c.ctx, &chat.ListRequest{Filters: filters, NextToken: first.NextToken})
-	wantError(t, "a token of another ring", err, chat.InvalidNextToken, "NextToken")
+	foreign := c.ServiceWith(chat.Options{}, chattest.NewRing(t, 2))
+	_, err = foreign.List(c.Ctx, &chat.ListRequest{Filters: filters, NextToken: first.NextToken})
+	chattest.WantError(t, "a token of another ring", err, fault.InvalidNextToken, "NextToken")
 }
 
 // TestListWhileThingsChange holds that what stays is listed once, whatever comes and goes between two pages.
@@ -452,16 +454,16 @@ func TestListWhileThingsChange(t *testing.T) {
 	} {
 		h := newHouse(t)
 		for i := range 20 {
-			h.create(fmt.Sprintf("n-%02d", i), func(in *chat.CreateRequest) { in.Tags = map[string]string{"a": "b", "c": "d"} })
+			h.MustCreate(fmt.Sprintf("n-%02d", i), func(in *chat.CreateRequest) { in.Tags = map[string]string{"a": "b", "c": "d"} })
 		}
-		in := &chat.ListRequest{Filters: filters, MaxResults: ptr[int64](3)}
+		in := &chat.ListRequest{Filters: filters, MaxResults: chattest.Ptr[int64](3)}
 		var got []string
 		for {
-			out, err := h.List(h.ctx, in)
+			out, err := h.List(h.Ctx, in)
 			if err != nil {
 				t.Fatal(err)
 			}
-			page := names(out.ChatConfigurations)
+			page := chattest.Names(out.ChatConfigurations)
 			got = append(got, page...)
 			if out.NextToken == "" {
 				break
@@ -469,11 +471,11 @@ func TestListWhileThingsChange(t *testing.T) {
 			in.NextToken = out.NextToken
 			// The item that the cursor stands on goes away, and so does one that is still to come; a new one comes before the cursor.
 			last := page[len(page)-1]
-			h.delete(last)
+			h.MustDelete(last)
 			if n := 0; len(got) == 6 {
 				fmt.Sscanf(last, "n-%d", &n)
-				h.delete(fmt.Sprintf("n-%02d", n+2))
-				h.create("n-00-new")
+				h.MustDelete(fmt.Sprintf("n-%02d", n+2))
+				h.MustCreate("n-00-new")
 			}
 		}
 		var want []string
@@ -482,7 +484,7 @@ func TestListWhileThingsChange(t *testing.T) {
 				want = append(want, fmt.Sprintf("n-%02d", i))
 			}
 		}
-		equal(t, "listed "+about, got, want)
+		chattest.Equal(t, "listed "+about, got, want)
 	}
 }
 
@@ -498,22 +500,22 @@ func exactly(n int) []chat.Filter {
 func TestListByNameBesidePrefix(t *testing.T) {
 	h := newHouse(t)
 	for _, name := range []string{"ab", "abc", "ab-", "z", "zz", "y"} {
-		h.create(name)
+		h.MustCreate(name)
 	}
 	for _, n := range []int64{1, 2, 100} {
 		in := &chat.ListRequest{MaxResults: &n, Filters: []chat.Filter{{Name: "Name", Value: "ab"}, {Name: "Name", Value: "z*"}, {Name: "Name", Value: "zz"}}}
 		var got []string
 		for {
-			out, err := h.List(h.ctx, in)
+			out, err := h.List(h.Ctx, in)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got = append(got, names(out.ChatConfigurations)...)
+			got = append(got, chattest.Names(out.ChatConfigurations)...)
 			if in.NextToken = out.NextToken; in.NextToken == "" {
 				break
 			}
 		}
-		equal(t, "listed", got, []string{"ab", "z", "zz"})
+		chattest.Equal(t, "listed", got, []string{"ab", "z", "zz"})
 	}
 }
 
@@ -521,41 +523,41 @@ func TestListByNameBesidePrefix(t *testing.T) {
 func TestListBetweenIndexAndDocument(t *testing.T) {
 	h := newHouse(t)
 	for _, name := range []string{"gone", "moved", "stays"} {
-		h.create(name, func(in *chat.CreateRequest) { in.RamRole = "Ops" })
+		h.MustCreate(name, func(in *chat.CreateRequest) { in.RamRole = "Ops" })
 	}
 	once := false
-	h.spy.read = func(items []table.Item) []table.Item {
+	h.Spy.OnRead = func(items []table.Item) []table.Item {
 		if !once {
 			once = true
-			h.delete("gone")
-			h.update(&chat.UpdateRequest{Name: "moved", RamRole: ptr("Dev")})
+			h.MustDelete("gone")
+			h.MustUpdate(&chat.UpdateRequest{Name: "moved", RamRole: chattest.Ptr("Dev")})
 		}
 		return items
 	}
-	out, err := h.List(h.ctx, &chat.ListRequest{Filters: []chat.Filter{{Name: "RamRole", Value: "Ops"}}})
+	out, err := h.List(h.Ctx, &chat.ListRequest{Filters: []chat.Filter{{Name: "RamRole", Value: "Ops"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "listed", names(out.ChatConfigurations), []string{"stays"})
+	chattest.Equal(t, "listed", chattest.Names(out.ChatConfigurations), []string{"stays"})
 }
 
 // TestListShowsWhatMovesOnce has a configuration change its tag between the reading of an index and that of its document: from one
 // of the values that are listed to the other, which is looked at later.
 func TestListShowsWhatMovesOnce(t *testing.T) {
 	h := newHouse(t)
-	h.create("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "a"} })
-	h.spy.reset()
-	h.spy.before = func(verb string, n int) error {
+	h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "a"} })
+	h.Spy.Reset()
+	h.Spy.Before = func(verb string, n int) error {
 		if verb == "Get" && n == 1 {
-			h.spy.before = nil
-			_, err := h.Tag(h.ctx, &chat.TagRequest{ResourceType: chat.ResourceType, ResourceIDs: []string{"one"}, Tags: map[string]string{"env": "b"}})
+			h.Spy.Before = nil
+			_, err := h.Tag(h.Ctx, &chat.TagRequest{ResourceType: chat.ResourceType, ResourceIDs: []string{"one"}, Tags: map[string]string{"env": "b"}})
 			return err
 		}
 		return nil
 	}
-	out, err := h.List(h.ctx, &chat.ListRequest{Filters: []chat.Filter{{Name: "tag:env", Value: "a"}, {Name: "tag:env", Value: "b"}}})
+	out, err := h.List(h.Ctx, &chat.ListRequest{Filters: []chat.Filter{{Name: "tag:env", Value: "a"}, {Name: "tag:env", Value: "b"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "what was listed", names(out.ChatConfigurations), []string{"one"})
+	chattest.Equal(t, "what was listed", chattest.Names(out.ChatConfigurations), []string{"one"})
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/chat/chattest"
+	"chatconf/shared/fault"
 )
 
 // A model is what the configurations should be, kept the naive way: a map, and rules written once more in other words.
@@ -23,13 +25,13 @@ func TestRandomOperations(t *testing.T) {
 		h := newHouseWith(t, chat.Options{Quota: 6})
 		m := &model{live: make(map[string]*chat.Stored), last: make(map[string]int64)}
 		for i := range 200 {
-			h.clock.advance(time.Duration(r.IntN(2000)) * time.Millisecond)
+			h.Clock.Advance(time.Duration(r.IntN(2000)) * time.Millisecond)
 			what, err := m.step(h, r)
 			if t.Failed() {
 				t.Fatalf("seed %d, step %d: %s: %v", seed, i, what, err)
 			}
 			if i%50 == 49 {
-				if got := h.mustAgree().Configurations; got != len(m.live) {
+				if got := h.MustAgree().Configurations; got != len(m.live) {
 					t.Fatalf("seed %d, step %d: %d configurations, want %d", seed, i, got, len(m.live))
 				}
 			}
@@ -37,7 +39,7 @@ func TestRandomOperations(t *testing.T) {
 		for name, want := range m.live {
 			got := h.stored(name)
 			got.Sealed, got.Secrets = nil, nil
-			equal(t, "at the end, "+name, got, want)
+			chattest.Equal(t, "at the end, "+name, got, want)
 			if got := len(h.history(name)); int64(got) != min(m.last[name], chat.MaxHistory) {
 				t.Errorf("%s has %d entries of history at revision %d", name, got, m.last[name])
 			}
@@ -49,44 +51,44 @@ func pick[T any](r *rand.Rand, list ...T) T { return list[r.IntN(len(list))] }
 
 // step does one random operation to both. An error of the service must be the one that the model foresees.
 func (m *model) step(h *house, r *rand.Rand) (what string, err error) {
-	h.t.Helper()
+	h.T.Helper()
 	name := fmt.Sprint("n", r.IntN(9))
 	was := m.live[name]
-	foresee := func(code chat.Code) bool {
+	foresee := func(code fault.Code) bool {
 		if err == nil {
-			h.t.Errorf("%s of %q: no error, want %v", what, name, code)
-		} else if got := chat.CodeOf(err); got != code {
-			h.t.Errorf("%s of %q: code = %v, want %v", what, name, got, code)
+			h.T.Errorf("%s of %q: no error, want %v", what, name, code)
+		} else if got := fault.CodeOf(err); got != code {
+			h.T.Errorf("%s of %q: code = %v, want %v", what, name, got, code)
 		}
 		return true
 	}
 	change := func(edit func(*chat.Stored)) {
 		if err != nil {
-			h.t.Errorf("%s of %q: %v", what, name, err)
+			h.T.Errorf("%s of %q: %v", what, name, err)
 			return
 		}
 		edit(was)
 		m.last[name]++
 		was.Revision = m.last[name]
-		if now := h.clock.Now().Truncate(time.Millisecond); now.After(was.Updated) {
+		if now := h.Clock.Now().Truncate(time.Millisecond); now.After(was.Updated) {
 			was.Updated = now
 		}
 	}
 	switch r.IntN(6) {
 	case 0:
 		what = "Create"
-		in := &chat.CreateRequest{Name: name, Type: "Slack", Configuration: slack, RamRole: pick(r, "", "Ops"), ResourceGroupID: pick(r, "", "rg"), Status: pick(r, "", "Inactive")}
+		in := &chat.CreateRequest{Name: name, Type: "Slack", Configuration: chattest.Slack, RamRole: pick(r, "", "Ops"), ResourceGroupID: pick(r, "", "rg"), Status: pick(r, "", "Inactive")}
 		if r.IntN(2) == 0 {
 			in.Tags = map[string]string{"a": pick(r, "", "1"), "b": "2"}
 		}
-		_, err = h.Create(h.ctx, in)
+		_, err = h.Create(h.Ctx, in)
 		switch {
 		case len(m.live) >= 6:
-			foresee(chat.QuotaExceeded)
+			foresee(fault.QuotaExceeded)
 		case was != nil:
-			foresee(chat.AlreadyExists)
+			foresee(fault.AlreadyExists)
 		default:
-			now := h.clock.Now().Truncate(time.Millisecond)
+			now := h.Clock.Now().Truncate(time.Millisecond)
 			was = &chat.Stored{Name: name, Type: "Slack", RamRole: in.RamRole, ResourceGroupID: in.ResourceGroupID, Status: "Active",
 				Configuration: `{"SlackSigningSecret":"******"}`, Tags: maps.Clone(in.Tags), Created: now, Updated: now}
 			if in.Status != "" {
@@ -99,20 +101,20 @@ func (m *model) step(h *house, r *rand.Rand) (what string, err error) {
 		what = "Update"
 		in := &chat.UpdateRequest{Name: name, Status: pick(r, "", "Active", "Inactive")}
 		if r.IntN(2) == 0 {
-			in.RamRole = ptr(pick(r, "", "Ops", "Dev"))
+			in.RamRole = chattest.Ptr(pick(r, "", "Ops", "Dev"))
 		}
 		if r.IntN(2) == 0 {
-			in.ResourceGroupID = ptr(pick(r, "", "rg", "rg-2"))
+			in.ResourceGroupID = chattest.Ptr(pick(r, "", "rg", "rg-2"))
 		}
 		if r.IntN(2) == 0 {
-			in.Revision = ptr(m.last[name] - int64(r.IntN(2)))
+			in.Revision = chattest.Ptr(m.last[name] - int64(r.IntN(2)))
 		}
-		_, err = h.Update(h.ctx, in)
+		_, err = h.Update(h.Ctx, in)
 		switch {
 		case was == nil:
-			foresee(chat.NotFound)
+			foresee(fault.NotFound)
 		case in.Revision != nil && *in.Revision != was.Revision:
-			foresee(chat.Conflict)
+			foresee(fault.Conflict)
 		default:
 			change(func(s *chat.Stored) {
 				if in.Status != "" {
@@ -128,9 +130,9 @@ func (m *model) step(h *house, r *rand.Rand) (what string, err error) {
 		}
 	case 2:
 		what = "Delete"
-		_, err = h.Delete(h.ctx, &chat.DeleteRequest{Name: name})
+		_, err = h.Delete(h.Ctx, &chat.DeleteRequest{Name: name})
 		if was == nil {
-			foresee(chat.NotFound)
+			foresee(fault.NotFound)
 			return what, err
 		}
 		change(func(*chat.Stored) {})
@@ -147,7 +149,7 @@ func (m *model) step(h *house, r *rand.Rand) (what string, err error) {
 		if all {
 			keys = nil
 		}
-		_, err = h.Untag(h.ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: []string{name}, TagKeys: keys, All: all})
+		_, err = h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: []string{name}, TagKeys: keys, All: all})
 		m.retag(was, err, foresee, change, func(tags map[string]string) {
 			for key := range tags {
 				if all || key == keys[0] {
@@ -158,10 +160,10 @@ func (m *model) step(h *house, r *rand.Rand) (what string, err error) {
 	default:
 		what = "ChangeResourceGroup"
 		group := pick(r, "rg", "rg-2")
-		_, err = h.ChangeResourceGroup(h.ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, ResourceID: name, NewResourceGroupID: group})
+		_, err = h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, ResourceID: name, NewResourceGroupID: group})
 		switch {
 		case was == nil:
-			foresee(chat.ResourceNotFound)
+			foresee(fault.ResourceNotFound)
 		case was.ResourceGroupID != group:
 			change(func(s *chat.Stored) { s.ResourceGroupID = group })
 		}
@@ -170,9 +172,9 @@ func (m *model) step(h *house, r *rand.Rand) (what string, err error) {
 }
 
 // retag does to the model what Tag and Untag do; a change of nothing is no revision.
-func (m *model) retag(was *chat.Stored, err error, foresee func(chat.Code) bool, change func(func(*chat.Stored)), edit func(map[string]string)) {
+func (m *model) retag(was *chat.Stored, err error, foresee func(fault.Code) bool, change func(func(*chat.Stored)), edit func(map[string]string)) {
 	if was == nil {
-		foresee(chat.ResourceNotFound)
+		foresee(fault.ResourceNotFound)
 		return
 	}
 	after := maps.Clone(was.Tags)
@@ -192,27 +194,27 @@ func (m *model) retag(was *chat.Stored, err error, foresee func(chat.Code) bool,
 // TestRandomOperationsAtOnce has many callers do random things to few names, and finds all in agreement afterwards.
 func TestRandomOperationsAtOnce(t *testing.T) {
 	h := newHouse(t)
-	inParallel(t, 400, func(i int) error {
+	chattest.InParallel(t, 400, func(i int) error {
 		r := rand.New(rand.NewPCG(uint64(i), 9))
 		name := fmt.Sprint("n", r.IntN(3))
 		var err error
 		switch r.IntN(5) {
 		case 0:
-			_, err = h.Create(h.ctx, &chat.CreateRequest{Name: name, Type: "Slack", Configuration: slack, RamRole: "Ops", Tags: map[string]string{"a": "b"}})
+			_, err = h.Create(h.Ctx, &chat.CreateRequest{Name: name, Type: "Slack", Configuration: chattest.Slack, RamRole: "Ops", Tags: map[string]string{"a": "b"}})
 		case 1:
-			_, err = h.Update(h.ctx, &chat.UpdateRequest{Name: name, RamRole: ptr(pick(r, "", "Dev")), ClientToken: pick(r, "", fmt.Sprint(i))})
+			_, err = h.Update(h.Ctx, &chat.UpdateRequest{Name: name, RamRole: chattest.Ptr(pick(r, "", "Dev")), ClientToken: pick(r, "", fmt.Sprint(i))})
 		case 2:
-			_, err = h.Delete(h.ctx, &chat.DeleteRequest{Name: name})
+			_, err = h.Delete(h.Ctx, &chat.DeleteRequest{Name: name})
 		case 3:
 			err = h.tag(map[string]string{pick(r, "a", "b"): fmt.Sprint(i % 3)}, "n0", name)
 		default:
-			_, err = h.List(h.ctx, &chat.ListRequest{Filters: []chat.Filter{{Name: "RamRole", Value: "Ops"}}})
+			_, err = h.List(h.Ctx, &chat.ListRequest{Filters: []chat.Filter{{Name: "RamRole", Value: "Ops"}}})
 		}
-		switch chat.CodeOf(err) {
-		case chat.AlreadyExists, chat.NotFound, chat.ResourceNotFound:
+		switch fault.CodeOf(err) {
+		case fault.AlreadyExists, fault.NotFound, fault.ResourceNotFound:
 			return nil
 		}
 		return err
 	})
-	h.mustAgree()
+	h.MustAgree()
 }

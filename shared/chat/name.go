@@ -1,6 +1,8 @@
 package chat
 
 import (
+	"chatconf/shared/fault"
+	"chatconf/shared/table"
 	"strings"
 	"unicode/utf8"
 )
@@ -16,15 +18,15 @@ const maxName = 200
 func checkName(name string) error {
 	switch {
 	case name == "":
-		return missing("Name")
+		return fault.Missing("Name")
 	case len(name) > maxName:
-		return invalid("Name", "Name %s has %d characters; the most is %d.", quote(name), utf8.RuneCountInString(name), maxName)
+		return fault.Invalid("Name", "Name %s has %d characters; the most is %d.", fault.Quote(name), utf8.RuneCountInString(name), maxName)
 	case !only(name, nameByte):
-		return invalid("Name", "Name %s has a character other than letters, digits, '-' and '_'.", quote(name))
+		return fault.Invalid("Name", "Name %s has a character other than letters, digits, '-' and '_'.", fault.Quote(name))
 	}
 	for _, prefix := range reserved {
 		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
-			return invalid("Name", "Name %s starts with %s, which is reserved.", quote(name), prefix)
+			return fault.Invalid("Name", "Name %s starts with %s, which is reserved.", fault.Quote(name), prefix)
 		}
 	}
 	return nil
@@ -34,10 +36,10 @@ func checkName(name string) error {
 // https://help.aliyun.com/en/ram/developer-reference/api-ram-2015-05-01-createrole
 func checkRole(param, role string) error {
 	if strings.Contains(role, ":") {
-		return invalid(param, "%s %s is not a role name; wanted the name alone, without acs:ram:….", param, quote(role))
+		return fault.Invalid(param, "%s %s is not a role name; wanted the name alone, without acs:ram:….", param, fault.Quote(role))
 	}
 	if len(role) > 64 || !only(role, func(b byte) bool { return nameByte(b) || b == '.' || b == '@' }) {
-		return invalid(param, "%s %s is not a role name; wanted 1 to 64 letters, digits, '.', '@', '-' and '_'.", param, quote(role))
+		return fault.Invalid(param, "%s %s is not a role name; wanted 1 to 64 letters, digits, '.', '@', '-' and '_'.", param, fault.Quote(role))
 	}
 	return nil
 }
@@ -45,7 +47,7 @@ func checkRole(param, role string) error {
 // checkGroup returns an error unless id can be a resource group's; empty is none.
 func checkGroup(param, id string) error {
 	if len(id) > 64 || !only(id, nameByte) {
-		return invalid(param, "%s %s is not a resource group id; wanted 1 to 64 letters, digits, '-' and '_', such as rg-acfmxh4em5jncda.", param, quote(id))
+		return fault.Invalid(param, "%s %s is not a resource group id; wanted 1 to 64 letters, digits, '-' and '_', such as rg-acfmxh4em5jncda.", param, fault.Quote(id))
 	}
 	return nil
 }
@@ -57,7 +59,7 @@ func parseStatus(param, text string) (string, error) {
 			return status, nil
 		}
 	}
-	return "", invalid(param, "Unknown Status %s; use %s or %s.", quote(text), StatusActive, StatusInactive)
+	return "", fault.Invalid(param, "Unknown Status %s; use %s or %s.", fault.Quote(text), StatusActive, StatusInactive)
 }
 
 // validRegion reports whether id has the form of a region id, such as cn-hangzhou.
@@ -79,7 +81,7 @@ func checkTag(param, key, value string) error {
 	}
 	for _, prefix := range [...]string{"aliyun", "acs:"} {
 		if strings.HasPrefix(strings.ToLower(key), prefix) {
-			return invalid(param, "The tag key %s starts with %s, which is reserved.", quote(key), prefix)
+			return fault.Invalid(param, "The tag key %s starts with %s, which is reserved.", fault.Quote(key), prefix)
 		}
 	}
 	return nil
@@ -89,15 +91,15 @@ func checkTagText(param, what, text string, least int) error {
 	n := utf8.RuneCountInString(text)
 	switch {
 	case !utf8.ValidString(text):
-		return invalid(param, "The tag %s %s is not UTF-8.", what, quote(text))
+		return fault.Invalid(param, "The tag %s %s is not UTF-8.", what, fault.Quote(text))
 	case n < least || n > 128:
-		return invalid(param, "The tag %s %s has %d characters; wanted %d to 128.", what, quote(text), n, least)
-	case len(escape(text)) > 384: // so that an index entry fits into a sort key
-		return invalid(param, "The tag %s %s is too long; wanted at most 384 bytes of UTF-8.", what, quote(text))
+		return fault.Invalid(param, "The tag %s %s has %d characters; wanted %d to 128.", what, fault.Quote(text), n, least)
+	case len(table.Escape(text)) > 384: // so that an index entry fits into a sort key
+		return fault.Invalid(param, "The tag %s %s is too long; wanted at most 384 bytes of UTF-8.", what, fault.Quote(text))
 	case strings.Contains(text, "http://") || strings.Contains(text, "https://"):
-		return invalid(param, "The tag %s %s holds a URL, which is not allowed.", what, quote(text))
+		return fault.Invalid(param, "The tag %s %s holds a URL, which is not allowed.", what, fault.Quote(text))
 	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return invalid(param, "The tag %s %s holds a control character.", what, quote(text))
+		return fault.Invalid(param, "The tag %s %s holds a control character.", what, fault.Quote(text))
 	}
 	return nil
 }
@@ -105,7 +107,7 @@ func checkTagText(param, what, text string, least int) error {
 // checkClientToken returns an error unless token is absent or can be a ClientToken.
 func checkClientToken(token string) error {
 	if len(token) > 64 || !only(token, func(b byte) bool { return ' ' < b && b < 0x7f }) {
-		return invalid("ClientToken", "ClientToken is not one; wanted 1 to 64 printable ASCII characters without blanks.")
+		return fault.Invalid("ClientToken", "ClientToken is not one; wanted 1 to 64 printable ASCII characters without blanks.")
 	}
 	return nil
 }

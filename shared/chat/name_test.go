@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/chat/chattest"
+	"chatconf/shared/fault"
 )
 
 func TestNameOfAConfiguration(t *testing.T) {
@@ -20,55 +22,55 @@ func TestNameOfAConfiguration(t *testing.T) {
 		"a", "7", "-", "_", "chatOps-qiwei", "TestChatConfig-9be97b40", strings.Repeat("n", 200),
 		"al", "alibab", "my-aliyun", "ac", "ali-cloud", "xacs",
 	} {
-		h.create(name)
-		if got, want := h.get(name).Name, name; got != want {
+		h.MustCreate(name)
+		if got, want := h.MustGet(name).Name, name; got != want {
 			t.Errorf("name %d: Get = %q, want %q", i, got, want)
 		}
 	}
 	for _, c := range []struct {
 		about, name string
-		code        chat.Code
+		code        fault.Code
 		texts       []string
 	}{
-		{"no name", "", chat.MissingParameter, []string{"Name is mandatory"}},
-		{"a name one too long", strings.Repeat("n", 201), chat.InvalidParameter, []string{"201", "the most is 200", `"nnn`}},
-		{"a name that is far too long is cut in the message", strings.Repeat("n", 100_000), chat.InvalidParameter, []string{"100000", "…"}},
-		{"a name with a dot", "a.b", chat.InvalidParameter, []string{`"a.b"`}},
-		{"a name with a slash", "a/b", chat.InvalidParameter, []string{`"a/b"`}},
-		{"a name with the separator of sort keys", "a#b", chat.InvalidParameter, []string{`"a#b"`}},
-		{"a name with a blank", "a b", chat.InvalidParameter, []string{`"a b"`}},
-		{"a name with a final newline", "a\n", chat.InvalidParameter, []string{`"a\n"`}},
-		{"a name with a zero byte", "a\x00", chat.InvalidParameter, []string{`"a\x00"`}},
-		{"a name of letters beyond ASCII", "钉钉-ops", chat.InvalidParameter, []string{`"钉钉-ops"`}},
-		{"a name that is not UTF-8", "a\xff", chat.InvalidParameter, []string{`"a\xff"`}},
-		{"a name that begins with aliyun", "aliyun1", chat.InvalidParameter, []string{`"aliyun1"`, "starts with aliyun"}},
-		{"a name that is a reserved word", "acs", chat.InvalidParameter, []string{"starts with acs"}},
-		{"a reserved word in mixed case", "AliBaba-x", chat.InvalidParameter, []string{"starts with alibaba"}},
-		{"another reserved word in upper case", "ALICLOUD_", chat.InvalidParameter, []string{"starts with alicloud"}},
+		{"no name", "", fault.MissingParameter, []string{"Name is mandatory"}},
+		{"a name one too long", strings.Repeat("n", 201), fault.InvalidParameter, []string{"201", "the most is 200", `"nnn`}},
+		{"a name that is far too long is cut in the message", strings.Repeat("n", 100_000), fault.InvalidParameter, []string{"100000", "…"}},
+		{"a name with a dot", "a.b", fault.InvalidParameter, []string{`"a.b"`}},
+		{"a name with a slash", "a/b", fault.InvalidParameter, []string{`"a/b"`}},
+		{"a name with the separator of sort keys", "a#b", fault.InvalidParameter, []string{`"a#b"`}},
+		{"a name with a blank", "a b", fault.InvalidParameter, []string{`"a b"`}},
+		{"a name with a final newline", "a\n", fault.InvalidParameter, []string{`"a\n"`}},
+		{"a name with a zero byte", "a\x00", fault.InvalidParameter, []string{`"a\x00"`}},
+		{"a name of letters beyond ASCII", "钉钉-ops", fault.InvalidParameter, []string{`"钉钉-ops"`}},
+		{"a name that is not UTF-8", "a\xff", fault.InvalidParameter, []string{`"a\xff"`}},
+		{"a name that begins with aliyun", "aliyun1", fault.InvalidParameter, []string{`"aliyun1"`, "starts with aliyun"}},
+		{"a name that is a reserved word", "acs", fault.InvalidParameter, []string{"starts with acs"}},
+		{"a reserved word in mixed case", "AliBaba-x", fault.InvalidParameter, []string{"starts with alibaba"}},
+		{"another reserved word in upper case", "ALICLOUD_", fault.InvalidParameter, []string{"starts with alicloud"}},
 	} {
-		_, err := h.Create(h.ctx, &chat.CreateRequest{Name: c.name, Type: "Slack", Configuration: slack})
-		wantError(t, "Create of "+c.about, err, c.code, "Name", c.texts...)
-		var e *chat.Error
+		_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: c.name, Type: "Slack", Configuration: chattest.Slack})
+		chattest.WantError(t, "Create of "+c.about, err, c.code, "Name", c.texts...)
+		var e *fault.Error
 		if errors.As(err, &e) && len(e.Message) > 400 {
 			t.Errorf("Create of %s: a message of %d bytes", c.about, len(e.Message))
 		}
-		_, err = h.Get(h.ctx, &chat.GetRequest{Name: c.name})
-		wantError(t, "Get of "+c.about, err, c.code, "Name", c.texts...)
-		_, err = h.Update(h.ctx, &chat.UpdateRequest{Name: c.name})
-		wantError(t, "Update of "+c.about, err, c.code, "Name", c.texts...)
-		_, err = h.Delete(h.ctx, &chat.DeleteRequest{Name: c.name})
-		wantError(t, "Delete of "+c.about, err, c.code, "Name", c.texts...)
+		_, err = h.Get(h.Ctx, &chat.GetRequest{Name: c.name})
+		chattest.WantError(t, "Get of "+c.about, err, c.code, "Name", c.texts...)
+		_, err = h.Update(h.Ctx, &chat.UpdateRequest{Name: c.name})
+		chattest.WantError(t, "Update of "+c.about, err, c.code, "Name", c.texts...)
+		_, err = h.Delete(h.Ctx, &chat.DeleteRequest{Name: c.name})
+		chattest.WantError(t, "Delete of "+c.about, err, c.code, "Name", c.texts...)
 	}
-	h.mustAgree()
+	h.MustAgree()
 }
 
 // TestWordParameters holds the rules of the parameters that are one word, on create and on update.
 func TestWordParameters(t *testing.T) {
-	const bad = chat.InvalidParameter
+	const bad = fault.InvalidParameter
 	for _, c := range []struct {
 		about string
 		in    chat.CreateRequest
-		code  chat.Code // Internal: it is taken
+		code  fault.Code // Internal: it is taken
 		param string
 		texts []string
 	}{
@@ -96,54 +98,54 @@ func TestWordParameters(t *testing.T) {
 	} {
 		h := newHouse(t)
 		in := c.in
-		in.Name, in.Configuration = "created", slack
+		in.Name, in.Configuration = "created", chattest.Slack
 		if in.Type == "" {
 			in.Type = "Slack"
 		}
-		_, createErr := h.Create(h.ctx, &in)
-		h.create("updated")
+		_, createErr := h.Create(h.Ctx, &in)
+		h.MustCreate("updated")
 		up := &chat.UpdateRequest{Name: "updated", Type: in.Type, RamRole: &in.RamRole, ResourceGroupID: &in.ResourceGroupID, Status: in.Status}
-		if up.ClientToken = in.ClientToken; c.code == chat.Internal && in.ClientToken != "" {
+		if up.ClientToken = in.ClientToken; c.code == fault.Internal && in.ClientToken != "" {
 			up.ClientToken = in.ClientToken[1:] + "u" // another, of the same length
 		}
-		_, updateErr := h.Update(h.ctx, up)
-		if c.code != chat.Internal {
-			wantError(t, "Create with "+c.about, createErr, c.code, c.param, c.texts...)
-			wantError(t, "Update with "+c.about, updateErr, c.code, c.param, c.texts...)
+		_, updateErr := h.Update(h.Ctx, up)
+		if c.code != fault.Internal {
+			chattest.WantError(t, "Create with "+c.about, createErr, c.code, c.param, c.texts...)
+			chattest.WantError(t, "Update with "+c.about, updateErr, c.code, c.param, c.texts...)
 			continue
 		}
 		if createErr != nil || updateErr != nil {
 			t.Errorf("with %s: Create: %v, Update: %v", c.about, createErr, updateErr)
 			continue
 		}
-		created, updated := h.get("created"), h.get("updated")
+		created, updated := h.MustGet("created"), h.MustGet("updated")
 		if created.RamRole != in.RamRole || created.ResourceGroupId != in.ResourceGroupID || !strings.EqualFold(created.Status, cmp.Or(in.Status, "Active")) {
 			t.Errorf("with %s: created %+v", c.about, created)
 		}
 		if updated.RamRole != in.RamRole || updated.ResourceGroupId != in.ResourceGroupID || updated.Status != created.Status || updated.Type != "Slack" {
 			t.Errorf("with %s: updated %+v", c.about, updated)
 		}
-		h.mustAgree()
+		h.MustAgree()
 	}
 }
 
 func TestTypeIsMandatoryOnCreate(t *testing.T) {
 	h := newHouse(t)
-	_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Configuration: slack})
-	wantError(t, "Create without type", err, chat.MissingParameter, "Type", "Type is mandatory")
+	_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "one", Configuration: chattest.Slack})
+	chattest.WantError(t, "Create without type", err, fault.MissingParameter, "Type", "Type is mandatory")
 }
 
 func TestRegions(t *testing.T) {
 	h := newHouse(t)
 	for _, id := range []string{"us-east-1", "a-1", "cn-" + strings.Repeat("a", 37)} {
-		h.create("one", func(in *chat.CreateRequest) { in.RegionID = id })
-		out, err := h.Get(h.ctx, &chat.GetRequest{RegionID: id, Name: "one"})
+		h.MustCreate("one", func(in *chat.CreateRequest) { in.RegionID = id })
+		out, err := h.Get(h.Ctx, &chat.GetRequest{RegionID: id, Name: "one"})
 		if err != nil || !strings.Contains(out.ChatConfiguration.Outputs, "/"+id+"/one/") {
 			t.Errorf("Get in %s: %+v, %v", id, out, err)
 		}
 	}
-	_, err := h.Get(h.ctx, &chat.GetRequest{Name: "one"})
-	wantError(t, "Get in the default region of what is in others", err, chat.NotFound, "Name")
+	_, err := h.Get(h.Ctx, &chat.GetRequest{Name: "one"})
+	chattest.WantError(t, "Get in the default region of what is in others", err, fault.NotFound, "Name")
 
 	for about, id := range map[string]string{
 		"a region in upper case":                     "CN-hangzhou",
@@ -158,7 +160,7 @@ func TestRegions(t *testing.T) {
 		"a region that is the partition of the keys": "keys",
 	} {
 		for action, call := range everyAction(h.Service, func() string { return id }) {
-			wantError(t, action+" in "+about, call(h.ctx), chat.InvalidRegion, "RegionId", "is not a region", strconv.Quote(id))
+			chattest.WantError(t, action+" in "+about, call(h.Ctx), fault.InvalidRegion, "RegionId", "is not a region", strconv.Quote(id))
 		}
 	}
 }
@@ -167,7 +169,7 @@ func TestRegions(t *testing.T) {
 func everyAction(s *chat.Service, region func() string) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
 		"CreateChatConfiguration": func(ctx context.Context) error {
-			_, err := s.Create(ctx, &chat.CreateRequest{RegionID: region(), Name: "new", Type: "Slack", Configuration: slack})
+			_, err := s.Create(ctx, &chat.CreateRequest{RegionID: region(), Name: "new", Type: "Slack", Configuration: chattest.Slack})
 			return err
 		},
 		"GetChatConfiguration": func(ctx context.Context) error {
@@ -246,20 +248,20 @@ func TestTagRules(t *testing.T) {
 		"twenty tags":                             manyTags(20),
 	} {
 		name := fmt.Sprintf("tagged-%x", sha256.Sum256([]byte(about)))
-		h.create(name, func(in *chat.CreateRequest) { in.Tags = tags })
-		if got := h.get(name).Tags; !maps.Equal(got, tags) {
+		h.MustCreate(name, func(in *chat.CreateRequest) { in.Tags = tags })
+		if got := h.MustGet(name).Tags; !maps.Equal(got, tags) {
 			t.Errorf("%s: Get shows %q", about, got)
 		}
-		h.delete(name)
-		h.create(name)
-		if _, err := h.Tag(h.ctx, &chat.TagRequest{ResourceType: "ChatConfiguration", ResourceIDs: []string{name}, Tags: tags}); err != nil {
+		h.MustDelete(name)
+		h.MustCreate(name)
+		if _, err := h.Tag(h.Ctx, &chat.TagRequest{ResourceType: "ChatConfiguration", ResourceIDs: []string{name}, Tags: tags}); err != nil {
 			t.Errorf("%s: Tag: %v", about, err)
 		}
-		if got := h.get(name).Tags; !maps.Equal(got, tags) {
+		if got := h.MustGet(name).Tags; !maps.Equal(got, tags) {
 			t.Errorf("%s: after Tag, Get shows %q", about, got)
 		}
 	}
-	h.create("one")
+	h.MustCreate("one")
 	for _, c := range []struct {
 		about string
 		tags  map[string]string
@@ -281,14 +283,14 @@ func TestTagRules(t *testing.T) {
 		{"a value that is not UTF-8", map[string]string{"k": "\xff"}, []string{`"\xff"`, "UTF-8"}},
 		{"21 tags", manyTags(21), []string{"21 tags", "the most is 20"}},
 	} {
-		_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "two", Type: "Slack", Configuration: slack, Tags: c.tags})
-		wantError(t, "Create with "+c.about, err, chat.InvalidParameter, "Tags", c.texts...)
-		_, err = h.Tag(h.ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one"}, Tags: c.tags})
-		wantError(t, "Tag with "+c.about, err, chat.InvalidParameter, "Tags", c.texts...)
-		_, err = h.ListTagResources(h.ctx, &chat.ListTagResourcesRequest{ResourceType: "chatconfiguration", Tags: c.tags})
-		wantError(t, "ListTagResources with "+c.about, err, chat.InvalidParameter, "Tags", c.texts...)
+		_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "two", Type: "Slack", Configuration: chattest.Slack, Tags: c.tags})
+		chattest.WantError(t, "Create with "+c.about, err, fault.InvalidParameter, "Tags", c.texts...)
+		_, err = h.Tag(h.Ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one"}, Tags: c.tags})
+		chattest.WantError(t, "Tag with "+c.about, err, fault.InvalidParameter, "Tags", c.texts...)
+		_, err = h.ListTagResources(h.Ctx, &chat.ListTagResourcesRequest{ResourceType: "chatconfiguration", Tags: c.tags})
+		chattest.WantError(t, "ListTagResources with "+c.about, err, fault.InvalidParameter, "Tags", c.texts...)
 	}
-	h.mustAgree()
+	h.MustAgree()
 }
 
 func manyTags(n int) map[string]string {
@@ -307,12 +309,12 @@ func TestLongestIndexEntry(t *testing.T) {
 	for i := range 20 {
 		tags[strings.Repeat("%", 127)+string(rune('!'+i))] = strings.Repeat("#", 128)
 	}
-	h.create(longest, func(in *chat.CreateRequest) {
+	h.MustCreate(longest, func(in *chat.CreateRequest) {
 		in.Tags, in.RamRole, in.ResourceGroupID = tags, strings.Repeat("r", 64), strings.Repeat("g", 64)
 	})
-	h.mustAgree()
+	h.MustAgree()
 	for key, value := range tags {
-		out, err := h.List(h.ctx, &chat.ListRequest{Filters: []chat.Filter{{Name: "tag:" + key, Value: value}, {Name: "Name", Value: longest + "*"}}})
+		out, err := h.List(h.Ctx, &chat.ListRequest{Filters: []chat.Filter{{Name: "tag:" + key, Value: value}, {Name: "Name", Value: longest + "*"}}})
 		if err != nil || len(out.ChatConfigurations) != 1 {
 			t.Fatalf("List by %q: %+v, %v", key, out, err)
 		}

@@ -9,8 +9,10 @@ import (
 	"sync"
 	"time"
 
+	"chatconf/shared/accesskey"
 	"chatconf/shared/command"
 	"chatconf/shared/document"
+	"chatconf/shared/fault"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
@@ -40,12 +42,12 @@ func (e *Unproven) Unwrap() error { return ErrNoWebhook }
 // nothing hides by the time it takes whether there is a configuration. Other errors are *Error.
 func (s *Service) OpenWebhook(ctx context.Context, account, region, name, token string) (*command.Endpoint, error) {
 	unknown := &Unproven{Reason: "there is no such configuration"}
-	if !validAccount(account) || !validRegion(region) || checkName(name) != nil {
+	if !accesskey.ValidAccount(account) || !validRegion(region) || checkName(name) != nil {
 		return nil, unknown
 	}
 	known, err := s.endpoint(ctx, command.Ref{Account: account, Region: region, Name: name})
 	switch {
-	case CodeOf(err) == NotFound:
+	case fault.CodeOf(err) == fault.NotFound:
 		return nil, unknown
 	case err != nil:
 		return nil, storeError(ctx, "open webhook", err)

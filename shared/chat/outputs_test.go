@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/chat/chattest"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
@@ -14,12 +15,12 @@ import (
 // allOutputs returns the Outputs of a configuration that each action shows to the caller of ctx, as
 // they are and as Setup has the URL.
 func (h *house) allOutputs(ctx context.Context, name string) map[string]map[string]string {
-	h.t.Helper()
+	h.T.Helper()
 	out := make(map[string]map[string]string)
 	add := func(action, text string) {
 		var all map[string]string
 		if err := json.Unmarshal([]byte(text), &all); err != nil {
-			h.t.Fatalf("Outputs of %s, %q: %v", action, text, err)
+			h.T.Fatalf("Outputs of %s, %q: %v", action, text, err)
 		}
 		out[action] = all
 	}
@@ -68,12 +69,12 @@ func TestOutputsAreRevealedToWhoMay(t *testing.T) {
 	} {
 		h := newHouse(t)
 		for _, name := range []string{"one", "two"} {
-			h.create(name, func(in *chat.CreateRequest) {
+			h.MustCreate(name, func(in *chat.CreateRequest) {
 				in.Type, in.Configuration, in.Tags = "WeChat", minWeChat, map[string]string{"env": "dev"}
 			})
 		}
 		first := h.stored("one").Secrets
-		got := h.allOutputs(as(t.Context(), caller(t, "CCKasker", c.statements...)), "one")
+		got := h.allOutputs(chattest.As(t.Context(), chattest.Caller(t, "CCKasker", c.statements...)), "one")
 		last := h.stored("one").Secrets
 		for _, action := range []string{"Get", "List", "Rotate", "Rotate again"} {
 			hyphened := strings.ReplaceAll(action, " ", "-")
@@ -88,7 +89,7 @@ func TestOutputsAreRevealedToWhoMay(t *testing.T) {
 			if strings.HasPrefix(action, "Rotate") {
 				secrets = last
 			}
-			base := "http://127.0.0.1:9000/webhook/" + account + "/cn-hangzhou/one/"
+			base := "http://127.0.0.1:9000/webhook/" + chattest.Account + "/cn-hangzhou/one/"
 			want := map[string]string{"URL": base + secret.Mask, "Token": secret.Mask, "AesKey": secret.Mask}
 			if contains(c.revealed, hyphened) {
 				want = map[string]string{"URL": base + secrets[chat.FieldWebhookToken], "Token": secrets["WeChatToken"], "AesKey": secrets["WeChatEncodingAesKey"]}
@@ -103,7 +104,7 @@ func TestOutputsAreRevealedToWhoMay(t *testing.T) {
 				}
 			}
 			delete(outputs, "Setup")
-			equal(t, about+": "+action, outputs, want)
+			chattest.Equal(t, about+": "+action, outputs, want)
 		}
 	}
 }
@@ -121,14 +122,14 @@ func contains(words, word string) bool {
 // and one that was made up is until another is given.
 func TestOutputsMaskWhatTheCallerSupplied(t *testing.T) {
 	h := newHouse(t)
-	h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
+	h.MustCreate("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
 	shows := func(about string, token, key bool) {
 		t.Helper()
-		list, err := h.List(h.ctx, &chat.ListRequest{})
+		list, err := h.List(h.Ctx, &chat.ListRequest{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for action, outputs := range map[string]string{"Get": h.get("one").Outputs, "List": list.ChatConfigurations[0].Outputs} {
+		for action, outputs := range map[string]string{"Get": h.MustGet("one").Outputs, "List": list.ChatConfigurations[0].Outputs} {
 			got, stored := decodeOutputs(t, outputs), h.stored("one").Secrets
 			want := map[string]string{"URL": got["URL"], "Token": secret.Mask, "AesKey": secret.Mask}
 			if token {
@@ -137,49 +138,51 @@ func TestOutputsMaskWhatTheCallerSupplied(t *testing.T) {
 			if key {
 				want["AesKey"] = stored["WeChatEncodingAesKey"]
 			}
-			equal(t, about+": "+action, got, want)
+			chattest.Equal(t, about+": "+action, got, want)
 			if strings.Contains(got["URL"], secret.Mask) {
 				t.Errorf("%s: URL = %s", about, got["URL"])
 			}
 		}
 	}
-	update := func(text string) { h.update(&chat.UpdateRequest{Name: "one", Configuration: ptr(secret.Text(text))}) }
+	update := func(text string) {
+		h.MustUpdate(&chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(secret.Text(text))})
+	}
 	shows("both were made up", true, true)
-	update(with(minWeChat, `"WeChatToken":"******","WeChatEncodingAesKey":"******"`))
+	update(chattest.With(minWeChat, `"WeChatToken":"******","WeChatEncodingAesKey":"******"`))
 	shows("both were kept", true, true)
 	update(minWeChat)
 	shows("both were left out", true, true)
-	h.update(&chat.UpdateRequest{Name: "one", Status: "Inactive"})
+	h.MustUpdate(&chat.UpdateRequest{Name: "one", Status: "Inactive"})
 	shows("something else was changed", true, true)
-	update(with(minWeChat, `"WeChatToken":"planted"`))
+	update(chattest.With(minWeChat, `"WeChatToken":"planted"`))
 	shows("a token was given", false, true)
-	update(with(minWeChat, `"WeChatToken":"******"`))
+	update(chattest.With(minWeChat, `"WeChatToken":"******"`))
 	shows("the given token was kept", false, true)
 	update(fullWeChat)
 	shows("both were given", false, false)
-	if _, err := h.Rotate(h.ctx, &chat.RotateRequest{Name: "one"}); err != nil {
+	if _, err := h.Rotate(h.Ctx, &chat.RotateRequest{Name: "one"}); err != nil {
 		t.Fatal(err)
 	}
 	shows("both were rotated", true, true)
-	h.mustAgree()
+	h.MustAgree()
 }
 
 // TestOutputsOfARecordOfBefore holds that of a record that does not say who made its secrets up,
 // nothing but the URL is shown, until a rotation makes new ones.
 func TestOutputsOfARecordOfBefore(t *testing.T) {
 	h := newHouse(t)
-	h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
-	item := h.item("c#one")
-	h.tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Revision: item.Revision,
-		Value: chat.Reencode(item.Value, func(m map[string]any) { delete(m, "generated") })}}})
-	got, stored := decodeOutputs(t, h.get("one").Outputs), h.stored("one").Secrets
+	h.MustCreate("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
+	item := h.Item("c#one")
+	h.Tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Revision: item.Revision,
+		Value: chattest.Reencode(item.Value, func(m map[string]any) { delete(m, "generated") })}}})
+	got, stored := decodeOutputs(t, h.MustGet("one").Outputs), h.stored("one").Secrets
 	if !strings.HasSuffix(got["URL"], "/"+stored[chat.FieldWebhookToken]) || got["Token"] != secret.Mask || got["AesKey"] != secret.Mask {
 		t.Errorf("Outputs = %v", got)
 	}
-	if _, err := h.Rotate(h.ctx, &chat.RotateRequest{Name: "one"}); err != nil {
+	if _, err := h.Rotate(h.Ctx, &chat.RotateRequest{Name: "one"}); err != nil {
 		t.Fatal(err)
 	}
-	got, stored = decodeOutputs(t, h.get("one").Outputs), h.stored("one").Secrets
+	got, stored = decodeOutputs(t, h.MustGet("one").Outputs), h.stored("one").Secrets
 	if got["Token"] != stored["WeChatToken"] || got["AesKey"] != stored["WeChatEncodingAesKey"] {
 		t.Errorf("Outputs after a rotation = %v", got)
 	}

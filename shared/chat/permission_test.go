@@ -9,7 +9,9 @@ import (
 	"unicode/utf8"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/chat/chattest"
 	"chatconf/shared/command"
+	"chatconf/shared/fault"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/policy"
 	"chatconf/shared/secret"
@@ -17,12 +19,12 @@ import (
 
 // grants makes a configuration of a type with common keys, and returns its permissions.
 func (h *house) grants(kind, name, members string) *command.Permissions {
-	h.t.Helper()
-	base := map[string]string{"Slack": slack, "WeChat": minWeChat}[kind]
-	h.create(name, func(in *chat.CreateRequest) {
-		in.Type, in.RamRole, in.Configuration = kind, "OwnRole", secret.Text(with(base, members))
+	h.T.Helper()
+	base := map[string]string{"Slack": chattest.Slack, "WeChat": minWeChat}[kind]
+	h.MustCreate(name, func(in *chat.CreateRequest) {
+		in.Type, in.RamRole, in.Configuration = kind, "OwnRole", secret.Text(chattest.With(base, members))
 	})
-	return h.open(name).Permissions
+	return h.Open(name).Permissions
 }
 
 func TestDecide(t *testing.T) {
@@ -98,8 +100,8 @@ func TestDecide(t *testing.T) {
 func TestDecideWhenOff(t *testing.T) {
 	h := newHouse(t)
 	h.grants("Slack", "one", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`)
-	h.update(&chat.UpdateRequest{Name: "one", Status: "Inactive"})
-	e := h.open("one")
+	h.MustUpdate(&chat.UpdateRequest{Name: "one", Status: "Inactive"})
+	e := h.Open("one")
 	for _, cmd := range []string{"restart", "help", "whoami"} {
 		d := e.Permissions.Decide("u1", "c1", cmd)
 		if d.Allowed || d.Cause != command.CauseInactive || d.Reason != "The chat configuration one is off." {
@@ -139,7 +141,7 @@ func TestRunnable(t *testing.T) {
 		{"u3", "c1", command.Runnable{Commands: []string{"st*"}, Except: []string{"sto?"}}},
 		{"u4", "c1", command.Runnable{}},
 	} {
-		equal(t, c.user+" in "+c.conversation, p.Runnable(c.user, c.conversation), c.want)
+		chattest.Equal(t, c.user+" in "+c.conversation, p.Runnable(c.user, c.conversation), c.want)
 	}
 	many := make([]string, 150)
 	for i := range many {
@@ -177,7 +179,7 @@ func TestRunnableAgreesWithDecide(t *testing.T) {
 
 func TestStatementsThatCannotMatchAreRefused(t *testing.T) {
 	permission := func(members, statement string) string {
-		return with(slack, members+`"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]},`+statement+`]`)
+		return chattest.With(chattest.Slack, members+`"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]},`+statement+`]`)
 	}
 	for _, c := range []struct{ about, text, want string }{
 		{"no principals", permission("", `{"Effect":"Allow","Principals":[],"Commands":["*"]}`), `Configuration.Permissions[1].Principals: has 0 entries`},
@@ -190,10 +192,10 @@ func TestStatementsThatCannotMatchAreRefused(t *testing.T) {
 		{"conversations that are a string", permission(`"ConversationIds":["c1"],`, `{"Effect":"Allow","Principals":["*"],"Commands":["*"],"Conversations":"c1"}`), `Conversations: is a string`},
 		{"a pattern of users", permission("", `{"Effect":"Deny","Principals":["user:temp-*"],"Commands":["*"]}`), `Configuration.Permissions[1].Principals[0]: "user:temp-*" names a user with '*' or '?'`},
 		{"a group of a pattern", permission(`"UserGroups":{"sre":["u1","temp-?"]},`, `{"Effect":"Deny","Principals":["group:sre"],"Commands":["*"]}`), `Configuration.UserGroups.sre[1]: "temp-?" is not 1 to 256 bytes of visible characters without blanks, '*' and '?'`},
-		{"a language that is none", with(slack, `"Language":"EN"`), `Configuration.Language: "EN" is not en or zh`},
+		{"a language that is none", chattest.With(chattest.Slack, `"Language":"EN"`), `Configuration.Language: "EN" is not en or zh`},
 	} {
 		_, _, _, err := chat.Settle(platformOf(t, "Slack"), c.text, never, zeros)
-		wantError(t, c.about, err, chat.InvalidParameter, "Configuration", c.want)
+		chattest.WantError(t, c.about, err, fault.InvalidParameter, "Configuration", c.want)
 	}
 	for about, text := range map[string]string{
 		"commands of another script":          permission("", `{"Effect":"Allow","Principals":["*"],"Commands":["重启","扩容-*"]}`),
@@ -213,7 +215,7 @@ func FuzzPermissions(f *testing.F) {
 	f.Fuzz(func(t *testing.T, statements, user, conversation, cmd string) {
 		slackPlatform := platformOf(t, "Slack")
 		groups := `"UserGroups":{"sre":["u1","u2"]},"Permissions":`
-		text, _, _, err := chat.Settle(slackPlatform, with(slack, groups+statements), never, zeros)
+		text, _, _, err := chat.Settle(slackPlatform, chattest.With(chattest.Slack, groups+statements), never, zeros)
 		if err != nil {
 			return
 		}
@@ -251,11 +253,11 @@ func FuzzGrant(f *testing.F) {
 	f.Add("a\ufe0f", "c\ufffd", "x", "a", "c", "y")
 	f.Add(strings.Repeat("u", 256), strings.Repeat("群", 86), strings.Repeat("重", 128), "u", "c", "y")
 	h := newHouse(f)
-	h.create("one")
-	e := h.open("one")
+	h.MustCreate("one")
+	e := h.Open("one")
 	slackPlatform := platformOf(f, "Slack")
 	saved := func(members string) (string, error) {
-		text, _, _, err := chat.Settle(slackPlatform, with(slack, members), never, zeros)
+		text, _, _, err := chat.Settle(slackPlatform, chattest.With(chattest.Slack, members), never, zeros)
 		return text, err
 	}
 	taken := func(user, conversation string) bool {
@@ -315,11 +317,11 @@ func FuzzGrant(f *testing.F) {
 // another spelling.
 func TestASlashInAPatternIsTheCommands(t *testing.T) {
 	h := newHouse(t)
-	h.create("one", func(in *chat.CreateRequest) {
-		in.Configuration = secret.Text(with(slack, `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["/restart","stop","/usr/*"]},
+	h.MustCreate("one", func(in *chat.CreateRequest) {
+		in.Configuration = secret.Text(chattest.With(chattest.Slack, `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["/restart","stop","/usr/*"]},
 			{"Effect":"Deny","Principals":["*"],"Commands":["/stop"]}]`))
 	})
-	e := h.open("one")
+	e := h.Open("one")
 	for text, allowed := range map[string]bool{
 		"restart": true, "/restart": true, "'/restart'": true, "//restart": false, "stop": false, "/stop": false, `"/stop"`: false, "/usr/bin": true, "usr/bin": false,
 	} {
@@ -328,11 +330,11 @@ func TestASlashInAPatternIsTheCommands(t *testing.T) {
 			t.Errorf("%s: %q is decided %+v, %v", text, c.Name, d, err)
 		}
 	}
-	if list := h.commands("one"); len(list) != 0 {
+	if list := h.Commands("one"); len(list) != 0 {
 		t.Errorf("recorded is %+v", list)
 	}
-	h.record(e, arrival(t, e, "m1", "u1", "restart"))
-	out, err := h.ListCommands(h.ctx, &chat.ListCommandsRequest{Name: "one", Command: "/restart"})
+	h.MustRecord(e, chattest.Arrival(t, e, "m1", "u1", "restart"))
+	out, err := h.ListCommands(h.Ctx, &chat.ListCommandsRequest{Name: "one", Command: "/restart"})
 	if err != nil || len(out.ChatCommands) != 1 {
 		t.Errorf("listed by /restart: %+v, %v", out, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"chatconf/shared/command"
+	"chatconf/shared/fault"
 )
 
 // A platform is a description of a chat platform, with the methods that read a Configuration by it.
@@ -116,7 +117,7 @@ func (p *platform) setting(key string) (command.Setting, bool) {
 // platform returns the platform that a Type names, in any case and by any alias.
 func (s *Service) platform(param, name string) (*platform, error) {
 	if name == "" {
-		return nil, missing(param)
+		return nil, fault.Missing(param)
 	}
 	for i := range s.platforms {
 		p := &s.platforms[i]
@@ -133,7 +134,7 @@ func (s *Service) platform(param, name string) (*platform, error) {
 	for i, p := range s.platforms {
 		types[i] = p.Type
 	}
-	return nil, invalid(param, "Unknown Type %s; the types are %s.", quote(name), strings.Join(types, ", "))
+	return nil, fault.Invalid(param, "Unknown Type %s; the types are %s.", fault.Quote(name), strings.Join(types, ", "))
 }
 
 // platformOf returns the platform of a stored configuration. That there is none is no fault of the caller.

@@ -1,6 +1,9 @@
 package chat
 
-import "strings"
+import (
+	"chatconf/shared/fault"
+	"strings"
+)
 
 // Each request has a Check, which returns all of its mistakes that can be told without looking
 // anything up, as one error. The actions refuse these mistakes themselves; Check is for callers
@@ -9,7 +12,7 @@ import "strings"
 // Check returns all mistakes of the request.
 func (in *CreateRequest) Check(s *Service) error {
 	_, _, err := s.plan(in)
-	return Join(checkRegion(in.RegionID), checkName(in.Name), err)
+	return fault.Join(checkRegion(in.RegionID), checkName(in.Name), err)
 }
 
 // Check returns all mistakes of the request. Those that depend on the configuration's type are
@@ -28,12 +31,12 @@ func (in *UpdateRequest) Check(s *Service) error {
 	default:
 		_, _, configured = parseConfiguration(in.Configuration.Reveal())
 	}
-	return Join(in.checkName(), typed, in.checkRest(), configured)
+	return fault.Join(in.checkName(), typed, in.checkRest(), configured)
 }
 
 // checkName returns the mistakes of what says which configuration is meant, and of the ClientToken.
 func (in *UpdateRequest) checkName() error {
-	return Join(checkRegion(in.RegionID), checkName(in.Name), checkClientToken(in.ClientToken))
+	return fault.Join(checkRegion(in.RegionID), checkName(in.Name), checkClientToken(in.ClientToken))
 }
 
 // checkRest returns the mistakes of what any configuration may be set to.
@@ -48,7 +51,7 @@ func (in *UpdateRequest) checkRest() error {
 	if in.Status != "" {
 		_, status = parseStatus("Status", in.Status)
 	}
-	return Join(role, group, status)
+	return fault.Join(role, group, status)
 }
 
 // Check returns all mistakes of the request.
@@ -56,26 +59,26 @@ func (in *GetRequest) Check(*Service) error { return checkNamed(in.RegionID, in.
 
 // Check returns all mistakes of the request.
 func (in *DeleteRequest) Check(*Service) error {
-	return Join(checkNamed(in.RegionID, in.Name), checkClientToken(in.ClientToken))
+	return fault.Join(checkNamed(in.RegionID, in.Name), checkClientToken(in.ClientToken))
 }
 
 // Check returns all mistakes of the request but those of NextToken.
 func (in *ListRequest) Check(s *Service) error {
 	_, size := pageSize(in.MaxResults)
 	_, filters := s.parseFilters(in.Filters)
-	return Join(checkRegion(in.RegionID), size, filters)
+	return fault.Join(checkRegion(in.RegionID), size, filters)
 }
 
 // Check returns all mistakes of the request.
 func (in *RotateRequest) Check(*Service) error {
 	_, grace := in.grace()
-	return Join(checkNamed(in.RegionID, in.Name), grace, checkClientToken(in.ClientToken))
+	return fault.Join(checkNamed(in.RegionID, in.Name), grace, checkClientToken(in.ClientToken))
 }
 
 // Check returns all mistakes of the request.
 func (in *SimulateRequest) Check(*Service) error {
 	_, err := in.command()
-	return Join(checkNamed(in.RegionID, in.Name), given("UserId", in.UserID),
+	return fault.Join(checkNamed(in.RegionID, in.Name), given("UserId", in.UserID),
 		given("ConversationId", in.ConversationID), err)
 }
 
@@ -83,7 +86,7 @@ func (in *SimulateRequest) Check(*Service) error {
 func (in *ListCommandsRequest) Check(*Service) error {
 	_, size := pageSize(in.MaxResults)
 	_, filters := parseCommandFilters(in)
-	return Join(checkNamed(in.RegionID, in.Name), size, filters)
+	return fault.Join(checkNamed(in.RegionID, in.Name), size, filters)
 }
 
 // Check returns all mistakes of the request.
@@ -93,9 +96,9 @@ func (in *HealthRequest) Check(*Service) error { return checkNamed(in.RegionID, 
 func (in *TagRequest) Check(*Service) error {
 	tags := checkTags("Tags", in.Tags)
 	if len(in.Tags) == 0 {
-		tags = missing("Tags")
+		tags = fault.Missing("Tags")
 	}
-	return Join(checkResources(in.RegionID, in.ResourceType, in.ResourceIDs),
+	return fault.Join(checkResources(in.RegionID, in.ResourceType, in.ResourceIDs),
 		givenList("ResourceIds", in.ResourceIDs), tags)
 }
 
@@ -106,25 +109,25 @@ func (in *UntagRequest) Check(*Service) error {
 		keys = givenList("TagKeys", in.TagKeys)
 	}
 	if n := len(in.TagKeys); n > MaxTags {
-		keys = invalid("TagKeys", "There are %d TagKeys; the most is %d.", n, MaxTags)
+		keys = fault.Invalid("TagKeys", "There are %d TagKeys; the most is %d.", n, MaxTags)
 	}
 	for _, key := range in.TagKeys[:min(len(in.TagKeys), MaxTags)] {
-		keys = Join(keys, checkTag("TagKeys", key, ""))
+		keys = fault.Join(keys, checkTag("TagKeys", key, ""))
 	}
-	return Join(checkResources(in.RegionID, in.ResourceType, in.ResourceIDs),
+	return fault.Join(checkResources(in.RegionID, in.ResourceType, in.ResourceIDs),
 		givenList("ResourceIds", in.ResourceIDs), keys)
 }
 
 // Check returns all mistakes of the request but those of NextToken.
 func (in *ListTagResourcesRequest) Check(*Service) error {
 	_, size := pageSize(in.MaxResults)
-	return Join(checkResources(in.RegionID, in.ResourceType, in.ResourceIDs), size, checkTags("Tags", in.Tags))
+	return fault.Join(checkResources(in.RegionID, in.ResourceType, in.ResourceIDs), size, checkTags("Tags", in.Tags))
 }
 
 // Check returns all mistakes of the request but those of NextToken.
 func (in *ListTagKeysRequest) Check(*Service) error {
 	_, size := pageSize(in.MaxResults)
-	return Join(checkRegion(in.RegionID), checkOptionalType(in.ResourceType), size)
+	return fault.Join(checkRegion(in.RegionID), checkOptionalType(in.ResourceType), size)
 }
 
 // Check returns all mistakes of the request but those of NextToken.
@@ -134,29 +137,31 @@ func (in *ListTagValuesRequest) Check(*Service) error {
 	if key == nil {
 		key = checkTag("Key", in.Key, "")
 	}
-	return Join(checkRegion(in.RegionID), checkOptionalType(in.ResourceType), key, size)
+	return fault.Join(checkRegion(in.RegionID), checkOptionalType(in.ResourceType), key, size)
 }
 
 // Check returns all mistakes of the request.
 func (in *ChangeResourceGroupRequest) Check(*Service) error {
-	return Join(checkResources(in.RegionID, in.ResourceType, nil), given("ResourceId", in.ResourceID),
+	return fault.Join(checkResources(in.RegionID, in.ResourceType, nil), given("ResourceId", in.ResourceID),
 		given("NewResourceGroupId", in.NewResourceGroupID), checkGroup("NewResourceGroupId", in.NewResourceGroupID))
 }
 
 // checkNamed returns the mistakes of what says which configuration is meant.
-func checkNamed(regionID, name string) error { return Join(checkRegion(regionID), checkName(name)) }
+func checkNamed(regionID, name string) error {
+	return fault.Join(checkRegion(regionID), checkName(name))
+}
 
 // given returns an error if a mandatory parameter is absent.
 func given(param, value string) error {
 	if value == "" {
-		return missing(param)
+		return fault.Missing(param)
 	}
 	return nil
 }
 
 func givenList(param string, list []string) error {
 	if len(list) == 0 {
-		return missing(param)
+		return fault.Missing(param)
 	}
 	return nil
 }
@@ -165,9 +170,9 @@ func givenList(param string, list []string) error {
 func checkResources(regionID, resourceType string, ids []string) error {
 	many := error(nil)
 	if len(ids) > maxResourceIDs {
-		many = invalid("ResourceIds", "There are %d ResourceIds; the most is %d.", len(ids), maxResourceIDs)
+		many = fault.Invalid("ResourceIds", "There are %d ResourceIds; the most is %d.", len(ids), maxResourceIDs)
 	}
-	return Join(checkRegion(regionID), given("ResourceType", resourceType), checkOptionalType(resourceType), many)
+	return fault.Join(checkRegion(regionID), given("ResourceType", resourceType), checkOptionalType(resourceType), many)
 }
 
 // checkOptionalType returns an error unless a ResourceType is absent or the one that there is.
@@ -175,5 +180,5 @@ func checkOptionalType(resourceType string) error {
 	if resourceType == "" || strings.EqualFold(resourceType, ResourceType) {
 		return nil
 	}
-	return invalid("ResourceType", "Unknown ResourceType %s; write %s.", quote(resourceType), ResourceType)
+	return fault.Invalid("ResourceType", "Unknown ResourceType %s; write %s.", fault.Quote(resourceType), ResourceType)
 }

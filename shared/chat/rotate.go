@@ -12,6 +12,7 @@ import (
 
 	"chatconf/shared/command"
 	"chatconf/shared/document"
+	"chatconf/shared/fault"
 )
 
 const actionRotate = "RotateChatWebhook"
@@ -56,7 +57,7 @@ func (in *RotateRequest) grace() (int64, error) {
 		grace = *in.GraceSeconds
 	}
 	if grace < 0 || grace > MaxGrace {
-		return 0, invalid("GraceSeconds", "GraceSeconds is %d; wanted 0 to %d.", grace, MaxGrace)
+		return 0, fault.Invalid("GraceSeconds", "GraceSeconds is %d; wanted 0 to %d.", grace, MaxGrace)
 	}
 	return grace, nil
 }

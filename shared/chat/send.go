@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"chatconf/shared/command"
+	"chatconf/shared/journal"
 	"chatconf/shared/seal"
 	"chatconf/shared/secret"
 )
@@ -79,13 +80,13 @@ func (s *Service) IsSent(e *command.Endpoint, proof string, digest []byte) bool 
 
 // FollowSent returns what became of a message, by the id that the platform's receiver reads of it, and whether it was recorded. It is for who had the
 // Endpoint from OpenToSend. It costs two Gets.
-func (s *Service) FollowSent(ctx context.Context, e *command.Endpoint, messageID string) (m SentMessage, recorded bool, err error) {
+func (s *Service) FollowSent(ctx context.Context, e *command.Endpoint, messageID string) (m journal.SentMessage, recorded bool, err error) {
 	if s.journal == nil {
-		return SentMessage{}, false, nil
+		return journal.SentMessage{}, false, nil
 	}
-	m, recorded, err = s.journal.follow(ctx, e.Ref(), messageID)
+	m, recorded, err = s.journal.Follow(ctx, e.Ref(), messageID)
 	if err != nil {
-		return SentMessage{}, false, storeError(ctx, "follow a message", err)
+		return journal.SentMessage{}, false, storeError(ctx, "follow a message", err)
 	}
 	return m, recorded, nil
 }

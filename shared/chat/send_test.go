@@ -7,7 +7,10 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/chat/chattest"
 	"chatconf/shared/command"
+	"chatconf/shared/fault"
+	"chatconf/shared/journal"
 	"chatconf/shared/policy"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
@@ -15,27 +18,27 @@ import (
 
 func TestOpenToSend(t *testing.T) {
 	h := newHouse(t)
-	h.create("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
-	h.spy.reset()
-	e, url, err := h.OpenToSend(h.ctx, region, "one", false)
-	if got := h.spy.took(); err != nil || got != "Get" {
+	h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
+	h.Spy.Reset()
+	e, url, err := h.OpenToSend(h.Ctx, chattest.Region, "one", false)
+	if got := h.Spy.Took(); err != nil || got != "Get" {
 		t.Errorf("%v, calls = %s", err, got)
 	}
-	equal(t, "the URL", url.Reveal(), h.url("one"))
-	equal(t, "the endpoint", e.Settings, h.open("one").Settings)
-	_, _, err = h.OpenToSend(h.ctx, "", "missing", false)
-	wantError(t, "of one that is not there", err, chat.NotFound, "Name")
-	_, _, err = h.OpenToSend(h.ctx, "", "", false)
-	wantError(t, "of none", err, chat.MissingParameter, "Name")
-	_, _, err = h.OpenToSend(h.ctx, "x", "one", false)
-	wantError(t, "in no region", err, chat.InvalidRegion, "RegionId")
+	chattest.Equal(t, "the URL", url.Reveal(), h.URL("one"))
+	chattest.Equal(t, "the endpoint", e.Settings, h.Open("one").Settings)
+	_, _, err = h.OpenToSend(h.Ctx, "", "missing", false)
+	chattest.WantError(t, "of one that is not there", err, fault.NotFound, "Name")
+	_, _, err = h.OpenToSend(h.Ctx, "", "", false)
+	chattest.WantError(t, "of none", err, fault.MissingParameter, "Name")
+	_, _, err = h.OpenToSend(h.Ctx, "x", "one", false)
+	chattest.WantError(t, "in no region", err, fault.InvalidRegion, "RegionId")
 }
 
 // Only who may do SendChatMessage on the configuration gets its secrets: who may read it, or all others, does not.
 func TestOpenToSendIsAuthorised(t *testing.T) {
 	h := newHouse(t)
 	for _, name := range []string{"one", "two"} {
-		h.create(name, func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": name} })
+		h.MustCreate(name, func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": name} })
 	}
 	for about, c := range map[string]struct {
 		policies []*policy.Policy
@@ -52,14 +55,14 @@ func TestOpenToSendIsAuthorised(t *testing.T) {
 		"one who may send as it":             {[]*policy.Policy{mustPolicy(t, "Allow", "oos:SendChatMessage", "acs:oos:*:*:chatconfiguration/one")}, true},
 		"one who may, but in another region": {[]*policy.Policy{mustPolicy(t, "Allow", "oos:SendChatMessage", "acs:oos:us-east-1:*:chatconfiguration/one")}, false},
 	} {
-		asker := caller(t, "CCKasker")
+		asker := chattest.Caller(t, "CCKasker")
 		asker.Policies = c.policies
-		e, url, err := h.OpenToSend(as(t.Context(), asker), "", "one", false)
+		e, url, err := h.OpenToSend(chattest.As(t.Context(), asker), "", "one", false)
 		if got := err == nil; got != c.want || got != (e != nil) || got != (url != "") {
 			t.Errorf("%s: %v, %v, want %v", about, e, err, c.want)
 		}
 		if !c.want {
-			wantError(t, about, err, chat.NoPermission, "", "oos:SendChatMessage on ", "A policy has to name oos:SendChatMessage; no pattern allows it.")
+			chattest.WantError(t, about, err, fault.NoPermission, "", "oos:SendChatMessage on ", "A policy has to name oos:SendChatMessage; no pattern allows it.")
 		}
 	}
 	// The URL with its token is for those who may reveal it, too; both are named at once.
@@ -73,11 +76,11 @@ func TestOpenToSendIsAuthorised(t *testing.T) {
 		"only to see":   {[]*policy.Policy{reveals}, []string{"oos:SendChatMessage on "}},
 		"both of these": {[]*policy.Policy{sends, reveals}, nil},
 	} {
-		asker := caller(t, "CCKasker")
+		asker := chattest.Caller(t, "CCKasker")
 		asker.Policies = c.policies
-		_, _, err := h.OpenToSend(as(t.Context(), asker), "", "one", true)
+		_, _, err := h.OpenToSend(chattest.As(t.Context(), asker), "", "one", true)
 		if c.texts != nil {
-			wantError(t, about, err, chat.NoPermission, "", c.texts...)
+			chattest.WantError(t, about, err, fault.NoPermission, "", c.texts...)
 		} else if err != nil {
 			t.Errorf("%s: %v", about, err)
 		}
@@ -94,41 +97,43 @@ func mustPolicy(t *testing.T, effect, action, resource string) *policy.Policy {
 }
 
 func TestOpenToSendWhenTheStoreFails(t *testing.T) {
-	for about, f := range faults {
+	for about, f := range chattest.Faults {
 		h := newHouse(t)
-		h.create("one")
-		ctx, calls := h.spy.failAt(h.ctx, 1, f)
+		h.MustCreate("one")
+		ctx, calls := h.Spy.FailAt(h.Ctx, 1, f)
 		_, _, err := h.OpenToSend(ctx, "", "one", false)
 		calls()
-		wantError(t, "OpenToSend when "+about, err, f.code, "")
+		chattest.WantError(t, "OpenToSend when "+about, err, f.Code, "")
 	}
 }
 
 func TestOpenToSendOfARecordThatIsTampered(t *testing.T) {
 	for about, edit := range map[string]func(secrets map[string]any){
-		"a bit of a secret":    func(s map[string]any) { s["WeChatSecret"] = flipBit(s["WeChatSecret"].(string)) },
-		"a bit of the token":   func(s map[string]any) { s[chat.FieldWebhookToken] = flipBit(s[chat.FieldWebhookToken].(string)) },
+		"a bit of a secret": func(s map[string]any) { s["WeChatSecret"] = chattest.FlipBit(s["WeChatSecret"].(string)) },
+		"a bit of the token": func(s map[string]any) {
+			s[chat.FieldWebhookToken] = chattest.FlipBit(s[chat.FieldWebhookToken].(string))
+		},
 		"no token for the URL": func(s map[string]any) { delete(s, chat.FieldWebhookToken) },
 	} {
 		h := newHouse(t)
-		h.create("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", secret.Text(minWeChat) })
-		token := h.url("one")[strings.LastIndex(h.url("one"), "/")+1:]
-		item := h.item("c#one")
-		h.tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Revision: item.Revision,
-			Value: chat.Reencode(item.Value, func(m map[string]any) { edit(m["secrets"].(map[string]any)) })}}})
-		e, url, err := h.OpenToSend(h.ctx, "", "one", false)
+		h.MustCreate("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", secret.Text(minWeChat) })
+		token := h.URL("one")[strings.LastIndex(h.URL("one"), "/")+1:]
+		item := h.Item("c#one")
+		h.Tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Revision: item.Revision,
+			Value: chattest.Reencode(item.Value, func(m map[string]any) { edit(m["secrets"].(map[string]any)) })}}})
+		e, url, err := h.OpenToSend(h.Ctx, "", "one", false)
 		if e != nil || url != "" || strings.Contains(err.Error(), token) {
 			t.Errorf("%s: it opens, or the error shows the token", about)
 		}
-		wantError(t, about, err, chat.Internal, "")
-		wantNoDetail(t, err)
+		chattest.WantError(t, about, err, fault.Internal, "")
+		chattest.WantNoDetail(t, err)
 	}
 }
 
 // What SendChatMessage proves is one callback of one configuration, to a process with the same key ring. Nothing else passes for it.
 func TestTheProofOfASentMessage(t *testing.T) {
 	h := newHouse(t)
-	one, two := h.bot("one"), h.bot("two")
+	one, two := h.Bot("one"), h.Bot("two")
 	proof, err := h.ProveSent(one, []byte("digest"))
 	if err != nil || !h.IsSent(one, proof, []byte("digest")) {
 		t.Fatalf("the proof does not prove: %v", err)
@@ -137,7 +142,7 @@ func TestTheProofOfASentMessage(t *testing.T) {
 	if err != nil || again == proof {
 		t.Errorf("two proofs are the same: %v", err)
 	}
-	stranger := h.serviceWith(chat.Options{}, newRing(t, 7))
+	stranger := h.ServiceWith(chat.Options{}, chattest.NewRing(t, 7))
 	foreign, err := stranger.ProveSent(one, []byte("digest"))
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +163,7 @@ func TestTheProofOfASentMessage(t *testing.T) {
 		"with something behind it":      {one, proof + "AA", "digest"},
 		"with bits that are not used":   {one, proof[:len(proof)-1] + "_", "digest"},
 		"much longer than one can be":   {one, strings.Repeat("A", 1<<20), "digest"},
-		"what else the ring has sealed": {one, sealedIn(t, h.item("c#one").Value, "SlackSigningSecret"), "digest"},
+		"what else the ring has sealed": {one, sealedIn(t, h.Item("c#one").Value, "SlackSigningSecret"), "digest"},
 	} {
 		if h.IsSent(test.e, test.proof, []byte(test.digest)) {
 			t.Errorf("a proof %s is taken", about)
@@ -169,7 +174,7 @@ func TestTheProofOfASentMessage(t *testing.T) {
 // FuzzIsSent holds that a text which passes for a proof passes for one callback of one configuration alone, and in one spelling.
 func FuzzIsSent(f *testing.F) {
 	h := newHouse(f)
-	one, two := h.bot("one"), h.bot("two")
+	one, two := h.Bot("one"), h.Bot("two")
 	proof, err := h.ProveSent(one, []byte("digest"))
 	if err != nil {
 		f.Fatal(err)
@@ -190,39 +195,39 @@ func FuzzIsSent(f *testing.F) {
 // An answer that is kept is sealed in the record, and found by the message's id.
 func TestAnswersAreKept(t *testing.T) {
 	h := newHouse(t)
-	e := h.bot("one", `"Target":{"Type":"Http","Url":"https://h.example.com/","Secret":"`+targetSecret+`"}`)
-	if _, recorded, err := h.FollowSent(h.ctx, e, "m1"); recorded || err != nil {
+	e := h.Bot("one", `"Target":{"Type":"Http","Url":"https://h.example.com/","Secret":"`+chattest.TargetSecret+`"}`)
+	if _, recorded, err := h.FollowSent(h.Ctx, e, "m1"); recorded || err != nil {
 		t.Errorf("before the message: %v, %v", recorded, err)
 	}
-	a := arrival(t, e, "m1", "u1", "restart")
-	a.Handover = &chat.Handover{ReplyTo: command.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "planted-id"}.Kept()}
-	ref := h.record(e, a)
-	if m, recorded, err := h.FollowSent(h.ctx, e, "m1"); !recorded || err != nil || m.Outcome != chat.OutcomePending || m.ID != ref.ID || m.Answer != "" {
+	a := chattest.Arrival(t, e, "m1", "u1", "restart")
+	a.Handover = &journal.Handover{ReplyTo: command.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "planted-id"}.Kept()}
+	ref := h.MustRecord(e, a)
+	if m, recorded, err := h.FollowSent(h.Ctx, e, "m1"); !recorded || err != nil || m.Outcome != journal.OutcomePending || m.ID != ref.ID || m.Answer != "" {
 		t.Errorf("before its end: %+v, %v, %v", m, recorded, err)
 	}
-	job, err := h.journal.Claim(h.ctx, ref, time.Minute)
+	job, err := h.Journal.Claim(h.Ctx, ref, time.Minute)
 	if err != nil || !job.KeepsAnswers() || job.ReplyTo.URL != "" || job.ReplyTo.ID != "" {
 		t.Fatalf("%+v, %v", job, err)
 	}
 	job.Keep("planted" + strings.Repeat("界", 10_000))
-	if err := h.journal.Settle(h.ctx, job, chat.Result{Outcome: chat.OutcomeDelivered, Answered: true}); err != nil {
+	if err := h.Journal.Settle(h.Ctx, job, journal.Result{Outcome: journal.OutcomeDelivered, Answered: true}); err != nil {
 		t.Fatal(err)
 	}
-	m, recorded, err := h.FollowSent(h.ctx, e, "m1")
-	if !recorded || err != nil || m.Outcome != chat.OutcomeDelivered || !strings.HasPrefix(m.Answer, "planted界") || !strings.HasSuffix(m.Answer, "界…") || len(m.Answer) > 16<<10+8 {
+	m, recorded, err := h.FollowSent(h.Ctx, e, "m1")
+	if !recorded || err != nil || m.Outcome != journal.OutcomeDelivered || !strings.HasPrefix(m.Answer, "planted界") || !strings.HasSuffix(m.Answer, "界…") || len(m.Answer) > 16<<10+8 {
 		t.Errorf("after it: %v, %v, %d bytes", recorded, err, len(m.Answer))
 	}
-	if c := h.commands("one")[0]; !strings.Contains(c.Detail, "SendChatMessage made the message") || !c.Answered || c.Outcome != chat.OutcomeDelivered {
+	if c := h.Commands("one")[0]; !strings.Contains(c.Detail, "SendChatMessage made the message") || !c.Answered || c.Outcome != journal.OutcomeDelivered {
 		t.Errorf("the record is %+v", c)
 	}
-	for _, item := range h.journalItems(account + "/" + region) {
+	for _, item := range h.JournalItems(chattest.Account + "/" + chattest.Region) {
 		if strings.Contains(string(item.Value), "planted") {
 			t.Errorf("%s holds the answer in the clear", item.Sort)
 		}
 	}
-	ring := newRing(t, 7)
-	other := h.serviceWith(chat.Options{Journal: h.journalWith(ring)}, ring)
-	if _, _, err := other.FollowSent(h.ctx, e, "m1"); err == nil || strings.Contains(err.Error(), "planted") {
+	ring := chattest.NewRing(t, 7)
+	other := h.ServiceWith(chat.Options{Journal: h.JournalWith(ring)}, ring)
+	if _, _, err := other.FollowSent(h.Ctx, e, "m1"); err == nil || strings.Contains(err.Error(), "planted") {
 		t.Errorf("with another key ring: %v", err)
 	}
 	if kept := (command.ReplyTo{}).Kept(); kept != (command.ReplyTo{}) {
@@ -231,22 +236,22 @@ func TestAnswersAreKept(t *testing.T) {
 }
 
 func TestFollowSentWhenTheStoreFails(t *testing.T) {
-	for about, f := range faults {
+	for about, f := range chattest.Faults {
 		for n := 1; n <= 2; n++ {
 			h := newHouse(t)
-			e := h.bot("one")
-			h.record(e, arrival(t, e, "m1", "u1", "restart"))
-			ctx, calls := h.pages.failAt(h.ctx, n, f)
+			e := h.Bot("one")
+			h.MustRecord(e, chattest.Arrival(t, e, "m1", "u1", "restart"))
+			ctx, calls := h.Pages.FailAt(h.Ctx, n, f)
 			_, _, err := h.FollowSent(ctx, e, "m1")
 			calls()
-			wantError(t, "FollowSent when "+about, err, f.code, "")
+			chattest.WantError(t, "FollowSent when "+about, err, f.Code, "")
 		}
 	}
 	h := newHouse(t)
-	e := h.bot("one")
-	ref := h.record(e, arrival(t, e, "m1", "u1", "restart"))
-	partition := account + "/" + region
-	for _, item := range h.journalItems(partition) {
+	e := h.Bot("one")
+	ref := h.MustRecord(e, chattest.Arrival(t, e, "m1", "u1", "restart"))
+	partition := chattest.Account + "/" + chattest.Region
+	for _, item := range h.JournalItems(partition) {
 		if !strings.HasPrefix(item.Sort, "r#") {
 			continue
 		}
@@ -255,16 +260,16 @@ func TestFollowSentWhenTheStoreFails(t *testing.T) {
 			"kept is no seal":  strings.TrimSuffix(string(item.Value), "}") + `,"kept":"eA=="}`,
 			"another's record": strings.Replace(string(item.Value), ref.ID, "x", 1),
 		} {
-			if err := h.pages.Table.Write(h.ctx, partition, table.Change{Puts: []table.Put{{Sort: item.Sort, Value: []byte(value), Revision: item.Revision}}}); err != nil {
+			if err := h.Pages.Table.Write(h.Ctx, partition, table.Change{Puts: []table.Put{{Sort: item.Sort, Value: []byte(value), Revision: item.Revision}}}); err != nil {
 				t.Fatal(err)
 			}
-			_, _, err := h.FollowSent(h.ctx, e, "m1")
-			wantError(t, about, err, chat.Internal, "")
+			_, _, err := h.FollowSent(h.Ctx, e, "m1")
+			chattest.WantError(t, about, err, fault.Internal, "")
 		}
-		if err := h.pages.Table.Write(h.ctx, partition, table.Change{Deletes: []table.Delete{{Sort: item.Sort}}}); err != nil {
+		if err := h.Pages.Table.Write(h.Ctx, partition, table.Change{Deletes: []table.Delete{{Sort: item.Sort}}}); err != nil {
 			t.Fatal(err)
 		}
-		if _, recorded, err := h.FollowSent(h.ctx, e, "m1"); recorded || err != nil {
+		if _, recorded, err := h.FollowSent(h.Ctx, e, "m1"); recorded || err != nil {
 			t.Errorf("a record that vanished by its age: %v, %v", recorded, err)
 		}
 	}

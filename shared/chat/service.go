@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"chatconf/shared/fault"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
@@ -114,7 +115,7 @@ func etag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) 
 // Errors: MissingParameter, InvalidParameter, AlreadyExists, QuotaExceeded, IdempotencyMismatch, NoPermission, InvalidRegion.
 func (s *Service) Create(ctx context.Context, in *CreateRequest) (*WriteResponse, error) {
 	c, err := s.scope(ctx, in.RegionID)
-	if err := Join(err, checkName(in.Name)); err != nil {
+	if err := fault.Join(err, checkName(in.Name)); err != nil {
 		return nil, cmp.Or(in.Check(s), err)
 	}
 	if err := c.require(s.createNeeds(ctx, c, in)...); err != nil {
@@ -174,11 +175,11 @@ func (s *Service) plan(in *CreateRequest) (*record, *settled, error) {
 	case typed == nil:
 		settled, configured = p.settle(text, func(string) bool { return false }, s.random, s.targets)
 	case text == "":
-		configured = missing(configurationParam)
+		configured = fault.Missing(configurationParam)
 	default:
 		_, _, configured = parseConfiguration(text)
 	}
-	err := Join(typed, checkClientToken(in.ClientToken), checkRole("RamRole", in.RamRole), checkGroup("ResourceGroupId", in.ResourceGroupID),
+	err := fault.Join(typed, checkClientToken(in.ClientToken), checkRole("RamRole", in.RamRole), checkGroup("ResourceGroupId", in.ResourceGroupID),
 		checkTags("Tags", in.Tags), stated, configured)
 	if err != nil {
 		return nil, nil, err
@@ -215,7 +216,7 @@ func (s *Service) create(ctx context.Context, c scope, intent intent, after *rec
 		return out, known.repeat(out)
 	}
 	if n >= int64(s.quota) {
-		return nil, &Error{Code: QuotaExceeded, Param: "ChatConfiguration", Message: fmt.Sprintf("There are %d chat configurations in %s; the quota is %d.", n, c.region, s.quota)}
+		return nil, &fault.Error{Code: fault.QuotaExceeded, Param: "ChatConfiguration", Message: fmt.Sprintf("There are %d chat configurations in %s; the quota is %d.", n, c.region, s.quota)}
 	}
 	out = &WriteResponse{written(after)}
 	var change table.Change
@@ -232,7 +233,7 @@ func (s *Service) create(ctx context.Context, c scope, intent intent, after *rec
 	}
 	switch {
 	case broken.Key.Sort == configurationKey(after.Name):
-		return nil, &Error{Code: AlreadyExists, Param: "Name", Message: fmt.Sprintf("There is a chat configuration %s already.", quote(after.Name))}
+		return nil, &fault.Error{Code: fault.AlreadyExists, Param: "Name", Message: fmt.Sprintf("There is a chat configuration %s already.", fault.Quote(after.Name))}
 	case strings.HasPrefix(broken.Key.Sort, historyPrefix):
 		// The name had a life before this one. Its revisions go on where they ended, so that no If-Match of old can match.
 		last, err := s.lastRevision(ctx, c, after.Name)
@@ -249,7 +250,7 @@ func (s *Service) create(ctx context.Context, c scope, intent intent, after *rec
 // Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion.
 func (s *Service) Get(ctx context.Context, in *GetRequest) (*GetResponse, error) {
 	c, err := s.scope(ctx, in.RegionID)
-	if err := Join(err, checkName(in.Name)); err != nil {
+	if err := fault.Join(err, checkName(in.Name)); err != nil {
 		return nil, err
 	}
 	r, err := s.get(ctx, c, in.Name)
@@ -322,7 +323,7 @@ func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*recor
 		if other, err := s.platform("Type", in.Type); err != nil {
 			typed = err
 		} else if other.Type != before.Type {
-			typed = invalid("Type", "Type %s is not what %s is; a type cannot be changed after creation, and this one is %s.", quote(in.Type), quote(in.Name), before.Type)
+			typed = fault.Invalid("Type", "Type %s is not what %s is; a type cannot be changed after creation, and this one is %s.", fault.Quote(in.Type), fault.Quote(in.Name), before.Type)
 		}
 	}
 	var settled *settled
@@ -330,7 +331,7 @@ func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*recor
 		keep := func(field string) bool { _, ok := before.Secrets[field]; return ok }
 		settled, configured = p.settle(in.Configuration.Reveal(), keep, s.random, s.targets)
 	}
-	if err := Join(typed, in.checkRest(), configured); err != nil {
+	if err := fault.Join(typed, in.checkRest(), configured); err != nil {
 		return nil, err
 	}
 	after := before.clone()
@@ -386,7 +387,7 @@ type modification struct {
 // somebody else wrote in between.
 func (s *Service) change(ctx context.Context, do modification) error {
 	c, err := s.scope(ctx, do.regionID)
-	if err := Join(err, checkName(do.name), checkClientToken(do.token)); err != nil {
+	if err := fault.Join(err, checkName(do.name), checkClientToken(do.token)); err != nil {
 		return err
 	}
 	intent := s.newIntent(do.action, do.token, do.in)
@@ -415,7 +416,7 @@ func (s *Service) change(ctx context.Context, do modification) error {
 		case !there:
 			return notFound(do.name)
 		case do.revision != nil && *do.revision != before.Revision:
-			return &Error{Code: Conflict, Param: "Revision", Message: fmt.Sprintf("Chat configuration %s is at revision %d, not %d.", quote(do.name), before.Revision, *do.revision)}
+			return &fault.Error{Code: fault.Conflict, Param: "Revision", Message: fmt.Sprintf("Chat configuration %s is at revision %d, not %d.", fault.Quote(do.name), before.Revision, *do.revision)}
 		}
 		st, err := do.next(c, before)
 		if err != nil {

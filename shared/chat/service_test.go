@@ -13,14 +13,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/chat/chattest"
 	"chatconf/shared/command"
+	"chatconf/shared/fault"
 	"chatconf/shared/platform"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
 
 func TestNewRefuses(t *testing.T) {
-	spy, ring, all := newSpy(t), newRing(t, 1), platform.All().Descriptions()
+	spy, ring, all := chattest.NewSpy(t), chattest.NewRing(t, 1), platform.All().Descriptions()
 	good := func(s string) bool { return s != "" }
 	for about, build := range map[string]func() (*chat.Service, error){
 		"no table":     func() (*chat.Service, error) { return chat.New(nil, ring, all, chat.Options{}) },
@@ -61,46 +63,46 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 	h := newHouseWith(t, chat.Options{BaseURL: "https://bots.example.com:8443/in/", Region: "us-east-1"})
-	h.create("one")
-	if got, want := h.get("one").Outputs, `{"URL": "https://bots.example.com:8443/in/webhook/`+account+`/us-east-1/one/`; !strings.HasPrefix(got, want) {
+	h.MustCreate("one")
+	if got, want := h.MustGet("one").Outputs, `{"URL": "https://bots.example.com:8443/in/webhook/`+chattest.Account+`/us-east-1/one/`; !strings.HasPrefix(got, want) {
 		t.Errorf("Outputs = %s, want it to begin with %s", got, want)
 	}
 }
 
 func TestWhatCreateStoresIsWhatGetShows(t *testing.T) {
 	h := newHouse(t)
-	h.clock.advance(123456789 * time.Nanosecond)
-	out := h.create("one", func(in *chat.CreateRequest) {
+	h.Clock.Advance(123456789 * time.Nanosecond)
+	out := h.MustCreate("one", func(in *chat.CreateRequest) {
 		in.RamRole, in.ResourceGroupID, in.Status, in.Tags = "Ops", "rg-1", "inactive", map[string]string{"env": "prod", "空": ""}
 	})
 	wantWritten := chat.Written{Name: "one", CreatedDate: "2026-11-23T08:00:00+00:00", UpdatedDate: "2026-11-23T08:00:00+00:00", Revision: 1}
-	equal(t, "Create", out.ChatConfiguration, wantWritten)
-	equal(t, "ETag of Create", out.ETag(), `"1"`)
-	got, err := h.Get(h.ctx, &chat.GetRequest{Name: "one"})
+	chattest.Equal(t, "Create", out.ChatConfiguration, wantWritten)
+	chattest.Equal(t, "ETag of Create", out.ETag(), `"1"`)
+	got, err := h.Get(h.Ctx, &chat.GetRequest{Name: "one"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	outputs := got.ChatConfiguration.Outputs
-	equal(t, "Get", got.ChatConfiguration, chat.Configuration{
+	chattest.Equal(t, "Get", got.ChatConfiguration, chat.Configuration{
 		Name: "one", Type: "Slack", RamRole: "Ops", Configuration: `{"SlackSigningSecret":"******"}`, ResourceGroupId: "rg-1",
 		CreatedDate: "2026-11-23T08:00:00+00:00", UpdatedDate: "2026-11-23T08:00:00+00:00",
 		Outputs: outputs, Status: "Inactive", Tags: map[string]string{"env": "prod", "空": ""}, Revision: 1,
 	})
-	equal(t, "ETag of Get", got.ETag(), `"1"`)
-	_, err = h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: slack})
-	wantError(t, "Create of the same name", err, chat.AlreadyExists, "Name", `"one"`)
-	equal(t, "Get after the second Create", h.get("one").Outputs, outputs)
-	h.create("ONE") // is another name
+	chattest.Equal(t, "ETag of Get", got.ETag(), `"1"`)
+	_, err = h.Create(h.Ctx, &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: chattest.Slack})
+	chattest.WantError(t, "Create of the same name", err, fault.AlreadyExists, "Name", `"one"`)
+	chattest.Equal(t, "Get after the second Create", h.MustGet("one").Outputs, outputs)
+	h.MustCreate("ONE") // is another name
 	for _, name := range []string{"on", "onee", "two"} {
-		_, err = h.Get(h.ctx, &chat.GetRequest{Name: name})
-		wantError(t, "Get of "+name, err, chat.NotFound, "Name", fmt.Sprintf("%q", name))
+		_, err = h.Get(h.Ctx, &chat.GetRequest{Name: name})
+		chattest.WantError(t, "Get of "+name, err, fault.NotFound, "Name", fmt.Sprintf("%q", name))
 	}
-	h.mustAgree()
+	h.MustAgree()
 }
 
 func TestUpdateChangesOnlyWhatItIsGiven(t *testing.T) {
 	h := newHouse(t)
-	h.create("one", func(in *chat.CreateRequest) {
+	h.MustCreate("one", func(in *chat.CreateRequest) {
 		in.RamRole, in.ResourceGroupID, in.Status, in.Tags = "Ops", "rg-1", "Inactive", map[string]string{"env": "prod"}
 	})
 	want := h.stored("one")
@@ -111,102 +113,102 @@ func TestUpdateChangesOnlyWhatItIsGiven(t *testing.T) {
 	}{
 		{"nothing", chat.UpdateRequest{}, func(*chat.Stored) {}},
 		{"its own type", chat.UpdateRequest{Type: "slack"}, func(*chat.Stored) {}},
-		{"a role", chat.UpdateRequest{RamRole: ptr("Dev")}, func(r *chat.Stored) { r.RamRole = "Dev" }},
-		{"an empty role", chat.UpdateRequest{RamRole: ptr("")}, func(r *chat.Stored) { r.RamRole = "" }},
-		{"a group", chat.UpdateRequest{ResourceGroupID: ptr("rg-2")}, func(r *chat.Stored) { r.ResourceGroupID = "rg-2" }},
-		{"an empty group", chat.UpdateRequest{ResourceGroupID: ptr("")}, func(r *chat.Stored) { r.ResourceGroupID = "" }},
+		{"a role", chat.UpdateRequest{RamRole: chattest.Ptr("Dev")}, func(r *chat.Stored) { r.RamRole = "Dev" }},
+		{"an empty role", chat.UpdateRequest{RamRole: chattest.Ptr("")}, func(r *chat.Stored) { r.RamRole = "" }},
+		{"a group", chat.UpdateRequest{ResourceGroupID: chattest.Ptr("rg-2")}, func(r *chat.Stored) { r.ResourceGroupID = "rg-2" }},
+		{"an empty group", chat.UpdateRequest{ResourceGroupID: chattest.Ptr("")}, func(r *chat.Stored) { r.ResourceGroupID = "" }},
 		{"a status", chat.UpdateRequest{Status: "ACTIVE"}, func(r *chat.Stored) { r.Status = "Active" }},
-		{"the configuration with its mask", chat.UpdateRequest{Configuration: ptr[secret.Text](`{"BotName":"b","SlackSigningSecret":"******"}`)},
+		{"the configuration with its mask", chat.UpdateRequest{Configuration: chattest.Ptr[secret.Text](`{"BotName":"b","SlackSigningSecret":"******"}`)},
 			func(r *chat.Stored) { r.Configuration = `{"BotName":"b","SlackSigningSecret":"******"}` }},
-		{"the right revision", chat.UpdateRequest{Revision: ptr[int64](9)}, func(*chat.Stored) {}},
+		{"the right revision", chat.UpdateRequest{Revision: chattest.Ptr[int64](9)}, func(*chat.Stored) {}},
 	} {
-		h.clock.advance(1500 * time.Millisecond)
+		h.Clock.Advance(1500 * time.Millisecond)
 		c.in.Name = "one"
-		out := h.update(&c.in)
+		out := h.MustUpdate(&c.in)
 		c.edit(want)
 		want.Revision++
-		want.Updated = h.clock.Now()
+		want.Updated = h.Clock.Now()
 		got := h.stored("one")
-		equal(t, "after an update of "+c.about, got, want)
-		equal(t, "answer to an update of "+c.about, out.ChatConfiguration, chat.Written{
+		chattest.Equal(t, "after an update of "+c.about, got, want)
+		chattest.Equal(t, "answer to an update of "+c.about, out.ChatConfiguration, chat.Written{
 			Name: "one", CreatedDate: "2026-11-23T08:00:00+00:00", UpdatedDate: want.Updated.Format("2006-01-02T15:04:05") + "+00:00", Revision: want.Revision,
 		})
-		h.mustAgree()
+		h.MustAgree()
 	}
-	h.clock.advance(-time.Hour)
-	h.update(&chat.UpdateRequest{Name: "one"})
+	h.Clock.Advance(-time.Hour)
+	h.MustUpdate(&chat.UpdateRequest{Name: "one"})
 	if got := h.stored("one").Updated; !got.Equal(want.Updated) {
 		t.Errorf("the clock went back, and so did Updated: %v, want %v", got, want.Updated)
 	}
-	_, err := h.Update(h.ctx, &chat.UpdateRequest{Name: "one", Type: "Teams"})
-	wantError(t, "Update to another type", err, chat.InvalidParameter, "Type", `"Teams"`, `"one"`, "cannot be changed", "Slack")
-	_, err = h.Update(h.ctx, &chat.UpdateRequest{Name: "none", Status: "Active"})
-	wantError(t, "Update of what is not there", err, chat.NotFound, "Name", `"none"`)
+	_, err := h.Update(h.Ctx, &chat.UpdateRequest{Name: "one", Type: "Teams"})
+	chattest.WantError(t, "Update to another type", err, fault.InvalidParameter, "Type", `"Teams"`, `"one"`, "cannot be changed", "Slack")
+	_, err = h.Update(h.Ctx, &chat.UpdateRequest{Name: "none", Status: "Active"})
+	chattest.WantError(t, "Update of what is not there", err, fault.NotFound, "Name", `"none"`)
 }
 
 func TestRevisionGuardsUpdateAndDelete(t *testing.T) {
 	h := newHouse(t)
-	h.create("one")
-	h.update(&chat.UpdateRequest{Name: "one"})
+	h.MustCreate("one")
+	h.MustUpdate(&chat.UpdateRequest{Name: "one"})
 	for _, stale := range []int64{-1, 0, 1, 3, 1 << 62} {
-		_, err := h.Update(h.ctx, &chat.UpdateRequest{Name: "one", Revision: &stale, Status: "Inactive"})
-		wantError(t, fmt.Sprint("Update at revision ", stale), err, chat.Conflict, "Revision", `"one" is at revision 2`, fmt.Sprint("not ", stale))
-		_, err = h.Delete(h.ctx, &chat.DeleteRequest{Name: "one", Revision: &stale})
-		wantError(t, fmt.Sprint("Delete at revision ", stale), err, chat.Conflict, "Revision")
+		_, err := h.Update(h.Ctx, &chat.UpdateRequest{Name: "one", Revision: &stale, Status: "Inactive"})
+		chattest.WantError(t, fmt.Sprint("Update at revision ", stale), err, fault.Conflict, "Revision", `"one" is at revision 2`, fmt.Sprint("not ", stale))
+		_, err = h.Delete(h.Ctx, &chat.DeleteRequest{Name: "one", Revision: &stale})
+		chattest.WantError(t, fmt.Sprint("Delete at revision ", stale), err, fault.Conflict, "Revision")
 	}
-	if got := h.get("one"); got.Status != "Active" || got.Revision != 2 {
+	if got := h.MustGet("one"); got.Status != "Active" || got.Revision != 2 {
 		t.Errorf("after refused updates: %+v", got)
 	}
-	if _, err := h.Delete(h.ctx, &chat.DeleteRequest{Name: "one", Revision: ptr[int64](2)}); err != nil {
+	if _, err := h.Delete(h.Ctx, &chat.DeleteRequest{Name: "one", Revision: chattest.Ptr[int64](2)}); err != nil {
 		t.Errorf("Delete at the right revision: %v", err)
 	}
-	_, err := h.Delete(h.ctx, &chat.DeleteRequest{Name: "one"})
-	wantError(t, "Delete of what is not there", err, chat.NotFound, "Name", `"one"`)
-	_, err = h.Update(h.ctx, &chat.UpdateRequest{Name: "one", Revision: ptr[int64](2)})
-	wantError(t, "Update of what was deleted", err, chat.NotFound, "Name")
-	h.mustAgree()
+	_, err := h.Delete(h.Ctx, &chat.DeleteRequest{Name: "one"})
+	chattest.WantError(t, "Delete of what is not there", err, fault.NotFound, "Name", `"one"`)
+	_, err = h.Update(h.Ctx, &chat.UpdateRequest{Name: "one", Revision: chattest.Ptr[int64](2)})
+	chattest.WantError(t, "Update of what was deleted", err, fault.NotFound, "Name")
+	h.MustAgree()
 }
 
 func TestDeleteLeavesNothingButHistory(t *testing.T) {
 	h := newHouse(t)
-	h.create("one", func(in *chat.CreateRequest) { in.Tags, in.RamRole, in.ResourceGroupID = manyTags(20), "Ops", "rg" })
-	out, err := h.Delete(h.ctx, &chat.DeleteRequest{Name: "one"})
+	h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags, in.RamRole, in.ResourceGroupID = manyTags(20), "Ops", "rg" })
+	out, err := h.Delete(h.Ctx, &chat.DeleteRequest{Name: "one"})
 	if err != nil || out.Content != "Chat configuration deleted successfully." {
 		t.Fatalf("Delete = %+v, %v", out, err)
 	}
-	for _, item := range h.dump() {
+	for _, item := range h.Dump() {
 		if !strings.HasPrefix(item.Sort, "h#") && !strings.HasPrefix(item.Sort, "c!") {
 			t.Errorf("item %q is left", item.Sort)
 		}
 	}
-	report := h.mustAgree()
-	equal(t, "Check", report, &chat.Report{Revisions: 2})
+	report := h.MustAgree()
+	chattest.Equal(t, "Check", report, &chat.Report{Revisions: 2})
 }
 
 func TestHistory(t *testing.T) {
 	h := newHouse(t)
-	start := h.clock.Now()
-	ctx := from(h.ctx, "REQ-1", "192.0.2.1")
-	if _, err := h.Create(ctx, &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: slack, Tags: map[string]string{"a": "b"}}); err != nil {
+	start := h.Clock.Now()
+	ctx := chattest.From(h.Ctx, "REQ-1", "192.0.2.1")
+	if _, err := h.Create(ctx, &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: chattest.Slack, Tags: map[string]string{"a": "b"}}); err != nil {
 		t.Fatal(err)
 	}
-	h.clock.advance(time.Second)
-	event := caller(t, "", `{"Effect":"Allow","Action":"*","Resource":"*"}`)
+	h.Clock.Advance(time.Second)
+	event := chattest.Caller(t, "", `{"Effect":"Allow","Action":"*","Resource":"*"}`)
 	event.Name = "event"
-	if _, err := h.Update(from(as(t.Context(), event), "REQ-2", ""), &chat.UpdateRequest{Name: "one", RamRole: ptr("Ops"), Configuration: ptr(secret.Text(fullSlack))}); err != nil {
+	if _, err := h.Update(chattest.From(chattest.As(t.Context(), event), "REQ-2", ""), &chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr("Ops"), Configuration: chattest.Ptr(secret.Text(fullSlack))}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Tag(from(h.ctx, "REQ-3", "::1"), &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one"}, Tags: map[string]string{"c": "d"}}); err != nil {
+	if _, err := h.Tag(chattest.From(h.Ctx, "REQ-3", "::1"), &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one"}, Tags: map[string]string{"c": "d"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Untag(from(h.ctx, "REQ-4", "::1"), &chat.UntagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one"}, TagKeys: []string{"a"}}); err != nil {
+	if _, err := h.Untag(chattest.From(h.Ctx, "REQ-4", "::1"), &chat.UntagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one"}, TagKeys: []string{"a"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.ChangeResourceGroup(from(h.ctx, "REQ-5", "::1"), &chat.ChangeResourceGroupRequest{ResourceType: "chatconfiguration", ResourceID: "one", NewResourceGroupID: "rg"}); err != nil {
+	if _, err := h.ChangeResourceGroup(chattest.From(h.Ctx, "REQ-5", "::1"), &chat.ChangeResourceGroupRequest{ResourceType: "chatconfiguration", ResourceID: "one", NewResourceGroupID: "rg"}); err != nil {
 		t.Fatal(err)
 	}
 	last := h.stored("one")
-	if _, err := h.Delete(from(h.ctx, "REQ-6", "::1"), &chat.DeleteRequest{Name: "one"}); err != nil {
+	if _, err := h.Delete(chattest.From(h.Ctx, "REQ-6", "::1"), &chat.DeleteRequest{Name: "one"}); err != nil {
 		t.Fatal(err)
 	}
 	list := h.history("one")
@@ -223,7 +225,7 @@ func TestHistory(t *testing.T) {
 			e.Stored.Secrets["SlackSigningSecret"], e.Stored.Tags, e.At.Sub(start)})
 	}
 	ab, cd := map[string]string{"a": "b"}, map[string]string{"c": "d"}
-	equal(t, "history", got, []line{
+	chattest.Equal(t, "history", got, []line{
 		{1, false, "CreateChatConfiguration", "CCKadmin", "192.0.2.1", "REQ-1", "", "", "signing-secret-0", ab, 0},
 		{2, false, "UpdateChatConfiguration", "event", "", "REQ-2", "Ops", "", "planted-1", ab, time.Second},
 		{3, false, "TagResources", "CCKadmin", "::1", "REQ-3", "Ops", "", "planted-1", map[string]string{"a": "b", "c": "d"}, time.Second},
@@ -232,16 +234,16 @@ func TestHistory(t *testing.T) {
 		{6, true, "DeleteChatConfiguration", "CCKadmin", "::1", "REQ-6", "Ops", "rg", "planted-1", cd, time.Second},
 	})
 	last.Revision = 6
-	equal(t, "what history says was deleted", list[5].Stored, last)
+	chattest.Equal(t, "what history says was deleted", list[5].Stored, last)
 }
 
 // TestHistoryIsBounded holds that history keeps the first and the latest revisions, MaxHistory of them, over all lives of a name.
 func TestHistoryIsBounded(t *testing.T) {
 	h := newHouse(t)
-	h.create("one")
-	h.create("one-more") // whose history must not be touched
+	h.MustCreate("one")
+	h.MustCreate("one-more") // whose history must not be touched
 	for range 2*chat.MaxHistory - 2 {
-		h.update(&chat.UpdateRequest{Name: "one"})
+		h.MustUpdate(&chat.UpdateRequest{Name: "one"})
 	}
 	revisions := func() (list []int64) {
 		for _, e := range h.history("one") {
@@ -253,61 +255,61 @@ func TestHistoryIsBounded(t *testing.T) {
 	for n := int64(chat.MaxHistory + 1); n < 2*chat.MaxHistory; n++ {
 		want = append(want, n)
 	}
-	equal(t, "revisions kept", revisions(), want)
-	equal(t, "revisions kept of the neighbour", len(h.history("one-more")), 1)
+	chattest.Equal(t, "revisions kept", revisions(), want)
+	chattest.Equal(t, "revisions kept of the neighbour", len(h.history("one-more")), 1)
 
 	// A name that comes back goes on where it ended, even where most of its history is gone.
-	h.delete("one")
-	h.spy.reset()
-	if got, want := h.create("one").ChatConfiguration.Revision, int64(2*chat.MaxHistory+1); got != want {
+	h.MustDelete("one")
+	h.Spy.Reset()
+	if got, want := h.MustCreate("one").ChatConfiguration.Revision, int64(2*chat.MaxHistory+1); got != want {
 		t.Fatalf("the revision after a life of %d revisions is %d, want %d", 2*chat.MaxHistory, got, want)
 	}
-	equal(t, "calls of the create", h.spy.took(), "Query Write Query Query Write")
-	_, err := h.Update(h.ctx, &chat.UpdateRequest{Name: "one", Revision: ptr[int64](1)})
-	wantError(t, "Update at the first revision of the life before", err, chat.Conflict, "Revision")
+	chattest.Equal(t, "calls of the create", h.Spy.Took(), "Query Write Query Query Write")
+	_, err := h.Update(h.Ctx, &chat.UpdateRequest{Name: "one", Revision: chattest.Ptr[int64](1)})
+	chattest.WantError(t, "Update at the first revision of the life before", err, fault.Conflict, "Revision")
 	for range chat.MaxHistory + 10 {
-		h.update(&chat.UpdateRequest{Name: "one"})
+		h.MustUpdate(&chat.UpdateRequest{Name: "one"})
 	}
-	equal(t, "number of revisions kept", len(revisions()), chat.MaxHistory)
-	h.mustAgree()
+	chattest.Equal(t, "number of revisions kept", len(revisions()), chat.MaxHistory)
+	h.MustAgree()
 }
 
 func TestRecreateContinuesRevisions(t *testing.T) {
 	h := newHouse(t)
 	var last int64
 	for life := range 4 {
-		got := h.create("one").ChatConfiguration.Revision
+		got := h.MustCreate("one").ChatConfiguration.Revision
 		if got != last+1 {
 			t.Errorf("life %d begins at revision %d, want %d", life, got, last+1)
 		}
-		h.update(&chat.UpdateRequest{Name: "one"})
-		h.delete("one")
+		h.MustUpdate(&chat.UpdateRequest{Name: "one"})
+		h.MustDelete("one")
 		last = got + 2
 	}
 	first, second := h.history("one")[0].Stored.Secrets, h.history("one")[3].Stored.Secrets
 	if first[chat.FieldWebhookToken] == second[chat.FieldWebhookToken] {
 		t.Error("the webhook token of a former life came back")
 	}
-	h.mustAgree()
+	h.MustAgree()
 }
 
 func TestQuota(t *testing.T) {
 	h := newHouseWith(t, chat.Options{Quota: 3})
 	for i := range 3 {
-		h.create(fmt.Sprint("one-", i))
+		h.MustCreate(fmt.Sprint("one-", i))
 	}
-	_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "over", Type: "Slack", Configuration: slack})
-	wantError(t, "Create over the quota", err, chat.QuotaExceeded, "ChatConfiguration", "There are 3", "cn-hangzhou", "the quota is 3")
-	h.update(&chat.UpdateRequest{Name: "one-0"})
-	h.create("elsewhere", func(in *chat.CreateRequest) { in.RegionID = "us-east-1" })
-	h.delete("one-1")
-	h.create("over")
-	other := *administrator
+	_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "over", Type: "Slack", Configuration: chattest.Slack})
+	chattest.WantError(t, "Create over the quota", err, fault.QuotaExceeded, "ChatConfiguration", "There are 3", "cn-hangzhou", "the quota is 3")
+	h.MustUpdate(&chat.UpdateRequest{Name: "one-0"})
+	h.MustCreate("elsewhere", func(in *chat.CreateRequest) { in.RegionID = "us-east-1" })
+	h.MustDelete("one-1")
+	h.MustCreate("over")
+	other := *chattest.Administrator
 	other.Account = "9"
-	if _, err := h.Create(as(t.Context(), &other), &chat.CreateRequest{Name: "over", Type: "Slack", Configuration: slack}); err != nil {
+	if _, err := h.Create(chattest.As(t.Context(), &other), &chat.CreateRequest{Name: "over", Type: "Slack", Configuration: chattest.Slack}); err != nil {
 		t.Errorf("Create in another account: %v", err)
 	}
-	h.mustAgree()
+	h.MustAgree()
 }
 
 // TestQuotaIsSoft holds that creates at once may go over the quota, each by what was under way, and that the counters stay exact.
@@ -316,13 +318,13 @@ func TestQuotaIsSoft(t *testing.T) {
 	h := newHouseWith(t, chat.Options{Quota: quota})
 	var mu sync.Mutex
 	var made int
-	inParallel(t, 4*callers, func(i int) error {
-		_, err := h.Create(h.ctx, &chat.CreateRequest{Name: fmt.Sprint("one-", i), Type: "Slack", Configuration: slack})
+	chattest.InParallel(t, 4*callers, func(i int) error {
+		_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: fmt.Sprint("one-", i), Type: "Slack", Configuration: chattest.Slack})
 		if err == nil {
 			mu.Lock()
 			made++
 			mu.Unlock()
-		} else if chat.CodeOf(err) != chat.QuotaExceeded {
+		} else if fault.CodeOf(err) != fault.QuotaExceeded {
 			return err
 		}
 		return nil
@@ -330,27 +332,27 @@ func TestQuotaIsSoft(t *testing.T) {
 	if made < quota || made > quota+callers {
 		t.Errorf("%d were made, want %d to %d", made, quota, quota+callers)
 	}
-	if got := h.mustAgree().Configurations; got != made {
+	if got := h.MustAgree().Configurations; got != made {
 		t.Errorf("%d are there, want %d", got, made)
 	}
-	_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "over", Type: "Slack", Configuration: slack})
-	wantError(t, "Create over the quota", err, chat.QuotaExceeded, "ChatConfiguration")
+	_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "over", Type: "Slack", Configuration: chattest.Slack})
+	chattest.WantError(t, "Create over the quota", err, fault.QuotaExceeded, "ChatConfiguration")
 }
 
 func TestAccountsAndRegionsAreApart(t *testing.T) {
 	h := newHouse(t)
-	other := *administrator
+	other := *chattest.Administrator
 	other.Account = "9"
-	h.create("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"k": "v"} })
+	h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"k": "v"} })
 	for about, c := range map[string]struct {
 		ctx    context.Context
 		region string
 	}{
-		"another account": {as(t.Context(), &other), ""},
-		"another region":  {h.ctx, "us-east-1"},
+		"another account": {chattest.As(t.Context(), &other), ""},
+		"another region":  {h.Ctx, "us-east-1"},
 	} {
 		_, err := h.Get(c.ctx, &chat.GetRequest{RegionID: c.region, Name: "one"})
-		wantError(t, "Get from "+about, err, chat.NotFound, "Name")
+		chattest.WantError(t, "Get from "+about, err, fault.NotFound, "Name")
 		list, err := h.List(c.ctx, &chat.ListRequest{RegionID: c.region})
 		if err != nil || len(list.ChatConfigurations) != 0 || *list.TotalCount != 0 {
 			t.Errorf("List from %s = %+v, %v", about, list, err)
@@ -366,14 +368,14 @@ func TestAccountsAndRegionsAreApart(t *testing.T) {
 func TestCallsOnTheTable(t *testing.T) {
 	h := newHouse(t)
 	for i := range 120 {
-		h.create(fmt.Sprintf("one-%03d", i), func(in *chat.CreateRequest) {
+		h.MustCreate(fmt.Sprintf("one-%03d", i), func(in *chat.CreateRequest) {
 			in.Tags = map[string]string{"env": "prod", "n": fmt.Sprint(i % 2)}
 			in.RamRole = "Ops"
 		})
 	}
 	list := func(filters ...chat.Filter) func() error {
 		return func() error {
-			_, err := h.List(h.ctx, &chat.ListRequest{Filters: filters})
+			_, err := h.List(h.Ctx, &chat.ListRequest{Filters: filters})
 			return err
 		}
 	}
@@ -382,19 +384,19 @@ func TestCallsOnTheTable(t *testing.T) {
 		about, calls string
 		call         func() error
 	}{
-		{"Get", "Get", func() error { _, err := h.Get(h.ctx, &chat.GetRequest{Name: "one-000"}); return err }},
-		{"Create", "Query Write", func() error { h.create("new", func(in *chat.CreateRequest) { in.Tags = manyTags(20) }); return nil }},
+		{"Get", "Get", func() error { _, err := h.Get(h.Ctx, &chat.GetRequest{Name: "one-000"}); return err }},
+		{"Create", "Query Write", func() error { h.MustCreate("new", func(in *chat.CreateRequest) { in.Tags = manyTags(20) }); return nil }},
 		{"Create with a ClientToken", "Query Query Write", func() error {
-			h.create("new-2", func(in *chat.CreateRequest) { in.ClientToken = "t" })
+			h.MustCreate("new-2", func(in *chat.CreateRequest) { in.ClientToken = "t" })
 			return nil
 		}},
 		{"a repeated Create", "Query Query", func() error {
-			h.create("new-2", func(in *chat.CreateRequest) { in.ClientToken = "t" })
+			h.MustCreate("new-2", func(in *chat.CreateRequest) { in.ClientToken = "t" })
 			return nil
 		}},
-		{"Update", "Get Write", func() error { h.update(&chat.UpdateRequest{Name: "one-000"}); return nil }},
-		{"Update with a ClientToken", "Get Query Write", func() error { h.update(&chat.UpdateRequest{Name: "one-000", ClientToken: "u"}); return nil }},
-		{"Delete", "Get Write", func() error { h.delete("new"); return nil }},
+		{"Update", "Get Write", func() error { h.MustUpdate(&chat.UpdateRequest{Name: "one-000"}); return nil }},
+		{"Update with a ClientToken", "Get Query Write", func() error { h.MustUpdate(&chat.UpdateRequest{Name: "one-000", ClientToken: "u"}); return nil }},
+		{"Delete", "Get Write", func() error { h.MustDelete("new"); return nil }},
 		{"a page of all", "Query", list()},
 		{"a page by type", "Query Get", list(filter("Type", "Slack"))},
 		{"a page by tag", "Query Get", list(filter("tag:env", "prod"))},
@@ -405,31 +407,31 @@ func TestCallsOnTheTable(t *testing.T) {
 		{"nothing by type", "Query", list(filter("Type", "Teams"))},
 		{"a page whose candidates are half right, the last rounds with a wider window", "Query Get Query Get Query Get", list(filter("tag:env", "prod"), filter("tag:n", "1"))},
 		{"Tag of one", "Get Write", func() error {
-			_, err := h.Tag(h.ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one-000"}, Tags: map[string]string{"x": "y"}})
+			_, err := h.Tag(h.Ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one-000"}, Tags: map[string]string{"x": "y"}})
 			return err
 		}},
 		{"Tag that changes nothing", "Get", func() error {
-			_, err := h.Tag(h.ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one-000"}, Tags: map[string]string{"x": "y"}})
+			_, err := h.Tag(h.Ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one-000"}, Tags: map[string]string{"x": "y"}})
 			return err
 		}},
 		{"ChangeResourceGroup", "Get Write", func() error {
-			_, err := h.ChangeResourceGroup(h.ctx, &chat.ChangeResourceGroupRequest{ResourceType: "chatconfiguration", ResourceID: "one-000", NewResourceGroupID: "rg"})
+			_, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: "chatconfiguration", ResourceID: "one-000", NewResourceGroupID: "rg"})
 			return err
 		}},
 		{"ChangeResourceGroup that changes nothing", "Get", func() error {
-			_, err := h.ChangeResourceGroup(h.ctx, &chat.ChangeResourceGroupRequest{ResourceType: "chatconfiguration", ResourceID: "one-000", NewResourceGroupID: "rg"})
+			_, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: "chatconfiguration", ResourceID: "one-000", NewResourceGroupID: "rg"})
 			return err
 		}},
 		{"ListTagKeys", "Query Query Query", func() error {
-			_, err := h.ListTagKeys(h.ctx, &chat.ListTagKeysRequest{ResourceType: "chatconfiguration"})
+			_, err := h.ListTagKeys(h.Ctx, &chat.ListTagKeysRequest{ResourceType: "chatconfiguration"})
 			return err
 		}},
 	} {
-		h.spy.reset()
+		h.Spy.Reset()
 		if err := c.call(); err != nil {
 			t.Errorf("%s: %v", c.about, err)
 		}
-		equal(t, "calls of "+c.about, h.spy.took(), c.calls)
+		chattest.Equal(t, "calls of "+c.about, h.Spy.Took(), c.calls)
 	}
 }
 
@@ -437,14 +439,16 @@ func TestCallsOnTheTable(t *testing.T) {
 func TestNoUpdateIsLost(t *testing.T) {
 	const callers, each = 32, 4
 	h := newHouse(t)
-	h.create("one", func(in *chat.CreateRequest) { in.Configuration = secret.Text(with(slack, `"BotName":"0"`)) })
+	h.MustCreate("one", func(in *chat.CreateRequest) {
+		in.Configuration = secret.Text(chattest.With(chattest.Slack, `"BotName":"0"`))
+	})
 	text := func(n int) *secret.Text {
-		return ptr(secret.Text(fmt.Sprintf(`{"SlackSigningSecret":"******","BotName":"%d"}`, n)))
+		return chattest.Ptr(secret.Text(fmt.Sprintf(`{"SlackSigningSecret":"******","BotName":"%d"}`, n)))
 	}
-	inParallel(t, callers, func(int) error {
+	chattest.InParallel(t, callers, func(int) error {
 		for done := 0; done < each; {
 			// One more, by compare and set; who comes late reads again.
-			got, err := h.Get(h.ctx, &chat.GetRequest{Name: "one"})
+			got, err := h.Get(h.Ctx, &chat.GetRequest{Name: "one"})
 			if err != nil {
 				return err
 			}
@@ -452,17 +456,17 @@ func TestNoUpdateIsLost(t *testing.T) {
 			if _, err := fmt.Sscanf(got.ChatConfiguration.Configuration, `{"SlackSigningSecret":"******","BotName":"%d"}`, &n); err != nil {
 				return err
 			}
-			_, err = h.Update(h.ctx, &chat.UpdateRequest{Name: "one", Configuration: text(n + 1), Revision: &got.ChatConfiguration.Revision})
+			_, err = h.Update(h.Ctx, &chat.UpdateRequest{Name: "one", Configuration: text(n + 1), Revision: &got.ChatConfiguration.Revision})
 			switch {
 			case err == nil:
 				done++
-			case chat.CodeOf(err) != chat.Conflict:
+			case fault.CodeOf(err) != fault.Conflict:
 				return err
 			}
 		}
 		return nil
 	})
-	got := h.get("one")
+	got := h.MustGet("one")
 	if want := fmt.Sprintf(`{"SlackSigningSecret":"******","BotName":"%d"}`, callers*each); got.Configuration != want {
 		t.Errorf("Configuration = %s, want %s", got.Configuration, want)
 	}
@@ -472,110 +476,110 @@ func TestNoUpdateIsLost(t *testing.T) {
 	if got := h.stored("one").Secrets["SlackSigningSecret"]; got != "signing-secret-0" {
 		t.Errorf("the secret is %q", got)
 	}
-	h.mustAgree()
+	h.MustAgree()
 }
 
 // TestBlindUpdatesAllHappen has 32 callers change one configuration at once without asking for a revision: each happens once.
 func TestBlindUpdatesAllHappen(t *testing.T) {
 	const callers = 32
 	h := newHouse(t)
-	h.create("one")
-	inParallel(t, callers, func(i int) error {
-		_, err := h.Tag(from(h.ctx, fmt.Sprint("REQ-", i), ""), &chat.TagRequest{
+	h.MustCreate("one")
+	chattest.InParallel(t, callers, func(i int) error {
+		_, err := h.Tag(chattest.From(h.Ctx, fmt.Sprint("REQ-", i), ""), &chat.TagRequest{
 			ResourceType: "chatconfiguration", ResourceIDs: []string{"one"}, Tags: map[string]string{fmt.Sprint("k", i%16): fmt.Sprint(i)},
 		})
 		if err != nil {
 			return err
 		}
-		_, err = h.Update(h.ctx, &chat.UpdateRequest{Name: "one", RamRole: ptr(fmt.Sprint("role-", i))})
+		_, err = h.Update(h.Ctx, &chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr(fmt.Sprint("role-", i))})
 		return err
 	})
-	got := h.get("one")
+	got := h.MustGet("one")
 	if len(got.Tags) != 16 || got.Revision != 1+2*callers {
 		t.Errorf("%d tags at revision %d, want 16 at %d", len(got.Tags), got.Revision, 1+2*callers)
 	}
-	h.mustAgree()
+	h.MustAgree()
 }
 
 // TestCreateOfOneNameByMany holds that of creates of one name at once exactly one happens.
 func TestCreateOfOneNameByMany(t *testing.T) {
 	h := newHouse(t)
-	h.create("one")
-	h.delete("one") // so that all trip over its history too
+	h.MustCreate("one")
+	h.MustDelete("one") // so that all trip over its history too
 	var mu sync.Mutex
-	codes := make(map[chat.Code]int)
-	inParallel(t, 32, func(int) error {
-		_, err := h.Create(h.ctx, &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: slack})
+	codes := make(map[fault.Code]int)
+	chattest.InParallel(t, 32, func(int) error {
+		_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: chattest.Slack})
 		mu.Lock()
 		defer mu.Unlock()
 		if err == nil {
 			codes[-1]++
 		} else {
-			codes[chat.CodeOf(err)]++
+			codes[fault.CodeOf(err)]++
 		}
 		return nil
 	})
-	equal(t, "outcomes", codes, map[chat.Code]int{-1: 1, chat.AlreadyExists: 31})
-	h.mustAgree()
+	chattest.Equal(t, "outcomes", codes, map[fault.Code]int{-1: 1, fault.AlreadyExists: 31})
+	h.MustAgree()
 }
 
 // TestRaceBeforeWrite has somebody else act right before the first write of an action.
 func TestRaceBeforeWrite(t *testing.T) {
 	updateOne := func(ctx context.Context, s *chat.Service) error {
-		_, err := s.Update(ctx, &chat.UpdateRequest{Name: "one", RamRole: ptr("Late")})
+		_, err := s.Update(ctx, &chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr("Late")})
 		return err
 	}
 	for _, c := range []struct {
 		about  string
 		call   func(context.Context, *chat.Service) error
 		meddle func(h *house)
-		code   chat.Code
+		code   fault.Code
 		param  string
 	}{
 		{"updated under an update that asks for a revision", func(ctx context.Context, s *chat.Service) error {
-			_, err := s.Update(ctx, &chat.UpdateRequest{Name: "one", Revision: ptr[int64](1)})
+			_, err := s.Update(ctx, &chat.UpdateRequest{Name: "one", Revision: chattest.Ptr[int64](1)})
 			return err
-		}, func(h *house) { h.update(&chat.UpdateRequest{Name: "one"}) }, chat.Conflict, "Revision"},
-		{"deleted under an update", updateOne, func(h *house) { h.delete("one") }, chat.NotFound, "Name"},
+		}, func(h *house) { h.MustUpdate(&chat.UpdateRequest{Name: "one"}) }, fault.Conflict, "Revision"},
+		{"deleted under an update", updateOne, func(h *house) { h.MustDelete("one") }, fault.NotFound, "Name"},
 		{"deleted under a delete", func(ctx context.Context, s *chat.Service) error {
 			_, err := s.Delete(ctx, &chat.DeleteRequest{Name: "one"})
 			return err
-		}, func(h *house) { h.delete("one") }, chat.NotFound, "Name"},
+		}, func(h *house) { h.MustDelete("one") }, fault.NotFound, "Name"},
 		{"deleted under a change of its group", func(ctx context.Context, s *chat.Service) error {
 			_, err := s.ChangeResourceGroup(ctx, &chat.ChangeResourceGroupRequest{ResourceType: "chatconfiguration", ResourceID: "one", NewResourceGroupID: "g"})
 			return err
-		}, func(h *house) { h.delete("one") }, chat.ResourceNotFound, "ResourceIds"},
+		}, func(h *house) { h.MustDelete("one") }, fault.ResourceNotFound, "ResourceIds"},
 		{"deleted under a tag", func(ctx context.Context, s *chat.Service) error {
 			_, err := s.Tag(ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one"}, Tags: map[string]string{"a": "b"}})
 			return err
-		}, func(h *house) { h.delete("one") }, chat.ResourceNotFound, "ResourceIds"},
-		{"deleted and made again under an update", updateOne, func(h *house) { h.delete("one"); h.create("one") }, chat.Internal, ""},
+		}, func(h *house) { h.MustDelete("one") }, fault.ResourceNotFound, "ResourceIds"},
+		{"deleted and made again under an update", updateOne, func(h *house) { h.MustDelete("one"); h.MustCreate("one") }, fault.Internal, ""},
 		{"made under a create", func(ctx context.Context, s *chat.Service) error {
-			_, err := s.Create(ctx, &chat.CreateRequest{Name: "two", Type: "Slack", Configuration: slack})
+			_, err := s.Create(ctx, &chat.CreateRequest{Name: "two", Type: "Slack", Configuration: chattest.Slack})
 			return err
-		}, func(h *house) { h.create("two") }, chat.AlreadyExists, "Name"},
+		}, func(h *house) { h.MustCreate("two") }, fault.AlreadyExists, "Name"},
 		{"made and deleted under a create", func(ctx context.Context, s *chat.Service) error {
-			_, err := s.Create(ctx, &chat.CreateRequest{Name: "two", Type: "Slack", Configuration: slack})
+			_, err := s.Create(ctx, &chat.CreateRequest{Name: "two", Type: "Slack", Configuration: chattest.Slack})
 			return err
-		}, func(h *house) { h.create("two"); h.delete("two") }, chat.Internal, ""},
+		}, func(h *house) { h.MustCreate("two"); h.MustDelete("two") }, fault.Internal, ""},
 	} {
 		h := newHouse(t)
-		h.create("one")
+		h.MustCreate("one")
 		once := false
-		h.spy.write = func(*table.Change) error {
+		h.Spy.OnWrite = func(*table.Change) error {
 			if !once {
 				once = true
 				c.meddle(h)
 			}
 			return nil
 		}
-		err := c.call(h.ctx, h.Service)
-		if c.code != chat.Internal {
-			wantError(t, c.about, err, c.code, c.param)
+		err := c.call(h.Ctx, h.Service)
+		if c.code != fault.Internal {
+			chattest.WantError(t, c.about, err, c.code, c.param)
 		} else if err != nil {
 			t.Errorf("%s: %v", c.about, err)
 		}
-		h.mustAgree()
+		h.MustAgree()
 	}
 }
 
@@ -584,26 +588,26 @@ func TestRaceBeforeWrite(t *testing.T) {
 func TestConflictWithoutEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
-		h.create("one")
+		h.MustCreate("one")
 		tries := 0
-		h.spy.write = func(*table.Change) error {
+		h.Spy.OnWrite = func(*table.Change) error {
 			tries++
-			return fmt.Errorf("table: write: %w", &table.ConditionError{Key: table.Key{Partition: partition, Sort: "c#one"}, If: table.AtRevision(1)})
+			return fmt.Errorf("table: write: %w", &table.ConditionError{Key: table.Key{Partition: chattest.Partition, Sort: "c#one"}, If: table.AtRevision(1)})
 		}
 		start := time.Now()
-		_, err := h.Update(h.ctx, &chat.UpdateRequest{Name: "one"})
-		wantError(t, "Update against a wall", err, chat.Conflict, "", "Try again")
+		_, err := h.Update(h.Ctx, &chat.UpdateRequest{Name: "one"})
+		chattest.WantError(t, "Update against a wall", err, fault.Conflict, "", "Try again")
 		if took := time.Since(start); tries != 100 || took > 100*32*time.Millisecond {
 			t.Errorf("%d tries in %v, want 100 in 3.2 s at most", tries, took)
 		}
 
-		ctx, cancel := context.WithCancel(h.ctx)
-		h.spy.write = func(*table.Change) error {
+		ctx, cancel := context.WithCancel(h.Ctx)
+		h.Spy.OnWrite = func(*table.Change) error {
 			cancel()
-			return &table.ConditionError{Key: table.Key{Partition: partition, Sort: "c#one"}}
+			return &table.ConditionError{Key: table.Key{Partition: chattest.Partition, Sort: "c#one"}}
 		}
 		_, err = h.Update(ctx, &chat.UpdateRequest{Name: "one"})
-		wantError(t, "Update that is cancelled while it waits", err, chat.Unavailable, "")
+		chattest.WantError(t, "Update that is cancelled while it waits", err, fault.Unavailable, "")
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("Update that is cancelled while it waits: %v", err)
 		}
@@ -615,42 +619,42 @@ func TestConfirm(t *testing.T) {
 	replayed := errors.New("planted: nonce was used")
 	for action := range everyAction(nil, here) {
 		h := newHouse(t)
-		h.create("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
+		h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
 		do := everyAction(h.Service, here)[action]
-		before := h.dump()
-		h.spy.reset()
+		before := h.Dump()
+		h.Spy.Reset()
 		asked := 0
-		refusing := *administrator
+		refusing := *chattest.Administrator
 		refusing.Confirm = func(context.Context) error { asked++; return replayed }
-		err := do(as(t.Context(), &refusing))
+		err := do(chattest.As(t.Context(), &refusing))
 		if strings.HasPrefix(action, "Get") || strings.HasPrefix(action, "List") || strings.HasPrefix(action, "Simulate") {
 			if err != nil || asked != 0 {
 				t.Errorf("%s: asked %d times, %v; want a read not to ask", action, asked, err)
 			}
 			continue
 		}
-		wantError(t, action+" of a replay", err, chat.Internal, "")
+		chattest.WantError(t, action+" of a replay", err, fault.Internal, "")
 		if !errors.Is(err, replayed) || asked != 1 {
 			t.Errorf("%s: asked %d times, %v", action, asked, err)
 		}
-		if calls := h.spy.took(); strings.Contains(calls, "Write") {
+		if calls := h.Spy.Took(); strings.Contains(calls, "Write") {
 			t.Errorf("%s of a replay made the calls %s", action, calls)
 		}
-		if diff := cmp.Diff(before, h.dump()); diff != "" {
+		if diff := cmp.Diff(before, h.Dump()); diff != "" {
 			t.Errorf("%s of a replay changed the table: %s", action, diff)
 		}
 
-		refusing.Confirm = func(context.Context) error { return &chat.Error{Code: chat.Conflict, Param: "p", Message: "No."} }
-		wantError(t, action+" with an error of the domain", do(as(t.Context(), &refusing)), chat.Conflict, "p", "No.")
+		refusing.Confirm = func(context.Context) error { return &fault.Error{Code: fault.Conflict, Param: "p", Message: "No."} }
+		chattest.WantError(t, action+" with an error of the domain", do(chattest.As(t.Context(), &refusing)), fault.Conflict, "p", "No.")
 
-		agreeing := *administrator
+		agreeing := *chattest.Administrator
 		agreeing.Confirm = func(context.Context) error {
-			if strings.Contains(h.spy.took(), "Write") {
+			if strings.Contains(h.Spy.Took(), "Write") {
 				t.Errorf("%s wrote before it asked", action)
 			}
 			return nil
 		}
-		if err := do(as(t.Context(), &agreeing)); err != nil {
+		if err := do(chattest.As(t.Context(), &agreeing)); err != nil {
 			t.Errorf("%s of a request that is new: %v", action, err)
 		}
 	}

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"chatconf/shared/command"
+	"chatconf/shared/fault"
 	"context"
 	"errors"
 )
@@ -40,12 +41,12 @@ type SimulatedPermission struct {
 // command returns the name of the command that is asked about.
 func (in *SimulateRequest) command() (string, error) {
 	if in.Command == "" {
-		return "", missing("Command")
+		return "", fault.Missing("Command")
 	}
 	name, _, err := command.Parse(in.Command)
 	var wrong *command.Error
 	if errors.As(err, &wrong) {
-		return "", invalid("Command", "%s", wrong.Sentence(command.English))
+		return "", fault.Invalid("Command", "%s", wrong.Sentence(command.English))
 	}
 	return name, err
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"chatconf/shared/fault"
 	"chatconf/shared/table"
 )
 
@@ -137,7 +138,7 @@ func (s *Service) Tag(ctx context.Context, in *TagRequest) (*Empty, error) {
 		}
 		maps.Copy(r.Tags, in.Tags)
 		if len(r.Tags) > MaxTags {
-			return &Error{Code: QuotaExceeded, Param: "Tag", Message: fmt.Sprintf("Chat configuration %s would have %d tags; the most is %d.", quote(r.Name), len(r.Tags), MaxTags)}
+			return &fault.Error{Code: fault.QuotaExceeded, Param: "Tag", Message: fmt.Sprintf("Chat configuration %s would have %d tags; the most is %d.", fault.Quote(r.Name), len(r.Tags), MaxTags)}
 		}
 		return nil
 	})
@@ -441,15 +442,15 @@ type distinct struct {
 
 var (
 	distinctKeys = distinct{
-		prefix: func(string) string { return indexPrefix + escape(tagAttribute) },
+		prefix: func(string) string { return indexPrefix + table.Escape(tagAttribute) },
 		thing:  func(attribute, _ string) string { return strings.TrimPrefix(attribute, tagAttribute) },
-		beyond: func(_, key string) string { return indexPrefix + escape(tagAttribute+key) + "$" },
+		beyond: func(_, key string) string { return indexPrefix + table.Escape(tagAttribute+key) + "$" },
 	}
 	distinctValues = distinct{
-		prefix: func(key string) string { return indexPrefix + escape(tagAttribute+key) + "#" },
+		prefix: func(key string) string { return indexPrefix + table.Escape(tagAttribute+key) + "#" },
 		thing:  func(_, value string) string { return value },
 		beyond: func(key, value string) string {
-			return indexPrefix + escape(tagAttribute+key) + "#" + escape(value) + "$"
+			return indexPrefix + table.Escape(tagAttribute+key) + "#" + table.Escape(value) + "$"
 		},
 	}
 )
@@ -543,15 +544,15 @@ func (s *Service) resources(ctx context.Context, regionID, resourceType string, 
 // checkTags returns an error unless tags can be the tags of a configuration, or some of them.
 func checkTags(param string, tags map[string]string) error {
 	if len(tags) > MaxTags {
-		return invalid(param, "There are %d tags; the most is %d.", len(tags), MaxTags)
+		return fault.Invalid(param, "There are %d tags; the most is %d.", len(tags), MaxTags)
 	}
 	var mistakes error
 	for _, key := range slices.Sorted(maps.Keys(tags)) { // so that the same request always has the same answer
-		mistakes = Join(mistakes, checkTag(param, key, tags[key]))
+		mistakes = fault.Join(mistakes, checkTag(param, key, tags[key]))
 	}
 	return mistakes
 }
 
 func resourceNotFound(name string) error {
-	return &Error{Code: ResourceNotFound, Param: "ResourceIds", Message: fmt.Sprintf("There is no chat configuration %s.", quote(name))}
+	return &fault.Error{Code: fault.ResourceNotFound, Param: "ResourceIds", Message: fmt.Sprintf("There is no chat configuration %s.", fault.Quote(name))}
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/chat/chattest"
+	"chatconf/shared/fault"
 	"chatconf/shared/secret"
 	"chatconf/shared/table"
 )
@@ -16,7 +18,7 @@ import (
 const resourceType = "chatconfiguration"
 
 func (h *house) tag(tags map[string]string, names ...string) error {
-	_, err := h.Tag(h.ctx, &chat.TagRequest{ResourceType: resourceType, ResourceIDs: names, Tags: tags})
+	_, err := h.Tag(h.Ctx, &chat.TagRequest{ResourceType: resourceType, ResourceIDs: names, Tags: tags})
 	return err
 }
 
@@ -24,7 +26,7 @@ func (h *house) tag(tags map[string]string, names ...string) error {
 func (h *house) tagsOf(names ...string) map[string]map[string]string {
 	out := make(map[string]map[string]string)
 	for _, name := range names {
-		out[name] = h.get(name).Tags
+		out[name] = h.MustGet(name).Tags
 	}
 	return out
 }
@@ -39,15 +41,15 @@ func numberedNames(n int) []string {
 }
 
 func (h *house) createNamed(names []string, edit func(i int, in *chat.CreateRequest)) {
-	h.t.Helper()
+	h.T.Helper()
 	list := make([]*chat.CreateRequest, len(names))
 	for i, name := range names {
-		list[i] = &chat.CreateRequest{Name: name, Type: "Slack", Configuration: slack}
+		list[i] = &chat.CreateRequest{Name: name, Type: "Slack", Configuration: chattest.Slack}
 		if edit != nil {
 			edit(i, list[i])
 		}
 	}
-	h.createAll(list)
+	h.MustCreateAll(list)
 }
 
 func TestTagAndUntag(t *testing.T) {
@@ -58,14 +60,14 @@ func TestTagAndUntag(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		equal(t, "tags", h.tagsOf("one", "two"), want)
-		equal(t, "revisions", []int64{h.get("one").Revision, h.get("two").Revision}, revisions)
-		h.mustAgree()
+		chattest.Equal(t, "tags", h.tagsOf("one", "two"), want)
+		chattest.Equal(t, "revisions", []int64{h.MustGet("one").Revision, h.MustGet("two").Revision}, revisions)
+		h.MustAgree()
 	}
 	type tags = map[string]string
 	untag := func(in *chat.UntagRequest, names ...string) error {
 		in.ResourceType, in.ResourceIDs = "ChatConfiguration", names
-		_, err := h.Untag(h.ctx, in)
+		_, err := h.Untag(h.Ctx, in)
 		return err
 	}
 	step(h.tag(tags{"a": "1", "b": ""}, "one", "two"), map[string]map[string]string{"one": {"a": "1", "b": ""}, "two": {"a": "1", "b": ""}}, 2, 2)
@@ -79,88 +81,88 @@ func TestTagAndUntag(t *testing.T) {
 
 func TestTagOperationsRefuse(t *testing.T) {
 	h := newHouse(t)
-	h.create("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"a": "b"} })
+	h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"a": "b"} })
 	many := numberedNames(51)
 	ab := map[string]string{"a": "b"}
 	keys21 := strings.Fields(strings.Repeat("k ", 21))
-	before := h.dump()
+	before := h.Dump()
 	for _, c := range []struct {
 		about string
 		call  func() error
-		code  chat.Code
+		code  fault.Code
 		param string
 		texts []string
 	}{
 		{"Tag without type", func() error {
-			_, err := h.Tag(h.ctx, &chat.TagRequest{ResourceIDs: []string{"one"}, Tags: ab})
+			_, err := h.Tag(h.Ctx, &chat.TagRequest{ResourceIDs: []string{"one"}, Tags: ab})
 			return err
-		}, chat.MissingParameter, "ResourceType", nil},
+		}, fault.MissingParameter, "ResourceType", nil},
 		{"Tag of another type", func() error {
-			_, err := h.Tag(h.ctx, &chat.TagRequest{ResourceType: "template", ResourceIDs: []string{"one"}, Tags: ab})
+			_, err := h.Tag(h.Ctx, &chat.TagRequest{ResourceType: "template", ResourceIDs: []string{"one"}, Tags: ab})
 			return err
-		}, chat.InvalidParameter, "ResourceType", []string{`"template"`, "chatconfiguration"}},
-		{"Tag of nothing", func() error { return h.tag(ab) }, chat.MissingParameter, "ResourceIds", nil},
-		{"Tag without tags", func() error { return h.tag(nil, "one") }, chat.MissingParameter, "Tags", nil},
-		{"Tag of 51", func() error { return h.tag(ab, many...) }, chat.InvalidParameter, "ResourceIds", []string{"51 ResourceIds", "50"}},
-		{"Tag of what is not there", func() error { return h.tag(ab, "one", "none") }, chat.ResourceNotFound, "ResourceIds", []string{`"none"`}},
-		{"Tag of what cannot be", func() error { return h.tag(ab, "one", "c#one") }, chat.ResourceNotFound, "ResourceIds", []string{`"c#one"`}},
-		{"Tag of an empty name", func() error { return h.tag(ab, "one", "") }, chat.ResourceNotFound, "ResourceIds", []string{`""`}},
+		}, fault.InvalidParameter, "ResourceType", []string{`"template"`, "chatconfiguration"}},
+		{"Tag of nothing", func() error { return h.tag(ab) }, fault.MissingParameter, "ResourceIds", nil},
+		{"Tag without tags", func() error { return h.tag(nil, "one") }, fault.MissingParameter, "Tags", nil},
+		{"Tag of 51", func() error { return h.tag(ab, many...) }, fault.InvalidParameter, "ResourceIds", []string{"51 ResourceIds", "50"}},
+		{"Tag of what is not there", func() error { return h.tag(ab, "one", "none") }, fault.ResourceNotFound, "ResourceIds", []string{`"none"`}},
+		{"Tag of what cannot be", func() error { return h.tag(ab, "one", "c#one") }, fault.ResourceNotFound, "ResourceIds", []string{`"c#one"`}},
+		{"Tag of an empty name", func() error { return h.tag(ab, "one", "") }, fault.ResourceNotFound, "ResourceIds", []string{`""`}},
 		{"Untag without keys", func() error {
-			_, err := h.Untag(h.ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: []string{"one"}})
+			_, err := h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: []string{"one"}})
 			return err
-		}, chat.MissingParameter, "TagKeys", nil},
+		}, fault.MissingParameter, "TagKeys", nil},
 		{"Untag of 21 keys", func() error {
-			_, err := h.Untag(h.ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: []string{"one"}, TagKeys: keys21})
+			_, err := h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: []string{"one"}, TagKeys: keys21})
 			return err
-		}, chat.InvalidParameter, "TagKeys", []string{"21 TagKeys", "20"}},
+		}, fault.InvalidParameter, "TagKeys", []string{"21 TagKeys", "20"}},
 		{"Untag of an empty key", func() error {
-			_, err := h.Untag(h.ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: []string{"one"}, TagKeys: []string{"a", ""}})
+			_, err := h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: []string{"one"}, TagKeys: []string{"a", ""}})
 			return err
-		}, chat.InvalidParameter, "TagKeys", nil},
+		}, fault.InvalidParameter, "TagKeys", nil},
 		{"Untag of what is not there", func() error {
-			_, err := h.Untag(h.ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: []string{"one", "none"}, All: true})
+			_, err := h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: []string{"one", "none"}, All: true})
 			return err
-		}, chat.ResourceNotFound, "ResourceIds", []string{`"none"`}},
+		}, fault.ResourceNotFound, "ResourceIds", []string{`"none"`}},
 		{"ListTagResources of what is not there", func() error {
-			_, err := h.ListTagResources(h.ctx, &chat.ListTagResourcesRequest{ResourceType: resourceType, ResourceIDs: []string{"one", "none"}})
+			_, err := h.ListTagResources(h.Ctx, &chat.ListTagResourcesRequest{ResourceType: resourceType, ResourceIDs: []string{"one", "none"}})
 			return err
-		}, chat.ResourceNotFound, "ResourceIds", []string{`"none"`}},
+		}, fault.ResourceNotFound, "ResourceIds", []string{`"none"`}},
 		{"ListTagResources of another type", func() error {
-			_, err := h.ListTagResources(h.ctx, &chat.ListTagResourcesRequest{ResourceType: "parameter"})
+			_, err := h.ListTagResources(h.Ctx, &chat.ListTagResourcesRequest{ResourceType: "parameter"})
 			return err
-		}, chat.InvalidParameter, "ResourceType", nil},
+		}, fault.InvalidParameter, "ResourceType", nil},
 		{"ListTagKeys of another type", func() error {
-			_, err := h.ListTagKeys(h.ctx, &chat.ListTagKeysRequest{ResourceType: "parameter"})
+			_, err := h.ListTagKeys(h.Ctx, &chat.ListTagKeysRequest{ResourceType: "parameter"})
 			return err
-		}, chat.InvalidParameter, "ResourceType", []string{"write chatconfiguration"}},
+		}, fault.InvalidParameter, "ResourceType", []string{"write chatconfiguration"}},
 		{"ListTagValues without key", func() error {
-			_, err := h.ListTagValues(h.ctx, &chat.ListTagValuesRequest{ResourceType: resourceType})
+			_, err := h.ListTagValues(h.Ctx, &chat.ListTagValuesRequest{ResourceType: resourceType})
 			return err
-		}, chat.MissingParameter, "Key", nil},
+		}, fault.MissingParameter, "Key", nil},
 		{"ListTagValues of a key that cannot be", func() error {
-			_, err := h.ListTagValues(h.ctx, &chat.ListTagValuesRequest{ResourceType: resourceType, Key: strings.Repeat("k", 2000)})
+			_, err := h.ListTagValues(h.Ctx, &chat.ListTagValuesRequest{ResourceType: resourceType, Key: strings.Repeat("k", 2000)})
 			return err
-		}, chat.InvalidParameter, "Key", nil},
+		}, fault.InvalidParameter, "Key", nil},
 		{"ChangeResourceGroup of nothing", func() error {
-			_, err := h.ChangeResourceGroup(h.ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, NewResourceGroupID: "rg"})
+			_, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, NewResourceGroupID: "rg"})
 			return err
-		}, chat.MissingParameter, "ResourceId", nil},
+		}, fault.MissingParameter, "ResourceId", nil},
 		{"ChangeResourceGroup without group", func() error {
-			_, err := h.ChangeResourceGroup(h.ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, ResourceID: "one"})
+			_, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, ResourceID: "one"})
 			return err
-		}, chat.MissingParameter, "NewResourceGroupId", nil},
+		}, fault.MissingParameter, "NewResourceGroupId", nil},
 		{"ChangeResourceGroup to what cannot be", func() error {
-			_, err := h.ChangeResourceGroup(h.ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, ResourceID: "one", NewResourceGroupID: "r g"})
+			_, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, ResourceID: "one", NewResourceGroupID: "r g"})
 			return err
-		}, chat.InvalidParameter, "NewResourceGroupId", []string{`"r g"`}},
+		}, fault.InvalidParameter, "NewResourceGroupId", []string{`"r g"`}},
 		{"ChangeResourceGroup of what is not there", func() error {
-			_, err := h.ChangeResourceGroup(h.ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, ResourceID: "none", NewResourceGroupID: "rg"})
+			_, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, ResourceID: "none", NewResourceGroupID: "rg"})
 			return err
-		}, chat.ResourceNotFound, "ResourceIds", []string{`"none"`}},
+		}, fault.ResourceNotFound, "ResourceIds", []string{`"none"`}},
 	} {
-		wantError(t, c.about, c.call(), c.code, c.param, c.texts...)
+		chattest.WantError(t, c.about, c.call(), c.code, c.param, c.texts...)
 	}
-	equal(t, "the table after what was refused", h.dump(), before)
+	chattest.Equal(t, "the table after what was refused", h.Dump(), before)
 }
 
 // TestTagIsAllOrNothing holds that one configuration that is missing, full or forbidden keeps all others as they are.
@@ -172,13 +174,13 @@ func TestTagIsAllOrNothing(t *testing.T) {
 			in.Tags = manyTags(20)
 		}
 	})
-	before := h.dump()
-	wantError(t, "Tag when the last is missing", h.tag(map[string]string{"a": "b"}, slices.Delete(slices.Clone(list), 48, 49)...), chat.ResourceNotFound, "ResourceIds", `"n-0049"`)
-	wantError(t, "Tag when one is full", h.tag(map[string]string{"a": "b"}, list[:49]...), chat.QuotaExceeded, "Tag", `"n-0048"`, "21 tags", "20")
-	some := as(t.Context(), caller(t, "CCKsome", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`, `{"Effect":"Deny","Action":"oos:*","Resource":"*/n-0047"}`))
+	before := h.Dump()
+	chattest.WantError(t, "Tag when the last is missing", h.tag(map[string]string{"a": "b"}, slices.Delete(slices.Clone(list), 48, 49)...), fault.ResourceNotFound, "ResourceIds", `"n-0049"`)
+	chattest.WantError(t, "Tag when one is full", h.tag(map[string]string{"a": "b"}, list[:49]...), fault.QuotaExceeded, "Tag", `"n-0048"`, "21 tags", "20")
+	some := chattest.As(t.Context(), chattest.Caller(t, "CCKsome", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`, `{"Effect":"Deny","Action":"oos:*","Resource":"*/n-0047"}`))
 	_, err := h.Tag(some, &chat.TagRequest{ResourceType: resourceType, ResourceIDs: list[:48], Tags: map[string]string{"a": "b"}})
-	wantError(t, "Tag when one is forbidden", err, chat.NoPermission, "", "n-0047")
-	equal(t, "the table afterwards", h.dump(), before)
+	chattest.WantError(t, "Tag when one is forbidden", err, fault.NoPermission, "", "n-0047")
+	chattest.Equal(t, "the table afterwards", h.Dump(), before)
 	if err := h.tag(map[string]string{"key-00": "other"}, "n-0048"); err != nil {
 		t.Errorf("Tag of a full one with a key that it has: %v", err)
 	}
@@ -190,19 +192,19 @@ func TestTagOfManyInSeveralWrites(t *testing.T) {
 	list := numberedNames(50)
 	h.createNamed(list, nil)
 	largest := 0
-	h.spy.write = func(c *table.Change) error {
+	h.Spy.OnWrite = func(c *table.Change) error {
 		largest = max(largest, len(c.Puts)+len(c.Deletes)+len(c.Adds))
-		return table.CheckWrite(partition, *c)
+		return table.CheckWrite(chattest.Partition, *c)
 	}
-	writes := func() int { return strings.Count(h.spy.took(), "Write") }
+	writes := func() int { return strings.Count(h.Spy.Took(), "Write") }
 	writes()
-	h.spy.fail("Write", 3, table.ErrUnavailable)
-	wantError(t, "Tag whose third write fails", h.tag(manyTags(20), list...), chat.Unavailable, "")
+	h.Spy.Fail("Write", 3, table.ErrUnavailable)
+	chattest.WantError(t, "Tag whose third write fails", h.tag(manyTags(20), list...), fault.Unavailable, "")
 	if got := len(h.tagsOf(list...)["n-0000"]); got != 20 {
 		t.Errorf("%d tags of the first, want 20: whole writes stay", got)
 	}
-	h.mustAgree()
-	h.spy.fail("Write", 0, nil)
+	h.MustAgree()
+	h.Spy.Fail("Write", 0, nil)
 	if err := h.tag(manyTags(20), list...); err != nil {
 		t.Fatal(err)
 	}
@@ -210,11 +212,11 @@ func TestTagOfManyInSeveralWrites(t *testing.T) {
 		t.Errorf("the repeat made %d writes, the largest of %d parts; want them to be filled", n, largest)
 	}
 	for name, tags := range h.tagsOf(list...) {
-		if len(tags) != 20 || h.get(name).Revision != 2 {
-			t.Errorf("%s has %d tags at revision %d", name, len(tags), h.get(name).Revision)
+		if len(tags) != 20 || h.MustGet(name).Revision != 2 {
+			t.Errorf("%s has %d tags at revision %d", name, len(tags), h.MustGet(name).Revision)
 		}
 	}
-	h.mustAgree()
+	h.MustAgree()
 	changed := manyTags(20)
 	for k := range changed {
 		changed[k] += "-changed"
@@ -222,10 +224,10 @@ func TestTagOfManyInSeveralWrites(t *testing.T) {
 	if err := h.tag(changed, list...); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Untag(h.ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: list, All: true}); err != nil {
+	if _, err := h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: list, All: true}); err != nil {
 		t.Fatal(err)
 	}
-	h.mustAgree()
+	h.MustAgree()
 }
 
 // TestTagOfLargeDocuments holds that a write of several documents stays within what the store takes at once.
@@ -234,7 +236,7 @@ func TestTagOfLargeDocuments(t *testing.T) {
 	list := numberedNames(20)
 	text := secret.Text(filled(65000, `\"`))
 	h.createNamed(list, func(_ int, in *chat.CreateRequest) { in.Configuration = text })
-	h.spy.write = func(c *table.Change) error {
+	h.Spy.OnWrite = func(c *table.Change) error {
 		n := 0
 		for _, p := range c.Puts {
 			n += len(p.Value)
@@ -247,7 +249,7 @@ func TestTagOfLargeDocuments(t *testing.T) {
 	if err := h.tag(map[string]string{"a": "b"}, list...); err != nil {
 		t.Fatal(err)
 	}
-	h.mustAgree()
+	h.MustAgree()
 }
 
 func TestListTagResources(t *testing.T) {
@@ -258,7 +260,7 @@ func TestListTagResources(t *testing.T) {
 	}
 	delete(all["f"], "")
 	for name, of := range all {
-		h.create(name, func(in *chat.CreateRequest) { in.Tags = of })
+		h.MustCreate(name, func(in *chat.CreateRequest) { in.Tags = of })
 	}
 	lines := func(names ...string) (want []string) {
 		for _, name := range names {
@@ -274,7 +276,7 @@ func TestListTagResources(t *testing.T) {
 			in.MaxResults = &n
 		}
 		for page := 0; ; page++ {
-			out, err := h.ListTagResources(h.ctx, &in)
+			out, err := h.ListTagResources(h.Ctx, &in)
 			if err != nil || page > 50 {
 				t.Fatalf("page %d of %+v: %v", page, in, err)
 			}
@@ -293,12 +295,12 @@ func TestListTagResources(t *testing.T) {
 		}
 	}
 	for n := range int64(35) {
-		equal(t, fmt.Sprint("all, pages of ", n), walk(chat.ListTagResourcesRequest{}, n), lines("a", "c", "d", "f"))
-		equal(t, fmt.Sprint("some, pages of ", n), walk(chat.ListTagResourcesRequest{ResourceIDs: []string{"d", "g", "a", "d"}}, n), lines("a", "d"))
-		equal(t, fmt.Sprint("by tag, pages of ", n), walk(chat.ListTagResourcesRequest{Tags: tags{"env": "prod"}}, n), lines("a", "f"))
-		equal(t, fmt.Sprint("by two tags, pages of ", n), walk(chat.ListTagResourcesRequest{Tags: tags{"env": "prod", "z": "1"}}, n), lines("a"))
-		equal(t, fmt.Sprint("some by tag, pages of ", n), walk(chat.ListTagResourcesRequest{ResourceIDs: []string{"c", "f"}, Tags: tags{"env": "dev"}}, n), lines("c"))
-		equal(t, fmt.Sprint("by a tag of none, pages of ", n), walk(chat.ListTagResourcesRequest{Tags: tags{"env": ""}}, n), []string(nil))
+		chattest.Equal(t, fmt.Sprint("all, pages of ", n), walk(chat.ListTagResourcesRequest{}, n), lines("a", "c", "d", "f"))
+		chattest.Equal(t, fmt.Sprint("some, pages of ", n), walk(chat.ListTagResourcesRequest{ResourceIDs: []string{"d", "g", "a", "d"}}, n), lines("a", "d"))
+		chattest.Equal(t, fmt.Sprint("by tag, pages of ", n), walk(chat.ListTagResourcesRequest{Tags: tags{"env": "prod"}}, n), lines("a", "f"))
+		chattest.Equal(t, fmt.Sprint("by two tags, pages of ", n), walk(chat.ListTagResourcesRequest{Tags: tags{"env": "prod", "z": "1"}}, n), lines("a"))
+		chattest.Equal(t, fmt.Sprint("some by tag, pages of ", n), walk(chat.ListTagResourcesRequest{ResourceIDs: []string{"c", "f"}, Tags: tags{"env": "dev"}}, n), lines("c"))
+		chattest.Equal(t, fmt.Sprint("by a tag of none, pages of ", n), walk(chat.ListTagResourcesRequest{Tags: tags{"env": ""}}, n), []string(nil))
 	}
 }
 
@@ -309,19 +311,19 @@ func TestListTagResourcesWhileThingsChange(t *testing.T) {
 		want   []string
 	}{
 		"nothing happens":         {func(*house) {}, []string{"key-00", "key-01", "key-02", "key-03", "z"}},
-		"it is deleted":           {func(h *house) { h.delete("a") }, []string{"key-00", "key-01", "z"}},
+		"it is deleted":           {func(h *house) { h.MustDelete("a") }, []string{"key-00", "key-01", "z"}},
 		"its last tag given goes": {func(h *house) { h.untag("a", "key-01") }, []string{"key-00", "key-01", "key-02", "key-03", "z"}},
 		"its next tag goes":       {func(h *house) { h.untag("a", "key-02") }, []string{"key-00", "key-01", "key-03", "z"}},
 		"all its tags go":         {func(h *house) { h.untag("a", "key-00", "key-01", "key-02", "key-03") }, []string{"key-00", "key-01", "z"}},
-		"the next one is deleted": {func(h *house) { h.delete("b") }, []string{"key-00", "key-01", "key-02", "key-03"}},
+		"the next one is deleted": {func(h *house) { h.MustDelete("b") }, []string{"key-00", "key-01", "key-02", "key-03"}},
 	} {
 		h := newHouse(t)
-		h.create("a", func(in *chat.CreateRequest) { in.Tags = manyTags(4) })
-		h.create("b", func(in *chat.CreateRequest) { in.Tags = map[string]string{"z": ""} })
-		in := &chat.ListTagResourcesRequest{ResourceType: resourceType, MaxResults: ptr[int64](2)}
+		h.MustCreate("a", func(in *chat.CreateRequest) { in.Tags = manyTags(4) })
+		h.MustCreate("b", func(in *chat.CreateRequest) { in.Tags = map[string]string{"z": ""} })
+		in := &chat.ListTagResourcesRequest{ResourceType: resourceType, MaxResults: chattest.Ptr[int64](2)}
 		var got []string
 		for page := 0; ; page++ {
-			out, err := h.ListTagResources(h.ctx, in)
+			out, err := h.ListTagResources(h.Ctx, in)
 			if err != nil || page > 10 {
 				t.Fatalf("page %d: %v", page, err)
 			}
@@ -335,26 +337,26 @@ func TestListTagResourcesWhileThingsChange(t *testing.T) {
 				c.change(h)
 			}
 		}
-		equal(t, "when "+about, got, c.want)
+		chattest.Equal(t, "when "+about, got, c.want)
 	}
 }
 
 func (h *house) untag(name string, keys ...string) {
-	h.t.Helper()
-	if _, err := h.Untag(h.ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: []string{name}, TagKeys: keys}); err != nil {
-		h.t.Fatal(err)
+	h.T.Helper()
+	if _, err := h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: []string{name}, TagKeys: keys}); err != nil {
+		h.T.Fatal(err)
 	}
 }
 
 // plant writes index entries of tags without their configurations: what ListTagKeys and ListTagValues read.
 func (h *house) plant(key, value string, names ...string) {
-	h.t.Helper()
+	h.T.Helper()
 	for chunk := range slices.Chunk(names, table.MaxWrite) {
 		var c table.Change
 		for _, name := range chunk {
 			c.Puts = append(c.Puts, table.Put{Sort: chat.IndexKey("tag:"+key, value, name)})
 		}
-		h.tamper(c)
+		h.Tamper(c)
 	}
 }
 
@@ -374,7 +376,7 @@ func TestListTagKeysAndValues(t *testing.T) {
 	}
 	// What must not be mistaken for a tag.
 	for _, name := range list[:200] {
-		h.tamper(table.Change{Puts: []table.Put{{Sort: chat.IndexKey("Type", "Slack", name)}, {Sort: chat.IndexKey("tag", "x", name)}, {Sort: chat.IndexKey("of", "y", name)}}})
+		h.Tamper(table.Change{Puts: []table.Put{{Sort: chat.IndexKey("Type", "Slack", name)}, {Sort: chat.IndexKey("tag", "x", name)}, {Sort: chat.IndexKey("of", "y", name)}}})
 	}
 	wantKeys := slices.Sorted(slices.Values(append(slices.Clone(keys), "many", "of")))
 	wantValues := slices.Sorted(slices.Values(values))
@@ -386,12 +388,12 @@ func TestListTagKeysAndValues(t *testing.T) {
 			size = &n
 		}
 		for token := ""; ; {
-			h.spy.reset()
+			h.Spy.Reset()
 			things, asked, next, err := page(size, token)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if calls := len(strings.Fields(h.spy.took())); calls > 20 || things == nil || int64(len(things)) > asked || n > 0 && asked != n {
+			if calls := len(strings.Fields(h.Spy.Took())); calls > 20 || things == nil || int64(len(things)) > asked || n > 0 && asked != n {
 				t.Errorf("a page of %d holds %d and took %d calls", asked, len(things), calls)
 			}
 			got = append(got, things...)
@@ -404,16 +406,16 @@ func TestListTagKeysAndValues(t *testing.T) {
 		}
 	}
 	for _, n := range []int64{0, 1, 2, 3, 7, 19, 20, 21, 100} {
-		equal(t, fmt.Sprint("keys, pages of ", n), walk(n, func(n *int64, token string) ([]string, int64, string, error) {
-			out, err := h.ListTagKeys(h.ctx, &chat.ListTagKeysRequest{ResourceType: resourceType, MaxResults: n, NextToken: token})
+		chattest.Equal(t, fmt.Sprint("keys, pages of ", n), walk(n, func(n *int64, token string) ([]string, int64, string, error) {
+			out, err := h.ListTagKeys(h.Ctx, &chat.ListTagKeysRequest{ResourceType: resourceType, MaxResults: n, NextToken: token})
 			if err != nil {
 				return nil, 0, "", err
 			}
 			return out.Keys, out.MaxResults, out.NextPageToken(), err
 		}), wantKeys)
 		for key, want := range map[string][]string{"of": wantValues, "many": {"", "same"}, "a": {"x"}, "a#": {"x"}, "none": nil, "tag:a": {"x"}} {
-			equal(t, fmt.Sprintf("values of %s, pages of %d", key, n), walk(n, func(n *int64, token string) ([]string, int64, string, error) {
-				out, err := h.ListTagValues(h.ctx, &chat.ListTagValuesRequest{ResourceType: resourceType, Key: key, MaxResults: n, NextToken: token})
+			chattest.Equal(t, fmt.Sprintf("values of %s, pages of %d", key, n), walk(n, func(n *int64, token string) ([]string, int64, string, error) {
+				out, err := h.ListTagValues(h.Ctx, &chat.ListTagValuesRequest{ResourceType: resourceType, Key: key, MaxResults: n, NextToken: token})
 				if err != nil {
 					return nil, 0, "", err
 				}
@@ -421,14 +423,14 @@ func TestListTagKeysAndValues(t *testing.T) {
 			}), want)
 		}
 	}
-	out, err := h.ListTagValues(h.ctx, &chat.ListTagValuesRequest{ResourceType: resourceType, Key: "of", MaxResults: ptr[int64](1)})
+	out, err := h.ListTagValues(h.Ctx, &chat.ListTagValuesRequest{ResourceType: resourceType, Key: "of", MaxResults: chattest.Ptr[int64](1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = h.ListTagValues(h.ctx, &chat.ListTagValuesRequest{ResourceType: resourceType, Key: "many", NextToken: out.NextToken})
-	wantError(t, "a token of another key's values", err, chat.InvalidNextToken, "NextToken")
-	_, err = h.ListTagKeys(h.ctx, &chat.ListTagKeysRequest{ResourceType: resourceType, NextToken: out.NextToken})
-	wantError(t, "a token of values in a list of keys", err, chat.InvalidNextToken, "NextToken")
+	_, err = h.ListTagValues(h.Ctx, &chat.ListTagValuesRequest{ResourceType: resourceType, Key: "many", NextToken: out.NextToken})
+	chattest.WantError(t, "a token of another key's values", err, fault.InvalidNextToken, "NextToken")
+	_, err = h.ListTagKeys(h.Ctx, &chat.ListTagKeysRequest{ResourceType: resourceType, NextToken: out.NextToken})
+	chattest.WantError(t, "a token of values in a list of keys", err, fault.InvalidNextToken, "NextToken")
 }
 
 // TestManyDifferentValues goes beyond what one call skims.
@@ -442,12 +444,12 @@ func TestManyDifferentValues(t *testing.T) {
 			c.Puts = append(c.Puts, table.Put{Sort: chat.IndexKey("tag:k", value, "n")})
 			want = append(want, value)
 		}
-		h.tamper(c)
+		h.Tamper(c)
 	}
 	var got []string
-	in := &chat.ListTagValuesRequest{ResourceType: resourceType, Key: "k", MaxResults: ptr[int64](100)}
+	in := &chat.ListTagValuesRequest{ResourceType: resourceType, Key: "k", MaxResults: chattest.Ptr[int64](100)}
 	for {
-		out, err := h.ListTagValues(h.ctx, in)
+		out, err := h.ListTagValues(h.Ctx, in)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -459,7 +461,7 @@ func TestManyDifferentValues(t *testing.T) {
 			t.Fatal("the list does not end")
 		}
 	}
-	equal(t, "values", got, want)
+	chattest.Equal(t, "values", got, want)
 
 	// Each key has so many entries that a call, bounded, sees only some of the keys: its page is short and goes on.
 	var puts []table.Put
@@ -469,11 +471,11 @@ func TestManyDifferentValues(t *testing.T) {
 		}
 	}
 	for chunk := range slices.Chunk(puts, table.MaxWrite) {
-		h.tamper(table.Change{Puts: chunk})
+		h.Tamper(table.Change{Puts: chunk})
 	}
 	pages, keys := 0, 0
-	for in := (&chat.ListTagKeysRequest{ResourceType: resourceType, MaxResults: ptr[int64](100)}); ; pages++ {
-		out, err := h.ListTagKeys(h.ctx, in)
+	for in := (&chat.ListTagKeysRequest{ResourceType: resourceType, MaxResults: chattest.Ptr[int64](100)}); ; pages++ {
+		out, err := h.ListTagKeys(h.Ctx, in)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -492,40 +494,40 @@ func TestTagsByMany(t *testing.T) {
 	h := newHouse(t)
 	list := numberedNames(6)
 	h.createNamed(list, nil)
-	inParallel(t, 32, func(i int) error {
+	chattest.InParallel(t, 32, func(i int) error {
 		key := fmt.Sprint("k", i%10)
 		if err := h.tag(map[string]string{key: fmt.Sprint(i), "same": "same"}, list...); err != nil {
 			return err
 		}
-		_, err := h.Untag(h.ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: list[:3], TagKeys: []string{key}})
+		_, err := h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: list[:3], TagKeys: []string{key}})
 		return err
 	})
 	for _, name := range list[:3] {
-		equal(t, "tags of "+name, h.get(name).Tags, map[string]string{"same": "same"})
+		chattest.Equal(t, "tags of "+name, h.MustGet(name).Tags, map[string]string{"same": "same"})
 	}
 	for _, name := range list[3:] {
-		if got := len(h.get(name).Tags); got != 11 {
+		if got := len(h.MustGet(name).Tags); got != 11 {
 			t.Errorf("%s has %d tags, want 11", name, got)
 		}
 	}
-	h.mustAgree()
+	h.MustAgree()
 }
 
 func TestChangeResourceGroup(t *testing.T) {
 	h := newHouse(t)
-	h.create("one")
+	h.MustCreate("one")
 	for i, group := range []string{"rg-1", "rg-1", "rg-2"} {
-		if _, err := h.ChangeResourceGroup(h.ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, ResourceID: "one", NewResourceGroupID: group}); err != nil {
+		if _, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, ResourceID: "one", NewResourceGroupID: group}); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := h.get("one"), []int64{2, 2, 3}[i]; got.ResourceGroupId != group || got.Revision != want {
+		if got, want := h.MustGet("one"), []int64{2, 2, 3}[i]; got.ResourceGroupId != group || got.Revision != want {
 			t.Errorf("change %d: group %q at revision %d, want %q at %d", i, got.ResourceGroupId, got.Revision, group, want)
 		}
 	}
-	h.mustAgree()
-	_, err := h.ChangeResourceGroup(h.ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, ResourceID: "a#b", NewResourceGroupID: "g"})
-	var e *chat.Error
-	if !errors.As(err, &e) || e.Code != chat.ResourceNotFound {
+	h.MustAgree()
+	_, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, ResourceID: "a#b", NewResourceGroupID: "g"})
+	var e *fault.Error
+	if !errors.As(err, &e) || e.Code != fault.ResourceNotFound {
 		t.Errorf("ChangeResourceGroup of what cannot be: %v", err)
 	}
 }

@@ -8,14 +8,16 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/chat/chattest"
 	"chatconf/shared/command"
 	"chatconf/shared/dial"
+	"chatconf/shared/fault"
 	"chatconf/shared/secret"
 )
 
 func TestTargetsOnThisNetworkAreRefused(t *testing.T) {
 	target := func(url string) string {
-		return with(slack, fmt.Sprintf(`"Target":{"Type":"Http","Url":%q,"Secret":%q}`, url, targetSecret))
+		return chattest.With(chattest.Slack, fmt.Sprintf(`"Target":{"Type":"Http","Url":%q,"Secret":%q}`, url, chattest.TargetSecret))
 	}
 	h := newHouse(t)
 	for i, host := range []string{
@@ -24,14 +26,14 @@ func TestTargetsOnThisNetworkAreRefused(t *testing.T) {
 	} {
 		name := fmt.Sprint("one-", i)
 		in := &chat.CreateRequest{Name: name, Type: "Slack", Configuration: secret.Text(target("https://" + host + "/planted"))}
-		_, err := h.Create(h.ctx, in)
-		wantError(t, host, err, chat.InvalidParameter, "Configuration", "Configuration.Target.Url: wanted a host on the public Internet")
+		_, err := h.Create(h.Ctx, in)
+		chattest.WantError(t, host, err, fault.InvalidParameter, "Configuration", "Configuration.Target.Url: wanted a host on the public Internet")
 		if err != nil && strings.Contains(err.Error(), "planted") {
 			t.Errorf("%s: the error shows the URL: %v", host, err)
 		}
-		h.create(name)
-		_, err = h.Update(h.ctx, &chat.UpdateRequest{Name: name, Configuration: ptr(secret.Text(target("https://" + host)))})
-		wantError(t, "Update to "+host, err, chat.InvalidParameter, "Configuration", "public Internet")
+		h.MustCreate(name)
+		_, err = h.Update(h.Ctx, &chat.UpdateRequest{Name: name, Configuration: chattest.Ptr(secret.Text(target("https://" + host)))})
+		chattest.WantError(t, "Update to "+host, err, fault.InvalidParameter, "Configuration", "public Internet")
 	}
 	for _, host := range []string{"hooks.example.com", "8.8.8.8", "[2400:3200::1]:8443", "localhost.example.com", "intranet", "1.example.com", "xn--fiqs8s.example.com"} {
 		if _, _, _, err := chat.Settle(platformOf(t, "Slack"), target("https://"+host+"/x"), never, zeros); err != nil {
@@ -45,7 +47,7 @@ func TestTargetsOnThisNetworkAreRefused(t *testing.T) {
 func TestTargetsThatCannotWork(t *testing.T) {
 	long := strings.Repeat("a", 63)
 	target := func(url string) string {
-		return with(slack, fmt.Sprintf(`"Target":{"Type":"Http","Url":%q,"Secret":%q}`, url, targetSecret))
+		return chattest.With(chattest.Slack, fmt.Sprintf(`"Target":{"Type":"Http","Url":%q,"Secret":%q}`, url, chattest.TargetSecret))
 	}
 	const anURL = "wanted an https URL without user name and fragment"
 	for url, want := range map[string]string{
@@ -97,7 +99,7 @@ func TestTargetsThatCannotWork(t *testing.T) {
 		"":                                               anURL,
 	} {
 		_, _, _, err := chat.Settle(platformOf(t, "Slack"), target(url), never, zeros)
-		wantError(t, fmt.Sprintf("%q", url), err, chat.InvalidParameter, "Configuration", "Configuration.Target.Url: ", want)
+		chattest.WantError(t, fmt.Sprintf("%q", url), err, fault.InvalidParameter, "Configuration", "Configuration.Target.Url: ", want)
 	}
 	for _, url := range []string{
 		"https://hooks.example.com", "HTTPS://Hooks.Example.COM/", "https://hooks.example.com.:8443/x?y=%zz", "https://a_b.example.com/", "https://_x.example.com/",
@@ -118,7 +120,7 @@ func TestTargetsThatCannotWork(t *testing.T) {
 // With networks that targets may be in, addresses are those of them and public ones, and names are left to be looked up.
 func TestTargetsInNetworksOfTheSettings(t *testing.T) {
 	h := newHouse(t)
-	s := h.serviceWith(chat.Options{Targets: dial.Networks{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::1/128")}}, h.ring)
+	s := h.ServiceWith(chat.Options{Targets: dial.Networks{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::1/128")}}, h.Ring)
 	for i, c := range []struct {
 		host string
 		ok   bool
@@ -126,15 +128,15 @@ func TestTargetsInNetworksOfTheSettings(t *testing.T) {
 		{"10.1.2.3", true}, {"10.1.2.3:8443", true}, {"[::1]:8443", true}, {"[::ffff:10.1.2.3]", true}, {"8.8.8.8", true}, {"localhost", true}, {"restart.internal", true},
 		{"10.2.0.1", false}, {"127.0.0.1", false}, {"169.254.169.254", false}, {"[fe80::1%25eth0]", false}, {"10.1", false}, {"167837955", false}, {".", false},
 	} {
-		_, err := s.Create(h.ctx, &chat.CreateRequest{
+		_, err := s.Create(h.Ctx, &chat.CreateRequest{
 			Name: fmt.Sprint("one-", i), Type: "Slack",
-			Configuration: secret.Text(with(slack, fmt.Sprintf(`"Target":{"Type":"Http","Url":"https://%s/","Secret":%q}`, c.host, targetSecret))),
+			Configuration: secret.Text(chattest.With(chattest.Slack, fmt.Sprintf(`"Target":{"Type":"Http","Url":"https://%s/","Secret":%q}`, c.host, chattest.TargetSecret))),
 		})
 		if c.ok && err != nil {
 			t.Errorf("%s: %v", c.host, err)
 		}
 		if !c.ok {
-			wantError(t, c.host, err, chat.InvalidParameter, "Configuration", "Configuration.Target.Url: wanted a host on the public Internet or 10.1.0.0/16, ::1/128.")
+			chattest.WantError(t, c.host, err, fault.InvalidParameter, "Configuration", "Configuration.Target.Url: wanted a host on the public Internet or 10.1.0.0/16, ::1/128.")
 		}
 	}
 }
@@ -149,12 +151,12 @@ func TestTargetOfAnEndpoint(t *testing.T) {
 		"none":       {`"BotName":"b"`, command.Target{Type: command.TargetJournal}, "Journal"},
 		"a journal":  {`"Target":{"Type":"Journal"}`, command.Target{Type: command.TargetJournal}, "Journal"},
 		"a function": {`"Target":{"Type":"Function","Name":"f"}`, command.Target{Type: command.TargetFunction, Name: "f"}, "Function f"},
-		"a URL": {`"Target":{"Type":"Http","Url":"https://h.example.com:8443/planted?x=planted","Secret":"` + targetSecret + `"}`,
-			command.Target{Type: command.TargetHTTP, URL: "https://h.example.com:8443/planted?x=planted", Secret: targetSecret}, "Http h.example.com:8443"},
+		"a URL": {`"Target":{"Type":"Http","Url":"https://h.example.com:8443/planted?x=planted","Secret":"` + chattest.TargetSecret + `"}`,
+			command.Target{Type: command.TargetHTTP, URL: "https://h.example.com:8443/planted?x=planted", Secret: chattest.TargetSecret}, "Http h.example.com:8443"},
 	} {
 		name := strings.ReplaceAll(about, " ", "-")
-		h.create(name, func(in *chat.CreateRequest) { in.Configuration = secret.Text(with(slack, c.members)) })
-		e := h.open(name)
+		h.MustCreate(name, func(in *chat.CreateRequest) { in.Configuration = secret.Text(chattest.With(chattest.Slack, c.members)) })
+		e := h.Open(name)
 		if e.Target != c.want {
 			t.Errorf("%s: target = %#v", about, e.Target)
 		}

@@ -11,8 +11,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"chatconf/shared/chat"
 	"chatconf/shared/command"
+	"chatconf/shared/journal"
 	"chatconf/shared/secret"
 )
 
@@ -237,7 +237,7 @@ func FuzzParse(f *testing.F) {
 // TestCommandShowsNothingSecretInALog holds that a log of a command or a job has neither text nor arguments in it.
 func TestCommandShowsNothingSecretInALog(t *testing.T) {
 	c := command.Command{Configuration: "ops", Name: "login", User: "u1", Text: "login planted", Arguments: []string{"planted"}}
-	job := &chat.Job{Ref: command.Ref{ID: "id-1"}, Command: c, ReplyTo: command.ReplyTo{URL: "https://planted"}}
+	job := &journal.Job{Ref: command.Ref{ID: "id-1"}, Command: c, ReplyTo: command.ReplyTo{URL: "https://planted"}}
 	endpoint := &command.Endpoint{Name: "ops", Settings: map[string]secret.Text{"k": "planted"}, Target: command.Target{URL: "https://planted", Secret: "planted"}}
 	for _, handler := range []func(*bytes.Buffer) slog.Handler{
 		func(b *bytes.Buffer) slog.Handler { return slog.NewJSONHandler(b, nil) },

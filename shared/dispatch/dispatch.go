@@ -18,7 +18,9 @@ import (
 	"chatconf/shared/command"
 	"chatconf/shared/dial"
 	targethttp "chatconf/shared/dispatch/http"
+	"chatconf/shared/fault"
 	"chatconf/shared/invoke"
+	"chatconf/shared/journal"
 )
 
 const (
@@ -44,7 +46,7 @@ const (
 // Options are what a Dispatcher needs.
 type Options struct {
 	Service *chat.Service
-	Journal *chat.Journal
+	Journal *journal.Journal
 	// Post delivers an event to an https URL and returns the answer, as targethttp.Client does.
 	Post func(ctx context.Context, url, secret string, e targethttp.Event) ([]byte, error)
 	// Call invokes a function of the cloud and returns its answer. Nil is: there is no cloud.
@@ -88,7 +90,7 @@ func (d *Dispatcher) Dispatch(ctx context.Context, ref command.Ref) error {
 	defer cancel()
 	job, err := d.options.Journal.Claim(ctx, ref, lease)
 	switch {
-	case errors.Is(err, chat.ErrSettled), errors.Is(err, chat.ErrTaken):
+	case errors.Is(err, journal.ErrSettled), errors.Is(err, journal.ErrTaken):
 		invoke.Logger(ctx).InfoContext(ctx, "nothing to dispatch", "name", ref.Name, "command_id", ref.ID, "why", err)
 		return nil
 	case err != nil:
@@ -96,7 +98,7 @@ func (d *Dispatcher) Dispatch(ctx context.Context, ref command.Ref) error {
 	}
 	started := d.options.Now()
 	result, retry, err := d.work(ctx, job)
-	if err == nil && result.Outcome == chat.OutcomeFailed && !result.Answered {
+	if err == nil && result.Outcome == journal.OutcomeFailed && !result.Answered {
 		err = caller.Err() // cut off: that says nothing of the target, and nobody could be told
 	}
 	if err == nil {
@@ -110,15 +112,15 @@ func (d *Dispatcher) Dispatch(ctx context.Context, ref command.Ref) error {
 }
 
 // work does what is left. It returns how it ended, or if retry is set, that it is to be tried again.
-func (d *Dispatcher) work(ctx context.Context, job *chat.Job) (result chat.Result, retry bool, err error) {
+func (d *Dispatcher) work(ctx context.Context, job *journal.Job) (result journal.Result, retry bool, err error) {
 	e, err := d.options.Service.OpenConfiguration(ctx, job.Ref)
 	switch {
-	case chat.CodeOf(err) == chat.NotFound, err == nil && !job.IsOf(e):
-		return chat.Result{Outcome: chat.OutcomeFailed, Detail: "the chat configuration was deleted meanwhile"}, false, nil
+	case fault.CodeOf(err) == fault.NotFound, err == nil && !job.IsOf(e):
+		return journal.Result{Outcome: journal.OutcomeFailed, Detail: "the chat configuration was deleted meanwhile"}, false, nil
 	case err != nil && job.Attempts > Attempts:
-		return chat.Result{Outcome: chat.OutcomeFailed, Detail: "the chat configuration could not be read"}, false, nil
+		return journal.Result{Outcome: journal.OutcomeFailed, Detail: "the chat configuration could not be read"}, false, nil
 	case err != nil:
-		return chat.Result{}, false, err
+		return journal.Result{}, false, err
 	case job.Attempts > Attempts:
 		// Whoever claimed it before ended without a word, again and again. The target may have it.
 		return d.giveUp(ctx, e, job, "every attempt ended without a result"), false, nil
@@ -138,15 +140,15 @@ func (d *Dispatcher) work(ctx context.Context, job *chat.Job) (result chat.Resul
 	var failed *undelivered
 	switch {
 	case errors.As(err, &failed) && failed.again && job.Attempts < Attempts:
-		return chat.Result{Detail: failed.why, Cause: failed.cause}, true, nil
+		return journal.Result{Detail: failed.why, Cause: failed.cause}, true, nil
 	case errors.As(err, &failed):
 		result = d.giveUp(ctx, e, job, failed.why)
 		result.Target, result.Cause = e.Target.String(), strings.Trim(failed.cause+"; "+result.Cause, "; ")
 		return result, false, nil
 	case err != nil:
-		return chat.Result{}, false, err
+		return journal.Result{}, false, err
 	}
-	result = chat.Result{Outcome: chat.OutcomeDelivered, Target: e.Target.String()}
+	result = journal.Result{Outcome: journal.OutcomeDelivered, Target: e.Target.String()}
 	if text != "" && job.ReplyTo.Kind == "" {
 		result.Detail = "the target's answer was not sent: there is no way to answer later here"
 		return result, false, nil
@@ -161,25 +163,25 @@ func (d *Dispatcher) work(ctx context.Context, job *chat.Job) (result chat.Resul
 }
 
 // answer sends an answer that the callback's own response could not carry. What the platform refused for good is not tried again.
-func (d *Dispatcher) answer(ctx context.Context, e *command.Endpoint, job *chat.Job) (result chat.Result, retry bool, err error) {
+func (d *Dispatcher) answer(ctx context.Context, e *command.Endpoint, job *journal.Job) (result journal.Result, retry bool, err error) {
 	sent, unsent := d.send(ctx, e, job, job.Answer)
 	switch {
 	case sent:
-		return chat.Result{Outcome: chat.OutcomeDelivered, Answered: true}, false, nil
+		return journal.Result{Outcome: journal.OutcomeDelivered, Answered: true}, false, nil
 	case unsent.again && job.Attempts < Attempts && d.canStillSend(job):
-		return chat.Result{Detail: unsent.why, Cause: unsent.cause}, true, nil
+		return journal.Result{Detail: unsent.why, Cause: unsent.cause}, true, nil
 	}
-	return chat.Result{Outcome: chat.OutcomeFailed, Detail: unsent.why, Cause: unsent.cause}, false, nil
+	return journal.Result{Outcome: journal.OutcomeFailed, Detail: unsent.why, Cause: unsent.cause}, false, nil
 }
 
 // canStillSend reports whether an answer could be sent by the time that it is tried next.
-func (d *Dispatcher) canStillSend(job *chat.Job) bool {
+func (d *Dispatcher) canStillSend(job *journal.Job) bool {
 	return job.ReplyTo.Expires.IsZero() || d.next(job).Before(job.ReplyTo.Expires)
 }
 
 // giveUp tells who gave the command that it will not be done.
-func (d *Dispatcher) giveUp(ctx context.Context, e *command.Endpoint, job *chat.Job, why string) chat.Result {
-	result := chat.Result{Outcome: chat.OutcomeFailed, Detail: why}
+func (d *Dispatcher) giveUp(ctx context.Context, e *command.Endpoint, job *journal.Job, why string) journal.Result {
+	result := journal.Result{Outcome: journal.OutcomeFailed, Detail: why}
 	if job.Answer != "" {
 		return result // an answer, and not a command
 	}
@@ -191,7 +193,7 @@ func (d *Dispatcher) giveUp(ctx context.Context, e *command.Endpoint, job *chat.
 }
 
 // send sends an answer to where the command came from, if there is a way. It returns whether that was done, else why not, if it was tried.
-func (d *Dispatcher) send(ctx context.Context, e *command.Endpoint, job *chat.Job, text string) (sent bool, why undelivered) {
+func (d *Dispatcher) send(ctx context.Context, e *command.Endpoint, job *journal.Job, text string) (sent bool, why undelivered) {
 	if text == "" || job.ReplyTo.Kind == "" {
 		return false, undelivered{}
 	}
@@ -212,7 +214,7 @@ func (d *Dispatcher) send(ctx context.Context, e *command.Endpoint, job *chat.Jo
 }
 
 // deliver hands a command to its target and returns what that wants to be told. Its error is an *undelivered.
-func (d *Dispatcher) deliver(ctx context.Context, e *command.Endpoint, job *chat.Job) (text string, err error) {
+func (d *Dispatcher) deliver(ctx context.Context, e *command.Endpoint, job *journal.Job) (text string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, targetTime)
 	defer cancel()
 	event, err := job.Event().MarshalJSON()
@@ -259,12 +261,12 @@ func textOf(answer []byte) string {
 }
 
 // next returns when a command is to be tried again.
-func (d *Dispatcher) next(job *chat.Job) time.Time {
+func (d *Dispatcher) next(job *journal.Job) time.Time {
 	return d.options.Now().Add(firstPause << (job.Attempts - 1))
 }
 
 // end writes down how the work ended.
-func (d *Dispatcher) end(ctx context.Context, job *chat.Job, result chat.Result, retry bool) error {
+func (d *Dispatcher) end(ctx context.Context, job *journal.Job, result journal.Result, retry bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	if retry {
@@ -274,7 +276,7 @@ func (d *Dispatcher) end(ctx context.Context, job *chat.Job, result chat.Result,
 }
 
 // log writes the one line that work on a command leaves.
-func (d *Dispatcher) log(ctx context.Context, job *chat.Job, result chat.Result, retry bool, started time.Time, err error) {
+func (d *Dispatcher) log(ctx context.Context, job *journal.Job, result journal.Result, retry bool, started time.Time, err error) {
 	outcome := string(result.Outcome)
 	level := slog.LevelInfo
 	switch {
@@ -282,7 +284,7 @@ func (d *Dispatcher) log(ctx context.Context, job *chat.Job, result chat.Result,
 		level, outcome = slog.LevelError, "Unknown"
 	case retry:
 		level, outcome = slog.LevelWarn, "Retry"
-	case result.Outcome == chat.OutcomeFailed:
+	case result.Outcome == journal.OutcomeFailed:
 		level = slog.LevelWarn
 	}
 	attrs := []slog.Attr{

@@ -19,6 +19,7 @@ import (
 	"chatconf/shared/dial"
 	"chatconf/shared/dispatch"
 	targethttp "chatconf/shared/dispatch/http"
+	"chatconf/shared/journal"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
@@ -193,13 +194,13 @@ func TestAnswersAreKeptForSendChatMessage(t *testing.T) {
 		members          []string
 		answer           func(ctx context.Context, n int) ([]byte, error)
 		want             string
-		outcome          chat.Outcome
+		outcome          journal.Outcome
 	}{
-		"an answer that the response could not carry": {"Feishu", "message", "whoami", nil, nil, "user:u1", chat.OutcomeDelivered},
-		"that it was accepted":                        {"Feishu", "message", "restart", nil, nil, "restart was accepted.", chat.OutcomeDelivered},
-		"that it was denied":                          {"Slack", "event", "stop", nil, nil, "You may not run stop here.", chat.OutcomeDelivered},
-		"what the target answers":                     {"DingTalk", "robot", "restart", []string{toHTTP}, nil, "done", chat.OutcomeDelivered},
-		"that the target refused":                     {"WeChat", "app", "restart", []string{toHTTP}, refused, "could not be delivered", chat.OutcomeFailed},
+		"an answer that the response could not carry": {"Feishu", "message", "whoami", nil, nil, "user:u1", journal.OutcomeDelivered},
+		"that it was accepted":                        {"Feishu", "message", "restart", nil, nil, "restart was accepted.", journal.OutcomeDelivered},
+		"that it was denied":                          {"Slack", "event", "stop", nil, nil, "You may not run stop here.", journal.OutcomeDelivered},
+		"what the target answers":                     {"DingTalk", "robot", "restart", []string{toHTTP}, nil, "done", journal.OutcomeDelivered},
+		"that the target refused":                     {"WeChat", "app", "restart", []string{toHTTP}, refused, "could not be delivered", journal.OutcomeFailed},
 	} {
 		p := webhooktest.New(t).Process()
 		s := &scene{Process: p, outside: &outside{answer: test.answer}}
@@ -397,7 +398,7 @@ func TestACommandOfAnEarlierLife(t *testing.T) {
 		if len(s.events)+len(s.sent) > 0 {
 			t.Errorf("%s: events = %v, sent = %v", about, s.events, s.sent)
 		}
-		if _, err := s.Journal.Claim(s.Context(), s.ref, time.Minute); !errors.Is(err, chat.ErrSettled) {
+		if _, err := s.Journal.Claim(s.Context(), s.ref, time.Minute); !errors.Is(err, journal.ErrSettled) {
 			t.Errorf("%s: what is left of it: %v", about, err)
 		}
 		if got := s.Commands("ops"); len(got) > 0 {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/fault"
 	"chatconf/shared/policy"
 )
 
@@ -24,7 +25,7 @@ func NewAction[Req, Resp any](name string, method func(*chat.Service, context.Co
 		in := new(Req)
 		if err := plan.fill(in, p); err != nil {
 			if other, ok := any(in).(interface{ Check(*chat.Service) error }); ok {
-				err = chat.Join(err, other.Check(s))
+				err = fault.Join(err, other.Check(s))
 			}
 			return nil, err
 		}

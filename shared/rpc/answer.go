@@ -11,8 +11,8 @@ import (
 	"strings"
 	"sync"
 
-	"chatconf/shared/chat"
 	"chatconf/shared/document"
+	"chatconf/shared/fault"
 )
 
 // A format is how an answer is written.
@@ -52,7 +52,7 @@ type envelope struct {
 	Code               string
 	Message            string
 	Recommend          string
-	AccessDeniedDetail *chat.AccessDenied `json:",omitempty"`
+	AccessDeniedDetail *fault.AccessDenied `json:",omitempty"`
 }
 
 // headers set headers, with one slice behind all their values.
@@ -83,7 +83,7 @@ func (h *headers) setAnswer(out any) {
 }
 
 // setFault tells a throttled caller when to come back, in every header that some client reads.
-func (h *headers) setFault(f *fault) {
+func (h *headers) setFault(f *wireError) {
 	if f.retry == nil {
 		return
 	}
@@ -111,7 +111,7 @@ func encodeAnswer(b *buffer, action string, as format, requestID string, out any
 }
 
 // encodeFault returns the body for an error. It may lie in b.
-func encodeFault(b *buffer, host string, as format, requestID string, f *fault) ([]byte, error) {
+func encodeFault(b *buffer, host string, as format, requestID string, f *wireError) ([]byte, error) {
 	b.Reset()
 	err := b.encode(envelope{
 		RequestId:          requestID,

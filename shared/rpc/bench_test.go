@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"chatconf/shared/accesskey"
 	"chatconf/shared/chat"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
@@ -70,7 +71,7 @@ func newSignedPath(tb testing.TB, v1 bool) *signedPath {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	h, err := rpc.NewHandler(rpc.Options{Service: service, Keys: chat.NewKeys(c, nil, ring, w.clock.Now), Tickets: c, Now: w.clock.Now}, rpc.Actions()...)
+	h, err := rpc.NewHandler(rpc.Options{Service: service, Keys: accesskey.New(c, nil, ring, w.clock.Now), Tickets: c, Now: w.clock.Now}, rpc.Actions()...)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -6,25 +6,25 @@ import (
 	"net/http"
 	"strings"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/fault"
 	"chatconf/shared/rpc/sign"
 )
 
 // A fault is an error as it goes over the wire.
-type fault struct {
+type wireError struct {
 	status  int
 	code    string
 	message string
-	denied  *chat.AccessDenied
+	denied  *fault.AccessDenied
 	retry   *retryAfter // only of Throttling
 	err     error       // for the log
 }
 
 // Error returns code and message.
-func (f *fault) Error() string { return f.code + ": " + f.message }
+func (f *wireError) Error() string { return f.code + ": " + f.message }
 
 // Unwrap returns what the log is to say.
-func (f *fault) Unwrap() error { return f.err }
+func (f *wireError) Unwrap() error { return f.err }
 
 // A retryAfter says when a throttled caller may come back.
 type retryAfter struct {
@@ -35,18 +35,18 @@ type retryAfter struct {
 // The gateway's own faults, which no part of the domain knows. Wording and status are those of
 // https://help.aliyun.com/zh/oos/developer-reference/api-oos-2019-06-01-errorcodes and the gateway's public error codes.
 var (
-	errNoAction      = &fault{status: http.StatusNotFound, code: "InvalidApi.NotFound", message: "Specified api is not found, please check your url and method."}
-	errVersion       = &fault{status: http.StatusBadRequest, code: "InvalidVersion", message: "Specified parameter Version is not valid; wanted " + Version + "."}
-	errMethod        = &fault{status: http.StatusForbidden, code: "UnsupportedHTTPMethod", message: "This http method is not supported; use POST. GET is for actions that only read, tags and resource groups; the aliyun CLI sends it with --force unless --method POST is given."}
-	errFormat        = &fault{status: http.StatusBadRequest, code: "InvalidParameter.Format", message: "Specified parameter Format is not valid; wanted JSON or XML."}
-	errKeyInactive   = &fault{status: http.StatusBadRequest, code: "InvalidAccessKeyId.Inactive", message: "Specified access key is disabled."}
-	errKeyExpired    = &fault{status: http.StatusBadRequest, code: "InvalidAccessKeyId.Inactive", message: "Specified access key has expired."}
-	errNonceUsed     = &fault{status: http.StatusBadRequest, code: "SignatureNonceUsed", message: "Specified signature nonce was used already."}
-	errSecurityToken = &fault{status: http.StatusBadRequest, code: "InvalidSecurityToken.Malformed", message: "Specified parameter SecurityToken is not valid; this service gives out no temporary credentials."}
-	errBodyTooLarge  = &fault{status: http.StatusRequestEntityTooLarge, code: "RequestEntityTooLarge", message: fmt.Sprintf("The request body has more than %d bytes.", MaxBody)}
-	errHeadTooLarge  = &fault{status: http.StatusRequestHeaderFieldsTooLarge, code: "RequestHeaderFieldsTooLarge", message: fmt.Sprintf("URL and headers have more than %d bytes; send the parameters in the body.", MaxHead)}
-	errTooManyParams = &chat.Error{Code: chat.InvalidParameter, Message: fmt.Sprintf("The request has more than %d parameters.", MaxParams)}
-	errBodyBroken    = &fault{status: http.StatusBadRequest, code: "ContentLengthDoesNotMatch", message: "The request body ended before its length."}
+	errNoAction      = &wireError{status: http.StatusNotFound, code: "InvalidApi.NotFound", message: "Specified api is not found, please check your url and method."}
+	errVersion       = &wireError{status: http.StatusBadRequest, code: "InvalidVersion", message: "Specified parameter Version is not valid; wanted " + Version + "."}
+	errMethod        = &wireError{status: http.StatusForbidden, code: "UnsupportedHTTPMethod", message: "This http method is not supported; use POST. GET is for actions that only read, tags and resource groups; the aliyun CLI sends it with --force unless --method POST is given."}
+	errFormat        = &wireError{status: http.StatusBadRequest, code: "InvalidParameter.Format", message: "Specified parameter Format is not valid; wanted JSON or XML."}
+	errKeyInactive   = &wireError{status: http.StatusBadRequest, code: "InvalidAccessKeyId.Inactive", message: "Specified access key is disabled."}
+	errKeyExpired    = &wireError{status: http.StatusBadRequest, code: "InvalidAccessKeyId.Inactive", message: "Specified access key has expired."}
+	errNonceUsed     = &wireError{status: http.StatusBadRequest, code: "SignatureNonceUsed", message: "Specified signature nonce was used already."}
+	errSecurityToken = &wireError{status: http.StatusBadRequest, code: "InvalidSecurityToken.Malformed", message: "Specified parameter SecurityToken is not valid; this service gives out no temporary credentials."}
+	errBodyTooLarge  = &wireError{status: http.StatusRequestEntityTooLarge, code: "RequestEntityTooLarge", message: fmt.Sprintf("The request body has more than %d bytes.", MaxBody)}
+	errHeadTooLarge  = &wireError{status: http.StatusRequestHeaderFieldsTooLarge, code: "RequestHeaderFieldsTooLarge", message: fmt.Sprintf("URL and headers have more than %d bytes; send the parameters in the body.", MaxHead)}
+	errTooManyParams = &fault.Error{Code: fault.InvalidParameter, Message: fmt.Sprintf("The request has more than %d parameters.", MaxParams)}
+	errBodyBroken    = &wireError{status: http.StatusBadRequest, code: "ContentLengthDoesNotMatch", message: "The request body ended before its length."}
 )
 
 // onWire is the table from the domain's codes to the wire. A code that ends in a dot is followed by the parameter's name.
@@ -54,29 +54,29 @@ var onWire = [...]struct {
 	status int
 	code   string
 }{
-	chat.Internal:            {http.StatusInternalServerError, "InternalError"},
-	chat.Unavailable:         {http.StatusServiceUnavailable, "ServiceUnavailable"},
-	chat.Unsupported:         {http.StatusBadRequest, "UnsupportedStore"}, // not 5xx, which clients try again
-	chat.MissingParameter:    {http.StatusBadRequest, "MissingParameter."},
-	chat.InvalidParameter:    {http.StatusBadRequest, "InvalidParameter."},
-	chat.InvalidRegion:       {http.StatusNotFound, "InvalidRegion.NotFound"},
-	chat.InvalidNextToken:    {http.StatusBadRequest, "InvalidNextToken"},
-	chat.NotFound:            {http.StatusNotFound, "EntityNotExists.ChatConfiguration"},
-	chat.ResourceNotFound:    {http.StatusNotFound, "InvalidResourceId.NotFound"},
-	chat.AlreadyExists:       {http.StatusConflict, "EntityAlreadyExists.ChatConfiguration"},
-	chat.QuotaExceeded:       {http.StatusBadRequest, "QuotaExceeded."},
-	chat.Conflict:            {http.StatusConflict, "OperationConflict"},
-	chat.IdempotencyMismatch: {http.StatusBadRequest, "IdempotentParameterMismatch"},
-	chat.NoPermission:        {http.StatusForbidden, "NoPermission"},
-	chat.KeyNotFound:         {http.StatusNotFound, "InvalidAccessKeyId.NotFound"},
-	chat.AccessKeyNotFound:   {http.StatusNotFound, "EntityNotExists.AccessKey"},
+	fault.Internal:            {http.StatusInternalServerError, "InternalError"},
+	fault.Unavailable:         {http.StatusServiceUnavailable, "ServiceUnavailable"},
+	fault.Unsupported:         {http.StatusBadRequest, "UnsupportedStore"}, // not 5xx, which clients try again
+	fault.MissingParameter:    {http.StatusBadRequest, "MissingParameter."},
+	fault.InvalidParameter:    {http.StatusBadRequest, "InvalidParameter."},
+	fault.InvalidRegion:       {http.StatusNotFound, "InvalidRegion.NotFound"},
+	fault.InvalidNextToken:    {http.StatusBadRequest, "InvalidNextToken"},
+	fault.NotFound:            {http.StatusNotFound, "EntityNotExists.ChatConfiguration"},
+	fault.ResourceNotFound:    {http.StatusNotFound, "InvalidResourceId.NotFound"},
+	fault.AlreadyExists:       {http.StatusConflict, "EntityAlreadyExists.ChatConfiguration"},
+	fault.QuotaExceeded:       {http.StatusBadRequest, "QuotaExceeded."},
+	fault.Conflict:            {http.StatusConflict, "OperationConflict"},
+	fault.IdempotencyMismatch: {http.StatusBadRequest, "IdempotentParameterMismatch"},
+	fault.NoPermission:        {http.StatusForbidden, "NoPermission"},
+	fault.KeyNotFound:         {http.StatusNotFound, "InvalidAccessKeyId.NotFound"},
+	fault.AccessKeyNotFound:   {http.StatusNotFound, "EntityNotExists.AccessKey"},
 }
 
 const internalMessage = "The request processing has failed due to some unknown error, exception or failure."
 
 // faultOf turns any error into what the wire shows. What it does not know is an InternalError, whose detail stays here.
-func faultOf(err error) *fault {
-	var f *fault
+func faultOf(err error) *wireError {
+	var f *wireError
 	if errors.As(err, &f) {
 		return f
 	}
@@ -84,24 +84,24 @@ func faultOf(err error) *fault {
 	if errors.As(err, &signature) {
 		return signatureFault(signature, nil)
 	}
-	var e *chat.Error
+	var e *fault.Error
 	if !errors.As(err, &e) {
-		e = &chat.Error{Code: chat.Internal, Err: err}
+		e = &fault.Error{Code: fault.Internal, Err: err}
 	}
 	row := onWire[e.Code]
-	f = &fault{status: row.status, code: row.code, message: e.Message, denied: e.Denied, err: e.Err}
+	f = &wireError{status: row.status, code: row.code, message: e.Message, denied: e.Denied, err: e.Err}
 	if code, ok := strings.CutSuffix(f.code, "."); ok {
 		f.code = withParam(code, e.Param)
 	}
 	switch e.Code {
-	case chat.Internal:
+	case fault.Internal:
 		f.message = internalMessage
-	case chat.Unavailable:
+	case fault.Unavailable:
 		f.message = "The request has failed due to a temporary failure of the server."
-	case chat.Unsupported:
+	case fault.Unsupported:
 		f.message = "The store of this service lacks an operation that the service relies on, such as transactions; " +
 			"its operator must choose another one."
-	case chat.KeyNotFound:
+	case fault.KeyNotFound:
 		f.message = "Specified access key is not found."
 	}
 	return f
@@ -113,12 +113,12 @@ const maxStringToSign = 16 << 10
 
 // signatureFault gives an error of package sign its status. The caller sees what we signed, unless that may hold a secret: plain says of
 // which parameters it cannot.
-func signatureFault(err error, plain func(name string) bool) *fault {
+func signatureFault(err error, plain func(name string) bool) *wireError {
 	var e *sign.Error
 	if !errors.As(err, &e) || e.Code == sign.InternalError {
-		return &fault{status: onWire[chat.Internal].status, code: onWire[chat.Internal].code, message: internalMessage, err: err}
+		return &wireError{status: onWire[fault.Internal].status, code: onWire[fault.Internal].code, message: internalMessage, err: err}
 	}
-	f := &fault{status: http.StatusBadRequest, code: string(e.Code), message: e.Message}
+	f := &wireError{status: http.StatusBadRequest, code: string(e.Code), message: e.Message}
 	switch e.Code {
 	case sign.MissingParameter, sign.InvalidParameter:
 		f.code = withParam(f.code, e.Parameter)

@@ -13,32 +13,33 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/fault"
 	"chatconf/shared/rpc"
 	"chatconf/shared/rpc/sign"
 )
 
 // onTheWire is what each code of the domain is on the wire, without and with a parameter.
-var onTheWire = map[chat.Code]struct {
+var onTheWire = map[fault.Code]struct {
 	status int
 	code   string
 	param  string // the code with the parameter X
 }{
-	chat.Internal:            {500, "InternalError", "InternalError"},
-	chat.Unavailable:         {503, "ServiceUnavailable", "ServiceUnavailable"},
-	chat.Unsupported:         {400, "UnsupportedStore", "UnsupportedStore"},
-	chat.MissingParameter:    {400, "MissingParameter", "MissingParameter.X"},
-	chat.InvalidParameter:    {400, "InvalidParameter", "InvalidParameter.X"},
-	chat.InvalidRegion:       {404, "InvalidRegion.NotFound", "InvalidRegion.NotFound"},
-	chat.InvalidNextToken:    {400, "InvalidNextToken", "InvalidNextToken"},
-	chat.NotFound:            {404, "EntityNotExists.ChatConfiguration", "EntityNotExists.ChatConfiguration"},
-	chat.ResourceNotFound:    {404, "InvalidResourceId.NotFound", "InvalidResourceId.NotFound"},
-	chat.AlreadyExists:       {409, "EntityAlreadyExists.ChatConfiguration", "EntityAlreadyExists.ChatConfiguration"},
-	chat.QuotaExceeded:       {400, "QuotaExceeded", "QuotaExceeded.X"},
-	chat.Conflict:            {409, "OperationConflict", "OperationConflict"},
-	chat.IdempotencyMismatch: {400, "IdempotentParameterMismatch", "IdempotentParameterMismatch"},
-	chat.NoPermission:        {403, "NoPermission", "NoPermission"},
-	chat.KeyNotFound:         {404, "InvalidAccessKeyId.NotFound", "InvalidAccessKeyId.NotFound"},
-	chat.AccessKeyNotFound:   {404, "EntityNotExists.AccessKey", "EntityNotExists.AccessKey"},
+	fault.Internal:            {500, "InternalError", "InternalError"},
+	fault.Unavailable:         {503, "ServiceUnavailable", "ServiceUnavailable"},
+	fault.Unsupported:         {400, "UnsupportedStore", "UnsupportedStore"},
+	fault.MissingParameter:    {400, "MissingParameter", "MissingParameter.X"},
+	fault.InvalidParameter:    {400, "InvalidParameter", "InvalidParameter.X"},
+	fault.InvalidRegion:       {404, "InvalidRegion.NotFound", "InvalidRegion.NotFound"},
+	fault.InvalidNextToken:    {400, "InvalidNextToken", "InvalidNextToken"},
+	fault.NotFound:            {404, "EntityNotExists.ChatConfiguration", "EntityNotExists.ChatConfiguration"},
+	fault.ResourceNotFound:    {404, "InvalidResourceId.NotFound", "InvalidResourceId.NotFound"},
+	fault.AlreadyExists:       {409, "EntityAlreadyExists.ChatConfiguration", "EntityAlreadyExists.ChatConfiguration"},
+	fault.QuotaExceeded:       {400, "QuotaExceeded", "QuotaExceeded.X"},
+	fault.Conflict:            {409, "OperationConflict", "OperationConflict"},
+	fault.IdempotencyMismatch: {400, "IdempotentParameterMismatch", "IdempotentParameterMismatch"},
+	fault.NoPermission:        {403, "NoPermission", "NoPermission"},
+	fault.KeyNotFound:         {404, "InvalidAccessKeyId.NotFound", "InvalidAccessKeyId.NotFound"},
+	fault.AccessKeyNotFound:   {404, "EntityNotExists.AccessKey", "EntityNotExists.AccessKey"},
 }
 
 // wireCodes are all codes that an answer may have, without the names of parameters.
@@ -53,7 +54,7 @@ var wireCodes = []string{
 // domainCodes returns the names of the codes in package chat, in their order.
 func domainCodes(t *testing.T) []string {
 	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), "../chat/error.go", nil, 0)
+	f, err := parser.ParseFile(token.NewFileSet(), "../fault/fault.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,13 +88,13 @@ func TestDomainErrorsOnTheWire(t *testing.T) {
 		t.Errorf("the table has %d codes, package chat %d: %v", got, want, names)
 	}
 	for i, name := range names {
-		row, ok := onTheWire[chat.Code(i)]
+		row, ok := onTheWire[fault.Code(i)]
 		if !ok {
 			t.Errorf("code %s has no row", name)
 			continue
 		}
 		for _, param := range []string{"", "X"} {
-			next = &chat.Error{Code: chat.Code(i), Param: param, Message: "What is wrong with 192.0.2.8.", Err: errors.New(cause)}
+			next = &fault.Error{Code: fault.Code(i), Param: param, Message: "What is wrong with 192.0.2.8.", Err: errors.New(cause)}
 			want := row.code
 			if param != "" {
 				want = row.param
@@ -107,7 +108,7 @@ func TestDomainErrorsOnTheWire(t *testing.T) {
 				if strings.Contains(a.body, "192.0.2.9") || !strings.Contains(a.log, cause) {
 					t.Errorf("%s: the answer has the cause, or the log has not:\n%v\n%s", name, a, a.log)
 				}
-				if got, want := strings.Contains(a.body, "192.0.2.8"), row.status < 500 && chat.Code(i) != chat.KeyNotFound && chat.Code(i) != chat.Unsupported; got != want {
+				if got, want := strings.Contains(a.body, "192.0.2.8"), row.status < 500 && fault.Code(i) != fault.KeyNotFound && fault.Code(i) != fault.Unsupported; got != want {
 					t.Errorf("%s: the answer has the message: %v, want %v: %v", name, got, want, a)
 				}
 				if a.HostId != "example.com" || a.Recommend != "https://api.aliyun.com/troubleshoot?q="+want+"&product=Oos" || a.Message == "" {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/fault"
 	"chatconf/shared/invoke"
 	"chatconf/shared/table"
 )
@@ -63,8 +64,8 @@ func (h *Handler) ServeEvent(ctx context.Context, caller chat.Caller, e Event) (
 // that does not answer, and whatever is not known better), and for a change that lost against others all the time. Everything else is
 // the event's own fault and would be answered the same for ever; a revision that is no longer the present one, too.
 func passing(err error) bool {
-	var e *chat.Error
-	if errors.As(err, &e) && e.Code == chat.Conflict {
+	var e *fault.Error
+	if errors.As(err, &e) && e.Code == fault.Conflict {
 		return e.Param != "Revision"
 	}
 	return faultOf(err).status >= http.StatusInternalServerError
@@ -110,7 +111,7 @@ func (h *Handler) actionOf(p params) (Action, error) {
 		}
 	}
 	if name == "" {
-		return Action{}, &chat.Error{Code: chat.MissingParameter, Param: "Action", Message: "Parameter Action is missing; it names what is to be done."}
+		return Action{}, &fault.Error{Code: fault.MissingParameter, Param: "Action", Message: "Parameter Action is missing; it names what is to be done."}
 	}
 	action, ok := h.actions[name]
 	if !ok {
@@ -142,11 +143,11 @@ func (p params) checkOwnToken() error {
 // finally where the store cannot do what the service relies on,
 // which is worth another try, and logs why.
 func NewClosed(why error) *Handler {
-	code := chat.Unavailable
+	code := fault.Unavailable
 	if errors.Is(why, table.ErrUnsupported) {
-		code = chat.Unsupported
+		code = fault.Unsupported
 	}
-	return &Handler{closed: &chat.Error{Code: code, Err: why}, now: time.Now}
+	return &Handler{closed: &fault.Error{Code: code, Err: why}, now: time.Now}
 }
 
 // identified returns ctx with an invocation that has a request id, and that invocation.

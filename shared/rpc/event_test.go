@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/fault"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
 	"chatconf/shared/policy"
@@ -268,9 +269,9 @@ func TestWhatIsWorthAnotherDelivery(t *testing.T) {
 	var fail error
 	failing := rpc.NewAction("GetFailure", func(*chat.Service, context.Context, *echo) (*chat.Empty, error) { return nil, fail })
 	w := newWorld(t, nil, failing)
-	for code := chat.Internal; code <= chat.KeyNotFound; code++ {
-		fail = &chat.Error{Code: code, Param: "Name", Message: "No."}
-		again := code == chat.Internal || code == chat.Unavailable || code == chat.Conflict
+	for code := fault.Internal; code <= fault.KeyNotFound; code++ {
+		fail = &fault.Error{Code: code, Param: "Name", Message: "No."}
+		again := code == fault.Internal || code == fault.Unavailable || code == fault.Conflict
 		if r := w.event(w.handler, queue, rpc.Event{Data: []byte(`{"Action":"GetFailure"}`)}); (r.again != nil) != again || r.Code == "" {
 			t.Errorf("code %v: %s, another delivery %v, want %v", code, r.body, r.again, again)
 		}
@@ -280,9 +281,9 @@ func TestWhatIsWorthAnotherDelivery(t *testing.T) {
 		again bool
 	}{
 		{errors.New(planted), true}, // nobody knows what it is
-		{fmt.Errorf("wrapped: %w", &chat.Error{Code: chat.Unavailable, Err: table.ErrUnavailable}), true},
+		{fmt.Errorf("wrapped: %w", &fault.Error{Code: fault.Unavailable, Err: table.ErrUnavailable}), true},
 		{context.DeadlineExceeded, true},
-		{&chat.Error{Code: chat.Conflict, Param: "Revision", Message: "It is at revision 3, not 2."}, false},
+		{&fault.Error{Code: fault.Conflict, Param: "Revision", Message: "It is at revision 3, not 2."}, false},
 	} {
 		fail = test.fail
 		if _, again := w.handler.ServeEvent(unlogged(t), queue, rpc.Event{Data: []byte(`{"Action":"GetFailure"}`)}); (again != nil) != test.again {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"chatconf/shared/chat"
+	"chatconf/shared/fault"
 	"chatconf/shared/rpc"
 	"chatconf/shared/secret"
 )
@@ -143,8 +144,8 @@ func FuzzParameters(f *testing.F) {
 		for action, fill := range fillers {
 			in, err := fill(values)
 			if err != nil {
-				var known *chat.Error
-				if known, _ = err.(*chat.Error); known == nil || known.Param == "" || known.Code != chat.InvalidParameter && known.Code != chat.MissingParameter {
+				var known *fault.Error
+				if known, _ = err.(*fault.Error); known == nil || known.Param == "" || known.Code != fault.InvalidParameter && known.Code != fault.MissingParameter {
 					t.Errorf("%s: error %#v is not about a parameter", action, err)
 				}
 				continue
@@ -184,7 +185,7 @@ func FuzzJSONBody(f *testing.F) {
 			t.Errorf("%q has %d members, and is counted as %d", text, len(object), rpc.MembersAtLeast(text))
 		}
 		if err != nil {
-			if chat.CodeOf(err) != chat.InvalidParameter {
+			if fault.CodeOf(err) != fault.InvalidParameter {
 				t.Errorf("error %#v is not the caller's", err)
 			}
 			return

@@ -9,6 +9,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/document"
+	"chatconf/shared/fault"
 )
 
 // A list parameter comes in every form that some client has, under its name or the singular of it:
@@ -65,7 +66,7 @@ func readList(v reflect.Value, name string, p params) error {
 	if len(list) > 0 {
 		v.Set(reflect.ValueOf(list))
 	}
-	return chat.Join(mistakes...)
+	return fault.Join(mistakes...)
 }
 
 // stringsFromJSON returns the strings of a JSON text that stands for a whole list.
@@ -131,7 +132,7 @@ func readTags(v reflect.Value, name string, p params) error {
 	if len(tags) > 0 {
 		v.Set(reflect.ValueOf(tags))
 	}
-	return chat.Join(mistakes...)
+	return fault.Join(mistakes...)
 }
 
 // readPairs reads a list of pairs. A JSON object is one pair if its members are named as the parts,
@@ -164,7 +165,7 @@ func readPairs(name string, parts parts, p params) ([][2]string, error) {
 			pairs = append(pairs, pair)
 		}
 	}
-	return pairs, chat.Join(mistakes...)
+	return pairs, fault.Join(mistakes...)
 }
 
 // areNames reports whether an object is one pair: it has both parts, and nothing else.
@@ -226,7 +227,7 @@ func (p parts) readObject(name string, e element) (pair [2]string, ok bool, err 
 		}
 	}
 	if len(mistakes) > 0 {
-		return pair, false, chat.Join(mistakes...)
+		return pair, false, fault.Join(mistakes...)
 	}
 	if pair[0] == "" && e.flat && pair[1] == "" {
 		return pair, false, nil
@@ -234,7 +235,7 @@ func (p parts) readObject(name string, e element) (pair [2]string, ok bool, err 
 	if pair[0] == "" && (e.flat || !given[0]) {
 		err := invalidParam(name, "%s has no %s; %s.", e.path, p.first[0], p.form)
 		if e.flat {
-			err = &chat.Error{Code: chat.MissingParameter, Param: name, Message: err.Error()}
+			err = &fault.Error{Code: fault.MissingParameter, Param: name, Message: err.Error()}
 		}
 		return pair, false, err
 	}
@@ -268,7 +269,7 @@ func elementsOf(name, form string, p params, whole takeWhole) ([]element, error)
 		flat, err := flattened(name, spelling, p)
 		list, mistakes = append(list, flat...), append(mistakes, err)
 	}
-	return list, chat.Join(mistakes...)
+	return list, fault.Join(mistakes...)
 }
 
 // parseList reads the text of a whole list: JSON, or one entry in plain text. A text that may be
@@ -334,7 +335,7 @@ func flattened(name, spelling string, p params) ([]element, error) {
 		}
 	}
 	slices.SortStableFunc(list, func(a, b element) int { return cmp.Compare(indexes[a.path], indexes[b.path]) })
-	return list, chat.Join(mistakes...)
+	return list, fault.Join(mistakes...)
 }
 
 // splitFlat takes the name of a parameter apart that is flattened: the path of the entry, its

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/fault"
 	"chatconf/shared/invoke"
 	"chatconf/shared/rpc/sign"
 	"chatconf/shared/table"
@@ -71,9 +71,9 @@ func punch(ctx context.Context, tickets table.Table, accessKeyID, nonce string) 
 		case errors.As(err, &used):
 			t.err = errNonceUsed
 		case errors.Is(err, table.ErrUnsupported):
-			t.err = &chat.Error{Code: chat.Unsupported, Err: err}
+			t.err = &fault.Error{Code: fault.Unsupported, Err: err}
 		case err != nil:
-			t.err = &chat.Error{Code: chat.Unavailable, Err: err}
+			t.err = &fault.Error{Code: fault.Unavailable, Err: err}
 		}
 	}()
 	return t
@@ -96,6 +96,6 @@ func (t *ticket) wait(ctx context.Context) error {
 	case <-t.done:
 		return t.err
 	case <-ctx.Done():
-		return &chat.Error{Code: chat.Unavailable, Err: ctx.Err()}
+		return &fault.Error{Code: fault.Unavailable, Err: ctx.Err()}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"chatconf/shared/chat"
 	"chatconf/shared/document"
+	"chatconf/shared/fault"
 	"chatconf/shared/secret"
 )
 
@@ -51,7 +52,7 @@ func readParams(r *http.Request, body []byte) (p params, isJSON bool, err error)
 		case jsonType:
 			isJSON = true
 		default:
-			return nil, false, &chat.Error{Code: chat.InvalidParameter, Message: "The body has a content type that is not served; wanted " + formType + " or " + jsonType + "."}
+			return nil, false, &fault.Error{Code: fault.InvalidParameter, Message: "The body has a content type that is not served; wanted " + formType + " or " + jsonType + "."}
 		}
 	}
 	n := pairs(r.URL.RawQuery) + pairs(form)
@@ -146,7 +147,7 @@ func (p params) merge(more []document.Member) error {
 }
 
 func twiceError(name string) error {
-	return &chat.Error{Code: chat.InvalidParameter, Param: shown(name), Message: fmt.Sprintf("Parameter %s is given more than once.", strconv.Quote(shown(name)))}
+	return &fault.Error{Code: fault.InvalidParameter, Param: shown(name), Message: fmt.Sprintf("Parameter %s is given more than once.", strconv.Quote(shown(name)))}
 }
 
 // shown returns a parameter's name as it may stand in an answer: a long one is none of ours.
@@ -173,7 +174,7 @@ func (p params) split(where, text string, list []string, twice *twiceNamed) ([]s
 			value, ok = unescape(&decoded, value)
 		}
 		if !ok || strings.Contains(part, ";") {
-			return nil, &chat.Error{Code: chat.InvalidParameter, Message: "The " + where + " is not in URL encoding."}
+			return nil, &fault.Error{Code: fault.InvalidParameter, Message: "The " + where + " is not in URL encoding."}
 		}
 		if _, there := p[name]; there {
 			twice.add(name)
@@ -232,10 +233,10 @@ func parseJSON(text string, most int) ([]document.Member, error) {
 	}
 	root, err := document.Parse("body", text)
 	if err != nil {
-		return nil, &chat.Error{Code: chat.InvalidParameter, Message: "The " + err.Error() + "."}
+		return nil, &fault.Error{Code: fault.InvalidParameter, Message: "The " + err.Error() + "."}
 	}
 	if root.Kind != document.Object {
-		return nil, &chat.Error{Code: chat.InvalidParameter, Message: fmt.Sprintf("The body is %v; wanted a JSON object of parameters.", root.Kind)}
+		return nil, &fault.Error{Code: fault.InvalidParameter, Message: fmt.Sprintf("The body is %v; wanted a JSON object of parameters.", root.Kind)}
 	}
 	return root.Members, nil
 }
@@ -316,7 +317,7 @@ func (pl plan) fill(in any, p params) error {
 	if err := pl.misspelt(p); err != nil {
 		mistakes = append(mistakes, err)
 	}
-	return chat.Join(mistakes...)
+	return fault.Join(mistakes...)
 }
 
 // common are the parameters that clients send with any action.
@@ -354,10 +355,10 @@ func (pl plan) misspelt(p params) error {
 		head, _, _ := strings.Cut(name, ".")
 		if nearest, ok := chat.Nearest(head, known); ok {
 			message := fmt.Sprintf("Unknown parameter %s; did you mean %s?", strconv.Quote(shown(name)), nearest)
-			mistakes = append(mistakes, &chat.Error{Code: chat.InvalidParameter, Param: shown(name), Message: message})
+			mistakes = append(mistakes, &fault.Error{Code: fault.InvalidParameter, Param: shown(name), Message: message})
 		}
 	}
-	return chat.Join(mistakes...)
+	return fault.Join(mistakes...)
 }
 
 // has reports whether name is a parameter.
@@ -442,5 +443,5 @@ func readScalar(v reflect.Value, name string, p params) error {
 }
 
 func invalidParam(name, format string, args ...any) error {
-	return &chat.Error{Code: chat.InvalidParameter, Param: name, Message: "Parameter " + name + ": " + fmt.Sprintf(format, args...)}
+	return &fault.Error{Code: fault.InvalidParameter, Param: name, Message: "Parameter " + name + ": " + fmt.Sprintf(format, args...)}
 }

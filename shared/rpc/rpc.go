@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"chatconf/shared/accesskey"
 	"chatconf/shared/chat"
 	"chatconf/shared/invoke"
 	"chatconf/shared/rpc/sign"
@@ -39,7 +40,7 @@ const (
 // Options are what a Handler needs besides the actions.
 type Options struct {
 	Service *chat.Service
-	Keys    *chat.Keys
+	Keys    *accesskey.Store
 	Tickets table.Table      // where nonces of changing requests are spent; its time to live is NonceAge or longer
 	Hosts   []string         // host names accepted in signatures besides the request's own
 	Rate    float64          // requests per second and access key; 0 is no limit
@@ -50,7 +51,7 @@ type Options struct {
 type Handler struct {
 	actions map[string]Action
 	service *chat.Service
-	keys    *chat.Keys
+	keys    *accesskey.Store
 	tickets table.Table
 	hosts   []string
 	now     func() time.Time
@@ -308,7 +309,7 @@ func (h *Handler) authenticate(ctx context.Context, c *call) error {
 		return errNonceUsed
 	}
 	if seconds, ok := h.throttle.take(now, key.ID); !ok {
-		return &fault{
+		return &wireError{
 			status:  http.StatusTooManyRequests,
 			code:    "Throttling.User",
 			message: "Request was denied due to user flow control.",

@@ -19,6 +19,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"chatconf/shared/accesskey"
 	"chatconf/shared/chat"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
@@ -76,7 +77,7 @@ func newWorld(tb testing.TB, adjust func(*rpc.Options), actions ...rpc.Action) *
 	}
 	w.table = db.Table("chatconf", file.TableOptions{})
 	w.keys = db.Table("keys", file.TableOptions{})
-	keys := chat.NewKeys(w.keys, db.Table("uses", file.TableOptions{}), ring, w.clock.Now)
+	keys := accesskey.New(w.keys, db.Table("uses", file.TableOptions{}), ring, w.clock.Now)
 	service, err := chat.New(w.table, ring, platform.All().Descriptions(), chat.Options{Now: w.clock.Now, Random: rand.NewChaCha8([32]byte{1}), Keys: keys})
 	if err != nil {
 		tb.Fatal(err)
@@ -94,7 +95,7 @@ func newWorld(tb testing.TB, adjust func(*rpc.Options), actions ...rpc.Action) *
 	w.addKey(reader, "reader", policy.ReadOnly())
 	w.addKey(off, "former administrator", policy.Administrator())
 	inactive := false
-	if _, err := w.options.Keys.Update(tb.Context(), "", off.ID, chat.KeyChange{Active: &inactive}); err != nil {
+	if _, err := w.options.Keys.Update(tb.Context(), "", off.ID, accesskey.Change{Active: &inactive}); err != nil {
 		tb.Fatal(err)
 	}
 	w.handler = w.newHandler(actions...)
@@ -103,7 +104,7 @@ func newWorld(tb testing.TB, adjust func(*rpc.Options), actions ...rpc.Action) *
 
 func (w *world) addKey(key sign.Key, name string, p *policy.Policy) {
 	w.Helper()
-	_, err := w.options.Keys.Create(w.Context(), chat.AccessKey{
+	_, err := w.options.Keys.Create(w.Context(), accesskey.Key{
 		ID: key.ID, Secret: secret.Text(key.Secret), Account: account, Name: name, Policies: []*policy.Policy{p},
 	})
 	if err != nil {

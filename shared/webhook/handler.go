@@ -12,6 +12,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/command"
 	"chatconf/shared/invoke"
+	"chatconf/shared/journal"
 	"chatconf/shared/platform/callback"
 )
 
@@ -34,7 +35,7 @@ const (
 // Options are what a Handler needs.
 type Options struct {
 	Service *chat.Service // with the Journal in its own options
-	Journal *chat.Journal
+	Journal *journal.Journal
 	// Receivers makes the receiver of a configuration, by its type.
 	Receivers map[string]func(callback.Settings) (callback.Receiver, error)
 	// Dispatch starts the dispatch of a command. It must not wait for its end. If it fails, the
@@ -55,7 +56,7 @@ type Options struct {
 // recorded in one write, which also makes it count only once. Then it is dispatched and answered.
 type Handler struct {
 	service   *chat.Service
-	journal   *chat.Journal
+	journal   *journal.Journal
 	receivers receivers
 	dispatch  func(context.Context, command.Ref) error
 	frozen    bool
@@ -134,7 +135,7 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callbac
 	switch {
 	case errors.As(err, &unproven):
 		if unproven.Of != (command.Ref{}) {
-			n := chat.Note{Counter: chat.CountRefused, Step: chat.StepToken, Reason: "the URL has another token"}
+			n := journal.Note{Counter: journal.CountRefused, Step: journal.StepToken, Reason: "the URL has another token"}
 			h.note(ctx, unproven.Of, n)
 		}
 		return c.refuse(callback.StepFind, unproven.Reason)
@@ -155,7 +156,7 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callbac
 		return h.refuse(ctx, e, c, err)
 	case received.Handshake != nil:
 		c.outcome = outcomeHandshake
-		h.note(ctx, e.Ref(), chat.Note{Counter: chat.CountHandshakes})
+		h.note(ctx, e.Ref(), journal.Note{Counter: journal.CountHandshakes})
 		return received.Handshake
 	case received.Unproven:
 		c.outcome, c.kind = outcomeIgnored, received.Kind
@@ -166,7 +167,7 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callbac
 			return c.fail(err, unavailable)
 		}
 		c.outcome, c.kind = outcomeIgnored, received.Kind
-		h.note(ctx, e.Ref(), chat.Note{Counter: chat.CountIgnored, Kind: received.Kind})
+		h.note(ctx, e.Ref(), journal.Note{Counter: journal.CountIgnored, Kind: received.Kind})
 		h.mention(ctx, e, received)
 		return c.acknowledge(receiver, received)
 	}
@@ -189,7 +190,7 @@ func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver cal
 	if err != nil {
 		return c.fail(err, internalError)
 	}
-	a := chat.Arrival{
+	a := journal.Arrival{
 		Command:  command,
 		Decision: decision,
 		Guards:   received.Guards,
@@ -202,12 +203,12 @@ func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver cal
 	switch {
 	case err != nil:
 		return c.fail(err, unavailable)
-	case verdict == chat.Replayed:
+	case verdict == journal.Replayed:
 		return h.refuse(ctx, e, c, callback.Refuse(callback.StepReplay, "the signature came with another message before; "+
 			"it does not cover the message, so this one may be forged"))
-	case verdict == chat.Duplicate:
+	case verdict == journal.Duplicate:
 		c.outcome = outcomeDuplicate
-		h.note(ctx, e.Ref(), chat.Note{Counter: chat.CountDuplicates})
+		h.note(ctx, e.Ref(), journal.Note{Counter: journal.CountDuplicates})
 		return c.acknowledge(receiver, received)
 	}
 	c.outcome = outcomeRecorded
@@ -221,12 +222,12 @@ func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver cal
 // handover returns what is left to be done once a command is recorded; nil if nothing is. What goes
 // to a target is answered by it, and an answer that the platform's own response cannot carry goes
 // the long way.
-func handover(e *command.Endpoint, m *command.Message, d command.Decision, text string, carried bool) *chat.Handover {
+func handover(e *command.Endpoint, m *command.Message, d command.Decision, text string, carried bool) *journal.Handover {
 	switch {
 	case d.Allowed && d.Cause != command.CauseBuiltIn && e.Target.Type != command.TargetJournal:
-		return &chat.Handover{ReplyTo: m.ReplyTo}
+		return &journal.Handover{ReplyTo: m.ReplyTo}
 	case !carried && m.ReplyTo.Kind != "" && text != "":
-		return &chat.Handover{ReplyTo: m.ReplyTo, Answer: text}
+		return &journal.Handover{ReplyTo: m.ReplyTo, Answer: text}
 	}
 	return nil
 }
@@ -242,12 +243,12 @@ func (h *Handler) startDispatch(ctx context.Context, ref command.Ref, c *entry) 
 // mention notes that a message mentions another name than BotName.
 func (h *Handler) mention(ctx context.Context, e *command.Endpoint, received *callback.Received) {
 	if received.Mention != "" {
-		h.note(ctx, e.Ref(), chat.Note{Mention: received.Mention})
+		h.note(ctx, e.Ref(), journal.Note{Mention: received.Mention})
 	}
 }
 
 // note notes something for the health of a configuration.
-func (h *Handler) note(ctx context.Context, ref command.Ref, n chat.Note) {
+func (h *Handler) note(ctx context.Context, ref command.Ref, n journal.Note) {
 	if !h.frozen {
 		h.journal.NoteLater(ctx, ref, n)
 		return
@@ -267,7 +268,7 @@ func (h *Handler) refuse(ctx context.Context, e *command.Endpoint, c *entry, err
 	if !errors.As(err, &why) {
 		why = &callback.Refusal{Step: callback.StepConfiguration, Reason: err.Error()}
 	}
-	h.note(ctx, e.Ref(), chat.Note{Counter: chat.CountRefused, Step: string(why.Step), Reason: why.Reason})
+	h.note(ctx, e.Ref(), journal.Note{Counter: journal.CountRefused, Step: string(why.Step), Reason: why.Reason})
 	return c.refuse(why.Step, why.Reason)
 }
 

@@ -21,6 +21,7 @@ import (
 	"chatconf/shared/chat"
 	"chatconf/shared/command"
 	"chatconf/shared/invoke"
+	"chatconf/shared/journal"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/callback"
 	"chatconf/shared/platform/platformsim"
@@ -68,7 +69,7 @@ func New(t testing.TB) *World {
 	}
 	calls := new(calls)
 	w.Configurations = &Table{db.Table("configurations", file.TableOptions{}), calls}
-	w.Journals = &Table{db.Table("journal", file.TableOptions{TTL: chat.DefaultRetention}), calls}
+	w.Journals = &Table{db.Table("journal", file.TableOptions{TTL: journal.DefaultRetention}), calls}
 	return w
 }
 
@@ -111,13 +112,13 @@ func (w *World) Context() context.Context {
 type Process struct {
 	*World
 	Service *chat.Service
-	Journal *chat.Journal
+	Journal *journal.Journal
 }
 
 // Process starts one.
 func (w *World) Process() *Process {
 	w.Helper()
-	journal, err := chat.NewJournal(w.Journals, w.Ring, chat.JournalOptions{Now: w.Now})
+	journal, err := journal.New(w.Journals, w.Ring, journal.Options{Now: w.Now})
 	if err != nil {
 		w.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package chat
+package accesskey
 
 import (
 	"context"
@@ -22,15 +22,15 @@ const (
 	secondsPerDay = 24 * 60 * 60
 )
 
-// A keyUse is what this process knows of a key's last use.
-type keyUse struct {
+// A use is what this process knows of a key's last use.
+type use struct {
 	day  int64     // that is written down, in days since 1970 UTC
 	next time.Time // of the next attempt, while day is over
 }
 
 // NoteUse notes that a request was signed with the key today. It returns at once and fails no request: the day is written
 // in the background, once a day for each key whichever process does it, and tried again with a later request if that fails.
-func (k *Keys) NoteUse(ctx context.Context, id string) {
+func (k *Store) NoteUse(ctx context.Context, id string) {
 	if k.uses == nil {
 		return
 	}
@@ -40,7 +40,7 @@ func (k *Keys) NoteUse(ctx context.Context, id string) {
 	last := k.used[id]
 	due := last.day != day && !now.Before(last.next)
 	if due {
-		keepKey(k.used, id, keyUse{last.day, now.Add(useRetry)})
+		keep(k.used, id, use{last.day, now.Add(useRetry)})
 	}
 	k.mu.Unlock()
 	if !due {
@@ -56,14 +56,14 @@ func (k *Keys) NoteUse(ctx context.Context, id string) {
 			return
 		}
 		k.mu.Lock()
-		keepKey(k.used, id, keyUse{day: day})
+		keep(k.used, id, use{day: day})
 		k.mu.Unlock()
 	}()
 }
 
 // writeUse writes the day of a key's last use, unless that or a later one is written already.
-func (k *Keys) writeUse(ctx context.Context, id string, day int64) error {
-	key := table.Key{Partition: usePartition, Sort: escape(id)}
+func (k *Store) writeUse(ctx context.Context, id string, day int64) error {
+	key := table.Key{Partition: usePartition, Sort: table.Escape(id)}
 	items, err := k.uses.Get(ctx, key)
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func (k *Keys) writeUse(ctx context.Context, id string, day int64) error {
 
 // LastUses returns the days on which keys were last used, as 2006-01-02 in UTC. A key that was not used within UseAge, or
 // whose use is not noted, has none.
-func (k *Keys) LastUses(ctx context.Context, ids ...string) (map[string]string, error) {
+func (k *Store) LastUses(ctx context.Context, ids ...string) (map[string]string, error) {
 	days := make(map[string]string, len(ids))
 	if k.uses == nil {
 		return days, nil
@@ -94,17 +94,17 @@ func (k *Keys) LastUses(ctx context.Context, ids ...string) (map[string]string, 
 		n := min(len(ids), table.MaxGet)
 		keys := make([]table.Key, n)
 		for i, id := range ids[:n] {
-			keys[i] = table.Key{Partition: usePartition, Sort: escape(id)}
+			keys[i] = table.Key{Partition: usePartition, Sort: table.Escape(id)}
 		}
 		ids = ids[n:]
 		items, err := k.uses.Get(ctx, keys...)
 		if err != nil {
-			return nil, keyError(ctx, "list access keys", err)
+			return nil, storeError(ctx, "list access keys", err)
 		}
 		for _, item := range items {
-			id, err := unescape(item.Sort)
+			id, err := table.Unescape(item.Sort)
 			if err != nil {
-				return nil, keyError(ctx, "list access keys", err)
+				return nil, storeError(ctx, "list access keys", err)
 			}
 			days[id] = time.Unix(item.Revision*secondsPerDay, 0).UTC().Format(time.DateOnly)
 		}

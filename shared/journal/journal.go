@@ -1,4 +1,6 @@
-package chat
+// Package journal keeps what was asked of the bots and what became of it: records of commands, what is still to be dispatched, and the
+// health of each configuration's webhook, in a table of their own.
+package journal
 
 import (
 	"context"
@@ -32,7 +34,7 @@ const (
 	maxRetention = 3650 * 24 * time.Hour
 )
 
-// CheckRetention returns an error unless d can be JournalOptions.Retention.
+// CheckRetention returns an error unless d can be Options.Retention.
 func CheckRetention(d time.Duration) error {
 	if d < minRetention || d > maxRetention {
 		return fmt.Errorf("journal: retention of %v: wanted 2 to 3650 days", d)
@@ -40,8 +42,8 @@ func CheckRetention(d time.Duration) error {
 	return nil
 }
 
-// JournalOptions are the settings of a Journal that have a default.
-type JournalOptions struct {
+// Options are the settings of a Journal that have a default.
+type Options struct {
 	Retention time.Duration    // the time to live of the table; default DefaultRetention
 	Now       func() time.Time // the clock; default time.Now
 	Random    io.Reader        // the source of ids; default crypto/rand
@@ -81,7 +83,7 @@ type Journal struct {
 
 // Prefixes of sort keys in the journal, and the partition that lists partitions.
 const (
-	entryPrefix   = "r#"
+	recordPrefix  = "r#"
 	messagePrefix = "m#"
 	guardPrefix   = "g#"
 	outboxPrefix  = "o#"
@@ -93,8 +95,8 @@ const (
 	maxGuards    = 16
 )
 
-// NewJournal returns the journal in t, whose time to live is the retention, sealed with ring. It does no input or output.
-func NewJournal(t table.Table, ring *seal.Ring, o JournalOptions) (*Journal, error) {
+// New returns the journal in t, whose time to live is the retention, sealed with ring. It does no input or output.
+func New(t table.Table, ring *seal.Ring, o Options) (*Journal, error) {
 	if t == nil || ring == nil {
 		return nil, errors.New("journal: a journal needs a table and a key ring")
 	}
@@ -128,16 +130,16 @@ func partitionOf(r command.Ref) string { return r.Account + "/" + r.Region }
 // keyUnder returns the sort key of something that belongs to the life, or without rest, what all these
 // begin with.
 func keyUnder(r command.Ref, prefix, rest string) string {
-	key := prefix + escape(r.Name)
+	key := prefix + table.Escape(r.Name)
 	if r.Life != "" {
-		key += "$" + escape(r.Life)
+		key += "$" + table.Escape(r.Life)
 	}
 	return key + "#" + rest
 }
 
-// entryKey returns the sort key of a record; without an id, what those of all records of the life
+// recordKey returns the sort key of a record; without an id, what those of all records of the life
 // begin with.
-func entryKey(r command.Ref) string  { return keyUnder(r, entryPrefix, r.ID) }
+func recordKey(r command.Ref) string { return keyUnder(r, recordPrefix, r.ID) }
 func outboxKey(r command.Ref) string { return outboxPrefix + r.ID }
 
 // outboxPlace returns where what is to be handed on is sealed.
@@ -171,8 +173,8 @@ const (
 	DecisionDenied  = "Denied"
 )
 
-// An entry is the record of a command as it is stored: JSON, under Ref.entryKey.
-type entry struct {
+// An entry is the record of a command as it is stored: JSON, under Ref.recordKey.
+type Record struct {
 	Version      int       `json:"v"`
 	ID           string    `json:"id"`
 	Time         time.Time `json:"time"`
@@ -244,11 +246,11 @@ func (j *Journal) Record(ctx context.Context, e *command.Endpoint, a Arrival) (c
 	ref := e.Ref()
 	var err error
 	if ref.ID, err = j.newID(now); err != nil {
-		return command.Ref{}, 0, journalError(ctx, "record", err)
+		return command.Ref{}, 0, storeError(ctx, "record", err)
 	}
 	change, err := j.arrival(e, ref, now, a)
 	if err != nil {
-		return command.Ref{}, 0, journalError(ctx, "record", err)
+		return command.Ref{}, 0, storeError(ctx, "record", err)
 	}
 	listed := func() error { return nil }
 	if a.Handover != nil {
@@ -257,7 +259,7 @@ func (j *Journal) Record(ctx context.Context, e *command.Endpoint, a Arrival) (c
 	err = j.table.Write(ctx, partitionOf(ref), change)
 	var broken *table.ConditionError
 	if a.Command.Edit != "" && errors.As(err, &broken) && broken.Key.Sort == change.Puts[0].Sort {
-		err = j.correct(ctx, ref, newEntry(e, ref, now, a), change, err)
+		err = j.correct(ctx, ref, newRecord(e, ref, now, a), change, err)
 	}
 	notListed := listed()
 	if broken = nil; errors.As(err, &broken) {
@@ -270,7 +272,7 @@ func (j *Journal) Record(ctx context.Context, e *command.Endpoint, a Arrival) (c
 		}
 		switch {
 		case err != nil:
-			return command.Ref{}, 0, journalError(ctx, "record", err)
+			return command.Ref{}, 0, storeError(ctx, "record", err)
 		case first == ref.ID: // our own write, whose answer was lost below
 			return ref, Fresh, nil
 		}
@@ -281,14 +283,14 @@ func (j *Journal) Record(ctx context.Context, e *command.Endpoint, a Arrival) (c
 		err = notListed
 	}
 	if err != nil {
-		return command.Ref{}, 0, journalError(ctx, "record", err)
+		return command.Ref{}, 0, storeError(ctx, "record", err)
 	}
 	return ref, Fresh, nil
 }
 
 // correct writes the change of a message that was edited, if what it said before did not run and
 // was something else. The error is the write's; or duplicate, if nothing was written.
-func (j *Journal) correct(ctx context.Context, ref command.Ref, now *entry, change table.Change, duplicate error) error {
+func (j *Journal) correct(ctx context.Context, ref command.Ref, now *Record, change table.Change, duplicate error) error {
 	items, err := j.table.Get(ctx, table.Key{Partition: partitionOf(ref), Sort: change.Puts[0].Sort})
 	if err != nil {
 		return err
@@ -298,14 +300,14 @@ func (j *Journal) correct(ctx context.Context, ref command.Ref, now *entry, chan
 	}
 	message, before := items[0], ref
 	before.ID = string(message.Value)
-	items, err = j.table.Get(ctx, table.Key{Partition: partitionOf(ref), Sort: entryKey(before)})
+	items, err = j.table.Get(ctx, table.Key{Partition: partitionOf(ref), Sort: recordKey(before)})
 	if err != nil {
 		return err
 	}
 	if len(items) == 0 {
 		return duplicate
 	}
-	said, err := decodeEntry(items[0])
+	said, err := decodeRecord(items[0])
 	if err != nil {
 		return err
 	}
@@ -319,7 +321,7 @@ func (j *Journal) correct(ctx context.Context, ref command.Ref, now *entry, chan
 
 // corrects reports whether a record is of a later version of the same message, of which the version
 // before did not run.
-func (e *entry) corrects(before *entry) bool {
+func (e *Record) corrects(before *Record) bool {
 	later := len(e.Edit) > len(before.Edit) || len(e.Edit) == len(before.Edit) && e.Edit > before.Edit
 	same := e.Decision == before.Decision && e.Command == before.Command && e.Reason == before.Reason &&
 		slices.Equal(e.Arguments, before.Arguments)
@@ -333,11 +335,11 @@ func (j *Journal) Guard(ctx context.Context, e *command.Endpoint, guards []strin
 	case len(guards) == 0:
 		return nil
 	case len(guards) > maxGuards:
-		return journalError(ctx, "guard", fmt.Errorf("journal: %d guards cannot be recorded", len(guards)))
+		return storeError(ctx, "guard", fmt.Errorf("journal: %d guards cannot be recorded", len(guards)))
 	}
 	ref := e.Ref()
 	if err := j.table.Write(ctx, partitionOf(ref), table.Change{Puts: guardPuts(ref, guards, table.Condition{})}); err != nil {
-		return journalError(ctx, "guard", err)
+		return storeError(ctx, "guard", err)
 	}
 	return nil
 }
@@ -373,14 +375,14 @@ func (j *Journal) arrival(e *command.Endpoint, ref command.Ref, now time.Time, a
 	if a.Command.MessageID == "" || len(a.Guards) > maxGuards {
 		return change, fmt.Errorf("journal: a message with an id of %d bytes and %d guards cannot be recorded", len(a.Command.MessageID), len(a.Guards))
 	}
-	record := newEntry(e, ref, now, a)
-	value, err := encodeItem(record)
+	record := newRecord(e, ref, now, a)
+	value, err := encode(record)
 	if err != nil {
 		return change, fmt.Errorf("journal: encode record: %w", err)
 	}
 	change.Puts = append(change.Puts, table.Put{Sort: onceKey(ref, messagePrefix, a.Command.MessageID), Value: []byte(ref.ID), Revision: 1, If: table.Absent()})
 	change.Puts = append(change.Puts, guardPuts(ref, a.Guards, table.Absent())...)
-	change.Puts = append(change.Puts, table.Put{Sort: entryKey(ref), Value: value, Revision: 1, If: table.Absent()})
+	change.Puts = append(change.Puts, table.Put{Sort: recordKey(ref), Value: value, Revision: 1, If: table.Absent()})
 	if a.Handover != nil {
 		put, err := j.outboxPut(e, ref, now.Add(handoverDelay), a)
 		if err != nil {
@@ -396,14 +398,14 @@ func (j *Journal) arrival(e *command.Endpoint, ref command.Ref, now time.Time, a
 	return change, nil
 }
 
-func newEntry(e *command.Endpoint, ref command.Ref, now time.Time, a Arrival) *entry {
+func newRecord(e *command.Endpoint, ref command.Ref, now time.Time, a Arrival) *Record {
 	cmd, arguments := command.Redact(a.Command.Name, a.Command.Arguments)
 	reason := a.Decision.Reason
 	if cmd != a.Command.Name {
 		reason = strings.ReplaceAll(reason, a.Command.Name, cmd)
 	}
-	out := &entry{
-		Version:      journalVersion,
+	out := &Record{
+		Version:      recordVersion,
 		ID:           ref.ID,
 		Time:         now.Truncate(time.Millisecond),
 		Name:         ref.Name,
@@ -442,13 +444,13 @@ func newEntry(e *command.Endpoint, ref command.Ref, now time.Time, a Arrival) *e
 	return out
 }
 
-// decodeEntry reads the record of an item, and refuses one that cannot be the item's.
-func decodeEntry(item table.Item) (*entry, error) {
-	e := new(entry)
+// decodeRecord reads the record of an item, and refuses one that cannot be the item's.
+func decodeRecord(item table.Item) (*Record, error) {
+	e := new(Record)
 	if err := json.Unmarshal(item.Value, e); err != nil {
 		return nil, fmt.Errorf("journal: item %q: %w", item.Sort, err)
 	}
-	if e.Version != journalVersion || entryKey(command.Ref{Name: e.Name, Life: e.Life, ID: e.ID}) != item.Sort {
+	if e.Version != recordVersion || recordKey(command.Ref{Name: e.Name, Life: e.Life, ID: e.ID}) != item.Sort {
 		return nil, fmt.Errorf("journal: item %q holds the record %q of %q, version %d", item.Sort, e.ID, e.Name, e.Version)
 	}
 	return e, nil

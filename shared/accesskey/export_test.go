@@ -1,4 +1,4 @@
-package chat
+package accesskey
 
 import (
 	"io"
@@ -6,23 +6,23 @@ import (
 )
 
 // KeyCacheSize is how many keys a process keeps.
-const KeyCacheSize = keyCacheSize
+const KeyCacheSize = cacheSize
 
 // SetRandom replaces the source of what Draw makes.
-func (k *Keys) SetRandom(r io.Reader) { k.random = r }
+func (k *Store) SetRandom(r io.Reader) { k.random = r }
 
 // Cached returns how many keys are remembered.
-func (k *Keys) Cached() int {
+func (k *Store) Cached() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return len(k.cache)
 }
 
 // FillCache makes k remember n keys that nobody asked for.
-func FillCache(k *Keys, n int) {
+func FillCache(k *Store, n int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for i := 0; len(k.cache) < n; i++ {
-		k.cache[strconv.Itoa(i)] = cachedKey{key: new(AccessKey), read: k.now()}
+		k.cache[strconv.Itoa(i)] = cacheEntry{key: new(Key), read: k.now()}
 	}
 }

@@ -1,4 +1,4 @@
-package chat
+package journal
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 )
 
 // EntryKey returns the sort key of the record of a command.
-func EntryKey(r command.Ref) string { return entryKey(r) }
+func EntryKey(r command.Ref) string { return recordKey(r) }
 
 // HealthKey returns the sort key of something of the health of a configuration.
 func HealthKey(r command.Ref, what string) string { return healthKey(r, what) }
@@ -68,4 +68,4 @@ func WaitNotes(j *Journal) {
 }
 
 // Flushed makes sure that the notes of a configuration are written.
-func Flushed(j *Journal, ctx context.Context, ref command.Ref) error { return j.flushed(ctx, ref) }
+func Flushed(j *Journal, ctx context.Context, ref command.Ref) error { return j.FlushOf(ctx, ref) }

@@ -1,4 +1,5 @@
-package chat
+// Package fault is the one error of the domain: a code to switch on, a message for the caller, and a detail for the log.
+package fault
 
 import (
 	"context"
@@ -75,8 +76,8 @@ func CodeOf(err error) Code {
 	return Internal
 }
 
-// maxMistakes is how many mistakes of one request, and of one Configuration, are named.
-const maxMistakes = 20
+// MaxMistakes is how many mistakes of one request, and of one Configuration, are named.
+const MaxMistakes = 20
 
 // Join returns all mistakes of one request as one error: the code and the parameter of the first,
 // the messages of all. An error that is not a mistake of the caller's is returned alone. A
@@ -116,10 +117,10 @@ func Join(errs ...error) error {
 		return parts[0]
 	}
 	texts := make([]string, 0, len(parts))
-	for _, e := range parts[:min(len(parts), maxMistakes)] {
+	for _, e := range parts[:min(len(parts), MaxMistakes)] {
 		texts = append(texts, e.Message)
 	}
-	if more := len(parts) - maxMistakes; more > 0 {
+	if more := len(parts) - MaxMistakes; more > 0 {
 		texts = append(texts, fmt.Sprintf("There are %d more mistakes.", more))
 	}
 	return &Error{Code: parts[0].Code, Param: parts[0].Param, Message: strings.Join(texts, " "), parts: parts}
@@ -136,17 +137,17 @@ func (e *Error) isMistake() bool {
 }
 
 // Missing returns the error of a parameter that is mandatory and absent.
-func missing(param string) error {
+func Missing(param string) error {
 	return &Error{Code: MissingParameter, Param: param, Message: param + " is mandatory for this action."}
 }
 
 // Invalid returns the error of a parameter that has a value that cannot be.
-func invalid(param, format string, args ...any) error {
+func Invalid(param, format string, args ...any) error {
 	return &Error{Code: InvalidParameter, Param: param, Message: fmt.Sprintf(format, args...)}
 }
 
 // Quote returns s as messages show a caller's own value: quoted, and cut where it is long.
-func quote(s string) string {
+func Quote(s string) string {
 	const most = 100
 	if len(s) > most {
 		return strconv.Quote(s[:most]) + "…"

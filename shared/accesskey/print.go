@@ -1,4 +1,4 @@
-package chat
+package accesskey
 
 import (
 	"fmt"
@@ -6,10 +6,10 @@ import (
 )
 
 // Format writes a placeholder, whatever the verb.
-func (keyRecord) Format(s fmt.State, _ rune) { io.WriteString(s, "[access key]") }
+func (record) Format(s fmt.State, _ rune) { io.WriteString(s, "[access key]") }
 
 // Format writes all fields but the secrets, whatever the verb.
-func (v AccessKey) Format(s fmt.State, _ rune) {
-	type plain AccessKey
+func (v Key) Format(s fmt.State, _ rune) {
+	type plain Key
 	fmt.Fprintf(s, "%+v", plain(v))
 }

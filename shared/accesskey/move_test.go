@@ -1,4 +1,4 @@
-package chat_test
+package accesskey_test
 
 import (
 	"context"
@@ -8,13 +8,15 @@ import (
 	"testing"
 	"time"
 
-	"chatconf/shared/chat"
+	"chatconf/shared/accesskey"
+	"chatconf/shared/chat/chattest"
+	"chatconf/shared/fault"
 	"chatconf/shared/table"
 	"chatconf/shared/table/file"
 )
 
 // lastUse returns the last use of a key, once it is written; the empty text after a while.
-func lastUse(t *testing.T, k *chat.Keys, id, not string) string {
+func lastUse(t *testing.T, k *accesskey.Store, id, not string) string {
 	t.Helper()
 	for range 10_000 {
 		days, err := k.LastUses(t.Context(), id)
@@ -37,12 +39,12 @@ func TestTheLastUseOfAccessKeys(t *testing.T) {
 	}
 	defer db.Close()
 	uses := &written{Table: db.Table("uses", file.TableOptions{})}
-	l := newLocksmith(t)
-	var processes []*chat.Keys
+	l := chattest.NewLocksmith(t)
+	var processes []*accesskey.Store
 	for range 3 {
-		processes = append(processes, chat.NewKeys(l.spy, uses, newRing(t, 1), l.clock.Now))
+		processes = append(processes, accesskey.New(l.Spy, uses, chattest.NewRing(t, 1), l.Clock.Now))
 	}
-	key := l.create(someKey())
+	key := l.MustCreate(chattest.SomeKey())
 	for _, want := range []string{"2026-11-23", "2026-11-24", "2026-12-01"} {
 		for _, k := range processes {
 			for range 5 {
@@ -58,9 +60,9 @@ func TestTheLastUseOfAccessKeys(t *testing.T) {
 		if day != want {
 			t.Errorf("last use = %q, want %q", day, want)
 		}
-		l.clock.advance(24 * time.Hour)
+		l.Clock.Advance(24 * time.Hour)
 		if want == "2026-11-24" {
-			l.clock.advance(6 * 24 * time.Hour)
+			l.Clock.Advance(6 * 24 * time.Hour)
 		}
 	}
 	for wait := 0; uses.n.Load() < 3 && wait < 1000; wait++ { // it is counted a moment after it can be read
@@ -87,54 +89,54 @@ func (w *written) Write(ctx context.Context, partition string, c table.Change) e
 
 // That a use cannot be written fails no request, and is not tried again with each.
 func TestTheLastUseWhenTheStoreFails(t *testing.T) {
-	l := newLocksmith(t)
-	uses := newSpy(t)
-	k := chat.NewKeys(l.spy, uses, newRing(t, 1), l.clock.Now)
+	l := chattest.NewLocksmith(t)
+	uses := chattest.NewSpy(t)
+	k := accesskey.New(l.Spy, uses, chattest.NewRing(t, 1), l.Clock.Now)
 	tried := make(chan bool, 100)
-	uses.before = func(verb string, _ int) error {
+	uses.Before = func(verb string, _ int) error {
 		tried <- true
-		return faults["the store is out of reach"].err
+		return chattest.Faults["the store is out of reach"].Err
 	}
 	for range 10 {
 		k.NoteUse(t.Context(), "CCKsome")
 	}
 	<-tried
-	l.clock.advance(10*time.Minute - time.Nanosecond)
+	l.Clock.Advance(10*time.Minute - time.Nanosecond)
 	k.NoteUse(t.Context(), "CCKsome")
 	select {
 	case <-tried:
 		t.Error("it was tried again at once")
 	case <-time.After(20 * time.Millisecond):
 	}
-	uses.mu.Lock()
-	uses.before = nil
-	uses.mu.Unlock()
-	l.clock.advance(time.Nanosecond)
+	uses.Mu.Lock()
+	uses.Before = nil
+	uses.Mu.Unlock()
+	l.Clock.Advance(time.Nanosecond)
 	k.NoteUse(t.Context(), "CCKsome")
 	if got := lastUse(t, k, "CCKsome", ""); got != "2026-11-23" {
 		t.Errorf("last use = %q after the store came back", got)
 	}
-	if days, err := chat.NewKeys(l.spy, nil, newRing(t, 1), nil).LastUses(t.Context(), "CCKsome"); err != nil || len(days) != 0 {
+	if days, err := accesskey.New(l.Spy, nil, chattest.NewRing(t, 1), nil).LastUses(t.Context(), "CCKsome"); err != nil || len(days) != 0 {
 		t.Errorf("LastUses without a table = %v, %v", days, err)
 	}
-	uses.before = func(string, int) error { return faults["the store is out of reach"].err }
+	uses.Before = func(string, int) error { return chattest.Faults["the store is out of reach"].Err }
 	_, err := k.LastUses(t.Context(), "CCKsome")
-	wantError(t, "LastUses", err, chat.Unavailable, "")
+	chattest.WantError(t, "LastUses", err, fault.Unavailable, "")
 }
 
 // A moveHouse is a store whose access keys are in the table of configurations.
 type moveHouse struct {
-	*locksmith
-	old  *spy
+	*chattest.Locksmith
+	old  *chattest.Spy
 	want []string
 }
 
 func newMoveHouse(t *testing.T, n int) *moveHouse {
 	t.Helper()
-	m := &moveHouse{locksmith: newLocksmith(t), old: newSpy(t), want: []string{}}
-	before := chat.NewKeys(m.old, nil, newRing(t, 1), m.clock.Now)
+	m := &moveHouse{Locksmith: chattest.NewLocksmith(t), old: chattest.NewSpy(t), want: []string{}}
+	before := accesskey.New(m.old, nil, chattest.NewRing(t, 1), m.Clock.Now)
 	for i := range n {
-		key := someKey(func(k *chat.AccessKey) { k.ID = fmt.Sprintf("CCK%03d", i) })
+		key := chattest.SomeKey(func(k *accesskey.Key) { k.ID = fmt.Sprintf("CCK%03d", i) })
 		if _, err := before.Create(t.Context(), key); err != nil {
 			t.Fatal(err)
 		}
@@ -144,11 +146,11 @@ func newMoveHouse(t *testing.T, n int) *moveHouse {
 }
 
 func (m *moveHouse) ids() []string {
-	m.t.Helper()
+	m.T.Helper()
 	ids := []string{}
-	keys, err := m.List(m.t.Context())
+	keys, err := m.List(m.T.Context())
 	if err != nil {
-		m.t.Fatal(err)
+		m.T.Fatal(err)
 	}
 	for _, key := range keys {
 		ids = append(ids, key.ID)
@@ -158,19 +160,19 @@ func (m *moveHouse) ids() []string {
 
 // left returns how many keys are still in the old table.
 func (m *moveHouse) left() int {
-	m.t.Helper()
-	keys, err := chat.NewKeys(m.old, nil, newRing(m.t, 1), m.clock.Now).List(m.t.Context())
+	m.T.Helper()
+	keys, err := accesskey.New(m.old, nil, chattest.NewRing(m.T, 1), m.Clock.Now).List(m.T.Context())
 	if err != nil {
-		m.t.Fatal(err)
+		m.T.Fatal(err)
 	}
 	return len(keys)
 }
 
 func (m *moveHouse) move() bool {
-	m.t.Helper()
-	moved, err := m.Move(m.t.Context(), m.old)
+	m.T.Helper()
+	moved, err := m.Move(m.T.Context(), m.old)
 	if err != nil {
-		m.t.Fatal(err)
+		m.T.Fatal(err)
 	}
 	return moved
 }
@@ -183,14 +185,14 @@ func TestAccessKeysAreMoved(t *testing.T) {
 		if !m.move() || m.move() {
 			t.Errorf("%d keys: Move does not tell who moved", n)
 		}
-		equal(t, "moved", m.ids(), m.want)
-		if n > 0 && m.find("CCK000").Secret.Reveal() != "planted-secret" {
+		chattest.Equal(t, "moved", m.ids(), m.want)
+		if n > 0 && m.MustFind("CCK000").Secret.Reveal() != "planted-secret" {
 			t.Error("a moved key has another secret")
 		}
 		if got := m.left(); got != n {
 			t.Errorf("%d old rows right after the move, want %d", got, n)
 		}
-		if _, err := chat.NewKeys(m.old, nil, newRing(t, 1), m.clock.Now).Create(t.Context(), someKey(func(k *chat.AccessKey) { k.ID = "CCKplanted" })); err != nil {
+		if _, err := accesskey.New(m.old, nil, chattest.NewRing(t, 1), m.Clock.Now).Create(t.Context(), chattest.SomeKey(func(k *accesskey.Key) { k.ID = "CCKplanted" })); err != nil {
 			t.Fatal(err)
 		}
 		if n > 0 {
@@ -199,9 +201,9 @@ func TestAccessKeysAreMoved(t *testing.T) {
 			}
 			m.want = m.want[1:]
 		}
-		m.clock.advance(24*time.Hour + time.Hour*24*366) // the file's own clock is the real one
+		m.Clock.Advance(24*time.Hour + time.Hour*24*366) // the file's own clock is the real one
 		m.move()
-		equal(t, "keys a day later", m.ids(), m.want)
+		chattest.Equal(t, "keys a day later", m.ids(), m.want)
 		if got := m.left(); got != 0 {
 			t.Errorf("%d old rows a day later", got)
 		}
@@ -215,9 +217,9 @@ func TestAMoveIsCutShort(t *testing.T) {
 			m := newMoveHouse(t, 120)
 			failing := m.old
 			if which == "new" {
-				failing = m.spy
+				failing = m.Spy
 			}
-			ctx, calls := failing.failAt(t.Context(), n, faults["the store is out of reach"])
+			ctx, calls := failing.FailAt(t.Context(), n, chattest.Faults["the store is out of reach"])
 			_, err := m.Move(ctx, m.old)
 			if calls() < n {
 				if err != nil || n == 1 {
@@ -225,7 +227,7 @@ func TestAMoveIsCutShort(t *testing.T) {
 				}
 				break
 			}
-			wantError(t, fmt.Sprintf("Move whose call %d to the %s table fails", n, which), err, chat.Unavailable, "")
+			chattest.WantError(t, fmt.Sprintf("Move whose call %d to the %s table fails", n, which), err, fault.Unavailable, "")
 			var gone string
 			if ids := m.ids(); len(ids) > 0 {
 				gone = ids[0]
@@ -235,7 +237,7 @@ func TestAMoveIsCutShort(t *testing.T) {
 			}
 			m.move()
 			want := slices.DeleteFunc(slices.Clone(m.want), func(id string) bool { return id == gone })
-			equal(t, "moved", m.ids(), want)
+			chattest.Equal(t, "moved", m.ids(), want)
 		}
 	}
 }
@@ -243,11 +245,11 @@ func TestAMoveIsCutShort(t *testing.T) {
 // Of several that move at once each key is moved once, and a key that is in the new table already stays.
 func TestMovesAtOnce(t *testing.T) {
 	m := newMoveHouse(t, 150)
-	mine := m.create(someKey(func(k *chat.AccessKey) { k.ID, k.Name = "CCK007", "made there" }))
+	mine := m.MustCreate(chattest.SomeKey(func(k *accesskey.Key) { k.ID, k.Name = "CCK007", "made there" }))
 	errs := make(chan error)
 	for range 6 {
 		go func() {
-			_, err := chat.NewKeys(m.spy, nil, newRing(t, 1), m.clock.Now).Move(t.Context(), m.old)
+			_, err := accesskey.New(m.Spy, nil, chattest.NewRing(t, 1), m.Clock.Now).Move(t.Context(), m.old)
 			errs <- err
 		}()
 	}
@@ -256,8 +258,8 @@ func TestMovesAtOnce(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	equal(t, "moved", m.ids(), m.want)
-	if got := m.find(mine.ID).Name; got != "made there" {
+	chattest.Equal(t, "moved", m.ids(), m.want)
+	if got := m.MustFind(mine.ID).Name; got != "made there" {
 		t.Errorf("the key that was there is %q now", got)
 	}
 }

@@ -1,4 +1,4 @@
-package chat
+package journal
 
 import (
 	"context"
@@ -30,16 +30,16 @@ type SentMessage struct {
 }
 
 // Follow returns what became of a message that SendChatMessage made, by its id, and whether it was recorded. It costs two Gets.
-func (j *Journal) follow(ctx context.Context, ref command.Ref, messageID string) (m SentMessage, recorded bool, err error) {
+func (j *Journal) Follow(ctx context.Context, ref command.Ref, messageID string) (m SentMessage, recorded bool, err error) {
 	ref.ID, err = j.firstRecord(ctx, ref, onceKey(ref, messagePrefix, messageID))
 	if err != nil || ref.ID == "" {
 		return SentMessage{}, false, err
 	}
-	items, err := j.table.Get(ctx, table.Key{Partition: partitionOf(ref), Sort: entryKey(ref)})
+	items, err := j.table.Get(ctx, table.Key{Partition: partitionOf(ref), Sort: recordKey(ref)})
 	if err != nil || len(items) == 0 {
 		return SentMessage{}, false, err // it vanishes by its age
 	}
-	found, err := decodeEntry(items[0])
+	found, err := decodeRecord(items[0])
 	if err != nil {
 		return SentMessage{}, false, err
 	}
@@ -55,7 +55,7 @@ func (j *Journal) follow(ctx context.Context, ref command.Ref, messageID string)
 }
 
 // keep seals the answer that is to be kept into the record.
-func (j *Journal) keep(job *Job, e *entry) error {
+func (j *Journal) keep(job *Job, e *Record) error {
 	if job.kept == "" {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package chat
+package table
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ const upperHex = "0123456789ABCDEF"
 
 // escape returns s with every byte up to '%' written as % and two hexadecimal digits. It is injective, keeps the byte order, and
 // maps prefixes to prefixes. What it returns has no '#' and no '$', and no byte below '%'.
-func escape(s string) string {
+func Escape(s string) string {
 	n := 0
 	for i := 0; i < len(s); i++ {
 		if s[i] <= '%' {
@@ -31,7 +31,7 @@ func escape(s string) string {
 }
 
 // unescape is the inverse of escape; it refuses what escape does not return.
-func unescape(s string) (string, error) {
+func Unescape(s string) (string, error) {
 	if !strings.ContainsFunc(s, func(r rune) bool { return r <= '%' }) {
 		return s, nil
 	}

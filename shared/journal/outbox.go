@@ -1,4 +1,4 @@
-package chat
+package journal
 
 import (
 	"context"
@@ -92,11 +92,11 @@ func (j *Journal) outboxPut(e *command.Endpoint, ref command.Ref, due time.Time,
 	if err != nil {
 		return table.Put{}, fmt.Errorf("journal: seal handover: %w", err)
 	}
-	return pending{Version: journalVersion, Name: ref.Name, Life: ref.Life, Due: due, Sealed: sealed}.put(ref, 1, table.Absent())
+	return pending{Version: recordVersion, Name: ref.Name, Life: ref.Life, Due: due, Sealed: sealed}.put(ref, 1, table.Absent())
 }
 
 func (p pending) put(ref command.Ref, revision int64, condition table.Condition) (table.Put, error) {
-	value, err := encodeItem(p)
+	value, err := encode(p)
 	if err != nil {
 		return table.Put{}, fmt.Errorf("journal: encode handover: %w", err)
 	}
@@ -108,8 +108,8 @@ func decodePending(item table.Item) (pending, error) {
 	if err := json.Unmarshal(item.Value, &p); err != nil {
 		return p, fmt.Errorf("journal: item %q: %w", item.Sort, err)
 	}
-	if p.Version != journalVersion {
-		return p, fmt.Errorf("journal: item %q has version %d, wanted %d", item.Sort, p.Version, journalVersion)
+	if p.Version != recordVersion {
+		return p, fmt.Errorf("journal: item %q has version %d, wanted %d", item.Sort, p.Version, recordVersion)
 	}
 	return p, nil
 }
@@ -122,9 +122,9 @@ func decodePending(item table.Item) (pending, error) {
 func (j *Journal) Claim(ctx context.Context, ref command.Ref, lease time.Duration) (*Job, error) {
 	items, err := j.table.Get(ctx,
 		table.Key{Partition: partitionOf(ref), Sort: outboxKey(ref)},
-		table.Key{Partition: partitionOf(ref), Sort: entryKey(ref)})
+		table.Key{Partition: partitionOf(ref), Sort: recordKey(ref)})
 	if err != nil {
-		return nil, journalError(ctx, "claim", err)
+		return nil, storeError(ctx, "claim", err)
 	}
 	var out, record table.Item
 	for _, item := range items {
@@ -140,14 +140,14 @@ func (j *Journal) Claim(ctx context.Context, ref command.Ref, lease time.Duratio
 	now := j.now().UTC()
 	p, err := decodePending(out)
 	if err != nil {
-		return nil, journalError(ctx, "claim", err)
+		return nil, storeError(ctx, "claim", err)
 	}
 	if p.Name != ref.Name || p.Life != ref.Life {
 		return nil, ErrSettled // there is no such command
 	}
 	job, err := j.openJob(ref, p, out, record)
 	if err != nil {
-		return nil, journalError(ctx, "claim", errors.Join(err, j.putOff(ctx, ref, p, out)))
+		return nil, storeError(ctx, "claim", errors.Join(err, j.putOff(ctx, ref, p, out)))
 	}
 	if job.Attempts > 0 && now.Before(job.pending.Due) {
 		return nil, ErrTaken
@@ -193,7 +193,7 @@ func (j *Journal) openJob(ref command.Ref, p pending, out, record table.Item) (*
 	}
 	answered := true // of a record that vanished, nobody waits for an answer
 	if record.Sort != "" {
-		e, err := decodeEntry(record)
+		e, err := decodeRecord(record)
 		if err != nil {
 			return nil, err
 		}
@@ -240,7 +240,7 @@ type Result struct {
 func (j *Journal) Settle(ctx context.Context, job *Job, r Result) error {
 	now := j.now().UTC()
 	change := table.Change{Deletes: []table.Delete{{Sort: outboxKey(job.Ref), If: table.AtRevision(job.revision)}}}
-	err := job.amend(&change, func(e *entry) error {
+	err := job.amend(&change, func(e *Record) error {
 		e.Outcome, e.Answered, e.Detail, e.Settled = r.Outcome, e.Answered || r.Answered, cut(r.Detail, 1024), now.Truncate(time.Millisecond)
 		if r.Target != "" {
 			e.Target = cut(r.Target, 512)
@@ -248,16 +248,16 @@ func (j *Journal) Settle(ctx context.Context, job *Job, r Result) error {
 		return j.keep(job, e)
 	})
 	if err != nil {
-		return journalError(ctx, "settle", err)
+		return storeError(ctx, "settle", err)
 	}
 	counter := CountDelivered
 	if r.Outcome != OutcomeDelivered {
 		counter = CountFailed
-		last, err := encodeItem(moment{At: now, Step: "deliver", Reason: cut(r.Detail, 1024)})
+		last, err := encode(Moment{At: now, Step: "deliver", Reason: cut(r.Detail, 1024)})
 		if err != nil {
-			return journalError(ctx, "settle", err)
+			return storeError(ctx, "settle", err)
 		}
-		change.Puts = append(change.Puts, table.Put{Sort: healthKey(job.Ref, lastDelivery), Value: last, Revision: now.UnixNano()})
+		change.Puts = append(change.Puts, table.Put{Sort: healthKey(job.Ref, LastDelivery), Value: last, Revision: now.UnixNano()})
 	}
 	change.Adds = []table.Add{{Sort: shardKey(job.Ref, counter), N: 1}}
 	if err := j.writeJob(ctx, job, change); err != nil {
@@ -275,7 +275,7 @@ func (j *Journal) Retry(ctx context.Context, job *Job, at time.Time, detail stri
 	put, err := job.pending.put(job.Ref, job.revision+1, table.AtRevision(job.revision))
 	if err == nil {
 		change.Puts = append(change.Puts, put)
-		err = job.amend(&change, func(e *entry) error {
+		err = job.amend(&change, func(e *Record) error {
 			e.Detail = cut(detail, 1024)
 			return nil
 		})
@@ -290,11 +290,11 @@ func (j *Journal) Retry(ctx context.Context, job *Job, at time.Time, detail stri
 }
 
 // amend adds the changed record to a change, if there still is one: it vanishes by its age.
-func (job *Job) amend(to *table.Change, edit func(*entry) error) error {
+func (job *Job) amend(to *table.Change, edit func(*Record) error) error {
 	if job.entry.Sort == "" {
 		return nil
 	}
-	e, err := decodeEntry(job.entry)
+	e, err := decodeRecord(job.entry)
 	if err != nil {
 		return err
 	}
@@ -302,7 +302,7 @@ func (job *Job) amend(to *table.Change, edit func(*entry) error) error {
 	if err := edit(e); err != nil {
 		return err
 	}
-	value, err := encodeItem(e)
+	value, err := encode(e)
 	if err != nil {
 		return fmt.Errorf("journal: encode record: %w", err)
 	}
@@ -320,7 +320,7 @@ func jobError(ctx context.Context, what string, err error) error {
 	if errors.As(err, &broken) {
 		return ErrTaken
 	}
-	return journalError(ctx, what, err)
+	return storeError(ctx, what, err)
 }
 
 // Due returns commands of all accounts and regions that are due to be claimed: those recorded a minute ago or more that nobody
@@ -330,7 +330,7 @@ func jobError(ctx context.Context, what string, err error) error {
 func (j *Journal) Due(ctx context.Context, n, each int) ([]command.Ref, error) {
 	partitions, err := j.partitions(ctx)
 	if err != nil {
-		return nil, journalError(ctx, "find what is due", err)
+		return nil, storeError(ctx, "find what is due", err)
 	}
 	rand.Shuffle(len(partitions), func(a, b int) { partitions[a], partitions[b] = partitions[b], partitions[a] })
 	var out []command.Ref
@@ -342,7 +342,7 @@ func (j *Journal) Due(ctx context.Context, n, each int) ([]command.Ref, error) {
 		}
 		found, err := j.dueIn(ctx, partition, share, each)
 		if err != nil {
-			return out, journalError(ctx, "find what is due", err)
+			return out, storeError(ctx, "find what is due", err)
 		}
 		out = append(out, found...)
 	}

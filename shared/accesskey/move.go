@@ -1,4 +1,4 @@
-package chat
+package accesskey
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 // Access keys were once kept in the table of configurations, which many functions may write. They are moved once: nothing
 // reads them there, so that what is written there later never becomes a key.
 const (
-	movedKey = "moved" // in keyPartition of the table of keys: how far the move is. It sorts behind all keys.
+	movedKey = "moved" // in partition of the table of keys: how far the move is. It sorts behind all keys.
 	// moveBatch is the number of keys of one write, which writes movedKey too.
 	moveBatch = table.MaxGet - 1
 	// keptAfterMove is how long the old rows stay for functions that are not replaced yet, counted from the end of the move.
@@ -25,17 +25,17 @@ const (
 // latter, and removes the old rows a day later. It may be cut short, repeated, and run by several processes at once. The
 // rows are copied as they are sealed; a key that is in the table of keys already stays as it is there. It reports whether
 // this call finished the copying.
-func (k *Keys) Move(ctx context.Context, from table.Table) (moved bool, err error) {
+func (k *Store) Move(ctx context.Context, from table.Table) (moved bool, err error) {
 	moved, err = k.move(ctx, from)
 	if err != nil {
-		return false, keyError(ctx, "move access keys", err)
+		return false, storeError(ctx, "move access keys", err)
 	}
 	return moved, nil
 }
 
-func (k *Keys) move(ctx context.Context, from table.Table) (moved bool, err error) {
+func (k *Store) move(ctx context.Context, from table.Table) (moved bool, err error) {
 	for {
-		items, err := k.table.Get(ctx, table.Key{Partition: keyPartition, Sort: movedKey})
+		items, err := k.table.Get(ctx, table.Key{Partition: partition, Sort: movedKey})
 		if err != nil {
 			return false, err
 		}
@@ -62,8 +62,8 @@ func (k *Keys) move(ctx context.Context, from table.Table) (moved bool, err erro
 }
 
 // moveSome copies the keys that follow after, and writes how far the move is in the same write.
-func (k *Keys) moveSome(ctx context.Context, from table.Table, revision int64, after string) error {
-	items, err := from.Query(ctx, table.Range{Partition: keyPartition, Prefix: keyPrefix, After: after, Limit: moveBatch})
+func (k *Store) moveSome(ctx context.Context, from table.Table, revision int64, after string) error {
+	items, err := from.Query(ctx, table.Range{Partition: partition, Prefix: prefix, After: after, Limit: moveBatch})
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (k *Keys) moveSome(ctx context.Context, from table.Table, revision int64, a
 		for _, item := range items {
 			change.Puts = append(change.Puts, table.Put{Sort: item.Sort, Value: item.Value, Revision: item.Revision, If: table.Absent()})
 		}
-		err := k.table.Write(ctx, keyPartition, change)
+		err := k.table.Write(ctx, partition, change)
 		var broken *table.ConditionError
 		if !errors.As(err, &broken) || broken.Key.Sort == movedKey {
 			return err
@@ -100,7 +100,7 @@ func (k *Keys) moveSome(ctx context.Context, from table.Table, revision int64, a
 // removeMoved removes the rows that were moved.
 func removeMoved(ctx context.Context, from table.Table) error {
 	for {
-		items, err := from.Query(ctx, table.Range{Partition: keyPartition, Prefix: keyPrefix, Limit: table.MaxWrite})
+		items, err := from.Query(ctx, table.Range{Partition: partition, Prefix: prefix, Limit: table.MaxWrite})
 		if err != nil || len(items) == 0 {
 			return err
 		}
@@ -108,7 +108,7 @@ func removeMoved(ctx context.Context, from table.Table) error {
 		for _, item := range items {
 			change.Deletes = append(change.Deletes, table.Delete{Sort: item.Sort})
 		}
-		if err := from.Write(ctx, keyPartition, change); err != nil {
+		if err := from.Write(ctx, partition, change); err != nil {
 			return err
 		}
 	}

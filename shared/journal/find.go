@@ -1,4 +1,4 @@
-package chat
+package journal
 
 import (
 	"context"
@@ -11,25 +11,25 @@ import (
 )
 
 // A Selection is which records are asked for.
-type commandSelection struct {
-	user, command, decision string
-	since, until            time.Time // zero: no bound
+type Selection struct {
+	User, Command, Decision string
+	Since, Until            time.Time // zero: no bound
 }
 
 // matches reports whether a record is selected, but for its date.
-func (sel *commandSelection) matches(e *entry) bool {
-	return (sel.user == "" || strings.EqualFold(sel.user, e.User)) &&
-		(sel.command == "" || policy.Match(sel.command, e.Command)) &&
-		(sel.decision == "" || sel.decision == e.Decision)
+func (sel *Selection) matches(e *Record) bool {
+	return (sel.User == "" || strings.EqualFold(sel.User, e.User)) &&
+		(sel.Command == "" || policy.Match(sel.Command, e.Command)) &&
+		(sel.Decision == "" || sel.Decision == e.Decision)
 }
 
 // find returns up to n selected records before the id, the latest first, and the id before which to go on; empty when there is no
 // more. It reads a bounded number of candidates, so it may return fewer than n and still have more.
-func (j *Journal) find(ctx context.Context, ref command.Ref, sel *commandSelection, before string, n int) (found []*entry, next string, err error) {
+func (j *Journal) Find(ctx context.Context, ref command.Ref, sel *Selection, before string, n int) (found []*Record, next string, err error) {
 	const rounds = 5
-	prefix := entryKey(ref)
-	if before == "" && !sel.until.IsZero() {
-		before = idTime(ceil(sel.until)) // less than any id of that time
+	prefix := recordKey(ref)
+	if before == "" && !sel.Until.IsZero() {
+		before = idTime(ceil(sel.Until)) // less than any id of that time
 	}
 	r := table.Range{Partition: partitionOf(ref), Prefix: prefix, Reverse: true}
 	if before != "" {
@@ -45,11 +45,11 @@ func (j *Journal) find(ctx context.Context, ref command.Ref, sel *commandSelecti
 			return nil, "", err
 		}
 		for i, item := range items {
-			e, err := decodeEntry(item)
+			e, err := decodeRecord(item)
 			if err != nil {
 				return nil, "", err
 			}
-			if e.Time.Before(sel.since) {
+			if e.Time.Before(sel.Since) {
 				return found, "", nil
 			}
 			r.After, next = item.Sort, e.ID
@@ -71,7 +71,7 @@ func (j *Journal) find(ctx context.Context, ref command.Ref, sel *commandSelecti
 }
 
 // all reports whether the selection leaves out nothing but by date.
-func (sel *commandSelection) all() bool { return sel.user+sel.command+sel.decision == "" }
+func (sel *Selection) all() bool { return sel.User+sel.Command+sel.Decision == "" }
 
 // ceil returns the first whole millisecond that is not before t.
 func ceil(t time.Time) time.Time {
