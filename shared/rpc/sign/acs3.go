@@ -6,19 +6,19 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 const (
-	// maxAuthorization is the length of an Authorization header, in bytes. The SDKs send about 300.
+	// maxAuthorization is the maximum size of an Authorization header in bytes. The SDKs send about
+	// 300.
 	maxAuthorization = 4096
-	// maxSignedHeaders is the number of headers that one signature may name. The SDKs send about
-	// ten.
+	// maxSignedHeaders is the maximum number of signed headers. The SDKs send about ten.
 	maxSignedHeaders = 64
 )
 
-// requiredHeaders must be signed in every request, and so be there. Sorted, as they are looked up
-// in a sorted list.
+// requiredHeaders must be present and signed in every request. They are sorted for a binary search.
 var requiredHeaders = [...]string{"host", "x-acs-action", "x-acs-content-sha256", "x-acs-date", "x-acs-signature-nonce",
 	"x-acs-version"}
 
@@ -51,8 +51,8 @@ func parseACS3(r *http.Request, value string, params url.Values, body []byte) (*
 	return s, nil
 }
 
-// newACS3Message returns what an ACS3 signature over the named headers covers of r, once all that
-// must be covered is.
+// newACS3Message returns the content of an ACS3 signature of r over the named headers. It returns
+// an error if they leave out a header that must be signed.
 func newACS3Message(r *http.Request, headers []header, params url.Values, body []byte) (message, error) {
 	m := message{method: r.Method, path: pathOf(r.URL), headers: headers}
 	if err := checkMethod(m.method); err != nil {
@@ -77,7 +77,7 @@ func newACS3Message(r *http.Request, headers []header, params url.Values, body [
 	return m, err
 }
 
-// header returns the value of a signed header, empty if there is none.
+// header returns the value of a signed header, or "".
 func (m *message) header(name string) string {
 	if i, ok := findHeader(m.headers, name); ok {
 		return m.headers[i].value
@@ -85,11 +85,11 @@ func (m *message) header(name string) string {
 	return ""
 }
 
-// An authorization is the parts of an ACS3 Authorization header.
+// An authorization holds the parts of an ACS3 Authorization header.
 type authorization struct{ credential, signedHeaders, signature string }
 
-// parseAuthorization reads "ACS3-HMAC-SHA256 Credential=…,SignedHeaders=…,Signature=…": each part
-// once, in any order, with no space around the commas.
+// parseAuthorization parses "ACS3-HMAC-SHA256 Credential=…,SignedHeaders=…,Signature=…". Each part
+// occurs once, in any order, without spaces around the commas.
 func parseAuthorization(s string) (authorization, error) {
 	if len(s) > maxAuthorization {
 		return authorization{}, incomplete("the Authorization header is too long")
@@ -99,7 +99,7 @@ func parseAuthorization(s string) (authorization, error) {
 		return authorization{}, unsupportedMethod()
 	}
 	if !isPrintable(rest) {
-		return authorization{}, incomplete("the Authorization header has a space or a character outside of ASCII")
+		return authorization{}, incomplete("the Authorization header has a space or a non-ASCII character")
 	}
 	var a authorization
 	for more := true; more; {
@@ -137,8 +137,8 @@ func parseAuthorization(s string) (authorization, error) {
 	return a, checkKeyID(a.credential)
 }
 
-// decodeHex reads a signature of exactly 64 lower-case hexadecimal digits; encoding/hex takes
-// upper-case ones too.
+// decodeHex decodes a signature of exactly 64 lower-case hexadecimal digits. encoding/hex also
+// accepts upper case.
 func decodeHex(dst []byte, s string) error {
 	bad := len(s) != 2*sha256.Size
 	for i := range len(s) {
@@ -161,11 +161,11 @@ func nibble(c byte) byte {
 	return c - 'a' + 10
 }
 
-// parseSignedHeaders reads "a;b;c": lower-case names, sorted, none twice.
+// parseSignedHeaders parses "a;b;c": lower-case names, sorted, without duplicates.
 func parseSignedHeaders(s string) ([]header, error) {
 	n := strings.Count(s, ";") + 1
 	if n > maxSignedHeaders {
-		return nil, incomplete("SignedHeaders has too many names")
+		return nil, incomplete("SignedHeaders has more than " + strconv.Itoa(maxSignedHeaders) + " names")
 	}
 	headers := make([]header, 0, n)
 	for name := range strings.SplitSeq(s, ";") {
@@ -189,9 +189,8 @@ func isHeaderName(s string) bool {
 	return s != ""
 }
 
-// bindHeaders gives each of headers its value in the request, and returns an error unless each has
-// one, all that are required are among them, and so is every other header that must be signed when
-// it is there.
+// bindHeaders sets the value of each of headers from the request. It returns an error if a header
+// is absent from the request, or if headers leave out one that must be signed.
 func bindHeaders(headers []header, in http.Header, hasBody bool) error {
 	unsigned := ""
 	for name, values := range in {
@@ -207,7 +206,7 @@ func bindHeaders(headers []header, in http.Header, hasBody bool) error {
 		}
 	}
 	if i, ok := findHeader(headers, "host"); ok {
-		headers[i] = header{name: "host", count: 1} // its value is Request.Host, whatever is among the headers
+		headers[i] = header{name: "host", count: 1} // its value is Request.Host, not that of a header
 	}
 	for _, name := range requiredHeaders {
 		i, ok := findHeader(headers, name)
@@ -215,19 +214,19 @@ func bindHeaders(headers []header, in http.Header, hasBody bool) error {
 		case ok && headers[i].count == 1 && headers[i].value == "" && name != "host", ok && headers[i].count == 0:
 			return missing(name)
 		case !ok && (name == "host" || hasHeader(in, name)):
-			return incomplete("the header " + name + " is not among the SignedHeaders")
+			return incomplete("the header " + name + " is not in SignedHeaders")
 		case !ok:
 			return missing(name)
 		}
 	}
 	if unsigned != "" {
-		return incomplete("the header " + quote(strings.ToLower(unsigned)) + " is not among the SignedHeaders")
+		return incomplete("the header " + quote(strings.ToLower(unsigned)) + " is not in SignedHeaders")
 	}
 	for _, h := range headers {
 		switch {
 		case h.count == 0:
-			return incomplete("the request does not have the header " + quote(h.name) +
-				" that is among the SignedHeaders")
+			return incomplete("the request lacks the header " + quote(h.name) +
+				", which SignedHeaders names")
 		case h.count > 1:
 			return repeated(h.name)
 		case !isClean(h.value):
@@ -237,15 +236,15 @@ func bindHeaders(headers []header, in http.Header, hasBody bool) error {
 	return nil
 }
 
-// mustSign reports whether a header must be signed when it is there. The content type of a body
-// decides how it is read.
+// mustSign reports whether a header must be signed if it is present. The content type decides how a
+// body is read.
 func mustSign(name string, hasBody bool) bool {
 	const prefix = "x-acs-"
 	return len(name) >= len(prefix) && compareFold(prefix, name[:len(prefix)]) == 0 || hasBody &&
 		compareFold("content-type", name) == 0
 }
 
-// findHeader returns the place of a name, in any case, in a sorted list of lower-case ones.
+// findHeader returns the position of a name, in any case, in a sorted list of lower-case names.
 func findHeader(headers []header, name string) (int, bool) {
 	return slices.BinarySearchFunc(headers, name, func(h header, name string) int { return compareFold(h.name, name) })
 }
@@ -260,8 +259,7 @@ func hasHeader(h http.Header, lower string) bool {
 	return false
 }
 
-// compareFold compares a name in lower case with one in any case, without making the latter's lower
-// case.
+// compareFold compares a lower-case name with a name in any case, without allocating.
 func compareFold(lower, name string) int {
 	for i := range min(len(lower), len(name)) {
 		c := name[i]
@@ -275,9 +273,9 @@ func compareFold(lower, name string) int {
 	return len(lower) - len(name)
 }
 
-// queryParams returns the parameters of a raw query, sorted by name. It returns an error if one has
-// not exactly one value among params, or another value there: what is signed must be what is
-// served. If there is no form, params has no others either.
+// queryParams returns the parameters of a raw query, sorted by name. Each must have exactly one
+// value, and the same value in params, because the request is served from params. Without a form,
+// params must have no others.
 func queryParams(query string, params url.Values, noForm bool) ([]param, error) {
 	if err := checkOnce(params); err != nil {
 		return nil, err
@@ -312,10 +310,10 @@ func queryParams(query string, params url.Values, noForm bool) ([]param, error) 
 }
 
 func notServed(name string) error {
-	return &Error{Code: InternalError, Parameter: name, Message: "The parameters are not those of the request."}
+	return &Error{Code: InternalError, Parameter: name, Message: "The parameters are not those of the signed request."}
 }
 
-// pathOf returns the path as it is on the wire, "/" if there is none.
+// pathOf returns the path as sent, or "/" if it is empty.
 func pathOf(u *url.URL) string {
 	if path := u.EscapedPath(); path != "" {
 		return path

@@ -25,7 +25,7 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
-// Every request pays for this before anything is known of it.
+// Every request costs this, also an unauthenticated one.
 func TestParseAndVerifyAllocateLittle(t *testing.T) {
 	const most = 20
 	for _, f := range fixtures(t, "") {

@@ -5,51 +5,49 @@ import (
 	"strconv"
 )
 
-// A Code says what is wrong with a signature, in the gateway's own word for it.
+// A Code is the gateway's code for a problem with a signature.
 type Code string
 
-// The codes of this package's errors. All are the client's mistakes but InternalError.
+// The codes of this package's errors. All except InternalError are mistakes of the client.
 const (
 	// MissingParameter: a parameter or header that a signature needs is absent or empty;
 	// Error.Parameter names it.
 	MissingParameter Code = "MissingParameter"
-	// InvalidParameter: a parameter or header cannot be what it is, or is given more than once;
+	// InvalidParameter: a parameter or header is invalid, or is given more than once;
 	// Error.Parameter names it.
 	InvalidParameter Code = "InvalidParameter"
-	// UnsupportedHTTPMethod: the request's method is not one that HTTP defines.
+	// UnsupportedHTTPMethod: HTTP does not define the request's method.
 	UnsupportedHTTPMethod Code = "UnsupportedHTTPMethod"
-	// InvalidAccessKeyID: the access key id is not in the form of one, so nobody has it.
+	// InvalidAccessKeyID: the access key id is malformed, so it cannot exist.
 	InvalidAccessKeyID Code = "InvalidAccessKeyId.NotFound"
-	// InvalidSignatureMethod: signed in a way that is not served: SM3, RSA, bearer token, or one
-	// that is not known.
+	// InvalidSignatureMethod: the signature method is unsupported or unknown, such as SM3, RSA or a
+	// bearer token.
 	InvalidSignatureMethod Code = "InvalidSignatureMethod"
-	// InvalidTimeFormat: the time is not written as TimeFormat says.
+	// InvalidTimeFormat: the time is not in TimeFormat.
 	InvalidTimeFormat Code = "InvalidTimeStamp.Format"
-	// TimeExpired: the time is too far from ours, before or after.
+	// TimeExpired: the time differs too much from ours.
 	TimeExpired Code = "InvalidTimeStamp.Expired"
-	// IncompleteSignature: the signature is malformed, or leaves out what it must cover.
+	// IncompleteSignature: the signature is malformed, or does not cover everything that it must.
 	IncompleteSignature Code = "IncompleteSignature"
-	// BodyDoesNotMatch: the hash in x-acs-content-sha256 is not that of the body. The gateway's
-	// table has one code for a body that is not what its digest says, and it is from the time when
-	// the digest was MD5.
+	// BodyDoesNotMatch: x-acs-content-sha256 is not the hash of the body. The gateway has one code
+	// for this; it dates from the time when the digest was MD5.
 	BodyDoesNotMatch Code = "ContentMD5NotMatched"
-	// SignatureDoesNotMatch: the request is not signed with the secret of its access key, or was
-	// changed on the way.
+	// SignatureDoesNotMatch: the request was signed with another secret, or was changed in transit.
 	SignatureDoesNotMatch Code = "SignatureDoesNotMatch"
-	// InternalError: the caller of this package gave it no secret, no parsed signature, or not the
-	// parameters of the request.
+	// InternalError: the caller of this package gave no secret, no parsed signature, or the
+	// parameters of another request.
 	InternalError Code = "InternalError"
 )
 
-// An Error says why a signature was refused. It never holds a secret, nor the signature that would
-// have been right.
+// An Error is the reason why a signature was refused. It never contains a secret or the correct
+// signature.
 type Error struct {
 	Code      Code
-	Parameter string // the parameter or header that is missing or wrong, where it is one
-	Message   string // for the caller, in the gateway's wording where that is known
+	Parameter string // the missing or invalid parameter or header, if any
+	Message   string // for the caller, in the gateway's wording if that is known
 
-	// StringToSign is what we signed, only for SignatureDoesNotMatch: what the caller needs to find
-	// its mistake. In V1 it holds every parameter of the request; see Sensitive.
+	// StringToSign is the text that we signed, only for SignatureDoesNotMatch. The caller needs it
+	// to find the mistake. In V1 it contains every parameter of the request; see Sensitive.
 	StringToSign string
 
 	params []param // in StringToSign
@@ -58,9 +56,9 @@ type Error struct {
 // Error returns code and message.
 func (e *Error) Error() string { return "sign: " + string(e.Code) + ": " + e.Message }
 
-// Sensitive reports whether StringToSign holds parameters that may be secret, and must not be
-// shown: any but those of the signature itself and those whose name plain says can hold none. A
-// string to sign of ACS3 is a hash and never is.
+// Sensitive reports whether StringToSign may contain secret parameters, so that it must not be
+// shown. Parameters of the signature itself are not secret, nor those for which plain returns true.
+// A string to sign of ACS3 is a hash and never sensitive.
 func (e *Error) Sensitive(plain func(name string) bool) bool {
 	return slices.ContainsFunc(e.params, func(p param) bool {
 		switch p.name {
@@ -83,8 +81,8 @@ func invalid(name, why string) error {
 
 func repeated(name string) error { return invalid(name, "is given more than once") }
 
-// incomplete returns an error in the words of https://help.aliyun.com/document_detail/51132.html,
-// and why.
+// incomplete returns an error with the words of https://help.aliyun.com/document_detail/51132.html
+// and the reason.
 func incomplete(why string) error {
 	return &Error{Code: IncompleteSignature, Message: "The request signature does not conform to Aliyun standards: " +
 		why + "."}
@@ -108,7 +106,7 @@ func mismatch(stringToSign string, params []param) error {
 	}
 }
 
-// quote returns name as a message can show it: short, and without control characters.
+// quote returns name for a message: short, and without control characters.
 func quote(name string) string {
 	const most = 64
 	if len(name) > most {

@@ -14,8 +14,8 @@ import (
 	"chatconf/shared/rpc/sign"
 )
 
-// A fixture is one request of testdata: raw HTTP, with lines in front of it that say where it is
-// from, with which key (id, secret and, for temporary credentials, token) and at what time.
+// A fixture is one request of testdata: raw HTTP after lines with its origin, key (id, secret and,
+// for temporary credentials, token) and time.
 type fixture struct {
 	name string
 	key  sign.Key
@@ -23,7 +23,7 @@ type fixture struct {
 	raw  string
 }
 
-// fixtures returns the requests of testdata; those of one dialect when prefix names it.
+// fixtures returns the requests of testdata whose dialect starts with prefix.
 func fixtures(tb testing.TB, prefix string) []fixture {
 	tb.Helper()
 	paths, err := filepath.Glob(filepath.Join("testdata", prefix+"*.http"))
@@ -44,7 +44,7 @@ func readFixture(tb testing.TB, path string) fixture {
 		tb.Fatal(err)
 	}
 	f := fixture{name: strings.TrimSuffix(filepath.Base(path), ".http")}
-	// The files may have been saved with either line end; on the wire it is this one.
+	// The files may have either line end; HTTP uses this one.
 	rest := strings.ReplaceAll(string(data), "\r\n", "\n")
 	for strings.HasPrefix(rest, "#") {
 		var line string
@@ -66,7 +66,7 @@ func readFixture(tb testing.TB, path string) fixture {
 	return f
 }
 
-// A call is a request as rpc has it when it asks for the signature.
+// A call is a request as rpc sees it when it checks the signature.
 type call struct {
 	*http.Request
 	body []byte
@@ -95,7 +95,7 @@ func (c call) params() url.Values {
 	return params
 }
 
-// form returns the parameters of the body, nil if it is not a form.
+// form returns the parameters of the body, or nil if the body is not a form.
 func (c call) form() url.Values {
 	if c.Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
 		return nil
@@ -124,7 +124,7 @@ func (c call) isSigned(name string) bool {
 	return strings.Contains(";"+list+";", ";"+strings.ToLower(name)+";")
 }
 
-// editParam changes the parameters there where the named one is: in the query or in the form.
+// editParam changes the parameters in the query or the form, wherever the named one is.
 func (c *call) editParam(name string, edit func(url.Values)) {
 	query, _ := url.ParseQuery(c.URL.RawQuery)
 	form := c.form()
@@ -176,8 +176,7 @@ func TestFixturesVerify(t *testing.T) {
 	}
 }
 
-// Signing a captured request again, in place of the SDK that signed it, must give the signature it
-// has.
+// Signing a recorded SDK request again must give the same signature.
 func TestFixturesSignedAgainAreTheSame(t *testing.T) {
 	for _, f := range fixtures(t, "") {
 		t.Run(f.name, func(t *testing.T) {
@@ -208,14 +207,14 @@ func TestFixturesSignedAgainAreTheSame(t *testing.T) {
 	}
 }
 
-// A change is one thing done to a request.
+// A change modifies one thing of a request.
 type change struct {
 	name string
 	do   func(*call)
-	want sign.Code // empty: the request still verifies, because what was changed is not signed
+	want sign.Code // empty: the request still verifies, because the changed part is not signed
 }
 
-// TestFixturesWithOneThingChanged changes every single thing of every fixture, one at a time.
+// TestFixturesWithOneThingChanged changes every part of every fixture, one at a time.
 func TestFixturesWithOneThingChanged(t *testing.T) {
 	for _, f := range fixtures(t, "") {
 		t.Run(f.name, func(t *testing.T) {
@@ -317,7 +316,7 @@ func changesToACS3(c call) []change {
 		}, ""},
 	}
 	if len(c.body) == 0 {
-		// Nothing to be read as a form, so how to read it is not signed.
+		// Without a form the content type is not signed.
 		out = append(out, change{"a content type", func(c *call) { c.Header.Set("Content-Type", "text/plain") }, ""})
 	}
 	for i := range c.body {
@@ -376,7 +375,7 @@ func changesToV1(c call) []change {
 	}
 	notAForm := sign.IncompleteSignature
 	if _, ok := c.form()["Signature"]; ok {
-		notAForm = sign.MissingParameter // without the form there is no signature at all
+		notAForm = sign.MissingParameter // without the form there is no signature
 	}
 	return append(out, change{"a form by another name", func(c *call) { c.Header.Set("Content-Type", "text/plain") },
 		notAForm})
@@ -400,7 +399,7 @@ func (c *call) unsign(name string) {
 	})
 }
 
-// flipHex returns another signature of the same form.
+// flipHex returns another well-formed signature.
 func flipHex(s string) string {
 	if s[0] == '0' {
 		return "1" + s[1:]
@@ -408,7 +407,7 @@ func flipHex(s string) string {
 	return "0" + s[1:]
 }
 
-// flipBase64 returns another signature of the same form.
+// flipBase64 returns another well-formed signature.
 func flipBase64(s string) string {
 	if s[0] == 'A' {
 		return "B" + s[1:]
@@ -416,8 +415,7 @@ func flipBase64(s string) string {
 	return "A" + s[1:]
 }
 
-// Every byte of a V1 form counts as well, though what is wrong then depends on what the byte was
-// for.
+// A change of any byte of a V1 form is an error too; which error depends on the byte.
 func TestV1FormWithAnyByteChangedIsRefused(t *testing.T) {
 	bytes := 0
 	for _, f := range fixtures(t, "v1-") {

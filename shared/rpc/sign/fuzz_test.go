@@ -11,9 +11,8 @@ import (
 	"chatconf/shared/rpc/sign"
 )
 
-// The fuzzer has no secret. So whatever it makes of the fixtures that still verifies must be read
-// as the fixture is: nothing both verifies and differs. What the fixtures are read as is worked out
-// here, not in the package.
+// The fuzzer has no secret. So a mutated fixture that still verifies must have the meaning of the
+// fixture. The meaning is computed here, not in the package.
 
 func FuzzACS3(f *testing.F) {
 	genuine := map[string]bool{}
@@ -28,7 +27,7 @@ func FuzzACS3(f *testing.F) {
 		c := call{Request: &http.Request{Method: method, Host: host, URL: &url.URL{Path: "/", RawQuery: query},
 			Header: http.Header{}}, body: body}
 		for line := range strings.SplitSeq(headers, "\n") {
-			// As a door might that takes headers from an event: in any case, with anything in them.
+			// As a runtime that takes headers from an event: in any case, with any content.
 			name, value, _ := strings.Cut(line, ":")
 			c.Header[name] = append(c.Header[name], value)
 		}
@@ -83,8 +82,8 @@ func headerLines(h http.Header) string {
 	return strings.Join(lines, "\n")
 }
 
-// readingACS3 is all of c that a server may go by and that ACS3 signs. The access key id is not: it
-// only says whose secret it was.
+// readingACS3 is the part of c that a server may use and that ACS3 signs. The access key id is not
+// signed; it only selects the secret.
 func readingACS3(c call) string {
 	lines := []string{fmt.Sprintf("%q %q %q %q", c.Method, c.Host, c.URL.Query().Encode(), c.body)}
 	for name, values := range c.Header {
@@ -99,7 +98,7 @@ func readingACS3(c call) string {
 	return strings.Join(lines, "\n")
 }
 
-// readingV1 is all of c that a server may go by and that V1 signs.
+// readingV1 is the part of c that a server may use and that V1 signs.
 func readingV1(c call) string {
 	return fmt.Sprintf("%q %q", c.Method, c.params().Encode())
 }

@@ -13,22 +13,22 @@ import (
 	"chatconf/shared/secret"
 )
 
-// A Key is an access key, with which a client signs.
+// A Key is an access key. A client signs requests with it.
 type Key struct {
 	secret.Hidden
 
 	ID            string
 	Secret        string
-	SecurityToken string // of temporary credentials; empty when they are not
+	SecurityToken string // of temporary credentials; otherwise empty
 }
 
-// SignACS3 signs req in the ACS3 dialect, with its headers x-acs-action and x-acs-version, its
-// query and all else already as it will be sent. body is what req.Body will yield. It sets
-// x-acs-date, x-acs-signature-nonce, x-acs-content-sha256 and Authorization, and for temporary
-// credentials x-acs-accesskey-id and x-acs-security-token.
+// SignACS3 signs req in the ACS3 dialect. The headers x-acs-action and x-acs-version, the query and
+// everything else must already be final. body is the content of req.Body. SignACS3 sets x-acs-date,
+// x-acs-signature-nonce, x-acs-content-sha256 and Authorization; for temporary credentials also
+// x-acs-accesskey-id and x-acs-security-token.
 //
-// The query must not name a parameter twice, nor may a signed header have two values. The nonce
-// must be new for each request.
+// The query must not contain a parameter twice, and a signed header must not have two values. Use a
+// new nonce for each request.
 func (k Key) SignACS3(req *http.Request, body []byte, now time.Time, nonce string) error {
 	if err := k.check("x-acs-signature-nonce", nonce); err != nil {
 		return err
@@ -66,12 +66,12 @@ func (k Key) SignACS3(req *http.Request, body []byte, now time.Time, nonce strin
 	return nil
 }
 
-// SignV1 signs params in the V1 dialect, to be sent by method in the query, in a form, or part in
-// each. It sets AccessKeyId, SignatureMethod, SignatureVersion, SignatureNonce, Timestamp and
-// Signature, and for temporary credentials SecurityToken.
+// SignV1 signs params in the V1 dialect. The caller sends them with method, in the query, in a
+// form, or in both. SignV1 sets AccessKeyId, SignatureMethod, SignatureVersion, SignatureNonce,
+// Timestamp and Signature; for temporary credentials also SecurityToken.
 //
-// Action and Version must be there. No parameter may have two values. The nonce must be new for
-// each request.
+// Action and Version are required. No parameter may have two values. Use a new nonce for each
+// request.
 func (k Key) SignV1(method string, params url.Values, now time.Time, nonce string) error {
 	if err := k.check("SignatureNonce", nonce); err != nil {
 		return err
@@ -97,7 +97,7 @@ func (k Key) SignV1(method string, params url.Values, now time.Time, nonce strin
 	return nil
 }
 
-// check returns an error unless k can sign, and nonce can be sent under name.
+// check returns an error if k cannot sign, or if nonce cannot be sent as name.
 func (k Key) check(name, nonce string) error {
 	if err := checkKeyID(k.ID); err != nil {
 		return err
@@ -108,8 +108,8 @@ func (k Key) check(name, nonce string) error {
 	return checkNonce(name, nonce)
 }
 
-// headersToSign returns the names of the headers that a signature must cover, and the content type
-// whether or not there is a body.
+// headersToSign returns the names of the headers that a signature must cover, including the content
+// type.
 func headersToSign(h http.Header) []header {
 	headers := []header{{name: "host"}}
 	for name := range h {

@@ -21,18 +21,17 @@ const (
 // A param is one query or form parameter, decoded.
 type param struct{ name, value string }
 
-// A header is one header that is signed, its name in lower case, its value without the space around
-// it.
+// A header is one signed header: its name in lower case, its value without surrounding space.
 type header struct {
 	name, value string
-	count       int // how many values the request has for it
+	count       int // the number of its values in the request
 }
 
-// A message is what a signature covers.
+// A message is the content that a signature covers.
 type message struct {
 	method  string
 	path    string
-	params  []param  // sorted by name: in ACS3 those of the query, in V1 those of query and form but Signature
+	params  []param  // sorted by name: ACS3 those of the query, V1 those of query and form except Signature
 	headers []header // sorted by name; ACS3 only
 	payload string   // hash of the body in hexadecimal; ACS3 only
 }
@@ -68,8 +67,8 @@ func (m *message) appendACS3(dst []byte, host string) []byte {
 	return append(dst, m.payload...)
 }
 
-// appendSignedHeaders appends the names of the signed headers, as Authorization and the canonical
-// request have them.
+// appendSignedHeaders appends the names of the signed headers in the format of Authorization and
+// the canonical request.
 func (m *message) appendSignedHeaders(dst []byte) []byte {
 	for i, h := range m.headers {
 		if i > 0 {
@@ -80,15 +79,15 @@ func (m *message) appendSignedHeaders(dst []byte) []byte {
 	return dst
 }
 
-// stringToSignACS3 writes the algorithm and the hash of the canonical request into text.
+// stringToSignACS3 writes the algorithm and the hash of the canonical request to text.
 func (m *message) stringToSignACS3(text *[stringToSignACS3]byte, host string) {
 	hash := sha256.Sum256(m.appendACS3(make([]byte, 0, m.size()), host))
 	n := copy(text[:], algorithmACS3+"\n")
 	hex.Encode(text[n:], hash[:])
 }
 
-// macACS3 returns the MAC of an ACS3 string to sign. The secret is the key as it is, nothing is
-// derived from it.
+// macACS3 returns the MAC of an ACS3 string to sign. The key is the secret itself; no key is
+// derived.
 func macACS3(secret string, text []byte) (mac [sha256.Size]byte) {
 	h := hmac.New(sha256.New, []byte(secret))
 	h.Write(text)
@@ -96,11 +95,10 @@ func macACS3(secret string, text []byte) (mac [sha256.Size]byte) {
 	return mac
 }
 
-// appendV1 appends the string to sign of the V1 dialect: the parameters encoded once as a query,
-// and then once more in whole.
+// appendV1 appends the string to sign of the V1 dialect: the parameters encoded as a query, and the
+// result encoded again.
 func (m *message) appendV1(dst []byte) []byte {
-	// The double encoding is written in one go: what the second encoding makes of a percent sign is
-	// %25.
+	// The double encoding is written in one step: %25 replaces each percent sign.
 	dst = slices.Grow(dst, m.sizeV1())
 	dst = append(dst, m.method...)
 	dst = append(dst, '&')
@@ -117,8 +115,8 @@ func (m *message) appendV1(dst []byte) []byte {
 	return dst
 }
 
-// macV1 returns the MAC of a V1 string to sign. The key is the secret and an ampersand: the place
-// of a token's secret, always empty.
+// macV1 returns the MAC of a V1 string to sign. The key is the secret and an ampersand; a token's
+// secret would follow it, but is always empty.
 func macV1(secret string, text []byte) (mac [sha1.Size]byte) {
 	h := hmac.New(sha1.New, []byte(secret+"&"))
 	h.Write(text)
@@ -126,7 +124,7 @@ func macV1(secret string, text []byte) (mac [sha1.Size]byte) {
 	return mac
 }
 
-// sizeV1 returns how long the text to sign of V1 will be, or a little less for an odd path.
+// sizeV1 estimates the length of the V1 text to sign. It may be too small for an unusual path.
 func (m *message) sizeV1() int {
 	n := len(m.method) + len(m.path) + len("&%2F&")
 	for _, p := range m.params {
@@ -135,7 +133,7 @@ func (m *message) sizeV1() int {
 	return n
 }
 
-// reserved returns how many bytes of s percent-encoding replaces.
+// reserved returns the number of bytes of s that percent-encoding replaces.
 func reserved(s string) (n int) {
 	for i := range len(s) {
 		if !isUnreserved(s[i]) {
@@ -145,13 +143,13 @@ func reserved(s string) (n int) {
 	return n
 }
 
-// isUnreserved reports whether c stays as it is in percent-encoding: RFC 3986, section 2.3.
+// isUnreserved reports whether percent-encoding keeps c: RFC 3986, section 2.3.
 func isUnreserved(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_' ||
 		c == '~'
 }
 
-// size returns about how long the text to sign will be, so that it is written without growing.
+// size estimates the length of the text to sign, so that its buffer does not grow.
 func (m *message) size() int {
 	n := 256 + len(m.payload)
 	for _, p := range m.params {
@@ -163,8 +161,7 @@ func (m *message) size() int {
 	return n
 }
 
-// sortParams sorts by the bytes of the name, as the SDKs do, and returns an error if a name occurs
-// twice.
+// sortParams sorts by the bytes of the name, as the SDKs do. A duplicate name is an error.
 func sortParams(params []param) error {
 	slices.SortFunc(params, func(a, b param) int { return strings.Compare(a.name, b.name) })
 	for i := 1; i < len(params); i++ {
@@ -175,12 +172,12 @@ func sortParams(params []param) error {
 	return nil
 }
 
-// checkOnce returns an error that names a parameter that has not exactly one value: each value
-// counts once or not at all.
+// checkOnce returns an error for a parameter without exactly one value, because some servers use
+// the first value and some the last.
 func checkOnce(params url.Values) error {
 	name, found := "", false
 	for n, values := range params {
-		// The first by name, so that the same request always has the same answer.
+		// The first by name, so that the error is deterministic.
 		if len(values) != 1 && (!found || n < name) {
 			name, found = n, true
 		}
@@ -191,9 +188,9 @@ func checkOnce(params url.Values) error {
 	return nil
 }
 
-// appendEncoded appends s in the percent-encoding of RFC 3986: everything but letters, digits and
-// "-._~" becomes percent and two upper-case digits. percent is "%", or "%25" for what has been
-// encoded and is encoded again.
+// appendEncoded appends s with the percent-encoding of RFC 3986: every byte except letters, digits
+// and "-._~" becomes percent and two upper-case digits. percent is "%", or "%25" for a second
+// encoding.
 func appendEncoded(dst []byte, s, percent string) []byte {
 	const digits = "0123456789ABCDEF"
 	for i := range len(s) {

@@ -18,10 +18,10 @@ import (
 	"chatconf/shared/rpc/sign"
 )
 
-// What follows is a second implementation of both signatures, from the vendor's description and in
-// another manner, so that a mistake would have to be made twice. It refuses nothing.
+// A second implementation of both signatures, written from the vendor's description in another
+// style. A mistake would have to be made twice. It refuses nothing.
 
-// oracleEncode is the vendor's way to percent-encode: as a form, then three replacements.
+// oracleEncode percent-encodes in the vendor's way: as a form, then three replacements.
 func oracleEncode(s string) string {
 	return strings.NewReplacer("+", "%20", "*", "%2A", "%7E", "~").Replace(url.QueryEscape(s))
 }
@@ -70,7 +70,7 @@ func oracleSignACS3(secret, stringToSign string) string {
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
 
-// oracleOf returns what the oracle would sign of c, and the signature.
+// oracleOf returns the oracle's string to sign for c, and the signature.
 func oracleOf(c call, secret string) (stringToSign, signature string) {
 	if !c.isACS3() {
 		stringToSign = oracleStringToSignV1(c.Method, c.params())
@@ -82,7 +82,7 @@ func oracleOf(c call, secret string) (stringToSign, signature string) {
 	return stringToSign, oracleSignACS3(secret, stringToSign)
 }
 
-// The oracle is only worth something if it agrees with the vendor.
+// The oracle must agree with the vendor.
 func TestOracleAgreesWithFixtures(t *testing.T) {
 	for _, f := range fixtures(t, "") {
 		c := f.call(t)
@@ -153,8 +153,7 @@ func checkVerifies(t *testing.T, c call, key sign.Key, now time.Time, nonce stri
 	}
 }
 
-// randomCall returns a request with random parameters, no signature, and in one of two cases a
-// form.
+// randomCall returns an unsigned request with random parameters, in half of the cases with a form.
 func randomCall(rnd *rand.Rand) call {
 	values := func() url.Values {
 		v := url.Values{}
@@ -180,12 +179,12 @@ func randomCall(rnd *rand.Rand) call {
 	return c
 }
 
-// randomText is short and made of what encodings get wrong.
+// randomText returns a short text with characters that encodings often get wrong.
 func randomText(rnd *rand.Rand) string {
 	const from = "aZ09-._~ +*%/=&;:,!'()[]{}\"\\\n\x00\x7f钉é😀\xff\x80"
 	var b strings.Builder
 	for range rnd.IntN(9) {
-		b.WriteByte(from[rnd.IntN(len(from))]) // bytes, so that not all of it is UTF-8
+		b.WriteByte(from[rnd.IntN(len(from))]) // bytes, so that some texts are not UTF-8
 	}
 	return b.String()
 }

@@ -1,14 +1,14 @@
-// Package sign is the signature of an Alibaba Cloud RPC request, made and checked, in the two
-// dialects that reach an endpoint: ACS3-HMAC-SHA256, which signs the headers, the query and the
-// hash of the body, and V1 HMAC-SHA1, which signs the parameters.
+// Package sign signs Alibaba Cloud RPC requests and verifies their signatures. It supports two
+// dialects: ACS3-HMAC-SHA256, which signs the headers, the query and the hash of the body, and V1
+// HMAC-SHA1, which signs the parameters.
 //
-// Each dialect has one function that writes what is signed, and both directions go through it. A
+// Each dialect has one function that writes the text to sign; signing and verifying share it. A
 // request that could be read in two ways (a repeated parameter, an unsigned x-acs header, two
-// signatures) is refused before any secret is asked for.
+// signatures) is refused before its secret is looked up.
 //
-// The order of a check is Parse, find the secret of the AccessKeyID, Verify, CheckTime, and then
-// the nonce: the clock and the nonces are consulted only for a request that is proven, so a forger
-// learns nothing from them and cannot fill them.
+// Check a request in this order: Parse, look up the secret of AccessKeyID, Verify, CheckTime, then
+// the nonce. Clock and nonces are used only after Verify, so a forger learns nothing from them and
+// cannot fill the nonce store.
 package sign
 
 import (
@@ -27,28 +27,28 @@ import (
 )
 
 const (
-	// MaxSkew is how far a request's time may be from ours, either way, itself included: the
-	// gateway's InvalidTimeStamp.Expired. A nonce must be remembered until its request's time is
-	// that long ago.
+	// MaxSkew is the maximum difference between a request's time and ours; a larger one is the
+	// gateway's InvalidTimeStamp.Expired. Remember a nonce until its request's time is that long
+	// ago.
 	MaxSkew = 15 * time.Minute
-	// MaxNonce is the length of a nonce, in printable characters. The SDKs send 32 hexadecimal
-	// digits, PHP's a digest and its microtime(), which has a blank inside.
+	// MaxNonce is the maximum length of a nonce in printable characters. The SDKs send 32
+	// hexadecimal digits. PHP sends a digest and microtime(), which contains a blank.
 	MaxNonce = 128
-	// MaxAccessKeyID is the length of an access key id, in printable ASCII characters.
+	// MaxAccessKeyID is the maximum length of an access key id in printable ASCII characters.
 	MaxAccessKeyID = 128
-	// TimeFormat is the layout of x-acs-date and of Timestamp, always in UTC. No other spelling of
-	// a time is taken.
+	// TimeFormat is the layout of x-acs-date and Timestamp, always in UTC. Other formats are
+	// refused.
 	TimeFormat = "2006-01-02T15:04:05Z"
 )
 
-// A Dialect is one way to sign a request. The zero Dialect is none, and never verifies.
+// A Dialect is one way to sign a request. The zero Dialect is invalid and never verifies.
 type Dialect uint8
 
 const (
-	// ACS3 is ACS3-HMAC-SHA256, in headers: what the SDKs of today send.
+	// ACS3 is ACS3-HMAC-SHA256 in headers. The current SDKs send it.
 	// https://help.aliyun.com/zh/sdk/product-overview/v3-request-structure-and-signature
 	ACS3 Dialect = iota + 1
-	// V1 is HMAC-SHA1, in parameters: what the aliyun CLI, Terraform and the older SDKs send.
+	// V1 is HMAC-SHA1 in parameters. The aliyun CLI, Terraform and older SDKs send it.
 	// https://help.aliyun.com/zh/sdk/product-overview/rpc-mechanism
 	V1
 )
@@ -65,17 +65,17 @@ func (d Dialect) String() string {
 	}
 }
 
-// A Signature is what a request says of its own signature. Nothing of it is proven until Verify has
-// returned nil.
+// A Signature holds what a request claims about its signature. Nothing of it is proven until Verify
+// returns nil.
 //
-// Action and Version are those that are signed: in ACS3 the headers x-acs-action and x-acs-version,
-// in V1 the parameters. The CLI sends the headers with V1 too, unsigned; they mean nothing. Nor is
-// any other header signed in V1, nor in ACS3 those that are not x-acs headers, host, or the content
-// type of a body; If-Match is one of these.
+// Action and Version are the signed ones: the headers x-acs-action and x-acs-version in ACS3, the
+// parameters in V1. The CLI also sends the headers with V1, but unsigned; ignore them. V1 signs no
+// headers. ACS3 signs x-acs headers, host, and the content type of a body; other headers, such as
+// If-Match, are not signed.
 type Signature struct {
 	Dialect       Dialect
 	AccessKeyID   string
-	SecurityToken string // of temporary credentials; empty when there is none
+	SecurityToken string // of temporary credentials; otherwise empty
 	Nonce         string
 	Time          time.Time
 	Action        string
@@ -83,16 +83,16 @@ type Signature struct {
 
 	message message
 	host    string
-	mac     [maxMAC]byte // of the length that the dialect has
+	mac     [maxMAC]byte // its length depends on the dialect
 }
 
-// Parse reads the signature of r: ACS3 if its Authorization header starts with "ACS3-", V1 if it
-// has the parameter Signature. Both at once are refused, as is neither.
+// Parse parses the signature of r: ACS3 if its Authorization header starts with "ACS3-", V1 if it
+// has the parameter Signature. Both together are an error, and so is neither.
 //
-// params are the parameters of query and form together, decoded, every value of them; they must be
-// what the request is served by. body is the whole body, empty if there is none. Neither is
-// changed; both must stay as they are until Verify has returned. In ACS3 Parse also compares the
-// body with its hash. Errors are of type *Error.
+// params are the decoded parameters of query and form together, with all their values. Serve the
+// request from params. body is the whole body, or empty. Parse changes neither; do not change them
+// until Verify has returned. In ACS3 Parse also compares the body with its hash. Errors are of type
+// *Error.
 func Parse(r *http.Request, params url.Values, body []byte) (*Signature, error) {
 	authorization := r.Header["Authorization"]
 	acs3 := false
@@ -102,10 +102,10 @@ func Parse(r *http.Request, params url.Values, body []byte) (*Signature, error) 
 	_, v1 := params["Signature"]
 	switch {
 	case acs3 && v1:
-		return nil, incomplete("an Authorization header and a Signature parameter are given, which must be " +
-			"one of the two")
+		return nil, incomplete("the request has both an Authorization header and a Signature parameter; " +
+			"send only one")
 	case acs3 && len(authorization) > 1:
-		return nil, incomplete("more than one Authorization header is given")
+		return nil, incomplete("the request has more than one Authorization header")
 	case acs3:
 		return parseACS3(r, authorization[0], params, body)
 	case v1:
@@ -117,11 +117,10 @@ func Parse(r *http.Request, params url.Values, body []byte) (*Signature, error) 
 	}
 }
 
-// Verify proves that the request was signed with secret, and returns nil only then. An empty secret
-// proves nothing and is an error of code InternalError; any other failure is SignatureDoesNotMatch.
+// Verify returns nil only if the request was signed with secret. An empty secret is an error of
+// code InternalError; any other failure is SignatureDoesNotMatch.
 //
-// In ACS3 the host is signed; hosts are further values accepted in place of the request's own, for
-// a proxy that rewrites Host.
+// In ACS3 the host is signed. hosts are further accepted hosts, for a proxy that rewrites Host.
 func (s *Signature) Verify(secret string, hosts ...string) error {
 	if secret == "" || s.AccessKeyID == "" {
 		return &Error{Code: InternalError, Message: "The access key has no secret."}
@@ -147,8 +146,8 @@ func (s *Signature) Verify(secret string, hosts ...string) error {
 	}
 }
 
-// matchesACS3 reports whether the signature is that of secret for a request to host. Nothing is a
-// request to no host.
+// matchesACS3 reports whether the signature is that of secret for a request to host. It returns
+// false for an empty host.
 func (s *Signature) matchesACS3(secret, host string) bool {
 	if host == "" || !isClean(host) {
 		return false
@@ -159,7 +158,7 @@ func (s *Signature) matchesACS3(secret, host string) bool {
 	return hmac.Equal(mac[:], s.mac[:len(mac)])
 }
 
-// CheckTime returns an error of code InvalidTimeStamp.Expired when the request's time is more than
+// CheckTime returns an error of code InvalidTimeStamp.Expired if the request's time is more than
 // MaxSkew before or after now.
 func (s *Signature) CheckTime(now time.Time) error {
 	if d := now.Sub(s.Time); d < -MaxSkew || d > MaxSkew {
@@ -168,8 +167,8 @@ func (s *Signature) CheckTime(now time.Time) error {
 	return nil
 }
 
-// String returns dialect, action and access key id, so that no log line or error can hold the
-// parameters or the token.
+// String returns dialect, action and access key id. So no log line or error contains the parameters
+// or the token.
 func (s Signature) String() string {
 	return s.Dialect.String() + " signature of " + s.Action + " by " + s.AccessKeyID
 }
@@ -183,19 +182,20 @@ func (s Signature) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // MarshalJSON returns what String does.
 func (s Signature) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
 
-// checkNonce returns an error unless nonce can be one; name is where it was given.
+// checkNonce returns an error if nonce is invalid; name is the parameter or header that contains
+// it.
 func checkNonce(name, nonce string) error {
 	switch {
 	case nonce == "":
 		return missing(name)
 	case !isNonce(nonce):
-		return invalid(name, "must be 1 to 128 printable characters, none of them a blank at either end")
+		return invalid(name, "must be 1 to 128 printable characters without a blank at either end")
 	}
 	return nil
 }
 
-// isNonce reports whether s is printable text, with blanks only inside: a header would lose those
-// around it.
+// isNonce reports whether s is printable text without blanks at either end, because a header would
+// lose them.
 func isNonce(s string) bool {
 	if len(s) > utf8.UTFMax*MaxNonce || !utf8.ValidString(s) || utf8.RuneCountInString(s) > MaxNonce {
 		return false
@@ -203,8 +203,8 @@ func isNonce(s string) bool {
 	return strings.Trim(s, " ") == s && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
-// checkKeyID returns an error unless id can be an access key id; an impossible one is answered like
-// an unknown one.
+// checkKeyID returns an error if id cannot be an access key id. The error is the same as for an
+// unknown id.
 func checkKeyID(id string) error {
 	switch {
 	case id == "":
@@ -215,13 +215,13 @@ func checkKeyID(id string) error {
 	return nil
 }
 
-// parseTime reads a time in TimeFormat; name is where it was given.
+// parseTime parses a time in TimeFormat; name is the parameter or header that contains it.
 func parseTime(name, value string) (time.Time, error) {
 	if value == "" {
 		return time.Time{}, missing(name)
 	}
-	// time.Parse also takes an hour of one digit, and a fraction of a second though the layout has
-	// none.
+	// time.Parse also accepts an hour of one digit, and a fraction of a second that the layout does
+	// not have.
 	t, err := time.Parse(TimeFormat, value)
 	var buf [2 * len(TimeFormat)]byte
 	if err != nil || string(t.AppendFormat(buf[:0], TimeFormat)) != value {
@@ -231,8 +231,7 @@ func parseTime(name, value string) (time.Time, error) {
 	return t, nil
 }
 
-// checkMethod returns an error unless method is one that cannot be mistaken for more of the text it
-// is written into.
+// checkMethod returns an error if method contains characters that would change the text to sign.
 func checkMethod(method string) error {
 	if method == "" || len(method) > 16 {
 		return unsupportedHTTPMethod()
@@ -255,8 +254,7 @@ func isPrintable(s string) bool {
 	return true
 }
 
-// isClean reports whether s has no control characters, so that it stays on the line it is written
-// on.
+// isClean reports whether s has no control characters, so that it cannot start a new line.
 func isClean(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c == 0x7f {

@@ -53,7 +53,7 @@ func TestAuthorizationThatIsNotOne(t *testing.T) {
 		name  string
 		value string
 		want  sign.Code
-		says  string // part of the message, where another check would refuse it too
+		says  string // part of the message, if another check would refuse the request too
 	}{
 		{"all of it", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=" + hexes, "", ""},
 		{"parts in another order", "ACS3-HMAC-SHA256 Signature=" + hexes + ",SignedHeaders=" + all + ",Credential=k",
@@ -168,7 +168,7 @@ func TestValuesAtTheirLimits(t *testing.T) {
 	tests := []struct {
 		acs3, v1 string // the header or the parameter
 		value    string
-		want     sign.Code // of Parse; empty when it is the signature that no longer fits
+		want     sign.Code // of Parse; empty if only the signature does not match
 	}{
 		{"x-acs-signature-nonce", "SignatureNonce", strings.Repeat("n", 128), ""},
 		{"x-acs-signature-nonce", "SignatureNonce", strings.Repeat("n", 129), sign.InvalidParameter},
@@ -203,7 +203,7 @@ func TestValuesAtTheirLimits(t *testing.T) {
 		{"", "SignatureVersion", "2.0", sign.InvalidParameter},
 		{"", "SignatureType", "BEARERTOKEN", sign.InvalidSignatureMethod},
 		{"", "Signature", "IoNEYfQobNklRMwgpKTnJuNMeMU", sign.IncompleteSignature},
-		// the same bytes, other padding bits
+		// the same bytes with other padding bits
 		{"", "Signature", "IoNEYfQobNklRMwgpKTnJuNMeMV=", sign.IncompleteSignature},
 		{"", "Signature", "IoNEYfQobNklRMwgpKTnJuNMeMU\n", sign.IncompleteSignature},
 		{"", "Signature", "IoNEYfQobNklRMwg\npKTnJuNMeMU", sign.IncompleteSignature},
@@ -229,8 +229,8 @@ func TestValuesAtTheirLimits(t *testing.T) {
 	}
 }
 
-// checkRefused checks that Parse refuses c with the code, or if that is empty, that Verify does as
-// it is signed otherwise.
+// checkRefused checks that Parse refuses c with the code. If the code is empty, Parse must succeed
+// and Verify must fail.
 func checkRefused(t *testing.T, c call, f fixture, want sign.Code) {
 	t.Helper()
 	s, err := c.parse()
@@ -293,8 +293,8 @@ func TestVerifyAcceptsOtherHosts(t *testing.T) {
 	}
 }
 
-// What is signed for no host, or for one with a line of its own, is signed by whom it may be, but
-// not sent by HTTP.
+// A request signed for no host, or for a host with a line break, cannot be sent by HTTP and is
+// refused.
 func TestVerifyRefusesHostsThatAreNone(t *testing.T) {
 	for _, host := range []string{"", "h\nx-acs-more:1"} {
 		c := named(t, "acs3-published").call(t)
@@ -406,8 +406,8 @@ func TestCheckTimeBothWays(t *testing.T) {
 	}
 }
 
-// A V1 signature is over the form's parameters and not over the body, so the body must be a form
-// beyond doubt.
+// A V1 signature covers the form's parameters, not the body. So the body must be an unambiguous
+// form.
 func TestV1BodyMustBeAForm(t *testing.T) {
 	f := named(t, "v1-node-form")
 	for _, tt := range []struct {
@@ -431,7 +431,7 @@ func TestV1BodyMustBeAForm(t *testing.T) {
 	}
 }
 
-// What is signed must be what is served, so Parse refuses parameters that are not the query's.
+// Parse refuses parameters that are not the query's, because the request is served from them.
 func TestParametersThatAreNotThoseOfTheRequest(t *testing.T) {
 	f := named(t, "acs3-go-sdk-list")
 	for name, edit := range map[string]func(url.Values){
@@ -572,7 +572,7 @@ func TestSignedRequestsVerifyOverHTTP(t *testing.T) {
 	}
 }
 
-// A request signed before, with another kind of key, is signed again as if it had not been.
+// A request that was signed before with another kind of key can be signed again.
 func TestSigningAgainReplaces(t *testing.T) {
 	now := time.Date(2026, 11, 22, 18, 46, 16, 0, time.FixedZone("", 8*3600))
 	temporary, lasting := sign.Key{ID: "STS.k", Secret: "s", SecurityToken: "t"}, sign.Key{ID: "k", Secret: "s2"}

@@ -10,13 +10,13 @@ import (
 
 const methodV1 = "HMAC-SHA1"
 
-// strictBase64 refuses padding bits that are set, so that a signature has one spelling.
+// strictBase64 refuses non-zero padding bits, so that a signature has only one encoding.
 var strictBase64 = base64.StdEncoding.Strict()
 
 func parseV1(r *http.Request, params url.Values, body []byte) (*Signature, error) {
-	// Nothing in V1 covers a body but its form parameters.
+	// V1 covers nothing of a body except its form parameters.
 	if len(body) > 0 && !isForm(r.Header) {
-		return nil, incomplete("a body that is not a form is not signed")
+		return nil, incomplete("V1 cannot sign a body that is not a form; use ACS3-HMAC-SHA256")
 	}
 	m, err := newV1Message(r.Method, pathOf(r.URL), params)
 	if err != nil {
@@ -49,8 +49,8 @@ func parseV1(r *http.Request, params url.Values, body []byte) (*Signature, error
 	return s, nil
 }
 
-// newV1Message returns what a V1 signature covers: all parameters but Signature, those that are
-// empty too.
+// newV1Message returns the content of a V1 signature: all parameters except Signature, also empty
+// ones.
 func newV1Message(method, path string, params url.Values) (message, error) {
 	if err := checkMethod(method); err != nil {
 		return message{}, err
@@ -67,14 +67,15 @@ func newV1Message(method, path string, params url.Values) (message, error) {
 	return m, sortParams(m.params)
 }
 
-// checkV1 returns an error unless params say that they are signed as V1 signs.
+// checkV1 returns an error unless params describe a V1 signature.
 func checkV1(params url.Values) error {
 	for _, name := range [...]string{"Action", "Version", "SignatureMethod", "SignatureVersion"} {
 		if params.Get(name) == "" {
 			return missing(name)
 		}
 	}
-	// SignatureType is empty or absent for an access key. BEARERTOKEN asks for no signature at all.
+	// SignatureType is empty or absent for an access key. BEARERTOKEN means that there is no
+	// signature.
 	if params.Get("SignatureMethod") != methodV1 || params.Get("SignatureType") != "" {
 		return unsupportedMethod()
 	}
@@ -84,12 +85,12 @@ func checkV1(params url.Values) error {
 	return nil
 }
 
-// decodeBase64 reads a signature of exactly 20 bytes.
+// decodeBase64 decodes a signature of exactly 20 bytes.
 func decodeBase64(dst []byte, s string) error {
 	if s == "" {
 		return missing("Signature")
 	}
-	// The length rules out the line breaks that encoding/base64 passes over even when strict.
+	// The length check refuses line breaks, which encoding/base64 ignores even in strict mode.
 	var buf [sha1.Size + 1]byte // what the decoder may touch
 	bad := len(s) != base64.StdEncoding.EncodedLen(sha1.Size)
 	if !bad {
@@ -97,13 +98,13 @@ func decodeBase64(dst []byte, s string) error {
 		bad = err != nil || n != sha1.Size
 	}
 	if bad {
-		return incomplete("the Signature is not the base64 of 20 bytes; a plus sign in it must be sent as %2B")
+		return incomplete("the Signature is not base64 of 20 bytes; send a plus sign in it as %2B")
 	}
 	copy(dst, buf[:sha1.Size])
 	return nil
 }
 
-// isForm reports whether h says, once, that the body is a form.
+// isForm reports whether h says exactly once that the body is a form.
 func isForm(h http.Header) bool {
 	values := h["Content-Type"]
 	if len(values) != 1 {
