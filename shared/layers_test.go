@@ -34,7 +34,7 @@ var rooms = []room{
 	{"shared/document", nil, nil},
 	{"shared/rpc/sign", []string{"shared/secret"}, nil},
 	{"shared/dial", nil, nil},
-	{"shared/cloud", []string{"shared/dial", "shared/secret", "shared/table"}, nil},
+	{"shared/cloud", []string{"shared/dial", "shared/invoke", "shared/secret", "shared/table"}, nil},
 	{"shared/bolt", nil, []string{"go.etcd.io/bbolt"}},
 
 	// The domain and what it stands on.
@@ -53,7 +53,7 @@ var rooms = []room{
 	{"shared/platform/*", []string{"shared/command", "shared/secret", "shared/document", "shared/platform/callback"}, nil},
 	{"shared/table/file", []string{"shared/table", "shared/invoke", "shared/bolt"}, nil},
 	{"shared/table/tablestore", []string{"shared/table", "shared/invoke"}, []string{"github.com/aliyun/aliyun-tablestore-go-sdk"}},
-	{"shared/table/dynamodb", []string{"shared/table"}, []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}},
+	{"shared/table/dynamodb", []string{"shared/table", "shared/invoke"}, []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}},
 	{"shared/table/dynamodb/dynamotest", []string{"shared/table"}, nil},
 	{"shared/table/dynamodb/dynamotest/serve", []string{"shared/table/dynamodb/dynamotest"}, nil},
 	{"shared/table/tabletest", []string{"shared/table"}, []string{"github.com/anishathalye/porcupine", "github.com/google/go-cmp"}},

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"chatconf/shared/dial"
+	"chatconf/shared/invoke"
 	"chatconf/shared/secret"
 )
 
@@ -170,14 +171,7 @@ func pause(ctx context.Context, n int) bool {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
 		return false
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return invoke.Sleep(ctx, d) == nil
 }
 
 // A failure is an error whose text holds no secret.

@@ -18,7 +18,7 @@ type Watchdog struct {
 func NewWatchdog(address string, dial func(ctx context.Context, network, address string) (net.Conn, error), now func() time.Time, pause func(time.Duration)) *Watchdog {
 	return &Watchdog{&watchdog{
 		address: address, limit: GoneTime, dial: dial, now: now, gone: make(chan struct{}),
-		pause: func(_ context.Context, d time.Duration) { pause(d) },
+		pause: func(_ context.Context, d time.Duration) error { pause(d); return nil },
 	}}
 }
 

@@ -109,7 +109,7 @@ func callOf(ctx context.Context) (call serve.Call) {
 // watch returns a channel that is closed when address has been out of reach for limit. The SDK asks for the next invocation again at once when it could
 // not ask, for ever and with a whole core; its HTTP client is the default one, so it is held back where it dials.
 func watch(address string, limit time.Duration) <-chan struct{} {
-	w := &watchdog{address: address, limit: limit, now: time.Now, pause: pause, gone: make(chan struct{})}
+	w := &watchdog{address: address, limit: limit, now: time.Now, pause: invoke.Sleep, gone: make(chan struct{})}
 	if transport, ok := http.DefaultTransport.(*http.Transport); ok {
 		if w.dial = transport.DialContext; w.dial == nil {
 			w.dial = new(net.Dialer).DialContext
@@ -125,7 +125,7 @@ type watchdog struct {
 	limit   time.Duration
 	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	now     func() time.Time
-	pause   func(context.Context, time.Duration)
+	pause   func(context.Context, time.Duration) error
 
 	mu    sync.Mutex
 	since time.Time // of the first failure after the last success
@@ -139,16 +139,6 @@ const (
 	leastPause = time.Millisecond
 	mostPause  = 500 * time.Millisecond
 )
-
-// pause returns after d, or when ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
 
 func (w *watchdog) dialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := w.dial(ctx, network, address)

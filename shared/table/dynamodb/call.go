@@ -125,17 +125,6 @@ func (t *Table) pause(ctx context.Context, n int) bool {
 	return t.sleep(ctx, d) == nil
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // judge is the table from the SDK's errors to what they mean for the request. It was not sent, or it was, as far as is known.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 func judge(err error, sent bool) fate {

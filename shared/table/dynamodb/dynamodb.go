@@ -35,6 +35,7 @@ import (
 	"net/url"
 	"time"
 
+	"chatconf/shared/invoke"
 	"chatconf/shared/table"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -93,7 +94,7 @@ func New(name string, o Options) (*Table, error) {
 		timeout:     o.Timeout,
 		ttl:         o.TTL,
 		now:         o.Now,
-		sleep:       sleep,
+		sleep:       invoke.Sleep,
 
 		invalidating: make(chan struct{}, 1),
 	}

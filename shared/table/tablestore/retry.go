@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"chatconf/shared/invoke"
 )
 
 const (
@@ -37,12 +39,5 @@ func (t *tries) again(ctx context.Context) bool {
 	if time.Until(t.end) <= pause {
 		return false
 	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return invoke.Sleep(ctx, pause) == nil
 }
