@@ -1,5 +1,6 @@
-// Package deploy is what goes into the clouds: which functions there are and what each may do, the two templates and the policies that
-// say so to Alibaba Cloud and to AWS, and the zip files that are uploaded. It is linked by nothing that is deployed.
+// Package deploy is what goes into the clouds: which functions there are and what each may do, the
+// two templates and the policies that say so to Alibaba Cloud and to AWS, and the zip files that
+// are uploaded. It is linked by nothing that is deployed.
 //
 // A new function is one line in Functions, and `make generate`.
 package deploy
@@ -37,8 +38,8 @@ const (
 	AccessKeys      // the actions on access keys, whose table nothing else may write
 )
 
-// Rights are operations on the items of a table. A function that may do any of Put, Delete and Add to configurations also spends nonces in the
-// table of tickets.
+// Rights are operations on the items of a table. A function that may do any of Put, Delete and Add
+// to configurations also spends nonces in the table of tickets.
 type Rights uint
 
 // The operations. Every function reads single items: the claim of the key ring is one.
@@ -98,10 +99,12 @@ func (f Function) ManagesKeys() bool { return f.Part == AccessKeys }
 // Verifies reports whether the function takes requests that are signed with access keys.
 func (f Function) Verifies() bool { return f.IsAction() || f.IsAPI() || f.ManagesKeys() }
 
-// HasURL reports whether the function is called over HTTP at an address of its own, beside those of the API and the webhook.
+// HasURL reports whether the function is called over HTTP at an address of its own, beside those of
+// the API and the webhook.
 func (f Function) HasURL() bool { return f.IsAction() || f.ManagesKeys() }
 
-// SpendsNonces reports whether the function does actions that change something, whose nonces are good once.
+// SpendsNonces reports whether the function does actions that change something, whose nonces are
+// good once.
 func (f Function) SpendsNonces() bool { return f.Writes() || f.ManagesKeys() }
 
 // IsDispatch reports whether the function hands one command on.
@@ -110,10 +113,12 @@ func (f Function) IsDispatch() bool { return f.Part == Dispatch }
 // IsRedrive reports whether a timer invokes the function.
 func (f Function) IsRedrive() bool { return f.Part == Redrive }
 
-// HandsOn reports whether the function hands commands to their targets, and so may invoke functions that are targets.
+// HandsOn reports whether the function hands commands to their targets, and so may invoke functions
+// that are targets.
 func (f Function) HandsOn() bool { return f.IsDispatch() || f.IsRedrive() }
 
-// Name returns get-chat-configuration as GetChatConfiguration, which is what CloudFormation calls it.
+// Name returns get-chat-configuration as GetChatConfiguration, which is what CloudFormation calls
+// it.
 func (f Function) Name() string {
 	var b strings.Builder
 	for word := range strings.SplitSeq(f.Folder, "-") {
@@ -141,7 +146,8 @@ const (
 	OfTables             // only what DynamoDB asks for in the function's name
 )
 
-// conditions are the conditions in the language of IAM, with the settings of parameters.env as ${NAME}.
+// conditions are the conditions in the language of IAM, with the settings of parameters.env as
+// ${NAME}.
 var conditions = map[Condition]map[string]map[string]string{
 	OfAccounts: {
 		"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "*/*"},
@@ -151,14 +157,16 @@ var conditions = map[Condition]map[string]map[string]string{
 	OfTables:  {"StringEquals": {"kms:ViaService": "dynamodb.${AWS_REGION}.amazonaws.com"}},
 }
 
-// Conditions returns the statement's condition in the language of IAM, as JSON for template.yml; empty if it has none.
+// Conditions returns the statement's condition in the language of IAM, as JSON for template.yml;
+// empty if it has none.
 func (s Statement) Conditions() (string, error) {
 	c, ok := conditions[s.Condition]
 	if !ok {
 		return "", nil
 	}
 	text, err := json.Marshal(c)
-	return strings.ReplaceAll(string(text), `"dynamodb.${AWS_REGION}.amazonaws.com"`, `{"Fn::Sub":"dynamodb.${AWS::Region}.amazonaws.com"}`), err
+	return strings.ReplaceAll(string(text), `"dynamodb.${AWS_REGION}.amazonaws.com"`,
+		`{"Fn::Sub":"dynamodb.${AWS::Region}.amazonaws.com"}`), err
 }
 
 // A Resource is what a statement is about.
@@ -169,14 +177,21 @@ type Resource struct {
 
 // What the functions use of AWS.
 var (
-	awsConfigurations = Resource{"arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TABLE}", "!GetAtt Configurations.Arn"}
-	awsKeys           = Resource{"arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_KEY_TABLE}", "!GetAtt AccessKeys.Arn"}
-	awsKeyUses        = Resource{"arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_KEY_USE_TABLE}", "!GetAtt AccessKeyUses.Arn"}
-	awsTickets        = Resource{"arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TICKET_TABLE}", "!GetAtt Tickets.Arn"}
-	awsJournal        = Resource{"arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_JOURNAL_TABLE}", "!GetAtt Journal.Arn"}
-	awsDispatch       = Resource{"arn:aws:lambda:${AWS_REGION}:${AWS_ACCOUNT_ID}:function:${STACK}-dispatch-command", "!GetAtt DispatchCommand.Arn"}
-	awsKey            = Resource{"arn:aws:kms:${AWS_REGION}:${AWS_ACCOUNT_ID}:key/${KMS_KEY_ID}", "!GetAtt Key.Arn"}
-	awsDeadLetters    = Resource{"arn:aws:sqs:${AWS_REGION}:${AWS_ACCOUNT_ID}:${STACK}-dead-letters", "!GetAtt DeadLetters.Arn"}
+	awsConfigurations = Resource{"arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TABLE}",
+		"!GetAtt Configurations.Arn"}
+	awsKeys = Resource{"arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_KEY_TABLE}",
+		"!GetAtt AccessKeys.Arn"}
+	awsKeyUses = Resource{"arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_KEY_USE_TABLE}",
+		"!GetAtt AccessKeyUses.Arn"}
+	awsTickets = Resource{"arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TICKET_TABLE}",
+		"!GetAtt Tickets.Arn"}
+	awsJournal = Resource{"arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_JOURNAL_TABLE}",
+		"!GetAtt Journal.Arn"}
+	awsDispatch = Resource{"arn:aws:lambda:${AWS_REGION}:${AWS_ACCOUNT_ID}:function:${STACK}-dispatch-command",
+		"!GetAtt DispatchCommand.Arn"}
+	awsKey         = Resource{"arn:aws:kms:${AWS_REGION}:${AWS_ACCOUNT_ID}:key/${KMS_KEY_ID}", "!GetAtt Key.Arn"}
+	awsDeadLetters = Resource{"arn:aws:sqs:${AWS_REGION}:${AWS_ACCOUNT_ID}:${STACK}-dead-letters",
+		"!GetAtt DeadLetters.Arn"}
 )
 
 func (f Function) awsLog() Resource {
@@ -186,12 +201,14 @@ func (f Function) awsLog() Resource {
 	}
 }
 
-// AWS returns the statements of the function's role on AWS. A TransactWriteItems needs the rights of its parts and none of its own
+// AWS returns the statements of the function's role on AWS. A TransactWriteItems needs the rights
+// of its parts and none of its own
 // (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html).
 func (f Function) AWS() []Statement {
 	s := []Statement{{Sid: "ReadItem", Actions: []string{"dynamodb:GetItem"}, Resource: awsConfigurations}}
 	if items := awsItems(f.Rights &^ Get); len(items) > 0 {
-		s = append(s, Statement{Sid: "UseConfigurations", Actions: items, Resource: awsConfigurations, Condition: OfAccounts})
+		s = append(s, Statement{Sid: "UseConfigurations", Actions: items,
+			Resource: awsConfigurations, Condition: OfAccounts})
 	}
 	if f.ManagesKeys() {
 		s = append(s,
@@ -205,7 +222,8 @@ func (f Function) AWS() []Statement {
 	}
 	if f.SpendsNonces() {
 		// The adapter reads back what became of a write without an answer.
-		s = append(s, Statement{Sid: "SpendNonce", Actions: []string{"dynamodb:PutItem", "dynamodb:GetItem"}, Resource: awsTickets})
+		s = append(s, Statement{Sid: "SpendNonce", Actions: []string{"dynamodb:PutItem", "dynamodb:GetItem"},
+			Resource: awsTickets})
 	}
 	if f.Journal != 0 {
 		s = append(s, Statement{Sid: "UseJournal", Actions: awsItems(f.Journal), Resource: awsJournal})
@@ -251,14 +269,16 @@ const (
 	fcDeadLetters = "acs:mns:${REGION}:${ACCOUNT_ID}:/queues/${PREFIX}-dead-letters/messages"
 )
 
-// FC returns the statements of the function's role on Alibaba Cloud. RAM knows tables, and not partitions of them
-// (https://www.alibabacloud.com/help/en/tablestore/configure-user-permissions).
+// FC returns the statements of the function's role on Alibaba Cloud. RAM knows tables, and not
+// partitions of them (https://www.alibabacloud.com/help/en/tablestore/configure-user-permissions).
 func (f Function) FC() []Statement {
-	s := []Statement{{Sid: "UseConfigurations", Actions: fcItems(f.Rights), Resource: Resource{ARN: fcTable + "${CHATCONF_TABLE}"}}}
+	s := []Statement{{Sid: "UseConfigurations", Actions: fcItems(f.Rights),
+		Resource: Resource{ARN: fcTable + "${CHATCONF_TABLE}"}}}
 	keys, uses := Resource{ARN: fcTable + "${CHATCONF_KEY_TABLE}"}, Resource{ARN: fcTable + "${CHATCONF_KEY_USE_TABLE}"}
 	if f.ManagesKeys() {
 		s = append(s,
-			Statement{Sid: "ManageKeys", Actions: []string{"ots:GetRow", "ots:GetRange", "ots:PutRow", "ots:DeleteRow"}, Resource: keys},
+			Statement{Sid: "ManageKeys", Actions: []string{"ots:GetRow", "ots:GetRange", "ots:PutRow", "ots:DeleteRow"},
+				Resource: keys},
 			Statement{Sid: "ReadUses", Actions: fcItems(Batch), Resource: uses})
 	} else if f.Verifies() {
 		s = append(s, Statement{Sid: "ReadKey", Actions: fcItems(Get), Resource: keys})
@@ -267,13 +287,16 @@ func (f Function) FC() []Statement {
 		s = append(s, Statement{Sid: "NoteUse", Actions: []string{"ots:GetRow", "ots:PutRow"}, Resource: uses})
 	}
 	if f.SpendsNonces() {
-		s = append(s, Statement{Sid: "SpendNonce", Actions: []string{"ots:PutRow", "ots:GetRow"}, Resource: Resource{ARN: fcTable + "${CHATCONF_TICKET_TABLE}"}})
+		s = append(s, Statement{Sid: "SpendNonce", Actions: []string{"ots:PutRow", "ots:GetRow"},
+			Resource: Resource{ARN: fcTable + "${CHATCONF_TICKET_TABLE}"}})
 	}
 	if f.Journal != 0 {
-		s = append(s, Statement{Sid: "UseJournal", Actions: fcItems(f.Journal), Resource: Resource{ARN: fcTable + "${CHATCONF_JOURNAL_TABLE}"}})
+		s = append(s, Statement{Sid: "UseJournal", Actions: fcItems(f.Journal),
+			Resource: Resource{ARN: fcTable + "${CHATCONF_JOURNAL_TABLE}"}})
 	}
 	if f.IsWebhook() {
-		s = append(s, Statement{Sid: "Dispatch", Actions: []string{"fc:InvokeFunction"}, Resource: Resource{ARN: fcDispatch}})
+		s = append(s, Statement{Sid: "Dispatch", Actions: []string{"fc:InvokeFunction"},
+			Resource: Resource{ARN: fcDispatch}})
 	}
 	return append(s,
 		Statement{Sid: "OpenKeyRing", Actions: []string{"kms:Decrypt"}, Resource: Resource{ARN: fcKey}},
@@ -312,12 +335,14 @@ var (
 	fcTemplate string
 )
 
-// Files returns what follows from Functions, by path from the root of the repository: both templates, and a policy for each function on each cloud.
+// Files returns what follows from Functions, by path from the root of the repository: both
+// templates, and a policy for each function on each cloud.
 func Files() (map[string][]byte, error) {
 	files := make(map[string][]byte)
 	for path, text := range map[string]string{"template.yml": awsTemplate, "s.yaml": fcTemplate} {
 		// Not {{ }}, which CloudFormation and Serverless Devs use in turn.
-		t, err := template.New(path).Delims("<<", ">>").Funcs(template.FuncMap{"join": strings.Join, "handsOn": handsOn}).Parse(text)
+		t, err := template.New(path).Delims("<<", ">>").Funcs(template.FuncMap{"join": strings.Join,
+			"handsOn": handsOn}).Parse(text)
 		if err != nil {
 			return nil, fmt.Errorf("deploy: %w", err)
 		}
@@ -347,7 +372,8 @@ func handsOn(all []Function) []Function {
 	return slices.DeleteFunc(slices.Clone(all), func(f Function) bool { return !f.HandsOn() })
 }
 
-// A policy is one in the language of either cloud, which differ in the version, and in that RAM has no Sid.
+// A policy is one in the language of either cloud, which differ in the version, and in that RAM has
+// no Sid.
 type policy struct {
 	Version   string
 	Statement []statement

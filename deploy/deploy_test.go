@@ -82,7 +82,8 @@ func TestFilesFollowFromTheTable(t *testing.T) {
 	}
 }
 
-// readYAML returns the top of a file, and fails for a key that stands twice, which the last would win.
+// readYAML returns the top of a file, and fails for a key that stands twice, which the last would
+// win.
 func readYAML(t *testing.T, path string) *yaml.Node {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -159,7 +160,8 @@ func resourcesOf(top *yaml.Node, kind string) []string {
 	return out
 }
 
-// On AWS every function is deployed from its zip, under its own role, with its own log that ends and its own alarms.
+// On AWS every function is deployed from its zip, under its own role, with its own log that ends
+// and its own alarms.
 func TestTemplate(t *testing.T) {
 	top := readYAML(t, "../template.yml")
 	resources := at(top, "Resources")
@@ -184,18 +186,22 @@ func TestTemplate(t *testing.T) {
 		}
 		alarms := []string{"Errors", "Throttles"}
 		want := ""
-		if f.HasURL() { // A handler's 5xx is an answer, and no error of the invocation. Those of the API and the webhook are counted by the HTTP API.
+		// A handler's 5xx is an answer, and no error of the invocation. Those of the API and the
+		// webhook are counted by the HTTP API.
+		if f.HasURL() {
 			alarms, want = append(alarms, "UrlErrors"), "Url5xxCount"
 		}
 		if got := get(name+"UrlErrors", "Properties", "MetricName"); got != want {
 			t.Errorf("%sUrlErrors watches the metric %q, want %q", name, got, want)
 		}
 		for _, alarm := range alarms {
-			if got, want := value(at(at(resources, name+alarm, "Properties", "Dimensions").Content[0], "Value")), "!Ref "+name; got != want {
+			if got, want := value(at(at(resources, name+alarm, "Properties", "Dimensions").Content[0], "Value")),
+				"!Ref "+name; got != want {
 				t.Errorf("%s%s watches %q, want %q", name, alarm, got, want)
 			}
 		}
-		if url := at(resources, name+"Url"); f.HasURL() != (url != nil) { // the API and the webhook are behind the HTTP API, the others are invoked
+		// the API and the webhook are behind the HTTP API, the others are invoked
+		if url := at(resources, name+"Url"); f.HasURL() != (url != nil) {
 			t.Errorf("%s: function URL = %v", name, url != nil)
 		}
 		if schedule := at(resources, name, "Properties", "Events"); f.IsRedrive() != (schedule != nil) {
@@ -206,16 +212,19 @@ func TestTemplate(t *testing.T) {
 		t.Errorf("functions = %q, want %q", got, names)
 	}
 	for _, name := range resourcesOf(top, "AWS::Logs::LogGroup") {
-		if got, want := value(at(resources, name, "Properties", "RetentionInDays")), "!Ref LogRetentionDays"; got != want {
+		if got, want := value(at(resources, name, "Properties", "RetentionInDays")),
+			"!Ref LogRetentionDays"; got != want {
 			t.Errorf("%s is kept %q, want %q", name, got, want)
 		}
 	}
-	if got := value(at(top, "Globals", "Function", "Runtime")) + " " + value(at(top, "Globals", "Function", "Handler")); got != "provided.al2023 bootstrap" {
+	if got := value(at(top, "Globals", "Function", "Runtime")) + " " +
+		value(at(top, "Globals", "Function", "Handler")); got != "provided.al2023 bootstrap" {
 		t.Errorf("runtime and handler = %q", got)
 	}
 }
 
-// The tables are as the adapter makes them, encrypted by the stack's key, restorable, and outlive the stack.
+// The tables are as the adapter makes them, encrypted by the stack's key, restorable, and outlive
+// the stack.
 func TestTables(t *testing.T) {
 	top := readYAML(t, "../template.yml")
 	tables := resourcesOf(top, "AWS::DynamoDB::Table")
@@ -235,12 +244,15 @@ func TestTables(t *testing.T) {
 		if got, want := fmt.Sprint(schema), "[p S s S p HASH s RANGE]"; got != want {
 			t.Errorf("%s: keys are %s, want %s", name, got, want)
 		}
-		ttl := value(at(resource, "Properties", "TimeToLiveSpecification", "AttributeName")) + value(at(resource, "Properties", "TimeToLiveSpecification", "Enabled"))
-		if want := map[string]string{"Configurations": "", "AccessKeys": "", "AccessKeyUses": "ttltrue", "Tickets": "ttltrue", "Journal": "ttltrue"}[name]; ttl != want {
+		ttl := value(at(resource, "Properties", "TimeToLiveSpecification", "AttributeName")) +
+			value(at(resource, "Properties", "TimeToLiveSpecification", "Enabled"))
+		if want := map[string]string{"Configurations": "", "AccessKeys": "", "AccessKeyUses": "ttltrue",
+			"Tickets": "ttltrue", "Journal": "ttltrue"}[name]; ttl != want {
 			t.Errorf("%s: time to live = %q, want %q", name, ttl, want)
 		}
 		for path, want := range map[string]string{
-			"DeletionPolicy":      "RetainExceptOnCreate", // or the next try after a failed first deployment finds them there
+			// or the next try after a failed first deployment finds them there
+			"DeletionPolicy":      "RetainExceptOnCreate",
 			"UpdateReplacePolicy": "Retain",
 			"Properties PointInTimeRecoverySpecification PointInTimeRecoveryEnabled": "true",
 			"Properties SSESpecification SSEEnabled":                                 "true",
@@ -262,7 +274,8 @@ func TestTables(t *testing.T) {
 	}
 }
 
-// The chat platforms reach the function webhook by the address that Outputs begin with, and nothing else.
+// The chat platforms reach the function webhook by the address that Outputs begin with, and nothing
+// else.
 func TestWebhookRoute(t *testing.T) {
 	resources := at(readYAML(t, "../template.yml"), "Resources")
 	get := func(path ...string) string { return value(at(resources, path...)) }
@@ -281,12 +294,14 @@ func TestWebhookRoute(t *testing.T) {
 	}
 }
 
-// Whatever anybody may call without being known to the cloud has a ceiling, which is a parameter, so that no stranger sets the
-// bill: on AWS the function's reserved concurrency, and the HTTP API's rate; on Alibaba Cloud the reserved concurrency.
+// Whatever anybody may call without being known to the cloud has a ceiling, which is a parameter,
+// so that no stranger sets the bill: on AWS the function's reserved concurrency, and the HTTP API's
+// rate; on Alibaba Cloud the reserved concurrency.
 func TestAnonymousTriggersHaveCeilings(t *testing.T) {
 	aws, fc := readYAML(t, "../template.yml"), readYAML(t, "../s.yaml")
 	ceilings := map[bool]map[deploy.Part][2]string{ // the condition and parameter, or the variable and default
-		true:  {deploy.Every: {"HasReservedConcurrency", "ReservedConcurrency"}, deploy.Webhook: {"HasWebhookConcurrency", "WebhookConcurrency"}},
+		true: {deploy.Every: {"HasReservedConcurrency", "ReservedConcurrency"},
+			deploy.Webhook: {"HasWebhookConcurrency", "WebhookConcurrency"}},
 		false: {deploy.Every: {"API_CONCURRENCY", "20"}, deploy.Webhook: {"WEBHOOK_CONCURRENCY", "20"}},
 	}
 	for _, part := range []deploy.Part{deploy.Action, deploy.AccessKeys} {
@@ -297,14 +312,16 @@ func TestAnonymousTriggersHaveCeilings(t *testing.T) {
 		got, want := "", ""
 		if c, ok := ceilings[true][f.Part]; ok {
 			want = fmt.Sprintf("!If [%s !Ref %s !Ref AWS::NoValue]", c[0], c[1])
-			if parameter := at(aws, "Parameters", c[1]); value(at(parameter, "Type")) != "Number" || value(at(parameter, "Default")) == "0" {
+			if parameter := at(aws, "Parameters", c[1]); value(at(parameter, "Type")) != "Number" ||
+				value(at(parameter, "Default")) == "0" {
 				t.Errorf("%s: %s is no parameter with a ceiling for its default", f.Folder, c[1])
 			}
 			if got, want := value(at(aws, "Conditions", c[0]).Content[0].Content[0]), "!Ref "+c[1]; got != want {
 				t.Errorf("%s asks %q, want %q", c[0], got, want)
 			}
 		}
-		if n := at(aws, "Resources", f.Name(), "Properties", "ReservedConcurrentExecutions"); n != nil && len(n.Content) == 3 {
+		if n := at(aws, "Resources", f.Name(), "Properties", "ReservedConcurrentExecutions"); n != nil &&
+			len(n.Content) == 3 {
 			got = fmt.Sprintf("!If [%s %s %s]", value(n.Content[0]), value(n.Content[1]), value(n.Content[2]))
 		}
 		if got != want {
@@ -314,7 +331,8 @@ func TestAnonymousTriggersHaveCeilings(t *testing.T) {
 		if c, ok := ceilings[false][f.Part]; ok {
 			want = fmt.Sprintf("${json(env('%s', '%s'))}", c[0], c[1])
 		}
-		if got := value(at(fc, "resources", f.Folder, "props", "concurrencyConfig", "reservedConcurrency")); got != want {
+		if got := value(at(fc, "resources", f.Folder, "props", "concurrencyConfig",
+			"reservedConcurrency")); got != want {
 			t.Errorf("fc: %s has the ceiling %q, want %q", f.Folder, got, want)
 		}
 	}
@@ -327,13 +345,15 @@ func TestAnonymousTriggersHaveCeilings(t *testing.T) {
 		}
 	}
 	for _, name := range resourcesOf(aws, "AWS::ApiGatewayV2::Stage") {
-		if got, want := value(at(aws, "Resources", name, "Properties", "DefaultRouteSettings", "ThrottlingRateLimit")), "!Ref RequestsPerSecond"; got != want {
+		if got, want := value(at(aws, "Resources", name, "Properties", "DefaultRouteSettings", "ThrottlingRateLimit")),
+			"!Ref RequestsPerSecond"; got != want {
 			t.Errorf("%s lets %q through, want %q", name, got, want)
 		}
 	}
 }
 
-// One parameter leaves out the addresses of single actions, with all that is about them, and no others.
+// One parameter leaves out the addresses of single actions, with all that is about them, and no
+// others.
 func TestAddressesOfActionsCanBeLeftOut(t *testing.T) {
 	aws, fc := readYAML(t, "../template.yml"), readYAML(t, "../s.yaml")
 	for _, f := range deploy.Functions {
@@ -342,7 +362,8 @@ func TestAddressesOfActionsCanBeLeftOut(t *testing.T) {
 			t.Errorf("fc: %s has the triggers %q", f.Folder, triggers)
 		}
 		for suffix, condition := range map[string]string{
-			"Url": "HasActionUrls", "UrlPublicPermissions": "HasActionUrls", "URLInvokeAllowPublicAccess": "HasActionUrls", "UrlErrors": "HasActionUrlAlarms",
+			"Url": "HasActionUrls", "UrlPublicPermissions": "HasActionUrls",
+			"URLInvokeAllowPublicAccess": "HasActionUrls", "UrlErrors": "HasActionUrlAlarms",
 		} {
 			resource := at(aws, "Resources", f.Name()+suffix)
 			if f.HasURL() != (resource != nil) {
@@ -372,10 +393,12 @@ func TestAlarmsHaveATopic(t *testing.T) {
 	}
 	for _, name := range alarms {
 		resource := at(top, "Resources", name)
-		if condition := value(at(resource, "Condition")); condition != "HasAlarmTopic" && condition != "HasActionUrlAlarms" {
+		if condition := value(at(resource, "Condition")); condition != "HasAlarmTopic" &&
+			condition != "HasActionUrlAlarms" {
 			t.Errorf("%s is made if %q", name, condition)
 		}
-		if actions := at(resource, "Properties", "AlarmActions"); len(actions.Content) != 1 || value(actions.Content[0]) != "!Ref AlarmTopicArn" {
+		if actions := at(resource, "Properties", "AlarmActions"); len(actions.Content) != 1 ||
+			value(actions.Content[0]) != "!Ref AlarmTopicArn" {
 			t.Errorf("%s tells nobody", name)
 		}
 	}
@@ -409,7 +432,8 @@ func TestTriggers(t *testing.T) {
 	}
 }
 
-// What hands commands on has the time that one may take, and the timer's function time to begin besides.
+// What hands commands on has the time that one may take, and the timer's function time to begin
+// besides.
 func TestTimes(t *testing.T) {
 	aws, fc := at(readYAML(t, "../template.yml"), "Resources"), at(readYAML(t, "../s.yaml"), "resources")
 	for _, f := range deploy.Functions {
@@ -422,7 +446,8 @@ func TestTimes(t *testing.T) {
 		default:
 			continue
 		}
-		for _, n := range []*yaml.Node{at(aws, f.Name(), "Properties", "Timeout"), at(fc, f.Folder, "props", "timeout")} {
+		for _, n := range []*yaml.Node{at(aws, f.Name(), "Properties", "Timeout"),
+			at(fc, f.Folder, "props", "timeout")} {
 			if seconds, err := time.ParseDuration(value(n) + "s"); err != nil || seconds < least {
 				t.Errorf("%s has %s, want %v or more", f.Folder, value(n), least)
 			}
@@ -430,7 +455,8 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// What a guide has the command-line tool do to the tables is done for the account that the functions serve, and not for the default one.
+// What a guide has the command-line tool do to the tables is done for the account that the
+// functions serve, and not for the default one.
 func TestGuidesNameTheAccount(t *testing.T) {
 	for folder, account := range map[string]string{"aws": "AWS_ACCOUNT_ID", "fc": "ACCOUNT_ID"} {
 		text, err := os.ReadFile(filepath.Join(folder, "README.md"))
@@ -448,7 +474,8 @@ func TestGuidesNameTheAccount(t *testing.T) {
 			}
 		}
 		if commands < 2 {
-			t.Errorf("%s: %d commands with a key ring, want that of the claim and that of further access keys", folder, commands)
+			t.Errorf("%s: %d commands with a key ring, want that of the claim and that of further access keys",
+				folder, commands)
 		}
 	}
 }
@@ -462,8 +489,10 @@ func TestAccessLogsAreWithoutQueries(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &format); err != nil || len(format) == 0 {
 			t.Fatalf("%s: %v: %s", name, err, text)
 		}
-		harmless := []string{"$context.requestId", "$context.requestTime", "$context.identity.sourceIp", "$context.httpMethod", "$context.routeKey", "$context.protocol",
-			"$context.status", "$context.responseLength", "$context.responseLatency", "$context.integrationStatus", "$context.integrationErrorMessage"}
+		harmless := []string{"$context.requestId", "$context.requestTime", "$context.identity.sourceIp",
+			"$context.httpMethod", "$context.routeKey", "$context.protocol",
+			"$context.status", "$context.responseLength", "$context.responseLatency", "$context.integrationStatus",
+			"$context.integrationErrorMessage"}
 		for key, value := range format {
 			if !slices.Contains(harmless, value) {
 				t.Errorf("%s: the access log holds %s as %s", name, value, key)
@@ -472,7 +501,8 @@ func TestAccessLogsAreWithoutQueries(t *testing.T) {
 	}
 }
 
-// On Alibaba Cloud every function is deployed from its zip under the role of its name, over the same template.
+// On Alibaba Cloud every function is deployed from its zip under the role of its name, over the
+// same template.
 func TestServerlessDevs(t *testing.T) {
 	top := readYAML(t, "../s.yaml")
 	resources := at(top, "resources")
@@ -495,7 +525,9 @@ func TestServerlessDevs(t *testing.T) {
 			t.Errorf("%s has an environment of its own, in the place of the template's", name)
 		}
 	}
-	for path, want := range map[string]string{"runtime": "go1", "handler": "main", "asyncInvokeConfig destinationConfig onFailure destination": "acs:mns:${vars.region}:${env('ACCOUNT_ID')}:/queues/${vars.prefix}-dead-letters/messages"} {
+	for path, want := range map[string]string{"runtime": "go1", "handler": "main",
+		"asyncInvokeConfig destinationConfig onFailure " +
+			"destination": "acs:mns:${vars.region}:${env('ACCOUNT_ID')}:/queues/${vars.prefix}-dead-letters/messages"} {
 		if got := value(at(top, append([]string{"template", "function"}, strings.Fields(path)...)...)); got != want {
 			t.Errorf("%s = %q, want %q", path, got, want)
 		}
@@ -529,7 +561,8 @@ func TestNoWildcards(t *testing.T) {
 		if action := at(n, "Action"); action != nil && at(n, "Effect") != nil {
 			statements++
 			for _, n := range append(slices.Clone(action.Content), action, at(n, "Resource")) {
-				if n != nil && strings.Contains(value(n), "*") && path != "/Key/Properties/KeyPolicy/Statement/" { // where * is the key itself
+				// where * is the key itself
+				if n != nil && strings.Contains(value(n), "*") && path != "/Key/Properties/KeyPolicy/Statement/" {
 					t.Errorf("template.yml:%d: %s", n.Line, value(n))
 				}
 			}
@@ -546,20 +579,23 @@ func TestNoWildcards(t *testing.T) {
 	if statements < 5*len(deploy.Functions) {
 		t.Errorf("found %d statements in template.yml", statements)
 	}
-	for _, action := range at(at(top, "Resources", "Key", "Properties", "KeyPolicy", "Statement").Content[0], "Action").Content {
+	for _, action := range at(at(top, "Resources", "Key", "Properties", "KeyPolicy", "Statement").Content[0],
+		"Action").Content {
 		if strings.Contains(action.Value, "*") {
 			t.Errorf("the key's policy allows %s", action.Value)
 		}
 	}
 }
 
-// Functions that do not write have no action that does. To note that a key was used is not counted: all that verify keys
-// do it.
+// Functions that do not write have no action that does. To note that a key was used is not counted:
+// all that verify keys do it.
 func TestReadersCannotWrite(t *testing.T) {
 	reading := map[string]bool{ // and those that every function needs for other than the service's data
-		"dynamodb:GetItem": true, "dynamodb:BatchGetItem": true, "dynamodb:Query": true, "ots:GetRow": true, "ots:BatchGetRow": true, "ots:GetRange": true,
+		"dynamodb:GetItem": true, "dynamodb:BatchGetItem": true, "dynamodb:Query": true, "ots:GetRow": true,
+		"ots:BatchGetRow": true, "ots:GetRange": true,
 		"lambda:InvokeFunction": true, "fc:InvokeFunction": true,
-		"kms:Decrypt": true, "logs:CreateLogStream": true, "logs:PutLogEvents": true, "log:PostLogStoreLogs": true, "sqs:SendMessage": true, "mns:SendMessage": true,
+		"kms:Decrypt": true, "logs:CreateLogStream": true, "logs:PutLogEvents": true, "log:PostLogStoreLogs": true,
+		"sqs:SendMessage": true, "mns:SendMessage": true,
 	}
 	for _, f := range deploy.Functions {
 		for _, cloud := range []string{"aws", "fc"} {
@@ -579,8 +615,9 @@ func TestReadersCannotWrite(t *testing.T) {
 	}
 }
 
-// Only the function that manages access keys may write their table, and it may write none of the others but those of
-// nonces and of the use of keys. Functions that verify keys may read them one by one, and the others not even that.
+// Only the function that manages access keys may write their table, and it may write none of the
+// others but those of nonces and of the use of keys. Functions that verify keys may read them one
+// by one, and the others not even that.
 func TestOnlyOneFunctionWritesKeys(t *testing.T) {
 	read := map[string]bool{"dynamodb:GetItem": true, "ots:GetRow": true}
 	for _, f := range deploy.Functions {
@@ -608,20 +645,25 @@ func TestOnlyOneFunctionWritesKeys(t *testing.T) {
 	}
 }
 
-// The roles of template.yml have the statements of the policies, which are for those who do not use CloudFormation.
+// The roles of template.yml have the statements of the policies, which are for those who do not use
+// CloudFormation.
 func TestRolesArePolicies(t *testing.T) {
 	top := readYAML(t, "../template.yml")
-	spelled := func(f deploy.Function) *strings.Replacer { // what CloudFormation makes of a reference, as the policies spell it
+	// what CloudFormation makes of a reference, as the policies spell it
+	spelled := func(f deploy.Function) *strings.Replacer {
 		return strings.NewReplacer(
 			"!GetAtt Configurations.Arn", "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TABLE}",
 			"!GetAtt AccessKeys.Arn", "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_KEY_TABLE}",
-			"!GetAtt AccessKeyUses.Arn", "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_KEY_USE_TABLE}",
+			"!GetAtt AccessKeyUses.Arn",
+			"arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_KEY_USE_TABLE}",
 			"!GetAtt Tickets.Arn", "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TICKET_TABLE}",
 			"!GetAtt Journal.Arn", "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_JOURNAL_TABLE}",
-			"!GetAtt DispatchCommand.Arn", "arn:aws:lambda:${AWS_REGION}:${AWS_ACCOUNT_ID}:function:${STACK}-dispatch-command",
+			"!GetAtt DispatchCommand.Arn",
+			"arn:aws:lambda:${AWS_REGION}:${AWS_ACCOUNT_ID}:function:${STACK}-dispatch-command",
 			"!GetAtt Key.Arn", "arn:aws:kms:${AWS_REGION}:${AWS_ACCOUNT_ID}:key/${KMS_KEY_ID}",
 			"!GetAtt DeadLetters.Arn", "arn:aws:sqs:${AWS_REGION}:${AWS_ACCOUNT_ID}:${STACK}-dead-letters",
-			"!GetAtt "+f.Name()+"Log.Arn", "arn:aws:logs:${AWS_REGION}:${AWS_ACCOUNT_ID}:log-group:/aws/lambda/${STACK}-"+f.Folder+":*",
+			"!GetAtt "+f.Name()+"Log.Arn",
+			"arn:aws:logs:${AWS_REGION}:${AWS_ACCOUNT_ID}:log-group:/aws/lambda/${STACK}-"+f.Folder+":*",
 			"dynamodb.${AWS::Region}.amazonaws.com", "dynamodb.${AWS_REGION}.amazonaws.com",
 		)
 	}
@@ -658,14 +700,17 @@ func TestRolesArePolicies(t *testing.T) {
 	}
 }
 
-// given are the variables that a function finds in its environment without a template, and those that only tests and private clouds set.
-var given = regexp.MustCompile(`^(AWS_.*|FC_.*|ALIBABA_CLOUD_.*|TABLESTORE_ACCESS_KEY_(ID|SECRET)|CHATCONF_(ROOTS|TARGET_NETWORKS|PLATFORM_ADDRESSES|KMS_ENDPOINT|FC_ENDPOINT))$`)
+// given are the variables that a function finds in its environment without a template, and those
+// that only tests and private clouds set.
+var given = regexp.MustCompile(`^(AWS_.*|FC_.*|ALIBABA_CLOUD_.*|TABLESTORE_ACCESS_KEY_(ID|SECRET)|CHATCONF_(ROOTS|` +
+	`TARGET_NETWORKS|PLATFORM_ADDRESSES|KMS_ENDPOINT|FC_ENDPOINT))$`)
 
 // local are the settings of the local target, which functions do not use.
-var local = []string{"CHATCONF_TLS_CERT", "CHATCONF_TLS_KEY", "CHATCONF_ACCESS_KEY_ID", "CHATCONF_ACCESS_KEY_SECRET", "CHATCONF_DATA", "CHATCONF_ADDR", "CHATCONF_MAX_CONNECTIONS", "CHATCONF_MAX_BODIES"}
+var local = []string{"CHATCONF_TLS_CERT", "CHATCONF_TLS_KEY", "CHATCONF_ACCESS_KEY_ID", "CHATCONF_ACCESS_KEY_SECRET",
+	"CHATCONF_DATA", "CHATCONF_ADDR", "CHATCONF_MAX_CONNECTIONS", "CHATCONF_MAX_BODIES"}
 
-// The templates set all variables that a function reads and does not find there, and no others. With them a function starts; without
-// any of those that are mandatory it does not.
+// The templates set all variables that a function reads and does not find there, and no others.
+// With them a function starts; without any of those that are mandatory it does not.
 func TestEnvironments(t *testing.T) {
 	for _, cloud := range []struct {
 		name        string
@@ -674,9 +719,11 @@ func TestEnvironments(t *testing.T) {
 		given       map[string]string // by the runtime
 		mandatory   []string
 	}{
-		{"fc", alibaba.Read, fcEnvironment, nil, []string{"CHATCONF_KEYRING", "CHATCONF_DISPATCH_FUNCTION", "TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE"}},
+		{"fc", alibaba.Read, fcEnvironment, nil, []string{"CHATCONF_KEYRING", "CHATCONF_DISPATCH_FUNCTION",
+			"TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE"}},
 		{"aws", awscloud.Read, awsEnvironment,
-			map[string]string{"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-real-secret"},
+			map[string]string{"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+				"AWS_SECRET_ACCESS_KEY": "not-a-real-secret"},
 			[]string{"CHATCONF_KEYRING", "CHATCONF_DISPATCH_FUNCTION"}},
 	} {
 		for _, everything := range []bool{false, true} {
@@ -727,14 +774,19 @@ func TestEnvironments(t *testing.T) {
 // sealedRing stands for a key ring that a key service sealed.
 const sealedRing = "kms:bm90IGEgcmVhbCByaW5n"
 
-// awsEnvironment returns the environment that template.yml gives functions, with or without its optional parameters.
+// awsEnvironment returns the environment that template.yml gives functions, with or without its
+// optional parameters.
 func awsEnvironment(t *testing.T, everything bool) map[string]string {
 	top := readYAML(t, "../template.yml")
 	parameters := map[string]string{
-		"KeyRing": sealedRing, "RegionId": "cn-shanghai", "WebhookBaseUrl": "https://chatconf.example.com", "Hosts": "chatconf.example.com",
-		"MaxConfigurations": "1000", "KeyRequestsPerSecond": "50", "EventPolicy": `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}]}`,
-		"Configurations": "chatconf", "AccessKeys": "chatconf_keys", "AccessKeyUses": "chatconf_key_uses", "Tickets": "chatconf_tickets", "Journal": "chatconf_journal", "JournalDays": "30",
-		"${AWS::StackName}-dispatch-command": "chatconf-dispatch-command", "AWS::AccountId": "123456789012", "AWS::Region": "eu-west-1",
+		"KeyRing": sealedRing, "RegionId": "cn-shanghai", "WebhookBaseUrl": "https://chatconf.example.com",
+		"Hosts":             "chatconf.example.com",
+		"MaxConfigurations": "1000", "KeyRequestsPerSecond": "50",
+		"EventPolicy":    `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}]}`,
+		"Configurations": "chatconf", "AccessKeys": "chatconf_keys", "AccessKeyUses": "chatconf_key_uses",
+		"Tickets": "chatconf_tickets", "Journal": "chatconf_journal", "JournalDays": "30",
+		"${AWS::StackName}-dispatch-command": "chatconf-dispatch-command",
+		"AWS::AccountId":                     "123456789012", "AWS::Region": "eu-west-1",
 		"HttpApi.ApiEndpoint": "https://abc123.execute-api.eu-west-1.amazonaws.com",
 	}
 	variables := at(top, "Globals", "Function", "Environment", "Variables")
@@ -783,7 +835,8 @@ func TestJournalDays(t *testing.T) {
 	}
 }
 
-// fcEnvironment returns the environment that s.yaml gives functions, with what is in parameters.env or a little more.
+// fcEnvironment returns the environment that s.yaml gives functions, with what is in parameters.env
+// or a little more.
 func fcEnvironment(t *testing.T, everything bool) map[string]string {
 	text, err := os.ReadFile("fc/parameters.env")
 	if err != nil {
@@ -799,7 +852,8 @@ func fcEnvironment(t *testing.T, everything bool) map[string]string {
 	if everything {
 		parameters["HOSTS"] = "chatconf.example.com"
 		parameters["REQUESTS_PER_SECOND"] = "50"
-		parameters["EVENT_POLICY"] = `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}]}`
+		parameters["EVENT_POLICY"] = `{"Version":"1","Statement":[{"Effect":"Allow",` +
+			`"Action":"oos:Get*","Resource":"*"}]}`
 	}
 	top := readYAML(t, "../s.yaml")
 	used := make(map[string]bool)
@@ -822,7 +876,8 @@ func fcEnvironment(t *testing.T, everything bool) map[string]string {
 		t.Fatal(err)
 	}
 	fill(string(all))
-	for _, m := range regexp.MustCompile(`json\(env\('([A-Z_]+)'|\[env\('([A-Z_]+)'`).FindAllStringSubmatch(string(all), -1) {
+	for _, m := range regexp.MustCompile(`json\(env\('([A-Z_]+)'|\[env\('([A-Z_]+)'`).FindAllStringSubmatch(string(all),
+		-1) {
 		used[m[1]+m[2]] = true
 	}
 	for name := range parameters {
@@ -838,8 +893,9 @@ func fcEnvironment(t *testing.T, everything bool) map[string]string {
 	return out
 }
 
-// What the guides have a shell read does not lead a service on a laptop astray: of chatconf's own settings it has only the
-// names of tables, and for how long the journal is kept. On AWS the names follow from that of the stack.
+// What the guides have a shell read does not lead a service on a laptop astray: of chatconf's own
+// settings it has only the names of tables, and for how long the journal is kept. On AWS the names
+// follow from that of the stack.
 func TestParametersLeaveTheLaptopAlone(t *testing.T) {
 	harmless := regexp.MustCompile(`^CHATCONF_(TABLE|[A-Z_]+_TABLE|JOURNAL_DAYS)$`)
 	for _, cloud := range []string{"aws", "fc"} {
@@ -865,11 +921,13 @@ func TestParametersLeaveTheLaptopAlone(t *testing.T) {
 	}
 }
 
-// No command of the guides or of the tool's help has the key ring or a secret as an argument, which all users of a machine see;
-// and what the guide of Alibaba Cloud uses as $endpoint is set by a step of it.
+// No command of the guides or of the tool's help has the key ring or a secret as an argument, which
+// all users of a machine see; and what the guide of Alibaba Cloud uses as $endpoint is set by a
+// step of it.
 func TestGuidesKeepSecretsOffCommandLines(t *testing.T) {
 	leak := regexp.MustCompile(`--[A-Za-z-]+[ =]"?(\$\((base64|cat)|\$\{?[A-Z_]*SECRET)`)
-	for _, path := range []string{"aws/README.md", "fc/README.md", "chatconf/keyring.go", "vm/README.md", "container/README.md", "../README.md"} {
+	for _, path := range []string{"aws/README.md", "fc/README.md", "chatconf/keyring.go", "vm/README.md",
+		"container/README.md", "../README.md"} {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -877,7 +935,8 @@ func TestGuidesKeepSecretsOffCommandLines(t *testing.T) {
 		if m := leak.Find(text); m != nil {
 			t.Errorf("%s: %s puts a secret on a command line", path, m)
 		}
-		if before, _, used := strings.Cut(string(text), `"$endpoint"`); used && !strings.Contains(before, "\nendpoint=") {
+		if before, _, used := strings.Cut(string(text), `"$endpoint"`); used &&
+			!strings.Contains(before, "\nendpoint=") {
 			t.Errorf("%s: no step sets $endpoint", path)
 		}
 	}

@@ -75,8 +75,8 @@ func like(pattern, text string) bool {
 	return regexp.MustCompile("^" + expression + "$").MatchString(text)
 }
 
-// allows reports whether a policy allows an action on a resource, whose name is given as the policy spells it, in a request with the
-// given condition keys.
+// allows reports whether a policy allows an action on a resource, whose name is given as the policy
+// spells it, in a request with the given condition keys.
 func (p policy) allows(t *testing.T, action, resource string, context map[string][]string) bool {
 	t.Helper()
 	return slices.ContainsFunc(p.Statement, func(s statement) bool {
@@ -114,7 +114,9 @@ const (
 	useName     = "chatconf_key_uses"
 
 	dispatchName = "chatconf-dispatch-command"
-	targetName   = "restart-bot" // a function that a configuration has as its target; who may invoke it is said at the deployment
+	// a function that a configuration has as its target; who may invoke it is said at the
+	// deployment
+	targetName = "restart-bot"
 )
 
 // A world is a cloud in which a test can take rights away.
@@ -131,7 +133,8 @@ type world struct {
 	noted   bool            // that the administrator's key was used today is written
 }
 
-// functions returns the clouds' API for invoking functions, as far as it is used. kind is the header that says how.
+// functions returns the clouds' API for invoking functions, as far as it is used. kind is the
+// header that says how.
 func (w *world) functions(t *testing.T, kind, action, dispatch string) http.Handler {
 	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -192,11 +195,13 @@ func (w *world) ask(t *testing.T, action, resource string, context map[string][]
 // administrator is the access key that requests are signed with.
 var administrator = sign.Key{ID: "CCKtest", Secret: "not-a-real-secret"}
 
-// settle claims the tables for the ring, as `chatconf keys create` does, and makes the administrator's key.
+// settle claims the tables for the ring, as `chatconf keys create` does, and makes the
+// administrator's key.
 func settle(t *testing.T, ring []byte, tables app.Tables) {
 	t.Helper()
 	local, err := app.OpenTables(t.Context(), app.Settings{
-		Table: tableName, TicketTable: ticketName, AccountID: app.DefaultAccountID, Region: app.DefaultRegion, Data: t.TempDir(),
+		Table: tableName, TicketTable: ticketName, AccountID: app.DefaultAccountID,
+		Region: app.DefaultRegion, Data: t.TempDir(),
 		KeyRing: secret.Text(ring), AccessKeyID: administrator.ID, AccessKeySecret: secret.Text(administrator.Secret),
 	}, tables, app.Actions(rpc.Actions()...))
 	if err != nil {
@@ -211,7 +216,8 @@ func settle(t *testing.T, ring []byte, tables app.Tables) {
 func onAWS(t *testing.T) *world {
 	t.Helper()
 	ring := newRing(t)
-	servers := map[string]*dynamotest.Server{tableName: dynamotest.New(), ticketName: dynamotest.New(), journalName: dynamotest.New(), keyName: dynamotest.New(), useName: dynamotest.New()}
+	servers := map[string]*dynamotest.Server{tableName: dynamotest.New(), ticketName: dynamotest.New(),
+		journalName: dynamotest.New(), keyName: dynamotest.New(), useName: dynamotest.New()}
 	open := func(name string, ttl time.Duration) *dynamodb.Table {
 		opened, err := dynamodb.New(name, dynamodb.Options{
 			Region: "eu-west-1", TTL: ttl, Transport: servers[name],
@@ -224,7 +230,8 @@ func onAWS(t *testing.T) *world {
 		}
 		return opened
 	}
-	settle(t, ring, app.Tables{Configurations: open(tableName, 0), Keys: open(keyName, 0), Tickets: open(ticketName, app.TicketAge), Where: "here"})
+	settle(t, ring, app.Tables{Configurations: open(tableName, 0), Keys: open(keyName, 0),
+		Tickets: open(ticketName, app.TicketAge), Where: "here"})
 
 	w := &world{cloud: "aws", read: awscloud.Read}
 	resources := map[string]string{
@@ -234,7 +241,8 @@ func onAWS(t *testing.T) *world {
 		ticketName:  "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TICKET_TABLE}",
 		journalName: "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_JOURNAL_TABLE}",
 	}
-	functions := w.functions(t, "X-Amz-Invocation-Type", "lambda:InvokeFunction", "arn:aws:lambda:${AWS_REGION}:${AWS_ACCOUNT_ID}:function:${STACK}-dispatch-command")
+	functions := w.functions(t, "X-Amz-Invocation-Type", "lambda:InvokeFunction",
+		"arn:aws:lambda:${AWS_REGION}:${AWS_ACCOUNT_ID}:function:${STACK}-dispatch-command")
 	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/2015-03-31/functions/") {
 			functions.ServeHTTP(out, r)
@@ -265,7 +273,8 @@ func onAWS(t *testing.T) *world {
 		allowed := true
 		for _, asked := range itemsOf(t, operation, body) {
 			table = asked.table
-			allowed = w.ask(t, "dynamodb:"+asked.action, resources[asked.table], map[string][]string{"dynamodb:LeadingKeys": asked.partitions}) && allowed
+			allowed = w.ask(t, "dynamodb:"+asked.action, resources[asked.table],
+				map[string][]string{"dynamodb:LeadingKeys": asked.partitions}) && allowed
 		}
 		if !allowed {
 			deny(out)
@@ -276,9 +285,13 @@ func onAWS(t *testing.T) *world {
 	}))
 	t.Cleanup(server.Close)
 	environment := map[string]string{
-		"CHATCONF_KEYRING": sealedRing, "CHATCONF_TABLE": tableName, "CHATCONF_TICKET_TABLE": ticketName, "CHATCONF_KEY_TABLE": keyName, "CHATCONF_KEY_USE_TABLE": useName,
-		"CHATCONF_JOURNAL_TABLE": journalName, "CHATCONF_DISPATCH_FUNCTION": dispatchName, "CHATCONF_WEBHOOK_BASE_URL": "https://chatconf.example.com",
-		"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-real-secret", "AWS_ENDPOINT_URL": server.URL,
+		"CHATCONF_KEYRING": sealedRing, "CHATCONF_TABLE": tableName, "CHATCONF_TICKET_TABLE": ticketName,
+		"CHATCONF_KEY_TABLE": keyName, "CHATCONF_KEY_USE_TABLE": useName,
+		"CHATCONF_JOURNAL_TABLE": journalName, "CHATCONF_DISPATCH_FUNCTION": dispatchName,
+		"CHATCONF_WEBHOOK_BASE_URL": "https://chatconf.example.com",
+		"AWS_REGION":                "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+		"AWS_SECRET_ACCESS_KEY": "not-a-real-secret",
+		"AWS_ENDPOINT_URL":      server.URL,
 	}
 	w.getenv = func(name string) string { return environment[name] }
 	return w
@@ -296,7 +309,8 @@ type asking struct {
 	partitions    []string
 }
 
-// itemsOf returns what a request to DynamoDB asks for. The parts of a transaction are asked for one by one.
+// itemsOf returns what a request to DynamoDB asks for. The parts of a transaction are asked for one
+// by one.
 func itemsOf(t *testing.T, operation string, body []byte) []asking {
 	t.Helper()
 	type item = map[string]map[string]any
@@ -324,7 +338,8 @@ func itemsOf(t *testing.T, operation string, body []byte) []asking {
 	case "GetItem", "PutItem", "DeleteItem", "UpdateItem":
 		out = append(out, asking{operation, in.TableName, []string{partition(in.part)}})
 	case "Query":
-		out = append(out, asking{operation, in.TableName, []string{fmt.Sprint(in.ExpressionAttributeValues[":p"]["S"])}})
+		out = append(out, asking{operation, in.TableName,
+			[]string{fmt.Sprint(in.ExpressionAttributeValues[":p"]["S"])}})
 	case "BatchGetItem":
 		for table, wanted := range in.RequestItems {
 			a := asking{operation, table, nil}
@@ -364,7 +379,8 @@ func onAlibaba(t *testing.T) *world {
 		}
 		return opened
 	}
-	settle(t, ring, app.Tables{Configurations: open(tableName, 0), Keys: open(keyName, 0), Tickets: open(ticketName, app.TicketAge), Where: "here"})
+	settle(t, ring, app.Tables{Configurations: open(tableName, 0), Keys: open(keyName, 0),
+		Tickets: open(ticketName, app.TicketAge), Where: "here"})
 	for name, ttl := range map[string]time.Duration{journalName: journal.DefaultRetention, useName: accesskey.UseAge} {
 		if err := open(name, ttl).Close(); err != nil {
 			t.Fatal(err)
@@ -372,19 +388,23 @@ func onAlibaba(t *testing.T) *world {
 	}
 
 	w := &world{cloud: "fc", read: alibaba.Read}
-	functions := httptest.NewServer(w.functions(t, "X-Fc-Invocation-Type", "fc:InvokeFunction", "acs:fc:${REGION}:${ACCOUNT_ID}:functions/${PREFIX}-dispatch-command"))
+	functions := httptest.NewServer(w.functions(t, "X-Fc-Invocation-Type", "fc:InvokeFunction",
+		"acs:fc:${REGION}:${ACCOUNT_ID}:functions/${PREFIX}-dispatch-command"))
 	t.Cleanup(functions.Close)
 	instance.SetFault(func(r ots.Request) ots.Fault {
 		asked := 0
-		for table, variable := range map[string]string{tableName: "CHATCONF_TABLE", ticketName: "CHATCONF_TICKET_TABLE", journalName: "CHATCONF_JOURNAL_TABLE",
-			keyName: "CHATCONF_KEY_TABLE", useName: "CHATCONF_KEY_USE_TABLE"} {
+		for table, variable := range map[string]string{tableName: "CHATCONF_TABLE", ticketName: "CHATCONF_TICKET_TABLE",
+			journalName: "CHATCONF_JOURNAL_TABLE",
+			keyName:     "CHATCONF_KEY_TABLE", useName: "CHATCONF_KEY_USE_TABLE"} {
 			named := append([]byte{1<<3 | 2, byte(len(table))}, table...) // field 1, a text, in all requests
 			if !bytes.Contains(r.Body, named) {
 				continue
 			}
 			asked++
-			if !w.ask(t, "ots:"+r.Operation, "acs:ots:${REGION}:${ACCOUNT_ID}:instance/${TABLESTORE_INSTANCE}/table/${"+variable+"}", nil) {
-				return ots.Fault{Err: &ots.Error{Status: http.StatusForbidden, Code: "OTSNoPermissionAccess", Message: "not authorized"}}
+			if !w.ask(t, "ots:"+r.Operation, "acs:ots:${REGION}:${ACCOUNT_ID}:instance/${TABLESTORE_INSTANCE}/table/${"+
+				variable+"}", nil) {
+				return ots.Fault{Err: &ots.Error{Status: http.StatusForbidden,
+					Code: "OTSNoPermissionAccess", Message: "not authorized"}}
 			}
 		}
 		if asked != 1 {
@@ -393,10 +413,12 @@ func onAlibaba(t *testing.T) *world {
 		return ots.Fault{}
 	})
 	environment := map[string]string{
-		"CHATCONF_KEYRING": string(ring), "CHATCONF_TABLE": tableName, "CHATCONF_TICKET_TABLE": ticketName, "CHATCONF_KEY_TABLE": keyName, "CHATCONF_KEY_USE_TABLE": useName,
-		"CHATCONF_JOURNAL_TABLE": journalName, "CHATCONF_DISPATCH_FUNCTION": dispatchName, "CHATCONF_WEBHOOK_BASE_URL": "https://chatconf.example.com",
-		"CHATCONF_FC_ENDPOINT": functions.URL,
-		"TABLESTORE_ENDPOINT":  instance.Endpoint, "TABLESTORE_INSTANCE": instance.Name,
+		"CHATCONF_KEYRING": string(ring), "CHATCONF_TABLE": tableName, "CHATCONF_TICKET_TABLE": ticketName,
+		"CHATCONF_KEY_TABLE": keyName, "CHATCONF_KEY_USE_TABLE": useName,
+		"CHATCONF_JOURNAL_TABLE": journalName, "CHATCONF_DISPATCH_FUNCTION": dispatchName,
+		"CHATCONF_WEBHOOK_BASE_URL": "https://chatconf.example.com",
+		"CHATCONF_FC_ENDPOINT":      functions.URL,
+		"TABLESTORE_ENDPOINT":       instance.Endpoint, "TABLESTORE_INSTANCE": instance.Name,
 		"TABLESTORE_ACCESS_KEY_ID": instance.KeyID, "TABLESTORE_ACCESS_KEY_SECRET": instance.KeySecret,
 	}
 	w.getenv = func(name string) string { return environment[name] }
@@ -416,7 +438,8 @@ func (w *world) open(t *testing.T, f deploy.Function) *deployed {
 	t.Helper()
 	var actions []rpc.Action
 	names := make(map[string]bool)
-	role, ok := map[deploy.Part]app.Role{deploy.Webhook: app.CloudWebhook(), deploy.Dispatch: app.Dispatch(), deploy.Redrive: app.Redrive()}[f.Part]
+	role, ok := map[deploy.Part]app.Role{deploy.Webhook: app.CloudWebhook(), deploy.Dispatch: app.Dispatch(),
+		deploy.Redrive: app.Redrive()}[f.Part]
 	for _, a := range rpc.Actions() {
 		if f.IsAPI() || a.Name == f.Name() {
 			actions = append(actions, a)
@@ -448,7 +471,8 @@ const signingSecret = "not-a-real-secret-of-32-letters."
 // say sends what somebody says to the bot ops, as Slack does. path is of the webhook's URL.
 func (d *deployed) say(t *testing.T, path, id, text string) *httptest.ResponseRecorder {
 	t.Helper()
-	c, err := (&platformsim.Maker{Settings: callback.Settings{"SlackSigningSecret": signingSecret}, Now: time.Now()}).Make("Slack", "command", platformsim.Message{ID: id, User: "u1", Text: text})
+	c, err := (&platformsim.Maker{Settings: callback.Settings{"SlackSigningSecret": signingSecret},
+		Now: time.Now()}).Make("Slack", "command", platformsim.Message{ID: id, User: "u1", Text: text})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -507,7 +531,8 @@ func (d *deployed) call(t *testing.T, action, body string) *httptest.ResponseRec
 	return out
 }
 
-// awaitNote waits until the function's first request has noted in the background that the caller's key was used.
+// awaitNote waits until the function's first request has noted in the background that the caller's
+// key was used.
 func (d *deployed) awaitNote(t *testing.T) {
 	t.Helper()
 	if d.noted {
@@ -554,16 +579,27 @@ func (w *world) path(t *testing.T) string {
 
 // steps are requests that make every function do all that it can do to the tables.
 var steps = []struct{ action, body string }{
-	{"CreateChatConfiguration", `{"Name":"ops","Type":"Slack","Configuration":{"SlackSigningSecret":"not-a-real-secret-of-32-letters."},"Tags":{"env":"prod"},"ClientToken":"once"}`},
-	{"CreateChatConfiguration", `{"Name":"ops","Type":"Slack","Configuration":{"SlackSigningSecret":"not-a-real-secret-of-32-letters."},"Tags":{"env":"prod"},"ClientToken":"once"}`},
-	{"CreateChatConfiguration", `{"Name":"dev","Type":"Slack","Configuration":{"SlackSigningSecret":"not-a-real-secret-of-32-letters."},"ResourceGroupId":"rg-acfmxexample0001"}`},
+	{"CreateChatConfiguration",
+		`{"Name":"ops","Type":"Slack","Configuration":{"SlackSigningSecret":"not-a-real-secret-of-32-letters."},` +
+			`"Tags":{"env":"prod"},"ClientToken":"once"}`},
+	{"CreateChatConfiguration",
+		`{"Name":"ops","Type":"Slack","Configuration":{"SlackSigningSecret":"not-a-real-secret-of-32-letters."},` +
+			`"Tags":{"env":"prod"},"ClientToken":"once"}`},
+	{"CreateChatConfiguration",
+		`{"Name":"dev","Type":"Slack","Configuration":{"SlackSigningSecret":"not-a-real-secret-of-32-letters."},` +
+			`"ResourceGroupId":"rg-acfmxexample0001"}`},
 	{"UpdateChatConfiguration", `{"Name":"ops","RamRole":"OOSServiceRole","Status":"Inactive","ClientToken":"twice"}`},
-	{"TagResources", `{"ResourceType":"chatconfiguration","ResourceIds":["dev","ops"],"Tags":{"env":"test","team":"sre"}}`},
+	{"TagResources", `{"ResourceType":"chatconfiguration","ResourceIds":["dev","ops"],` +
+		`"Tags":{"env":"test","team":"sre"}}`},
 	{"UntagResources", `{"ResourceType":"chatconfiguration","ResourceIds":["dev","ops"],"TagKeys":["team"]}`},
 	{"TagResources", `{"ResourceType":"chatconfiguration","ResourceIds":["ops"],"Tags":{"team":"ops"}}`},
 	{"UntagResources", `{"ResourceType":"chatconfiguration","ResourceIds":["ops"],"TagKeys":["team"]}`},
-	{"ChangeResourceGroup", `{"ResourceType":"chatconfiguration","ResourceId":"dev","NewResourceGroupId":"rg-acfmxexample0002"}`},
-	{"UpdateChatConfiguration", `{"Name":"ops","Status":"Active","Configuration":{"SlackSigningSecret":"******","Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}],"Target":{"Type":"Function","Name":"` + targetName + `"}}}`},
+	{"ChangeResourceGroup",
+		`{"ResourceType":"chatconfiguration","ResourceId":"dev","NewResourceGroupId":"rg-acfmxexample0002"}`},
+	{"UpdateChatConfiguration",
+		`{"Name":"ops","Status":"Active","Configuration":{"SlackSigningSecret":"******",` +
+			`"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}],"Target":{"Type":"Function",` +
+			`"Name":"` + targetName + `"}}}`},
 	{"SimulateChatPermission", `{"Name":"ops","UserId":"u1","ConversationId":"c1","Command":"restart"}`},
 	{"Webhook", "m1 restart i-1"},
 	{"Webhook", "m1 restart i-1"}, // delivered again
@@ -582,7 +618,9 @@ var steps = []struct{ action, body string }{
 	{"ListTagKeys", `{"ResourceType":"chatconfiguration"}`},
 	{"ListTagValues", `{"ResourceType":"chatconfiguration","Key":"env"}`},
 	{"DeleteChatConfiguration", `{"Name":"dev","ClientToken":"thrice"}`},
-	{"CreateChatConfiguration", `{"Name":"dev","Type":"Slack","Configuration":{"SlackSigningSecret":"not-a-real-secret-of-32-letters."}}`}, // which had a life before
+	// which had a life before
+	{"CreateChatConfiguration",
+		`{"Name":"dev","Type":"Slack","Configuration":{"SlackSigningSecret":"not-a-real-secret-of-32-letters."}}`},
 	{"DeleteChatConfiguration", `{"Name":"dev"}`},
 	{"DeleteChatConfiguration", `{"Name":"ops"}`},
 	{"ListChatCommands", `{"Name":"ops"}`},
@@ -597,18 +635,22 @@ var steps = []struct{ action, body string }{
 // gone names a configuration that is not there any more.
 const gone = `{"Name":"dev","UserId":"u1","ConversationId":"c1","Command":"restart"}`
 
-// seldom are rights that the steps do not use, one on each line, and those to other services than DynamoDB and Tablestore.
+// seldom are rights that the steps do not use, one on each line, and those to other services than
+// DynamoDB and Tablestore.
 var seldom = regexp.MustCompile(strings.Join([]string{
-	`(dynamodb:GetItem|ots:GetRow) .*/\$\{CHATCONF_(TICKET|JOURNAL)_TABLE\}$`, // what became of a write without an answer
-	`ots:BatchGetRow .*TABLE\}$`,                                            // the same, of several rows
-	`(dynamodb:PutItem|ots:PutRow) .*/\$\{CHATCONF_KEY_USE_TABLE\}$`,        // the day is written once, by one of them
-	`ots:(PutRow|UpdateRow|DeleteRow) .*/\$\{CHATCONF_(JOURNAL_)?TABLE\}$`,  // a batch of one; who may BatchWriteRow can do as much anyway
+	// what became of a write without an answer
+	`(dynamodb:GetItem|ots:GetRow) .*/\$\{CHATCONF_(TICKET|JOURNAL)_TABLE\}$`,
+	`ots:BatchGetRow .*TABLE\}$`,                                     // the same, of several rows
+	`(dynamodb:PutItem|ots:PutRow) .*/\$\{CHATCONF_KEY_USE_TABLE\}$`, // the day is written once, by one of them
+	// a batch of one; who may BatchWriteRow can do as much anyway
+	`ots:(PutRow|UpdateRow|DeleteRow) .*/\$\{CHATCONF_(JOURNAL_)?TABLE\}$`,
 	`^redrive-commands .*JOURNAL_TABLE\}$`,                                  // nothing is due within a minute
 	`^(rotate-chat-webhook|create-chat-configuration) dynamodb:DeleteItem `, // client tokens of yesterday
 	` (kms:Decrypt|logs?:[A-Za-z]+|sqs:SendMessage|mns:SendMessage) .+$`,    // the runtimes', and the key ring's
 }, "|"))
 
-// does reports whether a step is for a function: for the one that does only it, or else for the one that does every action.
+// does reports whether a step is for a function: for the one that does only it, or else for the one
+// that does every action.
 func does(f deploy.Function, action string, single bool) bool {
 	switch {
 	case f.Name() == action && (single || !f.IsAction()):
@@ -621,7 +663,8 @@ func does(f deploy.Function, action string, single bool) bool {
 	return false
 }
 
-// With its own policy, and nothing else, each function does all that it is there for, on both clouds. There is nothing in it that it has no use for.
+// With its own policy, and nothing else, each function does all that it is there for, on both
+// clouds. There is nothing in it that it has no use for.
 func TestPoliciesAreEnough(t *testing.T) {
 	for _, cloud := range []struct {
 		name  string
@@ -648,7 +691,8 @@ func TestPoliciesAreEnough(t *testing.T) {
 							want = http.StatusNotFound
 						}
 						if refused := w.refusals(); out.Code != want || len(refused) > 0 {
-							t.Errorf("%s: %s %s: %d %s, refused %q", f.Folder, step.action, step.body, out.Code, out.Body, refused)
+							t.Errorf("%s: %s %s: %d %s, refused %q", f.Folder, step.action,
+								step.body, out.Code, out.Body, refused)
 						}
 						maps.Copy(used[f.Folder], w.uses())
 					}
@@ -659,7 +703,8 @@ func TestPoliciesAreEnough(t *testing.T) {
 					}
 					for _, s := range readPolicy(t, cloud.name, f.Folder).Statement {
 						for _, action := range s.Action {
-							if what := action + " " + s.Resource; !used[f.Folder][what] && !seldom.MatchString(f.Folder+" "+what) {
+							if what := action + " " + s.Resource; !used[f.Folder][what] &&
+								!seldom.MatchString(f.Folder+" "+what) {
 								t.Errorf("%s has no use for %s", f.Folder, what)
 							}
 						}
@@ -670,7 +715,8 @@ func TestPoliciesAreEnough(t *testing.T) {
 	}
 }
 
-// A function that got a reader's policy by mistake, or by somebody's hand, changes nothing; nor does one whose key ring may not be opened serve.
+// A function that got a reader's policy by mistake, or by somebody's hand, changes nothing; nor
+// does one whose key ring may not be opened serve.
 func TestPoliciesHold(t *testing.T) {
 	for _, cloud := range []struct {
 		name  string
@@ -684,18 +730,21 @@ func TestPoliciesHold(t *testing.T) {
 			if out := api.call(t, steps[0].action, steps[0].body); out.Code == http.StatusOK || len(w.refusals()) == 0 {
 				t.Errorf("with a reader's policy: %d %s", out.Code, out.Body)
 			}
-			if out := api.call(t, "ListChatConfigurations", `{}`); out.Code != http.StatusOK || !strings.Contains(out.Body.String(), `"TotalCount":0`) {
+			if out := api.call(t, "ListChatConfigurations", `{}`); out.Code != http.StatusOK ||
+				!strings.Contains(out.Body.String(), `"TotalCount":0`) {
 				t.Errorf("after it: %d %s, want nothing there", out.Code, out.Body)
 			}
 			w.grant(policy{})
-			if out := w.open(t, deploy.Functions[0]).call(t, "ListChatConfigurations", `{}`); out.Code == http.StatusOK {
+			if out := w.open(t, deploy.Functions[0]).call(t, "ListChatConfigurations",
+				`{}`); out.Code == http.StatusOK {
 				t.Errorf("without a policy: %d %s", out.Code, out.Body)
 			}
 		})
 	}
 }
 
-// On AWS the policies keep functions from the partitions of access keys and of the claim, whatever they are made to do.
+// On AWS the policies keep functions from the partitions of access keys and of the claim, whatever
+// they are made to do.
 func TestPoliciesSpareTheKeys(t *testing.T) {
 	const table = "arn:aws:dynamodb:${AWS_REGION}:${AWS_ACCOUNT_ID}:table/${CHATCONF_TABLE}"
 	for _, f := range deploy.Functions {

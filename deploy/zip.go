@@ -9,10 +9,12 @@ import (
 	"time"
 )
 
-// modified is when every file in a zip says it was written: the first moment that zip can tell. What a zip holds is then all that decides its bytes.
+// modified is when every file in a zip says it was written: the first moment that zip can tell.
+// What a zip holds is then all that decides its bytes.
 var modified = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// Zip returns a zip with one program in it, called name, which everybody may run. The same program always gives the same zip.
+// Zip returns a zip with one program in it, called name, which everybody may run. The same program
+// always gives the same zip.
 func Zip(name string, program []byte) ([]byte, error) {
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)

@@ -55,8 +55,9 @@ func TestZip(t *testing.T) {
 	}
 }
 
-// `make zips` leaves a zip of a function for every cloud, with a program for the machine that runs it there, and the same once more from
-// another folder, by somebody who builds for newer machines otherwise. (That every function can be built for every target is tested beside them.)
+// `make zips` leaves a zip of a function for every cloud, with a program for the machine that runs
+// it there, and the same once more from another folder, by somebody who builds for newer machines
+// otherwise. (That every function can be built for every target is tested beside them.)
 func TestBuildsAreReproducible(t *testing.T) {
 	some := []string{"api", "get-chat-configuration"}
 	one := copied(t, "..")
@@ -90,12 +91,14 @@ func copied(t *testing.T, from string) string {
 	return root
 }
 
-// build runs `make zips` of functions on the source in root, with more of an environment, and returns the zips, by path in dist.
+// build runs `make zips` of functions on the source in root, with more of an environment, and
+// returns the zips, by path in dist.
 func build(t *testing.T, root string, functions []string, env ...string) map[string][]byte {
 	t.Helper()
 	cmd := exec.Command("make", "zips", "FUNCTIONS=./functions/"+strings.Join(functions, " ./functions/"))
 	cmd.Dir = root
-	cmd.Env = append(append(os.Environ(), "MAKEFLAGS=", "GOFLAGS="), env...) // not what the test itself was started with
+	// not what the test itself was started with
+	cmd.Env = append(append(os.Environ(), "MAKEFLAGS=", "GOFLAGS="), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("make zips: %v\n%s", err, out)
 	}

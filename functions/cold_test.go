@@ -47,7 +47,8 @@ import (
 // coldKey signs the requests of these benchmarks.
 var coldKey = sign.Key{ID: "benchmark-key", Secret: "not-a-real-secret"}
 
-// A cloud is one on this machine: tables with a configuration in them, which answer at once, and the environment that leads there.
+// A cloud is one on this machine: tables with a configuration in them, which answer at once, and
+// the environment that leads there.
 type cloud struct {
 	kind runtime.Kind
 	env  map[string]string // of the function
@@ -72,16 +73,18 @@ func eachCloud(b *testing.B, run func(*testing.B, *cloud)) {
 		server := httptest.NewServer(dynamotest.New())
 		b.Cleanup(server.Close)
 		c := &cloud{kind: runtime.Lambda, env: map[string]string{
-			"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-real-secret", "AWS_ENDPOINT_URL_DYNAMODB": server.URL,
+			"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+			"AWS_SECRET_ACCESS_KEY": "not-a-real-secret", "AWS_ENDPOINT_URL_DYNAMODB": server.URL,
 		}}
 		c.fill(b, awscloud.Read, "AWS_ENDPOINT_URL_DYNAMODB", server.Config.Handler.ServeHTTP)
 		run(b, c)
 	})
 }
 
-// fill claims the tables, makes a key and a configuration, and puts servers in front that know the answers of h by heart, at the address that
-// the given variable has.
-func (c *cloud) fill(b *testing.B, read func(getenv func(string) string) (clouds.Cloud, error), endpoint string, h http.HandlerFunc) {
+// fill claims the tables, makes a key and a configuration, and puts servers in front that know the
+// answers of h by heart, at the address that the given variable has.
+func (c *cloud) fill(b *testing.B, read func(getenv func(string) string) (clouds.Cloud, error),
+	endpoint string, h http.HandlerFunc) {
 	b.Helper()
 	engine, err := read(func(name string) string { return c.env[name] })
 	if err != nil {
@@ -101,10 +104,13 @@ func (c *cloud) fill(b *testing.B, read func(getenv func(string) string) (clouds
 	}
 	data, configurations := b.TempDir(), open(app.DefaultTable, 0)
 	l, err := app.OpenTables(b.Context(), app.Settings{
-		Table: app.DefaultTable, TicketTable: app.DefaultTickets, AccountID: app.DefaultAccountID, Region: app.DefaultRegion,
-		Data: data, AccessKeyID: coldKey.ID, AccessKeySecret: secret.Text(coldKey.Secret),
+		Table: app.DefaultTable, TicketTable: app.DefaultTickets, AccountID: app.DefaultAccountID,
+		Region: app.DefaultRegion,
+		Data:   data, AccessKeyID: coldKey.ID, AccessKeySecret: secret.Text(coldKey.Secret),
 	}, app.Tables{
-		Configurations: configurations, Keys: open(app.DefaultKeys, 0), KeyUses: open(app.DefaultKeyUses, accesskey.UseAge), Tickets: open(app.DefaultTickets, app.TicketAge), Journal: open(app.DefaultJournal, journal.DefaultRetention), Where: engine.Where,
+		Configurations: configurations, Keys: open(app.DefaultKeys, 0),
+		KeyUses: open(app.DefaultKeyUses, accesskey.UseAge), Tickets: open(app.DefaultTickets, app.TicketAge),
+		Journal: open(app.DefaultJournal, journal.DefaultRetention), Where: engine.Where,
 	}, app.Actions(rpc.Actions()...))
 	if err != nil {
 		b.Fatal(err)
@@ -120,7 +126,8 @@ func (c *cloud) fill(b *testing.B, read func(getenv func(string) string) (clouds
 	}
 	do(b, l.Handler, "CreateChatConfiguration", bot)
 	c.url = webhookURL(b, do(b, l.Handler, "GetChatConfiguration", []byte(`{"Name":"bot"}`)))
-	if err := configurations.Write(b.Context(), "peer", table.Change{Puts: []table.Put{{Sort: "hello", Revision: 1}}}); err != nil {
+	if err := configurations.Write(b.Context(), "peer",
+		table.Change{Puts: []table.Put{{Sort: "hello", Revision: 1}}}); err != nil {
 		b.Fatal(err)
 	}
 	if err := l.Close(); err != nil {
@@ -139,7 +146,8 @@ func (c *cloud) fill(b *testing.B, read func(getenv func(string) string) (clouds
 	b.Cleanup(secure.Close)
 	c.env[endpoint] = plain.URL
 	authority := filepath.Join(data, "authority.pem")
-	if err := os.WriteFile(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}), 0o600); err != nil {
+	if err := os.WriteFile(authority, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE",
+		Bytes: secure.Certificate().Raw}), 0o600); err != nil {
 		b.Fatal(err)
 	}
 	c.tls = map[string]string{endpoint: secure.URL, "CHATCONF_ROOTS": authority}
@@ -147,9 +155,11 @@ func (c *cloud) fill(b *testing.B, read func(getenv func(string) string) (clouds
 
 // wecom is the Configuration of a bot, which anybody may have restart something.
 var wecom = map[string]any{
-	"WeChatCorpId": "wwexample", "WeChatAgentId": "1000002", "WeChatSecret": "not-a-real-secret", "WeChatToken": "notarealtoken",
+	"WeChatCorpId": "wwexample", "WeChatAgentId": "1000002", "WeChatSecret": "not-a-real-secret",
+	"WeChatToken":          "notarealtoken",
 	"WeChatEncodingAesKey": "notarealkeynotarealkeynotarealkeynotarealke",
-	"Permissions":          []any{map[string]any{"Effect": "Allow", "Principals": []string{"*"}, "Commands": []string{"restart"}}},
+	"Permissions": []any{map[string]any{"Effect": "Allow", "Principals": []string{"*"},
+		"Commands": []string{"restart"}}},
 }
 
 // do has an action done and returns its answer.
@@ -178,7 +188,8 @@ func webhookURL(b *testing.B, answer []byte) string {
 	return outputs.URL
 }
 
-// certificate returns one of loopback that is its own root. Its key is on a curve, so that what the other side has to compute does not count.
+// certificate returns one of loopback that is its own root. Its key is on a curve, so that what the
+// other side has to compute does not count.
 func certificate(b *testing.B) tls.Certificate {
 	b.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -210,7 +221,8 @@ func signed(b *testing.B, action string, body []byte) *http.Request {
 	return r.WithContext(invoke.With(r.Context(), &invoke.Invocation{Logger: slog.New(slog.DiscardHandler)}))
 }
 
-// A replay answers requests as next has answered the same before, but for those about the journal, which changes.
+// A replay answers requests as next has answered the same before, but for those about the journal,
+// which changes.
 type replay struct {
 	next    http.HandlerFunc
 	answers sync.Map // of *httptest.ResponseRecorder, by what was sent
@@ -247,7 +259,8 @@ type subject struct {
 	answer  string // is in the answer
 }
 
-// functionAt returns the function of the package at path, built for the cloud, and invoked with what payload returns.
+// functionAt returns the function of the package at path, built for the cloud, and invoked with
+// what payload returns.
 func (c *cloud) functionAt(b *testing.B, path string, env map[string]string) runtime.Function {
 	b.Helper()
 	tags := ""
@@ -257,8 +270,10 @@ func (c *cloud) functionAt(b *testing.B, path string, env map[string]string) run
 		}
 	}
 	dir := b.TempDir()
-	run(b, nil, "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-tags", tags, "-o", filepath.Join(dir, "main"), path)
-	return runtime.Function{Name: "f", Kind: c.kind, Dir: dir, Binary: "main", Env: env, Initializer: c.kind == runtime.FC, InitTimeout: time.Minute, Timeout: time.Minute}
+	run(b, nil, "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-tags", tags,
+		"-o", filepath.Join(dir, "main"), path)
+	return runtime.Function{Name: "f", Kind: c.kind, Dir: dir, Binary: "main", Env: env,
+		Initializer: c.kind == runtime.FC, InitTimeout: time.Minute, Timeout: time.Minute}
 }
 
 // hello is the function that ours is measured against.
@@ -283,8 +298,8 @@ func (c *cloud) get(b *testing.B, more map[string]string) *subject {
 	}
 }
 
-// webhook is the function that chat platforms call, by a callback of WeCom, signed and encrypted, each with a message of its own: proven, decided,
-// recorded and answered.
+// webhook is the function that chat platforms call, by a callback of WeCom, signed and encrypted,
+// each with a message of its own: proven, decided, recorded and answered.
 func (c *cloud) webhook(b *testing.B) *subject {
 	env := maps.Clone(c.env)
 	env["CHATCONF_DISPATCH_FUNCTION"] = "dispatch-command"
@@ -334,7 +349,8 @@ func (c *cloud) payload(b *testing.B, r *http.Request, body string) []byte {
 	}
 	p, err := json.Marshal(map[string]any{
 		"version": map[runtime.Kind]string{runtime.FC: "v1", runtime.Lambda: "2.0"}[c.kind],
-		"rawPath": r.URL.EscapedPath(), "rawQueryString": r.URL.RawQuery, "queryParameters": query, // the one is Lambda's, the other FC's
+		// the one is Lambda's, the other FC's
+		"rawPath": r.URL.EscapedPath(), "rawQueryString": r.URL.RawQuery, "queryParameters": query,
 		"headers": headers, "body": body, "isBase64Encoded": false,
 		"requestContext": map[string]any{"domainName": r.Host, "http": map[string]string{
 			"method": r.Method, "path": r.URL.Path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1",
@@ -379,7 +395,8 @@ type side struct {
 	run  func() time.Duration
 }
 
-// race measures some sides in turns, and reports the medians in the given unit, and all but the first in multiples of the first.
+// race measures some sides in turns, and reports the medians in the given unit, and all but the
+// first in multiples of the first.
 func race(b *testing.B, unit time.Duration, name string, sides ...side) {
 	b.Helper()
 	took := make([][]time.Duration, len(sides))
@@ -398,17 +415,20 @@ func race(b *testing.B, unit time.Duration, name string, sides ...side) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkColdStart is the time from exec to the first answer of GetChatConfiguration to a signed request, in multiples of that of a hello function on
-// the same SDK: with the table on loopback in the clear, and over TLS, where the machine has all its roots. The peer is the least function
-// that reads as many items from the same table through the same SDK, in the clear: what is between hello and it is no work of ours. The webhook is
-// the function that chat platforms call, to the answer of its first message, which it has recorded; the journal is not canned.
+// BenchmarkColdStart is the time from exec to the first answer of GetChatConfiguration to a signed
+// request, in multiples of that of a hello function on the same SDK: with the table on loopback in
+// the clear, and over TLS, where the machine has all its roots. The peer is the least function that
+// reads as many items from the same table through the same SDK, in the clear: what is between hello
+// and it is no work of ours. The webhook is the function that chat platforms call, to the answer of
+// its first message, which it has recorded; the journal is not canned.
 func BenchmarkColdStart(b *testing.B) {
 	eachCloud(b, func(b *testing.B, c *cloud) {
 		sides := []side{}
 		for _, s := range []struct {
 			name    string
 			subject *subject
-		}{{"hello", c.hello(b)}, {"peer", c.peer(b)}, {"clear", c.get(b, nil)}, {"tls", c.get(b, c.tls)}, {"webhook", c.webhook(b)}} {
+		}{{"hello", c.hello(b)}, {"peer", c.peer(b)}, {"clear", c.get(b, nil)},
+			{"tls", c.get(b, c.tls)}, {"webhook", c.webhook(b)}} {
 			for range 3 {
 				s.subject.start(b) // so that the binary is in memory, and the answers known
 			}
@@ -418,15 +438,17 @@ func BenchmarkColdStart(b *testing.B) {
 	})
 }
 
-// BenchmarkWarmInvocation is the time of an invocation that finds its process and does not ask the table, in multiples of hello's, after a thousand that
-// did ask; and the memory that those took at most.
+// BenchmarkWarmInvocation is the time of an invocation that finds its process and does not ask the
+// table, in multiples of hello's, after a thousand that did ask; and the memory that those took at
+// most.
 func BenchmarkWarmInvocation(b *testing.B) {
 	eachCloud(b, func(b *testing.B, c *cloud) {
 		hello, get := c.hello(b), c.get(b, nil)
 		unsigned := *get
 		unsigned.answer = "chat-configuration API"
 		unsigned.payload = func() []byte { return c.payload(b, httptest.NewRequest(http.MethodGet, "/", nil), "") }
-		theirs, ours := runtime.RunT(b, runtime.Options{}, hello.Function), runtime.RunT(b, runtime.Options{}, get.Function)
+		theirs, ours := runtime.RunT(b, runtime.Options{}, hello.Function),
+			runtime.RunT(b, runtime.Options{}, get.Function)
 		for range 1000 {
 			hello.invoke(b, theirs)
 			get.invoke(b, ours)

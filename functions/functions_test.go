@@ -102,7 +102,8 @@ func keyMethods() map[string]string {
 	return methods
 }
 
-// There is one folder for each action on configurations, named like it, api for all of them, and one for access keys.
+// There is one folder for each action on configurations, named like it, api for all of them, and
+// one for access keys.
 func TestFoldersAreActions(t *testing.T) {
 	var got, want []string
 	for _, f := range functions(t) {
@@ -141,7 +142,8 @@ func TestFoldersAreActions(t *testing.T) {
 	}
 }
 
-// parameters returns the parameters of the action that a method does, each with the type of its field.
+// parameters returns the parameters of the action that a method does, each with the type of its
+// field.
 func parameters(t *testing.T, method string) map[string]reflect.Type {
 	t.Helper()
 	m, ok := reflect.TypeFor[*chat.Service]().MethodByName(method)
@@ -233,12 +235,14 @@ var order = []struct{ folder, holds string }{
 	{"delete-chat-configuration", `"Content":`},
 }
 
-// The events really work, one after the other, on a real local service that serves the one action of the folder alone.
+// The events really work, one after the other, on a real local service that serves the one action
+// of the folder alone.
 func TestEventsSucceed(t *testing.T) {
 	key := sign.Key{ID: "CCKtest", Secret: "not-a-real-secret"}
 	local, err := app.OpenLocal(t.Context(), app.Settings{
-		Table: app.DefaultTable, TicketTable: app.DefaultTickets, AccountID: app.DefaultAccountID, Region: app.DefaultRegion,
-		Data: t.TempDir(), AccessKeyID: key.ID, AccessKeySecret: secret.Text(key.Secret),
+		Table: app.DefaultTable, TicketTable: app.DefaultTickets, AccountID: app.DefaultAccountID,
+		Region: app.DefaultRegion,
+		Data:   t.TempDir(), AccessKeyID: key.ID, AccessKeySecret: secret.Text(key.Secret),
 	}, app.Actions(slices.Concat(rpc.Actions(), rpc.KeyActions())...))
 	if err != nil {
 		t.Fatal(err)

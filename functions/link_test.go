@@ -14,9 +14,10 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // unlinkable keep the linker from dropping methods that nobody calls.
 var unlinkable = []string{"net/rpc", "text/template", "html/template", "testing"}
 
-// owners are the targets that alone may link a package, by the beginning of its path; "" is nobody. The local target's store is not among
-// them: app.OpenLocal, which the command-line tool opens it with, has no build tag, and so every target depends on it. The linker drops all
-// of it but the variables of bbolt's errors.
+// owners are the targets that alone may link a package, by the beginning of its path; "" is nobody.
+// The local target's store is not among them: app.OpenLocal, which the command-line tool opens it
+// with, has no build tag, and so every target depends on it. The linker drops all of it but the
+// variables of bbolt's errors.
 var owners = map[string]string{
 	"github.com/aliyun/fc-runtime-go-sdk":        "fc",
 	"github.com/aliyun/aliyun-tablestore-go-sdk": "fc",
@@ -29,13 +30,15 @@ var owners = map[string]string{
 	"github.com/aws/aws-sdk-go-v2/config":        "", // LoadDefaultConfig, which costs 0.7 ms
 }
 
-// What a function links beside the standard library is what the golden list of its target says: one store, one runtime, and nothing that
-// somebody's update brought along. `go test ./functions -update` rewrites the lists.
+// What a function links beside the standard library is what the golden list of its target says: one
+// store, one runtime, and nothing that somebody's update brought along. `go test ./functions
+// -update` rewrites the lists.
 func TestWhatIsLinked(t *testing.T) {
 	for _, target := range targets {
 		t.Run(target.name, func(t *testing.T) {
 			out := run(t, []string{"GOOS=linux", "GOARCH=" + target.arch},
-				"list", "-tags", target.tags, "-f", `{{if eq .Name "main"}}{{.ImportPath}} {{join .Deps " "}}{{end}}`, "./...")
+				"list", "-tags", target.tags, "-f", `{{if eq .Name "main"}}{{.ImportPath}} {{join .Deps " "}}{{end}}`,
+				"./...")
 			first, linked := "", ""
 			count := 0
 			for line := range strings.Lines(out) {
@@ -69,7 +72,8 @@ func TestWhatIsLinked(t *testing.T) {
 	}
 }
 
-// linkedBy returns which of a program's dependencies are not the standard library's, a line each, and fails for what it may not link.
+// linkedBy returns which of a program's dependencies are not the standard library's, a line each,
+// and fails for what it may not link.
 func linkedBy(t *testing.T, program string, deps []string, target string) string {
 	t.Helper()
 	var linked []string
@@ -91,7 +95,8 @@ func linkedBy(t *testing.T, program string, deps []string, target string) string
 	return strings.Join(linked, "\n") + "\n"
 }
 
-// The list of platforms is one for all functions. Which of a platform's methods a function links is what it calls of them.
+// The list of platforms is one for all functions. Which of a platform's methods a function links is
+// what it calls of them.
 func TestAFunctionLinksWhatItCallsOfPlatforms(t *testing.T) {
 	for function, want := range map[string][]string{
 		"get-chat-configuration": {"Description"},
@@ -99,10 +104,12 @@ func TestAFunctionLinksWhatItCallsOfPlatforms(t *testing.T) {
 		"dispatch-command":       {"Description", "NewSender"},
 	} {
 		program := filepath.Join(t.TempDir(), function)
-		run(t, nil, "build", "-trimpath", "-buildvcs=false", "-tags", "lambda,lambda.norpc,nethttpomithttp2", "-o", program, "./"+function)
+		run(t, nil, "build", "-trimpath", "-buildvcs=false", "-tags", "lambda,lambda.norpc,nethttpomithttp2",
+			"-o", program, "./"+function)
 		symbols := run(t, nil, "tool", "nm", program)
 		for _, method := range []string{"Description", "NewReceiver", "NewSender"} {
-			if got := strings.Contains(symbols, "/platform/slack.Platform."+method); got != slices.Contains(want, method) {
+			if got := strings.Contains(symbols, "/platform/slack.Platform."+
+				method); got != slices.Contains(want, method) {
 				t.Errorf("%s links %s of platforms: %v", function, method, got)
 			}
 		}

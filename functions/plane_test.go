@@ -19,8 +19,9 @@ import (
 	"chatconf/shared/table/file"
 )
 
-// The events of the data plane are taken as their runtime delivers them: a callback is answered like any that nobody has signed, a command that is
-// not there needs nothing, and a timer finds nothing.
+// The events of the data plane are taken as their runtime delivers them: a callback is answered
+// like any that nobody has signed, a command that is not there needs nothing, and a timer finds
+// nothing.
 func TestPlaneEventsSucceed(t *testing.T) {
 	ring, err := seal.GenerateRing("test")
 	if err != nil {
@@ -32,15 +33,18 @@ func TestPlaneEventsSucceed(t *testing.T) {
 	}
 	defer db.Close()
 	open := func(name string, ttl time.Duration) table.Table { return db.Table(name, file.TableOptions{TTL: ttl}) }
-	local, err := app.OpenTables(t.Context(), app.Settings{AccountID: app.DefaultAccountID, Region: app.DefaultRegion, Data: t.TempDir(), KeyRing: secret.Text(ring)},
-		app.Tables{Configurations: open(app.DefaultTable, 0), Keys: open(app.DefaultKeys, 0), Tickets: open(app.DefaultTickets, app.TicketAge)}, app.Actions(rpc.Actions()...))
+	local, err := app.OpenTables(t.Context(), app.Settings{AccountID: app.DefaultAccountID, Region: app.DefaultRegion,
+		Data: t.TempDir(), KeyRing: secret.Text(ring)},
+		app.Tables{Configurations: open(app.DefaultTable, 0), Keys: open(app.DefaultKeys, 0),
+			Tickets: open(app.DefaultTickets, app.TicketAge)}, app.Actions(rpc.Actions()...))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := local.Close(); err != nil {
 		t.Fatal(err)
 	}
-	environment := map[string]string{"CHATCONF_KEYRING": string(ring), "CHATCONF_DISPATCH_FUNCTION": "chatconf-dispatch-command"}
+	environment := map[string]string{"CHATCONF_KEYRING": string(ring),
+		"CHATCONF_DISPATCH_FUNCTION": "chatconf-dispatch-command"}
 	read := func(func(string) string) (clouds.Cloud, error) {
 		return clouds.Cloud{
 			OpenTable: func(name string, ttl time.Duration) (table.Table, error) { return open(name, ttl), nil },
@@ -66,7 +70,8 @@ func TestPlaneEventsSucceed(t *testing.T) {
 			t.Fatal(err)
 		}
 		logger := slog.New(slog.NewTextHandler(io.Discard, nil))
-		answer, err := serve.Deliver(t.Context(), serve.Function{Handler: f, Logger: logger}, serve.Call{RequestID: "1", Function: folder}, event)
+		answer, err := serve.Deliver(t.Context(), serve.Function{Handler: f, Logger: logger},
+			serve.Call{RequestID: "1", Function: folder}, event)
 		if err != nil || !strings.Contains(string(answer), test.want) || strings.Contains(string(answer), `"Code"`) {
 			t.Errorf("%s: %s %v, want %s", folder, answer, err, test.want)
 		}

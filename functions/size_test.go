@@ -14,21 +14,25 @@ import (
 	"time"
 )
 
-// maxSize is what a stripped function may weigh, in bytes: 9 MiB. Size is time when a cold instance reads its program.
+// maxSize is what a stripped function may weigh, in bytes: 9 MiB. Size is time when a cold instance
+// reads its program.
 const maxSize = 9 << 20
 
-// targets are what functions are built for, each with the tags and the machine that make has for it.
+// targets are what functions are built for, each with the tags and the machine that make has for
+// it.
 var targets = []struct{ name, tags, arch string }{
 	{"local", "", runtime.GOARCH},
 	{"fc", "fc,nethttpomithttp2", "amd64"},
 	{"lambda", "lambda,lambda.norpc,nethttpomithttp2", "arm64"},
 }
 
-// build builds programs for this machine the way `make build` does and returns the path of the last.
+// build builds programs for this machine the way `make build` does and returns the path of the
+// last.
 func build(t testing.TB, pkgs ...string) string {
 	t.Helper()
 	dir := t.TempDir()
-	run(t, nil, append([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", dir + string(filepath.Separator)}, pkgs...)...)
+	run(t, nil, append([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", dir +
+		string(filepath.Separator)}, pkgs...)...)
 	return filepath.Join(dir, filepath.Base(pkgs[len(pkgs)-1]))
 }
 
@@ -36,7 +40,8 @@ func build(t testing.TB, pkgs ...string) string {
 func run(t testing.TB, env []string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("go", args...)
-	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="), env...) // not the flags of the test, such as -race
+	// not the flags of the test, such as -race
+	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="), env...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -51,7 +56,8 @@ func TestAFunctionIsSmall(t *testing.T) {
 	for _, target := range targets {
 		dir := t.TempDir()
 		run(t, []string{"GOOS=linux", "GOARCH=" + target.arch},
-			"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-tags", target.tags, "-o", dir+string(filepath.Separator), "./...")
+			"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-tags", target.tags, "-o", dir+
+				string(filepath.Separator), "./...")
 		for _, f := range functions(t) {
 			info, err := os.Stat(filepath.Join(dir, f.folder))
 			if err != nil {
@@ -66,8 +72,9 @@ func TestAFunctionIsSmall(t *testing.T) {
 	}
 }
 
-// BenchmarkStart is the time from exec to the first answer of get-chat-configuration, on data that is there, in multiples of that of a
-// bare net/http server. The two take turns; the figures are medians.
+// BenchmarkStart is the time from exec to the first answer of get-chat-configuration, on data that
+// is there, in multiples of that of a bare net/http server. The two take turns; the figures are
+// medians.
 func BenchmarkStart(b *testing.B) {
 	bare, ours := build(b, "./testdata/bare"), build(b, "./get-chat-configuration")
 	data := b.TempDir()

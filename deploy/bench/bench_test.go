@@ -30,7 +30,8 @@ func partitionOf(i int) string { return fmt.Sprintf("account-%02d/region", i%par
 
 func sortOf(i int) string { return fmt.Sprintf("row-%06d", i/partitions%rows) }
 
-// A client does the work that is measured, on one server, through its SDK. Which row is meant, a number says.
+// A client does the work that is measured, on one server, through its SDK. Which row is meant, a
+// number says.
 type client interface {
 	create() error
 	get(i int) error
@@ -45,21 +46,25 @@ var works = []struct {
 	do    func(client, int) error
 }{
 	{"Get", 150, client.get},
-	{"Range50", 40, func(c client, i int) error { return c.pageFrom(i % (partitions * (rows - page))) }}, // from a row that 50 follow
+	// from a row that 50 follow
+	{"Range50", 40, func(c client, i int) error { return c.pageFrom(i % (partitions * (rows - page))) }},
 	{"Put", 60, client.put},
 }
 
-// BenchmarkSDK is the rate of the emulator, durable, and that of dynalite, in memory, each through its SDK.
+// BenchmarkSDK is the rate of the emulator, durable, and that of dynalite, in memory, each through
+// its SDK.
 func BenchmarkSDK(b *testing.B) {
 	compare(b, startEmulator(b), throughSDK)
 }
 
-// BenchmarkCeiling is the same with a server that costs next to nothing in the emulator's place: what the SDKs leave room for.
+// BenchmarkCeiling is the same with a server that costs next to nothing in the emulator's place:
+// what the SDKs leave room for.
 func BenchmarkCeiling(b *testing.B) {
 	compare(b, startCanned(b), throughSDK)
 }
 
-// BenchmarkServer is the same without the SDKs: what they have sent is sent again by a client that costs next to nothing.
+// BenchmarkServer is the same without the SDKs: what they have sent is sent again by a client that
+// costs next to nothing.
 func BenchmarkServer(b *testing.B) {
 	compare(b, startEmulator(b), func(b *testing.B, e engine, do func(client, int) error, clients int) func(int) error {
 		return newReplay(b, e, do, clients).do
@@ -77,8 +82,10 @@ type engine struct {
 	connect func(url string, transport http.RoundTripper) client
 }
 
-// compare measures each work on both engines, with 1 and 16 clients. The two take turns, so that the machine's moods meet both.
-func compare(b *testing.B, tablestore *server, prepare func(b *testing.B, e engine, do func(client, int) error, clients int) func(int) error) {
+// compare measures each work on both engines, with 1 and 16 clients. The two take turns, so that
+// the machine's moods meet both.
+func compare(b *testing.B, tablestore *server,
+	prepare func(b *testing.B, e engine, do func(client, int) error, clients int) func(int) error) {
 	theirs, ours := engine{startDynalite(b), newDynamoDB}, engine{tablestore, newTablestore}
 	for _, e := range []engine{ours, theirs} {
 		fill(b, e.connect(e.server.url, newTransport(b)))
@@ -144,7 +151,8 @@ func (c *contender) turn(b *testing.B, clients, n int) {
 	}
 }
 
-// times returns, for each round, how many times the other's rate its own was. The two turns of a round meet the same mood of the machine.
+// times returns, for each round, how many times the other's rate its own was. The two turns of a
+// round meet the same mood of the machine.
 func (c *contender) times(other *contender) []float64 {
 	out := make([]float64, len(c.took))
 	for i := range out {
@@ -153,7 +161,8 @@ func (c *contender) times(other *contender) []float64 {
 	return out
 }
 
-// median returns what the round in the middle has: one that a pause has spoilt, such as an SDK's before it tries again, does not count.
+// median returns what the round in the middle has: one that a pause has spoilt, such as an SDK's
+// before it tries again, does not count.
 func median(rounds []float64) float64 {
 	sorted := slices.Sorted(slices.Values(rounds))
 	return sorted[len(sorted)/2]
@@ -220,7 +229,8 @@ func primaryKey(i int) *tablestore.PrimaryKey {
 
 func (c tablestoreClient) get(i int) error {
 	out, err := c.GetRow(&tablestore.GetRowRequest{
-		SingleRowQueryCriteria: &tablestore.SingleRowQueryCriteria{TableName: tableName, PrimaryKey: primaryKey(i), MaxVersion: 1},
+		SingleRowQueryCriteria: &tablestore.SingleRowQueryCriteria{TableName: tableName,
+			PrimaryKey: primaryKey(i), MaxVersion: 1},
 	})
 	if err == nil && len(out.Columns) != 4 {
 		err = fmt.Errorf("row of %d columns", len(out.Columns))
@@ -233,7 +243,8 @@ func (c tablestoreClient) pageFrom(i int) error {
 	end.AddPrimaryKeyColumn("p", partitionOf(i))
 	end.AddPrimaryKeyColumnWithMaxValue("s")
 	out, err := c.GetRange(&tablestore.GetRangeRequest{RangeRowQueryCriteria: &tablestore.RangeRowQueryCriteria{
-		TableName: tableName, StartPrimaryKey: primaryKey(i), EndPrimaryKey: end, MaxVersion: 1, Limit: page, Direction: tablestore.FORWARD,
+		TableName: tableName, StartPrimaryKey: primaryKey(i), EndPrimaryKey: end, MaxVersion: 1,
+		Limit: page, Direction: tablestore.FORWARD,
 	}})
 	if err == nil && len(out.Rows) != page {
 		err = fmt.Errorf("range of %d rows", len(out.Rows))
@@ -271,10 +282,12 @@ func (c dynamoDBClient) create() error {
 		TableName:   aws.String(tableName),
 		BillingMode: types.BillingModePayPerRequest,
 		KeySchema: []types.KeySchemaElement{
-			{AttributeName: aws.String("p"), KeyType: types.KeyTypeHash}, {AttributeName: aws.String("s"), KeyType: types.KeyTypeRange},
+			{AttributeName: aws.String("p"), KeyType: types.KeyTypeHash},
+			{AttributeName: aws.String("s"), KeyType: types.KeyTypeRange},
 		},
 		AttributeDefinitions: []types.AttributeDefinition{
-			{AttributeName: aws.String("p"), AttributeType: types.ScalarAttributeTypeS}, {AttributeName: aws.String("s"), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String("p"), AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: aws.String("s"), AttributeType: types.ScalarAttributeTypeS},
 		},
 	})
 	return err

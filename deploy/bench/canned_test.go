@@ -17,11 +17,13 @@ import (
 	"testing"
 )
 
-// cannedFile names the file of the answers that this program is to give. It makes the test's program a server of them.
+// cannedFile names the file of the answers that this program is to give. It makes the test's
+// program a server of them.
 const cannedFile = "CHATCONF_BENCH_CANNED"
 
-// startCanned starts a server that gives every request the emulator's answer to an earlier one of the same operation, at once: it
-// verifies nothing, reads no row and signs nothing. No Tablestore server can cost its clients less, whatever it is.
+// startCanned starts a server that gives every request the emulator's answer to an earlier one of
+// the same operation, at once: it verifies nothing, reads no row and signs nothing. No Tablestore
+// server can cost its clients less, whatever it is.
 func startCanned(b *testing.B) *server {
 	b.Helper()
 	taker := &answerTaker{Transport: newTransport(b), answers: map[string][]byte{}}
@@ -67,7 +69,8 @@ func (t *answerTaker) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// serveCanned serves the answers in a file, and prints its process and its address, until standard input ends.
+// serveCanned serves the answers in a file, and prints its process and its address, until standard
+// input ends.
 func serveCanned(path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -129,7 +132,8 @@ func answer(conn net.Conn, answers map[string][]byte) {
 	}
 }
 
-// startSelf starts this program as one of its servers: which, and over which file, the environment says.
+// startSelf starts this program as one of its servers: which, and over which file, the environment
+// says.
 func startSelf(b *testing.B, environment string) *server {
 	b.Helper()
 	program, err := os.Executable()

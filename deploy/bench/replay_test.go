@@ -40,8 +40,8 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	return r.Transport.RoundTrip(out)
 }
 
-// A replay sends what an SDK has sent again, byte for byte, and looks at no more of an answer than its status and its length.
-// It costs next to nothing, so that what is measured is the server.
+// A replay sends what an SDK has sent again, byte for byte, and looks at no more of an answer than
+// its status and its length. It costs next to nothing, so that what is measured is the server.
 type replay struct {
 	requests [][]byte
 	idle     chan *connection

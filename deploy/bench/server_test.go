@@ -20,8 +20,8 @@ const (
 	keySecret = "test-secret"
 )
 
-// Nearly all that the clients of this program have in memory is their requests, and so Go's default would have the collector run
-// more often than in a program that has something of its own.
+// Nearly all that the clients of this program have in memory is their requests, and so Go's default
+// would have the collector run more often than in a program that has something of its own.
 const gcPercent = 400
 
 func TestMain(m *testing.M) {
@@ -50,7 +50,8 @@ func startEmulator(b *testing.B) *server {
 		b.Fatalf("build chatconf: %v\n%s", err, out)
 	}
 	host, port := freePort(b)
-	return startProgram(b, host, port, []string{"CHATCONF_ACCESS_KEY_ID=" + keyID, "CHATCONF_ACCESS_KEY_SECRET=" + keySecret},
+	return startProgram(b, host, port, []string{"CHATCONF_ACCESS_KEY_ID=" + keyID,
+		"CHATCONF_ACCESS_KEY_SECRET=" + keySecret},
 		program, "ots", "--addr", net.JoinHostPort(host, port), "--data", filepath.Join(dir, "data"))
 }
 
@@ -86,7 +87,8 @@ func startProgram(b *testing.B, host, port string, environment []string, program
 	b.Helper()
 	address := net.JoinHostPort(host, port)
 	// The shell ends it when standard input does, whatever way this process ends.
-	cmd := exec.Command("sh", append([]string{"-c", `"$@" >/dev/null & echo $! ` + address + `; cat; kill $!; wait`, "sh"}, program...)...)
+	cmd := exec.Command("sh", append([]string{"-c", `"$@" >/dev/null & echo $! ` + address +
+		`; cat; kill $!; wait`, "sh"}, program...)...)
 	cmd.Env = append(os.Environ(), environment...)
 	pid, _ := start(b, cmd)
 	for range 1000 {
@@ -101,7 +103,8 @@ func startProgram(b *testing.B, host, port string, environment []string, program
 	return nil
 }
 
-// start starts a server that prints its process and its address, and that ends when its standard input does: with the benchmark.
+// start starts a server that prints its process and its address, and that ends when its standard
+// input does: with the benchmark.
 func start(b *testing.B, cmd *exec.Cmd) (pid int, address string) {
 	b.Helper()
 	cmd.Stderr = os.Stderr
@@ -137,7 +140,8 @@ func (s *server) cpu() (time.Duration, bool) {
 		return 0, false
 	}
 	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest) // from the third on; the 14th and the 15th are user and system time, in hundredths of a second
+	// from the third on; the 14th and the 15th are user and system time, in hundredths of a second
+	fields := strings.Fields(rest)
 	if len(fields) < 13 {
 		return 0, false
 	}

@@ -29,7 +29,8 @@ func TestKeysMayDoWhatTheirPoliciesSay(t *testing.T) {
 	create(t, admin, "ops")
 	create(t, admin, "team-1")
 	must(admin.TagResources(&oos.TagResourcesRequest{
-		RegionId: dara.String("cn-hangzhou"), ResourceType: dara.String(resourceType), ResourceIds: ids("ops"), Tags: object{"env": "prod"},
+		RegionId: dara.String("cn-hangzhou"), ResourceType: dara.String(resourceType),
+		ResourceIds: ids("ops"), Tags: object{"env": "prod"},
 	}))(t)
 
 	get := func(key accessKey, name string) error {
@@ -37,11 +38,13 @@ func TestKeysMayDoWhatTheirPoliciesSay(t *testing.T) {
 		return err
 	}
 	update := func(key accessKey, name string) error {
-		_, err := s.clientOf(t, key).UpdateChatConfiguration(&oos.UpdateChatConfigurationRequest{Name: dara.String(name), RamRole: dara.String("Role")})
+		_, err := s.clientOf(t, key).UpdateChatConfiguration(&oos.UpdateChatConfigurationRequest{
+			Name: dara.String(name), RamRole: dara.String("Role")})
 		return err
 	}
 	remove := func(key accessKey, name string) error {
-		_, err := s.clientOf(t, key).DeleteChatConfiguration(&oos.DeleteChatConfigurationRequest{Name: dara.String(name)})
+		_, err := s.clientOf(t, key).DeleteChatConfiguration(
+			&oos.DeleteChatConfigurationRequest{Name: dara.String(name)})
 		return err
 	}
 	list := func(key accessKey) error {
@@ -55,14 +58,18 @@ func TestKeysMayDoWhatTheirPoliciesSay(t *testing.T) {
 	}{
 		{"a read-only key gets", get(readOnly, "ops"), "", "", ""},
 		{"a read-only key lists", list(readOnly), "", "", ""},
-		{"a read-only key updates", update(readOnly, "ops"), "oos:UpdateChatConfiguration", "ImplicitDeny", "dashboard"},
-		{"a read-only key deletes", remove(readOnly, "ops"), "oos:DeleteChatConfiguration", "ImplicitDeny", "dashboard"},
+		{"a read-only key updates", update(readOnly, "ops"), "oos:UpdateChatConfiguration",
+			"ImplicitDeny", "dashboard"},
+		{"a read-only key deletes", remove(readOnly, "ops"), "oos:DeleteChatConfiguration",
+			"ImplicitDeny", "dashboard"},
 		{"a team gets its own", get(team, "team-1"), "", "", ""},
 		{"a team updates its own", update(team, "team-1"), "", "", ""},
 		{"a team gets another's", get(team, "ops"), "oos:GetChatConfiguration", "ImplicitDeny", "运维组"},
-		{"a team gets what is not there, and does not learn it", get(team, "nobody"), "oos:GetChatConfiguration", "ImplicitDeny", "运维组"},
+		{"a team gets what is not there, and does not learn it", get(team, "nobody"),
+			"oos:GetChatConfiguration", "ImplicitDeny", "运维组"},
 		{"a team lists everything", list(team), "oos:ListChatConfigurations", "ImplicitDeny", "运维组"},
-		{"a team deletes what it may do everything to but delete", remove(team, "team-1"), "oos:DeleteChatConfiguration", "ExplicitDeny", "运维组"},
+		{"a team deletes what it may do everything to but delete", remove(team, "team-1"),
+			"oos:DeleteChatConfiguration", "ExplicitDeny", "运维组"},
 		{"a key by tag gets what has the tag", get(byTag, "ops"), "", "", ""},
 		{"a key by tag gets what has not", get(byTag, "team-1"), "oos:GetChatConfiguration", "ImplicitDeny", "by-tag"},
 		{"a key of another network", get(elsewhere, "ops"), "oos:GetChatConfiguration", "ImplicitDeny", "elsewhere"},
@@ -111,7 +118,8 @@ func TestOutputsAreRevealedByAPermissionOfTheirOwn(t *testing.T) {
 	readOnly := createKey(t, data, "dashboard", "--read-only")
 	pattern := createKeyWith(t, data, "pattern", allow+`"oos:Get*","oos:List*"]}]}`)
 	rotator := createKeyWith(t, data, "rotator", allow+`"oos:Get*","oos:List*","oos:RotateChatWebhook"]}]}`)
-	revealer := createKeyWith(t, data, "revealer", allow+`"oos:Get*","oos:List*","oos:RotateChatWebhook","oos:RevealChatConfigurationOutputs"]}]}`)
+	revealer := createKeyWith(t, data, "revealer", allow+
+		`"oos:Get*","oos:List*","oos:RotateChatWebhook","oos:RevealChatConfigurationOutputs"]}]}`)
 	admin := createKey(t, data, "second admin", "--admin")
 	s := serveOn(t, data)
 	s.send(t, newACS3(s.key, "CreateChatConfiguration", "Name", "ops", "Type", "WeCom",
@@ -150,7 +158,8 @@ func TestOutputsAreRevealedByAPermissionOfTheirOwn(t *testing.T) {
 		}
 		for action, o := range all {
 			masked := "http://" + s.endpoint + "/webhook/1000000000000000/cn-hangzhou/ops/******"
-			if c.reveals != (o.URL != masked) || c.reveals != (o.Token != "******") || c.reveals != (o.AesKey != "******") || o.AesKey == "" || o.Token == "" {
+			if c.reveals != (o.URL != masked) || c.reveals != (o.Token != "******") ||
+				c.reveals != (o.AesKey != "******") || o.AesKey == "" || o.Token == "" {
 				t.Errorf("%s: %s shows %+v", about, action, o)
 			}
 			if action != "List" && !strings.Contains(o.Setup, o.URL) {
@@ -177,7 +186,8 @@ func TestOneChangeTakesSeveralPermissions(t *testing.T) {
 		t.Helper()
 		a := s.send(t, newACS3(key, action, pairs...))
 		var e struct{ Code, Message string }
-		if err := json.Unmarshal(a.body, &e); err != nil || a.status != http.StatusForbidden || e.Code != "NoPermission" {
+		if err := json.Unmarshal(a.body, &e); err != nil || a.status != http.StatusForbidden ||
+			e.Code != "NoPermission" {
 			t.Errorf("%s: %d %s", about, a.status, a.body)
 		}
 		for _, action := range actions {
@@ -189,11 +199,15 @@ func TestOneChangeTakesSeveralPermissions(t *testing.T) {
 	const slack = `{"SlackSigningSecret":"not-a-real-secret"}`
 	refused("create", plain, "CreateChatConfiguration", []string{"oos:TagResources", "oos:ChangeResourceGroup"},
 		"Name", "new", "Type", "Slack", "Configuration", slack, "Tags", `{"env":"prod"}`, "ResourceGroupId", "rg-new")
-	refused("update", plain, "UpdateChatConfiguration", []string{"oos:ChangeResourceGroup"}, "Name", "ops", "ResourceGroupId", "rg-new")
-	refused("send", plain, "SendChatMessage", []string{"oos:SendChatMessage"}, "Name", "ops", "UserId", "u", "Text", "help")
+	refused("update", plain, "UpdateChatConfiguration", []string{"oos:ChangeResourceGroup"}, "Name",
+		"ops", "ResourceGroupId", "rg-new")
+	refused("send", plain, "SendChatMessage", []string{"oos:SendChatMessage"}, "Name",
+		"ops", "UserId", "u", "Text", "help")
 	refused("list", short, "ListChatConfigurations", []string{"oos:ListChatConfigurations"})
-	s.send(t, newACS3(plain, "CreateChatConfiguration", "Name", "new", "Type", "Slack", "Configuration", slack)).ok(t, nil)
+	s.send(t, newACS3(plain, "CreateChatConfiguration", "Name", "new", "Type", "Slack",
+		"Configuration", slack)).ok(t, nil)
 	s.send(t, newACS3(plain, "UpdateChatConfiguration", "Name", "new", "Status", "Inactive")).ok(t, nil)
-	s.send(t, newACS3(short, "CreateChatConfiguration", "Name", "a", "Type", "Slack", "Configuration", slack)).ok(t, nil)
+	s.send(t, newACS3(short, "CreateChatConfiguration", "Name", "a", "Type", "Slack",
+		"Configuration", slack)).ok(t, nil)
 	s.send(t, newACS3(s.key, "SendChatMessage", "Name", "ops", "UserId", "u", "Text", "help")).ok(t, nil)
 }

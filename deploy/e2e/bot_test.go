@@ -18,10 +18,12 @@ import (
 	"github.com/alibabacloud-go/tea/dara"
 )
 
-// oneProcess says that actions and webhooks are one process, and so what that has noted and not written yet counts as well.
+// oneProcess says that actions and webhooks are one process, and so what that has noted and not
+// written yet counts as well.
 var oneProcess = os.Getenv("CHATCONF_E2E_TARGET") == ""
 
-// A bot is a chat configuration together with what its platform knows of it: where to call, and what to sign and encrypt with.
+// A bot is a chat configuration together with what its platform knows of it: where to call, and
+// what to sign and encrypt with.
 type bot struct {
 	s        *service
 	name     string
@@ -33,7 +35,8 @@ type bot struct {
 	last record
 }
 
-// botSettings are the Configurations of bots, by type. WeCom's Token and EncodingAESKey are the service's to make.
+// botSettings are the Configurations of bots, by type. WeCom's Token and EncodingAESKey are the
+// service's to make.
 var botSettings = map[string]map[string]string{
 	"DingTalk": {
 		"DingTalkClientId":       "dingexample",
@@ -43,7 +46,8 @@ var botSettings = map[string]map[string]string{
 		"DingTalkEncodingAesKey": strings.Repeat("not4Real", 5) + "Key",
 		"DingTalkCardSecret":     "not-a-real-secret-of-cards",
 	},
-	"WeChat": {"WeChatCorpId": "wwexample", "WeChatAgentId": "1000002", "WeChatSecret": "not-a-real-secret-of-wecom", "WeChatAibot": "true"},
+	"WeChat": {"WeChatCorpId": "wwexample", "WeChatAgentId": "1000002",
+		"WeChatSecret": "not-a-real-secret-of-wecom", "WeChatAibot": "true"},
 	"Feishu": {
 		"FeishuAppId":             "cli_example",
 		"FeishuAppSecret":         "not-a-real-secret-of-feishu",
@@ -51,11 +55,12 @@ var botSettings = map[string]map[string]string{
 		"FeishuVerificationToken": "not-a-real-verification-token",
 	},
 	"Slack": {"SlackSigningSecret": "not-a-real-signing-secret", "SlackTeamId": "T0EXAMPLE"},
-	"Teams": {"TeamsWebhookSecret": "bm90LWEtcmVhbC1zZWNyZXQtb2YtdGVhbXMtMzJiPz8=", "TeamsTenantId": "00000000-0000-4000-8000-000000000000"},
+	"Teams": {"TeamsWebhookSecret": "bm90LWEtcmVhbC1zZWNyZXQtb2YtdGVhbXMtMzJiPz8=",
+		"TeamsTenantId": "00000000-0000-4000-8000-000000000000"},
 }
 
-// newBot creates a configuration of a type with the SDK, with more in its Configuration than the platform's settings, and reads where
-// its platform is to call.
+// newBot creates a configuration of a type with the SDK, with more in its Configuration than the
+// platform's settings, and reads where its platform is to call.
 func newBot(t *testing.T, s *service, typ, name string, more object) *bot {
 	t.Helper()
 	b := &bot{s: s, name: name, typ: typ, settings: maps.Clone(botSettings[typ])}
@@ -98,7 +103,8 @@ func (b *bot) readOutputs(t *testing.T) {
 func (b *bot) take(t *testing.T, text string) {
 	t.Helper()
 	var outputs struct{ URL, Token, AesKey string }
-	if err := json.Unmarshal([]byte(text), &outputs); err != nil || outputs.URL == "" || (outputs.Token == "" || outputs.AesKey == "") == (b.typ == "WeChat") {
+	if err := json.Unmarshal([]byte(text), &outputs); err != nil || outputs.URL == "" ||
+		(outputs.Token == "" || outputs.AesKey == "") == (b.typ == "WeChat") {
 		t.Fatalf("Outputs of %s = %s: %v", b.typ, text, err)
 	}
 	b.settings, b.url = maps.Clone(b.settings), outputs.URL
@@ -107,7 +113,8 @@ func (b *bot) take(t *testing.T, text string) {
 	}
 }
 
-// moved returns the bot on a service that was started again on the same data, and so listens elsewhere.
+// moved returns the bot on a service that was started again on the same data, and so listens
+// elsewhere.
 func (b *bot) moved(t *testing.T, s *service) *bot {
 	t.Helper()
 	other := *b
@@ -122,8 +129,8 @@ type saying struct {
 	at                           time.Time // when it is delivered
 }
 
-// said returns a saying that was not said before. No two are of the same millisecond, since a signature of DingTalk's is of one, and
-// proves one message.
+// said returns a saying that was not said before. No two are of the same millisecond, since a
+// signature of DingTalk's is of one, and proves one message.
 func said(user, conversation, text string) saying {
 	for {
 		now, last := time.Now().UnixMilli(), lastSaid.Load()
@@ -148,7 +155,8 @@ type callback struct {
 	query  url.Values
 	header map[string]string
 	body   string
-	// read returns the text that the platform would show of the answer; nil if it shows nothing of any.
+	// read returns the text that the platform would show of the answer; nil if it shows nothing of
+	// any.
 	read func(t *testing.T, a answer) string
 }
 
@@ -185,8 +193,8 @@ func (b *bot) call(t *testing.T, c callback) answer {
 	return a
 }
 
-// deliver sends a callback until the service has time for it, as the platforms do: it gives up on tables that take longer than those have
-// patience. It reports whether it was the first time.
+// deliver sends a callback until the service has time for it, as the platforms do: it gives up on
+// tables that take longer than those have patience. It reports whether it was the first time.
 func deliver(t *testing.T, req *http.Request) (a answer, first bool) {
 	t.Helper()
 	first = true
@@ -242,11 +250,13 @@ func wantUnauthorized(t *testing.T, a answer) {
 
 // A record is what ListChatCommands shows of a command.
 type record struct {
-	Id, Date, Name, Platform, ConversationId, UserId, UserName, Command, Decision, StatementText, Reason, RamRole, Target, Outcome, Detail, SettledDate, MessageId string
-	Direct, Answered                                                                                                                                               bool
-	Arguments                                                                                                                                                      []string
-	Statement                                                                                                                                                      *int
-	Revision, Attempts, Latency                                                                                                                                    int64
+	Id, Date, Name, Platform, ConversationId, UserId, UserName, Command, Decision, StatementText, Reason, RamRole,
+	Target, Outcome, Detail, SettledDate, MessageId string
+	Direct, Answered bool
+	Arguments        []string
+	Statement        *int
+	Revision, Attempts,
+	Latency int64
 }
 
 // records returns all that was recorded of the bot, the latest first, read in pages.
@@ -271,8 +281,8 @@ func (b *bot) records(t *testing.T, pairs ...string) []record {
 	}
 }
 
-// latest returns the record that is there since it was last asked, else the one before. Of records of the same millisecond, the order
-// does not tell which is the latest.
+// latest returns the record that is there since it was last asked, else the one before. Of records
+// of the same millisecond, the order does not tell which is the latest.
 func (b *bot) latest(t *testing.T) record {
 	t.Helper()
 	all := b.records(t)
@@ -301,7 +311,8 @@ type simulated struct {
 func (b *bot) simulate(t *testing.T, user, conversation, text string) simulated {
 	t.Helper()
 	var out simulated
-	b.s.send(t, newACS3(b.s.key, "SimulateChatPermission", "Name", b.name, "UserId", user, "ConversationId", conversation, "Command", text)).ok(t, &out)
+	b.s.send(t, newACS3(b.s.key, "SimulateChatPermission", "Name", b.name, "UserId", user, "ConversationId",
+		conversation, "Command", text)).ok(t, &out)
 	return out
 }
 
@@ -319,7 +330,8 @@ func (b *bot) health(t *testing.T) health {
 	return out.Health
 }
 
-// awaitHealth returns the bot's health once it is as wanted: what is only noted is written beside the answer.
+// awaitHealth returns the bot's health once it is as wanted: what is only noted is written beside
+// the answer.
 func (b *bot) awaitHealth(t *testing.T, what string, wanted func(health) bool) health {
 	t.Helper()
 	var h health

@@ -25,7 +25,8 @@ func TestCallTakesAConfigurationThroughItsLife(t *testing.T) {
 	if err := os.WriteFile(file, []byte(configuration+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out := call("CreateChatConfiguration", "Name=ops", "Type=DingTalk", "Configuration=@"+file, `Tags={"env":"prod"}`).ok(t)
+	out := call("CreateChatConfiguration", "Name=ops", "Type=DingTalk", "Configuration=@"+
+		file, `Tags={"env":"prod"}`).ok(t)
 	if !strings.HasPrefix(out, "{\n  \"RequestId\": ") || !strings.HasSuffix(out, "\n}\n") {
 		t.Errorf("call printed %q, want indented JSON and a line's end", out)
 	}
@@ -34,9 +35,11 @@ func TestCallTakesAConfigurationThroughItsLife(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &got); err != nil {
 		t.Fatal(err)
 	}
-	wantJSON(t, &got.ChatConfiguration.Configuration, object{"DingTalkClientId": "ding", "DingTalkClientSecret": "******", "BotName": hardText})
+	wantJSON(t, &got.ChatConfiguration.Configuration, object{"DingTalkClientId": "ding",
+		"DingTalkClientSecret": "******", "BotName": hardText})
 
-	stdin := command{args: []string{"call", "--data", s.data, "UpdateChatConfiguration", "Name=ops", "Configuration=@-", "--if-match", "1"}}
+	stdin := command{args: []string{"call", "--data", s.data, "UpdateChatConfiguration", "Name=ops",
+		"Configuration=@-", "--if-match", "1"}}
 	stdin.stdin = `{"DingTalkClientId":"from stdin","DingTalkClientSecret":"******"}`
 	stdin.run(t).fails(t, 1, "InvalidParameter.Configuration (400)", "DingTalkClientId", "request id: ")
 	stdin.stdin = `{"DingTalkClientId":"from-stdin","DingTalkClientSecret":"******","BotName":"@me"}`
@@ -50,7 +53,8 @@ func TestCallTakesAConfigurationThroughItsLife(t *testing.T) {
 	}
 	call("TagResources", "ResourceType=chatconfiguration", `ResourceIds=["ops"]`, `Tags={"团队":"运维"}`).ok(t)
 	call("DeleteChatConfiguration", "Name=ops").ok(t)
-	call("GetChatConfiguration", "Name=ops").fails(t, 1, `EntityNotExists.ChatConfiguration (404): There is no chat configuration "ops".`)
+	call("GetChatConfiguration", "Name=ops").fails(t, 1,
+		`EntityNotExists.ChatConfiguration (404): There is no chat configuration "ops".`)
 	call("UpdateChatConfiguration", "Name=ops", "Staus=Inactive").fails(t, 2, `"Staus"; did you mean Status?`)
 	call("updateChatConfiguration", "Name=ops").fails(t, 2, "did you mean UpdateChatConfiguration?")
 }
@@ -60,7 +64,8 @@ func TestCallFindsServiceAndKey(t *testing.T) {
 	data := newData(t)
 	var limited accessKey
 	if store.name == storeFile {
-		limited = createKeyWith(t, data, "limited", `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:List*","Resource":"*"}]}`)
+		limited = createKeyWith(t, data, "limited",
+			`{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:List*","Resource":"*"}]}`)
 	}
 	s := serveOn(t, data)
 	create(t, s.client(t), "ops")
@@ -72,22 +77,29 @@ func TestCallFindsServiceAndKey(t *testing.T) {
 	}{
 		{"the data directory", command{args: []string{"--data", data}}},
 		{"CHATCONF_DATA", command{env: []string{"CHATCONF_DATA=" + data}}},
-		{"flags", command{args: []string{"--endpoint", url, "--access-key-id", s.key.ID, "--access-key-secret", s.key.Secret, "--data", nowhere}}},
-		{"chatconf's environment", command{env: []string{"CHATCONF_ENDPOINT=" + url, "CHATCONF_ACCESS_KEY_ID=" + s.key.ID, "CHATCONF_ACCESS_KEY_SECRET=" + s.key.Secret}}},
-		{"the official environment", command{env: []string{"CHATCONF_ENDPOINT=" + url, "ALIBABA_CLOUD_ACCESS_KEY_ID=" + s.key.ID, "ALIBABA_CLOUD_ACCESS_KEY_SECRET=" + s.key.Secret}}},
+		{"flags", command{args: []string{"--endpoint", url, "--access-key-id", s.key.ID, "--access-key-secret",
+			s.key.Secret, "--data", nowhere}}},
+		{"chatconf's environment", command{env: []string{"CHATCONF_ENDPOINT=" + url, "CHATCONF_ACCESS_KEY_ID=" +
+			s.key.ID, "CHATCONF_ACCESS_KEY_SECRET=" + s.key.Secret}}},
+		{"the official environment", command{env: []string{"CHATCONF_ENDPOINT=" + url, "ALIBABA_CLOUD_ACCESS_KEY_ID=" +
+			s.key.ID, "ALIBABA_CLOUD_ACCESS_KEY_SECRET=" + s.key.Secret}}},
 		{"flags before the environment", command{
 			args: []string{"--endpoint", url + "/", "--access-key-id", s.key.ID, "--access-key-secret", s.key.Secret},
-			env:  []string{"CHATCONF_ENDPOINT=http://127.0.0.1:1", "ALIBABA_CLOUD_ACCESS_KEY_ID=x", "ALIBABA_CLOUD_ACCESS_KEY_SECRET=y"},
+			env: []string{"CHATCONF_ENDPOINT=http://127.0.0.1:1", "ALIBABA_CLOUD_ACCESS_KEY_ID=x",
+				"ALIBABA_CLOUD_ACCESS_KEY_SECRET=y"},
 		}},
 		{"the data directory, with a cloud account in the shell", command{
-			args: []string{"--data", data}, env: []string{"ALIBABA_CLOUD_ACCESS_KEY_ID=LTAIsomebody", "ALIBABA_CLOUD_ACCESS_KEY_SECRET=x", "ALIBABA_CLOUD_SECURITY_TOKEN=y"},
+			args: []string{"--data", data}, env: []string{"ALIBABA_CLOUD_ACCESS_KEY_ID=LTAIsomebody",
+				"ALIBABA_CLOUD_ACCESS_KEY_SECRET=x", "ALIBABA_CLOUD_SECURITY_TOKEN=y"},
 		}},
 		{"the local service by its name, with a cloud account in the shell", command{
-			args: []string{"--data", data, "--endpoint", strings.Replace(url, "127.0.0.1", "localhost", 1)}, env: []string{"ALIBABA_CLOUD_ACCESS_KEY_ID=LTAIsomebody", "ALIBABA_CLOUD_ACCESS_KEY_SECRET=x"},
+			args: []string{"--data", data, "--endpoint", strings.Replace(url, "127.0.0.1", "localhost", 1)},
+			env:  []string{"ALIBABA_CLOUD_ACCESS_KEY_ID=LTAIsomebody", "ALIBABA_CLOUD_ACCESS_KEY_SECRET=x"},
 		}},
 		{"the environment before the data directory", command{
 			args: []string{"--data", data},
-			env:  []string{"CHATCONF_ENDPOINT=" + url, "CHATCONF_ACCESS_KEY_ID=" + s.key.ID, "CHATCONF_ACCESS_KEY_SECRET=" + s.key.Secret},
+			env: []string{"CHATCONF_ENDPOINT=" + url, "CHATCONF_ACCESS_KEY_ID=" + s.key.ID,
+				"CHATCONF_ACCESS_KEY_SECRET=" + s.key.Secret},
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -99,8 +111,10 @@ func TestCallFindsServiceAndKey(t *testing.T) {
 		return
 	}
 	// With a key that is not the data directory's, what it may not do is refused and explained.
-	r := command{args: []string{"call", "GetChatConfiguration", "Name=ops", "--data", data}, env: []string{"CHATCONF_ACCESS_KEY_ID=" + limited.ID, "CHATCONF_ACCESS_KEY_SECRET=" + limited.Secret}}.run(t)
-	r.fails(t, 1, "NoPermission (403)", `"AuthAction":"oos:GetChatConfiguration"`, "ImplicitDeny", "access key: "+limited.ID+", from CHATCONF_ACCESS_KEY_ID")
+	r := command{args: []string{"call", "GetChatConfiguration", "Name=ops", "--data", data},
+		env: []string{"CHATCONF_ACCESS_KEY_ID=" + limited.ID, "CHATCONF_ACCESS_KEY_SECRET=" + limited.Secret}}.run(t)
+	r.fails(t, 1, "NoPermission (403)", `"AuthAction":"oos:GetChatConfiguration"`, "ImplicitDeny", "access key: "+
+		limited.ID+", from CHATCONF_ACCESS_KEY_ID")
 }
 
 func TestExitCodesTellMistakesFromFailures(t *testing.T) {
@@ -109,10 +123,12 @@ func TestExitCodesTellMistakesFromFailures(t *testing.T) {
 	data := newData(t)
 	nowhere := t.TempDir()
 	badPolicy := filepath.Join(nowhere, "policy.json")
-	if err := os.WriteFile(badPolicy, []byte(`{"Version":"1","Statement":[{"Effect":"Allow","Actoin":"*","Resource":"*"}]}`), 0o600); err != nil {
+	if err := os.WriteFile(badPolicy,
+		[]byte(`{"Version":"1","Statement":[{"Effect":"Allow","Actoin":"*","Resource":"*"}]}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>")) }))
+	plain := httptest.NewServer(http.HandlerFunc(
+		func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>")) }))
 	t.Cleanup(plain.Close)
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -182,14 +198,17 @@ func TestExitCodesTellMistakesFromFailures(t *testing.T) {
 		{"keys enable CCKnobody --data " + data, 1, "CCKnobody"},
 		{"keys delete CCKnobody --data " + data, 1, "CCKnobody"},
 		{"keys create --name x --admin --account x7 --data " + data, 1, "AccountId"},
-		{"call GetChatConfiguration --endpoint http://127.0.0.1:1 " + key, 1, "refused; start the service with 'chatconf serve' first"},
+		{"call GetChatConfiguration --endpoint http://127.0.0.1:1 " + key,
+			1, "refused; start the service with 'chatconf serve' first"},
 		{"call GetChatConfiguration --endpoint " + plain.URL + " " + key, 1, "not JSON"},
-		{"serve --addr " + busy.Addr().String() + " --data " + data, 1, "in use; --addr or CHATCONF_ADDR gives another"},
+		{"serve --addr " + busy.Addr().String() + " --data " + data, 1,
+			"in use; --addr or CHATCONF_ADDR gives another"},
 		{"serve --addr " + busy.Addr().String() + " --target mars --data " + data, 2, "wanted local, fc or lambda"},
 		{"serve --addr nowhere --data " + data, 1, "nowhere"},
 		{"ots --addr " + busy.Addr().String() + " --data=", 1, "in use"},
 	} {
-		t.Run("chatconf "+strings.NewReplacer(data, "DATA", nowhere, "NOWHERE", plain.URL, "PLAIN", busy.Addr().String(), "BUSY").Replace(c.args), func(t *testing.T) {
+		t.Run("chatconf "+strings.NewReplacer(data, "DATA", nowhere, "NOWHERE", plain.URL, "PLAIN",
+			busy.Addr().String(), "BUSY").Replace(c.args), func(t *testing.T) {
 			r := run(t, strings.Fields(c.args)...)
 			if c.code == 0 {
 				if r.ok(t) == "" {
@@ -208,19 +227,23 @@ func TestExitCodesTellMistakesFromFailures(t *testing.T) {
 func TestMistakesInSettingsAreReportedTogether(t *testing.T) {
 	t.Parallel()
 	names := []string{
-		"CHATCONF_ACCOUNT_ID", "CHATCONF_HOSTS", "CHATCONF_MAX_CONFIGURATIONS", "CHATCONF_REQUESTS_PER_SECOND", "CHATCONF_ACCESS_KEY_ID",
+		"CHATCONF_ACCOUNT_ID", "CHATCONF_HOSTS", "CHATCONF_MAX_CONFIGURATIONS",
+		"CHATCONF_REQUESTS_PER_SECOND", "CHATCONF_ACCESS_KEY_ID",
 	}
 	data := filepath.Join(t.TempDir(), "data")
 	r := command{args: []string{"serve", "--addr", "127.0.0.1:0", "--data", data}, env: []string{
-		"CHATCONF_ACCOUNT_ID=me", "CHATCONF_HOSTS=https://example.com/", "CHATCONF_MAX_CONFIGURATIONS=many", "CHATCONF_REQUESTS_PER_SECOND=0",
+		"CHATCONF_ACCOUNT_ID=me", "CHATCONF_HOSTS=https://example.com/", "CHATCONF_MAX_CONFIGURATIONS=many",
+		"CHATCONF_REQUESTS_PER_SECOND=0",
 		"CHATCONF_ACCESS_KEY_SECRET=planted-secret",
 	}}.run(t)
 	r.fails(t, 1, names...)
 	if strings.Contains(r.stderr, "planted-secret") {
 		t.Errorf("a secret is shown: %s", r.stderr)
 	}
-	for _, env := range []string{"CHATCONF_REGION=Nowhere!", "CHATCONF_WEBHOOK_BASE_URL=example.com", "CHATCONF_KEYRING=file:" + data + "/none", `CHATCONF_KEYRING={"planted-secret`} {
-		r := command{args: []string{"serve", "--addr", "127.0.0.1:0", "--data", filepath.Join(t.TempDir(), "data")}, env: []string{env}}.run(t)
+	for _, env := range []string{"CHATCONF_REGION=Nowhere!", "CHATCONF_WEBHOOK_BASE_URL=example.com",
+		"CHATCONF_KEYRING=file:" + data + "/none", `CHATCONF_KEYRING={"planted-secret`} {
+		r := command{args: []string{"serve", "--addr", "127.0.0.1:0", "--data", filepath.Join(t.TempDir(), "data")},
+			env: []string{env}}.run(t)
 		r.fails(t, 1)
 		if strings.Contains(r.stderr, "planted-secret") {
 			t.Errorf("a secret is shown: %s", r.stderr)
@@ -233,14 +256,17 @@ func TestKeysLiveTheirLife(t *testing.T) {
 	onlyFile(t, "keys opens the file")
 	data := newData(t)
 	r := run(t, "keys", "create", "--name", "ci", "--read-only", "--data", data)
-	m := regexp.MustCompile(`^AccessKeyId      (CCK\w{20})\nAccessKeySecret  (\w{40})\n\nThe secret is not shown again\.\n$`).FindStringSubmatch(r.ok(t))
+	m := regexp.MustCompile(`^AccessKeyId      (CCK\w{20})\nAccessKeySecret  (\w{40})\n\nThe secret is not shown ` +
+		`again\.\n$`).FindStringSubmatch(r.ok(t))
 	if m == nil {
 		t.Fatalf("keys create printed %q", r.stdout)
 	}
 	key := accessKey{m[1], m[2]}
-	piped := command{args: []string{"keys", "create", "--name", "piped", "--policy", "-", "-o", "json", "--data", data}, stdin: `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:List*","Resource":"*"}]}`}
+	piped := command{args: []string{"keys", "create", "--name", "piped", "--policy", "-", "-o", "json", "--data", data},
+		stdin: `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:List*","Resource":"*"}]}`}
 	var second struct{ AccessKeyId, AccessKeySecret, AccountId, Name string }
-	if err := json.Unmarshal([]byte(piped.run(t).ok(t)), &second); err != nil || second.AccountId != "1000000000000000" || second.Name != "piped" {
+	if err := json.Unmarshal([]byte(piped.run(t).ok(t)), &second); err != nil ||
+		second.AccountId != "1000000000000000" || second.Name != "piped" {
 		t.Errorf("keys create -o json printed %+v: %v", second, err)
 	}
 
@@ -254,7 +280,9 @@ func TestKeysLiveTheirLife(t *testing.T) {
 		}
 		return out
 	}
-	if out := list(); !regexp.MustCompile(`(?m)^`+key.ID+`\s+1000000000000000\s+ci\s+Active\s+20\S+\s+never\s+-\s+\{.*\}$`).MatchString(out) || strings.Count(out, "administrator") != 2 {
+	if out := list(); !regexp.MustCompile(`(?m)^`+key.ID+
+		`\s+1000000000000000\s+ci\s+Active\s+20\S+\s+never\s+-\s+\{.*\}$`).MatchString(out) ||
+		strings.Count(out, "administrator") != 2 {
 		t.Errorf("keys list printed %s", out)
 	}
 
@@ -295,7 +323,8 @@ func TestKeysLiveTheirLife(t *testing.T) {
 	run(t, "keys", "delete", key.ID, "--data", data).fails(t, 1, key.ID)
 }
 
-// The first start takes the key of the environment, and prints everything that a first call needs but the secret.
+// The first start takes the key of the environment, and prints everything that a first call needs
+// but the secret.
 func TestTheFirstStartTakesAGivenKey(t *testing.T) {
 	t.Parallel()
 	secret := `it's "a" $ecret \ with; blanks`
@@ -305,7 +334,8 @@ func TestTheFirstStartTakesAGivenKey(t *testing.T) {
 	}
 	create(t, s.client(t), "ops")
 	out := s.stdout.String()
-	for _, want := range []string{"http://" + s.endpoint, "my-own.key", filepath.Join(s.data, "access-key.json"), "chatconf call --data " + s.data, "chatconf env --data " + s.data} {
+	for _, want := range []string{"http://" + s.endpoint, "my-own.key", filepath.Join(s.data, "access-key.json"),
+		"chatconf call --data " + s.data, "chatconf env --data " + s.data} {
 		if !strings.Contains(out, want) {
 			t.Errorf("serve printed %q, want it to have %q", out, want)
 		}
@@ -315,13 +345,16 @@ func TestTheFirstStartTakesAGivenKey(t *testing.T) {
 	}
 
 	// What env prints is what a shell understands, however odd the secret is.
-	sh := exec.CommandContext(t.Context(), "sh", "-c", `eval "$("$1" env --data "$2")" && exec "$1" call GetChatConfiguration Name=ops --data /nowhere`, "sh", chatconf, s.data)
+	sh := exec.CommandContext(t.Context(), "sh", "-c",
+		`eval "$("$1" env --data "$2")" && exec "$1" call GetChatConfiguration Name=ops --data /nowhere`,
+		"sh", chatconf, s.data)
 	sh.Env = cleanEnviron(t)
 	if out, err := sh.CombinedOutput(); err != nil || !strings.Contains(string(out), `"Name": "ops"`) {
 		t.Errorf("a shell with the variables of env: %v: %s", err, out)
 	}
 	env := run(t, "env", "--data", s.data).ok(t)
-	if n := strings.Count(env, "export "); n != 3 || !strings.HasPrefix(env, "export CHATCONF_ENDPOINT=http://"+s.endpoint+"\nexport ALIBABA_CLOUD_ACCESS_KEY_ID=my-own.key\nexport ALIBABA_CLOUD_ACCESS_KEY_SECRET='") {
+	if n := strings.Count(env, "export "); n != 3 || !strings.HasPrefix(env, "export CHATCONF_ENDPOINT=http://"+
+		s.endpoint+"\nexport ALIBABA_CLOUD_ACCESS_KEY_ID=my-own.key\nexport ALIBABA_CLOUD_ACCESS_KEY_SECRET='") {
 		t.Errorf("env printed %q", env)
 	}
 	s.stop()
@@ -332,7 +365,8 @@ func TestTheFirstStartTakesAGivenKey(t *testing.T) {
 		t.Errorf("a second start made the key %s", s.key.ID)
 	}
 	get(t, s.client(t), "ops")
-	_, err := s.clientOf(t, accessKey{"another", "another-secret"}).ListChatConfigurations(&oos.ListChatConfigurationsRequest{MaxResults: dara.Int32(1)})
+	_, err := s.clientOf(t, accessKey{"another", "another-secret"}).ListChatConfigurations(
+		&oos.ListChatConfigurationsRequest{MaxResults: dara.Int32(1)})
 	wantSDKError(t, err, http.StatusNotFound, "InvalidAccessKeyId.NotFound")
 }
 
@@ -359,7 +393,8 @@ func TestCheckCounts(t *testing.T) {
 	for _, name := range []string{"one", "two", "three"} {
 		create(t, client, name)
 	}
-	must(client.UpdateChatConfiguration(&oos.UpdateChatConfigurationRequest{Name: dara.String("one"), RamRole: dara.String("Role")}))(t)
+	must(client.UpdateChatConfiguration(&oos.UpdateChatConfigurationRequest{Name: dara.String("one"),
+		RamRole: dara.String("Role")}))(t)
 	must(client.DeleteChatConfiguration(&oos.DeleteChatConfigurationRequest{Name: dara.String("two")}))(t)
 	// Two types and statuses, a role; three creates, an update and a delete.
 	s.stop()

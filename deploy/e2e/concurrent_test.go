@@ -38,13 +38,15 @@ func count(c *oos.GetChatConfigurationResponseBodyChatConfiguration) (int, error
 		return 0, fmt.Errorf("%s: %w", text, err)
 	}
 	n, err := strconv.Atoi(in.BotName)
-	if err != nil || in.DingTalkClientId != fmt.Sprint("client-", n) || in.DingTalkClientSecret != "******" || !slices.Equal(in.ConversationIds, []string{fmt.Sprint("conversation-", n)}) {
+	if err != nil || in.DingTalkClientId != fmt.Sprint("client-", n) || in.DingTalkClientSecret != "******" ||
+		!slices.Equal(in.ConversationIds, []string{fmt.Sprint("conversation-", n)}) {
 		return 0, fmt.Errorf("torn: %s", text)
 	}
 	return n, nil
 }
 
-// readAll has readers read a configuration until done is closed. What they see is whole, and never older than what they saw before.
+// readAll has readers read a configuration until done is closed. What they see is whole, and never
+// older than what they saw before.
 func readAll(t *testing.T, s *service, name string, done <-chan struct{}, open *sync.WaitGroup) {
 	for _, client := range s.clients(t, crowd) {
 		open.Go(func() {
@@ -67,7 +69,8 @@ func readAll(t *testing.T, s *service, name string, done <-chan struct{}, open *
 				}
 				revision, err := strconv.Atoi(strings.Trim(dara.StringValue(got.Headers["etag"]), `"`))
 				if err != nil || n < lastCount || revision < lastRevision {
-					t.Errorf("read %d at revision %d after %d at revision %d: %v", n, revision, lastCount, lastRevision, err)
+					t.Errorf("read %d at revision %d after %d at revision %d: %v", n,
+						revision, lastCount, lastRevision, err)
 					return
 				}
 				lastCount, lastRevision = n, revision
@@ -82,7 +85,8 @@ func TestNoUpdateOfOneNameIsLost(t *testing.T) {
 	s := serveCrowd(t)
 	client := s.client(t)
 	must(client.CreateChatConfiguration(&oos.CreateChatConfigurationRequest{
-		Name: dara.String("ops"), Type: dara.String("DingTalk"), Configuration: dara.String(counted(0, "not-a-real-secret")),
+		Name: dara.String("ops"), Type: dara.String("DingTalk"),
+		Configuration: dara.String(counted(0, "not-a-real-secret")),
 	}))(t)
 	done := make(chan struct{})
 	var readers, writers sync.WaitGroup
@@ -94,7 +98,8 @@ func TestNoUpdateOfOneNameIsLost(t *testing.T) {
 					t.Errorf("increment: %v", err)
 				}
 				if i < blind {
-					_, err := client.UpdateChatConfiguration(&oos.UpdateChatConfigurationRequest{Name: dara.String("ops"), RamRole: dara.String(fmt.Sprint("Role", w))})
+					_, err := client.UpdateChatConfiguration(&oos.UpdateChatConfigurationRequest{
+						Name: dara.String("ops"), RamRole: dara.String(fmt.Sprint("Role", w))})
 					if err != nil {
 						t.Errorf("blind update: %v", err)
 					}
@@ -114,7 +119,8 @@ func TestNoUpdateOfOneNameIsLost(t *testing.T) {
 	s.check("1000000000000000/cn-hangzhou: 1 configurations, 3 index entries, ")
 }
 
-// increment adds one to the counter of a configuration: read, change, write if it is still what was read, else again.
+// increment adds one to the counter of a configuration: read, change, write if it is still what was
+// read, else again.
 func increment(client *oos.Client, name string) error {
 	for {
 		got, err := client.GetChatConfiguration(&oos.GetChatConfigurationRequest{Name: dara.String(name)})
@@ -136,15 +142,16 @@ func increment(client *oos.Client, name string) error {
 	}
 }
 
-// Each writer has names of its own and takes them through everything, while readers list. In the end there is exactly what each
-// writer left, by every index.
+// Each writer has names of its own and takes them through everything, while readers list. In the
+// end there is exactly what each writer left, by every index.
 func TestManyNamesAtOnce(t *testing.T) {
 	t.Parallel()
 	s := serveCrowd(t)
 	client := s.client(t)
 	done := make(chan struct{})
 	var readers, writers sync.WaitGroup
-	lists := [][]*oos.ListChatConfigurationsRequestFilters{nil, filters("Type", "DingTalk"), filters("tag:kept", "yes"), filters("Name", "w1*")}
+	lists := [][]*oos.ListChatConfigurationsRequestFilters{nil, filters("Type", "DingTalk"),
+		filters("tag:kept", "yes"), filters("Name", "w1*")}
 	for r, client := range s.clients(t, crowd) {
 		readers.Go(func() { listUntil(t, client, done, lists[r%len(lists)]) })
 	}
@@ -164,14 +171,16 @@ func TestManyNamesAtOnce(t *testing.T) {
 		want = append(want, fmt.Sprintf("w%02d-kept", w))
 	}
 	for _, by := range [][]*oos.ListChatConfigurationsRequestFilters{
-		nil, filters("tag:kept", "yes"), filters("RamRole", "Last"), filters("ResourceGroupId", "rg-last"), filters("Type", "DingTalk"), filters("Status", "Active"), filters("Name", "w*"),
+		nil, filters("tag:kept", "yes"), filters("RamRole", "Last"), filters("ResourceGroupId", "rg-last"),
+		filters("Type", "DingTalk"), filters("Status", "Active"), filters("Name", "w*"),
 	} {
 		got, _ := walk(t, client, 7, by)
 		if !slices.Equal(got, want) {
 			t.Errorf("by %v there are %q, want %q", by, got, want)
 		}
 	}
-	for _, by := range [][]*oos.ListChatConfigurationsRequestFilters{filters("tag:passing", "by"), filters("RamRole", "First")} {
+	for _, by := range [][]*oos.ListChatConfigurationsRequestFilters{filters("tag:passing", "by"),
+		filters("RamRole", "First")} {
 		if got, _ := walk(t, client, 7, by); len(got) != 0 {
 			t.Errorf("by %v there are %q, want none", by, got)
 		}
@@ -182,7 +191,8 @@ func TestManyNamesAtOnce(t *testing.T) {
 		t.Errorf("TotalCount = %d, want %d", list.TotalCount, crowd)
 	}
 	// Type, RamRole, ResourceGroupId, Status and one tag of each.
-	s.check(fmt.Sprintf("1000000000000000/cn-hangzhou: %d configurations, %d index entries, ", crowd, 5*crowd), " 0 problems")
+	s.check(fmt.Sprintf("1000000000000000/cn-hangzhou: %d configurations, %d index entries, ", crowd, 5*crowd),
+		" 0 problems")
 }
 
 // liveManyLives makes, changes, tags, regroups and deletes configurations, and leaves one.
@@ -197,12 +207,17 @@ func liveManyLives(client *oos.Client, prefix string) error {
 	for i, suffix := range []string{"kept", "gone", "kept", "gone"} {
 		name := dara.String(prefix + "-" + suffix)
 		step(client.CreateChatConfiguration(&oos.CreateChatConfigurationRequest{
-			RegionId: region, Name: name, Type: dara.String("DingTalk"), RamRole: dara.String("First"), Configuration: dara.String(counted(i, "not-a-real-secret")),
+			RegionId: region, Name: name, Type: dara.String("DingTalk"), RamRole: dara.String("First"),
+			Configuration: dara.String(counted(i, "not-a-real-secret")),
 		}))
-		step(client.TagResources(&oos.TagResourcesRequest{RegionId: region, ResourceType: kind, ResourceIds: ids(*name), Tags: object{"kept": "yes", "passing": "by"}}))
-		step(client.UpdateChatConfiguration(&oos.UpdateChatConfigurationRequest{Name: name, RamRole: dara.String("Last"), Configuration: dara.String(counted(i+1, "******"))}))
-		step(client.ChangeResourceGroup(&oos.ChangeResourceGroupRequest{RegionId: region, ResourceType: kind, ResourceId: name, NewResourceGroupId: dara.String("rg-last")}))
-		step(client.UntagResources(&oos.UntagResourcesRequest{RegionId: region, ResourceType: kind, ResourceIds: ids(*name), TagKeys: ids("passing")}))
+		step(client.TagResources(&oos.TagResourcesRequest{RegionId: region, ResourceType: kind, ResourceIds: ids(*name),
+			Tags: object{"kept": "yes", "passing": "by"}}))
+		step(client.UpdateChatConfiguration(&oos.UpdateChatConfigurationRequest{Name: name,
+			RamRole: dara.String("Last"), Configuration: dara.String(counted(i+1, "******"))}))
+		step(client.ChangeResourceGroup(&oos.ChangeResourceGroupRequest{RegionId: region, ResourceType: kind,
+			ResourceId: name, NewResourceGroupId: dara.String("rg-last")}))
+		step(client.UntagResources(&oos.UntagResourcesRequest{RegionId: region, ResourceType: kind,
+			ResourceIds: ids(*name), TagKeys: ids("passing")}))
 		if suffix == "gone" || i == 0 {
 			step(client.DeleteChatConfiguration(&oos.DeleteChatConfigurationRequest{Name: name}))
 		}
@@ -210,7 +225,8 @@ func liveManyLives(client *oos.Client, prefix string) error {
 	return failed
 }
 
-// listUntil lists again and again. No page may fail, repeat a name within a list, or show an entry that is not whole.
+// listUntil lists again and again. No page may fail, repeat a name within a list, or show an entry
+// that is not whole.
 func listUntil(t *testing.T, client *oos.Client, done <-chan struct{}, by []*oos.ListChatConfigurationsRequestFilters) {
 	for {
 		last, token := "", (*string)(nil)
@@ -220,14 +236,17 @@ func listUntil(t *testing.T, client *oos.Client, done <-chan struct{}, by []*oos
 				return
 			default:
 			}
-			page, err := client.ListChatConfigurations(&oos.ListChatConfigurationsRequest{MaxResults: dara.Int32(10), NextToken: token, Filters: by})
+			page, err := client.ListChatConfigurations(&oos.ListChatConfigurationsRequest{MaxResults: dara.Int32(10),
+				NextToken: token, Filters: by})
 			if err != nil {
 				t.Errorf("list: %v", err)
 				return
 			}
 			for _, c := range page.Body.ChatConfigurations {
 				name := dara.StringValue(c.Name)
-				if name <= last || dara.StringValue(c.Type) != "DingTalk" || !strings.Contains(dara.StringValue(c.Outputs), "/"+name+"/") || !date.MatchString(dara.StringValue(c.UpdatedDate)) {
+				if name <= last || dara.StringValue(c.Type) != "DingTalk" ||
+					!strings.Contains(dara.StringValue(c.Outputs), "/"+name+"/") ||
+					!date.MatchString(dara.StringValue(c.UpdatedDate)) {
 					t.Errorf("after %q the list shows %v", last, c)
 					return
 				}

@@ -28,18 +28,22 @@ var platforms = []struct {
 }{
 	{
 		"DingTalk",
-		object{"DingTalkClientId": "ding" + hard, "DingTalkTemplateId": "381c5aee-f8af-48a4-94be-cce587e42ea4.schema", "DingTalkRobotCode": "robot/1"},
-		map[string]string{"DingTalkClientSecret": hard, "DingTalkToken": "token123", "DingTalkEncodingAesKey": strings.Repeat("a1Z", 14) + "x"},
+		object{"DingTalkClientId": "ding" + hard, "DingTalkTemplateId": "381c5aee-f8af-48a4-94be-cce587e42ea4.schema",
+			"DingTalkRobotCode": "robot/1"},
+		map[string]string{"DingTalkClientSecret": hard, "DingTalkToken": "token123",
+			"DingTalkEncodingAesKey": strings.Repeat("a1Z", 14) + "x"},
 	},
 	{
 		"WeChat",
 		object{"WeChatCorpId": "ww" + hard, "WeChatAgentId": "1000002"},
-		map[string]string{"WeChatSecret": hard, "WeChatToken": "token456", "WeChatEncodingAesKey": strings.Repeat("b2Y", 14) + "y"},
+		map[string]string{"WeChatSecret": hard, "WeChatToken": "token456",
+			"WeChatEncodingAesKey": strings.Repeat("b2Y", 14) + "y"},
 	},
 	{
 		"Feishu",
 		object{"FeishuAppId": "cli_" + hard, "FeishuDomain": "lark"},
-		map[string]string{"FeishuAppSecret": hard, "FeishuEncryptKey": hard + "2", "FeishuVerificationToken": hard + "3"},
+		map[string]string{"FeishuAppSecret": hard, "FeishuEncryptKey": hard + "2",
+			"FeishuVerificationToken": hard + "3"},
 	},
 	{
 		"Slack",
@@ -59,7 +63,8 @@ func common() object {
 		"BotName":         hardText,
 		"ConversationIds": []any{"cid+/=", "会话"},
 		"UserGroups":      object{"sre": []any{"manager4220"}},
-		"Permissions":     []any{object{"Effect": "Allow", "Principals": []any{"group:sre"}, "Commands": []any{"restart", "scale-*"}, "RamRole": "OpsRole"}},
+		"Permissions": []any{object{"Effect": "Allow", "Principals": []any{"group:sre"},
+			"Commands": []any{"restart", "scale-*"}, "RamRole": "OpsRole"}},
 	}
 }
 
@@ -69,12 +74,16 @@ func TestEveryTypeLivesItsLifeThroughTheSDK(t *testing.T) {
 	for _, dialect := range dialects {
 		client := s.client(t, func(c *openapi.Config) { c.SignatureAlgorithm = dialect.algorithm })
 		for _, p := range platforms {
-			t.Run(dialect.name+"/"+p.typ, func(t *testing.T) { liveALife(t, s, client, "ops-"+dialect.name+"_"+p.typ, p.typ, p.plain, p.secrets) })
+			t.Run(dialect.name+"/"+p.typ, func(t *testing.T) {
+				liveALife(t, s, client, "ops-"+dialect.name+"_"+
+					p.typ, p.typ, p.plain, p.secrets)
+			})
 		}
 	}
 }
 
-func liveALife(t *testing.T, s *service, client *oos.Client, name, typ string, plain object, secrets map[string]string) {
+func liveALife(t *testing.T, s *service, client *oos.Client, name, typ string,
+	plain object, secrets map[string]string) {
 	given, seen := common(), common()
 	maps.Copy(given, plain)
 	maps.Copy(seen, plain)
@@ -154,7 +163,8 @@ func wantOutputs(t *testing.T, s *service, outputs, name string, secrets map[str
 	for key, value := range all {
 		got[key], _ = value.(string)
 	}
-	pattern := "^" + regexp.QuoteMeta("http://"+s.endpoint+"/webhook/1000000000000000/cn-hangzhou/"+name+"/") + `[A-Za-z0-9_-]{22,}$`
+	pattern := "^" + regexp.QuoteMeta("http://"+s.endpoint+"/webhook/1000000000000000/cn-hangzhou/"+name+"/") +
+		`[A-Za-z0-9_-]{22,}$`
 	if !regexp.MustCompile(pattern).MatchString(got["URL"]) {
 		t.Errorf("Outputs.URL = %q, want %s", got["URL"], pattern)
 	}
@@ -222,11 +232,13 @@ func TestGeneratedSecretsOfWeComStay(t *testing.T) {
 	if err := json.Unmarshal([]byte(dara.StringValue(first.Outputs)), &outputs); err != nil {
 		t.Fatal(err)
 	}
-	if !regexp.MustCompile(`^[A-Za-z0-9]{1,32}$`).MatchString(outputs["Token"]) || !regexp.MustCompile(`^[A-Za-z0-9]{43}$`).MatchString(outputs["AesKey"]) {
+	if !regexp.MustCompile(`^[A-Za-z0-9]{1,32}$`).MatchString(outputs["Token"]) ||
+		!regexp.MustCompile(`^[A-Za-z0-9]{43}$`).MatchString(outputs["AesKey"]) {
 		t.Errorf("Outputs = %v, want a Token of up to 32 letters and digits and an AesKey of 43", outputs)
 	}
 	for _, again := range []string{configuration, dara.StringValue(first.Configuration)} {
-		must(client.UpdateChatConfiguration(&oos.UpdateChatConfigurationRequest{Name: dara.String("wecom"), Configuration: dara.String(again)}))(t)
+		must(client.UpdateChatConfiguration(&oos.UpdateChatConfigurationRequest{Name: dara.String("wecom"),
+			Configuration: dara.String(again)}))(t)
 		wantEqual(t, "Outputs", get(t, client, "wecom").Body.ChatConfiguration.Outputs, dara.StringValue(first.Outputs))
 	}
 }
@@ -243,14 +255,18 @@ func TestRegionsAreApart(t *testing.T) {
 		}))(t)
 	}
 	// The region that a request does not name is that of the settings.
-	if got := dara.StringValue(get(t, client, "ops").Body.ChatConfiguration.Configuration); !strings.Contains(got, "bot 0") {
+	if got := dara.StringValue(get(t, client, "ops").Body.ChatConfiguration.Configuration); !strings.Contains(got,
+		"bot 0") {
 		t.Errorf("Configuration in the default region = %s, want that of bot 0", got)
 	}
-	must(client.DeleteChatConfiguration(&oos.DeleteChatConfigurationRequest{RegionId: dara.String("cn-beijing"), Name: dara.String("ops")}))(t)
+	must(client.DeleteChatConfiguration(&oos.DeleteChatConfigurationRequest{RegionId: dara.String("cn-beijing"),
+		Name: dara.String("ops")}))(t)
 	get(t, client, "ops")
-	_, err := client.GetChatConfiguration(&oos.GetChatConfigurationRequest{RegionId: dara.String("cn-beijing"), Name: dara.String("ops")})
+	_, err := client.GetChatConfiguration(&oos.GetChatConfigurationRequest{RegionId: dara.String("cn-beijing"),
+		Name: dara.String("ops")})
 	wantSDKError(t, err, http.StatusNotFound, "EntityNotExists.ChatConfiguration")
-	_, err = client.GetChatConfiguration(&oos.GetChatConfigurationRequest{RegionId: dara.String("Nowhere"), Name: dara.String("ops")})
+	_, err = client.GetChatConfiguration(&oos.GetChatConfigurationRequest{RegionId: dara.String("Nowhere"),
+		Name: dara.String("ops")})
 	wantSDKError(t, err, http.StatusNotFound, "InvalidRegion.NotFound")
 }
 
@@ -260,8 +276,9 @@ func TestIfMatchKeepsWhatSomebodyElseWrote(t *testing.T) {
 	wantEqual(t, "ETag of create", create(t, client, "ops").Headers["etag"], `"1"`)
 	rename := func(bot string, runtime *dara.RuntimeOptions) (*oos.UpdateChatConfigurationResponse, error) {
 		return client.UpdateChatConfigurationWithOptions(&oos.UpdateChatConfigurationRequest{
-			Name:          dara.String("ops"),
-			Configuration: dara.String(`{"DingTalkClientId":"dingexample","DingTalkClientSecret":"******","BotName":"` + bot + `"}`),
+			Name: dara.String("ops"),
+			Configuration: dara.String(`{"DingTalkClientId":"dingexample","DingTalkClientSecret":"******","BotName":"` +
+				bot + `"}`),
 		}, runtime)
 	}
 	first := must(rename("first", extend(nil, headers{"If-Match": `"1"`})))(t)
@@ -275,19 +292,22 @@ func TestIfMatchKeepsWhatSomebodyElseWrote(t *testing.T) {
 		_, err := rename("lost", stale)
 		wantSDKError(t, err, http.StatusConflict, "OperationConflict")
 	}
-	_, err := client.DeleteChatConfigurationWithOptions(&oos.DeleteChatConfigurationRequest{Name: dara.String("ops")}, extend(nil, headers{"If-Match": `"1"`}))
+	_, err := client.DeleteChatConfigurationWithOptions(&oos.DeleteChatConfigurationRequest{Name: dara.String("ops")},
+		extend(nil, headers{"If-Match": `"1"`}))
 	wantSDKError(t, err, http.StatusConflict, "OperationConflict")
 	_, err = rename("lost", extend(nil, headers{"If-Match": "first"}))
 	wantSDKError(t, err, http.StatusBadRequest, "InvalidParameter.If-Match")
 
 	got := get(t, client, "ops")
 	wantEqual(t, "ETag of get", got.Headers["etag"], `"2"`)
-	wantJSON(t, got.Body.ChatConfiguration.Configuration, object{"DingTalkClientId": "dingexample", "DingTalkClientSecret": "******", "BotName": "first"})
+	wantJSON(t, got.Body.ChatConfiguration.Configuration, object{"DingTalkClientId": "dingexample",
+		"DingTalkClientSecret": "******", "BotName": "first"})
 
 	must(rename("second", extend(nil, headers{"If-Match": "2"})))(t)
 	must(rename("third", extend(queries{"Revision": "3"}, nil)))(t)
 	must(rename("fourth", extend(nil, headers{"If-Match": "*"})))(t)
-	must(client.DeleteChatConfigurationWithOptions(&oos.DeleteChatConfigurationRequest{Name: dara.String("ops")}, extend(nil, headers{"If-Match": `"5"`})))(t)
+	must(client.DeleteChatConfigurationWithOptions(&oos.DeleteChatConfigurationRequest{Name: dara.String("ops")},
+		extend(nil, headers{"If-Match": `"5"`})))(t)
 
 	// A second life of the name goes on counting, so that no old ETag fits it.
 	wantEqual(t, "ETag of a second life", create(t, client, "ops").Headers["etag"], `"7"`)
@@ -308,7 +328,8 @@ func TestClientTokenRepeatsTheFirstAnswer(t *testing.T) {
 	first := must(createAs(client, "ops", "bot", token))(t)
 	for range 2 {
 		again := must(createAs(client, "ops", "bot", token))(t)
-		wantEqual(t, "CreatedDate", again.Body.ChatConfiguration.CreatedDate, dara.StringValue(first.Body.ChatConfiguration.CreatedDate))
+		wantEqual(t, "CreatedDate", again.Body.ChatConfiguration.CreatedDate,
+			dara.StringValue(first.Body.ChatConfiguration.CreatedDate))
 		wantEqual(t, "ETag", again.Headers["etag"], `"1"`)
 		if dara.StringValue(again.Body.RequestId) == dara.StringValue(first.Body.RequestId) {
 			t.Error("a repeated request has the request id of the first")
@@ -338,7 +359,8 @@ func TestClientTokenRepeatsTheFirstAnswer(t *testing.T) {
 	client = s.client(t)
 	wantEqual(t, "ETag after kill -9", must(update(client, "Role1"))(t).Headers["etag"], `"2"`)
 	remove := func(token string) (*oos.DeleteChatConfigurationResponse, error) {
-		return client.DeleteChatConfigurationWithOptions(&oos.DeleteChatConfigurationRequest{Name: dara.String("ops")}, extend(queries{"ClientToken": token}, nil))
+		return client.DeleteChatConfigurationWithOptions(&oos.DeleteChatConfigurationRequest{Name: dara.String("ops")},
+			extend(queries{"ClientToken": token}, nil))
 	}
 	for range 2 {
 		wantEqual(t, "Content", must(remove("tok-4"))(t).Body.Content, "Chat configuration deleted successfully.")
@@ -349,8 +371,8 @@ func TestClientTokenRepeatsTheFirstAnswer(t *testing.T) {
 	wantEqual(t, "ETag", must(createAs(client, "ops", "bot", token))(t).Headers["etag"], `"1"`)
 }
 
-// The MAC that a ClientToken is kept with covers every parameter, so the answer is repeated only if each way to send them was
-// decoded to the very same bytes.
+// The MAC that a ClientToken is kept with covers every parameter, so the answer is repeated only if
+// each way to send them was decoded to the very same bytes.
 func TestEveryWayToSendParametersMeansTheSame(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
@@ -398,5 +420,6 @@ func TestEveryWayToSendParametersMeansTheSame(t *testing.T) {
 			}
 		})
 	}
-	s.send(t, newV1(s.key, "CreateChatConfiguration", append(pairs, "RamRole", "Other")...)).wantFault(t, http.StatusBadRequest, "IdempotentParameterMismatch")
+	s.send(t, newV1(s.key, "CreateChatConfiguration", append(pairs, "RamRole", "Other")...)).wantFault(t,
+		http.StatusBadRequest, "IdempotentParameterMismatch")
 }

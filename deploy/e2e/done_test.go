@@ -10,9 +10,10 @@ import (
 	"github.com/alibabacloud-go/tea/dara"
 )
 
-// TestDoneMeans is what the issue that built the control plane calls done: with the printed key, the official SDK creates a DingTalk
-// configuration, reads it back with ******, lists it by type, updates it with the mask kept, is refused by a stale If-Match, and
-// deletes it; kill -9 of the server in between loses nothing.
+// TestDoneMeans is what the issue that built the control plane calls done: with the printed key,
+// the official SDK creates a DingTalk configuration, reads it back with ******, lists it by type,
+// updates it with the mask kept, is refused by a stale If-Match, and deletes it; kill -9 of the
+// server in between loses nothing.
 func TestDoneMeans(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
@@ -29,22 +30,27 @@ func TestDoneMeans(t *testing.T) {
 	name := dara.String("dingtalk-ops")
 
 	must(client.CreateChatConfiguration(&oos.CreateChatConfigurationRequest{
-		Name: name, Type: dara.String("DingTalk"), Configuration: dara.String(`{"DingTalkClientId":"dingexample","DingTalkClientSecret":"not-a-real-secret"}`),
+		Name: name, Type: dara.String("DingTalk"),
+		Configuration: dara.String(`{"DingTalkClientId":"dingexample","DingTalkClientSecret":"not-a-real-secret"}`),
 	}))(t)
 	killed()
 
 	got := must(client.GetChatConfiguration(&oos.GetChatConfigurationRequest{Name: name}))(t)
-	wantEqual(t, "Configuration", got.Body.ChatConfiguration.Configuration, `{"DingTalkClientId":"dingexample","DingTalkClientSecret":"******"}`)
+	wantEqual(t, "Configuration", got.Body.ChatConfiguration.Configuration,
+		`{"DingTalkClientId":"dingexample","DingTalkClientSecret":"******"}`)
 	read := extend(nil, headers{"If-Match": dara.StringValue(got.Headers["etag"])})
 	killed()
 
-	list := must(client.ListChatConfigurations(&oos.ListChatConfigurationsRequest{Filters: filters("Type", "DingTalk")}))(t)
-	if n := len(list.Body.ChatConfigurations); n != 1 || dara.StringValue(list.Body.ChatConfigurations[0].Name) != *name {
+	list := must(client.ListChatConfigurations(&oos.ListChatConfigurationsRequest{
+		Filters: filters("Type", "DingTalk")}))(t)
+	if n := len(list.Body.ChatConfigurations); n != 1 ||
+		dara.StringValue(list.Body.ChatConfigurations[0].Name) != *name {
 		t.Fatalf("the list by type is %v", list.Body)
 	}
 	killed()
 
-	update := &oos.UpdateChatConfigurationRequest{Name: name, Configuration: dara.String(`{"DingTalkClientId":"dingexample","DingTalkClientSecret":"******","BotName":"运维"}`)}
+	update := &oos.UpdateChatConfigurationRequest{Name: name,
+		Configuration: dara.String(`{"DingTalkClientId":"dingexample","DingTalkClientSecret":"******","BotName":"运维"}`)}
 	must(client.UpdateChatConfigurationWithOptions(update, read))(t)
 	killed()
 

@@ -32,7 +32,8 @@ import (
 	"github.com/alibabacloud-go/tea/dara"
 )
 
-// onlyFunctions skips a test that is about functions of some targets, of all if none is given, in another run.
+// onlyFunctions skips a test that is about functions of some targets, of all if none is given, in
+// another run.
 func onlyFunctions(t *testing.T, targets ...string) {
 	t.Helper()
 	if functions.target == "" || len(targets) > 0 && !slices.Contains(targets, functions.target) {
@@ -50,7 +51,8 @@ func (s *service) invocation(function, payload string, header map[string]string)
 		s.t.Fatalf("serve does not say where functions are invoked:\n%s", s.stdout)
 	}
 	if functions.target == targetLambda {
-		return &v4{endpoint: m[1], path: "/2015-03-31/functions/" + function + "/invocations", header: header, body: payload, key: awsKey}
+		return &v4{endpoint: m[1], path: "/2015-03-31/functions/" + function + "/invocations",
+			header: header, body: payload, key: awsKey}
 	}
 	r := newACS3(s.key, "InvokeFunction")
 	r.header["x-acs-version"] = "2023-03-30"
@@ -93,13 +95,15 @@ func text(t *testing.T, v any) string {
 // A message is what a door delivers.
 type message struct{ id, body string }
 
-// A door is a way in which a target delivers messages. The payloads are those of the vendors' documents.
+// A door is a way in which a target delivers messages. The payloads are those of the vendors'
+// documents.
 type door struct {
 	name   string
 	target string
 	batch  bool
 	event  func(messages ...message) any
-	answer func(t *testing.T, answer []byte) []json.RawMessage // what each message was answered; nil if the door does not say
+	// what each message was answered; nil if the door does not say
+	answer func(t *testing.T, answer []byte) []json.RawMessage
 }
 
 func one(_ *testing.T, answer []byte) []json.RawMessage { return []json.RawMessage{answer} }
@@ -130,14 +134,17 @@ func listOf(f func(m message) any) func(messages ...message) any {
 
 func cloudEvent(id, kind string, data any) object {
 	return object{
-		"id": id, "source": "acs.example", "specversion": "1.0", "type": kind, "datacontenttype": "application/json; charset=utf-8",
-		"time": "2026-11-23T01:02:03.000Z", "subject": "acs:example:cn-hangzhou:1:x", "aliyunaccountid": "1", "data": data,
+		"id": id, "source": "acs.example", "specversion": "1.0", "type": kind,
+		"datacontenttype": "application/json; charset=utf-8",
+		"time":            "2026-11-23T01:02:03.000Z", "subject": "acs:example:cn-hangzhou:1:x",
+		"aliyunaccountid": "1", "data": data,
 	}
 }
 
 func eventBridge(id, kind string, detail json.RawMessage) object {
 	return object{
-		"version": "0", "id": id, "detail-type": kind, "source": "com.example", "account": "123456789012", "time": "2026-11-23T01:02:03Z",
+		"version": "0", "id": id, "detail-type": kind, "source": "com.example", "account": "123456789012",
+		"time":   "2026-11-23T01:02:03Z",
 		"region": "eu-central-1", "resources": []any{}, "detail": detail,
 	}
 }
@@ -145,7 +152,8 @@ func eventBridge(id, kind string, detail json.RawMessage) object {
 // doors are all of both targets but direct invocation, whose messages have no id of their own.
 var doors = []door{
 	{"MNS", targetFC, true, listOf(func(m message) any {
-		return cloudEvent("event-"+m.id, "mns:Queue:SendMessage", object{"requestId": "r", "messageId": m.id, "messageBody": m.body})
+		return cloudEvent("event-"+m.id, "mns:Queue:SendMessage",
+			object{"requestId": "r", "messageId": m.id, "messageBody": m.body})
 	}), listed},
 	{"CloudEvents", targetFC, false, func(m ...message) any {
 		return cloudEvent(m[0].id, "ui:Created:PostObject", json.RawMessage(m[0].body))
@@ -157,13 +165,18 @@ var doors = []door{
 		var records []any
 		for _, m := range messages {
 			records = append(records, object{
-				"messageId": m.id, "receiptHandle": "h", "body": m.body, "attributes": object{"ApproximateReceiveCount": "1"}, "messageAttributes": object{},
-				"md5OfBody": "x", "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:q", "awsRegion": "eu-central-1",
+				"messageId": m.id, "receiptHandle": "h", "body": m.body,
+				"attributes": object{"ApproximateReceiveCount": "1"}, "messageAttributes": object{},
+				"md5OfBody": "x", "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:q",
+				"awsRegion": "eu-central-1",
 			})
 		}
 		return object{"Records": records}
 	}, nil},
-	{"EventBridge", targetLambda, false, func(m ...message) any { return eventBridge(m[0].id, "Order", json.RawMessage(m[0].body)) }, one},
+	{"EventBridge", targetLambda, false, func(m ...message) any {
+		return eventBridge(m[0].id, "Order",
+			json.RawMessage(m[0].body))
+	}, one},
 	{"a schedule of EventBridge", targetLambda, false, func(m ...message) any {
 		return eventBridge(m[0].id, "Scheduled Event", json.RawMessage(m[0].body))
 	}, one},
@@ -210,7 +223,8 @@ func readCreated(t *testing.T, answer []byte) (c created) {
 	return c
 }
 
-// A message that is delivered again changes nothing, and is answered as the first time: its id is its ClientToken.
+// A message that is delivered again changes nothing, and is answered as the first time: its id is
+// its ClientToken.
 func TestRedeliveryChangesNothing(t *testing.T) {
 	t.Parallel()
 	eachDoor(t, func(t *testing.T, s *service, d door) {
@@ -236,20 +250,23 @@ func TestRedeliveryChangesNothing(t *testing.T) {
 			update := message{"update-" + name, text(t, object{"Name": name, "RamRole": "Role"})}
 			s.invoke(t, "update-chat-configuration", text(t, d.event(update)))
 		}
-		if got := readCreated(t, s.invoke(t, "get-chat-configuration", text(t, object{"Name": name}))).ChatConfiguration.Revision; got != 2 {
+		if got := readCreated(t, s.invoke(t, "get-chat-configuration",
+			text(t, object{"Name": name}))).ChatConfiguration.Revision; got != 2 {
 			t.Errorf("revision = %d, want 2: a create and an update, each delivered several times", got)
 		}
 		removal := message{"delete-" + name, text(t, object{"Name": name})}
 		for range 2 {
 			s.invoke(t, "delete-chat-configuration", text(t, d.event(removal)))
 		}
-		if got, want := readCreated(t, s.invoke(t, "get-chat-configuration", text(t, object{"Name": name}))).Code, "EntityNotExists.ChatConfiguration"; got != want {
+		if got, want := readCreated(t, s.invoke(t, "get-chat-configuration", text(t, object{"Name": name}))).Code,
+			"EntityNotExists.ChatConfiguration"; got != want {
 			t.Errorf("code after the delete = %q, want %q", got, want)
 		}
 	})
 }
 
-// Of a batch, what can never be done is answered for, and is no reason to have the others delivered again.
+// Of a batch, what can never be done is answered for, and is no reason to have the others delivered
+// again.
 func TestOneBadRecordDoesNotRedoTheOthers(t *testing.T) {
 	t.Parallel()
 	eachDoor(t, func(t *testing.T, s *service, d door) {
@@ -278,19 +295,22 @@ func TestOneBadRecordDoesNotRedoTheOthers(t *testing.T) {
 			for _, a := range d.answer(t, answer) {
 				codes = append(codes, readCreated(t, a).Code)
 			}
-			if got, want := codes, []string{"", "InvalidEvent", "InvalidEvent", "InvalidParameter.Name", "", ""}; !slices.Equal(got, want) {
+			if got, want := codes, []string{"", "InvalidEvent", "InvalidEvent", "InvalidParameter.Name",
+				"", ""}; !slices.Equal(got, want) {
 				t.Errorf("codes = %q, want %q", got, want)
 			}
 		}
 		for _, name := range []string{prefix + "-a", prefix + "-b"} {
-			if got := readCreated(t, s.invoke(t, "get-chat-configuration", text(t, object{"Name": name}))).ChatConfiguration.Revision; got != 1 {
+			if got := readCreated(t, s.invoke(t, "get-chat-configuration",
+				text(t, object{"Name": name}))).ChatConfiguration.Revision; got != 1 {
 				t.Errorf("revision of %s = %d, want 1", name, got)
 			}
 		}
 	})
 }
 
-// Of a batch of SQS only what a later try can help is delivered again: here what the store did not answer for. The others are done, and once.
+// Of a batch of SQS only what a later try can help is delivered again: here what the store did not
+// answer for. The others are done, and once.
 func TestOnlyWhatFailedIsDeliveredAgain(t *testing.T) {
 	t.Parallel()
 	onlyFunctions(t, targetLambda)
@@ -322,7 +342,8 @@ func TestOnlyWhatFailedIsDeliveredAgain(t *testing.T) {
 	}
 	revisions := func(names ...string) (got []int) {
 		for _, name := range names {
-			got = append(got, readCreated(t, s.invoke(t, "get-chat-configuration", text(t, object{"Name": name}))).ChatConfiguration.Revision)
+			got = append(got, readCreated(t, s.invoke(t, "get-chat-configuration",
+				text(t, object{"Name": name}))).ChatConfiguration.Revision)
 		}
 		return got
 	}
@@ -334,10 +355,12 @@ func TestOnlyWhatFailedIsDeliveredAgain(t *testing.T) {
 		done                    []int
 	}{
 		{"standard", text(t, sqs.event(batch("standard")...)), `[{"itemIdentifier":"standard-2"}]`, []int{1, 0, 1}},
-		{"fifo", fifo(batch("fifo")...), `[{"itemIdentifier":"fifo-2"},{"itemIdentifier":"fifo-3"}]`, []int{1, 0, 0}}, // nothing overtakes
+		// nothing overtakes
+		{"fifo", fifo(batch("fifo")...), `[{"itemIdentifier":"fifo-2"},{"itemIdentifier":"fifo-3"}]`, []int{1, 0, 0}},
 	} {
 		down.Store(true)
-		if got, want := string(s.invoke(t, "create-chat-configuration", c.payload)), `{"batchItemFailures":`+c.failures+`}`; got != want {
+		if got, want := string(s.invoke(t, "create-chat-configuration", c.payload)), `{"batchItemFailures":`+
+			c.failures+`}`; got != want {
 			t.Errorf("%s: answer = %s, want %s", c.name, got, want)
 		}
 		down.Store(false)
@@ -345,7 +368,9 @@ func TestOnlyWhatFailedIsDeliveredAgain(t *testing.T) {
 		if got := revisions(names...); !slices.Equal(got, c.done) {
 			t.Errorf("%s: revisions = %v, want %v", c.name, got, c.done)
 		}
-		if got, want := string(s.invoke(t, "create-chat-configuration", c.payload)), `{"batchItemFailures":[]}`; got != want { // as if nothing of the answer had arrived
+		// as if nothing of the answer had arrived
+		if got, want := string(s.invoke(t, "create-chat-configuration", c.payload)),
+			`{"batchItemFailures":[]}`; got != want {
 			t.Errorf("%s: the second answer = %s, want %s", c.name, got, want)
 		}
 		if got, want := revisions(names...), []int{1, 1, 1}; !slices.Equal(got, want) {
@@ -359,15 +384,18 @@ func TestDirectInvocation(t *testing.T) {
 	t.Parallel()
 	onlyFunctions(t)
 	s := serve(t)
-	withToken := text(t, object{"Name": "direct", "Type": "DingTalk", "Configuration": object{"DingTalkClientId": "x", "DingTalkClientSecret": "y"}, "ClientToken": "once"})
+	withToken := text(t, object{"Name": "direct", "Type": "DingTalk",
+		"Configuration": object{"DingTalkClientId": "x", "DingTalkClientSecret": "y"}, "ClientToken": "once"})
 	for range 2 {
-		if c := readCreated(t, s.invoke(t, "create-chat-configuration", withToken)); c.ChatConfiguration.Name != "direct" {
+		if c := readCreated(t, s.invoke(t, "create-chat-configuration",
+			withToken)); c.ChatConfiguration.Name != "direct" {
 			t.Errorf("create = %+v", c)
 		}
 	}
 	overHTTP := s.send(t, newACS3(s.key, "GetChatConfiguration", "Name", "direct"))
 	// To an event the webhook's token is not shown, since nobody has allowed it.
-	masked := regexp.MustCompile(`(/cn-hangzhou/direct/)[A-Za-z0-9_-]{22}`).ReplaceAll(overHTTP.body, []byte("${1}******"))
+	masked := regexp.MustCompile(`(/cn-hangzhou/direct/)[A-Za-z0-9_-]{22}`).ReplaceAll(overHTTP.body,
+		[]byte("${1}******"))
 	var a, b map[string]any
 	if err := json.Unmarshal(masked, &a); err != nil {
 		t.Fatal(err)
@@ -380,13 +408,15 @@ func TestDirectInvocation(t *testing.T) {
 	if got, want := jsonText(b), jsonText(a); got != want {
 		t.Errorf("a direct invocation is answered %s, HTTP %s", got, want)
 	}
-	if c := readCreated(t, s.invoke(t, "api", `{"Action":"GetChatConfiguration","Name":"nobody"}`)); c.Code != "EntityNotExists.ChatConfiguration" {
+	if c := readCreated(t, s.invoke(t, "api",
+		`{"Action":"GetChatConfiguration","Name":"nobody"}`)); c.Code != "EntityNotExists.ChatConfiguration" {
 		t.Errorf("code = %q, want EntityNotExists.ChatConfiguration", c.Code)
 	}
 	s.check(": 1 configurations, ")
 }
 
-// Whatever is delivered, the answer says what was wrong, the process lives on, and no record of a payload that is not understood is done.
+// Whatever is delivered, the answer says what was wrong, the process lives on, and no record of a
+// payload that is not understood is done.
 func TestHostilePayloads(t *testing.T) {
 	t.Parallel()
 	onlyFunctions(t)
@@ -399,35 +429,43 @@ func TestHostilePayloads(t *testing.T) {
 	planted := "PLANTED-secret-of-a-payload"
 	inside := creation(t, "hostile")
 	sqs := func(source string) string {
-		return text(t, object{"Records": []any{object{"messageId": "m", "body": inside, "eventSource": source, "eventSourceARN": "arn:aws:sqs:::q"}}})
+		return text(t, object{"Records": []any{object{"messageId": "m", "body": inside, "eventSource": source,
+			"eventSourceARN": "arn:aws:sqs:::q"}}})
 	}
 	var many []any
 	for i := range 10_001 {
 		many = append(many, cloudEvent(strconv.Itoa(i), "x", object{}))
 	}
 	for name, payload := range map[string]string{
-		"a number":                             `7`,
-		"null":                                 `null`,
-		"a string":                             `"` + planted + `"`,
-		"an empty list":                        `[]`,
-		"a list of lists":                      `[[{}]]`,
-		"deeper than anybody nests":            deep,
-		"a parameter twice":                    `{"Name":"hostile","Name":"hostile2"}`,
-		"a CloudEvent without an id":           text(t, object{"specversion": "1.0", "source": "s", "type": "t", "data": json.RawMessage(inside)}),
-		"a CloudEvent of the future":           strings.Replace(text(t, cloudEvent("1", "t", json.RawMessage(inside))), `"1.0"`, `"2.0"`, 1),
-		"a CloudEvent with data twice":         `{"specversion":"1.0","id":"1","source":"s","type":"t","data":{},"data_base64":"e30="}`,
-		"a CloudEvent that is not base64":      `{"specversion":"1.0","id":"1","source":"s","type":"t","data_base64":"*"}`,
-		"two shapes at once":                   `{"specversion":"1.0","Records":[]}`,
-		"records of another source":            sqs("aws:s3"),
-		"records of no source":                 sqs(""),
-		"records that are none":                `{"Records":{"a":1}}`,
-		"more records than any source gives":   text(t, many),
-		"a list of different things":           text(t, []any{cloudEvent("1", "t", object{}), object{"messageBody": "{}", "messageId": "2"}}),
-		"a timer without a time":               `{"triggerName":"x","payload":"{}"}`,
-		"EventBridge without a detail":         `{"version":"0","id":"1","detail-type":"t","source":"s"}`,
-		"EventBridge with a detail of text":    `{"version":"0","id":"1","detail-type":"t","source":"s","detail":"` + planted + `"}`,
-		"an unknown parameter":                 `{"Nmae":"hostile"}`,
-		"parameters beyond a request's limits": `{"Name":"hostile","Configuration":"` + strings.Repeat("x", 1<<20) + `"}`,
+		"a number":                  `7`,
+		"null":                      `null`,
+		"a string":                  `"` + planted + `"`,
+		"an empty list":             `[]`,
+		"a list of lists":           `[[{}]]`,
+		"deeper than anybody nests": deep,
+		"a parameter twice":         `{"Name":"hostile","Name":"hostile2"}`,
+		"a CloudEvent without an id": text(t, object{"specversion": "1.0", "source": "s", "type": "t",
+			"data": json.RawMessage(inside)}),
+		"a CloudEvent of the future": strings.Replace(text(t, cloudEvent("1", "t", json.RawMessage(inside))),
+			`"1.0"`, `"2.0"`, 1),
+		"a CloudEvent with data twice": `{"specversion":"1.0","id":"1","source":"s","type":"t",` +
+			`"data":{},"data_base64":"e30="}`,
+		"a CloudEvent that is not base64": `{"specversion":"1.0","id":"1",` +
+			`"source":"s","type":"t","data_base64":"*"}`,
+		"two shapes at once":                 `{"specversion":"1.0","Records":[]}`,
+		"records of another source":          sqs("aws:s3"),
+		"records of no source":               sqs(""),
+		"records that are none":              `{"Records":{"a":1}}`,
+		"more records than any source gives": text(t, many),
+		"a list of different things": text(t, []any{cloudEvent("1", "t", object{}),
+			object{"messageBody": "{}", "messageId": "2"}}),
+		"a timer without a time":       `{"triggerName":"x","payload":"{}"}`,
+		"EventBridge without a detail": `{"version":"0","id":"1","detail-type":"t","source":"s"}`,
+		"EventBridge with a detail of text": `{"version":"0","id":"1","detail-type":"t","source":"s","detail":"` +
+			planted + `"}`,
+		"an unknown parameter": `{"Nmae":"hostile"}`,
+		"parameters beyond a request's limits": `{"Name":"hostile","Configuration":"` +
+			strings.Repeat("x", 1<<20) + `"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			var e envelope
@@ -442,7 +480,8 @@ func TestHostilePayloads(t *testing.T) {
 	}
 	if functions.target == targetFC { // Lambda takes nothing but JSON
 		for name, payload := range map[string]string{
-			"nothing": "", "half a document": inside[:20], "two documents": "{}{}", "what is no UTF-8": "{\"Name\":\"\xff\xfe\"}", "bytes": "\x00\x01\x02",
+			"nothing": "", "half a document": inside[:20], "two documents": "{}{}",
+			"what is no UTF-8": "{\"Name\":\"\xff\xfe\"}", "bytes": "\x00\x01\x02",
 		} {
 			t.Run(name, func(t *testing.T) {
 				if c := readCreated(t, s.invoke(t, "create-chat-configuration", payload)); c.Code == "" {
@@ -457,7 +496,8 @@ func TestHostilePayloads(t *testing.T) {
 		}
 	}
 	t.Run("too large for the cloud", func(t *testing.T) {
-		if a := s.send(t, s.invocation("create-chat-configuration", `"`+strings.Repeat("x", 33<<20)+`"`, nil)); a.status != http.StatusRequestEntityTooLarge {
+		if a := s.send(t, s.invocation("create-chat-configuration", `"`+strings.Repeat("x", 33<<20)+`"`,
+			nil)); a.status != http.StatusRequestEntityTooLarge {
 			t.Errorf("status = %d, want 413", a.status)
 		}
 	})
@@ -484,19 +524,22 @@ func TestHostilePayloads(t *testing.T) {
 
 // hostileRequests are payloads that look like HTTP requests.
 func hostileRequests() map[string]string {
-	context := `"requestContext":{"domainName":"h","http":{"method":"POST","path":"/","protocol":"HTTP/1.1","sourceIp":"127.0.0.1"}}`
+	context := `"requestContext":{"domainName":"h","http":{"method":"POST","path":"/",` +
+		`"protocol":"HTTP/1.1","sourceIp":"127.0.0.1"}}`
 	return map[string]string{
-		"a request of no version":        `{"rawPath":"/",` + context + `}`,
-		"a request of another version":   `{"version":"9",` + context + `}`,
-		"a request without a context":    `{"version":"2.0","requestContext":null}`,
-		"a context that is a string":     `{"version":"v1","requestContext":"x"}`,
-		"a method that is none":          `{"version":"2.0","requestContext":{"http":{"method":"P O"}}}`,
-		"a path that leads elsewhere":    `{"version":"2.0","rawPath":"http://evil.example/",` + context + `}`,
-		"a path with a line break":       `{"version":"v1","rawPath":"/\r\nHost: evil",` + context + `}`,
-		"a header with a line break":     `{"version":"2.0","rawPath":"/","headers":{"a":"b\r\nc: d"},` + context + `}`,
-		"headers that are a list":        `{"version":"v1","rawPath":"/","headers":["a"],` + context + `}`,
-		"a body that is not base64":      `{"version":"2.0","rawPath":"/","body":"*","isBase64Encoded":true,` + context + `}`,
-		"a body beyond what is taken":    `{"version":"v1","rawPath":"/","body":"` + strings.Repeat("x", 300<<10) + `",` + context + `}`,
+		"a request of no version":      `{"rawPath":"/",` + context + `}`,
+		"a request of another version": `{"version":"9",` + context + `}`,
+		"a request without a context":  `{"version":"2.0","requestContext":null}`,
+		"a context that is a string":   `{"version":"v1","requestContext":"x"}`,
+		"a method that is none":        `{"version":"2.0","requestContext":{"http":{"method":"P O"}}}`,
+		"a path that leads elsewhere":  `{"version":"2.0","rawPath":"http://evil.example/",` + context + `}`,
+		"a path with a line break":     `{"version":"v1","rawPath":"/\r\nHost: evil",` + context + `}`,
+		"a header with a line break":   `{"version":"2.0","rawPath":"/","headers":{"a":"b\r\nc: d"},` + context + `}`,
+		"headers that are a list":      `{"version":"v1","rawPath":"/","headers":["a"],` + context + `}`,
+		"a body that is not base64": `{"version":"2.0","rawPath":"/","body":"*","isBase64Encoded":true,` +
+			context + `}`,
+		"a body beyond what is taken": `{"version":"v1","rawPath":"/","body":"` +
+			strings.Repeat("x", 300<<10) + `",` + context + `}`,
 		"a request and a batch at once":  `{"version":"2.0","Records":[],` + context + `}`,
 		"a request that nobody signed":   `{"version":"2.0","rawPath":"/","body":"Name=x",` + context + `}`,
 		"a request for what is not here": `{"version":"v1","rawPath":"/../../etc/passwd",` + context + `}`,
@@ -505,7 +548,8 @@ func hostileRequests() map[string]string {
 
 // processes returns the processes of functions that were started so far.
 func (s *service) processes() (pids []int) {
-	for _, m := range regexp.MustCompile(`"msg":"a function's process was started".*?"pid":(\d+)`).FindAllStringSubmatch(s.stderr.String(), -1) {
+	for _, m := range regexp.MustCompile(`"msg":"a function's process `+
+		`was started".*?"pid":(\d+)`).FindAllStringSubmatch(s.stderr.String(), -1) {
 		if pid, err := strconv.Atoi(m[1]); err == nil {
 			pids = append(pids, pid)
 		}
@@ -513,7 +557,8 @@ func (s *service) processes() (pids []int) {
 	return pids
 }
 
-// awaitProcesses returns the processes that were started, which must be n: the log that tells comes through a pipe.
+// awaitProcesses returns the processes that were started, which must be n: the log that tells comes
+// through a pipe.
 func (s *service) awaitProcesses(n int) []int {
 	s.t.Helper()
 	pids := s.processes()
@@ -526,8 +571,8 @@ func (s *service) awaitProcesses(n int) []int {
 	return pids
 }
 
-// Processes of functions are killed while they work, time and again. Callers are told so; what was acknowledged is there, and of what was not,
-// nothing is there by half.
+// Processes of functions are killed while they work, time and again. Callers are told so; what was
+// acknowledged is there, and of what was not, nothing is there by half.
 func TestKillingFunctionsLosesNothingAcknowledged(t *testing.T) {
 	t.Parallel()
 	onlyFunctions(t)
@@ -542,7 +587,8 @@ func TestKillingFunctionsLosesNothingAcknowledged(t *testing.T) {
 		open.Go(func() {
 			for i := range each {
 				name := fmt.Sprintf("bot-%d-%d", w, i)
-				status, err := try(newACS3(s.key, "CreateChatConfiguration", "Name", name, "Type", "DingTalk", "Configuration", dingTalk(name)).request(t, s.endpoint))
+				status, err := try(newACS3(s.key, "CreateChatConfiguration", "Name", name, "Type", "DingTalk",
+					"Configuration", dingTalk(name)).request(t, s.endpoint))
 				switch {
 				case err != nil:
 					t.Error(err)
@@ -550,7 +596,8 @@ func TestKillingFunctionsLosesNothingAcknowledged(t *testing.T) {
 					mu.Lock()
 					acknowledged[name] = true
 					mu.Unlock()
-				case status == http.StatusBadGateway, status == http.StatusInternalServerError: // of a trigger or a function URL; of an API Gateway
+				// of a trigger or a function URL; of an API Gateway
+				case status == http.StatusBadGateway, status == http.StatusInternalServerError:
 					cut.Add(1)
 				default:
 					t.Errorf("status = %d, want 200, 500 or 502", status)
@@ -615,7 +662,8 @@ func TestNoProcessIsLeft(t *testing.T) {
 			end(s)
 			for _, pid := range pids {
 				alive := true
-				for limit := time.Now().Add(5 * time.Second); alive && time.Now().Before(limit); time.Sleep(5 * time.Millisecond) {
+				for limit := time.Now().Add(5 * time.Second); alive &&
+					time.Now().Before(limit); time.Sleep(5 * time.Millisecond) {
 					alive = !zombie(pid) && syscall.Kill(pid, 0) == nil
 				}
 				if alive {
@@ -626,7 +674,8 @@ func TestNoProcessIsLeft(t *testing.T) {
 	}
 }
 
-// zombie reports whether a process has ended and waits for its parent to notice, which may be a machine's idle first process.
+// zombie reports whether a process has ended and waits for its parent to notice, which may be a
+// machine's idle first process.
 func zombie(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -648,7 +697,8 @@ func TestEachFunctionHasItsAddress(t *testing.T) {
 	v1 := newV1(s.key, "GetChatConfiguration", "Name", "ops").request(t, s.endpoint)
 	v1.URL.Path = "/get-chat-configuration"
 	do(t, v1).ok(t, nil)
-	wrong := edited(newACS3(s.key, "ListChatConfigurations"), func(a *acs3) { a.path, a.signed = "/get-chat-configuration", "/" })
+	wrong := edited(newACS3(s.key, "ListChatConfigurations"),
+		func(a *acs3) { a.path, a.signed = "/get-chat-configuration", "/" })
 	s.send(t, wrong).wantFault(t, http.StatusNotFound, "InvalidApi.NotFound")
 
 	_, port, _ := strings.Cut(s.endpoint, ":")
@@ -665,7 +715,8 @@ func TestEachFunctionHasItsAddress(t *testing.T) {
 	s.check(" 0 problems")
 }
 
-// The clouds' own API takes invocations from whoever has a key, waits for them or not, and refuses everybody else.
+// The clouds' own API takes invocations from whoever has a key, waits for them or not, and refuses
+// everybody else.
 func TestTheInvokeAPI(t *testing.T) {
 	t.Parallel()
 	onlyFunctions(t)
@@ -673,7 +724,8 @@ func TestTheInvokeAPI(t *testing.T) {
 	async := map[string]map[string]string{
 		targetFC: {"x-fc-invocation-type": "Async"}, targetLambda: {"x-amz-invocation-type": "Event"},
 	}[functions.target]
-	if a := s.send(t, s.invocation("create-chat-configuration", creation(t, "later"), async)); a.status != http.StatusAccepted || len(a.body) > 0 {
+	if a := s.send(t, s.invocation("create-chat-configuration", creation(t, "later"),
+		async)); a.status != http.StatusAccepted || len(a.body) > 0 {
 		t.Fatalf("an asynchronous invocation is answered %d %s, want 202 and nothing", a.status, a.body)
 	}
 	done := false
@@ -703,7 +755,8 @@ func TestTheInvokeAPI(t *testing.T) {
 			r.Header.Set("X-Acs-Date", "2020-01-01T00:00:00Z")
 		},
 		"another key": func(r *http.Request) {
-			r.Header.Set("Authorization", strings.NewReplacer(s.key.ID, "CCKother", awsKey.ID, "AKIDOTHER").Replace(r.Header.Get("Authorization")))
+			r.Header.Set("Authorization", strings.NewReplacer(s.key.ID, "CCKother", awsKey.ID,
+				"AKIDOTHER").Replace(r.Header.Get("Authorization")))
 		},
 	} {
 		req := s.invocation("get-chat-configuration", `{"Name":"later"}`, nil).request(t, s.endpoint)
@@ -718,14 +771,19 @@ func TestTheInvokeAPI(t *testing.T) {
 	s.check(": 1 configurations, ")
 }
 
-// invokeThroughSDK invokes a function with the core of Alibaba Cloud's SDKs, called as the one of Function Compute calls it.
+// invokeThroughSDK invokes a function with the core of Alibaba Cloud's SDKs, called as the one of
+// Function Compute calls it.
 func (s *service) invokeThroughSDK(t *testing.T) {
 	t.Helper()
 	endpoint := invoking.FindStringSubmatch(s.stdout.String())[1]
-	client := must(openapi.NewClient(new(openapi.Config).SetEndpoint(endpoint).SetProtocol("http").SetAccessKeyId(s.key.ID).SetAccessKeySecret(s.key.Secret)))(t)
-	params := new(openapiutil.Params).SetAction("InvokeFunction").SetVersion("2023-03-30").SetProtocol("HTTP").SetMethod("POST").SetAuthType("AK").
-		SetPathname("/2023-03-30/functions/get-chat-configuration/invocations").SetStyle("ROA").SetReqBodyType("binary").SetBodyType("binary")
-	out := must(client.DoRequest(params, new(openapiutil.OpenApiRequest).SetStream(strings.NewReader(`{"Name":"later"}`)), new(dara.RuntimeOptions)))(t)
+	client := must(openapi.NewClient(new(openapi.Config).SetEndpoint(endpoint).SetProtocol("http").SetAccessKeyId(
+		s.key.ID).SetAccessKeySecret(s.key.Secret)))(t)
+	params := new(openapiutil.Params).SetAction("InvokeFunction").SetVersion("2023-03-30").SetProtocol(
+		"HTTP").SetMethod("POST").SetAuthType("AK").
+		SetPathname("/2023-03-30/functions/get-chat-configuration/invocations").SetStyle("ROA").SetReqBodyType(
+		"binary").SetBodyType("binary")
+	out := must(client.DoRequest(params, new(openapiutil.OpenApiRequest).SetStream(
+		strings.NewReader(`{"Name":"later"}`)), new(dara.RuntimeOptions)))(t)
 	body, ok := out["body"].(io.Reader)
 	if !ok {
 		t.Fatalf("the answer is %v", out)
@@ -746,7 +804,8 @@ func withBody(r *http.Request, body string) *http.Request {
 	return other
 }
 
-// Every function of an action answers its event.json, in the order of a configuration's life, through every door of its cloud.
+// Every function of an action answers its event.json, in the order of a configuration's life,
+// through every door of its cloud.
 func TestInvokeCommand(t *testing.T) {
 	t.Parallel()
 	onlyFunctions(t)
@@ -754,15 +813,19 @@ func TestInvokeCommand(t *testing.T) {
 	env := serveCommand(data).env
 	invoke := func(function string, args ...string) command {
 		return command{
-			args: append([]string{"invoke", function, "--target", functions.target, "--dist", functions.dist, "--data", data}, args...),
-			env:  env,
+			args: append([]string{"invoke", function, "--target", functions.target, "--dist",
+				functions.dist, "--data", data}, args...),
+			env: env,
 		}
 	}
 	eventOf := func(function string) string { return filepath.Join(repository, "functions", function, "event.json") }
 	life := []string{
-		"create-chat-configuration", "get-chat-configuration", "update-chat-configuration", "rotate-chat-webhook", "simulate-chat-permission",
-		"list-chat-commands", "get-chat-configuration-health", "tag-resources", "list-tag-resources", "list-tag-keys", "list-tag-values",
-		"list-chat-configurations", "change-resource-group", "untag-resources", "api", "manage-access-keys", "delete-chat-configuration",
+		"create-chat-configuration", "get-chat-configuration", "update-chat-configuration",
+		"rotate-chat-webhook", "simulate-chat-permission",
+		"list-chat-commands", "get-chat-configuration-health", "tag-resources", "list-tag-resources",
+		"list-tag-keys", "list-tag-values",
+		"list-chat-configurations", "change-resource-group", "untag-resources", "api",
+		"manage-access-keys", "delete-chat-configuration",
 	}
 	folders, err := filepath.Glob(filepath.Join(repository, "functions", "*", "event.json"))
 	const others = 3 // webhook, dispatch-command and redrive-commands, which serve no action: see TestFunctionsDispatch
@@ -776,11 +839,13 @@ func TestInvokeCommand(t *testing.T) {
 		if err := json.Unmarshal([]byte(r.ok(t)), &c); err != nil || c.Code != "" {
 			t.Errorf("%s as %s = %s: %v", function, as, r.stdout, err)
 		}
-		if !regexp.MustCompile(`\bDuration: [0-9.]+ ms`).MatchString(r.stderr) || !strings.Contains(r.stderr, `"msg":"request"`) {
+		if !regexp.MustCompile(`\bDuration: [0-9.]+ ms`).MatchString(r.stderr) ||
+			!strings.Contains(r.stderr, `"msg":"request"`) {
 			t.Errorf("%s: no report or no log:\n%s", function, r.stderr)
 		}
 	}
-	shapes := map[string][]string{targetFC: {"mns", "cloudevent", "timer"}, targetLambda: {"sqs", "cloudevent", "timer"}}[functions.target]
+	shapes := map[string][]string{targetFC: {"mns", "cloudevent", "timer"},
+		targetLambda: {"sqs", "cloudevent", "timer"}}[functions.target]
 	for _, shape := range shapes {
 		var out struct {
 			Answer   json.RawMessage
@@ -788,8 +853,10 @@ func TestInvokeCommand(t *testing.T) {
 			Report   string
 			Log      []string
 		}
-		r := invoke("create-chat-configuration", "--event", eventOf("create-chat-configuration"), "--as", shape, "--id", "of-all-doors", "-o", "json").run(t)
-		if err := json.Unmarshal([]byte(r.ok(t)), &out); err != nil || out.Duration <= 0 || out.Report == "" || len(out.Log) == 0 {
+		r := invoke("create-chat-configuration", "--event", eventOf("create-chat-configuration"), "--as", shape, "--id",
+			"of-all-doors", "-o", "json").run(t)
+		if err := json.Unmarshal([]byte(r.ok(t)), &out); err != nil || out.Duration <= 0 ||
+			out.Report == "" || len(out.Log) == 0 {
 			t.Errorf("%s: %s: %v", shape, r.stdout, err)
 		}
 		if strings.Contains(string(out.Answer), `"Code"`) {
@@ -805,7 +872,8 @@ func TestInvokeCommand(t *testing.T) {
 		t.Errorf("a request that is refused: %+v", r)
 	}
 	r = invoke("get-chat-configuration", "--event", nobody).run(t)
-	if r.code != 1 || !strings.Contains(r.stdout, `"Code":"EntityNotExists`) || !strings.Contains(r.stderr, "get-chat-configuration refused: EntityNotExists") {
+	if r.code != 1 || !strings.Contains(r.stdout, `"Code":"EntityNotExists`) ||
+		!strings.Contains(r.stderr, "get-chat-configuration refused: EntityNotExists") {
 		t.Errorf("an event that is refused: %+v", r)
 	}
 	invoke("get-chat-configuration", "--as", "pigeon").run(t).fails(t, 2, "pigeon")
@@ -867,7 +935,8 @@ func TestServeWithoutFunctions(t *testing.T) {
 		t.Fatal(err)
 	}
 	if functions.target == targetFC {
-		if out, err := exec.Command("cp", filepath.Join(functions.dist, other, "api.zip"), folder).CombinedOutput(); err != nil {
+		if out, err := exec.Command("cp", filepath.Join(functions.dist, other, "api.zip"),
+			folder).CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v", out, err)
 		}
 		c.args = append(c.args, "--dist", foreign)
@@ -895,7 +964,8 @@ func TestFunctionsAndOneProcessShareTables(t *testing.T) {
 	if got, want := webhookPath(t, after.Outputs), webhookPath(t, before.Outputs); got != want {
 		t.Errorf("the webhook's path = %s, want %s", got, want)
 	}
-	must(single.client(t).UpdateChatConfiguration(&oos.UpdateChatConfigurationRequest{Name: dara.String("ops"), RamRole: dara.String("Role")}))(t)
+	must(single.client(t).UpdateChatConfiguration(&oos.UpdateChatConfigurationRequest{Name: dara.String("ops"),
+		RamRole: dara.String("Role")}))(t)
 	single.stop()
 	if functions.target == targetFC {
 		return // the emulator has the file until the test ends

@@ -19,7 +19,8 @@ import (
 // many is how many callbacks come at once.
 const many = 100
 
-// atOnce calls a bot from many goroutines at the same moment. It returns the answers, and whether each was the first.
+// atOnce calls a bot from many goroutines at the same moment. It returns the answers, and whether
+// each was the first.
 func (b *bot) atOnce(t *testing.T, make func(i int) callback) (list []answer, first bool) {
 	t.Helper()
 	requests, answers := [many]*http.Request{}, [many]answer{}
@@ -45,8 +46,8 @@ func (b *bot) atOnce(t *testing.T, make func(i int) callback) (list []answer, fi
 	return answers[:], !again.Load()
 }
 
-// A platform that is not sure of its delivery delivers again. A hundred times the same at once is recorded once, answered once, and
-// acknowledged always.
+// A platform that is not sure of its delivery delivers again. A hundred times the same at once is
+// recorded once, answered once, and acknowledged always.
 func TestTheSameAtOnceIsOneCommand(t *testing.T) {
 	t.Parallel()
 	s := serveCrowd(t)
@@ -72,8 +73,10 @@ func TestTheSameAtOnceIsOneCommand(t *testing.T) {
 			if all := b.records(t); len(all) != 1 {
 				t.Errorf("there are %d records, want 1", len(all))
 			}
-			h := b.awaitHealth(t, "others are counted as duplicates", func(h health) bool { return h.Counters["Duplicates"] > 0 })
-			if n := h.Counters["Duplicates"]; h.Counters["Allowed"] != 1 || h.Counters["Refused"] != 0 || first && (n >= many || oneProcess && n != many-1) {
+			h := b.awaitHealth(t, "others are counted as duplicates",
+				func(h health) bool { return h.Counters["Duplicates"] > 0 })
+			if n := h.Counters["Duplicates"]; h.Counters["Allowed"] != 1 || h.Counters["Refused"] != 0 || first &&
+				(n >= many || oneProcess && n != many-1) {
 				t.Errorf("counters = %v, want one that was allowed, and all others duplicates", h.Counters)
 			}
 		})
@@ -107,14 +110,16 @@ func TestAMessageDeliveredAgainIsNoOther(t *testing.T) {
 	}
 }
 
-// DingTalk signs the time and not the body. Who got hold of one signature may say nothing with it but what was said.
+// DingTalk signs the time and not the body. Who got hold of one signature may say nothing with it
+// but what was said.
 func TestASignatureThatCoversNoBodyProvesOneMessage(t *testing.T) {
 	t.Parallel()
 	s := serveCrowd(t)
 	for _, p := range []peer{ofType("DingTalk"), nodePeers[1]} {
 		t.Run(p.name, func(t *testing.T) {
 			p.needs(t)
-			b := newBot(t, s, p.typ, fmt.Sprintf("ops-%t", p.node), permissions(object{"Effect": "Allow", "Principals": []string{"*"}, "Commands": []string{"*"}}))
+			b := newBot(t, s, p.typ, fmt.Sprintf("ops-%t", p.node),
+				permissions(object{"Effect": "Allow", "Principals": []string{"*"}, "Commands": []string{"*"}}))
 			genuine := p.say(t, b, said("li", "cidhere==", "restart i-1"))
 			b.shows(t, genuine)
 			forged := p.say(t, b, said("admin", "cidhere==", "destroy everything"))
@@ -151,8 +156,9 @@ func TestASignatureThatCoversNoBodyProvesOneMessage(t *testing.T) {
 	}
 }
 
-// WeCom and DingTalk sign time, nonce and ciphertext sorted and joined without anything between them, so a signature is good for other
-// times and nonces too. None of them makes an old message fresh, or a message two.
+// WeCom and DingTalk sign time, nonce and ciphertext sorted and joined without anything between
+// them, so a signature is good for other times and nonces too. None of them makes an old message
+// fresh, or a message two.
 func TestTimeAndNonceCannotBeExchanged(t *testing.T) {
 	t.Parallel()
 	s := serveCrowd(t)
@@ -161,7 +167,8 @@ func TestTimeAndNonceCannotBeExchanged(t *testing.T) {
 		message := said("li", "li", "restart i-1")
 		message.at = at
 		c := wecomApp(wecomGo{})(t, b, message)
-		encrypt := strings.TrimSuffix(strings.SplitAfterN(c.body, "<Encrypt><![CDATA[", 2)[1], "]]></Encrypt><AgentID><![CDATA[1000002]]></AgentID></xml>")
+		encrypt := strings.TrimSuffix(strings.SplitAfterN(c.body, "<Encrypt><![CDATA[", 2)[1],
+			"]]></Encrypt><AgentID><![CDATA[1000002]]></AgentID></xml>")
 		c.query = url.Values{
 			"timestamp": {message.seconds()}, "nonce": {nonce},
 			"msg_signature": {wecom.Signature(b.settings["WeChatToken"], message.seconds(), nonce, encrypt)},
@@ -224,12 +231,16 @@ func TestOneKindOfSignatureDoesNotPassForAnother(t *testing.T) {
 		return base64.StdEncoding.EncodeToString(goHMAC(t, []byte(key), message))
 	}
 	for name, header := range map[string]map[string]string{
-		"a robot's with the cards' secret":    {"timestamp": at, "sign": sign(cards, at+"\n"+cards)},
-		"a robot's over the time alone":       {"timestamp": at, "sign": sign(secret, at)},
-		"a card's with the robot's secret":    {"x-ddpaas-signature-timestamp": at, "x-ddpaas-signature": sign(secret, at)},
-		"a card's signed like a robot's":      {"x-ddpaas-signature-timestamp": at, "x-ddpaas-signature": sign(cards, at+"\n"+cards)},
-		"a robot's signature on a card":       {"x-ddpaas-signature-timestamp": at, "x-ddpaas-signature": robot.header["sign"]},
-		"both, the robot's and the card's":    {"timestamp": at, "sign": robot.header["sign"], "x-ddpaas-signature-timestamp": at, "x-ddpaas-signature": sign(cards, at)},
+		"a robot's with the cards' secret": {"timestamp": at, "sign": sign(cards, at+"\n"+cards)},
+		"a robot's over the time alone":    {"timestamp": at, "sign": sign(secret, at)},
+		"a card's with the robot's secret": {"x-ddpaas-signature-timestamp": at,
+			"x-ddpaas-signature": sign(secret, at)},
+		"a card's signed like a robot's": {"x-ddpaas-signature-timestamp": at,
+			"x-ddpaas-signature": sign(cards, at+"\n"+cards)},
+		"a robot's signature on a card": {"x-ddpaas-signature-timestamp": at,
+			"x-ddpaas-signature": robot.header["sign"]},
+		"both, the robot's and the card's": {"timestamp": at, "sign": robot.header["sign"],
+			"x-ddpaas-signature-timestamp": at, "x-ddpaas-signature": sign(cards, at)},
 		"the time of one for the other":       {"x-ddpaas-signature-timestamp": at, "sign": robot.header["sign"]},
 		"a signature under a name of its own": {"timestamp": at, "x-sign": robot.header["sign"]},
 	} {

@@ -44,10 +44,13 @@ func TestKillLosesNothingBetweenCalls(t *testing.T) {
 	}
 
 	must(again().TagResources(&oos.TagResourcesRequest{
-		RegionId: dara.String("cn-hangzhou"), ResourceType: dara.String(resourceType), ResourceIds: ids("ops"), Tags: object{"env": "prod"},
+		RegionId: dara.String("cn-hangzhou"), ResourceType: dara.String(resourceType),
+		ResourceIds: ids("ops"), Tags: object{"env": "prod"},
 	}))(t)
-	must(again().UpdateChatConfiguration(&oos.UpdateChatConfigurationRequest{Name: dara.String("ops"), RamRole: dara.String("Role")}))(t)
-	list := must(again().ListChatConfigurations(&oos.ListChatConfigurationsRequest{Filters: filters("tag:env", "prod", "RamRole", "Role")}))(t)
+	must(again().UpdateChatConfiguration(&oos.UpdateChatConfigurationRequest{Name: dara.String("ops"),
+		RamRole: dara.String("Role")}))(t)
+	list := must(again().ListChatConfigurations(&oos.ListChatConfigurationsRequest{
+		Filters: filters("tag:env", "prod", "RamRole", "Role")}))(t)
 	if n := len(list.Body.ChatConfigurations); n != 1 {
 		t.Errorf("after kill -9 the indexes show %d configurations, want 1", n)
 	}
@@ -68,7 +71,8 @@ func webhookPath(t *testing.T, outputs *string) string {
 	return path
 }
 
-// Writers are cut off in the middle, time and again. What was acknowledged is there; of what was not, nothing is there by half.
+// Writers are cut off in the middle, time and again. What was acknowledged is there; of what was
+// not, nothing is there by half.
 func TestKillInMidWriteLosesNothingAcknowledged(t *testing.T) {
 	t.Parallel()
 	const rounds, writers = 4, 8
@@ -81,7 +85,8 @@ func TestKillInMidWriteLosesNothingAcknowledged(t *testing.T) {
 			open.Go(func() {
 				for i := range 100 {
 					name := fmt.Sprintf("bot-%d-%d-%d", round, w, i)
-					in := newACS3(s.key, "CreateChatConfiguration", "Name", name, "Type", "DingTalk", "Configuration", dingTalk(name), "Tags", `{"a":"b"}`)
+					in := newACS3(s.key, "CreateChatConfiguration", "Name", name, "Type", "DingTalk", "Configuration",
+						dingTalk(name), "Tags", `{"a":"b"}`)
 					if status, err := try(in.request(t, s.endpoint)); err != nil {
 						return // killed
 					} else if status == http.StatusOK {
@@ -125,14 +130,16 @@ func try(req *http.Request) (status int, err error) {
 	return resp.StatusCode, err
 }
 
-// A stop waits for the requests under way: one is held up halfway through its body while the signal arrives, others come all the time.
+// A stop waits for the requests under way: one is held up halfway through its body while the signal
+// arrives, others come all the time.
 func TestASignalDrains(t *testing.T) {
 	t.Parallel()
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
 			s := serveCrowd(t)
-			held := holdUp(t, s, newACS3(s.key, "CreateChatConfiguration", "Name", "held", "Type", "DingTalk", "Configuration", dingTalk("held")).inForm())
+			held := holdUp(t, s, newACS3(s.key, "CreateChatConfiguration", "Name", "held", "Type", "DingTalk",
+				"Configuration", dingTalk("held")).inForm())
 			var mu sync.Mutex
 			acknowledged := []string{"held"}
 			var open sync.WaitGroup
@@ -141,7 +148,8 @@ func TestASignalDrains(t *testing.T) {
 				open.Go(func() {
 					for i := range 1000 {
 						name := fmt.Sprintf("bot-%d-%d", w, i)
-						in := newACS3(s.key, "CreateChatConfiguration", "Name", name, "Type", "DingTalk", "Configuration", dingTalk(name))
+						in := newACS3(s.key, "CreateChatConfiguration", "Name", name, "Type",
+							"DingTalk", "Configuration", dingTalk(name))
 						status, err := try(in.request(t, s.endpoint))
 						if err != nil {
 							return // stopped
@@ -210,7 +218,8 @@ func holdUp(t *testing.T, s *service, in *acs3) heldUp {
 	req := in.request(t, s.endpoint)
 	r, w := io.Pipe()
 	req.Body = r
-	req.Header.Set("Expect", "100-continue") // answered when the handler starts to read, so it tells that the request is under way
+	// answered when the handler starts to read, so it tells that the request is under way
+	req.Header.Set("Expect", "100-continue")
 	continued := make(chan struct{})
 	h := heldUp{body: w, answer: make(chan answer, 1), last: in.body[len(in.body)-1:]}
 	tr := &http.Transport{ExpectContinueTimeout: 20 * time.Second}
@@ -275,7 +284,8 @@ func TestOneProcessOwnsTheData(t *testing.T) {
 		{"check"},
 	} {
 		started := time.Now()
-		run(t, append(args, "--data", s.data)...).fails(t, 1, filepath.Join(s.data, "chatconf.db"), "another process has it open")
+		run(t, append(args, "--data", s.data)...).fails(t, 1, filepath.Join(s.data, "chatconf.db"),
+			"another process has it open")
 		if d := time.Since(started); d > 4*time.Second { // a second, and the start of a program on a busy machine
 			t.Errorf("%q took %v to say so", args, d)
 		}

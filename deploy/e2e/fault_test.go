@@ -60,35 +60,65 @@ func TestMistakesInASignature(t *testing.T) {
 		{"V1 with a wrong secret", newV1(wrong, list), 400, "SignatureDoesNotMatch"},
 		{"ACS3 by a disabled key", newACS3(disabled, list), 400, "InvalidAccessKeyId.Inactive"},
 		{"V1 by a disabled key", newV1(disabled, list), 400, "InvalidAccessKeyId.Inactive"},
-		{"ACS3 of 16 minutes ago", edited(newACS3(key, list), header("x-acs-date", stamp(time.Now().Add(-16*time.Minute)))), 400, "InvalidTimeStamp.Expired"},
-		{"ACS3 of in 16 minutes", edited(newACS3(key, list), header("x-acs-date", stamp(time.Now().Add(16*time.Minute)))), 400, "InvalidTimeStamp.Expired"},
-		{"V1 of 16 minutes ago", edited(newV1(key, list), param("Timestamp", stamp(time.Now().Add(-16*time.Minute)))), 400, "InvalidTimeStamp.Expired"},
-		{"V1 of in 16 minutes", edited(newV1(key, list), param("Timestamp", stamp(time.Now().Add(16*time.Minute)))), 400, "InvalidTimeStamp.Expired"},
-		{"ACS3 with a date that is none", edited(newACS3(key, list), header("x-acs-date", "yesterday")), 400, "InvalidTimeStamp.Format"},
-		{"V1 with a date in local time", edited(newV1(key, list), param("Timestamp", "2026-01-01T08:00:00+08:00")), 400, "InvalidTimeStamp.Format"},
-		{"ACS3 without a nonce", edited(newACS3(key, list), func(a *acs3) { delete(a.header, "x-acs-signature-nonce") }), 400, "MissingParameter.x-acs-signature-nonce"},
-		{"V1 without a nonce", edited(newV1(key, list), without("SignatureNonce")), 400, "MissingParameter.SignatureNonce"},
+		{"ACS3 of 16 minutes ago", edited(newACS3(key, list),
+			header("x-acs-date", stamp(time.Now().Add(-16*time.Minute)))), 400, "InvalidTimeStamp.Expired"},
+		{"ACS3 of in 16 minutes", edited(newACS3(key, list),
+			header("x-acs-date", stamp(time.Now().Add(16*time.Minute)))), 400, "InvalidTimeStamp.Expired"},
+		{"V1 of 16 minutes ago", edited(newV1(key, list), param("Timestamp", stamp(time.Now().Add(-16*time.Minute)))),
+			400, "InvalidTimeStamp.Expired"},
+		{"V1 of in 16 minutes", edited(newV1(key, list), param("Timestamp", stamp(time.Now().Add(16*time.Minute)))),
+			400, "InvalidTimeStamp.Expired"},
+		{"ACS3 with a date that is none", edited(newACS3(key, list), header("x-acs-date", "yesterday")),
+			400, "InvalidTimeStamp.Format"},
+		{"V1 with a date in local time", edited(newV1(key, list), param("Timestamp", "2026-01-01T08:00:00+08:00")),
+			400, "InvalidTimeStamp.Format"},
+		{"ACS3 without a nonce", edited(newACS3(key, list),
+			func(a *acs3) { delete(a.header, "x-acs-signature-nonce") }),
+			400, "MissingParameter.x-acs-signature-nonce"},
+		{"V1 without a nonce", edited(newV1(key, list), without("SignatureNonce")), 400,
+			"MissingParameter.SignatureNonce"},
 		{"V1 without a timestamp", edited(newV1(key, list), without("Timestamp")), 400, "MissingParameter.Timestamp"},
 		{"V1 without an action", edited(newV1(key, list), without("Action")), 400, "MissingParameter.Action"},
 		{"V1 without a key", edited(newV1(key, list), without("AccessKeyId")), 400, "MissingParameter.AccessKeyId"},
-		{"no signature at all", edited(newV1(key, list), func(v *v1) { v.tamper = func(p map[string]string) { delete(p, "Signature") } }), 400, "MissingParameter.Signature"},
-		{"V1 by HMAC-SHA256", edited(newV1(key, list), param("SignatureMethod", "HMAC-SHA256")), 400, "InvalidSignatureMethod"},
-		{"V1 with a bearer token", edited(newV1(key, list), param("SignatureType", "BEARERTOKEN")), 400, "InvalidSignatureMethod"},
+		{"no signature at all", edited(newV1(key, list),
+			func(v *v1) { v.tamper = func(p map[string]string) { delete(p, "Signature") } }),
+			400, "MissingParameter.Signature"},
+		{"V1 by HMAC-SHA256", edited(newV1(key, list), param("SignatureMethod", "HMAC-SHA256")),
+			400, "InvalidSignatureMethod"},
+		{"V1 with a bearer token", edited(newV1(key, list), param("SignatureType", "BEARERTOKEN")),
+			400, "InvalidSignatureMethod"},
 		{"ACS3 by RSA", tampered(newACS3(key, list), func(r *http.Request) {
 			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "HMAC", "RSA", 1))
 		}), 400, "InvalidSignatureMethod"},
-		{"V1 of version 2.0", edited(newV1(key, list), param("SignatureVersion", "2.0")), 400, "InvalidParameter.SignatureVersion"},
-		{"V1 with half a signature", edited(newV1(key, list), func(v *v1) { v.tamper = func(p map[string]string) { p["Signature"] = p["Signature"][:10] } }), 400, "IncompleteSignature"},
-		{"ACS3 with an x-acs header that is not signed", tampered(newACS3(key, list), func(r *http.Request) { r.Header.Set("x-acs-extra", "1") }), 400, "IncompleteSignature"},
+		{"V1 of version 2.0", edited(newV1(key, list), param("SignatureVersion", "2.0")), 400,
+			"InvalidParameter.SignatureVersion"},
+		{"V1 with half a signature", edited(newV1(key, list),
+			func(v *v1) { v.tamper = func(p map[string]string) { p["Signature"] = p["Signature"][:10] } }),
+			400, "IncompleteSignature"},
+		{"ACS3 with an x-acs header that is not signed", tampered(newACS3(key, list),
+			func(r *http.Request) { r.Header.Set("x-acs-extra", "1") }), 400, "IncompleteSignature"},
 		{"ACS3 and V1 at once", tampered(newACS3(key, list, "Signature", "x"), nil), 400, "IncompleteSignature"},
-		{"ACS3 with another action than signed", tampered(newACS3(key, list), func(r *http.Request) { r.Header.Set("x-acs-action", "DeleteChatConfiguration") }), 400, "SignatureDoesNotMatch"},
-		{"ACS3 with another parameter than signed", tampered(newACS3(key, get, "Name", "one"), func(r *http.Request) { r.URL.RawQuery = "Name=two" }), 400, "SignatureDoesNotMatch"},
-		{"ACS3 with another body than signed", tampered(newACS3(key, get, "Name", "one").inForm(), func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader("Name=two")) }), 400, "ContentMD5NotMatched"},
-		{"V1 with another parameter than signed", edited(newV1(key, get, "Name", "one"), func(v *v1) { v.tamper = func(p map[string]string) { p["Name"] = "two" } }), 400, "SignatureDoesNotMatch"},
-		{"V1 with a parameter added", edited(newV1(key, get, "Name", "one"), func(v *v1) { v.tamper = func(p map[string]string) { p["RegionId"] = "cn-beijing" } }), 400, "SignatureDoesNotMatch"},
-		{"V1 with a body of JSON", edited(newV1(key, get), func(v *v1) { v.body, v.kind = `{"Name":"one"}`, "application/json" }), 400, "IncompleteSignature"},
-		{"V1 with a security token", newV1(key, list, "SecurityToken", "CAISxx/+="), 400, "InvalidSecurityToken.Malformed"},
-		{"ACS3 with a security token", edited(newACS3(key, list), header("x-acs-security-token", "CAISxx/+=")), 400, "InvalidSecurityToken.Malformed"},
+		{"ACS3 with another action than signed", tampered(newACS3(key, list),
+			func(r *http.Request) { r.Header.Set("x-acs-action", "DeleteChatConfiguration") }),
+			400, "SignatureDoesNotMatch"},
+		{"ACS3 with another parameter than signed", tampered(newACS3(key, get, "Name", "one"),
+			func(r *http.Request) { r.URL.RawQuery = "Name=two" }), 400, "SignatureDoesNotMatch"},
+		{"ACS3 with another body than signed", tampered(newACS3(key, get, "Name", "one").inForm(),
+			func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader("Name=two")) }),
+			400, "ContentMD5NotMatched"},
+		{"V1 with another parameter than signed", edited(newV1(key, get, "Name", "one"),
+			func(v *v1) { v.tamper = func(p map[string]string) { p["Name"] = "two" } }), 400, "SignatureDoesNotMatch"},
+		{"V1 with a parameter added", edited(newV1(key, get, "Name", "one"),
+			func(v *v1) { v.tamper = func(p map[string]string) { p["RegionId"] = "cn-beijing" } }),
+			400, "SignatureDoesNotMatch"},
+		{"V1 with a body of JSON", edited(newV1(key, get), func(v *v1) {
+			v.body, v.kind = `{"Name":"one"}`,
+				"application/json"
+		}), 400, "IncompleteSignature"},
+		{"V1 with a security token", newV1(key, list, "SecurityToken", "CAISxx/+="),
+			400, "InvalidSecurityToken.Malformed"},
+		{"ACS3 with a security token", edited(newACS3(key, list), header("x-acs-security-token", "CAISxx/+=")),
+			400, "InvalidSecurityToken.Malformed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.code == "InvalidAccessKeyId.Inactive" {
@@ -106,7 +136,8 @@ func TestMistakesInASignature(t *testing.T) {
 	})
 }
 
-// The CLI compares what the server signed with what it signed itself, and tells its user which of the two is to blame.
+// The CLI compares what the server signed with what it signed itself, and tells its user which of
+// the two is to blame.
 func TestASignatureThatDoesNotMatchShowsWhatWasSigned(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
@@ -170,19 +201,36 @@ func TestMistakesInARequest(t *testing.T) {
 	}{
 		{"an unknown action", with("ExplodeChatConfiguration"), 404, "InvalidApi.NotFound", ""},
 		{"an action in lower case", with("listchatconfigurations"), 404, "InvalidApi.NotFound", ""},
-		{"another path", tampered(with(listThem), func(r *http.Request) { r.URL.Path = "/oos/" }), 404, "InvalidApi.NotFound", ""},
-		{"another version", edited(with(listThem), func(a *acs3) { a.header["x-acs-version"] = "2014-05-26" }), 400, "InvalidVersion", "2019-06-01"},
-		{"GET of an action that changes something", edited(with(deleteIt, "Name", "ops"), func(a *acs3) { a.method = "GET" }), 403, "UnsupportedHTTPMethod", ""},
+		{"another path", tampered(with(listThem), func(r *http.Request) { r.URL.Path = "/oos/" }),
+			404, "InvalidApi.NotFound", ""},
+		{"another version", edited(with(listThem), func(a *acs3) { a.header["x-acs-version"] = "2014-05-26" }),
+			400, "InvalidVersion", "2019-06-01"},
+		{"GET of an action that changes something", edited(with(deleteIt, "Name", "ops"),
+			func(a *acs3) { a.method = "GET" }), 403, "UnsupportedHTTPMethod", ""},
 		{"PUT", edited(with(listThem), func(a *acs3) { a.method = "PUT" }), 403, "UnsupportedHTTPMethod", ""},
 		{"a format that is none", newV1(key, listThem, "Format", "YAML"), 400, "InvalidParameter.Format", ""},
-		{"a body of text", edited(with(listThem), func(a *acs3) { a.body, a.kind = "Name=ops", "text/plain" }), 400, "InvalidParameter", "application/json"},
-		{"a body of JSON that is a list", edited(with(getIt), func(a *acs3) { a.body, a.kind = `["ops"]`, "application/json" }), 400, "InvalidParameter", "object"},
-		{"a body of broken JSON", edited(with(getIt), func(a *acs3) { a.body, a.kind = `{"Name":"ops"`, "application/json" }), 400, "InvalidParameter", ""},
-		{"a parameter twice", tampered(with(getIt, "Name", "ops"), func(r *http.Request) { r.URL.RawQuery = "Name=ops&Name=ops" }), 400, "InvalidParameter.Name", "more than once"},
-		{"a parameter with another value in the body", edited(with(getIt, "Name", "ops").inForm(), func(a *acs3) { a.query = map[string]string{"Name": "dev"} }), 400, "InvalidParameter.Name", "more than once"},
-		{"a body of more than 256 KiB", making("Configuration", strings.Repeat("x", 257<<10)), 413, "RequestEntityTooLarge", ""},
-		{"a chunked body of more than 256 KiB", edited(making("Configuration", strings.Repeat("x", 257<<10)), func(a *acs3) { a.chunked = true }), 413, "RequestEntityTooLarge", ""},
-		{"a URL of more than 32 KiB", with(getIt, "Name", strings.Repeat("x", 33<<10)), 431, "RequestHeaderFieldsTooLarge", "body"},
+		{"a body of text", edited(with(listThem), func(a *acs3) { a.body, a.kind = "Name=ops", "text/plain" }), 400,
+			"InvalidParameter", "application/json"},
+		{"a body of JSON that is a list", edited(with(getIt), func(a *acs3) {
+			a.body, a.kind = `["ops"]`,
+				"application/json"
+		}), 400, "InvalidParameter", "object"},
+		{"a body of broken JSON", edited(with(getIt), func(a *acs3) {
+			a.body, a.kind = `{"Name":"ops"`,
+				"application/json"
+		}), 400, "InvalidParameter", ""},
+		{"a parameter twice", tampered(with(getIt, "Name", "ops"),
+			func(r *http.Request) { r.URL.RawQuery = "Name=ops&Name=ops" }), 400,
+			"InvalidParameter.Name", "more than once"},
+		{"a parameter with another value in the body", edited(with(getIt, "Name", "ops").inForm(),
+			func(a *acs3) { a.query = map[string]string{"Name": "dev"} }), 400,
+			"InvalidParameter.Name", "more than once"},
+		{"a body of more than 256 KiB", making("Configuration", strings.Repeat("x", 257<<10)),
+			413, "RequestEntityTooLarge", ""},
+		{"a chunked body of more than 256 KiB", edited(making("Configuration", strings.Repeat("x", 257<<10)),
+			func(a *acs3) { a.chunked = true }), 413, "RequestEntityTooLarge", ""},
+		{"a URL of more than 32 KiB", with(getIt, "Name", strings.Repeat("x", 33<<10)), 431,
+			"RequestHeaderFieldsTooLarge", "body"},
 
 		{"create without Name", making("Name", ""), 400, "MissingParameter.Name", "Name is mandatory"},
 		{"create without Type", making("Type", ""), 400, "MissingParameter.Type", ""},
@@ -194,39 +242,59 @@ func TestMistakesInARequest(t *testing.T) {
 		{"a Chinese name", making("Name", "钉钉"), 400, "InvalidParameter.Name", ""},
 		{"a name of 201 characters", making("Name", strings.Repeat("n", 201)), 400, "InvalidParameter.Name", "200"},
 		{"a reserved name", making("Name", "AliCloud-ops"), 400, "InvalidParameter.Name", "alicloud"},
-		{"an unknown type", making("Type", "ICQ"), 400, "InvalidParameter.Type", "DingTalk, WeChat, Feishu, Slack, Teams"},
+		{"an unknown type", making("Type", "ICQ"), 400, "InvalidParameter.Type",
+			"DingTalk, WeChat, Feishu, Slack, Teams"},
 		{"a role's ARN", making("RamRole", "acs:ram::1:role/ops"), 400, "InvalidParameter.RamRole", ""},
-		{"a resource group that is none", making("ResourceGroupId", "rg one"), 400, "InvalidParameter.ResourceGroupId", ""},
+		{"a resource group that is none", making("ResourceGroupId", "rg one"), 400,
+			"InvalidParameter.ResourceGroupId", ""},
 		{"a status that is none", making("Status", "Sleeping"), 400, "InvalidParameter.Status", "Inactive"},
 		{"tags that are a number", making("Tags", "7"), 400, "InvalidParameter.Tags", ""},
-		{"a client token of 65 characters", making("ClientToken", strings.Repeat("t", 65)), 400, "InvalidParameter.ClientToken", "64"},
+		{"a client token of 65 characters", making("ClientToken", strings.Repeat("t", 65)),
+			400, "InvalidParameter.ClientToken", "64"},
 		{"a region that is none", making("RegionId", "Nowhere!"), 404, "InvalidRegion.NotFound", ""},
 		{"create of what is there", making("Name", "ops"), 409, "EntityAlreadyExists.ChatConfiguration", "ops"},
 
 		{"Configuration that is not JSON", making("Configuration", "({"), 400, "InvalidParameter.Configuration", ""},
-		{"Configuration that is a list", making("Configuration", "[]"), 400, "InvalidParameter.Configuration", "an array"},
-		{"Configuration of more than 64 KiB", making("Configuration", dingTalk(strings.Repeat("x", 64<<10))), 400, "InvalidParameter.Configuration", "65536"},
-		{"an unknown key", making("Configuration", `{"DingTalkClientID":"a","DingTalkClientSecret":"b"}`), 400, "InvalidParameter.Configuration", "Configuration.DingTalkClientID: no such key for type DingTalk; did you mean DingTalkClientId?"},
-		{"a key twice", making("Configuration", `{"BotName":"a","BotName":"b"}`), 400, "InvalidParameter.Configuration", "BotName"},
-		{"a key missing", making("Configuration", `{"DingTalkClientId":"a"}`), 400, "InvalidParameter.Configuration", "Configuration.DingTalkClientSecret: is missing"},
-		{"a secret of another shape", making("Type", "WeChat", "Configuration", `{"WeChatCorpId":"a","WeChatAgentId":1,"WeChatSecret":"b","WeChatEncodingAesKey":"short"}`), 400, "InvalidParameter.Configuration", "Configuration.WeChatEncodingAesKey: is not 43 letters and digits"},
-		{"a masked secret on create", making("Configuration", `{"DingTalkClientId":"a","DingTalkClientSecret":"******"}`), 400, "InvalidParameter.Configuration", "masked"},
-		{"a permission for a group that is none", making("Configuration", `{"DingTalkClientId":"a","DingTalkClientSecret":"b","Permissions":[{"Effect":"Allow","Principals":["*","group:sre"],"Commands":["*"]}]}`), 400, "InvalidParameter.Configuration", "Configuration.Permissions[0].Principals[1]"},
+		{"Configuration that is a list", making("Configuration", "[]"), 400,
+			"InvalidParameter.Configuration", "an array"},
+		{"Configuration of more than 64 KiB", making("Configuration", dingTalk(strings.Repeat("x", 64<<10))),
+			400, "InvalidParameter.Configuration", "65536"},
+		{"an unknown key", making("Configuration", `{"DingTalkClientID":"a","DingTalkClientSecret":"b"}`), 400,
+			"InvalidParameter.Configuration", "Configuration.DingTalkClientID: no such key for type " +
+				"DingTalk; did you mean DingTalkClientId?"},
+		{"a key twice", making("Configuration", `{"BotName":"a","BotName":"b"}`), 400,
+			"InvalidParameter.Configuration", "BotName"},
+		{"a key missing", making("Configuration", `{"DingTalkClientId":"a"}`), 400, "InvalidParameter.Configuration",
+			"Configuration.DingTalkClientSecret: is missing"},
+		{"a secret of another shape", making("Type", "WeChat", "Configuration",
+			`{"WeChatCorpId":"a","WeChatAgentId":1,"WeChatSecret":"b","WeChatEncodingAesKey":"short"}`), 400,
+			"InvalidParameter.Configuration", "Configuration.WeChatEncodingAesKey: is not 43 letters and digits"},
+		{"a masked secret on create", making("Configuration",
+			`{"DingTalkClientId":"a","DingTalkClientSecret":"******"}`), 400,
+			"InvalidParameter.Configuration", "masked"},
+		{"a permission for a group that is none", making("Configuration",
+			`{"DingTalkClientId":"a","DingTalkClientSecret":"b","Permissions":[{"Effect":"Allow","Principals":["*",`+
+				`"group:sre"],"Commands":["*"]}]}`), 400, "InvalidParameter.Configuration",
+			"Configuration.Permissions[0].Principals[1]"},
 
 		{"get of what is not there", with(getIt, "Name", "nobody"), 404, "EntityNotExists.ChatConfiguration", "nobody"},
 		{"update of what is not there", with(updateIt, "Name", "nobody"), 404, "EntityNotExists.ChatConfiguration", ""},
 		{"delete of what is not there", with(deleteIt, "Name", "nobody"), 404, "EntityNotExists.ChatConfiguration", ""},
 		{"another type", with(updateIt, "Name", "ops", "Type", "Slack"), 400, "InvalidParameter.Type", "DingTalk"},
-		{"a revision that is none", with(updateIt, "Name", "ops", "Revision", "latest"), 400, "InvalidParameter.Revision", ""},
+		{"a revision that is none", with(updateIt, "Name", "ops", "Revision", "latest"),
+			400, "InvalidParameter.Revision", ""},
 		{"an old revision", with(updateIt, "Name", "ops", "Revision", "7"), 409, "OperationConflict", "1"},
 		{"pages of nothing", with(listThem, "MaxResults", "0"), 400, "InvalidParameter.MaxResults", "1 to 100"},
 		{"pages of too much", with(listThem, "MaxResults", "101"), 400, "InvalidParameter.MaxResults", "1 to 100"},
 		{"pages of ten", with(listThem, "MaxResults", "ten"), 400, "InvalidParameter.MaxResults", ""},
-		{"an unknown filter", with(listThem, "Filters.1.Name", "Colour", "Filters.1.Value", "red"), 400, "InvalidParameter.Filters", "CreatedAfter"},
+		{"an unknown filter", with(listThem, "Filters.1.Name", "Colour", "Filters.1.Value", "red"), 400,
+			"InvalidParameter.Filters", "CreatedAfter"},
 		{"a filter without a name", with(listThem, "Filters.1.Value", "red"), 400, "MissingParameter.Filters", ""},
-		{"a filter of a date that is none", with(listThem, "Filters.1.Name", "CreatedAfter", "Filters.1.Value", "yesterday"), 400, "InvalidParameter.Filters", ""},
+		{"a filter of a date that is none", with(listThem, "Filters.1.Name", "CreatedAfter", "Filters.1.Value",
+			"yesterday"), 400, "InvalidParameter.Filters", ""},
 		{"filters that are a number", with(listThem, "Filters", "7"), 400, "InvalidParameter.Filters", "write [{"},
-		{"several mistakes", with(listThem, "Filters", "7", "MaxResults", "many", "NxtToken", "x"), 400, "InvalidParameter.Filters", `"NxtToken"; did you mean NextToken?`},
+		{"several mistakes", with(listThem, "Filters", "7", "MaxResults", "many", "NxtToken", "x"), 400,
+			"InvalidParameter.Filters", `"NxtToken"; did you mean NextToken?`},
 		{"a page token that is none", with(listThem, "NextToken", "x"), 400, "InvalidNextToken", ""},
 
 		{"tags without a resource type", tagging("ResourceType", ""), 400, "MissingParameter.ResourceType", ""},
@@ -237,17 +305,25 @@ func TestMistakesInARequest(t *testing.T) {
 		{"no tags", tagging("Tags", ""), 400, "MissingParameter.Tags", ""},
 		{"too many tags", tagging("Tags", "{"+strings.Join(tooManyTags, ",")+"}"), 400, "InvalidParameter.Tags", "20"},
 		{"a reserved tag", tagging("Tags", `{"acs:x":"y"}`), 400, "InvalidParameter.Tags", "acs:"},
-		{"untag without keys", with("UntagResources", "ResourceType", resourceType, "ResourceIds", `["ops"]`), 400, "MissingParameter.TagKeys", ""},
-		{"All that is neither true nor false", with("UntagResources", "ResourceType", resourceType, "ResourceIds", `["ops"]`, "All", "maybe"), 400, "InvalidParameter.All", ""},
+		{"untag without keys", with("UntagResources", "ResourceType", resourceType, "ResourceIds", `["ops"]`),
+			400, "MissingParameter.TagKeys", ""},
+		{"All that is neither true nor false", with("UntagResources", "ResourceType", resourceType, "ResourceIds",
+			`["ops"]`, "All", "maybe"), 400, "InvalidParameter.All", ""},
 		{"values without a key", with("ListTagValues", "ResourceType", resourceType), 400, "MissingParameter.Key", ""},
-		{"keys of another resource type", with("ListTagKeys", "ResourceType", "parameter"), 400, "InvalidParameter.ResourceType", resourceType},
-		{"tags listed of nobody", with("ListTagResources", "ResourceType", resourceType, "ResourceIds", `["nobody"]`), 404, "InvalidResourceId.NotFound", ""},
-		{"a new group of nothing", with("ChangeResourceGroup", "ResourceType", resourceType, "NewResourceGroupId", "rg"), 400, "MissingParameter.ResourceId", ""},
-		{"no new group", with("ChangeResourceGroup", "ResourceType", resourceType, "ResourceId", "ops"), 400, "MissingParameter.NewResourceGroupId", ""},
-		{"a new group of nobody", with("ChangeResourceGroup", "ResourceType", resourceType, "ResourceId", "nobody", "NewResourceGroupId", "rg"), 404, "InvalidResourceId.NotFound", ""},
+		{"keys of another resource type", with("ListTagKeys", "ResourceType", "parameter"),
+			400, "InvalidParameter.ResourceType", resourceType},
+		{"tags listed of nobody", with("ListTagResources", "ResourceType", resourceType, "ResourceIds", `["nobody"]`),
+			404, "InvalidResourceId.NotFound", ""},
+		{"a new group of nothing", with("ChangeResourceGroup", "ResourceType", resourceType, "NewResourceGroupId",
+			"rg"), 400, "MissingParameter.ResourceId", ""},
+		{"no new group", with("ChangeResourceGroup", "ResourceType", resourceType, "ResourceId", "ops"), 400,
+			"MissingParameter.NewResourceGroupId", ""},
+		{"a new group of nobody", with("ChangeResourceGroup", "ResourceType", resourceType, "ResourceId", "nobody",
+			"NewResourceGroupId", "rg"), 404, "InvalidResourceId.NotFound", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if c.name == "a parameter twice" && functions.target == targetFC { // whose HTTP trigger makes one of two, with a comma
+			// whose HTTP trigger makes one of two, with a comma
+			if c.name == "a parameter twice" && functions.target == targetFC {
 				c.code, c.says = "SignatureDoesNotMatch", ""
 			}
 			e := s.send(t, c.in).wantFault(t, c.status, c.code)
@@ -270,7 +346,8 @@ func TestABodyThatEndsEarlyIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	io.WriteString(conn, "POST / HTTP/1.1\r\nHost: "+s.endpoint+"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"Name\":")
+	io.WriteString(conn, "POST / HTTP/1.1\r\nHost: "+s.endpoint+
+		"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"Name\":")
 	conn.(*net.TCPConn).CloseWrite()
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
@@ -295,7 +372,8 @@ func TestTheSDKReadsMistakes(t *testing.T) {
 	wantSDKError(t, get(s.key, nil), 400, "MissingParameter.Name")
 	wantSDKError(t, get(s.key, dara.String("钉钉")), 400, "InvalidParameter.Name")
 	e := wantSDKError(t, get(s.key, dara.String("nobody")), 404, "EntityNotExists.ChatConfiguration")
-	if got, want := dara.StringValue(e.Message), `code: 404, There is no chat configuration "nobody". request id: `; !strings.HasPrefix(got, want) {
+	if got, want := dara.StringValue(e.Message),
+		`code: 404, There is no chat configuration "nobody". request id: `; !strings.HasPrefix(got, want) {
 		t.Errorf("message = %q, want it to start with %q", got, want)
 	}
 }
@@ -309,8 +387,11 @@ func TestAConfigurationHasAtMost20Tags(t *testing.T) {
 		for j := range 10 {
 			tags[fmt.Sprintf("k%d-%d", i, j)] = "v"
 		}
-		s.send(t, newACS3(s.key, "TagResources", "ResourceType", resourceType, "ResourceIds", `["ops"]`, "Tags", jsonText(tags))).ok(t, nil)
+		s.send(t, newACS3(s.key, "TagResources", "ResourceType", resourceType, "ResourceIds", `["ops"]`,
+			"Tags", jsonText(tags))).ok(t, nil)
 	}
-	s.send(t, newACS3(s.key, "TagResources", "ResourceType", resourceType, "ResourceIds", `["ops"]`, "Tags", `{"k1-0":"another value"}`)).ok(t, nil)
-	s.send(t, newACS3(s.key, "TagResources", "ResourceType", resourceType, "ResourceIds", `["ops"]`, "Tags", `{"one":"too many"}`)).wantFault(t, 400, "QuotaExceeded.Tag")
+	s.send(t, newACS3(s.key, "TagResources", "ResourceType", resourceType, "ResourceIds", `["ops"]`, "Tags",
+		`{"k1-0":"another value"}`)).ok(t, nil)
+	s.send(t, newACS3(s.key, "TagResources", "ResourceType", resourceType, "ResourceIds", `["ops"]`, "Tags",
+		`{"one":"too many"}`)).wantFault(t, 400, "QuotaExceeded.Tag")
 }

@@ -98,13 +98,16 @@ func forgeries(p peer) []forgery {
 	signature, secret := map[string]string{
 		"DingTalk": "sign", "Feishu": "X-Lark-Signature", "Slack": "X-Slack-Signature", "Teams": "Authorization",
 	}[p.typ], map[string]string{
-		"DingTalk": "DingTalkClientSecret", "WeChat": "WeChatToken", "Feishu": "FeishuEncryptKey", "Slack": "SlackSigningSecret", "Teams": "TeamsWebhookSecret",
+		"DingTalk": "DingTalkClientSecret", "WeChat": "WeChatToken", "Feishu": "FeishuEncryptKey",
+		"Slack": "SlackSigningSecret", "Teams": "TeamsWebhookSecret",
 	}[p.typ]
 	receiver, whose := map[string]string{
-		"DingTalk": "DingTalkCorpId", "WeChat": "WeChatCorpId", "Feishu": "FeishuAppId", "Slack": "SlackTeamId", "Teams": "TeamsTenantId",
+		"DingTalk": "DingTalkCorpId", "WeChat": "WeChatCorpId", "Feishu": "FeishuAppId",
+		"Slack": "SlackTeamId", "Teams": "TeamsTenantId",
 	}[p.typ], "another"
 	joined, joinedQuery := "request", "request" // where what stands there twice is noticed
-	if !oneProcess {                            // gateways join the values of a header: what they make of two signatures is none
+	// gateways join the values of a header: what they make of two signatures is none
+	if !oneProcess {
 		joined = "signature"
 	}
 	if functions.target == targetFC { // which does the same to parameters
@@ -116,8 +119,12 @@ func forgeries(p peer) []forgery {
 		{"six minutes old", "freshness", delivered(p, -6*time.Minute)},
 		{"from the future", "freshness", delivered(p, 6*time.Minute)},
 		{"by DELETE", "request", onWire(p, func(req *http.Request) { req.Method = http.MethodDelete })},
-		{"the URL's token is another", "token", onWire(p, func(req *http.Request) { req.URL.Path = req.URL.Path[:len(req.URL.Path)-4] + "AAAA" })},
-		{"one byte over the limit", "request", inBody(p, func(body string) string { return body + strings.Repeat(" ", 1<<20+1-len(body)) })},
+		{"the URL's token is another", "token",
+			onWire(p, func(req *http.Request) { req.URL.Path = req.URL.Path[:len(req.URL.Path)-4] + "AAAA" })},
+		{"one byte over the limit", "request", inBody(p, func(body string) string {
+			return body +
+				strings.Repeat(" ", 1<<20+1-len(body))
+		})},
 		{"compressed by a gateway", "request", func(t *testing.T, b *bot, s saying) *http.Request {
 			req := inBody(p, func(body string) string { return compressed(t, body) })(t, b, s)
 			req.Header.Set("Content-Encoding", "gzip")
@@ -125,7 +132,8 @@ func forgeries(p peer) []forgery {
 		}},
 	}
 	if functions.target != targetFC { // whose functions see one that nobody signed or reads
-		all = append(all, forgery{"an unknown parameter twice", "request", onWire(p, editQuery(func(q url.Values) { q["x"] = []string{"1", "2"} }))})
+		all = append(all, forgery{"an unknown parameter twice", "request",
+			onWire(p, editQuery(func(q url.Values) { q["x"] = []string{"1", "2"} }))})
 	}
 	if p.typ != "WeChat" {
 		all = append(all,
@@ -136,7 +144,8 @@ func forgeries(p peer) []forgery {
 		)
 	}
 	if p.typ != "DingTalk" { // whose robots sign the time alone
-		all = append(all, forgery{"the body cut off", map[string]string{"WeChat": "decode"}[p.typ], inBody(p, func(body string) string { return body[:len(body)-1] })})
+		all = append(all, forgery{"the body cut off", map[string]string{"WeChat": "decode"}[p.typ],
+			inBody(p, func(body string) string { return body[:len(body)-1] })})
 		if all[len(all)-1].step == "" {
 			all[len(all)-1].step = "signature"
 		}
@@ -152,39 +161,55 @@ func forgeries(p peer) []forgery {
 			forgery{"the time in seconds", "request", func(t *testing.T, b *bot, s saying) *http.Request {
 				req, secret := p.say(t, b, s).request(t, b), b.settings["DingTalkClientSecret"]
 				req.Header.Set("timestamp", s.seconds())
-				req.Header.Set("sign", base64.StdEncoding.EncodeToString(goHMAC(t, []byte(secret), s.seconds()+"\n"+secret)))
+				req.Header.Set("sign", base64.StdEncoding.EncodeToString(
+					goHMAC(t, []byte(secret), s.seconds()+"\n"+secret)))
 				return req
 			}},
 			forgery{"the time twice", "request", onWire(p, addHeader("timestamp"))},
 			forgery{"no time", "request", onWire(p, func(req *http.Request) { req.Header.Del("timestamp") })},
 			forgery{"the body is no JSON", "decode", inBody(p, func(string) string { return "restart" })},
-			forgery{"a member twice", "decode", inBody(p, func(body string) string { return strings.Replace(body, "{", `{"msgId":"1",`, 1) })},
+			forgery{"a member twice", "decode",
+				inBody(p, func(body string) string { return strings.Replace(body, "{", `{"msgId":"1",`, 1) })},
 			forgery{"something behind the body", "decode", inBody(p, func(body string) string { return body + "{}" })},
 			forgery{"a card's signature besides", "request", onWire(p, setHeader("x-ddpaas-signature", "x"))},
-			forgery{"base64 without its gateway's word", "decode", inBody(p, func(body string) string { return base64.StdEncoding.EncodeToString([]byte(body)) })},
+			forgery{"base64 without its gateway's word", "decode",
+				inBody(p, func(body string) string { return base64.StdEncoding.EncodeToString([]byte(body)) })},
 		)
 	case "WeChat":
 		all = append(all,
-			forgery{"a signature with one digit changed", "signature", onWire(p, editQuery(func(q url.Values) { q.Set("msg_signature", flip(q.Get("msg_signature"))) }))},
-			forgery{"a signature in capitals", "signature", onWire(p, editQuery(func(q url.Values) { q.Set("msg_signature", strings.ToUpper(q.Get("msg_signature"))) }))},
+			forgery{"a signature with one digit changed", "signature",
+				onWire(p, editQuery(func(q url.Values) { q.Set("msg_signature", flip(q.Get("msg_signature"))) }))},
+			forgery{"a signature in capitals", "signature",
+				onWire(p, editQuery(func(q url.Values) {
+					q.Set("msg_signature",
+						strings.ToUpper(q.Get("msg_signature")))
+				}))},
 			forgery{"no signature", "request", onWire(p, editQuery(func(q url.Values) { q.Del("msg_signature") }))},
-			forgery{"the signature twice", joinedQuery, onWire(p, editQuery(func(q url.Values) { q.Add("msg_signature", q.Get("msg_signature")) }))},
-			forgery{"the time twice", "request", onWire(p, editQuery(func(q url.Values) { q.Add("timestamp", q.Get("timestamp")) }))},
+			forgery{"the signature twice", joinedQuery,
+				onWire(p, editQuery(func(q url.Values) { q.Add("msg_signature", q.Get("msg_signature")) }))},
+			forgery{"the time twice", "request",
+				onWire(p, editQuery(func(q url.Values) { q.Add("timestamp", q.Get("timestamp")) }))},
 			forgery{"the nonce twice", joinedQuery, onWire(p, editQuery(func(q url.Values) { q.Add("nonce", "1") }))},
-			forgery{"another nonce", "signature", onWire(p, editQuery(func(q url.Values) { q.Set("nonce", "1372623148") }))},
-			forgery{"a digit moved from the nonce to the time", "request", onWire(p, editQuery(func(q url.Values) { moveDigit(q, 1) }))},
-			forgery{"a digit moved from the time to the nonce", "request", onWire(p, editQuery(func(q url.Values) { moveDigit(q, -1) }))},
+			forgery{"another nonce", "signature",
+				onWire(p, editQuery(func(q url.Values) { q.Set("nonce", "1372623148") }))},
+			forgery{"a digit moved from the nonce to the time", "request",
+				onWire(p, editQuery(func(q url.Values) { moveDigit(q, 1) }))},
+			forgery{"a digit moved from the time to the nonce", "request",
+				onWire(p, editQuery(func(q url.Values) { moveDigit(q, -1) }))},
 			forgery{"a ciphertext that was changed", "signature", inBody(p, func(body string) string {
 				return strings.Replace(body, "<Encrypt><![CDATA[", "<Encrypt><![CDATA[AAAA", 1)
 			})},
-			forgery{"another's key", "decrypt", byAnother(p, "WeChatEncodingAesKey", strings.Repeat("anotherK", 5)+"Key")},
+			forgery{"another's key", "decrypt", byAnother(p, "WeChatEncodingAesKey",
+				strings.Repeat("anotherK", 5)+"Key")},
 			forgery{"another app's", "receive id", byAnother(p, "WeChatAgentId", "1000003")},
-			forgery{"a document type", "decode", inBody(p, func(body string) string { return `<!DOCTYPE xml [<!ENTITY x "y">]>` + body })},
+			forgery{"a document type", "decode",
+				inBody(p, func(body string) string { return `<!DOCTYPE xml [<!ENTITY x "y">]>` + body })},
 			forgery{"no envelope", "request", onWire(p, func(req *http.Request) { req.URL.RawQuery = "" })},
 		)
 	case "Feishu":
 		all = append(all,
-			forgery{"no time", "request", onWire(p, func(req *http.Request) { req.Header.Del("X-Lark-Request-Timestamp") })},
+			forgery{"no time", "request",
+				onWire(p, func(req *http.Request) { req.Header.Del("X-Lark-Request-Timestamp") })},
 			forgery{"a digit moved from the nonce to the time", "request", onWire(p, func(req *http.Request) {
 				at, nonce := req.Header.Get("X-Lark-Request-Timestamp"), req.Header.Get("X-Lark-Request-Nonce")
 				req.Header.Set("X-Lark-Request-Timestamp", at+nonce[:1])
@@ -193,9 +218,11 @@ func forgeries(p peer) []forgery {
 			forgery{"the nonce twice", joined, onWire(p, addHeader("X-Lark-Request-Nonce"))},
 			forgery{"another's verification token", "signature", byAnother(p, "FeishuVerificationToken", "another")},
 			forgery{"in the clear", "request", func(t *testing.T, b *bot, s saying) *http.Request {
-				return callback{body: `{"schema":"2.0","header":{"event_type":"im.message.receive_v1","token":"not-a-real-verification-token","app_id":"cli_example"},"event":{}}`}.request(t, b)
+				return callback{body: `{"schema":"2.0","header":{"event_type":"im.message.receive_v1",` +
+					`"token":"not-a-real-verification-token","app_id":"cli_example"},"event":{}}`}.request(t, b)
 			}},
-			forgery{"something behind the body", "signature", inBody(p, func(body string) string { return body + " " })},
+			forgery{"something behind the body", "signature",
+				inBody(p, func(body string) string { return body + " " })},
 		)
 	case "Slack":
 		all = append(all,
@@ -221,7 +248,11 @@ func forgeries(p peer) []forgery {
 			forgery{"another scheme", "signature", onWire(p, func(req *http.Request) {
 				req.Header.Set("Authorization", "Bearer"+strings.TrimPrefix(req.Header.Get("Authorization"), "HMAC"))
 			})},
-			forgery{"one byte changed", "signature", inBody(p, func(body string) string { return strings.Replace(body, `"channelId":"m`, `"channelId":"n`, 1) })},
+			forgery{"one byte changed", "signature",
+				inBody(p, func(body string) string {
+					return strings.Replace(body,
+						`"channelId":"m`, `"channelId":"n`, 1)
+				})},
 			forgery{"no time", "freshness", func(t *testing.T, b *bot, s saying) *http.Request {
 				c := p.say(t, b, s)
 				c.body = strings.Replace(c.body, `"timestamp":"`, `"then":"`, 1)
@@ -233,8 +264,8 @@ func forgeries(p peer) []forgery {
 	return all
 }
 
-// moveDigit moves a digit between the end of the time and the start of the nonce. The signature, which is over both without anything
-// between them, stays good.
+// moveDigit moves a digit between the end of the time and the start of the nonce. The signature,
+// which is over both without anything between them, stays good.
 func moveDigit(q url.Values, by int) {
 	at, nonce := q.Get("timestamp"), q.Get("nonce")
 	both := at + nonce
@@ -256,7 +287,8 @@ func compressed(t *testing.T, text string) string {
 	return b.String()
 }
 
-// Whatever is wrong with a callback, its sender is told the same, nothing is recorded, and the owner finds the step in the health.
+// Whatever is wrong with a callback, its sender is told the same, nothing is recorded, and the
+// owner finds the step in the health.
 func TestAForgedCallbackIsRefusedLikeEveryOther(t *testing.T) {
 	t.Parallel()
 	s := serveCrowd(t)
@@ -268,16 +300,19 @@ func TestAForgedCallbackIsRefusedLikeEveryOther(t *testing.T) {
 				refused, _ := deliver(t, f.make(t, b, said(user.writes, p.place(user.grants), "restart i-1")))
 				wantUnauthorized(t, refused)
 				h := b.awaitHealth(t, "the refusal is in the health", func(h health) bool { return h.LastError != nil })
-				if h.LastError.Step != f.step || h.LastError.Reason == "" || h.State != "Failing" || h.Counters["Refused"] != 1 {
+				if h.LastError.Step != f.step || h.LastError.Reason == "" ||
+					h.State != "Failing" || h.Counters["Refused"] != 1 {
 					t.Errorf("health = %+v with last error %+v, want step %q", h, h.LastError, f.step)
 				}
 				if all := b.records(t); len(all) != 0 {
 					t.Errorf("recorded was %+v, want nothing", all)
 				}
-				// It was not refused for another reason: the same, as the platform sends it, is taken, and then all is well again.
+				// It was not refused for another reason: the same, as the platform sends it, is
+				// taken, and then all is well again.
 				c := p.say(t, b, said(user.writes, p.place(user.grants), "restart i-1"))
 				a, first := deliver(t, c.request(t, b)) // a second delivery may be answered with nothing
-				if a.status != http.StatusOK || c.read != nil && first && visible(c.read(t, a)) != "restart was accepted." {
+				if a.status != http.StatusOK || c.read != nil && first &&
+					visible(c.read(t, a)) != "restart was accepted." {
 					t.Errorf("a genuine one is answered %d %s", a.status, a.body)
 				}
 				if h := b.health(t); h.State != "Working" {
@@ -288,14 +323,16 @@ func TestAForgedCallbackIsRefusedLikeEveryOther(t *testing.T) {
 	}
 }
 
-// Peers that verify refuse what is refused here for its signature or its age, as far as they look at it.
+// Peers that verify refuse what is refused here for its signature or its age, as far as they look
+// at it.
 func TestTheVerifiersOfOthersRefuseTheSame(t *testing.T) {
 	t.Parallel()
 	startNode(t)
 	s := serveCrowd(t)
 	slack, feishu := newBot(t, s, "Slack", "slack", nil), newBot(t, s, "Feishu", "feishu", nil)
 	say := func(typ string, b *bot, at time.Duration) callback {
-		return ofType(typ).say(t, b, saying{id: newNonce(), user: users[typ].writes, conversation: "C1", text: "restart", at: time.Now().Add(at)})
+		return ofType(typ).say(t, b, saying{id: newNonce(), user: users[typ].writes, conversation: "C1",
+			text: "restart", at: time.Now().Add(at)})
 	}
 	for name, change := range map[string]func(callback) callback{
 		"another body": func(c callback) callback { c.body = strings.Replace(c.body, "a", "b", 1); return c },
@@ -380,7 +417,8 @@ func TestACallbackIsTakenWhateverItsContentType(t *testing.T) {
 	for _, p := range goPeers {
 		user := users[p.typ]
 		b := newBot(t, s, p.typ, "ops-"+p.typ, permissions(allow(user.grants, "*")))
-		for i, kind := range []string{"", "text/plain", "application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "nonsense"} {
+		for i, kind := range []string{"", "text/plain", "application/json", "application/x-www-form-urlencoded",
+			"multipart/form-data; boundary=x", "nonsense"} {
 			c := p.say(t, b, said(user.writes, p.place(user.grants), "restart "+strconv.Itoa(i)))
 			delete(c.header, "Content-Type")
 			if kind != "" {

@@ -12,9 +12,9 @@ import (
 	"github.com/alibabacloud-go/tea/tea"
 )
 
-// Access keys are made, used, disabled and deleted while the service runs, by the tool that finds it in the data directory.
-// Through functions it is the one that manages keys, and another one that verifies them, which learns of a change within
-// ten seconds.
+// Access keys are made, used, disabled and deleted while the service runs, by the tool that finds
+// it in the data directory. Through functions it is the one that manages keys, and another one that
+// verifies them, which learns of a change within ten seconds.
 func TestKeysWhileTheServiceRuns(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
@@ -25,7 +25,8 @@ func TestKeysWhileTheServiceRuns(t *testing.T) {
 		}}.run(t).ok(t)
 	}
 	var made struct{ AccessKeyId, AccessKeySecret, ExpireDate string }
-	if err := json.Unmarshal([]byte(keys("create", "--name", "ci", "--read-only", "--expires", "30d", "-o", "json")), &made); err != nil {
+	if err := json.Unmarshal([]byte(keys("create", "--name", "ci", "--read-only", "--expires", "30d", "-o", "json")),
+		&made); err != nil {
 		t.Fatal(err)
 	}
 	key := accessKey{made.AccessKeyId, made.AccessKeySecret}
@@ -58,7 +59,8 @@ func TestKeysWhileTheServiceRuns(t *testing.T) {
 	keys("disable", key.ID)
 	within(12*time.Second, "InvalidAccessKeyId.Inactive")
 	today := time.Now().UTC().Format(time.DateOnly)
-	if out := keys("list"); !strings.Contains(out, "Inactive") || strings.Count(out, today) < 2 || strings.Contains(out, key.Secret) {
+	if out := keys("list"); !strings.Contains(out, "Inactive") || strings.Count(out, today) < 2 ||
+		strings.Contains(out, key.Secret) {
 		t.Errorf("keys list printed %s, want the day of the last uses", out)
 	}
 	keys("enable", key.ID)

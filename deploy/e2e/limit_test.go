@@ -20,7 +20,8 @@ func TestTheQuota(t *testing.T) {
 	}
 	make := func(region, name string) error {
 		_, err := client.CreateChatConfiguration(&oos.CreateChatConfigurationRequest{
-			RegionId: dara.String(region), Name: dara.String(name), Type: dara.String("DingTalk"), Configuration: dara.String(dingTalk(name)),
+			RegionId: dara.String(region), Name: dara.String(name), Type: dara.String("DingTalk"),
+			Configuration: dara.String(dingTalk(name)),
 		})
 		return err
 	}
@@ -44,7 +45,8 @@ func TestThrottling(t *testing.T) {
 	if store.name == storeFile {
 		other = createKey(t, data, "other", "--admin")
 	}
-	// One request in twenty seconds, so that the second comes too early however slow the machine is.
+	// One request in twenty seconds, so that the second comes too early however slow the machine
+	// is.
 	s := serveOn(t, data, "CHATCONF_REQUESTS_PER_SECOND=0.05")
 	s.send(t, newACS3(s.key, "ListChatConfigurations")).ok(t, nil)
 
@@ -57,7 +59,8 @@ func TestThrottling(t *testing.T) {
 	if got, want := a.header.Get("x-acs-retry-after"), seconds+"000"; got != want {
 		t.Errorf("x-acs-retry-after = %q, want milliseconds: %s", got, want)
 	}
-	if got := a.header.Get("x-ratelimit-user"); !regexp.MustCompile(`^Limit:\d+,Remain:0,TimeLeft:` + seconds + `$`).MatchString(got) {
+	if got := a.header.Get("x-ratelimit-user"); !regexp.MustCompile(`^Limit:\d+,Remain:0,TimeLeft:` +
+		seconds + `$`).MatchString(got) {
 		t.Errorf("x-ratelimit-user = %q, want TimeLeft:%s", got, seconds)
 	}
 
@@ -71,7 +74,8 @@ func TestThrottling(t *testing.T) {
 	}
 	must(s.clientOf(t, other).ListChatConfigurations(&oos.ListChatConfigurationsRequest{}))(t)
 	// Who cannot sign cannot use up a key's requests.
-	s.send(t, newACS3(accessKey{other.ID, "wrong"}, "ListChatConfigurations")).wantFault(t, http.StatusBadRequest, "SignatureDoesNotMatch")
+	s.send(t, newACS3(accessKey{other.ID, "wrong"}, "ListChatConfigurations")).wantFault(t,
+		http.StatusBadRequest, "SignatureDoesNotMatch")
 }
 
 func TestWithoutASettingNothingIsThrottled(t *testing.T) {

@@ -17,13 +17,16 @@ import (
 func filters(pairs ...string) []*oos.ListChatConfigurationsRequestFilters {
 	var list []*oos.ListChatConfigurationsRequestFilters
 	for pair := range slices.Chunk(pairs, 2) {
-		list = append(list, &oos.ListChatConfigurationsRequestFilters{Name: dara.String(pair[0]), Value: dara.String(pair[1])})
+		list = append(list, &oos.ListChatConfigurationsRequestFilters{Name: dara.String(pair[0]),
+			Value: dara.String(pair[1])})
 	}
 	return list
 }
 
-// walk lists page by page, following the header, until there is no next page, and returns the names and the number of pages.
-func walk(t *testing.T, client *oos.Client, size int32, filters []*oos.ListChatConfigurationsRequestFilters) (names []string, pages int) {
+// walk lists page by page, following the header, until there is no next page, and returns the names
+// and the number of pages.
+func walk(t *testing.T, client *oos.Client, size int32,
+	filters []*oos.ListChatConfigurationsRequestFilters) (names []string, pages int) {
 	t.Helper()
 	token := ""
 	for {
@@ -94,15 +97,18 @@ func TestAListSaysMoreInItsBody(t *testing.T) {
 	var first, last body
 	a := s.send(t, newACS3(s.key, "ListChatConfigurations", "MaxResults", "3"))
 	a.ok(t, &first)
-	if first.NextToken == nil || *first.NextToken != a.header.Get("x-acs-next-token") || first.MaxResults != 3 || first.TotalCount != 5 || len(first.ChatConfigurations) != 3 {
+	if first.NextToken == nil || *first.NextToken != a.header.Get("x-acs-next-token") || first.MaxResults != 3 ||
+		first.TotalCount != 5 || len(first.ChatConfigurations) != 3 {
 		t.Fatalf("first page = %s", a.body)
 	}
-	if c := first.ChatConfigurations[0]; c.Name != "bot-0" || c.Type != "DingTalk" || c.Status != "Active" || c.Revision != 1 {
+	if c := first.ChatConfigurations[0]; c.Name != "bot-0" || c.Type != "DingTalk" ||
+		c.Status != "Active" || c.Revision != 1 {
 		t.Errorf("first entry = %+v", c)
 	}
 	a = s.send(t, newACS3(s.key, "ListChatConfigurations", "MaxResults", "3", "NextToken", *first.NextToken))
 	a.ok(t, &last)
-	if last.NextToken != nil || a.header.Values("x-acs-next-token") != nil || last.TotalCount != 5 || len(last.ChatConfigurations) != 2 {
+	if last.NextToken != nil || a.header.Values("x-acs-next-token") != nil || last.TotalCount != 5 ||
+		len(last.ChatConfigurations) != 2 {
 		t.Errorf("last page = %s", a.body)
 	}
 }
@@ -119,7 +125,8 @@ func TestPageTokensFitTheirListOnly(t *testing.T) {
 	for i := range 3 {
 		create(t, client, fmt.Sprint("bot-", i))
 	}
-	list := func(client *oos.Client, token string, edit func(*oos.ListChatConfigurationsRequest)) (*oos.ListChatConfigurationsResponse, error) {
+	list := func(client *oos.Client, token string,
+		edit func(*oos.ListChatConfigurationsRequest)) (*oos.ListChatConfigurationsResponse, error) {
 		in := &oos.ListChatConfigurationsRequest{MaxResults: dara.Int32(1)}
 		if token != "" {
 			in.NextToken = dara.String(token)
@@ -135,16 +142,29 @@ func TestPageTokensFitTheirListOnly(t *testing.T) {
 
 	refused := map[string]func() (*oos.ListChatConfigurationsResponse, error){
 		"with other filters": func() (*oos.ListChatConfigurationsResponse, error) {
-			return list(client, token, func(in *oos.ListChatConfigurationsRequest) { in.Filters = filters("Type", "DingTalk") })
+			return list(client, token, func(in *oos.ListChatConfigurationsRequest) {
+				in.Filters = filters("Type",
+					"DingTalk")
+			})
 		},
 		"in another region": func() (*oos.ListChatConfigurationsResponse, error) {
-			return list(client, token, func(in *oos.ListChatConfigurationsRequest) { in.RegionId = dara.String("cn-beijing") })
+			return list(client, token,
+				func(in *oos.ListChatConfigurationsRequest) { in.RegionId = dara.String("cn-beijing") })
 		},
-		"cut short": func() (*oos.ListChatConfigurationsResponse, error) { return list(client, token[:len(token)-4], nil) },
-		"made up":   func() (*oos.ListChatConfigurationsResponse, error) { return list(client, "AQEBARoBBgEAAgIBBQ==", nil) },
+		"cut short": func() (*oos.ListChatConfigurationsResponse, error) {
+			return list(client,
+				token[:len(token)-4], nil)
+		},
+		"made up": func() (*oos.ListChatConfigurationsResponse, error) {
+			return list(client,
+				"AQEBARoBBgEAAgIBBQ==", nil)
+		},
 	}
 	if store.name == storeFile {
-		refused["of another account"] = func() (*oos.ListChatConfigurationsResponse, error) { return list(s.clientOf(t, other), token, nil) }
+		refused["of another account"] = func() (*oos.ListChatConfigurationsResponse, error) {
+			return list(
+				s.clientOf(t, other), token, nil)
+		}
 	}
 	for i := range token { // one character changed, anywhere
 		if i%5 != 0 {
@@ -259,7 +279,8 @@ func TestAListShowsOutputsOnlyToWhoMayGet(t *testing.T) {
 	s := serveOn(t, data)
 	create(t, s.client(t), "mine-1")
 	create(t, s.client(t), "yours")
-	list := must(s.clientOf(t, key).ListChatConfigurations(&oos.ListChatConfigurationsRequest{}))(t).Body.ChatConfigurations
+	list := must(s.clientOf(t, key).ListChatConfigurations(
+		&oos.ListChatConfigurationsRequest{}))(t).Body.ChatConfigurations
 	if len(list) != 2 {
 		t.Fatalf("the list has %d entries, want 2", len(list))
 	}

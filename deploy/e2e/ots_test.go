@@ -28,7 +28,8 @@ type emulator struct {
 	ended  chan struct{}
 }
 
-// startOTS starts an emulator on a directory and waits until it listens. It is killed at the end of the test at the latest.
+// startOTS starts an emulator on a directory and waits until it listens. It is killed at the end of
+// the test at the latest.
 func startOTS(t *testing.T, data, addr string, env ...string) *emulator {
 	t.Helper()
 	onlyOn(t, "it is about Tablestore's emulator", storeTablestore)
@@ -66,7 +67,8 @@ func startOTS(t *testing.T, data, addr string, env ...string) *emulator {
 }
 
 // otsListens matches all that ots prints.
-var otsListens = regexp.MustCompile(`^Tablestore emulator on http://(127\.0\.0\.1:\d+)\n  instance           any name\n  access key id      \S+\n  access key secret  .+\n$`)
+var otsListens = regexp.MustCompile(`^Tablestore emulator on http://(127\.0\.0\.1:\d+)\n  instance           any ` +
+	`name\n  access key id      \S+\n  access key secret  .+\n$`)
 
 // kill ends the emulator as a power cut does.
 func (e *emulator) kill() {
@@ -102,12 +104,14 @@ func createOTSTable(client *tablestore.TableStoreClient, name string, keys ...st
 		meta.AddPrimaryKeyColumn(key, tablestore.PrimaryKeyType_STRING)
 	}
 	_, err := client.CreateTable(&tablestore.CreateTableRequest{
-		TableMeta: meta, TableOption: &tablestore.TableOption{TimeToAlive: -1, MaxVersion: 1}, ReservedThroughput: &tablestore.ReservedThroughput{},
+		TableMeta: meta, TableOption: &tablestore.TableOption{TimeToAlive: -1, MaxVersion: 1},
+		ReservedThroughput: &tablestore.ReservedThroughput{},
 	})
 	return err
 }
 
-// otsRows reads a whole table whose primary key is strings, as the last column's value by the key's columns, joined.
+// otsRows reads a whole table whose primary key is strings, as the last column's value by the key's
+// columns, joined.
 func otsRows(t *testing.T, client *tablestore.TableStoreClient, name string, keys ...string) map[string]any {
 	t.Helper()
 	start, end := &tablestore.PrimaryKey{}, &tablestore.PrimaryKey{}
@@ -117,9 +121,11 @@ func otsRows(t *testing.T, client *tablestore.TableStoreClient, name string, key
 	}
 	rows := make(map[string]any)
 	for start != nil {
-		page, err := client.GetRange(&tablestore.GetRangeRequest{RangeRowQueryCriteria: &tablestore.RangeRowQueryCriteria{
-			TableName: name, StartPrimaryKey: start, EndPrimaryKey: end, MaxVersion: 1, Direction: tablestore.FORWARD,
-		}})
+		page, err := client.GetRange(&tablestore.GetRangeRequest{
+			RangeRowQueryCriteria: &tablestore.RangeRowQueryCriteria{
+				TableName: name, StartPrimaryKey: start, EndPrimaryKey: end,
+				MaxVersion: 1, Direction: tablestore.FORWARD,
+			}})
 		if err != nil {
 			t.Fatalf("range of %s: %v", name, err)
 		}
@@ -140,7 +146,8 @@ func TestOTSMakesOneKeyAndKeepsIt(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
 	e := startOTS(t, data, "127.0.0.1:0")
 	first := e.key()
-	if !regexp.MustCompile(`^CCK\w{20}$`).MatchString(first.ID) || !regexp.MustCompile(`^\w{40}$`).MatchString(first.Secret) {
+	if !regexp.MustCompile(`^CCK\w{20}$`).MatchString(first.ID) ||
+		!regexp.MustCompile(`^\w{40}$`).MatchString(first.Secret) {
 		t.Errorf("the key is %+v", first)
 	}
 	if err := createOTSTable(newTablestore(e.env), "rows", "k"); err != nil {
@@ -169,18 +176,21 @@ func TestOTSMakesOneKeyAndKeepsIt(t *testing.T) {
 	if again := e.key(); again != first {
 		t.Errorf("a second start made the key %s after %s", again.ID, first.ID)
 	}
-	if tables, err := newTablestore(e.env).ListTable(); err != nil || len(tables.TableNames) != 1 || tables.TableNames[0] != "rows" {
+	if tables, err := newTablestore(e.env).ListTable(); err != nil || len(tables.TableNames) != 1 ||
+		tables.TableNames[0] != "rows" {
 		t.Errorf("after a restart the tables are %v: %v", tables, err)
 	}
 
 	// One process owns the data, and says so.
-	command{args: []string{"ots", "--addr", "127.0.0.1:0", "--data", data}}.run(t).fails(t, 1, filepath.Join(data, "ots.db"))
+	command{args: []string{"ots", "--addr", "127.0.0.1:0", "--data", data}}.run(t).fails(t,
+		1, filepath.Join(data, "ots.db"))
 
 	// A key of the environment is taken instead, and the other one kept.
 	e.kill()
 	own := accessKey{"my-own.key", "not-a-real-secret"}
 	e = e.restart("CHATCONF_ACCESS_KEY_ID="+own.ID, "CHATCONF_ACCESS_KEY_SECRET="+own.Secret)
-	if out := e.stdout.String(); !strings.Contains(out, "key id      "+own.ID+"\n") || strings.Contains(out, own.Secret) {
+	if out := e.stdout.String(); !strings.Contains(out, "key id      "+own.ID+"\n") ||
+		strings.Contains(out, own.Secret) {
 		t.Errorf("ots printed %q, want the key of the environment without its secret", out)
 	}
 	if _, err := newTablestore(append(e.env, "TABLESTORE_ACCESS_KEY_SECRET="+own.Secret)).ListTable(); err != nil {
@@ -247,10 +257,12 @@ filter 4 400 玉露
 		e.kill()
 		e = e.restart()
 	}
-	command{env: append(e.env, "TABLESTORE_ACCESS_KEY_SECRET=wrong")}.runProgram(t, otsQuickstart).fails(t, 1, "OTSAuthFailed")
+	command{env: append(e.env, "TABLESTORE_ACCESS_KEY_SECRET=wrong")}.runProgram(t,
+		otsQuickstart).fails(t, 1, "OTSAuthFailed")
 }
 
-// Writers through the SDK are cut off in the middle, time and again. Each row that was acknowledged is there.
+// Writers through the SDK are cut off in the middle, time and again. Each row that was acknowledged
+// is there.
 func TestOTSKillLosesNoAcknowledgedRow(t *testing.T) {
 	t.Parallel()
 	e := startOTS(t, filepath.Join(t.TempDir(), "data"), "127.0.0.1:0")
@@ -298,7 +310,8 @@ func TestOTSKillLosesNoAcknowledgedRow(t *testing.T) {
 	}
 }
 
-// The service goes on when its store comes back. What was acknowledged before, during and after is there, by every index.
+// The service goes on when its store comes back. What was acknowledged before, during and after is
+// there, by every index.
 func TestKillOfTheStoreLosesNothingAcknowledged(t *testing.T) {
 	t.Parallel()
 	e := startOTS(t, filepath.Join(t.TempDir(), "ots"), "127.0.0.1:0")
@@ -318,7 +331,8 @@ func TestKillOfTheStoreLosesNothingAcknowledged(t *testing.T) {
 					default:
 					}
 					name := fmt.Sprintf("bot-%d-%d-%d", round, w, i)
-					in := newACS3(s.key, "CreateChatConfiguration", "Name", name, "Type", "DingTalk", "Configuration", dingTalk(name), "Tags", `{"a":"b"}`)
+					in := newACS3(s.key, "CreateChatConfiguration", "Name", name, "Type", "DingTalk", "Configuration",
+						dingTalk(name), "Tags", `{"a":"b"}`)
 					status, err := try(in.request(t, s.endpoint))
 					switch {
 					case err == nil && status == http.StatusOK:

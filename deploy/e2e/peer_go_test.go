@@ -26,15 +26,17 @@ import (
 	"github.com/slack-go/slack"
 )
 
-// A peer is somebody else's implementation of a platform: it makes callbacks, and reads the answers as the platform would. Where all
-// that a platform does is an HMAC, and no library makes one, it is that HMAC.
+// A peer is somebody else's implementation of a platform: it makes callbacks, and reads the answers
+// as the platform would. Where all that a platform does is an HMAC, and no library makes one, it is
+// that HMAC.
 type peer struct {
 	name string
 	typ  string
 	node bool // it is a library of Node's
 	// say returns the callback of a saying.
 	say func(t *testing.T, b *bot, s saying) callback
-	// check returns the platform's check of the URL, which read reads, and what must be read; nil if the platform has none.
+	// check returns the platform's check of the URL, which read reads, and what must be read; nil
+	// if the platform has none.
 	check func(t *testing.T, b *bot, at time.Time) (callback, string)
 	// direct says that the platform has no conversations here but those with one person.
 	direct bool
@@ -49,7 +51,8 @@ var users = map[string]struct{ writes, grants string }{
 	"Teams":    {"8c0a2a67-50ce-4114-bb6c-da9c5dbcf6ca", "8c0a2a67-50ce-4114-bb6c-da9c5dbcf6ca"},
 }
 
-// place returns the id of a conversation in which somebody says something to the peer's bot, as grants write it.
+// place returns the id of a conversation in which somebody says something to the peer's bot, as
+// grants write it.
 func (p peer) place(user string) string {
 	if p.direct {
 		return strings.ToLower(user)
@@ -60,7 +63,8 @@ func (p peer) place(user string) string {
 // goPeers are those that need only Go.
 var goPeers = []peer{
 	{name: "DingTalk robot", typ: "DingTalk", say: dingTalkRobot(goHMAC), check: dingTalkCheck},
-	{name: "WeCom by silenceper/wechat", typ: "WeChat", say: wecomApp(wecomGo{}), check: wecomCheck(wecomGo{}), direct: true},
+	{name: "WeCom by silenceper/wechat", typ: "WeChat", say: wecomApp(wecomGo{}),
+		check: wecomCheck(wecomGo{}), direct: true},
 	{name: "Feishu by its SDK", typ: "Feishu", say: feishuMessage, check: feishuCheck},
 	{name: "Slack command, verified by slack-go", typ: "Slack", say: slackCommand(goHMAC), check: slackCheck(goHMAC)},
 	{name: "Teams", typ: "Teams", say: teamsMessage(goHMAC)},
@@ -96,11 +100,15 @@ func dingTalkRobot(sign signer) func(*testing.T, *bot, saying) callback {
 				"sign":         base64.StdEncoding.EncodeToString(sign(t, []byte(secret), s.millis()+"\n"+secret)),
 			},
 			body: jsonText(object{
-				"msgtype": "text", "text": object{"content": " " + s.text + " "}, "msgId": s.id, "createAt": s.at.UnixMilli(),
-				"conversationType": "2", "conversationId": s.conversation, "conversationTitle": "运维", "isInAtList": true, "isAdmin": true,
-				"senderId": "$:LWCP_v1:$example", "senderStaffId": s.user, "senderNick": "李", "senderCorpId": b.settings["DingTalkCorpId"],
-				"chatbotCorpId": b.settings["DingTalkCorpId"], "chatbotUserId": "$:LWCP_v1:$bot", "robotCode": b.settings["DingTalkClientId"],
-				"atUsers": []object{{"dingtalkId": "$:LWCP_v1:$bot"}},
+				"msgtype": "text", "text": object{"content": " " + s.text + " "},
+				"msgId": s.id, "createAt": s.at.UnixMilli(),
+				"conversationType": "2", "conversationId": s.conversation, "conversationTitle": "运维",
+				"isInAtList": true, "isAdmin": true,
+				"senderId": "$:LWCP_v1:$example", "senderStaffId": s.user, "senderNick": "李",
+				"senderCorpId":  b.settings["DingTalkCorpId"],
+				"chatbotCorpId": b.settings["DingTalkCorpId"], "chatbotUserId": "$:LWCP_v1:$bot",
+				"robotCode": b.settings["DingTalkClientId"],
+				"atUsers":   []object{{"dingtalkId": "$:LWCP_v1:$bot"}},
 			}),
 			read: readDingTalk,
 		}
@@ -127,15 +135,18 @@ func readDingTalk(t *testing.T, a answer) string {
 	return said.Text.Content
 }
 
-// dingTalkCheck is the check of an event subscription's URL. Its envelopes are WeCom's, with the app's id as receive id.
+// dingTalkCheck is the check of an event subscription's URL. Its envelopes are WeCom's, with the
+// app's id as receive id.
 func dingTalkCheck(t *testing.T, b *bot, at time.Time) (callback, string) {
 	t.Helper()
-	token, key, owner := b.settings["DingTalkToken"], b.settings["DingTalkEncodingAesKey"], b.settings["DingTalkClientId"]
+	token, key, owner := b.settings["DingTalkToken"], b.settings["DingTalkEncodingAesKey"],
+		b.settings["DingTalkClientId"]
 	s := saying{at: at}
 	encrypt, signature := wecomGo{}.seal(t, token, key, owner, `{"EventType":"check_url"}`, s.millis(), "nonce123")
 	return callback{
-		query: url.Values{"msg_signature": {signature}, "signature": {signature}, "timestamp": {s.millis()}, "nonce": {"nonce123"}},
-		body:  jsonText(object{"encrypt": encrypt}),
+		query: url.Values{"msg_signature": {signature}, "signature": {signature},
+			"timestamp": {s.millis()}, "nonce": {"nonce123"}},
+		body: jsonText(object{"encrypt": encrypt}),
 		read: func(t *testing.T, a answer) string {
 			t.Helper()
 			e := readDingTalkEnvelope(t, a)
@@ -198,15 +209,18 @@ func messageID(id string) string {
 func wecomApp(by enveloper) func(*testing.T, *bot, saying) callback {
 	return func(t *testing.T, b *bot, s saying) callback {
 		t.Helper()
-		token, key, corp, agent := b.settings["WeChatToken"], b.settings["WeChatEncodingAesKey"], b.settings["WeChatCorpId"], b.settings["WeChatAgentId"]
-		message := fmt.Sprintf("<xml><ToUserName><![CDATA[%s]]></ToUserName>\n<FromUserName><![CDATA[%s]]></FromUserName>\n<CreateTime>%s</CreateTime>\n"+
-			"<MsgType><![CDATA[text]]></MsgType>\n<Content><![CDATA[%s]]></Content>\n<MsgId>%s</MsgId>\n<AgentID>%s</AgentID>\n</xml>",
+		token, key, corp, agent := b.settings["WeChatToken"], b.settings["WeChatEncodingAesKey"],
+			b.settings["WeChatCorpId"], b.settings["WeChatAgentId"]
+		message := fmt.Sprintf(
+			"<xml><ToUserName><![CDATA[%s]]></ToUserName>\n<FromUserName><![CDATA[%s]]></FromUserName>\n<CreateTime>%s</CreateTime>\n"+
+				"<MsgType><![CDATA[text]]></MsgType>\n<Content><![CDATA[%s]]></Content>\n<MsgId>%s</MsgId>\n<AgentID>%s</AgentID>\n</xml>",
 			corp, s.user, s.seconds(), s.text, messageID(s.id), agent)
 		encrypt, signature := by.seal(t, token, key, corp, message, s.seconds(), "1372623149")
 		return callback{
 			query:  url.Values{"msg_signature": {signature}, "timestamp": {s.seconds()}, "nonce": {"1372623149"}},
 			header: map[string]string{"Content-Type": "text/xml"},
-			body: fmt.Sprintf("<xml><ToUserName><![CDATA[%s]]></ToUserName><Encrypt><![CDATA[%s]]></Encrypt><AgentID><![CDATA[%s]]></AgentID></xml>",
+			body: fmt.Sprintf(
+				"<xml><ToUserName><![CDATA[%s]]></ToUserName><Encrypt><![CDATA[%s]]></Encrypt><AgentID><![CDATA[%s]]></AgentID></xml>",
 				corp, encrypt, agent),
 			read: func(t *testing.T, a answer) string {
 				t.Helper()
@@ -228,7 +242,8 @@ func wecomApp(by enveloper) func(*testing.T, *bot, saying) callback {
 				if err := xml.Unmarshal([]byte(inner), &reply); err != nil {
 					t.Fatalf("%s: %v", inner, err)
 				}
-				if reply.ToUserName != s.user || reply.FromUserName != corp || reply.MsgType != "text" || len(reply.CreateTime) != 10 {
+				if reply.ToUserName != s.user || reply.FromUserName != corp || reply.MsgType != "text" ||
+					len(reply.CreateTime) != 10 {
 					t.Errorf("reply = %s, want a text from %s to %s", inner, corp, s.user)
 				}
 				return reply.Content
@@ -242,30 +257,37 @@ func wecomCheck(by enveloper) func(*testing.T, *bot, time.Time) (callback, strin
 	return func(t *testing.T, b *bot, at time.Time) (callback, string) {
 		t.Helper()
 		challenge, s := "1616140317555161061", saying{at: at}
-		encrypt, signature := by.seal(t, b.settings["WeChatToken"], b.settings["WeChatEncodingAesKey"], b.settings["WeChatCorpId"], challenge, s.seconds(), "263014780")
+		encrypt, signature := by.seal(t, b.settings["WeChatToken"], b.settings["WeChatEncodingAesKey"],
+			b.settings["WeChatCorpId"], challenge, s.seconds(), "263014780")
 		return callback{
 			method: http.MethodGet,
-			query:  url.Values{"msg_signature": {signature}, "timestamp": {s.seconds()}, "nonce": {"263014780"}, "echostr": {encrypt}},
-			read:   func(_ *testing.T, a answer) string { return string(a.body) },
+			query: url.Values{"msg_signature": {signature}, "timestamp": {s.seconds()},
+				"nonce": {"263014780"}, "echostr": {encrypt}},
+			read: func(_ *testing.T, a answer) string { return string(a.body) },
 		}, challenge
 	}
 }
 
-// feishuMessage is an event of version 2. https://open.feishu.cn/document/server-docs/im-v1/message/events/receive
+// feishuMessage is an event of version 2.
+// https://open.feishu.cn/document/server-docs/im-v1/message/events/receive
 func feishuMessage(t *testing.T, b *bot, s saying) callback {
 	t.Helper()
 	return feishuSigned(t, b, s, jsonText(object{
 		"schema": "2.0",
 		"header": object{
-			"event_id": s.id, "event_type": "im.message.receive_v1", "create_time": s.millis(), "token": b.settings["FeishuVerificationToken"],
+			"event_id": s.id, "event_type": "im.message.receive_v1", "create_time": s.millis(),
+			"token":  b.settings["FeishuVerificationToken"],
 			"app_id": b.settings["FeishuAppId"], "tenant_key": "2ca1d211f64f6438",
 		},
 		"event": object{
-			"sender": object{"sender_id": object{"union_id": "on_example", "user_id": "e33ggbyz", "open_id": s.user}, "sender_type": "user", "tenant_key": "2ca1d211f64f6438"},
+			"sender": object{"sender_id": object{"union_id": "on_example", "user_id": "e33ggbyz", "open_id": s.user},
+				"sender_type": "user", "tenant_key": "2ca1d211f64f6438"},
 			"message": object{
-				"message_id": "om_" + s.id, "create_time": s.millis(), "chat_id": s.conversation, "chat_type": "group", "message_type": "text",
-				"content":  jsonText(object{"text": "@_user_1 " + s.text}),
-				"mentions": []object{{"key": "@_user_1", "id": object{"open_id": "ou_bot"}, "name": "ops", "tenant_key": "2ca1d211f64f6438"}},
+				"message_id": "om_" + s.id, "create_time": s.millis(), "chat_id": s.conversation,
+				"chat_type": "group", "message_type": "text",
+				"content": jsonText(object{"text": "@_user_1 " + s.text}),
+				"mentions": []object{{"key": "@_user_1", "id": object{"open_id": "ou_bot"}, "name": "ops",
+					"tenant_key": "2ca1d211f64f6438"}},
 			},
 		},
 	}))
@@ -291,7 +313,8 @@ func feishuSigned(t *testing.T, b *bot, s saying, event string) callback {
 func feishuCheck(t *testing.T, b *bot, at time.Time) (callback, string) {
 	t.Helper()
 	const challenge = "ajls384kdjx98XX"
-	c := feishuSigned(t, b, saying{at: at}, jsonText(object{"challenge": challenge, "token": b.settings["FeishuVerificationToken"], "type": "url_verification"}))
+	c := feishuSigned(t, b, saying{at: at}, jsonText(object{"challenge": challenge,
+		"token": b.settings["FeishuVerificationToken"], "type": "url_verification"}))
 	c.header = map[string]string{"Content-Type": "application/json"}
 	c.read = func(t *testing.T, a answer) string {
 		t.Helper()
@@ -309,9 +332,12 @@ func slackCommand(sign signer) func(*testing.T, *bot, saying) callback {
 	return func(t *testing.T, b *bot, s saying) callback {
 		t.Helper()
 		form := url.Values{
-			"token": {"deprecated"}, "team_id": {b.settings["SlackTeamId"]}, "team_domain": {"example"}, "channel_id": {s.conversation}, "channel_name": {"ops"},
-			"user_id": {s.user}, "user_name": {"li"}, "command": {"/ops"}, "text": {slackEscape.Replace(s.text)}, "api_app_id": {"A0EXAMPLE"},
-			"is_enterprise_install": {"false"}, "response_url": {"https://hooks.slack.com/commands/T0EXAMPLE/1/example"}, "trigger_id": {s.id},
+			"token": {"deprecated"}, "team_id": {b.settings["SlackTeamId"]}, "team_domain": {"example"},
+			"channel_id": {s.conversation}, "channel_name": {"ops"},
+			"user_id": {s.user}, "user_name": {"li"}, "command": {"/ops"}, "text": {slackEscape.Replace(s.text)},
+			"api_app_id":            {"A0EXAMPLE"},
+			"is_enterprise_install": {"false"},
+			"response_url":          {"https://hooks.slack.com/commands/T0EXAMPLE/1/example"}, "trigger_id": {s.id},
 		}
 		c := slackSigned(t, sign, b, s, form.Encode(), "application/x-www-form-urlencoded")
 		if s.current() {
@@ -346,8 +372,9 @@ func slackSigned(t *testing.T, sign signer, b *bot, s saying, body, kind string)
 	t.Helper()
 	mac := sign(t, []byte(b.settings["SlackSigningSecret"]), "v0:"+s.seconds()+":"+body)
 	return callback{
-		header: map[string]string{"Content-Type": kind, "X-Slack-Request-Timestamp": s.seconds(), "X-Slack-Signature": "v0=" + hex.EncodeToString(mac)},
-		body:   body,
+		header: map[string]string{"Content-Type": kind, "X-Slack-Request-Timestamp": s.seconds(),
+			"X-Slack-Signature": "v0=" + hex.EncodeToString(mac)},
+		body: body,
 	}
 }
 
@@ -363,12 +390,14 @@ func verifySlack(t *testing.T, b *bot, c callback) {
 	if err != nil {
 		t.Errorf("slack-go: %v", err)
 	}
-	if command, err := slack.SlashCommandParse(req); err != nil || command.TeamID != b.settings["SlackTeamId"] || command.Command != "/ops" {
+	if command, err := slack.SlashCommandParse(req); err != nil || command.TeamID != b.settings["SlackTeamId"] ||
+		command.Command != "/ops" {
 		t.Errorf("slack-go reads %+v: %v", command, err)
 	}
 }
 
-// slackCheck is the check of the Events API's URL. https://docs.slack.dev/reference/events/url_verification
+// slackCheck is the check of the Events API's URL.
+// https://docs.slack.dev/reference/events/url_verification
 func slackCheck(sign signer) func(*testing.T, *bot, time.Time) (callback, string) {
 	return func(t *testing.T, b *bot, at time.Time) (callback, string) {
 		t.Helper()
@@ -387,15 +416,19 @@ func teamsMessage(sign signer) func(*testing.T, *bot, saying) callback {
 		t.Helper()
 		tenant := b.settings["TeamsTenantId"]
 		body := jsonText(object{
-			"type": "message", "id": s.id, "timestamp": s.at.UTC().Format("2006-01-02T15:04:05.0000000Z"), "channelId": "msteams",
-			"serviceUrl": "https://smba.trafficmanager.net/emea/", "from": object{"id": "29:1example", "name": "Li", "aadObjectId": s.user},
-			"conversation": object{"isGroup": true, "conversationType": "channel", "tenantId": tenant, "id": s.conversation + ";messageid=" + s.id},
-			"text":         "<at>ops</at>&nbsp;" + html.EscapeString(s.text) + "\n", "textFormat": "plain",
+			"type": "message", "id": s.id, "timestamp": s.at.UTC().Format("2006-01-02T15:04:05.0000000Z"),
+			"channelId":  "msteams",
+			"serviceUrl": "https://smba.trafficmanager.net/emea/",
+			"from":       object{"id": "29:1example", "name": "Li", "aadObjectId": s.user},
+			"conversation": object{"isGroup": true, "conversationType": "channel", "tenantId": tenant,
+				"id": s.conversation + ";messageid=" + s.id},
+			"text": "<at>ops</at>&nbsp;" + html.EscapeString(s.text) + "\n", "textFormat": "plain",
 			"channelData": object{"tenant": object{"id": tenant}},
 		})
 		return callback{
-			header: map[string]string{"Content-Type": "application/json; charset=utf-8", "Authorization": teamsAuthorization(t, sign, b, body)},
-			body:   body,
+			header: map[string]string{"Content-Type": "application/json; charset=utf-8",
+				"Authorization": teamsAuthorization(t, sign, b, body)},
+			body: body,
 			read: func(t *testing.T, a answer) string {
 				t.Helper()
 				var reply struct {

@@ -26,14 +26,20 @@ var (
 	requireExternal = os.Getenv("CHATCONF_REQUIRE_EXTERNAL") != ""
 )
 
-// nodePeers are libraries of Node's. Those of DingTalk, Slack and Teams are Node's own crypto, as there is no library that signs.
+// nodePeers are libraries of Node's. Those of DingTalk, Slack and Teams are Node's own crypto, as
+// there is no library that signs.
 var nodePeers = []peer{
-	{name: "DingTalk robot by node:crypto", typ: "DingTalk", node: true, say: dingTalkRobot(nodeHMAC), check: dingTalkNodeCheck},
+	{name: "DingTalk robot by node:crypto", typ: "DingTalk", node: true,
+		say: dingTalkRobot(nodeHMAC), check: dingTalkNodeCheck},
 	{name: "DingTalk card by node:crypto", typ: "DingTalk", node: true, say: dingTalkCard, check: dingTalkWecomCheck},
-	{name: "WeCom by @wecom/crypto", typ: "WeChat", node: true, say: wecomApp(wecomNode{}), check: wecomCheck(wecomNode{}), direct: true},
-	{name: "WeCom's intelligent robot by @wecom/crypto", typ: "WeChat", node: true, say: wecomRobot, check: wecomRobotCheck},
-	{name: "Feishu, verified by its SDK of Node's", typ: "Feishu", node: true, say: feishuNodeMessage, check: feishuNodeCheck},
-	{name: "Slack command, verified by @slack/bolt", typ: "Slack", node: true, say: slackNodeCommand, check: slackCheck(nodeHMAC)},
+	{name: "WeCom by @wecom/crypto", typ: "WeChat", node: true, say: wecomApp(wecomNode{}),
+		check: wecomCheck(wecomNode{}), direct: true},
+	{name: "WeCom's intelligent robot by @wecom/crypto", typ: "WeChat", node: true,
+		say: wecomRobot, check: wecomRobotCheck},
+	{name: "Feishu, verified by its SDK of Node's", typ: "Feishu", node: true,
+		say: feishuNodeMessage, check: feishuNodeCheck},
+	{name: "Slack command, verified by @slack/bolt", typ: "Slack", node: true,
+		say: slackNodeCommand, check: slackCheck(nodeHMAC)},
 	{name: "Teams by node:crypto", typ: "Teams", node: true, say: teamsMessage(nodeHMAC)},
 }
 
@@ -48,7 +54,8 @@ func (p peer) needs(t *testing.T) {
 	}
 }
 
-// A nodeProcess is deploy/peers, which ends with this process at the latest: its standard input ends then.
+// A nodeProcess is deploy/peers, which ends with this process at the latest: its standard input
+// ends then.
 type nodeProcess struct {
 	mu  sync.Mutex
 	in  io.Writer
@@ -123,7 +130,8 @@ func ask(t *testing.T, what string, args object, out any) error {
 func nodeHMAC(t *testing.T, key []byte, message string) []byte {
 	t.Helper()
 	var mac string
-	if err := ask(t, "hmac", object{"key": base64.StdEncoding.EncodeToString(key), "base64": true, "message": message}, &mac); err != nil {
+	if err := ask(t, "hmac", object{"key": base64.StdEncoding.EncodeToString(key), "base64": true, "message": message},
+		&mac); err != nil {
 		t.Fatal(err)
 	}
 	return must(base64.StdEncoding.DecodeString(mac))(t)
@@ -132,10 +140,12 @@ func nodeHMAC(t *testing.T, key []byte, message string) []byte {
 // wecomNode is @wecom/crypto.
 type wecomNode struct{}
 
-func (wecomNode) seal(t *testing.T, token, key, receiver, message, timestamp, nonce string) (encrypt, signature string) {
+func (wecomNode) seal(t *testing.T, token, key, receiver, message, timestamp,
+	nonce string) (encrypt, signature string) {
 	t.Helper()
 	var sealed struct{ Encrypt, Signature string }
-	args := object{"token": token, "key": key, "id": receiver, "message": message, "timestamp": timestamp, "nonce": nonce}
+	args := object{"token": token, "key": key, "id": receiver, "message": message,
+		"timestamp": timestamp, "nonce": nonce}
 	if err := ask(t, "wecom.seal", args, &sealed); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +155,8 @@ func (wecomNode) seal(t *testing.T, token, key, receiver, message, timestamp, no
 func (wecomNode) open(t *testing.T, token, key, receiver, encrypt, signature, timestamp, nonce string) string {
 	t.Helper()
 	var opened struct{ Message, ID string }
-	args := object{"token": token, "key": key, "encrypt": encrypt, "signature": signature, "timestamp": timestamp, "nonce": nonce}
+	args := object{"token": token, "key": key, "encrypt": encrypt, "signature": signature,
+		"timestamp": timestamp, "nonce": nonce}
 	if err := ask(t, "wecom.open", args, &opened); err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +170,8 @@ func (wecomNode) open(t *testing.T, token, key, receiver, encrypt, signature, ti
 func dingTalkNodeCheck(t *testing.T, b *bot, at time.Time) (callback, string) {
 	t.Helper()
 	s := saying{at: at}
-	who := object{"token": b.settings["DingTalkToken"], "key": b.settings["DingTalkEncodingAesKey"], "owner": b.settings["DingTalkClientId"]}
+	who := object{"token": b.settings["DingTalkToken"], "key": b.settings["DingTalkEncodingAesKey"],
+		"owner": b.settings["DingTalkClientId"]}
 	with := func(more object) object {
 		for key, value := range who {
 			more[key] = value
@@ -167,7 +179,8 @@ func dingTalkNodeCheck(t *testing.T, b *bot, at time.Time) (callback, string) {
 		return more
 	}
 	var e dingTalkEnvelope
-	if err := ask(t, "dingtalk.seal", with(object{"message": `{"EventType":"check_url"}`, "timestamp": s.millis(), "nonce": "88888888"}), &e); err != nil {
+	if err := ask(t, "dingtalk.seal", with(object{"message": `{"EventType":"check_url"}`, "timestamp": s.millis(),
+		"nonce": "88888888"}), &e); err != nil {
 		t.Fatal(err)
 	}
 	return callback{
@@ -176,7 +189,8 @@ func dingTalkNodeCheck(t *testing.T, b *bot, at time.Time) (callback, string) {
 		read: func(t *testing.T, a answer) string {
 			t.Helper()
 			var message string
-			if err := ask(t, "dingtalk.open", with(object{"envelope": readDingTalkEnvelope(t, a)}), &message); err != nil {
+			if err := ask(t, "dingtalk.open", with(object{"envelope": readDingTalkEnvelope(t, a)}),
+				&message); err != nil {
 				t.Error(err)
 			}
 			return message
@@ -188,8 +202,10 @@ func dingTalkNodeCheck(t *testing.T, b *bot, at time.Time) (callback, string) {
 func dingTalkWecomCheck(t *testing.T, b *bot, at time.Time) (callback, string) {
 	t.Helper()
 	s, by := saying{at: at}, wecomNode{}
-	token, key, owner := b.settings["DingTalkToken"], b.settings["DingTalkEncodingAesKey"], b.settings["DingTalkClientId"]
-	message := jsonText(object{"EventType": "check_url", "TimeStamp": s.millis(), "CorpId": b.settings["DingTalkCorpId"]})
+	token, key, owner := b.settings["DingTalkToken"], b.settings["DingTalkEncodingAesKey"],
+		b.settings["DingTalkClientId"]
+	message := jsonText(object{"EventType": "check_url", "TimeStamp": s.millis(),
+		"CorpId": b.settings["DingTalkCorpId"]})
 	encrypt, signature := by.seal(t, token, key, owner, message, s.seconds(), "0nonce")
 	return callback{
 		query: url.Values{"msg_signature": {signature}, "timeStamp": {s.seconds()}, "nonce": {"0nonce"}},
@@ -202,19 +218,23 @@ func dingTalkWecomCheck(t *testing.T, b *bot, at time.Time) (callback, string) {
 	}, "success"
 }
 
-// dingTalkCard is a button of an interactive card. https://open.dingtalk.com/document/orgapp/event-callback-card
+// dingTalkCard is a button of an interactive card.
+// https://open.dingtalk.com/document/orgapp/event-callback-card
 func dingTalkCard(t *testing.T, b *bot, s saying) callback {
 	t.Helper()
 	return callback{
 		header: map[string]string{
 			"Content-Type":                 "application/json",
 			"x-ddpaas-signature-timestamp": s.millis(),
-			"x-ddpaas-signature":           base64.StdEncoding.EncodeToString(nodeHMAC(t, []byte(b.settings["DingTalkCardSecret"]), s.millis())),
+			"x-ddpaas-signature": base64.StdEncoding.EncodeToString(
+				nodeHMAC(t, []byte(b.settings["DingTalkCardSecret"]), s.millis())),
 		},
 		body: jsonText(object{
-			"type": "actionCallback", "outTrackId": s.id, "corpId": b.settings["DingTalkCorpId"], "userId": s.user, "userIdType": 1,
+			"type": "actionCallback", "outTrackId": s.id, "corpId": b.settings["DingTalkCorpId"],
+			"userId": s.user, "userIdType": 1,
 			"spaceId": s.conversation, "spaceType": "IM_GROUP",
-			"content": jsonText(object{"cardPrivateData": object{"actionIds": []string{"run"}, "params": object{"command": s.text}}}),
+			"content": jsonText(object{"cardPrivateData": object{"actionIds": []string{"run"},
+				"params": object{"command": s.text}}}),
 		}),
 	}
 }
@@ -225,7 +245,8 @@ func wecomRobot(t *testing.T, b *bot, s saying) callback {
 	t.Helper()
 	token, key, by := b.settings["WeChatToken"], b.settings["WeChatEncodingAesKey"], wecomNode{}
 	message := jsonText(object{
-		"msgid": s.id, "aibotid": "aibexample", "chatid": s.conversation, "chattype": "group", "from": object{"userid": s.user},
+		"msgid": s.id, "aibotid": "aibexample", "chatid": s.conversation, "chattype": "group",
+		"from":    object{"userid": s.user},
 		"msgtype": "text", "text": object{"content": "@运维机器人 " + s.text},
 	})
 	encrypt, signature := by.seal(t, token, key, "", message, s.seconds(), "nonce-"+s.id)
@@ -282,7 +303,8 @@ func unescapeMarkdown(text string) string {
 func wecomRobotCheck(t *testing.T, b *bot, at time.Time) (callback, string) {
 	t.Helper()
 	robot := *b
-	robot.settings = map[string]string{"WeChatToken": b.settings["WeChatToken"], "WeChatEncodingAesKey": b.settings["WeChatEncodingAesKey"]}
+	robot.settings = map[string]string{"WeChatToken": b.settings["WeChatToken"],
+		"WeChatEncodingAesKey": b.settings["WeChatEncodingAesKey"]}
 	return wecomCheck(wecomNode{})(t, &robot, at) // with an empty receive id
 }
 
@@ -296,10 +318,12 @@ func feishuNodeMessage(t *testing.T, b *bot, s saying) callback {
 	return c
 }
 
-// feishuNodeReads returns the text that the SDK of Node's reads in a callback, nil if it refuses it.
+// feishuNodeReads returns the text that the SDK of Node's reads in a callback, nil if it refuses
+// it.
 func feishuNodeReads(t *testing.T, b *bot, c callback) (text *string) {
 	t.Helper()
-	if err := ask(t, "feishu.receive", object{"key": b.settings["FeishuEncryptKey"], "headers": lowerHeaders(c), "body": c.body}, &text); err != nil {
+	if err := ask(t, "feishu.receive", object{"key": b.settings["FeishuEncryptKey"], "headers": lowerHeaders(c),
+		"body": c.body}, &text); err != nil {
 		t.Fatal(err)
 	}
 	return text
@@ -319,7 +343,8 @@ func feishuNodeCheck(t *testing.T, b *bot, at time.Time) (callback, string) {
 	t.Helper()
 	c, _ := feishuCheck(t, b, at)
 	var want string
-	if err := ask(t, "feishu.challenge", object{"key": b.settings["FeishuEncryptKey"], "body": c.body}, &want); err != nil {
+	if err := ask(t, "feishu.challenge", object{"key": b.settings["FeishuEncryptKey"], "body": c.body},
+		&want); err != nil {
 		t.Fatal(err)
 	}
 	c.read = func(_ *testing.T, a answer) string { return string(a.body) }
@@ -339,5 +364,6 @@ func slackNodeCommand(t *testing.T, b *bot, s saying) callback {
 func boltVerifies(t *testing.T, b *bot, c callback) error {
 	t.Helper()
 	var ok bool
-	return ask(t, "slack.verify", object{"secret": b.settings["SlackSigningSecret"], "headers": lowerHeaders(c), "body": c.body}, &ok)
+	return ask(t, "slack.verify", object{"secret": b.settings["SlackSigningSecret"],
+		"headers": lowerHeaders(c), "body": c.body}, &ok)
 }

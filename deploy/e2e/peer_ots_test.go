@@ -17,8 +17,9 @@ import (
 // otsPython is the Python that has Tablestore's SDK: that of moto's virtual environment.
 var otsPython = filepath.Join(filepath.Dir(cmp.Or(os.Getenv(motoVariable), "../../.venv/bin/moto_server")), "python")
 
-// otsSuites are programs in deploy/peers that hold the emulator against Tablestore's official SDK of a language.
-// They read where it is from the environment, as otsquickstart does, and print a line for each check.
+// otsSuites are programs in deploy/peers that hold the emulator against Tablestore's official SDK
+// of a language. They read where it is from the environment, as otsquickstart does, and print a
+// line for each check.
 var otsSuites = []struct {
 	name  string
 	probe []string // fails where the SDK is not installed
@@ -26,7 +27,8 @@ var otsSuites = []struct {
 	run   []string
 	must  bool // where CHATCONF_REQUIRE_EXTERNAL is set, the SDK must be there
 }{
-	{"Python", []string{otsPython, "-c", "import tablestore"}, nil, []string{otsPython, "-B", "ots/python/suite.py"}, true},
+	{"Python", []string{otsPython, "-c", "import tablestore"}, nil,
+		[]string{otsPython, "-B", "ots/python/suite.py"}, true},
 	{"Node", []string{"node", "-e", "require('tablestore')"}, nil, []string{"node", "ots/node/suite.js"}, true},
 	{
 		"Java", []string{"javap", "-cp", "ots/java/lib/*", "com.alicloud.openservices.tablestore.SyncClient"},
@@ -44,8 +46,8 @@ const minOTSChecks = 40
 // otsCheck matches the line of one check: its result, and what it is about.
 var otsCheck = regexp.MustCompile(`(?m)^(ok|failed) ([^:]+): .*$`)
 
-// Tablestore's official SDKs of other languages do on the emulator what they do on the service, and are refused with
-// its texts.
+// Tablestore's official SDKs of other languages do on the emulator what they do on the service, and
+// are refused with its texts.
 func TestOTSOfficialSDKs(t *testing.T) {
 	t.Parallel()
 	e := startOTS(t, "", "127.0.0.1:0")
@@ -56,7 +58,8 @@ func TestOTSOfficialSDKs(t *testing.T) {
 				absent = t.Fatalf
 			}
 			if out, err := runPeer(t, e.env, suite.probe); err != nil {
-				absent("not tried: the SDK is not here: %v; make moto peers installs it, where a JDK has Maven Java's too\n%s",
+				absent("not tried: the SDK is not here: %v; make moto peers installs it, "+
+					"where a JDK has Maven Java's too\n%s",
 					err, out)
 			}
 			if suite.build != nil {

@@ -26,11 +26,13 @@ var (
 func TestMain(m *testing.M) {
 	name, moto := cmp.Or(os.Getenv(storeVariable), storeFile), os.Getenv(motoVariable)
 	target, dist := os.Getenv(targetVariable), os.Getenv(distVariable)
-	// The SDK would send requests through a proxy, and the program would take settings that are not the test's.
+	// The SDK would send requests through a proxy, and the program would take settings that are not
+	// the test's.
 	for _, setting := range os.Environ() {
 		name, _, _ := strings.Cut(setting, "=")
 		upper := strings.ToUpper(name)
-		if strings.HasSuffix(upper, "_PROXY") || strings.HasPrefix(upper, "CHATCONF_") || strings.HasPrefix(upper, "ALIBABA_CLOUD_") ||
+		if strings.HasSuffix(upper, "_PROXY") || strings.HasPrefix(upper, "CHATCONF_") ||
+			strings.HasPrefix(upper, "ALIBABA_CLOUD_") ||
 			strings.HasPrefix(upper, "TABLESTORE_") || strings.HasPrefix(upper, "AWS_") {
 			os.Unsetenv(name)
 		}
@@ -131,11 +133,12 @@ func (c command) runProgram(t *testing.T, program string) result {
 	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
-// cleanEnviron returns an environment without any setting of the program. HOME, and where temporary files go, are folders of the test's: a
-// service that is killed leaves what it had unpacked.
-// A program with the race detector would wait a second before it ends.
+// cleanEnviron returns an environment without any setting of the program. HOME, and where temporary
+// files go, are folders of the test's: a service that is killed leaves what it had unpacked. A
+// program with the race detector would wait a second before it ends.
 func cleanEnviron(t *testing.T) []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir(), "GORACE=atexit_sleep_ms=10"}
+	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" +
+		t.TempDir(), "GORACE=atexit_sleep_ms=10"}
 }
 
 // ok asks for exit code 0 and returns what was printed.

@@ -23,7 +23,8 @@ func markdown(t *testing.T) map[string]string {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && (d.Name() == "node_modules" || d.Name() == "dist" || strings.HasPrefix(d.Name(), ".") && d.Name() != ".github" && path != repository):
+		case d.IsDir() && (d.Name() == "node_modules" || d.Name() == "dist" || strings.HasPrefix(d.Name(), ".") &&
+			d.Name() != ".github" && path != repository):
 			return fs.SkipDir
 		case filepath.Ext(path) != ".md":
 			return nil
@@ -61,15 +62,17 @@ type followed struct {
 }
 
 var pagesToFollow = []followed{
-	{page: "README.md", first: "make run\n", with: map[string]string{"(cd deploy/e2e && go run ./quickstart)": "QUICKSTART"}, shown: 11},
+	{page: "README.md", first: "make run\n", with: map[string]string{
+		"(cd deploy/e2e && go run ./quickstart)": "QUICKSTART"}, shown: 11},
 	{page: "deploy/docs/zh/README.md", first: "make run\n"},
 	{page: "functions/README.md"},
 	{page: "shared/platform/README.md"},
 	{page: "shared/command/README.md", shown: 5},
 }
 
-// A newcomer follows the pages word for word, in a shell that has a cloud account. All of it works, what a page shows is printed, no platform
-// is called, and no record is left open. Blocks that need a cloud, Docker or a build are in TestPagesParse.
+// A newcomer follows the pages word for word, in a shell that has a cloud account. All of it works,
+// what a page shows is printed, no platform is called, and no record is left open. Blocks that need
+// a cloud, Docker or a build are in TestPagesParse.
 func TestPagesRun(t *testing.T) {
 	t.Parallel()
 	all := markdown(t)
@@ -108,7 +111,8 @@ func TestPagesRun(t *testing.T) {
 			sh := exec.CommandContext(t.Context(), "sh", "-c", script)
 			sh.WaitDelay = time.Second
 			sh.Dir = work
-			sh.Env = append(cleanEnviron(t), "ALIBABA_CLOUD_ACCESS_KEY_ID=LTAIsomebody", "ALIBABA_CLOUD_ACCESS_KEY_SECRET=planted-secret", "ALIBABA_CLOUD_SECURITY_TOKEN=planted-token")
+			sh.Env = append(cleanEnviron(t), "ALIBABA_CLOUD_ACCESS_KEY_ID=LTAIsomebody",
+				"ALIBABA_CLOUD_ACCESS_KEY_SECRET=planted-secret", "ALIBABA_CLOUD_SECURITY_TOKEN=planted-token")
 			out, err := sh.CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
@@ -116,7 +120,8 @@ func TestPagesRun(t *testing.T) {
 			if strings.Contains(string(out), "planted") || strings.Contains(string(out), "LTAI") {
 				t.Errorf("the cloud account is printed:\n%s", out)
 			}
-			if strings.Contains(string(out), `"Outcome": "Pending"`) || strings.Contains(string(out), `"Outcome": "Failed"`) {
+			if strings.Contains(string(out), `"Outcome": "Pending"`) ||
+				strings.Contains(string(out), `"Outcome": "Failed"`) {
 				t.Errorf("records are left open:\n%s", out)
 			}
 			if log := s.stderr.String(); strings.Contains(log, "open.feishu.cn") {
@@ -137,7 +142,8 @@ func TestPagesRun(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				for _, m := range regexp.MustCompile(`preserve"(?: class="[gr]")?>([^<]+)<`).FindAllStringSubmatch(string(still), -1) {
+				for _, m := range regexp.MustCompile(`preserve"(?: class="[gr]")?>([^<]+)<`).FindAllStringSubmatch(
+					string(still), -1) {
 					if !strings.Contains(string(out), strings.TrimSpace(m[1])) {
 						t.Errorf("the picture shows %q, which is not printed", m[1])
 					}
@@ -147,8 +153,8 @@ func TestPagesRun(t *testing.T) {
 	}
 }
 
-// printed checks that every line of the blocks is in out, and returns how many lines there are. Lines of JSON may be shown with fewer line ends
-// than they have, and … stands for what differs.
+// printed checks that every line of the blocks is in out, and returns how many lines there are.
+// Lines of JSON may be shown with fewer line ends than they have, and … stands for what differs.
 func printed(t *testing.T, out string, shown []string) int {
 	t.Helper()
 	blanks := regexp.MustCompile(`\s+`)
@@ -168,7 +174,8 @@ func printed(t *testing.T, out string, shown []string) int {
 	return n
 }
 
-// Every block of commands is a shell's, whether it runs in a test or not, and the tool has every command and flag that a page uses.
+// Every block of commands is a shell's, whether it runs in a test or not, and the tool has every
+// command and flag that a page uses.
 func TestPagesParse(t *testing.T) {
 	t.Parallel()
 	known := make(map[string]string) // the help of each command of the tool
@@ -191,11 +198,13 @@ func TestPagesParse(t *testing.T) {
 					continue
 				}
 				command := words[0]
-				if len(words) > 1 && (command == "keys" || command == "keyring" || command == "tables" && words[1] == "check") {
+				if len(words) > 1 && (command == "keys" || command == "keyring" ||
+					command == "tables" && words[1] == "check") {
 					command += " " + words[1]
 				}
 				if known[command] == "" {
-					help, err := exec.CommandContext(t.Context(), chatconf, append(strings.Fields(command), "--help")...).CombinedOutput()
+					help, err := exec.CommandContext(t.Context(), chatconf,
+						append(strings.Fields(command), "--help")...).CombinedOutput()
 					if err != nil || !strings.Contains(string(help), "chatconf "+command) {
 						t.Errorf("%s: there is no command %q: %v", name, command, err)
 						continue
@@ -216,7 +225,8 @@ func TestPagesParse(t *testing.T) {
 	}
 }
 
-// Links lead somewhere, headings that are linked exist, and prose is at most 100 columns wide; the README has at most 150 lines.
+// Links lead somewhere, headings that are linked exist, and prose is at most 100 columns wide; the
+// README has at most 150 lines.
 func TestPagesRead(t *testing.T) {
 	t.Parallel()
 	all := markdown(t)
@@ -239,12 +249,14 @@ func TestPagesRead(t *testing.T) {
 				t.Errorf("%s: %s leads nowhere", name, m[1])
 				continue
 			}
-			if info, _ := os.Stat(filepath.Join(repository, target)); heading != "" && !info.IsDir() && !hasHeading(all[target], heading) {
+			if info, _ := os.Stat(filepath.Join(repository, target)); heading != "" && !info.IsDir() &&
+				!hasHeading(all[target], heading) {
 				t.Errorf("%s: %s has no heading #%s", name, target, heading)
 			}
 		}
 		for line := range strings.Lines(plain) {
-			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 100 && !strings.HasPrefix(line, "|") && !made.MatchString(line) {
+			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > 100 &&
+				!strings.HasPrefix(line, "|") && !made.MatchString(line) {
 				t.Errorf("%s: a line has %d columns: %s", name, n, line)
 			}
 		}
@@ -259,7 +271,8 @@ func hasHeading(text, link string) bool {
 	drop := regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 	for line := range strings.Lines(fence.ReplaceAllString(text, "")) {
 		if title := strings.TrimLeft(line, "#"); title != line {
-			if strings.ReplaceAll(drop.ReplaceAllString(strings.ToLower(strings.TrimSpace(title)), ""), " ", "-") == link {
+			if strings.ReplaceAll(drop.ReplaceAllString(strings.ToLower(strings.TrimSpace(title)), ""),
+				" ", "-") == link {
 				return true
 			}
 		}

@@ -18,8 +18,8 @@ import (
 // nobody is a user who may read what all may, and write nothing.
 const nobody = 65534
 
-// TestReadOnlyCopy uses a copy of a data directory as somebody who may read it and no more. Modes do not bind root, so when the
-// tests run as root the program runs as nobody.
+// TestReadOnlyCopy uses a copy of a data directory as somebody who may read it and no more. Modes
+// do not bind root, so when the tests run as root the program runs as nobody.
 func TestReadOnlyCopy(t *testing.T) {
 	onlyFile(t, "the store is a file that may be copied")
 	s := serve(t)
@@ -87,7 +87,8 @@ func TestReadOnlyCopy(t *testing.T) {
 		}
 	}()
 	endpoint := ""
-	for until := time.Now().Add(10 * time.Second); endpoint == "" && time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
+	for until := time.Now().Add(10 * time.Second); endpoint == "" &&
+		time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
 		if m := regexp.MustCompile(`listens on (http://\S+)`).FindStringSubmatch(out.String()); m != nil {
 			endpoint = m[1]
 		}
@@ -109,7 +110,8 @@ func TestReadOnlyCopy(t *testing.T) {
 	if got := call("ListChatConfigurations").ok(t); !strings.Contains(got, `"TotalCount"`) {
 		t.Errorf("ListChatConfigurations = %s", got)
 	}
-	call("CreateChatConfiguration", "Name=x", "Type=Slack", `Configuration={"SlackSigningSecret":"0123456789abcdef0123456789abcdef"}`).
+	call("CreateChatConfiguration", "Name=x", "Type=Slack",
+		`Configuration={"SlackSigningSecret":"0123456789abcdef0123456789abcdef"}`).
 		fails(t, 1, "ServiceUnavailable", "503")
 }
 

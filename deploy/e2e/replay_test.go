@@ -111,7 +111,8 @@ func TestACapturedRequestWorksOnce(t *testing.T) {
 			written := tp.take()
 			get(t, client, "ops")
 			read := tp.take()
-			must(client.UpdateChatConfiguration(&oos.UpdateChatConfigurationRequest{Name: dara.String("ops"), RamRole: dara.String("Role")}))(t)
+			must(client.UpdateChatConfiguration(&oos.UpdateChatConfigurationRequest{Name: dara.String("ops"),
+				RamRole: dara.String("Role")}))(t)
 			updated := tp.take()
 			_, err := client.GetChatConfiguration(&oos.GetChatConfigurationRequest{Name: dara.String("nobody")})
 			wantSDKError(t, err, http.StatusNotFound, "EntityNotExists.ChatConfiguration")
@@ -124,7 +125,8 @@ func TestACapturedRequestWorksOnce(t *testing.T) {
 			}
 			wantEqual(t, "ETag", get(t, s.client(t), "ops").Headers["etag"], `"2"`)
 
-			// A process that has just started knows what was written before, and a replayed delete finds nothing to delete anew.
+			// A process that has just started knows what was written before, and a replayed delete
+			// finds nothing to delete anew.
 			must(client.DeleteChatConfiguration(&oos.DeleteChatConfigurationRequest{Name: dara.String("ops")}))(t)
 			deleted := tp.take()
 			s.kill()
@@ -138,13 +140,15 @@ func TestACapturedRequestWorksOnce(t *testing.T) {
 	}
 }
 
-// A write that was refused has spent its nonce all the same: what it asked for may have become possible since.
+// A write that was refused has spent its nonce all the same: what it asked for may have become
+// possible since.
 func TestARefusedWriteCannotBeReplayedLater(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	client := s.client(t)
 	create(t, client, "ops")
-	again := newACS3(s.key, "CreateChatConfiguration", "Name", "ops", "Type", "DingTalk", "Configuration", dingTalk("replayed"))
+	again := newACS3(s.key, "CreateChatConfiguration", "Name", "ops", "Type", "DingTalk",
+		"Configuration", dingTalk("replayed"))
 	s.send(t, again).wantFault(t, http.StatusConflict, "EntityAlreadyExists.ChatConfiguration")
 	must(client.DeleteChatConfiguration(&oos.DeleteChatConfigurationRequest{Name: dara.String("ops")}))(t)
 	s.send(t, again).wantFault(t, http.StatusBadRequest, "SignatureNonceUsed")
@@ -178,7 +182,8 @@ func TestManyCopiesAtOnceAreDoneOnce(t *testing.T) {
 				a.wantFault(t, http.StatusBadRequest, "SignatureNonceUsed")
 			}
 		}
-		if each := c.reads && functions.target != ""; done != 1 && !(each && done > 1) { // of reads each process remembers its own
+		// of reads each process remembers its own
+		if each := c.reads && functions.target != ""; done != 1 && !(each && done > 1) {
 			t.Errorf("%d of %d copies were done, want 1", done, copies)
 		}
 	}
@@ -194,6 +199,7 @@ func TestNoncesOfOneKeyAreNotThoseOfAnother(t *testing.T) {
 	s := serveOn(t, data)
 	nonce := newNonce()
 	for _, key := range []accessKey{s.key, other} {
-		s.send(t, edited(newACS3(key, "ListChatConfigurations"), func(a *acs3) { a.header["x-acs-signature-nonce"] = nonce })).ok(t, nil)
+		s.send(t, edited(newACS3(key, "ListChatConfigurations"),
+			func(a *acs3) { a.header["x-acs-signature-nonce"] = nonce })).ok(t, nil)
 	}
 }

@@ -50,8 +50,8 @@ func (s *service) clientOf(t *testing.T, key accessKey) *oos.Client {
 	})
 }
 
-// clients returns clients for as many goroutines: one client is not to be used by two of them, and all clients of an endpoint share
-// an HTTP client of the SDK's that is no better.
+// clients returns clients for as many goroutines: one client is not to be used by two of them, and
+// all clients of an endpoint share an HTTP client of the SDK's that is no better.
 func (s *service) clients(t *testing.T, n int) []*oos.Client {
 	t.Helper()
 	list := make([]*oos.Client, n)
@@ -95,10 +95,12 @@ func wantSDKError(t *testing.T, err error, status int, code string) *tea.SDKErro
 		t.Fatalf("error = %v (%T), want %d %s", err, err, status, code)
 	}
 	if dara.StringValue(e.Code) != code || dara.IntValue(e.StatusCode) != status {
-		t.Errorf("error = %d %s (%s), want %d %s", dara.IntValue(e.StatusCode), dara.StringValue(e.Code), dara.StringValue(e.Message), status, code)
+		t.Errorf("error = %d %s (%s), want %d %s", dara.IntValue(e.StatusCode), dara.StringValue(e.Code),
+			dara.StringValue(e.Message), status, code)
 	}
 	var data envelope
-	if err := json.Unmarshal([]byte(dara.StringValue(e.Data)), &data); err != nil || data.RequestId == "" || !strings.Contains(e.Error(), data.RequestId) {
+	if err := json.Unmarshal([]byte(dara.StringValue(e.Data)), &data); err != nil || data.RequestId == "" ||
+		!strings.Contains(e.Error(), data.RequestId) {
 		t.Errorf("error %q has no request id, or not that of %+v: %v", e.Error(), data, err)
 	}
 	return e
@@ -141,7 +143,8 @@ func wantJSON(t *testing.T, text *string, want object) {
 
 // dingTalk returns a Configuration of type DingTalk.
 func dingTalk(bot string) string {
-	return jsonText(object{"DingTalkClientId": "dingexample", "DingTalkClientSecret": "not-a-real-secret", "BotName": bot})
+	return jsonText(object{"DingTalkClientId": "dingexample", "DingTalkClientSecret": "not-a-real-secret",
+		"BotName": bot})
 }
 
 // create makes a configuration of type DingTalk.

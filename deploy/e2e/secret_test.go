@@ -18,27 +18,32 @@ import (
 	"time"
 )
 
-// plantedPlatforms has every secret setting of every platform, with a shape for its value and the settings that it needs beside it.
+// plantedPlatforms has every secret setting of every platform, with a shape for its value and the
+// settings that it needs beside it.
 var plantedPlatforms = []struct {
 	typ     string
 	plain   object
 	secrets []plantedField
 }{
-	{"DingTalk", object{"DingTalkClientId": "ding"}, []plantedField{{"DingTalkClientSecret", 0}, {"DingTalkToken", 20}, {"DingTalkEncodingAesKey", 43}}},
-	{"WeChat", object{"WeChatCorpId": "ww", "WeChatAgentId": 7}, []plantedField{{"WeChatSecret", 0}, {"WeChatToken", 20}, {"WeChatEncodingAesKey", 43}}},
-	{"Feishu", object{"FeishuAppId": "cli"}, []plantedField{{"FeishuAppSecret", 0}, {"FeishuEncryptKey", 0}, {"FeishuVerificationToken", 0}}},
+	{"DingTalk", object{"DingTalkClientId": "ding"}, []plantedField{{"DingTalkClientSecret", 0}, {"DingTalkToken", 20},
+		{"DingTalkEncodingAesKey", 43}}},
+	{"WeChat", object{"WeChatCorpId": "ww", "WeChatAgentId": 7},
+		[]plantedField{{"WeChatSecret", 0}, {"WeChatToken", 20}, {"WeChatEncodingAesKey", 43}}},
+	{"Feishu", object{"FeishuAppId": "cli"}, []plantedField{{"FeishuAppSecret", 0}, {"FeishuEncryptKey", 0},
+		{"FeishuVerificationToken", 0}}},
 	{"Slack", object{}, []plantedField{{"SlackSigningSecret", 0}, {"SlackBotToken", 0}}},
 	{"Teams", object{}, []plantedField{{"TeamsWebhookSecret", 32}}},
 }
 
-// A plantedField is a secret setting. If it has a length its value must be so many letters and digits, which are base64 as well.
+// A plantedField is a secret setting. If it has a length its value must be so many letters and
+// digits, which are base64 as well.
 type plantedField struct {
 	key    string
 	length int
 }
 
-// planted returns the fake secret of a field in one request or another. It begins with letters and digits alone, which no encoding of
-// URLs or JSON changes; those are what is searched for.
+// planted returns the fake secret of a field in one request or another. It begins with letters and
+// digits alone, which no encoding of URLs or JSON changes; those are what is searched for.
 func (f plantedField) planted(request string) (value, search string) {
 	search = "planted" + request + strings.ReplaceAll(f.key, ".", "")
 	switch {
@@ -83,14 +88,16 @@ func (s *searcher) search(where string, text []byte, allowed ...string) {
 	}
 }
 
-// everywhere searches the data directory of a service, and that of the emulator in which it keeps its tables.
+// everywhere searches the data directory of a service, and that of the emulator in which it keeps
+// its tables.
 func (s *searcher) everywhere(data string) {
 	s.t.Helper()
 	files := 3 // key ring, access key and endpoint
 	if store.name == storeFile {
 		files++
 	}
-	s.files(data, files, map[string]string{"access-key.json": "the administrator's key", "keyring.json": "the sealing key"})
+	s.files(data, files, map[string]string{"access-key.json": "the administrator's key",
+		"keyring.json": "the sealing key"})
 	if store.data != "" {
 		s.files(store.data, 2, map[string]string{"access-key.json": "the store's key"})
 	}
@@ -117,8 +124,8 @@ func (s *searcher) files(dir string, atLeast int, allowed map[string]string) {
 	}
 }
 
-// Every secret setting of every platform is planted in requests that succeed and in requests that fail, in every way that they can. Then
-// all that the program wrote anywhere is searched.
+// Every secret setting of every platform is planted in requests that succeed and in requests that
+// fail, in every way that they can. Then all that the program wrote anywhere is searched.
 func TestAPlantedSecretIsNowhere(t *testing.T) {
 	t.Parallel()
 	find := &searcher{t, make(map[string][]string)}
@@ -165,7 +172,8 @@ func TestAPlantedSecretIsNowhere(t *testing.T) {
 		}
 		created, updated, failing := jsonText(make("C")), jsonText(make("U")), make("F")
 
-		s.send(t, newACS3(s.key, "CreateChatConfiguration", "Name", name, "Type", p.typ, "Configuration", created, "ClientToken", name)).ok(t, nil)
+		s.send(t, newACS3(s.key, "CreateChatConfiguration", "Name", name, "Type", p.typ, "Configuration",
+			created, "ClientToken", name)).ok(t, nil)
 		find.shown(s, name)
 		s.send(t, newV1(s.key, "UpdateChatConfiguration", "Name", name, "Configuration", updated)).ok(t, nil)
 		outputs := find.shown(s, name)
@@ -188,7 +196,8 @@ func TestAPlantedSecretIsNowhere(t *testing.T) {
 			find.search("the answer of a webhook", a.body)
 		}
 		cli := command{
-			args:  []string{"call", "--data", data, "CreateChatConfiguration", "Name=" + name, "Type=ICQ", "Configuration=@-"},
+			args: []string{"call", "--data", data, "CreateChatConfiguration", "Name=" +
+				name, "Type=ICQ", "Configuration=@-"},
 			stdin: jsonText(failing),
 		}
 		r := cli.run(t)
@@ -275,7 +284,8 @@ func failures(s *service, readOnly accessKey, name, typ string, configuration ob
 		newACS3(wrong, action, with(whole)...).inForm(),
 		newACS3(wrong, action, with(whole)...).inJSON(),
 		newV1(accessKey{"LTAInobody", "nothing"}, action, with(whole)...),
-		edited(newV1(s.key, action, with(whole)...), func(v *v1) { v.params["Timestamp"] = stamp(time.Now().Add(-time.Hour)) }),
+		edited(newV1(s.key, action, with(whole)...),
+			func(v *v1) { v.params["Timestamp"] = stamp(time.Now().Add(-time.Hour)) }),
 		edited(newV1(s.key, action, with(whole)...), func(v *v1) { v.body, v.kind = whole, "application/json" }),
 		newV1(readOnly, action, with(whole)...),
 		replayed, replayed, // there is one already; and then it is a replay
@@ -294,17 +304,26 @@ func failures(s *service, readOnly accessKey, name, typ string, configuration ob
 		newV1(s.key, "UpdateChatConfiguration", "Name", name, "Configuration", whole, "Revision", "99"),
 		newV1(s.key, "UpdateChatConfiguration", "Name", "nobody", "Configuration", whole),
 		edited(newV1(s.key, action, with(whole)...), func(v *v1) { v.method = http.MethodGet }),
-		edited(newACS3(s.key, action, with(whole)...), func(a *acs3) { a.query["Padding"] = strings.Repeat("x", 40<<10) }),
-		edited(newACS3(s.key, action, with(whole)...), func(a *acs3) { a.query["Padding"] = strings.Repeat("x", 300<<10); a.inForm() }),
-		tampered(newACS3(s.key, action, with(whole)...), func(r *http.Request) { r.URL.RawQuery += "&Configuration=" + url.QueryEscape(whole) }),
-		tampered(newACS3(s.key, action, with(whole)...), func(r *http.Request) { r.URL.Path = "/" + url.PathEscape(whole) }),
+		edited(newACS3(s.key, action, with(whole)...),
+			func(a *acs3) { a.query["Padding"] = strings.Repeat("x", 40<<10) }),
+		edited(newACS3(s.key, action, with(whole)...),
+			func(a *acs3) { a.query["Padding"] = strings.Repeat("x", 300<<10); a.inForm() }),
+		tampered(newACS3(s.key, action, with(whole)...), func(r *http.Request) {
+			r.URL.RawQuery += "&Configuration=" +
+				url.QueryEscape(whole)
+		}),
+		tampered(newACS3(s.key, action, with(whole)...),
+			func(r *http.Request) { r.URL.Path = "/" + url.PathEscape(whole) }),
 
 		// The body.
 		edited(newACS3(s.key, action), func(a *acs3) { a.body, a.kind = whole, "text/plain" }),
 		edited(newACS3(s.key, action), func(a *acs3) { a.body, a.kind = whole, "application/x-www-form-urlencoded" }),
 		edited(newACS3(s.key, action), func(a *acs3) { a.body, a.kind = whole, "application/json" }),
 		edited(newACS3(s.key, action), func(a *acs3) { a.body, a.kind = whole[:len(whole)-1], "application/json" }),
-		edited(newACS3(s.key, action), func(a *acs3) { a.body, a.kind = jsonText([]object{configuration}), "application/json" }),
+		edited(newACS3(s.key, action), func(a *acs3) {
+			a.body, a.kind = jsonText([]object{configuration}),
+				"application/json"
+		}),
 
 		// The document as a whole.
 		newV1(s.key, action, with(jsonText(whole))...),
@@ -317,7 +336,8 @@ func failures(s *service, readOnly accessKey, name, typ string, configuration ob
 		newACS3(s.key, action, with(strings.ReplaceAll(whole, "{", "{"+strings.Repeat(" ", 70<<10)))...).inForm(),
 	}
 	if functions.target != targetFC { // whose HTTP trigger passes on no query, but the parameters that it could decode
-		list = append(list, tampered(newACS3(s.key, action, with(whole)...), func(r *http.Request) { r.URL.RawQuery += "&%zz" }))
+		list = append(list, tampered(newACS3(s.key, action, with(whole)...),
+			func(r *http.Request) { r.URL.RawQuery += "&%zz" }))
 	}
 	for i := 1; i < len(whole); i += 17 {
 		list = append(list, newV1(s.key, action, with(whole[:i])...))
@@ -325,7 +345,8 @@ func failures(s *service, readOnly accessKey, name, typ string, configuration ob
 	// Each secret in a place or of a shape where it is wrong.
 	for _, f := range fields {
 		value, search := f.planted("F")
-		for _, bad := range []any{[]any{value}, object{"value": value}, object{value: true}, value + " blank", "钉" + value, value + "\n", value + strings.Repeat("x", 4096)} {
+		for _, bad := range []any{[]any{value}, object{"value": value}, object{value: true}, value + " blank", "钉" +
+			value, value + "\n", value + strings.Repeat("x", 4096)} {
 			list = append(list, newACS3(s.key, action, with(jsonText(replaced(configuration, f.key, bad)))...).inForm())
 		}
 		misspelt := maps.Clone(configuration)
@@ -338,7 +359,8 @@ func failures(s *service, readOnly accessKey, name, typ string, configuration ob
 			newV1(s.key, action, "Name", name, "Type", typ, f.key, value),
 			newACS3(s.key, action, "Name", name, "Type", typ, "Configuration.1."+f.key, value),
 		)
-		for _, u := range []string{"http://example.com/?key=" + search, "https://user:" + search + "@example.com/", "https://example.com/#" + search, search + "://", "https://example.com/%zz" + search} {
+		for _, u := range []string{"http://example.com/?key=" + search, "https://user:" + search + "@example.com/",
+			"https://example.com/#" + search, search + "://", "https://example.com/%zz" + search} {
 			target := maps.Clone(configuration)
 			target["Target"] = object{"Type": "Http", "Url": u, "Secret": value}
 			list = append(list, newV1(s.key, action, with(jsonText(target))...))
@@ -358,7 +380,8 @@ func replaced(configuration object, key string, value any) object {
 	return c
 }
 
-// goldenFiles searches what is checked in to compare with: it may have been made from what a run printed.
+// goldenFiles searches what is checked in to compare with: it may have been made from what a run
+// printed.
 func (s *searcher) goldenFiles() {
 	s.t.Helper()
 	n := 0
@@ -368,7 +391,8 @@ func (s *searcher) goldenFiles() {
 			return err
 		case d.IsDir() && slices.Contains([]string{".git", "node_modules", ".venv", ".chatconf", "dist"}, d.Name()):
 			return fs.SkipDir
-		case d.IsDir() || !strings.Contains(filepath.ToSlash(path), "/testdata/") && d.Name() != "event.json" && filepath.Ext(path) != ".golden":
+		case d.IsDir() || !strings.Contains(filepath.ToSlash(path), "/testdata/") && d.Name() != "event.json" &&
+			filepath.Ext(path) != ".golden":
 			return nil
 		}
 		text, err := os.ReadFile(path)

@@ -38,7 +38,8 @@ func serve(t *testing.T, env ...string) *service {
 	return serveOn(t, filepath.Join(t.TempDir(), "data"), env...)
 }
 
-// serveCrowd starts a service that many are going to write to at once, or that platforms call, who do not wait as long as moto may take.
+// serveCrowd starts a service that many are going to write to at once, or that platforms call, who
+// do not wait as long as moto may take.
 func serveCrowd(t *testing.T, env ...string) *service {
 	t.Helper()
 	data := filepath.Join(t.TempDir(), "data")
@@ -46,7 +47,8 @@ func serveCrowd(t *testing.T, env ...string) *service {
 	return serveOn(t, data, env...)
 }
 
-// serveOn starts a service on a data directory and waits until it listens. The service is killed at the end of the test at the latest.
+// serveOn starts a service on a data directory and waits until it listens. The service is killed at
+// the end of the test at the latest.
 func serveOn(t *testing.T, data string, env ...string) *service {
 	t.Helper()
 	c := serveCommand(data, env...)
@@ -194,7 +196,8 @@ func newData(t *testing.T, env ...string) string {
 	return s.data
 }
 
-// requestLog returns the log line of each request so far, and asks every line of the log to be a JSON object.
+// requestLog returns the log line of each request so far, and asks every line of the log to be a
+// JSON object.
 func (s *service) requestLog() []map[string]any {
 	s.t.Helper()
 	var lines []map[string]any

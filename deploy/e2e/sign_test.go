@@ -149,7 +149,8 @@ func (a *acs3) request(t *testing.T, endpoint string) *http.Request {
 	hash = sha256.Sum256([]byte(text))
 	mac := hmac.New(sha256.New, []byte(a.key.Secret))
 	io.WriteString(mac, "ACS3-HMAC-SHA256\n"+hex.EncodeToString(hash[:]))
-	req.Header.Set("Authorization", fmt.Sprintf("ACS3-HMAC-SHA256 Credential=%s,SignedHeaders=%s,Signature=%x", a.key.ID, strings.Join(names, ";"), mac.Sum(nil)))
+	req.Header.Set("Authorization", fmt.Sprintf("ACS3-HMAC-SHA256 Credential=%s,SignedHeaders=%s,Signature=%x",
+		a.key.ID, strings.Join(names, ";"), mac.Sum(nil)))
 	if a.tamper != nil {
 		a.tamper(req)
 	}

@@ -17,7 +17,8 @@ import (
 // awsKey is the key of the environment that functions of Lambda are served with.
 var awsKey = accessKey{"AKIDEXAMPLE", "not-a-real-secret"}
 
-// A v4 is a POST to Lambda, signed as https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html says.
+// A v4 is a POST to Lambda, signed as
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html says.
 type v4 struct {
 	endpoint, path string
 	header         map[string]string // by lower-case name, besides host and x-amz-date
@@ -47,7 +48,8 @@ func (v *v4) request(t *testing.T, _ string) *http.Request {
 		key = mac(key, part)
 	}
 	signature := mac(key, "AWS4-HMAC-SHA256\n"+header["x-amz-date"]+"\n"+scope+"\n"+sum(text))
-	req.Header.Set("Authorization", fmt.Sprintf("AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%x", v.key.ID, scope, strings.Join(names, ";"), signature))
+	req.Header.Set("Authorization", fmt.Sprintf("AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%x",
+		v.key.ID, scope, strings.Join(names, ";"), signature))
 	return req
 }
 

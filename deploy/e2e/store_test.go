@@ -22,13 +22,16 @@ import (
 
 // The environment of the tests.
 const (
-	// storeVariable says where the services of the run keep their data, as serve's flag --store does.
+	// storeVariable says where the services of the run keep their data, as serve's flag --store
+	// does.
 	storeVariable = "CHATCONF_E2E_STORE"
-	// targetVariable has the services of the run be the functions of a target, as serve's flag --target does, on the target's store.
+	// targetVariable has the services of the run be the functions of a target, as serve's flag
+	// --target does, on the target's store.
 	targetVariable = "CHATCONF_E2E_TARGET"
 	// distVariable names the folder of the functions' zip files, which "make zips" makes.
 	distVariable = "CHATCONF_E2E_DIST"
-	// motoVariable names moto's server, which stands in for DynamoDB; without it, it is looked for in PATH.
+	// motoVariable names moto's server, which stands in for DynamoDB; without it, it is looked for
+	// in PATH.
 	motoVariable = "CHATCONF_MOTO_SERVER"
 )
 
@@ -91,7 +94,8 @@ func openStore(name, moto, dir string) (err error) {
 		return nil
 	case storeTablestore:
 		store.target, store.data = "fc", filepath.Join(dir, "ots")
-		store.server, err = startServer(`Tablestore emulator on (\S+)\n(?s:.*)secret  .*\n`, chatconf, "ots", "--addr", "127.0.0.1:0", "--data", store.data)
+		store.server, err = startServer(`Tablestore emulator on (\S+)\n(?s:.*)secret  .*\n`, chatconf, "ots", "--addr",
+			"127.0.0.1:0", "--data", store.data)
 		if err == nil {
 			store.env = otsEnv(store.server.said)
 		}
@@ -112,11 +116,12 @@ func openStore(name, moto, dir string) (err error) {
 		}
 		return err
 	}
-	return fmt.Errorf("%s=%q is none; wanted %s, %s or %s", storeVariable, name, storeFile, storeTablestore, storeDynamoDB)
+	return fmt.Errorf("%s=%q is none; wanted %s, %s or %s", storeVariable, name,
+		storeFile, storeTablestore, storeDynamoDB)
 }
 
-// startCrowd starts the project's own stand-in for DynamoDB. Moto does not isolate transactions: a cancelled one puts the whole table
-// back to what it was when the transaction began.
+// startCrowd starts the project's own stand-in for DynamoDB. Moto does not isolate transactions: a
+// cancelled one puts the whole table back to what it was when the transaction began.
 func startCrowd(dir string) (*server, error) {
 	program, err := build(dir, "dynamotest", repository, "./shared/table/dynamodb/dynamotest/serve")
 	if err != nil {
@@ -160,11 +165,14 @@ type server struct {
 	more chan string // what it printed after that, once it has ended
 }
 
-// startServer starts a program and waits until what it prints matches a pattern, the first group of which is its address.
+// startServer starts a program and waits until what it prints matches a pattern, the first group of
+// which is its address.
 func startServer(ready, program string, args ...string) (*server, error) {
-	// A shell stands between, which ends the server when this process has ended, in any way, and with it this end of a pipe.
+	// A shell stands between, which ends the server when this process has ended, in any way, and
+	// with it this end of a pipe.
 	const script = `exec 3<&0; "$@" 3<&- 2>&1 & server=$!; { cat <&3; kill $server; } >/dev/null 2>&1 & wait $server`
-	s := &server{cmd: exec.Command("sh", append([]string{"-c", script, "sh", program}, args...)...), more: make(chan string, 1)}
+	s := &server{cmd: exec.Command("sh", append([]string{"-c", script, "sh", program}, args...)...),
+		more: make(chan string, 1)}
 	s.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=10"}
 	var err error
 	if s.end, err = s.cmd.StdinPipe(); err != nil {
@@ -211,7 +219,8 @@ func (s *server) stop() error {
 	return nil
 }
 
-// onlyOn skips a test that is about some stores only, in a run on another. Each test runs in one of the three runs at least.
+// onlyOn skips a test that is about some stores only, in a run on another. Each test runs in one of
+// the three runs at least.
 func onlyOn(t *testing.T, reason string, stores ...string) {
 	t.Helper()
 	if !slices.Contains(stores, store.name) {
@@ -225,7 +234,8 @@ func onlyFile(t *testing.T, reason string) {
 	onlyOn(t, reason, storeFile)
 }
 
-// tableEnv returns the settings with which a service on a data directory finds its store. The names of its tables are its own.
+// tableEnv returns the settings with which a service on a data directory finds its store. The names
+// of its tables are its own.
 func tableEnv(data string) []string {
 	if store.name == storeFile {
 		return nil
@@ -250,7 +260,8 @@ func serveCommand(data string, env ...string) command {
 	if functions.target == "" {
 		return storeCommand(data, env...)
 	}
-	c := command{args: []string{"serve", "--addr", "127.0.0.1:0", "--data", data, "--target", functions.target, "--dist", functions.dist}}
+	c := command{args: []string{"serve", "--addr", "127.0.0.1:0", "--data", data, "--target",
+		functions.target, "--dist", functions.dist}}
 	if functions.target != targetFC { // which has an emulator of its own
 		c.env = tableEnv(data)
 	}
@@ -258,7 +269,8 @@ func serveCommand(data string, env ...string) command {
 	return c
 }
 
-// storeCommand returns the command that serves a data directory in one process on the store of the run.
+// storeCommand returns the command that serves a data directory in one process on the store of the
+// run.
 func storeCommand(data string, env ...string) command {
 	return command{
 		args: []string{"serve", "--addr", "127.0.0.1:0", "--data", data, "--store", store.name},
@@ -272,7 +284,8 @@ func checkCommand(t *testing.T, data string) command {
 	return command{args: []string{"check", "--data", data, "--store", store.name}, env: leftEnv(t, data)}
 }
 
-// leftEnv returns the settings with which a single process finds the tables of a service that has ended.
+// leftEnv returns the settings with which a single process finds the tables of a service that has
+// ended.
 func leftEnv(t *testing.T, data string) []string {
 	t.Helper()
 	if functions.target == targetFC {
@@ -281,10 +294,12 @@ func leftEnv(t *testing.T, data string) []string {
 	return tableEnv(data)
 }
 
-// emulate starts the Tablestore emulator on the data that functions of Function Compute have left, and returns the environment of its clients.
+// emulate starts the Tablestore emulator on the data that functions of Function Compute have left,
+// and returns the environment of its clients.
 func emulate(t *testing.T, data string) []string {
 	t.Helper()
-	emulator, err := startServer(`Tablestore emulator on (\S+)\n(?s:.*)secret  .*\n`, chatconf, "ots", "--addr", "127.0.0.1:0", "--data", data)
+	emulator, err := startServer(`Tablestore emulator on (\S+)\n(?s:.*)secret  .*\n`, chatconf, "ots",
+		"--addr", "127.0.0.1:0", "--data", data)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,8 @@ import (
 	"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 )
 
-// tables returns the command "chatconf tables" with arguments, for tables of a test's own, and their names.
+// tables returns the command "chatconf tables" with arguments, for tables of a test's own, and
+// their names.
 func tables(t *testing.T, args ...string) (c command, configurations, tickets string) {
 	t.Helper()
 	onlyOn(t, "it has no tables to be made", storeTablestore, storeDynamoDB)
@@ -79,8 +80,10 @@ func TestTablesOfAnotherShapeAreRefused(t *testing.T) {
 	before := otherTable(t, c.env, configurations)
 	for _, args := range [][]string{{"--dry-run"}, nil, nil} {
 		r := c.with(args).run(t)
-		if r.code != 1 || !strings.Contains(r.stderr, configurations) || strings.Contains(r.stdout, configurations+":") {
-			t.Errorf("tables %q ended with %d, %q and %q, want it to refuse %s", args, r.code, r.stdout, r.stderr, configurations)
+		if r.code != 1 || !strings.Contains(r.stderr, configurations) ||
+			strings.Contains(r.stdout, configurations+":") {
+			t.Errorf("tables %q ended with %d, %q and %q, want it to refuse %s", args, r.code,
+				r.stdout, r.stderr, configurations)
 		}
 	}
 	storeCommand(filepath.Join(t.TempDir(), "data"), c.env...).run(t).fails(t, 1)
@@ -123,10 +126,12 @@ func describe(t *testing.T, env []string, name string) string {
 // dynamo calls DynamoDB's stand-in, which takes any signature.
 func dynamo(t *testing.T, env []string, action string, in object) string {
 	t.Helper()
-	req := newRequest(t, http.MethodPost, lookup(env, "AWS_ENDPOINT_URL_DYNAMODB"), jsonText(in), "application/x-amz-json-1.0")
+	req := newRequest(t, http.MethodPost, lookup(env, "AWS_ENDPOINT_URL_DYNAMODB"),
+		jsonText(in), "application/x-amz-json-1.0")
 	req.Header.Set("X-Amz-Target", "DynamoDB_20120810."+action)
-	req.Header.Set("Authorization", fmt.Sprintf("AWS4-HMAC-SHA256 Credential=%s/20260101/%s/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
-		lookup(env, "AWS_ACCESS_KEY_ID"), lookup(env, "AWS_REGION")))
+	req.Header.Set("Authorization",
+		fmt.Sprintf("AWS4-HMAC-SHA256 Credential=%s/20260101/%s/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
+			lookup(env, "AWS_ACCESS_KEY_ID"), lookup(env, "AWS_REGION")))
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
@@ -167,7 +172,8 @@ func TestTablesCheckProvesWhatIsReliedOn(t *testing.T) {
 		}
 	}
 	for name, rows := range before {
-		if got, want := slices.Sorted(maps.Keys(otsRows(t, client, name, "partition", "sort"))), slices.Sorted(maps.Keys(rows)); !slices.Equal(got, want) {
+		if got, want := slices.Sorted(maps.Keys(otsRows(t, client, name, "partition", "sort"))),
+			slices.Sorted(maps.Keys(rows)); !slices.Equal(got, want) {
 			t.Errorf("after tables check %s has %q, want %q", name, got, want)
 		}
 	}

@@ -31,10 +31,12 @@ func TestTagsThroughTheSDK(t *testing.T) {
 	for _, dialect := range dialects {
 		t.Run(dialect.name, func(t *testing.T) {
 			client := s.client(t, func(c *openapi.Config) { c.SignatureAlgorithm = dialect.algorithm })
-			region := dara.String(map[string]string{"ACS3": "cn-hangzhou", "V1": "cn-beijing"}[dialect.name]) // so that they do not meet
+			// so that they do not meet
+			region := dara.String(map[string]string{"ACS3": "cn-hangzhou", "V1": "cn-beijing"}[dialect.name])
 			for _, name := range []string{"one", "two"} {
 				must(client.CreateChatConfiguration(&oos.CreateChatConfigurationRequest{
-					RegionId: region, Name: dara.String(name), Type: dara.String("DingTalk"), Configuration: dara.String(dingTalk(name)),
+					RegionId: region, Name: dara.String(name), Type: dara.String("DingTalk"),
+					Configuration: dara.String(dingTalk(name)),
 				}))(t)
 			}
 			must(client.TagResources(&oos.TagResourcesRequest{
@@ -44,7 +46,8 @@ func TestTagsThroughTheSDK(t *testing.T) {
 				Tags:         object{"env": "prod", "团队 +*~": "运维/=&%"},
 			}))(t)
 			must(client.TagResources(&oos.TagResourcesRequest{
-				RegionId: region, ResourceType: dara.String("ChatConfiguration"), ResourceIds: ids("two"), Tags: object{"env": "test"},
+				RegionId: region, ResourceType: dara.String("ChatConfiguration"),
+				ResourceIds: ids("two"), Tags: object{"env": "test"},
 			}))(t)
 			list := func(in *oos.ListTagResourcesRequest) string {
 				t.Helper()
@@ -64,40 +67,48 @@ func TestTagsThroughTheSDK(t *testing.T) {
 				}
 			}
 
-			keys := must(client.ListTagKeys(&oos.ListTagKeysRequest{RegionId: region, ResourceType: dara.String(resourceType), MaxResults: dara.Int32(10)}))(t)
+			keys := must(client.ListTagKeys(&oos.ListTagKeysRequest{RegionId: region,
+				ResourceType: dara.String(resourceType), MaxResults: dara.Int32(10)}))(t)
 			if got, want := strings.Join(dara.StringSliceValue(keys.Body.Keys), "|"), "env|团队 +*~"; got != want {
 				t.Errorf("keys = %q, want %q", got, want)
 			}
-			values := must(client.ListTagValues(&oos.ListTagValuesRequest{RegionId: region, ResourceType: dara.String(resourceType), Key: dara.String("env")}))(t)
+			values := must(client.ListTagValues(&oos.ListTagValuesRequest{RegionId: region,
+				ResourceType: dara.String(resourceType), Key: dara.String("env")}))(t)
 			if got, want := strings.Join(dara.StringSliceValue(values.Body.Values), "|"), "prod|test"; got != want {
 				t.Errorf("values = %q, want %q", got, want)
 			}
 
 			must(client.UntagResources(&oos.UntagResourcesRequest{
-				RegionId: region, ResourceType: dara.String(resourceType), ResourceIds: ids("one", "two"), TagKeys: ids("env", "never there"),
+				RegionId: region, ResourceType: dara.String(resourceType), ResourceIds: ids("one", "two"),
+				TagKeys: ids("env", "never there"),
 			}))(t)
 			if got, want := list(&oos.ListTagResourcesRequest{}), "one 团队 +*~=运维/=&%|two 团队 +*~=运维/=&%"; got != want {
 				t.Errorf("tags = %q, want %q", got, want)
 			}
 			must(client.UntagResources(&oos.UntagResourcesRequest{
-				RegionId: region, ResourceType: dara.String(resourceType), ResourceIds: ids("one"), All: dara.Bool(true),
+				RegionId: region, ResourceType: dara.String(resourceType),
+				ResourceIds: ids("one"), All: dara.Bool(true),
 			}))(t)
 			if got, want := list(&oos.ListTagResourcesRequest{}), "two 团队 +*~=运维/=&%"; got != want {
 				t.Errorf("tags = %q, want %q", got, want)
 			}
 
 			must(client.ChangeResourceGroup(&oos.ChangeResourceGroupRequest{
-				RegionId: region, ResourceType: dara.String(resourceType), ResourceId: dara.String("one"), NewResourceGroupId: dara.String("rg-new"),
+				RegionId: region, ResourceType: dara.String(resourceType), ResourceId: dara.String("one"),
+				NewResourceGroupId: dara.String("rg-new"),
 			}))(t)
-			got := must(client.GetChatConfiguration(&oos.GetChatConfigurationRequest{RegionId: region, Name: dara.String("one")}))(t)
+			got := must(client.GetChatConfiguration(&oos.GetChatConfigurationRequest{RegionId: region,
+				Name: dara.String("one")}))(t)
 			wantEqual(t, "ResourceGroupId", got.Body.ChatConfiguration.ResourceGroupId, "rg-new")
-			grouped := must(client.ListChatConfigurations(&oos.ListChatConfigurationsRequest{RegionId: region, Filters: filters("ResourceGroupId", "rg-new")}))(t)
+			grouped := must(client.ListChatConfigurations(&oos.ListChatConfigurationsRequest{RegionId: region,
+				Filters: filters("ResourceGroupId", "rg-new")}))(t)
 			if n := len(grouped.Body.ChatConfigurations); n != 1 {
 				t.Errorf("the new group has %d configurations, want 1", n)
 			}
 
 			_, err := client.TagResources(&oos.TagResourcesRequest{
-				RegionId: region, ResourceType: dara.String(resourceType), ResourceIds: ids("one", "nobody"), Tags: object{"a": "b"},
+				RegionId: region, ResourceType: dara.String(resourceType),
+				ResourceIds: ids("one", "nobody"), Tags: object{"a": "b"},
 			})
 			wantSDKError(t, err, http.StatusNotFound, "InvalidResourceId.NotFound")
 			if got, want := list(&oos.ListTagResourcesRequest{}), "two 团队 +*~=运维/=&%"; got != want {
@@ -116,7 +127,8 @@ func listTags(t *testing.T, client *oos.Client, in *oos.ListTagResourcesRequest)
 		page := must(client.ListTagResources(in))(t).Body
 		for _, r := range page.TagResources.TagResource {
 			wantEqual(t, "ResourceType", r.ResourceType, resourceType)
-			all = append(all, fmt.Sprintf("%s %s=%s", dara.StringValue(r.ResourceId), dara.StringValue(r.TagKey), dara.StringValue(r.TagValue)))
+			all = append(all, fmt.Sprintf("%s %s=%s", dara.StringValue(r.ResourceId),
+				dara.StringValue(r.TagKey), dara.StringValue(r.TagValue)))
 		}
 		if dara.StringValue(page.NextToken) == "" {
 			return strings.Join(all, "|")
@@ -127,7 +139,8 @@ func listTags(t *testing.T, client *oos.Client, in *oos.ListTagResourcesRequest)
 	return ""
 }
 
-// Official clients spell lists in many ways: the CLI and Terraform as JSON arrays, the SDK as an object, Terraform also flattened.
+// Official clients spell lists in many ways: the CLI and Terraform as JSON arrays, the SDK as an
+// object, Terraform also flattened.
 func TestEverySpellingOfAListIsRead(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
@@ -137,20 +150,23 @@ func TestEverySpellingOfAListIsRead(t *testing.T) {
 	common := []string{"RegionId", "cn-hangzhou", "ResourceType", resourceType}
 	tags := func(t *testing.T) string {
 		t.Helper()
-		return listTags(t, client, &oos.ListTagResourcesRequest{RegionId: dara.String("cn-hangzhou"), ResourceType: dara.String(resourceType)})
+		return listTags(t, client, &oos.ListTagResourcesRequest{RegionId: dara.String("cn-hangzhou"),
+			ResourceType: dara.String(resourceType)})
 	}
 	for _, spelling := range [][]string{
 		{"ResourceIds", `["one","two"]`, "Tags", `{"k":"v","n":""}`},
 		{"ResourceIds", `{"0":"one","1":"two"}`, "Tags", `[{"Key":"k","Value":"v"},{"Key":"n","Value":""}]`},
 		{"ResourceIds", `{"one":true,"two":true}`, "Tags.1.Key", "k", "Tags.1.Value", "v", "Tags.2.Key", "n"},
-		{"ResourceIds.1", "one", "ResourceIds.2", "two", "Tag.1.Key", "k", "Tag.1.Value", "v", "Tag.2.Key", "n", "Tag.2.Value", ""},
+		{"ResourceIds.1", "one", "ResourceIds.2", "two", "Tag.1.Key", "k", "Tag.1.Value", "v",
+			"Tag.2.Key", "n", "Tag.2.Value", ""},
 		{"ResourceId.1", "one", "ResourceId.2", "two", "Tags", `{"k":"v","n":""}`},
 	} {
 		s.send(t, newV1(s.key, "TagResources", append(spelling, common...)...)).ok(t, nil)
 		if got, want := tags(t), "one k=v|one n=|two k=v|two n="; got != want {
 			t.Errorf("after %q the tags are %q, want %q", spelling, got, want)
 		}
-		s.send(t, newV1(s.key, "UntagResources", append([]string{"ResourceIds", `["one","two"]`, "All", "true"}, common...)...)).ok(t, nil)
+		s.send(t, newV1(s.key, "UntagResources", append([]string{"ResourceIds", `["one","two"]`, "All", "true"},
+			common...)...)).ok(t, nil)
 	}
 	for _, spelling := range [][]string{
 		{"TagKeys", `["k","n"]`},
@@ -158,8 +174,10 @@ func TestEverySpellingOfAListIsRead(t *testing.T) {
 		{"TagKeys.1", "k", "TagKeys.2", "n"},
 		{"TagKeys", `["k","n"]`, "TagKey.1", "k", "TagKey.2", "n"},
 	} {
-		s.send(t, newV1(s.key, "TagResources", append([]string{"ResourceIds", `["one"]`, "Tags", `{"k":"v","n":""}`}, common...)...)).ok(t, nil)
-		s.send(t, newACS3(s.key, "UntagResources", append(append([]string{"ResourceIds", `["one"]`}, spelling...), common...)...)).ok(t, nil)
+		s.send(t, newV1(s.key, "TagResources", append([]string{"ResourceIds", `["one"]`, "Tags", `{"k":"v","n":""}`},
+			common...)...)).ok(t, nil)
+		s.send(t, newACS3(s.key, "UntagResources", append(append([]string{"ResourceIds", `["one"]`}, spelling...),
+			common...)...)).ok(t, nil)
 		if got := tags(t); got != "" {
 			t.Errorf("after %q the tags are %q, want none", spelling, got)
 		}
@@ -182,7 +200,8 @@ func TestPagesOfTagsShowEverythingOnce(t *testing.T) {
 			want = append(want, fmt.Sprintf("%s %s=%s", name, key, name))
 		}
 		must(client.TagResources(&oos.TagResourcesRequest{
-			RegionId: dara.String("cn-hangzhou"), ResourceType: dara.String(resourceType), ResourceIds: ids(name), Tags: tags,
+			RegionId: dara.String("cn-hangzhou"), ResourceType: dara.String(resourceType),
+			ResourceIds: ids(name), Tags: tags,
 		}))(t)
 	}
 	for _, size := range []string{"1", "2", "5", "11", "12", "13", "100"} {
@@ -222,7 +241,8 @@ func pages(t *testing.T, s *service, action, size string, look func(tagPage), mo
 	t.Helper()
 	token := ""
 	for range 100 {
-		r := newACS3(s.key, action, append(more, "RegionId", "cn-hangzhou", "ResourceType", resourceType, "MaxResults", size)...)
+		r := newACS3(s.key, action, append(more, "RegionId", "cn-hangzhou", "ResourceType",
+			resourceType, "MaxResults", size)...)
 		if token != "" {
 			r.query["NextToken"] = token
 		}

@@ -28,8 +28,9 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// An outside is what a service calls besides its tables: the targets of configurations, and the platforms, to which late answers go. It is one
-// server on this machine, which has certificates for all of them.
+// An outside is what a service calls besides its tables: the targets of configurations, and the
+// platforms, to which late answers go. It is one server on this machine, which has certificates for
+// all of them.
 type outside struct {
 	*httptest.Server
 	env []string // the settings with which a service takes it for them
@@ -72,7 +73,8 @@ func newOutside(t *testing.T) *outside {
 	for _, host := range platformHosts {
 		addresses = append(addresses, host+"="+o.Listener.Addr().String())
 	}
-	o.env = []string{"CHATCONF_ROOTS=" + roots, "CHATCONF_TARGET_NETWORKS=127.0.0.0/8", "CHATCONF_PLATFORM_ADDRESSES=" + strings.Join(addresses, ",")}
+	o.env = []string{"CHATCONF_ROOTS=" + roots, "CHATCONF_TARGET_NETWORKS=127.0.0.0/8", "CHATCONF_PLATFORM_ADDRESSES=" +
+		strings.Join(addresses, ",")}
 	return o
 }
 
@@ -83,13 +85,16 @@ func certify(t *testing.T) (tls.Certificate, []byte) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, DNSNames: platformHosts, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, DNSNames: platformHosts,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
 	der := must(x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key))(t)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key},
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
-// hook has events to a path answered, and returns the Target that they come to by. Its URL has a secret in the query.
+// hook has events to a path answered, and returns the Target that they come to by. Its URL has a
+// secret in the query.
 func (o *outside) hook(path string, answer func(r *http.Request, event []byte) (int, string)) object {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -146,22 +151,26 @@ func (o *outside) platform(r *http.Request, body []byte) (int, string) {
 	}
 	switch call := r.Method + " " + r.Host + r.URL.Path; {
 	case call == "POST api.dingtalk.com/v1.0/oauth2/accessToken":
-		if member(in, "appKey") != botSettings["DingTalk"]["DingTalkClientId"] || member(in, "appSecret") != botSettings["DingTalk"]["DingTalkClientSecret"] {
+		if member(in, "appKey") != botSettings["DingTalk"]["DingTalkClientId"] ||
+			member(in, "appSecret") != botSettings["DingTalk"]["DingTalkClientSecret"] {
 			return refuse("another app or secret")
 		}
 		return http.StatusOK, jsonText(object{"accessToken": accessToken, "expireIn": 7200})
 	case call == "POST api.dingtalk.com/v1.0/robot/groupMessages/send":
 		var message struct{ Content string }
-		if err := json.Unmarshal([]byte(member(in, "msgParam")), &message); err != nil || r.Header.Get("x-acs-dingtalk-access-token") != accessToken {
+		if err := json.Unmarshal([]byte(member(in, "msgParam")), &message); err != nil ||
+			r.Header.Get("x-acs-dingtalk-access-token") != accessToken {
 			return refuse("another token, or no message")
 		}
 		say(member(in, "openConversationId"), message.Content)
 		return http.StatusOK, jsonText(object{"processQueryKey": "query-key"})
 	case call == "GET qyapi.weixin.qq.com/cgi-bin/gettoken":
-		if q := r.URL.Query(); q.Get("corpid") != botSettings["WeChat"]["WeChatCorpId"] || q.Get("corpsecret") != botSettings["WeChat"]["WeChatSecret"] {
+		if q := r.URL.Query(); q.Get("corpid") != botSettings["WeChat"]["WeChatCorpId"] ||
+			q.Get("corpsecret") != botSettings["WeChat"]["WeChatSecret"] {
 			return refuse("another corporation or secret")
 		}
-		return http.StatusOK, jsonText(object{"errcode": 0, "errmsg": "ok", "access_token": accessToken, "expires_in": 7200})
+		return http.StatusOK, jsonText(object{"errcode": 0, "errmsg": "ok",
+			"access_token": accessToken, "expires_in": 7200})
 	case call == "POST qyapi.weixin.qq.com/cgi-bin/message/send":
 		if r.URL.Query().Get("access_token") != accessToken {
 			return refuse("another token")
@@ -169,17 +178,21 @@ func (o *outside) platform(r *http.Request, body []byte) (int, string) {
 		say(strings.ToLower(member(in, "touser")), member(in, "text", "content"))
 		return http.StatusOK, jsonText(object{"errcode": 0, "errmsg": "ok", "msgid": "1"})
 	case call == "POST open.feishu.cn/open-apis/auth/v3/tenant_access_token/internal":
-		if member(in, "app_id") != botSettings["Feishu"]["FeishuAppId"] || member(in, "app_secret") != botSettings["Feishu"]["FeishuAppSecret"] {
+		if member(in, "app_id") != botSettings["Feishu"]["FeishuAppId"] ||
+			member(in, "app_secret") != botSettings["Feishu"]["FeishuAppSecret"] {
 			return refuse("another app or secret")
 		}
-		return http.StatusOK, jsonText(object{"code": 0, "msg": "ok", "tenant_access_token": accessToken, "expire": 7200})
-	case strings.HasPrefix(call, "POST open.feishu.cn/open-apis/im/v1/messages/om_") && strings.HasSuffix(call, "/reply"):
+		return http.StatusOK, jsonText(object{"code": 0, "msg": "ok",
+			"tenant_access_token": accessToken, "expire": 7200})
+	case strings.HasPrefix(call, "POST open.feishu.cn/open-apis/im/v1/messages/om_") &&
+		strings.HasSuffix(call, "/reply"):
 		var post struct {
 			Chinese struct {
 				Content [][]struct{ Tag, Text string }
 			} `json:"zh_cn"`
 		}
-		if err := json.Unmarshal([]byte(member(in, "content")), &post); err != nil || member(in, "msg_type") != "post" || r.Header.Get("Authorization") != "Bearer "+accessToken {
+		if err := json.Unmarshal([]byte(member(in, "content")), &post); err != nil ||
+			member(in, "msg_type") != "post" || r.Header.Get("Authorization") != "Bearer "+accessToken {
 			return refuse("another token, or no message")
 		}
 		var lines []string
@@ -200,7 +213,8 @@ func (o *outside) platform(r *http.Request, body []byte) (int, string) {
 	return refuse("no such call")
 }
 
-// lateTo returns to whom the late answer to a saying goes, as the outside has it; empty if the platform has no way.
+// lateTo returns to whom the late answer to a saying goes, as the outside has it; empty if the
+// platform has no way.
 func lateTo(p peer, s saying) string {
 	switch p.typ {
 	case "WeChat":
@@ -215,8 +229,9 @@ func lateTo(p peer, s saying) string {
 	return s.conversation
 }
 
-// An Http target gets each allowed command once, as an event that the libraries of Standard Webhooks and CloudEvents take for genuine and whole.
-// What it answers is said in the chat, as text and no markup.
+// An Http target gets each allowed command once, as an event that the libraries of Standard
+// Webhooks and CloudEvents take for genuine and whole. What it answers is said in the chat, as text
+// and no markup.
 func TestATargetsAnswerIsSaid(t *testing.T) {
 	t.Parallel()
 	o := newOutside(t)
@@ -231,10 +246,13 @@ func TestATargetsAnswerIsSaid(t *testing.T) {
 			deliveries := make(chan delivery, 10)
 			target := o.hook("/"+p.typ, func(r *http.Request, event []byte) (int, string) {
 				deliveries <- delivery{r, event}
-				return http.StatusOK, jsonText(object{"text": "restarted i-123\n<!channel> <@U1> <a href=\"https://example.com\">here</a>", "unknown": 1})
+				return http.StatusOK,
+					jsonText(object{"text": "restarted i-123\n<!channel> <@U1> <a " +
+						"href=\"https://example.com\">here</a>", "unknown": 1})
 			})
 			user := users[p.typ]
-			grant := permissions(object{"Effect": "Allow", "Principals": []string{"group:sre"}, "Commands": []string{"restart"}, "RamRole": "OpsRole"})
+			grant := permissions(object{"Effect": "Allow", "Principals": []string{"group:sre"},
+				"Commands": []string{"restart"}, "RamRole": "OpsRole"})
 			grant["UserGroups"], grant["Target"] = object{"sre": []string{user.grants}}, target
 			b := newBot(t, s, p.typ, "ops-"+p.typ, grant)
 			message := said(user.writes, p.place(user.grants), `Restart "i-123 4" --now`)
@@ -249,7 +267,8 @@ func TestATargetsAnswerIsSaid(t *testing.T) {
 			if err := verifier.Verify(got.event, got.r.Header); err != nil {
 				t.Errorf("Standard Webhooks: %v", err)
 			}
-			if kind := got.r.Header.Get("Content-Type"); got.r.Method != http.MethodPost || kind != "application/cloudevents+json" || got.r.URL.Query().Get("key") == "" {
+			if kind := got.r.Header.Get("Content-Type"); got.r.Method != http.MethodPost ||
+				kind != "application/cloudevents+json" || got.r.URL.Query().Get("key") == "" {
 				t.Errorf("it comes as %s %s, %s", got.r.Method, got.r.URL, kind)
 			}
 			var all []record
@@ -261,7 +280,8 @@ func TestATargetsAnswerIsSaid(t *testing.T) {
 			if to == "" {
 				detail = "the target's answer was not sent: there is no way to answer later here"
 			}
-			if r := all[0]; r.Attempts != 1 || r.Target != "Http "+o.Listener.Addr().String() || !r.Answered || r.Detail != detail {
+			if r := all[0]; r.Attempts != 1 || r.Target != "Http "+o.Listener.Addr().String() ||
+				!r.Answered || r.Detail != detail {
 				t.Errorf("record = %+v, want it delivered and answered", r)
 			}
 			wantEvent(t, got.event, all[0], p, message, user.grants)
@@ -275,7 +295,9 @@ func TestATargetsAnswerIsSaid(t *testing.T) {
 				if !strings.Contains(visible(answer), "restarted i-123") {
 					t.Errorf("said was %q, want what the target answered", texts)
 				}
-				for _, markup := range map[string][]string{"Slack": {"<!channel>", "<@U1>", "<a"}, "WeChat": {"<a"}}[p.typ] { // what is none elsewhere
+				// what is none elsewhere
+				for _, markup := range map[string][]string{"Slack": {"<!channel>", "<@U1>", "<a"},
+					"WeChat": {"<a"}}[p.typ] {
 					if strings.Contains(answer, markup) {
 						t.Errorf("the answer %q has %s in it", answer, markup)
 					}
@@ -305,7 +327,8 @@ func wantEvent(t *testing.T, text []byte, r record, p peer, said saying, user st
 	if err := e.Validate(); err != nil {
 		t.Errorf("CloudEvents: %v", err)
 	}
-	if e.SpecVersion() != "1.0" || e.Type() != "chatconf.command.v1" || e.ID() != r.Id || e.Subject() != "restart" || e.DataContentType() != "application/json" ||
+	if e.SpecVersion() != "1.0" || e.Type() != "chatconf.command.v1" || e.ID() != r.Id || e.Subject() != "restart" ||
+		e.DataContentType() != "application/json" ||
 		!strings.HasSuffix(e.Source(), "chatconfiguration/"+r.Name) || time.Since(e.Time()).Abs() > time.Minute {
 		t.Errorf("event = %v", e)
 	}
@@ -317,7 +340,8 @@ func wantEvent(t *testing.T, text []byte, r record, p peer, said saying, user st
 		delete(data, varies)
 	}
 	want := object{
-		"configuration": r.Name, "platform": p.typ, "conversationId": p.place(user), "userId": user, "groups": []any{"sre"},
+		"configuration": r.Name, "platform": p.typ, "conversationId": p.place(user),
+		"userId": user, "groups": []any{"sre"},
 		"text": said.text, "command": "restart", "arguments": []any{"i-123 4", "--now"}, "ramRole": "OpsRole",
 	}
 	if diff := cmp.Diff(want, data); diff != "" {
@@ -325,7 +349,8 @@ func wantEvent(t *testing.T, text []byte, r record, p peer, said saying, user st
 	}
 }
 
-// A target that is busy gets the very same event again, signed anew; one that refuses gets it once, and who asked is told.
+// A target that is busy gets the very same event again, signed anew; one that refuses gets it once,
+// and who asked is told.
 func TestABusyTargetIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	o := newOutside(t)
@@ -337,7 +362,8 @@ func TestABusyTargetIsTriedAgain(t *testing.T) {
 		deliveries int
 		told       string
 	}{
-		"/busy":    {[]int{http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusAccepted}, "Delivered", 3, ""},
+		"/busy": {[]int{http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusAccepted},
+			"Delivered", 3, ""},
 		"/refuses": {[]int{http.StatusForbidden}, "Failed", 1, "restart could not be delivered."},
 		"/moved":   {[]int{http.StatusTemporaryRedirect}, "Failed", 1, "restart could not be delivered."},
 	} {
@@ -366,7 +392,8 @@ func TestABusyTargetIsTriedAgain(t *testing.T) {
 			if r := all[0]; r.Outcome != c.outcome || r.Attempts != 1 || !r.Answered {
 				t.Errorf("record = %+v, want it %s", r, c.outcome)
 			}
-			if texts := strings.Join(o.said(conversation), "\n"); !strings.Contains(texts, c.told) || c.told == "" && texts != "" {
+			if texts := strings.Join(o.said(conversation), "\n"); !strings.Contains(texts, c.told) ||
+				c.told == "" && texts != "" {
 				t.Errorf("said was %q, want %q", texts, c.told)
 			}
 			mu.Lock()
@@ -378,8 +405,8 @@ func TestABusyTargetIsTriedAgain(t *testing.T) {
 	}
 }
 
-// The service is killed while a target is at work on a command. The command is delivered once more, a lease later, as the same event, and
-// settled: what the target has done it can recognise.
+// The service is killed while a target is at work on a command. The command is delivered once more,
+// a lease later, as the same event, and settled: what the target has done it can recognise.
 func TestKillWhileATargetIsAtWork(t *testing.T) {
 	t.Parallel()
 	onlyFile(t, "it takes two minutes")

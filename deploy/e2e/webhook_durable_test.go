@@ -15,8 +15,9 @@ import (
 	"time"
 )
 
-// The service is killed at a random moment while every platform delivers, time and again, and what it had not acknowledged is delivered
-// again, as the platforms do. What was acknowledged is recorded, nothing is recorded twice, and in the end all is recorded.
+// The service is killed at a random moment while every platform delivers, time and again, and what
+// it had not acknowledged is delivered again, as the platforms do. What was acknowledged is
+// recorded, nothing is recorded twice, and in the end all is recorded.
 func TestKillBetweenCallbacksLosesNothingAcknowledged(t *testing.T) {
 	t.Parallel()
 	const rounds, each, atOnce = 4, 60, 32
@@ -39,7 +40,8 @@ func TestKillBetweenCallbacksLosesNothingAcknowledged(t *testing.T) {
 		var deliveries []delivery
 		for _, p := range goPeers {
 			for _, text := range slices.Sorted(maps.Keys(due[p.typ])) {
-				deliveries = append(deliveries, delivery{p.typ, text, p.say(t, bots[p.typ], due[p.typ][text]).request(t, bots[p.typ])})
+				deliveries = append(deliveries, delivery{p.typ, text,
+					p.say(t, bots[p.typ], due[p.typ][text]).request(t, bots[p.typ])})
 			}
 		}
 		var mu sync.Mutex
@@ -107,7 +109,8 @@ func TestKillBetweenCallbacksLosesNothingAcknowledged(t *testing.T) {
 		}
 		check(fmt.Sprintf("round %d", round+1))
 	}
-	awaitLong(t, time.Minute, "all is acknowledged", func() bool { // functions start anew, one for each that comes at once
+	// functions start anew, one for each that comes at once
+	awaitLong(t, time.Minute, "all is acknowledged", func() bool {
 		deliver(s, 0)
 		open := 0
 		for _, p := range goPeers {
@@ -124,7 +127,8 @@ func TestKillBetweenCallbacksLosesNothingAcknowledged(t *testing.T) {
 	s.check()
 }
 
-// What the target of a configuration cannot be given is given up or kept, is said to be so, and nothing of it is done twice.
+// What the target of a configuration cannot be given is given up or kept, is said to be so, and
+// nothing of it is done twice.
 func TestWhatCannotBeDispatchedIsNotForgotten(t *testing.T) {
 	t.Parallel()
 	onlyFile(t, "the clouds have functions")
@@ -147,7 +151,8 @@ func TestWhatCannotBeDispatchedIsNotForgotten(t *testing.T) {
 		all = b.records(t)
 		return len(all) == 1 && all[0].Outcome == "Failed"
 	})
-	if r := all[0]; r.Attempts != 1 || r.Target != "Function no-such-function" || r.Detail == "" || r.SettledDate == "" {
+	if r := all[0]; r.Attempts != 1 || r.Target != "Function no-such-function" ||
+		r.Detail == "" || r.SettledDate == "" {
 		t.Errorf("record = %+v, want one attempt, and why it failed", r)
 	}
 	h := b.awaitHealth(t, "the failure is in the health", func(h health) bool { return h.LastDeliveryError != nil })
@@ -156,7 +161,8 @@ func TestWhatCannotBeDispatchedIsNotForgotten(t *testing.T) {
 	}
 
 	// A host that cannot be found may be found later.
-	grant["Target"] = object{"Type": "Http", "Url": "https://chatconf.invalid/hook?key=planted-in-the-url", "Secret": "whsec_bm90LWEtcmVhbC1zZWNyZXQtb2YtdGhlLXRhcmdldA=="}
+	grant["Target"] = object{"Type": "Http", "Url": "https://chatconf.invalid/hook?key=planted-in-the-url",
+		"Secret": "whsec_bm90LWEtcmVhbC1zZWNyZXQtb2YtdGhlLXRhcmdldA=="}
 	b = newBot(t, s, p.typ, "http", grant)
 	if got := b.shows(t, p.say(t, b, said("li", "cidhere==", "restart i-2"))); got != "restart was accepted." {
 		t.Errorf("answer = %q", got)
@@ -180,7 +186,8 @@ func TestWhatCannotBeDispatchedIsNotForgotten(t *testing.T) {
 	}
 }
 
-// In a cloud, the function that receives a callback invokes another to dispatch it, which calls a third. A timer starts one that retries.
+// In a cloud, the function that receives a callback invokes another to dispatch it, which calls a
+// third. A timer starts one that retries.
 func TestFunctionsDispatch(t *testing.T) {
 	t.Parallel()
 	onlyFunctions(t)
@@ -217,12 +224,17 @@ func TestTargetsInsideAreRefused(t *testing.T) {
 	t.Parallel()
 	s := serveCrowd(t)
 	for _, target := range []string{
-		"http://example.com/", "https://127.0.0.1/", "https://localhost/", "https://[::1]/", "https://169.254.169.254/latest/meta-data", "https://100.100.100.200/",
-		"https://10.1.2.3/", "https://192.168.0.1:8443/", "https://[fd00::1]/", "https://[::ffff:127.0.0.1]/", "https://2130706433/", "https://0x7f.1/", "https://user:pw@example.com/",
+		"http://example.com/", "https://127.0.0.1/", "https://localhost/", "https://[::1]/",
+		"https://169.254.169.254/latest/meta-data", "https://100.100.100.200/",
+		"https://10.1.2.3/", "https://192.168.0.1:8443/", "https://[fd00::1]/", "https://[::ffff:127.0.0.1]/",
+		"https://2130706433/", "https://0x7f.1/", "https://user:pw@example.com/",
 		"https://metadata.google.internal/", "https:///x", "//example.com/",
 	} {
-		c := object{"DingTalkClientId": "ding", "DingTalkClientSecret": "not-a-real-secret", "Target": object{"Type": "Http", "Url": target, "Secret": "whsec_bm90LWEtcmVhbC1zZWNyZXQtb2YtdGhlLXRhcmdldA=="}}
-		s.send(t, newACS3(s.key, "CreateChatConfiguration", "Name", "ops", "Type", "DingTalk", "Configuration", jsonText(c))).wantFault(t, http.StatusBadRequest, "InvalidParameter.Configuration")
+		c := object{"DingTalkClientId": "ding", "DingTalkClientSecret": "not-a-real-secret",
+			"Target": object{"Type": "Http", "Url": target,
+				"Secret": "whsec_bm90LWEtcmVhbC1zZWNyZXQtb2YtdGhlLXRhcmdldA=="}}
+		s.send(t, newACS3(s.key, "CreateChatConfiguration", "Name", "ops", "Type", "DingTalk", "Configuration",
+			jsonText(c))).wantFault(t, http.StatusBadRequest, "InvalidParameter.Configuration")
 	}
 }
 
@@ -236,7 +248,8 @@ func TestATruncatedCallbackIsRefused(t *testing.T) {
 		req := c.request(t, b)
 		conn := must(net.Dial("tcp", req.URL.Host))(t)
 		defer conn.Close()
-		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n", req.URL.RequestURI(), req.URL.Host, len(c.body))
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n",
+			req.URL.RequestURI(), req.URL.Host, len(c.body))
 		for name, values := range req.Header {
 			fmt.Fprintf(conn, "%s: %s\r\n", name, values[0])
 		}
@@ -255,8 +268,9 @@ func TestATruncatedCallbackIsRefused(t *testing.T) {
 	}
 }
 
-// Secrets of a configuration, of its URL, of people's messages and of the platforms' requests are planted in callbacks that are taken and
-// in callbacks that are refused. Then all that the service said or wrote is searched.
+// Secrets of a configuration, of its URL, of people's messages and of the platforms' requests are
+// planted in callbacks that are taken and in callbacks that are refused. Then all that the service
+// said or wrote is searched.
 func TestAPlantedSecretOfACallbackIsNowhere(t *testing.T) {
 	t.Parallel()
 	find := &searcher{t, make(map[string][]string)}

@@ -13,9 +13,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestAMessageIsDecidedRecordedAndAnswered is what the data plane is for, with every peer as the platform: the URL is checked, who has
-// a grant may, who has none is told what grant it would take, and with just that may too; SimulateChatPermission says the same
-// beforehand, and ListChatCommands afterwards.
+// TestAMessageIsDecidedRecordedAndAnswered is what the data plane is for, with every peer as the
+// platform: the URL is checked, who has a grant may, who has none is told what grant it would take,
+// and with just that may too; SimulateChatPermission says the same beforehand, and ListChatCommands
+// afterwards.
 func TestAMessageIsDecidedRecordedAndAnswered(t *testing.T) {
 	t.Parallel()
 	s := serveCrowd(t)
@@ -41,7 +42,8 @@ func liveAChat(t *testing.T, s *service, p peer, name string) {
 	}
 
 	foreseen := b.simulate(t, user.grants, place, `restart "i-123 4" --now`).Permission
-	if !foreseen.Allowed || foreseen.RamRole != "OpsRole" || foreseen.Command != "restart" || !slices.Equal(foreseen.Commands, []string{"restart"}) {
+	if !foreseen.Allowed || foreseen.RamRole != "OpsRole" || foreseen.Command != "restart" ||
+		!slices.Equal(foreseen.Commands, []string{"restart"}) {
 		t.Errorf("simulated: %+v, want it allowed as OpsRole", foreseen)
 	}
 	c := p.say(t, b, said(user.writes, place, `Restart "i-123 4" <b> & --now`))
@@ -54,11 +56,13 @@ func liveAChat(t *testing.T, s *service, p peer, name string) {
 		place = stranger
 	}
 	refused := b.simulate(t, stranger, place, "restart i-123").Permission
-	if refused.Allowed || refused.Statement != nil || len(refused.Commands) != 0 || !strings.Contains(refused.Reason, stranger) {
+	if refused.Allowed || refused.Statement != nil || len(refused.Commands) != 0 ||
+		!strings.Contains(refused.Reason, stranger) {
 		t.Errorf("simulated: %+v, want it denied, with the user in the reason", refused)
 	}
 	told := b.shows(t, p.say(t, b, said(stranger, place, "restart i-123")))
-	needed := fmt.Sprintf(`{"Effect":"Allow","Principals":["user:%s"],"Commands":["restart"],"Conversations":["%s"]}`, stranger, place)
+	needed := fmt.Sprintf(`{"Effect":"Allow","Principals":["user:%s"],"Commands":["restart"],"Conversations":["%s"]}`,
+		stranger, place)
 	for _, want := range []string{"You may not run restart here.", "user:" + stranger, place, needed} {
 		if answers && !strings.Contains(told, want) {
 			t.Errorf("who may not is told %q, want %q in it", told, want)
@@ -70,12 +74,15 @@ func liveAChat(t *testing.T, s *service, p peer, name string) {
 		t.Fatalf("there are %d records, want 2: %+v", len(latest), latest)
 	}
 	wantRecord(t, latest[0], record{
-		Name: name, Platform: p.typ, ConversationId: place, UserId: stranger, Command: "restart", Arguments: []string{"i-123"},
+		Name: name, Platform: p.typ, ConversationId: place, UserId: stranger,
+		Command: "restart", Arguments: []string{"i-123"},
 		Decision: "Denied", Reason: refused.Reason, Revision: 1,
 	})
 	wantRecord(t, latest[1], record{
-		Name: name, Platform: p.typ, ConversationId: p.place(user.grants), UserId: user.grants, Command: "restart", Arguments: []string{"i-123 4", "<b>", "&", "--now"},
-		Decision: "Allowed", Reason: foreseen.Reason, StatementText: foreseen.StatementText, RamRole: "OpsRole", Target: "Journal", Revision: 1,
+		Name: name, Platform: p.typ, ConversationId: p.place(user.grants), UserId: user.grants, Command: "restart",
+		Arguments: []string{"i-123 4", "<b>", "&", "--now"},
+		Decision:  "Allowed", Reason: foreseen.Reason, StatementText: foreseen.StatementText,
+		RamRole: "OpsRole", Target: "Journal", Revision: 1,
 	})
 	if latest[1].Statement == nil || *latest[1].Statement != 0 {
 		t.Errorf("the statement that decided is %v, want 0", latest[1].Statement)
@@ -87,20 +94,26 @@ func liveAChat(t *testing.T, s *service, p peer, name string) {
 		t.Fatal(err)
 	}
 	b.update(t, permissions(grant, statement))
-	if got := b.shows(t, p.say(t, b, said(stranger, place, "restart i-123"))); answers && got != "restart was accepted." {
+	if got := b.shows(t, p.say(t, b, said(stranger, place, "restart i-123"))); answers &&
+		got != "restart was accepted." {
 		t.Errorf("with the grant, the answer is %q", got)
 	}
-	if got := b.shows(t, p.say(t, b, said(stranger, place, "stop i-123"))); answers && !strings.Contains(got, "You may not run stop here.") {
+	if got := b.shows(t, p.say(t, b, said(stranger, place, "stop i-123"))); answers &&
+		!strings.Contains(got, "You may not run stop here.") {
 		t.Errorf("for another command, the answer is %q", got)
 	}
-	if got := b.shows(t, p.say(t, b, said(stranger, place, "help"))); answers && !strings.Contains(got, "You may run here: restart.") {
+	if got := b.shows(t, p.say(t, b, said(stranger, place, "help"))); answers &&
+		!strings.Contains(got, "You may run here: restart.") {
 		t.Errorf("help answers %q", got)
 	}
-	if got := b.shows(t, p.say(t, b, said(stranger, place, "whoami"))); answers && (!strings.Contains(got, "user:"+stranger) || !strings.Contains(got, place)) {
+	if got := b.shows(t, p.say(t, b, said(stranger, place, "whoami"))); answers &&
+		(!strings.Contains(got, "user:"+stranger) || !strings.Contains(got, place)) {
 		t.Errorf("whoami answers %q, want the ids in it", got)
 	}
-	h := b.awaitHealth(t, "the check of the URL is in the health", func(h health) bool { return p.check == nil || h.LastHandshakeDate != "" })
-	if h.State != "Working" || h.LastError != nil || h.Counters["Allowed"] != 4 || h.Counters["Denied"] != 2 || h.LastCommandDate == "" {
+	h := b.awaitHealth(t, "the check of the URL is in the health",
+		func(h health) bool { return p.check == nil || h.LastHandshakeDate != "" })
+	if h.State != "Working" || h.LastError != nil || h.Counters["Allowed"] != 4 ||
+		h.Counters["Denied"] != 2 || h.LastCommandDate == "" {
 		t.Errorf("health = %+v", h)
 	}
 	denied := b.records(t, "Decision", "Denied", "User", stranger, "Command", "st*")
@@ -115,21 +128,25 @@ func wantRecord(t *testing.T, got, want record) {
 	if !date.MatchString(got.Date) || got.Id == "" || got.MessageId == "" || got.Latency < 0 || got.Latency > 10_000 {
 		t.Errorf("record = %+v, want a date, ids and a latency", got)
 	}
-	want.Id, want.Date, want.MessageId, want.Latency, want.UserName, want.Direct = got.Id, got.Date, got.MessageId, got.Latency, got.UserName, got.Direct
-	want.Statement, want.Outcome, want.Answered, want.Detail, want.Attempts, want.SettledDate = got.Statement, got.Outcome, got.Answered, got.Detail, got.Attempts, got.SettledDate
+	want.Id, want.Date, want.MessageId, want.Latency, want.UserName, want.Direct = got.Id, got.Date, got.MessageId,
+		got.Latency, got.UserName, got.Direct
+	want.Statement, want.Outcome, want.Answered, want.Detail, want.Attempts, want.SettledDate = got.Statement,
+		got.Outcome, got.Answered, got.Detail, got.Attempts, got.SettledDate
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("record differs (-want +got):\n%s", diff)
 	}
 }
 
-// What an inactive bot, a conversation that is not among ConversationIds, and a denial say, in both languages.
+// What an inactive bot, a conversation that is not among ConversationIds, and a denial say, in both
+// languages.
 func TestWhoIsRefusedIsToldWhy(t *testing.T) {
 	t.Parallel()
 	s := serveCrowd(t)
 	for _, c := range []struct {
 		language, stranger, elsewhere, denied, off string
 	}{
-		{"en", "You may not run restart here.", "is not among ConversationIds", "Permissions[1] denies stop.", "is off"},
+		{"en", "You may not run restart here.", "is not among ConversationIds",
+			"Permissions[1] denies stop.", "is off"},
 		{"zh", "您无权在此执行 restart。", "不在 ConversationIds 中", "Permissions[1] 拒绝执行 stop。", "已停用"},
 	} {
 		t.Run(c.language, func(t *testing.T) {
@@ -137,7 +154,8 @@ func TestWhoIsRefusedIsToldWhy(t *testing.T) {
 			everybody := object{"Effect": "Allow", "Principals": []string{"group:sre"}, "Commands": []string{"*"}}
 			deny := object{"Effect": "Deny", "Principals": []string{"*"}, "Commands": []string{"stop"}}
 			b := newBot(t, s, p.typ, "ops-"+c.language, object{
-				"Language": c.language, "ConversationIds": []string{"cidhere=="}, "UserGroups": object{"sre": []string{"li"}}, "Permissions": []object{everybody, deny},
+				"Language": c.language, "ConversationIds": []string{"cidhere=="},
+				"UserGroups": object{"sre": []string{"li"}}, "Permissions": []object{everybody, deny},
 			})
 			says := func(user, place, text, want string) {
 				t.Helper()
@@ -160,7 +178,8 @@ func TestWhoIsRefusedIsToldWhy(t *testing.T) {
 	}
 }
 
-// What input methods and chat clients do to a text changes no command, and what nobody can see is none.
+// What input methods and chat clients do to a text changes no command, and what nobody can see is
+// none.
 func TestATextIsReadAsItWasMeant(t *testing.T) {
 	t.Parallel()
 	s := serveCrowd(t)
@@ -207,7 +226,8 @@ func TestAnAnswerMentionsNobody(t *testing.T) {
 	s := serveCrowd(t)
 	for _, p := range goPeers {
 		b := newBot(t, s, p.typ, "ops-"+p.typ, nil)
-		for _, evil := range []string{"<!channel>", "<at>everyone</at>", "@all", "<a/href=https://evil.example>x</a>", "]]></Content><Content>x", `"},"at":{"isAtAll":true},"x":{"y":"`} {
+		for _, evil := range []string{"<!channel>", "<at>everyone</at>", "@all", "<a/href=https://evil.example>x</a>",
+			"]]></Content><Content>x", `"},"at":{"isAtAll":true},"x":{"y":"`} {
 			c := p.say(t, b, said(evil, evil, "whoami"))
 			a := b.call(t, c)
 			if a.status != http.StatusOK || c.read == nil {
@@ -218,7 +238,8 @@ func TestAnAnswerMentionsNobody(t *testing.T) {
 				t.Errorf("%s: answer = %q, want %q in it", p.typ, text, evil)
 			}
 			for _, raw := range []string{"<!", "<at", "<a/"} {
-				if p.typ != "DingTalk" && p.typ != "Slack" && strings.Contains(text, raw) || p.typ == "Slack" && strings.Contains(string(a.body), raw) {
+				if p.typ != "DingTalk" && p.typ != "Slack" && strings.Contains(text, raw) || p.typ == "Slack" &&
+					strings.Contains(string(a.body), raw) {
 					t.Errorf("%s: answer = %s, want no %q in it", p.typ, a.body, raw)
 				}
 			}
@@ -229,8 +250,8 @@ func TestAnAnswerMentionsNobody(t *testing.T) {
 	}
 }
 
-// After a rotation the old URL, and with WeCom what signs and encrypts, is good through the grace time and no longer; another rotation
-// ends it at once.
+// After a rotation the old URL, and with WeCom what signs and encrypts, is good through the grace
+// time and no longer; another rotation ends it at once.
 func TestARotatedWebhookStaysGoodThroughItsGrace(t *testing.T) {
 	t.Parallel()
 	s := serveCrowd(t)
@@ -245,7 +266,8 @@ func TestARotatedWebhookStaysGoodThroughItsGrace(t *testing.T) {
 		}
 		next := *b
 		next.take(t, out.ChatConfiguration.Outputs)
-		if next.url == b.url || b.typ == "WeChat" && (next.settings["WeChatToken"] == b.settings["WeChatToken"] || next.settings["WeChatEncodingAesKey"] == b.settings["WeChatEncodingAesKey"]) {
+		if next.url == b.url || b.typ == "WeChat" && (next.settings["WeChatToken"] == b.settings["WeChatToken"] ||
+			next.settings["WeChatEncodingAesKey"] == b.settings["WeChatEncodingAesKey"]) {
 			t.Error("a rotation changed nothing")
 		}
 		return &next
@@ -288,19 +310,22 @@ func TestARotatedWebhookStaysGoodThroughItsGrace(t *testing.T) {
 			// A grace time that runs out does so by itself.
 			short := rotate(t, last, "1")
 			await(t, "the URL of before has ended", func() bool {
-				return last.call(t, p.say(t, last, said(user.writes, p.place(user.grants), "whoami"))).status == http.StatusUnauthorized
+				return last.call(t, p.say(t, last, said(user.writes, p.place(user.grants),
+					"whoami"))).status == http.StatusUnauthorized
 			})
 			works(short)
 		})
 	}
 }
 
-// Secrets that the platform makes are rotated in the Configuration: both are taken while the one before stands there.
+// Secrets that the platform makes are rotated in the Configuration: both are taken while the one
+// before stands there.
 func TestASecretMayBeTwoWhileItIsRotated(t *testing.T) {
 	t.Parallel()
 	s := serveCrowd(t)
 	for typ, secret := range map[string]string{
-		"DingTalk": "DingTalkClientSecret", "Feishu": "FeishuEncryptKey", "Slack": "SlackSigningSecret", "Teams": "TeamsWebhookSecret",
+		"DingTalk": "DingTalkClientSecret", "Feishu": "FeishuEncryptKey", "Slack": "SlackSigningSecret",
+		"Teams": "TeamsWebhookSecret",
 	} {
 		t.Run(typ, func(t *testing.T) {
 			p, user := ofType(typ), users[typ]
@@ -323,7 +348,8 @@ func TestASecretMayBeTwoWhileItIsRotated(t *testing.T) {
 	}
 }
 
-// What 'chatconf send' says for somebody is genuine to whatever serves the webhook: it is answered, decided and recorded, and once only.
+// What 'chatconf send' says for somebody is genuine to whatever serves the webhook: it is answered,
+// decided and recorded, and once only.
 func TestWhatIsSentIsGenuine(t *testing.T) {
 	t.Parallel()
 	s := serveCrowd(t)
@@ -340,14 +366,16 @@ func TestWhatIsSentIsGenuine(t *testing.T) {
 			if !strings.Contains(out, "200 OK") || strings.Contains(out, token) {
 				t.Errorf("%s: send printed %s, want it taken, and no token", p.typ, out)
 			}
-			shown := p.typ + " shows" + [...]string{":\n\n  restart was accepted.\n", " nothing: the message came before"}[i]
+			shown := p.typ + " shows" + [...]string{":\n\n  restart was accepted.\n",
+				" nothing: the message came before"}[i]
 			if !strings.HasPrefix(out, shown) {
 				t.Errorf("%s: send printed %s, want %q", p.typ, out, shown)
 			}
 		}
 		send("--user", "stranger7", "restart i-1")
 		all := b.records(t)
-		if len(all) != 2 || all[0].Decision != "Denied" || all[0].UserId != "stranger7" || all[1].Decision != "Allowed" || all[1].UserId != user.grants {
+		if len(all) != 2 || all[0].Decision != "Denied" || all[0].UserId != "stranger7" ||
+			all[1].Decision != "Allowed" || all[1].UserId != user.grants {
 			t.Errorf("%s: recorded was %+v, want one that was allowed, and a stranger's", p.typ, all)
 		}
 		for _, r := range all {
@@ -365,7 +393,8 @@ func TestWhatIsNoMessageIsAcknowledged(t *testing.T) {
 	quiet := func(b *bot, c callback) {
 		t.Helper()
 		a := b.call(t, c)
-		if text := strings.TrimSpace(string(a.body)); a.status != http.StatusOK || text != "" && text != "{}" && text != `{"msgtype":"empty"}` {
+		if text := strings.TrimSpace(string(a.body)); a.status != http.StatusOK || text != "" &&
+			text != "{}" && text != `{"msgtype":"empty"}` {
 			t.Errorf("%s: answer = %d %q, want an acknowledgement", b.typ, a.status, a.body)
 		}
 		if all := b.records(t); len(all) != 0 {
@@ -376,8 +405,9 @@ func TestWhatIsNoMessageIsAcknowledged(t *testing.T) {
 
 	ding := newBot(t, s, "DingTalk", "ding", nil)
 	for _, change := range [][2]string{
-		{`"senderId":"$:LWCP_v1:$example"`, `"senderId":"$:LWCP_v1:$bot"`},                      // the bot's own
-		{`"text":{"content":" restart "}`, `"errorCode":20001,"errorMessage":"quota exceeded"`}, // the organisation's quota
+		{`"senderId":"$:LWCP_v1:$example"`, `"senderId":"$:LWCP_v1:$bot"`}, // the bot's own
+		// the organisation's quota
+		{`"text":{"content":" restart "}`, `"errorCode":20001,"errorMessage":"quota exceeded"`},
 	} {
 		c := dingTalkRobot(goHMAC)(t, ding, said("li", "cid==", "restart"))
 		c.body = changed(t, c.body, change[0], change[1])
@@ -390,15 +420,18 @@ func TestWhatIsNoMessageIsAcknowledged(t *testing.T) {
 		{"type": "message", "subtype": "message_changed", "channel": "D1", "channel_type": "im"},
 		{"type": "message", "user": "U1", "text": "not to the bot", "channel": "C1", "channel_type": "channel"},
 	} {
-		body := jsonText(object{"type": "event_callback", "team_id": "T0EXAMPLE", "api_app_id": "A1", "event_id": now.id, "event": event})
+		body := jsonText(object{"type": "event_callback", "team_id": "T0EXAMPLE", "api_app_id": "A1",
+			"event_id": now.id, "event": event})
 		quiet(slack, slackSigned(t, goHMAC, slack, now, body, "application/json"))
 	}
 	quiet(slack, slackSigned(t, goHMAC, slack, now, "ssl_check=1&token=x", "application/x-www-form-urlencoded"))
 
 	feishu := newBot(t, s, "Feishu", "feishu", nil)
 	for _, kind := range []string{"im.message.message_read_v1", "contact.user.updated_v3"} {
-		header := object{"event_id": now.id, "event_type": kind, "create_time": now.millis(), "token": feishu.settings["FeishuVerificationToken"], "app_id": "cli_example"}
-		quiet(feishu, feishuSigned(t, feishu, now, jsonText(object{"schema": "2.0", "header": header, "event": object{}})))
+		header := object{"event_id": now.id, "event_type": kind, "create_time": now.millis(),
+			"token": feishu.settings["FeishuVerificationToken"], "app_id": "cli_example"}
+		quiet(feishu, feishuSigned(t, feishu, now,
+			jsonText(object{"schema": "2.0", "header": header, "event": object{}})))
 	}
 	quiet(feishu, robotSaid(t, feishu, now))
 
@@ -426,15 +459,18 @@ func robotSaid(t *testing.T, b *bot, s saying) callback {
 	t.Helper()
 	return feishuSigned(t, b, s, jsonText(object{
 		"schema": "2.0",
-		"header": object{"event_id": s.id, "event_type": "im.message.receive_v1", "create_time": s.millis(), "token": b.settings["FeishuVerificationToken"], "app_id": b.settings["FeishuAppId"]},
+		"header": object{"event_id": s.id, "event_type": "im.message.receive_v1", "create_time": s.millis(),
+			"token": b.settings["FeishuVerificationToken"], "app_id": b.settings["FeishuAppId"]},
 		"event": object{
-			"sender":  object{"sender_id": object{"open_id": s.user}, "sender_type": "app"},
-			"message": object{"message_id": "om_1", "chat_id": "oc_1", "chat_type": "p2p", "message_type": "text", "content": `{"text":"restart"}`},
+			"sender": object{"sender_id": object{"open_id": s.user}, "sender_type": "app"},
+			"message": object{"message_id": "om_1", "chat_id": "oc_1", "chat_type": "p2p", "message_type": "text",
+				"content": `{"text":"restart"}`},
 		},
 	}))
 }
 
-// What clients make of a command is the command, a message that is edited runs once, and the unsigned probe of Slack's certificate is answered.
+// What clients make of a command is the command, a message that is edited runs once, and the
+// unsigned probe of Slack's certificate is answered.
 func TestWhatPeopleReallyType(t *testing.T) {
 	t.Parallel()
 	s := serveCrowd(t)
@@ -447,7 +483,8 @@ func TestWhatPeopleReallyType(t *testing.T) {
 		if edited != "" {
 			event["edited"] = object{"user": "U1", "ts": edited}
 		}
-		body := jsonText(object{"type": "event_callback", "team_id": "T0EXAMPLE", "api_app_id": "A1", "event_id": now.id, "event": event,
+		body := jsonText(object{"type": "event_callback", "team_id": "T0EXAMPLE", "api_app_id": "A1",
+			"event_id": now.id, "event": event,
 			"authorizations": []object{{"user_id": "U0BOT", "is_bot": true}}})
 		if a := b.call(t, slackSigned(t, goHMAC, b, now, body, "application/json")); a.status != http.StatusOK {
 			t.Fatalf("%s: answer = %d %s", text, a.status, a.body)
@@ -465,21 +502,24 @@ func TestWhatPeopleReallyType(t *testing.T) {
 		"<@U0BOT> ```restart i-1```":    {"i-1"},
 	} {
 		n++
-		if latest := tell(text, fmt.Sprintf("%s.%06d", start, n), ""); latest.Command != "restart" || latest.Decision != "Allowed" || !slices.Equal(latest.Arguments, want) {
+		if latest := tell(text, fmt.Sprintf("%s.%06d", start, n), ""); latest.Command != "restart" ||
+			latest.Decision != "Allowed" || !slices.Equal(latest.Arguments, want) {
 			t.Errorf("%q is read as %s %q, want restart %q", text, latest.Command, latest.Arguments, want)
 		}
 	}
 	edited := start + ".000999"
 	tell("<@U0BOT> restrat i-1", edited, "")
 	for i, text := range []string{"<@U0BOT> restart i-1", "<@U0BOT> restart i-1", "<@U0BOT> restart i-2"} {
-		if latest := tell(text, edited, fmt.Sprintf("%d.000000", 10+i)); latest.Decision != "Allowed" || latest.Arguments[0] != "i-1" {
+		if latest := tell(text, edited, fmt.Sprintf("%d.000000", 10+i)); latest.Decision != "Allowed" ||
+			latest.Arguments[0] != "i-1" {
 			t.Errorf("edited for the %d. time, the last record is %+v", i+1, latest)
 		}
 	}
 	if all := b.records(t, "Decision", "Allowed"); len(all) != n+1 {
 		t.Errorf("%d commands were allowed, want %d", len(all), n+1)
 	}
-	probe := callback{header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, body: "ssl_check=1&token=example"}
+	probe := callback{header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"},
+		body: "ssl_check=1&token=example"}
 	before := len(b.records(t))
 	if a := b.call(t, probe); a.status != http.StatusOK || len(a.body) > 0 {
 		t.Errorf("the probe: answer = %d %q", a.status, a.body)

@@ -36,7 +36,8 @@ func run(args []string) error {
 	}
 }
 
-// templates writes what follows from the table of functions, and removes the policies of those that are no more.
+// templates writes what follows from the table of functions, and removes the policies of those that
+// are no more.
 func templates() error {
 	files, err := deploy.Files()
 	if err != nil {
@@ -58,7 +59,8 @@ func templates() error {
 	return nil
 }
 
-// zips makes TO/<program>.zip of every program, side by side, and removes the zips of programs that are no more.
+// zips makes TO/<program>.zip of every program, side by side, and removes the zips of programs that
+// are no more.
 func zips(name, from, to string) error {
 	programs, err := os.ReadDir(from)
 	if err != nil {

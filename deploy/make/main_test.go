@@ -68,7 +68,8 @@ func TestMistakes(t *testing.T) {
 		{"zips of nothing", []string{"zips", "main", filepath.Join(dir, "empty"), dir}, "no programs"},
 		{"a folder among the programs", []string{"zips", "main", filepath.Join(dir, "folder"), dir}, "no program"},
 		{"a hidden file among the programs", []string{"zips", "main", filepath.Join(dir, "hidden"), dir}, "no program"},
-		{"zips into a file", []string{"zips", "main", filepath.Join(dir, "hidden"), filepath.Join(dir, "hidden", ".api", "zips")}, "not a directory"},
+		{"zips into a file", []string{"zips", "main", filepath.Join(dir, "hidden"),
+			filepath.Join(dir, "hidden", ".api", "zips")}, "not a directory"},
 	} {
 		if err := run(test.args); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want an error with %q", test.name, err, test.want)
@@ -83,7 +84,8 @@ func TestTemplates(t *testing.T) {
 	if err := run([]string{"templates"}); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"template.yml", "s.yaml", "deploy/aws/policies/api.json", "deploy/fc/policies/api.json"} {
+	for _, path := range []string{"template.yml", "s.yaml", "deploy/aws/policies/api.json",
+		"deploy/fc/policies/api.json"} {
 		if _, err := os.Stat(path); err != nil {
 			t.Error(err)
 		}

@@ -1,4 +1,5 @@
-// Command change-resource-group moves a chat configuration to another resource group: the action ChangeResourceGroup.
+// Command change-resource-group moves a chat configuration to another resource group: the action
+// ChangeResourceGroup.
 package main
 
 import (

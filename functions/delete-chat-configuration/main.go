@@ -1,4 +1,5 @@
-// Command delete-chat-configuration removes a chat configuration: the action DeleteChatConfiguration.
+// Command delete-chat-configuration removes a chat configuration: the action
+// DeleteChatConfiguration.
 package main
 
 import (

@@ -1,4 +1,5 @@
-// Command dispatch-command hands one recorded command to its target, and sends the answer. The function webhook invokes it, asynchronously.
+// Command dispatch-command hands one recorded command to its target, and sends the answer. The
+// function webhook invokes it, asynchronously.
 package main
 
 import "chatconf/shared/app"

@@ -1,4 +1,5 @@
-// Command get-chat-configuration-health returns how the webhook of a chat configuration is doing: the action GetChatConfigurationHealth.
+// Command get-chat-configuration-health returns how the webhook of a chat configuration is doing:
+// the action GetChatConfigurationHealth.
 package main
 
 import (

@@ -1,4 +1,5 @@
-// Command list-chat-configurations returns a page of chat configurations: the action ListChatConfigurations.
+// Command list-chat-configurations returns a page of chat configurations: the action
+// ListChatConfigurations.
 package main
 
 import (

@@ -1,5 +1,6 @@
-// Command manage-access-keys creates, lists, changes and deletes access keys: the actions CreateAccessKey, ListAccessKeys,
-// UpdateAccessKey and DeleteAccessKey. No other function may write the table of keys.
+// Command manage-access-keys creates, lists, changes and deletes access keys: the actions
+// CreateAccessKey, ListAccessKeys, UpdateAccessKey and DeleteAccessKey. No other function may write
+// the table of keys.
 package main
 
 import "chatconf/shared/app"

@@ -1,4 +1,5 @@
-// Command redrive-commands hands on the recorded commands that are due: those that dispatch-command did not get to. A timer invokes it.
+// Command redrive-commands hands on the recorded commands that are due: those that dispatch-command
+// did not get to. A timer invokes it.
 package main
 
 import "chatconf/shared/app"

@@ -1,4 +1,5 @@
-// Command rotate-chat-webhook gives a chat configuration a new webhook URL: the action RotateChatWebhook.
+// Command rotate-chat-webhook gives a chat configuration a new webhook URL: the action
+// RotateChatWebhook.
 package main
 
 import (

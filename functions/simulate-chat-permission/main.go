@@ -1,4 +1,5 @@
-// Command simulate-chat-permission tells whether somebody may run a command: the action SimulateChatPermission.
+// Command simulate-chat-permission tells whether somebody may run a command: the action
+// SimulateChatPermission.
 package main
 
 import (

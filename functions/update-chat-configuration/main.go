@@ -1,4 +1,5 @@
-// Command update-chat-configuration changes a chat configuration: the action UpdateChatConfiguration.
+// Command update-chat-configuration changes a chat configuration: the action
+// UpdateChatConfiguration.
 package main
 
 import (

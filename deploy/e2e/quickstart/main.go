@@ -1,5 +1,6 @@
-// Command quickstart takes a chat configuration through its life, with the official SDK and nothing else.
-// It reads CHATCONF_ENDPOINT, ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, as "chatconf env" prints them.
+// Command quickstart takes a chat configuration through its life, with the official SDK and nothing
+// else. It reads CHATCONF_ENDPOINT, ALIBABA_CLOUD_ACCESS_KEY_ID and
+// ALIBABA_CLOUD_ACCESS_KEY_SECRET, as "chatconf env" prints them.
 package main
 
 import (
@@ -24,8 +25,10 @@ func main() {
 		SetAccessKeySecret(os.Getenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET")))
 	check(err)
 
-	_, err = client.CreateChatConfiguration(new(oos.CreateChatConfigurationRequest).SetName("quickstart").SetType("DingTalk").
-		SetConfiguration(`{"DingTalkClientId":"dingexample","DingTalkClientSecret":"not-a-real-secret","BotName":"运维机器人"}`))
+	_, err = client.CreateChatConfiguration(new(oos.CreateChatConfigurationRequest).SetName(
+		"quickstart").SetType("DingTalk").
+		SetConfiguration(`{"DingTalkClientId":"dingexample","DingTalkClientSecret":"not-a-real-secret",` +
+			`"BotName":"运维机器人"}`))
 	check(err)
 	fmt.Println("created quickstart")
 
@@ -42,9 +45,12 @@ func main() {
 		fmt.Println("listed", *c.Name, *c.Type)
 	}
 
-	// The masked secret is sent back, and is kept. If-Match makes sure that nobody else changed the configuration since it was read.
-	update := new(oos.UpdateChatConfigurationRequest).SetName("quickstart").SetConfiguration(configuration).SetRamRole("OpsRole")
-	ifMatch := &dara.RuntimeOptions{ExtendsParameters: &dara.ExtendsParameters{Headers: map[string]*string{"If-Match": &etag}}}
+	// The masked secret is sent back, and is kept. If-Match makes sure that nobody else changed the
+	// configuration since it was read.
+	update := new(oos.UpdateChatConfigurationRequest).SetName("quickstart").SetConfiguration(
+		configuration).SetRamRole("OpsRole")
+	ifMatch := &dara.RuntimeOptions{ExtendsParameters: &dara.ExtendsParameters{
+		Headers: map[string]*string{"If-Match": &etag}}}
 	updated, err := client.UpdateChatConfigurationWithOptions(update, ifMatch)
 	check(err)
 	fmt.Println("updated, now", *updated.Headers["etag"])

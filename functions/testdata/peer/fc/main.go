@@ -1,5 +1,6 @@
-// Command fc is the least that a function of Function Compute can be which reads what GetChatConfiguration reads, through the same SDKs: one row in the
-// initializer and two in each invocation. It checks nothing, opens nothing and logs nothing.
+// Command fc is the least that a function of Function Compute can be which reads what
+// GetChatConfiguration reads, through the same SDKs: one row in the initializer and two in each
+// invocation. It checks nothing, opens nothing and logs nothing.
 package main
 
 import (

@@ -1,5 +1,6 @@
-// Command lambda is the least that a function of Lambda can be which reads what GetChatConfiguration reads, through the same SDKs: one item before the
-// first invocation and two in each. It checks nothing, opens nothing and logs nothing.
+// Command lambda is the least that a function of Lambda can be which reads what
+// GetChatConfiguration reads, through the same SDKs: one item before the first invocation and two
+// in each. It checks nothing, opens nothing and logs nothing.
 package main
 
 import (
@@ -32,7 +33,8 @@ func (h handler) get(ctx context.Context) (string, error) {
 	out, err := h.client.GetItem(ctx, &dynamodb.GetItemInput{
 		TableName:      aws.String("chatconf"),
 		ConsistentRead: aws.Bool(true),
-		Key:            map[string]types.AttributeValue{"p": &types.AttributeValueMemberS{Value: "peer"}, "s": &types.AttributeValueMemberS{Value: "hello"}},
+		Key: map[string]types.AttributeValue{"p": &types.AttributeValueMemberS{Value: "peer"},
+			"s": &types.AttributeValueMemberS{Value: "hello"}},
 	})
 	if err != nil {
 		return "", err
@@ -41,7 +43,8 @@ func (h handler) get(ctx context.Context) (string, error) {
 }
 
 func main() {
-	key := aws.Credentials{AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"), SecretAccessKey: os.Getenv("AWS_SECRET_ACCESS_KEY")}
+	key := aws.Credentials{AccessKeyID: os.Getenv("AWS_ACCESS_KEY_ID"),
+		SecretAccessKey: os.Getenv("AWS_SECRET_ACCESS_KEY")}
 	h := handler{dynamodb.New(dynamodb.Options{
 		Region:       os.Getenv("AWS_REGION"),
 		BaseEndpoint: aws.String(os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")),
