@@ -75,7 +75,7 @@ func TestAuthorizationThatIsNotOne(t *testing.T) {
 		{"a comma at the end", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=" + hexes +
 			",", sign.IncompleteSignature, ""},
 		{"a line break", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + all + ",Signature=" + hexes + "\n",
-			sign.IncompleteSignature, "a space or a character outside of ASCII"},
+			sign.IncompleteSignature, "a space or a non-ASCII character"},
 		{"no Credential", "ACS3-HMAC-SHA256 SignedHeaders=" + all + ",Signature=" + hexes, sign.IncompleteSignature,
 			""},
 		{"no SignedHeaders", "ACS3-HMAC-SHA256 Credential=k,Signature=" + hexes, sign.IncompleteSignature, ""},
@@ -115,7 +115,7 @@ func TestAuthorizationThatIsNotOne(t *testing.T) {
 		{"a signed header that is not there", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=cookie;" + all +
 			",Signature=" + hexes, sign.IncompleteSignature, ""},
 		{"too many signed headers", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + strings.Repeat("a;", 64) +
-			"b,Signature=" + hexes, sign.IncompleteSignature, "too many names"},
+			"b,Signature=" + hexes, sign.IncompleteSignature, "more than 64 names"},
 		{"too long", "ACS3-HMAC-SHA256 Credential=k,SignedHeaders=" + strings.Repeat("a", 4096) + ",Signature=" + hexes,
 			sign.IncompleteSignature, "too long"},
 	}
