@@ -241,7 +241,7 @@ func TestOTSRefusesAWrongKey(t *testing.T) {
 func TestOTSQuickstart(t *testing.T) {
 	t.Parallel()
 	e := startOTS(t, filepath.Join(t.TempDir(), "data"), "127.0.0.1:0")
-	for _, first := range []string{"created table orders", "table orders is there"} {
+	for _, first := range []string{"created table orders", "table orders exists"} {
 		out := command{env: e.env}.runProgram(t, otsQuickstart).ok(t)
 		want := first + `
 range 1 100 玉露

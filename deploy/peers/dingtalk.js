@@ -1,12 +1,12 @@
-// DingTalk's event subscription, by the library that is most used for it.
+// DingTalk's event subscription, with the most used library for it.
 'use strict';
 
 const Encryptor = require('dingtalk-encrypt');
 
-// The library percent-encodes what it encrypts and decodes what it decrypts, which DingTalk does not: asked for ASCII, it is the same
-// without.
+// The library percent-encodes plaintext before it encrypts; DingTalk does not. This turns the
+// encoding off, for ASCII text, which the library's decoding leaves unchanged.
 const plainly = (text, work) => {
-  if (/[^\x20-\x7e]/.test(text)) throw new Error('the library cannot tell this text from an encoded one');
+  if (/[^\x20-\x7e]/.test(text)) throw new Error('the text must be printable ASCII');
   const { encodeURI } = globalThis;
   globalThis.encodeURI = (same) => same;
   try {
@@ -22,8 +22,9 @@ module.exports = {
     return plainly(message, () => new Encryptor(token, key, owner).getEncryptedMap(message, timestamp, nonce));
   },
 
-  // Checks the signature and the owner of an envelope and returns its message.
+  // Verifies signature and owner of an envelope, and returns its message.
   'dingtalk.open'({ token, key, owner, envelope }) {
-    return new Encryptor(token, key, owner).getDecryptMsg(envelope.msg_signature, envelope.timeStamp, envelope.nonce, envelope.encrypt);
+    const { msg_signature: signature, timeStamp, nonce, encrypt } = envelope;
+    return new Encryptor(token, key, owner).getDecryptMsg(signature, timeStamp, nonce, encrypt);
   },
 };

@@ -1,12 +1,15 @@
-// Answers questions to the libraries of package.json, a line of JSON each: {"ask": "wecom.seal", …} is answered {"value": …}, or
-// {"error": "…"} if the library throws. The end-to-end tests start it once for a run; its answers are in the order of the questions.
+// Calls the libraries of package.json. Each line of input is a call, {"ask": "wecom.seal", …}; each
+// line of output is its result, {"value": …}, or {"error": "…"} if the library throws. Results are
+// in the order of the calls. The end-to-end tests start this program once per run.
 'use strict';
 
-const asks = { ...require('./wecom'), ...require('./dingtalk'), ...require('./feishu'), ...require('./slack'), ...require('./hmac') };
+const asks = Object.assign(
+  {}, require('./wecom'), require('./dingtalk'), require('./feishu'), require('./slack'), require('./hmac'),
+);
 
 async function answer(line) {
   const { ask, ...args } = JSON.parse(line);
-  if (!asks[ask]) throw new Error(`there is no ${ask}`);
+  if (!asks[ask]) throw new Error(`unknown ask "${ask}"`);
   return asks[ask](args);
 }
 

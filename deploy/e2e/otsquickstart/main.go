@@ -1,6 +1,6 @@
-// Command otsquickstart is the first thing that a user of the Tablestore emulator writes: it makes
-// a table, writes rows, reads a range of them, and has the server filter it. It knows nothing of
-// this repository; the same program runs against the real service.
+// Command otsquickstart is a first program for the Tablestore emulator. It creates a table, writes
+// rows, and reads a range of them, also through a filter. It uses only the official SDK, so it runs
+// against the real service too.
 package main
 
 import (
@@ -24,7 +24,7 @@ func main() {
 	})
 	var refused *tablestore.OtsError
 	if errors.As(err, &refused) && refused.Code == "OTSObjectAlreadyExist" {
-		fmt.Println("table orders is there")
+		fmt.Println("table orders exists")
 	} else {
 		check(err)
 		fmt.Println("created table orders")
@@ -55,7 +55,7 @@ func key(shop string, number int64) *tablestore.PrimaryKey {
 	return k
 }
 
-// show prints the rows of a range, which is short enough for one page.
+// show prints the rows of a range that fits into one page.
 func show(client *tablestore.TableStoreClient, what string, criteria *tablestore.RangeRowQueryCriteria) {
 	page, err := client.GetRange(&tablestore.GetRangeRequest{RangeRowQueryCriteria: criteria})
 	check(err)

@@ -14,8 +14,9 @@ import com.google.gson.JsonParser;
 import java.util.Map;
 
 /**
- * Does the five operations through the official client for Java (aliyun-java-sdk-core), which signs V1: by query and by body, in JSON
- * and in XML, which its own reader takes apart. Each check is a line "ok …"; the first that fails ends it with status 1.
+ * Calls the API through the official client for Java (aliyun-java-sdk-core), which signs V1. It
+ * sends queries and bodies, and reads answers in JSON, and in XML with the client's own reader.
+ * Each check prints a line "ok …"; the first failure ends the program with status 1.
  *
  * <p>java -cp 'api/lib/*' api/Client.java 127.0.0.1:9000 ID SECRET
  */
@@ -49,7 +50,7 @@ public class Client {
 
   static String codeOf(String action, boolean body, String... pairs) {
     try {
-      return "none: " + call(action, body, null, pairs);
+      return "no error: " + call(action, body, null, pairs);
     } catch (ClientException e) {
       return e.getErrCode();
     }
@@ -65,11 +66,14 @@ public class Client {
 
   static void operations(boolean body) throws ClientException {
     String name = body ? "java-body" : "java-query";
-    String configuration = "{\"ClientId\":\"ding~*a\",\"ClientSecret\":\"example-secret\",\"BotName\":\"运维 \\\"bot\\\" & <co> +/=~*\"}";
+    String configuration = "{\"ClientId\":\"ding~*a\",\"ClientSecret\":\"example-secret\","
+        + "\"BotName\":\"运维 \\\"bot\\\" & <co> +/=~*\"}";
     String[] create = {"RegionId", "cn-hangzhou", "Name", name, "Type", "DingTalk", "Configuration", configuration};
-    check(name + ": create", json("CreateChatConfiguration", body, create).getAsJsonObject("ChatConfiguration").get("Name").getAsString(), name);
-    check(name + ": create again", codeOf("CreateChatConfiguration", body, create), "EntityAlreadyExists.ChatConfiguration");
-    JsonObject got = json("GetChatConfiguration", body, "Name", name).getAsJsonObject("ChatConfiguration");
+    JsonObject got = json("CreateChatConfiguration", body, create).getAsJsonObject("ChatConfiguration");
+    check(name + ": create", got.get("Name").getAsString(), name);
+    check(name + ": create again",
+        codeOf("CreateChatConfiguration", body, create), "EntityAlreadyExists.ChatConfiguration");
+    got = json("GetChatConfiguration", body, "Name", name).getAsJsonObject("ChatConfiguration");
     String kept = got.get("Configuration").getAsString();
     JsonObject read = JsonParser.parseString(kept).getAsJsonObject();
     check(name + ": get", read.get("BotName").getAsString(), "运维 \"bot\" & <co> +/=~*");
@@ -81,16 +85,20 @@ public class Client {
     got = json("GetChatConfiguration", body, "Name", name).getAsJsonObject("ChatConfiguration");
     check(name + ": update", got.get("RamRole").getAsString(), "AliyunOOSDefaultRole");
 
-    json("TagResources", body, "ResourceType", "chatconfiguration", "ResourceIds", "[\"" + name + "\"]", "Tags", "{\"a\":\"1\",\"b\":\"2\"}");
+    json("TagResources", body, "ResourceType", "chatconfiguration",
+        "ResourceIds", "[\"" + name + "\"]", "Tags", "{\"a\":\"1\",\"b\":\"2\"}");
     Map<String, String> keys = xml("ListTagKeys", body);
     check(name + ": list of strings in XML", keys.get("ListTagKeysResponse.Keys.Length"), "2");
     check(name + ": its first in XML", keys.get("ListTagKeysResponse.Keys[0]"), "a");
     Map<String, String> values = xml("ListTagValues", body, "Key", "b");
     check(name + ": list of one string in XML", values.get("ListTagValuesResponse.Values[0]"), "2");
-    check(name + ": get in XML", xml("GetChatConfiguration", body, "Name", name).get("GetChatConfigurationResponse.ChatConfiguration.Name"), name);
+    Map<String, String> inXML = xml("GetChatConfiguration", body, "Name", name);
+    check(name + ": get in XML", inXML.get("GetChatConfigurationResponse.ChatConfiguration.Name"), name);
 
-    check(name + ": delete", json("DeleteChatConfiguration", body, "Name", name).get("Content").getAsString(), "Chat configuration deleted successfully.");
-    check(name + ": get what is deleted", codeOf("GetChatConfiguration", body, "Name", name), "EntityNotExists.ChatConfiguration");
+    got = json("DeleteChatConfiguration", body, "Name", name);
+    check(name + ": delete", got.get("Content").getAsString(), "Chat configuration deleted successfully.");
+    check(name + ": get after delete",
+        codeOf("GetChatConfiguration", body, "Name", name), "EntityNotExists.ChatConfiguration");
   }
 
   static Map<String, String> xml(String action, boolean body, String... pairs) throws ClientException {
@@ -105,6 +113,6 @@ public class Client {
     client = new DefaultAcsClient(profile);
     operations(false);
     operations(true);
-    System.exit(0); // its HTTP client has threads of its own
+    System.exit(0); // the threads of its HTTP client would keep it running
   }
 }

@@ -11,9 +11,9 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Does the five operations through the official client for Java that signs ACS3 (tea-openapi): by
- * query and by body, and by query with its older signature. Each check is a line "ok …"; the first
- * that fails ends it with status 1.
+ * Calls the API through the official client for Java that signs ACS3 (tea-openapi): by query, by
+ * body, and by query with its older signature. Each check prints a line "ok …"; the first failure
+ * ends the program with status 1.
  *
  * <p>java -cp 'api/lib/*' api/Tea.java 127.0.0.1:9000 ID SECRET
  */
@@ -54,7 +54,7 @@ public class Tea {
 
   String codeOf(String action, String... pairs) throws Exception {
     try {
-      return "none: " + call(action, pairs);
+      return "no error: " + call(action, pairs);
     } catch (TeaException e) {
       return e.getCode();
     }
@@ -101,6 +101,6 @@ public class Tea {
     new Tea(config(args[0], args[1], args[2]).setSignatureAlgorithm("v2"), false).operations("tea-v1");
     Tea wrong = new Tea(config(args[0], args[1], "wrong-secret"), false);
     check("tea: a wrong secret", wrong.codeOf("ListChatConfigurations"), "SignatureDoesNotMatch");
-    System.exit(0); // its HTTP client has threads of its own
+    System.exit(0); // the threads of its HTTP client would keep it running
   }
 }

@@ -1,5 +1,6 @@
-// Does the five operations through the official clients for Node: pop-core by form and, for what reads, by GET, which signs V1;
-// openapi-client by query and by form, which signs ACS3. Each check is a line "ok …"; the first that fails ends it with status 1.
+// Calls the API through the official clients for Node. pop-core signs V1; it sends forms, and reads
+// also by GET. openapi-client signs ACS3; it sends queries and forms. Each check prints a line
+// "ok …"; the first failure ends the program with status 1.
 //
 //	node api/node.js 127.0.0.1:9000 ID SECRET
 'use strict';
@@ -12,24 +13,32 @@ const Util = require('@alicloud/tea-util');
 const [endpoint, accessKeyId, accessKeySecret] = process.argv.slice(2);
 const version = '2019-06-01';
 
-// Each way is a function that calls an action, and throws what the client does.
+// pop and openapi return functions that call an action. They throw the client's errors.
 function pop(method) {
   const client = new Pop({ accessKeyId, accessKeySecret, endpoint: `http://${endpoint}`, apiVersion: version });
   return (action, params) => client.request(action, params, { method, timeout: 10000 });
 }
 
 function openapi(place) {
-  const client = new OpenApi.default(new OpenApi.Config({ accessKeyId, accessKeySecret, endpoint, protocol: 'HTTP', regionId: 'cn-hangzhou' }));
+  const config = { accessKeyId, accessKeySecret, endpoint, protocol: 'HTTP', regionId: 'cn-hangzhou' };
+  const client = new OpenApi.default(new OpenApi.Config(config));
+  const options = new Util.RuntimeOptions({ readTimeout: 10000, connectTimeout: 10000 });
   return async (action, params) => {
     const api = new OpenApi.Params({
-      action, version, protocol: 'HTTP', method: 'POST', authType: 'AK', style: 'RPC', pathname: '/', reqBodyType: 'formData', bodyType: 'json',
+      action, version, protocol: 'HTTP', method: 'POST', authType: 'AK', style: 'RPC', pathname: '/',
+      reqBodyType: 'formData', bodyType: 'json',
     });
     const flat = {};
     for (const [name, value] of Object.entries(params)) {
-      if (!Array.isArray(value)) flat[name] = String(value);
-      else value.forEach((item, i) => Object.entries(item).forEach(([part, text]) => (flat[`${name}.${i + 1}.${part}`] = text)));
+      if (!Array.isArray(value)) {
+        flat[name] = String(value);
+        continue;
+      }
+      value.forEach((item, i) => {
+        for (const [part, text] of Object.entries(item)) flat[`${name}.${i + 1}.${part}`] = text;
+      });
     }
-    const answer = await client.callApi(api, new OpenApi.OpenApiRequest({ [place]: flat }), new Util.RuntimeOptions({ readTimeout: 10000, connectTimeout: 10000 }));
+    const answer = await client.callApi(api, new OpenApi.OpenApiRequest({ [place]: flat }), options);
     return answer.body;
   };
 }
@@ -38,10 +47,11 @@ async function refused(call, code) {
   try {
     await call();
   } catch (e) {
-    assert.ok(String(e.code).endsWith(code) || String(e.data?.Code) === code, `refused with ${e.code}, wanted ${code}: ${e.message}`);
+    const found = String(e.code).endsWith(code) || String(e.data?.Code) === code;
+    assert.ok(found, `got error ${e.code}, want ${code}: ${e.message}`);
     return;
   }
-  assert.fail(`not refused, wanted ${code}`);
+  assert.fail(`got no error, want ${code}`);
 }
 
 async function operations(way, change, read) {
@@ -53,10 +63,12 @@ async function operations(way, change, read) {
   const made = await change('CreateChatConfiguration', { Name, Type: 'DingTalk', Configuration });
   assert.strictEqual(made.ChatConfiguration.Name, Name);
   ok('create');
-  await refused(() => change('CreateChatConfiguration', { Name, Type: 'DingTalk', Configuration }), 'EntityAlreadyExists.ChatConfiguration');
+  const again = () => change('CreateChatConfiguration', { Name, Type: 'DingTalk', Configuration });
+  await refused(again, 'EntityAlreadyExists.ChatConfiguration');
   ok('create again');
-  await refused(() => change('CreateChatConfiguration', { Name: `${Name}-2`, Type: 'DingTalk', Configuration: '{' }), 'InvalidParameter.Configuration');
-  ok('create with a mistake');
+  const broken = { Name: `${Name}-2`, Type: 'DingTalk', Configuration: '{' };
+  await refused(() => change('CreateChatConfiguration', broken), 'InvalidParameter.Configuration');
+  ok('create with an invalid configuration');
 
   const got = (await read('GetChatConfiguration', { Name })).ChatConfiguration;
   const kept = JSON.parse(got.Configuration);
@@ -64,19 +76,24 @@ async function operations(way, change, read) {
   assert.match(JSON.parse(got.Outputs).URL, /\/webhook\//);
   ok('get');
 
-  const list = await read('ListChatConfigurations', { Filters: [{ Name: 'type', Value: 'DingTalk' }, { Name: 'Name', Value: `${Name}*` }], MaxResults: 10 });
+  const Filters = [{ Name: 'type', Value: 'DingTalk' }, { Name: 'Name', Value: `${Name}*` }];
+  const list = await read('ListChatConfigurations', { Filters, MaxResults: 10 });
   assert.deepStrictEqual(list.ChatConfigurations.map((c) => c.Name), [Name]);
   ok('list');
-  assert.deepStrictEqual((await read('ListChatConfigurations', { Filters: [{ Name: 'type', Value: 'private' }] })).ChatConfigurations, []);
-  ok('list of nothing');
+  const empty = await read('ListChatConfigurations', { Filters: [{ Name: 'type', Value: 'private' }] });
+  assert.deepStrictEqual(empty.ChatConfigurations, []);
+  ok('empty list');
 
-  await change('UpdateChatConfiguration', { Name, Configuration: JSON.stringify({ ...kept, BotName: 'new' }), RamRole: 'AliyunOOSDefaultRole' });
+  const renamed = JSON.stringify({ ...kept, BotName: 'new' });
+  await change('UpdateChatConfiguration', { Name, Configuration: renamed, RamRole: 'AliyunOOSDefaultRole' });
   const updated = (await read('GetChatConfiguration', { Name })).ChatConfiguration;
   assert.strictEqual(updated.RamRole, 'AliyunOOSDefaultRole');
   assert.strictEqual(JSON.parse(updated.Configuration).BotName, 'new');
   ok('update');
 
-  await change('TagResources', { ResourceType: 'chatconfiguration', ResourceIds: JSON.stringify([Name]), Tags: JSON.stringify({ client: 'node' }) });
+  await change('TagResources', {
+    ResourceType: 'chatconfiguration', ResourceIds: JSON.stringify([Name]), Tags: JSON.stringify({ client: 'node' }),
+  });
   assert.ok((await read('ListTagKeys', {})).Keys.includes('client'));
   ok('tag');
 
@@ -84,7 +101,7 @@ async function operations(way, change, read) {
   assert.strictEqual(gone.Content, 'Chat configuration deleted successfully.');
   ok('delete');
   await refused(() => read('GetChatConfiguration', { Name }), 'EntityNotExists.ChatConfiguration');
-  ok('get what is deleted');
+  ok('get after delete');
 }
 
 (async () => {

@@ -31,7 +31,7 @@ import java.util.List;
 import java.util.StringJoiner;
 import java.util.concurrent.TimeUnit;
 
-/** What the checks of all capabilities share: how one is made, and short forms of the SDK's requests. */
+/** Runs checks, and has short forms of the SDK's requests for them. */
 class Checks {
   interface Body {
     void run() throws Exception;
@@ -47,12 +47,11 @@ class Checks {
   private static int tables;
 
   /**
-   * Makes one check and prints a line "ok capability: what", or "failed capability: what" with the
-   * reason. The tables of the one before are deleted: an instance may have 64.
+   * Runs one check, and prints a line "ok capability: what" or "failed capability: what: why". It
+   * deletes all tables first, because an instance can have only 64.
    *
-   * <p>A check is made again when the SDK failed a call that was answered: once in some thousand
-   * calls its own HTTP client takes a connection that is done with its answer for one that was
-   * closed.
+   * <p>It repeats a check after "Connection closed": about once in some thousand calls, the SDK's
+   * HTTP client fails an answered call with that error.
    */
   static void check(String capability, String what, Body body) {
     Throwable reason = null;
@@ -75,7 +74,7 @@ class Checks {
     System.out.println("failed " + capability + ": " + what + ": " + reason);
   }
 
-  /** Fails the check unless both print the same. */
+  /** Fails the check unless both have the same text. */
   static void same(Object got, Object want) {
     if (!String.valueOf(got).equals(String.valueOf(want))) {
       throw new AssertionError("got " + got + ", want " + want);
@@ -107,8 +106,8 @@ class Checks {
   }
 
   /**
-   * Creates a table with a name of its own. The columns of its key are strings; "name:INTEGER" has
-   * another type.
+   * Creates a table with a new name. Its key columns are strings, unless a type follows, as in
+   * "name:INTEGER".
    */
   static String table(int versions, String... key) {
     TableMeta meta = meta(key);
@@ -131,7 +130,7 @@ class Checks {
     return meta;
   }
 
-  /** Returns a primary key of names and values by turns. */
+  /** Returns a primary key from alternating names and values. */
   static PrimaryKey key(Object... pairs) {
     PrimaryKeyBuilder b = PrimaryKeyBuilder.createPrimaryKeyBuilder();
     for (int i = 0; i < pairs.length; i += 2) {
@@ -164,7 +163,7 @@ class Checks {
     return ColumnValue.fromString((String) v);
   }
 
-  /** Returns a put of columns that are names and values by turns. */
+  /** Returns a put with columns from alternating names and values. */
   static RowPutChange put(String table, PrimaryKey key, Object... pairs) {
     RowPutChange change = new RowPutChange(table, key);
     for (int i = 0; i < pairs.length; i += 2) {
@@ -173,7 +172,7 @@ class Checks {
     return change;
   }
 
-  /** Returns an update that writes columns that are names and values by turns. */
+  /** Returns an update with columns from alternating names and values. */
   static RowUpdateChange update(String table, PrimaryKey key, Object... pairs) {
     RowUpdateChange change = new RowUpdateChange(table, key);
     for (int i = 0; i < pairs.length; i += 2) {
@@ -194,7 +193,7 @@ class Checks {
     client.deleteRow(new DeleteRowRequest(change));
   }
 
-  /** Returns all versions of a row as text; "none" if the row is not there. */
+  /** Returns all versions of a row as text, or "none" if the row is absent. */
   static String get(String table, PrimaryKey key, String... columns) throws IOException {
     SingleRowQueryCriteria c = new SingleRowQueryCriteria(table, key);
     c.setMaxVersions(Integer.MAX_VALUE);
@@ -206,7 +205,7 @@ class Checks {
     return text(client.getRow(new GetRowRequest(c)).getRow());
   }
 
-  /** Writes a row as "k=a x=1 y=2". */
+  /** Returns a row as text: "k=a x=1 y=2". */
   static String text(Row row) throws IOException {
     if (row == null) {
       return "none";

@@ -29,10 +29,9 @@ import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Calls a Tablestore emulator through the official SDK for Java, and checks what it answers,
- * capability by capability. Texts of errors are those that the vendor's own suite for Java expects.
- * Each check is a line "ok capability: what", or "failed capability: what" with the reason; if one
- * failed, the status is 1.
+ * Checks the Tablestore emulator through the official SDK for Java. The error texts are those that
+ * the vendor's own Java suite expects. Each check prints a line "ok capability: what" or "failed
+ * capability: what: why". The exit status is 1 if a check failed.
  *
  * <p>It reads TABLESTORE_ENDPOINT, TABLESTORE_INSTANCE, TABLESTORE_ACCESS_KEY_ID and
  * TABLESTORE_ACCESS_KEY_SECRET.
@@ -779,7 +778,7 @@ public class Suite extends Checks {
     });
   }
 
-  /** Fails the check unless the callbacks count so many rows soon: they come after the rows are written. */
+  /** Waits until the callbacks, which follow the writes, have counted these rows. */
   static void counted(AtomicInteger good, AtomicInteger bad, String want) throws InterruptedException {
     for (int i = 0; i < 100 && !want.equals(good + " " + bad); i++) {
       Thread.sleep(50);
@@ -787,7 +786,7 @@ public class Suite extends Checks {
     same(good + " " + bad, want);
   }
 
-  /** A writer of the SDK that counts the rows it wrote and those it could not write. */
+  /** A writer of the SDK that counts successful and failed rows. */
   static class Writer implements AutoCloseable {
     final DefaultTableStoreWriter writer;
 
@@ -889,7 +888,7 @@ public class Suite extends Checks {
     });
   }
 
-  /** Creates a table with a stream whose records have these columns of the row before the write. */
+  /** Creates a table with a stream whose records include these columns of the former row. */
   static String streamed(String... origin) {
     TableMeta meta = meta("p");
     CreateTableRequest r = new CreateTableRequest(meta, new TableOptions(-1, 1));
@@ -978,7 +977,7 @@ public class Suite extends Checks {
       write(put(name, key("p", "later")));
       r.setLimit(1);
       out = client.getStreamRecord(r);
-      same(out.getRecords().size() + " " + out.getMayMoreRecord(), "1 true"); // a full page does not know
+      same(out.getRecords().size() + " " + out.getMayMoreRecord(), "1 true"); // a full page cannot tell
     });
     check("streams", "from a time on", () -> {
       String name = streamed();
@@ -1078,7 +1077,7 @@ public class Suite extends Checks {
     return client.startLocalTransaction(new StartLocalTransactionRequest(table, key("p", "a"))).getTransactionID();
   }
 
-  /** Fails the check unless a client with this key and token is refused with OTSAuthFailed. */
+  /** Fails the check unless a client with this key and token gets OTSAuthFailed. */
   static void stranger(String keyID, String keySecret, String token, String text) throws Exception {
     SyncClient other = new SyncClient(endpoint, keyID, keySecret, instance, configuration(), token);
     try {

@@ -1,9 +1,11 @@
-// Holds the Tablestore emulator against the official SDK for Node.
+// Checks the Tablestore emulator through the official SDK for Node.
 //
-//	export TABLESTORE_ENDPOINT=… TABLESTORE_INSTANCE=… TABLESTORE_ACCESS_KEY_ID=… TABLESTORE_ACCESS_KEY_SECRET=…
+//	export TABLESTORE_ENDPOINT=… TABLESTORE_INSTANCE=…
+//	export TABLESTORE_ACCESS_KEY_ID=… TABLESTORE_ACCESS_KEY_SECRET=…
 //	node suite.js
 //
-// Each check is a line "ok capability: what", or "failed capability: what: why". The exit status is 1 when one failed.
+// Each check prints a line "ok capability: what" or "failed capability: what: why". The exit status
+// is 1 if a check failed.
 'use strict';
 
 const assert = require('node:assert');
@@ -15,7 +17,7 @@ const invalid = 'OTSParameterInvalid';
 const noTable = (call) => refused('OTSObjectNotExist', 'Requested table does not exist.', call, 404);
 const conditionFailed = (call) => refused('OTSConditionCheckFail', 'Condition check failed.', call, 403);
 
-// The SDK would try again after a conflict, which a check here wants to see.
+// Without this, the SDK retries after a conflict, which a check must see.
 ots.DefaultRetryPolicy.maxRetryTimes = 0;
 
 function connect(options) {
@@ -41,8 +43,8 @@ async function check(capability, what, body) {
 
 const same = (got, want) => assert.deepStrictEqual(got, want);
 
-// Fails unless the call is refused with the code and the text. The SDK's error has the answer as it is on the wire,
-// two strings with a tag and a length each, and then the request id.
+// Fails unless the call is refused with the code and the text. The SDK's error contains the bytes
+// of the answer: two strings, each with a tag and a length, then the request id.
 async function refused(code, text, call, status = 400) {
   let error;
   try {
@@ -96,7 +98,7 @@ function remove(tableName, primaryKey, more) {
   return client.deleteRow({ tableName, condition: where(), primaryKey, ...more });
 }
 
-async function get(tableName, primaryKey, more) { // null without a row
+async function get(tableName, primaryKey, more) { // null if the row is absent
   const { row } = await client.getRow({ tableName, primaryKey, maxVersions: 1, ...more });
   return row.primaryKey ? values(row.attributes) : null;
 }
@@ -108,7 +110,7 @@ function range(tableName, start, end, more) {
   });
 }
 
-// The keys' last values of all pages, and how many rows each page had.
+// Returns the keys' last values from all pages, and each page's number of rows.
 async function walk(tableName, start, end, more) {
   const found = [];
   const pages = [];
@@ -250,7 +252,7 @@ async function rows(it) {
     const some = await get(name, key('types', 1), { startColumn: 'double', endColumn: 'int' });
     same(some, { double: -0.32, empty: '', false: false });
   });
-  await check(it, 'names of columns with other signs', async () => { // the SDK counts characters as bytes, so ASCII
+  await check(it, 'names of columns with other signs', async () => { // ASCII, as the SDK counts characters as bytes
     const odd = { 'a b': '1', 'a.b': '2', 'price-2': '3' };
     await put(name, key('names', 1), odd);
     same(await get(name, key('names', 1)), odd);
@@ -534,7 +536,7 @@ async function transactions(it) {
     const { transactionId } = await client.startLocalTransaction({ tableName: name, primaryKey: key(partition) });
     return { transactionId };
   };
-  // The SDK reads the answer to an abort, which is empty, as if it were a request, and misses its id.
+  // The SDK decodes the empty answer to an abort as a request, which lacks the required id.
   const abort = (id) => assert.rejects(client.abortTransaction(id), { message: "missing required 'transactionId'" });
   await check(it, 'a write shows inside at once, and outside after the commit', async () => {
     const id = await begin('commit');

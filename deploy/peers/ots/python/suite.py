@@ -1,9 +1,11 @@
-"""Holds the Tablestore emulator against the official SDK for Python.
+"""Checks the Tablestore emulator through the official SDK for Python.
 
-    export TABLESTORE_ENDPOINT=… TABLESTORE_INSTANCE=… TABLESTORE_ACCESS_KEY_ID=… TABLESTORE_ACCESS_KEY_SECRET=…
+    export TABLESTORE_ENDPOINT=… TABLESTORE_INSTANCE=…
+    export TABLESTORE_ACCESS_KEY_ID=… TABLESTORE_ACCESS_KEY_SECRET=…
     python suite.py
 
-Each check is a line "ok capability: what", or "failed capability: what: why". The exit status is 1 when one failed.
+Each check prints a line "ok capability: what" or "failed capability: what: why". The exit status
+is 1 if a check failed.
 """
 
 import asyncio
@@ -64,7 +66,8 @@ def refused(code, message, status=400):
     raise AssertionError("it was not refused")
 
 
-# Short forms of the SDK's requests. A row is its primary key's values, and the names are always p, n, ….
+# Short forms of the SDK's requests. A row is given by its primary key's values; the columns are
+# always p, n, ….
 
 def key(*values):
     return list(zip("pnmo", values))
@@ -97,18 +100,18 @@ def delete(name, pk, condition=None, **more):
 
 
 def get(name, pk, columns=None, condition=None, max_version=1, **more):
-    """Returns the attributes without their timestamps, or None without a row."""
+    """Returns the attributes without timestamps, or None if the row is absent."""
     _, row, _ = client.get_row(name, pk, columns, condition, max_version, **more)
     return row and [(column[0], column[1]) for column in row.attribute_columns]
 
 
 def page(name, start, end, direction=Direction.FORWARD, **more):
-    """Returns what a page costs, where the next one starts, and the rows."""
+    """Returns a page's cost, the start of the next page, and the rows."""
     return client.get_range(name, direction, start, end, **{"max_version": 1, **more})[:3]
 
 
 def walk(name, start, end, direction=Direction.FORWARD, **more):
-    """Returns the primary keys' last values of all pages, and how many rows each page had."""
+    """Returns the primary keys' last values from all pages, and each page's number of rows."""
     found, pages = [], []
     while start:
         _, start, rows = page(name, start, end, direction, **more)
