@@ -15,14 +15,16 @@ import (
 
 const module = "chatconf"
 
-// A room says what the packages of a pattern may import besides the standard library: our packages, by pattern too, and modules.
+// A room says what the packages of a pattern may import besides the standard library: our packages,
+// by pattern too, and modules.
 type room struct {
 	packages string // a folder, or a folder and "/*" for those right inside it
 	ours     []string
 	modules  []string
 }
 
-// rooms are the arrows of the design. A package that no row names is in no room, and the test fails; of two rows the first counts.
+// rooms are the arrows of the design. A package that no row names is in no room, and the test
+// fails; of two rows the first counts.
 var rooms = []room{
 	// Leaves.
 	{"shared/table", nil, nil},
@@ -39,48 +41,69 @@ var rooms = []room{
 
 	// The domain and what it stands on.
 	{"shared/fault", []string{"shared/table"}, nil},
-	{"shared/accesskey", []string{"shared/fault", "shared/invoke", "shared/policy", "shared/seal", "shared/secret", "shared/table"}, nil},
-	{"shared/journal", []string{"shared/command", "shared/fault", "shared/invoke", "shared/policy", "shared/seal", "shared/secret", "shared/table"}, nil},
+	{"shared/accesskey", []string{"shared/fault", "shared/invoke", "shared/policy", "shared/seal",
+		"shared/secret", "shared/table"}, nil},
+	{"shared/journal", []string{"shared/command", "shared/fault", "shared/invoke", "shared/policy", "shared/seal",
+		"shared/secret", "shared/table"}, nil},
 	{"shared/command", []string{"shared/document", "shared/policy", "shared/secret"}, nil},
-	{"shared/chat", []string{"shared/accesskey", "shared/fault", "shared/journal", "shared/command", "shared/secret", "shared/table", "shared/policy", "shared/seal", "shared/page", "shared/document", "shared/invoke", "shared/dial"}, nil},
-	{"shared/chat/chattest", []string{"shared/accesskey", "shared/chat", "shared/command", "shared/fault", "shared/invoke", "shared/journal", "shared/platform", "shared/policy", "shared/seal", "shared/secret", "shared/table",
+	{"shared/chat", []string{"shared/accesskey", "shared/fault", "shared/journal", "shared/command", "shared/secret",
+		"shared/table", "shared/policy", "shared/seal", "shared/page", "shared/document",
+		"shared/invoke", "shared/dial"}, nil},
+	{"shared/chat/chattest", []string{"shared/accesskey", "shared/chat", "shared/command", "shared/fault",
+		"shared/invoke", "shared/journal", "shared/platform", "shared/policy", "shared/seal",
+		"shared/secret", "shared/table",
 		"shared/table/file"}, []string{"github.com/google/go-cmp"}},
-	{"shared/platform", []string{"shared/command", "shared/platform/callback", "shared/platform/dingtalk", "shared/platform/wecom", "shared/platform/feishu", "shared/platform/slack",
+	{"shared/platform", []string{"shared/command", "shared/platform/callback", "shared/platform/dingtalk",
+		"shared/platform/wecom", "shared/platform/feishu", "shared/platform/slack",
 		"shared/platform/teams"}, nil},
 	{"shared/platform/callback", []string{"shared/command", "shared/secret", "shared/document", "shared/dial"}, nil},
 	{"shared/platform/platformsim", []string{"shared/platform/callback"}, nil},
-	{"shared/platform/platformtest", []string{"shared/command", "shared/secret", "shared/platform/callback", "shared/platform/platformsim"}, nil},
-	{"shared/platform/*", []string{"shared/command", "shared/secret", "shared/document", "shared/platform/callback"}, nil},
+	{"shared/platform/platformtest", []string{"shared/command", "shared/secret", "shared/platform/callback",
+		"shared/platform/platformsim"}, nil},
+	{"shared/platform/*", []string{"shared/command", "shared/secret", "shared/document",
+		"shared/platform/callback"}, nil},
 	{"shared/table/file", []string{"shared/table", "shared/invoke", "shared/bolt"}, nil},
-	{"shared/table/tablestore", []string{"shared/table", "shared/invoke"}, []string{"github.com/aliyun/aliyun-tablestore-go-sdk"}},
-	{"shared/table/dynamodb", []string{"shared/table", "shared/invoke"}, []string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}},
+	{"shared/table/tablestore", []string{"shared/table", "shared/invoke"},
+		[]string{"github.com/aliyun/aliyun-tablestore-go-sdk"}},
+	{"shared/table/dynamodb", []string{"shared/table", "shared/invoke"},
+		[]string{"github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"}},
 	{"shared/table/dynamodb/dynamotest", []string{"shared/table"}, nil},
 	{"shared/table/dynamodb/dynamotest/serve", []string{"shared/table/dynamodb/dynamotest"}, nil},
-	{"shared/table/tabletest", []string{"shared/table"}, []string{"github.com/anishathalye/porcupine", "github.com/google/go-cmp"}},
+	{"shared/table/tabletest", []string{"shared/table"}, []string{"github.com/anishathalye/porcupine",
+		"github.com/google/go-cmp"}},
 
 	// Doors and wires.
-	{"shared/rpc", []string{"shared/accesskey", "shared/fault", "shared/secret", "shared/chat", "shared/invoke", "shared/policy", "shared/table", "shared/document", "shared/rpc/sign"}, nil},
+	{"shared/rpc", []string{"shared/accesskey", "shared/fault", "shared/secret", "shared/chat", "shared/invoke",
+		"shared/policy", "shared/table", "shared/document", "shared/rpc/sign"}, nil},
 	{"shared/serve", []string{"shared/invoke", "shared/document"}, nil},
-	{"shared/webhook", []string{"shared/journal", "shared/fault", "shared/command", "shared/secret", "shared/chat", "shared/invoke", "shared/platform/callback"}, nil},
-	{"shared/webhook/webhooktest", []string{"shared/journal", "shared/command", "shared/secret", "shared/chat", "shared/invoke", "shared/platform", "shared/platform/callback", "shared/platform/platformsim", "shared/policy", "shared/seal", "shared/table", "shared/table/file",
+	{"shared/webhook", []string{"shared/journal", "shared/fault", "shared/command", "shared/secret", "shared/chat",
+		"shared/invoke", "shared/platform/callback"}, nil},
+	{"shared/webhook/webhooktest", []string{"shared/journal", "shared/command", "shared/secret", "shared/chat",
+		"shared/invoke", "shared/platform", "shared/platform/callback", "shared/platform/platformsim", "shared/policy",
+		"shared/seal", "shared/table", "shared/table/file",
 		"shared/webhook"}, nil},
-	{"shared/dispatch", []string{"shared/journal", "shared/fault", "shared/command", "shared/secret", "shared/chat", "shared/dial", "shared/dispatch/http", "shared/cloud", "shared/invoke"}, nil},
+	{"shared/dispatch", []string{"shared/journal", "shared/fault", "shared/command", "shared/secret", "shared/chat",
+		"shared/dial", "shared/dispatch/http", "shared/cloud", "shared/invoke"}, nil},
 	{"shared/dispatch/http", []string{"shared/dial"}, nil},
 	{"shared/serve/fc", []string{"shared/serve", "shared/invoke"}, []string{"github.com/aliyun/fc-runtime-go-sdk"}},
 	{"shared/serve/servetest", []string{"shared/serve", "shared/invoke"}, nil},
 	{"shared/serve/lambda", []string{"shared/serve"}, []string{"github.com/aws/aws-lambda-go"}},
 
 	// A cloud: its store, key service, functions, roots and signed calls. A function links one.
-	{"shared/cloud/alibaba", []string{"shared/cloud", "shared/dial", "shared/invoke", "shared/rpc/sign", "shared/table", "shared/table/tablestore"}, nil},
-	{"shared/cloud/aws", []string{"shared/cloud", "shared/dial", "shared/invoke", "shared/table", "shared/table/dynamodb"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
+	{"shared/cloud/alibaba", []string{"shared/cloud", "shared/dial", "shared/invoke", "shared/rpc/sign",
+		"shared/table", "shared/table/tablestore"}, nil},
+	{"shared/cloud/aws", []string{"shared/cloud", "shared/dial", "shared/invoke", "shared/table",
+		"shared/table/dynamodb"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
 	{"shared/cloud/cloudtest", []string{"shared/cloud"}, nil},
 	// Emulators: never the domain, the wiring or an adapter.
 	{"shared/emulator/ots", []string{"shared/bolt", "shared/emulator/ots/*"}, otsModules},
 	{"shared/emulator/ots/*", []string{"shared/bolt", "shared/emulator/ots", "shared/emulator/ots/*"}, otsModules},
 	{"shared/emulator/runtime", []string{"shared/secret"}, nil},
-	{"shared/emulator/localcloud", []string{"shared/emulator/ots", "shared/emulator/runtime", "shared/rpc/sign", "shared/serve"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
+	{"shared/emulator/localcloud", []string{"shared/emulator/ots", "shared/emulator/runtime", "shared/rpc/sign",
+		"shared/serve"}, []string{"github.com/aws/aws-sdk-go-v2/aws"}},
 	{"shared/emulator/runtime/testdata/hello", nil, nil}, // a function, and the same under both clouds' libraries
-	{"shared/emulator/runtime/testdata/fc", []string{"shared/emulator/runtime/testdata/hello"}, []string{"github.com/aliyun/fc-runtime-go-sdk/fc"}},
+	{"shared/emulator/runtime/testdata/fc", []string{"shared/emulator/runtime/testdata/hello"},
+		[]string{"github.com/aliyun/fc-runtime-go-sdk/fc"}},
 	{"shared/emulator/runtime/testdata/fchttp", nil, []string{"github.com/aliyun/fc-runtime-go-sdk/fc",
 		"github.com/aliyun/fc-runtime-go-sdk/fccontext"}},
 	{"shared/emulator/runtime/testdata/fcsdk", nil, []string{"github.com/aliyun/fc-runtime-go-sdk/events",
@@ -89,24 +112,35 @@ var rooms = []room{
 		"github.com/aws/aws-lambda-go/events", "github.com/aws/aws-lambda-go/lambda",
 		"github.com/aws/aws-lambda-go/lambdacontext", "github.com/aws/aws-lambda-go/lambdaurl",
 	}},
-	{"shared/emulator/runtime/testdata/lambda", []string{"shared/emulator/runtime/testdata/hello"}, []string{"github.com/aws/aws-lambda-go/lambda"}},
+	{"shared/emulator/runtime/testdata/lambda", []string{"shared/emulator/runtime/testdata/hello"},
+		[]string{"github.com/aws/aws-lambda-go/lambda"}},
 
 	// Programs.
-	{"shared/app", []string{"shared/*", "shared/rpc/sign", "shared/dispatch/http", "shared/table/file", "shared/platform/*", "shared/cloud/*", "shared/serve/*"}, nil},
+	{"shared/app", []string{"shared/*", "shared/rpc/sign", "shared/dispatch/http", "shared/table/file",
+		"shared/platform/*", "shared/cloud/*", "shared/serve/*"}, nil},
 	{"functions/testdata/bare", nil, nil}, // what functions are measured against
-	{"functions/testdata/peer/fc", nil, []string{"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore", "github.com/aliyun/fc-runtime-go-sdk/fc"}},
-	{"functions/testdata/peer/lambda", nil, []string{"github.com/aws/aws-lambda-go/lambda", "github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/dynamodb", "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"}},
+	{"functions/testdata/peer/fc", nil, []string{"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore",
+		"github.com/aliyun/fc-runtime-go-sdk/fc"}},
+	{"functions/testdata/peer/lambda", nil, []string{"github.com/aws/aws-lambda-go/lambda",
+		"github.com/aws/aws-sdk-go-v2/aws", "github.com/aws/aws-sdk-go-v2/service/dynamodb",
+		"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"}},
 	{"functions/*", []string{"shared/app", "shared/chat"}, nil},
-	{"deploy/bench", nil, nil},                // tests only
-	{"deploy", []string{"shared/cloud"}, nil}, // makes the templates, by text/template; linked by nothing that is deployed
+	{"deploy/bench", nil, nil}, // tests only
+	// makes the templates, by text/template; linked by nothing that is deployed
+	{"deploy", []string{"shared/cloud"}, nil},
 	{"deploy/make", []string{"deploy"}, nil},
-	{"deploy/chatconf", []string{"shared/*", "shared/emulator/ots", "shared/emulator/runtime", "shared/emulator/localcloud", "shared/rpc/sign", "shared/cloud/*", "shared/table/file", "shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"}, []string{"github.com/spf13/cobra", "github.com/aws/aws-sdk-go-v2/config"}},
+	{"deploy/chatconf", []string{"shared/*", "shared/emulator/ots", "shared/emulator/runtime",
+		"shared/emulator/localcloud", "shared/rpc/sign", "shared/cloud/*", "shared/table/file",
+		"shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"},
+		[]string{"github.com/spf13/cobra", "github.com/aws/aws-sdk-go-v2/config"}},
 }
 
 // otsModules are the Tablestore SDK's wire format, which its emulator speaks.
-var otsModules = []string{"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol", "github.com/golang/protobuf"}
+var otsModules = []string{"github.com/aliyun/aliyun-tablestore-go-sdk/tablestore/otsprotocol",
+	"github.com/golang/protobuf"}
 
-// unlinkable are what nothing that a function links may import: they keep the linker from dropping unused methods.
+// unlinkable are what nothing that a function links may import: they keep the linker from dropping
+// unused methods.
 var unlinkable = []string{"net/rpc", "text/template", "html/template", "testing"}
 
 // A source is what the files of one package import, whatever build tags they carry.
@@ -115,15 +149,17 @@ type source struct {
 	imports map[string]string // path to one file that imports it
 }
 
-// sources reads the imports of every Go file below the module's root that is not a test. It looks into the files themselves and not at their build
-// constraints, so it sees what any target would. A folder with a go.mod of its own is another module's.
+// sources reads the imports of every Go file below the module's root that is not a test. It looks
+// into the files themselves and not at their build constraints, so it sees what any target would. A
+// folder with a go.mod of its own is another module's.
 func sources(t *testing.T) map[string]*source {
 	t.Helper()
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if mod, err := os.ReadFile(filepath.Join(root, "go.mod")); err != nil || !strings.HasPrefix(string(mod), "module "+module+"\n") {
+	if mod, err := os.ReadFile(filepath.Join(root, "go.mod")); err != nil ||
+		!strings.HasPrefix(string(mod), "module "+module+"\n") {
 		t.Fatalf("%s is not the root of module %s: %v", root, module, err)
 	}
 	out := make(map[string]*source)
@@ -136,7 +172,8 @@ func sources(t *testing.T) map[string]*source {
 				return nil
 			}
 			_, other := os.Stat(filepath.Join(path, "go.mod"))
-			if other == nil || strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_") || d.Name() == "node_modules" {
+			if other == nil || strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_") ||
+				d.Name() == "node_modules" {
 				return filepath.SkipDir
 			}
 			return nil
@@ -201,7 +238,8 @@ func (r room) allowed(path string) bool {
 		return slices.ContainsFunc(r.ours, func(pattern string) bool { return within(ours, pattern) }) &&
 			!within(ours, "shared/emulator")
 	}
-	return isStandard(path) || slices.ContainsFunc(r.modules, func(m string) bool { return path == m || strings.HasPrefix(path, m+"/") })
+	return isStandard(path) || slices.ContainsFunc(r.modules,
+		func(m string) bool { return path == m || strings.HasPrefix(path, m+"/") })
 }
 
 func TestImportsPointInward(t *testing.T) {
@@ -261,7 +299,8 @@ func TestEveryBuildTagIsSeen(t *testing.T) {
 	}
 }
 
-// What functions link is looked at through all of our packages: none of them may bring in what makes every function large.
+// What functions link is looked at through all of our packages: none of them may bring in what
+// makes every function large.
 func TestFunctionsLinkNothingThatKeepsTheLinkerFromDropping(t *testing.T) {
 	all := sources(t)
 	var pending []string
@@ -290,12 +329,15 @@ func TestFunctionsLinkNothingThatKeepsTheLinkerFromDropping(t *testing.T) {
 			}
 		}
 	}
-	for _, folder := range []string{"shared/app", "shared/chat", "shared/rpc/sign", "shared/table/file", "shared/platform/slack"} {
+	for _, folder := range []string{"shared/app", "shared/chat", "shared/rpc/sign",
+		"shared/table/file", "shared/platform/slack"} {
 		if !seen[folder] {
 			t.Errorf("%s is not among what functions link: the test did not follow imports", folder)
 		}
 	}
-	for _, folder := range []string{"shared/table/tabletest", "shared/platform/platformtest", "shared/platform/platformsim", "shared/webhook/webhooktest", "shared/serve/servetest", "shared/cloud/cloudtest", "deploy/chatconf"} {
+	for _, folder := range []string{"shared/table/tabletest", "shared/platform/platformtest",
+		"shared/platform/platformsim", "shared/webhook/webhooktest", "shared/serve/servetest",
+		"shared/cloud/cloudtest", "deploy/chatconf"} {
 		if seen[folder] {
 			t.Errorf("functions link %s", folder)
 		}
@@ -344,14 +386,16 @@ func TestRoomRules(t *testing.T) {
 			t.Errorf("%s may import %s: %v, want %v", test.from, test.to, got, test.want)
 		}
 	}
-	for _, folder := range []string{"shared", "shared/util", "shared/table/tablestore/deep", "deploy/other", "functions"} {
+	for _, folder := range []string{"shared", "shared/util", "shared/table/tablestore/deep",
+		"deploy/other", "functions"} {
 		if r, ok := roomOf(folder); ok {
 			t.Errorf("%s is in the room %s, want none", folder, r.packages)
 		}
 	}
 }
 
-// Every adapter must pass the suite: a folder under shared/table whose tests do not call it is not one.
+// Every adapter must pass the suite: a folder under shared/table whose tests do not call it is not
+// one.
 func TestEveryAdapterRunsTheSuite(t *testing.T) {
 	entries, err := os.ReadDir("table")
 	if err != nil {
@@ -380,10 +424,12 @@ func TestEveryAdapterRunsTheSuite(t *testing.T) {
 	}
 }
 
-// From protobuf 1.4 on, whatever links the Tablestore SDK takes twice as long to start and is 3 MB larger.
+// From protobuf 1.4 on, whatever links the Tablestore SDK takes twice as long to start and is 3 MB
+// larger.
 func TestProtobufStaysOld(t *testing.T) {
 	mod, err := os.ReadFile("../go.mod")
-	if err != nil || !strings.Contains(string(mod), "\tgithub.com/golang/protobuf v1.3.5\n") || strings.Contains(string(mod), "google.golang.org/protobuf") {
+	if err != nil || !strings.Contains(string(mod), "\tgithub.com/golang/protobuf v1.3.5\n") ||
+		strings.Contains(string(mod), "google.golang.org/protobuf") {
 		t.Errorf("go.mod does not have github.com/golang/protobuf at v1.3.5 and no other protobuf: %v", err)
 	}
 }

@@ -47,12 +47,15 @@ const hiddenText = "Pl4ntedPl4ntedPl4ntedPl4ntedPl4nted"
 var hiddenBytes = [seal.KeySize]byte([]byte("pl4nted-bytes-of-a-sealing-key-!"))
 
 // everyVerb is every verb of fmt, with flags that change what it writes.
-var everyVerb = strings.Fields("%v %+v %#v %s %+s %#s %q %+q %#q %x %X %#x %# %d %+d %#d %o %O %b %c %U %#U %e %E %f %F %g %G %t %T %08d %-40s %.60s % %z")
+var everyVerb = strings.Fields("%v %+v %#v %s %+s %#s %q %+q %#q %x %X %#x %# %d %+d %#d %o %O %b %c %U %#U %e %E " +
+	"%f %F %g %G %t %T %08d %-40s %.60s % %z")
 
 // shown returns how a secret would look under each verb, and encoded.
 func shown() []string {
-	out := []string{"[]byte{0x50", base64.StdEncoding.EncodeToString([]byte(hiddenText))[:12], base64.StdEncoding.EncodeToString(hiddenBytes[:])[:12]}
-	for _, secret := range []any{hiddenText, hiddenText[:8], []byte(hiddenText[:8]), hiddenBytes[:8], string(hiddenBytes[:8])} {
+	out := []string{"[]byte{0x50", base64.StdEncoding.EncodeToString([]byte(hiddenText))[:12],
+		base64.StdEncoding.EncodeToString(hiddenBytes[:])[:12]}
+	for _, secret := range []any{hiddenText, hiddenText[:8], []byte(hiddenText[:8]),
+		hiddenBytes[:8], string(hiddenBytes[:8])} {
 		for _, verb := range everyVerb {
 			text := strings.Trim(fmt.Sprintf(verb, secret), "[]\"`' ")
 			if len(text) > 6 && !strings.Contains(text, "%!") && verb != "%T" {
@@ -77,7 +80,8 @@ func holders(t *testing.T) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	settings := callback.Settings{"Token": hiddenText, "Key": secret.Text(base64.StdEncoding.EncodeToString(hiddenBytes[:])[:43])}
+	settings := callback.Settings{"Token": hiddenText,
+		"Key": secret.Text(base64.StdEncoding.EncodeToString(hiddenBytes[:])[:43])}
 	box, err := callback.NewBox(settings, "Token", "Key", "", 32)
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +100,8 @@ func holders(t *testing.T) map[string]any {
 		t.Fatal(err)
 	}
 	client := callback.NewClient(callback.ClientOptions{})
-	if _, err := client.Token(t.Context(), "app", func(context.Context) (secret.Text, time.Duration, error) { return hiddenText, time.Hour, nil }); err != nil {
+	if _, err := client.Token(t.Context(), "app",
+		func(context.Context) (secret.Text, time.Duration, error) { return hiddenText, time.Hour, nil }); err != nil {
 		t.Fatal(err)
 	}
 	db, err := file.Open(filepath.Join(t.TempDir(), "chatconf.db"), file.Options{})
@@ -104,7 +109,8 @@ func holders(t *testing.T) map[string]any {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	service, err := chat.New(db.Table("chatconf", file.TableOptions{}), ring, platform.All().Descriptions(), chat.Options{})
+	service, err := chat.New(db.Table("chatconf", file.TableOptions{}), ring,
+		platform.All().Descriptions(), chat.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,34 +120,38 @@ func holders(t *testing.T) map[string]any {
 	}
 	t.Cleanup(func() { server.Close() })
 	all := map[string]any{
-		"a secret":               secret.Text(hiddenText),
-		"a signing key":          key,
-		"a signature":            *signature,
-		"a service":              service,
-		"a sealing key":          sealing,
-		"a key ring":             *ring,
-		"an access key":          accesskey.Key{ID: "id", Secret: hiddenText},
-		"an access key file":     app.AccessKey{ID: "id", Secret: hiddenText},
-		"credentials":            credentials,
-		"emulated credentials":   runtime.Credentials(credentials),
-		"an environment":         runtime.Environment{"A": hiddenText},
-		"a function":             runtime.Function{Env: map[string]string{"A": hiddenText}, Credentials: runtime.Credentials(credentials)},
-		"an invocation":          invoke.Invocation{Credentials: credentials},
-		"a call":                 serve.Call{Credentials: credentials},
-		"settings":               settings,
-		"settings of a service":  app.Settings{KeyRing: hiddenText, AccessKeySecret: hiddenText},
-		"a signed request":       cloud.Request{Secrets: []string{hiddenText}},
-		"options of Alibaba":     alibaba.Options{Credentials: credentials},
-		"options of Tablestore":  tablestore.Options{Credentials: credentials},
-		"options of an emulator": ots.Options{AccessKeys: map[string]string{"id": hiddenText}, STSTokens: map[string]string{"id": hiddenText}},
-		"an emulator":            server,
-		"a key of an envelope":   aes,
-		"a box":                  box,
-		"a call of a platform":   callback.Call{URL: hiddenText, Headers: map[string]secret.Text{"A": hiddenText}, Body: []byte(hiddenText)},
-		"a client with a token":  client,
-		"an endpoint":            command.Endpoint{Settings: settings, Target: command.Target{URL: hiddenText, Secret: hiddenText}},
-		"where to reply":         command.ReplyTo{URL: hiddenText},
-		"a request":              chat.CreateRequest{Configuration: hiddenText},
+		"a secret":             secret.Text(hiddenText),
+		"a signing key":        key,
+		"a signature":          *signature,
+		"a service":            service,
+		"a sealing key":        sealing,
+		"a key ring":           *ring,
+		"an access key":        accesskey.Key{ID: "id", Secret: hiddenText},
+		"an access key file":   app.AccessKey{ID: "id", Secret: hiddenText},
+		"credentials":          credentials,
+		"emulated credentials": runtime.Credentials(credentials),
+		"an environment":       runtime.Environment{"A": hiddenText},
+		"a function": runtime.Function{Env: map[string]string{"A": hiddenText},
+			Credentials: runtime.Credentials(credentials)},
+		"an invocation":         invoke.Invocation{Credentials: credentials},
+		"a call":                serve.Call{Credentials: credentials},
+		"settings":              settings,
+		"settings of a service": app.Settings{KeyRing: hiddenText, AccessKeySecret: hiddenText},
+		"a signed request":      cloud.Request{Secrets: []string{hiddenText}},
+		"options of Alibaba":    alibaba.Options{Credentials: credentials},
+		"options of Tablestore": tablestore.Options{Credentials: credentials},
+		"options of an emulator": ots.Options{AccessKeys: map[string]string{"id": hiddenText},
+			STSTokens: map[string]string{"id": hiddenText}},
+		"an emulator":          server,
+		"a key of an envelope": aes,
+		"a box":                box,
+		"a call of a platform": callback.Call{URL: hiddenText, Headers: map[string]secret.Text{"A": hiddenText},
+			Body: []byte(hiddenText)},
+		"a client with a token": client,
+		"an endpoint": command.Endpoint{Settings: settings,
+			Target: command.Target{URL: hiddenText, Secret: hiddenText}},
+		"where to reply": command.ReplyTo{URL: hiddenText},
+		"a request":      chat.CreateRequest{Configuration: hiddenText},
 	}
 	for name, newReceiver := range platform.All().Receivers() {
 		if all["a receiver of "+name], err = newReceiver(plantedSettings(name)); err != nil {
@@ -197,13 +207,16 @@ func forms(v any) map[string]any {
 	inStruct.Field(0).Set(value)
 	byPointer.Field(0).Set(pointer)
 	return map[string]any{
-		"itself": v, "a pointer": pointer.Interface(), "a slice": slice.Interface(), "an array": array.Interface(), "a map": inMap.Interface(),
-		"a struct": inStruct.Interface(), "a pointer to a struct": inStruct.Addr().Interface(), "a pointer in a struct": byPointer.Interface(),
-		"a slice of anything": []any{v}, "an error": fmt.Errorf("it: %v", v),
+		"itself": v, "a pointer": pointer.Interface(), "a slice": slice.Interface(),
+		"an array": array.Interface(), "a map": inMap.Interface(),
+		"a struct": inStruct.Interface(), "a pointer to a struct": inStruct.Addr().Interface(),
+		"a pointer in a struct": byPointer.Interface(),
+		"a slice of anything":   []any{v}, "an error": fmt.Errorf("it: %v", v),
 	}
 }
 
-// TestNothingThatHoldsSecretsPrintsThem holds that no verb of fmt, no JSON and no log shows anything of a secret.
+// TestNothingThatHoldsSecretsPrintsThem holds that no verb of fmt, no JSON and no log shows
+// anything of a secret.
 func TestNothingThatHoldsSecretsPrintsThem(t *testing.T) {
 	never := shown()
 	check := func(what, printed string) {
@@ -234,21 +247,25 @@ func TestNothingThatHoldsSecretsPrintsThem(t *testing.T) {
 		}
 	}
 	// The check itself would find a secret.
-	for _, text := range []string{hiddenText, fmt.Sprintf("%d", []byte(hiddenText)), fmt.Sprintf("%x", hiddenBytes), fmt.Sprintf("%#v", []byte(hiddenText)), fmt.Sprint(hiddenBytes)} {
+	for _, text := range []string{hiddenText, fmt.Sprintf("%d", []byte(hiddenText)), fmt.Sprintf("%x", hiddenBytes),
+		fmt.Sprintf("%#v", []byte(hiddenText)), fmt.Sprint(hiddenBytes)} {
 		if !slices.ContainsFunc(never, func(one string) bool { return strings.Contains(text, one) }) {
 			t.Errorf("%q would not be found", text)
 		}
 	}
 }
 
-// secretTypes are types that hold secrets. In an unexported field fmt does not find their methods; nor does it anywhere below a value that
-// it prints for a verb that the value does not have.
-var secretTypes = regexp.MustCompile(`\b(Secret|Credentials|Settings|AccessKeys|Environment|EnvelopeKey|(sign|seal)\.Key)\b`)
+// secretTypes are types that hold secrets. In an unexported field fmt does not find their methods;
+// nor does it anywhere below a value that it prints for a verb that the value does not have.
+var secretTypes = regexp.MustCompile(
+	`\b(Secret|Credentials|Settings|AccessKeys|Environment|EnvelopeKey|(sign|seal)\.Key)\b`)
 
 // secretNames are names of fields of text or bytes that are secrets.
-var secretNames = regexp.MustCompile(`(?i)^(.*(secret|password|credential)s?|tokens?|tokenkeys|(aes|encrypt|signing|access|api)keys?|aes|env)$`)
+var secretNames = regexp.MustCompile(`(?i)^(.*(secret|password|credential)s?|tokens?|tokenkeys|(aes|encrypt|` +
+	`signing|access|api)keys?|aes|env)$`)
 
-// notSecret are fields that look so and hold none, or of a type that is never printed as it holds nothing else; each has its reason.
+// notSecret are fields that look so and hold none, or of a type that is never printed as it holds
+// nothing else; each has its reason.
 var notSecret = map[string]string{
 	"shared/chat.record.Secrets":               "they are sealed",
 	"shared/chat.intent.token":                 "a ClientToken is the caller's own name for its request",
@@ -258,7 +275,8 @@ var notSecret = map[string]string{
 	"deploy/chatconf.invocation.env":           "names and values as typed; a command's own flags",
 }
 
-// TestStructsWithSecretsHaveFormat looks at the source of every package: a struct with a secret in a field has a method Format.
+// TestStructsWithSecretsHaveFormat looks at the source of every package: a struct with a secret in
+// a field has a method Format.
 func TestStructsWithSecretsHaveFormat(t *testing.T) {
 	found, used := 0, make(map[string]bool)
 	root, err := filepath.Abs("..")
@@ -271,7 +289,8 @@ func TestStructsWithSecretsHaveFormat(t *testing.T) {
 		switch name := d.Name(); {
 		case err != nil:
 			return err
-		case d.IsDir() && path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "e2e" || strings.HasSuffix(name, "test") || name == "platformsim"):
+		case d.IsDir() && path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "e2e" ||
+			strings.HasSuffix(name, "test") || name == "platformsim"):
 			return filepath.SkipDir // secrets of tests are none
 		case d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go"):
 			return nil
@@ -317,7 +336,8 @@ func TestStructsWithSecretsHaveFormat(t *testing.T) {
 			case notSecret[where] != "":
 				used[where] = true
 			case !formats[name]:
-				t.Errorf("%s may hold a secret that fmt would show; give %s a method Format, or say in notSecret why it holds none", where, name)
+				t.Errorf("%s may hold a secret that fmt would show; give %s a method Format, or say "+
+					"in notSecret why it holds none", where, name)
 			}
 		}
 	}

@@ -90,18 +90,20 @@ func findAction(name string) (rpc.Action, error) {
 	return rpc.Action{}, usagef("there is no action %q; %s", name, chat.Suggestion(name, actionNames()))
 }
 
-// checkArguments returns an error unless the arguments are Key=Value, with keys that the action takes: the service ignores others, as
-// OOS does, and whoever mistyped one would not hear of it.
+// checkArguments returns an error unless the arguments are Key=Value, with keys that the action
+// takes: the service ignores others, as OOS does, and whoever mistyped one would not hear of it.
 func checkArguments(action rpc.Action, args []string) error {
 	for i, arg := range args {
 		key, value, ok := strings.Cut(arg, "=")
 		ok = ok && key != ""
 		switch {
 		case ok && action.Takes(key):
-		case ok && (!action.TakesSecret() || isWord(key) && strings.Trim(value, "=") != ""): // base64 may end with equals signs
+		// base64 may end with equals signs
+		case ok && (!action.TakesSecret() || isWord(key) && strings.Trim(value, "=") != ""):
 			return usagef("%s has no parameter %q; %s", action.Name, key, chat.Suggestion(key, action.Parameters()))
 		case ok:
-			return usagef("parameter %d is none of %s; known are %s", i+1, action.Name, strings.Join(action.Parameters(), ", "))
+			return usagef("parameter %d is none of %s; known are %s", i+1, action.Name,
+				strings.Join(action.Parameters(), ", "))
 		case action.TakesSecret(): // not shown: it may be a secret that lost its key
 			return usagef("parameter %d: wanted Key=Value", i+1)
 		case action.Takes(arg):
@@ -117,7 +119,8 @@ func checkArguments(action rpc.Action, args []string) error {
 
 // isWord reports whether s looks like the name of something.
 func isWord(s string) bool {
-	return s != "" && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == ""
+	return s != "" && len(s) <= 64 && strings.Trim(s,
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == ""
 }
 
 // readArguments reads Key=Value arguments that are checked.

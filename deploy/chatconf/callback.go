@@ -30,7 +30,8 @@ import (
 	"chatconf/shared/webhook"
 )
 
-// sendAction is the action that only `chatconf serve` offers, and no function: to play the platform with a configuration's own secrets.
+// sendAction is the action that only `chatconf serve` offers, and no function: to play the platform
+// with a configuration's own secrets.
 const sendAction = "SendChatMessage"
 
 // sendTimeout is how long the webhook has for its answer: longer than any platform waits.
@@ -44,11 +45,13 @@ const (
 	lastLook    = 500 * time.Millisecond
 )
 
-// answersURL is where a message says that late answers go, on platforms that give an address. No such host can be.
+// answersURL is where a message says that late answers go, on platforms that give an address. No
+// such host can be.
 const answersURL = "https://kept-by-chatconf.invalid/"
 
-// serveActions are the actions of `chatconf serve`: those of the API, those on access keys, and SendChatMessage.
-// Its client trusts the certificates in some files, besides those of the machine's roots.
+// serveActions are the actions of `chatconf serve`: those of the API, those on access keys, and
+// SendChatMessage. Its client trusts the certificates in some files, besides those of the machine's
+// roots.
 func serveActions(trust ...string) []rpc.Action {
 	return slices.Concat(rpc.Actions(), rpc.KeyActions(), playActions(trust...))
 }
@@ -59,7 +62,8 @@ func playActions(trust ...string) []rpc.Action {
 	return []rpc.Action{rpc.NewAction(sendAction, p.send)}
 }
 
-// A sendRequest are the parameters of SendChatMessage. Name is mandatory, and of a message UserId and Text.
+// A sendRequest are the parameters of SendChatMessage. Name is mandatory, and of a message UserId
+// and Text.
 type sendRequest struct {
 	RegionID       string      `param:"RegionId"`
 	Name           string      `param:"Name"`
@@ -87,7 +91,8 @@ func (in *sendRequest) params() map[string]string {
 			out[name] = value
 		}
 	}
-	for name, value := range map[string]bool{"Direct": in.Direct, "Previous": in.Previous, "DryRun": in.DryRun, "ShowUrl": in.ShowURL} {
+	for name, value := range map[string]bool{"Direct": in.Direct, "Previous": in.Previous,
+		"DryRun": in.DryRun, "ShowUrl": in.ShowURL} {
 		if value {
 			out[name] = "true"
 		}
@@ -105,12 +110,14 @@ func (in *sendRequest) wait() (time.Duration, error) {
 	}
 	if n := *in.WaitSeconds; n < 0 || n > int64(maxWait/time.Second) {
 		return 0, &fault.Error{Code: fault.InvalidParameter, Param: "WaitSeconds",
-			Message: fmt.Sprintf("WaitSeconds is %d; write a whole number from 0 to %d.", n, int64(maxWait/time.Second))}
+			Message: fmt.Sprintf("WaitSeconds is %d; write a whole number from 0 to %d.",
+				n, int64(maxWait/time.Second))}
 	}
 	return time.Duration(*in.WaitSeconds) * time.Second, nil
 }
 
-// A sendResponse is the answer of SendChatMessage. No secret of the configuration is in it, but what the secrets made is.
+// A sendResponse is the answer of SendChatMessage. No secret of the configuration is in it, but
+// what the secrets made is.
 type sendResponse struct {
 	Name    string
 	Type    string
@@ -119,8 +126,9 @@ type sendResponse struct {
 	Answer  *sentAnswer `json:",omitempty"` // absent of a dry run, and if there was none
 	Later   string      `json:",omitempty"` // what would have been said through the platform's API, after the answer
 
-	CommandId string          `json:",omitempty"` // of the record, as ListChatCommands has it
-	Outcome   journal.Outcome `json:",omitempty"` // of the record: Pending if nothing was known yet when the wait was over
+	CommandId string `json:",omitempty"` // of the record, as ListChatCommands has it
+	// of the record: Pending if nothing was known yet when the wait was over
+	Outcome   journal.Outcome `json:",omitempty"`
 	Detail    string          `json:",omitempty"` // of the record
 	Duplicate bool            `json:",omitempty"` // the message came before, so nothing was done
 	Ignored   []string        `json:",omitempty"` // parameters that the callback has no place for
@@ -149,14 +157,16 @@ func (r *sendResponse) ok() bool {
 	return r.Problem == "" && (r.Answer == nil || r.Answer.Status/100 == 2)
 }
 
-// A player plays the platforms: it makes callbacks of configurations and posts them to their webhooks.
+// A player plays the platforms: it makes callbacks of configurations and posts them to their
+// webhooks.
 type player struct {
 	client *http.Client // which follows no redirects
 	trust  []string     // PEM files of further certificates to trust, read for each message: they may be renewed
 	now    func() time.Time
 }
 
-// send makes one callback, posts it and reads the answer. That the webhook refuses, or cannot be reached, is in the response.
+// send makes one callback, posts it and reads the answer. That the webhook refuses, or cannot be
+// reached, is in the response.
 func (p *player) send(s *chat.Service, ctx context.Context, in *sendRequest) (*sendResponse, error) {
 	e, address, err := s.OpenToSend(ctx, in.RegionID, in.Name, in.ShowURL)
 	if err != nil {
@@ -226,19 +236,22 @@ func (p *player) send(s *chat.Service, ctx context.Context, in *sendRequest) (*s
 	if err != nil {
 		return nil, err
 	}
-	out.CommandId, out.Outcome, out.Detail, out.Later = became.ID, became.Outcome, hide(became.Detail), hide(became.Answer)
+	out.CommandId, out.Outcome, out.Detail, out.Later = became.ID, became.Outcome,
+		hide(became.Detail), hide(became.Answer)
 	return out, nil
 }
 
 // notMade returns why a callback cannot be made, for the caller.
 func notMade(err error) error {
-	return &fault.Error{Code: fault.InvalidParameter, Param: "Mode", Message: "The callback cannot be made: " + withoutPackage(err) + "."}
+	return &fault.Error{Code: fault.InvalidParameter, Param: "Mode", Message: "The callback cannot be made: " +
+		withoutPackage(err) + "."}
 }
 
 // parameters are the names of a message's fields as the action has them.
 var parameters = map[platformsim.Field]string{
-	platformsim.FieldID: "MessageId", platformsim.FieldUser: "UserId", platformsim.FieldUserName: "UserName", platformsim.FieldConversation: "ConversationId",
-	platformsim.FieldDirect: "Direct", platformsim.FieldText: "Text",
+	platformsim.FieldID: "MessageId", platformsim.FieldUser: "UserId", platformsim.FieldUserName: "UserName",
+	platformsim.FieldConversation: "ConversationId",
+	platformsim.FieldDirect:       "Direct", platformsim.FieldText: "Text",
 }
 
 // ignored returns the parameters that a callback has no place for.
@@ -251,7 +264,8 @@ func ignored(maker *platformsim.Maker, platformType, mode string, said platforms
 	return names, err
 }
 
-// messageID returns the id of a callback's message as the platform's receiver reads it, empty if there is none.
+// messageID returns the id of a callback's message as the platform's receiver reads it, empty if
+// there is none.
 func messageID(platformType string, settings callback.Settings, sent *platformsim.Callback, now time.Time) string {
 	receiver, err := platform.All().Receivers()[platformType](settings)
 	if err != nil {
@@ -265,7 +279,8 @@ func messageID(platformType string, settings callback.Settings, sent *platformsi
 }
 
 // follow waits until it is known what became of a message that was posted.
-func (p *player) follow(ctx context.Context, s *chat.Service, e *command.Endpoint, id string, wait time.Duration) (journal.SentMessage, error) {
+func (p *player) follow(ctx context.Context, s *chat.Service, e *command.Endpoint, id string,
+	wait time.Duration) (journal.SentMessage, error) {
 	over := time.NewTimer(wait)
 	defer over.Stop()
 	for pause := firstLook; ; pause = min(2*pause, lastLook) {
@@ -356,18 +371,21 @@ func checkMode(platformType string, in *sendRequest) (string, error) {
 		return mode, nil
 	}
 	if !slices.Contains(messages, mode) {
-		return "", &fault.Error{Code: fault.InvalidParameter, Param: "Mode", Message: fmt.Sprintf("Mode %q is none of %s; it has %s to send a message, and to check the URL %s.",
-			mode, platformType, strings.Join(messages, ", "), firstOf(strings.Join(checks, ", "), "none"))}
+		return "", &fault.Error{Code: fault.InvalidParameter, Param: "Mode",
+			Message: fmt.Sprintf("Mode %q is none of %s; it has %s to send a message, and to check the URL %s.",
+				mode, platformType, strings.Join(messages, ", "), firstOf(strings.Join(checks, ", "), "none"))}
 	}
 	for _, needed := range [...][2]string{{"UserId", in.UserID}, {"Text", in.Text.Reveal()}} {
 		if needed[1] == "" {
-			return "", &fault.Error{Code: fault.MissingParameter, Param: needed[0], Message: needed[0] + " is mandatory to send a message."}
+			return "", &fault.Error{Code: fault.MissingParameter, Param: needed[0], Message: needed[0] +
+				" is mandatory to send a message."}
 		}
 	}
 	return mode, nil
 }
 
-// settingsOf returns the settings that a callback is made with: the configuration's, or with those secrets put back that were replaced.
+// settingsOf returns the settings that a callback is made with: the configuration's, or with those
+// secrets put back that were replaced.
 func settingsOf(e *command.Endpoint, previous bool) (callback.Settings, error) {
 	settings := callback.Settings(maps.Clone(e.Settings))
 	settings["BotName"] = secret.Text(e.BotName)
@@ -382,16 +400,19 @@ func settingsOf(e *command.Endpoint, previous bool) (callback.Settings, error) {
 		}
 	}
 	if back == 0 {
-		return nil, &fault.Error{Code: fault.InvalidParameter, Param: "Previous", Message: fmt.Sprintf("Chat configuration %q has no previous secret that is still taken.", e.Name)}
+		return nil, &fault.Error{Code: fault.InvalidParameter, Param: "Previous",
+			Message: fmt.Sprintf("Chat configuration %q has no previous secret that is still taken.", e.Name)}
 	}
 	return settings, nil
 }
 
-// leastHidden is how long a secret is, at the least, that is masked wherever it stands: a shorter one stands in the midst of words.
+// leastHidden is how long a secret is, at the least, that is masked wherever it stands: a shorter
+// one stands in the midst of words.
 const leastHidden = 6
 
-// hider returns what masks a configuration's secrets in a text, however they are written there, and the token of its webhook unless it
-// may be shown. Of a secret shorter than leastHidden only the string of JSON is masked that is nothing but the secret.
+// hider returns what masks a configuration's secrets in a text, however they are written there, and
+// the token of its webhook unless it may be shown. Of a secret shorter than leastHidden only the
+// string of JSON is masked that is nothing but the secret.
 func hider(e *command.Endpoint, address secret.Text, showURL bool) func(string) string {
 	var secrets []string
 	for _, p := range platform.All().Descriptions() {
@@ -417,7 +438,8 @@ func hider(e *command.Endpoint, address secret.Text, showURL bool) func(string) 
 		}
 		written = append(written, secret, url.QueryEscape(secret), url.PathEscape(secret), html.EscapeString(secret))
 	}
-	// A replacer takes the first that fits, so of two of which one begins with the other, the longer goes first.
+	// A replacer takes the first that fits, so of two of which one begins with the other, the
+	// longer goes first.
 	slices.SortFunc(written, func(a, b string) int { return len(b) - len(a) })
 	pairs := make([]string, 0, 2*len(written))
 	for _, hidden := range written {
@@ -439,14 +461,16 @@ func shownHeader(h http.Header, hide func(string) string) map[string]string {
 	return out
 }
 
-// print writes for people what the platform's user would see, and with wire the callback and its answer behind it.
+// print writes for people what the platform's user would see, and with wire the callback and its
+// answer behind it.
 func (r *sendResponse) print(w io.Writer, wire bool) error {
 	var b strings.Builder
 	if r.Answer != nil && r.ok() {
 		r.printSeen(&b)
 	}
 	for _, name := range r.Ignored {
-		fmt.Fprintf(&b, "\n%s does not apply: it changes nothing of the callback %s of %s.\n", flagOf[name], r.Mode, r.Type)
+		fmt.Fprintf(&b, "\n%s does not apply: it changes nothing of the callback %s of %s.\n",
+			flagOf[name], r.Mode, r.Type)
 	}
 	if wire {
 		if b.Len() > 0 {
@@ -460,7 +484,8 @@ func (r *sendResponse) print(w io.Writer, wire bool) error {
 
 // flagOf are the flags of parameters, for people.
 var flagOf = map[string]string{
-	"MessageId": "--message-id", "UserId": "--user", "UserName": "--user-name", "ConversationId": "--conversation", "Direct": "--direct", "Text": "The message",
+	"MessageId": "--message-id", "UserId": "--user", "UserName": "--user-name", "ConversationId": "--conversation",
+	"Direct": "--direct", "Text": "The message",
 }
 
 // printSeen writes what the platform's user would see.

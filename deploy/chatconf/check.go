@@ -33,8 +33,10 @@ each in the region of the settings (CHATCONF_ACCOUNT_ID, CHATCONF_REGION).`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, partition := range partitions {
-				if account, region, ok := strings.Cut(partition, "/"); !ok || account == "" || region == "" || strings.Contains(region, "/") {
-					return usagef("--partition %q: wanted ACCOUNT/REGION, such as %s/%s", partition, app.DefaultAccountID, app.DefaultRegion)
+				if account, region, ok := strings.Cut(partition, "/"); !ok || account == "" ||
+					region == "" || strings.Contains(region, "/") {
+					return usagef("--partition %q: wanted ACCOUNT/REGION, such as %s/%s", partition,
+						app.DefaultAccountID, app.DefaultRegion)
 				}
 			}
 			return withLocal(cmd.Context(), where, func(l *app.Local, s app.Settings) error {
@@ -47,7 +49,8 @@ each in the region of the settings (CHATCONF_ACCOUNT_ID, CHATCONF_REGION).`,
 	return cmd
 }
 
-// check prints what is wrong in the given partitions, or in all that are known of, and with the access keys.
+// check prints what is wrong in the given partitions, or in all that are known of, and with the
+// access keys.
 func check(ctx context.Context, w io.Writer, l *app.Local, s app.Settings, partitions []string) error {
 	if l.File != nil {
 		if err := l.File.Verify(ctx); err != nil {
@@ -82,7 +85,8 @@ func check(ctx context.Context, w io.Writer, l *app.Local, s app.Settings, parti
 	return nil
 }
 
-// checkKeys returns the access keys. That they cannot be read is a problem, which it prints, unless it is the store that cannot.
+// checkKeys returns the access keys. That they cannot be read is a problem, which it prints, unless
+// it is the store that cannot.
 func checkKeys(ctx context.Context, w io.Writer, l *app.Local) (keys []*accesskey.Key, problems int, err error) {
 	keys, err = l.Keys.List(ctx)
 	var e *fault.Error
@@ -97,8 +101,9 @@ func checkKeys(ctx context.Context, w io.Writer, l *app.Local) (keys []*accesske
 	}
 }
 
-// knownPartitions returns the partitions of configurations: those that a file has, else those that callers can have written to in the
-// region of the settings. It is that of the settings if there are none, so that it is said that there is nothing.
+// knownPartitions returns the partitions of configurations: those that a file has, else those that
+// callers can have written to in the region of the settings. It is that of the settings if there
+// are none, so that it is said that there is nothing.
 func knownPartitions(ctx context.Context, l *app.Local, s app.Settings, keys []*accesskey.Key) ([]string, error) {
 	home := s.AccountID + "/" + s.Region
 	if l.Table == nil {

@@ -45,22 +45,28 @@ type clientFlags struct {
 }
 
 func (f *clientFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.endpoint, "endpoint", "", "URL of the service (default CHATCONF_ENDPOINT, else that of the local service)")
-	cmd.Flags().StringVar(&f.id, "access-key-id", "", "access key id (default CHATCONF_ACCESS_KEY_ID, else that of the local service for it; "+
-		"ALIBABA_CLOUD_ACCESS_KEY_ID only for an endpoint that is named)")
-	cmd.Flags().StringVar(&f.secret, "access-key-secret", "", "its secret (default from where the id is; other users of the machine can see a flag)")
-	cmd.Flags().StringVar(&f.caCert, "ca-cert", "", "PEM file with certificates to trust besides those of this machine (default CHATCONF_ROOTS)")
+	cmd.Flags().StringVar(&f.endpoint, "endpoint", "",
+		"URL of the service (default CHATCONF_ENDPOINT, else that of the local service)")
+	cmd.Flags().StringVar(&f.id, "access-key-id", "",
+		"access key id (default CHATCONF_ACCESS_KEY_ID, else that of the local service for it; "+
+			"ALIBABA_CLOUD_ACCESS_KEY_ID only for an endpoint that is named)")
+	cmd.Flags().StringVar(&f.secret, "access-key-secret", "",
+		"its secret (default from where the id is; other users of the machine can see a flag)")
+	cmd.Flags().StringVar(&f.caCert, "ca-cert", "",
+		"PEM file with certificates to trust besides those of this machine (default CHATCONF_ROOTS)")
 	dataFlag(cmd, &f.data)
 }
 
-// resolve finds the endpoint by flag, environment or data directory, in this order, and the access key that belongs to it.
+// resolve finds the endpoint by flag, environment or data directory, in this order, and the access
+// key that belongs to it.
 func (f *clientFlags) resolve(getenv func(string) string) (*client, error) {
 	data := firstOf(f.data, getenv("CHATCONF_DATA"), app.DefaultData)
 	named := firstOf(f.endpoint, getenv("CHATCONF_ENDPOINT"))
 	local, err := app.ReadEndpoint(data)
 	switch {
 	case named == "" && errors.Is(err, fs.ErrNotExist):
-		return nil, usagef("no service: give --endpoint or CHATCONF_ENDPOINT, or start one with 'chatconf serve' (nothing is in %s)", data)
+		return nil, usagef("no service: give --endpoint or CHATCONF_ENDPOINT, or start one with 'chatconf "+
+			"serve' (nothing is in %s)", data)
 	case named == "" && err != nil:
 		return nil, err
 	}
@@ -68,8 +74,10 @@ func (f *clientFlags) resolve(getenv func(string) string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A data directory that was given and where nothing ever listened has the first key of a service elsewhere: 'chatconf keyring claim' made it.
-	isLocal := named == "" || sameService(endpoint, local) || local == "" && firstOf(f.data, getenv("CHATCONF_DATA")) != ""
+	// A data directory that was given and where nothing ever listened has the first key of a
+	// service elsewhere: 'chatconf keyring claim' made it.
+	isLocal := named == "" || sameService(endpoint, local) || local == "" &&
+		firstOf(f.data, getenv("CHATCONF_DATA")) != ""
 	key, err := f.findKey(getenv, data, endpoint, named != "", isLocal)
 	if err != nil {
 		return nil, err
@@ -89,14 +97,17 @@ func parseEndpoint(endpoint string) (string, error) {
 		endpoint = "https://" + endpoint
 	}
 	u, err := url.Parse(endpoint)
-	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
-		return "", usagef("endpoint %q: write http:// or https:// and a host, such as http://%s", endpoint, app.DefaultAddr)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" ||
+		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+		return "", usagef("endpoint %q: write http:// or https:// and a host, such as http://%s",
+			endpoint, app.DefaultAddr)
 	}
 	return u.Scheme + "://" + u.Host, nil
 }
 
-// sameService reports whether an endpoint is that of the local service under this or another name of this machine: 'chatconf serve --target'
-// has its functions at http://<function>.localhost as well.
+// sameService reports whether an endpoint is that of the local service under this or another name
+// of this machine: 'chatconf serve --target' has its functions at http://<function>.localhost as
+// well.
 func sameService(endpoint, local string) bool {
 	a, err := url.Parse(endpoint)
 	b, failed := url.Parse(local)
@@ -113,22 +124,26 @@ func portOf(u *url.URL) string {
 	return map[string]string{"http": "80", "https": "443"}[u.Scheme]
 }
 
-// isLoopbackHost reports whether a host is this machine, whatever resolves names. https://www.rfc-editor.org/rfc/rfc6761#section-6.3
+// isLoopbackHost reports whether a host is this machine, whatever resolves names.
+// https://www.rfc-editor.org/rfc/rfc6761#section-6.3
 func isLoopbackHost(host string) bool {
 	return dial.Loopback(host) || strings.HasSuffix(strings.ToLower(strings.TrimSuffix(host, ".")), ".localhost")
 }
 
-// The names of access keys in the environment, up to ID and SECRET, and of the token that goes with a temporary one of the cloud's.
+// The names of access keys in the environment, up to ID and SECRET, and of the token that goes with
+// a temporary one of the cloud's.
 const (
 	ours          = "CHATCONF_ACCESS_KEY_"
 	official      = "ALIBABA_CLOUD_ACCESS_KEY_"
 	securityToken = "ALIBABA_CLOUD_SECURITY_TOKEN"
 )
 
-// findKey returns the access key that belongs to an endpoint: that of the flags, that of CHATCONF_…, for the local service its own, and for
-// an endpoint that was named that of ALIBABA_CLOUD_…. So a key of somebody's cloud account goes only to an endpoint that they named, and
-// the key of a local service only to that service.
-func (f *clientFlags) findKey(getenv func(string) string, data, endpoint string, isNamed, isLocal bool) (credential, error) {
+// findKey returns the access key that belongs to an endpoint: that of the flags, that of
+// CHATCONF_…, for the local service its own, and for an endpoint that was named that of
+// ALIBABA_CLOUD_…. So a key of somebody's cloud account goes only to an endpoint that they named,
+// and the key of a local service only to that service.
+func (f *clientFlags) findKey(getenv func(string) string, data, endpoint string, isNamed,
+	isLocal bool) (credential, error) {
 	key, err := wholeKey("--access-key-id", f.id, "--access-key-secret", f.secret)
 	if err != nil || key.ID != "" {
 		return key, err
@@ -158,10 +173,12 @@ func (f *clientFlags) findKey(getenv func(string) string, data, endpoint string,
 	if !isNamed && getenv(official+"ID") != "" {
 		why += "; " + official + "ID is only for an endpoint that --endpoint or CHATCONF_ENDPOINT names"
 	}
-	return credential{}, usagef("no access key for %s: give --access-key-id and --access-key-secret, or set %sID and %sSECRET%s", endpoint, ours, ours, why)
+	return credential{}, usagef("no access key for %s: give --access-key-id and --access-key-secret, or set %sID "+
+		"and %sSECRET%s", endpoint, ours, ours, why)
 }
 
-// wholeKey returns the access key of one place, none if there is nothing. Half a key is an error: its other half is not looked for elsewhere.
+// wholeKey returns the access key of one place, none if there is nothing. Half a key is an error:
+// its other half is not looked for elsewhere.
 func wholeKey(idName, id, secretName, secret string) (credential, error) {
 	switch {
 	case id != "" && secret == "":
@@ -172,7 +189,8 @@ func wholeKey(idName, id, secretName, secret string) (credential, error) {
 	return credential{sign.Key{ID: id, Secret: secret}, idName}, nil
 }
 
-// localKey returns the access key of the local service. Its error is fs.ErrNotExist if there is none.
+// localKey returns the access key of the local service. Its error is fs.ErrNotExist if there is
+// none.
 func localKey(data string) (credential, error) {
 	key, err := app.ReadAccessKey(data)
 	return credential{sign.Key{ID: key.ID, Secret: key.Secret.Reveal()}, "the local service in " + data}, err
@@ -188,7 +206,8 @@ func firstOf(values ...string) string {
 }
 
 // httpClient follows no redirects: the body may hold secrets, and the signature is for one host.
-var httpClient = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+var httpClient = &http.Client{
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 // trusting returns a client like httpClient that trusts the certificates in PEM files too.
 func trusting(files ...string) (*http.Client, error) {
@@ -279,7 +298,8 @@ func (e *refusedError) Error() string { return e.text }
 
 // isOfKey reports whether the error is about who signed the request, or what they may do.
 func (e *refusedError) isOfKey() bool {
-	for _, of := range [...]string{"InvalidAccessKeyId", "InvalidSecurityToken", "SignatureDoesNotMatch", "IncompleteSignature", "NoPermission", "Forbidden"} {
+	for _, of := range [...]string{"InvalidAccessKeyId", "InvalidSecurityToken", "SignatureDoesNotMatch",
+		"IncompleteSignature", "NoPermission", "Forbidden"} {
 		if strings.HasPrefix(e.code, of) {
 			return true
 		}
@@ -300,5 +320,6 @@ func answerError(resp *http.Response, answer []byte) error {
 	if len(fault.AccessDeniedDetail) > 0 {
 		detail = "\n  detail: " + string(fault.AccessDeniedDetail)
 	}
-	return &refusedError{fault.Code, fmt.Sprintf("%s (%d): %s%s\n  request id: %s", fault.Code, resp.StatusCode, fault.Message, detail, fault.RequestId)}
+	return &refusedError{fault.Code, fmt.Sprintf("%s (%d): %s%s\n  request id: %s", fault.Code, resp.StatusCode,
+		fault.Message, detail, fault.RequestId)}
 }

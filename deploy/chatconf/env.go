@@ -31,7 +31,8 @@ there is unset, since it belongs to another key. The output holds the secret: gi
 			}
 			switch {
 			case errors.Is(err, fs.ErrNotExist):
-				return usagef("no local service: start one with 'chatconf serve', or give --data (endpoint and access key are not both in %s)", dir)
+				return usagef("no local service: start one with 'chatconf serve', or give --data (endpoint "+
+					"and access key are not both in %s)", dir)
 			case err != nil:
 				return err
 			}

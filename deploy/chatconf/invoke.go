@@ -35,7 +35,8 @@ const asHTTP = "http"
 
 // shapes are the doors through which a function is invoked.
 var shapes = []string{
-	asHTTP, string(runtime.Direct), string(runtime.SQS), string(runtime.MNS), string(runtime.CloudEvent), string(runtime.Timer),
+	asHTTP, string(runtime.Direct), string(runtime.SQS), string(runtime.MNS),
+	string(runtime.CloudEvent), string(runtime.Timer),
 }
 
 // An invocation is what the flags of invoke say.
@@ -112,7 +113,8 @@ Exit codes: 0 the function answered; 1 it failed or refused, or by HTTP answered
 	flags.StringVar(&in.target, "target", targetFC, "whose function: fc or lambda")
 	distFlag(cmd, &in.dist)
 	dataFlag(cmd, &in.data)
-	flags.StringVar(&in.event, "event", "", "file of the event, - for standard input (default functions/FUNCTION/event.json)")
+	flags.StringVar(&in.event, "event", "",
+		"file of the event, - for standard input (default functions/FUNCTION/event.json)")
 	flags.StringVar(&in.as, "as", "",
 		"how it is delivered: "+strings.Join(shapes, ", ")+" (default direct; http for fc.StartHttp)")
 	flags.StringVar(&in.id, "id", "", "the message's id (default a fresh one)")
@@ -155,7 +157,8 @@ func (in *invocation) run(cmd *cobra.Command) (err error) {
 	case in.zip == "" && (in.initializer || in.preStop):
 		return usagef("--initializer and --pre-stop are of --zip; functions of chatconf have both hooks on fc")
 	case in.zip == "" && len(in.env) > 0:
-		return usagef("--env is of --zip; functions of chatconf take their settings from the environment, as 'chatconf serve' does")
+		return usagef("--env is of --zip; functions of chatconf take their settings from " +
+			"the environment, as 'chatconf serve' does")
 	}
 	event, err := in.readEvent(cmd.InOrStdin())
 	if err != nil {
@@ -279,7 +282,8 @@ func (in *invocation) on(ctx context.Context, event []byte, log func(runtime.Lin
 		settings.WebhookBaseURL = firstOf(endpoint, "http://"+settings.Addr)
 	}
 	d, err := openDeployment(ctx, deploymentOptions{
-		target: in.target, dist: in.dist, only: in.function, settings: settings, getenv: os.Getenv, log: log, logger: slog.New(slog.DiscardHandler),
+		target: in.target, dist: in.dist, only: in.function, settings: settings, getenv: os.Getenv, log: log,
+		logger: slog.New(slog.DiscardHandler),
 		memory: in.memory, timeout: time.Duration(in.timeout),
 	})
 	if err != nil {
@@ -360,7 +364,8 @@ func (in *invocation) invoke(ctx context.Context, host *runtime.Host, event []by
 	if in.as == "" && host.IsHTTP(in.function) { // it said so just now, before its handler was called
 		return in.request(ctx, host, event, key)
 	}
-	return &outcome{Function: in.function, RequestId: result.RequestID, Failure: string(result.Failure), answer: result.Payload}, nil
+	return &outcome{Function: in.function, RequestId: result.RequestID, Failure: string(result.Failure),
+		answer: result.Payload}, nil
 }
 
 // messages returns the event as messages: several, if it is a list and goes into a batch.
@@ -422,7 +427,8 @@ func (in *invocation) request(ctx context.Context, host *runtime.Host, event []b
 	}, nil
 }
 
-// action returns the action that an event is for, and the event without saying so, which a request does in its headers.
+// action returns the action that an event is for, and the event without saying so, which a request
+// does in its headers.
 func (in *invocation) action(event []byte) (name string, parameters []byte, err error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(event, &members); err != nil {
@@ -447,7 +453,8 @@ func (in *invocation) action(event []byte) (name string, parameters []byte, err 
 	return name, parameters, err
 }
 
-// functionOf returns the name of an action's function: get-chat-configuration of GetChatConfiguration.
+// functionOf returns the name of an action's function: get-chat-configuration of
+// GetChatConfiguration.
 func functionOf(action string) string {
 	var b strings.Builder
 	for i, c := range action {

@@ -56,23 +56,32 @@ func TestInvokeAFunctionOfOnesOwn(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, path := range []string{program, archive, folder} {
-			out, err := invokeJSON(t, `{"Do":"print","Arg":"a line\n"}`, "own", "--zip", path, "--kind", kind.String(), "--event", "-")
-			if err != nil || string(out.Answer) != `"printed"` || out.Duration <= 0 || !strings.Contains(out.Report, out.RequestId) || !strings.Contains(strings.Join(out.Log, "\n"), "a line") {
+			out, err := invokeJSON(t, `{"Do":"print","Arg":"a line\n"}`, "own", "--zip", path,
+				"--kind", kind.String(), "--event", "-")
+			if err != nil || string(out.Answer) != `"printed"` || out.Duration <= 0 ||
+				!strings.Contains(out.Report, out.RequestId) ||
+				!strings.Contains(strings.Join(out.Log, "\n"), "a line") {
 				t.Errorf("%s: %s = %+v, %v", kind, path, out, err)
 			}
-			out, err = invokeJSON(t, `{"Do":"about"}`, "own", "--zip", path, "--kind", kind.String(), "--event", "-", "--env", "A=b=c", "--env", "D=")
-			if err != nil || !bytes.Contains(out.Answer, []byte(`"A=b=c"`)) || !bytes.Contains(out.Answer, []byte(`"D="`)) {
+			out, err = invokeJSON(t, `{"Do":"about"}`, "own", "--zip", path, "--kind", kind.String(), "--event",
+				"-", "--env", "A=b=c", "--env", "D=")
+			if err != nil || !bytes.Contains(out.Answer, []byte(`"A=b=c"`)) ||
+				!bytes.Contains(out.Answer, []byte(`"D="`)) {
 				t.Errorf("%s: %s has the environment %s, %v", kind, path, out.Answer, err)
 			}
-			out, err = invokeJSON(t, `"a body"`, "own", "--zip", path, "--kind", kind.String(), "--event", "-", "--as", "http")
+			out, err = invokeJSON(t, `"a body"`, "own", "--zip", path, "--kind",
+				kind.String(), "--event", "-", "--as", "http")
 			if err != nil || out.Status != 200 || string(out.Answer) != `"a body"` || out.Duration <= 0 {
 				t.Errorf("%s: %s over HTTP = %+v, %v", kind, path, out, err)
 			}
-			out, err = invokeJSON(t, `{"Do":"error","Arg":"on purpose"}`, "own", "--zip", path, "--kind", kind.String(), "--event", "-")
-			if err == nil || isUsage(err) || out.Failure != "error" || !bytes.Contains(out.Answer, []byte("on purpose")) {
+			out, err = invokeJSON(t, `{"Do":"error","Arg":"on purpose"}`, "own", "--zip", path,
+				"--kind", kind.String(), "--event", "-")
+			if err == nil || isUsage(err) || out.Failure != "error" ||
+				!bytes.Contains(out.Answer, []byte("on purpose")) {
 				t.Errorf("%s: %s that fails = %+v, %v", kind, path, out, err)
 			}
-			out, err = invokeJSON(t, `{"Do":"exit","Size":3}`, "own", "--zip", path, "--kind", kind.String(), "--event", "-")
+			out, err = invokeJSON(t, `{"Do":"exit","Size":3}`, "own", "--zip", path,
+				"--kind", kind.String(), "--event", "-")
 			if err == nil || out.Failure != "exit" {
 				t.Errorf("%s: %s that ends = %+v, %v", kind, path, out, err)
 			}
@@ -297,14 +306,18 @@ func TestInvokeMistakes(t *testing.T) {
 		"no such zip":             {[]string{"own", "--zip", "nowhere.zip", "--kind", "fc"}, "", "nowhere.zip"},
 		"a zip of something else": {[]string{"own", "--zip", other, "--kind", "fc"}, "", "main"},
 		"another target":          {[]string{"api", "--target", "azure"}, "", "azure"},
-		"a list for one message":  {[]string{"hello", "--dist", dist, "--data", t.TempDir(), "--event", "-", "--as", "http"}, "[]", "an object of parameters"},
-		"no action":               {[]string{"hello", "--dist", dist, "--data", t.TempDir(), "--event", "-", "--as", "http"}, "{}", "Action"},
-		"an action that is none":  {[]string{"hello", "--dist", dist, "--data", t.TempDir(), "--event", "-", "--as", "http"}, `{"Action":1}`, "Action"},
-		"an empty batch":          {append(own, "--event", "-", "--as", "mns"), "[]", "0 messages"},
+		"a list for one message": {[]string{"hello", "--dist", dist, "--data", t.TempDir(), "--event", "-", "--as",
+			"http"}, "[]", "an object of parameters"},
+		"no action": {[]string{"hello", "--dist", dist, "--data", t.TempDir(), "--event",
+			"-", "--as", "http"}, "{}", "Action"},
+		"an action that is none": {[]string{"hello", "--dist", dist, "--data", t.TempDir(), "--event", "-", "--as",
+			"http"}, `{"Action":1}`, "Action"},
+		"an empty batch": {append(own, "--event", "-", "--as", "mns"), "[]", "0 messages"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := run(t, c.stdin, append([]string{"invoke"}, c.args...)...)
-			if !isUsage(err) || out != "" || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), planted) {
+			if !isUsage(err) || out != "" || !strings.Contains(err.Error(), c.says) ||
+				strings.Contains(err.Error(), planted) {
 				t.Errorf("%q = %q, %v, want a usage error that says %q", c.args, out, err, c.says)
 			}
 		})
@@ -328,7 +341,8 @@ func TestInvokeWithABatch(t *testing.T) {
 	}
 }
 
-// Every action has a function of its name in the repository, so that a request can be made of its event.
+// Every action has a function of its name in the repository, so that a request can be made of its
+// event.
 func TestFunctionsAreNamedAfterActions(t *testing.T) {
 	for _, a := range rpc.Actions() {
 		folder := filepath.Join("..", "..", "functions", functionOf(a.Name))
@@ -370,7 +384,8 @@ func TestInvokeFindsTheEvent(t *testing.T) {
 func TestInvokeOverHTTP(t *testing.T) {
 	noEnv(t)
 	data, dist := t.TempDir(), helloDist(t, runtime.FC, "hello")
-	out, err := invokeJSON(t, `{"Action":"GetChatConfiguration","a":1}`, "hello", "--data", data, "--dist", dist, "--event", "-", "--as", "http")
+	out, err := invokeJSON(t, `{"Action":"GetChatConfiguration","a":1}`, "hello", "--data", data, "--dist",
+		dist, "--event", "-", "--as", "http")
 	var answer map[string]int // the function's is the body of its request
 	if err := json.Unmarshal(out.Answer, &answer); err != nil || len(answer) != 1 || answer["a"] != 1 {
 		t.Errorf("the request had the body %s: %v", out.Answer, err)
@@ -381,7 +396,8 @@ func TestInvokeOverHTTP(t *testing.T) {
 	if err := os.Remove(filepath.Join(data, "access-key.json")); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := run(t, "{}", "invoke", "hello", "--data", data, "--dist", dist, "--event", "-", "--as", "http"); err == nil || out != "" || !strings.Contains(err.Error(), "the key to sign") {
+	if out, err := run(t, "{}", "invoke", "hello", "--data", data, "--dist", dist, "--event", "-", "--as",
+		"http"); err == nil || out != "" || !strings.Contains(err.Error(), "the key to sign") {
 		t.Errorf("without a key: %q, %v", out, err)
 	}
 }

@@ -57,7 +57,8 @@ type ringFlags struct{ id, out string }
 
 func (f *ringFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.id, "id", "", "what the new key is called (default the time)")
-	cmd.Flags().StringVar(&f.out, "out", "", "file to make, that only you can read (default standard output, unless that is a terminal)")
+	cmd.Flags().StringVar(&f.out, "out", "", "file to make, that only you can read (default standard "+
+		"output, unless that is a terminal)")
 }
 
 // newKey returns the text of a ring of one fresh key.
@@ -73,12 +74,14 @@ func (f *ringFlags) newKey() ([]byte, error) {
 func (f *ringFlags) write(stdout io.Writer, text []byte) error {
 	if f.out == "" {
 		if isTerminal(stdout) {
-			return usagef("standard output is a terminal, which would keep the keys in its history: redirect it, or give --out FILE")
+			return usagef("standard output is a terminal, which would keep the keys in its history: " +
+				"redirect it, or give --out FILE")
 		}
 		_, err := stdout.Write(text)
 		return err
 	}
-	file, err := os.OpenFile(f.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // a ring in the place of another loses what that one sealed
+	// a ring in the place of another loses what that one sealed
+	file, err := os.OpenFile(f.out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return usagef("--out: %w", err)
 	}
@@ -191,7 +194,8 @@ data directory; CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET, if set, b
 				return err
 			}
 			if settings.KeyRing == "" {
-				return usagef("CHATCONF_KEYRING: wanted the key ring that is to claim the store, such as file:keyring.json")
+				return usagef("CHATCONF_KEYRING: wanted the key ring that is to claim the " +
+					"store, such as file:keyring.json")
 			}
 			tables, err := openTables(store, settings, os.Getenv)
 			if err != nil {
@@ -201,7 +205,8 @@ data directory; CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET, if set, b
 		},
 	}
 	dataFlag(cmd, &data)
-	cmd.Flags().StringVar(&store, "store", "", "where the tables are: tablestore or dynamodb (see 'chatconf tables --help' for their settings); required")
+	cmd.Flags().StringVar(&store, "store", "", "where the tables are: tablestore or dynamodb (see 'chatconf tables "+
+		"--help' for their settings); required")
 	cmd.MarkFlagRequired("store")
 	return cmd
 }
@@ -219,6 +224,7 @@ func claimTables(ctx context.Context, w io.Writer, settings app.Settings, tables
 		fmt.Fprintf(w, "%s is claimed by this key ring already\n", tables.Where)
 		return nil
 	}
-	fmt.Fprintf(w, "%s is claimed\n  access key id    %s\n  its secret       in %s\n", tables.Where, l.AccessKeyID, l.KeyFile)
+	fmt.Fprintf(w, "%s is claimed\n  access key id    %s\n  its secret       in %s\n",
+		tables.Where, l.AccessKeyID, l.KeyFile)
 	return nil
 }

@@ -63,7 +63,8 @@ func TestKeyRingNew(t *testing.T) {
 	if after, err := os.ReadFile(path); err != nil || string(after) != string(before) {
 		t.Errorf("the file was changed: %v", err)
 	}
-	if _, err := run(t, "", "keyring", "new", "--id", "no good"); !isUsage(err) || !strings.Contains(err.Error(), "--id") {
+	if _, err := run(t, "", "keyring", "new", "--id", "no good"); !isUsage(err) ||
+		!strings.Contains(err.Error(), "--id") {
 		t.Errorf("keyring new with an id that is none = %v", err)
 	}
 }
@@ -112,7 +113,8 @@ func TestKeyRingAdd(t *testing.T) {
 		t.Fatal(err)
 	}
 	var keys struct{ Keys []struct{ ID string } }
-	if err := json.Unmarshal([]byte(third), &keys); err != nil || len(keys.Keys) != 3 || keys.Keys[1].ID != "new" || keys.Keys[2].ID != "old" {
+	if err := json.Unmarshal([]byte(third), &keys); err != nil || len(keys.Keys) != 3 ||
+		keys.Keys[1].ID != "new" || keys.Keys[2].ID != "old" {
 		t.Errorf("keyring add - makes a ring of %+v, %v", keys, err)
 	}
 	for _, test := range []struct {
@@ -126,7 +128,8 @@ func TestKeyRingAdd(t *testing.T) {
 		{"what is no ring", `{"keys":"not-a-real-secret"}`, []string{"-"}},
 		{"a ring with more to it", strings.Replace(string(old), "{", `{"note":"not-a-real-secret",`, 1), []string{"-"}},
 	} {
-		if out, err := run(t, test.stdin, append([]string{"keyring", "add"}, test.args...)...); !isUsage(err) || out != "" || strings.Contains(err.Error(), "not-a-real-secret") {
+		if out, err := run(t, test.stdin, append([]string{"keyring", "add"}, test.args...)...); !isUsage(err) ||
+			out != "" || strings.Contains(err.Error(), "not-a-real-secret") {
 			t.Errorf("%s: %q, %v, want a usage error", test.name, out, err)
 		}
 	}
@@ -164,19 +167,22 @@ func TestKeyRingClaim(t *testing.T) {
 		}
 		return k.ID
 	}
-	if out := mustRun(t, claim...); !lineHas(out, "Tablestore table chatconf", "is claimed") || !lineHas(out, "access key id", key()) || !lineHas(out, "secret", data) {
+	if out := mustRun(t, claim...); !lineHas(out, "Tablestore table chatconf", "is claimed") ||
+		!lineHas(out, "access key id", key()) || !lineHas(out, "secret", data) {
 		t.Errorf("claim prints %s", out)
 	}
 	first := key()
 	if out := mustRun(t, claim...); !lineHas(out, "already") || key() != first {
 		t.Errorf("claim again prints %s", out)
 	}
-	made := mustRun(t, "keys", "create", "--store", "tablestore", "--data", data, "--name", "ci", "--read-only", "-o", "json")
+	made := mustRun(t, "keys", "create", "--store", "tablestore", "--data", data, "--name",
+		"ci", "--read-only", "-o", "json")
 	var ci struct{ AccessKeyId string }
 	if err := json.Unmarshal([]byte(made), &ci); err != nil {
 		t.Fatal(err)
 	}
-	if out := mustRun(t, "keys", "list", "--store", "tablestore", "--data", data); !lineHas(out, first, "administrator") || !lineHas(out, ci.AccessKeyId, "ci") {
+	if out := mustRun(t, "keys", "list", "--store", "tablestore", "--data", data); !lineHas(out, first,
+		"administrator") || !lineHas(out, ci.AccessKeyId, "ci") {
 		t.Errorf("keys list prints %s", out)
 	}
 
@@ -186,7 +192,8 @@ func TestKeyRingClaim(t *testing.T) {
 	mustRun(t, "keyring", "new", "--out", other)
 	t.Setenv("CHATCONF_KEYRING", "file:"+other)
 	elsewhere := filepath.Join(dir, "elsewhere")
-	if _, err := run(t, "", "keyring", "claim", "--store", "tablestore", "--data", elsewhere); err == nil || isUsage(err) {
+	if _, err := run(t, "", "keyring", "claim", "--store", "tablestore", "--data", elsewhere); err == nil ||
+		isUsage(err) {
 		t.Errorf("claim with another ring = %v", err)
 	}
 	if _, err := app.ReadAccessKey(elsewhere); !os.IsNotExist(err) {

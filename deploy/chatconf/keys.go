@@ -74,7 +74,8 @@ func withLocal(ctx context.Context, where dataFlags, do func(*app.Local, app.Set
 	return l.Close()
 }
 
-// withStore opens the service on the tables of a store, where it may be running, and closes it again.
+// withStore opens the service on the tables of a store, where it may be running, and closes it
+// again.
 func withStore(ctx context.Context, name string, settings app.Settings, do func(*app.Local, app.Settings) error) error {
 	tables, err := openTables(name, settings, os.Getenv)
 	if err != nil {
@@ -84,7 +85,8 @@ func withStore(ctx context.Context, name string, settings app.Settings, do func(
 	case err != nil:
 		return errors.Join(seeTables(err), tables.Close())
 	case !ok:
-		return errors.Join(usagef("no service was ever started on the %s: start one with 'chatconf serve --store %s'", tables.Where, name), tables.Close())
+		return errors.Join(usagef("no service was ever started on the %s: start one with 'chatconf serve --store %s'",
+			tables.Where, name), tables.Close())
 	}
 	l, err := app.OpenTables(ctx, settings, tables, app.Actions(rpc.Actions()...))
 	if err != nil {
@@ -105,7 +107,8 @@ func (f *dataFlags) add(cmd *cobra.Command) {
 
 // A keyManager manages the access keys of a service.
 type keyManager interface {
-	create(context.Context, *chat.CreateAccessKeyRequest, string) (*chat.AccessKeyInfo, error) // the text is the account
+	// the text is the account
+	create(context.Context, *chat.CreateAccessKeyRequest, string) (*chat.AccessKeyInfo, error)
 	list(context.Context) ([]chat.AccessKeyInfo, error)
 	update(context.Context, *chat.UpdateAccessKeyRequest) error
 	delete(ctx context.Context, id string) error
@@ -120,12 +123,15 @@ type keyFlags struct {
 func (f *keyFlags) add(cmd *cobra.Command) {
 	f.dataFlags.add(cmd)
 	cmd.Flags().StringVar(&f.endpoint, "endpoint", "", "URL of a service that runs, to manage its keys through its API")
-	cmd.Flags().StringVar(&f.id, "access-key-id", "", "with --endpoint: access key id to sign with (default as for 'chatconf call')")
-	cmd.Flags().StringVar(&f.secret, "access-key-secret", "", "its secret (a flag is seen by other users of the machine)")
+	cmd.Flags().StringVar(&f.id, "access-key-id", "",
+		"with --endpoint: access key id to sign with (default as for 'chatconf call')")
+	cmd.Flags().StringVar(&f.secret, "access-key-secret", "",
+		"its secret (a flag is seen by other users of the machine)")
 	cmd.MarkFlagsMutuallyExclusive("endpoint", "store")
 }
 
-// with does something to the keys: through the API of the service that is named or has the file open, else directly.
+// with does something to the keys: through the API of the service that is named or has the file
+// open, else directly.
 func (f *keyFlags) with(ctx context.Context, do func(keyManager) error) error {
 	if f.endpoint != "" {
 		c, err := (&clientFlags{endpoint: f.endpoint, id: f.id, secret: f.secret, data: f.data}).resolve(os.Getenv)
@@ -135,7 +141,8 @@ func (f *keyFlags) with(ctx context.Context, do func(keyManager) error) error {
 		return do(&remoteKeys{c})
 	}
 	if f.id != "" || f.secret != "" {
-		return usagef("--access-key-id and --access-key-secret are for --endpoint; without it keys are managed directly, " +
+		return usagef("--access-key-id and --access-key-secret are for --endpoint; " +
+			"without it keys are managed directly, " +
 			"or with the key of the local service")
 	}
 	settings, err := localSettings(f.data)
@@ -149,7 +156,10 @@ func (f *keyFlags) with(ctx context.Context, do func(keyManager) error) error {
 			}
 		}
 	}
-	err = withLocal(ctx, f.dataFlags, func(l *app.Local, s app.Settings) error { return do(&localKeys{l.Keys, s.AccountID}) })
+	err = withLocal(ctx, f.dataFlags, func(l *app.Local, s app.Settings) error {
+		return do(
+			&localKeys{l.Keys, s.AccountID})
+	})
 	if !errors.Is(err, bolt.ErrInUse) {
 		return err
 	}
@@ -160,7 +170,8 @@ func (f *keyFlags) with(ctx context.Context, do func(keyManager) error) error {
 	return do(&remoteKeys{c})
 }
 
-// runningService returns a client of the service on a data directory, with that service's first access key.
+// runningService returns a client of the service on a data directory, with that service's first
+// access key.
 func runningService(data string) (*client, error) {
 	endpoint, err := app.ReadEndpoint(data)
 	if err != nil {
@@ -179,13 +190,15 @@ type localKeys struct {
 	account string // of new keys
 }
 
-func (k *localKeys) create(ctx context.Context, in *chat.CreateAccessKeyRequest, account string) (*chat.AccessKeyInfo, error) {
+func (k *localKeys) create(ctx context.Context, in *chat.CreateAccessKeyRequest,
+	account string) (*chat.AccessKeyInfo, error) {
 	policies, expires, err := in.Parse()
 	if err != nil {
 		return nil, err
 	}
 	key, err := k.keys.Create(ctx, accesskey.Key{
-		Account: firstOf(account, k.account), Name: in.Name, Description: in.Description, Policies: policies, Expires: expires,
+		Account: firstOf(account, k.account), Name: in.Name, Description: in.Description,
+		Policies: policies, Expires: expires,
 	})
 	if err != nil {
 		return nil, err
@@ -249,13 +262,16 @@ func (k *remoteKeys) call(ctx context.Context, action string, params map[string]
 	return nil
 }
 
-func (k *remoteKeys) create(ctx context.Context, in *chat.CreateAccessKeyRequest, account string) (*chat.AccessKeyInfo, error) {
+func (k *remoteKeys) create(ctx context.Context, in *chat.CreateAccessKeyRequest,
+	account string) (*chat.AccessKeyInfo, error) {
 	if account != "" {
-		return nil, usagef("--account is for keys that are made directly; a service makes keys of the account of the key that it is called with")
+		return nil, usagef("--account is for keys that are made directly; a service makes keys of the account " +
+			"of the key that it is called with")
 	}
 	var out chat.AccessKeyResponse
 	err := k.call(ctx, policy.CreateAccessKey, map[string]string{
-		"Name": in.Name, "Description": in.Description, "Policy": in.Policy, "PolicyDocument": in.PolicyDocument, "ExpireDate": in.ExpireDate,
+		"Name": in.Name, "Description": in.Description, "Policy": in.Policy, "PolicyDocument": in.PolicyDocument,
+		"ExpireDate": in.ExpireDate,
 	}, &out)
 	return &out.AccessKey, err
 }
@@ -277,7 +293,8 @@ func (k *remoteKeys) list(ctx context.Context) (keys []chat.AccessKeyInfo, err e
 
 func (k *remoteKeys) update(ctx context.Context, in *chat.UpdateAccessKeyRequest) error {
 	params := map[string]string{
-		"UserAccessKeyId": in.AccessKeyID, "Status": in.Status, "Policy": in.Policy, "PolicyDocument": in.PolicyDocument, "ExpireDate": in.ExpireDate,
+		"UserAccessKeyId": in.AccessKeyID, "Status": in.Status, "Policy": in.Policy,
+		"PolicyDocument": in.PolicyDocument, "ExpireDate": in.ExpireDate,
 	}
 	if in.Description != nil {
 		params["Description"] = *in.Description
@@ -286,7 +303,8 @@ func (k *remoteKeys) update(ctx context.Context, in *chat.UpdateAccessKeyRequest
 }
 
 func (k *remoteKeys) delete(ctx context.Context, id string) error {
-	return k.call(ctx, policy.DeleteAccessKey, map[string]string{"UserAccessKeyId": id}, new(chat.DeleteAccessKeyResponse))
+	return k.call(ctx, policy.DeleteAccessKey, map[string]string{"UserAccessKeyId": id},
+		new(chat.DeleteAccessKeyResponse))
 }
 
 // policyFlags say what a key may do.
@@ -297,9 +315,12 @@ type policyFlags struct {
 
 func (f *policyFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.file, "policy", "", "file with a policy, - for standard input")
-	cmd.Flags().BoolVar(&f.owner, "owner", false, "may do everything, as the first key of a service: also manage keys and "+sendAction)
-	cmd.Flags().BoolVar(&f.admin, "admin", false, "may do everything but manage keys and "+sendAction+", which a policy has to name")
-	cmd.Flags().BoolVar(&f.readOnly, "read-only", false, "may get and list everything but keys; the secrets in Outputs are masked")
+	cmd.Flags().BoolVar(&f.owner, "owner", false,
+		"may do everything, as the first key of a service: also manage keys and "+sendAction)
+	cmd.Flags().BoolVar(&f.admin, "admin", false, "may do everything but manage keys and "+
+		sendAction+", which a policy has to name")
+	cmd.Flags().BoolVar(&f.readOnly, "read-only", false,
+		"may get and list everything but keys; the secrets in Outputs are masked")
 	cmd.MarkFlagsMutuallyExclusive("policy", "owner", "admin", "read-only")
 }
 
@@ -326,7 +347,8 @@ func (f *policyFlags) read(stdin io.Reader) (name, document string, err error) {
 	return "", p.String(), nil
 }
 
-// expireDate returns the parameter ExpireDate that --expires means: a number of days as 30d, a date, or never.
+// expireDate returns the parameter ExpireDate that --expires means: a number of days as 30d, a
+// date, or never.
 func expireDate(text string, now time.Time) (string, error) {
 	if text == "" || text == "never" {
 		return text, nil
@@ -341,7 +363,8 @@ func expireDate(text string, now time.Time) (string, error) {
 			return t.UTC().Format(time.RFC3339), nil
 		}
 	}
-	return "", usagef("--expires %q is neither a number of days nor a date; write 30d, 2027-01-31, 2027-01-31T12:00:00Z or never", text)
+	return "", usagef("--expires %q is neither a number of days nor a date; write 30d, 2027-01-31, "+
+		"2027-01-31T12:00:00Z or never", text)
 }
 
 func newKeysCreate() *cobra.Command {
@@ -376,8 +399,10 @@ func newKeysCreate() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&in.Name, "name", "", "what people call the caller (required)")
 	cmd.Flags().StringVar(&in.Description, "description", "", "what the key is for")
-	cmd.Flags().StringVar(&expires, "expires", "", "when it stops working: 30d, or a date such as 2027-01-31 (default never)")
-	cmd.Flags().StringVar(&account, "account", "", "account that the key belongs to (default CHATCONF_ACCOUNT_ID, else "+app.DefaultAccountID+")")
+	cmd.Flags().StringVar(&expires, "expires", "",
+		"when it stops working: 30d, or a date such as 2027-01-31 (default never)")
+	cmd.Flags().StringVar(&account, "account", "",
+		"account that the key belongs to (default CHATCONF_ACCOUNT_ID, else "+app.DefaultAccountID+")")
 	may.add(cmd)
 	cmd.MarkFlagsOneRequired("policy", "owner", "admin", "read-only")
 	cmd.MarkFlagRequired("name")
@@ -435,8 +460,10 @@ func printKeys(w io.Writer, output string, keys []chat.AccessKeyInfo, now time.T
 		}
 		rows := make([]row, len(keys))
 		for i, k := range keys {
-			rows[i] = row{AccessKeyId: k.AccessKeyId, AccountId: k.AccountId, Name: k.Name, Description: k.Description, Status: k.Status,
-				CreateDate: k.CreateDate, CreatedBy: k.CreatedBy, ExpireDate: k.ExpireDate, LastUsedDate: k.LastUsedDate}
+			rows[i] = row{AccessKeyId: k.AccessKeyId, AccountId: k.AccountId, Name: k.Name,
+				Description: k.Description, Status: k.Status,
+				CreateDate: k.CreateDate, CreatedBy: k.CreatedBy, ExpireDate: k.ExpireDate,
+				LastUsedDate: k.LastUsedDate}
 			for _, p := range k.Policies {
 				rows[i].Policies = append(rows[i].Policies, json.RawMessage(p))
 			}
@@ -479,7 +506,9 @@ func newKeysUpdate() *cobra.Command {
 				in.Description = &description
 			}
 			if in.ExpireDate == "" && in.Policy == "" && in.PolicyDocument == "" && in.Description == nil {
-				return seeHelp(cmd, errors.New("nothing to change; give --expires, --policy, --owner, --admin, --read-only or --description"))
+				return seeHelp(cmd,
+					errors.New("nothing to change; give --expires, --policy, --owner, "+
+						"--admin, --read-only or --description"))
 			}
 			return where.with(cmd.Context(), func(keys keyManager) error {
 				if err := keys.update(cmd.Context(), &in); err != nil {
@@ -507,7 +536,8 @@ func newKeysSwitch(verb, status string) *cobra.Command {
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return where.with(cmd.Context(), func(keys keyManager) error {
-				if err := keys.update(cmd.Context(), &chat.UpdateAccessKeyRequest{AccessKeyID: args[0], Status: status}); err != nil {
+				if err := keys.update(cmd.Context(), &chat.UpdateAccessKeyRequest{AccessKeyID: args[0],
+					Status: status}); err != nil {
 					return err
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%sd %s\n", verb, args[0])

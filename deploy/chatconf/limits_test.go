@@ -139,12 +139,15 @@ func TestHeldConnectionsLockNobodyOut(t *testing.T) {
 			for _, held := range []struct{ name, text string }{
 				{"silent", ""},
 				{"a head that does not end", "POST / HTTP/1.1\r\nHost: example.com\r\nX-"},
-				{"a body that trickles", "POST " + test.path + " HTTP/1.1\r\nHost: example.com\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\nx"},
+				{"a body that trickles", "POST " + test.path +
+					" HTTP/1.1\r\nHost: example.com\r\nContent-Type: " +
+					"application/json\r\nContent-Length: 100000\r\n\r\nx"},
 				{"kept alive", "GET /healthz HTTP/1.1\r\nHost: example.com\r\n\r\n"},
 			} {
 				connect(t, address, 100, held.text)
 				for range 3 {
-					if got := askWithin(t, http.MethodPost, "http://"+address+test.path, "{}"); got != test.status && got != http.StatusBadRequest {
+					if got := askWithin(t, http.MethodPost, "http://"+address+test.path, "{}"); got != test.status &&
+						got != http.StatusBadRequest {
 						t.Errorf("beside a hundred connections, %s: status %d, want %d", held.name, got, test.status)
 					}
 				}
@@ -167,8 +170,10 @@ func TestManyRefusalsAreFewLines(t *testing.T) {
 	began := time.Now()
 	client := &http.Client{Timeout: 10 * time.Second}
 	for i := range n {
-		for _, path := range []string{"/?Action=GetChatConfiguration&Signature=x", fmt.Sprintf("/webhook/1/cn-hangzhou/bot-%d/token", i)} {
-			resp, err := client.Post("http://"+address+path, "application/x-www-form-urlencoded", strings.NewReader(fmt.Sprintf("a%d=b", i)))
+		for _, path := range []string{"/?Action=GetChatConfiguration&Signature=x",
+			fmt.Sprintf("/webhook/1/cn-hangzhou/bot-%d/token", i)} {
+			resp, err := client.Post("http://"+address+path, "application/x-www-form-urlencoded",
+				strings.NewReader(fmt.Sprintf("a%d=b", i)))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,4 +1,5 @@
-// Command chatconf is the command-line tool: it runs the whole service on a laptop, calls it, and looks after its keys and its table.
+// Command chatconf is the command-line tool: it runs the whole service on a laptop, calls it, and
+// looks after its keys and its table.
 package main
 
 import (
@@ -53,7 +54,8 @@ Exit codes: 0 done; 1 the service refused, or something failed; 2 the command li
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(seeHelp)
-	// cobra looks at these too, a little later, but its errors cannot be told from those of the command itself.
+	// cobra looks at these too, a little later, but its errors cannot be told from those of the
+	// command itself.
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if err := errors.Join(cmd.ValidateRequiredFlags(), cmd.ValidateFlagGroups()); err != nil {
 			return seeHelp(cmd, err)
@@ -71,12 +73,14 @@ Exit codes: 0 done; 1 the service refused, or something failed; 2 the command li
 		return seeHelp(cmd, fmt.Errorf("unknown command %q%s", args[0], meant))
 	}
 	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	root.AddCommand(newServe(), newCall(), newSend(), newEnv(), newKeys(), newCheck(), newTables(), newKeyRing(), newOTS(), newInvoke())
+	root.AddCommand(newServe(), newCall(), newSend(), newEnv(), newKeys(), newCheck(), newTables(),
+		newKeyRing(), newOTS(), newInvoke())
 	return root
 }
 
-// checkNames returns all mistakes in the settings if a name is among them that is misspelt: a command that reads none of the settings would do
-// something else than was meant. Help and completion do nothing.
+// checkNames returns all mistakes in the settings if a name is among them that is misspelt: a
+// command that reads none of the settings would do something else than was meant. Help and
+// completion do nothing.
 func checkNames(cmd *cobra.Command) error {
 	if !cmd.HasParent() || cmd.Name() == "help" || cmd.Name() == "completion" || cmd.Parent().Name() == "completion" {
 		return nil
@@ -105,7 +109,8 @@ func noArgs(cmd *cobra.Command, args []string) error {
 func exactly(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usagef("%s takes %d arguments, got %d\nSee '%s --help'.", cmd.CommandPath(), n, len(args), cmd.CommandPath())
+			return usagef("%s takes %d arguments, got %d\nSee '%s --help'.", cmd.CommandPath(),
+				n, len(args), cmd.CommandPath())
 		}
 		return nil
 	}

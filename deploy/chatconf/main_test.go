@@ -35,7 +35,8 @@ const planted = "PLANTED-secret"
 func noEnv(t *testing.T) {
 	t.Helper()
 	for _, pair := range os.Environ() {
-		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "CHATCONF_") || strings.HasPrefix(name, "ALIBABA_CLOUD_") {
+		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "CHATCONF_") ||
+			strings.HasPrefix(name, "ALIBABA_CLOUD_") {
 			t.Setenv(name, "")
 		}
 	}
@@ -115,7 +116,8 @@ func listens(t *testing.T, data, endpoint string) {
 // quiet returns h without its log.
 func quiet(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.ServeHTTP(w, r.WithContext(invoke.With(r.Context(), &invoke.Invocation{Logger: slog.New(slog.DiscardHandler)})))
+		h.ServeHTTP(w, r.WithContext(invoke.With(r.Context(),
+			&invoke.Invocation{Logger: slog.New(slog.DiscardHandler)})))
 	})
 }
 
@@ -138,7 +140,8 @@ func TestHelp(t *testing.T) {
 			if !sub.HasSubCommands() && !strings.Contains(help, "Examples:\n  ") {
 				t.Errorf("%v has no example", path)
 			}
-			if sub.HasExample() && !strings.Contains(sub.Example, "chatconf "+strings.Join(path, " ")) && sub.Name() != "env" {
+			if sub.HasExample() && !strings.Contains(sub.Example, "chatconf "+strings.Join(path, " ")) &&
+				sub.Name() != "env" {
 				t.Errorf("%v: the example is of another command: %s", path, sub.Example)
 			}
 			sub.Flags().VisitAll(func(f *pflag.Flag) {
@@ -162,13 +165,18 @@ func TestHelp(t *testing.T) {
 func TestUsageErrors(t *testing.T) {
 	data := newData(t)
 	for _, args := range []string{
-		"bogus", "serv", "keys bogus", "serve extra", "env extra", "check extra", "keys list extra", "keys disable", "keys delete a b",
-		"serve --bogus", "serve --target mars", "call", "call GetChatConfiguration Name", "call GetChatConfiguration =x", "call GetChatConfiguration Name=a Name=b",
+		"bogus", "serv", "keys bogus", "serve extra", "env extra", "check extra", "keys list extra",
+		"keys disable", "keys delete a b",
+		"serve --bogus", "serve --target mars", "call", "call GetChatConfiguration Name",
+		"call GetChatConfiguration =x", "call GetChatConfiguration Name=a Name=b",
 		"call GetChatConfiguration Name=@/nonexistent/file", "call GetChatConfiguration --timeout soon",
-		"keys create", "keys create --admin", "keys create --name x", "keys create --name x --admin --read-only", "keys create --name x --policy /nonexistent",
+		"keys create", "keys create --admin", "keys create --name x", "keys create --name x --admin --read-only",
+		"keys create --name x --policy /nonexistent",
 		"keys create --name x --admin -o yaml", "keys list -o yaml", "check --data /nonexistent",
-		"call GetChatConfiguration --endpoint ftp://x", "call GetChatConfiguration --endpoint http://x/path", "call GetChatConfiguration --access-key-id x",
-		"call GetChatConfiguration --access-key-secret " + planted, "env --endpoint http://x", "env --data /nonexistent",
+		"call GetChatConfiguration --endpoint ftp://x", "call GetChatConfiguration --endpoint http://x/path",
+		"call GetChatConfiguration --access-key-id x",
+		"call GetChatConfiguration --access-key-secret " + planted, "env --endpoint http://x",
+		"env --data /nonexistent",
 	} {
 		fields := strings.Fields(args)
 		if strings.HasPrefix(args, "call ") && !strings.Contains(args, "--endpoint") {
@@ -186,7 +194,9 @@ func TestUsageErrors(t *testing.T) {
 	if _, err := run(t, "", "keys", "disable", "CCKnobody", "--data", data); err == nil || isUsage(err) {
 		t.Errorf("a key that is not there: %v, want an error that is not of usage", err)
 	}
-	if _, err := run(t, "", "call", "GetChatConfiguration", "--endpoint", "http://127.0.0.1:1", "--data", data); err == nil || isUsage(err) || !strings.HasSuffix(err.Error(), "start the service with 'chatconf serve' first") {
+	if _, err := run(t, "", "call", "GetChatConfiguration", "--endpoint", "http://127.0.0.1:1", "--data",
+		data); err == nil || isUsage(err) || !strings.HasSuffix(err.Error(),
+		"start the service with 'chatconf serve' first") {
 		t.Errorf("nobody listens: %v, want an error that is not of usage", err)
 	}
 	if _, err := run(t, "", "call", "GetChatConfiguration", "--data", data); !isUsage(err) {
@@ -194,13 +204,15 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
-// A misspelt setting ends every command before it does anything, with all other mistakes in settings; help and completion go on.
+// A misspelt setting ends every command before it does anything, with all other mistakes in
+// settings; help and completion go on.
 func TestMisspeltSettings(t *testing.T) {
 	data := newData(t)
 	t.Setenv("CHATCONF_ENDPONT", "http://"+planted)
 	t.Setenv("CHATCONF_REGION", "Nowhere!")
 	for _, args := range []string{
-		"serve --addr 127.0.0.1:0", "call ListChatConfigurations", "env", "send ops help --user u", "keys list", "check", "tables --target fc", "keyring new", "ots --addr 127.0.0.1:0",
+		"serve --addr 127.0.0.1:0", "call ListChatConfigurations", "env", "send ops help --user u", "keys list",
+		"check", "tables --target fc", "keyring new", "ots --addr 127.0.0.1:0",
 		"invoke hello",
 	} {
 		fields := strings.Fields(args)
@@ -208,7 +220,8 @@ func TestMisspeltSettings(t *testing.T) {
 			fields = append(fields, "--data", data)
 		}
 		out, err := run(t, "", fields...)
-		if err == nil || isUsage(err) || out != "" || !strings.Contains(err.Error(), "CHATCONF_ENDPONT: unknown setting; did you mean CHATCONF_ENDPOINT?") ||
+		if err == nil || isUsage(err) || out != "" || !strings.Contains(err.Error(),
+			"CHATCONF_ENDPONT: unknown setting; did you mean CHATCONF_ENDPOINT?") ||
 			!strings.Contains(err.Error(), "CHATCONF_REGION: ") || strings.Contains(err.Error(), planted) {
 			t.Errorf("%s: %v, %q", args, err, out)
 		}
@@ -223,8 +236,10 @@ func TestArguments(t *testing.T) {
 	if err := os.WriteFile(path, []byte("from a file\nof two lines\n\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	got, err := readArguments([]string{"A=b=c", "Empty=", "File=@" + path, "Stdin=@-", "At=@@x", "AtAt=@@@", `J={"a":"@"}`, "Unicode=团队"}, strings.NewReader("from stdin\n"))
-	want := map[string]string{"A": "b=c", "Empty": "", "File": "from a file\nof two lines\n", "Stdin": "from stdin", "At": "@x", "AtAt": "@@", "J": `{"a":"@"}`, "Unicode": "团队"}
+	got, err := readArguments([]string{"A=b=c", "Empty=", "File=@" + path, "Stdin=@-", "At=@@x", "AtAt=@@@",
+		`J={"a":"@"}`, "Unicode=团队"}, strings.NewReader("from stdin\n"))
+	want := map[string]string{"A": "b=c", "Empty": "", "File": "from a file\nof two lines\n", "Stdin": "from stdin",
+		"At": "@x", "AtAt": "@@", "J": `{"a":"@"}`, "Unicode": "团队"}
 	if err != nil || len(got) != len(want) {
 		t.Fatalf("readArguments = %q, %v", got, err)
 	}
@@ -252,45 +267,59 @@ func TestCall(t *testing.T) {
 	}
 	configuration := `{"DingTalkClientId":"ding","DingTalkClientSecret":"` + planted + `"}`
 	out, err := call(configuration+"\n", "CreateChatConfiguration", "Name=ops", "Type=DingTalk", "Configuration=@-")
-	if err != nil || !strings.HasPrefix(out, "{\n  \"RequestId\": ") || !strings.HasSuffix(out, "}\n") || !json.Valid([]byte(out)) {
+	if err != nil || !strings.HasPrefix(out, "{\n  \"RequestId\": ") ||
+		!strings.HasSuffix(out, "}\n") || !json.Valid([]byte(out)) {
 		t.Fatalf("create: %q, %v", out, err)
 	}
-	if out, err = call("", "GetChatConfiguration", "Name=ops"); err != nil || !strings.Contains(out, "******") || strings.Contains(out, planted) {
+	if out, err = call("", "GetChatConfiguration", "Name=ops"); err != nil || !strings.Contains(out, "******") ||
+		strings.Contains(out, planted) {
 		t.Errorf("get: %q, %v", out, err)
 	}
-	if out, err = call("", "ListChatConfigurations", `Filters=[{"Name":"Type","Value":"DingTalk"}]`); err != nil || !strings.Contains(out, `"Name": "ops"`) {
+	if out, err = call("", "ListChatConfigurations", `Filters=[{"Name":"Type","Value":"DingTalk"}]`); err != nil ||
+		!strings.Contains(out, `"Name": "ops"`) {
 		t.Errorf("list: %q, %v", out, err)
 	}
 	if _, err = call("", "UpdateChatConfiguration", "Name=ops", "Status=Inactive", "--if-match", "1"); err != nil {
 		t.Errorf("update: %v", err)
 	}
 	for want, args := range map[string][]string{
-		"OperationConflict (409): ":                 {"UpdateChatConfiguration", "Name=ops", "Status=Active", "--if-match", "1"},
+		"OperationConflict (409): ": {"UpdateChatConfiguration", "Name=ops",
+			"Status=Active", "--if-match", "1"},
 		"EntityNotExists.ChatConfiguration (404): ": {"GetChatConfiguration", "Name=missing"},
-		"InvalidParameter.Configuration (400): ":    {"UpdateChatConfiguration", "Name=ops", `Configuration={"DingTalkClientSecret":"` + planted + `"`},
+		"InvalidParameter.Configuration (400): ": {"UpdateChatConfiguration", "Name=ops",
+			`Configuration={"DingTalkClientSecret":"` + planted + `"`},
 	} {
 		out, err := call("", args...)
-		if err == nil || out != "" || isUsage(err) || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "request id: ") || strings.Contains(err.Error(), planted) {
+		if err == nil || out != "" || isUsage(err) || !strings.HasPrefix(err.Error(), want) ||
+			!strings.Contains(err.Error(), "request id: ") || strings.Contains(err.Error(), planted) {
 			t.Errorf("%q: %q, %v, want %s", args, out, err, want)
 		}
 	}
 }
 
-// What the service would ignore is refused before anything is sent, with what was meant perhaps. What may be a secret is not shown.
+// What the service would ignore is refused before anything is sent, with what was meant perhaps.
+// What may be a secret is not shown.
 func TestCallOfWhatIsNotKnown(t *testing.T) {
 	noEnv(t)
-	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%s was sent", r.Header.Get("X-Acs-Action")) }))
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("%s was sent",
+			r.Header.Get("X-Acs-Action"))
+	}))
 	defer s.Close()
 	for _, c := range []struct {
 		args []string
 		want string
 	}{
-		{[]string{"createChatConfiguration"}, `there is no action "createChatConfiguration"; did you mean CreateChatConfiguration?`},
-		{[]string{"GetChat", planted}, `there is no action "GetChat"; known are CreateChatConfiguration, GetChatConfiguration, `},
-		{[]string{"UpdateChatConfiguration", "Name=ops", "Staus=Inactive"}, `UpdateChatConfiguration has no parameter "Staus"; did you mean Status?`},
+		{[]string{"createChatConfiguration"},
+			`there is no action "createChatConfiguration"; did you mean CreateChatConfiguration?`},
+		{[]string{"GetChat", planted}, `there is no action "GetChat"; known ` +
+			`are CreateChatConfiguration, GetChatConfiguration, `},
+		{[]string{"UpdateChatConfiguration", "Name=ops", "Staus=Inactive"},
+			`UpdateChatConfiguration has no parameter "Staus"; did you mean Status?`},
 		{[]string{"UpdateChatConfiguration", "name=ops"}, `"name"; did you mean Name?`},
 		{[]string{"UpdateChatConfiguration", "Statu=Inactive"}, `"Statu"; did you mean Status?`},
-		{[]string{"GetChatConfiguration", "Colour=red"}, `GetChatConfiguration has no parameter "Colour"; known are RegionId, Name`},
+		{[]string{"GetChatConfiguration", "Colour=red"},
+			`GetChatConfiguration has no parameter "Colour"; known are RegionId, Name`},
 		{[]string{"GetChatConfiguration", "Name=ops", "ClientToken=x"}, `"ClientToken"; known are`},
 		{[]string{"ListChatConfigurations", "Fliter.1.Name=Type"}, `"Fliter.1.Name"`},
 		{[]string{"GetChatConfiguration", "Name.1=ops"}, `"Name.1"; did you mean Name?`},
@@ -301,13 +330,18 @@ func TestCallOfWhatIsNotKnown(t *testing.T) {
 		{[]string{"TagResources", "ops"}, `parameter "ops": wanted Key=Value`},
 		{[]string{"CreateChatConfiguration", "Name=ops", planted}, "parameter 2: wanted Key=Value"},
 		{[]string{"CreateChatConfiguration", "=" + planted}, "parameter 1: wanted Key=Value"},
-		{[]string{"CreateChatConfiguration", planted + "=="}, "parameter 1 is none of CreateChatConfiguration; known are RegionId, Name, "},
-		{[]string{"CreateChatConfiguration", `{"a":"` + planted + `=x"}`}, "parameter 1 is none of CreateChatConfiguration; known are"},
-		{[]string{"CreateChatConfiguration", "Configurations=" + planted}, `"Configurations"; did you mean Configuration?`},
+		{[]string{"CreateChatConfiguration", planted + "=="},
+			"parameter 1 is none of CreateChatConfiguration; known are RegionId, Name, "},
+		{[]string{"CreateChatConfiguration", `{"a":"` + planted + `=x"}`},
+			"parameter 1 is none of CreateChatConfiguration; known are"},
+		{[]string{"CreateChatConfiguration", "Configurations=" + planted},
+			`"Configurations"; did you mean Configuration?`},
 		{[]string{"SendChatMessage", "Txt=" + planted}, `SendChatMessage has no parameter "Txt"; did you mean Text?`},
 	} {
-		out, err := run(t, "", append(append([]string{"call"}, c.args...), "--endpoint", s.URL, "--access-key-id", "a", "--access-key-secret", "b")...)
-		if !isUsage(err) || out != "" || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), planted) {
+		out, err := run(t, "", append(append([]string{"call"}, c.args...), "--endpoint", s.URL, "--access-key-id",
+			"a", "--access-key-secret", "b")...)
+		if !isUsage(err) || out != "" || !strings.Contains(err.Error(), c.want) ||
+			strings.Contains(err.Error(), planted) {
 			t.Errorf("%q: %q, %v, want a usage error that says %s", c.args, out, err, c.want)
 		}
 	}
@@ -327,8 +361,9 @@ func TestArgumentsAreKnown(t *testing.T) {
 	}
 	for name, args := range map[string][]string{
 		"ListChatConfigurations": {"Filters.1.Name=Type", "Filters.1.Value=DingTalk"},
-		"TagResources":           {"ResourceIds.1=ops", "ResourceId.2=dev", "Tags.1.Key=env", "Tag.2.Key=team", `Tag={"a":"b"}`},
-		"UntagResources":         {"TagKeys.1=env", "TagKey.2=team"},
+		"TagResources": {"ResourceIds.1=ops", "ResourceId.2=dev", "Tags.1.Key=env",
+			"Tag.2.Key=team", `Tag={"a":"b"}`},
+		"UntagResources": {"TagKeys.1=env", "TagKey.2=team"},
 	} {
 		action, err := findAction(name)
 		if err != nil {
@@ -340,7 +375,8 @@ func TestArgumentsAreKnown(t *testing.T) {
 	}
 }
 
-// Flags are looked at before the address is taken, and an address that another has is told with what to do.
+// Flags are looked at before the address is taken, and an address that another has is told with
+// what to do.
 func TestServeOnATakenAddress(t *testing.T) {
 	noEnv(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -359,7 +395,8 @@ func TestServeOnATakenAddress(t *testing.T) {
 		}
 	}
 	_, err = run(t, "", "serve", "--addr", taken.Addr().String(), "--data", filepath.Join(t.TempDir(), "data"))
-	if err == nil || isUsage(err) || !strings.Contains(err.Error(), "address already in use; --addr or CHATCONF_ADDR gives another") {
+	if err == nil || isUsage(err) || !strings.Contains(err.Error(),
+		"address already in use; --addr or CHATCONF_ADDR gives another") {
 		t.Errorf("a taken address: %v", err)
 	}
 }
@@ -372,23 +409,28 @@ func TestCallOfAStranger(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { requests++; answer(w, r) }))
 	defer s.Close()
 	for name, h := range map[string]http.HandlerFunc{
-		"HTML":          func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") },
-		"an error page": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>", http.StatusBadGateway) },
+		"HTML": func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") },
+		"an error page": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w,
+				"<html>", http.StatusBadGateway)
+		},
 		"a redirect": func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
 		},
 		"nothing": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
 	} {
 		answer, requests = h, 0
-		out, err := run(t, "", "call", "GetChatConfiguration", "Name=ops", "--endpoint", s.URL, "--access-key-id", "a", "--access-key-secret", planted)
+		out, err := run(t, "", "call", "GetChatConfiguration", "Name=ops", "--endpoint", s.URL, "--access-key-id",
+			"a", "--access-key-secret", planted)
 		if err == nil || out != "" || isUsage(err) || strings.Contains(err.Error(), planted) || requests != 1 {
 			t.Errorf("%s: %q, %v after %d requests, want an error after one", name, out, err, requests)
 		}
 	}
 }
 
-// A key belongs to an endpoint: first that of the flags, then that of CHATCONF_…; the local service's own only for it, under any of its
-// names; that of a cloud account only for an endpoint that was named.
+// A key belongs to an endpoint: first that of the flags, then that of CHATCONF_…; the local
+// service's own only for it, under any of its names; that of a cloud account only for an endpoint
+// that was named.
 func TestWhereEndpointAndKeyComeFrom(t *testing.T) {
 	data, bare, claimed := newData(t), t.TempDir(), newData(t)
 	listens(t, data, "http://127.0.0.1:7000")
@@ -412,49 +454,78 @@ func TestWhereEndpointAndKeyComeFrom(t *testing.T) {
 		id, from string // or what the error says
 		token    string
 	}{
-		"the data directory":                {flags: clientFlags{data: data}, endpoint: "http://127.0.0.1:7000", id: idOf(data), from: "the local service in " + data},
-		"the data directory by environment": {env: []env{{"CHATCONF_DATA": data}}, endpoint: "http://127.0.0.1:7000", id: idOf(data), from: "the local service in " + data},
-		"the local service, with a cloud account in the shell": {flags: clientFlags{data: data}, env: []env{official, temporary},
+		"the data directory": {flags: clientFlags{data: data}, endpoint: "http://127.0.0.1:7000",
+			id: idOf(data), from: "the local service in " + data},
+		"the data directory by environment": {env: []env{{"CHATCONF_DATA": data}}, endpoint: "http://127.0.0.1:7000",
+			id: idOf(data), from: "the local service in " + data},
+		"the local service, with a cloud account in the shell": {flags: clientFlags{data: data},
+			env:      []env{official, temporary},
 			endpoint: "http://127.0.0.1:7000", id: idOf(data), from: "the local service in " + data},
-		"half a key of a cloud account is nothing to the local service": {flags: clientFlags{data: data}, env: []env{{"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "x"}},
+		"half a key of a cloud account is nothing to the local service": {flags: clientFlags{data: data},
+			env:      []env{{"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "x"}},
 			endpoint: "http://127.0.0.1:7000", id: idOf(data), from: "the local service in " + data},
-		"the local service by its name": {flags: clientFlags{endpoint: "http://127.0.0.1:7000/", data: data}, env: []env{official},
+		"the local service by its name": {flags: clientFlags{endpoint: "http://127.0.0.1:7000/", data: data},
+			env:      []env{official},
 			endpoint: "http://127.0.0.1:7000", id: idOf(data), from: "the local service in " + data},
-		"the local service by another name": {flags: clientFlags{data: data}, env: []env{official, {"CHATCONF_ENDPOINT": "http://localhost:7000"}},
+		"the local service by another name": {flags: clientFlags{data: data},
+			env:      []env{official, {"CHATCONF_ENDPOINT": "http://localhost:7000"}},
 			endpoint: "http://localhost:7000", id: idOf(data), from: "the local service in " + data},
-		"a function of the local service": {flags: clientFlags{endpoint: "http://api.localhost:7000", data: data}, env: []env{official},
+		"a function of the local service": {flags: clientFlags{endpoint: "http://api.localhost:7000", data: data},
+			env:      []env{official},
 			endpoint: "http://api.localhost:7000", id: idOf(data), from: "the local service in " + data},
-		"our names": {flags: clientFlags{data: data}, env: []env{ours, official, temporary}, endpoint: "http://127.0.0.1:7000", id: "env-id", from: "CHATCONF_ACCESS_KEY_ID"},
-		"our names, elsewhere": {flags: clientFlags{data: data}, env: []env{ours, official, temporary, elsewhere}, endpoint: "http://elsewhere:2", id: "env-id",
+		"our names": {flags: clientFlags{data: data}, env: []env{ours, official, temporary},
+			endpoint: "http://127.0.0.1:7000", id: "env-id", from: "CHATCONF_ACCESS_KEY_ID"},
+		"our names, elsewhere": {flags: clientFlags{data: data}, env: []env{ours, official, temporary, elsewhere},
+			endpoint: "http://elsewhere:2", id: "env-id",
 			from: "CHATCONF_ACCESS_KEY_ID"},
-		"a cloud account, elsewhere": {flags: clientFlags{data: data}, env: []env{official, elsewhere}, endpoint: "http://elsewhere:2", id: "ali-id",
+		"a cloud account, elsewhere": {flags: clientFlags{data: data}, env: []env{official, elsewhere},
+			endpoint: "http://elsewhere:2", id: "ali-id",
 			from: "ALIBABA_CLOUD_ACCESS_KEY_ID"},
-		"a temporary key of a cloud account": {flags: clientFlags{endpoint: "oos.example.com", data: data}, env: []env{official, temporary},
+		"a temporary key of a cloud account": {flags: clientFlags{endpoint: "oos.example.com", data: data},
+			env:      []env{official, temporary},
 			endpoint: "https://oos.example.com", id: "ali-id", from: "ALIBABA_CLOUD_ACCESS_KEY_ID", token: "ali-token"},
-		"a cloud account for another service of this machine": {flags: clientFlags{endpoint: "http://127.0.0.1:7001", data: data}, env: []env{official},
+		"a cloud account for another service of this machine": {flags: clientFlags{endpoint: "http://127.0.0.1:7001",
+			data: data}, env: []env{official},
 			endpoint: "http://127.0.0.1:7001", id: "ali-id", from: "ALIBABA_CLOUD_ACCESS_KEY_ID"},
-		"a cloud account for another scheme": {flags: clientFlags{endpoint: "https://127.0.0.1:7000", data: data}, env: []env{official},
+		"a cloud account for another scheme": {flags: clientFlags{endpoint: "https://127.0.0.1:7000", data: data},
+			env:      []env{official},
 			endpoint: "https://127.0.0.1:7000", id: "ali-id", from: "ALIBABA_CLOUD_ACCESS_KEY_ID"},
-		"the first key of a service elsewhere": {flags: clientFlags{endpoint: "http://elsewhere:2", data: claimed}, env: []env{official},
+		"the first key of a service elsewhere": {flags: clientFlags{endpoint: "http://elsewhere:2", data: claimed},
+			env:      []env{official},
 			endpoint: "http://elsewhere:2", id: idOf(claimed), from: "the local service in " + claimed},
-		"flags": {flags: clientFlags{"http://flag:3", "flag-id", "flag-secret", data, ""}, env: []env{ours, official, temporary, elsewhere}, endpoint: "http://flag:3",
+		"flags": {flags: clientFlags{"http://flag:3", "flag-id", "flag-secret", data, ""},
+			env: []env{ours, official, temporary, elsewhere}, endpoint: "http://flag:3",
 			id: "flag-id", from: "--access-key-id"},
-		"a local service whose key was deleted, named": {flags: clientFlags{endpoint: "http://127.0.0.1:7001", data: bare}, env: []env{official},
+		"a local service whose key was deleted, named": {flags: clientFlags{endpoint: "http://127.0.0.1:7001",
+			data: bare}, env: []env{official},
 			endpoint: "http://127.0.0.1:7001", id: "ali-id", from: "ALIBABA_CLOUD_ACCESS_KEY_ID"},
 
 		"a local service whose key was deleted": {flags: clientFlags{data: bare}, env: []env{official},
-			from: "none is in " + bare + "); ALIBABA_CLOUD_ACCESS_KEY_ID is only for an endpoint that --endpoint or CHATCONF_ENDPOINT names"},
+			from: "none is in " + bare + "); ALIBABA_CLOUD_ACCESS_KEY_ID is only for an endpoint that " +
+				"--endpoint or CHATCONF_ENDPOINT names"},
 		"the local key is not for elsewhere": {flags: clientFlags{data: data}, env: []env{elsewhere},
-			from: "no access key for http://elsewhere:2: give --access-key-id and --access-key-secret, or set CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET"},
-		"half a key by flag":                  {flags: clientFlags{id: "flag-id", data: data}, env: []env{ours}, from: "--access-key-id is given without --access-key-secret; give both"},
-		"the other half":                      {flags: clientFlags{secret: "x", data: data}, env: []env{ours}, from: "--access-key-secret is given without --access-key-id"},
-		"half a key in the environment":       {flags: clientFlags{data: data}, env: []env{{"CHATCONF_ACCESS_KEY_ID": "env-id"}, official}, from: "CHATCONF_ACCESS_KEY_ID is given without CHATCONF_ACCESS_KEY_SECRET"},
-		"half a key under an official name":   {flags: clientFlags{data: data}, env: []env{{"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "x"}, elsewhere}, from: "ALIBABA_CLOUD_ACCESS_KEY_SECRET is given without ALIBABA_CLOUD_ACCESS_KEY_ID"},
-		"nothing anywhere":                    {flags: clientFlags{data: t.TempDir()}, env: []env{official}, from: "start one with 'chatconf serve'"},
-		"an endpoint, but no key":             {flags: clientFlags{endpoint: "http://x", data: t.TempDir()}, from: "no access key for http://x:"},
-		"an endpoint with a query":            {flags: clientFlags{endpoint: "http://x/?q=1", data: data}, from: "such as http://127.0.0.1:9000"},
-		"an endpoint with a user":             {flags: clientFlags{endpoint: "http://u:p@x", data: data}, from: "such as http://127.0.0.1:9000"},
-		"an endpoint of nothing but a scheme": {flags: clientFlags{endpoint: "http://", data: data}, from: "such as http://127.0.0.1:9000"},
+			from: "no access key for http://elsewhere:2: give --access-key-id and --access-key-secret, or " +
+				"set CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET"},
+		"half a key by flag": {flags: clientFlags{id: "flag-id", data: data}, env: []env{ours},
+			from: "--access-key-id is given without --access-key-secret; give both"},
+		"the other half": {flags: clientFlags{secret: "x", data: data}, env: []env{ours},
+			from: "--access-key-secret is given without --access-key-id"},
+		"half a key in the environment": {flags: clientFlags{data: data},
+			env:  []env{{"CHATCONF_ACCESS_KEY_ID": "env-id"}, official},
+			from: "CHATCONF_ACCESS_KEY_ID is given without CHATCONF_ACCESS_KEY_SECRET"},
+		"half a key under an official name": {flags: clientFlags{data: data},
+			env:  []env{{"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "x"}, elsewhere},
+			from: "ALIBABA_CLOUD_ACCESS_KEY_SECRET is given without ALIBABA_CLOUD_ACCESS_KEY_ID"},
+		"nothing anywhere": {flags: clientFlags{data: t.TempDir()}, env: []env{official},
+			from: "start one with 'chatconf serve'"},
+		"an endpoint, but no key": {flags: clientFlags{endpoint: "http://x", data: t.TempDir()},
+			from: "no access key for http://x:"},
+		"an endpoint with a query": {flags: clientFlags{endpoint: "http://x/?q=1", data: data},
+			from: "such as http://127.0.0.1:9000"},
+		"an endpoint with a user": {flags: clientFlags{endpoint: "http://u:p@x", data: data},
+			from: "such as http://127.0.0.1:9000"},
+		"an endpoint of nothing but a scheme": {flags: clientFlags{endpoint: "http://", data: data},
+			from: "such as http://127.0.0.1:9000"},
 	} {
 		c, err := test.flags.resolve(func(name string) string {
 			for _, env := range test.env {
@@ -466,19 +537,23 @@ func TestWhereEndpointAndKeyComeFrom(t *testing.T) {
 		})
 		switch {
 		case test.endpoint == "":
-			if !isUsage(err) || !strings.Contains(err.Error(), test.from) || strings.Contains(err.Error(), "secret in") {
+			if !isUsage(err) || !strings.Contains(err.Error(), test.from) ||
+				strings.Contains(err.Error(), "secret in") {
 				t.Errorf("%s: %v, want a usage error that says %s", name, err, test.from)
 			}
 		case err != nil:
 			t.Errorf("%s: %v", name, err)
-		case c.endpoint != test.endpoint || c.key.ID != test.id || c.key.Secret == "" || c.key.SecurityToken != test.token || c.key.from != test.from:
+		case c.endpoint != test.endpoint || c.key.ID != test.id || c.key.Secret == "" ||
+			c.key.SecurityToken != test.token || c.key.from != test.from:
 			t.Errorf("%s: %s with %s, token %q, from %s; want %s with %s, token %q, from %s",
-				name, c.endpoint, c.key.ID, c.key.SecurityToken, c.key.from, test.endpoint, test.id, test.token, test.from)
+				name, c.endpoint, c.key.ID, c.key.SecurityToken, c.key.from,
+				test.endpoint, test.id, test.token, test.from)
 		}
 	}
 }
 
-// The commands that call take one rule, whatever is in the shell; what is refused says whose key it was.
+// The commands that call take one rule, whatever is in the shell; what is refused says whose key it
+// was.
 func TestAKeyOfACloudAccountStaysOutOfTheWay(t *testing.T) {
 	data := newData(t)
 	endpoint := newService(t, data)
@@ -487,21 +562,26 @@ func TestAKeyOfACloudAccountStaysOutOfTheWay(t *testing.T) {
 	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", planted)
 	t.Setenv("ALIBABA_CLOUD_SECURITY_TOKEN", planted+"-token")
 	mustRun(t, "call", "ListChatConfigurations", "--data", data)
-	if out := mustRun(t, "env", "--data", data); strings.Contains(out, planted) || strings.Contains(out, "LTAI") || !strings.HasSuffix(out, "\nunset ALIBABA_CLOUD_SECURITY_TOKEN\n") {
+	if out := mustRun(t, "env", "--data", data); strings.Contains(out, planted) || strings.Contains(out, "LTAI") ||
+		!strings.HasSuffix(out, "\nunset ALIBABA_CLOUD_SECURITY_TOKEN\n") {
 		t.Errorf("env printed %s", out)
 	}
-	if _, err := run(t, "", "send", "ops", "help", "--user", "u", "--data", data); err == nil || !strings.Contains(err.Error(), "only 'chatconf serve' does") {
+	if _, err := run(t, "", "send", "ops", "help", "--user", "u", "--data", data); err == nil ||
+		!strings.Contains(err.Error(), "only 'chatconf serve' does") {
 		t.Errorf("send: %v, want that the service was reached", err)
 	}
 	t.Setenv("ALIBABA_CLOUD_SECURITY_TOKEN", "")
 	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
-		io.WriteString(w, `{"Code":"InvalidAccessKeyId.NotFound","Message":"Specified access key is not found.","RequestId":"R"}`)
+		io.WriteString(w, `{"Code":"InvalidAccessKeyId.NotFound","Message":"Specified access `+
+			`key is not found.","RequestId":"R"}`)
 	}))
 	defer stranger.Close()
 	for _, command := range []string{"call ListChatConfigurations", "send ops help --user u"} {
 		_, err := run(t, "", append(strings.Fields(command), "--endpoint", stranger.URL)...)
-		if err == nil || !strings.Contains(err.Error(), "\n  access key: LTAIsomebody, from ALIBABA_CLOUD_ACCESS_KEY_ID") || strings.Contains(err.Error(), planted) {
+		if err == nil || !strings.Contains(err.Error(),
+			"\n  access key: LTAIsomebody, from ALIBABA_CLOUD_ACCESS_KEY_ID") ||
+			strings.Contains(err.Error(), planted) {
 			t.Errorf("%s: %v", command, err)
 		}
 	}
@@ -518,7 +598,8 @@ func TestAKeyOfACloudAccountStaysOutOfTheWay(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := run(t, "", "call", "GetChatConfiguration", "Name=missing", "--data", data, "--access-key-id", "CCK", "--access-key-secret", "x"); err == nil || !strings.Contains(err.Error(), "access key: CCK") {
+	if _, err := run(t, "", "call", "GetChatConfiguration", "Name=missing", "--data", data, "--access-key-id", "CCK",
+		"--access-key-secret", "x"); err == nil || !strings.Contains(err.Error(), "access key: CCK") {
 		t.Errorf("an unknown key: %v", err)
 	}
 }
@@ -530,7 +611,8 @@ func TestEnvIsQuoted(t *testing.T) {
 	if err != nil {
 		t.Skip("no shell")
 	}
-	for _, secret := range []string{"plain", "a b", "it's", `"$(touch x)"`, "`id`", "$HOME", "*", `\`, "'", "''", "-n", "团队", "~", "a;b&c|d", "!!"} {
+	for _, secret := range []string{"plain", "a b", "it's", `"$(touch x)"`, "`id`", "$HOME", "*", `\`, "'", "''",
+		"-n", "团队", "~", "a;b&c|d", "!!"} {
 		data := t.TempDir()
 		listens(t, data, "http://x:1")
 		text, err := json.Marshal(map[string]string{"AccessKeyId": "id-" + secret, "AccessKeySecret": secret})
@@ -539,7 +621,8 @@ func TestEnvIsQuoted(t *testing.T) {
 		}
 		writeFile(t, filepath.Join(data, "access-key.json"), text)
 		out := mustRun(t, "env", "--data", data)
-		cmd := exec.Command(shell, "-c", out+"\n"+`printf '%s|%s|%s' "$CHATCONF_ENDPOINT" "$ALIBABA_CLOUD_ACCESS_KEY_ID" "$ALIBABA_CLOUD_ACCESS_KEY_SECRET"`)
+		cmd := exec.Command(shell, "-c", out+"\n"+
+			`printf '%s|%s|%s' "$CHATCONF_ENDPOINT" "$ALIBABA_CLOUD_ACCESS_KEY_ID" "$ALIBABA_CLOUD_ACCESS_KEY_SECRET"`)
 		cmd.Env = []string{"HOME=/nonexistent"}
 		got, err := cmd.CombinedOutput()
 		if want := "http://x:1|id-" + secret + "|" + secret; err != nil || string(got) != want {
@@ -564,28 +647,35 @@ func TestKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	var made struct{ AccessKeyId, AccessKeySecret, AccountId, Name string }
-	if err := json.Unmarshal([]byte(mustRun(t, at("keys", "create", "--name", "ci", "--policy", path, "-o", "json")...)), &made); err != nil {
+	if err := json.Unmarshal([]byte(mustRun(t, at("keys", "create", "--name", "ci", "--policy", path,
+		"-o", "json")...)), &made); err != nil {
 		t.Fatal(err)
 	}
-	if len(made.AccessKeyId) != 23 || len(made.AccessKeySecret) != 40 || made.AccountId != app.DefaultAccountID || made.Name != "ci" {
+	if len(made.AccessKeyId) != 23 || len(made.AccessKeySecret) != 40 ||
+		made.AccountId != app.DefaultAccountID || made.Name != "ci" {
 		t.Errorf("made = %+v", made)
 	}
-	if out := mustRun(t, at("keys", "create", "--name", "dashboard", "--read-only")...); !strings.Contains(out, "AccessKeySecret  ") {
+	if out := mustRun(t, at("keys", "create", "--name", "dashboard", "--read-only")...); !strings.Contains(out,
+		"AccessKeySecret  ") {
 		t.Errorf("create: %s", out)
 	}
-	if out, err := run(t, policy, at("keys", "create", "--name", "stdin", "--policy", "-", "--account", "42")...); err != nil || !strings.Contains(out, "AccessKeyId") {
+	if out, err := run(t, policy, at("keys", "create", "--name", "stdin", "--policy", "-", "--account",
+		"42")...); err != nil || !strings.Contains(out, "AccessKeyId") {
 		t.Errorf("create from standard input: %s, %v", out, err)
 	}
-	if _, err := run(t, `{"Statement":[{"Effect":"Maybe"}]}`, at("keys", "create", "--name", "bad", "--policy", "-")...); !isUsage(err) {
+	if _, err := run(t, `{"Statement":[{"Effect":"Maybe"}]}`, at("keys", "create", "--name", "bad",
+		"--policy", "-")...); !isUsage(err) {
 		t.Errorf("a bad policy: %v, want a usage error", err)
 	}
 	list := mustRun(t, at("keys", "list")...)
-	for _, part := range []string{"ACCESS KEY ID", made.AccessKeyId, "ci", "dashboard", "42", "Active", admin.ID, "administrator", "oos:Get*"} {
+	for _, part := range []string{"ACCESS KEY ID", made.AccessKeyId, "ci", "dashboard", "42", "Active",
+		admin.ID, "administrator", "oos:Get*"} {
 		if !strings.Contains(list, part) {
 			t.Errorf("list lacks %q:\n%s", part, list)
 		}
 	}
-	if all := list + mustRun(t, at("keys", "list", "-o", "json")...); strings.Contains(all, made.AccessKeySecret) || strings.Contains(all, admin.Secret.Reveal()) {
+	if all := list + mustRun(t, at("keys", "list", "-o", "json")...); strings.Contains(all, made.AccessKeySecret) ||
+		strings.Contains(all, admin.Secret.Reveal()) {
 		t.Error("the list shows a secret")
 	}
 	if out := mustRun(t, at("keys", "disable", made.AccessKeyId)...); out != "disabled "+made.AccessKeyId+"\n" {
@@ -604,12 +694,14 @@ func TestKeys(t *testing.T) {
 		t.Errorf("list after delete:\n%s", list)
 	}
 	newService(t, data) // which has the file, and says nowhere where it listens
-	if _, err := run(t, "", at("keys", "list")...); err == nil || isUsage(err) || !strings.Contains(err.Error(), "give --endpoint") {
+	if _, err := run(t, "", at("keys", "list")...); err == nil || isUsage(err) ||
+		!strings.Contains(err.Error(), "give --endpoint") {
 		t.Errorf("while the service runs: %v", err)
 	}
 }
 
-// While a service has the file, its keys are managed through its API, and so are those of a service at an endpoint.
+// While a service has the file, its keys are managed through its API, and so are those of a service
+// at an endpoint.
 func TestKeysOfAServiceThatRuns(t *testing.T) {
 	data := newData(t)
 	service := newService(t, data, rpc.KeyActions()...)
@@ -628,15 +720,18 @@ func TestKeysOfAServiceThatRuns(t *testing.T) {
 	} {
 		at := func(args ...string) []string { return append(args, where...) }
 		var made struct{ AccessKeyId, AccessKeySecret, AccountId, Name, ExpireDate string }
-		out := mustRun(t, at("keys", "create", "--name", "ci", "--read-only", "--expires", "30d", "--description", "of a test", "-o", "json")...)
+		out := mustRun(t, at("keys", "create", "--name", "ci", "--read-only", "--expires", "30d",
+			"--description", "of a test", "-o", "json")...)
 		if err := json.Unmarshal([]byte(out), &made); err != nil {
 			t.Fatal(err)
 		}
 		expires, err := time.Parse(time.RFC3339, made.ExpireDate)
-		if days := time.Until(expires).Hours() / 24; err != nil || days < 29 || days > 31 || made.AccountId != app.DefaultAccountID {
+		if days := time.Until(expires).Hours() / 24; err != nil || days < 29 || days > 31 ||
+			made.AccountId != app.DefaultAccountID {
 			t.Errorf("made = %+v, %v", made, err)
 		}
-		as := []string{"--endpoint", service, "--access-key-id", made.AccessKeyId, "--access-key-secret", made.AccessKeySecret}
+		as := []string{"--endpoint", service, "--access-key-id", made.AccessKeyId,
+			"--access-key-secret", made.AccessKeySecret}
 		call := func(want string) {
 			t.Helper()
 			_, err := run(t, "", append([]string{"call", "ListChatConfigurations"}, as...)...)
@@ -649,23 +744,27 @@ func TestKeysOfAServiceThatRuns(t *testing.T) {
 			t.Errorf("disable: %q", out)
 		}
 		call("InvalidAccessKeyId.Inactive") // at once
-		if out := mustRun(t, at("keys", "list")...); !lineHas(out, made.AccessKeyId, "Inactive") || !lineHas(out, admin.ID, "never") {
+		if out := mustRun(t, at("keys", "list")...); !lineHas(out, made.AccessKeyId, "Inactive") ||
+			!lineHas(out, admin.ID, "never") {
 			t.Errorf("list after disable:\n%s", out)
 		}
 		mustRun(t, at("keys", "enable", made.AccessKeyId)...)
 		call("")
 		mustRun(t, at("keys", "update", made.AccessKeyId, "--owner", "--expires", "never", "--description", "")...)
-		if out := mustRun(t, at("keys", "list")...); !lineHas(out, made.AccessKeyId, "oos:CreateAccessKey") || strings.Contains(out, "of a test") {
+		if out := mustRun(t, at("keys", "list")...); !lineHas(out, made.AccessKeyId, "oos:CreateAccessKey") ||
+			strings.Contains(out, "of a test") {
 			t.Errorf("list after update:\n%s", out)
 		}
 		if out := mustRun(t, at("keys", "delete", made.AccessKeyId)...); out != "deleted "+made.AccessKeyId+"\n" {
 			t.Errorf("delete: %q", out)
 		}
 		call("InvalidAccessKeyId.NotFound")
-		if _, err := run(t, "", at("keys", "delete", made.AccessKeyId)...); err == nil || isUsage(err) || !strings.Contains(err.Error(), "EntityNotExists.AccessKey") {
+		if _, err := run(t, "", at("keys", "delete", made.AccessKeyId)...); err == nil || isUsage(err) ||
+			!strings.Contains(err.Error(), "EntityNotExists.AccessKey") {
 			t.Errorf("delete again: %v", err)
 		}
-		if _, err := run(t, "", at("keys", "create", "--name", "x", "--admin", "--account", "42")...); !isUsage(err) || !strings.Contains(err.Error(), "--account") {
+		if _, err := run(t, "", at("keys", "create", "--name", "x", "--admin", "--account", "42")...); !isUsage(err) ||
+			!strings.Contains(err.Error(), "--account") {
 			t.Errorf("a key of another account: %v", err)
 		}
 	}
@@ -693,15 +792,18 @@ func TestMistakesWithKeys(t *testing.T) {
 			t.Errorf("keys %q = %v, want a usage error with %q", test.args, err, test.says)
 		}
 	}
-	if _, err := run(t, "", "keys", "create", "--name", "x", "--admin", "--expires", "2020-01-01", "--data", data); fault.CodeOf(err) != fault.InvalidParameter {
+	if _, err := run(t, "", "keys", "create", "--name", "x", "--admin", "--expires", "2020-01-01", "--data",
+		data); fault.CodeOf(err) != fault.InvalidParameter {
 		t.Errorf("a date that has passed: %v", err)
 	}
-	if _, err := run(t, "", "keys", "update", "CCKexample", "--admin", "--data", data); fault.CodeOf(err) != fault.AccessKeyNotFound {
+	if _, err := run(t, "", "keys", "update", "CCKexample", "--admin", "--data",
+		data); fault.CodeOf(err) != fault.AccessKeyNotFound {
 		t.Errorf("a key that is not there: %v", err)
 	}
 }
 
-// The administrator's key that is deleted is gone for good, though its file lay in the data directory.
+// The administrator's key that is deleted is gone for good, though its file lay in the data
+// directory.
 func TestDeletedAdministratorStaysDeleted(t *testing.T) {
 	data := newData(t)
 	admin, err := app.ReadAccessKey(data)
@@ -731,7 +833,9 @@ func TestCheck(t *testing.T) {
 		s := httptest.NewServer(quiet(l.Handler))
 		defer s.Close()
 		for _, name := range []string{"a", "b"} {
-			mustRun(t, "call", "CreateChatConfiguration", "Name="+name, "Type=Slack", `Configuration={"SlackSigningSecret":"`+planted+`"}`, `Tags={"env":"prod"}`, "--endpoint", s.URL, "--data", data)
+			mustRun(t, "call", "CreateChatConfiguration", "Name="+name, "Type=Slack",
+				`Configuration={"SlackSigningSecret":"`+planted+`"}`, `Tags={"env":"prod"}`,
+				"--endpoint", s.URL, "--data", data)
 		}
 		return data
 	}
@@ -817,7 +921,8 @@ func TestCheck(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if out, err := run(t, "", "check", "--data", data); err == nil || !strings.Contains(err.Error(), "key ring is not the one") {
+		if out, err := run(t, "", "check", "--data", data); err == nil ||
+			!strings.Contains(err.Error(), "key ring is not the one") {
 			t.Errorf("check = %v\n%s", err, out)
 		}
 	})
@@ -827,20 +932,24 @@ func TestWelcome(t *testing.T) {
 	program := os.Args[0]
 	defer func() { os.Args[0] = program }()
 	for called, want := range map[string]string{
-		"dist/chatconf":                    "A first call, from another shell:\n\n  dist/chatconf call",
-		"/tmp/go-build1/b001/exe/chatconf": "A first call, from another shell (make tool builds dist/chatconf):\n\n  dist/chatconf call",
-		"/home/a person/go/bin/chatconf":   "another shell:\n\n  '/home/a person/go/bin/chatconf' call",
+		"dist/chatconf": "A first call, from another shell:\n\n  dist/chatconf call",
+		"/tmp/go-build1/b001/exe/chatconf": "A first call, from another shell (make tool builds " +
+			"dist/chatconf):\n\n  dist/chatconf call",
+		"/home/a person/go/bin/chatconf": "another shell:\n\n  '/home/a person/go/bin/chatconf' call",
 	} {
 		os.Args[0] = called
 		var b bytes.Buffer
-		welcome(&b, app.DefaultData, app.Started{Endpoint: "http://127.0.0.1:9000", AccessKeyID: "CCKx", KeyFile: "x"}, nil)
+		welcome(&b, app.DefaultData, app.Started{Endpoint: "http://127.0.0.1:9000",
+			AccessKeyID: "CCKx", KeyFile: "x"}, nil)
 		if !strings.Contains(b.String(), want) || strings.Contains(b.String(), "go run") {
 			t.Errorf("welcome of %s lacks %q:\n%s", called, want, &b)
 		}
 	}
 	var b bytes.Buffer
-	welcome(&b, "my data", app.Started{Endpoint: "http://127.0.0.1:9000", AccessKeyID: "CCKx", KeyFile: "my data/access-key.json"}, nil)
-	for _, part := range []string{"http://127.0.0.1:9000", "CCKx", "my data/access-key.json", "call --data 'my data' CreateChatConfiguration", `eval "$(`} {
+	welcome(&b, "my data", app.Started{Endpoint: "http://127.0.0.1:9000", AccessKeyID: "CCKx",
+		KeyFile: "my data/access-key.json"}, nil)
+	for _, part := range []string{"http://127.0.0.1:9000", "CCKx", "my data/access-key.json",
+		"call --data 'my data' CreateChatConfiguration", `eval "$(`} {
 		if !strings.Contains(b.String(), part) {
 			t.Errorf("welcome lacks %q:\n%s", part, &b)
 		}

@@ -47,7 +47,8 @@ access-key.json of the directory; it is printed at every start. Only this machin
 				if os.Getenv("CHATCONF_ACCESS_KEY_SECRET") != "" {
 					secret = "as in CHATCONF_ACCESS_KEY_SECRET"
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "Tablestore emulator on %s\n  instance           any name\n  access key id      %s\n  access key secret  %s\n",
+				fmt.Fprintf(cmd.OutOrStdout(), "Tablestore emulator on %s\n  instance           any name\n  access "+
+					"key id      %s\n  access key secret  %s\n",
 					endpoint, key.ID, secret)
 			})
 		},
@@ -58,7 +59,8 @@ access-key.json of the directory; it is printed at every start. Only this machin
 	return cmd
 }
 
-// otsKey returns the access key that the emulator takes: of the environment, else of the directory, else a new one.
+// otsKey returns the access key that the emulator takes: of the environment, else of the directory,
+// else a new one.
 func otsKey(data string) (app.AccessKey, error) {
 	settings, err := app.ReadSettings(os.Getenv)
 	if err != nil {
@@ -77,19 +79,22 @@ func otsKey(data string) (app.AccessKey, error) {
 // otsFile is the file of the emulator in a data directory.
 const otsFile = "ots.db"
 
-// relaxGC lets the garbage collector wait for five times what is alive, unless GOGC of the environment says otherwise. It is for rows
-// that lie in a file: what is alive is little then, and Go's default of twice that would have it run all the time under load.
+// relaxGC lets the garbage collector wait for five times what is alive, unless GOGC of the
+// environment says otherwise. It is for rows that lie in a file: what is alive is little then, and
+// Go's default of twice that would have it run all the time under load.
 func relaxGC() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
 }
 
-// otsBody is how much memory a request to the emulator takes, in bytes: the 5 MiB of the largest body, and its rows.
+// otsBody is how much memory a request to the emulator takes, in bytes: the 5 MiB of the largest
+// body, and its rows.
 const otsBody = 15 << 20
 
 // serveOTS serves the emulator until ctx ends.
-func serveOTS(ctx context.Context, settings app.Settings, key app.AccessKey, started func(endpoint string)) (err error) {
+func serveOTS(ctx context.Context, settings app.Settings, key app.AccessKey,
+	started func(endpoint string)) (err error) {
 	logger, flush := app.NewServerLogger(os.Stderr)
 	defer flush()
 	options := ots.Options{AccessKeys: map[string]string{key.ID: key.Secret.Reveal()}, Log: logger}

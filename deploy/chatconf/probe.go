@@ -83,14 +83,17 @@ func (p *prober) clear(ctx context.Context) error {
 	return nil
 }
 
-// atomic has one of several parts fail, each that has a condition in turn, and looks for what the others left.
+// atomic has one of several parts fail, each that has a condition in turn, and looks for what the
+// others left.
 func (p *prober) atomic(ctx context.Context) error {
-	if err := p.write(ctx, table.Change{Puts: []table.Put{{Sort: "there", Value: []byte("before"), Revision: 1}}}); err != nil {
+	if err := p.write(ctx, table.Change{Puts: []table.Put{{Sort: "there",
+		Value: []byte("before"), Revision: 1}}}); err != nil {
 		return err
 	}
 	for broken := range 4 {
 		c := table.Change{
-			Puts:    []table.Put{{Sort: "a", If: table.Absent()}, {Sort: "b", If: table.Absent()}, {Sort: "c", If: table.Absent()}},
+			Puts: []table.Put{{Sort: "a", If: table.Absent()}, {Sort: "b", If: table.Absent()},
+				{Sort: "c", If: table.Absent()}},
 			Deletes: []table.Delete{{Sort: "there"}},
 			Adds:    []table.Add{{Sort: "counter", N: 1}},
 		}
@@ -125,8 +128,9 @@ func (p *prober) strong(ctx context.Context) error {
 	return p.follow(ctx, "back", p.other, p.table)
 }
 
-// follow writes an item again and again, and has it read after each write by the writer and all the time by others, by Get and by
-// Query. A read must see the last write that had returned before it, or one that had begun before it returned.
+// follow writes an item again and again, and has it read after each write by the writer and all the
+// time by others, by Get and by Query. A read must see the last write that had returned before it,
+// or one that had begun before it returned.
 func (p *prober) follow(ctx context.Context, sort string, writer, reader table.Table) error {
 	const writes, clients = 25, 4
 	var begun, done atomic.Int64
@@ -188,7 +192,8 @@ func (p *prober) read(ctx context.Context, t table.Table, sort string, byQuery b
 
 // order stores keys that engines like to sort in other ways.
 func (p *prober) order(ctx context.Context) error {
-	keys := []string{"a", "B", "A", "b", "a#", "a$", "a%23", "aa", "a\x7f", "é", "e\u0301", "名", "\U0001f600", "\uffff", "10", "9", "-", "_", "~", " "}
+	keys := []string{"a", "B", "A", "b", "a#", "a$", "a%23", "aa", "a\x7f", "é", "e\u0301", "名", "\U0001f600",
+		"\uffff", "10", "9", "-", "_", "~", " "}
 	var c table.Change
 	for _, key := range keys {
 		c.Puts = append(c.Puts, table.Put{Sort: key})
@@ -221,13 +226,16 @@ func (p *prober) client(i int) table.Table {
 	return p.table
 }
 
-// adds has many add to one counter at once. An add that ended without an outcome may or may not count.
+// adds has many add to one counter at once. An add that ended without an outcome may or may not
+// count.
 func (p *prober) adds(ctx context.Context) error {
 	const each = 10
 	done, unknown := 0, 0
 	err := contend(contenders, func(i int) error {
 		for range each {
-			if err := p.client(i).Write(ctx, p.partition, table.Change{Adds: []table.Add{{Sort: "counter", N: 1}}}); err != nil && !errors.Is(err, table.ErrUnavailable) {
+			if err := p.client(i).Write(ctx, p.partition,
+				table.Change{Adds: []table.Add{{Sort: "counter", N: 1}}}); err != nil &&
+				!errors.Is(err, table.ErrUnavailable) {
 				return err
 			} else if err != nil {
 				return errUnknown
@@ -262,7 +270,8 @@ func (p *prober) race(ctx context.Context) error {
 		}
 		won, lost := 0, 0
 		err := contend(contenders, func(i int) error {
-			return p.client(i).Write(ctx, p.partition, table.Change{Puts: []table.Put{{Sort: "k", Revision: revision + 1, If: condition}}})
+			return p.client(i).Write(ctx, p.partition,
+				table.Change{Puts: []table.Put{{Sort: "k", Revision: revision + 1, If: condition}}})
 		}, func(err error) bool { var broken *table.ConditionError; return errors.As(err, &broken) }, &won, &lost)
 		if err != nil {
 			return err
@@ -274,7 +283,8 @@ func (p *prober) race(ctx context.Context) error {
 	return nil
 }
 
-// contend runs do on n goroutines at once and counts those that ended well and those whose error is expected; any other error it returns.
+// contend runs do on n goroutines at once and counts those that ended well and those whose error is
+// expected; any other error it returns.
 func contend(n int, do func(i int) error, expected func(error) bool, well, otherwise *int) error {
 	var mu sync.Mutex
 	var wg sync.WaitGroup

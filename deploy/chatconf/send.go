@@ -57,7 +57,8 @@ Exit codes: 0 it was answered, also when the command was denied; 1 the webhook r
   chatconf send ops --user manager4220 --dry-run -o json status`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 || len(args) > 2 {
-				return usagef("%s takes a configuration's name and a message in quotes, got %d arguments\nSee '%s --help'.", cmd.CommandPath(), len(args), cmd.CommandPath())
+				return usagef("%s takes a configuration's name and a message in quotes, got %d arguments\nSee '%s "+
+					"--help'.", cmd.CommandPath(), len(args), cmd.CommandPath())
 			}
 			return nil
 		},
@@ -99,15 +100,20 @@ Exit codes: 0 it was answered, also when the command was denied; 1 the webhook r
 	flags.add(cmd)
 	cmd.Flags().StringVar(&in.UserID, "user", "", "who says it, as the platform writes user ids")
 	cmd.Flags().StringVar(&in.UserName, "user-name", "", "what people call them (default their id)")
-	cmd.Flags().StringVar(&in.ConversationID, "conversation", "", "where, as the platform writes conversation ids (default made up)")
+	cmd.Flags().StringVar(&in.ConversationID, "conversation", "",
+		"where, as the platform writes conversation ids (default made up)")
 	cmd.Flags().BoolVar(&in.Direct, "direct", false, "say it one to one with the bot")
 	cmd.Flags().StringVar(&in.Mode, "mode", "", "the kind of callback (default the platform's usual one)")
-	cmd.Flags().StringVar(&in.MessageID, "message-id", "", "the message's id, to deliver one message again (default made up)")
-	cmd.Flags().BoolVar(&in.Previous, "previous", false, "sign and encrypt with the previous secrets, which a rotation replaced")
+	cmd.Flags().StringVar(&in.MessageID, "message-id", "",
+		"the message's id, to deliver one message again (default made up)")
+	cmd.Flags().BoolVar(&in.Previous, "previous", false,
+		"sign and encrypt with the previous secrets, which a rotation replaced")
 	cmd.Flags().BoolVar(&in.DryRun, "dry-run", false, "make the callback and print it as with -v, but do not post it")
-	cmd.Flags().BoolVar(&in.ShowURL, "show-url", false, "print the wire as with -v, and in it the webhook's URL with its token")
+	cmd.Flags().BoolVar(&in.ShowURL, "show-url", false,
+		"print the wire as with -v, and in it the webhook's URL with its token")
 	cmd.Flags().StringVar(&in.RegionID, "region", "", "region of the configuration (default that of the service)")
-	cmd.Flags().StringVar(&store, "store", storeFile, "open the tables of a store instead of calling a local service: tablestore or dynamodb")
+	cmd.Flags().StringVar(&store, "store", storeFile,
+		"open the tables of a store instead of calling a local service: tablestore or dynamodb")
 	cmd.Flags().DurationVar(&wait, "wait", defaultWait, "how long to wait for an answer that comes late")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "print callback and answer as they went over the wire, too")
 	cmd.Flags().DurationVar(&timeout, "timeout", 45*time.Second, "how long to wait for the answer")
@@ -128,7 +134,8 @@ func describeModes() string {
 	return b.String()
 }
 
-// describeNeeds lists the settings that only some modes need, a line for each platform with such modes.
+// describeNeeds lists the settings that only some modes need, a line for each platform with such
+// modes.
 func describeNeeds() string {
 	var b strings.Builder
 	for _, p := range platform.All().Descriptions() {
@@ -149,7 +156,8 @@ func describeNeeds() string {
 	return b.String()
 }
 
-// checkSaid looks for what is missing whatever the platform is. A mode that is named may be a check, which needs nothing.
+// checkSaid looks for what is missing whatever the platform is. A mode that is named may be a
+// check, which needs nothing.
 func checkSaid(in *sendRequest) error {
 	switch {
 	case in.Mode != "":
@@ -172,7 +180,8 @@ func sendByService(ctx context.Context, flags *clientFlags, _ string, in *sendRe
 	var refused *refusedError
 	switch {
 	case errors.As(err, &refused) && refused.code == "InvalidApi.NotFound":
-		return nil, fmt.Errorf("%s offers no %s: only 'chatconf serve' does; for a service in a cloud give --store", c.endpoint, sendAction)
+		return nil, fmt.Errorf("%s offers no %s: only 'chatconf serve' does; for a service in a cloud give --store",
+			c.endpoint, sendAction)
 	case err != nil:
 		return nil, err
 	}
@@ -218,7 +227,8 @@ func (r *sendResponse) refusal() error {
 	case r.Problem != "":
 		return errors.New(r.Problem)
 	case r.Answer.Status == http.StatusUnauthorized:
-		return fmt.Errorf("the webhook refused the callback; 'chatconf call GetChatConfigurationHealth Name=%s' says why", r.Name)
+		return fmt.Errorf("the webhook refused the callback; 'chatconf call "+
+			"GetChatConfigurationHealth Name=%s' says why", r.Name)
 	}
 	return fmt.Errorf("the webhook answered %d", r.Answer.Status)
 }

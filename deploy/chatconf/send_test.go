@@ -38,7 +38,8 @@ import (
 	"chatconf/shared/webhook"
 )
 
-// newSendService serves new data with its webhooks, as 'chatconf serve' does, and returns the flags that find it.
+// newSendService serves new data with its webhooks, as 'chatconf serve' does, and returns the flags
+// that find it.
 func newSendService(t *testing.T) (flags []string, local *app.Local) {
 	t.Helper()
 	data := newData(t)
@@ -57,20 +58,21 @@ func newSendService(t *testing.T) (flags []string, local *app.Local) {
 	}
 	t.Cleanup(func() { l.Close() })
 	hooks := newHooks(t, l)
-	s := &httptest.Server{Listener: listener, Config: &http.Server{Handler: quiet(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if webhook.IsPath(r.URL.Path) {
-			hooks.ServeHTTP(w, r)
-			return
-		}
-		l.Handler.ServeHTTP(w, r)
-	}))}}
+	s := &httptest.Server{Listener: listener, Config: &http.Server{
+		Handler: quiet(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if webhook.IsPath(r.URL.Path) {
+				hooks.ServeHTTP(w, r)
+				return
+			}
+			l.Handler.ServeHTTP(w, r)
+		}))}}
 	s.Start()
 	t.Cleanup(s.Close)
 	return []string{"--endpoint", s.URL, "--data", data}, l
 }
 
-// newHooks returns the webhooks of a service, which dispatches commands to a target that says "done", and to one that is down. No platform may be
-// called: the messages are made here.
+// newHooks returns the webhooks of a service, which dispatches commands to a target that says
+// "done", and to one that is down. No platform may be called: the messages are made here.
 func newHooks(t *testing.T, l *app.Local) http.Handler {
 	t.Helper()
 	d, err := dispatch.New(dispatch.Options{
@@ -92,7 +94,8 @@ func newHooks(t *testing.T, l *app.Local) http.Handler {
 	}
 	worker := dispatch.NewWorker(invoke.With(t.Context(), &invoke.Invocation{Logger: slog.New(slog.DiscardHandler)}), d)
 	t.Cleanup(func() { worker.Close() })
-	h, err := webhook.NewHandler(webhook.Options{Service: l.Service, Journal: l.Journal, Receivers: platform.All().Receivers(), Dispatch: worker.Start})
+	h, err := webhook.NewHandler(webhook.Options{Service: l.Service, Journal: l.Journal,
+		Receivers: platform.All().Receivers(), Dispatch: worker.Start})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,19 +105,25 @@ func newHooks(t *testing.T, l *app.Local) http.Handler {
 // downURL is of a target that is down.
 const downURL = "https://down.example.com/"
 
-// planting are secrets of every platform, all that it has, one of them in characters that JSON and URLs escape.
+// planting are secrets of every platform, all that it has, one of them in characters that JSON and
+// URLs escape.
 var planting = map[string]string{
-	"DingTalk": `"DingTalkClientId":"dingexample","DingTalkClientSecret":"PLANTED-\"1\"<&\\","DingTalkClientSecretPrevious":"PLANTED-2","DingTalkToken":"PLANTED3",` +
+	"DingTalk": `"DingTalkClientId":"dingexample","DingTalkClientSecret":"PLANTED-\"1\"<&` +
+		`\\","DingTalkClientSecretPrevious":"PLANTED-2","DingTalkToken":"PLANTED3",` +
 		`"DingTalkEncodingAesKey":"PLANTEDkeynotarealkeynotarealkeynotarealkey","DingTalkCardSecret":"PLANTED-4"`,
-	"WeChat": `"WeChatCorpId":"wwexample","WeChatAgentId":"1000002","WeChatSecret":"PLANTED-1","WeChatToken":"PLANTED2","WeChatTokenPrevious":"PLANTED3",` +
+	"WeChat": `"WeChatCorpId":"wwexample","WeChatAgentId":"1000002","WeChatSecret":"PLANTED-1",` +
+		`"WeChatToken":"PLANTED2","WeChatTokenPrevious":"PLANTED3",` +
 		`"WeChatEncodingAesKey":"PLANTEDkeynotarealkeynotarealkeynotarealkey","WeChatAibot":"true"`,
-	"Feishu": `"FeishuAppId":"cli_example","FeishuAppSecret":"PLANTED-1","FeishuEncryptKey":"PLANTED-2","FeishuEncryptKeyPrevious":"PLANTED-3",` +
+	"Feishu": `"FeishuAppId":"cli_example","FeishuAppSecret":"PLANTED-1","FeishuEncryptKey":"PLANTED-2",` +
+		`"FeishuEncryptKeyPrevious":"PLANTED-3",` +
 		`"FeishuVerificationToken":"PLANTED-4\"<&\\","FeishuOldCards":"true"`,
 	"Slack": `"SlackSigningSecret":"PLANTED-1","SlackSigningSecretPrevious":"PLANTED-2","SlackTeamId":"T0EXAMPLE"`,
-	"Teams": `"TeamsWebhookSecret":"UExBTlRFRC1ub3QtYS1yZWFsLXNlY3JldC1ub3QtYSE=","TeamsWebhookSecretPrevious":"UExBTlRFRC1ub3QtYS1yZWFsLXNlY3JldC1ub3QtYj8="`,
+	"Teams": `"TeamsWebhookSecret":"UExBTlRFRC1ub3QtYS1yZWFsLXNlY3JldC1ub3QtYSE=",` +
+		`"TeamsWebhookSecretPrevious":"UExBTlRFRC1ub3QtYS1yZWFsLXNlY3JldC1ub3QtYj8="`,
 }
 
-const permissions = `"Permissions":[{"Effect":"Allow","Principals":["user:manager4220"],"Commands":["restart"],"Conversations":["*"]}]`
+const permissions = `"Permissions":[{"Effect":"Allow","Principals":["user:manager4220"],` +
+	`"Commands":["restart"],"Conversations":["*"]}]`
 
 // leak finds what must not be seen.
 var leak = regexp.MustCompile(`PLANTED|UExBTlRFRC|webhook/[0-9]+/[^/]+/[^/]+/[A-Za-z0-9_-]`)
@@ -122,11 +131,13 @@ var leak = regexp.MustCompile(`PLANTED|UExBTlRFRC|webhook/[0-9]+/[^/]+/[^/]+/[A-
 func create(t *testing.T, at []string, name, kind, more string) {
 	t.Helper()
 	configuration := "{" + planting[kind] + "," + permissions + more + "}"
-	mustRun(t, append([]string{"call", "CreateChatConfiguration", "Name=" + name, "Type=" + kind, "Configuration=" + configuration}, at...)...)
+	mustRun(t, append([]string{"call", "CreateChatConfiguration", "Name=" + name, "Type=" + kind,
+		"Configuration=" + configuration}, at...)...)
 }
 
-// What the issue calls done, for each platform: a message is sent and answered, its record is there, who has no grant is refused and told
-// how to be granted, and the simulation says the same beforehand.
+// What the issue calls done, for each platform: a message is sent and answered, its record is
+// there, who has no grant is refused and told how to be granted, and the simulation says the same
+// beforehand.
 func TestSend(t *testing.T) {
 	at, _ := newSendService(t)
 	for _, p := range platform.All().Descriptions() {
@@ -135,22 +146,29 @@ func TestSend(t *testing.T) {
 			create(t, at, name, p.Type, "")
 			for user, allowed := range map[string]bool{"manager4220": true, "stranger7": false} {
 				decision := map[bool]string{true: "Allowed", false: "Denied"}[allowed]
-				out := mustRun(t, append([]string{"call", "SimulateChatPermission", "Name=" + name, "UserId=" + user, "ConversationId=c1", "Command=restart"}, at...)...)
+				out := mustRun(t, append([]string{"call", "SimulateChatPermission", "Name=" + name, "UserId=" + user,
+					"ConversationId=c1", "Command=restart"}, at...)...)
 				if !strings.Contains(out, fmt.Sprintf(`"Allowed": %v`, allowed)) {
 					t.Errorf("%s: the simulation says %s", user, out)
 				}
-				out = mustRun(t, append([]string{"send", name, "restart i-123", "-v", "--user", user, "--conversation", "c1"}, at...)...)
-				if seen, wire := strings.Index(out, p.Type+" shows:\n\n  "), strings.Index(out, "\nPOST http"); seen != 0 || wire < 0 {
+				out = mustRun(t, append([]string{"send", name, "restart i-123", "-v", "--user", user,
+					"--conversation", "c1"}, at...)...)
+				if seen, wire := strings.Index(out, p.Type+" shows:\n\n  "),
+					strings.Index(out, "\nPOST http"); seen != 0 || wire < 0 {
 					t.Errorf("%s: what is seen is at %d, the wire at %d: %s", user, seen, wire, out)
 				}
-				if !strings.Contains(out, "/webhook/"+app.DefaultAccountID+"/"+app.DefaultRegion+"/"+name+"/******") || !strings.Contains(out, "200 OK, in ") || leak.MatchString(out) {
+				if !strings.Contains(out, "/webhook/"+app.DefaultAccountID+"/"+app.DefaultRegion+"/"+name+"/******") ||
+					!strings.Contains(out, "200 OK, in ") || leak.MatchString(out) {
 					t.Errorf("%s: %s", user, out)
 				}
-				if grants := strings.Contains(out, `{"Effect":"Allow","Principals":["user:stranger7"],"Commands":["restart"],`); grants == allowed || !strings.Contains(out, p.Type+" shows") {
+				if grants := strings.Contains(out,
+					`{"Effect":"Allow","Principals":["user:stranger7"],"Commands":["restart"],`); grants == allowed ||
+					!strings.Contains(out, p.Type+" shows") {
 					t.Errorf("%s: %s", user, out)
 				}
 				out = mustRun(t, append([]string{"call", "ListChatCommands", "Name=" + name, "User=" + user}, at...)...)
-				if !strings.Contains(out, `"Command": "restart"`) || !strings.Contains(out, `"i-123"`) || !strings.Contains(out, `"Decision": "`+decision+`"`) || strings.Contains(out, `"Pending"`) {
+				if !strings.Contains(out, `"Command": "restart"`) || !strings.Contains(out, `"i-123"`) ||
+					!strings.Contains(out, `"Decision": "`+decision+`"`) || strings.Contains(out, `"Pending"`) {
 					t.Errorf("%s: the record is %s", user, out)
 				}
 			}
@@ -169,7 +187,8 @@ func TestSendThroughServe(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	started, stopped := make(chan app.Started, 1), make(chan error, 1)
 	go func() {
-		stopped <- app.ServeLocal(ctx, settings, func(s app.Started) { started <- s }, app.Everything(serveActions()...))
+		stopped <- app.ServeLocal(ctx, settings, func(s app.Started) { started <- s },
+			app.Everything(serveActions()...))
 	}()
 	select {
 	case <-started:
@@ -179,12 +198,14 @@ func TestSendThroughServe(t *testing.T) {
 	at := []string{"--data", data}
 	create(t, at, "ops", "WeChat", `,"BotName":"ops"`)
 	for _, mode := range []string{"app", "json", "aibot"} {
-		out := mustRun(t, append([]string{"send", "ops", "restart i-123", "--user", "manager4220", "--mode", mode}, at...)...)
+		out := mustRun(t, append([]string{"send", "ops", "restart i-123", "--user", "manager4220", "--mode", mode},
+			at...)...)
 		if !strings.Contains(out, "WeChat shows:\n\n  ") || leak.MatchString(out) {
 			t.Errorf("%s: %s", mode, out)
 		}
 	}
-	if out := mustRun(t, append([]string{"call", "ListChatCommands", "Name=ops"}, at...)...); strings.Count(out, `"Command": "restart"`) != 3 {
+	if out := mustRun(t, append([]string{"call", "ListChatCommands", "Name=ops"}, at...)...); strings.Count(out,
+		`"Command": "restart"`) != 3 {
 		t.Errorf("the records are %s", out)
 	}
 	stop()
@@ -201,7 +222,8 @@ func TestSendInEveryMode(t *testing.T) {
 		create(t, at, name, p.Type, "")
 		messages, checks := platformsim.Modes(p.Type)
 		for _, mode := range append(messages, checks...) {
-			for _, more := range [][]string{{}, {"--previous"}, {"--direct", "--user-name", "Ann"}, {"-v"}, {"-o", "json"}, {"--dry-run"}, {"--dry-run", "-o", "json"}} {
+			for _, more := range [][]string{{}, {"--previous"}, {"--direct", "--user-name", "Ann"}, {"-v"},
+				{"-o", "json"}, {"--dry-run"}, {"--dry-run", "-o", "json"}} {
 				args := append([]string{"send", name, "--mode", mode}, more...)
 				if !slices.Contains(checks, mode) {
 					args = append(args, "--user", "manager4220", "whoami")
@@ -210,15 +232,20 @@ func TestSendInEveryMode(t *testing.T) {
 				if err != nil || leak.MatchString(out) {
 					t.Errorf("%q: %v\n%s", args, err, out)
 				}
-				dry, wire := slices.Contains(more, "--dry-run"), slices.Contains(more, "-v") || slices.Contains(more, "json")
-				if got := strings.Contains(out, "200 OK") || strings.Contains(out, `"Status": 200`); got != (wire && !dry) {
+				dry, wire := slices.Contains(more, "--dry-run"), slices.Contains(more, "-v") ||
+					slices.Contains(more, "json")
+				if got := strings.Contains(out, "200 OK") ||
+					strings.Contains(out, `"Status": 200`); got != (wire && !dry) {
 					t.Errorf("%q: %s", args, out)
 				}
-				if got := strings.Contains(out, " shows") || strings.Contains(out, "was passed"); got != !dry && !slices.Contains(more, "json") {
+				if got := strings.Contains(out, " shows") || strings.Contains(out, "was passed"); got != !dry &&
+					!slices.Contains(more, "json") {
 					t.Errorf("%q: %s", args, out)
 				}
 				var sent sendResponse
-				if slices.Contains(more, "json") && (json.Unmarshal([]byte(out), &sent) != nil || sent.Type != p.Type || sent.Mode != mode || sent.Request.Method == "" || (sent.Request.Body == "") != (sent.Request.Method == "GET")) {
+				if slices.Contains(more, "json") && (json.Unmarshal([]byte(out), &sent) != nil || sent.Type != p.Type ||
+					sent.Mode != mode || sent.Request.Method == "" ||
+					(sent.Request.Body == "") != (sent.Request.Method == "GET")) {
 					t.Errorf("%q: %s", args, out)
 				}
 			}
@@ -233,7 +260,8 @@ func TestSendOfADuplicate(t *testing.T) {
 		name := strings.ToLower(p.Type)
 		create(t, at, name, p.Type, "")
 		for i := range 2 {
-			out := mustRun(t, append([]string{"send", name, "restart", "--user", "manager4220", "--message-id", "7"}, at...)...)
+			out := mustRun(t, append([]string{"send", name, "restart", "--user", "manager4220", "--message-id", "7"},
+				at...)...)
 			if got := strings.Contains(out, "shows nothing: the message came before, so nothing was done."); got != (i == 1) {
 				t.Errorf("%s, time %d: %s", p.Type, i, out)
 			}
@@ -248,7 +276,8 @@ func TestSendOfADuplicate(t *testing.T) {
 // After a rotation the old secrets are taken for a while, and it can be tried out that they are.
 func TestSendAfterARotation(t *testing.T) {
 	at, _ := newSendService(t)
-	mustRun(t, append([]string{"call", "CreateChatConfiguration", "Name=ops", "Type=WeChat", `Configuration={"WeChatCorpId":"wwexample","WeChatAgentId":"1000002","WeChatSecret":"PLANTED-1"}`}, at...)...)
+	mustRun(t, append([]string{"call", "CreateChatConfiguration", "Name=ops", "Type=WeChat",
+		`Configuration={"WeChatCorpId":"wwexample","WeChatAgentId":"1000002","WeChatSecret":"PLANTED-1"}`}, at...)...)
 	send := append([]string{"send", "ops", "whoami", "--user", "u"}, at...)
 	if _, err := run(t, "", append(send, "--previous")...); err == nil {
 		t.Error("a previous secret before any rotation")
@@ -262,7 +291,8 @@ func TestSendAfterARotation(t *testing.T) {
 	}
 }
 
-// What comes after the webhook's own answer is waited for and printed; the platform is not called, and the record is settled.
+// What comes after the webhook's own answer is waited for and printed; the platform is not called,
+// and the record is settled.
 func TestSendOfWhatIsSaidLater(t *testing.T) {
 	at, _ := newSendService(t)
 	const target = `,"Target":{"Type":"Http","Url":"%s","Secret":"whsec_bm90LWEtcmVhbC1zZWNyZXQtbm90LWEtcmVhbA=="}`
@@ -301,8 +331,10 @@ func TestSendOfWhatIsSaidLater(t *testing.T) {
 		}
 		out := mustRun(t, append(append([]string{"send", "--user", "manager4220", "-o", "json"}, fields...), at...)...)
 		var sent sendResponse
-		if err := json.Unmarshal([]byte(out), &sent); err != nil || (sent.Later == "") != (want.later == "") || !strings.Contains(sent.Later, want.later) || string(sent.Outcome) != want.outcome {
-			t.Errorf("%s: %v, later %q, %s %s, want %q, %s", args, err, sent.Later, sent.Outcome, sent.Detail, want.later, want.outcome)
+		if err := json.Unmarshal([]byte(out), &sent); err != nil || (sent.Later == "") != (want.later == "") ||
+			!strings.Contains(sent.Later, want.later) || string(sent.Outcome) != want.outcome {
+			t.Errorf("%s: %v, later %q, %s %s, want %q, %s", args, err, sent.Later, sent.Outcome,
+				sent.Detail, want.later, want.outcome)
 		}
 		if strings.Contains(out, chat.SentHeader) {
 			t.Errorf("%s: the wire has a header that is none of the platform's: %s", args, out)
@@ -316,12 +348,15 @@ func TestSendOfWhatIsSaidLater(t *testing.T) {
 		"target-Teams restart":        "Teams shows:\n\n  restart was accepted.\n",
 		"slack --mode check --direct": "\n--user does not apply: it changes nothing of the callback check of Slack.\n",
 	} {
-		if out := mustRun(t, append(append([]string{"send", "--user", "manager4220"}, strings.Fields(args)...), at...)...); !strings.Contains(out, want) || strings.Contains(out, "POST ") {
+		if out := mustRun(t, append(append([]string{"send", "--user", "manager4220"}, strings.Fields(args)...),
+			at...)...); !strings.Contains(out, want) || strings.Contains(out, "POST ") {
 			t.Errorf("%s: %s, want %q", args, out, want)
 		}
 	}
-	// The answer is sealed in the record: it may hold anything, and the list is for all who may read.
-	if out := mustRun(t, append([]string{"call", "ListChatCommands", "Name=target-Feishu"}, at...)...); strings.Contains(out, "done by the target") ||
+	// The answer is sealed in the record: it may hold anything, and the list is for all who may
+	// read.
+	if out := mustRun(t, append([]string{"call", "ListChatCommands", "Name=target-Feishu"},
+		at...)...); strings.Contains(out, "done by the target") ||
 		!strings.Contains(out, "SendChatMessage made the message; the answer was kept for it") {
 		t.Errorf("the records are %s", out)
 	}
@@ -334,16 +369,17 @@ func TestSendSaysWhatDoesNotApply(t *testing.T) {
 		create(t, at, strings.ToLower(p.Type), p.Type, "")
 	}
 	for args, want := range map[string][]string{
-		"wechat whoami --conversation c1":                               {"--conversation"},
-		"wechat whoami --conversation c1 --mode json":                   {"--conversation"},
-		"wechat whoami --conversation c1 --mode aibot":                  nil,
-		"wechat whoami --conversation c1 --mode aibot --direct":         {"--conversation"},
-		"wechat whoami --direct --user-name Ann":                        {"--user-name", "--direct"},
-		"dingtalk whoami --conversation c1 --direct --user-name Ann":    nil,
-		"feishu whoami --conversation c1 --direct --user-name Ann":      {"--user-name"},
-		"slack whoami --conversation c1 --user-name Ann":                nil,
-		"teams whoami --conversation c1 --direct --user-name Ann":       nil,
-		"slack whoami --conversation c1 --mode check --message-id 7":    {"--message-id", "--user", "--conversation", "The message"},
+		"wechat whoami --conversation c1":                            {"--conversation"},
+		"wechat whoami --conversation c1 --mode json":                {"--conversation"},
+		"wechat whoami --conversation c1 --mode aibot":               nil,
+		"wechat whoami --conversation c1 --mode aibot --direct":      {"--conversation"},
+		"wechat whoami --direct --user-name Ann":                     {"--user-name", "--direct"},
+		"dingtalk whoami --conversation c1 --direct --user-name Ann": nil,
+		"feishu whoami --conversation c1 --direct --user-name Ann":   {"--user-name"},
+		"slack whoami --conversation c1 --user-name Ann":             nil,
+		"teams whoami --conversation c1 --direct --user-name Ann":    nil,
+		"slack whoami --conversation c1 --mode check --message-id 7": {"--message-id",
+			"--user", "--conversation", "The message"},
 		"dingtalk whoami --conversation c1 --mode card --user-name Ann": {"--user-name"},
 	} {
 		out := mustRun(t, append(append([]string{"send", "--user", "u"}, strings.Fields(args)...), at...)...)
@@ -362,10 +398,12 @@ func TestSendShowsTheURLWhenAsked(t *testing.T) {
 	create(t, at, "ops", "Slack", "")
 	got := mustRun(t, append([]string{"call", "GetChatConfiguration", "Name=ops"}, at...)...)
 	token := regexp.MustCompile(`/ops/([A-Za-z0-9_-]+)`).FindStringSubmatch(got)[1]
-	if out := mustRun(t, append([]string{"send", "ops", "help", "--user", "u", "--show-url"}, at...)...); !strings.Contains(out, "/ops/"+token+"\n") {
+	if out := mustRun(t, append([]string{"send", "ops", "help", "--user", "u", "--show-url"},
+		at...)...); !strings.Contains(out, "/ops/"+token+"\n") {
 		t.Errorf("%s", out)
 	}
-	if out := mustRun(t, append([]string{"send", "ops", "help", "--user", "u", "-v"}, at...)...); strings.Contains(out, token) || !strings.Contains(out, "/ops/******\n") {
+	if out := mustRun(t, append([]string{"send", "ops", "help", "--user", "u", "-v"}, at...)...); strings.Contains(out,
+		token) || !strings.Contains(out, "/ops/******\n") {
 		t.Errorf("%s", out)
 	}
 }
@@ -386,21 +424,25 @@ func TestSendIsAuthorised(t *testing.T) {
 		"who may all by a pattern": {`"oos:*"`, false, false},
 		"who does something other": {`"oos:UpdateChatConfiguration"`, false, false},
 	} {
-		p, err := policy.Parse([]byte(`{"Version":"1","Statement":[{"Effect":"Allow","Action":[` + test.actions + `],"Resource":"acs:oos:*:*:chatconfiguration/ops"}]}`))
+		p, err := policy.Parse([]byte(`{"Version":"1","Statement":[{"Effect":"Allow","Action":[` + test.actions +
+			`],"Resource":"acs:oos:*:*:chatconfiguration/ops"}]}`))
 		if err != nil {
 			t.Fatal(err)
 		}
-		key, err := l.Keys.Create(t.Context(), accesskey.Key{Account: app.DefaultAccountID, Name: about, Policies: []*policy.Policy{p}})
+		key, err := l.Keys.Create(t.Context(), accesskey.Key{Account: app.DefaultAccountID,
+			Name: about, Policies: []*policy.Policy{p}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		as := append([]string{"send", "ops", "help", "--user", "u", "--access-key-id", key.ID, "--access-key-secret", key.Secret.Reveal()}, at...)
+		as := append([]string{"send", "ops", "help", "--user", "u", "--access-key-id", key.ID,
+			"--access-key-secret", key.Secret.Reveal()}, at...)
 		for _, c := range []struct {
 			more []string
 			want bool
 		}{{nil, test.send}, {[]string{"--show-url"}, test.show}} {
 			out, err := run(t, "", append(as, c.more...)...)
-			if (err == nil) != c.want || !c.want && (out != "" || isUsage(err) || !strings.Contains(err.Error(), "NoPermission (403)")) {
+			if (err == nil) != c.want || !c.want && (out != "" || isUsage(err) ||
+				!strings.Contains(err.Error(), "NoPermission (403)")) {
 				t.Errorf("%s %q: %v, %s", about, c.more, err, out)
 			}
 		}
@@ -412,10 +454,13 @@ func TestSendThatIsRefused(t *testing.T) {
 	at, l := newSendService(t)
 	create(t, at, "ops", "Slack", "")
 	create(t, at, "bare", "Feishu", "")
-	mustRun(t, append([]string{"call", "UpdateChatConfiguration", "Name=bare", `Configuration={"FeishuAppId":"cli_example","FeishuAppSecret":"******","FeishuEncryptKey":"******"}`}, at...)...)
+	mustRun(t, append([]string{"call", "UpdateChatConfiguration", "Name=bare",
+		`Configuration={"FeishuAppId":"cli_example","FeishuAppSecret":"******","FeishuEncryptKey":"******"}`},
+		at...)...)
 	for args, want := range map[string]string{
-		"missing help --user u":                       "EntityNotExists.ChatConfiguration (404)",
-		"ops help --user u --mode pigeon":             "it has command, event, button to send a message, and to check the URL check.",
+		"missing help --user u": "EntityNotExists.ChatConfiguration (404)",
+		"ops help --user u --mode pigeon": "it has command, event, button to send " +
+			"a message, and to check the URL check.",
 		"ops help --mode event":                       "MissingParameter.UserId (400)",
 		"ops --user u --mode event":                   "MissingParameter.Text (400)",
 		"bare help --user u --mode old-card":          "FeishuVerificationToken is not set",
@@ -430,31 +475,37 @@ func TestSendThatIsRefused(t *testing.T) {
 			if err != nil {
 				t.Errorf("%s: %v", args, err)
 			}
-		case err == nil || isUsage(err) || out != "" || !strings.Contains(err.Error(), want) || leak.MatchString(err.Error()):
+		case err == nil || isUsage(err) || out != "" || !strings.Contains(err.Error(), want) ||
+			leak.MatchString(err.Error()):
 			t.Errorf("%s: %q, %v, want %s", args, out, err, want)
 		}
 	}
 	// The webhook's own refusal: a clock that is wrong makes every signature stale.
 	p := &player{client: httpClient, now: func() time.Time { return time.Now().Add(-time.Hour) }}
 	sent, err := p.send(l.Service, asAdministrator(t), &sendRequest{Name: "ops", UserID: "u", Text: "help"})
-	if err != nil || sent.ok() || sent.Answer.Status != http.StatusUnauthorized || sent.Answer.Text != "" || sent.Later != "" {
+	if err != nil || sent.ok() || sent.Answer.Status != http.StatusUnauthorized ||
+		sent.Answer.Text != "" || sent.Later != "" {
 		t.Fatalf("%+v, %v", sent, err)
 	}
-	if err := sent.refusal(); err == nil || !strings.Contains(err.Error(), "refused the callback") || !strings.Contains(err.Error(), "GetChatConfigurationHealth Name=ops") {
+	if err := sent.refusal(); err == nil || !strings.Contains(err.Error(), "refused the callback") ||
+		!strings.Contains(err.Error(), "GetChatConfigurationHealth Name=ops") {
 		t.Errorf("%v", err)
 	}
 	var b strings.Builder
-	if err := sent.print(&b, true); err != nil || !strings.Contains(b.String(), "\n401 Unauthorized, in ") || strings.Contains(b.String(), "shows") || leak.MatchString(b.String()) {
+	if err := sent.print(&b, true); err != nil || !strings.Contains(b.String(), "\n401 Unauthorized, in ") ||
+		strings.Contains(b.String(), "shows") || leak.MatchString(b.String()) {
 		t.Errorf("%v, %s", err, &b)
 	}
-	if out := mustRun(t, append([]string{"call", "GetChatConfigurationHealth", "Name=ops"}, at...)...); !strings.Contains(out, `"Step": "freshness"`) {
+	if out := mustRun(t, append([]string{"call", "GetChatConfigurationHealth", "Name=ops"},
+		at...)...); !strings.Contains(out, `"Step": "freshness"`) {
 		t.Errorf("the health is %s", out)
 	}
 }
 
 func asAdministrator(t *testing.T) context.Context {
 	t.Helper()
-	return chat.WithCaller(t.Context(), &chat.Caller{Account: app.DefaultAccountID, Policies: []*policy.Policy{policy.Owner()}})
+	return chat.WithCaller(t.Context(), &chat.Caller{Account: app.DefaultAccountID,
+		Policies: []*policy.Policy{policy.Owner()}})
 }
 
 // What is wrong with the answer is told, without the URL.
@@ -479,7 +530,8 @@ func TestSendToAStranger(t *testing.T) {
 	}
 	l := open("")
 	configuration := secret.Text("{" + planting["Slack"] + "}")
-	if _, err := l.Service.Create(asAdministrator(t), &chat.CreateRequest{Name: "ops", Type: "Slack", Configuration: configuration}); err != nil {
+	if _, err := l.Service.Create(asAdministrator(t), &chat.CreateRequest{Name: "ops", Type: "Slack",
+		Configuration: configuration}); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Close(); err != nil {
@@ -490,13 +542,17 @@ func TestSendToAStranger(t *testing.T) {
 		answer http.HandlerFunc
 		want   string
 	}{
-		"nobody listens":    {gone.URL, nil, "the webhook does not answer: dial tcp"},
-		"an answer of much": {s.URL, func(w http.ResponseWriter, _ *http.Request) { io.Copy(w, io.LimitReader(zeros{}, webhook.MaxBody+1)) }, "more than 1048576 bytes"},
+		"nobody listens": {gone.URL, nil, "the webhook does not answer: dial tcp"},
+		"an answer of much": {s.URL, func(w http.ResponseWriter, _ *http.Request) {
+			io.Copy(w,
+				io.LimitReader(zeros{}, webhook.MaxBody+1))
+		}, "more than 1048576 bytes"},
 		"an answer that ends": {s.URL, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "9")
 			io.WriteString(w, "x")
 		}, "breaks off: unexpected EOF"},
-		"an answer that is none": {s.URL, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }, "would not take the answer: the answer is not the JSON"},
+		"an answer that is none": {s.URL, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") },
+			"would not take the answer: the answer is not the JSON"},
 		"an answer to all": {s.URL, func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, `{"response_type":"in_channel","text":"PLANTED-1"}`)
 		}, "for all to see"},
@@ -511,11 +567,13 @@ func TestSendToAStranger(t *testing.T) {
 		if err := errors.Join(err, l.Close()); err != nil {
 			t.Fatalf("%s: %v", about, err)
 		}
-		if err := sent.refusal(); err == nil || !strings.Contains(err.Error(), test.want) || leak.MatchString(err.Error()) {
+		if err := sent.refusal(); err == nil || !strings.Contains(err.Error(), test.want) ||
+			leak.MatchString(err.Error()) {
 			t.Errorf("%s: %v, want %s", about, err, test.want)
 		}
 		var b strings.Builder
-		if err := sent.print(&b, true); err != nil || !strings.Contains(b.String(), "POST ") || leak.MatchString(b.String()) || strings.Contains(b.String(), "shows") {
+		if err := sent.print(&b, true); err != nil || !strings.Contains(b.String(), "POST ") ||
+			leak.MatchString(b.String()) || strings.Contains(b.String(), "shows") {
 			t.Errorf("%s: %v, %s", about, err, &b)
 		}
 	}
@@ -525,20 +583,27 @@ func TestSendToAStranger(t *testing.T) {
 func TestSendNeedsALocalService(t *testing.T) {
 	data := newData(t)
 	at := []string{"--data", data}
-	if out, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u"}, at...)...); !isUsage(err) || out != "" || !strings.Contains(err.Error(), "chatconf serve") {
+	if out, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u"}, at...)...); !isUsage(err) ||
+		out != "" || !strings.Contains(err.Error(), "chatconf serve") {
 		t.Errorf("no service: %v", err)
 	}
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
-	if _, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u", "--endpoint", gone.URL}, at...)...); err == nil || isUsage(err) || !strings.Contains(err.Error(), "start the service with 'chatconf serve' first") {
+	if _, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u", "--endpoint", gone.URL},
+		at...)...); err == nil || isUsage(err) || !strings.Contains(err.Error(),
+		"start the service with 'chatconf serve' first") {
 		t.Errorf("nobody listens: %v", err)
 	}
-	if _, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u", "--endpoint", newService(t, data)}, at...)...); err == nil || isUsage(err) || !strings.Contains(err.Error(), "only 'chatconf serve' does") {
+	if _, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u", "--endpoint", newService(t, data)},
+		at...)...); err == nil || isUsage(err) || !strings.Contains(err.Error(), "only 'chatconf serve' does") {
 		t.Errorf("a service without the action: %v", err)
 	}
-	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{}`) }))
+	other := httptest.NewServer(http.HandlerFunc(
+		func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{}`) }))
 	defer other.Close()
-	if out, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u", "--endpoint", other.URL}, at...)...); err == nil || isUsage(err) || out != "" || !strings.Contains(err.Error(), "is not that of SendChatMessage") {
+	if out, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u", "--endpoint", other.URL},
+		at...)...); err == nil || isUsage(err) || out != "" ||
+		!strings.Contains(err.Error(), "is not that of SendChatMessage") {
 		t.Errorf("something else: %v", err)
 	}
 }
@@ -555,11 +620,13 @@ func TestSendHelpSaysWhatModesNeed(t *testing.T) {
 		"Slack":    `{"SlackSigningSecret":"PLANTED-1"}`,
 		"Teams":    `{"TeamsWebhookSecret":"UExBTlRFRC1ub3QtYS1yZWFsLXNlY3JldC1ub3QtYSE="}`,
 	} {
-		mustRun(t, append([]string{"call", "CreateChatConfiguration", "Name=bare-" + kind, "Type=" + kind, "Configuration=" + configuration}, at...)...)
+		mustRun(t, append([]string{"call", "CreateChatConfiguration", "Name=bare-" + kind, "Type=" + kind,
+			"Configuration=" + configuration}, at...)...)
 		line := regexp.MustCompile(`(?m)^  ` + kind + ` .*$`).FindString(needs)
 		messages, checks := platformsim.Modes(kind)
 		for _, mode := range append(messages, checks...) {
-			_, err := run(t, "", append([]string{"send", "bare-" + kind, "whoami", "--user", "u", "--mode", mode}, at...)...)
+			_, err := run(t, "", append([]string{"send", "bare-" + kind, "whoami", "--user", "u", "--mode", mode},
+				at...)...)
 			if named := strings.Contains(line, " "+mode+": "); named != (err != nil) {
 				t.Errorf("%s, %s: %v, but that the help names it is %v", kind, mode, err, named)
 			}
@@ -573,8 +640,10 @@ func TestSendHelpSaysWhatModesNeed(t *testing.T) {
 func TestSendUsage(t *testing.T) {
 	data := newData(t)
 	for _, args := range []string{
-		"send", "send ops", "send ops help", "send ops --user u", "send ops restart i-123 --user u", "send ops help --user u -o yaml", "send ops help --user u --store mars",
-		"send ops help --user u --store dynamodb", "send ops help --user u --timeout soon", "send ops help --user u --wait 31s", "send ops help --user u --wait=-1s",
+		"send", "send ops", "send ops help", "send ops --user u", "send ops restart i-123 --user u",
+		"send ops help --user u -o yaml", "send ops help --user u --store mars",
+		"send ops help --user u --store dynamodb", "send ops help --user u --timeout soon",
+		"send ops help --user u --wait 31s", "send ops help --user u --wait=-1s",
 	} {
 		if out, err := run(t, "", append(strings.Fields(args), "--data", data)...); !isUsage(err) || out != "" {
 			t.Errorf("%q: %v, %q", args, err, out)
@@ -587,7 +656,8 @@ func TestSendOnAStore(t *testing.T) {
 	onDynamo(t)
 	data := filepath.Join(t.TempDir(), "data")
 	at := []string{"--store", "dynamodb", "--data", data}
-	if _, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u"}, at...)...); !isUsage(err) || !strings.Contains(err.Error(), "CHATCONF_WEBHOOK_BASE_URL") {
+	if _, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u"}, at...)...); !isUsage(err) ||
+		!strings.Contains(err.Error(), "CHATCONF_WEBHOOK_BASE_URL") {
 		t.Errorf("no base URL: %v", err)
 	}
 	mustRun(t, "tables", "--target", "lambda")
@@ -598,11 +668,13 @@ func TestSendOnAStore(t *testing.T) {
 	}))
 	defer s.Close()
 	t.Setenv("CHATCONF_WEBHOOK_BASE_URL", s.URL)
-	if _, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u"}, at...)...); !isUsage(err) || !strings.Contains(err.Error(), "no service was ever started") {
+	if _, err := run(t, "", append([]string{"send", "ops", "help", "--user", "u"}, at...)...); !isUsage(err) ||
+		!strings.Contains(err.Error(), "no service was ever started") {
 		t.Errorf("no service yet: %v", err)
 	}
 	l, _ := openOn(t, storeDynamoDB, data)
-	if _, err := l.Service.Create(asAdministrator(t), &chat.CreateRequest{Name: "ops", Type: "Slack", Configuration: secret.Text("{" + planting["Slack"] + "}")}); err != nil {
+	if _, err := l.Service.Create(asAdministrator(t), &chat.CreateRequest{Name: "ops", Type: "Slack",
+		Configuration: secret.Text("{" + planting["Slack"] + "}")}); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Close(); err != nil {
@@ -610,10 +682,12 @@ func TestSendOnAStore(t *testing.T) {
 	}
 	out := mustRun(t, append([]string{"send", "ops", "help", "--user", "u"}, at...)...)
 	r := <-posted
-	if !strings.Contains(out, "Slack shows:\n\n  1 < 2\ufffd[31m\n") || leak.MatchString(out) || r.Header.Get("X-Slack-Signature") == "" {
+	if !strings.Contains(out, "Slack shows:\n\n  1 < 2\ufffd[31m\n") || leak.MatchString(out) ||
+		r.Header.Get("X-Slack-Signature") == "" {
 		t.Errorf("%v\n%s", r.Header, out)
 	}
-	if _, err := run(t, "", append([]string{"send", "missing", "help", "--user", "u"}, at...)...); fault.CodeOf(err) != fault.NotFound {
+	if _, err := run(t, "", append([]string{"send", "missing", "help", "--user", "u"},
+		at...)...); fault.CodeOf(err) != fault.NotFound {
 		t.Errorf("a configuration that is not there: %v", err)
 	}
 	// Without the setting, the service of the data directory is meant.
@@ -625,10 +699,12 @@ func TestSendOnAStore(t *testing.T) {
 	<-posted
 }
 
-// Secrets are masked however they are written, and of two of which one begins with the other, both whole.
+// Secrets are masked however they are written, and of two of which one begins with the other, both
+// whole.
 func TestHider(t *testing.T) {
 	e := &command.Endpoint{Type: "Slack", Settings: map[string]secret.Text{
-		"SlackSigningSecret": `PLANTED"<&>+\/'"`, "SlackSigningSecretPrevious": `PLANTED"<&>+\/'"LONGER`, "SlackBotToken": "", "SlackTeamId": "T0EXAMPLE"}}
+		"SlackSigningSecret": `PLANTED"<&>+\/'"`, "SlackSigningSecretPrevious": `PLANTED"<&>+\/'"LONGER`,
+		"SlackBotToken": "", "SlackTeamId": "T0EXAMPLE"}}
 	const address = "https://example.com/webhook/1/cn/ops/A-TOKEN"
 	hide := hider(e, address, false)
 	for _, key := range []string{"SlackSigningSecret", "SlackSigningSecretPrevious"} {
@@ -639,7 +715,8 @@ func TestHider(t *testing.T) {
 		}
 		var plain bytes.Buffer
 		document.WriteString(&plain, secret)
-		for _, written := range []string{secret, string(escaped[1 : len(escaped)-1]), plain.String()[1 : plain.Len()-1], url.QueryEscape(secret), url.PathEscape(secret), html.EscapeString(secret)} {
+		for _, written := range []string{secret, string(escaped[1 : len(escaped)-1]), plain.String()[1 : plain.Len()-1],
+			url.QueryEscape(secret), url.PathEscape(secret), html.EscapeString(secret)} {
 			if got, want := hide("a "+written+" T0EXAMPLE A-TOKEN b"), "a ****** T0EXAMPLE ****** b"; got != want {
 				t.Errorf("%s as %s: %q, want %q", key, written, got, want)
 			}
@@ -650,7 +727,8 @@ func TestHider(t *testing.T) {
 	}
 	// A short one would mask parts of every other word.
 	short := &command.Endpoint{Type: "Feishu", Settings: map[string]secret.Text{
-		"FeishuVerificationToken": "t", "FeishuAppSecret": `t"<`, "FeishuEncryptKey": "sixsix", "FeishuEncryptKeyPrevious": "fives"}}
+		"FeishuVerificationToken": "t", "FeishuAppSecret": `t"<`, "FeishuEncryptKey": "sixsix",
+		"FeishuEncryptKeyPrevious": "fives"}}
 	if got, want := hider(short, address, false)(`text fives sixsix {"token":"t","a":"t\"<","b":"tt","c":"fives"}`),
 		`text fives ****** {"token":"******","a":"******","b":"tt","c":"******"}`; got != want {
 		t.Errorf("%q, want %q", got, want)
@@ -660,7 +738,8 @@ func TestHider(t *testing.T) {
 // No function offers SendChatMessage: it is not among the actions of the API.
 func TestOnlyServeSends(t *testing.T) {
 	is := func(a rpc.Action) bool { return a.Name == sendAction }
-	if slices.ContainsFunc(rpc.Actions(), is) || !slices.ContainsFunc(serveActions(), is) || len(serveActions()) != len(rpc.Actions())+len(rpc.KeyActions())+1 {
+	if slices.ContainsFunc(rpc.Actions(), is) || !slices.ContainsFunc(serveActions(), is) ||
+		len(serveActions()) != len(rpc.Actions())+len(rpc.KeyActions())+1 {
 		t.Error("SendChatMessage is an action of the API, or none of serve")
 	}
 }

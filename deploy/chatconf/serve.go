@@ -83,8 +83,10 @@ CHATCONF_JOURNAL_TABLE, CHATCONF_KEY_TABLE, CHATCONF_KEY_USE_TABLE, CHATCONF_JOU
 	cmd.Flags().StringVar(&addr, "addr", "", "address to listen on (default CHATCONF_ADDR, else "+app.DefaultAddr+")")
 	certificate.add(cmd)
 	dataFlag(cmd, &data)
-	cmd.Flags().StringVar(&store, "store", storeFile, "where the data is: file, tablestore or dynamodb (see 'chatconf tables --help' for their settings)")
-	cmd.Flags().StringVar(&target, "target", targetLocal, "what is run: local, which is this program, or the functions of fc or lambda")
+	cmd.Flags().StringVar(&store, "store", storeFile,
+		"where the data is: file, tablestore or dynamodb (see 'chatconf tables --help' for their settings)")
+	cmd.Flags().StringVar(&target, "target", targetLocal,
+		"what is run: local, which is this program, or the functions of fc or lambda")
 	distFlag(cmd, &dist)
 	return cmd
 }
@@ -170,8 +172,10 @@ func self() (program, build string) {
 type tlsFlags struct{ cert, key string }
 
 func (f *tlsFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.cert, "tls-cert", "", "PEM file with the certificate to serve HTTPS with, and those that it chains to (default CHATCONF_TLS_CERT)")
-	cmd.Flags().StringVar(&f.key, "tls-key", "", "PEM file with its private key, which only you may read (default CHATCONF_TLS_KEY)")
+	cmd.Flags().StringVar(&f.cert, "tls-cert", "",
+		"PEM file with the certificate to serve HTTPS with, and those that it chains to (default CHATCONF_TLS_CERT)")
+	cmd.Flags().StringVar(&f.key, "tls-key", "",
+		"PEM file with its private key, which only you may read (default CHATCONF_TLS_KEY)")
 }
 
 // apply puts the flags that are given into the settings.
@@ -188,17 +192,20 @@ func (f *tlsFlags) apply(s *app.Settings) error {
 	return nil
 }
 
-// trusted returns the files of certificates that the service itself trusts when it calls its own webhooks: its own, and those of the settings.
+// trusted returns the files of certificates that the service itself trusts when it calls its own
+// webhooks: its own, and those of the settings.
 func trusted(s app.Settings) []string {
 	return slices.DeleteFunc([]string{s.TLSCert, s.Roots}, func(file string) bool { return file == "" })
 }
 
 // dataFlag adds the flag of the data directory.
 func dataFlag(cmd *cobra.Command, data *string) {
-	cmd.Flags().StringVar(data, "data", "", "directory of a local service's data (default CHATCONF_DATA, else "+app.DefaultData+")")
+	cmd.Flags().StringVar(data, "data", "", "directory of a local service's data (default CHATCONF_DATA, else "+
+		app.DefaultData+")")
 }
 
-// localSettings reads the settings from the environment, with the data directory of the flag if it was given.
+// localSettings reads the settings from the environment, with the data directory of the flag if it
+// was given.
 func localSettings(data string) (app.Settings, error) {
 	settings, err := app.ReadSettings(os.Getenv)
 	if err == nil && data != "" {

@@ -20,11 +20,12 @@ import (
 	"chatconf/shared/table/file"
 )
 
-// BenchmarkServeStart is the time from exec until serve says where it listens, over an empty file and over one whose journal has 100,000
-// records of 600 bytes, in multiples of the first.
+// BenchmarkServeStart is the time from exec until serve says where it listens, over an empty file
+// and over one whose journal has 100,000 records of 600 bytes, in multiples of the first.
 func BenchmarkServeStart(b *testing.B) {
 	program := filepath.Join(b.TempDir(), "chatconf")
-	if out, err := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program,
+		".").CombinedOutput(); err != nil {
 		b.Fatalf("build: %v\n%s", err, out)
 	}
 	empty, full := filepath.Join(b.TempDir(), "data"), filepath.Join(b.TempDir(), "data")
@@ -48,7 +49,8 @@ func BenchmarkServeStart(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// startServe starts serve over a data directory and ends it, and returns how long it took until it listened.
+// startServe starts serve over a data directory and ends it, and returns how long it took until it
+// listened.
 func startServe(b *testing.B, program, data string) time.Duration {
 	b.Helper()
 	c := exec.Command(program, "serve", "--data", data, "--addr", "127.0.0.1:0")

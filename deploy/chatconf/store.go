@@ -27,8 +27,8 @@ const (
 	targetLambda = "lambda"
 )
 
-// openStore returns the cloud that has the store of the given name, read from the environment as functions
-// read it. It sends nothing.
+// openStore returns the cloud that has the store of the given name, read from the environment as
+// functions read it. It sends nothing.
 func openStore(store string, getenv func(string) string) (cloud.Cloud, error) {
 	var c cloud.Cloud
 	var err error
@@ -36,7 +36,8 @@ func openStore(store string, getenv func(string) string) (cloud.Cloud, error) {
 	case storeTablestore:
 		c, err = alibaba.Read(getenv)
 		if err == nil && c.SignedBy == "" {
-			err = errors.New("TABLESTORE_ACCESS_KEY_ID, TABLESTORE_ACCESS_KEY_SECRET: set them to an access key, or the same under ALIBABA_CLOUD_…")
+			err = errors.New("TABLESTORE_ACCESS_KEY_ID, TABLESTORE_ACCESS_KEY_SECRET: set them to an access key, " +
+				"or the same under ALIBABA_CLOUD_…")
 		}
 	case storeDynamoDB:
 		c, err = readAWS(getenv)
@@ -63,9 +64,9 @@ func storeOf(target string) (string, error) {
 	return "", usagef("unknown --target %q; use %s or %s", target, targetFC, targetLambda)
 }
 
-// readAWS returns AWS as functions read it: with the access key of the environment. Without one it uses the
-// region and the credentials that AWS's own tools would: a profile, a session of SSO, a web identity, the
-// role of a container or of an instance.
+// readAWS returns AWS as functions read it: with the access key of the environment. Without one it
+// uses the region and the credentials that AWS's own tools would: a profile, a session of SSO, a
+// web identity, the role of a container or of an instance.
 func readAWS(getenv func(string) string) (cloud.Cloud, error) {
 	region := firstOf(getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION"))
 	if region != "" && getenv("AWS_ACCESS_KEY_ID") != "" {
@@ -77,7 +78,8 @@ func readAWS(getenv func(string) string) (cloud.Cloud, error) {
 	}
 	region = firstOf(region, found.Region)
 	if region == "" {
-		return cloud.Cloud{}, errors.New("AWS_REGION: set it to a region, such as eu-central-1, or set the region of the profile")
+		return cloud.Cloud{}, errors.New("AWS_REGION: set it to a region, such as eu-central-1, " +
+			"or set the region of the profile")
 	}
 	return aws.ReadWith(func(name string) string {
 		if name == "AWS_REGION" {
@@ -129,7 +131,8 @@ func ensureTable(ctx context.Context, t table.Table, tell func(string)) error {
 // seeTables adds to an error of tables that do not answer what to look at: they may not be there.
 func seeTables(err error) error {
 	if errors.Is(err, table.ErrUnavailable) {
-		return fmt.Errorf("%w; 'chatconf tables --target … --dry-run' says what is there, and without --dry-run makes what is not", err)
+		return fmt.Errorf("%w; 'chatconf tables --target … --dry-run' says what is there, and without "+
+			"--dry-run makes what is not", err)
 	}
 	return err
 }

@@ -50,7 +50,8 @@ func onDynamo(t *testing.T) {
 	server := httptest.NewServer(new(dynamotest.Tables))
 	t.Cleanup(server.Close)
 	noEnv(t)
-	for _, name := range []string{"AWS_SESSION_TOKEN", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"} {
+	for _, name := range []string{"AWS_SESSION_TOKEN", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"} {
 		t.Setenv(name, "")
 	}
 	t.Setenv("AWS_REGION", "eu-central-1")
@@ -59,7 +60,8 @@ func onDynamo(t *testing.T) {
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "not-a-real-secret")
 }
 
-// What stands in for DynamoDB and has no transactions is refused at the start of a service, with the reason.
+// What stands in for DynamoDB and has no transactions is refused at the start of a service, with
+// the reason.
 func TestServeOnAStoreWithoutTransactions(t *testing.T) {
 	onDynamo(t)
 	mustRun(t, "tables", "--target", "lambda")
@@ -78,7 +80,8 @@ func TestServeOnAStoreWithoutTransactions(t *testing.T) {
 	t.Cleanup(front.Close)
 	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", front.URL)
 	out, err := run(t, "", "serve", "--store", "dynamodb", "--addr", "127.0.0.1:0", "--data", t.TempDir())
-	if err == nil || !strings.Contains(err.Error(), "it has no transactions") || !strings.Contains(err.Error(), "DynamoDB table chatconf") {
+	if err == nil || !strings.Contains(err.Error(), "it has no transactions") ||
+		!strings.Contains(err.Error(), "DynamoDB table chatconf") {
 		t.Errorf("serve = %v\n%s", err, out)
 	}
 }
@@ -107,7 +110,8 @@ func TestTables(t *testing.T) {
 	if out := mustRun(t, "tables", "--target", "lambda"); strings.Count(out, "nothing to do") != 5 {
 		t.Errorf("tables that are there: %s", out)
 	}
-	if out, err := run(t, "", "tables", "check", "--target", "lambda"); err != nil || strings.Count(out, ": ok ") != 25 {
+	if out, err := run(t, "", "tables", "check", "--target", "lambda"); err != nil ||
+		strings.Count(out, ": ok ") != 25 {
 		t.Errorf("tables check on DynamoDB = %v, want 25 lines:\n%s", err, out)
 	}
 
@@ -119,8 +123,10 @@ func TestTables(t *testing.T) {
 }
 
 func TestTablesNeedToKnowWhere(t *testing.T) {
-	for _, name := range []string{"TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE", "TABLESTORE_ACCESS_KEY_ID", "TABLESTORE_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_ACCESS_KEY_ID",
-		"ALIBABA_CLOUD_ACCESS_KEY_SECRET", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
+	for _, name := range []string{"TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE", "TABLESTORE_ACCESS_KEY_ID",
+		"TABLESTORE_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_ACCESS_KEY_ID",
+		"ALIBABA_CLOUD_ACCESS_KEY_SECRET", "AWS_REGION", "AWS_DEFAULT_REGION",
+		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
 		t.Setenv(name, "")
 	}
 	for _, step := range []struct {
@@ -130,7 +136,8 @@ func TestTablesNeedToKnowWhere(t *testing.T) {
 	}{
 		{"", "", "TABLESTORE_ENDPOINT", []string{"tables", "--target", "fc"}},
 		{"", "", "TABLESTORE_ENDPOINT", []string{"serve", "--store", "tablestore"}},
-		{"TABLESTORE_ENDPOINT", "http://127.0.0.1:1", "TABLESTORE_INSTANCE", []string{"tables", "check", "--target", "fc"}},
+		{"TABLESTORE_ENDPOINT", "http://127.0.0.1:1", "TABLESTORE_INSTANCE",
+			[]string{"tables", "check", "--target", "fc"}},
 		{"TABLESTORE_INSTANCE", "local", "TABLESTORE_ACCESS_KEY_ID", []string{"tables", "--target", "fc"}},
 		{"", "", "AWS_REGION", []string{"tables", "--target", "lambda"}},
 		{"", "", "AWS_REGION", []string{"serve", "--store", "dynamodb"}},
@@ -153,7 +160,8 @@ func TestAllOfTablestoreIsAskedFor(t *testing.T) {
 	t.Setenv("TABLESTORE_INSTANCE", "")
 	t.Setenv("TABLESTORE_ACCESS_KEY_ID", "")
 	_, err := run(t, "", "tables", "--target", "fc")
-	for _, name := range []string{"TABLESTORE_ENDPOINT: ", "TABLESTORE_INSTANCE: ", "TABLESTORE_ACCESS_KEY_SECRET is set without TABLESTORE_ACCESS_KEY_ID"} {
+	for _, name := range []string{"TABLESTORE_ENDPOINT: ", "TABLESTORE_INSTANCE: ",
+		"TABLESTORE_ACCESS_KEY_SECRET is set without TABLESTORE_ACCESS_KEY_ID"} {
 		if !isUsage(err) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%v, want %s", err, name)
 		}
@@ -167,13 +175,16 @@ func TestTheKeyOfTablestore(t *testing.T) {
 	t.Setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", planted)
 	mustRun(t, "tables", "--target", "fc")
 	t.Setenv("TABLESTORE_ACCESS_KEY_SECRET", "")
-	if _, err := run(t, "", "tables", "--target", "fc"); !isUsage(err) || !strings.Contains(err.Error(), "TABLESTORE_ACCESS_KEY_ID is set without TABLESTORE_ACCESS_KEY_SECRET") {
+	if _, err := run(t, "", "tables", "--target", "fc"); !isUsage(err) ||
+		!strings.Contains(err.Error(), "TABLESTORE_ACCESS_KEY_ID is set without TABLESTORE_ACCESS_KEY_SECRET") {
 		t.Errorf("half a key: %v", err)
 	}
 	t.Setenv("TABLESTORE_ACCESS_KEY_ID", "")
-	for _, args := range [][]string{{"tables", "--target", "fc", "--dry-run"}, {"keys", "list", "--store", "tablestore", "--data", t.TempDir()}} {
+	for _, args := range [][]string{{"tables", "--target", "fc", "--dry-run"},
+		{"keys", "list", "--store", "tablestore", "--data", t.TempDir()}} {
 		_, err := run(t, "", args...)
-		if err == nil || isUsage(err) || !strings.Contains(err.Error(), "access key LTAIsomebody of ALIBABA_CLOUD_ACCESS_KEY_ID") || strings.Contains(err.Error(), planted) {
+		if err == nil || isUsage(err) || !strings.Contains(err.Error(),
+			"access key LTAIsomebody of ALIBABA_CLOUD_ACCESS_KEY_ID") || strings.Contains(err.Error(), planted) {
 			t.Errorf("%q: %v", args, err)
 		}
 	}
@@ -220,17 +231,18 @@ func (l liar) Query(ctx context.Context, r table.Range) ([]table.Item, error) {
 
 func TestProbeFindsBrokenPromises(t *testing.T) {
 	for says, broken := range map[string]liar{
-		"leaves nothing behind": {write: func(t table.Table, ctx context.Context, partition string, c table.Change) error {
-			for _, add := range c.Adds { // each by itself
-				if err := t.Write(ctx, partition, table.Change{Adds: []table.Add{add}}); err != nil {
-					return err
+		"leaves nothing behind": {
+			write: func(t table.Table, ctx context.Context, partition string, c table.Change) error {
+				for _, add := range c.Adds { // each by itself
+					if err := t.Write(ctx, partition, table.Change{Adds: []table.Add{add}}); err != nil {
+						return err
+					}
 				}
-			}
-			if c.Adds = nil; len(c.Puts)+len(c.Deletes) == 0 {
-				return nil
-			}
-			return t.Write(ctx, partition, c)
-		}},
+				if c.Adds = nil; len(c.Puts)+len(c.Deletes) == 0 {
+					return nil
+				}
+				return t.Write(ctx, partition, c)
+			}},
 		"reads are strong": {query: func(items []table.Item) []table.Item {
 			for i := range items {
 				items[i].Revision = 0
@@ -266,7 +278,8 @@ func TestProbeFindsBrokenPromises(t *testing.T) {
 		if err == nil || strings.Count(out.String(), "FAILED") != 1 || !lineHas(out.String(), "FAILED", says) {
 			t.Errorf("probe of a table of which %q does not hold = %v:\n%s", says, err, &out)
 		}
-		if partitions, err := db.Table("t", file.TableOptions{}).Partitions(t.Context()); err != nil || len(partitions) > 0 {
+		if partitions, err := db.Table("t", file.TableOptions{}).Partitions(t.Context()); err != nil ||
+			len(partitions) > 0 {
 			t.Errorf("probe left %q behind, %v", partitions, err)
 		}
 		if err := db.Close(); err != nil {
@@ -275,7 +288,8 @@ func TestProbeFindsBrokenPromises(t *testing.T) {
 	}
 }
 
-// Reads are not strong when another client sees a write late, in part or not at all, whatever the writer itself sees.
+// Reads are not strong when another client sees a write late, in part or not at all, whatever the
+// writer itself sees.
 func TestProbeReadsThroughAnotherClient(t *testing.T) {
 	for says, stale := range map[string]liar{
 		"saw that of": {get: func(items []table.Item) []table.Item {
@@ -354,7 +368,8 @@ func (f flaky) Write(ctx context.Context, partition string, c table.Change) erro
 	return f.Table.Write(ctx, partition, c)
 }
 
-// A call that fails, whichever it is, is told, and what is in the partition is removed nevertheless.
+// A call that fails, whichever it is, is told, and what is in the partition is removed
+// nevertheless.
 func TestProbeOfATableThatFails(t *testing.T) {
 	onEmulator(t)
 	mustRun(t, "tables", "--target", targetFC)
@@ -446,7 +461,8 @@ func TestTablesCloseTheirConnections(t *testing.T) {
 	}
 }
 
-// openOn opens the service on the tables of a store, which have been made, and claims them at the first time.
+// openOn opens the service on the tables of a store, which have been made, and claims them at the
+// first time.
 func openOn(t *testing.T, store, data string) (*app.Local, app.Tables) {
 	t.Helper()
 	settings, err := localSettings(data)
@@ -513,14 +529,17 @@ func TestCheckOfAStore(t *testing.T) {
 		ctx := asAdministrator(t)
 		for n := range many {
 			_, err := l.Service.Create(ctx, &chat.CreateRequest{
-				Name: fmt.Sprintf("ops-%03d", n), Type: "Slack", Configuration: `{"SlackSigningSecret":"` + planted + `"}`,
+				Name: fmt.Sprintf("ops-%03d", n), Type: "Slack",
+				Configuration: `{"SlackSigningSecret":"` + planted + `"}`,
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
 		}
-		mustRun(t, "call", "CreateChatConfiguration", "Name=far", "RegionId=eu-central-1", "Type=Slack", `Configuration={"SlackSigningSecret":"`+planted+`"}`, "--endpoint", service.URL, "--data", data)
-		mustRun(t, "keys", "create", "--store", name, "--data", data, "--name", "other", "--admin", "--account", "2000000000000000")
+		mustRun(t, "call", "CreateChatConfiguration", "Name=far", "RegionId=eu-central-1", "Type=Slack",
+			`Configuration={"SlackSigningSecret":"`+planted+`"}`, "--endpoint", service.URL, "--data", data)
+		mustRun(t, "keys", "create", "--store", name, "--data", data, "--name", "other",
+			"--admin", "--account", "2000000000000000")
 		full := home + ": 120 configurations, 240 index entries, 120 revisions, 0 problems"
 		far := app.DefaultAccountID + "/eu-central-1"
 		one := far + ": 1 configurations, 2 index entries, 1 revisions, 0 problems"
@@ -541,20 +560,28 @@ func TestCheckOfAStore(t *testing.T) {
 				t.Errorf("check with %s = %v, want an error and %q:\n%s", what, err, says, out)
 			}
 		}
-		broken("an index entry that is gone", tables.Configurations, home, table.Change{Deletes: []table.Delete{{Sort: "i#Type#Slack#ops-119"}}}, `index entry "i#Type#Slack#ops-119" is missing`)
-		broken("a counter that is off, elsewhere", tables.Configurations, far, table.Change{Adds: []table.Add{{Sort: "n#00", N: 1}}}, far+": ", "--partition", far)
-		broken("an access key that does not open", tables.Keys, "keys", table.Change{Puts: []table.Put{{Sort: "k#" + l.AccessKeyID, Value: []byte(planted), Revision: 1}}}, "access keys: ")
+		broken("an index entry that is gone", tables.Configurations, home,
+			table.Change{Deletes: []table.Delete{{Sort: "i#Type#Slack#ops-119"}}},
+			`index entry "i#Type#Slack#ops-119" is missing`)
+		broken("a counter that is off, elsewhere", tables.Configurations,
+			far, table.Change{Adds: []table.Add{{Sort: "n#00", N: 1}}}, far+": ", "--partition", far)
+		broken("an access key that does not open", tables.Keys, "keys",
+			table.Change{Puts: []table.Put{{Sort: "k#" + l.AccessKeyID, Value: []byte(planted), Revision: 1}}},
+			"access keys: ")
 	})
 }
 
 // Whoever has not made the tables is told by what they are made.
 func TestNoTables(t *testing.T) {
-	for store, on := range map[string]func(){storeTablestore: func() { onEmulator(t) }, storeDynamoDB: func() { onDynamo(t) }} {
+	for store, on := range map[string]func(){storeTablestore: func() { onEmulator(t) },
+		storeDynamoDB: func() { onDynamo(t) }} {
 		on()
 		t.Setenv("CHATCONF_KEYRING", mustRun(t, "keyring", "new"))
-		for _, args := range [][]string{{"serve", "--addr", "127.0.0.1:0"}, {"keys", "list"}, {"check"}, {"keyring", "claim"}} {
+		for _, args := range [][]string{{"serve", "--addr", "127.0.0.1:0"}, {"keys", "list"},
+			{"check"}, {"keyring", "claim"}} {
 			args = append(args, "--store", store, "--data", t.TempDir())
-			if out, err := run(t, "", args...); err == nil || isUsage(err) || out != "" || !errors.Is(err, table.ErrUnavailable) || !strings.Contains(err.Error(), "'chatconf tables ") {
+			if out, err := run(t, "", args...); err == nil || isUsage(err) || out != "" ||
+				!errors.Is(err, table.ErrUnavailable) || !strings.Contains(err.Error(), "'chatconf tables ") {
 				t.Errorf("%q = %q, %v, want an error that names 'chatconf tables'", args, out, err)
 			}
 		}
@@ -564,11 +591,13 @@ func TestNoTables(t *testing.T) {
 func TestCheckIsToldItsPartitions(t *testing.T) {
 	data := newData(t)
 	for _, bad := range []string{"", "1000000000000000", "/cn-hangzhou", "1000000000000000/", "a/b/c"} {
-		if _, err := run(t, "", "check", "--data", data, "--partition", bad); !isUsage(err) || !strings.Contains(err.Error(), "ACCOUNT/REGION") {
+		if _, err := run(t, "", "check", "--data", data, "--partition", bad); !isUsage(err) ||
+			!strings.Contains(err.Error(), "ACCOUNT/REGION") {
 			t.Errorf("check --partition %q = %v, want a usage error", bad, err)
 		}
 	}
-	if out := mustRun(t, "check", "--data", data, "--partition", "1/eu-central-1"); !strings.HasPrefix(out, "1/eu-central-1: 0 configurations") || strings.Count(out, "\n") != 1 {
+	if out := mustRun(t, "check", "--data", data, "--partition", "1/eu-central-1"); !strings.HasPrefix(out,
+		"1/eu-central-1: 0 configurations") || strings.Count(out, "\n") != 1 {
 		t.Errorf("check of one partition of a file: %s", out)
 	}
 	if _, err := run(t, "", "check", "--data", data, "--store", "floppy"); !isUsage(err) {

@@ -67,8 +67,8 @@ func targetFlag(cmd *cobra.Command, target *string) {
 	cmd.MarkFlagRequired("target")
 }
 
-// eachTable calls do for each table of a target, opened twice as two functions open it: by clients with
-// connections of their own. It goes on after an error.
+// eachTable calls do for each table of a target, opened twice as two functions open it: by clients
+// with connections of their own. It goes on after an error.
 func eachTable(target string, do func(name string, t, other table.Table) error) error {
 	settings, err := app.ReadSettings(os.Getenv)
 	if err != nil {

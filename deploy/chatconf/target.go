@@ -28,7 +28,8 @@ import (
 	"chatconf/shared/webhook"
 )
 
-// A deployment is the service on this machine as the functions of a target, on the store of its cloud.
+// A deployment is the service on this machine as the functions of a target, on the store of its
+// cloud.
 type deployment struct {
 	*localcloud.Cloud
 	target   string
@@ -52,8 +53,8 @@ type deploymentOptions struct {
 	timeout  time.Duration // likewise
 }
 
-// Settings of the functions on this machine. They are those of the templates but for the queue: a cloud
-// has none and starts more instances, which a laptop does not have.
+// Settings of the functions on this machine. They are those of the templates but for the queue: a
+// cloud has none and starts more instances, which a laptop does not have.
 const (
 	functionMemory  = 256
 	functionTimeout = 10 * time.Second
@@ -73,8 +74,8 @@ var passed = []string{
 	"CHATCONF_EVENT_POLICY", "CHATCONF_ROOTS", "CHATCONF_TARGET_NETWORKS", "CHATCONF_PLATFORM_ADDRESSES",
 }
 
-// check checks the options before anything is opened. It returns the runtime, and the zip files of the
-// functions by name.
+// check checks the options before anything is opened. It returns the runtime, and the zip files of
+// the functions by name.
 func (o *deploymentOptions) check() (kind runtime.Kind, zips map[string]string, err error) {
 	if kind, err = runtime.ParseKind(o.target); err != nil {
 		return 0, nil, usagef("unknown --target %q; use %s, %s or %s", o.target, targetLocal, targetFC, targetLambda)
@@ -88,8 +89,8 @@ func (o *deploymentOptions) check() (kind runtime.Kind, zips map[string]string, 
 	return kind, zips, err
 }
 
-// openDeployment opens the store of a target, creates what is missing, and adds the functions. It starts
-// none of them.
+// openDeployment opens the store of a target, creates what is missing, and adds the functions. It
+// starts none of them.
 func openDeployment(ctx context.Context, o deploymentOptions) (_ *deployment, err error) {
 	kind, zips, err := o.check()
 	if err != nil {
@@ -142,8 +143,8 @@ func openDeployment(ctx context.Context, o deploymentOptions) (_ *deployment, er
 	return d, nil
 }
 
-// openStore opens the store; on FC it starts an emulator. It returns the credentials and the environment
-// that functions get.
+// openStore opens the store; on FC it starts an emulator. It returns the credentials and the
+// environment that functions get.
 func (d *deployment) openStore(o deploymentOptions, kind runtime.Kind) (
 	given runtime.Credentials, env map[string]string, err error,
 ) {
@@ -198,8 +199,8 @@ func ringOf(s app.Settings) (string, error) {
 	return "file:" + path, err
 }
 
-// openEmulator starts a Tablestore emulator on the data directory. It takes two access keys: a new one,
-// which functions get, and that of the administrator, which the first start creates.
+// openEmulator starts a Tablestore emulator on the data directory. It takes two access keys: a new
+// one, which functions get, and that of the administrator, which the first start creates.
 func (d *deployment) openEmulator(o deploymentOptions) (given runtime.Credentials, err error) {
 	id, secret, err := accesskey.Draw()
 	if err != nil {
@@ -232,8 +233,8 @@ func (d *deployment) openEmulator(o deploymentOptions) (given runtime.Credential
 	return given, err
 }
 
-// awsCredentials returns the credentials of the environment, which functions get too: an emulator of
-// DynamoDB may keep tables by access key.
+// awsCredentials returns the credentials of the environment, which functions get too: an emulator
+// of DynamoDB may keep tables by access key.
 func awsCredentials(getenv func(string) string) (runtime.Credentials, error) {
 	c := runtime.Credentials{
 		AccessKeyID:     getenv("AWS_ACCESS_KEY_ID"),
@@ -251,8 +252,8 @@ func awsCredentials(getenv func(string) string) (runtime.Credentials, error) {
 	return c, nil
 }
 
-// claim creates missing tables if the store is on this machine. Then it claims the tables for the key ring,
-// with a first access key, as a local service does at its first start.
+// claim creates missing tables if the store is on this machine. Then it claims the tables for the
+// key ring, with a first access key, as a local service does at its first start.
 func (d *deployment) claim(ctx context.Context, o deploymentOptions) error {
 	tables, err := d.settings.CloudTables(d.store)
 	if err != nil {
@@ -291,7 +292,8 @@ const (
 	keysFunction     = "manage-access-keys" // serves the actions on access keys
 )
 
-// findZips returns the zip files of a target by the name of their function. The error says how to make what is missing.
+// findZips returns the zip files of a target by the name of their function. The error says how to
+// make what is missing.
 func findZips(dist string, kind runtime.Kind, only string) (map[string]string, error) {
 	folder := filepath.Join(dist, kind.String())
 	if kind == runtime.Lambda && stdruntime.GOARCH != "arm64" { // which is what is deployed
@@ -367,8 +369,8 @@ func (d *deployment) introduce(w io.Writer, endpoint string) {
 // clouds are the runtimes of the targets, for people.
 var clouds = map[string]string{targetFC: "Function Compute", targetLambda: "AWS Lambda"}
 
-// front returns the handler in front of the functions: webhooks have their path, the actions on access keys
-// have a function of their own, and all other actions are those of the function api.
+// front returns the handler in front of the functions: webhooks have their path, the actions on
+// access keys have a function of their own, and all other actions are those of the function api.
 func (d *deployment) front() http.Handler {
 	hooks, keys := d.Function(webhookFunction), d.Function(keysFunction)
 	return d.Front(apiFunction, func(r *http.Request) http.Handler {

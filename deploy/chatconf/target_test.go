@@ -94,7 +94,8 @@ func writeFile(t testing.TB, path string, text []byte) {
 
 var binaries = map[runtime.Kind]string{runtime.FC: "main", runtime.Lambda: "bootstrap"}
 
-// helloDist returns a folder as `make build` makes it, in which the functions are all the test function.
+// helloDist returns a folder as `make build` makes it, in which the functions are all the test
+// function.
 func helloDist(t testing.TB, kind runtime.Kind, functions ...string) string {
 	t.Helper()
 	dist := t.TempDir()
@@ -126,13 +127,17 @@ func TestFunctionsAreLookedFor(t *testing.T) {
 		only  string
 		says  []string
 	}{
-		"nothing is built":         {nil, "", []string{"fc/api.zip is missing", "make build", "--dist"}},
-		"only others are built":    {map[string][]byte{"list.zip": zipped(t, "main", elfHead(0x3e))}, "", []string{"fc/api.zip is missing", "make build"}},
-		"no function of that name": {map[string][]byte{"api.zip": zipped(t, "main", elfHead(0x3e))}, "apo", []string{`no function "apo"`, "it has api"}},
-		"for another machine":      {map[string][]byte{"api.zip": zipped(t, "main", elfHead(foreign))}, "", []string{"built for linux/", "this machine runs " + stdruntime.GOOS, "make build"}},
+		"nothing is built": {nil, "", []string{"fc/api.zip is missing", "make build", "--dist"}},
+		"only others are built": {map[string][]byte{"list.zip": zipped(t, "main", elfHead(0x3e))}, "",
+			[]string{"fc/api.zip is missing", "make build"}},
+		"no function of that name": {map[string][]byte{"api.zip": zipped(t, "main", elfHead(0x3e))}, "apo",
+			[]string{`no function "apo"`, "it has api"}},
+		"for another machine": {map[string][]byte{"api.zip": zipped(t, "main", elfHead(foreign))},
+			"", []string{"built for linux/", "this machine runs " + stdruntime.GOOS, "make build"}},
 		"for a machine nobody knows": {map[string][]byte{"api.zip": zipped(t, "main", elfHead(8))}, "",
 			[]string{"built for linux/EM_MIPS"}},
-		"a zip of something else": {map[string][]byte{"api.zip": zipped(t, "README", []byte("x"))}, "", []string{"neither main nor bootstrap", "make build"}},
+		"a zip of something else": {map[string][]byte{"api.zip": zipped(t, "README", []byte("x"))}, "",
+			[]string{"neither main nor bootstrap", "make build"}},
 		"a script without a start": {map[string][]byte{"api.zip": zipped(t, "main", []byte("echo"))}, "",
 			[]string{"main is a text file", "#!/bin/sh", "make build"}},
 		"a program that is too short": {map[string][]byte{"api.zip": zipped(t, "main", []byte("\x7fELF"))}, "",
@@ -163,7 +168,8 @@ func TestFunctionsAreLookedFor(t *testing.T) {
 
 func TestServeOfATargetNeedsToKnow(t *testing.T) {
 	fc, lambda := helloDist(t, runtime.FC, "api"), helloDist(t, runtime.Lambda, "api")
-	onLambda := map[string]string{"AWS_REGION": "eu-central-1", "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": planted}
+	onLambda := map[string]string{"AWS_REGION": "eu-central-1", "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:1",
+		"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": planted}
 	for name, c := range map[string]struct {
 		args  []string
 		env   map[string]string
@@ -174,10 +180,14 @@ func TestServeOfATargetNeedsToKnow(t *testing.T) {
 		"no store":           {[]string{"--target", "fc", "--dist", fc, "--store", "file"}, nil, true, "--store"},
 		"no dist of its own": {[]string{"--dist", fc}, nil, true, "--dist"},
 		"the functions":      {[]string{"--target", "fc", "--dist", t.TempDir()}, nil, false, "make build"},
-		"the endpoint":       {[]string{"--target", "lambda", "--dist", lambda}, map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": ""}, true, "AWS_ENDPOINT_URL_DYNAMODB"},
-		"the key":            {[]string{"--target", "lambda", "--dist", lambda}, map[string]string{"AWS_ACCESS_KEY_ID": ""}, true, "AWS_ACCESS_KEY_ID"},
-		"the region":         {[]string{"--target", "lambda", "--dist", lambda}, map[string]string{"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}, true, "AWS_REGION"},
-		"a key ring":         {[]string{"--target", "fc", "--dist", fc}, map[string]string{"CHATCONF_KEYRING": "kms:AAAA"}, false, "kms:"},
+		"the endpoint": {[]string{"--target", "lambda", "--dist", lambda},
+			map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": ""}, true, "AWS_ENDPOINT_URL_DYNAMODB"},
+		"the key": {[]string{"--target", "lambda", "--dist", lambda},
+			map[string]string{"AWS_ACCESS_KEY_ID": ""}, true, "AWS_ACCESS_KEY_ID"},
+		"the region": {[]string{"--target", "lambda", "--dist", lambda},
+			map[string]string{"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}, true, "AWS_REGION"},
+		"a key ring": {[]string{"--target", "fc", "--dist", fc},
+			map[string]string{"CHATCONF_KEYRING": "kms:AAAA"}, false, "kms:"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			noEnv(t)
@@ -189,7 +199,8 @@ func TestServeOfATargetNeedsToKnow(t *testing.T) {
 			}
 			data := filepath.Join(t.TempDir(), "data")
 			out, err := run(t, "", append([]string{"serve", "--addr", "127.0.0.1:0", "--data", data}, c.args...)...)
-			if err == nil || out != "" || isUsage(err) != c.usage || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), planted) {
+			if err == nil || out != "" || isUsage(err) != c.usage || !strings.Contains(err.Error(), c.says) ||
+				strings.Contains(err.Error(), planted) {
 				t.Errorf("serve = %q, %v, want an error that says %q", out, err, c.says)
 			}
 		})
@@ -199,7 +210,8 @@ func TestServeOfATargetNeedsToKnow(t *testing.T) {
 func TestLoopback(t *testing.T) {
 	for endpoint, want := range map[string]bool{
 		"http://127.0.0.1:5000": true, "http://[::1]:5000": true, "http://localhost:8000": true,
-		"https://dynamodb.eu-central-1.amazonaws.com": false, "http://127.0.0.1.example.com": false, "http://10.0.0.1:5000": false, "": false, "http://%zz": false,
+		"https://dynamodb.eu-central-1.amazonaws.com": false, "http://127.0.0.1.example.com": false,
+		"http://10.0.0.1:5000": false, "": false, "http://%zz": false,
 	} {
 		if got := isLoopback(endpoint); got != want {
 			t.Errorf("isLoopback(%q) = %v, want %v", endpoint, got, want)
@@ -217,7 +229,8 @@ func newDeployment(t *testing.T, kind runtime.Kind, data string, env map[string]
 	}
 	settings.Data, settings.WebhookBaseURL = data, "http://127.0.0.1:9000"
 	o, err := openDeployment(t.Context(), deploymentOptions{
-		target: kind.String(), dist: helloDist(t, kind, append(more, "api", "hello")...), settings: settings, getenv: getenv,
+		target: kind.String(), dist: helloDist(t, kind, append(more, "api", "hello")...),
+		settings: settings, getenv: getenv,
 		log: func(runtime.Line) {}, logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -290,7 +303,8 @@ func about(t *testing.T, d *deployment) map[string]string {
 	return env
 }
 
-// Functions are given what their cloud and the templates give them, their store here, and no more of this process.
+// Functions are given what their cloud and the templates give them, their store here, and no more
+// of this process.
 func TestWhatFunctionsAreGiven(t *testing.T) {
 	want := func(t *testing.T, got, want map[string]string) {
 		t.Helper()
@@ -308,15 +322,18 @@ func TestWhatFunctionsAreGiven(t *testing.T) {
 		t.Setenv("PLANTED", "yes")
 		data := t.TempDir()
 		d := newDeployment(t, runtime.FC, data, map[string]string{
-			"CHATCONF_ACCESS_KEY_ID": "CCKadministrator", "CHATCONF_ACCESS_KEY_SECRET": "not-a-real-secret-of-anybody", "CHATCONF_HOSTS": "chat.example.com",
+			"CHATCONF_ACCESS_KEY_ID": "CCKadministrator", "CHATCONF_ACCESS_KEY_SECRET": "not-a-real-secret-of-anybody",
+			"CHATCONF_HOSTS":  "chat.example.com",
 			"CHATCONF_REGION": "cn-shanghai",
 		})
 		env := about(t, d)
 		want(t, env, map[string]string{
 			"TABLESTORE_ENDPOINT": d.ots, "TABLESTORE_INSTANCE": "local", "CHATCONF_FC_ENDPOINT": d.invokes,
-			"CHATCONF_KEYRING": "file:" + filepath.Join(data, "keyring.json"), "CHATCONF_TABLE": "chatconf", "CHATCONF_TICKET_TABLE": "chatconf_tickets",
-			"CHATCONF_HOSTS": "chat.example.com", "CHATCONF_REGION": "cn-shanghai", "FC_REGION": "cn-shanghai", "CHATCONF_WEBHOOK_BASE_URL": "http://127.0.0.1:9000",
-			"FC_FUNCTION_MEMORY_SIZE": "256", "GOMAXPROCS": "1",
+			"CHATCONF_KEYRING": "file:" + filepath.Join(data, "keyring.json"), "CHATCONF_TABLE": "chatconf",
+			"CHATCONF_TICKET_TABLE": "chatconf_tickets",
+			"CHATCONF_HOSTS":        "chat.example.com", "CHATCONF_REGION": "cn-shanghai", "FC_REGION": "cn-shanghai",
+			"CHATCONF_WEBHOOK_BASE_URL": "http://127.0.0.1:9000",
+			"FC_FUNCTION_MEMORY_SIZE":   "256", "GOMAXPROCS": "1",
 		})
 		own := sign.Key{ID: env["ALIBABA_CLOUD_ACCESS_KEY_ID"], Secret: env["ALIBABA_CLOUD_ACCESS_KEY_SECRET"]}
 		if own.ID == "" || own.ID == "CCKadministrator" || !mayInvoke(t, d, own) {
@@ -337,8 +354,10 @@ func TestWhatFunctionsAreGiven(t *testing.T) {
 		t.Setenv("CHATCONF_KEYRING", "file:ring.json")
 		d := newDeployment(t, runtime.Lambda, data, nil)
 		want(t, about(t, d), map[string]string{
-			"AWS_ENDPOINT_URL_DYNAMODB": os.Getenv("AWS_ENDPOINT_URL_DYNAMODB"), "AWS_ENDPOINT_URL_LAMBDA": d.invokes, "AWS_REGION": "eu-central-1",
-			"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-real-secret", "CHATCONF_KEYRING": "file:" + ring, "CHATCONF_REGION": "cn-hangzhou",
+			"AWS_ENDPOINT_URL_DYNAMODB": os.Getenv("AWS_ENDPOINT_URL_DYNAMODB"), "AWS_ENDPOINT_URL_LAMBDA": d.invokes,
+			"AWS_REGION":        "eu-central-1",
+			"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-real-secret",
+			"CHATCONF_KEYRING": "file:" + ring, "CHATCONF_REGION": "cn-hangzhou",
 		})
 	})
 }
@@ -378,7 +397,8 @@ func TestAKeyRingOfTheEnvironmentIsHandedOn(t *testing.T) {
 	}
 }
 
-// A second start finds what the first made; an administrator's key that was taken away does not come back.
+// A second start finds what the first made; an administrator's key that was taken away does not
+// come back.
 func TestALaterStartMakesNoKey(t *testing.T) {
 	noEnv(t)
 	data := t.TempDir()
@@ -418,15 +438,18 @@ func TestDataThatAreInUse(t *testing.T) {
 	data := t.TempDir()
 	newDeployment(t, runtime.FC, data, nil)
 	out, err := run(t, "", "invoke", "hello", "--data", data, "--dist", helloDist(t, runtime.FC, "hello"))
-	if err == nil || out != "" || !strings.Contains(err.Error(), "another process has it open; stop the service first") {
+	if err == nil || out != "" || !strings.Contains(err.Error(),
+		"another process has it open; stop the service first") {
 		t.Errorf("invoke beside a service = %q, %v", out, err)
 	}
 }
 
-// Functions have on this machine the name, the time and the memory that the templates give them, and the timer its rate.
+// Functions have on this machine the name, the time and the memory that the templates give them,
+// and the timer its rate.
 func TestFunctionsAreAsDeployed(t *testing.T) {
 	for _, f := range deploy.Functions {
-		for folder, is := range map[string]bool{apiFunction: f.IsAPI(), webhookFunction: f.IsWebhook(), dispatchFunction: f.IsDispatch(), redriveFunction: f.IsRedrive()} {
+		for folder, is := range map[string]bool{apiFunction: f.IsAPI(), webhookFunction: f.IsWebhook(),
+			dispatchFunction: f.IsDispatch(), redriveFunction: f.IsRedrive()} {
 			if got := f.Folder == folder; got != is {
 				t.Errorf("%s is the function %s: %v, want %v", f.Folder, folder, got, is)
 			}
@@ -437,7 +460,8 @@ func TestFunctionsAreAsDeployed(t *testing.T) {
 		t.Fatal(err)
 	}
 	var fc, aws map[string]any
-	if err := errors.Join(yaml.Unmarshal(files["s.yaml"], &fc), yaml.Unmarshal(files["template.yml"], &aws)); err != nil {
+	if err := errors.Join(yaml.Unmarshal(files["s.yaml"], &fc),
+		yaml.Unmarshal(files["template.yml"], &aws)); err != nil {
 		t.Fatal(err)
 	}
 	at := func(n any, path ...string) any {
@@ -453,13 +477,15 @@ func TestFunctionsAreAsDeployed(t *testing.T) {
 		{at(aws, "Globals", "Function", "Timeout"), standard},
 		{at(fc, "template", "function", "memorySize"), functionMemory},
 		{at(aws, "Parameters", "MemorySize", "Default"), functionMemory},
-		{at(aws, "Resources", "RedriveCommands", "Properties", "Events", "EveryMinute", "Properties", "Schedule"), fmt.Sprintf("rate(%.0f minute)", redriveEvery.Minutes())},
+		{at(aws, "Resources", "RedriveCommands", "Properties", "Events", "EveryMinute", "Properties", "Schedule"),
+			fmt.Sprintf("rate(%.0f minute)", redriveEvery.Minutes())},
 	} {
 		if m.got != m.want {
 			t.Errorf("a template has %v, want %v", m.got, m.want)
 		}
 	}
-	if want := fmt.Sprintf(`cronExpression: "@every %.0fm"`, redriveEvery.Minutes()); !bytes.Contains(files["s.yaml"], []byte(want)) {
+	if want := fmt.Sprintf(`cronExpression: "@every %.0fm"`, redriveEvery.Minutes()); !bytes.Contains(files["s.yaml"],
+		[]byte(want)) {
 		t.Errorf("s.yaml has no %s", want)
 	}
 	for _, f := range deploy.Functions {
@@ -517,13 +543,15 @@ func TestFront(t *testing.T) {
 	}
 }
 
-// Platforms call webhooks at the path that Outputs says, and 'chatconf send' finds its action, whatever functions there are.
+// Platforms call webhooks at the path that Outputs says, and 'chatconf send' finds its action,
+// whatever functions there are.
 func TestFrontOfWebhooks(t *testing.T) {
 	noEnv(t)
 	d := newDeployment(t, runtime.FC, t.TempDir(), nil, webhookFunction)
 	front := d.front()
 	w := httptest.NewRecorder()
-	front.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/webhook/1000000000000000/cn-hangzhou/ops/not-a-real-token", strings.NewReader(`"from a platform"`)))
+	front.ServeHTTP(w, httptest.NewRequest(http.MethodPost,
+		"/webhook/1000000000000000/cn-hangzhou/ops/not-a-real-token", strings.NewReader(`"from a platform"`)))
 	if w.Code != http.StatusOK || w.Body.String() != "from a platform" {
 		t.Errorf("answer = %d %s, want the webhook's", w.Code, w.Body)
 	}
@@ -564,7 +592,8 @@ func TestServeTarget(t *testing.T) {
 		said = said[:len(said)+n]
 	}
 	go io.Copy(io.Discard, r)
-	for _, part := range []string{"2 functions as on Function Compute", "invoke API       http://127.0.0.1:", "instance local", "access key id"} {
+	for _, part := range []string{"2 functions as on Function Compute", "invoke API       http://127.0.0.1:",
+		"instance local", "access key id"} {
 		if !bytes.Contains(said, []byte(part)) {
 			t.Errorf("it says %q, want %q in it", said, part)
 		}

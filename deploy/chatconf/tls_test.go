@@ -29,7 +29,8 @@ func newCertificate(t *testing.T) (cert, key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
@@ -80,8 +81,9 @@ func runs(t *testing.T, until string, args ...string) (said string, stop func())
 	}
 }
 
-// With a certificate the service speaks HTTPS: banner and endpoint file say so, the tool trusts what it is told to, what the service posts to itself
-// arrives, and policies know that the connection is secure.
+// With a certificate the service speaks HTTPS: banner and endpoint file say so, the tool trusts
+// what it is told to, what the service posts to itself arrives, and policies know that the
+// connection is secure.
 func TestServeWithTLS(t *testing.T) {
 	data := newData(t)
 	settings, err := localSettings(data)
@@ -94,9 +96,12 @@ func TestServeWithTLS(t *testing.T) {
 	}
 	keys := make(map[string]*accesskey.Key)
 	for _, secure := range []string{"true", "false"} {
-		p, err := policy.Parse([]byte(`{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:List*","Resource":"*","Condition":{"Bool":{"acs:SecureTransport":"` + secure + `"}}}]}`))
+		p, err := policy.Parse(
+			[]byte(`{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:List*","Resource":"*",` +
+				`"Condition":{"Bool":{"acs:SecureTransport":"` + secure + `"}}}]}`))
 		if err == nil {
-			keys[secure], err = l.Keys.Create(t.Context(), accesskey.Key{Account: app.DefaultAccountID, Name: "secure-" + secure, Policies: []*policy.Policy{p}})
+			keys[secure], err = l.Keys.Create(t.Context(), accesskey.Key{Account: app.DefaultAccountID,
+				Name: "secure-" + secure, Policies: []*policy.Policy{p}})
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -108,19 +113,24 @@ func TestServeWithTLS(t *testing.T) {
 	cert, key := newCertificate(t)
 	said, stop := runs(t, "env", "serve", "--addr", "127.0.0.1:0", "--data", data, "--tls-cert", cert, "--tls-key", key)
 	endpoint, err := app.ReadEndpoint(data)
-	if err != nil || !strings.HasPrefix(endpoint, "https://127.0.0.1:") || !strings.Contains(said, "chatconf listens on "+endpoint+"\n") || !strings.Contains(said, "call --data "+data+" --ca-cert "+cert+" Create") {
+	if err != nil || !strings.HasPrefix(endpoint, "https://127.0.0.1:") ||
+		!strings.Contains(said, "chatconf listens on "+endpoint+"\n") ||
+		!strings.Contains(said, "call --data "+data+" --ca-cert "+cert+" Create") {
 		t.Errorf("the endpoint is %s, %v; serve said\n%s", endpoint, err, said)
 	}
 	at := []string{"--data", data, "--ca-cert", cert}
 	create(t, at, "ops", "Feishu", "")
-	if out := mustRun(t, append([]string{"send", "ops", "restart", "--user", "manager4220"}, at...)...); !strings.Contains(out, "Feishu shows:\n\n  restart was accepted.\n") {
+	if out := mustRun(t, append([]string{"send", "ops", "restart", "--user", "manager4220"},
+		at...)...); !strings.Contains(out, "Feishu shows:\n\n  restart was accepted.\n") {
 		t.Errorf("send printed %s", out)
 	}
-	if out := mustRun(t, append([]string{"call", "GetChatConfiguration", "Name=ops"}, at...)...); !strings.Contains(out, endpoint+"/webhook/") {
+	if out := mustRun(t, append([]string{"call", "GetChatConfiguration", "Name=ops"}, at...)...); !strings.Contains(out,
+		endpoint+"/webhook/") {
 		t.Errorf("Outputs have another endpoint than %s: %s", endpoint, out)
 	}
 	for secure, want := range map[string]bool{"true": true, "false": false} {
-		_, err := run(t, "", append([]string{"call", "ListChatConfigurations", "--access-key-id", keys[secure].ID, "--access-key-secret", keys[secure].Secret.Reveal()}, at...)...)
+		_, err := run(t, "", append([]string{"call", "ListChatConfigurations", "--access-key-id", keys[secure].ID,
+			"--access-key-secret", keys[secure].Secret.Reveal()}, at...)...)
 		if (err == nil) != want {
 			t.Errorf("acs:SecureTransport %s: %v, allowed should be %v", secure, err, want)
 		}
@@ -128,24 +138,30 @@ func TestServeWithTLS(t *testing.T) {
 	if out := mustRun(t, "env", "--data", data); !strings.Contains(out, "CHATCONF_ENDPOINT="+endpoint+"\n") {
 		t.Errorf("env printed %s", out)
 	}
-	if _, err := run(t, "", "call", "ListChatConfigurations", "--data", data); err == nil || isUsage(err) || !strings.Contains(err.Error(), "name its certificate's file with --ca-cert or CHATCONF_ROOTS") {
+	if _, err := run(t, "", "call", "ListChatConfigurations", "--data", data); err == nil || isUsage(err) ||
+		!strings.Contains(err.Error(), "name its certificate's file with --ca-cert or CHATCONF_ROOTS") {
 		t.Errorf("without the certificate: %v", err)
 	}
-	if _, err := run(t, "", "call", "ListChatConfigurations", "--data", data, "--ca-cert", cert, "--endpoint", strings.Replace(endpoint, "127.0.0.1", "localhost", 1)); err == nil ||
+	if _, err := run(t, "", "call", "ListChatConfigurations", "--data", data, "--ca-cert", cert, "--endpoint",
+		strings.Replace(endpoint, "127.0.0.1", "localhost", 1)); err == nil ||
 		!strings.Contains(err.Error(), "name the service as its certificate does with --endpoint") {
 		t.Errorf("under another name: %v", err)
 	}
-	if _, err := run(t, "", "call", "ListChatConfigurations", "--data", data, "--endpoint", strings.Replace(endpoint, "https", "http", 1), "--access-key-id", "x", "--access-key-secret", "y"); err == nil ||
+	if _, err := run(t, "", "call", "ListChatConfigurations", "--data", data, "--endpoint",
+		strings.Replace(endpoint, "https", "http", 1), "--access-key-id",
+		"x", "--access-key-secret", "y"); err == nil ||
 		!strings.Contains(err.Error(), "if the service has TLS, the endpoint begins with https://") {
 		t.Errorf("without TLS: %v", err)
 	}
 	plain := newService(t, newData(t))
-	if _, err := run(t, "", "call", "ListChatConfigurations", "--data", data, "--endpoint", strings.Replace(plain, "http", "https", 1), "--access-key-id", "x", "--access-key-secret", "y"); err == nil ||
+	if _, err := run(t, "", "call", "ListChatConfigurations", "--data", data, "--endpoint",
+		strings.Replace(plain, "http", "https", 1), "--access-key-id", "x", "--access-key-secret", "y"); err == nil ||
 		!strings.Contains(err.Error(), "if the service has no TLS, the endpoint begins with http://") {
 		t.Errorf("with TLS where there is none: %v", err)
 	}
 	for file, want := range map[string]string{key: "no certificate in PEM", "/nonexistent.pem": "/nonexistent.pem"} {
-		if _, err := run(t, "", "call", "ListChatConfigurations", "--data", data, "--ca-cert", file); !isUsage(err) || !strings.Contains(err.Error(), want) {
+		if _, err := run(t, "", "call", "ListChatConfigurations", "--data", data, "--ca-cert", file); !isUsage(err) ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("--ca-cert %s: %v", file, err)
 		}
 	}

@@ -1,7 +1,8 @@
-// Package accesskey keeps the access keys that callers sign with, and their policies, in a table of their own.
+// Package accesskey keeps the access keys that callers sign with, and their policies, in a table of
+// their own.
 //
-// A key is in the partition "keys" as k#<AccessKeyId>, sealed as a whole. The day of each key's last use is in another table, in the
-// partition "uses".
+// A key is in the partition "keys" as k#<AccessKeyId>, sealed as a whole. The day of each key's
+// last use is in another table, in the partition "uses".
 package accesskey
 
 import (
@@ -28,8 +29,9 @@ const (
 	prefix    = "k#"
 	field     = "AccessKey"
 
-	// CacheAge is how long a process uses what it read of an access key. A key that is changed, disabled or deleted
-	// anywhere is so everywhere within it. Expiry needs no reading, and is exact.
+	// CacheAge is how long a process uses what it read of an access key. A key that is changed,
+	// disabled or deleted anywhere is so everywhere within it. Expiry needs no reading, and is
+	// exact.
 	CacheAge = 10 * time.Second
 	// cacheSize bounds the cache; beyond it, any entry may go.
 	cacheSize = 10_000
@@ -56,9 +58,10 @@ func (key *Key) Expired(now time.Time) bool {
 	return !key.Expires.IsZero() && !now.Before(key.Expires)
 }
 
-// A Store has the access keys of all accounts, in a table of their own: anyone who can write it, and has the key ring, can
-// make an administrator. Beside it is a table of the days on which keys were used, which all who verify keys may write.
-// Its methods may be called from many goroutines at once. Every error that a method returns is an *Error.
+// A Store has the access keys of all accounts, in a table of their own: anyone who can write it,
+// and has the key ring, can make an administrator. Beside it is a table of the days on which keys
+// were used, which all who verify keys may write. Its methods may be called from many goroutines at
+// once. Every error that a method returns is an *Error.
 type Store struct {
 	table  table.Table
 	uses   table.Table // nil: the use of keys is not noted
@@ -76,8 +79,8 @@ type cacheEntry struct {
 	read time.Time
 }
 
-// New returns the access keys in t, sealed with ring. The days on which they are used are kept in uses; nil: they are
-// not. A nil clock is time.Now. It does no input or output.
+// New returns the access keys in t, sealed with ring. The days on which they are used are kept in
+// uses; nil: they are not. A nil clock is time.Now. It does no input or output.
 func New(t, uses table.Table, ring *seal.Ring, now func() time.Time) *Store {
 	if now == nil {
 		now = time.Now
@@ -93,8 +96,8 @@ func New(t, uses table.Table, ring *seal.Ring, now func() time.Time) *Store {
 	}
 }
 
-// record is an access key as it is stored: JSON, sealed as a whole. Who can write to the table but has no key ring can neither read
-// a secret nor give a key other policies or another account.
+// record is an access key as it is stored: JSON, sealed as a whole. Who can write to the table but
+// has no key ring can neither read a secret nor give a key other policies or another account.
 type record struct {
 	Version     int              `json:"v"`
 	ID          string           `json:"id"`
@@ -110,8 +113,8 @@ type record struct {
 	Expires     time.Time        `json:"expires,omitzero"`
 }
 
-// Find returns the key with the given id; it may be as it was up to CacheAge ago. The caller must look at Active and at
-// Expired.
+// Find returns the key with the given id; it may be as it was up to CacheAge ago. The caller must
+// look at Active and at Expired.
 //
 // Errors: KeyNotFound.
 func (k *Store) Find(ctx context.Context, id string) (*Key, error) {
@@ -137,7 +140,8 @@ func (k *Store) Find(ctx context.Context, id string) (*Key, error) {
 	return cached.key, nil
 }
 
-// remember keeps a key that was found. One that was not is not kept: it may be made the next moment, and inventing ids must not push out real ones.
+// remember keeps a key that was found. One that was not is not kept: it may be made the next
+// moment, and inventing ids must not push out real ones.
 func (k *Store) remember(id string, c cacheEntry) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -148,7 +152,8 @@ func (k *Store) remember(id string, c cacheEntry) {
 	keep(k.cache, id, c)
 }
 
-// Create stores a new key for the account. A key without ID and Secret is drawn. It returns the key with its secret, which is shown only here.
+// Create stores a new key for the account. A key without ID and Secret is drawn. It returns the key
+// with its secret, which is shown only here.
 //
 // Errors: MissingParameter, InvalidParameter, AlreadyExists.
 func (k *Store) Create(ctx context.Context, key Key) (*Key, error) {
@@ -182,7 +187,8 @@ func (k *Store) Create(ctx context.Context, key Key) (*Key, error) {
 	}, table.Absent())
 	var broken *table.ConditionError
 	if errors.As(err, &broken) {
-		return nil, &fault.Error{Code: fault.AlreadyExists, Param: "AccessKeyId", Message: fmt.Sprintf("There is an access key %s already.", fault.Quote(key.ID))}
+		return nil, &fault.Error{Code: fault.AlreadyExists, Param: "AccessKeyId",
+			Message: fmt.Sprintf("There is an access key %s already.", fault.Quote(key.ID))}
 	}
 	if err != nil {
 		return nil, storeError(ctx, "create access key", err)
@@ -201,7 +207,8 @@ func storeError(ctx context.Context, what string, err error) error {
 	return fault.Wrap(ctx, "accesskey: "+what, err)
 }
 
-// keep puts a value into a map of at most cacheSize. Where they are too many with it, any other goes.
+// keep puts a value into a map of at most cacheSize. Where they are too many with it, any other
+// goes.
 func keep[V any](in map[string]V, id string, value V) {
 	if _, ok := in[id]; !ok && len(in) >= cacheSize {
 		for other := range in {
@@ -212,7 +219,8 @@ func keep[V any](in map[string]V, id string, value V) {
 	in[id] = value
 }
 
-// Draw returns a new id and secret: 23 and 40 random letters and digits, of which the id's first three are fixed.
+// Draw returns a new id and secret: 23 and 40 random letters and digits, of which the id's first
+// three are fixed.
 func Draw() (id string, secret secret.Text, err error) { return draw(rand.Reader) }
 
 func draw(random io.Reader) (id string, hidden secret.Text, err error) {
@@ -230,14 +238,16 @@ const idBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-
 
 // fits reports whether a text has at most n characters, and none that controls.
 func fits(text string, n int) bool {
-	return utf8.RuneCountInString(text) <= n && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f })
+	return utf8.RuneCountInString(text) <= n && !strings.ContainsFunc(text,
+		func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
 // Check returns an error unless Create would take the key.
 func (key Key) Check() error {
 	switch {
 	case key.ID == "" || len(key.ID) > 128 || strings.Trim(key.ID, idBytes) != "":
-		return fault.Invalid("AccessKeyId", "AccessKeyId %s is not one; wanted 1 to 128 letters, digits, '.', '-' and '_'.", fault.Quote(key.ID))
+		return fault.Invalid("AccessKeyId", "AccessKeyId %s is not one; wanted 1 to 128 letters, digits, '.', "+
+			"'-' and '_'.", fault.Quote(key.ID))
 	case len(key.Secret) < 8 || len(key.Secret) > 256:
 		return fault.Invalid("AccessKeySecret", "AccessKeySecret has %d bytes; wanted 8 to 256.", len(key.Secret))
 	case !ValidAccount(key.Account):
@@ -245,7 +255,8 @@ func (key Key) Check() error {
 	case key.Name == "" || !fits(key.Name, 128):
 		return fault.Invalid("Name", "Name %s of an access key: wanted 1 to 128 characters.", fault.Quote(key.Name))
 	case key.Description != "" && !fits(key.Description, maxDescription):
-		return fault.Invalid("Description", "Description %s is too long, or has control characters; the most is %d characters.",
+		return fault.Invalid("Description", "Description %s is too long, or has control "+
+			"characters; the most is %d characters.",
 			fault.Quote(key.Description), maxDescription)
 	case len(key.Policies) == 0:
 		return fault.Missing("Policy")
@@ -284,8 +295,8 @@ func (k *Store) List(ctx context.Context) ([]*Key, error) {
 	}
 }
 
-// page returns up to n keys, without their secrets, whose sort keys are beyond after, and the sort key to go on after; it
-// is empty at the end.
+// page returns up to n keys, without their secrets, whose sort keys are beyond after, and the sort
+// key to go on after; it is empty at the end.
 func (k *Store) Page(ctx context.Context, after string, n int) (keys []*Key, last string, err error) {
 	items, err := k.table.Query(ctx, table.Range{Partition: partition, Prefix: prefix, After: after, Limit: n})
 	if err != nil {
@@ -313,8 +324,8 @@ type Change struct {
 	Description *string
 }
 
-// Update changes a key and returns it without its secret. account is whose key it must be; empty is anybody's. Other
-// processes learn of it within CacheAge.
+// Update changes a key and returns it without its secret. account is whose key it must be; empty is
+// anybody's. Other processes learn of it within CacheAge.
 //
 // Errors: AccessKeyNotFound, InvalidParameter, Conflict.
 func (k *Store) Update(ctx context.Context, account, id string, change Change) (*Key, error) {
@@ -351,7 +362,8 @@ func (k *Store) Update(ctx context.Context, account, id string, change Change) (
 	return after, nil
 }
 
-// Delete removes a key for good. account is as in Update. Other processes learn of it within CacheAge.
+// Delete removes a key for good. account is as in Update. Other processes learn of it within
+// CacheAge.
 //
 // Errors: AccessKeyNotFound, Conflict.
 func (k *Store) Delete(ctx context.Context, account, id string) error {
@@ -365,7 +377,8 @@ func (k *Store) Delete(ctx context.Context, account, id string) error {
 func (k *Store) edit(ctx context.Context, account, id string, do func(*record) error) error {
 	r, err := k.read(ctx, id)
 	if err == nil && (r == nil || account != "" && r.Account != account) {
-		return &fault.Error{Code: fault.AccessKeyNotFound, Param: "UserAccessKeyId", Message: fmt.Sprintf("There is no access key %s.", fault.Quote(id))}
+		return &fault.Error{Code: fault.AccessKeyNotFound, Param: "UserAccessKeyId",
+			Message: fmt.Sprintf("There is no access key %s.", fault.Quote(id))}
 	}
 	if err == nil {
 		err = do(r)
@@ -375,7 +388,8 @@ func (k *Store) edit(ctx context.Context, account, id string, do func(*record) e
 	k.mu.Unlock()
 	var broken *table.ConditionError
 	if errors.As(err, &broken) {
-		return &fault.Error{Code: fault.Conflict, Param: "UserAccessKeyId", Message: fmt.Sprintf("Access key %s was changed by another caller. Try again.", fault.Quote(id))}
+		return &fault.Error{Code: fault.Conflict, Param: "UserAccessKeyId",
+			Message: fmt.Sprintf("Access key %s was changed by another caller. Try again.", fault.Quote(id))}
 	}
 	if err != nil {
 		return storeError(ctx, "change access key", err)
@@ -424,7 +438,8 @@ func (k *Store) decode(item table.Item) (*record, error) {
 		return nil, fmt.Errorf("accesskey: access key %q is no record", id) // err may quote the text
 	}
 	if r.Version != recordVersion || r.ID != id || r.Revision != item.Revision {
-		return nil, fmt.Errorf("accesskey: item %q at revision %d holds the access key %q, version %d, revision %d", item.Sort, item.Revision, r.ID, r.Version, r.Revision)
+		return nil, fmt.Errorf("accesskey: item %q at revision %d holds the access key %q, version %d, revision %d",
+			item.Sort, item.Revision, r.ID, r.Version, r.Revision)
 	}
 	return r, nil
 }
@@ -449,5 +464,6 @@ func place(id string) seal.Place {
 }
 
 func notFound(id string) error {
-	return &fault.Error{Code: fault.KeyNotFound, Param: "AccessKeyId", Message: fmt.Sprintf("There is no access key %s.", fault.Quote(id))}
+	return &fault.Error{Code: fault.KeyNotFound, Param: "AccessKeyId",
+		Message: fmt.Sprintf("There is no access key %s.", fault.Quote(id))}
 }

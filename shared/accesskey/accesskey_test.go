@@ -21,7 +21,10 @@ func TestAccessKeyIsFoundAsItWasCreated(t *testing.T) {
 	l := chattest.NewLocksmith(t)
 	for _, key := range []accesskey.Key{
 		chattest.SomeKey(),
-		chattest.SomeKey(func(k *accesskey.Key) { k.ID, k.Secret = "LTAI.5t-_", secret.Text(strings.Repeat("\x00é", 85)) }),
+		chattest.SomeKey(func(k *accesskey.Key) {
+			k.ID, k.Secret = "LTAI.5t-_",
+				secret.Text(strings.Repeat("\x00é", 85))
+		}),
 		chattest.SomeKey(func(k *accesskey.Key) {
 			k.ID, k.Secret, k.Name = strings.Repeat("k", 128), "8 bytes.", strings.Repeat("名", 128)
 		}),
@@ -32,7 +35,8 @@ func TestAccessKeyIsFoundAsItWasCreated(t *testing.T) {
 		made := l.MustCreate(key)
 		want := key
 		want.Active, want.Created = true, time.Date(2026, 11, 23, 8, 0, 0, 123000000, time.UTC)
-		for about, got := range map[string]*accesskey.Key{"Create": made, "Find": l.MustFind(key.ID), "Find again": l.MustFind(key.ID)} {
+		for about, got := range map[string]*accesskey.Key{"Create": made, "Find": l.MustFind(key.ID),
+			"Find again": l.MustFind(key.ID)} {
 			got := *got
 			if len(got.Policies) != len(want.Policies) {
 				t.Fatalf("%s: %d policies, want %d", about, len(got.Policies), len(want.Policies))
@@ -41,12 +45,14 @@ func TestAccessKeyIsFoundAsItWasCreated(t *testing.T) {
 				chattest.Equal(t, about+": policy", got.Policies[i].String(), want.Policies[i].String())
 			}
 			got.Policies = want.Policies
-			if got.Secret.Reveal() != want.Secret.Reveal() || got.ID != want.ID || got.Account != want.Account || got.Name != want.Name || !got.Active || !got.Created.Equal(want.Created) {
+			if got.Secret.Reveal() != want.Secret.Reveal() || got.ID != want.ID || got.Account != want.Account ||
+				got.Name != want.Name || !got.Active || !got.Created.Equal(want.Created) {
 				t.Errorf("%s = %+v, want %+v", about, got, want)
 			}
 		}
 		_, err := l.Create(t.Context(), key)
-		chattest.WantError(t, "Create of the same id", err, fault.AlreadyExists, "AccessKeyId", key.ID[:min(len(key.ID), 50)])
+		chattest.WantError(t, "Create of the same id", err, fault.AlreadyExists,
+			"AccessKeyId", key.ID[:min(len(key.ID), 50)])
 	}
 	for _, item := range l.Dump() {
 		if strings.Contains(string(item.Value), chattest.Planted) {
@@ -90,19 +96,29 @@ func TestAccessKeyIsRefused(t *testing.T) {
 		texts []string
 	}{
 		{"no id", func(k *accesskey.Key) { k.ID = "" }, fault.InvalidParameter, "AccessKeyId", []string{`""`}},
-		{"an id of 129", func(k *accesskey.Key) { k.ID = strings.Repeat("k", 129) }, fault.InvalidParameter, "AccessKeyId", []string{"1 to 128"}},
-		{"an id with a separator", func(k *accesskey.Key) { k.ID = "a#b" }, fault.InvalidParameter, "AccessKeyId", []string{`"a#b"`}},
-		{"no secret", func(k *accesskey.Key) { k.Secret = "" }, fault.InvalidParameter, "AccessKeySecret", []string{"0 bytes"}},
-		{"a secret of 7", func(k *accesskey.Key) { k.Secret = "planted" }, fault.InvalidParameter, "AccessKeySecret", []string{"7 bytes; wanted 8 to 256"}},
-		{"a secret of 257", func(k *accesskey.Key) { k.Secret = secret.Text(strings.Repeat("s", 257)) }, fault.InvalidParameter, "AccessKeySecret", nil},
+		{"an id of 129", func(k *accesskey.Key) { k.ID = strings.Repeat("k", 129) }, fault.InvalidParameter,
+			"AccessKeyId", []string{"1 to 128"}},
+		{"an id with a separator", func(k *accesskey.Key) { k.ID = "a#b" }, fault.InvalidParameter,
+			"AccessKeyId", []string{`"a#b"`}},
+		{"no secret", func(k *accesskey.Key) { k.Secret = "" }, fault.InvalidParameter,
+			"AccessKeySecret", []string{"0 bytes"}},
+		{"a secret of 7", func(k *accesskey.Key) { k.Secret = "planted" }, fault.InvalidParameter, "AccessKeySecret",
+			[]string{"7 bytes; wanted 8 to 256"}},
+		{"a secret of 257", func(k *accesskey.Key) { k.Secret = secret.Text(strings.Repeat("s", 257)) },
+			fault.InvalidParameter, "AccessKeySecret", nil},
 		{"no account", func(k *accesskey.Key) { k.Account = "" }, fault.InvalidParameter, "AccountId", []string{`""`}},
-		{"an account with a slash", func(k *accesskey.Key) { k.Account = "1/2" }, fault.InvalidParameter, "AccountId", []string{`"1/2"`}},
-		{"an account of 33 digits", func(k *accesskey.Key) { k.Account = strings.Repeat("1", 33) }, fault.InvalidParameter, "AccountId", nil},
+		{"an account with a slash", func(k *accesskey.Key) { k.Account = "1/2" }, fault.InvalidParameter,
+			"AccountId", []string{`"1/2"`}},
+		{"an account of 33 digits", func(k *accesskey.Key) { k.Account = strings.Repeat("1", 33) },
+			fault.InvalidParameter, "AccountId", nil},
 		{"no name", func(k *accesskey.Key) { k.Name = "" }, fault.InvalidParameter, "Name", nil},
-		{"a name with a newline", func(k *accesskey.Key) { k.Name = "a\nb" }, fault.InvalidParameter, "Name", []string{`"a\nb"`}},
-		{"a name of 129", func(k *accesskey.Key) { k.Name = strings.Repeat("n", 129) }, fault.InvalidParameter, "Name", nil},
+		{"a name with a newline", func(k *accesskey.Key) { k.Name = "a\nb" },
+			fault.InvalidParameter, "Name", []string{`"a\nb"`}},
+		{"a name of 129", func(k *accesskey.Key) { k.Name = strings.Repeat("n", 129) },
+			fault.InvalidParameter, "Name", nil},
 		{"no policy", func(k *accesskey.Key) { k.Policies = nil }, fault.MissingParameter, "Policy", nil},
-		{"a policy that was never parsed", func(k *accesskey.Key) { k.Policies = []*policy.Policy{{}} }, fault.Internal, "", nil},
+		{"a policy that was never parsed", func(k *accesskey.Key) { k.Policies = []*policy.Policy{{}} },
+			fault.Internal, "", nil},
 	} {
 		key, err := l.Create(t.Context(), chattest.SomeKey(c.edit))
 		chattest.WantError(t, c.about, err, c.code, c.param, c.texts...)
@@ -123,7 +139,8 @@ func TestUnknownAccessKey(t *testing.T) {
 		if len(fmt.Sprint(err)) > 500 {
 			t.Errorf("Find of an id of %d bytes: an error of %d", len(id), len(fmt.Sprint(err)))
 		}
-		chattest.WantError(t, "SetActive", setActive(t.Context(), l.Store, id, false), fault.AccessKeyNotFound, "UserAccessKeyId")
+		chattest.WantError(t, "SetActive", setActive(t.Context(), l.Store, id, false),
+			fault.AccessKeyNotFound, "UserAccessKeyId")
 		chattest.WantError(t, "Delete", l.Delete(t.Context(), "", id), fault.AccessKeyNotFound, "UserAccessKeyId")
 	}
 	if got := l.Cached(); got != 0 {
@@ -235,14 +252,16 @@ func TestListOfAccessKeys(t *testing.T) {
 	var got []string
 	for _, key := range list {
 		got = append(got, key.ID)
-		if key.Secret != "" || key.Account != chattest.Account || key.Name != "some one" || len(key.Policies) != 1 || key.Active == (key.ID == "CCK007") {
+		if key.Secret != "" || key.Account != chattest.Account || key.Name != "some one" || len(key.Policies) != 1 ||
+			key.Active == (key.ID == "CCK007") {
 			t.Errorf("List shows %+v", key)
 		}
 	}
 	chattest.Equal(t, "ids", got, want)
 }
 
-// TestAccessKeyRecordThatIsTampered holds that what somebody put into the table is noticed and told to nobody.
+// TestAccessKeyRecordThatIsTampered holds that what somebody put into the table is noticed and told
+// to nobody.
 func TestAccessKeyRecordThatIsTampered(t *testing.T) {
 	for about, edit := range map[string]func(*table.Item){
 		"no record":        func(item *table.Item) { item.Value = []byte("planted") },
@@ -278,7 +297,8 @@ func TestAccessKeyRecordThatIsTampered(t *testing.T) {
 func TestAccessKeysUnderAnotherRing(t *testing.T) {
 	l := chattest.NewLocksmith(t)
 	l.MustCreate(chattest.SomeKey())
-	if key, err := accesskey.New(l.Spy, nil, chattest.NewRing(t, 2, 1), nil).Find(t.Context(), "CCKsome"); err != nil || key.Secret.Reveal() != "planted-secret" {
+	if key, err := accesskey.New(l.Spy, nil, chattest.NewRing(t, 2, 1), nil).Find(t.Context(), "CCKsome"); err != nil ||
+		key.Secret.Reveal() != "planted-secret" {
 		t.Errorf("Find after a rotation: %v", err)
 	}
 	_, err := accesskey.New(l.Spy, nil, chattest.NewRing(t, 2), nil).Find(t.Context(), "CCKsome")
@@ -309,10 +329,17 @@ func TestAccessKeyThatIsChangedByTwo(t *testing.T) {
 func TestAccessKeysWhenTheStoreFails(t *testing.T) {
 	for about, f := range chattest.Faults {
 		for action, call := range map[string]func(context.Context, *accesskey.Store) error{
-			"Find":      func(ctx context.Context, k *accesskey.Store) error { _, err := k.Find(ctx, "CCKsome"); return err },
-			"SetActive": func(ctx context.Context, k *accesskey.Store) error { return setActive(ctx, k, "CCKsome", false) },
-			"Delete":    func(ctx context.Context, k *accesskey.Store) error { return k.Delete(ctx, "", "CCKsome") },
-			"List":      func(ctx context.Context, k *accesskey.Store) error { _, err := k.List(ctx); return err },
+			"Find": func(ctx context.Context, k *accesskey.Store) error {
+				_,
+					err := k.Find(ctx, "CCKsome")
+				return err
+			},
+			"SetActive": func(ctx context.Context, k *accesskey.Store) error {
+				return setActive(ctx,
+					k, "CCKsome", false)
+			},
+			"Delete": func(ctx context.Context, k *accesskey.Store) error { return k.Delete(ctx, "", "CCKsome") },
+			"List":   func(ctx context.Context, k *accesskey.Store) error { _, err := k.List(ctx); return err },
 			"Create": func(ctx context.Context, k *accesskey.Store) error {
 				_, err := k.Create(ctx, chattest.SomeKey(func(k *accesskey.Key) { k.ID = "new" }))
 				return err

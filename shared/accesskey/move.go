@@ -9,22 +9,26 @@ import (
 	"chatconf/shared/table"
 )
 
-// Access keys were once kept in the table of configurations, which many functions may write. They are moved once: nothing
-// reads them there, so that what is written there later never becomes a key.
+// Access keys were once kept in the table of configurations, which many functions may write. They
+// are moved once: nothing reads them there, so that what is written there later never becomes a
+// key.
 const (
 	movedKey = "moved" // in partition of the table of keys: how far the move is. It sorts behind all keys.
 	// moveBatch is the number of keys of one write, which writes movedKey too.
 	moveBatch = table.MaxGet - 1
-	// keptAfterMove is how long the old rows stay for functions that are not replaced yet, counted from the end of the move.
+	// keptAfterMove is how long the old rows stay for functions that are not replaced yet, counted
+	// from the end of the move.
 	keptAfterMove = 24 * time.Hour
-	// Revisions of movedKey: this one when the move is done, and while it goes on the numbers from 2 on.
+	// Revisions of movedKey: this one when the move is done, and while it goes on the numbers from
+	// 2 on.
 	moveDone = 1
 )
 
-// Move copies the access keys that stand in the table of configurations into the table of keys, once in the life of the
-// latter, and removes the old rows a day later. It may be cut short, repeated, and run by several processes at once. The
-// rows are copied as they are sealed; a key that is in the table of keys already stays as it is there. It reports whether
-// this call finished the copying.
+// Move copies the access keys that stand in the table of configurations into the table of keys,
+// once in the life of the latter, and removes the old rows a day later. It may be cut short,
+// repeated, and run by several processes at once. The rows are copied as they are sealed; a key
+// that is in the table of keys already stays as it is there. It reports whether this call finished
+// the copying.
 func (k *Store) Move(ctx context.Context, from table.Table) (moved bool, err error) {
 	moved, err = k.move(ctx, from)
 	if err != nil {
@@ -77,7 +81,8 @@ func (k *Store) moveSome(ctx context.Context, from table.Table, revision int64, 
 	for {
 		change := table.Change{Puts: []table.Put{mark}}
 		for _, item := range items {
-			change.Puts = append(change.Puts, table.Put{Sort: item.Sort, Value: item.Value, Revision: item.Revision, If: table.Absent()})
+			change.Puts = append(change.Puts, table.Put{Sort: item.Sort, Value: item.Value,
+				Revision: item.Revision, If: table.Absent()})
 		}
 		err := k.table.Write(ctx, partition, change)
 		var broken *table.ConditionError
@@ -91,7 +96,8 @@ func (k *Store) moveSome(ctx context.Context, from table.Table, revision int64, 
 			}
 		}
 		if len(rest) == len(items) {
-			return fmt.Errorf("accesskey: move access keys: the store refuses %q, which is not part of the write", broken.Key.Sort)
+			return fmt.Errorf("accesskey: move access keys: the store refuses %q, which is not part of the write",
+				broken.Key.Sort)
 		}
 		items = rest
 	}

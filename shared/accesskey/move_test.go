@@ -116,7 +116,8 @@ func TestTheLastUseWhenTheStoreFails(t *testing.T) {
 	if got := lastUse(t, k, "CCKsome", ""); got != "2026-11-23" {
 		t.Errorf("last use = %q after the store came back", got)
 	}
-	if days, err := accesskey.New(l.Spy, nil, chattest.NewRing(t, 1), nil).LastUses(t.Context(), "CCKsome"); err != nil || len(days) != 0 {
+	if days, err := accesskey.New(l.Spy, nil, chattest.NewRing(t, 1), nil).LastUses(t.Context(),
+		"CCKsome"); err != nil || len(days) != 0 {
 		t.Errorf("LastUses without a table = %v, %v", days, err)
 	}
 	uses.Before = func(string, int) error { return chattest.Faults["the store is out of reach"].Err }
@@ -177,8 +178,8 @@ func (m *moveHouse) move() bool {
 	return moved
 }
 
-// Keys of before are moved once, in any number; the old rows go a day later, and what is put there afterwards never
-// becomes a key.
+// Keys of before are moved once, in any number; the old rows go a day later, and what is put there
+// afterwards never becomes a key.
 func TestAccessKeysAreMoved(t *testing.T) {
 	for _, n := range []int{0, 1, 98, 99, 100, 230} {
 		m := newMoveHouse(t, n)
@@ -192,7 +193,8 @@ func TestAccessKeysAreMoved(t *testing.T) {
 		if got := m.left(); got != n {
 			t.Errorf("%d old rows right after the move, want %d", got, n)
 		}
-		if _, err := accesskey.New(m.old, nil, chattest.NewRing(t, 1), m.Clock.Now).Create(t.Context(), chattest.SomeKey(func(k *accesskey.Key) { k.ID = "CCKplanted" })); err != nil {
+		if _, err := accesskey.New(m.old, nil, chattest.NewRing(t, 1), m.Clock.Now).Create(t.Context(),
+			chattest.SomeKey(func(k *accesskey.Key) { k.ID = "CCKplanted" })); err != nil {
 			t.Fatal(err)
 		}
 		if n > 0 {
@@ -210,7 +212,8 @@ func TestAccessKeysAreMoved(t *testing.T) {
 	}
 }
 
-// A move that is cut short at any call is finished by the next; none is lost, and none that was deleted in between comes back.
+// A move that is cut short at any call is finished by the next; none is lost, and none that was
+// deleted in between comes back.
 func TestAMoveIsCutShort(t *testing.T) {
 	for _, which := range []string{"old", "new"} {
 		for n := 1; ; n++ {
@@ -227,7 +230,8 @@ func TestAMoveIsCutShort(t *testing.T) {
 				}
 				break
 			}
-			chattest.WantError(t, fmt.Sprintf("Move whose call %d to the %s table fails", n, which), err, fault.Unavailable, "")
+			chattest.WantError(t, fmt.Sprintf("Move whose call %d to the %s table fails", n, which),
+				err, fault.Unavailable, "")
 			var gone string
 			if ids := m.ids(); len(ids) > 0 {
 				gone = ids[0]
@@ -242,7 +246,8 @@ func TestAMoveIsCutShort(t *testing.T) {
 	}
 }
 
-// Of several that move at once each key is moved once, and a key that is in the new table already stays.
+// Of several that move at once each key is moved once, and a key that is in the new table already
+// stays.
 func TestMovesAtOnce(t *testing.T) {
 	m := newMoveHouse(t, 150)
 	mine := m.MustCreate(chattest.SomeKey(func(k *accesskey.Key) { k.ID, k.Name = "CCK007", "made there" }))

@@ -10,9 +10,11 @@ import (
 )
 
 const (
-	// usePartition holds an item for each access key, under its escaped id, whose revision is the day of its last use.
+	// usePartition holds an item for each access key, under its escaped id, whose revision is the
+	// day of its last use.
 	usePartition = "uses"
-	// UseAge is how long a table of uses keeps an item: a key that was not used for longer has no last use.
+	// UseAge is how long a table of uses keeps an item: a key that was not used for longer has no
+	// last use.
 	UseAge = 400 * 24 * time.Hour
 	// useTime bounds one attempt to write a use.
 	useTime = 10 * time.Second
@@ -28,8 +30,9 @@ type use struct {
 	next time.Time // of the next attempt, while day is over
 }
 
-// NoteUse notes that a request was signed with the key today. It returns at once and fails no request: the day is written
-// in the background, once a day for each key whichever process does it, and tried again with a later request if that fails.
+// NoteUse notes that a request was signed with the key today. It returns at once and fails no
+// request: the day is written in the background, once a day for each key whichever process does it,
+// and tried again with a later request if that fails.
 func (k *Store) NoteUse(ctx context.Context, id string) {
 	if k.uses == nil {
 		return
@@ -75,7 +78,8 @@ func (k *Store) writeUse(ctx context.Context, id string, day int64) error {
 		}
 		condition = table.AtRevision(items[0].Revision)
 	}
-	err = k.uses.Write(ctx, usePartition, table.Change{Puts: []table.Put{{Sort: key.Sort, Revision: day, If: condition}}})
+	err = k.uses.Write(ctx, usePartition,
+		table.Change{Puts: []table.Put{{Sort: key.Sort, Revision: day, If: condition}}})
 	var broken *table.ConditionError
 	if errors.As(err, &broken) {
 		return nil // another process wrote it at the same moment
@@ -83,8 +87,8 @@ func (k *Store) writeUse(ctx context.Context, id string, day int64) error {
 	return err
 }
 
-// LastUses returns the days on which keys were last used, as 2006-01-02 in UTC. A key that was not used within UseAge, or
-// whose use is not noted, has none.
+// LastUses returns the days on which keys were last used, as 2006-01-02 in UTC. A key that was not
+// used within UseAge, or whose use is not noted, has none.
 func (k *Store) LastUses(ctx context.Context, ids ...string) (map[string]string, error) {
 	days := make(map[string]string, len(ids))
 	if k.uses == nil {

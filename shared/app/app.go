@@ -1,5 +1,6 @@
-// Package app is the composition root: it reads the settings, opens the tables, and connects the service
-// to what calls it. The target of a binary is chosen by build tags, which only the files target_*.go carry.
+// Package app is the composition root: it reads the settings, opens the tables, and connects the
+// service to what calls it. The target of a binary is chosen by build tags, which only the files
+// target_*.go carry.
 package app
 
 import (
@@ -25,8 +26,8 @@ import (
 	"chatconf/shared/serve"
 )
 
-// Run runs a role on the target that the binary was built for, until the process is told to stop. It is the
-// main function of every function.
+// Run runs a role on the target that the binary was built for, until the process is told to stop.
+// It is the main function of every function.
 func Run(r Role) {
 	serve.Main(func(ctx context.Context) error { return run(ctx, os.Getenv, r, Names(os.Environ())...) })
 }
@@ -43,8 +44,8 @@ type App struct {
 // flushTime bounds how long writing the health of webhooks may take at the end.
 const flushTime = 250 * time.Millisecond
 
-// flush writes the health of webhooks that was not written yet. An error is logged only: Close does not fail
-// because of it.
+// flush writes the health of webhooks that was not written yet. An error is logged only: Close does
+// not fail because of it.
 func (a *App) flush() {
 	if a.Journal == nil {
 		return
@@ -109,9 +110,10 @@ func (h *apiHandler) ServeEvent(ctx context.Context, e serve.Event) (answer []by
 
 // eventCaller returns the caller of all events: the account of the settings.
 //
-// The cloud decides who may invoke a function of one action, and so who may do the action. A policy of the
-// settings can deny it, or allow more. A function of several actions is called by queues, timers and rules,
-// often by many senders. So its events may only read, unless the policy of the settings allows more.
+// The cloud decides who may invoke a function of one action, and so who may do the action. A policy
+// of the settings can deny it, or allow more. A function of several actions is called by queues,
+// timers and rules, often by many senders. So its events may only read, unless the policy of the
+// settings allows more.
 func eventCaller(s Settings, actions []rpc.Action) (chat.Caller, error) {
 	caller := chat.Caller{Account: s.AccountID}
 	if s.EventPolicy != nil {
@@ -148,7 +150,8 @@ func eventCaller(s Settings, actions []rpc.Action) (chat.Caller, error) {
 // oosPrefix begins the name of an operation in a policy.
 const oosPrefix = "oos:"
 
-// needs are the operations that an action needs in addition to its own, for its parameters and its answer.
+// needs are the operations that an action needs in addition to its own, for its parameters and its
+// answer.
 var needs = map[string][]string{
 	"CreateChatConfiguration": {"oos:TagResources", "oos:ChangeResourceGroup"},
 	"ListChatConfigurations":  {"oos:GetChatConfiguration"}, // whose Outputs it shows
@@ -195,8 +198,9 @@ func NewLogger(f *os.File) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(f, nil))
 }
 
-// NewServerLogger is NewLogger for a process that anyone can call. Of equal refusals within a second it
-// writes the first, and then how many followed. Flush writes the counts that were not written yet.
+// NewServerLogger is NewLogger for a process that anyone can call. Of equal refusals within a
+// second it writes the first, and then how many followed. Flush writes the counts that were not
+// written yet.
 func NewServerLogger(f *os.File) (logger *slog.Logger, flush func()) {
 	collapser := invoke.CollapseRepeats(NewLogger(f).Handler(), time.Second)
 	return slog.New(collapser), collapser.Flush

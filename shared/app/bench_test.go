@@ -95,7 +95,8 @@ func send(client *http.Client, endpoint, action string, params url.Values) ([]by
 	return body, err
 }
 
-// spread runs do n times on so many goroutines and returns how long that took. do is told which turn it has.
+// spread runs do n times on so many goroutines and returns how long that took. do is told which
+// turn it has.
 func spread(b *testing.B, goroutines, n int, do func(turn int) error) time.Duration {
 	b.Helper()
 	var turn atomic.Int64
@@ -119,14 +120,16 @@ func spread(b *testing.B, goroutines, n int, do func(turn int) error) time.Durat
 	return time.Since(started)
 }
 
-// BenchmarkGetOverHTTP is the rate of signed GetChatConfiguration over loopback, 16 clients, as a part of the rate of a bare net/http
-// handler that returns the same bytes to the same client. The two take turns, so that the machine's moods meet both.
+// BenchmarkGetOverHTTP is the rate of signed GetChatConfiguration over loopback, 16 clients, as a
+// part of the rate of a bare net/http handler that returns the same bytes to the same client. The
+// two take turns, so that the machine's moods meet both.
 func BenchmarkGetOverHTTP(b *testing.B) {
 	const clients, round = 16, 500
 	_, endpoint := newBench(b)
 	client := newClient(b, clients)
 	params := url.Values{"Name": {"ops"}, "RegionId": {app.DefaultRegion}}
-	if _, err := send(client, endpoint, "CreateChatConfiguration", url.Values{"Name": {"ops"}, "Type": {"DingTalk"}, "Configuration": {benchConfiguration}}); err != nil {
+	if _, err := send(client, endpoint, "CreateChatConfiguration",
+		url.Values{"Name": {"ops"}, "Type": {"DingTalk"}, "Configuration": {benchConfiguration}}); err != nil {
 		b.Fatal(err)
 	}
 	answer, err := send(client, endpoint, "GetChatConfiguration", params)
@@ -160,7 +163,8 @@ func BenchmarkGetOverHTTP(b *testing.B) {
 	b.ReportMetric(theirs.Seconds()/ours.Seconds(), "x-bare")
 }
 
-// BenchmarkCreateOverHTTP is the rate of durable CreateChatConfiguration over loopback with 16 clients, in multiples of the rate of one.
+// BenchmarkCreateOverHTTP is the rate of durable CreateChatConfiguration over loopback with 16
+// clients, in multiples of the rate of one.
 func BenchmarkCreateOverHTTP(b *testing.B) {
 	const clients, round = 16, 50
 	_, endpoint := newBench(b)
@@ -188,8 +192,9 @@ func BenchmarkCreateOverHTTP(b *testing.B) {
 	b.ReportMetric(manyRate/oneRate, "x-one-client")
 }
 
-// BenchmarkListBySize is the time of a page of 50 at 100,000 configurations, in multiples of the time at 1,000: without a filter and
-// with one that selects a fifth of them, from the first page and from the middle.
+// BenchmarkListBySize is the time of a page of 50 at 100,000 configurations, in multiples of the
+// time at 1,000: without a filter and with one that selects a fifth of them, from the first page
+// and from the middle.
 func BenchmarkListBySize(b *testing.B) {
 	small, large := newFilled(b, 1_000), newFilled(b, 100_000)
 	for _, filters := range [][]chat.Filter{nil, {{Name: "Type", Value: "Slack"}}} {
@@ -237,13 +242,15 @@ func newFilled(b *testing.B, size int) *filled {
 	kinds := []struct{ kind, configuration string }{
 		{"DingTalk", benchConfiguration},
 		{"WeChat", `{"WeChatCorpId":"ww-benchmark","WeChatAgentId":"1000002","WeChatSecret":"not-a-real-secret"}`},
-		{"Feishu", `{"FeishuAppId":"cli_benchmark","FeishuAppSecret":"not-a-real-secret","FeishuEncryptKey":"not-a-real-secret"}`},
+		{"Feishu", `{"FeishuAppId":"cli_benchmark","FeishuAppSecret":"not-a-real-secret",` +
+			`"FeishuEncryptKey":"not-a-real-secret"}`},
 		{"Slack", `{"SlackSigningSecret":"not-a-real-secret"}`},
 		{"Teams", `{"TeamsWebhookSecret":"bm90LWEtcmVhbC1zZWNyZXQ="}`},
 	}
 	spread(b, 128, size, func(i int) error {
 		kind := kinds[i%len(kinds)]
-		_, err := f.service.Create(f.ctx, &chat.CreateRequest{Name: fmt.Sprintf("bench-%07d", i), Type: kind.kind, Configuration: secret.Text(kind.configuration)})
+		_, err := f.service.Create(f.ctx, &chat.CreateRequest{Name: fmt.Sprintf("bench-%07d", i), Type: kind.kind,
+			Configuration: secret.Text(kind.configuration)})
 		return err
 	})
 	return f
@@ -256,7 +263,8 @@ func (f *filled) page(b *testing.B, filters []chat.Filter, middle bool) func() e
 	if middle {
 		most := int64(chat.MaxResults)
 		for range f.size / chat.MaxResults / 10 { // well inside even a fifth of them
-			out, err := f.service.List(f.ctx, &chat.ListRequest{Filters: filters, MaxResults: &most, NextToken: request.NextToken})
+			out, err := f.service.List(f.ctx, &chat.ListRequest{Filters: filters,
+				MaxResults: &most, NextToken: request.NextToken})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -45,11 +45,13 @@ func newStore(t *testing.T) *file.DB {
 	return db
 }
 
-// tablesOf returns the tables of a store as one service sees them, and what happens to its calls to the first two.
+// tablesOf returns the tables of a store as one service sees them, and what happens to its calls to
+// the first two.
 func tablesOf(db *file.DB) (app.Tables, *faulty) {
 	f := &faulty{Table: db.Table("chatconf", file.TableOptions{}), faults: new(faults)}
 	keys := &faulty{Table: db.Table("keys", file.TableOptions{}), faults: f.faults}
-	return app.Tables{Configurations: f, Keys: keys, Tickets: db.Table("tickets", file.TableOptions{TTL: app.TicketAge}), Where: storeName}, f
+	return app.Tables{Configurations: f, Keys: keys, Tickets: db.Table("tickets",
+		file.TableOptions{TTL: app.TicketAge}), Where: storeName}, f
 }
 
 // A faulty is a table of which one call fails, or finds that something has happened before it.
@@ -60,9 +62,11 @@ type faulty struct {
 
 // faults are what happens to the calls to one or more tables.
 type faults struct {
-	at      int                    // the number of the call, from one; zero is none
-	applied bool                   // a Write that fails is done nevertheless
-	instead func(write bool) error // returns the error; nil has the call go on. Without it the call fails as on a store that is out of reach
+	at      int  // the number of the call, from one; zero is none
+	applied bool // a Write that fails is done nevertheless
+	// returns the error; nil has the call go on. Without it the call fails as on a store that is
+	// out of reach
+	instead func(write bool) error
 	calls   int
 	closed  bool
 }
@@ -162,7 +166,8 @@ func wantUnchanged(t *testing.T, db *file.DB, before []table.Item) {
 	}
 }
 
-// wantSettled wants a service whose access key is the only one, lies in its key file, and can be used.
+// wantSettled wants a service whose access key is the only one, lies in its key file, and can be
+// used.
 func wantSettled(t *testing.T, s app.Settings, l *app.Local) {
 	t.Helper()
 	key := readKey(t, s)
@@ -196,7 +201,8 @@ func ringOf(t *testing.T, s app.Settings) *seal.Ring {
 	return ring
 }
 
-// Between the moments when a service finds the tables empty and when it claims them, another one starts. That one has them.
+// Between the moments when a service finds the tables empty and when it claims them, another one
+// starts. That one has them.
 func TestStartThatAnotherOvertakes(t *testing.T) {
 	db := newStore(t)
 	winner, loser := settings(t), settings(t)
@@ -271,7 +277,8 @@ func TestStartThatAnotherOvertakes(t *testing.T) {
 	}
 }
 
-// Of many that start at once, each with a ring of its own, one has the tables, and nothing in them is another's.
+// Of many that start at once, each with a ring of its own, one has the tables, and nothing in them
+// is another's.
 func TestFirstStartsAtOnce(t *testing.T) {
 	const services = 8
 	db := newStore(t)
@@ -317,7 +324,8 @@ func TestFirstStartsAtOnce(t *testing.T) {
 	}
 }
 
-// Of two that start at once with the same ring each is the first, and has an access key that can be used.
+// Of two that start at once with the same ring each is the first, and has an access key that can be
+// used.
 func TestFirstStartsAtOnceWithOneRing(t *testing.T) {
 	db := newStore(t)
 	ring, err := seal.GenerateRing("shared")
@@ -348,8 +356,8 @@ func TestFirstStartsAtOnceWithOneRing(t *testing.T) {
 	}
 }
 
-// Each call of a first start to the store fails once, done or not. The next start finishes it: one access key, and the one that
-// the key file holds.
+// Each call of a first start to the store fails once, done or not. The next start finishes it: one
+// access key, and the one that the key file holds.
 func TestFirstStartOnAStoreThatFails(t *testing.T) {
 	for _, applied := range []bool{false, true} {
 		steps := 0
@@ -369,9 +377,11 @@ func TestFirstStartOnAStoreThatFails(t *testing.T) {
 			}
 			steps++
 			if !errors.Is(err, table.ErrUnavailable) || !f.closed {
-				t.Errorf("call %d fails, applied %v: OpenTables = %v, closed %v, want ErrUnavailable", at, applied, err, f.closed)
+				t.Errorf("call %d fails, applied %v: OpenTables = %v, closed %v, want ErrUnavailable",
+					at, applied, err, f.closed)
 			}
-			settled := slices.ContainsFunc(contents(t, db), func(item table.Item) bool { return item.Key == claimKey && item.Revision == 2 })
+			settled := slices.ContainsFunc(contents(t, db),
+				func(item table.Item) bool { return item.Key == claimKey && item.Revision == 2 })
 			tables, _ = tablesOf(db)
 			l = start(t, s, tables)
 			if l.First == settled {
@@ -389,7 +399,8 @@ func TestFirstStartOnAStoreThatFails(t *testing.T) {
 			wantUnchanged(t, db, before)
 		}
 		if steps < 4 {
-			t.Errorf("a first start makes %d calls, want at least those of looking, claiming, the key and settling", steps)
+			t.Errorf("a first start makes %d calls, want at least those of looking, claiming, the key and settling",
+				steps)
 		}
 	}
 }
@@ -414,7 +425,8 @@ func TestLaterStartOnAStoreThatFails(t *testing.T) {
 		}
 		steps++
 		if !errors.Is(err, table.ErrUnavailable) || !strings.Contains(err.Error(), storeName) || !f.closed {
-			t.Errorf("call %d fails: OpenTables = %v, closed %v, want ErrUnavailable that names the store", at, err, f.closed)
+			t.Errorf("call %d fails: OpenTables = %v, closed %v, want ErrUnavailable that names the store",
+				at, err, f.closed)
 		}
 	}
 	if steps < 2 {
@@ -437,7 +449,8 @@ func TestBrokenClaim(t *testing.T) {
 	good := items[0].Value
 	flipped := append([]byte(nil), good...)
 	flipped[len(flipped)-1] ^= 1
-	elsewhere, err := ring.Seal(seal.Place{Account: "service", Region: "service", Name: "another", Field: "claim"}, []byte("keyring"))
+	elsewhere, err := ring.Seal(seal.Place{Account: "service", Region: "service", Name: "another", Field: "claim"},
+		[]byte("keyring"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -456,14 +469,16 @@ func TestBrokenClaim(t *testing.T) {
 		"of a revision still to come": {good, 3, "revision 3"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := tb.Write(t.Context(), claimKey.Partition, table.Change{Puts: []table.Put{{Sort: claimKey.Sort, Value: claim.value, Revision: claim.revision}}})
+			err := tb.Write(t.Context(), claimKey.Partition,
+				table.Change{Puts: []table.Put{{Sort: claimKey.Sort, Value: claim.value, Revision: claim.revision}}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			before := contents(t, db)
 			tables, _ := tablesOf(db)
 			err = turnedAway(t, s, tables)
-			if !strings.Contains(err.Error(), claim.says) || !strings.Contains(err.Error(), storeName) || strings.Contains(err.Error(), planted) {
+			if !strings.Contains(err.Error(), claim.says) || !strings.Contains(err.Error(), storeName) ||
+				strings.Contains(err.Error(), planted) {
 				t.Errorf("OpenTables = %v, want an error that says %q of %s", err, claim.says, storeName)
 			}
 			wantUnchanged(t, db, before)
@@ -471,7 +486,8 @@ func TestBrokenClaim(t *testing.T) {
 	}
 	t.Run("gone when it is looked at", func(t *testing.T) {
 		tables, f := tablesOf(db)
-		if err := tb.Write(t.Context(), claimKey.Partition, table.Change{Deletes: []table.Delete{{Sort: claimKey.Sort}}}); err != nil {
+		if err := tb.Write(t.Context(), claimKey.Partition,
+			table.Change{Deletes: []table.Delete{{Sort: claimKey.Sort}}}); err != nil {
 			t.Fatal(err)
 		}
 		f.at = 2 // the claim, which another has put meanwhile
@@ -482,7 +498,8 @@ func TestBrokenClaim(t *testing.T) {
 	})
 }
 
-// An access key of the settings that an earlier start has stored with another secret is not said to be the one in the key file.
+// An access key of the settings that an earlier start has stored with another secret is not said to
+// be the one in the key file.
 func TestFirstKeyWithAnotherSecret(t *testing.T) {
 	db, s := newStore(t), settings(t)
 	s.AccessKeyID, s.AccessKeySecret = "mine", planted
@@ -535,7 +552,8 @@ func TestCloseDoesNotWaitForAJournalThatHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 100 {
-		l.Journal.NoteLater(t.Context(), command.Ref{Account: "1", Region: "r-1", Name: fmt.Sprint("n", i)}, journal.Note{Counter: journal.CountIgnored})
+		l.Journal.NoteLater(t.Context(), command.Ref{Account: "1", Region: "r-1", Name: fmt.Sprint("n", i)},
+			journal.Note{Counter: journal.CountIgnored})
 	}
 	began := time.Now()
 	l.Close()
@@ -564,8 +582,8 @@ func (hung) Write(ctx context.Context, _ string, _ table.Change) error {
 
 func (hung) Close() error { return nil }
 
-// A disk that is full, or read-only, takes no write. A later start needs none: it serves reads, and what would change something is refused as
-// something that may succeed later.
+// A disk that is full, or read-only, takes no write. A later start needs none: it serves reads, and
+// what would change something is refused as something that may succeed later.
 func TestStartOnTablesThatTakeNoWrite(t *testing.T) {
 	db, s := newStore(t), settings(t)
 	full := func() app.Tables {
@@ -574,14 +592,16 @@ func TestStartOnTablesThatTakeNoWrite(t *testing.T) {
 		tables.Tickets = noWrites{tables.Tickets}
 		return tables
 	}
-	if l, err := app.OpenTables(t.Context(), s, full(), app.Actions(rpc.Actions()...)); err == nil || !strings.Contains(err.Error(), "no space left") {
+	if l, err := app.OpenTables(t.Context(), s, full(), app.Actions(rpc.Actions()...)); err == nil ||
+		!strings.Contains(err.Error(), "no space left") {
 		l.Close()
 		t.Fatalf("a first start: %v", err)
 	}
 	tables, _ := tablesOf(db)
 	l := start(t, s, tables)
 	create := func(l *app.Local, name string) error {
-		_, err := l.Service.Create(administrator(t, s), &chat.CreateRequest{Name: name, Type: "Slack", Configuration: slackSettings})
+		_, err := l.Service.Create(administrator(t, s), &chat.CreateRequest{Name: name,
+			Type: "Slack", Configuration: slackSettings})
 		return err
 	}
 	if err := create(l, "one"); err != nil {
@@ -590,7 +610,8 @@ func TestStartOnTablesThatTakeNoWrite(t *testing.T) {
 	l.Close()
 	before := contents(t, db)
 	l = start(t, s, full())
-	if out, err := l.Service.Get(administrator(t, s), &chat.GetRequest{Name: "one"}); err != nil || out.ChatConfiguration.Name != "one" {
+	if out, err := l.Service.Get(administrator(t, s), &chat.GetRequest{Name: "one"}); err != nil ||
+		out.ChatConfiguration.Name != "one" {
 		t.Errorf("Get = %+v, %v", out, err)
 	}
 	if err := create(l, "two"); fault.CodeOf(err) != fault.Unavailable {
@@ -604,7 +625,8 @@ const slackSettings = `{"SlackSigningSecret":"not-a-real-secret-not-a-real-secre
 
 // administrator returns a context in which the administrator of a service calls.
 func administrator(t *testing.T, s app.Settings) context.Context {
-	return chat.WithCaller(t.Context(), &chat.Caller{Account: s.AccountID, AccessKeyID: "CCKadmin", Policies: []*policy.Policy{policy.Administrator()}})
+	return chat.WithCaller(t.Context(), &chat.Caller{Account: s.AccountID, AccessKeyID: "CCKadmin",
+		Policies: []*policy.Policy{policy.Administrator()}})
 }
 
 // noWrites is a table on a disk that is full.

@@ -19,9 +19,9 @@ import (
 // openTime bounds how long opening a function takes, for callers without a deadline.
 const openTime = 20 * time.Second
 
-// A Function is the service as a function of a cloud. Warm opens it, or the first invocation. Opening reads
-// the key ring and verifies that it has claimed the tables. It changes nothing: the command-line tool claims
-// tables.
+// A Function is the service as a function of a cloud. Warm opens it, or the first invocation.
+// Opening reads the key ring and verifies that it has claimed the tables. It changes nothing: the
+// command-line tool claims tables.
 type Function struct {
 	settings Settings
 	tables   Tables
@@ -42,8 +42,8 @@ var _ serve.Handler = (*Function)(nil)
 // A Reader returns the cloud that an environment describes: alibaba.Read or aws.Read.
 type Reader func(getenv func(string) string) (cloud.Cloud, error)
 
-// NewFunction returns the function with a role in an environment, in which the given names are set; read
-// reads the cloud of it. It sends nothing. The error lists every mistake in the environment.
+// NewFunction returns the function with a role in an environment, in which the given names are set;
+// read reads the cloud of it. It sends nothing. The error lists every mistake in the environment.
 func NewFunction(getenv func(string) string, read Reader, r Role, names ...string) (*Function, error) {
 	s, mistakes := readSettings(getenv, names)
 	f := &Function{settings: s, role: r, turn: make(chan struct{}, 1)}
@@ -78,8 +78,8 @@ func (f *Function) Warm(ctx context.Context) error {
 	return err
 }
 
-// ServeHTTP implements http.Handler. While the function cannot be opened it answers ServiceUnavailable, and
-// the log says why.
+// ServeHTTP implements http.Handler. While the function cannot be opened it answers
+// ServiceUnavailable, and the log says why.
 func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.handler(r.Context()).ServeHTTP(w, r)
 }
@@ -112,9 +112,9 @@ func (f *Function) Close() error {
 	return err
 }
 
-// open returns the service. The first caller opens it, within its own deadline, and the others wait. If that
-// fails they get the same error; later callers try again. If the first caller ran out of time, the next one
-// tries.
+// open returns the service. The first caller opens it, within its own deadline, and the others
+// wait. If that fails they get the same error; later callers try again. If the first caller ran out
+// of time, the next one tries.
 func (f *Function) open(ctx context.Context) (*App, error) {
 	if a := f.app.Load(); a != nil {
 		return a, nil
@@ -145,7 +145,8 @@ func (f *Function) open(ctx context.Context) (*App, error) {
 	return a, nil
 }
 
-// wire reads the key ring and, at the same time, the claim of the tables. Then it puts the service together.
+// wire reads the key ring and, at the same time, the claim of the tables. Then it puts the service
+// together.
 func (f *Function) wire(ctx context.Context) (*App, error) {
 	type opening struct {
 		ring *seal.Ring
@@ -195,8 +196,8 @@ func (f *Function) openRing(ctx context.Context) (*seal.Ring, error) {
 	return ring, nil
 }
 
-// Serve serves the function under the runtime of its cloud, or over HTTP where CHATCONF_ADDR is set and the
-// runtime is not there.
+// Serve serves the function under the runtime of its cloud, or over HTTP where CHATCONF_ADDR is set
+// and the runtime is not there.
 func (f *Function) Serve(ctx context.Context, getenv func(string) string, runtime serve.Runtime) error {
 	function := serve.Function{Handler: f, Logger: NewLogger(os.Stderr), Warm: f.Warm, Close: f.Close}
 	return serve.Run(ctx, getenv, function, runtime, serve.HTTPRuntime)

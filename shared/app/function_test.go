@@ -51,7 +51,8 @@ import (
 	"chatconf/shared/table/tablestore"
 )
 
-// A cloud is a target on this machine: a store, a key service with one sealed ring, and the environment that leads to them.
+// A cloud is a target on this machine: a store, a key service with one sealed ring, and the
+// environment that leads to them.
 type cloud struct {
 	testing.TB
 	store string
@@ -92,7 +93,8 @@ func (c *cloud) newRing(path string) {
 	}
 }
 
-// keys returns a key service, whose answers are made by the given functions. What it is sent is proven by the tests of kms.
+// keys returns a key service, whose answers are made by the given functions. What it is sent is
+// proven by the tests of kms.
 func (c *cloud) keys(t *testing.T, sealed func(*http.Request) string) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.asked.Add(1)
@@ -122,7 +124,8 @@ func openFC(t *testing.T, c *cloud) {
 		"TABLESTORE_ACCESS_KEY_ID": instance.KeyID, "TABLESTORE_ACCESS_KEY_SECRET": instance.KeySecret,
 		"CHATCONF_KMS_ENDPOINT": c.keys(t, func(r *http.Request) string { return r.FormValue("CiphertextBlob") }),
 	}
-	for name, ttl := range map[string]time.Duration{app.DefaultTable: 0, app.DefaultTickets: app.TicketAge, app.DefaultJournal: journal.DefaultRetention, app.DefaultKeys: 0, app.DefaultKeyUses: accesskey.UseAge} {
+	for name, ttl := range map[string]time.Duration{app.DefaultTable: 0, app.DefaultTickets: app.TicketAge,
+		app.DefaultJournal: journal.DefaultRetention, app.DefaultKeys: 0, app.DefaultKeyUses: accesskey.UseAge} {
 		tb, err := tablestore.New(name, tablestore.Options{
 			Endpoint: instance.Endpoint, Instance: instance.Name, TTL: ttl,
 			Credentials: invoke.Credentials{AccessKeyID: instance.KeyID, AccessKeySecret: instance.KeySecret},
@@ -139,7 +142,8 @@ func openFC(t *testing.T, c *cloud) {
 
 func openLambda(t *testing.T, c *cloud) {
 	tables := make(map[string]*dynamotest.Server)
-	for _, name := range []string{app.DefaultTable, app.DefaultTickets, app.DefaultJournal, app.DefaultKeys, app.DefaultKeyUses} {
+	for _, name := range []string{app.DefaultTable, app.DefaultTickets, app.DefaultJournal,
+		app.DefaultKeys, app.DefaultKeyUses} {
 		tables[name] = dynamotest.New()
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -149,7 +153,8 @@ func openLambda(t *testing.T, c *cloud) {
 		}
 		for name, table := range tables {
 			probe := name == app.DefaultTable && bytes.Contains(body, []byte(`"TransactItems":[]`)) // which names none
-			if probe || bytes.Contains(body, []byte(`"`+name+`"`)) {                                // no request names two
+			// no request names two
+			if probe || bytes.Contains(body, []byte(`"`+name+`"`)) {
 				r.Body = io.NopCloser(bytes.NewReader(body))
 				table.ServeHTTP(w, r)
 				return
@@ -160,7 +165,8 @@ func openLambda(t *testing.T, c *cloud) {
 	t.Cleanup(server.Close)
 	c.store, c.read = "dynamodb", awscloud.Read
 	c.env = map[string]string{
-		"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-real-secret", "AWS_ENDPOINT_URL_DYNAMODB": server.URL,
+		"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-real-secret",
+		"AWS_ENDPOINT_URL_DYNAMODB": server.URL,
 		"AWS_ENDPOINT_URL_KMS": c.keys(t, func(r *http.Request) string {
 			var in struct{ CiphertextBlob string }
 			if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
@@ -171,7 +177,8 @@ func openLambda(t *testing.T, c *cloud) {
 	}
 }
 
-// claim does what the command-line tool does with the ring in a file: it claims the tables, and makes the first key.
+// claim does what the command-line tool does with the ring in a file: it claims the tables, and
+// makes the first key.
 func (c *cloud) claim(ring string) {
 	c.Helper()
 	engine, err := c.read(env(c.env))
@@ -193,7 +200,8 @@ func (c *cloud) claim(ring string) {
 		c.Fatal(err)
 	}
 	l, err := app.OpenTables(c.Context(), s, app.Tables{
-		Configurations: open(s.Table, 0), Keys: open(s.KeyTable, 0), Tickets: open(s.TicketTable, app.TicketAge), Where: engine.Where,
+		Configurations: open(s.Table, 0), Keys: open(s.KeyTable, 0),
+		Tickets: open(s.TicketTable, app.TicketAge), Where: engine.Where,
 	}, app.Actions(rpc.Actions()...))
 	if err != nil {
 		c.Fatal(err)
@@ -240,7 +248,8 @@ func list(tb testing.TB, h http.Handler) said {
 	}
 	rec := httptest.NewRecorder()
 	var log bytes.Buffer
-	h.ServeHTTP(rec, req.WithContext(invoke.With(tb.Context(), &invoke.Invocation{Logger: slog.New(slog.NewTextHandler(&log, nil))})))
+	h.ServeHTTP(rec, req.WithContext(invoke.With(tb.Context(),
+		&invoke.Invocation{Logger: slog.New(slog.NewTextHandler(&log, nil))})))
 	s := said{status: rec.Code, body: rec.Body.String(), log: log.String()}
 	if err := json.Unmarshal(rec.Body.Bytes(), &s); err != nil {
 		tb.Errorf("the answer is %s: %v", rec.Body, err)
@@ -252,7 +261,8 @@ func list(tb testing.TB, h http.Handler) said {
 func event(tb testing.TB, h serve.Handler, e serve.Event) (said, error) {
 	tb.Helper()
 	var log bytes.Buffer
-	body, again := h.ServeEvent(invoke.With(tb.Context(), &invoke.Invocation{Logger: slog.New(slog.NewTextHandler(&log, nil))}), e)
+	body, again := h.ServeEvent(invoke.With(tb.Context(),
+		&invoke.Invocation{Logger: slog.New(slog.NewTextHandler(&log, nil))}), e)
 	s := said{body: string(body), log: log.String()}
 	if err := json.Unmarshal(body, &s); err != nil {
 		tb.Errorf("the answer is %s: %v", body, err)
@@ -266,14 +276,17 @@ func TestAFunctionServes(t *testing.T) {
 		c.env["CHATCONF_EVENT_POLICY"] = policy.Administrator().String()
 		f := c.function()
 		for range 3 {
-			if got := list(t, f); got.status != http.StatusOK || !strings.Contains(got.body, `"ChatConfigurations":[]`) {
+			if got := list(t, f); got.status != http.StatusOK ||
+				!strings.Contains(got.body, `"ChatConfigurations":[]`) {
 				t.Errorf("list = %+v", got)
 			}
 		}
-		create := `{"Action":"CreateChatConfiguration","Name":"ops","Type":"DingTalk","Configuration":` + benchConfiguration + `}`
+		create := `{"Action":"CreateChatConfiguration","Name":"ops","Type":"DingTalk","Configuration":` +
+			benchConfiguration + `}`
 		for range 2 { // the second is another delivery
 			got, again := event(t, f, serve.Event{Door: serve.SQS, ID: "m-1", Data: []byte(create)})
-			if got.Code != "" || again != nil || !strings.Contains(got.log, "caller=event:sqs ") || !strings.Contains(got.log, "door=sqs message_id=m-1") {
+			if got.Code != "" || again != nil || !strings.Contains(got.log, "caller=event:sqs ") ||
+				!strings.Contains(got.log, "door=sqs message_id=m-1") {
 				t.Errorf("create = %+v, %v", got, again)
 			}
 		}
@@ -314,13 +327,15 @@ func TestAFunctionThatCannotOpen(t *testing.T) {
 			if got.status != http.StatusServiceUnavailable || got.Code != "ServiceUnavailable" {
 				t.Errorf("list = %+v, want ServiceUnavailable", got)
 			}
-			other, again := event(t, f, serve.Event{Door: serve.Timer, ID: "m", Data: []byte(`{"Action":"ListChatConfigurations"}`)})
+			other, again := event(t, f, serve.Event{Door: serve.Timer, ID: "m",
+				Data: []byte(`{"Action":"ListChatConfigurations"}`)})
 			if other.Code != "ServiceUnavailable" || again == nil {
 				t.Errorf("event = %+v, %v, want ServiceUnavailable", other, again)
 			}
 			warm := f.Warm(t.Context())
 			for _, part := range why {
-				for door, text := range map[string]string{"http": got.log, "event": other.log, "warm": fmt.Sprint(warm)} {
+				for door, text := range map[string]string{"http": got.log,
+					"event": other.log, "warm": fmt.Sprint(warm)} {
 					if !strings.Contains(text, part) {
 						t.Errorf("%s says %s, want %q", door, text, part)
 					}
@@ -353,7 +368,8 @@ func TestAFunctionThatCannotOpen(t *testing.T) {
 	})
 }
 
-// What stands in for DynamoDB and has no transactions is found at the start. All doors say so, once and for all.
+// What stands in for DynamoDB and has no transactions is found at the start. All doors say so, once
+// and for all.
 func TestAFunctionOnAStoreWithoutTransactions(t *testing.T) {
 	eachCloud(t, func(t *testing.T, c *cloud) {
 		endpoint, other := c.env["AWS_ENDPOINT_URL_DYNAMODB"]
@@ -378,13 +394,16 @@ func TestAFunctionOnAStoreWithoutTransactions(t *testing.T) {
 		c.env["AWS_ENDPOINT_URL_DYNAMODB"] = front.URL
 		f := c.function()
 		const why = "it has no transactions"
-		if err := f.Warm(t.Context()); err == nil || !strings.Contains(err.Error(), why) || !strings.Contains(err.Error(), "table chatconf in region") {
+		if err := f.Warm(t.Context()); err == nil || !strings.Contains(err.Error(), why) ||
+			!strings.Contains(err.Error(), "table chatconf in region") {
 			t.Errorf("Warm = %v, want that the store has no transactions", err)
 		}
-		if got := list(t, f); got.status != http.StatusBadRequest || got.Code != "UnsupportedStore" || !strings.Contains(got.log, why) {
+		if got := list(t, f); got.status != http.StatusBadRequest || got.Code != "UnsupportedStore" ||
+			!strings.Contains(got.log, why) {
 			t.Errorf("list = %+v", got)
 		}
-		got, again := event(t, f, serve.Event{Door: serve.Timer, ID: "m", Data: []byte(`{"Action":"ListChatConfigurations"}`)})
+		got, again := event(t, f, serve.Event{Door: serve.Timer, ID: "m",
+			Data: []byte(`{"Action":"ListChatConfigurations"}`)})
 		if got.Code != "UnsupportedStore" || again != nil || !strings.Contains(got.log, why) {
 			t.Errorf("event = %+v, %v", got, again)
 		}
@@ -411,13 +430,18 @@ func TestAFunctionWithAPlainRing(t *testing.T) {
 func TestEventsDoWhatThePolicyAllows(t *testing.T) {
 	eachCloud(t, func(t *testing.T, c *cloud) {
 		c.claim(c.ring)
-		c.env["CHATCONF_EVENT_POLICY"] = `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:List*","Resource":"*"}]}`
+		c.env["CHATCONF_EVENT_POLICY"] = `{"Version":"1","Statement":[{"Effect":"Allow",` +
+			`"Action":"oos:List*","Resource":"*"}]}`
 		c.env["CHATCONF_ACCOUNT_ID"] = "42"
 		f := c.function()
-		if got, again := event(t, f, serve.Event{Data: []byte(`{"Action":"ListChatConfigurations"}`)}); got.Code != "" || again != nil {
+		if got, again := event(t, f,
+			serve.Event{Data: []byte(`{"Action":"ListChatConfigurations"}`)}); got.Code != "" || again != nil {
 			t.Errorf("list = %+v, %v", got, again)
 		}
-		if got, again := event(t, f, serve.Event{Data: []byte(`{"Action":"DeleteChatConfiguration","Name":"ops"}`)}); got.Code != "NoPermission" || again != nil || !strings.Contains(got.body, ":42:") {
+		if got, again := event(t, f,
+			serve.Event{Data: []byte(
+				`{"Action":"DeleteChatConfiguration","Name":"ops"}`)}); got.Code != "NoPermission" || again != nil ||
+			!strings.Contains(got.body, ":42:") {
 			t.Errorf("delete = %+v, %v", got, again)
 		}
 	})
@@ -430,31 +454,43 @@ func TestMistakesInAFunctionsSettings(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	common := map[string]string{"CHATCONF_MAX_CONFIGURATIONS": "many", "CHATCONF_EVENT_POLICY": `{"Version":"2"}`, "CHATCONF_ROOTS": filepath.Join(dir, "none")}
+	common := map[string]string{"CHATCONF_MAX_CONFIGURATIONS": "many", "CHATCONF_EVENT_POLICY": `{"Version":"2"}`,
+		"CHATCONF_ROOTS": filepath.Join(dir, "none")}
 	for _, test := range []struct {
 		name  string
 		read  func(func(string) string) (clouds.Cloud, error)
 		env   map[string]string
 		wants []string
 	}{
-		{"nothing is set for fc", alibaba.Read, nil, []string{"CHATCONF_KEYRING", "TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE"}},
-		{"nothing is set for lambda", awscloud.Read, nil, []string{"CHATCONF_KEYRING", "AWS_REGION", "AWS_ACCESS_KEY_ID"}},
+		{"nothing is set for fc", alibaba.Read, nil, []string{"CHATCONF_KEYRING",
+			"TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE"}},
+		{"nothing is set for lambda", awscloud.Read, nil, []string{"CHATCONF_KEYRING",
+			"AWS_REGION", "AWS_ACCESS_KEY_ID"}},
 		{"all is wrong for fc", alibaba.Read, map[string]string{
-			"CHATCONF_KEYRING": "kms:" + planted + "!", "TABLESTORE_ENDPOINT": "https://user:" + planted + "@host", "TABLESTORE_INSTANCE": "a b",
+			"CHATCONF_KEYRING": "kms:" + planted + "!", "TABLESTORE_ENDPOINT": "https://user:" + planted +
+				"@host", "TABLESTORE_INSTANCE": "a b",
 			"TABLESTORE_ACCESS_KEY_SECRET": planted, "CHATCONF_KMS_ENDPOINT": "https://user:" + planted + "@host",
-		}, []string{"CHATCONF_KEYRING", "TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE", "TABLESTORE_ACCESS_KEY_ID", "CHATCONF_KMS_ENDPOINT"}},
+		}, []string{"CHATCONF_KEYRING", "TABLESTORE_ENDPOINT", "TABLESTORE_INSTANCE",
+			"TABLESTORE_ACCESS_KEY_ID", "CHATCONF_KMS_ENDPOINT"}},
 		{"all is wrong for lambda", awscloud.Read, map[string]string{
-			"CHATCONF_KEYRING": `{"keys":"` + planted + `"}`, "AWS_ENDPOINT_URL_DYNAMODB": "ftp://" + planted, "AWS_ACCESS_KEY_ID": "id", "AWS_ENDPOINT_URL_KMS": "ftp://" + planted,
-		}, []string{"CHATCONF_KEYRING", "AWS_REGION", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_KMS"}},
-		{"an access key of the platform has no secret", alibaba.Read, map[string]string{"ALIBABA_CLOUD_ACCESS_KEY_ID": "id"}, []string{"ALIBABA_CLOUD_ACCESS_KEY_SECRET"}},
-		{"the ring's file is not there", alibaba.Read, map[string]string{"CHATCONF_KEYRING": "file:" + filepath.Join(dir, "none.json")}, []string{"CHATCONF_KEYRING", "none.json"}},
-		{"the sealed ring is none", alibaba.Read, map[string]string{"CHATCONF_KEYRING": "kms:"}, []string{"CHATCONF_KEYRING"}},
-		{"the roots are none", awscloud.Read, map[string]string{"CHATCONF_ROOTS": empty}, []string{"CHATCONF_ROOTS", "no certificate"}},
+			"CHATCONF_KEYRING": `{"keys":"` + planted + `"}`, "AWS_ENDPOINT_URL_DYNAMODB": "ftp://" + planted,
+			"AWS_ACCESS_KEY_ID": "id", "AWS_ENDPOINT_URL_KMS": "ftp://" + planted,
+		}, []string{"CHATCONF_KEYRING", "AWS_REGION", "AWS_ENDPOINT_URL_DYNAMODB",
+			"AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_KMS"}},
+		{"an access key of the platform has no secret", alibaba.Read,
+			map[string]string{"ALIBABA_CLOUD_ACCESS_KEY_ID": "id"}, []string{"ALIBABA_CLOUD_ACCESS_KEY_SECRET"}},
+		{"the ring's file is not there", alibaba.Read, map[string]string{"CHATCONF_KEYRING": "file:" +
+			filepath.Join(dir, "none.json")}, []string{"CHATCONF_KEYRING", "none.json"}},
+		{"the sealed ring is none", alibaba.Read, map[string]string{"CHATCONF_KEYRING": "kms:"},
+			[]string{"CHATCONF_KEYRING"}},
+		{"the roots are none", awscloud.Read, map[string]string{"CHATCONF_ROOTS": empty},
+			[]string{"CHATCONF_ROOTS", "no certificate"}},
 	} {
 		environment := maps.Clone(common)
 		maps.Copy(environment, test.env)
 		_, err := app.NewFunction(env(environment), test.read, app.Actions(rpc.Actions()...))
-		for _, want := range slices.Concat(test.wants, []string{"CHATCONF_MAX_CONFIGURATIONS", "CHATCONF_EVENT_POLICY", "CHATCONF_ROOTS"}) {
+		for _, want := range slices.Concat(test.wants, []string{"CHATCONF_MAX_CONFIGURATIONS",
+			"CHATCONF_EVENT_POLICY", "CHATCONF_ROOTS"}) {
 			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), planted) {
 				t.Errorf("%s: %v, want %s", test.name, err, want)
 			}
@@ -463,12 +499,14 @@ func TestMistakesInAFunctionsSettings(t *testing.T) {
 	eachCloud(t, func(t *testing.T, c *cloud) {
 		c.env["CHATCONF_TABLE"], c.env["CHATCONF_TICKET_TABLE"] = "a b", "c/d"
 		_, err := app.NewFunction(env(c.env), c.read, app.Actions(rpc.Actions()...))
-		if err == nil || !strings.Contains(err.Error(), "CHATCONF_TABLE: ") || !strings.Contains(err.Error(), "CHATCONF_TICKET_TABLE: ") {
+		if err == nil || !strings.Contains(err.Error(), "CHATCONF_TABLE: ") ||
+			!strings.Contains(err.Error(), "CHATCONF_TICKET_TABLE: ") {
 			t.Errorf("NewFunction with names that are none = %v", err)
 		}
 		c.env["CHATCONF_EVENT_POLCY"] = planted
 		_, err = app.NewFunction(env(c.env), c.read, app.CloudWebhook(), slices.Collect(maps.Keys(c.env))...)
-		for _, want := range []string{"CHATCONF_EVENT_POLCY: unknown setting; did you mean CHATCONF_EVENT_POLICY?", "CHATCONF_TABLE: ", "CHATCONF_DISPATCH_FUNCTION: "} {
+		for _, want := range []string{"CHATCONF_EVENT_POLCY: unknown setting; did you mean CHATCONF_EVENT_POLICY?",
+			"CHATCONF_TABLE: ", "CHATCONF_DISPATCH_FUNCTION: "} {
 			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), planted) {
 				t.Errorf("NewFunction with a misspelt name = %v, want %s", err, want)
 			}
@@ -476,7 +514,8 @@ func TestMistakesInAFunctionsSettings(t *testing.T) {
 	})
 }
 
-// The platform's own access key has a security token; Tablestore's own, which comes first, has none.
+// The platform's own access key has a security token; Tablestore's own, which comes first, has
+// none.
 func TestCredentialsOfFC(t *testing.T) {
 	got := make(chan string, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -486,7 +525,8 @@ func TestCredentialsOfFC(t *testing.T) {
 	defer server.Close()
 	environment := map[string]string{
 		"TABLESTORE_ENDPOINT": "https://i.example", "TABLESTORE_INSTANCE": "i", "CHATCONF_KMS_ENDPOINT": server.URL,
-		"ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.platform", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": planted, "ALIBABA_CLOUD_SECURITY_TOKEN": "token",
+		"ALIBABA_CLOUD_ACCESS_KEY_ID": "STS.platform", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": planted,
+		"ALIBABA_CLOUD_SECURITY_TOKEN": "token",
 	}
 	for _, want := range []string{"STS.platform token", " "} {
 		engine, err := alibaba.Read(env(environment))
@@ -503,20 +543,26 @@ func TestCredentialsOfFC(t *testing.T) {
 	}
 }
 
-// An endpoint whose certificate the machine does not know is reached with the roots of the settings, and with no others.
+// An endpoint whose certificate the machine does not know is reached with the roots of the
+// settings, and with no others.
 func TestRootsOfTheSettings(t *testing.T) {
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, `{"Plaintext":"cmluZw=="}`) }))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(
+		func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, `{"Plaintext":"cmluZw=="}`) }))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshake that is to fail
 	server.StartTLS()
 	defer server.Close()
 	file := filepath.Join(t.TempDir(), "roots.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
-	for name, read := range map[string]func(func(string) string) (clouds.Cloud, error){"fc": alibaba.Read, "lambda": awscloud.Read} {
+	for name, read := range map[string]func(func(string) string) (clouds.Cloud, error){"fc": alibaba.Read,
+		"lambda": awscloud.Read} {
 		environment := map[string]string{
-			"TABLESTORE_ENDPOINT": server.URL, "TABLESTORE_INSTANCE": "i", "TABLESTORE_ACCESS_KEY_ID": "id", "TABLESTORE_ACCESS_KEY_SECRET": planted, "CHATCONF_KMS_ENDPOINT": server.URL,
-			"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": planted, "AWS_ENDPOINT_URL": server.URL, "CHATCONF_ROOTS": file,
+			"TABLESTORE_ENDPOINT": server.URL, "TABLESTORE_INSTANCE": "i", "TABLESTORE_ACCESS_KEY_ID": "id",
+			"TABLESTORE_ACCESS_KEY_SECRET": planted, "CHATCONF_KMS_ENDPOINT": server.URL,
+			"AWS_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": planted,
+			"AWS_ENDPOINT_URL": server.URL, "CHATCONF_ROOTS": file,
 		}
 		engine, err := read(env(environment))
 		if err != nil {
@@ -539,7 +585,8 @@ func TestRootsOfTheSettings(t *testing.T) {
 	}
 }
 
-// A sealer is a target whose key service the test answers for, on tables in memory that are claimed.
+// A sealer is a target whose key service the test answers for, on tables in memory that are
+// claimed.
 type sealer struct {
 	testing.TB
 	asked  int
@@ -653,7 +700,8 @@ func TestOneThatRunsOutOfTime(t *testing.T) {
 		})
 		synctest.Wait()
 		all.Go(func() {
-			if err := f.Warm(shorter); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "not opened in time") {
+			if err := f.Warm(shorter); !errors.Is(err, context.DeadlineExceeded) ||
+				!strings.Contains(err.Error(), "not opened in time") {
 				t.Errorf("one that waits for less = %v, want that its time has ended", err)
 			}
 		})
@@ -717,11 +765,13 @@ func TestAFunctionOverHTTP(t *testing.T) {
 			t.Error(err)
 		}
 		delete(c.env, "CHATCONF_ADDR")
-		if err := serveFunction(t.Context(), c, runtimes[c.store]); err == nil || !strings.Contains(err.Error(), "_RUNTIME_API") {
+		if err := serveFunction(t.Context(), c, runtimes[c.store]); err == nil ||
+			!strings.Contains(err.Error(), "_RUNTIME_API") {
 			t.Errorf("without a runtime = %v, want what was looked for", err)
 		}
 		delete(c.env, "CHATCONF_KEYRING")
-		if err := serveFunction(t.Context(), c, runtimes[c.store]); err == nil || !strings.Contains(err.Error(), "CHATCONF_KEYRING") {
+		if err := serveFunction(t.Context(), c, runtimes[c.store]); err == nil ||
+			!strings.Contains(err.Error(), "CHATCONF_KEYRING") {
 			t.Errorf("without a ring = %v", err)
 		}
 	})
@@ -756,12 +806,14 @@ func TestEventsOfALocalService(t *testing.T) {
 	s := settings(t)
 	s.EventPolicy = policy.ReadOnly()
 	l := open(t, s)
-	if got, again := event(t, l.Handler, serve.Event{Data: []byte(`{"Action":"ListChatConfigurations"}`)}); got.Code != "" || again != nil {
+	if got, again := event(t, l.Handler,
+		serve.Event{Data: []byte(`{"Action":"ListChatConfigurations"}`)}); got.Code != "" || again != nil {
 		t.Errorf("list = %+v, %v", got, again)
 	}
 }
 
-// A panic while the key ring is opened fails the invocation that it happened in, and the next tries again.
+// A panic while the key ring is opened fails the invocation that it happened in, and the next tries
+// again.
 func TestAPanicWhileTheRingIsOpened(t *testing.T) {
 	s, f := newSealer(t)
 	s.answer = func(_ context.Context, turn int) ([]byte, error) {

@@ -16,14 +16,17 @@ import (
 	"chatconf/shared/table/file"
 )
 
-// A data directory that was made when access keys were in the table of configurations goes on as it was: its keys are
-// found, and the first one may do what a first one may today.
+// A data directory that was made when access keys were in the table of configurations goes on as it
+// was: its keys are found, and the first one may do what a first one may today.
 func TestKeysOfBeforeAreMoved(t *testing.T) {
 	for name, test := range map[string]struct {
 		policy, want string
 	}{
-		"the first key's policy of then":      {`{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:*","Resource":"*"}]}`, policy.Owner().String()},
-		"a policy that somebody gave the key": {`{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}]}`, ""},
+		"the first key's policy of then": {
+			`{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:*","Resource":"*"}]}`,
+			policy.Owner().String()},
+		"a policy that somebody gave the key": {
+			`{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}]}`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := settings(t)
@@ -102,11 +105,13 @@ func asBefore(t *testing.T, s app.Settings, admin app.AccessKey, p *policy.Polic
 	}
 }
 
-// What an event may do without and with a policy of the settings: a function of one action does that action, and what its
-// parameters ask for; a function of several reads, unless the policy says otherwise.
+// What an event may do without and with a policy of the settings: a function of one action does
+// that action, and what its parameters ask for; a function of several reads, unless the policy says
+// otherwise.
 func TestWhatEventsMayDo(t *testing.T) {
 	const (
-		create = `{"Action":"CreateChatConfiguration","Name":"ops","Type":"Slack","Tags":{"env":"prod"},"ResourceGroupId":"rg-acfmxexample0001",` +
+		create = `{"Action":"CreateChatConfiguration","Name":"ops","Type":"Slack","Tags":{"env":"prod"},` +
+			`"ResourceGroupId":"rg-acfmxexample0001",` +
 			`"RamRole":"OpsRole","Configuration":{"SlackSigningSecret":"not-a-real-secret-of-32-letters."}}`
 		list  = `{"Action":"ListChatConfigurations"}`
 		get   = `{"Action":"GetChatConfiguration","Name":"ops"}`
@@ -114,7 +119,8 @@ func TestWhatEventsMayDo(t *testing.T) {
 		admin = `{"Action":"CreateAccessKey","Name":"x","Policy":"Administrator"}`
 	)
 	only := func(name string) []rpc.Action {
-		return slices.DeleteFunc(slices.Concat(rpc.Actions(), rpc.KeyActions()), func(a rpc.Action) bool { return a.Name != name })
+		return slices.DeleteFunc(slices.Concat(rpc.Actions(), rpc.KeyActions()),
+			func(a rpc.Action) bool { return a.Name != name })
 	}
 	for _, test := range []struct {
 		about   string
@@ -127,16 +133,21 @@ func TestWhatEventsMayDo(t *testing.T) {
 		{"api does not write", rpc.Actions(), "", create, false},
 		{"api does not make keys", slices.Concat(rpc.Actions(), rpc.KeyActions()), "", admin, false},
 		{"api does what the policy allows", rpc.Actions(), `"Effect":"Allow","Action":"*"`, create, true},
-		{"api does only what the policy allows", rpc.Actions(), `"Effect":"Allow","Action":"oos:GetChatConfiguration"`, list, false},
-		{"api does not make keys for a pattern", slices.Concat(rpc.Actions(), rpc.KeyActions()), `"Effect":"Allow","Action":"oos:*"`, admin, false},
+		{"api does only what the policy allows", rpc.Actions(), `"Effect":"Allow","Action":"oos:GetChatConfiguration"`,
+			list, false},
+		{"api does not make keys for a pattern", slices.Concat(rpc.Actions(), rpc.KeyActions()),
+			`"Effect":"Allow","Action":"oos:*"`, admin, false},
 		{"a single action is done", only("CreateChatConfiguration"), "", create, true},
-		{"a single action is done whatever else the policy allows", only("CreateChatConfiguration"), `"Effect":"Allow","Action":"oos:TagResources"`, create, true},
-		{"a single action that the policy denies", only("CreateChatConfiguration"), `"Effect":"Deny","Action":"oos:Create*"`, create, false},
+		{"a single action is done whatever else the policy allows", only("CreateChatConfiguration"),
+			`"Effect":"Allow","Action":"oos:TagResources"`, create, true},
+		{"a single action that the policy denies", only("CreateChatConfiguration"),
+			`"Effect":"Deny","Action":"oos:Create*"`, create, false},
 		{"a single list is done", only("ListChatConfigurations"), "", list, true},
 		{"a single get is done", only("GetChatConfiguration"), "", get, true},
 		{"keys are listed", rpc.KeyActions(), "", keys, true},
 		{"keys are not made", rpc.KeyActions(), "", admin, false},
-		{"keys are made where the policy names it", rpc.KeyActions(), `"Effect":"Allow","Action":"oos:CreateAccessKey"`, admin, true},
+		{"keys are made where the policy names it", rpc.KeyActions(),
+			`"Effect":"Allow","Action":"oos:CreateAccessKey"`, admin, true},
 	} {
 		t.Run(test.about, func(t *testing.T) {
 			s := settings(t)

@@ -27,13 +27,15 @@ func TestReachable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if host, port, loopback := app.Reachable(tcp); host != want.host || port != "9000" || loopback != want.loopback {
+		if host, port, loopback := app.Reachable(tcp); host != want.host ||
+			port != "9000" || loopback != want.loopback {
 			t.Errorf("%s: %s, %s, %v, want %+v", addr, host, port, loopback, want)
 		}
 	}
 }
 
-// An address that others reach without TLS is warned of, one of this machine is not, and what is wrong with a certificate takes no address.
+// An address that others reach without TLS is warned of, one of this machine is not, and what is
+// wrong with a certificate takes no address.
 func TestListen(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
@@ -46,12 +48,14 @@ func TestListen(t *testing.T) {
 		t.Errorf("%s, %v, log %q, want %s", endpoint, cert, &log, want)
 	}
 	app.WarnOpen(logger, &net.TCPAddr{IP: net.IPv4zero, Port: 9000})
-	for _, want := range []string{"level=WARN", "other machines can reach the service", "0.0.0.0:9000", "--tls-cert and --tls-key"} {
+	for _, want := range []string{"level=WARN", "other machines can reach the service",
+		"0.0.0.0:9000", "--tls-cert and --tls-key"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the warning lacks %q: %s", want, &log)
 		}
 	}
-	if _, _, _, err := app.Listen(l.Addr().String(), "none.pem", "none.pem", logger); err == nil || !strings.Contains(err.Error(), "none.pem") {
+	if _, _, _, err := app.Listen(l.Addr().String(), "none.pem", "none.pem", logger); err == nil ||
+		!strings.Contains(err.Error(), "none.pem") {
 		t.Errorf("a certificate that is not there: %v", err)
 	}
 	if _, _, _, err := app.Listen(l.Addr().String(), "", "", logger); err == nil {

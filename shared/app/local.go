@@ -45,8 +45,8 @@ type Local struct {
 	First       bool // this was the first start
 }
 
-// OpenLocal opens the service on the data directory of the settings. The first start creates the key ring
-// and an access key that may do everything, in files that only their owner can read.
+// OpenLocal opens the service on the data directory of the settings. The first start creates the
+// key ring and an access key that may do everything, in files that only their owner can read.
 func OpenLocal(ctx context.Context, s Settings, r Role) (*Local, error) {
 	if err := checkFirst(s); err != nil {
 		return nil, err
@@ -81,8 +81,8 @@ func OpenLocal(ctx context.Context, s Settings, r Role) (*Local, error) {
 	return l, nil
 }
 
-// checkFirst returns all mistakes in the key ring, the roots and the access key of the settings, before
-// anything is created.
+// checkFirst returns all mistakes in the key ring, the roots and the access key of the settings,
+// before anything is created.
 func checkFirst(s Settings) error {
 	var mistakes []error
 	if s.KeyRing != "" {
@@ -110,8 +110,8 @@ func administrator(s Settings, key AccessKey) accesskey.Key {
 	}
 }
 
-// OpenTables is OpenLocal with the data in other tables. Key ring, access key and endpoint stay in the data
-// directory. Closing the service closes the tables.
+// OpenTables is OpenLocal with the data in other tables. Key ring, access key and endpoint stay in
+// the data directory. Closing the service closes the tables.
 func OpenTables(ctx context.Context, s Settings, t Tables, r Role) (_ *Local, err error) {
 	defer func() {
 		if err != nil {
@@ -142,7 +142,8 @@ func OpenTables(ctx context.Context, s Settings, t Tables, r Role) (_ *Local, er
 // The claim is an item that binds the tables to a key ring: a value that only this ring can open.
 var (
 	claimKey   = table.Key{Partition: "service", Sort: "keyring"}
-	claimPlace = seal.Place{Account: claimKey.Partition, Region: claimKey.Partition, Name: claimKey.Sort, Field: "claim"}
+	claimPlace = seal.Place{Account: claimKey.Partition, Region: claimKey.Partition,
+		Name: claimKey.Sort, Field: "claim"}
 )
 
 // Revisions of the claim.
@@ -151,9 +152,9 @@ const (
 	settled = 2 // the first access key was created; it may have been deleted since
 )
 
-// claim claims the tables for the key ring, or verifies that they are claimed by it, and returns the
-// revision of the claim. If two services start at once with different rings, one of them gets an error
-// before it has sealed anything; with the same ring, both are the first.
+// claim claims the tables for the key ring, or verifies that they are claimed by it, and returns
+// the revision of the claim. If two services start at once with different rings, one of them gets
+// an error before it has sealed anything; with the same ring, both are the first.
 //
 // Only the first start writes. So later starts work on a disk that is full or read-only.
 func claim(ctx context.Context, t Tables, ring *seal.Ring, first bool) (revision int64, err error) {
@@ -184,7 +185,8 @@ func claim(ctx context.Context, t Tables, ring *seal.Ring, first bool) (revision
 	return proveClaim(t, ring, claims[0])
 }
 
-// proveClaim returns the revision of a claim. The key ring must have made it, and this version must know it.
+// proveClaim returns the revision of a claim. The key ring must have made it, and this version must
+// know it.
 func proveClaim(t Tables, ring *seal.Ring, there table.Item) (revision int64, err error) {
 	if _, err := ring.Open(claimPlace, there.Value); err != nil {
 		return 0, fmt.Errorf("the key ring is not the one that %s was sealed with: %w", t.Where, err)
@@ -210,8 +212,8 @@ func putClaim(ctx context.Context, t Tables, ring *seal.Ring, revision int64, co
 	return nil
 }
 
-// openLocal opens the service on its tables, which are empty at the first start. Later the key ring must
-// exist: a new one could open nothing.
+// openLocal opens the service on its tables, which are empty at the first start. Later the key ring
+// must exist: a new one could open nothing.
 func openLocal(ctx context.Context, s Settings, t Tables, first bool, r Role) (*Local, error) {
 	ring, err := localRing(s, t.Where, first)
 	if err != nil {
@@ -264,8 +266,8 @@ func (l *Local) settle(ctx context.Context, s Settings, t Tables, ring *seal.Rin
 // formerAdministrator is the policy that administrators had when oos:* covered every action.
 const formerAdministrator = `{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:*","Resource":"*"}]}`
 
-// renewAdministrator gives the first access key the rights that a first access key has today. It is called
-// once, after the key was moved, and does nothing if the key has been given other rights.
+// renewAdministrator gives the first access key the rights that a first access key has today. It is
+// called once, after the key was moved, and does nothing if the key has been given other rights.
 func (l *Local) renewAdministrator(ctx context.Context) error {
 	if l.AccessKeyID == "" {
 		return nil
@@ -281,8 +283,8 @@ func (l *Local) renewAdministrator(ctx context.Context) error {
 	return err
 }
 
-// localRing returns the key ring of the settings, else that of the data directory, which the first start
-// creates.
+// localRing returns the key ring of the settings, else that of the data directory, which the first
+// start creates.
 func localRing(s Settings, where string, first bool) (*seal.Ring, error) {
 	if s.KeyRing != "" {
 		return readRing(s)
@@ -310,9 +312,9 @@ func localRing(s Settings, where string, first bool) (*seal.Ring, error) {
 	return ring, nil
 }
 
-// makeFirstKey stores an access key of the administrator: that of the settings, else that of the key file,
-// which an earlier start may have written, else a new one. The file is written before the table, so that the
-// next start completes one that was interrupted.
+// makeFirstKey stores an access key of the administrator: that of the settings, else that of the
+// key file, which an earlier start may have written, else a new one. The file is written before the
+// table, so that the next start completes one that was interrupted.
 func (l *Local) makeFirstKey(ctx context.Context, s Settings, key AccessKey) error {
 	if s.AccessKeyID != "" {
 		key = AccessKey{ID: s.AccessKeyID, Secret: s.AccessKeySecret}
@@ -352,7 +354,8 @@ type AccessKey struct {
 	Secret secret.Text
 }
 
-// ReadAccessKey reads the administrator's access key of a data directory. Its error is fs.ErrNotExist if there is none.
+// ReadAccessKey reads the administrator's access key of a data directory. Its error is
+// fs.ErrNotExist if there is none.
 func ReadAccessKey(data string) (AccessKey, error) {
 	path := filepath.Join(data, accessKeyFile)
 	text, err := os.ReadFile(path)
@@ -366,8 +369,8 @@ func ReadAccessKey(data string) (AccessKey, error) {
 	return AccessKey{ID: in.AccessKeyId, Secret: secret.Text(in.AccessKeySecret)}, nil
 }
 
-// ForgetAccessKey removes the key file of a data directory if it holds the access key with the given id. So
-// a deleted key does not come back with a later start that finds no key at all.
+// ForgetAccessKey removes the key file of a data directory if it holds the access key with the
+// given id. So a deleted key does not come back with a later start that finds no key at all.
 func ForgetAccessKey(data, id string) error {
 	key, err := ReadAccessKey(data)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && key.ID != id {
@@ -379,8 +382,8 @@ func ForgetAccessKey(data, id string) error {
 	return os.Remove(filepath.Join(data, accessKeyFile))
 }
 
-// ReadOrMakeAccessKey reads the access key of a data directory. If there is none it creates one, and the
-// directory.
+// ReadOrMakeAccessKey reads the access key of a data directory. If there is none it creates one,
+// and the directory.
 func ReadOrMakeAccessKey(data string) (AccessKey, error) {
 	key, err := ReadAccessKey(data)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -396,7 +399,8 @@ func ReadOrMakeAccessKey(data string) (AccessKey, error) {
 }
 
 func writeAccessKey(path string, key AccessKey) error {
-	text, err := json.MarshalIndent(struct{ AccessKeyId, AccessKeySecret string }{key.ID, key.Secret.Reveal()}, "", "  ")
+	text, err := json.MarshalIndent(struct{ AccessKeyId, AccessKeySecret string }{key.ID, key.Secret.Reveal()},
+		"", "  ")
 	if err != nil {
 		return err
 	}
@@ -409,8 +413,8 @@ func ReadEndpoint(data string) (string, error) {
 	return strings.TrimSpace(string(text)), err
 }
 
-// writeFile writes a file that only its owner can read, whole or not at all. It is on disk when writeFile
-// returns.
+// writeFile writes a file that only its owner can read, whole or not at all. It is on disk when
+// writeFile returns.
 func writeFile(path string, text []byte) error { return writeFileSync(path, text, true) }
 
 func writeFileSync(path string, text []byte, sync bool) error {
@@ -436,8 +440,9 @@ func writeFileSync(path string, text []byte, sync bool) error {
 	return errors.Join(dir.Sync(), dir.Close()) // or a power cut may undo the rename
 }
 
-// Listen listens on an address, with TLS if there is a certificate, and returns the URL for this machine. It
-// logs when other machines can reach the address without TLS. The certificate is nil without TLS.
+// Listen listens on an address, with TLS if there is a certificate, and returns the URL for this
+// machine. It logs when other machines can reach the address without TLS. The certificate is nil
+// without TLS.
 func Listen(addr, certFile, keyFile string, log *slog.Logger) (
 	l net.Listener, endpoint string, cert *serve.Certificate, err error,
 ) {
@@ -466,8 +471,8 @@ func warnOpen(log *slog.Logger, addr net.Addr) {
 		"advice", "give --tls-cert and --tls-key, or listen on 127.0.0.1 behind a proxy that ends TLS")
 }
 
-// reachable returns the host and port at which this machine reaches a listener, and whether no other machine
-// can. For a listener on all addresses the host is the loopback address.
+// reachable returns the host and port at which this machine reaches a listener, and whether no
+// other machine can. For a listener on all addresses the host is the loopback address.
 func reachable(addr net.Addr) (host, port string, loopback bool) {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {
@@ -485,11 +490,13 @@ type Started struct {
 	AccessKeyID string
 	KeyFile     string
 	First       bool
-	Certificate string // the file of a certificate that clients must be given, since the roots of this machine refuse it
+	// the file of a certificate that clients must be given, since the roots of this machine refuse
+	// it
+	Certificate string
 }
 
-// ServeLocal serves a role on the data directory and the address of the settings until ctx ends. It calls
-// started once, when requests are answered.
+// ServeLocal serves a role on the data directory and the address of the settings until ctx ends. It
+// calls started once, when requests are answered.
 func ServeLocal(ctx context.Context, s Settings, started func(Started), r Role) error {
 	return Serve(ctx, s, started, func(s Settings) (Opened, error) { return opened(OpenLocal(ctx, s, r)) })
 }
@@ -507,7 +514,8 @@ func ServeTables(ctx context.Context, s Settings, t Tables, started func(Started
 	return err
 }
 
-// An Opened is a service that answers requests until it is closed, and its first access key as in Local.
+// An Opened is a service that answers requests until it is closed, and its first access key as in
+// Local.
 type Opened struct {
 	http.Handler
 	io.Closer
@@ -518,7 +526,8 @@ type Opened struct {
 	ReadOnly    error // why the data cannot be written; nil: it can
 }
 
-// bodySize is how much memory a request takes, in bytes: the largest body of a callback, and its parts.
+// bodySize is how much memory a request takes, in bytes: the largest body of a callback, and its
+// parts.
 const bodySize = 4 * webhook.MaxBody
 
 func opened(l *Local, err error) (Opened, error) {
@@ -532,8 +541,8 @@ func opened(l *Local, err error) (Opened, error) {
 	return Opened{l.Handler, l, bodySize, l.AccessKeyID, l.KeyFile, l.First, readOnly}, nil
 }
 
-// Serve serves the service that open opens, and closes it at the end. It tells open the URL of the service
-// in the settings, for Outputs. It calls started once, when requests are answered.
+// Serve serves the service that open opens, and closes it at the end. It tells open the URL of the
+// service in the settings, for Outputs. It calls started once, when requests are answered.
 func Serve(ctx context.Context, s Settings, started func(Started), open func(Settings) (Opened, error)) (err error) {
 	logger, flush := NewServerLogger(os.Stderr)
 	defer flush()

@@ -79,7 +79,8 @@ func readKey(t *testing.T, s app.Settings) app.AccessKey {
 }
 
 func caller(ctx context.Context) context.Context {
-	return chat.WithCaller(ctx, &chat.Caller{Account: app.DefaultAccountID, Name: "test", Policies: []*policy.Policy{policy.Administrator()}})
+	return chat.WithCaller(ctx, &chat.Caller{Account: app.DefaultAccountID, Name: "test",
+		Policies: []*policy.Policy{policy.Administrator()}})
 }
 
 func TestFirstAndSecondStart(t *testing.T) {
@@ -93,7 +94,8 @@ func TestFirstAndSecondStart(t *testing.T) {
 	if err != nil || stored.Secret.Reveal() != key.Secret.Reveal() || !stored.Active || stored.Account != s.AccountID {
 		t.Errorf("stored key: %+v, %v", stored, err)
 	}
-	_, err = l.Service.Create(caller(t.Context()), &chat.CreateRequest{Name: "ops", Type: "Slack", Configuration: `{"SlackSigningSecret":"not-a-real-secret"}`})
+	_, err = l.Service.Create(caller(t.Context()), &chat.CreateRequest{Name: "ops", Type: "Slack",
+		Configuration: `{"SlackSigningSecret":"not-a-real-secret"}`})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +138,8 @@ func TestFirstAndSecondStart(t *testing.T) {
 			t.Errorf("the second start changed %s", name)
 		}
 	}
-	if out, err := l.Service.Get(caller(t.Context()), &chat.GetRequest{Name: "ops"}); err != nil || !strings.Contains(out.ChatConfiguration.Outputs, "/ops/") {
+	if out, err := l.Service.Get(caller(t.Context()), &chat.GetRequest{Name: "ops"}); err != nil ||
+		!strings.Contains(out.ChatConfiguration.Outputs, "/ops/") {
 		t.Errorf("Get after the second start: %v, %v", out, err)
 	}
 }
@@ -145,10 +148,12 @@ func TestFirstKeyFromTheSettings(t *testing.T) {
 	s := settings(t)
 	s.AccessKeyID, s.AccessKeySecret = "mine", planted
 	l := open(t, s)
-	if key := readKey(t, s); key.ID != "mine" || key.Secret.Reveal() != planted || !slices.Equal(keys(t, l), []string{"mine"}) {
+	if key := readKey(t, s); key.ID != "mine" || key.Secret.Reveal() != planted ||
+		!slices.Equal(keys(t, l), []string{"mine"}) {
 		t.Errorf("key file: %v, keys: %v", key.ID, keys(t, l))
 	}
-	for _, bad := range []app.Settings{{AccessKeyID: "short", AccessKeySecret: "PLANTED"}, {AccessKeyID: "no slash/", AccessKeySecret: planted}} {
+	for _, bad := range []app.Settings{{AccessKeyID: "short", AccessKeySecret: "PLANTED"},
+		{AccessKeyID: "no slash/", AccessKeySecret: planted}} {
 		s := settings(t)
 		s.AccessKeyID, s.AccessKeySecret = bad.AccessKeyID, bad.AccessKeySecret
 		err := refused(t, s)
@@ -200,7 +205,8 @@ func TestStartThatWasCutShort(t *testing.T) {
 			if !l.First || !slices.Equal(keys(t, l), []string{got.ID}) || l.AccessKeyID != got.ID {
 				t.Errorf("start: %+v, keys %v", l, keys(t, l))
 			}
-			if had := slices.Contains(files, "access-key.json"); (got.ID == key.ID && got.Secret.Reveal() == key.Secret.Reveal()) != had {
+			if had := slices.Contains(files, "access-key.json"); (got.ID == key.ID &&
+				got.Secret.Reveal() == key.Secret.Reveal()) != had {
 				t.Errorf("the key that was there is used: %v, want %v", !had, had)
 			}
 			for _, file := range files {
@@ -210,7 +216,8 @@ func TestStartThatWasCutShort(t *testing.T) {
 					t.Errorf("%s was changed", file)
 				}
 			}
-			if stored, err := l.Keys.Find(t.Context(), got.ID); err != nil || stored.Secret.Reveal() != got.Secret.Reveal() {
+			if stored, err := l.Keys.Find(t.Context(), got.ID); err != nil ||
+				stored.Secret.Reveal() != got.Secret.Reveal() {
 				t.Errorf("the key file does not hold the stored key: %v", err)
 			}
 			if err := l.Close(); err != nil {
@@ -294,7 +301,8 @@ func TestKeyRingFromTheSettings(t *testing.T) {
 	for _, ring := range []string{planted, "file:" + path + ".missing", "{}", `{"keys":[]}`, "kms:AAAA"} {
 		s := settings(t)
 		s.KeyRing = secret.Text(ring)
-		if err := refused(t, s); !strings.Contains(err.Error(), "CHATCONF_KEYRING") || strings.Contains(err.Error(), planted) {
+		if err := refused(t, s); !strings.Contains(err.Error(), "CHATCONF_KEYRING") ||
+			strings.Contains(err.Error(), planted) {
 			t.Errorf("ring %q: %v", ring, err)
 		}
 	}
@@ -304,19 +312,23 @@ func TestKeyRingFromTheSettings(t *testing.T) {
 func TestTheJournalIsTrimmed(t *testing.T) {
 	for days, kept := range map[string]time.Duration{"": 90 * 24 * time.Hour, "3": 3 * 24 * time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
-			s, err := app.ReadSettings(env(map[string]string{"CHATCONF_DATA": filepath.Join(t.TempDir(), "data"), "CHATCONF_JOURNAL_DAYS": days}))
+			s, err := app.ReadSettings(env(map[string]string{"CHATCONF_DATA": filepath.Join(t.TempDir(), "data"),
+				"CHATCONF_JOURNAL_DAYS": days}))
 			if err != nil {
 				t.Fatal(err)
 			}
 			l := open(t, s)
-			if _, err := l.Service.Create(caller(t.Context()), &chat.CreateRequest{Name: "ops", Type: "Slack", Configuration: `{"SlackSigningSecret":"not-a-real-secret"}`}); err != nil {
+			if _, err := l.Service.Create(caller(t.Context()), &chat.CreateRequest{Name: "ops", Type: "Slack",
+				Configuration: `{"SlackSigningSecret":"not-a-real-secret"}`}); err != nil {
 				t.Fatal(err)
 			}
-			e, err := l.Service.OpenConfiguration(t.Context(), command.Ref{Account: app.DefaultAccountID, Region: s.Region, Name: "ops"})
+			e, err := l.Service.OpenConfiguration(t.Context(),
+				command.Ref{Account: app.DefaultAccountID, Region: s.Region, Name: "ops"})
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, _, err = l.Journal.Record(t.Context(), e, journal.Arrival{Command: command.Command{MessageID: "m1", Name: "restart"}})
+			_, _, err = l.Journal.Record(t.Context(), e,
+				journal.Arrival{Command: command.Command{MessageID: "m1", Name: "restart"}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -380,7 +392,8 @@ func TestServeLocal(t *testing.T) {
 	}
 	other := settings(t)
 	other.Addr = strings.TrimPrefix(st.Endpoint, "http://")
-	if err := app.ServeLocal(t.Context(), other, func(app.Started) { t.Error("started on a port that is taken") }, app.Everything(rpc.Actions()...)); err == nil {
+	if err := app.ServeLocal(t.Context(), other, func(app.Started) { t.Error("started on a port that is taken") },
+		app.Everything(rpc.Actions()...)); err == nil {
 		t.Error("a port that is taken: no error")
 	}
 	if _, err := os.Stat(other.Data); err == nil {
@@ -405,7 +418,8 @@ func TestServeTables(t *testing.T) {
 	tables, f := tablesOf(db)
 	started, done := make(chan app.Started, 1), make(chan error, 1)
 	go func() {
-		done <- app.ServeTables(ctx, s, tables, func(st app.Started) { started <- st }, app.Everything(rpc.Actions()...))
+		done <- app.ServeTables(ctx, s, tables, func(st app.Started) { started <- st },
+			app.Everything(rpc.Actions()...))
 	}()
 	st := <-started
 	if !st.First || st.AccessKeyID != readKey(t, s).ID {
@@ -418,7 +432,8 @@ func TestServeTables(t *testing.T) {
 			bad.Addr = s.Addr
 		}
 		tables, f := tablesOf(db)
-		if err := app.ServeTables(t.Context(), bad, tables, func(app.Started) { t.Errorf("started with %s", why) }, app.Everything(rpc.Actions()...)); err == nil || !f.closed {
+		if err := app.ServeTables(t.Context(), bad, tables, func(app.Started) { t.Errorf("started with %s", why) },
+			app.Everything(rpc.Actions()...)); err == nil || !f.closed {
 			t.Errorf("%s: ServeTables = %v, closed %v, want an error and closed tables", why, err, f.closed)
 		}
 		if _, err := tables.Tickets.Get(t.Context(), claimKey); !errors.Is(err, table.ErrClosed) {
@@ -454,7 +469,8 @@ func TestReadAccessKey(t *testing.T) {
 // A key ring, roots and an access key that cannot be used are told together, and nothing is made.
 func TestFilesThatCannotBeUsed(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
-	s, err := app.ReadSettings(env(map[string]string{"CHATCONF_DATA": data, "CHATCONF_KEYRING": "file:" + data + "/none.json", "CHATCONF_ROOTS": data + "/none.pem",
+	s, err := app.ReadSettings(env(map[string]string{"CHATCONF_DATA": data, "CHATCONF_KEYRING": "file:" + data +
+		"/none.json", "CHATCONF_ROOTS": data + "/none.pem",
 		"CHATCONF_ACCESS_KEY_ID": "a b", "CHATCONF_ACCESS_KEY_SECRET": planted}))
 	if err != nil {
 		t.Fatal(err)
@@ -470,7 +486,8 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// The file that says where the service listens is a convenience: where it cannot be written, the service serves.
+// The file that says where the service listens is a convenience: where it cannot be written, the
+// service serves.
 func TestServeWithoutItsEndpointFile(t *testing.T) {
 	s := settings(t)
 	open(t, s).Close()

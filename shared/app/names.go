@@ -47,7 +47,8 @@ func (e *UnknownSetting) Error() string {
 	return e.Name + ": unknown setting; the settings are " + strings.Join(e.Known, ", ")
 }
 
-// unknownSettings returns an error for each name with the prefix that is neither asked for nor read elsewhere.
+// unknownSettings returns an error for each name with the prefix that is neither asked for nor read
+// elsewhere.
 func unknownSettings(getenv func(string) string, names []string, asked map[string]bool) (unknown []error) {
 	known := make(map[string]bool)
 	for _, name := range elsewhere {
@@ -77,8 +78,8 @@ func unknownSettings(getenv func(string) string, names []string, asked map[strin
 	return unknown
 }
 
-// nearest returns the known name that is probably meant: one with a typing error, or one that is a part of
-// the other, such as ADDR of ADDRESS.
+// nearest returns the known name that is probably meant: one with a typing error, or one that is a
+// part of the other, such as ADDR of ADDRESS.
 func nearest(name string, known []string) (nearest string, ok bool) {
 	if nearest, ok = chat.Nearest(name, known); ok {
 		return nearest, true
@@ -92,8 +93,8 @@ func nearest(name string, known []string) (nearest string, ok bool) {
 	return nearest, ok
 }
 
-// isForeign reports whether a variable with our prefix is not ours: one of the project's tests, or one of
-// Kubernetes, which tells every container where a service called chatconf is.
+// isForeign reports whether a variable with our prefix is not ours: one of the project's tests, or
+// one of Kubernetes, which tells every container where a service called chatconf is.
 // https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 func isForeign(name, value string) bool {
 	rest := name[len(prefix):]

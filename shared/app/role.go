@@ -81,8 +81,8 @@ func (p *parts) api(actions []rpc.Action) (serve.Handler, error) {
 	return &apiHandler{handler, caller}, nil
 }
 
-// CloudWebhook is the role of the function that the chat platforms call. Another function dispatches the
-// commands.
+// CloudWebhook is the role of the function that the chat platforms call. Another function
+// dispatches the commands.
 func CloudWebhook() Role {
 	return Role{
 		check: func(s Settings) []error {
@@ -115,7 +115,8 @@ func (p *parts) webhook(frozen bool, dispatch func(context.Context, command.Ref)
 	})
 }
 
-// LocalWebhook is the role of a process that the chat platforms call and that dispatches commands itself.
+// LocalWebhook is the role of a process that the chat platforms call and that dispatches commands
+// itself.
 func LocalWebhook() Role { return Role{open: (*parts).localWebhook} }
 
 // localWebhook returns a webhook that dispatches commands in this process.
@@ -165,7 +166,8 @@ func Dispatch() Role {
 		return &eventsOnly{func(ctx context.Context, e serve.Event) ([]byte, error) {
 			ref, ok := parseRef(e.Data)
 			if !ok {
-				return refuseEvent(ctx, e, "the event must have Account, Region, Name and ID of a command, and nothing else"), nil
+				return refuseEvent(ctx, e, "the event must have Account, Region, Name and ID of "+
+					"a command, and nothing else"), nil
 			}
 			if err := d.Dispatch(ctx, ref); err != nil {
 				return nil, err

@@ -51,7 +51,8 @@ func onStage(c *cloud) *stage {
 	server := httptest.NewServer(s)
 	c.Cleanup(server.Close)
 	c.env["AWS_ENDPOINT_URL_LAMBDA"], c.env["CHATCONF_FC_ENDPOINT"] = server.URL, server.URL
-	c.env["CHATCONF_DISPATCH_FUNCTION"], c.env["CHATCONF_WEBHOOK_BASE_URL"] = dispatchName, "https://chatconf.example.com"
+	c.env["CHATCONF_DISPATCH_FUNCTION"], c.env["CHATCONF_WEBHOOK_BASE_URL"] = dispatchName,
+		"https://chatconf.example.com"
 	c.claim(c.ring)
 	return s
 }
@@ -88,7 +89,8 @@ func (s *stage) Write(p []byte) (int, error) {
 }
 
 func (s *stage) context() context.Context {
-	return invoke.With(s.Context(), &invoke.Invocation{RequestID: "request-1", Logger: slog.New(slog.NewJSONHandler(s, nil))})
+	return invoke.With(s.Context(), &invoke.Invocation{RequestID: "request-1",
+		Logger: slog.New(slog.NewJSONHandler(s, nil))})
 }
 
 // function returns a function of the stage.
@@ -109,7 +111,8 @@ func (s *stage) function(r app.Role) *app.Function {
 // do does an action in the settings' name and returns its answer.
 func (s *stage) do(a rpc.Action, params string) []byte {
 	s.Helper()
-	answer, err := s.function(app.Actions(a)).ServeEvent(s.context(), serve.Event{Door: serve.Direct, ID: a.Name + params[:min(len(params), 20)], Data: []byte(params)})
+	answer, err := s.function(app.Actions(a)).ServeEvent(s.context(),
+		serve.Event{Door: serve.Direct, ID: a.Name + params[:min(len(params), 20)], Data: []byte(params)})
 	if err != nil || bytes.Contains(answer, []byte(`"Code"`)) {
 		s.Fatalf("%s: %s %v", a.Name, answer, err)
 	}
@@ -142,7 +145,8 @@ func urlOf(t testing.TB, answer []byte) string {
 // say returns a callback of Slack.
 func say(t testing.TB, url, text string) (*platformsim.Callback, *http.Request) {
 	t.Helper()
-	c, err := (&platformsim.Maker{Settings: callback.Settings{"SlackSigningSecret": "not-a-real-secret"}, Now: time.Now()}).Make("Slack", "command", platformsim.Message{User: "u1", Text: text})
+	c, err := (&platformsim.Maker{Settings: callback.Settings{"SlackSigningSecret": "not-a-real-secret"},
+		Now: time.Now()}).Make("Slack", "command", platformsim.Message{User: "u1", Text: text})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,8 +157,8 @@ func say(t testing.TB, url, text string) (*platformsim.Callback, *http.Request) 
 	return c, r
 }
 
-// A message goes through the functions of either cloud: received, recorded, handed on by invoking the next function, delivered to a third,
-// answered, listed.
+// A message goes through the functions of either cloud: received, recorded, handed on by invoking
+// the next function, delivered to a third, answered, listed.
 func TestTheDataPlane(t *testing.T) {
 	eachCloud(t, func(t *testing.T, c *cloud) {
 		s := onStage(c)
@@ -163,25 +167,31 @@ func TestTheDataPlane(t *testing.T) {
 		callback, r := say(t, url, "restart i-1")
 		out := httptest.NewRecorder()
 		hooks.ServeHTTP(out, r.WithContext(s.context()))
-		if text, err := callback.ReadAnswer(out.Body.Bytes()); out.Code != http.StatusOK || err != nil || text != "restart was accepted." {
+		if text, err := callback.ReadAnswer(out.Body.Bytes()); out.Code != http.StatusOK ||
+			err != nil || text != "restart was accepted." {
 			t.Fatalf("the answer is %d %q, %v\n%s", out.Code, text, err, s.log.String())
 		}
 		if len(s.started) != 1 {
 			t.Fatalf("dispatch-command was invoked %d times", len(s.started))
 		}
-		answer, err := s.function(app.Dispatch()).ServeEvent(s.context(), serve.Event{Door: serve.Direct, ID: "1", Data: s.started[0]})
-		if err != nil || string(answer) != "{}" || len(s.called) != 1 || !bytes.Contains(s.called[0], []byte(`"type":"chatconf.command.v1"`)) {
+		answer, err := s.function(app.Dispatch()).ServeEvent(s.context(),
+			serve.Event{Door: serve.Direct, ID: "1", Data: s.started[0]})
+		if err != nil || string(answer) != "{}" || len(s.called) != 1 ||
+			!bytes.Contains(s.called[0], []byte(`"type":"chatconf.command.v1"`)) {
 			t.Errorf("dispatch: %s %v, the target got %q", answer, err, s.called)
 		}
 		list := s.do(rpc.NewAction("ListChatCommands", (*chat.Service).ListCommands), `{"Name":"ops"}`)
-		if !bytes.Contains(list, []byte(`"Outcome":"Delivered"`)) || !bytes.Contains(list, []byte(`"Command":"restart"`)) {
+		if !bytes.Contains(list, []byte(`"Outcome":"Delivered"`)) ||
+			!bytes.Contains(list, []byte(`"Command":"restart"`)) {
 			t.Errorf("ListChatCommands: %s", list)
 		}
-		answer, err = s.function(app.Redrive()).ServeEvent(s.context(), serve.Event{Door: serve.Timer, ID: "1", Data: []byte(`{}`)})
+		answer, err = s.function(app.Redrive()).ServeEvent(s.context(),
+			serve.Event{Door: serve.Timer, ID: "1", Data: []byte(`{}`)})
 		if err != nil || string(answer) != `{"Found":0}` {
 			t.Errorf("redrive: %s %v", answer, err)
 		}
-		if log := s.log.String(); strings.Contains(log, url[strings.LastIndex(url, "/")+1:]) || strings.Contains(log, "not-a-real-secret") {
+		if log := s.log.String(); strings.Contains(log, url[strings.LastIndex(url, "/")+1:]) ||
+			strings.Contains(log, "not-a-real-secret") {
 			t.Errorf("the log shows a secret: %s", log)
 		}
 	})
@@ -198,26 +208,31 @@ func TestEventsRevealOutputsByTheirPolicy(t *testing.T) {
 			policy string
 			reveal bool
 		}{
-			"no policy":                 {"", false},
-			"the reader's":              {policy.ReadOnly().String(), false},
-			"the administrator's":       {policy.Administrator().String(), true},
-			"one that names the action": {`{"Version":"1","Statement":[{"Effect":"Allow","Action":["oos:Get*","oos:List*","oos:RevealChatConfigurationOutputs"],"Resource":"*"}]}`, true},
+			"no policy":           {"", false},
+			"the reader's":        {policy.ReadOnly().String(), false},
+			"the administrator's": {policy.Administrator().String(), true},
+			"one that names the action": {
+				`{"Version":"1","Statement":[{"Effect":"Allow","Action":["oos:Get*","oos:List*",` +
+					`"oos:RevealChatConfigurationOutputs"],"Resource":"*"}]}`, true},
 		} {
 			s.env["CHATCONF_EVENT_POLICY"] = test.policy
 			for _, answer := range [][]byte{
 				s.do(rpc.NewAction("GetChatConfiguration", (*chat.Service).Get), `{"Name":"ops"}`),
 				s.do(rpc.NewAction("ListChatConfigurations", (*chat.Service).List), `{}`),
 			} {
-				if got := bytes.Contains(answer, []byte(token)); got != test.reveal || got == bytes.Contains(answer, []byte("/ops/******")) {
+				if got := bytes.Contains(answer, []byte(token)); got != test.reveal ||
+					got == bytes.Contains(answer, []byte("/ops/******")) {
 					t.Errorf("%s: %s", about, answer)
 				}
 			}
 		}
 		s.env["CHATCONF_EVENT_POLICY"] = ""
-		if answer := s.do(rpc.NewAction("RotateChatWebhook", (*chat.Service).Rotate), `{"Name":"ops"}`); !bytes.Contains(answer, []byte("/ops/******")) {
+		if answer := s.do(rpc.NewAction("RotateChatWebhook", (*chat.Service).Rotate),
+			`{"Name":"ops"}`); !bytes.Contains(answer, []byte("/ops/******")) {
 			t.Errorf("without a policy, RotateChatWebhook: %s", answer)
 		}
-		s.do(rpc.NewAction("TagResources", (*chat.Service).Tag), `{"ResourceType":"chatconfiguration","ResourceIds":["ops"],"Tags":{"a":"b"}}`)
+		s.do(rpc.NewAction("TagResources", (*chat.Service).Tag),
+			`{"ResourceType":"chatconfiguration","ResourceIds":["ops"],"Tags":{"a":"b"}}`)
 	})
 }
 
@@ -258,12 +273,15 @@ func (s *slowJournal) read(func(string) string) (clouds.Cloud, error) {
 	}, nil
 }
 
-// A function rests once it has answered: what is to be known of a callback that it refused is in the table by then, for whoever looks.
+// A function rests once it has answered: what is to be known of a callback that it refused is in
+// the table by then, for whoever looks.
 func TestTheHealthIsWrittenBeforeTheAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &cloud{TB: t, ring: filepath.Join(t.TempDir(), "keyring.json"), read: (&slowJournal{engines: make(map[string]*dynamotest.Server)}).read}
+		c := &cloud{TB: t, ring: filepath.Join(t.TempDir(), "keyring.json"),
+			read: (&slowJournal{engines: make(map[string]*dynamotest.Server)}).read}
 		c.newRing(c.ring)
-		c.env = map[string]string{"CHATCONF_KEYRING": "file:" + c.ring, "CHATCONF_DISPATCH_FUNCTION": dispatchName, "CHATCONF_WEBHOOK_BASE_URL": "https://chatconf.example.com"}
+		c.env = map[string]string{"CHATCONF_KEYRING": "file:" + c.ring, "CHATCONF_DISPATCH_FUNCTION": dispatchName,
+			"CHATCONF_WEBHOOK_BASE_URL": "https://chatconf.example.com"}
 		c.claim(c.ring)
 		s := &stage{cloud: c}
 		url := s.bot()
@@ -299,7 +317,8 @@ func TestTheNextFunctionIsAway(t *testing.T) {
 		callback, r := say(t, url, "restart i-1")
 		out := httptest.NewRecorder()
 		s.function(app.CloudWebhook()).ServeHTTP(out, r.WithContext(s.context()))
-		if text, err := callback.ReadAnswer(out.Body.Bytes()); out.Code != http.StatusOK || err != nil || text != "restart was accepted." {
+		if text, err := callback.ReadAnswer(out.Body.Bytes()); out.Code != http.StatusOK ||
+			err != nil || text != "restart was accepted." {
 			t.Errorf("the answer is %d %q, %v", out.Code, text, err)
 		}
 		if log := s.log.String(); !strings.Contains(log, "not_dispatched") {
@@ -312,22 +331,29 @@ func TestTheNextFunctionIsAway(t *testing.T) {
 	})
 }
 
-// Each function takes what it is there for, refuses all else for good, and says that it may be tried again when it cannot be opened.
+// Each function takes what it is there for, refuses all else for good, and says that it may be
+// tried again when it cannot be opened.
 func TestRolesRefuse(t *testing.T) {
 	eachCloud(t, func(t *testing.T, c *cloud) {
 		s := onStage(c)
-		hooks, dispatching, redriving := s.function(app.CloudWebhook()), s.function(app.Dispatch()), s.function(app.Redrive())
+		hooks, dispatching, redriving := s.function(app.CloudWebhook()),
+			s.function(app.Dispatch()), s.function(app.Redrive())
 		answer, err := hooks.ServeEvent(s.context(), serve.Event{Door: serve.SQS, ID: "1", Data: []byte(`{}`)})
-		if err != nil || string(answer) != `{"RequestId":"request-1","Code":"InvalidEvent","Message":"this function serves HTTP requests of chat platforms and takes no events"}` {
+		if err != nil || string(answer) != `{"RequestId":"request-1","Code":"InvalidEvent","Message":"this function `+
+			`serves HTTP requests of chat platforms and takes no events"}` {
 			t.Errorf("webhook, an event: %s %v", answer, err)
 		}
-		for _, data := range []string{`{}`, `[]`, ``, `{"Account":"1","Region":"r","Name":"n"}`, `{"Account":"1","Region":"r","Name":"n","ID":"i","More":1}`, `{"Account":"1","Region":"r","Name":"n","ID":"i"} x`} {
-			answer, err := dispatching.ServeEvent(s.context(), serve.Event{Door: serve.Direct, ID: "1", Data: []byte(data)})
+		for _, data := range []string{`{}`, `[]`, ``, `{"Account":"1","Region":"r","Name":"n"}`,
+			`{"Account":"1","Region":"r","Name":"n","ID":"i","More":1}`,
+			`{"Account":"1","Region":"r","Name":"n","ID":"i"} x`} {
+			answer, err := dispatching.ServeEvent(s.context(),
+				serve.Event{Door: serve.Direct, ID: "1", Data: []byte(data)})
 			if err != nil || !bytes.Contains(answer, []byte(`"Code":"InvalidEvent"`)) {
 				t.Errorf("dispatch of %s: %s %v", data, answer, err)
 			}
 		}
-		answer, err = dispatching.ServeEvent(s.context(), serve.Event{Door: serve.Direct, ID: "1", Data: []byte(`{"Account":"1","Region":"cn-hangzhou","Name":"n","ID":"1795420800000-0123456789abcdef"}`)})
+		answer, err = dispatching.ServeEvent(s.context(), serve.Event{Door: serve.Direct, ID: "1",
+			Data: []byte(`{"Account":"1","Region":"cn-hangzhou","Name":"n","ID":"1795420800000-0123456789abcdef"}`)})
 		if err != nil || string(answer) != "{}" {
 			t.Errorf("dispatch of nothing: %s %v", answer, err)
 		}
@@ -346,7 +372,8 @@ func TestRolesRefuse(t *testing.T) {
 		if out.Code != http.StatusServiceUnavailable || strings.TrimSpace(out.Body.String()) != "unavailable" {
 			t.Errorf("webhook, closed: %d %s", out.Code, out.Body)
 		}
-		if answer, err := s.function(app.Dispatch()).ServeEvent(s.context(), serve.Event{Door: serve.Direct, ID: "1", Data: []byte(`{}`)}); err == nil {
+		if answer, err := s.function(app.Dispatch()).ServeEvent(s.context(),
+			serve.Event{Door: serve.Direct, ID: "1", Data: []byte(`{}`)}); err == nil {
 			t.Errorf("dispatch, closed: %s", answer)
 		}
 	})
@@ -358,9 +385,11 @@ func TestWebhookWantsTheNextFunction(t *testing.T) {
 		for about, test := range map[string]struct {
 			role  app.Role
 			fails bool
-		}{"webhook": {app.CloudWebhook(), true}, "dispatch": {app.Dispatch(), false}, "actions": {app.Actions(rpc.Actions()...), false}} {
+		}{"webhook": {app.CloudWebhook(), true}, "dispatch": {app.Dispatch(), false},
+			"actions": {app.Actions(rpc.Actions()...), false}} {
 			f, err := app.NewFunction(env(c.env), c.read, test.role)
-			if (err != nil) != test.fails || err != nil && !strings.Contains(err.Error(), "CHATCONF_DISPATCH_FUNCTION") {
+			if (err != nil) != test.fails || err != nil &&
+				!strings.Contains(err.Error(), "CHATCONF_DISPATCH_FUNCTION") {
 				t.Errorf("%s: %v", about, err)
 			}
 			if err == nil {
@@ -370,7 +399,8 @@ func TestWebhookWantsTheNextFunction(t *testing.T) {
 	})
 }
 
-// A service on one port has the webhooks beside the API, hands commands on itself, and at its end finishes what it has begun.
+// A service on one port has the webhooks beside the API, hands commands on itself, and at its end
+// finishes what it has begun.
 func TestServeLocalWithWebhooks(t *testing.T) {
 	s := settings(t)
 	s.Addr = "127.0.0.1:0"
@@ -378,7 +408,8 @@ func TestServeLocalWithWebhooks(t *testing.T) {
 	endpoint := make(chan string, 1)
 	ended := make(chan error, 1)
 	go func() {
-		ended <- app.ServeLocal(ctx, s, func(a app.Started) { endpoint <- a.Endpoint }, app.Everything(rpc.Actions()...))
+		ended <- app.ServeLocal(ctx, s, func(a app.Started) { endpoint <- a.Endpoint },
+			app.Everything(rpc.Actions()...))
 	}()
 	var at string
 	select {
@@ -396,7 +427,8 @@ func TestServeLocalWithWebhooks(t *testing.T) {
 		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set("X-Acs-Action", action)
 		r.Header.Set("X-Acs-Version", rpc.Version)
-		if err := (sign.Key{ID: key.ID, Secret: key.Secret.Reveal()}).SignACS3(r, []byte(params), time.Now(), invoke.NewRequestID()); err != nil {
+		if err := (sign.Key{ID: key.ID, Secret: key.Secret.Reveal()}).SignACS3(r, []byte(params), time.Now(),
+			invoke.NewRequestID()); err != nil {
 			t.Fatal(err)
 		}
 		resp, err := http.DefaultClient.Do(r)
@@ -410,7 +442,10 @@ func TestServeLocalWithWebhooks(t *testing.T) {
 		}
 		return body
 	}
-	call("CreateChatConfiguration", `{"Name":"ops","Type":"Slack","Configuration":"{\"SlackSigningSecret\":\"not-a-real-secret\",\"Permissions\":[{\"Effect\":\"Allow\",\"Principals\":[\"*\"],\"Commands\":[\"*\"]}],\"Target\":{\"Type\":\"Function\",\"Name\":\"f\"}}"}`)
+	call("CreateChatConfiguration",
+		`{"Name":"ops","Type":"Slack","Configuration":"{\"SlackSigningSecret\":\"not-a-real-secret\",`+
+			`\"Permissions\":[{\"Effect\":\"Allow\",\"Principals\":[\"*\"],\"Commands\":[\"*\"]}],`+
+			`\"Target\":{\"Type\":\"Function\",\"Name\":\"f\"}}"}`)
 	url := urlOf(t, call("GetChatConfiguration", `{"Name":"ops"}`))
 	if !strings.HasPrefix(url, at+"/webhook/") {
 		t.Fatalf("the webhook is at another address than %s", at)
@@ -425,7 +460,8 @@ func TestServeLocalWithWebhooks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text, err := callback.ReadAnswer(body); err != nil || resp.StatusCode != http.StatusOK || text != "restart was accepted." {
+	if text, err := callback.ReadAnswer(body); err != nil || resp.StatusCode != http.StatusOK ||
+		text != "restart was accepted." {
 		t.Errorf("the answer is %d %q, %v", resp.StatusCode, text, err)
 	}
 	_, r = say(t, at+"/webhook/1/cn-hangzhou/ops/token", "restart")
@@ -444,7 +480,8 @@ func TestServeLocalWithWebhooks(t *testing.T) {
 	// There is no cloud around it, so the command was given up, and not left behind.
 	l := open(t, s)
 	list, err := l.Service.ListCommands(caller(t.Context()), &chat.ListCommandsRequest{Name: "ops"})
-	if err != nil || len(list.ChatCommands) != 1 || list.ChatCommands[0].Outcome != "Failed" || !strings.Contains(list.ChatCommands[0].Detail, "outside of a cloud") {
+	if err != nil || len(list.ChatCommands) != 1 || list.ChatCommands[0].Outcome != "Failed" ||
+		!strings.Contains(list.ChatCommands[0].Detail, "outside of a cloud") {
 		t.Errorf("commands = %+v, %v", list, err)
 	}
 	if conn, err := net.Dial("tcp", strings.TrimPrefix(at, "http://")); err == nil {

@@ -74,9 +74,9 @@ const (
 	DefaultAddr      = "127.0.0.1:9000"
 )
 
-// ReadSettings reads the settings from an environment in which the given names are set. The error lists
-// every mistake with the name of its variable, and no secret. An unknown name that begins with CHATCONF_ is
-// an *UnknownSetting.
+// ReadSettings reads the settings from an environment in which the given names are set. The error
+// lists every mistake with the name of its variable, and no secret. An unknown name that begins
+// with CHATCONF_ is an *UnknownSetting.
 func ReadSettings(getenv func(string) string, names ...string) (Settings, error) {
 	s, mistakes := readSettings(getenv, names)
 	if len(mistakes) > 0 {
@@ -196,7 +196,8 @@ func (r *settingsReader) checkKeyRing(ring string) {
 	}
 	_, err := base64.StdEncoding.Strict().DecodeString(sealed)
 	if err != nil || sealed == "" || len(sealed) > cloud.MaxSealed {
-		r.wrong("CHATCONF_KEYRING", "the text after %s is not base64 of 1 to %d characters", sealedRing, cloud.MaxSealed)
+		r.wrong("CHATCONF_KEYRING", "the text after %s is not base64 of 1 to %d characters",
+			sealedRing, cloud.MaxSealed)
 	}
 }
 

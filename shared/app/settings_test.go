@@ -32,7 +32,8 @@ func TestSettingsHaveDefaults(t *testing.T) {
 	got, err := app.ReadSettings(env(nil))
 	want := app.Settings{
 		Table: "chatconf", TicketTable: "chatconf_tickets", JournalTable: "chatconf_journal",
-		KeyTable: "chatconf_keys", KeyUseTable: "chatconf_key_uses", AccountID: app.DefaultAccountID, Region: "cn-hangzhou",
+		KeyTable: "chatconf_keys", KeyUseTable: "chatconf_key_uses",
+		AccountID: app.DefaultAccountID, Region: "cn-hangzhou",
 		Data: ".chatconf", Addr: "127.0.0.1:9000",
 	}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
@@ -42,20 +43,31 @@ func TestSettingsHaveDefaults(t *testing.T) {
 
 func TestSettingsAreRead(t *testing.T) {
 	got, err := app.ReadSettings(env(map[string]string{
-		"CHATCONF_KEYRING": "file:/ring", "CHATCONF_TABLE": "a", "CHATCONF_TICKET_TABLE": "b", "CHATCONF_ACCOUNT_ID": "42", "CHATCONF_REGION": "eu-central-1",
-		"CHATCONF_WEBHOOK_BASE_URL": "https://hooks.example.com/x", "CHATCONF_HOSTS": " a.example.com, b.example.com:8443 ,,", "CHATCONF_MAX_CONFIGURATIONS": "7", "CHATCONF_MAX_CONNECTIONS": "50", "CHATCONF_MAX_BODIES": "5",
+		"CHATCONF_KEYRING": "file:/ring", "CHATCONF_TABLE": "a", "CHATCONF_TICKET_TABLE": "b",
+		"CHATCONF_ACCOUNT_ID": "42", "CHATCONF_REGION": "eu-central-1",
+		"CHATCONF_WEBHOOK_BASE_URL": "https://hooks.example.com/x",
+		"CHATCONF_HOSTS":            " a.example.com, b.example.com:8443 ,,", "CHATCONF_MAX_CONFIGURATIONS": "7",
+		"CHATCONF_MAX_CONNECTIONS": "50", "CHATCONF_MAX_BODIES": "5",
 		"CHATCONF_EVENT_POLICY":        policy.ReadOnly().String(),
-		"CHATCONF_REQUESTS_PER_SECOND": "2.5", "CHATCONF_ACCESS_KEY_ID": "id", "CHATCONF_ACCESS_KEY_SECRET": planted, "CHATCONF_DATA": "/data", "CHATCONF_ADDR": ":80",
-		"CHATCONF_TARGET_NETWORKS": "10.1.0.0/16, ::1/128,", "CHATCONF_PLATFORM_ADDRESSES": "slack.com=127.0.0.1:8443, open.feishu.cn=[::1]:8444", "CHATCONF_ROOTS": "/roots.pem",
-		"CHATCONF_JOURNAL_TABLE": "c", "CHATCONF_KEY_TABLE": "d", "CHATCONF_KEY_USE_TABLE": "e", "CHATCONF_JOURNAL_DAYS": "30", "CHATCONF_DISPATCH_FUNCTION": "chatconf-dispatch-command",
+		"CHATCONF_REQUESTS_PER_SECOND": "2.5", "CHATCONF_ACCESS_KEY_ID": "id", "CHATCONF_ACCESS_KEY_SECRET": planted,
+		"CHATCONF_DATA": "/data", "CHATCONF_ADDR": ":80",
+		"CHATCONF_TARGET_NETWORKS":    "10.1.0.0/16, ::1/128,",
+		"CHATCONF_PLATFORM_ADDRESSES": "slack.com=127.0.0.1:8443, open.feishu.cn=[::1]:8444",
+		"CHATCONF_ROOTS":              "/roots.pem",
+		"CHATCONF_JOURNAL_TABLE":      "c", "CHATCONF_KEY_TABLE": "d", "CHATCONF_KEY_USE_TABLE": "e",
+		"CHATCONF_JOURNAL_DAYS": "30", "CHATCONF_DISPATCH_FUNCTION": "chatconf-dispatch-command",
 	}))
 	want := app.Settings{
-		KeyRing: "file:/ring", Table: "a", TicketTable: "b", AccountID: "42", Region: "eu-central-1", WebhookBaseURL: "https://hooks.example.com/x",
-		Hosts: []string{"a.example.com", "b.example.com:8443"}, MaxConfigurations: 7, MaxConnections: 50, MaxBodies: 5, RequestsPerSecond: 2.5,
+		KeyRing: "file:/ring", Table: "a", TicketTable: "b", AccountID: "42", Region: "eu-central-1",
+		WebhookBaseURL: "https://hooks.example.com/x",
+		Hosts:          []string{"a.example.com", "b.example.com:8443"}, MaxConfigurations: 7, MaxConnections: 50,
+		MaxBodies: 5, RequestsPerSecond: 2.5,
 		AccessKeyID: "id", AccessKeySecret: planted, EventPolicy: policy.ReadOnly(), Data: "/data", Addr: ":80",
 		TargetNetworks:    dial.Networks{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("::1/128")},
-		PlatformAddresses: map[string]string{"slack.com:443": "127.0.0.1:8443", "open.feishu.cn:443": "[::1]:8444"}, Roots: "/roots.pem",
-		JournalTable: "c", KeyTable: "d", KeyUseTable: "e", JournalAge: 30 * 24 * time.Hour, DispatchFunction: "chatconf-dispatch-command",
+		PlatformAddresses: map[string]string{"slack.com:443": "127.0.0.1:8443", "open.feishu.cn:443": "[::1]:8444"},
+		Roots:             "/roots.pem",
+		JournalTable:      "c", KeyTable: "d", KeyUseTable: "e", JournalAge: 30 * 24 * time.Hour,
+		DispatchFunction: "chatconf-dispatch-command",
 	}
 	same := cmp.Options{
 		cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
@@ -67,7 +79,8 @@ func TestSettingsAreRead(t *testing.T) {
 	}
 }
 
-// Every mistake is reported by the name of its variable, all of them at once, and no secret is shown.
+// Every mistake is reported by the name of its variable, all of them at once, and no secret is
+// shown.
 func TestMistakesInSettings(t *testing.T) {
 	mistakes := map[string][]string{
 		"CHATCONF_TICKET_TABLE":        {"chatconf"},
@@ -84,9 +97,11 @@ func TestMistakesInSettings(t *testing.T) {
 		"CHATCONF_MAX_BODIES":          {"0", "1e3"},
 		"CHATCONF_MAX_CONFIGURATIONS":  {"0", "-1", "many", "1.5", "99999999999999999999"},
 		"CHATCONF_REQUESTS_PER_SECOND": {"0", "-1", "NaN", "Inf", "fast", "1e7"},
-		"CHATCONF_TARGET_NETWORKS":     {"10.0.0.1", "10.0.0.1/8", "localhost", "10.0.0.0/8;10.1.0.0/16", "10.0.0.0/33", "::ffff:10.0.0.0/104"},
-		"CHATCONF_PLATFORM_ADDRESSES":  {"slack.com", "slack.com=127.0.0.1", "slack.com=:8443", "=127.0.0.1:8443", "slack.com:443=127.0.0.1:8443", "https://slack.com=127.0.0.1:1", "slack.com=h:70000"},
-		"CHATCONF_EVENT_POLICY":        {"all", "{}", `{"Version":"1","Statement":[]}`},
+		"CHATCONF_TARGET_NETWORKS": {"10.0.0.1", "10.0.0.1/8", "localhost", "10.0.0.0/8;10.1.0.0/16",
+			"10.0.0.0/33", "::ffff:10.0.0.0/104"},
+		"CHATCONF_PLATFORM_ADDRESSES": {"slack.com", "slack.com=127.0.0.1", "slack.com=:8443", "=127.0.0.1:8443",
+			"slack.com:443=127.0.0.1:8443", "https://slack.com=127.0.0.1:1", "slack.com=h:70000"},
+		"CHATCONF_EVENT_POLICY": {"all", "{}", `{"Version":"1","Statement":[]}`},
 	}
 	all := map[string]string{"CHATCONF_KEYRING": planted, "CHATCONF_ACCESS_KEY_SECRET": planted}
 	for name, values := range mistakes {
@@ -118,14 +133,17 @@ func TestMistakesInSettings(t *testing.T) {
 	}
 }
 
-// What the key service sealed is base64 of a size that it can have; whatever else it is shows when it is opened.
+// What the key service sealed is base64 of a size that it can have; whatever else it is shows when
+// it is opened.
 func TestSealedRings(t *testing.T) {
 	for value, good := range map[string]bool{
 		"kms:QUJD": true, "kms:QQ==": true, "kms:" + strings.Repeat("QUJD", 4096): true,
-		"kms:": false, "kms:QQ": false, "kms:QR==": false, "kms:" + planted + "!": false, "kms:" + strings.Repeat("QUJD", 4097): false,
+		"kms:": false, "kms:QQ": false, "kms:QR==": false, "kms:" + planted + "!": false, "kms:" +
+			strings.Repeat("QUJD", 4097): false,
 	} {
 		_, err := app.ReadSettings(env(map[string]string{"CHATCONF_KEYRING": value}))
-		if (err == nil) != good || err != nil && (!strings.Contains(err.Error(), "CHATCONF_KEYRING") || strings.Contains(err.Error(), planted)) {
+		if (err == nil) != good || err != nil && (!strings.Contains(err.Error(), "CHATCONF_KEYRING") ||
+			strings.Contains(err.Error(), planted)) {
 			t.Errorf("%.20s: %v", value, err)
 		}
 	}
@@ -142,37 +160,48 @@ func TestLimits(t *testing.T) {
 		{app.Settings{MaxConnections: 7, MaxBodies: 3}, serve.Limits{Connections: 7, Bodies: 3}},
 	} {
 		if got := test.settings.Limits(1 << 20); got != test.want {
-			t.Errorf("limits of %d and %d: %+v, want %+v", test.settings.MaxConnections, test.settings.MaxBodies, got, test.want)
+			t.Errorf("limits of %d and %d: %+v, want %+v", test.settings.MaxConnections,
+				test.settings.MaxBodies, got, test.want)
 		}
 	}
 }
 
-// A name that begins as ours and is none is a mistake like any other, told together with them, by the name that was meant.
+// A name that begins as ours and is none is a mistake like any other, told together with them, by
+// the name that was meant.
 func TestUnknownSettings(t *testing.T) {
 	for name, meant := range map[string]string{
-		"CHATCONF_REGIN": "CHATCONF_REGION", "CHATCONF_ACCOUNTID": "CHATCONF_ACCOUNT_ID", "CHATCONF_ADDRESS": "CHATCONF_ADDR", "CHATCONF_KEY_RING": "CHATCONF_KEYRING",
-		"CHATCONF_BASE_URL": "CHATCONF_WEBHOOK_BASE_URL", "CHATCONF_ENDPONT": "CHATCONF_ENDPOINT", "CHATCONF_EVENTPOLICY": "CHATCONF_EVENT_POLICY",
-		"CHATCONF_KMS_ENDPIONT": "CHATCONF_KMS_ENDPOINT", "chatconf_data": "CHATCONF_DATA", "CHATCONF_DATA_DIR": "CHATCONF_DATA", "CHATCONF_QQQ": "", "CHATCONF_": "",
+		"CHATCONF_REGIN": "CHATCONF_REGION", "CHATCONF_ACCOUNTID": "CHATCONF_ACCOUNT_ID",
+		"CHATCONF_ADDRESS": "CHATCONF_ADDR", "CHATCONF_KEY_RING": "CHATCONF_KEYRING",
+		"CHATCONF_BASE_URL": "CHATCONF_WEBHOOK_BASE_URL", "CHATCONF_ENDPONT": "CHATCONF_ENDPOINT",
+		"CHATCONF_EVENTPOLICY":  "CHATCONF_EVENT_POLICY",
+		"CHATCONF_KMS_ENDPIONT": "CHATCONF_KMS_ENDPOINT", "chatconf_data": "CHATCONF_DATA",
+		"CHATCONF_DATA_DIR": "CHATCONF_DATA", "CHATCONF_QQQ": "", "CHATCONF_": "",
 		"CHATCONF_PORT": "CHATCONF_", // any
 	} {
-		_, err := app.ReadSettings(env(map[string]string{name: planted, "CHATCONF_REGION": "Nowhere!"}), name, "CHATCONF_REGION", "PATH", "HOME")
+		_, err := app.ReadSettings(env(map[string]string{name: planted, "CHATCONF_REGION": "Nowhere!"}),
+			name, "CHATCONF_REGION", "PATH", "HOME")
 		want := name + ": unknown setting; did you mean " + meant
 		if meant == "" || meant == "CHATCONF_" {
 			want = name + ": unknown setting; "
 		}
 		var unknown *app.UnknownSetting
-		if err == nil || !errors.As(err, &unknown) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "CHATCONF_REGION: ") || strings.Contains(err.Error(), planted) {
+		if err == nil || !errors.As(err, &unknown) || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), "CHATCONF_REGION: ") || strings.Contains(err.Error(), planted) {
 			t.Errorf("%s: %v, want %s", name, err, want)
 		}
 		if meant == "" && !strings.Contains(err.Error(), "CHATCONF_ACCOUNT_ID, ") {
 			t.Errorf("%s: the settings are not listed: %v", name, err)
 		}
 	}
-	// Kubernetes names a service called chatconf so in every container; our own tests have names, too.
+	// Kubernetes names a service called chatconf so in every container; our own tests have names,
+	// too.
 	foreign := map[string]string{
-		"CHATCONF_SERVICE_HOST": "10.0.0.1", "CHATCONF_SERVICE_PORT": "9000", "CHATCONF_SERVICE_PORT_HTTP": "9000", "CHATCONF_PORT": "tcp://10.0.0.1:9000",
-		"CHATCONF_PORT_9000_TCP": "tcp://10.0.0.1:9000", "CHATCONF_PORT_9000_TCP_PROTO": "tcp", "CHATCONF_PORT_9000_TCP_PORT": "9000", "CHATCONF_PORT_9000_TCP_ADDR": "10.0.0.1",
-		"CHATCONF_WEBHOOK_SERVICE_HOST": "10.0.0.1", "CHATCONF_WEBHOOK_PORT_53_UDP_ADDR": "10.0.0.1", "CHATCONF_E2E_STORE": "file", "CHATCONFIG": "x", "CHATCON": "x", "": "x",
+		"CHATCONF_SERVICE_HOST": "10.0.0.1", "CHATCONF_SERVICE_PORT": "9000", "CHATCONF_SERVICE_PORT_HTTP": "9000",
+		"CHATCONF_PORT":          "tcp://10.0.0.1:9000",
+		"CHATCONF_PORT_9000_TCP": "tcp://10.0.0.1:9000", "CHATCONF_PORT_9000_TCP_PROTO": "tcp",
+		"CHATCONF_PORT_9000_TCP_PORT": "9000", "CHATCONF_PORT_9000_TCP_ADDR": "10.0.0.1",
+		"CHATCONF_WEBHOOK_SERVICE_HOST": "10.0.0.1", "CHATCONF_WEBHOOK_PORT_53_UDP_ADDR": "10.0.0.1",
+		"CHATCONF_E2E_STORE": "file", "CHATCONFIG": "x", "CHATCON": "x", "": "x",
 	}
 	if _, err := app.ReadSettings(env(foreign), slices.Collect(maps.Keys(foreign))...); err != nil {
 		t.Errorf("names of others: %v", err)
@@ -191,7 +220,8 @@ func TestSettingsAreKnown(t *testing.T) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && (d.Name() == "node_modules" || d.Name() == "dist" || d.Name() != ".." && strings.HasPrefix(d.Name(), ".")):
+		case d.IsDir() && (d.Name() == "node_modules" || d.Name() == "dist" || d.Name() != ".." &&
+			strings.HasPrefix(d.Name(), ".")):
 			return fs.SkipDir
 		case d.IsDir() || strings.HasSuffix(path, "_test.go"):
 			return nil

@@ -23,8 +23,8 @@ type TableSetting struct {
 	TTL            time.Duration // 0: its items do not expire
 }
 
-// TableSettings returns the tables of the settings: configurations, access keys, their use, tickets and
-// journal, in this order.
+// TableSettings returns the tables of the settings: configurations, access keys, their use, tickets
+// and journal, in this order.
 func (s Settings) TableSettings() [5]TableSetting {
 	return [...]TableSetting{
 		{"CHATCONF_TABLE", s.Table, 0},
@@ -35,8 +35,8 @@ func (s Settings) TableSettings() [5]TableSetting {
 	}
 }
 
-// CloudTables opens the tables of the settings in the store of a cloud, for the caller to close. It sends
-// nothing. The error lists every table that cannot be opened; none is open then.
+// CloudTables opens the tables of the settings in the store of a cloud, for the caller to close. It
+// sends nothing. The error lists every table that cannot be opened; none is open then.
 func (s Settings) CloudTables(c cloud.Cloud) (Tables, error) {
 	t, err := s.openTables(c.OpenTable)
 	t.Where = fmt.Sprintf("%s table %s in %s", c.Engine, s.Table, c.Where)
@@ -72,8 +72,8 @@ type Tables struct {
 	Journal        table.Table // nil: no journal is kept
 	Where          string      // for people
 
-	// Probe returns a table.ErrUnsupported if the store lacks an operation that the service needs. Nil: it
-	// is known to have them all.
+	// Probe returns a table.ErrUnsupported if the store lacks an operation that the service needs.
+	// Nil: it is known to have them all.
 	Probe func(context.Context) error
 }
 

@@ -26,12 +26,13 @@ func (c closer) Close() error {
 func TestAllTablesOrNone(t *testing.T) {
 	closed := 0
 	refused := errors.New("refused")
-	c := clouds.Cloud{Engine: "Engine", Where: "region r", OpenTable: func(name string, _ time.Duration) (table.Table, error) {
-		if name == "bad" {
-			return closer{}, refused
-		}
-		return closer{closed: &closed}, nil
-	}}
+	c := clouds.Cloud{Engine: "Engine", Where: "region r",
+		OpenTable: func(name string, _ time.Duration) (table.Table, error) {
+			if name == "bad" {
+				return closer{}, refused
+			}
+			return closer{closed: &closed}, nil
+		}}
 	for _, test := range []struct {
 		settings app.Settings
 		says     string
@@ -45,13 +46,16 @@ func TestAllTablesOrNone(t *testing.T) {
 	} {
 		closed = 0
 		tables, err := test.settings.CloudTables(c)
-		if !errors.Is(err, refused) || !strings.Contains(err.Error(), test.says+": refused") || closed != test.closed || len(tables.All()) != 0 {
-			t.Errorf("CloudTables = %v and %d closed, want an error about %s and %d", err, closed, test.says, test.closed)
+		if !errors.Is(err, refused) || !strings.Contains(err.Error(), test.says+": refused") ||
+			closed != test.closed || len(tables.All()) != 0 {
+			t.Errorf("CloudTables = %v and %d closed, want an error about %s and %d",
+				err, closed, test.says, test.closed)
 		}
 	}
 	closed = 0
 	tables, err := app.Settings{Table: "good", TicketTable: "good"}.CloudTables(c)
-	if err != nil || closed != 0 || len(tables.All()) != 5 || tables.Where != "Engine table good in region r" || tables.Probe != nil {
+	if err != nil || closed != 0 || len(tables.All()) != 5 || tables.Where != "Engine table good in region r" ||
+		tables.Probe != nil {
 		t.Fatalf("CloudTables = %+v, %v and %d closed", tables, err, closed)
 	}
 	if err := tables.Close(); err == nil || strings.Count(err.Error(), "closed with an error") != 5 || closed != 5 {

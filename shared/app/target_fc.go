@@ -19,8 +19,8 @@ func run(ctx context.Context, getenv func(string) string, r Role, names ...strin
 	return f.Serve(ctx, getenv, fc.Runtime)
 }
 
-// API is the role of the function api. It serves no action on access keys: the function may not write the
-// table of keys.
+// API is the role of the function api. It serves no action on access keys: the function may not
+// write the table of keys.
 func API() Role { return Actions(rpc.Actions()...) }
 
 // Webhook is the role of the function webhook.

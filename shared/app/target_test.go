@@ -17,7 +17,8 @@ func goTool(t *testing.T, args ...string) (string, error) {
 	return string(out), err
 }
 
-// A binary has one target: each tag builds, and links one adapter, one runtime and one key service; both at once do not.
+// A binary has one target: each tag builds, and links one adapter, one runtime and one key service;
+// both at once do not.
 //
 // Run it with -count=1: it reads code through go build, of which the test cache knows nothing.
 func TestABinaryHasOneTarget(t *testing.T) {
@@ -42,7 +43,8 @@ func TestABinaryHasOneTarget(t *testing.T) {
 			}
 		}
 	}
-	if out, err := goTool(t, "build", "-tags", "fc,lambda", "."); err == nil || !strings.Contains(out, "a_binary_has_one") {
+	if out, err := goTool(t, "build", "-tags", "fc,lambda", "."); err == nil ||
+		!strings.Contains(out, "a_binary_has_one") {
 		t.Errorf("-tags fc,lambda: %v, want that it says what is wrong\n%s", err, out)
 	}
 }

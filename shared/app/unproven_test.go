@@ -49,7 +49,8 @@ func (d discard) Write(p []byte) (int, error) { return len(p), nil }
 
 // requests returns a function that has a handler answer the same request again and again.
 func requests(h http.Handler, r *http.Request, body []byte) func() {
-	inv := &invoke.Invocation{RequestID: invoke.NewRequestID(), SourceIP: "192.0.2.1", Logger: slog.New(slog.DiscardHandler)}
+	inv := &invoke.Invocation{RequestID: invoke.NewRequestID(), SourceIP: "192.0.2.1",
+		Logger: slog.New(slog.DiscardHandler)}
 	r = r.WithContext(invoke.With(context.Background(), inv))
 	w := discard{make(http.Header)}
 	return func() {
@@ -66,7 +67,8 @@ var stranger = sign.Key{ID: benchKey.ID, Secret: "another"}
 
 // openAPI returns a handler of the API.
 func openAPI(tb testing.TB) http.Handler {
-	l, err := app.OpenLocal(tb.Context(), app.Settings{AccountID: app.DefaultAccountID, Table: "c", TicketTable: "t", AccessKeyID: benchKey.ID,
+	l, err := app.OpenLocal(tb.Context(), app.Settings{AccountID: app.DefaultAccountID, Table: "c",
+		TicketTable: "t", AccessKeyID: benchKey.ID,
 		AccessKeySecret: secret.Text(benchKey.Secret), Data: tb.TempDir()}, app.Actions(rpc.Actions()...))
 	if err != nil {
 		tb.Fatal(err)
@@ -135,19 +137,27 @@ func rpcLines(tb testing.TB) []unproven {
 	}
 	json := []byte(`{"a":[` + strings.TrimSuffix(strings.Repeat("[],", size/3), ",") + `]}`)
 	return []unproven{
-		{"rpc: a form of 1,000 parameters in percent-encoding", v1(true, many(980, 60), ""), v1(true, one(size), ""), 2200},
-		{"rpc: a form of 40,000 parameters", v1(true, nil, strings.Repeat("&a=b", 40_000)), v1(true, one(160_000), ""), 60},
+		{"rpc: a form of 1,000 parameters in percent-encoding", v1(true, many(980, 60), ""),
+			v1(true, one(size), ""), 2200},
+		{"rpc: a form of 40,000 parameters", v1(true, nil, strings.Repeat("&a=b", 40_000)),
+			v1(true, one(160_000), ""), 60},
 		{"rpc: a form of 60,000 ampersands", v1(true, nil, strings.Repeat("&", 60_000)), v1(true, one(60_000), ""), 60},
-		{"rpc: a form of one parameter, 900 times", v1(true, nil, strings.Repeat("&Name="+strings.Repeat("%41", 60), 900)), v1(true, one(165_000), ""), 2000},
+		{"rpc: a form of one parameter, 900 times", v1(true, nil,
+			strings.Repeat("&Name="+strings.Repeat("%41", 60), 900)), v1(true, one(165_000), ""), 2000},
 		{"rpc: a query of 1,000 parameters", v1(false, many(980, 5), ""), v1(false, one(24_000), ""), 2200},
 		{"rpc: a query of 1,000 short parameters", v1(false, short, ""), v1(false, one(7_000), ""), 200},
-		{"rpc: a query of 1,000 parameters, ACS3", acs3(many(980, 5), "", nil, nil), acs3(one(24_000), "", nil, nil), 4300},
-		{"rpc: a query of 20,000 parameters", v1(false, nil, strings.Repeat("&", 20_000)), v1(false, one(20_000), ""), 60},
-		{"rpc: a body of JSON", acs3(nil, "application/json", json, nil), acs3(nil, "application/json", bytes.Repeat([]byte(" "), len(json)), nil), 60},
-		{"rpc: a content type of 30 KiB", acs3(nil, formType+strings.Repeat(`;a="b"`, 5000), []byte("Name=a"), nil), acs3(one(30_000), "", nil, nil), 80},
+		{"rpc: a query of 1,000 parameters, ACS3", acs3(many(980, 5), "", nil, nil),
+			acs3(one(24_000), "", nil, nil), 4300},
+		{"rpc: a query of 20,000 parameters", v1(false, nil, strings.Repeat("&", 20_000)),
+			v1(false, one(20_000), ""), 60},
+		{"rpc: a body of JSON", acs3(nil, "application/json", json, nil),
+			acs3(nil, "application/json", bytes.Repeat([]byte(" "), len(json)), nil), 60},
+		{"rpc: a content type of 30 KiB", acs3(nil, formType+strings.Repeat(`;a="b"`, 5000), []byte("Name=a"), nil),
+			acs3(one(30_000), "", nil, nil), 80},
 		{"sign: 100 headers that are not signed", acs3(nil, "", nil, headers), acs3(one(1500), "", nil, nil), 80},
 		{"sign: 60 headers that are signed", acs3(nil, "", nil, acsHeaders), acs3(one(1000), "", nil, nil), 80},
-		{"sign: a value that V1 encodes twice", v1(true, url.Values{"Name": {strings.Repeat("\xff", 80_000)}}, ""), v1(true, url.Values{"Name": {strings.Repeat("+", 80_000)}}, ""), 80},
+		{"sign: a value that V1 encodes twice", v1(true, url.Values{"Name": {strings.Repeat("\xff", 80_000)}}, ""),
+			v1(true, url.Values{"Name": {strings.Repeat("+", 80_000)}}, ""), 80},
 	}
 }
 
@@ -156,7 +166,11 @@ func webhookLines(tb testing.TB) (all []unproven) {
 	const size = 250 << 10
 	w := webhooktest.New(tb)
 	process := w.Process()
-	h := process.Handler(func(context.Context, command.Ref) error { tb.Error("a stranger's command was recorded"); return nil })
+	h := process.Handler(func(context.Context, command.Ref) error {
+		tb.Error(
+			"a stranger's command was recorded")
+		return nil
+	})
 	type change func(*platformsim.Callback)
 	body := func(text string) change { return func(c *platformsim.Callback) { c.Body = []byte(text) } }
 	fill := func(c *platformsim.Callback) { c.Body = append(c.Body, bytes.Repeat([]byte(" "), size-len(c.Body))...) }
@@ -190,22 +204,29 @@ func webhookLines(tb testing.TB) (all []unproven) {
 		most           float64
 	}{
 		{"Slack", "command", map[string]string{"SlackSigningSecret": "another"}, map[string][]change{
-			"a form": {body(strings.Repeat("a=%41&", size/6))}, "JSON": {body(`{"a":[` + nested)}, "headers": {headers, fill}, "a query": {query, fill}, "a query of 20,000": {queryOf(20_000), fill}}, 300},
-		{"Teams", "", map[string]string{"TeamsWebhookSecret": base64.StdEncoding.EncodeToString(make([]byte, 32))}, map[string][]change{
-			"JSON": {body(`{"a":[` + nested)}, "headers": {headers, fill}}, 150},
-		{"DingTalk", "robot", map[string]string{"DingTalkClientSecret": "another"}, map[string][]change{"JSON": {body(`{"a":[` + nested)}, "headers": {headers, fill}}, 150},
+			"a form": {body(strings.Repeat("a=%41&", size/6))}, "JSON": {body(`{"a":[` + nested)},
+			"headers": {headers, fill}, "a query": {query, fill}, "a query of 20,000": {queryOf(20_000), fill}}, 300},
+		{"Teams", "", map[string]string{"TeamsWebhookSecret": base64.StdEncoding.EncodeToString(make([]byte, 32))},
+			map[string][]change{
+				"JSON": {body(`{"a":[` + nested)}, "headers": {headers, fill}}, 150},
+		{"DingTalk", "robot", map[string]string{"DingTalkClientSecret": "another"},
+			map[string][]change{"JSON": {body(`{"a":[` + nested)}, "headers": {headers, fill}}, 150},
 		{"DingTalk", "check", map[string]string{"DingTalkToken": "another"}, map[string][]change{
 			"JSON of many members": {body(members.String() + "}")}, "JSON that is nested": {body(`{"a":[` + nested)},
 			"a ciphertext of escapes": {body(`{"encrypt":"` + strings.Repeat(`\u0041`, size/6) + `"}`)}}, 150},
 		{"Feishu", "message", map[string]string{"FeishuEncryptKey": "another"}, map[string][]change{
-			"JSON": {body(`{"a":[` + nested)}, "JSON without a signature": {unsigned, body(`{"a":[` + nested)}, "headers": {headers, fill}}, 150},
+			"JSON": {body(`{"a":[` + nested)}, "JSON without a signature": {unsigned, body(`{"a":[` + nested)},
+			"headers": {headers, fill}}, 150},
 		{"WeChat", "app", map[string]string{"WeChatToken": "another"}, map[string][]change{
-			"XML of many elements": {body(elements.String() + "</xml>")}, "XML that is nested": {body("<xml>" + strings.Repeat("<a>", size/3))},
+			"XML of many elements": {body(elements.String() + "</xml>")},
+			"XML that is nested":   {body("<xml>" + strings.Repeat("<a>", size/3))},
 			"XML of entities":      {body("<xml><Encrypt>" + strings.Repeat("&amp;", size/5) + "</Encrypt></xml>")},
 			"JSON of many members": {body(members.String() + "}")}, "JSON that is nested": {body(`{"a":[` + nested)},
-			"a ciphertext of escapes": {body(`{"tousername":"x","encrypt":"` + strings.Repeat(`\u0041`, size/6) + `"}`)}, "a query": {query, fill}}, 300},
+			"a ciphertext of escapes": {body(`{"tousername":"x","encrypt":"` + strings.Repeat(`\u0041`, size/6) +
+				`"}`)}, "a query": {query, fill}}, 300},
 	} {
-		bot := process.Create(strings.ToLower(p.platform+p.mode), p.platform, platformtest.Settings(p.platform), webhooktest.Open)
+		bot := process.Create(strings.ToLower(p.platform+p.mode), p.platform,
+			platformtest.Settings(p.platform), webhooktest.Open)
 		make := func(changes ...change) func() {
 			other := *bot
 			other.Settings = maps.Clone(bot.Settings)
@@ -223,7 +244,8 @@ func webhookLines(tb testing.TB) (all []unproven) {
 			return requests(h, r, c.Body)
 		}
 		for name, changes := range p.worst {
-			all = append(all, unproven{strings.TrimSpace(p.platform+" "+p.mode) + ": " + name, make(changes...), make(fill), p.most})
+			all = append(all, unproven{strings.TrimSpace(p.platform+" "+p.mode) + ": " + name,
+				make(changes...), make(fill), p.most})
 		}
 	}
 	return all
@@ -251,17 +273,20 @@ func serveLines(tb testing.TB) []unproven {
 		b := []byte(payload)
 		return func() { serve.Deliver(context.Background(), p, serve.Call{RequestID: "r"}, b) }
 	}
-	const requestContext = `,"requestContext":{"domainName":"d","http":{"method":"POST","protocol":"HTTP/1.1","sourceIp":"192.0.2.1"}}`
+	const requestContext = `,"requestContext":{"domainName":"d","http":{"method":"POST",` +
+		`"protocol":"HTTP/1.1","sourceIp":"192.0.2.1"}}`
 	request := func(version, more string) string {
 		return `{"version":"` + version + `","rawPath":"/","headers":{"host":"h"}` + requestContext + more + `}`
 	}
 	usual := func(size int) func() {
-		all := url.Values{"Action": {"GetChatConfiguration"}, "Version": {rpc.Version}, "Name": {strings.Repeat("a", min(size, 200<<10))}}
+		all := url.Values{"Action": {"GetChatConfiguration"}, "Version": {rpc.Version},
+			"Name": {strings.Repeat("a", min(size, 200<<10))}}
 		if err := stranger.SignV1(http.MethodPost, all, time.Now(), invoke.NewRequestID()); err != nil {
 			tb.Fatal(err)
 		}
 		fill := strings.Repeat(" ", size-min(size, 200<<10)) // more than a handler reads stands beside it
-		return deliver(`{"version":"2.0","rawPath":"/","headers":{"host":"h","content-type":"` + formType + `"}` + requestContext + `,"body":"` + all.Encode() + `"` + fill + `}`)
+		return deliver(`{"version":"2.0","rawPath":"/","headers":{"host":"h","content-type":"` + formType + `"}` +
+			requestContext + `,"body":"` + all.Encode() + `"` + fill + `}`)
 	}
 	object := func(n int, format string) string {
 		var b strings.Builder
@@ -271,18 +296,27 @@ func serveLines(tb testing.TB) []unproven {
 		return "{" + b.String()[1:] + "}"
 	}
 	const size = 1 << 20
-	batch := "[" + strings.TrimSuffix(strings.Repeat(`{"specversion":"1.0","id":"1","source":"s","type":"t","data":{}},`, 10_000), ",") + "]"
+	batch := "[" + strings.TrimSuffix(strings.Repeat(
+		`{"specversion":"1.0","id":"1","source":"s","type":"t","data":{}},`, 10_000), ",") + "]"
 	return []unproven{
-		{"FC: a query of 1,000 parameters", deliver(request("v1", `,"queryParameters":`+object(1000, `,"p%d":"%%"`))), usual(12_000), 3100},
-		{"FC: a query of 100,000 parameters", deliver(request("v1", `,"queryParameters":`+object(100_000, `,"p%d":""`))), usual(1_200_000), 30},
-		{"Lambda: 100 headers", deliver(`{"version":"2.0","rawPath":"/","headers":` + object(100, `,"x-%d":"a"`) + requestContext + `}`), usual(4000), 500},
-		{"Lambda: 100,000 headers", deliver(`{"version":"2.0","rawPath":"/","headers":` + object(100_000, `,"x-%d":"a"`) + requestContext + `}`), usual(1_400_000), 30},
-		{"a body of escapes", deliver(request("2.0", `,"body":"`+strings.Repeat(`\u0041`, size/6)+`"`)), usual(size), 80},
-		{"a body in Base64", deliver(request("2.0", `,"isBase64Encoded":true,"body":"`+strings.Repeat("AAAA", size/4)+`"`)), usual(size), 60},
-		{"a body of 15 MiB", deliver(request("2.0", `,"body":"`+strings.Repeat("\\n", 15<<19)+`"`)), usual(15 << 20), 60},
+		{"FC: a query of 1,000 parameters", deliver(request("v1", `,"queryParameters":`+object(1000, `,"p%d":"%%"`))),
+			usual(12_000), 3100},
+		{"FC: a query of 100,000 parameters", deliver(request("v1", `,"queryParameters":`+
+			object(100_000, `,"p%d":""`))), usual(1_200_000), 30},
+		{"Lambda: 100 headers", deliver(`{"version":"2.0","rawPath":"/","headers":` + object(100, `,"x-%d":"a"`) +
+			requestContext + `}`), usual(4000), 500},
+		{"Lambda: 100,000 headers", deliver(`{"version":"2.0","rawPath":"/","headers":` +
+			object(100_000, `,"x-%d":"a"`) + requestContext + `}`), usual(1_400_000), 30},
+		{"a body of escapes", deliver(request("2.0", `,"body":"`+strings.Repeat(`\u0041`, size/6)+`"`)),
+			usual(size), 80},
+		{"a body in Base64", deliver(request("2.0", `,"isBase64Encoded":true,"body":"`+
+			strings.Repeat("AAAA", size/4)+`"`)), usual(size), 60},
+		{"a body of 15 MiB", deliver(request("2.0", `,"body":"`+strings.Repeat("\\n", 15<<19)+`"`)),
+			usual(15 << 20), 60},
 		{"a payload of 17 MiB", deliver(strings.Repeat("[", 17<<20)), usual(17 << 20), 60},
 		{"a payload that is nested", deliver(strings.Repeat("[", size)), usual(size), 60},
-		{"a CloudEvent of many members", deliver(`{"specversion":"1.0","data":{}` + object(100_000, `,"p%d":""`)[1:]), usual(1_200_000), 30},
+		{"a CloudEvent of many members", deliver(`{"specversion":"1.0","data":{}` + object(100_000, `,"p%d":""`)[1:]),
+			usual(1_200_000), 30},
 		{"a batch of 10,000 events", deliver(batch), deliver(batch), 120_000}, // from whom the cloud lets invoke it
 		{"a batch of 20,000 events", deliver(batch[:len(batch)-1] + "," + batch[1:]), deliver(batch), 120_000},
 	}
@@ -298,7 +332,8 @@ func otsLines(tb testing.TB) []unproven {
 	tb.Cleanup(func() { s.Close() })
 	request := func(more http.Header, body []byte) func() {
 		r := httptest.NewRequest(http.MethodPost, "/PutRow", nil)
-		r.Header = http.Header{"X-Ots-Date": {time.Now().UTC().Format("2006-01-02T15:04:05.000Z")}, "X-Ots-Apiversion": {"2015-12-31"}, "X-Ots-Accesskeyid": {"id"},
+		r.Header = http.Header{"X-Ots-Date": {time.Now().UTC().Format("2006-01-02T15:04:05.000Z")},
+			"X-Ots-Apiversion": {"2015-12-31"}, "X-Ots-Accesskeyid": {"id"},
 			"X-Ots-Contentmd5": {"x"}, "X-Ots-Instancename": {"i"}, "X-Ots-Signature": {"x"}}
 		maps.Copy(r.Header, more)
 		return requests(s, r, body)
@@ -310,9 +345,11 @@ func otsLines(tb testing.TB) []unproven {
 	// Groups of protobuf without end, and what looks like a row of plainbuffer.
 	deep := bytes.Repeat([]byte{0x0b}, 4<<20)
 	return []unproven{
-		{"ots: 120 headers that are signed", request(headers, nil), request(http.Header{"X-Ots-Other": {strings.Repeat("a", 2000)}}, nil), 60},
+		{"ots: 120 headers that are signed", request(headers, nil),
+			request(http.Header{"X-Ots-Other": {strings.Repeat("a", 2000)}}, nil), 60},
 		{"ots: a body of nested messages", request(nil, deep), request(nil, nil), 60},
-		{"ots: a body of plainbuffer", request(nil, bytes.Repeat([]byte{0x75, 0, 0, 0, 1, 3, 4}, 600_000)), request(nil, nil), 60},
+		{"ots: a body of plainbuffer", request(nil, bytes.Repeat([]byte{0x75, 0, 0, 0, 1, 3, 4}, 600_000)),
+			request(nil, nil), 60},
 	}
 }
 

@@ -22,15 +22,18 @@ import (
 	"chatconf/shared/secret"
 )
 
-// BenchmarkWebhook is callbacks of WeCom, signed and encrypted, through the local server: proven, decided, recorded durably and acknowledged, from
-// 16 clients. It reports how many a second, and the 99th percentile of how long one took in milliseconds; WeCom waits 5,000.
+// BenchmarkWebhook is callbacks of WeCom, signed and encrypted, through the local server: proven,
+// decided, recorded durably and acknowledged, from 16 clients. It reports how many a second, and
+// the 99th percentile of how long one took in milliseconds; WeCom waits 5,000.
 func BenchmarkWebhook(b *testing.B) {
-	s, err := app.ReadSettings(env(map[string]string{"CHATCONF_DATA": b.TempDir(), "CHATCONF_ADDR": "127.0.0.1:0", "CHATCONF_WEBHOOK_BASE_URL": "https://chatconf.example.com",
-		"CHATCONF_ACCESS_KEY_ID": benchKey.ID, "CHATCONF_ACCESS_KEY_SECRET": benchKey.Secret}))
+	s, err := app.ReadSettings(env(map[string]string{"CHATCONF_DATA": b.TempDir(), "CHATCONF_ADDR": "127.0.0.1:0",
+		"CHATCONF_WEBHOOK_BASE_URL": "https://chatconf.example.com",
+		"CHATCONF_ACCESS_KEY_ID":    benchKey.ID, "CHATCONF_ACCESS_KEY_SECRET": benchKey.Secret}))
 	if err != nil {
 		b.Fatal(err)
 	}
-	settings := callback.Settings{"WeChatCorpId": "wwexample", "WeChatAgentId": "1000002", "WeChatSecret": "not-a-real-secret", "WeChatToken": "notarealtoken",
+	settings := callback.Settings{"WeChatCorpId": "wwexample", "WeChatAgentId": "1000002",
+		"WeChatSecret": "not-a-real-secret", "WeChatToken": "notarealtoken",
 		"WeChatEncodingAesKey": "notarealkeynotarealkeynotarealkeynotarealke"}
 	l, err := app.OpenLocal(b.Context(), s, app.Actions(rpc.Actions()...))
 	if err != nil {
@@ -41,7 +44,8 @@ func BenchmarkWebhook(b *testing.B) {
 		text += `,"` + key + `":"` + value.Reveal() + `"`
 	}
 	ctx := caller(b.Context())
-	if _, err := l.Service.Create(ctx, &chat.CreateRequest{Name: "ops", Type: "WeChat", Configuration: secret.Text(text + "}")}); err != nil {
+	if _, err := l.Service.Create(ctx, &chat.CreateRequest{Name: "ops", Type: "WeChat",
+		Configuration: secret.Text(text + "}")}); err != nil {
 		b.Fatal(err)
 	}
 	out, err := l.Service.Get(ctx, &chat.GetRequest{Name: "ops"})
@@ -70,7 +74,8 @@ func BenchmarkWebhook(b *testing.B) {
 	url := <-at + outputs.URL[strings.Index(outputs.URL, "/webhook/"):]
 	callbacks := make([]*platformsim.Callback, b.N)
 	for i := range callbacks {
-		if callbacks[i], err = (&platformsim.Maker{Settings: settings, Now: time.Now()}).Make("WeChat", "app", platformsim.Message{ID: strconv.Itoa(1_000_000 + i), User: "u1", Text: "restart i-1"}); err != nil {
+		if callbacks[i], err = (&platformsim.Maker{Settings: settings, Now: time.Now()}).Make("WeChat", "app",
+			platformsim.Message{ID: strconv.Itoa(1_000_000 + i), User: "u1", Text: "restart i-1"}); err != nil {
 			b.Fatal(err)
 		}
 	}

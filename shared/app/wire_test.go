@@ -58,7 +58,9 @@ type use struct {
 
 // A cost is what a use sends and is charged for.
 type cost struct {
-	requests    string // round trips one after the other, and requests that are under way together with a plus between them
+	// round trips one after the other, and requests that are under way together with a plus between
+	// them
+	requests    string
 	read, write float64
 }
 
@@ -71,22 +73,24 @@ var uses = []use{
 		"Tablestore": {"GetRange", 9, 0},
 		"DynamoDB":   {"Query", 9, 0},
 	}},
-	{"the same, Type=Slack", "ListChatConfigurations", url.Values{"Filters": {`[{"Name":"Type","Value":"Slack"}]`}}, map[string]cost{
-		"Tablestore": {"GetRange BatchGetRow", 52, 0},
-		"DynamoDB":   {"Query BatchGetItem", 51, 0},
-	}},
+	{"the same, Type=Slack", "ListChatConfigurations", url.Values{"Filters": {`[{"Name":"Type","Value":"Slack"}]`}},
+		map[string]cost{
+			"Tablestore": {"GetRange BatchGetRow", 52, 0},
+			"DynamoDB":   {"Query BatchGetItem", 51, 0},
+		}},
 	{"CreateChatConfiguration", "CreateChatConfiguration", with(typical, "Name", "oncall-new"), map[string]cost{
 		"Tablestore": {"GetRange+PutRow BatchWriteRow", 4, 10},
 		"DynamoDB":   {"PutItem+Query TransactWriteItems", 1, 19},
 	}},
-	{"UpdateChatConfiguration", "UpdateChatConfiguration", url.Values{"Name": {"oncall-007"}, "Status": {"Inactive"}}, map[string]cost{
-		"Tablestore": {"GetRow+PutRow BatchWriteRow", 4, 5},
-		"DynamoDB":   {"GetItem+PutItem TransactWriteItems", 1, 9},
-	}},
+	{"UpdateChatConfiguration", "UpdateChatConfiguration", url.Values{"Name": {"oncall-007"}, "Status": {"Inactive"}},
+		map[string]cost{
+			"Tablestore": {"GetRow+PutRow BatchWriteRow", 4, 5},
+			"DynamoDB":   {"GetItem+PutItem TransactWriteItems", 1, 9},
+		}},
 }
 
-// What the control plane sends, request by request, with the caller's access key in the cache: nothing twice, and nothing after
-// the other that can go beside it.
+// What the control plane sends, request by request, with the caller's access key in the cache:
+// nothing twice, and nothing after the other that can go beside it.
 func TestRequests(t *testing.T) {
 	eachEngine(t, func(t *testing.T, p *plane) {
 		for _, u := range uses {
@@ -97,14 +101,16 @@ func TestRequests(t *testing.T) {
 	})
 }
 
-// What the control plane is charged for on each engine, with 120 typical configurations in the table. The README has this table.
+// What the control plane is charged for on each engine, with 120 typical configurations in the
+// table. The README has this table.
 func TestUnits(t *testing.T) {
 	costs := make(map[string][]cost)
 	eachEngine(t, func(t *testing.T, p *plane) {
 		for _, u := range uses {
 			got, want := p.measure(u), u.want[p.name]
 			if got.read != want.read || got.write != want.write {
-				t.Errorf("%s costs %v units read and %v written, want %v and %v", u.what, got.read, got.write, want.read, want.write)
+				t.Errorf("%s costs %v units read and %v written, want %v and %v", u.what,
+					got.read, got.write, want.read, want.write)
 			}
 			costs[p.name] = append(costs[p.name], got)
 		}
@@ -113,7 +119,8 @@ func TestUnits(t *testing.T) {
 		t.Fatal("not every engine was measured")
 	}
 	var b strings.Builder
-	b.WriteString("\n| | Tablestore: requests, round trips | CU read | CU written | DynamoDB: requests, round trips | RCU | WCU |\n|---|---|---|---|---|---|---|\n")
+	b.WriteString("\n| | Tablestore: requests, round trips | CU read | CU written | DynamoDB: requests, round trips " +
+		"| RCU | WCU |\n|---|---|---|---|---|---|---|\n")
 	for i, u := range uses {
 		fmt.Fprintf(&b, "| %s |", u.what)
 		for _, engine := range []string{"Tablestore", "DynamoDB"} {
@@ -126,7 +133,8 @@ func TestUnits(t *testing.T) {
 	t.Log(b.String())
 }
 
-// eachEngine runs test with a control plane on each engine: 120 typical configurations, half of them of another type.
+// eachEngine runs test with a control plane on each engine: 120 typical configurations, half of
+// them of another type.
 func eachEngine(t *testing.T, test func(*testing.T, *plane)) {
 	for name, open := range map[string]func(*testing.T, *wire) (configurations, keys, tickets table.Table){
 		"Tablestore": openTablestore,
@@ -142,7 +150,9 @@ func eachEngine(t *testing.T, test func(*testing.T, *plane)) {
 					one := with(typical, "Name", fmt.Sprintf("oncall-%03d", i))
 					if i%2 == 0 {
 						one.Set("Type", "DingTalk")
-						one.Set("Configuration", `{"DingTalkClientId":"dingpaymentsoncall","DingTalkClientSecret":"not-a-real-secret-of-32-letters."}`)
+						one.Set("Configuration",
+							`{"DingTalkClientId":"dingpaymentsoncall",`+
+								`"DingTalkClientSecret":"not-a-real-secret-of-32-letters."}`)
 					}
 					if _, err := p.send("CreateChatConfiguration", one); err != nil {
 						t.Fatal(err)
@@ -164,17 +174,20 @@ type plane struct {
 
 func newPlane(t *testing.T, configurations, keyTable, tickets table.Table) *plane {
 	t.Helper()
-	ring, err := seal.ParseRing([]byte(`{"keys":[{"id":"2026-11-23","key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}]}`))
+	ring, err := seal.ParseRing(
+		[]byte(`{"keys":[{"id":"2026-11-23","key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	service, err := chat.New(configurations, ring, platform.All().Descriptions(), chat.Options{BaseURL: "https://chatconf.example.com"})
+	service, err := chat.New(configurations, ring, platform.All().Descriptions(),
+		chat.Options{BaseURL: "https://chatconf.example.com"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	keys := accesskey.New(keyTable, nil, ring, nil)
 	_, err = keys.Create(t.Context(), accesskey.Key{
-		ID: benchKey.ID, Secret: secret.Text(benchKey.Secret), Account: app.DefaultAccountID, Name: "administrator", Policies: []*policy.Policy{policy.Administrator()},
+		ID: benchKey.ID, Secret: secret.Text(benchKey.Secret), Account: app.DefaultAccountID, Name: "administrator",
+		Policies: []*policy.Policy{policy.Administrator()},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -184,16 +197,18 @@ func newPlane(t *testing.T, configurations, keyTable, tickets table.Table) *plan
 		t.Fatal(err)
 	}
 	quiet := invoke.Invocation{Logger: slog.New(slog.DiscardHandler)}
-	return &plane{TB: t, client: &http.Client{Transport: local{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		handler.ServeHTTP(w, r.WithContext(invoke.With(r.Context(), &quiet)))
-	})}}}
+	return &plane{TB: t, client: &http.Client{Transport: local{
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			handler.ServeHTTP(w, r.WithContext(invoke.With(r.Context(), &quiet)))
+		})}}}
 }
 
 func (p *plane) send(action string, params url.Values) ([]byte, error) {
 	return send(p.client, "http://chatconf.example.com", action, params)
 }
 
-// measure makes one request, while the wire lets requests pass only when nothing else can go on: what waits then is one round trip.
+// measure makes one request, while the wire lets requests pass only when nothing else can go on:
+// what waits then is one round trip.
 func (p *plane) measure(u use) cost {
 	p.Helper()
 	p.wire.hold(true)
@@ -222,7 +237,8 @@ func (p *plane) measure(u use) cost {
 	return cost{strings.Join(rounds, " "), p.wire.read, p.wire.write}
 }
 
-// A wire lies between adapters and an engine in this process, and adds up the units that the engine charges.
+// A wire lies between adapters and an engine in this process, and adds up the units that the engine
+// charges.
 type wire struct {
 	mu          sync.Mutex
 	holds       bool
@@ -348,7 +364,8 @@ func openTablestore(t *testing.T, w *wire) (configurations, keys, tickets table.
 	return open("chatconf", 0), open("chatconf_keys", 0), open("chatconf_tickets", rpc.NonceAge+time.Minute)
 }
 
-// tablestoreUnits returns the units that an answer says were consumed; NaN for one that it cannot read.
+// tablestoreUnits returns the units that an answer says were consumed; NaN for one that it cannot
+// read.
 func tablestoreUnits(operation string, body []byte) (read, write float64) {
 	var rows []interface {
 		GetConsumed() *otsprotocol.ConsumedCapacity

@@ -103,7 +103,8 @@ func hold(t *testing.T, db *bolt.DB) (release func()) {
 	}
 }
 
-// queue starts updates in order, so that all of them wait, and returns a function that waits for their errors.
+// queue starts updates in order, so that all of them wait, and returns a function that waits for
+// their errors.
 func queue(t *testing.T, db *bolt.DB, size int, fns ...func(*bolt.Tx) error) (wait func() []error) {
 	t.Helper()
 	errs := make([]error, len(fns))
@@ -211,7 +212,8 @@ func TestAnUpdateThatFailsDisturbsNoOther(t *testing.T) {
 			db := open(t, options)
 			mustPut(t, db, "before", "")
 			release := hold(t, db)
-			// One call is bad in the middle, one at each end, and the good ones must all come out as if alone.
+			// One call is bad in the middle, one at each end, and the good ones must all come out
+			// as if alone.
 			wait := queue(t, db, 0, bad, put("a", ""), put("b", "sound"), bad, put("c", ""), bad)
 			release()
 			for i, err := range wait() {
@@ -242,7 +244,8 @@ func TestAnUpdateThatFailsDisturbsNoOther(t *testing.T) {
 	}
 }
 
-// An update that fails because of what another in its batch did, must not be told so before that is in the file.
+// An update that fails because of what another in its batch did, must not be told so before that is
+// in the file.
 func TestFailureTellsOfWhatIsInTheFile(t *testing.T) {
 	errTaken, errCommit := errors.New("taken"), errors.New("no room")
 	take := func(key string, dirty bool) func(*bolt.Tx) error {
@@ -277,9 +280,11 @@ func TestFailureTellsOfWhatIsInTheFile(t *testing.T) {
 		if !errors.Is(errs[0], errCommit) {
 			t.Errorf("the first of a batch whose commit fails = %v, want %v", errs[0], errCommit)
 		}
-		// Unchanged, it shares the commit that failed; after changes it ran again by itself, and found the seat free.
+		// Unchanged, it shares the commit that failed; after changes it ran again by itself, and
+		// found the seat free.
 		if !dirty && !errors.Is(errs[1], errCommit) || dirty && errs[1] != nil {
-			t.Errorf("the second, dirty %v, of a batch whose commit fails = %v, which is not true of the file", dirty, errs[1])
+			t.Errorf("the second, dirty %v, of a batch whose commit fails = %v, which is not true of the file",
+				dirty, errs[1])
 		}
 	}
 }
@@ -296,7 +301,8 @@ func TestFailedCommitLeavesNothing(t *testing.T) {
 	})
 	mustPut(t, db, "before", "")
 	release := hold(t, db)
-	wait := queue(t, db, 0, put("a", ""), put("before", "changed"), func(tx *bolt.Tx) error { return tx.DeleteBucket("b") })
+	wait := queue(t, db, 0, put("a", ""), put("before", "changed"),
+		func(tx *bolt.Tx) error { return tx.DeleteBucket("b") })
 	failing.Store(true)
 	release()
 	for i, err := range wait() {
@@ -343,7 +349,8 @@ func TestFullFileKeepsWhatItHas(t *testing.T) {
 	wantKeys(t, again, append(want, "now there is room")...)
 }
 
-// When the flush after the last page fails, the page may be on the disk or not: no later answer could be relied on.
+// When the flush after the last page fails, the page may be on the disk or not: no later answer
+// could be relied on.
 func TestDoubtfulCommitBreaksTheFile(t *testing.T) {
 	errFlush := errors.New("flush failed")
 	path := filepath.Join(t.TempDir(), "test.db")
@@ -386,7 +393,8 @@ func TestCommitThatPanics(t *testing.T) {
 	var panicked *bolt.PanicError
 	if err := db.Update(t.Context(), 0, put("a", "")); !errors.As(err, &panicked) {
 		t.Errorf("Update whose commit panics = %v, want a PanicError", err)
-	} else if text := err.Error(); !strings.Contains(text, "panic: page 7 already freed\n") || !strings.Contains(text, "bolt_test.go") {
+	} else if text := err.Error(); !strings.Contains(text, "panic: page 7 already freed\n") ||
+		!strings.Contains(text, "bolt_test.go") {
 		t.Errorf("Update whose commit panics = %v, want the stack", err)
 	}
 	failing.Store(false)
@@ -604,7 +612,8 @@ func BenchmarkUpdate(b *testing.B) {
 			for range writers {
 				done.Go(func() {
 					for i := n.Add(1); i <= int64(b.N); i = n.Add(1) {
-						if err := db.Update(b.Context(), len(value), put(fmt.Sprintf("%024d", i*7919%100_003), value)); err != nil {
+						if err := db.Update(b.Context(), len(value),
+							put(fmt.Sprintf("%024d", i*7919%100_003), value)); err != nil {
 							b.Errorf("Update: %v", err)
 						}
 					}

@@ -11,8 +11,9 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// A batch takes all that waits, up to these bounds. They keep its memory, and the time that its first waits for its last,
-// small beside what a flush of the disk costs. One update beyond the bytes goes alone.
+// A batch takes all that waits, up to these bounds. They keep its memory, and the time that its
+// first waits for its last, small beside what a flush of the disk costs. One update beyond the
+// bytes goes alone.
 const (
 	maxBatchCalls = 512
 	maxBatchBytes = 4 << 20
@@ -38,7 +39,8 @@ const (
 	abandoned
 )
 
-// start reports whether the call may run: whether its caller still waits for it. If not, the call is finished.
+// start reports whether the call may run: whether its caller still waits for it. If not, the call
+// is finished.
 func (c *call) start() bool {
 	if c.ctx.Err() == nil && c.state.CompareAndSwap(waiting, running) {
 		return true
@@ -52,7 +54,8 @@ func (c *call) finish(err error) {
 	close(c.done)
 }
 
-// do queues a call and waits for its outcome, or for the end of its context if that comes before its turn.
+// do queues a call and waits for its outcome, or for the end of its context if that comes before
+// its turn.
 func (db *DB) do(c *call) error {
 	if err := c.ctx.Err(); err != nil {
 		return err
@@ -78,8 +81,9 @@ func (db *DB) do(c *call) error {
 	return c.err
 }
 
-// run is the committer: it takes all calls that wait, does them, and looks again, until the DB is closed and none waits.
-// While it flushes one batch to the disk the next gathers, so that it needs no timer.
+// run is the committer: it takes all calls that wait, does them, and looks again, until the DB is
+// closed and none waits. While it flushes one batch to the disk the next gathers, so that it needs
+// no timer.
 func (db *DB) run() {
 	for batch := db.take(); batch != nil; batch = db.take() {
 		if batch[0].verify {
@@ -91,7 +95,8 @@ func (db *DB) run() {
 	close(db.drained)
 }
 
-// take returns the next batch, in the order of arrival: as much as its bounds allow, or one verification; nil at the end.
+// take returns the next batch, in the order of arrival: as much as its bounds allow, or one
+// verification; nil at the end.
 func (db *DB) take() []*call {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -117,8 +122,9 @@ func (db *DB) take() []*call {
 	return batch
 }
 
-// runBatch runs the calls in one transaction. No call is answered before the commit, not even one that failed: what it saw
-// may have been the work of another in the batch, which a failed commit would make undone.
+// runBatch runs the calls in one transaction. No call is answered before the commit, not even one
+// that failed: what it saw may have been the work of another in the batch, which a failed commit
+// would make undone.
 func (db *DB) runBatch(batch []*call) {
 	var together, alone []*call
 	for _, c := range batch {
@@ -126,8 +132,9 @@ func (db *DB) runBatch(batch []*call) {
 			together = append(together, c)
 		}
 	}
-	// A call that fails after it has changed something takes the transaction with it. The others run again without it, and
-	// then it runs again alone, on what they left, so that its error too tells of what is in the file.
+	// A call that fails after it has changed something takes the transaction with it. The others
+	// run again without it, and then it runs again alone, on what they left, so that its error too
+	// tells of what is in the file.
 	for len(together) > 0 {
 		i := db.transact(together)
 		if i < 0 {
@@ -141,8 +148,9 @@ func (db *DB) runBatch(batch []*call) {
 	}
 }
 
-// transact runs the calls in one transaction, commits it and answers them all. If one of several fails after it has changed
-// something, nothing is committed, nobody is answered, and its index is returned; otherwise -1.
+// transact runs the calls in one transaction, commits it and answers them all. If one of several
+// fails after it has changed something, nothing is committed, nobody is answered, and its index is
+// returned; otherwise -1.
 func (db *DB) transact(calls []*call) (dirty int) {
 	finish := func(err error) {
 		for _, c := range calls {
@@ -186,7 +194,8 @@ func (db *DB) transact(calls []*call) (dirty int) {
 	return -1
 }
 
-// tryCommit commits tx. When that fails and cannot be shown to have changed nothing, the DB is broken from then on.
+// tryCommit commits tx. When that fails and cannot be shown to have changed nothing, the DB is
+// broken from then on.
 func (db *DB) tryCommit(tx *bbolt.Tx) error {
 	id := tx.ID()
 	err := guard(&Tx{tx: tx}, func(*Tx) error { return db.commit(tx) })
@@ -197,8 +206,8 @@ func (db *DB) tryCommit(tx *bbolt.Tx) error {
 	if broken := db.rollback(tx); broken != nil {
 		return errors.Join(err, broken)
 	}
-	// bbolt writes the new meta page last. If it is there although the flush after it failed, readers would see what may be
-	// gone after a power cut.
+	// bbolt writes the new meta page last. If it is there although the flush after it failed,
+	// readers would see what may be gone after a power cut.
 	last := -1
 	if viewErr := db.View(func(t *Tx) error { last = t.tx.ID(); return nil }); viewErr != nil || last >= id {
 		return db.fail(err)
@@ -224,7 +233,8 @@ func (db *DB) fail(err error) error {
 	return err
 }
 
-// runVerify checks the file. No update runs meanwhile, so that what is on the disk is what the last commit left there.
+// runVerify checks the file. No update runs meanwhile, so that what is on the disk is what the last
+// commit left there.
 func (db *DB) runVerify(c *call) {
 	if !c.start() {
 		return
@@ -236,12 +246,14 @@ func (db *DB) runVerify(c *call) {
 	c.finish(db.check())
 }
 
-// check reads the file by itself before it lets bbolt do it, which follows a wrong page number over the end of its mapping.
+// check reads the file by itself before it lets bbolt do it, which follows a wrong page number over
+// the end of its mapping.
 func (db *DB) check() error {
 	if err := db.inspectAll(); err != nil {
 		return fmt.Errorf("bolt: verify %s: %w", db.path, err)
 	}
-	tx, err := db.bolt.Begin(db.readOnly == nil) // bbolt's check reads the list of free pages, which a writer may change
+	// bbolt's check reads the list of free pages, which a writer may change
+	tx, err := db.bolt.Begin(db.readOnly == nil)
 	if err != nil {
 		return fmt.Errorf("bolt: verify %s: %w", db.path, err)
 	}

@@ -21,12 +21,14 @@ import (
 // A model is what a file is known to hold.
 type model map[string]string
 
-// denseKey is key i of a dense model: no byte of it can change without its order. It is long, so that few of them make a tree of several levels.
+// denseKey is key i of a dense model: no byte of it can change without its order. It is long, so
+// that few of them make a tree of several levels.
 func denseKey(i int) string {
 	return strings.Repeat("v", 300) + string(binary.BigEndian.AppendUint16(nil, uint16(i)))
 }
 
-// denseFile makes a file with keys of which none is missing, and values that consist of v, some of them longer than a page. It has free pages.
+// denseFile makes a file with keys of which none is missing, and values that consist of v, some of
+// them longer than a page. It has free pages.
 func denseFile(t testing.TB) (content []byte, m model) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "dense.db")
@@ -72,7 +74,8 @@ func openContent(t *testing.T, content []byte) (*bolt.DB, string, error) {
 	return db, path, err
 }
 
-// reads are ways to read all of a file. What they say they have read is in m, or they return an error.
+// reads are ways to read all of a file. What they say they have read is in m, or they return an
+// error.
 var reads = map[string]func(rng *rand.Rand, b *bolt.Bucket, m model) error{
 	"get": func(rng *rand.Rand, b *bolt.Bucket, m model) error {
 		for _, i := range rng.Perm(520) {
@@ -136,7 +139,8 @@ func wantAll(keys []string, m model) error {
 	return nil
 }
 
-// readAll reads a file in one way. It is an error of the test if that reads what is not there and says nothing.
+// readAll reads a file in one way. It is an error of the test if that reads what is not there and
+// says nothing.
 func readAll(t *testing.T, rng *rand.Rand, db *bolt.DB, m model, way string) error {
 	t.Helper()
 	err := db.View(func(tx *bolt.Tx) error { return reads[way](rng, tx.Bucket("b"), m) })
@@ -146,7 +150,8 @@ func readAll(t *testing.T, rng *rand.Rand, db *bolt.DB, m model, way string) err
 	return err
 }
 
-// change changes a file and m alike, and returns an error if one change was refused, which then left nothing behind.
+// change changes a file and m alike, and returns an error if one change was refused, which then
+// left nothing behind.
 func change(t *testing.T, rng *rand.Rand, db *bolt.DB, m model) (refused error) {
 	t.Helper()
 	for range 4 {
@@ -187,8 +192,9 @@ func change(t *testing.T, rng *rand.Rand, db *bolt.DB, m model) (refused error) 
 	return refused
 }
 
-// Of 740 damaged files none is silently wrong: whatever is read is what was in the file, or an ErrDamaged; and so it stays when the file is
-// changed, and opened again. No byte of a value is damaged, nor the size of the last key and value of a page: nothing in the file could tell.
+// Of 740 damaged files none is silently wrong: whatever is read is what was in the file, or an
+// ErrDamaged; and so it stays when the file is changed, and opened again. No byte of a value is
+// damaged, nor the size of the last key and value of a page: nothing in the file could tell.
 func TestDamageIsNeverSilent(t *testing.T) {
 	if os.Getpagesize() != pageSize {
 		t.Skipf("the file is made for pages of %d bytes", pageSize)
@@ -253,14 +259,16 @@ func TestDamageIsNeverSilent(t *testing.T) {
 	}
 }
 
-// isLastSize reports whether the byte at the given place is of the sizes of a leaf page's last element.
+// isLastSize reports whether the byte at the given place is of the sizes of a leaf page's last
+// element.
 func isLastSize(b []byte, at int) bool {
 	page := b[at/pageSize*pageSize:]
 	last := 16 * int(binary.NativeEndian.Uint16(page[10:]))
 	return binary.NativeEndian.Uint16(page[8:]) == 2 && at%pageSize >= last+8 && at%pageSize < last+16
 }
 
-// A sound file is found sound, however it is read and changed from the state in which it was opened.
+// A sound file is found sound, however it is read and changed from the state in which it was
+// opened.
 func TestSoundFilesStaySound(t *testing.T) {
 	sound, m := denseFile(t)
 	seed := rand.Uint64()
@@ -292,7 +300,8 @@ func TestSoundFilesStaySound(t *testing.T) {
 	}
 }
 
-// Views and updates check pages at the same time, and a view goes on reading what was replaced meanwhile.
+// Views and updates check pages at the same time, and a view goes on reading what was replaced
+// meanwhile.
 func TestPagesAreCheckedAtOnce(t *testing.T) {
 	sound, m := denseFile(t)
 	db, _, err := openContent(t, sound)
@@ -303,11 +312,13 @@ func TestPagesAreCheckedAtOnce(t *testing.T) {
 	for range 4 {
 		done.Go(func() {
 			rng := rand.New(rand.NewPCG(rand.Uint64(), 0))
-			if err := db.View(func(tx *bolt.Tx) error { return reads["get"](rng, tx.Bucket("b"), m) }); err != nil && !errors.Is(err, errWrong) {
+			if err := db.View(func(tx *bolt.Tx) error { return reads["get"](rng, tx.Bucket("b"), m) }); err != nil &&
+				!errors.Is(err, errWrong) {
 				t.Errorf("View: %v", err)
 			}
 			for i := range 20 {
-				if err := db.Update(context.Background(), 0, func(tx *bolt.Tx) error { return tx.Bucket("b").Delete([]byte(denseKey(i * 20))) }); err != nil {
+				if err := db.Update(context.Background(), 0,
+					func(tx *bolt.Tx) error { return tx.Bucket("b").Delete([]byte(denseKey(i * 20))) }); err != nil {
 					t.Errorf("Update: %v", err)
 				}
 			}

@@ -11,7 +11,8 @@ import (
 	"slices"
 )
 
-// The layout of a bbolt file, version 2, in the machine's byte order; bbolt's internal/common/{page,meta,inode,bucket}.go.
+// The layout of a bbolt file, version 2, in the machine's byte order; bbolt's
+// internal/common/{page,meta,inode,bucket}.go.
 //
 //	page     id uint64 | flags uint16 | count uint16 | overflow uint32 | content; overflow more pages follow as one
 //	meta     magic uint32 | version uint32 | page size uint32 | flags uint32 | root bucket | free list's page uint64 |
@@ -43,8 +44,9 @@ const (
 
 var order = binary.NativeEndian
 
-// An inspector reads a bbolt file as bbolt does, but trusts nothing in it: bbolt panics over some kinds of damage, follows
-// others out of its mapping, and may overwrite good pages after yet others.
+// An inspector reads a bbolt file as bbolt does, but trusts nothing in it: bbolt panics over some
+// kinds of damage, follows others out of its mapping, and may overwrite good pages after yet
+// others.
 type inspector struct {
 	r        io.ReaderAt
 	pageSize int64
@@ -60,8 +62,9 @@ type meta struct {
 	root, freelist, pages, transaction uint64
 }
 
-// readMeta reads the two meta pages and returns the newer one. Both must be sound: a meta is 64 bytes inside one sector of a
-// disk, so that no crash tears it, and if one is bad then something else has been at work, perhaps on the newer.
+// readMeta reads the two meta pages and returns the newer one. Both must be sound: a meta is 64
+// bytes inside one sector of a disk, so that no crash tears it, and if one is bad then something
+// else has been at work, perhaps on the newer.
 func (in *inspector) readMeta(size int64) (meta, error) {
 	var head [pageHeader + metaSize]byte
 	if size == 0 {
@@ -111,20 +114,24 @@ func parseMeta(b []byte, id uint64, pageSize int64) (meta, error) {
 	h.Write(b[pageHeader : pageHeader+metaSize-8])
 	m := b[pageHeader:]
 	switch {
-	case order.Uint64(b) != id || order.Uint16(b[8:]) != metaFlag || order.Uint16(b[10:]) != 0 || order.Uint32(b[12:]) != 0 ||
+	case order.Uint64(b) != id || order.Uint16(b[8:]) != metaFlag || order.Uint16(b[10:]) != 0 ||
+		order.Uint32(b[12:]) != 0 ||
 		order.Uint32(m) != metaMagic || int64(order.Uint32(m[8:])) != pageSize:
 		return meta{}, damaged("page %d is not a meta page", id)
 	case order.Uint32(m[4:]) != metaVersion:
-		return meta{}, fmt.Errorf("%w: its bbolt version is %d, wanted %d", ErrForeign, order.Uint32(m[4:]), metaVersion)
+		return meta{}, fmt.Errorf("%w: its bbolt version is %d, wanted %d",
+			ErrForeign, order.Uint32(m[4:]), metaVersion)
 	case order.Uint64(m[56:]) != h.Sum64():
 		return meta{}, damaged("the checksum of meta page %d is wrong", id)
 	case order.Uint64(m[40:]) < 4:
 		return meta{}, damaged("meta page %d counts %d pages", id, order.Uint64(m[40:]))
 	}
-	return meta{root: order.Uint64(m[16:]), freelist: order.Uint64(m[32:]), pages: order.Uint64(m[40:]), transaction: order.Uint64(m[48:])}, nil
+	return meta{root: order.Uint64(m[16:]), freelist: order.Uint64(m[32:]), pages: order.Uint64(m[40:]),
+		transaction: order.Uint64(m[48:])}, nil
 }
 
-// A level is the pages of one level of a tree, in order. It has no pointers to its keys, so that the collector does not look through them.
+// A level is the pages of one level of a tree, in order. It has no pointers to its keys, so that
+// the collector does not look through them.
 type level struct {
 	pages []levelPage
 	keys  []byte // the first key of each page, as the branch above has it; that of the root is empty
@@ -157,12 +164,13 @@ func (v *level) high(i int) []byte {
 	return v.low(i + 1)
 }
 
-// inspect checks what a file hangs together by: its meta pages, the list of free pages, the tree of buckets, and of each bucket the branch
-// pages. It reads no leaf page of a bucket, so that its time grows by a hundredth of what the file does; the leaves that it returns, by
-// bucket, are to be checked before they are used. It also returns what is in the format bucket, nil if there is none.
+// inspect checks what a file hangs together by: its meta pages, the list of free pages, the tree of
+// buckets, and of each bucket the branch pages. It reads no leaf page of a bucket, so that its time
+// grows by a hundredth of what the file does; the leaves that it returns, by bucket, are to be
+// checked before they are used. It also returns what is in the format bucket, nil if there is none.
 //
-// The error is an ErrForeign when the file is no bbolt file, and an ErrDamaged when it is not a sound one. Bytes in values are not checked:
-// nothing in the file could tell.
+// The error is an ErrForeign when the file is no bbolt file, and an ErrDamaged when it is not a
+// sound one. Bytes in values are not checked: nothing in the file could tell.
 func inspect(r io.ReaderAt, size int64) (format map[string]string, buckets map[string]*leaves, err error) {
 	in := &inspector{r: r}
 	meta, err := in.readMeta(size)
@@ -210,8 +218,8 @@ func (in *inspector) buckets(root uint64) (map[string][]byte, error) {
 	return values, nil
 }
 
-// bucket reads the bucket of the given value. One of a single leaf page is read as a whole, and each is called for what is in it; of any
-// other the leaves are returned.
+// bucket reads the bucket of the given value. One of a single leaf page is read as a whole, and
+// each is called for what is in it; of any other the leaves are returned.
 func (in *inspector) bucket(b []byte, each func(key, value []byte)) (*leaves, error) {
 	root := order.Uint64(b)
 	if root == 0 {
@@ -276,7 +284,8 @@ func (in *inspector) use(id, n uint64) error {
 	return nil
 }
 
-// freelist reads the list of free pages. That one of them is in use as well would make bbolt overwrite it.
+// freelist reads the list of free pages. That one of them is in use as well would make bbolt
+// overwrite it.
 func (in *inspector) freelist(id uint64) error {
 	if id == noFreelist {
 		return nil
@@ -306,7 +315,8 @@ func (in *inspector) freelist(id uint64) error {
 	return nil
 }
 
-// tree returns the leaves of the tree with the given root. It reads the tree level by level; all leaves are on one, as bbolt has it.
+// tree returns the leaves of the tree with the given root. It reads the tree level by level; all
+// leaves are on one, as bbolt has it.
 func (in *inspector) tree(root uint64) (*level, error) {
 	v := new(level)
 	v.add(root, nil)
@@ -421,8 +431,8 @@ func elements(id uint64, b, low, high []byte, flags uint32, each func(key, value
 	return nil
 }
 
-// overflow gives every leaf that was not read the pages that follow it and that nothing else names: they are its overflow. No page may be
-// left over, or one that bbolt takes for free is in use.
+// overflow gives every leaf that was not read the pages that follow it and that nothing else names:
+// they are its overflow. No page may be left over, or one that bbolt takes for free is in use.
 func (in *inspector) overflow(buckets map[string]*leaves) error {
 	for _, b := range buckets {
 		if b == nil {
@@ -453,8 +463,8 @@ func (in *inspector) overflow(buckets map[string]*leaves) error {
 	return nil
 }
 
-// take returns the size bytes of b that begin place bytes after offset, and whether they are there: at data, where what is before them in the
-// page ends. It moves data behind them.
+// take returns the size bytes of b that begin place bytes after offset, and whether they are there:
+// at data, where what is before them in the page ends. It moves data behind them.
 func take(b []byte, offset int, data *int, place, size uint32) ([]byte, bool) {
 	start := int64(offset) + int64(place)
 	end := start + int64(size)
@@ -465,8 +475,9 @@ func take(b []byte, offset int, data *int, place, size uint32) ([]byte, bool) {
 	return b[start:end:end], true
 }
 
-// inOrder reports whether key i of a page comes after the one before it, and is low, if that is not empty, or after it, and before high, if that is not nil. The first is low:
-// bbolt finds a page in the branch above by its first key.
+// inOrder reports whether key i of a page comes after the one before it, and is low, if that is not
+// empty, or after it, and before high, if that is not nil. The first is low: bbolt finds a page in
+// the branch above by its first key.
 func inOrder(i int, before, key, low, high []byte) bool {
 	if i == 0 && len(low) > 0 && !bytes.Equal(key, low) {
 		return false

@@ -8,11 +8,14 @@ import (
 	"sync/atomic"
 )
 
-// leaves are the leaf pages of one bucket when the file was opened. Each is checked before bbolt reads it for the first time.
+// leaves are the leaf pages of one bucket when the file was opened. Each is checked before bbolt
+// reads it for the first time.
 //
-// Pages that bbolt has written since need no check, and so only these matter: a leaf that no update has replaced holds all keys from its
-// first up to the first of the next. What bbolt reads for a key is therefore the leaf of that key or, once a neighbour was emptied or merged,
-// the one next to it. Methods on a nil *leaves, and on leaves that are all checked, do nothing. They may be called at once.
+// Pages that bbolt has written since need no check, and so only these matter: a leaf that no update
+// has replaced holds all keys from its first up to the first of the next. What bbolt reads for a
+// key is therefore the leaf of that key or, once a neighbour was emptied or merged, the one next to
+// it. Methods on a nil *leaves, and on leaves that are all checked, do nothing. They may be called
+// at once.
 type leaves struct {
 	*level
 	in *inspector
@@ -21,7 +24,9 @@ type leaves struct {
 
 	mu      sync.RWMutex
 	checked []bool
-	gone    []byte // 1: an update may have merged the leaf with another, so that it no longer ends a search for a neighbour. It is checked.
+	// 1: an update may have merged the leaf with another, so that it no longer ends a search for a
+	// neighbour. It is checked.
+	gone []byte
 }
 
 func newLeaves(in *inspector, v *level) *leaves {
@@ -66,8 +71,8 @@ func (l *leaves) checkKey(key []byte) error {
 	return l.check(l.find(key))
 }
 
-// checkAround checks leaf i and those beside it, which bbolt reads when a cursor leaves it, and returns their indexes, -1 and
-// the number of leaves if there is none.
+// checkAround checks leaf i and those beside it, which bbolt reads when a cursor leaves it, and
+// returns their indexes, -1 and the number of leaves if there is none.
 func (l *leaves) checkAround(i int) (left, right int, err error) {
 	l.mu.RLock()
 	left = bytes.LastIndexByte(l.gone[:i], 0)
@@ -86,7 +91,8 @@ func (l *leaves) checkAround(i int) (left, right int, err error) {
 	return left, right, err
 }
 
-// checkDelete checks what bbolt reads when a key is deleted: the leaf may be merged with one beside it.
+// checkDelete checks what bbolt reads when a key is deleted: the leaf may be merged with one beside
+// it.
 func (l *leaves) checkDelete(key []byte) error {
 	if !l.active() {
 		return nil

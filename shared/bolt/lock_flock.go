@@ -8,8 +8,9 @@ import (
 	"syscall"
 )
 
-// lock tries to lock f, as bbolt will again, and reports whether it could: for this open file alone,
-// or shared with others that only read it. The lock ends with the file's closing, by whatever cause.
+// lock tries to lock f, as bbolt will again, and reports whether it could: for this open file
+// alone, or shared with others that only read it. The lock ends with the file's closing, by
+// whatever cause.
 func lock(f *os.File, shared bool) (bool, error) {
 	how := syscall.LOCK_EX
 	if shared {

@@ -29,23 +29,26 @@ const (
 )
 
 const (
-	// mapping is how much of the address space a file gets at first. To grow it, an update must wait until no View is under way,
-	// and meanwhile none can begin; bbolt would do so at 32 KB, 64 KB and so on.
+	// mapping is how much of the address space a file gets at first. To grow it, an update must
+	// wait until no View is under way, and meanwhile none can begin; bbolt would do so at 32 KB, 64
+	// KB and so on.
 	mapping = 64 << 20
-	// allocation is how much a file grows at a time, as a hole. bbolt's own 16 MiB suit larger files.
+	// allocation is how much a file grows at a time, as a hole. bbolt's own 16 MiB suit larger
+	// files.
 	allocation = 1 << 20
 )
 
-// errMoved says that the path names another file than the one that was opened: its maker has just put it in place, or
-// somebody has replaced it.
+// errMoved says that the path names another file than the one that was opened: its maker has just
+// put it in place, or somebody has replaced it.
 var errMoved = errors.New("the file was moved")
 
-// Open opens the file at path, or makes it, mode 0600, in a directory that it makes too, mode 0700. It is ErrInUse when
-// somebody else has the file open, and ErrForeign or ErrDamaged when it is not a sound file of the kind and version asked for; such
-// a file is left as it is, and so is an empty one. Open does not read leaf pages: what is damaged in them is found when they are used.
+// Open opens the file at path, or makes it, mode 0600, in a directory that it makes too, mode 0700.
+// It is ErrInUse when somebody else has the file open, and ErrForeign or ErrDamaged when it is not
+// a sound file of the kind and version asked for; such a file is left as it is, and so is an empty
+// one. Open does not read leaf pages: what is damaged in them is found when they are used.
 //
-// A file that is there and may not be written, such as one on a read-only file system, is opened for
-// reading: ReadOnly says why, and Update is an ErrReadOnly.
+// A file that is there and may not be written, such as one on a read-only file system, is opened
+// for reading: ReadOnly says why, and Update is an ErrReadOnly.
 func Open(path string, o Options) (*DB, error) {
 	if o.Wait == 0 {
 		o.Wait = defaultWait
@@ -70,7 +73,8 @@ func open(path string, o Options) (*DB, error) {
 	}
 }
 
-// openExisting opens the file at path. bbolt gets it only when it is locked, and has been read and found sound.
+// openExisting opens the file at path. bbolt gets it only when it is locked, and has been read and
+// found sound.
 func openExisting(path string, o Options, deadline time.Time) (*DB, error) {
 	// Asked before it is opened: opening a named pipe would wait for its other end.
 	if info, err := os.Stat(path); err != nil {
@@ -109,13 +113,15 @@ func openExisting(path string, o Options, deadline time.Time) (*DB, error) {
 // openFile is os.OpenFile, but for tests.
 var openFile = os.OpenFile
 
-// isReadOnly reports whether an error says that a file cannot be opened for writing, which may still be read.
+// isReadOnly reports whether an error says that a file cannot be opened for writing, which may
+// still be read.
 func isReadOnly(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
-// create makes the file under another name and renames it when it is whole, so that a crash leaves no half of one under
-// path. The lock on it is held from before it has content: of two creators one waits, and then finds the file in place.
+// create makes the file under another name and renames it when it is whole, so that a crash leaves
+// no half of one under path. The lock on it is held from before it has content: of two creators one
+// waits, and then finds the file in place.
 func create(path string, o Options, deadline time.Time) (*DB, error) {
 	if err := makeDir(filepath.Dir(path)); err != nil {
 		return nil, err
@@ -231,12 +237,14 @@ func (o Options) check(f *os.File) (map[string]*leaves, error) {
 	case format[kindKey] != o.Kind:
 		return nil, fmt.Errorf("%w: it holds %.40q, wanted %q", ErrForeign, format[kindKey], o.Kind)
 	case format[versionKey] != version:
-		return nil, fmt.Errorf("%w: its version is %.40q, this program reads %q", ErrForeign, format[versionKey], version)
+		return nil, fmt.Errorf("%w: its version is %.40q, this program reads %q",
+			ErrForeign, format[versionKey], version)
 	}
 	return leaves, nil
 }
 
-// makeDir makes dir and what is missing above it, and flushes what names them, so that they outlive a power cut.
+// makeDir makes dir and what is missing above it, and flushes what names them, so that they outlive
+// a power cut.
 func makeDir(dir string) error {
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return nil

@@ -40,7 +40,8 @@ func TestOpenMakesFileAndDirectoryForTheirOwnerOnly(t *testing.T) {
 	top := filepath.Join(t.TempDir(), "a")
 	path := filepath.Join(top, "b", "test.db")
 	openAt(t, path, options)
-	for name, want := range map[string]fs.FileMode{top: fs.ModeDir | 0o700, filepath.Dir(path): fs.ModeDir | 0o700, path: 0o600} {
+	for name, want := range map[string]fs.FileMode{top: fs.ModeDir | 0o700,
+		filepath.Dir(path): fs.ModeDir | 0o700, path: 0o600} {
 		info, err := os.Stat(name)
 		if err != nil {
 			t.Fatal(err)
@@ -150,7 +151,8 @@ func TestOpenGoesOnWhereACrashedCreatorEnded(t *testing.T) {
 	}
 }
 
-// soundFile returns the path of a file with some hundred keys, some free pages, and a value of several pages.
+// soundFile returns the path of a file with some hundred keys, some free pages, and a value of
+// several pages.
 func soundFile(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "test.db")
@@ -196,31 +198,40 @@ func TestOpenRefusesWhatIsNotASoundFileOfItsKind(t *testing.T) {
 		text    string // in the error
 	}
 	cases := map[string]bad{
-		"an empty file":                  {[]byte{}, bolt.ErrForeign, "empty"},
-		"one byte":                       {[]byte{0}, bolt.ErrForeign, "few"},
-		"a text file":                    {[]byte(strings.Repeat("not a database\n", 1000)), bolt.ErrForeign, "does not begin"},
-		"zeros":                          {make([]byte, 1<<16), bolt.ErrForeign, "does not begin"},
-		"another program's bbolt file":   {otherFile(t), bolt.ErrForeign, "another program"},
-		"another kind of ours":           {ownFile(t, bolt.Options{Kind: "other", Version: 1}), bolt.ErrForeign, `"other"`},
-		"a later version of ours":        {ownFile(t, bolt.Options{Kind: "test", Version: 2}), bolt.ErrForeign, `"2"`},
-		"the first page only":            {sound[:pageSize], bolt.ErrDamaged, "less than four pages"},
-		"a file without its last page":   {truncated(sound, 1), bolt.ErrDamaged, "end is missing"},
-		"a file without half a page":     {sound[:inUse(sound)*pageSize-pageSize/2], bolt.ErrDamaged, "end is missing"},
-		"a file whose start was zeroed":  {changed(func(b []byte) { clear(b[:16]) }), bolt.ErrDamaged, "page 0"},
-		"a bad first meta page":          {changed(func(b []byte) { b[16+40]++ }), bolt.ErrDamaged, "checksum"},
-		"a bad second meta page":         {changed(func(b []byte) { b[pageSize+16+48]++ }), bolt.ErrDamaged, "checksum"},
-		"no second meta page":            {changed(func(b []byte) { clear(b[pageSize : 2*pageSize]) }), bolt.ErrDamaged, "page 1"},
-		"a strange page size":            {changed(func(b []byte) { b[16+8] = 3 }), bolt.ErrDamaged, "page size"},
-		"text over the middle":           {changed(func(b []byte) { copy(b[2*pageSize:], strings.Repeat("text", 2*pageSize)) }), bolt.ErrDamaged, ""},
-		"a page that is another's copy":  {changed(copyLeaf), bolt.ErrDamaged, ""},
-		"a key that is out of order":     {changed(func(b []byte) { b[bytes.LastIndex(b, []byte("key0150"))] = 'z' }), bolt.ErrDamaged, "out of place"},
+		"an empty file": {[]byte{}, bolt.ErrForeign, "empty"},
+		"one byte":      {[]byte{0}, bolt.ErrForeign, "few"},
+		"a text file": {[]byte(strings.Repeat("not a database\n", 1000)),
+			bolt.ErrForeign, "does not begin"},
+		"zeros":                        {make([]byte, 1<<16), bolt.ErrForeign, "does not begin"},
+		"another program's bbolt file": {otherFile(t), bolt.ErrForeign, "another program"},
+		"another kind of ours": {ownFile(t, bolt.Options{Kind: "other", Version: 1}),
+			bolt.ErrForeign, `"other"`},
+		"a later version of ours":       {ownFile(t, bolt.Options{Kind: "test", Version: 2}), bolt.ErrForeign, `"2"`},
+		"the first page only":           {sound[:pageSize], bolt.ErrDamaged, "less than four pages"},
+		"a file without its last page":  {truncated(sound, 1), bolt.ErrDamaged, "end is missing"},
+		"a file without half a page":    {sound[:inUse(sound)*pageSize-pageSize/2], bolt.ErrDamaged, "end is missing"},
+		"a file whose start was zeroed": {changed(func(b []byte) { clear(b[:16]) }), bolt.ErrDamaged, "page 0"},
+		"a bad first meta page":         {changed(func(b []byte) { b[16+40]++ }), bolt.ErrDamaged, "checksum"},
+		"a bad second meta page": {changed(func(b []byte) { b[pageSize+16+48]++ }),
+			bolt.ErrDamaged, "checksum"},
+		"no second meta page": {changed(func(b []byte) { clear(b[pageSize : 2*pageSize]) }),
+			bolt.ErrDamaged, "page 1"},
+		"a strange page size": {changed(func(b []byte) { b[16+8] = 3 }), bolt.ErrDamaged, "page size"},
+		"text over the middle": {changed(func(b []byte) {
+			copy(b[2*pageSize:],
+				strings.Repeat("text", 2*pageSize))
+		}), bolt.ErrDamaged, ""},
+		"a page that is another's copy": {changed(copyLeaf), bolt.ErrDamaged, ""},
+		"a key that is out of order": {changed(func(b []byte) { b[bytes.LastIndex(b, []byte("key0150"))] = 'z' }),
+			bolt.ErrDamaged, "out of place"},
 		"a free page that is in use too": {changed(freeUsedPage), bolt.ErrDamaged, "used twice"},
 	}
 	for i := 2; i < inUse(sound); i++ {
 		if free(sound)[uint64(i)] || i > 2 && overflows(sound, i) {
 			continue
 		}
-		cases[fmt.Sprintf("zeros for page %d", i)] = bad{changed(func(b []byte) { clear(b[i*pageSize : (i+1)*pageSize]) }), bolt.ErrDamaged, ""}
+		cases[fmt.Sprintf("zeros for page %d", i)] = bad{
+			changed(func(b []byte) { clear(b[i*pageSize : (i+1)*pageSize]) }), bolt.ErrDamaged, ""}
 	}
 	found := 0
 	for name, test := range cases {
@@ -259,7 +270,8 @@ func TestOpenRefusesWhatIsNotASoundFileOfItsKind(t *testing.T) {
 		})
 	}
 	if found == 0 || found > len(cases)-18 {
-		t.Errorf("Open took %d of %d files; it is to refuse those that are damaged outside leaf pages", found, len(cases))
+		t.Errorf("Open took %d of %d files; it is to refuse those that are damaged outside leaf pages",
+			found, len(cases))
 	}
 }
 
@@ -269,8 +281,8 @@ func TestOpenRefusesADirectory(t *testing.T) {
 	}
 }
 
-// However a file is damaged, Open and all that comes after it end in an ErrDamaged, not in a crash; and if Open refuses the file,
-// it leaves it as it is.
+// However a file is damaged, Open and all that comes after it end in an ErrDamaged, not in a crash;
+// and if Open refuses the file, it leaves it as it is.
 func TestDamageDoesNotCrash(t *testing.T) {
 	sound := read(t, soundFile(t))
 	seed := rand.Uint64()
@@ -343,8 +355,12 @@ func useAll(db *bolt.DB) error {
 
 func TestDamageUnderAnOpenFileIsAnError(t *testing.T) {
 	for name, damage := range map[string]func(f *os.File) error{
-		"overwritten": func(f *os.File) error { _, err := f.WriteAt(make([]byte, 200*pageSize), 2*pageSize); return err },
-		"cut short":   func(f *os.File) error { return f.Truncate(2 * pageSize) },
+		"overwritten": func(f *os.File) error {
+			_, err := f.WriteAt(make([]byte, 200*pageSize),
+				2*pageSize)
+			return err
+		},
+		"cut short": func(f *os.File) error { return f.Truncate(2 * pageSize) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := soundFile(t)

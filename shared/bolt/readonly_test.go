@@ -15,7 +15,8 @@ import (
 	"chatconf/shared/bolt"
 )
 
-// refuseWrites makes files fail to open for writing with err, as those of a file system that is read-only do.
+// refuseWrites makes files fail to open for writing with err, as those of a file system that is
+// read-only do.
 func refuseWrites(t *testing.T, err error) {
 	t.Helper()
 	t.Cleanup(bolt.SetOpenFile(func(name string, flag int, perm os.FileMode) (*os.File, error) {
@@ -116,7 +117,8 @@ func TestReadOnlyRefuses(t *testing.T) {
 	}
 }
 
-// On a full disk an update fails, nothing of it is there, what was acknowledged is, and when there is room again the next one succeeds.
+// On a full disk an update fails, nothing of it is there, what was acknowledged is, and when there
+// is room again the next one succeeds.
 func TestFullDisk(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
 	db := openAt(t, path, options)
@@ -130,7 +132,8 @@ func TestFullDisk(t *testing.T) {
 	mustPut(t, db, "before", "")
 	full = true
 	for range 3 {
-		if err := db.Update(t.Context(), 1, put("lost", "")); !errors.Is(err, syscall.ENOSPC) || errors.Is(err, bolt.ErrBroken) {
+		if err := db.Update(t.Context(), 1, put("lost", "")); !errors.Is(err, syscall.ENOSPC) ||
+			errors.Is(err, bolt.ErrBroken) {
 			t.Errorf("Update on a full disk = %v, want ENOSPC alone", err)
 		}
 		wantKeys(t, db, "before")

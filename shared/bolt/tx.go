@@ -14,7 +14,8 @@ type Tx struct {
 	changed bool // something was changed, or at least tried
 }
 
-// Bucket returns the bucket with the given name, or nil; a nil Bucket is empty, and reading it is not an error.
+// Bucket returns the bucket with the given name, or nil; a nil Bucket is empty, and reading it is
+// not an error.
 func (tx *Tx) Bucket(name string) *Bucket {
 	if name == formatBucket {
 		return nil
@@ -76,7 +77,8 @@ type Bucket struct {
 	leaves *leaves
 }
 
-// Get returns the value under key, or nil when there is none. It lies in the mapped file: not to be changed or kept.
+// Get returns the value under key, or nil when there is none. It lies in the mapped file: not to be
+// changed or kept.
 func (b *Bucket) Get(key []byte) []byte {
 	if b == nil {
 		return nil
@@ -120,7 +122,8 @@ func (b *Bucket) Cursor() *Cursor {
 	return &Cursor{cursor: b.bucket.Cursor(), leaves: b.leaves}
 }
 
-// A Cursor walks a bucket. Its methods return nil for the key when there is none; what they return is as with Get.
+// A Cursor walks a bucket. Its methods return nil for the key when there is none; what they return
+// is as with Get.
 type Cursor struct {
 	cursor *bbolt.Cursor
 	leaves *leaves
@@ -140,7 +143,8 @@ func (c *Cursor) enter(i int) {
 
 // moved sees to it that wherever the cursor has come to, the next pages are checked.
 func (c *Cursor) moved(key, value []byte) ([]byte, []byte) {
-	if key != nil && c.leaves.active() && (bytes.Compare(key, c.low) < 0 || c.high != nil && bytes.Compare(key, c.high) >= 0) {
+	if key != nil && c.leaves.active() && (bytes.Compare(key, c.low) < 0 || c.high != nil &&
+		bytes.Compare(key, c.high) >= 0) {
 		c.enter(c.leaves.find(key))
 	}
 	return key, value

@@ -11,8 +11,8 @@ import (
 	"chatconf/shared/policy"
 )
 
-// Names of the actions on access keys. A policy allows them only by their whole names: oos:* does not, since a caller who
-// may do them can make a key that may do everything.
+// Names of the actions on access keys. A policy allows them only by their whole names: oos:* does
+// not, since a caller who may do them can make a key that may do everything.
 const (
 	actionCreateAccessKey = policy.CreateAccessKey
 	actionListAccessKeys  = policy.ListAccessKeys
@@ -23,7 +23,8 @@ const (
 // noExpiry is the ExpireDate of a key that never expires.
 const noExpiry = "never"
 
-// CreateAccessKeyRequest are the parameters of CreateAccessKey. Name is mandatory, and so is Policy or PolicyDocument.
+// CreateAccessKeyRequest are the parameters of CreateAccessKey. Name is mandatory, and so is Policy
+// or PolicyDocument.
 type CreateAccessKeyRequest struct {
 	RegionID       string `param:"RegionId"` // which changes nothing: a key is good in all regions of its account
 	Name           string `param:"Name"`
@@ -40,8 +41,9 @@ type ListAccessKeysRequest struct {
 	NextToken  string `param:"NextToken"`
 }
 
-// UpdateAccessKeyRequest are the parameters of UpdateAccessKey. What is absent stays as it is. The key is named as RAM
-// names it, since AccessKeyId is the parameter of a V1 signature that says who calls.
+// UpdateAccessKeyRequest are the parameters of UpdateAccessKey. What is absent stays as it is. The
+// key is named as RAM names it, since AccessKeyId is the parameter of a V1 signature that says who
+// calls.
 type UpdateAccessKeyRequest struct {
 	RegionID       string  `param:"RegionId"`
 	AccessKeyID    string  `param:"UserAccessKeyId"`
@@ -113,7 +115,8 @@ func ShowAccessKey(key *accesskey.Key) AccessKeyInfo {
 	return out
 }
 
-// keyResource returns the resource name of an access key. It names no region, since keys belong to an account.
+// keyResource returns the resource name of an access key. It names no region, since keys belong to
+// an account.
 func (c scope) keyResource(id string) string {
 	return "acs:oos::" + c.account + ":accesskey/" + id
 }
@@ -125,7 +128,8 @@ func (s *Service) managedKeys(ctx context.Context, regionID string) (*accesskey.
 		return nil, scope{}, err
 	}
 	if s.keys == nil {
-		return nil, scope{}, &fault.Error{Code: fault.Unavailable, Err: fmt.Errorf("chat: a service without access keys")}
+		return nil, scope{}, &fault.Error{Code: fault.Unavailable,
+			Err: fmt.Errorf("chat: a service without access keys")}
 	}
 	return s.keys, c, nil
 }
@@ -138,8 +142,9 @@ func (c scope) confirm(ctx context.Context) error {
 	return c.caller.Confirm(ctx)
 }
 
-// CreateAccessKey makes an access key in the caller's account and returns it with its secret, which is never shown again.
-// A caller who may do this can make a key with any rights: it is an administrator's action.
+// CreateAccessKey makes an access key in the caller's account and returns it with its secret, which
+// is never shown again. A caller who may do this can make a key with any rights: it is an
+// administrator's action.
 //
 // Errors: MissingParameter, InvalidParameter, NoPermission, InvalidRegion.
 func (s *Service) CreateAccessKey(ctx context.Context, in *CreateAccessKeyRequest) (*AccessKeyResponse, error) {
@@ -151,7 +156,8 @@ func (s *Service) CreateAccessKey(ctx context.Context, in *CreateAccessKeyReques
 	if err != nil {
 		return nil, err
 	}
-	// Decided by the id that the key will have, so that a pattern of ids in a policy means the same here as elsewhere.
+	// Decided by the id that the key will have, so that a pattern of ids in a policy means the same
+	// here as elsewhere.
 	if err := s.authorizeKey(ctx, c, actionCreateAccessKey, id); err != nil {
 		return nil, err
 	}
@@ -178,8 +184,8 @@ func (s *Service) CreateAccessKey(ctx context.Context, in *CreateAccessKeyReques
 	return out, nil
 }
 
-// ListAccessKeys returns a page of the access keys of the caller's account, in the order of their ids, without secrets. A
-// page may be short and still have a NextToken; the last one has none.
+// ListAccessKeys returns a page of the access keys of the caller's account, in the order of their
+// ids, without secrets. A page may be short and still have a NextToken; the last one has none.
 //
 // Errors: InvalidParameter, InvalidNextToken, NoPermission, InvalidRegion.
 func (s *Service) ListAccessKeys(ctx context.Context, in *ListAccessKeysRequest) (*ListAccessKeysResponse, error) {
@@ -236,10 +242,11 @@ func (s *Service) ListAccessKeys(ctx context.Context, in *ListAccessKeysRequest)
 	return out, nil
 }
 
-// UpdateAccessKey changes the status, the policy, the expiry or the description of an access key of the caller's account.
-// Like CreateAccessKey it is an administrator's action.
+// UpdateAccessKey changes the status, the policy, the expiry or the description of an access key of
+// the caller's account. Like CreateAccessKey it is an administrator's action.
 //
-// Errors: MissingParameter, InvalidParameter, AccessKeyNotFound, Conflict, NoPermission, InvalidRegion.
+// Errors: MissingParameter, InvalidParameter, AccessKeyNotFound, Conflict, NoPermission,
+// InvalidRegion.
 func (s *Service) UpdateAccessKey(ctx context.Context, in *UpdateAccessKeyRequest) (*AccessKeyResponse, error) {
 	keys, c, err := s.managedKeys(ctx, in.RegionID)
 	if err != nil {
@@ -298,7 +305,8 @@ func (in *CreateAccessKeyRequest) Parse() (policies []*policy.Policy, expires ti
 	}
 	if policies == nil {
 		return nil, time.Time{}, &fault.Error{Code: fault.MissingParameter, Param: "Policy",
-			Message: "Policy is mandatory for this action; write Owner, Administrator, ReadOnly, or a document in PolicyDocument."}
+			Message: "Policy is mandatory for this action; write Owner, Administrator, ReadOnly, " +
+				"or a document in PolicyDocument."}
 	}
 	until, err := parseExpires(in.ExpireDate)
 	if err != nil || until == nil {
@@ -342,7 +350,8 @@ func parseKeyPolicy(name, text string) ([]*policy.Policy, error) {
 	case name != "":
 		p, ok := policy.ByName(name)
 		if !ok {
-			return nil, fault.Invalid("Policy", "unknown Policy %s; write %s, or the JSON text of a policy.", fault.Quote(name),
+			return nil, fault.Invalid("Policy", "unknown Policy %s; write %s, or the JSON text of a policy.",
+				fault.Quote(name),
 				strings.Join(policy.Names(), ", "))
 		}
 		return []*policy.Policy{p}, nil
@@ -366,7 +375,8 @@ func parseExpires(text string) (*time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return nil, fault.Invalid("ExpireDate", "ExpireDate %s is not a date; write one such as 2027-01-31T00:00:00Z, or %s.",
+		return nil, fault.Invalid("ExpireDate",
+			"ExpireDate %s is not a date; write one such as 2027-01-31T00:00:00Z, or %s.",
 			fault.Quote(text), noExpiry)
 	}
 	t = t.UTC().Truncate(time.Second)

@@ -27,7 +27,8 @@ func newKeyHouse(t testing.TB) *keyHouse {
 	h.keys.Clock = h.Clock
 	h.keys.Store = accesskey.New(h.keys.Spy, h.keys.Spy, h.Ring, h.Clock.Now)
 	h.Service = h.ServiceWith(chat.Options{Keys: h.keys.Store}, h.Ring)
-	h.Ctx = chattest.As(t.Context(), &chat.Caller{Account: chattest.Account, AccessKeyID: "CCKowner", Name: "owner", Policies: []*policy.Policy{policy.Owner()}})
+	h.Ctx = chattest.As(t.Context(), &chat.Caller{Account: chattest.Account, AccessKeyID: "CCKowner", Name: "owner",
+		Policies: []*policy.Policy{policy.Owner()}})
 	return h
 }
 
@@ -48,14 +49,16 @@ func TestAccessKeysAreManaged(t *testing.T) {
 	h := newKeyHouse(t)
 	made := h.createKey(func(in *chat.CreateAccessKeyRequest) {
 		in.Description, in.ExpireDate = "of the pipeline", "2027-01-31T02:00:00+02:00"
-		in.Policy, in.PolicyDocument = "", `{ "Version": "1", "Statement": [{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}] }`
+		in.Policy, in.PolicyDocument = "",
+			`{ "Version": "1", "Statement": [{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}] }`
 	})
 	secret := made.AccessKeySecret
 	if len(secret) != 40 || !strings.HasPrefix(made.AccessKeyId, "CCK") {
 		t.Errorf("CreateAccessKey = %+v", made)
 	}
 	want := chat.AccessKeyInfo{
-		AccessKeyId: made.AccessKeyId, AccessKeySecret: secret, AccountId: chattest.Account, Name: "ci", Description: "of the pipeline", Status: "Active",
+		AccessKeyId: made.AccessKeyId, AccessKeySecret: secret, AccountId: chattest.Account, Name: "ci",
+		Description: "of the pipeline", Status: "Active",
 		Policies:   []string{`{"Version":"1","Statement":[{"Effect":"Allow","Action":"oos:Get*","Resource":"*"}]}`},
 		CreateDate: "2026-11-23T08:00:00+00:00", CreatedBy: made.CreatedBy, ExpireDate: "2027-01-31T00:00:00+00:00",
 	}
@@ -67,7 +70,8 @@ func TestAccessKeysAreManaged(t *testing.T) {
 	if key.Secret.Reveal() != secret || !key.Active || key.Account != chattest.Account {
 		t.Errorf("stored is %+v", key)
 	}
-	if at := want.ExpireDate; key.Expired(time.Date(2027, 1, 30, 23, 59, 59, 999, time.UTC)) || !key.Expired(time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)) {
+	if at := want.ExpireDate; key.Expired(time.Date(2027, 1, 30, 23, 59, 59, 999, time.UTC)) ||
+		!key.Expired(time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)) {
 		t.Errorf("the key does not expire at %s", at)
 	}
 	want.AccessKeySecret = ""
@@ -75,21 +79,25 @@ func TestAccessKeysAreManaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chattest.Equal(t, "ListAccessKeys", list, &chat.ListAccessKeysResponse{AccessKeys: []chat.AccessKeyInfo{want}, MaxResults: 50})
+	chattest.Equal(t, "ListAccessKeys", list, &chat.ListAccessKeysResponse{AccessKeys: []chat.AccessKeyInfo{want},
+		MaxResults: 50})
 
-	out, err := h.UpdateAccessKey(h.Ctx, &chat.UpdateAccessKeyRequest{AccessKeyID: made.AccessKeyId, Status: "inactive"})
+	out, err := h.UpdateAccessKey(h.Ctx, &chat.UpdateAccessKeyRequest{AccessKeyID: made.AccessKeyId,
+		Status: "inactive"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want.Status = "Inactive"
 	chattest.Equal(t, "UpdateAccessKey", out.AccessKey, want)
 	out, err = h.UpdateAccessKey(h.Ctx, &chat.UpdateAccessKeyRequest{
-		AccessKeyID: made.AccessKeyId, Status: "Active", Policy: "Administrator", ExpireDate: "Never", Description: chattest.Ptr(""),
+		AccessKeyID: made.AccessKeyId, Status: "Active", Policy: "Administrator",
+		ExpireDate: "Never", Description: chattest.Ptr(""),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want.Status, want.Policies, want.ExpireDate, want.Description = "Active", []string{policy.Administrator().String()}, "", ""
+	want.Status, want.Policies, want.ExpireDate, want.Description = "Active",
+		[]string{policy.Administrator().String()}, "", ""
 	chattest.Equal(t, "UpdateAccessKey of all", out.AccessKey, want)
 	if key := h.keys.MustFind(made.AccessKeyId); key.Secret.Reveal() != secret {
 		t.Error("an update changed the secret")
@@ -125,27 +133,53 @@ func TestAccessKeyActionsRefuse(t *testing.T) {
 		param string
 		says  string
 	}{
-		"no name":               {create(func(in *createIn) { in.Name = "" }), fault.MissingParameter, "Name", ""},
-		"a long name":           {create(func(in *createIn) { in.Name = strings.Repeat("x", 129) }), fault.InvalidParameter, "Name", "128"},
-		"a long description":    {create(func(in *createIn) { in.Description = strings.Repeat("x", 257) }), fault.InvalidParameter, "Description", "256"},
-		"no policy":             {create(func(in *createIn) { in.Policy = "" }), fault.MissingParameter, "Policy", "ReadOnly"},
-		"an unknown policy":     {create(func(in *createIn) { in.Policy = "Root" }), fault.InvalidParameter, "Policy", `"Root"; write Owner, Administrator, ReadOnly`},
-		"two policies":          {create(func(in *createIn) { in.PolicyDocument = "{}" }), fault.InvalidParameter, "Policy", "one of them"},
-		"a broken policy":       {create(func(in *createIn) { in.Policy = `{"Version":"1"` }), fault.InvalidParameter, "Policy", ""},
-		"a broken document":     {create(func(in *createIn) { in.Policy, in.PolicyDocument = "", `{"Version":"2"}` }), fault.InvalidParameter, "PolicyDocument", ""},
-		"a date that is none":   {create(func(in *createIn) { in.ExpireDate = "soon" }), fault.InvalidParameter, "ExpireDate", `"soon" is not a date; write one such as`},
-		"a date in the past":    {create(func(in *createIn) { in.ExpireDate = "2026-11-23T08:00:00Z" }), fault.InvalidParameter, "ExpireDate", "has passed"},
-		"no key":                {func() error { _, err := h.UpdateAccessKey(h.Ctx, new(chat.UpdateAccessKeyRequest)); return err }(), fault.MissingParameter, "UserAccessKeyId", ""},
-		"no key to delete":      {func() error { _, err := h.DeleteAccessKey(h.Ctx, new(chat.DeleteAccessKeyRequest)); return err }(), fault.MissingParameter, "UserAccessKeyId", ""},
-		"nothing to change":     {update(chat.UpdateAccessKeyRequest{}), fault.MissingParameter, "Status", "nothing to change"},
-		"an unknown status":     {update(chat.UpdateAccessKeyRequest{Status: "Off"}), fault.InvalidParameter, "Status", `"Off"`},
-		"an update to a past":   {update(chat.UpdateAccessKeyRequest{ExpireDate: "2020-01-01T00:00:00Z"}), fault.InvalidParameter, "ExpireDate", "has passed"},
-		"an update to no date":  {update(chat.UpdateAccessKeyRequest{ExpireDate: "30d"}), fault.InvalidParameter, "ExpireDate", "never"},
-		"a bad update":          {update(chat.UpdateAccessKeyRequest{Policy: "none"}), fault.InvalidParameter, "Policy", ""},
-		"a long update":         {update(chat.UpdateAccessKeyRequest{Description: chattest.Ptr(strings.Repeat("x", 257))}), fault.InvalidParameter, "Description", ""},
-		"an unknown key":        {update(chat.UpdateAccessKeyRequest{AccessKeyID: "CCKnone", Status: "Active"}), fault.AccessKeyNotFound, "UserAccessKeyId", `"CCKnone"`},
-		"a page of none":        {list(chat.ListAccessKeysRequest{MaxResults: chattest.Ptr[int64](0)}), fault.InvalidParameter, "MaxResults", ""},
-		"a token of nobody":     {list(chat.ListAccessKeysRequest{NextToken: "x"}), fault.InvalidNextToken, "NextToken", ""},
+		"no name": {create(func(in *createIn) { in.Name = "" }), fault.MissingParameter, "Name", ""},
+		"a long name": {create(func(in *createIn) { in.Name = strings.Repeat("x", 129) }),
+			fault.InvalidParameter, "Name", "128"},
+		"a long description": {create(func(in *createIn) { in.Description = strings.Repeat("x", 257) }),
+			fault.InvalidParameter, "Description", "256"},
+		"no policy": {create(func(in *createIn) { in.Policy = "" }),
+			fault.MissingParameter, "Policy", "ReadOnly"},
+		"an unknown policy": {create(func(in *createIn) { in.Policy = "Root" }), fault.InvalidParameter, "Policy",
+			`"Root"; write Owner, Administrator, ReadOnly`},
+		"two policies": {create(func(in *createIn) { in.PolicyDocument = "{}" }),
+			fault.InvalidParameter, "Policy", "one of them"},
+		"a broken policy": {create(func(in *createIn) { in.Policy = `{"Version":"1"` }),
+			fault.InvalidParameter, "Policy", ""},
+		"a broken document": {create(func(in *createIn) { in.Policy, in.PolicyDocument = "", `{"Version":"2"}` }),
+			fault.InvalidParameter, "PolicyDocument", ""},
+		"a date that is none": {create(func(in *createIn) { in.ExpireDate = "soon" }), fault.InvalidParameter,
+			"ExpireDate", `"soon" is not a date; write one such as`},
+		"a date in the past": {create(func(in *createIn) { in.ExpireDate = "2026-11-23T08:00:00Z" }),
+			fault.InvalidParameter, "ExpireDate", "has passed"},
+		"no key": {func() error {
+			_, err := h.UpdateAccessKey(h.Ctx,
+				new(chat.UpdateAccessKeyRequest))
+			return err
+		}(), fault.MissingParameter, "UserAccessKeyId", ""},
+		"no key to delete": {func() error {
+			_, err := h.DeleteAccessKey(h.Ctx,
+				new(chat.DeleteAccessKeyRequest))
+			return err
+		}(), fault.MissingParameter, "UserAccessKeyId", ""},
+		"nothing to change": {update(chat.UpdateAccessKeyRequest{}), fault.MissingParameter,
+			"Status", "nothing to change"},
+		"an unknown status": {update(chat.UpdateAccessKeyRequest{Status: "Off"}),
+			fault.InvalidParameter, "Status", `"Off"`},
+		"an update to a past": {update(chat.UpdateAccessKeyRequest{ExpireDate: "2020-01-01T00:00:00Z"}),
+			fault.InvalidParameter, "ExpireDate", "has passed"},
+		"an update to no date": {update(chat.UpdateAccessKeyRequest{ExpireDate: "30d"}),
+			fault.InvalidParameter, "ExpireDate", "never"},
+		"a bad update": {update(chat.UpdateAccessKeyRequest{Policy: "none"}),
+			fault.InvalidParameter, "Policy", ""},
+		"a long update": {update(chat.UpdateAccessKeyRequest{
+			Description: chattest.Ptr(strings.Repeat("x", 257))}), fault.InvalidParameter, "Description", ""},
+		"an unknown key": {update(chat.UpdateAccessKeyRequest{AccessKeyID: "CCKnone", Status: "Active"}),
+			fault.AccessKeyNotFound, "UserAccessKeyId", `"CCKnone"`},
+		"a page of none": {list(chat.ListAccessKeysRequest{MaxResults: chattest.Ptr[int64](0)}),
+			fault.InvalidParameter, "MaxResults", ""},
+		"a token of nobody": {list(chat.ListAccessKeysRequest{NextToken: "x"}),
+			fault.InvalidNextToken, "NextToken", ""},
 		"a region that is none": {list(chat.ListAccessKeysRequest{RegionID: "!"}), fault.InvalidRegion, "RegionId", ""},
 	} {
 		chattest.WantError(t, about, c.err, c.code, c.param, c.says)
@@ -175,7 +209,8 @@ var keyActions = map[string]func(context.Context, *chat.Service, string) error{
 	},
 }
 
-// Whoever can make or change keys can have any right, so that a policy must name each of these actions: no pattern will do.
+// Whoever can make or change keys can have any right, so that a policy must name each of these
+// actions: no pattern will do.
 func TestAccessKeyActionsMustBeNamed(t *testing.T) {
 	h := newKeyHouse(t)
 	statement := func(effect, action, resource string) string {
@@ -187,7 +222,8 @@ func TestAccessKeyActionsMustBeNamed(t *testing.T) {
 			want       bool
 		}{
 			{[]string{statement("Allow", "oos:"+action, "*")}, true},
-			{[]string{statement("Allow", strings.ToUpper("oos:"+action), "acs:oos:*:"+chattest.Account+":accesskey/*")}, true},
+			{[]string{statement("Allow", strings.ToUpper("oos:"+action), "acs:oos:*:"+chattest.Account+":accesskey/*")},
+				true},
 			{[]string{statement("Allow", "*", "*")}, false},
 			{[]string{statement("Allow", "oos:*", "*")}, false},
 			{[]string{statement("Allow", "oos:"+action[:len(action)-1]+"?", "*")}, false},
@@ -204,12 +240,14 @@ func TestAccessKeyActionsMustBeNamed(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := len(h.keys.Dump())
-			err = do(chattest.As(t.Context(), &chat.Caller{Account: chattest.Account, Name: "some one", Policies: []*policy.Policy{p}}), h.Service, id)
+			err = do(chattest.As(t.Context(), &chat.Caller{Account: chattest.Account, Name: "some one",
+				Policies: []*policy.Policy{p}}), h.Service, id)
 			if c.want && err != nil {
 				t.Errorf("%s with %q = %v", action, c.statements, err)
 			}
 			if !c.want {
-				chattest.WantError(t, fmt.Sprintf("%s with %q", action, c.statements), err, fault.NoPermission, "", "oos:"+action, ":accesskey/")
+				chattest.WantError(t, fmt.Sprintf("%s with %q", action, c.statements), err, fault.NoPermission,
+					"", "oos:"+action, ":accesskey/")
 				if after := len(h.keys.Dump()); after != before {
 					t.Errorf("%s with %q: %d items, and before it %d", action, c.statements, after, before)
 				}
@@ -221,10 +259,12 @@ func TestAccessKeyActionsMustBeNamed(t *testing.T) {
 // The keys of another account are not there, whoever asks.
 func TestAccessKeysBelongToAnAccount(t *testing.T) {
 	h := newKeyHouse(t)
-	other := chattest.As(t.Context(), &chat.Caller{Account: "42", Name: "other", Policies: []*policy.Policy{policy.Owner()}})
+	other := chattest.As(t.Context(), &chat.Caller{Account: "42", Name: "other",
+		Policies: []*policy.Policy{policy.Owner()}})
 	mine := h.createKey().AccessKeyId
 	for range 3 {
-		if _, err := h.CreateAccessKey(other, &chat.CreateAccessKeyRequest{Name: "theirs", Policy: "ReadOnly"}); err != nil {
+		if _, err := h.CreateAccessKey(other, &chat.CreateAccessKeyRequest{Name: "theirs",
+			Policy: "ReadOnly"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -279,7 +319,9 @@ func TestPagesOfAccessKeys(t *testing.T) {
 			if pages++; pages > 1000 {
 				t.Fatal("the list does not end")
 			}
-			_, err = h.ListAccessKeys(chattest.As(t.Context(), &chat.Caller{Account: "42", Policies: []*policy.Policy{policy.Owner()}}), &chat.ListAccessKeysRequest{NextToken: token})
+			_, err = h.ListAccessKeys(chattest.As(t.Context(),
+				&chat.Caller{Account: "42", Policies: []*policy.Policy{policy.Owner()}}),
+				&chat.ListAccessKeysRequest{NextToken: token})
 			chattest.WantError(t, "another account's token", err, fault.InvalidNextToken, "NextToken")
 		}
 		chattest.Equal(t, fmt.Sprintf("keys in pages of %d", size), got, want)
@@ -292,7 +334,8 @@ func TestAccessKeyActionsAskForReplays(t *testing.T) {
 	made := h.createKey()
 	replay := errors.New("replay")
 	ctx := chattest.As(t.Context(), &chat.Caller{
-		Account: chattest.Account, Policies: []*policy.Policy{policy.Owner()}, Confirm: func(context.Context) error { return replay },
+		Account: chattest.Account, Policies: []*policy.Policy{policy.Owner()},
+		Confirm: func(context.Context) error { return replay },
 	})
 	before := h.keys.Dump()
 	for action, do := range keyActions {

@@ -10,7 +10,8 @@ import (
 	"chatconf/shared/journal"
 )
 
-// BenchmarkCommand is what the domain does for one message: open the webhook, parse, decide, and record durably, 16 at a time.
+// BenchmarkCommand is what the domain does for one message: open the webhook, parse, decide, and
+// record durably, 16 at a time.
 func BenchmarkCommand(b *testing.B) {
 	h := newHouse(b)
 	e := h.Bot("one")
@@ -25,12 +26,14 @@ func BenchmarkCommand(b *testing.B) {
 				b.Error(err)
 				return
 			}
-			c, err := e.Command(&command.Message{ID: fmt.Sprint(n.Add(1)), User: "u1", Conversation: "c1", Text: "restart i-123 --now"})
+			c, err := e.Command(&command.Message{ID: fmt.Sprint(n.Add(1)), User: "u1",
+				Conversation: "c1", Text: "restart i-123 --now"})
 			if err != nil {
 				b.Error(err)
 				return
 			}
-			a := journal.Arrival{Command: c, Decision: e.Decide(c), Guards: []string{c.MessageID}, Handover: &journal.Handover{}}
+			a := journal.Arrival{Command: c, Decision: e.Decide(c), Guards: []string{c.MessageID},
+				Handover: &journal.Handover{}}
 			if _, verdict, err := h.Journal.Record(h.Ctx, e, a); err != nil || verdict != journal.Fresh {
 				b.Errorf("%v, %v", verdict, err)
 				return

@@ -1,8 +1,10 @@
-// Package chat is the domain: what a chat configuration is and may be, who may do what with it, and how it is kept.
+// Package chat is the domain: what a chat configuration is and may be, who may do what with it, and
+// how it is kept.
 //
-// Service has one method per action; a method takes a request whose fields are named as the API's parameters and returns the
-// action's answer. Everything that gives rows a meaning is here and nowhere else: documents, index entries, counters, history,
-// revisions, client tokens. In the partition <account>/<region> of the table stand
+// Service has one method per action; a method takes a request whose fields are named as the API's
+// parameters and returns the action's answer. Everything that gives rows a meaning is here and
+// nowhere else: documents, index entries, counters, history, revisions, client tokens. In the
+// partition <account>/<region> of the table stand
 //
 //	c#<name>                     the configuration: a JSON record, secrets sealed inside
 //	c!<00…15>                    sixteen counters by hash of the name; their sum is the number of configurations
@@ -10,10 +12,11 @@
 //	h#<name>#<revision>          history: what the configuration was at that revision, who made it so, when, from where
 //	t#<hash of client token>     the answer that a ClientToken was given, for a day
 //
-// with names escaped by escape. One atomic write changes all of these at once. The counters sort right before the configurations,
-// so the first page of a list brings the total with it.
+// with names escaped by escape. One atomic write changes all of these at once. The counters sort
+// right before the configurations, so the first page of a list brings the total with it.
 //
-// Access keys are in shared/accesskey, what was said in shared/command, and what became of it in shared/journal.
+// Access keys are in shared/accesskey, what was said in shared/command, and what became of it in
+// shared/journal.
 package chat
 
 import (
@@ -42,11 +45,13 @@ import (
 
 // Limits of the domain.
 const (
-	// DefaultQuota is the number of configurations of one account and region when the settings name none.
+	// DefaultQuota is the number of configurations of one account and region when the settings name
+	// none.
 	DefaultQuota = 1000
 	// MaxConfiguration is the size of a Configuration, in bytes.
 	MaxConfiguration = 64 << 10
-	// MaxHistory is the number of revisions of a configuration that history keeps: the first and the latest. Others are dropped one by one.
+	// MaxHistory is the number of revisions of a configuration that history keeps: the first and
+	// the latest. Others are dropped one by one.
 	MaxHistory = 100
 	// MaxTags is the number of tags of one configuration.
 	MaxTags = 20
@@ -59,8 +64,9 @@ const (
 
 // Options are the settings of a Service that have a default.
 type Options struct {
-	Region  string           // what an absent RegionId means; default "cn-hangzhou"
-	BaseURL string           // what Outputs.URL starts with, without a slash at its end; default "http://127.0.0.1:9000"
+	Region string // what an absent RegionId means; default "cn-hangzhou"
+	// what Outputs.URL starts with, without a slash at its end; default "http://127.0.0.1:9000"
+	BaseURL string
 	Quota   int              // configurations per account and region; default DefaultQuota
 	Now     func() time.Time // the clock; default time.Now
 	Random  io.Reader        // the source of webhook tokens and generated secrets; default crypto/rand
@@ -69,8 +75,8 @@ type Options struct {
 	Targets dial.Networks    // that a Target may be in, in addition to the public Internet
 }
 
-// A Service is the control plane over one table. Its methods may be called from many goroutines at once.
-// Every error that a method returns is an *Error.
+// A Service is the control plane over one table. Its methods may be called from many goroutines at
+// once. Every error that a method returns is an *Error.
 type Service struct {
 	table     table.Table
 	ring      *seal.Ring
@@ -89,8 +95,8 @@ type Service struct {
 	targets dial.Networks
 }
 
-// New returns the service that keeps its records in t, seals secrets with ring and knows the given platforms.
-// It does no input or output.
+// New returns the service that keeps its records in t, seals secrets with ring and knows the given
+// platforms. It does no input or output.
 func New(t table.Table, ring *seal.Ring, platforms []command.Platform, o Options) (*Service, error) {
 	if t == nil || ring == nil || len(platforms) == 0 {
 		return nil, errors.New("chat: a service needs a table, a key ring and at least one platform")
@@ -160,7 +166,8 @@ func CheckRegion(region string) error {
 // CheckBaseURL returns an error unless base can be Options.BaseURL.
 func CheckBaseURL(base string) error {
 	u, err := url.Parse(base)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.ContainsAny(base, "?#\"\\") || !utf8.ValidString(base) {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil ||
+		strings.ContainsAny(base, "?#\"\\") || !utf8.ValidString(base) {
 		return errors.New("chat: webhook base URL: wanted http:// or https://, a host and perhaps a path")
 	}
 	if err := dial.CheckHost(u); err != nil {
@@ -176,8 +183,8 @@ type Caller struct {
 	Name        string           // what people call the caller, for history and log
 	Policies    []*policy.Policy // what the caller may do
 
-	// Confirm, if set, is called before the first change and waits until it is known that this request is not a replay.
-	// Its error ends the request with nothing changed.
+	// Confirm, if set, is called before the first change and waits until it is known that this
+	// request is not a replay. Its error ends the request with nothing changed.
 	Confirm func(context.Context) error
 }
 
@@ -299,8 +306,8 @@ func (s *Service) authorize(ctx context.Context, c scope, action, name string, t
 	return c.require(need{action: actionPrefix + action, of: s.request(ctx, c, name, tags)})
 }
 
-// authorizeKey returns a NoPermission error unless the caller has the permission for action on the access key id; "*" is for
-// all of them.
+// authorizeKey returns a NoPermission error unless the caller has the permission for action on the
+// access key id; "*" is for all of them.
 func (s *Service) authorizeKey(ctx context.Context, c scope, action, id string) error {
 	return c.require(need{action: actionPrefix + action, of: s.requestOn(ctx, c.keyResource(id), nil)})
 }

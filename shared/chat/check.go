@@ -19,8 +19,8 @@ type Report struct {
 	Problems       []string // each a sentence that names the item; empty when all agrees
 }
 
-// Check walks everything of one account and region and reports where documents, index entries, counters, history and sealed
-// secrets disagree. Nobody else may be writing meanwhile.
+// Check walks everything of one account and region and reports where documents, index entries,
+// counters, history and sealed secrets disagree. Nobody else may be writing meanwhile.
 func (s *Service) Check(ctx context.Context, account, region string) (*Report, error) {
 	k := checker{
 		service: s,
@@ -55,7 +55,8 @@ func (s *Service) Check(ctx context.Context, account, region string) (*Report, e
 func (s *Service) walk(ctx context.Context, c scope, prefix string, look func(table.Item)) error {
 	after := ""
 	for {
-		items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: prefix, After: after, Limit: table.MaxGet})
+		items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: prefix,
+			After: after, Limit: table.MaxGet})
 		if err != nil {
 			return err
 		}
@@ -84,7 +85,8 @@ func (k *checker) problem(format string, args ...any) {
 }
 
 func (k *checker) lookAround(item table.Item) {
-	for _, prefix := range [...]string{configurationPrefix, counterPrefix, indexPrefix, historyPrefix, clientTokenPrefix} {
+	for _, prefix := range [...]string{configurationPrefix, counterPrefix, indexPrefix,
+		historyPrefix, clientTokenPrefix} {
 		if strings.HasPrefix(item.Sort, prefix) {
 			return
 		}
@@ -139,7 +141,8 @@ func (k *checker) lookAtSecrets(r *record) {
 
 func (k *checker) lookAtCounter(item table.Item) {
 	var n int
-	if _, err := fmt.Sscanf(item.Sort, counterPrefix+"%02d", &n); err != nil || n >= counters || item.Sort != fmt.Sprintf(counterPrefix+"%02d", n) {
+	if _, err := fmt.Sscanf(item.Sort, counterPrefix+"%02d", &n); err != nil || n >= counters ||
+		item.Sort != fmt.Sprintf(counterPrefix+"%02d", n) {
 		k.problem("item %q is of no kind", item.Sort)
 		return
 	}

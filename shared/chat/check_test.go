@@ -26,7 +26,8 @@ func TestCheckReportsExactlyWhatIsBroken(t *testing.T) {
 	}
 	counter := chat.CounterKey("one")
 	entries := func(name string) []string {
-		return []string{"i#RamRole#Ops#" + name, "i#Status#Active#" + name, "i#Type#Slack#" + name, "i#tag:env#prod%231#" + name}
+		return []string{"i#RamRole#Ops#" + name, "i#Status#Active#" + name, "i#Type#Slack#" +
+			name, "i#tag:env#prod%231#" + name}
 	}
 	missing := func(name string) (list []string) {
 		for _, entry := range entries(name) {
@@ -48,32 +49,50 @@ func TestCheckReportsExactlyWhatIsBroken(t *testing.T) {
 		{"nothing is broken", func(*house) change {
 			return put("h#gone#0000000001", `{"v":1,"name":"gone","revision":1,"deleted":true}`, 1)
 		}, nil},
-		{"an index entry is dropped", func(*house) change { return drop("i#Status#Active#one") }, []string{`index entry "i#Status#Active#one" is missing`}},
-		{"a tag's index entry is dropped", func(*house) change { return drop(entries("one")[3]) }, []string{`index entry "i#tag:env#prod%231#one" is missing`}},
-		{"an index entry of nothing", func(*house) change { return put("i#Type#Slack#none", "", 0) }, []string{`index entry "i#Type#Slack#none" stands for no configuration`}},
-		{"an index entry of another value", func(*house) change { return put("i#Type#Teams#one", "", 0) }, []string{`index entry "i#Type#Teams#one" stands for no configuration`}},
-		{"an index entry that is malformed", func(*house) change { return put("i#x", "", 0) }, []string{`index entry "i#x" stands for no configuration`}},
-		{"a counter too high", func(*house) change { return change{Adds: []table.Add{{Sort: counter, N: 2}}} }, []string{`counter "` + counter + `" is off by 2`}},
-		{"a counter too low", func(*house) change { return change{Adds: []table.Add{{Sort: counter, N: -1}}} }, []string{`counter "` + counter + `" is off by -1`}},
-		{"a counter that is dropped", func(*house) change { return drop(counter) }, []string{`counter "` + counter + `" is off by -1`}},
-		{"a counter of nothing", func(*house) change { return change{Adds: []table.Add{{Sort: "c!99", N: 5}}} }, []string{`item "c!99" is of no kind`}},
-		{"the latest history is dropped", func(*house) change { return drop("h#one#0000000002") }, []string{`history of "one" lacks its revision 2`}},
-		{"history that is ahead", func(*house) change { return put("h#one#0000000003", `{"v":1,"name":"one","revision":3}`, 3) },
+		{"an index entry is dropped", func(*house) change { return drop("i#Status#Active#one") },
+			[]string{`index entry "i#Status#Active#one" is missing`}},
+		{"a tag's index entry is dropped", func(*house) change { return drop(entries("one")[3]) },
+			[]string{`index entry "i#tag:env#prod%231#one" is missing`}},
+		{"an index entry of nothing", func(*house) change { return put("i#Type#Slack#none", "", 0) },
+			[]string{`index entry "i#Type#Slack#none" stands for no configuration`}},
+		{"an index entry of another value", func(*house) change { return put("i#Type#Teams#one", "", 0) },
+			[]string{`index entry "i#Type#Teams#one" stands for no configuration`}},
+		{"an index entry that is malformed", func(*house) change { return put("i#x", "", 0) },
+			[]string{`index entry "i#x" stands for no configuration`}},
+		{"a counter too high", func(*house) change { return change{Adds: []table.Add{{Sort: counter, N: 2}}} },
+			[]string{`counter "` + counter + `" is off by 2`}},
+		{"a counter too low", func(*house) change { return change{Adds: []table.Add{{Sort: counter, N: -1}}} },
+			[]string{`counter "` + counter + `" is off by -1`}},
+		{"a counter that is dropped", func(*house) change { return drop(counter) },
+			[]string{`counter "` + counter + `" is off by -1`}},
+		{"a counter of nothing", func(*house) change { return change{Adds: []table.Add{{Sort: "c!99", N: 5}}} },
+			[]string{`item "c!99" is of no kind`}},
+		{"the latest history is dropped", func(*house) change { return drop("h#one#0000000002") },
+			[]string{`history of "one" lacks its revision 2`}},
+		{"history that is ahead", func(*house) change {
+			return put("h#one#0000000003",
+				`{"v":1,"name":"one","revision":3}`, 3)
+		},
 			[]string{`history of "one" has revision 3; the configuration is at 2`}},
 		{"history that says it is gone", func(h *house) change { return set(h, "h#one#0000000002", "deleted", true) },
-			[]string{`history of "one" lacks its revision 2`, `history of "one" says that revision 2 deleted it; the configuration is there`}},
+			[]string{`history of "one" lacks its revision 2`,
+				`history of "one" says that revision 2 deleted it; the configuration is there`}},
 		{"history that cannot be decoded", func(*house) change { return put("h#one#0000000001", "planted", 1) },
 			[]string{`chat: item "h#one#0000000001": invalid character 'p' looking for beginning of value`}},
 		{"history of another version", func(h *house) change { return set(h, "h#one#0000000001", "v", 2) },
 			[]string{`chat: item "h#one#0000000001" has record version 2, wanted 1`}},
 		{"history of another name", func(h *house) change { return set(h, "h#one#0000000001", "name", "two") },
 			[]string{`chat: item "h#one#0000000001" at revision 1 holds revision 1 of "two"`}},
-		{"an item of no kind", func(*house) change { return put("x#one", "", 0) }, []string{`item "x#one" is of no kind`}},
-		{"an item with the least of keys", func(*house) change { return put("\x00", "", 0) }, []string{`item "\x00" is of no kind`}},
+		{"an item of no kind", func(*house) change { return put("x#one", "", 0) },
+			[]string{`item "x#one" is of no kind`}},
+		{"an item with the least of keys", func(*house) change { return put("\x00", "", 0) },
+			[]string{`item "\x00" is of no kind`}},
 		{"a client token that cannot be decoded", func(*house) change { return put("t#planted", "x", 0) },
 			[]string{`chat: item "t#planted": invalid character 'x' looking for beginning of value`}},
 		{"a tampered secret", func(h *house) change {
-			return edit(h, "c#one", func(m map[string]any) { m["secrets"].(map[string]any)["SlackSigningSecret"] = "AAAA" })
+			return edit(h, "c#one", func(m map[string]any) {
+				m["secrets"].(map[string]any)["SlackSigningSecret"] = "AAAA"
+			})
 		}, []string{`chat: open SlackSigningSecret of "one": seal: open: cannot open the sealed value`}},
 		{"a secret of another configuration", func(h *house) change {
 			var other map[string]any
@@ -83,24 +102,40 @@ func TestCheckReportsExactlyWhatIsBroken(t *testing.T) {
 			})
 		}, []string{`chat: open #WebhookToken of "one": seal: open with key "key-1": cannot open the sealed value`}},
 		{"a type that is not known", func(h *house) change { return set(h, "c#one", "type", "Matrix") },
-			[]string{`chat: "one" is of type "Matrix", which this service does not know`, `index entry "i#Type#Matrix#one" is missing`, `index entry "i#Type#Slack#one" stands for no configuration`}},
+			[]string{`chat: "one" is of type "Matrix", which this service does not know`,
+				`index entry "i#Type#Matrix#one" is missing`,
+				`index entry "i#Type#Slack#one" stands for no configuration`}},
 		{"a record that cannot be decoded", func(*house) change { return put("c#one", "planted", 2) },
-			append(standsForNone("one"), `chat: item "c#one": invalid character 'p' looking for beginning of value`, `counter "`+counter+`" is off by 1`)},
-		{"a record of another revision", func(h *house) change { return put("c#one", string(h.Item("c#one").Value), 3) },
-			append(standsForNone("one"), `chat: item "c#one" at revision 3 holds the record of "one" at revision 2`, `counter "`+counter+`" is off by 1`)},
-		{"a record that is dropped", func(*house) change { return drop("c#one") }, append(standsForNone("one"), `counter "`+counter+`" is off by 1`)},
+			append(standsForNone("one"), `chat: item "c#one": invalid character 'p' looking for beginning of value`,
+				`counter "`+counter+`" is off by 1`)},
+		{"a record of another revision", func(h *house) change {
+			return put("c#one",
+				string(h.Item("c#one").Value), 3)
+		},
+			append(standsForNone("one"), `chat: item "c#one" at revision 3 holds the record of "one" at revision 2`,
+				`counter "`+counter+`" is off by 1`)},
+		{"a record that is dropped", func(*house) change { return drop("c#one") },
+			append(standsForNone("one"), `counter "`+counter+`" is off by 1`)},
 		{"a record that was copied", func(h *house) change {
 			item := h.Item("c#one")
-			return put("c#four", string(chattest.Reencode(item.Value, func(m map[string]any) { m["name"], m["secrets"] = "four", nil })), item.Revision)
-		}, append(missing("four"), `counter "`+chat.CounterKey("four")+`" is off by -1`, `history of "four" lacks its revision 2`,
+			return put("c#four", string(chattest.Reencode(item.Value,
+				func(m map[string]any) { m["name"], m["secrets"] = "four", nil })), item.Revision)
+		}, append(missing("four"), `counter "`+chat.CounterKey("four")+`" is off by -1`,
+			`history of "four" lacks its revision 2`,
 			`"four" has no #WebhookToken`, `"four" has no SlackSigningSecret`)},
 		{"a record without its webhook token", func(h *house) change {
-			return edit(h, "c#one", func(m map[string]any) { delete(m["secrets"].(map[string]any), chat.FieldWebhookToken) })
+			return edit(h, "c#one", func(m map[string]any) {
+				delete(m["secrets"].(map[string]any),
+					chat.FieldWebhookToken)
+			})
 		}, []string{`"one" has no #WebhookToken`}},
 	} {
 		h := newHouse(t)
 		for _, name := range []string{"one", "two"} {
-			h.MustCreate(name, func(in *chat.CreateRequest) { in.RamRole, in.Tags = "Ops", map[string]string{"env": "prod#1"} })
+			h.MustCreate(name, func(in *chat.CreateRequest) {
+				in.RamRole, in.Tags = "Ops",
+					map[string]string{"env": "prod#1"}
+			})
 			h.MustUpdate(&chat.UpdateRequest{Name: name, ClientToken: name})
 		}
 		h.Tamper(c.how(h))

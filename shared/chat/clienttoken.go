@@ -15,8 +15,8 @@ import (
 	"chatconf/shared/table"
 )
 
-// A tokenEntry is the answer that a ClientToken was given, under clientTokenPrefix and a hash of the token.
-// It is written in the same write as what it answers for.
+// A tokenEntry is the answer that a ClientToken was given, under clientTokenPrefix and a hash of
+// the token. It is written in the same write as what it answers for.
 type tokenEntry struct {
 	Action string          `json:"action"`
 	Sum    []byte          `json:"sum"` // MAC of the parameters
@@ -46,7 +46,8 @@ func (s *Service) newIntent(action, token string, in any) intent {
 	return intent{action: action, token: token, sums: sums}
 }
 
-// spell writes all fields of a request, secrets too, without ambiguity. What it returns is for a MAC only.
+// spell writes all fields of a request, secrets too, without ambiguity. What it returns is for a
+// MAC only.
 func spell(in any) []byte {
 	var b bytes.Buffer
 	v := reflect.ValueOf(in).Elem()
@@ -54,7 +55,8 @@ func spell(in any) []byte {
 		field := v.Field(i)
 		name := v.Type().Field(i).Name
 		// RegionId is where the token is kept, and may be spelled or not.
-		if name == "ClientToken" || name == "RegionID" || field.IsZero() { // zero: so that a parameter to come changes nothing for those who do not use it
+		// zero: so that a parameter to come changes nothing for those who do not use it
+		if name == "ClientToken" || name == "RegionID" || field.IsZero() {
 			continue
 		}
 		if field.Kind() == reflect.Pointer {
@@ -78,8 +80,9 @@ type repeat struct {
 	sweep  []table.Delete // entries over age that the next write takes along
 }
 
-// recall looks up what the intent's token was answered. It also finds neighbours over age: tokens are spread evenly by their
-// hash, so if every write removes a few of those next to its own, what is left behind stays bounded.
+// recall looks up what the intent's token was answered. It also finds neighbours over age: tokens
+// are spread evenly by their hash, so if every write removes a few of those next to its own, what
+// is left behind stays bounded.
 func (s *Service) recall(ctx context.Context, c scope, i intent) (repeat, error) {
 	if i.token == "" {
 		return repeat{}, nil
@@ -106,7 +109,8 @@ func (s *Service) recall(ctx context.Context, c scope, i intent) (repeat, error)
 		case item.Sort == key && old:
 			found.put = table.AtRevision(item.Revision)
 		case item.Sort == key && !i.matches(entry):
-			return repeat{}, &fault.Error{Code: fault.IdempotencyMismatch, Param: "ClientToken", Message: "ClientToken was used for another action or with other parameters."}
+			return repeat{}, &fault.Error{Code: fault.IdempotencyMismatch, Param: "ClientToken",
+				Message: "ClientToken was used for another action or with other parameters."}
 		case item.Sort == key:
 			found.answer = entry.Answer
 		case old:
@@ -133,8 +137,8 @@ func (i intent) matches(entry tokenEntry) bool {
 	return false
 }
 
-// remember adds the answer to the change that makes it true. The entry comes first, so that of two requests with one token the
-// second learns of the first rather than of what the first changed.
+// remember adds the answer to the change that makes it true. The entry comes first, so that of two
+// requests with one token the second learns of the first rather than of what the first changed.
 func (s *Service) remember(i intent, known repeat, answer any, to *table.Change) error {
 	if i.token == "" {
 		return nil

@@ -30,8 +30,10 @@ func (h *house) tokens() int {
 
 func TestClientTokenRepeatsTheFirstAnswer(t *testing.T) {
 	h := newHouse(t)
-	create := &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: chattest.Slack, Tags: map[string]string{"a": "b", "c": "d"}, ClientToken: "create"}
-	update := &chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr("Ops"), Configuration: chattest.Ptr(secret.Text(fullSlack)), Revision: chattest.Ptr[int64](1), ClientToken: "update"}
+	create := &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: chattest.Slack,
+		Tags: map[string]string{"a": "b", "c": "d"}, ClientToken: "create"}
+	update := &chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr("Ops"),
+		Configuration: chattest.Ptr(secret.Text(fullSlack)), Revision: chattest.Ptr[int64](1), ClientToken: "update"}
 	remove := &chat.DeleteRequest{Name: "one", Revision: chattest.Ptr[int64](2), ClientToken: "delete"}
 
 	created, err := h.Create(h.Ctx, create)
@@ -84,7 +86,8 @@ func TestClientTokenStandsForItsParameters(t *testing.T) {
 		return func() error { _, err := h.Update(h.Ctx, in); return err }
 	}
 	create := func(edit func(*chat.CreateRequest)) func() error {
-		in := &chat.CreateRequest{Name: "two", Type: "Slack", Configuration: chattest.Slack, ClientToken: "create", Tags: map[string]string{"a": "b"}, RamRole: "Ops"}
+		in := &chat.CreateRequest{Name: "two", Type: "Slack", Configuration: chattest.Slack, ClientToken: "create",
+			Tags: map[string]string{"a": "b"}, RamRole: "Ops"}
 		edit(in)
 		return func() error { _, err := h.Create(h.Ctx, in); return err }
 	}
@@ -92,16 +95,21 @@ func TestClientTokenStandsForItsParameters(t *testing.T) {
 		t.Errorf("the same Create: %v", err)
 	}
 	for about, call := range map[string]func() error{
-		"another name":               update(func(in *chat.UpdateRequest) { in.Name = "two" }),
-		"another role":               update(func(in *chat.UpdateRequest) { in.RamRole = chattest.Ptr("Dev") }),
-		"no role":                    update(func(in *chat.UpdateRequest) { in.RamRole = nil }),
-		"an empty role":              update(func(in *chat.UpdateRequest) { in.RamRole = chattest.Ptr("") }),
-		"the value in another place": update(func(in *chat.UpdateRequest) { in.RamRole, in.ResourceGroupID = nil, chattest.Ptr("Ops") }),
-		"a revision":                 update(func(in *chat.UpdateRequest) { in.Revision = chattest.Ptr[int64](2) }),
-		"a configuration":            update(func(in *chat.UpdateRequest) { in.Configuration = chattest.Ptr[secret.Text](chattest.Slack) }),
-		"a status":                   update(func(in *chat.UpdateRequest) { in.Status = "Active" }),
-		"another secret, on create":  create(func(in *chat.CreateRequest) { in.Configuration = `{"SlackSigningSecret":"signing-secret-1"}` }),
-		"another value of a tag":     create(func(in *chat.CreateRequest) { in.Tags = map[string]string{"a": "c"} }),
+		"another name":  update(func(in *chat.UpdateRequest) { in.Name = "two" }),
+		"another role":  update(func(in *chat.UpdateRequest) { in.RamRole = chattest.Ptr("Dev") }),
+		"no role":       update(func(in *chat.UpdateRequest) { in.RamRole = nil }),
+		"an empty role": update(func(in *chat.UpdateRequest) { in.RamRole = chattest.Ptr("") }),
+		"the value in another place": update(func(in *chat.UpdateRequest) {
+			in.RamRole,
+				in.ResourceGroupID = nil, chattest.Ptr("Ops")
+		}),
+		"a revision": update(func(in *chat.UpdateRequest) { in.Revision = chattest.Ptr[int64](2) }),
+		"a configuration": update(
+			func(in *chat.UpdateRequest) { in.Configuration = chattest.Ptr[secret.Text](chattest.Slack) }),
+		"a status": update(func(in *chat.UpdateRequest) { in.Status = "Active" }),
+		"another secret, on create": create(
+			func(in *chat.CreateRequest) { in.Configuration = `{"SlackSigningSecret":"signing-secret-1"}` }),
+		"another value of a tag": create(func(in *chat.CreateRequest) { in.Tags = map[string]string{"a": "c"} }),
 		"a tag more": create(func(in *chat.CreateRequest) {
 			in.Tags = map[string]string{"a": "b", "": ""}
 			delete(in.Tags, "")
@@ -145,7 +153,8 @@ func TestClientTokenExpires(t *testing.T) {
 	chattest.Equal(t, "tokens remembered", h.tokens(), 1)
 }
 
-// TestOldClientTokensAreSwept holds that what is left behind stays bounded: each write takes some of its neighbours over age along.
+// TestOldClientTokensAreSwept holds that what is left behind stays bounded: each write takes some
+// of its neighbours over age along.
 func TestOldClientTokensAreSwept(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one")
@@ -162,7 +171,8 @@ func TestOldClientTokensAreSwept(t *testing.T) {
 		t.Errorf("%d tokens are left of 100 old and %d new ones", got, fresh)
 	}
 	for i := range fresh {
-		if got, want := h.MustUpdate(&chat.UpdateRequest{Name: "one", ClientToken: fmt.Sprint("new-", i)}).ChatConfiguration.Revision, int64(102+i); got != want {
+		if got, want := h.MustUpdate(&chat.UpdateRequest{Name: "one",
+			ClientToken: fmt.Sprint("new-", i)}).ChatConfiguration.Revision, int64(102+i); got != want {
 			t.Errorf("a token that is not old was swept: revision = %d, want %d", got, want)
 		}
 	}
@@ -198,7 +208,8 @@ func TestClientTokensSweptByTwo(t *testing.T) {
 func TestOneClientTokenAtOnceHasOneEffect(t *testing.T) {
 	for action, do := range map[string]func(h *house) (any, error){
 		"Create": func(h *house) (any, error) {
-			return h.Create(h.Ctx, &chat.CreateRequest{Name: "new", Type: "Slack", Configuration: chattest.Slack, ClientToken: "token"})
+			return h.Create(h.Ctx, &chat.CreateRequest{Name: "new", Type: "Slack",
+				Configuration: chattest.Slack, ClientToken: "token"})
 		},
 		"Update": func(h *house) (any, error) {
 			return h.Update(h.Ctx, &chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr("Ops"), ClientToken: "token"})
@@ -240,9 +251,12 @@ func TestOneClientTokenAtOnceHasOneEffect(t *testing.T) {
 // action now, and that to others a token says nothing: neither that it was used, nor for what.
 func TestClientTokenIsLookedUpForWhoMay(t *testing.T) {
 	h := newHouse(t)
-	creator := chattest.Caller(t, "CCKcreator", `{"Effect":"Allow","Action":"oos:CreateChatConfiguration","Resource":"*"}`)
-	updater := chattest.Caller(t, "CCKupdater", `{"Effect":"Allow","Action":"oos:UpdateChatConfiguration","Resource":"*/one"}`)
-	stranger := chattest.Caller(t, "CCKstranger", `{"Effect":"Allow","Action":"oos:UpdateChatConfiguration","Resource":"*/two"}`)
+	creator := chattest.Caller(t, "CCKcreator",
+		`{"Effect":"Allow","Action":"oos:CreateChatConfiguration","Resource":"*"}`)
+	updater := chattest.Caller(t, "CCKupdater",
+		`{"Effect":"Allow","Action":"oos:UpdateChatConfiguration","Resource":"*/one"}`)
+	stranger := chattest.Caller(t, "CCKstranger",
+		`{"Effect":"Allow","Action":"oos:UpdateChatConfiguration","Resource":"*/two"}`)
 	create := &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: chattest.Slack, ClientToken: "c"}
 	update := &chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr("Ops"), ClientToken: "u"}
 	first, err := h.Create(chattest.As(t.Context(), creator), create)
@@ -266,11 +280,14 @@ func TestClientTokenIsLookedUpForWhoMay(t *testing.T) {
 	other.RamRole = chattest.Ptr("Dev")
 	unused := *update
 	unused.ClientToken = "unused"
-	for about, who := range map[string]*chat.Caller{"a creator": creator, "who may update another": stranger, "who might once": lost} {
-		for token, in := range map[string]*chat.UpdateRequest{"the token": update, "the token with other parameters": &other, "an unused token": &unused} {
+	for about, who := range map[string]*chat.Caller{"a creator": creator,
+		"who may update another": stranger, "who might once": lost} {
+		for token, in := range map[string]*chat.UpdateRequest{"the token": update,
+			"the token with other parameters": &other, "an unused token": &unused} {
 			h.Spy.Reset()
 			_, err := h.Update(chattest.As(t.Context(), who), in)
-			chattest.WantError(t, "Update by "+about+" with "+token, err, fault.NoPermission, "", "may not perform oos:UpdateChatConfiguration")
+			chattest.WantError(t, "Update by "+about+" with "+token, err, fault.NoPermission, "",
+				"may not perform oos:UpdateChatConfiguration")
 			if got := h.Spy.Took(); got != "Get" {
 				t.Errorf("Update by %s with %s: calls = %s, want no look for the token", about, token, got)
 			}
@@ -292,8 +309,10 @@ func TestClientTokenIsLookedUpForWhoMay(t *testing.T) {
 func TestARepeatedDeleteIsDecidedByTheTagsThatWere(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "dev"} })
-	dev := chattest.Caller(t, "CCKdev", `{"Effect":"Allow","Action":"oos:*","Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"dev"}}}`)
-	prod := chattest.Caller(t, "CCKprod", `{"Effect":"Allow","Action":"oos:*","Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"prod"}}}`)
+	dev := chattest.Caller(t, "CCKdev",
+		`{"Effect":"Allow","Action":"oos:*","Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"dev"}}}`)
+	prod := chattest.Caller(t, "CCKprod",
+		`{"Effect":"Allow","Action":"oos:*","Resource":"*","Condition":{"StringEquals":{"oos:tag/env":"prod"}}}`)
 	in := &chat.DeleteRequest{Name: "one", ClientToken: "token"}
 	first, err := h.Delete(chattest.As(t.Context(), dev), in)
 	if err != nil {
@@ -361,18 +380,20 @@ func TestClientTokenEntryThatIsBroken(t *testing.T) {
 	}
 }
 
-// TestRepeatUnderTheFirst has the first request of a token happen between two reads of its repeat: the repeat gets the first answer,
-// and not an error about what the first did.
+// TestRepeatUnderTheFirst has the first request of a token happen between two reads of its repeat:
+// the repeat gets the first answer, and not an error about what the first did.
 func TestRepeatUnderTheFirst(t *testing.T) {
 	for about, do := range map[string]func(h *house) (any, error){
 		"a delete": func(h *house) (any, error) {
 			return h.Delete(h.Ctx, &chat.DeleteRequest{Name: "one", ClientToken: "token"})
 		},
 		"an update at a revision": func(h *house) (any, error) {
-			return h.Update(h.Ctx, &chat.UpdateRequest{Name: "one", Revision: chattest.Ptr[int64](1), ClientToken: "token"})
+			return h.Update(h.Ctx, &chat.UpdateRequest{Name: "one",
+				Revision: chattest.Ptr[int64](1), ClientToken: "token"})
 		},
 		"a create that fills the quota": func(h *house) (any, error) {
-			return h.Create(h.Ctx, &chat.CreateRequest{Name: "two", Type: "Slack", Configuration: chattest.Slack, ClientToken: "token"})
+			return h.Create(h.Ctx, &chat.CreateRequest{Name: "two", Type: "Slack",
+				Configuration: chattest.Slack, ClientToken: "token"})
 		},
 	} {
 		for call := range 3 {
@@ -404,7 +425,8 @@ func TestRepeatUnderTheFirst(t *testing.T) {
 	}
 }
 
-// TestClientTokenOfAnotherIsNoWayAroundADeny has somebody repeat another's update of a configuration whose tag denies it to them.
+// TestClientTokenOfAnotherIsNoWayAroundADeny has somebody repeat another's update of a
+// configuration whose tag denies it to them.
 func TestClientTokenOfAnotherIsNoWayAroundADeny(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })

@@ -28,8 +28,9 @@ type ListCommandsRequest struct {
 // ListCommandsResponse is the answer of ListChatCommands.
 type ListCommandsResponse struct {
 	ChatCommands []ChatCommand
-	NextToken    string `json:",omitempty"` // absent on the last page; a page may be short, even empty, and still have one
-	MaxResults   int64
+	// absent on the last page; a page may be short, even empty, and still have one
+	NextToken  string `json:",omitempty"`
+	MaxResults int64
 }
 
 // NextPageToken returns NextToken.
@@ -69,7 +70,8 @@ type ChatCommand struct {
 // what was asked of it, to a caller who may read what has the tags that it had then, until the name
 // is created again.
 //
-// Errors: MissingParameter, InvalidParameter, InvalidNextToken, NotFound, NoPermission, InvalidRegion, Unavailable without a journal.
+// Errors: MissingParameter, InvalidParameter, InvalidNextToken, NotFound, NoPermission,
+// InvalidRegion, Unavailable without a journal.
 func (s *Service) ListCommands(ctx context.Context, in *ListCommandsRequest) (*ListCommandsResponse, error) {
 	n, sized := pageSize(in.MaxResults)
 	sel, selected := parseCommandFilters(in)
@@ -121,11 +123,14 @@ func parseCommandFilters(in *ListCommandsRequest) (*journal.Selection, error) {
 			}
 		}
 		if sel.Decision == "" {
-			mistakes = fault.Invalid("Decision", "Unknown Decision %s; use %s or %s.", fault.Quote(in.Decision), journal.DecisionAllowed, journal.DecisionDenied)
+			mistakes = fault.Invalid("Decision", "Unknown Decision %s; use %s or %s.", fault.Quote(in.Decision),
+				journal.DecisionAllowed, journal.DecisionDenied)
 		}
 	}
 	if sel.Command != "" && !command.NamePattern.Fits(sel.Command) {
-		mistakes = fault.Join(mistakes, fault.Invalid("Command", "Command %s is not a command's name; wanted %s, and perhaps '*' and '?'.", fault.Quote(in.Command), command.NamePattern.Want))
+		mistakes = fault.Join(mistakes, fault.Invalid("Command",
+			"Command %s is not a command's name; wanted %s, and perhaps '*' and '?'.",
+			fault.Quote(in.Command), command.NamePattern.Want))
 	}
 	for _, bound := range []struct {
 		param, text string
@@ -136,7 +141,8 @@ func parseCommandFilters(in *ListCommandsRequest) (*journal.Selection, error) {
 		}
 		t, err := time.Parse(time.RFC3339, bound.text)
 		if err != nil {
-			wrong := fault.Invalid(bound.param, "%s is %s; wanted a date such as 2026-01-31T08:00:00Z.", bound.param, fault.Quote(bound.text))
+			wrong := fault.Invalid(bound.param, "%s is %s; wanted a date such as 2026-01-31T08:00:00Z.",
+				bound.param, fault.Quote(bound.text))
 			mistakes = fault.Join(mistakes, wrong)
 		}
 		*bound.to = t
@@ -149,7 +155,8 @@ func parseCommandFilters(in *ListCommandsRequest) (*journal.Selection, error) {
 
 // selectionScope returns a selection as text, for a page token.
 func selectionScope(sel *journal.Selection) []string {
-	return []string{sel.User, sel.Command, sel.Decision, sel.Since.UTC().Format(time.RFC3339Nano), sel.Until.UTC().Format(time.RFC3339Nano)}
+	return []string{sel.User, sel.Command, sel.Decision, sel.Since.UTC().Format(time.RFC3339Nano),
+		sel.Until.UTC().Format(time.RFC3339Nano)}
 }
 
 func showCommand(e *journal.Record) ChatCommand {

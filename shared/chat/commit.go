@@ -12,7 +12,8 @@ import (
 	"chatconf/shared/table"
 )
 
-// A step is what happens to one configuration: made (before is nil), changed, or deleted (after is nil).
+// A step is what happens to one configuration: made (before is nil), changed, or deleted (after is
+// nil).
 type step struct {
 	before, after *record
 }
@@ -25,7 +26,8 @@ func (st step) name() string {
 	return st.before.Name
 }
 
-// addStep puts all that the step changes into one table change: document, history, index entries and counter.
+// addStep puts all that the step changes into one table change: document, history, index entries
+// and counter.
 func (s *Service) addStep(ctx context.Context, c scope, action string, st step, to *table.Change) error {
 	how := revision{
 		Action:    action,
@@ -39,7 +41,8 @@ func (s *Service) addStep(ctx context.Context, c scope, action string, st step, 
 	case st.after == nil:
 		how.record, how.Deleted = st.before.clone(), true
 		how.record.Revision++
-		to.Deletes = append(to.Deletes, table.Delete{Sort: configurationKey(name), If: table.AtRevision(st.before.Revision)})
+		to.Deletes = append(to.Deletes, table.Delete{Sort: configurationKey(name),
+			If: table.AtRevision(st.before.Revision)})
 		to.Adds = append(to.Adds, table.Add{Sort: counterKey(name), N: -1})
 	case st.before == nil:
 		how.record = st.after
@@ -59,7 +62,8 @@ func (s *Service) addStep(ctx context.Context, c scope, action string, st step, 
 	}
 	n := how.record.Revision
 	to.Puts = append(to.Puts, table.Put{Sort: historyKey(name, n), Value: value, Revision: n, If: table.Absent()})
-	// The first revision stays for good: it is what a create trips over when the name had a life before.
+	// The first revision stays for good: it is what a create trips over when the name had a life
+	// before.
 	if oldest := n - MaxHistory + 1; oldest > 1 {
 		to.Deletes = append(to.Deletes, table.Delete{Sort: historyKey(name, oldest)})
 	}
@@ -74,7 +78,8 @@ func putRecord(r *record, condition table.Condition, to *table.Change) error {
 	if err != nil {
 		return fmt.Errorf("chat: encode %q: %w", r.Name, err)
 	}
-	to.Puts = append(to.Puts, table.Put{Sort: configurationKey(r.Name), Value: value, Revision: r.Revision, If: condition})
+	to.Puts = append(to.Puts, table.Put{Sort: configurationKey(r.Name), Value: value,
+		Revision: r.Revision, If: condition})
 	return nil
 }
 
@@ -96,8 +101,9 @@ func (s *Service) write(ctx context.Context, c scope, change table.Change) error
 	return s.table.Write(ctx, c.partition(), change)
 }
 
-// retry runs try, and runs it again while it ends with a condition that somebody else's write broke, until the deadline or a
-// bounded number of times. try must read afresh what its write depends on. The error is the caller's.
+// retry runs try, and runs it again while it ends with a condition that somebody else's write
+// broke, until the deadline or a bounded number of times. try must read afresh what its write
+// depends on. The error is the caller's.
 func (s *Service) retry(ctx context.Context, what string, try func() error) error {
 	const attempts = 100
 	for attempt := range attempts {
@@ -118,7 +124,8 @@ func (s *Service) retry(ctx context.Context, what string, try func() error) erro
 			return storeError(ctx, what, ctx.Err())
 		}
 	}
-	return &fault.Error{Code: fault.Conflict, Message: "Other callers are changing the same configurations all the time. Try again."}
+	return &fault.Error{Code: fault.Conflict,
+		Message: "Other callers are changing the same configurations all the time. Try again."}
 }
 
 // get reads one configuration; nil if there is none.
@@ -198,5 +205,6 @@ func (s *Service) lastRevision(ctx context.Context, c scope, name string) (int64
 }
 
 func notFound(name string) error {
-	return &fault.Error{Code: fault.NotFound, Param: "Name", Message: fmt.Sprintf("There is no chat configuration %s.", fault.Quote(name))}
+	return &fault.Error{Code: fault.NotFound, Param: "Name",
+		Message: fmt.Sprintf("There is no chat configuration %s.", fault.Quote(name))}
 }

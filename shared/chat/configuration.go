@@ -24,7 +24,8 @@ const (
 	keyTarget         = "Target"
 )
 
-var commonKeys = [...]string{keyBotName, command.KeyConversationIDs, command.KeyUserGroups, command.KeyPermissions, keyTarget, command.KeyLanguage}
+var commonKeys = [...]string{keyBotName, command.KeyConversationIDs, command.KeyUserGroups, command.KeyPermissions,
+	keyTarget, command.KeyLanguage}
 
 // Paths of secrets within a record, besides the keys of a platform's secret settings.
 const (
@@ -32,7 +33,8 @@ const (
 	fieldWebhookToken = "#WebhookToken" // cannot be a key's name in a declaration
 )
 
-// previousField is where the secret of a field is kept that a rotation replaced, while it is still good.
+// previousField is where the secret of a field is kept that a rotation replaced, while it is still
+// good.
 func previousField(field string) string {
 	return "#" + strings.TrimPrefix(field, "#") + command.Previous
 }
@@ -82,7 +84,8 @@ func (m *mistakes) under(key string) string {
 	return document.Under(configurationParam, key)
 }
 
-// A settled Configuration is one that was found right, split into what may be seen and what may not.
+// A settled Configuration is one that was found right, split into what may be seen and what may
+// not.
 type settled struct {
 	mistakes
 	text    string            // compact JSON, every secret masked, members in the caller's order
@@ -95,9 +98,11 @@ type settled struct {
 // settle checks the Configuration of a platform. Its error is InvalidParameter, and names all
 // mistakes by their JSON paths.
 //
-// keep reports whether a secret is stored under a field; a mask sent for it then means to keep it. A generated setting that
-// is absent is kept when there is one, else made up from random. A Target may be in targets besides the public Internet.
-func (p *platform) settle(text string, keep func(field string) bool, random io.Reader, targets dial.Networks) (*settled, error) {
+// keep reports whether a secret is stored under a field; a mask sent for it then means to keep it.
+// A generated setting that is absent is kept when there is one, else made up from random. A Target
+// may be in targets besides the public Internet.
+func (p *platform) settle(text string, keep func(field string) bool, random io.Reader,
+	targets dial.Networks) (*settled, error) {
 	if text == "" {
 		return nil, fault.Missing(configurationParam)
 	}
@@ -116,7 +121,8 @@ func (p *platform) settle(text string, keep func(field string) bool, random io.R
 	if err := out.err(); err != nil {
 		return nil, err
 	}
-	// Measured again, so that what a read answers can be sent back: escapes and what was made up may have made it longer.
+	// Measured again, so that what a read answers can be sent back: escapes and what was made up
+	// may have made it longer.
 	if out.text = root.String(); len(out.text) > MaxConfiguration {
 		return nil, fault.Invalid(configurationParam, "Configuration has %d bytes as it is stored; the most is %d.",
 			len(out.text), MaxConfiguration)
@@ -136,7 +142,8 @@ func parseConfiguration(text string) (root *document.Node, twice []string, err e
 		return nil, nil, fault.Invalid(configurationParam, "%v; %s.", err, form)
 	}
 	if root.Kind != document.Object {
-		return nil, nil, fault.Invalid(configurationParam, "Configuration is %v; wanted a JSON object; %s.", root.Kind, form)
+		return nil, nil, fault.Invalid(configurationParam, "Configuration is %v; wanted a JSON object; %s.",
+			root.Kind, form)
 	}
 	return root, twice, nil
 }
@@ -212,7 +219,8 @@ func (p *platform) settleObject(out *settled, root *document.Node, keep func(str
 			out.wrong(out.under(setting.Key), "is missing; wanted %s (%s)", setting.Shape.Want, setting.Help)
 		case setting.Generate && keep(setting.Key):
 			out.kept = append(out.kept, setting.Key)
-			root.Members = append(root.Members, document.Member{Key: setting.Key, Value: &document.Node{Kind: document.String, Text: secret.Mask}})
+			root.Members = append(root.Members, document.Member{Key: setting.Key,
+				Value: &document.Node{Kind: document.String, Text: secret.Mask}})
 		case setting.Generate:
 			var b [32]byte
 			if _, err := io.ReadFull(random, b[:]); err != nil {
@@ -220,14 +228,16 @@ func (p *platform) settleObject(out *settled, root *document.Node, keep func(str
 			}
 			out.secrets[setting.Key] = setting.Shape.Make(b[:])
 			out.made = append(out.made, setting.Key)
-			root.Members = append(root.Members, document.Member{Key: setting.Key, Value: &document.Node{Kind: document.String, Text: secret.Mask}})
+			root.Members = append(root.Members, document.Member{Key: setting.Key,
+				Value: &document.Node{Kind: document.String, Text: secret.Mask}})
 		}
 	}
 	p.checkNeeds(out, root)
 	return nil
 }
 
-// checkNeeds asks for the settings without which others are refused: half of what proves callbacks genuine proves none of them.
+// checkNeeds asks for the settings without which others are refused: half of what proves callbacks
+// genuine proves none of them.
 func (p *platform) checkNeeds(out *settled, root *document.Node) {
 	for _, setting := range p.Settings {
 		if root.Get(setting.Key) == nil {
@@ -246,7 +256,8 @@ func (p *platform) checkNeeds(out *settled, root *document.Node) {
 	}
 }
 
-// setting checks the value of one of the platform's settings, and masks it in place if it is secret.
+// setting checks the value of one of the platform's settings, and masks it in place if it is
+// secret.
 func (out *settled) setting(path string, s command.Setting, n *document.Node, keep func(string) bool) {
 	if s.Secret {
 		out.secret(path, s.Key, s.Shape, n, keep)
@@ -303,11 +314,13 @@ func (out *settled) target(path string, n *document.Node, keep func(string) bool
 			out.checkText(document.Under(path, "Name"), n.Get("Name"), command.Visible(1, 256))
 		}
 	default:
-		out.wrong(document.Under(path, "Type"), "unknown type %s; use Journal, Http or Function", fault.Quote(kind.Text))
+		out.wrong(document.Under(path, "Type"), "unknown type %s; use Journal, Http or Function",
+			fault.Quote(kind.Text))
 	}
 }
 
-// webhookSecret is the shape of a Standard Webhooks signing secret. https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+// webhookSecret is the shape of a Standard Webhooks signing secret.
+// https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 var webhookSecret = command.Shape{
 	Want: "24 to 64 bytes in base64, with or without whsec_ before it",
 	Fits: func(s string) bool { return command.Base64(24, 64).Fits(strings.TrimPrefix(s, "whsec_")) },
@@ -315,7 +328,8 @@ var webhookSecret = command.Shape{
 
 func (out *settled) checkTargetURL(path string, n *document.Node) {
 	u, err := url.Parse(n.Text)
-	if err != nil || n.Kind != document.String || !command.Visible(1, 2048).Fits(n.Text) || u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Contains(n.Text, "#") {
+	if err != nil || n.Kind != document.String || !command.Visible(1, 2048).Fits(n.Text) || u.Scheme != "https" ||
+		u.Host == "" || u.User != nil || strings.Contains(n.Text, "#") {
 		out.wrong(path, "wanted an https URL without user name and fragment") // not shown: its query may hold a secret
 		return
 	}
@@ -406,8 +420,8 @@ func (m *mistakes) checkStrings(path string, n *document.Node, shape command.Sha
 	return texts
 }
 
-// checkGroups asks for an object of group names, each with a list of user ids as the platform writes them. That there are no
-// groups is no mistake; a group of nobody is.
+// checkGroups asks for an object of group names, each with a list of user ids as the platform
+// writes them. That there are no groups is no mistake; a group of nobody is.
 func (m *mistakes) checkGroups(path string, n *document.Node) {
 	if n.Kind != document.Object {
 		m.wrong(path, "is %v; wanted an object such as {\"sre\":[\"manager4220\"]}", n.Kind)
@@ -436,8 +450,9 @@ var (
 	permissionRequired = []string{"Effect", "Principals", "Commands"}
 )
 
-// checkPermissions asks for a list of statements about who may run what where; groups and conversations are the document's UserGroups
-// and ConversationIds, nil if it has none. No statements at all say that nobody may anything.
+// checkPermissions asks for a list of statements about who may run what where; groups and
+// conversations are the document's UserGroups and ConversationIds, nil if it has none. No
+// statements at all say that nobody may anything.
 func (m *mistakes) checkPermissions(path string, n, groups, conversations *document.Node) {
 	const most = 100
 	if n.Kind != document.Array {
@@ -463,7 +478,8 @@ func (m *mistakes) checkPermission(path string, n, groups, conversations *docume
 	}
 	m.checkKnown(path, n, permissionKeys, permissionRequired)
 	effect := ""
-	if e := n.Get("Effect"); e != nil && m.checkText(document.Under(path, "Effect"), e, command.OneOf("Allow", "Deny")) {
+	if e := n.Get("Effect"); e != nil && m.checkText(document.Under(path, "Effect"),
+		e, command.OneOf("Allow", "Deny")) {
 		effect = e.Text
 	}
 	if principals := n.Get("Principals"); principals != nil {
@@ -487,12 +503,13 @@ func (m *mistakes) checkPermission(path string, n, groups, conversations *docume
 	case effect == string(policy.Deny):
 		m.wrong(document.Under(path, "RamRole"), "has no meaning in a Deny statement")
 	case role.Kind != document.String || role.Text == "" || checkRole("RamRole", role.Text) != nil:
-		m.wrong(document.Under(path, "RamRole"), "is not a role name; wanted 1 to 64 letters, digits, '.', '@', '-' and '_'")
+		m.wrong(document.Under(path, "RamRole"),
+			"is not a role name; wanted 1 to 64 letters, digits, '.', '@', '-' and '_'")
 	}
 }
 
-// checkCommands asks for patterns of commands. None of a denial may be a built-in command, which it would not deny; in an Allow one changes
-// nothing, and what the statement says is so.
+// checkCommands asks for patterns of commands. None of a denial may be a built-in command, which it
+// would not deny; in an Allow one changes nothing, and what the statement says is so.
 func (m *mistakes) checkCommands(path string, n *document.Node, effect string) {
 	patterns := m.checkStrings(path, n, command.NamePattern)
 	if effect != string(policy.Deny) {
@@ -505,7 +522,8 @@ func (m *mistakes) checkCommands(path string, n *document.Node, effect string) {
 	}
 }
 
-// checkPatterns asks for patterns of conversations, each of which matches one where the bot listens.
+// checkPatterns asks for patterns of conversations, each of which matches one where the bot
+// listens.
 func (m *mistakes) checkPatterns(path string, n, conversations *document.Node) {
 	patterns := m.checkStrings(path, n, command.IDPattern)
 	if conversations == nil || conversations.Kind != document.Array {
@@ -515,7 +533,8 @@ func (m *mistakes) checkPatterns(path string, n, conversations *document.Node) {
 		pattern, ok := patterns[i]
 		matches := func(c *document.Node) bool { return policy.Match(pattern, c.Text) }
 		if ok && !slices.ContainsFunc(conversations.Items, matches) {
-			m.wrong(document.At(path, i), "%s matches none of ConversationIds, so it can match nothing", fault.Quote(pattern))
+			m.wrong(document.At(path, i), "%s matches none of ConversationIds, so it can match nothing",
+				fault.Quote(pattern))
 		}
 	}
 }
@@ -529,7 +548,8 @@ func (m *mistakes) checkPrincipal(path, principal string, groups *document.Node)
 	kind, name, _ := strings.Cut(principal, ":")
 	switch {
 	case principal == "*":
-	case kind == "user" && strings.ContainsAny(name, command.Wildcards): // a Deny that somebody relies on would deny nobody
+	// a Deny that somebody relies on would deny nobody
+	case kind == "user" && strings.ContainsAny(name, command.Wildcards):
 		m.wrong(path, "%s names a user with '*' or '?', and users are no patterns; wanted %s",
 			fault.Quote(principal), wantPrincipal)
 	case kind == "user" && name != "" && !command.ID.Fits(name):
@@ -624,7 +644,8 @@ func Suggestion(word string, known []string) string {
 	return "known are " + strings.Join(known, ", ")
 }
 
-// distance is the number of single-character edits between a and b, or something over limit once it is clear that there are more.
+// distance is the number of single-character edits between a and b, or something over limit once it
+// is clear that there are more.
 func distance(a, b string, limit int) int {
 	if len(a)-len(b) > limit || len(b)-len(a) > limit {
 		return limit + 1

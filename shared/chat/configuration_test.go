@@ -42,19 +42,27 @@ type zeroReader struct{}
 func (zeroReader) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
 const (
-	fullDingTalk = `{"DingTalkClientId":"dingabc","DingTalkClientSecret":"planted-1","DingTalkTemplateId":"0a1b.schema","DingTalkRobotCode":"robot-1","DingTalkToken":"planted2","DingTalkEncodingAesKey":"plantedAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA3"}`
-	fullWeChat   = `{"WeChatCorpId":"ww0123","WeChatAgentId":"1000002","WeChatSecret":"planted-1","WeChatToken":"planted2","WeChatEncodingAesKey":"plantedAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA3"}`
-	fullFeishu   = `{"FeishuAppId":"cli_a1","FeishuAppSecret":"planted-1","FeishuEncryptKey":"planted-2","FeishuVerificationToken":"planted-3","FeishuDomain":"lark"}`
-	fullSlack    = `{"SlackSigningSecret":"planted-1","SlackBotToken":"xoxb-planted-2","SlackTeamId":"T0123456789"}`
-	fullTeams    = `{"TeamsWebhookSecret":"cGxhbnRlZHBsYW50ZWRwbGFudGVk","TeamsTenantId":"72f988bf-86f1-41af-91ab-2d7cd011db47"}`
-	minDingTalk  = `{"DingTalkClientId":"dingabc","DingTalkClientSecret":"planted-1"}`
-	minWeChat    = `{"WeChatCorpId":"ww0123","WeChatAgentId":1000002,"WeChatSecret":"planted-1"}`
-	minFeishu    = `{"FeishuAppId":"cli_a1","FeishuAppSecret":"planted-1","FeishuEncryptKey":"planted-2"}`
-	minTeams     = `{"TeamsWebhookSecret":"cGxhbnRlZHBsYW50ZWRwbGFudGVk"}`
-	common       = `"BotName":"运维 bot <&>","ConversationIds":["群/1","c2"],"UserGroups":{"sre":["manager4220","u-2"],"dev.ops":["u3"]},` +
-		`"Permissions":[{"Effect":"Allow","Principals":["user:manager4220","group:sre","*"],"Commands":["restart","scale-*"],"Conversations":["*"],"RamRole":"OpsRole"},` +
+	fullDingTalk = `{"DingTalkClientId":"dingabc","DingTalkClientSecret":"planted-1",` +
+		`"DingTalkTemplateId":"0a1b.schema","DingTalkRobotCode":"robot-1","DingTalkToken":"planted2",` +
+		`"DingTalkEncodingAesKey":"plantedAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA3"}`
+	fullWeChat = `{"WeChatCorpId":"ww0123","WeChatAgentId":"1000002","WeChatSecret":"planted-1",` +
+		`"WeChatToken":"planted2","WeChatEncodingAesKey":"plantedAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA3"}`
+	fullFeishu = `{"FeishuAppId":"cli_a1","FeishuAppSecret":"planted-1","FeishuEncryptKey":"planted-2",` +
+		`"FeishuVerificationToken":"planted-3","FeishuDomain":"lark"}`
+	fullSlack = `{"SlackSigningSecret":"planted-1","SlackBotToken":"xoxb-planted-2","SlackTeamId":"T0123456789"}`
+	fullTeams = `{"TeamsWebhookSecret":"cGxhbnRlZHBsYW50ZWRwbGFudGVk",` +
+		`"TeamsTenantId":"72f988bf-86f1-41af-91ab-2d7cd011db47"}`
+	minDingTalk = `{"DingTalkClientId":"dingabc","DingTalkClientSecret":"planted-1"}`
+	minWeChat   = `{"WeChatCorpId":"ww0123","WeChatAgentId":1000002,"WeChatSecret":"planted-1"}`
+	minFeishu   = `{"FeishuAppId":"cli_a1","FeishuAppSecret":"planted-1","FeishuEncryptKey":"planted-2"}`
+	minTeams    = `{"TeamsWebhookSecret":"cGxhbnRlZHBsYW50ZWRwbGFudGVk"}`
+	common      = `"BotName":"运维 bot <&>","ConversationIds":["群/1","c2"],"UserGroups":{"sre":["manager4220",` +
+		`"u-2"],"dev.ops":["u3"]},` +
+		`"Permissions":[{"Effect":"Allow","Principals":["user:manager4220","group:sre","*"],"Commands":["restart",` +
+		`"scale-*"],"Conversations":["*"],"RamRole":"OpsRole"},` +
 		`{"Effect":"Deny","Principals":["group:dev.ops"],"Commands":["*"]}],` +
-		`"Target":{"Type":"Http","Url":"https://example.com/hook?x=1","Secret":"whsec_cGxhbnRlZHBsYW50ZWRwbGFudGVkcGxhbnRlZA=="}`
+		`"Target":{"Type":"Http","Url":"https://example.com/hook?x=1",` +
+		`"Secret":"whsec_cGxhbnRlZHBsYW50ZWRwbGFudGVkcGxhbnRlZA=="}`
 )
 
 // mask returns text with every secret masked.
@@ -74,19 +82,27 @@ func TestEveryPlatformsConfiguration(t *testing.T) {
 		outputs                 map[string]string // besides URL
 		generated               bool
 	}{
-		{"the least of DingTalk", "DingTalk", "DingTalk", minDingTalk, map[string]string{"DingTalkClientSecret": "planted-1"}, nil, false},
+		{"the least of DingTalk", "DingTalk", "DingTalk", minDingTalk,
+			map[string]string{"DingTalkClientSecret": "planted-1"}, nil, false},
 		{"all of DingTalk", "dingtalk", "DingTalk", fullDingTalk,
-			map[string]string{"DingTalkClientSecret": "planted-1", "DingTalkToken": "planted2", "DingTalkEncodingAesKey": aesKey}, nil, false},
-		{"the least of WeCom", "WeChat", "WeChat", minWeChat, map[string]string{"WeChatSecret": "planted-1"}, nil, true},
+			map[string]string{"DingTalkClientSecret": "planted-1", "DingTalkToken": "planted2",
+				"DingTalkEncodingAesKey": aesKey}, nil, false},
+		{"the least of WeCom", "WeChat", "WeChat", minWeChat, map[string]string{"WeChatSecret": "planted-1"},
+			nil, true},
 		{"all of WeCom by its alias", "wecom", "WeChat", fullWeChat,
 			map[string]string{"WeChatSecret": "planted-1", "WeChatToken": "planted2", "WeChatEncodingAesKey": aesKey},
 			map[string]string{"Token": secret.Mask, "AesKey": secret.Mask}, false},
-		{"the least of Feishu", "Feishu", "Feishu", minFeishu, map[string]string{"FeishuAppSecret": "planted-1", "FeishuEncryptKey": "planted-2"}, nil, false},
+		{"the least of Feishu", "Feishu", "Feishu", minFeishu, map[string]string{"FeishuAppSecret": "planted-1",
+			"FeishuEncryptKey": "planted-2"}, nil, false},
 		{"all of Feishu by its alias", "LARK", "Feishu", fullFeishu,
-			map[string]string{"FeishuAppSecret": "planted-1", "FeishuEncryptKey": "planted-2", "FeishuVerificationToken": "planted-3"}, nil, false},
-		{"the least of Slack", "Slack", "Slack", chattest.Slack, map[string]string{"SlackSigningSecret": "signing-secret-0"}, nil, false},
-		{"all of Slack", "Slack", "Slack", fullSlack, map[string]string{"SlackSigningSecret": "planted-1", "SlackBotToken": "xoxb-planted-2"}, nil, false},
-		{"the least of Teams", "Teams", "Teams", minTeams, map[string]string{"TeamsWebhookSecret": teamsSecret}, nil, false},
+			map[string]string{"FeishuAppSecret": "planted-1", "FeishuEncryptKey": "planted-2",
+				"FeishuVerificationToken": "planted-3"}, nil, false},
+		{"the least of Slack", "Slack", "Slack", chattest.Slack,
+			map[string]string{"SlackSigningSecret": "signing-secret-0"}, nil, false},
+		{"all of Slack", "Slack", "Slack", fullSlack, map[string]string{"SlackSigningSecret": "planted-1",
+			"SlackBotToken": "xoxb-planted-2"}, nil, false},
+		{"the least of Teams", "Teams", "Teams", minTeams, map[string]string{"TeamsWebhookSecret": teamsSecret},
+			nil, false},
 		{"all of Teams", "TEAMS", "Teams", fullTeams, map[string]string{"TeamsWebhookSecret": teamsSecret}, nil, false},
 	} {
 		for _, more := range []bool{false, true} {
@@ -118,16 +134,19 @@ func TestEveryPlatformsConfiguration(t *testing.T) {
 				wantSecrets[chat.FieldTargetSecret] = chattest.TargetSecret
 			}
 			if c.generated {
-				wantSecrets["WeChatToken"], wantSecrets["WeChatEncodingAesKey"] = stored.Secrets["WeChatToken"], stored.Secrets["WeChatEncodingAesKey"]
+				wantSecrets["WeChatToken"], wantSecrets["WeChatEncodingAesKey"] = stored.Secrets["WeChatToken"],
+					stored.Secrets["WeChatEncodingAesKey"]
 			}
 			chattest.Equal(t, c.about+": secrets", stored.Secrets, wantSecrets)
 			outputs := decodeOutputs(t, got.Outputs)
-			wantOutputs := map[string]string{"URL": "http://127.0.0.1:9000/webhook/" + chattest.Account + "/cn-hangzhou/one/" + stored.Secrets[chat.FieldWebhookToken]}
+			wantOutputs := map[string]string{"URL": "http://127.0.0.1:9000/webhook/" + chattest.Account +
+				"/cn-hangzhou/one/" + stored.Secrets[chat.FieldWebhookToken]}
 			for k, v := range c.outputs {
 				wantOutputs[k] = v
 			}
 			if c.generated {
-				wantOutputs["Token"], wantOutputs["AesKey"] = stored.Secrets["WeChatToken"], stored.Secrets["WeChatEncodingAesKey"]
+				wantOutputs["Token"], wantOutputs["AesKey"] = stored.Secrets["WeChatToken"],
+					stored.Secrets["WeChatEncodingAesKey"]
 			}
 			chattest.Equal(t, c.about+": Outputs", outputs, wantOutputs)
 			h.MustAgree()
@@ -168,12 +187,14 @@ func TestGeneratedSecrets(t *testing.T) {
 		h.MustCreate(name, func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
 		secrets := h.stored(name).Secrets
 		token, key, hook := secrets["WeChatToken"], secrets["WeChatEncodingAesKey"], secrets[chat.FieldWebhookToken]
-		// https://developer.work.weixin.qq.com/document/path/90968: AESKey=Base64_Decode(EncodingAESKey + "=")
+		// https://developer.work.weixin.qq.com/document/path/90968:
+		// AESKey=Base64_Decode(EncodingAESKey + "=")
 		raw, err := base64.StdEncoding.DecodeString(key + "=")
 		if err != nil || len(raw) != 32 || len(key) != 43 || strings.ContainsAny(key, "+/") {
 			t.Errorf("EncodingAesKey %q: %d bytes, %v", key, len(raw), err)
 		}
-		if len(token) != 32 || strings.Trim(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") != "" {
+		if len(token) != 32 || strings.Trim(token,
+			"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") != "" {
 			t.Errorf("Token %q", token)
 		}
 		if bits, err := base64.RawURLEncoding.DecodeString(hook); err != nil || len(bits) != 16 {
@@ -186,13 +207,17 @@ func TestGeneratedSecrets(t *testing.T) {
 	}
 
 	before := h.stored("one-0")
-	h.MustUpdate(&chat.UpdateRequest{Name: "one-0", Configuration: chattest.Ptr[secret.Text](`{"WeChatCorpId":"ww9","WeChatAgentId":"7","WeChatSecret":"******"}`)})
+	h.MustUpdate(&chat.UpdateRequest{Name: "one-0", Configuration: chattest.Ptr[secret.Text](
+		`{"WeChatCorpId":"ww9","WeChatAgentId":"7","WeChatSecret":"******"}`)})
 	after := h.stored("one-0")
 	chattest.Equal(t, "sealed secrets after an update that leaves them out", after.Sealed, before.Sealed)
-	if got, want := after.Configuration, `{"WeChatCorpId":"ww9","WeChatAgentId":"7","WeChatSecret":"******","WeChatToken":"******","WeChatEncodingAesKey":"******"}`; got != want {
+	if got, want := after.Configuration,
+		`{"WeChatCorpId":"ww9","WeChatAgentId":"7","WeChatSecret":"******","WeChatToken":"******",`+
+			`"WeChatEncodingAesKey":"******"}`; got != want {
 		t.Errorf("Configuration = %s, want %s", got, want)
 	}
-	h.MustUpdate(&chat.UpdateRequest{Name: "one-0", Configuration: chattest.Ptr(secret.Text(chattest.With(minWeChat, `"WeChatToken":"mine"`)))})
+	h.MustUpdate(&chat.UpdateRequest{Name: "one-0",
+		Configuration: chattest.Ptr(secret.Text(chattest.With(minWeChat, `"WeChatToken":"mine"`)))})
 	last := h.stored("one-0").Secrets
 	if last["WeChatToken"] != "mine" || last["WeChatEncodingAesKey"] != before.Secrets["WeChatEncodingAesKey"] {
 		t.Errorf("after an update with a token of one's own: %q", last)
@@ -222,7 +247,8 @@ func TestConfigurationIsRefused(t *testing.T) {
 		{"the official example's parenthesis", "DingTalk", `({"DingTalkClientId":"planted"}`, []string{"not JSON"}},
 		{"only blanks", "Slack", " \n", []string{"ends too early"}},
 		{"an unfinished object", "Slack", `{"SlackSigningSecret":"planted-1"`, []string{"ends too early"}},
-		{"an unfinished string", "Slack", `{"SlackSigningSecret":"planted-1`, []string{"Configuration.SlackSigningSecret is not JSON", "ends too early"}},
+		{"an unfinished string", "Slack", `{"SlackSigningSecret":"planted-1`,
+			[]string{"Configuration.SlackSigningSecret is not JSON", "ends too early"}},
 		{"a trailing comma", "Slack", `{"SlackSigningSecret":"planted-1",}`, []string{"not JSON"}},
 		{"a key without quotes", "Slack", `{SlackSigningSecret:"planted-1"}`, []string{"not JSON"}},
 		{"a key that is a number", "Slack", `{7:"planted-1"}`, []string{"not JSON"}},
@@ -230,118 +256,237 @@ func TestConfigurationIsRefused(t *testing.T) {
 		{"a second value", "Slack", chattest.Slack + `{}`, []string{"something after its end"}},
 		{"text after the end", "Slack", chattest.Slack + ` planted`, []string{"something after its end"}},
 		{"a zero byte after the end", "Slack", chattest.Slack + "\x00", []string{"something after its end"}},
-		{"text that is not UTF-8", "Slack", "{\"SlackSigningSecret\":\"planted-\xff\"}", []string{"Configuration is not UTF-8"}},
+		{"text that is not UTF-8", "Slack", "{\"SlackSigningSecret\":\"planted-\xff\"}",
+			[]string{"Configuration is not UTF-8"}},
 		{"a byte order mark", "Slack", "\ufeff" + chattest.Slack, []string{"not JSON"}},
-		{"a key twice", "Slack", in(`"SlackSigningSecret":"planted-2"`), []string{"Configuration.SlackSigningSecret: is given twice"}},
-		{"a key twice, once escaped", "Slack", in(`"Slack\u0053igningSecret":"planted-2"`), []string{"Configuration.SlackSigningSecret: is given twice"}},
-		{"a key twice at depth", "Slack", in(`"Permissions":[{"Effect":"Allow","Effect":"Deny"}]`), []string{"Configuration.Permissions[0].Effect: is given twice"}},
-		{"a strange key twice", "Slack", in(`"UserGroups":{"a.b":["x"],"a.b":["y"]}`), []string{`Configuration.UserGroups["a.b"]: is given twice`}},
+		{"a key twice", "Slack", in(`"SlackSigningSecret":"planted-2"`),
+			[]string{"Configuration.SlackSigningSecret: is given twice"}},
+		{"a key twice, once escaped", "Slack", in(`"Slack\u0053igningSecret":"planted-2"`),
+			[]string{"Configuration.SlackSigningSecret: is given twice"}},
+		{"a key twice at depth", "Slack", in(`"Permissions":[{"Effect":"Allow","Effect":"Deny"}]`),
+			[]string{"Configuration.Permissions[0].Effect: is given twice"}},
+		{"a strange key twice", "Slack", in(`"UserGroups":{"a.b":["x"],"a.b":["y"]}`),
+			[]string{`Configuration.UserGroups["a.b"]: is given twice`}},
 		{"17 levels", "Slack", in(`"Target":` + deep(16)), []string{"nested more than 16 levels"}},
 		{"64 thousand levels", "Slack", strings.Repeat("[", 60_000), []string{"nested more than 16 levels"}},
-		{"65,537 bytes", "Slack", in(`"BotName":"` + strings.Repeat("planted", 10_000)[:65537-len(in(`"BotName":""`))] + `"`), []string{"65537 bytes", "65536"}},
-		{"65,536 bytes that escaping makes more", "Slack", strings.Replace(filled(65536-767, "a"), `"x"`, `"`+strings.Repeat("\u2028", 256)+`"`, 1), []string{"as it is stored", "65536"}},
+		{"65,537 bytes", "Slack", in(`"BotName":"` + strings.Repeat("planted", 10_000)[:65537-len(in(`"BotName":""`))] +
+			`"`), []string{"65537 bytes", "65536"}},
+		{"65,536 bytes that escaping makes more", "Slack", strings.Replace(filled(65536-767, "a"), `"x"`, `"`+
+			strings.Repeat("\u2028", 256)+`"`, 1), []string{"as it is stored", "65536"}},
 
-		{"an unknown key that is near a known one", "DingTalk", chattest.With(minDingTalk, `"DingTalkTemplatId":"planted"`),
-			[]string{"Configuration.DingTalkTemplatId: no such key for type DingTalk", "did you mean DingTalkTemplateId?"}},
-		{"a known key in another case", "Slack", in(`"slackbottoken":"planted"`), []string{"Configuration.slackbottoken", "did you mean SlackBotToken?"}},
+		{"an unknown key that is near a known one", "DingTalk",
+			chattest.With(minDingTalk, `"DingTalkTemplatId":"planted"`),
+			[]string{"Configuration.DingTalkTemplatId: no such key for type DingTalk",
+				"did you mean DingTalkTemplateId?"}},
+		{"a known key in another case", "Slack", in(`"slackbottoken":"planted"`),
+			[]string{"Configuration.slackbottoken", "did you mean SlackBotToken?"}},
 		{"a common key misspelt", "Slack", in(`"Permission":[]`), []string{"did you mean Permissions?"}},
-		{"a key of another platform", "Slack", in(`"FeishuVerificationToken":"planted"`), []string{"known are SlackSigningSecret, ", "SlackBotToken, SlackTeamId, BotName"}},
+		{"a key of another platform", "Slack", in(`"FeishuVerificationToken":"planted"`),
+			[]string{"known are SlackSigningSecret, ", "SlackBotToken, SlackTeamId, BotName"}},
 		{"an empty key", "Slack", in(`"":"planted"`), []string{`Configuration[""]: no such key`, "known are"}},
 		{"a key with a newline", "Slack", in(`"a\nb":"planted"`), []string{`Configuration["a\nb"]`}},
 
-		{"a DingTalk token with two letters", "DingTalk", chattest.With(minDingTalk, `"DingTalkToken":"zq"`), []string{"Configuration.DingTalkToken", "3 to 63 letters and digits"}},
-		{"an AES key of 42", "DingTalk", chattest.With(minDingTalk, `"DingTalkEncodingAesKey":"`+strings.Repeat("q", 42)+`"`), []string{"Configuration.DingTalkEncodingAesKey", "43 letters and digits"}},
-		{"an AES key with a plus", "WeChat", chattest.With(minWeChat, `"WeChatEncodingAesKey":"`+strings.Repeat("q", 42)+`+"`), []string{"Configuration.WeChatEncodingAesKey", "43 letters and digits"}},
-		{"a WeCom token of 33", "WeChat", chattest.With(minWeChat, `"WeChatToken":"`+strings.Repeat("q", 33)+`"`), []string{"Configuration.WeChatToken", "1 to 32 letters and digits"}},
-		{"an agent id with a letter", "WeChat", `{"WeChatCorpId":"ww","WeChatAgentId":"10x","WeChatSecret":"planted-1"}`, []string{`Configuration.WeChatAgentId: "10x" is not 1 to 20 digits`}},
-		{"a negative agent id", "WeChat", `{"WeChatCorpId":"ww","WeChatAgentId":-1,"WeChatSecret":"planted-1"}`, []string{`Configuration.WeChatAgentId: "-1"`}},
-		{"an agent id with an exponent", "WeChat", `{"WeChatCorpId":"ww","WeChatAgentId":1e3,"WeChatSecret":"planted-1"}`, []string{`Configuration.WeChatAgentId: "1e3"`}},
-		{"an agent id that is true", "WeChat", `{"WeChatCorpId":"ww","WeChatAgentId":true,"WeChatSecret":"planted-1"}`, []string{"Configuration.WeChatAgentId: is true, false or null"}},
-		{"an agent id of 21 digits", "WeChat", `{"WeChatCorpId":"ww","WeChatAgentId":123456789012345678901,"WeChatSecret":"planted-1"}`, []string{"1 to 20 digits"}},
-		{"a DingTalk token without its key", "DingTalk", chattest.With(minDingTalk, `"DingTalkToken":"planted2"`), []string{"Configuration.DingTalkEncodingAesKey: is missing; DingTalkToken needs it."}},
-		{"a DingTalk key without its token", "DingTalk", chattest.With(minDingTalk, `"DingTalkEncodingAesKey":"`+strings.Repeat("q", 43)+`"`), []string{"Configuration.DingTalkToken: is missing; DingTalkEncodingAesKey needs it."}},
-		{"a DingTalk token of before alone", "DingTalk", chattest.With(minDingTalk, `"DingTalkTokenPrevious":"planted2"`), []string{"Configuration.DingTalkToken: is missing; DingTalkTokenPrevious needs it."}},
-		{"a DingTalk key of before alone", "DingTalk", chattest.With(minDingTalk, `"DingTalkEncodingAesKeyPrevious":"`+strings.Repeat("q", 43)+`"`), []string{"Configuration.DingTalkEncodingAesKey: is missing; DingTalkEncodingAesKeyPrevious needs it."}},
-		{"a DingTalk card's secret of before alone", "DingTalk", chattest.With(minDingTalk, `"DingTalkCardSecretPrevious":"planted"`), []string{"Configuration.DingTalkCardSecret: is missing; DingTalkCardSecretPrevious needs it."}},
-		{"a Feishu token of before alone", "Feishu", chattest.With(minFeishu, `"FeishuVerificationTokenPrevious":"planted"`), []string{"Configuration.FeishuVerificationToken: is missing; FeishuVerificationTokenPrevious needs it."}},
-		{"another domain", "Feishu", chattest.With(minFeishu, `"FeishuDomain":"Lark"`), []string{`Configuration.FeishuDomain: "Lark" is not feishu or lark`}},
+		{"a DingTalk token with two letters", "DingTalk", chattest.With(minDingTalk, `"DingTalkToken":"zq"`),
+			[]string{"Configuration.DingTalkToken", "3 to 63 letters and digits"}},
+		{"an AES key of 42", "DingTalk", chattest.With(minDingTalk, `"DingTalkEncodingAesKey":"`+
+			strings.Repeat("q", 42)+`"`), []string{"Configuration.DingTalkEncodingAesKey", "43 letters and digits"}},
+		{"an AES key with a plus", "WeChat", chattest.With(minWeChat, `"WeChatEncodingAesKey":"`+
+			strings.Repeat("q", 42)+`+"`), []string{"Configuration.WeChatEncodingAesKey", "43 letters and digits"}},
+		{"a WeCom token of 33", "WeChat", chattest.With(minWeChat, `"WeChatToken":"`+strings.Repeat("q", 33)+`"`),
+			[]string{"Configuration.WeChatToken", "1 to 32 letters and digits"}},
+		{"an agent id with a letter", "WeChat",
+			`{"WeChatCorpId":"ww","WeChatAgentId":"10x","WeChatSecret":"planted-1"}`,
+			[]string{`Configuration.WeChatAgentId: "10x" is not 1 to 20 digits`}},
+		{"a negative agent id", "WeChat", `{"WeChatCorpId":"ww","WeChatAgentId":-1,"WeChatSecret":"planted-1"}`,
+			[]string{`Configuration.WeChatAgentId: "-1"`}},
+		{"an agent id with an exponent", "WeChat",
+			`{"WeChatCorpId":"ww","WeChatAgentId":1e3,"WeChatSecret":"planted-1"}`,
+			[]string{`Configuration.WeChatAgentId: "1e3"`}},
+		{"an agent id that is true", "WeChat", `{"WeChatCorpId":"ww","WeChatAgentId":true,"WeChatSecret":"planted-1"}`,
+			[]string{"Configuration.WeChatAgentId: is true, false or null"}},
+		{"an agent id of 21 digits", "WeChat",
+			`{"WeChatCorpId":"ww","WeChatAgentId":123456789012345678901,"WeChatSecret":"planted-1"}`,
+			[]string{"1 to 20 digits"}},
+		{"a DingTalk token without its key", "DingTalk", chattest.With(minDingTalk, `"DingTalkToken":"planted2"`),
+			[]string{"Configuration.DingTalkEncodingAesKey: is missing; DingTalkToken needs it."}},
+		{"a DingTalk key without its token", "DingTalk", chattest.With(minDingTalk, `"DingTalkEncodingAesKey":"`+
+			strings.Repeat("q", 43)+`"`),
+			[]string{"Configuration.DingTalkToken: is missing; DingTalkEncodingAesKey needs it."}},
+		{"a DingTalk token of before alone", "DingTalk", chattest.With(minDingTalk,
+			`"DingTalkTokenPrevious":"planted2"`),
+			[]string{"Configuration.DingTalkToken: is missing; DingTalkTokenPrevious needs it."}},
+		{"a DingTalk key of before alone", "DingTalk", chattest.With(minDingTalk, `"DingTalkEncodingAesKeyPrevious":"`+
+			strings.Repeat("q", 43)+`"`),
+			[]string{"Configuration.DingTalkEncodingAesKey: is missing; DingTalkEncodingAesKeyPrevious needs it."}},
+		{"a DingTalk card's secret of before alone", "DingTalk",
+			chattest.With(minDingTalk, `"DingTalkCardSecretPrevious":"planted"`),
+			[]string{"Configuration.DingTalkCardSecret: is missing; DingTalkCardSecretPrevious needs it."}},
+		{"a Feishu token of before alone", "Feishu", chattest.With(minFeishu,
+			`"FeishuVerificationTokenPrevious":"planted"`),
+			[]string{"Configuration.FeishuVerificationToken: is missing; FeishuVerificationTokenPrevious needs it."}},
+		{"another domain", "Feishu", chattest.With(minFeishu, `"FeishuDomain":"Lark"`),
+			[]string{`Configuration.FeishuDomain: "Lark" is not feishu or lark`}},
 		{"a Slack team with a dash", "Slack", in(`"SlackTeamId":"T-1"`), []string{`Configuration.SlackTeamId: "T-1"`}},
-		{"a signing secret of 7", "Slack", `{"SlackSigningSecret":"planted"}`, []string{"Configuration.SlackSigningSecret: is not 8 to 256"}},
-		{"a Teams secret that is no base64", "Teams", `{"TeamsWebhookSecret":"planted-planted-planted"}`, []string{"Configuration.TeamsWebhookSecret: is not 16 to 64 bytes in base64"}},
-		{"a Teams secret with a newline", "Teams", `{"TeamsWebhookSecret":"cGxhbnRlZHBsYW50\nZWRwbGFudGVk"}`, []string{"Configuration.TeamsWebhookSecret"}},
-		{"a Teams secret that is too short", "Teams", `{"TeamsWebhookSecret":"cGxhbnRlZA=="}`, []string{"Configuration.TeamsWebhookSecret"}},
+		{"a signing secret of 7", "Slack", `{"SlackSigningSecret":"planted"}`,
+			[]string{"Configuration.SlackSigningSecret: is not 8 to 256"}},
+		{"a Teams secret that is no base64", "Teams", `{"TeamsWebhookSecret":"planted-planted-planted"}`,
+			[]string{"Configuration.TeamsWebhookSecret: is not 16 to 64 bytes in base64"}},
+		{"a Teams secret with a newline", "Teams", `{"TeamsWebhookSecret":"cGxhbnRlZHBsYW50\nZWRwbGFudGVk"}`,
+			[]string{"Configuration.TeamsWebhookSecret"}},
+		{"a Teams secret that is too short", "Teams", `{"TeamsWebhookSecret":"cGxhbnRlZA=="}`,
+			[]string{"Configuration.TeamsWebhookSecret"}},
 
-		{"a bot name that is a number", "Slack", in(`"BotName":7`), []string{"Configuration.BotName: is a number; wanted a string of 1 to 256 characters"}},
+		{"a bot name that is a number", "Slack", in(`"BotName":7`),
+			[]string{"Configuration.BotName: is a number; wanted a string of 1 to 256 characters"}},
 		{"an empty bot name", "Slack", in(`"BotName":""`), []string{`Configuration.BotName: "" is not`}},
-		{"a bot name of 257 runes", "Slack", in(`"BotName":"` + strings.Repeat("钉", 257) + `"`), []string{"Configuration.BotName"}},
+		{"a bot name of 257 runes", "Slack", in(`"BotName":"` + strings.Repeat("钉", 257) + `"`),
+			[]string{"Configuration.BotName"}},
 		{"a bot name with a newline", "Slack", in(`"BotName":"a\nb"`), []string{`"a\nb" is not`}},
 
-		{"conversations that are a string", "Slack", in(`"ConversationIds":"c1"`), []string{"Configuration.ConversationIds: is a string; wanted an array"}},
-		{"no conversations", "Slack", in(`"ConversationIds":[]`), []string{"Configuration.ConversationIds: has 0 entries"}},
-		{"1001 conversations", "Slack", in(`"ConversationIds":[` + strings.Repeat(`"a",`, 1000) + `"b"]`), []string{"has 1001 entries; wanted 1 to 1000"}},
-		{"a conversation twice", "Slack", in(`"ConversationIds":["c1","c2","c1"]`), []string{`Configuration.ConversationIds[2]: "c1" is listed twice`}},
-		{"a conversation with what cannot be seen", "Slack", in("\"ConversationIds\":[\"c\u200b1\"]"), []string{"Configuration.ConversationIds[0]: ", "1 to 256 bytes of visible characters without blanks, '*' and '?'"}},
-		{"a conversation with a blank", "Slack", in(`"ConversationIds":["c1","a b"]`), []string{`Configuration.ConversationIds[1]: "a b" is not 1 to 256 bytes of visible characters without blanks`}},
-		{"a conversation with a blank of another kind", "Slack", in(`"ConversationIds":["a\u3000b"]`), []string{"Configuration.ConversationIds[0]: "}},
-		{"a conversation of 86 Chinese characters", "Slack", in(`"ConversationIds":["` + strings.Repeat("群", 86) + `"]`), []string{"Configuration.ConversationIds[0]: "}},
-		{"a conversation that could not be read", "Slack", in(`"ConversationIds":["a\ufffd"]`), []string{"Configuration.ConversationIds[0]: "}},
-		{"all conversations, as a pattern has it", "Slack", in(`"ConversationIds":["*"]`), []string{`Configuration.ConversationIds[0]: "*" is not`, "without blanks, '*' and '?'"}},
-		{"a grant with a blank in a conversation", "Slack", in(`"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"Conversations":["a b"]}]`), []string{`Configuration.Permissions[0].Conversations[0]: "a b" is not 1 to 256 bytes of visible characters without blanks`}},
-		{"a grant with what cannot be seen", "Slack", in("\"Permissions\":[{\"Effect\":\"Allow\",\"Principals\":[\"*\"],\"Commands\":[\"*\"],\"Conversations\":[\"19:x@\u200bthread.tacv2\"]}]"), []string{"Configuration.Permissions[0].Conversations[0]: ", "visible characters"}},
-		{"a conversation that is null", "Slack", in(`"ConversationIds":["c1",null]`), []string{"Configuration.ConversationIds[1]: is true, false or null"}},
+		{"conversations that are a string", "Slack", in(`"ConversationIds":"c1"`),
+			[]string{"Configuration.ConversationIds: is a string; wanted an array"}},
+		{"no conversations", "Slack", in(`"ConversationIds":[]`),
+			[]string{"Configuration.ConversationIds: has 0 entries"}},
+		{"1001 conversations", "Slack", in(`"ConversationIds":[` + strings.Repeat(`"a",`, 1000) + `"b"]`),
+			[]string{"has 1001 entries; wanted 1 to 1000"}},
+		{"a conversation twice", "Slack", in(`"ConversationIds":["c1","c2","c1"]`),
+			[]string{`Configuration.ConversationIds[2]: "c1" is listed twice`}},
+		{"a conversation with what cannot be seen", "Slack", in("\"ConversationIds\":[\"c\u200b1\"]"),
+			[]string{"Configuration.ConversationIds[0]: ",
+				"1 to 256 bytes of visible characters without blanks, '*' and '?'"}},
+		{"a conversation with a blank", "Slack", in(`"ConversationIds":["c1","a b"]`),
+			[]string{`Configuration.ConversationIds[1]: "a b" is not 1 to 256 bytes ` +
+				`of visible characters without blanks`}},
+		{"a conversation with a blank of another kind", "Slack", in(`"ConversationIds":["a\u3000b"]`),
+			[]string{"Configuration.ConversationIds[0]: "}},
+		{"a conversation of 86 Chinese characters", "Slack", in(`"ConversationIds":["` + strings.Repeat("群", 86) +
+			`"]`), []string{"Configuration.ConversationIds[0]: "}},
+		{"a conversation that could not be read", "Slack", in(`"ConversationIds":["a\ufffd"]`),
+			[]string{"Configuration.ConversationIds[0]: "}},
+		{"all conversations, as a pattern has it", "Slack", in(`"ConversationIds":["*"]`),
+			[]string{`Configuration.ConversationIds[0]: "*" is not`, "without blanks, '*' and '?'"}},
+		{"a grant with a blank in a conversation", "Slack",
+			in(`"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"Conversations":["a b"]}]`),
+			[]string{`Configuration.Permissions[0].Conversations[0]: "a b" is not 1 to 256 bytes of ` +
+				`visible characters without blanks`}},
+		{"a grant with what cannot be seen", "Slack",
+			in("\"Permissions\":[{\"Effect\":\"Allow\",\"Principals\":[\"*\"],\"Commands\":[\"*\"],\"Conversations\":[\"19:x@\u200bthread.tacv2\"]}]"), []string{"Configuration.Permissions[0].Conversations[0]: ", "visible characters"}},
+		{"a conversation that is null", "Slack", in(`"ConversationIds":["c1",null]`),
+			[]string{"Configuration.ConversationIds[1]: is true, false or null"}},
 
-		{"groups that are an array", "Slack", in(`"UserGroups":[]`), []string{"Configuration.UserGroups: is an array; wanted an object"}},
-		{"a group with a strange name", "Slack", in(`"UserGroups":{"a b":["x"]}`), []string{`Configuration.UserGroups["a b"]: is not a group's name`}},
-		{"a group without members", "Slack", in(`"UserGroups":{"sre":[]}`), []string{"Configuration.UserGroups.sre: has 0 entries"}},
-		{"a group without members beside one with some", "Slack", in(`"UserGroups":{"dev":["a"],"sre":[]}`), []string{"Configuration.UserGroups.sre: has 0 entries; wanted 1 to 1000"}},
-		{"a member with a blank", "Slack", in(`"UserGroups":{"sre":["a","b c"]}`), []string{`Configuration.UserGroups.sre[1]: "b c"`}},
+		{"groups that are an array", "Slack", in(`"UserGroups":[]`),
+			[]string{"Configuration.UserGroups: is an array; wanted an object"}},
+		{"a group with a strange name", "Slack", in(`"UserGroups":{"a b":["x"]}`),
+			[]string{`Configuration.UserGroups["a b"]: is not a group's name`}},
+		{"a group without members", "Slack", in(`"UserGroups":{"sre":[]}`),
+			[]string{"Configuration.UserGroups.sre: has 0 entries"}},
+		{"a group without members beside one with some", "Slack", in(`"UserGroups":{"dev":["a"],"sre":[]}`),
+			[]string{"Configuration.UserGroups.sre: has 0 entries; wanted 1 to 1000"}},
+		{"a member with a blank", "Slack", in(`"UserGroups":{"sre":["a","b c"]}`),
+			[]string{`Configuration.UserGroups.sre[1]: "b c"`}},
 
-		{"permissions that are an object", "Slack", in(`"Permissions":{}`), []string{"Configuration.Permissions: is an object; wanted an array"}},
-		{"101 statements", "Slack", in(`"Permissions":[` + strings.Repeat(`{`+allow+`},`, 100) + `{}]`), []string{"has 101 statements; the most is 100"}},
-		{"a statement that is a string", "Slack", permission(`"x"`), []string{"Configuration.Permissions[0]: is a string; wanted an object"}},
-		{"a statement with an unknown key", "Slack", permission(`{` + allow + `},{` + allow + `,"Comands":[]}`), []string{"Configuration.Permissions[1].Comands: no such key; did you mean Commands?"}},
-		{"a statement without effect", "Slack", permission(`{"Principals":["*"],"Commands":["*"]}`), []string{"Configuration.Permissions[0].Effect: is missing"}},
-		{"a statement without principals", "Slack", permission(`{"Effect":"Deny","Commands":["*"]}`), []string{"Permissions[0].Principals: is missing"}},
-		{"a statement without commands", "Slack", permission(`{"Effect":"Deny","Principals":["*"]}`), []string{"Permissions[0].Commands: is missing"}},
-		{"an effect in lower case", "Slack", permission(`{"Effect":"allow","Principals":["*"],"Commands":["*"]}`), []string{`Permissions[0].Effect: "allow" is not Allow or Deny`}},
-		{"an unknown sort of principal", "Slack", permission(`{"Effect":"Allow","Principals":["*","role:x"],"Commands":["*"]}`), []string{`Permissions[0].Principals[1]: "role:x" is not a principal`}},
-		{"an empty principal", "Slack", permission(`{"Effect":"Allow","Principals":[""],"Commands":["*"]}`), []string{`Permissions[0].Principals[0]: "" is not user:<id>, group:<name> or *`}},
-		{"a user with a blank", "Slack", permission(`{"Effect":"Allow","Principals":["user:a b"],"Commands":["*"]}`), []string{`Permissions[0].Principals[0]: "user:a b" names a user whose id is not 1 to 256 bytes of visible characters`}},
-		{"a user with what cannot be seen", "Slack", permission(`{"Effect":"Deny","Principals":["user:a\u200db"],"Commands":["*"]}`), []string{`Permissions[0].Principals[0]: `, "visible characters"}},
-		{"a user of 257 letters", "Slack", permission(`{"Effect":"Allow","Principals":["user:` + strings.Repeat("a", 257) + `"],"Commands":["*"]}`), []string{`Permissions[0].Principals[0]: `, "1 to 256 bytes"}},
-		{"a user without id", "Slack", permission(`{"Effect":"Allow","Principals":["user:"],"Commands":["*"]}`), []string{`"user:" is not a principal`}},
-		{"a group that is not declared", "Slack", permission(`{"Effect":"Allow","Principals":["group:dev"],"Commands":["*"]}`), []string{`Principals[0]: the group "dev" is not among UserGroups`}},
-		{"a group where none are declared", "Slack", in(`"Permissions":[{"Effect":"Allow","Principals":["group:sre"],"Commands":["*"]}]`), []string{`the group "sre" is not among UserGroups`}},
-		{"a group where the groups are no object", "Slack", in(`"Permissions":[{"Effect":"Allow","Principals":["group:sre"],"Commands":["*"]}],"UserGroups":"sre"`), []string{"not among UserGroups"}},
-		{"principals that are a string", "Slack", permission(`{"Effect":"Allow","Principals":"*","Commands":["*"]}`), []string{"Permissions[0].Principals: is a string"}},
-		{"a command with a blank", "Slack", permission(`{"Effect":"Allow","Principals":["*"],"Commands":["a b"]}`), []string{`Permissions[0].Commands[0]: "a b"`}},
-		{"a denial of help alone", "Slack", permission(`{"Effect":"Deny","Principals":["*"],"Commands":["help"]}`), []string{`Configuration.Permissions[0].Commands[0]: "help" is always allowed, so it cannot be denied.`}},
-		{"a denial of whoami among others", "Slack", permission(`{"Effect":"Deny","Principals":["*"],"Commands":["restart","ＷｈｏAmI"]}`), []string{`Permissions[0].Commands[1]: "ＷｈｏAmI" is always allowed`}},
-		{"conversations of a statement that are none", "Slack", permission(`{` + allow + `,"Conversations":[]}`), []string{"Permissions[0].Conversations: has 0 entries"}},
-		{"a role in a denial", "Slack", permission(`{"Effect":"Deny","Principals":["*"],"Commands":["*"],"RamRole":"x"}`), []string{"Permissions[0].RamRole: has no meaning in a Deny"}},
-		{"a role that is an ARN", "Slack", permission(`{` + allow + `,"RamRole":"acs:ram::1:role/x"}`), []string{"Permissions[0].RamRole: is not a role name"}},
-		{"an empty role", "Slack", permission(`{` + allow + `,"RamRole":""}`), []string{"Permissions[0].RamRole: is not a role name"}},
-		{"a role that is null", "Slack", permission(`{` + allow + `,"RamRole":null}`), []string{"Permissions[0].RamRole: is not a role name"}},
+		{"permissions that are an object", "Slack", in(`"Permissions":{}`),
+			[]string{"Configuration.Permissions: is an object; wanted an array"}},
+		{"101 statements", "Slack", in(`"Permissions":[` + strings.Repeat(`{`+allow+`},`, 100) + `{}]`),
+			[]string{"has 101 statements; the most is 100"}},
+		{"a statement that is a string", "Slack", permission(`"x"`),
+			[]string{"Configuration.Permissions[0]: is a string; wanted an object"}},
+		{"a statement with an unknown key", "Slack", permission(`{` + allow + `},{` + allow + `,"Comands":[]}`),
+			[]string{"Configuration.Permissions[1].Comands: no such key; did you mean Commands?"}},
+		{"a statement without effect", "Slack", permission(`{"Principals":["*"],"Commands":["*"]}`),
+			[]string{"Configuration.Permissions[0].Effect: is missing"}},
+		{"a statement without principals", "Slack", permission(`{"Effect":"Deny","Commands":["*"]}`),
+			[]string{"Permissions[0].Principals: is missing"}},
+		{"a statement without commands", "Slack", permission(`{"Effect":"Deny","Principals":["*"]}`),
+			[]string{"Permissions[0].Commands: is missing"}},
+		{"an effect in lower case", "Slack", permission(`{"Effect":"allow","Principals":["*"],"Commands":["*"]}`),
+			[]string{`Permissions[0].Effect: "allow" is not Allow or Deny`}},
+		{"an unknown sort of principal", "Slack",
+			permission(`{"Effect":"Allow","Principals":["*","role:x"],"Commands":["*"]}`),
+			[]string{`Permissions[0].Principals[1]: "role:x" is not a principal`}},
+		{"an empty principal", "Slack", permission(`{"Effect":"Allow","Principals":[""],"Commands":["*"]}`),
+			[]string{`Permissions[0].Principals[0]: "" is not user:<id>, group:<name> or *`}},
+		{"a user with a blank", "Slack", permission(`{"Effect":"Allow","Principals":["user:a b"],"Commands":["*"]}`),
+			[]string{`Permissions[0].Principals[0]: "user:a b" names a user whose id is not 1 ` +
+				`to 256 bytes of visible characters`}},
+		{"a user with what cannot be seen", "Slack",
+			permission(`{"Effect":"Deny","Principals":["user:a\u200db"],"Commands":["*"]}`),
+			[]string{`Permissions[0].Principals[0]: `, "visible characters"}},
+		{"a user of 257 letters", "Slack", permission(`{"Effect":"Allow","Principals":["user:` +
+			strings.Repeat("a", 257) + `"],"Commands":["*"]}`),
+			[]string{`Permissions[0].Principals[0]: `, "1 to 256 bytes"}},
+		{"a user without id", "Slack", permission(`{"Effect":"Allow","Principals":["user:"],"Commands":["*"]}`),
+			[]string{`"user:" is not a principal`}},
+		{"a group that is not declared", "Slack",
+			permission(`{"Effect":"Allow","Principals":["group:dev"],"Commands":["*"]}`),
+			[]string{`Principals[0]: the group "dev" is not among UserGroups`}},
+		{"a group where none are declared", "Slack",
+			in(`"Permissions":[{"Effect":"Allow","Principals":["group:sre"],"Commands":["*"]}]`),
+			[]string{`the group "sre" is not among UserGroups`}},
+		{"a group where the groups are no object", "Slack",
+			in(`"Permissions":[{"Effect":"Allow","Principals":["group:sre"],"Commands":["*"]}],"UserGroups":"sre"`),
+			[]string{"not among UserGroups"}},
+		{"principals that are a string", "Slack", permission(`{"Effect":"Allow","Principals":"*","Commands":["*"]}`),
+			[]string{"Permissions[0].Principals: is a string"}},
+		{"a command with a blank", "Slack", permission(`{"Effect":"Allow","Principals":["*"],"Commands":["a b"]}`),
+			[]string{`Permissions[0].Commands[0]: "a b"`}},
+		{"a denial of help alone", "Slack", permission(`{"Effect":"Deny","Principals":["*"],"Commands":["help"]}`),
+			[]string{`Configuration.Permissions[0].Commands[0]: "help" is always allowed, so it cannot be denied.`}},
+		{"a denial of whoami among others", "Slack",
+			permission(`{"Effect":"Deny","Principals":["*"],"Commands":["restart","ＷｈｏAmI"]}`),
+			[]string{`Permissions[0].Commands[1]: "ＷｈｏAmI" is always allowed`}},
+		{"conversations of a statement that are none", "Slack", permission(`{` + allow + `,"Conversations":[]}`),
+			[]string{"Permissions[0].Conversations: has 0 entries"}},
+		{"a role in a denial", "Slack",
+			permission(`{"Effect":"Deny","Principals":["*"],"Commands":["*"],"RamRole":"x"}`),
+			[]string{"Permissions[0].RamRole: has no meaning in a Deny"}},
+		{"a role that is an ARN", "Slack", permission(`{` + allow + `,"RamRole":"acs:ram::1:role/x"}`),
+			[]string{"Permissions[0].RamRole: is not a role name"}},
+		{"an empty role", "Slack", permission(`{` + allow + `,"RamRole":""}`),
+			[]string{"Permissions[0].RamRole: is not a role name"}},
+		{"a role that is null", "Slack", permission(`{` + allow + `,"RamRole":null}`),
+			[]string{"Permissions[0].RamRole: is not a role name"}},
 
-		{"a target that is a string", "Slack", in(`"Target":"https://planted"`), []string{"Configuration.Target: is a string; wanted an object"}},
-		{"a target without type", "Slack", in(`"Target":{}`), []string{"Configuration.Target.Type: wanted Journal, Http or Function"}},
-		{"a target's type that is a number", "Slack", in(`"Target":{"Type":7}`), []string{"Configuration.Target.Type: wanted"}},
-		{"a target of unknown type", "Slack", in(`"Target":{"Type":"Email"}`), []string{`Configuration.Target.Type: unknown type "Email"; use Journal, Http or Function`}},
-		{"a journal with a URL", "Slack", in(`"Target":{"Type":"Journal","Url":"https://planted"}`), []string{"Configuration.Target.Url: no such key; known are Type"}},
-		{"a target without secret", "Slack", in(`"Target":{"Type":"Http","Url":"https://planted"}`), []string{"Configuration.Target.Secret: is missing"}},
-		{"a target without URL", "Slack", in(`"Target":{"Type":"Http","Secret":"` + chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url: is missing"}},
-		{"a target by http", "Slack", in(`"Target":{"Type":"Http","Url":"http://planted","Secret":"` + chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url: wanted an https URL"}},
-		{"a target with a password", "Slack", in(`"Target":{"Type":"Http","Url":"https://u:planted@h","Secret":"` + chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url: wanted an https URL without user name"}},
-		{"a target without host", "Slack", in(`"Target":{"Type":"Http","Url":"https:///planted","Secret":"` + chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url"}},
-		{"a target with a fragment", "Slack", in(`"Target":{"Type":"Http","Url":"https://h/#planted","Secret":"` + chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url"}},
-		{"a target's URL with a blank", "Slack", in(`"Target":{"Type":"Http","Url":"https://h/ planted","Secret":"` + chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url"}},
-		{"a target's URL that is a number", "Slack", in(`"Target":{"Type":"Http","Url":7,"Secret":"` + chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url"}},
-		{"a target's URL that is none", "Slack", in(`"Target":{"Type":"Http","Url":"https://h/%planted","Secret":"` + chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url"}},
-		{"a target's secret that is short", "Slack", in(`"Target":{"Type":"Http","Url":"https://h","Secret":"whsec_cGxhbnRlZA=="}`), []string{"Configuration.Target.Secret: is not 24 to 64 bytes in base64"}},
-		{"a target's secret that is a number", "Slack", in(`"Target":{"Type":"Http","Url":"https://h","Secret":7}`), []string{"Configuration.Target.Secret: is a number"}},
-		{"a target's secret that is masked", "Slack", in(`"Target":{"Type":"Http","Url":"https://h","Secret":"******"}`), []string{"Configuration.Target.Secret: is masked, and there is no stored secret"}},
-		{"a function without name", "Slack", in(`"Target":{"Type":"Function"}`), []string{"Configuration.Target.Name: is missing"}},
-		{"a function with a blank in its name", "Slack", in(`"Target":{"Type":"Function","Name":"a b"}`), []string{`Configuration.Target.Name: "a b"`}},
+		{"a target that is a string", "Slack", in(`"Target":"https://planted"`),
+			[]string{"Configuration.Target: is a string; wanted an object"}},
+		{"a target without type", "Slack", in(`"Target":{}`),
+			[]string{"Configuration.Target.Type: wanted Journal, Http or Function"}},
+		{"a target's type that is a number", "Slack", in(`"Target":{"Type":7}`),
+			[]string{"Configuration.Target.Type: wanted"}},
+		{"a target of unknown type", "Slack", in(`"Target":{"Type":"Email"}`),
+			[]string{`Configuration.Target.Type: unknown type "Email"; use Journal, Http or Function`}},
+		{"a journal with a URL", "Slack", in(`"Target":{"Type":"Journal","Url":"https://planted"}`),
+			[]string{"Configuration.Target.Url: no such key; known are Type"}},
+		{"a target without secret", "Slack", in(`"Target":{"Type":"Http","Url":"https://planted"}`),
+			[]string{"Configuration.Target.Secret: is missing"}},
+		{"a target without URL", "Slack", in(`"Target":{"Type":"Http","Secret":"` + chattest.TargetSecret + `"}`),
+			[]string{"Configuration.Target.Url: is missing"}},
+		{"a target by http", "Slack", in(`"Target":{"Type":"Http","Url":"http://planted","Secret":"` +
+			chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url: wanted an https URL"}},
+		{"a target with a password", "Slack", in(`"Target":{"Type":"Http","Url":"https://u:planted@h","Secret":"` +
+			chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url: wanted an https URL without user name"}},
+		{"a target without host", "Slack", in(`"Target":{"Type":"Http","Url":"https:///planted","Secret":"` +
+			chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url"}},
+		{"a target with a fragment", "Slack", in(`"Target":{"Type":"Http","Url":"https://h/#planted","Secret":"` +
+			chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url"}},
+		{"a target's URL with a blank", "Slack", in(`"Target":{"Type":"Http","Url":"https://h/ planted","Secret":"` +
+			chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url"}},
+		{"a target's URL that is a number", "Slack", in(`"Target":{"Type":"Http","Url":7,"Secret":"` +
+			chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url"}},
+		{"a target's URL that is none", "Slack", in(`"Target":{"Type":"Http","Url":"https://h/%planted","Secret":"` +
+			chattest.TargetSecret + `"}`), []string{"Configuration.Target.Url"}},
+		{"a target's secret that is short", "Slack",
+			in(`"Target":{"Type":"Http","Url":"https://h","Secret":"whsec_cGxhbnRlZA=="}`),
+			[]string{"Configuration.Target.Secret: is not 24 to 64 bytes in base64"}},
+		{"a target's secret that is a number", "Slack", in(`"Target":{"Type":"Http","Url":"https://h","Secret":7}`),
+			[]string{"Configuration.Target.Secret: is a number"}},
+		{"a target's secret that is masked", "Slack",
+			in(`"Target":{"Type":"Http","Url":"https://h","Secret":"******"}`),
+			[]string{"Configuration.Target.Secret: is masked, and there is no stored secret"}},
+		{"a function without name", "Slack", in(`"Target":{"Type":"Function"}`),
+			[]string{"Configuration.Target.Name: is missing"}},
+		{"a function with a blank in its name", "Slack", in(`"Target":{"Type":"Function","Name":"a b"}`),
+			[]string{`Configuration.Target.Name: "a b"`}},
 	} {
 		_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "one", Type: c.as, Configuration: secret.Text(c.text)})
 		chattest.WantError(t, c.about, err, fault.InvalidParameter, "Configuration", c.texts...)
@@ -351,7 +496,8 @@ func TestConfigurationIsRefused(t *testing.T) {
 	}
 }
 
-// filled returns a Slack configuration of exactly n bytes whose conversations are long texts of one rune.
+// filled returns a Slack configuration of exactly n bytes whose conversations are long texts of one
+// rune.
 func filled(n int, r string) string {
 	var b strings.Builder
 	b.WriteString(`{"SlackSigningSecret":"signing-secret-0","ConversationIds":[`)
@@ -389,37 +535,52 @@ func TestConfigurationThatIsMissing(t *testing.T) {
 	chattest.WantError(t, "Create without Configuration", err, fault.MissingParameter, "Configuration", "mandatory")
 	h.MustCreate("one")
 	_, err = h.Update(h.Ctx, &chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr[secret.Text]("")})
-	chattest.WantError(t, "Update with an empty Configuration", err, fault.MissingParameter, "Configuration", "mandatory")
+	chattest.WantError(t, "Update with an empty Configuration", err, fault.MissingParameter,
+		"Configuration", "mandatory")
 }
 
 func TestAcceptedCommonKeys(t *testing.T) {
 	for about, members := range map[string]string{
 		"no statement": `"Permissions":[]`,
 		"no group":     `"UserGroups":{}`,
-		"help and whoami, which are allowed anyway": `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["help","whoami"]}]`,
-		"a denial of more than help":                `"Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["hel*","*"]}]`,
-		"people whose ids are Chinese":              `"UserGroups":{"sre":["张三"]},"Permissions":[{"Effect":"Allow","Principals":["user:张三","group:sre"],"Commands":["*"]}]`,
-		"a user and a conversation of 256 bytes":    `"ConversationIds":["` + strings.Repeat("c", 256) + `"],"Permissions":[{"Effect":"Allow","Principals":["user:` + strings.Repeat("群", 85) + `u"],"Commands":["*"]}]`,
-		"groups that come after the statements":     `"Permissions":[{"Effect":"Allow","Principals":["group:sre"],"Commands":["*"]}],"UserGroups":{"sre":["a"]}`,
-		"a journal":                                 `"Target":{"Type":"Journal"}`,
-		"a function":                                `"Target":{"Name":"acs:fc:cn-hangzhou:1:functions/f","Type":"Function"}`,
-		"a target's secret without its prefix":      `"Target":{"Type":"Http","Url":"https://h:8443/x?y=z","Secret":"cGxhbnRlZHBsYW50ZWRwbGFudGVkcGxhbnRlZA=="}`,
-		"a principal with colons":                   `"Permissions":[{"Effect":"Allow","Principals":["user:a:b"],"Commands":["*"]}]`,
-		"1000 conversations":                        `"ConversationIds":[` + strings.Join(numbered(1000), ",") + `]`,
-		"numbers of names in ConversationIds":       `"ConversationIds":["cid+/=","群"]`,
+		"help and whoami, which are allowed anyway": `"Permissions":[{"Effect":"Allow","Principals":["*"],` +
+			`"Commands":["help","whoami"]}]`,
+		"a denial of more than help": `"Permissions":[{"Effect":"Deny",` +
+			`"Principals":["*"],"Commands":["hel*","*"]}]`,
+		"people whose ids are Chinese": `"UserGroups":{"sre":["张三"]},"Permissions":[{"Effect":"Allow",` +
+			`"Principals":["user:张三","group:sre"],"Commands":["*"]}]`,
+		"a user and a conversation of 256 bytes": `"ConversationIds":["` + strings.Repeat("c", 256) +
+			`"],"Permissions":[{"Effect":"Allow","Principals":["user:` +
+			strings.Repeat("群", 85) + `u"],"Commands":["*"]}]`,
+		"groups that come after the statements": `"Permissions":[{"Effect":"Allow","Principals":["group:sre"],` +
+			`"Commands":["*"]}],"UserGroups":{"sre":["a"]}`,
+		"a journal": `"Target":{"Type":"Journal"}`,
+		"a function": `"Target":{"Name":"acs:fc:cn-hangzhou:1:functions/f",` +
+			`"Type":"Function"}`,
+		"a target's secret without its prefix": `"Target":{"Type":"Http","Url":"https://h:8443/x?y=z",` +
+			`"Secret":"cGxhbnRlZHBsYW50ZWRwbGFudGVkcGxhbnRlZA=="}`,
+		"a principal with colons": `"Permissions":[{"Effect":"Allow",` +
+			`"Principals":["user:a:b"],"Commands":["*"]}]`,
+		"1000 conversations":                  `"ConversationIds":[` + strings.Join(numbered(1000), ",") + `]`,
+		"numbers of names in ConversationIds": `"ConversationIds":["cid+/=","群"]`,
 	} {
-		if _, _, _, err := chat.Settle(platformOf(t, "Slack"), chattest.With(chattest.Slack, members), never, zeros); err != nil {
+		if _, _, _, err := chat.Settle(platformOf(t, "Slack"), chattest.With(chattest.Slack, members),
+			never, zeros); err != nil {
 			t.Errorf("%s: %v", about, err)
 		}
 	}
 }
 
-// TestHalvesThatAreThere holds that a setting that another needs may be one that was made up, or a stored secret whose mask was sent back.
+// TestHalvesThatAreThere holds that a setting that another needs may be one that was made up, or a
+// stored secret whose mask was sent back.
 func TestHalvesThatAreThere(t *testing.T) {
-	if _, secrets, _, err := chat.Settle(platformOf(t, "WeChat"), chattest.With(minWeChat, `"WeChatTokenPrevious":"planted2"`), never, zeros); err != nil || secrets["WeChatToken"] == "" {
+	if _, secrets, _, err := chat.Settle(platformOf(t, "WeChat"),
+		chattest.With(minWeChat, `"WeChatTokenPrevious":"planted2"`), never, zeros); err != nil ||
+		secrets["WeChatToken"] == "" {
 		t.Errorf("a token of before, and one that is made up: %v", err)
 	}
-	masked := chattest.With(minDingTalk, `"DingTalkToken":"******","DingTalkTokenPrevious":"planted2","DingTalkEncodingAesKey":"******"`)
+	masked := chattest.With(minDingTalk,
+		`"DingTalkToken":"******","DingTalkTokenPrevious":"planted2","DingTalkEncodingAesKey":"******"`)
 	if _, _, kept, err := chat.Settle(platformOf(t, "DingTalk"), masked, always, zeros); err != nil || len(kept) != 2 {
 		t.Errorf("masks of a token and its key: kept %q, %v", kept, err)
 	}
@@ -433,10 +594,12 @@ func numbered(n int) []string {
 	return list
 }
 
-// TestMaskedRoundTrip goes through what may happen to secrets when what was read is changed and sent back.
+// TestMaskedRoundTrip goes through what may happen to secrets when what was read is changed and
+// sent back.
 func TestMaskedRoundTrip(t *testing.T) {
 	h := newHouse(t)
-	full := chattest.With(fullDingTalk, `"Target":{"Type":"Http","Url":"https://a","Secret":"`+chattest.TargetSecret+`"}`)
+	full := chattest.With(fullDingTalk, `"Target":{"Type":"Http","Url":"https://a","Secret":"`+
+		chattest.TargetSecret+`"}`)
 	h.MustCreate("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "DingTalk", secret.Text(full) })
 	first := h.stored("one")
 
@@ -457,26 +620,35 @@ func TestMaskedRoundTrip(t *testing.T) {
 		t.Errorf("Configuration = %s", kept.Configuration)
 	}
 
-	replaced := update(strings.Replace(kept.Configuration, `"DingTalkClientSecret":"******"`, `"DingTalkClientSecret":"planted-new"`, 1))
+	replaced := update(strings.Replace(kept.Configuration, `"DingTalkClientSecret":"******"`,
+		`"DingTalkClientSecret":"planted-new"`, 1))
 	if got := replaced.Secrets["DingTalkClientSecret"]; got != "planted-new" {
 		t.Errorf("the new secret is %q", got)
 	}
-	chattest.Equal(t, "sealed token after another secret was replaced", replaced.Sealed["DingTalkToken"], first.Sealed["DingTalkToken"])
+	chattest.Equal(t, "sealed token after another secret was replaced", replaced.Sealed["DingTalkToken"],
+		first.Sealed["DingTalkToken"])
 
 	removed := update(`{"DingTalkClientId":"dingabc","DingTalkClientSecret":"******"}`)
-	chattest.Equal(t, "fields after secrets were left out", keys(removed.Secrets), []string{chat.FieldWebhookToken, "DingTalkClientSecret"})
+	chattest.Equal(t, "fields after secrets were left out", keys(removed.Secrets),
+		[]string{chat.FieldWebhookToken, "DingTalkClientSecret"})
 	if got := removed.Secrets["DingTalkClientSecret"]; got != "planted-new" {
 		t.Errorf("the kept secret is %q", got)
 	}
-	refuse("a mask for a secret that was removed", `{"DingTalkClientId":"dingabc","DingTalkClientSecret":"******","DingTalkToken":"******"}`,
+	refuse("a mask for a secret that was removed",
+		`{"DingTalkClientId":"dingabc","DingTalkClientSecret":"******","DingTalkToken":"******"}`,
 		"Configuration.DingTalkToken: is masked")
-	refuse("a mask for a target that was removed", chattest.With(removed.Configuration, `"Target":{"Type":"Http","Url":"https://a","Secret":"******"}`),
+	refuse("a mask for a target that was removed", chattest.With(removed.Configuration,
+		`"Target":{"Type":"Http","Url":"https://a","Secret":"******"}`),
 		"Configuration.Target.Secret: is masked")
-	refuse("a required secret that is left out", `{"DingTalkClientId":"dingabc"}`, "Configuration.DingTalkClientSecret: is missing")
-	refuse("a mask of five", `{"DingTalkClientId":"dingabc","DingTalkClientSecret":"*****","DingTalkToken":"*****"}`, "Configuration.DingTalkToken")
+	refuse("a required secret that is left out", `{"DingTalkClientId":"dingabc"}`,
+		"Configuration.DingTalkClientSecret: is missing")
+	refuse("a mask of five", `{"DingTalkClientId":"dingabc","DingTalkClientSecret":"*****","DingTalkToken":"*****"}`,
+		"Configuration.DingTalkToken")
 
-	_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "two", Type: "DingTalk", Configuration: secret.Text(first.Configuration)})
-	chattest.WantError(t, "Create with masks", err, fault.InvalidParameter, "Configuration", "Configuration.DingTalkClientSecret: is masked", "give the secret itself")
+	_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "two", Type: "DingTalk",
+		Configuration: secret.Text(first.Configuration)})
+	chattest.WantError(t, "Create with masks", err, fault.InvalidParameter, "Configuration",
+		"Configuration.DingTalkClientSecret: is masked", "give the secret itself")
 	h.MustAgree()
 }
 
@@ -491,7 +663,8 @@ func keys[V any](m map[string]V) []string {
 
 // TestMaskIsOnlyForSecrets holds that a mask in another setting is a value like any other.
 func TestMaskIsOnlyForSecrets(t *testing.T) {
-	text, _, kept, err := chat.Settle(platformOf(t, "Slack"), chattest.With(chattest.Slack, `"BotName":"******"`), always, zeros)
+	text, _, kept, err := chat.Settle(platformOf(t, "Slack"), chattest.With(chattest.Slack, `"BotName":"******"`),
+		always, zeros)
 	if err != nil || len(kept) != 0 || !strings.Contains(text, `"BotName":"******"`) {
 		t.Errorf("Settle = %s, %q, %v", text, kept, err)
 	}
@@ -542,7 +715,8 @@ func TestDistance(t *testing.T) {
 		a, b string
 		want int
 	}{
-		{"", "", 0}, {"a", "", 1}, {"", "abc", 3}, {"abc", "abc", 0}, {"kitten", "sitting", 3}, {"flaw", "lawn", 2}, {"ab", "ba", 2},
+		{"", "", 0}, {"a", "", 1}, {"", "abc", 3}, {"abc", "abc", 0}, {"kitten", "sitting", 3},
+		{"flaw", "lawn", 2}, {"ab", "ba", 2},
 	} {
 		if got := chat.Distance(c.a, c.b, 10); got != c.want {
 			t.Errorf("Distance(%q, %q) = %d, want %d", c.a, c.b, got, c.want)
@@ -556,17 +730,20 @@ func TestDistance(t *testing.T) {
 	}
 }
 
-// FuzzSettle holds what is promised of any Configuration text: no panic; what is accepted is JSON, compact, without any of its
-// secrets, complete; and sent back it is taken as it is, all secrets kept.
+// FuzzSettle holds what is promised of any Configuration text: no panic; what is accepted is JSON,
+// compact, without any of its secrets, complete; and sent back it is taken as it is, all secrets
+// kept.
 func FuzzSettle(f *testing.F) {
 	platforms := platform.All().Descriptions()
-	for i, seeds := range [][]string{{minDingTalk, fullDingTalk}, {minWeChat, fullWeChat}, {minFeishu, fullFeishu}, {chattest.Slack, fullSlack}, {minTeams, fullTeams}} {
+	for i, seeds := range [][]string{{minDingTalk, fullDingTalk}, {minWeChat, fullWeChat}, {minFeishu, fullFeishu},
+		{chattest.Slack, fullSlack}, {minTeams, fullTeams}} {
 		for _, seed := range seeds {
 			f.Add(uint8(i), seed)
 			f.Add(uint8(i), chattest.With(seed, common))
 		}
 	}
-	f.Add(uint8(3), chattest.With(chattest.Slack, `"Target":{"Type":"Function","Name":"f"},"BotName":"\u2028<&>\ud800"`))
+	f.Add(uint8(3), chattest.With(chattest.Slack,
+		`"Target":{"Type":"Function","Name":"f"},"BotName":"\u2028<&>\ud800"`))
 	f.Fuzz(func(t *testing.T, which uint8, text string) {
 		p := platforms[int(which)%len(platforms)]
 		masked, secrets, kept, err := chat.Settle(p, text, never, zeros)
@@ -575,7 +752,8 @@ func FuzzSettle(f *testing.F) {
 			if !errors.As(err, &e) || e.Param != "Configuration" || e.Message == "" {
 				t.Fatalf("%v (%T)", err, err)
 			}
-			if _, _, _, err := chat.Settle(p, text, always, zeros); err == nil && !strings.Contains(text, `*`) && !strings.Contains(text, `\u002`) {
+			if _, _, _, err := chat.Settle(p, text, always, zeros); err == nil && !strings.Contains(text, `*`) &&
+				!strings.Contains(text, `\u002`) {
 				t.Fatal("taken only where secrets are stored, and there is no mask in it")
 			}
 			return
@@ -606,7 +784,11 @@ func FuzzSettle(f *testing.F) {
 				t.Fatalf("%s: in the text %v, among the secrets %v", s.Key, there, found)
 			}
 		}
-		again, none, keptAll, err := chat.Settle(p, masked, func(field string) bool { _, ok := secrets[field]; return ok }, zeros)
+		again, none, keptAll, err := chat.Settle(p, masked, func(field string) bool {
+			_,
+				ok := secrets[field]
+			return ok
+		}, zeros)
 		if err != nil || again != masked || len(none) != 0 || len(keptAll) != len(secrets) {
 			t.Fatalf("sent back: %v, %q, kept %q\n%s\n%s", err, none, keptAll, masked, again)
 		}

@@ -20,7 +20,8 @@ func TestOpenWebhook(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one", func(in *chat.CreateRequest) {
 		in.Type, in.RamRole = "WeChat", "Ops"
-		in.Configuration = secret.Text(chattest.With(minWeChat, `"BotName":"b","Language":"zh","WeChatTokenPrevious":"planted2"`))
+		in.Configuration = secret.Text(chattest.With(minWeChat,
+			`"BotName":"b","Language":"zh","WeChatTokenPrevious":"planted2"`))
 	})
 	stored := h.stored("one")
 	h.Spy.Reset()
@@ -29,15 +30,20 @@ func TestOpenWebhook(t *testing.T) {
 		t.Errorf("calls = %s", got)
 	}
 	chattest.Equal(t, "Settings", e.Settings, map[string]secret.Text{
-		"WeChatCorpId": e.Settings["WeChatCorpId"], "WeChatAgentId": e.Settings["WeChatAgentId"], "WeChatSecret": secret.Text(stored.Secrets["WeChatSecret"]),
-		"WeChatToken": secret.Text(stored.Secrets["WeChatToken"]), "WeChatEncodingAesKey": secret.Text(stored.Secrets["WeChatEncodingAesKey"]),
-		"WeChatTokenPrevious": "planted2", "BotName": "b",
+		"WeChatCorpId": e.Settings["WeChatCorpId"], "WeChatAgentId": e.Settings["WeChatAgentId"],
+		"WeChatSecret":         secret.Text(stored.Secrets["WeChatSecret"]),
+		"WeChatToken":          secret.Text(stored.Secrets["WeChatToken"]),
+		"WeChatEncodingAesKey": secret.Text(stored.Secrets["WeChatEncodingAesKey"]),
+		"WeChatTokenPrevious":  "planted2", "BotName": "b",
 	})
-	if e.Settings["WeChatCorpId"] == "" || e.Settings["WeChatSecret"] == "" || len(e.Settings["WeChatEncodingAesKey"]) != 43 {
+	if e.Settings["WeChatCorpId"] == "" || e.Settings["WeChatSecret"] == "" ||
+		len(e.Settings["WeChatEncodingAesKey"]) != 43 {
 		t.Errorf("Settings lack something: %d", len(e.Settings))
 	}
 	e.Settings, e.Permissions = nil, nil
-	chattest.Equal(t, "the endpoint", e, &command.Endpoint{Account: chattest.Account, Region: chattest.Region, Name: "one", Type: "WeChat", Revision: 1, Life: "1795420800000-1", Created: h.Clock.Now(), Active: true, Language: "zh", BotName: "b", RamRole: "Ops", Target: command.Target{Type: "Journal"}})
+	chattest.Equal(t, "the endpoint", e, &command.Endpoint{Account: chattest.Account, Region: chattest.Region,
+		Name: "one", Type: "WeChat", Revision: 1, Life: "1795420800000-1", Created: h.Clock.Now(), Active: true,
+		Language: "zh", BotName: "b", RamRole: "Ops", Target: command.Target{Type: "Journal"}})
 }
 
 // TestOpenWebhookTellsNothing holds that a URL that opens no configuration has one error, whatever
@@ -52,19 +58,21 @@ func TestOpenWebhookTellsNothing(t *testing.T) {
 	}
 	const unknown, wrong = "there is no such configuration", "the token is wrong"
 	for about, c := range map[string]struct{ account, region, name, token, reason, calls string }{
-		"another token":                {chattest.Account, chattest.Region, "one", strings.Repeat("A", 22), wrong, "Get"},
-		"a bit of the token":           {chattest.Account, chattest.Region, "one", token[:21] + "!", wrong, "Get"},
-		"a token that is too short":    {chattest.Account, chattest.Region, "one", token[:21], wrong, "Get"},
-		"a token that is too long":     {chattest.Account, chattest.Region, "one", token + "A", wrong, "Get"},
-		"no token":                     {chattest.Account, chattest.Region, "one", "", wrong, "Get"},
-		"no such configuration":        {chattest.Account, chattest.Region, "two", token, unknown, "Get"},
-		"another account":              {"9", chattest.Region, "one", token, unknown, "Get"},
-		"another region":               {chattest.Account, "us-east-1", "one", token, unknown, "Get"},
-		"an invalid account":           {"x", chattest.Region, "one", token, unknown, ""},
-		"no account":                   {"", chattest.Region, "one", token, unknown, ""},
-		"an invalid region":            {chattest.Account, "x", "one", token, unknown, ""},
-		"an invalid name":              {chattest.Account, chattest.Region, "a b", token, unknown, ""},
-		"a name that is too long":      {chattest.Account, chattest.Region, strings.Repeat("x", 2000), token, unknown, ""},
+		"another token": {chattest.Account, chattest.Region, "one",
+			strings.Repeat("A", 22), wrong, "Get"},
+		"a bit of the token":        {chattest.Account, chattest.Region, "one", token[:21] + "!", wrong, "Get"},
+		"a token that is too short": {chattest.Account, chattest.Region, "one", token[:21], wrong, "Get"},
+		"a token that is too long":  {chattest.Account, chattest.Region, "one", token + "A", wrong, "Get"},
+		"no token":                  {chattest.Account, chattest.Region, "one", "", wrong, "Get"},
+		"no such configuration":     {chattest.Account, chattest.Region, "two", token, unknown, "Get"},
+		"another account":           {"9", chattest.Region, "one", token, unknown, "Get"},
+		"another region":            {chattest.Account, "us-east-1", "one", token, unknown, "Get"},
+		"an invalid account":        {"x", chattest.Region, "one", token, unknown, ""},
+		"no account":                {"", chattest.Region, "one", token, unknown, ""},
+		"an invalid region":         {chattest.Account, "x", "one", token, unknown, ""},
+		"an invalid name":           {chattest.Account, chattest.Region, "a b", token, unknown, ""},
+		"a name that is too long": {chattest.Account, chattest.Region,
+			strings.Repeat("x", 2000), token, unknown, ""},
 		"a name that is reserved":      {chattest.Account, chattest.Region, "acs-one", token, unknown, ""},
 		"no name":                      {chattest.Account, chattest.Region, "", token, unknown, ""},
 		"the partition of access keys": {"keys", "keys", "one", token, unknown, ""},
@@ -128,26 +136,31 @@ func TestEndpointOfARecordThatIsTampered(t *testing.T) {
 	} {
 		h := newHouse(t)
 		h.MustCreate("one", func(in *chat.CreateRequest) {
-			in.Type, in.Configuration = "WeChat", secret.Text(chattest.With(minWeChat, `"Target":{"Type":"Http","Url":"https://h","Secret":"`+chattest.TargetSecret+`"}`))
+			in.Type, in.Configuration = "WeChat",
+				secret.Text(chattest.With(minWeChat, `"Target":{"Type":"Http","Url":"https://h","Secret":"`+
+					chattest.TargetSecret+`"}`))
 		})
 		if _, err := h.Rotate(h.Ctx, &chat.RotateRequest{Name: "one"}); err != nil {
 			t.Fatal(err)
 		}
 		url := h.URL("one")
 		item := h.Item("c#one")
-		h.Tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Value: chattest.Reencode(item.Value, edit), Revision: item.Revision}}})
+		h.Tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Value: chattest.Reencode(item.Value, edit),
+			Revision: item.Revision}}})
 		e, err := h.OpenURL(url)
 		if e != nil {
 			t.Errorf("%s: it opens", about)
 		}
 		chattest.WantError(t, "OpenWebhook of a record with "+about, err, fault.Internal, "")
 		chattest.WantNoDetail(t, err)
-		_, err = h.OpenConfiguration(h.Ctx, command.Ref{Account: chattest.Account, Region: chattest.Region, Name: "one"})
+		_, err = h.OpenConfiguration(h.Ctx, command.Ref{Account: chattest.Account,
+			Region: chattest.Region, Name: "one"})
 		chattest.WantError(t, "OpenConfiguration of a record with "+about, err, fault.Internal, "")
 	}
 }
 
-// TestEndpointIsKeptWhileTheRecordStays holds that a record is parsed once, and never believed longer than it is so.
+// TestEndpointIsKeptWhileTheRecordStays holds that a record is parsed once, and never believed
+// longer than it is so.
 func TestEndpointIsKeptWhileTheRecordStays(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
@@ -172,7 +185,8 @@ func TestEndpointIsKeptWhileTheRecordStays(t *testing.T) {
 		t.Error("within the grace the old token is missing")
 	}
 	h.Clock.Advance(time.Second)
-	if fourth := h.Open("one"); fourth == third || fourth.Settings["WeChatTokenPrevious"] != "" || fourth != h.Open("one") {
+	if fourth := h.Open("one"); fourth == third || fourth.Settings["WeChatTokenPrevious"] != "" ||
+		fourth != h.Open("one") {
 		t.Error("after the grace the old token is still there")
 	}
 	h.MustDelete("one")
@@ -195,14 +209,18 @@ func TestEndpointsThatAreKeptAreBounded(t *testing.T) {
 func TestCommandOfAMessage(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one", func(in *chat.CreateRequest) {
-		in.Configuration = secret.Text(chattest.With(chattest.Slack, `"UserGroups":{"sre":["u1"],"dev":["u1"],"ops":["u2"]}`))
+		in.Configuration = secret.Text(chattest.With(chattest.Slack,
+			`"UserGroups":{"sre":["u1"],"dev":["u1"],"ops":["u2"]}`))
 	})
 	e := h.Open("one")
 	sent := h.Clock.Now()
-	m := &command.Message{ID: "m1", Conversation: "c1", Direct: true, User: "u1", UserName: "n", Text: "Restart 'i 1'", Sent: sent}
+	m := &command.Message{ID: "m1", Conversation: "c1", Direct: true, User: "u1", UserName: "n",
+		Text: "Restart 'i 1'", Sent: sent}
 	want := command.Command{
-		Account: chattest.Account, Region: chattest.Region, Configuration: "one", Platform: "Slack", Conversation: "c1", Direct: true, User: "u1", UserName: "n",
-		Groups: []string{"sre", "dev"}, MessageID: "m1", Sent: sent, Text: "Restart 'i 1'", Name: "restart", Arguments: []string{"i 1"},
+		Account: chattest.Account, Region: chattest.Region, Configuration: "one", Platform: "Slack", Conversation: "c1",
+		Direct: true, User: "u1", UserName: "n",
+		Groups: []string{"sre", "dev"}, MessageID: "m1", Sent: sent, Text: "Restart 'i 1'",
+		Name: "restart", Arguments: []string{"i 1"},
 	}
 	got, err := e.Command(m)
 	if err != nil {
@@ -218,7 +236,8 @@ func TestCommandOfAMessage(t *testing.T) {
 	if !errors.As(err, &wrong) {
 		t.Errorf("error = %v", err)
 	}
-	if d := e.Decide(got); d.Allowed || d.Cause != command.CauseCommand || d.Reason != "A quotation mark is not closed." {
+	if d := e.Decide(got); d.Allowed || d.Cause != command.CauseCommand ||
+		d.Reason != "A quotation mark is not closed." {
 		t.Errorf("Decide = %+v", d)
 	}
 	got.Problem = nil
@@ -230,7 +249,8 @@ func TestCommandOfAMessage(t *testing.T) {
 func TestMessageThatIsNotReadWhole(t *testing.T) {
 	h := newHouse(t)
 	for unread, want := range map[string][2]string{
-		command.UnreadPicture:                {"I understand text only; this message has a picture.", "我只能读懂文字，此消息含有图片。"},
+		command.UnreadPicture: {"I understand text only; this message has a picture.",
+			"我只能读懂文字，此消息含有图片。"},
 		command.UnreadElement("media"):       {"this message has an element of type media.", "此消息含有类型为 media 的内容。"},
 		command.UnreadElement("a\nb{c}\xff"): {"this message has an element of type ab{c}.", "此消息含有类型为 ab{c} 的内容。"},
 		command.UnreadElement(""):            {"an element without a type", "an element without a type"},
@@ -241,24 +261,29 @@ func TestMessageThatIsNotReadWhole(t *testing.T) {
 		for i, language := range []string{"en", "zh"} {
 			name := fmt.Sprintf("%s-%x", language, unread)
 			h.MustCreate(name, func(in *chat.CreateRequest) {
-				in.Configuration = secret.Text(chattest.With(chattest.Slack, `"Language":"`+language+`","Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`))
+				in.Configuration = secret.Text(chattest.With(chattest.Slack, `"Language":"`+language+
+					`","Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`))
 			})
 			e := h.Open(name)
-			cmd, err := e.Command(&command.Message{ID: "m1", EventID: "e1", Conversation: "c1", User: "u1", Text: "restart i-1", Unread: unread})
+			cmd, err := e.Command(&command.Message{ID: "m1", EventID: "e1", Conversation: "c1", User: "u1",
+				Text: "restart i-1", Unread: unread})
 			var wrong *command.Error
 			if !errors.As(err, &wrong) || cmd.Name != "" || cmd.Arguments != nil {
 				t.Errorf("%s: %+v, %v", unread, cmd, err)
 				continue
 			}
 			d := e.Decide(cmd)
-			if reply := e.Reply(cmd, d); d.Allowed || d.Cause != command.CauseCommand || reply != d.Reason || !strings.Contains(reply, want[i]) {
+			if reply := e.Reply(cmd, d); d.Allowed || d.Cause != command.CauseCommand || reply != d.Reason ||
+				!strings.Contains(reply, want[i]) {
 				t.Errorf("%s: %+v: %q, want %q in it", unread, d, reply, want[i])
 			}
 			h.MustRecord(e, journal.Arrival{Command: cmd, Decision: d})
-			if _, verdict, err := h.Journal.Record(h.Ctx, e, journal.Arrival{Command: cmd, Decision: d}); err != nil || verdict != journal.Duplicate {
+			if _, verdict, err := h.Journal.Record(h.Ctx, e, journal.Arrival{Command: cmd, Decision: d}); err != nil ||
+				verdict != journal.Duplicate {
 				t.Errorf("again: %v, %v", verdict, err)
 			}
-			if list := h.Commands(name); len(list) != 1 || list[0].Decision != journal.DecisionDenied || list[0].Reason != d.Reason || list[0].MessageId != "m1" || list[0].EventId != "e1" {
+			if list := h.Commands(name); len(list) != 1 || list[0].Decision != journal.DecisionDenied ||
+				list[0].Reason != d.Reason || list[0].MessageId != "m1" || list[0].EventId != "e1" {
 				t.Errorf("%s: recorded as %+v", unread, list)
 			}
 		}
@@ -270,26 +295,36 @@ func TestReply(t *testing.T) {
 		{"Effect":"Allow","Principals":["group:sre"],"Commands":["restart","scale-*"]},
 		{"Effect":"Deny","Principals":["*"],"Commands":["scale-in"]}]`
 	h := newHouse(t)
-	h.MustCreate("en", func(in *chat.CreateRequest) { in.Configuration = secret.Text(chattest.With(chattest.Slack, members)) })
+	h.MustCreate("en", func(in *chat.CreateRequest) {
+		in.Configuration = secret.Text(
+			chattest.With(chattest.Slack, members))
+	})
 	h.MustCreate("zh", func(in *chat.CreateRequest) {
 		in.Configuration = secret.Text(chattest.With(chattest.Slack, `"Language":"zh",`+members))
 	})
 	for _, c := range []struct{ name, user, conversation, text, want string }{
 		{"en", "u1", "c1", "restart i-1", "restart was accepted."},
-		{"en", "u1", "c1", "whoami", "Your user id is u1, as a principal user:u1. The conversation id is c1.\nYour groups are sre, dev."},
+		{"en", "u1", "c1", "whoami", "Your user id is u1, as a principal user:u1. The conversation id " +
+			"is c1.\nYour groups are sre, dev."},
 		{"en", "u2", "c1", "whoami", "Your user id is u2, as a principal user:u2. The conversation id is c1."},
-		{"en", "u1", "c1", "help", "You may run here: restart, scale-*.\nBut not: scale-in.\nAlways allowed: help, whoami."},
+		{"en", "u1", "c1", "help", "You may run here: restart, scale-*.\nBut not: " +
+			"scale-in.\nAlways allowed: help, whoami."},
 		{"en", "u2", "c1", "help", "There is no command that you may run here.\nAlways allowed: help, whoami."},
-		{"en", `u"2`, "c1", "restart i-1", "You may not run restart here.\nYour user id is u\"2, as a principal user:u\"2. The conversation id is c1.\n" +
-			`An administrator could grant it with this statement in Permissions of en: {"Effect":"Allow","Principals":["user:u\"2"],"Commands":["restart"],"Conversations":["c1"]}`},
-		{"en", "u1", "c1", "scale-in", "You may not run scale-in here.\nPermissions[1] denies scale-in.\nYour user id is u1, as a principal user:u1. The conversation id is c1.\nYour groups are sre, dev."},
-		{"en", "u1", "c2", "restart", "The conversation c2 is not among ConversationIds.\nYour user id is u1, as a principal user:u1. The conversation id is c2.\n" +
+		{"en", `u"2`, "c1", "restart i-1", "You may not run restart here.\nYour user id is u\"2, as a principal " +
+			"user:u\"2. The conversation id is c1.\n" +
+			`An administrator could grant it with this statement in Permissions of ` +
+			`en: {"Effect":"Allow","Principals":["user:u\"2"],"Commands":["restart"],"Conversations":["c1"]}`},
+		{"en", "u1", "c1", "scale-in", "You may not run scale-in here.\nPermissions[1] denies scale-in.\nYour user " +
+			"id is u1, as a principal user:u1. The conversation id is c1.\nYour groups are sre, dev."},
+		{"en", "u1", "c2", "restart", "The conversation c2 is not among ConversationIds.\nYour user id is u1, as " +
+			"a principal user:u1. The conversation id is c2.\n" +
 			"Your groups are sre, dev.\nAn administrator could add the conversation to ConversationIds of en."},
 		{"en", "", "c1", "restart", "The platform did not say who the user is."},
 		{"zh", "u1", "c1", "restart", "已受理 restart。"},
 		{"zh", "u1", "c1", "help", "您在此可以执行：restart、scale-*。\n但不包括：scale-in。\n始终可用：help、whoami。"},
 		{"zh", "u2", "c1", "restart", "您无权在此执行 restart。\n您的用户标识为 u2，授权主体写作 user:u2。会话标识为 c1。\n" +
-			`管理员可在 zh 的 Permissions 中添加以下语句授权：{"Effect":"Allow","Principals":["user:u2"],"Commands":["restart"],"Conversations":["c1"]}`},
+			`管理员可在 zh 的 Permissions 中添加以下语句授权：{"Effect":"Allow","Principals":["user:u2"],` +
+			`"Commands":["restart"],"Conversations":["c1"]}`},
 	} {
 		e := h.Open(c.name)
 		command, err := e.Command(&command.Message{ID: "m", User: c.user, Conversation: c.conversation, Text: c.text})
@@ -305,7 +340,8 @@ func TestReply(t *testing.T) {
 		many[i] = fmt.Sprintf(`"c%d"`, i)
 	}
 	h.MustCreate("many", func(in *chat.CreateRequest) {
-		in.Configuration = secret.Text(chattest.With(chattest.Slack, `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":[`+strings.Join(many, ",")+`]}]`))
+		in.Configuration = secret.Text(chattest.With(chattest.Slack,
+			`"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":[`+strings.Join(many, ",")+`]}]`))
 	})
 	e := h.Open("many")
 	command, _ := e.Command(&command.Message{ID: "m", User: "u", Conversation: "c", Text: "help"})
@@ -314,7 +350,8 @@ func TestReply(t *testing.T) {
 	}
 }
 
-// TestGrantOfAReplyGrants holds that the statement that a refusal shows is one that makes the command run.
+// TestGrantOfAReplyGrants holds that the statement that a refusal shows is one that makes the
+// command run.
 func TestGrantOfAReplyGrants(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one")
@@ -325,7 +362,8 @@ func TestGrantOfAReplyGrants(t *testing.T) {
 	if !ok {
 		t.Fatal("no grant")
 	}
-	h.MustUpdate(&chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(secret.Text(chattest.With(chattest.Slack, `"Permissions":[`+grant+`]`)))})
+	h.MustUpdate(&chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(
+		secret.Text(chattest.With(chattest.Slack, `"Permissions":[`+grant+`]`)))})
 	e = h.Open("one")
 	if d := e.Decide(command); !d.Allowed {
 		t.Errorf("granted: %+v", d)
@@ -336,7 +374,8 @@ func TestRotate(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
 	first, old := h.stored("one"), h.URL("one")
-	out, err := h.Rotate(h.Ctx, &chat.RotateRequest{Name: "one", GraceSeconds: chattest.Ptr[int64](3600), Revision: chattest.Ptr[int64](1)})
+	out, err := h.Rotate(h.Ctx, &chat.RotateRequest{Name: "one", GraceSeconds: chattest.Ptr[int64](3600),
+		Revision: chattest.Ptr[int64](1)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -349,7 +388,8 @@ func TestRotate(t *testing.T) {
 		t.Errorf("ETag %s, URL %s", out.ETag(), fresh)
 	}
 	for _, field := range []string{chat.FieldWebhookToken, "WeChatToken", "WeChatEncodingAesKey"} {
-		if second.Secrets[field] == first.Secrets[field] || second.Secrets["#"+strings.TrimPrefix(field, "#")+"Previous"] != first.Secrets[field] {
+		if second.Secrets[field] == first.Secrets[field] || second.Secrets["#"+strings.TrimPrefix(field, "#")+
+			"Previous"] != first.Secrets[field] {
 			t.Errorf("%s was not rotated", field)
 		}
 	}
@@ -374,12 +414,14 @@ func TestRotate(t *testing.T) {
 		return e
 	}
 	e := both("within the grace", true)
-	if e.Settings["WeChatTokenPrevious"].Reveal() != first.Secrets["WeChatToken"] || e.Settings["WeChatEncodingAesKeyPrevious"].Reveal() != first.Secrets["WeChatEncodingAesKey"] ||
+	if e.Settings["WeChatTokenPrevious"].Reveal() != first.Secrets["WeChatToken"] ||
+		e.Settings["WeChatEncodingAesKeyPrevious"].Reveal() != first.Secrets["WeChatEncodingAesKey"] ||
 		e.Settings["WeChatToken"].Reveal() != second.Secrets["WeChatToken"] {
 		t.Error("the endpoint lacks a secret")
 	}
 	// An update in between takes nothing away.
-	h.MustUpdate(&chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(secret.Text(h.MustGet("one").Configuration)), RamRole: chattest.Ptr("r")})
+	h.MustUpdate(&chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(
+		secret.Text(h.MustGet("one").Configuration)), RamRole: chattest.Ptr("r")})
 	both("after an update", true)
 	h.MustUpdate(&chat.UpdateRequest{Name: "one", Status: "Active"})
 	h.Clock.Advance(time.Hour - time.Millisecond)
@@ -389,7 +431,8 @@ func TestRotate(t *testing.T) {
 		t.Errorf("%d settings", len(e.Settings))
 	}
 	// The next update removes what is good no more.
-	h.MustUpdate(&chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(secret.Text(h.MustGet("one").Configuration))})
+	h.MustUpdate(&chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(
+		secret.Text(h.MustGet("one").Configuration))})
 	if got := h.stored("one").Secrets; len(got) != 4 {
 		t.Errorf("after the grace there are %d secrets", len(got))
 	}
@@ -432,12 +475,15 @@ func TestRotateTwice(t *testing.T) {
 	h.MustAgree()
 }
 
-// What a Configuration itself has as predecessors goes when the service replaces the secrets: whoever rotates with no grace wants no old one taken.
+// What a Configuration itself has as predecessors goes when the service replaces the secrets:
+// whoever rotates with no grace wants no old one taken.
 func TestRotateEndsWhatTheConfigurationSaysWasBefore(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one", func(in *chat.CreateRequest) {
 		in.Type = "WeChat"
-		in.Configuration = secret.Text(strings.TrimSuffix(minWeChat, "}") + `,"WeChatTokenPrevious":"plantedtoken","WeChatEncodingAesKeyPrevious":"` + strings.Repeat("k", 43) + `","BotName":"b"}`)
+		in.Configuration = secret.Text(strings.TrimSuffix(minWeChat, "}") +
+			`,"WeChatTokenPrevious":"plantedtoken","WeChatEncodingAesKeyPrevious":"` +
+			strings.Repeat("k", 43) + `","BotName":"b"}`)
 	})
 	if _, err := h.Rotate(h.Ctx, &chat.RotateRequest{Name: "one", GraceSeconds: chattest.Ptr[int64](0)}); err != nil {
 		t.Fatal(err)
@@ -451,13 +497,15 @@ func TestRotateEndsWhatTheConfigurationSaysWasBefore(t *testing.T) {
 			t.Errorf("%s is still taken", key)
 		}
 	}
-	if text := h.MustGet("one").Configuration; strings.Contains(text, "Previous") || !strings.Contains(text, `"BotName":"b"`) {
+	if text := h.MustGet("one").Configuration; strings.Contains(text, "Previous") ||
+		!strings.Contains(text, `"BotName":"b"`) {
 		t.Errorf("the configuration is %s", text)
 	}
 	if _, ok := h.stored("one").Secrets["WeChatTokenPrevious"]; ok {
 		t.Error("the secret is still stored")
 	}
-	h.MustUpdate(&chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(secret.Text(h.MustGet("one").Configuration))})
+	h.MustUpdate(&chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr(
+		secret.Text(h.MustGet("one").Configuration))})
 	h.MustAgree()
 }
 
@@ -470,11 +518,14 @@ func TestRotateIsRefused(t *testing.T) {
 		code  fault.Code
 		param string
 	}{
-		{"a grace below zero", chat.RotateRequest{Name: "one", GraceSeconds: chattest.Ptr[int64](-1)}, fault.InvalidParameter, "GraceSeconds"},
-		{"a grace over the most", chat.RotateRequest{Name: "one", GraceSeconds: chattest.Ptr[int64](chat.MaxGrace + 1)}, fault.InvalidParameter, "GraceSeconds"},
+		{"a grace below zero", chat.RotateRequest{Name: "one", GraceSeconds: chattest.Ptr[int64](-1)},
+			fault.InvalidParameter, "GraceSeconds"},
+		{"a grace over the most", chat.RotateRequest{Name: "one", GraceSeconds: chattest.Ptr[int64](chat.MaxGrace + 1)},
+			fault.InvalidParameter, "GraceSeconds"},
 		{"no name", chat.RotateRequest{}, fault.MissingParameter, "Name"},
 		{"none of the name", chat.RotateRequest{Name: "two"}, fault.NotFound, "Name"},
-		{"another revision", chat.RotateRequest{Name: "one", Revision: chattest.Ptr[int64](2)}, fault.Conflict, "Revision"},
+		{"another revision", chat.RotateRequest{Name: "one", Revision: chattest.Ptr[int64](2)},
+			fault.Conflict, "Revision"},
 		{"a bad token", chat.RotateRequest{Name: "one", ClientToken: " "}, fault.InvalidParameter, "ClientToken"},
 		{"a bad region", chat.RotateRequest{Name: "one", RegionID: "x"}, fault.InvalidRegion, "RegionId"},
 	} {
@@ -483,7 +534,8 @@ func TestRotateIsRefused(t *testing.T) {
 	}
 }
 
-// TestRotateWithAClientToken holds that a rotation happens once, and that what is remembered of it is not secret.
+// TestRotateWithAClientToken holds that a rotation happens once, and that what is remembered of it
+// is not secret.
 func TestRotateWithAClientToken(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
@@ -519,8 +571,9 @@ func TestRotateWithAClientToken(t *testing.T) {
 	chattest.WantError(t, "Rotate again with a region", err, fault.NotFound, "Name")
 }
 
-// TestRotateThatLosesARace holds that the answer of a rotation which its twin did first shows what the twin made.
-// A ClientToken brings back what a rotation said, and for that its caller need not be allowed it any more. Outputs are those of today, and need it.
+// TestRotateThatLosesARace holds that the answer of a rotation which its twin did first shows what
+// the twin made. A ClientToken brings back what a rotation said, and for that its caller need not
+// be allowed it any more. Outputs are those of today, and need it.
 func TestRotateRepeatedByWhoMayNotAnyMore(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one")
@@ -532,7 +585,8 @@ func TestRotateRepeatedByWhoMayNotAnyMore(t *testing.T) {
 	if _, err := h.Rotate(chattest.As(h.Ctx, chattest.Caller(t, "CCKonce", may)), in); err != nil {
 		t.Errorf("once more: %v", err)
 	}
-	_, err := h.Rotate(chattest.As(h.Ctx, chattest.Caller(t, "CCKonce", `{"Effect":"Allow","Action":"oos:ListTagKeys","Resource":"*"}`)), in)
+	_, err := h.Rotate(chattest.As(h.Ctx, chattest.Caller(t, "CCKonce",
+		`{"Effect":"Allow","Action":"oos:ListTagKeys","Resource":"*"}`)), in)
 	chattest.WantError(t, "Rotate by who may not any more", err, fault.NoPermission, "")
 }
 
@@ -573,7 +627,8 @@ func TestRotateOfWhatCannotBe(t *testing.T) {
 		h := newHouse(t)
 		h.MustCreate("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", minWeChat })
 		item := h.Item("c#one")
-		h.Tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Value: chattest.Reencode(item.Value, edit), Revision: item.Revision}}})
+		h.Tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Value: chattest.Reencode(item.Value, edit),
+			Revision: item.Revision}}})
 		_, err := h.Rotate(h.Ctx, &chat.RotateRequest{Name: "one"})
 		chattest.WantError(t, "Rotate of a record with "+about, err, fault.Internal, "")
 		chattest.WantNoDetail(t, err)
@@ -585,25 +640,33 @@ func TestRotateOfWhatCannotBe(t *testing.T) {
 		_, err := s.Rotate(h.Ctx, &chat.RotateRequest{Name: "one"})
 		chattest.WantError(t, fmt.Sprint("Rotate without random after ", n), err, fault.Internal, "")
 	}
-	if _, err := h.ServiceWith(chat.Options{Random: &chattest.Few{N: 3}}, h.Ring).Rotate(h.Ctx, &chat.RotateRequest{Name: "one"}); err != nil {
+	if _, err := h.ServiceWith(chat.Options{Random: &chattest.Few{N: 3}}, h.Ring).Rotate(h.Ctx,
+		&chat.RotateRequest{Name: "one"}); err != nil {
 		t.Errorf("Rotate with just enough: %v", err)
 	}
 }
 
-// TestSetupInOutputs holds that the steps of a platform stand behind what Outputs had before, with the URL and in the language.
+// TestSetupInOutputs holds that the steps of a platform stand behind what Outputs had before, with
+// the URL and in the language.
 func TestSetupInOutputs(t *testing.T) {
 	setup := func(url, language string) []string { return []string{"paste " + url, "<" + language + ">"} }
 	h := newHouse(t)
-	h.Service = h.ServiceWithPlatforms(command.Platform{Type: "Slack", Setup: setup, Settings: platformOf(t, "Slack").Settings})
+	h.Service = h.ServiceWithPlatforms(command.Platform{Type: "Slack", Setup: setup,
+		Settings: platformOf(t, "Slack").Settings})
 	for language, members := range map[string]string{"en": `"BotName":"b"`, "zh": `"Language":"zh"`} {
-		h.MustCreate(language, func(in *chat.CreateRequest) { in.Configuration = secret.Text(chattest.With(chattest.Slack, members)) })
+		h.MustCreate(language, func(in *chat.CreateRequest) {
+			in.Configuration = secret.Text(
+				chattest.With(chattest.Slack, members))
+		})
 		url := h.URL(language)
-		if got, want := h.MustGet(language).Outputs, `{"URL": "`+url+`", "Setup": "paste `+url+`\n<`+language+`>"}`; got != want {
+		if got, want := h.MustGet(language).Outputs, `{"URL": "`+url+`", "Setup": "paste `+
+			url+`\n<`+language+`>"}`; got != want {
 			t.Errorf("Outputs = %s, want %s", got, want)
 		}
 	}
 	item := h.Item("c#en")
-	h.Tamper(table.Change{Puts: []table.Put{{Sort: "c#en", Value: chattest.Reencode(item.Value, func(m map[string]any) { m["configuration"] = `"Language"planted` }), Revision: 1}}})
+	h.Tamper(table.Change{Puts: []table.Put{{Sort: "c#en", Value: chattest.Reencode(item.Value,
+		func(m map[string]any) { m["configuration"] = `"Language"planted` }), Revision: 1}}})
 	_, err := h.Get(h.Ctx, &chat.GetRequest{Name: "en"})
 	chattest.WantError(t, "Get of a record whose configuration is none", err, fault.Internal, "")
 }

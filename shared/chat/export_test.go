@@ -36,7 +36,8 @@ func ClientTokenKey(token string) string { return intent{token: token}.key() }
 func CheckPlatform(p command.Platform) error { return (&platform{p}).check() }
 
 // Settle runs settle and returns its text, the secrets it found or made, and the fields it kept.
-func Settle(p command.Platform, text string, keep func(string) bool, random io.Reader) (masked string, secrets map[string]string, kept []string, err error) {
+func Settle(p command.Platform, text string, keep func(string) bool,
+	random io.Reader) (masked string, secrets map[string]string, kept []string, err error) {
 	out, err := (&platform{p}).settle(text, keep, random, nil)
 	if err != nil {
 		return "", nil, nil, err
@@ -91,7 +92,8 @@ type Entry struct {
 // ReadHistory returns all that is kept of the history of a name, oldest first.
 func (s *Service) ReadHistory(ctx context.Context, account, region, name string) ([]Entry, error) {
 	c := scope{caller: &nobody, account: account, region: region}
-	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: historyPrefix + table.Escape(name) + "#", Limit: table.MaxQuery})
+	items, err := s.table.Query(ctx, table.Range{Partition: c.partition(), Prefix: historyPrefix +
+		table.Escape(name) + "#", Limit: table.MaxQuery})
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,8 @@ func moreActions(s *chat.Service) map[string]func(context.Context) error {
 	}
 	return map[string]func(context.Context) error{
 		"Create with a ClientToken": func(ctx context.Context) error {
-			_, err := s.Create(ctx, &chat.CreateRequest{Name: "new", Type: "WeChat", Configuration: minWeChat, ClientToken: "t"})
+			_, err := s.Create(ctx, &chat.CreateRequest{Name: "new", Type: "WeChat",
+				Configuration: minWeChat, ClientToken: "t"})
 			return err
 		},
 		"Create of a name that had a life": func(ctx context.Context) error {
@@ -33,7 +34,8 @@ func moreActions(s *chat.Service) map[string]func(context.Context) error {
 			return err
 		},
 		"Update with a ClientToken": func(ctx context.Context) error {
-			_, err := s.Update(ctx, &chat.UpdateRequest{Name: "one", Configuration: chattest.Ptr[secret.Text](chattest.Slack), ClientToken: "t"})
+			_, err := s.Update(ctx, &chat.UpdateRequest{Name: "one",
+				Configuration: chattest.Ptr[secret.Text](chattest.Slack), ClientToken: "t"})
 			return err
 		},
 		"Delete with a ClientToken": func(ctx context.Context) error {
@@ -43,15 +45,18 @@ func moreActions(s *chat.Service) map[string]func(context.Context) error {
 		"List by an index": list(chat.Filter{Name: "Type", Value: "Slack"}),
 		"List by names":    list(chat.Filter{Name: "Name", Value: "one"}),
 		"ListTagResources by names": func(ctx context.Context) error {
-			_, err := s.ListTagResources(ctx, &chat.ListTagResourcesRequest{ResourceType: kind, ResourceIDs: []string{"one"}})
+			_, err := s.ListTagResources(ctx, &chat.ListTagResourcesRequest{ResourceType: kind,
+				ResourceIDs: []string{"one"}})
 			return err
 		},
 		"ListTagResources from within a configuration": func(ctx context.Context) error {
-			first, err := s.ListTagResources(ctx, &chat.ListTagResourcesRequest{ResourceType: kind, MaxResults: chattest.Ptr[int64](1)})
+			first, err := s.ListTagResources(ctx, &chat.ListTagResourcesRequest{ResourceType: kind,
+				MaxResults: chattest.Ptr[int64](1)})
 			if err != nil {
 				return err
 			}
-			_, err = s.ListTagResources(ctx, &chat.ListTagResourcesRequest{ResourceType: kind, NextToken: first.NextToken})
+			_, err = s.ListTagResources(ctx, &chat.ListTagResourcesRequest{ResourceType: kind,
+				NextToken: first.NextToken})
 			return err
 		},
 		"Check": func(ctx context.Context) error {
@@ -61,7 +66,8 @@ func moreActions(s *chat.Service) map[string]func(context.Context) error {
 	}
 }
 
-// TestEveryCallOfTheStoreMayFail makes each call that each action makes on the table fail in turn, in each way.
+// TestEveryCallOfTheStoreMayFail makes each call that each action makes on the table fail in turn,
+// in each way.
 func TestEveryCallOfTheStoreMayFail(t *testing.T) {
 	all := func(s *chat.Service) map[string]func(context.Context) error {
 		actions := everyAction(s, here)
@@ -98,7 +104,8 @@ func TestEveryCallOfTheStoreMayFail(t *testing.T) {
 	}
 }
 
-// TestWriteThatHappenedButFailed holds that a create whose answer was lost is found again by its ClientToken.
+// TestWriteThatHappenedButFailed holds that a create whose answer was lost is found again by its
+// ClientToken.
 func TestWriteThatHappenedButFailed(t *testing.T) {
 	h := newHouse(t)
 	once := false
@@ -120,7 +127,8 @@ func TestWriteThatHappenedButFailed(t *testing.T) {
 	h.MustAgree()
 }
 
-// TestRecordThatIsTampered holds that a damaged record is our fault, and that its content is told to nobody.
+// TestRecordThatIsTampered holds that a damaged record is our fault, and that its content is told
+// to nobody.
 func TestRecordThatIsTampered(t *testing.T) {
 	field := func(name string, value any) func(table.Item) table.Item {
 		return func(item table.Item) table.Item {
@@ -198,7 +206,8 @@ func TestIndexEntryThatIsMalformed(t *testing.T) {
 	chattest.WantError(t, "List over a malformed entry", err, fault.Internal, "")
 }
 
-// TestSecretsMovedToAnotherConfiguration holds that who can write to the table cannot make one configuration show another's secrets.
+// TestSecretsMovedToAnotherConfiguration holds that who can write to the table cannot make one
+// configuration show another's secrets.
 func TestSecretsMovedToAnotherConfiguration(t *testing.T) {
 	h := newHouse(t)
 	for _, name := range []string{"one", "two"} {

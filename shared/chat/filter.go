@@ -12,8 +12,9 @@ import (
 // the same name with OR. A value that no configuration can have selects none; a name that is
 // unknown is a mistake.
 //
-// Names, in any case: Name (exact, or a prefix followed by *), Type, RamRole, ResourceGroupId, Status, tag:<key>, CreatedAfter,
-// CreatedBefore, UpdatedAfter, UpdatedBefore (RFC 3339 dates; after and before exclude the second itself, as dates are shown in seconds).
+// Names, in any case: Name (exact, or a prefix followed by *), Type, RamRole, ResourceGroupId,
+// Status, tag:<key>, CreatedAfter, CreatedBefore, UpdatedAfter, UpdatedBefore (RFC 3339 dates;
+// after and before exclude the second itself, as dates are shown in seconds).
 type Filter struct {
 	Name  string
 	Value string
@@ -71,7 +72,8 @@ func (s *Service) parseFilter(sel *selection, f Filter) error {
 		return nil
 	}
 	if f.Value == "" {
-		return fault.Invalid("Filters", "The filter %s has no value; give one, or leave the filter out.", fault.Quote(f.Name))
+		return fault.Invalid("Filters", "The filter %s has no value; give one, or leave the filter out.",
+			fault.Quote(f.Name))
 	}
 	switch strings.ToLower(f.Name) {
 	case "name":
@@ -98,7 +100,9 @@ func (s *Service) parseFilter(sel *selection, f Filter) error {
 			if strings.EqualFold(f.Name, name) {
 				t, err := time.Parse(time.RFC3339, f.Value)
 				if err != nil {
-					return fault.Invalid("Filters", "The filter %s has the value %s; wanted a date such as 2026-01-31T08:00:00Z.", name, fault.Quote(f.Value))
+					return fault.Invalid("Filters",
+						"The filter %s has the value %s; wanted a date such as 2026-01-31T08:00:00Z.",
+						name, fault.Quote(f.Value))
 				}
 				sel.dates[name] = append(sel.dates[name], t)
 				return nil
@@ -186,14 +190,16 @@ func (r *record) attribute(name string) (string, bool) {
 	return value, ok
 }
 
-// A lane is one range of sort keys that holds candidates in the order of their names: documents, or index entries that end in a name.
+// A lane is one range of sort keys that holds candidates in the order of their names: documents, or
+// index entries that end in a name.
 type lane struct {
 	prefix string    // of the sort keys, up to where the name begins
 	start  string    // what the name starts with; a name has nothing to escape
 	of     attribute // of index entries: what they stand for
 }
 
-// holds reports whether a record still is where an index entry of the lane says. One that has changed since may be in a later lane.
+// holds reports whether a record still is where an index entry of the lane says. One that has
+// changed since may be in a later lane.
 func (l lane) holds(r *record) bool {
 	if l.of.name == "" {
 		return true
@@ -202,7 +208,8 @@ func (l lane) holds(r *record) bool {
 	return ok && value == l.of.value
 }
 
-// lanes returns the ranges that together hold every selected configuration, each in one of them only, in a fixed order.
+// lanes returns the ranges that together hold every selected configuration, each in one of them
+// only, in a fixed order.
 func (sel *selection) lanes() []lane {
 	var list []lane
 	name := sel.bestAttribute()
@@ -218,8 +225,8 @@ func (sel *selection) lanes() []lane {
 	return list
 }
 
-// starts returns what the selected names start with, none of them the beginning of another. What no name can start with is
-// left out: a sort key may have no room for it.
+// starts returns what the selected names start with, none of them the beginning of another. What no
+// name can start with is left out: a sort key may have no room for it.
 func (sel *selection) starts() []string {
 	all := slices.Concat(sel.names, sel.prefixes)
 	if len(all) == 0 {
@@ -239,7 +246,8 @@ func (sel *selection) starts() []string {
 	return starts
 }
 
-// bestAttribute returns the attribute whose index is looked up: one with a single value if there is one, and the likelier to be rare first.
+// bestAttribute returns the attribute whose index is looked up: one with a single value if there is
+// one, and the likelier to be rare first.
 func (sel *selection) bestAttribute() string {
 	best, least := "", 0
 	for name, values := range sel.attributes {

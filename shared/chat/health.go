@@ -44,17 +44,21 @@ type Health struct {
 	LastHandshakeDate string
 	LastError         *HealthError `json:",omitempty"` // of a callback that was refused
 	LastDeliveryError *HealthError `json:",omitempty"` // of a command that could not be handed on
-	// LastMention is of a name that is not BotName, in a message that does not mention the bot by it.
+	// LastMention is of a name that is not BotName, in a message that does not mention the bot by
+	// it.
 	LastMention *HealthError `json:",omitempty"`
 	Counters    map[string]int64
-	// Ignored is Counters' Ignored by what the callbacks were, as the platform calls it, such as reaction_added.
+	// Ignored is Counters' Ignored by what the callbacks were, as the platform calls it, such as
+	// reaction_added.
 	Ignored map[string]int64 `json:",omitempty"`
 }
 
 // HealthError is what went wrong last: where, when and why.
 type HealthError struct {
-	Date   string
-	Step   string // token, request, configuration, signature, freshness, decrypt, receive id, decode, replay, deliver or mention
+	Date string
+	// token, request, configuration, signature, freshness, decrypt, receive id, decode, replay,
+	// deliver or mention
+	Step   string
 	Reason string
 }
 
@@ -63,7 +67,8 @@ type HealthError struct {
 // journal's retention. Of a configuration that was made before lives had ids, counters hold what
 // earlier ones of the name had counted.
 //
-// Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion, Unavailable without a journal.
+// Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion, Unavailable
+// without a journal.
 func (s *Service) Health(ctx context.Context, in *HealthRequest) (*HealthResponse, error) {
 	c, r, there, err := s.mayRead(ctx, in.RegionID, in.Name, actionHealth)
 	if err != nil {
@@ -76,12 +81,14 @@ func (s *Service) Health(ctx context.Context, in *HealthRequest) (*HealthRespons
 		return nil, noJournal()
 	}
 	ref := c.ref(r)
-	// What this process has noted and not written yet counts as well. That it cannot be written is no reason not to answer.
+	// What this process has noted and not written yet counts as well. That it cannot be written is
+	// no reason not to answer.
 	flushing, cancel := context.WithTimeout(ctx, flushWait)
 	err = s.journal.FlushOf(flushing, ref)
 	cancel()
 	if err != nil {
-		invoke.Logger(ctx).WarnContext(ctx, "the health of a webhook was not written", "configuration", r.Name, "error", err)
+		invoke.Logger(ctx).WarnContext(ctx, "the health of a webhook was not written",
+			"configuration", r.Name, "error", err)
 	}
 	h, err := s.journal.Health(ctx, ref, r.begun())
 	if err != nil {
@@ -91,7 +98,8 @@ func (s *Service) Health(ctx context.Context, in *HealthRequest) (*HealthRespons
 }
 
 func showHealth(h *journal.Health, r *record) Health {
-	out := Health{Name: r.Name, Type: r.Type, Status: r.Status, State: HealthSilent, Counters: make(map[string]int64, len(journal.Counters))}
+	out := Health{Name: r.Name, Type: r.Type, Status: r.Status, State: HealthSilent,
+		Counters: make(map[string]int64, len(journal.Counters))}
 	for _, c := range journal.Counters {
 		out.Counters[string(c)] = h.Count[c]
 	}
@@ -105,8 +113,8 @@ func showHealth(h *journal.Health, r *record) Health {
 	out.LastCommandDate = dateOf(command)
 	out.LastHandshakeDate = dateOf(h.Last[journal.LastHandshake].At)
 	out.LastError = showMoment(h.Last[journal.LastError])
-	// Anybody who guesses a name can call a URL with a wrong token. That says something where nothing else is wrong, and that the platform fails only
-	// where it never succeeded.
+	// Anybody who guesses a name can call a URL with a wrong token. That says something where
+	// nothing else is wrong, and that the platform fails only where it never succeeded.
 	stranger := h.Last[journal.LastToken].At
 	if stranger.After(failure) && !failure.After(success) {
 		out.LastError = showMoment(h.Last[journal.LastToken])
@@ -149,7 +157,8 @@ func dateOf(t time.Time) string {
 // of the name, and whether that still is, once the caller has the permission for every action; the
 // first is its own. A policy may say who must not see what is tagged so, and the journal outlives
 // the tags: of what was deleted, the tags count that it had then.
-func (s *Service) mayRead(ctx context.Context, regionID, name string, actions ...string) (c scope, r *record, there bool, err error) {
+func (s *Service) mayRead(ctx context.Context, regionID, name string,
+	actions ...string) (c scope, r *record, there bool, err error) {
 	c, err = s.scope(ctx, regionID)
 	if err := fault.Join(err, checkName(name)); err != nil {
 		return scope{}, nil, false, err

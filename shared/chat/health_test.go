@@ -33,7 +33,9 @@ func TestHealthIsRefused(t *testing.T) {
 	}
 	_, err := h.ServiceWith(chat.Options{}, h.Ring).Health(h.Ctx, &chat.HealthRequest{Name: "one"})
 	chattest.WantError(t, "Health without a journal", err, fault.Unavailable, "", "keeps no journal")
-	if err := h.Pages.Table.Write(h.Ctx, chattest.Partition, table.Change{Puts: []table.Put{{Sort: journalKey("h#", h.Open("one").Ref(), "last#error"), Value: []byte("planted")}}}); err != nil {
+	if err := h.Pages.Table.Write(h.Ctx, chattest.Partition,
+		table.Change{Puts: []table.Put{{Sort: journalKey("h#", h.Open("one").Ref(), "last#error"),
+			Value: []byte("planted")}}}); err != nil {
 		t.Fatal(err)
 	}
 	_, err = h.Health(h.Ctx, &chat.HealthRequest{Name: "one"})
@@ -81,31 +83,51 @@ func TestListCommands(t *testing.T) {
 		return ids
 	}
 	at := func(minutes int) string {
-		return time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC).Add(time.Duration(minutes) * time.Minute).Format(time.RFC3339)
+		return time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC).Add(
+			time.Duration(minutes) * time.Minute).Format(time.RFC3339)
 	}
 	for about, c := range map[string]struct {
 		in    chat.ListCommandsRequest
 		keep  func(i int) bool
 		calls int // at most
 	}{
-		"all":                           {chat.ListCommandsRequest{}, func(int) bool { return true }, 5},
-		"all, one by one":               {chat.ListCommandsRequest{MaxResults: chattest.Ptr[int64](1)}, func(int) bool { return true }, 240},
-		"all, in full pages":            {chat.ListCommandsRequest{MaxResults: chattest.Ptr[int64](80)}, func(int) bool { return true }, 3},
-		"of a user":                     {chat.ListCommandsRequest{User: "u1"}, func(i int) bool { return i%3 == 1 }, 3},
-		"of nobody":                     {chat.ListCommandsRequest{User: "u9"}, func(int) bool { return false }, 1},
-		"a command":                     {chat.ListCommandsRequest{Command: "Restart"}, func(i int) bool { return i%4 == 0 }, 3},
-		"a pattern":                     {chat.ListCommandsRequest{Command: "s*"}, func(i int) bool { return i%4 == 1 || i%4 == 2 }, 4},
-		"denied":                        {chat.ListCommandsRequest{Decision: "denied"}, func(i int) bool { return i%4 == 2 }, 3},
-		"allowed":                       {chat.ListCommandsRequest{Decision: "Allowed"}, func(i int) bool { return i%4 != 2 }, 5},
-		"since":                         {chat.ListCommandsRequest{Since: at(200)}, func(i int) bool { return i >= 200 }, 1},
-		"until":                         {chat.ListCommandsRequest{Until: at(30)}, func(i int) bool { return i < 30 }, 1},
-		"since and until":               {chat.ListCommandsRequest{Since: at(10), Until: at(20)}, func(i int) bool { return i >= 10 && i < 20 }, 1},
-		"since and until, by fives":     {chat.ListCommandsRequest{Since: at(10), Until: at(20), MaxResults: chattest.Ptr[int64](5)}, func(i int) bool { return i >= 10 && i < 20 }, 3},
-		"until a part of a millisecond": {chat.ListCommandsRequest{Until: "2026-11-23T08:01:00.0005Z"}, func(i int) bool { return i < 2 }, 1},
-		"nothing between":               {chat.ListCommandsRequest{Since: at(20), Until: at(10)}, func(int) bool { return false }, 1},
-		"long ago":                      {chat.ListCommandsRequest{Until: "1960-01-01T00:00:00Z"}, func(int) bool { return false }, 1},
-		"in another zone":               {chat.ListCommandsRequest{Since: "2026-11-23T19:50:00+08:00"}, func(i int) bool { return i >= 230 }, 1},
-		"all filters":                   {chat.ListCommandsRequest{Since: at(100), Until: at(200), User: "U2", Command: "stop", Decision: "Denied"}, func(i int) bool { return i >= 100 && i < 200 && i%3 == 2 && i%4 == 2 }, 1},
+		"all": {chat.ListCommandsRequest{}, func(int) bool { return true }, 5},
+		"all, one by one": {chat.ListCommandsRequest{MaxResults: chattest.Ptr[int64](1)},
+			func(int) bool { return true }, 240},
+		"all, in full pages": {chat.ListCommandsRequest{MaxResults: chattest.Ptr[int64](80)},
+			func(int) bool { return true }, 3},
+		"of a user": {chat.ListCommandsRequest{User: "u1"},
+			func(i int) bool { return i%3 == 1 }, 3},
+		"of nobody": {chat.ListCommandsRequest{User: "u9"}, func(int) bool { return false }, 1},
+		"a command": {chat.ListCommandsRequest{Command: "Restart"},
+			func(i int) bool { return i%4 == 0 }, 3},
+		"a pattern": {chat.ListCommandsRequest{Command: "s*"},
+			func(i int) bool { return i%4 == 1 || i%4 == 2 }, 4},
+		"denied": {chat.ListCommandsRequest{Decision: "denied"},
+			func(i int) bool { return i%4 == 2 }, 3},
+		"allowed": {chat.ListCommandsRequest{Decision: "Allowed"},
+			func(i int) bool { return i%4 != 2 }, 5},
+		"since": {chat.ListCommandsRequest{Since: at(200)},
+			func(i int) bool { return i >= 200 }, 1},
+		"until": {chat.ListCommandsRequest{Until: at(30)},
+			func(i int) bool { return i < 30 }, 1},
+		"since and until": {chat.ListCommandsRequest{Since: at(10), Until: at(20)},
+			func(i int) bool { return i >= 10 && i < 20 }, 1},
+		"since and until, by fives": {chat.ListCommandsRequest{Since: at(10), Until: at(20),
+			MaxResults: chattest.Ptr[int64](5)}, func(i int) bool { return i >= 10 && i < 20 }, 3},
+		"until a part of a millisecond": {chat.ListCommandsRequest{Until: "2026-11-23T08:01:00.0005Z"},
+			func(i int) bool { return i < 2 }, 1},
+		"nothing between": {chat.ListCommandsRequest{Since: at(20), Until: at(10)},
+			func(int) bool { return false }, 1},
+		"long ago": {chat.ListCommandsRequest{Until: "1960-01-01T00:00:00Z"},
+			func(int) bool { return false }, 1},
+		"in another zone": {chat.ListCommandsRequest{Since: "2026-11-23T19:50:00+08:00"},
+			func(i int) bool { return i >= 230 }, 1},
+		"all filters": {chat.ListCommandsRequest{Since: at(100), Until: at(200), User: "U2",
+			Command: "stop", Decision: "Denied"}, func(i int) bool {
+			return i >= 100 &&
+				i < 200 && i%3 == 2 && i%4 == 2
+		}, 1},
 	} {
 		got, calls := list(c.in)
 		chattest.Equal(t, about, got, want(c.keep))
@@ -117,7 +139,8 @@ func TestListCommands(t *testing.T) {
 	if got, _ := list(chat.ListCommandsRequest{}); len(got) != 240 {
 		t.Errorf("of a configuration that was deleted, %d are shown", len(got))
 	}
-	if out, err := h.ListCommands(h.Ctx, &chat.ListCommandsRequest{Name: "one-1"}); err != nil || len(out.ChatCommands) != 0 || out.ChatCommands == nil || out.MaxResults != 50 {
+	if out, err := h.ListCommands(h.Ctx, &chat.ListCommandsRequest{Name: "one-1"}); err != nil ||
+		len(out.ChatCommands) != 0 || out.ChatCommands == nil || out.MaxResults != 50 {
 		t.Errorf("of a bot that nobody asked: %+v, %v", out, err)
 	}
 }
@@ -128,7 +151,9 @@ func TestListCommandsOfWhatWasDeletedKeepsItsTags(t *testing.T) {
 	h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "prod"} })
 	e := h.Open("one")
 	h.MustRecord(e, chattest.Arrival(t, e, "m1", "u1", "restart"))
-	tags := []string{`{"Effect":"Allow","Action":"oos:*","Resource":"*"}`, `{"Effect":"Deny","Action":"oos:ListChatCommands","Resource":"*","Condition":{"StringEquals":{"oos:tag/env":["prod"]}}}`}
+	tags := []string{`{"Effect":"Allow","Action":"oos:*","Resource":"*"}`,
+		`{"Effect":"Deny","Action":"oos:ListChatCommands","Resource":"*",` +
+			`"Condition":{"StringEquals":{"oos:tag/env":["prod"]}}}`}
 	closed := chattest.As(h.Ctx, chattest.Caller(t, "CCKclosed", tags...))
 	list := func(ctx context.Context, name string) error {
 		_, err := h.ListCommands(ctx, &chat.ListCommandsRequest{Name: name})
@@ -152,7 +177,8 @@ func TestListCommandsOfWhatWasDeletedKeepsItsTags(t *testing.T) {
 	chattest.WantError(t, "when the history is damaged", list(h.Ctx, "one"), fault.Internal, "")
 }
 
-// TestListCommandsIsBounded holds that one call reads a bounded number of records, however few it selects.
+// TestListCommandsIsBounded holds that one call reads a bounded number of records, however few it
+// selects.
 func TestListCommandsIsBounded(t *testing.T) {
 	h := newHouse(t)
 	e := h.Bot("one")
@@ -195,19 +221,29 @@ func TestListCommandsIsRefused(t *testing.T) {
 		code  fault.Code
 		param string
 	}{
-		"no name":                           {chat.ListCommandsRequest{}, fault.MissingParameter, "Name"},
-		"a bad name":                        {chat.ListCommandsRequest{Name: "a b"}, fault.InvalidParameter, "Name"},
-		"none of the name":                  {chat.ListCommandsRequest{Name: "three"}, fault.NotFound, "Name"},
-		"a bad region":                      {chat.ListCommandsRequest{Name: "one", RegionID: "x"}, fault.InvalidRegion, "RegionId"},
-		"a page of none":                    {chat.ListCommandsRequest{Name: "one", MaxResults: chattest.Ptr[int64](0)}, fault.InvalidParameter, "MaxResults"},
-		"a decision that is none":           {chat.ListCommandsRequest{Name: "one", Decision: "Maybe"}, fault.InvalidParameter, "Decision"},
-		"a command that is none":            {chat.ListCommandsRequest{Name: "one", Command: "a b"}, fault.InvalidParameter, "Command"},
-		"a date that is none":               {chat.ListCommandsRequest{Name: "one", Since: "yesterday"}, fault.InvalidParameter, "Since"},
-		"another":                           {chat.ListCommandsRequest{Name: "one", Until: "2026-11-23"}, fault.InvalidParameter, "Until"},
-		"a token that is none":              {chat.ListCommandsRequest{Name: "one", NextToken: "x"}, fault.InvalidNextToken, "NextToken"},
-		"a token of another configuration":  {chat.ListCommandsRequest{Name: "two", NextToken: first.NextToken}, fault.InvalidNextToken, "NextToken"},
-		"a token of another filter":         {chat.ListCommandsRequest{Name: "one", User: "u1", NextToken: first.NextToken}, fault.InvalidNextToken, "NextToken"},
-		"a token of another filter's value": {chat.ListCommandsRequest{Name: "one", Since: "2026-11-23T00:00:00Z", NextToken: first.NextToken}, fault.InvalidNextToken, "NextToken"},
+		"no name":          {chat.ListCommandsRequest{}, fault.MissingParameter, "Name"},
+		"a bad name":       {chat.ListCommandsRequest{Name: "a b"}, fault.InvalidParameter, "Name"},
+		"none of the name": {chat.ListCommandsRequest{Name: "three"}, fault.NotFound, "Name"},
+		"a bad region": {chat.ListCommandsRequest{Name: "one", RegionID: "x"},
+			fault.InvalidRegion, "RegionId"},
+		"a page of none": {chat.ListCommandsRequest{Name: "one", MaxResults: chattest.Ptr[int64](0)},
+			fault.InvalidParameter, "MaxResults"},
+		"a decision that is none": {chat.ListCommandsRequest{Name: "one", Decision: "Maybe"},
+			fault.InvalidParameter, "Decision"},
+		"a command that is none": {chat.ListCommandsRequest{Name: "one", Command: "a b"},
+			fault.InvalidParameter, "Command"},
+		"a date that is none": {chat.ListCommandsRequest{Name: "one", Since: "yesterday"},
+			fault.InvalidParameter, "Since"},
+		"another": {chat.ListCommandsRequest{Name: "one", Until: "2026-11-23"},
+			fault.InvalidParameter, "Until"},
+		"a token that is none": {chat.ListCommandsRequest{Name: "one", NextToken: "x"},
+			fault.InvalidNextToken, "NextToken"},
+		"a token of another configuration": {chat.ListCommandsRequest{Name: "two", NextToken: first.NextToken},
+			fault.InvalidNextToken, "NextToken"},
+		"a token of another filter": {chat.ListCommandsRequest{Name: "one", User: "u1",
+			NextToken: first.NextToken}, fault.InvalidNextToken, "NextToken"},
+		"a token of another filter's value": {chat.ListCommandsRequest{Name: "one", Since: "2026-11-23T00:00:00Z",
+			NextToken: first.NextToken}, fault.InvalidNextToken, "NextToken"},
 	} {
 		_, err := h.ListCommands(h.Ctx, &c.in)
 		chattest.WantError(t, "ListCommands with "+about, err, c.code, c.param)
@@ -217,7 +253,8 @@ func TestListCommandsIsRefused(t *testing.T) {
 	// A token goes on where it stands, after its record is gone too.
 	gone := h.Open("one").Ref()
 	gone.ID = first.ChatCommands[0].Id
-	if err := h.Pages.Table.Write(h.Ctx, chattest.Partition, table.Change{Deletes: []table.Delete{{Sort: journalKey("r#", gone, "")}}}); err != nil {
+	if err := h.Pages.Table.Write(h.Ctx, chattest.Partition,
+		table.Change{Deletes: []table.Delete{{Sort: journalKey("r#", gone, "")}}}); err != nil {
 		t.Fatal(err)
 	}
 	rest, err := h.ListCommands(h.Ctx, &chat.ListCommandsRequest{Name: "one", NextToken: first.NextToken})
@@ -234,7 +271,8 @@ func TestSimulate(t *testing.T) {
 	})
 	simulate := func(user, command string) chat.SimulatedPermission {
 		t.Helper()
-		out, err := h.Simulate(h.Ctx, &chat.SimulateRequest{Name: "one", UserID: user, ConversationID: "c1", Command: command})
+		out, err := h.Simulate(h.Ctx, &chat.SimulateRequest{Name: "one", UserID: user,
+			ConversationID: "c1", Command: command})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -242,28 +280,35 @@ func TestSimulate(t *testing.T) {
 	}
 	h.Spy.Reset()
 	chattest.Equal(t, "what is allowed", simulate("u1", `Restart "i 1"`), chat.SimulatedPermission{
-		Command: "restart", Allowed: true, RamRole: "OpsRole", Statement: chattest.Ptr(0), StatementText: `{"Effect":"Allow","Principals":["group:sre"],"Commands":["restart","scale-*"],"RamRole":"OpsRole"}`,
-		Cause: command.CauseStatement, Reason: "Permissions[0] allows restart.", Groups: []string{"sre"}, Commands: []string{"restart", "scale-*"}, Except: []string{"scale-in"},
+		Command: "restart", Allowed: true, RamRole: "OpsRole", Statement: chattest.Ptr(0),
+		StatementText: `{"Effect":"Allow","Principals":["group:sre"],"Commands":["restart",` +
+			`"scale-*"],"RamRole":"OpsRole"}`,
+		Cause: command.CauseStatement, Reason: "Permissions[0] allows restart.", Groups: []string{"sre"},
+		Commands: []string{"restart", "scale-*"}, Except: []string{"scale-in"},
 	})
 	if got := h.Spy.Took(); got != "Get" {
 		t.Errorf("calls = %s", got)
 	}
 	chattest.Equal(t, "what is not", simulate("u2", "restart"), chat.SimulatedPermission{
-		Command: "restart", Cause: command.CauseDefault, Reason: "No statement of Permissions allows restart for the user u2 in the conversation c1.", Groups: []string{}, Commands: []string{}, Except: []string{},
+		Command: "restart", Cause: command.CauseDefault,
+		Reason: "No statement of Permissions allows restart for the user u2 in the conversation c1.",
+		Groups: []string{}, Commands: []string{}, Except: []string{},
 	})
 	// It says what will be decided.
 	e := h.Open("one")
 	for _, user := range []string{"u1", "u2"} {
 		for _, command := range []string{"restart", "scale-out", "scale-in", "help", "whoami", "x"} {
 			a, got := chattest.Arrival(t, e, "m", user, command), simulate(user, command)
-			if d := a.Decision; d.Allowed != got.Allowed || d.Reason != got.Reason || d.RamRole != got.RamRole || d.Cause != got.Cause {
+			if d := a.Decision; d.Allowed != got.Allowed || d.Reason != got.Reason ||
+				d.RamRole != got.RamRole || d.Cause != got.Cause {
 				t.Errorf("%s by %s: simulated %+v, decided %+v", command, user, got, d)
 			}
 		}
 	}
 	// And it reads a command as it is read in the chat.
 	for _, command := range []string{
-		"`restart i-1`", "`restart` i-1", "**restart i-1**", "*restart* i-1", "_Restart_", "/restart i-1", "'/restart'", "```sh\nrestart i-1\n```", "restart —force",
+		"`restart i-1`", "`restart` i-1", "**restart i-1**", "*restart* i-1", "_Restart_", "/restart i-1", "'/restart'",
+		"```sh\nrestart i-1\n```", "restart —force",
 	} {
 		if got := simulate("u1", command); got.Command != "restart" || !got.Allowed {
 			t.Errorf("%s: simulated %+v", command, got)
@@ -275,9 +320,10 @@ func TestSimulate(t *testing.T) {
 		code  fault.Code
 		param string
 	}{
-		"no name":          {func(in *chat.SimulateRequest) { in.Name = "" }, fault.MissingParameter, "Name"},
-		"no user":          {func(in *chat.SimulateRequest) { in.UserID = "" }, fault.MissingParameter, "UserId"},
-		"no conversation":  {func(in *chat.SimulateRequest) { in.ConversationID = "" }, fault.MissingParameter, "ConversationId"},
+		"no name": {func(in *chat.SimulateRequest) { in.Name = "" }, fault.MissingParameter, "Name"},
+		"no user": {func(in *chat.SimulateRequest) { in.UserID = "" }, fault.MissingParameter, "UserId"},
+		"no conversation": {func(in *chat.SimulateRequest) { in.ConversationID = "" },
+			fault.MissingParameter, "ConversationId"},
 		"no command":       {func(in *chat.SimulateRequest) { in.Command = "" }, fault.MissingParameter, "Command"},
 		"a broken command": {func(in *chat.SimulateRequest) { in.Command = "x 'y" }, fault.InvalidParameter, "Command"},
 		"a stray backtick": {func(in *chat.SimulateRequest) { in.Command = "x `y" }, fault.InvalidParameter, "Command"},
@@ -294,7 +340,8 @@ func TestSimulate(t *testing.T) {
 		"a configuration that is none": func(m map[string]any) { m["configuration"] = "planted" },
 	} {
 		item := h.Item("c#one")
-		h.Tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Value: chattest.Reencode(item.Value, edit), Revision: item.Revision}}})
+		h.Tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Value: chattest.Reencode(item.Value, edit),
+			Revision: item.Revision}}})
 		_, err := h.Simulate(h.Ctx, &in)
 		chattest.WantError(t, "Simulate of a record with "+about, err, fault.Internal, "")
 		chattest.WantNoDetail(t, err)

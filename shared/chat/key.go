@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// Sort keys. A separator is '#'; a range that lies beyond all entries under a prefix starts at '$', the next byte.
-// escape leaves neither of them in a name, and every byte it leaves is greater than both.
+// Sort keys. A separator is '#'; a range that lies beyond all entries under a prefix starts at '$',
+// the next byte. escape leaves neither of them in a name, and every byte it leaves is greater than
+// both.
 const (
 	configurationPrefix = "c#"
 	counterPrefix       = "c!" // sorts right before configurationPrefix, and both start with listPrefix

@@ -33,14 +33,16 @@ func TestSortKeys(t *testing.T) {
 	if len(counters) != 16 {
 		t.Errorf("%d counters are in use, want 16", len(counters))
 	}
-	for _, key := range []string{"", "i#", "i#a", "i#a#b", "i#a#b#c#d", "c#a#b#c", "i#%#b#c", "i#a#%zz#c", "i#a#b#%", "i#a#$#c", "a#b#c"} {
+	for _, key := range []string{"", "i#", "i#a", "i#a#b", "i#a#b#c#d", "c#a#b#c", "i#%#b#c",
+		"i#a#%zz#c", "i#a#b#%", "i#a#$#c", "a#b#c"} {
 		if a, v, n, err := chat.ParseIndexKey(key); err == nil {
 			t.Errorf("ParseIndexKey(%q) = %q, %q, %q, want an error", key, a, v, n)
 		}
 	}
 }
 
-// FuzzIndexKey holds that an index entry's key gives back what it was made of, and that no other key parses.
+// FuzzIndexKey holds that an index entry's key gives back what it was made of, and that no other
+// key parses.
 func FuzzIndexKey(f *testing.F) {
 	f.Add("Type", "Slack", "one", "i#Type#Slack#one")
 	f.Add("tag:a#b", "", "x", "i#tag:a%23b##x")

@@ -27,8 +27,9 @@ func (h *house) again(name string, tags map[string]string) *command.Endpoint {
 	return h.Open(name)
 }
 
-// TestALifeHasWhatIsItsOwn holds that nothing which belongs to a life is that of another of the same name, even at the same instant:
-// records, message ids, guards, health, and what is left to be done.
+// TestALifeHasWhatIsItsOwn holds that nothing which belongs to a life is that of another of the
+// same name, even at the same instant: records, message ids, guards, health, and what is left to be
+// done.
 func TestALifeHasWhatIsItsOwn(t *testing.T) {
 	h := newHouse(t)
 	first := h.Bot("one")
@@ -36,7 +37,8 @@ func TestALifeHasWhatIsItsOwn(t *testing.T) {
 	a.Guards = []string{"guard"}
 	h.MustRecord(first, a)
 	left := h.Pending(first, "m2")
-	for _, note := range []journal.Note{{Counter: journal.CountHandshakes}, {Counter: journal.CountRefused, Step: "signature", Reason: "planted"}} {
+	for _, note := range []journal.Note{{Counter: journal.CountHandshakes},
+		{Counter: journal.CountRefused, Step: "signature", Reason: "planted"}} {
 		if err := h.Journal.Note(h.Ctx, first.Ref(), note); err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +54,9 @@ func TestALifeHasWhatIsItsOwn(t *testing.T) {
 	if got := h.Spy.Took(); got != "Get Query" {
 		t.Errorf("ListCommands: calls = %s, want no more than before", got)
 	}
-	chattest.Equal(t, "health of the second life", h.MustHealth("one"), chat.Health{Name: "one", Type: "Slack", Status: "Active", State: chat.HealthSilent, Counters: chattest.Counters(nil)})
+	chattest.Equal(t, "health of the second life", h.MustHealth("one"),
+		chat.Health{Name: "one", Type: "Slack", Status: "Active", State: chat.HealthSilent,
+			Counters: chattest.Counters(nil)})
 	// The same message, with the same guard, is another in another life.
 	b := chattest.Arrival(t, second, "m1", "u1", "restart")
 	b.Guards = []string{"guard"}
@@ -60,7 +64,8 @@ func TestALifeHasWhatIsItsOwn(t *testing.T) {
 	if ref.Life != second.Life {
 		t.Errorf("the record is of the life %q, want %q", ref.Life, second.Life)
 	}
-	if again, verdict, err := h.Journal.Record(h.Ctx, second, b); err != nil || verdict != journal.Duplicate || again != ref {
+	if again, verdict, err := h.Journal.Record(h.Ctx, second, b); err != nil ||
+		verdict != journal.Duplicate || again != ref {
 		t.Errorf("once more: %v, %v, %v", again, verdict, err)
 	}
 	if got := h.Commands("one"); len(got) != 1 || got[0].Id != ref.ID {
@@ -87,7 +92,8 @@ func TestALifeHasWhatIsItsOwn(t *testing.T) {
 	if !job.IsOf(first) || job.IsOf(second) {
 		t.Errorf("the job is of the first life: %v, of the second: %v", job.IsOf(first), job.IsOf(second))
 	}
-	if err := h.Journal.Settle(h.Ctx, job, journal.Result{Outcome: journal.OutcomeFailed, Detail: "planted"}); err != nil {
+	if err := h.Journal.Settle(h.Ctx, job, journal.Result{Outcome: journal.OutcomeFailed,
+		Detail: "planted"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := h.MustHealth("one"); got.Counters["Failed"] != 0 || got.LastDeliveryError != nil {
@@ -99,18 +105,22 @@ func TestALifeHasWhatIsItsOwn(t *testing.T) {
 	h.MustAgree()
 }
 
-// TestWhoMayReadAnEarlierLife holds that the records of what was deleted are for those who may read what has the tags that it had, and that
-// nobody reads them once the name is created again: not even who deletes it then.
+// TestWhoMayReadAnEarlierLife holds that the records of what was deleted are for those who may read
+// what has the tags that it had, and that nobody reads them once the name is created again: not
+// even who deletes it then.
 func TestWhoMayReadAnEarlierLife(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one", func(in *chat.CreateRequest) {
-		in.Configuration, in.Tags = secret.Text(chattest.With(chattest.Slack, chattest.OpenToAll)), map[string]string{"team": "a"}
+		in.Configuration, in.Tags = secret.Text(chattest.With(chattest.Slack, chattest.OpenToAll)),
+			map[string]string{"team": "a"}
 	})
 	first := h.Open("one")
 	h.MustRecord(first, chattest.Arrival(t, first, "m1", "u1", "restart"))
 	h.MustRecord(first, chattest.Arrival(t, first, "m2", "u1", "restart"))
 	team := func(name string) context.Context {
-		return chattest.As(t.Context(), chattest.Caller(t, "CCK"+name, `{"Effect":"Allow","Action":"oos:*","Resource":"*","Condition":{"StringEquals":{"oos:tag/team":"`+name+`"}}}`))
+		return chattest.As(t.Context(), chattest.Caller(t, "CCK"+name,
+			`{"Effect":"Allow","Action":"oos:*","Resource":"*","Condition":{"StringEquals":{"oos:tag/team":"`+
+				name+`"}}}`))
 	}
 	read := func(ctx context.Context) ([]chat.ChatCommand, error) {
 		out, err := h.ListCommands(ctx, &chat.ListCommandsRequest{Name: "one"})
@@ -132,12 +142,14 @@ func TestWhoMayReadAnEarlierLife(t *testing.T) {
 			t.Errorf("team %s reads what was deleted: %v, %v", name, got, err)
 		}
 	}
-	rest, err := h.ListCommands(h.Ctx, &chat.ListCommandsRequest{Name: "one", MaxResults: chattest.Ptr[int64](1), NextToken: page.NextToken})
+	rest, err := h.ListCommands(h.Ctx, &chat.ListCommandsRequest{Name: "one",
+		MaxResults: chattest.Ptr[int64](1), NextToken: page.NextToken})
 	if err != nil || len(rest.ChatCommands) != 1 {
 		t.Errorf("the next page of what was deleted: %+v, %v", rest, err)
 	}
 	// Another team takes the name.
-	_, err = h.Create(team("b"), &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: chattest.Slack, Tags: map[string]string{"team": "b"}})
+	_, err = h.Create(team("b"), &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: chattest.Slack,
+		Tags: map[string]string{"team": "b"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +160,8 @@ func TestWhoMayReadAnEarlierLife(t *testing.T) {
 	}
 	_, err = read(team("a"))
 	chattest.WantError(t, "team a reads the name of team b", err, fault.NoPermission, "")
-	_, err = h.ListCommands(h.Ctx, &chat.ListCommandsRequest{Name: "one", MaxResults: chattest.Ptr[int64](1), NextToken: page.NextToken})
+	_, err = h.ListCommands(h.Ctx, &chat.ListCommandsRequest{Name: "one",
+		MaxResults: chattest.Ptr[int64](1), NextToken: page.NextToken})
 	chattest.WantError(t, "a page of the earlier life", err, fault.InvalidNextToken, "NextToken")
 	h.MustDelete("one")
 	for about, ctx := range map[string]context.Context{"team b": team("b"), "an administrator": h.Ctx} {
@@ -159,7 +172,8 @@ func TestWhoMayReadAnEarlierLife(t *testing.T) {
 		}
 	}
 	// Of a name that no history knows, nothing is shown, whatever the journal has.
-	h.MustRecord(&command.Endpoint{Account: chattest.Account, Region: chattest.Region, Name: "two", Type: "Slack", Permissions: first.Permissions}, chattest.Arrival(t, first, "m3", "u1", "restart"))
+	h.MustRecord(&command.Endpoint{Account: chattest.Account, Region: chattest.Region, Name: "two", Type: "Slack",
+		Permissions: first.Permissions}, chattest.Arrival(t, first, "m3", "u1", "restart"))
 	_, err = h.ListCommands(h.Ctx, &chat.ListCommandsRequest{Name: "two"})
 	chattest.WantError(t, "a name that never was", err, fault.NotFound, "Name")
 }
@@ -175,8 +189,9 @@ func (h *house) ofBefore(name string) *command.Endpoint {
 	return h.Open(name)
 }
 
-// TestALifeOfBefore holds that a configuration that was made before lives had ids keeps its records, message ids and health, under the keys
-// that they had then, and that by its date nothing of one before it, nor by its keys of one after it.
+// TestALifeOfBefore holds that a configuration that was made before lives had ids keeps its
+// records, message ids and health, under the keys that they had then, and that by its date nothing
+// of one before it, nor by its keys of one after it.
 func TestALifeOfBefore(t *testing.T) {
 	h := newHouse(t)
 	h.Bot("one")
@@ -189,14 +204,16 @@ func TestALifeOfBefore(t *testing.T) {
 	if !slices.ContainsFunc(h.JournalItems(chattest.Partition), isRecord) {
 		t.Errorf("no record is under r#one#%s", ref.ID)
 	}
-	if err := h.Journal.Note(h.Ctx, oldest.Ref(), journal.Note{Counter: journal.CountRefused, Step: "signature", Reason: "planted"}); err != nil {
+	if err := h.Journal.Note(h.Ctx, oldest.Ref(), journal.Note{Counter: journal.CountRefused, Step: "signature",
+		Reason: "planted"}); err != nil {
 		t.Fatal(err)
 	}
 	h.MustUpdate(&chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr("Ops")})
 	if got := h.Open("one"); got.Life != "" || len(h.Commands("one")) != 1 {
 		t.Errorf("after an update its life is %q, its records are %v", got.Life, h.Commands("one"))
 	}
-	if _, verdict, err := h.Journal.Record(h.Ctx, h.Open("one"), chattest.Arrival(t, oldest, "m1", "u1", "restart")); err != nil || verdict != journal.Duplicate {
+	if _, verdict, err := h.Journal.Record(h.Ctx, h.Open("one"),
+		chattest.Arrival(t, oldest, "m1", "u1", "restart")); err != nil || verdict != journal.Duplicate {
 		t.Errorf("the message again: %v, %v", verdict, err)
 	}
 	// Two that were made before, one after the other.
@@ -220,7 +237,8 @@ func TestALifeOfBefore(t *testing.T) {
 		t.Errorf("the job of the second: %v", err)
 	}
 	since := h.Clock.Now().Add(-time.Hour).Format(time.RFC3339)
-	if list, err := h.ListCommands(h.Ctx, &chat.ListCommandsRequest{Name: "one", Since: since}); err != nil || len(list.ChatCommands) != 2 {
+	if list, err := h.ListCommands(h.Ctx, &chat.ListCommandsRequest{Name: "one", Since: since}); err != nil ||
+		len(list.ChatCommands) != 2 {
 		t.Errorf("since an hour: %+v, %v", list, err)
 	}
 	h.MustDelete("one")
@@ -248,9 +266,11 @@ func TestCheckFindsAnotherLife(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one")
 	item := h.Item("h#one#0000000001")
-	h.Tamper(table.Change{Puts: []table.Put{{Sort: item.Sort, Revision: 1, Value: chattest.Reencode(item.Value, func(m map[string]any) { m["born"] = 7 })}}})
+	h.Tamper(table.Change{Puts: []table.Put{{Sort: item.Sort, Revision: 1,
+		Value: chattest.Reencode(item.Value, func(m map[string]any) { m["born"] = 7 })}}})
 	report, err := h.Check(h.Ctx, chattest.Account, chattest.Region)
-	if err != nil || !strings.Contains(strings.Join(report.Problems, " "), `history of "one" says that revision 1 is of another life`) {
+	if err != nil || !strings.Contains(strings.Join(report.Problems, " "),
+		`history of "one" says that revision 1 is of another life`) {
 		t.Errorf("%v, %v", report.Problems, err)
 	}
 }

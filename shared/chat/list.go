@@ -19,12 +19,15 @@ type ListRequest struct {
 	NextToken  string   `param:"NextToken"`  // of the page before, for the same filters
 }
 
-// ListResponse is the answer of ListChatConfigurations. What OOS does not have comes behind what it has.
+// ListResponse is the answer of ListChatConfigurations. What OOS does not have comes behind what it
+// has.
 type ListResponse struct {
 	ChatConfigurations []Summary
-	NextToken          string `json:",omitempty"` // absent on the last page; a page may be short, even empty, and still have one
-	MaxResults         int64
-	TotalCount         *int64 `json:",omitempty"` // absent where it would have to be counted: a filtered list of several pages
+	// absent on the last page; a page may be short, even empty, and still have one
+	NextToken  string `json:",omitempty"`
+	MaxResults int64
+	// absent where it would have to be counted: a filtered list of several pages
+	TotalCount *int64 `json:",omitempty"`
 }
 
 // NextPageToken returns NextToken.
@@ -32,12 +35,13 @@ func (r *ListResponse) NextPageToken() string { return r.NextToken }
 
 // Summary is a chat configuration as List shows it.
 type Summary struct {
-	Name            string
-	Type            string
-	RamRole         string
-	CreatedDate     string
-	UpdatedDate     string
-	Outputs         string // without Setup; empty for a caller who may not get the configuration, secrets masked as in Get
+	Name        string
+	Type        string
+	RamRole     string
+	CreatedDate string
+	UpdatedDate string
+	// without Setup; empty for a caller who may not get the configuration, secrets masked as in Get
+	Outputs         string
 	ResourceGroupId string // this and what follows: beyond OOS
 	Status          string
 	Tags            map[string]string `json:",omitempty"`
@@ -45,7 +49,8 @@ type Summary struct {
 }
 
 // List returns a page of the chat configurations that the filters select: ListChatConfigurations.
-// Without a filter, and with one that has an index, its cost depends on the page and not on how many there are.
+// Without a filter, and with one that has an index, its cost depends on the page and not on how
+// many there are.
 //
 // Errors: InvalidParameter, InvalidNextToken, NoPermission, InvalidRegion.
 func (s *Service) List(ctx context.Context, in *ListRequest) (*ListResponse, error) {
@@ -123,9 +128,11 @@ func pageSize(given *int64) (int, error) {
 
 // A cursor is where the next page of a list begins.
 type cursor struct {
-	Lane  int    `json:"l,omitempty"` // index into the selection's lanes
-	After string `json:"a,omitempty"` // the name after which it goes on in that lane; within a resource, more of it in Rest
-	Rest  string `json:"r,omitempty"` // for lists whose entries are parts of a configuration: the part after which it goes on
+	Lane int `json:"l,omitempty"` // index into the selection's lanes
+	// the name after which it goes on in that lane; within a resource, more of it in Rest
+	After string `json:"a,omitempty"`
+	// for lists whose entries are parts of a configuration: the part after which it goes on
+	Rest  string `json:"r,omitempty"`
 	Total *int64 `json:"t,omitempty"` // how many there were when the first page was read
 }
 
@@ -139,7 +146,9 @@ func (s *Service) parseCursor(token string, scope []string) (cursor, error) {
 		err = json.Unmarshal(text, &cur)
 	}
 	if err != nil || cur.Lane < 0 {
-		return cursor{}, &fault.Error{Code: fault.InvalidNextToken, Param: "NextToken", Message: "NextToken is not one that this list gave out. Use it with the parameters that it was given for, or start again without one."}
+		return cursor{}, &fault.Error{Code: fault.InvalidNextToken, Param: "NextToken",
+			Message: "NextToken is not one that this list gave out. Use it with the parameters that it was given " +
+				"for, or start again without one."}
 	}
 	return cur, nil
 }
@@ -152,8 +161,9 @@ func (s *Service) cursorToken(cur *cursor, scope []string) (string, error) {
 	return s.pages.Encode(text, scope...), nil
 }
 
-// find returns up to n selected records from the cursor on, and where to go on; no cursor when there is no more.
-// It reads at most a few pages' worth of candidates, so it may return fewer than n and still have more.
+// find returns up to n selected records from the cursor on, and where to go on; no cursor when
+// there is no more. It reads at most a few pages' worth of candidates, so it may return fewer than
+// n and still have more.
 func (s *Service) find(ctx context.Context, c scope, sel *selection, from cursor, n int) ([]*record, *cursor, error) {
 	if sel.exact() {
 		return s.findNamed(ctx, c, sel, from, n)
@@ -168,7 +178,8 @@ func (s *Service) find(ctx context.Context, c scope, sel *selection, from cursor
 		if sparse {
 			window = table.MaxGet
 		}
-		candidates, more, total, err := s.candidates(ctx, c, lanes[cur.Lane], cur.After, window, round == 0 && from.After == "" && sel.all())
+		candidates, more, total, err := s.candidates(ctx, c, lanes[cur.Lane], cur.After, window,
+			round == 0 && from.After == "" && sel.all())
 		if err != nil {
 			return nil, nil, err
 		}
@@ -178,7 +189,8 @@ func (s *Service) find(ctx context.Context, c scope, sel *selection, from cursor
 		before, lane := len(found), cur.Lane
 		for i, candidate := range candidates {
 			cur.After = candidate.name
-			// Looked at again even where an index entry says so: the configuration may have changed since the entry was read.
+			// Looked at again even where an index entry says so: the configuration may have changed
+			// since the entry was read.
 			if candidate.record != nil && lanes[lane].holds(candidate.record) && sel.matches(candidate.record) {
 				found = append(found, candidate.record)
 			}
@@ -202,7 +214,8 @@ func (s *Service) find(ctx context.Context, c scope, sel *selection, from cursor
 }
 
 // findNamed returns the selected among the configurations that the selection names.
-func (s *Service) findNamed(ctx context.Context, c scope, sel *selection, from cursor, n int) ([]*record, *cursor, error) {
+func (s *Service) findNamed(ctx context.Context, c scope, sel *selection, from cursor,
+	n int) ([]*record, *cursor, error) {
 	var names []string
 	for _, name := range sel.names { // sorted
 		if name > from.After && checkName(name) == nil {
@@ -233,9 +246,11 @@ type candidate struct {
 	record *record
 }
 
-// candidates reads the next n of a lane: with one query where the lane holds documents, with one more read where it holds index
-// entries. With counted it also returns the number of all configurations, from the counters that stand right before the documents.
-func (s *Service) candidates(ctx context.Context, c scope, l lane, after string, n int, counted bool) (list []candidate, more bool, total *int64, err error) {
+// candidates reads the next n of a lane: with one query where the lane holds documents, with one
+// more read where it holds index entries. With counted it also returns the number of all
+// configurations, from the counters that stand right before the documents.
+func (s *Service) candidates(ctx context.Context, c scope, l lane, after string, n int,
+	counted bool) (list []candidate, more bool, total *int64, err error) {
 	r := table.Range{Partition: c.partition(), Prefix: l.prefix + l.start, Limit: n + 1}
 	if after != "" {
 		r.After = l.prefix + table.Escape(after)

@@ -27,7 +27,8 @@ func newCrowd(t testing.TB, n int) *crowd {
 	c := &crowd{house: newHouse(t)}
 	r := rand.New(rand.NewPCG(1, 2))
 	pick := func(list ...string) string { return list[r.IntN(len(list))] }
-	texts := map[string]string{"DingTalk": minDingTalk, "WeChat": minWeChat, "Feishu": minFeishu, "Slack": chattest.Slack, "Teams": minTeams}
+	texts := map[string]string{"DingTalk": minDingTalk, "WeChat": minWeChat, "Feishu": minFeishu,
+		"Slack": chattest.Slack, "Teams": minTeams}
 	for i := range n {
 		name := fmt.Sprint(pick("a", "b", "ab", "abc", "a-b", "A", "_", "b-"), pick("", "-", "x"), i)
 		tags := make(map[string]string)
@@ -39,7 +40,8 @@ func newCrowd(t testing.TB, n int) *crowd {
 		as := pick("DingTalk", "WeChat", "Feishu", "Slack", "Slack", "Teams")
 		c.MustCreate(name, func(in *chat.CreateRequest) {
 			in.Type, in.Configuration, in.Tags = as, secret.Text(texts[as]), tags
-			in.RamRole, in.ResourceGroupID, in.Status = pick("", "Ops", "Dev"), pick("", "", "rg-1", "rg-2"), pick("Active", "Active", "Inactive")
+			in.RamRole, in.ResourceGroupID, in.Status = pick("", "Ops", "Dev"), pick("", "", "rg-1", "rg-2"),
+				pick("Active", "Active", "Inactive")
 		})
 		c.Clock.Advance(700 * time.Millisecond)
 		if r.IntN(3) == 0 {
@@ -85,7 +87,8 @@ func holdsFor(r *chat.Stored, name, value string) bool {
 		prefix, ok := strings.CutSuffix(value, "*")
 		return ok && strings.HasPrefix(r.Name, prefix) || r.Name == value
 	case "type":
-		return strings.EqualFold(r.Type, value) || value == "Lark" && r.Type == "Feishu" || value == "wecom" && r.Type == "WeChat"
+		return strings.EqualFold(r.Type, value) || value == "Lark" && r.Type == "Feishu" ||
+			value == "wecom" && r.Type == "WeChat"
 	case "ramrole":
 		return r.RamRole == value
 	case "resourcegroupid":
@@ -125,7 +128,8 @@ func (c *crowd) walk(filters []chat.Filter, n int64) []string {
 		}
 		list = append(list, chattest.Names(out.ChatConfigurations)...)
 		if want := max(n, 0); n > 0 && (int64(len(out.ChatConfigurations)) > want || out.MaxResults != want) {
-			c.T.Errorf("List(%+v) of %d: %d results, MaxResults = %d", filters, n, len(out.ChatConfigurations), out.MaxResults)
+			c.T.Errorf("List(%+v) of %d: %d results, MaxResults = %d", filters,
+				n, len(out.ChatConfigurations), out.MaxResults)
 		}
 		switch last := out.NextToken == ""; {
 		case len(filters) == 0:
@@ -151,13 +155,15 @@ func (c *crowd) walk(filters []chat.Filter, n int64) []string {
 	}
 }
 
-// check compares a walk with the slow way. Names come in order unless several ranges of the index had to be read.
+// check compares a walk with the slow way. Names come in order unless several ranges of the index
+// had to be read.
 func (c *crowd) check(filters []chat.Filter, n int64) {
 	c.T.Helper()
 	got, want := c.walk(filters, n), c.selected(filters)
 	values := make(map[string][]string)
 	for _, f := range filters {
-		if name := strings.ToLower(f.Name); name != "name" && !strings.HasSuffix(name, "after") && !strings.HasSuffix(name, "before") {
+		if name := strings.ToLower(f.Name); name != "name" && !strings.HasSuffix(name, "after") &&
+			!strings.HasSuffix(name, "before") {
 			if key, ok := cutFold(f.Name, "tag:"); ok {
 				name = "tag:" + key
 			}
@@ -183,9 +189,10 @@ func TestListFilters(t *testing.T) {
 	some := c.all[30]
 	type f = chat.Filter
 	for about, filters := range map[string][]f{
-		"none":                                  nil,
-		"a name":                                {{"name", some.Name}},
-		"names":                                 {{"Name", some.Name}, {"NAME", c.all[3].Name}, {"nAme", "none"}, {"Name", some.Name}},
+		"none":   nil,
+		"a name": {{"name", some.Name}},
+		"names": {{"Name", some.Name}, {"NAME", c.all[3].Name},
+			{"nAme", "none"}, {"Name", some.Name}},
 		"a name that no configuration can have": {{"Name", "a+b*~/钉"}},
 		"a name that no key has room for":       {{"Name", strings.Repeat("x", 5000)}},
 		"such a name beside a prefix":           {{"Name", strings.Repeat("x", 5000)}, {"Name", "ab*"}},
@@ -196,31 +203,36 @@ func TestListFilters(t *testing.T) {
 		"a prefix that ends in a star":          {{"Name", "ab**"}},
 		"prefixes of each other":                {{"Name", "ab*"}, {"Name", "a*"}, {"Name", "abc*"}},
 		"prefixes apart":                        {{"Name", "b*"}, {"Name", "A*"}, {"Name", "_*"}},
-		"a prefix and names in and out":         {{"Name", "ab*"}, {"Name", some.Name}, {"Name", c.all[0].Name}, {"Name", c.all[59].Name}},
-		"a type in another case":                {{"TYPE", "slack"}},
-		"types by their aliases":                {{"type", "Lark"}, {"Type", "wecom"}},
-		"a role":                                {{"ramrole", "Ops"}},
-		"roles":                                 {{"RamRole", "Ops"}, {"RamRole", "Dev"}},
-		"a group":                               {{"ResourceGroupId", "rg-1"}},
-		"a status":                              {{"Status", "inactive"}},
-		"both status":                           {{"Status", "inactive"}, {"Status", "ACTIVE"}},
-		"a tag":                                 {{"tag:env", "prod"}},
-		"a tag in upper case":                   {{"TAG:env", "prod"}},
-		"a tag whose key keeps its case":        {{"tag:Env", "prod"}},
-		"a tag without value":                   {{"tag:env", ""}},
-		"a tag with a separator":                {{"tag:env#", "prod#1"}},
-		"a tag beyond ASCII":                    {{"tag:空", "%"}},
-		"values of one tag and another tag":     {{"tag:env", "prod"}, {"tag:env", "dev"}, {"tag:e", "prod"}},
-		"type and status":                       {{"Type", "Slack"}, {"Status", "Active"}},
-		"types and roles":                       {{"Type", "Slack"}, {"Type", "Teams"}, {"RamRole", "Ops"}, {"RamRole", "Dev"}},
-		"types and a prefix":                    {{"Type", "Slack"}, {"Type", "Teams"}, {"Name", "a*"}, {"Name", "b*"}},
-		"a type and a name":                     {{"Type", some.Type}, {"Name", some.Name}},
-		"another type and a name":               {{"Status", "Active"}, {"Status", "Inactive"}, {"Name", some.Name}},
-		"made after":                            {{"CreatedAfter", some.Created.Format(time.RFC3339Nano)}},
-		"made before, in another zone":          {{"createdbefore", some.Created.In(time.FixedZone("", 8*3600)).Format(time.RFC3339Nano)}},
-		"changed between":                       {{"UpdatedAfter", c.all[3].Updated.Format(time.RFC3339)}, {"UPDATEDBEFORE", c.all[40].Updated.Format(time.RFC3339)}},
-		"made after either":                     {{"CreatedAfter", some.Created.Format(time.RFC3339)}, {"CreatedAfter", c.all[5].Created.Format(time.RFC3339)}},
-		"nothing":                               {{"Type", "Slack"}, {"tag:none", ""}},
+		"a prefix and names in and out": {{"Name", "ab*"}, {"Name", some.Name},
+			{"Name", c.all[0].Name}, {"Name", c.all[59].Name}},
+		"a type in another case":            {{"TYPE", "slack"}},
+		"types by their aliases":            {{"type", "Lark"}, {"Type", "wecom"}},
+		"a role":                            {{"ramrole", "Ops"}},
+		"roles":                             {{"RamRole", "Ops"}, {"RamRole", "Dev"}},
+		"a group":                           {{"ResourceGroupId", "rg-1"}},
+		"a status":                          {{"Status", "inactive"}},
+		"both status":                       {{"Status", "inactive"}, {"Status", "ACTIVE"}},
+		"a tag":                             {{"tag:env", "prod"}},
+		"a tag in upper case":               {{"TAG:env", "prod"}},
+		"a tag whose key keeps its case":    {{"tag:Env", "prod"}},
+		"a tag without value":               {{"tag:env", ""}},
+		"a tag with a separator":            {{"tag:env#", "prod#1"}},
+		"a tag beyond ASCII":                {{"tag:空", "%"}},
+		"values of one tag and another tag": {{"tag:env", "prod"}, {"tag:env", "dev"}, {"tag:e", "prod"}},
+		"type and status":                   {{"Type", "Slack"}, {"Status", "Active"}},
+		"types and roles": {{"Type", "Slack"}, {"Type", "Teams"},
+			{"RamRole", "Ops"}, {"RamRole", "Dev"}},
+		"types and a prefix":      {{"Type", "Slack"}, {"Type", "Teams"}, {"Name", "a*"}, {"Name", "b*"}},
+		"a type and a name":       {{"Type", some.Type}, {"Name", some.Name}},
+		"another type and a name": {{"Status", "Active"}, {"Status", "Inactive"}, {"Name", some.Name}},
+		"made after":              {{"CreatedAfter", some.Created.Format(time.RFC3339Nano)}},
+		"made before, in another zone": {{"createdbefore",
+			some.Created.In(time.FixedZone("", 8*3600)).Format(time.RFC3339Nano)}},
+		"changed between": {{"UpdatedAfter", c.all[3].Updated.Format(time.RFC3339)},
+			{"UPDATEDBEFORE", c.all[40].Updated.Format(time.RFC3339)}},
+		"made after either": {{"CreatedAfter", some.Created.Format(time.RFC3339)},
+			{"CreatedAfter", c.all[5].Created.Format(time.RFC3339)}},
+		"nothing": {{"Type", "Slack"}, {"tag:none", ""}},
 	} {
 		for _, n := range []int64{0, 1, 2, 3, 59, 60, 61, 100} {
 			c.check(filters, n)
@@ -278,8 +290,8 @@ func TestListAnyFilters(t *testing.T) {
 	}
 }
 
-// A value that no configuration can have selects none, alone and beside one that some have, in every spelling of the name. These are
-// the filters that the API's documentation shows.
+// A value that no configuration can have selects none, alone and beside one that some have, in
+// every spelling of the name. These are the filters that the API's documentation shows.
 func TestFiltersThatSelectNothing(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one", func(in *chat.CreateRequest) {
@@ -297,20 +309,27 @@ func TestFiltersThatSelectNothing(t *testing.T) {
 		}
 		return chattest.Names(out.ChatConfigurations)
 	}
-	chattest.Equal(t, "the documentation's filters", list(chat.Filter{Name: "status", Value: "inactive"}, chat.Filter{Name: "type", Value: "private"}), []string{})
+	chattest.Equal(t, "the documentation's filters", list(chat.Filter{Name: "status", Value: "inactive"},
+		chat.Filter{Name: "type", Value: "private"}), []string{})
 	for _, f := range []chat.Filter{
-		{Name: "type", Value: "private"}, {Name: "Type", Value: strings.Repeat("t", 5000)}, {Name: "STATUS", Value: "deleted"}, {Name: "ramrole", Value: "acs:ram::1:role/x"},
-		{Name: "RamRole", Value: strings.Repeat("r", 5000)}, {Name: "resourceGroupId", Value: strings.Repeat("#", 5000)}, {Name: "name", Value: "no such/name"},
-		{Name: "tag:k", Value: "http://x"}, {Name: "tag:k", Value: strings.Repeat("v", 5000)}, {Name: "tag:none", Value: ""}, {Name: "CreatedAfter", Value: "2999-01-01T00:00:00Z"},
+		{Name: "type", Value: "private"}, {Name: "Type", Value: strings.Repeat("t", 5000)},
+		{Name: "STATUS", Value: "deleted"}, {Name: "ramrole", Value: "acs:ram::1:role/x"},
+		{Name: "RamRole", Value: strings.Repeat("r", 5000)}, {Name: "resourceGroupId",
+			Value: strings.Repeat("#", 5000)}, {Name: "name", Value: "no such/name"},
+		{Name: "tag:k", Value: "http://x"}, {Name: "tag:k", Value: strings.Repeat("v", 5000)},
+		{Name: "tag:none", Value: ""}, {Name: "CreatedAfter", Value: "2999-01-01T00:00:00Z"},
 	} {
 		chattest.Equal(t, fmt.Sprintf("the list with %.60v", f), list(f), []string{})
 		if f.Name != "name" { // of which any counts
-			chattest.Equal(t, fmt.Sprintf("the list of one with %.60v", f), list(f, chat.Filter{Name: "Name", Value: "one"}), []string{})
+			chattest.Equal(t, fmt.Sprintf("the list of one with %.60v", f),
+				list(f, chat.Filter{Name: "Name", Value: "one"}), []string{})
 		}
 		chattest.Equal(t, fmt.Sprintf("the list with %.60v twice", f), list(f, f), []string{})
 	}
-	for name, values := range map[string][2]string{"type": {"private", "slack"}, "status": {"x", "inActive"}, "RamRole": {"a:b", "r"}, "tag:k": {"http://", ""}} {
-		chattest.Equal(t, "the list with either "+name, list(chat.Filter{Name: name, Value: values[0]}, chat.Filter{Name: name, Value: values[1]}), []string{"one"})
+	for name, values := range map[string][2]string{"type": {"private", "slack"}, "status": {"x", "inActive"},
+		"RamRole": {"a:b", "r"}, "tag:k": {"http://", ""}} {
+		chattest.Equal(t, "the list with either "+name, list(chat.Filter{Name: name, Value: values[0]},
+			chat.Filter{Name: name, Value: values[1]}), []string{"one"})
 	}
 }
 
@@ -331,22 +350,29 @@ func TestListRefuses(t *testing.T) {
 		{"51 filters", many, fault.InvalidParameter, "Filters", []string{"51 filters", "50"}},
 		{"a filter without name", one("", "x"), fault.MissingParameter, "Filters.Name", nil},
 		{"a filter without value", one("Type", ""), fault.InvalidParameter, "Filters", []string{`"Type" has no value`}},
-		{"an unknown filter", one("Owner", "x"), fault.InvalidParameter, "Filters", []string{`no filter "Owner"`, "Name, Type, RamRole", "tag:<key>"}},
-		{"a filter's name misspelt", one("Stauts", "x"), fault.InvalidParameter, "Filters", []string{`no filter "Stauts"; write Status`}},
-		{"several mistakes", []chat.Filter{{Name: "Owner", Value: "x"}, {Name: "Type"}, {Value: "x"}}, fault.InvalidParameter, "Filters",
+		{"an unknown filter", one("Owner", "x"), fault.InvalidParameter, "Filters",
+			[]string{`no filter "Owner"`, "Name, Type, RamRole", "tag:<key>"}},
+		{"a filter's name misspelt", one("Stauts", "x"), fault.InvalidParameter, "Filters",
+			[]string{`no filter "Stauts"; write Status`}},
+		{"several mistakes", []chat.Filter{{Name: "Owner", Value: "x"}, {Name: "Type"}, {Value: "x"}},
+			fault.InvalidParameter, "Filters",
 			[]string{`no filter "Owner"`, `"Type" has no value`, "Filters.Name is mandatory"}},
 		{"a tag without key", one("tag:", "x"), fault.InvalidParameter, "Filters", []string{`"tag:"`}},
 		{"a tag that cannot be", one("tag:aliyun", "x"), fault.InvalidParameter, "Filters", []string{`"aliyun"`}},
-		{"a date without time", one("CreatedAfter", "2026-01-31"), fault.InvalidParameter, "Filters", []string{"CreatedAfter", `"2026-01-31"`, "2026-01-31T08:00:00Z"}},
-		{"a date that is none", one("updatedbefore", "now"), fault.InvalidParameter, "Filters", []string{"UpdatedBefore", `"now"`}},
+		{"a date without time", one("CreatedAfter", "2026-01-31"), fault.InvalidParameter, "Filters",
+			[]string{"CreatedAfter", `"2026-01-31"`, "2026-01-31T08:00:00Z"}},
+		{"a date that is none", one("updatedbefore", "now"), fault.InvalidParameter, "Filters",
+			[]string{"UpdatedBefore", `"now"`}},
 	} {
 		_, err := h.List(h.Ctx, &chat.ListRequest{Filters: c.filters})
 		chattest.WantError(t, c.about, err, c.code, c.param, c.texts...)
 	}
 	for _, n := range []int64{-1, 0, 101, 1 << 62} {
 		_, err := h.List(h.Ctx, &chat.ListRequest{MaxResults: &n})
-		chattest.WantError(t, fmt.Sprint(n, " results"), err, fault.InvalidParameter, "MaxResults", fmt.Sprint("MaxResults is ", n), "1 to 100")
-		_, err = h.ListTagResources(h.Ctx, &chat.ListTagResourcesRequest{ResourceType: "chatconfiguration", MaxResults: &n})
+		chattest.WantError(t, fmt.Sprint(n, " results"), err, fault.InvalidParameter, "MaxResults",
+			fmt.Sprint("MaxResults is ", n), "1 to 100")
+		_, err = h.ListTagResources(h.Ctx, &chat.ListTagResourcesRequest{ResourceType: "chatconfiguration",
+			MaxResults: &n})
 		chattest.WantError(t, fmt.Sprint(n, " tags"), err, fault.InvalidParameter, "MaxResults")
 		_, err = h.ListTagKeys(h.Ctx, &chat.ListTagKeysRequest{ResourceType: "chatconfiguration", MaxResults: &n})
 		chattest.WantError(t, fmt.Sprint(n, " keys"), err, fault.InvalidParameter, "MaxResults")
@@ -359,25 +385,29 @@ func TestListOfNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chattest.Equal(t, "List of nothing", out, &chat.ListResponse{ChatConfigurations: []chat.Summary{}, MaxResults: 50, TotalCount: chattest.Ptr[int64](0)})
+	chattest.Equal(t, "List of nothing", out, &chat.ListResponse{ChatConfigurations: []chat.Summary{}, MaxResults: 50,
+		TotalCount: chattest.Ptr[int64](0)})
 }
 
-// TestPageTokens holds that a token is good for the list that gave it out, however that is spelt, and for nothing else.
+// TestPageTokens holds that a token is good for the list that gave it out, however that is spelt,
+// and for nothing else.
 func TestPageTokens(t *testing.T) {
 	c := newCrowd(t, 20)
 	other := *chattest.Administrator
 	other.Account = "9"
 	type f = chat.Filter
-	filters := []f{{"Type", "Slack"}, {"Type", "Teams"}, {"Name", "*"}, {"Name", "a*"}, {"CreatedAfter", "2026-11-23T00:00:00Z"}}
+	filters := []f{{"Type", "Slack"}, {"Type", "Teams"}, {"Name", "*"}, {"Name", "a*"},
+		{"CreatedAfter", "2026-11-23T00:00:00Z"}}
 	first, err := c.List(c.Ctx, &chat.ListRequest{Filters: filters, MaxResults: chattest.Ptr[int64](1)})
 	if err != nil || first.NextToken == "" {
 		t.Fatalf("List = %+v, %v", first, err)
 	}
 	for about, in := range map[string]*chat.ListRequest{
-		"the same":               {Filters: filters},
-		"another page size":      {Filters: filters, MaxResults: chattest.Ptr[int64](7)},
-		"the region spelt out":   {Filters: filters, RegionID: chattest.Region},
-		"filters in another way": {Filters: []f{{"name", "a*"}, {"createdAFTER", "2026-11-23T08:00:00+08:00"}, {"TYPE", "teams"}, {"type", "SLACK"}, {"Type", "slack"}, {"NAME", "*"}}},
+		"the same":             {Filters: filters},
+		"another page size":    {Filters: filters, MaxResults: chattest.Ptr[int64](7)},
+		"the region spelt out": {Filters: filters, RegionID: chattest.Region},
+		"filters in another way": {Filters: []f{{"name", "a*"}, {"createdAFTER", "2026-11-23T08:00:00+08:00"},
+			{"TYPE", "teams"}, {"type", "SLACK"}, {"Type", "slack"}, {"NAME", "*"}}},
 	} {
 		in.NextToken = first.NextToken
 		if _, err := c.List(c.Ctx, in); err != nil {
@@ -386,17 +416,23 @@ func TestPageTokens(t *testing.T) {
 	}
 	tagged := &chat.ListTagResourcesRequest{ResourceType: "chatconfiguration", NextToken: first.NextToken}
 	refused := map[string]func(token string) error{
-		"no filters": func(token string) error { _, err := c.List(c.Ctx, &chat.ListRequest{NextToken: token}); return err },
+		"no filters": func(token string) error {
+			_, err := c.List(c.Ctx,
+				&chat.ListRequest{NextToken: token})
+			return err
+		},
 		"a filter less": func(token string) error {
 			_, err := c.List(c.Ctx, &chat.ListRequest{Filters: filters[1:], NextToken: token})
 			return err
 		},
 		"another value": func(token string) error {
-			_, err := c.List(c.Ctx, &chat.ListRequest{Filters: append([]f{{"Type", "Feishu"}}, filters[1:]...), NextToken: token})
+			_, err := c.List(c.Ctx, &chat.ListRequest{Filters: append([]f{{"Type", "Feishu"}}, filters[1:]...),
+				NextToken: token})
 			return err
 		},
 		"a value in another filter": func(token string) error {
-			_, err := c.List(c.Ctx, &chat.ListRequest{Filters: append([]f{{"RamRole", "Slack"}}, filters[1:]...), NextToken: token})
+			_, err := c.List(c.Ctx, &chat.ListRequest{Filters: append([]f{{"RamRole", "Slack"}}, filters[1:]...),
+				NextToken: token})
 			return err
 		},
 		"another region": func(token string) error {
@@ -413,12 +449,14 @@ func TestPageTokens(t *testing.T) {
 			return err
 		},
 		"the keys of tags": func(token string) error {
-			_, err := c.ListTagKeys(c.Ctx, &chat.ListTagKeysRequest{ResourceType: "chatconfiguration", NextToken: token})
+			_, err := c.ListTagKeys(c.Ctx, &chat.ListTagKeysRequest{ResourceType: "chatconfiguration",
+				NextToken: token})
 			return err
 		},
 	}
 	for about, call := range refused {
-		chattest.WantError(t, "a token with "+about, call(first.NextToken), fault.InvalidNextToken, "NextToken", "start again without one")
+		chattest.WantError(t, "a token with "+about, call(first.NextToken), fault.InvalidNextToken,
+			"NextToken", "start again without one")
 	}
 	for i := range first.NextToken {
 		for _, b := range []byte{'A', 'z', '-', ' ', '\n'} {
@@ -430,7 +468,8 @@ func TestPageTokens(t *testing.T) {
 			chattest.WantError(t, fmt.Sprintf("a token with %q at %d", b, i), err, fault.InvalidNextToken, "NextToken")
 		}
 	}
-	for _, token := range []string{"x", "c#a", first.NextToken + "A", first.NextToken[1:], first.NextToken[:len(first.NextToken)-1], strings.Repeat("A", 10_000)} {
+	for _, token := range []string{"x", "c#a", first.NextToken + "A", first.NextToken[1:],
+		first.NextToken[:len(first.NextToken)-1], strings.Repeat("A", 10_000)} {
 		_, err := c.List(c.Ctx, &chat.ListRequest{Filters: filters, NextToken: token})
 		chattest.WantError(t, "a made-up token", err, fault.InvalidNextToken, "NextToken")
 	}
@@ -443,7 +482,8 @@ func TestPageTokens(t *testing.T) {
 	chattest.WantError(t, "a token of another ring", err, fault.InvalidNextToken, "NextToken")
 }
 
-// TestListWhileThingsChange holds that what stays is listed once, whatever comes and goes between two pages.
+// TestListWhileThingsChange holds that what stays is listed once, whatever comes and goes between
+// two pages.
 func TestListWhileThingsChange(t *testing.T) {
 	for about, filters := range map[string][]chat.Filter{
 		"all":         nil,
@@ -454,7 +494,8 @@ func TestListWhileThingsChange(t *testing.T) {
 	} {
 		h := newHouse(t)
 		for i := range 20 {
-			h.MustCreate(fmt.Sprintf("n-%02d", i), func(in *chat.CreateRequest) { in.Tags = map[string]string{"a": "b", "c": "d"} })
+			h.MustCreate(fmt.Sprintf("n-%02d", i),
+				func(in *chat.CreateRequest) { in.Tags = map[string]string{"a": "b", "c": "d"} })
 		}
 		in := &chat.ListRequest{Filters: filters, MaxResults: chattest.Ptr[int64](3)}
 		var got []string
@@ -469,7 +510,8 @@ func TestListWhileThingsChange(t *testing.T) {
 				break
 			}
 			in.NextToken = out.NextToken
-			// The item that the cursor stands on goes away, and so does one that is still to come; a new one comes before the cursor.
+			// The item that the cursor stands on goes away, and so does one that is still to come;
+			// a new one comes before the cursor.
 			last := page[len(page)-1]
 			h.MustDelete(last)
 			if n := 0; len(got) == 6 {
@@ -496,14 +538,16 @@ func exactly(n int) []chat.Filter {
 	return list
 }
 
-// TestListByNameBesidePrefix holds that a name is not taken for a prefix where prefixes are asked for too.
+// TestListByNameBesidePrefix holds that a name is not taken for a prefix where prefixes are asked
+// for too.
 func TestListByNameBesidePrefix(t *testing.T) {
 	h := newHouse(t)
 	for _, name := range []string{"ab", "abc", "ab-", "z", "zz", "y"} {
 		h.MustCreate(name)
 	}
 	for _, n := range []int64{1, 2, 100} {
-		in := &chat.ListRequest{MaxResults: &n, Filters: []chat.Filter{{Name: "Name", Value: "ab"}, {Name: "Name", Value: "z*"}, {Name: "Name", Value: "zz"}}}
+		in := &chat.ListRequest{MaxResults: &n, Filters: []chat.Filter{{Name: "Name", Value: "ab"},
+			{Name: "Name", Value: "z*"}, {Name: "Name", Value: "zz"}}}
 		var got []string
 		for {
 			out, err := h.List(h.Ctx, in)
@@ -519,7 +563,8 @@ func TestListByNameBesidePrefix(t *testing.T) {
 	}
 }
 
-// TestListBetweenIndexAndDocument has a configuration go, and another one change, after their index entries were read.
+// TestListBetweenIndexAndDocument has a configuration go, and another one change, after their index
+// entries were read.
 func TestListBetweenIndexAndDocument(t *testing.T) {
 	h := newHouse(t)
 	for _, name := range []string{"gone", "moved", "stays"} {
@@ -541,8 +586,9 @@ func TestListBetweenIndexAndDocument(t *testing.T) {
 	chattest.Equal(t, "listed", chattest.Names(out.ChatConfigurations), []string{"stays"})
 }
 
-// TestListShowsWhatMovesOnce has a configuration change its tag between the reading of an index and that of its document: from one
-// of the values that are listed to the other, which is looked at later.
+// TestListShowsWhatMovesOnce has a configuration change its tag between the reading of an index and
+// that of its document: from one of the values that are listed to the other, which is looked at
+// later.
 func TestListShowsWhatMovesOnce(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags = map[string]string{"env": "a"} })
@@ -550,12 +596,14 @@ func TestListShowsWhatMovesOnce(t *testing.T) {
 	h.Spy.Before = func(verb string, n int) error {
 		if verb == "Get" && n == 1 {
 			h.Spy.Before = nil
-			_, err := h.Tag(h.Ctx, &chat.TagRequest{ResourceType: chat.ResourceType, ResourceIDs: []string{"one"}, Tags: map[string]string{"env": "b"}})
+			_, err := h.Tag(h.Ctx, &chat.TagRequest{ResourceType: chat.ResourceType, ResourceIDs: []string{"one"},
+				Tags: map[string]string{"env": "b"}})
 			return err
 		}
 		return nil
 	}
-	out, err := h.List(h.Ctx, &chat.ListRequest{Filters: []chat.Filter{{Name: "tag:env", Value: "a"}, {Name: "tag:env", Value: "b"}}})
+	out, err := h.List(h.Ctx, &chat.ListRequest{Filters: []chat.Filter{{Name: "tag:env", Value: "a"},
+		{Name: "tag:env", Value: "b"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,13 +12,15 @@ import (
 	"chatconf/shared/fault"
 )
 
-// A model is what the configurations should be, kept the naive way: a map, and rules written once more in other words.
+// A model is what the configurations should be, kept the naive way: a map, and rules written once
+// more in other words.
 type model struct {
 	live map[string]*chat.Stored
 	last map[string]int64 // revision, over all lives of a name
 }
 
-// TestRandomOperations does random things to a service and to a model, compares every outcome, and checks the table on the way.
+// TestRandomOperations does random things to a service and to a model, compares every outcome, and
+// checks the table on the way.
 func TestRandomOperations(t *testing.T) {
 	for seed := range uint64(3) {
 		r := rand.New(rand.NewPCG(seed, 7))
@@ -49,7 +51,8 @@ func TestRandomOperations(t *testing.T) {
 
 func pick[T any](r *rand.Rand, list ...T) T { return list[r.IntN(len(list))] }
 
-// step does one random operation to both. An error of the service must be the one that the model foresees.
+// step does one random operation to both. An error of the service must be the one that the model
+// foresees.
 func (m *model) step(h *house, r *rand.Rand) (what string, err error) {
 	h.T.Helper()
 	name := fmt.Sprint("n", r.IntN(9))
@@ -77,7 +80,8 @@ func (m *model) step(h *house, r *rand.Rand) (what string, err error) {
 	switch r.IntN(6) {
 	case 0:
 		what = "Create"
-		in := &chat.CreateRequest{Name: name, Type: "Slack", Configuration: chattest.Slack, RamRole: pick(r, "", "Ops"), ResourceGroupID: pick(r, "", "rg"), Status: pick(r, "", "Inactive")}
+		in := &chat.CreateRequest{Name: name, Type: "Slack", Configuration: chattest.Slack, RamRole: pick(r, "", "Ops"),
+			ResourceGroupID: pick(r, "", "rg"), Status: pick(r, "", "Inactive")}
 		if r.IntN(2) == 0 {
 			in.Tags = map[string]string{"a": pick(r, "", "1"), "b": "2"}
 		}
@@ -89,7 +93,8 @@ func (m *model) step(h *house, r *rand.Rand) (what string, err error) {
 			foresee(fault.AlreadyExists)
 		default:
 			now := h.Clock.Now().Truncate(time.Millisecond)
-			was = &chat.Stored{Name: name, Type: "Slack", RamRole: in.RamRole, ResourceGroupID: in.ResourceGroupID, Status: "Active",
+			was = &chat.Stored{Name: name, Type: "Slack", RamRole: in.RamRole,
+				ResourceGroupID: in.ResourceGroupID, Status: "Active",
 				Configuration: `{"SlackSigningSecret":"******"}`, Tags: maps.Clone(in.Tags), Created: now, Updated: now}
 			if in.Status != "" {
 				was.Status = in.Status
@@ -149,7 +154,8 @@ func (m *model) step(h *house, r *rand.Rand) (what string, err error) {
 		if all {
 			keys = nil
 		}
-		_, err = h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: []string{name}, TagKeys: keys, All: all})
+		_, err = h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType,
+			ResourceIDs: []string{name}, TagKeys: keys, All: all})
 		m.retag(was, err, foresee, change, func(tags map[string]string) {
 			for key := range tags {
 				if all || key == keys[0] {
@@ -160,7 +166,8 @@ func (m *model) step(h *house, r *rand.Rand) (what string, err error) {
 	default:
 		what = "ChangeResourceGroup"
 		group := pick(r, "rg", "rg-2")
-		_, err = h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, ResourceID: name, NewResourceGroupID: group})
+		_, err = h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType,
+			ResourceID: name, NewResourceGroupID: group})
 		switch {
 		case was == nil:
 			foresee(fault.ResourceNotFound)
@@ -172,7 +179,8 @@ func (m *model) step(h *house, r *rand.Rand) (what string, err error) {
 }
 
 // retag does to the model what Tag and Untag do; a change of nothing is no revision.
-func (m *model) retag(was *chat.Stored, err error, foresee func(fault.Code) bool, change func(func(*chat.Stored)), edit func(map[string]string)) {
+func (m *model) retag(was *chat.Stored, err error, foresee func(fault.Code) bool, change func(func(*chat.Stored)),
+	edit func(map[string]string)) {
 	if was == nil {
 		foresee(fault.ResourceNotFound)
 		return
@@ -191,7 +199,8 @@ func (m *model) retag(was *chat.Stored, err error, foresee func(fault.Code) bool
 	change(func(s *chat.Stored) { s.Tags = after })
 }
 
-// TestRandomOperationsAtOnce has many callers do random things to few names, and finds all in agreement afterwards.
+// TestRandomOperationsAtOnce has many callers do random things to few names, and finds all in
+// agreement afterwards.
 func TestRandomOperationsAtOnce(t *testing.T) {
 	h := newHouse(t)
 	chattest.InParallel(t, 400, func(i int) error {
@@ -200,9 +209,11 @@ func TestRandomOperationsAtOnce(t *testing.T) {
 		var err error
 		switch r.IntN(5) {
 		case 0:
-			_, err = h.Create(h.Ctx, &chat.CreateRequest{Name: name, Type: "Slack", Configuration: chattest.Slack, RamRole: "Ops", Tags: map[string]string{"a": "b"}})
+			_, err = h.Create(h.Ctx, &chat.CreateRequest{Name: name, Type: "Slack", Configuration: chattest.Slack,
+				RamRole: "Ops", Tags: map[string]string{"a": "b"}})
 		case 1:
-			_, err = h.Update(h.Ctx, &chat.UpdateRequest{Name: name, RamRole: chattest.Ptr(pick(r, "", "Dev")), ClientToken: pick(r, "", fmt.Sprint(i))})
+			_, err = h.Update(h.Ctx, &chat.UpdateRequest{Name: name, RamRole: chattest.Ptr(pick(r, "", "Dev")),
+				ClientToken: pick(r, "", fmt.Sprint(i))})
 		case 2:
 			_, err = h.Delete(h.Ctx, &chat.DeleteRequest{Name: name})
 		case 3:

@@ -20,9 +20,11 @@ func checkName(name string) error {
 	case name == "":
 		return fault.Missing("Name")
 	case len(name) > maxName:
-		return fault.Invalid("Name", "Name %s has %d characters; the most is %d.", fault.Quote(name), utf8.RuneCountInString(name), maxName)
+		return fault.Invalid("Name", "Name %s has %d characters; the most is %d.", fault.Quote(name),
+			utf8.RuneCountInString(name), maxName)
 	case !only(name, nameByte):
-		return fault.Invalid("Name", "Name %s has a character other than letters, digits, '-' and '_'.", fault.Quote(name))
+		return fault.Invalid("Name", "Name %s has a character other than letters, digits, '-' and '_'.",
+			fault.Quote(name))
 	}
 	for _, prefix := range reserved {
 		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
@@ -36,10 +38,12 @@ func checkName(name string) error {
 // https://help.aliyun.com/en/ram/developer-reference/api-ram-2015-05-01-createrole
 func checkRole(param, role string) error {
 	if strings.Contains(role, ":") {
-		return fault.Invalid(param, "%s %s is not a role name; wanted the name alone, without acs:ram:….", param, fault.Quote(role))
+		return fault.Invalid(param, "%s %s is not a role name; wanted the name alone, without acs:ram:….",
+			param, fault.Quote(role))
 	}
 	if len(role) > 64 || !only(role, func(b byte) bool { return nameByte(b) || b == '.' || b == '@' }) {
-		return fault.Invalid(param, "%s %s is not a role name; wanted 1 to 64 letters, digits, '.', '@', '-' and '_'.", param, fault.Quote(role))
+		return fault.Invalid(param, "%s %s is not a role name; wanted 1 to 64 letters, digits, '.', '@', '-' and '_'.",
+			param, fault.Quote(role))
 	}
 	return nil
 }
@@ -47,7 +51,8 @@ func checkRole(param, role string) error {
 // checkGroup returns an error unless id can be a resource group's; empty is none.
 func checkGroup(param, id string) error {
 	if len(id) > 64 || !only(id, nameByte) {
-		return fault.Invalid(param, "%s %s is not a resource group id; wanted 1 to 64 letters, digits, '-' and '_', such as rg-acfmxh4em5jncda.", param, fault.Quote(id))
+		return fault.Invalid(param, "%s %s is not a resource group id; wanted 1 to 64 letters, digits, '-' and '_', "+
+			"such as rg-acfmxh4em5jncda.", param, fault.Quote(id))
 	}
 	return nil
 }
@@ -93,9 +98,11 @@ func checkTagText(param, what, text string, least int) error {
 	case !utf8.ValidString(text):
 		return fault.Invalid(param, "The tag %s %s is not UTF-8.", what, fault.Quote(text))
 	case n < least || n > 128:
-		return fault.Invalid(param, "The tag %s %s has %d characters; wanted %d to 128.", what, fault.Quote(text), n, least)
+		return fault.Invalid(param, "The tag %s %s has %d characters; wanted %d to 128.",
+			what, fault.Quote(text), n, least)
 	case len(table.Escape(text)) > 384: // so that an index entry fits into a sort key
-		return fault.Invalid(param, "The tag %s %s is too long; wanted at most 384 bytes of UTF-8.", what, fault.Quote(text))
+		return fault.Invalid(param, "The tag %s %s is too long; wanted at most 384 bytes of UTF-8.",
+			what, fault.Quote(text))
 	case strings.Contains(text, "http://") || strings.Contains(text, "https://"):
 		return fault.Invalid(param, "The tag %s %s holds a URL, which is not allowed.", what, fault.Quote(text))
 	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }):
@@ -107,7 +114,8 @@ func checkTagText(param, what, text string, least int) error {
 // checkClientToken returns an error unless token is absent or can be a ClientToken.
 func checkClientToken(token string) error {
 	if len(token) > 64 || !only(token, func(b byte) bool { return ' ' < b && b < 0x7f }) {
-		return fault.Invalid("ClientToken", "ClientToken is not one; wanted 1 to 64 printable ASCII characters without blanks.")
+		return fault.Invalid("ClientToken", "ClientToken is not one; wanted 1 to 64 printable "+
+			"ASCII characters without blanks.")
 	}
 	return nil
 }

@@ -33,8 +33,10 @@ func TestNameOfAConfiguration(t *testing.T) {
 		texts       []string
 	}{
 		{"no name", "", fault.MissingParameter, []string{"Name is mandatory"}},
-		{"a name one too long", strings.Repeat("n", 201), fault.InvalidParameter, []string{"201", "the most is 200", `"nnn`}},
-		{"a name that is far too long is cut in the message", strings.Repeat("n", 100_000), fault.InvalidParameter, []string{"100000", "…"}},
+		{"a name one too long", strings.Repeat("n", 201), fault.InvalidParameter,
+			[]string{"201", "the most is 200", `"nnn`}},
+		{"a name that is far too long is cut in the message", strings.Repeat("n", 100_000),
+			fault.InvalidParameter, []string{"100000", "…"}},
 		{"a name with a dot", "a.b", fault.InvalidParameter, []string{`"a.b"`}},
 		{"a name with a slash", "a/b", fault.InvalidParameter, []string{`"a/b"`}},
 		{"a name with the separator of sort keys", "a#b", fault.InvalidParameter, []string{`"a#b"`}},
@@ -43,7 +45,8 @@ func TestNameOfAConfiguration(t *testing.T) {
 		{"a name with a zero byte", "a\x00", fault.InvalidParameter, []string{`"a\x00"`}},
 		{"a name of letters beyond ASCII", "钉钉-ops", fault.InvalidParameter, []string{`"钉钉-ops"`}},
 		{"a name that is not UTF-8", "a\xff", fault.InvalidParameter, []string{`"a\xff"`}},
-		{"a name that begins with aliyun", "aliyun1", fault.InvalidParameter, []string{`"aliyun1"`, "starts with aliyun"}},
+		{"a name that begins with aliyun", "aliyun1", fault.InvalidParameter,
+			[]string{`"aliyun1"`, "starts with aliyun"}},
 		{"a name that is a reserved word", "acs", fault.InvalidParameter, []string{"starts with acs"}},
 		{"a reserved word in mixed case", "AliBaba-x", fault.InvalidParameter, []string{"starts with alibaba"}},
 		{"another reserved word in upper case", "ALICLOUD_", fault.InvalidParameter, []string{"starts with alicloud"}},
@@ -75,26 +78,34 @@ func TestWordParameters(t *testing.T) {
 		texts []string
 	}{
 		{about: "nothing beyond what is mandatory"},
-		{about: "a role of 64 of all characters", in: chat.CreateRequest{RamRole: "AZaz09.@-_" + strings.Repeat("r", 54)}},
-		{"a role of 65", chat.CreateRequest{RamRole: strings.Repeat("r", 65)}, bad, "RamRole", []string{`"rrr`, "1 to 64"}},
-		{"a role's ARN", chat.CreateRequest{RamRole: "acs:ram::1:role/Ops"}, bad, "RamRole", []string{`"acs:ram::1:role/Ops"`, "without acs:ram:"}},
+		{about: "a role of 64 of all characters", in: chat.CreateRequest{RamRole: "AZaz09.@-_" +
+			strings.Repeat("r", 54)}},
+		{"a role of 65", chat.CreateRequest{RamRole: strings.Repeat("r", 65)}, bad,
+			"RamRole", []string{`"rrr`, "1 to 64"}},
+		{"a role's ARN", chat.CreateRequest{RamRole: "acs:ram::1:role/Ops"}, bad, "RamRole",
+			[]string{`"acs:ram::1:role/Ops"`, "without acs:ram:"}},
 		{"a role with a blank", chat.CreateRequest{RamRole: "a b"}, bad, "RamRole", []string{`"a b"`}},
 
 		{about: "a group of 64", in: chat.CreateRequest{ResourceGroupID: "rg-" + strings.Repeat("a", 61)}},
 		{about: "a group of one letter, as in the official example", in: chat.CreateRequest{ResourceGroupID: "s"}},
-		{"a group of 65", chat.CreateRequest{ResourceGroupID: strings.Repeat("g", 65)}, bad, "ResourceGroupId", []string{`"ggg`}},
-		{"a group with a separator", chat.CreateRequest{ResourceGroupID: "rg#1"}, bad, "ResourceGroupId", []string{`"rg#1"`, "rg-acfmxh4em5jncda"}},
+		{"a group of 65", chat.CreateRequest{ResourceGroupID: strings.Repeat("g", 65)}, bad,
+			"ResourceGroupId", []string{`"ggg`}},
+		{"a group with a separator", chat.CreateRequest{ResourceGroupID: "rg#1"}, bad, "ResourceGroupId",
+			[]string{`"rg#1"`, "rg-acfmxh4em5jncda"}},
 
 		{about: "a status in any case", in: chat.CreateRequest{Status: "iNACTIVE"}},
-		{"an unknown status", chat.CreateRequest{Status: "Paused"}, bad, "Status", []string{`"Paused"`, "Active or Inactive"}},
+		{"an unknown status", chat.CreateRequest{Status: "Paused"}, bad, "Status",
+			[]string{`"Paused"`, "Active or Inactive"}},
 
 		{about: "the longest client token", in: chat.CreateRequest{ClientToken: "!~" + strings.Repeat("c", 62)}},
-		{"a client token that is too long", chat.CreateRequest{ClientToken: strings.Repeat("c", 65)}, bad, "ClientToken", []string{"1 to 64"}},
+		{"a client token that is too long", chat.CreateRequest{ClientToken: strings.Repeat("c", 65)}, bad,
+			"ClientToken", []string{"1 to 64"}},
 		{"a client token with a blank", chat.CreateRequest{ClientToken: "a b"}, bad, "ClientToken", nil},
 		{"a client token beyond ASCII", chat.CreateRequest{ClientToken: "é"}, bad, "ClientToken", nil},
 
 		{about: "a type in another case", in: chat.CreateRequest{Type: "sLACK"}},
-		{"an unknown type", chat.CreateRequest{Type: "Matrix"}, bad, "Type", []string{`"Matrix"`, "DingTalk, WeChat, Feishu, Slack, Teams"}},
+		{"an unknown type", chat.CreateRequest{Type: "Matrix"}, bad, "Type",
+			[]string{`"Matrix"`, "DingTalk, WeChat, Feishu, Slack, Teams"}},
 	} {
 		h := newHouse(t)
 		in := c.in
@@ -104,7 +115,8 @@ func TestWordParameters(t *testing.T) {
 		}
 		_, createErr := h.Create(h.Ctx, &in)
 		h.MustCreate("updated")
-		up := &chat.UpdateRequest{Name: "updated", Type: in.Type, RamRole: &in.RamRole, ResourceGroupID: &in.ResourceGroupID, Status: in.Status}
+		up := &chat.UpdateRequest{Name: "updated", Type: in.Type, RamRole: &in.RamRole,
+			ResourceGroupID: &in.ResourceGroupID, Status: in.Status}
 		if up.ClientToken = in.ClientToken; c.code == fault.Internal && in.ClientToken != "" {
 			up.ClientToken = in.ClientToken[1:] + "u" // another, of the same length
 		}
@@ -119,10 +131,12 @@ func TestWordParameters(t *testing.T) {
 			continue
 		}
 		created, updated := h.MustGet("created"), h.MustGet("updated")
-		if created.RamRole != in.RamRole || created.ResourceGroupId != in.ResourceGroupID || !strings.EqualFold(created.Status, cmp.Or(in.Status, "Active")) {
+		if created.RamRole != in.RamRole || created.ResourceGroupId != in.ResourceGroupID ||
+			!strings.EqualFold(created.Status, cmp.Or(in.Status, "Active")) {
 			t.Errorf("with %s: created %+v", c.about, created)
 		}
-		if updated.RamRole != in.RamRole || updated.ResourceGroupId != in.ResourceGroupID || updated.Status != created.Status || updated.Type != "Slack" {
+		if updated.RamRole != in.RamRole || updated.ResourceGroupId != in.ResourceGroupID ||
+			updated.Status != created.Status || updated.Type != "Slack" {
 			t.Errorf("with %s: updated %+v", c.about, updated)
 		}
 		h.MustAgree()
@@ -160,7 +174,8 @@ func TestRegions(t *testing.T) {
 		"a region that is the partition of the keys": "keys",
 	} {
 		for action, call := range everyAction(h.Service, func() string { return id }) {
-			chattest.WantError(t, action+" in "+about, call(h.Ctx), fault.InvalidRegion, "RegionId", "is not a region", strconv.Quote(id))
+			chattest.WantError(t, action+" in "+about, call(h.Ctx), fault.InvalidRegion, "RegionId",
+				"is not a region", strconv.Quote(id))
 		}
 	}
 }
@@ -169,7 +184,8 @@ func TestRegions(t *testing.T) {
 func everyAction(s *chat.Service, region func() string) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
 		"CreateChatConfiguration": func(ctx context.Context) error {
-			_, err := s.Create(ctx, &chat.CreateRequest{RegionID: region(), Name: "new", Type: "Slack", Configuration: chattest.Slack})
+			_, err := s.Create(ctx, &chat.CreateRequest{RegionID: region(), Name: "new",
+				Type: "Slack", Configuration: chattest.Slack})
 			return err
 		},
 		"GetChatConfiguration": func(ctx context.Context) error {
@@ -189,27 +205,33 @@ func everyAction(s *chat.Service, region func() string) map[string]func(context.
 			return err
 		},
 		"TagResources": func(ctx context.Context) error {
-			_, err := s.Tag(ctx, &chat.TagRequest{RegionID: region(), ResourceType: "chatconfiguration", ResourceIDs: []string{"one"}, Tags: map[string]string{"new": "tag"}})
+			_, err := s.Tag(ctx, &chat.TagRequest{RegionID: region(), ResourceType: "chatconfiguration",
+				ResourceIDs: []string{"one"}, Tags: map[string]string{"new": "tag"}})
 			return err
 		},
 		"UntagResources": func(ctx context.Context) error {
-			_, err := s.Untag(ctx, &chat.UntagRequest{RegionID: region(), ResourceType: "chatconfiguration", ResourceIDs: []string{"one"}, All: true})
+			_, err := s.Untag(ctx, &chat.UntagRequest{RegionID: region(), ResourceType: "chatconfiguration",
+				ResourceIDs: []string{"one"}, All: true})
 			return err
 		},
 		"ListTagResources": func(ctx context.Context) error {
-			_, err := s.ListTagResources(ctx, &chat.ListTagResourcesRequest{RegionID: region(), ResourceType: "chatconfiguration"})
+			_, err := s.ListTagResources(ctx, &chat.ListTagResourcesRequest{RegionID: region(),
+				ResourceType: "chatconfiguration"})
 			return err
 		},
 		"ListTagKeys": func(ctx context.Context) error {
-			_, err := s.ListTagKeys(ctx, &chat.ListTagKeysRequest{RegionID: region(), ResourceType: "chatconfiguration"})
+			_, err := s.ListTagKeys(ctx, &chat.ListTagKeysRequest{RegionID: region(),
+				ResourceType: "chatconfiguration"})
 			return err
 		},
 		"ListTagValues": func(ctx context.Context) error {
-			_, err := s.ListTagValues(ctx, &chat.ListTagValuesRequest{RegionID: region(), ResourceType: "chatconfiguration", Key: "env"})
+			_, err := s.ListTagValues(ctx, &chat.ListTagValuesRequest{RegionID: region(),
+				ResourceType: "chatconfiguration", Key: "env"})
 			return err
 		},
 		"ChangeResourceGroup": func(ctx context.Context) error {
-			_, err := s.ChangeResourceGroup(ctx, &chat.ChangeResourceGroupRequest{RegionID: region(), ResourceType: "chatconfiguration", ResourceID: "one", NewResourceGroupID: "rg-new"})
+			_, err := s.ChangeResourceGroup(ctx, &chat.ChangeResourceGroupRequest{RegionID: region(),
+				ResourceType: "chatconfiguration", ResourceID: "one", NewResourceGroupID: "rg-new"})
 			return err
 		},
 		"RotateChatWebhook": func(ctx context.Context) error {
@@ -217,7 +239,8 @@ func everyAction(s *chat.Service, region func() string) map[string]func(context.
 			return err
 		},
 		"SimulateChatPermission": func(ctx context.Context) error {
-			_, err := s.Simulate(ctx, &chat.SimulateRequest{RegionID: region(), Name: "one", UserID: "u", ConversationID: "c", Command: "restart"})
+			_, err := s.Simulate(ctx, &chat.SimulateRequest{RegionID: region(), Name: "one", UserID: "u",
+				ConversationID: "c", Command: "restart"})
 			return err
 		},
 		"ListChatCommands": func(ctx context.Context) error {
@@ -254,7 +277,8 @@ func TestTagRules(t *testing.T) {
 		}
 		h.MustDelete(name)
 		h.MustCreate(name)
-		if _, err := h.Tag(h.Ctx, &chat.TagRequest{ResourceType: "ChatConfiguration", ResourceIDs: []string{name}, Tags: tags}); err != nil {
+		if _, err := h.Tag(h.Ctx, &chat.TagRequest{ResourceType: "ChatConfiguration",
+			ResourceIDs: []string{name}, Tags: tags}); err != nil {
 			t.Errorf("%s: Tag: %v", about, err)
 		}
 		if got := h.MustGet(name).Tags; !maps.Equal(got, tags) {
@@ -270,9 +294,12 @@ func TestTagRules(t *testing.T) {
 		{"an empty key", map[string]string{"": "v"}, []string{`key ""`, "0 characters"}},
 		{"a key of 129 runes", map[string]string{strings.Repeat("é", 129): "v"}, []string{"key", "129 characters"}},
 		{"a value of 129 runes", map[string]string{"k": strings.Repeat("é", 129)}, []string{"value", "129 characters"}},
-		{"97 runes of four bytes in a key", map[string]string{strings.Repeat("😀", 97): ""}, []string{"key", "384 bytes"}},
-		{"97 runes of four bytes in a value", map[string]string{"k": strings.Repeat("😀", 97)}, []string{"value", "384 bytes"}},
-		{"a key that begins with aliyun", map[string]string{"AliYun-x": ""}, []string{`"AliYun-x"`, "starts with aliyun"}},
+		{"97 runes of four bytes in a key", map[string]string{strings.Repeat("😀", 97): ""},
+			[]string{"key", "384 bytes"}},
+		{"97 runes of four bytes in a value", map[string]string{"k": strings.Repeat("😀", 97)},
+			[]string{"value", "384 bytes"}},
+		{"a key that begins with aliyun", map[string]string{"AliYun-x": ""},
+			[]string{`"AliYun-x"`, "starts with aliyun"}},
 		{"a key that begins with acs:", map[string]string{"acs:x": ""}, []string{`"acs:x"`, "starts with acs:"}},
 		{"a URL in a key", map[string]string{"see-http://x": ""}, []string{`"see-http://x"`, "URL"}},
 		{"a URL in a value", map[string]string{"k": "https://x"}, []string{`"https://x"`, "URL"}},
@@ -283,11 +310,14 @@ func TestTagRules(t *testing.T) {
 		{"a value that is not UTF-8", map[string]string{"k": "\xff"}, []string{`"\xff"`, "UTF-8"}},
 		{"21 tags", manyTags(21), []string{"21 tags", "the most is 20"}},
 	} {
-		_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "two", Type: "Slack", Configuration: chattest.Slack, Tags: c.tags})
+		_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "two", Type: "Slack",
+			Configuration: chattest.Slack, Tags: c.tags})
 		chattest.WantError(t, "Create with "+c.about, err, fault.InvalidParameter, "Tags", c.texts...)
-		_, err = h.Tag(h.Ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one"}, Tags: c.tags})
+		_, err = h.Tag(h.Ctx, &chat.TagRequest{ResourceType: "chatconfiguration",
+			ResourceIDs: []string{"one"}, Tags: c.tags})
 		chattest.WantError(t, "Tag with "+c.about, err, fault.InvalidParameter, "Tags", c.texts...)
-		_, err = h.ListTagResources(h.Ctx, &chat.ListTagResourcesRequest{ResourceType: "chatconfiguration", Tags: c.tags})
+		_, err = h.ListTagResources(h.Ctx, &chat.ListTagResourcesRequest{ResourceType: "chatconfiguration",
+			Tags: c.tags})
 		chattest.WantError(t, "ListTagResources with "+c.about, err, fault.InvalidParameter, "Tags", c.texts...)
 	}
 	h.MustAgree()
@@ -301,7 +331,8 @@ func manyTags(n int) map[string]string {
 	return tags
 }
 
-// TestLongestIndexEntry holds that every configuration that the rules take also fits into the sort keys of the store.
+// TestLongestIndexEntry holds that every configuration that the rules take also fits into the sort
+// keys of the store.
 func TestLongestIndexEntry(t *testing.T) {
 	h := newHouse(t)
 	longest := strings.Repeat("n", 200)
@@ -314,7 +345,8 @@ func TestLongestIndexEntry(t *testing.T) {
 	})
 	h.MustAgree()
 	for key, value := range tags {
-		out, err := h.List(h.Ctx, &chat.ListRequest{Filters: []chat.Filter{{Name: "tag:" + key, Value: value}, {Name: "Name", Value: longest + "*"}}})
+		out, err := h.List(h.Ctx, &chat.ListRequest{Filters: []chat.Filter{{Name: "tag:" + key, Value: value},
+			{Name: "Name", Value: longest + "*"}}})
 		if err != nil || len(out.ChatConfigurations) != 1 {
 			t.Fatalf("List by %q: %+v, %v", key, out, err)
 		}

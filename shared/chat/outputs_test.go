@@ -44,7 +44,8 @@ func (h *house) allOutputs(ctx context.Context, name string) map[string]map[stri
 // the secrets in Outputs. To all others Outputs have the same shape, and the mask in place of each
 // secret.
 func TestOutputsAreRevealedToWhoMay(t *testing.T) {
-	const reads, reveals, rotates = `["oos:Get*","oos:List*"]`, `"oos:RevealChatConfigurationOutputs"`, `"oos:RotateChatWebhook"`
+	const reads, reveals, rotates = `["oos:Get*","oos:List*"]`, `"oos:RevealChatConfigurationOutputs"`,
+		`"oos:RotateChatWebhook"`
 	allow := func(action string) string { return `{"Effect":"Allow","Action":` + action + `,"Resource":"*"}` }
 	dev := `,"Condition":{"StringEquals":{"oos:tag/env":"dev"}}}`
 	for about, c := range map[string]struct {
@@ -52,20 +53,29 @@ func TestOutputsAreRevealedToWhoMay(t *testing.T) {
 		shown      string // the actions that show Outputs
 		revealed   string // and those that reveal their secrets
 	}{
-		"an administrator":               {[]string{allow(`"oos:*"`)}, "Get List Rotate Rotate-again", "Get List Rotate Rotate-again"},
-		"a reader":                       {[]string{allow(reads)}, "Get List", ""},
-		"who may list and get another":   {[]string{allow(`"oos:List*"`), `{"Effect":"Allow","Action":"oos:Get*","Resource":"*/two"}`}, "", ""},
-		"who may list":                   {[]string{allow(`"oos:List*"`)}, "", ""},
-		"who may list and reveal":        {[]string{allow(`"oos:List*"`), allow(reveals)}, "", ""},
-		"a reader who may reveal":        {[]string{allow(reads), allow(reveals)}, "Get List", "Get List"},
-		"who may rotate":                 {[]string{allow(rotates)}, "Rotate Rotate-again", ""},
-		"who may read and rotate":        {[]string{allow(rotates), allow(reads)}, "Get List Rotate Rotate-again", ""},
-		"who may rotate and reveal":      {[]string{allow(rotates), allow(reveals)}, "Rotate Rotate-again", "Rotate Rotate-again"},
-		"who may all but reveal":         {[]string{allow(`"oos:*"`), `{"Effect":"Deny","Action":` + reveals + `,"Resource":"*"}`}, "Get List Rotate Rotate-again", ""},
-		"who may reveal by this tag":     {[]string{allow(reads), `{"Effect":"Allow","Action":` + reveals + `,"Resource":"*"` + dev}, "Get List", "Get List"},
-		"who may not reveal by this tag": {[]string{allow(`"oos:*"`), `{"Effect":"Deny","Action":` + reveals + `,"Resource":"*"` + dev}, "Get List Rotate Rotate-again", ""},
-		"who may reveal another":         {[]string{allow(reads), `{"Effect":"Allow","Action":` + reveals + `,"Resource":"*/two"}`}, "Get List", ""},
-		"who may do all but get":         {[]string{allow(`"oos:*"`), `{"Effect":"Deny","Action":"oos:GetChatConfiguration","Resource":"*"}`}, "Rotate Rotate-again", "Rotate Rotate-again"},
+		"an administrator": {[]string{allow(`"oos:*"`)}, "Get List Rotate Rotate-again",
+			"Get List Rotate Rotate-again"},
+		"a reader": {[]string{allow(reads)}, "Get List", ""},
+		"who may list and get another": {[]string{allow(`"oos:List*"`),
+			`{"Effect":"Allow","Action":"oos:Get*","Resource":"*/two"}`}, "", ""},
+		"who may list":            {[]string{allow(`"oos:List*"`)}, "", ""},
+		"who may list and reveal": {[]string{allow(`"oos:List*"`), allow(reveals)}, "", ""},
+		"a reader who may reveal": {[]string{allow(reads), allow(reveals)}, "Get List", "Get List"},
+		"who may rotate":          {[]string{allow(rotates)}, "Rotate Rotate-again", ""},
+		"who may read and rotate": {[]string{allow(rotates), allow(reads)}, "Get List Rotate Rotate-again", ""},
+		"who may rotate and reveal": {[]string{allow(rotates), allow(reveals)},
+			"Rotate Rotate-again", "Rotate Rotate-again"},
+		"who may all but reveal": {[]string{allow(`"oos:*"`), `{"Effect":"Deny","Action":` + reveals +
+			`,"Resource":"*"}`}, "Get List Rotate Rotate-again", ""},
+		"who may reveal by this tag": {[]string{allow(reads), `{"Effect":"Allow","Action":` + reveals +
+			`,"Resource":"*"` + dev}, "Get List", "Get List"},
+		"who may not reveal by this tag": {[]string{allow(`"oos:*"`), `{"Effect":"Deny","Action":` + reveals +
+			`,"Resource":"*"` + dev}, "Get List Rotate Rotate-again", ""},
+		"who may reveal another": {[]string{allow(reads), `{"Effect":"Allow","Action":` + reveals +
+			`,"Resource":"*/two"}`}, "Get List", ""},
+		"who may do all but get": {[]string{allow(`"oos:*"`),
+			`{"Effect":"Deny","Action":"oos:GetChatConfiguration","Resource":"*"}`},
+			"Rotate Rotate-again", "Rotate Rotate-again"},
 	} {
 		h := newHouse(t)
 		for _, name := range []string{"one", "two"} {
@@ -92,9 +102,11 @@ func TestOutputsAreRevealedToWhoMay(t *testing.T) {
 			base := "http://127.0.0.1:9000/webhook/" + chattest.Account + "/cn-hangzhou/one/"
 			want := map[string]string{"URL": base + secret.Mask, "Token": secret.Mask, "AesKey": secret.Mask}
 			if contains(c.revealed, hyphened) {
-				want = map[string]string{"URL": base + secrets[chat.FieldWebhookToken], "Token": secrets["WeChatToken"], "AesKey": secrets["WeChatEncodingAesKey"]}
+				want = map[string]string{"URL": base + secrets[chat.FieldWebhookToken], "Token": secrets["WeChatToken"],
+					"AesKey": secrets["WeChatEncodingAesKey"]}
 			}
-			if setup := outputs["Setup"]; (setup != "") != (action != "List") || setup != "" && !strings.Contains(setup, want["URL"]) {
+			if setup := outputs["Setup"]; (setup != "") != (action != "List") || setup != "" &&
+				!strings.Contains(setup, want["URL"]) {
 				t.Errorf("%s: %s, Setup = %q", about, action, setup)
 			}
 			text := strings.Join([]string{outputs["URL"], outputs["Setup"], outputs["Token"], outputs["AesKey"]}, "\n")
@@ -129,7 +141,8 @@ func TestOutputsMaskWhatTheCallerSupplied(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for action, outputs := range map[string]string{"Get": h.MustGet("one").Outputs, "List": list.ChatConfigurations[0].Outputs} {
+		for action, outputs := range map[string]string{"Get": h.MustGet("one").Outputs,
+			"List": list.ChatConfigurations[0].Outputs} {
 			got, stored := decodeOutputs(t, outputs), h.stored("one").Secrets
 			want := map[string]string{"URL": got["URL"], "Token": secret.Mask, "AesKey": secret.Mask}
 			if token {
@@ -176,7 +189,8 @@ func TestOutputsOfARecordOfBefore(t *testing.T) {
 	h.Tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Revision: item.Revision,
 		Value: chattest.Reencode(item.Value, func(m map[string]any) { delete(m, "generated") })}}})
 	got, stored := decodeOutputs(t, h.MustGet("one").Outputs), h.stored("one").Secrets
-	if !strings.HasSuffix(got["URL"], "/"+stored[chat.FieldWebhookToken]) || got["Token"] != secret.Mask || got["AesKey"] != secret.Mask {
+	if !strings.HasSuffix(got["URL"], "/"+stored[chat.FieldWebhookToken]) || got["Token"] != secret.Mask ||
+		got["AesKey"] != secret.Mask {
 		t.Errorf("Outputs = %v", got)
 	}
 	if _, err := h.Rotate(h.Ctx, &chat.RotateRequest{Name: "one"}); err != nil {

@@ -22,7 +22,8 @@ func (p *platform) check() error {
 		case s.Key == "" || s.Shape.Fits == nil || s.Shape.Want == "" || s.Help == "":
 			return fmt.Errorf("chat: platform %s: setting %d lacks a key, a shape or a help", p.Type, i)
 		case s.Generate && s.Shape.Make == nil:
-			return fmt.Errorf("chat: platform %s: setting %s is generated, and its shape cannot make one", p.Type, s.Key)
+			return fmt.Errorf("chat: platform %s: setting %s is generated, and its shape cannot make one",
+				p.Type, s.Key)
 		case (s.Generate || s.Output != "") && !s.Secret:
 			return fmt.Errorf("chat: platform %s: setting %s is generated or put out, and not secret", p.Type, s.Key)
 		}
@@ -137,7 +138,8 @@ func (s *Service) platform(param, name string) (*platform, error) {
 	return nil, fault.Invalid(param, "Unknown Type %s; the types are %s.", fault.Quote(name), strings.Join(types, ", "))
 }
 
-// platformOf returns the platform of a stored configuration. That there is none is no fault of the caller.
+// platformOf returns the platform of a stored configuration. That there is none is no fault of the
+// caller.
 func (s *Service) platformOf(r *record) (*platform, error) {
 	p, err := s.platform("Type", r.Type)
 	if err != nil {

@@ -5,7 +5,8 @@ import (
 	"io"
 )
 
-// What holds secrets in unexported fields, where fmt finds no methods of theirs, prints as a placeholder.
+// What holds secrets in unexported fields, where fmt finds no methods of theirs, prints as a
+// placeholder.
 
 // Format writes a placeholder, whatever the verb.
 func (madeEndpoint) Format(s fmt.State, _ rune) { io.WriteString(s, "[made endpoint]") }

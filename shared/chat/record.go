@@ -27,8 +27,8 @@ const (
 // recordVersion is the version of the records that this code writes; it reads no other.
 const recordVersion = 1
 
-// A record is a configuration as it is stored: JSON, under configurationKey and, inside a revision, under historyKey.
-// It is immutable; a change makes another.
+// A record is a configuration as it is stored: JSON, under configurationKey and, inside a revision,
+// under historyKey. It is immutable; a change makes another.
 type record struct {
 	Version         int               `json:"v"`
 	Name            string            `json:"name"`
@@ -47,8 +47,8 @@ type record struct {
 	Updated         time.Time         `json:"updated"`
 }
 
-// A rotation says which secrets have a predecessor that is still good, and until when. The predecessors are sealed under the
-// fields' previousField.
+// A rotation says which secrets have a predecessor that is still good, and until when. The
+// predecessors are sealed under the fields' previousField.
 type rotation struct {
 	Until  time.Time `json:"until"`
 	Fields []string  `json:"fields"`
@@ -89,7 +89,8 @@ func decodeRecord(item table.Item) (*record, error) {
 		return nil, fmt.Errorf("chat: item %q has record version %d, wanted %d", item.Sort, r.Version, recordVersion)
 	}
 	if configurationKey(r.Name) != item.Sort || r.Revision != item.Revision {
-		return nil, fmt.Errorf("chat: item %q at revision %d holds the record of %q at revision %d", item.Sort, item.Revision, r.Name, r.Revision)
+		return nil, fmt.Errorf("chat: item %q at revision %d holds the record of %q at revision %d", item.Sort,
+			item.Revision, r.Name, r.Revision)
 	}
 	return r, nil
 }
@@ -104,7 +105,8 @@ func decodeRevision(item table.Item) (*revision, error) {
 		return nil, fmt.Errorf("chat: item %q has record version %d, wanted %d", item.Sort, rev.Version, recordVersion)
 	}
 	if historyKey(rev.Name, rev.Revision) != item.Sort || rev.Revision != item.Revision {
-		return nil, fmt.Errorf("chat: item %q at revision %d holds revision %d of %q", item.Sort, item.Revision, rev.Revision, rev.Name)
+		return nil, fmt.Errorf("chat: item %q at revision %d holds revision %d of %q", item.Sort,
+			item.Revision, rev.Revision, rev.Name)
 	}
 	return rev, nil
 }
@@ -155,7 +157,8 @@ const (
 	attributesOfEvery = 4
 )
 
-// attributes returns what the record is found by: a role or a group only if it has one. None for a nil record.
+// attributes returns what the record is found by: a role or a group only if it has one. None for a
+// nil record.
 func (r *record) attributes() []attribute {
 	if r == nil {
 		return nil
@@ -174,7 +177,8 @@ func (r *record) attributes() []attribute {
 	return list
 }
 
-// indexDiff returns the index entries that a change from before to after makes and removes; either may be nil.
+// indexDiff returns the index entries that a change from before to after makes and removes; either
+// may be nil.
 func indexDiff(before, after *record) (puts []table.Put, deletes []table.Delete) {
 	had := make(map[attribute]struct{})
 	for _, a := range before.attributes() {
@@ -193,7 +197,8 @@ func indexDiff(before, after *record) (puts []table.Put, deletes []table.Delete)
 	return puts, deletes
 }
 
-// sealSecrets seals what was settled into the record, keeps what was to be kept of the record before it (nil if there is none), and drops the rest.
+// sealSecrets seals what was settled into the record, keeps what was to be kept of the record
+// before it (nil if there is none), and drops the rest.
 func (s *Service) sealSecrets(c scope, r, before *record, in *settled) error {
 	secrets := make(map[string][]byte, len(in.secrets)+len(in.kept)+1)
 	for field, secret := range in.secrets {
@@ -307,7 +312,8 @@ func (s *Service) outputs(c scope, r *record, setup, reveal bool) (string, error
 		if err != nil {
 			return "", err
 		}
-		// One text, as all else in Outputs is: there are clients that read them as a map of strings.
+		// One text, as all else in Outputs is: there are clients that read them as a map of
+		// strings.
 		write(`, "Setup": `, strings.Join(p.Setup(webhook, language), "\n"))
 	}
 	b.WriteByte('}')
@@ -332,7 +338,8 @@ func (s *Service) webhookURL(c scope, r *record, reveal bool) (string, error) {
 
 // language returns the Language of the record's Configuration.
 func (r *record) language() (string, error) {
-	if !strings.Contains(r.Configuration, `"`+command.KeyLanguage+`"`) { // which is most often so, and saves the parsing
+	// which is most often so, and saves the parsing
+	if !strings.Contains(r.Configuration, `"`+command.KeyLanguage+`"`) {
 		return command.English, nil
 	}
 	root, err := r.parse()

@@ -37,7 +37,8 @@ type RotateResponse struct {
 	ChatConfiguration Rotated
 }
 
-// Rotated is what a rotation says of the configuration. Repeated by a ClientToken, it shows the Outputs of today.
+// Rotated is what a rotation says of the configuration. Repeated by a ClientToken, it shows the
+// Outputs of today.
 type Rotated struct {
 	Name        string
 	CreatedDate string
@@ -68,7 +69,8 @@ func (in *RotateRequest) grace() (int64, error) {
 // Configuration says were before, do not. The answer shows the new ones to a caller who may reveal
 // Outputs.
 //
-// Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch, NoPermission, InvalidRegion.
+// Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch,
+// NoPermission, InvalidRegion.
 func (s *Service) Rotate(ctx context.Context, in *RotateRequest) (*RotateResponse, error) {
 	if err := in.Check(s); err != nil {
 		return nil, err
@@ -106,7 +108,8 @@ func (s *Service) Rotate(ctx context.Context, in *RotateRequest) (*RotateRespons
 	return &out.RotateResponse, nil
 }
 
-// A rotateAnswer is the answer as it is remembered for a ClientToken: without the Outputs, which are secret where it is not.
+// A rotateAnswer is the answer as it is remembered for a ClientToken: without the Outputs, which
+// are secret where it is not.
 type rotateAnswer struct {
 	RotateResponse
 	outputs string // empty once an answer was remembered
@@ -118,7 +121,8 @@ func (a *rotateAnswer) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(text, &a.RotateResponse)
 }
 
-// outputsOf returns the Outputs that a configuration has now, to who may rotate it now: a caller who repeats what it did is not asked for that.
+// outputsOf returns the Outputs that a configuration has now, to who may rotate it now: a caller
+// who repeats what it did is not asked for that.
 func (s *Service) outputsOf(ctx context.Context, regionID, name string) (string, error) {
 	c, err := s.scope(ctx, regionID)
 	if err != nil {
@@ -150,8 +154,10 @@ func (s *Service) rotated(c scope, before *record, grace time.Duration) (*record
 		return before.Rotation != nil && isPrevious(before.Rotation.Fields, field)
 	})
 	s.advance(after)
-	after.Rotation = &rotation{Until: s.now().UTC().Truncate(time.Millisecond).Add(grace), Fields: []string{fieldWebhookToken}}
-	if err := s.replace(c, after, before, fieldWebhookToken, func() ([]byte, error) { return s.newWebhookToken(c, before.Name) }); err != nil {
+	after.Rotation = &rotation{Until: s.now().UTC().Truncate(time.Millisecond).Add(grace),
+		Fields: []string{fieldWebhookToken}}
+	if err := s.replace(c, after, before, fieldWebhookToken,
+		func() ([]byte, error) { return s.newWebhookToken(c, before.Name) }); err != nil {
 		return nil, err
 	}
 	if err := after.dropPrevious(p); err != nil {
@@ -179,8 +185,8 @@ func (s *Service) rotated(c scope, before *record, grace time.Duration) (*record
 	return after, nil
 }
 
-// dropPrevious takes from a Configuration what it says itself that was before the secrets that a rotation replaces: only what the rotation replaced is good
-// for its grace.
+// dropPrevious takes from a Configuration what it says itself that was before the secrets that a
+// rotation replaces: only what the rotation replaced is good for its grace.
 func (r *record) dropPrevious(p *platform) error {
 	if !strings.Contains(r.Configuration, command.Previous+`"`) { // which is most often so, and saves the parsing
 		return nil
@@ -211,14 +217,15 @@ func isPrevious(fields []string, field string) bool {
 	return false
 }
 
-// replace gives after a new secret in a field and keeps that of before as its predecessor, which has to be sealed anew: a sealed
-// value opens only in its place.
+// replace gives after a new secret in a field and keeps that of before as its predecessor, which
+// has to be sealed anew: a sealed value opens only in its place.
 func (s *Service) replace(c scope, after, before *record, field string, make func() ([]byte, error)) error {
 	old, err := s.open(c, before, field)
 	if err != nil {
 		return err
 	}
-	if after.Secrets[previousField(field)], err = s.ring.Seal(c.place(before.Name, previousField(field)), old); err != nil {
+	if after.Secrets[previousField(field)], err = s.ring.Seal(c.place(before.Name, previousField(field)),
+		old); err != nil {
 		return fmt.Errorf("chat: seal %s: %w", previousField(field), err)
 	}
 	after.Secrets[field], err = make()

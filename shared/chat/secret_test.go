@@ -18,14 +18,19 @@ import (
 func TestSecretPrintsAsMask(t *testing.T) {
 	hidden := secret.Text("planted-secret")
 	requests := []any{
-		hidden, &hidden, []secret.Text{hidden}, map[string]secret.Text{"k": hidden}, struct{ S secret.Text }{hidden}, struct{ S *secret.Text }{&hidden},
-		&chat.CreateRequest{Name: "n", Configuration: secret.Text(fullDingTalk)}, chat.CreateRequest{Configuration: secret.Text(fullDingTalk)},
-		&chat.UpdateRequest{Configuration: chattest.Ptr(secret.Text(fullDingTalk))}, chat.UpdateRequest{Configuration: chattest.Ptr(secret.Text(fullDingTalk))},
+		hidden, &hidden, []secret.Text{hidden}, map[string]secret.Text{"k": hidden}, struct{ S secret.Text }{hidden},
+		struct{ S *secret.Text }{&hidden},
+		&chat.CreateRequest{Name: "n", Configuration: secret.Text(fullDingTalk)},
+		chat.CreateRequest{Configuration: secret.Text(fullDingTalk)},
+		&chat.UpdateRequest{Configuration: chattest.Ptr(secret.Text(fullDingTalk))},
+		chat.UpdateRequest{Configuration: chattest.Ptr(secret.Text(fullDingTalk))},
 		&accesskey.Key{ID: "i", Secret: hidden}, accesskey.Key{Secret: hidden}, []accesskey.Key{{Secret: hidden}},
 	}
 	for _, v := range requests {
-		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%c", "%08.3f", "%U", "%!", "%T"} {
-			if got := fmt.Sprintf(verb, v); strings.Contains(got, chattest.Planted) || strings.Contains(strings.ToLower(got), fmt.Sprintf("%x", chattest.Planted)) {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t",
+			"%c", "%08.3f", "%U", "%!", "%T"} {
+			if got := fmt.Sprintf(verb, v); strings.Contains(got, chattest.Planted) ||
+				strings.Contains(strings.ToLower(got), fmt.Sprintf("%x", chattest.Planted)) {
 				t.Errorf("%s of %T shows the secret: %s", verb, v, got)
 			}
 		}
@@ -45,7 +50,8 @@ func TestSecretPrintsAsMask(t *testing.T) {
 		t.Errorf("XML: %s, %v", text, err)
 	}
 	for got, want := range map[string]string{
-		fmt.Sprint(hidden): secret.Mask, hidden.String(): secret.Mask, fmt.Sprintf("%#v", hidden): secret.Mask, hidden.LogValue().String(): secret.Mask, hidden.Reveal(): "planted-secret",
+		fmt.Sprint(hidden): secret.Mask, hidden.String(): secret.Mask, fmt.Sprintf("%#v", hidden): secret.Mask,
+		hidden.LogValue().String(): secret.Mask, hidden.Reveal(): "planted-secret",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -53,10 +59,12 @@ func TestSecretPrintsAsMask(t *testing.T) {
 	}
 }
 
-// TestNoSecretComesBack plants a secret wherever one may stand, and looks for it in every answer, error and stored item.
+// TestNoSecretComesBack plants a secret wherever one may stand, and looks for it in every answer,
+// error and stored item.
 func TestNoSecretComesBack(t *testing.T) {
 	target := `"Target":{"Type":"Http","Url":"https://a","Secret":"` + chattest.TargetSecret + `"}`
-	for as, text := range map[string]string{"DingTalk": fullDingTalk, "WeChat": fullWeChat, "Feishu": fullFeishu, "Slack": fullSlack, "Teams": fullTeams} {
+	for as, text := range map[string]string{"DingTalk": fullDingTalk, "WeChat": fullWeChat, "Feishu": fullFeishu,
+		"Slack": fullSlack, "Teams": fullTeams} {
 		h := newHouse(t)
 		full := secret.Text(chattest.With(text, target))
 		var log bytes.Buffer
@@ -68,7 +76,8 @@ func TestNoSecretComesBack(t *testing.T) {
 				fmt.Fprintf(&log, " %v %+v %#v\n", err, err, err)
 			}
 		}
-		out, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "one", Type: as, Configuration: full, ClientToken: "token"})
+		out, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "one", Type: as,
+			Configuration: full, ClientToken: "token"})
 		see("Create", out, err)
 		_, err = h.Create(h.Ctx, &chat.CreateRequest{Name: "one", Type: as, Configuration: full, ClientToken: "token2"})
 		see("Create of the same name", nil, err)
@@ -76,7 +85,8 @@ func TestNoSecretComesBack(t *testing.T) {
 		see("Create with a used token", nil, err)
 		_, err = h.Create(h.Ctx, &chat.CreateRequest{Name: "two", Type: as, Configuration: full + "x"})
 		see("Create with trailing text", nil, err)
-		_, err = h.Create(h.Ctx, &chat.CreateRequest{Name: "two", Type: as, Configuration: secret.Text(chattest.With(string(full), target))})
+		_, err = h.Create(h.Ctx, &chat.CreateRequest{Name: "two", Type: as,
+			Configuration: secret.Text(chattest.With(string(full), target))})
 		see("Create with a key twice", nil, err)
 		for _, other := range []string{"DingTalk", "WeChat", "Feishu", "Slack", "Teams"} {
 			if other != as {
@@ -109,7 +119,8 @@ func TestNoSecretComesBack(t *testing.T) {
 		for _, item := range h.Dump() {
 			fmt.Fprintf(&log, "item %q: %s\n", item.Sort, item.Value)
 		}
-		if text := log.String(); strings.Contains(text, chattest.Planted) || strings.Contains(text, chattest.PlantedBase64) {
+		if text := log.String(); strings.Contains(text, chattest.Planted) ||
+			strings.Contains(text, chattest.PlantedBase64) {
 			i := max(strings.Index(text, chattest.Planted), strings.Index(text, chattest.PlantedBase64))
 			t.Errorf("%s: a secret came back: …%s…", as, text[max(0, i-200):min(len(text), i+50)])
 		}

@@ -13,8 +13,8 @@ import (
 	"chatconf/shared/secret"
 )
 
-// actionSend is for who plays the platform to try a configuration out. No function has it: it is what `chatconf serve` adds, and what it
-// allows is to be anybody in the chat.
+// actionSend is for who plays the platform to try a configuration out. No function has it: it is
+// what `chatconf serve` adds, and what it allows is to be anybody in the chat.
 const actionSend = "SendChatMessage"
 
 // OpenToSend returns a configuration, and the URL of its webhook, for a caller who may do
@@ -22,7 +22,8 @@ const actionSend = "SendChatMessage"
 // the caller must be one who may see the secrets of its Outputs too. It costs one Get.
 //
 // Errors: MissingParameter, InvalidParameter, NotFound, NoPermission, InvalidRegion.
-func (s *Service) OpenToSend(ctx context.Context, regionID, name string, reveal bool) (*command.Endpoint, secret.Text, error) {
+func (s *Service) OpenToSend(ctx context.Context, regionID, name string,
+	reveal bool) (*command.Endpoint, secret.Text, error) {
 	actions := []string{actionSend}
 	if reveal {
 		actions = append(actions, actionReveal)
@@ -45,8 +46,8 @@ func (s *Service) OpenToSend(ctx context.Context, regionID, name string, reveal 
 	return e, secret.Text(url), nil
 }
 
-// SentHeader is the header in which SendChatMessage proves that it made a callback. Platforms sign no header of their own with it, so what
-// proves the callback itself stays as it is.
+// SentHeader is the header in which SendChatMessage proves that it made a callback. Platforms sign
+// no header of their own with it, so what proves the callback itself stays as it is.
 const SentHeader = "X-Chatconf-Sent"
 
 // maxProof bounds what is looked at of the header, in bytes.
@@ -55,8 +56,9 @@ const maxProof = 512
 // sentPlace is where the proof of a callback is sealed.
 func sentPlace(e *command.Endpoint) seal.Place { return scopeOf(e.Ref()).place(e.Name, "#Sent") }
 
-// ProveSent returns the proof that SendChatMessage made a callback, which its digest names: the digest, sealed with the key ring. It is good for
-// that callback of that configuration alone. Only a process with the key ring can make it, and such a process can be anybody in the chat.
+// ProveSent returns the proof that SendChatMessage made a callback, which its digest names: the
+// digest, sealed with the key ring. It is good for that callback of that configuration alone. Only
+// a process with the key ring can make it, and such a process can be anybody in the chat.
 func (s *Service) ProveSent(e *command.Endpoint, digest []byte) (string, error) {
 	sealed, err := s.ring.Seal(sentPlace(e), digest)
 	if err != nil {
@@ -65,9 +67,11 @@ func (s *Service) ProveSent(e *command.Endpoint, digest []byte) (string, error) 
 	return base64.RawURLEncoding.EncodeToString(sealed), nil
 }
 
-// IsSent reports whether proof, the value of SentHeader, is that of the callback with the digest. It is for callbacks that are proven to be genuine.
+// IsSent reports whether proof, the value of SentHeader, is that of the callback with the digest.
+// It is for callbacks that are proven to be genuine.
 func (s *Service) IsSent(e *command.Endpoint, proof string, digest []byte) bool {
-	if proof == "" || len(proof) > maxProof || len(digest) == 0 || strings.ContainsAny(proof, "\r\n") { // which base64 skips
+	// which base64 skips
+	if proof == "" || len(proof) > maxProof || len(digest) == 0 || strings.ContainsAny(proof, "\r\n") {
 		return false
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(proof)
@@ -78,9 +82,10 @@ func (s *Service) IsSent(e *command.Endpoint, proof string, digest []byte) bool 
 	return err == nil && subtle.ConstantTimeCompare(proven, digest) == 1
 }
 
-// FollowSent returns what became of a message, by the id that the platform's receiver reads of it, and whether it was recorded. It is for who had the
-// Endpoint from OpenToSend. It costs two Gets.
-func (s *Service) FollowSent(ctx context.Context, e *command.Endpoint, messageID string) (m journal.SentMessage, recorded bool, err error) {
+// FollowSent returns what became of a message, by the id that the platform's receiver reads of it,
+// and whether it was recorded. It is for who had the Endpoint from OpenToSend. It costs two Gets.
+func (s *Service) FollowSent(ctx context.Context, e *command.Endpoint,
+	messageID string) (m journal.SentMessage, recorded bool, err error) {
 	if s.journal == nil {
 		return journal.SentMessage{}, false, nil
 	}

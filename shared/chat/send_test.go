@@ -34,7 +34,8 @@ func TestOpenToSend(t *testing.T) {
 	chattest.WantError(t, "in no region", err, fault.InvalidRegion, "RegionId")
 }
 
-// Only who may do SendChatMessage on the configuration gets its secrets: who may read it, or all others, does not.
+// Only who may do SendChatMessage on the configuration gets its secrets: who may read it, or all
+// others, does not.
 func TestOpenToSendIsAuthorised(t *testing.T) {
 	h := newHouse(t)
 	for _, name := range []string{"one", "two"} {
@@ -44,16 +45,22 @@ func TestOpenToSendIsAuthorised(t *testing.T) {
 		policies []*policy.Policy
 		want     bool
 	}{
-		"nobody":                             {nil, false},
-		"a reader":                           {[]*policy.Policy{policy.ReadOnly()}, false},
-		"one who may do all by a pattern":    {[]*policy.Policy{policy.Administrator()}, false},
-		"one who may by a longer pattern":    {[]*policy.Policy{mustPolicy(t, "Allow", "oos:Send*", "*"), mustPolicy(t, "Allow", "*", "*")}, false},
-		"the owner":                          {[]*policy.Policy{policy.Owner()}, true},
-		"the owner, who is denied all":       {[]*policy.Policy{policy.Owner(), mustPolicy(t, "Deny", "oos:*", "*")}, false},
-		"one who may do all but send":        {[]*policy.Policy{policy.Administrator(), mustPolicy(t, "Deny", "oos:SendChatMessage", "*")}, false},
-		"one who may send as another one":    {[]*policy.Policy{mustPolicy(t, "Allow", "oos:SendChatMessage", "acs:oos:*:*:chatconfiguration/two")}, false},
-		"one who may send as it":             {[]*policy.Policy{mustPolicy(t, "Allow", "oos:SendChatMessage", "acs:oos:*:*:chatconfiguration/one")}, true},
-		"one who may, but in another region": {[]*policy.Policy{mustPolicy(t, "Allow", "oos:SendChatMessage", "acs:oos:us-east-1:*:chatconfiguration/one")}, false},
+		"nobody":                          {nil, false},
+		"a reader":                        {[]*policy.Policy{policy.ReadOnly()}, false},
+		"one who may do all by a pattern": {[]*policy.Policy{policy.Administrator()}, false},
+		"one who may by a longer pattern": {[]*policy.Policy{mustPolicy(t, "Allow", "oos:Send*", "*"),
+			mustPolicy(t, "Allow", "*", "*")}, false},
+		"the owner": {[]*policy.Policy{policy.Owner()}, true},
+		"the owner, who is denied all": {[]*policy.Policy{policy.Owner(), mustPolicy(t, "Deny", "oos:*", "*")},
+			false},
+		"one who may do all but send": {[]*policy.Policy{policy.Administrator(),
+			mustPolicy(t, "Deny", "oos:SendChatMessage", "*")}, false},
+		"one who may send as another one": {[]*policy.Policy{mustPolicy(t, "Allow", "oos:SendChatMessage",
+			"acs:oos:*:*:chatconfiguration/two")}, false},
+		"one who may send as it": {[]*policy.Policy{mustPolicy(t, "Allow", "oos:SendChatMessage",
+			"acs:oos:*:*:chatconfiguration/one")}, true},
+		"one who may, but in another region": {[]*policy.Policy{mustPolicy(t, "Allow", "oos:SendChatMessage",
+			"acs:oos:us-east-1:*:chatconfiguration/one")}, false},
 	} {
 		asker := chattest.Caller(t, "CCKasker")
 		asker.Policies = c.policies
@@ -62,7 +69,8 @@ func TestOpenToSendIsAuthorised(t *testing.T) {
 			t.Errorf("%s: %v, %v, want %v", about, e, err, c.want)
 		}
 		if !c.want {
-			chattest.WantError(t, about, err, fault.NoPermission, "", "oos:SendChatMessage on ", "A policy has to name oos:SendChatMessage; no pattern allows it.")
+			chattest.WantError(t, about, err, fault.NoPermission, "", "oos:SendChatMessage on ",
+				"A policy has to name oos:SendChatMessage; no pattern allows it.")
 		}
 	}
 	// The URL with its token is for those who may reveal it, too; both are named at once.
@@ -71,8 +79,10 @@ func TestOpenToSendIsAuthorised(t *testing.T) {
 		policies []*policy.Policy
 		texts    []string
 	}{
-		"neither":       {[]*policy.Policy{policy.ReadOnly()}, []string{"oos:SendChatMessage on ", "oos:RevealChatConfigurationOutputs on "}},
-		"only to send":  {[]*policy.Policy{policy.ReadOnly(), sends}, []string{"oos:RevealChatConfigurationOutputs on "}},
+		"neither": {[]*policy.Policy{policy.ReadOnly()},
+			[]string{"oos:SendChatMessage on ", "oos:RevealChatConfigurationOutputs on "}},
+		"only to send": {[]*policy.Policy{policy.ReadOnly(), sends},
+			[]string{"oos:RevealChatConfigurationOutputs on "}},
 		"only to see":   {[]*policy.Policy{reveals}, []string{"oos:SendChatMessage on "}},
 		"both of these": {[]*policy.Policy{sends, reveals}, nil},
 	} {
@@ -89,7 +99,8 @@ func TestOpenToSendIsAuthorised(t *testing.T) {
 
 func mustPolicy(t *testing.T, effect, action, resource string) *policy.Policy {
 	t.Helper()
-	p, err := policy.Parse([]byte(`{"Version":"1","Statement":[{"Effect":"` + effect + `","Action":"` + action + `","Resource":"` + resource + `"}]}`))
+	p, err := policy.Parse([]byte(`{"Version":"1","Statement":[{"Effect":"` + effect + `","Action":"` + action +
+		`","Resource":"` + resource + `"}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,14 +120,20 @@ func TestOpenToSendWhenTheStoreFails(t *testing.T) {
 
 func TestOpenToSendOfARecordThatIsTampered(t *testing.T) {
 	for about, edit := range map[string]func(secrets map[string]any){
-		"a bit of a secret": func(s map[string]any) { s["WeChatSecret"] = chattest.FlipBit(s["WeChatSecret"].(string)) },
+		"a bit of a secret": func(s map[string]any) {
+			s["WeChatSecret"] = chattest.FlipBit(
+				s["WeChatSecret"].(string))
+		},
 		"a bit of the token": func(s map[string]any) {
 			s[chat.FieldWebhookToken] = chattest.FlipBit(s[chat.FieldWebhookToken].(string))
 		},
 		"no token for the URL": func(s map[string]any) { delete(s, chat.FieldWebhookToken) },
 	} {
 		h := newHouse(t)
-		h.MustCreate("one", func(in *chat.CreateRequest) { in.Type, in.Configuration = "WeChat", secret.Text(minWeChat) })
+		h.MustCreate("one", func(in *chat.CreateRequest) {
+			in.Type,
+				in.Configuration = "WeChat", secret.Text(minWeChat)
+		})
 		token := h.URL("one")[strings.LastIndex(h.URL("one"), "/")+1:]
 		item := h.Item("c#one")
 		h.Tamper(table.Change{Puts: []table.Put{{Sort: "c#one", Revision: item.Revision,
@@ -130,7 +147,8 @@ func TestOpenToSendOfARecordThatIsTampered(t *testing.T) {
 	}
 }
 
-// What SendChatMessage proves is one callback of one configuration, to a process with the same key ring. Nothing else passes for it.
+// What SendChatMessage proves is one callback of one configuration, to a process with the same key
+// ring. Nothing else passes for it.
 func TestTheProofOfASentMessage(t *testing.T) {
 	h := newHouse(t)
 	one, two := h.Bot("one"), h.Bot("two")
@@ -171,7 +189,8 @@ func TestTheProofOfASentMessage(t *testing.T) {
 	}
 }
 
-// FuzzIsSent holds that a text which passes for a proof passes for one callback of one configuration alone, and in one spelling.
+// FuzzIsSent holds that a text which passes for a proof passes for one callback of one
+// configuration alone, and in one spelling.
 func FuzzIsSent(f *testing.F) {
 	h := newHouse(f)
 	one, two := h.Bot("one"), h.Bot("two")
@@ -186,7 +205,8 @@ func FuzzIsSent(f *testing.F) {
 		switch {
 		case h.IsSent(two, text, []byte("digest")), h.IsSent(one, text, []byte("digest2")), h.IsSent(one, text, nil):
 			t.Errorf("%q proves another callback", text)
-		case h.IsSent(one, text, []byte("digest")) && (h.IsSent(one, text+"=", []byte("digest")) || h.IsSent(one, text+"\n", []byte("digest"))):
+		case h.IsSent(one, text, []byte("digest")) && (h.IsSent(one, text+"=", []byte("digest")) ||
+			h.IsSent(one, text+"\n", []byte("digest"))):
 			t.Errorf("%q is read in more than one spelling", text)
 		}
 	})
@@ -200,9 +220,11 @@ func TestAnswersAreKept(t *testing.T) {
 		t.Errorf("before the message: %v, %v", recorded, err)
 	}
 	a := chattest.Arrival(t, e, "m1", "u1", "restart")
-	a.Handover = &journal.Handover{ReplyTo: command.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "planted-id"}.Kept()}
+	a.Handover = &journal.Handover{ReplyTo: command.ReplyTo{Kind: "response_url",
+		URL: "https://planted.example.com", ID: "planted-id"}.Kept()}
 	ref := h.MustRecord(e, a)
-	if m, recorded, err := h.FollowSent(h.Ctx, e, "m1"); !recorded || err != nil || m.Outcome != journal.OutcomePending || m.ID != ref.ID || m.Answer != "" {
+	if m, recorded, err := h.FollowSent(h.Ctx, e, "m1"); !recorded || err != nil ||
+		m.Outcome != journal.OutcomePending || m.ID != ref.ID || m.Answer != "" {
 		t.Errorf("before its end: %+v, %v, %v", m, recorded, err)
 	}
 	job, err := h.Journal.Claim(h.Ctx, ref, time.Minute)
@@ -210,14 +232,17 @@ func TestAnswersAreKept(t *testing.T) {
 		t.Fatalf("%+v, %v", job, err)
 	}
 	job.Keep("planted" + strings.Repeat("界", 10_000))
-	if err := h.Journal.Settle(h.Ctx, job, journal.Result{Outcome: journal.OutcomeDelivered, Answered: true}); err != nil {
+	if err := h.Journal.Settle(h.Ctx, job, journal.Result{Outcome: journal.OutcomeDelivered,
+		Answered: true}); err != nil {
 		t.Fatal(err)
 	}
 	m, recorded, err := h.FollowSent(h.Ctx, e, "m1")
-	if !recorded || err != nil || m.Outcome != journal.OutcomeDelivered || !strings.HasPrefix(m.Answer, "planted界") || !strings.HasSuffix(m.Answer, "界…") || len(m.Answer) > 16<<10+8 {
+	if !recorded || err != nil || m.Outcome != journal.OutcomeDelivered || !strings.HasPrefix(m.Answer, "planted界") ||
+		!strings.HasSuffix(m.Answer, "界…") || len(m.Answer) > 16<<10+8 {
 		t.Errorf("after it: %v, %v, %d bytes", recorded, err, len(m.Answer))
 	}
-	if c := h.Commands("one")[0]; !strings.Contains(c.Detail, "SendChatMessage made the message") || !c.Answered || c.Outcome != journal.OutcomeDelivered {
+	if c := h.Commands("one")[0]; !strings.Contains(c.Detail, "SendChatMessage made the message") || !c.Answered ||
+		c.Outcome != journal.OutcomeDelivered {
 		t.Errorf("the record is %+v", c)
 	}
 	for _, item := range h.JournalItems(chattest.Account + "/" + chattest.Region) {
@@ -260,13 +285,16 @@ func TestFollowSentWhenTheStoreFails(t *testing.T) {
 			"kept is no seal":  strings.TrimSuffix(string(item.Value), "}") + `,"kept":"eA=="}`,
 			"another's record": strings.Replace(string(item.Value), ref.ID, "x", 1),
 		} {
-			if err := h.Pages.Table.Write(h.Ctx, partition, table.Change{Puts: []table.Put{{Sort: item.Sort, Value: []byte(value), Revision: item.Revision}}}); err != nil {
+			if err := h.Pages.Table.Write(h.Ctx, partition,
+				table.Change{Puts: []table.Put{{Sort: item.Sort, Value: []byte(value),
+					Revision: item.Revision}}}); err != nil {
 				t.Fatal(err)
 			}
 			_, _, err := h.FollowSent(h.Ctx, e, "m1")
 			chattest.WantError(t, about, err, fault.Internal, "")
 		}
-		if err := h.Pages.Table.Write(h.Ctx, partition, table.Change{Deletes: []table.Delete{{Sort: item.Sort}}}); err != nil {
+		if err := h.Pages.Table.Write(h.Ctx, partition,
+			table.Change{Deletes: []table.Delete{{Sort: item.Sort}}}); err != nil {
 			t.Fatal(err)
 		}
 		if _, recorded, err := h.FollowSent(h.Ctx, e, "m1"); recorded || err != nil {

@@ -22,13 +22,15 @@ const (
 	actionDelete = "DeleteChatConfiguration"
 )
 
-// CreateRequest are the parameters of CreateChatConfiguration. Name, Type and Configuration are mandatory.
+// CreateRequest are the parameters of CreateChatConfiguration. Name, Type and Configuration are
+// mandatory.
 type CreateRequest struct {
-	RegionID        string            `param:"RegionId"`
-	Name            string            `param:"Name"`
-	Type            string            `param:"Type"`
-	RamRole         string            `param:"RamRole"`         // the name of a role, not an ARN
-	Configuration   secret.Text       `param:"Configuration"`   // JSON text; the platform's settings and the common keys
+	RegionID string `param:"RegionId"`
+	Name     string `param:"Name"`
+	Type     string `param:"Type"`
+	RamRole  string `param:"RamRole"` // the name of a role, not an ARN
+	// JSON text; the platform's settings and the common keys
+	Configuration   secret.Text       `param:"Configuration"`
 	ResourceGroupID string            `param:"ResourceGroupId"` // rg-…
 	Status          string            `param:"Status"`          // Active (default) or Inactive
 	Tags            map[string]string `param:"Tags"`
@@ -95,8 +97,8 @@ type Configuration struct {
 	ResourceGroupId string
 	CreatedDate     string
 	UpdatedDate     string
-	// Outputs are the webhook's URL; for WeChat also AesKey and Token; Setup, the steps in the platform's
-	// console, a line each. Their secrets are masked unless the caller may reveal them.
+	// Outputs are the webhook's URL; for WeChat also AesKey and Token; Setup, the steps in the
+	// platform's console, a line each. Their secrets are masked unless the caller may reveal them.
 	Outputs  string
 	Status   string            // this and what follows: beyond OOS
 	Tags     map[string]string `json:",omitempty"`
@@ -112,7 +114,8 @@ func etag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) 
 
 // Create makes a chat configuration: CreateChatConfiguration.
 //
-// Errors: MissingParameter, InvalidParameter, AlreadyExists, QuotaExceeded, IdempotencyMismatch, NoPermission, InvalidRegion.
+// Errors: MissingParameter, InvalidParameter, AlreadyExists, QuotaExceeded, IdempotencyMismatch,
+// NoPermission, InvalidRegion.
 func (s *Service) Create(ctx context.Context, in *CreateRequest) (*WriteResponse, error) {
 	c, err := s.scope(ctx, in.RegionID)
 	if err := fault.Join(err, checkName(in.Name)); err != nil {
@@ -162,7 +165,8 @@ func (s *Service) firstRecord(c scope, in *CreateRequest) (*record, error) {
 	return r, s.sealSecrets(c, r, nil, settled)
 }
 
-// plan returns the record that a CreateRequest asks for, still without secrets. Its error has all mistakes of what the record is made of.
+// plan returns the record that a CreateRequest asks for, still without secrets. Its error has all
+// mistakes of what the record is made of.
 func (s *Service) plan(in *CreateRequest) (*record, *settled, error) {
 	p, typed := s.platform("Type", in.Type)
 	status, stated := StatusActive, error(nil)
@@ -179,7 +183,8 @@ func (s *Service) plan(in *CreateRequest) (*record, *settled, error) {
 	default:
 		_, _, configured = parseConfiguration(text)
 	}
-	err := fault.Join(typed, checkClientToken(in.ClientToken), checkRole("RamRole", in.RamRole), checkGroup("ResourceGroupId", in.ResourceGroupID),
+	err := fault.Join(typed, checkClientToken(in.ClientToken), checkRole("RamRole", in.RamRole),
+		checkGroup("ResourceGroupId", in.ResourceGroupID),
 		checkTags("Tags", in.Tags), stated, configured)
 	if err != nil {
 		return nil, nil, err
@@ -202,7 +207,8 @@ func (s *Service) plan(in *CreateRequest) (*record, *settled, error) {
 }
 
 func (s *Service) create(ctx context.Context, c scope, intent intent, after *record) (*WriteResponse, error) {
-	// Counted before it is recalled: what the first of two requests with one token did is then never counted without its answer.
+	// Counted before it is recalled: what the first of two requests with one token did is then
+	// never counted without its answer.
 	n, err := s.count(ctx, c)
 	if err != nil {
 		return nil, err
@@ -216,7 +222,8 @@ func (s *Service) create(ctx context.Context, c scope, intent intent, after *rec
 		return out, known.repeat(out)
 	}
 	if n >= int64(s.quota) {
-		return nil, &fault.Error{Code: fault.QuotaExceeded, Param: "ChatConfiguration", Message: fmt.Sprintf("There are %d chat configurations in %s; the quota is %d.", n, c.region, s.quota)}
+		return nil, &fault.Error{Code: fault.QuotaExceeded, Param: "ChatConfiguration",
+			Message: fmt.Sprintf("There are %d chat configurations in %s; the quota is %d.", n, c.region, s.quota)}
 	}
 	out = &WriteResponse{written(after)}
 	var change table.Change
@@ -233,9 +240,11 @@ func (s *Service) create(ctx context.Context, c scope, intent intent, after *rec
 	}
 	switch {
 	case broken.Key.Sort == configurationKey(after.Name):
-		return nil, &fault.Error{Code: fault.AlreadyExists, Param: "Name", Message: fmt.Sprintf("There is a chat configuration %s already.", fault.Quote(after.Name))}
+		return nil, &fault.Error{Code: fault.AlreadyExists, Param: "Name",
+			Message: fmt.Sprintf("There is a chat configuration %s already.", fault.Quote(after.Name))}
 	case strings.HasPrefix(broken.Key.Sort, historyPrefix):
-		// The name had a life before this one. Its revisions go on where they ended, so that no If-Match of old can match.
+		// The name had a life before this one. Its revisions go on where they ended, so that no
+		// If-Match of old can match.
 		last, err := s.lastRevision(ctx, c, after.Name)
 		if err != nil {
 			return nil, err
@@ -283,9 +292,11 @@ func (s *Service) Get(ctx context.Context, in *GetRequest) (*GetResponse, error)
 	}}, nil
 }
 
-// Update changes a chat configuration: UpdateChatConfiguration. What the request does not give stays as it is.
+// Update changes a chat configuration: UpdateChatConfiguration. What the request does not give
+// stays as it is.
 //
-// Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch, NoPermission, InvalidRegion.
+// Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch,
+// NoPermission, InvalidRegion.
 func (s *Service) Update(ctx context.Context, in *UpdateRequest) (*WriteResponse, error) {
 	if err := in.checkName(); err != nil {
 		return nil, cmp.Or(in.Check(s), err)
@@ -323,7 +334,8 @@ func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*recor
 		if other, err := s.platform("Type", in.Type); err != nil {
 			typed = err
 		} else if other.Type != before.Type {
-			typed = fault.Invalid("Type", "Type %s is not what %s is; a type cannot be changed after creation, and this one is %s.", fault.Quote(in.Type), fault.Quote(in.Name), before.Type)
+			typed = fault.Invalid("Type", "Type %s is not what %s is; a type cannot be changed after creation, and "+
+				"this one is %s.", fault.Quote(in.Type), fault.Quote(in.Name), before.Type)
 		}
 	}
 	var settled *settled
@@ -358,7 +370,8 @@ func (s *Service) nextRecord(c scope, before *record, in *UpdateRequest) (*recor
 
 // Delete removes a chat configuration: DeleteChatConfiguration. Its history stays.
 //
-// Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch, NoPermission, InvalidRegion.
+// Errors: MissingParameter, InvalidParameter, NotFound, Conflict, IdempotencyMismatch,
+// NoPermission, InvalidRegion.
 func (s *Service) Delete(ctx context.Context, in *DeleteRequest) (*DeleteResponse, error) {
 	out := &DeleteResponse{Content: "Chat configuration deleted successfully."}
 	err := s.change(ctx, modification{
@@ -392,7 +405,8 @@ func (s *Service) change(ctx context.Context, do modification) error {
 	}
 	intent := s.newIntent(do.action, do.token, do.in)
 	return s.retry(ctx, do.action, func() error {
-		// Read before it is recalled: what the first of two requests with one token did is then never seen without its answer.
+		// Read before it is recalled: what the first of two requests with one token did is then
+		// never seen without its answer.
 		before, there, err := s.lastLife(ctx, c, do.name)
 		if err != nil {
 			return err
@@ -416,7 +430,9 @@ func (s *Service) change(ctx context.Context, do modification) error {
 		case !there:
 			return notFound(do.name)
 		case do.revision != nil && *do.revision != before.Revision:
-			return &fault.Error{Code: fault.Conflict, Param: "Revision", Message: fmt.Sprintf("Chat configuration %s is at revision %d, not %d.", fault.Quote(do.name), before.Revision, *do.revision)}
+			return &fault.Error{Code: fault.Conflict, Param: "Revision",
+				Message: fmt.Sprintf("Chat configuration %s is at revision %d, not %d.", fault.Quote(do.name),
+					before.Revision, *do.revision)}
 		}
 		st, err := do.next(c, before)
 		if err != nil {
@@ -433,7 +449,8 @@ func (s *Service) change(ctx context.Context, do modification) error {
 	})
 }
 
-// advance makes a record the next revision, as of now. Time does not go back even where the clock does.
+// advance makes a record the next revision, as of now. Time does not go back even where the clock
+// does.
 func (s *Service) advance(r *record) {
 	r.Revision++
 	if now := s.now().UTC().Truncate(time.Millisecond); now.After(r.Updated) {

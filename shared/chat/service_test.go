@@ -36,7 +36,8 @@ func TestNewRefuses(t *testing.T) {
 			return chat.New(spy, ring, []command.Platform{{Title: "x"}}, chat.Options{})
 		},
 		"a setting without help": func() (*chat.Service, error) {
-			return chat.New(spy, ring, []command.Platform{{Type: "X", Settings: []command.Setting{{Key: "K", Shape: command.Text(1)}}}}, chat.Options{})
+			return chat.New(spy, ring, []command.Platform{{Type: "X",
+				Settings: []command.Setting{{Key: "K", Shape: command.Text(1)}}}}, chat.Options{})
 		},
 		"a generated setting whose shape makes nothing": func() (*chat.Service, error) {
 			return chat.New(spy, ring, []command.Platform{{Type: "X", Settings: []command.Setting{
@@ -44,27 +45,37 @@ func TestNewRefuses(t *testing.T) {
 			}}}, chat.Options{})
 		},
 		"a setting that needs one that is none": func() (*chat.Service, error) {
-			return chat.New(spy, ring, []command.Platform{{Type: "X", Settings: []command.Setting{{Key: "K", Needs: "Other", Help: "h", Shape: command.Text(1)}}}}, chat.Options{})
+			return chat.New(spy, ring, []command.Platform{{Type: "X",
+				Settings: []command.Setting{{Key: "K", Needs: "Other", Help: "h", Shape: command.Text(1)}}}},
+				chat.Options{})
 		},
 		"a secret of before without the one of now": func() (*chat.Service, error) {
-			return chat.New(spy, ring, []command.Platform{{Type: "X", Settings: []command.Setting{{Key: "KPrevious", Secret: true, Help: "h", Shape: command.Text(1)}}}}, chat.Options{})
+			return chat.New(spy, ring, []command.Platform{{Type: "X",
+				Settings: []command.Setting{{Key: "KPrevious", Secret: true, Help: "h", Shape: command.Text(1)}}}},
+				chat.Options{})
 		},
 		"an output that is not secret": func() (*chat.Service, error) {
-			return chat.New(spy, ring, []command.Platform{{Type: "X", Settings: []command.Setting{{Key: "K", Output: "K", Help: "h", Shape: command.Text(1)}}}}, chat.Options{})
+			return chat.New(spy, ring, []command.Platform{{Type: "X",
+				Settings: []command.Setting{{Key: "K", Output: "K", Help: "h", Shape: command.Text(1)}}}},
+				chat.Options{})
 		},
 	} {
 		if s, err := build(); err == nil || s != nil || !strings.HasPrefix(err.Error(), "chat: ") {
 			t.Errorf("New with %s = %v, %v, want an error", about, s, err)
 		}
 	}
-	for _, url := range []string{"example.com", "ftp://h", "https://", "https://u:planted@h", "https://h?planted", "https://h?", "https://h#planted", "https://h#", "https://%planted", "//h", `https://h/"planted`, `https://h/\planted`, "https://h/planted\xff"} {
-		if s, err := chat.New(spy, ring, all, chat.Options{BaseURL: url}); err == nil || s != nil || strings.Contains(err.Error(), "planted") {
+	for _, url := range []string{"example.com", "ftp://h", "https://", "https://u:planted@h", "https://h?planted",
+		"https://h?", "https://h#planted", "https://h#", "https://%planted", "//h", `https://h/"planted`,
+		`https://h/\planted`, "https://h/planted\xff"} {
+		if s, err := chat.New(spy, ring, all, chat.Options{BaseURL: url}); err == nil || s != nil ||
+			strings.Contains(err.Error(), "planted") {
 			t.Errorf("New with base URL %q = %v, %v, want an error that does not show it", url, s, err)
 		}
 	}
 	h := newHouseWith(t, chat.Options{BaseURL: "https://bots.example.com:8443/in/", Region: "us-east-1"})
 	h.MustCreate("one")
-	if got, want := h.MustGet("one").Outputs, `{"URL": "https://bots.example.com:8443/in/webhook/`+chattest.Account+`/us-east-1/one/`; !strings.HasPrefix(got, want) {
+	if got, want := h.MustGet("one").Outputs, `{"URL": "https://bots.example.com:8443/in/webhook/`+chattest.Account+
+		`/us-east-1/one/`; !strings.HasPrefix(got, want) {
 		t.Errorf("Outputs = %s, want it to begin with %s", got, want)
 	}
 }
@@ -73,9 +84,11 @@ func TestWhatCreateStoresIsWhatGetShows(t *testing.T) {
 	h := newHouse(t)
 	h.Clock.Advance(123456789 * time.Nanosecond)
 	out := h.MustCreate("one", func(in *chat.CreateRequest) {
-		in.RamRole, in.ResourceGroupID, in.Status, in.Tags = "Ops", "rg-1", "inactive", map[string]string{"env": "prod", "空": ""}
+		in.RamRole, in.ResourceGroupID, in.Status, in.Tags = "Ops", "rg-1", "inactive",
+			map[string]string{"env": "prod", "空": ""}
 	})
-	wantWritten := chat.Written{Name: "one", CreatedDate: "2026-11-23T08:00:00+00:00", UpdatedDate: "2026-11-23T08:00:00+00:00", Revision: 1}
+	wantWritten := chat.Written{Name: "one", CreatedDate: "2026-11-23T08:00:00+00:00",
+		UpdatedDate: "2026-11-23T08:00:00+00:00", Revision: 1}
 	chattest.Equal(t, "Create", out.ChatConfiguration, wantWritten)
 	chattest.Equal(t, "ETag of Create", out.ETag(), `"1"`)
 	got, err := h.Get(h.Ctx, &chat.GetRequest{Name: "one"})
@@ -84,8 +97,9 @@ func TestWhatCreateStoresIsWhatGetShows(t *testing.T) {
 	}
 	outputs := got.ChatConfiguration.Outputs
 	chattest.Equal(t, "Get", got.ChatConfiguration, chat.Configuration{
-		Name: "one", Type: "Slack", RamRole: "Ops", Configuration: `{"SlackSigningSecret":"******"}`, ResourceGroupId: "rg-1",
-		CreatedDate: "2026-11-23T08:00:00+00:00", UpdatedDate: "2026-11-23T08:00:00+00:00",
+		Name: "one", Type: "Slack", RamRole: "Ops", Configuration: `{"SlackSigningSecret":"******"}`,
+		ResourceGroupId: "rg-1",
+		CreatedDate:     "2026-11-23T08:00:00+00:00", UpdatedDate: "2026-11-23T08:00:00+00:00",
 		Outputs: outputs, Status: "Inactive", Tags: map[string]string{"env": "prod", "空": ""}, Revision: 1,
 	})
 	chattest.Equal(t, "ETag of Get", got.ETag(), `"1"`)
@@ -115,10 +129,14 @@ func TestUpdateChangesOnlyWhatItIsGiven(t *testing.T) {
 		{"its own type", chat.UpdateRequest{Type: "slack"}, func(*chat.Stored) {}},
 		{"a role", chat.UpdateRequest{RamRole: chattest.Ptr("Dev")}, func(r *chat.Stored) { r.RamRole = "Dev" }},
 		{"an empty role", chat.UpdateRequest{RamRole: chattest.Ptr("")}, func(r *chat.Stored) { r.RamRole = "" }},
-		{"a group", chat.UpdateRequest{ResourceGroupID: chattest.Ptr("rg-2")}, func(r *chat.Stored) { r.ResourceGroupID = "rg-2" }},
-		{"an empty group", chat.UpdateRequest{ResourceGroupID: chattest.Ptr("")}, func(r *chat.Stored) { r.ResourceGroupID = "" }},
+		{"a group", chat.UpdateRequest{ResourceGroupID: chattest.Ptr("rg-2")},
+			func(r *chat.Stored) { r.ResourceGroupID = "rg-2" }},
+		{"an empty group", chat.UpdateRequest{ResourceGroupID: chattest.Ptr("")},
+			func(r *chat.Stored) { r.ResourceGroupID = "" }},
 		{"a status", chat.UpdateRequest{Status: "ACTIVE"}, func(r *chat.Stored) { r.Status = "Active" }},
-		{"the configuration with its mask", chat.UpdateRequest{Configuration: chattest.Ptr[secret.Text](`{"BotName":"b","SlackSigningSecret":"******"}`)},
+		{"the configuration with its mask",
+			chat.UpdateRequest{Configuration: chattest.Ptr[secret.Text](
+				`{"BotName":"b","SlackSigningSecret":"******"}`)},
 			func(r *chat.Stored) { r.Configuration = `{"BotName":"b","SlackSigningSecret":"******"}` }},
 		{"the right revision", chat.UpdateRequest{Revision: chattest.Ptr[int64](9)}, func(*chat.Stored) {}},
 	} {
@@ -131,7 +149,8 @@ func TestUpdateChangesOnlyWhatItIsGiven(t *testing.T) {
 		got := h.stored("one")
 		chattest.Equal(t, "after an update of "+c.about, got, want)
 		chattest.Equal(t, "answer to an update of "+c.about, out.ChatConfiguration, chat.Written{
-			Name: "one", CreatedDate: "2026-11-23T08:00:00+00:00", UpdatedDate: want.Updated.Format("2006-01-02T15:04:05") + "+00:00", Revision: want.Revision,
+			Name: "one", CreatedDate: "2026-11-23T08:00:00+00:00",
+			UpdatedDate: want.Updated.Format("2006-01-02T15:04:05") + "+00:00", Revision: want.Revision,
 		})
 		h.MustAgree()
 	}
@@ -141,7 +160,8 @@ func TestUpdateChangesOnlyWhatItIsGiven(t *testing.T) {
 		t.Errorf("the clock went back, and so did Updated: %v, want %v", got, want.Updated)
 	}
 	_, err := h.Update(h.Ctx, &chat.UpdateRequest{Name: "one", Type: "Teams"})
-	chattest.WantError(t, "Update to another type", err, fault.InvalidParameter, "Type", `"Teams"`, `"one"`, "cannot be changed", "Slack")
+	chattest.WantError(t, "Update to another type", err, fault.InvalidParameter, "Type", `"Teams"`,
+		`"one"`, "cannot be changed", "Slack")
 	_, err = h.Update(h.Ctx, &chat.UpdateRequest{Name: "none", Status: "Active"})
 	chattest.WantError(t, "Update of what is not there", err, fault.NotFound, "Name", `"none"`)
 }
@@ -152,7 +172,8 @@ func TestRevisionGuardsUpdateAndDelete(t *testing.T) {
 	h.MustUpdate(&chat.UpdateRequest{Name: "one"})
 	for _, stale := range []int64{-1, 0, 1, 3, 1 << 62} {
 		_, err := h.Update(h.Ctx, &chat.UpdateRequest{Name: "one", Revision: &stale, Status: "Inactive"})
-		chattest.WantError(t, fmt.Sprint("Update at revision ", stale), err, fault.Conflict, "Revision", `"one" is at revision 2`, fmt.Sprint("not ", stale))
+		chattest.WantError(t, fmt.Sprint("Update at revision ", stale), err, fault.Conflict, "Revision",
+			`"one" is at revision 2`, fmt.Sprint("not ", stale))
 		_, err = h.Delete(h.Ctx, &chat.DeleteRequest{Name: "one", Revision: &stale})
 		chattest.WantError(t, fmt.Sprint("Delete at revision ", stale), err, fault.Conflict, "Revision")
 	}
@@ -171,7 +192,10 @@ func TestRevisionGuardsUpdateAndDelete(t *testing.T) {
 
 func TestDeleteLeavesNothingButHistory(t *testing.T) {
 	h := newHouse(t)
-	h.MustCreate("one", func(in *chat.CreateRequest) { in.Tags, in.RamRole, in.ResourceGroupID = manyTags(20), "Ops", "rg" })
+	h.MustCreate("one", func(in *chat.CreateRequest) {
+		in.Tags, in.RamRole,
+			in.ResourceGroupID = manyTags(20), "Ops", "rg"
+	})
 	out, err := h.Delete(h.Ctx, &chat.DeleteRequest{Name: "one"})
 	if err != nil || out.Content != "Chat configuration deleted successfully." {
 		t.Fatalf("Delete = %+v, %v", out, err)
@@ -189,22 +213,29 @@ func TestHistory(t *testing.T) {
 	h := newHouse(t)
 	start := h.Clock.Now()
 	ctx := chattest.From(h.Ctx, "REQ-1", "192.0.2.1")
-	if _, err := h.Create(ctx, &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: chattest.Slack, Tags: map[string]string{"a": "b"}}); err != nil {
+	if _, err := h.Create(ctx, &chat.CreateRequest{Name: "one", Type: "Slack", Configuration: chattest.Slack,
+		Tags: map[string]string{"a": "b"}}); err != nil {
 		t.Fatal(err)
 	}
 	h.Clock.Advance(time.Second)
 	event := chattest.Caller(t, "", `{"Effect":"Allow","Action":"*","Resource":"*"}`)
 	event.Name = "event"
-	if _, err := h.Update(chattest.From(chattest.As(t.Context(), event), "REQ-2", ""), &chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr("Ops"), Configuration: chattest.Ptr(secret.Text(fullSlack))}); err != nil {
+	if _, err := h.Update(chattest.From(chattest.As(t.Context(), event), "REQ-2", ""),
+		&chat.UpdateRequest{Name: "one", RamRole: chattest.Ptr("Ops"),
+			Configuration: chattest.Ptr(secret.Text(fullSlack))}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Tag(chattest.From(h.Ctx, "REQ-3", "::1"), &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one"}, Tags: map[string]string{"c": "d"}}); err != nil {
+	if _, err := h.Tag(chattest.From(h.Ctx, "REQ-3", "::1"), &chat.TagRequest{ResourceType: "chatconfiguration",
+		ResourceIDs: []string{"one"}, Tags: map[string]string{"c": "d"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Untag(chattest.From(h.Ctx, "REQ-4", "::1"), &chat.UntagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one"}, TagKeys: []string{"a"}}); err != nil {
+	if _, err := h.Untag(chattest.From(h.Ctx, "REQ-4", "::1"), &chat.UntagRequest{ResourceType: "chatconfiguration",
+		ResourceIDs: []string{"one"}, TagKeys: []string{"a"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.ChangeResourceGroup(chattest.From(h.Ctx, "REQ-5", "::1"), &chat.ChangeResourceGroupRequest{ResourceType: "chatconfiguration", ResourceID: "one", NewResourceGroupID: "rg"}); err != nil {
+	if _, err := h.ChangeResourceGroup(chattest.From(h.Ctx, "REQ-5", "::1"),
+		&chat.ChangeResourceGroupRequest{ResourceType: "chatconfiguration", ResourceID: "one",
+			NewResourceGroupID: "rg"}); err != nil {
 		t.Fatal(err)
 	}
 	last := h.stored("one")
@@ -221,14 +252,16 @@ func TestHistory(t *testing.T) {
 	}
 	var got []line
 	for _, e := range list {
-		got = append(got, line{e.Stored.Revision, e.Deleted, e.Action, e.Actor, e.SourceIP, e.RequestID, e.Stored.RamRole, e.Stored.ResourceGroupID,
+		got = append(got, line{e.Stored.Revision, e.Deleted, e.Action, e.Actor, e.SourceIP, e.RequestID,
+			e.Stored.RamRole, e.Stored.ResourceGroupID,
 			e.Stored.Secrets["SlackSigningSecret"], e.Stored.Tags, e.At.Sub(start)})
 	}
 	ab, cd := map[string]string{"a": "b"}, map[string]string{"c": "d"}
 	chattest.Equal(t, "history", got, []line{
 		{1, false, "CreateChatConfiguration", "CCKadmin", "192.0.2.1", "REQ-1", "", "", "signing-secret-0", ab, 0},
 		{2, false, "UpdateChatConfiguration", "event", "", "REQ-2", "Ops", "", "planted-1", ab, time.Second},
-		{3, false, "TagResources", "CCKadmin", "::1", "REQ-3", "Ops", "", "planted-1", map[string]string{"a": "b", "c": "d"}, time.Second},
+		{3, false, "TagResources", "CCKadmin", "::1", "REQ-3", "Ops", "", "planted-1",
+			map[string]string{"a": "b", "c": "d"}, time.Second},
 		{4, false, "UntagResources", "CCKadmin", "::1", "REQ-4", "Ops", "", "planted-1", cd, time.Second},
 		{5, false, "ChangeResourceGroup", "CCKadmin", "::1", "REQ-5", "Ops", "rg", "planted-1", cd, time.Second},
 		{6, true, "DeleteChatConfiguration", "CCKadmin", "::1", "REQ-6", "Ops", "rg", "planted-1", cd, time.Second},
@@ -237,7 +270,8 @@ func TestHistory(t *testing.T) {
 	chattest.Equal(t, "what history says was deleted", list[5].Stored, last)
 }
 
-// TestHistoryIsBounded holds that history keeps the first and the latest revisions, MaxHistory of them, over all lives of a name.
+// TestHistoryIsBounded holds that history keeps the first and the latest revisions, MaxHistory of
+// them, over all lives of a name.
 func TestHistoryIsBounded(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one")
@@ -299,27 +333,31 @@ func TestQuota(t *testing.T) {
 		h.MustCreate(fmt.Sprint("one-", i))
 	}
 	_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: "over", Type: "Slack", Configuration: chattest.Slack})
-	chattest.WantError(t, "Create over the quota", err, fault.QuotaExceeded, "ChatConfiguration", "There are 3", "cn-hangzhou", "the quota is 3")
+	chattest.WantError(t, "Create over the quota", err, fault.QuotaExceeded, "ChatConfiguration",
+		"There are 3", "cn-hangzhou", "the quota is 3")
 	h.MustUpdate(&chat.UpdateRequest{Name: "one-0"})
 	h.MustCreate("elsewhere", func(in *chat.CreateRequest) { in.RegionID = "us-east-1" })
 	h.MustDelete("one-1")
 	h.MustCreate("over")
 	other := *chattest.Administrator
 	other.Account = "9"
-	if _, err := h.Create(chattest.As(t.Context(), &other), &chat.CreateRequest{Name: "over", Type: "Slack", Configuration: chattest.Slack}); err != nil {
+	if _, err := h.Create(chattest.As(t.Context(), &other), &chat.CreateRequest{Name: "over", Type: "Slack",
+		Configuration: chattest.Slack}); err != nil {
 		t.Errorf("Create in another account: %v", err)
 	}
 	h.MustAgree()
 }
 
-// TestQuotaIsSoft holds that creates at once may go over the quota, each by what was under way, and that the counters stay exact.
+// TestQuotaIsSoft holds that creates at once may go over the quota, each by what was under way, and
+// that the counters stay exact.
 func TestQuotaIsSoft(t *testing.T) {
 	const quota, callers = 10, 32
 	h := newHouseWith(t, chat.Options{Quota: quota})
 	var mu sync.Mutex
 	var made int
 	chattest.InParallel(t, 4*callers, func(i int) error {
-		_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: fmt.Sprint("one-", i), Type: "Slack", Configuration: chattest.Slack})
+		_, err := h.Create(h.Ctx, &chat.CreateRequest{Name: fmt.Sprint("one-", i),
+			Type: "Slack", Configuration: chattest.Slack})
 		if err == nil {
 			mu.Lock()
 			made++
@@ -357,7 +395,8 @@ func TestAccountsAndRegionsAreApart(t *testing.T) {
 		if err != nil || len(list.ChatConfigurations) != 0 || *list.TotalCount != 0 {
 			t.Errorf("List from %s = %+v, %v", about, list, err)
 		}
-		tags, err := h.ListTagKeys(c.ctx, &chat.ListTagKeysRequest{RegionID: c.region, ResourceType: "chatconfiguration"})
+		tags, err := h.ListTagKeys(c.ctx, &chat.ListTagKeysRequest{RegionID: c.region,
+			ResourceType: "chatconfiguration"})
 		if err != nil || len(tags.Keys) != 0 {
 			t.Errorf("ListTagKeys from %s = %+v, %v", about, tags, err)
 		}
@@ -385,7 +424,11 @@ func TestCallsOnTheTable(t *testing.T) {
 		call         func() error
 	}{
 		{"Get", "Get", func() error { _, err := h.Get(h.Ctx, &chat.GetRequest{Name: "one-000"}); return err }},
-		{"Create", "Query Write", func() error { h.MustCreate("new", func(in *chat.CreateRequest) { in.Tags = manyTags(20) }); return nil }},
+		{"Create", "Query Write", func() error {
+			h.MustCreate("new",
+				func(in *chat.CreateRequest) { in.Tags = manyTags(20) })
+			return nil
+		}},
 		{"Create with a ClientToken", "Query Query Write", func() error {
 			h.MustCreate("new-2", func(in *chat.CreateRequest) { in.ClientToken = "t" })
 			return nil
@@ -395,7 +438,8 @@ func TestCallsOnTheTable(t *testing.T) {
 			return nil
 		}},
 		{"Update", "Get Write", func() error { h.MustUpdate(&chat.UpdateRequest{Name: "one-000"}); return nil }},
-		{"Update with a ClientToken", "Get Query Write", func() error { h.MustUpdate(&chat.UpdateRequest{Name: "one-000", ClientToken: "u"}); return nil }},
+		{"Update with a ClientToken", "Get Query Write",
+			func() error { h.MustUpdate(&chat.UpdateRequest{Name: "one-000", ClientToken: "u"}); return nil }},
 		{"Delete", "Get Write", func() error { h.MustDelete("new"); return nil }},
 		{"a page of all", "Query", list()},
 		{"a page by type", "Query Get", list(filter("Type", "Slack"))},
@@ -403,23 +447,29 @@ func TestCallsOnTheTable(t *testing.T) {
 		{"a page by names", "Get", list(filter("Name", "one-001"), filter("Name", "one-002"))},
 		{"a page by prefix", "Query", list(filter("Name", "one-*"))},
 		{"a page by tag and prefix", "Query Get", list(filter("tag:env", "prod"), filter("Name", "one-*"))},
-		{"a page by role of which all have the type", "Query Get", list(filter("RamRole", "Ops"), filter("Type", "Slack"))},
+		{"a page by role of which all have the type", "Query Get",
+			list(filter("RamRole", "Ops"), filter("Type", "Slack"))},
 		{"nothing by type", "Query", list(filter("Type", "Teams"))},
-		{"a page whose candidates are half right, the last rounds with a wider window", "Query Get Query Get Query Get", list(filter("tag:env", "prod"), filter("tag:n", "1"))},
+		{"a page whose candidates are half right, the last rounds with a wider window", "Query Get Query Get Query Get",
+			list(filter("tag:env", "prod"), filter("tag:n", "1"))},
 		{"Tag of one", "Get Write", func() error {
-			_, err := h.Tag(h.Ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one-000"}, Tags: map[string]string{"x": "y"}})
+			_, err := h.Tag(h.Ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one-000"},
+				Tags: map[string]string{"x": "y"}})
 			return err
 		}},
 		{"Tag that changes nothing", "Get", func() error {
-			_, err := h.Tag(h.Ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one-000"}, Tags: map[string]string{"x": "y"}})
+			_, err := h.Tag(h.Ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one-000"},
+				Tags: map[string]string{"x": "y"}})
 			return err
 		}},
 		{"ChangeResourceGroup", "Get Write", func() error {
-			_, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: "chatconfiguration", ResourceID: "one-000", NewResourceGroupID: "rg"})
+			_, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: "chatconfiguration",
+				ResourceID: "one-000", NewResourceGroupID: "rg"})
 			return err
 		}},
 		{"ChangeResourceGroup that changes nothing", "Get", func() error {
-			_, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: "chatconfiguration", ResourceID: "one-000", NewResourceGroupID: "rg"})
+			_, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: "chatconfiguration",
+				ResourceID: "one-000", NewResourceGroupID: "rg"})
 			return err
 		}},
 		{"ListTagKeys", "Query Query Query", func() error {
@@ -453,10 +503,12 @@ func TestNoUpdateIsLost(t *testing.T) {
 				return err
 			}
 			var n int
-			if _, err := fmt.Sscanf(got.ChatConfiguration.Configuration, `{"SlackSigningSecret":"******","BotName":"%d"}`, &n); err != nil {
+			if _, err := fmt.Sscanf(got.ChatConfiguration.Configuration,
+				`{"SlackSigningSecret":"******","BotName":"%d"}`, &n); err != nil {
 				return err
 			}
-			_, err = h.Update(h.Ctx, &chat.UpdateRequest{Name: "one", Configuration: text(n + 1), Revision: &got.ChatConfiguration.Revision})
+			_, err = h.Update(h.Ctx, &chat.UpdateRequest{Name: "one", Configuration: text(n + 1),
+				Revision: &got.ChatConfiguration.Revision})
 			switch {
 			case err == nil:
 				done++
@@ -479,14 +531,16 @@ func TestNoUpdateIsLost(t *testing.T) {
 	h.MustAgree()
 }
 
-// TestBlindUpdatesAllHappen has 32 callers change one configuration at once without asking for a revision: each happens once.
+// TestBlindUpdatesAllHappen has 32 callers change one configuration at once without asking for a
+// revision: each happens once.
 func TestBlindUpdatesAllHappen(t *testing.T) {
 	const callers = 32
 	h := newHouse(t)
 	h.MustCreate("one")
 	chattest.InParallel(t, callers, func(i int) error {
 		_, err := h.Tag(chattest.From(h.Ctx, fmt.Sprint("REQ-", i), ""), &chat.TagRequest{
-			ResourceType: "chatconfiguration", ResourceIDs: []string{"one"}, Tags: map[string]string{fmt.Sprint("k", i%16): fmt.Sprint(i)},
+			ResourceType: "chatconfiguration", ResourceIDs: []string{"one"},
+			Tags: map[string]string{fmt.Sprint("k", i%16): fmt.Sprint(i)},
 		})
 		if err != nil {
 			return err
@@ -546,14 +600,17 @@ func TestRaceBeforeWrite(t *testing.T) {
 			return err
 		}, func(h *house) { h.MustDelete("one") }, fault.NotFound, "Name"},
 		{"deleted under a change of its group", func(ctx context.Context, s *chat.Service) error {
-			_, err := s.ChangeResourceGroup(ctx, &chat.ChangeResourceGroupRequest{ResourceType: "chatconfiguration", ResourceID: "one", NewResourceGroupID: "g"})
+			_, err := s.ChangeResourceGroup(ctx, &chat.ChangeResourceGroupRequest{ResourceType: "chatconfiguration",
+				ResourceID: "one", NewResourceGroupID: "g"})
 			return err
 		}, func(h *house) { h.MustDelete("one") }, fault.ResourceNotFound, "ResourceIds"},
 		{"deleted under a tag", func(ctx context.Context, s *chat.Service) error {
-			_, err := s.Tag(ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one"}, Tags: map[string]string{"a": "b"}})
+			_, err := s.Tag(ctx, &chat.TagRequest{ResourceType: "chatconfiguration", ResourceIDs: []string{"one"},
+				Tags: map[string]string{"a": "b"}})
 			return err
 		}, func(h *house) { h.MustDelete("one") }, fault.ResourceNotFound, "ResourceIds"},
-		{"deleted and made again under an update", updateOne, func(h *house) { h.MustDelete("one"); h.MustCreate("one") }, fault.Internal, ""},
+		{"deleted and made again under an update", updateOne,
+			func(h *house) { h.MustDelete("one"); h.MustCreate("one") }, fault.Internal, ""},
 		{"made under a create", func(ctx context.Context, s *chat.Service) error {
 			_, err := s.Create(ctx, &chat.CreateRequest{Name: "two", Type: "Slack", Configuration: chattest.Slack})
 			return err
@@ -583,8 +640,8 @@ func TestRaceBeforeWrite(t *testing.T) {
 	}
 }
 
-// TestConflictWithoutEnd holds that an action gives up at last, and says that others are at it. It waits between its tries, by a clock that
-// runs when nobody works.
+// TestConflictWithoutEnd holds that an action gives up at last, and says that others are at it. It
+// waits between its tries, by a clock that runs when nobody works.
 func TestConflictWithoutEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
@@ -592,7 +649,8 @@ func TestConflictWithoutEnd(t *testing.T) {
 		tries := 0
 		h.Spy.OnWrite = func(*table.Change) error {
 			tries++
-			return fmt.Errorf("table: write: %w", &table.ConditionError{Key: table.Key{Partition: chattest.Partition, Sort: "c#one"}, If: table.AtRevision(1)})
+			return fmt.Errorf("table: write: %w", &table.ConditionError{Key: table.Key{Partition: chattest.Partition,
+				Sort: "c#one"}, If: table.AtRevision(1)})
 		}
 		start := time.Now()
 		_, err := h.Update(h.Ctx, &chat.UpdateRequest{Name: "one"})
@@ -614,7 +672,8 @@ func TestConflictWithoutEnd(t *testing.T) {
 	})
 }
 
-// TestConfirm holds that nothing is written before Confirm agrees, by any action, and nothing at all when it does not.
+// TestConfirm holds that nothing is written before Confirm agrees, by any action, and nothing at
+// all when it does not.
 func TestConfirm(t *testing.T) {
 	replayed := errors.New("planted: nonce was used")
 	for action := range everyAction(nil, here) {
@@ -627,7 +686,8 @@ func TestConfirm(t *testing.T) {
 		refusing := *chattest.Administrator
 		refusing.Confirm = func(context.Context) error { asked++; return replayed }
 		err := do(chattest.As(t.Context(), &refusing))
-		if strings.HasPrefix(action, "Get") || strings.HasPrefix(action, "List") || strings.HasPrefix(action, "Simulate") {
+		if strings.HasPrefix(action, "Get") || strings.HasPrefix(action, "List") ||
+			strings.HasPrefix(action, "Simulate") {
 			if err != nil || asked != 0 {
 				t.Errorf("%s: asked %d times, %v; want a read not to ask", action, asked, err)
 			}
@@ -644,8 +704,12 @@ func TestConfirm(t *testing.T) {
 			t.Errorf("%s of a replay changed the table: %s", action, diff)
 		}
 
-		refusing.Confirm = func(context.Context) error { return &fault.Error{Code: fault.Conflict, Param: "p", Message: "No."} }
-		chattest.WantError(t, action+" with an error of the domain", do(chattest.As(t.Context(), &refusing)), fault.Conflict, "p", "No.")
+		refusing.Confirm = func(context.Context) error {
+			return &fault.Error{Code: fault.Conflict,
+				Param: "p", Message: "No."}
+		}
+		chattest.WantError(t, action+" with an error of the domain", do(chattest.As(t.Context(), &refusing)),
+			fault.Conflict, "p", "No.")
 
 		agreeing := *chattest.Administrator
 		agreeing.Confirm = func(context.Context) error {

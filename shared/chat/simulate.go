@@ -25,10 +25,11 @@ type SimulateResponse struct {
 
 // SimulatedPermission is how a command would be decided now, and what the user may run there.
 type SimulatedPermission struct {
-	Command       string // the name
-	Allowed       bool
-	RamRole       string // that the command would run as
-	Statement     *int   `json:",omitempty"` // index into Permissions of the statement that decides; absent if none does
+	Command string // the name
+	Allowed bool
+	RamRole string // that the command would run as
+	// index into Permissions of the statement that decides; absent if none does
+	Statement     *int   `json:",omitempty"`
 	StatementText string `json:",omitempty"`
 	Cause         command.Cause
 	Reason        string   // a sentence, in the configuration's Language

@@ -113,7 +113,8 @@ type ListTagValuesResponse struct {
 // NextPageToken returns NextToken.
 func (r *ListTagValuesResponse) NextPageToken() string { return r.NextToken }
 
-// ChangeResourceGroupRequest are the parameters of ChangeResourceGroup; all but RegionId are mandatory.
+// ChangeResourceGroupRequest are the parameters of ChangeResourceGroup; all but RegionId are
+// mandatory.
 type ChangeResourceGroupRequest struct {
 	RegionID           string `param:"RegionId"`
 	ResourceType       string `param:"ResourceType"`
@@ -124,10 +125,12 @@ type ChangeResourceGroupRequest struct {
 // Empty is the answer of an action that has nothing to say but that it was done.
 type Empty struct{}
 
-// Tag sets tags on configurations: TagResources. It checks everything before it changes anything. Changes that fit into one
-// write of the store are made in one; a larger request is made in several, each whole, and may be repeated after a failure.
+// Tag sets tags on configurations: TagResources. It checks everything before it changes anything.
+// Changes that fit into one write of the store are made in one; a larger request is made in
+// several, each whole, and may be repeated after a failure.
 //
-// Errors: MissingParameter, InvalidParameter, ResourceNotFound, QuotaExceeded, NoPermission, InvalidRegion.
+// Errors: MissingParameter, InvalidParameter, ResourceNotFound, QuotaExceeded, NoPermission,
+// InvalidRegion.
 func (s *Service) Tag(ctx context.Context, in *TagRequest) (*Empty, error) {
 	if err := in.Check(s); err != nil {
 		return nil, err
@@ -138,13 +141,16 @@ func (s *Service) Tag(ctx context.Context, in *TagRequest) (*Empty, error) {
 		}
 		maps.Copy(r.Tags, in.Tags)
 		if len(r.Tags) > MaxTags {
-			return &fault.Error{Code: fault.QuotaExceeded, Param: "Tag", Message: fmt.Sprintf("Chat configuration %s would have %d tags; the most is %d.", fault.Quote(r.Name), len(r.Tags), MaxTags)}
+			return &fault.Error{Code: fault.QuotaExceeded, Param: "Tag",
+				Message: fmt.Sprintf("Chat configuration %s would have %d tags; the most is %d.",
+					fault.Quote(r.Name), len(r.Tags), MaxTags)}
 		}
 		return nil
 	})
 }
 
-// Untag takes tags away from configurations: UntagResources, as Tag sets them. A tag that is not there is no error.
+// Untag takes tags away from configurations: UntagResources, as Tag sets them. A tag that is not
+// there is no error.
 //
 // Errors: MissingParameter, InvalidParameter, ResourceNotFound, NoPermission, InvalidRegion.
 func (s *Service) Untag(ctx context.Context, in *UntagRequest) (*Empty, error) {
@@ -163,7 +169,8 @@ func (s *Service) Untag(ctx context.Context, in *UntagRequest) (*Empty, error) {
 }
 
 // retag changes the tags of several configurations.
-func (s *Service) retag(ctx context.Context, action, regionID, resourceType string, ids []string, edit func(*record) error) (*Empty, error) {
+func (s *Service) retag(ctx context.Context, action, regionID, resourceType string, ids []string,
+	edit func(*record) error) (*Empty, error) {
 	c, names, err := s.resources(ctx, regionID, resourceType, ids)
 	if err != nil {
 		return nil, err
@@ -196,7 +203,8 @@ func (s *Service) retag(ctx context.Context, action, regionID, resourceType stri
 // retagSteps returns what happens to each of the named configurations, in their order, once all of
 // it may. The caller needs the permission by the tags that each has, and by those that it would
 // have: by neither can a caller move a configuration into its reach or out of it.
-func (s *Service) retagSteps(ctx context.Context, c scope, action string, names []string, edit func(*record) error) ([]step, error) {
+func (s *Service) retagSteps(ctx context.Context, c scope, action string, names []string,
+	edit func(*record) error) ([]step, error) {
 	records, err := s.getAll(ctx, c, names)
 	if err != nil {
 		return nil, err
@@ -213,7 +221,8 @@ func (s *Service) retagSteps(ctx context.Context, c scope, action string, names 
 		}
 		after := before.clone()
 		problem = cmp.Or(problem, edit(after))
-		needs = append(needs, need{action: actionPrefix + action, of: s.request(ctx, c, name, after.tags()), after: true})
+		needs = append(needs, need{action: actionPrefix + action,
+			of: s.request(ctx, c, name, after.tags()), after: true})
 		s.advance(after)
 		steps = append(steps, step{before, after})
 	}
@@ -223,7 +232,8 @@ func (s *Service) retagSteps(ctx context.Context, c scope, action string, names 
 	return steps, problem
 }
 
-// pack puts as many of the steps into one change as fit, and returns how many. A step that changes no tag needs no write.
+// pack puts as many of the steps into one change as fit, and returns how many. A step that changes
+// no tag needs no write.
 func (s *Service) pack(ctx context.Context, c scope, action string, steps []step) (int, table.Change, error) {
 	var change table.Change
 	for i, st := range steps {
@@ -234,7 +244,8 @@ func (s *Service) pack(ctx context.Context, c scope, action string, steps []step
 		if err := s.addStep(ctx, c, action, st, &bigger); err != nil {
 			return 0, change, err
 		}
-		if i > 0 && (len(bigger.Puts)+len(bigger.Deletes)+len(bigger.Adds) > table.MaxWrite || weight(bigger) > maxWeight) {
+		if i > 0 && (len(bigger.Puts)+len(bigger.Deletes)+len(bigger.Adds) > table.MaxWrite ||
+			weight(bigger) > maxWeight) {
 			return i, change, nil
 		}
 		change = bigger
@@ -242,7 +253,8 @@ func (s *Service) pack(ctx context.Context, c scope, action string, steps []step
 	return len(steps), change, nil
 }
 
-// maxWeight is the size of the values of one write of several documents, in bytes. A DynamoDB transaction and a Tablestore batch hold 4 MB.
+// maxWeight is the size of the values of one write of several documents, in bytes. A DynamoDB
+// transaction and a Tablestore batch hold 4 MB.
 const maxWeight = 2 << 20
 
 func weight(c table.Change) int {
@@ -295,8 +307,10 @@ func (s *Service) ChangeResourceGroup(ctx context.Context, in *ChangeResourceGro
 
 // ListTagResources returns the tags of configurations, a page at a time: ListTagResources.
 //
-// Errors: MissingParameter, InvalidParameter, ResourceNotFound, InvalidNextToken, NoPermission, InvalidRegion.
-func (s *Service) ListTagResources(ctx context.Context, in *ListTagResourcesRequest) (*ListTagResourcesResponse, error) {
+// Errors: MissingParameter, InvalidParameter, ResourceNotFound, InvalidNextToken, NoPermission,
+// InvalidRegion.
+func (s *Service) ListTagResources(ctx context.Context,
+	in *ListTagResourcesRequest) (*ListTagResourcesResponse, error) {
 	if err := in.Check(s); err != nil {
 		return nil, err
 	}
@@ -351,9 +365,11 @@ func (s *Service) mustExist(ctx context.Context, c scope, names []string) error 
 	return nil
 }
 
-// findTags returns up to n tags of the selected records, in the order of names and keys, and where to go on.
-// A cursor with a Rest stands inside a configuration: its name is After, and the tags up to Rest were given.
-func (s *Service) findTags(ctx context.Context, c scope, sel *selection, from cursor, n int) ([]TagResource, *cursor, error) {
+// findTags returns up to n tags of the selected records, in the order of names and keys, and where
+// to go on. A cursor with a Rest stands inside a configuration: its name is After, and the tags up
+// to Rest were given.
+func (s *Service) findTags(ctx context.Context, c scope, sel *selection, from cursor,
+	n int) ([]TagResource, *cursor, error) {
 	entries := []TagResource{}
 	if from.Rest != "" {
 		r, err := s.get(ctx, c, from.After)
@@ -390,7 +406,8 @@ func before(list []*record, i int, first string) string {
 	return list[i-1].Name
 }
 
-// appendTags appends the tags of a record that come after cur.Rest until there are n entries; where some are left it returns a cursor to them.
+// appendTags appends the tags of a record that come after cur.Rest until there are n entries; where
+// some are left it returns a cursor to them.
 func appendTags(entries *[]TagResource, r *record, cur cursor, n int) *cursor {
 	for _, key := range slices.Sorted(maps.Keys(r.Tags)) {
 		if cur.Rest != "" && key <= cur.Rest {
@@ -399,7 +416,8 @@ func appendTags(entries *[]TagResource, r *record, cur cursor, n int) *cursor {
 		if len(*entries) == n {
 			return &cur
 		}
-		*entries = append(*entries, TagResource{ResourceId: r.Name, ResourceType: ResourceType, TagKey: key, TagValue: r.Tags[key]})
+		*entries = append(*entries, TagResource{ResourceId: r.Name, ResourceType: ResourceType,
+			TagKey: key, TagValue: r.Tags[key]})
 		cur.After, cur.Rest = r.Name, key
 	}
 	return nil
@@ -412,21 +430,24 @@ func (s *Service) ListTagKeys(ctx context.Context, in *ListTagKeysRequest) (*Lis
 	if err := in.Check(s); err != nil {
 		return nil, err
 	}
-	keys, n, next, err := s.listDistinct(ctx, actionListKeys, in.RegionID, in.MaxResults, in.NextToken, distinctKeys, "")
+	keys, n, next, err := s.listDistinct(ctx, actionListKeys, in.RegionID,
+		in.MaxResults, in.NextToken, distinctKeys, "")
 	if err != nil {
 		return nil, err
 	}
 	return &ListTagKeysResponse{Keys: keys, MaxResults: n, NextToken: next}, nil
 }
 
-// ListTagValues returns the values that a tag has anywhere, each once, in byte order: ListTagValues.
+// ListTagValues returns the values that a tag has anywhere, each once, in byte order:
+// ListTagValues.
 //
 // Errors: MissingParameter, InvalidParameter, InvalidNextToken, NoPermission, InvalidRegion.
 func (s *Service) ListTagValues(ctx context.Context, in *ListTagValuesRequest) (*ListTagValuesResponse, error) {
 	if err := in.Check(s); err != nil {
 		return nil, err
 	}
-	values, n, next, err := s.listDistinct(ctx, actionListValues, in.RegionID, in.MaxResults, in.NextToken, distinctValues, in.Key)
+	values, n, next, err := s.listDistinct(ctx, actionListValues, in.RegionID, in.MaxResults,
+		in.NextToken, distinctValues, in.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -455,9 +476,11 @@ var (
 	}
 )
 
-// listDistinct does what ListTagKeys and ListTagValues share: it reads index entries and skips from each thing to behind its last
-// entry, so that its cost depends on how many different things there are, not on how many entries.
-func (s *Service) listDistinct(ctx context.Context, action, regionID string, maxResults *int64, token string, d distinct, of string) (things []string, n int64, next string, err error) {
+// listDistinct does what ListTagKeys and ListTagValues share: it reads index entries and skips from
+// each thing to behind its last entry, so that its cost depends on how many different things there
+// are, not on how many entries.
+func (s *Service) listDistinct(ctx context.Context, action, regionID string, maxResults *int64, token string,
+	d distinct, of string) (things []string, n int64, next string, err error) {
 	c, err := s.scope(ctx, regionID)
 	if err != nil {
 		return nil, 0, "", err
@@ -484,8 +507,10 @@ func (s *Service) listDistinct(ctx context.Context, action, regionID string, max
 	return things, int64(size), next, nil
 }
 
-// skim returns the next n different things after the cursor, which it moves on, and whether there are more.
-func (s *Service) skim(ctx context.Context, c scope, d distinct, of string, cur *cursor, n int) (things []string, more bool, err error) {
+// skim returns the next n different things after the cursor, which it moves on, and whether there
+// are more.
+func (s *Service) skim(ctx context.Context, c scope, d distinct, of string, cur *cursor,
+	n int) (things []string, more bool, err error) {
 	const (
 		rounds = 20  // queries of one call
 		window = 100 // entries of one query
@@ -522,7 +547,8 @@ func (s *Service) skim(ctx context.Context, c scope, d distinct, of string, cur 
 	return things, true, nil
 }
 
-// resources checks what the tag operations have in common: region, resource type and resource ids, which it returns sorted, each once.
+// resources checks what the tag operations have in common: region, resource type and resource ids,
+// which it returns sorted, each once.
 func (s *Service) resources(ctx context.Context, regionID, resourceType string, ids []string) (scope, []string, error) {
 	if err := checkResources(regionID, resourceType, ids); err != nil {
 		return scope{}, nil, err
@@ -554,5 +580,6 @@ func checkTags(param string, tags map[string]string) error {
 }
 
 func resourceNotFound(name string) error {
-	return &fault.Error{Code: fault.ResourceNotFound, Param: "ResourceIds", Message: fmt.Sprintf("There is no chat configuration %s.", fault.Quote(name))}
+	return &fault.Error{Code: fault.ResourceNotFound, Param: "ResourceIds",
+		Message: fmt.Sprintf("There is no chat configuration %s.", fault.Quote(name))}
 }

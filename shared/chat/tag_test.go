@@ -70,11 +70,16 @@ func TestTagAndUntag(t *testing.T) {
 		_, err := h.Untag(h.Ctx, in)
 		return err
 	}
-	step(h.tag(tags{"a": "1", "b": ""}, "one", "two"), map[string]map[string]string{"one": {"a": "1", "b": ""}, "two": {"a": "1", "b": ""}}, 2, 2)
-	step(h.tag(tags{"a": "1", "b": ""}, "one", "two"), map[string]map[string]string{"one": {"a": "1", "b": ""}, "two": {"a": "1", "b": ""}}, 2, 2)
-	step(h.tag(tags{"a": "2", "c": "#"}, "two", "two", "two"), map[string]map[string]string{"one": {"a": "1", "b": ""}, "two": {"a": "2", "b": "", "c": "#"}}, 2, 3)
-	step(untag(&chat.UntagRequest{TagKeys: []string{"c", "none", "c"}}, "one", "two"), map[string]map[string]string{"one": {"a": "1", "b": ""}, "two": {"a": "2", "b": ""}}, 2, 4)
-	step(untag(&chat.UntagRequest{TagKeys: []string{"c"}, All: true}, "one"), map[string]map[string]string{"one": {"a": "1", "b": ""}, "two": {"a": "2", "b": ""}}, 2, 4)
+	step(h.tag(tags{"a": "1", "b": ""}, "one", "two"), map[string]map[string]string{"one": {"a": "1", "b": ""},
+		"two": {"a": "1", "b": ""}}, 2, 2)
+	step(h.tag(tags{"a": "1", "b": ""}, "one", "two"), map[string]map[string]string{"one": {"a": "1", "b": ""},
+		"two": {"a": "1", "b": ""}}, 2, 2)
+	step(h.tag(tags{"a": "2", "c": "#"}, "two", "two", "two"), map[string]map[string]string{"one": {"a": "1", "b": ""},
+		"two": {"a": "2", "b": "", "c": "#"}}, 2, 3)
+	step(untag(&chat.UntagRequest{TagKeys: []string{"c", "none", "c"}}, "one", "two"),
+		map[string]map[string]string{"one": {"a": "1", "b": ""}, "two": {"a": "2", "b": ""}}, 2, 4)
+	step(untag(&chat.UntagRequest{TagKeys: []string{"c"}, All: true}, "one"),
+		map[string]map[string]string{"one": {"a": "1", "b": ""}, "two": {"a": "2", "b": ""}}, 2, 4)
 	step(untag(&chat.UntagRequest{All: true}, "one", "two"), map[string]map[string]string{"one": nil, "two": nil}, 3, 5)
 	step(untag(&chat.UntagRequest{All: true}, "one", "two"), map[string]map[string]string{"one": nil, "two": nil}, 3, 5)
 }
@@ -103,28 +108,36 @@ func TestTagOperationsRefuse(t *testing.T) {
 		}, fault.InvalidParameter, "ResourceType", []string{`"template"`, "chatconfiguration"}},
 		{"Tag of nothing", func() error { return h.tag(ab) }, fault.MissingParameter, "ResourceIds", nil},
 		{"Tag without tags", func() error { return h.tag(nil, "one") }, fault.MissingParameter, "Tags", nil},
-		{"Tag of 51", func() error { return h.tag(ab, many...) }, fault.InvalidParameter, "ResourceIds", []string{"51 ResourceIds", "50"}},
-		{"Tag of what is not there", func() error { return h.tag(ab, "one", "none") }, fault.ResourceNotFound, "ResourceIds", []string{`"none"`}},
-		{"Tag of what cannot be", func() error { return h.tag(ab, "one", "c#one") }, fault.ResourceNotFound, "ResourceIds", []string{`"c#one"`}},
-		{"Tag of an empty name", func() error { return h.tag(ab, "one", "") }, fault.ResourceNotFound, "ResourceIds", []string{`""`}},
+		{"Tag of 51", func() error { return h.tag(ab, many...) }, fault.InvalidParameter, "ResourceIds",
+			[]string{"51 ResourceIds", "50"}},
+		{"Tag of what is not there", func() error { return h.tag(ab, "one", "none") }, fault.ResourceNotFound,
+			"ResourceIds", []string{`"none"`}},
+		{"Tag of what cannot be", func() error { return h.tag(ab, "one", "c#one") }, fault.ResourceNotFound,
+			"ResourceIds", []string{`"c#one"`}},
+		{"Tag of an empty name", func() error { return h.tag(ab, "one", "") }, fault.ResourceNotFound,
+			"ResourceIds", []string{`""`}},
 		{"Untag without keys", func() error {
 			_, err := h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: []string{"one"}})
 			return err
 		}, fault.MissingParameter, "TagKeys", nil},
 		{"Untag of 21 keys", func() error {
-			_, err := h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: []string{"one"}, TagKeys: keys21})
+			_, err := h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType,
+				ResourceIDs: []string{"one"}, TagKeys: keys21})
 			return err
 		}, fault.InvalidParameter, "TagKeys", []string{"21 TagKeys", "20"}},
 		{"Untag of an empty key", func() error {
-			_, err := h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: []string{"one"}, TagKeys: []string{"a", ""}})
+			_, err := h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType,
+				ResourceIDs: []string{"one"}, TagKeys: []string{"a", ""}})
 			return err
 		}, fault.InvalidParameter, "TagKeys", nil},
 		{"Untag of what is not there", func() error {
-			_, err := h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: []string{"one", "none"}, All: true})
+			_, err := h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType,
+				ResourceIDs: []string{"one", "none"}, All: true})
 			return err
 		}, fault.ResourceNotFound, "ResourceIds", []string{`"none"`}},
 		{"ListTagResources of what is not there", func() error {
-			_, err := h.ListTagResources(h.Ctx, &chat.ListTagResourcesRequest{ResourceType: resourceType, ResourceIDs: []string{"one", "none"}})
+			_, err := h.ListTagResources(h.Ctx, &chat.ListTagResourcesRequest{ResourceType: resourceType,
+				ResourceIDs: []string{"one", "none"}})
 			return err
 		}, fault.ResourceNotFound, "ResourceIds", []string{`"none"`}},
 		{"ListTagResources of another type", func() error {
@@ -140,23 +153,28 @@ func TestTagOperationsRefuse(t *testing.T) {
 			return err
 		}, fault.MissingParameter, "Key", nil},
 		{"ListTagValues of a key that cannot be", func() error {
-			_, err := h.ListTagValues(h.Ctx, &chat.ListTagValuesRequest{ResourceType: resourceType, Key: strings.Repeat("k", 2000)})
+			_, err := h.ListTagValues(h.Ctx, &chat.ListTagValuesRequest{ResourceType: resourceType,
+				Key: strings.Repeat("k", 2000)})
 			return err
 		}, fault.InvalidParameter, "Key", nil},
 		{"ChangeResourceGroup of nothing", func() error {
-			_, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, NewResourceGroupID: "rg"})
+			_, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType,
+				NewResourceGroupID: "rg"})
 			return err
 		}, fault.MissingParameter, "ResourceId", nil},
 		{"ChangeResourceGroup without group", func() error {
-			_, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, ResourceID: "one"})
+			_, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType,
+				ResourceID: "one"})
 			return err
 		}, fault.MissingParameter, "NewResourceGroupId", nil},
 		{"ChangeResourceGroup to what cannot be", func() error {
-			_, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, ResourceID: "one", NewResourceGroupID: "r g"})
+			_, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType,
+				ResourceID: "one", NewResourceGroupID: "r g"})
 			return err
 		}, fault.InvalidParameter, "NewResourceGroupId", []string{`"r g"`}},
 		{"ChangeResourceGroup of what is not there", func() error {
-			_, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, ResourceID: "none", NewResourceGroupID: "rg"})
+			_, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType,
+				ResourceID: "none", NewResourceGroupID: "rg"})
 			return err
 		}, fault.ResourceNotFound, "ResourceIds", []string{`"none"`}},
 	} {
@@ -165,7 +183,8 @@ func TestTagOperationsRefuse(t *testing.T) {
 	chattest.Equal(t, "the table after what was refused", h.Dump(), before)
 }
 
-// TestTagIsAllOrNothing holds that one configuration that is missing, full or forbidden keeps all others as they are.
+// TestTagIsAllOrNothing holds that one configuration that is missing, full or forbidden keeps all
+// others as they are.
 func TestTagIsAllOrNothing(t *testing.T) {
 	h := newHouse(t)
 	list := numberedNames(50)
@@ -175,10 +194,14 @@ func TestTagIsAllOrNothing(t *testing.T) {
 		}
 	})
 	before := h.Dump()
-	chattest.WantError(t, "Tag when the last is missing", h.tag(map[string]string{"a": "b"}, slices.Delete(slices.Clone(list), 48, 49)...), fault.ResourceNotFound, "ResourceIds", `"n-0049"`)
-	chattest.WantError(t, "Tag when one is full", h.tag(map[string]string{"a": "b"}, list[:49]...), fault.QuotaExceeded, "Tag", `"n-0048"`, "21 tags", "20")
-	some := chattest.As(t.Context(), chattest.Caller(t, "CCKsome", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`, `{"Effect":"Deny","Action":"oos:*","Resource":"*/n-0047"}`))
-	_, err := h.Tag(some, &chat.TagRequest{ResourceType: resourceType, ResourceIDs: list[:48], Tags: map[string]string{"a": "b"}})
+	chattest.WantError(t, "Tag when the last is missing", h.tag(map[string]string{"a": "b"},
+		slices.Delete(slices.Clone(list), 48, 49)...), fault.ResourceNotFound, "ResourceIds", `"n-0049"`)
+	chattest.WantError(t, "Tag when one is full", h.tag(map[string]string{"a": "b"}, list[:49]...), fault.QuotaExceeded,
+		"Tag", `"n-0048"`, "21 tags", "20")
+	some := chattest.As(t.Context(), chattest.Caller(t, "CCKsome", `{"Effect":"Allow","Action":"oos:*","Resource":"*"}`,
+		`{"Effect":"Deny","Action":"oos:*","Resource":"*/n-0047"}`))
+	_, err := h.Tag(some, &chat.TagRequest{ResourceType: resourceType, ResourceIDs: list[:48],
+		Tags: map[string]string{"a": "b"}})
 	chattest.WantError(t, "Tag when one is forbidden", err, fault.NoPermission, "", "n-0047")
 	chattest.Equal(t, "the table afterwards", h.Dump(), before)
 	if err := h.tag(map[string]string{"key-00": "other"}, "n-0048"); err != nil {
@@ -186,7 +209,8 @@ func TestTagIsAllOrNothing(t *testing.T) {
 	}
 }
 
-// TestTagOfManyInSeveralWrites holds that the largest request is done in writes that the store can take, and may be repeated when one fails.
+// TestTagOfManyInSeveralWrites holds that the largest request is done in writes that the store can
+// take, and may be repeated when one fails.
 func TestTagOfManyInSeveralWrites(t *testing.T) {
 	h := newHouse(t)
 	list := numberedNames(50)
@@ -224,13 +248,15 @@ func TestTagOfManyInSeveralWrites(t *testing.T) {
 	if err := h.tag(changed, list...); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: list, All: true}); err != nil {
+	if _, err := h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType,
+		ResourceIDs: list, All: true}); err != nil {
 		t.Fatal(err)
 	}
 	h.MustAgree()
 }
 
-// TestTagOfLargeDocuments holds that a write of several documents stays within what the store takes at once.
+// TestTagOfLargeDocuments holds that a write of several documents stays within what the store takes
+// at once.
 func TestTagOfLargeDocuments(t *testing.T) {
 	h := newHouse(t)
 	list := numberedNames(20)
@@ -256,7 +282,8 @@ func TestListTagResources(t *testing.T) {
 	h := newHouse(t)
 	type tags = map[string]string
 	all := map[string]tags{
-		"a": {"env": "prod", "z": "1", "é": "", "A": "2"}, "b": nil, "c": {"env": "dev"}, "d": manyTags(20), "e": nil, "f": {"env": "prod", "": ""}, "g": nil,
+		"a": {"env": "prod", "z": "1", "é": "", "A": "2"}, "b": nil, "c": {"env": "dev"}, "d": manyTags(20), "e": nil,
+		"f": {"env": "prod", "": ""}, "g": nil,
 	}
 	delete(all["f"], "")
 	for name, of := range all {
@@ -295,27 +322,39 @@ func TestListTagResources(t *testing.T) {
 		}
 	}
 	for n := range int64(35) {
-		chattest.Equal(t, fmt.Sprint("all, pages of ", n), walk(chat.ListTagResourcesRequest{}, n), lines("a", "c", "d", "f"))
-		chattest.Equal(t, fmt.Sprint("some, pages of ", n), walk(chat.ListTagResourcesRequest{ResourceIDs: []string{"d", "g", "a", "d"}}, n), lines("a", "d"))
-		chattest.Equal(t, fmt.Sprint("by tag, pages of ", n), walk(chat.ListTagResourcesRequest{Tags: tags{"env": "prod"}}, n), lines("a", "f"))
-		chattest.Equal(t, fmt.Sprint("by two tags, pages of ", n), walk(chat.ListTagResourcesRequest{Tags: tags{"env": "prod", "z": "1"}}, n), lines("a"))
-		chattest.Equal(t, fmt.Sprint("some by tag, pages of ", n), walk(chat.ListTagResourcesRequest{ResourceIDs: []string{"c", "f"}, Tags: tags{"env": "dev"}}, n), lines("c"))
-		chattest.Equal(t, fmt.Sprint("by a tag of none, pages of ", n), walk(chat.ListTagResourcesRequest{Tags: tags{"env": ""}}, n), []string(nil))
+		chattest.Equal(t, fmt.Sprint("all, pages of ", n), walk(chat.ListTagResourcesRequest{}, n),
+			lines("a", "c", "d", "f"))
+		chattest.Equal(t, fmt.Sprint("some, pages of ", n),
+			walk(chat.ListTagResourcesRequest{ResourceIDs: []string{"d", "g", "a", "d"}}, n), lines("a", "d"))
+		chattest.Equal(t, fmt.Sprint("by tag, pages of ", n),
+			walk(chat.ListTagResourcesRequest{Tags: tags{"env": "prod"}}, n), lines("a", "f"))
+		chattest.Equal(t, fmt.Sprint("by two tags, pages of ", n),
+			walk(chat.ListTagResourcesRequest{Tags: tags{"env": "prod", "z": "1"}}, n), lines("a"))
+		chattest.Equal(t, fmt.Sprint("some by tag, pages of ", n),
+			walk(chat.ListTagResourcesRequest{ResourceIDs: []string{"c", "f"}, Tags: tags{"env": "dev"}}, n),
+			lines("c"))
+		chattest.Equal(t, fmt.Sprint("by a tag of none, pages of ", n),
+			walk(chat.ListTagResourcesRequest{Tags: tags{"env": ""}}, n), []string(nil))
 	}
 }
 
-// TestListTagResourcesWhileThingsChange has the configuration that a page ends within change before the next page.
+// TestListTagResourcesWhileThingsChange has the configuration that a page ends within change before
+// the next page.
 func TestListTagResourcesWhileThingsChange(t *testing.T) {
 	for about, c := range map[string]struct {
 		change func(h *house)
 		want   []string
 	}{
-		"nothing happens":         {func(*house) {}, []string{"key-00", "key-01", "key-02", "key-03", "z"}},
-		"it is deleted":           {func(h *house) { h.MustDelete("a") }, []string{"key-00", "key-01", "z"}},
-		"its last tag given goes": {func(h *house) { h.untag("a", "key-01") }, []string{"key-00", "key-01", "key-02", "key-03", "z"}},
-		"its next tag goes":       {func(h *house) { h.untag("a", "key-02") }, []string{"key-00", "key-01", "key-03", "z"}},
-		"all its tags go":         {func(h *house) { h.untag("a", "key-00", "key-01", "key-02", "key-03") }, []string{"key-00", "key-01", "z"}},
-		"the next one is deleted": {func(h *house) { h.MustDelete("b") }, []string{"key-00", "key-01", "key-02", "key-03"}},
+		"nothing happens": {func(*house) {}, []string{"key-00", "key-01", "key-02", "key-03", "z"}},
+		"it is deleted":   {func(h *house) { h.MustDelete("a") }, []string{"key-00", "key-01", "z"}},
+		"its last tag given goes": {func(h *house) { h.untag("a", "key-01") },
+			[]string{"key-00", "key-01", "key-02", "key-03", "z"}},
+		"its next tag goes": {func(h *house) { h.untag("a", "key-02") },
+			[]string{"key-00", "key-01", "key-03", "z"}},
+		"all its tags go": {func(h *house) { h.untag("a", "key-00", "key-01", "key-02", "key-03") },
+			[]string{"key-00", "key-01", "z"}},
+		"the next one is deleted": {func(h *house) { h.MustDelete("b") },
+			[]string{"key-00", "key-01", "key-02", "key-03"}},
 	} {
 		h := newHouse(t)
 		h.MustCreate("a", func(in *chat.CreateRequest) { in.Tags = manyTags(4) })
@@ -343,12 +382,14 @@ func TestListTagResourcesWhileThingsChange(t *testing.T) {
 
 func (h *house) untag(name string, keys ...string) {
 	h.T.Helper()
-	if _, err := h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: []string{name}, TagKeys: keys}); err != nil {
+	if _, err := h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: []string{name},
+		TagKeys: keys}); err != nil {
 		h.T.Fatal(err)
 	}
 }
 
-// plant writes index entries of tags without their configurations: what ListTagKeys and ListTagValues read.
+// plant writes index entries of tags without their configurations: what ListTagKeys and
+// ListTagValues read.
 func (h *house) plant(key, value string, names ...string) {
 	h.T.Helper()
 	for chunk := range slices.Chunk(names, table.MaxWrite) {
@@ -360,11 +401,13 @@ func (h *house) plant(key, value string, names ...string) {
 	}
 }
 
-// TestListTagKeysAndValues holds that each thing is listed once, in byte order, at a cost of its number and not of its entries.
+// TestListTagKeysAndValues holds that each thing is listed once, in byte order, at a cost of its
+// number and not of its entries.
 func TestListTagKeysAndValues(t *testing.T) {
 	h := newHouse(t)
 	list := numberedNames(1500)
-	keys := []string{"a", "a ", "a!", "a#", "a$", "a%", "a&", "a-", "aa", "A", "b", "é", "空", "~", "a\u0080", "tag:a", "#", "$"}
+	keys := []string{"a", "a ", "a!", "a#", "a$", "a%", "a&", "a-", "aa", "A", "b", "é",
+		"空", "~", "a\u0080", "tag:a", "#", "$"}
 	values := []string{"", " ", "#", "##", "$", "%", "%23", "v", "v#", "v w", "V", "é", "空", "value"}
 	for i, key := range keys {
 		h.plant(key, "x", list[:1+i*7]...)
@@ -376,7 +419,8 @@ func TestListTagKeysAndValues(t *testing.T) {
 	}
 	// What must not be mistaken for a tag.
 	for _, name := range list[:200] {
-		h.Tamper(table.Change{Puts: []table.Put{{Sort: chat.IndexKey("Type", "Slack", name)}, {Sort: chat.IndexKey("tag", "x", name)}, {Sort: chat.IndexKey("of", "y", name)}}})
+		h.Tamper(table.Change{Puts: []table.Put{{Sort: chat.IndexKey("Type", "Slack", name)},
+			{Sort: chat.IndexKey("tag", "x", name)}, {Sort: chat.IndexKey("of", "y", name)}}})
 	}
 	wantKeys := slices.Sorted(slices.Values(append(slices.Clone(keys), "many", "of")))
 	wantValues := slices.Sorted(slices.Values(values))
@@ -393,7 +437,8 @@ func TestListTagKeysAndValues(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if calls := len(strings.Fields(h.Spy.Took())); calls > 20 || things == nil || int64(len(things)) > asked || n > 0 && asked != n {
+			if calls := len(strings.Fields(h.Spy.Took())); calls > 20 || things == nil ||
+				int64(len(things)) > asked || n > 0 && asked != n {
 				t.Errorf("a page of %d holds %d and took %d calls", asked, len(things), calls)
 			}
 			got = append(got, things...)
@@ -406,28 +451,35 @@ func TestListTagKeysAndValues(t *testing.T) {
 		}
 	}
 	for _, n := range []int64{0, 1, 2, 3, 7, 19, 20, 21, 100} {
-		chattest.Equal(t, fmt.Sprint("keys, pages of ", n), walk(n, func(n *int64, token string) ([]string, int64, string, error) {
-			out, err := h.ListTagKeys(h.Ctx, &chat.ListTagKeysRequest{ResourceType: resourceType, MaxResults: n, NextToken: token})
-			if err != nil {
-				return nil, 0, "", err
-			}
-			return out.Keys, out.MaxResults, out.NextPageToken(), err
-		}), wantKeys)
-		for key, want := range map[string][]string{"of": wantValues, "many": {"", "same"}, "a": {"x"}, "a#": {"x"}, "none": nil, "tag:a": {"x"}} {
-			chattest.Equal(t, fmt.Sprintf("values of %s, pages of %d", key, n), walk(n, func(n *int64, token string) ([]string, int64, string, error) {
-				out, err := h.ListTagValues(h.Ctx, &chat.ListTagValuesRequest{ResourceType: resourceType, Key: key, MaxResults: n, NextToken: token})
+		chattest.Equal(t, fmt.Sprint("keys, pages of ", n),
+			walk(n, func(n *int64, token string) ([]string, int64, string, error) {
+				out, err := h.ListTagKeys(h.Ctx, &chat.ListTagKeysRequest{ResourceType: resourceType,
+					MaxResults: n, NextToken: token})
 				if err != nil {
 					return nil, 0, "", err
 				}
-				return out.Values, out.MaxResults, out.NextPageToken(), err
-			}), want)
+				return out.Keys, out.MaxResults, out.NextPageToken(), err
+			}), wantKeys)
+		for key, want := range map[string][]string{"of": wantValues, "many": {"", "same"}, "a": {"x"},
+			"a#": {"x"}, "none": nil, "tag:a": {"x"}} {
+			chattest.Equal(t, fmt.Sprintf("values of %s, pages of %d", key, n),
+				walk(n, func(n *int64, token string) ([]string, int64, string, error) {
+					out, err := h.ListTagValues(h.Ctx, &chat.ListTagValuesRequest{ResourceType: resourceType,
+						Key: key, MaxResults: n, NextToken: token})
+					if err != nil {
+						return nil, 0, "", err
+					}
+					return out.Values, out.MaxResults, out.NextPageToken(), err
+				}), want)
 		}
 	}
-	out, err := h.ListTagValues(h.Ctx, &chat.ListTagValuesRequest{ResourceType: resourceType, Key: "of", MaxResults: chattest.Ptr[int64](1)})
+	out, err := h.ListTagValues(h.Ctx, &chat.ListTagValuesRequest{ResourceType: resourceType, Key: "of",
+		MaxResults: chattest.Ptr[int64](1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = h.ListTagValues(h.Ctx, &chat.ListTagValuesRequest{ResourceType: resourceType, Key: "many", NextToken: out.NextToken})
+	_, err = h.ListTagValues(h.Ctx, &chat.ListTagValuesRequest{ResourceType: resourceType,
+		Key: "many", NextToken: out.NextToken})
 	chattest.WantError(t, "a token of another key's values", err, fault.InvalidNextToken, "NextToken")
 	_, err = h.ListTagKeys(h.Ctx, &chat.ListTagKeysRequest{ResourceType: resourceType, NextToken: out.NextToken})
 	chattest.WantError(t, "a token of values in a list of keys", err, fault.InvalidNextToken, "NextToken")
@@ -463,7 +515,8 @@ func TestManyDifferentValues(t *testing.T) {
 	}
 	chattest.Equal(t, "values", got, want)
 
-	// Each key has so many entries that a call, bounded, sees only some of the keys: its page is short and goes on.
+	// Each key has so many entries that a call, bounded, sees only some of the keys: its page is
+	// short and goes on.
 	var puts []table.Put
 	for key := range 30 {
 		for _, name := range numberedNames(101) {
@@ -499,7 +552,8 @@ func TestTagsByMany(t *testing.T) {
 		if err := h.tag(map[string]string{key: fmt.Sprint(i), "same": "same"}, list...); err != nil {
 			return err
 		}
-		_, err := h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType, ResourceIDs: list[:3], TagKeys: []string{key}})
+		_, err := h.Untag(h.Ctx, &chat.UntagRequest{ResourceType: resourceType,
+			ResourceIDs: list[:3], TagKeys: []string{key}})
 		return err
 	})
 	for _, name := range list[:3] {
@@ -517,15 +571,18 @@ func TestChangeResourceGroup(t *testing.T) {
 	h := newHouse(t)
 	h.MustCreate("one")
 	for i, group := range []string{"rg-1", "rg-1", "rg-2"} {
-		if _, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, ResourceID: "one", NewResourceGroupID: group}); err != nil {
+		if _, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType,
+			ResourceID: "one", NewResourceGroupID: group}); err != nil {
 			t.Fatal(err)
 		}
 		if got, want := h.MustGet("one"), []int64{2, 2, 3}[i]; got.ResourceGroupId != group || got.Revision != want {
-			t.Errorf("change %d: group %q at revision %d, want %q at %d", i, got.ResourceGroupId, got.Revision, group, want)
+			t.Errorf("change %d: group %q at revision %d, want %q at %d",
+				i, got.ResourceGroupId, got.Revision, group, want)
 		}
 	}
 	h.MustAgree()
-	_, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType, ResourceID: "a#b", NewResourceGroupID: "g"})
+	_, err := h.ChangeResourceGroup(h.Ctx, &chat.ChangeResourceGroupRequest{ResourceType: resourceType,
+		ResourceID: "a#b", NewResourceGroupID: "g"})
 	var e *fault.Error
 	if !errors.As(err, &e) || e.Code != fault.ResourceNotFound {
 		t.Errorf("ChangeResourceGroup of what cannot be: %v", err)

@@ -1,7 +1,9 @@
-// Package command is what was said in a chat: how a message becomes a Command, who may run it, and the sentences we answer.
+// Package command is what was said in a chat: how a message becomes a Command, who may run it, and
+// the sentences we answer.
 //
-// An Endpoint is a chat configuration as its webhook needs it, Permissions decide on a Command, and Redact masks what looks like a
-// secret before a command is shown. The package does no input or output and knows no table.
+// An Endpoint is a chat configuration as its webhook needs it, Permissions decide on a Command, and
+// Redact masks what looks like a secret before a command is shown. The package does no input or
+// output and knows no table.
 package command
 
 import (
@@ -55,7 +57,8 @@ func (c Command) LogValue() slog.Value {
 	)
 }
 
-// Shown returns the name as logs and records show it: masked if it looks like a secret, which somebody may have said to the bot by mistake.
+// Shown returns the name as logs and records show it: masked if it looks like a secret, which
+// somebody may have said to the bot by mistake.
 func (c Command) Shown() string {
 	name, _ := redactWord(c.Name)
 	return name
@@ -77,16 +80,17 @@ func (e *Error) Sentence(language string) string {
 	return sentenceIn(language, e.problem, "unread", unreadIn(language, e.unread))
 }
 
-// Parse takes a message's text apart: the first word is the command's name, in lower case and half width, the others are its
-// arguments, as they are.
+// Parse takes a message's text apart: the first word is the command's name, in lower case and half
+// width, the others are its arguments, as they are.
 //
-// Words are separated by blanks of any kind: tabs, line ends, full-width and no-break spaces, and those without width that chat
-// clients leave behind mentions. Quotes are as in a shell. In '…' every character stands for itself; in "…" a backslash takes the
-// meaning from a quote or a backslash, and elsewhere it is a character; outside quotes it does so for any character, and joins two
-// lines at the end of one. Quotes inside a word belong to the word.
+// Words are separated by blanks of any kind: tabs, line ends, full-width and no-break spaces, and
+// those without width that chat clients leave behind mentions. Quotes are as in a shell. In '…'
+// every character stands for itself; in "…" a backslash takes the meaning from a quote or a
+// backslash, and elsewhere it is a character; outside quotes it does so for any character, and
+// joins two lines at the end of one. Quotes inside a word belong to the word.
 //
-// Chat clients set quotes as a printer does. “ ” and „ are double quotes, each closing any other; ‘ opens and ’ closes a single
-// quote, and a ’ that closes nothing is an apostrophe.
+// Chat clients set quotes as a printer does. “ ” and „ are double quotes, each closing any other; ‘
+// opens and ’ closes a single quote, and a ’ that closes nothing is an apostrophe.
 //
 // Chat clients change what is typed, and people mark up what they type. Outside quotes, also:
 //
@@ -97,9 +101,9 @@ func (e *Error) Sentence(language string) string {
 //   - a / before the command goes: /restart is restart;
 //   - a link in Markdown is its text where a client made the link of it, else its address.
 //
-// A text over MaxText, more than MaxArguments arguments, a name that is longer than MaxName or has a blank, a joiner or a wildcard in
-// it, a quote or backtick that is not closed, and control characters and invisible ones, also those
-// that turn the direction of writing, are a *Error.
+// A text over MaxText, more than MaxArguments arguments, a name that is longer than MaxName or has
+// a blank, a joiner or a wildcard in it, a quote or backtick that is not closed, and control
+// characters and invisible ones, also those that turn the direction of writing, are a *Error.
 func Parse(text string) (name string, args []string, err error) {
 	if len(text) > MaxText {
 		return "", nil, &Error{problem: commandTooLong}
@@ -123,11 +127,13 @@ func Parse(text string) (name string, args []string, err error) {
 	return name, args, nil
 }
 
-// foldName returns a command's name, or a pattern for one, as names are compared: in lower case, with one letter for all that Unicode folds into
-// one, and with ASCII's letters, digits and hyphens in place of the full-width forms that input methods for Chinese write.
+// foldName returns a command's name, or a pattern for one, as names are compared: in lower case,
+// with one letter for all that Unicode folds into one, and with ASCII's letters, digits and hyphens
+// in place of the full-width forms that input methods for Chinese write.
 func foldName(name string) string {
 	return strings.Map(func(r rune) rune {
-		if 'ａ' <= r && r <= 'ｚ' || 'Ａ' <= r && r <= 'Ｚ' || '０' <= r && r <= '９' || r == '－' || r == '＿' || r == '．' { // and no wildcard
+		// and no wildcard
+		if 'ａ' <= r && r <= 'ｚ' || 'Ａ' <= r && r <= 'Ｚ' || '０' <= r && r <= '９' || r == '－' || r == '＿' || r == '．' {
 			r += '!' - '！'
 		}
 		least := r
@@ -143,7 +149,8 @@ func isName(name string) bool {
 	return NamePattern.Fits(name) && !strings.ContainsAny(name, Wildcards) && name[0] != '>'
 }
 
-// Format is the inverse of Parse: a text that it parses into name and args. What needs quotes is quoted.
+// Format is the inverse of Parse: a text that it parses into name and args. What needs quotes is
+// quoted.
 func Format(name string, args []string) string {
 	var b strings.Builder
 	writeWord(&b, name, strings.HasPrefix(name, "_"))
@@ -175,14 +182,16 @@ var NamePattern = Shape{
 	},
 }
 
-// wildcards have a meaning in patterns, and so are in no name: a statement that grants what was asked for would grant more.
+// wildcards have a meaning in patterns, and so are in no name: a statement that grants what was
+// asked for would grant more.
 const Wildcards = "*?"
 
 // isBlank reports whether a character separates words. U+200B and U+FEFF are spaces without width.
 func isBlank(r rune) bool { return unicode.IsSpace(r) || r == '\u200b' || r == '\ufeff' }
 
-// isHidden reports whether a character cannot be seen, or turns the direction of writing, and so could make a command look like
-// another. The two joiners are let pass: emoji and several scripts need them.
+// isHidden reports whether a character cannot be seen, or turns the direction of writing, and so
+// could make a command look like another. The two joiners are let pass: emoji and several scripts
+// need them.
 func isHidden(r rune) bool {
 	switch r {
 	case '\t', '\n', '\u200b', '\ufeff', '\u200c', '\u200d':
@@ -190,11 +199,13 @@ func isHidden(r rune) bool {
 	case '\u2800': // braille without dots
 		return true
 	}
-	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
+	return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) ||
+		unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
-// joins reports whether a character only changes how those around it are drawn, if at all. In an argument it may be needed; two names must not
-// look alike by it, since one may be denied and the other not.
+// joins reports whether a character only changes how those around it are drawn, if at all. In an
+// argument it may be needed; two names must not look alike by it, since one may be denied and the
+// other not.
 func joins(r rune) bool { return unicode.In(r, unicode.Join_Control, unicode.Variation_Selector) }
 
 // A quotation is what a word stands in.

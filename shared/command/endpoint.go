@@ -11,8 +11,9 @@ import (
 	"chatconf/shared/secret"
 )
 
-// An Endpoint is one revision of one configuration as the data plane needs it, its secrets unsealed. It never changes, and the same
-// revision may be the same Endpoint again. It shows no secret in fmt, JSON and slog.
+// An Endpoint is one revision of one configuration as the data plane needs it, its secrets
+// unsealed. It never changes, and the same revision may be the same Endpoint again. It shows no
+// secret in fmt, JSON and slog.
 type Endpoint struct {
 	Account  string
 	Region   string
@@ -26,8 +27,9 @@ type Endpoint struct {
 	BotName  string
 	RamRole  string // the configuration's own
 
-	// Settings are the platform's settings that are given, secret or not, by key, and BotName. Under a key that ends in Previous is the secret
-	// that is taken besides the one before it: what the Configuration says, or while its grace lasts, what a rotation replaced.
+	// Settings are the platform's settings that are given, secret or not, by key, and BotName.
+	// Under a key that ends in Previous is the secret that is taken besides the one before it: what
+	// the Configuration says, or while its grace lasts, what a rotation replaced.
 	Settings map[string]secret.Text
 
 	Target      Target
@@ -82,12 +84,14 @@ func (e *Endpoint) Decide(c Command) Decision {
 	return out
 }
 
-// Reply returns what to tell who gave a command that was decided so: that it was accepted, what a built-in command has to say, or
-// that it was refused, with the ids and the statement that an administrator would need to grant it. A user's own words are in it,
-// so it is to be shown as plain text.
+// Reply returns what to tell who gave a command that was decided so: that it was accepted, what a
+// built-in command has to say, or that it was refused, with the ids and the statement that an
+// administrator would need to grant it. A user's own words are in it, so it is to be shown as plain
+// text.
 func (e *Endpoint) Reply(c Command, d Decision) string {
 	say := func(p phrase, fill ...string) string {
-		return sentenceIn(e.Language, p, append(fill, "name", e.Name, "user", c.User, "conversation", c.Conversation, "command", c.Name)...)
+		return sentenceIn(e.Language, p, append(fill, "name", e.Name, "user", c.User, "conversation",
+			c.Conversation, "command", c.Name)...)
 	}
 	who := func() string {
 		lines := []string{say(saidWho)}
@@ -113,7 +117,8 @@ func (e *Endpoint) Reply(c Command, d Decision) string {
 	return d.Reason
 }
 
-// Undelivered returns what to tell who gave a command that was accepted, and then was not taken by the target. id is the record's.
+// Undelivered returns what to tell who gave a command that was accepted, and then was not taken by
+// the target. id is the record's.
 func (e *Endpoint) Undelivered(c Command, id string) string {
 	return sentenceIn(e.Language, saidUndelivered, "command", c.Name, "name", e.Name, "id", id)
 }

@@ -12,12 +12,14 @@ const EventType = "chatconf.command.v1"
 // EventMediaType is the media type of a Event's JSON.
 const EventMediaType = "application/cloudevents+json"
 
-// A Event is an allowed command as its target gets it: a CloudEvent, version 1.0, in its JSON format.
-// https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
-// The SDK for it, which tests read it with, would make the function dispatch-command 0.6 MB larger than its 8.7.
+// A Event is an allowed command as its target gets it: a CloudEvent, version 1.0, in its JSON
+// format. https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md The
+// SDK for it, which tests read it with, would make the function dispatch-command 0.6 MB larger than
+// its 8.7.
 //
-// Its id is the record's, the same however often the event is delivered, so that a target can tell what it did before. Its source is
-// the configuration's resource name and its subject the command's name. It holds the arguments as they were typed.
+// Its id is the record's, the same however often the event is delivered, so that a target can tell
+// what it did before. Its source is the configuration's resource name and its subject the command's
+// name. It holds the arguments as they were typed.
 type Event struct {
 	ID     string
 	Source string
@@ -58,7 +60,8 @@ func (e *Event) MarshalJSON() ([]byte, error) {
 		Time            string    `json:"time"`
 		DataContentType string    `json:"datacontenttype"`
 		Data            EventData `json:"data"`
-	}{"1.0", e.ID, e.Source, EventType, e.Data.Command, e.Time.UTC().Format(time.RFC3339Nano), "application/json", e.Data})
+	}{"1.0", e.ID, e.Source, EventType, e.Data.Command, e.Time.UTC().Format(time.RFC3339Nano),
+		"application/json", e.Data})
 	if err != nil {
 		return nil, err
 	}

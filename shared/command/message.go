@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// A Message is what a person sent to a bot, proven to come from the platform and freed of its markup.
+// A Message is what a person sent to a bot, proven to come from the platform and freed of its
+// markup.
 type Message struct {
 	// ID is the message's own, the same in whatever deliveries and events the platform tells of it;
 	// never empty. An act without a message of its own, such as a slash command or a button, has an
@@ -98,7 +99,8 @@ var unreadChinese = map[string]string{
 	UnreadTable:     "表格",
 }
 
-// A ReplyTo is a way to answer a message later. It is kept sealed, since some ways are addresses that anybody could use.
+// A ReplyTo is a way to answer a message later. It is kept sealed, since some ways are addresses
+// that anybody could use.
 type ReplyTo struct {
 	Kind    string      // which way, in the platform's own terms, such as response_url
 	URL     secret.Text // where to, if the platform gave an address
@@ -122,8 +124,9 @@ func Printable(text string, most int) string {
 // replyKept is the kind of a ReplyTo whose answers are kept for SendChatMessage.
 const replyKept = "kept"
 
-// Kept returns the way to answer a message that SendChatMessage made: its answers are kept in the record, and not sent to a platform that knows
-// nothing of the message. Where there is no way, there is none for it either.
+// Kept returns the way to answer a message that SendChatMessage made: its answers are kept in the
+// record, and not sent to a platform that knows nothing of the message. Where there is no way,
+// there is none for it either.
 func (r ReplyTo) Kept() ReplyTo {
 	if r.Kind == "" {
 		return ReplyTo{}

@@ -44,10 +44,11 @@ type Decision struct {
 
 // Permissions are who may run what where, by one revision of one configuration. They never change.
 //
-// A statement matches when one of its principals, one of its commands and one of its conversations do; one without Conversations
-// matches in all of them. The first that denies decides; without one, the first that allows, and its RamRole, else the
-// configuration's, is what the command runs as. What no statement allows is denied. Patterns know '*' and '?'; commands are compared
-// without regard to case.
+// A statement matches when one of its principals, one of its commands and one of its conversations
+// do; one without Conversations matches in all of them. The first that denies decides; without one,
+// the first that allows, and its RamRole, else the configuration's, is what the command runs as.
+// What no statement allows is denied. Patterns know '*' and '?'; commands are compared without
+// regard to case.
 type Permissions struct {
 	name          string // of the configuration
 	language      string
@@ -143,7 +144,8 @@ func (p *Permissions) newPermission(n *document.Node) permission {
 	return out
 }
 
-// Decide returns whether user may run the command of that name, as Parse returns it, in conversation.
+// Decide returns whether user may run the command of that name, as Parse returns it, in
+// conversation.
 func (p *Permissions) Decide(user, conversation, command string) Decision {
 	out := Decision{Statement: -1}
 	say := decidedNone
@@ -161,7 +163,8 @@ func (p *Permissions) Decide(user, conversation, command string) Decision {
 	default:
 		out, say = p.ask(user, conversation, command)
 	}
-	out.Reason = sentenceIn(p.language, say, "name", p.name, "user", user, "conversation", conversation, "command", command,
+	out.Reason = sentenceIn(p.language, say, "name", p.name, "user", user,
+		"conversation", conversation, "command", command,
 		"statement", strconv.Itoa(out.Statement))
 	return out
 }
@@ -224,8 +227,8 @@ func (p *Permissions) fold(user string) string {
 	return user
 }
 
-// A Runnable is what somebody may run somewhere: patterns of command names. Those of Except are denied though a pattern of Commands
-// matches them, perhaps; the built-in commands are not listed.
+// A Runnable is what somebody may run somewhere: patterns of command names. Those of Except are
+// denied though a pattern of Commands matches them, perhaps; the built-in commands are not listed.
 type Runnable struct {
 	Commands []string
 	Except   []string
@@ -257,7 +260,8 @@ func (p *Permissions) Runnable(user, conversation string) Runnable {
 		*list = slices.Compact(*list)
 	}
 	for _, pattern := range allowed {
-		// An exact name that is denied is no command to be listed; of a pattern, some of what it matches may be left.
+		// An exact name that is denied is no command to be listed; of a pattern, some of what it
+		// matches may be left.
 		if covered(out.Except, pattern) {
 			continue
 		}

@@ -1,7 +1,8 @@
 package command
 
-// A Platform describes a chat platform for the control plane: its names, and the settings of a Configuration of its type.
-// It is data. How callbacks are proven and answered is in shared/platform.
+// A Platform describes a chat platform for the control plane: its names, and the settings of a
+// Configuration of its type. It is data. How callbacks are proven and answered is in
+// shared/platform.
 type Platform struct {
 	Type     string   // as it is stored and answered, such as "DingTalk"
 	Aliases  []string // other names accepted for it
@@ -10,8 +11,9 @@ type Platform struct {
 
 	// FoldUsers says that user ids which differ only in case are the same user.
 	FoldUsers bool
-	// Setup returns the steps to take in the platform's console so that it calls the webhook, with the values to paste, in English or
-	// Chinese. A value that Outputs holds may be given by its name there. Nil means that there are no steps.
+	// Setup returns the steps to take in the platform's console so that it calls the webhook, with
+	// the values to paste, in English or Chinese. A value that Outputs holds may be given by its
+	// name there. Nil means that there are no steps.
 	Setup func(webhookURL, language string) []string
 }
 
@@ -26,10 +28,11 @@ type Setting struct {
 	Needs    string // a key that must be set too; <key>Previous always needs <key>
 	Help     string // one line for people
 
-	// Names are other names of the setting in the platform's console, such as AppKey for DingTalkClientId. A Configuration may use
-	// them, and the key without the platform's name.
+	// Names are other names of the setting in the platform's console, such as AppKey for
+	// DingTalkClientId. A Configuration may use them, and the key without the platform's name.
 	Names []string
 }
 
-// Previous is what the key of a former secret ends in. It is accepted in addition to the current one while a secret is rotated.
+// Previous is what the key of a former secret ends in. It is accepted in addition to the current
+// one while a secret is rotated.
 const Previous = "Previous"

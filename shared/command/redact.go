@@ -99,7 +99,8 @@ var chineseNames = [...]string{
 }
 
 // chineseAbout are what follows such a name that is about a secret.
-var chineseAbout = [...]string{"策略", "名", "类型", "长度", "有效期", "过期", "轮换", "状态", "编号", "文件", "路径", "数量", "管理", "规则", "服务", "强度"}
+var chineseAbout = [...]string{"策略", "名", "类型", "长度", "有效期", "过期", "轮换", "状态", "编号", "文件",
+	"路径", "数量", "管理", "规则", "服务", "强度"}
 
 // separators stand between a name and its value, also as Chinese is typed.
 const separators = "=:＝："

@@ -16,7 +16,8 @@ func TestRedact(t *testing.T) {
 		{"password=planted", "password=******"},
 		{"PassWord:planted", "PassWord:******"},
 		{"db_password=planted", "db_password=******"},
-		{"--db-passwd=planted --api-key=planted API_KEY=planted apiKey:planted", "--db-passwd=****** --api-key=****** API_KEY=****** apiKey:******"},
+		{"--db-passwd=planted --api-key=planted API_KEY=planted apiKey:planted",
+			"--db-passwd=****** --api-key=****** API_KEY=****** apiKey:******"},
 		{"--token planted after", "--token ****** after"},
 		{"--token --force", "--token --force"},
 		{"-token planted", "-token ******"},
@@ -28,13 +29,15 @@ func TestRedact(t *testing.T) {
 		{"https://h/x?a=1&access_token=planted&b=2", "https://h/x?a=1&access_token=******"},
 		{"https://user:planted@h/x?a=1", "https://******@h/x?a=1"},
 		{"https://planted@h", "https://******@h"},
-		{"xoxb-planted ghp_planted LTAIplanted AKIAPLANTEDPLANTED12 whsec_planted eyJplanted -----BEGIN", "****** ****** ****** ****** ****** ****** ******"},
+		{"xoxb-planted ghp_planted LTAIplanted AKIAPLANTEDPLANTED12 whsec_planted eyJplanted -----BEGIN",
+			"****** ****** ****** ****** ****** ****** ******"},
 		{"private.key=planted", "private.key=******"},
 		{"a=b=token", "a=b=token"},
 		{"a=token planted", "a=token ******"},
 		{"set password = planted after", "set password = ****** after"},
 		{"密码 ： planted 密码：planted", "密码 ： ****** 密码：******"},
-		{"SLACK=xoxb-planted hook:whsec_planted https://h/eyJplanted n=(AKIAPLANTEDPLANTED12", "SLACK=****** hook:****** https://h/****** n=(******"},
+		{"SLACK=xoxb-planted hook:whsec_planted https://h/eyJplanted n=(AKIAPLANTEDPLANTED12",
+			"SLACK=****** hook:****** https://h/****** n=(******"},
 		{"n(AKIAPLANTEDPLANTED12=x xAKIAx ＝", "n(****** xAKIAx ＝"},
 		{"asia-east1 n=asia-east1 h/asia/x", "asia-east1 n=asia-east1 h/asia/x"},
 		{"postgres://user:pl#anted@h/db", "postgres://******@h/db"},
@@ -54,8 +57,8 @@ func TestRedact(t *testing.T) {
 	}
 }
 
-// TestRedactShapes has a secret of each vendor, in the form that its documents give, made up. They are in two pieces here, so that scanners of
-// sources do not take them for real.
+// TestRedactShapes has a secret of each vendor, in the form that its documents give, made up. They
+// are in two pieces here, so that scanners of sources do not take them for real.
 func TestRedactShapes(t *testing.T) {
 	digits := strings.Repeat("0123456789abcdef", 8)
 	mixed := strings.Repeat("Pl4ntedN0tReal", 8)
@@ -241,7 +244,8 @@ func TestRedactNames(t *testing.T) {
 			{[]string{"a=1&" + name + "=" + planted + "&b=2"}, []string{"a=1&" + name + "=" + secret.Mask}},
 			{[]string{"https://h/x?" + name + "=" + planted}, []string{"https://h/x?" + name + "=" + secret.Mask}},
 			{[]string{"a=1;" + name + "=" + planted + ";b"}, []string{"a=1;" + name + "=" + secret.Mask}},
-			{[]string{"--from-literal=" + name + "=" + planted}, []string{"--from-literal=" + name + "=" + secret.Mask}},
+			{[]string{"--from-literal=" + name + "=" + planted},
+				[]string{"--from-literal=" + name + "=" + secret.Mask}},
 			{[]string{"-e" + name + "=" + planted}, []string{"-e" + name + "=" + secret.Mask}},
 			{[]string{"-e", name + "=" + planted}, []string{"-e", name + "=" + secret.Mask}},
 			{[]string{name + ": a phrase " + planted}, []string{name + ":" + secret.Mask}},
@@ -256,7 +260,8 @@ func TestRedactNames(t *testing.T) {
 		if strings.Contains(name, ".") {
 			continue // more often a file's
 		}
-		if got := command.RedactArguments([]string{"x", name, planted, "after"}); !slices.Equal(got, []string{"x", name, secret.Mask, after}) {
+		if got := command.RedactArguments([]string{"x", name, planted, "after"}); !slices.Equal(got,
+			[]string{"x", name, secret.Mask, after}) {
 			t.Errorf("redact %q = %q", name+" "+planted, got)
 		}
 	}
@@ -283,9 +288,11 @@ func TestRedactForms(t *testing.T) {
 		{[]string{"say", "my  token  planted"}, []string{"say", "my  token  ******"}},
 		{[]string{"curl -H x=ghp_planted"}, []string{"curl -H x=******"}},
 		{[]string{"login at https://u:planted@h please"}, []string{"login at https://******@h please"}},
-		{[]string{"passphrase", "correct", "horse", "battery", "--now"}, []string{"passphrase", "******", "******", "******", "--now"}},
+		{[]string{"passphrase", "correct", "horse", "battery", "--now"},
+			[]string{"passphrase", "******", "******", "******", "--now"}},
 		{[]string{"password", "is", "planted"}, []string{"password", "is", "******"}},
-		{[]string{"the", "password", "for", "db1", "is", "planted"}, []string{"the", "password", "for", "******", "is", "******"}},
+		{[]string{"the", "password", "for", "db1", "is", "planted"},
+			[]string{"the", "password", "for", "******", "is", "******"}},
 		{[]string{"password", "->", "planted"}, []string{"password", "->", "******"}},
 		{[]string{"password", "set", "planted"}, []string{"password", "set", "******"}},
 		{[]string{"token", "rotate", "planted"}, []string{"token", "rotate", "******"}},
@@ -293,14 +300,20 @@ func TestRedactForms(t *testing.T) {
 		{[]string{"密码planted"}, []string{"密码******"}},
 		{[]string{"密码", "是", "planted"}, []string{"密码", "是", "******"}},
 		{[]string{"密码改成planted"}, []string{"密码改成******"}},
-		{[]string{"-----BEGIN", "RSA", "PRIVATE", "KEY-----", "MIIplanted", "planted", "-----END", "RSA", "PRIVATE", "KEY-----", "x"},
-			[]string{"******", "******", "******", "******", "******", "******", "******", "******", "******", "******", "x"}},
+		{[]string{"-----BEGIN", "RSA", "PRIVATE", "KEY-----", "MIIplanted", "planted", "-----END",
+			"RSA", "PRIVATE", "KEY-----", "x"},
+			[]string{"******", "******", "******", "******", "******", "******", "******",
+				"******", "******", "******", "x"}},
 		{[]string{"-----BEGIN PRIVATE KEY-----\nplanted\n-----END PRIVATE KEY-----"}, []string{"******"}},
-		{[]string{"DefaultEndpointsProtocol=https;AccountName=a;AccountKey=planted==;EndpointSuffix=core.windows.net"}, []string{"DefaultEndpointsProtocol=https;AccountName=a;AccountKey=******"}},
-		{[]string{"Endpoint=sb://h/;SharedAccessKeyName=n;SharedAccessKey=planted="}, []string{"Endpoint=sb://h/;SharedAccessKeyName=n;SharedAccessKey=******"}},
+		{[]string{"DefaultEndpointsProtocol=https;AccountName=a;AccountKey=planted==;EndpointSuffix=core.windows.net"},
+			[]string{"DefaultEndpointsProtocol=https;AccountName=a;AccountKey=******"}},
+		{[]string{"Endpoint=sb://h/;SharedAccessKeyName=n;SharedAccessKey=planted="},
+			[]string{"Endpoint=sb://h/;SharedAccessKeyName=n;SharedAccessKey=******"}},
 		{[]string{"Server=db;User=sa;Pwd=planted;"}, []string{"Server=db;User=sa;Pwd=******"}},
-		{[]string{"https://a.blob.core.windows.net/c?sv=2024&sig=planted"}, []string{"https://a.blob.core.windows.net/c?sv=2024&sig=******"}},
-		{[]string{"postgres://u:planted@h:5432/db?sslmode=require"}, []string{"postgres://******@h:5432/db?sslmode=require"}},
+		{[]string{"https://a.blob.core.windows.net/c?sv=2024&sig=planted"},
+			[]string{"https://a.blob.core.windows.net/c?sv=2024&sig=******"}},
+		{[]string{"postgres://u:planted@h:5432/db?sslmode=require"},
+			[]string{"postgres://******@h:5432/db?sslmode=require"}},
 		{[]string{"redis://:planted@h:6379/0"}, []string{"redis://******@h:6379/0"}},
 		{[]string{"mongodb+srv://u:planted@h1,h2/db"}, []string{"mongodb+srv://******@h1,h2/db"}},
 		{[]string{"amqp://u:plan/ted@h"}, []string{"amqp://******@h"}},
@@ -309,24 +322,35 @@ func TestRedactForms(t *testing.T) {
 		{[]string{"proxy=http://u:planted@h:8080"}, []string{"proxy=http://******@h:8080"}},
 		{[]string{"root:planted@tcp(10.0.0.1:3306)/db"}, []string{"root:******@tcp(10.0.0.1:3306)/db"}},
 		{[]string{"admin:planted@db1"}, []string{"admin:******@db1"}},
-		{[]string{"https://hooks.slack.com/services/T0/B0/planted"}, []string{"https://hooks.slack.com/services/******"}},
+		{[]string{"https://hooks.slack.com/services/T0/B0/planted"},
+			[]string{"https://hooks.slack.com/services/******"}},
 		{[]string{"https://discord.com/api/webhooks/1/planted"}, []string{"https://discord.com/api/webhooks/******"}},
-		{[]string{"https://open.feishu.cn/open-apis/bot/v2/hook/planted"}, []string{"https://open.feishu.cn/open-apis/bot/v2/hook/******"}},
-		{[]string{"https://t.webhook.office.com/webhookb2/planted"}, []string{"https://t.webhook.office.com/webhookb2/******"}},
-		{[]string{"https://oapi.dingtalk.com/robot/send?access_token=planted"}, []string{"https://oapi.dingtalk.com/robot/send?access_token=******"}},
-		{[]string{"https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=planted"}, []string{"https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=******"}},
-		{[]string{"https://chatconf.example.com/base/webhook/1234567890123456/cn-hangzhou/ops/planted"}, []string{"https://chatconf.example.com/base/webhook/1234567890123456/cn-hangzhou/ops/******"}},
-		{[]string{"https://api.telegram.org/bot123456789:AAplantedplantedplantedplantedplante/x"}, []string{"https://api.telegram.org/******"}},
+		{[]string{"https://open.feishu.cn/open-apis/bot/v2/hook/planted"},
+			[]string{"https://open.feishu.cn/open-apis/bot/v2/hook/******"}},
+		{[]string{"https://t.webhook.office.com/webhookb2/planted"},
+			[]string{"https://t.webhook.office.com/webhookb2/******"}},
+		{[]string{"https://oapi.dingtalk.com/robot/send?access_token=planted"},
+			[]string{"https://oapi.dingtalk.com/robot/send?access_token=******"}},
+		{[]string{"https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=planted"},
+			[]string{"https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=******"}},
+		{[]string{"https://chatconf.example.com/base/webhook/1234567890123456/cn-hangzhou/ops/planted"},
+			[]string{"https://chatconf.example.com/base/webhook/1234567890123456/cn-hangzhou/ops/******"}},
+		{[]string{"https://api.telegram.org/bot123456789:AAplantedplantedplantedplantedplante/x"},
+			[]string{"https://api.telegram.org/******"}},
 		{[]string{"cookie:", "a=b;", "c=planted", "--x"}, []string{"cookie:", "******", "******", "--x"}},
 		{[]string{"basic", "dTpwbGFudGVk", "x"}, []string{"basic", "******", "x"}},
 		{[]string{"basic", "training"}, []string{"basic", "training"}},
 		{[]string{"access_token%3Dplanted"}, []string{"access_token%3D******"}},
-		{[]string{"https://h/?u=https%3A%2F%2Fi%2F%3Ftoken%3Dplanted"}, []string{"https://h/?u=https%3A%2F%2Fi%2F%3Ftoken%3D******"}},
+		{[]string{"https://h/?u=https%3A%2F%2Fi%2F%3Ftoken%3Dplanted"},
+			[]string{"https://h/?u=https%3A%2F%2Fi%2F%3Ftoken%3D******"}},
 		{[]string{"password,planted", "password;planted", "password|planted", "password→planted", "token>planted"},
 			[]string{"password,******", "password;******", "password|******", "password→******", "token>******"}},
-		{[]string{"<password>planted</password>", "password(planted)"}, []string{"<password>******", "password(******"}},
-		{[]string{"passwords[0]=planted", "config[password]=planted", "/password:planted"}, []string{"passwords[0]=******", "config[password]=******", "/password:******"}},
-		{[]string{"https://oapi.dingtalk.com/robot/send?timestamp=1&sign=planted"}, []string{"https://oapi.dingtalk.com/robot/send?timestamp=1&sign=******"}},
+		{[]string{"<password>planted</password>", "password(planted)"},
+			[]string{"<password>******", "password(******"}},
+		{[]string{"passwords[0]=planted", "config[password]=planted", "/password:planted"},
+			[]string{"passwords[0]=******", "config[password]=******", "/password:******"}},
+		{[]string{"https://oapi.dingtalk.com/robot/send?timestamp=1&sign=planted"},
+			[]string{"https://oapi.dingtalk.com/robot/send?timestamp=1&sign=******"}},
 		{[]string{"ak/sk", "planted"}, []string{"ak/sk", "******"}},
 		{[]string{"mima", "planted"}, []string{"mima", "******"}},
 		{[]string{"key", "list"}, []string{"key", "list"}},
@@ -377,10 +401,13 @@ func TestRedactLeavesTheRest(t *testing.T) {
 	}
 }
 
-// TestRedactIsStable holds that what has been redacted stays as it is, for words put together of what means something to redaction.
+// TestRedactIsStable holds that what has been redacted stays as it is, for words put together of
+// what means something to redaction.
 func TestRedactIsStable(t *testing.T) {
-	pieces := strings.Split(`password|token|key|-p|--|-|—|=|:|＝|：|://|@|/|?|&|;| |"|{|}|密码|是|is|set|for|passphrase|Authorization|Bearer|basic|ghp_x|LTAIabcd|eyJa|AKIAPLANTEDPLANTED12|`+
-		`-----BEGIN|-----END|KEY-----|-u|user:pass|a|x1|prod|.|1|arn:|sha256:|https://u:p@h|/webhook/a/b/c/d|******|STS.abcd|auth|pin|策略`, "|")
+	pieces := strings.Split(`password|token|key|-p|--|-|—|=|:|＝|：|://|@|/|?|&|;| `+
+		`|"|{|}|密码|是|is|set|for|passphrase|Authorization|Bearer|basic|ghp_x|LTAIabcd|eyJa|AKIAPLANTEDPLANTED12|`+
+		`-----BEGIN|-----END|KEY-----|-u|user:pass|a|x1|prod|.|1|arn:|sha256:|https://u:p@h|/webhook/a/b/c/d|`+
+		`******|STS.abcd|auth|pin|策略`, "|")
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 20_000 {
 		args := make([]string, 1+random.IntN(5))
@@ -396,8 +423,8 @@ func TestRedactIsStable(t *testing.T) {
 	}
 }
 
-// FuzzRedact holds that the value of a name that is a secret's is never shown, whatever stands before it, that what has been redacted stays
-// as it is, and that whatever comes is no more words.
+// FuzzRedact holds that the value of a name that is a secret's is never shown, whatever stands
+// before it, that what has been redacted stays as it is, and that whatever comes is no more words.
 func FuzzRedact(f *testing.F) {
 	f.Add("x", "planted-value")
 	f.Add("https://u:p@h/?a=1&", "v=1")
@@ -405,11 +432,13 @@ func FuzzRedact(f *testing.F) {
 	f.Fuzz(func(t *testing.T, before, value string) {
 		const planted = "pl4nted"
 		for _, args := range [][]string{
-			{before + "password=" + planted + value}, {before, "--token", planted + value}, {"--secret", planted + value}, {before, "--key=" + planted + value},
+			{before + "password=" + planted + value}, {before, "--token", planted + value},
+			{"--secret", planted + value}, {before, "--key=" + planted + value},
 			{"ghp_" + planted + value, before},
 		} {
 			got := command.RedactArguments(slices.Clone(args))
-			if len(got) != len(args) || strings.Contains(strings.Join(got, " "), planted) && !strings.Contains(before, planted) {
+			if len(got) != len(args) || strings.Contains(strings.Join(got, " "), planted) &&
+				!strings.Contains(before, planted) {
 				t.Errorf("redact %q = %q", args, got)
 			}
 		}

@@ -60,11 +60,14 @@ var sentences = [phrases][2]string{
 		"The first word is not the name of a command. Write the command first, without markup, such as restart i-1.",
 		"第一个词不是命令名。请把命令写在最前面，不加格式，例如 restart i-1。",
 	},
-	commandHidden:    {"The message has characters in it that cannot be seen. Type it again without them.", "消息中含有不可见字符，请去掉后重新输入。"},
-	commandQuote:     {"A quotation mark is not closed.", "引号没有闭合。"},
-	commandBackslash: {"The message ends in a backslash, which has to stand before another character.", "消息以反斜杠结尾，反斜杠后应有其他字符。"},
+	commandHidden: {"The message has characters in it that cannot be seen. Type it again without them.",
+		"消息中含有不可见字符，请去掉后重新输入。"},
+	commandQuote: {"A quotation mark is not closed.", "引号没有闭合。"},
+	commandBackslash: {"The message ends in a backslash, which has to stand before another character.",
+		"消息以反斜杠结尾，反斜杠后应有其他字符。"},
 	commandBacktick: {
-		"A backtick is not closed, or there are several words between two. Write the command without backticks, such as restart i-1.",
+		"A backtick is not closed, or there are several words between two. Write the command without " +
+			"backticks, such as restart i-1.",
 		"反引号没有闭合，或其中有多个词。请不用反引号书写命令，例如 restart i-1。",
 	},
 	commandUnread: {
@@ -72,7 +75,8 @@ var sentences = [phrases][2]string{
 		"我只能读懂文字，此消息含有{unread}。请用文字书写命令，例如 restart i-1。",
 	},
 	commandMention: {
-		"I cannot tell which of the words after @ are my own name. Mention me first and write the command after it; an administrator can set BotName to my name.",
+		"I cannot tell which of the words after @ are my own name. Mention me first and write the command after " +
+			"it; an administrator can set BotName to my name.",
 		"无法判断 @ 之后哪些词是我的名字。请先 @ 我，再写命令；管理员可将 BotName 设为我的名字。",
 	},
 	commandEdited: {
@@ -80,31 +84,37 @@ var sentences = [phrases][2]string{
 		"此消息发送已久，现在才被编辑。请将命令作为新消息发送。",
 	},
 
-	decidedAllow:        {"Permissions[{statement}] allows {command}.", "Permissions[{statement}] 允许执行 {command}。"},
-	decidedDeny:         {"Permissions[{statement}] denies {command}.", "Permissions[{statement}] 拒绝执行 {command}。"},
-	decidedNone:         {"No statement of Permissions allows {command} for the user {user} in the conversation {conversation}.", "Permissions 中没有语句允许用户 {user} 在会话 {conversation} 中执行 {command}。"},
-	decidedBuiltIn:      {"{command} is always allowed.", "{command} 始终允许执行。"},
-	decidedInactive:     {"The chat configuration {name} is off.", "聊天配置 {name} 已停用。"},
-	decidedConversation: {"The conversation {conversation} is not among ConversationIds.", "会话 {conversation} 不在 ConversationIds 中。"},
-	decidedNobody:       {"The platform did not say who the user is.", "平台没有提供用户标识。"},
-	decidedCommand:      {"There is no command in the message.", "消息中没有命令。"},
+	decidedAllow: {"Permissions[{statement}] allows {command}.", "Permissions[{statement}] 允许执行 {command}。"},
+	decidedDeny:  {"Permissions[{statement}] denies {command}.", "Permissions[{statement}] 拒绝执行 {command}。"},
+	decidedNone: {"No statement of Permissions allows {command} for the user {user} in the conversation " +
+		"{conversation}.", "Permissions 中没有语句允许用户 {user} 在会话 {conversation} 中执行 {command}。"},
+	decidedBuiltIn:  {"{command} is always allowed.", "{command} 始终允许执行。"},
+	decidedInactive: {"The chat configuration {name} is off.", "聊天配置 {name} 已停用。"},
+	decidedConversation: {"The conversation {conversation} is not among ConversationIds.",
+		"会话 {conversation} 不在 ConversationIds 中。"},
+	decidedNobody:  {"The platform did not say who the user is.", "平台没有提供用户标识。"},
+	decidedCommand: {"There is no command in the message.", "消息中没有命令。"},
 
-	saidAccepted:    {"{command} was accepted.", "已受理 {command}。"},
-	saidUndelivered: {"{command} could not be delivered. Whoever looks after {name} finds out more from ListChatCommands, under {id}.", "{command} 未能送达。{name} 的管理员可通过 ListChatCommands 查看编号 {id} 的详情。"},
-	saidDenied:      {"You may not run {command} here.", "您无权在此执行 {command}。"},
-	saidGrant:       {"An administrator could grant it with this statement in Permissions of {name}: {grant}", "管理员可在 {name} 的 Permissions 中添加以下语句授权：{grant}"},
-	saidJoin:        {"An administrator could add the conversation to ConversationIds of {name}.", "管理员可将该会话加入 {name} 的 ConversationIds。"},
-	saidNothing:     {"There is no command that you may run here.", "您在此没有可执行的命令。"},
-	saidCommands:    {"You may run here: {commands}.", "您在此可以执行：{commands}。"},
-	saidExcept:      {"But not: {commands}.", "但不包括：{commands}。"},
-	saidMore:        {"There are more.", "还有更多。"},
-	saidBuiltIn:     {"Always allowed: help, whoami.", "始终可用：help、whoami。"},
-	saidWho:         {"Your user id is {user}, as a principal user:{user}. The conversation id is {conversation}.", "您的用户标识为 {user}，授权主体写作 user:{user}。会话标识为 {conversation}。"},
-	saidGroups:      {"Your groups are {groups}.", "您所在的用户组为 {groups}。"},
+	saidAccepted: {"{command} was accepted.", "已受理 {command}。"},
+	saidUndelivered: {"{command} could not be delivered. Whoever looks after {name} finds out more from " +
+		"ListChatCommands, under {id}.", "{command} 未能送达。{name} 的管理员可通过 ListChatCommands 查看编号 {id} 的详情。"},
+	saidDenied: {"You may not run {command} here.", "您无权在此执行 {command}。"},
+	saidGrant: {"An administrator could grant it with this statement in Permissions of {name}: {grant}",
+		"管理员可在 {name} 的 Permissions 中添加以下语句授权：{grant}"},
+	saidJoin: {"An administrator could add the conversation to ConversationIds of {name}.",
+		"管理员可将该会话加入 {name} 的 ConversationIds。"},
+	saidNothing:  {"There is no command that you may run here.", "您在此没有可执行的命令。"},
+	saidCommands: {"You may run here: {commands}.", "您在此可以执行：{commands}。"},
+	saidExcept:   {"But not: {commands}.", "但不包括：{commands}。"},
+	saidMore:     {"There are more.", "还有更多。"},
+	saidBuiltIn:  {"Always allowed: help, whoami.", "始终可用：help、whoami。"},
+	saidWho: {"Your user id is {user}, as a principal user:{user}. The conversation id is {conversation}.",
+		"您的用户标识为 {user}，授权主体写作 user:{user}。会话标识为 {conversation}。"},
+	saidGroups: {"Your groups are {groups}.", "您所在的用户组为 {groups}。"},
 }
 
-// sentenceIn returns a phrase in a language, English where there is none such. fill are names of what stands in braces, each
-// followed by what to put there.
+// sentenceIn returns a phrase in a language, English where there is none such. fill are names of
+// what stands in braces, each followed by what to put there.
 func sentenceIn(language string, p phrase, fill ...string) string {
 	text := sentences[p][0]
 	if language == Chinese {

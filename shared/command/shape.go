@@ -24,7 +24,8 @@ func Text(n int) Shape {
 	return Shape{
 		Want: fmt.Sprintf("1 to %d characters", n),
 		Fits: func(s string) bool {
-			return s != "" && utf8.RuneCountInString(s) <= n && !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+			return s != "" && utf8.RuneCountInString(s) <= n &&
+				!strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 		},
 	}
 }
@@ -34,7 +35,8 @@ func Visible(least, most int) Shape {
 	return Shape{
 		Want: fmt.Sprintf("%d to %d printable ASCII characters without blanks", least, most),
 		Fits: func(s string) bool {
-			return len(s) >= least && len(s) <= most && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+			return len(s) >= least && len(s) <= most && !strings.ContainsFunc(s,
+				func(r rune) bool { return r <= ' ' || r >= 0x7f })
 		},
 	}
 }
@@ -42,17 +44,18 @@ func Visible(least, most int) Shape {
 // maxID is the length of the longest id of a user or a conversation, in bytes.
 const maxID = 256
 
-// ID is a shape: what a platform calls a user or a conversation by. What is taken from a platform fits it, and so does what a Configuration
-// names, so whoever asks can be granted what they asked for. No id has a wildcard in it: a statement that grants something in one place would
-// grant it in others. It is not ASCII alone, since an organisation makes up its own userids in DingTalk, and no document rules out that they
-// are Chinese.
+// ID is a shape: what a platform calls a user or a conversation by. What is taken from a platform
+// fits it, and so does what a Configuration names, so whoever asks can be granted what they asked
+// for. No id has a wildcard in it: a statement that grants something in one place would grant it in
+// others. It is not ASCII alone, since an organisation makes up its own userids in DingTalk, and no
+// document rules out that they are Chinese.
 var ID = Shape{
 	Want: fmt.Sprintf("1 to %d bytes of visible characters without blanks, '*' and '?'", maxID),
 	Fits: func(s string) bool { return IDPattern.Fits(s) && !strings.ContainsAny(s, Wildcards) },
 }
 
-// IDPattern is the shape of a pattern for an ID. Chat clients leave invisible characters in what is copied from them, and a pattern that has one
-// in it would match nothing.
+// IDPattern is the shape of a pattern for an ID. Chat clients leave invisible characters in what is
+// copied from them, and a pattern that has one in it would match nothing.
 var IDPattern = Shape{
 	Want: fmt.Sprintf("1 to %d bytes of visible characters without blanks", maxID),
 	Fits: func(s string) bool {
@@ -62,7 +65,8 @@ var IDPattern = Shape{
 	},
 }
 
-// Alphanumeric is a shape: ASCII letters and digits, of at least and at most so many characters; made with most.
+// Alphanumeric is a shape: ASCII letters and digits, of at least and at most so many characters;
+// made with most.
 func Alphanumeric(least, most int) Shape {
 	want := fmt.Sprintf("%d to %d letters and digits", least, most)
 	if least == most {
@@ -126,10 +130,12 @@ func Base64(least, most int) Shape {
 	}
 }
 
-// EncodingAESKey is a shape: the 43 letters and digits that WeCom and DingTalk make an AES-256 key from, by adding "=" and decoding base64.
+// EncodingAESKey is a shape: the 43 letters and digits that WeCom and DingTalk make an AES-256 key
+// from, by adding "=" and decoding base64.
 var EncodingAESKey = Shape{
 	Want: "43 letters and digits",
-	// The last character carries four bits; the platforms' own keys leave the others set, so they are not looked at.
+	// The last character carries four bits; the platforms' own keys leave the others set, so they
+	// are not looked at.
 	Fits: func(s string) bool { return len(s) == 43 && only(s, alphanumeric) },
 	Make: func(random []byte) string { return secret.Alphanumeric(random, 43) },
 }

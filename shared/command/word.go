@@ -18,8 +18,8 @@ type word struct {
 func (w word) argument() string { return hyphens(w.text[:w.lead]) + w.text[w.lead:] }
 
 // hyphens returns text with the dashes that it begins with as the hyphens that they were before a
-// client joined them, if a letter follows them that an option may begin with. A dash of Chinese text
-// is one.
+// client joined them, if a letter follows them that an option may begin with. A dash of Chinese
+// text is one.
 func hyphens(text string) string {
 	short, long := 0, 0
 	for i, r := range text {
@@ -55,7 +55,8 @@ func splitWords(text string) ([]word, phrase) {
 	return bare(s.words), none
 }
 
-// wholeCode returns what is in the backticks, one or two, that are around a whole text and nowhere in it.
+// wholeCode returns what is in the backticks, one or two, that are around a whole text and nowhere
+// in it.
 func wholeCode(text string) string {
 	trimmed := strings.TrimFunc(text, isBlank)
 	for _, mark := range [...]string{"``", "`"} {
@@ -190,8 +191,8 @@ func (s *splitter) code(here string) phrase {
 	return none
 }
 
-// link reads a link in Markdown, or the bracket that begins none. A client that made a link of an address kept that as its text; another text is not
-// what a command is about.
+// link reads a link in Markdown, or the bracket that begins none. A client that made a link of an
+// address kept that as its text; another text is not what a command is about.
 func (s *splitter) link(here string) {
 	if text, address, n := markdownLink(here); n > 0 {
 		target := schemeless(address)
@@ -205,7 +206,8 @@ func (s *splitter) link(here string) {
 	s.write("[", true)
 }
 
-// markdownLink returns the text and the address of the link that begins here, and its length; 0 if it is none.
+// markdownLink returns the text and the address of the link that begins here, and its length; 0 if
+// it is none.
 func markdownLink(here string) (text, address string, n int) {
 	end := strings.IndexByte(here, ']')
 	if end < 0 || !strings.HasPrefix(here[end:], "](") {
@@ -217,13 +219,15 @@ func markdownLink(here string) (text, address string, n int) {
 	}
 	text, address = here[1:end], here[end+len("]("):end+size]
 	odd := func(r rune) bool { return isHidden(r) || r == '[' || r == '(' || r == '`' || opens(r) != noQuote }
-	if schemeless(address) == "" || strings.ContainsFunc(text, odd) || strings.ContainsFunc(address, odd) || strings.ContainsFunc(address, isBlank) {
+	if schemeless(address) == "" || strings.ContainsFunc(text, odd) || strings.ContainsFunc(address, odd) ||
+		strings.ContainsFunc(address, isBlank) {
 		return "", "", 0
 	}
 	return text, address, end + size + 1
 }
 
-// schemeless returns an address without its scheme, empty if the scheme is not one that clients make links of.
+// schemeless returns an address without its scheme, empty if the scheme is not one that clients
+// make links of.
 func schemeless(address string) string {
 	for _, scheme := range [...]string{"http://", "https://", "mailto:", "tel:"} {
 		if rest, ok := strings.CutPrefix(address, scheme); ok {
@@ -233,7 +237,8 @@ func schemeless(address string) string {
 	return ""
 }
 
-// skipLanguage takes the name of a shell, or of text, off the code behind a fence: some clients write there what the code is.
+// skipLanguage takes the name of a shell, or of text, off the code behind a fence: some clients
+// write there what the code is.
 func skipLanguage(text string) string {
 	first, rest, ok := strings.Cut(text, "\n")
 	if ok {
@@ -257,20 +262,24 @@ func bare(words []word) []word {
 		if !unmark(words) {
 			break
 		}
-		if words[0].text == "" && len(words) > 1 { // the mark was a word of its own, with a mention behind it that was taken off
+		// the mark was a word of its own, with a mention behind it that was taken off
+		if words[0].text == "" && len(words) > 1 {
 			words = words[1:]
 		}
 	}
 	return words
 }
 
-// FoldName returns a command's name, or a pattern for one, as names are compared: folded, without the / before it.
+// FoldName returns a command's name, or a pattern for one, as names are compared: folded, without
+// the / before it.
 func FoldName(name string) string { return unslash(foldName(name)) }
 
-// unslash takes the / off a command, or a pattern for one, that is written as one of the client's own.
+// unslash takes the / off a command, or a pattern for one, that is written as one of the client's
+// own.
 func unslash(name string) string {
 	rest, ok := strings.CutPrefix(name, "/")
-	if r, _ := utf8.DecodeRuneInString(rest); ok && (unicode.IsLetter(r) || unicode.IsDigit(r)) && !strings.Contains(rest, "/") {
+	if r, _ := utf8.DecodeRuneInString(rest); ok && (unicode.IsLetter(r) || unicode.IsDigit(r)) &&
+		!strings.Contains(rest, "/") {
 		return rest
 	}
 	return name
@@ -279,7 +288,8 @@ func unslash(name string) string {
 // isMark reports whether a word is nothing but a mark of bold or italic.
 func isMark(w word) bool { return w.lead == len(w.text) && slices.Contains(marks[:], w.text) }
 
-// unmark takes one mark off the command and off the word that it ends in, if there is one, and reports whether it did.
+// unmark takes one mark off the command and off the word that it ends in, if there is one, and
+// reports whether it did.
 func unmark(words []word) bool {
 	if len(words) == 0 {
 		return false
@@ -291,7 +301,8 @@ func unmark(words []word) bool {
 		}
 		for i := range words {
 			w := &words[i]
-			if !strings.HasSuffix(w.text[len(w.text)-w.tail:], mark) || len(w.text) == len(mark) || i == 0 && len(w.text) <= 2*len(mark) {
+			if !strings.HasSuffix(w.text[len(w.text)-w.tail:], mark) || len(w.text) == len(mark) ||
+				i == 0 && len(w.text) <= 2*len(mark) {
 				continue
 			}
 			w.text = w.text[:len(w.text)-len(mark)]

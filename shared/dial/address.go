@@ -11,9 +11,9 @@ import (
 )
 
 // notPublic are networks whose addresses are not public, in addition to those that netip knows: for
-// this network, shared with providers (the metadata service of Alibaba Cloud is 100.100.100.200), for
-// protocols, documentation, benchmarks and future use, and those that contain an IPv4 address, which
-// would have to be checked itself.
+// this network, shared with providers (the metadata service of Alibaba Cloud is 100.100.100.200),
+// for protocols, documentation, benchmarks and future use, and those that contain an IPv4 address,
+// which would have to be checked itself.
 // https://www.iana.org/assignments/iana-ipv4-special-registry
 // https://www.iana.org/assignments/iana-ipv6-special-registry
 var notPublic = [...]netip.Prefix{
@@ -54,14 +54,15 @@ func Public(a netip.Addr) bool {
 	return true
 }
 
-// Loopback reports whether a host is this machine: localhost, or an address of the loopback interface.
+// Loopback reports whether a host is this machine: localhost, or an address of the loopback
+// interface.
 func Loopback(host string) bool {
 	a, err := netip.ParseAddr(host)
 	return err == nil && a.Unmap().IsLoopback() || strings.EqualFold(strings.TrimSuffix(host, "."), "localhost")
 }
 
-// Networks are the networks that connections may lead into in addition to the public Internet. Anyone
-// who may save a URL can send requests into them.
+// Networks are the networks that connections may lead into in addition to the public Internet.
+// Anyone who may save a URL can send requests into them.
 type Networks []netip.Prefix
 
 // Allow reports whether an address may be connected to.
@@ -70,16 +71,16 @@ func (n Networks) Allow(a netip.Addr) bool {
 	return Public(a) || slices.ContainsFunc(n, func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// AllowHost reports whether the host of a URL may be saved. It does not look up a name, whose address
-// may be another one later: Allow is asked again before each connection.
+// AllowHost reports whether the host of a URL may be saved. It does not look up a name, whose
+// address may be another one later: Allow is asked again before each connection.
 func (n Networks) AllowHost(host string) bool {
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
 	if a, err := netip.ParseAddr(host); err == nil {
 		return n.Allow(a)
 	}
 	last := host[strings.LastIndexByte(host, '.')+1:]
-	// A name whose last part is a number is an old way to write an address, such as 127.1 or 0x7f000001.
-	// https://url.spec.whatwg.org/#ends-in-a-number-checker
+	// A name whose last part is a number is an old way to write an address, such as 127.1 or
+	// 0x7f000001. https://url.spec.whatwg.org/#ends-in-a-number-checker
 	if last == "" || strings.HasPrefix(last, "0x") || strings.Trim(last, "0123456789") == "" {
 		return false
 	}
@@ -95,9 +96,9 @@ func (n Networks) String() string {
 	return text
 }
 
-// CheckHost returns an error if no client could ever connect to the host and the port of a URL. Names
-// are checked as package net and the verification of certificates do: by RFC 1123, and with '_'.
-// https://www.rfc-editor.org/rfc/rfc1123#section-2.1
+// CheckHost returns an error if no client could ever connect to the host and the port of a URL.
+// Names are checked as package net and the verification of certificates do: by RFC 1123, and with
+// '_'. https://www.rfc-editor.org/rfc/rfc1123#section-2.1
 func CheckHost(u *url.URL) error {
 	port := u.Port()
 	n, err := strconv.Atoi(port)

@@ -38,7 +38,8 @@ func TestLoopback(t *testing.T) {
 	for host, want := range map[string]bool{
 		"localhost": true, "LocalHost.": true, "127.0.0.1": true, "127.8.8.8": true, "::1": true,
 		"::ffff:127.0.0.1": true,
-		"":                 false, "x.localhost": false, "localhost.example": false, "127.0.0.1.example": false, "10.0.0.1": false,
+		"":                 false, "x.localhost": false, "localhost.example": false,
+		"127.0.0.1.example": false, "10.0.0.1": false,
 		"0.0.0.0": false, "::": false,
 	} {
 		if got := dial.Loopback(host); got != want {
@@ -92,7 +93,8 @@ func TestCheckHost(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := dial.CheckHost(u); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+		if err := dial.CheckHost(u); (err == nil) != (want == "") || err != nil &&
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("CheckHost(%q) = %v, want %q", text, err, want)
 		}
 	}

@@ -10,14 +10,15 @@ import (
 	"syscall"
 )
 
-// An Error says that a call failed. Its text reveals nothing of the network: no address, no resolver.
-// Cause returns more, for a log.
+// An Error says that a call failed. Its text reveals nothing of the network: no address, no
+// resolver. Cause returns more, for a log.
 type Error struct {
 	What string // what was called or done
 	Err  error
 }
 
-// NewError returns the Error of a call by net/http. It takes off the *url.Error, which quotes the URL.
+// NewError returns the Error of a call by net/http. It takes off the *url.Error, which quotes the
+// URL.
 func NewError(what string, err error) *Error {
 	var outer *url.Error
 	if errors.As(err, &outer) {
@@ -60,8 +61,8 @@ func Why(err error) string {
 }
 
 // Cause returns the text of the error inside the Error in err, for a log; empty if there is none.
-// net/http quotes a part of an answer that is not HTTP, and an answer may contain anything. So only the
-// errors of the network and of TLS are returned.
+// net/http quotes a part of an answer that is not HTTP, and an answer may contain anything. So only
+// the errors of the network and of TLS are returned.
 func Cause(err error) string {
 	var e *Error
 	if !errors.As(err, &e) {

@@ -1,6 +1,6 @@
-// Package dial connects to other hosts. It knows which addresses are public, and it verifies servers
-// with the few roots of their vendor or with the roots of the machine. Its errors reveal nothing of
-// the internal network.
+// Package dial connects to other hosts. It knows which addresses are public, and it verifies
+// servers with the few roots of their vendor or with the roots of the machine. Its errors reveal
+// nothing of the internal network.
 package dial
 
 import (
@@ -17,21 +17,21 @@ import (
 	"time"
 )
 
-// Roots are the root certificates of one vendor, and the domains of the hosts that they may vouch for.
-// The certificates are parsed at the first use.
+// Roots are the root certificates of one vendor, and the domains of the hosts that they may vouch
+// for. The certificates are parsed at the first use.
 type Roots struct {
 	domains []string // and all under them; empty is all hosts
 	pool    func() (*x509.CertPool, error)
 }
 
-// LazyRoots returns the roots of a PEM text for the hosts under the given domains, and for these hosts
-// themselves. It parses the text when the roots are used first.
+// LazyRoots returns the roots of a PEM text for the hosts under the given domains, and for these
+// hosts themselves. It parses the text when the roots are used first.
 func LazyRoots(text string, domains ...string) *Roots {
 	return &Roots{domains, sync.OnceValues(func() (*x509.CertPool, error) { return parse(text) })}
 }
 
-// ParseRoots returns the roots of a PEM text, for the hosts under the given domains; for all hosts if
-// no domain is given.
+// ParseRoots returns the roots of a PEM text, for the hosts under the given domains; for all hosts
+// if no domain is given.
 func ParseRoots(text string, domains ...string) (*Roots, error) {
 	pool, err := parse(text)
 	if err != nil {
@@ -77,15 +77,17 @@ func (s *Roots) Covers(host string) bool {
 
 // A Dialer makes TLS connections. Its DialTLSContext is for a http.Transport.
 //
-// The first TLS connection of a process costs Go about ten milliseconds, most of it to read and parse
-// all roots of the machine. A function pays that at every cold start, with a fraction of a processor,
-// and connects to two or three hosts of one vendor. So a Dialer verifies those hosts with the few
-// roots of the vendor first. Only when that fails it connects again, with the roots of the machine,
-// and that result is final. crypto/tls verifies both times: chain, dates, use and host name.
+// The first TLS connection of a process costs Go about ten milliseconds, most of it to read and
+// parse all roots of the machine. A function pays that at every cold start, with a fraction of a
+// processor, and connects to two or three hosts of one vendor. So a Dialer verifies those hosts
+// with the few roots of the vendor first. Only when that fails it connects again, with the roots of
+// the machine, and that result is final. crypto/tls verifies both times: chain, dates, use and host
+// name.
 type Dialer struct {
 	// Sets are the few roots. The first that covers a host counts.
 	Sets []*Roots
-	// System are the roots of the machine. Nil is the machine's own, which crypto/tls reads when they are needed.
+	// System are the roots of the machine. Nil is the machine's own, which crypto/tls reads when
+	// they are needed.
 	System *x509.CertPool
 	// Dial makes the connections below. Nil is that of a net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
@@ -97,8 +99,9 @@ type Dialer struct {
 	others sync.Map // hosts whose certificates only the machine's roots take
 }
 
-// DialTLSContext returns a connection to addr over which the host in addr has proven who it is. An endpoint that the few roots do not
-// know costs a second dial once, and none later. A panic is an error: a transport dials in a goroutine of its own.
+// DialTLSContext returns a connection to addr over which the host in addr has proven who it is. An
+// endpoint that the few roots do not know costs a second dial once, and none later. A panic is an
+// error: a transport dials in a goroutine of its own.
 func (d *Dialer) DialTLSContext(ctx context.Context, network, addr string) (conn net.Conn, err error) {
 	defer func() {
 		if v := recover(); v != nil {

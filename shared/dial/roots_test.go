@@ -39,8 +39,9 @@ type authority struct {
 func newAuthority(tb testing.TB, name string) *authority {
 	a := &authority{TB: tb}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: now.AddDate(-1, 0, 0), NotAfter: now.AddDate(50, 0, 0),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: now.AddDate(-1, 0, 0),
+		NotAfter: now.AddDate(50, 0, 0),
+		IsCA:     true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	a.key = a.newKey()
 	a.cert = a.sign(template, template, a.key)
@@ -72,7 +73,8 @@ func (a *authority) sign(template, parent *x509.Certificate, subject *ecdsa.Priv
 func (a *authority) leaf(host string, change func(*x509.Certificate)) tls.Certificate {
 	a.Helper()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), DNSNames: []string{host}, NotBefore: now.AddDate(0, 0, -1), NotAfter: now.AddDate(50, 0, 0),
+		SerialNumber: big.NewInt(2), DNSNames: []string{host}, NotBefore: now.AddDate(0, 0, -1),
+		NotAfter: now.AddDate(50, 0, 0),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	if change != nil {
@@ -100,7 +102,8 @@ type server struct {
 
 func newServer(tb testing.TB, cert tls.Certificate) *server {
 	tb.Helper()
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") }))
+	s := httptest.NewUnstartedServer(http.HandlerFunc(
+		func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") }))
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
 	s.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that fail, as they are to
 	s.StartTLS()
@@ -143,7 +146,8 @@ const host = "tables.cloud.example"
 func TestAHostOfTheFewIsDialledOnce(t *testing.T) {
 	few, machine := newAuthority(t, "few"), newAuthority(t, "machine")
 	s := newServer(t, few.leaf(host, nil))
-	d := &dial.Dialer{Sets: []*dial.Roots{set(t, few, "cloud.example")}, System: machine.pool(), Dial: s.dial, Now: func() time.Time { return now }, HandshakeTimeout: time.Minute}
+	d := &dial.Dialer{Sets: []*dial.Roots{set(t, few, "cloud.example")}, System: machine.pool(), Dial: s.dial,
+		Now: func() time.Time { return now }, HandshakeTimeout: time.Minute}
 	for want := 1; want < 4; want++ {
 		if err := get(t, d, host); err != nil || s.dials != want {
 			t.Fatalf("get = %v after %d dials, want %d", err, s.dials, want)
@@ -154,7 +158,8 @@ func TestAHostOfTheFewIsDialledOnce(t *testing.T) {
 func TestAnotherRootOfTheMachineWorks(t *testing.T) {
 	few, machine := newAuthority(t, "few"), newAuthority(t, "machine")
 	s := newServer(t, machine.leaf(host, nil))
-	d := &dial.Dialer{Sets: []*dial.Roots{set(t, few)}, System: machine.pool(), Dial: s.dial, Now: func() time.Time { return now }}
+	d := &dial.Dialer{Sets: []*dial.Roots{set(t, few)}, System: machine.pool(), Dial: s.dial,
+		Now: func() time.Time { return now }}
 	for _, want := range []int{2, 3, 4} { // the host is known after the first
 		if err := get(t, d, host); err != nil || s.dials != want {
 			t.Fatalf("get = %v after %d dials, want %d", err, s.dials, want)
@@ -165,7 +170,8 @@ func TestAnotherRootOfTheMachineWorks(t *testing.T) {
 func TestTheFewAreForTheirOwnHosts(t *testing.T) {
 	few, machine := newAuthority(t, "few"), newAuthority(t, "machine")
 	s := newServer(t, few.leaf("elsewhere.example", nil))
-	d := &dial.Dialer{Sets: []*dial.Roots{set(t, few, "cloud.example")}, System: machine.pool(), Dial: s.dial, Now: func() time.Time { return now }}
+	d := &dial.Dialer{Sets: []*dial.Roots{set(t, few, "cloud.example")}, System: machine.pool(), Dial: s.dial,
+		Now: func() time.Time { return now }}
 	var unknown x509.UnknownAuthorityError
 	if err := get(t, d, "elsewhere.example"); !errors.As(err, &unknown) || s.dials != 1 {
 		t.Errorf("get = %v after %d dials, want an unknown authority after one", err, s.dials)
@@ -198,7 +204,8 @@ func TestBadCertificatesAreRefused(t *testing.T) {
 		if strings.HasSuffix(test.name, "few") {
 			both.AddCert(few.cert)
 		}
-		d := &dial.Dialer{Sets: []*dial.Roots{set(t, few)}, System: both, Dial: s.dial, Now: func() time.Time { return now }}
+		d := &dial.Dialer{Sets: []*dial.Roots{set(t, few)}, System: both, Dial: s.dial,
+			Now: func() time.Time { return now }}
 		for range 2 {
 			if err := get(t, d, host); err == nil || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("%s: get = %v, want %q", test.name, err, test.says)
@@ -214,7 +221,8 @@ func TestWhatIsNotAboutCertificatesIsNotTriedAgain(t *testing.T) {
 	few := newAuthority(t, "few")
 	dials := 0
 	refused := errors.New("refused")
-	d := &dial.Dialer{Sets: []*dial.Roots{set(t, few)}, Dial: func(context.Context, string, string) (net.Conn, error) { dials++; return nil, refused }}
+	d := &dial.Dialer{Sets: []*dial.Roots{set(t, few)},
+		Dial: func(context.Context, string, string) (net.Conn, error) { dials++; return nil, refused }}
 	if _, err := d.DialTLSContext(t.Context(), "tcp", host+":443"); !errors.Is(err, refused) || dials != 1 {
 		t.Errorf("dial = %v after %d dials, want that it is refused after one", err, dials)
 	}
@@ -228,12 +236,14 @@ func TestWhatIsNotAboutCertificatesIsNotTriedAgain(t *testing.T) {
 		return ours, nil
 	}
 	d = &dial.Dialer{Sets: []*dial.Roots{set(t, few)}, Dial: mute, HandshakeTimeout: time.Nanosecond}
-	if _, err := d.DialTLSContext(t.Context(), "tcp", host+":443"); !errors.Is(err, context.DeadlineExceeded) || dials != 2 {
+	if _, err := d.DialTLSContext(t.Context(), "tcp", host+":443"); !errors.Is(err, context.DeadlineExceeded) ||
+		dials != 2 {
 		t.Errorf("dial of one that says nothing = %v after %d dials", err, dials-1)
 	}
 }
 
-// The machine's own roots are read where none are given: in another process, which finds them by SSL_CERT_FILE.
+// The machine's own roots are read where none are given: in another process, which finds them by
+// SSL_CERT_FILE.
 func TestTheMachinesOwnRoots(t *testing.T) {
 	const variable = "CHATCONF_TEST_TLS_ADDR"
 	if addr := os.Getenv(variable); addr != "" {
@@ -260,7 +270,8 @@ func TestTheMachinesOwnRoots(t *testing.T) {
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestTheMachinesOwnRoots$", "-test.v")
 	cmd.Env = append(os.Environ(), variable+"="+s.addr, "SSL_CERT_FILE="+file, "SSL_CERT_DIR="+t.TempDir())
-	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: TestTheMachinesOwnRoots") {
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out),
+		"--- PASS: TestTheMachinesOwnRoots") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
@@ -300,7 +311,8 @@ func TestATextWithoutCertificatesIsNoSet(t *testing.T) {
 
 func TestReadRoots(t *testing.T) {
 	good, bad := filepath.Join(t.TempDir(), "good.pem"), filepath.Join(t.TempDir(), "bad.pem")
-	if err := errors.Join(os.WriteFile(good, []byte(newAuthority(t, "few").pem()), 0o600), os.WriteFile(bad, nil, 0o600)); err != nil {
+	if err := errors.Join(os.WriteFile(good, []byte(newAuthority(t, "few").pem()), 0o600),
+		os.WriteFile(bad, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	if roots, err := dial.ReadRoots(good); err != nil || !roots.Covers("any.example") {

@@ -18,13 +18,13 @@ const connectTime = 5 * time.Second
 var ErrForbidden = errors.New("the address is not a public one")
 
 // NewRestricted returns a transport that connects only to the addresses that allow accepts, such as
-// those of Networks; none if allow is nil. It uses no proxy. Servers prove who they are with the roots
-// of the machine, or with extra if that is not nil.
+// those of Networks; none if allow is nil. It uses no proxy. Servers prove who they are with the
+// roots of the machine, or with extra if that is not nil.
 func NewRestricted(allow func(netip.Addr) bool, extra *Roots) *http.Transport {
 	dialer := &net.Dialer{
 		Timeout: connectTime,
-		// Called for each address right before the connection, so a name cannot lead to another address
-		// meanwhile.
+		// Called for each address right before the connection, so a name cannot lead to another
+		// address meanwhile.
 		Control: func(_, address string, _ syscall.RawConn) error {
 			at, err := netip.ParseAddrPort(address)
 			if err != nil || allow == nil || !allow(at.Addr().Unmap().WithZone("")) {
@@ -43,15 +43,16 @@ func NewRestricted(allow func(netip.Addr) bool, extra *Roots) *http.Transport {
 		DisableCompression:     true, // a small answer could become a large one
 	}
 	if extra != nil {
-		t.DialTLSContext = (&Dialer{Sets: []*Roots{extra}, Dial: dialer.DialContext, HandshakeTimeout: connectTime}).DialTLSContext
+		t.DialTLSContext = (&Dialer{Sets: []*Roots{extra}, Dial: dialer.DialContext,
+			HandshakeTimeout: connectTime}).DialTLSContext
 	}
 	return t
 }
 
-// NewRedirected returns a transport that connects to other addresses in place of some hosts, by host
-// and port, such as to a simulator of a platform. It uses no proxy for them. A server at such an
-// address still proves that it is the host: by a certificate that chains to extra, if that is not nil,
-// or to the roots of the machine. Extra is trusted for no other host.
+// NewRedirected returns a transport that connects to other addresses in place of some hosts, by
+// host and port, such as to a simulator of a platform. It uses no proxy for them. A server at such
+// an address still proves that it is the host: by a certificate that chains to extra, if that is
+// not nil, or to the roots of the machine. Extra is trusted for no other host.
 func NewRedirected(addresses map[string]string, extra *Roots) *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	if len(addresses) == 0 {

@@ -17,8 +17,8 @@ import (
 	"chatconf/shared/dial"
 )
 
-// newStandIn starts a server whose certificate is for example.com and all hosts under it. It returns the roots of
-// the certificate, and how often the server was called.
+// newStandIn starts a server whose certificate is for example.com and all hosts under it. It
+// returns the roots of the certificate, and how often the server was called.
 func newStandIn(t *testing.T) (*httptest.Server, *dial.Roots, *atomic.Int32) {
 	t.Helper()
 	called := new(atomic.Int32)
@@ -52,10 +52,12 @@ func TestARestrictedTransport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, allow := range []func(netip.Addr) bool{nil, dial.Public, dial.Networks{netip.MustParsePrefix("10.0.0.0/8")}.Allow} {
+	for _, allow := range []func(netip.Addr) bool{nil, dial.Public,
+		dial.Networks{netip.MustParsePrefix("10.0.0.0/8")}.Allow} {
 		for _, extra := range []*dial.Roots{nil, roots} {
 			for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"} {
-				if err := call(t, dial.NewRestricted(allow, extra), "https://"+host+":"+port); !errors.Is(err, dial.ErrForbidden) {
+				if err := call(t, dial.NewRestricted(allow, extra), "https://"+host+":"+
+					port); !errors.Is(err, dial.ErrForbidden) {
 					t.Errorf("%s: %v, want %v", host, err, dial.ErrForbidden)
 				}
 			}
@@ -80,7 +82,8 @@ func TestARestrictedTransport(t *testing.T) {
 // A server that is called in place of a host proves that it is that host.
 func TestARedirectedHostNeedsItsCertificate(t *testing.T) {
 	s, roots, called := newStandIn(t)
-	addresses := map[string]string{"api.example.com:443": s.Listener.Addr().String(), "api.example.net:443": s.Listener.Addr().String()}
+	addresses := map[string]string{"api.example.com:443": s.Listener.Addr().String(),
+		"api.example.net:443": s.Listener.Addr().String()}
 	for about, c := range map[string]struct {
 		extra *dial.Roots
 		url   string
@@ -99,8 +102,8 @@ func TestARedirectedHostNeedsItsCertificate(t *testing.T) {
 	}
 }
 
-// A redirected host is not called through a proxy, which would lead to the real one. The extra roots are trusted for
-// no other host.
+// A redirected host is not called through a proxy, which would lead to the real one. The extra
+// roots are trusted for no other host.
 func TestRedirectedHostsAlone(t *testing.T) {
 	standard := http.DefaultTransport.(*http.Transport)
 	before := standard.Proxy
@@ -117,7 +120,8 @@ func TestRedirectedHostsAlone(t *testing.T) {
 		t.Errorf("another host is called by %v, %v, want the proxy", got, err)
 	}
 	var stranger *tls.CertificateVerificationError
-	if conn, err := transport.DialTLSContext(t.Context(), "tcp", s.Listener.Addr().String()); !errors.As(err, &stranger) {
+	if conn, err := transport.DialTLSContext(t.Context(), "tcp",
+		s.Listener.Addr().String()); !errors.As(err, &stranger) {
 		t.Errorf("another host, with the extra roots: %v, %v", conn, err)
 	}
 	if got, err := dial.NewRedirected(nil, roots).Proxy(other); got != proxy || err != nil {

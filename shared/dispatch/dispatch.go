@@ -1,7 +1,9 @@
-// Package dispatch does what is left to be done for a command after it was recorded: it hands it to its target, and sends the answer.
+// Package dispatch does what is left to be done for a command after it was recorded: it hands it to
+// its target, and sends the answer.
 //
-// That is done at least once. Whoever does it claims the command for a while; if that process ends halfway, the command is due again
-// and another begins from the start, with the same event id, by which a target can tell what it has seen.
+// That is done at least once. Whoever does it claims the command for a while; if that process ends
+// halfway, the command is due again and another begins from the start, with the same event id, by
+// which a target can tell what it has seen.
 package dispatch
 
 import (
@@ -24,7 +26,8 @@ import (
 )
 
 const (
-	// WorkTime is how long the work on one command may take: a target that answers late, tried again, and a platform that does.
+	// WorkTime is how long the work on one command may take: a target that answers late, tried
+	// again, and a platform that does.
 	WorkTime = 55 * time.Second
 	// targetTime is how much of it the target has.
 	targetTime = 42 * time.Second
@@ -32,14 +35,15 @@ const (
 	sendTime = 10 * time.Second
 	// settleTime is how long the journal has to take how it ended, whatever else ran out of time.
 	settleTime = 5 * time.Second
-	// lease is how long a command is claimed. It outlasts the work and the settling, so that nobody else begins while one who lives is at it; the
-	// rest is for what a clock may differ.
+	// lease is how long a command is claimed. It outlasts the work and the settling, so that nobody
+	// else begins while one who lives is at it; the rest is for what a clock may differ.
 	lease = 90 * time.Second
 
 	// Attempts is how often a command is tried, crashes of whoever tried it included.
 	Attempts = 5
-	// firstPause is how long a command rests after its first attempt; it doubles with each. All in all it is given up after a quarter of
-	// an hour: what somebody asked for then is perhaps not wanted any more.
+	// firstPause is how long a command rests after its first attempt; it doubles with each. All in
+	// all it is given up after a quarter of an hour: what somebody asked for then is perhaps not
+	// wanted any more.
 	firstPause = time.Minute
 )
 
@@ -81,9 +85,10 @@ type undelivered struct {
 
 func (e *undelivered) Error() string { return e.why }
 
-// Dispatch does what is left to be done for a command. A command for which nothing is left, or at which somebody else is, is no
-// error. That a target does not take it is none either: it is tried again later, or given up, and the record says so. An error
-// says that it is not known how it ended, since the tables are out of reach; the command is due again in a while.
+// Dispatch does what is left to be done for a command. A command for which nothing is left, or at
+// which somebody else is, is no error. That a target does not take it is none either: it is tried
+// again later, or given up, and the record says so. An error says that it is not known how it
+// ended, since the tables are out of reach; the command is due again in a while.
 func (d *Dispatcher) Dispatch(ctx context.Context, ref command.Ref) error {
 	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, WorkTime)
@@ -111,14 +116,17 @@ func (d *Dispatcher) Dispatch(ctx context.Context, ref command.Ref) error {
 	return nil
 }
 
-// work does what is left. It returns how it ended, or if retry is set, that it is to be tried again.
+// work does what is left. It returns how it ended, or if retry is set, that it is to be tried
+// again.
 func (d *Dispatcher) work(ctx context.Context, job *journal.Job) (result journal.Result, retry bool, err error) {
 	e, err := d.options.Service.OpenConfiguration(ctx, job.Ref)
 	switch {
 	case fault.CodeOf(err) == fault.NotFound, err == nil && !job.IsOf(e):
-		return journal.Result{Outcome: journal.OutcomeFailed, Detail: "the chat configuration was deleted meanwhile"}, false, nil
+		return journal.Result{Outcome: journal.OutcomeFailed, Detail: "the chat configuration was deleted meanwhile"},
+			false, nil
 	case err != nil && job.Attempts > Attempts:
-		return journal.Result{Outcome: journal.OutcomeFailed, Detail: "the chat configuration could not be read"}, false, nil
+		return journal.Result{Outcome: journal.OutcomeFailed, Detail: "the chat configuration could not be read"},
+			false, nil
 	case err != nil:
 		return journal.Result{}, false, err
 	case job.Attempts > Attempts:
@@ -162,8 +170,10 @@ func (d *Dispatcher) work(ctx context.Context, job *journal.Job) (result journal
 	return result, false, nil
 }
 
-// answer sends an answer that the callback's own response could not carry. What the platform refused for good is not tried again.
-func (d *Dispatcher) answer(ctx context.Context, e *command.Endpoint, job *journal.Job) (result journal.Result, retry bool, err error) {
+// answer sends an answer that the callback's own response could not carry. What the platform
+// refused for good is not tried again.
+func (d *Dispatcher) answer(ctx context.Context, e *command.Endpoint,
+	job *journal.Job) (result journal.Result, retry bool, err error) {
 	sent, unsent := d.send(ctx, e, job, job.Answer)
 	switch {
 	case sent:
@@ -192,8 +202,10 @@ func (d *Dispatcher) giveUp(ctx context.Context, e *command.Endpoint, job *journ
 	return result
 }
 
-// send sends an answer to where the command came from, if there is a way. It returns whether that was done, else why not, if it was tried.
-func (d *Dispatcher) send(ctx context.Context, e *command.Endpoint, job *journal.Job, text string) (sent bool, why undelivered) {
+// send sends an answer to where the command came from, if there is a way. It returns whether that
+// was done, else why not, if it was tried.
+func (d *Dispatcher) send(ctx context.Context, e *command.Endpoint, job *journal.Job,
+	text string) (sent bool, why undelivered) {
 	if text == "" || job.ReplyTo.Kind == "" {
 		return false, undelivered{}
 	}
@@ -213,7 +225,8 @@ func (d *Dispatcher) send(ctx context.Context, e *command.Endpoint, job *journal
 	return true, undelivered{}
 }
 
-// deliver hands a command to its target and returns what that wants to be told. Its error is an *undelivered.
+// deliver hands a command to its target and returns what that wants to be told. Its error is an
+// *undelivered.
 func (d *Dispatcher) deliver(ctx context.Context, e *command.Endpoint, job *journal.Job) (text string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, targetTime)
 	defer cancel()
@@ -226,7 +239,8 @@ func (d *Dispatcher) deliver(ctx context.Context, e *command.Endpoint, job *jour
 	case command.TargetJournal:
 		return "", nil
 	case command.TargetHTTP:
-		said, err = d.options.Post(ctx, target.URL.Reveal(), target.Secret.Reveal(), targethttp.Event{ID: job.ID, ContentType: command.EventMediaType, Body: event})
+		said, err = d.options.Post(ctx, target.URL.Reveal(), target.Secret.Reveal(),
+			targethttp.Event{ID: job.ID, ContentType: command.EventMediaType, Body: event})
 		var refused *targethttp.Error
 		if errors.As(err, &refused) {
 			return "", &undelivered{refused.Error(), refused.Again || ctx.Err() != nil, dial.Cause(refused)}
@@ -238,7 +252,8 @@ func (d *Dispatcher) deliver(ctx context.Context, e *command.Endpoint, job *jour
 		said, err = d.options.Call(ctx, target.Name, event)
 		var refused *cloud.Refusal
 		if errors.As(err, &refused) { // whose message may be about roles and accounts
-			return "", &undelivered{fmt.Sprintf("the function was not invoked: %s, status %d", refused.Code, refused.Status), refused.Passing, refused.Error()}
+			return "", &undelivered{fmt.Sprintf("the function was not invoked: %s, status %d", refused.Code,
+				refused.Status), refused.Passing, refused.Error()}
 		}
 	default:
 		return "", &undelivered{why: fmt.Sprintf("unknown target type %q", target.Type)}
@@ -249,7 +264,8 @@ func (d *Dispatcher) deliver(ctx context.Context, e *command.Endpoint, job *jour
 	return textOf(said), nil
 }
 
-// textOf returns the text that a target answered with: {"text":"…"}. Whatever else it says, it says nothing to people.
+// textOf returns the text that a target answered with: {"text":"…"}. Whatever else it says, it says
+// nothing to people.
 func textOf(answer []byte) string {
 	var out struct {
 		Text string `json:"text"`
@@ -276,7 +292,8 @@ func (d *Dispatcher) end(ctx context.Context, job *journal.Job, result journal.R
 }
 
 // log writes the one line that work on a command leaves.
-func (d *Dispatcher) log(ctx context.Context, job *journal.Job, result journal.Result, retry bool, started time.Time, err error) {
+func (d *Dispatcher) log(ctx context.Context, job *journal.Job, result journal.Result,
+	retry bool, started time.Time, err error) {
 	outcome := string(result.Outcome)
 	level := slog.LevelInfo
 	switch {

@@ -130,7 +130,8 @@ func begin(t testing.TB, kind, mode, text string, members ...string) *scene {
 	s.bot = p.Create("ops", kind, platformtest.Settings(kind), append(members, webhooktest.Open)...)
 	s.d = s.dispatcher(p)
 	h := p.Handler(func(_ context.Context, ref command.Ref) error { s.ref = ref; return nil })
-	if out := s.bot.Post(h, s.bot.Say(mode, platformsim.Message{ID: "m1", Text: text, ReplyURL: "https://hooks.slack.com/commands/PLANTED"})); out.Code != http.StatusOK {
+	if out := s.bot.Post(h, s.bot.Say(mode, platformsim.Message{ID: "m1", Text: text,
+		ReplyURL: "https://hooks.slack.com/commands/PLANTED"})); out.Code != http.StatusOK {
 		t.Fatalf("%d %s", out.Code, p.Log())
 	}
 	if s.ref.ID == "" {
@@ -162,21 +163,24 @@ func TestDelivered(t *testing.T) {
 	for _, target := range []string{toHTTP, toFunction} {
 		s := begin(t, "Slack", "command", "restart i-1", target)
 		s.dispatch()
-		if len(s.events) != 1 || !slices.Equal(s.sent, []string{"done"}) || s.to[0].URL.Reveal() != "https://hooks.slack.com/commands/PLANTED" {
+		if len(s.events) != 1 || !slices.Equal(s.sent, []string{"done"}) ||
+			s.to[0].URL.Reveal() != "https://hooks.slack.com/commands/PLANTED" {
 			t.Fatalf("events = %v, sent = %q", s.events, s.sent)
 		}
 		var event struct {
 			SpecVersion, ID, Source, Type string
 			Data                          struct{ Command, UserID, RamRole string }
 		}
-		if err := json.Unmarshal(s.events[0].Body, &event); err != nil || event.SpecVersion != "1.0" || event.ID != s.ref.ID || event.Type != "chatconf.command.v1" ||
+		if err := json.Unmarshal(s.events[0].Body, &event); err != nil || event.SpecVersion != "1.0" ||
+			event.ID != s.ref.ID || event.Type != "chatconf.command.v1" ||
 			event.Data.Command != "restart" || event.Data.UserID != "u1" || event.Data.RamRole != "OpsRole" {
 			t.Errorf("event = %s, %v", s.events[0].Body, err)
 		}
 		if c := s.command(); c.Outcome != "Delivered" || !c.Answered || c.Attempts != 1 || c.Detail != "" {
 			t.Errorf("record = %+v", c)
 		}
-		if log := s.Log(); strings.Count(log, "\n") != 1 || !strings.Contains(log, `"outcome":"Delivered"`) || strings.Contains(log, "PLANTED") || strings.Contains(log, targetSecret) {
+		if log := s.Log(); strings.Count(log, "\n") != 1 || !strings.Contains(log, `"outcome":"Delivered"`) ||
+			strings.Contains(log, "PLANTED") || strings.Contains(log, targetSecret) {
 			t.Errorf("log = %s", log)
 		}
 		s.dispatch() // once more, as the cloud may
@@ -186,7 +190,8 @@ func TestDelivered(t *testing.T) {
 	}
 }
 
-// What is said of a message that SendChatMessage made is kept: the platform, which knows nothing of the message, is not called, however it ends.
+// What is said of a message that SendChatMessage made is kept: the platform, which knows nothing of
+// the message, is not called, however it ends.
 func TestAnswersAreKeptForSendChatMessage(t *testing.T) {
 	refused := func(context.Context, int) ([]byte, error) { return nil, &targethttp.Error{Status: 410} }
 	for about, test := range map[string]struct {
@@ -196,11 +201,16 @@ func TestAnswersAreKeptForSendChatMessage(t *testing.T) {
 		want             string
 		outcome          journal.Outcome
 	}{
-		"an answer that the response could not carry": {"Feishu", "message", "whoami", nil, nil, "user:u1", journal.OutcomeDelivered},
-		"that it was accepted":                        {"Feishu", "message", "restart", nil, nil, "restart was accepted.", journal.OutcomeDelivered},
-		"that it was denied":                          {"Slack", "event", "stop", nil, nil, "You may not run stop here.", journal.OutcomeDelivered},
-		"what the target answers":                     {"DingTalk", "robot", "restart", []string{toHTTP}, nil, "done", journal.OutcomeDelivered},
-		"that the target refused":                     {"WeChat", "app", "restart", []string{toHTTP}, refused, "could not be delivered", journal.OutcomeFailed},
+		"an answer that the response could not carry": {"Feishu", "message", "whoami", nil,
+			nil, "user:u1", journal.OutcomeDelivered},
+		"that it was accepted": {"Feishu", "message", "restart", nil, nil,
+			"restart was accepted.", journal.OutcomeDelivered},
+		"that it was denied": {"Slack", "event", "stop", nil, nil,
+			"You may not run stop here.", journal.OutcomeDelivered},
+		"what the target answers": {"DingTalk", "robot", "restart", []string{toHTTP},
+			nil, "done", journal.OutcomeDelivered},
+		"that the target refused": {"WeChat", "app", "restart", []string{toHTTP}, refused,
+			"could not be delivered", journal.OutcomeFailed},
 	} {
 		p := webhooktest.New(t).Process()
 		s := &scene{Process: p, outside: &outside{answer: test.answer}}
@@ -236,7 +246,9 @@ func TestAnswersOfTargets(t *testing.T) {
 	for about, test := range map[string]struct {
 		kind, mode, answer, want string
 	}{
-		"a text":                             {"Slack", "command", `{"text":"all <!channel> well","more":[1]}`, "all <!channel> well"}, // the sender's to escape
+		// the sender's to escape
+		"a text": {"Slack", "command", `{"text":"all <!channel> well","more":[1]}`,
+			"all <!channel> well"},
 		"none":                               {"Slack", "command", ``, ""},
 		"no JSON":                            {"Slack", "command", `done`, ""},
 		"another type":                       {"Slack", "command", `{"text":1}`, ""},
@@ -260,16 +272,19 @@ func TestAnswersOfTargets(t *testing.T) {
 func TestATargetsAnswerThatNobodyCanBeTold(t *testing.T) {
 	s := begin(t, "Teams", "", "restart", toHTTP)
 	s.dispatch()
-	if c := s.command(); c.Outcome != "Delivered" || !c.Answered || c.Detail != "the target's answer was not sent: there is no way to answer later here" || len(s.sent) > 0 {
+	if c := s.command(); c.Outcome != "Delivered" || !c.Answered ||
+		c.Detail != "the target's answer was not sent: there is no way to answer later here" || len(s.sent) > 0 {
 		t.Errorf("record = %+v, sent = %q", c, s.sent)
 	}
 }
 
-// A target that is busy gets the same event again, later and later, and a quarter of an hour on that is given up, and said.
+// A target that is busy gets the same event again, later and later, and a quarter of an hour on
+// that is given up, and said.
 func TestTriedAgain(t *testing.T) {
 	for about, busy := range map[string]error{
-		"the endpoint is busy":  &targethttp.Error{Status: 503, Again: true},
-		"the function failed":   fmt.Errorf("function: %w", &cloud.Refusal{Status: 200, Code: "Unhandled", Passing: true}),
+		"the endpoint is busy": &targethttp.Error{Status: 503, Again: true},
+		"the function failed": fmt.Errorf("function: %w", &cloud.Refusal{Status: 200,
+			Code: "Unhandled", Passing: true}),
 		"nobody was there":      errors.New("connection reset"),
 		"its time was over":     fmt.Errorf("function: %w", context.DeadlineExceeded),
 		"the endpoint was slow": &targethttp.Error{Again: true},
@@ -299,7 +314,8 @@ func TestTriedAgain(t *testing.T) {
 			t.Errorf("%s: tried again after %s, want %s", about, got, want)
 		}
 		c := s.command()
-		if c.Outcome != "Failed" || c.Attempts != dispatch.Attempts || !c.Answered || len(s.sent) != 1 || !strings.Contains(s.sent[0], "restart could not be delivered.") || !strings.Contains(s.sent[0], c.Id) {
+		if c.Outcome != "Failed" || c.Attempts != dispatch.Attempts || !c.Answered || len(s.sent) != 1 ||
+			!strings.Contains(s.sent[0], "restart could not be delivered.") || !strings.Contains(s.sent[0], c.Id) {
 			t.Errorf("%s: record = %+v, sent = %q", about, c, s.sent)
 		}
 		for _, e := range s.events {
@@ -326,7 +342,8 @@ func TestATargetRecovers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if c := s.command(); c.Outcome != "Delivered" || c.Attempts != 3 || c.Detail != "" || !slices.Equal(s.sent, []string{"done"}) || len(s.events) != 3 {
+	if c := s.command(); c.Outcome != "Delivered" || c.Attempts != 3 || c.Detail != "" ||
+		!slices.Equal(s.sent, []string{"done"}) || len(s.events) != 3 {
 		t.Errorf("record = %+v, sent = %q, %d events", c, s.sent, len(s.events))
 	}
 }
@@ -338,16 +355,19 @@ func TestGivenUp(t *testing.T) {
 		err    error
 		detail string
 	}{
-		"the endpoint refuses":      {toHTTP, &targethttp.Error{Status: 403}, "the endpoint answered 403"},
-		"there is no such function": {toFunction, fmt.Errorf("function: %w", &cloud.Refusal{Status: 404, Code: "ResourceNotFoundException"}), "ResourceNotFoundException, status 404"},
+		"the endpoint refuses": {toHTTP, &targethttp.Error{Status: 403}, "the endpoint answered 403"},
+		"there is no such function": {toFunction, fmt.Errorf("function: %w",
+			&cloud.Refusal{Status: 404, Code: "ResourceNotFoundException"}), "ResourceNotFoundException, status 404"},
 	} {
 		s := begin(t, "Slack", "command", "restart", test.target)
 		s.answer = func(context.Context, int) ([]byte, error) { return nil, test.err }
 		s.dispatch()
-		if c := s.command(); c.Outcome != "Failed" || !strings.Contains(c.Detail, test.detail) || !c.Answered || len(s.sent) != 1 || !strings.Contains(s.sent[0], "could not be delivered") {
+		if c := s.command(); c.Outcome != "Failed" || !strings.Contains(c.Detail, test.detail) || !c.Answered ||
+			len(s.sent) != 1 || !strings.Contains(s.sent[0], "could not be delivered") {
 			t.Errorf("%s: record = %+v, sent = %q", about, c, s.sent)
 		}
-		if health := s.Health("ops").Health; health.Counters["Failed"] != 1 || health.LastDeliveryError == nil || !strings.Contains(health.LastDeliveryError.Reason, test.detail) {
+		if health := s.Health("ops").Health; health.Counters["Failed"] != 1 || health.LastDeliveryError == nil ||
+			!strings.Contains(health.LastDeliveryError.Reason, test.detail) {
 			t.Errorf("%s: health = %+v", about, health)
 		}
 	}
@@ -367,7 +387,8 @@ func TestWithoutACloud(t *testing.T) {
 	if err := d.Dispatch(s.Context(), s.ref); err != nil {
 		t.Fatal(err)
 	}
-	if c := s.command(); c.Outcome != "Failed" || !strings.Contains(c.Detail, "outside of a cloud") || !strings.Contains(c.Detail, "no sender") {
+	if c := s.command(); c.Outcome != "Failed" || !strings.Contains(c.Detail, "outside of a cloud") ||
+		!strings.Contains(c.Detail, "no sender") {
 		t.Errorf("record = %+v", c)
 	}
 	if log := s.Log(); !strings.Contains(log, `"level":"WARN"`) {
@@ -378,7 +399,8 @@ func TestWithoutACloud(t *testing.T) {
 // permit has other statements in the configuration's Permissions.
 func permit(statements string) func(*scene) error {
 	return func(s *scene) error {
-		text := secret.Text(`{"SlackSigningSecret":"******",` + strings.Replace(toHTTP, targetSecret, "******", 1) + `,"Permissions":[` + statements + `]}`)
+		text := secret.Text(`{"SlackSigningSecret":"******",` + strings.Replace(toHTTP, targetSecret, "******", 1) +
+			`,"Permissions":[` + statements + `]}`)
 		_, err := s.Service.Update(s.As(), &chat.UpdateRequest{Name: "ops", Configuration: &text})
 		return err
 	}
@@ -404,13 +426,15 @@ func TestACommandOfAnEarlierLife(t *testing.T) {
 		if got := s.Commands("ops"); len(got) > 0 {
 			t.Errorf("%s: the present life has the records %+v", about, got)
 		}
-		if health := s.Health("ops").Health; health.State != chat.HealthSilent || health.Counters["Failed"]+health.Counters["Allowed"] > 0 || health.LastDeliveryError != nil {
+		if health := s.Health("ops").Health; health.State != chat.HealthSilent || health.Counters["Failed"]+
+			health.Counters["Allowed"] > 0 || health.LastDeliveryError != nil {
 			t.Errorf("%s: the present life's health is %+v", about, health)
 		}
 	}
 }
 
-// What changed between the record and the handing on counts: the target of now, a bot that is off, one that is gone.
+// What changed between the record and the handing on counts: the target of now, a bot that is off,
+// one that is gone.
 func TestConfigurationsChange(t *testing.T) {
 	for about, test := range map[string]struct {
 		change func(s *scene) error
@@ -421,21 +445,30 @@ func TestConfigurationsChange(t *testing.T) {
 			_, err := s.Service.Update(s.As(), &chat.UpdateRequest{Name: "ops", Configuration: &text})
 			return err
 		}, chat.ChatCommand{Outcome: "Delivered", Answered: true, Target: "Journal"}},
-		"nobody may any more": {permit(`{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"OpsRole"},{"Effect":"Deny","Principals":["*"],"Commands":["restart"]}`),
-			chat.ChatCommand{Outcome: "Failed", Answered: true, Detail: "Permissions were changed meanwhile, and do not allow it any more", Target: "Http target.example.com"}},
-		"they may, as another role": {permit(`{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"Administrator"}`),
-			chat.ChatCommand{Outcome: "Failed", Answered: true, Detail: "Permissions were changed meanwhile, and allow it as another RamRole", Target: "Http target.example.com"}},
+		"nobody may any more": {
+			permit(`{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"OpsRole"},{"Effect":"Deny",` +
+				`"Principals":["*"],"Commands":["restart"]}`),
+			chat.ChatCommand{Outcome: "Failed", Answered: true,
+				Detail: "Permissions were changed meanwhile, and do not allow it any more",
+				Target: "Http target.example.com"}},
+		"they may, as another role": {
+			permit(`{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"Administrator"}`),
+			chat.ChatCommand{Outcome: "Failed", Answered: true,
+				Detail: "Permissions were changed meanwhile, and allow it as another RamRole",
+				Target: "Http target.example.com"}},
 		"it is off": {func(s *scene) error {
 			_, err := s.Service.Update(s.As(), &chat.UpdateRequest{Name: "ops", Status: chat.StatusInactive})
 			return err
-		}, chat.ChatCommand{Outcome: "Failed", Answered: true, Detail: "the chat configuration was switched off meanwhile", Target: "Http target.example.com"}},
+		}, chat.ChatCommand{Outcome: "Failed", Answered: true,
+			Detail: "the chat configuration was switched off meanwhile", Target: "Http target.example.com"}},
 	} {
 		s := begin(t, "Slack", "command", "restart", toHTTP)
 		if err := test.change(s); err != nil {
 			t.Fatal(err)
 		}
 		s.dispatch()
-		if c := s.command(); c.Outcome != test.want.Outcome || c.Detail != test.want.Detail || c.Answered != test.want.Answered || c.Target != test.want.Target || len(s.events) > 0 {
+		if c := s.command(); c.Outcome != test.want.Outcome || c.Detail != test.want.Detail ||
+			c.Answered != test.want.Answered || c.Target != test.want.Target || len(s.events) > 0 {
 			t.Errorf("%s: record = %+v, events = %v", about, c, s.events)
 		}
 	}
@@ -444,12 +477,14 @@ func TestConfigurationsChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.dispatch()
-	if log := s.Log(); len(s.events) > 0 || !strings.Contains(log, "was deleted meanwhile") || !strings.Contains(log, `"outcome":"Failed"`) {
+	if log := s.Log(); len(s.events) > 0 || !strings.Contains(log, "was deleted meanwhile") ||
+		!strings.Contains(log, `"outcome":"Failed"`) {
 		t.Errorf("it is gone: events = %v, log = %s", s.events, log)
 	}
 }
 
-// An answer that goes the long way is tried again as long as there is a way, and nothing goes to the target with it.
+// An answer that goes the long way is tried again as long as there is a way, and nothing goes to
+// the target with it.
 func TestAnswersThatAreLeft(t *testing.T) {
 	s := begin(t, "Feishu", "message", "help", toHTTP)
 	s.refuses = errors.New("feishu: busy")
@@ -462,7 +497,8 @@ func TestAnswersThatAreLeft(t *testing.T) {
 	if found, err := s.d.Redrive(s.Context()); err != nil || found != 1 {
 		t.Errorf("Redrive = %d, %v", found, err)
 	}
-	if c := s.command(); c.Outcome != "Delivered" || !c.Answered || len(s.events) > 0 || len(s.sent) != 1 || !strings.Contains(s.sent[0], "Always allowed: help, whoami.") {
+	if c := s.command(); c.Outcome != "Delivered" || !c.Answered || len(s.events) > 0 || len(s.sent) != 1 ||
+		!strings.Contains(s.sent[0], "Always allowed: help, whoami.") {
 		t.Errorf("record = %+v, sent = %q, events = %v", c, s.sent, s.events)
 	}
 
@@ -500,8 +536,10 @@ func TestAnswersThatAreRefused(t *testing.T) {
 		err  error
 		want string
 	}{
-		"the bot is not there":      {&callback.CallError{What: "feishu: reply", Code: "230002", Status: 400}, "Failed"},
-		"too often":                 {&callback.CallError{What: "feishu: reply", Code: "99991400", Status: 400, Again: true}, "Pending"},
+		"the bot is not there": {&callback.CallError{What: "feishu: reply", Code: "230002", Status: 400},
+			"Failed"},
+		"too often": {&callback.CallError{What: "feishu: reply", Code: "99991400",
+			Status: 400, Again: true}, "Pending"},
 		"a setting is missing":      {final{errors.New("feishu: FeishuAppId is not set")}, "Failed"},
 		"the same, around it":       {fmt.Errorf("feishu: %w", final{errors.New("FeishuAppId is not set")}), "Failed"},
 		"nobody was reached":        {&dial.Error{What: "feishu: reply", Err: context.DeadlineExceeded}, "Pending"},
@@ -514,7 +552,8 @@ func TestAnswersThatAreRefused(t *testing.T) {
 			}
 			s.dispatch()
 			c := s.command()
-			if string(c.Outcome) != test.want || c.Attempts != 1 || c.Answered || c.Detail != "the answer was not sent: "+test.err.Error() {
+			if string(c.Outcome) != test.want || c.Attempts != 1 || c.Answered ||
+				c.Detail != "the answer was not sent: "+test.err.Error() {
 				t.Errorf("%s: record = %+v", about, c)
 			}
 			s.Advance(time.Hour)
@@ -525,7 +564,8 @@ func TestAnswersThatAreRefused(t *testing.T) {
 	}
 }
 
-// An event of Slack can be answered only with SlackBotToken. That it is missing, the record says at once.
+// An event of Slack can be answered only with SlackBotToken. That it is missing, the record says at
+// once.
 func TestWithoutASetting(t *testing.T) {
 	s := begin(t, "Slack", "event", "help", toHTTP)
 	d, err := dispatch.New(dispatch.Options{Service: s.Service, Journal: s.Journal, Now: s.Now,
@@ -533,7 +573,8 @@ func TestWithoutASetting(t *testing.T) {
 			return nil, errors.New("not asked for")
 		},
 		Sender: func(e *command.Endpoint) (dispatch.Sender, error) {
-			return platform.All().Senders()[e.Type](callback.Settings{}, callback.NewClient(callback.ClientOptions{Now: s.Now}))
+			return platform.All().Senders()[e.Type](callback.Settings{},
+				callback.NewClient(callback.ClientOptions{Now: s.Now}))
 		}})
 	if err != nil {
 		t.Fatal(err)
@@ -541,7 +582,8 @@ func TestWithoutASetting(t *testing.T) {
 	if err := d.Dispatch(s.Context(), s.ref); err != nil {
 		t.Fatal(err)
 	}
-	if c := s.command(); c.Outcome != "Failed" || c.Attempts != 1 || !strings.Contains(c.Detail, "SlackBotToken is not set") {
+	if c := s.command(); c.Outcome != "Failed" || c.Attempts != 1 ||
+		!strings.Contains(c.Detail, "SlackBotToken is not set") {
 		t.Errorf("record = %+v", c)
 	}
 }
@@ -566,7 +608,8 @@ func TestATargetHangs(t *testing.T) {
 				}
 				s.Advance(time.Hour)
 			}
-			if c := s.command(); c.Outcome != "Failed" || !c.Answered || len(s.sent) != 1 || !strings.Contains(c.Detail, "there was no answer in time") {
+			if c := s.command(); c.Outcome != "Failed" || !c.Answered || len(s.sent) != 1 ||
+				!strings.Contains(c.Detail, "there was no answer in time") {
 				t.Errorf("record = %+v, sent = %q", c, s.sent)
 			}
 		})
@@ -590,8 +633,9 @@ func TestAPlatformHangs(t *testing.T) {
 	})
 }
 
-// A command stays claimed for longer than the slowest work on it takes: the target answers and the platform takes the answer at the last moment, and
-// the journal hangs. Until then nobody else begins; after it somebody does.
+// A command stays claimed for longer than the slowest work on it takes: the target answers and the
+// platform takes the answer at the last moment, and the journal hangs. Until then nobody else
+// begins; after it somebody does.
 func TestTheLeaseOutlastsTheWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := begin(t, "Slack", "command", "restart", toHTTP)
@@ -640,14 +684,16 @@ func TestTheAnswerIsLost(t *testing.T) {
 	if found, err := s.d.Redrive(s.Context()); err != nil || found != 0 {
 		t.Errorf("Redrive = %d, %v", found, err)
 	}
-	if c := s.command(); c.Outcome != "Delivered" || c.Detail != "the answer was not sent: slack: busy" || len(s.events) != 1 {
+	if c := s.command(); c.Outcome != "Delivered" || c.Detail != "the answer was not sent: slack: busy" ||
+		len(s.events) != 1 {
 		t.Errorf("record = %+v", c)
 	}
 }
 
-// The process may end at any step from the callback's arrival to the settled command, or one call of the tables may fail there, before it was
-// done or after. The platform delivers what it has no answer to again, and a timer looks for what is due. Nothing is lost: there is one
-// record in the end, delivered; and what was done twice has the same id.
+// The process may end at any step from the callback's arrival to the settled command, or one call
+// of the tables may fail there, before it was done or after. The platform delivers what it has no
+// answer to again, and a timer looks for what is due. Nothing is lost: there is one record in the
+// end, delivered; and what was done twice has the same id.
 func TestKilledAtEveryStep(t *testing.T) {
 	for _, fault := range []webhooktest.Fault{{}, {After: true}, {Dies: true}, {After: true, Dies: true}} {
 		twice, steps := 0, 0
@@ -716,11 +762,13 @@ func TestEverybodyDies(t *testing.T) {
 	}
 }
 
-// A command whose configuration can no longer be read is given up in the end as well, though nobody can be told.
+// A command whose configuration can no longer be read is given up in the end as well, though nobody
+// can be told.
 func TestTheConfigurationCannotBeRead(t *testing.T) {
 	s := begin(t, "Slack", "command", "restart", toHTTP)
 	spoilt := table.Change{Puts: []table.Put{{Sort: "c#ops", Value: []byte("PLANTED")}}}
-	if err := s.Configurations.Table.Write(s.Context(), webhooktest.Account+"/"+webhooktest.Region, spoilt); err != nil {
+	if err := s.Configurations.Table.Write(s.Context(), webhooktest.Account+"/"+
+		webhooktest.Region, spoilt); err != nil {
 		t.Fatal(err)
 	}
 	tried := 0
@@ -742,13 +790,17 @@ func TestTheConfigurationCannotBeRead(t *testing.T) {
 	}
 }
 
-// That the process ends in the last attempt is not the target's refusal: whoever finds the command then gives it up, and says so.
+// That the process ends in the last attempt is not the target's refusal: whoever finds the command
+// then gives it up, and says so.
 func TestCutOffInTheLastAttempt(t *testing.T) {
 	for about, s := range map[string]*scene{
 		"a command": begin(t, "Slack", "command", "restart", toHTTP),
 		"an answer": begin(t, "Feishu", "message", "help", toHTTP),
 	} {
-		s.answer = func(context.Context, int) ([]byte, error) { return nil, &targethttp.Error{Status: 503, Again: true} }
+		s.answer = func(context.Context, int) ([]byte, error) {
+			return nil,
+				&targethttp.Error{Status: 503, Again: true}
+		}
 		s.refuses = errors.New("busy")
 		for range dispatch.Attempts - 1 {
 			s.dispatch()
@@ -776,7 +828,8 @@ func TestCutOffInTheLastAttempt(t *testing.T) {
 func TestANameThatIsASecret(t *testing.T) {
 	s := begin(t, "Slack", "command", "password=PLANTED", toHTTP)
 	s.dispatch()
-	if log := s.Log(); !strings.Contains(log, `"outcome":"Delivered"`) || strings.Contains(strings.ToLower(log), "planted") {
+	if log := s.Log(); !strings.Contains(log, `"outcome":"Delivered"`) ||
+		strings.Contains(strings.ToLower(log), "planted") {
 		t.Errorf("log = %s", log)
 	}
 	if c := s.command(); c.Outcome != "Delivered" || strings.Contains(c.Command, "planted") {
@@ -794,7 +847,8 @@ func TestEverybodyDiesWithAnAnswer(t *testing.T) {
 		s.Advance(time.Minute)
 	}
 	s.dispatch()
-	if c := s.command(); c.Outcome != "Failed" || c.Detail != "every attempt ended without a result" || len(s.sent) > 0 || len(s.events) > 0 {
+	if c := s.command(); c.Outcome != "Failed" || c.Detail != "every attempt ended without a result" ||
+		len(s.sent) > 0 || len(s.events) > 0 {
 		t.Errorf("record = %+v, sent = %q, events = %v", c, s.sent, s.events)
 	}
 }
@@ -877,7 +931,8 @@ func TestRedriveWithoutTables(t *testing.T) {
 		if err == nil {
 			t.Errorf("call %d: no error", n)
 		}
-		if log := s.Log(); n > 4 && !strings.Contains(log, `"outcome":"Unknown"`) && !strings.Contains(log, `"outcome":"Delivered"`) {
+		if log := s.Log(); n > 4 && !strings.Contains(log, `"outcome":"Unknown"`) &&
+			!strings.Contains(log, `"outcome":"Delivered"`) {
 			t.Errorf("call %d: log = %s", n, log)
 		}
 		s.Advance(3 * time.Minute)

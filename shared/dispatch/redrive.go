@@ -11,18 +11,21 @@ import (
 )
 
 const (
-	// RedriveTime is how long one round may begin work on further commands; what it has begun, it ends.
+	// RedriveTime is how long one round may begin work on further commands; what it has begun, it
+	// ends.
 	RedriveTime = 60 * time.Second
 	// batch is how many commands are looked for at once, and atOnce at how many is worked at once.
 	batch  = 40
 	atOnce = 16
-	// each is at how many commands of one configuration is worked at once, so that a target that hangs holds up nobody else's.
+	// each is at how many commands of one configuration is worked at once, so that a target that
+	// hangs holds up nobody else's.
 	each = 4
 )
 
-// Redrive looks for commands that are due and does what is left to be done for them: those that nobody took within a minute of their
-// record, those whose time to be tried again has come, those whose last attempt ended without a word. It ends when none is left, or
-// begins no more after RedriveTime or when ctx would not last for one. It returns how many it found.
+// Redrive looks for commands that are due and does what is left to be done for them: those that
+// nobody took within a minute of their record, those whose time to be tried again has come, those
+// whose last attempt ended without a word. It ends when none is left, or begins no more after
+// RedriveTime or when ctx would not last for one. It returns how many it found.
 func (d *Dispatcher) Redrive(ctx context.Context) (found int, err error) {
 	until := d.options.Now().Add(RedriveTime)
 	if deadline, ok := ctx.Deadline(); ok && deadline.Add(-WorkTime).Before(until) {
@@ -68,7 +71,8 @@ func (d *Dispatcher) all(ctx context.Context, due []command.Ref, until time.Time
 	return errs
 }
 
-// dispatch is Dispatch, with a panic as an error: the command stays claimed for its lease, and others are to be done.
+// dispatch is Dispatch, with a panic as an error: the command stays claimed for its lease, and
+// others are to be done.
 func (d *Dispatcher) dispatch(ctx context.Context, ref command.Ref) (err error) {
 	defer invoke.Recover("dispatch", &err)
 	return d.Dispatch(ctx, ref)
@@ -97,14 +101,16 @@ const (
 	every = time.Minute
 	// DrainTime is how long a worker that is closed waits for what it has begun.
 	DrainTime = 3 * time.Second
-	// CutTime is how long what is cut off has to end. Its outcome is still written, which takes settleTime on a table that hangs.
+	// CutTime is how long what is cut off has to end. Its outcome is still written, which takes
+	// settleTime on a table that hangs.
 	CutTime = settleTime + time.Second
 )
 
 // ErrBusy says that a worker has as much to do as it can remember, or is being closed.
 var ErrBusy = errors.New("dispatch: the worker is busy; the command is found later")
 
-// NewWorker starts a worker, whose lines go to the logger of ctx's invocation. It works until it is closed, and not only until ctx ends.
+// NewWorker starts a worker, whose lines go to the logger of ctx's invocation. It works until it is
+// closed, and not only until ctx ends.
 func NewWorker(ctx context.Context, d *Dispatcher) *Worker {
 	w := &Worker{dispatcher: d, queue: make(chan command.Ref, queueSize), done: make(chan struct{})}
 	w.context, w.cut = context.WithCancel(context.WithoutCancel(ctx))
@@ -138,16 +144,19 @@ func (w *Worker) work() {
 				continue // the next process finds it
 			}
 			if err := w.dispatcher.dispatch(w.context, ref); err != nil {
-				invoke.Logger(w.context).ErrorContext(w.context, "not dispatched", "name", ref.Name, "command_id", ref.ID, "error", err)
+				invoke.Logger(w.context).ErrorContext(w.context, "not dispatched", "name", ref.Name,
+					"command_id", ref.ID, "error", err)
 			}
 		}
 	}
 }
 
-// maxWaiting is how many commands of one configuration wait for their turn. Those beyond it are found later, as those that nobody took.
+// maxWaiting is how many commands of one configuration wait for their turn. Those beyond it are
+// found later, as those that nobody took.
 const maxWaiting = 64
 
-// Turns see to it that at most each commands of one configuration are worked at. The zero value is nobody's turn.
+// Turns see to it that at most each commands of one configuration are worked at. The zero value is
+// nobody's turn.
 type turns struct {
 	mu      sync.Mutex
 	busy    map[command.Ref]int // by configuration
@@ -178,7 +187,8 @@ func (t *turns) take(ref command.Ref) bool {
 	return false
 }
 
-// next ends a command's turn, and returns the one of the same configuration whose turn it is then, if one waits.
+// next ends a command's turn, and returns the one of the same configuration whose turn it is then,
+// if one waits.
 func (t *turns) next(ref command.Ref) (command.Ref, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -218,8 +228,9 @@ func (w *Worker) round() (err error) {
 	return err
 }
 
-// Close takes no more commands, waits up to DrainTime for those that it has, and cuts off what is not done then. Nothing of that is lost: it
-// is due again when the next process looks. What cannot be cut off within CutTime is left behind, and is the error.
+// Close takes no more commands, waits up to DrainTime for those that it has, and cuts off what is
+// not done then. Nothing of that is lost: it is due again when the next process looks. What cannot
+// be cut off within CutTime is left behind, and is the error.
 func (w *Worker) Close() error {
 	w.mu.Lock()
 	already := w.closed

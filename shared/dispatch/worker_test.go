@@ -97,7 +97,8 @@ func TestAWorkerIsCutOff(t *testing.T) {
 	})
 }
 
-// A target that hangs holds up the commands of its own configuration. What is beyond those that wait for their turn is found a minute later.
+// A target that hangs holds up the commands of its own configuration. What is beyond those that
+// wait for their turn is found a minute later.
 func TestATargetThatHangsHoldsUpNobodyElse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, o := webhooktest.New(t).Process(), new(outside)
@@ -146,7 +147,8 @@ func TestAWorkerIsBounded(t *testing.T) {
 		for i := range 16 {
 			bot := p.Create(fmt.Sprint("ops-", i), "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
 			for k := range 4 {
-				bot.Post(p.Handler(w.Start), bot.Say("command", platformsim.Message{ID: fmt.Sprint("m", k), Text: "restart"}))
+				bot.Post(p.Handler(w.Start), bot.Say("command",
+					platformsim.Message{ID: fmt.Sprint("m", k), Text: "restart"}))
 			}
 		}
 		synctest.Wait()
@@ -155,7 +157,8 @@ func TestAWorkerIsBounded(t *testing.T) {
 		}
 		busy := 0
 		for range 1100 {
-			if err := w.Start(p.Context(), command.Ref{Account: "1", Region: "r", Name: "n", ID: "i"}); errors.Is(err, dispatch.ErrBusy) {
+			if err := w.Start(p.Context(), command.Ref{Account: "1", Region: "r", Name: "n", ID: "i"}); errors.Is(err,
+				dispatch.ErrBusy) {
 				busy++
 			}
 		}
@@ -184,7 +187,8 @@ func oneMore(p *webhooktest.Process, start func(context.Context, command.Ref) er
 	bot.Post(p.Handler(start), bot.Say("command", platformsim.Message{ID: "more", Text: "restart"}))
 }
 
-// Whatever goes wrong with one command, and with looking for what is due, the worker goes on and says so.
+// Whatever goes wrong with one command, and with looking for what is due, the worker goes on and
+// says so.
 func TestAWorkerGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, o := webhooktest.New(t).Process(), new(outside)
@@ -221,7 +225,8 @@ func TestAWorkerOutlivesAPanic(t *testing.T) {
 		p.FailAt(1, webhooktest.Fault{Panics: true})
 		w := dispatch.NewWorker(p.Context(), o.dispatcher(p))
 		synctest.Wait()
-		if log := p.Log(); !strings.Contains(log, `"error":"dispatch: panic: planted\ngoroutine `) || !strings.Contains(log, "webhooktest.go") {
+		if log := p.Log(); !strings.Contains(log, `"error":"dispatch: panic: planted\ngoroutine `) ||
+			!strings.Contains(log, "webhooktest.go") {
 			t.Errorf("log = %s", log)
 		}
 		oneMore(p, func(context.Context, command.Ref) error { return dispatch.ErrBusy })
@@ -248,7 +253,8 @@ func TestAWorkerLeavesBehindWhatDoesNotEnd(t *testing.T) {
 		synctest.Wait()
 		began := time.Now()
 		err := w.Close()
-		if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "did not end") || took != dispatch.DrainTime+dispatch.CutTime {
+		if took := time.Since(began); err == nil || !strings.Contains(err.Error(), "did not end") ||
+			took != dispatch.DrainTime+dispatch.CutTime {
 			t.Errorf("closing took %v: %v", took, err)
 		}
 		close(release)
@@ -262,7 +268,8 @@ func TestARoundEndsWithItsContext(t *testing.T) {
 		for i := range 5 {
 			bot := p.Create(fmt.Sprint("ops-", i), "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
 			for k := range 4 {
-				bot.Post(p.Handler(func(context.Context, command.Ref) error { return dispatch.ErrBusy }), bot.Say("command", platformsim.Message{ID: fmt.Sprint("m", k), Text: "restart"}))
+				bot.Post(p.Handler(func(context.Context, command.Ref) error { return dispatch.ErrBusy }),
+					bot.Say("command", platformsim.Message{ID: fmt.Sprint("m", k), Text: "restart"}))
 			}
 		}
 		p.Advance(2 * time.Minute)

@@ -1,5 +1,6 @@
-// Package document is JSON read strictly, for text that people and other programs send: one value, UTF-8, no key twice, no deeper
-// than it needs to be, and errors that name the place by path and never repeat the text, which may be a secret.
+// Package document is JSON read strictly, for text that people and other programs send: one value,
+// UTF-8, no key twice, no deeper than it needs to be, and errors that name the place by path and
+// never repeat the text, which may be a secret.
 package document
 
 import (
@@ -13,7 +14,8 @@ import (
 	"unicode/utf8"
 )
 
-// A Node is a JSON value that keeps what encoding/json loses: the order of members and the text of numbers.
+// A Node is a JSON value that keeps what encoding/json loses: the order of members and the text of
+// numbers.
 type Node struct {
 	Kind    Kind
 	Text    string   // of a string, a number, true, false or null
@@ -92,7 +94,8 @@ type parser struct {
 	twice []string // paths of keys that are given twice
 }
 
-// A place is where the parser stands. It is spelled only for an error: a document of 100 KB may have 50,000 places.
+// A place is where the parser stands. It is spelled only for an error: a document of 100 KB may
+// have 50,000 places.
 type place struct {
 	up    *place // nil for the root, whose key is its name
 	key   string
@@ -193,7 +196,8 @@ func (p *parser) object(at *place, depth int) (*Node, error) {
 // errNoKey is a key of an object that is not a string.
 var errNoKey = errors.New("document: a key is not a string")
 
-// syntaxError says where the text stops being JSON. It does not repeat the decoder's words, which quote the text.
+// syntaxError says where the text stops being JSON. It does not repeat the decoder's words, which
+// quote the text.
 func (p *parser) syntaxError(at *place, err error) error {
 	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("%s is not JSON: it ends too early, at %s", at, position(p.text, int64(len(p.text))))
@@ -231,7 +235,8 @@ func Under(path, key string) string {
 // plain reports whether a key can stand in a path without quotes.
 func plain(key string) bool {
 	for i := range len(key) {
-		if c := key[i]; !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-') {
+		if c := key[i]; !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c &&
+			c <= '9' || c == '_' || c == '-') {
 			return false
 		}
 	}
@@ -295,8 +300,8 @@ func (n *Node) write(b *bytes.Buffer) {
 	}
 }
 
-// Marshal returns v as compact JSON, with < > & as they are. It is for values that always encode, such as structs of strings: of one
-// that does not it panics.
+// Marshal returns v as compact JSON, with < > & as they are. It is for values that always encode,
+// such as structs of strings: of one that does not it panics.
 func Marshal(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -332,7 +337,8 @@ func WriteString(b *bytes.Buffer, s string) {
 	b.WriteByte('"')
 }
 
-// ordinary reports whether a JSON string of s escapes nothing but quotes, backslashes and line ends, which needs no encoder.
+// ordinary reports whether a JSON string of s escapes nothing but quotes, backslashes and line
+// ends, which needs no encoder.
 func ordinary(s string) bool {
 	for _, r := range s {
 		if r < ' ' && r != '\n' || r == 0x7f || r == utf8.RuneError || r == '\u2028' || r == '\u2029' {

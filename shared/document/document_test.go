@@ -26,11 +26,13 @@ func TestParse(t *testing.T) {
 		`[]`:                      {Kind: document.Array},
 		`{}`:                      {Kind: document.Object},
 		"[1,\t[\"x\"]\r\n]": {Kind: document.Array, Items: []*node{
-			{Kind: document.Number, Text: "1"}, {Kind: document.Array, Items: []*node{{Kind: document.String, Text: "x"}}},
+			{Kind: document.Number, Text: "1"}, {Kind: document.Array,
+				Items: []*node{{Kind: document.String, Text: "x"}}},
 		}},
 		`{"b":1,"a":{"b":null},"":2}`: {Kind: document.Object, Members: []document.Member{
 			{Key: "b", Value: &node{Kind: document.Number, Text: "1"}},
-			{Key: "a", Value: &node{Kind: document.Object, Members: []document.Member{{Key: "b", Value: &node{Kind: document.Literal, Text: "null"}}}}},
+			{Key: "a", Value: &node{Kind: document.Object,
+				Members: []document.Member{{Key: "b", Value: &node{Kind: document.Literal, Text: "null"}}}}},
 			{Key: "", Value: &node{Kind: document.Number, Text: "2"}},
 		}},
 	} {
@@ -114,7 +116,8 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// All keys that are given twice are named, once for each time too many, and the first value of each counts.
+// All keys that are given twice are named, once for each time too many, and the first value of each
+// counts.
 func TestParseRepeated(t *testing.T) {
 	n, twice, err := document.ParseRepeated("Root", `{"a":1,"a":2,"b":[{"c":1,"c":{"d":1,"d":2}}],"a":3}`)
 	if err != nil {
@@ -166,7 +169,8 @@ func TestGet(t *testing.T) {
 
 func TestString(t *testing.T) {
 	for text, want := range map[string]string{
-		` { "b" : [ 1.0 , true , null , { } , [ ] ] , "a" : "<&>\u00e9\/" } `: `{"b":[1.0,true,null,{},[]],"a":"<&>é/"}`,
+		` { "b" : [ 1.0 , true , null , { } , [ ] ] , "a" : ` +
+			`"<&>\u00e9\/" } `: `{"b":[1.0,true,null,{},[]],"a":"<&>é/"}`,
 		`"\u2028\u0001\""`: `"\u2028\u0001\""`,
 	} {
 		n, err := document.Parse("R", text)
@@ -184,7 +188,8 @@ func TestString(t *testing.T) {
 		t.Errorf("WriteString = %s, want %s", got, want)
 	}
 	for kind, want := range map[document.Kind]string{
-		document.Literal: "true, false or null", document.Number: "a number", document.String: "a string", document.Array: "an array", document.Object: "an object",
+		document.Literal: "true, false or null", document.Number: "a number", document.String: "a string",
+		document.Array: "an array", document.Object: "an object",
 	} {
 		if got := kind.String(); got != want {
 			t.Errorf("Kind(%d) = %q, want %q", kind, got, want)
@@ -192,18 +197,21 @@ func TestString(t *testing.T) {
 	}
 }
 
-// FuzzParse holds that what is taken is JSON to encoding/json too, means the same, and is the same once written and parsed again;
-// and that what encoding/json takes is only refused for a key twice, for depth or for what is no UTF-8.
+// FuzzParse holds that what is taken is JSON to encoding/json too, means the same, and is the same
+// once written and parsed again; and that what encoding/json takes is only refused for a key twice,
+// for depth or for what is no UTF-8.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
-		`{"a":[1,2.5e-3,"x",true,null,{"b":{}}],"":"\u2028\ud800"}`, `[]`, `"x"`, `1e999`, `{"a":1,"a":2}`, "\"\xff\"", `{} {}`, `[1,]`, strings.Repeat("[", 20) + strings.Repeat("]", 20),
+		`{"a":[1,2.5e-3,"x",true,null,{"b":{}}],"":"\u2028\ud800"}`, `[]`, `"x"`, `1e999`, `{"a":1,"a":2}`, "\"\xff\"",
+		`{} {}`, `[1,]`, strings.Repeat("[", 20) + strings.Repeat("]", 20),
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		n, err := document.Parse("R", text)
 		if err != nil {
-			strict := strings.Contains(err.Error(), "is given twice") || strings.Contains(err.Error(), "nested more than") || err.Error() == "R is not UTF-8"
+			strict := strings.Contains(err.Error(), "is given twice") ||
+				strings.Contains(err.Error(), "nested more than") || err.Error() == "R is not UTF-8"
 			if json.Valid([]byte(text)) && !strict {
 				t.Fatalf("encoding/json takes it: %v", err)
 			}
@@ -242,7 +250,8 @@ func decode(t *testing.T, text string) string {
 	return string(b)
 }
 
-// A path is spelled for an error only, and cut then: a hostile document has long keys and many places.
+// A path is spelled for an error only, and cut then: a hostile document has long keys and many
+// places.
 func TestLongKeysCostLittle(t *testing.T) {
 	long := strings.Repeat("a", 100_000)
 	nested := `{"` + long + `":[` + strings.Repeat("0,", 30_000) + `0]}`
@@ -266,7 +275,8 @@ func TestLongKeysCostLittle(t *testing.T) {
 
 // What is written without an encoder is what the encoder writes.
 func FuzzWriteString(f *testing.F) {
-	for _, s := range []string{"", "a", `a"b\c`, "a\nb\tc\r", "<&>", "运维", "\x00\x1f\x7f", "\u2028\u2029", "\xff", "\ufffd", "a\n\"\\\nb"} {
+	for _, s := range []string{"", "a", `a"b\c`, "a\nb\tc\r", "<&>", "运维", "\x00\x1f\x7f", "\u2028\u2029",
+		"\xff", "\ufffd", "a\n\"\\\nb"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

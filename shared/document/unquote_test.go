@@ -12,8 +12,10 @@ import (
 // FuzzUnquote holds Unquote against encoding/json.
 func FuzzUnquote(f *testing.F) {
 	for _, seed := range []string{
-		"", "plain", `a\"b\\c\/d`, `\b\f\n\r\t`, `\u0041\u00e9\u4e2d`, `\ud83d\ude00`, `\ud83d`, `\ud83dx`, `\ud83d\u0041`, `\ude00\ud83d`, `\ud83d\ud83d\ude00`,
-		`\`, `\u`, `\u12`, `\u12g4`, `\x`, `\'`, "a\nb", `a"b`, "\x7f\u2028é", `\uD83D\uDE00`, `\u0000`, `é\u`, `\ud83d\`, `\ud83d\u12`,
+		"", "plain", `a\"b\\c\/d`, `\b\f\n\r\t`, `\u0041\u00e9\u4e2d`, `\ud83d\ude00`, `\ud83d`, `\ud83dx`,
+		`\ud83d\u0041`, `\ude00\ud83d`, `\ud83d\ud83d\ude00`,
+		`\`, `\u`, `\u12`, `\u12g4`, `\x`, `\'`, "a\nb", `a"b`, "\x7f\u2028é", `\uD83D\uDE00`,
+		`\u0000`, `é\u`, `\ud83d\`, `\ud83d\u12`,
 	} {
 		f.Add(seed)
 	}

@@ -1,4 +1,5 @@
-// Package fault is the one error of the domain: a code to switch on, a message for the caller, and a detail for the log.
+// Package fault is the one error of the domain: a code to switch on, a message for the caller, and
+// a detail for the log.
 package fault
 
 import (
@@ -155,8 +156,8 @@ func Quote(s string) string {
 	return strconv.Quote(s)
 }
 
-// Wrap turns an error of a table into one for the caller. What went wrong, and in what, is for the log; the caller learns whether to
-// come back. An error that is one of ours stays as it is.
+// Wrap turns an error of a table into one for the caller. What went wrong, and in what, is for the
+// log; the caller learns whether to come back. An error that is one of ours stays as it is.
 func Wrap(ctx context.Context, what string, err error) error {
 	var known *Error
 	if errors.As(err, &known) {

@@ -23,12 +23,14 @@ func TestJoin(t *testing.T) {
 		t.Errorf("Join of one = %v", err)
 	}
 	chattest.WantError(t, "two", fault.Join(name, size), fault.MissingParameter, "Name", "No name. Wrong size.")
-	chattest.WantError(t, "joined again", fault.Join(size, fault.Join(name, wrong)), fault.InvalidParameter, "Size", "Wrong size. Wrong name.")
+	chattest.WantError(t, "joined again", fault.Join(size, fault.Join(name, wrong)), fault.InvalidParameter,
+		"Size", "Wrong size. Wrong name.")
 	if err := fault.Join(name, wrong); err == nil || err.Error() != "Wrong name." {
 		t.Errorf("what is wrong is called missing, too: %v", err)
 	}
 	for _, other := range []error{
-		errors.New("planted"), &fault.Error{Code: fault.NotFound}, &fault.Error{Code: fault.NoPermission}, &fault.Error{Code: fault.Unavailable}, &fault.Error{Code: fault.Internal},
+		errors.New("planted"), &fault.Error{Code: fault.NotFound}, &fault.Error{Code: fault.NoPermission},
+		&fault.Error{Code: fault.Unavailable}, &fault.Error{Code: fault.Internal},
 	} {
 		if err := fault.Join(name, other, size); err != other {
 			t.Errorf("Join with %v = %v, want it alone", other, err)
@@ -38,7 +40,8 @@ func TestJoin(t *testing.T) {
 	for range 25 {
 		many = fault.Join(many, size)
 	}
-	if got := many.Error(); strings.Count(got, "Wrong size.") != 20 || !strings.HasSuffix(got, "There are 5 more mistakes.") {
+	if got := many.Error(); strings.Count(got, "Wrong size.") != 20 ||
+		!strings.HasSuffix(got, "There are 5 more mistakes.") {
 		t.Errorf("Join of 25 = %q", got)
 	}
 }

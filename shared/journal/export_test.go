@@ -23,7 +23,8 @@ func SetJobEntry(job *Job, value []byte) { job.entry.Value = value }
 
 // SealOutbox seals a text as what is to be handed on.
 func SealOutbox(ring *seal.Ring, account, region, name, id, text string) []byte {
-	sealed, err := ring.Seal(outboxPlace(command.Ref{Account: account, Region: region, Name: name, ID: id}), []byte(text))
+	sealed, err := ring.Seal(outboxPlace(command.Ref{Account: account, Region: region, Name: name, ID: id}),
+		[]byte(text))
 	if err != nil {
 		panic(err)
 	}

@@ -23,9 +23,11 @@ func (sel *Selection) matches(e *Record) bool {
 		(sel.Decision == "" || sel.Decision == e.Decision)
 }
 
-// find returns up to n selected records before the id, the latest first, and the id before which to go on; empty when there is no
-// more. It reads a bounded number of candidates, so it may return fewer than n and still have more.
-func (j *Journal) Find(ctx context.Context, ref command.Ref, sel *Selection, before string, n int) (found []*Record, next string, err error) {
+// find returns up to n selected records before the id, the latest first, and the id before which to
+// go on; empty when there is no more. It reads a bounded number of candidates, so it may return
+// fewer than n and still have more.
+func (j *Journal) Find(ctx context.Context, ref command.Ref, sel *Selection, before string,
+	n int) (found []*Record, next string, err error) {
 	const rounds = 5
 	prefix := recordKey(ref)
 	if before == "" && !sel.Until.IsZero() {

@@ -21,7 +21,8 @@ import (
 // A Counter counts something that happens to a configuration's webhook.
 type Counter string
 
-// The counters. The journal itself counts commands and deliveries; the others are noted by whoever receives callbacks.
+// The counters. The journal itself counts commands and deliveries; the others are noted by whoever
+// receives callbacks.
 const (
 	CountAllowed    Counter = "Allowed"    // commands that were allowed
 	CountDenied     Counter = "Denied"     // and those that were not
@@ -33,7 +34,8 @@ const (
 	CountRefused    Counter = "Refused"    // callbacks that were not proven genuine
 )
 
-var Counters = [...]Counter{CountAllowed, CountDenied, CountDelivered, CountFailed, CountHandshakes, CountIgnored, CountDuplicates, CountRefused}
+var Counters = [...]Counter{CountAllowed, CountDenied, CountDelivered, CountFailed, CountHandshakes,
+	CountIgnored, CountDuplicates, CountRefused}
 
 // Steps of what is not a callback that was refused.
 const (
@@ -42,13 +44,16 @@ const (
 )
 
 const (
-	// shards is over how many items a counter of what every command adds to is spread, so that commands at once do not meet in one.
+	// shards is over how many items a counter of what every command adds to is spread, so that
+	// commands at once do not meet in one.
 	shards = 8
-	// noteInterval is how long a process keeps notes of one configuration together before it writes again.
+	// noteInterval is how long a process keeps notes of one configuration together before it writes
+	// again.
 	noteInterval = 5 * time.Second
 	// noteTimeout is how long a note that nobody waits for may take to be written.
 	noteTimeout = 5 * time.Second
-	// maxNotes bounds the configurations that a process keeps notes of; beyond it, any may be forgotten.
+	// maxNotes bounds the configurations that a process keeps notes of; beyond it, any may be
+	// forgotten.
 	maxNotes = 10_000
 )
 
@@ -89,7 +94,8 @@ type Note struct {
 	Reason  string // and why: what was seen and what would be right; no secret
 	Kind    string // of a callback that was ignored: what it is, as the platform calls it
 
-	// Mention is the name that a message mentions where BotName should be. Such a Note has no Counter.
+	// Mention is the name that a message mentions where BotName should be. Such a Note has no
+	// Counter.
 	Mention string
 }
 
@@ -165,9 +171,10 @@ func (w *noteWrite) own(ctx context.Context) error {
 	return w.wait(ctx)
 }
 
-// Note notes something that happened to the webhook of a configuration that there is. It writes at most once in a few seconds for one
-// configuration; what comes in between is kept and goes along with the next. Notes that are lost with a process are missing in the
-// counters. An error means that the notes are kept for the next time.
+// Note notes something that happened to the webhook of a configuration that there is. It writes at
+// most once in a few seconds for one configuration; what comes in between is kept and goes along
+// with the next. Notes that are lost with a process are missing in the counters. An error means
+// that the notes are kept for the next time.
 func (j *Journal) Note(ctx context.Context, ref command.Ref, n Note) error {
 	if w := j.jot(ctx, ref, n); w != nil {
 		return w.own(ctx)
@@ -184,13 +191,14 @@ func (j *Journal) NoteLater(ctx context.Context, ref command.Ref, n Note) {
 	ctx = context.WithoutCancel(ctx)
 	go func() {
 		if err := w.wait(ctx); err != nil && !errors.Is(err, context.Canceled) { // what Flush gives up, it says itself
-			invoke.Logger(ctx).WarnContext(ctx, "the health of a webhook was not written", "configuration", ref.Name, "error", err)
+			invoke.Logger(ctx).WarnContext(ctx, "the health of a webhook was not written",
+				"configuration", ref.Name, "error", err)
 		}
 	}()
 }
 
-// flushed makes sure that what was noted of one configuration so far is written. It returns an error when that cannot be, or not
-// before ctx ends, and is then kept for the next time.
+// flushed makes sure that what was noted of one configuration so far is written. It returns an
+// error when that cannot be, or not before ctx ends, and is then kept for the next time.
 func (j *Journal) FlushOf(ctx context.Context, ref command.Ref) error {
 	ref.ID = ""
 	for again := false; ; again = true {
@@ -201,15 +209,16 @@ func (j *Journal) FlushOf(ctx context.Context, ref command.Ref) error {
 		case fresh:
 			return w.own(ctx)
 		}
-		// A write that was under way lacks what was noted after it began, and keeps what it could not write: then another is needed.
-		// The one after it has everything.
+		// A write that was under way lacks what was noted after it began, and keeps what it could
+		// not write: then another is needed. The one after it has everything.
 		if err := w.wait(ctx); again || ctx.Err() != nil {
 			return err
 		}
 	}
 }
 
-// flushWrite returns the write of a configuration's notes that is under way, else a fresh one; nil if there is nothing to write.
+// flushWrite returns the write of a configuration's notes that is under way, else a fresh one; nil
+// if there is nothing to write.
 func (j *Journal) flushWrite(ctx context.Context, ref command.Ref) (w *noteWrite, fresh bool, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -230,8 +239,9 @@ func (j *Journal) flushWrite(ctx context.Context, ref command.Ref) (w *noteWrite
 // flushAtOnce is of how many configurations Flush writes the notes at once.
 const flushAtOnce = 16
 
-// Flush writes all notes that are kept, and waits for those that are being written. It returns when ctx ends; what is not written by
-// then is given up, so that the table can be closed. A process that ends calls it.
+// Flush writes all notes that are kept, and waits for those that are being written. It returns when
+// ctx ends; what is not written by then is given up, so that the table can be closed. A process
+// that ends calls it.
 func (j *Journal) Flush(ctx context.Context) error {
 	j.mu.Lock()
 	refs := slices.Collect(maps.Keys(j.notes))
@@ -307,13 +317,15 @@ func (j *Journal) jot(ctx context.Context, ref command.Ref, n Note) *noteWrite {
 	if n.Step != StepToken && n.Mention == "" { // else it need not be the platform that called
 		kept.last[LastCallback] = Moment{At: now}
 	}
-	if since := now.Sub(kept.written); kept.writing != nil || !kept.written.IsZero() && since >= 0 && since < noteInterval {
+	if since := now.Sub(kept.written); kept.writing != nil || !kept.written.IsZero() &&
+		since >= 0 && since < noteInterval {
 		return nil
 	}
 	return j.writeLocked(ctx, ref, kept)
 }
 
-// writeLocked begins to write what is kept of a configuration, in one write, which outlives ctx. No other may be under way.
+// writeLocked begins to write what is kept of a configuration, in one write, which outlives ctx. No
+// other may be under way.
 func (j *Journal) writeLocked(ctx context.Context, ref command.Ref, kept *notes) *noteWrite {
 	now := j.now().UTC()
 	noted := kept.tally
@@ -412,7 +424,8 @@ func (j *Journal) Health(ctx context.Context, ref command.Ref, since time.Time) 
 			out.Last[what] = m
 		}
 	}
-	items, err = j.table.Query(ctx, table.Range{Partition: partitionOf(ref), Prefix: recordKey(ref), Limit: 1, Reverse: true})
+	items, err = j.table.Query(ctx, table.Range{Partition: partitionOf(ref),
+		Prefix: recordKey(ref), Limit: 1, Reverse: true})
 	if err != nil || len(items) == 0 {
 		return out, err
 	}

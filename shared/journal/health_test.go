@@ -27,17 +27,21 @@ func TestHealth(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := chat.Health{Name: "one", Type: "Slack", Status: "Active", State: chat.HealthSilent, Counters: chattest.Counters(nil)}
+	want := chat.Health{Name: "one", Type: "Slack", Status: "Active", State: chat.HealthSilent,
+		Counters: chattest.Counters(nil)}
 	chattest.Equal(t, "at first", h.MustHealth("one"), want)
 
-	note(journal.Note{Counter: journal.CountRefused, Step: "signature", Reason: "the signature was made with another secret"})
-	failed := &chat.HealthError{Date: "2026-11-23T08:00:10+00:00", Step: "signature", Reason: "the signature was made with another secret"}
+	note(journal.Note{Counter: journal.CountRefused, Step: "signature",
+		Reason: "the signature was made with another secret"})
+	failed := &chat.HealthError{Date: "2026-11-23T08:00:10+00:00", Step: "signature",
+		Reason: "the signature was made with another secret"}
 	want.State, want.LastCallbackDate, want.LastError = chat.HealthFailing, failed.Date, failed
 	want.Counters["Refused"] = 1
 	chattest.Equal(t, "after a refusal", h.MustHealth("one"), want)
 
 	note(journal.Note{Counter: journal.CountHandshakes})
-	want.State, want.LastCallbackDate, want.LastSuccessDate, want.LastHandshakeDate = chat.HealthWorking, "2026-11-23T08:00:20+00:00", "2026-11-23T08:00:20+00:00", "2026-11-23T08:00:20+00:00"
+	want.State, want.LastCallbackDate, want.LastSuccessDate, want.LastHandshakeDate = chat.HealthWorking,
+		"2026-11-23T08:00:20+00:00", "2026-11-23T08:00:20+00:00", "2026-11-23T08:00:20+00:00"
 	want.Counters["Handshakes"] = 1
 	chattest.Equal(t, "after a handshake", h.MustHealth("one"), want)
 
@@ -51,7 +55,8 @@ func TestHealth(t *testing.T) {
 		h.MustRecord(e, chattest.Arrival(t, e, fmt.Sprint("m", i), "u1", "restart"))
 	}
 	h.MustRecord(e, chattest.Arrival(t, e, "m-stop", "u1", "stop"))
-	want.LastCallbackDate, want.LastSuccessDate, want.LastCommandDate = "2026-11-23T08:00:40+00:00", "2026-11-23T08:00:40+00:00", "2026-11-23T08:00:40+00:00"
+	want.LastCallbackDate, want.LastSuccessDate, want.LastCommandDate = "2026-11-23T08:00:40+00:00",
+		"2026-11-23T08:00:40+00:00", "2026-11-23T08:00:40+00:00"
 	want.Counters["Allowed"], want.Counters["Denied"] = 20, 1
 	chattest.Equal(t, "after commands", h.MustHealth("one"), want)
 
@@ -60,17 +65,20 @@ func TestHealth(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := h.Journal.Settle(h.Ctx, job, journal.Result{Outcome: outcome, Detail: "410 from the target"}); err != nil {
+		if err := h.Journal.Settle(h.Ctx, job, journal.Result{Outcome: outcome,
+			Detail: "410 from the target"}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want.LastDeliveryError = &chat.HealthError{Date: "2026-11-23T08:00:40+00:00", Step: "deliver", Reason: "410 from the target"}
+	want.LastDeliveryError = &chat.HealthError{Date: "2026-11-23T08:00:40+00:00",
+		Step: "deliver", Reason: "410 from the target"}
 	want.Counters["Delivered"], want.Counters["Failed"], want.Counters["Allowed"] = 1, 1, 22
 	chattest.Equal(t, "after deliveries", h.MustHealth("one"), want)
 
 	note(journal.Note{Counter: journal.CountRefused, Step: "decrypt", Reason: strings.Repeat("x", 5000)})
 	got := h.MustHealth("one")
-	if got.State != chat.HealthFailing || got.LastError.Step != "decrypt" || len(got.LastError.Reason) > 1100 || got.Counters["Refused"] != 2 {
+	if got.State != chat.HealthFailing || got.LastError.Step != "decrypt" || len(got.LastError.Reason) > 1100 ||
+		got.Counters["Refused"] != 2 {
 		t.Errorf("after another refusal: %+v", got)
 	}
 	if other := h.Bot("two"); other != nil {
@@ -88,7 +96,8 @@ func TestIgnoredByKind(t *testing.T) {
 	ignored := func(kind string, times int) {
 		t.Helper()
 		for range times {
-			if err := h.Journal.Note(h.Ctx, e.Ref(), journal.Note{Counter: journal.CountIgnored, Kind: kind}); err != nil {
+			if err := h.Journal.Note(h.Ctx, e.Ref(), journal.Note{Counter: journal.CountIgnored,
+				Kind: kind}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -102,7 +111,8 @@ func TestIgnoredByKind(t *testing.T) {
 		t.Errorf("calls = %s", got)
 	}
 	got := h.MustHealth("one")
-	chattest.Equal(t, "ignored", got.Ignored, map[string]int64{"reaction_added": 2, "message/channel_join": 1, "a_b" + strings.Repeat("x", 61): 1})
+	chattest.Equal(t, "ignored", got.Ignored, map[string]int64{"reaction_added": 2, "message/channel_join": 1,
+		"a_b" + strings.Repeat("x", 61): 1})
 	chattest.Equal(t, "the sum", got.Counters, chattest.Counters(map[string]int64{"Ignored": 5}))
 	if got.State != chat.HealthWorking {
 		t.Errorf("state = %s", got.State)
@@ -110,26 +120,30 @@ func TestIgnoredByKind(t *testing.T) {
 	for i := range 100 {
 		ignored(fmt.Sprintf("kind-%d", i), 1)
 	}
-	if got := h.MustHealth("one"); len(got.Ignored) != 50 || got.Ignored["other"] != 100-46 || got.Ignored["reaction_added"] != 2 || got.Counters["Ignored"] != 105 {
+	if got := h.MustHealth("one"); len(got.Ignored) != 50 || got.Ignored["other"] != 100-46 ||
+		got.Ignored["reaction_added"] != 2 || got.Counters["Ignored"] != 105 {
 		t.Errorf("of many kinds: %+v", got)
 	}
 	// Another process counts other kinds one by one.
 	other := h.JournalWith(h.Ring)
 	for i := range 40 {
-		if err := other.Note(h.Ctx, e.Ref(), journal.Note{Counter: journal.CountIgnored, Kind: fmt.Sprintf("more-%d", i)}); err != nil {
+		if err := other.Note(h.Ctx, e.Ref(), journal.Note{Counter: journal.CountIgnored,
+			Kind: fmt.Sprintf("more-%d", i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := other.Flush(h.Ctx); err != nil {
 		t.Fatal(err)
 	}
-	if got := h.MustHealth("one"); len(got.Ignored) != 50 || got.Ignored["reaction_added"] != 2 || got.Counters["Ignored"] != 145 {
+	if got := h.MustHealth("one"); len(got.Ignored) != 50 || got.Ignored["reaction_added"] != 2 ||
+		got.Counters["Ignored"] != 145 {
 		t.Errorf("of two processes: %+v", got)
 	}
 	// What cannot be written is kept for the next time.
 	h.Clock.Advance(time.Minute)
 	h.Spy.Fail("Write", 0, fmt.Errorf("planted: %w", table.ErrUnavailable))
-	chattest.WantError(t, "Note", h.Journal.Note(h.Ctx, e.Ref(), journal.Note{Counter: journal.CountIgnored, Kind: "reaction_added"}), fault.Unavailable, "")
+	chattest.WantError(t, "Note", h.Journal.Note(h.Ctx, e.Ref(),
+		journal.Note{Counter: journal.CountIgnored, Kind: "reaction_added"}), fault.Unavailable, "")
 	h.Spy.Reset()
 	if got := h.MustHealth("one"); got.Ignored["reaction_added"] != 3 || got.Counters["Ignored"] != 146 {
 		t.Errorf("after a failed write: %+v", got)
@@ -145,8 +159,9 @@ func TestMentionShowsInHealth(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := h.MustHealth("one")
-	chattest.Equal(t, "the mention", got.LastMention, &chat.HealthError{Date: "2026-11-23T08:00:00+00:00", Step: "mention",
-		Reason: `a message mentions "Ops {Bot}\n", which is not BotName; if that is this bot, set BotName to it`})
+	chattest.Equal(t, "the mention", got.LastMention,
+		&chat.HealthError{Date: "2026-11-23T08:00:00+00:00", Step: "mention",
+			Reason: `a message mentions "Ops {Bot}\n", which is not BotName; if that is this bot, set BotName to it`})
 	chattest.Equal(t, "the counters", got.Counters, chattest.Counters(nil))
 	if got.State != chat.HealthSilent || got.LastCallbackDate != "" || got.Ignored != nil {
 		t.Errorf("health = %+v", got)
@@ -161,12 +176,14 @@ func TestWrongTokenShowsInHealth(t *testing.T) {
 		h.Stranger("one")
 	}
 	got := h.MustHealth("one")
-	if got.State != chat.HealthFailing || got.LastError == nil || got.LastError.Step != "token" || got.Counters["Refused"] != 3 {
+	if got.State != chat.HealthFailing || got.LastError == nil || got.LastError.Step != "token" ||
+		got.Counters["Refused"] != 3 {
 		t.Errorf("health = %+v", got)
 	}
 }
 
-// Anybody can guess a name. What strangers do to a URL without its token must not hide what the platform's own callbacks met, nor say that it fails.
+// Anybody can guess a name. What strangers do to a URL without its token must not hide what the
+// platform's own callbacks met, nor say that it fails.
 func TestStrangersDoNotSpeakForThePlatform(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
 	e := h.Bot("one")
@@ -185,17 +202,20 @@ func TestStrangersDoNotSpeakForThePlatform(t *testing.T) {
 	note(journal.Note{Counter: journal.CountRefused, Step: "signature", Reason: "another secret"})
 	called := h.MustHealth("one").LastCallbackDate
 	stranger()
-	if got := h.MustHealth("one"); got.State != chat.HealthFailing || got.LastError.Step != "signature" || got.LastCallbackDate != called {
+	if got := h.MustHealth("one"); got.State != chat.HealthFailing || got.LastError.Step != "signature" ||
+		got.LastCallbackDate != called {
 		t.Errorf("while it fails: %+v", got)
 	}
 	note(journal.Note{Counter: journal.CountHandshakes})
 	stranger()
-	if got := h.MustHealth("one"); got.State != chat.HealthWorking || got.LastError.Step != "token" || got.Counters["Refused"] != 3 {
+	if got := h.MustHealth("one"); got.State != chat.HealthWorking || got.LastError.Step != "token" ||
+		got.Counters["Refused"] != 3 {
 		t.Errorf("while it works: %+v", got)
 	}
 }
 
-// TestFloodOfNotesIsFewWrites holds that many callbacks that are refused become one write in a few seconds, and none is lost.
+// TestFloodOfNotesIsFewWrites holds that many callbacks that are refused become one write in a few
+// seconds, and none is lost.
 func TestFloodOfNotesIsFewWrites(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
 	h.MustCreate("one")
@@ -205,7 +225,8 @@ func TestFloodOfNotesIsFewWrites(t *testing.T) {
 	const seconds, each = 20, 100
 	for range seconds {
 		chattest.InParallel(t, each, func(i int) error {
-			return h.Journal.Note(h.Ctx, ref, journal.Note{Counter: journal.CountRefused, Step: "signature", Reason: fmt.Sprint(i)})
+			return h.Journal.Note(h.Ctx, ref, journal.Note{Counter: journal.CountRefused,
+				Step: "signature", Reason: fmt.Sprint(i)})
 		})
 		h.Clock.Advance(time.Second)
 	}
@@ -221,19 +242,23 @@ func TestFloodOfNotesIsFewWrites(t *testing.T) {
 	}
 	// A clock that goes back holds nothing up.
 	h.Clock.Advance(-time.Hour)
-	if err := h.Journal.Note(h.Ctx, ref, journal.Note{Counter: journal.CountIgnored}); err != nil || h.Spy.Took() != "Write" {
+	if err := h.Journal.Note(h.Ctx, ref, journal.Note{Counter: journal.CountIgnored}); err != nil ||
+		h.Spy.Took() != "Write" {
 		t.Errorf("after the clock went back: %v", err)
 	}
 }
 
-// TestNotesThatCannotBeWritten holds that they are kept for the next time, and that the newest error stays the last.
+// TestNotesThatCannotBeWritten holds that they are kept for the next time, and that the newest
+// error stays the last.
 func TestNotesThatCannotBeWritten(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
 	e := h.Bot("one")
 	h.Spy.Fail("Write", 0, fmt.Errorf("planted: %w", table.ErrUnavailable))
-	err := h.Journal.Note(h.Ctx, e.Ref(), journal.Note{Counter: journal.CountRefused, Step: "signature", Reason: "first"})
+	err := h.Journal.Note(h.Ctx, e.Ref(), journal.Note{Counter: journal.CountRefused,
+		Step: "signature", Reason: "first"})
 	chattest.WantError(t, "Note", err, fault.Unavailable, "")
-	if err := h.Journal.Note(h.Ctx, e.Ref(), journal.Note{Counter: journal.CountRefused, Step: "decrypt", Reason: "second"}); err != nil {
+	if err := h.Journal.Note(h.Ctx, e.Ref(), journal.Note{Counter: journal.CountRefused, Step: "decrypt",
+		Reason: "second"}); err != nil {
 		t.Errorf("Note right after: %v", err)
 	}
 	if err := h.Journal.Flush(h.Ctx); fault.CodeOf(errors.Unwrap(errors.Join(err))) != fault.Internal && err == nil {
@@ -250,19 +275,22 @@ func TestNotesThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// TestNotesInBetween holds that what is noted while a write fails is not overwritten by what the write held.
+// TestNotesInBetween holds that what is noted while a write fails is not overwritten by what the
+// write held.
 func TestNotesInBetween(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
 	e := h.Bot("one")
 	h.Pages.OnWrite = func(*table.Change) error {
 		h.Pages.OnWrite = nil
 		h.Clock.Advance(time.Second)
-		if err := h.Journal.Note(h.Ctx, e.Ref(), journal.Note{Counter: journal.CountRefused, Step: "decrypt", Reason: "newer"}); err != nil {
+		if err := h.Journal.Note(h.Ctx, e.Ref(), journal.Note{Counter: journal.CountRefused,
+			Step: "decrypt", Reason: "newer"}); err != nil {
 			t.Error(err)
 		}
 		return table.ErrUnavailable
 	}
-	if err := h.Journal.Note(h.Ctx, e.Ref(), journal.Note{Counter: journal.CountRefused, Step: "signature", Reason: "older"}); err == nil {
+	if err := h.Journal.Note(h.Ctx, e.Ref(), journal.Note{Counter: journal.CountRefused,
+		Step: "signature", Reason: "older"}); err == nil {
 		t.Error("no error")
 	}
 	if got := h.MustHealth("one"); got.LastError.Reason != "newer" || got.Counters["Refused"] != 2 {
@@ -270,14 +298,16 @@ func TestNotesInBetween(t *testing.T) {
 	}
 }
 
-// TestNotesThatNobodyWaitsFor holds that they outlive their caller, and that one which cannot be written is given up in time.
+// TestNotesThatNobodyWaitsFor holds that they outlive their caller, and that one which cannot be
+// written is given up in time.
 func TestNotesThatNobodyWaitsFor(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
 	h.MustCreate("one")
 	ctx, cancel := context.WithCancel(h.Ctx)
 	release := make(chan struct{})
 	h.Pages.OnWrite = func(*table.Change) error { <-release; return nil }
-	h.Journal.NoteLater(ctx, h.Open("one").Ref(), journal.Note{Counter: journal.CountRefused, Step: "signature"}) // it does not wait
+	// it does not wait
+	h.Journal.NoteLater(ctx, h.Open("one").Ref(), journal.Note{Counter: journal.CountRefused, Step: "signature"})
 	cancel()
 	close(release)
 	if err := h.Journal.Flush(h.Ctx); err != nil {
@@ -293,7 +323,8 @@ func TestNotesThatNobodyWaitsFor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		j.NoteLater(t.Context(), command.Ref{Account: "1", Region: "r-1", Name: "n"}, journal.Note{Counter: journal.CountRefused})
+		j.NoteLater(t.Context(), command.Ref{Account: "1", Region: "r-1", Name: "n"},
+			journal.Note{Counter: journal.CountRefused})
 		started := time.Now()
 		journal.WaitNotes(j)
 		if waited := time.Since(started); waited != 5*time.Second {
@@ -326,7 +357,8 @@ func TestNotesAreBounded(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
 	h.MustCreate("one")
 	journal.FillNotes(h.Journal, journal.MaxNotes)
-	if err := h.Journal.Note(h.Ctx, command.Ref{Account: chattest.Account, Region: chattest.Region, Name: "one"}, journal.Note{Counter: journal.CountIgnored}); err != nil {
+	if err := h.Journal.Note(h.Ctx, command.Ref{Account: chattest.Account, Region: chattest.Region, Name: "one"},
+		journal.Note{Counter: journal.CountIgnored}); err != nil {
 		t.Fatal(err)
 	}
 	if got := journal.Notes(h.Journal); got != journal.MaxNotes {
@@ -334,8 +366,8 @@ func TestNotesAreBounded(t *testing.T) {
 	}
 }
 
-// TestReaderWritesItsOwnNotes holds that a reader of health writes what was noted of its own configuration and of no other, and that the
-// end of the process writes all.
+// TestReaderWritesItsOwnNotes holds that a reader of health writes what was noted of its own
+// configuration and of no other, and that the end of the process writes all.
 func TestReaderWritesItsOwnNotes(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
 	const configurations = 40
@@ -394,8 +426,8 @@ func TestReaderWaitsForTheWriteUnderWay(t *testing.T) {
 	}
 }
 
-// TestReadersBesideStrangers is for the race detector: callbacks with a wrong token, which are noted in the background, beside readers of
-// health and the end of the process.
+// TestReadersBesideStrangers is for the race detector: callbacks with a wrong token, which are
+// noted in the background, beside readers of health and the end of the process.
 func TestReadersBesideStrangers(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
 	const rounds = 400
@@ -418,7 +450,8 @@ func TestReadersBesideStrangers(t *testing.T) {
 			if !errors.As(err, &why) {
 				return fmt.Errorf("OpenWebhook = %w", err)
 			}
-			h.Journal.NoteLater(h.Ctx, why.Of, journal.Note{Counter: journal.CountRefused, Step: journal.StepToken, Reason: why.Reason})
+			h.Journal.NoteLater(h.Ctx, why.Of, journal.Note{Counter: journal.CountRefused,
+				Step: journal.StepToken, Reason: why.Reason})
 			return nil
 		}
 	})
@@ -431,7 +464,8 @@ func TestReadersBesideStrangers(t *testing.T) {
 	}
 }
 
-// TestHungTable holds that no caller waits longer for the health to be written than it is bound to, whether or not the table heeds its context.
+// TestHungTable holds that no caller waits longer for the health to be written than it is bound to,
+// whether or not the table heeds its context.
 func TestHungTable(t *testing.T) {
 	for about, heeds := range map[string]bool{"one that heeds its context": true, "one that does not": false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -442,7 +476,8 @@ func TestHungTable(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i := range 100 {
-				j.NoteLater(t.Context(), command.Ref{Account: "1", Region: "r-1", Name: fmt.Sprint("n", i)}, journal.Note{Counter: journal.CountRefused})
+				j.NoteLater(t.Context(), command.Ref{Account: "1", Region: "r-1", Name: fmt.Sprint("n", i)},
+					journal.Note{Counter: journal.CountRefused})
 			}
 			const bound = 250 * time.Millisecond
 			for what, call := range map[string]func(context.Context) error{
@@ -451,14 +486,16 @@ func TestHungTable(t *testing.T) {
 					return journal.Flushed(j, ctx, command.Ref{Account: "1", Region: "r-1", Name: "n1"})
 				},
 				"Note": func(ctx context.Context) error {
-					return j.Note(ctx, command.Ref{Account: "1", Region: "r-1", Name: "another"}, journal.Note{Counter: journal.CountRefused})
+					return j.Note(ctx, command.Ref{Account: "1", Region: "r-1", Name: "another"},
+						journal.Note{Counter: journal.CountRefused})
 				},
 			} {
 				ctx, cancel := context.WithTimeout(t.Context(), bound)
 				started := time.Now()
 				err := call(ctx)
 				cancel()
-				if took := time.Since(started); took > bound || !errors.Is(err, context.DeadlineExceeded) && heeds == (what == "a reader") {
+				if took := time.Since(started); took > bound || !errors.Is(err, context.DeadlineExceeded) &&
+					heeds == (what == "a reader") {
 					t.Errorf("%s of %s took %v: %v", what, about, took, err)
 				}
 			}
@@ -501,7 +538,8 @@ func TestPanicWhileNotesAreWritten(t *testing.T) {
 	h.Pages.OnWrite = func(*table.Change) error { h.Pages.OnWrite = nil; panic("planted") }
 	err := h.Journal.Note(h.Ctx, e.Ref(), journal.Note{Counter: journal.CountIgnored})
 	chattest.WantError(t, "Note", err, fault.Internal, "")
-	if cause := errors.Unwrap(err); cause == nil || !strings.Contains(cause.Error(), "panic: planted") || !strings.Contains(cause.Error(), "health_test.go") {
+	if cause := errors.Unwrap(err); cause == nil || !strings.Contains(cause.Error(), "panic: planted") ||
+		!strings.Contains(cause.Error(), "health_test.go") {
 		t.Errorf("the cause has no stack: %v", cause)
 	}
 	if got := h.MustHealth("one").Counters["Ignored"]; got != 1 {

@@ -1,5 +1,6 @@
-// Package journal keeps what was asked of the bots and what became of it: records of commands, what is still to be dispatched, and the
-// health of each configuration's webhook, in a table of their own.
+// Package journal keeps what was asked of the bots and what became of it: records of commands, what
+// is still to be dispatched, and the health of each configuration's webhook, in a table of their
+// own.
 package journal
 
 import (
@@ -27,8 +28,8 @@ import (
 // DefaultRetention is how long the journal is kept when the settings do not say.
 const DefaultRetention = 90 * 24 * time.Hour
 
-// Bounds of the retention. A platform may deliver a message again up to 25 hours later, and its id must be there still.
-// https://docs.slack.dev/apis/events-api
+// Bounds of the retention. A platform may deliver a message again up to 25 hours later, and its id
+// must be there still. https://docs.slack.dev/apis/events-api
 const (
 	minRetention = 2 * 24 * time.Hour
 	maxRetention = 3650 * 24 * time.Hour
@@ -49,9 +50,9 @@ type Options struct {
 	Random    io.Reader        // the source of ids; default crypto/rand
 }
 
-// A Journal is what was asked of the bots and what became of it: every command, allowed or not, and the health of each
-// configuration's webhook. It keeps it in a table of its own whose items vanish when they are older than the retention. In the
-// partition <account>/<region> stand
+// A Journal is what was asked of the bots and what became of it: every command, allowed or not, and
+// the health of each configuration's webhook. It keeps it in a table of its own whose items vanish
+// when they are older than the retention. In the partition <account>/<region> stand
 //
 //	r#<name>$<life>#<id>         the record of a command, for people: JSON, nothing secret in it
 //	m#<name>$<life>#<hash>       a message's id, so that the message counts once; the value is the record's id
@@ -63,9 +64,10 @@ type Options struct {
 // another life, with nothing of the one before. Keys of configurations that were made before lives
 // had ids lack "$<life>".
 //
-// An id is thirteen digits of milliseconds and sixteen of chance, so ids sort by time. Record, message id, guards and what is to be
-// handed on are one atomic write. The partition "journals" has an item for each partition that has had anything to be handed on, so
-// that what was left undelivered anywhere can be found.
+// An id is thirteen digits of milliseconds and sixteen of chance, so ids sort by time. Record,
+// message id, guards and what is to be handed on are one atomic write. The partition "journals" has
+// an item for each partition that has had anything to be handed on, so that what was left
+// undelivered anywhere can be found.
 //
 // Its methods may be called from many goroutines at once.
 type Journal struct {
@@ -77,7 +79,9 @@ type Journal struct {
 
 	mu     sync.Mutex
 	listed map[string]time.Time // partitions, and when this process last listed them
-	resume map[string]string    // by partition, the sort key behind which to go on looking for what is due; none: from the start
+	// by partition, the sort key behind which to go on looking for what is due; none: from the
+	// start
+	resume map[string]string
 	notes  map[command.Ref]*notes
 }
 
@@ -95,7 +99,8 @@ const (
 	maxGuards    = 16
 )
 
-// New returns the journal in t, whose time to live is the retention, sealed with ring. It does no input or output.
+// New returns the journal in t, whose time to live is the retention, sealed with ring. It does no
+// input or output.
 func New(t table.Table, ring *seal.Ring, o Options) (*Journal, error) {
 	if t == nil || ring == nil {
 		return nil, errors.New("journal: a journal needs a table and a key ring")
@@ -127,8 +132,8 @@ func New(t table.Table, ring *seal.Ring, o Options) (*Journal, error) {
 
 func partitionOf(r command.Ref) string { return r.Account + "/" + r.Region }
 
-// keyUnder returns the sort key of something that belongs to the life, or without rest, what all these
-// begin with.
+// keyUnder returns the sort key of something that belongs to the life, or without rest, what all
+// these begin with.
 func keyUnder(r command.Ref, prefix, rest string) string {
 	key := prefix + table.Escape(r.Name)
 	if r.Life != "" {
@@ -216,7 +221,8 @@ type Arrival struct {
 	Answered bool      // the answer goes with the callback's own response
 }
 
-// A Handover is what is left to be done for a command after it was recorded: to hand it to the target, or only to send an answer.
+// A Handover is what is left to be done for a command after it was recorded: to hand it to the
+// target, or only to send an answer.
 type Handover struct {
 	ReplyTo command.ReplyTo // where the target's answer, or Answer, goes
 	Answer  string          // if set, this is to be sent, and nothing goes to the target
@@ -232,7 +238,8 @@ const (
 	Replayed                 // a guard was seen before, with another message: this one is forged
 )
 
-// handoverDelay is how long whoever recorded a command has for handing it on before others look at it.
+// handoverDelay is how long whoever recorded a command has for handing it on before others look at
+// it.
 const handoverDelay = time.Minute
 
 // Record writes down a command, once: its record, its message id, its guards, and what is left to
@@ -240,7 +247,8 @@ const handoverDelay = time.Minute
 // changes nothing and says so. A message that did not run and was edited to say something else is
 // recorded again: a mistyped command can be corrected where it is, and still runs once.
 //
-// When it ends with an error it is not known whether the command was recorded. The platform's next delivery of the message will tell.
+// When it ends with an error it is not known whether the command was recorded. The platform's next
+// delivery of the message will tell.
 func (j *Journal) Record(ctx context.Context, e *command.Endpoint, a Arrival) (command.Ref, Verdict, error) {
 	now := j.now().UTC()
 	ref := e.Ref()
@@ -290,7 +298,8 @@ func (j *Journal) Record(ctx context.Context, e *command.Endpoint, a Arrival) (c
 
 // correct writes the change of a message that was edited, if what it said before did not run and
 // was something else. The error is the write's; or duplicate, if nothing was written.
-func (j *Journal) correct(ctx context.Context, ref command.Ref, now *Record, change table.Change, duplicate error) error {
+func (j *Journal) correct(ctx context.Context, ref command.Ref, now *Record,
+	change table.Change, duplicate error) error {
 	items, err := j.table.Get(ctx, table.Key{Partition: partitionOf(ref), Sort: change.Puts[0].Sort})
 	if err != nil {
 		return err
@@ -328,8 +337,9 @@ func (e *Record) corrects(before *Record) bool {
 	return later && before.Decision == DecisionDenied && !same
 }
 
-// Guard remembers the guards of a callback that is genuine and no command, so that a message under one of them is found to be forged.
-// They may be there: the callback may come again. It costs one Write, and nothing without guards.
+// Guard remembers the guards of a callback that is genuine and no command, so that a message under
+// one of them is found to be forged. They may be there: the callback may come again. It costs one
+// Write, and nothing without guards.
 func (j *Journal) Guard(ctx context.Context, e *command.Endpoint, guards []string) error {
 	switch {
 	case len(guards) == 0:
@@ -338,7 +348,8 @@ func (j *Journal) Guard(ctx context.Context, e *command.Endpoint, guards []strin
 		return storeError(ctx, "guard", fmt.Errorf("journal: %d guards cannot be recorded", len(guards)))
 	}
 	ref := e.Ref()
-	if err := j.table.Write(ctx, partitionOf(ref), table.Change{Puts: guardPuts(ref, guards, table.Condition{})}); err != nil {
+	if err := j.table.Write(ctx, partitionOf(ref),
+		table.Change{Puts: guardPuts(ref, guards, table.Condition{})}); err != nil {
 		return storeError(ctx, "guard", err)
 	}
 	return nil
@@ -368,19 +379,21 @@ func (j *Journal) firstRecord(ctx context.Context, ref command.Ref, sort string)
 	return string(items[0].Value), nil
 }
 
-// arrival returns the change that records a command. The message id comes first, so that the same message delivered again is a
-// duplicate and not a replay.
+// arrival returns the change that records a command. The message id comes first, so that the same
+// message delivered again is a duplicate and not a replay.
 func (j *Journal) arrival(e *command.Endpoint, ref command.Ref, now time.Time, a Arrival) (table.Change, error) {
 	var change table.Change
 	if a.Command.MessageID == "" || len(a.Guards) > maxGuards {
-		return change, fmt.Errorf("journal: a message with an id of %d bytes and %d guards cannot be recorded", len(a.Command.MessageID), len(a.Guards))
+		return change, fmt.Errorf("journal: a message with an id of %d bytes and %d guards cannot be recorded",
+			len(a.Command.MessageID), len(a.Guards))
 	}
 	record := newRecord(e, ref, now, a)
 	value, err := encode(record)
 	if err != nil {
 		return change, fmt.Errorf("journal: encode record: %w", err)
 	}
-	change.Puts = append(change.Puts, table.Put{Sort: onceKey(ref, messagePrefix, a.Command.MessageID), Value: []byte(ref.ID), Revision: 1, If: table.Absent()})
+	change.Puts = append(change.Puts, table.Put{Sort: onceKey(ref, messagePrefix, a.Command.MessageID),
+		Value: []byte(ref.ID), Revision: 1, If: table.Absent()})
 	change.Puts = append(change.Puts, guardPuts(ref, a.Guards, table.Absent())...)
 	change.Puts = append(change.Puts, table.Put{Sort: recordKey(ref), Value: value, Revision: 1, If: table.Absent()})
 	if a.Handover != nil {
@@ -451,7 +464,8 @@ func decodeRecord(item table.Item) (*Record, error) {
 		return nil, fmt.Errorf("journal: item %q: %w", item.Sort, err)
 	}
 	if e.Version != recordVersion || recordKey(command.Ref{Name: e.Name, Life: e.Life, ID: e.ID}) != item.Sort {
-		return nil, fmt.Errorf("journal: item %q holds the record %q of %q, version %d", item.Sort, e.ID, e.Name, e.Version)
+		return nil, fmt.Errorf("journal: item %q holds the record %q of %q, version %d",
+			item.Sort, e.ID, e.Name, e.Version)
 	}
 	return e, nil
 }
@@ -471,9 +485,10 @@ func idTime(t time.Time) string {
 	return fmt.Sprintf("%0*d", idTimeDigits, min(max(0, t.UnixMilli()), most))
 }
 
-// list makes sure that the partition stands among those that have something to be handed on. It is done beside the caller's own write,
-// and wait returns when it is done, or could not be; once it was done, it is not done again for a while, which is shorter than the time
-// to live of what it wrote.
+// list makes sure that the partition stands among those that have something to be handed on. It is
+// done beside the caller's own write, and wait returns when it is done, or could not be; once it
+// was done, it is not done again for a while, which is shorter than the time to live of what it
+// wrote.
 func (j *Journal) list(ctx context.Context, partition string, now time.Time) (wait func() error) {
 	j.mu.Lock()
 	last, ok := j.listed[partition]

@@ -23,18 +23,22 @@ import (
 
 func TestRecord(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
-	e := h.Bot("one", `"Target":{"Type":"Http","Url":"https://h.example.com/planted","Secret":"`+chattest.TargetSecret+`"}`)
+	e := h.Bot("one", `"Target":{"Type":"Http","Url":"https://h.example.com/planted","Secret":"`+
+		chattest.TargetSecret+`"}`)
 	a := chattest.Arrival(t, e, "m1", "u1", "Restart i-1 --token planted password=planted")
 	a.Received = h.Clock.Now()
 	a.Guards = []string{"g1", "g1", "g2"}
-	a.Handover = &journal.Handover{ReplyTo: command.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "planted-id"}}
+	a.Handover = &journal.Handover{ReplyTo: command.ReplyTo{Kind: "response_url",
+		URL: "https://planted.example.com", ID: "planted-id"}}
 	h.Clock.Advance(1234 * time.Millisecond)
 	h.Spy.Reset()
 	ref := h.MustRecord(e, a)
-	if got := h.Spy.Took(); got != "Write Write" { // the record, and once in a process that its partition holds something
+	// the record, and once in a process that its partition holds something
+	if got := h.Spy.Took(); got != "Write Write" {
 		t.Errorf("calls = %s", got)
 	}
-	if ref.Name != "one" || ref.Account != chattest.Account || ref.Region != chattest.Region || !strings.HasPrefix(ref.ID, "1795420801234-") || len(ref.ID) != 30 {
+	if ref.Name != "one" || ref.Account != chattest.Account || ref.Region != chattest.Region ||
+		!strings.HasPrefix(ref.ID, "1795420801234-") || len(ref.ID) != 30 {
 		t.Errorf("ref = %+v", ref)
 	}
 	b := chattest.Arrival(t, e, "m2", "u2", "stop")
@@ -50,18 +54,25 @@ func TestRecord(t *testing.T) {
 		list[i].Id = ""
 	}
 	chattest.Equal(t, "the records", list, []chat.ChatCommand{
-		{Date: "2026-11-23T08:00:02+00:00", Name: "one", Revision: 1, Platform: "Slack", ConversationId: "c1", UserId: "u2", UserName: "the u2", Command: "stop", Arguments: []string{},
-			Decision: "Denied", Statement: chattest.Ptr(1), StatementText: `{"Effect":"Deny","Principals":["*"],"Commands":["stop"]}`, Reason: "Permissions[1] denies stop.", Outcome: "Recorded", Answered: true, MessageId: "m2"},
-		{Date: "2026-11-23T08:00:01+00:00", Name: "one", Revision: 1, Platform: "Slack", ConversationId: "c1", UserId: "u1", UserName: "the u1", Command: "restart",
-			Arguments: []string{"i-1", "--token", "******", "password=******"}, Decision: "Allowed", Statement: chattest.Ptr(0),
-			StatementText: `{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"OpsRole"}`, Reason: "Permissions[0] allows restart.", RamRole: "OpsRole",
+		{Date: "2026-11-23T08:00:02+00:00", Name: "one", Revision: 1, Platform: "Slack", ConversationId: "c1",
+			UserId: "u2", UserName: "the u2", Command: "stop", Arguments: []string{},
+			Decision: "Denied", Statement: chattest.Ptr(1),
+			StatementText: `{"Effect":"Deny","Principals":["*"],"Commands":["stop"]}`,
+			Reason:        "Permissions[1] denies stop.", Outcome: "Recorded", Answered: true, MessageId: "m2"},
+		{Date: "2026-11-23T08:00:01+00:00", Name: "one", Revision: 1, Platform: "Slack", ConversationId: "c1",
+			UserId: "u1", UserName: "the u1", Command: "restart",
+			Arguments: []string{"i-1", "--token", "******", "password=******"},
+			Decision:  "Allowed", Statement: chattest.Ptr(0),
+			StatementText: `{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"OpsRole"}`,
+			Reason:        "Permissions[0] allows restart.", RamRole: "OpsRole",
 			Target: "Http h.example.com", Outcome: "Pending", Latency: 1234, MessageId: "m1"},
 	})
 	items := h.JournalItems(chattest.Partition)
 	var kinds []string
 	for _, item := range items {
 		kinds = append(kinds, item.Sort[:2])
-		if strings.Contains(string(item.Value), "planted") || strings.Contains(string(item.Value), chattest.TargetSecret) {
+		if strings.Contains(string(item.Value), "planted") ||
+			strings.Contains(string(item.Value), chattest.TargetSecret) {
 			t.Errorf("%s holds a secret: %s", item.Sort, item.Value)
 		}
 	}
@@ -130,7 +141,8 @@ func TestRecordRefusesAGuardThatWasSeen(t *testing.T) {
 	}
 	b := chattest.Arrival(t, e, "m2", "u1", "drop")
 	b.Guards = []string{"g3", "g2"}
-	if ref, verdict, err := h.Journal.Record(h.Ctx, e, b); verdict != journal.Replayed || err != nil || ref != (command.Ref{}) {
+	if ref, verdict, err := h.Journal.Record(h.Ctx, e, b); verdict != journal.Replayed ||
+		err != nil || ref != (command.Ref{}) {
 		t.Errorf("another message under the same guard = %v, %v, %v", ref, verdict, err)
 	}
 	chattest.Equal(t, "the journal", h.JournalItems(chattest.Partition), before)
@@ -196,15 +208,19 @@ func TestRecordRefusesWhatItCannotKeep(t *testing.T) {
 	}
 }
 
-// TestRecordOfTheLongest holds that whatever a message may hold fits into an item, cut where it is only shown.
+// TestRecordOfTheLongest holds that whatever a message may hold fits into an item, cut where it is
+// only shown.
 func TestRecordOfTheLongest(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
 	h.MustCreate(strings.Repeat("n", 200), func(in *chat.CreateRequest) {
-		in.Configuration = secret.Text(chattest.With(chattest.Slack, `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["`+strings.Repeat(`x","x`, 1)+strings.Repeat("重", 100)+`"]}]`))
+		in.Configuration = secret.Text(chattest.With(chattest.Slack,
+			`"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["`+strings.Repeat(`x","x`, 1)+
+				strings.Repeat("重", 100)+`"]}]`))
 	})
 	e := h.Open(strings.Repeat("n", 200))
 	long := strings.Repeat("重", 5000)
-	c, err := e.Command(&command.Message{ID: long, User: long, UserName: long, Conversation: long, Text: "x " + strings.Repeat("重", 2700)})
+	c, err := e.Command(&command.Message{ID: long, User: long, UserName: long, Conversation: long,
+		Text: "x " + strings.Repeat("重", 2700)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +228,8 @@ func TestRecordOfTheLongest(t *testing.T) {
 	d.Text = long
 	ref := h.MustRecord(e, journal.Arrival{Command: c, Decision: d, Handover: &journal.Handover{}})
 	got := h.Commands(e.Name)[0]
-	for what, text := range map[string]string{"user": got.UserId, "name": got.UserName, "conversation": got.ConversationId, "message": got.MessageId, "statement": got.StatementText} {
+	for what, text := range map[string]string{"user": got.UserId, "name": got.UserName,
+		"conversation": got.ConversationId, "message": got.MessageId, "statement": got.StatementText} {
 		if len(text) > 1100 || !strings.HasSuffix(text, "重…") {
 			t.Errorf("the %s has %d bytes", what, len(text))
 		}
@@ -223,8 +240,8 @@ func TestRecordOfTheLongest(t *testing.T) {
 	}
 }
 
-// TestRecordWhoseAnswerWasLost holds that a write which happened, and whose answer was lost on the way to the store, counts as done when
-// the store's client tries it again.
+// TestRecordWhoseAnswerWasLost holds that a write which happened, and whose answer was lost on the
+// way to the store, counts as done when the store's client tries it again.
 func TestRecordWhoseAnswerWasLost(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
 	e := h.Bot("one")
@@ -243,7 +260,8 @@ func TestRecordWhoseAnswerWasLost(t *testing.T) {
 
 // version returns a version of the message m1, decided.
 func version(e *command.Endpoint, edit, text string) journal.Arrival {
-	c, _ := e.Command(&command.Message{ID: "m1", EventID: "e" + edit, Edit: edit, Conversation: "c1", User: "u1", Text: text})
+	c, _ := e.Command(&command.Message{ID: "m1", EventID: "e" + edit, Edit: edit,
+		Conversation: "c1", User: "u1", Text: text})
 	return journal.Arrival{Command: c, Decision: e.Decide(c), Handover: &journal.Handover{}}
 }
 
@@ -255,12 +273,19 @@ func TestEditedMessage(t *testing.T) {
 		want       journal.Verdict
 	}
 	for about, steps := range map[string][]step{
-		"it ran":                      {{"", "restart i-1", journal.Fresh}, {"1", "restart i-2", journal.Duplicate}, {"2", "stop", journal.Duplicate}, {"", "restart i-1", journal.Duplicate}},
-		"it was mistyped":             {{"", "stop i-1", journal.Fresh}, {"1", "restart i-1", journal.Fresh}, {"2", "restart i-2", journal.Duplicate}, {"1", "restart i-1", journal.Duplicate}},
-		"it was no command":           {{"", "restart 'i", journal.Fresh}, {"1", "restart 'i'", journal.Fresh}, {"2", "restart i-2", journal.Duplicate}},
-		"it was mistyped twice":       {{"", "stop", journal.Fresh}, {"9", "stop i-1", journal.Fresh}, {"9", "stop i-1", journal.Duplicate}, {"10", "restart", journal.Fresh}, {"11", "restart i-1", journal.Duplicate}},
-		"an edit changed nothing":     {{"", "stop", journal.Fresh}, {"1", "stop", journal.Duplicate}, {"2", "restart", journal.Fresh}},
-		"an edit comes late":          {{"", "stop", journal.Fresh}, {"2", "stop i-1", journal.Fresh}, {"1", "restart", journal.Duplicate}},
+		"it ran": {{"", "restart i-1", journal.Fresh}, {"1", "restart i-2", journal.Duplicate},
+			{"2", "stop", journal.Duplicate}, {"", "restart i-1", journal.Duplicate}},
+		"it was mistyped": {{"", "stop i-1", journal.Fresh}, {"1", "restart i-1", journal.Fresh},
+			{"2", "restart i-2", journal.Duplicate}, {"1", "restart i-1", journal.Duplicate}},
+		"it was no command": {{"", "restart 'i", journal.Fresh}, {"1", "restart 'i'", journal.Fresh},
+			{"2", "restart i-2", journal.Duplicate}},
+		"it was mistyped twice": {{"", "stop", journal.Fresh}, {"9", "stop i-1", journal.Fresh},
+			{"9", "stop i-1", journal.Duplicate}, {"10", "restart", journal.Fresh},
+			{"11", "restart i-1", journal.Duplicate}},
+		"an edit changed nothing": {{"", "stop", journal.Fresh}, {"1", "stop", journal.Duplicate},
+			{"2", "restart", journal.Fresh}},
+		"an edit comes late": {{"", "stop", journal.Fresh}, {"2", "stop i-1", journal.Fresh},
+			{"1", "restart", journal.Duplicate}},
 		"the edit comes first":        {{"1", "restart", journal.Fresh}, {"", "restart", journal.Duplicate}},
 		"delivered again, not edited": {{"", "stop", journal.Fresh}, {"", "restart", journal.Duplicate}},
 		"what is built in":            {{"", "help", journal.Fresh}, {"1", "restart", journal.Duplicate}},
@@ -330,7 +355,8 @@ func TestEditWhenTheStoreFails(t *testing.T) {
 				t.Errorf("%s at %s %d: no error", about, at.verb, at.n)
 			}
 			h.Pages.Reset()
-			if _, verdict, err := h.Journal.Record(h.Ctx, e, version(e, "1", "restart")); err != nil || verdict != journal.Fresh || len(h.Commands("one")) != 2 {
+			if _, verdict, err := h.Journal.Record(h.Ctx, e, version(e, "1", "restart")); err != nil ||
+				verdict != journal.Fresh || len(h.Commands("one")) != 2 {
 				t.Errorf("%s at %s %d, again: %v, %v", about, at.verb, at.n, verdict, err)
 			}
 		}
@@ -342,7 +368,8 @@ func TestEditWhenTheStoreFails(t *testing.T) {
 		}
 		return nil
 	}
-	if _, verdict, err := h.Journal.Record(h.Ctx, e, version(e, "1", "restart")); err != nil || verdict != journal.Fresh {
+	if _, verdict, err := h.Journal.Record(h.Ctx, e, version(e, "1", "restart")); err != nil ||
+		verdict != journal.Fresh {
 		t.Errorf("whose answer was lost: %v, %v", verdict, err)
 	}
 	h, e, ref := begin(t)
@@ -353,14 +380,17 @@ func TestEditWhenTheStoreFails(t *testing.T) {
 	if _, _, err := h.Journal.Record(h.Ctx, e, version(e, "1", "restart")); err == nil {
 		t.Error("of a record that is damaged: no error")
 	}
-	if err := h.Pages.Table.Write(h.Ctx, chattest.Partition, table.Change{Deletes: []table.Delete{{Sort: journal.EntryKey(ref)}}}); err != nil {
+	if err := h.Pages.Table.Write(h.Ctx, chattest.Partition,
+		table.Change{Deletes: []table.Delete{{Sort: journal.EntryKey(ref)}}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, verdict, err := h.Journal.Record(h.Ctx, e, version(e, "1", "restart")); err != nil || verdict != journal.Duplicate {
+	if _, verdict, err := h.Journal.Record(h.Ctx, e, version(e, "1", "restart")); err != nil ||
+		verdict != journal.Duplicate {
 		t.Errorf("of a record that is gone: %v, %v", verdict, err)
 	}
 	h.Pages.OnRead = func([]table.Item) []table.Item { return nil } // the message vanishes by its age
-	if _, verdict, err := h.Journal.Record(h.Ctx, e, version(e, "1", "restart")); err != nil || verdict != journal.Duplicate {
+	if _, verdict, err := h.Journal.Record(h.Ctx, e, version(e, "1", "restart")); err != nil ||
+		verdict != journal.Duplicate {
 		t.Errorf("of a message that is gone: %v, %v", verdict, err)
 	}
 }
@@ -399,7 +429,8 @@ func TestRecordWhenTheStoreFails(t *testing.T) {
 	}
 }
 
-// TestJournalsAreListedAgain holds that a partition is listed where something is to be handed on, and again before the list forgets it.
+// TestJournalsAreListedAgain holds that a partition is listed where something is to be handed on,
+// and again before the list forgets it.
 func TestJournalsAreListedAgain(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
 	e := h.Bot("one")
@@ -416,7 +447,8 @@ func TestJournalsAreListedAgain(t *testing.T) {
 	for i, c := range []struct {
 		after time.Duration
 		want  string
-	}{{0, "Write Write"}, {0, "Write"}, {24*time.Hour - time.Millisecond, "Write"}, {time.Millisecond, "Write Write"}, {-time.Hour, "Write Write"}, {0, "Write"}} {
+	}{{0, "Write Write"}, {0, "Write"}, {24*time.Hour - time.Millisecond, "Write"}, {time.Millisecond, "Write Write"},
+		{-time.Hour, "Write Write"}, {0, "Write"}} {
 		h.Clock.Advance(c.after)
 		if got := writes(fmt.Sprint("m", i), &journal.Handover{}); got != c.want {
 			t.Errorf("record %d: calls = %s, want %s", i, got, c.want)
@@ -445,7 +477,8 @@ func TestNewJournalRefusesWhatCannotWork(t *testing.T) {
 			t.Errorf("%s: no error", about)
 		}
 	}
-	// A platform may deliver a message again up to 25 hours later, when the journal must still know it.
+	// A platform may deliver a message again up to 25 hours later, when the journal must still know
+	// it.
 	if _, err := journal.New(h.Pages, h.Ring, journal.Options{Retention: 48 * time.Hour}); err != nil {
 		t.Errorf("two days: %v", err)
 	}
@@ -468,11 +501,15 @@ func TestClaim(t *testing.T) {
 		t.Errorf("calls = %s", got)
 	}
 	chattest.Equal(t, "the command", job.Command, command.Command{
-		Account: chattest.Account, Region: chattest.Region, Configuration: "one", Platform: "Slack", Conversation: "c1", User: "u1", UserName: "the u1", Groups: []string{"sre"}, MessageID: "m1",
-		Sent: now, Text: "Login 'i 1' --password planted", Name: "login", Arguments: []string{"i 1", "--password", "planted"},
+		Account: chattest.Account, Region: chattest.Region, Configuration: "one", Platform: "Slack", Conversation: "c1",
+		User: "u1", UserName: "the u1", Groups: []string{"sre"}, MessageID: "m1",
+		Sent: now, Text: "Login 'i 1' --password planted", Name: "login",
+		Arguments: []string{"i 1", "--password", "planted"},
 	})
-	chattest.Equal(t, "where to answer", job.ReplyTo, command.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "to", Expires: now.Add(time.Hour)})
-	if job.Ref != ref || job.RamRole != "OpsRole" || job.Answer != "" || job.Attempts != 1 || !job.Recorded.Equal(now) || !job.Created.Equal(e.Created) || e.Created.IsZero() {
+	chattest.Equal(t, "where to answer", job.ReplyTo, command.ReplyTo{Kind: "response_url",
+		URL: "https://planted.example.com", ID: "to", Expires: now.Add(time.Hour)})
+	if job.Ref != ref || job.RamRole != "OpsRole" || job.Answer != "" || job.Attempts != 1 ||
+		!job.Recorded.Equal(now) || !job.Created.Equal(e.Created) || e.Created.IsZero() {
 		t.Errorf("job = %v", job.Ref)
 	}
 	if _, err := h.Journal.Claim(h.Ctx, ref, time.Minute); !errors.Is(err, journal.ErrTaken) {
@@ -494,7 +531,8 @@ func TestClaim(t *testing.T) {
 		t.Fatalf("Claim after the lease: %v", err)
 	}
 	// Who lost the lease has nothing to say any more.
-	if err := h.Journal.Settle(h.Ctx, job, journal.Result{Outcome: journal.OutcomeFailed}); !errors.Is(err, journal.ErrTaken) {
+	if err := h.Journal.Settle(h.Ctx, job, journal.Result{Outcome: journal.OutcomeFailed}); !errors.Is(err,
+		journal.ErrTaken) {
 		t.Errorf("Settle after the lease: %v", err)
 	}
 	if err := h.Journal.Retry(h.Ctx, job, now, ""); !errors.Is(err, journal.ErrTaken) {
@@ -503,7 +541,8 @@ func TestClaim(t *testing.T) {
 	if err := h.Journal.Retry(h.Ctx, second, h.Clock.Now().Add(time.Hour), "503 from the target"); err != nil {
 		t.Fatal(err)
 	}
-	if got := h.Commands("one")[0]; got.Attempts != 2 || got.Detail != "503 from the target" || got.Outcome != journal.OutcomePending {
+	if got := h.Commands("one")[0]; got.Attempts != 2 || got.Detail != "503 from the target" ||
+		got.Outcome != journal.OutcomePending {
 		t.Errorf("after a retry: %+v", got)
 	}
 	h.Clock.Advance(time.Hour - time.Millisecond)
@@ -515,17 +554,20 @@ func TestClaim(t *testing.T) {
 	if err != nil || third.Attempts != 3 {
 		t.Fatalf("Claim at its time: %v", err)
 	}
-	if err := h.Journal.Settle(h.Ctx, third, journal.Result{Outcome: journal.OutcomeDelivered, Answered: true, Detail: "200"}); err != nil {
+	if err := h.Journal.Settle(h.Ctx, third, journal.Result{Outcome: journal.OutcomeDelivered,
+		Answered: true, Detail: "200"}); err != nil {
 		t.Fatal(err)
 	}
 	got := h.Commands("one")[0]
-	if got.Attempts != 3 || got.Detail != "200" || got.Outcome != journal.OutcomeDelivered || !got.Answered || got.SettledDate != "2026-11-23T09:01:00+00:00" {
+	if got.Attempts != 3 || got.Detail != "200" || got.Outcome != journal.OutcomeDelivered || !got.Answered ||
+		got.SettledDate != "2026-11-23T09:01:00+00:00" {
 		t.Errorf("settled: %+v", got)
 	}
 	for about, err := range map[string]error{
 		"Claim": func() error { _, err := h.Journal.Claim(h.Ctx, ref, time.Minute); return err }(),
 		"another": func() error {
-			_, err := h.Journal.Claim(h.Ctx, command.Ref{Account: "9", Region: chattest.Region, Name: "x", ID: "y"}, time.Minute)
+			_, err := h.Journal.Claim(h.Ctx, command.Ref{Account: "9", Region: chattest.Region, Name: "x", ID: "y"},
+				time.Minute)
 			return err
 		}(),
 	} {
@@ -562,11 +604,13 @@ func TestClaimByManyAtOnce(t *testing.T) {
 	}
 }
 
-// TestSettleWithoutRecord holds that a command whose record vanished by its age is settled all the same.
+// TestSettleWithoutRecord holds that a command whose record vanished by its age is settled all the
+// same.
 func TestSettleWithoutRecord(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
 	ref := h.Pending(h.Bot("one"), "m1")
-	if err := h.Pages.Table.Write(h.Ctx, chattest.Partition, table.Change{Deletes: []table.Delete{{Sort: journal.EntryKey(ref)}}}); err != nil {
+	if err := h.Pages.Table.Write(h.Ctx, chattest.Partition,
+		table.Change{Deletes: []table.Delete{{Sort: journal.EntryKey(ref)}}}); err != nil {
 		t.Fatal(err)
 	}
 	job, err := h.Journal.Claim(h.Ctx, ref, time.Minute)
@@ -595,7 +639,11 @@ func TestOutboxWhenTheStoreFails(t *testing.T) {
 			chattest.WantError(t, fmt.Sprintf("%s when %s at call %d", what, about, n), err, f.Code, "")
 		}
 		for n := 1; n <= 2; n++ {
-			fail("Claim", n, func(ctx context.Context) error { _, err := h.Journal.Claim(ctx, ref, time.Minute); return err })
+			fail("Claim", n, func(ctx context.Context) error {
+				_,
+					err := h.Journal.Claim(ctx, ref, time.Minute)
+				return err
+			})
 		}
 		job, err := h.Journal.Claim(h.Ctx, ref, time.Minute)
 		if err != nil {
@@ -625,13 +673,15 @@ func TestOutboxThatIsTampered(t *testing.T) {
 		},
 		"a bit of what is sealed": func(_ *chattest.House, items map[string]table.Item) table.Item {
 			i := items["o#"]
-			i.Value = chattest.Reencode(i.Value, func(m map[string]any) { m["sealed"] = chattest.FlipBit(m["sealed"].(string)) })
+			i.Value = chattest.Reencode(i.Value,
+				func(m map[string]any) { m["sealed"] = chattest.FlipBit(m["sealed"].(string)) })
 			return i
 		},
 		"something else sealed": func(h *chattest.House, items map[string]table.Item) table.Item {
 			i := items["o#"]
 			i.Value = chattest.Reencode(i.Value, func(m map[string]any) {
-				m["sealed"] = journal.SealOutbox(h.Ring, chattest.Account, chattest.Region, "one", i.Sort[2:], "planted")
+				m["sealed"] = journal.SealOutbox(h.Ring, chattest.Account,
+					chattest.Region, "one", i.Sort[2:], "planted")
 			})
 			return i
 		},
@@ -643,7 +693,9 @@ func TestOutboxThatIsTampered(t *testing.T) {
 			items[item.Sort[:2]] = item
 		}
 		item := edit(h, items)
-		if err := h.Pages.Table.Write(h.Ctx, chattest.Partition, table.Change{Puts: []table.Put{{Sort: item.Sort, Value: item.Value, Revision: item.Revision}}}); err != nil {
+		if err := h.Pages.Table.Write(h.Ctx, chattest.Partition,
+			table.Change{Puts: []table.Put{{Sort: item.Sort, Value: item.Value,
+				Revision: item.Revision}}}); err != nil {
 			t.Fatal(err)
 		}
 		_, err := h.Journal.Claim(h.Ctx, ref, time.Minute)
@@ -653,7 +705,8 @@ func TestOutboxThatIsTampered(t *testing.T) {
 			t.Errorf("%s: the log would show the content: %v", about, errors.Unwrap(err))
 		}
 		h.Clock.Advance(time.Hour)
-		for _, store := range []error{table.ErrUnavailable, nil} { // when it is due, it is put off, if the store lets it be
+		// when it is due, it is put off, if the store lets it be
+		for _, store := range []error{table.ErrUnavailable, nil} {
 			if store != nil {
 				h.Spy.Fail("Write", 1, store)
 			}
@@ -679,11 +732,16 @@ func TestOutboxThatIsTampered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for about, value := range map[string]string{"no JSON": "planted", "another name": `{"v":1,"id":"` + ref.ID + `","name":"two","life":"` + ref.Life + `"}`, "another life": `{"v":1,"id":"` + ref.ID + `","name":"one","life":"0-1"}`, "no life": `{"v":1,"id":"` + ref.ID + `","name":"one"}`, "another version": `{"v":2,"id":"` + ref.ID + `","name":"one"}`} {
+	for about, value := range map[string]string{"no JSON": "planted", "another name": `{"v":1,"id":"` + ref.ID +
+		`","name":"two","life":"` + ref.Life + `"}`, "another life": `{"v":1,"id":"` + ref.ID +
+		`","name":"one","life":"0-1"}`, "no life": `{"v":1,"id":"` + ref.ID + `","name":"one"}`,
+		"another version": `{"v":2,"id":"` + ref.ID + `","name":"one"}`} {
 		journal.SetJobEntry(job, []byte(value))
-		chattest.WantError(t, "Settle with "+about, h.Journal.Settle(h.Ctx, job, journal.Result{Outcome: journal.OutcomeFailed}), fault.Internal, "")
+		chattest.WantError(t, "Settle with "+about, h.Journal.Settle(h.Ctx, job,
+			journal.Result{Outcome: journal.OutcomeFailed}), fault.Internal, "")
 		chattest.WantError(t, "Retry with "+about, h.Journal.Retry(h.Ctx, job, h.Clock.Now(), ""), fault.Internal, "")
-		if err := h.Pages.Table.Write(h.Ctx, chattest.Partition, table.Change{Puts: []table.Put{{Sort: journal.EntryKey(ref), Value: []byte(value)}}}); err != nil {
+		if err := h.Pages.Table.Write(h.Ctx, chattest.Partition,
+			table.Change{Puts: []table.Put{{Sort: journal.EntryKey(ref), Value: []byte(value)}}}); err != nil {
 			t.Fatal(err)
 		}
 		_, err := h.ListCommands(h.Ctx, &chat.ListCommandsRequest{Name: "one"})
@@ -694,7 +752,8 @@ func TestOutboxThatIsTampered(t *testing.T) {
 	}
 }
 
-// TestDueIsFair holds that what is due is found in every partition, the oldest of each first, and no partition takes all.
+// TestDueIsFair holds that what is due is found in every partition, the oldest of each first, and
+// no partition takes all.
 func TestDueIsFair(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
 	other := *chattest.Administrator
@@ -720,7 +779,8 @@ func TestDueIsFair(t *testing.T) {
 	}
 	for range 10 {
 		due, err := h.Journal.Due(h.Ctx, 9, 1000)
-		if err != nil || len(due) > 9 || !slices.Contains(due, late[0]) || !slices.Contains(due, late[1]) || !slices.Contains(due, refs[0]) || !slices.Contains(due, refs[2]) {
+		if err != nil || len(due) > 9 || !slices.Contains(due, late[0]) || !slices.Contains(due, late[1]) ||
+			!slices.Contains(due, refs[0]) || !slices.Contains(due, refs[2]) {
 			t.Errorf("of nine, %v are due, %v", due, err)
 		}
 	}
@@ -734,7 +794,8 @@ func TestDueIsFair(t *testing.T) {
 	chattest.WantError(t, "Due with a partition that is none", err, fault.Internal, "")
 }
 
-// TestDueGetsPastWhatIsNotDue holds that very many commands of a target that is down, which wait to be tried again, do not keep others from being found.
+// TestDueGetsPastWhatIsNotDue holds that very many commands of a target that is down, which wait to
+// be tried again, do not keep others from being found.
 func TestDueGetsPastWhatIsNotDue(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
 	one := h.Bot("one")
@@ -772,7 +833,8 @@ func TestDueGetsPastWhatIsNotDue(t *testing.T) {
 	}
 }
 
-// TestDueOfManyConfigurations holds that what is due of one configuration does not hide what is due of others.
+// TestDueOfManyConfigurations holds that what is due of one configuration does not hide what is due
+// of others.
 func TestDueOfManyConfigurations(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
 	one, two := h.Bot("one"), h.Bot("two")
@@ -808,7 +870,8 @@ func TestDueOfManyPartitions(t *testing.T) {
 	}
 }
 
-// TestClaimOfAnAnswer holds that of a command that is only to be answered no text is kept, which may be long where it is no command.
+// TestClaimOfAnAnswer holds that of a command that is only to be answered no text is kept, which
+// may be long where it is no command.
 func TestClaimOfAnAnswer(t *testing.T) {
 	h := chattest.New(t, chat.Options{})
 	e := h.Bot("one")
@@ -817,9 +880,11 @@ func TestClaimOfAnAnswer(t *testing.T) {
 	if notOne == nil {
 		t.Fatal("it is a command")
 	}
-	a := journal.Arrival{Command: c, Decision: e.Decide(c), Handover: &journal.Handover{ReplyTo: command.ReplyTo{Kind: "message", ID: "to"}, Answer: "too long"}}
+	a := journal.Arrival{Command: c, Decision: e.Decide(c),
+		Handover: &journal.Handover{ReplyTo: command.ReplyTo{Kind: "message", ID: "to"}, Answer: "too long"}}
 	job, err := h.Journal.Claim(h.Ctx, h.MustRecord(e, a), time.Minute)
-	if err != nil || job.Answer != "too long" || job.Command.Text != "" || job.Command.Arguments != nil || job.Command.User != "u1" || job.ReplyTo.ID != "to" {
+	if err != nil || job.Answer != "too long" || job.Command.Text != "" || job.Command.Arguments != nil ||
+		job.Command.User != "u1" || job.ReplyTo.ID != "to" {
 		t.Errorf("Claim = %v, %v", job, err)
 	}
 }
@@ -836,9 +901,13 @@ func TestEvent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"specversion":"1.0","id":"` + ref.ID + `","source":"acs:oos:cn-hangzhou:1234567890123456:chatconfiguration/one","type":"chatconf.command.v1","subject":"login",` +
-		`"time":"2026-11-23T08:00:00Z","datacontenttype":"application/json","data":{"accountId":"1234567890123456","regionId":"cn-hangzhou","configuration":"one","platform":"Slack",` +
-		`"conversationId":"c1","direct":false,"userId":"u1","userName":"the u1","groups":[],"text":"Login 'i 1' --password planted","command":"login","arguments":["i 1","--password","planted"],` +
+	want := `{"specversion":"1.0","id":"` + ref.ID +
+		`","source":"acs:oos:cn-hangzhou:1234567890123456:chatconfiguration/one",` +
+		`"type":"chatconf.command.v1","subject":"login",` +
+		`"time":"2026-11-23T08:00:00Z","datacontenttype":"application/json","data":{"accountId":"1234567890123456",` +
+		`"regionId":"cn-hangzhou","configuration":"one","platform":"Slack",` +
+		`"conversationId":"c1","direct":false,"userId":"u1","userName":"the u1","groups":[],"text":"Login 'i 1' ` +
+		`--password planted","command":"login","arguments":["i 1","--password","planted"],` +
 		`"ramRole":"OpsRole","messageId":"m<1>","sentDate":"2026-11-23T08:00:00Z"}}`
 	if string(got) != want {
 		t.Errorf("event =\n%s, want\n%s", got, want)
@@ -847,7 +916,8 @@ func TestEvent(t *testing.T) {
 		t.Errorf("json.Marshal = %s, %v", via, err)
 	}
 	job.Command.Sent, job.Command.Groups, job.Command.Arguments, job.Ref.ID = time.Time{}, []string{"a"}, nil, "x"
-	if text, err := job.Event().MarshalJSON(); err != nil || !strings.Contains(string(text), `"groups":["a"]`) || !strings.Contains(string(text), `"arguments":[]`) || strings.Contains(string(text), "sentDate") {
+	if text, err := job.Event().MarshalJSON(); err != nil || !strings.Contains(string(text), `"groups":["a"]`) ||
+		!strings.Contains(string(text), `"arguments":[]`) || strings.Contains(string(text), "sentDate") {
 		t.Errorf("event = %s, %v", text, err)
 	}
 }
@@ -873,7 +943,8 @@ func TestRecordMasksTheNameOfACommand(t *testing.T) {
 		h.Clock.Advance(time.Second)
 		h.MustRecord(e, chattest.Arrival(t, e, fmt.Sprint("m", len(text), want[:1]), "u1", text))
 		got := h.Commands("one")[0]
-		if show := fmt.Sprint(got.Command, " ", got.Arguments); show != want || strings.Contains(got.Reason, "planted") || !strings.Contains(got.Reason, got.Command) {
+		if show := fmt.Sprint(got.Command, " ", got.Arguments); show != want ||
+			strings.Contains(got.Reason, "planted") || !strings.Contains(got.Reason, got.Command) {
 			t.Errorf("%s: %s, %s", text, show, got.Reason)
 		}
 		command, err := e.Command(&command.Message{Text: text})

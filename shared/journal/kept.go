@@ -9,7 +9,8 @@ import (
 	"chatconf/shared/table"
 )
 
-// KeepsAnswers reports whether answers to the job's command are kept for SendChatMessage, and not sent.
+// KeepsAnswers reports whether answers to the job's command are kept for SendChatMessage, and not
+// sent.
 func (job *Job) KeepsAnswers() bool { return job.ReplyTo.IsKept() }
 
 // Keep has Settle keep an answer in the record, sealed.
@@ -29,8 +30,10 @@ type SentMessage struct {
 	Answer  string // that was kept; empty if there is none, or not yet
 }
 
-// Follow returns what became of a message that SendChatMessage made, by its id, and whether it was recorded. It costs two Gets.
-func (j *Journal) Follow(ctx context.Context, ref command.Ref, messageID string) (m SentMessage, recorded bool, err error) {
+// Follow returns what became of a message that SendChatMessage made, by its id, and whether it was
+// recorded. It costs two Gets.
+func (j *Journal) Follow(ctx context.Context, ref command.Ref,
+	messageID string) (m SentMessage, recorded bool, err error) {
 	ref.ID, err = j.firstRecord(ctx, ref, onceKey(ref, messagePrefix, messageID))
 	if err != nil || ref.ID == "" {
 		return SentMessage{}, false, err

@@ -19,9 +19,11 @@ import (
 
 // Errors of the outbox, to be found with errors.Is.
 var (
-	// ErrSettled says that nothing is left to be done for a command, or that there is no such command.
+	// ErrSettled says that nothing is left to be done for a command, or that there is no such
+	// command.
 	ErrSettled = errors.New("journal: nothing is left to be done for the command")
-	// ErrTaken says that somebody else is at work on a command, or that it is not to be tried again yet.
+	// ErrTaken says that somebody else is at work on a command, or that it is not to be tried again
+	// yet.
 	ErrTaken = errors.New("journal: the command is taken")
 )
 
@@ -73,7 +75,8 @@ func (job *Job) IsOf(e *command.Endpoint) bool {
 
 // LogValue returns what a log may show.
 func (job *Job) LogValue() slog.Value {
-	return slog.GroupValue(slog.String("id", job.ID), slog.Int("attempts", job.Attempts), slog.Any("command", job.Command))
+	return slog.GroupValue(slog.String("id", job.ID), slog.Int("attempts", job.Attempts),
+		slog.Any("command", job.Command))
 }
 
 // outboxPut returns the put of what is left to be done.
@@ -92,7 +95,8 @@ func (j *Journal) outboxPut(e *command.Endpoint, ref command.Ref, due time.Time,
 	if err != nil {
 		return table.Put{}, fmt.Errorf("journal: seal handover: %w", err)
 	}
-	return pending{Version: recordVersion, Name: ref.Name, Life: ref.Life, Due: due, Sealed: sealed}.put(ref, 1, table.Absent())
+	return pending{Version: recordVersion, Name: ref.Name, Life: ref.Life, Due: due,
+		Sealed: sealed}.put(ref, 1, table.Absent())
 }
 
 func (p pending) put(ref command.Ref, revision int64, condition table.Condition) (table.Put, error) {
@@ -114,9 +118,10 @@ func decodePending(item table.Item) (pending, error) {
 	return p, nil
 }
 
-// Claim takes a command to hand it on or to answer it, for the time of a lease. The first claim may come at once; later ones when the
-// lease of the one before is over, or at the time that Retry said. Whoever claims a command ends with Settle or Retry; if it does
-// neither, the command is due again after the lease, so what was begun may be done twice.
+// Claim takes a command to hand it on or to answer it, for the time of a lease. The first claim may
+// come at once; later ones when the lease of the one before is over, or at the time that Retry
+// said. Whoever claims a command ends with Settle or Retry; if it does neither, the command is due
+// again after the lease, so what was begun may be done twice.
 //
 // Errors: ErrSettled, ErrTaken, *Error.
 func (j *Journal) Claim(ctx context.Context, ref command.Ref, lease time.Duration) (*Job, error) {
@@ -165,7 +170,8 @@ func (j *Journal) Claim(ctx context.Context, ref command.Ref, lease time.Duratio
 	return job, nil
 }
 
-// unreadable is how long a command rests that cannot be read, for want of a key perhaps, so that it does not keep others waiting.
+// unreadable is how long a command rests that cannot be read, for want of a key perhaps, so that it
+// does not keep others waiting.
 const unreadable = time.Hour
 
 // putOff has a command rest that is due and cannot be read.
@@ -205,7 +211,8 @@ func (j *Journal) openJob(ref command.Ref, p pending, out, record table.Item) (*
 		Created:  in.Created,
 		Command:  in.Command,
 		RamRole:  in.RamRole,
-		ReplyTo:  command.ReplyTo{Kind: in.ReplyTo.Kind, URL: secret.Text(in.ReplyTo.URL), ID: in.ReplyTo.ID, Expires: in.ReplyTo.Expires},
+		ReplyTo: command.ReplyTo{Kind: in.ReplyTo.Kind, URL: secret.Text(in.ReplyTo.URL),
+			ID: in.ReplyTo.ID, Expires: in.ReplyTo.Expires},
 		Answer:   in.Answer,
 		Attempts: p.Attempts,
 		Recorded: timeOf(ref),
@@ -234,14 +241,16 @@ type Result struct {
 	Cause    string  // for a log alone: what Detail does not say
 }
 
-// Settle ends the work on a command for good. The record says how; what was sealed of the command is removed.
+// Settle ends the work on a command for good. The record says how; what was sealed of the command
+// is removed.
 //
 // Errors: ErrTaken when the lease was over and somebody else took it, *Error.
 func (j *Journal) Settle(ctx context.Context, job *Job, r Result) error {
 	now := j.now().UTC()
 	change := table.Change{Deletes: []table.Delete{{Sort: outboxKey(job.Ref), If: table.AtRevision(job.revision)}}}
 	err := job.amend(&change, func(e *Record) error {
-		e.Outcome, e.Answered, e.Detail, e.Settled = r.Outcome, e.Answered || r.Answered, cut(r.Detail, 1024), now.Truncate(time.Millisecond)
+		e.Outcome, e.Answered, e.Detail, e.Settled = r.Outcome, e.Answered || r.Answered,
+			cut(r.Detail, 1024), now.Truncate(time.Millisecond)
 		if r.Target != "" {
 			e.Target = cut(r.Target, 512)
 		}
@@ -257,7 +266,8 @@ func (j *Journal) Settle(ctx context.Context, job *Job, r Result) error {
 		if err != nil {
 			return storeError(ctx, "settle", err)
 		}
-		change.Puts = append(change.Puts, table.Put{Sort: healthKey(job.Ref, LastDelivery), Value: last, Revision: now.UnixNano()})
+		change.Puts = append(change.Puts, table.Put{Sort: healthKey(job.Ref, LastDelivery),
+			Value: last, Revision: now.UnixNano()})
 	}
 	change.Adds = []table.Add{{Sort: shardKey(job.Ref, counter), N: 1}}
 	if err := j.writeJob(ctx, job, change); err != nil {
@@ -266,7 +276,8 @@ func (j *Journal) Settle(ctx context.Context, job *Job, r Result) error {
 	return nil
 }
 
-// Retry gives a command back, to be tried again at a time. The record says how often it was tried and why it did not work.
+// Retry gives a command back, to be tried again at a time. The record says how often it was tried
+// and why it did not work.
 //
 // Errors: ErrTaken when the lease was over and somebody else took it, *Error.
 func (j *Journal) Retry(ctx context.Context, job *Job, at time.Time, detail string) error {
@@ -306,7 +317,8 @@ func (job *Job) amend(to *table.Change, edit func(*Record) error) error {
 	if err != nil {
 		return fmt.Errorf("journal: encode record: %w", err)
 	}
-	// Without a condition: whoever holds the pending is the only one to write the record, and that is conditional.
+	// Without a condition: whoever holds the pending is the only one to write the record, and that
+	// is conditional.
 	to.Puts = append(to.Puts, table.Put{Sort: job.entry.Sort, Value: value, Revision: job.entry.Revision + 1})
 	return nil
 }
@@ -323,10 +335,12 @@ func jobError(ctx context.Context, what string, err error) error {
 	return storeError(ctx, what, err)
 }
 
-// Due returns commands of all accounts and regions that are due to be claimed: those recorded a minute ago or more that nobody
-// claimed, those whose lease is over, and those whose time to be tried again has come. At most n of them, at most an equal share of
-// each partition, and of each of its configurations at most each, the oldest first; which partitions come first is chance. It looks at
-// a bounded number of candidates of each partition, and goes on behind them the next time, so that many that wait do not hide others.
+// Due returns commands of all accounts and regions that are due to be claimed: those recorded a
+// minute ago or more that nobody claimed, those whose lease is over, and those whose time to be
+// tried again has come. At most n of them, at most an equal share of each partition, and of each of
+// its configurations at most each, the oldest first; which partitions come first is chance. It
+// looks at a bounded number of candidates of each partition, and goes on behind them the next time,
+// so that many that wait do not hide others.
 func (j *Journal) Due(ctx context.Context, n, each int) ([]command.Ref, error) {
 	partitions, err := j.partitions(ctx)
 	if err != nil {
@@ -364,7 +378,8 @@ func (j *Journal) dueIn(ctx context.Context, partition string, n, each int) ([]c
 	delete(j.resume, partition) // unless this call does not get to the end either
 	j.mu.Unlock()
 	for round := range rounds {
-		items, err := j.table.Query(ctx, table.Range{Partition: partition, Prefix: outboxPrefix, After: after, Limit: table.MaxGet})
+		items, err := j.table.Query(ctx, table.Range{Partition: partition, Prefix: outboxPrefix,
+			After: after, Limit: table.MaxGet})
 		if err != nil {
 			return nil, err
 		}
@@ -373,14 +388,16 @@ func (j *Journal) dueIn(ctx context.Context, partition string, n, each int) ([]c
 			p, err := decodePending(item)
 			if err != nil {
 				// It must not keep others from being handed on.
-				invoke.Logger(ctx).ErrorContext(ctx, "a command that is to be handed on cannot be read", "partition", partition, "error", err)
+				invoke.Logger(ctx).ErrorContext(ctx, "a command that is to be handed on cannot be read",
+					"partition", partition, "error", err)
 				continue
 			}
 			if now.Before(p.Due) || of[p.Name] == each {
 				continue
 			}
 			of[p.Name]++
-			out = append(out, command.Ref{Account: account, Region: region, Name: p.Name, Life: p.Life, ID: strings.TrimPrefix(item.Sort, outboxPrefix)})
+			out = append(out, command.Ref{Account: account, Region: region, Name: p.Name, Life: p.Life,
+				ID: strings.TrimPrefix(item.Sort, outboxPrefix)})
 			if len(out) == n {
 				return out, nil
 			}

@@ -18,7 +18,8 @@ func TestDeclarations(t *testing.T) {
 	if got, want := len(all), 5; got != want {
 		t.Fatalf("%d platforms, want %d", got, want)
 	}
-	common := map[string]bool{"BotName": true, "ConversationIds": true, "UserGroups": true, "Permissions": true, "Target": true}
+	common := map[string]bool{"BotName": true, "ConversationIds": true, "UserGroups": true,
+		"Permissions": true, "Target": true}
 	taken := make(map[string]string) // type or alias in lower case
 	owner := make(map[string]string) // of a key
 	for _, p := range all {
@@ -51,7 +52,8 @@ func TestDeclarations(t *testing.T) {
 					t.Errorf("%s: %s is not declared secret", p.Type, s.Key)
 				}
 			}
-			if s.Shape.Fits("") || s.Shape.Fits(strings.Repeat("a", 100_000)) || s.Shape.Fits("a\nb") || s.Shape.Fits("a\x00") {
+			if s.Shape.Fits("") || s.Shape.Fits(strings.Repeat("a", 100_000)) ||
+				s.Shape.Fits("a\nb") || s.Shape.Fits("a\x00") {
 				t.Errorf("%s: %s takes nothing, too much, or a control character", p.Type, s.Key)
 			}
 			if s.Secret && s.Shape.Fits(secret.Mask) && !strings.Contains(s.Shape.Want, "printable") {
@@ -87,7 +89,8 @@ func TestServiceTakesThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := chat.New(db.Table("t", file.TableOptions{}), ring, platform.All().Descriptions(), chat.Options{}); err != nil {
+	if _, err := chat.New(db.Table("t", file.TableOptions{}), ring, platform.All().Descriptions(),
+		chat.Options{}); err != nil {
 		t.Error(err)
 	}
 }

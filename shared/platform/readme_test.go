@@ -13,7 +13,8 @@ import (
 
 var update = flag.Bool("update", false, "write the made parts of the platforms' pages again")
 
-// The pages of the platforms name every setting with its marks: needed ones bold, secret ones italic.
+// The pages of the platforms name every setting with its marks: needed ones bold, secret ones
+// italic.
 func TestPagesNameEverySetting(t *testing.T) {
 	text := read(t, "README.md")
 	for _, p := range platform.All().Descriptions() {
@@ -50,7 +51,8 @@ func TestPagesHaveSetupAndKeys(t *testing.T) {
 				continue
 			}
 			if !*update {
-				t.Errorf("%s does not begin %q with what the code says; run go test ./shared/platform -update", page, heading)
+				t.Errorf("%s does not begin %q with what the code says; run go test ./shared/platform -update",
+					page, heading)
 				continue
 			}
 			_, after, _ := strings.Cut(rest, "\n\n")

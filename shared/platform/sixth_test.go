@@ -31,10 +31,13 @@ const (
 )
 
 func (pigeon) Description() command.Platform {
-	return command.Platform{Type: "Pigeon", Aliases: []string{"Dove"}, Title: "Carrier pigeon", Settings: []command.Setting{
-		{Key: "PigeonSecret", Required: true, Secret: true, Shape: command.Visible(8, 64), Names: []string{"LoftSecret"}, Help: "secret of the loft"},
-		{Key: "PigeonToken", Secret: true, Generate: true, Output: "Token", Shape: command.Alphanumeric(1, 32), Help: "token of the loft"},
-	}}
+	return command.Platform{Type: "Pigeon", Aliases: []string{"Dove"},
+		Title: "Carrier pigeon", Settings: []command.Setting{
+			{Key: "PigeonSecret", Required: true, Secret: true, Shape: command.Visible(8, 64),
+				Names: []string{"LoftSecret"}, Help: "secret of the loft"},
+			{Key: "PigeonToken", Secret: true, Generate: true, Output: "Token",
+				Shape: command.Alphanumeric(1, 32), Help: "token of the loft"},
+		}}
 }
 
 func (pigeon) NewReceiver(s callback.Settings) (callback.Receiver, error) {
@@ -61,7 +64,8 @@ func (r pigeonReceiver) Receive(in *callback.Request) (*callback.Received, error
 	if err != nil {
 		return nil, err
 	}
-	m := &command.Message{ID: f.Text("id"), Conversation: f.Text("loft"), User: f.Text("from"), Text: f.Text("text"), ReplyTo: command.ReplyTo{Kind: "loft", ID: f.Text("loft")}}
+	m := &command.Message{ID: f.Text("id"), Conversation: f.Text("loft"), User: f.Text("from"), Text: f.Text("text"),
+		ReplyTo: command.ReplyTo{Kind: "loft", ID: f.Text("loft")}}
 	if err := f.Err(); err != nil {
 		return nil, err
 	}
@@ -79,8 +83,10 @@ type pigeonSender struct {
 
 func (s pigeonSender) Send(ctx context.Context, to command.ReplyTo, text string) error {
 	body := document.Marshal(struct{ Loft, Text string }{to.ID, text})
-	answer, err := s.client.Do(ctx, callback.Call{What: "pigeon: send", URL: "https://" + pigeonHost + "/send", Hosts: []string{pigeonHost}, Body: body,
-		Headers: map[string]secret.Text{"X-Pigeon-Signature": secret.Text(hex.EncodeToString(pigeonMAC(s.secret.Reveal(), body)))}})
+	answer, err := s.client.Do(ctx, callback.Call{What: "pigeon: send", URL: "https://" + pigeonHost + "/send",
+		Hosts: []string{pigeonHost}, Body: body,
+		Headers: map[string]secret.Text{"X-Pigeon-Signature": secret.Text(
+			hex.EncodeToString(pigeonMAC(s.secret.Reveal(), body)))}})
 	if err != nil {
 		return err
 	}
@@ -96,21 +102,24 @@ func pigeonMAC(secret string, body []byte) []byte {
 	return h.Sum(nil)
 }
 
-// A sixth platform needs nothing but its value in the list: a configuration of it is created and masked, its callbacks are proven, decided
-// and recorded, and its answers are sent.
+// A sixth platform needs nothing but its value in the list: a configuration of it is created and
+// masked, its callbacks are proven, decided and recorded, and its answers are sent.
 func TestASixthPlatformIsOneValue(t *testing.T) {
 	w := webhooktest.New(t)
 	w.Platforms = append(platform.All(), pigeon{})
 	p := w.Process()
-	bot := p.Create("ops", "dove", callback.Settings{"LoftSecret": pigeonSecret}, webhooktest.Open) // by its other names
+	// by its other names
+	bot := p.Create("ops", "dove", callback.Settings{"LoftSecret": pigeonSecret}, webhooktest.Open)
 	out, err := p.Service.Get(p.As(), &chat.GetRequest{Name: "ops"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := out.ChatConfiguration; c.Type != "Pigeon" || !strings.Contains(c.Configuration, `"PigeonSecret":"******"`) || strings.Contains(c.Configuration, pigeonSecret) {
+	if c := out.ChatConfiguration; c.Type != "Pigeon" || !strings.Contains(c.Configuration,
+		`"PigeonSecret":"******"`) || strings.Contains(c.Configuration, pigeonSecret) {
 		t.Errorf("the configuration is of type %s: %s", c.Type, c.Configuration)
 	}
-	if _, err := p.Service.Create(p.As(), &chat.CreateRequest{Name: "bad", Type: "Pigeon", Configuration: `{"PigeonTokn":"x"}`}); err == nil ||
+	if _, err := p.Service.Create(p.As(), &chat.CreateRequest{Name: "bad", Type: "Pigeon",
+		Configuration: `{"PigeonTokn":"x"}`}); err == nil ||
 		!strings.Contains(err.Error(), "PigeonSecret") || !strings.Contains(err.Error(), "PigeonToken") {
 		t.Errorf("a configuration that lacks the secret and has a misspelt key: %v", err)
 	}
@@ -120,7 +129,8 @@ func TestASixthPlatformIsOneValue(t *testing.T) {
 		pending = append(pending, ref)
 		return nil
 	})
-	server := platformtest.NewServer(t, webhooktest.Start, []string{pigeonHost}, func(platformtest.Request) (int, string) { return 200, `{"ok":true}` })
+	server := platformtest.NewServer(t, webhooktest.Start, []string{pigeonHost},
+		func(platformtest.Request) (int, string) { return 200, `{"ok":true}` })
 	senders := w.Platforms.Senders()
 	d, err := dispatch.New(dispatch.Options{Service: p.Service, Journal: p.Journal, Now: p.Now, Post: noTarget,
 		Sender: func(e *command.Endpoint) (dispatch.Sender, error) {
@@ -148,7 +158,8 @@ func TestASixthPlatformIsOneValue(t *testing.T) {
 		w.Advance(time.Second)
 	}
 	commands := p.Commands("ops")
-	if len(commands) != 2 || commands[0].Command != "stop" || commands[0].Decision != "Denied" || commands[1].Command != "whoami" || commands[1].Decision != "Allowed" {
+	if len(commands) != 2 || commands[0].Command != "stop" || commands[0].Decision != "Denied" ||
+		commands[1].Command != "whoami" || commands[1].Decision != "Allowed" {
 		t.Errorf("recorded is %+v", commands)
 	}
 	for _, ref := range pending {
@@ -157,7 +168,8 @@ func TestASixthPlatformIsOneValue(t *testing.T) {
 		}
 	}
 	sent := server.Requests()
-	if len(sent) != 2 || !strings.HasPrefix(sent[0].Body, `{"Loft":"loft-1","Text":"`) || !strings.Contains(sent[0].Body, "user:u1") || !strings.Contains(sent[1].Body, "stop") {
+	if len(sent) != 2 || !strings.HasPrefix(sent[0].Body, `{"Loft":"loft-1","Text":"`) ||
+		!strings.Contains(sent[0].Body, "user:u1") || !strings.Contains(sent[1].Body, "stop") {
 		t.Errorf("sent is %+v", sent)
 	}
 }

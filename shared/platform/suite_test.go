@@ -17,7 +17,8 @@ func TestReceivers(t *testing.T) {
 	platformtest.Run(t, platform.All(), os.DirFS("."))
 }
 
-// TestEveryFolderIsInTheList holds that a platform's folder is in the list, so that no platform is left out of it and of the suite.
+// TestEveryFolderIsInTheList holds that a platform's folder is in the list, so that no platform is
+// left out of it and of the suite.
 func TestEveryFolderIsInTheList(t *testing.T) {
 	folders := map[string]bool{"callback": true, "platformsim": true, "platformtest": true}
 	for _, p := range platform.All() {
@@ -38,7 +39,8 @@ func TestEveryFolderIsInTheList(t *testing.T) {
 	}
 }
 
-// TestSenders holds that every platform that can be answered later has a sender, and none without the secrets it needs.
+// TestSenders holds that every platform that can be answered later has a sender, and none without
+// the secrets it needs.
 func TestSenders(t *testing.T) {
 	client := callback.NewClient(callback.ClientOptions{})
 	for _, p := range platform.All() {
@@ -53,7 +55,8 @@ func TestSenders(t *testing.T) {
 	}
 }
 
-// TestSetup holds that every platform says in both languages where to put the webhook's URL, and to ask whoami at the end.
+// TestSetup holds that every platform says in both languages where to put the webhook's URL, and to
+// ask whoami at the end.
 func TestSetup(t *testing.T) {
 	const webhook = "https://example.com/webhook/1/cn/ops/not-a-real-token"
 	for _, p := range platform.All().Descriptions() {
@@ -68,10 +71,12 @@ func TestSetup(t *testing.T) {
 		for _, steps := range [][]string{english, chinese} {
 			all := strings.Join(steps, "\n")
 			if strings.Count(all, webhook) != 1 || !strings.Contains(steps[len(steps)-1], "whoami") {
-				t.Errorf("%s: the URL is there %d times, and the last step is %q", p.Type, strings.Count(all, webhook), steps[len(steps)-1])
+				t.Errorf("%s: the URL is there %d times, and the last step is %q", p.Type,
+					strings.Count(all, webhook), steps[len(steps)-1])
 			}
 			// Of these no id tells which mention is the bot's.
-			if named := p.Type == "DingTalk" || p.Type == "WeChat" || p.Type == "Feishu"; named && !strings.Contains(all, "BotName") {
+			if named := p.Type == "DingTalk" || p.Type == "WeChat" || p.Type == "Feishu"; named &&
+				!strings.Contains(all, "BotName") {
 				t.Errorf("%s: the steps do not ask for BotName", p.Type)
 			}
 			for _, step := range steps {
@@ -85,7 +90,8 @@ func TestSetup(t *testing.T) {
 				}
 			}
 		}
-		if han := strings.ContainsFunc(strings.Join(chinese, ""), func(c rune) bool { return unicode.Is(unicode.Han, c) }); !han {
+		if han := strings.ContainsFunc(strings.Join(chinese, ""),
+			func(c rune) bool { return unicode.Is(unicode.Han, c) }); !han {
 			t.Errorf("%s: the Chinese steps are not Chinese", p.Type)
 		}
 	}

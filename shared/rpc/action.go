@@ -17,8 +17,8 @@ type Action struct {
 	do   func(context.Context, *chat.Service, params) (any, error)
 }
 
-// NewAction binds the operation name to a method of the service. Req is a struct whose fields carry the names of parameters
-// in a tag; Resp is a struct whose fields are named as in the answer.
+// NewAction binds the operation name to a method of the service. Req is a struct whose fields carry
+// the names of parameters in a tag; Resp is a struct whose fields are named as in the answer.
 func NewAction[Req, Resp any](name string, method func(*chat.Service, context.Context, *Req) (*Resp, error)) Action {
 	plan := newPlan[Req]()
 	return Action{Name: name, plan: plan, do: func(ctx context.Context, s *chat.Service, p params) (any, error) {
@@ -39,7 +39,8 @@ func NewAction[Req, Resp any](name string, method func(*chat.Service, context.Co
 
 // ReadOnly reports whether the action changes nothing, which its name says.
 func (a Action) ReadOnly() bool {
-	return strings.HasPrefix(a.Name, "Get") || strings.HasPrefix(a.Name, "List") || strings.HasPrefix(a.Name, "Simulate")
+	return strings.HasPrefix(a.Name, "Get") || strings.HasPrefix(a.Name, "List") ||
+		strings.HasPrefix(a.Name, "Simulate")
 }
 
 // TakesGet reports whether the action may be called by GET: the official metadata allows it for
@@ -62,8 +63,8 @@ func (a Action) Parameters() []string {
 	return names
 }
 
-// Takes reports whether the action looks at a parameter of this name: one of Parameters, or a part of a list that is flattened.
-// Every other one is ignored, as OOS does.
+// Takes reports whether the action looks at a parameter of this name: one of Parameters, or a part
+// of a list that is flattened. Every other one is ignored, as OOS does.
 func (a Action) Takes(name string) bool {
 	return slices.ContainsFunc(a.plan.fields, func(f planned) bool { return f.takes(name) })
 }
@@ -73,8 +74,8 @@ func (a Action) TakesSecret() bool {
 	return slices.ContainsFunc(a.plan.fields, func(f planned) bool { return f.secret })
 }
 
-// KeyActions returns the operations on access keys. They are served by a function of their own, and by a process that is
-// alone.
+// KeyActions returns the operations on access keys. They are served by a function of their own, and
+// by a process that is alone.
 func KeyActions() []Action {
 	return []Action{
 		NewAction(policy.CreateAccessKey, (*chat.Service).CreateAccessKey),

@@ -93,7 +93,8 @@ func (h *headers) setFault(f *wireError) {
 	h.set("X-Ratelimit-User", "Limit:"+strconv.Itoa(f.retry.limit)+",Remain:0,TimeLeft:"+seconds)
 }
 
-// encodeAnswer returns the body for what an action answered, with the request id before everything else. It may lie in b.
+// encodeAnswer returns the body for what an action answered, with the request id before everything
+// else. It may lie in b.
 func encodeAnswer(b *buffer, action string, as format, requestID string, out any) ([]byte, error) {
 	b.WriteString(`{"RequestId":"`)
 	b.WriteString(requestID)
@@ -147,9 +148,10 @@ func write(w http.ResponseWriter, h *headers, status int, as format, body []byte
 	return err
 }
 
-// toXML writes a JSON answer as XML: a member is an element, an array as many elements of its member's name, an array of strings one
-// with elements of the singular inside, as Java's reader wants them, an object in a map of free keys (tags) likewise by its keys where
-// they are XML names, else as <Entry Key="…">.
+// toXML writes a JSON answer as XML: a member is an element, an array as many elements of its
+// member's name, an array of strings one with elements of the singular inside, as Java's reader
+// wants them, an object in a map of free keys (tags) likewise by its keys where they are XML names,
+// else as <Entry Key="…">.
 func toXML(root string, text []byte) ([]byte, error) {
 	n, err := document.Parse("answer", string(text))
 	if err != nil {
@@ -194,7 +196,8 @@ func writeElement(b *bytes.Buffer, name string, n *document.Node) {
 
 // ofStrings reports whether an array has strings, and nothing else.
 func ofStrings(n *document.Node) bool {
-	return len(n.Items) > 0 && !slices.ContainsFunc(n.Items, func(item *document.Node) bool { return item.Kind != document.String })
+	return len(n.Items) > 0 && !slices.ContainsFunc(n.Items,
+		func(item *document.Node) bool { return item.Kind != document.String })
 }
 
 // plainName reports whether s is a name of an XML element made of ASCII letters and digits.

@@ -28,16 +28,23 @@ func TestWhoMayCall(t *testing.T) {
 		status int
 		code   string
 	}{
-		"the administrator":                  {key: admin, status: 200},
-		"a reader who reads":                 {key: reader, status: 200},
-		"a reader who writes":                {key: reader, action: "DeleteChatConfiguration", status: 403, code: "NoPermission"},
-		"an unknown key":                     {key: sign.Key{ID: "CCKnobody", Secret: "x"}, status: 404, code: "InvalidAccessKeyId.NotFound"},
-		"an unknown key of hostile name":     {key: sign.Key{ID: "k#/%00'\"<>", Secret: "x"}, status: 404, code: "InvalidAccessKeyId.NotFound"},
-		"a disabled key":                     {key: off, status: 400, code: "InvalidAccessKeyId.Inactive"},
-		"a disabled key with a wrong secret": {key: sign.Key{ID: off.ID, Secret: "x"}, status: 400, code: "SignatureDoesNotMatch"},
-		"a wrong secret":                     {key: sign.Key{ID: admin.ID, Secret: reader.Secret}, status: 400, code: "SignatureDoesNotMatch"},
-		"a security token":                   {key: sign.Key{ID: admin.ID, Secret: admin.Secret, SecurityToken: planted + "-token"}, status: 400, code: "InvalidSecurityToken.Malformed"},
-		"another host than was signed":       {key: admin, change: func(r *http.Request) { r.Host = "evil.example.com" }, status: 400, code: "SignatureDoesNotMatch"},
+		"the administrator":  {key: admin, status: 200},
+		"a reader who reads": {key: reader, status: 200},
+		"a reader who writes": {key: reader, action: "DeleteChatConfiguration",
+			status: 403, code: "NoPermission"},
+		"an unknown key": {key: sign.Key{ID: "CCKnobody", Secret: "x"}, status: 404,
+			code: "InvalidAccessKeyId.NotFound"},
+		"an unknown key of hostile name": {key: sign.Key{ID: "k#/%00'\"<>", Secret: "x"}, status: 404,
+			code: "InvalidAccessKeyId.NotFound"},
+		"a disabled key": {key: off, status: 400, code: "InvalidAccessKeyId.Inactive"},
+		"a disabled key with a wrong secret": {key: sign.Key{ID: off.ID, Secret: "x"},
+			status: 400, code: "SignatureDoesNotMatch"},
+		"a wrong secret": {key: sign.Key{ID: admin.ID, Secret: reader.Secret},
+			status: 400, code: "SignatureDoesNotMatch"},
+		"a security token": {key: sign.Key{ID: admin.ID, Secret: admin.Secret,
+			SecurityToken: planted + "-token"}, status: 400, code: "InvalidSecurityToken.Malformed"},
+		"another host than was signed": {key: admin,
+			change: func(r *http.Request) { r.Host = "evil.example.com" }, status: 400, code: "SignatureDoesNotMatch"},
 	} {
 		for _, v1 := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s v1=%v", name, v1), func(t *testing.T) {
@@ -65,7 +72,8 @@ func TestWhoMayCall(t *testing.T) {
 
 func TestHostsBesidesTheRequestsOwn(t *testing.T) {
 	w := newWorld(t, func(o *rpc.Options) { o.Hosts = []string{"api.example.com", "api.example.com:8443"} })
-	for host, code := range map[string]string{"api.example.com": "", "api.example.com:8443": "", "other.example.com": "SignatureDoesNotMatch"} {
+	for host, code := range map[string]string{"api.example.com": "", "api.example.com:8443": "",
+		"other.example.com": "SignatureDoesNotMatch"} {
 		req := w.build(request{action: "ListChatConfigurations", change: func(r *http.Request) { r.Host = host }})
 		if err := admin.SignACS3(req, nil, w.clock.Now(), w.nonce()); err != nil {
 			t.Fatal(err)
@@ -99,7 +107,8 @@ func TestSkew(t *testing.T) {
 		}
 	}
 	w.clock.Add(time.Millisecond)
-	r := request{action: "ListChatConfigurations", at: w.clock.Now().Add(-sign.MaxSkew)} // in whole seconds on the wire: a bit more
+	// in whole seconds on the wire: a bit more
+	r := request{action: "ListChatConfigurations", at: w.clock.Now().Add(-sign.MaxSkew)}
 	w.want(w.do(r), 400, "InvalidTimeStamp.Expired")
 }
 
@@ -125,7 +134,8 @@ func TestReplayedReads(t *testing.T) {
 	w.wantOK(w.do(forged))
 }
 
-// The nonce of a change counts once everywhere: here, and in another process that knows nothing but the ticket table.
+// The nonce of a change counts once everywhere: here, and in another process that knows nothing but
+// the ticket table.
 func TestReplayedWrites(t *testing.T) {
 	for _, v1 := range []bool{false, true} {
 		w := newWorld(t, nil)
@@ -157,9 +167,12 @@ func TestReplayedWritesThatFail(t *testing.T) {
 		"EntityNotExists.ChatConfiguration":     del("missing"),
 		"EntityAlreadyExists.ChatConfiguration": create("there"),
 		"MissingParameter.Name":                 {action: "UpdateChatConfiguration"},
-		"InvalidParameter.Revision":             {action: "UpdateChatConfiguration", form: url.Values{"Name": {"there"}, "Revision": {"x"}}},
-		"OperationConflict":                     {action: "UpdateChatConfiguration", form: url.Values{"Name": {"there"}, "Revision": {"7"}}},
-		"NoPermission":                          {action: "DeleteChatConfiguration", form: url.Values{"Name": {"there"}}, key: reader},
+		"InvalidParameter.Revision": {action: "UpdateChatConfiguration",
+			form: url.Values{"Name": {"there"}, "Revision": {"x"}}},
+		"OperationConflict": {action: "UpdateChatConfiguration",
+			form: url.Values{"Name": {"there"}, "Revision": {"7"}}},
+		"NoPermission": {action: "DeleteChatConfiguration",
+			form: url.Values{"Name": {"there"}}, key: reader},
 	} {
 		r.nonce = w.nonce()
 		if a := w.do(r); a.Code != name {
@@ -170,7 +183,8 @@ func TestReplayedWritesThatFail(t *testing.T) {
 	}
 }
 
-// A nonce is remembered for as long as its request could be sent again: from the earliest moment at which it counts to the last.
+// A nonce is remembered for as long as its request could be sent again: from the earliest moment at
+// which it counts to the last.
 func TestNoncesAreRememberedLongEnough(t *testing.T) {
 	w := newWorld(t, nil)
 	read, write := get("missing"), create("ops")
@@ -220,8 +234,10 @@ func TestNothingChangesWithoutTickets(t *testing.T) {
 				create("new"),
 				del("ops"),
 				{action: "UpdateChatConfiguration", form: url.Values{"Name": {"ops"}, "RamRole": {"new"}}},
-				{action: "TagResources", form: url.Values{"ResourceType": {"chatconfiguration"}, "ResourceIds": {`["ops"]`}, "Tags": {`{"a":"b"}`}}},
-				{action: "ChangeResourceGroup", form: url.Values{"ResourceType": {"chatconfiguration"}, "ResourceId": {"ops"}, "NewResourceGroupId": {"rg-new"}}},
+				{action: "TagResources", form: url.Values{"ResourceType": {"chatconfiguration"},
+					"ResourceIds": {`["ops"]`}, "Tags": {`{"a":"b"}`}}},
+				{action: "ChangeResourceGroup", form: url.Values{"ResourceType": {"chatconfiguration"},
+					"ResourceId": {"ops"}, "NewResourceGroupId": {"rg-new"}}},
 				del("missing"),
 			} {
 				a := w.do(r)
@@ -239,7 +255,8 @@ func TestNothingChangesWithoutTickets(t *testing.T) {
 	}
 }
 
-// The nonce is spent even where the caller does not wait for it, and a change that was made is not denied.
+// The nonce is spent even where the caller does not wait for it, and a change that was made is not
+// denied.
 func TestCallerWhoGoesAway(t *testing.T) {
 	entered, release, written := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	first := true
@@ -320,7 +337,8 @@ func TestThrottle(t *testing.T) {
 	w.wantOK(w.do(list))
 	a := w.do(list)
 	w.want(a, 429, "Throttling.User")
-	for name, want := range map[string]string{"Retry-After": "1", "X-Acs-Retry-After": "1000", "X-Ratelimit-User": "Limit:3,Remain:0,TimeLeft:1"} {
+	for name, want := range map[string]string{"Retry-After": "1", "X-Acs-Retry-After": "1000",
+		"X-Ratelimit-User": "Limit:3,Remain:0,TimeLeft:1"} {
 		if got := a.header.Get(name); got != want {
 			t.Errorf("%s = %q, want %q", name, got, want)
 		}
@@ -333,7 +351,8 @@ func TestThrottle(t *testing.T) {
 	w.clock.Add(time.Second)
 	w.wantOK(w.do(list))
 
-	// A throttled request changed nothing, and its nonce is spent. A replay takes nothing from the owner.
+	// A throttled request changed nothing, and its nonce is spent. A replay takes nothing from the
+	// owner.
 	list.nonce = "twice"
 	w.wantOK(w.do(list))
 	r := create("ops")
@@ -410,7 +429,8 @@ func TestThrottleIsBounded(t *testing.T) {
 	}
 }
 
-// Nonces are forgotten by age in two generations, so that none goes before its time and none stays for ever.
+// Nonces are forgotten by age in two generations, so that none goes before its time and none stays
+// for ever.
 func TestNonceGenerations(t *testing.T) {
 	var n rpc.Nonces
 	now := time.Unix(1_800_000_000, 0)
@@ -469,7 +489,8 @@ func TestAPanicWhileATicketIsWritten(t *testing.T) {
 	w := newWorld(t, func(o *rpc.Options) { o.Tickets = &panicking{Table: o.Tickets} })
 	a := w.do(create("one"))
 	w.want(a, http.StatusServiceUnavailable, "ServiceUnavailable")
-	if strings.Contains(a.body, "planted") || !strings.Contains(a.log, "rpc: panic: planted") || !strings.Contains(a.log, "auth_test.go") {
+	if strings.Contains(a.body, "planted") || !strings.Contains(a.log, "rpc: panic: planted") ||
+		!strings.Contains(a.log, "auth_test.go") {
 		t.Errorf("answer = %s, log = %s", a.body, a.log)
 	}
 	w.want(w.do(create("one")), http.StatusOK, "")

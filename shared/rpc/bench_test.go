@@ -29,7 +29,8 @@ func (c canned) Get(_ context.Context, keys ...table.Key) ([]table.Item, error) 
 	return c.items[keys[0]], nil
 }
 
-// A signedPath is the way of a signed GetChatConfiguration through the handler, without network and without table.
+// A signedPath is the way of a signed GetChatConfiguration through the handler, without network and
+// without table.
 type signedPath struct {
 	*world
 	handler *rpc.Handler
@@ -52,7 +53,8 @@ func newSignedPath(tb testing.TB, v1 bool) *signedPath {
 	w := newWorld(tb, nil)
 	w.wantOK(w.do(create("ops")))
 	c := canned{items: make(map[table.Key][]table.Item)}
-	for _, key := range []table.Key{{Partition: account + "/cn-hangzhou", Sort: "c#ops"}, {Partition: "keys", Sort: "k#" + admin.ID}} {
+	for _, key := range []table.Key{{Partition: account + "/cn-hangzhou", Sort: "c#ops"},
+		{Partition: "keys", Sort: "k#" + admin.ID}} {
 		from := w.table
 		if key.Partition == "keys" {
 			from = w.keys
@@ -71,7 +73,8 @@ func newSignedPath(tb testing.TB, v1 bool) *signedPath {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	h, err := rpc.NewHandler(rpc.Options{Service: service, Keys: accesskey.New(c, nil, ring, w.clock.Now), Tickets: c, Now: w.clock.Now}, rpc.Actions()...)
+	h, err := rpc.NewHandler(rpc.Options{Service: service, Keys: accesskey.New(c, nil, ring, w.clock.Now), Tickets: c,
+		Now: w.clock.Now}, rpc.Actions()...)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -83,7 +86,8 @@ func newSignedPath(tb testing.TB, v1 bool) *signedPath {
 func (p *signedPath) requests(n int) []*http.Request {
 	out := make([]*http.Request, n)
 	for i := range out {
-		r := p.build(request{v1: p.v1, action: "GetChatConfiguration", query: url.Values{"Name": {"ops"}, "RegionId": {"cn-hangzhou"}},
+		r := p.build(request{v1: p.v1, action: "GetChatConfiguration",
+			query: url.Values{"Name": {"ops"}, "RegionId": {"cn-hangzhou"}},
 			nonce: fmt.Sprintf("%032x", rand.Uint64())})
 		r.Header.Set("User-Agent", "AlibabaCloud (linux; amd64) Golang/1.26.8 Core/0.01 TeaDSL/2")
 		r.Header.Set("Accept", "application/json")
@@ -100,7 +104,8 @@ func (p *signedPath) serve(r *http.Request) {
 	}
 }
 
-// BenchmarkSignedGet is the signed path of a read without the table: parse, prove, decide, decode, open, encode.
+// BenchmarkSignedGet is the signed path of a read without the table: parse, prove, decide, decode,
+// open, encode.
 func BenchmarkSignedGet(b *testing.B) {
 	for _, v1 := range []bool{false, true} {
 		b.Run(map[bool]string{false: "ACS3", true: "V1"}[v1], func(b *testing.B) {

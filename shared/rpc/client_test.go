@@ -15,7 +15,8 @@ import (
 	"chatconf/shared/rpc/sign"
 )
 
-// The requests that real clients sent pass the handler under their key at their time: what is wrong with them, if anything, is not the signature.
+// The requests that real clients sent pass the handler under their key at their time: what is wrong
+// with them, if anything, is not the signature.
 func TestRequestsOfRealClients(t *testing.T) {
 	paths, err := filepath.Glob("sign/testdata/*.http")
 	if err != nil || len(paths) == 0 {
@@ -46,7 +47,8 @@ func TestRequestsOfRealClients(t *testing.T) {
 				w.want(a, 400, "InvalidSecurityToken.Malformed")
 			case strings.Contains(raw, "GET /") && strings.Contains(raw, "Action=Create"):
 				w.want(a, 403, "UnsupportedHTTPMethod")
-			case a.status != 200 && !strings.HasPrefix(a.Code, "InvalidParameter.") && !strings.HasPrefix(a.Code, "MissingParameter."):
+			case a.status != 200 && !strings.HasPrefix(a.Code, "InvalidParameter.") &&
+				!strings.HasPrefix(a.Code, "MissingParameter."):
 				t.Errorf("answer = %v", a)
 			}
 		})
@@ -57,7 +59,8 @@ func TestRequestsOfRealClients(t *testing.T) {
 	}
 }
 
-// readClientRequest reads a request that package sign keeps as it was sent, and the key and time that stand before it.
+// readClientRequest reads a request that package sign keeps as it was sent, and the key and time
+// that stand before it.
 func readClientRequest(t *testing.T, path string) (key sign.Key, at time.Time, raw string) {
 	t.Helper()
 	text, err := os.ReadFile(path)

@@ -33,23 +33,38 @@ type retryAfter struct {
 }
 
 // The gateway's own faults, which no part of the domain knows. Wording and status are those of
-// https://help.aliyun.com/zh/oos/developer-reference/api-oos-2019-06-01-errorcodes and the gateway's public error codes.
+// https://help.aliyun.com/zh/oos/developer-reference/api-oos-2019-06-01-errorcodes and the
+// gateway's public error codes.
 var (
-	errNoAction      = &wireError{status: http.StatusNotFound, code: "InvalidApi.NotFound", message: "Specified api is not found, please check your url and method."}
-	errVersion       = &wireError{status: http.StatusBadRequest, code: "InvalidVersion", message: "Specified parameter Version is not valid; wanted " + Version + "."}
-	errMethod        = &wireError{status: http.StatusForbidden, code: "UnsupportedHTTPMethod", message: "This http method is not supported; use POST. GET is for actions that only read, tags and resource groups; the aliyun CLI sends it with --force unless --method POST is given."}
-	errFormat        = &wireError{status: http.StatusBadRequest, code: "InvalidParameter.Format", message: "Specified parameter Format is not valid; wanted JSON or XML."}
-	errKeyInactive   = &wireError{status: http.StatusBadRequest, code: "InvalidAccessKeyId.Inactive", message: "Specified access key is disabled."}
-	errKeyExpired    = &wireError{status: http.StatusBadRequest, code: "InvalidAccessKeyId.Inactive", message: "Specified access key has expired."}
-	errNonceUsed     = &wireError{status: http.StatusBadRequest, code: "SignatureNonceUsed", message: "Specified signature nonce was used already."}
-	errSecurityToken = &wireError{status: http.StatusBadRequest, code: "InvalidSecurityToken.Malformed", message: "Specified parameter SecurityToken is not valid; this service gives out no temporary credentials."}
-	errBodyTooLarge  = &wireError{status: http.StatusRequestEntityTooLarge, code: "RequestEntityTooLarge", message: fmt.Sprintf("The request body has more than %d bytes.", MaxBody)}
-	errHeadTooLarge  = &wireError{status: http.StatusRequestHeaderFieldsTooLarge, code: "RequestHeaderFieldsTooLarge", message: fmt.Sprintf("URL and headers have more than %d bytes; send the parameters in the body.", MaxHead)}
-	errTooManyParams = &fault.Error{Code: fault.InvalidParameter, Message: fmt.Sprintf("The request has more than %d parameters.", MaxParams)}
-	errBodyBroken    = &wireError{status: http.StatusBadRequest, code: "ContentLengthDoesNotMatch", message: "The request body ended before its length."}
+	errNoAction = &wireError{status: http.StatusNotFound, code: "InvalidApi.NotFound",
+		message: "Specified api is not found, please check your url and method."}
+	errVersion = &wireError{status: http.StatusBadRequest, code: "InvalidVersion",
+		message: "Specified parameter Version is not valid; wanted " + Version + "."}
+	errMethod = &wireError{status: http.StatusForbidden, code: "UnsupportedHTTPMethod",
+		message: "This http method is not supported; use POST. GET is for actions that only read, tags and resource " +
+			"groups; the aliyun CLI sends it with --force unless --method POST is given."}
+	errFormat = &wireError{status: http.StatusBadRequest, code: "InvalidParameter.Format",
+		message: "Specified parameter Format is not valid; wanted JSON or XML."}
+	errKeyInactive = &wireError{status: http.StatusBadRequest, code: "InvalidAccessKeyId.Inactive",
+		message: "Specified access key is disabled."}
+	errKeyExpired = &wireError{status: http.StatusBadRequest, code: "InvalidAccessKeyId.Inactive",
+		message: "Specified access key has expired."}
+	errNonceUsed = &wireError{status: http.StatusBadRequest, code: "SignatureNonceUsed",
+		message: "Specified signature nonce was used already."}
+	errSecurityToken = &wireError{status: http.StatusBadRequest, code: "InvalidSecurityToken.Malformed",
+		message: "Specified parameter SecurityToken is not valid; this service gives out no temporary credentials."}
+	errBodyTooLarge = &wireError{status: http.StatusRequestEntityTooLarge, code: "RequestEntityTooLarge",
+		message: fmt.Sprintf("The request body has more than %d bytes.", MaxBody)}
+	errHeadTooLarge = &wireError{status: http.StatusRequestHeaderFieldsTooLarge, code: "RequestHeaderFieldsTooLarge",
+		message: fmt.Sprintf("URL and headers have more than %d bytes; send the parameters in the body.", MaxHead)}
+	errTooManyParams = &fault.Error{Code: fault.InvalidParameter,
+		Message: fmt.Sprintf("The request has more than %d parameters.", MaxParams)}
+	errBodyBroken = &wireError{status: http.StatusBadRequest, code: "ContentLengthDoesNotMatch",
+		message: "The request body ended before its length."}
 )
 
-// onWire is the table from the domain's codes to the wire. A code that ends in a dot is followed by the parameter's name.
+// onWire is the table from the domain's codes to the wire. A code that ends in a dot is followed by
+// the parameter's name.
 var onWire = [...]struct {
 	status int
 	code   string
@@ -74,7 +89,8 @@ var onWire = [...]struct {
 
 const internalMessage = "The request processing has failed due to some unknown error, exception or failure."
 
-// faultOf turns any error into what the wire shows. What it does not know is an InternalError, whose detail stays here.
+// faultOf turns any error into what the wire shows. What it does not know is an InternalError,
+// whose detail stays here.
 func faultOf(err error) *wireError {
 	var f *wireError
 	if errors.As(err, &f) {
@@ -107,16 +123,17 @@ func faultOf(err error) *wireError {
 	return f
 }
 
-// maxStringToSign is how long the text that we signed may be for the answer to show it, in bytes. Strangers get it too, and in V1 it is
-// up to five times as long as what they sent.
+// maxStringToSign is how long the text that we signed may be for the answer to show it, in bytes.
+// Strangers get it too, and in V1 it is up to five times as long as what they sent.
 const maxStringToSign = 16 << 10
 
-// signatureFault gives an error of package sign its status. The caller sees what we signed, unless that may hold a secret: plain says of
-// which parameters it cannot.
+// signatureFault gives an error of package sign its status. The caller sees what we signed, unless
+// that may hold a secret: plain says of which parameters it cannot.
 func signatureFault(err error, plain func(name string) bool) *wireError {
 	var e *sign.Error
 	if !errors.As(err, &e) || e.Code == sign.InternalError {
-		return &wireError{status: onWire[fault.Internal].status, code: onWire[fault.Internal].code, message: internalMessage, err: err}
+		return &wireError{status: onWire[fault.Internal].status, code: onWire[fault.Internal].code,
+			message: internalMessage, err: err}
 	}
 	f := &wireError{status: http.StatusBadRequest, code: string(e.Code), message: e.Message}
 	switch e.Code {
@@ -134,10 +151,12 @@ func signatureFault(err error, plain func(name string) bool) *wireError {
 	return f
 }
 
-// withParam appends the name of a parameter to a code. One that is none of ours may be anything; it stands in the message only, quoted.
+// withParam appends the name of a parameter to a code. One that is none of ours may be anything; it
+// stands in the message only, quoted.
 func withParam(code, param string) string {
 	for i := range len(param) {
-		if c := param[i]; !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '-' || c == '_') {
+		if c := param[i]; !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+			c == '.' || c == '-' || c == '_') {
 			return code
 		}
 	}

@@ -44,10 +44,14 @@ var onTheWire = map[fault.Code]struct {
 
 // wireCodes are all codes that an answer may have, without the names of parameters.
 var wireCodes = []string{
-	"InternalError", "ServiceUnavailable", "MissingParameter", "InvalidParameter", "InvalidRegion", "InvalidNextToken", "EntityNotExists",
-	"InvalidResourceId", "EntityAlreadyExists", "QuotaExceeded", "OperationConflict", "IdempotentParameterMismatch", "NoPermission",
-	"InvalidAccessKeyId", "InvalidApi", "InvalidVersion", "UnsupportedHTTPMethod", "Throttling", "SignatureNonceUsed", "InvalidSecurityToken",
-	"RequestEntityTooLarge", "RequestHeaderFieldsTooLarge", "ContentLengthDoesNotMatch", "InvalidSignatureMethod", "InvalidTimeStamp",
+	"InternalError", "ServiceUnavailable", "MissingParameter", "InvalidParameter", "InvalidRegion",
+	"InvalidNextToken", "EntityNotExists",
+	"InvalidResourceId", "EntityAlreadyExists", "QuotaExceeded", "OperationConflict",
+	"IdempotentParameterMismatch", "NoPermission",
+	"InvalidAccessKeyId", "InvalidApi", "InvalidVersion", "UnsupportedHTTPMethod", "Throttling",
+	"SignatureNonceUsed", "InvalidSecurityToken",
+	"RequestEntityTooLarge", "RequestHeaderFieldsTooLarge", "ContentLengthDoesNotMatch",
+	"InvalidSignatureMethod", "InvalidTimeStamp",
 	"IncompleteSignature", "UnsupportedStore", "ContentMD5NotMatched", "SignatureDoesNotMatch",
 }
 
@@ -80,7 +84,10 @@ func domainCodes(t *testing.T) []string {
 // Every code of the domain has its row, and no answer tells what is for the log.
 func TestDomainErrorsOnTheWire(t *testing.T) {
 	var next error
-	fail := rpc.NewAction("GetFailure", func(*chat.Service, context.Context, *echo) (*chat.Empty, error) { return nil, next })
+	fail := rpc.NewAction("GetFailure", func(*chat.Service, context.Context, *echo) (*chat.Empty, error) {
+		return nil,
+			next
+	})
 	w := newWorld(t, nil, fail)
 	const cause = "dial 192.0.2.9: connection refused"
 	names := domainCodes(t)
@@ -94,7 +101,8 @@ func TestDomainErrorsOnTheWire(t *testing.T) {
 			continue
 		}
 		for _, param := range []string{"", "X"} {
-			next = &fault.Error{Code: fault.Code(i), Param: param, Message: "What is wrong with 192.0.2.8.", Err: errors.New(cause)}
+			next = &fault.Error{Code: fault.Code(i), Param: param, Message: "What is wrong with 192.0.2.8.",
+				Err: errors.New(cause)}
 			want := row.code
 			if param != "" {
 				want = row.param
@@ -108,10 +116,12 @@ func TestDomainErrorsOnTheWire(t *testing.T) {
 				if strings.Contains(a.body, "192.0.2.9") || !strings.Contains(a.log, cause) {
 					t.Errorf("%s: the answer has the cause, or the log has not:\n%v\n%s", name, a, a.log)
 				}
-				if got, want := strings.Contains(a.body, "192.0.2.8"), row.status < 500 && fault.Code(i) != fault.KeyNotFound && fault.Code(i) != fault.Unsupported; got != want {
+				if got, want := strings.Contains(a.body, "192.0.2.8"), row.status < 500 &&
+					fault.Code(i) != fault.KeyNotFound && fault.Code(i) != fault.Unsupported; got != want {
 					t.Errorf("%s: the answer has the message: %v, want %v: %v", name, got, want, a)
 				}
-				if a.HostId != "example.com" || a.Recommend != "https://api.aliyun.com/troubleshoot?q="+want+"&product=Oos" || a.Message == "" {
+				if a.HostId != "example.com" || a.Recommend != "https://api.aliyun.com/troubleshoot?q="+want+
+					"&product=Oos" || a.Message == "" {
 					t.Errorf("%s: envelope: %v", name, a)
 				}
 			}
@@ -154,29 +164,44 @@ func TestSignatureErrorsOnTheWire(t *testing.T) {
 		status int
 		code   string
 	}{
-		"no action":                   {false, header("X-Acs-Action", ""), 400, "MissingParameter.x-acs-action"},
-		"no date":                     {false, header("X-Acs-Date", ""), 400, "MissingParameter.x-acs-date"},
-		"no nonce":                    {false, header("X-Acs-Signature-Nonce", ""), 400, "MissingParameter.x-acs-signature-nonce"},
-		"a date that is none":         {false, header("X-Acs-Date", "2026-11-22"), 400, "InvalidTimeStamp.Format"},
-		"a nonce with a soft hyphen":  {false, header("X-Acs-Signature-Nonce", "a\u00adb"), 400, "InvalidParameter.x-acs-signature-nonce"},
-		"a header not signed":         {false, header("X-Acs-Extra", "1"), 400, "IncompleteSignature"},
-		"another hash of the body":    {false, header("X-Acs-Content-Sha256", strings.Repeat("0", 64)), 400, "ContentMD5NotMatched"},
-		"another algorithm":           {false, header("Authorization", "ACS3-RSA-SHA256 Credential=a,SignedHeaders=b,Signature=c"), 400, "InvalidSignatureMethod"},
-		"a broken header":             {false, header("Authorization", "ACS3-HMAC-SHA256 Credential=a"), 400, "IncompleteSignature"},
-		"a bearer token":              {false, func(r *http.Request) { header("Authorization", "")(r); param("SignatureType", "BEARERTOKEN")(r) }, 400, "InvalidSignatureMethod"},
-		"a changed query":             {false, param("Name", "other"), 400, "SignatureDoesNotMatch"},
-		"a changed header":            {false, header("X-Acs-Action", "ListChatConfigurations"), 400, "SignatureDoesNotMatch"},
-		"a key of impossible name":    {false, header("Authorization", "ACS3-HMAC-SHA256 Credential="+strings.Repeat("k", 129)+",SignedHeaders=host,Signature="+strings.Repeat("0", 64)), 404, "InvalidAccessKeyId.NotFound"},
-		"V1: no action":               {true, param("Action", ""), 400, "MissingParameter.Action"},
-		"V1: no key":                  {true, param("AccessKeyId", ""), 400, "MissingParameter.AccessKeyId"},
-		"V1: no nonce":                {true, param("SignatureNonce", ""), 400, "MissingParameter.SignatureNonce"},
-		"V1: no time":                 {true, param("Timestamp", ""), 400, "MissingParameter.Timestamp"},
-		"V1: a time that is none":     {true, param("Timestamp", "now"), 400, "InvalidTimeStamp.Format"},
-		"V1: another method":          {true, param("SignatureMethod", "HMAC-SHA256"), 400, "InvalidSignatureMethod"},
-		"V1: another version":         {true, param("SignatureVersion", "2.0"), 400, "InvalidParameter.SignatureVersion"},
-		"V1: a broken signature":      {true, param("Signature", "abc"), 400, "IncompleteSignature"},
-		"V1: a parameter more":        {true, param("RamRole", "x"), 400, "SignatureDoesNotMatch"},
-		"V1: an empty parameter less": {true, func(r *http.Request) { q := r.URL.Query(); q.Del("SignatureType"); r.URL.RawQuery = q.Encode() }, 400, "SignatureDoesNotMatch"},
+		"no action": {false, header("X-Acs-Action", ""), 400, "MissingParameter.x-acs-action"},
+		"no date":   {false, header("X-Acs-Date", ""), 400, "MissingParameter.x-acs-date"},
+		"no nonce": {false, header("X-Acs-Signature-Nonce", ""), 400,
+			"MissingParameter.x-acs-signature-nonce"},
+		"a date that is none": {false, header("X-Acs-Date", "2026-11-22"), 400, "InvalidTimeStamp.Format"},
+		"a nonce with a soft hyphen": {false, header("X-Acs-Signature-Nonce", "a\u00adb"),
+			400, "InvalidParameter.x-acs-signature-nonce"},
+		"a header not signed": {false, header("X-Acs-Extra", "1"), 400, "IncompleteSignature"},
+		"another hash of the body": {false, header("X-Acs-Content-Sha256", strings.Repeat("0", 64)),
+			400, "ContentMD5NotMatched"},
+		"another algorithm": {false, header("Authorization",
+			"ACS3-RSA-SHA256 Credential=a,SignedHeaders=b,Signature=c"), 400, "InvalidSignatureMethod"},
+		"a broken header": {false, header("Authorization", "ACS3-HMAC-SHA256 Credential=a"),
+			400, "IncompleteSignature"},
+		"a bearer token": {false, func(r *http.Request) {
+			header("Authorization",
+				"")(r)
+			param("SignatureType", "BEARERTOKEN")(r)
+		}, 400, "InvalidSignatureMethod"},
+		"a changed query": {false, param("Name", "other"), 400, "SignatureDoesNotMatch"},
+		"a changed header": {false, header("X-Acs-Action", "ListChatConfigurations"),
+			400, "SignatureDoesNotMatch"},
+		"a key of impossible name": {false, header("Authorization", "ACS3-HMAC-SHA256 Credential="+
+			strings.Repeat("k", 129)+",SignedHeaders=host,Signature="+strings.Repeat("0", 64)),
+			404, "InvalidAccessKeyId.NotFound"},
+		"V1: no action":           {true, param("Action", ""), 400, "MissingParameter.Action"},
+		"V1: no key":              {true, param("AccessKeyId", ""), 400, "MissingParameter.AccessKeyId"},
+		"V1: no nonce":            {true, param("SignatureNonce", ""), 400, "MissingParameter.SignatureNonce"},
+		"V1: no time":             {true, param("Timestamp", ""), 400, "MissingParameter.Timestamp"},
+		"V1: a time that is none": {true, param("Timestamp", "now"), 400, "InvalidTimeStamp.Format"},
+		"V1: another method":      {true, param("SignatureMethod", "HMAC-SHA256"), 400, "InvalidSignatureMethod"},
+		"V1: another version": {true, param("SignatureVersion", "2.0"),
+			400, "InvalidParameter.SignatureVersion"},
+		"V1: a broken signature": {true, param("Signature", "abc"), 400, "IncompleteSignature"},
+		"V1: a parameter more":   {true, param("RamRole", "x"), 400, "SignatureDoesNotMatch"},
+		"V1: an empty parameter less": {true,
+			func(r *http.Request) { q := r.URL.Query(); q.Del("SignatureType"); r.URL.RawQuery = q.Encode() },
+			400, "SignatureDoesNotMatch"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.TB = t
@@ -187,22 +212,31 @@ func TestSignatureErrorsOnTheWire(t *testing.T) {
 	}
 }
 
-// A caller whose signature is wrong is shown what was signed, as the CLI wants it, unless that holds a secret.
+// A caller whose signature is wrong is shown what was signed, as the CLI wants it, unless that
+// holds a secret.
 func TestStringToSignIsShownUnlessItIsSecret(t *testing.T) {
 	w := newWorld(t, nil)
 	for name, test := range map[string]struct {
 		r     request
 		shown bool
 	}{
-		"V1 get":                  {request{v1: true, action: "GetChatConfiguration", query: url.Values{"Name": {"ops"}}}, true},
-		"V1 list, in XML":         {request{v1: true, action: "ListChatConfigurations", query: url.Values{"Format": {"XML"}, "Filters.1.Name": {"tag:<&>"}, "Filters.1.Value": {"x"}}}, true},
-		"V1 create":               {request{v1: true, action: "CreateChatConfiguration", query: create("ops").form}, false},
-		"V1 create, by form":      {request{v1: true, action: "CreateChatConfiguration", form: create("ops").form}, false},
-		"V1 in a stray name":      {request{v1: true, action: "GetChatConfiguration", query: url.Values{configuration: {""}}}, false},
-		"ACS3 get":                {request{action: "GetChatConfiguration", query: url.Values{"Name": {"ops"}}}, true},
-		"ACS3 create":             {request{action: "CreateChatConfiguration", query: create("ops").form}, true}, // a hash
-		"ACS3 create, by JSON":    {request{action: "CreateChatConfiguration", json: `{"Configuration":` + configuration + `}`}, true},
-		"V1 with a token of ours": {request{v1: true, action: "GetChatConfiguration", query: url.Values{"AccessKeySecret": {planted}}}, false},
+		"V1 get": {request{v1: true, action: "GetChatConfiguration",
+			query: url.Values{"Name": {"ops"}}}, true},
+		"V1 list, in XML": {request{v1: true, action: "ListChatConfigurations",
+			query: url.Values{"Format": {"XML"}, "Filters.1.Name": {"tag:<&>"}, "Filters.1.Value": {"x"}}}, true},
+		"V1 create": {request{v1: true, action: "CreateChatConfiguration",
+			query: create("ops").form}, false},
+		"V1 create, by form": {request{v1: true, action: "CreateChatConfiguration", form: create("ops").form},
+			false},
+		"V1 in a stray name": {request{v1: true, action: "GetChatConfiguration",
+			query: url.Values{configuration: {""}}}, false},
+		"ACS3 get": {request{action: "GetChatConfiguration", query: url.Values{"Name": {"ops"}}}, true},
+		// a hash
+		"ACS3 create": {request{action: "CreateChatConfiguration", query: create("ops").form}, true},
+		"ACS3 create, by JSON": {request{action: "CreateChatConfiguration",
+			json: `{"Configuration":` + configuration + `}`}, true},
+		"V1 with a token of ours": {request{v1: true, action: "GetChatConfiguration",
+			query: url.Values{"AccessKeySecret": {planted}}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.TB = t

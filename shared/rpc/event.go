@@ -19,21 +19,25 @@ import (
 // maxLogged is how much of a message's id the log shows, in bytes.
 const maxLogged = 128
 
-// An Event asks for one action without a request: no signature, no nonce, no headers. Whoever hands it over has proven its caller.
+// An Event asks for one action without a request: no signature, no nonce, no headers. Whoever hands
+// it over has proven its caller.
 type Event struct {
 	Door string // where it came from, for the log
 	ID   string // the message's own id, the same when it is delivered again; empty if it has none
 	Data []byte // a JSON object of the action's parameters, and perhaps Action and Version
 }
 
-// ServeEvent does what an event asks for, in the caller's name, and returns the answer as it would be over HTTP: the action's own, or
-// the envelope of an error; always in JSON. It logs one line, without the parameters.
+// ServeEvent does what an event asks for, in the caller's name, and returns the answer as it would
+// be over HTTP: the action's own, or the envelope of an error; always in JSON. It logs one line,
+// without the parameters.
 //
-// A handler of one action does that one; of several, the member Action says which. A message's id stands for the ClientToken of an event that
-// has none, where the action takes one, so that another delivery is given the first one's answer; tags and resource groups, which take
-// none, are set to the same once more.
+// A handler of one action does that one; of several, the member Action says which. A message's id
+// stands for the ClientToken of an event that has none, where the action takes one, so that another
+// delivery is given the first one's answer; tags and resource groups, which take none, are set to
+// the same once more.
 //
-// The error says that the same event may succeed when it is delivered again; its text is what the answer says. See passing.
+// The error says that the same event may succeed when it is delivered again; its text is what the
+// answer says. See passing.
 func (h *Handler) ServeEvent(ctx context.Context, caller chat.Caller, e Event) (answer []byte, err error) {
 	started := h.now()
 	ctx, inv := identified(ctx)
@@ -60,9 +64,10 @@ func (h *Handler) ServeEvent(ctx context.Context, caller chat.Caller, e Event) (
 	return answer, nil
 }
 
-// passing reports whether the same event may succeed when it is delivered again. That is so for what went wrong on our side (a store
-// that does not answer, and whatever is not known better), and for a change that lost against others all the time. Everything else is
-// the event's own fault and would be answered the same for ever; a revision that is no longer the present one, too.
+// passing reports whether the same event may succeed when it is delivered again. That is so for
+// what went wrong on our side (a store that does not answer, and whatever is not known better), and
+// for a change that lost against others all the time. Everything else is the event's own fault and
+// would be answered the same for ever; a revision that is no longer the present one, too.
 func passing(err error) bool {
 	var e *fault.Error
 	if errors.As(err, &e) && e.Code == fault.Conflict {
@@ -111,7 +116,8 @@ func (h *Handler) actionOf(p params) (Action, error) {
 		}
 	}
 	if name == "" {
-		return Action{}, &fault.Error{Code: fault.MissingParameter, Param: "Action", Message: "Parameter Action is missing; it names what is to be done."}
+		return Action{}, &fault.Error{Code: fault.MissingParameter, Param: "Action",
+			Message: "Parameter Action is missing; it names what is to be done."}
 	}
 	action, ok := h.actions[name]
 	if !ok {
@@ -123,15 +129,16 @@ func (h *Handler) actionOf(p params) (Action, error) {
 // eventToken begins the ClientToken of an event that has none, and no other.
 const eventToken = "event:"
 
-// clientToken returns what stands for an event that has no ClientToken: another one for each action, since one event may be handed to
-// several functions.
+// clientToken returns what stands for an event that has no ClientToken: another one for each
+// action, since one event may be handed to several functions.
 func clientToken(action, id string) string {
 	sum := sha256.Sum256([]byte(action + "\x00" + id))
 	return eventToken + base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// checkOwnToken returns an error if somebody gives a ClientToken that stands for an event. Ids can be known beforehand, such as those of
-// timers: whoever may change anything at all could have the event refused by using its token first.
+// checkOwnToken returns an error if somebody gives a ClientToken that stands for an event. Ids can
+// be known beforehand, such as those of timers: whoever may change anything at all could have the
+// event refused by using its token first.
 func (p params) checkOwnToken() error {
 	if token, _ := p.get("ClientToken"); strings.HasPrefix(token, eventToken) {
 		return invalidParam("ClientToken", "what begins with %s stands for an event; wanted another one.", eventToken)
@@ -139,8 +146,8 @@ func (p params) checkOwnToken() error {
 	return nil
 }
 
-// NewClosed returns a handler for when there is nothing to serve with: it answers every request and event with ServiceUnavailable, or
-// finally where the store cannot do what the service relies on,
+// NewClosed returns a handler for when there is nothing to serve with: it answers every request and
+// event with ServiceUnavailable, or finally where the store cannot do what the service relies on,
 // which is worth another try, and logs why.
 func NewClosed(why error) *Handler {
 	code := fault.Unavailable

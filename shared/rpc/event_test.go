@@ -51,7 +51,8 @@ func (w *world) event(h *rpc.Handler, caller chat.Caller, e rpc.Event) reply {
 	}
 	w.checkMessage(&r.answer)
 	if again != nil {
-		if text := again.Error(); !strings.Contains(text, r.Code) || !strings.Contains(text, id) || strings.Contains(text, planted) {
+		if text := again.Error(); !strings.Contains(text, r.Code) || !strings.Contains(text, id) ||
+			strings.Contains(text, planted) {
 			w.Errorf("error = %q, want the code %s and the request id", text, r.Code)
 		}
 	}
@@ -67,7 +68,8 @@ func (w *world) event(h *rpc.Handler, caller chat.Caller, e rpc.Event) reply {
 	if strings.Contains(r.log, planted) {
 		w.Errorf("the log holds a secret: %s", r.log)
 	}
-	if line["msg"] != "request" || line["code"] != r.Code || line["caller"] != caller.Name || line["door"] != e.Door || line["request_id"] != id {
+	if line["msg"] != "request" || line["code"] != r.Code || line["caller"] != caller.Name ||
+		line["door"] != e.Door || line["request_id"] != id {
 		w.Errorf("the log does not say what was answered, %s:\n%s", r.body, r.log)
 	}
 	return r
@@ -96,7 +98,8 @@ func action(tb testing.TB, name string) rpc.Action {
 
 // made is the event that creates a configuration.
 func made(name string) []byte {
-	return fmt.Appendf(nil, `{"Action":"CreateChatConfiguration","Name":%q,"Type":"DingTalk","Configuration":%s}`, name, configuration)
+	return fmt.Appendf(nil, `{"Action":"CreateChatConfiguration","Name":%q,"Type":"DingTalk","Configuration":%s}`,
+		name, configuration)
 }
 
 func TestAnEventIsAnsweredAsOverHTTP(t *testing.T) {
@@ -115,7 +118,8 @@ func TestAnEventIsAnsweredAsOverHTTP(t *testing.T) {
 	} {
 		over := w.do(test.request)
 		got := w.event(w.handler, queue, rpc.Event{Door: "direct", Data: []byte(test.data)})
-		want := strings.ReplaceAll(strings.ReplaceAll(over.body, over.RequestId, got.RequestId), `"HostId":"`+over.HostId, `"HostId":"`)
+		want := strings.ReplaceAll(strings.ReplaceAll(over.body, over.RequestId, got.RequestId),
+			`"HostId":"`+over.HostId, `"HostId":"`)
 		if got.body != want || got.again != nil {
 			t.Errorf("%s = %s, %v\nwant as over HTTP %s", test.data, got.body, got.again, want)
 		}
@@ -164,7 +168,8 @@ func TestEventsAreReadStrictly(t *testing.T) {
 		strings.Repeat(`{"a":`, 100): "InvalidParameter",
 		large:                        "RequestEntityTooLarge",
 	} {
-		if r := w.event(w.handler, queue, rpc.Event{Door: "sqs", ID: "m", Data: []byte(data)}); r.Code != code || r.again != nil {
+		if r := w.event(w.handler, queue, rpc.Event{Door: "sqs", ID: "m", Data: []byte(data)}); r.Code != code ||
+			r.again != nil {
 			t.Errorf("%.40q = %s, %v, want %s", data, r.body, r.again, code)
 		}
 	}
@@ -192,7 +197,8 @@ func TestAnEventIsDoneInItsCallersName(t *testing.T) {
 
 // What a message does is done once, however often and to however many processes it is delivered.
 func TestRedeliveryChangesNothing(t *testing.T) {
-	for _, id := range []string{"5fea7756-0ea4-451a-a703-a558b933e274", strings.Repeat("long", 40), "with blanks", "消息"} {
+	for _, id := range []string{"5fea7756-0ea4-451a-a703-a558b933e274",
+		strings.Repeat("long", 40), "with blanks", "消息"} {
 		t.Run(id, func(t *testing.T) {
 			w := newWorld(t, nil)
 			first := w.event(w.handler, queue, rpc.Event{Door: "sqs", ID: id, Data: made("ops")})
@@ -203,22 +209,27 @@ func TestRedeliveryChangesNothing(t *testing.T) {
 			if want := strings.ReplaceAll(first.body, first.RequestId, second.RequestId); second.body != want {
 				t.Errorf("second delivery = %s, want %s", second.body, want)
 			}
-			if r := w.event(w.handler, queue, rpc.Event{Door: "sqs", ID: id + "2", Data: made("ops")}); r.Code != "EntityAlreadyExists.ChatConfiguration" || r.again != nil {
+			if r := w.event(w.handler, queue, rpc.Event{Door: "sqs", ID: id + "2",
+				Data: made("ops")}); r.Code != "EntityAlreadyExists.ChatConfiguration" || r.again != nil {
 				t.Errorf("another message = %s, %v", r.body, r.again)
 			}
-			if r := w.event(w.handler, queue, rpc.Event{Door: "sqs", ID: id, Data: made("other")}); r.Code != "IdempotentParameterMismatch" || r.again != nil {
+			if r := w.event(w.handler, queue, rpc.Event{Door: "sqs", ID: id,
+				Data: made("other")}); r.Code != "IdempotentParameterMismatch" || r.again != nil {
 				t.Errorf("the same id on another message = %s, %v", r.body, r.again)
 			}
 			// A message without an id, and one with a token of its own, are what they say.
-			if r := w.event(w.handler, queue, rpc.Event{Data: made("ops")}); r.Code != "EntityAlreadyExists.ChatConfiguration" {
+			if r := w.event(w.handler, queue,
+				rpc.Event{Data: made("ops")}); r.Code != "EntityAlreadyExists.ChatConfiguration" {
 				t.Errorf("a message without an id = %s", r.body)
 			}
 			own := strings.Replace(string(made("ops")), "{", `{"ClientToken":"mine",`, 1)
-			if r := w.event(w.handler, queue, rpc.Event{ID: id, Data: []byte(own)}); r.Code != "EntityAlreadyExists.ChatConfiguration" {
+			if r := w.event(w.handler, queue, rpc.Event{ID: id,
+				Data: []byte(own)}); r.Code != "EntityAlreadyExists.ChatConfiguration" {
 				t.Errorf("a message with a token of its own = %s", r.body)
 			}
 			// An action that takes no token takes the message all the same.
-			if r := w.event(w.handler, queue, rpc.Event{ID: id, Data: []byte(`{"Action":"GetChatConfiguration","Name":"ops"}`)}); r.Code != "" {
+			if r := w.event(w.handler, queue, rpc.Event{ID: id,
+				Data: []byte(`{"Action":"GetChatConfiguration","Name":"ops"}`)}); r.Code != "" {
 				t.Errorf("get = %s", r.body)
 			}
 		})
@@ -231,14 +242,16 @@ func TestOneEventForSeveralActions(t *testing.T) {
 	for _, action := range []string{"CreateChatConfiguration", "UpdateChatConfiguration"} {
 		data := strings.Replace(string(made("ops")), "CreateChatConfiguration", action, 1)
 		for range 2 {
-			if r := w.event(w.newHandler(), queue, rpc.Event{Door: "cloudevent", ID: "45ef4dew", Data: []byte(data)}); r.Code != "" {
+			if r := w.event(w.newHandler(), queue, rpc.Event{Door: "cloudevent", ID: "45ef4dew",
+				Data: []byte(data)}); r.Code != "" {
 				t.Errorf("%s: %s", action, r.body)
 			}
 		}
 	}
 }
 
-// The ids of events can be known beforehand. No token of a request, or of another event, stands in the way of one.
+// The ids of events can be known beforehand. No token of a request, or of another event, stands in
+// the way of one.
 func TestNobodyUsesTheTokenOfAnEvent(t *testing.T) {
 	const id = "nightly@2026-11-24T00:00:00Z"
 	sum := sha256.Sum256([]byte("CreateChatConfiguration\x00" + id))
@@ -250,12 +263,14 @@ func TestNobodyUsesTheTokenOfAnEvent(t *testing.T) {
 		if a := w.do(r); (a.Code == "InvalidParameter.ClientToken") != reserved {
 			t.Errorf("a request with the token %s = %s", token, a.body)
 		}
-		asJSON := request{action: "CreateChatConfiguration", json: strings.Replace(string(made("mine2")), "{", `{"ClientToken":"`+token+`",`, 1)}
+		asJSON := request{action: "CreateChatConfiguration", json: strings.Replace(string(made("mine2")),
+			"{", `{"ClientToken":"`+token+`",`, 1)}
 		if a := w.do(asJSON); reserved && a.Code != "InvalidParameter.ClientToken" {
 			t.Errorf("a request in JSON with the token %s = %s", token, a.body)
 		}
 		own := strings.Replace(string(made("mine3")), "{", `{"ClientToken":"`+token+`",`, 1)
-		if r := w.event(w.handler, queue, rpc.Event{ID: "m", Data: []byte(own)}); reserved && r.Code != "InvalidParameter.ClientToken" {
+		if r := w.event(w.handler, queue, rpc.Event{ID: "m", Data: []byte(own)}); reserved &&
+			r.Code != "InvalidParameter.ClientToken" {
 			t.Errorf("an event with the token %s = %s", token, r.body)
 		}
 		if r := w.event(w.handler, queue, rpc.Event{Door: "timer", ID: id, Data: made("ops")}); r.Code != "" {
@@ -267,7 +282,8 @@ func TestNobodyUsesTheTokenOfAnEvent(t *testing.T) {
 // An error means that another delivery may help, and nothing else does.
 func TestWhatIsWorthAnotherDelivery(t *testing.T) {
 	var fail error
-	failing := rpc.NewAction("GetFailure", func(*chat.Service, context.Context, *echo) (*chat.Empty, error) { return nil, fail })
+	failing := rpc.NewAction("GetFailure",
+		func(*chat.Service, context.Context, *echo) (*chat.Empty, error) { return nil, fail })
 	w := newWorld(t, nil, failing)
 	for code := fault.Internal; code <= fault.KeyNotFound; code++ {
 		fail = &fault.Error{Code: code, Param: "Name", Message: "No."}
@@ -300,7 +316,8 @@ func unlogged(tb testing.TB) context.Context {
 func TestAPanicInAnEventIsAnInternalError(t *testing.T) {
 	w := newWorld(t, nil, rpc.NewAction("GetPanic", slow(func() { panic("out of luck") })))
 	r := w.event(w.handler, queue, rpc.Event{Door: "timer", ID: "m-1", Data: []byte(`{"Action":"GetPanic"}`)})
-	if r.Code != "InternalError" || r.again == nil || strings.Contains(r.body, "luck") || strings.Contains(r.again.Error(), "luck") {
+	if r.Code != "InternalError" || r.again == nil || strings.Contains(r.body, "luck") ||
+		strings.Contains(r.again.Error(), "luck") {
 		t.Errorf("answer = %s, %v", r.body, r.again)
 	}
 	for _, want := range []string{"out of luck", "event_test.go", `"message_id":"m-1"`, `"level":"ERROR"`} {
@@ -322,12 +339,14 @@ func TestAClosedHandlerSaysSo(t *testing.T) {
 	health.path, health.method = "/healthz", http.MethodGet
 	w.want(w.serve(closed, w.build(health)), http.StatusServiceUnavailable, "ServiceUnavailable")
 	r := w.event(closed, queue, rpc.Event{Door: "sqs", ID: strings.Repeat("m", 1000), Data: made("ops")})
-	if r.Code != "ServiceUnavailable" || r.again == nil || !strings.Contains(r.log, "nobody claimed the table") || len(r.log) > 600 {
+	if r.Code != "ServiceUnavailable" || r.again == nil || !strings.Contains(r.log, "nobody claimed the table") ||
+		len(r.log) > 600 {
 		t.Errorf("event = %s, %v, log = %s", r.body, r.again, r.log)
 	}
 }
 
-// A store that cannot do what the service relies on is final: neither a request nor an event is to be sent again for it.
+// A store that cannot do what the service relies on is final: neither a request nor an event is to
+// be sent again for it.
 func TestAStoreThatCannotIsFinal(t *testing.T) {
 	w := newWorld(t, nil)
 	lacks := fmt.Errorf("table: write: %w: TransactWriteItems", table.ErrUnsupported)
@@ -338,7 +357,8 @@ func TestAStoreThatCannotIsFinal(t *testing.T) {
 	} {
 		a := w.serve(h, w.build(create("ops")))
 		w.want(a, http.StatusBadRequest, "UnsupportedStore")
-		if a.header.Get("Retry-After") != "" || !strings.Contains(a.Message, "choose another") || !strings.Contains(a.log, "TransactWriteItems") {
+		if a.header.Get("Retry-After") != "" || !strings.Contains(a.Message, "choose another") ||
+			!strings.Contains(a.log, "TransactWriteItems") {
 			t.Errorf("%s: %v, log = %s", about, a, a.log)
 		}
 		if about == "the tickets' table" {
@@ -382,8 +402,9 @@ func TestAnEventWithoutARequestIDGetsOne(t *testing.T) {
 	}
 }
 
-// Whatever comes through an event door gets an answer in JSON that bears the request id and no secret, and only what is refused or
-// wanted changes nothing or something: a reader's event never does.
+// Whatever comes through an event door gets an answer in JSON that bears the request id and no
+// secret, and only what is refused or wanted changes nothing or something: a reader's event never
+// does.
 func FuzzEvent(f *testing.F) {
 	f.Add(made("ops"), "m-1")
 	f.Add([]byte(`{"Action":"GetChatConfiguration","Name":"ops"}`), "")

@@ -69,7 +69,8 @@ func WireCodes() []string {
 	for _, row := range onWire {
 		codes = append(codes, row.code)
 	}
-	for _, f := range []*wireError{errNoAction, errVersion, errMethod, errKeyInactive, errNonceUsed, errBodyTooLarge, errHeadTooLarge} {
+	for _, f := range []*wireError{errNoAction, errVersion, errMethod, errKeyInactive, errNonceUsed,
+		errBodyTooLarge, errHeadTooLarge} {
 		codes = append(codes, f.code)
 	}
 	return codes

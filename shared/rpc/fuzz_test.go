@@ -45,8 +45,8 @@ func filler[Req any](p url.Values) (any, error) {
 	return in, nil
 }
 
-// encoded returns the fields of a request as parameters: scalars as text, lists flattened, tags too, so that bytes that are not UTF-8
-// survive. What is empty is there with the value "".
+// encoded returns the fields of a request as parameters: scalars as text, lists flattened, tags
+// too, so that bytes that are not UTF-8 survive. What is empty is there with the value "".
 func encoded(in any) map[string]string {
 	out := make(map[string]string)
 	v := reflect.ValueOf(in).Elem()
@@ -87,7 +87,8 @@ func encoded(in any) map[string]string {
 	return out
 }
 
-// flattens reports whether a request can be written flattened and read back: no list has an entry twice or more than 1000, no tag an empty key.
+// flattens reports whether a request can be written flattened and read back: no list has an entry
+// twice or more than 1000, no tag an empty key.
 func flattens(in any) bool {
 	v := reflect.ValueOf(in).Elem()
 	for i := range v.NumField() {
@@ -97,7 +98,8 @@ func flattens(in any) bool {
 				return false
 			}
 		case []string:
-			if slices.Contains(value, "") || len(value) > 1000 || len(slices.Compact(slices.Sorted(slices.Values(value)))) != len(value) {
+			if slices.Contains(value, "") || len(value) > 1000 ||
+				len(slices.Compact(slices.Sorted(slices.Values(value)))) != len(value) {
 				return false
 			}
 		case map[string]string:
@@ -111,11 +113,13 @@ func flattens(in any) bool {
 
 var sameSecret = cmp.Comparer(func(a, b secret.Text) bool { return a.Reveal() == b.Reveal() })
 
-// FuzzParameters reads arbitrary queries as net/url does, and fills every request type from them. It does not panic, an error is the caller's and names what it is about, and
-// what was read is the same when it is written out again and read once more.
+// FuzzParameters reads arbitrary queries as net/url does, and fills every request type from them.
+// It does not panic, an error is the caller's and names what it is about, and what was read is the
+// same when it is written out again and read once more.
 func FuzzParameters(f *testing.F) {
 	for _, seed := range []string{
-		"Filters.1.Name=type&Filters.1.Value=DingTalk&Filters.2.Name=Name&Filters.2.Value=a+b%2A~%2F%E9%92%89&MaxResults=10&RegionId=cn-hangzhou",
+		"Filters.1.Name=type&Filters.1.Value=DingTalk&Filters.2.Name=Name&Filters.2.Value=a+b%2A~%2F%E9%92%89&" +
+			"MaxResults=10&RegionId=cn-hangzhou",
 		`Filters=[{"Name":"type","Value":"DingTalk"}]&NextToken=x`,
 		`Tags={"env":"prod"}&Tag.1.Key=a&Tag.1.Value=b&Tags.7.Key=c`,
 		`Tags=[{"Key":"env","Value":null}]&ResourceIds={"0":"t1","1":"t2"}`,
@@ -145,7 +149,8 @@ func FuzzParameters(f *testing.F) {
 			in, err := fill(values)
 			if err != nil {
 				var known *fault.Error
-				if known, _ = err.(*fault.Error); known == nil || known.Param == "" || known.Code != fault.InvalidParameter && known.Code != fault.MissingParameter {
+				if known, _ = err.(*fault.Error); known == nil || known.Param == "" ||
+					known.Code != fault.InvalidParameter && known.Code != fault.MissingParameter {
 					t.Errorf("%s: error %#v is not about a parameter", action, err)
 				}
 				continue
@@ -162,19 +167,23 @@ func FuzzParameters(f *testing.F) {
 				t.Fatalf("%s: what was read of %q cannot be read again as %q: %v", action, values, again, err)
 			}
 			// An absent and an empty list are the same.
-			if diff := cmp.Diff(in, out, sameSecret, cmp.Transformer("len", func(l []chat.Filter) []chat.Filter { return append([]chat.Filter{}, l...) })); diff != "" {
+			if diff := cmp.Diff(in, out, sameSecret, cmp.Transformer("len",
+				func(l []chat.Filter) []chat.Filter { return append([]chat.Filter{}, l...) })); diff != "" {
 				t.Errorf("%s: -first +again\n%s", action, diff)
 			}
 		}
 	})
 }
 
-// FuzzJSONBody reads arbitrary JSON bodies. What it takes is JSON to encoding/json too, every parameter has one value, strings are themselves, and
-// the parameters written as a JSON object of strings are read as the same.
+// FuzzJSONBody reads arbitrary JSON bodies. What it takes is JSON to encoding/json too, every
+// parameter has one value, strings are themselves, and the parameters written as a JSON object of
+// strings are read as the same.
 func FuzzJSONBody(f *testing.F) {
 	for _, seed := range []string{
-		`{}`, `{"Name":"ops","Configuration":{"a":[1,2.50,{"b":null}]}}`, `{"a":null,"b":true,"c":-0,"d":1e5,"e":""}`, `{"a":1,"a":2}`, `[]`, `{"a":"\ud800"}`,
-		"{\"\":\"\u2028\"}", `{"a":[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]}`, `{"a":1} `, `{"a":1}x`, "{\"a\":\"\x00\"}", `{"Filters":[{"Name":"a","Value":"<>&"}]}`,
+		`{}`, `{"Name":"ops","Configuration":{"a":[1,2.50,{"b":null}]}}`, `{"a":null,"b":true,"c":-0,"d":1e5,"e":""}`,
+		`{"a":1,"a":2}`, `[]`, `{"a":"\ud800"}`,
+		"{\"\":\"\u2028\"}", `{"a":[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]}`, `{"a":1} `, `{"a":1}x`, "{\"a\":\"\x00\"}",
+		`{"Filters":[{"Name":"a","Value":"<>&"}]}`,
 	} {
 		f.Add(seed)
 	}
@@ -207,7 +216,8 @@ func FuzzJSONBody(f *testing.F) {
 			}
 			if raw[0] == '{' || raw[0] == '[' {
 				var a, b any
-				if json.Unmarshal(raw, &a) == nil && (json.Unmarshal([]byte(list[0]), &b) != nil || !reflect.DeepEqual(a, b)) {
+				if json.Unmarshal(raw, &a) == nil && (json.Unmarshal([]byte(list[0]), &b) != nil ||
+					!reflect.DeepEqual(a, b)) {
 					t.Errorf("%q = %s, which is not %s", name, list[0], raw)
 				}
 			}
@@ -228,8 +238,9 @@ func FuzzJSONBody(f *testing.F) {
 	})
 }
 
-// FuzzHandler sends arbitrary requests, signed as they are where they can be, by a caller who may do everything. Whatever they hold, the answer is no
-// fault of ours, and a JSON or XML envelope with the request's id; the world's own checks look at the rest.
+// FuzzHandler sends arbitrary requests, signed as they are where they can be, by a caller who may
+// do everything. Whatever they hold, the answer is no fault of ours, and a JSON or XML envelope
+// with the request's id; the world's own checks look at the rest.
 func FuzzHandler(f *testing.F) {
 	actions := rpc.Actions()
 	add := func(action int, r request, header, value string) {
@@ -243,16 +254,21 @@ func FuzzHandler(f *testing.F) {
 		f.Add(uint8(action), uint8(2), http.MethodGet, r.query.Encode(), kind, body, header, value)
 	}
 	// No planted secret: the fuzzer would put it where it is none.
-	add(0, request{form: parse(`Name=ops Type=DingTalk Configuration={"DingTalkClientId":"a","DingTalkClientSecret":"b"}`)}, "", "")
-	add(0, request{json: `{"Name":"ops","Type":"Slack","Configuration":{"SlackSigningSecret":"12345678"},"ClientToken":"t","Tags":{"a":"b"}}`}, "", "")
+	add(0, request{form: parse(`Name=ops Type=DingTalk ` +
+		`Configuration={"DingTalkClientId":"a","DingTalkClientSecret":"b"}`)}, "", "")
+	add(0, request{json: `{"Name":"ops","Type":"Slack","Configuration":{"SlackSigningSecret":"12345678"},` +
+		`"ClientToken":"t","Tags":{"a":"b"}}`}, "", "")
 	add(1, get("there"), "If-Match", `"1"`)
-	add(2, request{query: parse("Filters.1.Name=Name Filters.1.Value=a* Filters.2.Name=tag:a Filters.2.Value=b MaxResults=1 Format=XML")}, "", "")
-	add(2, request{query: url.Values{"Filters": {`[{"Name":"CreatedAfter","Value":"2026-01-01T00:00:00Z"}]`}, "NextToken": {"x"}}}, "", "")
+	add(2, request{query: parse("Filters.1.Name=Name Filters.1.Value=a* Filters.2.Name=tag:a Filters.2.Value=b " +
+		"MaxResults=1 Format=XML")}, "", "")
+	add(2, request{query: url.Values{"Filters": {`[{"Name":"CreatedAfter","Value":"2026-01-01T00:00:00Z"}]`},
+		"NextToken": {"x"}}}, "", "")
 	add(3, request{form: parse("Name=there RamRole=x Status=inactive Configuration={}")}, "If-Match", "1")
 	add(4, del("ops"), "If-Match", "*")
 	add(5, request{form: parse(`ResourceType=chatconfiguration ResourceIds=["there"] Tags={"a":"b"}`)}, "", "")
 	add(6, request{form: parse(`ResourceType=chatconfiguration ResourceIds={"0":"there"} TagKey.1=a`)}, "", "")
-	add(7, request{query: parse("ResourceType=chatconfiguration ResourceIds.1=there Tags.1.Key=a Tags.1.Value=b")}, "", "")
+	add(7, request{query: parse("ResourceType=chatconfiguration ResourceIds.1=there Tags.1.Key=a Tags.1.Value=b")},
+		"", "")
 	add(8, request{query: parse("ResourceType=chatconfiguration MaxResults=100")}, "X-Acs-Extra", "1")
 	add(9, request{query: parse("ResourceType=chatconfiguration Key=a")}, "Accept", "text/xml")
 	add(10, request{form: parse("ResourceType=chatconfiguration ResourceId=there NewResourceGroupId=rg-1")}, "", "")

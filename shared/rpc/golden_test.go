@@ -20,7 +20,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files of testdata anew")
 
-// The answers, byte for byte. Clients key on names, their case, their order in some cases, and on the content type to the letter.
+// The answers, byte for byte. Clients key on names, their case, their order in some cases, and on
+// the content type to the letter.
 func TestGoldenAnswers(t *testing.T) {
 	xml := func(r request) request {
 		r.v1, r.query = true, clone(r.query)
@@ -28,12 +29,14 @@ func TestGoldenAnswers(t *testing.T) {
 		return r
 	}
 	tag := request{action: "TagResources", form: url.Values{
-		"ResourceType": {"chatconfiguration"}, "ResourceIds": {`["ops"]`}, "Tags": {`{"env":"prod","团队":"运维 <&>","1st":"\"quoted\""}`},
+		"ResourceType": {"chatconfiguration"}, "ResourceIds": {`["ops"]`},
+		"Tags": {`{"env":"prod","团队":"运维 <&>","1st":"\"quoted\""}`},
 	}}
 	list := request{action: "ListChatConfigurations"}
 	tags := request{action: "ListTagResources", query: url.Values{"ResourceType": {"chatconfiguration"}}}
 	wrong := sign.Key{ID: admin.ID, Secret: "wrong"}
-	wecom := request{action: "CreateChatConfiguration", form: url.Values{"Name": {"wecom"}, "Type": {"WeCom"}, "Configuration": {`{"WeChatCorpId":"ww1","WeChatAgentId":"1000002","WeChatSecret":"` + planted + `"}`}}}
+	wecom := request{action: "CreateChatConfiguration", form: url.Values{"Name": {"wecom"}, "Type": {"WeCom"},
+		"Configuration": {`{"WeChatCorpId":"ww1","WeChatAgentId":"1000002","WeChatSecret":"` + planted + `"}`}}}
 	signed := get("ops")
 	signed.v1, signed.key, signed.nonce = true, wrong, "fixed"
 	w := newWorld(t, func(o *rpc.Options) { o.Rate = 100 })
@@ -43,7 +46,10 @@ func TestGoldenAnswers(t *testing.T) {
 		r    request
 	}{
 		{"create", create("ops")},
-		{"create-xml", xml(request{action: "CreateChatConfiguration", form: url.Values{"Name": {"xml"}, "Type": {"Lark"}, "Configuration": {`{"FeishuAppId":"cli_1","FeishuAppSecret":"` + planted + `","FeishuEncryptKey":"` + planted + `"}`}}})},
+		{"create-xml", xml(request{action: "CreateChatConfiguration",
+			form: url.Values{"Name": {"xml"}, "Type": {"Lark"},
+				"Configuration": {`{"FeishuAppId":"cli_1","FeishuAppSecret":"` + planted +
+					`","FeishuEncryptKey":"` + planted + `"}`}}})},
 		{"create-wecom", wecom},
 		{"tag", tag},
 		{"get", get("ops")},
@@ -51,8 +57,10 @@ func TestGoldenAnswers(t *testing.T) {
 		{"get-wecom", get("wecom")},
 		{"list", list},
 		{"list-xml", xml(list)},
-		{"list-empty", request{action: "ListChatConfigurations", query: parse("Filters.1.Name=Name Filters.1.Value=none")}},
-		{"list-empty-xml", xml(request{action: "ListChatConfigurations", query: parse("Filters.1.Name=Name Filters.1.Value=none")})},
+		{"list-empty", request{action: "ListChatConfigurations",
+			query: parse("Filters.1.Name=Name Filters.1.Value=none")}},
+		{"list-empty-xml", xml(request{action: "ListChatConfigurations",
+			query: parse("Filters.1.Name=Name Filters.1.Value=none")})},
 		{"list-tag-resources", tags},
 		{"list-tag-resources-xml", xml(tags)},
 		{"list-tag-keys", request{action: "ListTagKeys", query: tags.query}},
@@ -64,7 +72,8 @@ func TestGoldenAnswers(t *testing.T) {
 		{"error-not-found", get("missing")},
 		{"error-not-found-xml", xml(get("missing"))},
 		{"error-no-permission", request{action: "DeleteChatConfiguration", form: parse("Name=wecom"), key: reader}},
-		{"error-no-permission-xml", xml(request{action: "DeleteChatConfiguration", form: parse("Name=wecom"), key: reader})},
+		{"error-no-permission-xml", xml(request{action: "DeleteChatConfiguration",
+			form: parse("Name=wecom"), key: reader})},
 		{"error-signature", signed},
 		{"error-hostile-name-xml", xml(get(`<a href="x">&]]>` + "\x00\xff"))},
 	} {
@@ -82,7 +91,8 @@ func TestGoldenAnswers(t *testing.T) {
 	for range 100 {
 		if a := w.do(list); a.Code == "Throttling.User" {
 			golden(t, "error-throttling", w.serveAs(w.handler, w.build(list), "00000000-0000-4000-8000-999999999999"))
-			golden(t, "error-throttling-xml", w.serveAs(w.handler, w.build(xml(list)), "00000000-0000-4000-8000-999999999998"))
+			golden(t, "error-throttling-xml", w.serveAs(w.handler, w.build(xml(list)),
+				"00000000-0000-4000-8000-999999999998"))
 			seen["error-throttling.golden"], seen["error-throttling-xml.golden"] = true, true
 			break
 		}

@@ -13,8 +13,8 @@ import (
 	"chatconf/shared/rpc/sign"
 )
 
-// An access key is made, used, changed and deleted over the wire, in both dialects. Its secret is in one answer and in no
-// log; disabled, expired and deleted it is refused.
+// An access key is made, used, changed and deleted over the wire, in both dialects. Its secret is
+// in one answer and in no log; disabled, expired and deleted it is refused.
 func TestAccessKeysOnTheWire(t *testing.T) {
 	for _, v1 := range []bool{false, true} {
 		w := newWorld(t, nil, rpc.KeyActions()...)
@@ -36,10 +36,12 @@ func TestAccessKeysOnTheWire(t *testing.T) {
 		}
 		call := func() answer { return w.do(request{action: "ListChatConfigurations", key: key, v1: v1}) }
 		w.wantOK(call())
-		if list := do("ListAccessKeys", nil); strings.Contains(list.body, key.Secret) || !strings.Contains(list.body, key.ID) {
+		if list := do("ListAccessKeys", nil); strings.Contains(list.body, key.Secret) ||
+			!strings.Contains(list.body, key.ID) {
 			t.Errorf("ListAccessKeys = %v", list)
 		}
-		w.want(w.do(request{action: "CreateAccessKey", form: url.Values{"Name": {"x"}, "Policy": {"ReadOnly"}}, key: key, v1: v1}), 403, "NoPermission")
+		w.want(w.do(request{action: "CreateAccessKey", form: url.Values{"Name": {"x"}, "Policy": {"ReadOnly"}},
+			key: key, v1: v1}), 403, "NoPermission")
 		do("UpdateAccessKey", url.Values{"UserAccessKeyId": {key.ID}, "Status": {"Inactive"}})
 		w.want(call(), 400, "InvalidAccessKeyId.Inactive")
 		do("UpdateAccessKey", url.Values{"UserAccessKeyId": {key.ID}, "Status": {"Active"}})
@@ -56,7 +58,8 @@ func TestAccessKeysOnTheWire(t *testing.T) {
 		w.wantOK(call())
 		do("DeleteAccessKey", url.Values{"UserAccessKeyId": {key.ID}})
 		w.want(call(), 404, "InvalidAccessKeyId.NotFound")
-		w.want(w.do(request{action: "DeleteAccessKey", form: url.Values{"UserAccessKeyId": {key.ID}}, v1: v1}), 404, "EntityNotExists.AccessKey")
+		w.want(w.do(request{action: "DeleteAccessKey", form: url.Values{"UserAccessKeyId": {key.ID}}, v1: v1}),
+			404, "EntityNotExists.AccessKey")
 	}
 }
 
@@ -71,10 +74,12 @@ func TestKeyActionsAreApart(t *testing.T) {
 	}
 }
 
-// The day on which a key was used is in the list of keys: of requests that were proven, and of no others.
+// The day on which a key was used is in the list of keys: of requests that were proven, and of no
+// others.
 func TestTheUseOfAKeyIsNoted(t *testing.T) {
 	w := newWorld(t, nil, rpc.KeyActions()...)
-	w.want(w.do(request{action: "ListChatConfigurations", key: sign.Key{ID: reader.ID, Secret: "wrong"}}), 400, "SignatureDoesNotMatch")
+	w.want(w.do(request{action: "ListChatConfigurations", key: sign.Key{ID: reader.ID, Secret: "wrong"}}),
+		400, "SignatureDoesNotMatch")
 	used := func() map[string]string {
 		t.Helper()
 		days, err := w.options.Keys.LastUses(t.Context(), admin.ID, reader.ID, off.ID)

@@ -13,15 +13,17 @@ import (
 	"chatconf/shared/table"
 )
 
-// NonceAge is how long a nonce must be remembered: from MaxSkew before the request's time to MaxSkew behind it, that moment included.
-// A ticket table's time to live must be no shorter.
+// NonceAge is how long a nonce must be remembered: from MaxSkew before the request's time to
+// MaxSkew behind it, that moment included. A ticket table's time to live must be no shorter.
 const NonceAge = 2*sign.MaxSkew + time.Second
 
-// noncesKept bounds what one process remembers: a generation of this many nonces, and the one before.
+// noncesKept bounds what one process remembers: a generation of this many nonces, and the one
+// before.
 const noncesKept = 500_000
 
-// nonces are the nonces that this process saw, which keeps reads from being replayed to it. They are kept in two generations: the older
-// is dropped when the younger is NonceAge old or full. A replay that comes after a full generation was dropped shows the caller's own answer once more.
+// nonces are the nonces that this process saw, which keeps reads from being replayed to it. They
+// are kept in two generations: the older is dropped when the younger is NonceAge old or full. A
+// replay that comes after a full generation was dropped shows the caller's own answer once more.
 type nonces struct {
 	mu         sync.Mutex
 	since      time.Time
@@ -48,8 +50,8 @@ func (n *nonces) use(now time.Time, accessKeyID, nonce string) bool {
 	return true
 }
 
-// A ticket is the proof, still on its way, that a nonce was never used anywhere: a conditional write that runs beside the action's
-// first read. Nothing may be changed before wait says so.
+// A ticket is the proof, still on its way, that a nonce was never used anywhere: a conditional
+// write that runs beside the action's first read. Nothing may be changed before wait says so.
 type ticket struct {
 	done chan struct{}
 	err  error
@@ -58,7 +60,8 @@ type ticket struct {
 // ticketTime bounds the write of a ticket, which no longer has its request's deadline.
 const ticketTime = 30 * time.Second
 
-// punch starts to write the ticket of a nonce. The write goes on when the request ends early, so that the nonce is spent in any case.
+// punch starts to write the ticket of a nonce. The write goes on when the request ends early, so
+// that the nonce is spent in any case.
 func punch(ctx context.Context, tickets table.Table, accessKeyID, nonce string) *ticket {
 	t := &ticket{done: make(chan struct{})}
 	go func() {

@@ -16,7 +16,8 @@ import (
 	"chatconf/shared/secret"
 )
 
-// params are the parameters of one request, from query, form and JSON body; every name has one value.
+// params are the parameters of one request, from query, form and JSON body; every name has one
+// value.
 type params url.Values
 
 // get returns the value of a parameter and whether it was given.
@@ -37,12 +38,13 @@ const (
 	jsonType = "application/json"
 )
 
-// readParams reads the parameters of query and form. A parameter given twice is an error: two readers
-// could take different ones. One that is given in both with the same value is one: some SDKs put
-// RegionId into the query whatever the form has.
-// A JSON body is left for later: it is signed as a whole, so nobody need look into it before the signature is proven.
+// readParams reads the parameters of query and form. A parameter given twice is an error: two
+// readers could take different ones. One that is given in both with the same value is one: some
+// SDKs put RegionId into the query whatever the form has. A JSON body is left for later: it is
+// signed as a whole, so nobody need look into it before the signature is proven.
 //
-// All of this is done for strangers too. More than MaxParams are refused before anything is allocated for one of them.
+// All of this is done for strangers too. More than MaxParams are refused before anything is
+// allocated for one of them.
 func readParams(r *http.Request, body []byte) (p params, isJSON bool, err error) {
 	var form string
 	if len(body) > 0 {
@@ -52,7 +54,8 @@ func readParams(r *http.Request, body []byte) (p params, isJSON bool, err error)
 		case jsonType:
 			isJSON = true
 		default:
-			return nil, false, &fault.Error{Code: fault.InvalidParameter, Message: "The body has a content type that is not served; wanted " + formType + " or " + jsonType + "."}
+			return nil, false, &fault.Error{Code: fault.InvalidParameter,
+				Message: "The body has a content type that is not served; wanted " + formType + " or " + jsonType + "."}
 		}
 	}
 	n := pairs(r.URL.RawQuery) + pairs(form)
@@ -75,7 +78,8 @@ func readParams(r *http.Request, body []byte) (p params, isJSON bool, err error)
 	return p, isJSON, err
 }
 
-// over adds the parameters of a query to those of a body. One that both have must have the same value.
+// over adds the parameters of a query to those of a body. One that both have must have the same
+// value.
 func (p params) over(query params, twice *twiceNamed) params {
 	for name, values := range query {
 		if given, there := p[name]; there && given[0] != values[0] {
@@ -89,7 +93,8 @@ func (p params) over(query params, twice *twiceNamed) params {
 // maxContentType is how long a content type may be, in bytes.
 const maxContentType = 256
 
-// contentType returns the type of the body, without its parameters; nothing for one that cannot be read.
+// contentType returns the type of the body, without its parameters; nothing for one that cannot be
+// read.
 func contentType(h http.Header) string {
 	text := h.Get("Content-Type")
 	if len(text) > maxContentType {
@@ -102,7 +107,8 @@ func contentType(h http.Header) string {
 	return kind
 }
 
-// pairs returns how many parameters a text in URL encoding can have: as many as there are ampersands, and one more.
+// pairs returns how many parameters a text in URL encoding can have: as many as there are
+// ampersands, and one more.
 func pairs(text string) int {
 	if text == "" {
 		return 0
@@ -110,8 +116,8 @@ func pairs(text string) int {
 	return strings.Count(text, "&") + 1
 }
 
-// A twiceNamed is the first by its bytes of the parameters that are given more than once, so that the same request always has the
-// same answer.
+// A twiceNamed is the first by its bytes of the parameters that are given more than once, so that
+// the same request always has the same answer.
 type twiceNamed struct {
 	name  string
 	found bool
@@ -147,7 +153,8 @@ func (p params) merge(more []document.Member) error {
 }
 
 func twiceError(name string) error {
-	return &fault.Error{Code: fault.InvalidParameter, Param: shown(name), Message: fmt.Sprintf("Parameter %s is given more than once.", strconv.Quote(shown(name)))}
+	return &fault.Error{Code: fault.InvalidParameter, Param: shown(name),
+		Message: fmt.Sprintf("Parameter %s is given more than once.", strconv.Quote(shown(name)))}
 }
 
 // shown returns a parameter's name as it may stand in an answer: a long one is none of ours.
@@ -158,7 +165,8 @@ func shown(name string) string {
 	return name
 }
 
-// split reads parameters in URL encoding into p, as url.ParseQuery does. Their values go to the end of list, which has room for them.
+// split reads parameters in URL encoding into p, as url.ParseQuery does. Their values go to the end
+// of list, which has room for them.
 func (p params) split(where, text string, list []string, twice *twiceNamed) ([]string, error) {
 	var decoded strings.Builder // of all in one piece
 	if strings.ContainsAny(text, "%+") {
@@ -186,7 +194,8 @@ func (p params) split(where, text string, list []string, twice *twiceNamed) ([]s
 	return list, nil
 }
 
-// unescape returns what text in URL encoding stands for, and whether it is that. What it decodes goes to the end of b, which has room for it.
+// unescape returns what text in URL encoding stands for, and whether it is that. What it decodes
+// goes to the end of b, which has room for it.
 func unescape(b *strings.Builder, text string) (string, bool) {
 	if !strings.ContainsAny(text, "%+") {
 		return text, true
@@ -236,13 +245,15 @@ func parseJSON(text string, most int) ([]document.Member, error) {
 		return nil, &fault.Error{Code: fault.InvalidParameter, Message: "The " + err.Error() + "."}
 	}
 	if root.Kind != document.Object {
-		return nil, &fault.Error{Code: fault.InvalidParameter, Message: fmt.Sprintf("The body is %v; wanted a JSON object of parameters.", root.Kind)}
+		return nil, &fault.Error{Code: fault.InvalidParameter,
+			Message: fmt.Sprintf("The body is %v; wanted a JSON object of parameters.", root.Kind)}
 	}
 	return root.Members, nil
 }
 
-// memberText returns the value of a parameter in JSON, and whether it has one. A string stands for itself, a number or a boolean for its
-// text, null for nothing, and an array or an object for its JSON text, so that lists and a Configuration can be written as what they are.
+// memberText returns the value of a parameter in JSON, and whether it has one. A string stands for
+// itself, a number or a boolean for its text, null for nothing, and an array or an object for its
+// JSON text, so that lists and a Configuration can be written as what they are.
 func memberText(n *document.Node) (text string, ok bool) {
 	switch n.Kind {
 	case document.Array, document.Object:
@@ -253,8 +264,8 @@ func memberText(n *document.Node) (text string, ok bool) {
 	return n.Text, true
 }
 
-// membersAtLeast returns how many members the object of a JSON text has: the commas right inside of it, and one more. Of what is not
-// JSON it returns anything.
+// membersAtLeast returns how many members the object of a JSON text has: the commas right inside of
+// it, and one more. Of what is not JSON it returns anything.
 func membersAtLeast(text string) int {
 	n, depth, quoted := 1, 0, false
 	for i := 0; i < len(text); i++ {
@@ -275,7 +286,8 @@ func membersAtLeast(text string) int {
 	return n
 }
 
-// A plan says how the parameters of one request type are found and read. It is made once, so that a request costs no look at its type.
+// A plan says how the parameters of one request type are found and read. It is made once, so that a
+// request costs no look at its type.
 type plan struct {
 	fields []planned
 }
@@ -287,7 +299,8 @@ type planned struct {
 	read   func(field reflect.Value, name string, p params) error
 }
 
-// newPlan returns the plan of a request type. A type with a field that cannot be read is a mistake in the program, and panics.
+// newPlan returns the plan of a request type. A type with a field that cannot be read is a mistake
+// in the program, and panics.
 func newPlan[Req any]() plan {
 	t := reflect.TypeFor[Req]()
 	var out plan
@@ -355,7 +368,8 @@ func (pl plan) misspelt(p params) error {
 		head, _, _ := strings.Cut(name, ".")
 		if nearest, ok := chat.Nearest(head, known); ok {
 			message := fmt.Sprintf("Unknown parameter %s; did you mean %s?", strconv.Quote(shown(name)), nearest)
-			mistakes = append(mistakes, &fault.Error{Code: fault.InvalidParameter, Param: shown(name), Message: message})
+			mistakes = append(mistakes, &fault.Error{Code: fault.InvalidParameter,
+				Param: shown(name), Message: message})
 		}
 	}
 	return fault.Join(mistakes...)
@@ -366,8 +380,8 @@ func (pl plan) has(name string) bool {
 	return slices.ContainsFunc(pl.fields, func(f planned) bool { return f.name == name })
 }
 
-// takes reports whether the parameter is read from one of this name: its own, or one in another form
-// of a list.
+// takes reports whether the parameter is read from one of this name: its own, or one in another
+// form of a list.
 func (f planned) takes(name string) bool {
 	if !f.isList() {
 		return name == f.name
@@ -379,7 +393,8 @@ func (f planned) takes(name string) bool {
 // isList reports whether the parameter has several entries.
 func (f planned) isList() bool { return f.of.Kind() == reflect.Slice || f.of.Kind() == reflect.Map }
 
-// plain reports whether name is a parameter, or a part of a flattened one, whose value may be shown.
+// plain reports whether name is a parameter, or a part of a flattened one, whose value may be
+// shown.
 func (pl plan) plain(name string) bool {
 	name, _, _ = strings.Cut(name, ".")
 	for _, f := range pl.fields {
@@ -443,5 +458,6 @@ func readScalar(v reflect.Value, name string, p params) error {
 }
 
 func invalidParam(name, format string, args ...any) error {
-	return &fault.Error{Code: fault.InvalidParameter, Param: name, Message: "Parameter " + name + ": " + fmt.Sprintf(format, args...)}
+	return &fault.Error{Code: fault.InvalidParameter, Param: name, Message: "Parameter " + name +
+		": " + fmt.Sprintf(format, args...)}
 }

@@ -19,7 +19,8 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
-// parse returns the parameters that a query names, in an easy hand: "Tags.1.Key=a Tags.1.Value=b", spaces between them.
+// parse returns the parameters that a query names, in an easy hand: "Tags.1.Key=a Tags.1.Value=b",
+// spaces between them.
 func parse(text string) url.Values {
 	v := make(url.Values)
 	for _, pair := range strings.Fields(text) {
@@ -29,7 +30,8 @@ func parse(text string) url.Values {
 	return v
 }
 
-// Lists and maps come in every spelling that some client has; the answer to a bad one names the parameter.
+// Lists and maps come in every spelling that some client has; the answer to a bad one names the
+// parameter.
 func TestFlattening(t *testing.T) {
 	filter := func(pairs ...string) []chat.Filter {
 		var out []chat.Filter
@@ -44,8 +46,9 @@ func TestFlattening(t *testing.T) {
 		want   echo
 		code   string
 	}{
-		"nothing":                     {params: ""},
-		"unknown parameters":          {params: "Colour=x SourceIp=1.2.3.4 OwnerId=1 Product=oos Nothing.1=x ReadTimeout=3"},
+		"nothing": {params: ""},
+		"unknown parameters": {params: "Colour=x SourceIp=1.2.3.4 OwnerId=1 " +
+			"Product=oos Nothing.1=x ReadTimeout=3"},
 		"a misspelt parameter":        {params: "Nmae=x", code: "InvalidParameter.Nmae"},
 		"a parameter in another case": {params: "name=x", code: "InvalidParameter.name"},
 		"a parameter with hyphens":    {params: "resource-ids=x", code: "InvalidParameter.resource-ids"},
@@ -66,124 +69,184 @@ func TestFlattening(t *testing.T) {
 		"a boolean that is none":      {params: "All=1", code: "InvalidParameter.All"},
 		"a flattened text is no text": {params: "Text.1=a", code: "InvalidParameter.Text.1"},
 
-		"filters flattened":                   {params: "Filters.1.Name=type Filters.1.Value=DingTalk Filters.2.Name=Name Filters.2.Value=a*", want: echo{Filters: filter("type", "DingTalk", "Name", "a*")}},
-		"filters flattened, out of order":     {params: "Filters.10.Value=j Filters.2.Name=b Filters.10.Name=j Filters.2.Value=b", want: echo{Filters: filter("b", "b", "j", "j")}},
-		"filters flattened, with gaps":        {params: "Filters.5.Name=a Filters.900.Name=b", want: echo{Filters: filter("a", "", "b", "")}},
-		"filters as JSON, by the CLI":         {params: `Filters=[{"Name":"type","Value":"DingTalk"},{"Value":2,"Name":true}]`, want: echo{Filters: filter("type", "DingTalk", "true", "2")}},
-		"filters as JSON with null":           {params: `Filters=[{"Name":"type","Value":null}]`, want: echo{Filters: filter("type", "")}},
-		"filters as an empty array":           {params: "Filters=[]"},
-		"filters empty":                       {params: "Filters="},
-		"filters as JSON and flattened":       {params: `Filters=[{"Name":"a","Value":"1"}] Filters.1.Name=b Filters.1.Value=2`, want: echo{Filters: filter("a", "1", "b", "2")}},
-		"a filter without name":               {params: "Filters.1.Value=x", code: "MissingParameter.Filters"},
-		"a filter of empty name":              {params: "Filters.1.Name= Filters.1.Value=x", code: "MissingParameter.Filters"},
-		"a filter in JSON without name":       {params: `Filters=[{"Value":"x"}]`, code: "InvalidParameter.Filters"},
-		"filters as an object":                {params: `Filters={"type":"DingTalk","Name":"a*"}`, want: echo{Filters: filter("type", "DingTalk", "Name", "a*")}},
-		"a filter as an object":               {params: `Filters={"Value":"DingTalk","Name":"type"}`, want: echo{Filters: filter("type", "DingTalk")}},
-		"filters as plain text":               {params: "Filters=type=DingTalk", want: echo{Filters: filter("type", "DingTalk")}},
-		"a filter as a JSON string":           {params: `Filters="Name=a=b"`, want: echo{Filters: filter("Name", "a=b")}},
-		"filters as strings":                  {params: `Filters=["type=DingTalk","Name=a*"]`, want: echo{Filters: filter("type", "DingTalk", "Name", "a*")}},
-		"filters singular":                    {params: `Filter.1.Name=type Filter.1.Value=DingTalk`, want: echo{Filters: filter("type", "DingTalk")}},
-		"filters singular, as JSON":           {params: `Filter=[{"Name":"type","Value":"DingTalk"}]`, want: echo{Filters: filter("type", "DingTalk")}},
-		"filters nested":                      {params: `Filters.Filter.1.Name=type Filters.Filter.1.Value=DingTalk`, want: echo{Filters: filter("type", "DingTalk")}},
-		"filters flattened as text":           {params: `Filters.1=type=DingTalk Filter.2={"Name":"Name","Value":"x"}`, want: echo{Filters: filter("type", "DingTalk", "Name", "x")}},
-		"filters sent empty":                  {params: "Filters.1.Name= Filters.1.Value= Filters.2= Filter="},
-		"several filters in plain text":       {params: "Filters=type=DingTalk,Name=a", code: "InvalidParameter.Filters"},
-		"a filter whole and in parts":         {params: "Filters.1=type=DingTalk Filters.1.Name=a", code: "InvalidParameter.Filters"},
-		"filters as text":                     {params: "Filters=type", code: "InvalidParameter.Filters"},
-		"filters as null":                     {params: "Filters=null", code: "InvalidParameter.Filters"},
-		"filters of strings":                  {params: `Filters=["type"]`, code: "InvalidParameter.Filters"},
-		"filters of arrays":                   {params: `Filters=[[]]`, code: "InvalidParameter.Filters"},
-		"a filter whose value is an array":    {params: `Filters=[{"Name":"type","Value":["a"]}]`, code: "InvalidParameter.Filters"},
-		"a filter with a part more in JSON":   {params: `Filters=[{"Name":"type","Operator":"eq"}]`, code: "InvalidParameter.Filters"},
-		"a filter with a part more":           {params: "Filters.1.Name=a Filters.1.Operator=eq", code: "InvalidParameter.Filters"},
-		"a filter with no part":               {params: "Filters.1=a", code: "InvalidParameter.Filters"},
-		"a filter with a part of a part":      {params: "Filters.1.Value.1=a", code: "InvalidParameter.Filters"},
-		"a filter's part in another case":     {params: "Filters.1.name=a", code: "InvalidParameter.Filters"},
-		"index 0":                             {params: "Filters.0.Name=a", code: "InvalidParameter.Filters"},
-		"index 1001":                          {params: "Filters.1001.Name=a", code: "InvalidParameter.Filters"},
-		"index -1":                            {params: "Filters.-1.Name=a", code: "InvalidParameter.Filters"},
-		"index +1":                            {params: "Filters.+1.Name=a", code: "InvalidParameter.Filters"},
-		"index 01, which is 1 too":            {params: "Filters.1.Name=a Filters.01.Name=b", code: "InvalidParameter.Filters"},
-		"index 1e1":                           {params: "Filters.1e1.Name=a", code: "InvalidParameter.Filters"},
-		"index of another script":             {params: "Filters.١.Name=a", code: "InvalidParameter.Filters"},
-		"no index":                            {params: "Filters..Name=a", code: "InvalidParameter.Filters"},
-		"nothing behind the dot":              {params: "Filters.=a", code: "InvalidParameter.Filters"},
-		"an index beyond 64 bits":             {params: "Filters.99999999999999999999.Name=a", code: "InvalidParameter.Filters"},
+		"filters flattened": {params: "Filters.1.Name=type Filters.1.Value=DingTalk " +
+			"Filters.2.Name=Name Filters.2.Value=a*", want: echo{Filters: filter("type", "DingTalk", "Name", "a*")}},
+		"filters flattened, out of order": {params: "Filters.10.Value=j Filters.2.Name=b Filters.10.Name=j " +
+			"Filters.2.Value=b", want: echo{Filters: filter("b", "b", "j", "j")}},
+		"filters flattened, with gaps": {params: "Filters.5.Name=a Filters.900.Name=b",
+			want: echo{Filters: filter("a", "", "b", "")}},
+		"filters as JSON, by the CLI": {
+			params: `Filters=[{"Name":"type","Value":"DingTalk"},{"Value":2,"Name":true}]`,
+			want:   echo{Filters: filter("type", "DingTalk", "true", "2")}},
+		"filters as JSON with null": {params: `Filters=[{"Name":"type","Value":null}]`,
+			want: echo{Filters: filter("type", "")}},
+		"filters as an empty array": {params: "Filters=[]"},
+		"filters empty":             {params: "Filters="},
+		"filters as JSON and flattened": {params: `Filters=[{"Name":"a","Value":"1"}] Filters.1.Name=b ` +
+			`Filters.1.Value=2`, want: echo{Filters: filter("a", "1", "b", "2")}},
+		"a filter without name": {params: "Filters.1.Value=x", code: "MissingParameter.Filters"},
+		"a filter of empty name": {params: "Filters.1.Name= Filters.1.Value=x",
+			code: "MissingParameter.Filters"},
+		"a filter in JSON without name": {params: `Filters=[{"Value":"x"}]`, code: "InvalidParameter.Filters"},
+		"filters as an object": {params: `Filters={"type":"DingTalk","Name":"a*"}`,
+			want: echo{Filters: filter("type", "DingTalk", "Name", "a*")}},
+		"a filter as an object": {params: `Filters={"Value":"DingTalk","Name":"type"}`,
+			want: echo{Filters: filter("type", "DingTalk")}},
+		"filters as plain text": {params: "Filters=type=DingTalk",
+			want: echo{Filters: filter("type", "DingTalk")}},
+		"a filter as a JSON string": {params: `Filters="Name=a=b"`,
+			want: echo{Filters: filter("Name", "a=b")}},
+		"filters as strings": {params: `Filters=["type=DingTalk","Name=a*"]`,
+			want: echo{Filters: filter("type", "DingTalk", "Name", "a*")}},
+		"filters singular": {params: `Filter.1.Name=type Filter.1.Value=DingTalk`,
+			want: echo{Filters: filter("type", "DingTalk")}},
+		"filters singular, as JSON": {params: `Filter=[{"Name":"type","Value":"DingTalk"}]`,
+			want: echo{Filters: filter("type", "DingTalk")}},
+		"filters nested": {params: `Filters.Filter.1.Name=type Filters.Filter.1.Value=DingTalk`,
+			want: echo{Filters: filter("type", "DingTalk")}},
+		"filters flattened as text": {params: `Filters.1=type=DingTalk Filter.2={"Name":"Name","Value":"x"}`,
+			want: echo{Filters: filter("type", "DingTalk", "Name", "x")}},
+		"filters sent empty": {params: "Filters.1.Name= Filters.1.Value= Filters.2= Filter="},
+		"several filters in plain text": {params: "Filters=type=DingTalk,Name=a",
+			code: "InvalidParameter.Filters"},
+		"a filter whole and in parts": {params: "Filters.1=type=DingTalk Filters.1.Name=a",
+			code: "InvalidParameter.Filters"},
+		"filters as text":    {params: "Filters=type", code: "InvalidParameter.Filters"},
+		"filters as null":    {params: "Filters=null", code: "InvalidParameter.Filters"},
+		"filters of strings": {params: `Filters=["type"]`, code: "InvalidParameter.Filters"},
+		"filters of arrays":  {params: `Filters=[[]]`, code: "InvalidParameter.Filters"},
+		"a filter whose value is an array": {params: `Filters=[{"Name":"type","Value":["a"]}]`,
+			code: "InvalidParameter.Filters"},
+		"a filter with a part more in JSON": {params: `Filters=[{"Name":"type","Operator":"eq"}]`,
+			code: "InvalidParameter.Filters"},
+		"a filter with a part more": {params: "Filters.1.Name=a Filters.1.Operator=eq",
+			code: "InvalidParameter.Filters"},
+		"a filter with no part":           {params: "Filters.1=a", code: "InvalidParameter.Filters"},
+		"a filter with a part of a part":  {params: "Filters.1.Value.1=a", code: "InvalidParameter.Filters"},
+		"a filter's part in another case": {params: "Filters.1.name=a", code: "InvalidParameter.Filters"},
+		"index 0":                         {params: "Filters.0.Name=a", code: "InvalidParameter.Filters"},
+		"index 1001":                      {params: "Filters.1001.Name=a", code: "InvalidParameter.Filters"},
+		"index -1":                        {params: "Filters.-1.Name=a", code: "InvalidParameter.Filters"},
+		"index +1":                        {params: "Filters.+1.Name=a", code: "InvalidParameter.Filters"},
+		"index 01, which is 1 too": {params: "Filters.1.Name=a Filters.01.Name=b",
+			code: "InvalidParameter.Filters"},
+		"index 1e1":               {params: "Filters.1e1.Name=a", code: "InvalidParameter.Filters"},
+		"index of another script": {params: "Filters.١.Name=a", code: "InvalidParameter.Filters"},
+		"no index":                {params: "Filters..Name=a", code: "InvalidParameter.Filters"},
+		"nothing behind the dot":  {params: "Filters.=a", code: "InvalidParameter.Filters"},
+		"an index beyond 64 bits": {params: "Filters.99999999999999999999.Name=a",
+			code: "InvalidParameter.Filters"},
 		"a name that only begins like a list": {params: "FiltersOfMine=1 Filtersets.1.Name=a"},
 
-		"tags as an object":               {params: `Tags={"env":"prod","团队":"运维","n":1,"b":true,"none":null}`, want: echo{Tags: map[string]string{"env": "prod", "团队": "运维", "n": "1", "b": "true", "none": ""}}},
-		"tags as an array":                {params: `Tags=[{"Key":"env","Value":"prod"},{"Key":"a"}]`, want: echo{Tags: map[string]string{"env": "prod", "a": ""}}},
-		"tags flattened":                  {params: "Tags.1.Key=env Tags.1.Value=prod Tags.3.Key=a", want: echo{Tags: map[string]string{"env": "prod", "a": ""}}},
-		"tags flattened, singular":        {params: "Tag.1.Key=env Tag.1.Value=prod", want: echo{Tags: map[string]string{"env": "prod"}}},
-		"tags flattened in both ways":     {params: "Tags.1.Key=a Tags.1.Value=1 Tag.1.Key=b Tag.1.Value=2", want: echo{Tags: map[string]string{"a": "1", "b": "2"}}},
-		"tags as an object and flattened": {params: `Tags={"a":"1"} Tags.1.Key=b Tags.1.Value=2 Tag.1.Key=c Tag=[{"Key":"d"}]`, want: echo{Tags: map[string]string{"a": "1", "b": "2", "c": "", "d": ""}}},
-		"tags as an array and flattened":  {params: `Tags=[{"Key":"a"}] Tag.1.Key=b Tags.1.Key=c`, want: echo{Tags: map[string]string{"a": "", "b": "", "c": ""}}},
-		"tags with space before":          {params: `Tags=␣{"a":"1"}`, want: echo{Tags: map[string]string{"a": "1"}}},
-		"no tags":                         {params: "Tags={}"},
-		"a tag of empty key":              {params: `Tags={"":"x"}`, want: echo{Tags: map[string]string{"": "x"}}},
-		"a tag twice in an object":        {params: `Tags={"a":"1","a":"1"}`, code: "InvalidParameter.Tags"},
-		"a tag twice in an array":         {params: `Tags=[{"Key":"a"},{"Key":"a"}]`, want: echo{Tags: map[string]string{"a": ""}}},
-		"a tag twice in two spellings":    {params: "Tags.1.Key=a Tag.1.Key=a", want: echo{Tags: map[string]string{"a": ""}}},
-		"a tag with two values":           {params: `Tags=[{"Key":"a"},{"Key":"a","Value":"1"}]`, code: "InvalidParameter.Tags"},
-		"a tag with two values, singular": {params: "Tags.1.Key=a Tag.1.Key=a Tag.1.Value=1", code: "InvalidParameter.Tags"},
-		"tags as plain text":              {params: "Tags=env=prod", want: echo{Tags: map[string]string{"env": "prod"}}},
-		"tags as plain text, singular":    {params: "Tag=env=a=b", want: echo{Tags: map[string]string{"env": "a=b"}}},
-		"tags as strings":                 {params: `Tags=["env=prod","team="]`, want: echo{Tags: map[string]string{"env": "prod", "team": ""}}},
-		"tags as a JSON string":           {params: `Tags="env=prod"`, want: echo{Tags: map[string]string{"env": "prod"}}},
-		"one tag as an object":            {params: `Tags={"Key":"env","Value":"prod"}`, want: echo{Tags: map[string]string{"env": "prod"}}},
-		"one tag as an object, singular":  {params: `Tag={"TagKey":"env","TagValue":"prod"}`, want: echo{Tags: map[string]string{"env": "prod"}}},
-		"tags with the answer's names":    {params: "Tag.1.TagKey=env Tag.1.TagValue=prod", want: echo{Tags: map[string]string{"env": "prod"}}},
-		"tags nested":                     {params: "Tags.Tag.1.Key=env Tags.Tag.1.Value=prod Tag.Tags.1.Key=x", want: echo{Tags: map[string]string{"env": "prod", "x": ""}}},
-		"tags flattened as text":          {params: `Tags.1=env=prod Tag.2={"Key":"a"}`, want: echo{Tags: map[string]string{"env": "prod", "a": ""}}},
+		"tags as an object": {params: `Tags={"env":"prod","团队":"运维","n":1,"b":true,"none":null}`,
+			want: echo{Tags: map[string]string{"env": "prod", "团队": "运维", "n": "1", "b": "true", "none": ""}}},
+		"tags as an array": {params: `Tags=[{"Key":"env","Value":"prod"},{"Key":"a"}]`,
+			want: echo{Tags: map[string]string{"env": "prod", "a": ""}}},
+		"tags flattened": {params: "Tags.1.Key=env Tags.1.Value=prod Tags.3.Key=a",
+			want: echo{Tags: map[string]string{"env": "prod", "a": ""}}},
+		"tags flattened, singular": {params: "Tag.1.Key=env Tag.1.Value=prod",
+			want: echo{Tags: map[string]string{"env": "prod"}}},
+		"tags flattened in both ways": {params: "Tags.1.Key=a Tags.1.Value=1 Tag.1.Key=b Tag.1.Value=2",
+			want: echo{Tags: map[string]string{"a": "1", "b": "2"}}},
+		"tags as an object and flattened": {params: `Tags={"a":"1"} Tags.1.Key=b Tags.1.Value=2 Tag.1.Key=c ` +
+			`Tag=[{"Key":"d"}]`, want: echo{Tags: map[string]string{"a": "1", "b": "2", "c": "", "d": ""}}},
+		"tags as an array and flattened": {params: `Tags=[{"Key":"a"}] Tag.1.Key=b Tags.1.Key=c`,
+			want: echo{Tags: map[string]string{"a": "", "b": "", "c": ""}}},
+		"tags with space before":   {params: `Tags=␣{"a":"1"}`, want: echo{Tags: map[string]string{"a": "1"}}},
+		"no tags":                  {params: "Tags={}"},
+		"a tag of empty key":       {params: `Tags={"":"x"}`, want: echo{Tags: map[string]string{"": "x"}}},
+		"a tag twice in an object": {params: `Tags={"a":"1","a":"1"}`, code: "InvalidParameter.Tags"},
+		"a tag twice in an array": {params: `Tags=[{"Key":"a"},{"Key":"a"}]`,
+			want: echo{Tags: map[string]string{"a": ""}}},
+		"a tag twice in two spellings": {params: "Tags.1.Key=a Tag.1.Key=a",
+			want: echo{Tags: map[string]string{"a": ""}}},
+		"a tag with two values": {params: `Tags=[{"Key":"a"},{"Key":"a","Value":"1"}]`,
+			code: "InvalidParameter.Tags"},
+		"a tag with two values, singular": {params: "Tags.1.Key=a Tag.1.Key=a Tag.1.Value=1",
+			code: "InvalidParameter.Tags"},
+		"tags as plain text": {params: "Tags=env=prod",
+			want: echo{Tags: map[string]string{"env": "prod"}}},
+		"tags as plain text, singular": {params: "Tag=env=a=b", want: echo{Tags: map[string]string{"env": "a=b"}}},
+		"tags as strings": {params: `Tags=["env=prod","team="]`,
+			want: echo{Tags: map[string]string{"env": "prod", "team": ""}}},
+		"tags as a JSON string": {params: `Tags="env=prod"`,
+			want: echo{Tags: map[string]string{"env": "prod"}}},
+		"one tag as an object": {params: `Tags={"Key":"env","Value":"prod"}`,
+			want: echo{Tags: map[string]string{"env": "prod"}}},
+		"one tag as an object, singular": {params: `Tag={"TagKey":"env","TagValue":"prod"}`,
+			want: echo{Tags: map[string]string{"env": "prod"}}},
+		"tags with the answer's names": {params: "Tag.1.TagKey=env Tag.1.TagValue=prod",
+			want: echo{Tags: map[string]string{"env": "prod"}}},
+		"tags nested": {params: "Tags.Tag.1.Key=env Tags.Tag.1.Value=prod Tag.Tags.1.Key=x",
+			want: echo{Tags: map[string]string{"env": "prod", "x": ""}}},
+		"tags flattened as text": {params: `Tags.1=env=prod Tag.2={"Key":"a"}`,
+			want: echo{Tags: map[string]string{"env": "prod", "a": ""}}},
 		"tags sent empty":                 {params: "Tags= Tag= Tags.1.Key= Tags.1.Value= Tag.1="},
 		"a tag's key under two names":     {params: "Tag.1.TagKey=a Tag.1.Key=b", code: "InvalidParameter.Tags"},
 		"several tags in plain text":      {params: "Tags=env=prod,team=ops", code: "InvalidParameter.Tags"},
 		"a tag in plain text without key": {params: "Tags==prod", code: "InvalidParameter.Tags"},
 		"a tag that is broken JSON":       {params: `Tags.1={"Key":`, code: "InvalidParameter.Tags"},
-		"a tag in object and flattened":   {params: `Tags={"a":"1"} Tag.1.Key=a Tag.1.Value=2`, code: "InvalidParameter.Tags"},
-		"a tag value alone":               {params: "Tags.1.Value=x", code: "MissingParameter.Tags"},
-		"a tag value alone, singular":     {params: "Tag.1.Value=x", code: "MissingParameter.Tags"},
-		"a tag whose value is an object":  {params: `Tags={"a":{}}`, code: "InvalidParameter.Tags"},
-		"tags by Name":                    {params: "Tags.1.Name=a", code: "InvalidParameter.Tags"},
-		"tags as text":                    {params: "Tags=env", code: "InvalidParameter.Tags"},
-		"tags as a broken object":         {params: `Tags={"a"`, code: "InvalidParameter.Tags"},
-		"tags as words":                   {params: `Tags=["a"]`, code: "InvalidParameter.Tags"},
+		"a tag in object and flattened": {params: `Tags={"a":"1"} Tag.1.Key=a Tag.1.Value=2`,
+			code: "InvalidParameter.Tags"},
+		"a tag value alone":              {params: "Tags.1.Value=x", code: "MissingParameter.Tags"},
+		"a tag value alone, singular":    {params: "Tag.1.Value=x", code: "MissingParameter.Tags"},
+		"a tag whose value is an object": {params: `Tags={"a":{}}`, code: "InvalidParameter.Tags"},
+		"tags by Name":                   {params: "Tags.1.Name=a", code: "InvalidParameter.Tags"},
+		"tags as text":                   {params: "Tags=env", code: "InvalidParameter.Tags"},
+		"tags as a broken object":        {params: `Tags={"a"`, code: "InvalidParameter.Tags"},
+		"tags as words":                  {params: `Tags=["a"]`, code: "InvalidParameter.Tags"},
 
-		"ids as an array":                      {params: `ResourceIds=["b","a"]`, want: echo{ResourceIDs: []string{"b", "a"}}},
-		"ids as the Go SDK's object":           {params: `ResourceIds={"0":"t1","2":"t3","10":"t4","1":"t2"}`, want: echo{ResourceIDs: []string{"t1", "t2", "t3", "t4"}}},
-		"ids as keys with true":                {params: `ResourceIds={"t1":true,"t2":true}`, want: echo{ResourceIDs: []string{"t1", "t2"}}},
-		"ids as keys with nothing":             {params: `ResourceIds={"t2":"","t1":null}`, want: echo{ResourceIDs: []string{"t1", "t2"}}},
-		"ids as keys, and one has a value":     {params: `ResourceIds={"t2":"","t1":"x"}`, want: echo{ResourceIDs: []string{"x", ""}}},
-		"ids as an empty object":               {params: `ResourceIds={}`},
-		"ids flattened":                        {params: "ResourceIds.2=b ResourceIds.1=a ResourceIds.10=c", want: echo{ResourceIDs: []string{"a", "b", "c"}}},
-		"ids flattened, singular":              {params: "ResourceId.1=a ResourceId.2=b", want: echo{ResourceIDs: []string{"a", "b"}}},
-		"ids of numbers":                       {params: `ResourceIds=[1,2e3,true]`, want: echo{ResourceIDs: []string{"1", "2e3", "true"}}},
-		"ids in all spellings":                 {params: `ResourceIds=["a"] ResourceIds.1=b ResourceId.1=c`, want: echo{ResourceIDs: []string{"a", "b", "c"}}},
-		"ids singular":                         {params: "ResourceId=a", want: echo{ResourceIDs: []string{"a"}}},
-		"ids singular, as an array":            {params: `ResourceId=["a","b"]`, want: echo{ResourceIDs: []string{"a", "b"}}},
-		"ids as plain text":                    {params: "ResourceIds=ops", want: echo{ResourceIDs: []string{"ops"}}},
-		"ids as a string":                      {params: `ResourceIds="a"`, want: echo{ResourceIDs: []string{"a"}}},
-		"ids as a number":                      {params: "ResourceIds=7", want: echo{ResourceIDs: []string{"7"}}},
-		"ids nested":                           {params: "ResourceIds.ResourceId.1=a ResourceIds.ResourceId.2=b", want: echo{ResourceIDs: []string{"a", "b"}}},
-		"ids sent empty":                       {params: "ResourceIds= ResourceIds.1= ResourceId.1="},
-		"several ids in plain text":            {params: "ResourceIds=a,b", code: "InvalidParameter.ResourceIds"},
-		"ids as broken JSON":                   {params: `ResourceIds=["a"`, code: "InvalidParameter.ResourceIds"},
-		"an id whole and in parts":             {params: "ResourceIds.1=a ResourceIds.1.x=b", code: "InvalidParameter.ResourceIds"},
-		"ids as null":                          {params: "ResourceIds=null", code: "InvalidParameter.ResourceIds"},
-		"ids of arrays":                        {params: `ResourceIds=[["a"]]`, code: "InvalidParameter.ResourceIds"},
-		"ids of objects":                       {params: `ResourceIds={"0":{}}`, code: "InvalidParameter.ResourceIds"},
-		"an id with a part":                    {params: "ResourceIds.1.Name=a", code: "InvalidParameter.ResourceIds"},
-		"an id of index 0":                     {params: "ResourceIds.0=a", code: "InvalidParameter.ResourceIds"},
-		"ids that a key twice makes ambiguous": {params: `ResourceIds={"0":"a","0":"b"}`, code: "InvalidParameter.ResourceIds"},
+		"ids as an array": {params: `ResourceIds=["b","a"]`,
+			want: echo{ResourceIDs: []string{"b", "a"}}},
+		"ids as the Go SDK's object": {params: `ResourceIds={"0":"t1","2":"t3","10":"t4","1":"t2"}`,
+			want: echo{ResourceIDs: []string{"t1", "t2", "t3", "t4"}}},
+		"ids as keys with true": {params: `ResourceIds={"t1":true,"t2":true}`,
+			want: echo{ResourceIDs: []string{"t1", "t2"}}},
+		"ids as keys with nothing": {params: `ResourceIds={"t2":"","t1":null}`,
+			want: echo{ResourceIDs: []string{"t1", "t2"}}},
+		"ids as keys, and one has a value": {params: `ResourceIds={"t2":"","t1":"x"}`,
+			want: echo{ResourceIDs: []string{"x", ""}}},
+		"ids as an empty object": {params: `ResourceIds={}`},
+		"ids flattened": {params: "ResourceIds.2=b ResourceIds.1=a ResourceIds.10=c",
+			want: echo{ResourceIDs: []string{"a", "b", "c"}}},
+		"ids flattened, singular": {params: "ResourceId.1=a ResourceId.2=b",
+			want: echo{ResourceIDs: []string{"a", "b"}}},
+		"ids of numbers": {params: `ResourceIds=[1,2e3,true]`,
+			want: echo{ResourceIDs: []string{"1", "2e3", "true"}}},
+		"ids in all spellings": {params: `ResourceIds=["a"] ResourceIds.1=b ResourceId.1=c`,
+			want: echo{ResourceIDs: []string{"a", "b", "c"}}},
+		"ids singular": {params: "ResourceId=a", want: echo{ResourceIDs: []string{"a"}}},
+		"ids singular, as an array": {params: `ResourceId=["a","b"]`,
+			want: echo{ResourceIDs: []string{"a", "b"}}},
+		"ids as plain text": {params: "ResourceIds=ops", want: echo{ResourceIDs: []string{"ops"}}},
+		"ids as a string":   {params: `ResourceIds="a"`, want: echo{ResourceIDs: []string{"a"}}},
+		"ids as a number":   {params: "ResourceIds=7", want: echo{ResourceIDs: []string{"7"}}},
+		"ids nested": {params: "ResourceIds.ResourceId.1=a ResourceIds.ResourceId.2=b",
+			want: echo{ResourceIDs: []string{"a", "b"}}},
+		"ids sent empty":            {params: "ResourceIds= ResourceIds.1= ResourceId.1="},
+		"several ids in plain text": {params: "ResourceIds=a,b", code: "InvalidParameter.ResourceIds"},
+		"ids as broken JSON":        {params: `ResourceIds=["a"`, code: "InvalidParameter.ResourceIds"},
+		"an id whole and in parts": {params: "ResourceIds.1=a ResourceIds.1.x=b",
+			code: "InvalidParameter.ResourceIds"},
+		"ids as null":       {params: "ResourceIds=null", code: "InvalidParameter.ResourceIds"},
+		"ids of arrays":     {params: `ResourceIds=[["a"]]`, code: "InvalidParameter.ResourceIds"},
+		"ids of objects":    {params: `ResourceIds={"0":{}}`, code: "InvalidParameter.ResourceIds"},
+		"an id with a part": {params: "ResourceIds.1.Name=a", code: "InvalidParameter.ResourceIds"},
+		"an id of index 0":  {params: "ResourceIds.0=a", code: "InvalidParameter.ResourceIds"},
+		"ids that a key twice makes ambiguous": {params: `ResourceIds={"0":"a","0":"b"}`,
+			code: "InvalidParameter.ResourceIds"},
 
-		"tag keys twice, as Terraform does": {params: `TagKeys=["a","b"] TagKey.1=a TagKey.2=b`, want: echo{TagKeys: []string{"a", "b"}}},
-		"tag keys that differ":              {params: `TagKeys=["a"] TagKey.1=b`, want: echo{TagKeys: []string{"a", "b"}}},
-		"tag keys flattened":                {params: "TagKeys.1=a", want: echo{TagKeys: []string{"a"}}},
-		"tag keys as plain text":            {params: "TagKeys=env", want: echo{TagKeys: []string{"env"}}},
-		"tag keys as plain text, singular":  {params: "TagKey=env", want: echo{TagKeys: []string{"env"}}},
-		"tag keys nested":                   {params: "TagKeys.TagKey.1=env", want: echo{TagKeys: []string{"env"}}},
+		"tag keys twice, as Terraform does": {params: `TagKeys=["a","b"] TagKey.1=a TagKey.2=b`,
+			want: echo{TagKeys: []string{"a", "b"}}},
+		"tag keys that differ": {params: `TagKeys=["a"] TagKey.1=b`,
+			want: echo{TagKeys: []string{"a", "b"}}},
+		"tag keys flattened":               {params: "TagKeys.1=a", want: echo{TagKeys: []string{"a"}}},
+		"tag keys as plain text":           {params: "TagKeys=env", want: echo{TagKeys: []string{"env"}}},
+		"tag keys as plain text, singular": {params: "TagKey=env", want: echo{TagKeys: []string{"env"}}},
+		"tag keys nested":                  {params: "TagKeys.TagKey.1=env", want: echo{TagKeys: []string{"env"}}},
 
-		"of several mistakes always the same": {params: "Filters.x=1 Filters.y=1 Filters.0.Name=1 Filters.z=1", code: "InvalidParameter.Filters"},
+		"of several mistakes always the same": {params: "Filters.x=1 Filters.y=1 Filters.0.Name=1 Filters.z=1",
+			code: "InvalidParameter.Filters"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.TB = t
@@ -235,7 +298,8 @@ func TestJSONBody(t *testing.T) {
 	} {
 		*got = echo{}
 		w.wantOK(w.do(request{action: "GetEcho", json: text}))
-		if diff := cmp.Diff(want, *got, cmp.Comparer(func(a, b secret.Text) bool { return a.Reveal() == b.Reveal() })); diff != "" {
+		if diff := cmp.Diff(want, *got,
+			cmp.Comparer(func(a, b secret.Text) bool { return a.Reveal() == b.Reveal() })); diff != "" {
 			t.Errorf("%s: -want +got\n%s", text, diff)
 		}
 	}
@@ -269,14 +333,16 @@ func TestJSONBody(t *testing.T) {
 func TestLongNamesAreCut(t *testing.T) {
 	w := newWorld(t, nil)
 	long := strings.Repeat("x", 10_000)
-	for _, raw := range []string{long + "=1&" + long + "=2", "Filters." + long + "=1", "MaxResults=" + long, "Filters.1." + long + "=1", "%00%ff=1&%00%ff=2"} {
+	for _, raw := range []string{long + "=1&" + long + "=2", "Filters." + long + "=1", "MaxResults=" + long,
+		"Filters.1." + long + "=1", "%00%ff=1&%00%ff=2"} {
 		a := w.do(request{action: "ListChatConfigurations", change: func(r *http.Request) {
 			r.URL.RawQuery = raw
 			if err := admin.SignACS3(r, nil, w.clock.Now(), w.nonce()); err != nil && !strings.Contains(raw, "=2") {
 				t.Fatal(err)
 			}
 		}})
-		if a.status != 400 || len(a.body) > 1000 || strings.ContainsFunc(a.Code, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		if a.status != 400 || len(a.body) > 1000 || strings.ContainsFunc(a.Code,
+			func(r rune) bool { return r <= ' ' || r > '~' }) {
 			t.Errorf("%.20s: %v", raw, a)
 		}
 	}
@@ -284,11 +350,16 @@ func TestLongNamesAreCut(t *testing.T) {
 
 // What an action says that it takes is what makes a difference to its request.
 func TestTakesIsWhatIsRead(t *testing.T) {
-	action := rpc.NewAction("GetEcho", func(*chat.Service, context.Context, *echo) (*chat.Empty, error) { return nil, nil })
+	action := rpc.NewAction("GetEcho", func(*chat.Service, context.Context, *echo) (*chat.Empty, error) {
+		return nil,
+			nil
+	})
 	read := 0
 	for _, name := range append(action.Parameters(), "", "name", "Nam", "Names", "Name.1", "Tex", "SourceIp",
-		"Filter", "Filters.1", "Filters.1.Name", "Filter.1.Name", "Tag", "Tags.1.Key", "Tag.1.Key", "Tag.x", "Tagging.1.Key", "ResourceId", "ResourceId.1",
-		"ResourceIds.1", "ResourceIdss.1", "TagKey", "TagKey.1", "TagKeys.1", "TagKeys.", "Number.1", "Revisions", "ClientToken") {
+		"Filter", "Filters.1", "Filters.1.Name", "Filter.1.Name", "Tag", "Tags.1.Key", "Tag.1.Key", "Tag.x",
+		"Tagging.1.Key", "ResourceId", "ResourceId.1",
+		"ResourceIds.1", "ResourceIdss.1", "TagKey", "TagKey.1", "TagKeys.1", "TagKeys.",
+		"Number.1", "Revisions", "ClientToken") {
 		made := false
 		for _, value := range []string{"1", "true", `["a"]`, `[{"Key":"a"}]`, `[{"Name":"a"}]`} {
 			got, err := rpc.Fill[echo](url.Values{name: {value}})
@@ -327,8 +398,10 @@ func takenBy(action string, all url.Values) url.Values {
 
 // The actions' own requests can be filled from nothing and from everything at once.
 func TestEveryRequestTypeCanBeFilled(t *testing.T) {
-	all := parse("RegionId=cn-hangzhou Name=n Type=t RamRole=r Configuration={} ResourceGroupId=g Status=s ClientToken=c Revision=1 MaxResults=2 " +
-		`NextToken=x ResourceType=y ResourceIds=["a"] Tags={"a":"b"} TagKeys=["k"] All=true Key=k ResourceId=i NewResourceGroupId=z Filters=[] ` +
+	all := parse("RegionId=cn-hangzhou Name=n Type=t RamRole=r Configuration={} ResourceGroupId=g Status=s " +
+		"ClientToken=c Revision=1 MaxResults=2 " +
+		`NextToken=x ResourceType=y ResourceIds=["a"] Tags={"a":"b"} TagKeys=["k"] All=true Key=k ResourceId=i ` +
+		`NewResourceGroupId=z Filters=[] ` +
 		"UserId=u ConversationId=v Command=w User=u Decision=d Since=e Until=f GraceSeconds=3")
 	for name, fill := range fillers {
 		empty, err := fill(url.Values{})
@@ -353,7 +426,8 @@ func TestEveryRequestTypeCanBeFilled(t *testing.T) {
 	}
 }
 
-// All mistakes of a request are in one answer, those of its wire and those of its meaning, by whichever way it comes; its code is the first's.
+// All mistakes of a request are in one answer, those of its wire and those of its meaning, by
+// whichever way it comes; its code is the first's.
 func TestAllMistakesAtOnce(t *testing.T) {
 	w := newWorld(t, nil)
 	for _, c := range []struct {
@@ -361,18 +435,25 @@ func TestAllMistakesAtOnce(t *testing.T) {
 		texts                []string
 	}{
 		{"ListChatConfigurations", "MaxResults=many Filters={ NxtToken=x RegionId=X", "InvalidParameter.Filters",
-			[]string{"Filters is not JSON: it ends too early, at line 1, column 2; write [{", `"many" is not a whole number`, `"NxtToken"; did you mean NextToken?`, "RegionId "}},
-		{"ListChatConfigurations", "MaxResults=1000 Filter.1.Name=Owner Filter.1.Value=x Filter.2.Name=Status", "InvalidParameter.MaxResults",
+			[]string{"Filters is not JSON: it ends too early, at line 1, column 2; write [{",
+				`"many" is not a whole number`, `"NxtToken"; did you mean NextToken?`, "RegionId "}},
+		{"ListChatConfigurations", "MaxResults=1000 Filter.1.Name=Owner Filter.1.Value=x Filter.2.Name=Status",
+			"InvalidParameter.MaxResults",
 			[]string{"MaxResults is 1000", `no filter "Owner"`, `"Status" has no value`}},
 		{"TagResources", "ResourceIds=a,b Tags=x", "InvalidParameter.ResourceIds",
-			[]string{"ResourceType is mandatory", `write a JSON list such as ["ops"]`, `Tags has no Key; write {"env":"prod"}`}},
-		{"CreateChatConfiguration", "name=ops Type=Slack RamRole=a:b Configuration={\"SigningSecret\":\"" + planted + "\",\"X\":1} Tags=x", "InvalidParameter.Tags",
+			[]string{"ResourceType is mandatory", `write a JSON list such as ["ops"]`,
+				`Tags has no Key; write {"env":"prod"}`}},
+		{"CreateChatConfiguration", "name=ops Type=Slack RamRole=a:b Configuration={\"SigningSecret\":\"" + planted +
+			"\",\"X\":1} Tags=x", "InvalidParameter.Tags",
 			[]string{`"name"; did you mean Name?`, "Name is mandatory", "RamRole ", "Configuration.X: no such key"}},
-		{"UpdateChatConfiguration", "Name=ops Revision=new Status=Sleeping Configuration={", "InvalidParameter.Revision",
+		{"UpdateChatConfiguration", "Name=ops Revision=new Status=Sleeping Configuration={",
+			"InvalidParameter.Revision",
 			[]string{`"new" is not a whole number`, "Unknown Status ", "Configuration is not JSON: it ends too early"}},
-		{"GetChatConfiguration", "Nmae=ops", "InvalidParameter.Nmae", []string{`Unknown parameter "Nmae"; did you mean Name?`, "Name is mandatory"}},
+		{"GetChatConfiguration", "Nmae=ops", "InvalidParameter.Nmae",
+			[]string{`Unknown parameter "Nmae"; did you mean Name?`, "Name is mandatory"}},
 		{"ListTagResources", "ResourceIds=[[1],[2]] MaxResults=x", "InvalidParameter.ResourceIds",
-			[]string{"ResourceIds[0] is an array", "ResourceIds[1] is an array", `"x" is not`, "ResourceType is mandatory"}},
+			[]string{"ResourceIds[0] is an array", "ResourceIds[1] is an array",
+				`"x" is not`, "ResourceType is mandatory"}},
 	} {
 		params := parse(c.params)
 		object := make(map[string]string)
@@ -393,7 +474,8 @@ func TestAllMistakesAtOnce(t *testing.T) {
 			"form":  w.do(request{action: c.action, form: params, v1: true}),
 			"JSON":  w.do(request{action: c.action, json: string(text)}),
 		}
-		said, err := w.handler.ServeEvent(t.Context(), chat.Caller{Account: account, Policies: []*policy.Policy{policy.Administrator()}}, rpc.Event{Data: event})
+		said, err := w.handler.ServeEvent(t.Context(), chat.Caller{Account: account,
+			Policies: []*policy.Policy{policy.Administrator()}}, rpc.Event{Data: event})
 		var a answer
 		if err := errors.Join(err, json.Unmarshal(said, &a)); err != nil {
 			t.Fatal(err)
@@ -412,7 +494,8 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	}
 }
 
-// A parameter that may be left out may be sent empty instead, whatever the action. Only of an update's strings it says something.
+// A parameter that may be left out may be sent empty instead, whatever the action. Only of an
+// update's strings it says something.
 func TestEmptyIsAbsent(t *testing.T) {
 	w := newWorld(t, nil)
 	w.wantOK(w.do(create("one")))
@@ -423,7 +506,8 @@ func TestEmptyIsAbsent(t *testing.T) {
 		"UntagResources":          {"ResourceType": {"chatconfiguration"}, "ResourceIds": {"one"}, "TagKeys": {"a"}},
 		"ListTagResources":        {"ResourceType": {"chatconfiguration"}},
 		"ListTagValues":           {"Key": {"a"}},
-		"ChangeResourceGroup":     {"ResourceType": {"chatconfiguration"}, "ResourceId": {"one"}, "NewResourceGroupId": {"g"}},
+		"ChangeResourceGroup": {"ResourceType": {"chatconfiguration"},
+			"ResourceId": {"one"}, "NewResourceGroupId": {"g"}},
 	}
 	for _, action := range rpc.Actions() {
 		if action.Name == "ListChatCommands" || action.Name == "GetChatConfigurationHealth" { // they need a journal
@@ -445,7 +529,8 @@ func TestEmptyIsAbsent(t *testing.T) {
 			query.Set("Name", "two")
 		}
 		a := w.do(request{action: action.Name, query: query})
-		if a.status != http.StatusOK && !(action.Name == "DeleteChatConfiguration" && a.Code == "EntityNotExists.ChatConfiguration") {
+		if a.status != http.StatusOK && !(action.Name == "DeleteChatConfiguration" &&
+			a.Code == "EntityNotExists.ChatConfiguration") {
 			t.Errorf("%s with the rest empty: %v", action.Name, a)
 		}
 	}

@@ -11,7 +11,8 @@ import (
 	"chatconf/shared/rpc"
 )
 
-// The reference has every action with all of its parameters, every filter and every code of an error, and no other.
+// The reference has every action with all of its parameters, every filter and every code of an
+// error, and no other.
 func TestReference(t *testing.T) {
 	text, err := os.ReadFile("../../functions/README.md")
 	if err != nil {
@@ -29,7 +30,8 @@ func TestReference(t *testing.T) {
 	}
 	actions := append(rpc.Actions(), rpc.KeyActions()...)
 	for _, a := range actions {
-		want := slices.DeleteFunc(a.Parameters(), func(name string) bool { return name == "RegionId" }) // which all have
+		// which all have
+		want := slices.DeleteFunc(a.Parameters(), func(name string) bool { return name == "RegionId" })
 		got := described[a.Name]
 		slices.Sort(want)
 		slices.Sort(got)
@@ -59,7 +61,8 @@ func TestReference(t *testing.T) {
 			names = append(names, m[1])
 		}
 	}
-	answer := w.do(request{action: "ListChatConfigurations", query: url.Values{"Filters": {`[{"Name":"Nmae!","Value":"x"}]`}}})
+	answer := w.do(request{action: "ListChatConfigurations",
+		query: url.Values{"Filters": {`[{"Name":"Nmae!","Value":"x"}]`}}})
 	_, known, ok := strings.Cut(answer.Message, "there are ")
 	if !ok {
 		t.Fatalf("the error for an unknown filter names none: %s", answer.Message)

@@ -1,8 +1,10 @@
-// Package rpc is the wire of Alibaba Cloud's RPC APIs: parameters in, JSON or XML out, errors in an envelope, every request signed.
+// Package rpc is the wire of Alibaba Cloud's RPC APIs: parameters in, JSON or XML out, errors in an
+// envelope, every request signed.
 //
-// Both dialects are served on one URL: ACS3, whose action and version are headers, and V1, where everything is a parameter.
-// Parameters come from the query, a form or a JSON object, lists flattened or as JSON. Secrets travel in parameters, and official
-// clients put them into the query, so a raw query or body is never logged and never stands in an error.
+// Both dialects are served on one URL: ACS3, whose action and version are headers, and V1, where
+// everything is a parameter. Parameters come from the query, a form or a JSON object, lists
+// flattened or as JSON. Secrets travel in parameters, and official clients put them into the query,
+// so a raw query or body is never logged and never stands in an error.
 package rpc
 
 import (
@@ -30,8 +32,8 @@ const (
 	Version = "2019-06-01"
 	// MaxBody is the size of a request's body, in bytes.
 	MaxBody = 256 << 10
-	// MaxParams is how many parameters a request may have, in query, form and JSON together. The largest that means something has
-	// a few hundred: tags, flattened.
+	// MaxParams is how many parameters a request may have, in query, form and JSON together. The
+	// largest that means something has a few hundred: tags, flattened.
 	MaxParams = 1000
 	// MaxHead is the size of a request's URL and headers together, in bytes.
 	MaxHead = 32 << 10
@@ -112,7 +114,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // answer serves a request and writes its answer. It returns what the log is to say of it.
-func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Request, c *call) (status int, code string, err error) {
+func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Request,
+	c *call) (status int, code string, err error) {
 	b := buffers.Get().(*buffer)
 	defer buffers.Put(b)
 	b.Reset()
@@ -158,7 +161,8 @@ func (h *Handler) log(ctx context.Context, c *call, status int, code string, sta
 		slog.String("request_id", inv.RequestID),
 		slog.String("source_ip", inv.SourceIP))
 	if c.event != nil {
-		attrs = append(attrs, slog.String("door", c.event.Door), slog.String("message_id", c.event.ID[:min(len(c.event.ID), maxLogged)]))
+		attrs = append(attrs, slog.String("door", c.event.Door),
+			slog.String("message_id", c.event.ID[:min(len(c.event.ID), maxLogged)]))
 	}
 	if err != nil {
 		attrs = append(attrs, slog.Any("error", err))
@@ -169,8 +173,9 @@ func (h *Handler) log(ctx context.Context, c *call, status int, code string, sta
 	logger.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// repeats returns what the line of a request has in common with others that mean the same, and whether it is one of which there may be
-// very many: a refusal of somebody who proved nothing, or who is throttled.
+// repeats returns what the line of a request has in common with others that mean the same, and
+// whether it is one of which there may be very many: a refusal of somebody who proved nothing, or
+// who is throttled.
 func (c *call) repeats(status int, code string) (key string, ok bool) {
 	switch {
 	case c.event != nil:
@@ -200,24 +205,28 @@ func isHealthCheck(r *http.Request) bool {
 	return r.URL.Path == "/healthz" && (r.Method == http.MethodGet || r.Method == http.MethodHead)
 }
 
-// isLookIn reports whether r is a plain GET or HEAD of the service's URL, with nowhere a signature in it.
+// isLookIn reports whether r is a plain GET or HEAD of the service's URL, with nowhere a signature
+// in it.
 func isLookIn(r *http.Request) bool {
 	read := r.Method == http.MethodGet || r.Method == http.MethodHead
-	return read && r.URL.Path == "/" && r.URL.RawQuery == "" && r.ContentLength == 0 && r.Header.Get("Authorization") == ""
+	return read && r.URL.Path == "/" && r.URL.RawQuery == "" && r.ContentLength == 0 &&
+		r.Header.Get("Authorization") == ""
 }
 
 // hint answers those who look in without a signature.
 func (h *Handler) hint(w http.ResponseWriter, r *http.Request) {
 	text := "ok\n"
 	if r.URL.Path == "/" {
-		text = "chatconf: the chat-configuration API of OOS, version " + Version + ". Requests are signed; send them with an Alibaba Cloud SDK or the aliyun CLI.\n"
+		text = "chatconf: the chat-configuration API of OOS, version " + Version +
+			". Requests are signed; send them with an Alibaba Cloud SDK or the aliyun CLI.\n"
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	io.WriteString(w, text)
 }
 
-// guarded calls serve, with a panic as an error: the caller gets an answer, the log the stack, and the process goes on.
+// guarded calls serve, with a panic as an error: the caller gets an answer, the log the stack, and
+// the process goes on.
 func guarded(serve func() (any, error)) (out any, err error) {
 	defer invoke.Recover("rpc", &err)
 	return serve()
@@ -281,7 +290,8 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *call) (any, err
 	return h.do(ctx, c)
 }
 
-// authenticate proves who calls, and that this request was not made before: for what only reads, as far as this process remembers.
+// authenticate proves who calls, and that this request was not made before: for what only reads, as
+// far as this process remembers.
 func (h *Handler) authenticate(ctx context.Context, c *call) error {
 	s := c.signature
 	if s.SecurityToken != "" {
@@ -320,8 +330,9 @@ func (h *Handler) authenticate(ctx context.Context, c *call) error {
 	return nil
 }
 
-// do has the domain do the action. For one that changes something, the nonce is spent durably beside the domain's first read; the
-// domain waits for that before its first change, and a replay is told so whatever else it would have been told.
+// do has the domain do the action. For one that changes something, the nonce is spent durably
+// beside the domain's first read; the domain waits for that before its first change, and a replay
+// is told so whatever else it would have been told.
 func (h *Handler) do(ctx context.Context, c *call) (any, error) {
 	if c.action.ReadOnly() {
 		return c.action.do(chat.WithCaller(ctx, c.caller), h.service, c.params)
@@ -391,8 +402,9 @@ func readFormat(p params) (format, error) {
 	return asJSON, errFormat
 }
 
-// readIfMatch takes the header If-Match as the parameter Revision: "3", or 3 as the CLI makes it easy to write. An asterisk asks for
-// nothing that the action does not ask anyway. An action that knows no revision refuses the header rather than drop a guard.
+// readIfMatch takes the header If-Match as the parameter Revision: "3", or 3 as the CLI makes it
+// easy to write. An asterisk asks for nothing that the action does not ask anyway. An action that
+// knows no revision refuses the header rather than drop a guard.
 func readIfMatch(r *http.Request, known plan, p params) error {
 	values := r.Header.Values("If-Match")
 	if len(values) == 0 || len(values) == 1 && strings.TrimSpace(values[0]) == "*" {

@@ -12,20 +12,22 @@ import (
 	"chatconf/shared/rpc/sign"
 )
 
-// Whatever shape a request with a secret has, and whatever is wrong with it, neither the answer nor the log holds the secret. The world looks for it in
-// every answer and line of all tests; here the shapes are multiplied out.
+// Whatever shape a request with a secret has, and whatever is wrong with it, neither the answer nor
+// the log holds the secret. The world looks for it in every answer and line of all tests; here the
+// shapes are multiplied out.
 func TestNoSecretIsTold(t *testing.T) {
 	const secret = planted + "-in-a-request"
 	configurations := map[string]string{
-		"valid":                `{"DingTalkClientId":"a","DingTalkClientSecret":"` + secret + `"}`,
-		"not JSON":             `{"DingTalkClientSecret":"` + secret + `"`,
-		"bare":                 secret,
-		"another shape":        `{"DingTalkClientId":"a","DingTalkClientSecret":["` + secret + `"]}`,
-		"too long":             `{"DingTalkClientId":"a","DingTalkClientSecret":"` + strings.Repeat(secret, 20) + `"}`,
-		"an unknown key":       `{"DingTalkClientId":"a","DingTalkClientSecrett":"` + secret + `"}`,
-		"a key twice":          `{"DingTalkClientSecret":"` + secret + `","DingTalkClientSecret":"` + secret + `"}`,
-		"of another type":      `{"SlackSigningSecret":"` + secret + `"}`,
-		"a bad permission":     `{"DingTalkClientId":"a","DingTalkClientSecret":"` + secret + `","Permissions":[{"Effect":"Maybe"}]}`,
+		"valid":           `{"DingTalkClientId":"a","DingTalkClientSecret":"` + secret + `"}`,
+		"not JSON":        `{"DingTalkClientSecret":"` + secret + `"`,
+		"bare":            secret,
+		"another shape":   `{"DingTalkClientId":"a","DingTalkClientSecret":["` + secret + `"]}`,
+		"too long":        `{"DingTalkClientId":"a","DingTalkClientSecret":"` + strings.Repeat(secret, 20) + `"}`,
+		"an unknown key":  `{"DingTalkClientId":"a","DingTalkClientSecrett":"` + secret + `"}`,
+		"a key twice":     `{"DingTalkClientSecret":"` + secret + `","DingTalkClientSecret":"` + secret + `"}`,
+		"of another type": `{"SlackSigningSecret":"` + secret + `"}`,
+		"a bad permission": `{"DingTalkClientId":"a","DingTalkClientSecret":"` + secret +
+			`","Permissions":[{"Effect":"Maybe"}]}`,
 		"a control char":       "{\"DingTalkClientId\":\"a\",\"DingTalkClientSecret\":\"" + secret + "\x01\"}",
 		"not UTF-8":            "{\"DingTalkClientSecret\":\"" + secret + "\xff\"}",
 		"something behind":     `{"DingTalkClientId":"a","DingTalkClientSecret":"b"}` + secret,
@@ -44,9 +46,17 @@ func TestNoSecretIsTold(t *testing.T) {
 		"GET":             func(r *request) { r.method = http.MethodGet },
 		"another path":    func(r *request) { r.path = "/" + secret },
 		"no signature":    func(r *request) { r.change = func(req *http.Request) { req.Header.Del("Authorization") } },
-		"a broken query":  func(r *request) { r.change = func(req *http.Request) { req.URL.RawQuery += "&%" + secret } },
+		"a broken query": func(r *request) {
+			r.change = func(req *http.Request) {
+				req.URL.RawQuery += "&%" +
+					secret
+			}
+		},
 		"a parameter twice": func(r *request) {
-			r.change = func(req *http.Request) { req.URL.RawQuery = "Configuration=" + secret + "&Configuration=" + secret }
+			r.change = func(req *http.Request) {
+				req.URL.RawQuery = "Configuration=" +
+					secret + "&Configuration=" + secret
+			}
 		},
 		"another type": func(r *request) {
 			r.change = func(req *http.Request) { req.Header.Set("Content-Type", "text/"+secret) }
@@ -62,7 +72,8 @@ func TestNoSecretIsTold(t *testing.T) {
 		for kind, text := range configurations {
 			n++
 			values := url.Values{"Name": {fmt.Sprint("c", n)}, "Type": {"DingTalk"}, "Configuration": {text}}
-			object, err := json.Marshal(map[string]string{"Name": values.Get("Name"), "Type": "DingTalk", "Configuration": text})
+			object, err := json.Marshal(map[string]string{"Name": values.Get("Name"),
+				"Type": "DingTalk", "Configuration": text})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,7 +100,8 @@ func TestNoSecretIsTold(t *testing.T) {
 	}
 }
 
-// The log says of a request what is known of it, who was proven to make it, and nothing of its parameters.
+// The log says of a request what is known of it, who was proven to make it, and nothing of its
+// parameters.
 func TestLogLine(t *testing.T) {
 	w := newWorld(t, nil)
 	w.wantOK(w.do(create("ops")))
@@ -100,13 +112,20 @@ func TestLogLine(t *testing.T) {
 		status         int
 		code           string
 	}{
-		"a success":                     {get("ops"), "INFO", "GetChatConfiguration", admin.ID, 200, ""},
-		"an error":                      {get("missing"), "INFO", "GetChatConfiguration", admin.ID, 404, "EntityNotExists.ChatConfiguration"},
-		"not allowed":                   {request{action: "DeleteChatConfiguration", form: parse("Name=ops"), key: reader}, "INFO", "DeleteChatConfiguration", reader.ID, 403, "NoPermission"},
-		"not proven":                    {request{action: "GetChatConfiguration", query: parse("Name=ops"), key: sign.Key{ID: admin.ID, Secret: "x"}}, "INFO", "GetChatConfiguration", "", 400, "SignatureDoesNotMatch"},
-		"a disabled key":                {request{action: "GetChatConfiguration", query: parse("Name=ops"), key: off}, "INFO", "GetChatConfiguration", "", 400, "InvalidAccessKeyId.Inactive"},
+		"a success": {get("ops"), "INFO", "GetChatConfiguration", admin.ID, 200, ""},
+		"an error": {get("missing"), "INFO", "GetChatConfiguration", admin.ID, 404,
+			"EntityNotExists.ChatConfiguration"},
+		"not allowed": {request{action: "DeleteChatConfiguration", form: parse("Name=ops"),
+			key: reader}, "INFO", "DeleteChatConfiguration", reader.ID, 403, "NoPermission"},
+		"not proven": {request{action: "GetChatConfiguration", query: parse("Name=ops"),
+			key: sign.Key{ID: admin.ID, Secret: "x"}}, "INFO", "GetChatConfiguration",
+			"", 400, "SignatureDoesNotMatch"},
+		"a disabled key": {request{action: "GetChatConfiguration", query: parse("Name=ops"), key: off},
+			"INFO", "GetChatConfiguration", "", 400, "InvalidAccessKeyId.Inactive"},
 		"an action of the caller's own": {request{action: "Drop\"Table"}, "INFO", "", "", 404, "InvalidApi.NotFound"},
-		"no action":                     {request{action: "GetChatConfiguration", change: func(r *http.Request) { r.Header.Del("Authorization") }}, "INFO", "", "", 400, "MissingParameter.Signature"},
+		"no action": {request{action: "GetChatConfiguration",
+			change: func(r *http.Request) { r.Header.Del("Authorization") }}, "INFO", "", "",
+			400, "MissingParameter.Signature"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.TB = t
@@ -119,7 +138,8 @@ func TestLogLine(t *testing.T) {
 			if err := json.Unmarshal([]byte(a.log), &line); err != nil {
 				t.Fatal(err)
 			}
-			if line.Level != test.level || line.Action != test.action || line.Caller != test.caller || line.Status != test.status || line.Code != test.code || line.Duration == nil {
+			if line.Level != test.level || line.Action != test.action || line.Caller != test.caller ||
+				line.Status != test.status || line.Code != test.code || line.Duration == nil {
 				t.Errorf("log = %s", a.log)
 			}
 			for _, part := range []string{"ops", "missing", "Name", "Authorization", "nonce", "?"} {

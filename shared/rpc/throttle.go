@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// A throttle is a token bucket for each access key: a steady rate, and as much at once as the rate gives in a second.
+// A throttle is a token bucket for each access key: a steady rate, and as much at once as the rate
+// gives in a second.
 type throttle struct {
 	rate float64 // requests per second; 0 is no limit
 
@@ -19,10 +20,12 @@ type bucket struct {
 	at     time.Time
 }
 
-// maxBuckets bounds the memory; full buckets are forgotten first, which changes nothing for their owners.
+// maxBuckets bounds the memory; full buckets are forgotten first, which changes nothing for their
+// owners.
 const maxBuckets = 10_000
 
-// take takes a token of the key. When there is none it returns how many whole seconds it takes until there is.
+// take takes a token of the key. When there is none it returns how many whole seconds it takes
+// until there is.
 func (t *throttle) take(now time.Time, key string) (seconds int, ok bool) {
 	if t.rate <= 0 {
 		return 0, true

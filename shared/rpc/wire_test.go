@@ -23,23 +23,31 @@ func TestParametersTravelInEveryWay(t *testing.T) {
 	}
 	with := func(v url.Values, name, value string) url.Values { v.Set(name, value); return v }
 	text := func(name string) string {
-		return fmt.Sprintf(`{"Name":%q,"Type":"DingTalk","Configuration":%s,"RamRole":"a.b@c","ResourceGroupId":null}`, name, configuration)
+		return fmt.Sprintf(`{"Name":%q,"Type":"DingTalk","Configuration":%s,"RamRole":"a.b@c","ResourceGroupId":null}`,
+			name, configuration)
 	}
 	for name, r := range map[string]request{
-		"v3-query":           {query: values("v3-query")},
-		"v3-form":            {form: values("v3-form")},
-		"v3-form-chunked":    {form: values("v3-form-chunked"), chunked: true},
-		"v3-json":            {json: text("v3-json")},
-		"v3-json-chunked":    {json: text("v3-json-chunked"), chunked: true},
-		"v3-json-charset":    {json: text("v3-json-charset"), header: map[string]string{"Content-Type": "application/json; charset=utf-8"}},
-		"v3-query-as-form":   {query: url.Values{"Name": {"v3-query-as-form"}}, form: url.Values{"Type": {"DingTalk"}, "Configuration": {configuration}, "RamRole": {"a.b@c"}}},
-		"v3-query-as-json":   {query: url.Values{"Type": {"DingTalk"}, "RamRole": {"a.b@c"}}, json: fmt.Sprintf(`{"Name":"v3-query-as-json","Configuration":%q}`, configuration)},
-		"v1-query":           {v1: true, query: values("v1-query")},
-		"v1-form":            {v1: true, form: values("v1-form")},
-		"v1-form-chunked":    {v1: true, form: values("v1-form-chunked"), chunked: true},
-		"v1-query-and-form":  {v1: true, query: url.Values{"Name": {"v1-query-and-form"}, "RamRole": {"a.b@c"}}, form: url.Values{"Type": {"DingTalk"}, "Configuration": {configuration}}},
-		"v1-with-headers":    {v1: true, query: values("v1-with-headers"), header: map[string]string{"X-Acs-Action": "DeleteChatConfiguration", "Content-Type": "application/x-www-form-urlencoded"}},
-		"v1-upper-case-type": {v1: true, form: with(values("v1-upper-case-type"), "Format", "json"), header: map[string]string{"Content-Type": "Application/X-WWW-Form-Urlencoded; charset=UTF-8"}},
+		"v3-query":        {query: values("v3-query")},
+		"v3-form":         {form: values("v3-form")},
+		"v3-form-chunked": {form: values("v3-form-chunked"), chunked: true},
+		"v3-json":         {json: text("v3-json")},
+		"v3-json-chunked": {json: text("v3-json-chunked"), chunked: true},
+		"v3-json-charset": {json: text("v3-json-charset"),
+			header: map[string]string{"Content-Type": "application/json; charset=utf-8"}},
+		"v3-query-as-form": {query: url.Values{"Name": {"v3-query-as-form"}},
+			form: url.Values{"Type": {"DingTalk"}, "Configuration": {configuration}, "RamRole": {"a.b@c"}}},
+		"v3-query-as-json": {query: url.Values{"Type": {"DingTalk"}, "RamRole": {"a.b@c"}},
+			json: fmt.Sprintf(`{"Name":"v3-query-as-json","Configuration":%q}`, configuration)},
+		"v1-query":        {v1: true, query: values("v1-query")},
+		"v1-form":         {v1: true, form: values("v1-form")},
+		"v1-form-chunked": {v1: true, form: values("v1-form-chunked"), chunked: true},
+		"v1-query-and-form": {v1: true, query: url.Values{"Name": {"v1-query-and-form"}, "RamRole": {"a.b@c"}},
+			form: url.Values{"Type": {"DingTalk"}, "Configuration": {configuration}}},
+		"v1-with-headers": {v1: true, query: values("v1-with-headers"),
+			header: map[string]string{"X-Acs-Action": "DeleteChatConfiguration",
+				"Content-Type": "application/x-www-form-urlencoded"}},
+		"v1-upper-case-type": {v1: true, form: with(values("v1-upper-case-type"), "Format", "json"),
+			header: map[string]string{"Content-Type": "Application/X-WWW-Form-Urlencoded; charset=UTF-8"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, nil)
@@ -47,12 +55,14 @@ func TestParametersTravelInEveryWay(t *testing.T) {
 			w.wantOK(w.do(r))
 			a := w.do(get(name))
 			w.wantOK(a)
-			for _, part := range []string{`"Name":"` + name + `"`, `"RamRole":"a.b@c"`, `\"DingTalkClientId\":\"dingtest\"`, `\"DingTalkClientSecret\":\"******\"`} {
+			for _, part := range []string{`"Name":"` + name + `"`, `"RamRole":"a.b@c"`,
+				`\"DingTalkClientId\":\"dingtest\"`, `\"DingTalkClientSecret\":\"******\"`} {
 				if !strings.Contains(a.body, part) {
 					t.Errorf("the answer lacks %s: %v", part, a)
 				}
 			}
-			list := request{action: "ListChatConfigurations", method: http.MethodGet, v1: r.v1, query: url.Values{"Filters.1.Name": {"name"}, "Filters.1.Value": {name + "*"}}}
+			list := request{action: "ListChatConfigurations", method: http.MethodGet, v1: r.v1,
+				query: url.Values{"Filters.1.Name": {"name"}, "Filters.1.Value": {name + "*"}}}
 			if a := w.do(list); a.status != http.StatusOK || !strings.Contains(a.body, `"Name":"`+name+`"`) {
 				t.Errorf("GET: %v", a)
 			}
@@ -60,7 +70,8 @@ func TestParametersTravelInEveryWay(t *testing.T) {
 	}
 }
 
-// A request that two readers could read differently, or that cannot be read, is refused before anything is known of its caller.
+// A request that two readers could read differently, or that cannot be read, is refused before
+// anything is known of its caller.
 func TestBadRequestsAreRefused(t *testing.T) {
 	w := newWorld(t, nil)
 	body := func(kind, text string) func(*http.Request) {
@@ -83,24 +94,41 @@ func TestBadRequestsAreRefused(t *testing.T) {
 		"JSON that nobody signed, before it is read": {body("application/json", `[`), 400, "IncompleteSignature"},
 		"a body of another type":                     {body(plain, "Type=a"), 400, "InvalidParameter"},
 		"a body of no type":                          {body("", "Type=a"), 400, "InvalidParameter"},
-		"a multipart body":                           {body("multipart/form-data; boundary=x", "--x--"), 400, "InvalidParameter"},
-		"a percent sign alone in the query":          {query("Name=%"), 400, "InvalidParameter"},
-		"a bad escape in the query":                  {query("Name=%zz"), 400, "InvalidParameter"},
-		"a semicolon in the query":                   {query("Name=a;Type=b"), 400, "InvalidParameter"},
-		"a bad escape in the form":                   {body(form, "Type=%2"), 400, "InvalidParameter"},
-		"a Format that is none":                      {query("Format=YAML"), 400, "InvalidParameter.Format"},
-		"no signature":                               {func(r *http.Request) { r.Header.Del("Authorization") }, 400, "MissingParameter.Signature"},
-		"two signatures":                             {query("Signature=x"), 400, "IncompleteSignature"},
-		"a body longer than it may be":               {body(form, "Type="+strings.Repeat("a", rpc.MaxBody)), 413, "RequestEntityTooLarge"},
-		"more parameters than there may be":          {query(strings.Repeat("&", rpc.MaxParams)), 400, "InvalidParameter"},
+		"a multipart body": {body("multipart/form-data; boundary=x", "--x--"),
+			400, "InvalidParameter"},
+		"a percent sign alone in the query": {query("Name=%"), 400, "InvalidParameter"},
+		"a bad escape in the query":         {query("Name=%zz"), 400, "InvalidParameter"},
+		"a semicolon in the query":          {query("Name=a;Type=b"), 400, "InvalidParameter"},
+		"a bad escape in the form":          {body(form, "Type=%2"), 400, "InvalidParameter"},
+		"a Format that is none":             {query("Format=YAML"), 400, "InvalidParameter.Format"},
+		"no signature": {func(r *http.Request) { r.Header.Del("Authorization") },
+			400, "MissingParameter.Signature"},
+		"two signatures": {query("Signature=x"), 400, "IncompleteSignature"},
+		"a body longer than it may be": {body(form, "Type="+strings.Repeat("a", rpc.MaxBody)),
+			413, "RequestEntityTooLarge"},
+		"more parameters than there may be": {query(strings.Repeat("&", rpc.MaxParams)),
+			400, "InvalidParameter"},
 		"more parameters in query and form together": {body(form, manyPairs(rpc.MaxParams)), 400, "InvalidParameter"},
-		"a content type that goes on and on":         {body(form+strings.Repeat("; a=b", 200), "Type=a"), 400, "InvalidParameter"},
-		"another path":                               {func(r *http.Request) { r.URL.Path = "/oos/" }, 404, "InvalidApi.NotFound"},
-		"a path that looks like a webhook":           {func(r *http.Request) { r.URL.Path = "/webhook/1/cn-hangzhou/ops/token" }, 404, "InvalidApi.NotFound"},
-		"headers longer than they may be":            {func(r *http.Request) { r.Header.Set("Cookie", strings.Repeat("a", rpc.MaxHead)) }, 431, "RequestHeaderFieldsTooLarge"},
-		"many small headers":                         {func(r *http.Request) { r.Header["Cookie"] = make([]string, rpc.MaxHead/8) }, 431, "RequestHeaderFieldsTooLarge"},
-		"a URL longer than it may be":                {func(r *http.Request) { r.RequestURI = "/?Name=" + strings.Repeat("a", rpc.MaxHead) }, 431, "RequestHeaderFieldsTooLarge"},
-		"a method that the signature does not have":  {func(r *http.Request) { r.Method = "post" }, 403, "UnsupportedHTTPMethod"},
+		"a content type that goes on and on": {body(form+strings.Repeat("; a=b", 200), "Type=a"),
+			400, "InvalidParameter"},
+		"another path": {func(r *http.Request) { r.URL.Path = "/oos/" },
+			404, "InvalidApi.NotFound"},
+		"a path that looks like a webhook": {
+			func(r *http.Request) { r.URL.Path = "/webhook/1/cn-hangzhou/ops/token" }, 404, "InvalidApi.NotFound"},
+		"headers longer than they may be": {func(r *http.Request) {
+			r.Header.Set("Cookie",
+				strings.Repeat("a", rpc.MaxHead))
+		}, 431, "RequestHeaderFieldsTooLarge"},
+		"many small headers": {func(r *http.Request) {
+			r.Header["Cookie"] = make([]string,
+				rpc.MaxHead/8)
+		}, 431, "RequestHeaderFieldsTooLarge"},
+		"a URL longer than it may be": {func(r *http.Request) {
+			r.RequestURI = "/?Name=" +
+				strings.Repeat("a", rpc.MaxHead)
+		}, 431, "RequestHeaderFieldsTooLarge"},
+		"a method that the signature does not have": {func(r *http.Request) { r.Method = "post" },
+			403, "UnsupportedHTTPMethod"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := get("ops")
@@ -120,8 +148,8 @@ func manyPairs(n int) string {
 	return strings.TrimSuffix(b.String(), "&")
 }
 
-// As many parameters as there may be are read, however they come, and one more is refused: before one of them is looked at, where
-// nothing is proven yet.
+// As many parameters as there may be are read, however they come, and one more is refused: before
+// one of them is looked at, where nothing is proven yet.
 func TestNumberOfParameters(t *testing.T) {
 	const form = "application/x-www-form-urlencoded"
 	for _, test := range []struct {
@@ -172,10 +200,12 @@ func TestNumberOfParameters(t *testing.T) {
 		}
 		w.want(w.do(request{action: "GetChatConfiguration", json: members(test.n)}), test.status, test.code)
 	}
-	w.want(w.do(request{action: "GetChatConfiguration", query: url.Values{"RegionId": {"cn-hangzhou"}}, json: members(rpc.MaxParams)}), 400, "InvalidParameter")
+	w.want(w.do(request{action: "GetChatConfiguration", query: url.Values{"RegionId": {"cn-hangzhou"}},
+		json: members(rpc.MaxParams)}), 400, "InvalidParameter")
 }
 
-// A stranger who knows an access key's id is shown what we signed, but not five times as much as was sent.
+// A stranger who knows an access key's id is shown what we signed, but not five times as much as
+// was sent.
 func TestALongStringToSignIsNotShown(t *testing.T) {
 	w := newWorld(t, nil)
 	for size, shown := range map[int]bool{100: true, 50_000: false} {
@@ -184,8 +214,10 @@ func TestALongStringToSignIsNotShown(t *testing.T) {
 		r.key.Secret = "another"
 		rec := w.do(r)
 		w.want(rec, 400, "SignatureDoesNotMatch")
-		if got := strings.Contains(rec.body, "server string to sign is:"); got != shown || !shown && len(rec.body) > 1000 {
-			t.Errorf("a parameter of %d bytes: the string to sign is shown: %v, in an answer of %d bytes", size, got, len(rec.body))
+		if got := strings.Contains(rec.body, "server string to sign is:"); got != shown ||
+			!shown && len(rec.body) > 1000 {
+			t.Errorf("a parameter of %d bytes: the string to sign is shown: %v, in an answer of %d bytes",
+				size, got, len(rec.body))
 		}
 	}
 }
@@ -211,14 +243,16 @@ func TestBodySizes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w.TB = t
 			const start = "Name=ops&Pad="
-			r := request{action: "GetChatConfiguration", form: url.Values{"Name": {"ops"}, "Pad": {strings.Repeat("x", test.size-len(start))}}, chunked: test.chunked}
+			r := request{action: "GetChatConfiguration", form: url.Values{"Name": {"ops"},
+				"Pad": {strings.Repeat("x", test.size-len(start))}}, chunked: test.chunked}
 			req := w.build(r)
 			read := 0
 			ends := test.ends
 			if ends == nil {
 				ends = io.EOF
 			}
-			req.Body = io.NopCloser(io.MultiReader(counting(io.LimitReader(req.Body, int64(test.size)), &read), failing{ends}))
+			req.Body = io.NopCloser(io.MultiReader(counting(io.LimitReader(req.Body, int64(test.size)), &read),
+				failing{ends}))
 			w.want(w.serve(w.handler, req), test.status, test.code)
 			if read > rpc.MaxBody+1 {
 				t.Errorf("%d bytes of the body were read, want at most %d", read, rpc.MaxBody+1)
@@ -285,7 +319,8 @@ func TestMethods(t *testing.T) {
 				if a := w.do(r); a.Code != test.read {
 					t.Errorf("read: %v, want %q", a, test.read)
 				}
-				r = request{action: "UpdateChatConfiguration", v1: v1, method: test.method, query: url.Values{"Name": {"ops"}, "RamRole": {"new"}}}
+				r = request{action: "UpdateChatConfiguration", v1: v1, method: test.method,
+					query: url.Values{"Name": {"ops"}, "RamRole": {"new"}}}
 				if a := w.do(r); a.Code != test.change || a.Code != "" && a.status != http.StatusForbidden {
 					t.Errorf("change: %v, want %q", a, test.change)
 				}
@@ -293,26 +328,29 @@ func TestMethods(t *testing.T) {
 		}
 	}
 	for _, a := range rpc.Actions() {
-		reads := strings.HasPrefix(a.Name, "Get") || strings.HasPrefix(a.Name, "List") || a.Name == "SimulateChatPermission"
+		reads := strings.HasPrefix(a.Name, "Get") || strings.HasPrefix(a.Name, "List") ||
+			a.Name == "SimulateChatPermission"
 		if a.ReadOnly() != reads {
 			t.Errorf("%s: ReadOnly = %v", a.Name, a.ReadOnly())
 		}
 	}
 }
 
-// The official metadata has GET for tags and resource groups. They are changes all the same: the nonce counts once, everywhere. What
-// changes a configuration is not done by GET.
+// The official metadata has GET for tags and resource groups. They are changes all the same: the
+// nonce counts once, everywhere. What changes a configuration is not done by GET.
 func TestChangesByGet(t *testing.T) {
 	w := newWorld(t, nil)
 	w.wantOK(w.do(create("ops")))
 	gets := map[string]url.Values{
-		"TagResources":        {"ResourceType": {"chatconfiguration"}, "ResourceIds": {"ops"}, "Tags": {`{"a":"b"}`}},
-		"UntagResources":      {"ResourceType": {"chatconfiguration"}, "ResourceIds": {"ops"}, "TagKeys": {"a"}},
-		"ChangeResourceGroup": {"ResourceType": {"chatconfiguration"}, "ResourceId": {"ops"}, "NewResourceGroupId": {"rg-1"}},
+		"TagResources":   {"ResourceType": {"chatconfiguration"}, "ResourceIds": {"ops"}, "Tags": {`{"a":"b"}`}},
+		"UntagResources": {"ResourceType": {"chatconfiguration"}, "ResourceIds": {"ops"}, "TagKeys": {"a"}},
+		"ChangeResourceGroup": {"ResourceType": {"chatconfiguration"}, "ResourceId": {"ops"},
+			"NewResourceGroupId": {"rg-1"}},
 	}
 	for action, query := range gets {
 		for _, v1 := range []bool{false, true} {
-			r := request{action: action, method: http.MethodGet, query: query, v1: v1, nonce: fmt.Sprintf("%s-%v", action, v1)}
+			r := request{action: action, method: http.MethodGet, query: query, v1: v1,
+				nonce: fmt.Sprintf("%s-%v", action, v1)}
 			w.wantOK(w.do(r))
 			w.want(w.do(r), 400, "SignatureNonceUsed")
 			w.want(w.serve(w.newHandler(), w.build(r)), 400, "SignatureNonceUsed")
@@ -330,30 +368,39 @@ func TestChangesByGet(t *testing.T) {
 			t.Errorf("%s: the message does not say what to do: %q", a.Name, answer.Message)
 		}
 	}
-	w.want(w.do(request{action: "TagResources", method: http.MethodPut, query: gets["TagResources"]}), 403, "UnsupportedHTTPMethod")
+	w.want(w.do(request{action: "TagResources", method: http.MethodPut, query: gets["TagResources"]}),
+		403, "UnsupportedHTTPMethod")
 }
 
-// The same parameter with the same value in query and body is one; with different values, or twice in one of them, it is refused. That
-// holds for every parameter, of the signature too, and for JSON.
+// The same parameter with the same value in query and body is one; with different values, or twice
+// in one of them, it is refused. That holds for every parameter, of the signature too, and for
+// JSON.
 func TestSameParameterInQueryAndBody(t *testing.T) {
 	w := newWorld(t, nil)
 	w.wantOK(w.do(create("ops")))
 	region := url.Values{"RegionId": {"cn-hangzhou"}, "Name": {"ops"}}
 	for _, v1 := range []bool{false, true} {
 		w.wantOK(w.do(request{action: "GetChatConfiguration", v1: v1, query: clone(region), form: clone(region)}))
-		w.wantOK(w.do(request{action: "GetChatConfiguration", v1: v1, query: url.Values{"RegionId": {""}, "Name": {"ops"}}, form: url.Values{"RegionId": {""}}}))
-		bad := request{action: "GetChatConfiguration", v1: v1, query: clone(region), form: url.Values{"Name": {"ops"}, "RegionId": {"cn-beijing"}}}
+		w.wantOK(w.do(request{action: "GetChatConfiguration", v1: v1,
+			query: url.Values{"RegionId": {""}, "Name": {"ops"}}, form: url.Values{"RegionId": {""}}}))
+		bad := request{action: "GetChatConfiguration", v1: v1, query: clone(region),
+			form: url.Values{"Name": {"ops"}, "RegionId": {"cn-beijing"}}}
 		if v1 { // which cannot be signed
 			bad.v1 = false
 		}
 		w.want(w.do(bad), 400, "InvalidParameter.RegionId")
 	}
-	w.wantOK(w.do(request{action: "GetChatConfiguration", query: clone(region), json: `{"RegionId":"cn-hangzhou","Name":"ops"}`}))
-	w.want(w.do(request{action: "GetChatConfiguration", query: clone(region), json: `{"RegionId":"cn-beijing"}`}), 400, "InvalidParameter.RegionId")
-	w.want(w.do(request{action: "GetChatConfiguration", query: clone(region), json: `{"Name":["ops"]}`}), 400, "InvalidParameter.Name")
+	w.wantOK(w.do(request{action: "GetChatConfiguration", query: clone(region),
+		json: `{"RegionId":"cn-hangzhou","Name":"ops"}`}))
+	w.want(w.do(request{action: "GetChatConfiguration", query: clone(region), json: `{"RegionId":"cn-beijing"}`}),
+		400, "InvalidParameter.RegionId")
+	w.want(w.do(request{action: "GetChatConfiguration", query: clone(region), json: `{"Name":["ops"]}`}),
+		400, "InvalidParameter.Name")
 
-	// What the core SDKs for Go and Python send: all that is signed in the query, and RegionId in the form once more.
-	signed := url.Values{"Action": {"GetChatConfiguration"}, "Version": {rpc.Version}, "RegionId": {"cn-hangzhou"}, "Name": {"ops"}, "Format": {"JSON"}}
+	// What the core SDKs for Go and Python send: all that is signed in the query, and RegionId in
+	// the form once more.
+	signed := url.Values{"Action": {"GetChatConfiguration"}, "Version": {rpc.Version}, "RegionId": {"cn-hangzhou"},
+		"Name": {"ops"}, "Format": {"JSON"}}
 	if err := admin.SignV1(http.MethodPost, signed, w.clock.Now(), w.nonce()); err != nil {
 		t.Fatal(err)
 	}
@@ -400,7 +447,8 @@ func TestVersionAndActionMustBeKnown(t *testing.T) {
 	w.want(w.serve(one, w.build(get("ops"))), 404, "EntityNotExists.ChatConfiguration")
 }
 
-// Whoever looks in without a signature is told what this is; a load balancer that it lives. Both have a request id, and leave no log line.
+// Whoever looks in without a signature is told what this is; a load balancer that it lives. Both
+// have a request id, and leave no log line.
 func TestHintAndHealth(t *testing.T) {
 	w := newWorld(t, nil)
 	for _, test := range []struct {
@@ -431,7 +479,8 @@ func TestHintAndHealth(t *testing.T) {
 		} else {
 			req.URL = &url.URL{Path: test.path}
 		}
-		w.handler.ServeHTTP(rec, req.WithContext(invoke.With(t.Context(), &invoke.Invocation{RequestID: "the-id", Logger: quiet})))
+		w.handler.ServeHTTP(rec, req.WithContext(invoke.With(t.Context(),
+			&invoke.Invocation{RequestID: "the-id", Logger: quiet})))
 		if rec.Code != test.status || !strings.Contains(rec.Body.String(), test.text) {
 			t.Errorf("%s %s: %d %s, want %d %s", test.method, test.path, rec.Code, rec.Body, test.status, test.text)
 		}
@@ -565,7 +614,8 @@ func TestETagAndNextTokenHeaders(t *testing.T) {
 	}
 	query.Set("NextToken", token)
 	last := w.do(request{action: "ListChatConfigurations", query: query})
-	if _, ok := last.header["X-Acs-Next-Token"]; ok || last.status != http.StatusOK || !strings.Contains(last.body, `"Name":"c"`) {
+	if _, ok := last.header["X-Acs-Next-Token"]; ok || last.status != http.StatusOK ||
+		!strings.Contains(last.body, `"Name":"c"`) {
 		t.Errorf("last page: %v %v", last.header, last)
 	}
 	if _, ok := w.do(get("missing")).header["Etag"]; ok {
@@ -573,7 +623,8 @@ func TestETagAndNextTokenHeaders(t *testing.T) {
 	}
 }
 
-// An answer that cannot be written is an error of ours, in the usual envelope, and not an empty success.
+// An answer that cannot be written is an error of ours, in the usual envelope, and not an empty
+// success.
 func TestAnswerThatCannotBeEncoded(t *testing.T) {
 	type bad struct{ Value func() }
 	type none struct{}
@@ -618,11 +669,14 @@ func TestIfMatchWhereThereIsNoRevision(t *testing.T) {
 	w.wantOK(w.do(create("ops")))
 	for action, form := range map[string]url.Values{
 		"GetChatConfiguration": {"Name": {"ops"}},
-		"TagResources":         {"ResourceType": {"chatconfiguration"}, "ResourceIds": {`["ops"]`}, "Tags": {`{"a":"b"}`}},
-		"ChangeResourceGroup":  {"ResourceType": {"chatconfiguration"}, "ResourceId": {"ops"}, "NewResourceGroupId": {"rg-a"}},
+		"TagResources": {"ResourceType": {"chatconfiguration"},
+			"ResourceIds": {`["ops"]`}, "Tags": {`{"a":"b"}`}},
+		"ChangeResourceGroup": {"ResourceType": {"chatconfiguration"}, "ResourceId": {"ops"},
+			"NewResourceGroupId": {"rg-a"}},
 	} {
 		for header, status := range map[string]int{`"99"`: 400, `*`: 200} {
-			a := w.do(request{action: action, form: form, change: func(r *http.Request) { r.Header.Set("If-Match", header) }})
+			a := w.do(request{action: action, form: form,
+				change: func(r *http.Request) { r.Header.Set("If-Match", header) }})
 			if code := "InvalidParameter.If-Match"; status == 400 {
 				w.want(a, status, code)
 			} else {

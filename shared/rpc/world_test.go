@@ -32,7 +32,8 @@ import (
 	"chatconf/shared/table/file"
 )
 
-// planted is in every secret of these tests. Whatever answer or log line holds it has told a secret.
+// planted is in every secret of these tests. Whatever answer or log line holds it has told a
+// secret.
 const planted = "PLANTED"
 
 const (
@@ -62,7 +63,8 @@ type world struct {
 	nonces int
 }
 
-// newWorld returns a world whose handler serves all actions of the API and the given ones; adjust may change its options.
+// newWorld returns a world whose handler serves all actions of the API and the given ones; adjust
+// may change its options.
 func newWorld(tb testing.TB, adjust func(*rpc.Options), actions ...rpc.Action) *world {
 	tb.Helper()
 	w := &world{TB: tb, clock: &clock{now: time.Date(2026, 11, 22, 18, 46, 16, 0, time.UTC)}, log: new(logBook)}
@@ -78,7 +80,8 @@ func newWorld(tb testing.TB, adjust func(*rpc.Options), actions ...rpc.Action) *
 	w.table = db.Table("chatconf", file.TableOptions{})
 	w.keys = db.Table("keys", file.TableOptions{})
 	keys := accesskey.New(w.keys, db.Table("uses", file.TableOptions{}), ring, w.clock.Now)
-	service, err := chat.New(w.table, ring, platform.All().Descriptions(), chat.Options{Now: w.clock.Now, Random: rand.NewChaCha8([32]byte{1}), Keys: keys})
+	service, err := chat.New(w.table, ring, platform.All().Descriptions(),
+		chat.Options{Now: w.clock.Now, Random: rand.NewChaCha8([32]byte{1}), Keys: keys})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -172,7 +175,8 @@ func (b *logBook) String() string {
 	return strings.Join(b.lines, "")
 }
 
-// A request is one call as a client makes it. The zero values are what is usual: ACS3, POST, the administrator, now, a new nonce.
+// A request is one call as a client makes it. The zero values are what is usual: ACS3, POST, the
+// administrator, now, a new nonce.
 type request struct {
 	v1      bool
 	method  string
@@ -196,7 +200,8 @@ func get(name string) request {
 }
 
 func create(name string) request {
-	return request{action: "CreateChatConfiguration", form: url.Values{"Name": {name}, "Type": {"DingTalk"}, "Configuration": {configuration}}}
+	return request{action: "CreateChatConfiguration", form: url.Values{"Name": {name}, "Type": {"DingTalk"},
+		"Configuration": {configuration}}}
 }
 
 func del(name string) request {
@@ -334,7 +339,8 @@ func (w *world) serveAs(h http.Handler, req *http.Request, requestID string) ans
 	return a
 }
 
-// check reads the envelope of a, and reports what must not be in any answer, and what is not in its log.
+// check reads the envelope of a, and reports what must not be in any answer, and what is not in its
+// log.
 func (w *world) check(a *answer, requestID string) {
 	w.Helper()
 	var err error
@@ -375,7 +381,8 @@ func (w *world) checkMessage(a *answer) {
 	}
 }
 
-// checkLog reports when a request did not leave exactly one line that says what it must, and nothing of its parameters.
+// checkLog reports when a request did not leave exactly one line that says what it must, and
+// nothing of its parameters.
 func (w *world) checkLog(a *answer, requestID string) {
 	w.Helper()
 	lines := w.log.of(requestID)
@@ -391,10 +398,12 @@ func (w *world) checkLog(a *answer, requestID string) {
 	if err := d.Decode(&line); err != nil {
 		w.Fatalf("log line: %v\n%s", err, a.log)
 	}
-	if line["msg"] != "request" || line["status"] != float64(a.status) || line["code"] != a.Code || line["request_id"] != requestID || line["source_ip"] != "192.0.2.1" {
+	if line["msg"] != "request" || line["status"] != float64(a.status) || line["code"] != a.Code ||
+		line["request_id"] != requestID || line["source_ip"] != "192.0.2.1" {
 		w.Errorf("the log does not say what was answered, %v:\n%s", a, a.log)
 	}
-	for _, name := range []string{"time", "level", "msg", "action", "caller", "status", "code", "duration_ms", "request_id", "source_ip", "error"} {
+	for _, name := range []string{"time", "level", "msg", "action", "caller", "status", "code", "duration_ms",
+		"request_id", "source_ip", "error"} {
 		if _, ok := line[name]; !ok && name != "error" {
 			w.Errorf("the log line has no %s: %s", name, a.log)
 		}

@@ -7,7 +7,8 @@ import (
 	"log/slog"
 )
 
-// Mask is what stands in place of a secret on every read. Sent back in an update it means: keep the secret.
+// Mask is what stands in place of a secret on every read. Sent back in an update it means: keep the
+// secret.
 const Mask = "******"
 
 // A Text is text that must not be seen. It prints as Mask in fmt, JSON and slog; Reveal returns it.
@@ -19,7 +20,8 @@ func (s Text) Reveal() string { return string(s) }
 // String returns the mask.
 func (Text) String() string { return Mask }
 
-// Format writes the mask, whatever the verb: with one that is not for text, fmt would not ask String.
+// Format writes the mask, whatever the verb: with one that is not for text, fmt would not ask
+// String.
 func (Text) Format(s fmt.State, _ rune) { io.WriteString(s, Mask) }
 
 // MarshalText returns the mask.
@@ -28,9 +30,9 @@ func (Text) MarshalText() ([]byte, error) { return []byte(Mask), nil }
 // LogValue returns the mask.
 func (Text) LogValue() slog.Value { return slog.StringValue(Mask) }
 
-// Hidden is to be embedded in a struct that holds secrets: all of it prints as Mask in fmt, JSON and
-// slog. Where such a struct is in an unexported field, fmt does not find these methods; that struct
-// must have its own.
+// Hidden is to be embedded in a struct that holds secrets: all of it prints as Mask in fmt, JSON
+// and slog. Where such a struct is in an unexported field, fmt does not find these methods; that
+// struct must have its own.
 type Hidden struct{}
 
 // String returns the mask.
@@ -48,7 +50,8 @@ func (Hidden) LogValue() slog.Value { return slog.StringValue(Mask) }
 // Alphanumeric returns n letters and digits drawn from 32 random bytes.
 func Alphanumeric(random []byte, n int) string {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-	// The bytes are one large number, of which each letter is a digit in base 62: 43 letters hold 256 bits, so none is wasted.
+	// The bytes are one large number, of which each letter is a digit in base 62: 43 letters hold
+	// 256 bits, so none is wasted.
 	number := append([]byte(nil), random...)
 	out := make([]byte, n)
 	for i := range out {

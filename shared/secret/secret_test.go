@@ -42,7 +42,8 @@ func TestHidden(t *testing.T) {
 		slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "v", v)
 	}
 	hex := fmt.Sprintf("%x", "PLANTED")
-	if text := out.String(); strings.Contains(text, "PLANTED") || strings.Contains(text, hex) || strings.Count(text, secret.Mask) < 10 {
+	if text := out.String(); strings.Contains(text, "PLANTED") || strings.Contains(text, hex) ||
+		strings.Count(text, secret.Mask) < 10 {
 		t.Errorf("it prints:\n%s", text)
 	}
 }

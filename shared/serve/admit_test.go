@@ -63,7 +63,8 @@ func (s *server) end(t *testing.T) {
 // are kept alive, the longest idle first.
 func TestIdleConnectionsGiveWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := startWithin(t, serve.Limits{Connections: 4}, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "served") })
+		s := startWithin(t, serve.Limits{Connections: 4},
+			func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "served") })
 		var kept []net.Conn
 		for range 2 {
 			c, err := s.dial()
@@ -121,22 +122,26 @@ func TestSlowRequestsGiveWay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var broken atomic.Int32
-				s := startWithin(t, serve.Limits{Connections: 4, Bodies: 3}, func(w http.ResponseWriter, r *http.Request) {
-					if _, err := io.ReadAll(r.Body); err != nil {
-						broken.Add(1)
-					}
-					io.WriteString(w, "served")
-				})
+				s := startWithin(t, serve.Limits{Connections: 4, Bodies: 3},
+					func(w http.ResponseWriter, r *http.Request) {
+						if _, err := io.ReadAll(r.Body); err != nil {
+							broken.Add(1)
+						}
+						io.WriteString(w, "served")
+					})
 				s.open(t, 3, start)
 				began := time.Now()
-				if status, body, err := s.get("Content-Length: 0\r\n"); status != http.StatusOK || body != "served" || err != nil || time.Since(began) > 0 {
+				if status, body, err := s.get("Content-Length: 0\r\n"); status != http.StatusOK || body != "served" ||
+					err != nil || time.Since(began) > 0 {
 					t.Errorf("with a place left: %d %q, %v after %v", status, body, err, time.Since(began))
 				}
 				s.open(t, 1, start)
 				for i := range 3 {
 					began := time.Now()
-					if status, body, err := s.get(""); status != http.StatusOK || body != "served" || err != nil || time.Since(began) > 1200*time.Millisecond {
-						t.Errorf("request %d beside slow ones: %d %q, %v after %v", i, status, body, err, time.Since(began))
+					if status, body, err := s.get(""); status != http.StatusOK || body != "served" || err != nil ||
+						time.Since(began) > 1200*time.Millisecond {
+						t.Errorf("request %d beside slow ones: %d %q, %v after %v", i,
+							status, body, err, time.Since(began))
 					}
 				}
 				s.end(t)
@@ -182,7 +187,8 @@ func TestBodiesAtOnce(t *testing.T) {
 		synctest.Wait()
 		began := time.Now()
 		resp, err := post("third")
-		if err != nil || resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") != "1" || !resp.Close {
+		if err != nil || resp.StatusCode != http.StatusServiceUnavailable ||
+			resp.Header.Get("Retry-After") != "1" || !resp.Close {
 			t.Fatalf("a third body: %v, %v, want 503", resp, err)
 		}
 		if took := time.Since(began); took < 900*time.Millisecond || took > 1100*time.Millisecond {
@@ -244,7 +250,8 @@ func (l *brokenListener) Accept() (net.Conn, error) {
 
 // Whatever Accept says but that the listener is closed, the server goes on, and does not spin.
 func TestAcceptErrors(t *testing.T) {
-	for _, err := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EPERM, syscall.EINVAL, errors.New("unknown")} {
+	for _, err := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EPERM,
+		syscall.EINVAL, errors.New("unknown")} {
 		synctest.Test(t, func(t *testing.T) {
 			l := &brokenListener{listener: newListener(), err: err}
 			l.fails.Store(20)
@@ -292,7 +299,8 @@ func TestNumberOfHeaders(t *testing.T) {
 		} {
 			status, _, err := s.get(test.header)
 			if status != test.status || called != test.called {
-				t.Errorf("%d lines: %d, %v, the handler was called %d times; want %d and %d", strings.Count(test.header, "\n")+2, status, err, called, test.status, test.called)
+				t.Errorf("%d lines: %d, %v, the handler was called %d times; want %d and %d",
+					strings.Count(test.header, "\n")+2, status, err, called, test.status, test.called)
 			}
 		}
 		// One request after another is counted by itself.
@@ -303,7 +311,8 @@ func TestNumberOfHeaders(t *testing.T) {
 		defer c.Close()
 		r := bufio.NewReader(c)
 		for range 3 {
-			go io.WriteString(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n"+lines(100)+"\r\n"+strings.Repeat("\n\n", 500))
+			go io.WriteString(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n"+lines(100)+
+				"\r\n"+strings.Repeat("\n\n", 500))
 			resp, err := http.ReadResponse(r, nil)
 			if err != nil || resp.StatusCode != http.StatusOK {
 				t.Fatalf("%v, %v", resp, err)
@@ -318,14 +327,15 @@ func TestNumberOfHeaders(t *testing.T) {
 		pieces        []string
 		tooLong, over bool
 	}{
-		"one piece":                 {[]string{begin + many + "\r\n"}, true, false},
-		"as many as there may be":   {[]string{begin + few + "\r\n"}, false, true},
-		"no end":                    {[]string{begin + few}, false, false},
-		"a body of lines":           {[]string{begin + "\r\n" + many}, false, true},
-		"byte by byte":              {strings.Split(begin+many, ""), true, false},
-		"byte by byte, and an end":  {strings.Split(begin+few+"\r\n"+many, ""), false, true},
-		"line feeds only":           {[]string{strings.ReplaceAll(begin+many, "\r", "")}, true, false},
-		"line feeds only, an end":   {strings.Split(strings.ReplaceAll(begin+few+"\r\n"+many, "\r", ""), ""), false, true},
+		"one piece":                {[]string{begin + many + "\r\n"}, true, false},
+		"as many as there may be":  {[]string{begin + few + "\r\n"}, false, true},
+		"no end":                   {[]string{begin + few}, false, false},
+		"a body of lines":          {[]string{begin + "\r\n" + many}, false, true},
+		"byte by byte":             {strings.Split(begin+many, ""), true, false},
+		"byte by byte, and an end": {strings.Split(begin+few+"\r\n"+many, ""), false, true},
+		"line feeds only":          {[]string{strings.ReplaceAll(begin+many, "\r", "")}, true, false},
+		"line feeds only, an end": {strings.Split(strings.ReplaceAll(begin+few+"\r\n"+many, "\r", ""), ""),
+			false, true},
 		"empty lines ahead":         {[]string{"\r\n\r\n" + begin + many}, true, false},
 		"a carriage return in line": {[]string{begin, "a\r", "\r\n", "\r", "\n", many}, false, true},
 		"nothing":                   {[]string{"", ""}, false, false},
@@ -352,7 +362,8 @@ func TestDefaultLimits(t *testing.T) {
 		{0, 3, 1, serve.Limits{Connections: 4, Bodies: 2}},
 	} {
 		if got := serve.DefaultLimitsFor(test.size, test.files, test.memory); got != test.want {
-			t.Errorf("%d bytes a body, %d files, %d bytes of memory: %+v, want %+v", test.size, test.files, test.memory, got, test.want)
+			t.Errorf("%d bytes a body, %d files, %d bytes of memory: %+v, want %+v", test.size,
+				test.files, test.memory, got, test.want)
 		}
 	}
 	if got := serve.DefaultLimits(4 << 20); got.Connections < 4 || got.Bodies < 2 {
@@ -373,12 +384,13 @@ func TestTLSOnlyTheConnectionDecides(t *testing.T) {
 	done := make(chan error, 1)
 	seen := make(chan *invoke.Invocation, 10)
 	go func() {
-		done <- serve.HTTP(ctx, tls.NewListener(inner, &tls.Config{Certificates: donor.TLS.Certificates}), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.TLS == nil || !r.TLS.HandshakeComplete {
-				t.Errorf("the request's TLS is %+v", r.TLS)
-			}
-			seen <- invoke.From(r.Context())
-		}), slog.New(slog.DiscardHandler), serve.Limits{Connections: 4})
+		done <- serve.HTTP(ctx, tls.NewListener(inner, &tls.Config{Certificates: donor.TLS.Certificates}),
+			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.TLS == nil || !r.TLS.HandshakeComplete {
+					t.Errorf("the request's TLS is %+v", r.TLS)
+				}
+				seen <- invoke.From(r.Context())
+			}), slog.New(slog.DiscardHandler), serve.Limits{Connections: 4})
 	}()
 	for range 10 {
 		c, err := net.Dial("tcp", inner.Addr().String())

@@ -22,7 +22,8 @@ func BenchmarkDeliver(b *testing.B) {
 		},
 		Logger: slog.New(slog.DiscardHandler),
 	}
-	for _, name := range []string{"http-fc", "http-apigw-v2", "http-function-url", "event-direct", "event-sqs", "event-eventbridge-aws"} {
+	for _, name := range []string{"http-fc", "http-apigw-v2", "http-function-url", "event-direct",
+		"event-sqs", "event-eventbridge-aws"} {
 		payload := fixtures(b, "")["testdata/"+name+".json"]
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -14,11 +14,13 @@ import (
 	"time"
 )
 
-// lookEvery is how often, at most, the files of a certificate are looked at. A handshake that finds them changed reads them.
+// lookEvery is how often, at most, the files of a certificate are looked at. A handshake that finds
+// them changed reads them.
 const lookEvery = time.Second
 
-// A Certificate is what a server proves its names with: a chain of certificates and the private key, each in a PEM file. Files that change
-// are read again, so a renewed certificate is served without a restart. What cannot be used then is logged, and the one before it stays.
+// A Certificate is what a server proves its names with: a chain of certificates and the private
+// key, each in a PEM file. Files that change are read again, so a renewed certificate is served
+// without a restart. What cannot be used then is logged, and the one before it stays.
 type Certificate struct {
 	certFile, keyFile string
 	log               *slog.Logger
@@ -30,7 +32,8 @@ type Certificate struct {
 	looked time.Time // when they were last looked at
 }
 
-// OpenCertificate reads the certificate of two PEM files. The key's file must not be readable by every user of the machine.
+// OpenCertificate reads the certificate of two PEM files. The key's file must not be readable by
+// every user of the machine.
 func OpenCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, error) {
 	c := &Certificate{certFile: certFile, keyFile: keyFile, log: log, now: time.Now}
 	c.stamp, c.looked = c.stampOf(), c.now()
@@ -51,8 +54,9 @@ func (c *Certificate) Listen(l net.Listener) net.Listener {
 	})
 }
 
-// Host returns a name under which clients can reach a server at host and prove that it is the right one: host itself if the certificate is for it,
-// else the first name of the certificate that is no pattern.
+// Host returns a name under which clients can reach a server at host and prove that it is the right
+// one: host itself if the certificate is for it, else the first name of the certificate that is no
+// pattern.
 func (c *Certificate) Host(host string) string {
 	leaf := c.current().Leaf
 	if leaf.VerifyHostname(host) == nil {
@@ -104,7 +108,8 @@ func (c *Certificate) renewLocked() {
 		return
 	}
 	c.served = renewed
-	c.log.Info("the changed TLS certificate is served", "certificate", c.certFile, "until", renewed.Leaf.NotAfter.UTC().Format(time.RFC3339))
+	c.log.Info("the changed TLS certificate is served", "certificate", c.certFile, "until",
+		renewed.Leaf.NotAfter.UTC().Format(time.RFC3339))
 	c.checkDates()
 }
 
@@ -112,9 +117,11 @@ func (c *Certificate) renewLocked() {
 func (c *Certificate) checkDates() {
 	switch leaf, now := c.served.Leaf, c.now(); {
 	case now.After(leaf.NotAfter):
-		c.log.Warn("the TLS certificate has expired", "certificate", c.certFile, "on", leaf.NotAfter.UTC().Format(time.RFC3339))
+		c.log.Warn("the TLS certificate has expired", "certificate", c.certFile, "on",
+			leaf.NotAfter.UTC().Format(time.RFC3339))
 	case now.Before(leaf.NotBefore):
-		c.log.Warn("the TLS certificate is not valid yet", "certificate", c.certFile, "from", leaf.NotBefore.UTC().Format(time.RFC3339))
+		c.log.Warn("the TLS certificate is not valid yet", "certificate", c.certFile, "from",
+			leaf.NotBefore.UTC().Format(time.RFC3339))
 	}
 }
 
@@ -166,7 +173,8 @@ func readPEM(file, kind string) ([]byte, error) {
 		}
 		switch {
 		case strings.HasPrefix(block.Type, "ENCRYPTED") || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED"):
-			return nil, fmt.Errorf("%s: the private key is encrypted; write it without a passphrase: openssl pkey -in %s -out plain.pem", file, file)
+			return nil, fmt.Errorf("%s: the private key is encrypted; write it without a passphrase: openssl pkey "+
+				"-in %s -out plain.pem", file, file)
 		case strings.HasSuffix(block.Type, kind):
 			return text, nil
 		}
@@ -182,7 +190,8 @@ func checkMode(file string) error {
 	case err != nil:
 		return err // which names the file
 	case info.Mode().Perm()&0o007 != 0 && runtime.GOOS != "windows": // which has no such modes
-		return fmt.Errorf("%s: every user of this machine may use the private key (mode %04o); run: chmod 600 %s", file, info.Mode().Perm(), file)
+		return fmt.Errorf("%s: every user of this machine may use the private key (mode %04o); run: chmod 600 %s",
+			file, info.Mode().Perm(), file)
 	}
 	return nil
 }

@@ -41,7 +41,8 @@ func makePair(t testing.TB, serial int64, until time.Time, names ...string) (cer
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: until}
+	template := &x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "test"},
+		NotBefore: time.Now().Add(-2 * time.Hour), NotAfter: until}
 	for _, name := range names {
 		if ip := net.ParseIP(name); ip != nil {
 			template.IPAddresses = append(template.IPAddresses, ip)
@@ -60,7 +61,8 @@ func makePair(t testing.TB, serial int64, until time.Time, names ...string) (cer
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), leaf
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), leaf
 }
 
 // write puts a new certificate into the files.
@@ -106,7 +108,8 @@ func (b *syncBuffer) take() string {
 	return b.b.String()
 }
 
-// Requests under TLS are what they are without, and are known to be secure. Nothing below TLS 1.2 is spoken.
+// Requests under TLS are what they are without, and are known to be secure. Nothing below TLS 1.2
+// is spoken.
 func TestTLS(t *testing.T) {
 	files := newPair(t)
 	leaf := files.write(t, 1, time.Now().Add(time.Hour), "127.0.0.1", "chatconf.example.com")
@@ -141,7 +144,8 @@ func TestTLS(t *testing.T) {
 		return &http.Client{Transport: transport}
 	}
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		resp, err := client(&tls.Config{MinVersion: version, MaxVersion: version}).Post("https://"+l.Addr().String()+"/", "text/plain", strings.NewReader("said"))
+		resp, err := client(&tls.Config{MinVersion: version, MaxVersion: version}).Post("https://"+l.Addr().String()+
+			"/", "text/plain", strings.NewReader("said"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +155,8 @@ func TestTLS(t *testing.T) {
 			t.Errorf("TLS %x: %q, %v, over %x", version, body, err, resp.TLS.Version)
 		}
 	}
-	if _, err := client(&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}).Get("https://" + l.Addr().String() + "/"); err == nil {
+	if _, err := client(&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}).Get("https://" +
+		l.Addr().String() + "/"); err == nil {
 		t.Error("TLS 1.1 is spoken")
 	}
 	if resp, err := http.Get("http://" + l.Addr().String() + "/"); err == nil {
@@ -177,7 +182,8 @@ func served(t *testing.T, l net.Listener) int64 {
 	return conn.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
 }
 
-// A renewed certificate is served without a restart; one that cannot be used is not, and that is said once.
+// A renewed certificate is served without a restart; one that cannot be used is not, and that is
+// said once.
 func TestARenewedCertificateIsServed(t *testing.T) {
 	files := newPair(t)
 	files.write(t, 1, time.Now().Add(time.Hour), "127.0.0.1")
@@ -215,7 +221,8 @@ func TestARenewedCertificateIsServed(t *testing.T) {
 		logs   string
 	}{
 		{"nothing changed", func() {}, 1, ""},
-		{"both are renewed", func() { files.write(t, 2, time.Now().Add(time.Hour), "127.0.0.1") }, 2, "the changed TLS certificate is served"},
+		{"both are renewed", func() { files.write(t, 2, time.Now().Add(time.Hour), "127.0.0.1") },
+			2, "the changed TLS certificate is served"},
 		{"nothing changed again", func() {}, 2, ""},
 		{"the certificate comes before its key", func() {
 			cert, key, _ := makePair(t, 3, time.Now().Add(time.Hour), "127.0.0.1")
@@ -236,7 +243,8 @@ func TestARenewedCertificateIsServed(t *testing.T) {
 			}
 		}, 3, "chmod 600"},
 		{"only its owner can", func() { os.Chmod(files.key, 0o640) }, 4, "is served"},
-		{"one that has expired", func() { files.write(t, 5, time.Now().Add(-time.Hour), "127.0.0.1") }, 5, "the TLS certificate has expired"},
+		{"one that has expired", func() { files.write(t, 5, time.Now().Add(-time.Hour), "127.0.0.1") },
+			5, "the TLS certificate has expired"},
 	} {
 		step.change()
 		look()
@@ -262,17 +270,27 @@ func TestCertificatesThatCannotBeServed(t *testing.T) {
 		mode      os.FileMode
 		want      string
 	}{
-		"no certificate file":          {nil, key, 0o600, "cert.pem: no such file"},
-		"no key file":                  {cert, nil, 0o600, "key.pem: no such file"},
-		"a certificate that is none":   {[]byte("hello"), key, 0o600, "cert.pem: there is no -----BEGIN CERTIFICATE----- in it, but no PEM"},
-		"the files are exchanged":      {key, cert, 0o600, "cert.pem: there is no -----BEGIN CERTIFICATE----- in it, but PRIVATE KEY"},
-		"a key that is none":           {cert, []byte("hello"), 0o600, "key.pem: there is no -----BEGIN PRIVATE KEY----- in it, but no PEM"},
-		"the key of another":           {other, key, 0o600, "private key does not match public key"},
-		"a damaged certificate":        {[]byte("-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n"), key, 0o600, "cert.pem and "},
-		"a key that needs a password":  {cert, []byte("-----BEGIN ENCRYPTED PRIVATE KEY-----\nQUJD\n-----END ENCRYPTED PRIVATE KEY-----\n"), 0o600, "key.pem: the private key is encrypted"},
-		"the same in the older format": {cert, []byte("-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nQUJD\n-----END EC PRIVATE KEY-----\n"), 0o600, "key.pem: the private key is encrypted"},
-		"a key that all can read":      {cert, key, 0o644, "key.pem: every user of this machine may use the private key (mode 0644); run: chmod 600 "},
-		"a key that all can write":     {cert, key, 0o602, "(mode 0602)"},
+		"no certificate file": {nil, key, 0o600, "cert.pem: no such file"},
+		"no key file":         {cert, nil, 0o600, "key.pem: no such file"},
+		"a certificate that is none": {[]byte("hello"), key, 0o600,
+			"cert.pem: there is no -----BEGIN CERTIFICATE----- in it, but no PEM"},
+		"the files are exchanged": {key, cert, 0o600,
+			"cert.pem: there is no -----BEGIN CERTIFICATE----- in it, but PRIVATE KEY"},
+		"a key that is none": {cert, []byte("hello"), 0o600,
+			"key.pem: there is no -----BEGIN PRIVATE KEY----- in it, but no PEM"},
+		"the key of another": {other, key, 0o600, "private key does not match public key"},
+		"a damaged certificate": {[]byte("-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n"),
+			key, 0o600, "cert.pem and "},
+		"a key that needs a password": {cert,
+			[]byte("-----BEGIN ENCRYPTED PRIVATE KEY-----\nQUJD\n-----END ENCRYPTED PRIVATE KEY-----\n"), 0o600,
+			"key.pem: the private key is encrypted"},
+		"the same in the older format": {cert,
+			[]byte("-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: " +
+				"AES-256-CBC,00\n\nQUJD\n-----END EC PRIVATE KEY-----\n"), 0o600,
+			"key.pem: the private key is encrypted"},
+		"a key that all can read": {cert, key, 0o644,
+			"key.pem: every user of this machine may use the private key (mode 0644); run: chmod 600 "},
+		"a key that all can write": {cert, key, 0o602, "(mode 0602)"},
 	} {
 		files := newPair(t)
 		if test.cert != nil {
@@ -282,7 +300,8 @@ func TestCertificatesThatCannotBeServed(t *testing.T) {
 			put(t, files.key, test.key, test.mode)
 		}
 		_, err := serve.OpenCertificate(files.cert, files.key, slog.New(slog.DiscardHandler))
-		if err == nil || !strings.HasPrefix(err.Error(), "TLS: ") || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "QUJD") {
+		if err == nil || !strings.HasPrefix(err.Error(), "TLS: ") || !strings.Contains(err.Error(), test.want) ||
+			strings.Contains(err.Error(), "QUJD") {
 			t.Errorf("%s: %v, want %s", about, err, test.want)
 		}
 	}

@@ -14,8 +14,8 @@ import (
 	"chatconf/shared/invoke"
 )
 
-// maxPayload is how large a payload is looked at. Lambda takes 6 MiB; Function Compute takes 32 MiB, of which no request or message that a
-// handler takes needs more than this.
+// maxPayload is how large a payload is looked at. Lambda takes 6 MiB; Function Compute takes 32
+// MiB, of which no request or message that a handler takes needs more than this.
 const maxPayload = 16 << 20
 
 // WarmTime is how long a function has to get warm.
@@ -28,7 +28,8 @@ type Call struct {
 	Credentials invoke.Credentials
 }
 
-// A Failure is the error of an invocation that may succeed when it is sent again. It says nothing of the cause: that is in the log.
+// A Failure is the error of an invocation that may succeed when it is sent again. It says nothing
+// of the cause: that is in the log.
 type Failure struct {
 	Code      string // InternalError, or ServiceUnavailable
 	RequestID string
@@ -57,7 +58,8 @@ func RequestID(id string) string {
 	}
 	for i := 0; i < len(id); i++ {
 		switch c := id[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '=', c == ':', c == '.':
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-',
+			c == '_', c == '=', c == ':', c == '.':
 		default:
 			return invoke.NewRequestID()
 		}
@@ -65,17 +67,20 @@ func RequestID(id string) string {
 	return id
 }
 
-// Deliver hands the payload of one invocation to p's handler and returns what to answer. A payload that has a requestContext is an HTTP request,
-// and is answered as one whatever happens. Any other is an event, read by Decode and answered so:
+// Deliver hands the payload of one invocation to p's handler and returns what to answer. A payload
+// that has a requestContext is an HTTP request, and is answered as one whatever happens. Any other
+// is an event, read by Decode and answered so:
 //
 //   - one message: the handler's answer;
 //   - SQS: {"batchItemFailures":[{"itemIdentifier":…}]}, the messages that are to be delivered again, for a mapping with ReportBatchItemFailures.
 //     Of a FIFO queue, all after the first failure are among them, untouched;
 //   - a list: [{"Id":…,"Answer":…},…], one per message in their order.
 //
-// What cannot be read, and what the handler refuses, is in the answer as {"RequestId","Code","Message"} and is not to be sent again. The error, always a
-// *Failure, is that of a single message or of some in a list that may succeed later; of the list those that were done are delivered again as
-// well, which their ids make harmless. A panic is a failure of the message that it happened in, and logged.
+// What cannot be read, and what the handler refuses, is in the answer as
+// {"RequestId","Code","Message"} and is not to be sent again. The error, always a *Failure, is that
+// of a single message or of some in a list that may succeed later; of the list those that were done
+// are delivered again as well, which their ids make harmless. A panic is a failure of the message
+// that it happened in, and logged.
 func Deliver(ctx context.Context, p Function, c Call, payload []byte) ([]byte, error) {
 	d := &delivery{Function: p, call: &invoke.Invocation{RequestID: RequestID(c.RequestID), Credentials: c.Credentials}}
 	d.call.Logger = tag(p.logger(), d.call.RequestID, c.Function)
@@ -208,7 +213,8 @@ func (d *delivery) logPanic(ctx context.Context, v any) {
 	d.call.Logger.ErrorContext(ctx, "panic", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 }
 
-// queue answers a batch of SQS: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html.
+// queue answers a batch of SQS:
+// https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html.
 func (d *delivery) queue(ctx context.Context, events *Events) []byte {
 	type item struct {
 		ItemIdentifier string `json:"itemIdentifier"`
@@ -252,8 +258,8 @@ func (d *delivery) list(ctx context.Context, events *Events) ([]byte, error) {
 	return document.Marshal(results), nil
 }
 
-// Warm has p get warm. It returns when that is done, or after WarmTime, or when ctx ends. What cannot be done is logged, and left to the first
-// invocation.
+// Warm has p get warm. It returns when that is done, or after WarmTime, or when ctx ends. What
+// cannot be done is logged, and left to the first invocation.
 func Warm(ctx context.Context, p Function) {
 	if p.Warm == nil {
 		return

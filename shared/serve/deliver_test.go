@@ -67,7 +67,8 @@ var call = serve.Call{RequestID: "request-1", Function: "get-chat-configuration"
 func records(bodies ...string) string {
 	var b strings.Builder
 	for i, body := range bodies {
-		fmt.Fprintf(&b, `,{"messageId":"m%d","eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:us-west-2:123456789012:q","body":%q}`, i, body)
+		fmt.Fprintf(&b, `,{"messageId":"m%d","eventSource":"aws:sqs",`+
+			`"eventSourceARN":"arn:aws:sqs:us-west-2:123456789012:q","body":%q}`, i, body)
 	}
 	return `{"Records":[` + b.String()[1:] + `]}`
 }
@@ -90,7 +91,8 @@ func failing(seen *[]string) func(context.Context, serve.Event) ([]byte, error) 
 
 func TestDeliverEvents(t *testing.T) {
 	message := func(id, body string) string {
-		return fmt.Sprintf(`{"specversion":"1.0","id":"e","source":"s","type":"mns:Queue:SendMessage","data":{"messageId":%q,"messageBody":%q}}`, id, body)
+		return fmt.Sprintf(`{"specversion":"1.0","id":"e","source":"s","type":"mns:Queue:SendMessage",`+
+			`"data":{"messageId":%q,"messageBody":%q}}`, id, body)
 	}
 	for _, test := range []struct {
 		name, payload string
@@ -99,19 +101,43 @@ func TestDeliverEvents(t *testing.T) {
 		code          string // of the failure; empty for none
 	}{
 		{name: "a direct invocation", payload: `{"Name":"x"}`, answer: `{"ok":true}`, seen: []string{"request-1"}},
-		{name: "a direct invocation that may succeed later", payload: `{"Name":"later"}`, seen: []string{"request-1"}, code: "ServiceUnavailable"},
-		{name: "a direct invocation that panics", payload: `{"Name":"panic"}`, seen: []string{"request-1"}, code: "InternalError"},
-		{name: "a timer's event", payload: `{"triggerTime":"t","triggerName":"n","payload":""}`, answer: `{"ok":true}`, seen: []string{"n@t"}},
-		{name: "a message that can never be done", payload: message("m1", "later"), answer: `{"RequestId":"request-1","Code":"InvalidEvent","Message":"the message is neither an object of parameters nor one in Base64"}`},
-		{name: "SQS, all done", payload: records("{}", "{}"), answer: `{"batchItemFailures":[]}`, seen: []string{"m0", "m1"}},
-		{name: "SQS, one fails, one panics, one can never be done", payload: records("{}", `{"a":"later"}`, "nonsense", `{"a":"panic"}`, "{}"), answer: `{"batchItemFailures":[{"itemIdentifier":"m1"},{"itemIdentifier":"m3"}]}`, seen: []string{"m0", "m1", "m3", "m4"}},
-		{name: "SQS FIFO, all after the first failure wait", payload: strings.ReplaceAll(records("{}", "nonsense", `{"a":"later"}`, "{}", "nonsense"), `012:q"`, `012:q.fifo"`), answer: `{"batchItemFailures":[{"itemIdentifier":"m2"},{"itemIdentifier":"m3"},{"itemIdentifier":"m4"}]}`, seen: []string{"m0", "m2"}},
-		{name: "a list, all done or refused", payload: "[" + message("a", "{}") + "," + message("b", "x") + "," + message("c", `{"a":"silent"}`) + "]", answer: `[{"Id":"a","Answer":{"ok":true}},{"Id":"b","Answer":{"RequestId":"request-1","Code":"InvalidEvent","Message":"the message is neither an object of parameters nor one in Base64"}},{"Id":"c","Answer":null}]`, seen: []string{"a", "c"}},
-		{name: "a list, one fails and the others are done", payload: "[" + message("a", `{"a":"later"}`) + "," + message("b", "{}") + "]", seen: []string{"a", "b"}, code: "ServiceUnavailable"},
-		{name: "a list, one panics", payload: "[" + message("a", `{"a":"panic"}`) + "," + message("b", "{}") + "]", seen: []string{"a", "b"}, code: "InternalError"},
-		{name: "text", payload: "hello", answer: `{"RequestId":"request-1","Code":"InvalidEvent","Message":"the payload cannot be read: it is not JSON, at byte 1"}`},
-		{name: "nothing", payload: "", answer: `{"RequestId":"request-1","Code":"InvalidEvent","Message":"the payload cannot be read: it is not JSON, at byte 0"}`},
-		{name: "two shapes", payload: `{"Records":[],"detail-type":"x"}`, answer: `{"RequestId":"request-1","Code":"InvalidEvent","Message":"the payload looks like an EventBridge event and a batch of SQS messages; it can only be one of them. Its keys are \"Records\" \"detail-type\""}`},
+		{name: "a direct invocation that may succeed later", payload: `{"Name":"later"}`,
+			seen: []string{"request-1"}, code: "ServiceUnavailable"},
+		{name: "a direct invocation that panics", payload: `{"Name":"panic"}`,
+			seen: []string{"request-1"}, code: "InternalError"},
+		{name: "a timer's event", payload: `{"triggerTime":"t","triggerName":"n","payload":""}`,
+			answer: `{"ok":true}`, seen: []string{"n@t"}},
+		{name: "a message that can never be done", payload: message("m1", "later"),
+			answer: `{"RequestId":"request-1","Code":"InvalidEvent","Message":"the message is neither an object ` +
+				`of parameters nor one in Base64"}`},
+		{name: "SQS, all done", payload: records("{}", "{}"), answer: `{"batchItemFailures":[]}`,
+			seen: []string{"m0", "m1"}},
+		{name: "SQS, one fails, one panics, one can never be done",
+			payload: records("{}", `{"a":"later"}`, "nonsense", `{"a":"panic"}`, "{}"),
+			answer:  `{"batchItemFailures":[{"itemIdentifier":"m1"},{"itemIdentifier":"m3"}]}`,
+			seen:    []string{"m0", "m1", "m3", "m4"}},
+		{name: "SQS FIFO, all after the first failure wait",
+			payload: strings.ReplaceAll(records("{}", "nonsense", `{"a":"later"}`, "{}", "nonsense"), `012:q"`,
+				`012:q.fifo"`),
+			answer: `{"batchItemFailures":[{"itemIdentifier":"m2"},{"itemIdentifier":"m3"},{"itemIdentifier":"m4"}]}`,
+			seen:   []string{"m0", "m2"}},
+		{name: "a list, all done or refused", payload: "[" + message("a", "{}") + "," + message("b", "x") + "," +
+			message("c", `{"a":"silent"}`) + "]",
+			answer: `[{"Id":"a","Answer":{"ok":true}},{"Id":"b","Answer":{"RequestId":"request-1",` +
+				`"Code":"InvalidEvent","Message":"the message is neither an object of parameters nor one in ` +
+				`Base64"}},{"Id":"c","Answer":null}]`, seen: []string{"a", "c"}},
+		{name: "a list, one fails and the others are done", payload: "[" + message("a", `{"a":"later"}`) + "," +
+			message("b", "{}") + "]", seen: []string{"a", "b"}, code: "ServiceUnavailable"},
+		{name: "a list, one panics", payload: "[" + message("a", `{"a":"panic"}`) + "," + message("b", "{}") + "]",
+			seen: []string{"a", "b"}, code: "InternalError"},
+		{name: "text", payload: "hello", answer: `{"RequestId":"request-1","Code":"InvalidEvent","Message":"the ` +
+			`payload cannot be read: it is not JSON, at byte 1"}`},
+		{name: "nothing", payload: "", answer: `{"RequestId":"request-1","Code":"InvalidEvent","Message":"the ` +
+			`payload cannot be read: it is not JSON, at byte 0"}`},
+		{name: "two shapes", payload: `{"Records":[],"detail-type":"x"}`,
+			answer: `{"RequestId":"request-1","Code":"InvalidEvent","Message":"the payload looks like an EventBridge ` +
+				`event and a batch of SQS messages; it can only be one of them. Its keys ` +
+				`are \"Records\" \"detail-type\""}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var seen []string
@@ -126,13 +152,16 @@ func TestDeliverEvents(t *testing.T) {
 			var failure *serve.Failure
 			if code := ""; errors.As(err, &failure) {
 				code = failure.Code
-				if code != test.code || failure.RequestID != "request-1" || strings.Contains(err.Error(), "planted") || !strings.Contains(err.Error(), "request-1") {
+				if code != test.code || failure.RequestID != "request-1" || strings.Contains(err.Error(), "planted") ||
+					!strings.Contains(err.Error(), "request-1") {
 					t.Errorf("error = %v, want %s of request-1 and no detail", err, test.code)
 				}
 			} else if test.code != "" || err != nil {
 				t.Errorf("error = %v, want %q", err, test.code)
 			}
-			if strings.Contains(test.payload, "panic") && (!strings.Contains(l.String(), "a planted panic") || !strings.Contains(l.String(), "deliver_test.go") || !strings.Contains(l.String(), `"request_id":"request-1"`)) {
+			if strings.Contains(test.payload, "panic") && (!strings.Contains(l.String(), "a planted panic") ||
+				!strings.Contains(l.String(), "deliver_test.go") ||
+				!strings.Contains(l.String(), `"request_id":"request-1"`)) {
 				t.Errorf("the log has no stack with the request id: %s", l)
 			}
 			if strings.Contains(test.payload, `\"later`) && !strings.Contains(l.String(), "the planted detail") {
@@ -144,7 +173,8 @@ func TestDeliverEvents(t *testing.T) {
 
 // What the handler sees of an invocation, and what it logs.
 func TestEventsCarryTheirInvocation(t *testing.T) {
-	credentials := invoke.Credentials{AccessKeyID: "fake-id", AccessKeySecret: "planted-secret", SecurityToken: "planted-token"}
+	credentials := invoke.Credentials{AccessKeyID: "fake-id", AccessKeySecret: "planted-secret",
+		SecurityToken: "planted-token"}
 	p, l := program(handler{event: func(ctx context.Context, e serve.Event) ([]byte, error) {
 		inv := invoke.From(ctx)
 		if inv.RequestID != "request-1" || inv.Credentials != credentials || inv.SourceIP != "" || inv.Secure {
@@ -179,7 +209,8 @@ func TestEventsCarryTheirInvocation(t *testing.T) {
 	want := []map[string]any{
 		{"msg": "done", "x": 1.0, "request_id": "request-1", "function": "get-chat-configuration"},
 		{"msg": "said already", "request_id": "mine", "function": "get-chat-configuration"},
-		{"msg": "grouped", "y": 2.0, "request_id": "request-1", "function": "get-chat-configuration", "g": map[string]any{"z": 3.0}},
+		{"msg": "grouped", "y": 2.0, "request_id": "request-1", "function": "get-chat-configuration",
+			"g": map[string]any{"z": 3.0}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
@@ -202,14 +233,16 @@ func TestDeadlineInABatch(t *testing.T) {
 			return []byte("{}"), nil
 		}})
 		answer, err := serve.Deliver(ctx, p, call, []byte(records("{}", "{}", "{}")))
-		if want := `{"batchItemFailures":[{"itemIdentifier":"m1"},{"itemIdentifier":"m2"}]}`; string(answer) != want || err != nil {
+		if want := `{"batchItemFailures":[{"itemIdentifier":"m1"},{"itemIdentifier":"m2"}]}`; string(answer) != want ||
+			err != nil {
 			t.Errorf("Deliver = %s, %v, want %s", answer, err, want)
 		}
 	})
 }
 
 func TestRequestID(t *testing.T) {
-	for _, id := range []string{"1", "1-64f6cd87-000000000001", "LV7fzho-PHcEJPw=", "a_b:c.d", strings.Repeat("a", 128)} {
+	for _, id := range []string{"1", "1-64f6cd87-000000000001", "LV7fzho-PHcEJPw=",
+		"a_b:c.d", strings.Repeat("a", 128)} {
 		if got := serve.RequestID(id); got != id {
 			t.Errorf("RequestID(%q) = %q, want itself", id, got)
 		}
@@ -226,7 +259,8 @@ func TestHostileRequestIDs(t *testing.T) {
 	p, _ := program(handler{event: echo})
 	answer, err := serve.Deliver(t.Context(), p, serve.Call{RequestID: `","Code":"OK`}, []byte("nonsense"))
 	var e struct{ RequestId, Code string }
-	if err := errors.Join(err, json.Unmarshal(answer, &e)); err != nil || e.Code != "InvalidEvent" || len(e.RequestId) != 36 {
+	if err := errors.Join(err, json.Unmarshal(answer, &e)); err != nil ||
+		e.Code != "InvalidEvent" || len(e.RequestId) != 36 {
 		t.Errorf("Deliver = %s, %v", answer, err)
 	}
 }
@@ -245,7 +279,8 @@ func TestNoLogger(t *testing.T) {
 	before := slog.Default()
 	defer slog.SetDefault(before)
 	slog.SetDefault(slog.New(slog.NewJSONHandler(l, nil)))
-	p := serve.Function{Handler: handler{event: echo}, Warm: func(context.Context) error { return errors.New("no network") }}
+	p := serve.Function{Handler: handler{event: echo},
+		Warm: func(context.Context) error { return errors.New("no network") }}
 	serve.Warm(t.Context(), p)
 	if _, err := serve.Deliver(t.Context(), p, serve.Call{RequestID: "r"}, []byte("nonsense")); err != nil {
 		t.Error(err)
@@ -266,8 +301,11 @@ func TestWarm(t *testing.T) {
 		{"it works", func(context.Context) error { return nil }, "", 0},
 		{"it fails", func(context.Context) error { return errors.New("no network") }, "no network", 0},
 		{"it panics", func(context.Context) error { panic("a planted panic") }, "a planted panic", 0},
-		{"it takes too long", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, "deadline exceeded", serve.WarmTime},
-		{"it takes too long and does not listen", func(context.Context) error { time.Sleep(2 * serve.WarmTime); return nil }, "deadline exceeded", serve.WarmTime},
+		{"it takes too long", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+			"deadline exceeded", serve.WarmTime},
+		{"it takes too long and does not listen",
+			func(context.Context) error { time.Sleep(2 * serve.WarmTime); return nil },
+			"deadline exceeded", serve.WarmTime},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -290,7 +328,11 @@ func TestWarm(t *testing.T) {
 func TestRunningStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		closed, release := 0, make(chan struct{})
-		p, _ := program(handler{event: func(context.Context, serve.Event) ([]byte, error) { <-release; return nil, nil }})
+		p, _ := program(handler{event: func(context.Context, serve.Event) ([]byte, error) {
+			<-release
+			return nil,
+				nil
+		}})
 		p.Close = func() error { closed++; return errors.New("not flushed") }
 		r := serve.Start(p)
 		for range 2 {
@@ -299,19 +341,24 @@ func TestRunningStops(t *testing.T) {
 		synctest.Wait()
 		time.AfterFunc(time.Second, func() { close(release) })
 		began := time.Now()
-		if err := r.Stop(time.Minute, time.Millisecond); err == nil || err.Error() != "serve: close: not flushed" || time.Since(began) != time.Second+time.Millisecond {
-			t.Errorf("Stop = %v after %v, want what Close said after the second that a delivery took, and the time to send its answer", err, time.Since(began))
+		if err := r.Stop(time.Minute, time.Millisecond); err == nil || err.Error() != "serve: close: not flushed" ||
+			time.Since(began) != time.Second+time.Millisecond {
+			t.Errorf("Stop = %v after %v, want what Close said after the second that a delivery took, and the time "+
+				"to send its answer", err, time.Since(began))
 		}
 		began = time.Now()
 		if err := r.Stop(time.Minute, time.Hour); err == nil || closed != 1 || time.Since(began) != 0 {
-			t.Errorf("the second Stop = %v after %v, closed %d times, want the same error at once, and once", err, time.Since(began), closed)
+			t.Errorf("the second Stop = %v after %v, closed %d times, want the same error at once, and once",
+				err, time.Since(began), closed)
 		}
 	})
 }
 
-// The answer to what ended just before is on its way as well, and nobody waits for what is long gone.
+// The answer to what ended just before is on its way as well, and nobody waits for what is long
+// gone.
 func TestRunningStopsAfterAnAnswer(t *testing.T) {
-	for _, test := range []struct{ ago, want time.Duration }{{0, 3 * time.Second}, {time.Second, 2 * time.Second}, {time.Minute, 0}} {
+	for _, test := range []struct{ ago, want time.Duration }{{0, 3 * time.Second},
+		{time.Second, 2 * time.Second}, {time.Minute, 0}} {
 		synctest.Test(t, func(t *testing.T) {
 			p, _ := program(handler{event: echo})
 			r := serve.Start(p)
@@ -324,7 +371,8 @@ func TestRunningStopsAfterAnAnswer(t *testing.T) {
 			for range 2 { // such as pre-stop, and SIGTERM meanwhile
 				stopped.Go(func() {
 					if err := r.Stop(time.Minute, 3*time.Second); err != nil || time.Since(began) != test.want {
-						t.Errorf("Stop %v after a delivery = %v after %v, want %v", test.ago, err, time.Since(began), test.want)
+						t.Errorf("Stop %v after a delivery = %v after %v, want %v", test.ago,
+							err, time.Since(began), test.want)
 					}
 				})
 			}
@@ -343,7 +391,11 @@ func TestRunningStopsAfterAnAnswer(t *testing.T) {
 func TestRunningIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		p, _ := program(handler{event: func(context.Context, serve.Event) ([]byte, error) { <-release; return nil, nil }})
+		p, _ := program(handler{event: func(context.Context, serve.Event) ([]byte, error) {
+			<-release
+			return nil,
+				nil
+		}})
 		r := serve.Start(p)
 		go r.Deliver(t.Context(), call, []byte("{}"))
 		synctest.Wait()
@@ -383,7 +435,10 @@ func TestHTTPRuntime(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	warm, closed := make(chan struct{}), make(chan struct{})
-	p, l := program(handler{http: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, invoke.From(r.Context()).SourceIP) }})
+	p, l := program(handler{http: func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w,
+			invoke.From(r.Context()).SourceIP)
+	}})
 	p.Warm = func(context.Context) error { close(warm); return nil }
 	p.Close = func() error { close(closed); return nil }
 	done := make(chan error, 1)
@@ -416,7 +471,8 @@ func TestHTTPRuntimeWithoutAnAddress(t *testing.T) {
 	closed := false
 	p := serve.Function{Close: func() error { closed = true; return errors.New("disk full") }}
 	err := serve.HTTPRuntime.Serve(t.Context(), "127.0.0.1:no-port", p)
-	if err == nil || !strings.Contains(err.Error(), "no-port") || !strings.Contains(err.Error(), "disk full") || !closed {
+	if err == nil || !strings.Contains(err.Error(), "no-port") ||
+		!strings.Contains(err.Error(), "disk full") || !closed {
 		t.Errorf("Serve = %v, closed: %v", err, closed)
 	}
 }
@@ -424,10 +480,11 @@ func TestHTTPRuntimeWithoutAnAddress(t *testing.T) {
 func TestRun(t *testing.T) {
 	served := ""
 	runtime := func(variable string) serve.Runtime {
-		return serve.Runtime{Variable: variable, Name: "runtime " + variable, Serve: func(_ context.Context, value string, _ serve.Function) error {
-			served += variable + "=" + value
-			return nil
-		}}
+		return serve.Runtime{Variable: variable, Name: "runtime " + variable,
+			Serve: func(_ context.Context, value string, _ serve.Function) error {
+				served += variable + "=" + value
+				return nil
+			}}
 	}
 	table := []serve.Runtime{runtime("A"), runtime("B")}
 	for _, test := range []struct {
@@ -440,7 +497,8 @@ func TestRun(t *testing.T) {
 	} {
 		served = ""
 		got := ""
-		if err := serve.Run(t.Context(), func(name string) string { return test.env[name] }, serve.Function{}, table...); err != nil {
+		if err := serve.Run(t.Context(), func(name string) string { return test.env[name] },
+			serve.Function{}, table...); err != nil {
 			got = err.Error()
 		}
 		if served != test.served || got != test.want {

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// maxRecords is how many records one delivery may have. Both clouds give at most 10,000: the batch size of an SQS event source mapping
-// and the batch push of an EventBridge event stream.
+// maxRecords is how many records one delivery may have. Both clouds give at most 10,000: the batch
+// size of an SQS event source mapping and the batch push of an EventBridge event stream.
 const maxRecords = 10_000
 
 // Events are the messages of one payload.
@@ -31,8 +31,8 @@ type Record struct {
 	Err    error  // why it can never be done, however often it is delivered
 }
 
-// Decode reads the messages of an event payload. It is told by its keys what a payload is, and each shape has keys that no other shape and no
-// parameter of an action has:
+// Decode reads the messages of an event payload. It is told by its keys what a payload is, and each
+// shape has keys that no other shape and no parameter of an action has:
 //
 //	HTTP request      requestContext               see Deliver; an error here
 //	CloudEvents 1.0   specversion                  the event's data is the parameters, its source and id, as source#id, the message's id. Of type
@@ -42,14 +42,16 @@ type Record struct {
 //	timer             triggerTime, triggerName     Function Compute's; payload is the parameters, none if it is empty
 //	MNS topic         TopicOwner, SubscriptionName Message is the parameters (notifyContentFormat JSON)
 //
-// A payload with one of the keys of a shape is of that shape, and refused unless it is whole; one with keys of two shapes is refused; an object
-// with none of them is a direct invocation, and all of it is the parameters. Keys count in their exact case and at the top only, so that
-// parameters such as Name, Type, Tags or Version say nothing. A list is a batch of CloudEvents. The text of MNS messages may be in Base64, as
-// EventBridge leaves it unless told otherwise. Every message has an id, which is the same when it is delivered again; a direct invocation's is
-// requestID.
+// A payload with one of the keys of a shape is of that shape, and refused unless it is whole; one
+// with keys of two shapes is refused; an object with none of them is a direct invocation, and all
+// of it is the parameters. Keys count in their exact case and at the top only, so that parameters
+// such as Name, Type, Tags or Version say nothing. A list is a batch of CloudEvents. The text of
+// MNS messages may be in Base64, as EventBridge leaves it unless told otherwise. Every message has
+// an id, which is the same when it is delivered again; a direct invocation's is requestID.
 //
-// Of a batch only the records that are wrong carry an error; the error of Decode says that the payload as a whole is not one of these.
-// Shapes of Function Compute: https://help.aliyun.com/zh/functioncompute/fc/formats-of-event-for-different-triggers-1.
+// Of a batch only the records that are wrong carry an error; the error of Decode says that the
+// payload as a whole is not one of these. Shapes of Function Compute:
+// https://help.aliyun.com/zh/functioncompute/fc/formats-of-event-for-different-triggers-1.
 func Decode(payload []byte, requestID string) (*Events, error) {
 	v, err := parse(payload)
 	if err != nil {
@@ -58,7 +60,8 @@ func Decode(payload []byte, requestID string) (*Events, error) {
 	return decode(v, claims(v), requestID)
 }
 
-// A shape is a form of payload, told by its keys; several are claimed by a payload that has keys of several.
+// A shape is a form of payload, told by its keys; several are claimed by a payload that has keys of
+// several.
 type shape uint16
 
 const (
@@ -105,7 +108,8 @@ func (s shape) one() bool { return s&(s-1) == 0 }
 
 // String returns the shapes as errors name them.
 func (s shape) String() string {
-	names := [...]string{"an HTTP request", "a CloudEvent", "an EventBridge event", "a batch of SQS messages", "a timer's event",
+	names := [...]string{"an HTTP request", "a CloudEvent", "an EventBridge event",
+		"a batch of SQS messages", "a timer's event",
 		"an MNS topic's message"}
 	var is []string
 	for i, name := range names {
@@ -140,7 +144,8 @@ func decode(v value, s shape, requestID string) (*Events, error) {
 	return &Events{Door: record.Door, Records: []Record{record}}, nil
 }
 
-// decodeRecord reads one message. An error says that it is not of the shape that it claims; a record that can never be done says so itself.
+// decodeRecord reads one message. An error says that it is not of the shape that it claims; a
+// record that can never be done says so itself.
 func decodeRecord(v value, s shape, requestID string) (Record, error) {
 	switch s {
 	case cloudEventShape:
@@ -168,11 +173,13 @@ func decodeList(v value) (*Events, error) {
 		if s := claims(item); item.kind() != '{' {
 			return nil, fmt.Errorf("the payload is a list whose item %d is %v; wanted a CloudEvent", n, item)
 		} else if s != cloudEventShape {
-			return nil, fmt.Errorf("the payload is a list whose item %d is %v; wanted a CloudEvent. Its keys are %s", n, s, keysOf(item))
+			return nil, fmt.Errorf("the payload is a list whose item %d is %v; wanted a CloudEvent. Its keys are %s",
+				n, s, keysOf(item))
 		}
 		record, err := decodeCloudEvent(item)
 		if err != nil {
-			return nil, fmt.Errorf("the payload is a list whose item %d looks like a CloudEvent, but %w. Its keys are %s", n, err, keysOf(item))
+			return nil, fmt.Errorf("the payload is a list whose item %d looks like a CloudEvent, but %w. Its "+
+				"keys are %s", n, err, keysOf(item))
 		}
 		batch.Records = append(batch.Records, record)
 	}
@@ -186,7 +193,8 @@ func decodeList(v value) (*Events, error) {
 // mnsType is the type of a CloudEvent that wraps a message of a queue of MNS.
 const mnsType = "mns:Queue:SendMessage"
 
-// decodeCloudEvent reads a CloudEvent in structured mode: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md.
+// decodeCloudEvent reads a CloudEvent in structured mode:
+// https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md.
 func decodeCloudEvent(v value) (Record, error) {
 	var version, id, source, kind, data, data64 value
 	err := v.fields(field{"specversion", &version}, field{"id", &id}, field{"source", &source}, field{"type", &kind},
@@ -219,7 +227,8 @@ func decodeCloudEvent(v value) (Record, error) {
 	return r, nil
 }
 
-// idOfSource returns the id of a CloudEvent with its source, since only the two together are that of one event.
+// idOfSource returns the id of a CloudEvent with its source, since only the two together are that
+// of one event.
 func idOfSource(source, id string) string {
 	if strings.Contains(source, "#") {
 		source = strconv.Itoa(len(source)) + " " + source // by its blank no other pair comes to the same
@@ -230,10 +239,12 @@ func idOfSource(source, id string) string {
 // scheduled is the detail-type of what a schedule of AWS EventBridge sends.
 const scheduled = "Scheduled Event"
 
-// decodeEventBridge reads an event of AWS: https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html.
+// decodeEventBridge reads an event of AWS:
+// https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html.
 func decodeEventBridge(v value) (Record, error) {
 	var version, id, source, kind, detail value
-	err := v.fields(field{"version", &version}, field{"id", &id}, field{"source", &source}, field{"detail-type", &kind}, field{"detail", &detail})
+	err := v.fields(field{"version", &version}, field{"id", &id}, field{"source", &source},
+		field{"detail-type", &kind}, field{"detail", &detail})
 	if err != nil {
 		return Record{}, err
 	}
@@ -272,7 +283,8 @@ func decodeTimer(v value) (Record, error) {
 	return r, nil
 }
 
-// decodeMNSTopic reads a message of an MNS topic. Its attributes stand beside its own keys, whatever they are called.
+// decodeMNSTopic reads a message of an MNS topic. Its attributes stand beside its own keys,
+// whatever they are called.
 func decodeMNSTopic(v value) (Record, error) {
 	var id, message value
 	if err := v.fields(field{"MessageId", &id}, field{"Message", &message}); err != nil {
@@ -305,7 +317,8 @@ func decodeMNS(v value, eventID string) (Record, error) {
 	return r, nil
 }
 
-// sqsSource is the eventSource of SQS's records. SNS, Kinesis, S3 and Tablestore deliver Records too.
+// sqsSource is the eventSource of SQS's records. SNS, Kinesis, S3 and Tablestore deliver Records
+// too.
 const sqsSource = "aws:sqs"
 
 // decodeSQS reads a batch of SQS: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html.
@@ -321,7 +334,8 @@ func decodeSQS(v value) (*Events, error) {
 		}
 		record, fifo, err := decodeSQSRecord(items.value)
 		if err != nil {
-			return nil, fmt.Errorf("the payload has records, but of record %d %w. Its keys are %s", len(batch.Records), err, keysOf(items.value))
+			return nil, fmt.Errorf("the payload has records, but of record %d %w. Its keys are %s",
+				len(batch.Records), err, keysOf(items.value))
 		}
 		batch.Ordered = batch.Ordered || fifo
 		batch.Records = append(batch.Records, record)
@@ -334,7 +348,8 @@ func decodeSQS(v value) (*Events, error) {
 
 func decodeSQSRecord(v value) (r Record, fifo bool, err error) {
 	var id, source, arn, body value
-	err = v.fields(field{"messageId", &id}, field{"eventSource", &source}, field{"eventSourceARN", &arn}, field{"body", &body})
+	err = v.fields(field{"messageId", &id}, field{"eventSource", &source},
+		field{"eventSourceARN", &arn}, field{"body", &body})
 	if err != nil {
 		return Record{}, false, err
 	}
@@ -368,8 +383,8 @@ func optional(v value) ([]byte, error) {
 	return parameters(v)
 }
 
-// parametersInMessage returns the parameters that v is, or that it holds as text, plain or in Base64. Base64 has no brace, so that it is
-// known which it is.
+// parametersInMessage returns the parameters that v is, or that it holds as text, plain or in
+// Base64. Base64 has no brace, so that it is known which it is.
 func parametersInMessage(v value) ([]byte, error) {
 	text, ok := v.text()
 	switch {
@@ -411,8 +426,8 @@ func parameters(v value) ([]byte, error) {
 // maxMessageID is how long an id may be to be used as it is: as long as a ClientToken.
 const maxMessageID = 64
 
-// messageID returns an id as the service uses it: itself when it is short and plain, else its digest, which is the same whenever the
-// message is delivered.
+// messageID returns an id as the service uses it: itself when it is short and plain, else its
+// digest, which is the same whenever the message is delivered.
 func messageID(id string) string {
 	plain := len(id) <= maxMessageID
 	for i := 0; plain && i < len(id); i++ {

@@ -94,7 +94,8 @@ func TestTheIDOfACloudEventIsItsSources(t *testing.T) {
 	seen := make(map[string]string)
 	for _, payload := range []string{
 		`"source":"/a","id":"1","type":"t"`, `"source":"/b","id":"1","type":"t"`, `"source":"/a","id":"2","type":"t"`,
-		`"source":"/a#1","id":"2","type":"t"`, `"source":"/a","id":"1#2","type":"t"`, `"source":"5 /a#1","id":"2","type":"t"`, `"source":"消息","id":"1","type":"t"`,
+		`"source":"/a#1","id":"2","type":"t"`, `"source":"/a","id":"1#2","type":"t"`,
+		`"source":"5 /a#1","id":"2","type":"t"`, `"source":"消息","id":"1","type":"t"`,
 		`"source":"/queue1","id":"1"` + inside, `"source":"/queue2","id":"1"` + inside,
 	} {
 		for range 2 {
@@ -150,40 +151,65 @@ func TestNoEvents(t *testing.T) {
 		{"null", `null`, "the payload is null"},
 		{"true", `true`, "the payload is true or false"},
 		{"an HTTP request", `{"version":"2.0","requestContext":{}}`, "an HTTP request"},
-		{"a CloudEvent that is an EventBridge event too", `{` + ce + `,"detail-type":"x"}`, "a CloudEvent and an EventBridge event"},
-		{"records that are a timer's", `{"Records":[` + record + `],"triggerTime":"x"}`, "a batch of SQS messages and a timer's event"},
-		{"an MNS topic's message with an attribute of another shape", `{"TopicOwner":"1","SubscriptionName":"s","MessageId":"1","Message":"{}","specversion":"1.0"}`, "a CloudEvent and an MNS topic's message"},
-		{"a CloudEvent of another version", `{"specversion":"0.3","id":"1","source":"s","type":"t"}`, "specversion is not 1.0"},
-		{"a CloudEvent whose version is a number", `{"specversion":1.0,"id":"1","source":"s","type":"t"}`, "specversion is not 1.0"},
+		{"a CloudEvent that is an EventBridge event too", `{` + ce + `,"detail-type":"x"}`,
+			"a CloudEvent and an EventBridge event"},
+		{"records that are a timer's", `{"Records":[` + record + `],"triggerTime":"x"}`,
+			"a batch of SQS messages and a timer's event"},
+		{"an MNS topic's message with an attribute of another shape",
+			`{"TopicOwner":"1","SubscriptionName":"s","MessageId":"1","Message":"{}","specversion":"1.0"}`,
+			"a CloudEvent and an MNS topic's message"},
+		{"a CloudEvent of another version", `{"specversion":"0.3","id":"1","source":"s","type":"t"}`,
+			"specversion is not 1.0"},
+		{"a CloudEvent whose version is a number", `{"specversion":1.0,"id":"1","source":"s","type":"t"}`,
+			"specversion is not 1.0"},
 		{"a CloudEvent without id", `{"specversion":"1.0","source":"s","type":"t","data":{}}`, "id, source or type"},
-		{"a CloudEvent with an empty id", `{"specversion":"1.0","id":"","source":"s","type":"t","data":{}}`, "id, source or type"},
-		{"a CloudEvent with a number as id", `{"specversion":"1.0","id":1,"source":"s","type":"t","data":{}}`, "id, source or type"},
+		{"a CloudEvent with an empty id", `{"specversion":"1.0","id":"","source":"s","type":"t","data":{}}`,
+			"id, source or type"},
+		{"a CloudEvent with a number as id", `{"specversion":"1.0","id":1,"source":"s","type":"t","data":{}}`,
+			"id, source or type"},
 		{"a CloudEvent without source", `{"specversion":"1.0","id":"1","type":"t"}`, "id, source or type"},
 		{"a CloudEvent without type", `{"specversion":"1.0","id":"1","source":"s"}`, "id, source or type"},
 		{"a CloudEvent with two ids", `{` + ce + `,"id":"2"}`, "id stands there twice"},
 		{"a CloudEvent with a second id that is escaped", `{` + ce + `,"\u0069d":"2"}`, "id stands there twice"},
 		{"a CloudEvent with data twice", `{` + ce + `,"data":{},"data_base64":"e30="}`, "data twice"},
-		{"an MNS message without id", `{"specversion":"1.0","id":"","source":"s","type":"mns:Queue:SendMessage","data":{}}`, "id, source or type"},
-		{"an MNS message without body", `{"specversion":"1.0","id":"1","source":"s","type":"mns:Queue:SendMessage","data":{"messageId":"1"}}`, "messageBody is missing"},
-		{"an MNS message with two ids", `{"specversion":"1.0","id":"e","source":"s","type":"mns:Queue:SendMessage","data":{"messageId":"1","messageId":"2","messageBody":"{}"}}`, "messageId stands there twice"},
-		{"an EventBridge event of another version", `{"version":"1","id":"1","detail-type":"x","source":"s","detail":{}}`, "version is not 0"},
-		{"an EventBridge event without id", `{"version":"0","detail-type":"x","source":"s","detail":{}}`, "id, source or detail-type"},
-		{"an EventBridge event whose detail is text", `{"version":"0","id":"1","detail-type":"x","source":"s","detail":"{}"}`, "detail is a string"},
-		{"an EventBridge event without detail", `{"version":"0","id":"1","detail-type":"x","source":"s"}`, "detail is nothing"},
-		{"an EventBridge event with two details", `{"version":"0","id":"1","detail-type":"x","source":"s","detail":{},"detail":{}}`, "detail stands there twice"},
+		{"an MNS message without id",
+			`{"specversion":"1.0","id":"","source":"s","type":"mns:Queue:SendMessage","data":{}}`,
+			"id, source or type"},
+		{"an MNS message without body",
+			`{"specversion":"1.0","id":"1","source":"s","type":"mns:Queue:SendMessage","data":{"messageId":"1"}}`,
+			"messageBody is missing"},
+		{"an MNS message with two ids",
+			`{"specversion":"1.0","id":"e","source":"s","type":"mns:Queue:SendMessage","data":{"messageId":"1",` +
+				`"messageId":"2","messageBody":"{}"}}`, "messageId stands there twice"},
+		{"an EventBridge event of another version",
+			`{"version":"1","id":"1","detail-type":"x","source":"s","detail":{}}`, "version is not 0"},
+		{"an EventBridge event without id", `{"version":"0","detail-type":"x","source":"s","detail":{}}`,
+			"id, source or detail-type"},
+		{"an EventBridge event whose detail is text",
+			`{"version":"0","id":"1","detail-type":"x","source":"s","detail":"{}"}`, "detail is a string"},
+		{"an EventBridge event without detail", `{"version":"0","id":"1","detail-type":"x","source":"s"}`,
+			"detail is nothing"},
+		{"an EventBridge event with two details",
+			`{"version":"0","id":"1","detail-type":"x","source":"s","detail":{},"detail":{}}`,
+			"detail stands there twice"},
 		{"a timer without name", `{"triggerTime":"x","payload":"{}"}`, "triggerTime or triggerName"},
 		{"a timer without time", `{"triggerName":"x","payload":"{}"}`, "triggerTime or triggerName"},
-		{"a timer with two payloads", `{"triggerName":"x","triggerTime":"x","payload":"{}","payload":"{}"}`, "payload stands there twice"},
-		{"an MNS topic's message without id", `{"TopicOwner":"1","SubscriptionName":"s","Message":"{}"}`, "MessageId or Message"},
-		{"an MNS topic's message whose attribute is its id", `{"MessageId":"2","TopicOwner":"1","Message":"{}","MessageId":"1"}`, "MessageId stands there twice"},
+		{"a timer with two payloads", `{"triggerName":"x","triggerTime":"x","payload":"{}","payload":"{}"}`,
+			"payload stands there twice"},
+		{"an MNS topic's message without id", `{"TopicOwner":"1","SubscriptionName":"s","Message":"{}"}`,
+			"MessageId or Message"},
+		{"an MNS topic's message whose attribute is its id",
+			`{"MessageId":"2","TopicOwner":"1","Message":"{}","MessageId":"1"}`, "MessageId stands there twice"},
 		{"records that are no list", `{"Records":{}}`, "Records are an object"},
 		{"no records", `{"Records":[]}`, "Records are a list without one"},
 		{"records twice", `{"Records":[` + record + `],"Records":[]}`, "Records stands there twice"},
 		{"records of SNS", `{"Records":[{"EventSource":"aws:sns","Sns":{"MessageId":"1"}}]}`, `"EventSource" "Sns"`},
 		{"records of Tablestore", `{"Version":"Sync-v1","Records":[{"Type":"PutRow"}]}`, "eventSource is not aws:sqs"},
-		{"one record of another source", `{"Records":[` + record + `,{"messageId":"2","eventSource":"aws:kinesis","body":"{}"}]}`, "record 1 the eventSource"},
+		{"one record of another source", `{"Records":[` + record +
+			`,{"messageId":"2","eventSource":"aws:kinesis","body":"{}"}]}`, "record 1 the eventSource"},
 		{"a record without id", `{"Records":[{"eventSource":"aws:sqs","body":"{}"}]}`, "messageId is missing"},
-		{"a record with two bodies", `{"Records":[{"messageId":"1","eventSource":"aws:sqs","body":"{}","body":"{}"}]}`, "body stands there twice"},
+		{"a record with two bodies", `{"Records":[{"messageId":"1","eventSource":"aws:sqs","body":"{}","body":"{}"}]}`,
+			"body stands there twice"},
 		{"a record that is a string", `{"Records":["x"]}`, "eventSource is not aws:sqs"},
 		{"an empty list", `[]`, "an empty list"},
 		{"a list of parameters", `[{"Name":"x"}]`, "is an object of parameters; wanted a CloudEvent"},
@@ -191,14 +217,20 @@ func TestNoEvents(t *testing.T) {
 		{"a list of lists", `[[{` + ce + `}]]`, "item 0 is a list"},
 		{"a list of EventBridge events", `[{"detail-type":"x"}]`, "is an EventBridge event; wanted a CloudEvent"},
 		{"a list of requests", `[{"requestContext":{}}]`, "is an HTTP request; wanted a CloudEvent"},
-		{"a list of two shapes", `[{` + ce + `},{"TopicOwner":"1","MessageId":"1","Message":"{}"}]`, "item 1 is an MNS topic's message; wanted a CloudEvent"},
+		{"a list of two shapes", `[{` + ce + `},{"TopicOwner":"1","MessageId":"1","Message":"{}"}]`,
+			"item 1 is an MNS topic's message; wanted a CloudEvent"},
 		{"a list of texts", `["{\"specversion\":\"1.0\"}"]`, "item 0 is a string; wanted a CloudEvent"},
 		{"a list with a broken one", `[{` + ce + `},{"specversion":"1.0"}]`, "item 1 looks like a CloudEvent"},
-		{"a list with a doubtful one", `[{"specversion":"1.0","TopicOwner":"x"}]`, "is a CloudEvent and an MNS topic's message; wanted a CloudEvent"},
-		{"a list with too much", `[` + strings.Repeat(`{`+ce+`},`, serve.MaxRecords) + `{` + ce + `}]`, "more than 10000"},
-		{"too many records", `{"Records":[` + strings.Repeat(record+",", serve.MaxRecords) + record + `]}`, "more than 10000"},
-		{"keys that are long and strange", `{"specversion":"x","` + strings.Repeat("k", 1000) + `":1,"\u001b[31m":2}`, `"\x1b[31m"`},
-		{"many keys", `{"specversion":"x","a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"j":1,"k":1,"secret":1}`, `"k" …`},
+		{"a list with a doubtful one", `[{"specversion":"1.0","TopicOwner":"x"}]`,
+			"is a CloudEvent and an MNS topic's message; wanted a CloudEvent"},
+		{"a list with too much", `[` + strings.Repeat(`{`+ce+`},`, serve.MaxRecords) +
+			`{` + ce + `}]`, "more than 10000"},
+		{"too many records", `{"Records":[` + strings.Repeat(record+",", serve.MaxRecords) +
+			record + `]}`, "more than 10000"},
+		{"keys that are long and strange", `{"specversion":"x","` + strings.Repeat("k", 1000) +
+			`":1,"\u001b[31m":2}`, `"\x1b[31m"`},
+		{"many keys", `{"specversion":"x","a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,` +
+			`"j":1,"k":1,"secret":1}`, `"k" …`},
 		{"invalid UTF-8", "{\"Name\":\"\xff\"}", "UTF-8"},
 		{"a deep object", `{"Name":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`, "deep"},
 	} {
@@ -218,20 +250,39 @@ func TestNoEvents(t *testing.T) {
 func TestRecordsThatCannotBeDone(t *testing.T) {
 	const planted = "planted-secret"
 	for _, test := range []struct{ name, payload, want string }{
-		{"a timer whose message is text", `{"triggerTime":"x","triggerName":"y","payload":"planted-secret"}`, "cannot be read"},
-		{"a timer whose message is a list", `{"triggerTime":"x","triggerName":"y","payload":["planted-secret"]}`, "is a list"},
-		{"a CloudEvent with a number", `{"specversion":"1.0","id":"1","source":"s","type":"t","data":42}`, "is a number"},
-		{"a CloudEvent with text", `{"specversion":"1.0","id":"1","source":"s","type":"t","data":"planted-secret"}`, "cannot be read"},
-		{"a CloudEvent with bad Base64", `{"specversion":"1.0","id":"1","source":"s","type":"t","data_base64":"planted-secret"}`, "Base64"},
-		{"an MNS message that is Base64 of text", `{"specversion":"1.0","id":"e","source":"s","type":"mns:Queue:SendMessage","data":{"messageId":"1","messageBody":"cGxhbnRlZC1zZWNyZXQ="}}`, "neither"},
-		{"an MNS message that is Base64 of a list", `{"specversion":"1.0","id":"e","source":"s","type":"mns:Queue:SendMessage","data":{"messageId":"1","messageBody":"W10="}}`, "is a list"},
-		{"an MNS message that is a number", `{"specversion":"1.0","id":"e","source":"s","type":"mns:Queue:SendMessage","data":{"messageId":"1","messageBody":1}}`, "is a number"},
-		{"an MNS message that is broken", `{"specversion":"1.0","id":"e","source":"s","type":"mns:Queue:SendMessage","data":{"messageId":"1","messageBody":" {\"a\":planted-secret"}}`, "cannot be read"},
-		{"an empty MNS message", `{"specversion":"1.0","id":"e","source":"s","type":"mns:Queue:SendMessage","data":{"messageId":"1","messageBody":""}}`, "neither"},
+		{"a timer whose message is text", `{"triggerTime":"x","triggerName":"y","payload":"planted-secret"}`,
+			"cannot be read"},
+		{"a timer whose message is a list", `{"triggerTime":"x","triggerName":"y","payload":["planted-secret"]}`,
+			"is a list"},
+		{"a CloudEvent with a number", `{"specversion":"1.0","id":"1","source":"s","type":"t","data":42}`,
+			"is a number"},
+		{"a CloudEvent with text", `{"specversion":"1.0","id":"1","source":"s","type":"t","data":"planted-secret"}`,
+			"cannot be read"},
+		{"a CloudEvent with bad Base64",
+			`{"specversion":"1.0","id":"1","source":"s","type":"t","data_base64":"planted-secret"}`, "Base64"},
+		{"an MNS message that is Base64 of text",
+			`{"specversion":"1.0","id":"e","source":"s","type":"mns:Queue:SendMessage","data":{"messageId":"1",` +
+				`"messageBody":"cGxhbnRlZC1zZWNyZXQ="}}`, "neither"},
+		{"an MNS message that is Base64 of a list",
+			`{"specversion":"1.0","id":"e","source":"s","type":"mns:Queue:SendMessage","data":{"messageId":"1",` +
+				`"messageBody":"W10="}}`, "is a list"},
+		{"an MNS message that is a number",
+			`{"specversion":"1.0","id":"e","source":"s","type":"mns:Queue:SendMessage","data":{"messageId":"1",` +
+				`"messageBody":1}}`, "is a number"},
+		{"an MNS message that is broken",
+			`{"specversion":"1.0","id":"e","source":"s","type":"mns:Queue:SendMessage","data":{"messageId":"1",` +
+				`"messageBody":" {\"a\":planted-secret"}}`, "cannot be read"},
+		{"an empty MNS message",
+			`{"specversion":"1.0","id":"e","source":"s","type":"mns:Queue:SendMessage","data":{"messageId":"1",` +
+				`"messageBody":""}}`, "neither"},
 		{"an SQS message without body", `{"Records":[{"messageId":"1","eventSource":"aws:sqs"}]}`, "body is nothing"},
-		{"an SQS message whose body is an object", `{"Records":[{"messageId":"1","eventSource":"aws:sqs","body":{"a":"planted-secret"}}]}`, "body is an object"},
-		{"an SQS message that is a list", `{"Records":[{"messageId":"1","eventSource":"aws:sqs","body":"[]"}]}`, "is a list"},
-		{"an SQS message that is deep", `{"Records":[{"messageId":"1","eventSource":"aws:sqs","body":"` + strings.Repeat("[", 1000) + `"}]}`, "deep"},
+		{"an SQS message whose body is an object",
+			`{"Records":[{"messageId":"1","eventSource":"aws:sqs","body":{"a":"planted-secret"}}]}`,
+			"body is an object"},
+		{"an SQS message that is a list", `{"Records":[{"messageId":"1","eventSource":"aws:sqs","body":"[]"}]}`,
+			"is a list"},
+		{"an SQS message that is deep", `{"Records":[{"messageId":"1","eventSource":"aws:sqs","body":"` +
+			strings.Repeat("[", 1000) + `"}]}`, "deep"},
 	} {
 		events, err := serve.Decode([]byte(test.payload), "r")
 		if err != nil || len(events.Records) != 1 {
@@ -239,29 +290,36 @@ func TestRecordsThatCannotBeDone(t *testing.T) {
 			continue
 		}
 		r := events.Records[0]
-		if r.Err == nil || !strings.Contains(r.Err.Error(), test.want) || r.Data != nil || strings.Contains(r.Err.Error(), planted) {
+		if r.Err == nil || !strings.Contains(r.Err.Error(), test.want) || r.Data != nil ||
+			strings.Contains(r.Err.Error(), planted) {
 			t.Errorf("%s: %s and %v, want an error with %q", test.name, r.Data, r.Err, test.want)
 		}
 	}
 }
 
-// Parameters of an action decide nothing about the shape, whatever they are called and in whatever case.
+// Parameters of an action decide nothing about the shape, whatever they are called and in whatever
+// case.
 func TestParametersAreNoEnvelope(t *testing.T) {
 	for _, payload := range []string{
 		`{}`,
-		`{"Name":"x","Type":"Slack","Tags":{},"Version":"0","Id":"1","Source":"s","Data":{},"Detail":{},"Time":"t","Account":"1","Region":"r"}`,
-		`{"version":"0","id":"1","source":"s","type":"t","data":{},"detail":{},"headers":{},"body":"{}","rawPath":"/","payload":"","topic":"t","Message":"m","MessageId":"1"}`,
-		`{"SpecVersion":"1.0","Detail-Type":"x","records":[],"RequestContext":{},"TriggerTime":"x","topicowner":"1","MessageBody":""}`,
+		`{"Name":"x","Type":"Slack","Tags":{},"Version":"0","Id":"1","Source":"s","Data":{},"Detail":{},` +
+			`"Time":"t","Account":"1","Region":"r"}`,
+		`{"version":"0","id":"1","source":"s","type":"t","data":{},"detail":{},"headers":{},"body":"{}",` +
+			`"rawPath":"/","payload":"","topic":"t","Message":"m","MessageId":"1"}`,
+		`{"SpecVersion":"1.0","Detail-Type":"x","records":[],"RequestContext":{},"TriggerTime":"x",` +
+			`"topicowner":"1","MessageBody":""}`,
 		`{"messageId":"1","messageBody":"{}"}`,
 		`{"systemProperties":{"UNIQ_KEY":"1"},"body":"{}"}`,
-		`{"Configuration":"{\"specversion\":\"1.0\"}","Tags":{"specversion":"1.0","Records":[],"requestContext":{"http":{}}}}`,
+		`{"Configuration":"{\"specversion\":\"1.0\"}","Tags":{"specversion":"1.0",` +
+			`"Records":[],"requestContext":{"http":{}}}}`,
 	} {
 		events, err := serve.Decode([]byte(payload), "request-1")
 		if err != nil {
 			t.Errorf("%s: %v", payload, err)
 			continue
 		}
-		want := &serve.Events{Door: serve.Direct, Records: []serve.Record{{Event: serve.Event{Door: serve.Direct, ID: "request-1", Data: []byte(payload)}}}}
+		want := &serve.Events{Door: serve.Direct, Records: []serve.Record{
+			{Event: serve.Event{Door: serve.Direct, ID: "request-1", Data: []byte(payload)}}}}
 		if diff := cmp.Diff(want, events); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", payload, diff)
 		}
@@ -282,13 +340,15 @@ func TestMessageIDs(t *testing.T) {
 		return events.Records[0].ID
 	}
 	seen := make(map[string]string)
-	for _, id := range []string{"a", "C6DB60D1574661357FA227277445FFFF", strings.Repeat("x", 64), strings.Repeat("x", 65), strings.Repeat("x", 66), "a b", "a\nb", "ä", "\"", "a\x00"} {
+	for _, id := range []string{"a", "C6DB60D1574661357FA227277445FFFF", strings.Repeat("x", 64),
+		strings.Repeat("x", 65), strings.Repeat("x", 66), "a b", "a\nb", "ä", "\"", "a\x00"} {
 		got := decode(id)
 		plain := len(id) <= 64 && !strings.ContainsAny(id, " \n\x00ä")
 		if plain && got != id {
 			t.Errorf("id %q is %q, want itself", id, got)
 		}
-		if other, twice := seen[got]; twice || len(got) > 64 || strings.ContainsFunc(got, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		if other, twice := seen[got]; twice || len(got) > 64 ||
+			strings.ContainsFunc(got, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			t.Errorf("id %q is %q; the other with it: %q", id, got, other)
 		}
 		if got != decode(id) {
@@ -300,13 +360,16 @@ func TestMessageIDs(t *testing.T) {
 
 // A message that says no id of its own has that of the CloudEvent around it.
 func TestIDsOfTheEventAround(t *testing.T) {
-	events, err := serve.Decode([]byte(`{"specversion":"1.0","id":"e1","source":"s","type":"mns:Queue:SendMessage","data":{"messageBody":"{}"}}`), "r")
+	events, err := serve.Decode(
+		[]byte(`{"specversion":"1.0","id":"e1","source":"s","type":"mns:Queue:SendMessage",`+
+			`"data":{"messageBody":"{}"}}`), "r")
 	if err != nil || events.Records[0].ID != "s#e1" || string(events.Records[0].Data) != "{}" {
 		t.Errorf("%v, %v", events, err)
 	}
 }
 
-// Whatever comes: no panic, the same twice, ids that can go anywhere, data that is an object, and no HTTP request among events.
+// Whatever comes: no panic, the same twice, ids that can go anywhere, data that is an object, and
+// no HTTP request among events.
 func FuzzDecode(f *testing.F) {
 	for _, payload := range fixtures(f, "") {
 		f.Add(payload)
@@ -327,7 +390,8 @@ func FuzzDecode(f *testing.F) {
 			t.Fatal("a request is an event")
 		}
 		for _, r := range events.Records {
-			if r.ID == "" || len(r.ID) > 64 || strings.ContainsFunc(r.ID, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			if r.ID == "" || len(r.ID) > 64 || strings.ContainsFunc(r.ID,
+				func(r rune) bool { return r <= ' ' || r > '~' }) {
 				t.Errorf("id %q", r.ID)
 			}
 			if (r.Handle != "") != (r.Door == serve.SQS) {

@@ -11,7 +11,8 @@ var DefaultLimitsFor = defaultLimits
 // MaxHeaderLines is a limit that tests go up to.
 const MaxHeaderLines = maxHeaderLines
 
-// TooLongHead reports whether a head that is read in these pieces has too many lines, and whether it has ended.
+// TooLongHead reports whether a head that is read in these pieces has too many lines, and whether
+// it has ended.
 func TooLongHead(pieces ...string) (tooLong, over bool) {
 	var h headCount
 	for _, p := range pieces {

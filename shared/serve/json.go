@@ -10,18 +10,21 @@ import (
 	"chatconf/shared/document"
 )
 
-// maxDepth is how deep a payload may nest. The envelopes of the clouds need eight; parameters have a limit of their own.
+// maxDepth is how deep a payload may nest. The envelopes of the clouds need eight; parameters have
+// a limit of their own.
 const maxDepth = 64
 
-// maxMembers is how many members the outermost object of a payload may have, and those right inside of it: parameters, headers, a message.
+// maxMembers is how many members the outermost object of a payload may have, and those right inside
+// of it: parameters, headers, a message.
 const maxMembers = 1000
 
-// A value is the text of one JSON value that was checked, without space around it; nil is one that is not there. encoding/json checks
-// envelopes, but does not read them: it takes a key in any case for any field, and the last of two, where telling shapes apart must not be a
-// guess.
+// A value is the text of one JSON value that was checked, without space around it; nil is one that
+// is not there. encoding/json checks envelopes, but does not read them: it takes a key in any case
+// for any field, and the last of two, where telling shapes apart must not be a guess.
 type value []byte
 
-// parse checks that text is one JSON value in UTF-8, nested no deeper than maxDepth. Errors never hold its content.
+// parse checks that text is one JSON value in UTF-8, nested no deeper than maxDepth. Errors never
+// hold its content.
 func parse(text []byte) (value, error) {
 	if !utf8.Valid(text) {
 		return nil, errors.New("it is not UTF-8")
@@ -71,7 +74,8 @@ func checkLimits(text []byte) error {
 	return nil
 }
 
-// kind returns what v begins with, which says what it is: { [ " t f n, or a digit or minus sign; 0 for nothing.
+// kind returns what v begins with, which says what it is: { [ " t f n, or a digit or minus sign; 0
+// for nothing.
 func (v value) kind() byte {
 	if len(v) == 0 {
 		return 0
@@ -114,8 +118,8 @@ func (v value) text() (string, bool) {
 	return document.Unquote(string(inside))
 }
 
-// A cursor goes over the members of an object, or the items of a list, in order. It is no iterator function: what such a loop's body uses would
-// be allocated.
+// A cursor goes over the members of an object, or the items of a list, in order. It is no iterator
+// function: what such a loop's body uses would be allocated.
 type cursor struct {
 	at    scanner
 	isKey bool
@@ -173,7 +177,8 @@ type field struct {
 	into *value
 }
 
-// fields reads those members of an object that are wanted. One that stands there twice is an error: two readers could take different ones.
+// fields reads those members of an object that are wanted. One that stands there twice is an error:
+// two readers could take different ones.
 func (v value) fields(wanted ...field) error {
 	for m := v.members(); m.next(); {
 		for _, f := range wanted {

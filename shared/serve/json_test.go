@@ -46,12 +46,14 @@ func TestParse(t *testing.T) {
 		{"a million levels", deep(1_000_000), "deep"},
 		{"as many members as may be", manyMembers(serve.MaxMembers), ""},
 		{"more members than may be", manyMembers(serve.MaxMembers + 1), "more than 1000 members"},
-		{"more members than may be, one level down", `{"a":` + manyMembers(serve.MaxMembers+1) + `}`, "more than 1000 members"},
+		{"more members than may be, one level down", `{"a":` + manyMembers(serve.MaxMembers+1) +
+			`}`, "more than 1000 members"},
 		{"more members than may be, in a list", `[` + manyMembers(serve.MaxMembers+1) + `]`, "more than 1000 members"},
 		{"many members further down", `{"a":{"b":` + manyMembers(serve.MaxMembers+1) + `}}`, ""},
 	} {
 		_, err := serve.Parse([]byte(test.text))
-		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+		if test.want == "" && err != nil || test.want != "" &&
+			(err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%s: %v, want an error with %q", test.name, err, test.want)
 		}
 	}
@@ -59,14 +61,16 @@ func TestParse(t *testing.T) {
 
 // The reader takes what encoding/json takes, but for its limits, and sees the same in it.
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{`{"a":1,"a":{"b":[1,2,"]"]}}`, `["\ud83d\ude00","\ud800",-0.5E7]`, `"\\"`, ` [ true , null ] `, `{"\u0061":"é"}`, "\xff", `[[[[`} {
+	for _, seed := range []string{`{"a":1,"a":{"b":[1,2,"]"]}}`, `["\ud83d\ude00","\ud800",-0.5E7]`, `"\\"`,
+		` [ true , null ] `, `{"\u0061":"é"}`, "\xff", `[[[[`} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		v, err := serve.Parse(text)
 		if valid := json.Valid(text); err == nil && !valid {
 			t.Fatalf("Parse takes %q, which is no JSON", text)
-		} else if err != nil && valid && utf8.Valid(text) && bytes.Count(text, []byte("["))+bytes.Count(text, []byte("{")) <= serve.MaxDepth && bytes.Count(text, []byte(":")) <= serve.MaxMembers {
+		} else if err != nil && valid && utf8.Valid(text) && bytes.Count(text, []byte("["))+
+			bytes.Count(text, []byte("{")) <= serve.MaxDepth && bytes.Count(text, []byte(":")) <= serve.MaxMembers {
 			t.Fatalf("Parse refuses %q: %v", text, err)
 		}
 		if err != nil {

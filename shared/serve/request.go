@@ -15,8 +15,9 @@ import (
 	"chatconf/shared/invoke"
 )
 
-// maxBody is how large the body of a request may be once it is decoded. Handlers have limits of their own, of 1 MiB at most, which they can
-// explain in their own form; more is not decoded for anybody.
+// maxBody is how large the body of a request may be once it is decoded. Handlers have limits of
+// their own, of 1 MiB at most, which they can explain in their own form; more is not decoded for
+// anybody.
 const maxBody = 2 << 20
 
 // maxQuery is how many parameters a query may have that is given as a map.
@@ -40,22 +41,28 @@ const (
 	lambdaDoor
 )
 
-// decodeRequest reads the HTTP request of a payload: of Function Compute, https://help.aliyun.com/zh/functioncompute/fc/http-trigger-invoking-function;
-// of AWS, https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html, payload format 2.0. The door
-// is known as soon as the version is, so that an error can be answered too.
+// decodeRequest reads the HTTP request of a payload: of Function Compute,
+// https://help.aliyun.com/zh/functioncompute/fc/http-trigger-invoking-function; of AWS,
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html,
+// payload format 2.0. The door is known as soon as the version is, so that an error can be answered
+// too.
 //
-// Path and query are what the client sent, byte for byte, because signatures are made over them. Function Compute gives no raw query, but a map: the
-// query is then made of it, sorted by name and percent-encoded anew, and a parameter that was given twice is one with a comma; so is a header on both
-// clouds. Nothing is cleaned: a path with dots stays one.
+// Path and query are what the client sent, byte for byte, because signatures are made over them.
+// Function Compute gives no raw query, but a map: the query is then made of it, sorted by name and
+// percent-encoded anew, and a parameter that was given twice is one with a comma; so is a header on
+// both clouds. Nothing is cleaned: a path with dots stays one.
 //
-// What conditions of policies rest on is taken from what the gateway says and never from a header that a client could write: the caller's
-// address from requestContext, not from X-Forwarded-For; TLS as isSecure has it. The host is the client's Host, because signatures are
-// made over it, and else the gateway's domainName; X-Forwarded-Host means nothing. Somebody whom the cloud allows to invoke the function
-// can write the whole payload, and so all of this.
+// What conditions of policies rest on is taken from what the gateway says and never from a header
+// that a client could write: the caller's address from requestContext, not from X-Forwarded-For;
+// TLS as isSecure has it. The host is the client's Host, because signatures are made over it, and
+// else the gateway's domainName; X-Forwarded-Host means nothing. Somebody whom the cloud allows to
+// invoke the function can write the whole payload, and so all of this.
 func decodeRequest(ctx context.Context, v value) (*http.Request, httpDoor, error) {
 	var version, rawPath, rawQuery, query, cookies, headers, requestContext, body, encoded value
-	err := v.fields(field{"version", &version}, field{"rawPath", &rawPath}, field{"rawQueryString", &rawQuery}, field{"queryParameters", &query},
-		field{"cookies", &cookies}, field{"headers", &headers}, field{"requestContext", &requestContext}, field{"body", &body}, field{"isBase64Encoded", &encoded})
+	err := v.fields(field{"version", &version}, field{"rawPath", &rawPath}, field{"rawQueryString", &rawQuery},
+		field{"queryParameters", &query},
+		field{"cookies", &cookies}, field{"headers", &headers}, field{"requestContext", &requestContext},
+		field{"body", &body}, field{"isBase64Encoded", &encoded})
 	door := doorOf(version)
 	switch {
 	case err != nil:
@@ -93,13 +100,15 @@ func doorOf(version value) httpDoor {
 	}
 }
 
-// readContext reads what the gateway says of the request: method, protocol and the caller's address into r, and the domain that was called.
+// readContext reads what the gateway says of the request: method, protocol and the caller's address
+// into r, and the domain that was called.
 func readContext(r *http.Request, v value) (domain, sourceIP string, err error) {
 	var name, inside, method, protocol, source value
 	if err := v.fields(field{"domainName", &name}, field{"http", &inside}); err != nil {
 		return "", "", fmt.Errorf("requestContext: %w", err)
 	}
-	if err := inside.fields(field{"method", &method}, field{"protocol", &protocol}, field{"sourceIp", &source}); err != nil {
+	if err := inside.fields(field{"method", &method}, field{"protocol", &protocol},
+		field{"sourceIp", &source}); err != nil {
 		return "", "", fmt.Errorf("requestContext.http: %w", err)
 	}
 	var ok bool
@@ -179,7 +188,8 @@ func queryOf(v value) (string, error) {
 	return query.Encode(), nil
 }
 
-// readHeaders reads headers, cookies and the host that was called: what the client wrote, because it is signed, else the gateway's name.
+// readHeaders reads headers, cookies and the host that was called: what the client wrote, because
+// it is signed, else the gateway's name.
 func readHeaders(r *http.Request, headers, cookies value, domain string) error {
 	if !headers.isNothing() && headers.kind() != '{' {
 		return fmt.Errorf("headers are %v", headers)
@@ -275,14 +285,17 @@ func readBody(r *http.Request, body, encoded value) error {
 	return nil
 }
 
-// isSecure reports whether the client came by TLS, as far as somebody other than the client says so.
+// isSecure reports whether the client came by TLS, as far as somebody other than the client says
+// so.
 //
-// On AWS the platform itself says it: function URLs and HTTP APIs take nothing but TLS. Its gateway writes X-Forwarded-Proto too;
-// there the header can only take the word back, as the emulator's does, which takes plain HTTP.
+// On AWS the platform itself says it: function URLs and HTTP APIs take nothing but TLS. Its gateway
+// writes X-Forwarded-Proto too; there the header can only take the word back, as the emulator's
+// does, which takes plain HTTP.
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-security.html
 //
-// On Function Compute nobody says it: its gateway takes HTTP and HTTPS, the payload has no field for it, and no page of its
-// documents says that the gateway overwrites X-Forwarded-Proto. The header may be the client's own, so it is not looked at.
+// On Function Compute nobody says it: its gateway takes HTTP and HTTPS, the payload has no field
+// for it, and no page of its documents says that the gateway overwrites X-Forwarded-Proto. The
+// header may be the client's own, so it is not looked at.
 func isSecure(door httpDoor, h http.Header) bool {
 	said := h["X-Forwarded-Proto"]
 	return door == lambdaDoor && (len(said) == 0 || len(said) == 1 && said[0] == "https")

@@ -12,8 +12,9 @@ import (
 	"chatconf/shared/document"
 )
 
-// A response is an answer on its way into a payload. It is an http.ResponseWriter as that of a server is, but that all of it is kept until it
-// is whole, so that a handler that panics half-way has answered nothing.
+// A response is an answer on its way into a payload. It is an http.ResponseWriter as that of a
+// server is, but that all of it is kept until it is whole, so that a handler that panics half-way
+// has answered nothing.
 type response struct {
 	header http.Header
 	sent   http.Header // as it was when the status was written
@@ -54,8 +55,9 @@ type answer struct {
 	Body            string            `json:"body"`
 }
 
-// payload returns the answer to a request of the given method as the payload of a door. A body that is text goes as it is, any other as Base64.
-// Values of a header are joined by commas, as both clouds have it; cookies, which cannot be, go in a list of their own on AWS, while Function
+// payload returns the answer to a request of the given method as the payload of a door. A body that
+// is text goes as it is, any other as Base64. Values of a header are joined by commas, as both
+// clouds have it; cookies, which cannot be, go in a list of their own on AWS, while Function
 // Compute has room for one, and lost says how many had none.
 func (r *response) payload(door httpDoor, method string) (payload []byte, lost int) {
 	r.WriteHeader(http.StatusOK)

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// A Running is a function under a runtime that delivers payloads: it knows what is under way, and ends once.
+// A Running is a function under a runtime that delivers payloads: it knows what is under way, and
+// ends once.
 type Running struct {
 	function Function
 
@@ -45,8 +46,9 @@ func (r *Running) count(n int) {
 // errCutOff is the error of deliveries that took longer than they were waited for.
 var errCutOff = errors.New("serve: invocations under way were cut off")
 
-// Stop waits until nothing is under way, for limit at most, and closes the function, if that was not done. It lets sending pass since something was
-// under way, in which the runtime can send the last answer: no SDK says when it has. What Stop returns is what closing returned.
+// Stop waits until nothing is under way, for limit at most, and closes the function, if that was
+// not done. It lets sending pass since something was under way, in which the runtime can send the
+// last answer: no SDK says when it has. What Stop returns is what closing returned.
 func (r *Running) Stop(limit, sending time.Duration) error {
 	var cut error
 	if idle := r.waits(); idle != nil {
@@ -77,7 +79,8 @@ func (r *Running) send(sending time.Duration) {
 	}
 }
 
-// waits returns a channel that will be closed when nothing is under way any more, nil if nothing is.
+// waits returns a channel that will be closed when nothing is under way any more, nil if nothing
+// is.
 func (r *Running) waits() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()

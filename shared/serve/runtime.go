@@ -13,8 +13,9 @@ import (
 // A Handler is what a runtime serves: requests, and messages of the event doors.
 type Handler interface {
 	http.Handler
-	// ServeEvent does what one message asks for and returns the answer, JSON as it would be over HTTP, a refusal included. An error
-	// says that the same message may succeed later, and is worth another delivery.
+	// ServeEvent does what one message asks for and returns the answer, JSON as it would be over
+	// HTTP, a refusal included. An error says that the same message may succeed later, and is worth
+	// another delivery.
 	ServeEvent(ctx context.Context, e Event) (answer []byte, err error)
 }
 
@@ -41,8 +42,8 @@ const (
 type Function struct {
 	Handler Handler
 	Logger  *slog.Logger
-	// Warm does ahead of the first invocation what every invocation needs. What it cannot do, the first invocation does; so its error
-	// is logged and does not keep the function from starting.
+	// Warm does ahead of the first invocation what every invocation needs. What it cannot do, the
+	// first invocation does; so its error is logged and does not keep the function from starting.
 	Warm func(context.Context) error
 	// Close ends the function's work before its process is stopped.
 	Close func() error
@@ -56,7 +57,8 @@ type Runtime struct {
 	Serve func(ctx context.Context, value string, p Function) error
 }
 
-// HTTPRuntime is a plain HTTP server on the address of CHATCONF_ADDR, host and port. It has no event doors.
+// HTTPRuntime is a plain HTTP server on the address of CHATCONF_ADDR, host and port. It has no
+// event doors.
 var HTTPRuntime = Runtime{Variable: "CHATCONF_ADDR", Name: "plain HTTP", Serve: serveHTTP}
 
 // serveHTTP serves p on an address until ctx ends. It takes requests while p is getting warm.

@@ -1,8 +1,9 @@
-// Package serve is the doors: it turns what a runtime delivers into one call of an http.Handler, or of a handler of events. It knows nothing of
-// what is served.
+// Package serve is the doors: it turns what a runtime delivers into one call of an http.Handler, or
+// of a handler of events. It knows nothing of what is served.
 //
-// A function runs under the first Runtime of its table that the environment names. A plain HTTP server is here; Function Compute and AWS Lambda are
-// packages of their own, fc and lambda, so that a binary links the SDK of one only. What the two deliver is decoded here, in Deliver.
+// A function runs under the first Runtime of its table that the environment names. A plain HTTP
+// server is here; Function Compute and AWS Lambda are packages of their own, fc and lambda, so that
+// a binary links the SDK of one only. What the two deliver is decoded here, in Deliver.
 package serve
 
 import (
@@ -22,15 +23,17 @@ import (
 	"chatconf/shared/invoke"
 )
 
-// DrainTime is how long requests under way are waited for when the server is told to stop. What is closed after them has another second
-// until whoever stopped it loses patience.
+// DrainTime is how long requests under way are waited for when the server is told to stop. What is
+// closed after them has another second until whoever stopped it loses patience.
 const DrainTime = 4 * time.Second
 
-// maxHeaderBytes is what net/http reads of URL and headers before it gives up without an answer that a client could read. It is
-// larger than what a handler takes, so that the handler can say so in its own form.
+// maxHeaderBytes is what net/http reads of URL and headers before it gives up without an answer
+// that a client could read. It is larger than what a handler takes, so that the handler can say so
+// in its own form.
 const maxHeaderBytes = 48 << 10
 
-// Main runs a function until it is done, or until SIGINT or SIGTERM ends its context. An error goes to standard error and makes the exit code 1.
+// Main runs a function until it is done, or until SIGINT or SIGTERM ends its context. An error goes
+// to standard error and makes the exit code 1.
 func Main(run func(context.Context) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx)
@@ -41,14 +44,18 @@ func Main(run func(context.Context) error) {
 	}
 }
 
-// HTTP serves h on l until ctx ends, then takes no more requests, waits up to DrainTime for those under way, and returns. Each request
-// carries an invocation with a fresh request id. What is held at once is bound by limits; see gate. HTTP closes l.
+// HTTP serves h on l until ctx ends, then takes no more requests, waits up to DrainTime for those
+// under way, and returns. Each request carries an invocation with a fresh request id. What is held
+// at once is bound by limits; see gate. HTTP closes l.
 func HTTP(ctx context.Context, l net.Listener, h http.Handler, logger *slog.Logger, limits Limits) error {
 	gate := newGate(l, limits, logger)
 	server := &http.Server{
-		Handler:           gate.handler(invoked(h, logger)),
-		ConnState:         gate.state,
-		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		Handler:   gate.handler(invoked(h, logger)),
+		ConnState: gate.state,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx,
+				connKey{}, c)
+		},
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      60 * time.Second,
@@ -72,7 +79,8 @@ func HTTP(ctx context.Context, l net.Listener, h http.Handler, logger *slog.Logg
 	return nil
 }
 
-// A serverLog takes the lines that net/http writes of its own. Strangers cause most of them, such as that of a TLS handshake that fails.
+// A serverLog takes the lines that net/http writes of its own. Strangers cause most of them, such
+// as that of a TLS handshake that fails.
 type serverLog struct{ *slog.Logger }
 
 func (l serverLog) Write(line []byte) (int, error) {

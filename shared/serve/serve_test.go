@@ -110,7 +110,8 @@ func TestRequestsCarryTheirInvocation(t *testing.T) {
 			t.Fatalf("invocations = %v", seen)
 		}
 		for _, inv := range seen {
-			if inv.SourceIP != "pipe" || inv.Secure || inv.Logger == nil || inv.Credentials != (invoke.Credentials{}) { // net.Pipe's address
+			// net.Pipe's address
+			if inv.SourceIP != "pipe" || inv.Secure || inv.Logger == nil || inv.Credentials != (invoke.Credentials{}) {
 				t.Errorf("invocation = %+v", inv)
 			}
 		}
@@ -130,7 +131,9 @@ func TestSourceIP(t *testing.T) {
 	done := make(chan error, 1)
 	got := make(chan string, 1)
 	go func() {
-		done <- serve.HTTP(ctx, l, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- invoke.From(r.Context()).SourceIP }), slog.New(slog.DiscardHandler), serve.Limits{})
+		done <- serve.HTTP(ctx, l,
+			http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- invoke.From(r.Context()).SourceIP }),
+			slog.New(slog.DiscardHandler), serve.Limits{})
 	}()
 	req, err := http.NewRequest(http.MethodGet, "http://"+l.Addr().String(), nil)
 	if err != nil {
@@ -258,7 +261,8 @@ func TestDrainClosesIdleConnections(t *testing.T) {
 	})
 }
 
-// A head larger than the handler would take still reaches it, so that the answer is in its form; one that is beyond all measure does not.
+// A head larger than the handler would take still reaches it, so that the answer is in its form;
+// one that is beyond all measure does not.
 func TestLargeHeads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		called := 0
@@ -269,7 +273,8 @@ func TestLargeHeads(t *testing.T) {
 		} {
 			status, _, err := s.get("Cookie: " + strings.Repeat("a", test.size) + "\r\n")
 			if status != test.status || called != test.called {
-				t.Errorf("head of %d bytes: %d, %v, the handler was called %d times, want %d and %d", test.size, status, err, called, test.status, test.called)
+				t.Errorf("head of %d bytes: %d, %v, the handler was called %d times, want %d and %d", test.size, status,
+					err, called, test.status, test.called)
 			}
 		}
 		s.stop()
@@ -304,7 +309,8 @@ func TestBrokenListener(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	if err := serve.HTTP(t.Context(), l, http.NotFoundHandler(), slog.New(slog.DiscardHandler), serve.Limits{}); err == nil || !strings.HasPrefix(err.Error(), "serve: ") {
+	if err := serve.HTTP(t.Context(), l, http.NotFoundHandler(), slog.New(slog.DiscardHandler),
+		serve.Limits{}); err == nil || !strings.HasPrefix(err.Error(), "serve: ") {
 		t.Errorf("HTTP = %v, want an error", err)
 	}
 }

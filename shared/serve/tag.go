@@ -11,8 +11,8 @@ const (
 	functionKey  = "function"
 )
 
-// tag returns a logger whose lines say the request id, unless they do so themselves, and the function. It costs an invocation that logs nothing
-// next to nothing, which Logger.With does not.
+// tag returns a logger whose lines say the request id, unless they do so themselves, and the
+// function. It costs an invocation that logs nothing next to nothing, which Logger.With does not.
 func tag(l *slog.Logger, requestID, function string) *slog.Logger {
 	return slog.New(&tagged{l.Handler(), requestID, function})
 }
@@ -25,8 +25,8 @@ type tagged struct {
 
 var _ slog.Handler = (*tagged)(nil)
 
-// Handle adds the tags and hands the record on. Its time is in UTC: a cloud has no other, and to look for the machine's own would cost a cold start
-// the time of a request.
+// Handle adds the tags and hands the record on. Its time is in UTC: a cloud has no other, and to
+// look for the machine's own would cost a cold start the time of a request.
 func (h *tagged) Handle(ctx context.Context, r slog.Record) error {
 	said := false
 	r.Attrs(func(a slog.Attr) bool {

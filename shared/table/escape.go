@@ -7,8 +7,9 @@ import (
 
 const upperHex = "0123456789ABCDEF"
 
-// escape returns s with every byte up to '%' written as % and two hexadecimal digits. It is injective, keeps the byte order, and
-// maps prefixes to prefixes. What it returns has no '#' and no '$', and no byte below '%'.
+// escape returns s with every byte up to '%' written as % and two hexadecimal digits. It is
+// injective, keeps the byte order, and maps prefixes to prefixes. What it returns has no '#' and no
+// '$', and no byte below '%'.
 func Escape(s string) string {
 	n := 0
 	for i := 0; i < len(s); i++ {

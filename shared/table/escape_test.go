@@ -27,16 +27,19 @@ func TestEscape(t *testing.T) {
 			t.Errorf("Unescape(%q) = %q, %v, want %q", want, got, err, text)
 		}
 	}
-	for _, text := range []string{"#", "$", " ", "%", "%2", "%zz", "%2f", "%23%", "%26", "%41", "%2G", "a%", "%%25", "%0a"} {
+	for _, text := range []string{"#", "$", " ", "%", "%2", "%zz", "%2f", "%23%", "%26",
+		"%41", "%2G", "a%", "%%25", "%0a"} {
 		if got, err := table.Unescape(text); err == nil {
 			t.Errorf("Unescape(%q) = %q, want an error", text, got)
 		}
 	}
 }
 
-// FuzzEscape holds what sort keys rely on: escaping can be undone, keeps order and prefixes, and leaves the separators free.
+// FuzzEscape holds what sort keys rely on: escaping can be undone, keeps order and prefixes, and
+// leaves the separators free.
 func FuzzEscape(f *testing.F) {
-	for _, seed := range [][2]string{{"", "a"}, {"a#b", "a$b"}, {"%23", "#"}, {"%", "%25"}, {"a", "a\x00"}, {"&", "%"}, {"空", "\xff\xfe"}} {
+	for _, seed := range [][2]string{{"", "a"}, {"a#b", "a$b"}, {"%23", "#"}, {"%", "%25"},
+		{"a", "a\x00"}, {"&", "%"}, {"空", "\xff\xfe"}} {
 		f.Add(seed[0], seed[1])
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {

@@ -85,9 +85,12 @@ func NewHandler(o Options) (*Handler, error) {
 
 // The answers that do not come from a receiver. Each is the same to everybody.
 var (
-	unauthorized  = &callback.Response{Status: http.StatusUnauthorized, ContentType: plainText, Body: []byte("unauthorized\n")}
-	unavailable   = &callback.Response{Status: http.StatusServiceUnavailable, ContentType: plainText, Body: []byte("unavailable\n")}
-	internalError = &callback.Response{Status: http.StatusInternalServerError, ContentType: plainText, Body: []byte("internal error\n")}
+	unauthorized = &callback.Response{Status: http.StatusUnauthorized, ContentType: plainText,
+		Body: []byte("unauthorized\n")}
+	unavailable = &callback.Response{Status: http.StatusServiceUnavailable,
+		ContentType: plainText, Body: []byte("unavailable\n")}
+	internalError = &callback.Response{Status: http.StatusInternalServerError, ContentType: plainText,
+		Body: []byte("internal error\n")}
 )
 
 const plainText = "text/plain; charset=utf-8"
@@ -135,7 +138,8 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callbac
 	switch {
 	case errors.As(err, &unproven):
 		if unproven.Of != (command.Ref{}) {
-			n := journal.Note{Counter: journal.CountRefused, Step: journal.StepToken, Reason: "the URL has another token"}
+			n := journal.Note{Counter: journal.CountRefused, Step: journal.StepToken,
+				Reason: "the URL has another token"}
 			h.note(ctx, unproven.Of, n)
 		}
 		return c.refuse(callback.StepFind, unproven.Reason)
@@ -171,7 +175,8 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callbac
 		h.mention(ctx, e, received)
 		return c.acknowledge(receiver, received)
 	}
-	if c.sent = in.Header.Get(chat.SentHeader) != "" && h.service.IsSent(e, in.Header.Get(chat.SentHeader), in.Digest()); c.sent {
+	if c.sent = in.Header.Get(chat.SentHeader) != "" && h.service.IsSent(e,
+		in.Header.Get(chat.SentHeader), in.Digest()); c.sent {
 		received.Message.ReplyTo = received.Message.ReplyTo.Kept()
 	}
 	return h.command(ctx, e, receiver, received, c)
@@ -179,7 +184,8 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *entry) *callbac
 
 // command decides a message, records it, hands it on, and words the answer. The answer is made
 // before the record, since from there on nothing may go wrong any more.
-func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver callback.Receiver, received *callback.Received,
+func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver callback.Receiver,
+	received *callback.Received,
 	c *entry) *callback.Response {
 	m := received.Message
 	command, _ := e.Command(m) // what is no command is decided so, and recorded
@@ -204,8 +210,9 @@ func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver cal
 	case err != nil:
 		return c.fail(err, unavailable)
 	case verdict == journal.Replayed:
-		return h.refuse(ctx, e, c, callback.Refuse(callback.StepReplay, "the signature came with another message before; "+
-			"it does not cover the message, so this one may be forged"))
+		return h.refuse(ctx, e, c, callback.Refuse(callback.StepReplay,
+			"the signature came with another message before; "+
+				"it does not cover the message, so this one may be forged"))
 	case verdict == journal.Duplicate:
 		c.outcome = outcomeDuplicate
 		h.note(ctx, e.Ref(), journal.Note{Counter: journal.CountDuplicates})
@@ -222,7 +229,8 @@ func (h *Handler) command(ctx context.Context, e *command.Endpoint, receiver cal
 // handover returns what is left to be done once a command is recorded; nil if nothing is. What goes
 // to a target is answered by it, and an answer that the platform's own response cannot carry goes
 // the long way.
-func handover(e *command.Endpoint, m *command.Message, d command.Decision, text string, carried bool) *journal.Handover {
+func handover(e *command.Endpoint, m *command.Message, d command.Decision,
+	text string, carried bool) *journal.Handover {
 	switch {
 	case d.Allowed && d.Cause != command.CauseBuiltIn && e.Target.Type != command.TargetJournal:
 		return &journal.Handover{ReplyTo: m.ReplyTo}

@@ -48,7 +48,8 @@ func (h *dispatched) add(_ context.Context, ref command.Ref) error {
 	return nil
 }
 
-const toHTTP = `"Target":{"Type":"Http","Url":"https://target.example.com/commands","Secret":"whsec_bm90IGEgcmVhbCBzZWNyZXQgb2YgMzIgYnl0ZXM="}`
+const toHTTP = `"Target":{"Type":"Http","Url":"https://target.example.com/commands",` +
+	`"Secret":"whsec_bm90IGEgcmVhbCBzZWNyZXQgb2YgMzIgYnl0ZXM="}`
 
 // line returns the one line that was logged.
 func line(t *testing.T, w *webhooktest.World) map[string]any {
@@ -61,7 +62,8 @@ func line(t *testing.T, w *webhooktest.World) map[string]any {
 	return out
 }
 
-// Every kind of callback that the platforms send to a bot goes through: decided, recorded, dispatched and answered, and refused for who has no grant.
+// Every kind of callback that the platforms send to a bot goes through: decided, recorded,
+// dispatched and answered, and refused for who has no grant.
 func TestEveryPlatform(t *testing.T) {
 	for _, p := range platform.All().Descriptions() {
 		messages, checks := platformsim.Modes(p.Type)
@@ -83,14 +85,16 @@ func TestEveryPlatform(t *testing.T) {
 				w.Advance(time.Second)
 				bot.Post(h, bot.Say(mode, platformsim.Message{Text: "stop"}))
 				list := process.Commands("ops")
-				if len(list) != 2 || list[1].Command != "restart" || list[1].Decision != "Allowed" || list[1].Outcome != "Pending" || list[1].Target != "Http target.example.com" ||
+				if len(list) != 2 || list[1].Command != "restart" || list[1].Decision != "Allowed" ||
+					list[1].Outcome != "Pending" || list[1].Target != "Http target.example.com" ||
 					list[0].Command != "stop" || list[0].Decision != "Denied" {
 					t.Errorf("commands = %+v", list)
 				}
 				if len(handed.refs) == 0 || handed.refs[0].ID != list[1].Id {
 					t.Errorf("dispatched = %v, want %s", handed.refs, list[1].Id)
 				}
-				if health := process.Health("ops").Health; health.State != chat.HealthWorking || health.Counters["Allowed"] != 1 || health.Counters["Denied"] != 1 {
+				if health := process.Health("ops").Health; health.State != chat.HealthWorking ||
+					health.Counters["Allowed"] != 1 || health.Counters["Denied"] != 1 {
 					t.Errorf("health = %+v", health)
 				}
 			})
@@ -109,7 +113,8 @@ func TestEveryPlatform(t *testing.T) {
 				if got := w.Calls(); got != "Get" && got != "Get Write" { // the health is written beside it
 					t.Errorf("calls = %s", got)
 				}
-				if health := process.Health("ops").Health; health.Counters["Handshakes"] != 1 || health.LastHandshakeDate == "" {
+				if health := process.Health("ops").Health; health.Counters["Handshakes"] != 1 ||
+					health.LastHandshakeDate == "" {
 					t.Errorf("health = %+v", health)
 				}
 			})
@@ -117,21 +122,24 @@ func TestEveryPlatform(t *testing.T) {
 	}
 }
 
-// What people read: of what is built in, of what is denied, of what is no command, of a bot that is off, of a conversation that is not listened to.
+// What people read: of what is built in, of what is denied, of what is no command, of a bot that is
+// off, of a conversation that is not listened to.
 func TestAnswers(t *testing.T) {
 	for about, test := range map[string]struct {
 		members []string
 		text    string
 		want    []string
 	}{
-		"help":                     {nil, "help", []string{"You may run here: *.", "But not: stop.", "Always allowed: help, whoami."}},
+		"help": {nil, "help", []string{"You may run here: *.", "But not: stop.",
+			"Always allowed: help, whoami."}},
 		"whoami":                   {nil, "WhoAmI", []string{"user:u1", "c1"}},
 		"an accepted command":      {nil, "restart i-1", []string{"restart was accepted."}},
 		"a denied command":         {nil, "stop", []string{"You may not run stop here.", "user:u1"}},
 		"no command":               {nil, "", []string{"The message has no command."}},
 		"an open quote":            {nil, "restart 'i-1", []string{"A quotation mark is not closed."}},
 		"an open quote in Chinese": {[]string{`"Language":"zh"`}, "restart 'i-1", []string{"引号没有闭合。"}},
-		"another conversation":     {[]string{`"ConversationIds":["c2"]`}, "restart", []string{"The conversation c1 is not among ConversationIds."}},
+		"another conversation": {[]string{`"ConversationIds":["c2"]`}, "restart",
+			[]string{"The conversation c1 is not among ConversationIds."}},
 	} {
 		w := webhooktest.New(t)
 		process := w.Process()
@@ -150,7 +158,8 @@ func TestAnswers(t *testing.T) {
 	w := webhooktest.New(t)
 	process := w.Process()
 	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
-	if _, err := process.Service.Update(w.As(), &chat.UpdateRequest{Name: "ops", Status: chat.StatusInactive}); err != nil {
+	if _, err := process.Service.Update(w.As(), &chat.UpdateRequest{Name: "ops",
+		Status: chat.StatusInactive}); err != nil {
 		t.Fatal(err)
 	}
 	c := bot.Say("command", platformsim.Message{Text: "restart"})
@@ -159,7 +168,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// An answer that the platform's own response cannot carry is left to be sent, and nothing goes to a target with it.
+// An answer that the platform's own response cannot carry is left to be sent, and nothing goes to a
+// target with it.
 func TestAnswersThatComeLater(t *testing.T) {
 	w := webhooktest.New(t)
 	process := w.Process()
@@ -174,12 +184,14 @@ func TestAnswersThatComeLater(t *testing.T) {
 		t.Fatalf("dispatched = %v", handed.refs)
 	}
 	job, err := process.Journal.Claim(w.Context(), handed.refs[0], time.Minute)
-	if err != nil || !strings.Contains(job.Answer, "Always allowed: help, whoami.") || job.ReplyTo.Kind == "" || job.Answered {
+	if err != nil || !strings.Contains(job.Answer, "Always allowed: help, whoami.") ||
+		job.ReplyTo.Kind == "" || job.Answered {
 		t.Errorf("left is %+v, %v", job, err)
 	}
 }
 
-// A thing that is wrong with a callback, and how the log and the configuration's health call it. Whoever sent it learns nothing of that.
+// A thing that is wrong with a callback, and how the log and the configuration's health call it.
+// Whoever sent it learns nothing of that.
 type wrong struct {
 	about string
 	step  string // as the health has it, if it is told
@@ -192,7 +204,8 @@ func wrongs() []wrong {
 			return bot.PostTo(h, edit(bot.URL), bot.Say("", platformsim.Message{Text: "restart"}))
 		}
 	}
-	changed := func(edit func(c *platformsim.Callback)) func(*webhooktest.Bot, http.Handler) *httptest.ResponseRecorder {
+	changed := func(edit func(c *platformsim.Callback)) func(*webhooktest.Bot,
+		http.Handler) *httptest.ResponseRecorder {
 		return func(bot *webhooktest.Bot, h http.Handler) *httptest.ResponseRecorder {
 			c := bot.Say("", platformsim.Message{Text: "restart"})
 			edit(c)
@@ -200,19 +213,35 @@ func wrongs() []wrong {
 		}
 	}
 	return []wrong{
-		{"there is no such configuration", "", to(func(u string) string { return strings.Replace(u, "/ops/", "/other/", 1) })},
-		{"the account is another", "", to(func(u string) string { return strings.Replace(u, "/"+webhooktest.Account+"/", "/1/", 1) })},
+		{"there is no such configuration", "",
+			to(func(u string) string { return strings.Replace(u, "/ops/", "/other/", 1) })},
+		{"the account is another", "",
+			to(func(u string) string { return strings.Replace(u, "/"+webhooktest.Account+"/", "/1/", 1) })},
 		{"the path is none", "", to(func(string) string { return "https://chatconf.example.com/webhook/x" })},
 		{"the path has no webhook", "", to(func(string) string { return "https://chatconf.example.com/a/b/c/d" })},
 		{"the token is missing", "", to(func(u string) string { return u[:strings.LastIndex(u, "/")+1] })},
-		{"the token is wrong", "token", to(func(u string) string { return u[:strings.LastIndex(u, "/")+1] + strings.Repeat("A", 22) })},
-		{"the body was changed", "signature", changed(func(c *platformsim.Callback) { c.Body = bytes.Replace(c.Body, []byte("restart"), []byte("destroy"), 1) })},
+		{"the token is wrong", "token", to(func(u string) string {
+			return u[:strings.LastIndex(u, "/")+1] +
+				strings.Repeat("A", 22)
+		})},
+		{"the body was changed", "signature",
+			changed(func(c *platformsim.Callback) {
+				c.Body = bytes.Replace(c.Body,
+					[]byte("restart"), []byte("destroy"), 1)
+			})},
 		{"the body was cut", "signature", changed(func(c *platformsim.Callback) { c.Body = c.Body[:len(c.Body)-1] })},
 		{"there is no body", "signature", changed(func(c *platformsim.Callback) { c.Body = nil })},
-		{"the body is too large", "request", changed(func(c *platformsim.Callback) { c.Body = append(c.Body, make([]byte, webhook.MaxBody)...) })},
-		{"the signature is missing", "request", changed(func(c *platformsim.Callback) { c.Header.Del("X-Slack-Signature") })},
-		{"the signature is there twice", "request", changed(func(c *platformsim.Callback) { c.Header.Add("X-Slack-Signature", c.Header.Get("X-Slack-Signature")) })},
-		{"a parameter is there twice", "request", changed(func(c *platformsim.Callback) { c.Query = url.Values{"signature": {"a", "a"}} })},
+		{"the body is too large", "request",
+			changed(func(c *platformsim.Callback) { c.Body = append(c.Body, make([]byte, webhook.MaxBody)...) })},
+		{"the signature is missing", "request",
+			changed(func(c *platformsim.Callback) { c.Header.Del("X-Slack-Signature") })},
+		{"the signature is there twice", "request",
+			changed(func(c *platformsim.Callback) {
+				c.Header.Add("X-Slack-Signature",
+					c.Header.Get("X-Slack-Signature"))
+			})},
+		{"a parameter is there twice", "request",
+			changed(func(c *platformsim.Callback) { c.Query = url.Values{"signature": {"a", "a"}} })},
 		{"a gateway has packed the body", "request", changed(func(c *platformsim.Callback) {
 			var b bytes.Buffer
 			z := gzip.NewWriter(&b)
@@ -239,12 +268,13 @@ func wrongs() []wrong {
 			other.Settings["SlackTeamId"] = "T0OTHER"
 			return bot.Post(h, other.Say("", platformsim.Message{Text: "restart"}))
 		}},
-		{"it was signed with another secret", "signature", func(bot *webhooktest.Bot, h http.Handler) *httptest.ResponseRecorder {
-			other := *bot
-			other.Settings = maps.Clone(bot.Settings)
-			other.Settings["SlackSigningSecret"] = "another-secret"
-			return bot.Post(h, other.Say("", platformsim.Message{Text: "restart"}))
-		}},
+		{"it was signed with another secret", "signature",
+			func(bot *webhooktest.Bot, h http.Handler) *httptest.ResponseRecorder {
+				other := *bot
+				other.Settings = maps.Clone(bot.Settings)
+				other.Settings["SlackSigningSecret"] = "another-secret"
+				return bot.Post(h, other.Say("", platformsim.Message{Text: "restart"}))
+			}},
 		{"there are more parameters than any platform sends", "request", changed(func(c *platformsim.Callback) {
 			c.Query = make(url.Values)
 			for i := range 64 {
@@ -252,7 +282,8 @@ func wrongs() []wrong {
 			}
 			c.Query.Set("q", "")
 		})},
-		{"the query is longer than any platform's", "request", changed(func(c *platformsim.Callback) { c.Query = url.Values{"a": {strings.Repeat("a", 16<<10)}} })},
+		{"the query is longer than any platform's", "request",
+			changed(func(c *platformsim.Callback) { c.Query = url.Values{"a": {strings.Repeat("a", 16<<10)}} })},
 		{"there are more headers than any platform sends", "request", changed(func(c *platformsim.Callback) {
 			for i := range 129 {
 				c.Header.Add("X-Many", fmt.Sprint(i))
@@ -318,14 +349,16 @@ func TestRefusalsAreAlike(t *testing.T) {
 				t.Errorf("the answer is %s, want %s", answer, first)
 			}
 			said := line(t, w)
-			if said["outcome"] != "refused" || said["level"] != "WARN" || said["reason"] == "" || said["status"] != 401.0 {
+			if said["outcome"] != "refused" || said["level"] != "WARN" ||
+				said["reason"] == "" || said["status"] != 401.0 {
 				t.Errorf("logged is %v", said)
 			}
 			health := process.Health("ops").Health
 			switch {
 			case test.step == "" && (health.LastError != nil || health.State != chat.HealthSilent):
 				t.Errorf("health = %+v, want nothing", health)
-			case test.step != "" && (health.LastError == nil || health.LastError.Step != test.step || health.LastError.Reason == "" || health.Counters["Refused"] != 1):
+			case test.step != "" && (health.LastError == nil || health.LastError.Step != test.step ||
+				health.LastError.Reason == "" || health.Counters["Refused"] != 1):
 				t.Errorf("health = %+v, want the step %s", health.LastError, test.step)
 			}
 			if list := process.Commands("ops"); len(list) > 0 {
@@ -340,12 +373,14 @@ func TestRefusalsAreAlike(t *testing.T) {
 	}
 }
 
-// A process that rests once it has answered has written before what is to be known of the health. That it could not costs nothing but the news.
+// A process that rests once it has answered has written before what is to be known of the health.
+// That it could not costs nothing but the news.
 func TestFrozen(t *testing.T) {
 	w := webhooktest.New(t)
 	process := w.Process()
 	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
-	h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, Receivers: platform.All().Receivers(), Dispatch: nobody, Frozen: true, Now: w.Now})
+	h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal,
+		Receivers: platform.All().Receivers(), Dispatch: nobody, Frozen: true, Now: w.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -364,7 +399,8 @@ func TestFrozen(t *testing.T) {
 	if out := bot.Post(h, c); out.Code != http.StatusUnauthorized || out.Body.String() != "unauthorized\n" {
 		t.Errorf("with tables that fail: %d %s", out.Code, out.Body)
 	}
-	if log := w.Log(); strings.Count(log, "\n") != 2 || !strings.Contains(log, "the health of a webhook was not written") {
+	if log := w.Log(); strings.Count(log, "\n") != 2 || !strings.Contains(log,
+		"the health of a webhook was not written") {
 		t.Errorf("log = %s", log)
 	}
 }
@@ -372,13 +408,17 @@ func TestFrozen(t *testing.T) {
 // That a receiver cannot be made is the owner's to know, and nobody else's.
 func TestSettingsThatMakeNoReceiver(t *testing.T) {
 	for about, receivers := range map[string]map[string]func(callback.Settings) (callback.Receiver, error){
-		"its settings lack something": {"Slack": func(callback.Settings) (callback.Receiver, error) { return nil, errors.New("slack: no secret") }},
-		"no such type":                {"Teams": platform.All().Receivers()["Teams"]},
+		"its settings lack something": {"Slack": func(callback.Settings) (callback.Receiver, error) {
+			return nil,
+				errors.New("slack: no secret")
+		}},
+		"no such type": {"Teams": platform.All().Receivers()["Teams"]},
 	} {
 		w := webhooktest.New(t)
 		process := w.Process()
 		bot := process.Create("ops", "Slack", platformtest.Settings("Slack"))
-		h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, Receivers: receivers, Dispatch: nobody})
+		h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal,
+			Receivers: receivers, Dispatch: nobody})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -391,13 +431,15 @@ func TestSettingsThatMakeNoReceiver(t *testing.T) {
 	}
 }
 
-// A hundred identical callbacks at once make one record and one delivery. All are acknowledged, one is answered.
+// A hundred identical callbacks at once make one record and one delivery. All are acknowledged, one
+// is answered.
 func TestAHundredAtOnce(t *testing.T) {
 	w := webhooktest.New(t)
 	first := w.Process()
 	bot := first.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open, toHTTP)
 	var handed dispatched
-	handlers := []http.Handler{first.Handler(handed.add), w.Process().Handler(handed.add), w.Process().Handler(handed.add)}
+	handlers := []http.Handler{first.Handler(handed.add), w.Process().Handler(handed.add),
+		w.Process().Handler(handed.add)}
 	c := bot.Say("command", platformsim.Message{Text: "restart i-1"})
 	var answered atomic.Int64
 	var group sync.WaitGroup
@@ -410,12 +452,14 @@ func TestAHundredAtOnce(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if list := first.Commands("ops"); len(list) != 1 || len(handed.refs) != 1 || handed.refs[0].ID != list[0].Id || answered.Load() != 1 {
+	if list := first.Commands("ops"); len(list) != 1 || len(handed.refs) != 1 ||
+		handed.refs[0].ID != list[0].Id || answered.Load() != 1 {
 		t.Errorf("%d records, %v dispatched, %d answered; want one of each", len(list), handed.refs, answered.Load())
 	}
 }
 
-// Where the signature does not cover the message, the same signature with another one is refused like any forgery, and noted.
+// Where the signature does not cover the message, the same signature with another one is refused
+// like any forgery, and noted.
 func TestReplay(t *testing.T) {
 	w := webhooktest.New(t)
 	process := w.Process()
@@ -440,7 +484,8 @@ func TestReplay(t *testing.T) {
 		t.Errorf("forged: logged is %v", said)
 	}
 	health := process.Health("ops").Health
-	if health.LastError == nil || health.LastError.Step != "replay" || health.Counters["Duplicates"] != 1 || health.Counters["Refused"] != 1 {
+	if health.LastError == nil || health.LastError.Step != "replay" || health.Counters["Duplicates"] != 1 ||
+		health.Counters["Refused"] != 1 {
 		t.Errorf("health = %+v", health)
 	}
 	if list := process.Commands("ops"); len(list) != 1 {
@@ -448,7 +493,8 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// A signature that came with what is no message, such as the notice of an exceeded quota, is spent as well. The notice itself may come again.
+// A signature that came with what is no message, such as the notice of an exceeded quota, is spent
+// as well. The notice itself may come again.
 func TestReplayOfWhatIsNoMessage(t *testing.T) {
 	w := webhooktest.New(t)
 	process := w.Process()
@@ -456,7 +502,8 @@ func TestReplayOfWhatIsNoMessage(t *testing.T) {
 	h := process.Handler(nobody)
 	c := bot.Say("robot", platformsim.Message{ID: "m1", Text: "destroy all"})
 	notice := *c
-	if notice.Body = bytes.Replace(c.Body, []byte(`"msgtype":"text"`), []byte(`"msgtype":"text","errorCode":20001`), 1); bytes.Equal(notice.Body, c.Body) {
+	if notice.Body = bytes.Replace(c.Body, []byte(`"msgtype":"text"`), []byte(`"msgtype":"text","errorCode":20001`),
+		1); bytes.Equal(notice.Body, c.Body) {
 		t.Fatal("the message is another than it was")
 	}
 	w.FailAt(2, webhooktest.Fault{})
@@ -498,7 +545,8 @@ func TestWhenTheTablesFail(t *testing.T) {
 	process := w.Process()
 	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
 	h := process.Handler(nobody)
-	bot.Post(h, bot.Say("", platformsim.Message{Text: "help"})) // that the partition holds something is written only once
+	// that the partition holds something is written only once
+	bot.Post(h, bot.Say("", platformsim.Message{Text: "help"}))
 	w.Log()
 	for n := 1; ; n++ {
 		w.FailAt(n, webhooktest.Fault{})
@@ -533,7 +581,8 @@ func TestHandingOnFails(t *testing.T) {
 		if took := time.Since(began); took != webhook.DispatchTime {
 			t.Errorf("the answer took %v", took)
 		}
-		if said := line(t, w); said["outcome"] != "recorded" || said["level"] != "WARN" || said["not_dispatched"] == nil {
+		if said := line(t, w); said["outcome"] != "recorded" || said["level"] != "WARN" ||
+			said["not_dispatched"] == nil {
 			t.Errorf("logged is %v", said)
 		}
 		w.Advance(time.Minute)
@@ -552,8 +601,8 @@ var patience = map[string]struct{ message, check time.Duration }{
 	"Teams":    {5 * time.Second, 5 * time.Second},
 }
 
-// Whatever call of the tables hangs, and if all are slow, and handing on hangs besides, a platform has its answer to every kind of callback in time,
-// and who forges one waits no longer.
+// Whatever call of the tables hangs, and if all are slow, and handing on hangs besides, a platform
+// has its answer to every kind of callback in time, and who forges one waits no longer.
 func TestAnswersAreInTime(t *testing.T) {
 	const margin = 200 * time.Millisecond // for the network and the gateway
 	for _, p := range platform.All().Descriptions() {
@@ -578,14 +627,16 @@ func TestAnswersAreInTime(t *testing.T) {
 					for _, takes := range []time.Duration{time.Hour, 700 * time.Millisecond} {
 						for n := 1; n <= 4; n++ {
 							w.Advance(time.Minute)
-							h := frozen(w.Process(), func(ctx context.Context, _ command.Ref) error { <-ctx.Done(); return ctx.Err() })
+							h := frozen(w.Process(),
+								func(ctx context.Context, _ command.Ref) error { <-ctx.Done(); return ctx.Err() })
 							c := bot.Say(mode, platformsim.Message{Text: "restart"})
 							edit(c)
 							w.FailAt(n, webhooktest.Fault{Takes: takes})
 							began := time.Now()
 							out := bot.Post(h, c)
 							if took := time.Since(began); took > limit-margin {
-								t.Errorf("%s %s, %s, calls that take %v from the %d. on: the answer %d took %v", p.Type, mode, about, takes, n, out.Code, took)
+								t.Errorf("%s %s, %s, calls that take %v from the %d. on: the answer %d took %v", p.Type,
+									mode, about, takes, n, out.Code, took)
 							}
 						}
 					}
@@ -598,14 +649,16 @@ func TestAnswersAreInTime(t *testing.T) {
 // frozen returns the handler of a process that rests once it has answered.
 func frozen(p *webhooktest.Process, dispatch func(context.Context, command.Ref) error) *webhook.Handler {
 	p.Helper()
-	h, err := webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: platform.All().Receivers(), Dispatch: dispatch, Frozen: true, Now: p.Now})
+	h, err := webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal,
+		Receivers: platform.All().Receivers(), Dispatch: dispatch, Frozen: true, Now: p.Now})
 	if err != nil {
 		p.Fatal(err)
 	}
 	return h
 }
 
-// What each part of an answer may take at most: the tables, handing on, and a note, which is given up before the tables are.
+// What each part of an answer may take at most: the tables, handing on, and a note, which is given
+// up before the tables are.
 func TestBounds(t *testing.T) {
 	const tables, dispatch, note = 800 * time.Millisecond, 400 * time.Millisecond, 300 * time.Millisecond
 	check := func(w *webhooktest.Bot) *platformsim.Callback { return w.Say("check", platformsim.Message{}) }
@@ -726,7 +779,8 @@ func TestFrozenWithAWrongToken(t *testing.T) {
 		t.Errorf("health as another process sees it = %+v", health.LastError)
 	}
 	w.Calls()
-	unknown := bot.PostTo(h, strings.Replace(wrong, "/ops/", "/other/", 1), bot.Say("", platformsim.Message{Text: "restart"}))
+	unknown := bot.PostTo(h, strings.Replace(wrong, "/ops/", "/other/", 1),
+		bot.Say("", platformsim.Message{Text: "restart"}))
 	if got := w.Calls(); unknown.Code != known.Code || unknown.Body.String() != known.Body.String() || got != "Get" {
 		t.Errorf("an unknown name: %d %s, calls = %s", unknown.Code, unknown.Body, got)
 	}
@@ -765,17 +819,23 @@ func (f faulty) Answer(in *callback.Received, text string) (*callback.Response, 
 	return f.answer(in, text)
 }
 
-// A receiver that panics or cannot answer costs one callback and nothing else, and nothing was recorded that nobody knows of.
+// A receiver that panics or cannot answer costs one callback and nothing else, and nothing was
+// recorded that nobody knows of.
 func TestReceiversThatBreak(t *testing.T) {
 	message := func(*callback.Request) (*callback.Received, error) {
 		return &callback.Received{Message: &command.Message{ID: "m", User: "u", Conversation: "c", Text: "help"}}, nil
 	}
 	for about, receiver := range map[string]faulty{
-		"it panics as it receives":  {receive: func(*callback.Request) (*callback.Received, error) { panic("broken") }},
-		"it panics as it answers":   {message, func(*callback.Received, string) (*callback.Response, error) { panic("broken") }},
-		"it has no answer":          {message, func(*callback.Received, string) (*callback.Response, error) { return nil, errors.New("broken") }},
-		"it has no acknowledgement": {func(*callback.Request) (*callback.Received, error) { return new(callback.Received), nil }, func(*callback.Received, string) (*callback.Response, error) { return nil, errors.New("broken") }},
-		"it has nothing":            {receive: func(*callback.Request) (*callback.Received, error) { return nil, nil }},
+		"it panics as it receives": {receive: func(*callback.Request) (*callback.Received, error) { panic("broken") }},
+		"it panics as it answers": {message,
+			func(*callback.Received, string) (*callback.Response, error) { panic("broken") }},
+		"it has no answer": {message,
+			func(*callback.Received, string) (*callback.Response, error) { return nil, errors.New("broken") }},
+		"it has no acknowledgement": {func(*callback.Request) (*callback.Received, error) {
+			return new(
+				callback.Received), nil
+		}, func(*callback.Received, string) (*callback.Response, error) { return nil, errors.New("broken") }},
+		"it has nothing": {receive: func(*callback.Request) (*callback.Received, error) { return nil, nil }},
 		"it has a message without id": {func(*callback.Request) (*callback.Received, error) {
 			return &callback.Received{Message: &command.Message{User: "u"}}, nil
 		}, func(*callback.Received, string) (*callback.Response, error) {
@@ -792,8 +852,10 @@ func TestReceiversThatBreak(t *testing.T) {
 		w := webhooktest.New(t)
 		process := w.Process()
 		bot := process.Create("ops", "Slack", platformtest.Settings("Slack"))
-		h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, Dispatch: nobody, Now: w.Now,
-			Receivers: map[string]func(callback.Settings) (callback.Receiver, error){"Slack": func(callback.Settings) (callback.Receiver, error) { return receiver, nil }}})
+		h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal,
+			Dispatch: nobody, Now: w.Now,
+			Receivers: map[string]func(callback.Settings) (callback.Receiver,
+				error){"Slack": func(callback.Settings) (callback.Receiver, error) { return receiver, nil }}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -801,7 +863,8 @@ func TestReceiversThatBreak(t *testing.T) {
 		if out.Code < 500 || !slices.Contains([]string{"internal error\n", "unavailable\n"}, out.Body.String()) {
 			t.Errorf("%s: %d %s", about, out.Code, out.Body)
 		}
-		if said := line(t, w); said["outcome"] != "failed" || said["level"] != "ERROR" || !strings.Contains(about, "panics") == strings.Contains(fmt.Sprint(said["error"]), "panic: broken\n") {
+		if said := line(t, w); said["outcome"] != "failed" || said["level"] != "ERROR" ||
+			!strings.Contains(about, "panics") == strings.Contains(fmt.Sprint(said["error"]), "panic: broken\n") {
 			t.Errorf("%s: logged is %v", about, said)
 		}
 		if list := process.Commands("ops"); len(list) > 0 {
@@ -876,7 +939,8 @@ func TestNothingIsDroppedInSilence(t *testing.T) {
 				t.Errorf("%s: %s: %d more commands", p.Type, k.About, len(list)-before)
 			case outcome == "heard" && last.Decision != "Allowed":
 				t.Errorf("%s: %s: %+v", p.Type, k.About, last)
-			case outcome == "heard" && what == "restart i-1" && (last.Command != "restart" || !slices.Equal(last.Arguments, []string{"i-1"})):
+			case outcome == "heard" && what == "restart i-1" &&
+				(last.Command != "restart" || !slices.Equal(last.Arguments, []string{"i-1"})):
 				t.Errorf("%s: %s: %+v", p.Type, k.About, last)
 			case outcome == "answered" && (last.Decision != "Denied" || last.Command != "" || last.Reason == ""):
 				t.Errorf("%s: %s: %+v", p.Type, k.About, last)
@@ -915,7 +979,8 @@ func TestSlackMessageRunsOnce(t *testing.T) {
 	tell := func(id, event string) {
 		t.Helper()
 		w.Advance(time.Second)
-		c := bot.Tell("event", `{"type":"event_callback","team_id":"T0EXAMPLE","event_id":"`+id+`","authorizations":[{"user_id":"U0BOT","is_bot":true}],"event":`+event+`}`)
+		c := bot.Tell("event", `{"type":"event_callback","team_id":"T0EXAMPLE","event_id":"`+
+			id+`","authorizations":[{"user_id":"U0BOT","is_bot":true}],"event":`+event+`}`)
 		if out := bot.Post(h, c); out.Code != http.StatusOK {
 			t.Errorf("%s: %d %s", id, out.Code, out.Body)
 		}
@@ -927,7 +992,8 @@ func TestSlackMessageRunsOnce(t *testing.T) {
 	tell("Ev1", mention("<@U0BOT> restart i-1", ts, ""))
 	tell("Ev2", mention("<@U0BOT> restart i-1", ts, `,"edited":{"user":"U1","ts":"1.0"}`))
 	tell("Ev3", mention("<@U0BOT> stop i-1", ts, `,"edited":{"user":"U1","ts":"2.0"}`))
-	tell("Ev4", `{"type":"message","channel_type":"channel","user":"U1","channel":"C1","text":"<@U0BOT> restart i-1","ts":"`+ts+`"}`)
+	tell("Ev4", `{"type":"message","channel_type":"channel","user":"U1","channel":"C1","text":"<@U0BOT> `+
+		`restart i-1","ts":"`+ts+`"}`)
 	list := process.Commands("ops")
 	if len(list) != 1 || list[0].Command != "restart" || list[0].MessageId != "C1/"+ts || list[0].EventId != "Ev1" {
 		t.Errorf("commands = %+v", list)
@@ -936,7 +1002,8 @@ func TestSlackMessageRunsOnce(t *testing.T) {
 		t.Errorf("health = %+v", health)
 	}
 	other := fmt.Sprintf("%d.000200", w.Now().Unix())
-	tell("Ev5", `{"type":"message","channel_type":"channel","user":"U1","channel":"C1","text":"restart i-2","ts":"`+other+`"}`)
+	tell("Ev5", `{"type":"message","channel_type":"channel","user":"U1","channel":"C1","text":"restart i-2","ts":"`+
+		other+`"}`)
 	tell("Ev6", mention("<@U0BOT> restart i-2", other, `,"edited":{"user":"U1","ts":"3.0"}`))
 	if list := process.Commands("ops"); len(list) != 2 || list[0].EventId != "Ev6" || list[0].Decision != "Allowed" {
 		t.Errorf("edited to call the bot: %+v", list)
@@ -950,7 +1017,8 @@ func TestSlackMessageRunsOnce(t *testing.T) {
 		}
 		tell(fmt.Sprint("Ev1", i), mention("<@U0BOT> "+text, third, rest))
 	}
-	if list := process.Commands("ops"); len(list) != 4 || list[0].Decision != "Allowed" || list[0].Arguments[0] != "i-3" || list[1].Decision != "Denied" {
+	if list := process.Commands("ops"); len(list) != 4 || list[0].Decision != "Allowed" ||
+		list[0].Arguments[0] != "i-3" || list[1].Decision != "Denied" {
 		t.Errorf("corrected: %+v", list)
 	}
 	// In another channel the same ts is another message.
@@ -967,8 +1035,9 @@ func TestSlackProbe(t *testing.T) {
 	process := w.Process()
 	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
 	h := process.Handler(nobody)
-	probe := &platformsim.Callback{Method: "POST", Query: url.Values{}, Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
-		Body: []byte("ssl_check=1&token=example&command=%2Fops&text=restart")}
+	probe := &platformsim.Callback{Method: "POST", Query: url.Values{},
+		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
+		Body:   []byte("ssl_check=1&token=example&command=%2Fops&text=restart")}
 	w.Calls()
 	if out := bot.Post(h, probe); out.Code != http.StatusOK || out.Body.Len() > 0 || w.Calls() != "Get" {
 		t.Errorf("%d %s", out.Code, out.Body)
@@ -998,8 +1067,10 @@ func TestKinds(t *testing.T) {
 	process := w.Process()
 	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
 	var next *callback.Received
-	h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, Dispatch: nobody, Now: w.Now,
-		Receivers: map[string]func(callback.Settings) (callback.Receiver, error){"Slack": func(callback.Settings) (callback.Receiver, error) {
+	h, err := webhook.NewHandler(webhook.Options{Service: process.Service,
+		Journal: process.Journal, Dispatch: nobody, Now: w.Now,
+		Receivers: map[string]func(callback.Settings) (callback.Receiver,
+			error){"Slack": func(callback.Settings) (callback.Receiver, error) {
 			return receiverFunc(func(*callback.Request) (*callback.Received, error) { return next, nil }), nil
 		}}})
 	if err != nil {
@@ -1014,37 +1085,47 @@ func TestKinds(t *testing.T) {
 		return line(t, w)
 	}
 	w.Calls()
-	if said := give(&callback.Received{Kind: "ssl_check", Unproven: true}); said["outcome"] != "ignored" || said["kind"] != "ssl_check" || w.Calls() != "Get" {
+	if said := give(&callback.Received{Kind: "ssl_check", Unproven: true}); said["outcome"] != "ignored" ||
+		said["kind"] != "ssl_check" || w.Calls() != "Get" {
 		t.Errorf("logged is %v", said)
 	}
-	if health := process.Health("ops").Health; health.State != chat.HealthSilent || health.Counters["Ignored"] != 0 || health.LastCallbackDate != "" {
+	if health := process.Health("ops").Health; health.State != chat.HealthSilent || health.Counters["Ignored"] != 0 ||
+		health.LastCallbackDate != "" {
 		t.Errorf("what is not proven shows in health: %+v", health)
 	}
-	if said := give(&callback.Received{Kind: "reaction_added"}); said["outcome"] != "ignored" || said["kind"] != "reaction_added" {
+	if said := give(&callback.Received{Kind: "reaction_added"}); said["outcome"] != "ignored" ||
+		said["kind"] != "reaction_added" {
 		t.Errorf("logged is %v", said)
 	}
 	give(&callback.Received{Kind: "message/group", Mention: "Other Bot"})
 	health := process.Health("ops").Health
-	if health.Ignored["reaction_added"] != 1 || health.Ignored["message/group"] != 1 || health.LastMention == nil || !strings.Contains(health.LastMention.Reason, `"Other Bot"`) {
+	if health.Ignored["reaction_added"] != 1 || health.Ignored["message/group"] != 1 || health.LastMention == nil ||
+		!strings.Contains(health.LastMention.Reason, `"Other Bot"`) {
 		t.Errorf("health = %+v", health)
 	}
-	give(&callback.Received{Mention: "Third Bot", Message: &command.Message{ID: "m1", Conversation: "c1", User: "u1", Unread: command.UnreadPicture}})
-	if list := process.Commands("ops"); len(list) != 1 || list[0].Decision != "Denied" || !strings.HasPrefix(list[0].Reason, "I understand text only; this message has a picture.") {
+	give(&callback.Received{Mention: "Third Bot", Message: &command.Message{ID: "m1", Conversation: "c1",
+		User: "u1", Unread: command.UnreadPicture}})
+	if list := process.Commands("ops"); len(list) != 1 || list[0].Decision != "Denied" ||
+		!strings.HasPrefix(list[0].Reason, "I understand text only; this message has a picture.") {
 		t.Errorf("commands = %+v", list)
 	}
-	if health := process.Health("ops").Health; !strings.Contains(health.LastMention.Reason, `"Third Bot"`) || health.Counters["Denied"] != 1 {
+	if health := process.Health("ops").Health; !strings.Contains(health.LastMention.Reason, `"Third Bot"`) ||
+		health.Counters["Denied"] != 1 {
 		t.Errorf("health = %+v", health)
 	}
 }
 
-// A receiver is made once for a configuration, and again when that changes. The old one is not kept.
+// A receiver is made once for a configuration, and again when that changes. The old one is not
+// kept.
 func TestReceiversAreKept(t *testing.T) {
 	w := webhooktest.New(t)
 	process := w.Process()
 	bot := process.Create("ops", "Slack", platformtest.Settings("Slack"), webhooktest.Open)
 	made := 0
-	h, err := webhook.NewHandler(webhook.Options{Service: process.Service, Journal: process.Journal, Dispatch: nobody, Now: w.Now,
-		Receivers: map[string]func(callback.Settings) (callback.Receiver, error){"Slack": func(s callback.Settings) (callback.Receiver, error) {
+	h, err := webhook.NewHandler(webhook.Options{Service: process.Service,
+		Journal: process.Journal, Dispatch: nobody, Now: w.Now,
+		Receivers: map[string]func(callback.Settings) (callback.Receiver,
+			error){"Slack": func(s callback.Settings) (callback.Receiver, error) {
 			made++
 			return platform.All().Receivers()["Slack"](s)
 		}}})
@@ -1061,7 +1142,8 @@ func TestReceiversAreKept(t *testing.T) {
 	if _, err := process.Service.Update(w.As(), &chat.UpdateRequest{Name: "ops", Configuration: &secret}); err != nil {
 		t.Fatal(err)
 	}
-	if out := bot.Post(h, bot.Say("", platformsim.Message{Text: "help"})); out.Code != http.StatusUnauthorized || made != 2 {
+	if out := bot.Post(h, bot.Say("", platformsim.Message{Text: "help"})); out.Code != http.StatusUnauthorized ||
+		made != 2 {
 		t.Errorf("with the old secret: %d, made %d times", out.Code, made)
 	}
 	bot.Settings["SlackSigningSecret"] = "another-secret"
@@ -1076,7 +1158,8 @@ func TestReceiversAreBounded(t *testing.T) {
 	}
 }
 
-// What is typed after a secret's name, and the secrets of configuration and platform, show in no line of the log.
+// What is typed after a secret's name, and the secrets of configuration and platform, show in no
+// line of the log.
 func TestSecretsDoNotShow(t *testing.T) {
 	for _, p := range platform.All().Descriptions() {
 		w := webhooktest.New(t)
@@ -1085,7 +1168,8 @@ func TestSecretsDoNotShow(t *testing.T) {
 		h := process.Handler(func(context.Context, command.Ref) error { return errBusy })
 		messages, _ := platformsim.Modes(p.Type)
 		for _, mode := range messages {
-			c := bot.Say(mode, platformsim.Message{Text: "login --password PLANTED", ReplyURL: "https://hooks.slack.com/PLANTED"})
+			c := bot.Say(mode, platformsim.Message{Text: "login --password PLANTED",
+				ReplyURL: "https://hooks.slack.com/PLANTED"})
 			c.Query.Set("planted", "PLANTED")
 			bot.Post(h, c)
 			bot.Post(h, bot.Say(mode, platformsim.Message{Text: "login 'PLANTED"}))
@@ -1113,7 +1197,8 @@ var errBusy = errors.New("busy")
 
 func TestNewHandlerWantsItsParts(t *testing.T) {
 	process := webhooktest.New(t).Process()
-	full := webhook.Options{Service: process.Service, Journal: process.Journal, Receivers: platform.All().Receivers(), Dispatch: nobody}
+	full := webhook.Options{Service: process.Service, Journal: process.Journal,
+		Receivers: platform.All().Receivers(), Dispatch: nobody}
 	for about, take := range map[string]func(*webhook.Options){
 		"a service":   func(o *webhook.Options) { o.Service = nil },
 		"a journal":   func(o *webhook.Options) { o.Journal = nil },
@@ -1129,8 +1214,9 @@ func TestNewHandlerWantsItsParts(t *testing.T) {
 	}
 }
 
-// Only a callback that SendChatMessage made, and the very same one, has its answers kept. Whatever else is in the header changes nothing: the message
-// is decided, recorded once, and answered by the platform's API.
+// Only a callback that SendChatMessage made, and the very same one, has its answers kept. Whatever
+// else is in the header changes nothing: the message is decided, recorded once, and answered by the
+// platform's API.
 func TestWhatSendChatMessageMade(t *testing.T) {
 	w := webhooktest.New(t)
 	process := w.Process()
@@ -1152,12 +1238,16 @@ func TestWhatSendChatMessageMade(t *testing.T) {
 		proof func(c *platformsim.Callback) string
 		kept  bool
 	}{
-		"nothing":                          {func(*platformsim.Callback) string { return "" }, false},
-		"its proof":                        {func(c *platformsim.Callback) string { return prove(bot, c) }, true},
-		"a word":                           {func(*platformsim.Callback) string { return "true" }, false},
-		"the proof of another message":     {func(*platformsim.Callback) string { return prove(bot, before) }, false},
-		"the proof for another's webhook":  {func(c *platformsim.Callback) string { return prove(other, c) }, false},
-		"a proof with one letter replaced": {func(c *platformsim.Callback) string { p := prove(bot, c); return "A" + p[1:20] + "AAAA" + p[24:] }, false},
+		"nothing":                         {func(*platformsim.Callback) string { return "" }, false},
+		"its proof":                       {func(c *platformsim.Callback) string { return prove(bot, c) }, true},
+		"a word":                          {func(*platformsim.Callback) string { return "true" }, false},
+		"the proof of another message":    {func(*platformsim.Callback) string { return prove(bot, before) }, false},
+		"the proof for another's webhook": {func(c *platformsim.Callback) string { return prove(other, c) }, false},
+		"a proof with one letter replaced": {func(c *platformsim.Callback) string {
+			p := prove(bot, c)
+			return "A" +
+				p[1:20] + "AAAA" + p[24:]
+		}, false},
 	} {
 		var handed dispatched
 		h := process.Handler(handed.add)
@@ -1169,7 +1259,8 @@ func TestWhatSendChatMessageMade(t *testing.T) {
 			}
 		}
 		log := w.Log()
-		if got := strings.Count(log, `"made_by":"SendChatMessage"`); got != map[bool]int{true: 2}[test.kept] || strings.Count(log, `"outcome":"duplicate"`) != 1 {
+		if got := strings.Count(log, `"made_by":"SendChatMessage"`); got != map[bool]int{true: 2}[test.kept] ||
+			strings.Count(log, `"outcome":"duplicate"`) != 1 {
 			t.Errorf("%s: the log is %s", about, log)
 		}
 		if len(handed.refs) != 1 {
@@ -1177,7 +1268,8 @@ func TestWhatSendChatMessageMade(t *testing.T) {
 		}
 		job, err := process.Journal.Claim(w.Context(), handed.refs[0], time.Minute)
 		if err != nil || job.KeepsAnswers() != test.kept || job.Answer == "" || (job.ReplyTo.ID == "") != test.kept {
-			t.Errorf("%s: kept is %v, reply to %q, %v; want %v", about, job.KeepsAnswers(), job.ReplyTo.Kind, err, test.kept)
+			t.Errorf("%s: kept is %v, reply to %q, %v; want %v", about, job.KeepsAnswers(),
+				job.ReplyTo.Kind, err, test.kept)
 		}
 	}
 	// The proof proves nothing to those who look at the signature.

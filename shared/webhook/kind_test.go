@@ -35,14 +35,17 @@ func TestOneMessageUnderTwoEvents(t *testing.T) {
 	}
 }
 
-// A control character is answered like on every platform, though WeCom makes XML of it that is none.
+// A control character is answered like on every platform, though WeCom makes XML of it that is
+// none.
 func TestWeComsControlCharactersAreAnswered(t *testing.T) {
 	w := webhooktest.New(t)
 	process := w.Process()
 	bot := process.Create("ops", "WeChat", platformtest.Settings("WeChat"), webhooktest.Open)
 	c := bot.Say("app", platformsim.Message{Text: "placeholder"})
-	sealed := bot.Tell("app", "<xml><ToUserName>wwexample</ToUserName><FromUserName>u1</FromUserName><CreateTime>{seconds}</CreateTime>"+
-		"<MsgType>text</MsgType><Content><![CDATA[restart\x02 i-1]]></Content><MsgId>1</MsgId><AgentID>1000002</AgentID></xml>")
+	sealed := bot.Tell("app",
+		"<xml><ToUserName>wwexample</ToUserName><FromUserName>u1</FromUserName><CreateTime>{seconds}</CreateTime>"+
+			"<MsgType>text</MsgType><Content><![CDATA[restart\x02 "+
+			"i-1]]></Content><MsgId>1</MsgId><AgentID>1000002</AgentID></xml>")
 	c.Query, c.Body = sealed.Query, sealed.Body
 	if text := w.Read(c, bot.Post(process.Handler(nobody), c)); !strings.Contains(text, "cannot be seen") {
 		t.Errorf("the answer is %q", text)

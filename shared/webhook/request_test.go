@@ -45,7 +45,8 @@ func TestIsPath(t *testing.T) {
 
 var pathForm = regexp.MustCompile(`(?s)/webhook/[^/]+/[^/]+/[^/]+/[^/]+\z`)
 
-// FuzzIsPath: what is taken for a path ends in /webhook/ and four parts, none of them empty, whatever they are.
+// FuzzIsPath: what is taken for a path ends in /webhook/ and four parts, none of them empty,
+// whatever they are.
 func FuzzIsPath(f *testing.F) {
 	f.Add("/webhook/1/cn-hangzhou/ops/token")
 	f.Add("/a/webhook/webhook/1/2/3/4")

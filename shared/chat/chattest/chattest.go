@@ -37,7 +37,8 @@ const (
 	Partition = Account + "/" + Region
 )
 
-// A base is a service on a real file, with a table in between that counts, fails and interferes, and a clock under the test's hand.
+// A base is a service on a real file, with a table in between that counts, fails and interferes,
+// and a clock under the test's hand.
 type House struct {
 	*chat.Service
 	T       testing.TB
@@ -82,7 +83,8 @@ func (h *House) ServiceWith(o chat.Options, ring *seal.Ring) *chat.Service {
 	return s
 }
 
-// serviceWithPlatforms returns another service on the same tables and clock that knows other platforms.
+// serviceWithPlatforms returns another service on the same tables and clock that knows other
+// platforms.
 func (h *House) ServiceWithPlatforms(platforms ...command.Platform) *chat.Service {
 	h.T.Helper()
 	s, err := chat.New(h.Spy, h.Ring, platforms, chat.Options{Now: h.Clock.Now, Journal: h.Journal})
@@ -92,7 +94,8 @@ func (h *House) ServiceWithPlatforms(platforms ...command.Platform) *chat.Servic
 	return s
 }
 
-var Administrator = &chat.Caller{Account: Account, AccessKeyID: "CCKadmin", Name: "admin", Policies: []*policy.Policy{policy.Owner()}}
+var Administrator = &chat.Caller{Account: Account, AccessKeyID: "CCKadmin", Name: "admin",
+	Policies: []*policy.Policy{policy.Owner()}}
 
 // caller returns somebody of the same account with the given statements, each a JSON object.
 func Caller(t testing.TB, id string, statements ...string) *chat.Caller {
@@ -273,10 +276,11 @@ func (c *clock) Advance(d time.Duration) {
 type Spy struct {
 	table.Table
 
-	Mu      sync.Mutex
-	calls   []string                              // Get, Query, Write in their order
-	count   map[string]int                        // of calls by verb
-	Before  func(verb string, n int) error        // called before the n-th call of a verb, from 1; its error is the call's
+	Mu    sync.Mutex
+	calls []string       // Get, Query, Write in their order
+	count map[string]int // of calls by verb
+	// called before the n-th call of a verb, from 1; its error is the call's
+	Before  func(verb string, n int) error
 	OnWrite func(c *table.Change) error           // called before a write; may change it
 	OnRead  func(items []table.Item) []table.Item // sees what a Get or Query found; may change it
 	also    *Spy                                  // is told of every call, and may fail it too
@@ -301,7 +305,8 @@ func newSpies(t testing.TB, now *clock) (configurations, kept *Spy) {
 		}
 	})
 	configurations = &Spy{Table: db.Table("configurations", file.TableOptions{}), count: make(map[string]int)}
-	return configurations, &Spy{Table: db.Table("journal", file.TableOptions{TTL: journal.DefaultRetention}), count: make(map[string]int), also: configurations}
+	return configurations, &Spy{Table: db.Table("journal", file.TableOptions{TTL: journal.DefaultRetention}),
+		count: make(map[string]int), also: configurations}
 }
 
 func (s *Spy) enter(verb string) error {
@@ -387,7 +392,8 @@ func (s *Spy) Fail(verb string, n int, err error) {
 	}
 }
 
-// wantError fails the test unless err is the domain's, with the code and parameter, and every piece of text in its message.
+// wantError fails the test unless err is the domain's, with the code and parameter, and every piece
+// of text in its message.
 func WantError(t testing.TB, what string, err error, code fault.Code, param string, texts ...string) {
 	t.Helper()
 	var e *fault.Error
@@ -432,9 +438,11 @@ func Equal(t testing.TB, what string, got, want any) {
 	}
 }
 
-const OpenToAll = `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"OpsRole"},{"Effect":"Deny","Principals":["*"],"Commands":["stop"]}]`
+const OpenToAll = `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"OpsRole"},` +
+	`{"Effect":"Deny","Principals":["*"],"Commands":["stop"]}]`
 
-// bot makes a configuration on which everybody may run everything but stop, and returns its endpoint.
+// bot makes a configuration on which everybody may run everything but stop, and returns its
+// endpoint.
 func (h *House) Bot(name string, members ...string) *command.Endpoint {
 	h.T.Helper()
 	h.MustCreate(name, func(in *chat.CreateRequest) {
@@ -534,15 +542,17 @@ type Fault struct {
 }
 
 var Faults = map[string]Fault{
-	"the store is out of reach":  {Err: fmt.Errorf("table: get: %w: dial planted.example.com", table.ErrUnavailable), Code: fault.Unavailable},
-	"the store is closed":        {Err: fmt.Errorf("table: get: %w", table.ErrClosed), Code: fault.Unavailable},
-	"the caller is gone":         {Err: fmt.Errorf("table: get: %w", context.Canceled), Code: fault.Unavailable, cancels: true},
+	"the store is out of reach": {Err: fmt.Errorf("table: get: %w: dial planted.example.com", table.ErrUnavailable),
+		Code: fault.Unavailable},
+	"the store is closed": {Err: fmt.Errorf("table: get: %w", table.ErrClosed), Code: fault.Unavailable},
+	"the caller is gone": {Err: fmt.Errorf("table: get: %w", context.Canceled),
+		Code: fault.Unavailable, cancels: true},
 	"the call can never succeed": {Err: fmt.Errorf("table: planted: %w", table.ErrInvalid), Code: fault.Internal},
 	"an error of unknown kind":   {Err: errors.New("planted"), Code: fault.Internal},
 }
 
-// failAt makes the n-th call of the table from now on, of whatever verb, end with a fault. It returns the context to call with, and
-// a function that tells how many calls there were.
+// failAt makes the n-th call of the table from now on, of whatever verb, end with a fault. It
+// returns the context to call with, and a function that tells how many calls there were.
 func (s *Spy) FailAt(ctx context.Context, n int, f Fault) (context.Context, func() int) {
 	ctx, cancel := context.WithCancel(ctx)
 	var calls atomic.Int64 // some calls are made at once
@@ -561,7 +571,8 @@ func (s *Spy) FailAt(ctx context.Context, n int, f Fault) (context.Context, func
 	return ctx, func() int { cancel(); return int(calls.Load()) }
 }
 
-// wantNoDetail fails the test if an error that is not the caller's fault tells the caller more than its code.
+// wantNoDetail fails the test if an error that is not the caller's fault tells the caller more than
+// its code.
 func WantNoDetail(t testing.TB, err error) {
 	t.Helper()
 	var e *fault.Error
@@ -582,7 +593,8 @@ func FlipBit(text string) string {
 
 // counters returns every counter, zero but for those given.
 func Counters(given map[string]int64) map[string]int64 {
-	out := map[string]int64{"Allowed": 0, "Denied": 0, "Delivered": 0, "Failed": 0, "Handshakes": 0, "Ignored": 0, "Duplicates": 0, "Refused": 0}
+	out := map[string]int64{"Allowed": 0, "Denied": 0, "Delivered": 0, "Failed": 0, "Handshakes": 0,
+		"Ignored": 0, "Duplicates": 0, "Refused": 0}
 	for name, n := range given {
 		out[name] = n
 	}
@@ -608,7 +620,8 @@ func (h *House) Pending(e *command.Endpoint, id string) command.Ref {
 	h.T.Helper()
 	a := Arrival(h.T, e, id, "u1", "Login 'i 1' --password planted")
 	a.Command.Sent = h.Clock.Now()
-	a.Handover = &journal.Handover{ReplyTo: command.ReplyTo{Kind: "response_url", URL: "https://planted.example.com", ID: "to", Expires: h.Clock.Now().Add(time.Hour)}}
+	a.Handover = &journal.Handover{ReplyTo: command.ReplyTo{Kind: "response_url", URL: "https://planted.example.com",
+		ID: "to", Expires: h.Clock.Now().Add(time.Hour)}}
 	return h.MustRecord(e, a)
 }
 
@@ -628,7 +641,8 @@ func NewLocksmith(t testing.TB) *Locksmith {
 }
 
 func SomeKey(edit ...func(*accesskey.Key)) accesskey.Key {
-	key := accesskey.Key{ID: "CCKsome", Secret: "planted-secret", Account: Account, Name: "some one", Policies: []*policy.Policy{policy.ReadOnly()}}
+	key := accesskey.Key{ID: "CCKsome", Secret: "planted-secret", Account: Account, Name: "some one",
+		Policies: []*policy.Policy{policy.ReadOnly()}}
 	for _, e := range edit {
 		e(&key)
 	}
@@ -656,7 +670,8 @@ func (l *Locksmith) Raw(id string) table.Item {
 
 func (l *Locksmith) Put(item table.Item) {
 	l.T.Helper()
-	err := l.Spy.Table.Write(l.T.Context(), "keys", table.Change{Puts: []table.Put{{Sort: item.Sort, Value: item.Value, Revision: item.Revision}}})
+	err := l.Spy.Table.Write(l.T.Context(), "keys",
+		table.Change{Puts: []table.Put{{Sort: item.Sort, Value: item.Value, Revision: item.Revision}}})
 	if err != nil {
 		l.T.Fatal(err)
 	}
@@ -680,7 +695,8 @@ func (l *Locksmith) MustFind(id string) *accesskey.Key {
 	return key
 }
 
-// planted is in every secret that a test must not find again. Its parts in base64 begin with plantedBase64.
+// planted is in every secret that a test must not find again. Its parts in base64 begin with
+// plantedBase64.
 const (
 	Planted       = "planted"
 	PlantedBase64 = "cGxhbnRlZ"

@@ -23,15 +23,17 @@ func environment(changes map[string]string) func(string) string {
 
 func TestRead(t *testing.T) {
 	for signedBy, changes := range map[string]map[string]string{
-		"LTAIown of TABLESTORE_ACCESS_KEY_ID":      nil,
-		"LTAIother of ALIBABA_CLOUD_ACCESS_KEY_ID": {"TABLESTORE_ACCESS_KEY_ID": "", "TABLESTORE_ACCESS_KEY_SECRET": ""},
+		"LTAIown of TABLESTORE_ACCESS_KEY_ID": nil,
+		"LTAIother of ALIBABA_CLOUD_ACCESS_KEY_ID": {"TABLESTORE_ACCESS_KEY_ID": "",
+			"TABLESTORE_ACCESS_KEY_SECRET": ""},
 		"": {
 			"TABLESTORE_ACCESS_KEY_ID": "", "TABLESTORE_ACCESS_KEY_SECRET": "",
 			"ALIBABA_CLOUD_ACCESS_KEY_ID": "", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "",
 		},
 	} {
 		c, err := alibaba.Read(environment(changes))
-		if err != nil || c.SignedBy != signedBy || c.Store != "tablestore" || c.Where != "instance i" || c.Probe != nil {
+		if err != nil || c.SignedBy != signedBy || c.Store != "tablestore" ||
+			c.Where != "instance i" || c.Probe != nil {
 			t.Errorf("Read = %+v, %v, want requests signed by %q", c, err, signedBy)
 		}
 		c.Close()
@@ -42,7 +44,8 @@ func TestRead(t *testing.T) {
 func TestReadMistakes(t *testing.T) {
 	mistakes := map[string]string{
 		"TABLESTORE_ENDPOINT": "nowhere", "TABLESTORE_INSTANCE": "", "TABLESTORE_ACCESS_KEY_ID": "",
-		"CHATCONF_KMS_ENDPOINT": "http://kms.example", "CHATCONF_FC_ENDPOINT": "ftp://fc.example", "CHATCONF_ROOTS": "/nowhere.pem",
+		"CHATCONF_KMS_ENDPOINT": "http://kms.example", "CHATCONF_FC_ENDPOINT": "ftp://fc.example",
+		"CHATCONF_ROOTS": "/nowhere.pem",
 	}
 	_, all := alibaba.Read(environment(mistakes))
 	for name, value := range mistakes {
@@ -59,7 +62,8 @@ func TestReadMistakes(t *testing.T) {
 		"TABLESTORE_ACCESS_KEY_SECRET": "TABLESTORE_ACCESS_KEY_ID is set without TABLESTORE_ACCESS_KEY_SECRET",
 	}
 	for name, want := range half { // and not the other key, which is whole
-		if _, err := alibaba.Read(environment(map[string]string{name: ""})); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := alibaba.Read(environment(map[string]string{name: ""})); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("without %s: %v, want %q", name, err, want)
 		}
 	}

@@ -48,7 +48,8 @@ func TestRead(t *testing.T) {
 func TestReadMistakes(t *testing.T) {
 	mistakes := map[string]string{
 		"AWS_REGION": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_ENDPOINT_URL_DYNAMODB": "http://db.example",
-		"AWS_ENDPOINT_URL_KMS": "ftp://kms.example", "AWS_ENDPOINT_URL_LAMBDA": "lambda", "CHATCONF_ROOTS": "/nowhere.pem",
+		"AWS_ENDPOINT_URL_KMS": "ftp://kms.example", "AWS_ENDPOINT_URL_LAMBDA": "lambda",
+		"CHATCONF_ROOTS": "/nowhere.pem",
 	}
 	_, all := aws.Read(environment(mistakes))
 	for name, value := range mistakes {

@@ -33,8 +33,8 @@ const (
 
 // Options are the settings of a Client.
 type Options struct {
-	// Transport sends the requests: one of dial.NewRestricted, since users choose the endpoints. Nil is
-	// one that connects to no address at all.
+	// Transport sends the requests: one of dial.NewRestricted, since users choose the endpoints.
+	// Nil is one that connects to no address at all.
 	Transport http.RoundTripper
 	// Now is the clock, and Wait sleeps until a time has passed or ctx ends. Nil is the real one.
 	Now  func() time.Time
@@ -80,8 +80,8 @@ type Event struct {
 	Body        []byte
 }
 
-// An Error says why an endpoint did not accept an event. Its text contains neither the URL, whose query
-// may hold a secret, nor the answer, and reveals nothing of the internal network.
+// An Error says why an endpoint did not accept an event. Its text contains neither the URL, whose
+// query may hold a secret, nor the answer, and reveals nothing of the internal network.
 type Error struct {
 	Status int  // the endpoint's last answer; 0 if there was none
 	Again  bool // another delivery may help
@@ -97,9 +97,9 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.err }
 
-// Post delivers e to an https URL and returns the body of the endpoint's answer. The secret signs e; it
-// is in the form of Standard Webhooks: base64, with or without the prefix whsec_. Post tries up to
-// Attempts times while ctx lasts. Its error is an *Error.
+// Post delivers e to an https URL and returns the body of the endpoint's answer. The secret signs
+// e; it is in the form of Standard Webhooks: base64, with or without the prefix whsec_. Post tries
+// up to Attempts times while ctx lasts. Its error is an *Error.
 func (c *Client) Post(ctx context.Context, endpoint, secret string, e Event) ([]byte, error) {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 	if err != nil || len(key) == 0 {

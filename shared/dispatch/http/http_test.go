@@ -55,7 +55,8 @@ func newTarget(t *testing.T, h http.HandlerFunc) *target {
 		h(w, r)
 	}))
 	t.Cleanup(out.Server.Close)
-	authority, err := dial.ParseRoots(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: out.Certificate().Raw})))
+	authority, err := dial.ParseRoots(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE",
+		Bytes: out.Certificate().Raw})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +102,8 @@ func TestAttempts(t *testing.T) {
 	}{
 		{200, 1, false}, {202, 1, false}, {204, 1, false},
 		{500, 3, true}, {503, 3, true}, {429, 3, true}, {408, 3, true}, {425, 3, true},
-		{501, 1, false}, {400, 1, false}, {401, 1, false}, {404, 1, false}, {410, 1, false}, {301, 1, false}, {307, 1, false},
+		{501, 1, false}, {400, 1, false}, {401, 1, false}, {404, 1, false}, {410, 1, false},
+		{301, 1, false}, {307, 1, false},
 	} {
 		s := newTarget(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", "https://127.0.0.1:1/elsewhere")
@@ -109,7 +111,8 @@ func TestAttempts(t *testing.T) {
 		})
 		_, err := s.client.Post(t.Context(), s.URL, secret, event)
 		var failed *targethttp.Error
-		if ok := test.status < 300; ok != (err == nil) || !ok && (!errors.As(err, &failed) || failed.Status != test.status || failed.Again != test.again) {
+		if ok := test.status < 300; ok != (err == nil) || !ok &&
+			(!errors.As(err, &failed) || failed.Status != test.status || failed.Again != test.again) {
 			t.Errorf("%d: %#v", test.status, err)
 		}
 		if len(s.requests) != test.attempts {
@@ -156,7 +159,8 @@ func TestABrokenConnection(t *testing.T) {
 	}
 }
 
-// What an endpoint answers may repeat the URL, or hold anything. The error shows nothing of an answer that cannot be read, to people or to a log.
+// What an endpoint answers may repeat the URL, or hold anything. The error shows nothing of an
+// answer that cannot be read, to people or to a log.
 func TestAnswersThatCannotBeRead(t *testing.T) {
 	for about, answer := range map[string]string{
 		"another protocol":              "PLANTED-secret\r\n\r\n",
@@ -164,7 +168,8 @@ func TestAnswersThatCannotBeRead(t *testing.T) {
 		"a header that is none":         "HTTP/1.1 200 OK\r\nPLANTED-secret\r\n\r\n",
 		"a length that is none":         "HTTP/1.1 200 OK\r\nContent-Length: PLANTED-secret\r\n\r\n",
 		"an encoding that is not known": "HTTP/1.1 200 OK\r\nTransfer-Encoding: PLANTED-secret\r\n\r\n",
-		"a redirect to nowhere":         "HTTP/1.1 307 Temporary Redirect\r\nLocation: https://PLANTED-secret/%zz\r\nContent-Length: 0\r\n\r\n",
+		"a redirect to nowhere": "HTTP/1.1 307 Temporary Redirect\r\nLocation: " +
+			"https://PLANTED-secret/%zz\r\nContent-Length: 0\r\n\r\n",
 	} {
 		s := newTarget(t, func(w http.ResponseWriter, _ *http.Request) {
 			conn, _, err := http.NewResponseController(w).Hijack()
@@ -196,24 +201,31 @@ type hangs struct{ context.Context }
 func (b hangs) Read([]byte) (int, error) { <-b.Done(); return 0, b.Err() }
 func (hangs) Close() error               { return nil }
 
-// An endpoint that hangs has ten seconds for each attempt. One that hangs after its status has taken the event.
+// An endpoint that hangs has ten seconds for each attempt. One that hangs after its status has
+// taken the event.
 func TestAnEndpointThatHangs(t *testing.T) {
 	for about, test := range map[string]struct {
 		call transport
 		want time.Duration
 		ok   bool
 	}{
-		"before its status": {func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() }, 30 * time.Second, false},
+		"before its status": {func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil,
+				r.Context().Err()
+		}, 30 * time.Second, false},
 		"after its status": {func(r *http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: http.StatusOK, Body: hangs{r.Context()}, Request: r}, nil
 		}, 10 * time.Second, true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			client := targethttp.New(targethttp.Options{Transport: test.call, Wait: func(context.Context, time.Duration) error { return nil }})
+			client := targethttp.New(targethttp.Options{Transport: test.call,
+				Wait: func(context.Context, time.Duration) error { return nil }})
 			began := time.Now()
 			_, err := client.Post(t.Context(), "https://target.example.com/", secret, event)
 			var failed *targethttp.Error
-			if (err == nil) != test.ok || !test.ok && (!errors.As(err, &failed) || !failed.Again || err.Error() != "deliver: the endpoint: there was no answer in time") {
+			if (err == nil) != test.ok || !test.ok && (!errors.As(err, &failed) || !failed.Again ||
+				err.Error() != "deliver: the endpoint: there was no answer in time") {
 				t.Errorf("%s: Post = %v", about, err)
 			}
 			if took := time.Since(began); took != test.want {
@@ -233,7 +245,8 @@ func TestACallerThatGivesUp(t *testing.T) {
 		t.Errorf("Post = %v after %d attempts, want an error after one", err, len(s.requests))
 	}
 	ctx, cancel = context.WithCancel(t.Context())
-	client := targethttp.New(targethttp.Options{Transport: dial.NewRestricted(func(netip.Addr) bool { return true }, nil), Wait: func(context.Context, time.Duration) error { cancel(); return ctx.Err() }})
+	client := targethttp.New(targethttp.Options{Transport: dial.NewRestricted(func(netip.Addr) bool { return true },
+		nil), Wait: func(context.Context, time.Duration) error { cancel(); return ctx.Err() }})
 	if _, err := client.Post(ctx, "https://127.0.0.1:1", secret, event); err == nil {
 		t.Error("Post to a closed port is no error")
 	}
@@ -253,7 +266,8 @@ func TestAnswersThatAreLost(t *testing.T) {
 		},
 	} {
 		s := newTarget(t, h)
-		if answer, err := s.client.Post(t.Context(), s.URL, secret, event); answer != nil || err != nil || len(s.requests) != 1 {
+		if answer, err := s.client.Post(t.Context(), s.URL, secret, event); answer != nil ||
+			err != nil || len(s.requests) != 1 {
 			t.Errorf("%s: Post = %d bytes, %v after %d attempts", name, len(answer), err, len(s.requests))
 		}
 	}
@@ -282,9 +296,11 @@ func TestWhatIsNoTarget(t *testing.T) {
 func TestWithoutATransport(t *testing.T) {
 	client := targethttp.New(targethttp.Options{})
 	defer client.Close()
-	_, err := client.Post(t.Context(), "https://127.0.0.1:1/", "c2VjcmV0", targethttp.Event{ID: "1", ContentType: "text/plain"})
+	_, err := client.Post(t.Context(), "https://127.0.0.1:1/", "c2VjcmV0",
+		targethttp.Event{ID: "1", ContentType: "text/plain"})
 	var failed *targethttp.Error
-	if !errors.As(err, &failed) || !errors.Is(err, dial.ErrForbidden) || failed.Again || err.Error() != "deliver: the endpoint: the address is not a public one" {
+	if !errors.As(err, &failed) || !errors.Is(err, dial.ErrForbidden) || failed.Again ||
+		err.Error() != "deliver: the endpoint: the address is not a public one" {
 		t.Errorf("Post = %v", err)
 	}
 }

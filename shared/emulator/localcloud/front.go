@@ -6,11 +6,12 @@ import (
 	"strings"
 )
 
-// MaxBody is how large the body of a request to a front may be, in bytes: the limit of Lambda. The limit
-// of Function Compute is larger, but such a body would be in memory several times.
+// MaxBody is how large the body of a request to a front may be, in bytes: the limit of Lambda. The
+// limit of Function Compute is larger, but such a body would be in memory several times.
 const MaxBody = 6 << 20
 
-// Function returns the HTTP trigger or the function URL of a function, nil if there is no such function.
+// Function returns the HTTP trigger or the function URL of a function, nil if there is no such
+// function.
 func (c *Cloud) Function(name string) http.Handler {
 	if c.ready[name] == nil {
 		return nil
@@ -26,15 +27,15 @@ func (c *Cloud) Function(name string) http.Handler {
 	})
 }
 
-// Front returns one handler in front of all functions that there are by now. A function in a cloud has a
-// host of its own and is called at its root. Here it is called
+// Front returns one handler in front of all functions that there are by now. A function in a cloud
+// has a host of its own and is called at its root. Here it is called
 //
 //   - at http://<function>.localhost, where the machine resolves that;
 //   - at the path /<function>, which the function does not see: a signature that covers the path is made
 //     over what follows, or /.
 //
-// A request that is for no function by its host goes to the handler that route returns; if that is nil,
-// to the function of its path; and if there is none, to the function root.
+// A request that is for no function by its host goes to the handler that route returns; if that is
+// nil, to the function of its path; and if there is none, to the function root.
 func (c *Cloud) Front(root string, route func(*http.Request) http.Handler) http.Handler {
 	functions := make(map[string]http.Handler, len(c.ready))
 	for name := range c.ready {

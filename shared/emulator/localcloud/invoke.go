@@ -25,15 +25,15 @@ import (
 	"chatconf/shared/rpc/sign"
 )
 
-// An invokeAPI is the part of the clouds' APIs that invokes a function, so that functions on this machine
-// can call each other:
+// An invokeAPI is the part of the clouds' APIs that invokes a function, so that functions on this
+// machine can call each other:
 //
 //	POST /2015-03-31/functions/{name}/invocations    Lambda: Invoke, signed with AWS Signature Version 4
 //	POST /2023-03-30/functions/{name}/invocations    Function Compute: InvokeFunction, signed with ACS3-HMAC-SHA256
 //
-// The type of the invocation says whether it waits for the answer. Each function can be invoked by both.
-// A request is signed with one of the keys. Nonces are not remembered: a process that can listen on the
-// loopback interface has the keys anyway.
+// The type of the invocation says whether it waits for the answer. Each function can be invoked by
+// both. A request is signed with one of the keys. Nonces are not remembered: a process that can
+// listen on the loopback interface has the keys anyway.
 type invokeAPI struct {
 	host    *runtime.Host
 	prepare func(name string) error // called before a function is invoked
@@ -107,7 +107,8 @@ var lambdaDialect = dialect{
 	},
 }
 
-// fcDialect is https://www.alibabacloud.com/help/en/functioncompute/fc/developer-reference/api-fc-2023-03-30-invokefunction.
+// fcDialect is
+// https://www.alibabacloud.com/help/en/functioncompute/fc/developer-reference/api-fc-2023-03-30-invokefunction.
 // The status 200 of a failed function is an assumption.
 var fcDialect = dialect{
 	prefix: "/2023-03-30/functions/",
@@ -143,7 +144,8 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Write(text)
 }
 
-// maxTail is how much of the log goes into a header: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html.
+// maxTail is how much of the log goes into a header:
+// https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html.
 const maxTail = 4 << 10
 
 func (a *invokeAPI) invoke(w http.ResponseWriter, r *http.Request, d *dialect, name string) {
@@ -241,8 +243,8 @@ func (d *dialect) refuse(w http.ResponseWriter, err error) {
 	}
 }
 
-// maxNames is how many parameters a request may have, and how many headers its signature may name. It is
-// checked before they are parsed.
+// maxNames is how many parameters a request may have, and how many headers its signature may name.
+// It is checked before they are parsed.
 const maxNames = 64
 
 // verifyACS3 verifies that a request is signed with one of the keys.
@@ -279,8 +281,8 @@ const (
 	maxSkewV4   = 5 * time.Minute
 )
 
-// verifyV4 verifies that a request is signed with one of the keys. It signs the request again with the
-// signer of the SDK, over the headers that the caller signed.
+// verifyV4 verifies that a request is signed with one of the keys. It signs the request again with
+// the signer of the SDK, over the headers that the caller signed.
 func verifyV4(r *http.Request, body []byte, keys accessKeys, now time.Time) error {
 	s, err := parseV4(r.Header.Get("Authorization"))
 	if err != nil {

@@ -23,7 +23,8 @@ import (
 )
 
 // given are the credentials of functions in these tests.
-var given = runtime.Credentials{AccessKeyID: "AKIDEXAMPLE", AccessKeySecret: "not-a-real-secret", SecurityToken: "not-a-real-token"}
+var given = runtime.Credentials{AccessKeyID: "AKIDEXAMPLE", AccessKeySecret: "not-a-real-secret",
+	SecurityToken: "not-a-real-token"}
 
 // newAPI returns the invoke API of a host of the test function, and its log.
 func newAPI(t *testing.T, kind runtime.Kind) (*invokeAPI, *bytes.Buffer) {
@@ -36,7 +37,8 @@ func newAPI(t *testing.T, kind runtime.Kind) (*invokeAPI, *bytes.Buffer) {
 	}
 	t.Cleanup(func() { host.Close(context.Background()) }) // an error where a test has closed it already
 	return &invokeAPI{
-		host: host, prepare: func(string) error { return nil }, keys: accessKeys{given.AccessKeyID: given}, now: time.Now,
+		host: host, prepare: func(string) error { return nil },
+		keys: accessKeys{given.AccessKeyID: given}, now: time.Now,
 		log: slog.New(slog.NewTextHandler(&log, nil)),
 	}, &log
 }
@@ -65,8 +67,10 @@ func ask(t testing.TB, kind runtime.Kind, name, body string, header ...string) *
 func signV4(t testing.TB, r *http.Request, body string, at time.Time) {
 	t.Helper()
 	sum := sha256.Sum256([]byte(body))
-	c := aws.Credentials{AccessKeyID: given.AccessKeyID, SecretAccessKey: given.AccessKeySecret, SessionToken: given.SecurityToken}
-	if err := v4.NewSigner().SignHTTP(context.Background(), c, r, hex.EncodeToString(sum[:]), "lambda", "eu-central-1", at); err != nil {
+	c := aws.Credentials{AccessKeyID: given.AccessKeyID, SecretAccessKey: given.AccessKeySecret,
+		SessionToken: given.SecurityToken}
+	if err := v4.NewSigner().SignHTTP(context.Background(), c, r, hex.EncodeToString(sum[:]),
+		"lambda", "eu-central-1", at); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -81,18 +85,22 @@ func answerOf(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 func TestInvokeAPI(t *testing.T) {
 	type words struct{ kind, async, tail, log, failed, requestID string }
 	for kind, w := range map[runtime.Kind]words{
-		runtime.FC:     {"X-Fc-Invocation-Type", "Async", "X-Fc-Log-Type", "X-Fc-Log-Result", "X-Fc-Error-Type", "X-Fc-Request-Id"},
-		runtime.Lambda: {"X-Amz-Invocation-Type", "Event", "X-Amz-Log-Type", "X-Amz-Log-Result", "X-Amz-Function-Error", "X-Amzn-Requestid"},
+		runtime.FC: {"X-Fc-Invocation-Type", "Async", "X-Fc-Log-Type", "X-Fc-Log-Result",
+			"X-Fc-Error-Type", "X-Fc-Request-Id"},
+		runtime.Lambda: {"X-Amz-Invocation-Type", "Event", "X-Amz-Log-Type", "X-Amz-Log-Result",
+			"X-Amz-Function-Error", "X-Amzn-Requestid"},
 	} {
 		t.Run(kind.String(), func(t *testing.T) {
 			api, log := newAPI(t, kind)
 			got := answerOf(api, ask(t, kind, "hello", `{"Do":"print","Arg":"a line\n"}`, w.tail, "Tail"))
 			text, _ := base64.StdEncoding.DecodeString(got.Header().Get(w.log))
-			if got.Code != 200 || got.Body.String() != `"printed"` || got.Header().Get(w.requestID) == "" || got.Header().Get(w.failed) != "" || !strings.Contains(string(text), "a line\n") {
+			if got.Code != 200 || got.Body.String() != `"printed"` || got.Header().Get(w.requestID) == "" ||
+				got.Header().Get(w.failed) != "" || !strings.Contains(string(text), "a line\n") {
 				t.Errorf("answer = %d %v %s with the log %q", got.Code, got.Header(), got.Body, text)
 			}
 			got = answerOf(api, ask(t, kind, "hello", `{"Do":"error","Arg":"on purpose"}`))
-			if got.Code != 200 || got.Header().Get(w.failed) == "" || !strings.Contains(got.Body.String(), "on purpose") {
+			if got.Code != 200 || got.Header().Get(w.failed) == "" ||
+				!strings.Contains(got.Body.String(), "on purpose") {
 				t.Errorf("a failure = %d %v %s", got.Code, got.Header(), got.Body)
 			}
 			got = answerOf(api, ask(t, kind, "hello", `{"Do":"error","Arg":"for good"}`, w.kind, w.async))
@@ -125,13 +133,15 @@ func TestInvokeAPI(t *testing.T) {
 				t.Errorf("a body without end = %d, want 413", got.Code)
 			}
 			api.prepare = func(string) error { return errors.New("planted reason") }
-			if got := answerOf(api, ask(t, kind, "hello", `{}`)); got.Code != http.StatusBadGateway || strings.Contains(got.Body.String(), "planted") {
+			if got := answerOf(api, ask(t, kind, "hello", `{}`)); got.Code != http.StatusBadGateway ||
+				strings.Contains(got.Body.String(), "planted") {
 				t.Errorf("a function that cannot be unpacked = %d %s", got.Code, got.Body)
 			}
 			if err := api.host.Close(t.Context()); err != nil { // waits for the asynchronous one
 				t.Error(err)
 			}
-			if !strings.Contains(log.String(), "failed for good") || !strings.Contains(log.String(), id) || !strings.Contains(log.String(), "planted reason") {
+			if !strings.Contains(log.String(), "failed for good") || !strings.Contains(log.String(), id) ||
+				!strings.Contains(log.String(), "planted reason") {
 				t.Errorf("the log says\n%s", log)
 			}
 		})
@@ -162,13 +172,16 @@ func TestInvokeAPIOfLambda(t *testing.T) {
 			t.Errorf("%s = %d %s, want %s", name, got.Code, got.Body, want)
 		}
 	}
-	if got := answerOf(api, ask(t, runtime.Lambda, "hello", `{}`, "X-Amz-Invocation-Type", "DryRun")); got.Code != http.StatusNoContent {
+	if got := answerOf(api, ask(t, runtime.Lambda, "hello", `{}`, "X-Amz-Invocation-Type",
+		"DryRun")); got.Code != http.StatusNoContent {
 		t.Errorf("a dry run = %d, want 204", got.Code)
 	}
-	if got := answerOf(api, ask(t, runtime.Lambda, "hello", `{}`, "X-Amz-Client-Context", "*")); got.Code != http.StatusBadRequest {
+	if got := answerOf(api, ask(t, runtime.Lambda, "hello", `{}`, "X-Amz-Client-Context",
+		"*")); got.Code != http.StatusBadRequest {
 		t.Errorf("a client context that is not base64 = %d, want 400", got.Code)
 	}
-	if got := answerOf(api, ask(t, runtime.Lambda, "hello", `{`)); got.Code != http.StatusBadRequest || got.Header().Get("X-Amzn-Errortype") != "InvalidRequestContentException" {
+	if got := answerOf(api, ask(t, runtime.Lambda, "hello", `{`)); got.Code != http.StatusBadRequest ||
+		got.Header().Get("X-Amzn-Errortype") != "InvalidRequestContentException" {
 		t.Errorf("what is no JSON = %d %v", got.Code, got.Header())
 	}
 }
@@ -191,7 +204,8 @@ func TestInvokeAPIKnowsNothingElse(t *testing.T) {
 func TestInvokeAPICountsFirst(t *testing.T) {
 	api := &invokeAPI{keys: accessKeys{given.AccessKeyID: given}, now: time.Now, log: slog.New(slog.DiscardHandler)}
 	many := ask(t, runtime.Lambda, "hello", `{}`)
-	many.Header.Set("Authorization", strings.Replace(many.Header.Get("Authorization"), "SignedHeaders=", "SignedHeaders="+strings.Repeat("a;", 64), 1))
+	many.Header.Set("Authorization", strings.Replace(many.Header.Get("Authorization"), "SignedHeaders=",
+		"SignedHeaders="+strings.Repeat("a;", 64), 1))
 	query := ask(t, runtime.FC, "hello", `{}`)
 	query.URL.RawQuery = strings.Repeat("&", 64)
 	for want, r := range map[string]*http.Request{"more than 64 headers": many, "more than 64 parameters": query} {
@@ -203,9 +217,10 @@ func TestInvokeAPICountsFirst(t *testing.T) {
 
 // Nobody without a key is let in, whatever is changed.
 func TestInvokeAPIRefusesStrangers(t *testing.T) {
-	api := &invokeAPI{keys: accessKeys{given.AccessKeyID: given, "AKIDEMPTY": {AccessKeyID: "AKIDEMPTY"}}, now: time.Now, log: slog.New(slog.DiscardHandler), prepare: func(string) error {
-		return errors.New("a stranger was let in")
-	}}
+	api := &invokeAPI{keys: accessKeys{given.AccessKeyID: given, "AKIDEMPTY": {AccessKeyID: "AKIDEMPTY"}},
+		now: time.Now, log: slog.New(slog.DiscardHandler), prepare: func(string) error {
+			return errors.New("a stranger was let in")
+		}}
 	replace := func(header, old, new string) func(*http.Request) {
 		return func(r *http.Request) {
 			value := r.Header.Get(header)
@@ -231,16 +246,22 @@ func TestInvokeAPIRefusesStrangers(t *testing.T) {
 			"one signed header less":   replace("Authorization", ";x-amz-security-token", ""),
 			"no signature in it":       replace("Authorization", "Signature=", "Sign="),
 			"another signature":        replace("Authorization", "Signature=", "Signature=0"),
-			"another date":             func(r *http.Request) { r.Header.Set("X-Amz-Date", time.Now().UTC().Add(time.Second).Format(timeV4)) },
-			"no date":                  drop("X-Amz-Date"),
-			"no token":                 drop("X-Amz-Security-Token"),
-			"another token":            replace("X-Amz-Security-Token", "not", "yes"),
-			"another host":             func(r *http.Request) { r.Host = "evil.example" },
-			"another function":         func(r *http.Request) { r.URL.Path = strings.Replace(r.URL.Path, "hello", "other", 1) },
-			"another query":            func(r *http.Request) { r.URL.RawQuery = "Qualifier=1" },
-			"another body":             func(r *http.Request) { r.Body = http.NoBody },
-			"an hour ago":              func(r *http.Request) { signV4(t, r, `{}`, time.Now().Add(-time.Hour)) },
-			"in an hour":               func(r *http.Request) { signV4(t, r, `{}`, time.Now().Add(time.Hour)) },
+			"another date": func(r *http.Request) {
+				r.Header.Set("X-Amz-Date",
+					time.Now().UTC().Add(time.Second).Format(timeV4))
+			},
+			"no date":       drop("X-Amz-Date"),
+			"no token":      drop("X-Amz-Security-Token"),
+			"another token": replace("X-Amz-Security-Token", "not", "yes"),
+			"another host":  func(r *http.Request) { r.Host = "evil.example" },
+			"another function": func(r *http.Request) {
+				r.URL.Path = strings.Replace(r.URL.Path,
+					"hello", "other", 1)
+			},
+			"another query": func(r *http.Request) { r.URL.RawQuery = "Qualifier=1" },
+			"another body":  func(r *http.Request) { r.Body = http.NoBody },
+			"an hour ago":   func(r *http.Request) { signV4(t, r, `{}`, time.Now().Add(-time.Hour)) },
+			"in an hour":    func(r *http.Request) { signV4(t, r, `{}`, time.Now().Add(time.Hour)) },
 		},
 		runtime.FC: {
 			"no signature":           drop("Authorization"),
@@ -250,7 +271,10 @@ func TestInvokeAPIRefusesStrangers(t *testing.T) {
 			"another body":           func(r *http.Request) { r.Body = http.NoBody },
 			"another query":          func(r *http.Request) { r.URL.RawQuery = "qualifier=1" },
 			"a query that is none":   func(r *http.Request) { r.URL.RawQuery = "%zz" },
-			"another function":       func(r *http.Request) { r.URL.Path = strings.Replace(r.URL.Path, "hello", "other", 1) },
+			"another function": func(r *http.Request) {
+				r.URL.Path = strings.Replace(r.URL.Path,
+					"hello", "other", 1)
+			},
 			"without its token": func(r *http.Request) {
 				r.Header.Del("X-Acs-Security-Token")
 				r.Header.Del("X-Acs-Accesskey-Id")
@@ -260,7 +284,8 @@ func TestInvokeAPIRefusesStrangers(t *testing.T) {
 				}
 			},
 			"an hour ago": func(r *http.Request) {
-				key := sign.Key{ID: given.AccessKeyID, Secret: given.AccessKeySecret, SecurityToken: given.SecurityToken}
+				key := sign.Key{ID: given.AccessKeyID, Secret: given.AccessKeySecret,
+					SecurityToken: given.SecurityToken}
 				if err := key.SignACS3(r, []byte(`{}`), time.Now().Add(-time.Hour), "nonce"); err != nil {
 					t.Error(err)
 				}
@@ -274,7 +299,8 @@ func TestInvokeAPIRefusesStrangers(t *testing.T) {
 			if got.Code != http.StatusForbidden {
 				t.Errorf("%s, %s = %d %s, want 403", kind, name, got.Code, got.Body)
 			}
-			if text := got.Body.String(); strings.Contains(text, given.AccessKeySecret) || strings.Contains(text, "not-a-real-token") {
+			if text := got.Body.String(); strings.Contains(text, given.AccessKeySecret) ||
+				strings.Contains(text, "not-a-real-token") {
 				t.Errorf("%s, %s: the answer shows a secret", kind, name)
 			}
 		}
@@ -283,7 +309,8 @@ func TestInvokeAPIRefusesStrangers(t *testing.T) {
 
 // A signature as boto3 writes it, with the length and the type of the body signed.
 func TestSignatureOverTheLength(t *testing.T) {
-	r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:1"+lambdaDialect.prefix+"hello/invocations", strings.NewReader(`{"a":1}`))
+	r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:1"+lambdaDialect.prefix+
+		"hello/invocations", strings.NewReader(`{"a":1}`))
 	r.Header.Set("Content-Type", "application/json")
 	signV4(t, r, `{"a":1}`, time.Now())
 	if text := r.Header.Get("Authorization"); !strings.Contains(text, "content-length;content-type;host;") {
@@ -299,7 +326,8 @@ func TestSignatureOverTheLength(t *testing.T) {
 
 // What is read of a header says all that counts: written again, it is read as the same.
 func FuzzParseV4(f *testing.F) {
-	f.Add("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261123/eu-central-1/lambda/aws4_request, SignedHeaders=host;x-amz-date, Signature=abc")
+	f.Add("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261123/eu-central-1/lambda/aws4_request, " +
+		"SignedHeaders=host;x-amz-date, Signature=abc")
 	f.Add("AWS4-HMAC-SHA256 Credential=a/b/c/d/aws4_request,SignedHeaders=x-amz-date;host,Signature=0,Signature=1")
 	f.Add("ACS3-HMAC-SHA256 Credential=a")
 	f.Add("")
@@ -311,9 +339,11 @@ func FuzzParseV4(f *testing.F) {
 		if !slices.Contains(s.headers, "host") || s.signature == "" {
 			t.Fatalf("%q is taken", text)
 		}
-		again, err := parseV4(algorithmV4 + " Credential=" + strings.Join([]string{s.accessKeyID, s.date, s.region, s.service, "aws4_request"}, "/") +
+		again, err := parseV4(algorithmV4 + " Credential=" +
+			strings.Join([]string{s.accessKeyID, s.date, s.region, s.service, "aws4_request"}, "/") +
 			",SignedHeaders=" + strings.Join(s.headers, ";") + ",Signature=" + s.signature)
-		if err != nil || again.accessKeyID != s.accessKeyID || again.signature != s.signature || !slices.Equal(again.headers, s.headers) {
+		if err != nil || again.accessKeyID != s.accessKeyID || again.signature != s.signature ||
+			!slices.Equal(again.headers, s.headers) {
 			t.Errorf("%q is read as %+v, and that as %+v, %v", text, s, again, err)
 		}
 	})

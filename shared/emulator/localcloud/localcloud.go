@@ -1,6 +1,7 @@
-// Package localcloud puts a cloud together on this machine: functions as they are deployed, under the
-// runtime of their cloud; the API by which they invoke each other; timers; a URL for each function; and
-// the Tablestore of Function Compute. Everything listens on the loopback interface only.
+// Package localcloud puts a cloud together on this machine: functions as they are deployed, under
+// the runtime of their cloud; the API by which they invoke each other; timers; a URL for each
+// function; and the Tablestore of Function Compute. Everything listens on the loopback interface
+// only.
 package localcloud
 
 import (
@@ -24,8 +25,8 @@ type Options struct {
 	Limits serve.Limits       // of each server
 }
 
-// A Cloud is a cloud on this machine. Its methods, other than those of its handlers, are called by one
-// goroutine.
+// A Cloud is a cloud on this machine. Its methods, other than those of its handlers, are called by
+// one goroutine.
 type Cloud struct {
 	host    *runtime.Host
 	ready   map[string]func() error // unpacks a function at its first use
@@ -50,8 +51,8 @@ func New(o Options) *Cloud {
 	}
 }
 
-// OpenTablestore starts a Tablestore on a file and returns its endpoint. It takes requests that are signed
-// with one of the keys, which are secrets by access key id.
+// OpenTablestore starts a Tablestore on a file and returns its endpoint. It takes requests that are
+// signed with one of the keys, which are secrets by access key id.
 func (c *Cloud) OpenTablestore(path string, keys map[string]string) (endpoint string, err error) {
 	server, err := ots.New(ots.Options{Path: path, AccessKeys: keys, Log: c.logger})
 	if err != nil {
@@ -61,8 +62,8 @@ func (c *Cloud) OpenTablestore(path string, keys map[string]string) (endpoint st
 	return c.listen(server)
 }
 
-// ServeInvokeAPI starts the API that invokes the functions, of both clouds, and returns its endpoint. It
-// takes requests that are signed with one of the keys.
+// ServeInvokeAPI starts the API that invokes the functions, of both clouds, and returns its
+// endpoint. It takes requests that are signed with one of the keys.
 func (c *Cloud) ServeInvokeAPI(keys ...runtime.Credentials) (endpoint string, err error) {
 	byID := make(accessKeys, len(keys))
 	for _, key := range keys {
@@ -82,8 +83,8 @@ func (c *Cloud) Functions() int { return len(c.ready) }
 // Host returns the host of the functions, on which those that were prepared can be invoked.
 func (c *Cloud) Host() *runtime.Host { return c.host }
 
-// Prepare unpacks a function if that was not done yet. Of an unknown function it says nothing: the host
-// refuses it.
+// Prepare unpacks a function if that was not done yet. Of an unknown function it says nothing: the
+// host refuses it.
 func (c *Cloud) Prepare(name string) error {
 	if ready := c.ready[name]; ready != nil {
 		return ready()
@@ -91,8 +92,8 @@ func (c *Cloud) Prepare(name string) error {
 	return nil
 }
 
-// Every invokes a function again and again, as a timer of its cloud does, until the cloud is closed. The
-// payload is that of the trigger.
+// Every invokes a function again and again, as a timer of its cloud does, until the cloud is
+// closed. The payload is that of the trigger.
 func (c *Cloud) Every(d time.Duration, name, payload string) {
 	ctx, stop := context.WithCancel(context.Background())
 	c.stops = append(c.stops, stop)
@@ -141,15 +142,15 @@ func (c *Cloud) listen(h http.Handler) (endpoint string, err error) {
 	return "http://" + l.Addr().String(), nil
 }
 
-// OnClose has Close call a function after the functions of the cloud have ended. The last one that was
-// given is called first.
+// OnClose has Close call a function after the functions of the cloud have ended. The last one that
+// was given is called first.
 func (c *Cloud) OnClose(f func() error) { c.closers = append(c.closers, f) }
 
 // closeTime is how long functions have to end when the cloud is closed.
 const closeTime = 2 * time.Second
 
-// Close ends the timers, then the functions, and then what functions call. A function that still works
-// after two seconds is killed, as a cloud may kill any function at any time.
+// Close ends the timers, then the functions, and then what functions call. A function that still
+// works after two seconds is killed, as a cloud may kill any function at any time.
 func (c *Cloud) Close() error {
 	if c.closed {
 		return nil

@@ -119,8 +119,8 @@ func wait(t *testing.T, what string, so func() bool) {
 	}
 }
 
-// A request is led to a function by its host, by the route, or by its path, and else to the root function. The
-// function sees the path that is its own.
+// A request is led to a function by its host, by the route, or by its path, and else to the root
+// function. The function sees the path that is its own.
 func TestFront(t *testing.T) {
 	c, log := newCloud(t, "api", "hello", "hook")
 	hook := c.Function("hook")
@@ -144,7 +144,8 @@ func TestFront(t *testing.T) {
 		{"nobody.localhost", "/event", "api", "/event"},
 	} {
 		before := log.count(test.function)
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, front.URL+test.path, strings.NewReader("text"))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, front.URL+
+			test.path, strings.NewReader("text"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,7 +160,8 @@ func TestFront(t *testing.T) {
 		if err != nil || event.RawPath != test.want {
 			t.Errorf("%s%s arrives as %+v: %v, want the path %s", test.host, test.path, event, err, test.want)
 		}
-		wait(t, test.host+test.path+" is reported by "+test.function, func() bool { return log.count(test.function) == before+1 })
+		wait(t, test.host+test.path+" is reported by "+test.function,
+			func() bool { return log.count(test.function) == before+1 })
 	}
 	none := c.Front("nobody", func(*http.Request) http.Handler { return nil })
 	if w := answerOf(none, httptest.NewRequest(http.MethodGet, "/event", nil)); w.Code != http.StatusNotFound {
@@ -176,7 +178,8 @@ func TestFront(t *testing.T) {
 }
 
 func TestAt(t *testing.T) {
-	for path, want := range map[string]string{"/": "/", "/a%2Fb": "/a%2Fb", "/%e9": "/%e9", "/a b": "/a%20b", "/%zz": "/%25zz"} {
+	for path, want := range map[string]string{"/": "/", "/a%2Fb": "/a%2Fb", "/%e9": "/%e9",
+		"/a b": "/a%20b", "/%zz": "/%25zz"} {
 		r := at(httptest.NewRequest(http.MethodGet, "/f/x?q=1", nil), path)
 		if got := r.URL.EscapedPath(); got != want || r.RequestURI != want+"?q=1" {
 			t.Errorf("at %q: path %q, URI %q, want %q", path, got, r.RequestURI, want)
@@ -190,7 +193,8 @@ func TestAFunctionThatCannotBeUnpacked(t *testing.T) {
 	c.Add(runtime.Function{Name: "hello", Kind: runtime.FC, Zip: filepath.Join(t.TempDir(), "planted.zip")})
 	front := c.Front("hello", func(*http.Request) http.Handler { return nil })
 	w := answerOf(front, httptest.NewRequest(http.MethodGet, "/", nil))
-	if w.Code != http.StatusBadGateway || strings.Contains(w.Body.String(), "planted") || !strings.Contains(log.String(), "planted") {
+	if w.Code != http.StatusBadGateway || strings.Contains(w.Body.String(), "planted") ||
+		!strings.Contains(log.String(), "planted") {
 		t.Errorf("answer = %d %s, want 502 without the reason, which is in the log: %s", w.Code, w.Body, log)
 	}
 	if err := c.tick(t.Context(), "hello", "{}"); !errors.Is(err, os.ErrNotExist) {
@@ -226,7 +230,8 @@ func TestServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for id, want := range map[string]int{"other": http.StatusOK, "nobody": http.StatusForbidden} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, api+fcDialect.prefix+"hello/invocations", strings.NewReader("{}"))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, api+fcDialect.prefix+
+			"hello/invocations", strings.NewReader("{}"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -251,10 +256,12 @@ func TestServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
-	if resp.StatusCode != http.StatusForbidden && resp.StatusCode != http.StatusBadRequest && resp.StatusCode != http.StatusUnauthorized {
+	if resp.StatusCode != http.StatusForbidden && resp.StatusCode != http.StatusBadRequest &&
+		resp.StatusCode != http.StatusUnauthorized {
 		t.Errorf("an unsigned request to the Tablestore = %d", resp.StatusCode)
 	}
-	if err := c.Close(); err == nil || err.Error() != "on purpose" || !slices.Equal(closed, []string{"second", "first"}) {
+	if err := c.Close(); err == nil || err.Error() != "on purpose" ||
+		!slices.Equal(closed, []string{"second", "first"}) {
 		t.Errorf("Close = %v after %q", err, closed)
 	}
 	if _, err := http.Get(api); err == nil {

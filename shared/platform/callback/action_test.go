@@ -13,15 +13,17 @@ func TestAct(t *testing.T) {
 		command string
 		choices []callback.Choice
 	}{
-		"restart i-1":                  {" restart i-1\u00a0", nil},
-		"restart 'i 1'":                {"restart", []callback.Choice{{Name: "instance", Value: "i 1 "}}},
-		"restart instance=i-1 zone=a":  {"restart", []callback.Choice{{Name: "instance", Value: "i-1"}, {Name: "zone", Value: "a"}}},
-		"stop i-1":                     {"", []callback.Choice{{Value: "stop"}, {Name: "instance", Value: "i-1"}}},
-		"start i-1 i-2":                {"start", []callback.Choice{{Value: "i-1"}, {Value: "i-2"}}},
-		`say 'i-1; stop' '"' '“'`:      {"say", []callback.Choice{{Value: "i-1; stop"}, {Value: `"`}, {Value: "“"}}},
-		"":                             {"", nil},
-		`kick 'a'\''b'`:                {"kick", []callback.Choice{{Value: "a'b"}}},
-		"restart 'the instance=i-1' x": {"restart", []callback.Choice{{Name: "the instance", Value: "i-1"}, {Value: "x"}}},
+		"restart i-1":   {" restart i-1\u00a0", nil},
+		"restart 'i 1'": {"restart", []callback.Choice{{Name: "instance", Value: "i 1 "}}},
+		"restart instance=i-1 zone=a": {"restart", []callback.Choice{{Name: "instance", Value: "i-1"},
+			{Name: "zone", Value: "a"}}},
+		"stop i-1":                {"", []callback.Choice{{Value: "stop"}, {Name: "instance", Value: "i-1"}}},
+		"start i-1 i-2":           {"start", []callback.Choice{{Value: "i-1"}, {Value: "i-2"}}},
+		`say 'i-1; stop' '"' '“'`: {"say", []callback.Choice{{Value: "i-1; stop"}, {Value: `"`}, {Value: "“"}}},
+		"":                        {"", nil},
+		`kick 'a'\''b'`:           {"kick", []callback.Choice{{Value: "a'b"}}},
+		"restart 'the instance=i-1' x": {"restart",
+			[]callback.Choice{{Name: "the instance", Value: "i-1"}, {Value: "x"}}},
 	} {
 		if got := callback.Act(test.command, test.choices); got != want {
 			t.Errorf("Act(%q, %q) = %q, want %q", test.command, test.choices, got, want)
@@ -37,7 +39,8 @@ func FuzzAct(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, second string) {
 		text := callback.Act("restart", []callback.Choice{{Value: first}, {Value: second}})
 		name, args, err := command.Parse(text)
-		if err == nil && (name != "restart" || len(args) != 2 || args[0] != callback.Fold(first) || args[1] != callback.Fold(second)) {
+		if err == nil && (name != "restart" || len(args) != 2 || args[0] != callback.Fold(first) ||
+			args[1] != callback.Fold(second)) {
 			t.Errorf("%q and %q are %q, whose arguments are %q", first, second, text, args)
 		}
 	})
@@ -49,7 +52,8 @@ func TestChoices(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, whole := f.Choices("command")
-	if want := []callback.Choice{{Name: "a", Value: "1"}, {Name: "b", Value: "2"}, {Name: "b", Value: "3"}, {Name: "c", Value: "true"}}; !whole || !slices.Equal(got, want) {
+	if want := []callback.Choice{{Name: "a", Value: "1"}, {Name: "b", Value: "2"}, {Name: "b", Value: "3"},
+		{Name: "c", Value: "true"}}; !whole || !slices.Equal(got, want) {
 		t.Errorf("Choices = %q, %v, want %q", got, whole, want)
 	}
 	for _, text := range []string{`{"a":{}}`, `{"a":[["x"]]}`, `{"a":[{"b":"c"}]}`} {
@@ -64,14 +68,18 @@ func TestChoices(t *testing.T) {
 }
 
 func TestOneInPlaceOfAnArray(t *testing.T) {
-	f, err := callback.Object("it", `{"one":{"s":"x"},"two":[{"s":"x"},{"s":"y"}],"text":"x","texts":["x","y"],"inner":"{\"s\":\"x\"}","empty":"","bad":"{","n":1}`)
+	f, err := callback.Object("it",
+		`{"one":{"s":"x"},"two":[{"s":"x"},{"s":"y"}],"text":"x","texts":["x","y"],`+
+			`"inner":"{\"s\":\"x\"}","empty":"","bad":"{","n":1}`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if one, two, none := f.Each("one"), f.Each("two"), f.Each("none"); len(one) != 1 || one[0].Text("s") != "x" || len(two) != 2 || none != nil {
+	if one, two, none := f.Each("one"), f.Each("two"), f.Each("none"); len(one) != 1 ||
+		one[0].Text("s") != "x" || len(two) != 2 || none != nil {
 		t.Errorf("Each = %d, %d, %d", len(one), len(two), len(none))
 	}
-	if one, two, none := f.EachText("text"), f.EachText("texts"), f.EachText("none"); len(one) != 1 || len(two) != 2 || none != nil {
+	if one, two, none := f.EachText("text"), f.EachText("texts"), f.EachText("none"); len(one) != 1 ||
+		len(two) != 2 || none != nil {
 		t.Errorf("EachText = %q, %q, %q", one, two, none)
 	}
 	if inner, none := f.Inner("inner"), f.Inner("none"); inner.Text("s") != "x" || none.Keys() != 0 || f.Err() != nil {

@@ -24,7 +24,8 @@ func stepOf(err error) callback.Step {
 }
 
 func TestParametersAndHeadersStandThereOnce(t *testing.T) {
-	r := &callback.Request{Query: url.Values{"a": {"1"}, "b": {"1", "1"}, "c": {""}, "d": {}}, Header: http.Header{"X-A": {"1"}, "x-b": {"1"}, "X-B": {"1"}, "X-C": {""}}}
+	r := &callback.Request{Query: url.Values{"a": {"1"}, "b": {"1", "1"}, "c": {""}, "d": {}},
+		Header: http.Header{"X-A": {"1"}, "x-b": {"1"}, "X-B": {"1"}, "X-C": {""}}}
 	if v, err := callback.Parameter(r, "a"); v != "1" || err != nil {
 		t.Errorf("a = %q, %v", v, err)
 	}
@@ -41,10 +42,12 @@ func TestParametersAndHeadersStandThereOnce(t *testing.T) {
 			t.Errorf("header %s = %q, %v", name, v, err)
 		}
 	}
-	if !callback.HasParameter(r, "c") || callback.HasParameter(r, "e") || !callback.HasHeader(r, "x-c") || callback.HasHeader(r, "x-e") {
+	if !callback.HasParameter(r, "c") || callback.HasParameter(r, "e") || !callback.HasHeader(r, "x-c") ||
+		callback.HasHeader(r, "x-e") {
 		t.Error("what is there, be it empty, is not told from what is not")
 	}
-	for nonce, ok := range map[string]bool{"1409659589": true, "nEXhMP4r": true, "a b": false, "a\n": false, "é": false, strings.Repeat("1", 63): true, strings.Repeat("1", 64): false} {
+	for nonce, ok := range map[string]bool{"1409659589": true, "nEXhMP4r": true, "a b": false, "a\n": false, "é": false,
+		strings.Repeat("1", 63): true, strings.Repeat("1", 64): false} {
 		_, err := callback.Nonce(&callback.Request{Query: url.Values{"nonce": {nonce}}})
 		if (err == nil) != ok {
 			t.Errorf("Nonce(%q): %v", nonce, err)
@@ -58,7 +61,8 @@ func TestParametersAndHeadersStandThereOnce(t *testing.T) {
 func TestTimestampsAreOfExactDigits(t *testing.T) {
 	for text, want := range map[string]string{
 		"1409659589": "s", "1445827045067": "ms", "0000000000": "s",
-		"": "", "140965958": "", "14096595890": "", "+409659589": "", "-409659589": "", " 409659589": "", "1409659589 ": "", "1.40965e12": "", "١٤٠٩٦٥٩٥٨٩": "",
+		"": "", "140965958": "", "14096595890": "", "+409659589": "", "-409659589": "", " 409659589": "",
+		"1409659589 ": "", "1.40965e12": "", "١٤٠٩٦٥٩٥٨٩": "",
 		"140965958x": "", "14458270450670": "", "144582704506.": "", "99999999999999999999": "",
 	} {
 		_, seconds := callback.Seconds(text)
@@ -78,8 +82,10 @@ func TestTimestampsAreOfExactDigits(t *testing.T) {
 
 func TestFresh(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
-	for by, ok := range map[time.Duration]bool{0: true, time.Minute: true, -time.Minute: true, time.Minute + 1: false, -time.Minute - 1: false, 1<<63 - 1: false, -1 << 62: false} {
-		if err := callback.Fresh("it", now, now.Add(-by), time.Minute); (err == nil) != ok || err != nil && stepOf(err) != callback.StepFreshness {
+	for by, ok := range map[time.Duration]bool{0: true, time.Minute: true, -time.Minute: true, time.Minute + 1: false,
+		-time.Minute - 1: false, 1<<63 - 1: false, -1 << 62: false} {
+		if err := callback.Fresh("it", now, now.Add(-by), time.Minute); (err == nil) != ok || err != nil &&
+			stepOf(err) != callback.StepFreshness {
 			t.Errorf("%s old: %v", by, err)
 		}
 	}
@@ -89,7 +95,8 @@ func TestFresh(t *testing.T) {
 }
 
 func TestWindow(t *testing.T) {
-	for text, want := range map[string]time.Duration{"": time.Minute, "1": time.Second, "3600": time.Hour, "3601": 0, "0": 0, "-1": 0, "x": 0} {
+	for text, want := range map[string]time.Duration{"": time.Minute, "1": time.Second, "3600": time.Hour,
+		"3601": 0, "0": 0, "-1": 0, "x": 0} {
 		got, err := callback.Window(callback.Settings{"W": secret.Text(text)}, "W", time.Minute, time.Hour)
 		if got != want || (err == nil) != (want != 0) {
 			t.Errorf("Window(%q) = %v, %v, want %v", text, got, err, want)
@@ -110,7 +117,8 @@ func TestSecretsAndMatch(t *testing.T) {
 	}
 	same := func(s string) []byte { return []byte(s) }
 	for signature, want := range map[string]string{"new": "new", "old": "old", "": "", "ol": "", "older": ""} {
-		if got, ok := callback.Match([]string{"new", "old", ""}, []byte(signature), same); got != want || ok != (want != "") {
+		if got, ok := callback.Match([]string{"new", "old", ""}, []byte(signature), same); got != want ||
+			ok != (want != "") {
 			t.Errorf("Match(%q) = %q, %v", signature, got, ok)
 		}
 	}
@@ -120,7 +128,8 @@ func TestSecretsAndMatch(t *testing.T) {
 }
 
 func TestHex(t *testing.T) {
-	for text, ok := range map[string]bool{"00ff": true, "00FF": false, "0ff": false, "00ff00": false, "00fg": false, "": false, " 0ff": false} {
+	for text, ok := range map[string]bool{"00ff": true, "00FF": false, "0ff": false, "00ff00": false,
+		"00fg": false, "": false, " 0ff": false} {
 		if b, got := callback.Hex(text, 2); got != ok || ok && len(b) != 2 {
 			t.Errorf("Hex(%q) = %v", text, got)
 		}
@@ -128,14 +137,16 @@ func TestHex(t *testing.T) {
 }
 
 func TestDigestTellsWherePartsEnd(t *testing.T) {
-	if callback.Digest("ab", "c") == callback.Digest("a", "bc") || callback.Digest("a") == callback.Digest("a", "") || callback.Digest("1:a") == callback.Digest("a") {
+	if callback.Digest("ab", "c") == callback.Digest("a", "bc") || callback.Digest("a") == callback.Digest("a", "") ||
+		callback.Digest("1:a") == callback.Digest("a") {
 		t.Error("different parts have one digest")
 	}
 }
 
 func TestFold(t *testing.T) {
 	for text, want := range map[string]string{
-		"\u00a0restart\u3000i-1\u2005now\u202f": "restart i-1 now", "a\r\nb\rc\u2028d": "a\nb\nc\nd", "res\u200btart\ufeff": "restart", " \n x \n ": "x",
+		"\u00a0restart\u3000i-1\u2005now\u202f": "restart i-1 now", "a\r\nb\rc\u2028d": "a\nb\nc\nd",
+		"res\u200btart\ufeff": "restart", " \n x \n ": "x",
 		"a\tb\x00c\u202e": "a\tb\x00c\u202e", "": "", "\u200b": "",
 	} {
 		if got := callback.Fold(text); got != want {
@@ -164,20 +175,32 @@ func TestCheck(t *testing.T) {
 	if err := callback.Check(&command.Message{ID: "1", Conversation: "c"}); err != nil {
 		t.Errorf("nobody may be the user: %v", err)
 	}
-	if err := callback.Check(&command.Message{ID: "*?", Conversation: strings.Repeat("x", 256), User: strings.Repeat("x", 256)}); err != nil {
+	if err := callback.Check(&command.Message{ID: "*?", Conversation: strings.Repeat("x", 256),
+		User: strings.Repeat("x", 256)}); err != nil {
 		t.Errorf("the longest ids, and a message's with wildcards, which no grant has: %v", err)
 	}
 	for name, m := range map[string]command.Message{
-		"no id": {Conversation: "c"}, "no conversation": {ID: "1"}, "a long id": {ID: strings.Repeat("x", 257), Conversation: "c"}, "a blank in the user": {ID: "1", Conversation: "c", User: "a b"},
-		"a line end in the id": {ID: "1\n", Conversation: "c"}, "a control character": {ID: "1", Conversation: "c\x00"}, "a mark of direction": {ID: "1", Conversation: "c", User: "a\u202e"},
-		"a star in the conversation": {ID: "1", Conversation: "c*", User: "u"}, "a question mark in the conversation": {ID: "1", Conversation: "c?", User: "u"},
-		"a star for the user": {ID: "1", Conversation: "c", User: "*"}, "a question mark in the user": {ID: "1", Conversation: "c", User: "u?"},
-		"braille without dots": {ID: "1", Conversation: "c\u2800"}, "a filler in the user": {ID: "1", Conversation: "c", User: "u\u3164"},
-		"a character of private use": {ID: "1", Conversation: "c", User: "u\ue000"}, "a full-width blank": {ID: "1", Conversation: "c\u3000d"},
-		"a joiner in the user": {ID: "1", Conversation: "c", User: "u\u200d"}, "a variation in the conversation": {ID: "1", Conversation: "c\ufe0f"},
-		"a long conversation": {ID: "1", Conversation: strings.Repeat("x", 257)}, "a long user": {ID: "1", Conversation: "c", User: strings.Repeat("x", 257)},
-		"a user that is not UTF-8": {ID: "1", Conversation: "c", User: "\xff"}, "a conversation that is not UTF-8": {ID: "1", Conversation: "\xff"},
-		"an id that is not UTF-8": {ID: "\xff", Conversation: "c"}, "a text that is not UTF-8": {ID: "1", Conversation: "c", Text: "\xff"},
+		"no id": {Conversation: "c"}, "no conversation": {ID: "1"},
+		"a long id":            {ID: strings.Repeat("x", 257), Conversation: "c"},
+		"a blank in the user":  {ID: "1", Conversation: "c", User: "a b"},
+		"a line end in the id": {ID: "1\n", Conversation: "c"}, "a control character": {ID: "1", Conversation: "c\x00"},
+		"a mark of direction":                 {ID: "1", Conversation: "c", User: "a\u202e"},
+		"a star in the conversation":          {ID: "1", Conversation: "c*", User: "u"},
+		"a question mark in the conversation": {ID: "1", Conversation: "c?", User: "u"},
+		"a star for the user":                 {ID: "1", Conversation: "c", User: "*"},
+		"a question mark in the user":         {ID: "1", Conversation: "c", User: "u?"},
+		"braille without dots":                {ID: "1", Conversation: "c\u2800"},
+		"a filler in the user":                {ID: "1", Conversation: "c", User: "u\u3164"},
+		"a character of private use":          {ID: "1", Conversation: "c", User: "u\ue000"},
+		"a full-width blank":                  {ID: "1", Conversation: "c\u3000d"},
+		"a joiner in the user":                {ID: "1", Conversation: "c", User: "u\u200d"},
+		"a variation in the conversation":     {ID: "1", Conversation: "c\ufe0f"},
+		"a long conversation":                 {ID: "1", Conversation: strings.Repeat("x", 257)},
+		"a long user":                         {ID: "1", Conversation: "c", User: strings.Repeat("x", 257)},
+		"a user that is not UTF-8":            {ID: "1", Conversation: "c", User: "\xff"},
+		"a conversation that is not UTF-8":    {ID: "1", Conversation: "\xff"},
+		"an id that is not UTF-8":             {ID: "\xff", Conversation: "c"},
+		"a text that is not UTF-8":            {ID: "1", Conversation: "c", Text: "\xff"},
 	} {
 		if err := callback.Check(&m); stepOf(err) != callback.StepDecode {
 			t.Errorf("%s: %v", name, err)
@@ -186,20 +209,31 @@ func TestCheck(t *testing.T) {
 }
 
 func TestFields(t *testing.T) {
-	f, err := callback.Object("it", `{"s":"x","n":4561255354251345929,"b":true,"o":{"s":"y"},"null":null,"a":[{"s":"1"},{"s":"2"}],"t":["u","v"],"l":[[{"s":"3"}],[]],"Case":"z"}`)
+	f, err := callback.Object("it",
+		`{"s":"x","n":4561255354251345929,"b":true,"o":{"s":"y"},"null":null,"a":[{"s":"1"},{"s":"2"}],"t":["u",`+
+			`"v"],"l":[[{"s":"3"}],[]],"Case":"z"}`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	items, lines := f.Items("a"), f.Lines("l")
-	if f.Text("s") != "x" || f.Number("n") != "4561255354251345929" || f.NumberOrText("s") != "x" || !f.Is("b") || f.Object("o").Text("s") != "y" ||
-		f.Has("null") || f.Text("null") != "" || len(items) != 2 || items[1].Text("s") != "2" || len(f.Texts("t")) != 2 || len(lines) != 2 || lines[0][0].Text("s") != "3" ||
-		f.Text("case") != "" || f.Text("none") != "" || f.Object("none").Keys() != 0 || f.Items("none") != nil || f.Keys() != 9 || !f.IsText("s") || f.IsText("n") || f.Err() != nil {
+	if f.Text("s") != "x" || f.Number("n") != "4561255354251345929" || f.NumberOrText("s") != "x" ||
+		!f.Is("b") || f.Object("o").Text("s") != "y" ||
+		f.Has("null") || f.Text("null") != "" || len(items) != 2 || items[1].Text("s") != "2" ||
+		len(f.Texts("t")) != 2 || len(lines) != 2 || lines[0][0].Text("s") != "3" ||
+		f.Text("case") != "" || f.Text("none") != "" || f.Object("none").Keys() != 0 || f.Items("none") != nil ||
+		f.Keys() != 9 || !f.IsText("s") || f.IsText("n") || f.Err() != nil {
 		t.Errorf("a member is not what it is: %v", f.Err())
 	}
 	for name, read := range map[string]func(callback.Fields){
-		"a number as text": func(f callback.Fields) { f.Text("n") }, "text as a number": func(f callback.Fields) { f.Number("s") }, "true as text": func(f callback.Fields) { f.NumberOrText("b") },
-		"text as true": func(f callback.Fields) { f.Is("s") }, "text as an object": func(f callback.Fields) { f.Object("s").Text("x") }, "an object as an array": func(f callback.Fields) { f.Items("o") },
-		"texts as objects": func(f callback.Fields) { f.Items("t") }, "objects as texts": func(f callback.Fields) { f.Texts("a") }, "texts as lines": func(f callback.Fields) { f.Lines("t") },
+		"a number as text":        func(f callback.Fields) { f.Text("n") },
+		"text as a number":        func(f callback.Fields) { f.Number("s") },
+		"true as text":            func(f callback.Fields) { f.NumberOrText("b") },
+		"text as true":            func(f callback.Fields) { f.Is("s") },
+		"text as an object":       func(f callback.Fields) { f.Object("s").Text("x") },
+		"an object as an array":   func(f callback.Fields) { f.Items("o") },
+		"texts as objects":        func(f callback.Fields) { f.Items("t") },
+		"objects as texts":        func(f callback.Fields) { f.Texts("a") },
+		"texts as lines":          func(f callback.Fields) { f.Lines("t") },
 		"an object within, wrong": func(f callback.Fields) { f.Items("a")[0].Number("s") },
 	} {
 		f, err := callback.Object("it", `{"s":"secret","n":1,"b":true,"o":{},"a":[{"s":"secret"}],"t":["secret"]}`)
@@ -210,7 +244,8 @@ func TestFields(t *testing.T) {
 			t.Errorf("%s: %v", name, f.Err())
 		}
 	}
-	for _, text := range []string{"", "x", "[]", `"x"`, `{"a":1,"a":1}`, `{"a":1}x`, "\ufeff{}", "{\"a\":\"\xff\"}", strings.Repeat(`{"a":`, 20) + "1" + strings.Repeat("}", 20)} {
+	for _, text := range []string{"", "x", "[]", `"x"`, `{"a":1,"a":1}`, `{"a":1}x`, "\ufeff{}", "{\"a\":\"\xff\"}",
+		strings.Repeat(`{"a":`, 20) + "1" + strings.Repeat("}", 20)} {
 		if _, err := callback.Object("it", text); stepOf(err) != callback.StepDecode {
 			t.Errorf("Object(%q): %v", text, err)
 		}
@@ -232,7 +267,8 @@ func FuzzText(f *testing.F) {
 			t.Errorf("folded once %q, twice %q", once, twice)
 		}
 		if most > 3 && most < 1000 {
-			if cut := callback.Cut(text, most); len(cut) > most || !utf8.ValidString(cut) || len(text) <= most && cut != text {
+			if cut := callback.Cut(text, most); len(cut) > most || !utf8.ValidString(cut) ||
+				len(text) <= most && cut != text {
 				t.Errorf("cut to %d: %q", most, cut)
 			}
 		}
@@ -249,7 +285,9 @@ func FuzzText(f *testing.F) {
 }
 
 func TestANameBecomesOneWord(t *testing.T) {
-	for name, want := range map[string]string{"Bob": "Bob", "张 三": "张_三", "a.b-c_d@e": "a.b-c_d@e", " x\u3000y\n": "x_y", "'\"“‘\\": "_____", "--all=1; rm": "--all_1__rm", "e\u0301": "e\u0301", "": "", strings.Repeat("x", 1000): strings.Repeat("x", 125) + "…"} {
+	for name, want := range map[string]string{"Bob": "Bob", "张 三": "张_三", "a.b-c_d@e": "a.b-c_d@e",
+		" x\u3000y\n": "x_y", "'\"“‘\\": "_____", "--all=1; rm": "--all_1__rm", "e\u0301": "e\u0301", "": "",
+		strings.Repeat("x", 1000): strings.Repeat("x", 125) + "…"} {
 		if got := callback.Word(name); got != want {
 			t.Errorf("Word(%q) = %q, want %q", name, got, want)
 		}

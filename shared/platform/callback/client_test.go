@@ -41,13 +41,18 @@ func TestDo(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.WriteHeader(201)
-		fmt.Fprintf(w, `{"method":%q,"path":%q,"body":%q,"token":%q,"type":%q}`, r.Method, r.URL.RequestURI(), body, r.Header.Get("X-Token"), r.Header.Get("Content-Type"))
+		fmt.Fprintf(w, `{"method":%q,"path":%q,"body":%q,"token":%q,"type":%q}`, r.Method, r.URL.RequestURI(), body,
+			r.Header.Get("X-Token"), r.Header.Get("Content-Type"))
 	})
-	a, err := c.Do(t.Context(), callback.Call{What: "test", URL: "https://api.example.com/a%2Fb?c=d", Hosts: hosts, Body: []byte("{}"), Headers: map[string]secret.Text{"X-Token": "not-a-real-token"}})
-	if err != nil || a.Status != 201 || a.Text("method") != "POST" || a.Text("path") != "/a%2Fb?c=d" || a.Text("body") != "{}" || a.Text("token") != "not-a-real-token" || !strings.HasPrefix(a.Text("type"), "application/json") {
+	a, err := c.Do(t.Context(), callback.Call{What: "test", URL: "https://api.example.com/a%2Fb?c=d", Hosts: hosts,
+		Body: []byte("{}"), Headers: map[string]secret.Text{"X-Token": "not-a-real-token"}})
+	if err != nil || a.Status != 201 || a.Text("method") != "POST" || a.Text("path") != "/a%2Fb?c=d" ||
+		a.Text("body") != "{}" || a.Text("token") != "not-a-real-token" ||
+		!strings.HasPrefix(a.Text("type"), "application/json") {
 		t.Errorf("%+v, %v", a, err)
 	}
-	if a, err := c.Do(t.Context(), callback.Call{What: "test", Method: "GET", URL: "https://api.example.com", Hosts: hosts}); err != nil || a.Text("method") != "GET" || a.Text("type") != "" {
+	if a, err := c.Do(t.Context(), callback.Call{What: "test", Method: "GET", URL: "https://api.example.com",
+		Hosts: hosts}); err != nil || a.Text("method") != "GET" || a.Text("type") != "" {
 		t.Errorf("%+v, %v", a, err)
 	}
 }
@@ -58,10 +63,14 @@ func TestOtherAddressesAreNotCalled(t *testing.T) {
 	var called atomic.Int32
 	c := serve(t, func(http.ResponseWriter, *http.Request) { called.Add(1) })
 	for _, address := range []string{
-		"", "http://api.example.com/x", "https://evil.example.com/x", "https://api.example.com.evil.example.com/x", "https://api.example.com@evil.example.com/x",
-		"https://evil.example.com#api.example.com", "https://evil.example.com\\@api.example.com/", "https://user:password@api.example.com/x", "https://api.example.com:8443/x",
-		"https://api.example.com:443/x", "//api.example.com/x", "https:api.example.com/x", "https://API.example.com./x", "https://api.example.com/x#secret-fragment", "https://127.0.0.1/x",
-		"https://[::1]/x", "https://api.example.com/%zz", "https://api.example.com\n/x", "file:///etc/passwd", "gopher://api.example.com/", "https://\u0430pi.example.com/",
+		"", "http://api.example.com/x", "https://evil.example.com/x", "https://api.example.com.evil.example.com/x",
+		"https://api.example.com@evil.example.com/x",
+		"https://evil.example.com#api.example.com", "https://evil.example.com\\@api.example.com/",
+		"https://user:password@api.example.com/x", "https://api.example.com:8443/x",
+		"https://api.example.com:443/x", "//api.example.com/x", "https:api.example.com/x", "https://API.example.com./x",
+		"https://api.example.com/x#secret-fragment", "https://127.0.0.1/x",
+		"https://[::1]/x", "https://api.example.com/%zz", "https://api.example.com\n/x", "file:///etc/passwd",
+		"gopher://api.example.com/", "https://\u0430pi.example.com/",
 	} {
 		_, err := c.Do(t.Context(), callback.Call{What: "test", URL: secret.Text(address), Hosts: hosts})
 		if err == nil {
@@ -73,7 +82,8 @@ func TestOtherAddressesAreNotCalled(t *testing.T) {
 	if called.Load() != 0 {
 		t.Errorf("%d calls were made", called.Load())
 	}
-	if _, err := c.Do(t.Context(), callback.Call{What: "test", Method: "bad method", URL: "https://api.example.com/secret", Hosts: hosts}); err == nil || strings.Contains(err.Error(), "secret") {
+	if _, err := c.Do(t.Context(), callback.Call{What: "test", Method: "bad method",
+		URL: "https://api.example.com/secret", Hosts: hosts}); err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("a method that is none: %v", err)
 	}
 }
@@ -84,14 +94,16 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		calls.Add(1)
 		http.Redirect(w, r, "/other", http.StatusTemporaryRedirect)
 	})
-	a, err := c.Do(t.Context(), callback.Call{What: "test", URL: "https://api.example.com/x", Hosts: hosts, Body: []byte("{}")})
+	a, err := c.Do(t.Context(), callback.Call{What: "test", URL: "https://api.example.com/x",
+		Hosts: hosts, Body: []byte("{}")})
 	if err != nil || a.Status != http.StatusTemporaryRedirect || calls.Load() != 1 || a.Keys() != 0 {
 		t.Errorf("%+v after %d calls, %v", a, calls.Load(), err)
 	}
 }
 
 func TestAnswersThatAreNoneOrTooLong(t *testing.T) {
-	for body, want := range map[string]string{"<html>banned</html>": "<html>banned</html>", "": "", "[1]": "[1]", `{"a":1,"a":2}`: `{"a":1,"a":2}`} {
+	for body, want := range map[string]string{"<html>banned</html>": "<html>banned</html>", "": "", "[1]": "[1]",
+		`{"a":1,"a":2}`: `{"a":1,"a":2}`} {
 		c := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) })
 		a, err := c.Do(t.Context(), callback.Call{What: "test", URL: "https://api.example.com/x", Hosts: hosts})
 		if err != nil || a.Raw != want || a.Keys() != 0 {
@@ -99,28 +111,33 @@ func TestAnswersThatAreNoneOrTooLong(t *testing.T) {
 		}
 	}
 	c := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, strings.Repeat(" ", 70_000)) })
-	if _, err := c.Do(t.Context(), callback.Call{What: "test", URL: "https://api.example.com/x", Hosts: hosts}); err == nil {
+	if _, err := c.Do(t.Context(), callback.Call{What: "test", URL: "https://api.example.com/x",
+		Hosts: hosts}); err == nil {
 		t.Error("an answer of 70 KB is read")
 	}
 	c = serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "100")
 		io.WriteString(w, "{}")
 	})
-	if _, err := c.Do(t.Context(), callback.Call{What: "test", URL: "https://api.example.com/x", Hosts: hosts}); err == nil {
+	if _, err := c.Do(t.Context(), callback.Call{What: "test", URL: "https://api.example.com/x",
+		Hosts: hosts}); err == nil {
 		t.Error("an answer that ends too early is taken")
 	}
 }
 
 func TestErrorsHoldNoAddress(t *testing.T) {
-	c := callback.NewClient(callback.ClientOptions{Transport: platformtest.RoundTripper(func(*http.Request) (*http.Response, error) { return nil, syscall.ECONNREFUSED })})
-	_, err := c.Do(t.Context(), callback.Call{What: "test", URL: "https://hooks.example.com/secret?token=secret", Hosts: hosts})
+	c := callback.NewClient(callback.ClientOptions{Transport: platformtest.RoundTripper(
+		func(*http.Request) (*http.Response, error) { return nil, syscall.ECONNREFUSED })})
+	_, err := c.Do(t.Context(), callback.Call{What: "test", URL: "https://hooks.example.com/secret?token=secret",
+		Hosts: hosts})
 	if err == nil || strings.Contains(err.Error(), "secret") || err.Error() != "test: the connection was refused" {
 		t.Errorf("%v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	c = callback.NewClient(callback.ClientOptions{})
-	if _, err = c.Do(ctx, callback.Call{What: "test", URL: "https://hooks.example.com/secret", Hosts: hosts}); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "secret") {
+	if _, err = c.Do(ctx, callback.Call{What: "test", URL: "https://hooks.example.com/secret",
+		Hosts: hosts}); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "secret") {
 		t.Errorf("%v", err)
 	}
 	refused := (&callback.Answer{Status: 503}).Refused("test", "a\nb "+strings.Repeat("x", 100), false)
@@ -142,7 +159,11 @@ func (hangs) Close() error               { return nil }
 // A platform that hangs is left after ten seconds, and may answer another time.
 func TestAPlatformThatHangs(t *testing.T) {
 	for about, call := range map[string]platformtest.RoundTripper{
-		"before its status": func(r *http.Request) (*http.Response, error) { <-r.Context().Done(); return nil, r.Context().Err() },
+		"before its status": func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil,
+				r.Context().Err()
+		},
 		"after its status": func(r *http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: http.StatusOK, Body: hangs{r.Context()}, Request: r}, nil
 		},
@@ -150,7 +171,8 @@ func TestAPlatformThatHangs(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := callback.NewClient(callback.ClientOptions{Transport: call})
 			began := time.Now()
-			_, err := c.Do(t.Context(), callback.Call{What: "test", URL: "https://api.example.com/not-a-real-path", Hosts: hosts})
+			_, err := c.Do(t.Context(), callback.Call{What: "test",
+				URL: "https://api.example.com/not-a-real-path", Hosts: hosts})
 			if err == nil || !strings.Contains(err.Error(), "there was no answer in time") || !dispatch.Passing(err) {
 				t.Errorf("%s: %v", about, err)
 			}
@@ -163,7 +185,8 @@ func TestAPlatformThatHangs(t *testing.T) {
 
 // An error says whether another attempt may help, also from within another.
 func TestPassing(t *testing.T) {
-	_, host := callback.NewClient(callback.ClientOptions{}).Do(t.Context(), callback.Call{What: "test", URL: "https://evil.example.com/", Hosts: hosts})
+	_, host := callback.NewClient(callback.ClientOptions{}).Do(t.Context(),
+		callback.Call{What: "test", URL: "https://evil.example.com/", Hosts: hosts})
 	for about, test := range map[string]struct {
 		err  error
 		want bool
@@ -332,7 +355,8 @@ func TestAnExpiredTokenIsRefreshedOnce(t *testing.T) {
 }
 
 func TestSeconds(t *testing.T) {
-	for text, want := range map[string]time.Duration{"7200": 2 * time.Hour, "": 0, "-1": 0, "1e3": 0, "99999999999999999999": 0, "999999": 24 * time.Hour} {
+	for text, want := range map[string]time.Duration{"7200": 2 * time.Hour, "": 0, "-1": 0, "1e3": 0,
+		"99999999999999999999": 0, "999999": 24 * time.Hour} {
 		if got := callback.Lifetime(text); got != want {
 			t.Errorf("Seconds(%q) = %s, want %s", text, got, want)
 		}

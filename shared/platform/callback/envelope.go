@@ -210,7 +210,8 @@ func Current(now time.Time, timestamp, nonce string, window time.Duration) error
 		at, err := SecondsOrMillis(text)
 		if err == nil && at.After(since) && at.Before(now.Add(-window)) {
 			return Refuse(StepFreshness,
-				"the signature would be the same for the earlier time %s: this is an old callback, or a nonce that looks like one",
+				"the signature would be the same for the earlier time %s: this is an old "+
+					"callback, or a nonce that looks like one",
 				at.UTC().Format(time.RFC3339))
 		}
 	}

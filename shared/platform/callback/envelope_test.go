@@ -35,7 +35,8 @@ func samples(t testing.TB) map[string]map[string]string {
 		}
 		fields := make(map[string]string)
 		for line := range strings.Lines(string(text)) {
-			if key, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), ": "); ok && !strings.HasPrefix(line, "#") {
+			if key, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), ": "); ok &&
+				!strings.HasPrefix(line, "#") {
 				fields[key] = value
 			}
 		}
@@ -157,22 +158,26 @@ func TestDamage(t *testing.T) {
 		multiple int
 		opens    bool
 	}{
-		"a message and a receive id":                     {sealed(2, "hi"+"me", run(8)...), 32, true},
-		"nothing, for nobody":                            {sealed(0, "", run(12)...), 32, true},
-		"a whole block of padding":                       {sealed(2, "hi"+"0123456789", run(32)...), 32, true},
-		"padding of no bytes":                            {sealed(2, "hi0123456789"+strings.Repeat("\x00", 32)), 32, false},
-		"padding of 33 bytes":                            {sealed(2, "hi012345678"+strings.Repeat("!", 33)), 32, false},
-		"padding whose bytes differ":                     {sealed(2, "hi"+"me", 8, 8, 8, 7, 8, 8, 8, 8), 32, false},
-		"padding that reaches into the length":           {sealed(0x1f1f1f1f, "", run(12)...), 32, false},
-		"a length beyond the end":                        {sealed(5, "hi"+"me", run(8)...), 32, false},
-		"a length that is negative as 32 bits":           {sealed(0xffffffff, "hi"+"me", run(8)...), 32, false},
-		"no multiple of 32, where there must be":         {sealed(2, "hi"+"0123456789abcdef01", run(8)...), 32, false},
-		"no multiple of 32, where there need not be":     {sealed(2, "hi"+"0123456789abcdef01", run(8)...), 16, true},
-		"nothing at all":                                 {"", 16, false},
-		"one block":                                      {crypt(t, keyText, run(16)), 16, false},
-		"no multiple of the cipher's block":              {base64.StdEncoding.EncodeToString(make([]byte, 40)), 16, false},
-		"base64 without its end":                         {strings.TrimRight(sealed(2, "hi"+"me", run(8)...), "="), 32, false},
-		"the alphabet of URLs":                           {strings.NewReplacer("+", "-", "/", "_").Replace(sealed(2, "hi"+"mz", run(8)...)) + "-_", 32, false},
+		"a message and a receive id": {sealed(2, "hi"+"me", run(8)...), 32, true},
+		"nothing, for nobody":        {sealed(0, "", run(12)...), 32, true},
+		"a whole block of padding":   {sealed(2, "hi"+"0123456789", run(32)...), 32, true},
+		"padding of no bytes": {sealed(2, "hi0123456789"+strings.Repeat("\x00", 32)),
+			32, false},
+		"padding of 33 bytes":                        {sealed(2, "hi012345678"+strings.Repeat("!", 33)), 32, false},
+		"padding whose bytes differ":                 {sealed(2, "hi"+"me", 8, 8, 8, 7, 8, 8, 8, 8), 32, false},
+		"padding that reaches into the length":       {sealed(0x1f1f1f1f, "", run(12)...), 32, false},
+		"a length beyond the end":                    {sealed(5, "hi"+"me", run(8)...), 32, false},
+		"a length that is negative as 32 bits":       {sealed(0xffffffff, "hi"+"me", run(8)...), 32, false},
+		"no multiple of 32, where there must be":     {sealed(2, "hi"+"0123456789abcdef01", run(8)...), 32, false},
+		"no multiple of 32, where there need not be": {sealed(2, "hi"+"0123456789abcdef01", run(8)...), 16, true},
+		"nothing at all":                             {"", 16, false},
+		"one block":                                  {crypt(t, keyText, run(16)), 16, false},
+		"no multiple of the cipher's block": {base64.StdEncoding.EncodeToString(make([]byte, 40)),
+			16, false},
+		"base64 without its end": {strings.TrimRight(sealed(2, "hi"+"me", run(8)...), "="),
+			32, false},
+		"the alphabet of URLs": {strings.NewReplacer("+", "-", "/",
+			"_").Replace(sealed(2, "hi"+"mz", run(8)...)) + "-_", 32, false},
 		"a padding longer than all that is not a header": {crypt(t, keyText, run(32)), 32, false},
 	} {
 		_, _, err := key(t, keyText).Open(test.encrypt, test.multiple)
@@ -182,8 +187,10 @@ func TestDamage(t *testing.T) {
 	}
 	good := sealed(2, "hi"+"me", run(8)...)
 	last := strings.TrimRight(good, "=")
-	if i := strings.IndexByte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", last[len(last)-1]); i >= 0 {
-		other := last[:len(last)-1] + string("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[i^1]) + good[len(last):]
+	if i := strings.IndexByte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+		last[len(last)-1]); i >= 0 {
+		other := last[:len(last)-1] + string("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[i^1]) +
+			good[len(last):]
 		if _, _, err := key(t, keyText).Open(other, 32); err == nil {
 			t.Error("base64 with other bits where none are looked at: opens")
 		}
@@ -191,7 +198,8 @@ func TestDamage(t *testing.T) {
 }
 
 func TestParseKey(t *testing.T) {
-	for _, text := range []string{"", keyText[1:], keyText + "a", keyText[1:] + "=", keyText[1:] + "\n", "!" + keyText[1:]} {
+	for _, text := range []string{"", keyText[1:], keyText + "a", keyText[1:] +
+		"=", keyText[1:] + "\n", "!" + keyText[1:]} {
 		if _, err := callback.ParseEnvelopeKey(text); err == nil || text != "" && strings.Contains(err.Error(), text) {
 			t.Errorf("ParseEnvelopeKey(%q) = %v", text, err)
 		}
@@ -208,7 +216,8 @@ func settings(pairs ...string) callback.Settings {
 
 func TestNewBox(t *testing.T) {
 	for name, s := range map[string]callback.Settings{
-		"no token": settings("Token", ""), "no key": settings("Key", ""), "a key that is none": settings("Key", "short"), "a previous key that is none": settings("KeyPrevious", "short"),
+		"no token": settings("Token", ""), "no key": settings("Key", ""),
+		"a key that is none": settings("Key", "short"), "a previous key that is none": settings("KeyPrevious", "short"),
 		"only previous ones": {"TokenPrevious": "notarealtoken", "KeyPrevious": keyText},
 	} {
 		if _, err := callback.NewBox(s, "Token", "Key", "Receiver", 32); err == nil {
@@ -221,7 +230,8 @@ func TestNewBox(t *testing.T) {
 // other.
 func TestRotation(t *testing.T) {
 	const oldKey = "anoldkeyanoldkeyanoldkeyanoldkeyanoldkeyano"
-	box, err := callback.NewBox(settings("TokenPrevious", "oldtoken", "KeyPrevious", oldKey), "Token", "Key", "Receiver", 32)
+	box, err := callback.NewBox(settings("TokenPrevious", "oldtoken", "KeyPrevious", oldKey),
+		"Token", "Key", "Receiver", 32)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +255,8 @@ func TestRotation(t *testing.T) {
 			if a.Signature != callback.SignEnvelope(token, "3", "4", a.Encrypt) {
 				t.Errorf("the answer is not signed with the token that verified")
 			}
-			if message, receiver, err := key(t, k).Open(a.Encrypt, 32); err != nil || message != "ho" || receiver != "me" {
+			if message, receiver, err := key(t, k).Open(a.Encrypt, 32); err != nil ||
+				message != "ho" || receiver != "me" {
 				t.Errorf("the answer opens to %q for %q, %v", message, receiver, err)
 			}
 			if _, err := session.Seal(iotest.ErrReader(errors.New("no random bytes")), "ho", "3", "4"); err == nil {
@@ -265,13 +276,15 @@ func TestRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := callback.SignEnvelope("notarealtoken", "1", "2", encrypt)
-	for name, signature := range map[string]string{"empty": "", "in capitals": strings.ToUpper(good), "short": good[1:], "no digits": "x" + good[1:], "with a blank": " " + good[1:],
+	for name, signature := range map[string]string{"empty": "", "in capitals": strings.ToUpper(good), "short": good[1:],
+		"no digits": "x" + good[1:], "with a blank": " " + good[1:],
 		"with an empty token": callback.SignEnvelope("", "1", "2", encrypt)} {
 		if _, err := box.Verify(signature, "1", "2", encrypt); stepOf(err) != callback.StepSignature {
 			t.Errorf("a signature that is %s: %v", name, err)
 		}
 	}
-	if _, err := box.Verify(good, "1", "2", encrypt[:3]+" "+encrypt[4:]); stepOf(err) != callback.StepSignature || !strings.Contains(err.Error(), "blanks") {
+	if _, err := box.Verify(good, "1", "2", encrypt[:3]+" "+encrypt[4:]); stepOf(err) != callback.StepSignature ||
+		!strings.Contains(err.Error(), "blanks") {
 		t.Errorf("blanks in the ciphertext: %v", err)
 	}
 	session, err := box.Verify(good, "1", "2", encrypt)
@@ -386,7 +399,8 @@ func FuzzCurrent(f *testing.F) {
 		for _, joined := range []string{old + nonce, nonce + old} {
 			for cut := 1; cut < len(joined); cut++ {
 				for _, other := range [][2]string{{joined[:cut], joined[cut:]}, {joined[cut:], joined[:cut]}} {
-					if other == [2]string{old, nonce} || callback.SignEnvelope(token, other[0], other[1], "RypE") != signature {
+					if other == [2]string{old, nonce} || callback.SignEnvelope(token,
+						other[0], other[1], "RypE") != signature {
 						continue
 					}
 					at, err := callback.SecondsOrMillis(other[0])
@@ -412,7 +426,8 @@ func TestARefusalNamesTheReceiveIDAndItsSetting(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = box.Open(new(callback.Session), encrypt, "dingexample")
-	if stepOf(err) != callback.StepReceiver || !strings.Contains(err.Error(), `set Receiver to it`) || !strings.Contains(err.Error(), `"dingcorp"`) {
+	if stepOf(err) != callback.StepReceiver || !strings.Contains(err.Error(), `set Receiver to it`) ||
+		!strings.Contains(err.Error(), `"dingcorp"`) {
 		t.Errorf("Open = %v", err)
 	}
 }

@@ -241,7 +241,8 @@ func Split(text, botName string) []Part {
 // nameAt returns the length in bytes of the name that text begins with, which may be botName.
 func nameAt(text, botName string) int {
 	if n := prefixName(text, botName); n > 0 {
-		if c, size := utf8.DecodeRuneInString(text[n:]); size == 0 || blank(c) || strings.ContainsRune(marks+enders, c) {
+		if c, size := utf8.DecodeRuneInString(text[n:]); size == 0 || blank(c) ||
+			strings.ContainsRune(marks+enders, c) {
 			return n
 		}
 	}

@@ -28,7 +28,8 @@ func TestHearOfPlainText(t *testing.T) {
 		{about: "with an enumeration comma", text: "@ops、restart i-1", want: "restart i-1"},
 		{about: "with two marks, of which one stays", text: "@ops:: restart", want: ": restart"},
 		{about: "with an exclamation mark", text: "@ops! restart", bot: "ops", want: "restart"},
-		{about: "behind an exclamation mark that begins the command", text: "@ops !restart", bot: "ops", want: "!restart"},
+		{about: "behind an exclamation mark that begins the command", text: "@ops !restart",
+			bot: "ops", want: "!restart"},
 		{about: "two at the head", text: "@carl @ops restart i-1", want: "restart i-1"},
 		{about: "two at the head, with marks", text: "@carl, @ops: restart i-1", want: "restart i-1"},
 		{about: "two at the head, without a blank", text: "@carl,@ops:restart i-1", want: "restart i-1"},
@@ -36,15 +37,19 @@ func TestHearOfPlainText(t *testing.T) {
 		{about: "everybody in English", text: "@all @ops restart i-1", bot: "ops", want: "restart i-1"},
 		{about: "a name with a blank", text: "@Bob @Robot A restart i-1", bot: "Robot A", want: "restart i-1"},
 		{about: "a name with a blank, first", text: "@Robot A @Bob restart i-1", bot: "Robot A", want: "restart i-1"},
-		{about: "a name with an odd blank", text: "@robot\u2005\u2005a\u2005restart i-1", bot: " Robot A ", want: "restart i-1"},
+		{about: "a name with an odd blank", text: "@robot\u2005\u2005a\u2005restart i-1",
+			bot: " Robot A ", want: "restart i-1"},
 		{about: "a name with its blank left out", text: "@RobotA restart i-1", bot: "Robot A", want: "restart i-1"},
 		{about: "a wide name", text: "＠Ｒｏｂｏｔ restart i-1", bot: "robot", want: "restart i-1"},
 		{about: "a name behind", text: "restart i-1 @RobotA", want: "restart i-1"},
 		{about: "a name behind, with a blank", text: "restart i-1 @Robot A", bot: "Robot A", want: "restart i-1"},
-		{about: "a name behind, at the end of a sentence", text: "restart i-1 @RobotA.", bot: "RobotA", want: "restart i-1"},
-		{about: "a name behind, with a wide full stop", text: "restart i-1 @RobotA。", bot: "RobotA", want: "restart i-1"},
+		{about: "a name behind, at the end of a sentence", text: "restart i-1 @RobotA.",
+			bot: "RobotA", want: "restart i-1"},
+		{about: "a name behind, with a wide full stop", text: "restart i-1 @RobotA。",
+			bot: "RobotA", want: "restart i-1"},
 		{about: "the name in the middle", text: "restart @ops i-1", bot: "ops", want: "restart i-1"},
-		{about: "the name in the middle, with a comma", text: "please @ops, restart", bot: "ops", want: "please restart"},
+		{about: "the name in the middle, with a comma", text: "please @ops, restart",
+			bot: "ops", want: "please restart"},
 		{about: "the name twice", text: "@ops restart @ops i-1 @ops", bot: "ops", want: "restart i-1"},
 		{about: "somebody as an argument", text: "@ops whois @carl", bot: "ops", want: "whois @carl"},
 		{about: "somebody as an argument, and no BotName", text: "@ops whois @carl", want: "whois @carl"},
@@ -58,16 +63,21 @@ func TestHearOfPlainText(t *testing.T) {
 		{about: "in quotes", text: `@ops say "@carl hi"`, want: `say "@carl hi"`},
 		{about: "nothing else", text: "@ops", want: ""},
 		{about: "nothing but two", text: "@ops, @carl:", want: ""},
-		{about: "a name that begins as the bot's does", text: "@ops restart @opsbot", bot: "ops", want: "restart @opsbot"},
+		{about: "a name that begins as the bot's does", text: "@ops restart @opsbot",
+			bot: "ops", want: "restart @opsbot"},
 		{about: "a bot that is called as everybody is", text: "restart @here", bot: "here", want: "restart"},
 
-		{about: "in the middle, whose nobody knows", text: "restart @ops i-1", unread: command.UnreadMention, want: "restart @ops i-1"},
-		{about: "two behind, whose nobody knows", text: "restart @carl @ops", unread: command.UnreadMention, want: "restart @carl @ops"},
-		{about: "a name with a blank behind, whose nobody knows", text: "restart i-1 @Robot A", unread: command.UnreadMention, want: "restart i-1 @Robot A"},
+		{about: "in the middle, whose nobody knows", text: "restart @ops i-1",
+			unread: command.UnreadMention, want: "restart @ops i-1"},
+		{about: "two behind, whose nobody knows", text: "restart @carl @ops",
+			unread: command.UnreadMention, want: "restart @carl @ops"},
+		{about: "a name with a blank behind, whose nobody knows", text: "restart i-1 @Robot A",
+			unread: command.UnreadMention, want: "restart i-1 @Robot A"},
 
 		{about: "one to one, an argument", text: "whois @carl", way: callback.Addressed, want: "whois @carl"},
 		{about: "one to one, at the head", text: "@carl restart", way: callback.Addressed, want: "restart"},
-		{about: "one to one, the bot's name", text: "restart i-1 @ops", bot: "ops", way: callback.Addressed, want: "restart i-1"},
+		{about: "one to one, the bot's name", text: "restart i-1 @ops", bot: "ops",
+			way: callback.Addressed, want: "restart i-1"},
 	} {
 		h := callback.Hear(callback.Split(c.text, c.bot), c.bot, c.way)
 		if h.Text != c.want || h.Unread != c.unread || !h.Called {
@@ -82,7 +92,8 @@ func TestHearOfMentions(t *testing.T) {
 	at := func(name string, whose callback.Whose) callback.Part {
 		return callback.Part{Text: "@" + name, Mention: true, Whose: whose, Name: name}
 	}
-	bot, carl, all, other := at("ops", callback.ThisBot), at("carl", callback.Somebody), at("all", callback.Everybody), at("Ops Bot", callback.Unknown)
+	bot, carl, all, other := at("ops", callback.ThisBot), at("carl", callback.Somebody), at("all", callback.Everybody),
+		at("Ops Bot", callback.Unknown)
 	for _, c := range []struct {
 		about  string
 		parts  []callback.Part
@@ -94,23 +105,41 @@ func TestHearOfMentions(t *testing.T) {
 		name   string
 	}{
 		{about: "the bot", parts: []callback.Part{bot, text(" restart i-1")}, want: "restart i-1", called: true},
-		{about: "the bot, with a colon", parts: []callback.Part{bot, text(": restart i-1")}, want: "restart i-1", called: true},
-		{about: "somebody and the bot", parts: []callback.Part{carl, text(" "), bot, text(" restart i-1")}, want: "restart i-1", called: true},
-		{about: "the bot and an argument", parts: []callback.Part{bot, text(" whois "), carl}, want: "whois @carl", called: true},
-		{about: "somebody at the head, and the bot behind", parts: []callback.Part{carl, text(" restart i-1 "), bot}, want: "restart i-1", called: true},
-		{about: "the bot within a word", parts: []callback.Part{text("restart"), bot, text("i-1")}, want: "restart i-1", called: true},
-		{about: "the bot in quotes", parts: []callback.Part{text(`say "hi `), bot, text(` there"`)}, want: `say "hi there"`, called: true},
-		{about: "somebody, in a group that is overheard", parts: []callback.Part{carl, text(" restart i-1")}, way: callback.Overheard},
-		{about: "everybody, in a group that is overheard", parts: []callback.Part{all, text(" restart i-1")}, way: callback.Overheard},
-		{about: "nobody, in a group that is overheard", parts: []callback.Part{text("restart i-1")}, way: callback.Overheard},
-		{about: "another bot, in a group that is overheard", parts: []callback.Part{other, text(" restart i-1")}, bot: "ops", way: callback.Overheard, name: "Ops Bot"},
-		{about: "the bot by its name, in a group that is overheard", parts: []callback.Part{all, other, text(" restart")}, bot: "ops bot", way: callback.Overheard, want: "restart", called: true},
-		{about: "a bot, and no BotName", parts: []callback.Part{other, text(" restart")}, way: callback.Overheard, want: "restart", called: true},
-		{about: "two bots, and no BotName", parts: []callback.Part{other, other, text(" restart")}, way: callback.Overheard, want: "restart", called: true, unread: command.UnreadMention},
-		{about: "another name than BotName", parts: []callback.Part{other, text(" restart")}, bot: "ops", want: "restart", called: true, name: "Ops Bot"},
-		{about: "people are not asked to be the bot", parts: []callback.Part{text("restart "), carl}, want: "restart @carl", called: true},
-		{about: "one to one", parts: []callback.Part{text("restart "), other}, way: callback.Addressed, want: "restart @Ops Bot", called: true},
-		{about: "one to one, with BotName", parts: []callback.Part{text("kick "), other}, bot: "ops", way: callback.Addressed, want: "kick @Ops Bot", called: true},
+		{about: "the bot, with a colon", parts: []callback.Part{bot, text(": restart i-1")},
+			want: "restart i-1", called: true},
+		{about: "somebody and the bot", parts: []callback.Part{carl, text(" "), bot, text(" restart i-1")},
+			want: "restart i-1", called: true},
+		{about: "the bot and an argument", parts: []callback.Part{bot, text(" whois "), carl},
+			want: "whois @carl", called: true},
+		{about: "somebody at the head, and the bot behind", parts: []callback.Part{carl, text(" restart i-1 "), bot},
+			want: "restart i-1", called: true},
+		{about: "the bot within a word", parts: []callback.Part{text("restart"), bot, text("i-1")},
+			want: "restart i-1", called: true},
+		{about: "the bot in quotes", parts: []callback.Part{text(`say "hi `), bot, text(` there"`)},
+			want: `say "hi there"`, called: true},
+		{about: "somebody, in a group that is overheard", parts: []callback.Part{carl, text(" restart i-1")},
+			way: callback.Overheard},
+		{about: "everybody, in a group that is overheard", parts: []callback.Part{all, text(" restart i-1")},
+			way: callback.Overheard},
+		{about: "nobody, in a group that is overheard", parts: []callback.Part{text("restart i-1")},
+			way: callback.Overheard},
+		{about: "another bot, in a group that is overheard", parts: []callback.Part{other, text(" restart i-1")},
+			bot: "ops", way: callback.Overheard, name: "Ops Bot"},
+		{about: "the bot by its name, in a group that is overheard",
+			parts: []callback.Part{all, other, text(" restart")}, bot: "ops bot", way: callback.Overheard,
+			want: "restart", called: true},
+		{about: "a bot, and no BotName", parts: []callback.Part{other, text(" restart")}, way: callback.Overheard,
+			want: "restart", called: true},
+		{about: "two bots, and no BotName", parts: []callback.Part{other, other, text(" restart")},
+			way: callback.Overheard, want: "restart", called: true, unread: command.UnreadMention},
+		{about: "another name than BotName", parts: []callback.Part{other, text(" restart")}, bot: "ops",
+			want: "restart", called: true, name: "Ops Bot"},
+		{about: "people are not asked to be the bot", parts: []callback.Part{text("restart "), carl},
+			want: "restart @carl", called: true},
+		{about: "one to one", parts: []callback.Part{text("restart "), other}, way: callback.Addressed,
+			want: "restart @Ops Bot", called: true},
+		{about: "one to one, with BotName", parts: []callback.Part{text("kick "), other}, bot: "ops",
+			way: callback.Addressed, want: "kick @Ops Bot", called: true},
 		{about: "no parts", want: "", called: true},
 	} {
 		given := append([]callback.Part(nil), c.parts...)
@@ -129,7 +158,8 @@ func TestHearOfMentions(t *testing.T) {
 // FuzzMention holds that a text is split without a loss, and that what is heard of it is a part of
 // it in its order.
 func FuzzMention(f *testing.F) {
-	for _, seed := range []string{"@ops: restart i-1", "@Bob @Robot A restart", "restart @所有人", "a@b @", "＠x，@y", "\u2005@a\u2005\u200b!", "@\xff x"} {
+	for _, seed := range []string{"@ops: restart i-1", "@Bob @Robot A restart", "restart @所有人", "a@b @", "＠x，@y",
+		"\u2005@a\u2005\u200b!", "@\xff x"} {
 		f.Add(seed, "Robot A", uint8(0))
 		f.Add(seed, "", uint8(2))
 	}

@@ -38,12 +38,14 @@ func mac(secret, message string) string {
 // robot signs a body as a robot's message.
 func robot(body string) *callback.Request {
 	at := strconv.FormatInt(now.UnixMilli(), 10)
-	return &callback.Request{Method: "POST", Header: http.Header{"Timestamp": {at}, "Sign": {mac("not-a-real-secret", at+"\nnot-a-real-secret")}}, Body: []byte(body), Now: now}
+	return &callback.Request{Method: "POST", Header: http.Header{"Timestamp": {at},
+		"Sign": {mac("not-a-real-secret", at+"\nnot-a-real-secret")}}, Body: []byte(body), Now: now}
 }
 
 func card(body string) *callback.Request {
 	at := strconv.FormatInt(now.UnixMilli(), 10)
-	return &callback.Request{Method: "POST", Header: http.Header{"X-Ddpaas-Signature-Timestamp": {at}, "X-Ddpaas-Signature": {mac("not-a-real-card-secret", at)}}, Body: []byte(body), Now: now}
+	return &callback.Request{Method: "POST", Header: http.Header{"X-Ddpaas-Signature-Timestamp": {at},
+		"X-Ddpaas-Signature": {mac("not-a-real-card-secret", at)}}, Body: []byte(body), Now: now}
 }
 
 // event seals and signs an event.
@@ -58,7 +60,8 @@ func event(t testing.TB, message, receiver, timestamp string) *callback.Request 
 		t.Fatal(err)
 	}
 	return &callback.Request{Method: "POST", Now: now, Body: []byte(`{"encrypt":"` + encrypt + `"}`),
-		Query: url.Values{"signature": {callback.SignEnvelope("notarealtoken", timestamp, "nonce", encrypt)}, "timestamp": {timestamp}, "nonce": {"nonce"}}}
+		Query: url.Values{"signature": {callback.SignEnvelope("notarealtoken", timestamp, "nonce", encrypt)},
+			"timestamp": {timestamp}, "nonce": {"nonce"}}}
 }
 
 // members is a robot's message with some members changed; an empty text takes one away.
@@ -94,46 +97,83 @@ func TestRobotMessages(t *testing.T) {
 		step callback.Step
 	}{
 		"text": {body: members(), want: &command.Message{Text: "help", User: "u1", Conversation: "cid=="}},
-		"one to one, with an odd space": {body: members("conversationType", `"1"`, "text", `{"content":"\u00a0help\u3000me"}`),
+		"one to one, with an odd space": {body: members("conversationType", `"1"`, "text",
+			`{"content":"\u00a0help\u3000me"}`),
 			want: &command.Message{Text: "help me", User: "u1", Conversation: "cid==", Direct: true}},
-		"content beside the text counts for nothing": {body: members("content", `"other"`), want: &command.Message{Text: "help", User: "u1", Conversation: "cid=="}},
-		"content alone, as one sample has it":        {body: members("text", "", "content", `"help"`), want: &command.Message{Text: "help", User: "u1", Conversation: "cid=="}},
-		"rich text":                                  {body: members("msgtype", `"richText"`, "content", `{"richText":[{"text":"restart "},{"type":"picture","downloadCode":"x"},{"text":"i-1"}]}`), want: &command.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
-		"a time as text":                             {body: members("createAt", `"1795420799000"`), want: &command.Message{Text: "help", User: "u1", Conversation: "cid=="}},
-		"somebody without a userid":                  {body: members("senderStaffId", ""), want: &command.Message{Text: "help", Conversation: "cid=="}},
-		"somebody of another organisation":           {body: members("senderCorpId", `"dingother"`), want: &command.Message{Text: "help", Conversation: "cid=="}},
-		"a picture":                                  {body: members("msgtype", `"picture"`, "content", `{"downloadCode":"x"}`), want: &command.Message{Unread: command.UnreadPicture, User: "u1", Conversation: "cid=="}},
-		"speech that was understood":                 {body: members("msgtype", `"audio"`, "content", `{"downloadCode":"x","recognition":"restart i-1"}`), want: &command.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
-		"speech that was not":                        {body: members("msgtype", `"audio"`, "content", `{"downloadCode":"x","recognition":""}`), want: &command.Message{Unread: command.UnreadVoice, User: "u1", Conversation: "cid=="}},
-		"what is not known":                          {body: members("msgtype", `"hologram"`), want: &command.Message{Unread: "an element of type hologram", User: "u1", Conversation: "cid=="}},
-		"rich text with a mention of its own":        {body: rich(`{"text":"@ops"},{"text":" restart i-1"}`), want: &command.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
-		"rich text with a mention in the text":       {body: rich(`{"text":"@ops restart i-1"}`), want: &command.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
-		"rich text, a picture between two words":     {body: rich(`{"text":"restart"},{"type":"picture","downloadCode":"x"},{"text":"i-1"}`), want: &command.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
-		"rich text of pictures":                      {body: rich(`{"type":"picture"},{"type":"picture"}`), want: &command.Message{Unread: command.UnreadPicture, User: "u1", Conversation: "cid=="}},
-		"rich text with what is not known":           {body: rich(`{"text":"restart"},{"type":"code","text":"i-1"}`), want: &command.Message{Text: "restart", Unread: "an element of type code", User: "u1", Conversation: "cid=="}},
-		"rich text with what has no type":            {body: rich(`{"text":"restart"},{"downloadCode":"x"}`), want: &command.Message{Text: "restart", Unread: "an element without a type", User: "u1", Conversation: "cid=="}},
-		"rich text with somebody as an argument": {body: members("msgtype", `"richText"`, "atUsers", `[{"dingtalkId":"bot"},{"dingtalkId":"bob"}]`, "content",
-			`{"richText":[{"text":"kick "},{"text":"@Bob"}]}`), want: &command.Message{Text: "kick @Bob", User: "u1", Conversation: "cid=="}},
-		"rich text of nothing":                      {body: rich(``), want: &command.Message{User: "u1", Conversation: "cid=="}},
-		"somebody else as an argument of text":      {body: members("text", `{"content":" kick @Bob"}`), want: &command.Message{Text: "kick @Bob", User: "u1", Conversation: "cid=="}},
-		"somebody else before the command":          {body: members("text", `{"content":" @Bob restart i-1"}`), want: &command.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
-		"the robot's own":                           {body: members("senderId", `"bot"`)},
+		"content beside the text counts for nothing": {body: members("content", `"other"`),
+			want: &command.Message{Text: "help", User: "u1", Conversation: "cid=="}},
+		"content alone, as one sample has it": {body: members("text", "", "content", `"help"`),
+			want: &command.Message{Text: "help", User: "u1", Conversation: "cid=="}},
+		"rich text": {body: members("msgtype", `"richText"`, "content",
+			`{"richText":[{"text":"restart "},{"type":"picture","downloadCode":"x"},{"text":"i-1"}]}`),
+			want: &command.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
+		"a time as text": {body: members("createAt", `"1795420799000"`),
+			want: &command.Message{Text: "help", User: "u1", Conversation: "cid=="}},
+		"somebody without a userid": {body: members("senderStaffId", ""),
+			want: &command.Message{Text: "help", Conversation: "cid=="}},
+		"somebody of another organisation": {body: members("senderCorpId", `"dingother"`),
+			want: &command.Message{Text: "help", Conversation: "cid=="}},
+		"a picture": {body: members("msgtype", `"picture"`, "content",
+			`{"downloadCode":"x"}`), want: &command.Message{Unread: command.UnreadPicture,
+			User: "u1", Conversation: "cid=="}},
+		"speech that was understood": {body: members("msgtype", `"audio"`, "content",
+			`{"downloadCode":"x","recognition":"restart i-1"}`),
+			want: &command.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
+		"speech that was not": {body: members("msgtype", `"audio"`, "content",
+			`{"downloadCode":"x","recognition":""}`), want: &command.Message{Unread: command.UnreadVoice,
+			User: "u1", Conversation: "cid=="}},
+		"what is not known": {body: members("msgtype", `"hologram"`),
+			want: &command.Message{Unread: "an element of type hologram", User: "u1", Conversation: "cid=="}},
+		"rich text with a mention of its own": {body: rich(`{"text":"@ops"},{"text":" restart i-1"}`),
+			want: &command.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
+		"rich text with a mention in the text": {body: rich(`{"text":"@ops restart i-1"}`),
+			want: &command.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
+		"rich text, a picture between two words": {
+			body: rich(`{"text":"restart"},{"type":"picture","downloadCode":"x"},{"text":"i-1"}`),
+			want: &command.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
+		"rich text of pictures": {body: rich(`{"type":"picture"},{"type":"picture"}`),
+			want: &command.Message{Unread: command.UnreadPicture, User: "u1", Conversation: "cid=="}},
+		"rich text with what is not known": {body: rich(`{"text":"restart"},{"type":"code","text":"i-1"}`),
+			want: &command.Message{Text: "restart", Unread: "an element of type code",
+				User: "u1", Conversation: "cid=="}},
+		"rich text with what has no type": {body: rich(`{"text":"restart"},{"downloadCode":"x"}`),
+			want: &command.Message{Text: "restart", Unread: "an element without a type",
+				User: "u1", Conversation: "cid=="}},
+		"rich text with somebody as an argument": {body: members("msgtype", `"richText"`, "atUsers",
+			`[{"dingtalkId":"bot"},{"dingtalkId":"bob"}]`, "content",
+			`{"richText":[{"text":"kick "},{"text":"@Bob"}]}`),
+			want: &command.Message{Text: "kick @Bob", User: "u1", Conversation: "cid=="}},
+		"rich text of nothing": {body: rich(``),
+			want: &command.Message{User: "u1", Conversation: "cid=="}},
+		"somebody else as an argument of text": {body: members("text", `{"content":" kick @Bob"}`),
+			want: &command.Message{Text: "kick @Bob", User: "u1", Conversation: "cid=="}},
+		"somebody else before the command": {body: members("text", `{"content":" @Bob restart i-1"}`),
+			want: &command.Message{Text: "restart i-1", User: "u1", Conversation: "cid=="}},
+		"the robot's own": {body: members("senderId", `"bot"`)},
 		"the notice of an exceeded quota, its text": {body: members("errorCode", "20001")},
 		"the notice of an exceeded quota, no text":  {body: members("errorCode", `"20001"`, "text", "")},
-		"a control character is left to the parser": {body: members("text", `{"content":"a\u0000b"}`), want: &command.Message{Text: "a\x00b", User: "u1", Conversation: "cid=="}},
-		"another robot":                             {body: members("robotCode", `"dingother"`), step: callback.StepReceiver},
-		"no robot, where one is set":                {body: members("robotCode", ""), step: callback.StepReceiver},
-		"another corporation":                       {body: members("chatbotCorpId", `"dingother"`), step: callback.StepReceiver},
-		"no corporation, where one is set":          {body: members("chatbotCorpId", ""), step: callback.StepReceiver},
-		"no id":                                     {body: members("msgId", ""), step: callback.StepDecode},
-		"no conversation":                           {body: members("conversationId", ""), step: callback.StepDecode},
-		"a text that is a number":                   {body: members("text", `{"content":1}`), step: callback.StepDecode},
-		"keys in another case":                      {body: strings.Replace(members(), `"msgId"`, `"msgid"`, 1), step: callback.StepDecode},
-		"a key twice":                               {body: strings.Replace(members(), `{`, `{"msgId":"m0",`, 1), step: callback.StepDecode},
-		"no JSON":                                   {body: "x", step: callback.StepDecode},
-		"a type that is a number":                   {body: members("msgtype", "1"), step: callback.StepDecode},
-		"a blank in the userid":                     {body: members("senderStaffId", `"a b"`), step: callback.StepDecode},
-		"rich text that is none":                    {body: members("msgtype", `"richText"`, "content", `{"richText":["x"]}`), step: callback.StepDecode},
+		"a control character is left to the parser": {body: members("text", `{"content":"a\u0000b"}`),
+			want: &command.Message{Text: "a\x00b", User: "u1", Conversation: "cid=="}},
+		"another robot": {body: members("robotCode", `"dingother"`),
+			step: callback.StepReceiver},
+		"no robot, where one is set": {body: members("robotCode", ""), step: callback.StepReceiver},
+		"another corporation": {body: members("chatbotCorpId", `"dingother"`),
+			step: callback.StepReceiver},
+		"no corporation, where one is set": {body: members("chatbotCorpId", ""), step: callback.StepReceiver},
+		"no id":                            {body: members("msgId", ""), step: callback.StepDecode},
+		"no conversation":                  {body: members("conversationId", ""), step: callback.StepDecode},
+		"a text that is a number": {body: members("text", `{"content":1}`),
+			step: callback.StepDecode},
+		"keys in another case": {body: strings.Replace(members(), `"msgId"`, `"msgid"`, 1),
+			step: callback.StepDecode},
+		"a key twice": {body: strings.Replace(members(), `{`, `{"msgId":"m0",`, 1),
+			step: callback.StepDecode},
+		"no JSON":                 {body: "x", step: callback.StepDecode},
+		"a type that is a number": {body: members("msgtype", "1"), step: callback.StepDecode},
+		"a blank in the userid": {body: members("senderStaffId", `"a b"`),
+			step: callback.StepDecode},
+		"rich text that is none": {body: members("msgtype", `"richText"`, "content",
+			`{"richText":["x"]}`), step: callback.StepDecode},
 	} {
 		in, err := r.Receive(robot(test.body))
 		if platformtest.StepOf(err) != test.step {
@@ -147,7 +187,8 @@ func TestRobotMessages(t *testing.T) {
 			t.Errorf("%s: message = %v", name, in.Message)
 			continue
 		}
-		if m, want := in.Message, test.want; m != nil && (m.Text != want.Text || m.Unread != want.Unread || m.User != want.User || m.Conversation != want.Conversation || m.Direct != want.Direct) {
+		if m, want := in.Message, test.want; m != nil && (m.Text != want.Text || m.Unread != want.Unread ||
+			m.User != want.User || m.Conversation != want.Conversation || m.Direct != want.Direct) {
 			t.Errorf("%s: %+v", name, m)
 		}
 		if response, err := r.Answer(in, ""); err != nil || string(response.Body) != `{"msgtype":"empty"}` {
@@ -159,7 +200,9 @@ func TestRobotMessages(t *testing.T) {
 		t.Fatal(err)
 	}
 	to := in.Message.ReplyTo
-	if to.Kind != "group" || to.ID != "cid==" || to.URL.Reveal() != "https://oapi.dingtalk.com/robot/sendBySession?session=not-real" || to.Expires.UnixMilli() != 1795426200000 {
+	if to.Kind != "group" || to.ID != "cid==" ||
+		to.URL.Reveal() != "https://oapi.dingtalk.com/robot/sendBySession?session=not-real" ||
+		to.Expires.UnixMilli() != 1795426200000 {
 		t.Errorf("answered later by %+v, %s", to, to.URL.Reveal())
 	}
 	if in.Message.Sent.UnixMilli() != 1795420799000 || in.Message.UserName != "U" {
@@ -171,8 +214,10 @@ func TestRobotMessages(t *testing.T) {
 	}
 	// Where no robot is named, the client id is its code, and a message need not say.
 	r = receiver(t, with("DingTalkRobotCode", "", "DingTalkCorpId", ""))
-	for code, want := range map[string]callback.Step{`"dingexample"`: "", "": "", `"dingrobot"`: callback.StepReceiver} {
-		if _, err := r.Receive(robot(members("robotCode", code, "chatbotCorpId", ""))); platformtest.StepOf(err) != want {
+	for code, want := range map[string]callback.Step{`"dingexample"`: "", "": "",
+		`"dingrobot"`: callback.StepReceiver} {
+		if _, err := r.Receive(robot(members("robotCode", code, "chatbotCorpId", ""))); platformtest.StepOf(
+			err) != want {
 			t.Errorf("robot code %s: %v", code, err)
 		}
 	}
@@ -192,20 +237,27 @@ func TestModesAreNotMixed(t *testing.T) {
 	old := event(t, `{"EventType":"check_url"}`, "dingowner", "1795420800000")
 	old.Query["msg_signature"], old.Query["signature"] = old.Query["signature"], []string{"x", "y"}
 	cardAsRobot := robot(members())
-	cardAsRobot.Header = http.Header{"Sign": card("").Header["X-Ddpaas-Signature"], "Timestamp": card("").Header["X-Ddpaas-Signature-Timestamp"]}
+	cardAsRobot.Header = http.Header{"Sign": card("").Header["X-Ddpaas-Signature"],
+		"Timestamp": card("").Header["X-Ddpaas-Signature-Timestamp"]}
 	for name, test := range map[string]struct {
 		in   *callback.Request
 		want callback.Step
 	}{
-		"of a robot and of a card": {both, callback.StepRequest}, "of a robot and of an event": {robotAndEvent, callback.StepRequest}, "no signature": {none, callback.StepRequest},
-		"two timestamps in two spellings": {twice, callback.StepRequest}, "the second signature twice": {old, callback.StepRequest}, "a card's as a robot's": {cardAsRobot, callback.StepSignature},
+		"of a robot and of a card":        {both, callback.StepRequest},
+		"of a robot and of an event":      {robotAndEvent, callback.StepRequest},
+		"no signature":                    {none, callback.StepRequest},
+		"two timestamps in two spellings": {twice, callback.StepRequest},
+		"the second signature twice":      {old, callback.StepRequest},
+		"a card's as a robot's":           {cardAsRobot, callback.StepSignature},
 	} {
 		if _, err := r.Receive(test.in); platformtest.StepOf(err) != test.want {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
 	}
-	bare := receiver(t, callback.Settings{"DingTalkClientId": "dingexample", "DingTalkClientSecret": "not-a-real-secret"})
-	for name, in := range map[string]*callback.Request{"a card": card("{}"), "an event": event(t, "{}", "dingexample", "1795420800000")} {
+	bare := receiver(t, callback.Settings{"DingTalkClientId": "dingexample",
+		"DingTalkClientSecret": "not-a-real-secret"})
+	for name, in := range map[string]*callback.Request{"a card": card("{}"),
+		"an event": event(t, "{}", "dingexample", "1795420800000")} {
 		if _, err := bare.Receive(in); platformtest.StepOf(err) != callback.StepRequest {
 			t.Errorf("%s, which is not set up: %v", name, err)
 		}
@@ -222,20 +274,29 @@ func TestEvents(t *testing.T) {
 		step      callback.Step
 		handshake bool
 	}{
-		"the check of the URL":               {message: `{"EventType":"check_url"}`, handshake: true},
-		"the check of a suite's URL":         {message: `{"EventType":"check_update_suite_url","Random":"x"}`, handshake: true},
-		"an event":                           {message: `{"EventType":"user_add_org","CorpId":"dingcorp","TimeStamp":"` + at + `","UserId":["u"]}`},
-		"an event of seconds, as a number":   {message: `{"EventType":"user_add_org","TimeStamp":` + at[:10] + `}`, timestamp: at[:10]},
-		"an event of another corporation":    {message: `{"EventType":"x","CorpId":"dingother"}`, step: callback.StepReceiver},
-		"an event that is old inside":        {message: `{"EventType":"x","TimeStamp":"1445827045067"}`, step: callback.StepFreshness},
-		"an event at its last retry":         {message: `{"EventType":"x","TimeStamp":"` + ago(6*time.Minute) + `"}`},
-		"an event later than any retry":      {message: `{"EventType":"x","TimeStamp":"` + ago(6*time.Minute+time.Second) + `"}`, step: callback.StepFreshness},
-		"an event without a time inside":     {message: `{"EventType":"x","TimeStamp":"soon"}`, step: callback.StepRequest},
-		"an event without a type":            {message: `{}`, step: callback.StepDecode},
-		"an event whose type is a number":    {message: `{"EventType":1}`, step: callback.StepDecode},
-		"something that is no event":         {message: `success`, step: callback.StepDecode},
-		"an old event":                       {message: `{"EventType":"check_url"}`, timestamp: "1445827045067", step: callback.StepFreshness},
-		"a timestamp that is no time at all": {message: `{"EventType":"check_url"}`, timestamp: "12", step: callback.StepRequest},
+		"the check of the URL": {message: `{"EventType":"check_url"}`, handshake: true},
+		"the check of a suite's URL": {message: `{"EventType":"check_update_suite_url","Random":"x"}`,
+			handshake: true},
+		"an event": {
+			message: `{"EventType":"user_add_org","CorpId":"dingcorp","TimeStamp":"` + at + `","UserId":["u"]}`},
+		"an event of seconds, as a number": {message: `{"EventType":"user_add_org","TimeStamp":` +
+			at[:10] + `}`, timestamp: at[:10]},
+		"an event of another corporation": {message: `{"EventType":"x","CorpId":"dingother"}`,
+			step: callback.StepReceiver},
+		"an event that is old inside": {message: `{"EventType":"x","TimeStamp":"1445827045067"}`,
+			step: callback.StepFreshness},
+		"an event at its last retry": {message: `{"EventType":"x","TimeStamp":"` + ago(6*time.Minute) + `"}`},
+		"an event later than any retry": {message: `{"EventType":"x","TimeStamp":"` +
+			ago(6*time.Minute+time.Second) + `"}`, step: callback.StepFreshness},
+		"an event without a time inside": {message: `{"EventType":"x","TimeStamp":"soon"}`,
+			step: callback.StepRequest},
+		"an event without a type":         {message: `{}`, step: callback.StepDecode},
+		"an event whose type is a number": {message: `{"EventType":1}`, step: callback.StepDecode},
+		"something that is no event":      {message: `success`, step: callback.StepDecode},
+		"an old event": {message: `{"EventType":"check_url"}`, timestamp: "1445827045067",
+			step: callback.StepFreshness},
+		"a timestamp that is no time at all": {message: `{"EventType":"check_url"}`,
+			timestamp: "12", step: callback.StepRequest},
 	} {
 		if test.timestamp == "" {
 			test.timestamp = at
@@ -272,7 +333,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// Where DingTalk takes the robot's mention off, a mention of somebody else is no sign of a wrong BotName.
+// Where DingTalk takes the robot's mention off, a mention of somebody else is no sign of a wrong
+// BotName.
 func TestAMentionOfSomebodyIsNoWrongBotName(t *testing.T) {
 	r := receiver(t, with("BotName", "ops"))
 	for body, want := range map[string]string{
@@ -287,7 +349,8 @@ func TestAMentionOfSomebodyIsNoWrongBotName(t *testing.T) {
 	}
 }
 
-// Other people's documents have it that a robot's body may be encrypted as events are. It still needs the robot's signature.
+// Other people's documents have it that a robot's body may be encrypted as events are. It still
+// needs the robot's signature.
 func TestARobotsBodyMayBeEncrypted(t *testing.T) {
 	sealed := string(event(t, members(), "dingowner", "1795420800000").Body)
 	in, err := receiver(t, with()).Receive(robot(sealed))
@@ -303,9 +366,13 @@ func TestARobotsBodyMayBeEncrypted(t *testing.T) {
 		in       *callback.Request
 		want     callback.Step
 	}{
-		"not signed": {with(), unsigned, callback.StepSignature}, "for another owner": {with(), robot(other), callback.StepReceiver},
-		"damaged": {with(), robot(`{"encrypt":"AAAA"}`), callback.StepDecrypt}, "a number": {with(), robot(`{"encrypt":1}`), callback.StepDecode},
-		"without a key": {noKey, robot(sealed), callback.StepDecrypt}, "no JSON inside": {with(), robot(string(event(t, "x", "dingowner", "1795420800000").Body)), callback.StepDecode},
+		"not signed":        {with(), unsigned, callback.StepSignature},
+		"for another owner": {with(), robot(other), callback.StepReceiver},
+		"damaged":           {with(), robot(`{"encrypt":"AAAA"}`), callback.StepDecrypt},
+		"a number":          {with(), robot(`{"encrypt":1}`), callback.StepDecode},
+		"without a key":     {noKey, robot(sealed), callback.StepDecrypt},
+		"no JSON inside": {with(), robot(string(event(t, "x", "dingowner", "1795420800000").Body)),
+			callback.StepDecode},
 		"for another robot": {with("DingTalkRobotCode", "x"), robot(sealed), callback.StepReceiver},
 	} {
 		if _, err := receiver(t, test.settings).Receive(test.in); platformtest.StepOf(err) != test.want {
@@ -323,14 +390,20 @@ func TestRefusalsSayWhatToSet(t *testing.T) {
 		in       *callback.Request
 		want     string
 	}{
-		"a robot code that is normal":   {bare, robot(members("robotCode", `"normal"`)), `set DingTalkRobotCode to "normal"`},
-		"another robot code":            {with(), robot(members("robotCode", `"dingother"`)), `set DingTalkRobotCode to "dingother"`},
-		"no robot code":                 {with(), robot(members("robotCode", "")), `remove DingTalkRobotCode`},
-		"another corporation":           {with(), robot(members("chatbotCorpId", `"dingother"`)), `set DingTalkCorpId to "dingother"`},
-		"no corporation":                {with(), robot(members("chatbotCorpId", "")), `remove DingTalkCorpId`},
-		"an owner that is the corp id":  {bare, event(t, `{"EventType":"check_url"}`, "dingcorp", at), `receive id "dingcorp"`},
-		"the setting of the receive id": {bare, event(t, `{"EventType":"check_url"}`, "dingcorp", at), `set DingTalkOwnerKey to it`},
-		"the corporation of an event":   {with(), event(t, `{"EventType":"x","CorpId":"dingother"}`, "dingowner", at), `set DingTalkCorpId to "dingother"`},
+		"a robot code that is normal": {bare, robot(members("robotCode", `"normal"`)),
+			`set DingTalkRobotCode to "normal"`},
+		"another robot code": {with(), robot(members("robotCode", `"dingother"`)),
+			`set DingTalkRobotCode to "dingother"`},
+		"no robot code": {with(), robot(members("robotCode", "")), `remove DingTalkRobotCode`},
+		"another corporation": {with(), robot(members("chatbotCorpId", `"dingother"`)),
+			`set DingTalkCorpId to "dingother"`},
+		"no corporation": {with(), robot(members("chatbotCorpId", "")), `remove DingTalkCorpId`},
+		"an owner that is the corp id": {bare, event(t, `{"EventType":"check_url"}`, "dingcorp", at),
+			`receive id "dingcorp"`},
+		"the setting of the receive id": {bare, event(t, `{"EventType":"check_url"}`, "dingcorp", at),
+			`set DingTalkOwnerKey to it`},
+		"the corporation of an event": {with(), event(t, `{"EventType":"x","CorpId":"dingother"}`, "dingowner", at),
+			`set DingTalkCorpId to "dingother"`},
 	} {
 		_, err := receiver(t, test.settings).Receive(test.in)
 		if platformtest.StepOf(err) != callback.StepReceiver || !strings.Contains(err.Error(), test.want) {
@@ -396,7 +469,8 @@ func TestCards(t *testing.T) {
 	body := func(rest string) string {
 		return `{"type":"actionCallback","outTrackId":"t1","corpId":"dingcorp","userId":"u1"` + rest + `}`
 	}
-	content := `,"content":"{\"cardPrivateData\":{\"actionIds\":[\"restart\"],\"params\":{\"command\":\"restart i-1\"}}}"`
+	content := `,"content":"{\"cardPrivateData\":{\"actionIds\":[\"restart\"],\"params\":{\"command\":\"restart ` +
+		`i-1\"}}}"`
 	action := `,"content":"{\"cardPrivateData\":{\"actionIds\":[\"restart\"]}}"`
 	for name, test := range map[string]struct {
 		body                            string
@@ -404,18 +478,32 @@ func TestCards(t *testing.T) {
 		step                            callback.Step
 		nothing                         bool
 	}{
-		"a parameter command":          {body: body(content + `,"spaceId":"cid==","spaceType":"IM_GROUP"`), text: "restart i-1", user: "u1", kind: "group"},
-		"a command and a choice":       {body: body(`,"content":"{\"cardPrivateData\":{\"actionIds\":[\"x\"],\"params\":{\"command\":\"restart\",\"instance\":\"i 1\"}}}"`), text: "restart 'i 1'", user: "u1", kind: "person"},
-		"an action and two choices":    {body: body(`,"content":"{\"cardPrivateData\":{\"actionIds\":[\"restart\"],\"params\":{\"instance\":\"i-1\",\"force\":true,\"empty\":\"\",\"none\":null}}}"`), text: "restart instance=i-1 force=true", user: "u1", kind: "person"},
-		"a choice that is an object":   {body: body(`,"content":"{\"cardPrivateData\":{\"actionIds\":[\"restart\"],\"params\":{\"instance\":{\"id\":\"i-1\"}}}}"`), text: "restart", unread: "an element of type params", user: "u1", kind: "person"},
-		"a space in its long form":     {body: body(action + `,"spaceId":"dtv1.card//IM_GROUP.cid==","spaceType":"im_group"`), text: "restart", user: "u1", kind: "group", space: "cid=="},
-		"the id of an action":          {body: body(action + `,"spaceId":"u1","spaceType":"IM_ROBOT","userIdType":1`), text: "restart", user: "u1", kind: "person"},
-		"a place that is not told":     {body: body(action), text: "restart", user: "u1", kind: "person"},
-		"a unionId":                    {body: body(action + `,"userIdType":2`), text: "restart", kind: "person"},
-		"another type":                 {body: `{"type":"other","corpId":"dingcorp"}`, nothing: true},
-		"another corporation":          {body: `{"type":"actionCallback","corpId":"dingother"}`, step: callback.StepReceiver},
-		"content that is no JSON":      {body: body(`,"content":"x"`), step: callback.StepDecode},
-		"actions that are numbers":     {body: body(`,"content":"{\"cardPrivateData\":{\"actionIds\":[1]}}"`), step: callback.StepDecode},
+		"a parameter command": {body: body(content + `,"spaceId":"cid==","spaceType":"IM_GROUP"`),
+			text: "restart i-1", user: "u1", kind: "group"},
+		"a command and a choice": {
+			body: body(`,"content":"{\"cardPrivateData\":{\"actionIds\":[\"x\"],\"params\":{\"command\":\"restart\",` +
+				`\"instance\":\"i 1\"}}}"`), text: "restart 'i 1'", user: "u1", kind: "person"},
+		"an action and two choices": {
+			body: body(`,"content":"{\"cardPrivateData\":{\"actionIds\":[\"restart\"],` +
+				`\"params\":{\"instance\":\"i-1\",\"force\":true,\"empty\":\"\",\"none\":null}}}"`),
+			text: "restart instance=i-1 force=true", user: "u1", kind: "person"},
+		"a choice that is an object": {
+			body: body(`,"content":"{\"cardPrivateData\":{\"actionIds\":[\"restart\"],` +
+				`\"params\":{\"instance\":{\"id\":\"i-1\"}}}}"`), text: "restart", unread: "an element of type params",
+			user: "u1", kind: "person"},
+		"a space in its long form": {body: body(action +
+			`,"spaceId":"dtv1.card//IM_GROUP.cid==","spaceType":"im_group"`), text: "restart",
+			user: "u1", kind: "group", space: "cid=="},
+		"the id of an action": {body: body(action + `,"spaceId":"u1","spaceType":"IM_ROBOT","userIdType":1`),
+			text: "restart", user: "u1", kind: "person"},
+		"a place that is not told": {body: body(action), text: "restart", user: "u1", kind: "person"},
+		"a unionId":                {body: body(action + `,"userIdType":2`), text: "restart", kind: "person"},
+		"another type":             {body: `{"type":"other","corpId":"dingcorp"}`, nothing: true},
+		"another corporation": {body: `{"type":"actionCallback","corpId":"dingother"}`,
+			step: callback.StepReceiver},
+		"content that is no JSON": {body: body(`,"content":"x"`), step: callback.StepDecode},
+		"actions that are numbers": {body: body(`,"content":"{\"cardPrivateData\":{\"actionIds\":[1]}}"`),
+			step: callback.StepDecode},
 		"a space that is a number":     {body: body(action + `,"spaceId":1`), step: callback.StepDecode},
 		"no JSON":                      {body: "x", step: callback.StepDecode},
 		"a type that is not even text": {body: `{"type":1,"corpId":"dingcorp"}`, step: callback.StepDecode},
@@ -428,8 +516,9 @@ func TestCards(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if m := in.Message; (m == nil) != test.nothing || m != nil && (m.Text != test.text || m.Unread != test.unread || m.User != test.user || m.ReplyTo.Kind != test.kind ||
-			test.space != "" && (m.Conversation != test.space || m.ReplyTo.ID != test.space)) {
+		if m := in.Message; (m == nil) != test.nothing || m != nil &&
+			(m.Text != test.text || m.Unread != test.unread || m.User != test.user || m.ReplyTo.Kind != test.kind ||
+				test.space != "" && (m.Conversation != test.space || m.ReplyTo.ID != test.space)) {
 			t.Errorf("%s: %+v", name, m)
 		}
 		if response, err := r.Answer(in, "x"); err != nil || string(response.Body) != "{}" || response.Carries {
@@ -446,7 +535,8 @@ func TestCards(t *testing.T) {
 
 func TestWindow(t *testing.T) {
 	r := receiver(t, with("DingTalkWindowSeconds", "3600"))
-	for by, want := range map[time.Duration]callback.Step{59 * time.Minute: "", 61 * time.Minute: callback.StepFreshness, -61 * time.Minute: callback.StepFreshness} {
+	for by, want := range map[time.Duration]callback.Step{59 * time.Minute: "",
+		61 * time.Minute: callback.StepFreshness, -61 * time.Minute: callback.StepFreshness} {
 		in := robot(members())
 		in.Now = now.Add(by)
 		if _, err := r.Receive(in); platformtest.StepOf(err) != want {
@@ -463,8 +553,10 @@ func TestWindow(t *testing.T) {
 
 func TestNewReceiver(t *testing.T) {
 	for name, s := range map[string]callback.Settings{
-		"no client id": with("DingTalkClientId", "", "DingTalkRobotCode", "", "DingTalkOwnerKey", ""), "a token without a key": with("DingTalkEncodingAesKey", ""),
-		"a key without a token": with("DingTalkToken", ""), "a key that is none": with("DingTalkEncodingAesKey", "short"), "a window of two hours": with("DingTalkWindowSeconds", "7200"),
+		"no client id":          with("DingTalkClientId", "", "DingTalkRobotCode", "", "DingTalkOwnerKey", ""),
+		"a token without a key": with("DingTalkEncodingAesKey", ""),
+		"a key without a token": with("DingTalkToken", ""), "a key that is none": with("DingTalkEncodingAesKey",
+			"short"), "a window of two hours": with("DingTalkWindowSeconds", "7200"),
 		"only a previous secret": with("DingTalkClientSecret", "", "DingTalkClientSecretPrevious", "not-a-real-secret"),
 	} {
 		if _, err := (dingtalk.Platform{}).NewReceiver(s); err == nil || strings.Contains(err.Error(), "not-a-real") {
@@ -480,18 +572,21 @@ func TestLongAnswersAreCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	response, err := r.Answer(in, strings.Repeat("钉", 20_000))
-	if err != nil || len(response.Body) > 15_000 || !json.Valid(response.Body) || !strings.Contains(string(response.Body), "…") {
+	if err != nil || len(response.Body) > 15_000 || !json.Valid(response.Body) ||
+		!strings.Contains(string(response.Body), "…") {
 		t.Errorf("%d bytes, %v", len(response.Body), err)
 	}
 }
 
-// FuzzReceive gives any body to the robot and to cards, signed. Whatever is taken has ids that can be kept, and is taken the same again.
+// FuzzReceive gives any body to the robot and to cards, signed. Whatever is taken has ids that can
+// be kept, and is taken the same again.
 func FuzzReceive(f *testing.F) {
 	f.Add(members())
 	f.Add(members("msgtype", `"richText"`, "content", `{"richText":[{"text":"x"}]}`))
 	f.Add(members("msgtype", `"audio"`, "content", `{"recognition":"x"}`))
 	f.Add(rich(`{"text":"@ops"},{"type":"picture"},{"text":" x"}`))
-	f.Add(`{"type":"actionCallback","outTrackId":"t1","corpId":"dingcorp","userId":"u1","content":"{\"cardPrivateData\":{\"actionIds\":[\"x\"]}}"}`)
+	f.Add(`{"type":"actionCallback","outTrackId":"t1","corpId":"dingcorp","userId":"u1",` +
+		`"content":"{\"cardPrivateData\":{\"actionIds\":[\"x\"]}}"}`)
 	r := receiver(f, with())
 	f.Fuzz(func(t *testing.T, body string) {
 		for _, make := range []func(string) *callback.Request{robot, card} {
@@ -503,10 +598,12 @@ func FuzzReceive(f *testing.F) {
 				continue
 			}
 			again, err := r.Receive(make(body))
-			if err != nil || (in.Message == nil) != (again.Message == nil) || in.Message != nil && *in.Message != *again.Message {
+			if err != nil || (in.Message == nil) != (again.Message == nil) || in.Message != nil &&
+				*in.Message != *again.Message {
 				t.Fatalf("taken differently the second time: %v", err)
 			}
-			if m := in.Message; m != nil && (m.ID == "" || m.Conversation == "" || len(m.User) > 256 || strings.ContainsAny(m.User+m.ID+m.Conversation, " \n\x00")) {
+			if m := in.Message; m != nil && (m.ID == "" || m.Conversation == "" || len(m.User) > 256 ||
+				strings.ContainsAny(m.User+m.ID+m.Conversation, " \n\x00")) {
 				t.Errorf("%+v", m)
 			}
 		}

@@ -78,7 +78,8 @@ func (Platform) NewReceiver(s callback.Settings) (callback.Receiver, error) {
 		}
 	}
 	if s.Get("DingTalkToken") != "" || s.Get("DingTalkEncodingAesKey") != "" {
-		if r.events, err = callback.NewBox(s, "DingTalkToken", "DingTalkEncodingAesKey", "DingTalkOwnerKey", 16); err != nil {
+		if r.events, err = callback.NewBox(s, "DingTalkToken", "DingTalkEncodingAesKey",
+			"DingTalkOwnerKey", 16); err != nil {
 			return nil, fmt.Errorf("dingtalk: %w", err)
 		}
 	}
@@ -104,7 +105,9 @@ func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 	case robot || card || event:
 		return nil, callback.Refuse(callback.StepRequest, "there are signatures of two kinds")
 	}
-	return nil, callback.Refuse(callback.StepRequest, "there is no signature: neither the header %s, nor %s, nor the parameter msg_signature", robotSignature, cardSignature)
+	return nil, callback.Refuse(callback.StepRequest,
+		"there is no signature: neither the header %s, nor %s, nor the parameter msg_signature",
+		robotSignature, cardSignature)
 }
 
 // A stamp is a time that is signed, both as they came.
@@ -149,10 +152,9 @@ func (r *receiver) signed(in *callback.Request, signature, timestamp string, rea
 	return &stamp{at, sign, sent}, nil
 }
 
-// robot reads a message to a robot. Its signature covers the time and not the body. A leaked pair of
-// time and signature would prove any message while it is fresh. So the pair is a guard: it proves
-// only one message.
-// https://open.dingtalk.com/document/orgapp/receive-message
+// robot reads a message to a robot. Its signature covers the time and not the body. A leaked pair
+// of time and signature would prove any message while it is fresh. So the pair is a guard: it
+// proves only one message. https://open.dingtalk.com/document/orgapp/receive-message
 func (r *receiver) robot(in *callback.Request) (*callback.Received, error) {
 	s, err := r.signed(in, robotSignature, robotTimestamp, callback.Millis, r.secrets,
 		func(at, secret string) string { return at + "\n" + secret })
@@ -174,8 +176,8 @@ func (r *receiver) robot(in *callback.Request) (*callback.Received, error) {
 	return received, nil
 }
 
-// plain reads the body of a message to a robot. According to other projects it may be encrypted like
-// an event, with the key of the event subscription. DingTalk's documents do not mention it.
+// plain reads the body of a message to a robot. According to other projects it may be encrypted
+// like an event, with the key of the event subscription. DingTalk's documents do not mention it.
 func (r *receiver) plain(in *callback.Request) (callback.Fields, error) {
 	f, err := callback.Object("the body", string(in.Body))
 	if err != nil || !f.Has("encrypt") || f.Keys() != 1 {
@@ -201,10 +203,12 @@ func (r *receiver) meant(robotCode, corpID string) error {
 	switch {
 	case robotCode == "" && r.codeGiven:
 		return callback.Refuse(callback.StepReceiver,
-			"the message names no robot, and this configuration is for %q; if it is yours, remove DingTalkRobotCode", r.robotCode)
+			"the message names no robot, and this configuration is for %q; if it is yours, remove DingTalkRobotCode",
+			r.robotCode)
 	case robotCode != "" && robotCode != r.robotCode:
 		return callback.Refuse(callback.StepReceiver,
-			"the message is for the robot %q, and this configuration is for %q; if it is yours, set DingTalkRobotCode to %[1]q",
+			"the message is for the robot %q, and this configuration is for %q; if it is "+
+				"yours, set DingTalkRobotCode to %[1]q",
 			callback.Cut(robotCode, 64), r.robotCode)
 	}
 	return r.corp(corpID)
@@ -216,10 +220,12 @@ func (r *receiver) corp(id string) error {
 		return nil
 	case id == "":
 		return callback.Refuse(callback.StepReceiver,
-			"the message names no corporation, and this configuration is for %q; if it is yours, remove DingTalkCorpId", r.corpID)
+			"the message names no corporation, and this configuration is for %q; if it is yours, remove DingTalkCorpId",
+			r.corpID)
 	}
 	return callback.Refuse(callback.StepReceiver,
-		"the message is of the corporation %q, and this configuration is for %q; if it is yours, set DingTalkCorpId to %[1]q",
+		"the message is of the corporation %q, and this configuration is for %q; if it is "+
+			"yours, set DingTalkCorpId to %[1]q",
 		callback.Cut(id, 64), r.corpID)
 }
 
@@ -262,7 +268,8 @@ func (r *receiver) message(f callback.Fields) (*callback.Received, error) {
 
 // files are the types of messages that hold no text.
 var files = map[string]string{
-	"picture": command.UnreadPicture, "image": command.UnreadPicture, "video": command.UnreadVideo, "file": command.UnreadFile,
+	"picture": command.UnreadPicture, "image": command.UnreadPicture,
+	"video": command.UnreadVideo, "file": command.UnreadFile,
 	"interactiveCard": command.UnreadCard, "actionCard": command.UnreadCard, "link": command.UnreadLink,
 	"location": command.UnreadPlace, "sticker": command.UnreadSticker,
 }
@@ -342,9 +349,8 @@ func millis(text string) time.Time {
 	return at
 }
 
-// card reads the action of a person on an interactive card. Its signature covers only the time, like
-// a robot's.
-// https://open.dingtalk.com/document/orgapp/event-callback-card
+// card reads the action of a person on an interactive card. Its signature covers only the time,
+// like a robot's. https://open.dingtalk.com/document/orgapp/event-callback-card
 func (r *receiver) card(in *callback.Request) (*callback.Received, error) {
 	if r.cards == nil {
 		return nil, callback.Refuse(callback.StepRequest, "this is the action of a card; set DingTalkCardSecret")
@@ -370,8 +376,8 @@ func (r *receiver) card(in *callback.Request) (*callback.Received, error) {
 	return received, nil
 }
 
-// cardAction reads the action of a card. The command is its parameter command, or else the id of the
-// action. The other parameters are what was filled in or chosen.
+// cardAction reads the action of a card. The command is its parameter command, or else the id of
+// the action. The other parameters are what was filled in or chosen.
 func cardAction(f callback.Fields, at string, sent time.Time) (*callback.Received, error) {
 	if kind := f.Text("type"); kind != "actionCallback" {
 		return &callback.Received{Kind: "card/" + kind}, f.Err()

@@ -40,7 +40,8 @@ func (Platform) Description() command.Platform {
 			{Key: "FeishuWindowSeconds", Shape: callback.UpTo(int(maxWindow / time.Second)),
 				Help: "how far a callback's time may be from now, either way; 300 if not set"},
 			{Key: "FeishuOldCards", Shape: command.TrueOrFalse(),
-				Help: "true to take the cards' older callback too, which is neither encrypted nor tied to the app: the Verification Token alone proves it"},
+				Help: "true to take the cards' older callback too, which is neither encrypted nor tied to the app: " +
+					"the Verification Token alone proves it"},
 			{Key: "FeishuDomain", Shape: command.OneOf("feishu", "lark"), Help: "feishu (default) or lark"},
 		},
 	}

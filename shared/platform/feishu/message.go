@@ -43,10 +43,12 @@ func (r *receiver) message(m *command.Message, e callback.Fields) *callback.Rece
 // unreadable are the types of messages that hold no text.
 // https://open.feishu.cn/document/server-docs/im-v1/message-content-description/message_content
 var unreadable = map[string]string{
-	"image": command.UnreadPicture, "file": command.UnreadFile, "folder": command.UnreadFile, "audio": command.UnreadVoice,
+	"image": command.UnreadPicture, "file": command.UnreadFile, "folder": command.UnreadFile,
+	"audio": command.UnreadVoice,
 	"media": command.UnreadVideo, "sticker": command.UnreadSticker, "interactive": command.UnreadCard,
 	"share_chat": command.UnreadCard, "share_user": command.UnreadCard, "location": command.UnreadPlace,
-	"merge_forward": command.UnreadForward, "hongbao": command.UnreadCard, "todo": command.UnreadCard, "vote": command.UnreadCard,
+	"merge_forward": command.UnreadForward, "hongbao": command.UnreadCard,
+	"todo": command.UnreadCard, "vote": command.UnreadCard,
 	"video_chat": command.UnreadCard, "share_calendar_event": command.UnreadCard, "calendar": command.UnreadCard,
 	"general_calendar": command.UnreadCard,
 }

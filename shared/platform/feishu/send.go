@@ -73,7 +73,8 @@ func (s *sender) Send(ctx context.Context, to command.ReplyTo, text string) erro
 			return false, nil
 		}
 		// 99991400 is of the API's limit, 230020 of the conversation's.
-		return code == "99991661" || code == "99991663", answer.Refused(what, code, code == "99991400" || code == "230020")
+		return code == "99991661" || code == "99991663", answer.Refused(what, code,
+			code == "99991400" || code == "230020")
 	})
 }
 

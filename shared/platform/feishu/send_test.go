@@ -31,10 +31,11 @@ func TestSend(t *testing.T) {
 		"the secret is not right": {to: to, token: `{"code":10014,"msg":"app secret invalid"}`,
 			sent: 1},
 		"a token that is empty": {to: to, token: `{"code":0}`, sent: 1},
-		"to a person":           {to: command.ReplyTo{Kind: "person", ID: "ou_1"}, answers: []string{`{"code":0}`}, ok: true, sent: 2},
-		"to nobody":             {to: command.ReplyTo{Kind: "person"}},
-		"to nothing":            {to: command.ReplyTo{Kind: "message"}},
-		"by another way":        {to: command.ReplyTo{Kind: "pigeon", ID: "x"}},
+		"to a person": {to: command.ReplyTo{Kind: "person", ID: "ou_1"},
+			answers: []string{`{"code":0}`}, ok: true, sent: 2},
+		"to nobody":      {to: command.ReplyTo{Kind: "person"}},
+		"to nothing":     {to: command.ReplyTo{Kind: "message"}},
+		"by another way": {to: command.ReplyTo{Kind: "pigeon", ID: "x"}},
 	} {
 		host := "open.feishu.cn"
 		if test.domain == "lark" {
@@ -83,9 +84,12 @@ func TestSend(t *testing.T) {
 		if err := json.Unmarshal([]byte(last.Body), &body); err != nil {
 			t.Fatal(err)
 		}
-		const content = `{"zh_cn":{"content":[[{"tag":"text","text":"<at user_id=\"all\"></at>"}],[{"tag":"text","text":"[x](https://example.com)"}]]}}`
-		if last.URI != uri || body.ReceiveID != receiver || last.Header.Get("Authorization") != "Bearer not-a-real-access-token" ||
-			body.MsgType != "post" || body.Content != content || len(body.UUID) != 40 || r[0].Body != `{"app_id":"cli_example","app_secret":"not-a-real-secret"}` {
+		const content = `{"zh_cn":{"content":[[{"tag":"text","text":"<at ` +
+			`user_id=\"all\"></at>"}],[{"tag":"text","text":"[x](https://example.com)"}]]}}`
+		if last.URI != uri || body.ReceiveID != receiver ||
+			last.Header.Get("Authorization") != "Bearer not-a-real-access-token" ||
+			body.MsgType != "post" || body.Content != content || len(body.UUID) != 40 ||
+			r[0].Body != `{"app_id":"cli_example","app_secret":"not-a-real-secret"}` {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}

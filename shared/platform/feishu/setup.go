@@ -8,7 +8,8 @@ import (
 func setup(webhookURL, language string) []string {
 	if language == command.Chinese {
 		return []string{
-			"打开 https://open.feishu.cn/app （Lark 为 https://open.larksuite.com/app ），进入 App ID 为 FeishuAppId 的应用，添加机器人能力。",
+			"打开 https://open.feishu.cn/app （Lark 为 https://open.larksuite.com/app " +
+				"），进入 App ID 为 FeishuAppId 的应用，添加机器人能力。",
 			"事件与回调 > 加密策略：Encrypt Key 填写 FeishuEncryptKey 的值；Verification Token 填入 FeishuVerificationToken。",
 			"事件配置：订阅方式选择将事件发送至开发者服务器，请求地址填写：" + webhookURL,
 			"添加事件 im.message.receive_v1（接收消息）；如设置了机器人菜单，再添加 application.bot.menu_v6，菜单的 event_key 即为命令。",
@@ -19,13 +20,19 @@ func setup(webhookURL, language string) []string {
 		}
 	}
 	return []string{
-		"Open https://open.feishu.cn/app (Lark: https://open.larksuite.com/app ), the app whose App ID is FeishuAppId, and add the bot capability.",
-		"Events and callbacks > Encryption strategy: set Encrypt Key to the value of FeishuEncryptKey; put the Verification Token into FeishuVerificationToken.",
-		"Event configuration: choose to send events to the developer's server, and set the request URL to " + webhookURL,
-		"Add the event im.message.receive_v1, and application.bot.menu_v6 if the bot has a menu: the event_key of an item is its command.",
-		"Set BotName to the bot's name in Feishu. Only the name tells which bot a group's message mentions; without it a mention of another bot may count as one of this.",
+		"Open https://open.feishu.cn/app (Lark: https://open.larksuite.com/app ), the app whose App ID is " +
+			"FeishuAppId, and add the bot capability.",
+		"Events and callbacks > Encryption strategy: set Encrypt Key to the value of FeishuEncryptKey; put " +
+			"the Verification Token into FeishuVerificationToken.",
+		"Event configuration: choose to send events to the developer's server, and set the request URL to " +
+			webhookURL,
+		"Add the event im.message.receive_v1, and application.bot.menu_v6 if the bot has a menu: the " +
+			"event_key of an item is its command.",
+		"Set BotName to the bot's name in Feishu. Only the name tells which bot a group's message mentions; without " +
+			"it a mention of another bot may count as one of this.",
 		"Callback configuration: set the same request URL and add the callback card.action.trigger.",
-		"Permissions: im:message.group_at_msg:readonly, im:message.p2p_msg:readonly and im:message:send_as_bot; then create and publish a version.",
+		"Permissions: im:message.group_at_msg:readonly, im:message.p2p_msg:readonly and im:message:send_as_bot; " +
+			"then create and publish a version.",
 		"Add the bot to a group and send it whoami: it answers with the ids to put into Permissions.",
 	}
 }

@@ -12,15 +12,20 @@ import (
 var dingtalk = Simulator{
 	Type: "DingTalk",
 	Modes: []Mode{
-		{Name: "robot", Make: dingtalkRobot, Receiver: []string{"DingTalkRobotCode", "DingTalkCorpId"}, Unsigned: true, Carries: true},
-		{Name: "card", Make: dingtalkCard, Needs: "DingTalkCardSecret", Receiver: []string{"DingTalkCorpId"}, Unsigned: true},
+		{Name: "robot", Make: dingtalkRobot, Receiver: []string{"DingTalkRobotCode", "DingTalkCorpId"},
+			Unsigned: true, Carries: true},
+		{Name: "card", Make: dingtalkCard, Needs: "DingTalkCardSecret",
+			Receiver: []string{"DingTalkCorpId"}, Unsigned: true},
 		{Name: "check", Check: true, Make: dingtalkCheck, Needs: "DingTalkToken and DingTalkEncodingAesKey",
 			Receiver: []string{"DingTalkOwnerKey"}},
 	},
-	Enclosures: map[string]func(*Maker, string) (*Callback, error){"robot": dingtalkRobotOf, "card": dingtalkCardOf, "event": dingtalkEventOf},
-	Example: callback.Settings{"DingTalkClientId": "dingexample", "DingTalkClientSecret": "not-a-real-secret", "DingTalkRobotCode": "dingrobot",
-		"DingTalkCorpId": "dingcorp", "DingTalkToken": "notarealtoken", "DingTalkEncodingAesKey": "notarealkeynotarealkeynotarealkeynotarealke",
-		"DingTalkOwnerKey": "dingowner", "DingTalkCardSecret": "not-a-real-card-secret"},
+	Enclosures: map[string]func(*Maker, string) (*Callback, error){"robot": dingtalkRobotOf,
+		"card": dingtalkCardOf, "event": dingtalkEventOf},
+	Example: callback.Settings{"DingTalkClientId": "dingexample", "DingTalkClientSecret": "not-a-real-secret",
+		"DingTalkRobotCode": "dingrobot",
+		"DingTalkCorpId":    "dingcorp", "DingTalkToken": "notarealtoken",
+		"DingTalkEncodingAesKey": "notarealkeynotarealkeynotarealkeynotarealke",
+		"DingTalkOwnerKey":       "dingowner", "DingTalkCardSecret": "not-a-real-card-secret"},
 	SealsChecks: true,
 }
 
@@ -40,9 +45,12 @@ func dingtalkRobot(k *Maker, m Message) (*Callback, error) {
 	}
 	corp := cmp.Or(k.Settings.Get("DingTalkCorpId"), "dingexamplecorp")
 	body := object{
-		"msgtype": "text", "text": object{"content": " " + m.Text}, "msgId": m.ID, "createAt": k.Now.UnixMilli(), "conversationType": "2",
-		"conversationId": cmp.Or(m.Conversation, "cidexample=="), "conversationTitle": "example", "senderId": "$:LWCP_v1:$sender", "senderStaffId": m.User,
-		"senderNick": cmp.Or(m.UserName, m.User), "senderCorpId": corp, "chatbotCorpId": corp, "chatbotUserId": "$:LWCP_v1:$bot", "isAdmin": false,
+		"msgtype": "text", "text": object{"content": " " + m.Text}, "msgId": m.ID,
+		"createAt": k.Now.UnixMilli(), "conversationType": "2",
+		"conversationId": cmp.Or(m.Conversation, "cidexample=="), "conversationTitle": "example",
+		"senderId": "$:LWCP_v1:$sender", "senderStaffId": m.User,
+		"senderNick": cmp.Or(m.UserName, m.User), "senderCorpId": corp, "chatbotCorpId": corp,
+		"chatbotUserId": "$:LWCP_v1:$bot", "isAdmin": false,
 		"robotCode": k.robotCode(), "isInAtList": true, "atUsers": []object{{"dingtalkId": "$:LWCP_v1:$bot"}},
 	}
 	if m.Direct {
@@ -52,7 +60,8 @@ func dingtalkRobot(k *Maker, m Message) (*Callback, error) {
 		body["sessionWebhook"], body["sessionWebhookExpiredTime"] = m.ReplyURL, k.Now.UnixMilli()+5_400_000
 	}
 	at, secret := k.millis(), k.Settings.Get("DingTalkClientSecret")
-	return post(body.bytes(), jsonUTF8, "timestamp", at, "sign", mac64(secret, at+"\n"+secret)).reading(dingtalkText), nil
+	return post(body.bytes(), jsonUTF8, "timestamp", at, "sign", mac64(secret, at+"\n"+secret)).reading(dingtalkText),
+		nil
 }
 
 // dingtalkText reads a robot's answer.
@@ -90,12 +99,15 @@ func dingtalkCard(k *Maker, m Message) (*Callback, error) {
 		space = "IM_ROBOT"
 	}
 	body := object{
-		"type": "actionCallback", "outTrackId": m.ID, "corpId": cmp.Or(k.Settings.Get("DingTalkCorpId"), "dingexamplecorp"), "userId": m.User,
+		"type": "actionCallback", "outTrackId": m.ID, "corpId": cmp.Or(k.Settings.Get("DingTalkCorpId"),
+			"dingexamplecorp"), "userId": m.User,
 		"spaceId": cmp.Or(m.Conversation, "cidexample=="), "spaceType": space, "userIdType": 1,
-		"content": object{"cardPrivateData": object{"actionIds": []string{"run"}, "params": object{"command": m.Text}}}.String(),
+		"content": object{"cardPrivateData": object{"actionIds": []string{"run"},
+			"params": object{"command": m.Text}}}.String(),
 	}
 	at := k.millis()
-	return post(body.bytes(), jsonUTF8, "x-ddpaas-signature-timestamp", at, "x-ddpaas-signature", mac64(k.Settings.Get("DingTalkCardSecret"), at)), nil
+	return post(body.bytes(), jsonUTF8, "x-ddpaas-signature-timestamp", at, "x-ddpaas-signature",
+		mac64(k.Settings.Get("DingTalkCardSecret"), at)), nil
 }
 
 // dingtalkCheck is the check of an event subscription's URL.
@@ -104,12 +116,14 @@ func dingtalkCheck(k *Maker, _ Message) (*Callback, error) {
 		return nil, err
 	}
 	receiver := cmp.Or(k.Settings.Get("DingTalkOwnerKey"), k.Settings.Get("DingTalkClientId"))
-	e, err := k.envelope("DingTalkToken", "DingTalkEncodingAesKey", object{"EventType": "check_url", "TimeStamp": k.millis()}.String(), receiver, k.millis())
+	e, err := k.envelope("DingTalkToken", "DingTalkEncodingAesKey",
+		object{"EventType": "check_url", "TimeStamp": k.millis()}.String(), receiver, k.millis())
 	if err != nil {
 		return nil, err
 	}
 	c := post(object{"encrypt": e.Encrypt}.bytes(), jsonUTF8)
-	c.Query = url.Values{"msg_signature": {e.Signature}, "signature": {e.Signature}, "timestamp": {e.Timestamp}, "nonce": {e.Nonce}}
+	c.Query = url.Values{"msg_signature": {e.Signature}, "signature": {e.Signature},
+		"timestamp": {e.Timestamp}, "nonce": {e.Nonce}}
 	return c.reading(func(body []byte) (string, error) {
 		var a struct {
 			Signature string `json:"msg_signature"`
@@ -120,7 +134,9 @@ func dingtalkCheck(k *Maker, _ Message) (*Callback, error) {
 		if err := decode(body, &a); err != nil {
 			return "", err
 		}
-		return k.open("DingTalkToken", "DingTalkEncodingAesKey", callback.Envelope{Encrypt: a.Encrypt, Signature: a.Signature, Timestamp: a.Timestamp, Nonce: a.Nonce}, receiver)
+		return k.open("DingTalkToken", "DingTalkEncodingAesKey",
+			callback.Envelope{Encrypt: a.Encrypt, Signature: a.Signature, Timestamp: a.Timestamp, Nonce: a.Nonce},
+			receiver)
 	}), nil
 }
 
@@ -135,7 +151,8 @@ func (k *Maker) envelope(token, aes, message, receiver, timestamp string) (*call
 		return nil, err
 	}
 	nonce := k.hex(8)
-	return &callback.Envelope{Encrypt: encrypt, Signature: callback.SignEnvelope(k.Settings.Get(token), timestamp, nonce, encrypt), Timestamp: timestamp, Nonce: nonce}, nil
+	return &callback.Envelope{Encrypt: encrypt, Signature: callback.SignEnvelope(k.Settings.Get(token), timestamp,
+		nonce, encrypt), Timestamp: timestamp, Nonce: nonce}, nil
 }
 
 // open reads the message of an answer in an envelope, which must be signed and meant for us.
@@ -167,14 +184,16 @@ func dingtalkCardOf(k *Maker, text string) (*Callback, error) {
 		return nil, err
 	}
 	at := k.millis()
-	return post([]byte(text), jsonUTF8, "x-ddpaas-signature-timestamp", at, "x-ddpaas-signature", mac64(k.Settings.Get("DingTalkCardSecret"), at)), nil
+	return post([]byte(text), jsonUTF8, "x-ddpaas-signature-timestamp", at, "x-ddpaas-signature",
+		mac64(k.Settings.Get("DingTalkCardSecret"), at)), nil
 }
 
 func dingtalkEventOf(k *Maker, text string) (*Callback, error) {
 	if err := k.need("DingTalkToken", "DingTalkEncodingAesKey"); err != nil {
 		return nil, err
 	}
-	e, err := k.envelope("DingTalkToken", "DingTalkEncodingAesKey", text, cmp.Or(k.Settings.Get("DingTalkOwnerKey"), k.Settings.Get("DingTalkClientId")), k.millis())
+	e, err := k.envelope("DingTalkToken", "DingTalkEncodingAesKey", text,
+		cmp.Or(k.Settings.Get("DingTalkOwnerKey"), k.Settings.Get("DingTalkClientId")), k.millis())
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,8 @@ func (k *Maker) Enclose(platform, enclosure, text string) (*Callback, error) {
 	}
 	enclose, ok := s.Enclosures[enclosure]
 	if !ok {
-		return nil, fmt.Errorf("platformsim: %s has no enclosure %q; it has %s", platform, enclosure, strings.Join(slices.Sorted(maps.Keys(s.Enclosures)), ", "))
+		return nil, fmt.Errorf("platformsim: %s has no enclosure %q; it has %s", platform, enclosure,
+			strings.Join(slices.Sorted(maps.Keys(s.Enclosures)), ", "))
 	}
 	if k.Random == nil {
 		k.Random = rand.Reader

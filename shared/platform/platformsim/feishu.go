@@ -27,7 +27,8 @@ var feishu = Simulator{
 		{Name: "plain-check", Check: true, Make: feishuPlainCheck, Needs: "FeishuVerificationToken", Timeless: true},
 	},
 	Enclosures: map[string]func(*Maker, string) (*Callback, error){"event": feishuOf},
-	Example: callback.Settings{"FeishuAppId": "cli_example", "FeishuAppSecret": "not-a-real-secret", "FeishuEncryptKey": "not-a-real-key",
+	Example: callback.Settings{"FeishuAppId": "cli_example", "FeishuAppSecret": "not-a-real-secret",
+		"FeishuEncryptKey":        "not-a-real-key",
 		"FeishuVerificationToken": "not-a-real-token", "FeishuOldCards": "true"},
 }
 
@@ -42,7 +43,8 @@ func (k *Maker) feishu(body []byte) (*Callback, error) {
 	}
 	at, nonce, key := k.seconds(), k.hex(8), k.Settings.Get("FeishuEncryptKey")
 	sum := sha256.Sum256(append([]byte(at+nonce+key), encrypted...))
-	return post(encrypted, jsonUTF8, "X-Lark-Request-Timestamp", at, "X-Lark-Request-Nonce", nonce, "X-Lark-Signature", hex.EncodeToString(sum[:])), nil
+	return post(encrypted, jsonUTF8, "X-Lark-Request-Timestamp", at, "X-Lark-Request-Nonce", nonce, "X-Lark-Signature",
+		hex.EncodeToString(sum[:])), nil
 }
 
 func (k *Maker) feishuEncrypt(plain []byte) ([]byte, error) {
@@ -62,42 +64,51 @@ func (k *Maker) feishuEncrypt(plain []byte) ([]byte, error) {
 }
 
 func (k *Maker) feishuHeader(m Message, kind string) object {
-	return object{"event_id": m.ID, "event_type": kind, "create_time": k.millis(), "token": k.Settings.Get("FeishuVerificationToken"),
+	return object{"event_id": m.ID, "event_type": kind, "create_time": k.millis(),
+		"token":  k.Settings.Get("FeishuVerificationToken"),
 		"app_id": k.Settings.Get("FeishuAppId"), "tenant_key": "exampletenant"}
 }
 
 // feishuMessage is a message, as an event of version 2.
 func feishuMessage(k *Maker, m Message) (*Callback, error) {
-	said := object{"message_id": "om_" + m.ID, "create_time": k.millis(), "chat_id": cmp.Or(m.Conversation, "oc_example"), "chat_type": "group", "message_type": "text",
+	said := object{"message_id": "om_" + m.ID, "create_time": k.millis(),
+		"chat_id": cmp.Or(m.Conversation, "oc_example"), "chat_type": "group", "message_type": "text",
 		"content": object{"text": "@_user_1 " + m.Text}.String(),
-		"mentions": []object{{"key": "@_user_1", "id": object{"open_id": "ou_bot"}, "name": cmp.Or(k.Settings.Get("BotName"), "example"),
+		"mentions": []object{{"key": "@_user_1", "id": object{"open_id": "ou_bot"},
+			"name":       cmp.Or(k.Settings.Get("BotName"), "example"),
 			"tenant_key": "exampletenant"}}}
 	if m.Direct {
 		said["chat_type"], said["content"] = "p2p", object{"text": m.Text}.String()
 		delete(said, "mentions")
 	}
 	return k.feishu(object{"schema": "2.0", "header": k.feishuHeader(m, "im.message.receive_v1"), "event": object{
-		"sender":  object{"sender_id": object{"open_id": m.User, "union_id": "on_example"}, "sender_type": "user", "tenant_key": "exampletenant"},
+		"sender": object{"sender_id": object{"open_id": m.User, "union_id": "on_example"},
+			"sender_type": "user", "tenant_key": "exampletenant"},
 		"message": said}}.bytes())
 }
 
 // feishuFirst is a message, as an event of version 1.
 func feishuFirst(k *Maker, m Message) (*Callback, error) {
-	event := object{"type": "message", "app_id": k.Settings.Get("FeishuAppId"), "tenant_key": "exampletenant", "open_id": m.User, "msg_type": "text",
-		"open_chat_id": cmp.Or(m.Conversation, "oc_example"), "open_message_id": "om_" + m.ID, "chat_type": "group", "is_mention": true,
+	event := object{"type": "message", "app_id": k.Settings.Get("FeishuAppId"), "tenant_key": "exampletenant",
+		"open_id": m.User, "msg_type": "text",
+		"open_chat_id": cmp.Or(m.Conversation, "oc_example"), "open_message_id": "om_" + m.ID,
+		"chat_type": "group", "is_mention": true,
 		"text": "<at open_id=\"ou_bot\">@example</at> " + m.Text, "text_without_at_bot": " " + m.Text}
 	if m.Direct {
 		event["chat_type"], event["is_mention"], event["text"] = "private", false, m.Text
 	}
-	return k.feishu(object{"ts": k.seconds() + ".123456", "uuid": m.ID, "token": k.Settings.Get("FeishuVerificationToken"), "type": "event_callback", "event": event}.bytes())
+	return k.feishu(object{"ts": k.seconds() + ".123456", "uuid": m.ID,
+		"token": k.Settings.Get("FeishuVerificationToken"), "type": "event_callback", "event": event}.bytes())
 }
 
 // feishuCard is a button of a card, whose value has the text as command.
 func feishuCard(k *Maker, m Message) (*Callback, error) {
 	c, err := k.feishu(object{"schema": "2.0", "header": k.feishuHeader(m, "card.action.trigger"), "event": object{
-		"operator": object{"tenant_key": "exampletenant", "open_id": m.User}, "token": "c-example", "host": "im_message",
-		"action":  object{"tag": "button", "value": object{"command": m.Text}},
-		"context": object{"open_message_id": "om_" + m.ID, "open_chat_id": cmp.Or(m.Conversation, "oc_example")}}}.bytes())
+		"operator": object{"tenant_key": "exampletenant", "open_id": m.User},
+		"token":    "c-example", "host": "im_message",
+		"action": object{"tag": "button", "value": object{"command": m.Text}},
+		"context": object{"open_message_id": "om_" + m.ID,
+			"open_chat_id": cmp.Or(m.Conversation, "oc_example")}}}.bytes())
 	if err != nil {
 		return nil, err
 	}
@@ -130,27 +141,31 @@ func feishuOldCard(k *Maker, m Message) (*Callback, error) {
 	if k.Settings.Get("FeishuOldCards") != "true" {
 		return nil, fmt.Errorf("FeishuOldCards is not true")
 	}
-	body := object{"open_id": m.User, "tenant_key": "exampletenant", "token": "c-" + m.ID, "open_message_id": "om_" + m.ID,
-		"open_chat_id": cmp.Or(m.Conversation, "oc_example"), "action": object{"tag": "button", "value": object{"command": m.Text}}}.bytes()
+	body := object{"open_id": m.User, "tenant_key": "exampletenant", "token": "c-" +
+		m.ID, "open_message_id": "om_" + m.ID,
+		"open_chat_id": cmp.Or(m.Conversation, "oc_example"),
+		"action":       object{"tag": "button", "value": object{"command": m.Text}}}.bytes()
 	at, nonce := k.seconds(), k.hex(8)
 	sum := sha1.Sum(append([]byte(at+nonce+k.Settings.Get("FeishuVerificationToken")), body...))
-	return post(body, jsonUTF8, "X-Lark-Request-Timestamp", at, "X-Lark-Request-Nonce", nonce, "X-Lark-Signature", hex.EncodeToString(sum[:])), nil
+	return post(body, jsonUTF8, "X-Lark-Request-Timestamp", at, "X-Lark-Request-Nonce", nonce, "X-Lark-Signature",
+		hex.EncodeToString(sum[:])), nil
 }
 
 func (k *Maker) feishuChallenge() (object, func([]byte) (string, error)) {
 	challenge := k.hex(16)
-	return object{"challenge": challenge, "token": k.Settings.Get("FeishuVerificationToken"), "type": "url_verification"}, func(body []byte) (string, error) {
-		var a struct {
-			Challenge string `json:"challenge"`
+	return object{"challenge": challenge, "token": k.Settings.Get("FeishuVerificationToken"),
+			"type": "url_verification"}, func(body []byte) (string, error) {
+			var a struct {
+				Challenge string `json:"challenge"`
+			}
+			if err := decode(body, &a); err != nil {
+				return "", err
+			}
+			if a.Challenge != challenge {
+				return "", fmt.Errorf("platformsim: the answer is not the challenge")
+			}
+			return challenge, nil
 		}
-		if err := decode(body, &a); err != nil {
-			return "", err
-		}
-		if a.Challenge != challenge {
-			return "", fmt.Errorf("platformsim: the answer is not the challenge")
-		}
-		return challenge, nil
-	}
 }
 
 // feishuCheck is the check of the URL, encrypted and, as the platform leaves it, not signed.

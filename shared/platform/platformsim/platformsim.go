@@ -62,7 +62,8 @@ func (c *Callback) Request(webhookURL string) (*http.Request, error) {
 
 // Received returns the callback as a receiver takes it.
 func (c *Callback) Received(now time.Time) *callback.Request {
-	return &callback.Request{Method: c.Method, Query: maps.Clone(c.Query), Header: c.Header.Clone(), Body: slices.Clone(c.Body), Now: now}
+	return &callback.Request{Method: c.Method, Query: maps.Clone(c.Query), Header: c.Header.Clone(),
+		Body: slices.Clone(c.Body), Now: now}
 }
 
 // ReadAnswer returns the text that the platform would show of an answer's body, empty if it shows
@@ -177,7 +178,8 @@ func (k *Maker) Make(platform, name string, m Message) (*Callback, error) {
 		return c, nil
 	}
 	messages, checks := Modes(platform)
-	return nil, fmt.Errorf("platformsim: %s has no callback %q; it has %s", platform, name, strings.Join(append(messages, checks...), ", "))
+	return nil, fmt.Errorf("platformsim: %s has no callback %q; it has %s", platform, name,
+		strings.Join(append(messages, checks...), ", "))
 }
 
 // A Field is a part of a Message.
@@ -212,7 +214,8 @@ func (k *Maker) Unused(platform, name string, m Message) ([]Field, error) {
 	for _, f := range [...]struct {
 		field Field
 		text  *string
-	}{{FieldID, &m.ID}, {FieldUser, &m.User}, {FieldUserName, &m.UserName}, {FieldConversation, &m.Conversation}, {FieldText, &m.Text}} {
+	}{{FieldID, &m.ID}, {FieldUser, &m.User}, {FieldUserName, &m.UserName},
+		{FieldConversation, &m.Conversation}, {FieldText, &m.Text}} {
 		if *f.text == "" {
 			continue
 		}
@@ -287,7 +290,8 @@ func mac64(secret, message string) string {
 
 // post is a callback by POST.
 func post(body []byte, contentType string, headers ...string) *Callback {
-	c := &Callback{Method: http.MethodPost, Query: url.Values{}, Header: http.Header{"Content-Type": {contentType}}, Body: body}
+	c := &Callback{Method: http.MethodPost, Query: url.Values{},
+		Header: http.Header{"Content-Type": {contentType}}, Body: body}
 	for i := 0; i < len(headers); i += 2 {
 		c.Header[http.CanonicalHeaderKey(headers[i])] = []string{headers[i+1]}
 	}

@@ -20,13 +20,15 @@ func TestMakeSaysWhatIsWrong(t *testing.T) {
 	if _, err := (&platformsim.Maker{}).Make("Pigeon", "", m); err == nil {
 		t.Error("a platform that is none")
 	}
-	if _, err := (&platformsim.Maker{Settings: platformtest.Settings("Slack"), Now: platformtest.Now}).Make("Slack", "pigeon", m); err == nil || !strings.Contains(err.Error(), "command, event, button, check") {
+	if _, err := (&platformsim.Maker{Settings: platformtest.Settings("Slack"), Now: platformtest.Now}).Make("Slack",
+		"pigeon", m); err == nil || !strings.Contains(err.Error(), "command, event, button, check") {
 		t.Errorf("a callback that is none: %v", err)
 	}
 	for _, p := range platform.All().Descriptions() {
 		messages, checks := platformsim.Modes(p.Type)
 		for _, mode := range append(messages, checks...) {
-			if _, err := (&platformsim.Maker{Now: platformtest.Now}).Make(p.Type, mode, m); err == nil || !strings.Contains(err.Error(), "is not set") {
+			if _, err := (&platformsim.Maker{Now: platformtest.Now}).Make(p.Type, mode, m); err == nil ||
+				!strings.Contains(err.Error(), "is not set") {
 				t.Errorf("%s, %s, without settings: %v", p.Type, mode, err)
 			}
 			settings := platformtest.Settings(p.Type)
@@ -36,14 +38,16 @@ func TestMakeSaysWhatIsWrong(t *testing.T) {
 				}
 			}
 			_, err := (&platformsim.Maker{Settings: settings, Now: platformtest.Now}).Make(p.Type, mode, m)
-			if keyed := p.Type == "WeChat" || p.Type == "Teams" || mode == "check" && p.Type == "DingTalk"; (err != nil) != keyed || err != nil && strings.Contains(err.Error(), "short") {
+			if keyed := p.Type == "WeChat" || p.Type == "Teams" || mode == "check" &&
+				p.Type == "DingTalk"; (err != nil) != keyed || err != nil && strings.Contains(err.Error(), "short") {
 				t.Errorf("%s, %s, with a key that is none: %v", p.Type, mode, err)
 			}
 		}
 	}
 	m.ID = "1"
 	for _, p := range []struct{ platform, mode string }{{"WeChat", "app"}, {"Feishu", "message"}} {
-		k := &platformsim.Maker{Settings: platformtest.Settings(p.platform), Now: platformtest.Now, Random: iotest.ErrReader(errors.New("no random bytes"))}
+		k := &platformsim.Maker{Settings: platformtest.Settings(p.platform), Now: platformtest.Now,
+			Random: iotest.ErrReader(errors.New("no random bytes"))}
 		if _, err := k.Make(p.platform, p.mode, m); err == nil {
 			t.Errorf("%s without random bytes", p.platform)
 		}
@@ -61,11 +65,14 @@ func TestRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	body, err := io.ReadAll(r.Body)
-	if err != nil || r.Method != "POST" || r.URL.Path != "/webhook/1/cn/ops/not-a-real-token" || r.URL.Query().Get("msg_signature") == "" || !slices.Equal(body, c.Body) || r.Header.Get("Content-Type") != "text/xml" {
+	if err != nil || r.Method != "POST" || r.URL.Path != "/webhook/1/cn/ops/not-a-real-token" ||
+		r.URL.Query().Get("msg_signature") == "" || !slices.Equal(body, c.Body) ||
+		r.Header.Get("Content-Type") != "text/xml" {
 		t.Errorf("%v, %v", r, err)
 	}
 	c.Method = "bad method"
-	for _, address := range []string{"https://example.com/%zz-not-a-real-token", "https://example.com/not-a-real-token"} {
+	for _, address := range []string{"https://example.com/%zz-not-a-real-token",
+		"https://example.com/not-a-real-token"} {
 		if _, err := c.Request(address); err == nil || strings.Contains(err.Error(), "not-a-real") {
 			t.Errorf("%v", err)
 		}
@@ -76,7 +83,8 @@ func TestRequest(t *testing.T) {
 func TestReadAnswerIsStrict(t *testing.T) {
 	answer := func(platformType, mode string, settings callback.Settings) (*platformsim.Callback, string) {
 		t.Helper()
-		c, err := (&platformsim.Maker{Settings: platformtest.Settings(platformType), Now: platformtest.Now}).Make(platformType, mode, platformsim.Message{User: "u", Text: "help"})
+		c, err := (&platformsim.Maker{Settings: platformtest.Settings(platformType), Now: platformtest.Now}).Make(
+			platformType, mode, platformsim.Message{User: "u", Text: "help"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,8 +112,11 @@ func TestReadAnswerIsStrict(t *testing.T) {
 			if _, err := c.ReadAnswer([]byte(body)); err != nil {
 				t.Errorf("%s, %s: %v", p.Type, mode, err)
 			}
-			for _, other := range []string{"x", "[1]", `"done"`, `{"type":"other","msgtype":"other","response_type":"in_channel","challenge":"x"}`, "<xml></xml>", body + "x"} {
-				if text, err := c.ReadAnswer([]byte(other)); err == nil && !(strings.HasPrefix(other, "{") && text == "") {
+			for _, other := range []string{"x", "[1]", `"done"`,
+				`{"type":"other","msgtype":"other","response_type":"in_channel","challenge":"x"}`,
+				"<xml></xml>", body + "x"} {
+				if text, err := c.ReadAnswer([]byte(other)); err == nil &&
+					!(strings.HasPrefix(other, "{") && text == "") {
 					t.Errorf("%s, %s: reads %q as %q", p.Type, mode, other, text)
 				}
 			}
@@ -127,12 +138,14 @@ func TestReadAnswerIsStrict(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := other.ReadAnswer([]byte(body)); (err == nil) != (mode == "aibot") { // a robot's answer names nobody
+		// a robot's answer names nobody
+		if _, err := other.ReadAnswer([]byte(body)); (err == nil) != (mode == "aibot") {
 			t.Errorf("%s: an answer to another: %v", mode, err)
 		}
 		settings := platformtest.Settings("WeChat")
 		settings["WeChatToken"] = secret.Text("othertoken")
-		stranger, err := (&platformsim.Maker{Settings: settings, Now: platformtest.Now}).Make("WeChat", mode, platformsim.Message{User: "u", Text: "x"})
+		stranger, err := (&platformsim.Maker{Settings: settings, Now: platformtest.Now}).Make("WeChat", mode,
+			platformsim.Message{User: "u", Text: "x"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +162,8 @@ func TestReadAnswerIsStrict(t *testing.T) {
 	}
 }
 
-// A field that is given is unused where the callback is the same without it; one that is not given is not reported.
+// A field that is given is unused where the callback is the same without it; one that is not given
+// is not reported.
 func TestUnused(t *testing.T) {
 	all := platformsim.Message{ID: "1", User: "u", UserName: "Ann", Conversation: "c", Direct: true, Text: "x"}
 	for _, c := range []struct {
@@ -157,15 +171,18 @@ func TestUnused(t *testing.T) {
 		m              platformsim.Message
 		want           []platformsim.Field
 	}{
-		{"WeChat", "app", all, []platformsim.Field{platformsim.FieldUserName, platformsim.FieldConversation, platformsim.FieldDirect}},
+		{"WeChat", "app", all, []platformsim.Field{platformsim.FieldUserName,
+			platformsim.FieldConversation, platformsim.FieldDirect}},
 		{"WeChat", "aibot", platformsim.Message{User: "u", Conversation: "c", Text: "x"}, nil},
 		{"DingTalk", "robot", all, nil},
 		{"DingTalk", "robot", platformsim.Message{User: "u", Text: "x"}, nil},
-		{"Feishu", "check", all, []platformsim.Field{platformsim.FieldID, platformsim.FieldUser, platformsim.FieldUserName, platformsim.FieldConversation, platformsim.FieldText, platformsim.FieldDirect}},
+		{"Feishu", "check", all, []platformsim.Field{platformsim.FieldID, platformsim.FieldUser,
+			platformsim.FieldUserName, platformsim.FieldConversation, platformsim.FieldText, platformsim.FieldDirect}},
 		{"Slack", "command", all, []platformsim.Field{platformsim.FieldDirect}}, // which the conversation's id says
 		{"Teams", "webhook", all, nil},
 	} {
-		got, err := (&platformsim.Maker{Settings: platformtest.Settings(c.platform), Now: platformtest.Now}).Unused(c.platform, c.mode, c.m)
+		got, err := (&platformsim.Maker{Settings: platformtest.Settings(c.platform), Now: platformtest.Now}).Unused(
+			c.platform, c.mode, c.m)
 		if err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("%s, %s: %v, %v, want %v", c.platform, c.mode, got, err, c.want)
 		}

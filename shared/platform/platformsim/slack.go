@@ -20,8 +20,9 @@ var slack = Simulator{
 		{Name: "button", Make: slackButton, Receiver: []string{"SlackTeamId"}},
 		{Name: "check", Check: true, Make: slackCheck},
 	},
-	Enclosures: map[string]func(*Maker, string) (*Callback, error){"event": slackEventOf, "form": slackFormOf, "payload": slackPayloadOf},
-	Example:    callback.Settings{"SlackSigningSecret": "not-a-real-secret", "SlackTeamId": "T0EXAMPLE"},
+	Enclosures: map[string]func(*Maker, string) (*Callback, error){"event": slackEventOf,
+		"form": slackFormOf, "payload": slackPayloadOf},
+	Example: callback.Settings{"SlackSigningSecret": "not-a-real-secret", "SlackTeamId": "T0EXAMPLE"},
 }
 
 const formURLEncoded = "application/x-www-form-urlencoded"
@@ -32,7 +33,8 @@ func (k *Maker) slack(body []byte, contentType string) (*Callback, error) {
 	}
 	at := k.seconds()
 	return post(body, contentType, "X-Slack-Request-Timestamp", at,
-		"X-Slack-Signature", "v0="+hex.EncodeToString(mac(k.Settings.Get("SlackSigningSecret"), "v0:"+at+":"+string(body)))), nil
+		"X-Slack-Signature", "v0="+hex.EncodeToString(mac(k.Settings.Get("SlackSigningSecret"),
+			"v0:"+at+":"+string(body)))), nil
 }
 
 func (k *Maker) slackTeam() string { return cmp.Or(k.Settings.Get("SlackTeamId"), "T0EXAMPLE") }
@@ -51,8 +53,10 @@ func slackChannel(m Message) string {
 
 // slackCommand is a slash command.
 func slackCommand(k *Maker, m Message) (*Callback, error) {
-	form := url.Values{"team_id": {k.slackTeam()}, "team_domain": {"example"}, "channel_id": {slackChannel(m)}, "channel_name": {"example"}, "user_id": {m.User},
-		"user_name": {cmp.Or(m.UserName, m.User)}, "command": {"/chatconf"}, "text": {slackEscape(m.Text)}, "trigger_id": {m.ID}, "api_app_id": {"A0EXAMPLE"},
+	form := url.Values{"team_id": {k.slackTeam()}, "team_domain": {"example"}, "channel_id": {slackChannel(m)},
+		"channel_name": {"example"}, "user_id": {m.User},
+		"user_name": {cmp.Or(m.UserName, m.User)}, "command": {"/chatconf"}, "text": {slackEscape(m.Text)},
+		"trigger_id": {m.ID}, "api_app_id": {"A0EXAMPLE"},
 		"is_enterprise_install": {"false"}}
 	if m.ReplyURL != "" {
 		form.Set("response_url", m.ReplyURL)
@@ -90,20 +94,26 @@ func slackTS(id string) string {
 // slackEvent is a mention of the bot in a channel, or a message to it.
 func slackEvent(k *Maker, m Message) (*Callback, error) {
 	at := slackTS(m.ID)
-	event := object{"type": "app_mention", "user": m.User, "text": "<@U0BOT> " + slackEscape(m.Text), "channel": slackChannel(m), "ts": at, "event_ts": at}
+	event := object{"type": "app_mention", "user": m.User, "text": "<@U0BOT> " + slackEscape(m.Text),
+		"channel": slackChannel(m), "ts": at, "event_ts": at}
 	if m.Direct {
 		event["type"], event["channel_type"], event["text"] = "message", "im", slackEscape(m.Text)
 	}
-	return k.slack(object{"token": "example", "team_id": k.slackTeam(), "api_app_id": "A0EXAMPLE", "type": "event_callback", "event_id": m.ID,
+	return k.slack(object{"token": "example", "team_id": k.slackTeam(), "api_app_id": "A0EXAMPLE",
+		"type": "event_callback", "event_id": m.ID,
 		"event_time": k.Now.Unix(), "event": event, "is_ext_shared_channel": false,
-		"authorizations": []object{{"enterprise_id": nil, "team_id": k.slackTeam(), "user_id": "U0BOT", "is_bot": true}}}.bytes(), "application/json")
+		"authorizations": []object{{"enterprise_id": nil, "team_id": k.slackTeam(), "user_id": "U0BOT",
+			"is_bot": true}}}.bytes(), "application/json")
 }
 
 // slackButton is a button, whose value is the text.
 func slackButton(k *Maker, m Message) (*Callback, error) {
-	payload := object{"type": "block_actions", "user": object{"id": m.User, "username": cmp.Or(m.UserName, m.User), "team_id": k.slackTeam()},
-		"team": object{"id": k.slackTeam(), "domain": "example"}, "channel": object{"id": slackChannel(m), "name": "example"}, "trigger_id": m.ID,
-		"actions": []object{{"type": "button", "action_id": "run", "block_id": "b", "value": m.Text, "action_ts": fmt.Sprintf("%d.000100", k.Now.Unix())}}}
+	payload := object{"type": "block_actions", "user": object{"id": m.User, "username": cmp.Or(m.UserName, m.User),
+		"team_id": k.slackTeam()},
+		"team":    object{"id": k.slackTeam(), "domain": "example"},
+		"channel": object{"id": slackChannel(m), "name": "example"}, "trigger_id": m.ID,
+		"actions": []object{{"type": "button", "action_id": "run", "block_id": "b", "value": m.Text,
+			"action_ts": fmt.Sprintf("%d.000100", k.Now.Unix())}}}
 	if m.ReplyURL != "" {
 		payload["response_url"] = m.ReplyURL
 	}
@@ -113,7 +123,8 @@ func slackButton(k *Maker, m Message) (*Callback, error) {
 // slackCheck is the check of the URL.
 func slackCheck(k *Maker, _ Message) (*Callback, error) {
 	challenge := k.hex(16)
-	c, err := k.slack(object{"token": "example", "challenge": challenge, "type": "url_verification"}.bytes(), "application/json")
+	c, err := k.slack(object{"token": "example", "challenge": challenge, "type": "url_verification"}.bytes(),
+		"application/json")
 	if err != nil {
 		return nil, err
 	}

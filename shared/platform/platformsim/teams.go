@@ -15,7 +15,8 @@ var teams = Simulator{
 	Type:       "Teams",
 	Modes:      []Mode{{Name: "webhook", Make: teamsWebhook, Receiver: []string{"TeamsTenantId"}, Carries: true}},
 	Enclosures: map[string]func(*Maker, string) (*Callback, error){"activity": teamsOf},
-	Example: callback.Settings{"TeamsWebhookSecret": "bm90LWEtcmVhbC1zZWNyZXQtbm90LWEtcmVhbC1zZWM=", // not-a-real-secret-…
+	// not-a-real-secret-…
+	Example: callback.Settings{"TeamsWebhookSecret": "bm90LWEtcmVhbC1zZWNyZXQtbm90LWEtcmVhbC1zZWM=",
 		"TeamsTenantId": "00000000-0000-4000-8000-00000000000a"},
 }
 
@@ -31,15 +32,18 @@ func (k *Maker) teams(body []byte) (*Callback, error) {
 // teamsWebhook is a message to an outgoing webhook.
 func teamsWebhook(k *Maker, m Message) (*Callback, error) {
 	tenant := cmp.Or(k.Settings.Get("TeamsTenantId"), "00000000-0000-4000-8000-000000000000")
-	kind, written := "channel", "<at>"+cmp.Or(k.Settings.Get("BotName"), "example")+"</at>&nbsp;"+html.EscapeString(m.Text)+"\n"
+	kind, written := "channel", "<at>"+cmp.Or(k.Settings.Get("BotName"), "example")+
+		"</at>&nbsp;"+html.EscapeString(m.Text)+"\n"
 	if m.Direct {
 		kind = "personal"
 	}
 	place := cmp.Or(m.Conversation, "19:example@thread.tacv2")
-	body := object{"type": "message", "id": m.ID, "timestamp": k.Now.UTC().Format(time.RFC3339Nano), "channelId": "msteams",
-		"from":         object{"id": "29:example", "name": cmp.Or(m.UserName, m.User), "aadObjectId": m.User},
-		"conversation": object{"id": place + ";messageid=" + m.ID, "tenantId": tenant, "isGroup": !m.Direct, "conversationType": kind},
-		"text":         written, "textFormat": "plain", "channelData": object{"tenant": object{"id": tenant}}}.bytes()
+	body := object{"type": "message", "id": m.ID, "timestamp": k.Now.UTC().Format(time.RFC3339Nano),
+		"channelId": "msteams",
+		"from":      object{"id": "29:example", "name": cmp.Or(m.UserName, m.User), "aadObjectId": m.User},
+		"conversation": object{"id": place + ";messageid=" + m.ID, "tenantId": tenant,
+			"isGroup": !m.Direct, "conversationType": kind},
+		"text": written, "textFormat": "plain", "channelData": object{"tenant": object{"id": tenant}}}.bytes()
 	c, err := k.teams(body)
 	if err != nil {
 		return nil, err

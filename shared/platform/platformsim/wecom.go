@@ -18,13 +18,17 @@ var wecom = Simulator{
 	Type: "WeChat",
 	Modes: []Mode{
 		{Name: "app", Make: wecomApp, Receiver: []string{"WeChatCorpId", "WeChatAgentId"}, Direct: true, Carries: true},
-		{Name: "json", Make: wecomJSON, Receiver: []string{"WeChatCorpId", "WeChatAgentId"}, Direct: true, Carries: true},
-		{Name: "button", Make: wecomButton, Receiver: []string{"WeChatCorpId", "WeChatAgentId"}, Direct: true, Carries: true},
+		{Name: "json", Make: wecomJSON, Receiver: []string{"WeChatCorpId", "WeChatAgentId"},
+			Direct: true, Carries: true},
+		{Name: "button", Make: wecomButton, Receiver: []string{"WeChatCorpId", "WeChatAgentId"},
+			Direct: true, Carries: true},
 		{Name: "aibot", Make: wecomRobot, Needs: `WeChatAibot "true"`, Carries: true, DirectByUser: true},
 		{Name: "check", Check: true, Make: wecomCheck, Receiver: []string{"WeChatCorpId"}},
 	},
-	Enclosures: map[string]func(*Maker, string) (*Callback, error){"app": wecomAppOf, "json": wecomJSONOf, "aibot": wecomRobotOf},
-	Example: callback.Settings{"WeChatCorpId": "wwexample", "WeChatAgentId": "1000002", "WeChatSecret": "not-a-real-secret", "WeChatToken": "notarealtoken",
+	Enclosures: map[string]func(*Maker, string) (*Callback, error){"app": wecomAppOf,
+		"json": wecomJSONOf, "aibot": wecomRobotOf},
+	Example: callback.Settings{"WeChatCorpId": "wwexample", "WeChatAgentId": "1000002",
+		"WeChatSecret": "not-a-real-secret", "WeChatToken": "notarealtoken",
 		"WeChatEncodingAesKey": "notarealkeynotarealkeynotarealkeynotarealke", "WeChatAibot": "true"},
 }
 
@@ -56,25 +60,29 @@ func signed(e *callback.Envelope) url.Values {
 
 // wecomApp is a message to an app, in XML.
 func wecomApp(k *Maker, m Message) (*Callback, error) {
-	return wecomXML(k, m, "<MsgType><![CDATA[text]]></MsgType>\n<Content>"+text(m.Text)+"</Content>\n<MsgId>"+number(m.ID)+"</MsgId>")
+	return wecomXML(k, m, "<MsgType><![CDATA[text]]></MsgType>\n<Content>"+text(m.Text)+
+		"</Content>\n<MsgId>"+number(m.ID)+"</MsgId>")
 }
 
 // wecomButton is a button of an app's card, whose key is the text.
 func wecomButton(k *Maker, m Message) (*Callback, error) {
-	return wecomXML(k, m, "<MsgType><![CDATA[event]]></MsgType>\n<Event><![CDATA[template_card_event]]></Event>\n<EventKey>"+text(m.Text)+
-		"</EventKey>\n<TaskId>"+text(m.ID)+"</TaskId>\n<CardType><![CDATA[button_interaction]]></CardType>")
+	return wecomXML(k, m,
+		"<MsgType><![CDATA[event]]></MsgType>\n<Event><![CDATA[template_card_event]]></Event>\n<EventKey>"+text(m.Text)+
+			"</EventKey>\n<TaskId>"+text(m.ID)+"</TaskId>\n<CardType><![CDATA[button_interaction]]></CardType>")
 }
 
 // wecomXML encloses what was said to an app, and reads the answer.
 func wecomXML(k *Maker, m Message, said string) (*Callback, error) {
 	corp, agent := k.Settings.Get("WeChatCorpId"), k.Settings.Get("WeChatAgentId")
-	inner := "<xml><ToUserName><![CDATA[" + corp + "]]></ToUserName>\n<FromUserName>" + text(m.User) + "</FromUserName>\n<CreateTime>" + k.seconds() +
+	inner := "<xml><ToUserName><![CDATA[" + corp + "]]></ToUserName>\n<FromUserName>" + text(m.User) +
+		"</FromUserName>\n<CreateTime>" + k.seconds() +
 		"</CreateTime>\n" + said + "\n<AgentID>" + agent + "</AgentID>\n</xml>"
 	e, err := k.wecom(inner, corp)
 	if err != nil {
 		return nil, err
 	}
-	c := post([]byte("<xml><ToUserName><![CDATA["+corp+"]]></ToUserName><AgentID><![CDATA["+agent+"]]></AgentID><Encrypt><![CDATA["+e.Encrypt+"]]></Encrypt></xml>"), "text/xml")
+	c := post([]byte("<xml><ToUserName><![CDATA["+corp+"]]></ToUserName><AgentID><![CDATA["+agent+
+		"]]></AgentID><Encrypt><![CDATA["+e.Encrypt+"]]></Encrypt></xml>"), "text/xml")
 	c.Query = signed(e)
 	return c.reading(func(body []byte) (string, error) {
 		if len(body) == 0 {
@@ -90,7 +98,8 @@ func wecomXML(k *Maker, m Message, said string) (*Callback, error) {
 		if err := decodeXML(body, &a); err != nil {
 			return "", err
 		}
-		inner, err := k.open(wecomToken, wecomKey, callback.Envelope{Encrypt: a.Encrypt, Signature: a.Signature, Timestamp: a.Timestamp, Nonce: a.Nonce}, corp)
+		inner, err := k.open(wecomToken, wecomKey, callback.Envelope{Encrypt: a.Encrypt, Signature: a.Signature,
+			Timestamp: a.Timestamp, Nonce: a.Nonce}, corp)
 		if err != nil {
 			return "", err
 		}
@@ -103,7 +112,8 @@ func wecomXML(k *Maker, m Message, said string) (*Callback, error) {
 		if err := decodeXML([]byte(inner), &reply); err != nil {
 			return "", err
 		}
-		return callback.Plain(reply.Content), wecomReply(reply.ToUserName, m.User, reply.FromUserName, corp, reply.MsgType)
+		return callback.Plain(reply.Content), wecomReply(reply.ToUserName, m.User,
+			reply.FromUserName, corp, reply.MsgType)
 	}), nil
 }
 
@@ -135,7 +145,8 @@ func text(s string) string {
 // wecomJSON is a message to an app that asked for JSON.
 func wecomJSON(k *Maker, m Message) (*Callback, error) {
 	corp, agent := k.Settings.Get("WeChatCorpId"), k.Settings.Get("WeChatAgentId")
-	inner := object{"ToUserName": corp, "FromUserName": m.User, "CreateTime": k.Now.Unix(), "MsgType": "text", "Content": m.Text,
+	inner := object{"ToUserName": corp, "FromUserName": m.User, "CreateTime": k.Now.Unix(),
+		"MsgType": "text", "Content": m.Text,
 		"MsgId": json.Number(number(m.ID)), "AgentID": json.Number(agent)}
 	e, err := k.wecom(inner.String(), corp)
 	if err != nil {
@@ -152,7 +163,8 @@ func wecomJSON(k *Maker, m Message) (*Callback, error) {
 		if err := decode([]byte(inner), &reply); err != nil {
 			return "", err
 		}
-		return callback.Plain(reply.Content), wecomReply(reply.ToUserName, m.User, reply.FromUserName, corp, reply.MsgType)
+		return callback.Plain(reply.Content), wecomReply(reply.ToUserName, m.User,
+			reply.FromUserName, corp, reply.MsgType)
 	}), nil
 }
 
@@ -173,12 +185,14 @@ func (k *Maker) wecomAnswer(body []byte, receiver string) (string, error) {
 	if bytes.Contains(body, []byte(`"timestamp":"`)) {
 		return "", fmt.Errorf("platformsim: the answer's timestamp is not a number")
 	}
-	return k.open(wecomToken, wecomKey, callback.Envelope{Encrypt: a.Encrypt, Signature: a.Signature, Timestamp: a.Timestamp.String(), Nonce: a.Nonce}, receiver)
+	return k.open(wecomToken, wecomKey, callback.Envelope{Encrypt: a.Encrypt, Signature: a.Signature,
+		Timestamp: a.Timestamp.String(), Nonce: a.Nonce}, receiver)
 }
 
 // wecomRobot is a message to an intelligent robot, whose receive id is empty.
 func wecomRobot(k *Maker, m Message) (*Callback, error) {
-	inner := object{"msgid": m.ID, "aibotid": "example", "chattype": "group", "chatid": cmp.Or(m.Conversation, "wrexample"), "from": object{"userid": m.User},
+	inner := object{"msgid": m.ID, "aibotid": "example", "chattype": "group",
+		"chatid": cmp.Or(m.Conversation, "wrexample"), "from": object{"userid": m.User},
 		"msgtype": "text", "text": object{"content": "@" + cmp.Or(k.Settings.Get("BotName"), "example") + " " + m.Text}}
 	if m.Direct {
 		inner["chattype"], inner["text"] = "single", object{"content": m.Text}
@@ -246,7 +260,8 @@ func wecomAppOf(k *Maker, text string) (*Callback, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := post([]byte("<xml><ToUserName>"+corp+"</ToUserName><AgentID>"+agent+"</AgentID><Encrypt>"+e.Encrypt+"</Encrypt></xml>"), "text/xml")
+	c := post([]byte("<xml><ToUserName>"+corp+"</ToUserName><AgentID>"+agent+"</AgentID><Encrypt>"+
+		e.Encrypt+"</Encrypt></xml>"), "text/xml")
 	c.Query = signed(e)
 	return c, nil
 }

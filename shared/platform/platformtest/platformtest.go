@@ -121,7 +121,8 @@ type sample struct {
 	secrets  []string // the settings that verify callbacks: those that may have a value before
 }
 
-func newSample(t *testing.T, p command.Platform, n New, settings callback.Settings, r *callback.Request, mode *platformsim.Mode) *sample {
+func newSample(t *testing.T, p command.Platform, n New, settings callback.Settings, r *callback.Request,
+	mode *platformsim.Mode) *sample {
 	s := &sample{t, p, n, settings, r, mode, nil}
 	for _, setting := range p.Settings {
 		if key, ok := strings.CutSuffix(setting.Key, command.Previous); ok && settings.Get(key) != "" {
@@ -136,7 +137,8 @@ func newSample(t *testing.T, p command.Platform, n New, settings callback.Settin
 
 // take gives a request to a receiver of settings. What a receiver makes of it must be one of the
 // three: a handshake, a message or nothing; or a refusal.
-func (s *sample) take(settings callback.Settings, r *callback.Request) (callback.Receiver, *callback.Received, callback.Step) {
+func (s *sample) take(settings callback.Settings,
+	r *callback.Request) (callback.Receiver, *callback.Received, callback.Step) {
 	s.t.Helper()
 	receiver, err := s.new(settings)
 	if err != nil {
@@ -167,10 +169,12 @@ func (s *sample) take(settings callback.Settings, r *callback.Request) (callback
 // what has no time has no signature either, so its challenge may be another: it is given back, and
 // does nothing.
 func (s *sample) same(a, b *callback.Received) bool {
-	if (a.Handshake == nil) != (b.Handshake == nil) || !reflect.DeepEqual(a.Message, b.Message) || !slices.Equal(a.Guards, b.Guards) {
+	if (a.Handshake == nil) != (b.Handshake == nil) || !reflect.DeepEqual(a.Message, b.Message) ||
+		!slices.Equal(a.Guards, b.Guards) {
 		return false
 	}
-	return a.Handshake == nil || s.mode.Timeless || platformsim.Of(s.platform.Type).SealsChecks || bytes.Equal(a.Handshake.Body, b.Handshake.Body)
+	return a.Handshake == nil || s.mode.Timeless || platformsim.Of(s.platform.Type).SealsChecks ||
+		bytes.Equal(a.Handshake.Body, b.Handshake.Body)
 }
 
 func clone(r *callback.Request) *callback.Request {
@@ -186,8 +190,10 @@ func clone(r *callback.Request) *callback.Request {
 }
 
 // proofs are the headers and parameters without which nothing is proven.
-var proofs = []string{"sign", "timestamp", "nonce", "msg_signature", "echostr", "x-ddpaas-signature", "x-ddpaas-signature-timestamp", "x-slack-signature",
-	"x-slack-request-timestamp", "x-lark-signature", "x-lark-request-timestamp", "x-lark-request-nonce", "authorization"}
+var proofs = []string{"sign", "timestamp", "nonce", "msg_signature", "echostr", "x-ddpaas-signature",
+	"x-ddpaas-signature-timestamp", "x-slack-signature",
+	"x-slack-request-timestamp", "x-lark-signature", "x-lark-request-timestamp",
+	"x-lark-request-nonce", "authorization"}
 
 // tamper changes one thing after another of a genuine callback.
 func (s *sample) tamper() {
@@ -257,13 +263,15 @@ func (s *sample) tamper() {
 		}
 	}
 	s.tamperBody(refused, refusedOrSame)
-	for _, method := range []string{"PUT", "HEAD", "", "post", map[string]string{"GET": "POST", "POST": "GET"}[s.request.Method]} {
+	for _, method := range []string{"PUT", "HEAD", "", "post",
+		map[string]string{"GET": "POST", "POST": "GET"}[s.request.Method]} {
 		r := clone(s.request)
 		r.Method = method
 		refused("the method "+method, r)
 	}
 	if !s.mode.Timeless {
-		for _, by := range []time.Duration{window + 2*time.Second, -window - 2*time.Second, 24 * time.Hour, -24 * time.Hour, 1 << 62, -1 << 62} {
+		for _, by := range []time.Duration{window + 2*time.Second, -window - 2*time.Second, 24 * time.Hour,
+			-24 * time.Hour, 1 << 62, -1 << 62} {
 			r := clone(s.request)
 			r.Now = r.Now.Add(by)
 			refused("its time is off by "+by.String(), r, callback.StepFreshness)
@@ -282,7 +290,8 @@ func (s *sample) tamper() {
 // window is what all platforms allow when nothing is set.
 const window = 5 * time.Minute
 
-func (s *sample) tamperBody(refused func(string, *callback.Request, ...callback.Step), refusedOrSame func(string, *callback.Request)) {
+func (s *sample) tamperBody(refused func(string, *callback.Request, ...callback.Step),
+	refusedOrSame func(string, *callback.Request)) {
 	with := func(body []byte) *callback.Request {
 		r := clone(s.request)
 		r.Body = body
@@ -339,7 +348,8 @@ func (s *sample) otherSettings(genuine *callback.Received) {
 		settings := maps.Clone(s.settings)
 		settings[key] = other(settings.Get(key))
 		if _, received, step := s.take(settings, clone(s.request)); received != nil || step != callback.StepReceiver {
-			t.Errorf("it is for another %s: taken %v, refused for its %q, want %q", key, received != nil, step, callback.StepReceiver)
+			t.Errorf("it is for another %s: taken %v, refused for its %q, want %q", key,
+				received != nil, step, callback.StepReceiver)
 		}
 	}
 	changed, rotated, both := maps.Clone(s.settings), maps.Clone(s.settings), maps.Clone(s.settings)
@@ -351,7 +361,8 @@ func (s *sample) otherSettings(genuine *callback.Received) {
 	if _, received, _ := s.take(changed, clone(s.request)); received != nil {
 		t.Errorf("with other secrets: taken")
 	}
-	for what, settings := range map[string]callback.Settings{"the secrets are now the previous ones": rotated, "there are previous secrets": both} {
+	for what, settings := range map[string]callback.Settings{"the secrets are now the previous ones": rotated,
+		"there are previous secrets": both} {
 		_, received, step := s.take(settings, clone(s.request))
 		if received == nil || !s.same(received, genuine) {
 			t.Errorf("%s: refused for its %s", what, step)
@@ -360,7 +371,8 @@ func (s *sample) otherSettings(genuine *callback.Received) {
 }
 
 func runVector(t *testing.T, p command.Platform, n New, v Vector) {
-	s := newSample(t, p, n, v.Settings, v.Request, &platformsim.Mode{Receiver: v.Receiver, Unsigned: v.Unsigned, Timeless: v.Timeless})
+	s := newSample(t, p, n, v.Settings, v.Request, &platformsim.Mode{Receiver: v.Receiver,
+		Unsigned: v.Unsigned, Timeless: v.Timeless})
 	expect, detail, _ := strings.Cut(v.Expect, " ")
 	_, received, step := s.take(v.Settings, clone(v.Request))
 	got := "refused"
@@ -392,7 +404,8 @@ func runVector(t *testing.T, p command.Platform, n New, v Vector) {
 		}
 	case "message":
 		m := received.Message
-		for name, got := range map[string]string{"id": m.ID, "conversation": m.Conversation, "user": m.User, "text": m.Text} {
+		for name, got := range map[string]string{"id": m.ID, "conversation": m.Conversation,
+			"user": m.User, "text": m.Text} {
 			if want, ok := v.Fields[name]; ok && got != want {
 				t.Errorf("its %s is %q, want %q", name, got, want)
 			}
@@ -418,14 +431,16 @@ func unseal(t *testing.T, s callback.Settings, answer string) string {
 }
 
 // nasty is text that would be markup, or mention everybody, somewhere.
-const nasty = "<!channel> @all <at user_id=\"all\">x</at> *b* _i_ `c` [l](https://example.com) & &lt; \\ ]]> # | ~ 钉\n<a href=\"https://example.com\">y</a>"
+const nasty = "<!channel> @all <at user_id=\"all\">x</at> *b* _i_ `c` [l](https://example.com) & &lt; \\ ]]> # | " +
+	"~ 钉\n<a href=\"https://example.com\">y</a>"
 
 func runSimulated(t *testing.T, p command.Platform, n New, mode string) {
 	kind := platformsim.Of(p.Type).Mode(mode)
 	settings := Settings(p.Type)
 	maker := &platformsim.Maker{Settings: settings, Now: Now}
 	for _, direct := range []bool{false, true} {
-		said := platformsim.Message{User: "manager4220", Text: "restart <i-123> & \u00a0\u3000 \"go\" ", Direct: direct, Conversation: "room-1"}
+		said := platformsim.Message{User: "manager4220", Text: "restart <i-123> & \u00a0\u3000 \"go\" ",
+			Direct: direct, Conversation: "room-1"}
 		c, err := maker.Make(p.Type, mode, said)
 		if err != nil {
 			t.Fatal(err)
@@ -521,7 +536,8 @@ func ids(t *testing.T, p command.Platform, n New, maker *platformsim.Maker, mode
 }
 
 // answers words an answer, and none, and reads them as the platform would.
-func answers(t *testing.T, receiver callback.Receiver, received *callback.Received, c *platformsim.Callback, kind *platformsim.Mode) {
+func answers(t *testing.T, receiver callback.Receiver, received *callback.Received,
+	c *platformsim.Callback, kind *platformsim.Mode) {
 	t.Helper()
 	for _, text := range []string{"", "done", nasty} {
 		response, err := receiver.Answer(received, text)

@@ -35,24 +35,26 @@ type Server struct {
 func NewServer(t testing.TB, now time.Time, hosts []string, answer func(Request) (int, string)) *Server {
 	t.Helper()
 	p := new(Server)
-	p.Client = callback.NewClient(callback.ClientOptions{Now: func() time.Time { return now }, Transport: RoundTripper(func(r *http.Request) (*http.Response, error) {
-		if err := r.Context().Err(); err != nil {
-			return nil, err
-		}
-		if !slices.Contains(hosts, r.URL.Host) {
-			return nil, errors.New("connection refused")
-		}
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Error(err)
-		}
-		in := Request{r.URL.Host, r.Method, r.URL.RequestURI(), string(body), r.Header}
-		p.mu.Lock()
-		p.requests = append(p.requests, in)
-		p.mu.Unlock()
-		status, text := answer(in)
-		return &http.Response{StatusCode: status, Header: make(http.Header), Body: io.NopCloser(strings.NewReader(text)), Request: r}, nil
-	})})
+	p.Client = callback.NewClient(callback.ClientOptions{Now: func() time.Time { return now },
+		Transport: RoundTripper(func(r *http.Request) (*http.Response, error) {
+			if err := r.Context().Err(); err != nil {
+				return nil, err
+			}
+			if !slices.Contains(hosts, r.URL.Host) {
+				return nil, errors.New("connection refused")
+			}
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			in := Request{r.URL.Host, r.Method, r.URL.RequestURI(), string(body), r.Header}
+			p.mu.Lock()
+			p.requests = append(p.requests, in)
+			p.mu.Unlock()
+			status, text := answer(in)
+			return &http.Response{StatusCode: status, Header: make(http.Header),
+				Body: io.NopCloser(strings.NewReader(text)), Request: r}, nil
+		})})
 	return p
 }
 
@@ -95,7 +97,8 @@ func CheckSendCanceled(t testing.TB, s callback.Sender, ways ...command.ReplyTo)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, to := range ways {
-		if err := s.Send(ctx, to, "x"); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "not-a-real") {
+		if err := s.Send(ctx, to, "x"); !errors.Is(err, context.Canceled) ||
+			strings.Contains(err.Error(), "not-a-real") {
 			t.Errorf("%s: %v", to.Kind, err)
 		}
 	}

@@ -62,7 +62,8 @@ func ReadVectors(folder fs.FS) ([]Vector, error) {
 }
 
 func parseVector(text string) (*Vector, error) {
-	v := &Vector{Settings: make(callback.Settings), Request: &callback.Request{Header: make(http.Header), Query: make(url.Values)}, Fields: make(map[string]string)}
+	v := &Vector{Settings: make(callback.Settings), Request: &callback.Request{Header: make(http.Header),
+		Query: make(url.Values)}, Fields: make(map[string]string)}
 	head, rest, ok := strings.Cut(text, "\n\n")
 	if !ok || !strings.HasPrefix(text, "# ") {
 		return nil, fmt.Errorf("it does not begin with why, or has no request")

@@ -36,7 +36,8 @@ func (r *receiver) interaction(payload string, at time.Time) (*callback.Received
 	// A button in a message that the app sent for itself alone names the channel in the container.
 	container := f.Object("container")
 	m := &command.Message{
-		ID:           callback.Digest("slack action", f.Text("trigger_id"), said.id, cmp.Or(said.ts, f.Text("action_ts")), user.Text("id")),
+		ID: callback.Digest("slack action", f.Text("trigger_id"), said.id,
+			cmp.Or(said.ts, f.Text("action_ts")), user.Text("id")),
 		Conversation: cmp.Or(f.Object("channel").Text("id"), container.Text("channel_id")),
 		User:         user.Text("id"),
 		UserName:     cmp.Or(user.Text("username"), user.Text("name")),
@@ -76,7 +77,8 @@ func blockAct(actions []callback.Fields) act {
 	a := actions[0]
 	out := act{kind: a.Text("type"), id: a.Text("action_id"), ts: a.Text("action_ts")}
 	switch out.kind {
-	case "", "button", "icon_button", "static_select", "external_select", "overflow", "radio_buttons", "plain_text_input":
+	case "", "button", "icon_button", "static_select", "external_select", "overflow",
+		"radio_buttons", "plain_text_input":
 		out.text = a.Text("value")
 		if a.Has("selected_option") {
 			out.text = a.Object("selected_option").Text("value")

@@ -30,7 +30,8 @@ func (r *receiver) event(in *callback.Request, at time.Time) (*callback.Received
 		if err := f.Err(); err != nil || challenge == "" {
 			return nil, callback.Refuse(callback.StepDecode, "the challenge is missing")
 		}
-		return &callback.Received{Handshake: &callback.Response{Status: 200, ContentType: "text/plain; charset=utf-8", Body: []byte(challenge)}}, nil
+		return &callback.Received{Handshake: &callback.Response{Status: 200, ContentType: "text/plain; charset=utf-8",
+			Body: []byte(challenge)}}, nil
 	case kind != "event_callback":
 		return &callback.Received{Kind: cmp.Or(kind, "event without a type")}, nil // app_rate_limited, say
 	}
@@ -129,7 +130,8 @@ func (e *event) direct() bool {
 // the same message, too, if the app subscribes to those.
 func (e *event) called() bool {
 	for bot := range e.bots {
-		if text := e.message.Text("text"); strings.Contains(text, "<@"+bot+">") || strings.Contains(text, "<@"+bot+"|") {
+		if text := e.message.Text("text"); strings.Contains(text, "<@"+bot+">") ||
+			strings.Contains(text, "<@"+bot+"|") {
 			return true
 		}
 	}
@@ -140,7 +142,8 @@ func (e *event) called() bool {
 // the organisation if that is another one in Enterprise Grid.
 func (e *event) person() string {
 	team, organisation := e.body.Text("team_id"), e.body.Text("enterprise_id")
-	of := cmp.Or(e.message.Text("user_team"), e.message.Text("source_team"), e.event.Text("user_team"), e.event.Text("source_team"), team)
+	of := cmp.Or(e.message.Text("user_team"), e.message.Text("source_team"), e.event.Text("user_team"),
+		e.event.Text("source_team"), team)
 	grid := e.home.organisation != ""
 	switch {
 	case grid && !e.body.Is("is_ext_shared_channel"): // only people of the organisation are in the channel

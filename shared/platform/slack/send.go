@@ -86,7 +86,8 @@ func (s *sender) post(ctx context.Context, id, text string) error {
 		UnfurlMedia bool   `json:"unfurl_media"`
 		message
 	}{Channel: channel, Thread: thread, message: messageOf(text)})
-	answer, err := s.client.Do(ctx, callback.Call{What: what, URL: "https://slack.com/api/chat.postMessage", Hosts: apiHosts,
+	answer, err := s.client.Do(ctx, callback.Call{What: what, URL: "https://slack.com/api/chat.postMessage",
+		Hosts:   apiHosts,
 		Headers: map[string]secret.Text{"Authorization": "Bearer " + s.token}, Body: body})
 	if err != nil {
 		return err

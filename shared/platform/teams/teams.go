@@ -26,7 +26,8 @@ func (Platform) Description() command.Platform {
 		FoldUsers: true,
 		Settings: []command.Setting{
 			{Key: "TeamsWebhookSecret", Required: true, Secret: true, Shape: command.Base64(minSecret, 64),
-				Names: []string{"SecurityToken"}, Help: "security token of the outgoing webhook, in base64 as Teams shows it"},
+				Names: []string{"SecurityToken"},
+				Help:  "security token of the outgoing webhook, in base64 as Teams shows it"},
 			{Key: "TeamsWebhookSecretPrevious", Secret: true, Shape: command.Base64(minSecret, 64),
 				Help: "the security token before, while it is being rotated"},
 			{Key: "TeamsTenantId", Shape: command.Visible(1, 64), Names: []string{"DirectoryId"},

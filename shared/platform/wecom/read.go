@@ -47,7 +47,8 @@ func parseXML(what, text string) (fields, error) {
 		}
 		switch token := token.(type) {
 		case xml.StartElement:
-			if done || len(token.Attr) > 0 || token.Name.Space != "" || depth == 0 && token.Name.Local != "xml" || depth >= maxDepth {
+			if done || len(token.Attr) > 0 || token.Name.Space != "" || depth == 0 &&
+				token.Name.Local != "xml" || depth >= maxDepth {
 				return fields{}, damaged("an element that has no place there, or an attribute")
 			}
 			if depth++; depth == 2 {
@@ -208,7 +209,8 @@ func jsonFields(text string) (fields, error) {
 		return fields{}, err
 	}
 	out := fields{texts: make(map[string]string)}
-	for _, name := range []string{"ToUserName", "FromUserName", "CreateTime", "MsgType", "Content", "MsgId", "AgentID", "Event", "EventKey",
+	for _, name := range []string{"ToUserName", "FromUserName", "CreateTime", "MsgType", "Content",
+		"MsgId", "AgentID", "Event", "EventKey",
 		"Recognition", "TaskId", "ResponseCode", "CardType"} {
 		out.texts[name] = f.NumberOrText(name)
 	}

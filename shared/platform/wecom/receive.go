@@ -40,15 +40,16 @@ type receiver struct {
 
 var _ callback.Receiver = (*receiver)(nil)
 
-// NewReceiver returns the receiver of a configuration of type WeChat. It accepts an app's callbacks,
-// and those of an intelligent robot (智能机器人) if WeChatAibot is true. Those have an empty receive id,
-// which is refused otherwise.
+// NewReceiver returns the receiver of a configuration of type WeChat. It accepts an app's
+// callbacks, and those of an intelligent robot (智能机器人) if WeChatAibot is true. Those have an empty
+// receive id, which is refused otherwise.
 func (Platform) NewReceiver(s callback.Settings) (callback.Receiver, error) {
 	box, err := callback.NewBox(s, "WeChatToken", "WeChatEncodingAesKey", "WeChatCorpId", 32)
 	if err != nil {
 		return nil, fmt.Errorf("wecom: %w", err)
 	}
-	r := &receiver{box: box, corpID: s.Get("WeChatCorpId"), agentID: s.Get("WeChatAgentId"), robot: s.Get("WeChatAibot") == "true",
+	r := &receiver{box: box, corpID: s.Get("WeChatCorpId"), agentID: s.Get("WeChatAgentId"),
+		robot:   s.Get("WeChatAibot") == "true",
 		botName: s.Get("BotName"), random: rand.Reader}
 	if r.corpID == "" || r.agentID == "" {
 		return nil, fmt.Errorf("wecom: WeChatCorpId or WeChatAgentId is not set")
@@ -102,7 +103,8 @@ func (r *receiver) Receive(in *callback.Request) (*callback.Received, error) {
 			return nil, callback.Refuse(callback.StepDecode,
 				"echostr is not the text of a check of the URL, but may be a message")
 		}
-		return &callback.Received{Handshake: &callback.Response{Status: 200, ContentType: "text/plain; charset=utf-8", Body: []byte(text)}}, nil
+		return &callback.Received{Handshake: &callback.Response{Status: 200,
+			ContentType: "text/plain; charset=utf-8", Body: []byte(text)}}, nil
 	case formXML:
 		f, err := readXML("the message", text)
 		if err != nil {
@@ -157,8 +159,8 @@ type enclosure struct {
 	receivers []string
 }
 
-// enclosed finds the ciphertext, and which receive ids are accepted. Nothing that it reads is proven
-// yet.
+// enclosed finds the ciphertext, and which receive ids are accepted. Nothing that it reads is
+// proven yet.
 func (r *receiver) enclosed(in *callback.Request) (enclosure, error) {
 	app, none := []string{r.corpID}, []string(nil)
 	if r.robot {
@@ -203,11 +205,13 @@ func (r *receiver) app(in *callback.Request, s state, f fields) (*callback.Recei
 	switch {
 	case f.texts["ToUserName"] != r.corpID:
 		return nil, callback.Refuse(callback.StepReceiver,
-			"the message is for the corporation %q, and this configuration is for %q; if it is yours, set WeChatCorpId to %[1]q",
+			"the message is for the corporation %q, and this configuration is for %q; if it is "+
+				"yours, set WeChatCorpId to %[1]q",
 			callback.Cut(f.texts["ToUserName"], 64), r.corpID)
 	case agent != r.agentID && (agent != "" || kind != "event"): // events of the address book have none
 		return nil, callback.Refuse(callback.StepReceiver,
-			"the message is for the app %q, and this configuration is for %q; if it is yours, set WeChatAgentId to %[1]q",
+			"the message is for the app %q, and this configuration is for %q; if it "+
+				"is yours, set WeChatAgentId to %[1]q",
 			callback.Cut(agent, 64), r.agentID)
 	}
 	// The time in the query can be made of a nonce's digits without changing the signature; this
@@ -235,7 +239,8 @@ func (r *receiver) app(in *callback.Request, s state, f fields) (*callback.Recei
 			return &callback.Received{Kind: "event/" + event, State: s}, nil
 		}
 		m.EventID = f.texts["TaskId"]
-		m.ID = callback.Digest("wecom event", user, f.texts["CreateTime"], event, f.texts["EventKey"], m.EventID, m.Text)
+		m.ID = callback.Digest("wecom event", user, f.texts["CreateTime"], event,
+			f.texts["EventKey"], m.EventID, m.Text)
 	} else {
 		heard := hear(f)
 		m.Text, m.Unread = heard.Text, heard.Unread
@@ -271,8 +276,10 @@ func choices(options []string) []callback.Choice {
 
 // files are the types of messages that hold no text.
 var files = map[string]string{
-	"image": command.UnreadPicture, "voice": command.UnreadVoice, "video": command.UnreadVideo, "shortvideo": command.UnreadVideo,
-	"file": command.UnreadFile, "location": command.UnreadPlace, "link": command.UnreadLink, "miniprogram": command.UnreadCard,
+	"image": command.UnreadPicture, "voice": command.UnreadVoice, "video": command.UnreadVideo,
+	"shortvideo": command.UnreadVideo,
+	"file":       command.UnreadFile, "location": command.UnreadPlace, "link": command.UnreadLink,
+	"miniprogram":   command.UnreadCard,
 	"template_card": command.UnreadCard, "emotion": command.UnreadSticker, "sticker": command.UnreadSticker,
 	"chatrecord": command.UnreadForward,
 }
@@ -444,7 +451,8 @@ func (r *receiver) Answer(in *callback.Received, text string) (*callback.Respons
 	var response *callback.Response
 	switch s.form {
 	case formXML:
-		body := fmt.Sprintf("<xml><Encrypt>%s</Encrypt><MsgSignature>%s</MsgSignature><TimeStamp>%s</TimeStamp><Nonce>%s</Nonce></xml>",
+		body := fmt.Sprintf(
+			"<xml><Encrypt>%s</Encrypt><MsgSignature>%s</MsgSignature><TimeStamp>%s</TimeStamp><Nonce>%s</Nonce></xml>",
 			a.Encrypt, a.Signature, a.Timestamp, escapeXML(a.Nonce))
 		response = &callback.Response{Status: 200, ContentType: "text/xml; charset=utf-8", Body: []byte(body)}
 	default: // the nonce must be the callback's, and the time a number
@@ -463,7 +471,8 @@ func (r *receiver) Answer(in *callback.Received, text string) (*callback.Respons
 func (r *receiver) reply(s state, text string) string {
 	switch s.form {
 	case formXML:
-		return "<xml><ToUserName>" + escapeXML(s.user) + "</ToUserName><FromUserName>" + escapeXML(r.corpID) + "</FromUserName><CreateTime>" + s.timestamp +
+		return "<xml><ToUserName>" + escapeXML(s.user) + "</ToUserName><FromUserName>" + escapeXML(r.corpID) +
+			"</FromUserName><CreateTime>" + s.timestamp +
 			"</CreateTime><MsgType>text</MsgType><Content>" + escapeXML(plain(text)) + "</Content></xml>"
 	case formJSON:
 		return string(document.Marshal(struct {

@@ -87,7 +87,8 @@ func (s *sender) message(ctx context.Context, user, text string) error {
 	key := callback.Digest("wecom", s.corpID, s.agentID, s.secret.Reveal())
 	return s.client.WithToken(ctx, key, s.token, func(token secret.Text) (bool, error) {
 		answer, err := s.client.Do(ctx, callback.Call{What: what, Hosts: []string{api}, Body: body,
-			URL: "https://" + api + "/cgi-bin/message/send?access_token=" + secret.Text(url.QueryEscape(token.Reveal()))})
+			URL: "https://" + api + "/cgi-bin/message/send?access_token=" +
+				secret.Text(url.QueryEscape(token.Reveal()))})
 		if err != nil {
 			return false, err
 		}

@@ -11,7 +11,8 @@ import (
 
 func TestSend(t *testing.T) {
 	user := command.ReplyTo{Kind: "user", ID: "ZhangSan"}
-	robot := command.ReplyTo{Kind: "response_url", URL: "https://qyapi.weixin.qq.com/cgi-bin/aibot/response?response_code=not-a-real-code"}
+	robot := command.ReplyTo{Kind: "response_url",
+		URL: "https://qyapi.weixin.qq.com/cgi-bin/aibot/response?response_code=not-a-real-code"}
 	const token = `{"errcode":0,"errmsg":"ok","access_token":"not-a-real+token","expires_in":7200}`
 	for name, test := range map[string]struct {
 		to        command.ReplyTo
@@ -20,27 +21,34 @@ func TestSend(t *testing.T) {
 		ok, again bool
 		sent      int // calls
 	}{
-		"to a person":                          {to: user, answers: []string{`{"errcode":0,"errmsg":"ok","msgid":"x"}`}, ok: true, sent: 2},
-		"to a person who is none":              {to: user, answers: []string{`{"errcode":81013}`}, sent: 2},
-		"to a person, dropped in silence":      {to: user, answers: []string{`{"errcode":0,"invaliduser":"zhangsan"}`}, sent: 2},
-		"to a person without a licence":        {to: user, answers: []string{`{"errcode":0,"unlicenseduser":"zhangsan"}`}, sent: 2},
-		"the token has expired":                {to: user, answers: []string{`{"errcode":42001}`, `{"errcode":0}`}, ok: true, sent: 4},
-		"the token is not taken":               {to: user, answers: []string{`{"errcode":40014}`, `{"errcode":40014}`}, sent: 4},
-		"busy":                                 {to: user, answers: []string{`{"errcode":-1}`}, again: true, sent: 2},
-		"too often":                            {to: user, answers: []string{`{"errcode":45009}`}, again: true, sent: 2},
-		"from an address that is not trusted":  {to: user, answers: []string{`{"errcode":60020}`}, sent: 2},
-		"an answer that is none":               {to: user, answers: []string{`<html>`}, sent: 2},
-		"an answer without a code":             {to: user, answers: []string{`{}`}, sent: 2},
-		"an answer that is wrong":              {to: user, answers: []string{`{"errcode":0,"invaliduser":1}`}, sent: 2},
-		"the secret is not right":              {to: user, tokens: []string{`{"errcode":40001}`}, sent: 1},
-		"a token that is empty":                {to: user, tokens: []string{`{"errcode":0}`}, sent: 1},
-		"to everybody":                         {to: command.ReplyTo{Kind: "user", ID: "@all"}},
-		"to several":                           {to: command.ReplyTo{Kind: "user", ID: "a|b"}},
-		"to nobody":                            {to: command.ReplyTo{Kind: "user"}},
-		"by another way":                       {to: command.ReplyTo{Kind: "pigeon", ID: "x"}},
-		"as a robot":                           {to: robot, answers: []string{`{"errcode":0}`}, ok: true, sent: 1},
-		"as a robot, too late":                 {to: robot, answers: []string{`{"errcode":846605}`}, sent: 1},
-		"as a robot, by somebody else's place": {to: command.ReplyTo{Kind: "response_url", URL: "https://example.com/not-a-real-code"}},
+		"to a person": {to: user, answers: []string{`{"errcode":0,"errmsg":"ok","msgid":"x"}`},
+			ok: true, sent: 2},
+		"to a person who is none": {to: user, answers: []string{`{"errcode":81013}`}, sent: 2},
+		"to a person, dropped in silence": {to: user, answers: []string{`{"errcode":0,"invaliduser":"zhangsan"}`},
+			sent: 2},
+		"to a person without a licence": {to: user,
+			answers: []string{`{"errcode":0,"unlicenseduser":"zhangsan"}`}, sent: 2},
+		"the token has expired": {to: user, answers: []string{`{"errcode":42001}`, `{"errcode":0}`},
+			ok: true, sent: 4},
+		"the token is not taken": {to: user, answers: []string{`{"errcode":40014}`, `{"errcode":40014}`},
+			sent: 4},
+		"busy": {to: user, answers: []string{`{"errcode":-1}`}, again: true, sent: 2},
+		"too often": {to: user, answers: []string{`{"errcode":45009}`},
+			again: true, sent: 2},
+		"from an address that is not trusted": {to: user, answers: []string{`{"errcode":60020}`}, sent: 2},
+		"an answer that is none":              {to: user, answers: []string{`<html>`}, sent: 2},
+		"an answer without a code":            {to: user, answers: []string{`{}`}, sent: 2},
+		"an answer that is wrong":             {to: user, answers: []string{`{"errcode":0,"invaliduser":1}`}, sent: 2},
+		"the secret is not right":             {to: user, tokens: []string{`{"errcode":40001}`}, sent: 1},
+		"a token that is empty":               {to: user, tokens: []string{`{"errcode":0}`}, sent: 1},
+		"to everybody":                        {to: command.ReplyTo{Kind: "user", ID: "@all"}},
+		"to several":                          {to: command.ReplyTo{Kind: "user", ID: "a|b"}},
+		"to nobody":                           {to: command.ReplyTo{Kind: "user"}},
+		"by another way":                      {to: command.ReplyTo{Kind: "pigeon", ID: "x"}},
+		"as a robot":                          {to: robot, answers: []string{`{"errcode":0}`}, ok: true, sent: 1},
+		"as a robot, too late":                {to: robot, answers: []string{`{"errcode":846605}`}, sent: 1},
+		"as a robot, by somebody else's place": {to: command.ReplyTo{Kind: "response_url",
+			URL: "https://example.com/not-a-real-code"}},
 	} {
 		if test.tokens == nil {
 			test.tokens = []string{token}
@@ -52,12 +60,13 @@ func TestSend(t *testing.T) {
 			}
 			return one
 		}
-		p := platformtest.NewServer(t, now, []string{"qyapi.weixin.qq.com"}, func(r platformtest.Request) (int, string) {
-			if strings.HasPrefix(r.URI, "/cgi-bin/gettoken?") {
-				return 200, next(&test.tokens)
-			}
-			return 200, next(&test.answers)
-		})
+		p := platformtest.NewServer(t, now, []string{"qyapi.weixin.qq.com"},
+			func(r platformtest.Request) (int, string) {
+				if strings.HasPrefix(r.URI, "/cgi-bin/gettoken?") {
+					return 200, next(&test.tokens)
+				}
+				return 200, next(&test.answers)
+			})
 		s, err := wecom.Platform{}.NewSender(with(), p.Client)
 		if err != nil {
 			t.Fatal(err)
@@ -76,12 +85,14 @@ func TestSend(t *testing.T) {
 			t.Errorf("%s: what was said is markup, or mentions all: %s", name, last.Body)
 		}
 		if strings.Contains(last.Body, "duplicate") {
-			t.Errorf("%s: the platform is to drop what reads like a message before it, as the answers to two commands may: %s", name, last.Body)
+			t.Errorf("%s: the platform is to drop what reads like a message before it, as the answers to two "+
+				"commands may: %s", name, last.Body)
 		}
 		want := `{"msgtype":"markdown","markdown":{"content":`
 		if test.to.Kind == "user" {
 			want = `{"touser":"ZhangSan","msgtype":"text","agentid":1000002,"text":{"content":`
-			if r[0].Method != "GET" || r[0].URI != "/cgi-bin/gettoken?corpid=wwexample&corpsecret=not-a-real-secret" || last.URI != "/cgi-bin/message/send?access_token=not-a-real%2Btoken" {
+			if r[0].Method != "GET" || r[0].URI != "/cgi-bin/gettoken?corpid=wwexample&corpsecret=not-a-real-secret" ||
+				last.URI != "/cgi-bin/message/send?access_token=not-a-real%2Btoken" {
 				t.Errorf("%s: %+v", name, r)
 			}
 		}
@@ -97,7 +108,8 @@ func TestSendWithoutANetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	platformtest.CheckSendCanceled(t, s, command.ReplyTo{Kind: "user", ID: "u"}, command.ReplyTo{Kind: "response_url", URL: "https://qyapi.weixin.qq.com/not-a-real-code"})
+	platformtest.CheckSendCanceled(t, s, command.ReplyTo{Kind: "user", ID: "u"},
+		command.ReplyTo{Kind: "response_url", URL: "https://qyapi.weixin.qq.com/not-a-real-code"})
 }
 
 // The API wants the AgentId as a number, which does not begin with a zero in JSON.

@@ -15,7 +15,8 @@ type Watchdog struct {
 }
 
 // NewWatchdog returns a watchdog over address.
-func NewWatchdog(address string, dial func(ctx context.Context, network, address string) (net.Conn, error), now func() time.Time, pause func(time.Duration)) *Watchdog {
+func NewWatchdog(address string, dial func(ctx context.Context, network, address string) (net.Conn, error),
+	now func() time.Time, pause func(time.Duration)) *Watchdog {
 	return &Watchdog{&watchdog{
 		address: address, limit: GoneTime, dial: dial, now: now, gone: make(chan struct{}),
 		pause: func(_ context.Context, d time.Duration) error { pause(d); return nil },

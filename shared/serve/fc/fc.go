@@ -1,4 +1,5 @@
-// Package fc is the runtime of Function Compute 3.0's built-in Go environment, through fc-runtime-go-sdk.
+// Package fc is the runtime of Function Compute 3.0's built-in Go environment, through
+// fc-runtime-go-sdk.
 package fc
 
 import (
@@ -23,11 +24,13 @@ import (
 // variable is where the platform says that it is there, and where.
 const variable = "FC_RUNTIME_API"
 
-// Runtime is Function Compute. The initializer, where the function has one, warms the function; pre-stop ends its work, and so does the end of the
-// context, which waits for invocations under way. When the platform's API is gone for GoneTime, Serve returns an error.
+// Runtime is Function Compute. The initializer, where the function has one, warms the function;
+// pre-stop ends its work, and so does the end of the context, which waits for invocations under
+// way. When the platform's API is gone for GoneTime, Serve returns an error.
 var Runtime = serve.Runtime{Variable: variable, Name: "Function Compute", Serve: run}
 
-// GoneTime is how long the platform's API may be out of reach, and goneTries how often: an instance may be frozen between two tries.
+// GoneTime is how long the platform's API may be out of reach, and goneTries how often: an instance
+// may be frozen between two tries.
 const (
 	GoneTime  = 10 * time.Second
 	goneTries = 10
@@ -42,7 +45,8 @@ var (
 // errGone is why Serve returns when nobody has asked it to.
 var errGone = errors.New("serve/fc: the runtime API is gone")
 
-// run serves p at address. The SDK's loop never returns, so it is left behind when run does; the process is to end then.
+// run serves p at address. The SDK's loop never returns, so it is left behind when run does; the
+// process is to end then.
 func run(ctx context.Context, address string, p serve.Function) error {
 	r := &runner{function: p, running: serve.Start(p)}
 	// The SDK looks for itself.
@@ -72,7 +76,8 @@ type runner struct {
 // initialize warms the function, with the credentials that the platform gives for it.
 func (r *runner) initialize(ctx context.Context) {
 	call := callOf(ctx)
-	serve.Warm(invoke.With(ctx, &invoke.Invocation{RequestID: serve.RequestID(call.RequestID), Credentials: call.Credentials, Logger: r.function.Logger}), r.function)
+	serve.Warm(invoke.With(ctx, &invoke.Invocation{RequestID: serve.RequestID(call.RequestID),
+		Credentials: call.Credentials, Logger: r.function.Logger}), r.function)
 }
 
 // preStop ends the function's work. What goes wrong is logged: the SDK's hook has no error.
@@ -82,7 +87,8 @@ func (r *runner) preStop(ctx context.Context) {
 	}
 }
 
-// invoke serves one invocation. It is a function, and its answer raw JSON, because the SDK takes nothing else as it is.
+// invoke serves one invocation. It is a function, and its answer raw JSON, because the SDK takes
+// nothing else as it is.
 func (r *runner) invoke(ctx context.Context, payload []byte) (json.RawMessage, error) {
 	answer, err := r.running.Deliver(ctx, callOf(ctx), payload)
 	var failure *serve.Failure
@@ -106,8 +112,9 @@ func callOf(ctx context.Context) (call serve.Call) {
 	return call
 }
 
-// watch returns a channel that is closed when address has been out of reach for limit. The SDK asks for the next invocation again at once when it could
-// not ask, for ever and with a whole core; its HTTP client is the default one, so it is held back where it dials.
+// watch returns a channel that is closed when address has been out of reach for limit. The SDK asks
+// for the next invocation again at once when it could not ask, for ever and with a whole core; its
+// HTTP client is the default one, so it is held back where it dials.
 func watch(address string, limit time.Duration) <-chan struct{} {
 	w := &watchdog{address: address, limit: limit, now: time.Now, pause: invoke.Sleep, gone: make(chan struct{})}
 	if transport, ok := http.DefaultTransport.(*http.Transport); ok {

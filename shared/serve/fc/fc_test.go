@@ -37,13 +37,15 @@ func start(t *testing.T) *servetest.Platform {
 		Headers: map[string]string{
 			"x-fc-function-timeout": "60",
 			"x-fc-function-name":    "get-chat-configuration",
-			"x-fc-access-key-id":    "fake-id", "x-fc-access-key-secret": "fake-secret", "x-fc-security-token": "fake-token",
+			"x-fc-access-key-id":    "fake-id", "x-fc-access-key-secret": "fake-secret",
+			"x-fc-security-token": "fake-token",
 		},
 		Answered: http.StatusOK,
 	})
 }
 
-const request = `{"version":"v1","rawPath":"%s","headers":{"Host":"x.example"},"queryParameters":{"a":"b"},"requestContext":{"domainName":"x.example","http":{"method":"GET","protocol":"HTTP/1.1","sourceIp":"192.0.2.1"}}}`
+const request = `{"version":"v1","rawPath":"%s","headers":{"Host":"x.example"},"queryParameters":{"a":"b"},` +
+	`"requestContext":{"domainName":"x.example","http":{"method":"GET","protocol":"HTTP/1.1","sourceIp":"192.0.2.1"}}}`
 
 // One process serves all of these, one after another: whatever happens in one, the next is served.
 func TestRuntime(t *testing.T) {
@@ -55,10 +57,14 @@ func TestRuntime(t *testing.T) {
 		Logger:  slog.New(slog.NewJSONHandler(log, nil)),
 		Warm: func(ctx context.Context) error {
 			warmed.Add(1)
-			// What is asked for then, of the table and the key service, is asked with these: there may be no others.
-			want := invoke.Credentials{AccessKeyID: "fake-id", AccessKeySecret: "fake-secret", SecurityToken: "fake-token"}
-			if inv := invoke.From(ctx); inv.Credentials != want || !strings.HasPrefix(inv.RequestID, "request-the-initializer") {
-				t.Errorf("the initializer has the credentials %t, and the request id %q", inv.Credentials == want, inv.RequestID)
+			// What is asked for then, of the table and the key service, is asked with these: there
+			// may be no others.
+			want := invoke.Credentials{AccessKeyID: "fake-id", AccessKeySecret: "fake-secret",
+				SecurityToken: "fake-token"}
+			if inv := invoke.From(ctx); inv.Credentials != want ||
+				!strings.HasPrefix(inv.RequestID, "request-the-initializer") {
+				t.Errorf("the initializer has the credentials %t, and the request id %q",
+					inv.Credentials == want, inv.RequestID)
 			}
 			return errors.New("no network")
 		},
@@ -78,15 +84,18 @@ func TestRuntime(t *testing.T) {
 		kind, want    string
 	}{
 		{"the initializer, which cannot do its work", "", map[string]string{"x-fc-function-type": "1"}, "response", ""},
-		{"a direct invocation", `{"Name":"<x>"}`, nil, "response", `{"id":"%s","data":{"Name":"\u003cx\u003e"},"key":"fake-secret","limited":true}`},
-		{"an HTTP request", fmt.Sprintf(request, "/a%20b"), nil, "response", `"body":"GET /a%%20b?a=b from 192.0.2.1, request %s"`},
+		{"a direct invocation", `{"Name":"<x>"}`, nil, "response",
+			`{"id":"%s","data":{"Name":"\u003cx\u003e"},"key":"fake-secret","limited":true}`},
+		{"an HTTP request", fmt.Sprintf(request, "/a%20b"), nil, "response",
+			`"body":"GET /a%%20b?a=b from 192.0.2.1, request %s"`},
 		{"an HTTP request that panics", fmt.Sprintf(request, "/panic"), nil, "response", `{"statusCode":500`},
 		{"an event that panics", `{"a":"panic"}`, nil, "error", `"errorType":"InternalError"`},
 		{"an event that may succeed later", `{"a":"later"}`, nil, "error", `"errorType":"ServiceUnavailable"`},
 		{"an event whose time is over", `{"a":"hang"}`, past, "error", `"errorType":"ServiceUnavailable"`},
 		{"a payload that is none", `nonsense`, nil, "response", `"Code":"InvalidEvent"`},
 		{"no payload", ``, nil, "response", `"Code":"InvalidEvent"`},
-		{"a life cycle call that nobody asked for", ``, map[string]string{"x-fc-function-type": "3"}, "error", `no prefreeze`},
+		{"a life cycle call that nobody asked for", ``, map[string]string{"x-fc-function-type": "3"},
+			"error", `no prefreeze`},
 		{"a type that is unknown", `{}`, map[string]string{"x-fc-function-type": "9"}, "response", `"data":{}`},
 		{"pre-stop", "", map[string]string{"x-fc-function-type": "2"}, "response", ""},
 		{"an invocation after it", `{}`, nil, "response", `"data":{}`},
@@ -109,13 +118,15 @@ func TestRuntime(t *testing.T) {
 	if err := <-done; err == nil || err.Error() != "serve: close: not flushed" || closed.Load() != 1 {
 		t.Errorf("Run = %v, closed %d times, want what Close said, once", err, closed.Load())
 	}
-	log.Check(t, "no network", "not flushed", `"panic":"a planted panic"`, "servetest.go", "the planted detail", `"request_id":"request-an-event-that-panics","function":"get-chat-configuration"`)
+	log.Check(t, "no network", "not flushed", `"panic":"a planted panic"`, "servetest.go", "the planted detail",
+		`"request_id":"request-an-event-that-panics","function":"get-chat-configuration"`)
 	if text := log.String(); strings.Contains(text, "fake-secret") || strings.Contains(text, "fake-token") {
 		t.Errorf("the log has credentials: %s", text)
 	}
 }
 
-// SIGTERM lets what is under way be answered, ends the program's work, and the process without an error.
+// SIGTERM lets what is under way be answered, ends the program's work, and the process without an
+// error.
 func TestSIGTERM(t *testing.T) {
 	platform := start(t)
 	c, out, begun := servetest.Child(t, "function", "FC_RUNTIME_API="+platform.Address)
@@ -133,7 +144,8 @@ func TestGone(t *testing.T) {
 	c, out, _ := servetest.Child(t, "function", "FC_RUNTIME_API="+address)
 	err = c.Wait()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(out.String(), "the runtime API is gone") || !strings.Contains(out.String(), "closed\n") {
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(out.String(), "the runtime API is gone") ||
+		!strings.Contains(out.String(), "closed\n") {
 		t.Errorf("the process ended with %v and said %s", err, out)
 	}
 	if n := strings.Count(out.String(), "failed to get invoke request"); n < 2 || n > 100 {
@@ -201,7 +213,8 @@ func TestWatchdog(t *testing.T) {
 		w.Dial(ctx, address)
 	}
 	before := len(pauses)
-	if conn, err := w.Dial(ctx, address); conn != nil || err == nil || !strings.Contains(err.Error(), "gone") || len(pauses) != before {
+	if conn, err := w.Dial(ctx, address); conn != nil || err == nil ||
+		!strings.Contains(err.Error(), "gone") || len(pauses) != before {
 		t.Errorf("Dial of what is gone = %v, %v", conn, err)
 	}
 }

@@ -1,5 +1,6 @@
-// Package lambda is the runtime of AWS Lambda's provided environments, through aws-lambda-go. Build it with the tag lambda.norpc: without it the SDK
-// links net/rpc for an environment that is no more.
+// Package lambda is the runtime of AWS Lambda's provided environments, through aws-lambda-go. Build
+// it with the tag lambda.norpc: without it the SDK links net/rpc for an environment that is no
+// more.
 package lambda
 
 import (
@@ -21,18 +22,23 @@ import (
 // variable is where the platform says that it is there, and where.
 const variable = "AWS_LAMBDA_RUNTIME_API"
 
-// Runtime is AWS Lambda. The function gets warm in the init phase, before the first invocation is asked for. SIGTERM, for which an internal extension is
-// registered, and the end of the context end its work, once invocations under way are done. When the platform's API is gone the SDK ends the process.
+// Runtime is AWS Lambda. The function gets warm in the init phase, before the first invocation is
+// asked for. SIGTERM, for which an internal extension is registered, and the end of the context end
+// its work, once invocations under way are done. When the platform's API is gone the SDK ends the
+// process.
 var Runtime = serve.Runtime{Variable: variable, Name: "AWS Lambda", Serve: run}
 
-// How long an invocation under way is waited for, and its answer. Lambda kills 500 ms after SIGTERM where an internal extension is registered:
-// https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown. Variables for tests.
+// How long an invocation under way is waited for, and its answer. Lambda kills 500 ms after SIGTERM
+// where an internal extension is registered:
+// https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown.
+// Variables for tests.
 var (
 	drainTime = 300 * time.Millisecond
 	sendTime  = 100 * time.Millisecond
 )
 
-// run serves p at address. The SDK's loop does not return, so it is left behind when run does; the process is to end then.
+// run serves p at address. The SDK's loop does not return, so it is left behind when run does; the
+// process is to end then.
 func run(ctx context.Context, address string, p serve.Function) error {
 	running := serve.Start(p)
 	// The SDK looks for itself.
@@ -44,7 +50,8 @@ func run(ctx context.Context, address string, p serve.Function) error {
 	base := context.WithoutCancel(ctx)
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()
-	// The option registers the extension when it is applied, which takes no longer than the function takes to get warm.
+	// The option registers the extension when it is applied, which takes no longer than the
+	// function takes to get warm.
 	made := make(chan sdk.Handler, 1)
 	go func() {
 		made <- sdk.NewHandlerWithOptions(handler{running}, sdk.WithContext(base), sdk.WithEnableSIGTERM())

@@ -1,5 +1,5 @@
-// Package servetest is what the tests of the clouds' runtimes share: a platform as an SDK sees it, a function that does as it is told, and
-// that function in a process of its own.
+// Package servetest is what the tests of the clouds' runtimes share: a platform as an SDK sees it,
+// a function that does as it is told, and that function in a process of its own.
 package servetest
 
 import (
@@ -62,7 +62,8 @@ type Answer struct {
 // Start starts a platform. It is not closed: an SDK's loop never ends, but with the process.
 func Start(t testing.TB, api API) *Platform {
 	t.Helper()
-	p := &Platform{Mux: http.NewServeMux(), Answers: make(chan Answer, 10), asked: make(chan struct{}, 100), next: make(chan delivery), api: api}
+	p := &Platform{Mux: http.NewServeMux(), Answers: make(chan Answer, 10), asked: make(chan struct{}, 100),
+		next: make(chan delivery), api: api}
 	p.Mux.HandleFunc("GET "+api.Path+"/invocation/next", func(w http.ResponseWriter, r *http.Request) {
 		p.asked <- struct{}{}
 		select {
@@ -102,8 +103,9 @@ func (p *Platform) Deliver(id, payload string, headers map[string]string) {
 	p.next <- delivery{id, payload, all}
 }
 
-// Invoke delivers one invocation and holds its answer against what is wanted: a kind, and a part of the body, in which %s is the request id.
-// No answer shows what a function keeps to itself. The id is "request-" and the name with hyphens, without commas.
+// Invoke delivers one invocation and holds its answer against what is wanted: a kind, and a part of
+// the body, in which %s is the request id. No answer shows what a function keeps to itself. The id
+// is "request-" and the name with hyphens, without commas.
 func (p *Platform) Invoke(t *testing.T, name, payload string, headers map[string]string, kind, want string) {
 	t.Helper()
 	id := "request-" + strings.NewReplacer(" ", "-", ",", "").Replace(name)
@@ -132,7 +134,8 @@ func (Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "%s %s from %s, request %s", r.Method, r.RequestURI, inv.SourceIP, inv.RequestID)
 }
 
-// ServeEvent panics, fails, hangs until its context ends or waits for SIGTERM if the data say so, and answers what it was given.
+// ServeEvent panics, fails, hangs until its context ends or waits for SIGTERM if the data say so,
+// and answers what it was given.
 func (Handler) ServeEvent(ctx context.Context, e serve.Event) ([]byte, error) {
 	inv := invoke.From(ctx)
 	_, limited := ctx.Deadline()
@@ -151,7 +154,8 @@ func (Handler) ServeEvent(ctx context.Context, e serve.Event) ([]byte, error) {
 		<-signaled
 	}
 	inv.Logger.Info("event")
-	return fmt.Appendf(nil, `{"id":%q,"data":%s,"key":%q,"limited":%v}`, e.ID, e.Data, inv.Credentials.AccessKeySecret, limited), nil
+	return fmt.Appendf(nil, `{"id":%q,"data":%s,"key":%q,"limited":%v}`, e.ID, e.Data,
+		inv.Credentials.AccessKeySecret, limited), nil
 }
 
 // A Log keeps what is logged.
@@ -196,11 +200,12 @@ func (l *Log) Check(t *testing.T, wanted ...string) {
 	}
 }
 
-// asChild is the environment variable that makes a test binary a function, of the kind that it says.
+// asChild is the environment variable that makes a test binary a function, of the kind that it
+// says.
 const asChild = "CHATCONF_TEST_FUNCTION"
 
-// Main is TestMain of a runtime's tests. In a process that Child starts it runs the function under the runtime instead, once prepare has seen
-// to what that needs.
+// Main is TestMain of a runtime's tests. In a process that Child starts it runs the function under
+// the runtime instead, once prepare has seen to what that needs.
 func Main(m *testing.M, r serve.Runtime, prepare func(ctx context.Context, kind string) context.Context) {
 	if kind := os.Getenv(asChild); kind != "" {
 		serve.Main(func(ctx context.Context) error {
@@ -217,7 +222,8 @@ func Main(m *testing.M, r serve.Runtime, prepare func(ctx context.Context, kind 
 	os.Exit(m.Run())
 }
 
-// Child starts the test binary as a function of a kind, in a process of its own; begun is closed when it logs that it has begun.
+// Child starts the test binary as a function of a kind, in a process of its own; begun is closed
+// when it logs that it has begun.
 func Child(t *testing.T, kind string, env ...string) (c *exec.Cmd, out *Log, begun <-chan struct{}) {
 	t.Helper()
 	began := make(chan struct{})
@@ -231,8 +237,8 @@ func Child(t *testing.T, kind string, env ...string) (c *exec.Cmd, out *Log, beg
 	return c, out, began
 }
 
-// TerminateUnderWay sends SIGTERM to a child while it serves an invocation, and proves that this is answered, and that the process then
-// ends without an error, having closed its function.
+// TerminateUnderWay sends SIGTERM to a child while it serves an invocation, and proves that this is
+// answered, and that the process then ends without an error, having closed its function.
 func (p *Platform) TerminateUnderWay(t *testing.T, c *exec.Cmd, out *Log, begun <-chan struct{}) {
 	t.Helper()
 	p.Deliver("r1", `{"a":"until SIGTERM"}`, nil)

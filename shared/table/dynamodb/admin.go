@@ -18,19 +18,22 @@ const pollEvery = 2 * time.Second
 // maxMissing is how often a table that is being made may be missing.
 const maxMissing = 30
 
-// A Setup is what a table should be beside its keys and its time to live, which is that of the Table. The zero Setup asks for
-// nothing more.
+// A Setup is what a table should be beside its keys and its time to live, which is that of the
+// Table. The zero Setup asks for nothing more.
 type Setup struct {
-	// Recovery is point-in-time recovery: the table can be brought back to any second of the last 35 days.
+	// Recovery is point-in-time recovery: the table can be brought back to any second of the last
+	// 35 days.
 	Recovery bool
-	// Key is the id or the ARN of the KMS key that encrypts the table. Empty leaves that as it is: DynamoDB's own key.
+	// Key is the id or the ARN of the KMS key that encrypts the table. Empty leaves that as it is:
+	// DynamoDB's own key.
 	Key string
 }
 
 // errSchema says that there is a table of that name, for something else.
 var errSchema = errors.New("the table is another one")
 
-// Plan returns what Ensure would do, in words, one step each; none if the table is as it should be. The error is Ensure's.
+// Plan returns what Ensure would do, in words, one step each; none if the table is as it should be.
+// The error is Ensure's.
 func Plan(ctx context.Context, t *Table, s Setup) ([]string, error) {
 	steps, err := t.steps(ctx, s)
 	if err != nil {
@@ -46,13 +49,15 @@ func Plan(ctx context.Context, t *Table, s Setup) ([]string, error) {
 // nothing is what Ensure tells when there is nothing to do.
 const nothing = "nothing to do"
 
-// Ensure makes the table, and sets up what it lacks, and waits until it can be used. It tells each step of Plan once it is done, in
-// the past tense, or that there is nothing to do. What is there and as it should be stays untouched; so does a table with other
-// keys, and one whose items live by another attribute: then the error says what differs, and nothing is changed. It is safe to
-// call again, and at the same time as others do.
+// Ensure makes the table, and sets up what it lacks, and waits until it can be used. It tells each
+// step of Plan once it is done, in the past tense, or that there is nothing to do. What is there
+// and as it should be stays untouched; so does a table with other keys, and one whose items live by
+// another attribute: then the error says what differs, and nothing is changed. It is safe to call
+// again, and at the same time as others do.
 //
-// A new table is paid by the request. How one that is there is paid is its owner's choice, which Ensure leaves, as it leaves
-// whatever else Setup does not ask for; it does switch a time to live and recovery on, and change the key, where those are wanted.
+// A new table is paid by the request. How one that is there is paid is its owner's choice, which
+// Ensure leaves, as it leaves whatever else Setup does not ask for; it does switch a time to live
+// and recovery on, and change the key, where those are wanted.
 func Ensure(ctx context.Context, t *Table, s Setup, tell func(step string)) error {
 	steps, err := t.steps(ctx, s)
 	if err != nil {
@@ -101,7 +106,8 @@ func (t *Table) steps(ctx context.Context, s Setup) ([]step, error) {
 			add(t.wait, "wait", "waited", fmt.Sprintf("for table %q, found %s", t.name, statusOf(d)))
 		}
 		if s.Key != "" && !encryptedBy(d.SSEDescription, s.Key) {
-			add(func(ctx context.Context) error { return t.encrypt(ctx, s) }, "encrypt", "encrypted", fmt.Sprintf("table %q by KMS key %s", t.name, s.Key))
+			add(func(ctx context.Context) error { return t.encrypt(ctx, s) }, "encrypt", "encrypted",
+				fmt.Sprintf("table %q by KMS key %s", t.name, s.Key))
 		}
 	}
 	if t.ttl > 0 || d != nil {
@@ -110,9 +116,11 @@ func (t *Table) steps(ctx context.Context, s Setup) ([]step, error) {
 		case err != nil:
 			return nil, err
 		case on && t.ttl == 0:
-			return nil, fmt.Errorf("%w: its items expire by attribute %q, and this table's must not", errSchema, attrTTL)
+			return nil, fmt.Errorf("%w: its items expire by attribute %q, and this table's must not",
+				errSchema, attrTTL)
 		case !on && t.ttl > 0:
-			add(t.enableTTL, "switch", "switched", fmt.Sprintf("the time to live of table %q on, by attribute %s", t.name, attrTTL))
+			add(t.enableTTL, "switch", "switched", fmt.Sprintf("the time to live of table %q on, by attribute %s",
+				t.name, attrTTL))
 		}
 	}
 	if s.Recovery {
@@ -268,7 +276,8 @@ func (t *Table) encrypt(ctx context.Context, s Setup) error {
 	return t.wait(ctx)
 }
 
-// hasTTL reports whether DynamoDB removes items by their ttl. It is an error if it does by another attribute.
+// hasTTL reports whether DynamoDB removes items by their ttl. It is an error if it does by another
+// attribute.
 func (t *Table) hasTTL(ctx context.Context, d *types.TableDescription) (bool, error) {
 	if d == nil {
 		return false, nil
@@ -297,8 +306,9 @@ func (t *Table) hasTTL(ctx context.Context, d *types.TableDescription) (bool, er
 
 func (t *Table) enableTTL(ctx context.Context) error {
 	in := &dynamodb.UpdateTimeToLiveInput{
-		TableName:               &t.name,
-		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String(attrTTL), Enabled: aws.Bool(true)},
+		TableName: &t.name,
+		TimeToLiveSpecification: &types.TimeToLiveSpecification{AttributeName: aws.String(attrTTL),
+			Enabled: aws.Bool(true)},
 	}
 	err := t.admin(ctx, func(ctx context.Context, with func(*dynamodb.Options)) error {
 		_, err := t.client.UpdateTimeToLive(ctx, in, with)
@@ -320,14 +330,16 @@ func (t *Table) hasRecovery(ctx context.Context, d *types.TableDescription) (boo
 	}
 	var out *dynamodb.DescribeContinuousBackupsOutput
 	err := t.admin(ctx, func(ctx context.Context, with func(*dynamodb.Options)) (err error) {
-		out, err = t.client.DescribeContinuousBackups(ctx, &dynamodb.DescribeContinuousBackupsInput{TableName: &t.name}, with)
+		out, err = t.client.DescribeContinuousBackups(ctx, &dynamodb.DescribeContinuousBackupsInput{TableName: &t.name},
+			with)
 		return err
 	})
 	var notActive *types.TableNotFoundException
 	if errors.As(err, &notActive) { // the table is still being made
 		return false, nil
 	}
-	if err != nil || out.ContinuousBackupsDescription == nil || out.ContinuousBackupsDescription.PointInTimeRecoveryDescription == nil {
+	if err != nil || out.ContinuousBackupsDescription == nil ||
+		out.ContinuousBackupsDescription.PointInTimeRecoveryDescription == nil {
 		return false, err
 	}
 	return out.ContinuousBackupsDescription.PointInTimeRecoveryDescription.PointInTimeRecoveryStatus == types.PointInTimeRecoveryStatusEnabled, nil
@@ -336,8 +348,9 @@ func (t *Table) hasRecovery(ctx context.Context, d *types.TableDescription) (boo
 // enableRecovery waits while a new table cannot be backed up yet.
 func (t *Table) enableRecovery(ctx context.Context) error {
 	in := &dynamodb.UpdateContinuousBackupsInput{
-		TableName:                        &t.name,
-		PointInTimeRecoverySpecification: &types.PointInTimeRecoverySpecification{PointInTimeRecoveryEnabled: aws.Bool(true)},
+		TableName: &t.name,
+		PointInTimeRecoverySpecification: &types.PointInTimeRecoverySpecification{
+			PointInTimeRecoveryEnabled: aws.Bool(true)},
 	}
 	for {
 		err := t.admin(ctx, func(ctx context.Context, with func(*dynamodb.Options)) error {

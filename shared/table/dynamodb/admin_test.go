@@ -75,7 +75,8 @@ func (c *control) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		c.statuses = []string{"UPDATING"}
 	case op == "DescribeTimeToLive":
-		return dynamotest.Answer(r, 200, object{"TimeToLiveDescription": object{"TimeToLiveStatus": c.ttl, "AttributeName": c.by}}), nil
+		return dynamotest.Answer(r, 200, object{"TimeToLiveDescription": object{"TimeToLiveStatus": c.ttl,
+			"AttributeName": c.by}}), nil
 	case op == "UpdateTimeToLive":
 		if c.ttl != "DISABLED" {
 			return refuse("ValidationException")
@@ -83,7 +84,9 @@ func (c *control) RoundTrip(r *http.Request) (*http.Response, error) {
 		c.ttl, c.by = "ENABLING", in.TimeToLiveSpecification.AttributeName
 	case op == "DescribeContinuousBackups":
 		status := map[bool]string{true: "ENABLED", false: "DISABLED"}[c.recovery]
-		return dynamotest.Answer(r, 200, object{"ContinuousBackupsDescription": object{"ContinuousBackupsStatus": "ENABLED", "PointInTimeRecoveryDescription": object{"PointInTimeRecoveryStatus": status}}}), nil
+		return dynamotest.Answer(r, 200,
+			object{"ContinuousBackupsDescription": object{"ContinuousBackupsStatus": "ENABLED",
+				"PointInTimeRecoveryDescription": object{"PointInTimeRecoveryStatus": status}}}), nil
 	case op == "UpdateContinuousBackups":
 		if c.notYet--; c.notYet >= 0 {
 			return refuse("ContinuousBackupsUnavailableException")
@@ -106,9 +109,11 @@ func (c *control) describe() object {
 	if len(c.statuses) > 0 {
 		status, c.statuses = c.statuses[0], c.statuses[1:]
 	}
-	d := object{"TableStatus": status, "KeySchema": schema, "AttributeDefinitions": attributes, "BillingModeSummary": object{"BillingMode": c.billing}}
+	d := object{"TableStatus": status, "KeySchema": schema, "AttributeDefinitions": attributes,
+		"BillingModeSummary": object{"BillingMode": c.billing}}
 	if c.kms != "" {
-		d["SSEDescription"] = object{"Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": "arn:aws:kms:eu-central-1:1:key/" + c.kms}
+		d["SSEDescription"] = object{"Status": "ENABLED", "SSEType": "KMS",
+			"KMSMasterKeyArn": "arn:aws:kms:eu-central-1:1:key/" + c.kms}
 	}
 	return object{"Table": d}
 }
@@ -116,7 +121,8 @@ func (c *control) describe() object {
 // What stands in for DynamoDB may tell no status. No sentence ends for want of it.
 func TestATableWithoutStatus(t *testing.T) {
 	for _, status := range []string{"", "DELETING", "ARCHIVED"} {
-		c := control{exists: true, keys: goodKeys, billing: "PAY_PER_REQUEST", ttl: "DISABLED", statuses: []string{status, status, status, status}}
+		c := control{exists: true, keys: goodKeys, billing: "PAY_PER_REQUEST", ttl: "DISABLED",
+			statuses: []string{status, status, status, status}}
 		tb := open(t, &c, dynamodb.Options{})
 		steps, err := dynamodb.Plan(t.Context(), tb, dynamodb.Setup{})
 		if err != nil || len(steps) != 1 {
@@ -141,7 +147,8 @@ func TestATableWithoutStatus(t *testing.T) {
 const goodKeys = "p:S:HASH s:S:RANGE"
 
 func TestEnsure(t *testing.T) {
-	good := control{exists: true, keys: goodKeys, billing: "PAY_PER_REQUEST", kms: "k1", ttl: "ENABLED", by: "ttl", recovery: true}
+	good := control{exists: true, keys: goodKeys, billing: "PAY_PER_REQUEST", kms: "k1",
+		ttl: "ENABLED", by: "ttl", recovery: true}
 	with := func(change func(c *control)) control {
 		c := good
 		change(&c)
@@ -152,21 +159,32 @@ func TestEnsure(t *testing.T) {
 		want    []string // requests that change something
 		err     string   // or what the error says
 	}{
-		"no table":                      {control{ttl: "DISABLED", notYet: 2}, []string{"CreateTable", "UpdateTimeToLive", "UpdateContinuousBackups", "UpdateContinuousBackups", "UpdateContinuousBackups"}, ""},
-		"the table as it should be":     {good, nil, ""},
-		"a table that is being made":    {with(func(c *control) { c.statuses = []string{"CREATING", "CREATING"} }), nil, ""},
-		"TTL that is being set up":      {with(func(c *control) { c.ttl = "ENABLING" }), nil, ""},
-		"no TTL":                        {with(func(c *control) { c.ttl, c.by = "DISABLED", "" }), []string{"UpdateTimeToLive"}, ""},
-		"no recovery":                   {with(func(c *control) { c.recovery = false }), []string{"UpdateContinuousBackups"}, ""},
-		"provisioned":                   {with(func(c *control) { c.billing = "PROVISIONED" }), nil, ""}, // its owner's choice
-		"another key":                   {with(func(c *control) { c.kms = "k2" }), []string{"UpdateTable"}, ""},
-		"no key":                        {with(func(c *control) { c.kms = "" }), []string{"UpdateTable"}, ""},
-		"another schema":                {with(func(c *control) { c.keys = "id:N:HASH" }), nil, "its keys are id (N, HASH), wanted p (S, HASH), s (S, RANGE)"},
-		"keys the other way":            {with(func(c *control) { c.keys = "s:S:HASH p:S:RANGE" }), nil, "its keys are s (S, HASH), p (S, RANGE)"},
-		"binary keys":                   {with(func(c *control) { c.keys = "p:S:HASH s:B:RANGE" }), nil, "s (B, RANGE)"},
-		"TTL by something else":         {with(func(c *control) { c.by = "expires" }), nil, `expire by attribute "expires"`},
-		"a table that is being deleted": {with(func(c *control) { c.statuses = []string{"DELETING", "DELETING"} }), nil, "DELETING"},
-		"TTL that is being removed":     {with(func(c *control) { c.ttl = "DISABLING" }), nil, "switched off"},
+		"no table": {control{ttl: "DISABLED", notYet: 2},
+			[]string{"CreateTable", "UpdateTimeToLive", "UpdateContinuousBackups", "UpdateContinuousBackups",
+				"UpdateContinuousBackups"}, ""},
+		"the table as it should be": {good, nil, ""},
+		"a table that is being made": {with(func(c *control) { c.statuses = []string{"CREATING", "CREATING"} }),
+			nil, ""},
+		"TTL that is being set up": {with(func(c *control) { c.ttl = "ENABLING" }), nil, ""},
+		"no TTL": {with(func(c *control) { c.ttl, c.by = "DISABLED", "" }),
+			[]string{"UpdateTimeToLive"}, ""},
+		"no recovery": {with(func(c *control) { c.recovery = false }),
+			[]string{"UpdateContinuousBackups"}, ""},
+		// its owner's choice
+		"provisioned": {with(func(c *control) { c.billing = "PROVISIONED" }), nil, ""},
+		"another key": {with(func(c *control) { c.kms = "k2" }), []string{"UpdateTable"}, ""},
+		"no key":      {with(func(c *control) { c.kms = "" }), []string{"UpdateTable"}, ""},
+		"another schema": {with(func(c *control) { c.keys = "id:N:HASH" }), nil,
+			"its keys are id (N, HASH), wanted p (S, HASH), s (S, RANGE)"},
+		"keys the other way": {with(func(c *control) { c.keys = "s:S:HASH p:S:RANGE" }), nil,
+			"its keys are s (S, HASH), p (S, RANGE)"},
+		"binary keys": {with(func(c *control) { c.keys = "p:S:HASH s:B:RANGE" }),
+			nil, "s (B, RANGE)"},
+		"TTL by something else": {with(func(c *control) { c.by = "expires" }),
+			nil, `expire by attribute "expires"`},
+		"a table that is being deleted": {with(func(c *control) { c.statuses = []string{"DELETING", "DELETING"} }),
+			nil, "DELETING"},
+		"TTL that is being removed": {with(func(c *control) { c.ttl = "DISABLING" }), nil, "switched off"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -232,7 +250,9 @@ func TestEnsureRefusesATableThatForgets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := dynamodb.Ensure(t.Context(), tb, dynamodb.Setup{}, func(step string) { t.Errorf("Ensure told %q", step) }); err == nil || !strings.Contains(err.Error(), "must not") {
+	if err := dynamodb.Ensure(t.Context(), tb, dynamodb.Setup{},
+		func(step string) { t.Errorf("Ensure told %q", step) }); err == nil ||
+		!strings.Contains(err.Error(), "must not") {
 		t.Errorf("Ensure = %v, want a refusal", err)
 	}
 	if len(c.requests) > 0 {
@@ -248,7 +268,8 @@ func past(plan []string) []string {
 	var did []string
 	for _, step := range plan {
 		verb, object, _ := strings.Cut(step, " ")
-		did = append(did, map[string]string{"create": "created", "wait": "waited", "encrypt": "encrypted", "switch": "switched"}[verb]+" "+object)
+		did = append(did, map[string]string{"create": "created", "wait": "waited", "encrypt": "encrypted",
+			"switch": "switched"}[verb]+" "+object)
 	}
 	return did
 }
@@ -264,10 +285,13 @@ func TestEnsureTellsWhatIsDone(t *testing.T) {
 	}}, dynamodb.Options{TTL: time.Hour})
 	var told []string
 	err := dynamodb.Ensure(t.Context(), tb, dynamodb.Setup{}, func(step string) { told = append(told, step) })
-	if err == nil || !strings.Contains(err.Error(), `switch the time to live of table "chatconf" on, by attribute ttl: dynamodb: UpdateTimeToLive: AccessDeniedException`) {
+	if err == nil || !strings.Contains(err.Error(),
+		`switch the time to live of table "chatconf" on, by attribute ttl: dynamodb: `+
+			`UpdateTimeToLive: AccessDeniedException`) {
 		t.Errorf("Ensure = %v, want an error that says what it could not do", err)
 	}
-	if want := []string{`created table "chatconf": partition key p (S), sort key s (S), paid by the request`}; !slices.Equal(told, want) {
+	if want := []string{`created table "chatconf": partition key p (S), sort key s (S), paid by ` +
+		`the request`}; !slices.Equal(told, want) {
 		t.Errorf("Ensure told %q, want %q", told, want)
 	}
 }
@@ -301,7 +325,8 @@ func TestEnsureWithFaults(t *testing.T) {
 
 func TestEnsureRefused(t *testing.T) {
 	tb := open(t, &faulty{pick: func(string) fault { return forbidden }}, dynamodb.Options{})
-	if err := dynamodb.Ensure(t.Context(), tb, dynamodb.Setup{}, func(string) {}); err == nil || !strings.Contains(err.Error(), "AccessDenied") {
+	if err := dynamodb.Ensure(t.Context(), tb, dynamodb.Setup{}, func(string) {}); err == nil ||
+		!strings.Contains(err.Error(), "AccessDenied") {
 		t.Errorf("Ensure = %v, want an error that says AccessDenied", err)
 	}
 }

@@ -25,12 +25,15 @@ import (
 )
 
 const (
-	// attempts is how often one request is sent at most. With the pauses between them they take about two seconds.
+	// attempts is how often one request is sent at most. With the pauses between them they take
+	// about two seconds.
 	attempts = 10
-	// firstPause and maxPause bound the random pause before a request is sent again: up to 25, 50, 100 … 500 ms.
+	// firstPause and maxPause bound the random pause before a request is sent again: up to 25, 50,
+	// 100 … 500 ms.
 	firstPause = 25 * time.Millisecond
 	maxPause   = 500 * time.Millisecond
-	// maxAnswer is the size in bytes of the largest answer that is read: a BatchGetItem holds 16 MB, in base64.
+	// maxAnswer is the size in bytes of the largest answer that is read: a BatchGetItem holds 16
+	// MB, in base64.
 	maxAnswer = 32 << 20
 )
 
@@ -38,12 +41,13 @@ const (
 type fate int
 
 const (
-	done      fate = iota // done, and answered so
-	refused               // not done, and it would not be if it were sent again
-	denied                // not done, because of stale credentials or a wrong clock, which the answer may have put right
-	deferred              // not done, but it may be if it is sent again
-	unsettled             // done or not: the answer is that something broke
-	lost                  // done or not, or still to be done: there was no answer, or none that makes sense
+	done    fate = iota // done, and answered so
+	refused             // not done, and it would not be if it were sent again
+	// not done, because of stale credentials or a wrong clock, which the answer may have put right
+	denied
+	deferred  // not done, but it may be if it is sent again
+	unsettled // done or not: the answer is that something broke
+	lost      // done or not, or still to be done: there was no answer, or none that makes sense
 )
 
 // An outcome is what became of a request that may have been sent several times.
@@ -56,8 +60,8 @@ type outcome struct {
 // A sender sends a request once, by the given options.
 type sender func(ctx context.Context, with func(*dynamodb.Options)) error
 
-// call sends a request until it is done, refused, or sent often enough. If it is not repeatable, it is not sent again
-// when it may have been done.
+// call sends a request until it is done, refused, or sent often enough. If it is not repeatable, it
+// is not sent again when it may have been done.
 func (t *Table) call(ctx context.Context, repeatable bool, send sender) outcome {
 	var o outcome
 	wasDenied := false
@@ -86,8 +90,8 @@ func (t *Table) call(ctx context.Context, repeatable bool, send sender) outcome 
 	return o
 }
 
-// once sends a request once and judges what became of it. It returns the credentials that signed it, too; the error does not
-// show them.
+// once sends a request once and judges what became of it. It returns the credentials that signed
+// it, too; the error does not show them.
 func (t *Table) once(ctx context.Context, send sender) (fate, aws.Credentials, error) {
 	e := &exchange{client: t.http}
 	s := &signer{own: t.credentials}
@@ -97,9 +101,11 @@ func (t *Table) once(ctx context.Context, send sender) (fate, aws.Credentials, e
 	return judge(err, e.sent), s.used, describe(err, s.used)
 }
 
-// invalidate has the credentials fetched anew if they are still those that were refused, and can be.
+// invalidate has the credentials fetched anew if they are still those that were refused, and can
+// be.
 func (t *Table) invalidate(ctx context.Context, used aws.Credentials) {
-	c, ok := t.credentials.(interface{ Invalidate() }) // aws.CredentialsCache, whose fresh credentials this must not drop
+	// aws.CredentialsCache, whose fresh credentials this must not drop
+	c, ok := t.credentials.(interface{ Invalidate() })
 	if !ok {
 		return
 	}
@@ -116,7 +122,8 @@ func (t *Table) invalidate(ctx context.Context, used aws.Credentials) {
 	}
 }
 
-// pause waits before a request is sent for the n+2nd time. It reports false when there is no time left to.
+// pause waits before a request is sent for the n+2nd time. It reports false when there is no time
+// left to.
 func (t *Table) pause(ctx context.Context, n int) bool {
 	d := rand.N(min(firstPause<<n, maxPause))
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
@@ -125,7 +132,8 @@ func (t *Table) pause(ctx context.Context, n int) bool {
 	return t.sleep(ctx, d) == nil
 }
 
-// judge is the table from the SDK's errors to what they mean for the request. It was not sent, or it was, as far as is known.
+// judge is the table from the SDK's errors to what they mean for the request. It was not sent, or
+// it was, as far as is known.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 func judge(err error, sent bool) fate {
 	var stop *verdict
@@ -171,7 +179,8 @@ func judgeCode(code string, serverError bool) fate {
 	case "ThrottlingException", "Throttling", "ProvisionedThroughputExceededException", "RequestLimitExceeded",
 		"TransactionConflictException", "ReplicatedWriteConflictException":
 		return deferred
-	case "ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidSignatureException", "RequestExpired", "RequestTimeTooSkewed":
+	case "ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidSignatureException",
+		"RequestExpired", "RequestTimeTooSkewed":
 		return denied
 	case "TransactionInProgressException", // our own, sent before
 		"InternalServerError", "InternalFailure", "ServiceUnavailable", "ServiceUnavailableException":
@@ -185,7 +194,8 @@ func judgeCode(code string, serverError bool) fate {
 	return refused
 }
 
-// judgeReason is the fate of one part of a transaction that was cancelled, by the code of its reason.
+// judgeReason is the fate of one part of a transaction that was cancelled, by the code of its
+// reason.
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 func judgeReason(r types.CancellationReason) fate {
 	switch {
@@ -216,8 +226,8 @@ type failure struct {
 func (f *failure) Error() string { return f.text }
 func (f *failure) Unwrap() error { return f.err }
 
-// describe gives an error the text that people need to know, without what they may not: AWS answers a wrong signature with what
-// should have been signed, session token and all.
+// describe gives an error the text that people need to know, without what they may not: AWS answers
+// a wrong signature with what should have been signed, session token and all.
 func describe(err error, used aws.Credentials) error {
 	var api smithy.APIError
 	switch {
@@ -271,8 +281,9 @@ func plain(id string) string {
 	return id
 }
 
-// mapError gives the error of a call its place in the port's contract. The SDK's errors are quoted, not wrapped: that a request
-// ran out of its own time must not look as if the caller's time had ended.
+// mapError gives the error of a call its place in the port's contract. The SDK's errors are quoted,
+// not wrapped: that a request ran out of its own time must not look as if the caller's time had
+// ended.
 func mapError(ctx context.Context, err error) error {
 	var condition *table.ConditionError
 	switch {
@@ -313,8 +324,9 @@ func (e *exchange) Do(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// readAnswer reads all of an answer, and fails if it is too large, empty, or not what its checksum says. The SDK would take an
-// empty answer for one that says nothing, and only logs that a checksum is wrong (smithy-go v1.28.8, CloseResponseBody).
+// readAnswer reads all of an answer, and fails if it is too large, empty, or not what its checksum
+// says. The SDK would take an empty answer for one that says nothing, and only logs that a checksum
+// is wrong (smithy-go v1.28.8, CloseResponseBody).
 func readAnswer(resp *http.Response) ([]byte, error) {
 	var b bytes.Buffer
 	if n := resp.ContentLength; n > 0 {
@@ -337,8 +349,9 @@ func readAnswer(resp *http.Response) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// A sameBody makes all requests of a call the same to the byte. The SDK writes the same maps in another order each time, and
-// DynamoDB does not say whether that is a different payload, which it refuses under a token that it knows.
+// A sameBody makes all requests of a call the same to the byte. The SDK writes the same maps in
+// another order each time, and DynamoDB does not say whether that is a different payload, which it
+// refuses under a token that it knows.
 type sameBody struct {
 	bytes []byte
 }
@@ -350,7 +363,8 @@ func (s *sameBody) keep(o *dynamodb.Options) {
 	})
 }
 
-func (s *sameBody) handle(ctx context.Context, in middleware.BuildInput, next middleware.BuildHandler) (out middleware.BuildOutput, m middleware.Metadata, err error) {
+func (s *sameBody) handle(ctx context.Context, in middleware.BuildInput,
+	next middleware.BuildHandler) (out middleware.BuildOutput, m middleware.Metadata, err error) {
 	r, ok := in.Request.(*smithyhttp.Request)
 	if !ok {
 		return out, m, fmt.Errorf("a request of type %T", in.Request)

@@ -16,13 +16,15 @@ const (
 	envSessionToken    = "AWS_SESSION_TOKEN"
 )
 
-// Environment returns the access key of the environment that getenv reads. It stays as it is: Lambda ends an instance before its key expires.
+// Environment returns the access key of the environment that getenv reads. It stays as it is:
+// Lambda ends an instance before its key expires.
 func Environment(getenv func(name string) string) (aws.CredentialsProvider, error) {
 	id, secret := getenv(envAccessKeyID), getenv(envAccessKeySecret)
 	if id == "" || secret == "" {
 		return nil, fmt.Errorf("table: dynamodb: no credentials: set %s and %s", envAccessKeyID, envAccessKeySecret)
 	}
-	return static{AccessKeyID: id, SecretAccessKey: secret, SessionToken: getenv(envSessionToken), Source: "environment"}, nil
+	return static{AccessKeyID: id, SecretAccessKey: secret, SessionToken: getenv(envSessionToken),
+		Source: "environment"}, nil
 }
 
 // static are credentials that stay as they are.
@@ -37,7 +39,8 @@ type signer struct {
 	used aws.Credentials // what it has provided
 }
 
-// Retrieve implements aws.CredentialsProvider. Without credentials the request is refused: the provider has tried.
+// Retrieve implements aws.CredentialsProvider. Without credentials the request is refused: the
+// provider has tried.
 func (s *signer) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if s.own == nil {
 		return aws.Credentials{}, &verdict{refused, errors.New("no credentials: the table has none")}

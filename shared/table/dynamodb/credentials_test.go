@@ -27,7 +27,8 @@ func TestEnvironmentRefuses(t *testing.T) {
 		"a secret without key": {"AWS_SECRET_ACCESS_KEY": "PLANTED"},
 	} {
 		c, err := dynamodb.Environment(environment(env))
-		if err == nil || !strings.Contains(err.Error(), "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") || strings.Contains(err.Error(), "PLANTED") {
+		if err == nil || !strings.Contains(err.Error(), "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY") ||
+			strings.Contains(err.Error(), "PLANTED") {
 			t.Errorf("Environment with %s = %v, %v, want an error that says what to set", what, c, err)
 		}
 	}
@@ -49,7 +50,11 @@ func TestEnvironmentKeys(t *testing.T) {
 // A call that gets no credentials is not sent, nor tried again.
 func TestNoCredentials(t *testing.T) {
 	asked := 0
-	failing := provider(func() (aws.Credentials, error) { asked++; return aws.Credentials{}, errors.New("nobody knows") })
+	failing := provider(func() (aws.Credentials, error) {
+		asked++
+		return aws.Credentials{},
+			errors.New("nobody knows")
+	})
 	tb := open(t, roundTripper(func(*http.Request) (*http.Response, error) {
 		t.Error("a request without credentials was sent")
 		return nil, io.EOF
@@ -57,7 +62,8 @@ func TestNoCredentials(t *testing.T) {
 	dynamodb.SetSleep(tb, func(context.Context, time.Duration) error { t.Error("the call pauses"); return nil })
 	for name, call := range calls {
 		asked = 0
-		if err := call.do(t.Context(), tb); !errors.Is(err, table.ErrUnavailable) || !strings.Contains(err.Error(), "nobody knows") {
+		if err := call.do(t.Context(), tb); !errors.Is(err, table.ErrUnavailable) ||
+			!strings.Contains(err.Error(), "nobody knows") {
 			t.Errorf("%s without credentials = %v, want ErrUnavailable that says why", name, err)
 		}
 		if asked != 1 {
@@ -68,14 +74,16 @@ func TestNoCredentials(t *testing.T) {
 
 // A table without credentials says so.
 func TestTableWithoutCredentials(t *testing.T) {
-	tb, err := dynamodb.New("chatconf", dynamodb.Options{Region: "eu-central-1", Transport: roundTripper(func(*http.Request) (*http.Response, error) {
-		t.Error("a request without credentials was sent")
-		return nil, io.EOF
-	})})
+	tb, err := dynamodb.New("chatconf", dynamodb.Options{Region: "eu-central-1",
+		Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+			t.Error("a request without credentials was sent")
+			return nil, io.EOF
+		})})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tb.Get(t.Context(), table.Key{Partition: "p", Sort: "a"}); err == nil || !strings.Contains(err.Error(), "no credentials") {
+	if _, err := tb.Get(t.Context(), table.Key{Partition: "p", Sort: "a"}); err == nil ||
+		!strings.Contains(err.Error(), "no credentials") {
 		t.Errorf("Get without credentials = %v, want an error that says so", err)
 	}
 }
@@ -84,12 +92,14 @@ type provider func() (aws.Credentials, error)
 
 func (p provider) Retrieve(context.Context) (aws.Credentials, error) { return p() }
 
-// An answer that quotes what was signed does not bring secrets into the error, nor lines into the log.
+// An answer that quotes what was signed does not bring secrets into the error, nor lines into the
+// log.
 func TestErrorsShowNoSecret(t *testing.T) {
 	own := credentials{AccessKeyID: "AKID", SecretAccessKey: "PLANTED-SECRET", SessionToken: "PLANTED-TOKEN"}
 	for what, answer := range map[string]func(r *http.Request, echo string) (*http.Response, error){
 		"message": func(r *http.Request, echo string) (*http.Response, error) {
-			return dynamotest.Answer(r, 400, dynamotest.Failure{Type: "InvalidSignatureException", Message: "The Canonical String should have been\n" + echo + strings.Repeat("\nx", 1000)}), nil
+			return dynamotest.Answer(r, 400, dynamotest.Failure{Type: "InvalidSignatureException",
+				Message: "The Canonical String should have been\n" + echo + strings.Repeat("\nx", 1000)}), nil
 		},
 		"code": func(r *http.Request, echo string) (*http.Response, error) {
 			return dynamotest.Answer(r, 400, dynamotest.Failure{Type: echo}), nil
@@ -100,7 +110,8 @@ func TestErrorsShowNoSecret(t *testing.T) {
 			return resp, nil
 		},
 		"transaction": func(r *http.Request, echo string) (*http.Response, error) {
-			return dynamotest.Answer(r, 400, dynamotest.Failure{Type: "TransactionCanceledException", Message: echo}), nil
+			return dynamotest.Answer(r, 400, dynamotest.Failure{Type: "TransactionCanceledException", Message: echo}),
+				nil
 		},
 		"transport": func(_ *http.Request, echo string) (*http.Response, error) {
 			return nil, errors.New(echo)
@@ -112,11 +123,13 @@ func TestErrorsShowNoSecret(t *testing.T) {
 		}), dynamodb.Options{Credentials: own})
 		for name, call := range calls {
 			err := call.do(t.Context(), tb)
-			if err == nil || strings.Contains(err.Error(), "PLANTED") || what != "transport" && strings.Contains(err.Error(), "\n") || len(err.Error()) > 600 {
+			if err == nil || strings.Contains(err.Error(), "PLANTED") || what != "transport" &&
+				strings.Contains(err.Error(), "\n") || len(err.Error()) > 600 {
 				t.Errorf("%s, echo in the %s: %v, want an error of one line without secrets", name, what, err)
 			}
 		}
-		if err := dynamodb.Ensure(t.Context(), tb, dynamodb.Setup{}, func(string) {}); err == nil || strings.Contains(err.Error(), "PLANTED") {
+		if err := dynamodb.Ensure(t.Context(), tb, dynamodb.Setup{}, func(string) {}); err == nil ||
+			strings.Contains(err.Error(), "PLANTED") {
 			t.Errorf("Ensure, echo in the %s: %v, want an error without secrets", what, err)
 		}
 	}

@@ -1,6 +1,7 @@
 // Package dynamodb is the table adapter for Amazon DynamoDB, through aws-sdk-go-v2.
 //
-// A table has a partition key p and a sort key s, both of type String, and needs no index. Ensure makes one.
+// A table has a partition key p and a sort key s, both of type String, and needs no index. Ensure
+// makes one.
 //
 //	p         S  partition key, UTF-8
 //	s         S  sort key, UTF-8; DynamoDB orders by its bytes
@@ -11,12 +12,13 @@
 //	ttl       N  seconds since 1970 at which DynamoDB may remove the item; only in tables with a time to live
 //	mark      B  sixteen random bytes that tell one write of a single part from all others; see Table.Write
 //
-// Keys that are not UTF-8 are table.ErrInvalid. DynamoDB removes what is over age days late, so that the adapter hides it by its
-// own clock from every read and every condition.
+// Keys that are not UTF-8 are table.ErrInvalid. DynamoDB removes what is over age days late, so
+// that the adapter hides it by its own clock from every read and every condition.
 //
-// A single part of a Write is a PutItem, UpdateItem or DeleteItem, at half the price and time of a transaction of one; several are
-// one TransactWriteItems. The adapter sends again by itself, not through the SDK's retryer, because what is safe to send again is
-// a matter of what is sent and of what became of it:
+// A single part of a Write is a PutItem, UpdateItem or DeleteItem, at half the price and time of a
+// transaction of one; several are one TransactWriteItems. The adapter sends again by itself, not
+// through the SDK's retryer, because what is safe to send again is a matter of what is sent and of
+// what became of it:
 //
 //   - what was not done (throttled, in conflict with another transaction, not sent) is sent again, with jitter, a bounded number
 //     of times;
@@ -42,7 +44,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
-// defaultTimeout is of one request. It is enough for the largest, and some hundred times what the usual one takes.
+// defaultTimeout is of one request. It is enough for the largest, and some hundred times what the
+// usual one takes.
 const defaultTimeout = 5 * time.Second
 
 // Options of a table.
@@ -51,12 +54,14 @@ type Options struct {
 	Region string
 	// Endpoint is the URL that requests go to. Empty is AWS's own of the region.
 	Endpoint string
-	// Credentials sign the requests. Environment makes them of what functions find in their environment; any other provider of the SDK
-	// will do. They are asked before every request, and a call that gets none fails at once. Nil is none.
+	// Credentials sign the requests. Environment makes them of what functions find in their
+	// environment; any other provider of the SDK will do. They are asked before every request, and
+	// a call that gets none fails at once. Nil is none.
 	Credentials aws.CredentialsProvider
 	// Transport carries the requests. Nil is one of the table's own.
 	Transport http.RoundTripper
-	// Timeout is how long one request may take before it counts as lost; a call may make several. Zero is five seconds.
+	// Timeout is how long one request may take before it counts as lost; a call may make several.
+	// Zero is five seconds.
 	Timeout time.Duration
 	// TTL is how long after they were last written the table's items vanish. Zero is never.
 	TTL time.Duration
@@ -83,7 +88,8 @@ type Table struct {
 
 var _ table.Table = (*Table)(nil)
 
-// New returns the table with the given name. It does no I/O: what is wrong with the table shows in the first call.
+// New returns the table with the given name. It does no I/O: what is wrong with the table shows in
+// the first call.
 func New(name string, o Options) (*Table, error) {
 	if err := check(name, o); err != nil {
 		return nil, fmt.Errorf("table: dynamodb: %w", err)
@@ -145,7 +151,8 @@ func check(name string, o Options) error {
 	return nil
 }
 
-// validName reports whether name may be a table's. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
+// validName reports whether name may be a table's.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
 func validName(name string) bool {
 	for i := range len(name) {
 		c := name[i]
@@ -166,9 +173,10 @@ func newHTTPClient(transport http.RoundTripper) *http.Client {
 	}
 }
 
-// NewTransport returns a transport, which tables may share. It gives connections up before a server or a gateway does: a function is
-// frozen between invocations; what it finds afterwards in a connection that the other side has long closed is a write with an
-// unknown outcome. The transport compares idle times by the wall clock, which goes on.
+// NewTransport returns a transport, which tables may share. It gives connections up before a server
+// or a gateway does: a function is frozen between invocations; what it finds afterwards in a
+// connection that the other side has long closed is a write with an unknown outcome. The transport
+// compares idle times by the wall clock, which goes on.
 func NewTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,

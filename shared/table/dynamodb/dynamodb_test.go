@@ -25,15 +25,17 @@ func TestNewRefuses(t *testing.T) {
 		o    dynamodb.Options
 		want string
 	}{
-		"a short name":          {"ab", dynamodb.Options{Region: "r"}, `table name "ab"`},
-		"a name with a slash":   {"arn/aws", dynamodb.Options{Region: "r"}, "table name"},
-		"a long name":           {strings.Repeat("n", 256), dynamodb.Options{Region: "r"}, "table name"},
-		"no region":             {"chatconf", dynamodb.Options{}, "no region"},
-		"a bare host":           {"chatconf", dynamodb.Options{Region: "r", Endpoint: "localhost:8000"}, "endpoint"},
-		"a file":                {"chatconf", dynamodb.Options{Region: "r", Endpoint: "file:///etc/passwd"}, "endpoint"},
-		"a negative TTL":        {"chatconf", dynamodb.Options{Region: "r", TTL: -1}, "negative"},
-		"a negative timeout":    {"chatconf", dynamodb.Options{Region: "r", Timeout: -1}, "negative"},
-		"an endpoint, unparsed": {"chatconf", dynamodb.Options{Region: "r", Endpoint: "http://user:secret@%zz"}, "endpoint"},
+		"a short name":        {"ab", dynamodb.Options{Region: "r"}, `table name "ab"`},
+		"a name with a slash": {"arn/aws", dynamodb.Options{Region: "r"}, "table name"},
+		"a long name":         {strings.Repeat("n", 256), dynamodb.Options{Region: "r"}, "table name"},
+		"no region":           {"chatconf", dynamodb.Options{}, "no region"},
+		"a bare host":         {"chatconf", dynamodb.Options{Region: "r", Endpoint: "localhost:8000"}, "endpoint"},
+		"a file": {"chatconf", dynamodb.Options{Region: "r", Endpoint: "file:///etc/passwd"},
+			"endpoint"},
+		"a negative TTL":     {"chatconf", dynamodb.Options{Region: "r", TTL: -1}, "negative"},
+		"a negative timeout": {"chatconf", dynamodb.Options{Region: "r", Timeout: -1}, "negative"},
+		"an endpoint, unparsed": {"chatconf", dynamodb.Options{Region: "r", Endpoint: "http://user:secret@%zz"},
+			"endpoint"},
 	} {
 		_, err := dynamodb.New(test.name, test.o)
 		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "secret") {
@@ -91,8 +93,8 @@ func TestTooLargeForATransaction(t *testing.T) {
 	}
 }
 
-// Each call of the port is so many requests, and costs so many units: a read one per 4 KB, a write one per 1 KB, and two in a
-// transaction.
+// Each call of the port is so many requests, and costs so many units: a read one per 4 KB, a write
+// one per 1 KB, and two in a transaction.
 func TestRequestsAndUnits(t *testing.T) {
 	ctx := t.Context()
 	page := make([]table.Put, 50)
@@ -125,20 +127,28 @@ func TestRequestsAndUnits(t *testing.T) {
 		requests    map[string]int
 		read, write float64
 	}{
-		"Get of one":                       {get(1), map[string]int{"GetItem": 1}, 1, 0},
-		"Get of none":                      {get(0), nil, 0, 0},
-		"Get of 50":                        {get(50), map[string]int{"BatchGetItem": 1}, 50, 0},
-		"Query of a page of 50":            {query(table.Range{Limit: 50}, 50), map[string]int{"Query": 1}, 7, 0},
-		"Query of a page of 50 of a range": {query(table.Range{Prefix: "c#", Limit: 50}, 50), map[string]int{"Query": 1}, 7, 0},
-		"Query of a page that is not full": {query(table.Range{Prefix: "c#", Limit: 100}, 50), map[string]int{"Query": 1}, 7, 0},
-		"Query of nothing":                 {query(table.Range{Prefix: "x", Limit: 50}, 0), map[string]int{"Query": 1}, 1, 0},
-		"Query that cannot have a result":  {query(table.Range{Prefix: "c#", After: "d", Limit: 50}, 0), nil, 0, 0},
-		"put":                              {write(table.Change{Puts: page[:1]}), map[string]int{"PutItem": 1}, 0, 1},
-		"put of 10 KB":                     {write(table.Change{Puts: []table.Put{large}}), map[string]int{"PutItem": 1}, 0, 10},
-		"put if absent":                    {write(table.Change{Puts: []table.Put{{Sort: "new", If: table.Absent()}}}), map[string]int{"PutItem": 1}, 0, 1},
-		"add":                              {write(table.Change{Adds: []table.Add{{Sort: "n", N: 1}}}), map[string]int{"UpdateItem": 1}, 0, 1},
-		"delete":                           {write(table.Change{Deletes: []table.Delete{{Sort: "c#000"}}}), map[string]int{"DeleteItem": 1}, 0, 1},
-		"write of ten":                     {write(table.Change{Puts: page[:9], Adds: []table.Add{{Sort: "n", N: 1}}}), map[string]int{"TransactWriteItems": 1}, 0, 20},
+		"Get of one":            {get(1), map[string]int{"GetItem": 1}, 1, 0},
+		"Get of none":           {get(0), nil, 0, 0},
+		"Get of 50":             {get(50), map[string]int{"BatchGetItem": 1}, 50, 0},
+		"Query of a page of 50": {query(table.Range{Limit: 50}, 50), map[string]int{"Query": 1}, 7, 0},
+		"Query of a page of 50 of a range": {query(table.Range{Prefix: "c#", Limit: 50}, 50),
+			map[string]int{"Query": 1}, 7, 0},
+		"Query of a page that is not full": {query(table.Range{Prefix: "c#", Limit: 100}, 50),
+			map[string]int{"Query": 1}, 7, 0},
+		"Query of nothing": {query(table.Range{Prefix: "x", Limit: 50}, 0),
+			map[string]int{"Query": 1}, 1, 0},
+		"Query that cannot have a result": {query(table.Range{Prefix: "c#", After: "d", Limit: 50}, 0), nil, 0, 0},
+		"put":                             {write(table.Change{Puts: page[:1]}), map[string]int{"PutItem": 1}, 0, 1},
+		"put of 10 KB": {write(table.Change{Puts: []table.Put{large}}),
+			map[string]int{"PutItem": 1}, 0, 10},
+		"put if absent": {write(table.Change{Puts: []table.Put{{Sort: "new", If: table.Absent()}}}),
+			map[string]int{"PutItem": 1}, 0, 1},
+		"add": {write(table.Change{Adds: []table.Add{{Sort: "n", N: 1}}}),
+			map[string]int{"UpdateItem": 1}, 0, 1},
+		"delete": {write(table.Change{Deletes: []table.Delete{{Sort: "c#000"}}}),
+			map[string]int{"DeleteItem": 1}, 0, 1},
+		"write of ten": {write(table.Change{Puts: page[:9], Adds: []table.Add{{Sort: "n", N: 1}}}),
+			map[string]int{"TransactWriteItems": 1}, 0, 20},
 	} {
 		f := dynamotest.New()
 		tb := open(t, f, dynamodb.Options{})
@@ -149,13 +159,16 @@ func TestRequestsAndUnits(t *testing.T) {
 		if err := test.do(tb); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if got := f.Cost(); !maps.Equal(got.Requests, test.requests) || got.Read != test.read || got.Write != test.write {
-			t.Errorf("%s: %v for %v and %v units, want %v for %v and %v", name, got.Requests, got.Read, got.Write, test.requests, test.read, test.write)
+		if got := f.Cost(); !maps.Equal(got.Requests, test.requests) ||
+			got.Read != test.read || got.Write != test.write {
+			t.Errorf("%s: %v for %v and %v units, want %v for %v and %v", name, got.Requests, got.Read, got.Write,
+				test.requests, test.read, test.write)
 		}
 	}
 }
 
-// A page behind many items that are over age takes a few requests, each for more than the one before.
+// A page behind many items that are over age takes a few requests, each for more than the one
+// before.
 func TestQueryBehindDeadItems(t *testing.T) {
 	f := dynamotest.New()
 	now := time.Now()
@@ -213,14 +226,17 @@ func TestAddsToWhatIsOverAge(t *testing.T) {
 	o := dynamodb.Options{TTL: time.Minute, Now: func() time.Time { return now }}
 	other := open(t, f, o)
 	for _, several := range []bool{false, true} {
-		if err := other.Write(t.Context(), "p", table.Change{Puts: []table.Put{{Sort: "n", Value: []byte("old"), Revision: 3}}, Adds: []table.Add{{Sort: "m", N: 100}}}); err != nil {
+		if err := other.Write(t.Context(), "p",
+			table.Change{Puts: []table.Put{{Sort: "n", Value: []byte("old"), Revision: 3}},
+				Adds: []table.Add{{Sort: "m", N: 100}}}); err != nil {
 			t.Fatal(err)
 		}
 		now = now.Add(time.Minute)
 		n := 0
 		tb := open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
 			if n++; n == 2 { // between the refusal and the fresh start, somebody else starts afresh
-				if err := other.Write(t.Context(), "p", table.Change{Adds: []table.Add{{Sort: "n", N: 5}}}); err != nil {
+				if err := other.Write(t.Context(), "p",
+					table.Change{Adds: []table.Add{{Sort: "n", N: 5}}}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -255,12 +271,14 @@ func TestAddsToWhatIsOverAge(t *testing.T) {
 	}
 }
 
-// Items of a table with a time to live say when DynamoDB may remove them: never before they are over age.
+// Items of a table with a time to live say when DynamoDB may remove them: never before they are
+// over age.
 func TestTTLAttribute(t *testing.T) {
 	f := dynamotest.New()
 	written := time.UnixMilli(1_700_000_000_001)
 	tb := open(t, f, dynamodb.Options{TTL: 10 * time.Second, Now: func() time.Time { return written }})
-	if err := tb.Write(t.Context(), "p", table.Change{Puts: []table.Put{{Sort: "a"}}, Adds: []table.Add{{Sort: "n", N: 1}}}); err != nil {
+	if err := tb.Write(t.Context(), "p", table.Change{Puts: []table.Put{{Sort: "a"}},
+		Adds: []table.Add{{Sort: "n", N: 1}}}); err != nil {
 		t.Fatal(err)
 	}
 	plain := open(t, f, dynamodb.Options{})
@@ -274,11 +292,13 @@ func TestTTLAttribute(t *testing.T) {
 	}
 }
 
-// Over real connections: the table's own transport sends signed requests to the endpoint, and a closed table none.
+// Over real connections: the table's own transport sends signed requests to the endpoint, and a
+// closed table none.
 func TestOwnTransport(t *testing.T) {
 	server := httptest.NewServer(dynamotest.New())
 	defer server.Close()
-	tb, err := dynamodb.New("chatconf", dynamodb.Options{Region: "eu-central-1", Endpoint: server.URL, Credentials: credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "example"}})
+	tb, err := dynamodb.New("chatconf", dynamodb.Options{Region: "eu-central-1", Endpoint: server.URL,
+		Credentials: credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "example"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,15 +320,18 @@ func TestOwnTransport(t *testing.T) {
 	}
 }
 
-// A clock that is wrong costs one more request, and no more after that: the SDK learns the difference.
+// A clock that is wrong costs one more request, and no more after that: the SDK learns the
+// difference.
 func TestWrongClock(t *testing.T) {
 	f := prepare(t)
 	var dates []string
 	tb := open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
 		dates = append(dates, r.Header.Get("X-Amz-Date"))
 		resp, err := f.RoundTrip(r)
-		if signed, _ := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date")); time.Since(signed) > -30*time.Minute {
-			resp = dynamotest.Answer(r, 400, dynamotest.Failure{Type: "InvalidSignatureException", Message: "Signature expired"})
+		if signed, _ := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date")); time.Since(
+			signed) > -30*time.Minute {
+			resp = dynamotest.Answer(r, 400, dynamotest.Failure{Type: "InvalidSignatureException",
+				Message: "Signature expired"})
 		}
 		resp.Header.Set("Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
 		return resp, err

@@ -76,7 +76,8 @@ func (f *faulty) RoundTrip(r *http.Request) (*http.Response, error) {
 		return f.next.RoundTrip(r)
 	}
 	code := func(status int, code string) (*http.Response, error) {
-		return dynamotest.Answer(r, status, dynamotest.Failure{Type: "com.amazonaws.dynamodb.v20120810#" + code, Message: "as the test wants it"}), nil
+		return dynamotest.Answer(r, status, dynamotest.Failure{Type: "com.amazonaws.dynamodb.v20120810#" + code,
+			Message: "as the test wants it"}), nil
 	}
 	reset := &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 
@@ -106,7 +107,8 @@ func (f *faulty) RoundTrip(r *http.Request) (*http.Response, error) {
 			reasons[i].Code = "None"
 		}
 		reasons[rand.IntN(len(reasons))].Code = "TransactionConflict"
-		return dynamotest.Answer(r, 400, dynamotest.Failure{Type: "TransactionCanceledException", Reasons: reasons}), nil
+		return dynamotest.Answer(r, 400, dynamotest.Failure{Type: "TransactionCanceledException", Reasons: reasons}),
+			nil
 	case brokenBefore:
 		return code(500, "InternalServerError")
 	case resetBefore:
@@ -186,8 +188,8 @@ func first(n int, what fault) func(string) fault {
 	}
 }
 
-// The calls of the fault tests, on a partition with the items a and b at revision 1, and c with a count of 5; and what of it
-// each changes.
+// The calls of the fault tests, on a partition with the items a and b at revision 1, and c with a
+// count of 5; and what of it each changes.
 var calls = map[string]struct {
 	do      func(ctx context.Context, tb table.Table) error
 	effect  func(state map[string]string)
@@ -203,7 +205,8 @@ var calls = map[string]struct {
 		return wrong(err, len(items) == 0)
 	}},
 	"get several": {op: "BatchGetItem", several: true, do: func(ctx context.Context, tb table.Table) error {
-		items, err := tb.Get(ctx, table.Key{Partition: "p", Sort: "a"}, table.Key{Partition: "p", Sort: "b"}, table.Key{Partition: "p", Sort: "none"})
+		items, err := tb.Get(ctx, table.Key{Partition: "p", Sort: "a"}, table.Key{Partition: "p", Sort: "b"},
+			table.Key{Partition: "p", Sort: "none"})
 		return wrong(err, len(items) == 2)
 	}},
 	"query": {op: "Query", several: true, do: func(ctx context.Context, tb table.Table) error {
@@ -214,10 +217,12 @@ var calls = map[string]struct {
 		return tb.Write(ctx, "p", table.Change{Puts: []table.Put{{Sort: "a", Value: []byte("new"), Revision: 2}}})
 	}, effect: func(s map[string]string) { s["a"] = "new@2+0" }},
 	"put if absent": {op: "PutItem", do: func(ctx context.Context, tb table.Table) error {
-		return tb.Write(ctx, "p", table.Change{Puts: []table.Put{{Sort: "d", Value: []byte("new"), If: table.Absent()}}})
+		return tb.Write(ctx, "p", table.Change{Puts: []table.Put{{Sort: "d",
+			Value: []byte("new"), If: table.Absent()}}})
 	}, effect: func(s map[string]string) { s["d"] = "new@0+0" }},
 	"put at a revision": {op: "PutItem", do: func(ctx context.Context, tb table.Table) error {
-		return tb.Write(ctx, "p", table.Change{Puts: []table.Put{{Sort: "a", Value: []byte("new"), Revision: 2, If: table.AtRevision(1)}}})
+		return tb.Write(ctx, "p", table.Change{Puts: []table.Put{{Sort: "a", Value: []byte("new"),
+			Revision: 2, If: table.AtRevision(1)}}})
 	}, effect: func(s map[string]string) { s["a"] = "new@2+0" }},
 	"add": {op: "UpdateItem", do: func(ctx context.Context, tb table.Table) error {
 		return tb.Write(ctx, "p", table.Change{Adds: []table.Add{{Sort: "c", N: 2}}})
@@ -270,7 +275,8 @@ func state(t *testing.T, f *dynamotest.Server) map[string]string {
 	return s
 }
 
-// Each call meets each fault, once: it is done once or not at all, and what it says of that is true.
+// Each call meets each fault, once: it is done once or not at all, and what it says of that is
+// true.
 func TestOneFault(t *testing.T) {
 	const (
 		again  = iota + 1 // not done, and sent again
@@ -280,7 +286,8 @@ func TestOneFault(t *testing.T) {
 	for what, kind := range map[fault]int{
 		unconnected: again, throttled: again, exceeded: again, overLimit: again, conflict: again, expired: again,
 		brokenBefore: before, resetBefore: before, hangBefore: before, mute: before, inProgress: before,
-		brokenAfter: after, resetAfter: after, hangAfter: after, garbageAfter: after, halfAfter: after, hugeAfter: after, swapped: after, emptyAfter: after,
+		brokenAfter: after, resetAfter: after, hangAfter: after, garbageAfter: after, halfAfter: after,
+		hugeAfter: after, swapped: after, emptyAfter: after,
 	} {
 		for name, call := range calls {
 			t.Run(fmt.Sprintf("%s, %s", name, what), func(t *testing.T) {
@@ -331,7 +338,8 @@ func TestOneFault(t *testing.T) {
 }
 
 func options(transport http.RoundTripper) dynamodb.Options {
-	return dynamodb.Options{Region: "eu-central-1", Transport: transport, Credentials: credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "example"}}
+	return dynamodb.Options{Region: "eu-central-1", Transport: transport,
+		Credentials: credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "example"}}
 }
 
 // counting counts requests.
@@ -348,11 +356,12 @@ func (c *counting) RoundTrip(r *http.Request) (*http.Response, error) {
 	return c.next.RoundTrip(r)
 }
 
-// Each call meets the same fault over and over: it gives up, with ErrUnavailable, after so many requests; or when the caller's
-// time is up, with the context's error.
+// Each call meets the same fault over and over: it gives up, with ErrUnavailable, after so many
+// requests; or when the caller's time is up, with the context's error.
 func TestEndlessFault(t *testing.T) {
 	for what, most := range map[fault]int{
-		unconnected: 10, throttled: 10, exceeded: 10, overLimit: 10, conflict: 10, brokenBefore: 10, resetBefore: 10, hangBefore: 10,
+		unconnected: 10, throttled: 10, exceeded: 10, overLimit: 10, conflict: 10, brokenBefore: 10,
+		resetBefore: 10, hangBefore: 10,
 		garbageAfter: 10, expired: 2, forbidden: 1,
 	} {
 		for name, call := range calls {
@@ -381,14 +390,16 @@ func TestDeadline(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := prepare(t)
-				tb, err := dynamodb.New("chatconf", options(&faulty{next: f, pick: func(string) fault { return hangBefore }}))
+				tb, err := dynamodb.New("chatconf",
+					options(&faulty{next: f, pick: func(string) fault { return hangBefore }}))
 				if err != nil {
 					t.Fatal(err)
 				}
 				start := time.Now()
 				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 				defer cancel()
-				if err := call.do(ctx, tb); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, table.ErrUnavailable) {
+				if err := call.do(ctx, tb); !errors.Is(err, context.DeadlineExceeded) ||
+					errors.Is(err, table.ErrUnavailable) {
 					t.Errorf("a call without an answer = %v, want DeadlineExceeded", err)
 				}
 				if took := time.Since(start); took != 3*time.Second {
@@ -396,7 +407,8 @@ func TestDeadline(t *testing.T) {
 				}
 
 				// With a throttled table, the call ends before a pause that would outlast its time.
-				tb, err = dynamodb.New("chatconf", options(&faulty{next: f, pick: func(string) fault { return throttled }}))
+				tb, err = dynamodb.New("chatconf",
+					options(&faulty{next: f, pick: func(string) fault { return throttled }}))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -439,10 +451,12 @@ func TestTableWithFaults(t *testing.T) {
 	}, tabletest.Caps{TextKeys: true, Slow: true})
 }
 
-// A condition that fails because the same call was done before is no ConditionError; one that fails in any case is.
+// A condition that fails because the same call was done before is no ConditionError; one that fails
+// in any case is.
 func TestConditionAfterFault(t *testing.T) {
 	var condition *table.ConditionError
-	for what, want := range map[fault]bool{throttled: true, conflict: true, brokenBefore: true, resetBefore: false, late: false} {
+	for what, want := range map[fault]bool{throttled: true, conflict: true, brokenBefore: true,
+		resetBefore: false, late: false} {
 		f := prepare(t)
 		tb := open(t, &faulty{next: f, pick: first(1, what)}, dynamodb.Options{})
 		err := tb.Write(t.Context(), "p", table.Change{Puts: []table.Put{{Sort: "a", If: table.Absent()}, {Sort: "d"}}})
@@ -458,32 +472,43 @@ func TestConditionAfterFault(t *testing.T) {
 		if n++; n == 1 {
 			return resetAfter
 		}
-		if err := other.Write(t.Context(), "p", table.Change{Puts: []table.Put{{Sort: "d", Value: []byte("new")}}}); err != nil {
+		if err := other.Write(t.Context(), "p",
+			table.Change{Puts: []table.Put{{Sort: "d", Value: []byte("new")}}}); err != nil {
 			t.Error(err)
 		}
 		return none
 	}}, dynamodb.Options{})
-	err := tb.Write(t.Context(), "p", table.Change{Puts: []table.Put{{Sort: "d", Value: []byte("new"), If: table.Absent()}}})
+	err := tb.Write(t.Context(), "p",
+		table.Change{Puts: []table.Put{{Sort: "d", Value: []byte("new"), If: table.Absent()}}})
 	if !errors.Is(err, table.ErrUnavailable) || errors.As(err, &condition) {
 		t.Errorf("a put that somebody else has overwritten with the same = %v, want ErrUnavailable", err)
 	}
 }
 
-// A conflict hides whether the condition of its part holds: the first that does not is named only when that is certain.
+// A conflict hides whether the condition of its part holds: the first that does not is named only
+// when that is certain.
 func TestConflictBeforeCondition(t *testing.T) {
 	for name, test := range map[string]struct {
 		codes    []string
 		sort     string
 		requests int
 	}{
-		"a failed condition":                            {[]string{"None", "ConditionalCheckFailed", "None", "None"}, "b", 1},
-		"two failed conditions":                         {[]string{"ConditionalCheckFailed", "ConditionalCheckFailed", "None", "None"}, "a", 1},
-		"a conflict after it":                           {[]string{"None", "ConditionalCheckFailed", "TransactionConflict", "None"}, "b", 1},
-		"a conflict before it":                          {[]string{"TransactionConflict", "ConditionalCheckFailed", "None", "None"}, "a", 2},
-		"a conflict of a part without a condition":      {[]string{"None", "None", "ConditionalCheckFailed", "ThrottlingError"}, "c", 1},
-		"a conflict before it, throttled":               {[]string{"ThrottlingError", "None", "ConditionalCheckFailed", "None"}, "a", 2},
-		"a conflict before it, by provision":            {[]string{"None", "ProvisionedThroughputExceeded", "ConditionalCheckFailed", "None"}, "a", 2},
-		"a failed condition, and something else broken": {[]string{"None", "ConditionalCheckFailed", "ValidationError", "None"}, "b", 1},
+		"a failed condition": {[]string{"None", "ConditionalCheckFailed", "None", "None"},
+			"b", 1},
+		"two failed conditions": {[]string{"ConditionalCheckFailed",
+			"ConditionalCheckFailed", "None", "None"}, "a", 1},
+		"a conflict after it": {[]string{"None", "ConditionalCheckFailed",
+			"TransactionConflict", "None"}, "b", 1},
+		"a conflict before it": {[]string{"TransactionConflict",
+			"ConditionalCheckFailed", "None", "None"}, "a", 2},
+		"a conflict of a part without a condition": {[]string{"None", "None",
+			"ConditionalCheckFailed", "ThrottlingError"}, "c", 1},
+		"a conflict before it, throttled": {[]string{"ThrottlingError", "None",
+			"ConditionalCheckFailed", "None"}, "a", 2},
+		"a conflict before it, by provision": {[]string{"None", "ProvisionedThroughputExceeded",
+			"ConditionalCheckFailed", "None"}, "a", 2},
+		"a failed condition, and something else broken": {[]string{"None", "ConditionalCheckFailed",
+			"ValidationError", "None"}, "b", 1},
 	} {
 		n := 0
 		tb := open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -495,7 +520,8 @@ func TestConflictBeforeCondition(t *testing.T) {
 			for _, c := range codes {
 				reasons = append(reasons, dynamotest.Reason{Code: c})
 			}
-			return dynamotest.Answer(r, 400, dynamotest.Failure{Type: "TransactionCanceledException", Reasons: reasons}), nil
+			return dynamotest.Answer(r, 400, dynamotest.Failure{Type: "TransactionCanceledException",
+				Reasons: reasons}), nil
 		}), dynamodb.Options{})
 		err := tb.Write(t.Context(), "p", table.Change{
 			Puts:    []table.Put{{Sort: "a", If: table.AtRevision(1)}, {Sort: "b", If: table.AtRevision(1)}},
@@ -523,7 +549,8 @@ func TestAnswersToOtherQuestions(t *testing.T) {
 		return err
 	}
 	readSeveral := func(tb table.Table) (err error) {
-		_, err = tb.Get(context.Background(), table.Key{Partition: "p", Sort: "a"}, table.Key{Partition: "p", Sort: "b"})
+		_, err = tb.Get(context.Background(), table.Key{Partition: "p", Sort: "a"},
+			table.Key{Partition: "p", Sort: "b"})
 		return err
 	}
 	query := func(tb table.Table) (err error) {
@@ -538,38 +565,50 @@ func TestAnswersToOtherQuestions(t *testing.T) {
 		body   string
 		do     func(table.Table) error
 	}{
-		"another item":                   {200, `{"Item":` + item("b", "") + `}`, read},
-		"an item without a key":          {200, `{"Item":{"p":{"S":"p"},"revision":{"N":"1"},"written":{"N":"1"}}}`, read},
-		"a revision of another type":     {200, `{"Item":` + item("a", `,"revision":{"S":"1"}`) + `}`, read},
-		"a revision that is no integer":  {200, `{"Item":` + item("a", `,"revision":{"N":"1.5"}`) + `}`, read},
-		"a count that is too large":      {200, `{"Item":` + item("a", `,"count":{"N":"9223372036854775808"}`) + `}`, read},
-		"a value of another type":        {200, `{"Item":` + item("a", `,"value":{"S":"x"}`) + `}`, read},
-		"a value that is not base64":     {200, `{"Item":` + item("a", `,"value":{"B":"?"}`) + `}`, read},
-		"never written":                  {200, `{"Item":{"p":{"S":"p"},"s":{"S":"a"},"revision":{"N":"1"}}}`, read},
-		"one item twice":                 {200, `{"Responses":{"chatconf":[` + item("a", "") + `,` + item("a", "") + `]}}`, readSeveral},
-		"an item not asked for":          {200, `{"Responses":{"chatconf":[` + item("c", "") + `]}}`, readSeveral},
-		"a damaged item among several":   {200, `{"Responses":{"chatconf":[{"p":{"S":"p"}}]}}`, readSeveral},
-		"unprocessed, and not asked for": {200, `{"UnprocessedKeys":{"chatconf":{"Keys":[{"p":{"S":"p"},"s":{"S":"c"}}]}}}`, readSeveral},
-		"unprocessed twice":              {200, `{"UnprocessedKeys":{"chatconf":{"Keys":[{"p":{"S":"p"},"s":{"S":"a"}},{"p":{"S":"p"},"s":{"S":"a"}}]}}}`, readSeveral},
-		"unprocessed for ever":           {200, `{"UnprocessedKeys":{"chatconf":{"Keys":[{"p":{"S":"p"},"s":{"S":"a"}}]}}}`, readSeveral},
-		"a page out of order":            {200, `{"Items":[` + item("a3", "") + `,` + item("a2", "") + `]}`, query},
-		"a page with another prefix":     {200, `{"Items":[` + item("b", "") + `]}`, query},
-		"a page before the cursor":       {200, `{"Items":[` + item("a1", "") + `]}`, query},
-		"a page of damaged items":        {200, `{"Items":[{}]}`, query},
-		"pages without an end":           {200, `{"Items":[],"LastEvaluatedKey":{"p":{"S":"p"},"s":{"S":"a1"}}}`, query},
+		"another item": {200, `{"Item":` + item("b", "") + `}`, read},
+		"an item without a key": {200, `{"Item":{"p":{"S":"p"},"revision":{"N":"1"},"written":{"N":"1"}}}`,
+			read},
+		"a revision of another type":    {200, `{"Item":` + item("a", `,"revision":{"S":"1"}`) + `}`, read},
+		"a revision that is no integer": {200, `{"Item":` + item("a", `,"revision":{"N":"1.5"}`) + `}`, read},
+		"a count that is too large": {200, `{"Item":` + item("a", `,"count":{"N":"9223372036854775808"}`) +
+			`}`, read},
+		"a value of another type":    {200, `{"Item":` + item("a", `,"value":{"S":"x"}`) + `}`, read},
+		"a value that is not base64": {200, `{"Item":` + item("a", `,"value":{"B":"?"}`) + `}`, read},
+		"never written":              {200, `{"Item":{"p":{"S":"p"},"s":{"S":"a"},"revision":{"N":"1"}}}`, read},
+		"one item twice": {200, `{"Responses":{"chatconf":[` + item("a", "") + `,` +
+			item("a", "") + `]}}`, readSeveral},
+		"an item not asked for":        {200, `{"Responses":{"chatconf":[` + item("c", "") + `]}}`, readSeveral},
+		"a damaged item among several": {200, `{"Responses":{"chatconf":[{"p":{"S":"p"}}]}}`, readSeveral},
+		"unprocessed, and not asked for": {200,
+			`{"UnprocessedKeys":{"chatconf":{"Keys":[{"p":{"S":"p"},"s":{"S":"c"}}]}}}`, readSeveral},
+		"unprocessed twice": {200,
+			`{"UnprocessedKeys":{"chatconf":{"Keys":[{"p":{"S":"p"},"s":{"S":"a"}},{"p":{"S":"p"},"s":{"S":"a"}}]}}}`,
+			readSeveral},
+		"unprocessed for ever": {200,
+			`{"UnprocessedKeys":{"chatconf":{"Keys":[{"p":{"S":"p"},"s":{"S":"a"}}]}}}`, readSeveral},
+		"a page out of order":        {200, `{"Items":[` + item("a3", "") + `,` + item("a2", "") + `]}`, query},
+		"a page with another prefix": {200, `{"Items":[` + item("b", "") + `]}`, query},
+		"a page before the cursor":   {200, `{"Items":[` + item("a1", "") + `]}`, query},
+		"a page of damaged items":    {200, `{"Items":[{}]}`, query},
+		"pages without an end": {200, `{"Items":[],"LastEvaluatedKey":{"p":{"S":"p"},"s":{"S":"a1"}}}`,
+			query},
 		"a page that ends elsewhere":     {200, `{"Items":[],"LastEvaluatedKey":{"p":{"S":"p"},"s":{"S":"b"}}}`, query},
 		"a page that ends without a key": {200, `{"Items":[],"LastEvaluatedKey":{"p":{"S":"p"}}}`, query},
-		"fewer reasons than parts":       {400, `{"__type":"TransactionCanceledException","CancellationReasons":[{"Code":"ConditionalCheckFailed"}]}`, write},
-		"no reason at all":               {400, `{"__type":"TransactionCanceledException","CancellationReasons":[{"Code":"None"},{"Code":"None"}]}`, write},
-		"an unknown error":               {400, `{"__type":"SomethingNew"}`, write},
-		"an error without a type":        {400, `{}`, write},
-		"a redirection":                  {307, `{}`, write},
-		"a list":                         {200, `[]`, query},
+		"fewer reasons than parts": {400,
+			`{"__type":"TransactionCanceledException","CancellationReasons":[{"Code":"ConditionalCheckFailed"}]}`,
+			write},
+		"no reason at all": {400,
+			`{"__type":"TransactionCanceledException","CancellationReasons":[{"Code":"None"},{"Code":"None"}]}`, write},
+		"an unknown error":        {400, `{"__type":"SomethingNew"}`, write},
+		"an error without a type": {400, `{}`, write},
+		"a redirection":           {307, `{}`, write},
+		"a list":                  {200, `[]`, query},
 	} {
 		n := 0
 		tb := open(t, roundTripper(func(r *http.Request) (*http.Response, error) {
 			n++
-			return &http.Response{StatusCode: test.status, Header: http.Header{"Location": {"http://192.0.2.1/"}}, Body: io.NopCloser(strings.NewReader(test.body)), Request: r}, nil
+			return &http.Response{StatusCode: test.status, Header: http.Header{"Location": {"http://192.0.2.1/"}},
+				Body: io.NopCloser(strings.NewReader(test.body)), Request: r}, nil
 		}), dynamodb.Options{})
 		if err := test.do(tb); !errors.Is(err, table.ErrUnavailable) {
 			t.Errorf("%s: %v, want ErrUnavailable", name, err)
@@ -600,7 +639,8 @@ func TestInvalidate(t *testing.T) {
 	}
 }
 
-// Many whose requests are refused at once drop the credentials that were refused, and not those that replace them.
+// Many whose requests are refused at once drop the credentials that were refused, and not those
+// that replace them.
 func TestInvalidateTogether(t *testing.T) {
 	c := &counted{}
 	f := prepare(t)

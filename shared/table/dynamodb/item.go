@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// The names of the attributes; the package comment says what is in them. Of those that expressions use, count and ttl are
-// reserved words, which expressions call #count and #ttl.
+// The names of the attributes; the package comment says what is in them. Of those that expressions
+// use, count and ttl are reserved words, which expressions call #count and #ttl.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
 const (
 	attrPartition = "p"
@@ -49,7 +49,8 @@ func decodeKey(a attributes) (table.Key, error) {
 	return table.Key{Partition: p.Value, Sort: s.Value}, nil
 }
 
-// decodeItem returns the item that DynamoDB keeps as a. Attributes of other names are left alone. The item's value is a's.
+// decodeItem returns the item that DynamoDB keeps as a. Attributes of other names are left alone.
+// The item's value is a's.
 func decodeItem(a attributes) (item table.Item, err error) {
 	if item.Key, err = decodeKey(a); err != nil {
 		return table.Item{}, err
@@ -96,7 +97,8 @@ func decodeInteger(a attributes, name string) (int64, error) {
 	}
 }
 
-// sizeOf is the size of an item as DynamoDB counts it, at most: names and values, a number as 21 bytes.
+// sizeOf is the size of an item as DynamoDB counts it, at most: names and values, a number as 21
+// bytes.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 func sizeOf(partition, sort string, value []byte) int {
 	const names = len(attrPartition + attrSort + attrValue + attrRevision + attrCount + attrWritten + attrTTL)

@@ -10,11 +10,13 @@ import (
 	"chatconf/shared/table/tabletest"
 )
 
-// Clients read and write the same few items at once, while every fourth request meets some fault, and what was given up may
-// arrive later. Whatever they are told must fit one order of their calls, each done once or, where it is not known, at most once.
+// Clients read and write the same few items at once, while every fourth request meets some fault,
+// and what was given up may arrive later. Whatever they are told must fit one order of their calls,
+// each done once or, where it is not known, at most once.
 func TestLinearWithFaults(t *testing.T) {
 	all := []fault{
-		unconnected, throttled, conflict, brokenBefore, brokenAfter, resetBefore, resetAfter, mute, garbageAfter, halfAfter, emptyAfter, swapped,
+		unconnected, throttled, conflict, brokenBefore, brokenAfter, resetBefore, resetAfter, mute,
+		garbageAfter, halfAfter, emptyAfter, swapped,
 		late, late, late, late, resetAfter, resetAfter,
 	}
 	for range 20 {

@@ -25,7 +25,8 @@ import (
 )
 
 const (
-	// motoVariable names the environment variable with the path of moto's server; without it, it is looked for in PATH.
+	// motoVariable names the environment variable with the path of moto's server; without it, it is
+	// looked for in PATH.
 	motoVariable = "CHATCONF_MOTO_SERVER"
 	// requireVariable set to 1 makes it an error that programs which tests need are absent.
 	requireVariable = "CHATCONF_REQUIRE_EXTERNAL"
@@ -40,7 +41,8 @@ func TestMain(m *testing.M) {
 // moto is the one server of this test binary.
 var moto motoServer
 
-// A motoServer runs moto's server, from its first use to the end of the test binary, whatever that is.
+// A motoServer runs moto's server, from its first use to the end of the test binary, whatever that
+// is.
 type motoServer struct {
 	once     sync.Once
 	endpoint string
@@ -50,7 +52,8 @@ type motoServer struct {
 	tables   atomic.Int64
 }
 
-// url returns the address of the server. It skips t, or fails it where it is required, if there is none.
+// url returns the address of the server. It skips t, or fails it where it is required, if there is
+// none.
 func (m *motoServer) url(t *testing.T) string {
 	t.Helper()
 	m.once.Do(func() { m.err = m.start() })
@@ -74,7 +77,8 @@ func (m *motoServer) start() error {
 	if err != nil {
 		return err
 	}
-	// A shell stands between, which ends the server when this process has ended, in any way, and with it this end of a pipe.
+	// A shell stands between, which ends the server when this process has ended, in any way, and
+	// with it this end of a pipe.
 	const script = `exec 3<&0; "$@" 3<&- & server=$!; { cat <&3; kill $server; } >/dev/null 2>&1 & wait $server`
 	m.cmd = exec.Command("sh", "-c", script, "sh", program, "-H", "127.0.0.1", "-p", "0")
 	if m.stdin, err = m.cmd.StdinPipe(); err != nil {
@@ -138,9 +142,10 @@ func (m *motoServer) table(t *testing.T, name string, o dynamodb.Options) *dynam
 	return tb
 }
 
-// oneByOne lets one request at a time reach the server. Moto 5.2.1 does not isolate transactions: one that is cancelled puts
-// the whole table back to what it was when the transaction began, and undoes what others have written since. (Nor does it know
-// client request tokens; the fake of the fault tests does.)
+// oneByOne lets one request at a time reach the server. Moto 5.2.1 does not isolate transactions:
+// one that is cancelled puts the whole table back to what it was when the transaction began, and
+// undoes what others have written since. (Nor does it know client request tokens; the fake of the
+// fault tests does.)
 type oneByOne struct{}
 
 var motoTurn sync.Mutex
@@ -173,7 +178,8 @@ func TestMotoEnsure(t *testing.T) {
 	tb := moto.table(t, "ensured", dynamodb.Options{TTL: time.Hour})
 	setup := dynamodb.Setup{Recovery: true, Key: "11111111-2222-3333-4444-555555555555"}
 	want := []string{
-		`create table "ensured": partition key p (S), sort key s (S), paid by the request, encrypted by KMS key 11111111-2222-3333-4444-555555555555`,
+		`create table "ensured": partition key p (S), sort key s (S), paid by the request, encrypted by KMS key ` +
+			`11111111-2222-3333-4444-555555555555`,
 		`switch the time to live of table "ensured" on, by attribute ttl`,
 		`switch point-in-time recovery of table "ensured" on`,
 	}

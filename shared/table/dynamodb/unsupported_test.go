@@ -14,7 +14,8 @@ import (
 	"chatconf/shared/table/dynamodb/dynamotest"
 )
 
-// A lacking store answers some operations as what stands in for DynamoDB answers those that it does not have.
+// A lacking store answers some operations as what stands in for DynamoDB answers those that it does
+// not have.
 type lacking struct {
 	next    http.RoundTripper
 	lacks   string // operations
@@ -36,15 +37,18 @@ func (l *lacking) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// An operation that the store does not have ends its call at once and for good: it is not sent again, and is not called unavailable.
-// Probe finds it beforehand, and changes nothing.
+// An operation that the store does not have ends its call at once and for good: it is not sent
+// again, and is not called unavailable. Probe finds it beforehand, and changes nothing.
 func TestAStoreWithoutTransactions(t *testing.T) {
 	for name, answer := range map[string]struct {
 		status int
 		body   string
 	}{
-		"UnknownOperationException":               {400, `{"__type":"com.amazonaws.dynamodb.v20120810#UnknownOperationException","message":"Unsupported operation"}`},
-		"UnknownOperationException, no message":   {400, `{"__type":"com.amazon.coral.service#UnknownOperationException"}`},
+		"UnknownOperationException": {400,
+			`{"__type":"com.amazonaws.dynamodb.v20120810#UnknownOperationException","message":"Unsupported ` +
+				`operation"}`},
+		"UnknownOperationException, no message": {400,
+			`{"__type":"com.amazon.coral.service#UnknownOperationException"}`},
 		"NotImplemented":                          {400, `{"__type":"NotImplemented","message":"no"}`},
 		"status 501 without a code":               {501, `<html>no</html>`},
 		"UnsupportedOperationException, as a 500": {500, `{"__type":"UnsupportedOperationException"}`},
@@ -53,7 +57,8 @@ func TestAStoreWithoutTransactions(t *testing.T) {
 			engine := dynamotest.New()
 			front := &lacking{next: engine, lacks: "TransactWriteItems", status: answer.status, body: answer.body}
 			tb := open(t, front, dynamodb.Options{})
-			if err := tb.Probe(t.Context()); !errors.Is(err, table.ErrUnsupported) || !strings.Contains(err.Error(), "it has no transactions") {
+			if err := tb.Probe(t.Context()); !errors.Is(err, table.ErrUnsupported) ||
+				!strings.Contains(err.Error(), "it has no transactions") {
 				t.Errorf("Probe = %v, want that there are no transactions", err)
 			}
 			two := table.Change{Puts: []table.Put{{Sort: "a"}, {Sort: "b"}}}
@@ -70,17 +75,20 @@ func TestAStoreWithoutTransactions(t *testing.T) {
 			}
 
 			front.lacks = "Query GetItem BatchGetItem"
-			if _, err := tb.Query(t.Context(), table.Range{Partition: "p", Limit: 1}); !errors.Is(err, table.ErrUnsupported) {
+			if _, err := tb.Query(t.Context(), table.Range{Partition: "p", Limit: 1}); !errors.Is(err,
+				table.ErrUnsupported) {
 				t.Errorf("Query = %v, want ErrUnsupported", err)
 			}
-			if _, err := tb.Get(t.Context(), table.Key{Partition: "p", Sort: "a"}, table.Key{Partition: "p", Sort: "b"}); !errors.Is(err, table.ErrUnsupported) {
+			if _, err := tb.Get(t.Context(), table.Key{Partition: "p", Sort: "a"},
+				table.Key{Partition: "p", Sort: "b"}); !errors.Is(err, table.ErrUnsupported) {
 				t.Errorf("Get = %v, want ErrUnsupported", err)
 			}
 		})
 	}
 }
 
-// A store that has transactions passes, with anything in it and with nothing, and whatever else is wrong with it: Probe is about one thing.
+// A store that has transactions passes, with anything in it and with nothing, and whatever else is
+// wrong with it: Probe is about one thing.
 func TestProbeOfAStoreWithTransactions(t *testing.T) {
 	engine := dynamotest.New()
 	tb := open(t, engine, dynamodb.Options{})
@@ -88,7 +96,8 @@ func TestProbeOfAStoreWithTransactions(t *testing.T) {
 		if err := tb.Probe(t.Context()); err != nil {
 			t.Errorf("Probe: %v", err)
 		}
-		if err := tb.Write(t.Context(), "probe", table.Change{Puts: []table.Put{{Sort: sort, Revision: 2}}}); err != nil {
+		if err := tb.Write(t.Context(), "probe",
+			table.Change{Puts: []table.Put{{Sort: sort, Revision: 2}}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -96,7 +105,8 @@ func TestProbeOfAStoreWithTransactions(t *testing.T) {
 	if err != nil || len(items) != 2 {
 		t.Errorf("after Probe there are %d items, %v, want 2", len(items), err)
 	}
-	for name, what := range map[string]fault{"throttled": throttled, "forbidden": forbidden, "out of reach": unconnected, "broken": brokenBefore} {
+	for name, what := range map[string]fault{"throttled": throttled, "forbidden": forbidden,
+		"out of reach": unconnected, "broken": brokenBefore} {
 		front := &faulty{next: engine, pick: func(string) fault { return what }}
 		if err := open(t, front, dynamodb.Options{}).Probe(t.Context()); err != nil {
 			t.Errorf("Probe of a store that is %s: %v", name, err)

@@ -22,11 +22,11 @@ const maxTransaction = 4 << 20
 // conditionalCheckFailed is the code of a part whose condition did not hold.
 const conditionalCheckFailed = "ConditionalCheckFailed"
 
-// Write implements table.Table: one request for a single part, and one transaction for several. Several puts of more than 4 MB
-// together are table.ErrInvalid.
+// Write implements table.Table: one request for a single part, and one transaction for several.
+// Several puts of more than 4 MB together are table.ErrInvalid.
 //
-// An Add to an item that is over the table's age, and that DynamoDB has not removed yet, takes a second request, which starts
-// the item afresh.
+// An Add to an item that is over the table's age, and that DynamoDB has not removed yet, takes a
+// second request, which starts the item afresh.
 func (t *Table) Write(ctx context.Context, partition string, c table.Change) error {
 	if err := table.CheckWrite(partition, c); err != nil {
 		return err
@@ -90,7 +90,8 @@ type part struct {
 	types.TransactWriteItem
 }
 
-// errAge says that adds met items that are over age, which the plan now starts afresh, or no longer met them.
+// errAge says that adds met items that are over age, which the plan now starts afresh, or no longer
+// met them.
 var errAge = errors.New("items come of age, and afresh, all the time")
 
 func (t *Table) write(ctx context.Context, partition string, c table.Change) error {
@@ -191,8 +192,8 @@ func (p *plan) expression(c table.Condition) (*string, attributes) {
 	return &text, values
 }
 
-// update returns the request for an add. Its condition is that the count remains one that fits, and that the item is not over
-// age; the item comes with the refusal, to show which it was.
+// update returns the request for an add. Its condition is that the count remains one that fits, and
+// that the item is not over age; the item comes with the refusal, to show which it was.
 func (p *plan) update(a table.Add) types.TransactWriteItem {
 	set := "ADD #count :n SET written = :written, revision = if_not_exists(revision, :zero)"
 	names := map[string]string{"#count": attrCount}
@@ -238,8 +239,9 @@ func (p *plan) update(a table.Add) types.TransactWriteItem {
 	return types.TransactWriteItem{Update: u}
 }
 
-// fail returns the error for part i, whose condition did not hold on an item; of adds only it is known what that was. If the
-// part is to be sent in another form, it now has that form, and the error is errAge.
+// fail returns the error for part i, whose condition did not hold on an item; of adds only it is
+// known what that was. If the part is to be sent in another form, it now has that form, and the
+// error is errAge.
 func (p *plan) fail(i int, old attributes) error {
 	it := &p.parts[i]
 	if it.add == nil {
@@ -263,8 +265,8 @@ func (p *plan) fail(i int, old attributes) error {
 	}
 }
 
-// writeOne sends the only part. Whether it was done, where DynamoDB does not say, is read off the item's mark. Of a delete
-// nothing is left to read.
+// writeOne sends the only part. Whether it was done, where DynamoDB does not say, is read off the
+// item's mark. Of a delete nothing is left to read.
 func (p *plan) writeOne(ctx context.Context) error {
 	o := p.table.call(ctx, false, p.sendOne)
 	if o.fate < unsettled || ctx.Err() != nil {
@@ -312,8 +314,9 @@ func (p *plan) sendOne(ctx context.Context, with func(*dynamodb.Options)) (err e
 	return err
 }
 
-// marked reports whether the item bears the mark of this plan. If it does not, or cannot be read, the plan may still have been
-// carried out, and undone or overwritten by somebody else, or may be yet.
+// marked reports whether the item bears the mark of this plan. If it does not, or cannot be read,
+// the plan may still have been carried out, and undone or overwritten by somebody else, or may be
+// yet.
 func (p *plan) marked(ctx context.Context, sort string) bool {
 	item, err := p.table.getItem(ctx, table.Key{Partition: p.partition, Sort: sort}, aws.String(attrMark))
 	if err != nil {
@@ -325,9 +328,10 @@ func (p *plan) marked(ctx context.Context, sort string) bool {
 
 // transact sends all parts as one transaction. Its token makes one of all requests of this call.
 //
-// A request that was lost may yet arrive, after a later one was refused, at a time when it is not refused any more. Then the
-// refusal is not the last word, and the outcome unknown. (A request that was answered, if only by an internal error, has arrived:
-// DynamoDB knows the token, and its next answer is for both.)
+// A request that was lost may yet arrive, after a later one was refused, at a time when it is not
+// refused any more. Then the refusal is not the last word, and the outcome unknown. (A request that
+// was answered, if only by an internal error, has arrived: DynamoDB knows the token, and its next
+// answer is for both.)
 func (p *plan) transact(ctx context.Context) error {
 	in := &dynamodb.TransactWriteItemsInput{
 		ClientRequestToken: aws.String(rand.Text()),
@@ -367,8 +371,8 @@ func (t *Table) Probe(ctx context.Context) error {
 		t.name, table.ErrUnsupported, err)
 }
 
-// canceled finds what a cancelled transaction is to be told as: the first condition that did not hold, once that is certain;
-// else to be tried again as it is; else with other adds.
+// canceled finds what a cancelled transaction is to be told as: the first condition that did not
+// hold, once that is certain; else to be tried again as it is; else with other adds.
 func (p *plan) canceled(err *types.TransactionCanceledException) error {
 	if len(err.CancellationReasons) != len(p.parts) {
 		return err

@@ -33,7 +33,8 @@ func TestMain(m *testing.M) {
 	os.Exit(1)
 }
 
-// writeForEver writes pairs of items from several goroutines, and prints the number of each pair once it is acknowledged.
+// writeForEver writes pairs of items from several goroutines, and prints the number of each pair
+// once it is acknowledged.
 func writeForEver(path, from string) error {
 	first, err := strconv.Atoi(from)
 	if err != nil {
@@ -61,15 +62,16 @@ func writeForEver(path, from string) error {
 
 func pair(i int) table.Change {
 	return table.Change{
-		Puts: []table.Put{{Sort: fmt.Sprintf("a%09d", i), Value: pairValue(i), If: table.Absent()}, {Sort: fmt.Sprintf("b%09d", i)}},
+		Puts: []table.Put{{Sort: fmt.Sprintf("a%09d", i), Value: pairValue(i), If: table.Absent()},
+			{Sort: fmt.Sprintf("b%09d", i)}},
 		Adds: []table.Add{{Sort: "n", N: 1}},
 	}
 }
 
 func pairValue(i int) []byte { return bytes.Repeat([]byte(strconv.Itoa(i)), 1+i*37%300) }
 
-// A process that is killed while it writes loses nothing that it was told is kept, leaves no half of a write, and leaves a
-// file that opens: twenty times over the same file.
+// A process that is killed while it writes loses nothing that it was told is kept, leaves no half
+// of a write, and leaves a file that opens: twenty times over the same file.
 func TestKilledInMidWrite(t *testing.T) {
 	program, err := os.Executable()
 	if err != nil {
@@ -79,7 +81,8 @@ func TestKilledInMidWrite(t *testing.T) {
 	acknowledged := make(map[int]bool)
 	for round := range 20 {
 		cmd := exec.CommandContext(t.Context(), program)
-		cmd.Env = append(os.Environ(), childVariable+"="+path, fmt.Sprintf("%s_FROM=%d", childVariable, round*1_000_000))
+		cmd.Env = append(os.Environ(), childVariable+"="+path,
+			fmt.Sprintf("%s_FROM=%d", childVariable, round*1_000_000))
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -87,7 +90,8 @@ func TestKilledInMidWrite(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// Killed after so many answers, while others are under way; in some rounds while the file is being opened.
+		// Killed after so many answers, while others are under way; in some rounds while the file
+		// is being opened.
 		wanted := rand.IntN(60)
 		if round%5 == 0 {
 			wanted = round / 5
@@ -167,7 +171,8 @@ func checkPairs(t *testing.T, path string, acknowledged map[int]bool) {
 func TestOpenRefusesAFileInUse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "table.db")
 	open(t, path, file.Options{})
-	if _, err := file.Open(path, file.Options{}); !errors.Is(err, bolt.ErrInUse) || !strings.Contains(err.Error(), path) {
+	if _, err := file.Open(path, file.Options{}); !errors.Is(err, bolt.ErrInUse) ||
+		!strings.Contains(err.Error(), path) {
 		t.Errorf("a second Open = %v, want ErrInUse and the path", err)
 	}
 }
@@ -185,7 +190,8 @@ func TestOpenRefusesAFileOfAnotherKind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := file.Open(path, file.Options{}); !errors.Is(err, bolt.ErrForeign) || !strings.Contains(err.Error(), path) {
+	if _, err := file.Open(path, file.Options{}); !errors.Is(err, bolt.ErrForeign) ||
+		!strings.Contains(err.Error(), path) {
 		t.Errorf("Open = %v, want ErrForeign and the path", err)
 	}
 	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
@@ -214,7 +220,8 @@ func TestTablesOfOneFileAreApart(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Errorf("Close: %v", err)
 	}
-	if err := two.Write(t.Context(), "p", table.Change{Adds: []table.Add{{Sort: "a"}}}); !errors.Is(err, table.ErrClosed) {
+	if err := two.Write(t.Context(), "p", table.Change{Adds: []table.Add{{Sort: "a"}}}); !errors.Is(err,
+		table.ErrClosed) {
 		t.Errorf("Write to a closed file = %v, want ErrClosed", err)
 	}
 	if err := db.Verify(t.Context()); !errors.Is(err, table.ErrClosed) {
@@ -227,7 +234,8 @@ func TestFullFileIsUnavailable(t *testing.T) {
 	tb := db.Table("items", file.TableOptions{})
 	var err error
 	for i := 0; err == nil && i < 100; i++ {
-		err = tb.Write(t.Context(), "p", table.Change{Puts: []table.Put{{Sort: fmt.Sprint(i), Value: make([]byte, table.MaxValue)}}})
+		err = tb.Write(t.Context(), "p",
+			table.Change{Puts: []table.Put{{Sort: fmt.Sprint(i), Value: make([]byte, table.MaxValue)}}})
 	}
 	if !errors.Is(err, table.ErrUnavailable) {
 		t.Errorf("Write to a full file = %v, want ErrUnavailable", err)
@@ -278,11 +286,12 @@ func TestSpoiledRow(t *testing.T) {
 	}
 	_, queryErr := tb.Query(t.Context(), table.Range{Partition: "p", Limit: 10})
 	for what, err := range map[string]error{
-		"Get":            get("b"),
-		"Query":          queryErr,
-		"an add":         tb.Write(t.Context(), "p", table.Change{Adds: []table.Add{{Sort: "b"}}}),
-		"a put on terms": tb.Write(t.Context(), "p", table.Change{Puts: []table.Put{{Sort: "b", If: table.AtRevision(1)}}}),
-		"Verify":         db.Verify(t.Context()),
+		"Get":    get("b"),
+		"Query":  queryErr,
+		"an add": tb.Write(t.Context(), "p", table.Change{Adds: []table.Add{{Sort: "b"}}}),
+		"a put on terms": tb.Write(t.Context(), "p",
+			table.Change{Puts: []table.Put{{Sort: "b", If: table.AtRevision(1)}}}),
+		"Verify": db.Verify(t.Context()),
 	} {
 		if !errors.Is(err, table.ErrUnavailable) || !strings.Contains(fmt.Sprint(err), `item "b" of "p"`) {
 			t.Errorf("%s of a spoiled row = %v, want ErrUnavailable and its name", what, err)
@@ -297,7 +306,8 @@ func TestSpoiledRow(t *testing.T) {
 	}
 }
 
-// What is over age leaves the file, in steps: no Write looks at more than a few rows, and none waits for ever.
+// What is over age leaves the file, in steps: no Write looks at more than a few rows, and none
+// waits for ever.
 func TestPurge(t *testing.T) {
 	now := time.Now()
 	db := open(t, filepath.Join(t.TempDir(), "table.db"), file.Options{Now: func() time.Time { return now }})
@@ -335,7 +345,8 @@ func TestPurge(t *testing.T) {
 	var failed *table.ConditionError
 	err := tb.Write(t.Context(), "p", table.Change{Puts: []table.Put{{Sort: "young", If: table.AtRevision(0)}}})
 	if !errors.As(err, &failed) || rows(t, db, tb) != 1 {
-		t.Errorf("a Write whose condition fails = %v, and left %d rows, want a ConditionError and 1", err, rows(t, db, tb))
+		t.Errorf("a Write whose condition fails = %v, and left %d rows, want a ConditionError and 1",
+			err, rows(t, db, tb))
 	}
 }
 
@@ -356,7 +367,8 @@ func rows(t *testing.T, db *file.DB, tb *file.Table) int {
 	return n
 }
 
-// A context that ends after so many looks at it. It stands for a client that leaves in the middle of a long scan.
+// A context that ends after so many looks at it. It stands for a client that leaves in the middle
+// of a long scan.
 type countdown struct {
 	context.Context
 	looks int
@@ -381,7 +393,8 @@ func TestScansLookAtTheirContext(t *testing.T) {
 		write(t, tb, c)
 	}
 	now = now.Add(time.Hour) // so that even a page of one has to pass them all
-	if _, err := tb.Query(&countdown{t.Context(), 3}, table.Range{Partition: "p", Limit: 1}); !errors.Is(err, context.Canceled) {
+	if _, err := tb.Query(&countdown{t.Context(), 3}, table.Range{Partition: "p", Limit: 1}); !errors.Is(err,
+		context.Canceled) {
 		t.Errorf("Query whose context ends meanwhile = %v, want Canceled", err)
 	}
 	if err := db.Verify(&countdown{t.Context(), 5}); !errors.Is(err, context.Canceled) {
@@ -419,7 +432,8 @@ func BenchmarkPut(b *testing.B) {
 			for w := range writers {
 				done.Go(func() {
 					for i := w; i < b.N; i += writers {
-						c := table.Change{Puts: []table.Put{{Sort: fmt.Sprintf("c#%03d", i%1000), Value: make([]byte, 600), Revision: int64(i)}}}
+						c := table.Change{Puts: []table.Put{{Sort: fmt.Sprintf("c#%03d", i%1000),
+							Value: make([]byte, 600), Revision: int64(i)}}}
 						if err := tb.Write(b.Context(), "p", c); err != nil {
 							b.Errorf("Write: %v", err)
 						}

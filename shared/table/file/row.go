@@ -30,8 +30,9 @@ const (
 	partitionN = 2
 )
 
-// bbolt has no checksums of its own: this one finds what a bad disk or a wrong hand has done to a row.
-// The table is made when it is first needed: programs that link this package for the sake of another start without it.
+// bbolt has no checksums of its own: this one finds what a bad disk or a wrong hand has done to a
+// row. The table is made when it is first needed: programs that link this package for the sake of
+// another start without it.
 func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
 var errRow = errors.New("damaged row")
@@ -44,7 +45,8 @@ type row struct {
 	value    []byte
 }
 
-// appendKey appends the key of an item to b. With a prefix of a sort key it makes the prefix of the keys.
+// appendKey appends the key of an item to b. With a prefix of a sort key it makes the prefix of the
+// keys.
 func appendKey(b []byte, partition, sort string) []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(len(partition)))
 	b = append(b, partition...)
@@ -75,7 +77,8 @@ func encodeRow(key []byte, r row) []byte {
 	return b
 }
 
-// decodeRow is the reverse of encodeRow. It takes only what encodeRow makes; the error names the key. The row's value lies in b.
+// decodeRow is the reverse of encodeRow. It takes only what encodeRow makes; the error names the
+// key. The row's value lies in b.
 func decodeRow(key, b []byte) (row, error) {
 	partition, sort, err := splitKey(key)
 	switch {
@@ -107,8 +110,8 @@ func (r row) item(k table.Key) table.Item {
 	return item
 }
 
-// after returns the first key that is beyond all that begin with prefix. The length of a partition is never 65535, so that
-// there always is one.
+// after returns the first key that is beyond all that begin with prefix. The length of a partition
+// is never 65535, so that there always is one.
 func after(prefix []byte) []byte {
 	for i := len(prefix) - 1; i >= 0; i-- {
 		if prefix[i] != 0xFF {

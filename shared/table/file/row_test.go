@@ -73,7 +73,8 @@ func FuzzItem(f *testing.F) {
 	f.Add("p", "s", int64(1), int64(2), int64(3), []byte("value"))
 	f.Add("\xff", strings.Repeat("\x00", table.MaxKey), int64(-1<<63), int64(1<<63-1), int64(0), []byte(nil))
 	f.Fuzz(func(t *testing.T, partition, sort string, revision, count, written int64, value []byte) {
-		if partition == "" || len(partition) > table.MaxKey || sort == "" || len(sort) > table.MaxKey || len(value) > table.MaxValue {
+		if partition == "" || len(partition) > table.MaxKey || sort == "" || len(sort) > table.MaxKey ||
+			len(value) > table.MaxValue {
 			t.Skip("no item")
 		}
 		key, row := file.Row(partition, sort, revision, count, written, value)

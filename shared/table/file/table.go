@@ -137,8 +137,8 @@ func (t *Table) Write(ctx context.Context, partition string, c table.Change) err
 	return nil
 }
 
-// write looks at all conditions and counters before it changes anything: the engine undoes what an error leaves behind, but
-// at some cost to whoever shares the transaction.
+// write looks at all conditions and counters before it changes anything: the engine undoes what an
+// error leaves behind, but at some cost to whoever shares the transaction.
 func (t *Table) write(tx *bolt.Tx, partition string, c table.Change) error {
 	now := t.db.now()
 	b := tx.Bucket(t.bucket)
@@ -153,7 +153,8 @@ func (t *Table) write(tx *bolt.Tx, partition string, c table.Change) error {
 		return err
 	}
 	for _, p := range c.Puts {
-		if err := put(b, appendKey(nil, partition, p.Sort), row{revision: p.Revision, value: p.Value}, now); err != nil {
+		if err := put(b, appendKey(nil, partition, p.Sort), row{revision: p.Revision, value: p.Value},
+			now); err != nil {
 			return err
 		}
 	}

@@ -11,7 +11,8 @@ import (
 	sdk "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 )
 
-// ErrDiffers says that there is a table of the name which is not as it must be. It is left as it is.
+// ErrDiffers says that there is a table of the name which is not as it must be. It is left as it
+// is.
 var ErrDiffers = errors.New("the table differs")
 
 // A Plan is what Ensure does, or would do, about one table.
@@ -35,11 +36,12 @@ func (p Plan) String() string {
 	if p.Made {
 		tense = "was made"
 	}
-	return fmt.Sprintf("table %s %s: primary key %s and %s, both strings; one version of each column; %s", p.Name, tense, partitionColumn, sortColumn, age)
+	return fmt.Sprintf("table %s %s: primary key %s and %s, both strings; one version of each column; %s", p.Name,
+		tense, partitionColumn, sortColumn, age)
 }
 
-// Inspect returns what Ensure would do, and changes nothing. When there is a table of that name which is otherwise than it
-// must be, the error is an ErrDiffers that tells all differences.
+// Inspect returns what Ensure would do, and changes nothing. When there is a table of that name
+// which is otherwise than it must be, the error is an ErrDiffers that tells all differences.
 func Inspect(ctx context.Context, t *Table) (Plan, error) {
 	if err := t.gate.Enter(ctx); err != nil {
 		return Plan{}, fmt.Errorf("tablestore: inspect %s: %w", t.name, err)
@@ -52,8 +54,8 @@ func Inspect(ctx context.Context, t *Table) (Plan, error) {
 	return plan, nil
 }
 
-// Ensure makes the table if there is none, and waits until it takes calls. It never changes one that is there. It returns what
-// it found, and so has done.
+// Ensure makes the table if there is none, and waits until it takes calls. It never changes one
+// that is there. It returns what it found, and so has done.
 func Ensure(ctx context.Context, t *Table) (Plan, error) {
 	if err := t.gate.Enter(ctx); err != nil {
 		return Plan{}, fmt.Errorf("tablestore: make %s: %w", t.name, err)
@@ -175,7 +177,8 @@ func (t *Table) create(ctx context.Context) error {
 	})
 }
 
-// adminError gives an error of Inspect and Ensure its place in the port's contract, beside ErrDiffers.
+// adminError gives an error of Inspect and Ensure its place in the port's contract, beside
+// ErrDiffers.
 func adminError(ctx context.Context, verb, name string, err error) error {
 	var f *failure
 	if errors.As(err, &f) && f.code == quotaExhausted && f.fate == hopeless {

@@ -46,12 +46,14 @@ func TestEnsure(t *testing.T) {
 			s.wire.set(nil)
 			plan, err := step.do(t.Context(), tb)
 			if err != nil || plan.Name != name || plan.Exists != step.exists || plan.TTL != test.seconds {
-				t.Errorf("%s, step %d = %+v, %v, want exists: %v, ttl %d", name, i, plan, err, step.exists, test.seconds)
+				t.Errorf("%s, step %d = %+v, %v, want exists: %v, ttl %d", name,
+					i, plan, err, step.exists, test.seconds)
 			}
 			if got := s.wire.operations(); !slices.Equal(got, step.sends) {
 				t.Errorf("%s, step %d sends %q, want %q", name, i, got, step.sends)
 			}
-			if says := plan.String(); !plan.Exists && !strings.Contains(says, test.says) || plan.Exists && !strings.Contains(says, "as it must be") {
+			if says := plan.String(); !plan.Exists && !strings.Contains(says, test.says) || plan.Exists &&
+				!strings.Contains(says, "as it must be") {
 				t.Errorf("%s, step %d says %q", name, i, says)
 			}
 		}
@@ -67,26 +69,34 @@ func TestTableThatDiffersIsLeftAlone(t *testing.T) {
 		versions int
 		says     []string
 	}{
-		"keys":     {map[string]sdk.PrimaryKeyType{"partition": sdk.PrimaryKeyType_STRING, "sort": sdk.PrimaryKeyType_INTEGER}, -1, 1, []string{"sort integer"}},
-		"binary":   {map[string]sdk.PrimaryKeyType{"partition": sdk.PrimaryKeyType_BINARY, "sort": sdk.PrimaryKeyType_STRING}, -1, 1, []string{"partition binary"}},
-		"one_key":  {map[string]sdk.PrimaryKeyType{"partition": sdk.PrimaryKeyType_STRING}, -1, 1, []string{"primary key is partition string, not"}},
+		"keys": {map[string]sdk.PrimaryKeyType{"partition": sdk.PrimaryKeyType_STRING,
+			"sort": sdk.PrimaryKeyType_INTEGER}, -1, 1, []string{"sort integer"}},
+		"binary": {map[string]sdk.PrimaryKeyType{"partition": sdk.PrimaryKeyType_BINARY,
+			"sort": sdk.PrimaryKeyType_STRING}, -1, 1, []string{"partition binary"}},
+		"one_key": {map[string]sdk.PrimaryKeyType{"partition": sdk.PrimaryKeyType_STRING}, -1, 1,
+			[]string{"primary key is partition string, not"}},
 		"ttl":      {nil, 86_400, 1, []string{"time to live in seconds is 86400, not -1"}},
 		"versions": {nil, 86_400, 3, []string{"versions is 3, not 1", "time to live"}},
 	} {
 		meta := &sdk.TableMeta{TableName: name}
 		if test.keys == nil {
-			test.keys = map[string]sdk.PrimaryKeyType{"partition": sdk.PrimaryKeyType_STRING, "sort": sdk.PrimaryKeyType_STRING}
+			test.keys = map[string]sdk.PrimaryKeyType{"partition": sdk.PrimaryKeyType_STRING,
+				"sort": sdk.PrimaryKeyType_STRING}
 		}
 		for _, key := range []string{"partition", "sort"} {
 			if kind, ok := test.keys[key]; ok {
 				meta.AddPrimaryKeyColumn(key, kind)
 			}
 		}
-		if _, err := client.CreateTable(&sdk.CreateTableRequest{TableMeta: meta, TableOption: sdk.NewTableOption(test.ttl, test.versions), ReservedThroughput: &sdk.ReservedThroughput{}}); err != nil {
+		if _, err := client.CreateTable(&sdk.CreateTableRequest{TableMeta: meta,
+			TableOption:        sdk.NewTableOption(test.ttl, test.versions),
+			ReservedThroughput: &sdk.ReservedThroughput{}}); err != nil {
 			t.Fatal(err)
 		}
-		tb := newTable(t, name, tablestore.Options{Endpoint: in.Endpoint, Instance: in.Name, Credentials: invoke.Credentials{AccessKeyID: in.KeyID, AccessKeySecret: in.KeySecret}})
-		for verb, do := range map[string]func(context.Context, *tablestore.Table) (tablestore.Plan, error){"Inspect": tablestore.Inspect, "Ensure": tablestore.Ensure} {
+		tb := newTable(t, name, tablestore.Options{Endpoint: in.Endpoint, Instance: in.Name,
+			Credentials: invoke.Credentials{AccessKeyID: in.KeyID, AccessKeySecret: in.KeySecret}})
+		for verb, do := range map[string]func(context.Context, *tablestore.Table) (tablestore.Plan,
+			error){"Inspect": tablestore.Inspect, "Ensure": tablestore.Ensure} {
 			_, err := do(t.Context(), tb)
 			if !errors.Is(err, tablestore.ErrDiffers) || errors.Is(err, table.ErrUnavailable) {
 				t.Errorf("%s of %s = %v, want ErrDiffers alone", verb, name, err)
@@ -113,7 +123,8 @@ func TestEnsureOverFaults(t *testing.T) {
 		for _, operation := range []string{"DescribeTable", "CreateTable", "GetRow"} {
 			s.set(fault{hook: hook}, 1, func(o string) bool { return o == operation })
 			tb := newTable(t, name+"_"+operation, s.Options)
-			if _, err := tablestore.Ensure(t.Context(), tb); err != nil || !slices.Contains(s.wire.operations(), operation) {
+			if _, err := tablestore.Ensure(t.Context(), tb); err != nil ||
+				!slices.Contains(s.wire.operations(), operation) {
 				t.Errorf("Ensure, %s %s = %v", operation, name, err)
 			}
 			if plan, err := tablestore.Inspect(t.Context(), tb); err != nil || !plan.Exists {
@@ -123,11 +134,13 @@ func TestEnsureOverFaults(t *testing.T) {
 	}
 	s.fault(func(ots.Request) ots.Fault { return busy("OTSNoPermissionAccess") })
 	tb := newTable(t, "denied", s.Options)
-	if _, err := tablestore.Ensure(t.Context(), tb); !errors.Is(err, table.ErrUnavailable) || !strings.Contains(err.Error(), "OTSNoPermissionAccess") {
+	if _, err := tablestore.Ensure(t.Context(), tb); !errors.Is(err, table.ErrUnavailable) ||
+		!strings.Contains(err.Error(), "OTSNoPermissionAccess") {
 		t.Errorf("Ensure without permission = %v, want ErrUnavailable that says why", err)
 	}
 	s.fault(nil)
-	if _, err := tb.Get(t.Context(), table.Key{Partition: "p", Sort: "a"}); !errors.Is(err, table.ErrUnavailable) || !strings.Contains(err.Error(), "OTSObjectNotExist") {
+	if _, err := tb.Get(t.Context(), table.Key{Partition: "p", Sort: "a"}); !errors.Is(err, table.ErrUnavailable) ||
+		!strings.Contains(err.Error(), "OTSObjectNotExist") {
 		t.Errorf("Get from a table that is not there = %v, want ErrUnavailable that says so", err)
 	}
 	if err := tb.Close(); err != nil {
@@ -138,7 +151,8 @@ func TestEnsureOverFaults(t *testing.T) {
 	}
 }
 
-// An instance that is full is said to be at once; one that has had enough for this second is asked again.
+// An instance that is full is said to be at once; one that has had enough for this second is asked
+// again.
 func TestEnsureInAFullInstance(t *testing.T) {
 	s := local(t)
 	const quota = 64
@@ -156,12 +170,14 @@ func TestEnsureInAFullInstance(t *testing.T) {
 			t.Errorf("Ensure = %v, which does not say %q", err, part)
 		}
 	}
-	if got, want := s.wire.operations(), []string{"DescribeTable", "CreateTable", "DescribeTable"}; !slices.Equal(got, want) {
+	if got, want := s.wire.operations(), []string{"DescribeTable", "CreateTable",
+		"DescribeTable"}; !slices.Equal(got, want) {
 		t.Errorf("Ensure sends %q, want %q", got, want)
 	}
 
 	s = local(t)
-	frequent := fault{hook: ots.Fault{Err: &ots.Error{Code: "OTSQuotaExhausted", Message: "Too frequent table operations."}}}
+	frequent := fault{hook: ots.Fault{Err: &ots.Error{Code: "OTSQuotaExhausted",
+		Message: "Too frequent table operations."}}}
 	s.set(frequent, 2, func(o string) bool { return o == "CreateTable" })
 	if plan, err := tablestore.Ensure(t.Context(), newTable(t, "items", s.Options)); err != nil || !plan.Made {
 		t.Errorf("Ensure that was too frequent = %+v, %v, want success", plan, err)

@@ -17,14 +17,20 @@ func BenchmarkCalls(b *testing.B) {
 	s := local(b)
 	tb := s.table(b, "items")
 	for i := range 50 {
-		if err := tb.Write(b.Context(), "p", table.Change{Puts: []table.Put{{Sort: fmt.Sprintf("%02d", i), Value: make([]byte, 560), Revision: 1}}}); err != nil {
+		if err := tb.Write(b.Context(), "p",
+			table.Change{Puts: []table.Put{{Sort: fmt.Sprintf("%02d", i),
+				Value: make([]byte, 560), Revision: 1}}}); err != nil {
 			b.Fatal(err)
 		}
 	}
 	key := table.Key{Partition: "p", Sort: "07"}
 	for name, call := range map[string]func() error{
-		"Get":       func() error { _, err := tb.Get(b.Context(), key); return err },
-		"QueryOf50": func() error { _, err := tb.Query(b.Context(), table.Range{Partition: "p", Limit: 50}); return err },
+		"Get": func() error { _, err := tb.Get(b.Context(), key); return err },
+		"QueryOf50": func() error {
+			_, err := tb.Query(b.Context(),
+				table.Range{Partition: "p", Limit: 50})
+			return err
+		},
 		"Put": func() error {
 			return tb.Write(b.Context(), "p", table.Change{Puts: []table.Put{{Sort: "a", Value: make([]byte, 560)}}})
 		},
@@ -64,12 +70,14 @@ func replay(b *testing.B, s *service, call func() error) {
 
 // sdkGet returns the same read by the SDK alone.
 func sdkGet(s *service) func() error {
-	client := sdk.NewClientWithConfig(s.Endpoint, s.Instance, otstest.KeyID, otstest.KeySecret, "", &sdk.TableStoreConfig{Transport: s.wire})
+	client := sdk.NewClientWithConfig(s.Endpoint, s.Instance, otstest.KeyID, otstest.KeySecret, "",
+		&sdk.TableStoreConfig{Transport: s.wire})
 	return func() error {
 		key := new(sdk.PrimaryKey)
 		key.AddPrimaryKeyColumn("partition", "p")
 		key.AddPrimaryKeyColumn("sort", "07")
-		_, err := client.GetRow(&sdk.GetRowRequest{SingleRowQueryCriteria: &sdk.SingleRowQueryCriteria{TableName: "items", PrimaryKey: key, MaxVersion: 1}})
+		_, err := client.GetRow(&sdk.GetRowRequest{SingleRowQueryCriteria: &sdk.SingleRowQueryCriteria{
+			TableName: "items", PrimaryKey: key, MaxVersion: 1}})
 		return err
 	}
 }

@@ -34,8 +34,9 @@ type failure struct {
 const (
 	// notExist is the code for a table that is not there.
 	notExist = "OTSObjectNotExist"
-	// quotaExhausted is the code for an instance that has as many tables as it may, which the message says; with the message
-	// tooFrequent it is only about the last second. The SDK tells the two apart in the same way.
+	// quotaExhausted is the code for an instance that has as many tables as it may, which the
+	// message says; with the message tooFrequent it is only about the last second. The SDK tells
+	// the two apart in the same way.
 	quotaExhausted = "OTSQuotaExhausted"
 	tooFrequent    = "Too frequent table operations."
 )
@@ -43,17 +44,21 @@ const (
 // Error returns the text.
 func (f *failure) Error() string { return f.text }
 
-var errNoCredentials = &failure{fate: hopeless, text: "tablestore: no credentials: neither the invocation nor the settings have any"}
+var errNoCredentials = &failure{fate: hopeless,
+	text: "tablestore: no credentials: neither the invocation nor the settings have any"}
 
 // garbled returns the failure of a request whose answer makes no sense.
 func garbled(format string, args ...any) *failure {
 	return &failure{text: "tablestore: garbled answer: " + fmt.Sprintf(format, args...)}
 }
 
-// mapError says what an error of the SDK, or one that a row of a batch came with, means for its request.
+// mapError says what an error of the SDK, or one that a row of a batch came with, means for its
+// request.
 //
-// Codes are those of https://www.alibabacloud.com/help/en/tablestore/developer-reference/error-codes. Which of them say that
-// nothing has happened is the SDK's own judgement: it sends even increments again after those (api.go, retryNotMatterActions).
+// Codes are those of
+// https://www.alibabacloud.com/help/en/tablestore/developer-reference/error-codes. Which of them
+// say that nothing has happened is the SDK's own judgement: it sends even increments again after
+// those (api.go, retryNotMatterActions).
 func mapError(err error, credentials invoke.Credentials) *failure {
 	var known *failure
 	if errors.As(err, &known) {
@@ -71,7 +76,8 @@ func mapError(err error, credentials invoke.Credentials) *failure {
 	switch ots.Code {
 	case "OTSConditionCheckFail":
 		f.fate = refused
-	case "OTSServerBusy", "OTSStorageServerBusy", "OTSPartitionUnavailable", "OTSTableNotReady", "OTSRowOperationConflict",
+	case "OTSServerBusy", "OTSStorageServerBusy", "OTSPartitionUnavailable",
+		"OTSTableNotReady", "OTSRowOperationConflict",
 		"OTSNotEnoughCapacityUnit", "OTSCapacityUnitExhausted", "OTSFlowControl":
 		f.fate = rejected
 	case quotaExhausted:
@@ -81,9 +87,12 @@ func mapError(err error, credentials invoke.Credentials) *failure {
 	case "OTSParameterInvalid", "OTSInvalidPK", "OTSDataOutOfRange", "OTSOutOfRowSizeLimit", "OTSOutOfColumnCountLimit",
 		"OTSRequestBodyTooLarge":
 		f.fate = invalid
-	case "OTSAuthFailed", "OTSNoPermissionAccess", notExist, "OTSObjectAlreadyExist", "OTSMethodNotAllowed", "OTSUnsupportOperation":
+	case "OTSAuthFailed", "OTSNoPermissionAccess", notExist, "OTSObjectAlreadyExist",
+		"OTSMethodNotAllowed", "OTSUnsupportOperation":
 		f.fate = hopeless
-	default: // OTSTimeout, OTSServerUnavailable, OTSInternalServerError; and what no Tablestore says, but something before it
+	// OTSTimeout, OTSServerUnavailable, OTSInternalServerError; and what no Tablestore says, but
+	// something before it
+	default:
 		f.fate = unknown
 	}
 	return f

@@ -73,7 +73,8 @@ var faults = []fault{
 	{name: "conflict", hook: busy("OTSRowOperationConflict"), known: true},
 	{name: "table not ready", hook: busy("OTSTableNotReady"), known: true},
 	{name: "partition moving", hook: busy("OTSPartitionUnavailable"), known: true},
-	{name: "connection refused", tamper: func(*exchange) (*http.Response, error) { return nil, errRefused }, known: true},
+	{name: "connection refused", tamper: func(*exchange) (*http.Response, error) { return nil, errRefused },
+		known: true},
 	{name: "half a batch not processed", hook: half("OTSServerBusy"), known: true, batch: true},
 	{name: "half a batch failed", hook: half("OTSInternalServerError"), batch: true},
 	{name: "timed out before", hook: busy("OTSTimeout")},
@@ -87,10 +88,14 @@ var faults = []fault{
 	{name: "connection reset after", tamper: garble(true, func() *http.Response { return nil }), applied: true},
 	{name: "expired credentials", hook: busy("OTSAuthFailed"), known: true, final: true},
 	{name: "an empty answer before", tamper: garble(false, func() *http.Response { return answer(200, "") })},
-	{name: "an empty answer after", tamper: garble(true, func() *http.Response { return answer(200, "") }), applied: true},
-	{name: "a page of HTML", tamper: garble(false, func() *http.Response { return answer(200, "<html>please log in</html>") })},
-	{name: "a page of HTML after", tamper: garble(true, func() *http.Response { return answer(502, "<html>bad gateway</html>") }), applied: true},
-	{name: "a refusal by a proxy", tamper: garble(false, func() *http.Response { return answer(407, "authenticate yourself") })},
+	{name: "an empty answer after", tamper: garble(true, func() *http.Response { return answer(200, "") }),
+		applied: true},
+	{name: "a page of HTML", tamper: garble(false,
+		func() *http.Response { return answer(200, "<html>please log in</html>") })},
+	{name: "a page of HTML after", tamper: garble(true,
+		func() *http.Response { return answer(502, "<html>bad gateway</html>") }), applied: true},
+	{name: "a refusal by a proxy", tamper: garble(false,
+		func() *http.Response { return answer(407, "authenticate yourself") })},
 	{name: "a redirect", tamper: garble(false, func() *http.Response {
 		r := answer(307, "")
 		r.Header.Set("Location", "http://elsewhere.test/")
@@ -116,7 +121,8 @@ var faults = []fault{
 type subject struct {
 	name   string
 	change table.Change
-	// guarded: one of its own conditions does not hold any more once it is done, so that it cannot be done twice.
+	// guarded: one of its own conditions does not hold any more once it is done, so that it cannot
+	// be done twice.
 	guarded bool
 	// traced: it leaves its number on a row.
 	traced bool
@@ -127,15 +133,18 @@ func subjects(ttl time.Duration) []subject {
 	revision := table.AtRevision(1)
 	return []subject{
 		{"put", change{Puts: []table.Put{{Sort: "a", Value: []byte("new"), Revision: 2}}}, false, true},
-		{"put if absent", change{Puts: []table.Put{{Sort: "new", Value: []byte("new"), Revision: 2, If: table.Absent()}}}, true, true},
+		{"put if absent", change{Puts: []table.Put{{Sort: "new", Value: []byte("new"), Revision: 2,
+			If: table.Absent()}}}, true, true},
 		{"put at a revision", change{Puts: []table.Put{{Sort: "a", Revision: 2, If: revision}}}, true, true},
-		{"put at a revision that stays", change{Puts: []table.Put{{Sort: "a", Value: []byte("new"), Revision: 1, If: revision}}}, false, true},
+		{"put at a revision that stays",
+			change{Puts: []table.Put{{Sort: "a", Value: []byte("new"), Revision: 1, If: revision}}}, false, true},
 		{"delete", change{Deletes: []table.Delete{{Sort: "a"}}}, false, false},
 		{"delete at a revision", change{Deletes: []table.Delete{{Sort: "a", If: revision}}}, true, false},
 		{"add", change{Adds: []table.Add{{Sort: "n", N: 5}}}, ttl > 0, true},
 		{"add to nothing", change{Adds: []table.Add{{Sort: "new", N: 5}}}, ttl > 0, true},
 		{"several with a condition", change{
-			Puts:    []table.Put{{Sort: "new", Revision: 1, If: table.Absent()}, {Sort: "a", Value: []byte("new"), Revision: 1}},
+			Puts: []table.Put{{Sort: "new", Revision: 1, If: table.Absent()},
+				{Sort: "a", Value: []byte("new"), Revision: 1}},
 			Deletes: []table.Delete{{Sort: "b"}},
 			Adds:    []table.Add{{Sort: "n", N: 5}, {Sort: "o", N: 1}},
 		}, true, true},
@@ -151,8 +160,8 @@ func subjects(ttl time.Duration) []subject {
 	}
 }
 
-// Each fault befalls the first request of each change: the change is done once or not at all, what the caller is told is so,
-// and it is success wherever it can be.
+// Each fault befalls the first request of each change: the change is done once or not at all, what
+// the caller is told is so, and it is success wherever it can be.
 func TestFaults(t *testing.T) {
 	for _, ttl := range []time.Duration{0, time.Hour} {
 		synctest.Test(t, func(t *testing.T) { testFaults(t, local(t), ttl, faults) })
@@ -240,7 +249,8 @@ func (s *service) set(f fault, n int, kind func(operation string) bool) {
 func prepare(t *testing.T, tb table.Table, partition string) {
 	t.Helper()
 	write(t, tb, partition, table.Change{
-		Puts: []table.Put{{Sort: "a", Value: []byte("old"), Revision: 1}, {Sort: "b", Revision: 1}, {Sort: "n", Value: []byte("kept"), Revision: 3}},
+		Puts: []table.Put{{Sort: "a", Value: []byte("old"), Revision: 1}, {Sort: "b", Revision: 1},
+			{Sort: "n", Value: []byte("kept"), Revision: 3}},
 	})
 	write(t, tb, partition, table.Change{Adds: []table.Add{{Sort: "n", N: 100}}})
 }
@@ -308,10 +318,11 @@ func wantRead(t *testing.T, f fault, what string, got, want []table.Item, err er
 	}
 }
 
-// A request that is late, because the network or the service held it back, changes nothing after the Write has succeeded
-// without it, and does not make the Write fail.
+// A request that is late, because the network or the service held it back, changes nothing after
+// the Write has succeeded without it, and does not make the Write fail.
 func TestLateRequest(t *testing.T) {
-	for name, deliverAt := range map[string]int{"before the outcome is read": 2, "before it is sent again": 3, "when all is over": 0} {
+	for name, deliverAt := range map[string]int{"before the outcome is read": 2,
+		"before it is sent again": 3, "when all is over": 0} {
 		t.Run(name, func(t *testing.T) {
 			s := local(t)
 			tb := s.table(t, "items")
@@ -333,7 +344,8 @@ func TestLateRequest(t *testing.T) {
 				}
 				return e.send()
 			})
-			c := table.Change{Puts: []table.Put{{Sort: "new", Value: []byte("v"), Revision: 1, If: table.Absent()}}, Adds: []table.Add{{Sort: "n", N: 5}}}
+			c := table.Change{Puts: []table.Put{{Sort: "new", Value: []byte("v"), Revision: 1, If: table.Absent()}},
+				Adds: []table.Add{{Sort: "n", N: 5}}}
 			if err := tb.Write(t.Context(), "p", c); err != nil {
 				t.Errorf("Write = %v, want success", err)
 			}
@@ -349,7 +361,8 @@ func TestLateRequest(t *testing.T) {
 	}
 }
 
-// A Write that somebody else's has overtaken while its outcome was unknown does not call that a failed condition.
+// A Write that somebody else's has overtaken while its outcome was unknown does not call that a
+// failed condition.
 func TestUnknownOutcomeThatSomebodyElseHides(t *testing.T) {
 	s := local(t)
 	tb, other := s.table(t, "items"), newTable(t, "items", s.Options)
@@ -372,9 +385,10 @@ func TestUnknownOutcomeThatSomebodyElseHides(t *testing.T) {
 	}
 }
 
-// The emulator loses the outcome of a Write, before or after it is done, and somebody else then breaks a condition of it. Whether the
-// Write is beneath cannot be told, nor is the broken condition the last word on a request that may be late: it ends as ErrUnavailable,
-// is not sent again, and the other's items stay.
+// The emulator loses the outcome of a Write, before or after it is done, and somebody else then
+// breaks a condition of it. Whether the Write is beneath cannot be told, nor is the broken
+// condition the last word on a request that may be late: it ends as ErrUnavailable, is not sent
+// again, and the other's items stay.
 func TestLostOutcomeWithABrokenCondition(t *testing.T) {
 	type change = table.Change
 	absent, first := table.Absent(), table.AtRevision(1)
@@ -387,14 +401,19 @@ func TestLostOutcomeWithABrokenCondition(t *testing.T) {
 		breaks string // the item that the other puts
 		reads  string // the operation that looks for the outcome
 	}{
-		"one put if absent":         {change{Puts: []table.Put{put("new", absent)}}, "new", "GetRow"},
-		"one put at a revision":     {change{Puts: []table.Put{put("a", first)}}, "a", "GetRow"},
-		"one delete at a revision":  {change{Deletes: []table.Delete{{Sort: "a", If: first}}}, "a", "GetRow"},
-		"several, the first breaks": {change{Puts: []table.Put{put("new", absent)}, Deletes: []table.Delete{{Sort: "b", If: first}}}, "new", "BatchGetRow"},
-		// The other write of the batch would prove it, were it done. It is a delete, which proves nothing.
-		"several, the last breaks":      {change{Deletes: []table.Delete{{Sort: "a"}, {Sort: "b", If: first}}}, "b", "BatchGetRow"},
-		"several with an add beneath":   {change{Puts: []table.Put{put("new", absent)}, Adds: []table.Add{{Sort: "n", N: 5}}}, "new", "BatchGetRow"},
-		"several, only deletes, broken": {change{Deletes: []table.Delete{{Sort: "a", If: first}, {Sort: "b", If: first}}}, "a", "BatchGetRow"},
+		"one put if absent":        {change{Puts: []table.Put{put("new", absent)}}, "new", "GetRow"},
+		"one put at a revision":    {change{Puts: []table.Put{put("a", first)}}, "a", "GetRow"},
+		"one delete at a revision": {change{Deletes: []table.Delete{{Sort: "a", If: first}}}, "a", "GetRow"},
+		"several, the first breaks": {change{Puts: []table.Put{put("new", absent)},
+			Deletes: []table.Delete{{Sort: "b", If: first}}}, "new", "BatchGetRow"},
+		// The other write of the batch would prove it, were it done. It is a delete, which proves
+		// nothing.
+		"several, the last breaks": {change{Deletes: []table.Delete{{Sort: "a"}, {Sort: "b", If: first}}},
+			"b", "BatchGetRow"},
+		"several with an add beneath": {change{Puts: []table.Put{put("new", absent)},
+			Adds: []table.Add{{Sort: "n", N: 5}}}, "new", "BatchGetRow"},
+		"several, only deletes, broken": {change{Deletes: []table.Delete{{Sort: "a", If: first},
+			{Sort: "b", If: first}}}, "a", "BatchGetRow"},
 	} {
 		for _, ttl := range []time.Duration{0, time.Hour} {
 			for _, lose := range []fault{
@@ -421,8 +440,10 @@ func TestLostOutcomeWithABrokenCondition(t *testing.T) {
 									t.Errorf("the outcome is looked for by %s, want %s", r.Operation, test.reads)
 								}
 								write(t, other, "p", change{
-									Puts: []table.Put{{Sort: test.breaks, Value: theirs.Value, Revision: theirs.Revision}},
-									Adds: []table.Add{{Sort: "n", N: 100}}, // so that its number is not on the counter either
+									Puts: []table.Put{{Sort: test.breaks,
+										Value: theirs.Value, Revision: theirs.Revision}},
+									// so that its number is not on the counter either
+									Adds: []table.Add{{Sort: "n", N: 100}},
 								})
 								writes--
 							}
@@ -436,7 +457,8 @@ func TestLostOutcomeWithABrokenCondition(t *testing.T) {
 						t.Errorf("Write = %v, want ErrUnavailable alone", err)
 					}
 					if writes != 1 || reads == 0 {
-						t.Errorf("the Write was sent %d times and looked for %d times, want once and at least once", writes, reads)
+						t.Errorf("the Write was sent %d times and looked for %d times, want once and at least once",
+							writes, reads)
 					}
 					count := int64(200)
 					if lose.applied {
@@ -444,7 +466,8 @@ func TestLostOutcomeWithABrokenCondition(t *testing.T) {
 							count += a.N
 						}
 					}
-					items, err := other.Get(t.Context(), table.Key{Partition: "p", Sort: test.breaks}, table.Key{Partition: "p", Sort: "n"})
+					items, err := other.Get(t.Context(), table.Key{Partition: "p", Sort: test.breaks},
+						table.Key{Partition: "p", Sort: "n"})
 					if err != nil || len(items) != 2 {
 						t.Fatalf("Get = %v, %v", items, err)
 					}
@@ -452,7 +475,8 @@ func TestLostOutcomeWithABrokenCondition(t *testing.T) {
 						if item.Sort == "n" && item.Count != count {
 							t.Errorf("the counter is at %d, want %d", item.Count, count)
 						}
-						if item.Sort == test.breaks && (item.Revision != theirs.Revision || string(item.Value) != string(theirs.Value)) {
+						if item.Sort == test.breaks && (item.Revision != theirs.Revision ||
+							string(item.Value) != string(theirs.Value)) {
 							t.Errorf("%q is %v, want what the other put", item.Sort, item)
 						}
 					}
@@ -462,12 +486,13 @@ func TestLostOutcomeWithABrokenCondition(t *testing.T) {
 	}
 }
 
-// A first request is lost and its condition still holds; somebody else breaks it before the second, which is refused. That refusal is
-// no proof either.
+// A first request is lost and its condition still holds; somebody else breaks it before the second,
+// which is refused. That refusal is no proof either.
 func TestRefusalAfterALostOutcome(t *testing.T) {
 	for name, c := range map[string]table.Change{
-		"one":     {Puts: []table.Put{{Sort: "new", Revision: 1, If: table.Absent()}}},
-		"several": {Puts: []table.Put{{Sort: "new", Revision: 1, If: table.Absent()}}, Deletes: []table.Delete{{Sort: "b"}}},
+		"one": {Puts: []table.Put{{Sort: "new", Revision: 1, If: table.Absent()}}},
+		"several": {Puts: []table.Put{{Sort: "new", Revision: 1, If: table.Absent()}},
+			Deletes: []table.Delete{{Sort: "b"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := local(t)
@@ -499,7 +524,8 @@ func TestRefusalAfterALostOutcome(t *testing.T) {
 	}
 }
 
-// Somebody else's add, between two tries of a Write that puts and adds where items age, does not keep the second from it.
+// Somebody else's add, between two tries of a Write that puts and adds where items age, does not
+// keep the second from it.
 func TestUnknownOutcomeBesideAnAdd(t *testing.T) {
 	s := local(t)
 	s.TTL = time.Hour
@@ -513,16 +539,21 @@ func TestUnknownOutcomeBesideAnAdd(t *testing.T) {
 		write(t, other, "p", table.Change{Adds: []table.Add{{Sort: "n", N: 100}}})
 		return nil, errReset
 	})
-	write(t, tb, "p", table.Change{Puts: []table.Put{{Sort: "a", If: table.Absent()}}, Adds: []table.Add{{Sort: "n", N: 5}}})
+	write(t, tb, "p", table.Change{Puts: []table.Put{{Sort: "a", If: table.Absent()}},
+		Adds: []table.Add{{Sort: "n", N: 5}}})
 	if items := list(t, tb, "p"); len(items) != 2 || items[1].Count != 105 {
 		t.Errorf("the items are %v, want two, and a count of 105", items)
 	}
 }
 
-// TestChaos makes random changes over a wire on which any request may fail, or be late, and compares each with what it says.
+// TestChaos makes random changes over a wire on which any request may fail, or be late, and
+// compares each with what it says.
 func TestChaos(t *testing.T) {
 	for _, ttl := range []time.Duration{0, time.Hour} {
-		t.Run(fmt.Sprintf("ttl %v", ttl), func(t *testing.T) { synctest.Test(t, func(t *testing.T) { testChaos(t, ttl) }) })
+		t.Run(fmt.Sprintf("ttl %v", ttl), func(t *testing.T) {
+			synctest.Test(t,
+				func(t *testing.T) { testChaos(t, ttl) })
+		})
 	}
 }
 
@@ -566,7 +597,8 @@ func testChaos(t *testing.T, ttl time.Duration) {
 		case errors.Is(err, table.ErrUnavailable):
 			outcomes["unavailable"]++
 			if !cmp.Equal(got, before) && !cmp.Equal(got, after) {
-				t.Errorf("step %d: %v, and the change is there in part, or twice (-before +got):\n%s", n, err, cmp.Diff(before, got))
+				t.Errorf("step %d: %v, and the change is there in part, or twice (-before +got):\n%s",
+					n, err, cmp.Diff(before, got))
 			}
 		default:
 			t.Errorf("step %d: %v", n, err)
@@ -593,7 +625,8 @@ func level(t *testing.T, twin table.Table, has, want []table.Item) {
 		write(t, twin, "p", table.Change{Deletes: []table.Delete{{Sort: item.Sort}}})
 	}
 	for _, item := range want {
-		write(t, twin, "p", table.Change{Puts: []table.Put{{Sort: item.Sort, Value: item.Value, Revision: item.Revision}}})
+		write(t, twin, "p", table.Change{Puts: []table.Put{{Sort: item.Sort,
+			Value: item.Value, Revision: item.Revision}}})
 		if item.Count != 0 {
 			write(t, twin, "p", table.Change{Adds: []table.Add{{Sort: item.Sort, N: item.Count}}})
 		}
@@ -627,14 +660,15 @@ func randomChange(rng *rand.Rand) table.Change {
 			}
 			c.Deletes = append(c.Deletes, d)
 		default:
-			c.Puts = append(c.Puts, table.Put{Sort: sort, Value: fmt.Append(nil, rng.IntN(100)), Revision: rng.Int64N(2), If: condition()})
+			c.Puts = append(c.Puts, table.Put{Sort: sort, Value: fmt.Append(nil, rng.IntN(100)),
+				Revision: rng.Int64N(2), If: condition()})
 		}
 	}
 	return c
 }
 
-// chaos lets one request in three fail: not begun, not done, done and lost, or late. A late one is done at a later request's
-// time, or when late is called.
+// chaos lets one request in three fail: not begun, not done, done and lost, or late. A late one is
+// done at a later request's time, or when late is called.
 func chaos(rng *rand.Rand) func(*exchange) (*http.Response, error) {
 	var held []*exchange
 	release := func() {
@@ -679,7 +713,8 @@ func late(w *wire) {
 	tamper(&exchange{})
 }
 
-// Many want the same tickets over a bad wire: none goes to two, and each that is gone is counted once.
+// Many want the same tickets over a bad wire: none goes to two, and each that is gone is counted
+// once.
 func TestFaultyRaces(t *testing.T) {
 	s := local(t)
 	tb := s.table(t, "items")
@@ -744,8 +779,9 @@ func TestFaultyRaces(t *testing.T) {
 	}
 }
 
-// Clients read and write the same few items over a bad wire, on which what was given up may arrive later. Whatever they are told must
-// fit one order of their calls, each done once or, where it is not known, at most once.
+// Clients read and write the same few items over a bad wire, on which what was given up may arrive
+// later. Whatever they are told must fit one order of their calls, each done once or, where it is
+// not known, at most once.
 func TestLinearWithFaults(t *testing.T) {
 	for range 8 {
 		s := local(t)
@@ -791,11 +827,13 @@ func TestLinearWithFaults(t *testing.T) {
 	}
 }
 
-// A service that is busy for ever, or does not answer at all, is unavailable after a while, or when the context ends.
+// A service that is busy for ever, or does not answer at all, is unavailable after a while, or when
+// the context ends.
 func TestPatience(t *testing.T) {
 	silent := func(*exchange) (*http.Response, error) { return nil, context.DeadlineExceeded }
 	throttled := func(*exchange) (*http.Response, error) { return failure(503, "OTSServerBusy", "injected"), nil }
-	for name, tamper := range map[string]func(*exchange) (*http.Response, error){"silent": silent, "throttled": throttled} {
+	for name, tamper := range map[string]func(*exchange) (*http.Response, error){"silent": silent,
+		"throttled": throttled} {
 		for _, deadline := range []time.Duration{0, time.Second} {
 			t.Run(fmt.Sprint(name, " ", deadline), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -816,9 +854,20 @@ func TestPatience(t *testing.T) {
 						limit = deadline
 					}
 					for verb, call := range map[string]func() error{
-						"Get":   func() error { _, err := tb.Get(ctx, table.Key{Partition: "p", Sort: "a"}); return err },
-						"Query": func() error { _, err := tb.Query(ctx, table.Range{Partition: "p", Limit: 1}); return err },
-						"Write": func() error { return tb.Write(ctx, "p", table.Change{Puts: []table.Put{{Sort: "a"}}}) },
+						"Get": func() error {
+							_, err := tb.Get(ctx,
+								table.Key{Partition: "p", Sort: "a"})
+							return err
+						},
+						"Query": func() error {
+							_, err := tb.Query(ctx,
+								table.Range{Partition: "p", Limit: 1})
+							return err
+						},
+						"Write": func() error {
+							return tb.Write(ctx, "p",
+								table.Change{Puts: []table.Put{{Sort: "a"}}})
+						},
 					} {
 						start := time.Now()
 						err := call()

@@ -9,14 +9,15 @@ import (
 	sdk "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 )
 
-// Keys are UTF-8 of at most table.MaxKey bytes, in byte order, which is the order of their letters. So each key has a next
-// one and a previous one, and a range with any ends can be told to the service, whose ranges include their start and exclude
-// their end in either direction.
+// Keys are UTF-8 of at most table.MaxKey bytes, in byte order, which is the order of their letters.
+// So each key has a next one and a previous one, and a range with any ends can be told to the
+// service, whose ranges include their start and exclude their end in either direction.
 
 // maxKeys are the greatest letters of one to four bytes.
 var maxKeys = [...]string{"\u007f", "\u07ff", "\uffff", "\U0010ffff"}
 
-// beyond returns the smallest key that is greater than all that begin with prefix; empty if there is none.
+// beyond returns the smallest key that is greater than all that begin with prefix; empty if there
+// is none.
 func beyond(prefix string) string {
 	for prefix != "" {
 		last, n := utf8.DecodeLastRuneInString(prefix)
@@ -62,8 +63,8 @@ func before(k string) string {
 	return b.String()
 }
 
-// bounds returns the sort keys of r from low to before high; an empty low is from the first, an empty high to the last. It
-// reports whether there can be any.
+// bounds returns the sort keys of r from low to before high; an empty low is from the first, an
+// empty high to the last. It reports whether there can be any.
 func bounds(r table.Range) (low, high string, ok bool) {
 	low, high = r.Prefix, beyond(r.Prefix)
 	switch {
@@ -78,8 +79,8 @@ func bounds(r table.Range) (low, high string, ok bool) {
 	return low, high, high == "" || low < high
 }
 
-// ends returns the ends of r as GetRange wants them: the first key that it takes, in the direction of travel, and the first
-// that it does not. It reports whether there can be any items between.
+// ends returns the ends of r as GetRange wants them: the first key that it takes, in the direction
+// of travel, and the first that it does not. It reports whether there can be any items between.
 func ends(r table.Range) (start, end *sdk.PrimaryKey, ok bool) {
 	low, high, ok := bounds(r)
 	if !ok {
@@ -117,7 +118,8 @@ func primaryKey(k table.Key) *sdk.PrimaryKey {
 
 // parseKey is the reverse of primaryKey. It reports whether k was one.
 func parseKey(k *sdk.PrimaryKey) (table.Key, bool) {
-	if len(k.PrimaryKeys) != 2 || k.PrimaryKeys[0].ColumnName != partitionColumn || k.PrimaryKeys[1].ColumnName != sortColumn {
+	if len(k.PrimaryKeys) != 2 || k.PrimaryKeys[0].ColumnName != partitionColumn ||
+		k.PrimaryKeys[1].ColumnName != sortColumn {
 		return table.Key{}, false
 	}
 	partition, ok := k.PrimaryKeys[0].Value.(string)

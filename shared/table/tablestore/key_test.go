@@ -36,10 +36,12 @@ func TestKeysBesideKeys(t *testing.T) {
 	}
 }
 
-// FuzzKey holds that before and after are each other's reverse, that what they return are keys, and that beyond a prefix begins
-// where what has the prefix ends.
+// FuzzKey holds that before and after are each other's reverse, that what they return are keys, and
+// that beyond a prefix begins where what has the prefix ends.
 func FuzzKey(f *testing.F) {
-	for _, k := range []string{"a", "\x00", "a\x00", "\x7f", "\u07ff", "\ud7ff", "\ue000", "\uffff", "\U0010ffff", "c#名", strings.Repeat("k", table.MaxKey), strings.Repeat("\U0010ffff", table.MaxKey/4), strings.Repeat("k", table.MaxKey-1) + "\x7f"} {
+	for _, k := range []string{"a", "\x00", "a\x00", "\x7f", "\u07ff", "\ud7ff", "\ue000", "\uffff", "\U0010ffff",
+		"c#名", strings.Repeat("k", table.MaxKey), strings.Repeat("\U0010ffff", table.MaxKey/4),
+		strings.Repeat("k", table.MaxKey-1) + "\x7f"} {
 		f.Add(k, "suffix")
 		f.Add(k, "\U0010ffff\U0010ffff")
 	}
@@ -62,7 +64,8 @@ func FuzzKey(f *testing.F) {
 		if before >= k || before != "" && tablestore.After(before) != k {
 			t.Errorf("before(%q) = %q, after which is %q", k, before, tablestore.After(before))
 		}
-		if longer := k + suffix; utf8.ValidString(longer) && len(longer) <= table.MaxKey && beyond != "" && longer >= beyond {
+		if longer := k + suffix; utf8.ValidString(longer) && len(longer) <= table.MaxKey &&
+			beyond != "" && longer >= beyond {
 			t.Errorf("beyond(%q) = %q, but there is %q", k, beyond, longer)
 		}
 		if beyond != "" && !strings.HasPrefix(tablestore.Before(beyond), k) {

@@ -33,8 +33,9 @@ func main() {
 }
 `
 
-// What a function that uses the adapter links: no more than 9 MiB, nothing that keeps the linker from its work, no logging
-// libraries, and neither a newer protobuf, which would double its start-up, nor the administration of tables.
+// What a function that uses the adapter links: no more than 9 MiB, nothing that keeps the linker
+// from its work, no logging libraries, and neither a newer protobuf, which would double its
+// start-up, nor the administration of tables.
 //
 // Run it with -count=1: it reads code through go build, of which the test cache knows nothing.
 func TestWhatIsLinked(t *testing.T) {
@@ -78,16 +79,19 @@ func TestWhatIsLinked(t *testing.T) {
 	if !strings.Contains(symbols, "tablestore.(*TableStoreClient).GetRange") {
 		t.Fatal("the program has no symbols")
 	}
-	for _, name := range []string{"tablestore.Ensure", "tablestore.(*TableStoreClient).CreateTable", "tablestore.(*TableStoreClient).SQLQuery"} {
+	for _, name := range []string{"tablestore.Ensure", "tablestore.(*TableStoreClient).CreateTable",
+		"tablestore.(*TableStoreClient).SQLQuery"} {
 		if strings.Contains(symbols, name) {
 			t.Errorf("the program links %s", name)
 		}
 	}
 }
 
-// From v1.4 on, golang/protobuf doubles the start-up of everything that links the SDK, and adds 3 MB.
+// From v1.4 on, golang/protobuf doubles the start-up of everything that links the SDK, and adds 3
+// MB.
 func TestProtobufStaysOld(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Version}}", "github.com/golang/protobuf").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Version}}",
+		"github.com/golang/protobuf").CombinedOutput()
 	if err != nil {
 		t.Fatalf("go list: %v\n%s", err, out)
 	}

@@ -46,8 +46,8 @@ func (t *Table) Get(ctx context.Context, keys ...table.Key) ([]table.Item, error
 	return items, nil
 }
 
-// fetch returns the given columns of the rows under keys, in their order. Rows that the service could not read are asked for
-// again, by themselves.
+// fetch returns the given columns of the rows under keys, in their order. Rows that the service
+// could not read are asked for again, by themselves.
 func (t *Table) fetch(ctx context.Context, tries *tries, keys []table.Key, columns []string) ([]row, error) {
 	rows := make([]row, len(keys))
 	wanted := make([]int, len(keys)) // indexes of keys
@@ -85,15 +85,18 @@ func (t *Table) getRow(ctx context.Context, k table.Key, columns []string) (row,
 	return readRow(k, &resp.PrimaryKey, resp.Columns)
 }
 
-// getRows reads the wanted ones of several rows into rows. With an error it returns those that are still wanted.
-func (t *Table) getRows(ctx context.Context, keys []table.Key, wanted []int, columns []string, rows []row) ([]int, error) {
+// getRows reads the wanted ones of several rows into rows. With an error it returns those that are
+// still wanted.
+func (t *Table) getRows(ctx context.Context, keys []table.Key, wanted []int,
+	columns []string, rows []row) ([]int, error) {
 	criteria := &sdk.MultiRowQueryCriteria{TableName: t.name, ColumnsToGet: columns, MaxVersion: 1}
 	for _, i := range wanted {
 		criteria.AddRow(primaryKey(keys[i]))
 	}
 	var results []sdk.RowResult
 	err := t.send(ctx, func(c *sdk.TableStoreClient) error {
-		resp, err := c.BatchGetRow(&sdk.BatchGetRowRequest{MultiRowQueryCriteria: []*sdk.MultiRowQueryCriteria{criteria}})
+		resp, err := c.BatchGetRow(&sdk.BatchGetRowRequest{
+			MultiRowQueryCriteria: []*sdk.MultiRowQueryCriteria{criteria}})
 		if err == nil {
 			results = resp.TableToRowsResult[t.name]
 		}
@@ -134,8 +137,9 @@ func readRow(k table.Key, answered *sdk.PrimaryKey, columns []*sdk.AttributeColu
 	return decodeRow(k, columns)
 }
 
-// Query implements table.Table. It is one request for every 5,000 rows or 4 MB that the service reads; on a table with a time
-// to live it may be more, where items over age have not been removed yet.
+// Query implements table.Table. It is one request for every 5,000 rows or 4 MB that the service
+// reads; on a table with a time to live it may be more, where items over age have not been removed
+// yet.
 func (t *Table) Query(ctx context.Context, r table.Range) ([]table.Item, error) {
 	if err := table.CheckQuery(r); err != nil {
 		return nil, err
@@ -207,9 +211,11 @@ func follows(r table.Range, sort, last string) bool {
 }
 
 // page reads at most limit rows.
-func (t *Table) page(ctx context.Context, tries *tries, r table.Range, start, end *sdk.PrimaryKey, limit int) (*sdk.GetRangeResponse, error) {
+func (t *Table) page(ctx context.Context, tries *tries, r table.Range, start, end *sdk.PrimaryKey,
+	limit int) (*sdk.GetRangeResponse, error) {
 	criteria := &sdk.RangeRowQueryCriteria{
-		TableName: t.name, StartPrimaryKey: start, EndPrimaryKey: end, ColumnsToGet: itemColumns, MaxVersion: 1, Limit: int32(limit),
+		TableName: t.name, StartPrimaryKey: start, EndPrimaryKey: end, ColumnsToGet: itemColumns,
+		MaxVersion: 1, Limit: int32(limit),
 	}
 	if r.Reverse {
 		criteria.Direction = sdk.BACKWARD

@@ -25,7 +25,8 @@ type row struct {
 	write    int64
 }
 
-// decodeRow returns the row with the given columns, or a failure when it is not one of this package's.
+// decodeRow returns the row with the given columns, or a failure when it is not one of this
+// package's.
 func decodeRow(k table.Key, columns []*sdk.AttributeColumn) (row, error) {
 	r := row{exists: true}
 	var revision, written bool
@@ -57,7 +58,8 @@ func decodeRow(k table.Key, columns []*sdk.AttributeColumn) (row, error) {
 
 // foreign returns the failure of a read that met a row which somebody else wrote.
 func foreign(k table.Key, why string) *failure {
-	return &failure{fate: hopeless, text: "tablestore: row " + quote(k.Sort) + " of " + quote(k.Partition) + " is not an item: " + why}
+	return &failure{fate: hopeless, text: "tablestore: row " + quote(k.Sort) + " of " +
+		quote(k.Partition) + " is not an item: " + why}
 }
 
 // item returns the row as the item under k.
@@ -69,7 +71,8 @@ func (r row) item(k table.Key) table.Item {
 	return item
 }
 
-// cutoff returns the time in milliseconds at and before which items that were last written then are over age now.
+// cutoff returns the time in milliseconds at and before which items that were last written then are
+// over age now.
 func (t *Table) cutoff() int64 {
 	return t.now().Add(-t.ttl).UnixMilli()
 }

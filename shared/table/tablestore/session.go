@@ -13,16 +13,18 @@ import (
 )
 
 const (
-	// requestTimeout is how long one request may take: enough for the slowest, and short enough to send another on a fresh
-	// connection when the one it went out on has died in silence, as connections do while a function is frozen.
+	// requestTimeout is how long one request may take: enough for the slowest, and short enough to
+	// send another on a fresh connection when the one it went out on has died in silence, as
+	// connections do while a function is frozen.
 	requestTimeout = 5 * time.Second
 	// maxAnswer is the size of an answer in bytes: 100 of the largest items, and what holds them.
 	maxAnswer = 48 << 20
 )
 
-// A session is a client of the SDK with what its present request needs. The SDK takes neither a context nor the credentials of
-// one call, so a client serves one call at a time, and the session hands it both. Sessions are kept: making a client costs more
-// than a request. All share the table's transport, and so its connections.
+// A session is a client of the SDK with what its present request needs. The SDK takes neither a
+// context nor the credentials of one call, so a client serves one call at a time, and the session
+// hands it both. Sessions are kept: making a client costs more than a request. All share the
+// table's transport, and so its connections.
 type session struct {
 	client      *sdk.TableStoreClient
 	transport   http.RoundTripper
@@ -62,7 +64,8 @@ func (s *session) GetAccessKeySecret() string { return s.credentials.AccessKeySe
 // GetSecurityToken implements the SDK's Credentials.
 func (s *session) GetSecurityToken() string { return s.credentials.SecurityToken }
 
-// credentialsOf returns the credentials for a call: those of its invocation, which rotate, before those of the settings.
+// credentialsOf returns the credentials for a call: those of its invocation, which rotate, before
+// those of the settings.
 func (t *Table) credentialsOf(ctx context.Context) invoke.Credentials {
 	if c := invoke.From(ctx).Credentials; c.AccessKeyID != "" {
 		return c
@@ -89,7 +92,8 @@ func (t *Table) send(ctx context.Context, fn func(*sdk.TableStoreClient) error) 
 	return nil
 }
 
-// guarded calls fn, and makes an error of the panic that an answer with something missing is to the SDK.
+// guarded calls fn, and makes an error of the panic that an answer with something missing is to the
+// SDK.
 func guarded(client *sdk.TableStoreClient, fn func(*sdk.TableStoreClient) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

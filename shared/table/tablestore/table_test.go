@@ -22,8 +22,8 @@ func TestTable(t *testing.T) {
 	}, tabletest.Caps{TextKeys: true})
 }
 
-// open opens a table of the emulator, and makes it if there is none. Endpoint, instance and credentials are the emulator's
-// unless options say otherwise.
+// open opens a table of the emulator, and makes it if there is none. Endpoint, instance and
+// credentials are the emulator's unless options say otherwise.
 func open(t testing.TB, in *otstest.Instance, name string, o tablestore.Options) *tablestore.Table {
 	t.Helper()
 	o.Endpoint, o.Instance = in.Endpoint, in.Name

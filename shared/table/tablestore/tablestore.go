@@ -1,18 +1,21 @@
 // Package tablestore is the table adapter for Alibaba Cloud Tablestore, through its Go SDK.
 //
-// A table has two primary keys of type string, partition and sort, and keeps one version of each column. Its keys are text:
-// what is not UTF-8 is ErrInvalid. The columns of a row are those of an item (value, revision, count, and written in
-// milliseconds) and write, a random number of the Write that touched the row last. By that number an adapter that did not get
-// an answer finds out whether its Write has happened.
+// A table has two primary keys of type string, partition and sort, and keeps one version of each
+// column. Its keys are text: what is not UTF-8 is ErrInvalid. The columns of a row are those of an
+// item (value, revision, count, and written in milliseconds) and write, a random number of the
+// Write that touched the row last. By that number an adapter that did not get an answer finds out
+// whether its Write has happened.
 //
-// A Write of one part is a PutRow, UpdateRow or DeleteRow, which Tablestore does wholly or not at all. One of several parts is
-// a BatchWriteRow with is_atomic. What that guarantees is little documented: the API reference says that the batch is then
-// executed "as atomic operations" (https://www.alibabacloud.com/help/en/tablestore/developer-reference/batchwriterow), the SDK
-// (BatchWriteRowRequest) that the rows of a table must share their partition key, and neither says what the failed condition
-// of one row does to the others. The adapter takes atomic at its word: all or nothing. `chatconf tables check` puts that to the
-// proof on a real instance.
+// A Write of one part is a PutRow, UpdateRow or DeleteRow, which Tablestore does wholly or not at
+// all. One of several parts is a BatchWriteRow with is_atomic. What that guarantees is little
+// documented: the API reference says that the batch is then executed "as atomic operations"
+// (https://www.alibabacloud.com/help/en/tablestore/developer-reference/batchwriterow), the SDK
+// (BatchWriteRowRequest) that the rows of a table must share their partition key, and neither says
+// what the failed condition of one row does to the others. The adapter takes atomic at its word:
+// all or nothing. `chatconf tables check` puts that to the proof on a real instance.
 //
-// Reads are strongly consistent: Tablestore has no other kind on a table's own rows, and no request to ask for one.
+// Reads are strongly consistent: Tablestore has no other kind on a table's own rows, and no request
+// to ask for one.
 package tablestore
 
 import (
@@ -41,8 +44,9 @@ const (
 	writeColumn     = "write"    // integer, the number of the Write that touched the row last
 )
 
-// Limits of the service, as far as they are narrower than the port's. 200 rows a batch, 100 a read, 2 MB a column and 1 KB of
-// UTF-8 a key are wider, or the same. (https://help.aliyun.com/en/tablestore/product-overview/limits-on-widecolumn-model)
+// Limits of the service, as far as they are narrower than the port's. 200 rows a batch, 100 a read,
+// 2 MB a column and 1 KB of UTF-8 a key are wider, or the same.
+// (https://help.aliyun.com/en/tablestore/product-overview/limits-on-widecolumn-model)
 const (
 	// maxBatch is the size in bytes of all rows of one request.
 	maxBatch = 4 << 20
@@ -54,17 +58,20 @@ const (
 
 // Options of a table. Endpoint and Instance are required.
 type Options struct {
-	// Endpoint is the instance's URL: scheme, host and port. Inside Alibaba Cloud it is the one of the VPC.
+	// Endpoint is the instance's URL: scheme, host and port. Inside Alibaba Cloud it is the one of
+	// the VPC.
 	Endpoint string
 	// Instance is the instance's name.
 	Instance string
 	// Credentials are used for calls whose context carries none (invoke.From).
 	Credentials invoke.Credentials
-	// TTL is how long after they were last written the table's items vanish, in steps of a millisecond. Zero is never.
+	// TTL is how long after they were last written the table's items vanish, in steps of a
+	// millisecond. Zero is never.
 	TTL time.Duration
 	// Now is the clock that items are written by, and come of age by. Nil is time.Now.
 	Now func() time.Time
-	// Transport carries the requests. Tables that share one share its connections. Nil is one of NewTransport for this table.
+	// Transport carries the requests. Tables that share one share its connections. Nil is one of
+	// NewTransport for this table.
 	Transport http.RoundTripper
 }
 
@@ -86,7 +93,8 @@ type Table struct {
 
 var _ table.Table = (*Table)(nil)
 
-// New returns the table with the given name. It sends nothing: whether there is such a table, the first call finds out.
+// New returns the table with the given name. It sends nothing: whether there is such a table, the
+// first call finds out.
 func New(name string, o Options) (*Table, error) {
 	endpoint, err := parseEndpoint(o.Endpoint)
 	if err != nil {
@@ -94,9 +102,11 @@ func New(name string, o Options) (*Table, error) {
 	}
 	switch {
 	case !isName(name):
-		return nil, fmt.Errorf("tablestore: table name %q, wanted 1 to %d letters, digits and underscores, the first not a digit: %w", name, maxName, table.ErrInvalid)
+		return nil, fmt.Errorf("tablestore: table name %q, wanted 1 to %d letters, digits and underscores, the first "+
+			"not a digit: %w", name, maxName, table.ErrInvalid)
 	case !isInstance(o.Instance):
-		return nil, fmt.Errorf("tablestore: instance name %q, wanted letters, digits and hyphens: %w", o.Instance, table.ErrInvalid)
+		return nil, fmt.Errorf("tablestore: instance name %q, wanted letters, digits and hyphens: %w",
+			o.Instance, table.ErrInvalid)
 	case o.TTL < 0, o.TTL%time.Millisecond != 0, o.TTL > math.MaxInt32/2*time.Second:
 		return nil, fmt.Errorf("tablestore: time to live of %v, wanted whole milliseconds: %w", o.TTL, table.ErrInvalid)
 	}
@@ -121,7 +131,8 @@ func New(name string, o Options) (*Table, error) {
 	return t, nil
 }
 
-// NewTransport returns a transport that suits the service: HTTP/1.1 on connections that are kept, no proxy, no compression.
+// NewTransport returns a transport that suits the service: HTTP/1.1 on connections that are kept,
+// no proxy, no compression.
 func NewTransport() *http.Transport {
 	return &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
@@ -137,10 +148,13 @@ func NewTransport() *http.Transport {
 func parseEndpoint(text string) (string, error) {
 	u, err := url.Parse(text)
 	if err != nil {
-		return "", fmt.Errorf("tablestore: endpoint is not a URL: %w", table.ErrInvalid) // the error would show a password in it
+		// the error would show a password in it
+		return "", fmt.Errorf("tablestore: endpoint is not a URL: %w", table.ErrInvalid)
 	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return "", fmt.Errorf("tablestore: endpoint %q, wanted http or https, a host and nothing else: %w", u.Redacted(), table.ErrInvalid)
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" ||
+		u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("tablestore: endpoint %q, wanted http or https, a host and nothing else: %w",
+			u.Redacted(), table.ErrInvalid)
 	}
 	return u.Scheme + "://" + u.Host, nil
 }
@@ -155,7 +169,8 @@ func isName(s string) bool {
 	return s != "" && len(s) <= maxName
 }
 
-// isInstance reports whether s can be the name of an instance, at least as far as a header can carry it.
+// isInstance reports whether s can be the name of an instance, at least as far as a header can
+// carry it.
 func isInstance(s string) bool {
 	for i := range len(s) {
 		if digit := '0' <= s[i] && s[i] <= '9'; !isLetter(s[i]) && s[i] != '-' && !digit {
@@ -176,8 +191,9 @@ func (t *Table) Close() error {
 	return nil
 }
 
-// engineTTL returns the time to live that the table in the instance must have, in seconds; -1 is none. It is an hour longer
-// than that of the items, so that a writer whose clock is behind loses nothing early.
+// engineTTL returns the time to live that the table in the instance must have, in seconds; -1 is
+// none. It is an hour longer than that of the items, so that a writer whose clock is behind loses
+// nothing early.
 func (t *Table) engineTTL() int {
 	if t.ttl == 0 {
 		return -1

@@ -48,7 +48,8 @@ func TestNew(t *testing.T) {
 	} {
 		bad := good
 		o(&bad)
-		if _, err := tablestore.New("chatconf", bad); !errors.Is(err, table.ErrInvalid) || strings.Contains(fmt.Sprint(err), "secret") {
+		if _, err := tablestore.New("chatconf", bad); !errors.Is(err, table.ErrInvalid) ||
+			strings.Contains(fmt.Sprint(err), "secret") {
 			t.Errorf("New with %s = %v, want ErrInvalid, and no password", what, err)
 		}
 	}
@@ -91,7 +92,8 @@ func TestRequests(t *testing.T) {
 	absent, stale := table.Absent(), table.AtRevision(9)
 	// A Create as package chat makes it: document, history, five index entries and a counter.
 	create := change{Puts: []table.Put{
-		{Sort: "c#name", Value: make([]byte, 560), Revision: 1, If: absent}, {Sort: "h#name#1", Value: make([]byte, 700), Revision: 1, If: absent},
+		{Sort: "c#name", Value: make([]byte, 560), Revision: 1, If: absent},
+		{Sort: "h#name#1", Value: make([]byte, 700), Revision: 1, If: absent},
 		{Sort: "i#1"}, {Sort: "i#2"}, {Sort: "i#3"}, {Sort: "i#4"}, {Sort: "i#5"},
 	}, Adds: []table.Add{{Sort: "n#07", N: 1}}}
 	for _, test := range []struct {
@@ -104,19 +106,26 @@ func TestRequests(t *testing.T) {
 		{"Get of one", get(keys[0]), []string{"GetRow"}, 1, 0},
 		{"Get of 50", get(keys[:50]...), []string{"BatchGetRow"}, 50, 0},
 		{"Query of 50", query(table.Range{Partition: "p", Limit: 50}), []string{"GetRange"}, 8, 0},
-		{"Query backward of 50", query(table.Range{Partition: "p", Limit: 50, Reverse: true}), []string{"GetRange"}, 8, 0},
+		{"Query backward of 50", query(table.Range{Partition: "p", Limit: 50, Reverse: true}),
+			[]string{"GetRange"}, 8, 0},
 		{"Query of nothing", query(table.Range{Partition: "p", Prefix: "none", Limit: 50}), []string{"GetRange"}, 1, 0},
-		{"Query that cannot have any", query(table.Range{Partition: "p", Prefix: "a", After: "b", Limit: 50}), []string{}, 0, 0},
+		{"Query that cannot have any", query(table.Range{Partition: "p", Prefix: "a", After: "b", Limit: 50}),
+			[]string{}, 0, 0},
 		{"put", writes(tb, change{Puts: []table.Put{{Sort: "a"}}}), []string{"PutRow"}, 0, 1},
 		{"put if absent", writes(tb, change{Puts: []table.Put{{Sort: "b", If: absent}}}), []string{"PutRow"}, 1, 1},
-		{"put if absent in vain", writes(tb, change{Puts: []table.Put{{Sort: "b", If: absent}}}), []string{"PutRow"}, 0, 0},
+		{"put if absent in vain", writes(tb, change{Puts: []table.Put{{Sort: "b", If: absent}}}),
+			[]string{"PutRow"}, 0, 0},
 		{"delete", writes(tb, change{Deletes: []table.Delete{{Sort: "a"}}}), []string{"DeleteRow"}, 0, 1},
 		{"add", writes(tb, change{Adds: []table.Add{{Sort: "n", N: 1}}}), []string{"UpdateRow"}, 0, 1},
 		{"several", writes(tb, create), []string{"BatchWriteRow"}, 2, 8},
 		{"several with two conditions, in vain", writes(tb, create), []string{"BatchWriteRow", "BatchGetRow"}, 8, 0},
-		{"several with one condition, in vain", writes(tb, change{Puts: []table.Put{{Sort: "x"}, {Sort: "b", If: stale}}}), []string{"BatchWriteRow"}, 0, 0},
-		{"put of a ticket", writes(aging, change{Puts: []table.Put{{Sort: "ticket", If: absent}}}), []string{"PutRow"}, 1, 1},
-		{"add where items age", writes(aging, change{Adds: []table.Add{{Sort: "n", N: 1}}}), []string{"GetRow", "PutRow"}, 2, 1},
+		{"several with one condition, in vain",
+			writes(tb, change{Puts: []table.Put{{Sort: "x"}, {Sort: "b", If: stale}}}),
+			[]string{"BatchWriteRow"}, 0, 0},
+		{"put of a ticket", writes(aging, change{Puts: []table.Put{{Sort: "ticket", If: absent}}}),
+			[]string{"PutRow"}, 1, 1},
+		{"add where items age", writes(aging, change{Adds: []table.Add{{Sort: "n", N: 1}}}),
+			[]string{"GetRow", "PutRow"}, 2, 1},
 		{"what is not text", writes(tb, change{Puts: []table.Put{{Sort: "\xff"}}}), []string{}, 0, 0},
 		{"a key that is not text", get(table.Key{Partition: "p", Sort: "\xff"}), []string{}, 0, 0},
 		{"a range that is not text", query(table.Range{Partition: "p", Prefix: "\xff", Limit: 1}), []string{}, 0, 0},
@@ -131,12 +140,14 @@ func TestRequests(t *testing.T) {
 			t.Errorf("%s sends %q, want %q", test.what, got, test.want)
 		}
 		if s.wire.readUnits != test.read || s.wire.writeUnits != test.write {
-			t.Errorf("%s costs %d units read and %d written, want %d and %d", test.what, s.wire.readUnits, s.wire.writeUnits, test.read, test.write)
+			t.Errorf("%s costs %d units read and %d written, want %d and %d", test.what, s.wire.readUnits,
+				s.wire.writeUnits, test.read, test.write)
 		}
 	}
 }
 
-// A page that the service ends early is followed by the next; on a table with a time to live the next is a large one.
+// A page that the service ends early is followed by the next; on a table with a time to live the
+// next is a large one.
 func TestLongQueries(t *testing.T) {
 	s := local(t)
 	now := time.Now()
@@ -186,7 +197,8 @@ func TestAddBeyondTheLargestCountIsInvalid(t *testing.T) {
 		s.TTL = ttl
 		tb := s.table(t, "items")
 		add := func(n int64) error {
-			return tb.Write(t.Context(), "p", table.Change{Puts: []table.Put{{Sort: "b"}}, Adds: []table.Add{{Sort: "a", N: n}}})
+			return tb.Write(t.Context(), "p", table.Change{Puts: []table.Put{{Sort: "b"}},
+				Adds: []table.Add{{Sort: "a", N: n}}})
 		}
 		if err := add(1<<63 - 1); err != nil {
 			t.Fatalf("add: %v", err)
@@ -200,7 +212,8 @@ func TestAddBeyondTheLargestCountIsInvalid(t *testing.T) {
 	}
 }
 
-// A compare and set of the SDK passes where the column is missing, unless it is told not to: each is told.
+// A compare and set of the SDK passes where the column is missing, unless it is told not to: each
+// is told.
 func TestConditionsOnTheWire(t *testing.T) {
 	s := local(t)
 	tb := s.table(t, "items")
@@ -220,7 +233,8 @@ func TestConditionsOnTheWire(t *testing.T) {
 			if err := proto.Unmarshal(s.wire.last().body, m); err != nil {
 				t.Fatal(err)
 			}
-			if got, want := m.Condition.GetRowExistence(), otsprotocol.RowExistenceExpectation_EXPECT_EXIST; got != want {
+			if got, want := m.Condition.GetRowExistence(),
+				otsprotocol.RowExistenceExpectation_EXPECT_EXIST; got != want {
 				t.Errorf("%s at a revision expects %v, want %v", verb, got, want)
 			}
 			f := new(otsprotocol.Filter)
@@ -236,7 +250,8 @@ func TestConditionsOnTheWire(t *testing.T) {
 	}
 }
 
-// singles returns the conditions on single columns that f is made of, of which there is at least one.
+// singles returns the conditions on single columns that f is made of, of which there is at least
+// one.
 func singles(t *testing.T, f *otsprotocol.Filter) []*otsprotocol.SingleColumnValueFilter {
 	t.Helper()
 	if f.GetType() == otsprotocol.FilterType_FT_COMPOSITE_COLUMN_VALUE {
@@ -268,26 +283,34 @@ func TestCredentials(t *testing.T) {
 	bare := newTable(t, "items", tablestore.Options{Endpoint: in.Endpoint, Instance: in.Name, Transport: w})
 	get := func(tb table.Table, c invoke.Credentials) error {
 		w.set(nil)
-		_, err := tb.Get(invoke.With(t.Context(), &invoke.Invocation{Credentials: c}), table.Key{Partition: "p", Sort: "a"})
+		_, err := tb.Get(invoke.With(t.Context(), &invoke.Invocation{Credentials: c}),
+			table.Key{Partition: "p", Sort: "a"})
 		return err
 	}
-	for _, c := range []invoke.Credentials{{}, {AccessKeyID: "role-1", AccessKeySecret: "secret-1", SecurityToken: "token-1"}, {AccessKeyID: "role-2", AccessKeySecret: "secret-2"}, {}} {
+	for _, c := range []invoke.Credentials{{}, {AccessKeyID: "role-1", AccessKeySecret: "secret-1",
+		SecurityToken: "token-1"}, {AccessKeyID: "role-2", AccessKeySecret: "secret-2"}, {}} {
 		err := get(tb, c)
 		want := c.AccessKeyID
 		if want == "" {
 			want = otstest.KeyID
 		}
 		header := w.last().header
-		if got := header.Get("x-ots-accesskeyid"); err != nil || got != want || header.Get("x-ots-ststoken") != c.SecurityToken {
-			t.Errorf("Get was signed by %q with token %q, want %q and %q; it returned %v", got, header.Get("x-ots-ststoken"), want, c.SecurityToken, err)
+		if got := header.Get("x-ots-accesskeyid"); err != nil || got != want ||
+			header.Get("x-ots-ststoken") != c.SecurityToken {
+			t.Errorf("Get was signed by %q with token %q, want %q and %q; it returned %v", got,
+				header.Get("x-ots-ststoken"), want, c.SecurityToken, err)
 		}
 	}
-	if err := get(bare, invoke.Credentials{}); !errors.Is(err, table.ErrUnavailable) || !strings.Contains(err.Error(), "no credentials") || len(w.operations()) != 0 {
+	if err := get(bare, invoke.Credentials{}); !errors.Is(err, table.ErrUnavailable) ||
+		!strings.Contains(err.Error(), "no credentials") || len(w.operations()) != 0 {
 		t.Errorf("Get without credentials = %v, and sent %q, want ErrUnavailable and nothing", err, w.operations())
 	}
-	if err := get(bare, invoke.Credentials{AccessKeyID: "role-1", AccessKeySecret: "wrong-secret"}); !errors.Is(err, table.ErrUnavailable) ||
-		!strings.Contains(err.Error(), "OTSAuthFailed") || strings.Contains(err.Error(), "wrong-secret") || len(w.operations()) != 1 {
-		t.Errorf("Get with a wrong secret = %v after %q, want ErrUnavailable that says why, at once", err, w.operations())
+	if err := get(bare, invoke.Credentials{AccessKeyID: "role-1", AccessKeySecret: "wrong-secret"}); !errors.Is(err,
+		table.ErrUnavailable) ||
+		!strings.Contains(err.Error(), "OTSAuthFailed") || strings.Contains(err.Error(), "wrong-secret") ||
+		len(w.operations()) != 1 {
+		t.Errorf("Get with a wrong secret = %v after %q, want ErrUnavailable that says why, at once",
+			err, w.operations())
 	}
 }
 
@@ -303,13 +326,20 @@ func TestSecrets(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 	defer cancel()
 	for what, tamper := range map[string]func(*exchange) (*http.Response, error){
-		"a refusal":         func(*exchange) (*http.Response, error) { return failure(403, "OTSAuthFailed", echo), nil },
-		"a wrong parameter": func(*exchange) (*http.Response, error) { return failure(400, "OTSParameterInvalid", echo), nil },
-		"a page":            func(*exchange) (*http.Response, error) { return answer(500, echo), nil },
+		"a refusal": func(*exchange) (*http.Response, error) {
+			return failure(403, "OTSAuthFailed", echo),
+				nil
+		},
+		"a wrong parameter": func(*exchange) (*http.Response, error) {
+			return failure(400,
+				"OTSParameterInvalid", echo), nil
+		},
+		"a page": func(*exchange) (*http.Response, error) { return answer(500, echo), nil },
 	} {
 		w.set(tamper)
 		err := tb.Write(ctx, "p", table.Change{Puts: []table.Put{{Sort: "a"}}})
-		if text := fmt.Sprint(err); err == nil || strings.Contains(text, secret) || strings.Contains(text, token) || len(text) > 600 {
+		if text := fmt.Sprint(err); err == nil || strings.Contains(text, secret) ||
+			strings.Contains(text, token) || len(text) > 600 {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
@@ -320,8 +350,8 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-// Calls one after another use one connection, whichever table they are for; no answer is compressed; nothing is written to
-// disk, where the SDK's tunnel client logs to.
+// Calls one after another use one connection, whichever table they are for; no answer is
+// compressed; nothing is written to disk, where the SDK's tunnel client logs to.
 func TestConnectionsAndFiles(t *testing.T) {
 	in := otstest.RunT(t)
 	t.Chdir(t.TempDir())
@@ -368,15 +398,20 @@ func TestForeignAnswers(t *testing.T) {
 		return func() ([]table.Item, error) { return tb.Query(t.Context(), r) }
 	}
 	for what, test := range map[string]struct{ asked, answered func() ([]table.Item, error) }{
-		"another row":               {get(key("a")), get(key("b"))},
-		"other rows":                {get(key("a"), key("b")), get(key("b"), key("a"))},
-		"fewer rows":                {get(key("a"), key("b"), key("n")), get(key("a"), key("b"))},
-		"more rows":                 {get(key("a"), key("b")), get(key("a"), key("b"), key("n"))},
-		"another partition":         {query(table.Range{Partition: "p", Limit: 9}), query(table.Range{Partition: "q", Limit: 9})},
-		"another prefix":            {query(table.Range{Partition: "p", Prefix: "a", Limit: 9}), query(table.Range{Partition: "p", Limit: 9})},
-		"the other way":             {query(table.Range{Partition: "p", Limit: 9}), query(table.Range{Partition: "p", Limit: 9, Reverse: true})},
-		"the page before":           {query(table.Range{Partition: "p", After: "a", Limit: 9}), query(table.Range{Partition: "p", Limit: 9})},
-		"more to come, from before": {query(table.Range{Partition: "p", Limit: 9}), query(table.Range{Partition: "p", Limit: 1, Reverse: true})},
+		"another row": {get(key("a")), get(key("b"))},
+		"other rows":  {get(key("a"), key("b")), get(key("b"), key("a"))},
+		"fewer rows":  {get(key("a"), key("b"), key("n")), get(key("a"), key("b"))},
+		"more rows":   {get(key("a"), key("b")), get(key("a"), key("b"), key("n"))},
+		"another partition": {query(table.Range{Partition: "p", Limit: 9}),
+			query(table.Range{Partition: "q", Limit: 9})},
+		"another prefix": {query(table.Range{Partition: "p", Prefix: "a", Limit: 9}),
+			query(table.Range{Partition: "p", Limit: 9})},
+		"the other way": {query(table.Range{Partition: "p", Limit: 9}),
+			query(table.Range{Partition: "p", Limit: 9, Reverse: true})},
+		"the page before": {query(table.Range{Partition: "p", After: "a", Limit: 9}),
+			query(table.Range{Partition: "p", Limit: 9})},
+		"more to come, from before": {query(table.Range{Partition: "p", Limit: 9}),
+			query(table.Range{Partition: "p", Limit: 1, Reverse: true})},
 	} {
 		s.wire.set(nil)
 		want, err := test.asked()
@@ -417,7 +452,8 @@ func TestRangeWithoutEnd(t *testing.T) {
 	key.AddPrimaryKeyColumn("partition", "p")
 	key.AddPrimaryKeyColumn("sort", "b")
 	body, err := proto.Marshal(&otsprotocol.GetRangeResponse{
-		Consumed:            &otsprotocol.ConsumedCapacity{CapacityUnit: &otsprotocol.CapacityUnit{Read: proto.Int32(1), Write: proto.Int32(0)}},
+		Consumed: &otsprotocol.ConsumedCapacity{CapacityUnit: &otsprotocol.CapacityUnit{Read: proto.Int32(1),
+			Write: proto.Int32(0)}},
 		Rows:                []byte{},
 		NextStartPrimaryKey: key.Build(false),
 	})
@@ -437,7 +473,8 @@ func TestBatchAnsweredInPart(t *testing.T) {
 	tb := s.table(t, "items")
 	for what, spoil := range map[string]func(*otsprotocol.TableInBatchWriteRowResponse){
 		"one row busy": func(m *otsprotocol.TableInBatchWriteRowResponse) {
-			m.Rows[1] = &otsprotocol.RowInBatchWriteRowResponse{IsOk: proto.Bool(false), Error: &otsprotocol.Error{Code: proto.String("OTSServerBusy"), Message: proto.String("injected")}}
+			m.Rows[1] = &otsprotocol.RowInBatchWriteRowResponse{IsOk: proto.Bool(false),
+				Error: &otsprotocol.Error{Code: proto.String("OTSServerBusy"), Message: proto.String("injected")}}
 		},
 		"a row missing": func(m *otsprotocol.TableInBatchWriteRowResponse) { m.Rows = m.Rows[1:] },
 		"another table": func(m *otsprotocol.TableInBatchWriteRowResponse) { m.TableName = proto.String("other") },
@@ -462,7 +499,8 @@ func TestBatchAnsweredInPart(t *testing.T) {
 			body, err = proto.Marshal(m)
 			return answer(200, string(body)), err
 		}}, 1, isWrite)
-		err := tb.Write(t.Context(), what, table.Change{Puts: []table.Put{{Sort: "a"}}, Adds: []table.Add{{Sort: "n", N: 1}, {Sort: "o", N: 1}}})
+		err := tb.Write(t.Context(), what, table.Change{Puts: []table.Put{{Sort: "a"}},
+			Adds: []table.Add{{Sort: "n", N: 1}, {Sort: "o", N: 1}}})
 		items := list(t, tb, what)
 		if err != nil || len(items) != 3 || items[1].Count != 1 {
 			t.Errorf("%s: Write = %v, and left %v", what, err, items)
@@ -487,14 +525,16 @@ func TestBatchRefusedInPart(t *testing.T) {
 		if err := proto.Unmarshal(body, m); err != nil {
 			return nil, err
 		}
-		m.Tables[0].Rows[0] = &otsprotocol.RowInBatchWriteRowResponse{IsOk: proto.Bool(true), Consumed: &otsprotocol.ConsumedCapacity{
-			CapacityUnit: &otsprotocol.CapacityUnit{Read: proto.Int32(0), Write: proto.Int32(0)},
-		}}
+		m.Tables[0].Rows[0] = &otsprotocol.RowInBatchWriteRowResponse{IsOk: proto.Bool(true),
+			Consumed: &otsprotocol.ConsumedCapacity{
+				CapacityUnit: &otsprotocol.CapacityUnit{Read: proto.Int32(0), Write: proto.Int32(0)},
+			}}
 		body, err = proto.Marshal(m)
 		return answer(200, string(body)), err
 	}}, 1, isWrite)
 	want := table.ConditionError{Key: table.Key{Partition: "p", Sort: "b"}, If: table.AtRevision(1)}
-	err := tb.Write(t.Context(), "p", table.Change{Puts: []table.Put{{Sort: "a"}, {Sort: "b", Revision: 1, If: want.If}}})
+	err := tb.Write(t.Context(), "p", table.Change{Puts: []table.Put{{Sort: "a"},
+		{Sort: "b", Revision: 1, If: want.If}}})
 	var failed *table.ConditionError
 	if !errors.As(err, &failed) || *failed != want {
 		t.Errorf("Write = %v, want %v", err, &want)

@@ -28,7 +28,8 @@ var errReset = &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 // errRefused is what a connection that is not made ends a request with.
 var errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 
-// A wire is what lies between a table and the emulator. It writes down what goes over it, and may tamper with it.
+// A wire is what lies between a table and the emulator. It writes down what goes over it, and may
+// tamper with it.
 type wire struct {
 	base   http.RoundTripper
 	canned func() *http.Response // if not nil, answers everything, and nothing is written down
@@ -139,7 +140,8 @@ func (r errorReader) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// set makes fn tamper with requests from now on; nil lets all pass. It forgets what was written down.
+// set makes fn tamper with requests from now on; nil lets all pass. It forgets what was written
+// down.
 func (w *wire) set(fn func(*exchange) (*http.Response, error)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -176,7 +178,8 @@ func isWrite(operation string) bool {
 // answer returns an answer with a body of the test's own.
 func answer(status int, body string) *http.Response {
 	return &http.Response{
-		StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)),
+		StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{},
+		Body:          io.NopCloser(strings.NewReader(body)),
 		ContentLength: int64(len(body)),
 	}
 }
@@ -190,7 +193,8 @@ func failure(status int, code, message string) *http.Response {
 	return answer(status, string(body))
 }
 
-// A handler is a transport to an emulator in the same process, without a network, so that time may be the test's.
+// A handler is a transport to an emulator in the same process, without a network, so that time may
+// be the test's.
 type handler struct{ http.Handler }
 
 // RoundTrip implements http.RoundTripper.
@@ -220,12 +224,13 @@ type service struct {
 func local(t testing.TB) *service {
 	t.Helper()
 	var hook atomic.Pointer[func(ots.Request) ots.Fault]
-	server, err := ots.New(ots.Options{AccessKeys: map[string]string{otstest.KeyID: otstest.KeySecret}, Fault: func(r ots.Request) ots.Fault {
-		if fn := hook.Load(); fn != nil && *fn != nil {
-			return (*fn)(r)
-		}
-		return ots.Fault{}
-	}})
+	server, err := ots.New(ots.Options{AccessKeys: map[string]string{otstest.KeyID: otstest.KeySecret},
+		Fault: func(r ots.Request) ots.Fault {
+			if fn := hook.Load(); fn != nil && *fn != nil {
+				return (*fn)(r)
+			}
+			return ots.Fault{}
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +239,8 @@ func local(t testing.TB) *service {
 			t.Error(err)
 		}
 	})
-	return newService("http://tablestore.test", &wire{base: handler{server}}, func(fn func(ots.Request) ots.Fault) { hook.Store(&fn) })
+	return newService("http://tablestore.test", &wire{base: handler{server}},
+		func(fn func(ots.Request) ots.Fault) { hook.Store(&fn) })
 }
 
 // remote returns a service at the other end of a TCP connection.

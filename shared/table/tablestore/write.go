@@ -9,15 +9,17 @@ import (
 	sdk "github.com/aliyun/aliyun-tablestore-go-sdk/tablestore"
 )
 
-// Write implements table.Table. It is one request. One more is sent to read, when several conditions were asked for and one
-// did not hold, when the outcome of the first is not known, and ahead of it when it adds to items of a table with a time to
-// live.
+// Write implements table.Table. It is one request. One more is sent to read, when several
+// conditions were asked for and one did not hold, when the outcome of the first is not known, and
+// ahead of it when it adds to items of a table with a time to live.
 //
-// Nothing is done twice. A request is sent again only if the last one has certainly not happened: the service refused to
-// begin, it never left, or a condition of the Write itself, which the Write would have made false, still holds. That condition
-// then also keeps out a request that is late. (If it holds again because somebody has undone the Write in between, the Write is
-// done again after that, as if its caller had repeated it.) If the Write's own number is found on a row, it has happened. Where
-// nothing proves either, as for an add by itself that another has followed, the Write ends with table.ErrUnavailable.
+// Nothing is done twice. A request is sent again only if the last one has certainly not happened:
+// the service refused to begin, it never left, or a condition of the Write itself, which the Write
+// would have made false, still holds. That condition then also keeps out a request that is late.
+// (If it holds again because somebody has undone the Write in between, the Write is done again
+// after that, as if its caller had repeated it.) If the Write's own number is found on a row, it
+// has happened. Where nothing proves either, as for an add by itself that another has followed, the
+// Write ends with table.ErrUnavailable.
 func (t *Table) Write(ctx context.Context, partition string, c table.Change) error {
 	if err := table.CheckWrite(partition, c); err != nil {
 		return err
@@ -78,7 +80,8 @@ func (t *Table) newWriting(partition string, c table.Change) *writing {
 		rereads:   t.ttl > 0 && len(c.Adds) > 0,
 	}
 	for _, p := range c.Puts {
-		w.parts = append(w.parts, part{operation: putting, sort: p.Sort, condition: p.If, revision: p.Revision, value: p.Value})
+		w.parts = append(w.parts, part{operation: putting, sort: p.Sort, condition: p.If,
+			revision: p.Revision, value: p.Value})
 	}
 	for _, d := range c.Deletes {
 		w.parts = append(w.parts, part{operation: deleting, sort: d.Sort, condition: d.If})
@@ -97,7 +100,8 @@ func (w *writing) check() error {
 	if err := table.CheckText("write", w.partition); err != nil {
 		return err
 	}
-	// What a row takes beside keys and value: five columns with their names, and two conditions, are less than this.
+	// What a row takes beside keys and value: five columns with their names, and two conditions,
+	// are less than this.
 	const frame = 512
 	size := 0
 	for i := range w.parts {
@@ -108,7 +112,8 @@ func (w *writing) check() error {
 		size += len(w.partition) + len(p.sort) + len(p.value) + len(p.base.value) + frame
 	}
 	if size > maxBatch {
-		return fmt.Errorf("table: write of %d parts with %d bytes, the most is %d: %w", len(w.parts), size, maxBatch, table.ErrInvalid)
+		return fmt.Errorf("table: write of %d parts with %d bytes, the most is %d: %w",
+			len(w.parts), size, maxBatch, table.ErrInvalid)
 	}
 	return nil
 }
@@ -146,9 +151,10 @@ func (w *writing) run(ctx context.Context) error {
 	}
 }
 
-// prepare reads what adds on a table with a time to live add to. There an add is a put of the sum, on the condition that
-// nobody has written the item since: the service's own increment would go on from an item that is over age, and would leave
-// the other columns, which the service ages one by one, to vanish before it.
+// prepare reads what adds on a table with a time to live add to. There an add is a put of the sum,
+// on the condition that nobody has written the item since: the service's own increment would go on
+// from an item that is over age, and would leave the other columns, which the service ages one by
+// one, to vanish before it.
 func (w *writing) prepare(ctx context.Context, tries *tries) error {
 	var keys []table.Key
 	var adds []*part
@@ -214,8 +220,9 @@ func (w *writing) sendBatch(ctx context.Context) error {
 	return w.judge(ctx, results)
 }
 
-// judge returns the failure of a batch, given what became of its rows. A condition that did not hold is the end of all. When
-// some rows have failed otherwise and some have not, as cannot be in an atomic batch, nothing is known.
+// judge returns the failure of a batch, given what became of its rows. A condition that did not
+// hold is the end of all. When some rows have failed otherwise and some have not, as cannot be in
+// an atomic batch, nothing is known.
 func (w *writing) judge(ctx context.Context, results []sdk.RowResult) error {
 	if len(results) != len(w.parts) {
 		return garbled("%d rows, wanted %d", len(results), len(w.parts))
@@ -237,7 +244,8 @@ func (w *writing) judge(ctx context.Context, results []sdk.RowResult) error {
 		}
 	}
 	if worst != nil && failed < len(results) {
-		return &failure{fate: unknown, text: fmt.Sprintf("%s; in %d of %d rows of an atomic batch", worst.text, failed, len(results))}
+		return &failure{fate: unknown, text: fmt.Sprintf("%s; in %d of %d rows of an atomic batch",
+			worst.text, failed, len(results))}
 	}
 	if worst != nil {
 		return worst
@@ -263,7 +271,8 @@ func (w *writing) change(p *part) sdk.RowChange {
 	if p.operation == adding {
 		value, revision, count = p.base.value, p.base.revision, p.base.count+p.n
 	}
-	change := &sdk.PutRowChange{TableName: name, PrimaryKey: key, Condition: w.condition(p), Columns: make([]sdk.AttributeColumn, 0, 5)}
+	change := &sdk.PutRowChange{TableName: name, PrimaryKey: key, Condition: w.condition(p),
+		Columns: make([]sdk.AttributeColumn, 0, 5)}
 	if len(value) > 0 {
 		change.AddColumn(valueColumn, value)
 	}
@@ -302,24 +311,25 @@ func exists(filter sdk.ColumnFilter) *sdk.RowCondition {
 	return &sdk.RowCondition{RowExistenceExpectation: sdk.RowExistenceExpectation_EXPECT_EXIST, ColumnCondition: filter}
 }
 
-// is returns a condition that fails when the column is missing, and looks at no old versions. The SDK's own, without these
-// two, passes on a row that is not there.
+// is returns a condition that fails when the column is missing, and looks at no old versions. The
+// SDK's own, without these two, passes on a row that is not there.
 func is(column string, comparator sdk.ComparatorType, value int64) *sdk.SingleColumnCondition {
 	c := sdk.NewSingleColumnCondition(column, comparator, value)
 	c.FilterIfMissing, c.LatestVersionOnly = true, true
 	return c
 }
 
-// overAge returns a condition that holds when there is no row, which has no columns, or one that is over age.
+// overAge returns a condition that holds when there is no row, which has no columns, or one that is
+// over age.
 func (w *writing) overAge() *sdk.SingleColumnCondition {
 	c := is(writtenColumn, sdk.CT_LESS_EQUAL, w.cutoff)
 	c.FilterIfMissing = false
 	return c
 }
 
-// settle finds out what became of a Write after a request that was refused, or whose outcome is not known, and says whether
-// that is the end. If not, the Write has not happened, and now it might. doubt says that the outcome of any request so far is
-// not known.
+// settle finds out what became of a Write after a request that was refused, or whose outcome is not
+// known, and says whether that is the end. If not, the Write has not happened, and now it might.
+// doubt says that the outcome of any request so far is not known.
 func (w *writing) settle(ctx context.Context, tries *tries, cause error, doubt bool) (over bool, err error) {
 	if p := w.onlyCondition(); p != nil && !doubt {
 		return true, w.conditionError(p)
@@ -349,7 +359,8 @@ func (w *writing) settle(ctx context.Context, tries *tries, cause error, doubt b
 		}
 	}
 	switch {
-	case doubt && (broken != nil || !guarded || stale && !w.fenced): // with a broken condition too: it may be mended before a late request arrives
+	// with a broken condition too: it may be mended before a late request arrives
+	case doubt && (broken != nil || !guarded || stale && !w.fenced):
 		return true, uncertain(cause)
 	case broken != nil:
 		return true, w.conditionError(broken)
@@ -410,5 +421,6 @@ func (w *writing) conditionError(p *part) error {
 
 // uncertain returns the failure of a Write of which nobody knows whether it has happened.
 func uncertain(cause error) *failure {
-	return &failure{fate: unknown, text: cause.Error() + "; whether it has happened cannot be told from what is there now"}
+	return &failure{fate: unknown, text: cause.Error() +
+		"; whether it has happened cannot be told from what is there now"}
 }

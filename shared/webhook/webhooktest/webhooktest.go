@@ -105,7 +105,8 @@ func (w *World) Log() string {
 
 // Context returns the context of an invocation whose lines go to the world's log.
 func (w *World) Context() context.Context {
-	return invoke.With(w.TB.Context(), &invoke.Invocation{RequestID: "request-1", SourceIP: "192.0.2.1", Logger: slog.New(slog.NewJSONHandler(w, nil))})
+	return invoke.With(w.TB.Context(), &invoke.Invocation{RequestID: "request-1", SourceIP: "192.0.2.1",
+		Logger: slog.New(slog.NewJSONHandler(w, nil))})
 }
 
 // A Process is one that serves the world's tables. What it keeps in memory is its own.
@@ -122,7 +123,8 @@ func (w *World) Process() *Process {
 	if err != nil {
 		w.Fatal(err)
 	}
-	service, err := chat.New(w.Configurations, w.Ring, w.Platforms.Descriptions(), chat.Options{BaseURL: "https://chatconf.example.com/base", Journal: journal, Now: w.Now})
+	service, err := chat.New(w.Configurations, w.Ring, w.Platforms.Descriptions(),
+		chat.Options{BaseURL: "https://chatconf.example.com/base", Journal: journal, Now: w.Now})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -132,7 +134,8 @@ func (w *World) Process() *Process {
 // Handler returns the process's handler of callbacks, which dispatches by dispatch.
 func (p *Process) Handler(dispatch func(context.Context, command.Ref) error) *webhook.Handler {
 	p.Helper()
-	h, err := webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal, Receivers: p.Platforms.Receivers(), Dispatch: dispatch, Now: p.Now})
+	h, err := webhook.NewHandler(webhook.Options{Service: p.Service, Journal: p.Journal,
+		Receivers: p.Platforms.Receivers(), Dispatch: dispatch, Now: p.Now})
 	if err != nil {
 		p.Fatal(err)
 	}
@@ -155,7 +158,8 @@ type Bot struct {
 }
 
 // Open is who may run what: everybody everything but stop.
-const Open = `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"OpsRole"},{"Effect":"Deny","Principals":["*"],"Commands":["stop"]}]`
+const Open = `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"],"RamRole":"OpsRole"},` +
+	`{"Effect":"Deny","Principals":["*"],"Commands":["stop"]}]`
 
 // Create makes a configuration with settings and further members of its Configuration.
 func (p *Process) Create(name, kind string, settings callback.Settings, members ...string) *Bot {
@@ -167,7 +171,8 @@ func (p *Process) Create(name, kind string, settings callback.Settings, members 
 		}
 		members = append(members, fmt.Sprintf("%q:%s", key, member))
 	}
-	_, err := p.Service.Create(p.As(), &chat.CreateRequest{Name: name, Type: kind, Configuration: secret.Text("{" + strings.Join(members, ",") + "}")})
+	_, err := p.Service.Create(p.As(), &chat.CreateRequest{Name: name, Type: kind,
+		Configuration: secret.Text("{" + strings.Join(members, ",") + "}")})
 	if err != nil {
 		p.Fatalf("create %s: %v", name, err)
 	}

@@ -1,5 +1,6 @@
-// Package dynamotest stands in for DynamoDB in tests, as far as the adapter uses it: what its documentation says, with the mistakes
-// refused that it refuses, and the capacity counted that it charges.
+// Package dynamotest stands in for DynamoDB in tests, as far as the adapter uses it: what its
+// documentation says, with the mistakes refused that it refuses, and the capacity counted that it
+// charges.
 package dynamotest
 
 import (
@@ -18,9 +19,11 @@ import (
 	"chatconf/shared/table"
 )
 
-// A Server is DynamoDB with one table, of any name, in memory. It is an http.Handler, and an http.RoundTripper that needs no network.
+// A Server is DynamoDB with one table, of any name, in memory. It is an http.Handler, and an
+// http.RoundTripper that needs no network.
 type Server struct {
-	// Batch is the most items of one BatchGetItem; zero is what 16 MB hold. It is set before the first request.
+	// Batch is the most items of one BatchGetItem; zero is what 16 MB hold. It is set before the
+	// first request.
 	Batch int
 
 	mu     sync.Mutex
@@ -69,7 +72,8 @@ type Failure struct {
 	Reasons []Reason `json:"CancellationReasons,omitempty"`
 }
 
-// A Reason is why one part of a transaction was not done; its Code is None for one that did not fail.
+// A Reason is why one part of a transaction was not done; its Code is None for one that did not
+// fail.
 type Reason struct {
 	Code string
 	Item Row `json:",omitempty"`
@@ -84,10 +88,12 @@ func invalid(format string, args ...any) error {
 
 // New returns a Server without items.
 func New() *Server {
-	return &Server{items: make(map[table.Key]Row), tokens: make(map[string]string), cost: Cost{Requests: make(map[string]int)}}
+	return &Server{items: make(map[table.Key]Row), tokens: make(map[string]string),
+		cost: Cost{Requests: make(map[string]int)}}
 }
 
-// Cost returns what the requests since the last Reset come to. Those that were refused count as requests, at no units.
+// Cost returns what the requests since the last Reset come to. Those that were refused count as
+// requests, at no units.
 func (s *Server) Cost() Cost {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,7 +158,8 @@ func Answer(r *http.Request, status int, body any) *http.Response {
 	if err != nil {
 		panic(err)
 	}
-	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}}, Body: io.NopCloser(bytes.NewReader(b)), Request: r}
+	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}},
+		Body: io.NopCloser(bytes.NewReader(b)), Request: r}
 }
 
 func (s *Server) do(op string, body []byte) (any, error) {

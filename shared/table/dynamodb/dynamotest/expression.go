@@ -18,7 +18,8 @@ type expression struct {
 
 var token = regexp.MustCompile(`[(),]|<=|>=|[<>=]|[#:]?\w+`)
 
-// parse returns condition, once it is certain that the request's names and values are used, and no reserved word.
+// parse returns condition, once it is certain that the request's names and values are used, and no
+// reserved word.
 func parse(in request, condition string, others ...string) (*expression, error) {
 	all := strings.Join(append(others, condition), " ")
 	tokens := token.FindAllString(all, -1)
@@ -105,7 +106,8 @@ func (e *expression) term() (ok bool) {
 		if a["N"] != "" {
 			c = number(a).Cmp(number(b))
 		}
-		ok = op == "=" && c == 0 || op == "<" && c < 0 || op == "<=" && c <= 0 || op == ">" && c > 0 || op == ">=" && c >= 0
+		ok = op == "=" && c == 0 || op == "<" && c < 0 || op == "<=" && c <= 0 ||
+			op == ">" && c > 0 || op == ">=" && c >= 0
 	}
 	return ok
 }

@@ -9,8 +9,9 @@ import (
 	"sync"
 )
 
-// Tables is DynamoDB with any number of tables, each made by a request, in memory. It is an http.Handler. The zero Tables has none.
-// Unlike other stand-ins it isolates transactions: whoever writes at the same time neither sees a part of one nor is undone by it.
+// Tables is DynamoDB with any number of tables, each made by a request, in memory. It is an
+// http.Handler. The zero Tables has none. Unlike other stand-ins it isolates transactions: whoever
+// writes at the same time neither sees a part of one nor is undone by it.
 type Tables struct {
 	mu     sync.Mutex
 	tables map[string]*description
@@ -27,7 +28,8 @@ type description struct {
 	ttl    string // the attribute; empty while there is no time to live
 }
 
-// A tableRequest is what a request says of the table that it is for, and all of one that makes or changes a table.
+// A tableRequest is what a request says of the table that it is for, and all of one that makes or
+// changes a table.
 type tableRequest struct {
 	description
 	BillingMode             string
@@ -95,8 +97,10 @@ func (t *Tables) admin(op string, in *tableRequest) (any, error) {
 	d := t.tables[name]
 	switch {
 	case op == "CreateTable" && d != nil:
-		return nil, &Failure{Type: "com.amazonaws.dynamodb.v20120810#ResourceInUseException", Message: "Table already exists: " + name}
-	case op == "CreateTable" && (in.KeySchema == nil || in.AttributeDefinitions == nil || in.BillingMode != "PAY_PER_REQUEST"):
+		return nil, &Failure{Type: "com.amazonaws.dynamodb.v20120810#ResourceInUseException",
+			Message: "Table already exists: " + name}
+	case op == "CreateTable" && (in.KeySchema == nil || in.AttributeDefinitions == nil ||
+		in.BillingMode != "PAY_PER_REQUEST"):
 		return nil, invalid("%s is not described", name)
 	case op == "CreateTable":
 		d = &in.description
@@ -107,13 +111,15 @@ func (t *Tables) admin(op string, in *tableRequest) (any, error) {
 		t.tables[name] = d
 		return map[string]any{"TableDescription": d}, nil
 	case d == nil:
-		return nil, &Failure{Type: "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException", Message: "Requested resource not found: Table: " + name + " not found"}
+		return nil, &Failure{Type: "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException",
+			Message: "Requested resource not found: Table: " + name + " not found"}
 	case op == "DescribeTable":
 		return map[string]any{"Table": d}, nil
 	case op == "DescribeTimeToLive" && d.ttl == "":
 		return map[string]any{"TimeToLiveDescription": map[string]string{"TimeToLiveStatus": "DISABLED"}}, nil
 	case op == "DescribeTimeToLive":
-		return map[string]any{"TimeToLiveDescription": map[string]string{"TimeToLiveStatus": "ENABLED", "AttributeName": d.ttl}}, nil
+		return map[string]any{"TimeToLiveDescription": map[string]string{"TimeToLiveStatus": "ENABLED",
+			"AttributeName": d.ttl}}, nil
 	case op == "UpdateTimeToLive" && (d.ttl != "" || !in.TimeToLiveSpecification.Enabled):
 		return nil, invalid("TimeToLive is already %v", d.ttl != "")
 	case op == "UpdateTimeToLive":

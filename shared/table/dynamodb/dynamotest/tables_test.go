@@ -35,7 +35,8 @@ func open(t *testing.T, endpoint, name string, o dynamodb.Options) *dynamodb.Tab
 func ensure(t *testing.T, tb *dynamodb.Table) string {
 	t.Helper()
 	var told []string
-	if err := dynamodb.Ensure(t.Context(), tb, dynamodb.Setup{}, func(step string) { told = append(told, step) }); err != nil {
+	if err := dynamodb.Ensure(t.Context(), tb, dynamodb.Setup{},
+		func(step string) { told = append(told, step) }); err != nil {
 		t.Fatalf("Ensure: %v", err)
 	}
 	return strings.Join(told, "; ")
@@ -57,8 +58,10 @@ func TestTablesKeepTheContract(t *testing.T) {
 func TestTablesAreMadeAndDescribed(t *testing.T) {
 	server := httptest.NewServer(new(dynamotest.Tables))
 	defer server.Close()
-	one, aged := open(t, server.URL, "one", dynamodb.Options{}), open(t, server.URL, "aged", dynamodb.Options{TTL: time.Hour})
-	if _, err := one.Get(t.Context(), table.Key{Partition: "p", Sort: "a"}); err == nil || !strings.Contains(err.Error(), "ResourceNotFoundException") {
+	one, aged := open(t, server.URL, "one", dynamodb.Options{}),
+		open(t, server.URL, "aged", dynamodb.Options{TTL: time.Hour})
+	if _, err := one.Get(t.Context(), table.Key{Partition: "p", Sort: "a"}); err == nil ||
+		!strings.Contains(err.Error(), "ResourceNotFoundException") {
 		t.Errorf("Get from a table that is not there = %v", err)
 	}
 	for tb, want := range map[*dynamodb.Table]string{one: "created table", aged: "by attribute ttl"} {
@@ -76,7 +79,8 @@ func TestTablesAreMadeAndDescribed(t *testing.T) {
 	if items, err := aged.Get(t.Context(), table.Key{Partition: "p", Sort: "a"}); err != nil || len(items) > 0 {
 		t.Errorf("another table has %v, %v", items, err)
 	}
-	if _, err := dynamodb.Plan(t.Context(), open(t, server.URL, "aged", dynamodb.Options{}), dynamodb.Setup{}); err == nil {
+	if _, err := dynamodb.Plan(t.Context(), open(t, server.URL, "aged", dynamodb.Options{}),
+		dynamodb.Setup{}); err == nil {
 		t.Error("a table that ages passes for one that does not")
 	}
 }
@@ -90,12 +94,14 @@ func TestTablesRefuse(t *testing.T) {
 		{"GetItem", `no JSON`, "ValidationException"},
 		{"GetItem", `{}`, "ValidationException"},
 		{"BatchGetItem", `{"RequestItems":{"one":{},"two":{}}}`, "not about one table"},
-		{"TransactWriteItems", `{"TransactItems":[{"Put":{"TableName":"one"}},{"Put":{"TableName":"two"}}]}`, "not about one table"},
+		{"TransactWriteItems", `{"TransactItems":[{"Put":{"TableName":"one"}},{"Put":{"TableName":"two"}}]}`,
+			"not about one table"},
 		{"CreateTable", `{"TableName":"two"}`, "not described"},
 		{"CreateTable", `{"TableName":"one"}`, "ResourceInUseException"},
 		{"DescribeTable", `{"TableName":"two"}`, "ResourceNotFoundException"},
 		{"DescribeTimeToLive", `{"TableName":"two"}`, "ResourceNotFoundException"},
-		{"UpdateTimeToLive", `{"TableName":"one","TimeToLiveSpecification":{"AttributeName":"ttl","Enabled":true}}`, "already true"},
+		{"UpdateTimeToLive", `{"TableName":"one","TimeToLiveSpecification":{"AttributeName":"ttl","Enabled":true}}`,
+			"already true"},
 		{"DropEverything", `{"TableName":"one"}`, "UnknownOperationException"},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader(test.body))

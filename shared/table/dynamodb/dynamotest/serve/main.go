@@ -1,5 +1,6 @@
-// Command serve runs what stands in for DynamoDB in tests, for programs that are tested from outside. It prints its address when it
-// listens, on this machine only, and keeps everything in memory.
+// Command serve runs what stands in for DynamoDB in tests, for programs that are tested from
+// outside. It prints its address when it listens, on this machine only, and keeps everything in
+// memory.
 package main
 
 import (
