@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"chatconf/shared/fault"
 	"chatconf/shared/table"
@@ -421,130 +420,6 @@ func appendTags(entries *[]TagResource, r *record, cur cursor, n int) *cursor {
 		cur.After, cur.Rest = r.Name, key
 	}
 	return nil
-}
-
-// ListTagKeys returns the keys of all tags in use, each once, in byte order: ListTagKeys.
-//
-// Errors: InvalidParameter, InvalidNextToken, NoPermission, InvalidRegion.
-func (s *Service) ListTagKeys(ctx context.Context, in *ListTagKeysRequest) (*ListTagKeysResponse, error) {
-	if err := in.Check(s); err != nil {
-		return nil, err
-	}
-	keys, n, next, err := s.listDistinct(ctx, actionListKeys, in.RegionID,
-		in.MaxResults, in.NextToken, distinctKeys, "")
-	if err != nil {
-		return nil, err
-	}
-	return &ListTagKeysResponse{Keys: keys, MaxResults: n, NextToken: next}, nil
-}
-
-// ListTagValues returns the values that a tag has anywhere, each once, in byte order:
-// ListTagValues.
-//
-// Errors: MissingParameter, InvalidParameter, InvalidNextToken, NoPermission, InvalidRegion.
-func (s *Service) ListTagValues(ctx context.Context, in *ListTagValuesRequest) (*ListTagValuesResponse, error) {
-	if err := in.Check(s); err != nil {
-		return nil, err
-	}
-	values, n, next, err := s.listDistinct(ctx, actionListValues, in.RegionID, in.MaxResults,
-		in.NextToken, distinctValues, in.Key)
-	if err != nil {
-		return nil, err
-	}
-	return &ListTagValuesResponse{Values: values, MaxResults: n, NextToken: next}, nil
-}
-
-// A distinct says which part of the index a list of different things runs over.
-type distinct struct {
-	prefix func(of string) string               // of the entries
-	thing  func(attribute, value string) string // what an entry stands for
-	beyond func(of, thing string) string        // the sort key behind the last entry of a thing
-}
-
-var (
-	distinctKeys = distinct{
-		prefix: func(string) string { return indexPrefix + table.Escape(tagAttribute) },
-		thing:  func(attribute, _ string) string { return strings.TrimPrefix(attribute, tagAttribute) },
-		beyond: func(_, key string) string { return indexPrefix + table.Escape(tagAttribute+key) + "$" },
-	}
-	distinctValues = distinct{
-		prefix: func(key string) string { return indexPrefix + table.Escape(tagAttribute+key) + "#" },
-		thing:  func(_, value string) string { return value },
-		beyond: func(key, value string) string {
-			return indexPrefix + table.Escape(tagAttribute+key) + "#" + table.Escape(value) + "$"
-		},
-	}
-)
-
-// listDistinct does what ListTagKeys and ListTagValues share: it reads index entries and skips from
-// each thing to behind its last entry, so that its cost depends on how many different things there
-// are, not on how many entries.
-func (s *Service) listDistinct(ctx context.Context, action, regionID string, maxResults *int64, token string,
-	d distinct, of string) (things []string, n int64, next string, err error) {
-	c, err := s.scope(ctx, regionID)
-	if err != nil {
-		return nil, 0, "", err
-	}
-	if err := s.authorize(ctx, c, action, "*", nil); err != nil {
-		return nil, 0, "", err
-	}
-	size, err := pageSize(maxResults)
-	if err != nil {
-		return nil, 0, "", err
-	}
-	scope := []string{action, c.account, c.region, of}
-	cur, err := s.parseCursor(token, scope)
-	if err != nil {
-		return nil, 0, "", err
-	}
-	things, more, err := s.skim(ctx, c, d, of, &cur, size)
-	if err == nil && more {
-		next, err = s.cursorToken(&cur, scope)
-	}
-	if err != nil {
-		return nil, 0, "", storeError(ctx, action, err)
-	}
-	return things, int64(size), next, nil
-}
-
-// skim returns the next n different things after the cursor, which it moves on, and whether there
-// are more.
-func (s *Service) skim(ctx context.Context, c scope, d distinct, of string, cur *cursor,
-	n int) (things []string, more bool, err error) {
-	const (
-		rounds = 20  // queries of one call
-		window = 100 // entries of one query
-	)
-	things = []string{}
-	for range rounds {
-		r := table.Range{Partition: c.partition(), Prefix: d.prefix(of), Limit: window}
-		if cur.Lane > 0 { // some thing was given out; it may be the empty value
-			r.After = d.beyond(of, cur.After)
-		}
-		items, err := s.table.Query(ctx, r)
-		if err != nil {
-			return nil, false, err
-		}
-		for _, item := range items {
-			attribute, value, _, err := parseIndexKey(item.Sort)
-			if err != nil {
-				return nil, false, err
-			}
-			thing := d.thing(attribute, value)
-			if cur.Lane > 0 && thing == cur.After {
-				continue
-			}
-			if len(things) == n {
-				return things, true, nil
-			}
-			things = append(things, thing)
-			cur.Lane, cur.After = 1, thing
-		}
-		if len(items) < window {
-			return things, false, nil
-		}
-	}
-	return things, true, nil
 }
 
 // resources checks what the tag operations have in common: region, resource type and resource ids,

@@ -1,0 +1,127 @@
+package chat
+
+import (
+	"slices"
+	"strings"
+
+	"chatconf/shared/command"
+	"chatconf/shared/document"
+	"chatconf/shared/fault"
+	"chatconf/shared/policy"
+)
+
+var (
+	permissionKeys     = []string{"Effect", "Principals", "Commands", "Conversations", "RamRole"}
+	permissionRequired = []string{"Effect", "Principals", "Commands"}
+)
+
+// checkPermissions asks for a list of statements about who may run what where; groups and
+// conversations are the document's UserGroups and ConversationIds, nil if it has none. No
+// statements at all say that nobody may anything.
+func (m *mistakes) checkPermissions(path string, n, groups, conversations *document.Node) {
+	const most = 100
+	if n.Kind != document.Array {
+		m.wrong(path, "is %v; wanted an array of statements", n.Kind)
+		return
+	}
+	if len(n.Items) > most {
+		m.wrong(path, "has %d statements; the most is %d", len(n.Items), most)
+		return
+	}
+	for i, statement := range n.Items {
+		if m.full() {
+			return
+		}
+		m.checkPermission(document.At(path, i), statement, groups, conversations)
+	}
+}
+
+func (m *mistakes) checkPermission(path string, n, groups, conversations *document.Node) {
+	if n.Kind != document.Object {
+		m.wrong(path, "is %v; wanted an object", n.Kind)
+		return
+	}
+	m.checkKnown(path, n, permissionKeys, permissionRequired)
+	effect := ""
+	if e := n.Get("Effect"); e != nil && m.checkText(document.Under(path, "Effect"),
+		e, command.OneOf("Allow", "Deny")) {
+		effect = e.Text
+	}
+	if principals := n.Get("Principals"); principals != nil {
+		at := document.Under(path, "Principals")
+		texts := m.checkStrings(at, principals, principalText)
+		for i := range principals.Items {
+			if text, ok := texts[i]; ok {
+				m.checkPrincipal(document.At(at, i), text, groups)
+			}
+		}
+	}
+	if commands := n.Get("Commands"); commands != nil {
+		m.checkCommands(document.Under(path, "Commands"), commands, effect)
+	}
+	if patterns := n.Get("Conversations"); patterns != nil {
+		m.checkPatterns(document.Under(path, "Conversations"), patterns, conversations)
+	}
+	role := n.Get("RamRole")
+	switch {
+	case role == nil:
+	case effect == string(policy.Deny):
+		m.wrong(document.Under(path, "RamRole"), "has no meaning in a Deny statement")
+	case role.Kind != document.String || role.Text == "" || checkRole("RamRole", role.Text) != nil:
+		m.wrong(document.Under(path, "RamRole"),
+			"is not a role name; wanted 1 to 64 letters, digits, '.', '@', '-' and '_'")
+	}
+}
+
+// checkCommands asks for patterns of commands. None of a denial may be a built-in command, which it
+// would not deny; in an Allow one changes nothing, and what the statement says is so.
+func (m *mistakes) checkCommands(path string, n *document.Node, effect string) {
+	patterns := m.checkStrings(path, n, command.NamePattern)
+	if effect != string(policy.Deny) {
+		return
+	}
+	for i := range n.Items {
+		if pattern, ok := patterns[i]; ok && command.IsBuiltIn(command.FoldName(pattern)) {
+			m.wrong(document.At(path, i), "%s is always allowed, so it cannot be denied", fault.Quote(pattern))
+		}
+	}
+}
+
+// checkPatterns asks for patterns of conversations, each of which matches one where the bot
+// listens.
+func (m *mistakes) checkPatterns(path string, n, conversations *document.Node) {
+	patterns := m.checkStrings(path, n, command.IDPattern)
+	if conversations == nil || conversations.Kind != document.Array {
+		return
+	}
+	for i := range n.Items {
+		pattern, ok := patterns[i]
+		matches := func(c *document.Node) bool { return policy.Match(pattern, c.Text) }
+		if ok && !slices.ContainsFunc(conversations.Items, matches) {
+			m.wrong(document.At(path, i), "%s matches none of ConversationIds, so it can match nothing",
+				fault.Quote(pattern))
+		}
+	}
+}
+
+// principalText is the shape of any principal; checkPrincipal looks closer.
+var principalText = command.Shape{Want: wantPrincipal, Fits: func(s string) bool { return s != "" }}
+
+const wantPrincipal = "user:<id>, group:<name> or *"
+
+func (m *mistakes) checkPrincipal(path, principal string, groups *document.Node) {
+	kind, name, _ := strings.Cut(principal, ":")
+	switch {
+	case principal == "*":
+	// a Deny that somebody relies on would deny nobody
+	case kind == "user" && strings.ContainsAny(name, command.Wildcards):
+		m.wrong(path, "%s names a user with '*' or '?', and users are no patterns; wanted %s",
+			fault.Quote(principal), wantPrincipal)
+	case kind == "user" && name != "" && !command.ID.Fits(name):
+		m.wrong(path, "%s names a user whose id is not %s", fault.Quote(principal), command.ID.Want)
+	case kind == "group" && name != "" && (groups == nil || groups.Get(name) == nil):
+		m.wrong(path, "the group %s is not among UserGroups", fault.Quote(name))
+	case kind != "user" && kind != "group" || name == "":
+		m.wrong(path, "%s is not a principal; wanted %s", fault.Quote(principal), wantPrincipal)
+	}
+}

@@ -1,0 +1,113 @@
+package chat
+
+import (
+	"slices"
+	"strings"
+)
+
+// suggest says which key was perhaps meant: one of ours, or the console's name of a setting.
+func (p *platform) suggest(key string) string {
+	known := make([]string, 0, len(p.Settings)+len(commonKeys))
+	for _, s := range p.Settings {
+		known = append(known, s.Key)
+	}
+	known = append(known, commonKeys[:]...)
+	names := slices.Clone(known)
+	for _, s := range p.Settings {
+		names = append(names, p.consoleNames(s)...)
+	}
+	if name, ok := Nearest(key, names); ok {
+		return "did you mean " + name + "?"
+	}
+	return Suggestion(key, known)
+}
+
+// Nearest returns the one of the known words that word is most likely a slip of: the same in
+// another case, with other hyphens or underscores, or with one letter wrong, missing, added or
+// exchanged with the next, of a long one up to three. Unlike Suggestion it takes nothing that may
+// well be a word of its own.
+func Nearest(word string, known []string) (nearest string, ok bool) {
+	if len(word) > maxWord {
+		return "", false
+	}
+	folded := consoleName(word)
+	least := 0
+	for _, k := range known {
+		other := consoleName(k)
+		limit := min(max(len(other)/5, 1), 3)
+		d := slip(folded, other)
+		if d <= limit && len(other) > 2 && (!ok || d < least) {
+			nearest, least, ok = k, d, true
+		}
+	}
+	return nearest, ok
+}
+
+// maxWord is the length of the longest word that is compared with known ones, in bytes.
+const maxWord = 64
+
+// slip is the number of letters that are wrong, missing, added or exchanged with the next, between
+// a and b.
+func slip(a, b string) int {
+	if len(a)-len(b) > 3 || len(b)-len(a) > 3 {
+		return 4
+	}
+	var rows [3][maxWord + 4]int // the last one, the one before it, and the one that is made
+	for j := range len(b) + 1 {
+		rows[0][j] = j
+	}
+	before, last, next := &rows[1], &rows[0], &rows[2]
+	for i := 1; i <= len(a); i++ {
+		next[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			next[j] = min(last[j-1]+cost, last[j]+1, next[j-1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				next[j] = min(next[j], before[j-2]+1)
+			}
+		}
+		before, last, next = last, next, before
+	}
+	return last[len(b)]
+}
+
+// Suggestion names the nearest of the known words, if one is near, else all of them.
+func Suggestion(word string, known []string) string {
+	best, least := "", len(word)/2+1
+	for _, k := range known {
+		if d := distance(strings.ToLower(word), strings.ToLower(k), least); d < least || d == least && best == "" {
+			best, least = k, d
+		}
+	}
+	if best != "" {
+		return "did you mean " + best + "?"
+	}
+	return "known are " + strings.Join(known, ", ")
+}
+
+// distance is the number of single-character edits between a and b, or something over limit once it
+// is clear that there are more.
+func distance(a, b string, limit int) int {
+	if len(a)-len(b) > limit || len(b)-len(a) > limit {
+		return limit + 1
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diagonal
+			if a[i-1] != b[j-1] {
+				cost = 1 + min(diagonal, row[j], row[j-1])
+			}
+			diagonal, row[j] = row[j], cost
+		}
+	}
+	return row[len(b)]
+}

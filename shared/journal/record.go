@@ -1,0 +1,130 @@
+package journal
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"chatconf/shared/command"
+	"chatconf/shared/table"
+)
+
+// An Outcome is what became of a command.
+type Outcome string
+
+// The outcomes.
+const (
+	OutcomeRecorded  Outcome = "Recorded"  // nothing more is to be done
+	OutcomePending   Outcome = "Pending"   // it is still to be handed on, or its answer to be sent
+	OutcomeDelivered Outcome = "Delivered" // the target took it, or its answer was sent
+	OutcomeFailed    Outcome = "Failed"    // that was given up
+)
+
+// What Decision of a record may be.
+const (
+	DecisionAllowed = "Allowed"
+	DecisionDenied  = "Denied"
+)
+
+// An entry is the record of a command as it is stored: JSON, under Ref.recordKey.
+type Record struct {
+	Version      int       `json:"v"`
+	ID           string    `json:"id"`
+	Time         time.Time `json:"time"`
+	Name         string    `json:"name"`
+	Life         string    `json:"life,omitempty"`
+	Revision     int64     `json:"revision"` // of the configuration that decided
+	Platform     string    `json:"platform"`
+	Conversation string    `json:"conversation"`
+	Direct       bool      `json:"direct,omitempty"`
+	User         string    `json:"user"`
+	UserName     string    `json:"userName,omitempty"`
+	Command      string    `json:"command"`             // as Arguments
+	Arguments    []string  `json:"arguments,omitempty"` // what looks like a secret is masked
+	Decision     string    `json:"decision"`
+	Statement    int       `json:"statement"`
+	Text         string    `json:"text,omitempty"` // of the statement
+	Reason       string    `json:"reason"`
+	RamRole      string    `json:"ramRole,omitempty"`
+	Target       string    `json:"target,omitempty"`
+	Outcome      Outcome   `json:"outcome"`
+	Answered     bool      `json:"answered,omitempty"`
+	Detail       string    `json:"detail,omitempty"`
+	Attempts     int       `json:"attempts,omitempty"`
+	Latency      int64     `json:"latency"`          // milliseconds from the callback's arrival to the record
+	Settled      time.Time `json:"settled,omitzero"` // when the outcome was known
+	MessageID    string    `json:"messageId"`
+	EventID      string    `json:"eventId,omitempty"`
+	Edit         string    `json:"edit,omitempty"` // of the message, as Message.Edit
+	Kept         []byte    `json:"kept,omitempty"` // an answer that was kept for SendChatMessage, sealed
+}
+
+// corrects reports whether a record is of a later version of the same message, of which the version
+// before did not run.
+func (e *Record) corrects(before *Record) bool {
+	later := len(e.Edit) > len(before.Edit) || len(e.Edit) == len(before.Edit) && e.Edit > before.Edit
+	same := e.Decision == before.Decision && e.Command == before.Command && e.Reason == before.Reason &&
+		slices.Equal(e.Arguments, before.Arguments)
+	return later && before.Decision == DecisionDenied && !same
+}
+
+func newRecord(e *command.Endpoint, ref command.Ref, now time.Time, a Arrival) *Record {
+	cmd, arguments := command.Redact(a.Command.Name, a.Command.Arguments)
+	reason := a.Decision.Reason
+	if cmd != a.Command.Name {
+		reason = strings.ReplaceAll(reason, a.Command.Name, cmd)
+	}
+	out := &Record{
+		Version:      recordVersion,
+		ID:           ref.ID,
+		Time:         now.Truncate(time.Millisecond),
+		Name:         ref.Name,
+		Life:         ref.Life,
+		Revision:     e.Revision,
+		Platform:     e.Type,
+		Conversation: cut(a.Command.Conversation, 512),
+		Direct:       a.Command.Direct,
+		User:         cut(a.Command.User, 512),
+		UserName:     cut(a.Command.UserName, 256),
+		Command:      cmd,
+		Arguments:    arguments,
+		Decision:     DecisionDenied,
+		Statement:    a.Decision.Statement,
+		Text:         cut(a.Decision.Text, 1024),
+		Reason:       cut(reason, 2048),
+		RamRole:      a.Decision.RamRole,
+		Outcome:      OutcomeRecorded,
+		Answered:     a.Answered,
+		MessageID:    cut(a.Command.MessageID, 512),
+		EventID:      cut(a.Command.EventID, 512),
+		Edit:         cut(a.Command.Edit, 64),
+	}
+	if a.Decision.Allowed {
+		out.Decision = DecisionAllowed
+		if a.Decision.Cause != command.CauseBuiltIn {
+			out.Target = cut(e.Target.String(), 512)
+		}
+	}
+	if a.Handover != nil {
+		out.Outcome = OutcomePending
+	}
+	if !a.Received.IsZero() {
+		out.Latency = max(0, now.Sub(a.Received).Milliseconds())
+	}
+	return out
+}
+
+// decodeRecord reads the record of an item, and refuses one that cannot be the item's.
+func decodeRecord(item table.Item) (*Record, error) {
+	e := new(Record)
+	if err := json.Unmarshal(item.Value, e); err != nil {
+		return nil, fmt.Errorf("journal: item %q: %w", item.Sort, err)
+	}
+	if e.Version != recordVersion || recordKey(command.Ref{Name: e.Name, Life: e.Life, ID: e.ID}) != item.Sort {
+		return nil, fmt.Errorf("journal: item %q holds the record %q of %q, version %d",
+			item.Sort, e.ID, e.Name, e.Version)
+	}
+	return e, nil
+}
