@@ -1,10 +1,9 @@
-// Package cloud calls the APIs of the clouds for the little that is needed of them: to open a key
-// ring, and to invoke a function. Its folders are one cloud each; this package holds what they
-// share.
+// Package cloud makes the few cloud API calls that the service needs: to decrypt a key ring and to
+// invoke a function. Each subfolder is one cloud; this package holds the shared code.
 //
-// Each call is one signed HTTP request, and not one of an SDK. The signatures are linked anyway:
-// that of AWS with the DynamoDB adapter, that of Alibaba Cloud in rpc/sign. An SDK would add a
-// client of about fifty operations, and so megabytes and milliseconds to every start.
+// Each call is one signed HTTP request, without an SDK. The signing code is linked anyway: AWS's by
+// the DynamoDB adapter, Alibaba Cloud's by rpc/sign. An SDK adds a client of about fifty
+// operations, and so megabytes and milliseconds to every start.
 package cloud
 
 import (
@@ -26,23 +25,23 @@ import (
 )
 
 const (
-	// DefaultAttempts is how often a request is sent at most.
+	// DefaultAttempts is the maximum number of requests per call.
 	DefaultAttempts = 5
-	// DefaultTimeout is of one request. The next goes out on a fresh connection.
+	// DefaultTimeout limits one request. A retry uses a new connection.
 	DefaultTimeout = 3 * time.Second
-	// firstPause bounds the random pause before the second request; it doubles with each.
+	// firstPause limits the random pause before the second request. The limit doubles each time.
 	firstPause = 100 * time.Millisecond
-	// maxAnswer is the size of the largest answer that is read, in bytes.
+	// maxAnswer is the maximum size of an answer in bytes.
 	maxAnswer = 64 << 10
 )
 
-// A Refusal is what a service answered instead of doing what it was asked for.
+// A Refusal is a service's error response.
 type Refusal struct {
 	Status    int
-	Code      string // the service's own; empty if the answer has none
-	Message   string // the service's own; it may repeat what was signed
+	Code      string // from the service; empty if the response has none
+	Message   string // from the service; it may contain signed text
 	RequestID string
-	Passing   bool // the same request may be answered otherwise later
+	Retryable bool // a retry may succeed
 }
 
 // Error returns code, message and request id.
@@ -60,7 +59,7 @@ func (r *Refusal) Error() string {
 	return text
 }
 
-// plain returns the beginning of a code or an id, quoted if it does not look like one.
+// plain returns the beginning of a code or an id, quoted if it has special characters.
 func plain(id string) string {
 	id = fmt.Sprintf("%.80s", id)
 	if quoted := strconv.Quote(id); quoted != `"`+id+`"` {
@@ -69,10 +68,10 @@ func plain(id string) string {
 	return id
 }
 
-// ErrNoCredentials is the error of a request that nobody can sign.
-var ErrNoCredentials = errors.New("no credentials: the invocation carries none, and there are no others")
+// ErrNoCredentials is the error of a request without credentials.
+var ErrNoCredentials = errors.New("no credentials: neither the invocation nor the environment has any")
 
-// A Request is one request, signed with credentials that no error may show.
+// A Request is one signed request, with the secrets that no error may show.
 type Request struct {
 	secret.Hidden
 
@@ -80,23 +79,22 @@ type Request struct {
 	Secrets []string
 }
 
-// A Question is what a service is asked, and how.
+// A Question is one call of a service.
 type Question struct {
-	// Transport carries the requests. Nil is http.DefaultTransport.
+	// Transport sends the requests. Nil means http.DefaultTransport.
 	Transport http.RoundTripper
-	// Sign makes each request anew; an error of it ends the call.
+	// Sign makes a new signed request for each attempt. An error ends the call.
 	Sign func(context.Context) (Request, error)
-	// Read returns what is made of an answer: a *Refusal for what is none, or any error for what
-	// cannot be understood, which ends the call too.
+	// Read parses a response. It returns a *Refusal for an error response. Any other error, for an
+	// invalid response, ends the call too.
 	Read func(status int, h http.Header, body []byte) ([]byte, error)
-	// Attempts is how often a request is sent at most, and Timeout is of one of them. Zero is the
-	// default.
+	// Attempts is the maximum number of requests, and Timeout limits each. Zero means the default.
 	Attempts int
 	Timeout  time.Duration
 }
 
-// Ask sends requests until one is answered for good, and returns what Read makes of the answer. No
-// answer is passed on, and no error shows a secret.
+// Ask sends requests until one has a final answer, and returns the result of Read. No error
+// contains a secret.
 func Ask(ctx context.Context, q Question) ([]byte, error) {
 	if q.Attempts == 0 {
 		q.Attempts = DefaultAttempts
@@ -118,7 +116,7 @@ func Ask(ctx context.Context, q Question) ([]byte, error) {
 			return answer, nil
 		}
 		last = redact(err, request.Secrets)
-		if !passing(err) {
+		if !retryable(err) {
 			break
 		}
 	}
@@ -128,25 +126,25 @@ func Ask(ctx context.Context, q Question) ([]byte, error) {
 	return nil, last
 }
 
-// passing reports whether another request may do better: there was no answer, other than from
-// somebody who is not the service, or there was one that says so.
-func passing(err error) bool {
+// retryable reports whether a retry may succeed: there was no response, or the service says so. A
+// server with an invalid certificate is not retried.
+func retryable(err error) bool {
 	var refused *Refusal
 	if errors.As(err, &refused) {
-		return refused.Passing
+		return refused.Retryable
 	}
 	var lost *url.Error
 	var stranger *tls.CertificateVerificationError
 	return errors.As(err, &lost) && !errors.As(err, &stranger)
 }
 
-// ask sends one request. The error is a *url.Error if there was no answer.
+// ask sends one request. It returns a *url.Error if there was no response.
 func (q *Question) ask(ctx context.Context, r Request) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, q.Timeout)
 	defer cancel()
 	client := &http.Client{
 		Transport: q.Transport,
-		// what is signed is for one host
+		// the signature is for one host only
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	resp, err := client.Do(r.WithContext(ctx))
@@ -159,13 +157,12 @@ func (q *Question) ask(ctx context.Context, r Request) ([]byte, error) {
 		return nil, &url.Error{Op: "read", URL: r.URL.Redacted(), Err: err}
 	}
 	if len(body) > maxAnswer {
-		return nil, fmt.Errorf("an answer of more than %d bytes", maxAnswer)
+		return nil, fmt.Errorf("the answer has more than %d bytes", maxAnswer)
 	}
 	return q.Read(resp.StatusCode, resp.Header, body)
 }
 
-// pause waits before a request is sent for the n+1st time. It reports false when there is no time
-// left to.
+// pause waits before attempt n+1. It returns false if there is not enough time.
 func pause(ctx context.Context, n int) bool {
 	d := rand.N(firstPause << (n - 1))
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
@@ -174,7 +171,7 @@ func pause(ctx context.Context, n int) bool {
 	return invoke.Sleep(ctx, d) == nil
 }
 
-// A failure is an error whose text holds no secret.
+// A failure is an error whose text contains no secret.
 type failure struct {
 	text string
 	err  error
@@ -183,8 +180,8 @@ type failure struct {
 func (f *failure) Error() string { return f.text }
 func (f *failure) Unwrap() error { return f.err }
 
-// redact takes secrets out of the text of an error: of a refusal's before it is cut, which might
-// leave half of one.
+// redact removes secrets from the text of an error. In a Refusal it does so before the message is
+// cut, because half a secret would not be found.
 func redact(err error, secrets []string) error {
 	var pairs []string
 	for _, secret := range secrets {
@@ -204,21 +201,22 @@ func redact(err error, secrets []string) error {
 	return err
 }
 
-// Passing reports whether a status says that the same request may be answered otherwise later.
-func Passing(status int) bool {
+// Retryable reports whether a retry may succeed after this status.
+func Retryable(status int) bool {
 	return status >= http.StatusInternalServerError || status == http.StatusTooManyRequests
 }
 
-// CheckEndpoint returns an error unless text is the URL of a host: https, or of this machine http.
-// Over http anybody on the way would read what is asked for, such as a key ring.
+// CheckEndpoint returns an error unless text is the URL of a host with https, or http for this
+// machine. With http, anyone on the network path could read the answers, such as a key ring.
 func CheckEndpoint(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil ||
 		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return errors.New("wanted an http or https URL with a host and nothing else") // it would show a password in it
+		// not shown: it may contain a password
+		return errors.New("use an http or https URL with only a host")
 	}
 	if u.Scheme == "http" && !dial.Loopback(u.Hostname()) {
-		return errors.New("wanted https: http is for this machine only")
+		return errors.New("use https; http is allowed only for this machine")
 	}
 	return nil
 }

@@ -15,23 +15,23 @@ import (
 	"chatconf/shared/cloud"
 )
 
-// planted is in every secret of these tests.
+// planted is part of every secret in these tests.
 const planted = "PLANTED"
 
 type transport func(*http.Request) (*http.Response, error)
 
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
 
-// An answer is what one request gets: nothing, after the given time, if the status is zero, and a
-// stranger if it is negative.
+// An answer is the response to one request. Status zero means no response, after the given time; a
+// negative status means a server with an unknown certificate.
 type answer struct {
 	status int
 	body   string
 	after  time.Duration
 }
 
-// ask asks a service that gives these answers, the last again and again, and returns how often it
-// was asked.
+// ask calls a service that gives these answers, repeating the last, and returns the number of
+// requests.
 func ask(ctx context.Context, answers ...answer) (opened []byte, asked int, err error) {
 	network := transport(func(r *http.Request) (*http.Response, error) {
 		a := answers[min(asked, len(answers)-1)]
@@ -60,7 +60,7 @@ func ask(ctx context.Context, answers ...answer) (opened []byte, asked int, err 
 				return body, nil
 			}
 			return nil, &cloud.Refusal{Status: status, Code: "Code", Message: string(body),
-				Passing: cloud.Passing(status)}
+				Retryable: cloud.Retryable(status)}
 		}})
 	return opened, asked, err
 }
@@ -71,7 +71,7 @@ func TestWhatIsAskedAgain(t *testing.T) {
 		name    string
 		answers []answer
 		asked   int
-		says    string // empty: it opens
+		says    string // empty: the call succeeds
 	}{
 		{"answered at once", []answer{good}, 1, ""},
 		{"answered in the end", []answer{{status: 503}, {status: 500}, {status: 429}, {}, good}, 5, ""},
@@ -105,7 +105,7 @@ func TestTheCallersTimeEnds(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) || asked != 2 || time.Since(began) > 5*time.Second {
 			t.Errorf("Ask = %v after %d requests and %v", err, asked, time.Since(began))
 		}
-		// There is no time for a pause: the last answer is the error.
+		// There is no time for a pause, so the last answer is the error.
 		ctx, cancel = context.WithTimeout(t.Context(), time.Nanosecond)
 		defer cancel()
 		if _, asked, err := ask(ctx, answer{status: 503}); err == nil || asked != 1 ||
@@ -129,7 +129,7 @@ func TestSigningFails(t *testing.T) {
 	}
 }
 
-// An answer that breaks off is as good as none.
+// An incomplete answer counts as no answer.
 func TestBrokenAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0

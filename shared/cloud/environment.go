@@ -10,33 +10,34 @@ import (
 	"chatconf/shared/table"
 )
 
-// A Cloud is a cloud as the environment describes it: its store, its key service and its functions.
-// Package alibaba and package aws each read one. Nothing is sent before one of its functions is
-// called.
+// A Cloud is one cloud, configured from the environment: its store, its key service and its
+// functions. The packages alibaba and aws each make one. No request is sent before one of its
+// functions is called.
 type Cloud struct {
-	Store    string // tablestore or dynamodb, as flags of the command-line tool name it
-	Engine   string // the store, for people
-	Where    string // the instance or the region of the store, for people
-	SignedBy string // the id of the access key of the environment and its variable, for people; empty: there is none
+	Store    string // tablestore or dynamodb, as the tool's flags name it
+	Engine   string // the display name of the store
+	Where    string // the display name of the store's instance or region
+	SignedBy string // the id of the environment's access key and its variable, for display; empty if there is none
 
-	// OpenTable returns a table of the store. It sends nothing; an error says that the name is
-	// invalid.
+	// OpenTable returns a table of the store. It sends nothing. It returns an error for an invalid
+	// name.
 	OpenTable func(name string, ttl time.Duration) (table.Table, error)
-	// Probe returns a table.ErrUnsupported if the store of the table lacks an operation that the
-	// service needs. Nil where the store is the cloud's own, which has them all.
+	// Probe returns table.ErrUnsupported if the table's store lacks an operation that the service
+	// needs. It is nil for the cloud's own store, which has them all.
 	Probe func(ctx context.Context, t table.Table) error
-	// Unseal returns the plaintext of a base64 text that the key service sealed.
+	// Unseal asks the key service to decrypt a base64 text.
 	Unseal func(ctx context.Context, sealed string) ([]byte, error)
-	// Call invokes a function and returns its answer. Start starts one and does not wait for it.
+	// Call invokes a function and returns its answer. Start invokes one without waiting for the
+	// answer.
 	Call  func(ctx context.Context, name string, payload []byte) ([]byte, error)
 	Start func(ctx context.Context, name string, payload []byte) error
-	// Close closes idle connections. Tables are closed before.
+	// Close closes idle connections. Close the tables first.
 	Close func()
 }
 
-// Trust has a transport verify servers with the few roots of a cloud before those of the machine.
-// The PEM file that CHATCONF_ROOTS names, if any, takes the place of the few, for all hosts: the
-// roots of a private endpoint.
+// Trust makes a transport verify servers with the few roots of a cloud before the system's roots.
+// If CHATCONF_ROOTS names a PEM file, its certificates replace the few roots for all hosts. Private
+// endpoints need that.
 func Trust(t *http.Transport, getenv func(string) string, few *dial.Roots) error {
 	extra, err := dial.ReadRoots(getenv("CHATCONF_ROOTS"))
 	if err != nil {

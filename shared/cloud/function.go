@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// CallTime is how long the call of a function may take.
+// CallTime limits the call of a function.
 const CallTime = 40 * time.Second
 
-// CallQuestion returns the question that invokes a function and waits for its answer, which read
-// returns. It is asked once, since the function may have run when no answer arrives.
+// CallQuestion returns a Question that invokes a function and waits for its answer; read parses it.
+// It is sent only once, because the function may have run even if no answer arrives.
 func CallQuestion(read func(status int, h http.Header, body []byte) ([]byte, error)) Question {
 	return Question{Read: read, Attempts: 1, Timeout: CallTime}
 }
 
-// StartQuestion returns the question that starts a function and does not wait for its answer. For
-// any status but Accepted its error is the one that refusal returns.
+// StartQuestion returns a Question that invokes a function without waiting for its answer. For any
+// status except Accepted, refusal makes the error.
 func StartQuestion(refusal func(status int, h http.Header, body []byte) error) Question {
 	return Question{Attempts: 2, Read: func(status int, h http.Header, body []byte) ([]byte, error) {
 		if status != http.StatusAccepted {

@@ -253,7 +253,7 @@ func (d *Dispatcher) deliver(ctx context.Context, e *command.Endpoint, job *jour
 		var refused *cloud.Refusal
 		if errors.As(err, &refused) { // whose message may be about roles and accounts
 			return "", &undelivered{fmt.Sprintf("the function was not invoked: %s, status %d", refused.Code,
-				refused.Status), refused.Passing, refused.Error()}
+				refused.Status), refused.Retryable, refused.Error()}
 		}
 	default:
 		return "", &undelivered{why: fmt.Sprintf("unknown target type %q", target.Type)}

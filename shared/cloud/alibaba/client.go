@@ -1,5 +1,5 @@
-// Package alibaba is Alibaba Cloud: its key service, the functions of Function Compute, and the
-// roots of its hosts. Requests are signed by package rpc/sign, which also verifies our own callers.
+// Package alibaba calls Alibaba Cloud: its key service, Function Compute, with the roots of its
+// hosts. Package rpc/sign signs the requests; it also verifies those of our own callers.
 package alibaba
 
 import (
@@ -17,30 +17,29 @@ import (
 
 // Options of a Client.
 type Options struct {
-	// Region is the region of what the service is asked for. It is required unless Endpoint is
-	// given.
+	// Region is the region of the service. It is required unless Endpoint is set.
 	Region string
-	// Endpoint is the URL that requests go to. Empty is the service's own in the region that is
-	// reached from the internet; inside a VPC there is another.
+	// Endpoint is the URL of the service. Empty means the public endpoint of the region; inside a
+	// VPC there is another one.
 	Endpoint string
-	// Credentials sign the requests of invocations that carry none of their own.
+	// Credentials sign requests of invocations that have no credentials.
 	Credentials invoke.Credentials
-	// Transport carries the requests. Nil is http.DefaultTransport.
+	// Transport sends the requests. Nil means http.DefaultTransport.
 	Transport http.RoundTripper
-	// Now is the clock that requests are signed by. Nil is time.Now.
+	// Now is the clock for signatures. Nil means time.Now.
 	Now func() time.Time
 }
 
-// A Client asks one service.
+// A Client calls one service.
 type Client struct {
 	version     string
 	endpoint    string
-	credentials func() invoke.Credentials // a function, so that they are not seen when the Client is printed
+	credentials func() invoke.Credentials // a function, so that printing the Client does not show them
 	transport   http.RoundTripper
 	now         func() time.Time
 }
 
-// NewClient returns a client of the service at o.Endpoint, which must be given here, by the version
+// NewClient returns a client of the service at o.Endpoint, which is required here; version is that
 // of its API. It does no I/O.
 func NewClient(version string, o Options) (*Client, error) {
 	if err := cloud.CheckEndpoint(o.Endpoint); err != nil {
@@ -58,8 +57,8 @@ func NewClient(version string, o Options) (*Client, error) {
 	}, nil
 }
 
-// Ask posts the body of an action with headers to an escaped path, in the name of the invocation,
-// as q says but for Transport and Sign.
+// Ask posts the body and headers of an action to an escaped path, with the credentials of the
+// invocation. q configures the call, except Transport and Sign.
 func (c *Client) Ask(ctx context.Context, action, path string, h http.Header, body []byte,
 	q cloud.Question) ([]byte, error) {
 	q.Transport = c.transport

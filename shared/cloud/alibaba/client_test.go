@@ -12,8 +12,8 @@ import (
 	"chatconf/shared/invoke"
 )
 
-// Each request has the caller's headers and a nonce of its own; the caller's headers stay as they
-// are, and a client shows no secret.
+// Each request has the caller's headers and a new nonce. The caller's headers do not change, and
+// printing a client shows no secret.
 func TestAsk(t *testing.T) {
 	var nonces []string
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -39,7 +39,7 @@ func TestAsk(t *testing.T) {
 	_, err = client.Ask(t.Context(), "Do", "/a%2Fb", h, nil,
 		cloud.Question{Read: func(status int, _ http.Header, _ []byte) ([]byte, error) {
 			if status != http.StatusOK {
-				return nil, &cloud.Refusal{Status: status, Passing: cloud.Passing(status)}
+				return nil, &cloud.Refusal{Status: status, Retryable: cloud.Retryable(status)}
 			}
 			return nil, nil
 		}})

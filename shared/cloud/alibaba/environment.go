@@ -12,15 +12,15 @@ import (
 	"chatconf/shared/table/tablestore"
 )
 
-// Read returns Alibaba Cloud as the environment describes it, with Tablestore as its store. The
-// error lists every mistake with the name of its variable, and no secret.
+// Read configures Alibaba Cloud from the environment, with Tablestore as its store. The error lists
+// every mistake with its variable, and no secret.
 //
 //	TABLESTORE_ENDPOINT, TABLESTORE_INSTANCE    required
-//	TABLESTORE_ACCESS_KEY_ID, …_SECRET          for invocations without credentials; else the same under
-//	                                            ALIBABA_CLOUD_…, with a security token
+//	TABLESTORE_ACCESS_KEY_ID, …_SECRET          for invocations without credentials; default
+//	                                            ALIBABA_CLOUD_…, also with a security token
 //	CHATCONF_KMS_ENDPOINT                       default https://kms.<region>.aliyuncs.com
 //	CHATCONF_FC_ENDPOINT                        default https://<account>.<region>.fc.aliyuncs.com
-//	FC_REGION, FC_ACCOUNT_ID                    of these; default CHATCONF_REGION, CHATCONF_ACCOUNT_ID
+//	FC_REGION, FC_ACCOUNT_ID                    default CHATCONF_REGION, CHATCONF_ACCOUNT_ID
 //	CHATCONF_ROOTS                              see cloud.Trust
 func Read(getenv func(string) string) (cloud.Cloud, error) {
 	var mistakes []error
@@ -70,9 +70,8 @@ func Read(getenv func(string) string) (cloud.Cloud, error) {
 	}, nil
 }
 
-// credentialsOf returns the credentials of the environment, and which they are, for people. There
-// may be none: an invocation brings those of the role. Of half an access key the other half is not
-// looked for under other names.
+// credentialsOf returns the credentials of the environment and a display name for them. They may be
+// empty, because invocations have the credentials of the role. Half an access key is an error.
 func credentialsOf(getenv func(string) string) (_ invoke.Credentials, key string, err error) {
 	for _, prefix := range []string{"TABLESTORE_", "ALIBABA_CLOUD_"} {
 		idName, secretName := prefix+"ACCESS_KEY_ID", prefix+"ACCESS_KEY_SECRET"

@@ -1,6 +1,6 @@
 package alibaba
 
-// What tests of this package use of it.
+// Exported for tests.
 var (
 	ReadPlaintext = readPlaintext
 	RootsPEM      = rootsPEM

@@ -11,22 +11,22 @@ import (
 	"chatconf/shared/cloud"
 )
 
-// functionVersion is the version of the API of Function Compute 3.0.
+// functionVersion is the API version of Function Compute 3.0.
 // https://www.alibabacloud.com/help/en/functioncompute/fc-3-0/developer-reference/api-fc-2023-03-30-invokefunction
 const functionVersion = "2023-03-30"
 
-// Functions are the functions of an account in Function Compute.
+// Functions calls the functions of an account in Function Compute.
 type Functions struct {
 	api *Client
 }
 
 // NewFunctions returns the functions of an account. The account is required unless o.Endpoint is
-// given. Inside a VPC the endpoint is https://<account>.<region>-internal.fc.aliyuncs.com. It does
-// no I/O.
+// set. Inside a VPC the endpoint is https://<account>.<region>-internal.fc.aliyuncs.com. It does no
+// I/O.
 func NewFunctions(account string, o Options) (*Functions, error) {
 	if o.Endpoint == "" {
 		if account == "" || o.Region == "" {
-			return nil, errors.New("function: no account, or no region")
+			return nil, errors.New("function: set the account and the region")
 		}
 		o.Endpoint = "https://" + account + "." + o.Region + ".fc.aliyuncs.com"
 	}
@@ -37,13 +37,13 @@ func NewFunctions(account string, o Options) (*Functions, error) {
 	return &Functions{api}, nil
 }
 
-// Call invokes a function once and returns its answer. The error of a function that fails is a
-// *cloud.Refusal that is Passing.
+// Call invokes a function once and returns its answer. If the function fails, the error is a
+// *cloud.Refusal that is Retryable.
 func (f *Functions) Call(ctx context.Context, name string, payload []byte) ([]byte, error) {
 	return f.invoke(ctx, name, payload, "Sync", cloud.CallQuestion(answer))
 }
 
-// Start starts a function and does not wait for its answer.
+// Start invokes a function without waiting for its answer.
 func (f *Functions) Start(ctx context.Context, name string, payload []byte) error {
 	_, err := f.invoke(ctx, name, payload, "Async", cloud.StartQuestion(refusal))
 	return err
@@ -62,11 +62,11 @@ func (f *Functions) invoke(ctx context.Context, name string, payload []byte, kin
 	return out, nil
 }
 
-// answer returns the answer of a function.
+// answer parses the answer of a function.
 func answer(status int, h http.Header, body []byte) ([]byte, error) {
 	if failed := h.Get("X-Fc-Error-Type"); failed != "" && status < http.StatusBadRequest {
-		// The body is the error of the function, which may contain anything.
-		return nil, &cloud.Refusal{Status: status, Code: failed, RequestID: h.Get("X-Fc-Request-Id"), Passing: true}
+		// The body is the function's error, which may contain anything.
+		return nil, &cloud.Refusal{Status: status, Code: failed, RequestID: h.Get("X-Fc-Request-Id"), Retryable: true}
 	}
 	if status != http.StatusOK {
 		return nil, refusal(status, h, body)
@@ -83,5 +83,5 @@ func refusal(status int, h http.Header, body []byte) error {
 		said.RequestId = h.Get("X-Fc-Request-Id")
 	}
 	return &cloud.Refusal{Status: status, Code: said.Code, Message: said.Message, RequestID: said.RequestId,
-		Passing: cloud.Passing(status)}
+		Retryable: cloud.Retryable(status)}
 }

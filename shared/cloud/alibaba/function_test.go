@@ -17,12 +17,12 @@ import (
 
 const secret = cloudtest.Secret
 
-// A request is one that the service got.
+// A request is one request that the service received.
 type request struct {
 	path, kind, action, version, key, token, body string
 }
 
-// functionCompute is a service that proves signatures and answers all alike.
+// functionCompute is a service that verifies signatures and always gives the same answer.
 func functionCompute(t *testing.T, status int, header http.Header, answer string) (*alibaba.Functions, *[]request) {
 	t.Helper()
 	got := new([]request)
@@ -87,7 +87,7 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// What the service says instead, whether it may pass, and how often it is asked.
+// Error responses, whether a retry may help, and the number of requests.
 func TestFunctionsRefuse(t *testing.T) {
 	for about, test := range map[string]cloudtest.Refusal{
 		"no such function": {Status: 404, Header: http.Header{"X-Fc-Request-Id": {"r-2"}},
@@ -96,12 +96,12 @@ func TestFunctionsRefuse(t *testing.T) {
 		"not allowed": {Status: 403, Body: `{"Code":"AccessDenied","Message":"` + secret + `"}`,
 			Says: `AccessDenied, status 403: "[secret]"`, Started: 1},
 		"too many": {Status: 429, Body: `{"Code":"ResourceThrottled"}`,
-			Says: "ResourceThrottled, status 429", Passing: true, Started: 2},
+			Says: "ResourceThrottled, status 429", Retryable: true, Started: 2},
 		"broken": {Status: 500, Header: http.Header{"X-Fc-Request-Id": {"r-1"},
 			"X-Fc-Error-Type": {"FcCommonError"}}, Body: `no JSON`, Says: "FcCommonError, status 500, request r-1",
-			Passing: true, Started: 2},
+			Retryable: true, Started: 2},
 		"the function failed": {Status: 200, Header: http.Header{"X-Fc-Error-Type": {"UnhandledInvocationError"}},
-			Body: `{"errorMessage":"` + secret + `"}`, Says: "UnhandledInvocationError, status 200", Passing: true,
+			Body: `{"errorMessage":"` + secret + `"}`, Says: "UnhandledInvocationError, status 200", Retryable: true,
 			Started: 1},
 		"it moved, which is odd": {Status: 302, Header: http.Header{"Location": {"http://192.0.2.1/"}},
 			Says: "status 302", Started: 1},

@@ -13,11 +13,11 @@ import (
 	"chatconf/shared/cloud"
 )
 
-// keyVersion is the version of the API of KMS.
+// keyVersion is the API version of KMS.
 // https://www.alibabacloud.com/help/en/kms/key-management-service/developer-reference/api-kms-2016-01-20-decrypt
 const keyVersion = "2016-01-20"
 
-// Keys is the key service, KMS.
+// Keys calls the key service, KMS.
 type Keys struct {
 	api *Client
 }
@@ -27,7 +27,7 @@ type Keys struct {
 func NewKeys(o Options) (*Keys, error) {
 	if o.Endpoint == "" {
 		if o.Region == "" {
-			return nil, errors.New("kms: no region")
+			return nil, errors.New("kms: set the region")
 		}
 		o.Endpoint = "https://kms." + o.Region + ".aliyuncs.com"
 	}
@@ -38,9 +38,8 @@ func NewKeys(o Options) (*Keys, error) {
 	return &Keys{api}, nil
 }
 
-// Open returns the plaintext of a ciphertext, the CiphertextBlob of `aliyun kms Encrypt`, sealed
-// under the encryption context of a key ring. The service takes plaintexts in base64 only and
-// returns them so. The ciphertext names the key.
+// Open decrypts the CiphertextBlob of `aliyun kms Encrypt`, with the encryption context of a key
+// ring. The service encrypts only base64 text and returns it. The ciphertext names the key.
 func (k *Keys) Open(ctx context.Context, sealed string) ([]byte, error) {
 	encryptionContext, err := json.Marshal(map[string]string{cloud.KeyContextKey: cloud.KeyContextValue})
 	if err != nil {
@@ -57,7 +56,7 @@ func (k *Keys) Open(ctx context.Context, sealed string) ([]byte, error) {
 	return opened, nil
 }
 
-// readPlaintext returns the plaintext of an answer.
+// readPlaintext returns the plaintext in an answer.
 func readPlaintext(status int, _ http.Header, body []byte) ([]byte, error) {
 	var answer struct{ Plaintext, Code, Message, RequestId string }
 	err := json.Unmarshal(body, &answer)
@@ -67,15 +66,16 @@ func readPlaintext(status int, _ http.Header, body []byte) ([]byte, error) {
 			Code:      answer.Code,
 			Message:   answer.Message,
 			RequestID: answer.RequestId,
-			Passing:   cloud.Passing(status) || strings.HasPrefix(answer.Code, "Throttling"),
+			Retryable: cloud.Retryable(status) || strings.HasPrefix(answer.Code, "Throttling"),
 		}
 	}
 	if err != nil {
-		return nil, errors.New("the answer is not what it should be") // the error might show of the plaintext
+		// the decoder's error might show part of the plaintext
+		return nil, errors.New("the answer is not the expected JSON")
 	}
 	opened, err := base64.StdEncoding.DecodeString(answer.Plaintext)
 	if err != nil || len(opened) == 0 {
-		return nil, errors.New("the answer has no plaintext in base64, which is how the service is given it")
+		return nil, errors.New("the answer has no base64 plaintext; encrypt the base64 text of the key ring")
 	}
 	return opened, nil
 }

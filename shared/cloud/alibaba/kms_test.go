@@ -24,14 +24,13 @@ const planted = cloudtest.Planted
 
 const ring = `{"keys":[{"id":"test","key":"` + planted + `"}]}`
 
-// sealed is as the service makes them: text that it alone understands, not all of it base64 of one
-// thing.
+// sealed has the form of the service's ciphertexts: opaque text, partly base64.
 const sealed = "DZhOWVmZDktM2QxNi00ODk0LWJkNGYtMWZjNDNmM2YyYWJm+aSl/TztSIMe43nbTH=="
 
 var (
 	now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	own = invoke.Credentials{AccessKeyID: "LTAIown", AccessKeySecret: planted + "-own"}
-	// role is what the runtime gives one invocation.
+	// role holds the credentials of one invocation.
 	role = invoke.Credentials{AccessKeyID: "STS.role", AccessKeySecret: planted + "-role", SecurityToken: planted +
 		"-token"}
 )
@@ -152,10 +151,10 @@ func TestAnswersThatMakeNoSense(t *testing.T) {
 		body   string
 		says   string
 	}{
-		{200, ``, "not what it should be"},
-		{200, `{"Plaintext":7, "x":"` + planted + `"}`, "not what it should be"},
-		{200, `{"Plaintext":"{` + planted + `}"}`, "no plaintext in base64"},
-		{200, `{}`, "no plaintext"},
+		{200, ``, "not the expected JSON"},
+		{200, `{"Plaintext":7, "x":"` + planted + `"}`, "not the expected JSON"},
+		{200, `{"Plaintext":"{` + planted + `}"}`, "no base64 plaintext"},
+		{200, `{}`, "no base64 plaintext"},
 		{404, `<html>`, "status 404"},
 		{403, `{"Code":"Forbidden.KeyNotFound","Message":"The specified key is not found.","RequestId":"r"}`,
 			`Forbidden.KeyNotFound, status 403, request r: "The specified`},
@@ -167,7 +166,7 @@ func TestAnswersThatMakeNoSense(t *testing.T) {
 			t.Errorf("%d %s: %v after %d requests, want %q", test.status, test.body, err, s.asked-before, test.says)
 		}
 	}
-	// What passes is asked again, with a nonce of its own.
+	// Temporary errors are retried, with a new nonce.
 	n := 0
 	s.answer = func(w http.ResponseWriter) {
 		if n++; n == 1 {

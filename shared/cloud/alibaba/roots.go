@@ -9,6 +9,6 @@ import (
 //go:embed roots.pem
 var rootsPEM string
 
-// Roots are the roots that the hosts under aliyuncs.com chain to, from Mozilla's list: their
-// certificates are issued by GlobalSign and DigiCert.
+// Roots are the roots for hosts under aliyuncs.com, from Mozilla's list. GlobalSign and DigiCert
+// issue their certificates.
 var Roots = dial.LazyRoots(rootsPEM, "aliyuncs.com")

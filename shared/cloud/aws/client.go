@@ -1,5 +1,5 @@
-// Package aws is AWS: its key service, the functions of Lambda, and the roots of its hosts.
-// Requests are signed by the signer of aws-sdk-go-v2.
+// Package aws calls AWS: its key service, Lambda, with the roots of its hosts. The signer of
+// aws-sdk-go-v2 signs the requests.
 package aws
 
 import (
@@ -22,23 +22,23 @@ import (
 
 // Options of a Client.
 type Options struct {
-	// Region is the AWS region of what the service is asked for. It is required.
+	// Region is the AWS region of the service. It is required.
 	Region string
-	// Endpoint is the URL that requests go to. Empty is AWS's own of the region.
+	// Endpoint is the URL of the service. Empty means AWS's own endpoint of the region.
 	Endpoint string
-	// Credentials sign the requests of invocations that carry none of their own. Nil is none.
+	// Credentials sign requests of invocations that have no credentials. Nil means none.
 	Credentials aws.CredentialsProvider
-	// Transport carries the requests. Nil is http.DefaultTransport.
+	// Transport sends the requests. Nil means http.DefaultTransport.
 	Transport http.RoundTripper
-	// Now is the clock that requests are signed by. Nil is time.Now.
+	// Now is the clock for signatures. Nil means time.Now.
 	Now func() time.Time
 }
 
-// A Client asks one service.
+// A Client calls one service.
 type Client struct {
 	service, region string
 	endpoint        string
-	// nil: none. A function, so that they are not seen when the Client is printed
+	// nil means none. A function, so that printing the Client does not show them
 	credentials func(context.Context) (aws.Credentials, error)
 	transport   http.RoundTripper
 	now         func() time.Time
@@ -49,7 +49,7 @@ type Client struct {
 // does no I/O.
 func NewClient(service string, o Options) (*Client, error) {
 	if o.Region == "" {
-		return nil, errors.New("no region")
+		return nil, errors.New("set the region")
 	}
 	if o.Endpoint == "" {
 		domain := "amazonaws.com"
@@ -78,8 +78,8 @@ func NewClient(service string, o Options) (*Client, error) {
 	return c, nil
 }
 
-// Ask posts a body with headers to an escaped path, in the name of the invocation, as q says but
-// for Transport and Sign.
+// Ask posts a body and headers to an escaped path, with the credentials of the invocation. q
+// configures the call, except Transport and Sign.
 func (c *Client) Ask(ctx context.Context, path string, h http.Header, body []byte, q cloud.Question) ([]byte, error) {
 	q.Transport = c.transport
 	q.Sign = func(ctx context.Context) (cloud.Request, error) {
@@ -103,7 +103,7 @@ func (c *Client) sign(ctx context.Context, r *http.Request, body []byte) (cloud.
 	return cloud.Request{Request: r, Secrets: []string{credentials.SecretAccessKey, credentials.SessionToken}}, err
 }
 
-// credentialsOf returns those of the invocation, else the client's own.
+// credentialsOf returns the credentials of the invocation, or else those of the client.
 func (c *Client) credentialsOf(ctx context.Context) (aws.Credentials, error) {
 	if own := invoke.From(ctx).Credentials; own.AccessKeyID != "" {
 		return aws.Credentials{AccessKeyID: own.AccessKeyID, SecretAccessKey: own.AccessKeySecret,

@@ -13,8 +13,8 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// Each request has the caller's headers and signature of its own; the caller's headers stay as they
-// are, and a client shows no secret.
+// Each request has the caller's headers and its own signature. The caller's headers do not change,
+// and printing a client shows no secret.
 func TestAsk(t *testing.T) {
 	asked := 0
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -40,7 +40,7 @@ func TestAsk(t *testing.T) {
 	_, err = client.Ask(t.Context(), "/a%2Fb", h, nil,
 		cloud.Question{Read: func(status int, _ http.Header, _ []byte) ([]byte, error) {
 			if status != http.StatusOK {
-				return nil, &cloud.Refusal{Status: status, Passing: cloud.Passing(status)}
+				return nil, &cloud.Refusal{Status: status, Retryable: cloud.Retryable(status)}
 			}
 			return nil, nil
 		}})

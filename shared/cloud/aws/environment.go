@@ -14,10 +14,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// Read returns AWS as the environment describes it, with DynamoDB as its store. The error lists
-// every mistake with the name of its variable, and no secret.
+// Read configures AWS from the environment, with DynamoDB as its store. The error lists every
+// mistake with its variable, and no secret.
 //
-//	AWS_REGION                                     required; AWS_DEFAULT_REGION will do
+//	AWS_REGION                                     required, or AWS_DEFAULT_REGION
 //	AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, …    required; see dynamodb.Environment
 //	AWS_ENDPOINT_URL_DYNAMODB                      default AWS_ENDPOINT_URL, else that of the region
 //	AWS_ENDPOINT_URL_KMS                           likewise
@@ -28,7 +28,7 @@ func Read(getenv func(string) string) (cloud.Cloud, error) {
 	return read(getenv, credentials, err)
 }
 
-// ReadWith is Read with these credentials, and not those of the environment.
+// ReadWith is Read with these credentials instead of those of the environment.
 func ReadWith(getenv func(string) string, credentials aws.CredentialsProvider) (cloud.Cloud, error) {
 	return read(getenv, credentials, nil)
 }
@@ -50,14 +50,14 @@ func read(getenv func(string) string, credentials aws.CredentialsProvider, err e
 		wrong("AWS_REGION", errors.New("set it to a region, such as eu-central-1"))
 	}
 	if o.Endpoint != "" {
-		wrong("AWS_ENDPOINT_URL_DYNAMODB", cloud.CheckEndpoint(o.Endpoint)) // dynamodb.New does not know the variable
+		wrong("AWS_ENDPOINT_URL_DYNAMODB", cloud.CheckEndpoint(o.Endpoint)) // dynamodb.New cannot name the variable
 	}
 	transport := dynamodb.NewTransport()
 	mistakes = append(mistakes, cloud.Trust(transport, getenv, Roots))
 	o.Transport = transport
 	api := func(service string) Options {
 		return Options{
-			Region:      cmp.Or(o.Region, "region"), // its absence is reported already
+			Region:      cmp.Or(o.Region, "region"), // already reported
 			Endpoint:    cmp.Or(getenv("AWS_ENDPOINT_URL_"+service), everywhere),
 			Credentials: credentials,
 			Transport:   transport,
@@ -84,7 +84,7 @@ func read(getenv func(string) string, credentials aws.CredentialsProvider, err e
 		Start:  functions.Start,
 		Close:  transport.CloseIdleConnections,
 	}
-	if o.Endpoint != "" { // which may be that of an emulator
+	if o.Endpoint != "" { // which may be an emulator's
 		c.Probe = probe
 	}
 	return c, nil

@@ -11,7 +11,7 @@ import (
 	"chatconf/shared/cloud"
 )
 
-// Functions are the functions of an account and region in Lambda.
+// Functions calls the functions of an account and region in Lambda.
 // https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
 type Functions struct {
 	api *Client
@@ -26,13 +26,13 @@ func NewFunctions(o Options) (*Functions, error) {
 	return &Functions{api}, nil
 }
 
-// Call invokes a function once and returns its answer. The error of a function that fails is a
-// *cloud.Refusal that is Passing.
+// Call invokes a function once and returns its answer. If the function fails, the error is a
+// *cloud.Refusal that is Retryable.
 func (f *Functions) Call(ctx context.Context, name string, payload []byte) ([]byte, error) {
 	return f.invoke(ctx, name, payload, "RequestResponse", cloud.CallQuestion(answer))
 }
 
-// Start starts a function and does not wait for its answer.
+// Start invokes a function without waiting for its answer.
 func (f *Functions) Start(ctx context.Context, name string, payload []byte) error {
 	_, err := f.invoke(ctx, name, payload, "Event", cloud.StartQuestion(refusal))
 	return err
@@ -50,14 +50,14 @@ func (f *Functions) invoke(ctx context.Context, name string, payload []byte, kin
 	return out, nil
 }
 
-// answer returns the answer of a function.
+// answer parses the answer of a function.
 func answer(status int, h http.Header, body []byte) ([]byte, error) {
 	if status != http.StatusOK {
 		return nil, refusal(status, h, body)
 	}
 	if failed := h.Get("X-Amz-Function-Error"); failed != "" {
-		// The body is the error of the function, which may contain anything.
-		return nil, &cloud.Refusal{Status: status, Code: failed, RequestID: h.Get("X-Amzn-Requestid"), Passing: true}
+		// The body is the function's error, which may contain anything.
+		return nil, &cloud.Refusal{Status: status, Code: failed, RequestID: h.Get("X-Amzn-Requestid"), Retryable: true}
 	}
 	return body, nil
 }
@@ -65,9 +65,9 @@ func answer(status int, h http.Header, body []byte) ([]byte, error) {
 func refusal(status int, h http.Header, body []byte) error {
 	var said struct{ Message string }
 	if json.Unmarshal(body, &said) != nil {
-		said.Message = "" // the code will do
+		said.Message = "" // the code is enough
 	}
 	code, _, _ := strings.Cut(h.Get("X-Amzn-Errortype"), ":")
 	return &cloud.Refusal{Status: status, Code: code, Message: said.Message, RequestID: h.Get("X-Amzn-Requestid"),
-		Passing: cloud.Passing(status)}
+		Retryable: cloud.Retryable(status)}
 }

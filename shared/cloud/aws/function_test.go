@@ -21,13 +21,13 @@ var invokedAt = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 
 const secret = cloudtest.Secret
 
-// A request is one that the service got.
+// A request is one request that the service received.
 type request struct {
 	path, kind, authorization, token, body string
 }
 
-// lambda is a service that answers all alike. The signature is compared with one that the SDK's
-// signer makes of what came.
+// lambda is a service that always gives the same answer. It compares the signature with one that
+// the SDK's signer makes for the received request.
 func lambda(t *testing.T, status int, header http.Header, answer string) (*aws.Functions, *[]request) {
 	t.Helper()
 	got := new([]request)
@@ -69,14 +69,14 @@ func TestCall(t *testing.T) {
 			"AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261123/eu-central-1/lambda/aws4_request, SignedHeaders=") {
 		t.Errorf("request = %+v", r)
 	}
-	// A name cannot leave its place in the path.
+	// A name cannot change other parts of the path.
 	if _, err := client.Call(t.Context(), "../x?y#z", nil); err != nil ||
 		(*got)[1].path != "/2015-03-31/functions/..%2Fx%3Fy%23z/invocations" {
 		t.Errorf("request = %+v, %v", (*got)[1], err)
 	}
 }
 
-// The signature is the one that an independent signer makes of the same request.
+// The signature equals that of an independent signer for the same request.
 func TestSignature(t *testing.T) {
 	var sent, want string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -125,7 +125,7 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// What the service says instead, whether it may pass, and how often it is asked.
+// Error responses, whether a retry may help, and the number of requests.
 func TestFunctionsRefuse(t *testing.T) {
 	for about, test := range map[string]cloudtest.Refusal{
 		"no such function": {Status: 404,
@@ -133,12 +133,12 @@ func TestFunctionsRefuse(t *testing.T) {
 			Body:   `{"Message":"Function not found"}`, Says: "ResourceNotFoundException, status 404", Started: 1},
 		"not allowed": {Status: 403, Header: http.Header{"X-Amzn-Errortype": {"AccessDeniedException"}},
 			Body: `{"Message":"` + secret + `"}`, Says: `AccessDeniedException, status 403: "[secret]"`, Started: 1},
-		"too many": {Status: 429, Body: `{"Message":"Rate exceeded"}`, Says: "status 429", Passing: true,
+		"too many": {Status: 429, Body: `{"Message":"Rate exceeded"}`, Says: "status 429", Retryable: true,
 			Started: 2},
 		"broken": {Status: 500, Header: http.Header{"X-Amzn-Requestid": {"r-1"}}, Body: `no JSON`,
-			Says: "status 500, request r-1", Passing: true, Started: 2},
+			Says: "status 500, request r-1", Retryable: true, Started: 2},
 		"the function failed": {Status: 200, Header: http.Header{"X-Amz-Function-Error": {"Unhandled"}},
-			Body: `{"errorMessage":"` + secret + `"}`, Says: "Unhandled, status 200", Passing: true, Started: 1},
+			Body: `{"errorMessage":"` + secret + `"}`, Says: "Unhandled, status 200", Retryable: true, Started: 1},
 	} {
 		t.Run(about, func(t *testing.T) {
 			client, got := lambda(t, test.Status, test.Header, test.Body)

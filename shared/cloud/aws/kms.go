@@ -12,7 +12,7 @@ import (
 	"chatconf/shared/cloud"
 )
 
-// Keys is the key service, KMS.
+// Keys calls the key service, KMS.
 type Keys struct {
 	api *Client
 }
@@ -26,8 +26,8 @@ func NewKeys(o Options) (*Keys, error) {
 	return &Keys{api}, nil
 }
 
-// Open returns the plaintext of a ciphertext in base64, as `aws kms encrypt` prints it, sealed
-// under the encryption context of a key ring. The ciphertext names the key.
+// Open decrypts the base64 output of `aws kms encrypt`, with the encryption context of a key ring.
+// The ciphertext names the key.
 // https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html
 func (k *Keys) Open(ctx context.Context, sealed string) ([]byte, error) {
 	body, err := json.Marshal(struct {
@@ -47,12 +47,12 @@ func (k *Keys) Open(ctx context.Context, sealed string) ([]byte, error) {
 	return opened, nil
 }
 
-// readPlaintext returns the plaintext of an answer.
+// readPlaintext returns the plaintext in an answer.
 func readPlaintext(status int, h http.Header, body []byte) ([]byte, error) {
 	var answer struct {
 		Plaintext string
 		Type      string `json:"__type"`
-		Message   string // or message, which encoding/json takes for the same
+		Message   string // or message; encoding/json ignores case
 	}
 	err := json.Unmarshal(body, &answer)
 	if status != http.StatusOK {
@@ -62,11 +62,12 @@ func readPlaintext(status int, h http.Header, body []byte) ([]byte, error) {
 			Code:      code,
 			Message:   answer.Message,
 			RequestID: h.Get("X-Amzn-Requestid"),
-			Passing:   cloud.Passing(status) || code == "ThrottlingException" || code == "LimitExceededException",
+			Retryable: cloud.Retryable(status) || code == "ThrottlingException" || code == "LimitExceededException",
 		}
 	}
 	if err != nil {
-		return nil, errors.New("the answer is not what it should be") // the error might show of the plaintext
+		// the decoder's error might show part of the plaintext
+		return nil, errors.New("the answer is not the expected JSON")
 	}
 	opened, err := base64.StdEncoding.DecodeString(answer.Plaintext)
 	if err != nil || len(opened) == 0 {

@@ -32,7 +32,7 @@ const ring = `{"keys":[{"id":"test","key":"` + planted + `"}]}`
 
 var now = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// A provider hands out fixed credentials, or fails.
+// A provider returns fixed credentials or an error.
 type provider struct {
 	awssdk.Credentials
 	err error
@@ -101,7 +101,7 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		`"Plaintext":%q}`, base64.StdEncoding.EncodeToString([]byte(ring)))
 }
 
-// verify proves a signature by the description of it, not by the code that made it.
+// verify checks a signature from its description, not with the code that made it.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 func (s *service) verify(r *http.Request, body []byte) error {
 	var id, scope, signed, signature string
@@ -194,8 +194,8 @@ func TestKeysRefuse(t *testing.T) {
 	if _, err := open(t, t.Context(), endpoint, nil); err == nil || s.asked != 2 {
 		t.Errorf("Open without credentials = %v after %d requests", err, s.asked)
 	}
-	if _, err := open(t, t.Context(), endpoint, provider{err: errors.New("nobody is at home")}); err == nil ||
-		!strings.Contains(err.Error(), "at home") || s.asked != 2 {
+	if _, err := open(t, t.Context(), endpoint, provider{err: errors.New("no provider")}); err == nil ||
+		!strings.Contains(err.Error(), "no provider") || s.asked != 2 {
 		t.Errorf("Open when there is no getting credentials = %v after %d requests", err, s.asked)
 	}
 }
@@ -207,8 +207,8 @@ func TestAnswersThatMakeNoSense(t *testing.T) {
 		body   string
 		says   string
 	}{
-		{200, ``, "not what it should be"},
-		{200, `{"Plaintext":7, "x":"` + planted + `"}`, "not what it should be"},
+		{200, ``, "not the expected JSON"},
+		{200, `{"Plaintext":7, "x":"` + planted + `"}`, "not the expected JSON"},
 		{200, `{"Plaintext":"` + planted + `!"}`, "no plaintext"},
 		{200, `{}`, "no plaintext"},
 		{404, `<html>`, "status 404"},
@@ -222,7 +222,7 @@ func TestAnswersThatMakeNoSense(t *testing.T) {
 			t.Errorf("%d %s: %v after %d requests, want %q", test.status, test.body, err, s.asked-before, test.says)
 		}
 	}
-	// What passes is asked again.
+	// Temporary errors are retried.
 	for _, code := range []string{"ThrottlingException", "LimitExceededException"} {
 		n := 0
 		s.answer = func(w http.ResponseWriter) {

@@ -9,6 +9,5 @@ import (
 //go:embed roots.pem
 var rootsPEM string
 
-// Roots are the roots that the hosts of AWS chain to, from Mozilla's list.
-// https://www.amazontrust.com/repository/
+// Roots are the roots for AWS hosts, from Mozilla's list. https://www.amazontrust.com/repository/
 var Roots = dial.LazyRoots(rootsPEM, "amazonaws.com", "amazonaws.com.cn", "api.aws")

@@ -14,29 +14,29 @@ import (
 // Secret signs the requests of the tests.
 const Secret = Planted + "-not-a-real-secret"
 
-// A Client invokes.
+// A Client calls functions.
 type Client interface {
 	Call(ctx context.Context, name string, payload []byte) ([]byte, error)
 	Start(ctx context.Context, name string, payload []byte) error
 }
 
-// A Refusal is what a service says instead of an answer, and what is to be made of it.
+// A Refusal is an error response of a service and its expected handling.
 type Refusal struct {
-	Status  int
-	Header  http.Header
-	Body    string
-	Says    string // part of the error
-	Passing bool
-	Started int // how often Start asks
+	Status    int
+	Header    http.Header
+	Body      string
+	Says      string // part of the error
+	Retryable bool
+	Started   int // expected number of requests of Start
 }
 
-// Check proves that a client refuses so, and that a call is sent once. No error shows a secret, or
-// what a function says of its own. asked returns how many requests the service got.
+// Check checks that a client returns this refusal, and that Call sends one request. No error may
+// contain a secret or a function's own text. asked returns the number of requests to the service.
 func (r Refusal) Check(t *testing.T, client Client, asked func() int) {
 	t.Helper()
 	_, err := client.Call(t.Context(), "f", nil)
 	var refused *cloud.Refusal
-	if !errors.As(err, &refused) || !strings.Contains(err.Error(), r.Says) || refused.Passing != r.Passing ||
+	if !errors.As(err, &refused) || !strings.Contains(err.Error(), r.Says) || refused.Retryable != r.Retryable ||
 		asked() != 1 {
 		t.Errorf("Call = %v after %d requests, want %s", err, asked(), r.Says)
 	}
@@ -48,11 +48,11 @@ func (r Refusal) Check(t *testing.T, client Client, asked func() int) {
 	}
 }
 
-// A Transport takes requests and answers none.
+// A Transport fails every request.
 type Transport func(*http.Request)
 
 // RoundTrip implements http.RoundTripper.
 func (t Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	t(r)
-	return nil, errors.New("nobody is there")
+	return nil, errors.New("connection refused")
 }

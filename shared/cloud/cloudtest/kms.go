@@ -1,4 +1,4 @@
-// Package cloudtest is what the tests of the clouds share.
+// Package cloudtest holds the shared tests of the clouds.
 package cloudtest
 
 import (
@@ -11,11 +11,11 @@ import (
 	"chatconf/shared/cloud"
 )
 
-// Planted is in every secret of these tests.
+// Planted is part of every secret in these tests.
 const Planted = "PLANTED"
 
-// FuzzRead holds the reader of a service's answers against what it promises. Whatever is answered:
-// only a status of 200 opens, to what was in base64, and an error of one shows nothing of it.
+// FuzzRead checks the parser of a service's responses: only status 200 returns a plaintext, which
+// is the decoded base64, and no error contains any of it.
 func FuzzRead(f *testing.F, read func(status int, h http.Header, body []byte) ([]byte, error)) {
 	f.Add(200, []byte(`{"KeyId":"k","Plaintext":"UExBTlRFRA=="}`))
 	f.Add(200, []byte(`{"Plaintext":""}`))

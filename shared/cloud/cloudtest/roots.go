@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// CheckRoots checks that a PEM text holds these certificates, each by its SHA-256 and common name,
-// and no others, and that each is a root that stays valid for long. A new root is compared with the
-// list of the vendor by hand.
+// CheckRoots checks that a PEM text contains exactly these certificates, by SHA-256 and common
+// name, and that each is a root that stays valid for years. Compare a new root with the vendor's
+// list by hand.
 func CheckRoots(t *testing.T, text string, want []string) {
 	t.Helper()
 	var got []string
