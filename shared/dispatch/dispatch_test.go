@@ -284,7 +284,7 @@ func TestTriedAgain(t *testing.T) {
 	for about, busy := range map[string]error{
 		"the endpoint is busy": &targethttp.Error{Status: 503, Again: true},
 		"the function failed": fmt.Errorf("function: %w", &cloud.Refusal{Status: 200,
-			Code: "Unhandled", Passing: true}),
+			Code: "Unhandled", Retryable: true}),
 		"nobody was there":      errors.New("connection reset"),
 		"its time was over":     fmt.Errorf("function: %w", context.DeadlineExceeded),
 		"the endpoint was slow": &targethttp.Error{Again: true},
