@@ -8,8 +8,8 @@ import (
 const upperHex = "0123456789ABCDEF"
 
 // escape returns s with every byte up to '%' written as % and two hexadecimal digits. It is
-// injective, keeps the byte order, and maps prefixes to prefixes. What it returns has no '#' and no
-// '$', and no byte below '%'.
+// injective, and keeps byte order and prefixes. The result contains no '#', no '$', and no byte
+// below '%'.
 func Escape(s string) string {
 	n := 0
 	for i := 0; i < len(s); i++ {
@@ -31,7 +31,7 @@ func Escape(s string) string {
 	return string(b)
 }
 
-// unescape is the inverse of escape; it refuses what escape does not return.
+// unescape is the inverse of escape. It refuses texts that escape cannot return.
 func Unescape(s string) (string, error) {
 	if !strings.ContainsFunc(s, func(r rune) bool { return r <= '%' }) {
 		return s, nil

@@ -35,8 +35,8 @@ func TestEscape(t *testing.T) {
 	}
 }
 
-// FuzzEscape holds what sort keys rely on: escaping can be undone, keeps order and prefixes, and
-// leaves the separators free.
+// FuzzEscape checks what sort keys rely on: escaping can be reversed, keeps order and prefixes, and
+// does not produce the separators.
 func FuzzEscape(f *testing.F) {
 	for _, seed := range [][2]string{{"", "a"}, {"a#b", "a$b"}, {"%23", "#"}, {"%", "%25"},
 		{"a", "a\x00"}, {"&", "%"}, {"空", "\xff\xfe"}} {

@@ -6,20 +6,20 @@ import (
 	"sync/atomic"
 )
 
-// A Gate is how an adapter keeps what the port says of Close: calls under way are waited for, later
-// ones are ErrClosed. The zero Gate is open.
+// A Gate implements the port's rule for Close: calls in progress finish, later ones are ErrClosed.
+// The zero Gate is open.
 type Gate struct {
-	calls  sync.RWMutex // held for reading by every call under way
+	calls  sync.RWMutex // read-locked by every call in progress
 	closed atomic.Bool
 }
 
-// Enter begins a call. Without an error the call must end with Leave. The error is that of a
+// Enter begins a call. If it returns nil, end the call with Leave. It returns the error of a
 // context that has ended, or ErrClosed.
 func (g *Gate) Enter(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if g.closed.Load() { // so that nobody waits to be turned away while Close does for others
+	if g.closed.Load() { // so that a refused call does not wait for Close
 		return ErrClosed
 	}
 	g.calls.RLock()
@@ -33,8 +33,7 @@ func (g *Gate) Enter(ctx context.Context) error {
 // Leave ends a call.
 func (g *Gate) Leave() { g.calls.RUnlock() }
 
-// Close lets no more calls in, and returns when the last one has left. Closing twice is closing
-// once.
+// Close refuses new calls and waits for those in progress. Closing twice is allowed.
 func (g *Gate) Close() {
 	g.closed.Store(true)
 	g.calls.Lock()

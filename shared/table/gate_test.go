@@ -23,7 +23,7 @@ func TestGateLetsInWhileItIsOpen(t *testing.T) {
 			t.Errorf("Enter = %v, want %v", err, want)
 		}
 	}
-	for range 2 { // calls go side by side
+	for range 2 { // calls run concurrently
 		if err := g.Enter(t.Context()); err != nil {
 			t.Fatalf("Enter: %v", err)
 		}
@@ -31,7 +31,7 @@ func TestGateLetsInWhileItIsOpen(t *testing.T) {
 	g.Leave()
 	g.Leave()
 	for range 2 {
-		g.Close() // returns, as nobody is inside: not those that were turned away either
+		g.Close() // returns: no call is in progress, refused ones do not count
 		if err := g.Enter(t.Context()); !errors.Is(err, table.ErrClosed) {
 			t.Errorf("Enter after Close = %v, want ErrClosed", err)
 		}
@@ -41,7 +41,7 @@ func TestGateLetsInWhileItIsOpen(t *testing.T) {
 	}
 }
 
-// Close waits for the call under way, and others are turned away meanwhile, without waiting.
+// Close waits for the call in progress. Meanwhile other calls are refused without waiting.
 func TestGateWaitsForCalls(t *testing.T) {
 	var g table.Gate
 	if err := g.Enter(t.Context()); err != nil {
@@ -72,7 +72,7 @@ func TestGateWaitsForCalls(t *testing.T) {
 	closers.Wait()
 }
 
-// Whatever many do at once, nobody is inside once Close has returned.
+// With any number of concurrent calls, none is in progress after Close has returned.
 func TestGateUnderLoad(t *testing.T) {
 	for range 50 {
 		var g table.Gate

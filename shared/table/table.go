@@ -1,10 +1,9 @@
-// Package table is the storage port: items under a partition key and a sort key, in the manner of
-// DynamoDB and Tablestore.
+// Package table is the storage port: items under a partition key and a sort key, as in DynamoDB and
+// Tablestore.
 //
-// An adapter keeps rows and maps its engine's errors, nothing more. Everything that gives the rows
-// a meaning (index entries, counters, revisions, retries on conflict) is written once, above the
-// port, so that no two engines can differ. Package tabletest holds the suite that every adapter
-// must pass; it is the contract below in executable form.
+// An adapter stores rows and maps its engine's errors. Everything else (index entries, counters,
+// revisions, retries on conflict) is written once, above the port, so that no two engines differ.
+// Package tabletest is the suite that every adapter must pass. It tests the contract below.
 package table
 
 import (
@@ -15,25 +14,26 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of the port: what every engine behind it can keep. A call beyond them is ErrInvalid and
-// nothing is sent.
+// Limits of the port, which every engine supports. A call beyond them is ErrInvalid, and nothing is
+// sent.
 const (
-	// MaxKey is the size of a partition key or a sort key, in bytes; neither may be empty. DynamoDB
-	// allows a sort key 1,024 bytes, Tablestore a primary key column 1 KB.
+	// MaxKey is the maximum size of a partition key or a sort key in bytes; neither may be empty.
+	// DynamoDB allows a sort key of 1,024 bytes, Tablestore a primary key column of 1 KB.
 	MaxKey = 1024
-	// MaxValue is the size of a value, in bytes. A DynamoDB item holds 409,600 bytes with its keys
-	// and attribute names.
+	// MaxValue is the maximum size of a value in bytes. A DynamoDB item has at most 409,600 bytes,
+	// including its keys and attribute names.
 	MaxValue = 400_000
-	// MaxGet is the number of keys of one Get: a DynamoDB or Tablestore batch read takes 100.
+	// MaxGet is the maximum number of keys of one Get. A DynamoDB or Tablestore batch read takes
+	// 100.
 	MaxGet = 100
-	// MaxQuery is the largest Limit of one Query.
+	// MaxQuery is the maximum Limit of one Query.
 	MaxQuery = 1000
-	// MaxWrite is the number of puts, deletes and adds of one Write together: a DynamoDB
+	// MaxWrite is the maximum number of puts, deletes and adds together in one Write. A DynamoDB
 	// transaction takes 100.
 	MaxWrite = 100
 )
 
-// A Key places an item: its partition, and its sort key inside the partition. Both are byte
+// A Key identifies an item by its partition key and its sort key in the partition. Both are byte
 // strings, not necessarily UTF-8.
 type Key struct {
 	Partition string
@@ -43,15 +43,14 @@ type Key struct {
 // An Item is one row.
 type Item struct {
 	Key
-	Value    []byte // what was put; empty and absent are the same
-	Revision int64  // what the last put said; 0 for an item that only adds have touched
-	Count    int64  // the sum of all adds since the item was made or last put
-	// when the item was last written, in whole milliseconds UTC, by the clock of the process that
-	// wrote it
+	Value    []byte // from the last put; empty and nil are equal
+	Revision int64  // from the last put; 0 for an item created by an Add
+	Count    int64  // the sum of all adds since the item was created or last put
+	// the time of the last write, in whole milliseconds UTC, by the clock of the writing process
 	Written time.Time
 }
 
-// A Condition says when a put or a delete may happen. The zero Condition is: always.
+// A Condition must hold for a put or a delete. The zero Condition always holds.
 type Condition struct {
 	kind     conditionKind
 	revision int64
@@ -65,10 +64,10 @@ const (
 	atRevision
 )
 
-// Absent is met when there is no item under the key. An item over the table's age counts as none.
+// Absent holds if there is no item under the key, or an expired one.
 func Absent() Condition { return Condition{kind: absent} }
 
-// AtRevision is met when there is an item under the key and its Revision is exactly n.
+// AtRevision holds if there is an item under the key and its Revision is n.
 func AtRevision(n int64) Condition { return Condition{kind: atRevision, revision: n} }
 
 // IsAlways reports whether c is the zero Condition.
@@ -77,10 +76,10 @@ func (c Condition) IsAlways() bool { return c.kind == always }
 // IsAbsent reports whether c is Absent.
 func (c Condition) IsAbsent() bool { return c.kind == absent }
 
-// Revision returns the revision that c asks for, if it is an AtRevision.
+// Revision returns the revision of an AtRevision.
 func (c Condition) Revision() (n int64, ok bool) { return c.revision, c.kind == atRevision }
 
-// String returns the condition as errors show it.
+// String returns the condition for error messages.
 func (c Condition) String() string {
 	switch c.kind {
 	case absent:
@@ -92,8 +91,7 @@ func (c Condition) String() string {
 	}
 }
 
-// A Put stores an item, in place of the one under the same key if there is one; its Count starts
-// again at zero.
+// A Put stores an item and replaces any item under the same key. Its Count becomes zero.
 type Put struct {
 	Sort     string
 	Value    []byte
@@ -101,22 +99,22 @@ type Put struct {
 	If       Condition
 }
 
-// A Delete removes an item. With no condition, removing what is not there is not an error. It may
-// not ask for absence.
+// A Delete removes an item. Without a condition, deleting an absent item is not an error. Its
+// condition must not be Absent.
 type Delete struct {
 	Sort string
 	If   Condition
 }
 
-// An Add changes an item's Count by N, without reading it and without a condition, so that adds
-// never conflict with each other. It makes the item if there is none, and leaves Value and Revision
-// as they are.
+// An Add adds N to an item's Count, without reading it and without a condition. So adds never
+// conflict with each other. If there is no item, Add creates it. It does not change Value or
+// Revision.
 type Add struct {
 	Sort string
 	N    int64
 }
 
-// A Change is what one Write does. No two of its parts may name the same sort key.
+// A Change is the content of one Write. No two parts may have the same sort key.
 type Change struct {
 	Puts    []Put
 	Deletes []Delete
@@ -126,58 +124,58 @@ type Change struct {
 // A Range selects items of one partition in the byte order of their sort keys.
 type Range struct {
 	Partition string
-	Prefix    string // only sort keys that start with it; empty is all
-	// only sort keys beyond it in the direction of travel, itself excluded; empty is from the
-	// start. No item need have it.
+	Prefix    string // only sort keys with this prefix; empty means all
+	// only sort keys after this one in the direction of the query; empty means from the start. The
+	// item need not exist.
 	After   string
 	Limit   int  // 1 to MaxQuery
-	Reverse bool // from the last sort key down to the first
+	Reverse bool // from the last sort key to the first
 }
 
-// A Table is one table of one engine. Its methods may be called from many goroutines at once. All
-// reads are strongly consistent: they see every write that returned before they began. What they
-// return belongs to the caller.
+// A Table is one table of one engine. Its methods are safe for concurrent use. All reads are
+// strongly consistent: they see every write that returned before the read began. The caller owns
+// the results.
 //
-// Errors: ErrInvalid for a call that no engine could take, ErrClosed after Close, *ConditionError
-// for a Write whose condition did not hold, the context's own error when it ended first,
-// ErrUnavailable when the engine cannot do it now; errors.Is and errors.As find each. When a Write
-// ends with the context's error or with ErrUnavailable, it has happened either wholly or not at
-// all; which of the two is for the caller to read back.
+// Errors can be found with errors.Is and errors.As: ErrInvalid for a call that no engine accepts,
+// ErrClosed after Close, *ConditionError for a Write whose condition did not hold, the context's
+// error if it ended first, and ErrUnavailable if the engine cannot do it now. After the context's
+// error or ErrUnavailable, a Write has happened completely or not at all; read the items to find
+// out.
 type Table interface {
-	// Get returns the items with the given keys, at most MaxGet, in no particular order. A key
-	// without an item is left out; that is not an error. A key given twice is ErrInvalid. No keys,
-	// no items.
+	// Get returns the items with the given keys, at most MaxGet, in no particular order. It leaves
+	// out keys without an item; that is not an error. A duplicate key is ErrInvalid. Without keys
+	// it returns no items.
 	Get(ctx context.Context, keys ...Key) ([]Item, error)
 
-	// Query returns the items of a range, in its direction. Fewer than Limit are returned only
-	// where the range ends.
+	// Query returns the items of a range in its direction. It returns fewer than Limit only at the
+	// end of the range.
 	Query(ctx context.Context, r Range) ([]Item, error)
 
-	// Write makes all the changes or none of them, in one partition, durably before it returns. If
-	// a condition does not hold the error is a *ConditionError that names the first such part, puts
-	// before deletes, and nothing has changed. A Change with no parts is ErrInvalid.
+	// Write makes all changes or none, in one partition, durably before it returns. If a condition
+	// does not hold, the error is a *ConditionError with the first such part, puts before deletes,
+	// and nothing has changed. An empty Change is ErrInvalid.
 	Write(ctx context.Context, partition string, c Change) error
 
-	// Close frees what the table holds. It waits for calls under way; later calls are ErrClosed.
-	// Closing twice is not an error.
+	// Close releases the resources of the table. It waits for calls in progress; later calls are
+	// ErrClosed. Closing twice is not an error.
 	Close() error
 }
 
-// Sentinel errors of the port, to be found with errors.Is.
+// Sentinel errors of the port, for errors.Is.
 var (
-	// ErrInvalid says that the call is wrong in itself: the same call can never succeed.
+	// ErrInvalid means that the call is wrong and can never succeed.
 	ErrInvalid = errors.New("invalid call")
-	// ErrClosed says that the table was closed.
+	// ErrClosed means that the table is closed.
 	ErrClosed = errors.New("table is closed")
-	// ErrUnavailable says that the engine cannot do it now: it is out of reach, too busy, or
-	// broken. A later try may succeed.
+	// ErrUnavailable means that the engine cannot do it now: it is unreachable, overloaded or
+	// broken. A retry may succeed.
 	ErrUnavailable = errors.New("table is unavailable")
-	// ErrUnsupported says that the engine has no such operation: what stands in for a cloud's store
-	// may lack transactions. No later try succeeds; nothing was changed.
-	ErrUnsupported = errors.New("the store cannot do this")
+	// ErrUnsupported means that the engine lacks the operation. A substitute for a cloud's store
+	// may lack transactions, for example. No retry succeeds, and nothing was changed.
+	ErrUnsupported = errors.New("the store does not support this operation")
 )
 
-// A ConditionError says which part of a Write could not be done, and why nothing of it was.
+// A ConditionError names the part of a Write whose condition did not hold.
 type ConditionError struct {
 	Key Key
 	If  Condition // the condition that did not hold
@@ -188,10 +186,10 @@ func (e *ConditionError) Error() string {
 	return fmt.Sprintf("item %q is not %v", e.Key.Sort, e.If)
 }
 
-// CheckGet returns an ErrInvalid when keys cannot be the keys of a Get. Adapters call it first.
+// CheckGet returns ErrInvalid if keys are invalid for a Get. Adapters call it first.
 func CheckGet(keys []Key) error {
 	if len(keys) > MaxGet {
-		return fmt.Errorf("table: get of %d keys, the most is %d: %w", len(keys), MaxGet, ErrInvalid)
+		return fmt.Errorf("table: get: %d keys; use at most %d: %w", len(keys), MaxGet, ErrInvalid)
 	}
 	for i, k := range keys {
 		if err := checkKey("get", "partition", k.Partition); err != nil {
@@ -202,37 +200,36 @@ func CheckGet(keys []Key) error {
 		}
 		for _, other := range keys[:i] {
 			if other == k {
-				return fmt.Errorf("table: get of key %q twice: %w", k.Sort, ErrInvalid)
+				return fmt.Errorf("table: get: key %q is listed twice: %w", k.Sort, ErrInvalid)
 			}
 		}
 	}
 	return nil
 }
 
-// CheckQuery returns an ErrInvalid when r cannot be the range of a Query. Adapters call it first.
+// CheckQuery returns ErrInvalid if r is invalid for a Query. Adapters call it first.
 func CheckQuery(r Range) error {
 	if err := checkKey("query", "partition", r.Partition); err != nil {
 		return err
 	}
 	if len(r.Prefix) > MaxKey || len(r.After) > MaxKey {
-		return fmt.Errorf("table: query with a prefix of %d and a cursor of %d bytes, the most is %d: %w",
+		return fmt.Errorf("table: query: prefix of %d and cursor of %d bytes; use at most %d each: %w",
 			len(r.Prefix), len(r.After), MaxKey, ErrInvalid)
 	}
 	if r.Limit < 1 || r.Limit > MaxQuery {
-		return fmt.Errorf("table: query with limit %d, wanted 1 to %d: %w", r.Limit, MaxQuery, ErrInvalid)
+		return fmt.Errorf("table: query: limit %d; use 1 to %d: %w", r.Limit, MaxQuery, ErrInvalid)
 	}
 	return nil
 }
 
-// CheckWrite returns an ErrInvalid when partition and c cannot be those of a Write. Adapters call
-// it first.
+// CheckWrite returns ErrInvalid if partition and c are invalid for a Write. Adapters call it first.
 func CheckWrite(partition string, c Change) error {
 	if err := checkKey("write", "partition", partition); err != nil {
 		return err
 	}
 	parts := len(c.Puts) + len(c.Deletes) + len(c.Adds)
 	if parts == 0 || parts > MaxWrite {
-		return fmt.Errorf("table: write of %d parts, wanted 1 to %d: %w", parts, MaxWrite, ErrInvalid)
+		return fmt.Errorf("table: write: %d parts; use 1 to %d: %w", parts, MaxWrite, ErrInvalid)
 	}
 	seen := make(map[string]struct{}, parts)
 	check := func(sort string) error {
@@ -240,7 +237,7 @@ func CheckWrite(partition string, c Change) error {
 			return err
 		}
 		if _, twice := seen[sort]; twice {
-			return fmt.Errorf("table: write of key %q twice: %w", sort, ErrInvalid)
+			return fmt.Errorf("table: write: key %q is listed twice: %w", sort, ErrInvalid)
 		}
 		seen[sort] = struct{}{}
 		return nil
@@ -250,7 +247,7 @@ func CheckWrite(partition string, c Change) error {
 			return err
 		}
 		if len(p.Value) > MaxValue {
-			return fmt.Errorf("table: put %q: value of %d bytes, the most is %d: %w", p.Sort, len(p.Value), MaxValue,
+			return fmt.Errorf("table: put %q: value of %d bytes; use at most %d: %w", p.Sort, len(p.Value), MaxValue,
 				ErrInvalid)
 		}
 	}
@@ -259,7 +256,7 @@ func CheckWrite(partition string, c Change) error {
 			return err
 		}
 		if d.If.IsAbsent() {
-			return fmt.Errorf("table: delete %q if absent: %w", d.Sort, ErrInvalid)
+			return fmt.Errorf("table: delete %q: the condition Absent is not allowed: %w", d.Sort, ErrInvalid)
 		}
 	}
 	for _, a := range c.Adds {
@@ -270,8 +267,8 @@ func CheckWrite(partition string, c Change) error {
 	return nil
 }
 
-// CheckText returns an ErrInvalid unless all keys are UTF-8. Adapters to engines whose keys are
-// text call it after the others; verb is get, query or write.
+// CheckText returns ErrInvalid unless all keys are UTF-8. Adapters for engines with text keys call
+// it after the other checks; verb is get, query or write.
 func CheckText(verb string, keys ...string) error {
 	for _, k := range keys {
 		if !utf8.ValidString(k) {
@@ -283,7 +280,7 @@ func CheckText(verb string, keys ...string) error {
 
 func checkKey(verb, which, key string) error {
 	if key == "" || len(key) > MaxKey {
-		return fmt.Errorf("table: %s: %s key of %d bytes, wanted 1 to %d: %w", verb, which, len(key), MaxKey,
+		return fmt.Errorf("table: %s: %s key of %d bytes; use 1 to %d: %w", verb, which, len(key), MaxKey,
 			ErrInvalid)
 	}
 	return nil

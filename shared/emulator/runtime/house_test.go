@@ -210,7 +210,7 @@ func (c *clock) advance(d time.Duration) {
 // expect waits for a timer that ends d from now, and moves the clock there.
 func (c *clock) expect(t testing.TB, d time.Duration) {
 	t.Helper()
-	eventually(t, "somebody waits for "+d.String(), func() bool {
+	eventually(t, "a timer is set for "+d.String(), func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		return slices.ContainsFunc(c.timers, func(t *timer) bool { return !t.done && t.at.Equal(c.now.Add(d)) })

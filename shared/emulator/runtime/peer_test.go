@@ -179,7 +179,7 @@ func TestCheckPeer(t *testing.T) {
 				}
 			}
 			client.Close()
-			eventually(t, "a closed socket is nobody's", func() bool {
+			eventually(t, "a closed socket has no owner", func() bool {
 				return errors.Is(runtime.CheckPeer(server, os.Getpid()), runtime.ErrStranger)
 			})
 		})

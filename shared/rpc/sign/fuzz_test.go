@@ -34,7 +34,7 @@ func FuzzACS3(f *testing.F) {
 		for secret := range keys {
 			s, err := c.verify(secret)
 			if err == nil && s.Dialect == sign.ACS3 && !genuine[readingACS3(c)] {
-				t.Errorf("verifies, but is none of the fixtures:\n%s", readingACS3(c))
+				t.Errorf("verifies, but equals no fixture:\n%s", readingACS3(c))
 			}
 			if codeOf(err) == sign.InternalError {
 				t.Errorf("Parse: %v", err)
@@ -61,7 +61,7 @@ func FuzzV1(f *testing.F) {
 		for secret := range keys {
 			s, err := c.verify(secret)
 			if err == nil && s.Dialect == sign.V1 && !genuine[readingV1(c)] {
-				t.Errorf("verifies, but is none of the fixtures:\n%s", readingV1(c))
+				t.Errorf("verifies, but equals no fixture:\n%s", readingV1(c))
 			}
 			if codeOf(err) == sign.InternalError {
 				t.Errorf("Parse: %v", err)

@@ -496,7 +496,7 @@ func TestSigningIsRefused(t *testing.T) {
 			v.Add("a",
 				"2")
 		}, sign.InvalidParameter},
-		{"with a type that is none", good, "n", func(r *http.Request, v url.Values) {
+		{"with an unknown type", good, "n", func(r *http.Request, v url.Values) {
 			r.URL.RawQuery = "%"
 			v.Set("SignatureVersion", "9")
 			v.Set("a", "1")

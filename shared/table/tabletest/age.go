@@ -9,8 +9,8 @@ import (
 	"chatconf/shared/table"
 )
 
-// testAge moves the clock over the age of items, which then are as if they had never been, whether
-// or not the engine has removed them.
+// testAge moves the clock past the age of items. Then they must seem absent, even if the engine has
+// not removed them.
 func testAge(t *testing.T, s *suite) {
 	const ttl = time.Hour
 	now := newClock()
@@ -23,7 +23,7 @@ func testAge(t *testing.T, s *suite) {
 	add(t, tb, p, "kept", 5)
 	now.advance(ttl / 2)
 	put(t, tb, p, table.Put{Sort: "e", Revision: 1})
-	add(t, tb, p, "kept", 5) // written again, so that it ages from here
+	add(t, tb, p, "kept", 5) // written again, so that its age starts here
 	want := []string{"a", "b", "c", "d", "e", "kept", "n"}
 	now.advance(first.Truncate(time.Millisecond).Add(ttl - time.Millisecond).Sub(now.Now()))
 	if got := sorts(list(t, tb, p)); !slices.Equal(got, want) {
@@ -77,8 +77,7 @@ func testAge(t *testing.T, s *suite) {
 	testAgeRaces(t, s)
 }
 
-// testAgeRaces lets many goroutines be the first to know of a ticket, over and over as it comes of
-// age.
+// testAgeRaces lets many goroutines race to write a ticket first, each time after it has expired.
 func testAgeRaces(t *testing.T, s *suite) {
 	now := newClock()
 	tb := s.table(t, Options{TTL: time.Second, Now: now.Now})

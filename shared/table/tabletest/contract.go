@@ -12,7 +12,7 @@ import (
 	"chatconf/shared/table"
 )
 
-// testVerbs goes once through what each verb does when all is well.
+// testVerbs tests what each verb does if there is no error.
 func testVerbs(t *testing.T, s *suite) {
 	now := newClock()
 	tb := s.table(t, Options{Now: now.Now})
@@ -87,7 +87,7 @@ func testVerbs(t *testing.T, s *suite) {
 	}
 }
 
-// testInvalid makes every call that is wrong in itself.
+// testInvalid makes every kind of invalid call.
 func testInvalid(t *testing.T, s *suite) {
 	tb := s.table(t, Options{})
 	p := partition()
@@ -162,7 +162,7 @@ func testInvalid(t *testing.T, s *suite) {
 	wantItems(t, "after invalid calls only", list(t, tb, p), nil)
 }
 
-// testClosed closes a table, beside calls under way and then twice.
+// testClosed closes a table during calls, and then again.
 func testClosed(t *testing.T, s *suite) {
 	tb := s.open(t, Options{})
 	p := partition()
@@ -222,7 +222,7 @@ func testClosed(t *testing.T, s *suite) {
 	<-ended
 }
 
-// testContext ends contexts before calls and during them.
+// testContext ends contexts before and during calls.
 func testContext(t *testing.T, s *suite) {
 	tb := s.table(t, Options{})
 	p := partition()
@@ -246,8 +246,8 @@ func testContext(t *testing.T, s *suite) {
 		t.Error("a Write whose context had ended has happened")
 	}
 
-	// A Write whose context ends while it is under way happens wholly or not at all, and success
-	// means wholly.
+	// A Write whose context ends in progress happens completely or not at all. If it returns nil,
+	// it has happened.
 	var writers sync.WaitGroup
 	for g := range 4 {
 		writers.Go(func() {
@@ -271,7 +271,7 @@ func testContext(t *testing.T, s *suite) {
 	writers.Wait()
 }
 
-// testConditions goes through each condition on each state of an item.
+// testConditions tests each condition on each state of an item.
 func testConditions(t *testing.T, s *suite) {
 	tb := s.table(t, Options{})
 	states := map[string]func(p string){
@@ -338,8 +338,8 @@ func add(t *testing.T, tb table.Table, partition, sort string, n int64) {
 	write(t, tb, partition, table.Change{Adds: []table.Add{{Sort: sort, N: n}}})
 }
 
-// wantCondition fails unless err is a *table.ConditionError for the given part, and none of the
-// port's other errors.
+// wantCondition fails unless err is a *table.ConditionError for the given part, and no other error
+// of the port.
 func wantCondition(t *testing.T, what string, err error, key table.Key, condition table.Condition) {
 	t.Helper()
 	var failed *table.ConditionError
@@ -357,8 +357,8 @@ func wantCondition(t *testing.T, what string, err error, key table.Key, conditio
 	}
 }
 
-// testAtomic makes changes of many parts of which some conditions fail: the first is named, and
-// nothing remains.
+// testAtomic makes changes of many parts of which some conditions fail. The first must be in the
+// error, and nothing may change.
 func testAtomic(t *testing.T, s *suite) {
 	tb := s.table(t, Options{})
 	p := partition()

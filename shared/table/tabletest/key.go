@@ -11,7 +11,7 @@ import (
 	"chatconf/shared/table"
 )
 
-// hostile are parts of keys that an engine or an adapter may have a meaning for.
+// hostile are parts of keys that may have a special meaning for an engine or an adapter.
 var hostile = []string{
 	"a", "A", "b", " ", "  ", "#", "##", "/", "//", "%", "%00", "%2F", "\\", "\\x00", "'", `"`, "`", ";", "--", "?",
 	"&", "=", "+", "*", "_", "$", ":", "|",

@@ -24,29 +24,28 @@ func testLinear(t *testing.T, s *suite) {
 	}
 }
 
-// Faults are what is said of a table behind faults.
+// Faults describe a table with injected faults.
 type Faults struct {
-	// Settle, unless it is nil, is called when the clients are done, and returns a table through
-	// which the items are read for the last time.
+	// Settle, unless nil, is called when the clients are done. It returns a table for the last
+	// reads.
 	Settle func() table.Table
-	// Repeats says that a Write whose outcome is not known is done again when its conditions hold,
-	// and so a put on the condition that there is no item even if it was done and somebody has
-	// deleted the item since. Each history then has such puts or deletes, not both.
+	// Repeats means that a Write with an unknown outcome is repeated if its conditions hold. So a
+	// put if absent is repeated even if it was done and another client has deleted the item since.
+	// Each history then has such puts or deletes, not both.
 	Repeats bool
 }
 
-// Linear records what clients that read and write the same few items at once were told, each in so
-// many calls, and looks for an order of all calls, one after another, in which each would have been
-// told the same: linearizability, by porcupine. A Write that ends with table.ErrUnavailable was
-// done at any time after it began, or not at all. Reads must succeed. Adapters run it behind
-// faults, too.
+// Linear records the results of clients that read and write the same few items concurrently. It
+// then looks for a sequential order of all calls that gives the same results: linearizability, by
+// porcupine. A Write that ends with table.ErrUnavailable was done at any time after it began, or
+// never. Reads must succeed. Adapters also run it with injected faults.
 func Linear(t *testing.T, tb table.Table, clients, calls int, faults Faults) {
 	t.Helper()
 	seed := newSeed(t)
 	h := &history{table: tb, partition: partition(), start: time.Now(), items: 3, makes: true, deletes: true}
 	if faults.Repeats {
 		if h.makes = seed%2 == 0; h.makes {
-			h.items = 8 // each is made once
+			h.items = 8 // each is put once
 		}
 		h.deletes = !h.makes
 	}
@@ -69,8 +68,8 @@ func Linear(t *testing.T, tb table.Table, clients, calls int, faults Faults) {
 	}
 }
 
-// describeCalls returns a line for each call, by its begin: who made it, from when to when in
-// microseconds, and what it was told.
+// describeCalls returns a line for each call, ordered by its begin: its client, its begin and end
+// in microseconds, and its result.
 func describeCalls(calls []porcupine.Operation) string {
 	slices.SortFunc(calls, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
 	var b strings.Builder
@@ -84,7 +83,7 @@ func describeCalls(calls []porcupine.Operation) string {
 	return b.String()
 }
 
-// bySort tells the calls of items apart, each of which is a history of its own.
+// bySort groups the calls by item. Each item has its own history.
 func bySort(calls []porcupine.Operation) map[string][]porcupine.Operation {
 	out := make(map[string][]porcupine.Operation)
 	for _, c := range calls {
@@ -96,7 +95,7 @@ func bySort(calls []porcupine.Operation) map[string][]porcupine.Operation {
 
 func sortOf(i int) string { return fmt.Sprint("item", i) }
 
-// A register is what the history knows of one item. The zero register is no item.
+// A register is the state of one item in the model. The zero register means no item.
 type register struct {
 	exists          bool
 	revision, count int64
@@ -112,13 +111,13 @@ const (
 	adding
 )
 
-// An input is one part of a call. Each item is looked at by itself: the parts of a Write enter as
-// calls of their own.
+// An input is one part of a call. Each item is checked by itself: the parts of a Write become
+// separate calls.
 type input struct {
 	sort      string
 	verb      verb
 	condition table.Condition
-	revision  int64 // that it puts
+	revision  int64 // the revision that it puts
 	value     string
 	n         int64
 }
@@ -128,7 +127,7 @@ type outcome int
 const (
 	succeeded outcome = iota
 	refused           // its condition did not hold
-	unknown           // it happened or it did not, or does later
+	unknown           // it happened, or not, or happens later
 )
 
 type output struct {
@@ -136,18 +135,18 @@ type output struct {
 	read    register
 }
 
-// A history is what clients did and were told.
+// A history records the calls of clients and their results.
 type history struct {
 	table     table.Table
 	partition string
 	start     time.Time
-	items     int  // how many the clients share
-	makes     bool // there are puts on the condition that there is no item
+	items     int  // number of clients that share it
+	makes     bool // it contains puts if absent
 	deletes   bool
 
 	mu         sync.Mutex
 	operations []porcupine.Operation
-	revision   int64 // the last that was given out
+	revision   int64 // the last revision used
 }
 
 func (h *history) nextRevision() int64 {
@@ -157,7 +156,7 @@ func (h *history) nextRevision() int64 {
 	return h.revision
 }
 
-// run makes n calls as one client, and aims its conditions at what it saw last.
+// run makes n calls as one client. Their conditions use the state that the client saw last.
 func (h *history) run(t *testing.T, client int, rng *rand.Rand, n int) {
 	seen := make([]register, h.items)
 	for range n {
@@ -259,8 +258,8 @@ var linearModel = (&porcupine.NondeterministicModel{
 	Step: func(state, in, out any) []any { return step(state.(register), in.(input), out.(output)) },
 }).ToModel()
 
-// step returns the states that r may be in after a part with this outcome; none if it cannot have
-// had it.
+// step returns the possible states of r after a part with this outcome; none if the outcome is
+// impossible.
 func step(r register, in input, out output) []any {
 	if in.verb == reading {
 		if out.read == r {

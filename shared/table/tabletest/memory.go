@@ -12,8 +12,8 @@ import (
 	"chatconf/shared/table"
 )
 
-// A memory is the contract in its simplest form: what the others are compared with. It is a table
-// itself, so that the suite can be tried on it, and on broken ones made of it.
+// A memory is the simplest implementation of the contract, to compare adapters with. It is a table,
+// so the suite can run on it, and on broken variants of it.
 type memory struct {
 	ttl time.Duration
 	now func() time.Time
@@ -104,7 +104,7 @@ func (m *memory) readyLocked(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// itemLocked returns the item under k unless it is over age.
+// itemLocked returns the item under k unless it has expired.
 func (m *memory) itemLocked(k table.Key) (table.Item, bool) {
 	item, ok := m.items[k]
 	if ok && m.ttl > 0 && m.now().Sub(item.Written) >= m.ttl {

@@ -9,7 +9,7 @@ import (
 	"chatconf/shared/table"
 )
 
-// testPages reads one partition by every limit, cursor, prefix and direction.
+// testPages reads one partition with every limit, cursor, prefix and direction.
 func testPages(t *testing.T, s *suite) {
 	tb := s.table(t, Options{})
 	p := partition()
@@ -17,16 +17,15 @@ func testPages(t *testing.T, s *suite) {
 		"~"}
 	slices.Sort(all)
 	var puts []table.Put
-	for _, sort := range slices.Backward(all) { // not in the order that they must come back in
+	for _, sort := range slices.Backward(all) { // shuffled
 		puts = append(puts, table.Put{Sort: sort, Value: []byte(sort)})
 	}
 	put(t, tb, p, puts...)
-	put(t, tb, p[:len(p)-1], table.Put{Sort: "a#1"}) // neighbours, which no page may show
+	put(t, tb, p[:len(p)-1], table.Put{Sort: "a#1"}) // neighbours that no page may contain
 	put(t, tb, p+"a", table.Put{Sort: "a#1"}, table.Put{Sort: "#"})
 	put(t, tb, p+"\x01", table.Put{Sort: "a#1"})
 
-	// Cursors on every item, between all, before the first and beyond the last, most of them with
-	// no item.
+	// Cursors on every item, between all, before the first and after the last. Most have no item.
 	cursors := []string{"", "!", "\x01", "a!", "a#0", "a#11", "a#~", "b#", "c", "zz", "~~", "\U0010ffff"}
 	cursors = append(cursors, all...)
 	prefixes := []string{"", "a", "a#", "a#1", "b", "z", "#", "~", "none", "a#1 ", "zzz", "\x01", "\u00ff", "c"}
@@ -55,7 +54,7 @@ func testPages(t *testing.T, s *suite) {
 	testLongPages(t, s, tb)
 }
 
-// beyond returns the sort keys that a range without a limit has.
+// beyond returns the sort keys of a range without a limit.
 func beyond(all []string, prefix, after string, reverse bool) []string {
 	keys := []string{}
 	for _, sort := range all {
@@ -69,8 +68,7 @@ func beyond(all []string, prefix, after string, reverse bool) []string {
 	return keys
 }
 
-// walkPages reads a range page by page, as a client with a cursor does: every item once, and an
-// end.
+// walkPages reads a range page by page with a cursor. It must return every item once, and end.
 func walkPages(t *testing.T, s *suite, tb table.Table, r table.Range, want []string) {
 	t.Helper()
 	limits := []int{1, 2, 3, 5, 7, 100}
@@ -94,7 +92,7 @@ func walkPages(t *testing.T, s *suite, tb table.Table, r table.Range, want []str
 	}
 }
 
-// testGoneCursor removes the item that a cursor stands on, and the next one too.
+// testGoneCursor deletes the item of a cursor, and the next one too.
 func testGoneCursor(t *testing.T, tb table.Table) {
 	for reverse, want := range map[bool][]string{false: {"e", "f"}, true: {"b", "a"}} {
 		p := partition()
@@ -114,8 +112,9 @@ func testGoneCursor(t *testing.T, tb table.Table) {
 	}
 }
 
-// testLongPages fills a partition with more and larger items than an engine may return at a time
-// (DynamoDB and Tablestore end a page at 1 or 4 MB): a Query is short only where its range ends.
+// testLongPages fills a partition with more and larger items than an engine may return at once.
+// DynamoDB and Tablestore end a page at 1 or 4 MB. A Query must still be short only at the end of
+// its range.
 func testLongPages(t *testing.T, s *suite, tb table.Table) {
 	p := partition()
 	n := s.fewer(table.MaxQuery+50, 250)

@@ -10,7 +10,7 @@ import (
 	"chatconf/shared/table"
 )
 
-// testRaces lets many goroutines try what only one can do.
+// testRaces lets many goroutines try writes of which only one can succeed.
 func testRaces(t *testing.T, s *suite) {
 	tb := s.table(t, Options{})
 	racers := s.fewer(16, 6)
@@ -73,8 +73,8 @@ func race(n int, fn func(racer int)) {
 	racers.Wait()
 }
 
-// testAdds lets many goroutines add to the same counters, beside conditional writes to other items,
-// which must not make an add fail.
+// testAdds lets many goroutines add to the same counters. Conditional writes to other items must
+// not make an add fail.
 func testAdds(t *testing.T, s *suite) {
 	tb := s.table(t, Options{})
 	p := partition()

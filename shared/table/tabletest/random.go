@@ -13,10 +13,10 @@ import (
 	"chatconf/shared/table"
 )
 
-// seedVariable names the environment variable that a failing seed is given back in.
+// seedVariable is the environment variable for repeating a run with its seed.
 const seedVariable = "TABLETEST_SEED"
 
-// newSeed returns the seed of this run, and logs it.
+// newSeed returns the seed of this run and logs it.
 func newSeed(t *testing.T) uint64 {
 	seed := rand.Uint64()
 	if text, ok := os.LookupEnv(seedVariable); ok {
@@ -30,7 +30,7 @@ func newSeed(t *testing.T) uint64 {
 }
 
 // testRandom makes the same random calls on the table and on the model, with and without a time to
-// live, and wants the same answers.
+// live. The answers must be equal.
 func testRandom(t *testing.T, s *suite) {
 	for _, ttl := range []time.Duration{0, time.Minute} {
 		t.Run(fmt.Sprintf("ttl %v", ttl), func(t *testing.T) {
@@ -54,7 +54,7 @@ func testRandom(t *testing.T, s *suite) {
 	}
 }
 
-// A walk is a run of random calls.
+// A walk is a sequence of random calls.
 type walk struct {
 	rng        *rand.Rand
 	now        *clock

@@ -1,8 +1,7 @@
-// Package tabletest holds every table adapter to the contract of package table, in the same way, so
-// that no two stores differ.
+// Package tabletest tests every table adapter against the contract of package table.
 //
-// The suite needs nothing but the port. It works on partitions with random names and leaves no
-// order behind, so that all of it may run on one remote table, beside other users of that table.
+// The suite uses only the port. It works on partitions with random names and deletes nothing at the
+// end. So all tests may run on one remote table with other users.
 package tabletest
 
 import (
@@ -20,27 +19,26 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Options say what table a test wants.
+// Options configure the table for a test.
 type Options struct {
-	// TTL is the table's time to live; zero is none.
+	// TTL is the table's time to live; zero means none.
 	TTL time.Duration
-	// Now is the clock that the adapter must write, and hide what is over age, by. It begins at the
-	// true time and only ever gains on it, so that an engine with a true clock does not remove
-	// anything before the adapter has hidden it. Nil is time.Now.
+	// Now is the adapter's clock, for writing and for hiding expired items. It starts at the true
+	// time and only runs faster. So an engine with a true clock never removes an item before the
+	// adapter hides it. Nil means time.Now.
 	Now func() time.Time
 }
 
-// Caps say in what an engine falls short of the port, or needs to be spared. The zero Caps spare it
-// nothing.
+// Caps are the limitations of an engine. The zero Caps mean none.
 type Caps struct {
-	// TextKeys says that the engine's keys are text: keys that are not UTF-8 are left out.
+	// TextKeys means that the engine's keys are text. The suite then skips keys that are not UTF-8.
 	TextKeys bool
-	// Slow says that a call is a round trip to another machine: the suite makes fewer of them.
+	// Slow means that each call goes to another machine. The suite then makes fewer calls.
 	Slow bool
 }
 
-// An Opener opens a table, or fails t. Two tables of one test need not share their items, but may.
-// The suite closes what it opens; what else there is to be freed is for t.Cleanup.
+// An Opener opens a table, or fails t. The tables of one test may share their items. The suite
+// closes them; use t.Cleanup for other resources.
 type Opener func(t *testing.T, o Options) table.Table
 
 // Run runs the whole suite.
@@ -75,7 +73,7 @@ type suite struct {
 	caps Caps
 }
 
-// fewer returns n, or slow where calls are dear.
+// fewer returns n, or slow if calls are slow.
 func (s *suite) fewer(n, slow int) int {
 	if s.caps.Slow {
 		return slow
@@ -83,7 +81,7 @@ func (s *suite) fewer(n, slow int) int {
 	return n
 }
 
-// table opens a table that is closed when the test ends.
+// table opens a table and closes it when the test ends.
 func (s *suite) table(t *testing.T, o Options) table.Table {
 	t.Helper()
 	tb := s.open(t, o)
@@ -95,19 +93,19 @@ func (s *suite) table(t *testing.T, o Options) table.Table {
 	return tb
 }
 
-// partition returns the name of a partition that nobody else uses.
+// partition returns an unused partition name.
 func partition() string {
 	var b [12]byte
 	rand.Read(b[:]) // never fails
 	return "tabletest/" + hex.EncodeToString(b[:])
 }
 
-// A clock stands still until it is moved.
+// A clock stands still until a test moves it.
 type clock struct {
 	nanos atomic.Int64
 }
 
-// newClock returns a clock at the present, with a fraction of a millisecond, which no item may
+// newClock returns a clock at the present time plus a fraction of a millisecond, which no item may
 // show.
 func newClock() *clock {
 	c := new(clock)
@@ -115,14 +113,14 @@ func newClock() *clock {
 	return c
 }
 
-// Now returns the time in a zone that is not UTC, which no item may show either.
+// Now returns the time in a zone other than UTC, which no item may show.
 func (c *clock) Now() time.Time {
 	return time.Unix(0, c.nanos.Load()).In(time.FixedZone("UTC+8", 8*60*60))
 }
 
 func (c *clock) advance(d time.Duration) { c.nanos.Add(int64(d)) }
 
-// written returns what Item.Written must be for a write at this moment.
+// written returns the expected Item.Written of a write at this moment.
 func (c *clock) written() time.Time { return c.Now().UTC().Truncate(time.Millisecond) }
 
 // write makes a change that must succeed.
@@ -133,7 +131,7 @@ func write(t *testing.T, tb table.Table, partition string, c table.Change) {
 	}
 }
 
-// put stores items without conditions, as many at a time as the port allows.
+// put stores items without conditions, in as few writes as the port allows.
 func put(t *testing.T, tb table.Table, partition string, puts ...table.Put) {
 	t.Helper()
 	for chunk := range slices.Chunk(puts, table.MaxWrite) {
@@ -167,14 +165,14 @@ func query(t *testing.T, tb table.Table, r table.Range) []table.Item {
 	return items
 }
 
-// list returns the items of a partition, of which there are fewer than table.MaxQuery.
+// list returns the items of a partition, which must be fewer than table.MaxQuery.
 func list(t *testing.T, tb table.Table, partition string) []table.Item {
 	t.Helper()
 	return query(t, tb, table.Range{Partition: partition, Limit: table.MaxQuery})
 }
 
-// wantItems fails unless got is want, in order. Values of no bytes are all the same, and so are the
-// zones of times.
+// wantItems fails unless got equals want, in order. Empty and nil values are equal; time zones do
+// not matter.
 func wantItems(t *testing.T, what string, got, want []table.Item) {
 	t.Helper()
 	if diff := cmp.Diff(normal(want), normal(got)); diff != "" {
@@ -193,7 +191,7 @@ func normal(items []table.Item) []table.Item {
 	return out
 }
 
-// byKey orders the items of a Get, which come in no order.
+// byKey sorts the result of a Get.
 func byKey(items []table.Item) []table.Item {
 	return slices.SortedFunc(slices.Values(items), func(a, b table.Item) int {
 		if c := strings.Compare(a.Partition, b.Partition); c != 0 {
@@ -211,7 +209,7 @@ func sorts(items []table.Item) []string {
 	return names
 }
 
-// describe returns a change as failures show it: no values.
+// describe returns a change for failure messages, without values.
 func describe(c table.Change) string {
 	var b strings.Builder
 	for _, p := range c.Puts {
@@ -226,7 +224,7 @@ func describe(c table.Change) string {
 	return strings.TrimSpace(b.String())
 }
 
-// canceled returns a context that has ended.
+// canceled returns a canceled context.
 func canceled() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

@@ -27,7 +27,7 @@ func TestSlowTextMemory(t *testing.T) {
 		tabletest.Caps{Slow: true, TextKeys: true})
 }
 
-// brokenVariable names the broken table that a child of TestBroken runs the suite on.
+// brokenVariable names the broken table for a child process of TestBroken.
 const brokenVariable = "TABLETEST_BROKEN"
 
 // TestSubject is the child of TestBroken.
@@ -40,8 +40,8 @@ func TestSubject(t *testing.T) {
 		tabletest.Caps{})
 }
 
-// TestBroken runs the suite on tables that are each broken in one way, and wants it to fail, and to
-// fail where it should.
+// TestBroken runs the suite on tables that are each broken in one way. The right part of the suite
+// must fail.
 func TestBroken(t *testing.T) {
 	program, err := os.Executable()
 	if err != nil {
@@ -68,8 +68,7 @@ func TestBroken(t *testing.T) {
 	}
 }
 
-// broken are tables that do not keep the contract, by what they do instead, and the parts of the
-// suite that must find out.
+// broken are tables that violate the contract: how, and the parts of the suite that must fail.
 var broken = map[string]struct {
 	make    func(tabletest.Options) table.Table
 	foundBy []string
@@ -341,8 +340,8 @@ var broken = map[string]struct {
 	}},
 }
 
-// tampered is a sound table with some verbs done otherwise. What they do to their arguments is done
-// to copies.
+// A tampered table is a correct table with some changed verbs. They change copies of their
+// arguments.
 type tampered struct {
 	table.Table
 	get   func(ctx context.Context, keys ...table.Key) ([]table.Item, error)
