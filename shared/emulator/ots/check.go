@@ -2,6 +2,7 @@ package ots
 
 import (
 	"math"
+	"strings"
 	"unicode/utf8"
 
 	"chatconf/shared/emulator/ots/plainbuffer"
@@ -28,16 +29,7 @@ const (
 
 // validName reports whether s is a valid name of a table or of a primary key column.
 func validName(s string) bool {
-	if len(s) == 0 || len(s) > maxName || s[0] >= '0' && s[0] <= '9' {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_') {
-			return false
-		}
-	}
-	return true
+	return validID(s) && !(s[0] >= '0' && s[0] <= '9') && !strings.Contains(s, "-")
 }
 
 // validID reports whether s is a valid name of an instance or id of a transaction.

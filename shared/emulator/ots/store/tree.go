@@ -111,73 +111,50 @@ func (c *treeCursor) current() (key, value []byte) {
 	return n.key, n.value
 }
 
-func (c *treeCursor) Seek(key []byte) (k, value []byte) {
+func (c *treeCursor) Seek(key []byte) (k, value []byte)       { return c.seek(key, false) }
+func (c *treeCursor) SeekBefore(key []byte) (k, value []byte) { return c.seek(key, true) }
+func (c *treeCursor) Next() (k, value []byte)                 { return c.step(true) }
+func (c *treeCursor) Prev() (k, value []byte)                 { return c.step(false) }
+
+// seek moves to the last key before the given one, or to the first of all others.
+func (c *treeCursor) seek(key []byte, before bool) (k, value []byte) {
 	c.path = c.path[:0]
 	found := 0
 	for n := c.root; n != nil; {
 		c.path = append(c.path, n)
-		if bytes.Compare(n.key, key) >= 0 {
+		less := bytes.Compare(n.key, key) < 0
+		if less == before {
 			found = len(c.path)
-			n = n.left
-		} else {
-			n = n.right
 		}
+		n = n.child(less)
 	}
 	c.path = c.path[:found]
 	return c.current()
 }
 
-func (c *treeCursor) SeekBefore(key []byte) (k, value []byte) {
-	c.path = c.path[:0]
-	found := 0
-	for n := c.root; n != nil; {
-		c.path = append(c.path, n)
-		if bytes.Compare(n.key, key) < 0 {
-			found = len(c.path)
-			n = n.right
-		} else {
-			n = n.left
-		}
+func (n *node) child(right bool) *node {
+	if right {
+		return n.right
 	}
-	c.path = c.path[:found]
-	return c.current()
+	return n.left
 }
 
-func (c *treeCursor) Next() (key, value []byte) {
+// step moves to the next or the previous key.
+func (c *treeCursor) step(forward bool) (k, value []byte) {
 	if len(c.path) == 0 {
 		return nil, nil
 	}
-	n := c.path[len(c.path)-1]
-	if n.right != nil {
-		for n = n.right; n != nil; n = n.left {
+	if n := c.path[len(c.path)-1].child(forward); n != nil {
+		for ; n != nil; n = n.child(!forward) {
 			c.path = append(c.path, n)
 		}
 		return c.current()
 	}
 	for {
-		child := c.path[len(c.path)-1]
-		c.path = c.path[:len(c.path)-1]
-		if len(c.path) == 0 || c.path[len(c.path)-1].left == child {
-			return c.current()
-		}
-	}
-}
-
-func (c *treeCursor) Prev() (key, value []byte) {
-	if len(c.path) == 0 {
-		return nil, nil
-	}
-	n := c.path[len(c.path)-1]
-	if n.left != nil {
-		for n = n.left; n != nil; n = n.right {
-			c.path = append(c.path, n)
-		}
-		return c.current()
-	}
-	for {
-		child := c.path[len(c.path)-1]
-		c.path = c.path[:len(c.path)-1]
-		if len(c.path) == 0 || c.path[len(c.path)-1].right == child {
+		last := len(c.path) - 1
+		child := c.path[last]
+		c.path = c.path[:last]
+		if last == 0 || c.path[last-1].child(!forward) == child {
 			return c.current()
 		}
 	}
