@@ -89,7 +89,13 @@ func hash256(secret, text string) string {
 // send returns the answer, and its error if there is one.
 func (r *raw) send(t testing.TB, in *otstest.Instance) (*http.Response, []byte, string) {
 	t.Helper()
-	req, err := http.NewRequest(r.method, in.Endpoint+"/"+r.operation, bytes.NewReader(r.body))
+	return r.stream(t, in, bytes.NewReader(r.body))
+}
+
+// stream sends the request with a body from another reader.
+func (r *raw) stream(t testing.TB, in *otstest.Instance, from io.Reader) (*http.Response, []byte, string) {
+	t.Helper()
+	req, err := http.NewRequest(r.method, in.Endpoint+"/"+r.operation, from)
 	if err != nil {
 		t.Fatal(err)
 	}

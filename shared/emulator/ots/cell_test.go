@@ -114,18 +114,7 @@ func TestABodyOfUnknownLength(t *testing.T) {
 	}{{0, http.StatusOK}, {5<<20 + 1, http.StatusRequestEntityTooLarge}} {
 		body := make([]byte, test.size)
 		r := newRaw(c.in, "ListTable", body).sign(c.in.KeySecret)
-		req, err := http.NewRequest(http.MethodPost, c.in.Endpoint+"/ListTable", io.MultiReader(bytes.NewReader(body)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, value := range r.headers {
-			req.Header.Set(name, value)
-		}
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		res.Body.Close()
+		res, _, _ := r.stream(t, c.in, io.MultiReader(bytes.NewReader(body)))
 		if res.StatusCode != test.want {
 			t.Errorf("%d bytes: status %d, want %d", test.size, res.StatusCode, test.want)
 		}

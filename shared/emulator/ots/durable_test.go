@@ -77,29 +77,16 @@ func startChild(t *testing.T, path string) (*client, *exec.Cmd) {
 	return newClient(t, in), cmd
 }
 
-func TestKillLosesNoAcknowledgedRow(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "ots.db")
-	c, cmd := startChild(t, path)
-	c.create("t", "p:integer s:string", withDefined, func(r *tablestore.CreateTableRequest) {
-		r.AddIndexMeta(indexMeta("by_age", false, "age"))
-	})
-	var acknowledged sync.Map
+// killUnderWrites calls write in 8 goroutines, kills the server after 200 successful calls, and
+// waits until the calls fail.
+func killUnderWrites(t *testing.T, cmd *exec.Cmd, write func(writer, n int) error) {
+	t.Helper()
 	var count atomic.Int64
 	var wait sync.WaitGroup
 	enough := make(chan struct{})
 	for writer := range 8 {
 		wait.Go(func() {
-			for n := 0; ; n++ {
-				s := fmt.Sprint(n)
-				results, err := c.batch(true, put("t", key("p", writer, "s", s), cols("age", n)),
-					put("t", key("p", writer, "s", s+"x"), cols("n", n)))
-				if err != nil {
-					return // killed
-				}
-				if results["t"][0] != "ok" {
-					t.Errorf("batch: %q", results)
-				}
-				acknowledged.Store(fmt.Sprintf("%d/%s", writer, s), n)
+			for n := 0; write(writer, n) == nil; n++ {
 				if count.Add(1) == 200 {
 					close(enough)
 				}
@@ -112,9 +99,31 @@ func TestKillLosesNoAcknowledgedRow(t *testing.T) {
 	}
 	wait.Wait()
 	cmd.Wait()
+}
+
+func TestKillLosesNoAcknowledgedRow(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ots.db")
+	c, cmd := startChild(t, path)
+	c.create("t", "p:integer s:string", withDefined, func(r *tablestore.CreateTableRequest) {
+		r.AddIndexMeta(indexMeta("by_age", false, "age"))
+	})
+	var acknowledged sync.Map
+	killUnderWrites(t, cmd, func(writer, n int) error {
+		s := fmt.Sprint(n)
+		results, err := c.batch(true, put("t", key("p", writer, "s", s), cols("age", n)),
+			put("t", key("p", writer, "s", s+"x"), cols("n", n)))
+		if err != nil {
+			return err
+		}
+		if results["t"][0] != "ok" {
+			t.Errorf("batch: %q", results)
+		}
+		acknowledged.Store(fmt.Sprintf("%d/%s", writer, s), n)
+		return nil
+	})
 
 	c, _ = startChild(t, path)
-	rows, twins := map[string]bool{}, 0
+	rows, seconds := map[string]bool{}, 0
 	q := whole("t", "p", "s")
 	q.MaxVersion = 1
 	keys, _ := c.walk(q)
@@ -129,15 +138,15 @@ func TestKillLosesNoAcknowledgedRow(t *testing.T) {
 	})
 	for key := range rows {
 		if strings.HasSuffix(key, "x") {
-			twins++
+			seconds++
 		} else if !rows[key+"x"] {
 			t.Errorf("half of the batch of %s is there", key)
 		}
 	}
 	q = whole("by_age", "age", "p", "s")
 	q.MaxVersion = 1
-	if indexed, _ := c.walk(q); len(indexed) != len(rows)-twins {
-		t.Errorf("the index has %d rows, want %d", len(indexed), len(rows)-twins)
+	if indexed, _ := c.walk(q); len(indexed) != len(rows)-seconds {
+		t.Errorf("the index has %d rows, want %d", len(indexed), len(rows)-seconds)
 	}
 }
 

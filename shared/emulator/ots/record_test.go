@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -175,29 +174,14 @@ func TestKillKeepsRowsAndRecordsTogether(t *testing.T) {
 	c, cmd := startChild(t, path)
 	c.create("t", "p:string", streamed(24))
 	var acknowledged sync.Map
-	var count atomic.Int64
-	var wait sync.WaitGroup
-	enough := make(chan struct{})
-	for writer := range 8 {
-		wait.Go(func() {
-			for n := 0; ; n++ {
-				k := fmt.Sprintf("%d-%d", writer, n)
-				if c.write(put("t", key("p", k), nil)) != nil {
-					return // killed
-				}
-				acknowledged.Store("put "+k, true)
-				if count.Add(1) == 200 {
-					close(enough)
-				}
-			}
-		})
-	}
-	<-enough
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	wait.Wait()
-	cmd.Wait()
+	killUnderWrites(t, cmd, func(writer, n int) error {
+		k := fmt.Sprintf("%d-%d", writer, n)
+		err := c.write(put("t", key("p", k), nil))
+		if err == nil {
+			acknowledged.Store("put "+k, true)
+		}
+		return err
+	})
 
 	c, _ = startChild(t, path)
 	records, _ := c.records(c.iterate("t"))
