@@ -95,9 +95,18 @@ func ask() {
 	fmt.Println(resp, err)
 }
 
-// build builds the programs and returns the parent of their folders.
+// build returns the parent folder of the built programs.
 func build(t testing.TB) string {
 	t.Helper()
+	dir, err := buildAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// buildAll builds the programs once, and returns the parent of their folders.
+func buildAll() (string, error) {
 	programs.once.Do(func() {
 		sources, err := filepath.Glob("testdata/*/*.go")
 		if err != nil || len(sources) != 6 {
@@ -125,10 +134,7 @@ func build(t testing.TB) string {
 			}
 		}
 	})
-	if programs.err != nil {
-		t.Fatal(programs.err)
-	}
-	return programs.dir
+	return programs.dir, programs.err
 }
 
 // hello returns the function hello for a runtime, with environment variables as pairs of name and
