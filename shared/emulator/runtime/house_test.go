@@ -216,12 +216,20 @@ func (c *clock) advance(d time.Duration) {
 // expect waits for a timer that ends d from now, and moves the clock there.
 func (c *clock) expect(t testing.TB, d time.Duration) {
 	t.Helper()
-	eventually(t, "a timer is set for "+d.String(), func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return slices.ContainsFunc(c.timers, func(t *timer) bool { return !t.done && t.at.Equal(c.now.Add(d)) })
-	})
+	eventually(t, "a timer is set for "+d.String(), func() bool { return c.timersAt(d) > 0 })
 	c.advance(d)
+}
+
+// timersAt returns the number of timers that end d from now.
+func (c *clock) timersAt(d time.Duration) (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range c.timers {
+		if !t.done && t.at.Equal(c.now.Add(d)) {
+			n++
+		}
+	}
+	return n
 }
 
 // A journal is the log of a host.

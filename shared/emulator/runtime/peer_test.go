@@ -188,7 +188,7 @@ func TestCheckPeer(t *testing.T) {
 	defer ours.Close()
 	defer theirs.Close()
 	if err := runtime.CheckPeer(ours, os.Getpid()); !errors.Is(err, runtime.ErrUnknownPeer) {
-		t.Errorf("of what is no TCP: %v, want unknown", err)
+		t.Errorf("a connection without TCP: %v, want unknown", err)
 	}
 	if _, err := runtime.FindSocket(filepath.Join(t.TempDir(), "none"), netip.AddrPort{},
 		netip.AddrPort{}); err == nil {
@@ -310,6 +310,7 @@ func TestAProcessThatDoesNotAskAgain(t *testing.T) {
 	hang(t, strings.TrimPrefix(p.api, "http://"), fcBase+"invocation/next", func(c net.Conn) { c.Close() })
 	start(t, t.Context(), p.host, []byte(`"second"`))
 	eventually(t, "another process is started", func() bool { return p.host.Stats("hello").Started == 2 })
+	eventually(t, "both processes have a timer", func() bool { return c.timersAt(7*time.Second) == 2 })
 	// the second process, which never asks, exceeds its init timeout, and the invocation fails
 	c.advance(7 * time.Second)
 	eventually(t, "no process is left", func() bool { return p.host.Stats("hello").Processes == 0 })
