@@ -49,7 +49,7 @@ func TestCollapseRepeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b book
 		c := invoke.CollapseRepeats(slog.NewJSONHandler(&b, nil), time.Second)
-		logger := slog.New(c).With("door", 1)
+		logger := slog.New(c).With("source", 1)
 		refused := invoke.Repeatable(t.Context(), "refused")
 		want := func(about string, lines ...string) {
 			t.Helper()
@@ -60,23 +60,23 @@ func TestCollapseRepeats(t *testing.T) {
 		for i := range 1000 {
 			logger.WarnContext(refused, "callback", "id", i)
 		}
-		want("the first is written at once", "map[door:1 id:0 level:WARN msg:callback]")
+		want("the first is written at once", "map[id:0 level:WARN msg:callback source:1]")
 		logger.InfoContext(t.Context(), "callback", "id", "another")
 		logger.WarnContext(invoke.Repeatable(t.Context(), "other"), "callback", "id", "other")
-		want("others go through", "map[door:1 id:another level:INFO msg:callback]",
-			"map[door:1 id:other level:WARN msg:callback]")
+		want("others go through", "map[id:another level:INFO msg:callback source:1]",
+			"map[id:other level:WARN msg:callback source:1]")
 		time.Sleep(time.Second)
 		synctest.Wait()
-		want("after a second", "map[door:1 followed_by:999 id:0 level:WARN msg:callback]")
+		want("after a second", "map[followed_by:999 id:0 level:WARN msg:callback source:1]")
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		want("later")
 
 		logger.WithGroup("g").WarnContext(refused, "callback", "id", 1)
-		want("the window is over, so the next is a first one", "map[door:1 g:map[id:1] level:WARN msg:callback]")
+		want("the window is over, so the next is a first one", "map[g:map[id:1] level:WARN msg:callback source:1]")
 		logger.WarnContext(refused, "callback", "id", 2)
 		c.Flush()
-		want("at the end", "map[door:1 g:map[followed_by:1 id:1] level:WARN msg:callback]")
+		want("at the end", "map[g:map[followed_by:1 id:1] level:WARN msg:callback source:1]")
 		c.Flush()
 		time.Sleep(time.Hour)
 		synctest.Wait()

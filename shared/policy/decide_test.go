@@ -66,7 +66,7 @@ func TestDecisions(t *testing.T) {
 		t.Errorf("the last policy does not end: %s", text)
 	}
 	if tried[true] == 0 || tried[false] == 0 {
-		t.Errorf("tried %d allowed and %d denied requests, wanted some of each", tried[true], tried[false])
+		t.Errorf("tried %d allowed and %d denied requests, want some of each", tried[true], tried[false])
 	}
 }
 
@@ -234,7 +234,7 @@ func TestPredefined(t *testing.T) {
 		}
 	}
 	if allowed(policy.Administrator(), "ecs:RunInstances") {
-		t.Error("Administrator allows what is not oos")
+		t.Error("Administrator allows an action outside oos")
 	}
 }
 
@@ -464,14 +464,16 @@ func oracleList(list any) []string {
 // ordinary is a typical request of the service, for the policies of an access key.
 func ordinary(tb testing.TB) (policy.Request, []*policy.Policy) {
 	p := parse(tb, `{"Version":"1","Statement":[
-		{"Effect":"Allow","Action":["oos:Get*","oos:List*"],"Resource":"acs:oos:*:1234567890123456:chatconfiguration/*"},
+		{"Effect":"Allow","Action":["oos:Get*","oos:List*"],
+			"Resource":"acs:oos:*:1234567890123456:chatconfiguration/*"},
 		{"Effect":"Allow","Action":"oos:*","Resource":"*","Condition":{
 			"StringEquals":{"oos:tag/env":["dev","test"]},
 			"StringLike":{"oos:tag/team":"sre-*"},
 			"IpAddress":{"acs:SourceIp":["10.0.0.0/8","2001:db8::/32"]},
 			"Bool":{"acs:SecureTransport":"true"},
 			"DateLessThan":{"acs:CurrentTime":"2030-01-01T00:00:00Z"}}},
-		{"Effect":"Deny","Action":"oos:Delete*","Resource":"*","Condition":{"StringNotEquals":{"oos:tag/env":"dev"}}}]}`)
+		{"Effect":"Deny","Action":"oos:Delete*","Resource":"*",
+			"Condition":{"StringNotEquals":{"oos:tag/env":"dev"}}}]}`)
 	req := policy.Request{
 		Action:   "oos:UpdateChatConfiguration",
 		Resource: "acs:oos:cn-hangzhou:1234567890123456:chatconfiguration/prod-alerts",

@@ -199,8 +199,10 @@ func TestParseErrors(t *testing.T) {
 
 // All mistakes are reported at once, in the order of the text; missing members come last.
 func TestParseNamesAllMistakes(t *testing.T) {
-	text := `{"Version":1,"Id":{"Statement":[{}]},"Statement":[{"Effect":["Allow"],"Action":["oos:Get*","Get",7],"Resource":{"a":[1,{}]}},
-		{"Effect":"deny","Effect":"Deny","Resource":[],"Condition":{"StringEqual":{"x":"y"},"StringEquals":{"acs:User":["z"],"oos:tag/a":[1e999]},"Bool":7}},7]}`
+	text := `{"Version":1,"Id":{"Statement":[{}]},"Statement":[
+		{"Effect":["Allow"],"Action":["oos:Get*","Get",7],"Resource":{"a":[1,{}]}},
+		{"Effect":"deny","Effect":"Deny","Resource":[],
+			"Condition":{"StringEqual":{"x":"y"},"StringEquals":{"acs:User":["z"],"oos:tag/a":[1e999]},"Bool":7}},7]}`
 	_, err := policy.Parse([]byte(text))
 	if err == nil {
 		t.Fatal("no error")

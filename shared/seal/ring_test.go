@@ -225,7 +225,7 @@ func FuzzParseRing(f *testing.F) {
 			}
 		}
 		if err := json.Unmarshal(data, &plain); err != nil {
-			t.Fatalf("ParseRing took what is no JSON: %v", err)
+			t.Fatalf("ParseRing accepted invalid JSON: %v", err)
 		}
 		var keys []seal.Key
 		for _, k := range plain.Keys {

@@ -88,7 +88,7 @@ func TestGateUnderLoad(t *testing.T) {
 					}
 					runtime.Gosched()
 					if shut.Load() {
-						t.Error("Close has returned while a call was under way")
+						t.Error("Close has returned during a call")
 					}
 					g.Leave()
 				}

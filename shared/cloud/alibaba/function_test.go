@@ -83,7 +83,7 @@ func TestStart(t *testing.T) {
 	}
 	client, _ = functionCompute(t, http.StatusOK, nil, "")
 	if err := client.Start(t.Context(), "dispatch", nil); err == nil {
-		t.Error("an answer of 200 to what is not waited for: no error")
+		t.Error("Start accepted status 200")
 	}
 }
 

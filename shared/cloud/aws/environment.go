@@ -17,12 +17,12 @@ import (
 // Read configures AWS from the environment, with DynamoDB as its store. The error lists every
 // mistake with its variable, and no secret.
 //
-//	AWS_REGION                                     required, or AWS_DEFAULT_REGION
-//	AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, …    required; see dynamodb.Environment
-//	AWS_ENDPOINT_URL_DYNAMODB                      default AWS_ENDPOINT_URL, else that of the region
-//	AWS_ENDPOINT_URL_KMS                           likewise
-//	AWS_ENDPOINT_URL_LAMBDA                        likewise
-//	CHATCONF_ROOTS                                 see cloud.Trust
+//	AWS_REGION                                   required, or AWS_DEFAULT_REGION
+//	AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, …  required; see dynamodb.Environment
+//	AWS_ENDPOINT_URL_DYNAMODB                    default AWS_ENDPOINT_URL, else that of the region
+//	AWS_ENDPOINT_URL_KMS                         likewise
+//	AWS_ENDPOINT_URL_LAMBDA                      likewise
+//	CHATCONF_ROOTS                               see cloud.Trust
 func Read(getenv func(string) string) (cloud.Cloud, error) {
 	credentials, err := dynamodb.Environment(getenv)
 	return read(getenv, credentials, err)

@@ -169,7 +169,7 @@ func TestAnswersThatNobodyWaitsFor(t *testing.T) {
 				t.Errorf("%s: %s, %s, want %d", why, resp.Status, body, want)
 			}
 		}
-		refused("invocation/nobody/response", "an id that never was", unknown)
+		refused("invocation/unknown/response", "an unknown id", unknown)
 		resp, _ := p.do("GET", base+"invocation/next", "")
 		id := resp.Header.Get("X-Fc-Request-Id") + resp.Header.Get("Lambda-Runtime-Aws-Request-Id")
 		refused("invocation/"+id+"x/response", "an id that is nearly right", unknown)
@@ -281,7 +281,7 @@ func TestTheWireOfTheAPI(t *testing.T) {
 		{"a length and chunks", post + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", ""},
 		{"chunks and a length", post + "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n0\r\n\r\n", ""},
 		{"another coding", post + "Transfer-Encoding: gzip\r\n\r\n", ""},
-		{"chunks that are none", post + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n", ""},
+		{"invalid chunks", post + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n", ""},
 		{"a body that ends early", post + "Content-Length: 20\r\n\r\n{}", ""},
 		{"trailers that end early", post + "Transfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n", ""},
 	} {
@@ -343,7 +343,7 @@ func TestOneEventAtATime(t *testing.T) {
 	eventually(t, "it waits", func() bool { return p.host.Stats("hello").Queued == 1 })
 	select {
 	case id := <-asked:
-		t.Errorf("%s was handed out before %s was answered", id, first)
+		t.Errorf("%s was delivered before %s was answered", id, first)
 	default:
 	}
 	answer(first, "1")

@@ -152,6 +152,6 @@ func TestAPanicInTheAPI(t *testing.T) {
 		t.Error("an answer")
 	}
 	if text := <-panics; !strings.HasPrefix(text, "planted\n") || !strings.Contains(text, "converse") {
-		t.Errorf("told of %s", text)
+		t.Errorf("the log is %s", text)
 	}
 }

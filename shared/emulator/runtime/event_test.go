@@ -17,14 +17,19 @@ func TestEventShapes(t *testing.T) {
 	ce := func(id, source, kind, data string) string {
 		return `{"id":"` + id + `","source":"` + source + `","specversion":"1.0","type":"` + kind + `",
 			"datacontenttype":"application/json; charset=utf-8","subject":"acs:cn-hangzhou:1234567890123456:local",
-			"time":"2026-11-23T04:05:06.007Z","aliyunaccountid":"1234567890123456","aliyunpublishtime":"2026-11-23T04:05:06.007Z",
-			"aliyunoriginalaccountid":"1234567890123456","aliyuneventbusname":"` + source + `","aliyunregionid":"cn-hangzhou",
+			"time":"2026-11-23T04:05:06.007Z","aliyunaccountid":"1234567890123456",
+			"aliyunpublishtime":"2026-11-23T04:05:06.007Z",
+			"aliyunoriginalaccountid":"1234567890123456","aliyuneventbusname":"` + source + `",
+			"aliyunregionid":"cn-hangzhou",
 			"aliyunpublishaddr":"127.0.0.1","data":` + data + `}`
 	}
 	sqs := func(id, body, sum string) string {
-		return `{"messageId":"` + id + `","receiptHandle":"handle-` + id + `","body":` + body + `,"md5OfBody":"` + sum + `",
-			"attributes":{"ApproximateReceiveCount":"1","SentTimestamp":"1795406706007","SenderId":"123456789012","ApproximateFirstReceiveTimestamp":"1795406706007"},
-			"messageAttributes":{},"eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:us-east-1:123456789012:local-queue","awsRegion":"us-east-1"}`
+		return `{"messageId":"` + id + `","receiptHandle":"handle-` + id + `","body":` + body + `,
+			"md5OfBody":"` + sum + `",
+			"attributes":{"ApproximateReceiveCount":"1","SentTimestamp":"1795406706007","SenderId":"123456789012",
+			"ApproximateFirstReceiveTimestamp":"1795406706007"},
+			"messageAttributes":{},"eventSource":"aws:sqs",
+			"eventSourceARN":"arn:aws:sqs:us-east-1:123456789012:local-queue","awsRegion":"us-east-1"}`
 	}
 	for _, test := range []struct {
 		kind     runtime.Kind
@@ -44,11 +49,14 @@ func TestEventShapes(t *testing.T) {
 				`{"requestId":"m2","messageId":"m2","messageBody":"{\"Name\":\"y\"}"}`) + `]`},
 		{runtime.FC, runtime.CloudEvent, []runtime.Message{one},
 			ce("m1", "local", "com.example.message", `{"Name":"x"}`)},
-		{runtime.Lambda, runtime.CloudEvent, []runtime.Message{one}, `{"version":"0","id":"m1","detail-type":"Message","source":"com.example.local",
-			"account":"123456789012","time":"2026-11-23T04:05:06Z","region":"us-east-1","resources":[],"detail":{"Name":"x"}}`},
+		{runtime.Lambda, runtime.CloudEvent, []runtime.Message{one}, `{"version":"0","id":"m1",
+			"detail-type":"Message","source":"com.example.local",
+			"account":"123456789012","time":"2026-11-23T04:05:06Z","region":"us-east-1","resources":[],
+			"detail":{"Name":"x"}}`},
 		{runtime.FC, runtime.Timer, []runtime.Message{one},
 			`{"triggerTime":"2026-11-23T04:05:06Z","triggerName":"local-timer","payload":"{\"Name\":\"x\"}"}`},
-		{runtime.Lambda, runtime.Timer, []runtime.Message{one}, `{"version":"0","id":"m1","detail-type":"Scheduled Event","source":"aws.events",
+		{runtime.Lambda, runtime.Timer, []runtime.Message{one}, `{"version":"0","id":"m1",
+			"detail-type":"Scheduled Event","source":"aws.events",
 			"account":"123456789012","time":"2026-11-23T04:05:06Z","region":"us-east-1",
 			"resources":["arn:aws:events:us-east-1:123456789012:rule/local-timer"],"detail":{"Name":"x"}}`},
 		{runtime.FC, runtime.SQS, []runtime.Message{one}, ""},

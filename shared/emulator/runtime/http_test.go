@@ -356,7 +356,7 @@ func TestWhatAnswersMean(t *testing.T) {
 		{"a stream without an end of its head", stream, `{"statusCode":202}`, 0, "", nil},
 		{"a stream whose head is wrong", stream, "{\x00\x00\x00\x00\x00\x00\x00\x00", 0, "", nil},
 		{"nothing", "", ``, 0, "", nil},
-		{"what is not JSON", "", `hello`, 0, "", nil},
+		{"invalid JSON", "", `hello`, 0, "", nil},
 		{"an invalid status", "", `{"statusCode":99}`, 0, "", nil},
 		{"a status of no end", "", `{"statusCode":101}`, 0, "", nil},
 		{"a large status", "", `{"statusCode":600}`, 0, "", nil},

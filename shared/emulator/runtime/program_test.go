@@ -107,7 +107,8 @@ func TestAScriptIsAFunction(t *testing.T) {
 	dir := t.TempDir()
 	script := `#!/bin/sh
 base=http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation
-while id=$(curl -sf -D - -o "$TMPDIR/event" "$base/next" | sed -n 's/\r$//;s/^Lambda-Runtime-Aws-Request-Id: //Ip'); [ -n "$id" ]; do
+while id=$(curl -sf -D - -o "$TMPDIR/event" "$base/next" |
+  sed -n 's/\r$//;s/^Lambda-Runtime-Aws-Request-Id: //Ip'); [ -n "$id" ]; do
 	curl -sf -o "$TMPDIR/taken" --data-binary @"$TMPDIR/event" "$base/$id/response"
 done
 `

@@ -462,7 +462,7 @@ func TestAnIdleProcessIsStopped(t *testing.T) {
 		if kind == runtime.FC {
 			want = "pre-stop SIGTERM"
 		}
-		eventually(t, "it is told", func() bool { return strings.HasSuffix(notes(t, path), want) })
+		eventually(t, "it is noted", func() bool { return strings.HasSuffix(notes(t, path), want) })
 		if !alive(pid) || h.Stats("hello").Idle != 0 {
 			t.Error("it was killed without a grace period, or can still be given work")
 		}

@@ -27,7 +27,7 @@ func testAge(t *testing.T, s *suite) {
 	want := []string{"a", "b", "c", "d", "e", "kept", "n"}
 	now.advance(first.Truncate(time.Millisecond).Add(ttl - time.Millisecond).Sub(now.Now()))
 	if got := sorts(list(t, tb, p)); !slices.Equal(got, want) {
-		t.Errorf("a millisecond before the first are over age there are %q, want %q", got, want)
+		t.Errorf("a millisecond before the first items expire there are %q, want %q", got, want)
 	}
 
 	now.advance(time.Millisecond)
@@ -38,11 +38,11 @@ func testAge(t *testing.T, s *suite) {
 			slices.Reverse(got)
 		}
 		if !slices.Equal(got, want) {
-			t.Errorf("a page of 2, reverse %v, when the first are over age is %q, want %q", reverse, got, want)
+			t.Errorf("a page of 2, reverse %v, after the first items expired is %q, want %q", reverse, got, want)
 		}
 	}
 	if item, ok := get(t, tb, p, "a"); ok {
-		t.Errorf("Get of an item over age = %v, want none", item)
+		t.Errorf("Get of an expired item = %v, want none", item)
 	}
 	if item, _ := get(t, tb, p, "kept"); item.Count != 10 {
 		t.Errorf("the item that was added to has count %d, want 10", item.Count)
@@ -53,10 +53,10 @@ func testAge(t *testing.T, s *suite) {
 		"delete at its revision": {Deletes: []table.Delete{{Sort: "a", If: table.AtRevision(1)}}},
 	} {
 		err := tb.Write(t.Context(), p, c)
-		wantCondition(t, verb+" of an item over age", err, table.Key{Partition: p, Sort: "a"}, table.AtRevision(1))
+		wantCondition(t, verb+" of an expired item", err, table.Key{Partition: p, Sort: "a"}, table.AtRevision(1))
 	}
 	err := tb.Write(t.Context(), p, table.Change{Puts: []table.Put{{Sort: "e", If: table.Absent()}}})
-	wantCondition(t, "put if absent over an item that is not over age", err, table.Key{Partition: p, Sort: "e"},
+	wantCondition(t, "put if absent over an item that has not expired", err, table.Key{Partition: p, Sort: "e"},
 		table.Absent())
 
 	write(t, tb, p, table.Change{
@@ -68,12 +68,12 @@ func testAge(t *testing.T, s *suite) {
 	item := func(sort string, revision, count int64) table.Item {
 		return table.Item{Key: table.Key{Partition: p, Sort: sort}, Revision: revision, Count: count, Written: written}
 	}
-	wantItems(t, "writes over items over age", slices.DeleteFunc(list(t, tb, p),
+	wantItems(t, "writes over expired items", slices.DeleteFunc(list(t, tb, p),
 		func(i table.Item) bool { return i.Sort == "e" || i.Sort == "kept" }),
 		[]table.Item{item("a", 2, 0), item("b", 2, 0), item("d", 0, 7), item("n", 0, 7)})
 
 	now.advance(ttl)
-	wantItems(t, "when all are over age", list(t, tb, p), nil)
+	wantItems(t, "when all have expired", list(t, tb, p), nil)
 	testAgeRaces(t, s)
 }
 

@@ -261,9 +261,9 @@ func testContext(t *testing.T, s *suite) {
 				items := query(t, tb, table.Range{Partition: p, Prefix: sort, Limit: 3})
 				switch {
 				case err != nil && !errors.Is(err, context.Canceled):
-					t.Errorf("Write canceled under way = %v, want success or Canceled", err)
+					t.Errorf("Write canceled in progress = %v, want success or Canceled", err)
 				case err == nil && len(items) != 2, len(items) == 1:
-					t.Errorf("Write canceled under way = %v, and left %d of 2 items", err, len(items))
+					t.Errorf("Write canceled in progress = %v, and left %d of 2 items", err, len(items))
 				}
 			}
 		})

@@ -52,7 +52,7 @@ func testRaces(t *testing.T, s *suite) {
 			}
 			for _, item := range list(t, tb, p) {
 				if got, want := string(item.Value), fmt.Sprint(winner.Load()); got != "" && got != want {
-					t.Errorf("%s: the change is that of %s, but %s was told so", name, got, want)
+					t.Errorf("%s: the change is that of %s, but %s returned nil", name, got, want)
 				}
 			}
 		}

@@ -319,7 +319,7 @@ var broken = map[string]struct {
 			}
 		})
 	}},
-	"remembers what is over age": {foundBy: []string{"Age", "Random"}, make: func(o tabletest.Options) table.Table {
+	"remembers expired items": {foundBy: []string{"Age", "Random"}, make: func(o tabletest.Options) table.Table {
 		ttl := o.TTL
 		o.TTL = 0
 		return tamper(o, func(t *tampered) {
