@@ -19,7 +19,7 @@ import (
 // maxSkew is the largest difference between a request's date and the server's clock, either way.
 const maxSkew = 15 * time.Minute
 
-// The headers of the protocol, as net/http spells them.
+// The headers of the protocol, in the case that net/http uses.
 const (
 	headerDate        = "X-Ots-Date"
 	headerVersion     = "X-Ots-Apiversion"

@@ -119,7 +119,7 @@ func (r *raw) stream(t testing.TB, in *otstest.Instance, from io.Reader) (*http.
 	}
 	var e otsprotocol.Error
 	if err := proto.Unmarshal(body, &e); err != nil {
-		t.Fatalf("status %d: the body is no Error: %v", res.StatusCode, err)
+		t.Fatalf("status %d: the body is not an Error: %v", res.StatusCode, err)
 	}
 	return res, body, res.Status[:3] + " " + e.GetCode() + ": " + e.GetMessage()
 }
@@ -201,7 +201,7 @@ func TestSignatures(t *testing.T) {
 			"403 OTSAuthFailed: Signature mismatch."},
 		{"V4 of another region", v4(func(r *raw) { r.headers["x-ots-signregion"] = "cn-shanghai" }),
 			"403 OTSAuthFailed: Signature mismatch."},
-		{"V4 that is wrong beside a signature that is right", change(func(r *raw) {
+		{"an invalid V4 signature with a valid V1 signature", change(func(r *raw) {
 			r.headers["x-ots-signdate"], r.headers["x-ots-signregion"] = "20261129", "cn-hangzhou"
 			r.headers["x-ots-signaturev4"] = "x"
 		}), "403 OTSAuthFailed: Signature mismatch."},
@@ -244,7 +244,7 @@ func TestARequestIsReadOnceItsHeadersAreVerified(t *testing.T) {
 			t.Errorf("%s: %v, %v, want %s", test.what, &e, err, test.code)
 		}
 		if got := body.room > 0; got != test.reads || body.room > 1<<20 {
-			t.Errorf("%s: %d bytes were ready for what did not come", test.what, body.room)
+			t.Errorf("%s: %d bytes were allocated for an absent body", test.what, body.room)
 		}
 	}
 }

@@ -100,7 +100,7 @@ func TestBatchWriteRefusals(t *testing.T) {
 			"OTSParameterInvalid: Repeated rows do not support row exist expectation check in BatchModify."},
 		{"a repeated row with a condition", []tablestore.RowChange{conditional, put("t", key("p", "k"), nil)},
 			"OTSParameterInvalid: Repeated rows do not support row condition check in BatchModify."},
-		{"a row that no table could take", []tablestore.RowChange{put("t", key("p", "k"), cols("#a", 1))},
+		{"a row that is invalid for every table", []tablestore.RowChange{put("t", key("p", "k"), cols("#a", 1))},
 			"OTSParameterInvalid: Invalid column name: '#a'."},
 	} {
 		_, err := c.batch(false, test.changes...)

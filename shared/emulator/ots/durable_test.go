@@ -140,7 +140,7 @@ func TestKillLosesNoAcknowledgedRow(t *testing.T) {
 		if strings.HasSuffix(key, "x") {
 			seconds++
 		} else if !rows[key+"x"] {
-			t.Errorf("half of the batch of %s is there", key)
+			t.Errorf("the batch of %s has only half its rows", key)
 		}
 	}
 	q = whole("by_age", "age", "p", "s")

@@ -102,8 +102,8 @@ var filterCases = []struct {
 	{"another type is unequal", single("n", ne, "5"), true},
 	{"another type is not less", single("n", lt, "5"), false},
 	{"a missing column passes", single("x", eq, 5), true},
-	{"a missing column is filtered, if that is wanted", strict("x", eq, 5), false},
-	{"a missing column is filtered even from !=", strict("x", ne, 5), false},
+	{"a missing column does not match a strict filter", strict("x", eq, 5), false},
+	{"a missing column does not match even !=", strict("x", ne, 5), false},
 	{"a primary key column", strict("p", eq, "k"), true},
 	{"any version may match", single("v", eq, 1), true},
 	{"but not, if only the latest counts", latest(single("v", eq, 1)), false},
@@ -122,13 +122,13 @@ var filterCases = []struct {
 	{"a column that exists", exists(strict("n", eq, 0)), true},
 	{"a column of the key that exists", exists(strict("p", eq, 0)), true},
 	{"a column that does not exist", exists(single("none", eq, 0)), false},
-	{"a column that shall not exist", notExists(single("n", eq, 0)), false},
-	{"a column that shall not exist and does not", notExists(strict("none", eq, 0)), true},
-	{"a pattern that finds something", exists(finds("n=([0-9]+)")), true},
-	{"a pattern that shall not find something", notExists(finds("n=([0-9]+)")), false},
-	{"a pattern that should find something", exists(finds("x=([0-9]+)")), false},
-	{"a pattern that finds nothing, as it shall", notExists(finds("x=([0-9]+)")), true},
-	{"a pattern that finds nothing", tablestore.NewSingleColumnValueRegexFilter("r", ne,
+	{"an existing column that must not exist", notExists(single("n", eq, 0)), false},
+	{"an absent column that must not exist", notExists(strict("none", eq, 0)), true},
+	{"a pattern that matches", exists(finds("n=([0-9]+)")), true},
+	{"a pattern that must not match, but does", notExists(finds("n=([0-9]+)")), false},
+	{"a pattern that must match, but does not", exists(finds("x=([0-9]+)")), false},
+	{"a pattern that must not match, and does not", notExists(finds("x=([0-9]+)")), true},
+	{"a pattern that does not match", tablestore.NewSingleColumnValueRegexFilter("r", ne,
 		tablestore.NewValueTransferRule("x([0-9]+)", tablestore.Variant_INTEGER), int64(1)), false},
 }
 
@@ -176,7 +176,7 @@ func TestAFilterDoesNotSeeWhatIsNotSelected(t *testing.T) {
 		want   string
 	}{
 		{"an unselected column is missing", single("n", eq, 6), "s=abc"},
-		{"and is filtered if that is wanted", strict("n", eq, 5), "-"},
+		{"and does not match a strict filter", strict("n", eq, 5), "-"},
 		{"the primary key is always seen", strict("p", eq, "k"), "s=abc"},
 	} {
 		got := c.get("t", pk, both(columnsToGet("s"),

@@ -198,7 +198,7 @@ func checkAnswer(t *testing.T, w *httptest.ResponseRecorder, response proto.Mess
 		return
 	}
 	if err := proto.Unmarshal(body, response); err != nil {
-		t.Fatalf("the answer is no %T: %v", response, err)
+		t.Fatalf("the answer is not a %T: %v", response, err)
 	}
 	var rows [][]byte
 	switch m := response.(type) {

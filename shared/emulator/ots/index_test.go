@@ -145,7 +145,7 @@ func TestAnIndexHoldsWhatTheTableDoesWhateverHappens(t *testing.T) {
 	}
 	create(true)
 	if diff := cmp.Diff(before, c.dump("by_age", "age", "city", "p")); diff != "" {
-		t.Errorf("the index made anew from the table (-kept +made):\n%s", diff)
+		t.Errorf("the index rebuilt from the table (-kept +made):\n%s", diff)
 	}
 	drop("by_age")
 	create(false)

@@ -65,7 +65,7 @@ func TestRequestsThatNoSDKSends(t *testing.T) {
 			TableName: proto.String("t"), PrimaryKey: key("a", 1, "b", 2, "c", 3, "d", 4, "e", 5).Build(false),
 			MaxVersions: proto.Int32(1),
 		}), "400 OTSParameterInvalid: The number of primary key columns must be in range: [1, 4]."},
-		{"a column that cannot be, before a key that is not the table's", "GetRow",
+		{"an invalid column name is reported before the key of another table", "GetRow",
 			message(t, &otsprotocol.GetRowRequest{
 				TableName: proto.String("t"), PrimaryKey: key("x", 1).Build(false), ColumnsToGet: []string{"#"},
 			}), "400 OTSParameterInvalid: Invalid column name: '#'."},
@@ -80,7 +80,7 @@ func TestRequestsThatNoSDKSends(t *testing.T) {
 			"400 OTSParameterInvalid: Unsupported operation: 'listtable'."},
 		{"no operation", "", nil, "400 OTSParameterInvalid: Unsupported operation: ''."},
 		{"no protobuf", "ListTable", []byte{0xFF}, "400 OTSParameterInvalid: Failed to parse the ProtoBuf message."},
-		{"a message without what it needs", "GetRow", nil,
+		{"a message without its required fields", "GetRow", nil,
 			"400 OTSParameterInvalid: Failed to parse the ProtoBuf message."},
 		{"a body of more than 5 MB", "ListTable", make([]byte, 5<<20+1),
 			"413 OTSRequestBodyTooLarge: The size of POST data is too large."},
@@ -123,7 +123,7 @@ func TestRequestsThatNoSDKSends(t *testing.T) {
 			TableName: proto.String("t"), Row: whole,
 			Condition: &otsprotocol.Condition{RowExistence: otsprotocol.RowExistenceExpectation(9).Enum()},
 		}), "400 OTSParameterInvalid: Invalid row-existence expectation: 9."},
-		{"a filter that is none", "PutRow", message(t, &otsprotocol.PutRowRequest{
+		{"an invalid filter", "PutRow", message(t, &otsprotocol.PutRowRequest{
 			TableName: proto.String("t"), Row: whole,
 			Condition: &otsprotocol.Condition{RowExistence: condition.RowExistence, ColumnCondition: []byte{1}},
 		}), "400 OTSParameterInvalid: Deserialize filter failed."},
@@ -228,7 +228,7 @@ func TestABatchThatATransactionRefusesLeavesNothing(t *testing.T) {
 	}
 	for n, want := range map[int]bool{1: true, 2: false, 3: false, 4: true} {
 		if got := c.get("t", key("p", "a", "n", n)) != "-"; got != want {
-			t.Errorf("row %d is there: %v, want %v", n, got, want)
+			t.Errorf("row %d exists: %v, want %v", n, got, want)
 		}
 	}
 }

@@ -327,7 +327,7 @@ func TestSplitPoints(t *testing.T) {
 		})
 	}
 	const mb = 1 << 20
-	fails(t, "pieces of nothing", errorOf(split(0, mb)),
+	fails(t, "pieces of size 0", errorOf(split(0, mb)),
 		"OTSParameterInvalid: The split_size should be greater than 0.")
 	fails(t, "a small unit", errorOf(split(1, mb-1)),
 		"OTSParameterInvalid: The split_size_unit_in_byte should be greater equal than: 1048576")

@@ -133,8 +133,8 @@ func TestColumnsToGetAndColumnRanges(t *testing.T) {
 		want string
 	}{
 		{"two columns, in any order", columnsToGet("c", "a"), "a=1 c=3"},
-		{"a column that is not there besides one that is", columnsToGet("x", "a"), "a=1"},
-		{"only one that is not there", columnsToGet("x"), "-"},
+		{"an absent column and an existing one", columnsToGet("x", "a"), "a=1"},
+		{"only an absent column", columnsToGet("x"), "-"},
 		{"a primary key column", columnsToGet("p"), ""},
 		{"from b to d, which is not in it", between("b", "d"), "b=2 c=3"},
 		{"from b", between("b", ""), "b=2 c=3 d=4"},
@@ -288,7 +288,7 @@ func TestCapacityUnits(t *testing.T) {
 	}
 	read("a row of more than 4096 bytes", key("p", "k"), nil, 2)
 	read("its primary key", key("p", "k"), []string{"p"}, 1)
-	read("a row that is not there", key("p", "none"), nil, 1)
+	read("an absent row", key("p", "none"), nil, 1)
 }
 
 func TestAnUpdateThatOnlyRemovesMakesNoRow(t *testing.T) {
@@ -324,7 +324,7 @@ func TestOnlyTheServiceMakesValuesOfAutoIncrement(t *testing.T) {
 	u.PutColumn("a", int64(1))
 	fails(t, "an update of a given value", c.write(u), failed)
 	if err := c.write(remove("t", pk)); err != nil {
-		t.Errorf("the removal of a row that is not there: %v", err)
+		t.Errorf("the deletion of an absent row: %v", err)
 	}
 	made := put("t", key("p", "k", "n", auto), cols("a", 1))
 	made.SetReturnPk()

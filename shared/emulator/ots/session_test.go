@@ -138,7 +138,7 @@ func TestAWriteThatMeetsTheCommitIsInItOrRefused(t *testing.T) {
 		q := &tablestore.RangeRowQueryCriteria{TableName: "t", StartPrimaryKey: key("p", partition, "n", infMin),
 			EndPrimaryKey: key("p", partition, "n", infMax)}
 		if keys, _ := c.page(q); len(keys) != acknowledged {
-			t.Errorf("round %d: %d writes were acknowledged, %d are there", round, acknowledged, len(keys))
+			t.Errorf("round %d: %d writes were acknowledged, but %d rows exist", round, acknowledged, len(keys))
 		}
 	}
 }
@@ -182,14 +182,14 @@ func TestTransactionRefusals(t *testing.T) {
 	start := func(table string, pk *tablestore.PrimaryKey) error { return errorOf(c.start(table, pk)) }
 	fails(t, "a table without transactions", start("plain", key("p", "a")),
 		"OTSParameterInvalid: Try to call method using explicit transaction on explicit-transaction-disabled table.")
-	fails(t, "a table that says nothing of transactions", start("unsaid", key("p", "a")), "ok")
+	fails(t, "a table without a setting for transactions", start("unsaid", key("p", "a")), "ok")
 	fails(t, "two columns", start("t", key("p", "a", "n", 1)),
 		"OTSParameterInvalid: StartLocalTransaction support only one primary key.")
 	fails(t, "no name", start("", key("p", "a")), "OTSParameterInvalid: Invalid table name: ''.")
 	fails(t, "another column", start("t", key("n", 1)), "OTSInvalidPK: Validate PK name fail.")
 	fails(t, "an empty id", c.commit(""), "OTSParameterInvalid: TransactionID is invalid.")
 	fails(t, "an empty id", c.abort(""), "OTSParameterInvalid: TransactionID is invalid.")
-	fails(t, "what is no id", c.write(putIn("no such transaction", key("p", "a", "n", 1), nil)),
+	fails(t, "an invalid id", c.write(putIn("no such transaction", key("p", "a", "n", 1), nil)),
 		"OTSParameterInvalid: TransactionID is invalid.")
 	fails(t, "an unknown id", c.write(putIn("x", key("p", "a", "n", 1), nil)), "OTSSessionNotExist: ")
 	id := c.mustStart("t", key("p", "a"))

@@ -265,7 +265,7 @@ func TestStreamsComeAndGo(t *testing.T) {
 	fails(t, "an iterator of a table that has gone", c.recordError(it), trimmed)
 	c.create("t", "p:string", streamed(24))
 	got, _ = c.records(c.iterate("t"))
-	checkRecords(t, "a table made anew", got)
+	checkRecords(t, "a table created again", got)
 	if got := list(); !slices.Equal(got, []string{"s", "t"}) {
 		t.Errorf("ListStream at the end: %q", got)
 	}

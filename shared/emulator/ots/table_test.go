@@ -126,7 +126,7 @@ func TestDefinitionsThatAreRefused(t *testing.T) {
 		set                 func(*tablestore.CreateTableRequest)
 		want                string
 	}{
-		{"a name that is taken", "there", "p:string", nil, "OTSObjectAlreadyExist: Requested table already exists."},
+		{"an existing name", "there", "p:string", nil, "OTSObjectAlreadyExist: Requested table already exists."},
 		{"no name", "", "p:string", nil, "OTSParameterInvalid: Invalid table name: ''."},
 		{"a name that begins with a digit", "1t", "p:string", nil, "OTSParameterInvalid: Invalid table name: '1t'."},
 		{"a name with a hyphen", "a-b", "p:string", nil, "OTSParameterInvalid: Invalid table name: 'a-b'."},
@@ -209,7 +209,7 @@ func TestDefinedColumns(t *testing.T) {
 	if _, err := c.DeleteDefinedColumn(remove); err != nil {
 		t.Fatal(err)
 	}
-	fails(t, "one that is gone", errorOf(c.DeleteDefinedColumn(remove)),
+	fails(t, "a column that was deleted already", errorOf(c.DeleteDefinedColumn(remove)),
 		"OTSParameterInvalid: Column does not exist:a.")
 	d, err := c.DescribeTable(&tablestore.DescribeTableRequest{TableName: "t"})
 	if err != nil || len(d.TableMeta.DefinedColumns) != 1 ||
@@ -242,7 +242,7 @@ func TestRowsThatAreRefused(t *testing.T) {
 			"OTSInvalidPK: Validate PK size fail. Input: 2, Meta: 1."},
 		{"five key columns", put("t", key("p", "a", "b", "b", "c", "c", "d", "d", "e", "e"), nil),
 			"OTSParameterInvalid: The number of primary key columns must be in range: [1, 4]."},
-		{"AUTO_INCREMENT where there is none", put("t", key("p", auto), nil),
+		{"AUTO_INCREMENT in a table without it", put("t", key("p", auto), nil),
 			"OTSInvalidPK: Validate PK type fail. Input: VT_AUTO_INCREMENT, Meta: VT_STRING."},
 		{"1024 bytes of key", put("t", key("p", strings.Repeat("k", 1024)), nil), "ok"},
 		{"1025 bytes of key", put("t", key("p", strings.Repeat("k", 1025)), nil),

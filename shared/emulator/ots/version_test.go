@@ -121,7 +121,7 @@ func TestRemovingVersions(t *testing.T) {
 	u.PutColumnWithTimestamp("a", "other", at+2)
 	c.must(u)
 	if got, want := c.get("t", pk, newest(5)), "a=other a=0"; got != want {
-		t.Errorf("after putting a version that is there: %s, want %s", got, want)
+		t.Errorf("after putting an existing version: %s, want %s", got, want)
 	}
 	c.must(put("t", pk, cols("c", 1)))
 	if got, want := c.get("t", pk, newest(5)), "c=1"; got != want {
@@ -174,9 +174,9 @@ func TestTimeToLive(t *testing.T) {
 	step(time.Second, 2, "-")
 	exist := put("t", pk, cols("a", 3))
 	exist.SetCondition(tablestore.RowExistenceExpectation_EXPECT_EXIST)
-	fails(t, "a write that expects a row over age", c.write(exist), "OTSConditionCheckFail")
+	fails(t, "a write that expects an expired row", c.write(exist), "OTSConditionCheckFail")
 	c.must(put("t", pk, cols("a", 3)))
-	fails(t, "a timestamp over age", c.write(put("t", pk, []cell{{"a", 1, now.ms() - 101_000}})),
+	fails(t, "an expired timestamp", c.write(put("t", pk, []cell{{"a", 1, now.ms() - 101_000}})),
 		"OTSParameterInvalid: Invalid timestamp.")
 	if _, err := c.UpdateTable(&tablestore.UpdateTableRequest{TableName: "t",
 		TableOption: tablestore.NewTableOption(-1, 2)}); err != nil {

@@ -81,7 +81,7 @@ public class Suite extends Checks {
       client.deleteTable(new DeleteTableRequest(name));
       same(client.listTable().getTableNames().contains(name), false);
     });
-    check("tables", "creation time is now", () -> {
+    check("tables", "the creation time is now", () -> {
       String name = table(1, "p");
       long created = client.describeTable(new DescribeTableRequest(name)).getCreationTime() / 1000;
       same(Math.abs(System.currentTimeMillis() - created) < 60_000, true);
@@ -93,7 +93,7 @@ public class Suite extends Checks {
       DescribeTableResponse d = client.describeTable(new DescribeTableRequest(meta.getTableName()));
       same(d.getReservedThroughputDetails().getCapacityUnit(), three);
     });
-    check("tables", "a table that is there, and one that is not", () -> {
+    check("tables", "an existing table, and an absent one", () -> {
       TableMeta meta = meta("p");
       client.createTable(new CreateTableRequest(meta, new TableOptions(-1, 1)));
       refused("OTSObjectAlreadyExist", "Requested table already exists.",
@@ -174,7 +174,7 @@ public class Suite extends Checks {
       write(put(name, key("p", "a"), "s", "", "y", new byte[0]));
       same(get(name, key("p", "a")), "p=a s= y=[]");
     });
-    check("rows", "a put replaces the whole row, an update part of it", () -> {
+    check("rows", "a put replaces the row, an update changes part of it", () -> {
       String name = table(1, "p");
       write(put(name, key("p", "a"), "x", 1, "y", 2));
       write(put(name, key("p", "a"), "z", 3));
@@ -182,14 +182,14 @@ public class Suite extends Checks {
       write(update(name, key("p", "a"), "x", "new").deleteColumns("z"));
       same(get(name, key("p", "a")), "p=a x=new");
     });
-    check("rows", "an update makes a row, unless it only deletes", () -> {
+    check("rows", "an update creates a row, unless it only deletes", () -> {
       String name = table(1, "p");
       write(update(name, key("p", "a"), "x", 1));
       same(get(name, key("p", "a")), "p=a x=1");
       write(new RowUpdateChange(name, key("p", "b")).deleteColumns("x"));
       same(get(name, key("p", "b")), "none");
     });
-    check("rows", "a column that is put and removed is removed", () -> {
+    check("rows", "a column that is put and deleted is deleted", () -> {
       String name = table(1, "p");
       write(update(name, key("p", "a"), "x", 1, "y", 2).deleteColumns("x"));
       same(get(name, key("p", "a")), "p=a y=2");
@@ -203,7 +203,7 @@ public class Suite extends Checks {
       same(get(name, key("p", "a")), "none");
       write(new RowDeleteChange(name, key("p", "a")));
     });
-    check("rows", "chosen columns, and a row that has none of them", () -> {
+    check("rows", "selected columns, and a row without any of them", () -> {
       String name = table(1, "p", "q");
       PrimaryKey k = key("p", "a", "q", "b");
       write(put(name, k, "x", 1, "y", 2));
@@ -211,7 +211,7 @@ public class Suite extends Checks {
       same(get(name, k, "nothing"), "none");
       same(get(name, k, "q", "x"), "p=a q=b x=1");
     });
-    check("rows", "names of columns in other scripts", () -> {
+    check("rows", "column names in other scripts", () -> {
       String name = table(1, "p");
       write(put(name, key("p", "a"), "公司", 1, "price-2", 2, "a.b", 3, "a b", 4));
       same(get(name, key("p", "a")), "p=a a b=4 a.b=3 price-2=2 公司=1");
@@ -241,7 +241,7 @@ public class Suite extends Checks {
       c.setFilter(new ColumnPaginationFilter(1, 1));
       same(get(c), "p=a c011=11");
     });
-    check("rows", "a page of columns after another", () -> {
+    check("rows", "pages of columns", () -> {
       String name = table(1, "p");
       write(put(name, key("p", "a"), "a", 1, "b", 2, "c", 3));
       SingleRowQueryCriteria c = new SingleRowQueryCriteria(name, key("p", "a"));
@@ -256,7 +256,7 @@ public class Suite extends Checks {
   }
 
   static void conditions() {
-    check("conditions", "a row that must be there, or must not", () -> {
+    check("conditions", "a row that must or must not exist", () -> {
       String name = table(1, "p");
       RowPutChange absent = put(name, key("p", "a"), "x", 1);
       absent.setCondition(new Condition(RowExistenceExpectation.EXPECT_NOT_EXIST));
@@ -279,7 +279,7 @@ public class Suite extends Checks {
       refused("OTSConditionCheckFail", "Condition check failed.", () -> write(set));
       same(get(name, key("p", "a")), "p=a x=2");
     });
-    check("conditions", "a missing column passes or fails as it says", () -> {
+    check("conditions", "a missing column matches or not, as requested", () -> {
       String name = table(1, "p");
       write(put(name, key("p", "a")));
       RowUpdateChange set = update(name, key("p", "a"), "y", 1);
@@ -362,7 +362,7 @@ public class Suite extends Checks {
       same(reading(name, one("z", EQUAL, 1).setPassIfMissing(true)), "p=a x=1");
       same(reading(name, one("z", EQUAL, 1).setPassIfMissing(false)), "none");
     });
-    check("filters", "and within or within not", () -> {
+    check("filters", "nested AND, OR and NOT", () -> {
       String name = table(1, "p");
       write(put(name, key("p", "a"), "x", 1, "y", 2));
       CompositeColumnValueFilter and = both(CompositeColumnValueFilter.LogicOperator.AND,
@@ -479,7 +479,7 @@ public class Suite extends Checks {
   }
 
   static void keys() {
-    check("auto increment", "numbers grow, and are returned", () -> {
+    check("auto increment", "values rise, and are returned", () -> {
       String name = table(1, "p", "id:AUTO");
       long last = 0;
       for (int i = 0; i < 3; i++) {
@@ -494,12 +494,12 @@ public class Suite extends Checks {
       write(update(name, key("p", "a", "id", last), "x", 9));
       same(get(name, key("p", "a", "id", last)), "p=a id=" + last + " x=9");
     });
-    check("auto increment", "a number of one's own is no new row", () -> {
+    check("auto increment", "a value that the client chooses creates no row", () -> {
       String name = table(1, "p", "id:AUTO");
       refused("OTSConditionCheckFail", "Condition check failed.",
           () -> write(put(name, key("p", "a", "id", 5), "x", 1)));
     });
-    check("keys", "names, types and numbers of columns that are wrong", () -> {
+    check("keys", "wrong names, types and numbers of columns", () -> {
       String name = table(1, "p", "n:INTEGER");
       refused("OTSInvalidPK", "Validate PK size fail. Input: 1, Meta: 2.", () -> write(put(name, key("p", "a"))));
       refused("OTSInvalidPK", "Validate PK name fail. Input: m, Meta: n.",
@@ -509,7 +509,7 @@ public class Suite extends Checks {
       refused(INVALID, "VT_INF_MIN is an invalid type for the primary key.",
           () -> write(put(name, key("p", "a", "n", PrimaryKeyValue.INF_MIN))));
     });
-    check("keys", "which of several errors comes first", () -> {
+    check("keys", "the order of errors", () -> {
       String name = table(1, "p");
       PrimaryKey five = key("a", 1, "b", 2, "c", 3, "d", 4, "e", 5);
       String count = "The number of primary key columns must be in range: [1, 4].";
@@ -568,7 +568,7 @@ public class Suite extends Checks {
       Thread.sleep(1100);
       same(get(name, key("p", "a")), "p=a new=2");
     });
-    check("versions", "reads that say too little or too much", () -> {
+    check("versions", "reads with missing or conflicting versions", () -> {
       String name = table(1, "p");
       SingleRowQueryCriteria none = new SingleRowQueryCriteria(name, key("p", "a"));
       refused(INVALID, "No version condition is specified.", () -> get(none));
@@ -606,7 +606,7 @@ public class Suite extends Checks {
       }
       same(get(name, key("p", "a")), "none");
     });
-    check("increments", "what is no integer, and what overflows", () -> {
+    check("increments", "values that are not integers, and overflow", () -> {
       String name = table(1, "p");
       write(put(name, key("p", "a"), "s", "x", "n", Long.MAX_VALUE));
       for (String column : List.of("s", "n")) {
@@ -640,7 +640,7 @@ public class Suite extends Checks {
       same(get(a, key("p", "n")) + ", " + get(a, key("p", "u")) + ", " + get(b, key("p", "d")),
           "p=n x=2, p=u x=1 y=3, none");
     });
-    check("batches", "read of several tables, a row twice, a row that is not there", () -> {
+    check("batches", "read of several tables, a row twice, an absent row", () -> {
       String a = table(1, "p");
       String b = table(1, "p");
       write(put(a, key("p", "1"), "x", 1));
@@ -664,7 +664,7 @@ public class Suite extends Checks {
       }
       same(seen, "p=1 x=1, none, p=1 x=1, none, p=2 x=2, none, ");
     });
-    check("batches", "an atomic one is of one partition", () -> {
+    check("batches", "an atomic batch has one partition", () -> {
       String name = table(1, "p", "n:INTEGER");
       BatchWriteRowRequest r = new BatchWriteRowRequest();
       r.setAtomic(true);
@@ -694,7 +694,7 @@ public class Suite extends Checks {
       g.addMultiRowQueryCriteria(c);
       refused(INVALID, "Rows count exceeds the upper limit: 100.", () -> client.batchGetRow(g));
     });
-    check("batches", "a table that is not there fails its rows alone", () -> {
+    check("batches", "an absent table fails only its own rows", () -> {
       String name = table(1, "p");
       BatchWriteRowRequest r = new BatchWriteRowRequest();
       r.addRowChange(put(name, key("p", "a"), "x", 1));
@@ -761,7 +761,7 @@ public class Suite extends Checks {
         same(n, 1000);
       });
     }
-    check("writer", "a row that is too large fails alone, and its future says so", () -> {
+    check("writer", "a row that is too large fails alone, and so does its future", () -> {
       String name = table(1, "p");
       AtomicInteger good = new AtomicInteger();
       AtomicInteger bad = new AtomicInteger();
@@ -818,7 +818,7 @@ public class Suite extends Checks {
   }
 
   static void indexes() {
-    check("indexes", "a global and a local one follow the table", () -> {
+    check("indexes", "a global and a local index follow the table", () -> {
       TableMeta meta = meta("p", "q");
       meta.addDefinedColumn("city", DefinedColumnType.STRING);
       meta.addDefinedColumn("age", DefinedColumnType.INTEGER);
@@ -846,7 +846,7 @@ public class Suite extends Checks {
       refused(INVALID, "Can't write index table directly.", () -> write(put(name + "_city", key("city", "x"))));
       same(client.describeTable(new DescribeTableRequest(name)).getIndexMeta().size(), 2);
     });
-    check("indexes", "one is made of rows that are there, and dropped", () -> {
+    check("indexes", "created from existing rows, and dropped", () -> {
       TableMeta meta = meta("p");
       meta.addDefinedColumn("city", DefinedColumnType.STRING);
       client.createTable(new CreateTableRequest(meta, new TableOptions(-1, 1)));
@@ -937,7 +937,7 @@ public class Suite extends Checks {
       same(first < all.get(2).getSequenceInfo().getTimestamp(), true);
       same(Math.abs(System.currentTimeMillis() * 1000 - first) < 60_000_000, true);
     });
-    check("streams", "chosen columns of the row before", () -> {
+    check("streams", "selected columns of the former row", () -> {
       String name = streamed("x", "z");
       write(put(name, key("p", "a"), "x", 1, "y", 2));
       write(update(name, key("p", "a"), "x", 3));
@@ -949,7 +949,7 @@ public class Suite extends Checks {
       }
       same(String.join("; ", seen), "PUT: ; UPDATE: PUT x=1; UPDATE: PUT x=3; DELETE: PUT x=3, PUT z=4");
     });
-    check("streams", "the choice of columns is described, and grows", () -> {
+    check("streams", "selected columns are described, and can be added", () -> {
       String name = streamed("x");
       UpdateTableRequest more = new UpdateTableRequest(name);
       StreamSpecification stream = new StreamSpecification(true, 48);
@@ -979,7 +979,7 @@ public class Suite extends Checks {
       out = client.getStreamRecord(r);
       same(out.getRecords().size() + " " + out.getMayMoreRecord(), "1 true"); // a full page cannot tell
     });
-    check("streams", "from a time on", () -> {
+    check("streams", "from a given time", () -> {
       String name = streamed();
       write(put(name, key("p", "a")));
       write(put(name, key("p", "b")));
@@ -1023,7 +1023,7 @@ public class Suite extends Checks {
   }
 
   static void transactions() {
-    check("transactions", "commit, abort, and what others see", () -> {
+    check("transactions", "commit, abort and isolation", () -> {
       String name = table(1, "p", "n:INTEGER");
       String txn = begin(name);
       PutRowRequest put = new PutRowRequest(put(name, key("p", "a", "n", 1), "x", 1));
@@ -1045,7 +1045,7 @@ public class Suite extends Checks {
       client.abortTransaction(new AbortTransactionRequest(txn));
       same(get(name, key("p", "a", "n", 2)), "none");
     });
-    check("transactions", "others must wait", () -> {
+    check("transactions", "other writers are refused", () -> {
       String name = table(1, "p", "n:INTEGER");
       String txn = begin(name);
       String busy = "Data is being modified by the other request.";
@@ -1055,7 +1055,7 @@ public class Suite extends Checks {
       client.commitTransaction(new CommitTransactionRequest(txn));
       write(put(name, key("p", "a", "n", 1)));
     });
-    check("transactions", "what is refused", () -> {
+    check("transactions", "invalid requests", () -> {
       String name = table(1, "p", "n:INTEGER");
       String txn = begin(name);
       client.commitTransaction(new CommitTransactionRequest(txn));
@@ -1093,14 +1093,14 @@ public class Suite extends Checks {
 
   static void authentication() {
     check("authentication", "a wrong secret", () -> stranger(id, "wrong", null, "Signature mismatch."));
-    check("authentication", "a key that nobody has",
-        () -> stranger("nobody", secret, null, "The AccessKeyID does not exist."));
-    check("authentication", "an STS token that nobody gave", () -> {
+    check("authentication", "an unknown access key",
+        () -> stranger("unknown", secret, null, "The AccessKeyID does not exist."));
+    check("authentication", "an invalid STS token", () -> {
       SyncClient other = new SyncClient(endpoint, id, secret, instance, configuration(), "made-up");
       same(refusal(other::listTable).getErrorCode(), "OTSAuthFailed");
       other.shutdown();
     });
-    check("authentication", "instances have tables of their own", () -> {
+    check("authentication", "instances share no tables", () -> {
       String name = table(1, "p");
       SyncClient other = new SyncClient(endpoint, id, secret, instance + "-2", configuration());
       same(other.listTable().getTableNames(), "[]");

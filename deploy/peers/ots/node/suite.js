@@ -162,9 +162,9 @@ async function tables(it) {
     const { tableOptions: o } = await client.describeTable({ tableName: 'fixed' });
     same([o.allowUpdate, o.timeToLive, o.maxVersions], [true, -1, 1]);
   });
-  await check(it, 'a name that is taken', () =>
+  await check(it, 'an existing name', () =>
     refused('OTSObjectAlreadyExist', 'Requested table already exists.', () => table('made', ['STRING']), 409));
-  await check(it, 'a name that no table may have', () =>
+  await check(it, 'an invalid table name', () =>
     refused(invalid, "Invalid table name: '9-lives'.", () => table('9-lives', ['STRING'])));
   await check(it, 'one column twice in the key', () =>
     refused(invalid, "Duplicated primary key name: 'p'.", () =>
@@ -175,14 +175,14 @@ async function tables(it) {
   await check(it, 'a max version of 0', () =>
     refused(invalid, 'The maximum versions cannot be less than or equal to 0.', () =>
       table('none', ['STRING'], { options: { maxVersions: 0 } })));
-  await check(it, 'delete, and it is gone', async () => {
+  await check(it, 'delete', async () => {
     await client.deleteTable({ tableName: 'made' });
     assert.ok(!(await client.listTable()).tableNames.includes('made'));
     for (const operation of ['describeTable', 'deleteTable']) {
       await noTable(() => client[operation]({ tableName: 'made' }));
     }
   });
-  await check(it, 'made again, it has another key and no rows', async () => {
+  await check(it, 'created again, with another key and no rows', async () => {
     await table('again', ['STRING']);
     await put('again', key('a'), { v: 'x' });
     await client.deleteTable({ tableName: 'again' });
@@ -198,17 +198,17 @@ async function rows(it) {
     await put(name, key('types', 1), { ...all, int: Long.fromNumber(-123456789) });
     same(await get(name, key('types', 1)), { ...all, int: -123456789 });
   });
-  await check(it, 'the least and the greatest integer', async () => {
+  await check(it, 'the smallest and the largest integer', async () => {
     const ends = ['-9223372036854775808', '9223372036854775807'];
     await put(name, key('ends', 1), { a: Long.fromString(ends[0]), b: Long.fromString(ends[1]) });
     const { row } = await client.getRow({ tableName: name, primaryKey: key('ends', 1), maxVersions: 1 });
     same(row.attributes.map((c) => c.columnValue.toString(10)), ends);
   });
-  await check(it, 'a row that is not there', async () => {
+  await check(it, 'an absent row', async () => {
     const { row, consumed } = await client.getRow({ tableName: name, primaryKey: key('none', 1), maxVersions: 1 });
     same([row, consumed.capacityUnit.read, consumed.capacityUnit.write], [{}, 1, 0]);
   });
-  await check(it, 'keys that are binary', async () => {
+  await check(it, 'binary keys', async () => {
     await table('binary', ['BINARY', 'BINARY']);
     const parts = [Buffer.from([0, 1]), Buffer.from('武汉')];
     await put('binary', key(...parts), { v: 'x' });
@@ -225,11 +225,11 @@ async function rows(it) {
     await update(name, key('update', 1), [{ PUT: [{ a: 'new' }, { d: true }] }, { DELETE_ALL: ['b'] }]);
     same(await get(name, key('update', 1)), { a: 'new', c: 'z', d: true });
   });
-  await check(it, 'update makes a row', async () => {
+  await check(it, 'an update creates a row', async () => {
     await update(name, key('made', 1), [{ PUT: [{ a: 'x' }] }]);
     same(await get(name, key('made', 1)), { a: 'x' });
   });
-  await check(it, 'update of only deletes makes none', async () => {
+  await check(it, 'an update that only deletes creates no row', async () => {
     await update(name, key('only', 1), [{ DELETE_ALL: ['a', 'b'] }]);
     same(await get(name, key('only', 1)), null);
   });
@@ -237,7 +237,7 @@ async function rows(it) {
     await put(name, key('bare', 1), {});
     same(await get(name, key('bare', 1)), {});
   });
-  await check(it, 'delete, of one that is not there too', async () => {
+  await check(it, 'delete, also of an absent row', async () => {
     await put(name, key('gone', 1), { a: 'x' });
     await remove(name, key('gone', 1));
     await remove(name, key('gone', 1));
@@ -248,20 +248,20 @@ async function rows(it) {
     same(some, { string: '表格存储', true: true });
     same(await get(name, key('types', 1), { columnsToGet: ['none'] }), null);
   });
-  await check(it, 'columns from one name to another', async () => {
+  await check(it, 'a range of column names', async () => {
     const some = await get(name, key('types', 1), { startColumn: 'double', endColumn: 'int' });
     same(some, { double: -0.32, empty: '', false: false });
   });
-  await check(it, 'names of columns with other signs', async () => { // ASCII, as the SDK counts characters as bytes
+  await check(it, 'column names with other characters', async () => { // ASCII, as the SDK counts characters as bytes
     const odd = { 'a b': '1', 'a.b': '2', 'price-2': '3' };
     await put(name, key('names', 1), odd);
     same(await get(name, key('names', 1)), odd);
   });
-  await check(it, 'the key is returned when asked for', async () => {
+  await check(it, 'the key is returned on request', async () => {
     same(keyValues((await put(name, key('returned', 1), { a: 'x' }, returnKey)).row.primaryKey), ['returned', 1]);
     same(keyValues((await remove(name, key('returned', 1), returnKey)).row.primaryKey), ['returned', 1]);
   });
-  await check(it, 'capacity is by 4 KB', async () => {
+  await check(it, 'capacity units of 4 KB', async () => {
     const { consumed: written } = await put(name, key('large', 1), { a: 'x'.repeat(9000) });
     const { consumed: read } = await client.getRow({ tableName: name, primaryKey: key('large', 1), maxVersions: 1 });
     same([written.capacityUnit.write, read.capacityUnit.read], [3, 3]);
@@ -272,14 +272,14 @@ async function conditions(it) {
   const name = await table('conditions', ['STRING']);
   await put(name, key('a'), { int: Long.fromNumber(5), text: 'b' });
   const seen = (value, condition) => update(name, key('a'), [{ PUT: [{ seen: value }] }], { condition });
-  await check(it, 'a row that must be there', async () => {
+  await check(it, 'a row that must exist', async () => {
     const condition = where('EXPECT_EXIST');
     await seen('x', condition);
     await conditionFailed(() => put(name, key('none'), { v: 'x' }, { condition }));
     await conditionFailed(() => update(name, key('none'), [{ PUT: [{ v: 'x' }] }], { condition }));
     await conditionFailed(() => remove(name, key('none'), { condition }));
   });
-  await check(it, 'a row that must not be there', async () => {
+  await check(it, 'a row that must not exist', async () => {
     const condition = where('EXPECT_NOT_EXIST');
     await put(name, key('new'), { v: 'first' }, { condition });
     await conditionFailed(() => put(name, key('new'), { v: 'second' }, { condition }));
@@ -296,12 +296,12 @@ async function conditions(it) {
       }
     }
   });
-  await check(it, 'a column that is missing', async () => {
+  await check(it, 'a missing column', async () => {
     await seen('passed', where('IGNORE', column('none', 'x', 'EQUAL', true)));
     await conditionFailed(() => seen('x', where('IGNORE', column('none', 'x', 'EQUAL', false))));
     same(await get(name, key('a'), { columnsToGet: ['seen'] }), { seen: 'passed' });
   });
-  await check(it, 'NOT, AND and OR, one in another', async () => {
+  await check(it, 'nested NOT, AND and OR', async () => {
     const either = every('OR', column('text', 'z'), column('text', 'a', 'GREATER_THAN'));
     const both = every('AND', every('NOT', column('int', Long.fromNumber(9))), either);
     await seen('both', where('EXPECT_EXIST', both));
@@ -325,14 +325,14 @@ async function filters(it) {
   for (let i = 0; i < 20; i++) await put(name, key('p', i), { half: Long.fromNumber(i >> 1), text: `v${i}` });
   const half = (n, ...more) => ({ columnFilter: column('half', Long.fromNumber(n), ...more) });
   const passing = async (more) => (await walk(name, key('p', INF_MIN), key('p', INF_MAX), more))[0];
-  await check(it, 'a row that does not pass is not read', async () => {
+  await check(it, 'a row that does not match is not returned', async () => {
     same(await get(name, key('p', 4), half(2)), { half: 2, text: 'v4' });
     same(await get(name, key('p', 4), half(3)), null);
   });
   await check(it, 'a range', async () => same(await passing(half(7, 'GREATER_EQUAL')), [14, 15, 16, 17, 18, 19]));
   await check(it, 'a composite', async () =>
     same(await passing({ columnFilter: every('OR', column('text', 'v3'), column('text', 'v5')) }), [3, 5]));
-  await check(it, 'a column that is not read is missing', async () => {
+  await check(it, 'a column that is not selected counts as missing', async () => {
     same(await get(name, key('p', 4), { columnsToGet: ['text'], ...half(2) }), null);
     same(await get(name, key('p', 4), { columnsToGet: ['text'], ...half(3, 'EQUAL', true) }), { text: 'v4' });
   });
@@ -363,7 +363,7 @@ async function ranges(it) {
     same((await walk(name, key('b', INF_MIN), key('b', INF_MAX)))[0], [0, 1, 2, 3]);
     same((await walk(name, key('a', INF_MAX), key('c', INF_MIN)))[0], [0, 1, 2, 3]);
   });
-  await check(it, 'limits, and where the next page starts', async () => {
+  await check(it, 'limits, and the start of the next page', async () => {
     const page = await range(name, key('a', 0), key('c', INF_MAX), { limit: 5 });
     same([page.rows.length, keyValues(page.nextStartPrimaryKey)], [5, ['b', 1]]);
     same(await walk(name, key('a', 0), key('c', INF_MAX), { limit: 5 }), [all, [5, 5, 2]]);
@@ -373,8 +373,9 @@ async function ranges(it) {
     const page = await range(name, key('a', 0), key('a', 2), { columnsToGet: ['w'] });
     same(page.rows.map((row) => values(row.attributes)), [{ w: '0' }, { w: '1' }]);
   });
-  await check(it, 'nothing in it', async () => same(await walk(name, key('x', INF_MIN), key('y', INF_MAX)), [[], [0]]));
-  await check(it, 'the wrong way, and equal', async () => {
+  await check(it, 'an empty range', async () =>
+    same(await walk(name, key('x', INF_MIN), key('y', INF_MAX)), [[], [0]]));
+  await check(it, 'ends in the wrong order, or equal', async () => {
     await refused(invalid, 'Begin key must less than end key in FORWARD', () => range(name, key('b', 0), key('a', 0)));
     await refused(invalid, 'Begin key must less than end key in FORWARD', () => range(name, key('a', 0), key('a', 0)));
     await refused(invalid, 'Begin key must more than end key in BACKWARD', () =>
@@ -401,12 +402,12 @@ async function autoIncrement(it) {
     await update(name, key('p', made[0]), [{ PUT: [{ i: 'changed' }] }], { condition: where('EXPECT_EXIST') });
     same(await get(name, key('p', made[0])), { i: 'changed' });
   });
-  await check(it, 'a value that the table did not make', () =>
+  await check(it, 'a value that the table did not assign', () =>
     conditionFailed(() => put(name, key('p', 12345), { i: 'x' })));
-  await check(it, 'not with an expectation', () =>
+  await check(it, 'row expectations are refused', () =>
     refused(invalid, 'Invalid expect:EXPECT_EXIST when modify row with pk auto increment.', () =>
       put(name, key('p', PK_AUTO_INCR), { i: 'x' }, { condition: where('EXPECT_EXIST') })));
-  await check(it, 'not as the first column', () =>
+  await check(it, 'refused as the first column', () =>
     refused(invalid, "First primary key can't be auto increment, table: first.", () =>
       table('first', [{ type: 'INTEGER', option: 'AUTO_INCREMENT' }])));
 }
@@ -418,7 +419,7 @@ async function versions(it) {
     const { row } = await client.getRow({ tableName: name, primaryKey: key('a'), maxVersions: 10, ...more });
     return row.attributes.map((c) => [c.columnValue, plain(c.timestamp) - now]);
   };
-  await check(it, 'the newest first, and no more than the table keeps', async () => {
+  await check(it, 'newest first, and only as many as the table keeps', async () => {
     for (let i = 0; i < 5; i++) await update(name, key('a'), [{ PUT: [{ v: `v${i}`, timestamp: now + i }] }]);
     same(await cells(), [['v4', 4], ['v3', 3], ['v2', 2]]);
     same(await cells({ maxVersions: 2 }), [['v4', 4], ['v3', 3]]);
@@ -453,19 +454,19 @@ async function increments(it) {
   const name = await table('increments', ['STRING']);
   const returnContent = { returnType: ots.ReturnType.AfterModify, returnColumns: ['n'] };
   const add = (n) => update(name, key('a'), [{ INCREMENT: [{ n: Long.fromNumber(n) }] }], { returnContent });
-  await check(it, 'from nothing, and up and down', async () => {
+  await check(it, 'from an absent value, up and down', async () => {
     for (const [by, want] of [[5, 5], [37, 42], [-50, -8]]) {
       await add(by);
       same(await get(name, key('a')), { n: want });
     }
   });
-  await check(it, 'the new value is returned when asked for', async () =>
+  await check(it, 'the new value is returned on request', async () =>
     same(values((await add(1)).row.attributes), { n: -7 }));
-  await check(it, 'beside other changes', async () => {
+  await check(it, 'together with other changes', async () => {
     await update(name, key('a'), [{ PUT: [{ s: 'x' }] }, { INCREMENT: [{ n: Long.fromNumber(1) }] }]);
     same(await get(name, key('a')), { n: -6, s: 'x' });
   });
-  await check(it, 'of what is no integer', async () => {
+  await check(it, 'a value that is not an integer', async () => {
     const wrong = update(name, key('a'), [{ INCREMENT: [{ s: Long.fromNumber(1) }] }]);
     await assert.rejects(wrong, (e) => e.code === 400 && e.message.includes(invalid));
     same(await get(name, key('a')), { n: -6, s: 'x' });
@@ -495,7 +496,7 @@ async function batches(it) {
     same(out.tables.map((row) => [row.tableName, row.isOk].join()), ['one,true', 'one,true', 'one,true', 'two,true']);
     same(await read({ one: [1, 2, 3], two: [1] }), [[{ v: 'a' }, { v: 'b' }, null], [{ v: 'c' }]]);
   });
-  await check(it, 'a row that fails leaves the others alone', async () => {
+  await check(it, 'a failed row does not affect the others', async () => {
     const condition = where('EXPECT_EXIST');
     const out = await write({
       one: [change('PUT', 4, 'd'), change('PUT', 5, 'e', { condition }), change('DELETE', 6, null, { condition })],
@@ -505,20 +506,21 @@ async function batches(it) {
     same(await read({ one: [4, 5] }), [[{ v: 'd' }, null]]);
   });
   await check(it, 'one row read twice', async () => same(await read({ one: [1, 1] }), [[{ v: 'a' }, { v: 'a' }]]));
-  await check(it, 'no rows of a table', async () => same(await read({ one: [], two: [1] }), [[], [{ v: 'c' }]]));
+  await check(it, 'a table without rows in the request', async () =>
+    same(await read({ one: [], two: [1] }), [[], [{ v: 'c' }]]));
   await check(it, 'columns, and a filter', async () =>
     same(await read({ one: [1, 2] }, { columnsToGet: ['v'], columnFilter: column('v', 'b') }), [[null, { v: 'b' }]]));
-  await check(it, 'a table that is not there', async () =>
+  await check(it, 'an absent table', async () =>
     same(await read({ one: [1], none: [1] }),
       [[{ v: 'a' }], [['OTSObjectNotExist', 'Requested table does not exist.']]]));
-  await check(it, 'keys are returned when asked for', async () =>
+  await check(it, 'keys are returned on request', async () =>
     same(keyValues((await write({ one: [change('PUT', 7, 'g', returnKey)] })).tables[0].primaryKey), [7]));
   await check(it, 'two increments of one row', async () => {
     const add = (n) => change('UPDATE', 8, null, { attributeColumns: [{ INCREMENT: [{ v: Long.fromNumber(n) }] }] });
     same((await write({ one: [add(2), add(3)] })).tables.map((row) => row.isOk), [true, true]);
     same(await read({ one: [8] }), [[{ v: 5 }]]);
   });
-  await check(it, 'one row twice under a condition', () =>
+  await check(it, 'one row twice, with a condition', () =>
     refused(invalid, 'Repeated rows do not support row exist expectation check in BatchModify.', () =>
       write({ one: ['x', 'y'].map((v) => change('PUT', 9, v, { condition: where('EXPECT_EXIST') })) })));
   await check(it, 'more than 200 rows, and more than 100', async () => {
@@ -538,7 +540,7 @@ async function transactions(it) {
   };
   // The SDK decodes the empty answer to an abort as a request, which lacks the required id.
   const abort = (id) => assert.rejects(client.abortTransaction(id), { message: "missing required 'transactionId'" });
-  await check(it, 'a write shows inside at once, and outside after the commit', async () => {
+  await check(it, 'others see a write after the commit', async () => {
     const id = await begin('commit');
     await put(name, key('commit', 1), { v: 'after' }, id);
     await update(name, key('commit', 2), [{ PUT: [{ v: 'new' }] }], id);
@@ -547,14 +549,14 @@ async function transactions(it) {
     await client.commitTransaction(id);
     same([await get(name, key('commit', 1)), await get(name, key('commit', 2))], [{ v: 'after' }, { v: 'new' }]);
   });
-  await check(it, 'an abort leaves all as it was', async () => {
+  await check(it, 'an abort changes nothing', async () => {
     const id = await begin('abort');
     await remove(name, key('abort', 1), id);
     same(await get(name, key('abort', 1), id), null);
     await abort(id);
     same(await get(name, key('abort', 1)), { v: 'before' });
   });
-  await check(it, 'a batch within one', async () => {
+  await check(it, 'a batch in a transaction', async () => {
     const id = await begin('batch');
     const rows = [1, 2].map((n) => ({
       type: 'PUT', primaryKey: key('batch', n), condition: where(), attributeColumns: [{ v: 'batch' }],
@@ -565,20 +567,20 @@ async function transactions(it) {
     await client.commitTransaction(id);
     same(await get(name, key('batch', 2)), { v: 'batch' });
   });
-  await check(it, 'it keeps others out', async () => {
+  await check(it, 'other writers are refused', async () => {
     const id = await begin('locked');
     const outside = () => put(name, key('locked', 1), { v: 'x' });
     await refused('OTSRowOperationConflict', 'Data is being modified by the other request.', outside, 409);
     await abort(id);
     await outside();
   });
-  await check(it, 'one that has ended', async () => {
+  await check(it, 'an ended transaction', async () => {
     const id = await begin('ended');
     await client.commitTransaction(id);
     const again = () => client.commitTransaction(id);
     await refused('OTSSessionNotExist', 'Session not exist or may be timeout.', again, 404);
   });
-  await check(it, 'what is no id', () =>
+  await check(it, 'an invalid id', () =>
     refused(invalid, 'TransactionID is invalid.', () =>
       put(name, key('none', 1), { v: 'x' }, { transactionId: 'not an id at all' })));
 }
@@ -604,13 +606,13 @@ async function indexes(it) {
     await remove(name, key(1, 'x'));
     same(await get('by_s', at({ s: 'one' }, 1)), null);
   });
-  await check(it, 'made later', async () => {
+  await check(it, 'created later', async () => {
     const indexMeta = { name: 'by_i', primaryKey: ['i'], definedColumn: ['d'] };
     await client.createIndex({ mainTableName: name, indexMeta });
     await put(name, key(3, 'x'), { i: Long.fromNumber(9), s: 'three', d: 2.5 });
     same(await get('by_i', at({ i: Long.fromNumber(9) }, 3)), { d: 2.5 });
   });
-  await check(it, 'a local one, with the rows that are there', async () => {
+  await check(it, 'a local index, with the existing rows', async () => {
     const indexMeta = {
       name: 'local', primaryKey: ['p', 's'], definedColumn: ['d'],
       indexUpdateMode: ots.IndexUpdateMode.IUM_SYNC_INDEX, indexType: ots.IndexType.IT_LOCAL_INDEX,
@@ -618,7 +620,7 @@ async function indexes(it) {
     await client.createIndex({ mainTableName: name, indexMeta, includeBaseData: true });
     same(await get('local', [{ p: Long.fromNumber(3) }, { s: 'three' }, { n: 'x' }]), { d: 2.5 });
   });
-  await check(it, 'not written to directly', () =>
+  await check(it, 'direct writes are refused', () =>
     refused(invalid, "Can't write index table directly.", () => put('by_s', at({ s: 'a' }, 1), { i: 'x' })));
   await check(it, 'deleted', async () => {
     await client.dropIndex({ mainTableName: name, indexName: 'by_i' });
@@ -627,12 +629,12 @@ async function indexes(it) {
 }
 
 async function streams(it) {
-  await check(it, 'on from the start', async () => {
+  await check(it, 'enabled at creation', async () => {
     await table('streamed', ['STRING'], { stream: { enableStream: true, expirationTime: 12 } });
     const { streamDetails: s } = await client.describeTable({ tableName: 'streamed' });
     same([s.enableStream, s.expirationTime, s.streamId.startsWith('streamed')], [true, 12, true]);
   });
-  await check(it, 'off, and on again', async () => {
+  await check(it, 'disabled, and enabled again', async () => {
     const set = async (streamSpecification) => {
       const change = { tableName: 'streamed', tableOptions: {}, streamSpecification };
       const { streamDetails: s } = await client.updateTable(change);
@@ -644,7 +646,7 @@ async function streams(it) {
 }
 
 async function others(it) {
-  await check(it, 'there are none to list', async () =>
+  await check(it, 'the list is empty', async () =>
     same((await client.listSearchIndex({ tableName: 'rows' })).indices, []));
   const byName = (operation, call) => refused(invalid, `Unsupported operation: '${operation}'.`, call);
   const of = { tableName: 'rows', indexName: 'index' };
@@ -669,12 +671,12 @@ async function keys(it) {
   await check(it, 'a wrong secret', () =>
     refused('OTSAuthFailed', 'Signature mismatch.', list({ secretAccessKey: 'wrong' }), 403));
   await check(it, 'an unknown id', () =>
-    refused('OTSAuthFailed', 'The AccessKeyID does not exist.', list({ accessKeyId: 'nobody' }), 403));
-  await check(it, 'an STS token that nobody gave out', () =>
+    refused('OTSAuthFailed', 'The AccessKeyID does not exist.', list({ accessKeyId: 'unknown' }), 403));
+  await check(it, 'an invalid STS token', () =>
     refused('OTSAuthFailed', 'The STS token is invalid.', list({ stsToken: 'token' }), 403));
   await check(it, 'instances share nothing', async () =>
     same((await list({ instancename: 'another-node' })()).tableNames, []));
-  await check(it, 'a name that no instance may have', () =>
+  await check(it, 'an invalid instance name', () =>
     refused(invalid, "Invalid instance name: 'no instance'.", list({ instancename: 'no instance' })));
 }
 
@@ -717,9 +719,9 @@ async function errors(it) {
       update(name, key('a', 1), [{ DELETE_ALL: ['v', 'v'] }])));
   await check(it, 'no key at all', () =>
     refused(invalid, 'Cell data broken, empty PK.', () => put(name, [], { v: 'x' })));
-  await check(it, 'what is wrong without a table comes before the table', () =>
+  await check(it, 'errors of the request are reported before an absent table', () =>
     refused(invalid, "Invalid column name: '#v'.", () => put('none', key('a'), { '#v': 'x' })));
-  await check(it, 'a table that is not there comes before its key', async () => {
+  await check(it, 'an absent table is reported before its key', async () => {
     for (const operation of [() => get('none', [{ q: one }]), () => put('none', [{ q: one }], {})]) {
       await noTable(operation);
     }
@@ -731,7 +733,7 @@ async function errors(it) {
   await check(it, 'a value longer than 2 MB', () =>
     refused(invalid, "The length of attribute column: 'v' exceeds the MaxLength:2097152 with CurrentLength:2097153.",
       putOne({ v: 'x'.repeat(2097153) })));
-  await check(it, 'a column that no row may have', () =>
+  await check(it, 'an invalid column name', () =>
     refused(invalid, "Invalid column name: '#v'.", putOne({ '#v': 'x' })));
   await check(it, 'a column of the key as an attribute', () =>
     refused(invalid, "Duplicated attribute column name with primary key column: 'n'.", putOne({ n: 'x' })));

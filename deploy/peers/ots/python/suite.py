@@ -178,9 +178,9 @@ def tables():
             update("fixed", key("a"), {"PUT": [("v", 1)]})
         o = client.describe_table("optioned").table_options
         same((o.time_to_live, o.max_version, o.max_time_deviation), (1200000, 2, 86401))
-    with check(it, "a name that is taken"), refused("OTSObjectAlreadyExist", "Requested table already exists.", 409):
+    with check(it, "an existing name"), refused("OTSObjectAlreadyExist", "Requested table already exists.", 409):
         table("made", "STRING")
-    with check(it, "a name that no table may have"), refused(INVALID, "Invalid table name: '9-lives'."):
+    with check(it, "an invalid table name"), refused(INVALID, "Invalid table name: '9-lives'."):
         table("9-lives", "STRING")
     with check(it, "one column twice in the key"), refused(INVALID, "Duplicated primary key name: 'p'."):
         client.create_table(TableMeta("twice", [("p", "STRING"), ("p", "INTEGER")]), TableOptions(),
@@ -193,14 +193,14 @@ def tables():
         table("short", "STRING", options=TableOptions(0, 1))
     with check(it, "a max version of 0"), refused(INVALID, "The maximum versions cannot be less than or equal to 0."):
         table("none", "STRING", options=TableOptions(-1, 0))
-    with check(it, "delete, and it is gone"):
+    with check(it, "delete"):
         client.delete_table("made")
         same("made" in client.list_table(), False)
         with refused(*NO_TABLE):
             client.describe_table("made")
-    with check(it, "delete one that is not there"), refused(*NO_TABLE):
+    with check(it, "delete an absent table"), refused(*NO_TABLE):
         client.delete_table("made")
-    with check(it, "made again, it has another key and no rows"):
+    with check(it, "created again, with another key and no rows"):
         table("again", "STRING")
         put("again", key("a"), [("v", 1)])
         client.delete_table("again")
@@ -216,10 +216,10 @@ def rows():
     with check(it, "every type of value"):
         put(name, key("types", 1), values)
         same(get(name, key("types", 1)), values)
-    with check(it, "a row that is not there is None"):
+    with check(it, "an absent row is None"):
         consumed, row, _ = client.get_row(name, key("none", 1), max_version=1)
         same((row, consumed.read, consumed.write), (None, 1, 0))
-    with check(it, "keys that are binary"):
+    with check(it, "binary keys"):
         binary = table("binary", "BINARY", "BINARY")
         put(binary, key(bytearray([0, 1]), bytearray("武汉", "utf-8")), [("v", 1)])
         _, row, _ = client.get_row(binary, key(bytearray([0, 1]), bytearray("武汉", "utf-8")), max_version=1)
@@ -232,36 +232,36 @@ def rows():
         put(name, key("update", 1), [("a", 1), ("b", 2), ("c", 3)])
         update(name, key("update", 1), {"PUT": [("a", "x"), ("d", 4)], "DELETE_ALL": ["b"]})
         same(get(name, key("update", 1)), [("a", "x"), ("c", 3), ("d", 4)])
-    with check(it, "update makes a row"):
+    with check(it, "an update creates a row"):
         update(name, key("made", 1), {"PUT": [("a", 1)]})
         same(get(name, key("made", 1)), [("a", 1)])
-    with check(it, "update of only deletes makes none"):
+    with check(it, "an update that only deletes creates no row"):
         update(name, key("only", 1), {"DELETE_ALL": ["a", "b"]})
         same(get(name, key("only", 1)), None)
     with check(it, "a row without columns"):
         put(name, key("bare", 1), [])
         same(get(name, key("bare", 1)), [])
-    with check(it, "delete, of one that is not there too"):
+    with check(it, "delete, also of an absent row"):
         put(name, key("gone", 1), [("a", 1)])
         delete(name, key("gone", 1))
         delete(name, key("gone", 1))
         same(get(name, key("gone", 1)), None)
-    with check(it, "columns by name, of the key too, in the order of their names"):
+    with check(it, "columns by name, also of the key, sorted"):
         same(get(name, key("types", 1), ["true", "int", "p", "none"]), [("int", -2**63), ("true", True)])
-    with check(it, "no row when it has none of the columns"):
+    with check(it, "no row if all selected columns are absent"):
         same(get(name, key("types", 1), ["none"]), None)
-    with check(it, "columns from one name to another"):
+    with check(it, "a range of column names"):
         same(get(name, key("types", 1), start_column="double", end_column="int"), values[1:4])
-    with check(it, "names of columns in any script"):
+    with check(it, "column names in any script"):
         odd = [("a b", 1), ("a.b", 2), ("price-2", 3), ("公司", 4)]
         put(name, key("names", 1), [(n.encode(), v) for n, v in odd])  # the SDK counts characters of a str as bytes
         same(get(name, key("names", 1)), odd)
-    with check(it, "the key is returned when asked for"):
+    with check(it, "the key is returned on request"):
         _, row = put(name, key("returned", 1), [("a", 1)], return_type=ReturnType.RT_PK)
         same(row.primary_key, key("returned", 1))
         _, row = delete(name, key("returned", 1), return_type=ReturnType.RT_PK)
         same(row.primary_key, key("returned", 1))
-    with check(it, "capacity is by 4 KB"):
+    with check(it, "capacity units of 4 KB"):
         consumed, _ = put(name, key("large", 1), [("a", "x" * 9000)])
         same((consumed.read, consumed.write), (0, 3))
         consumed, _, _ = client.get_row(name, key("large", 1), max_version=1)
@@ -272,12 +272,12 @@ def conditions():
     it = "conditions"
     name = table("conditions", "STRING")
     put(name, key("a"), [("int", 5), ("text", "b")])
-    with check(it, "a row that must be there"):
+    with check(it, "a row that must exist"):
         put(name, key("a"), [("int", 5), ("text", "b")], EXIST)
         for change in (put, lambda *a: update(a[0], a[1], {"PUT": a[2]}, a[3]), lambda *a: delete(a[0], a[1], a[3])):
             with refused(*FAILED):
                 change(name, key("none"), [("v", 1)], EXIST)
-    with check(it, "a row that must not be there"):
+    with check(it, "a row that must not exist"):
         put(name, key("new"), [("v", 1)], NOT_EXIST)
         with refused(*FAILED):
             put(name, key("new"), [("v", 2)], NOT_EXIST)
@@ -294,11 +294,11 @@ def conditions():
                     same((comparator, value in good), (comparator, True))
                 except OTSServiceError as e:
                     same((comparator, value, e.code, value in good), (comparator, value, FAILED[0], False))
-    with check(it, "a column that is missing"):
+    with check(it, "a missing column"):
         update(name, key("a"), {"PUT": [("seen", 0)]}, where(column=column("none", 1, missing=True)))
         with refused(*FAILED):
             update(name, key("a"), {"PUT": [("seen", 1)]}, where(column=column("none", 1, missing=False)))
-    with check(it, "NOT, AND and OR, one in another"):
+    with check(it, "nested NOT, AND and OR"):
         no = every(LogicalOperator.NOT, column("int", 9))
         either = every(LogicalOperator.OR, column("text", "z"), column("text", "a", ComparatorType.GREATER_THAN))
         both = every(LogicalOperator.AND, no, either)
@@ -310,7 +310,7 @@ def conditions():
         update(name, key("a"), {"PUT": [("seen", 1)]}, where(column=column("int", "5")))
     with check(it, "NOT of two"), refused(INVALID, "Invalid NOT operator: the number of sub-filters must be 1."):
         delete(name, key("a"), where(column=every(LogicalOperator.NOT, column("int", 1), column("int", 2))))
-    with check(it, "more than 32 in one"), refused(INVALID, "The count of filter exceeds the max: 32."):
+    with check(it, "more than 32 filters"), refused(INVALID, "The count of filter exceeds the max: 32."):
         delete(name, key("a"), where(column=every(LogicalOperator.OR, *(column("int", i) for i in range(40)))))
     with check(it, "delete under a condition"):
         with refused(*FAILED):
@@ -328,22 +328,22 @@ def filters():
     def passing(condition):
         return walk(name, key("p", INF_MIN), key("p", INF_MAX), column_filter=condition)[0]
 
-    with check(it, "a row that does not pass is not read"):
+    with check(it, "a row that does not match is not returned"):
         same(get(name, key("p", 4), None, column("half", 2)), [("half", 2), ("text", "v4")])
         same(get(name, key("p", 4), None, column("half", 3)), None)
     with check(it, "a range"):
         same(passing(column("half", 7, ComparatorType.GREATER_EQUAL)), [14, 15, 16, 17, 18, 19])
-    with check(it, "a column that is not read is missing"):
+    with check(it, "a column that is not selected counts as missing"):
         same(get(name, key("p", 4), ["text"], column("half", 2, missing=False)), None)
         same(get(name, key("p", 4), ["text"], column("half", 3, missing=True)), [("text", "v4")])
     with check(it, "a column of the key"):
         same(passing(column("n", 3, ComparatorType.LESS_THAN)), [0, 1, 2])
-    with check(it, "a column that exists, or not"):
+    with check(it, "an existing and an absent column"):
         put(name, key("p", 20), [("other", "v7")])
         same(passing(SingleColumnRegexCondition("other", ComparatorType.EXIST)), [20])
         same(passing(SingleColumnRegexCondition("text", ComparatorType.NOT_EXIST)), [20])
         delete(name, key("p", 20))
-    with check(it, "a number within a text"):
+    with check(it, "a number extracted from a text"):
         number = RegexRule("v([0-9]+)", CastType.VT_INTEGER)
         same(passing(SingleColumnRegexCondition("text", ComparatorType.EQUAL, 7, number)), [7])
 
@@ -364,21 +364,21 @@ def ranges():
     with check(it, "the edges of a partition"):
         same(walk(name, key("b", INF_MIN), key("b", INF_MAX))[0], [0, 1, 2, 3])
         same(walk(name, key("a", INF_MAX), key("c", INF_MIN))[0], [0, 1, 2, 3])
-    with check(it, "limits, and where the next page starts"):
+    with check(it, "limits, and the start of the next page"):
         _, following, found = page(name, key("a", 0), key("c", INF_MAX), limit=5)
         same((len(found), following), (5, key("b", 1)))
         same(walk(name, key("a", 0), key("c", INF_MAX), limit=5), ([0, 1, 2, 3] * 3, [5, 5, 2]))
-    with check(it, "xget_range, which counts what it costs"):
+    with check(it, "xget_range, which counts capacity units"):
         consumed = CapacityUnit(0, 0)
         found = client.xget_range(name, Direction.FORWARD, key("a", 0), key("c", INF_MAX), consumed, count=7)
         same((len(list(found)), consumed.read > 0, consumed.write), (7, True, 0))
     with check(it, "columns by name"):
         _, _, found = page(name, key("a", 0), key("a", 2), columns_to_get=["w"])
         same([[c[:2] for c in row.attribute_columns] for row in found], [[("w", 0)], [("w", 1)]])
-    with check(it, "nothing in it"):
+    with check(it, "an empty range"):
         consumed, following, found = page(name, key("x", INF_MIN), key("y", INF_MAX))
         same((consumed.read, following, found), (1, None, []))
-    with check(it, "the wrong way, and equal"):
+    with check(it, "ends in the wrong order, or equal"):
         for start, end in ((key("b", 0), key("a", 0)), (key("a", 0), key("a", 0))):
             with refused(INVALID, "Begin key must less than end key in FORWARD"):
                 walk(name, start, end)
@@ -388,7 +388,7 @@ def ranges():
         for limit in (0, -1):
             with refused(INVALID, "The limit must be greater than 0."):
                 walk(name, key("a", 0), key("b", 0), limit=limit)
-    with check(it, "more than a page holds"):
+    with check(it, "more than one page"):
         many = table("many", "STRING", "INTEGER")
         for first in range(0, 5200, 200):
             changes = [put_item(key("p", i), [("v", i)]) for i in range(first, first + 200)]
@@ -409,14 +409,14 @@ def auto_increment():
         same(walk(name, key("p", INF_MIN), key("p", INF_MAX))[0], made)
         update(name, key("p", made[0]), {"PUT": [("i", "changed")]}, EXIST)
         same(get(name, key("p", made[0])), [("i", "changed")])
-    with check(it, "a value that the table did not make"), refused(*FAILED):
+    with check(it, "a value that the table did not assign"), refused(*FAILED):
         put(name, key("p", 12345), [("i", 1)])
-    with check(it, "not with an expectation"), refused(
+    with check(it, "row expectations are refused"), refused(
             INVALID, "Invalid expect:EXPECT_EXIST when modify row with pk auto increment."):
         put(name, key("p", PK_AUTO_INCR), [("i", 1)], EXIST)
-    with check(it, "not in a read"), refused(INVALID, "PKAutoIncr can't be used for read operations."):
+    with check(it, "refused in a read"), refused(INVALID, "PKAutoIncr can't be used for read operations."):
         get(name, key("p", PK_AUTO_INCR))
-    with check(it, "not as the first column"), refused(
+    with check(it, "refused as the first column"), refused(
             INVALID, "First primary key can't be auto increment, table: first."):
         table("first", ("INTEGER", PK_AUTO_INCR))
 
@@ -430,7 +430,7 @@ def versions():
         _, row, _ = client.get_row(name, key("a"), **more)
         return row and [(value, at - now) for _, value, at in row.attribute_columns]
 
-    with check(it, "the newest first, and no more than the table keeps"):
+    with check(it, "newest first, and only as many as the table keeps"):
         for i in range(5):
             update(name, key("a"), {"PUT": [("v", f"v{i}", now + i)]})
         same(cells(max_version=10), [("v4", 4), ("v3", 3), ("v2", 2)])
@@ -448,7 +448,7 @@ def versions():
             raise AssertionError("its time is not now")
     with check(it, "a time too far from now"), refused(INVALID, "Invalid timestamp. Cell:v."):
         put(name, key("b"), [("v", 1, now - 2 * 86400 * 1000)])
-    with check(it, "neither versions nor times"), refused(INVALID, "No version condition is specified."):
+    with check(it, "neither versions nor a time range"), refused(INVALID, "No version condition is specified."):
         cells(max_version=None)
     with check(it, "both versions and one time"), refused(
             INVALID, "Specific timestamp and max versions cannot be given at the same time."):
@@ -466,14 +466,14 @@ def versions():
 def increments():
     it = "increments"
     name = table("increments", "STRING")
-    with check(it, "from nothing, and up and down"):
+    with check(it, "from an absent value, up and down"):
         for by, want in ((5, 5), (37, 42), (-50, -8)):
             update(name, key("a"), {"INCREMENT": [("n", by)]})
             same(get(name, key("a")), [("n", want)])
-    with check(it, "beside other changes"):
+    with check(it, "together with other changes"):
         update(name, key("a"), {"PUT": [("s", "x")], "INCREMENT": [("n", 1)]})
         same(get(name, key("a")), [("n", -7), ("s", "x")])
-    with check(it, "of what is no integer"):
+    with check(it, "a value that is not an integer"):
         try:
             update(name, key("a"), {"INCREMENT": [("s", 1)]})
         except OTSServiceError as e:
@@ -481,7 +481,7 @@ def increments():
         else:
             raise AssertionError("it was not refused")
         same(get(name, key("a"), ["s"]), [("s", "x")])
-    with check(it, "by what is no integer"):
+    with check(it, "an increment that is not an integer"):
         try:
             update(name, key("a"), {"INCREMENT": [("n", "1")]})
         except OTSServiceError as e:
@@ -518,36 +518,36 @@ def batches():
         out = read(one=[1, 2, 3], two=[1])
         same(values(out.get_result_by_table(one)), [[("v", 1)], [("v", 2)], None])
         same(values(out.get_result_by_table(two)), [[("v", "two")]])
-    with check(it, "a row that fails leaves the others alone"):
+    with check(it, "a failed row does not affect the others"):
         out = write(one=[put_item(key(4), [("v", 4)]), put_item(key(5), [("v", 5)], EXIST), delete_item(key(6), EXIST)])
         succeeded, failed = out.get_put()
         same((len(succeeded), why(failed), why(out.get_delete()[1])), (1, [FAILED[:2]], [FAILED[:2]]))
         same(values(read(one=[4, 5]).get_result_by_table(one)), [[("v", 4)], None])
     with check(it, "one row read twice"):
         same(values(read(one=[1, 1]).get_result_by_table(one)), [[("v", 1)], [("v", 1)]])
-    with check(it, "no rows of a table"):
+    with check(it, "a table without rows in the request"):
         out = read(one=[], two=[1])
         same(values(out.get_result_by_table(two)), [[("v", "two")]])
     with check(it, "columns, and a filter"):
         out = read(columns=["v"], condition=column("v", 2), one=[1, 2])
         same(values(out.get_result_by_table(one)), [None, [("v", 2)]])
-    with check(it, "a table that is not there"):
+    with check(it, "an absent table"):
         out = read(one=[1], none=[1])
         same(why(out.get_failed_rows()), [NO_TABLE[:2]])
-    with check(it, "a key that is not the table's"):
+    with check(it, "a key of another table"):
         request = BatchGetRowRequest()
         request.add(TableInBatchGetRowItem(one, [[("q", 1)]], None, None, 1))
         request.add(TableInBatchGetRowItem(two, [key(1)], None, None, 1))
         out = client.batch_get_row(request)
         same(why(out.get_failed_rows()), [("OTSInvalidPK", "Validate PK name fail. Input: q, Meta: p.")])
         same(len(out.get_succeed_rows()), 1)
-    with check(it, "keys are returned when asked for"):
+    with check(it, "keys are returned on request"):
         out = write(one=[put_item(key(7), [("v", 7)], None, ReturnType.RT_PK)])
         same(out.get_put()[0][0].row.primary_key, key(7))
     with check(it, "two increments of one row"):
         out = write(one=[update_item(key(8), {"INCREMENT": [("v", n)]}) for n in (2, 3)])
         same((out.is_all_succeed(), get(one, key(8))), (True, [("v", 5)]))
-    with check(it, "one row twice under a condition"):
+    with check(it, "one row twice, with a condition"):
         with refused(INVALID, "Repeated rows do not support row exist expectation check in BatchModify."):
             write(one=[put_item(key(9), [("v", n)], EXIST) for n in (1, 2)])
     with check(it, "more than 200 rows, and more than 100"):
@@ -565,7 +565,7 @@ def transactions():
         put(name, key(partition, 1), [("v", "before")])
         return client.start_local_transaction(name, key(partition))
 
-    with check(it, "a write shows inside at once, and outside after the commit"):
+    with check(it, "others see a write after the commit"):
         id = begin("commit")
         put(name, key("commit", 1), [("v", "after")], transaction_id=id)
         update(name, key("commit", 2), {"PUT": [("v", "new")]}, transaction_id=id)
@@ -573,31 +573,31 @@ def transactions():
         same(get(name, key("commit", 1)), [("v", "before")])
         client.commit_transaction(id)
         same((get(name, key("commit", 1)), get(name, key("commit", 2))), ([("v", "after")], [("v", "new")]))
-    with check(it, "an abort leaves all as it was"):
+    with check(it, "an abort changes nothing"):
         id = begin("abort")
         delete(name, key("abort", 1), transaction_id=id)
         same(get(name, key("abort", 1), transaction_id=id), None)
         client.abort_transaction(id)
         same(get(name, key("abort", 1)), [("v", "before")])
-    with check(it, "a batch within one"):
+    with check(it, "a batch in a transaction"):
         id = begin("batch")
         changes = [put_item(key("batch", n), [("v", n)]) for n in (1, 2)]
         same(write_batch({name: changes}, id).is_all_succeed(), True)
         same(get(name, key("batch", 2)), None)
         client.commit_transaction(id)
         same(get(name, key("batch", 2)), [("v", 2)])
-    with check(it, "it keeps others out"):
+    with check(it, "other writers are refused"):
         id = begin("locked")
         with refused("OTSRowOperationConflict", "Data is being modified by the other request.", 409):
             put(name, key("locked", 1), [("v", 1)])
         client.abort_transaction(id)
         put(name, key("locked", 1), [("v", 1)])
-    with check(it, "one that has ended"):
+    with check(it, "an ended transaction"):
         id = begin("ended")
         client.commit_transaction(id)
         with refused("OTSSessionNotExist", "Session not exist or may be timeout.", 404):
             client.commit_transaction(id)
-    with check(it, "what is no id"), refused(INVALID, "TransactionID is invalid."):
+    with check(it, "an invalid id"), refused(INVALID, "TransactionID is invalid."):
         put(name, key("none", 1), [("v", 1)], transaction_id="not an id at all")
 
 
@@ -619,7 +619,7 @@ def indexes():
         same(walk("by_s", start, end)[0], ["x"])
         delete(name, key(1, "x"))
         same(get("by_s", at), None)
-    with check(it, "made later, with the rows that are there"):
+    with check(it, "created later, with the existing rows"):
         put(name, key(3, "x"), [("i", 9), ("s", "three"), ("d", 2.5)])
         client.create_secondary_index(name, SecondaryIndexMeta("by_i", ["i"], ["d"]), True)
         same(get("by_i", [("i", 9), ("p", 3), ("n", "x")]), [("d", 2.5)])
@@ -627,7 +627,7 @@ def indexes():
         local = SecondaryIndexMeta("local", ["p", "s"], ["d"], SecondaryIndexType.LOCAL_INDEX)
         client.create_secondary_index(name, local, True)
         same(get("local", [("p", 3), ("s", "three"), ("n", "x")]), [("d", 2.5)])
-    with check(it, "not written to directly"), refused(INVALID, "Can't write index table directly."):
+    with check(it, "direct writes are refused"), refused(INVALID, "Can't write index table directly."):
         put("by_s", [("s", "a"), ("p", 1), ("n", "x")], [("i", 1)])
     with check(it, "deleted"):
         client.delete_secondary_index(name, "by_i")
@@ -636,7 +636,7 @@ def indexes():
 
 def others():
     it = "search, SQL, time series"
-    with check(it, "there are none to list"):
+    with check(it, "the list is empty"):
         same((list(client.list_search_index("rows")), list(client.list_timeseries_table())), ([], []))
     with check(it, "search indexes are refused by name"), refused(
             INVALID, "Unsupported operation: 'CreateSearchIndex'."):
@@ -672,7 +672,7 @@ def asynchronous():
     with check(it, "50 rows at once"):
         run(write)
         same(run(read), list(reversed(range(50))))
-    with check(it, "a table that is not there"), refused(*NO_TABLE):
+    with check(it, "an absent table"), refused(*NO_TABLE):
         run(lambda concurrent: concurrent.describe_table("none"))
 
 
@@ -681,16 +681,16 @@ def keys():
     with check(it, "a wrong secret"), refused("OTSAuthFailed", "Signature mismatch.", 403):
         connect(secret="wrong").list_table()
     with check(it, "an unknown id"), refused("OTSAuthFailed", "The AccessKeyID does not exist.", 403):
-        connect(key_id="nobody").list_table()
+        connect(key_id="unknown").list_table()
     with check(it, "V4 signatures, of answers too"):
         same("rows" in connect(region="cn-hangzhou").list_table(), True)
         with refused("OTSAuthFailed", "Signature mismatch.", 403):
             connect(secret="wrong", region="cn-hangzhou").list_table()
-    with check(it, "an STS token that nobody gave out"), refused("OTSAuthFailed", "The STS token is invalid.", 403):
+    with check(it, "an invalid STS token"), refused("OTSAuthFailed", "The STS token is invalid.", 403):
         connect(sts_token="token").list_table()
     with check(it, "instances share nothing"):
         same(list(connect(instance="another-instance").list_table()), [])
-    with check(it, "a name that no instance may have"), refused(INVALID, "Invalid instance name: 'no instance'."):
+    with check(it, "an invalid instance name"), refused(INVALID, "Invalid instance name: 'no instance'."):
         connect(instance="no instance").list_table()
 
 
@@ -729,10 +729,10 @@ def errors():
         update(name, key("a", 1), {"DELETE_ALL": ["v", "v"]})
     with check(it, "no key at all"), refused(INVALID, "Cell data broken, empty PK."):
         put(name, [], [("v", 1)])
-    with check(it, "what is wrong without a table comes before the table"), refused(
+    with check(it, "errors of the request are reported before an absent table"), refused(
             INVALID, "Invalid column name: '#v'."):
         put("none", key("a"), [("#v", 1)])
-    with check(it, "a table that is not there comes before its key"):
+    with check(it, "an absent table is reported before its key"):
         for operation in (lambda: get("none", [("q", 1)]), lambda: put("none", [("q", 1)], [])):
             with refused(*NO_TABLE):
                 operation()
@@ -742,7 +742,7 @@ def errors():
     with check(it, "a value longer than 2 MB"), refused(
             INVALID, "The length of attribute column: 'v' exceeds the MaxLength:2097152 with CurrentLength:2097153."):
         put(name, key("a", 1), [("v", "x" * 2097153)])
-    with check(it, "a column that no row may have"), refused(INVALID, "Invalid column name: '#v'."):
+    with check(it, "an invalid column name"), refused(INVALID, "Invalid column name: '#v'."):
         put(name, key("a", 1), [("#v", 1)])
     with check(it, "a column of the key as an attribute"), refused(
             INVALID, "Duplicated attribute column name with primary key column: 'n'."):

@@ -201,31 +201,31 @@ func TestBuckets(t *testing.T) {
 	each(t, func(t *testing.T, s store.Store) {
 		update(t, s, func(tx store.Tx) error {
 			if err := tx.Bucket("none").Put([]byte("k"), nil); err == nil {
-				t.Error("Put into a bucket that is not there: no error")
+				t.Error("Put into an absent bucket: no error")
 			}
 			if got := tx.Bucket("none").Get([]byte("k")); got != nil {
-				t.Errorf("Get from a bucket that is not there = %q", got)
+				t.Errorf("Get from an absent bucket = %q", got)
 			}
 			if k, _ := tx.Bucket("none").Cursor().Seek([]byte("k")); k != nil {
-				t.Errorf("Seek in a bucket that is not there = %q", k)
+				t.Errorf("Seek in an absent bucket = %q", k)
 			}
 			if err := tx.Bucket("none").Delete([]byte("k")); err != nil {
-				t.Errorf("Delete in a bucket that is not there: %v", err)
+				t.Errorf("Delete in an absent bucket: %v", err)
 			}
 			if err := tx.DeleteBucket("none"); err != nil {
-				t.Errorf("DeleteBucket of one that is not there: %v", err)
+				t.Errorf("DeleteBucket of an absent bucket: %v", err)
 			}
 			return tx.CreateBucket("b")
 		})
 		update(t, s, func(tx store.Tx) error { return tx.Bucket("b").Put([]byte("k"), []byte("v")) })
 		update(t, s, func(tx store.Tx) error { return tx.CreateBucket("b") })
 		if got := all(t, s, "b"); len(got) != 1 {
-			t.Errorf("CreateBucket of one that is there: %q", got)
+			t.Errorf("CreateBucket of an existing bucket: %q", got)
 		}
 		update(t, s, func(tx store.Tx) error { return tx.DeleteBucket("b") })
 		update(t, s, func(tx store.Tx) error { return tx.CreateBucket("b") })
 		if got := all(t, s, "b"); len(got) != 0 {
-			t.Errorf("a bucket made anew: %q", got)
+			t.Errorf("a bucket created again: %q", got)
 		}
 	})
 }
