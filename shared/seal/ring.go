@@ -44,8 +44,7 @@ type Ring struct {
 
 type ringKey struct {
 	id string
-	// a pointer to a pointer: without methods, fmt follows only one pointer (*ringKey) and prints
-	// the other as an address
+	// a pointer: fmt follows only the first pointer (*ringKey) and prints this one as an address
 	secret *[KeySize]byte
 	header []byte // of the values it seals
 	aead   cipher.AEAD
@@ -135,7 +134,7 @@ func ParseRing(data []byte) (*Ring, error) {
 	}
 	items := root.Get("keys")
 	if items.Kind != document.Array {
-		return nil, errors.New("seal: keys: not an array")
+		return nil, errors.New("seal: keys: write an array")
 	}
 	keys := make([]Key, len(items.Items))
 	for i, n := range items.Items {
@@ -153,7 +152,7 @@ func parseKey(path string, n *document.Node) (Key, error) {
 	}
 	for _, member := range n.Members {
 		if member.Value.Kind != document.String {
-			return Key{}, fmt.Errorf("seal: %s.%s: not a string", path, member.Key)
+			return Key{}, fmt.Errorf("seal: %s.%s: write a string", path, member.Key)
 		}
 	}
 	text := n.Get("key").Text
@@ -168,7 +167,7 @@ func parseKey(path string, n *document.Node) (Key, error) {
 // checkMembers returns an error unless n is an object with each of the members exactly once.
 func checkMembers(path string, n *document.Node, members ...string) error {
 	if n.Kind != document.Object {
-		return fmt.Errorf("seal: %s: not an object", path)
+		return fmt.Errorf("seal: %s: write an object", path)
 	}
 	for _, m := range n.Members {
 		switch {
@@ -180,7 +179,7 @@ func checkMembers(path string, n *document.Node, members ...string) error {
 	}
 	for _, m := range members {
 		if n.Get(m) == nil {
-			return fmt.Errorf("seal: %s.%s: missing", path, m)
+			return fmt.Errorf("seal: %s.%s: missing; add it", path, m)
 		}
 	}
 	return nil

@@ -273,7 +273,7 @@ func (in *instance) readyLocked() {
 	p.fresh--
 	in.stopInit()
 	in.initDone = p.now().Sub(in.began)
-	if p.fn.Kind == FC { // it polls while it works, so the host counts
+	if p.fn.Kind == FC { // an FC process asks for more while it works, so the host limits its calls
 		in.slots = p.fn.Concurrency
 		p.offerLocked(in)
 	}

@@ -70,8 +70,8 @@ func (s *spawner) start(f *Function, env []string, o *output) (*process, error) 
 	return p, nil
 }
 
-// follow reads a pipe to its end in a goroutine. Between its reads others may read without waiting.
-// So complete can read what the process printed before it answered.
+// follow reads a pipe to its end in a goroutine. Other goroutines may also read what is in the pipe,
+// without waiting. The host does so when the process has answered, to get all lines printed before.
 func (o *output) follow(i int, f *os.File) error {
 	conn, err := f.SyscallConn()
 	if err != nil {

@@ -131,7 +131,7 @@ func testLongPages(t *testing.T, s *suite, tb table.Table) {
 		limit = min(limit, table.MaxQuery)
 		got := sorts(query(t, tb, table.Range{Partition: p, Prefix: "long/", Limit: limit}))
 		if want := want[:min(limit, n)]; !slices.Equal(got, want) {
-			t.Errorf("a page of %d of long items has %d, want %d", limit, len(got), len(want))
+			t.Errorf("Query with limit %d returned %d long items, want %d", limit, len(got), len(want))
 		}
 	}
 }
