@@ -34,7 +34,8 @@ var otsSuites = []struct {
 		"Java", []string{"javap", "-cp", "ots/java/lib/*", "com.alicloud.openservices.tablestore.SyncClient"},
 		[]string{
 			"javac", "-nowarn", "-encoding", "UTF-8", "-cp", "ots/java/lib/*", "-d", "ots/java/classes",
-			"ots/java/Checks.java", "ots/java/Suite.java",
+			"ots/java/Checks.java", "ots/java/Tables.java", "ots/java/Reads.java", "ots/java/Writes.java",
+			"ots/java/Streams.java", "ots/java/Suite.java",
 		},
 		[]string{"java", "-cp", "ots/java/lib/*:ots/java/classes", "Suite"}, false,
 	},

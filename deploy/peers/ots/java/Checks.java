@@ -2,27 +2,8 @@ import com.alicloud.openservices.tablestore.ClientConfiguration;
 import com.alicloud.openservices.tablestore.ClientException;
 import com.alicloud.openservices.tablestore.SyncClient;
 import com.alicloud.openservices.tablestore.TableStoreException;
-import com.alicloud.openservices.tablestore.model.Column;
-import com.alicloud.openservices.tablestore.model.ColumnValue;
-import com.alicloud.openservices.tablestore.model.CreateTableRequest;
-import com.alicloud.openservices.tablestore.model.DefaultRetryStrategy;
-import com.alicloud.openservices.tablestore.model.DeleteRowRequest;
-import com.alicloud.openservices.tablestore.model.DeleteTableRequest;
-import com.alicloud.openservices.tablestore.model.GetRowRequest;
-import com.alicloud.openservices.tablestore.model.PrimaryKey;
-import com.alicloud.openservices.tablestore.model.PrimaryKeyBuilder;
-import com.alicloud.openservices.tablestore.model.PrimaryKeyColumn;
-import com.alicloud.openservices.tablestore.model.PrimaryKeyType;
-import com.alicloud.openservices.tablestore.model.PrimaryKeyValue;
-import com.alicloud.openservices.tablestore.model.PutRowRequest;
-import com.alicloud.openservices.tablestore.model.Row;
-import com.alicloud.openservices.tablestore.model.RowDeleteChange;
-import com.alicloud.openservices.tablestore.model.RowPutChange;
-import com.alicloud.openservices.tablestore.model.RowUpdateChange;
-import com.alicloud.openservices.tablestore.model.SingleRowQueryCriteria;
-import com.alicloud.openservices.tablestore.model.TableMeta;
-import com.alicloud.openservices.tablestore.model.TableOptions;
-import com.alicloud.openservices.tablestore.model.UpdateRowRequest;
+import com.alicloud.openservices.tablestore.model.*;
+import com.alicloud.openservices.tablestore.model.filter.*;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -237,5 +218,48 @@ class Checks {
 
   static byte[] bytes(String text) {
     return text.getBytes(StandardCharsets.UTF_8);
+  }
+
+  static final SingleColumnValueFilter.CompareOperator EQUAL = SingleColumnValueFilter.CompareOperator.EQUAL;
+  static final SingleColumnValueFilter.CompareOperator ABOVE = SingleColumnValueFilter.CompareOperator.GREATER_THAN;
+
+  static SingleColumnValueFilter one(String name, SingleColumnValueFilter.CompareOperator op, Object v) {
+    return new SingleColumnValueFilter(name, op, value(v));
+  }
+
+  static CompositeColumnValueFilter both(CompositeColumnValueFilter.LogicOperator op, ColumnValueFilter... of) {
+    CompositeColumnValueFilter f = new CompositeColumnValueFilter(op);
+    for (ColumnValueFilter sub : of) {
+      f.addFilter(sub);
+    }
+    return f;
+  }
+
+  static Condition when(ColumnValueFilter filter) {
+    Condition c = new Condition(RowExistenceExpectation.IGNORE);
+    c.setColumnCondition(filter instanceof SingleColumnValueFilter
+        ? ((SingleColumnValueFilter) filter).toCondition() : ((CompositeColumnValueFilter) filter).toCondition());
+    return c;
+  }
+
+  static String reading(String table, Filter filter) throws Exception {
+    SingleRowQueryCriteria c = new SingleRowQueryCriteria(table, key("p", "a"));
+    c.setMaxVersions(1);
+    c.setFilter(filter);
+    return get(c);
+  }
+
+  static RangeRowQueryCriteria range(String table, PrimaryKey from, PrimaryKey to, Direction direction) {
+    RangeRowQueryCriteria c = new RangeRowQueryCriteria(table);
+    c.setInclusiveStartPrimaryKey(from);
+    c.setExclusiveEndPrimaryKey(to);
+    c.setDirection(direction);
+    c.setMaxVersions(1);
+    return c;
+  }
+
+  static String range(RangeRowQueryCriteria c) throws Exception {
+    GetRangeResponse out = client.getRange(new GetRangeRequest(c));
+    return text(out.getRows()) + (out.getNextStartPrimaryKey() == null ? "" : " …");
   }
 }
