@@ -35,7 +35,7 @@ var errRow = errors.New("ots: damaged row")
 // minTime is before every timestamp: the expiry of a row without time to live.
 const minTime = math.MinInt64
 
-// A row is a stored row. Its bytes belong to the store.
+// A row is a stored row, with its head decoded. Its bytes belong to the store.
 type row struct {
 	written int64  // time of the last put or update: milliseconds since 1970
 	oldest  int64  // the smallest timestamp of a cell

@@ -170,7 +170,7 @@ func lastPosition(b store.Bucket) int64 {
 	return int64(binary.BigEndian.Uint64(k))
 }
 
-// A record is a stored record. Its bytes belong to the store.
+// A record is one record of a stream. Its bytes belong to the store.
 type record struct {
 	position, previous int64
 	action             otsprotocol.ActionType
