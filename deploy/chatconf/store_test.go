@@ -80,7 +80,7 @@ func TestServeOnAStoreWithoutTransactions(t *testing.T) {
 	t.Cleanup(front.Close)
 	t.Setenv("AWS_ENDPOINT_URL_DYNAMODB", front.URL)
 	out, err := run(t, "", "serve", "--store", "dynamodb", "--addr", "127.0.0.1:0", "--data", t.TempDir())
-	if err == nil || !strings.Contains(err.Error(), "it has no transactions") ||
+	if err == nil || !strings.Contains(err.Error(), "it lacks transactions") ||
 		!strings.Contains(err.Error(), "DynamoDB table chatconf") {
 		t.Errorf("serve = %v\n%s", err, out)
 	}

@@ -393,7 +393,7 @@ func TestAFunctionOnAStoreWithoutTransactions(t *testing.T) {
 		t.Cleanup(front.Close)
 		c.env["AWS_ENDPOINT_URL_DYNAMODB"] = front.URL
 		f := c.function()
-		const why = "it has no transactions"
+		const why = "it lacks transactions"
 		if err := f.Warm(t.Context()); err == nil || !strings.Contains(err.Error(), why) ||
 			!strings.Contains(err.Error(), "table chatconf in region") {
 			t.Errorf("Warm = %v, want that the store has no transactions", err)

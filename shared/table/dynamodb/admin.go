@@ -30,7 +30,7 @@ type Setup struct {
 }
 
 // errSchema says that there is a table of that name, for something else.
-var errSchema = errors.New("the table is another one")
+var errSchema = errors.New("the table has another layout")
 
 // Plan returns what Ensure would do, in words, one step each; none if the table is as it should be.
 // The error is Ensure's.
@@ -103,7 +103,7 @@ func (t *Table) steps(ctx context.Context, s Setup) ([]step, error) {
 			return nil, err
 		}
 		if d.TableStatus != types.TableStatusActive {
-			add(t.wait, "wait", "waited", fmt.Sprintf("for table %q, found %s", t.name, statusOf(d)))
+			add(t.wait, "wait", "waited", fmt.Sprintf("for table %q, which has %s", t.name, statusOf(d)))
 		}
 		if s.Key != "" && !encryptedBy(d.SSEDescription, s.Key) {
 			add(func(ctx context.Context) error { return t.encrypt(ctx, s) }, "encrypt", "encrypted",
@@ -116,7 +116,7 @@ func (t *Table) steps(ctx context.Context, s Setup) ([]step, error) {
 		case err != nil:
 			return nil, err
 		case on && t.ttl == 0:
-			return nil, fmt.Errorf("%w: its items expire by attribute %q, and this table's must not",
+			return nil, fmt.Errorf("%w: its items expire by attribute %q; they must not expire",
 				errSchema, attrTTL)
 		case !on && t.ttl > 0:
 			add(t.enableTTL, "switch", "switched", fmt.Sprintf("the time to live of table %q on, by attribute %s",
@@ -135,12 +135,12 @@ func (t *Table) steps(ctx context.Context, s Setup) ([]step, error) {
 	return steps, nil
 }
 
-// statusOf returns the table's status for people. What stands in for DynamoDB may tell none.
+// statusOf returns the table's status for display. A substitute for DynamoDB may return none.
 func statusOf(d *types.TableDescription) string {
 	if d.TableStatus == "" {
-		return "without a status, which DynamoDB always tells"
+		return "no status, which DynamoDB always returns"
 	}
-	return string(d.TableStatus)
+	return "the status " + string(d.TableStatus)
 }
 
 // encryptedBy reports whether d says the key with the given id or ARN.
@@ -167,7 +167,7 @@ func checkSchema(d *types.TableDescription) error {
 		got = append(got, fmt.Sprintf("%s (%s, %s)", name, kind, k.KeyType))
 	}
 	if got := strings.Join(got, ", "); got != want {
-		return fmt.Errorf("%w: its keys are %s, wanted %s", errSchema, got, want)
+		return fmt.Errorf("%w: its keys are %s; they must be %s", errSchema, got, want)
 	}
 	return nil
 }
@@ -251,12 +251,12 @@ func (t *Table) wait(ctx context.Context) error {
 			return err
 		case d == nil: // DynamoDB may not know at once of what it has begun to make
 			if missing++; missing > maxMissing {
-				return errors.New("the table is gone")
+				return errors.New("the table no longer exists")
 			}
 		case d.TableStatus == types.TableStatusActive:
 			return checkSchema(d)
 		case d.TableStatus != types.TableStatusCreating && d.TableStatus != types.TableStatusUpdating:
-			return fmt.Errorf("the table is found %s", statusOf(d))
+			return fmt.Errorf("the table has %s", statusOf(d))
 		}
 		if err := t.sleep(ctx, pollEvery); err != nil {
 			return err
@@ -294,7 +294,7 @@ func (t *Table) hasTTL(ctx context.Context, d *types.TableDescription) (bool, er
 	switch out.TimeToLiveDescription.TimeToLiveStatus {
 	case types.TimeToLiveStatusEnabled, types.TimeToLiveStatusEnabling:
 		if name != attrTTL {
-			return false, fmt.Errorf("%w: its items expire by attribute %q, wanted %q", errSchema, name, attrTTL)
+			return false, fmt.Errorf("%w: its items expire by attribute %q; it must be %q", errSchema, name, attrTTL)
 		}
 		return true, nil
 	case types.TimeToLiveStatusDisabling:

@@ -132,12 +132,12 @@ func TestATableWithoutStatus(t *testing.T) {
 		if err == nil {
 			t.Fatalf("Ensure of a table with the status %q: no error", status)
 		}
-		want := status
+		want := "the status " + status
 		if status == "" {
-			want = "without a status, which DynamoDB always tells"
+			want = "no status, which DynamoDB always returns"
 		}
 		for _, text := range []string{steps[0], err.Error()} {
-			if !strings.HasSuffix(text, "found "+want) {
+			if !strings.HasSuffix(text, "has "+want) {
 				t.Errorf("the status %q makes %q", status, text)
 			}
 		}
@@ -175,7 +175,7 @@ func TestEnsure(t *testing.T) {
 		"another key": {with(func(c *control) { c.kms = "k2" }), []string{"UpdateTable"}, ""},
 		"no key":      {with(func(c *control) { c.kms = "" }), []string{"UpdateTable"}, ""},
 		"another schema": {with(func(c *control) { c.keys = "id:N:HASH" }), nil,
-			"its keys are id (N, HASH), wanted p (S, HASH), s (S, RANGE)"},
+			"its keys are id (N, HASH); they must be p (S, HASH), s (S, RANGE)"},
 		"keys the other way": {with(func(c *control) { c.keys = "s:S:HASH p:S:RANGE" }), nil,
 			"its keys are s (S, HASH), p (S, RANGE)"},
 		"binary keys": {with(func(c *control) { c.keys = "p:S:HASH s:B:RANGE" }),

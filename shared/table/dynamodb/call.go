@@ -343,7 +343,7 @@ func readAnswer(resp *http.Response) ([]byte, error) {
 	}
 	if want := resp.Header.Get("X-Amz-Crc32"); want != "" {
 		if got := strconv.FormatUint(uint64(crc32.ChecksumIEEE(b.Bytes())), 10); got != want {
-			return nil, errors.New("an answer with a wrong checksum")
+			return nil, errors.New("the checksum of the answer is wrong")
 		}
 	}
 	return b.Bytes(), nil

@@ -134,15 +134,15 @@ func New(name string, o Options) (*Table, error) {
 // check returns what is wrong with the arguments of New.
 func check(name string, o Options) error {
 	if !validName(name) {
-		return fmt.Errorf("table name %q: wanted 3 to 255 letters, digits, dots, dashes and underscores", name)
+		return fmt.Errorf("invalid table name %q; use 3 to 255 letters, digits, dots, dashes or underscores", name)
 	}
 	if o.Region == "" {
-		return errors.New("no region")
+		return errors.New("set the region")
 	}
 	if o.Endpoint != "" {
 		u, err := url.Parse(o.Endpoint)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return errors.New("the endpoint is not an http or https URL")
+			return errors.New("invalid endpoint; use an http or https URL")
 		}
 	}
 	if o.TTL < 0 || o.Timeout < 0 {

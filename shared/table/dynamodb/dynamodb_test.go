@@ -28,7 +28,7 @@ func TestNewRefuses(t *testing.T) {
 		"a short name":        {"ab", dynamodb.Options{Region: "r"}, `table name "ab"`},
 		"a name with a slash": {"arn/aws", dynamodb.Options{Region: "r"}, "table name"},
 		"a long name":         {strings.Repeat("n", 256), dynamodb.Options{Region: "r"}, "table name"},
-		"no region":           {"chatconf", dynamodb.Options{}, "no region"},
+		"no region":           {"chatconf", dynamodb.Options{}, "set the region"},
 		"a bare host":         {"chatconf", dynamodb.Options{Region: "r", Endpoint: "localhost:8000"}, "endpoint"},
 		"a file": {"chatconf", dynamodb.Options{Region: "r", Endpoint: "file:///etc/passwd"},
 			"endpoint"},

@@ -71,7 +71,7 @@ func decodeItem(a attributes) (item table.Item, err error) {
 		return table.Item{}, err
 	}
 	if a[attrWritten] == nil {
-		return table.Item{}, fmt.Errorf("%w: %q does not say when it was written", errItem, item.Sort)
+		return table.Item{}, fmt.Errorf("%w: %q has no write time", errItem, item.Sort)
 	}
 	ms, err := decodeInteger(a, attrWritten)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-var errAnswer = errors.New("an answer to another question")
+var errAnswer = errors.New("the answer does not match the request")
 
 // Get implements table.Table: a GetItem for one key, a BatchGetItem for several.
 func (t *Table) Get(ctx context.Context, keys ...table.Key) ([]table.Item, error) {
@@ -119,7 +119,7 @@ func (t *Table) getAll(ctx context.Context, keys []table.Key) ([]table.Item, err
 			return nil, err
 		}
 		if idle >= attempts || !t.pause(ctx, idle) {
-			return nil, fmt.Errorf("%d of %d keys are left unprocessed", len(wanted), len(keys))
+			return nil, fmt.Errorf("the store did not process %d of %d keys", len(wanted), len(keys))
 		}
 	}
 }

@@ -58,7 +58,7 @@ func TestAStoreWithoutTransactions(t *testing.T) {
 			front := &lacking{next: engine, lacks: "TransactWriteItems", status: answer.status, body: answer.body}
 			tb := open(t, front, dynamodb.Options{})
 			if err := tb.Probe(t.Context()); !errors.Is(err, table.ErrUnsupported) ||
-				!strings.Contains(err.Error(), "it has no transactions") {
+				!strings.Contains(err.Error(), "it lacks transactions") {
 				t.Errorf("Probe = %v, want that there are no transactions", err)
 			}
 			two := table.Change{Puts: []table.Put{{Sort: "a"}, {Sort: "b"}}}

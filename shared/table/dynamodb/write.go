@@ -57,7 +57,8 @@ func checkChange(partition string, c table.Change) error {
 		size += sizeOf(partition, p.Sort, p.Value)
 	}
 	if size > maxTransaction {
-		return fmt.Errorf("table: write: %d bytes at once, the most is %d: %w", size, maxTransaction, table.ErrInvalid)
+		return fmt.Errorf("table: write: %d bytes in one write; use at most %d: %w",
+			size, maxTransaction, table.ErrInvalid)
 	}
 	for _, d := range c.Deletes {
 		if err := table.CheckText("write", d.Sort); err != nil {
@@ -92,7 +93,7 @@ type part struct {
 
 // errAge says that adds met items that are over age, which the plan now starts afresh, or no longer
 // met them.
-var errAge = errors.New("items come of age, and afresh, all the time")
+var errAge = errors.New("items kept expiring during the write")
 
 func (t *Table) write(ctx context.Context, partition string, c table.Change) error {
 	p := t.plan(partition, c)
@@ -276,7 +277,7 @@ func (p *plan) writeOne(ctx context.Context) error {
 	if it.Delete == nil && p.marked(ctx, it.sort) {
 		return nil
 	}
-	return fmt.Errorf("it is not known whether the write was done: %w", o.err)
+	return fmt.Errorf("the result of the write is unknown: %w", o.err)
 }
 
 // sendOne is the sender of the only part.
@@ -350,7 +351,7 @@ func (p *plan) transact(ctx context.Context) error {
 		return err
 	})
 	if o.fate == refused && o.lost {
-		return fmt.Errorf("%w: it is not known whether the write was done: %v", table.ErrUnavailable, o.err)
+		return fmt.Errorf("%w: the result of the write is unknown: %v", table.ErrUnavailable, o.err)
 	}
 	return o.err
 }
@@ -367,7 +368,7 @@ func (t *Table) Probe(ctx context.Context) error {
 	if !unsupported(err) {
 		return nil
 	}
-	return fmt.Errorf("table: probe %q: %w: it has no transactions, which every change of a configuration needs: %v",
+	return fmt.Errorf("table: probe %q: %w: it lacks transactions, which the service needs: %v",
 		t.name, table.ErrUnsupported, err)
 }
 

@@ -83,9 +83,9 @@ func decodeRow(key, b []byte) (row, error) {
 	partition, sort, err := splitKey(key)
 	switch {
 	case err != nil:
-		return row{}, fmt.Errorf("row %.80q: %w: its key has a wrong form", key, errRow)
+		return row{}, fmt.Errorf("row %.80q: %w: its key is malformed", key, errRow)
 	case len(b) < rowHeader || len(b) > rowHeader+table.MaxValue || b[0] != rowFormat:
-		return row{}, fmt.Errorf("item %q of %q: %w: %d bytes of a wrong form", sort, partition, errRow, len(b))
+		return row{}, fmt.Errorf("item %q of %q: %w: its %d bytes are malformed", sort, partition, errRow, len(b))
 	case binary.BigEndian.Uint32(b[1:]) != rowCRC(key, b):
 		return row{}, fmt.Errorf("item %q of %q: %w: its checksum is wrong", sort, partition, errRow)
 	}

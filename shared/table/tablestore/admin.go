@@ -13,7 +13,7 @@ import (
 
 // ErrDiffers says that there is a table of the name which is not as it must be. It is left as it
 // is.
-var ErrDiffers = errors.New("the table differs")
+var ErrDiffers = errors.New("the table has another layout")
 
 // A Plan is what Ensure does, or would do, about one table.
 type Plan struct {
@@ -182,7 +182,7 @@ func (t *Table) create(ctx context.Context) error {
 func adminError(ctx context.Context, verb, name string, err error) error {
 	var f *failure
 	if errors.As(err, &f) && f.code == quotaExhausted && f.fate == hopeless {
-		err = fmt.Errorf("the instance's quota is used up, which takes a table less or a larger quota: %w", err)
+		err = fmt.Errorf("the instance's table quota is used up; delete a table or raise the quota: %w", err)
 	}
 	if !errors.Is(err, ErrDiffers) {
 		err = portError(ctx, err)

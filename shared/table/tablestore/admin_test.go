@@ -165,7 +165,7 @@ func TestEnsureInAFullInstance(t *testing.T) {
 	if !errors.Is(err, table.ErrUnavailable) {
 		t.Errorf("Ensure = %v, want ErrUnavailable", err)
 	}
-	for _, part := range []string{"one_more", "quota is used up", "Number of tables exceeds the quota:64."} {
+	for _, part := range []string{"one_more", "table quota is used up", "Number of tables exceeds the quota:64."} {
 		if !strings.Contains(fmt.Sprint(err), part) {
 			t.Errorf("Ensure = %v, which does not say %q", err, part)
 		}

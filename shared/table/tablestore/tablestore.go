@@ -102,13 +102,15 @@ func New(name string, o Options) (*Table, error) {
 	}
 	switch {
 	case !isName(name):
-		return nil, fmt.Errorf("tablestore: table name %q, wanted 1 to %d letters, digits and underscores, the first "+
+		return nil, fmt.Errorf("tablestore: invalid table name %q; use 1 to %d letters, "+
+			"digits or underscores, the first "+
 			"not a digit: %w", name, maxName, table.ErrInvalid)
 	case !isInstance(o.Instance):
-		return nil, fmt.Errorf("tablestore: instance name %q, wanted letters, digits and hyphens: %w",
+		return nil, fmt.Errorf("tablestore: invalid instance name %q; use letters, digits and hyphens: %w",
 			o.Instance, table.ErrInvalid)
 	case o.TTL < 0, o.TTL%time.Millisecond != 0, o.TTL > math.MaxInt32/2*time.Second:
-		return nil, fmt.Errorf("tablestore: time to live of %v, wanted whole milliseconds: %w", o.TTL, table.ErrInvalid)
+		return nil, fmt.Errorf("tablestore: invalid time to live %v; use whole milliseconds: %w",
+			o.TTL, table.ErrInvalid)
 	}
 	t := &Table{
 		name:        name,
@@ -149,11 +151,12 @@ func parseEndpoint(text string) (string, error) {
 	u, err := url.Parse(text)
 	if err != nil {
 		// the error would show a password in it
-		return "", fmt.Errorf("tablestore: endpoint is not a URL: %w", table.ErrInvalid)
+		return "", fmt.Errorf("tablestore: invalid endpoint; use an http or https URL with only a host: %w",
+			table.ErrInvalid)
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" ||
 		u.RawQuery != "" || u.Fragment != "" {
-		return "", fmt.Errorf("tablestore: endpoint %q, wanted http or https, a host and nothing else: %w",
+		return "", fmt.Errorf("tablestore: invalid endpoint %q; use an http or https URL with only a host: %w",
 			u.Redacted(), table.ErrInvalid)
 	}
 	return u.Scheme + "://" + u.Host, nil

@@ -112,7 +112,7 @@ func (w *writing) check() error {
 		size += len(w.partition) + len(p.sort) + len(p.value) + len(p.base.value) + frame
 	}
 	if size > maxBatch {
-		return fmt.Errorf("table: write of %d parts with %d bytes, the most is %d: %w",
+		return fmt.Errorf("table: write: %d parts with %d bytes; use at most %d: %w",
 			len(w.parts), size, maxBatch, table.ErrInvalid)
 	}
 	return nil
