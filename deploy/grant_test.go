@@ -512,9 +512,9 @@ func (d *deployed) call(t *testing.T, action, body string) *httptest.ResponseRec
 		if len(started) != 1 {
 			t.Fatalf("dispatch-command was invoked %d times, want once", len(started))
 		}
-		return d.event(t, serve.Event{Door: serve.Direct, ID: "1", Data: started[0]})
+		return d.event(t, serve.Event{Source: serve.Direct, ID: "1", Data: started[0]})
 	case "RedriveCommands":
-		return d.event(t, serve.Event{Door: serve.Timer, ID: "1", Data: []byte(`{}`)})
+		return d.event(t, serve.Event{Source: serve.Timer, ID: "1", Data: []byte(`{}`)})
 	}
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")

@@ -104,8 +104,8 @@ type apiHandler struct {
 // ServeEvent implements serve.Handler.
 func (h *apiHandler) ServeEvent(ctx context.Context, e serve.Event) (answer []byte, err error) {
 	caller := h.caller
-	caller.Name = "event:" + string(e.Door)
-	return h.Handler.ServeEvent(ctx, caller, rpc.Event{Door: string(e.Door), ID: e.ID, Data: e.Data})
+	caller.Name = "event:" + string(e.Source)
+	return h.Handler.ServeEvent(ctx, caller, rpc.Event{Source: string(e.Source), ID: e.ID, Data: e.Data})
 }
 
 // eventCaller returns the caller of all events: the account of the settings.

@@ -284,9 +284,9 @@ func TestAFunctionServes(t *testing.T) {
 		create := `{"Action":"CreateChatConfiguration","Name":"ops","Type":"DingTalk","Configuration":` +
 			benchConfiguration + `}`
 		for range 2 { // the second is another delivery
-			got, again := event(t, f, serve.Event{Door: serve.SQS, ID: "m-1", Data: []byte(create)})
+			got, again := event(t, f, serve.Event{Source: serve.SQS, ID: "m-1", Data: []byte(create)})
 			if got.Code != "" || again != nil || !strings.Contains(got.log, "caller=event:sqs ") ||
-				!strings.Contains(got.log, "door=sqs message_id=m-1") {
+				!strings.Contains(got.log, "source=sqs message_id=m-1") {
 				t.Errorf("create = %+v, %v", got, again)
 			}
 		}
@@ -327,7 +327,7 @@ func TestAFunctionThatCannotOpen(t *testing.T) {
 			if got.status != http.StatusServiceUnavailable || got.Code != "ServiceUnavailable" {
 				t.Errorf("list = %+v, want ServiceUnavailable", got)
 			}
-			other, again := event(t, f, serve.Event{Door: serve.Timer, ID: "m",
+			other, again := event(t, f, serve.Event{Source: serve.Timer, ID: "m",
 				Data: []byte(`{"Action":"ListChatConfigurations"}`)})
 			if other.Code != "ServiceUnavailable" || again == nil {
 				t.Errorf("event = %+v, %v, want ServiceUnavailable", other, again)
@@ -402,7 +402,7 @@ func TestAFunctionOnAStoreWithoutTransactions(t *testing.T) {
 			!strings.Contains(got.log, why) {
 			t.Errorf("list = %+v", got)
 		}
-		got, again := event(t, f, serve.Event{Door: serve.Timer, ID: "m",
+		got, again := event(t, f, serve.Event{Source: serve.Timer, ID: "m",
 			Data: []byte(`{"Action":"ListChatConfigurations"}`)})
 		if got.Code != "UnsupportedStore" || again != nil || !strings.Contains(got.log, why) {
 			t.Errorf("event = %+v, %v", got, again)

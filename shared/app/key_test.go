@@ -163,7 +163,7 @@ func TestWhatEventsMayDo(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer l.Close()
-			got, again := event(t, l.Handler, serve.Event{Door: serve.Direct, ID: "1", Data: []byte(test.event)})
+			got, again := event(t, l.Handler, serve.Event{Source: serve.Direct, ID: "1", Data: []byte(test.event)})
 			if denied := got.Code == "NoPermission"; again != nil || denied == test.allowed {
 				t.Errorf("%s = %+v, %v; want allowed %v", test.event, got, again, test.allowed)
 			}

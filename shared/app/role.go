@@ -267,7 +267,7 @@ func (c *closed) ServeEvent(context.Context, serve.Event) ([]byte, error) { retu
 func refuseEvent(ctx context.Context, e serve.Event, why string) []byte {
 	inv := invoke.From(ctx)
 	invoke.Logger(ctx).LogAttrs(ctx, slog.LevelWarn, "event refused",
-		slog.String("door", string(e.Door)), slog.String("event", e.ID), slog.String("error", why))
+		slog.String("source", string(e.Source)), slog.String("event", e.ID), slog.String("error", why))
 	answer, err := json.Marshal(struct{ RequestId, Code, Message string }{inv.RequestID, "InvalidEvent", why})
 	if err != nil {
 		return nil // three texts can always be marshalled

@@ -112,7 +112,7 @@ func (s *stage) function(r app.Role) *app.Function {
 func (s *stage) do(a rpc.Action, params string) []byte {
 	s.Helper()
 	answer, err := s.function(app.Actions(a)).ServeEvent(s.context(),
-		serve.Event{Door: serve.Direct, ID: a.Name + params[:min(len(params), 20)], Data: []byte(params)})
+		serve.Event{Source: serve.Direct, ID: a.Name + params[:min(len(params), 20)], Data: []byte(params)})
 	if err != nil || bytes.Contains(answer, []byte(`"Code"`)) {
 		s.Fatalf("%s: %s %v", a.Name, answer, err)
 	}
@@ -175,7 +175,7 @@ func TestTheDataPlane(t *testing.T) {
 			t.Fatalf("dispatch-command was invoked %d times", len(s.started))
 		}
 		answer, err := s.function(app.Dispatch()).ServeEvent(s.context(),
-			serve.Event{Door: serve.Direct, ID: "1", Data: s.started[0]})
+			serve.Event{Source: serve.Direct, ID: "1", Data: s.started[0]})
 		if err != nil || string(answer) != "{}" || len(s.called) != 1 ||
 			!bytes.Contains(s.called[0], []byte(`"type":"chatconf.command.v1"`)) {
 			t.Errorf("dispatch: %s %v, the target got %q", answer, err, s.called)
@@ -186,7 +186,7 @@ func TestTheDataPlane(t *testing.T) {
 			t.Errorf("ListChatCommands: %s", list)
 		}
 		answer, err = s.function(app.Redrive()).ServeEvent(s.context(),
-			serve.Event{Door: serve.Timer, ID: "1", Data: []byte(`{}`)})
+			serve.Event{Source: serve.Timer, ID: "1", Data: []byte(`{}`)})
 		if err != nil || string(answer) != `{"Found":0}` {
 			t.Errorf("redrive: %s %v", answer, err)
 		}
@@ -338,7 +338,7 @@ func TestRolesRefuse(t *testing.T) {
 		s := onStage(c)
 		hooks, dispatching, redriving := s.function(app.CloudWebhook()),
 			s.function(app.Dispatch()), s.function(app.Redrive())
-		answer, err := hooks.ServeEvent(s.context(), serve.Event{Door: serve.SQS, ID: "1", Data: []byte(`{}`)})
+		answer, err := hooks.ServeEvent(s.context(), serve.Event{Source: serve.SQS, ID: "1", Data: []byte(`{}`)})
 		if err != nil || string(answer) != `{"RequestId":"request-1","Code":"InvalidEvent","Message":"this function `+
 			`serves HTTP requests of chat platforms and takes no events"}` {
 			t.Errorf("webhook, an event: %s %v", answer, err)
@@ -347,12 +347,12 @@ func TestRolesRefuse(t *testing.T) {
 			`{"Account":"1","Region":"r","Name":"n","ID":"i","More":1}`,
 			`{"Account":"1","Region":"r","Name":"n","ID":"i"} x`} {
 			answer, err := dispatching.ServeEvent(s.context(),
-				serve.Event{Door: serve.Direct, ID: "1", Data: []byte(data)})
+				serve.Event{Source: serve.Direct, ID: "1", Data: []byte(data)})
 			if err != nil || !bytes.Contains(answer, []byte(`"Code":"InvalidEvent"`)) {
 				t.Errorf("dispatch of %s: %s %v", data, answer, err)
 			}
 		}
-		answer, err = dispatching.ServeEvent(s.context(), serve.Event{Door: serve.Direct, ID: "1",
+		answer, err = dispatching.ServeEvent(s.context(), serve.Event{Source: serve.Direct, ID: "1",
 			Data: []byte(`{"Account":"1","Region":"cn-hangzhou","Name":"n","ID":"1795420800000-0123456789abcdef"}`)})
 		if err != nil || string(answer) != "{}" {
 			t.Errorf("dispatch of nothing: %s %v", answer, err)
@@ -373,7 +373,7 @@ func TestRolesRefuse(t *testing.T) {
 			t.Errorf("webhook, closed: %d %s", out.Code, out.Body)
 		}
 		if answer, err := s.function(app.Dispatch()).ServeEvent(s.context(),
-			serve.Event{Door: serve.Direct, ID: "1", Data: []byte(`{}`)}); err == nil {
+			serve.Event{Source: serve.Direct, ID: "1", Data: []byte(`{}`)}); err == nil {
 			t.Errorf("dispatch, closed: %s", answer)
 		}
 	})

@@ -10,15 +10,15 @@ import (
 	"chatconf/shared/policy"
 )
 
-// An Action is one operation of the API, bound to the method that does it.
+// An Action is one operation of the API, bound to its method.
 type Action struct {
 	Name string
 	plan plan
 	do   func(context.Context, *chat.Service, params) (any, error)
 }
 
-// NewAction binds the operation name to a method of the service. Req is a struct whose fields carry
-// the names of parameters in a tag; Resp is a struct whose fields are named as in the answer.
+// NewAction binds the operation name to a method of the service. The fields of Req are the
+// parameters, named by a tag; the fields of Resp are the members of the answer.
 func NewAction[Req, Resp any](name string, method func(*chat.Service, context.Context, *Req) (*Resp, error)) Action {
 	plan := newPlan[Req]()
 	return Action{Name: name, plan: plan, do: func(ctx context.Context, s *chat.Service, p params) (any, error) {
@@ -31,21 +31,21 @@ func NewAction[Req, Resp any](name string, method func(*chat.Service, context.Co
 		}
 		out, err := method(s, ctx, in)
 		if err != nil {
-			return nil, err // and not a nil *Resp in an any
+			return nil, err // not a nil *Resp in an any
 		}
 		return out, nil
 	}}
 }
 
-// ReadOnly reports whether the action changes nothing, which its name says.
+// ReadOnly reports whether the action changes nothing; the name tells.
 func (a Action) ReadOnly() bool {
 	return strings.HasPrefix(a.Name, "Get") || strings.HasPrefix(a.Name, "List") ||
 		strings.HasPrefix(a.Name, "Simulate")
 }
 
-// TakesGet reports whether the action may be called by GET: the official metadata allows it for
-// what only reads and for tags and resource groups. What changes a configuration is POST alone, so
-// that no link and no prefetch does it.
+// TakesGet reports whether the action accepts GET. As in the official metadata, these are the
+// reading actions, tags and resource groups. Changes to a configuration need POST, so no link and
+// no prefetch causes them.
 func (a Action) TakesGet() bool {
 	switch a.Name {
 	case "TagResources", "UntagResources", "ChangeResourceGroup":
@@ -63,8 +63,8 @@ func (a Action) Parameters() []string {
 	return names
 }
 
-// Takes reports whether the action looks at a parameter of this name: one of Parameters, or a part
-// of a list that is flattened. Every other one is ignored, as OOS does.
+// Takes reports whether the action reads a parameter of this name: one of Parameters, or a part of
+// a flattened list. Every other parameter is ignored, as OOS does.
 func (a Action) Takes(name string) bool {
 	return slices.ContainsFunc(a.plan.fields, func(f planned) bool { return f.takes(name) })
 }
@@ -74,8 +74,8 @@ func (a Action) TakesSecret() bool {
 	return slices.ContainsFunc(a.plan.fields, func(f planned) bool { return f.secret })
 }
 
-// KeyActions returns the operations on access keys. They are served by a function of their own, and
-// by a process that is alone.
+// KeyActions returns the operations on access keys. A separate function or a local process serves
+// them.
 func KeyActions() []Action {
 	return []Action{
 		NewAction(policy.CreateAccessKey, (*chat.Service).CreateAccessKey),

@@ -15,7 +15,7 @@ import (
 	"chatconf/shared/fault"
 )
 
-// A format is how an answer is written.
+// A format is the format of an answer.
 type format uint8
 
 const (
@@ -23,7 +23,7 @@ const (
 	asXML
 )
 
-// A buffer holds an answer while it is written.
+// A buffer holds an answer until it is sent.
 type buffer struct {
 	bytes.Buffer
 	encoder *json.Encoder // into the buffer
@@ -36,7 +36,7 @@ var buffers = sync.Pool{New: func() any {
 	return b
 }}
 
-// encode appends v as JSON, without the line end that json.Encoder puts behind it.
+// encode appends v as JSON, without json.Encoder's line end.
 func (b *buffer) encode(v any) error {
 	if err := b.encoder.Encode(v); err != nil {
 		return err
@@ -55,7 +55,7 @@ type envelope struct {
 	AccessDeniedDetail *fault.AccessDenied `json:",omitempty"`
 }
 
-// headers set headers, with one slice behind all their values.
+// headers set headers; one slice holds all their values.
 type headers struct {
 	header http.Header
 	values []string
@@ -72,7 +72,7 @@ func (h *headers) set(name, value string) {
 	h.header[name] = h.values[n-1 : n : n]
 }
 
-// setAnswer says in headers what clients need of an answer and their typed models drop.
+// setAnswer sets the headers for values that the typed models of clients drop.
 func (h *headers) setAnswer(out any) {
 	if tagged, ok := out.(interface{ ETag() string }); ok {
 		h.set("Etag", tagged.ETag())
@@ -82,7 +82,7 @@ func (h *headers) setAnswer(out any) {
 	}
 }
 
-// setFault tells a throttled caller when to come back, in every header that some client reads.
+// setFault tells a throttled caller when to retry, in every header that some client reads.
 func (h *headers) setFault(f *wireError) {
 	if f.retry == nil {
 		return
@@ -93,8 +93,7 @@ func (h *headers) setFault(f *wireError) {
 	h.set("X-Ratelimit-User", "Limit:"+strconv.Itoa(f.retry.limit)+",Remain:0,TimeLeft:"+seconds)
 }
 
-// encodeAnswer returns the body for what an action answered, with the request id before everything
-// else. It may lie in b.
+// encodeAnswer returns the body of an answer, the request id first. It may be in b's memory.
 func encodeAnswer(b *buffer, action string, as format, requestID string, out any) ([]byte, error) {
 	b.WriteString(`{"RequestId":"`)
 	b.WriteString(requestID)
@@ -103,7 +102,7 @@ func encodeAnswer(b *buffer, action string, as format, requestID string, out any
 	if err := b.encode(out); err != nil {
 		return nil, err
 	}
-	// The answer's own opening brace goes, and the comma before it where nothing follows.
+	// Remove the answer's own opening brace, and the comma before it if the answer is empty.
 	text := append(b.Bytes()[:start], b.Bytes()[start+1:]...)
 	if text[start] == '}' {
 		text = append(text[:start-1], '}')
@@ -111,7 +110,7 @@ func encodeAnswer(b *buffer, action string, as format, requestID string, out any
 	return formatted(action+"Response", as, text)
 }
 
-// encodeFault returns the body for an error. It may lie in b.
+// encodeFault returns the body of an error. It may be in b's memory.
 func encodeFault(b *buffer, host string, as format, requestID string, f *wireError) ([]byte, error) {
 	b.Reset()
 	err := b.encode(envelope{
@@ -128,7 +127,7 @@ func encodeFault(b *buffer, host string, as format, requestID string, f *wireErr
 	return formatted("Error", as, b.Bytes())
 }
 
-// formatted returns JSON text in the format that was asked for; root is the name of an XML answer.
+// formatted returns JSON text in the requested format; root names the element of an XML answer.
 func formatted(root string, as format, text []byte) ([]byte, error) {
 	if as == asXML {
 		return toXML(root, text)
@@ -148,10 +147,12 @@ func write(w http.ResponseWriter, h *headers, status int, as format, body []byte
 	return err
 }
 
-// toXML writes a JSON answer as XML: a member is an element, an array as many elements of its
-// member's name, an array of strings one with elements of the singular inside, as Java's reader
-// wants them, an object in a map of free keys (tags) likewise by its keys where they are XML names,
-// else as <Entry Key="…">.
+// toXML writes a JSON answer as XML, as the Java SDK reads it:
+//
+//   - a member is an element;
+//   - an array is a repeated element with the name of its member;
+//   - an array of strings is one element, with an element of the singular name for each string;
+//   - a key that is not an XML name, such as of a tag, is <Entry Key="…">.
 func toXML(root string, text []byte) ([]byte, error) {
 	n, err := document.Parse("answer", string(text))
 	if err != nil {
@@ -194,13 +195,13 @@ func writeElement(b *bytes.Buffer, name string, n *document.Node) {
 	b.WriteString("</" + end + ">")
 }
 
-// ofStrings reports whether an array has strings, and nothing else.
+// ofStrings reports whether an array contains only strings, and at least one.
 func ofStrings(n *document.Node) bool {
 	return len(n.Items) > 0 && !slices.ContainsFunc(n.Items,
 		func(item *document.Node) bool { return item.Kind != document.String })
 }
 
-// plainName reports whether s is a name of an XML element made of ASCII letters and digits.
+// plainName reports whether s is an XML name of ASCII letters and digits.
 func plainName(s string) bool {
 	for i := range len(s) {
 		c := s[i]

@@ -10,7 +10,7 @@ import (
 	"chatconf/shared/rpc/sign"
 )
 
-// A fault is an error as it goes over the wire.
+// A wireError is an error as the client sees it.
 type wireError struct {
 	status  int
 	code    string
@@ -20,31 +20,31 @@ type wireError struct {
 	err     error       // for the log
 }
 
-// Error returns code and message.
+// Error returns the code and the message.
 func (f *wireError) Error() string { return f.code + ": " + f.message }
 
-// Unwrap returns what the log is to say.
+// Unwrap returns the error for the log.
 func (f *wireError) Unwrap() error { return f.err }
 
-// A retryAfter says when a throttled caller may come back.
+// A retryAfter tells a throttled caller when to retry.
 type retryAfter struct {
 	limit   int
 	seconds int
 }
 
-// The gateway's own faults, which no part of the domain knows. Wording and status are those of
+// Errors of the gateway. Their texts and statuses are those of
 // https://help.aliyun.com/zh/oos/developer-reference/api-oos-2019-06-01-errorcodes and the
 // gateway's public error codes.
 var (
 	errNoAction = &wireError{status: http.StatusNotFound, code: "InvalidApi.NotFound",
 		message: "Specified api is not found, please check your url and method."}
 	errVersion = &wireError{status: http.StatusBadRequest, code: "InvalidVersion",
-		message: "Specified parameter Version is not valid; wanted " + Version + "."}
+		message: "Specified parameter Version is not valid; use " + Version + "."}
 	errMethod = &wireError{status: http.StatusForbidden, code: "UnsupportedHTTPMethod",
 		message: "This http method is not supported; use POST. GET is for actions that only read, tags and resource " +
 			"groups; the aliyun CLI sends it with --force unless --method POST is given."}
 	errFormat = &wireError{status: http.StatusBadRequest, code: "InvalidParameter.Format",
-		message: "Specified parameter Format is not valid; wanted JSON or XML."}
+		message: "Specified parameter Format is not valid; use JSON or XML."}
 	errKeyInactive = &wireError{status: http.StatusBadRequest, code: "InvalidAccessKeyId.Inactive",
 		message: "Specified access key is disabled."}
 	errKeyExpired = &wireError{status: http.StatusBadRequest, code: "InvalidAccessKeyId.Inactive",
@@ -52,26 +52,27 @@ var (
 	errNonceUsed = &wireError{status: http.StatusBadRequest, code: "SignatureNonceUsed",
 		message: "Specified signature nonce was used already."}
 	errSecurityToken = &wireError{status: http.StatusBadRequest, code: "InvalidSecurityToken.Malformed",
-		message: "Specified parameter SecurityToken is not valid; this service gives out no temporary credentials."}
+		message: "Specified parameter SecurityToken is not valid; use an access key without one."}
 	errBodyTooLarge = &wireError{status: http.StatusRequestEntityTooLarge, code: "RequestEntityTooLarge",
-		message: fmt.Sprintf("The request body has more than %d bytes.", MaxBody)}
+		message: fmt.Sprintf("The request body is too large; the limit is %d bytes.", MaxBody)}
 	errHeadTooLarge = &wireError{status: http.StatusRequestHeaderFieldsTooLarge, code: "RequestHeaderFieldsTooLarge",
-		message: fmt.Sprintf("URL and headers have more than %d bytes; send the parameters in the body.", MaxHead)}
+		message: fmt.Sprintf("The URL and the headers have more than %d bytes; send the parameters in the body.",
+			MaxHead)}
 	errTooManyParams = &fault.Error{Code: fault.InvalidParameter,
-		Message: fmt.Sprintf("The request has more than %d parameters.", MaxParams)}
+		Message: fmt.Sprintf("The request has too many parameters; the limit is %d.", MaxParams)}
 	errBodyBroken = &wireError{status: http.StatusBadRequest, code: "ContentLengthDoesNotMatch",
-		message: "The request body ended before its length."}
+		message: "The request body is shorter than its Content-Length."}
 )
 
-// onWire is the table from the domain's codes to the wire. A code that ends in a dot is followed by
-// the parameter's name.
+// onWire maps the domain's codes to statuses and codes of the API. The parameter's name follows a
+// code that ends in a dot.
 var onWire = [...]struct {
 	status int
 	code   string
 }{
 	fault.Internal:            {http.StatusInternalServerError, "InternalError"},
 	fault.Unavailable:         {http.StatusServiceUnavailable, "ServiceUnavailable"},
-	fault.Unsupported:         {http.StatusBadRequest, "UnsupportedStore"}, // not 5xx, which clients try again
+	fault.Unsupported:         {http.StatusBadRequest, "UnsupportedStore"}, // not 5xx, which clients retry
 	fault.MissingParameter:    {http.StatusBadRequest, "MissingParameter."},
 	fault.InvalidParameter:    {http.StatusBadRequest, "InvalidParameter."},
 	fault.InvalidRegion:       {http.StatusNotFound, "InvalidRegion.NotFound"},
@@ -89,8 +90,8 @@ var onWire = [...]struct {
 
 const internalMessage = "The request processing has failed due to some unknown error, exception or failure."
 
-// faultOf turns any error into what the wire shows. What it does not know is an InternalError,
-// whose detail stays here.
+// faultOf returns an error as the client sees it. An unknown error is an InternalError without
+// details.
 func faultOf(err error) *wireError {
 	var f *wireError
 	if errors.As(err, &f) {
@@ -115,20 +116,20 @@ func faultOf(err error) *wireError {
 	case fault.Unavailable:
 		f.message = "The request has failed due to a temporary failure of the server."
 	case fault.Unsupported:
-		f.message = "The store of this service lacks an operation that the service relies on, such as transactions; " +
-			"its operator must choose another one."
+		f.message = "The store of this service lacks an operation that the service needs, such as transactions; " +
+			"the operator must use another store."
 	case fault.KeyNotFound:
 		f.message = "Specified access key is not found."
 	}
 	return f
 }
 
-// maxStringToSign is how long the text that we signed may be for the answer to show it, in bytes.
-// Strangers get it too, and in V1 it is up to five times as long as what they sent.
+// maxStringToSign is the length in bytes up to which an answer shows the string to sign.
+// Unauthenticated clients get it too, and in V1 it is up to five times as long as the request.
 const maxStringToSign = 16 << 10
 
-// signatureFault gives an error of package sign its status. The caller sees what we signed, unless
-// that may hold a secret: plain says of which parameters it cannot.
+// signatureFault returns an error of package sign as the client sees it. It shows the string to
+// sign only if no parameter in it may be secret; plain reports which are not.
 func signatureFault(err error, plain func(name string) bool) *wireError {
 	var e *sign.Error
 	if !errors.As(err, &e) || e.Code == sign.InternalError {
@@ -151,8 +152,8 @@ func signatureFault(err error, plain func(name string) bool) *wireError {
 	return f
 }
 
-// withParam appends the name of a parameter to a code. One that is none of ours may be anything; it
-// stands in the message only, quoted.
+// withParam appends the name of a parameter to a code. A name with other characters is only in the
+// message, quoted.
 func withParam(code, param string) string {
 	for i := range len(param) {
 		if c := param[i]; !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||

@@ -16,28 +16,26 @@ import (
 	"chatconf/shared/table"
 )
 
-// maxLogged is how much of a message's id the log shows, in bytes.
+// maxLogged is how many bytes of a message's id the log shows.
 const maxLogged = 128
 
-// An Event asks for one action without a request: no signature, no nonce, no headers. Whoever hands
-// it over has proven its caller.
+// An Event asks for one action, without signature, nonce and headers. The code that passes it in
+// has authenticated its caller.
 type Event struct {
-	Door string // where it came from, for the log
-	ID   string // the message's own id, the same when it is delivered again; empty if it has none
-	Data []byte // a JSON object of the action's parameters, and perhaps Action and Version
+	Source string // for the log
+	ID     string // of the message, the same when it is delivered again; may be empty
+	Data   []byte // a JSON object: the action's parameters, and optionally Action and Version
 }
 
-// ServeEvent does what an event asks for, in the caller's name, and returns the answer as it would
-// be over HTTP: the action's own, or the envelope of an error; always in JSON. It logs one line,
-// without the parameters.
+// ServeEvent executes the action of an event in the name of a caller. It returns the answer as over
+// HTTP, always in JSON: that of the action, or the envelope of an error. It logs one line, without
+// the parameters.
 //
-// A handler of one action does that one; of several, the member Action says which. A message's id
-// stands for the ClientToken of an event that has none, where the action takes one, so that another
-// delivery is given the first one's answer; tags and resource groups, which take none, are set to
-// the same once more.
+// The member Action selects the action, if the handler has several. The message's id is the default
+// of the parameter ClientToken, so a duplicate gets the answer to the first delivery. Tags and
+// resource groups have no ClientToken; a duplicate sets them to the same value again.
 //
-// The error says that the same event may succeed when it is delivered again; its text is what the
-// answer says. See passing.
+// The error is not nil if the event may succeed when it is delivered again; see retryable.
 func (h *Handler) ServeEvent(ctx context.Context, caller chat.Caller, e Event) (answer []byte, err error) {
 	started := h.now()
 	ctx, inv := identified(ctx)
@@ -58,17 +56,16 @@ func (h *Handler) ServeEvent(ctx context.Context, caller chat.Caller, e Event) (
 	body, broken := encodeFault(b, "", asJSON, inv.RequestID, f)
 	h.log(ctx, &c, f.status, f.code, started, errors.Join(f.err, broken))
 	answer = append([]byte(nil), body...)
-	if passing(err) {
+	if retryable(err) {
 		return answer, fmt.Errorf("%s: %s (request %s)", f.code, f.message, inv.RequestID)
 	}
 	return answer, nil
 }
 
-// passing reports whether the same event may succeed when it is delivered again. That is so for
-// what went wrong on our side (a store that does not answer, and whatever is not known better), and
-// for a change that lost against others all the time. Everything else is the event's own fault and
-// would be answered the same for ever; a revision that is no longer the present one, too.
-func passing(err error) bool {
+// retryable reports whether the same event may succeed when it is delivered again. That is so for
+// errors of the service, and for a change that lost against other changes. All other errors, an
+// outdated revision included, would be the same again.
+func retryable(err error) bool {
 	var e *fault.Error
 	if errors.As(err, &e) && e.Code == fault.Conflict {
 		return e.Param != "Revision"
@@ -76,7 +73,7 @@ func passing(err error) bool {
 	return faultOf(err).status >= http.StatusInternalServerError
 }
 
-// serveEvent reads and does one event. It fills in c as far as it gets.
+// serveEvent reads and executes one event. It fills in c as far as it gets.
 func (h *Handler) serveEvent(ctx context.Context, c *call) (any, error) {
 	if h.closed != nil {
 		return nil, h.closed
@@ -107,7 +104,7 @@ func (h *Handler) serveEvent(ctx context.Context, c *call) (any, error) {
 	return c.action.do(chat.WithCaller(ctx, c.caller), h.service, c.params)
 }
 
-// actionOf returns the action that an event names. It need not where there is but one.
+// actionOf returns the action of an event; without a name, the only one.
 func (h *Handler) actionOf(p params) (Action, error) {
 	name, ok := p.get("Action")
 	if !ok && len(h.actions) == 1 {
@@ -117,7 +114,7 @@ func (h *Handler) actionOf(p params) (Action, error) {
 	}
 	if name == "" {
 		return Action{}, &fault.Error{Code: fault.MissingParameter, Param: "Action",
-			Message: "Parameter Action is missing; it names what is to be done."}
+			Message: "Parameter Action is missing; set it to the name of an action."}
 	}
 	action, ok := h.actions[name]
 	if !ok {
@@ -126,29 +123,28 @@ func (h *Handler) actionOf(p params) (Action, error) {
 	return action, nil
 }
 
-// eventToken begins the ClientToken of an event that has none, and no other.
+// eventToken is the prefix of the ClientTokens that clientToken makes, and of no others.
 const eventToken = "event:"
 
-// clientToken returns what stands for an event that has no ClientToken: another one for each
-// action, since one event may be handed to several functions.
+// clientToken returns the ClientToken of an event that has none. It differs between actions, since
+// one event may reach several functions.
 func clientToken(action, id string) string {
 	sum := sha256.Sum256([]byte(action + "\x00" + id))
 	return eventToken + base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// checkOwnToken returns an error if somebody gives a ClientToken that stands for an event. Ids can
-// be known beforehand, such as those of timers: whoever may change anything at all could have the
-// event refused by using its token first.
+// checkOwnToken refuses a ClientToken with the prefix of events. Ids such as those of timers can be
+// known beforehand; with the token of an event, a caller could make that event fail.
 func (p params) checkOwnToken() error {
 	if token, _ := p.get("ClientToken"); strings.HasPrefix(token, eventToken) {
-		return invalidParam("ClientToken", "what begins with %s stands for an event; wanted another one.", eventToken)
+		return invalidParam("ClientToken", "the prefix %s is reserved for events; use another token.", eventToken)
 	}
 	return nil
 }
 
-// NewClosed returns a handler for when there is nothing to serve with: it answers every request and
-// event with ServiceUnavailable, or finally where the store cannot do what the service relies on,
-// which is worth another try, and logs why.
+// NewClosed returns a handler for a service that could not start. It answers every request and
+// event with ServiceUnavailable, and logs why. If the store lacks an operation, the answer is
+// UnsupportedStore, which clients do not retry.
 func NewClosed(why error) *Handler {
 	code := fault.Unavailable
 	if errors.Is(why, table.ErrUnsupported) {
@@ -157,7 +153,7 @@ func NewClosed(why error) *Handler {
 	return &Handler{closed: &fault.Error{Code: code, Err: why}, now: time.Now}
 }
 
-// identified returns ctx with an invocation that has a request id, and that invocation.
+// identified returns a context whose invocation has a request id, and that invocation.
 func identified(ctx context.Context) (context.Context, *invoke.Invocation) {
 	inv := invoke.From(ctx)
 	if inv.RequestID != "" {

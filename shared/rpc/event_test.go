@@ -69,7 +69,7 @@ func (w *world) event(h *rpc.Handler, caller chat.Caller, e rpc.Event) reply {
 		w.Errorf("the log holds a secret: %s", r.log)
 	}
 	if line["msg"] != "request" || line["code"] != r.Code || line["caller"] != caller.Name ||
-		line["door"] != e.Door || line["request_id"] != id {
+		line["source"] != e.Source || line["request_id"] != id {
 		w.Errorf("the log does not say what was answered, %s:\n%s", r.body, r.log)
 	}
 	return r
@@ -104,7 +104,7 @@ func made(name string) []byte {
 
 func TestAnEventIsAnsweredAsOverHTTP(t *testing.T) {
 	w := newWorld(t, nil)
-	if r := w.event(w.handler, queue, rpc.Event{Door: "direct", Data: made("ops")}); r.Code != "" || r.again != nil {
+	if r := w.event(w.handler, queue, rpc.Event{Source: "direct", Data: made("ops")}); r.Code != "" || r.again != nil {
 		t.Fatalf("create = %s, %v", r.body, r.again)
 	}
 	for _, test := range []struct {
@@ -117,7 +117,7 @@ func TestAnEventIsAnsweredAsOverHTTP(t *testing.T) {
 		{get(""), `{"Action":"GetChatConfiguration","Name":""}`},
 	} {
 		over := w.do(test.request)
-		got := w.event(w.handler, queue, rpc.Event{Door: "direct", Data: []byte(test.data)})
+		got := w.event(w.handler, queue, rpc.Event{Source: "direct", Data: []byte(test.data)})
 		want := strings.ReplaceAll(strings.ReplaceAll(over.body, over.RequestId, got.RequestId),
 			`"HostId":"`+over.HostId, `"HostId":"`)
 		if got.body != want || got.again != nil {
@@ -146,7 +146,7 @@ func TestTheActionOfAnEvent(t *testing.T) {
 		{"the version is right", one, `{"Version":"2019-06-01"}`, ""},
 		{"the version is wrong", one, `{"Version":"2014-05-26"}`, "InvalidVersion"},
 	} {
-		r := w.event(test.handler, queue, rpc.Event{Door: "direct", Data: []byte(test.data)})
+		r := w.event(test.handler, queue, rpc.Event{Source: "direct", Data: []byte(test.data)})
 		if r.Code != test.code || r.again != nil {
 			t.Errorf("%s: %s = %s, %v, want %q", test.name, test.data, r.body, r.again, test.code)
 		}
@@ -168,7 +168,7 @@ func TestEventsAreReadStrictly(t *testing.T) {
 		strings.Repeat(`{"a":`, 100): "InvalidParameter",
 		large:                        "RequestEntityTooLarge",
 	} {
-		if r := w.event(w.handler, queue, rpc.Event{Door: "sqs", ID: "m", Data: []byte(data)}); r.Code != code ||
+		if r := w.event(w.handler, queue, rpc.Event{Source: "sqs", ID: "m", Data: []byte(data)}); r.Code != code ||
 			r.again != nil {
 			t.Errorf("%.40q = %s, %v, want %s", data, r.body, r.again, code)
 		}
@@ -201,19 +201,19 @@ func TestRedeliveryChangesNothing(t *testing.T) {
 		strings.Repeat("long", 40), "with blanks", "消息"} {
 		t.Run(id, func(t *testing.T) {
 			w := newWorld(t, nil)
-			first := w.event(w.handler, queue, rpc.Event{Door: "sqs", ID: id, Data: made("ops")})
+			first := w.event(w.handler, queue, rpc.Event{Source: "sqs", ID: id, Data: made("ops")})
 			if first.Code != "" {
 				t.Fatalf("first delivery = %s", first.body)
 			}
-			second := w.event(w.newHandler(), queue, rpc.Event{Door: "sqs", ID: id, Data: made("ops")})
+			second := w.event(w.newHandler(), queue, rpc.Event{Source: "sqs", ID: id, Data: made("ops")})
 			if want := strings.ReplaceAll(first.body, first.RequestId, second.RequestId); second.body != want {
 				t.Errorf("second delivery = %s, want %s", second.body, want)
 			}
-			if r := w.event(w.handler, queue, rpc.Event{Door: "sqs", ID: id + "2",
+			if r := w.event(w.handler, queue, rpc.Event{Source: "sqs", ID: id + "2",
 				Data: made("ops")}); r.Code != "EntityAlreadyExists.ChatConfiguration" || r.again != nil {
 				t.Errorf("another message = %s, %v", r.body, r.again)
 			}
-			if r := w.event(w.handler, queue, rpc.Event{Door: "sqs", ID: id,
+			if r := w.event(w.handler, queue, rpc.Event{Source: "sqs", ID: id,
 				Data: made("other")}); r.Code != "IdempotentParameterMismatch" || r.again != nil {
 				t.Errorf("the same id on another message = %s, %v", r.body, r.again)
 			}
@@ -242,7 +242,7 @@ func TestOneEventForSeveralActions(t *testing.T) {
 	for _, action := range []string{"CreateChatConfiguration", "UpdateChatConfiguration"} {
 		data := strings.Replace(string(made("ops")), "CreateChatConfiguration", action, 1)
 		for range 2 {
-			if r := w.event(w.newHandler(), queue, rpc.Event{Door: "cloudevent", ID: "45ef4dew",
+			if r := w.event(w.newHandler(), queue, rpc.Event{Source: "cloudevent", ID: "45ef4dew",
 				Data: []byte(data)}); r.Code != "" {
 				t.Errorf("%s: %s", action, r.body)
 			}
@@ -273,7 +273,7 @@ func TestNobodyUsesTheTokenOfAnEvent(t *testing.T) {
 			r.Code != "InvalidParameter.ClientToken" {
 			t.Errorf("an event with the token %s = %s", token, r.body)
 		}
-		if r := w.event(w.handler, queue, rpc.Event{Door: "timer", ID: id, Data: made("ops")}); r.Code != "" {
+		if r := w.event(w.handler, queue, rpc.Event{Source: "timer", ID: id, Data: made("ops")}); r.Code != "" {
 			t.Errorf("the event, after the token %s was used = %s", token, r.body)
 		}
 	}
@@ -315,7 +315,7 @@ func unlogged(tb testing.TB) context.Context {
 
 func TestAPanicInAnEventIsAnInternalError(t *testing.T) {
 	w := newWorld(t, nil, rpc.NewAction("GetPanic", slow(func() { panic("out of luck") })))
-	r := w.event(w.handler, queue, rpc.Event{Door: "timer", ID: "m-1", Data: []byte(`{"Action":"GetPanic"}`)})
+	r := w.event(w.handler, queue, rpc.Event{Source: "timer", ID: "m-1", Data: []byte(`{"Action":"GetPanic"}`)})
 	if r.Code != "InternalError" || r.again == nil || strings.Contains(r.body, "luck") ||
 		strings.Contains(r.again.Error(), "luck") {
 		t.Errorf("answer = %s, %v", r.body, r.again)
@@ -338,7 +338,7 @@ func TestAClosedHandlerSaysSo(t *testing.T) {
 	health := get("ops")
 	health.path, health.method = "/healthz", http.MethodGet
 	w.want(w.serve(closed, w.build(health)), http.StatusServiceUnavailable, "ServiceUnavailable")
-	r := w.event(closed, queue, rpc.Event{Door: "sqs", ID: strings.Repeat("m", 1000), Data: made("ops")})
+	r := w.event(closed, queue, rpc.Event{Source: "sqs", ID: strings.Repeat("m", 1000), Data: made("ops")})
 	if r.Code != "ServiceUnavailable" || r.again == nil || !strings.Contains(r.log, "nobody claimed the table") ||
 		len(r.log) > 600 {
 		t.Errorf("event = %s, %v, log = %s", r.body, r.again, r.log)
@@ -357,7 +357,7 @@ func TestAStoreThatCannotIsFinal(t *testing.T) {
 	} {
 		a := w.serve(h, w.build(create("ops")))
 		w.want(a, http.StatusBadRequest, "UnsupportedStore")
-		if a.header.Get("Retry-After") != "" || !strings.Contains(a.Message, "choose another") ||
+		if a.header.Get("Retry-After") != "" || !strings.Contains(a.Message, "use another store") ||
 			!strings.Contains(a.log, "TransactWriteItems") {
 			t.Errorf("%s: %v, log = %s", about, a, a.log)
 		}
@@ -417,7 +417,7 @@ func FuzzEvent(f *testing.F) {
 	reading.Policies = []*policy.Policy{policy.ReadOnly()}
 	f.Fuzz(func(t *testing.T, data []byte, id string) {
 		ctx := invoke.With(t.Context(), &invoke.Invocation{RequestID: "REQUEST", Logger: slog.New(slog.DiscardHandler)})
-		body, again := w.handler.ServeEvent(ctx, reading, rpc.Event{Door: "fuzz", ID: id, Data: data})
+		body, again := w.handler.ServeEvent(ctx, reading, rpc.Event{Source: "fuzz", ID: id, Data: data})
 		var got struct{ RequestId, Code string }
 		if err := json.Unmarshal(body, &got); err != nil || got.RequestId != "REQUEST" {
 			t.Fatalf("answer = %s, %v", body, err)

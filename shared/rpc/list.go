@@ -12,34 +12,34 @@ import (
 	"chatconf/shared/fault"
 )
 
-// A list parameter comes in every form that some client has, under its name or the singular of it:
+// A list parameter can have every form that some client sends, under its name or its singular:
 //
 //	Tags=[…]            JSON: an array, an object, a string
 //	Tags=env=prod       plain text: one entry
-//	Tags.1.Key=env      flattened; an entry that is one text is Tags.1
+//	Tags.1.Key=env      flattened; an entry that is a string is Tags.1
 //	Tags.Tag.1.Key=env  flattened, with both names
 //
-// A request may mix them. An element that is given twice, as Terraform does in two forms, counts
-// once.
+// A request may mix the forms. An element that is given twice counts once: Terraform sends two
+// forms.
 
-// An element is one entry of a list as a request gives it.
+// An element is one entry of a list in a request.
 type element struct {
 	path string // for errors
 	node *document.Node
 	flat bool // not written as JSON
 }
 
-// A takeWhole returns the elements of a JSON text that stands for a whole list and is no array.
+// A takeWhole returns the elements of a list that is JSON, but not an array.
 type takeWhole func(path string, root *document.Node) ([]element, error)
 
-// maxListMistakes is how many mistakes in one list are looked for.
+// maxListMistakes is how many mistakes in one list are reported.
 const maxListMistakes = 20
 
-// spellings returns the names that a list goes by: its own and the singular.
-func spellings(name string) [2]string { return [2]string{name, strings.TrimSuffix(name, "s")} }
+// namesOf returns the names of a list: its own and the singular.
+func namesOf(name string) [2]string { return [2]string{name, strings.TrimSuffix(name, "s")} }
 
-// readList reads a list of strings. Of a JSON object, which the Go SDK makes of a map, the values
-// count in the order of its keys; where they are all empty or true, the keys.
+// readList reads a list of strings. The Go SDK sends a map as a JSON object; its values are the
+// list, in the order of the keys. If all values are empty or true, the keys are the list.
 func readList(v reflect.Value, name string, p params) error {
 	const form = `write a JSON list such as ["ops"]`
 	elements, err := elementsOf(name, form, p, func(path string, root *document.Node) ([]element, error) {
@@ -69,7 +69,7 @@ func readList(v reflect.Value, name string, p params) error {
 	return fault.Join(mistakes...)
 }
 
-// stringsFromJSON returns the strings of a JSON text that stands for a whole list.
+// stringsFromJSON returns the strings of a list that is JSON, but not an array.
 func stringsFromJSON(name, path string, root *document.Node) ([]element, error) {
 	if root.Kind != document.Object {
 		return []element{{path: path, node: root}}, nil
@@ -92,9 +92,9 @@ func stringsFromJSON(name, path string, root *document.Node) ([]element, error) 
 	return values, nil
 }
 
-// Parts are what the entries of a list of pairs are made of.
+// parts describe the entries of a list of pairs.
 type parts struct {
-	first, second []string // names of a part, the usual one first
+	first, second []string // names of the part, the usual one first
 	form          string
 }
 
@@ -125,7 +125,7 @@ func readTags(v reflect.Value, name string, p params) error {
 	for _, pair := range pairs {
 		if before, twice := tags[pair[0]]; twice && before != pair[1] && len(mistakes) <= maxListMistakes {
 			key := strconv.Quote(shown(pair[0]))
-			mistakes = append(mistakes, invalidParam(name, "the key %s is given twice, with different values.", key))
+			mistakes = append(mistakes, invalidParam(name, "the key %s has two different values; give one.", key))
 		}
 		tags[pair[0]] = pair[1]
 	}
@@ -135,8 +135,8 @@ func readTags(v reflect.Value, name string, p params) error {
 	return fault.Join(mistakes...)
 }
 
-// readPairs reads a list of pairs. A JSON object is one pair if its members are named as the parts,
-// else pairs by their first.
+// readPairs reads a list of pairs. A JSON object is one pair if its members have the names of the
+// parts; else each member is a pair.
 func readPairs(name string, parts parts, p params) ([][2]string, error) {
 	elements, err := elementsOf(name, parts.form, p, func(path string, root *document.Node) ([]element, error) {
 		if root.Kind != document.Object || parts.areNames(root) {
@@ -168,14 +168,14 @@ func readPairs(name string, parts parts, p params) ([][2]string, error) {
 	return pairs, fault.Join(mistakes...)
 }
 
-// areNames reports whether an object is one pair: it has both parts, and nothing else.
+// areNames reports whether an object is one pair: it has exactly the two parts.
 func (p parts) areNames(n *document.Node) bool {
 	first := slices.ContainsFunc(p.first, func(name string) bool { return n.Get(name) != nil })
 	second := slices.ContainsFunc(p.second, func(name string) bool { return n.Get(name) != nil })
 	return first && second && len(n.Members) == 2
 }
 
-// read returns the pair that an element is; ok is false for one that was sent empty.
+// read returns an element as a pair; ok is false if it was sent empty.
 func (p parts) read(name string, e element) (pair [2]string, ok bool, err error) {
 	if e.node.Kind == document.String && strings.HasPrefix(strings.TrimSpace(e.node.Text), "{") {
 		n, err := document.Parse(e.path, e.node.Text)
@@ -211,15 +211,16 @@ func (p parts) readObject(name string, e element) (pair [2]string, ok bool, err 
 		case slices.Contains(p.second, m.Key):
 			i = 1
 		default:
-			mistakes = append(mistakes, invalidParam(name, "%s is not a part of it; wanted %s.%s and %s.%s.",
+			mistakes = append(mistakes, invalidParam(name, "unknown member %s; use %s.%s and %s.%s.",
 				at, e.path, p.first[0], e.path, p.second[0]))
 			continue
 		}
 		switch {
 		case m.Value.Kind == document.Array || m.Value.Kind == document.Object:
-			mistakes = append(mistakes, invalidParam(name, "%s is %v; wanted a string.", at, m.Value.Kind))
+			mistakes = append(mistakes, invalidParam(name, "%s is %v; use a string.", at, m.Value.Kind))
 		case given[i] && pair[i] != textOf(m.Value):
-			mistakes = append(mistakes, invalidParam(name, "%s is given under two names, with different values.", at))
+			mistakes = append(mistakes, invalidParam(name,
+				"%s has two names in the request, with different values; give one.", at))
 		}
 		pair[i], given[i] = textOf(m.Value), true
 		if len(mistakes) > maxListMistakes {
@@ -242,66 +243,66 @@ func (p parts) readObject(name string, e element) (pair [2]string, ok bool, err 
 	return pair, true, nil
 }
 
-// elementsOf returns the elements of a list in all forms that a request gives it in, those in JSON
-// first. whole takes the JSON text of a whole list apart that is no array.
+// elementsOf returns the elements of a list in all its forms, those in JSON first. whole splits a
+// JSON text that is not an array.
 func elementsOf(name, form string, p params, whole takeWhole) ([]element, error) {
 	var list []element
 	var mistakes []error
-	for _, spelling := range spellings(name) {
-		text, ok := p.get(spelling)
+	for _, alias := range namesOf(name) {
+		text, ok := p.get(alias)
 		if ok = ok && strings.TrimSpace(text) != ""; !ok {
 			continue
 		}
-		root, err := parseList(name, spelling, text, form)
+		root, err := parseList(name, alias, text, form)
 		switch {
 		case err != nil:
 			mistakes = append(mistakes, err)
 		case root.Kind == document.Array:
 			for i, item := range root.Items {
-				list = append(list, element{path: document.At(spelling, i), node: item})
+				list = append(list, element{path: document.At(alias, i), node: item})
 			}
 		default:
-			more, err := whole(spelling, root)
+			more, err := whole(alias, root)
 			list, mistakes = append(list, more...), append(mistakes, err)
 		}
 	}
-	for _, spelling := range spellings(name) {
-		flat, err := flattened(name, spelling, p)
+	for _, alias := range namesOf(name) {
+		flat, err := flattened(name, alias, p)
 		list, mistakes = append(list, flat...), append(mistakes, err)
 	}
 	return list, fault.Join(mistakes...)
 }
 
-// parseList reads the text of a whole list: JSON, or one entry in plain text. A text that may be
-// several entries is refused.
-func parseList(name, spelling, text, form string) (*document.Node, error) {
+// parseList reads the text of a whole list: JSON, or one entry in plain text. A text that could be
+// several entries is an error.
+func parseList(name, alias, text, form string) (*document.Node, error) {
 	trimmed := strings.TrimSpace(text)
 	if !strings.ContainsAny(trimmed[:1], `[{"`) {
 		switch {
 		case trimmed == "null":
-			return nil, invalidParam(name, "%s is null; leave it out, or %s.", spelling, form)
+			return nil, invalidParam(name, "%s is null; leave the parameter out, or %s.", alias, form)
 		case strings.ContainsAny(trimmed, ",;[]{}\"\n"):
-			return nil, invalidParam(name, "%s may be one entry or several; %s.", strconv.Quote(shown(trimmed)), form)
+			return nil, invalidParam(name, "%s could be one entry or several; %s.", strconv.Quote(shown(trimmed)), form)
 		}
 		return &document.Node{Kind: document.String, Text: trimmed}, nil
 	}
-	root, err := document.Parse(spelling, text)
+	root, err := document.Parse(alias, text)
 	if err != nil {
 		return nil, invalidParam(name, "%v; %s.", err, form)
 	}
 	return root, nil
 }
 
-// flattened returns the elements of a list that are flattened under one spelling, in the order of
-// their indexes. An index is 1 to 1000; gaps are taken as they are.
-func flattened(name, spelling string, p params) ([]element, error) {
+// flattened returns the elements of a list that are flattened under one name, in the order of their
+// indexes. An index is 1 to 1000; there may be gaps.
+func flattened(name, alias string, p params) ([]element, error) {
 	var names []string
 	for full := range p {
-		if strings.HasPrefix(full, spelling) && strings.HasPrefix(full[len(spelling):], ".") {
+		if strings.HasPrefix(full, alias) && strings.HasPrefix(full[len(alias):], ".") {
 			names = append(names, full)
 		}
 	}
-	slices.Sort(names) // so that of several mistakes it is always the same ones that are answered
+	slices.Sort(names) // so that the same request always gets the same answer
 	var list []element
 	var mistakes []error
 	byPath := make(map[string]*document.Node)
@@ -310,16 +311,18 @@ func flattened(name, spelling string, p params) ([]element, error) {
 		if len(mistakes) > maxListMistakes {
 			break
 		}
-		path, index, part, ok := splitFlat(name, spelling, full)
+		path, index, part, ok := splitFlat(name, alias, full)
 		if !ok {
-			mistakes = append(mistakes, invalidParam(name, "%s has no index of 1 to 1000.", strconv.Quote(shown(full))))
+			const form = "%s has no index from 1 to 1000; write %s.1."
+			mistakes = append(mistakes, invalidParam(name, form, strconv.Quote(shown(full)), name))
 			continue
 		}
 		value := &document.Node{Kind: document.String, Text: p[full][0]}
 		n := byPath[path]
 		switch {
 		case n != nil && (n.Kind == document.String || part == ""):
-			mistakes = append(mistakes, invalidParam(name, "%s is given whole and in parts.", path))
+			mistakes = append(mistakes, invalidParam(name, "%s is given as a whole and in parts; give one of the two.",
+				path))
 			continue
 		case part == "":
 			n = value
@@ -338,11 +341,11 @@ func flattened(name, spelling string, p params) ([]element, error) {
 	return list, fault.Join(mistakes...)
 }
 
-// splitFlat takes the name of a parameter apart that is flattened: the path of the entry, its
-// index, and which part of it.
-func splitFlat(name, spelling, full string) (path string, index int, part string, ok bool) {
-	path, rest := spelling, full[len(spelling)+1:]
-	for _, inner := range spellings(name) {
+// splitFlat splits the name of a flattened parameter into the path of the entry, its index and its
+// part.
+func splitFlat(name, alias, full string) (path string, index int, part string, ok bool) {
+	path, rest := alias, full[len(alias)+1:]
+	for _, inner := range namesOf(name) {
 		if after, nested := strings.CutPrefix(rest, inner+"."); nested {
 			path, rest = path+"."+inner, after
 			break
@@ -356,7 +359,7 @@ func splitFlat(name, spelling, full string) (path string, index int, part string
 	return path + "." + number, index, part, true
 }
 
-// textOf returns a scalar as text; null is empty.
+// textOf returns the text of a scalar; null is empty.
 func textOf(n *document.Node) string {
 	if n.Kind == document.Literal && n.Text == "null" {
 		return ""

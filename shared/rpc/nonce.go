@@ -13,26 +13,25 @@ import (
 	"chatconf/shared/table"
 )
 
-// NonceAge is how long a nonce must be remembered: from MaxSkew before the request's time to
-// MaxSkew behind it, that moment included. A ticket table's time to live must be no shorter.
+// NonceAge is how long a nonce must be remembered: from MaxSkew before the time of the request to
+// MaxSkew after it, inclusive. The time to live of a ticket table must not be shorter.
 const NonceAge = 2*sign.MaxSkew + time.Second
 
-// noncesKept bounds what one process remembers: a generation of this many nonces, and the one
-// before.
+// noncesKept is the number of nonces in one generation.
 const noncesKept = 500_000
 
-// nonces are the nonces that this process saw, which keeps reads from being replayed to it. They
-// are kept in two generations: the older is dropped when the younger is NonceAge old or full. A
-// replay that comes after a full generation was dropped shows the caller's own answer once more.
+// nonces are the nonces that this process has seen, so that reads cannot be replayed to it. There
+// are two generations; the older is dropped when the younger is NonceAge old or full. After a full
+// generation was dropped, a replay gets the caller's own answer again.
 type nonces struct {
 	mu         sync.Mutex
 	since      time.Time
 	young, old map[[16]byte]struct{}
 }
 
-// use remembers a nonce and reports whether it is new.
+// use stores a nonce and reports whether it is new.
 func (n *nonces) use(now time.Time, accessKeyID, nonce string) bool {
-	var text [sign.MaxAccessKeyID + 1 + sign.MaxNonce]byte // which is what nearly all fit into; others are allocated
+	var text [sign.MaxAccessKeyID + 1 + sign.MaxNonce]byte // nearly all fit; the others are allocated
 	sum := sha256.Sum256(append(append(append(text[:0], accessKeyID...), 0), nonce...))
 	key := [16]byte(sum[:16])
 	n.mu.Lock()
@@ -50,19 +49,19 @@ func (n *nonces) use(now time.Time, accessKeyID, nonce string) bool {
 	return true
 }
 
-// A ticket is the proof, still on its way, that a nonce was never used anywhere: a conditional
-// write that runs beside the action's first read. Nothing may be changed before wait says so.
+// A ticket is a conditional write that stores a nonce in the ticket table, while the action does
+// its first read. Nothing may be changed before wait has returned nil.
 type ticket struct {
 	done chan struct{}
 	err  error
 }
 
-// ticketTime bounds the write of a ticket, which no longer has its request's deadline.
+// ticketTime bounds the write of a ticket, which does not have the request's deadline.
 const ticketTime = 30 * time.Second
 
-// punch starts to write the ticket of a nonce. The write goes on when the request ends early, so
-// that the nonce is spent in any case.
-func punch(ctx context.Context, tickets table.Table, accessKeyID, nonce string) *ticket {
+// startTicket starts to write the ticket of a nonce. The write continues when the request ends
+// early, so the nonce is used in any case.
+func startTicket(ctx context.Context, tickets table.Table, accessKeyID, nonce string) *ticket {
 	t := &ticket{done: make(chan struct{})}
 	go func() {
 		defer close(t.done)
@@ -82,16 +81,15 @@ func punch(ctx context.Context, tickets table.Table, accessKeyID, nonce string) 
 	return t
 }
 
-// writeTicket writes the ticket of a nonce that was never used.
 func writeTicket(ctx context.Context, tickets table.Table, accessKeyID, nonce string) (err error) {
 	defer invoke.Recover("rpc", &err)
 	return tickets.Write(ctx, "nonce/"+accessKeyID, table.Change{Puts: []table.Put{{Sort: nonce, If: table.Absent()}}})
 }
 
-// wait returns nil once the nonce is proven new.
+// wait returns nil when the nonce is known to be new.
 func (t *ticket) wait(ctx context.Context) error {
 	select {
-	case <-t.done: // what is known counts, even where the context has ended since
+	case <-t.done: // a known result counts, even if the context has ended since
 		return t.err
 	default:
 	}

@@ -16,11 +16,10 @@ import (
 	"chatconf/shared/secret"
 )
 
-// params are the parameters of one request, from query, form and JSON body; every name has one
+// params are the parameters of one request, from query, form and JSON body. Every name has one
 // value.
 type params url.Values
 
-// get returns the value of a parameter and whether it was given.
 func (p params) get(name string) (string, bool) {
 	values, ok := p[name]
 	if !ok || len(values) == 0 {
@@ -29,22 +28,21 @@ func (p params) get(name string) (string, bool) {
 	return values[0], true
 }
 
-// values returns the parameters as the signature is made over them.
 func (p params) values() url.Values { return url.Values(p) }
 
-// The ways in which a body carries parameters.
+// The content types of a body.
 const (
 	formType = "application/x-www-form-urlencoded"
 	jsonType = "application/json"
 )
 
-// readParams reads the parameters of query and form. A parameter given twice is an error: two
-// readers could take different ones. One that is given in both with the same value is one: some
-// SDKs put RegionId into the query whatever the form has. A JSON body is left for later: it is
-// signed as a whole, so nobody need look into it before the signature is proven.
+// readParams reads the parameters of query and form. A parameter that is given twice is an error:
+// two readers could use different values. Query and form may have the same parameter with the same
+// value; some SDKs repeat RegionId. The JSON body is read after the signature is verified, because
+// it is signed as a whole.
 //
-// All of this is done for strangers too. More than MaxParams are refused before anything is
-// allocated for one of them.
+// Unauthenticated clients can call this. More than MaxParams are refused before any allocation for
+// them.
 func readParams(r *http.Request, body []byte) (p params, isJSON bool, err error) {
 	var form string
 	if len(body) > 0 {
@@ -55,7 +53,7 @@ func readParams(r *http.Request, body []byte) (p params, isJSON bool, err error)
 			isJSON = true
 		default:
 			return nil, false, &fault.Error{Code: fault.InvalidParameter,
-				Message: "The body has a content type that is not served; wanted " + formType + " or " + jsonType + "."}
+				Message: "Unknown Content-Type of the body; use " + formType + " or " + jsonType + "."}
 		}
 	}
 	n := pairs(r.URL.RawQuery) + pairs(form)
@@ -63,7 +61,7 @@ func readParams(r *http.Request, body []byte) (p params, isJSON bool, err error)
 		return nil, false, errTooManyParams
 	}
 	p = make(params, pairs(r.URL.RawQuery))
-	list := make([]string, 0, n) // of all values in one piece
+	list := make([]string, 0, n) // one allocation for all values
 	var twice twiceNamed
 	list, err = p.split("query", r.URL.RawQuery, list, &twice)
 	if err == nil && form != "" {
@@ -78,7 +76,7 @@ func readParams(r *http.Request, body []byte) (p params, isJSON bool, err error)
 	return p, isJSON, err
 }
 
-// over adds the parameters of a query to those of a body. One that both have must have the same
+// over adds the parameters of a query to those of a body. A parameter in both must have the same
 // value.
 func (p params) over(query params, twice *twiceNamed) params {
 	for name, values := range query {
@@ -90,11 +88,10 @@ func (p params) over(query params, twice *twiceNamed) params {
 	return p
 }
 
-// maxContentType is how long a content type may be, in bytes.
+// maxContentType is the length of a content type, in bytes.
 const maxContentType = 256
 
-// contentType returns the type of the body, without its parameters; nothing for one that cannot be
-// read.
+// contentType returns the media type of the body; empty if it is invalid.
 func contentType(h http.Header) string {
 	text := h.Get("Content-Type")
 	if len(text) > maxContentType {
@@ -107,8 +104,7 @@ func contentType(h http.Header) string {
 	return kind
 }
 
-// pairs returns how many parameters a text in URL encoding can have: as many as there are
-// ampersands, and one more.
+// pairs returns the largest number of parameters that a URL-encoded text can have.
 func pairs(text string) int {
 	if text == "" {
 		return 0
@@ -116,8 +112,8 @@ func pairs(text string) int {
 	return strings.Count(text, "&") + 1
 }
 
-// A twiceNamed is the first by its bytes of the parameters that are given more than once, so that
-// the same request always has the same answer.
+// A twiceNamed is the first parameter, in byte order, that is given more than once. The order makes
+// the answer to a request always the same.
 type twiceNamed struct {
 	name  string
 	found bool
@@ -129,7 +125,6 @@ func (t *twiceNamed) add(name string) {
 	}
 }
 
-// err returns the error of a parameter that is given twice, if there is one.
 func (t *twiceNamed) err() error {
 	if !t.found {
 		return nil
@@ -137,7 +132,7 @@ func (t *twiceNamed) err() error {
 	return twiceError(t.name)
 }
 
-// merge adds the members of a JSON body. One that is there already must have the same value.
+// merge adds the members of a JSON body. A parameter that exists must have the same value.
 func (p params) merge(more []document.Member) error {
 	var twice twiceNamed
 	for _, m := range more {
@@ -154,10 +149,10 @@ func (p params) merge(more []document.Member) error {
 
 func twiceError(name string) error {
 	return &fault.Error{Code: fault.InvalidParameter, Param: shown(name),
-		Message: fmt.Sprintf("Parameter %s is given more than once.", strconv.Quote(shown(name)))}
+		Message: fmt.Sprintf("Parameter %s is given more than once; give it once.", strconv.Quote(shown(name)))}
 }
 
-// shown returns a parameter's name as it may stand in an answer: a long one is none of ours.
+// shown returns the name of a parameter for an answer, cut if it is long.
 func shown(name string) string {
 	if len(name) > 64 {
 		return name[:64] + "…"
@@ -165,10 +160,10 @@ func shown(name string) string {
 	return name
 }
 
-// split reads parameters in URL encoding into p, as url.ParseQuery does. Their values go to the end
-// of list, which has room for them.
+// split reads URL-encoded parameters into p, as url.ParseQuery does. It appends their values to
+// list, which has room for them.
 func (p params) split(where, text string, list []string, twice *twiceNamed) ([]string, error) {
-	var decoded strings.Builder // of all in one piece
+	var decoded strings.Builder // one allocation for all
 	if strings.ContainsAny(text, "%+") {
 		decoded.Grow(len(text))
 	}
@@ -182,7 +177,7 @@ func (p params) split(where, text string, list []string, twice *twiceNamed) ([]s
 			value, ok = unescape(&decoded, value)
 		}
 		if !ok || strings.Contains(part, ";") {
-			return nil, &fault.Error{Code: fault.InvalidParameter, Message: "The " + where + " is not in URL encoding."}
+			return nil, &fault.Error{Code: fault.InvalidParameter, Message: "The " + where + " is not URL-encoded."}
 		}
 		if _, there := p[name]; there {
 			twice.add(name)
@@ -194,8 +189,8 @@ func (p params) split(where, text string, list []string, twice *twiceNamed) ([]s
 	return list, nil
 }
 
-// unescape returns what text in URL encoding stands for, and whether it is that. What it decodes
-// goes to the end of b, which has room for it.
+// unescape decodes URL-encoded text, and reports whether it is valid. It decodes into b, which has
+// room.
 func unescape(b *strings.Builder, text string) (string, bool) {
 	if !strings.ContainsAny(text, "%+") {
 		return text, true
@@ -222,7 +217,7 @@ func unescape(b *strings.Builder, text string) (string, bool) {
 	return b.String()[from:], true
 }
 
-// digit returns the value of a hexadecimal digit, -1 of anything else.
+// digit returns the value of a hexadecimal digit; -1 for any other byte.
 func digit(c byte) int {
 	switch {
 	case '0' <= c && c <= '9':
@@ -235,7 +230,7 @@ func digit(c byte) int {
 	return -1
 }
 
-// parseJSON reads a body that is an object of at most so many parameters.
+// parseJSON reads a body that is an object with at most the given number of members.
 func parseJSON(text string, most int) ([]document.Member, error) {
 	if membersAtLeast(text) > most {
 		return nil, errTooManyParams
@@ -246,14 +241,13 @@ func parseJSON(text string, most int) ([]document.Member, error) {
 	}
 	if root.Kind != document.Object {
 		return nil, &fault.Error{Code: fault.InvalidParameter,
-			Message: fmt.Sprintf("The body is %v; wanted a JSON object of parameters.", root.Kind)}
+			Message: fmt.Sprintf("The body is %v; write a JSON object of parameters.", root.Kind)}
 	}
 	return root.Members, nil
 }
 
-// memberText returns the value of a parameter in JSON, and whether it has one. A string stands for
-// itself, a number or a boolean for its text, null for nothing, and an array or an object for its
-// JSON text, so that lists and a Configuration can be written as what they are.
+// memberText returns the value of a parameter in JSON, and whether it has one. Null is no value.
+// The value of an array or object is its JSON text, so lists and a Configuration can be plain JSON.
 func memberText(n *document.Node) (text string, ok bool) {
 	switch n.Kind {
 	case document.Array, document.Object:
@@ -264,8 +258,8 @@ func memberText(n *document.Node) (text string, ok bool) {
 	return n.Text, true
 }
 
-// membersAtLeast returns how many members the object of a JSON text has: the commas right inside of
-// it, and one more. Of what is not JSON it returns anything.
+// membersAtLeast returns how many members the outermost object of a JSON text has. For other text
+// the result has no meaning.
 func membersAtLeast(text string) int {
 	n, depth, quoted := 1, 0, false
 	for i := 0; i < len(text); i++ {
@@ -286,21 +280,20 @@ func membersAtLeast(text string) int {
 	return n
 }
 
-// A plan says how the parameters of one request type are found and read. It is made once, so that a
-// request costs no look at its type.
+// A plan tells how to read the parameters of one request type. It is made once, so that requests
+// need not inspect the type.
 type plan struct {
 	fields []planned
 }
 
 type planned struct {
 	name   string // of the parameter
-	secret bool   // its value must not be seen
+	secret bool   // its value must not be shown
 	of     reflect.Type
 	read   func(field reflect.Value, name string, p params) error
 }
 
-// newPlan returns the plan of a request type. A type with a field that cannot be read is a mistake
-// in the program, and panics.
+// newPlan returns the plan of a request type. It panics if a field has a type that no reader knows.
 func newPlan[Req any]() plan {
 	t := reflect.TypeFor[Req]()
 	var out plan
@@ -309,7 +302,7 @@ func newPlan[Req any]() plan {
 		name := f.Tag.Get("param")
 		read := reader(f.Type)
 		if name == "" || read == nil {
-			panic("rpc: field " + f.Name + " of " + t.String() + " is no parameter")
+			panic("rpc: field " + f.Name + " of " + t.String() + " is not a parameter")
 		}
 		secret := f.Type == reflect.TypeFor[secret.Text]() || f.Type == reflect.TypeFor[*secret.Text]()
 		out.fields = append(out.fields, planned{name, secret, f.Type, read})
@@ -317,7 +310,7 @@ func newPlan[Req any]() plan {
 	return out
 }
 
-// fill reads the parameters into in, a pointer to the plan's request type. Its error has all
+// fill reads the parameters into in, a pointer to the plan's request type. Its error lists all
 // mistakes.
 func (pl plan) fill(in any, p params) error {
 	v := reflect.ValueOf(in).Elem()
@@ -343,8 +336,8 @@ var common = map[string]bool{
 	"ResourceOwnerId": true, "ResourceOwnerAccount": true,
 }
 
-// misspelt refuses parameters that are nearly one of the action's: ignored, they would do something
-// else than was asked. Others that the action does not know are ignored, as OOS does.
+// misspelt refuses unknown parameters with a name similar to one of the action's: ignored, the
+// request would do something else. Other unknown parameters are ignored, as OOS does.
 func (pl plan) misspelt(p params) error {
 	var unknown []string
 	for name := range p {
@@ -359,7 +352,7 @@ func (pl plan) misspelt(p params) error {
 	for _, f := range pl.fields {
 		known = append(known, f.name)
 		if f.isList() {
-			known = append(known, spellings(f.name)[1])
+			known = append(known, namesOf(f.name)[1])
 		}
 	}
 	slices.Sort(unknown) // so that the same request always has the same answer
@@ -375,26 +368,23 @@ func (pl plan) misspelt(p params) error {
 	return fault.Join(mistakes...)
 }
 
-// has reports whether name is a parameter.
 func (pl plan) has(name string) bool {
 	return slices.ContainsFunc(pl.fields, func(f planned) bool { return f.name == name })
 }
 
-// takes reports whether the parameter is read from one of this name: its own, or one in another
-// form of a list.
+// takes reports whether name is the parameter, or a part of a flattened list.
 func (f planned) takes(name string) bool {
 	if !f.isList() {
 		return name == f.name
 	}
 	head, _, _ := strings.Cut(name, ".")
-	return head == f.name || head == spellings(f.name)[1]
+	return head == f.name || head == namesOf(f.name)[1]
 }
 
-// isList reports whether the parameter has several entries.
 func (f planned) isList() bool { return f.of.Kind() == reflect.Slice || f.of.Kind() == reflect.Map }
 
-// plain reports whether name is a parameter, or a part of a flattened one, whose value may be
-// shown.
+// plain reports whether name is a parameter, or a part of a flattened list, whose value is not
+// secret.
 func (pl plan) plain(name string) bool {
 	name, _, _ = strings.Cut(name, ".")
 	for _, f := range pl.fields {
@@ -415,7 +405,7 @@ func reader(t reflect.Type) func(reflect.Value, string, params) error {
 		return readTags
 	case t.Kind() == reflect.Pointer && scalar(t.Elem()):
 		return func(v reflect.Value, name string, p params) error {
-			// Only of a string it may mean something that it is empty: to take away what was set.
+			// Only an empty string has a meaning: it removes the value.
 			if text, ok := p.get(name); !ok || text == "" && t.Elem() != reflect.TypeFor[string]() {
 				return nil
 			}
@@ -451,7 +441,7 @@ func readScalar(v reflect.Value, name string, p params) error {
 		case strings.EqualFold(text, "true"):
 			v.SetBool(true)
 		case !strings.EqualFold(text, "false"):
-			return invalidParam(name, "%s is not true or false.", strconv.Quote(shown(text)))
+			return invalidParam(name, "%s is not a boolean; write true or false.", strconv.Quote(shown(text)))
 		}
 	}
 	return nil

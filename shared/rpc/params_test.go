@@ -30,7 +30,7 @@ func parse(text string) url.Values {
 	return v
 }
 
-// Lists and maps come in every spelling that some client has; the answer to a bad one names the
+// Lists and maps come in every alias that some client has; the answer to a bad one names the
 // parameter.
 func TestFlattening(t *testing.T) {
 	filter := func(pairs ...string) []chat.Filter {

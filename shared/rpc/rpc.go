@@ -1,10 +1,10 @@
-// Package rpc is the wire of Alibaba Cloud's RPC APIs: parameters in, JSON or XML out, errors in an
-// envelope, every request signed.
+// Package rpc serves Alibaba Cloud's RPC protocol: signed requests, parameters in, JSON or XML out,
+// errors in an envelope.
 //
-// Both dialects are served on one URL: ACS3, whose action and version are headers, and V1, where
-// everything is a parameter. Parameters come from the query, a form or a JSON object, lists
-// flattened or as JSON. Secrets travel in parameters, and official clients put them into the query,
-// so a raw query or body is never logged and never stands in an error.
+// One URL serves both dialects. In ACS3, action and version are headers; in V1, everything is a
+// parameter. Parameters come from the query, a form or a JSON object; lists are flattened or JSON.
+// Official clients put secrets into the query, so no log line and no error contains a raw query or
+// body.
 package rpc
 
 import (
@@ -26,24 +26,24 @@ import (
 	"chatconf/shared/table"
 )
 
-// What a request may be.
+// Limits of a request.
 const (
 	// Version is the version of the API.
 	Version = "2019-06-01"
 	// MaxBody is the size of a request's body, in bytes.
 	MaxBody = 256 << 10
-	// MaxParams is how many parameters a request may have, in query, form and JSON together. The
-	// largest that means something has a few hundred: tags, flattened.
+	// MaxParams is the number of parameters of a request, in query, form and JSON together. The
+	// largest useful request has a few hundred: flattened tags.
 	MaxParams = 1000
 	// MaxHead is the size of a request's URL and headers together, in bytes.
 	MaxHead = 32 << 10
 )
 
-// Options are what a Handler needs besides the actions.
+// Options are the parts of a Handler.
 type Options struct {
 	Service *chat.Service
 	Keys    *accesskey.Store
-	Tickets table.Table      // where nonces of changing requests are spent; its time to live is NonceAge or longer
+	Tickets table.Table      // the used nonces of changing requests; its time to live is NonceAge or longer
 	Hosts   []string         // host names accepted in signatures besides the request's own
 	Rate    float64          // requests per second and access key; 0 is no limit
 	Now     func() time.Time // default time.Now
@@ -57,7 +57,7 @@ type Handler struct {
 	tickets table.Table
 	hosts   []string
 	now     func() time.Time
-	closed  error // if set, the answer to everything
+	closed  error // if set, the answer to every request
 
 	seen     nonces
 	throttle throttle
@@ -88,7 +88,7 @@ func NewHandler(o Options, actions ...Action) (*Handler, error) {
 	return h, nil
 }
 
-// A call is one request on its way through the handler.
+// A call is one request or event while the handler serves it.
 type call struct {
 	action    Action
 	signature *sign.Signature
@@ -96,14 +96,14 @@ type call struct {
 	as        format
 	caller    *chat.Caller
 	ticket    *ticket
-	event     *Event // what it came as; nil for a request
+	event     *Event // nil: a request
 }
 
-// ServeHTTP answers one request. It logs one line, without query and body.
+// ServeHTTP answers one request. It logs one line, without the query and the body.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := h.now()
 	ctx, inv := identified(r.Context())
-	if h.closed == nil && (isHealthCheck(r) || isLookIn(r)) {
+	if h.closed == nil && (isHealthCheck(r) || isUnsigned(r)) {
 		w.Header().Set("X-Acs-Request-Id", inv.RequestID)
 		h.hint(w, r)
 		return
@@ -113,7 +113,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.log(ctx, &c, status, code, started, err)
 }
 
-// answer serves a request and writes its answer. It returns what the log is to say of it.
+// answer serves a request and writes the answer. Its results are for the log.
 func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Request,
 	c *call) (status int, code string, err error) {
 	b := buffers.Get().(*buffer)
@@ -140,7 +140,6 @@ func (h *Handler) answer(ctx context.Context, w http.ResponseWriter, r *http.Req
 	return status, code, errors.Join(err, write(w, headers, status, c.as, body))
 }
 
-// log writes the one line that every request leaves.
 func (h *Handler) log(ctx context.Context, c *call, status int, code string, started time.Time, err error) {
 	level := slog.LevelInfo
 	if status >= http.StatusInternalServerError || err != nil {
@@ -161,7 +160,7 @@ func (h *Handler) log(ctx context.Context, c *call, status int, code string, sta
 		slog.String("request_id", inv.RequestID),
 		slog.String("source_ip", inv.SourceIP))
 	if c.event != nil {
-		attrs = append(attrs, slog.String("door", c.event.Door),
+		attrs = append(attrs, slog.String("source", c.event.Source),
 			slog.String("message_id", c.event.ID[:min(len(c.event.ID), maxLogged)]))
 	}
 	if err != nil {
@@ -173,9 +172,8 @@ func (h *Handler) log(ctx context.Context, c *call, status int, code string, sta
 	logger.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// repeats returns what the line of a request has in common with others that mean the same, and
-// whether it is one of which there may be very many: a refusal of somebody who proved nothing, or
-// who is throttled.
+// repeats returns a key that log lines of the same meaning share. It reports whether there may be
+// very many such lines: refusals of unauthenticated clients and of throttled callers.
 func (c *call) repeats(status int, code string) (key string, ok bool) {
 	switch {
 	case c.event != nil:
@@ -183,13 +181,13 @@ func (c *call) repeats(status int, code string) (key string, ok bool) {
 	case status == http.StatusTooManyRequests:
 		return "throttled " + c.callerID(), true
 	case c.caller == nil && status >= http.StatusBadRequest && status < http.StatusInternalServerError:
-		code, _, _ = strings.Cut(code, ".") // what follows may be a parameter's name, which is a stranger's
+		code, _, _ = strings.Cut(code, ".") // a parameter's name may follow, which the client chooses
 		return fmt.Sprintf("refused %d %s", status, code), true
 	}
 	return "", false
 }
 
-// callerID returns whom the request proved to come from, or in whose name the event was done.
+// callerID returns the authenticated caller of a request, or the caller of an event.
 func (c *call) callerID() string {
 	switch {
 	case c.caller == nil:
@@ -200,20 +198,19 @@ func (c *call) callerID() string {
 	return c.caller.AccessKeyID
 }
 
-// isHealthCheck reports whether r asks whether the service is up.
 func isHealthCheck(r *http.Request) bool {
 	return r.URL.Path == "/healthz" && (r.Method == http.MethodGet || r.Method == http.MethodHead)
 }
 
-// isLookIn reports whether r is a plain GET or HEAD of the service's URL, with nowhere a signature
-// in it.
-func isLookIn(r *http.Request) bool {
+// isUnsigned reports whether r is a plain GET or HEAD of the service's URL without a signature,
+// such as from a browser.
+func isUnsigned(r *http.Request) bool {
 	read := r.Method == http.MethodGet || r.Method == http.MethodHead
 	return read && r.URL.Path == "/" && r.URL.RawQuery == "" && r.ContentLength == 0 &&
 		r.Header.Get("Authorization") == ""
 }
 
-// hint answers those who look in without a signature.
+// hint answers health checks and unsigned requests.
 func (h *Handler) hint(w http.ResponseWriter, r *http.Request) {
 	text := "ok\n"
 	if r.URL.Path == "/" {
@@ -225,14 +222,14 @@ func (h *Handler) hint(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, text)
 }
 
-// guarded calls serve, with a panic as an error: the caller gets an answer, the log the stack, and
-// the process goes on.
+// guarded calls serve and returns a panic as an error: the caller gets an answer, and the log the
+// stack.
 func guarded(serve func() (any, error)) (out any, err error) {
 	defer invoke.Recover("rpc", &err)
 	return serve()
 }
 
-// serve reads, proves and does one request. It fills in c as far as it gets.
+// serve reads, authenticates and executes one request. It fills in c as far as it gets.
 func (h *Handler) serve(ctx context.Context, r *http.Request, c *call) (any, error) {
 	c.as = likelyFormat(r.URL.RawQuery)
 	if h.closed != nil {
@@ -290,8 +287,7 @@ func (h *Handler) serve(ctx context.Context, r *http.Request, c *call) (any, err
 	return h.do(ctx, c)
 }
 
-// authenticate proves who calls, and that this request was not made before: for what only reads, as
-// far as this process remembers.
+// authenticate verifies the caller, and that this process has not seen the request before.
 func (h *Handler) authenticate(ctx context.Context, c *call) error {
 	s := c.signature
 	if s.SecurityToken != "" {
@@ -330,14 +326,14 @@ func (h *Handler) authenticate(ctx context.Context, c *call) error {
 	return nil
 }
 
-// do has the domain do the action. For one that changes something, the nonce is spent durably
-// beside the domain's first read; the domain waits for that before its first change, and a replay
-// is told so whatever else it would have been told.
+// do executes the action. A changing action also writes its nonce durably, while the domain does
+// its first read; the domain waits for that write before its first change. The answer to a replay
+// is always SignatureNonceUsed.
 func (h *Handler) do(ctx context.Context, c *call) (any, error) {
 	if c.action.ReadOnly() {
 		return c.action.do(chat.WithCaller(ctx, c.caller), h.service, c.params)
 	}
-	c.ticket = punch(ctx, h.tickets, c.caller.AccessKeyID, c.signature.Nonce)
+	c.ticket = startTicket(ctx, h.tickets, c.caller.AccessKeyID, c.signature.Nonce)
 	c.caller.Confirm = c.ticket.wait
 	out, err := c.action.do(chat.WithCaller(ctx, c.caller), h.service, c.params)
 	if refused := c.ticket.wait(ctx); refused != nil {
@@ -346,7 +342,6 @@ func (h *Handler) do(ctx context.Context, c *call) (any, error) {
 	return out, err
 }
 
-// headSize returns the size of URL and headers, in bytes.
 func headSize(r *http.Request) int {
 	n := len(r.Method) + len(r.RequestURI) + len(r.Host)
 	for name, values := range r.Header {
@@ -357,7 +352,7 @@ func headSize(r *http.Request) int {
 	return n
 }
 
-// readBody reads the whole body, which may be MaxBody long.
+// readBody reads the whole body, up to MaxBody.
 func readBody(r *http.Request) ([]byte, error) {
 	if r.Body == nil || r.ContentLength == 0 {
 		return nil, nil
@@ -390,7 +385,7 @@ func likelyFormat(query string) format {
 	return asJSON
 }
 
-// readFormat returns the format that V1's parameter Format asks for.
+// readFormat returns the format of V1's parameter Format.
 func readFormat(p params) (format, error) {
 	text, _ := p.get("Format")
 	switch {
@@ -402,26 +397,26 @@ func readFormat(p params) (format, error) {
 	return asJSON, errFormat
 }
 
-// readIfMatch takes the header If-Match as the parameter Revision: "3", or 3 as the CLI makes it
-// easy to write. An asterisk asks for nothing that the action does not ask anyway. An action that
-// knows no revision refuses the header rather than drop a guard.
+// readIfMatch reads the header If-Match as the parameter Revision: "3", or 3, which is easier to
+// write with the CLI. An asterisk changes nothing. An action without a revision refuses the header:
+// ignored, it would protect nothing.
 func readIfMatch(r *http.Request, known plan, p params) error {
 	values := r.Header.Values("If-Match")
 	if len(values) == 0 || len(values) == 1 && strings.TrimSpace(values[0]) == "*" {
 		return nil
 	}
 	if !known.has("Revision") {
-		return invalidParam("If-Match", "this action knows no revision.")
+		return invalidParam("If-Match", "this action has no revision; leave the header out.")
 	}
 	text := strings.TrimSpace(values[0])
 	if len(text) > 2 && text[0] == '"' && text[len(text)-1] == '"' {
 		text = text[1 : len(text)-1]
 	}
 	if _, err := strconv.ParseInt(text, 10, 64); err != nil || len(values) > 1 {
-		return invalidParam("If-Match", "wanted the one revision that an ETag showed, such as \"3\".")
+		return invalidParam("If-Match", `use one revision, as the header ETag of an answer has it, such as "3".`)
 	}
 	if given, _ := p.get("Revision"); given != "" && given != text {
-		return invalidParam("Revision", "it is not what the header If-Match says.")
+		return invalidParam("Revision", "it differs from the header If-Match; give one of the two.")
 	}
 	p["Revision"] = []string{text}
 	return nil

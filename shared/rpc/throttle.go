@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A throttle is a token bucket for each access key: a steady rate, and as much at once as the rate
-// gives in a second.
+// A throttle has a token bucket for each access key: a steady rate, and bursts of one second's
+// requests.
 type throttle struct {
 	rate float64 // requests per second; 0 is no limit
 
@@ -20,12 +20,11 @@ type bucket struct {
 	at     time.Time
 }
 
-// maxBuckets bounds the memory; full buckets are forgotten first, which changes nothing for their
-// owners.
+// maxBuckets bounds the memory. Full buckets are dropped first, which changes nothing for their
+// callers.
 const maxBuckets = 10_000
 
-// take takes a token of the key. When there is none it returns how many whole seconds it takes
-// until there is.
+// take takes a token of the key. If there is none, it returns the whole seconds until there is.
 func (t *throttle) take(now time.Time, key string) (seconds int, ok bool) {
 	if t.rate <= 0 {
 		return 0, true
@@ -56,7 +55,7 @@ func (t *throttle) take(now time.Time, key string) (seconds int, ok bool) {
 	return 0, true
 }
 
-// forgetLocked drops the buckets that are full by now, or all of them when none is.
+// forgetLocked drops the full buckets, or all of them if none is full.
 func (t *throttle) forgetLocked(now time.Time, most float64) {
 	for key, b := range t.buckets {
 		if b.tokens+now.Sub(b.at).Seconds()*t.rate >= most {

@@ -165,7 +165,7 @@ func TestNumberOfParameters(t *testing.T) {
 		if (err == nil) != test.ok || test.ok && len(values) != rpc.MaxParams {
 			t.Errorf("%d in the query and %d in the form: %d read, %v", test.query, test.form, len(values), err)
 		}
-		if !test.ok && !strings.Contains(fmt.Sprint(err), "more than 1000 parameters") {
+		if !test.ok && !strings.Contains(fmt.Sprint(err), "too many parameters; the limit is 1000") {
 			t.Errorf("%d in the query and %d in the form: %v", test.query, test.form, err)
 		}
 		if test.ok || underRace {

@@ -18,34 +18,34 @@ import (
 )
 
 const (
-	// slowTime is how long head and body of a request may take when others wait for a place. Alone
-	// they have the server's timeouts.
+	// slowTime is the time to send a request while others wait for a place. Without waiters the
+	// server's timeouts apply.
 	slowTime = time.Second
-	// placeTime is how long a request with a body waits for a place before it is answered with 503.
+	// placeTime is how long a request with a body waits for a place before the answer is 503.
 	placeTime = time.Second
-	// retryAfter is what that answer says, in seconds.
+	// retryAfter is the header Retry-After of that answer, in seconds.
 	retryAfter = "1"
-	// maxHeaderLines is how many headers a request may have. What one costs does not follow from
-	// its bytes: net/http takes longer for 256 KiB of the shortest headers than for a thousand
-	// usual requests.
+	// maxHeaderLines is the number of headers of a request. Short headers are expensive:
+	// net/http needs longer for 256 KiB of the shortest than for a thousand usual requests.
 	maxHeaderLines = 128
 )
 
-// The pauses after a connection that could not be accepted double from the least to the most.
+// The pauses after failed accepts double from the first to the last.
 const (
-	leastAcceptPause = 5 * time.Millisecond
-	mostAcceptPause  = time.Second
+	firstAcceptPause = 5 * time.Millisecond
+	lastAcceptPause  = time.Second
 )
 
-// A gate is a listener that holds at most so many connections, and the handler that serves at most
-// so many bodies.
+// A gate is a listener that limits the number of connections, and a handler that limits the number
+// of requests with a body.
 //
-// When all places are taken and another connection comes, the one that was idle longest is closed:
-// one that waits for its next request, or has sent nothing yet. Then comes the one that has been
-// sending its request longest, if that is longer than slowTime. If all others are being served, the
-// new one waits. A request with a body needs a place among these too, and takes it from the slowest
-// in the same way; it waits for placeTime at most and is then answered with 503. So those who keep
-// connections open, or send their bytes one by one, lose them to those who do not.
+// When a new connection comes and all places are taken, the gate closes the connection that has
+// been idle longest: between two requests, or before its first. If none is idle, it closes the
+// connection that has been sending its request longest, if that takes longer than slowTime. If all
+// connections are being served, the new one waits.
+//
+// A request with a body needs a second place, and gets it in the same way; after placeTime the
+// answer is 503. So clients that keep connections open or send slowly lose their places to others.
 type gate struct {
 	net.Listener
 	limits Limits
@@ -56,9 +56,9 @@ type gate struct {
 	mu      sync.Mutex
 	count   int           // connections that have a place
 	bodies  int           // requests with a body that have a place
-	idle    *list.List    // of *conn: those that wait for a request, the longest first
-	reading *list.List    // of *conn: those whose request is coming, the longest first
-	changed chan struct{} // closed when a place may be free; nil if nobody waits
+	idle    *list.List    // of *conn: waiting for a request, the longest first
+	reading *list.List    // of *conn: receiving a request, the longest first
+	changed chan struct{} // closed when a place may be free; nil: nothing waits
 }
 
 func newGate(l net.Listener, limits Limits, log *slog.Logger) *gate {
@@ -71,21 +71,21 @@ func newGate(l net.Listener, limits Limits, log *slog.Logger) *gate {
 	}
 }
 
-// usualBody is how much memory a request with a body takes, in bytes, where nothing else is said:
-// the largest body of a callback, and what is made of it.
+// usualBody is the default for the memory of a request with a body, in bytes: the largest body of a
+// callback, and its parts.
 const usualBody = 4 << 20
 
-// A conn is a connection that has a place.
+// A conn is a connection with a place.
 type conn struct {
 	net.Conn
 	head headCount
 
 	// Guarded by the gate's mutex.
-	in      *list.List // nil while it is served
+	in      *list.List // nil while its request is served
 	element *list.Element
 	since   time.Time
-	left    bool // its place is given up
-	body    bool // its request has a place among the bodies
+	left    bool // it has lost its place
+	body    bool // its request has the place of a body
 }
 
 // Close closes the listener.
@@ -94,9 +94,9 @@ func (g *gate) Close() error {
 	return g.Listener.Close()
 }
 
-// Accept waits for a connection, and for a place for it. The only error is that the listener is
-// closed: when the process has no file descriptor left, an idle connection gives up its own, and
-// whatever else is wrong is tried again after a pause.
+// Accept waits for a connection and for a place. The only error is that the listener is closed: if
+// the process has no file descriptor left, Accept closes an idle connection, and it retries after
+// all other errors, with a pause.
 func (g *gate) Accept() (net.Conn, error) {
 	pause := time.Duration(0)
 	for {
@@ -112,16 +112,16 @@ func (g *gate) Accept() (net.Conn, error) {
 		if errors.Is(err, net.ErrClosed) {
 			return nil, err
 		}
-		g.warn("accept", "a connection was not accepted", "error", err)
+		g.warn("accept", "accepting a connection failed; it is retried", "error", err)
 		g.evict(g.idle, 0)
-		pause = min(max(2*pause, leastAcceptPause), mostAcceptPause)
+		pause = min(max(2*pause, firstAcceptPause), lastAcceptPause)
 		if !g.rest(pause, nil) {
 			return nil, net.ErrClosed
 		}
 	}
 }
 
-// rest waits for d, or until changed is closed. It returns false if the listener was closed.
+// rest waits for d, or until changed is closed. It returns false if the listener is closed.
 func (g *gate) rest(d time.Duration, changed <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -134,7 +134,7 @@ func (g *gate) rest(d time.Duration, changed <-chan struct{}) bool {
 	return true
 }
 
-// admit gives a connection a place as soon as there is one.
+// admit waits until the connection has a place.
 func (g *gate) admit(inner net.Conn) (net.Conn, error) {
 	for {
 		g.mu.Lock()
@@ -157,7 +157,7 @@ func (g *gate) admit(inner net.Conn) (net.Conn, error) {
 	}
 }
 
-// evict closes the first connection of a list if it has been there for longer than age, and reports
+// evict closes the first connection of a list if it has been there longer than age, and reports
 // whether it did.
 func (g *gate) evict(from *list.List, age time.Duration) bool {
 	g.mu.Lock()
@@ -179,7 +179,7 @@ func (g *gate) evict(from *list.List, age time.Duration) bool {
 	return true
 }
 
-// cut closes the connection at once: one with TLS would first try to say so.
+// cut closes the connection without the closing message of TLS, which could block.
 func (c *conn) cut() {
 	if t, ok := c.Conn.(*tls.Conn); ok {
 		t.NetConn().Close()
@@ -200,7 +200,7 @@ func (g *gate) state(inner net.Conn, s http.ConnState) {
 	case http.StateActive:
 		g.moveLocked(c, g.reading)
 	case http.StateIdle:
-		c.head = headCount{} // only the server's goroutine reads, and it is here
+		c.head = headCount{} // safe: only the server's goroutine reads
 		g.moveLocked(c, g.idle)
 		g.freeLocked()
 	case http.StateClosed, http.StateHijacked:
@@ -208,7 +208,7 @@ func (g *gate) state(inner net.Conn, s http.ConnState) {
 	}
 }
 
-// moveLocked puts a connection at the end of a list; nil is that it is being served.
+// moveLocked moves a connection to the end of a list; nil: it is being served.
 func (g *gate) moveLocked(c *conn, to *list.List) {
 	if c.in != nil {
 		c.in.Remove(c.element)
@@ -221,7 +221,7 @@ func (g *gate) moveLocked(c *conn, to *list.List) {
 	}
 }
 
-// leaveLocked gives up the place of a connection.
+// leaveLocked frees the place of a connection.
 func (g *gate) leaveLocked(c *conn) {
 	if c.left {
 		return
@@ -233,7 +233,7 @@ func (g *gate) leaveLocked(c *conn) {
 	g.freeLocked()
 }
 
-// dropBodyLocked gives up the place of a connection among the bodies, if it has one.
+// dropBodyLocked frees the place of a connection's body, if it has one.
 func (g *gate) dropBodyLocked(c *conn) {
 	if c.body {
 		c.body = false
@@ -242,7 +242,7 @@ func (g *gate) dropBodyLocked(c *conn) {
 	}
 }
 
-// freeLocked tells those who wait that there may be a place.
+// freeLocked wakes the waiters: there may be a place.
 func (g *gate) freeLocked() {
 	if g.changed != nil {
 		close(g.changed)
@@ -250,7 +250,7 @@ func (g *gate) freeLocked() {
 	}
 }
 
-// changedLocked returns what is closed when there may be a place.
+// changedLocked returns a channel that is closed when there may be a place.
 func (g *gate) changedLocked() <-chan struct{} {
 	if g.changed == nil {
 		g.changed = make(chan struct{})
@@ -260,25 +260,25 @@ func (g *gate) changedLocked() <-chan struct{} {
 
 type connKey struct{}
 
-// handler serves requests once they have a place.
+// handler serves requests that have a place.
 func (g *gate) handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, _ := r.Context().Value(connKey{}).(*conn)
 		if t, ok := c.Conn.(*tls.Conn); ok {
 			state := t.ConnectionState()
-			r.TLS = &state // net/http does not see through a conn
+			r.TLS = &state // net/http does not look inside a conn
 		}
 		switch {
 		case tooManyHeaders(r.Header):
 			refuse(w, http.StatusRequestHeaderFieldsTooLarge, "too many headers\n")
 			return
-		case r.ContentLength == 0: // -1 is a body whose length is not known
+		case r.ContentLength == 0: // -1: a body of unknown length
 			g.mu.Lock()
 			g.moveLocked(c, nil)
 			g.mu.Unlock()
 		case !g.enter(c):
 			w.Header().Set("Retry-After", retryAfter)
-			refuse(w, http.StatusServiceUnavailable, "too many requests at once\n")
+			refuse(w, http.StatusServiceUnavailable, "too many requests; try again\n")
 			return
 		default:
 			defer g.leave(c)
@@ -292,8 +292,7 @@ func (g *gate) handler(h http.Handler) http.Handler {
 	})
 }
 
-// refuse answers a request that is not served. Its connection ends with it, so that nobody need
-// read its body.
+// refuse answers a request without serving it. It closes the connection, so the body is not read.
 func refuse(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Connection", "close")
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -301,8 +300,7 @@ func refuse(w http.ResponseWriter, status int, text string) {
 	io.WriteString(w, text)
 }
 
-// enter waits until a request has a place among the bodies, and returns false if there is none for
-// too long.
+// enter waits until a request has the place of a body. It returns false after placeTime.
 func (g *gate) enter(c *conn) bool {
 	deadline := time.Now().Add(placeTime)
 	for {
@@ -314,15 +312,15 @@ func (g *gate) enter(c *conn) bool {
 			g.mu.Unlock()
 			return true
 		}
-		g.moveLocked(c, nil) // it is not slow: it waits for us
+		g.moveLocked(c, nil) // not slow: it waits for us
 		gone, changed := c.left, g.changedLocked()
 		g.mu.Unlock()
 		left := time.Until(deadline)
 		switch {
 		case gone:
-			return false // and nobody hears the answer
+			return false // the client is gone
 		case left <= 0:
-			g.warn("busy", "a request was answered with 503",
+			g.warn("busy", "too many requests: one was answered with 503",
 				"source_ip", hostOf(c.RemoteAddr().String()), "bodies", g.limits.Bodies)
 			return false
 		case g.evict(g.reading, slowTime):
@@ -332,14 +330,13 @@ func (g *gate) enter(c *conn) bool {
 	}
 }
 
-// leave gives up the place of a request.
 func (g *gate) leave(c *conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.dropBodyLocked(c)
 }
 
-// A body says when it has been read.
+// A body calls ended when it has been read.
 type body struct {
 	io.ReadCloser
 	ended func()
@@ -353,7 +350,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// warn logs what the gate did, and how often it did it within a second.
+// warn logs an event of the gate; equal events within a second are counted.
 func (g *gate) warn(key, message string, args ...any) {
 	g.log.WarnContext(invoke.Repeatable(context.Background(), "serve "+key), message, args...)
 }
@@ -375,16 +372,16 @@ func tooManyHeaders(h http.Header) bool {
 	return n > maxHeaderLines
 }
 
-// A headCount counts the lines of a request's head while it is read. What net/http reads ahead of a
-// head belongs to a body, as far as this can tell; it is one buffer of four kilobytes.
+// A headCount counts the lines of a request's head while it is read. Bytes that net/http reads
+// ahead, up to 4 KB, are counted as part of the body before.
 type headCount struct {
 	lines int
-	line  int  // bytes of the line that is not ended
+	line  int  // bytes of the current line
 	last  byte // the last of them
-	over  bool // the head has ended
+	over  bool // the head is complete
 }
 
-// tooLong counts what was read, and reports whether the head has more than maxHeaderLines and the
+// tooLong counts the lines in p, and reports whether the head has more than maxHeaderLines and the
 // request line.
 func (h *headCount) tooLong(p []byte) bool {
 	for !h.over && len(p) > 0 {
@@ -414,7 +411,7 @@ var tooManyLines = []byte("HTTP/1.1 431 Request Header Fields Too Large\r\n" +
 	"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 17\r\nConnection: close\r\n\r\n" +
 	"too many headers\n")
 
-// Read reads from the connection, and ends it at a head of too many lines.
+// Read reads from the connection, and ends it after too many header lines.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if c.head.tooLong(p[:n]) {

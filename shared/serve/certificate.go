@@ -14,13 +14,13 @@ import (
 	"time"
 )
 
-// lookEvery is how often, at most, the files of a certificate are looked at. A handshake that finds
-// them changed reads them.
+// lookEvery is the shortest time between two checks whether the files of a certificate have
+// changed.
 const lookEvery = time.Second
 
-// A Certificate is what a server proves its names with: a chain of certificates and the private
-// key, each in a PEM file. Files that change are read again, so a renewed certificate is served
-// without a restart. What cannot be used then is logged, and the one before it stays.
+// A Certificate is the certificate chain and the private key of a server, each in a PEM file. A
+// handshake reads changed files again, so a renewed certificate needs no restart. If they are
+// invalid, that is logged, and the previous certificate stays.
 type Certificate struct {
 	certFile, keyFile string
 	log               *slog.Logger
@@ -28,12 +28,12 @@ type Certificate struct {
 
 	mu     sync.Mutex
 	served *tls.Certificate
-	stamp  string    // of the files as they were last read, whether they could be used or not
-	looked time.Time // when they were last looked at
+	stamp  string    // of the files when they were last read, valid or not
+	looked time.Time // when they were last checked
 }
 
-// OpenCertificate reads the certificate of two PEM files. The key's file must not be readable by
-// every user of the machine.
+// OpenCertificate reads a certificate from two PEM files. The file of the key must not be readable
+// for all users of the machine.
 func OpenCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, error) {
 	c := &Certificate{certFile: certFile, keyFile: keyFile, log: log, now: time.Now}
 	c.stamp, c.looked = c.stampOf(), c.now()
@@ -45,7 +45,7 @@ func OpenCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, 
 	return c, nil
 }
 
-// Listen returns a listener whose connections are those of l under TLS 1.2 or later.
+// Listen returns a listener that adds TLS 1.2 or later to the connections of l.
 func (c *Certificate) Listen(l net.Listener) net.Listener {
 	return tls.NewListener(l, &tls.Config{
 		MinVersion:     tls.VersionTLS12,
@@ -54,9 +54,8 @@ func (c *Certificate) Listen(l net.Listener) net.Listener {
 	})
 }
 
-// Host returns a name under which clients can reach a server at host and prove that it is the right
-// one: host itself if the certificate is for it, else the first name of the certificate that is no
-// pattern.
+// Host returns a host name that clients can use for a server at host: host itself if the
+// certificate covers it, else the first name in the certificate that is not a wildcard.
 func (c *Certificate) Host(host string) string {
 	leaf := c.current().Leaf
 	if leaf.VerifyHostname(host) == nil {
@@ -73,7 +72,7 @@ func (c *Certificate) Host(host string) string {
 	return host
 }
 
-// IsTrusted reports whether the machine's roots take the certificate now.
+// IsTrusted reports whether the roots of this machine verify the certificate now.
 func (c *Certificate) IsTrusted() bool {
 	served := c.current()
 	intermediates := x509.NewCertPool()
@@ -100,20 +99,19 @@ func (c *Certificate) current() *tls.Certificate {
 	return c.served
 }
 
-// renewLocked reads the files again.
 func (c *Certificate) renewLocked() {
 	renewed, err := c.read()
 	if err != nil {
-		c.log.Error("the changed TLS certificate is not served, but the one before it", "error", err)
+		c.log.Error("the new TLS certificate is invalid; the previous one stays in use", "error", err)
 		return
 	}
 	c.served = renewed
-	c.log.Info("the changed TLS certificate is served", "certificate", c.certFile, "until",
+	c.log.Info("the new TLS certificate is in use", "certificate", c.certFile, "until",
 		renewed.Leaf.NotAfter.UTC().Format(time.RFC3339))
 	c.checkDates()
 }
 
-// checkDates logs that clients will not take the certificate because of its dates.
+// checkDates logs if the certificate is expired or not valid yet.
 func (c *Certificate) checkDates() {
 	switch leaf, now := c.served.Leaf, c.now(); {
 	case now.After(leaf.NotAfter):
@@ -125,7 +123,7 @@ func (c *Certificate) checkDates() {
 	}
 }
 
-// stampOf returns what tells the files from what they were before.
+// stampOf returns a text that changes when the files change.
 func (c *Certificate) stampOf() string {
 	var b strings.Builder
 	for _, file := range [...]string{c.certFile, c.keyFile} {
@@ -139,7 +137,6 @@ func (c *Certificate) stampOf() string {
 	return b.String()
 }
 
-// read reads the files.
 func (c *Certificate) read() (*tls.Certificate, error) {
 	chain, err := readPEM(c.certFile, "CERTIFICATE")
 	if err != nil {
@@ -159,13 +156,13 @@ func (c *Certificate) read() (*tls.Certificate, error) {
 	return &pair, nil
 }
 
-// readPEM reads a file that must have a block of a kind: one whose type ends with it, in the clear.
+// readPEM reads a file that must have an unencrypted block whose type ends with kind.
 func readPEM(file, kind string) ([]byte, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	has := "no PEM"
+	has := "no PEM block"
 	for rest := text; ; {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
@@ -173,24 +170,24 @@ func readPEM(file, kind string) ([]byte, error) {
 		}
 		switch {
 		case strings.HasPrefix(block.Type, "ENCRYPTED") || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED"):
-			return nil, fmt.Errorf("%s: the private key is encrypted; write it without a passphrase: openssl pkey "+
+			return nil, fmt.Errorf("%s: the private key is encrypted; remove the passphrase: openssl pkey "+
 				"-in %s -out plain.pem", file, file)
 		case strings.HasSuffix(block.Type, kind):
 			return text, nil
 		}
-		has = block.Type
+		has = "only " + block.Type
 	}
-	return nil, fmt.Errorf("%s: there is no -----BEGIN %s----- in it, but %s", file, kind, has)
+	return nil, fmt.Errorf("%s: no -----BEGIN %s----- in the file; it has %s", file, kind, has)
 }
 
-// checkMode returns an error if every user of the machine may read or write a private key.
+// checkMode returns an error if all users of the machine may read or write a private key.
 func checkMode(file string) error {
 	info, err := os.Stat(file)
 	switch {
 	case err != nil:
-		return err // which names the file
+		return err // it names the file
 	case info.Mode().Perm()&0o007 != 0 && runtime.GOOS != "windows": // which has no such modes
-		return fmt.Errorf("%s: every user of this machine may use the private key (mode %04o); run: chmod 600 %s",
+		return fmt.Errorf("%s: all users of this machine can use the private key (mode %04o); run: chmod 600 %s",
 			file, info.Mode().Perm(), file)
 	}
 	return nil

@@ -222,7 +222,7 @@ func TestARenewedCertificateIsServed(t *testing.T) {
 	}{
 		{"nothing changed", func() {}, 1, ""},
 		{"both are renewed", func() { files.write(t, 2, time.Now().Add(time.Hour), "127.0.0.1") },
-			2, "the changed TLS certificate is served"},
+			2, "the new TLS certificate is in use"},
 		{"nothing changed again", func() {}, 2, ""},
 		{"the certificate comes before its key", func() {
 			cert, key, _ := makePair(t, 3, time.Now().Add(time.Hour), "127.0.0.1")
@@ -234,7 +234,7 @@ func TestARenewedCertificateIsServed(t *testing.T) {
 			if err := os.Rename(files.key+".later", files.key); err != nil {
 				t.Fatal(err)
 			}
-		}, 3, "the changed TLS certificate is served"},
+		}, 3, "the new TLS certificate is in use"},
 		{"the files are gone", func() { os.Remove(files.cert) }, 3, "no such file"},
 		{"all can read the key", func() {
 			files.write(t, 4, time.Now().Add(time.Hour), "127.0.0.1")
@@ -242,7 +242,7 @@ func TestARenewedCertificateIsServed(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, 3, "chmod 600"},
-		{"only its owner can", func() { os.Chmod(files.key, 0o640) }, 4, "is served"},
+		{"only its owner can", func() { os.Chmod(files.key, 0o640) }, 4, "is in use"},
 		{"one that has expired", func() { files.write(t, 5, time.Now().Add(-time.Hour), "127.0.0.1") },
 			5, "the TLS certificate has expired"},
 	} {
@@ -273,11 +273,11 @@ func TestCertificatesThatCannotBeServed(t *testing.T) {
 		"no certificate file": {nil, key, 0o600, "cert.pem: no such file"},
 		"no key file":         {cert, nil, 0o600, "key.pem: no such file"},
 		"a certificate that is none": {[]byte("hello"), key, 0o600,
-			"cert.pem: there is no -----BEGIN CERTIFICATE----- in it, but no PEM"},
+			"cert.pem: no -----BEGIN CERTIFICATE----- in the file; it has no PEM block"},
 		"the files are exchanged": {key, cert, 0o600,
-			"cert.pem: there is no -----BEGIN CERTIFICATE----- in it, but PRIVATE KEY"},
+			"cert.pem: no -----BEGIN CERTIFICATE----- in the file; it has only PRIVATE KEY"},
 		"a key that is none": {cert, []byte("hello"), 0o600,
-			"key.pem: there is no -----BEGIN PRIVATE KEY----- in it, but no PEM"},
+			"key.pem: no -----BEGIN PRIVATE KEY----- in the file; it has no PEM block"},
 		"the key of another": {other, key, 0o600, "private key does not match public key"},
 		"a damaged certificate": {[]byte("-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n"),
 			key, 0o600, "cert.pem and "},
@@ -289,7 +289,7 @@ func TestCertificatesThatCannotBeServed(t *testing.T) {
 				"AES-256-CBC,00\n\nQUJD\n-----END EC PRIVATE KEY-----\n"), 0o600,
 			"key.pem: the private key is encrypted"},
 		"a key that all can read": {cert, key, 0o644,
-			"key.pem: every user of this machine may use the private key (mode 0644); run: chmod 600 "},
+			"key.pem: all users of this machine can use the private key (mode 0644); run: chmod 600 "},
 		"a key that all can write": {cert, key, 0o602, "(mode 0602)"},
 	} {
 		files := newPair(t)

@@ -14,33 +14,34 @@ import (
 	"chatconf/shared/invoke"
 )
 
-// maxPayload is how large a payload is looked at. Lambda takes 6 MiB; Function Compute takes 32
-// MiB, of which no request or message that a handler takes needs more than this.
+// maxPayload is the size of a payload, in bytes. Lambda delivers up to 6 MiB and Function Compute
+// up to 32 MiB, but no handler needs more than this.
 const maxPayload = 16 << 20
 
-// WarmTime is how long a function has to get warm.
+// WarmTime bounds the time to warm a function.
 const WarmTime = 3 * time.Second
 
-// A Call is what a runtime says of one invocation.
+// A Call describes one invocation, as the runtime has it.
 type Call struct {
-	RequestID   string // as the platform has it
-	Function    string // the function's name
+	RequestID   string
+	Function    string
 	Credentials invoke.Credentials
 }
 
-// A Failure is the error of an invocation that may succeed when it is sent again. It says nothing
-// of the cause: that is in the log.
+// A Failure is the error of an invocation that may succeed when it is sent again. The cause is only
+// in the log.
 type Failure struct {
 	Code      string // InternalError, or ServiceUnavailable
 	RequestID string
 }
 
-// Error returns the code and where to find out more.
+// Error returns the code and the request id.
 func (f *Failure) Error() string {
-	return f.Code + ": not all was done, and it may be sent again; the log says more under request id " + f.RequestID
+	return f.Code + ": the invocation failed and may be retried; for the cause, search the log for request id " +
+		f.RequestID
 }
 
-// The codes of answers that a door gives by itself.
+// The codes of answers that this package gives.
 const (
 	codeInternal    = "InternalError"
 	codeUnavailable = "ServiceUnavailable"
@@ -51,7 +52,8 @@ const (
 
 const internalMessage = "The request processing has failed due to some unknown error, exception or failure."
 
-// RequestID returns a platform's request id if it can go anywhere as it is, and a fresh one if not.
+// RequestID returns the platform's request id, or a new one if id is empty, long or has special
+// characters.
 func RequestID(id string) string {
 	if len(id) == 0 || len(id) > 128 {
 		return invoke.NewRequestID()
@@ -67,20 +69,18 @@ func RequestID(id string) string {
 	return id
 }
 
-// Deliver hands the payload of one invocation to p's handler and returns what to answer. A payload
-// that has a requestContext is an HTTP request, and is answered as one whatever happens. Any other
-// is an event, read by Decode and answered so:
+// Deliver passes the payload of one invocation to p's handler and returns the answer. A payload
+// with a requestContext is an HTTP request, and always gets an HTTP answer. Any other payload is an
+// event. Decode reads it, and the answer is:
 //
 //   - one message: the handler's answer;
-//   - SQS: {"batchItemFailures":[{"itemIdentifier":…}]}, the messages that are to be delivered again, for a mapping with ReportBatchItemFailures.
-//     Of a FIFO queue, all after the first failure are among them, untouched;
-//   - a list: [{"Id":…,"Answer":…},…], one per message in their order.
+//   - SQS: {"batchItemFailures":[{"itemIdentifier":…}]}, the messages to deliver again, for an event source mapping with ReportBatchItemFailures. In a FIFO queue, all messages after the first failure are among them and are not processed;
+//   - a list: [{"Id":…,"Answer":…},…], one for each message, in their order.
 //
-// What cannot be read, and what the handler refuses, is in the answer as
-// {"RequestId","Code","Message"} and is not to be sent again. The error, always a *Failure, is that
-// of a single message or of some in a list that may succeed later; of the list those that were done
-// are delivered again as well, which their ids make harmless. A panic is a failure of the message
-// that it happened in, and logged.
+// An invalid message or payload, and one that the handler refuses, gets the answer
+// {"RequestId","Code","Message"} and must not be sent again. The error, always a *Failure, says
+// that a single message, or some messages of a list, may succeed later. The whole list is then
+// delivered again, which the ids make harmless. A panic is logged, and is a failure of its message.
 func Deliver(ctx context.Context, p Function, c Call, payload []byte) ([]byte, error) {
 	d := &delivery{Function: p, call: &invoke.Invocation{RequestID: RequestID(c.RequestID), Credentials: c.Credentials}}
 	d.call.Logger = tag(p.logger(), d.call.RequestID, c.Function)
@@ -90,7 +90,7 @@ func Deliver(ctx context.Context, p Function, c Call, payload []byte) ([]byte, e
 	}
 	v, err := parse(payload)
 	if err != nil {
-		return d.refuse(ctx, codeEvent, fmt.Errorf("the payload cannot be read: %w", err)), nil
+		return d.refuse(ctx, codeEvent, fmt.Errorf("invalid payload: %w", err)), nil
 	}
 	claim := claims(v)
 	if claim&httpShape != 0 {
@@ -101,7 +101,7 @@ func Deliver(ctx context.Context, p Function, c Call, payload []byte) ([]byte, e
 		return d.refuse(ctx, codeEvent, err), nil
 	}
 	switch {
-	case events.Door == SQS:
+	case events.Source == SQS:
 		return d.queue(ctx, events), nil
 	case events.List:
 		return d.list(ctx, events)
@@ -116,13 +116,13 @@ type delivery struct {
 	call *invoke.Invocation
 }
 
-// refuse logs why there is nothing to hand to the handler, and returns the answer that says so.
+// refuse logs that an event is invalid, and returns the answer.
 func (d *delivery) refuse(ctx context.Context, code string, err error) []byte {
 	d.call.Logger.WarnContext(ctx, "event refused", "code", code, "error", err)
 	return d.envelope(code, err.Error(), "")
 }
 
-// envelope returns an error as it goes over the wire.
+// envelope returns an error as JSON.
 func (d *delivery) envelope(code, message, host string) []byte {
 	return document.Marshal(struct {
 		RequestID string `json:"RequestId"`
@@ -132,10 +132,10 @@ func (d *delivery) envelope(code, message, host string) []byte {
 	}{d.call.RequestID, host, code, message})
 }
 
-// http has the handler answer the HTTP request of a payload.
+// http answers the HTTP request of a payload.
 func (d *delivery) http(ctx context.Context, v value, claim shape) []byte {
 	w := &response{header: make(http.Header, 8)}
-	r, door, err := decodeRequest(ctx, v)
+	r, format, err := decodeRequest(ctx, v)
 	if !claim.one() {
 		err = fmt.Errorf("the payload looks like %v", claim)
 	}
@@ -146,24 +146,24 @@ func (d *delivery) http(ctx context.Context, v value, claim shape) []byte {
 		method = r.Method
 		d.serveHTTP(w, r)
 	}
-	answer, lost := w.payload(door, method)
+	answer, lost := w.payload(format, method)
 	if lost > 0 {
 		d.call.Logger.ErrorContext(ctx, "cookies were lost: the HTTP trigger answers with one at most", "lost", lost)
 	}
 	return answer
 }
 
-// refuseRequest answers a request that cannot be handed to the handler.
+// refuseRequest answers an invalid request.
 func (d *delivery) refuseRequest(ctx context.Context, w *response, err error) {
 	status, code := http.StatusBadRequest, codeRequest
 	if errors.Is(err, errBodyTooLarge) {
 		status, code = http.StatusRequestEntityTooLarge, codeTooLarge
 	}
 	d.call.Logger.WarnContext(ctx, "request refused", "code", code, "error", err)
-	d.writeError(w, status, code, "The request cannot be read: "+err.Error()+".", "")
+	d.writeError(w, status, code, "Invalid request: "+err.Error()+".", "")
 }
 
-// writeError writes an error in place of whatever was written.
+// writeError replaces the answer with an error.
 func (d *delivery) writeError(w *response, status int, code, message, host string) {
 	*w = response{header: make(http.Header, 2)}
 	w.header.Set("Content-Type", "application/json; charset=utf-8")
@@ -172,7 +172,7 @@ func (d *delivery) writeError(w *response, status int, code, message, host strin
 	w.Write(d.envelope(code, message, host))
 }
 
-// serveHTTP calls the handler, and answers for it if it panics.
+// serveHTTP calls the handler. A panic becomes an InternalError.
 func (d *delivery) serveHTTP(w *response, r *http.Request) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -203,9 +203,10 @@ func (d *delivery) serveEvent(ctx context.Context, r Record) (answer []byte, err
 	return answer, nil
 }
 
-// fail logs that a message was not done, and returns the error that has it delivered again.
+// fail logs that a message failed, and returns the error that causes another delivery.
 func (d *delivery) fail(ctx context.Context, r Record, err error) error {
-	d.call.Logger.WarnContext(ctx, "event to be delivered again", "door", r.Door, "event", r.ID, "error", err)
+	d.call.Logger.WarnContext(ctx, "event failed and may be delivered again", "source",
+		r.Source, "event", r.ID, "error", err)
 	return &Failure{Code: codeUnavailable, RequestID: d.call.RequestID}
 }
 
@@ -258,8 +259,8 @@ func (d *delivery) list(ctx context.Context, events *Events) ([]byte, error) {
 	return document.Marshal(results), nil
 }
 
-// Warm has p get warm. It returns when that is done, or after WarmTime, or when ctx ends. What
-// cannot be done is logged, and left to the first invocation.
+// Warm calls p.Warm. It returns when that is done, after WarmTime, or when ctx ends. An error is
+// only logged: the first invocation tries again.
 func Warm(ctx context.Context, p Function) {
 	if p.Warm == nil {
 		return
@@ -275,7 +276,7 @@ func Warm(ctx context.Context, p Function) {
 		err = ctx.Err()
 	}
 	if err != nil {
-		p.logger().WarnContext(ctx, "not warm, which is left to the first invocation", "error", err)
+		p.logger().WarnContext(ctx, "warming failed; the first invocation tries again", "error", err)
 	}
 }
 
@@ -284,7 +285,7 @@ func warm(ctx context.Context, p Function) (err error) {
 	return p.Warm(ctx)
 }
 
-// Close ends p's work.
+// Close calls p.Close.
 func Close(p Function) (err error) {
 	if p.Close == nil {
 		return nil
@@ -296,7 +297,6 @@ func Close(p Function) (err error) {
 	return nil
 }
 
-// logger returns p's logger, or slog's default.
 func (p Function) logger() *slog.Logger {
 	if p.Logger == nil {
 		return slog.Default()

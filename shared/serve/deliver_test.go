@@ -108,8 +108,8 @@ func TestDeliverEvents(t *testing.T) {
 		{name: "a timer's event", payload: `{"triggerTime":"t","triggerName":"n","payload":""}`,
 			answer: `{"ok":true}`, seen: []string{"n@t"}},
 		{name: "a message that can never be done", payload: message("m1", "later"),
-			answer: `{"RequestId":"request-1","Code":"InvalidEvent","Message":"the message is neither an object ` +
-				`of parameters nor one in Base64"}`},
+			answer: `{"RequestId":"request-1","Code":"InvalidEvent","Message":"the message is not an object ` +
+				`of parameters, plain or in Base64"}`},
 		{name: "SQS, all done", payload: records("{}", "{}"), answer: `{"batchItemFailures":[]}`,
 			seen: []string{"m0", "m1"}},
 		{name: "SQS, one fails, one panics, one can never be done",
@@ -124,19 +124,19 @@ func TestDeliverEvents(t *testing.T) {
 		{name: "a list, all done or refused", payload: "[" + message("a", "{}") + "," + message("b", "x") + "," +
 			message("c", `{"a":"silent"}`) + "]",
 			answer: `[{"Id":"a","Answer":{"ok":true}},{"Id":"b","Answer":{"RequestId":"request-1",` +
-				`"Code":"InvalidEvent","Message":"the message is neither an object of parameters nor one in ` +
+				`"Code":"InvalidEvent","Message":"the message is not an object of parameters, plain or in ` +
 				`Base64"}},{"Id":"c","Answer":null}]`, seen: []string{"a", "c"}},
 		{name: "a list, one fails and the others are done", payload: "[" + message("a", `{"a":"later"}`) + "," +
 			message("b", "{}") + "]", seen: []string{"a", "b"}, code: "ServiceUnavailable"},
 		{name: "a list, one panics", payload: "[" + message("a", `{"a":"panic"}`) + "," + message("b", "{}") + "]",
 			seen: []string{"a", "b"}, code: "InternalError"},
-		{name: "text", payload: "hello", answer: `{"RequestId":"request-1","Code":"InvalidEvent","Message":"the ` +
-			`payload cannot be read: it is not JSON, at byte 1"}`},
-		{name: "nothing", payload: "", answer: `{"RequestId":"request-1","Code":"InvalidEvent","Message":"the ` +
-			`payload cannot be read: it is not JSON, at byte 0"}`},
+		{name: "text", payload: "hello", answer: `{"RequestId":"request-1","Code":"InvalidEvent","Message":"` +
+			`invalid payload: not JSON, at byte 1"}`},
+		{name: "nothing", payload: "", answer: `{"RequestId":"request-1","Code":"InvalidEvent","Message":"` +
+			`invalid payload: not JSON, at byte 0"}`},
 		{name: "two shapes", payload: `{"Records":[],"detail-type":"x"}`,
 			answer: `{"RequestId":"request-1","Code":"InvalidEvent","Message":"the payload looks like an EventBridge ` +
-				`event and a batch of SQS messages; it can only be one of them. Its keys ` +
+				`event and a batch of SQS messages; use the keys of one of them. Its keys ` +
 				`are \"Records\" \"detail-type\""}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -493,7 +493,7 @@ func TestRun(t *testing.T) {
 	}{
 		{map[string]string{"B": "1"}, "B=1", ""},
 		{map[string]string{"A": "1", "B": "2"}, "A=1", ""},
-		{nil, "", "serve: no runtime is there; looked for A (runtime A), B (runtime B)"},
+		{nil, "", "serve: no runtime found; set one of A (runtime A), B (runtime B)"},
 	} {
 		served = ""
 		got := ""

@@ -12,56 +12,55 @@ import (
 	"strings"
 )
 
-// maxRecords is how many records one delivery may have. Both clouds give at most 10,000: the batch
-// size of an SQS event source mapping and the batch push of an EventBridge event stream.
+// maxRecords is the number of records in one delivery. Both clouds deliver at most 10,000: the
+// batch size of an SQS event source mapping, and of an EventBridge event stream.
 const maxRecords = 10_000
 
 // Events are the messages of one payload.
 type Events struct {
-	Door    Door
+	Source  Source
 	Records []Record
-	List    bool // the payload was a list of messages, and its answer is one of results
-	Ordered bool // a message must not be done before one ahead of it that failed: an SQS FIFO queue
+	List    bool // the payload is a list of messages, and the answer a list of results
+	Ordered bool // after a message failed, the later ones must wait: an SQS FIFO queue
 }
 
-// A Record is one message of a payload. Of one with an Err, ID may be empty and Data is.
+// A Record is one message of a payload. If Err is set, Data is empty and ID may be.
 type Record struct {
 	Event
-	Handle string // what the queue calls the message, where that is not the id: SQS
-	Err    error  // why it can never be done, however often it is delivered
+	Handle string // the queue's own id of the message: SQS
+	Err    error  // why the message is invalid and can never succeed
 }
 
-// Decode reads the messages of an event payload. It is told by its keys what a payload is, and each
-// shape has keys that no other shape and no parameter of an action has:
+// Decode reads the messages of an event payload. Its keys tell its shape. Each shape has keys that
+// no other shape and no parameter of an action has:
 //
-//	HTTP request      requestContext               see Deliver; an error here
-//	CloudEvents 1.0   specversion                  the event's data is the parameters, its source and id, as source#id, the message's id. Of type
-//	                                               mns:Queue:SendMessage the parameters are the text of the message inside, and its id counts
-//	AWS EventBridge   detail-type                  detail is the parameters; a Scheduled Event is a timer's
-//	SQS               Records                      all of eventSource aws:sqs; the bodies are the parameters
-//	timer             triggerTime, triggerName     Function Compute's; payload is the parameters, none if it is empty
-//	MNS topic         TopicOwner, SubscriptionName Message is the parameters (notifyContentFormat JSON)
+//	HTTP request    requestContext                an error here; see Deliver
+//	CloudEvents 1.0 specversion                   parameters: data; message id: source#id
+//	  from MNS      type mns:Queue:SendMessage    parameters: messageBody; message id: messageId
+//	AWS EventBridge detail-type                   parameters: detail; a Scheduled Event is a timer
+//	SQS             Records                       parameters: the bodies; eventSource is aws:sqs
+//	FC timer        triggerTime, triggerName      parameters: payload, which may be empty
+//	MNS topic       TopicOwner, SubscriptionName  parameters: Message; notifyContentFormat is JSON
 //
-// A payload with one of the keys of a shape is of that shape, and refused unless it is whole; one
-// with keys of two shapes is refused; an object with none of them is a direct invocation, and all
-// of it is the parameters. Keys count in their exact case and at the top only, so that parameters
-// such as Name, Type, Tags or Version say nothing. A list is a batch of CloudEvents. The text of
-// MNS messages may be in Base64, as EventBridge leaves it unless told otherwise. Every message has
-// an id, which is the same when it is delivered again; a direct invocation's is requestID.
+// A payload with a key of a shape must be complete, and must not have keys of two shapes. An object
+// without such keys is a direct invocation: all of it is the parameters. Only keys at the top
+// count, in their exact case; so parameters such as Name, Type, Tags or Version tell no shape. A
+// list is a batch of CloudEvents. The text of an MNS message may be Base64, which is the default of
+// EventBridge. Every message has an id, which is the same when it is delivered again; requestID is
+// the id of a direct invocation.
 //
-// Of a batch only the records that are wrong carry an error; the error of Decode says that the
-// payload as a whole is not one of these. Shapes of Function Compute:
+// In a batch, an invalid record has an error of its own. The error of Decode says that the whole
+// payload is invalid. Shapes of Function Compute:
 // https://help.aliyun.com/zh/functioncompute/fc/formats-of-event-for-different-triggers-1.
 func Decode(payload []byte, requestID string) (*Events, error) {
 	v, err := parse(payload)
 	if err != nil {
-		return nil, fmt.Errorf("the payload cannot be read: %w", err)
+		return nil, fmt.Errorf("invalid payload: %w", err)
 	}
 	return decode(v, claims(v), requestID)
 }
 
-// A shape is a form of payload, told by its keys; several are claimed by a payload that has keys of
-// several.
+// A shape is a set of forms that a payload can have, by its keys.
 type shape uint16
 
 const (
@@ -74,7 +73,7 @@ const (
 	directShape shape = 0
 )
 
-// claimed returns the shape that a key belongs to.
+// claimed returns the shape of a key.
 func claimed(key []byte) shape {
 	switch string(key) {
 	case "requestContext":
@@ -94,7 +93,7 @@ func claimed(key []byte) shape {
 	}
 }
 
-// claims returns the shapes that a payload has keys of.
+// claims returns the shapes of all keys of a payload.
 func claims(v value) shape {
 	var s shape
 	for m := v.members(); m.next(); {
@@ -106,11 +105,11 @@ func claims(v value) shape {
 // one reports whether s is at most one shape.
 func (s shape) one() bool { return s&(s-1) == 0 }
 
-// String returns the shapes as errors name them.
+// String returns the shapes for errors.
 func (s shape) String() string {
 	names := [...]string{"an HTTP request", "a CloudEvent", "an EventBridge event",
 		"a batch of SQS messages", "a timer's event",
-		"an MNS topic's message"}
+		"a message of an MNS topic"}
 	var is []string
 	for i, name := range names {
 		if s&(1<<i) != 0 {
@@ -123,15 +122,15 @@ func (s shape) String() string {
 	return strings.Join(is, " and ")
 }
 
-// decode is Decode of a value that claims s.
+// decode is Decode for a value whose keys have the shapes s.
 func decode(v value, s shape, requestID string) (*Events, error) {
 	switch {
 	case v.kind() == '[':
 		return decodeList(v)
 	case v.kind() != '{':
-		return nil, fmt.Errorf("the payload is %v; wanted an object or a list of them", v)
+		return nil, fmt.Errorf("the payload is %v; use an object or a list of objects", v)
 	case !s.one():
-		return nil, fmt.Errorf("the payload looks like %v; it can only be one of them. Its keys are %s", s, keysOf(v))
+		return nil, fmt.Errorf("the payload looks like %v; use the keys of one of them. Its keys are %s", s, keysOf(v))
 	case s == httpShape:
 		return nil, errors.New("the payload is an HTTP request, not an event")
 	case s == sqsShape:
@@ -141,11 +140,11 @@ func decode(v value, s shape, requestID string) (*Events, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the payload looks like %v, but %w. Its keys are %s", s, err, keysOf(v))
 	}
-	return &Events{Door: record.Door, Records: []Record{record}}, nil
+	return &Events{Source: record.Source, Records: []Record{record}}, nil
 }
 
-// decodeRecord reads one message. An error says that it is not of the shape that it claims; a
-// record that can never be done says so itself.
+// decodeRecord reads one message. An error says that it is incomplete for its shape. Invalid
+// parameters are an error of the record.
 func decodeRecord(v value, s shape, requestID string) (Record, error) {
 	switch s {
 	case cloudEventShape:
@@ -157,7 +156,7 @@ func decodeRecord(v value, s shape, requestID string) (Record, error) {
 	case mnsTopicShape:
 		return decodeMNSTopic(v)
 	default:
-		return Record{Event: Event{Door: Direct, ID: requestID, Data: bytes.Clone(v)}}, nil
+		return Record{Event: Event{Source: Direct, ID: requestID, Data: bytes.Clone(v)}}, nil
 	}
 }
 
@@ -167,30 +166,30 @@ func decodeList(v value) (*Events, error) {
 	for items := v.items(); items.next(); {
 		n := len(batch.Records)
 		if n == maxRecords {
-			return nil, fmt.Errorf("the payload is a list of more than %d items", maxRecords)
+			return nil, fmt.Errorf("the payload is a list with more than %d items", maxRecords)
 		}
 		item := items.value
 		if s := claims(item); item.kind() != '{' {
-			return nil, fmt.Errorf("the payload is a list whose item %d is %v; wanted a CloudEvent", n, item)
+			return nil, fmt.Errorf("item %d of the list is %v; use a CloudEvent", n, item)
 		} else if s != cloudEventShape {
-			return nil, fmt.Errorf("the payload is a list whose item %d is %v; wanted a CloudEvent. Its keys are %s",
+			return nil, fmt.Errorf("item %d of the list is %v; use a CloudEvent. Its keys are %s",
 				n, s, keysOf(item))
 		}
 		record, err := decodeCloudEvent(item)
 		if err != nil {
-			return nil, fmt.Errorf("the payload is a list whose item %d looks like a CloudEvent, but %w. Its "+
-				"keys are %s", n, err, keysOf(item))
+			return nil, fmt.Errorf("item %d of the list looks like a CloudEvent, but %w. Its keys are %s",
+				n, err, keysOf(item))
 		}
 		batch.Records = append(batch.Records, record)
 	}
 	if len(batch.Records) == 0 {
 		return nil, errors.New("the payload is an empty list")
 	}
-	batch.Door = batch.Records[0].Door
+	batch.Source = batch.Records[0].Source
 	return batch, nil
 }
 
-// mnsType is the type of a CloudEvent that wraps a message of a queue of MNS.
+// mnsType is the type of a CloudEvent that contains a message of an MNS queue.
 const mnsType = "mns:Queue:SendMessage"
 
 // decodeCloudEvent reads a CloudEvent in structured mode:
@@ -213,12 +212,12 @@ func decodeCloudEvent(v value) (Record, error) {
 	}
 	eventID = idOfSource(from, eventID)
 	if data != nil && data64 != nil {
-		return Record{}, errors.New("it has data twice")
+		return Record{}, errors.New("it has both data and data_base64; use one")
 	}
 	if eventType == mnsType && data.kind() == '{' {
 		return decodeMNS(data, eventID)
 	}
-	r := Record{Event: Event{Door: CloudEvent, ID: messageID(eventID)}}
+	r := Record{Event: Event{Source: CloudEvent, ID: messageID(eventID)}}
 	if text, ok := data64.text(); ok {
 		r.Data, r.Err = parametersInBase64(text)
 	} else {
@@ -227,16 +226,16 @@ func decodeCloudEvent(v value) (Record, error) {
 	return r, nil
 }
 
-// idOfSource returns the id of a CloudEvent with its source, since only the two together are that
-// of one event.
+// idOfSource returns the source and the id of a CloudEvent as one text: only together they identify
+// an event.
 func idOfSource(source, id string) string {
 	if strings.Contains(source, "#") {
-		source = strconv.Itoa(len(source)) + " " + source // by its blank no other pair comes to the same
+		source = strconv.Itoa(len(source)) + " " + source // the space makes the result unique
 	}
 	return source + "#" + id
 }
 
-// scheduled is the detail-type of what a schedule of AWS EventBridge sends.
+// scheduled is the detail-type of an event from a schedule of AWS EventBridge.
 const scheduled = "Scheduled Event"
 
 // decodeEventBridge reads an event of AWS:
@@ -256,18 +255,18 @@ func decodeEventBridge(v value) (Record, error) {
 	if from, _ := source.text(); eventID == "" || detailType == "" || from == "" {
 		return Record{}, errors.New("its id, source or detail-type is missing")
 	}
-	r := Record{Event: Event{Door: CloudEvent, ID: messageID(eventID)}}
+	r := Record{Event: Event{Source: CloudEvent, ID: messageID(eventID)}}
 	if detailType == scheduled {
-		r.Door = Timer
+		r.Source = Timer
 	}
 	if detail.kind() != '{' {
-		return Record{}, fmt.Errorf("its detail is %v", detail)
+		return Record{}, fmt.Errorf("its detail is %v; use an object of parameters", detail)
 	}
 	r.Data = bytes.Clone(detail)
 	return r, nil
 }
 
-// decodeTimer reads what a time trigger of Function Compute sends.
+// decodeTimer reads the event of a time trigger of Function Compute.
 func decodeTimer(v value) (Record, error) {
 	var at, name, payload value
 	if err := v.fields(field{"triggerTime", &at}, field{"triggerName", &name}, field{"payload", &payload}); err != nil {
@@ -278,13 +277,13 @@ func decodeTimer(v value) (Record, error) {
 	if triggerTime == "" || triggerName == "" {
 		return Record{}, errors.New("its triggerTime or triggerName is missing")
 	}
-	r := Record{Event: Event{Door: Timer, ID: messageID(triggerName + "@" + triggerTime)}}
+	r := Record{Event: Event{Source: Timer, ID: messageID(triggerName + "@" + triggerTime)}}
 	r.Data, r.Err = optional(payload)
 	return r, nil
 }
 
-// decodeMNSTopic reads a message of an MNS topic. Its attributes stand beside its own keys,
-// whatever they are called.
+// decodeMNSTopic reads a message of an MNS topic. Its attributes are additional keys with any
+// names.
 func decodeMNSTopic(v value) (Record, error) {
 	var id, message value
 	if err := v.fields(field{"MessageId", &id}, field{"Message", &message}); err != nil {
@@ -294,12 +293,12 @@ func decodeMNSTopic(v value) (Record, error) {
 	if own == "" || message == nil {
 		return Record{}, errors.New("its MessageId or Message is missing")
 	}
-	r := Record{Event: Event{Door: MNS, ID: messageID(own)}}
+	r := Record{Event: Event{Source: MNS, ID: messageID(own)}}
 	r.Data, r.Err = parametersInMessage(message)
 	return r, nil
 }
 
-// decodeMNS reads a message of an MNS queue, which came in a CloudEvent of the given id.
+// decodeMNS reads a message of an MNS queue from a CloudEvent with the given id.
 func decodeMNS(v value, eventID string) (Record, error) {
 	var id, body value
 	if err := v.fields(field{"messageId", &id}, field{"messageBody", &body}); err != nil {
@@ -312,36 +311,35 @@ func decodeMNS(v value, eventID string) (Record, error) {
 	if body == nil {
 		return Record{}, errors.New("its messageBody is missing")
 	}
-	r := Record{Event: Event{Door: MNS, ID: messageID(own)}}
+	r := Record{Event: Event{Source: MNS, ID: messageID(own)}}
 	r.Data, r.Err = parametersInMessage(body)
 	return r, nil
 }
 
-// sqsSource is the eventSource of SQS's records. SNS, Kinesis, S3 and Tablestore deliver Records
-// too.
+// sqsSource is the eventSource of SQS. SNS, Kinesis, S3 and Tablestore deliver Records too.
 const sqsSource = "aws:sqs"
 
 // decodeSQS reads a batch of SQS: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html.
 func decodeSQS(v value) (*Events, error) {
 	var records value
 	if err := v.fields(field{"Records", &records}); err != nil {
-		return nil, fmt.Errorf("the payload has records, but %w", err)
+		return nil, fmt.Errorf("the payload has Records, but %w", err)
 	}
-	batch := &Events{Door: SQS}
+	batch := &Events{Source: SQS}
 	for items := records.items(); items.next(); {
 		if len(batch.Records) == maxRecords {
-			return nil, fmt.Errorf("the payload has more than %d records", maxRecords)
+			return nil, fmt.Errorf("the payload has more than %d Records", maxRecords)
 		}
 		record, fifo, err := decodeSQSRecord(items.value)
 		if err != nil {
-			return nil, fmt.Errorf("the payload has records, but of record %d %w. Its keys are %s",
+			return nil, fmt.Errorf("the payload has Records, but in record %d %w. Its keys are %s",
 				len(batch.Records), err, keysOf(items.value))
 		}
 		batch.Ordered = batch.Ordered || fifo
 		batch.Records = append(batch.Records, record)
 	}
 	if len(batch.Records) == 0 {
-		return nil, fmt.Errorf("the payload's Records are %v without one", records)
+		return nil, fmt.Errorf("Records is %v; use a list with at least one record", records)
 	}
 	return batch, nil
 }
@@ -361,19 +359,19 @@ func decodeSQSRecord(v value) (r Record, fifo bool, err error) {
 		return Record{}, false, errors.New("the messageId is missing")
 	}
 	queue, _ := arn.text()
-	r = Record{Event: Event{Door: SQS, ID: messageID(own)}, Handle: own}
+	r = Record{Event: Event{Source: SQS, ID: messageID(own)}, Handle: own}
 	if text, ok := body.text(); ok {
 		r.Data, r.Err = parametersInText(text)
 	} else {
-		r.Err = fmt.Errorf("the body is %v; wanted the text of an object of parameters", body)
+		r.Err = fmt.Errorf("the body is %v; use a string with an object of parameters", body)
 	}
 	return r, strings.HasSuffix(queue, ".fifo"), nil
 }
 
-// noParameters is what stands for nothing, where nothing may be said.
+// noParameters is used where the parameters may be left out.
 const noParameters = "{}"
 
-// optional returns the parameters that v is or holds as text, and none if it is nothing.
+// optional returns the parameters in v, an object or a string. A missing or empty v has none.
 func optional(v value) ([]byte, error) {
 	if text, ok := v.text(); ok && strings.TrimSpace(text) != "" {
 		return parametersInText(text)
@@ -383,8 +381,8 @@ func optional(v value) ([]byte, error) {
 	return parameters(v)
 }
 
-// parametersInMessage returns the parameters that v is, or that it holds as text, plain or in
-// Base64. Base64 has no brace, so that it is known which it is.
+// parametersInMessage returns the parameters in v, an object or a string. The string is plain or
+// Base64; Base64 has no brace.
 func parametersInMessage(v value) ([]byte, error) {
 	text, ok := v.text()
 	switch {
@@ -405,29 +403,28 @@ func parametersInBase64(text string) ([]byte, error) {
 			return parameters(v)
 		}
 	}
-	return nil, errors.New("the message is neither an object of parameters nor one in Base64")
+	return nil, errors.New("the message is not an object of parameters, plain or in Base64")
 }
 
 func parametersInText(text string) ([]byte, error) {
 	v, err := parse([]byte(text))
 	if err != nil {
-		return nil, fmt.Errorf("the message cannot be read: %w", err)
+		return nil, fmt.Errorf("invalid message: %w", err)
 	}
 	return parameters(v)
 }
 
 func parameters(v value) ([]byte, error) {
 	if v.kind() != '{' {
-		return nil, fmt.Errorf("the message is %v; wanted an object of parameters", v)
+		return nil, fmt.Errorf("the message is %v; use an object of parameters", v)
 	}
 	return bytes.Clone(v), nil
 }
 
-// maxMessageID is how long an id may be to be used as it is: as long as a ClientToken.
+// maxMessageID is the length of an id, as of a ClientToken; longer ones are hashed.
 const maxMessageID = 64
 
-// messageID returns an id as the service uses it: itself when it is short and plain, else its
-// digest, which is the same whenever the message is delivered.
+// messageID returns a short and printable id unchanged, and the SHA-256 of any other.
 func messageID(id string) string {
 	plain := len(id) <= maxMessageID
 	for i := 0; plain && i < len(id); i++ {
@@ -440,7 +437,7 @@ func messageID(id string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// keysOf returns the keys of an object for an error, quoted and cut short: they come from outside.
+// keysOf returns the keys of an object for an error, quoted and cut: the client chooses them.
 func keysOf(v value) string {
 	const most, longest = 12, 40
 	var keys []string

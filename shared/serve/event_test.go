@@ -55,7 +55,7 @@ func fixtures(t testing.TB, prefix string) map[string][]byte {
 // describe writes events for people to review.
 func describe(e *serve.Events) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "door %s", e.Door)
+	fmt.Fprintf(&b, "source %s", e.Source)
 	if e.List {
 		b.WriteString(", a list")
 	}
@@ -64,7 +64,7 @@ func describe(e *serve.Events) string {
 	}
 	b.WriteByte('\n')
 	for _, r := range e.Records {
-		fmt.Fprintf(&b, "- door %s, id %q", r.Door, r.ID)
+		fmt.Fprintf(&b, "- source %s, id %q", r.Source, r.ID)
 		if r.Handle != "" {
 			fmt.Fprintf(&b, ", handle %q", r.Handle)
 		}
@@ -145,7 +145,7 @@ func TestNoEvents(t *testing.T) {
 		record = `{"messageId":"1","eventSource":"aws:sqs","body":"{}"}`
 	)
 	for _, test := range []struct{ name, payload, want string }{
-		{"text", "hello topic", "cannot be read"},
+		{"text", "hello topic", "not JSON"},
 		{"a string", `"hello"`, "the payload is a string"},
 		{"a number", `12345678901234567890e99`, "the payload is a number"},
 		{"null", `null`, "the payload is null"},
@@ -157,7 +157,7 @@ func TestNoEvents(t *testing.T) {
 			"a batch of SQS messages and a timer's event"},
 		{"an MNS topic's message with an attribute of another shape",
 			`{"TopicOwner":"1","SubscriptionName":"s","MessageId":"1","Message":"{}","specversion":"1.0"}`,
-			"a CloudEvent and an MNS topic's message"},
+			"a CloudEvent and a message of an MNS topic"},
 		{"a CloudEvent of another version", `{"specversion":"0.3","id":"1","source":"s","type":"t"}`,
 			"specversion is not 1.0"},
 		{"a CloudEvent whose version is a number", `{"specversion":1.0,"id":"1","source":"s","type":"t"}`,
@@ -169,9 +169,9 @@ func TestNoEvents(t *testing.T) {
 			"id, source or type"},
 		{"a CloudEvent without source", `{"specversion":"1.0","id":"1","type":"t"}`, "id, source or type"},
 		{"a CloudEvent without type", `{"specversion":"1.0","id":"1","source":"s"}`, "id, source or type"},
-		{"a CloudEvent with two ids", `{` + ce + `,"id":"2"}`, "id stands there twice"},
-		{"a CloudEvent with a second id that is escaped", `{` + ce + `,"\u0069d":"2"}`, "id stands there twice"},
-		{"a CloudEvent with data twice", `{` + ce + `,"data":{},"data_base64":"e30="}`, "data twice"},
+		{"a CloudEvent with two ids", `{` + ce + `,"id":"2"}`, "id is given twice"},
+		{"a CloudEvent with a second id that is escaped", `{` + ce + `,"\u0069d":"2"}`, "id is given twice"},
+		{"a CloudEvent with data twice", `{` + ce + `,"data":{},"data_base64":"e30="}`, "both data and data_base64"},
 		{"an MNS message without id",
 			`{"specversion":"1.0","id":"","source":"s","type":"mns:Queue:SendMessage","data":{}}`,
 			"id, source or type"},
@@ -180,7 +180,7 @@ func TestNoEvents(t *testing.T) {
 			"messageBody is missing"},
 		{"an MNS message with two ids",
 			`{"specversion":"1.0","id":"e","source":"s","type":"mns:Queue:SendMessage","data":{"messageId":"1",` +
-				`"messageId":"2","messageBody":"{}"}}`, "messageId stands there twice"},
+				`"messageId":"2","messageBody":"{}"}}`, "messageId is given twice"},
 		{"an EventBridge event of another version",
 			`{"version":"1","id":"1","detail-type":"x","source":"s","detail":{}}`, "version is not 0"},
 		{"an EventBridge event without id", `{"version":"0","detail-type":"x","source":"s","detail":{}}`,
@@ -188,41 +188,41 @@ func TestNoEvents(t *testing.T) {
 		{"an EventBridge event whose detail is text",
 			`{"version":"0","id":"1","detail-type":"x","source":"s","detail":"{}"}`, "detail is a string"},
 		{"an EventBridge event without detail", `{"version":"0","id":"1","detail-type":"x","source":"s"}`,
-			"detail is nothing"},
+			"detail is missing"},
 		{"an EventBridge event with two details",
 			`{"version":"0","id":"1","detail-type":"x","source":"s","detail":{},"detail":{}}`,
-			"detail stands there twice"},
+			"detail is given twice"},
 		{"a timer without name", `{"triggerTime":"x","payload":"{}"}`, "triggerTime or triggerName"},
 		{"a timer without time", `{"triggerName":"x","payload":"{}"}`, "triggerTime or triggerName"},
 		{"a timer with two payloads", `{"triggerName":"x","triggerTime":"x","payload":"{}","payload":"{}"}`,
-			"payload stands there twice"},
+			"payload is given twice"},
 		{"an MNS topic's message without id", `{"TopicOwner":"1","SubscriptionName":"s","Message":"{}"}`,
 			"MessageId or Message"},
 		{"an MNS topic's message whose attribute is its id",
-			`{"MessageId":"2","TopicOwner":"1","Message":"{}","MessageId":"1"}`, "MessageId stands there twice"},
-		{"records that are no list", `{"Records":{}}`, "Records are an object"},
-		{"no records", `{"Records":[]}`, "Records are a list without one"},
-		{"records twice", `{"Records":[` + record + `],"Records":[]}`, "Records stands there twice"},
+			`{"MessageId":"2","TopicOwner":"1","Message":"{}","MessageId":"1"}`, "MessageId is given twice"},
+		{"records that are no list", `{"Records":{}}`, "Records is an object"},
+		{"no records", `{"Records":[]}`, "Records is a list; use a list with at least one record"},
+		{"records twice", `{"Records":[` + record + `],"Records":[]}`, "Records is given twice"},
 		{"records of SNS", `{"Records":[{"EventSource":"aws:sns","Sns":{"MessageId":"1"}}]}`, `"EventSource" "Sns"`},
 		{"records of Tablestore", `{"Version":"Sync-v1","Records":[{"Type":"PutRow"}]}`, "eventSource is not aws:sqs"},
 		{"one record of another source", `{"Records":[` + record +
 			`,{"messageId":"2","eventSource":"aws:kinesis","body":"{}"}]}`, "record 1 the eventSource"},
 		{"a record without id", `{"Records":[{"eventSource":"aws:sqs","body":"{}"}]}`, "messageId is missing"},
 		{"a record with two bodies", `{"Records":[{"messageId":"1","eventSource":"aws:sqs","body":"{}","body":"{}"}]}`,
-			"body stands there twice"},
+			"body is given twice"},
 		{"a record that is a string", `{"Records":["x"]}`, "eventSource is not aws:sqs"},
 		{"an empty list", `[]`, "an empty list"},
-		{"a list of parameters", `[{"Name":"x"}]`, "is an object of parameters; wanted a CloudEvent"},
-		{"a list of numbers", `[1]`, "item 0 is a number"},
-		{"a list of lists", `[[{` + ce + `}]]`, "item 0 is a list"},
-		{"a list of EventBridge events", `[{"detail-type":"x"}]`, "is an EventBridge event; wanted a CloudEvent"},
-		{"a list of requests", `[{"requestContext":{}}]`, "is an HTTP request; wanted a CloudEvent"},
+		{"a list of parameters", `[{"Name":"x"}]`, "is an object of parameters; use a CloudEvent"},
+		{"a list of numbers", `[1]`, "item 0 of the list is a number"},
+		{"a list of lists", `[[{` + ce + `}]]`, "item 0 of the list is a list"},
+		{"a list of EventBridge events", `[{"detail-type":"x"}]`, "is an EventBridge event; use a CloudEvent"},
+		{"a list of requests", `[{"requestContext":{}}]`, "is an HTTP request; use a CloudEvent"},
 		{"a list of two shapes", `[{` + ce + `},{"TopicOwner":"1","MessageId":"1","Message":"{}"}]`,
-			"item 1 is an MNS topic's message; wanted a CloudEvent"},
-		{"a list of texts", `["{\"specversion\":\"1.0\"}"]`, "item 0 is a string; wanted a CloudEvent"},
-		{"a list with a broken one", `[{` + ce + `},{"specversion":"1.0"}]`, "item 1 looks like a CloudEvent"},
+			"item 1 of the list is a message of an MNS topic; use a CloudEvent"},
+		{"a list of texts", `["{\"specversion\":\"1.0\"}"]`, "item 0 of the list is a string; use a CloudEvent"},
+		{"a list with a broken one", `[{` + ce + `},{"specversion":"1.0"}]`, "item 1 of the list looks like a CloudEvent"},
 		{"a list with a doubtful one", `[{"specversion":"1.0","TopicOwner":"x"}]`,
-			"is a CloudEvent and an MNS topic's message; wanted a CloudEvent"},
+			"is a CloudEvent and a message of an MNS topic; use a CloudEvent"},
 		{"a list with too much", `[` + strings.Repeat(`{`+ce+`},`, serve.MaxRecords) +
 			`{` + ce + `}]`, "more than 10000"},
 		{"too many records", `{"Records":[` + strings.Repeat(record+",", serve.MaxRecords) +
@@ -251,18 +251,18 @@ func TestRecordsThatCannotBeDone(t *testing.T) {
 	const planted = "planted-secret"
 	for _, test := range []struct{ name, payload, want string }{
 		{"a timer whose message is text", `{"triggerTime":"x","triggerName":"y","payload":"planted-secret"}`,
-			"cannot be read"},
+			"not JSON"},
 		{"a timer whose message is a list", `{"triggerTime":"x","triggerName":"y","payload":["planted-secret"]}`,
 			"is a list"},
 		{"a CloudEvent with a number", `{"specversion":"1.0","id":"1","source":"s","type":"t","data":42}`,
 			"is a number"},
 		{"a CloudEvent with text", `{"specversion":"1.0","id":"1","source":"s","type":"t","data":"planted-secret"}`,
-			"cannot be read"},
+			"not JSON"},
 		{"a CloudEvent with bad Base64",
 			`{"specversion":"1.0","id":"1","source":"s","type":"t","data_base64":"planted-secret"}`, "Base64"},
 		{"an MNS message that is Base64 of text",
 			`{"specversion":"1.0","id":"e","source":"s","type":"mns:Queue:SendMessage","data":{"messageId":"1",` +
-				`"messageBody":"cGxhbnRlZC1zZWNyZXQ="}}`, "neither"},
+				`"messageBody":"cGxhbnRlZC1zZWNyZXQ="}}`, "plain or in Base64"},
 		{"an MNS message that is Base64 of a list",
 			`{"specversion":"1.0","id":"e","source":"s","type":"mns:Queue:SendMessage","data":{"messageId":"1",` +
 				`"messageBody":"W10="}}`, "is a list"},
@@ -271,11 +271,11 @@ func TestRecordsThatCannotBeDone(t *testing.T) {
 				`"messageBody":1}}`, "is a number"},
 		{"an MNS message that is broken",
 			`{"specversion":"1.0","id":"e","source":"s","type":"mns:Queue:SendMessage","data":{"messageId":"1",` +
-				`"messageBody":" {\"a\":planted-secret"}}`, "cannot be read"},
+				`"messageBody":" {\"a\":planted-secret"}}`, "not JSON"},
 		{"an empty MNS message",
 			`{"specversion":"1.0","id":"e","source":"s","type":"mns:Queue:SendMessage","data":{"messageId":"1",` +
-				`"messageBody":""}}`, "neither"},
-		{"an SQS message without body", `{"Records":[{"messageId":"1","eventSource":"aws:sqs"}]}`, "body is nothing"},
+				`"messageBody":""}}`, "plain or in Base64"},
+		{"an SQS message without body", `{"Records":[{"messageId":"1","eventSource":"aws:sqs"}]}`, "body is missing"},
 		{"an SQS message whose body is an object",
 			`{"Records":[{"messageId":"1","eventSource":"aws:sqs","body":{"a":"planted-secret"}}]}`,
 			"body is an object"},
@@ -318,8 +318,8 @@ func TestParametersAreNoEnvelope(t *testing.T) {
 			t.Errorf("%s: %v", payload, err)
 			continue
 		}
-		want := &serve.Events{Door: serve.Direct, Records: []serve.Record{
-			{Event: serve.Event{Door: serve.Direct, ID: "request-1", Data: []byte(payload)}}}}
+		want := &serve.Events{Source: serve.Direct, Records: []serve.Record{
+			{Event: serve.Event{Source: serve.Direct, ID: "request-1", Data: []byte(payload)}}}}
 		if diff := cmp.Diff(want, events); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", payload, diff)
 		}
@@ -394,8 +394,8 @@ func FuzzDecode(f *testing.F) {
 				func(r rune) bool { return r <= ' ' || r > '~' }) {
 				t.Errorf("id %q", r.ID)
 			}
-			if (r.Handle != "") != (r.Door == serve.SQS) {
-				t.Errorf("door %s has handle %q", r.Door, r.Handle)
+			if (r.Handle != "") != (r.Source == serve.SQS) {
+				t.Errorf("source %s has handle %q", r.Source, r.Handle)
 			}
 			var object map[string]json.RawMessage
 			switch {

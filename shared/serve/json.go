@@ -10,24 +10,24 @@ import (
 	"chatconf/shared/document"
 )
 
-// maxDepth is how deep a payload may nest. The envelopes of the clouds need eight; parameters have
-// a limit of their own.
+// maxDepth is the nesting depth of a payload. The envelopes of the clouds need eight; parameters
+// have another limit.
 const maxDepth = 64
 
-// maxMembers is how many members the outermost object of a payload may have, and those right inside
-// of it: parameters, headers, a message.
+// maxMembers is the number of members in the outermost object of a payload, and in each object
+// directly inside it.
 const maxMembers = 1000
 
-// A value is the text of one JSON value that was checked, without space around it; nil is one that
-// is not there. encoding/json checks envelopes, but does not read them: it takes a key in any case
-// for any field, and the last of two, where telling shapes apart must not be a guess.
+// A value is the text of one valid JSON value without space around it; nil is an absent value.
+// encoding/json only validates: its decoder ignores the case of keys and takes the last of two
+// equal keys, which could give a payload the wrong shape.
 type value []byte
 
-// parse checks that text is one JSON value in UTF-8, nested no deeper than maxDepth. Errors never
-// hold its content.
+// parse checks that text is one JSON value in UTF-8, within the limits. Errors never contain the
+// text.
 func parse(text []byte) (value, error) {
 	if !utf8.Valid(text) {
-		return nil, errors.New("it is not UTF-8")
+		return nil, errors.New("not UTF-8")
 	}
 	if err := checkLimits(text); err != nil {
 		return nil, err
@@ -35,16 +35,16 @@ func parse(text []byte) (value, error) {
 	if !json.Valid(text) {
 		var syntax *json.SyntaxError
 		if errors.As(json.Unmarshal(text, new(json.RawMessage)), &syntax) {
-			return nil, fmt.Errorf("it is not JSON, at byte %d", syntax.Offset)
+			return nil, fmt.Errorf("not JSON, at byte %d", syntax.Offset)
 		}
-		return nil, errors.New("it is not JSON")
+		return nil, errors.New("not JSON")
 	}
 	return bytes.Trim(text, " \t\r\n"), nil
 }
 
-// checkLimits checks how deep a text nests and how many members it has. The text need not be JSON.
+// checkLimits checks the depth and the number of members of a text, which need not be JSON.
 func checkLimits(text []byte) error {
-	var members [3]int // of the objects that it is in, by depth
+	var members [3]int // of the enclosing objects, by depth
 	depth := 0
 	for i := 0; i < len(text); i++ {
 		switch text[i] {
@@ -56,7 +56,7 @@ func checkLimits(text []byte) error {
 			}
 		case '{', '[':
 			if depth++; depth > maxDepth {
-				return fmt.Errorf("it is nested more than %d levels deep", maxDepth)
+				return fmt.Errorf("nested more than %d levels deep", maxDepth)
 			}
 			if depth < len(members) {
 				members[depth] = 0
@@ -66,7 +66,7 @@ func checkLimits(text []byte) error {
 		case ':':
 			if depth < len(members) {
 				if members[depth]++; members[depth] > maxMembers {
-					return fmt.Errorf("it has an object of more than %d members", maxMembers)
+					return fmt.Errorf("an object with more than %d members", maxMembers)
 				}
 			}
 		}
@@ -74,8 +74,8 @@ func checkLimits(text []byte) error {
 	return nil
 }
 
-// kind returns what v begins with, which says what it is: { [ " t f n, or a digit or minus sign; 0
-// for nothing.
+// kind returns the first byte of v, which tells its type: { [ " t f n, a digit or a minus sign; 0
+// if v is absent.
 func (v value) kind() byte {
 	if len(v) == 0 {
 		return 0
@@ -83,11 +83,11 @@ func (v value) kind() byte {
 	return v[0]
 }
 
-// String returns what v is as errors name it, never what it holds.
+// String returns the type of v for errors, never its content.
 func (v value) String() string {
 	switch v.kind() {
 	case 0:
-		return "nothing"
+		return "missing"
 	case '{':
 		return "an object"
 	case '[':
@@ -106,7 +106,7 @@ func (v value) String() string {
 // isNothing reports whether v is absent or null.
 func (v value) isNothing() bool { return v.kind() == 0 || v.kind() == 'n' }
 
-// text returns a string's text, and whether v is a string.
+// text returns the text of a string, and whether v is a string.
 func (v value) text() (string, bool) {
 	if v.kind() != '"' {
 		return "", false
@@ -118,8 +118,8 @@ func (v value) text() (string, bool) {
 	return document.Unquote(string(inside))
 }
 
-// A cursor goes over the members of an object, or the items of a list, in order. It is no iterator
-// function: what such a loop's body uses would be allocated.
+// A cursor walks the members of an object, or the items of a list, in order. An iterator function
+// would allocate.
 type cursor struct {
 	at    scanner
 	isKey bool
@@ -127,10 +127,10 @@ type cursor struct {
 	value value
 }
 
-// members returns a cursor before the first member of an object; there is none if v is not one.
+// members returns a cursor over the members of v; none if v is not an object.
 func (v value) members() cursor { return v.inside('{') }
 
-// items returns a cursor before the first item of a list; there is none if v is not one.
+// items returns a cursor over the items of v; none if v is not a list.
 func (v value) items() cursor { return v.inside('[') }
 
 func (v value) inside(open byte) cursor {
@@ -140,7 +140,7 @@ func (v value) inside(open byte) cursor {
 	return cursor{at: scanner{text: v, at: 1}, isKey: open == '{'}
 }
 
-// next goes to the next one, and reports whether there is one.
+// next moves to the next element, and reports whether there is one.
 func (c *cursor) next() bool {
 	s := &c.at
 	if s.space(); s.peek() == ',' {
@@ -161,7 +161,7 @@ func (c *cursor) next() bool {
 	return true
 }
 
-// key returns the text of a string that is a key.
+// key returns the text of a key.
 func (v value) key() []byte {
 	inside := v[1 : len(v)-1]
 	if bytes.IndexByte(inside, '\\') < 0 {
@@ -171,14 +171,14 @@ func (v value) key() []byte {
 	return []byte(s)
 }
 
-// A field is a member that is wanted, by its exact name, and where it goes.
+// A field is the exact name of a member, and where to store its value.
 type field struct {
 	name string
 	into *value
 }
 
-// fields reads those members of an object that are wanted. One that stands there twice is an error:
-// two readers could take different ones.
+// fields reads the given members of an object. A duplicate is an error: two readers could use
+// different values.
 func (v value) fields(wanted ...field) error {
 	for m := v.members(); m.next(); {
 		for _, f := range wanted {
@@ -186,7 +186,7 @@ func (v value) fields(wanted ...field) error {
 				continue
 			}
 			if *f.into != nil {
-				return errors.New(f.name + " stands there twice") // not by fmt, for which all fields would be allocated
+				return errors.New(f.name + " is given twice") // fmt would allocate all fields
 			}
 			*f.into = m.value
 		}
@@ -194,13 +194,13 @@ func (v value) fields(wanted ...field) error {
 	return nil
 }
 
-// A scanner walks over JSON text that was checked.
+// A scanner reads valid JSON text.
 type scanner struct {
 	text []byte
 	at   int
 }
 
-// peek returns the byte that stands next, 0 at the end.
+// peek returns the next byte, 0 at the end.
 func (s *scanner) peek() byte {
 	if s.at < len(s.text) {
 		return s.text[s.at]
@@ -219,7 +219,7 @@ func (s *scanner) space() {
 	}
 }
 
-// next returns the value that stands next, and goes on behind it.
+// next returns the next value and moves past it.
 func (s *scanner) next() value {
 	from := s.at
 	depth := 0
@@ -247,7 +247,7 @@ func (s *scanner) next() value {
 	}
 }
 
-// skipString goes behind a string.
+// skipString moves past a string.
 func (s *scanner) skipString() {
 	s.at++
 	end := bytes.IndexByte(s.text[s.at:], '"')

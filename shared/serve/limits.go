@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// Limits bound what an HTTP server holds at once. Zero values mean the defaults of DefaultLimits.
+// Limits bound the load of an HTTP server. Zero values mean those of DefaultLimits.
 type Limits struct {
-	Connections int // that are open
-	Bodies      int // requests with a body that are read or served
+	Connections int // open at the same time
+	Bodies      int // requests with a body, read or served at the same time
 }
 
 // The bounds of the defaults.
@@ -20,15 +20,15 @@ const (
 	leastConnections = 4
 	leastBodies      = 2
 	connectionSize   = 64 << 10 // bytes: buffers, head, stacks
-	smallMemory      = 1 << 30  // what a machine has that does not say
+	smallMemory      = 1 << 30  // if the memory is unknown
 )
 
-// DefaultLimits returns the limits for requests that take up to bodySize bytes of memory each.
-// Connections may have half of the files that the process may open, since tables, targets and
-// functions need some too, and a sixteenth of the memory; bodies a quarter of it.
+// DefaultLimits returns the limits for requests that need up to bodySize bytes of memory each.
+// Connections get half of the files that the process may open and a sixteenth of the memory. Bodies
+// get a quarter of the memory.
 func DefaultLimits(bodySize int64) Limits { return defaultLimits(bodySize, openFiles(), memory()) }
 
-// defaultLimits is DefaultLimits for a number of files, 0 if it is not known, and bytes of memory.
+// defaultLimits is DefaultLimits for a number of files, 0 if unknown, and bytes of memory.
 func defaultLimits(bodySize int64, files uint64, memory int64) Limits {
 	connections := min(mostConnections, memory/16/connectionSize)
 	if files > 0 {
@@ -41,8 +41,8 @@ func defaultLimits(bodySize int64, files uint64, memory int64) Limits {
 	}
 }
 
-// memory returns how many bytes the process may use: GOMEMLIMIT, the limit of its control group, or
-// what the machine has.
+// memory returns the bytes of memory for the process: the least of GOMEMLIMIT, the limit of its
+// control group and the machine's memory.
 func memory() int64 {
 	least := int64(math.MaxInt64)
 	for _, n := range []int64{
@@ -61,14 +61,14 @@ func memory() int64 {
 	return least
 }
 
-// readBytes reads a file with a number of bytes; 0 if there is none, or if it says "max".
+// readBytes reads a number of bytes from a file; 0 if there is none, or if it is "max".
 func readBytes(path string) int64 {
 	text, _ := os.ReadFile(path)
 	n, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 	return n
 }
 
-// machineMemory returns how many bytes of memory a Linux machine has; 0 elsewhere.
+// machineMemory returns the bytes of memory of a Linux machine; 0 on other systems.
 func machineMemory() int64 {
 	text, _ := os.ReadFile("/proc/meminfo")
 	_, rest, _ := strings.Cut(string(text), "MemTotal:")

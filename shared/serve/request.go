@@ -15,93 +15,89 @@ import (
 	"chatconf/shared/invoke"
 )
 
-// maxBody is how large the body of a request may be once it is decoded. Handlers have limits of
-// their own, of 1 MiB at most, which they can explain in their own form; more is not decoded for
-// anybody.
+// maxBody is the size of a decoded body, in bytes. Handlers have limits of 1 MiB at most, with
+// error messages of their own.
 const maxBody = 2 << 20
 
-// maxQuery is how many parameters a query may have that is given as a map.
+// maxQuery is the number of parameters in a query that is a map.
 const maxQuery = 1000
 
-// errBodyTooLarge is the error of a body beyond maxBody.
-var errBodyTooLarge = fmt.Errorf("the request body has more than %d bytes", maxBody)
+var errBodyTooLarge = fmt.Errorf("the body is too large; the limit is %d bytes", maxBody)
 
-// The versions of the payloads in which HTTP requests come.
+// The versions of HTTP payloads.
 const (
 	versionFC     = "v1"  // HTTP trigger of Function Compute 3.0
-	versionLambda = "2.0" // API Gateway's HTTP API, and function URL
+	versionLambda = "2.0" // function URL and API Gateway's HTTP API
 )
 
-// An httpDoor is the cloud whose HTTP payload it is.
-type httpDoor uint8
+// An httpFormat is the format of an HTTP payload.
+type httpFormat uint8
 
 const (
-	noDoor httpDoor = iota // no version that is served
-	fcDoor
-	lambdaDoor
+	noFormat httpFormat = iota // an unknown version
+	fcFormat
+	lambdaFormat
 )
 
-// decodeRequest reads the HTTP request of a payload: of Function Compute,
-// https://help.aliyun.com/zh/functioncompute/fc/http-trigger-invoking-function; of AWS,
+// decodeRequest reads the HTTP request of a payload of Function Compute,
+// https://help.aliyun.com/zh/functioncompute/fc/http-trigger-invoking-function, or of AWS,
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html,
-// payload format 2.0. The door is known as soon as the version is, so that an error can be answered
-// too.
+// payload format 2.0. With an error it still returns the format, for the answer.
 //
-// Path and query are what the client sent, byte for byte, because signatures are made over them.
-// Function Compute gives no raw query, but a map: the query is then made of it, sorted by name and
-// percent-encoded anew, and a parameter that was given twice is one with a comma; so is a header on
-// both clouds. Nothing is cleaned: a path with dots stays one.
+// Path and query are the bytes that the client sent, because signatures cover them; a path with
+// dots stays one. Function Compute delivers the query as a map; it is encoded again, sorted by
+// name, and a repeated parameter is one with a comma. Repeated headers are one with a comma on both
+// clouds.
 //
-// What conditions of policies rest on is taken from what the gateway says and never from a header
-// that a client could write: the caller's address from requestContext, not from X-Forwarded-For;
-// TLS as isSecure has it. The host is the client's Host, because signatures are made over it, and
-// else the gateway's domainName; X-Forwarded-Host means nothing. Somebody whom the cloud allows to
-// invoke the function can write the whole payload, and so all of this.
-func decodeRequest(ctx context.Context, v value) (*http.Request, httpDoor, error) {
+// Policies can have conditions on the caller's address and on TLS. The address is that in
+// requestContext, never X-Forwarded-For; for TLS see isSecure. The host is the header Host, because
+// signatures cover it, else the gateway's domainName, never X-Forwarded-Host. A client that may
+// invoke the function directly can write all of this.
+func decodeRequest(ctx context.Context, v value) (*http.Request, httpFormat, error) {
 	var version, rawPath, rawQuery, query, cookies, headers, requestContext, body, encoded value
 	err := v.fields(field{"version", &version}, field{"rawPath", &rawPath}, field{"rawQueryString", &rawQuery},
 		field{"queryParameters", &query},
 		field{"cookies", &cookies}, field{"headers", &headers}, field{"requestContext", &requestContext},
 		field{"body", &body}, field{"isBase64Encoded", &encoded})
-	door := doorOf(version)
+	format := formatOf(version)
 	switch {
 	case err != nil:
-		return nil, door, err
-	case door == noDoor:
-		return nil, door, errors.New("its version is neither " + versionFC + " nor " + versionLambda)
+		return nil, format, err
+	case format == noFormat:
+		return nil, format, errors.New("unknown version; use " + versionFC + " or " + versionLambda)
 	}
 	r := &http.Request{ProtoMajor: 1, ProtoMinor: 1, Proto: "HTTP/1.1"}
 	domain, sourceIP, err := readContext(r, requestContext)
 	if err != nil {
-		return nil, door, err
+		return nil, format, err
 	}
-	if err := readURL(r, door, rawPath, rawQuery, query); err != nil {
-		return nil, door, err
+	if err := readURL(r, format, rawPath, rawQuery, query); err != nil {
+		return nil, format, err
 	}
 	if err := readHeaders(r, headers, cookies, domain); err != nil {
-		return nil, door, err
+		return nil, format, err
 	}
 	if err := readBody(r, body, encoded); err != nil {
-		return nil, door, err
+		return nil, format, err
 	}
 	known := *invoke.From(ctx)
-	known.SourceIP, known.Secure = sourceIP, isSecure(door, r.Header)
-	return r.WithContext(invoke.With(ctx, &known)), door, nil
+	known.SourceIP, known.Secure = sourceIP, isSecure(format, r.Header)
+	return r.WithContext(invoke.With(ctx, &known)), format, nil
 }
 
-func doorOf(version value) httpDoor {
+func formatOf(version value) httpFormat {
 	switch text, _ := version.text(); text {
 	case versionFC:
-		return fcDoor
+		return fcFormat
 	case versionLambda:
-		return lambdaDoor
+		return lambdaFormat
 	default:
-		return noDoor
+		return noFormat
 	}
 }
 
-// readContext reads what the gateway says of the request: method, protocol and the caller's address
-// into r, and the domain that was called.
+// readContext reads method, protocol and the caller's address into r, and returns the domain and
+// the address.
 func readContext(r *http.Request, v value) (domain, sourceIP string, err error) {
 	var name, inside, method, protocol, source value
 	if err := v.fields(field{"domainName", &name}, field{"http", &inside}); err != nil {
@@ -113,12 +109,12 @@ func readContext(r *http.Request, v value) (domain, sourceIP string, err error) 
 	}
 	var ok bool
 	if r.Method, ok = method.text(); !ok || !isToken(r.Method) {
-		return "", "", errors.New("requestContext.http has no method")
+		return "", "", errors.New("requestContext.http has no valid method")
 	}
 	if text, _ := protocol.text(); text != "" {
 		major, minor, ok := http.ParseHTTPVersion(text)
 		if !ok {
-			return "", "", errors.New("requestContext.http has a protocol that is none")
+			return "", "", errors.New("requestContext.http has an invalid protocol")
 		}
 		r.Proto, r.ProtoMajor, r.ProtoMinor = text, major, minor
 	}
@@ -132,28 +128,27 @@ func readContext(r *http.Request, v value) (domain, sourceIP string, err error) 
 	return domain, sourceIP, nil
 }
 
-// readURL reads path and query.
-func readURL(r *http.Request, door httpDoor, rawPath, rawQuery, query value) error {
+func readURL(r *http.Request, format httpFormat, rawPath, rawQuery, query value) error {
 	path, ok := rawPath.text()
 	if !ok && rawPath != nil {
-		return fmt.Errorf("rawPath is %v", rawPath)
+		return fmt.Errorf("rawPath is %v; use a string", rawPath)
 	}
 	if path == "" {
 		path = "/"
 	}
 	if path[0] != '/' || hasControl(path) || strings.ContainsAny(path, "?#") {
-		return errors.New("rawPath is not one")
+		return errors.New("invalid rawPath")
 	}
 	r.URL = &url.URL{Path: path}
 	if plain, err := url.PathUnescape(path); err == nil {
-		// What EscapedPath returns: RawPath where it is an encoding of Path, else one of its own.
+		// EscapedPath returns RawPath only if it is an encoding of Path.
 		r.URL.Path, r.URL.RawPath = plain, path
 	}
 	var err error
-	if door == fcDoor {
+	if format == fcFormat {
 		r.URL.RawQuery, err = queryOf(query)
 	} else if r.URL.RawQuery, ok = rawQuery.text(); !ok && rawQuery != nil || hasControl(r.URL.RawQuery) {
-		err = errors.New("rawQueryString is not one")
+		err = errors.New("invalid rawQueryString")
 	}
 	if err != nil {
 		return err
@@ -165,45 +160,44 @@ func readURL(r *http.Request, door httpDoor, rawPath, rawQuery, query value) err
 	return nil
 }
 
-// queryOf makes a query of a map of parameters.
+// queryOf returns a map of parameters as a query.
 func queryOf(v value) (string, error) {
 	if v.isNothing() {
 		return "", nil
 	}
 	if v.kind() != '{' {
-		return "", fmt.Errorf("queryParameters are %v", v)
+		return "", fmt.Errorf("queryParameters is %v; use an object", v)
 	}
 	query := make(url.Values)
 	n := 0
 	for m := v.members(); m.next(); {
 		text, ok := m.value.text()
 		if !ok {
-			return "", errors.New("a query parameter is " + m.value.String())
+			return "", errors.New("a query parameter is " + m.value.String() + "; use a string")
 		}
 		if n++; n > maxQuery {
-			return "", fmt.Errorf("there are more than %d query parameters", maxQuery)
+			return "", fmt.Errorf("too many query parameters; the limit is %d", maxQuery)
 		}
 		query.Add(string(m.key), text)
 	}
 	return query.Encode(), nil
 }
 
-// readHeaders reads headers, cookies and the host that was called: what the client wrote, because
-// it is signed, else the gateway's name.
+// readHeaders reads headers, cookies and the host.
 func readHeaders(r *http.Request, headers, cookies value, domain string) error {
 	if !headers.isNothing() && headers.kind() != '{' {
-		return fmt.Errorf("headers are %v", headers)
+		return fmt.Errorf("headers is %v; use an object", headers)
 	}
 	r.Header = make(http.Header)
 	n := 0
 	for m := headers.members(); m.next(); {
 		if n++; n > maxHeaderLines {
-			return fmt.Errorf("there are more than %d headers", maxHeaderLines)
+			return fmt.Errorf("too many headers; the limit is %d", maxHeaderLines)
 		}
 		text, ok := m.value.text()
 		name := string(m.key)
 		if !ok || !isToken(name) || hasLineBreak(text) {
-			return errors.New("a header is not one")
+			return errors.New("invalid header")
 		}
 		r.Header.Add(name, text)
 	}
@@ -216,29 +210,29 @@ func readHeaders(r *http.Request, headers, cookies value, domain string) error {
 	case 1:
 		r.Host = hosts[0]
 	default:
-		return errors.New("it has more than one host")
+		return errors.New("more than one header Host")
 	}
 	if !isHost(r.Host) {
-		return errors.New("its host is not one")
+		return errors.New("invalid host")
 	}
 	delete(r.Header, "Host") // as net/http has it
 	return nil
 }
 
-// readCookies reads the cookies, which AWS takes out of the headers.
+// readCookies reads the cookies, which AWS removes from the headers.
 func readCookies(r *http.Request, cookies value) error {
 	if !cookies.isNothing() && cookies.kind() != '[' {
-		return fmt.Errorf("cookies are %v", cookies)
+		return fmt.Errorf("cookies is %v; use a list", cookies)
 	}
 	all := r.Header["Cookie"]
 	n := len(all)
 	for items := cookies.items(); items.next(); {
 		if len(all) == maxHeaderLines {
-			return fmt.Errorf("there are more than %d cookies", maxHeaderLines)
+			return fmt.Errorf("too many cookies; the limit is %d", maxHeaderLines)
 		}
 		text, ok := items.value.text()
 		if !ok || hasLineBreak(text) {
-			return errors.New("a cookie is not one")
+			return errors.New("invalid cookie")
 		}
 		all = append(all, text)
 	}
@@ -248,17 +242,16 @@ func readCookies(r *http.Request, cookies value) error {
 	return nil
 }
 
-// maxEscape is how many bytes of JSON one byte of text may take, as \u0022.
+// maxEscape is the largest number of JSON bytes for one byte of text, as in \u0022.
 const maxEscape = 6
 
-// readBody reads the body.
 func readBody(r *http.Request, body, encoded value) error {
 	if len(body) > maxEscape*maxBody {
 		return errBodyTooLarge
 	}
 	text, ok := body.text()
 	if !ok && !body.isNothing() {
-		return fmt.Errorf("the body is %v", body)
+		return fmt.Errorf("the body is %v; use a string", body)
 	}
 	switch encoded.kind() {
 	case 't':
@@ -272,7 +265,7 @@ func readBody(r *http.Request, body, encoded value) error {
 		text = string(plain)
 	case 'f', 'n', 0:
 	default:
-		return fmt.Errorf("isBase64Encoded is %v", encoded)
+		return fmt.Errorf("isBase64Encoded is %v; use true or false", encoded)
 	}
 	if len(text) > maxBody {
 		return errBodyTooLarge
@@ -285,23 +278,21 @@ func readBody(r *http.Request, body, encoded value) error {
 	return nil
 }
 
-// isSecure reports whether the client came by TLS, as far as somebody other than the client says
-// so.
+// isSecure reports whether the client used TLS, without trusting the client.
 //
-// On AWS the platform itself says it: function URLs and HTTP APIs take nothing but TLS. Its gateway
-// writes X-Forwarded-Proto too; there the header can only take the word back, as the emulator's
-// does, which takes plain HTTP.
+// On AWS, function URLs and HTTP APIs accept only TLS. Their gateway sets X-Forwarded-Proto; the
+// header can only deny TLS, as the emulator does for plain HTTP.
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-security.html
 //
-// On Function Compute nobody says it: its gateway takes HTTP and HTTPS, the payload has no field
-// for it, and no page of its documents says that the gateway overwrites X-Forwarded-Proto. The
-// header may be the client's own, so it is not looked at.
-func isSecure(door httpDoor, h http.Header) bool {
+// On Function Compute the answer is no. The gateway accepts HTTP and HTTPS, and the payload does
+// not tell which. No documentation says that the gateway overwrites X-Forwarded-Proto, so the
+// client may have written it.
+func isSecure(format httpFormat, h http.Header) bool {
 	said := h["X-Forwarded-Proto"]
-	return door == lambdaDoor && (len(said) == 0 || len(said) == 1 && said[0] == "https")
+	return format == lambdaFormat && (len(said) == 0 || len(said) == 1 && said[0] == "https")
 }
 
-// isToken reports whether s is a token of RFC 9110, section 5.6.2, as methods and header names are.
+// isToken reports whether s is a token, as methods and header names are: RFC 9110, section 5.6.2.
 func isToken(s string) bool {
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
@@ -314,7 +305,8 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// isHost reports whether s may be a host name or address, with or without a port, or nothing.
+// isHost reports whether s has only characters of a host name, an address and a port. It may be
+// empty.
 func isHost(s string) bool {
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
@@ -327,10 +319,11 @@ func isHost(s string) bool {
 	return true
 }
 
-// hasControl reports whether s has an ASCII control character, which no request line can carry.
+// hasControl reports whether s has an ASCII control character, which no request line may have.
 func hasControl(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
-// hasLineBreak reports whether s has what no header value may have: RFC 9110, section 5.5.
+// hasLineBreak reports whether s has a character that no header value may have: RFC 9110, section
+// 5.5.
 func hasLineBreak(s string) bool { return strings.ContainsAny(s, "\r\n\x00") }

@@ -12,22 +12,22 @@ import (
 	"chatconf/shared/document"
 )
 
-// A response is an answer on its way into a payload. It is an http.ResponseWriter as that of a
-// server is, but that all of it is kept until it is whole, so that a handler that panics half-way
-// has answered nothing.
+// A response collects the answer of a handler. Nothing is sent before it is complete, so a handler
+// that panics has sent nothing.
 type response struct {
 	header http.Header
-	sent   http.Header // as it was when the status was written
-	status int         // 0 until it is written
+	sent   http.Header // a copy, from when the status was written
+	status int         // 0: not written yet
 	body   bytes.Buffer
 }
 
 var _ http.ResponseWriter = (*response)(nil)
 
-// Header returns the headers, to be changed until the status is written.
+// Header returns the headers. Changes after the status was written have no effect.
 func (r *response) Header() http.Header { return r.header }
 
-// WriteHeader writes the status, once. An informational one goes nowhere: neither cloud carries it.
+// WriteHeader writes the status, once. It drops an informational status: neither cloud can send
+// one.
 func (r *response) WriteHeader(status int) {
 	if r.status == 0 && status >= http.StatusOK {
 		r.status, r.sent = status, maps.Clone(r.header)
@@ -46,7 +46,7 @@ func (r *response) WriteString(s string) (int, error) {
 	return r.body.WriteString(s)
 }
 
-// An answer is what a function returns for an HTTP request, as both clouds take it.
+// An answer is the answer to an HTTP request in the format of both clouds.
 type answer struct {
 	StatusCode      int               `json:"statusCode"`
 	Headers         map[string]string `json:"headers"`
@@ -55,11 +55,10 @@ type answer struct {
 	Body            string            `json:"body"`
 }
 
-// payload returns the answer to a request of the given method as the payload of a door. A body that
-// is text goes as it is, any other as Base64. Values of a header are joined by commas, as both
-// clouds have it; cookies, which cannot be, go in a list of their own on AWS, while Function
-// Compute has room for one, and lost says how many had none.
-func (r *response) payload(door httpDoor, method string) (payload []byte, lost int) {
+// payload returns the answer to a request with the given method. A text body stays as it is; any
+// other is Base64. Values of one header are joined by commas. Cookies cannot be joined: AWS has a
+// list for them, Function Compute can send one. lost is the number of cookies that are dropped.
+func (r *response) payload(format httpFormat, method string) (payload []byte, lost int) {
 	r.WriteHeader(http.StatusOK)
 	body := r.body.Bytes()
 	if method == http.MethodHead || r.status == http.StatusNoContent || r.status == http.StatusNotModified {
@@ -72,7 +71,7 @@ func (r *response) payload(door httpDoor, method string) (payload []byte, lost i
 		}
 		switch {
 		case name == "Content-Length" && method != http.MethodHead && values[0] != strconv.Itoa(len(body)):
-		case name == "Set-Cookie" && door == lambdaDoor:
+		case name == "Set-Cookie" && format == lambdaFormat:
 			for _, cookie := range values {
 				a.Cookies = append(a.Cookies, lineBreaks.Replace(cookie))
 			}
@@ -83,7 +82,7 @@ func (r *response) payload(door httpDoor, method string) (payload []byte, lost i
 		}
 	}
 	if _, typed := r.sent["Content-Type"]; !typed && len(body) > 0 {
-		a.Headers["Content-Type"] = http.DetectContentType(body) // as a server does
+		a.Headers["Content-Type"] = http.DetectContentType(body) // as net/http does
 	}
 	if isText(r.sent) && utf8.Valid(body) {
 		a.Body = string(body)
@@ -93,10 +92,10 @@ func (r *response) payload(door httpDoor, method string) (payload []byte, lost i
 	return document.Marshal(a), lost
 }
 
-// lineBreaks takes out what would end a header, as a server does.
+// lineBreaks replaces characters that would end a header, as net/http does.
 var lineBreaks = strings.NewReplacer("\r", " ", "\n", " ", "\x00", " ")
 
-// isText reports whether headers say that a body is text, or say nothing.
+// isText reports whether the headers declare a text body, or no type.
 func isText(h http.Header) bool {
 	if coding := h.Get("Content-Encoding"); coding != "" && coding != "identity" {
 		return false
@@ -110,7 +109,7 @@ func isText(h http.Header) bool {
 	return strings.HasPrefix(kind, "text/") || strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml")
 }
 
-// isHop reports whether a header is about one connection only, which the gateway has another of.
+// isHop reports whether a header is about one connection, which ends at the gateway.
 func isHop(name string) bool {
 	switch name {
 	case "Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade", "Trailer", "Proxy-Connection", "Te":

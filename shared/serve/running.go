@@ -7,24 +7,23 @@ import (
 	"time"
 )
 
-// A Running is a function under a runtime that delivers payloads: it knows what is under way, and
-// ends once.
+// A Running is a function under a runtime that delivers payloads. It counts current deliveries.
 type Running struct {
 	function Function
 
 	mu       sync.Mutex
 	underWay int
-	done     time.Time     // when the last one was, whose answer may not be sent yet; zero if it was waited for
-	idle     chan struct{} // closed when nothing is under way any more; nil if nobody waits for that
+	done     time.Time     // the end of the last delivery, whose answer the runtime may still be sending
+	idle     chan struct{} // closed when the last delivery ends; nil: nothing waits
 	close    func() error
 }
 
-// Start returns p, ready for its first delivery. It does nothing yet.
+// Start returns p, ready for its first delivery.
 func Start(p Function) *Running {
 	return &Running{function: p, close: sync.OnceValue(func() error { return Close(p) })}
 }
 
-// Deliver is the function Deliver, counted.
+// Deliver calls the function Deliver.
 func (r *Running) Deliver(ctx context.Context, c Call, payload []byte) ([]byte, error) {
 	r.count(1)
 	defer r.count(-1)
@@ -43,12 +42,11 @@ func (r *Running) count(n int) {
 	}
 }
 
-// errCutOff is the error of deliveries that took longer than they were waited for.
-var errCutOff = errors.New("serve: invocations under way were cut off")
+var errCutOff = errors.New("serve: the time to stop is over; current invocations were cut off")
 
-// Stop waits until nothing is under way, for limit at most, and closes the function, if that was
-// not done. It lets sending pass since something was under way, in which the runtime can send the
-// last answer: no SDK says when it has. What Stop returns is what closing returned.
+// Stop waits up to limit for current deliveries, then closes the function once. Before that it
+// waits until sending has passed since the last delivery, in which the runtime can send the last
+// answer: no SDK tells when it has.
 func (r *Running) Stop(limit, sending time.Duration) error {
 	var cut error
 	if idle := r.waits(); idle != nil {
@@ -66,7 +64,7 @@ func (r *Running) Stop(limit, sending time.Duration) error {
 	return errors.Join(cut, r.close())
 }
 
-// send lets sending pass since the last answer was given to the runtime, once.
+// send waits until sending has passed since the last delivery, once.
 func (r *Running) send(sending time.Duration) {
 	r.mu.Lock()
 	done := r.done
@@ -79,8 +77,7 @@ func (r *Running) send(sending time.Duration) {
 	}
 }
 
-// waits returns a channel that will be closed when nothing is under way any more, nil if nothing
-// is.
+// waits returns a channel that is closed when the last delivery ends; nil if there is none.
 func (r *Running) waits() <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()

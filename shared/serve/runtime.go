@@ -10,58 +10,56 @@ import (
 	"strings"
 )
 
-// A Handler is what a runtime serves: requests, and messages of the event doors.
+// A Handler serves HTTP requests and events.
 type Handler interface {
 	http.Handler
-	// ServeEvent does what one message asks for and returns the answer, JSON as it would be over
-	// HTTP, a refusal included. An error says that the same message may succeed later, and is worth
-	// another delivery.
+	// ServeEvent processes one event and returns the answer, as JSON, also if it refuses the
+	// event. An error says that the same event may succeed when it is delivered again.
 	ServeEvent(ctx context.Context, e Event) (answer []byte, err error)
 }
 
-// An Event is one message that came through an event door.
+// An Event is one message from a caller, a queue, a timer or a rule.
 type Event struct {
-	Door Door
-	ID   string // the message's own id, which is the same when it is delivered again
-	Data []byte // what it carries: the parameters of an action, as JSON
+	Source Source
+	ID     string // of the message, the same when it is delivered again
+	Data   []byte // the parameters of an action, as JSON
 }
 
-// A Door is where an event came from, as logs name it.
-type Door string
+// A Source is where an event came from, for logs.
+type Source string
 
-// The event doors.
+// The sources of events.
 const (
-	Direct     Door = "direct"     // invoked with the action's parameters
-	CloudEvent Door = "cloudevent" // EventBridge, of either cloud
-	SQS        Door = "sqs"
-	MNS        Door = "mns"
-	Timer      Door = "timer"
+	Direct     Source = "direct"     // invoked with the action's parameters
+	CloudEvent Source = "cloudevent" // EventBridge of either cloud
+	SQS        Source = "sqs"
+	MNS        Source = "mns"
+	Timer      Source = "timer"
 )
 
-// A Function is what a runtime runs.
+// A Function is a program that a runtime runs.
 type Function struct {
 	Handler Handler
 	Logger  *slog.Logger
-	// Warm does ahead of the first invocation what every invocation needs. What it cannot do, the
-	// first invocation does; so its error is logged and does not keep the function from starting.
+	// Warm prepares the function before the first invocation. An error is logged; the function
+	// starts, and the first invocation tries again.
 	Warm func(context.Context) error
-	// Close ends the function's work before its process is stopped.
+	// Close ends the function's work before the process stops.
 	Close func() error
 }
 
-// A Runtime is one way to be run.
+// A Runtime is an environment that can run a function.
 type Runtime struct {
-	Variable string // of the environment, that says the runtime is there
-	Name     string // for people
-	// Serve serves p at the variable's value until ctx ends or the runtime has no more work.
+	Variable string // the environment variable that selects the runtime
+	Name     string // for errors
+	// Serve serves p at the value of Variable until ctx ends or the runtime has no more work.
 	Serve func(ctx context.Context, value string, p Function) error
 }
 
-// HTTPRuntime is a plain HTTP server on the address of CHATCONF_ADDR, host and port. It has no
-// event doors.
+// HTTPRuntime is an HTTP server on the address in CHATCONF_ADDR, host and port. It takes no events.
 var HTTPRuntime = Runtime{Variable: "CHATCONF_ADDR", Name: "plain HTTP", Serve: serveHTTP}
 
-// serveHTTP serves p on an address until ctx ends. It takes requests while p is getting warm.
+// serveHTTP serves p on an address until ctx ends, also while p is being warmed.
 func serveHTTP(ctx context.Context, address string, p Function) error {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp", address)
@@ -79,7 +77,7 @@ func serveHTTP(ctx context.Context, address string, p Function) error {
 	return errors.Join(err, Close(p))
 }
 
-// Run serves p under the first of the runtimes that the environment names.
+// Run serves p under the first of the runtimes whose variable is set.
 func Run(ctx context.Context, getenv func(string) string, p Function, runtimes ...Runtime) error {
 	looked := make([]string, len(runtimes))
 	for i, r := range runtimes {
@@ -88,5 +86,5 @@ func Run(ctx context.Context, getenv func(string) string, p Function, runtimes .
 		}
 		looked[i] = fmt.Sprintf("%s (%s)", r.Variable, r.Name)
 	}
-	return fmt.Errorf("serve: no runtime is there; looked for %s", strings.Join(looked, ", "))
+	return fmt.Errorf("serve: no runtime found; set one of %s", strings.Join(looked, ", "))
 }

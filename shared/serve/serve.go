@@ -1,9 +1,9 @@
-// Package serve is the doors: it turns what a runtime delivers into one call of an http.Handler, or
-// of a handler of events. It knows nothing of what is served.
+// Package serve connects runtimes to handlers: it turns each invocation into one call of an
+// http.Handler or of a handler of events. It knows nothing of the service behind them.
 //
-// A function runs under the first Runtime of its table that the environment names. A plain HTTP
-// server is here; Function Compute and AWS Lambda are packages of their own, fc and lambda, so that
-// a binary links the SDK of one only. What the two deliver is decoded here, in Deliver.
+// A function runs under the first Runtime whose environment variable is set. The HTTP server is in
+// this package. Function Compute and AWS Lambda are the packages fc and lambda, so that a binary
+// links only one SDK. Deliver decodes the payloads of both.
 package serve
 
 import (
@@ -23,17 +23,17 @@ import (
 	"chatconf/shared/invoke"
 )
 
-// DrainTime is how long requests under way are waited for when the server is told to stop. What is
-// closed after them has another second until whoever stopped it loses patience.
+// DrainTime is how long a stopping server waits for current requests. A second remains to close the
+// rest: process managers kill after five seconds or more.
 const DrainTime = 4 * time.Second
 
-// maxHeaderBytes is what net/http reads of URL and headers before it gives up without an answer
-// that a client could read. It is larger than what a handler takes, so that the handler can say so
-// in its own form.
+// maxHeaderBytes is the size of URL and headers that net/http reads before it gives up without a
+// readable answer. It is larger than the limits of handlers, so that they can answer in their own
+// form.
 const maxHeaderBytes = 48 << 10
 
-// Main runs a function until it is done, or until SIGINT or SIGTERM ends its context. An error goes
-// to standard error and makes the exit code 1.
+// Main calls run. SIGINT and SIGTERM end its context. After an error, Main writes it to standard
+// error and exits with code 1.
 func Main(run func(context.Context) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx)
@@ -44,9 +44,9 @@ func Main(run func(context.Context) error) {
 	}
 }
 
-// HTTP serves h on l until ctx ends, then takes no more requests, waits up to DrainTime for those
-// under way, and returns. Each request carries an invocation with a fresh request id. What is held
-// at once is bound by limits; see gate. HTTP closes l.
+// HTTP serves h on l until ctx ends, then accepts no more requests, waits up to DrainTime for
+// current ones, closes l and returns. Each request has an invocation with a new request id. Limits
+// bound connections and bodies; see gate.
 func HTTP(ctx context.Context, l net.Listener, h http.Handler, logger *slog.Logger, limits Limits) error {
 	gate := newGate(l, limits, logger)
 	server := &http.Server{
@@ -73,24 +73,24 @@ func HTTP(ctx context.Context, l net.Listener, h http.Handler, logger *slog.Logg
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), DrainTime)
 	defer cancel()
 	if err := server.Shutdown(drain); errors.Is(err, context.DeadlineExceeded) {
-		logger.Warn("requests under way were cut off", "after", DrainTime)
+		logger.Warn("the time to stop is over; current requests were cut off", "after", DrainTime)
 		server.Close()
 	}
 	return nil
 }
 
-// A serverLog takes the lines that net/http writes of its own. Strangers cause most of them, such
-// as that of a TLS handshake that fails.
+// A serverLog receives the log lines of net/http. Unauthenticated clients cause most of them, such
+// as failed TLS handshakes.
 type serverLog struct{ *slog.Logger }
 
 func (l serverLog) Write(line []byte) (int, error) {
 	text := strings.TrimSuffix(string(line), "\n")
-	about, _, _ := strings.Cut(text, " from ") // what follows is an address
+	about, _, _ := strings.Cut(text, " from ") // an address follows
 	l.WarnContext(invoke.Repeatable(context.Background(), "net/http "+about[:min(len(about), 64)]), text)
 	return len(line), nil
 }
 
-// invoked gives every request its invocation.
+// invoked gives every request an invocation.
 func invoked(h http.Handler, logger *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(w, r.WithContext(invoke.With(r.Context(), &invoke.Invocation{

@@ -5,19 +5,19 @@ import (
 	"log/slog"
 )
 
-// The attributes that say which invocation a log line is about.
+// The attributes that identify the invocation of a log line.
 const (
 	requestIDKey = "request_id"
 	functionKey  = "function"
 )
 
-// tag returns a logger whose lines say the request id, unless they do so themselves, and the
-// function. It costs an invocation that logs nothing next to nothing, which Logger.With does not.
+// tag returns a logger that adds the function, and the request id where a line has none. Unlike
+// Logger.With, it costs nothing for an invocation that logs nothing.
 func tag(l *slog.Logger, requestID, function string) *slog.Logger {
 	return slog.New(&tagged{l.Handler(), requestID, function})
 }
 
-// A tagged handler adds request id and function to records.
+// A tagged handler adds the request id and the function to records.
 type tagged struct {
 	slog.Handler
 	requestID, function string
@@ -25,17 +25,17 @@ type tagged struct {
 
 var _ slog.Handler = (*tagged)(nil)
 
-// Handle adds the tags and hands the record on. Its time is in UTC: a cloud has no other, and to
-// look for the machine's own would cost a cold start the time of a request.
+// Handle adds the tags. It converts the time to UTC: clouds use no other zone, and loading the
+// local one would slow down a cold start.
 func (h *tagged) Handle(ctx context.Context, r slog.Record) error {
-	said := false
+	tagged := false
 	r.Attrs(func(a slog.Attr) bool {
-		said = a.Key == requestIDKey
-		return !said
+		tagged = a.Key == requestIDKey
+		return !tagged
 	})
 	r = r.Clone()
 	r.Time = r.Time.UTC()
-	if !said {
+	if !tagged {
 		r.AddAttrs(slog.String(requestIDKey, h.requestID))
 	}
 	if h.function != "" {
@@ -44,12 +44,12 @@ func (h *tagged) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-// WithAttrs returns a handler that adds attributes and tags.
+// WithAttrs implements slog.Handler.
 func (h *tagged) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &tagged{h.Handler.WithAttrs(attrs), h.requestID, h.function}
 }
 
-// WithGroup returns a handler for a group. The tags stay outside of it.
+// WithGroup implements slog.Handler. The tags stay outside of the group.
 func (h *tagged) WithGroup(name string) slog.Handler {
 	attrs := []slog.Attr{slog.String(requestIDKey, h.requestID)}
 	if h.function != "" {

@@ -21,35 +21,34 @@ import (
 	"chatconf/shared/serve"
 )
 
-// variable is where the platform says that it is there, and where.
+// variable has the address of Function Compute's runtime API.
 const variable = "FC_RUNTIME_API"
 
-// Runtime is Function Compute. The initializer, where the function has one, warms the function;
-// pre-stop ends its work, and so does the end of the context, which waits for invocations under
-// way. When the platform's API is gone for GoneTime, Serve returns an error.
+// Runtime is Function Compute. The initializer, if the function has one, warms the function.
+// Pre-stop and the end of the context stop it after current invocations. Serve returns an error
+// when the runtime API has been unreachable for GoneTime.
 var Runtime = serve.Runtime{Variable: variable, Name: "Function Compute", Serve: run}
 
-// GoneTime is how long the platform's API may be out of reach, and goneTries how often: an instance
-// may be frozen between two tries.
+// The runtime API is gone after GoneTime without a connection, and goneTries tries: an instance may
+// be frozen between two tries.
 const (
 	GoneTime  = 10 * time.Second
 	goneTries = 10
 )
 
-// Variables for tests: GoneTime, and what the SDK is given to send the last answer.
+// GoneTime, and the time for the SDK to send the last answer. Tests change them.
 var (
 	goneTime = GoneTime
 	sendTime = 500 * time.Millisecond
 )
 
-// errGone is why Serve returns when nobody has asked it to.
-var errGone = errors.New("serve/fc: the runtime API is gone")
+var errGone = errors.New("serve/fc: the runtime API cannot be reached any more")
 
-// run serves p at address. The SDK's loop never returns, so it is left behind when run does; the
-// process is to end then.
+// run serves p at address. The SDK's loop never returns and continues when run does; the process
+// must end then.
 func run(ctx context.Context, address string, p serve.Function) error {
 	r := &runner{function: p, running: serve.Start(p)}
-	// The SDK looks for itself.
+	// The SDK reads the variable itself.
 	if os.Getenv(variable) != address {
 		if err := os.Setenv(variable, address); err != nil {
 			return errors.Join(fmt.Errorf("serve/fc: %w", err), r.running.Stop(0, 0))
@@ -73,22 +72,21 @@ type runner struct {
 	running  *serve.Running
 }
 
-// initialize warms the function, with the credentials that the platform gives for it.
+// initialize warms the function, with the credentials of the initializer's call.
 func (r *runner) initialize(ctx context.Context) {
 	call := callOf(ctx)
 	serve.Warm(invoke.With(ctx, &invoke.Invocation{RequestID: serve.RequestID(call.RequestID),
 		Credentials: call.Credentials, Logger: r.function.Logger}), r.function)
 }
 
-// preStop ends the function's work. What goes wrong is logged: the SDK's hook has no error.
+// preStop stops the function. It logs an error, because the SDK's hook returns none.
 func (r *runner) preStop(ctx context.Context) {
 	if err := r.running.Stop(serve.DrainTime, sendTime); err != nil && r.function.Logger != nil {
-		r.function.Logger.ErrorContext(ctx, "not stopped cleanly", "error", err)
+		r.function.Logger.ErrorContext(ctx, "stopping failed", "error", err)
 	}
 }
 
-// invoke serves one invocation. It is a function, and its answer raw JSON, because the SDK takes
-// nothing else as it is.
+// invoke serves one invocation. The answer is raw JSON, which the SDK does not encode again.
 func (r *runner) invoke(ctx context.Context, payload []byte) (json.RawMessage, error) {
 	answer, err := r.running.Deliver(ctx, callOf(ctx), payload)
 	var failure *serve.Failure
@@ -98,7 +96,7 @@ func (r *runner) invoke(ctx context.Context, payload []byte) (json.RawMessage, e
 	return answer, err
 }
 
-// callOf returns what the platform says of an invocation or a life cycle call.
+// callOf returns the description of an invocation or a life cycle call.
 func callOf(ctx context.Context) (call serve.Call) {
 	if c, ok := fccontext.FromContext(ctx); ok {
 		call.RequestID = c.RequestID
@@ -112,9 +110,9 @@ func callOf(ctx context.Context) (call serve.Call) {
 	return call
 }
 
-// watch returns a channel that is closed when address has been out of reach for limit. The SDK asks
-// for the next invocation again at once when it could not ask, for ever and with a whole core; its
-// HTTP client is the default one, so it is held back where it dials.
+// watch returns a channel that is closed when address has been unreachable for limit. After an
+// error, the SDK asks for the next invocation again at once, forever, with a full core. It uses the
+// default HTTP client, so watch slows down that client's dials.
 func watch(address string, limit time.Duration) <-chan struct{} {
 	w := &watchdog{address: address, limit: limit, now: time.Now, pause: invoke.Sleep, gone: make(chan struct{})}
 	if transport, ok := http.DefaultTransport.(*http.Transport); ok {
@@ -126,7 +124,7 @@ func watch(address string, limit time.Duration) <-chan struct{} {
 	return w.gone
 }
 
-// A watchdog dials, and holds back who dials in vain.
+// A watchdog dials, with a pause after each failure.
 type watchdog struct {
 	address string
 	limit   time.Duration
@@ -141,10 +139,10 @@ type watchdog struct {
 	over  bool // gone is closed
 }
 
-// The pauses between two tries double from the least to the most.
+// The pauses after failures double from the first to the last.
 const (
-	leastPause = time.Millisecond
-	mostPause  = 500 * time.Millisecond
+	firstPause = time.Millisecond
+	lastPause  = 500 * time.Millisecond
 )
 
 func (w *watchdog) dialContext(ctx context.Context, network, address string) (net.Conn, error) {
@@ -158,21 +156,21 @@ func (w *watchdog) dialContext(ctx context.Context, network, address string) (ne
 	}
 	rest, over := w.missed()
 	if over {
-		<-ctx.Done() // the process ends; until then the SDK's loop is to rest
+		<-ctx.Done() // block the SDK's loop until the process ends
 		return nil, errGone
 	}
 	w.pause(ctx, rest)
 	return nil, err
 }
 
-// reached notes a try that succeeded.
+// reached notes a success.
 func (w *watchdog) reached() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.tries = 0
 }
 
-// missed notes a try that failed. It returns how long to rest, and whether the address is gone.
+// missed notes a failure. It returns the pause, and whether the address is gone.
 func (w *watchdog) missed() (rest time.Duration, over bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -184,5 +182,5 @@ func (w *watchdog) missed() (rest time.Duration, over bool) {
 		w.over = true
 		close(w.gone)
 	}
-	return min(leastPause<<min(w.tries-1, 16), mostPause), w.over
+	return min(firstPause<<min(w.tries-1, 16), lastPause), w.over
 }

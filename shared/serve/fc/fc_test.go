@@ -144,7 +144,7 @@ func TestGone(t *testing.T) {
 	c, out, _ := servetest.Child(t, "function", "FC_RUNTIME_API="+address)
 	err = c.Wait()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(out.String(), "the runtime API is gone") ||
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(out.String(), "the runtime API cannot be reached") ||
 		!strings.Contains(out.String(), "closed\n") {
 		t.Errorf("the process ended with %v and said %s", err, out)
 	}
@@ -214,7 +214,7 @@ func TestWatchdog(t *testing.T) {
 	}
 	before := len(pauses)
 	if conn, err := w.Dial(ctx, address); conn != nil || err == nil ||
-		!strings.Contains(err.Error(), "gone") || len(pauses) != before {
+		!strings.Contains(err.Error(), "cannot be reached") || len(pauses) != before {
 		t.Errorf("Dial of what is gone = %v, %v", conn, err)
 	}
 }

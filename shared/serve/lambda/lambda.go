@@ -1,6 +1,6 @@
 // Package lambda is the runtime of AWS Lambda's provided environments, through aws-lambda-go. Build
-// it with the tag lambda.norpc: without it the SDK links net/rpc for an environment that is no
-// more.
+// it with the tag lambda.norpc: without it, the SDK links net/rpc for an environment that no longer
+// exists.
 package lambda
 
 import (
@@ -19,29 +19,28 @@ import (
 	"chatconf/shared/serve"
 )
 
-// variable is where the platform says that it is there, and where.
+// variable has the address of Lambda's runtime API.
 const variable = "AWS_LAMBDA_RUNTIME_API"
 
-// Runtime is AWS Lambda. The function gets warm in the init phase, before the first invocation is
-// asked for. SIGTERM, for which an internal extension is registered, and the end of the context end
-// its work, once invocations under way are done. When the platform's API is gone the SDK ends the
-// process.
+// Runtime is AWS Lambda. The function is warmed in the init phase, before the first invocation.
+// SIGTERM and the end of the context stop it after current invocations; an internal extension is
+// registered for SIGTERM. When the runtime API is gone, the SDK ends the process.
 var Runtime = serve.Runtime{Variable: variable, Name: "AWS Lambda", Serve: run}
 
-// How long an invocation under way is waited for, and its answer. Lambda kills 500 ms after SIGTERM
-// where an internal extension is registered:
+// The time for current invocations, and for the SDK to send the last answer. With an internal
+// extension, Lambda kills the process 500 ms after SIGTERM:
 // https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown.
-// Variables for tests.
+// Tests change them.
 var (
 	drainTime = 300 * time.Millisecond
 	sendTime  = 100 * time.Millisecond
 )
 
-// run serves p at address. The SDK's loop does not return, so it is left behind when run does; the
-// process is to end then.
+// run serves p at address. The SDK's loop never returns and continues when run does; the process
+// must end then.
 func run(ctx context.Context, address string, p serve.Function) error {
 	running := serve.Start(p)
-	// The SDK looks for itself.
+	// The SDK reads the variable itself.
 	if os.Getenv(variable) != address {
 		if err := os.Setenv(variable, address); err != nil {
 			return errors.Join(fmt.Errorf("serve/lambda: %w", err), running.Stop(0, 0))
@@ -50,8 +49,7 @@ func run(ctx context.Context, address string, p serve.Function) error {
 	base := context.WithoutCancel(ctx)
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
 	defer stop()
-	// The option registers the extension when it is applied, which takes no longer than the
-	// function takes to get warm.
+	// The option registers the extension, while the function is being warmed.
 	made := make(chan sdk.Handler, 1)
 	go func() {
 		made <- sdk.NewHandlerWithOptions(handler{running}, sdk.WithContext(base), sdk.WithEnableSIGTERM())
@@ -67,7 +65,7 @@ type handler struct{ running *serve.Running }
 
 var _ sdk.Handler = handler{}
 
-// Invoke serves one invocation.
+// Invoke implements sdk.Handler.
 func (h handler) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	call := serve.Call{Function: lambdacontext.FunctionName}
 	if c, ok := lambdacontext.FromContext(ctx); ok {

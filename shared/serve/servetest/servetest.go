@@ -1,5 +1,5 @@
-// Package servetest is what the tests of the clouds' runtimes share: a platform as an SDK sees it,
-// a function that does as it is told, and that function in a process of its own.
+// Package servetest is shared by the tests of the runtimes: a runtime API as an SDK sees it, a
+// function for tests, and that function as a separate process.
 package servetest
 
 import (
@@ -28,18 +28,18 @@ import (
 	"chatconf/shared/serve"
 )
 
-// An API is what runtime APIs differ in.
+// An API has the differences between runtime APIs.
 type API struct {
 	Path      string // before invocation/next
 	RequestID string // the header of an invocation's id
 	Deadline  string // the header of its deadline
 	Headers   map[string]string
-	Answered  int // the status of what is answered to an answer
+	Answered  int // the status that the API gives to an answer
 }
 
-// A Platform hands out invocations and takes their answers.
+// A Platform delivers invocations and receives their answers.
 type Platform struct {
-	Mux     *http.ServeMux // for what else the platform has
+	Mux     *http.ServeMux // for more paths
 	Address string
 	Answers chan Answer
 	asked   chan struct{}
@@ -53,13 +53,13 @@ type delivery struct {
 	headers     map[string]string
 }
 
-// An Answer is what a runtime said of one invocation.
+// An Answer is the answer to one invocation.
 type Answer struct {
-	ID, Kind string // Kind is response or error
+	ID, Kind string // Kind: response or error
 	Body     string
 }
 
-// Start starts a platform. It is not closed: an SDK's loop never ends, but with the process.
+// Start starts a platform. It is not closed, because an SDK's loop ends only with the process.
 func Start(t testing.TB, api API) *Platform {
 	t.Helper()
 	p := &Platform{Mux: http.NewServeMux(), Answers: make(chan Answer, 10), asked: make(chan struct{}, 100),
@@ -89,13 +89,13 @@ func Start(t testing.TB, api API) *Platform {
 	return p
 }
 
-// Close makes the platform gone.
+// Close closes the server.
 func (p *Platform) Close() { p.server.Close() }
 
-// Asked reports whether an invocation was ever asked for.
+// Asked reports whether the runtime has asked for an invocation.
 func (p *Platform) Asked() bool { return len(p.asked) > 0 }
 
-// Deliver hands out one invocation, which has a minute or what headers say.
+// Deliver delivers one invocation, with a deadline of a minute or that in headers.
 func (p *Platform) Deliver(id, payload string, headers map[string]string) {
 	all := maps.Clone(p.api.Headers)
 	all[p.api.Deadline] = strconv.FormatInt(time.Now().Add(time.Minute).UnixMilli(), 10)
@@ -103,9 +103,8 @@ func (p *Platform) Deliver(id, payload string, headers map[string]string) {
 	p.next <- delivery{id, payload, all}
 }
 
-// Invoke delivers one invocation and holds its answer against what is wanted: a kind, and a part of
-// the body, in which %s is the request id. No answer shows what a function keeps to itself. The id
-// is "request-" and the name with hyphens, without commas.
+// Invoke delivers one invocation and checks its answer: the kind, and a part of the body, in which
+// %s is the request id. The body must not contain "planted". The request id is made of the name.
 func (p *Platform) Invoke(t *testing.T, name, payload string, headers map[string]string, kind, want string) {
 	t.Helper()
 	id := "request-" + strings.NewReplacer(" ", "-", ",", "").Replace(name)
@@ -119,12 +118,12 @@ func (p *Platform) Invoke(t *testing.T, name, payload string, headers map[string
 	}
 }
 
-// A Handler does as it is told by paths and data.
+// A Handler is a function whose path or event tells what it does.
 type Handler struct{}
 
 var _ serve.Handler = Handler{}
 
-// ServeHTTP panics at /panic, and says elsewhere what it was asked.
+// ServeHTTP panics at /panic, and answers with the request at other paths.
 func (Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/panic" {
 		panic("a planted panic")
@@ -134,8 +133,8 @@ func (Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "%s %s from %s, request %s", r.Method, r.RequestURI, inv.SourceIP, inv.RequestID)
 }
 
-// ServeEvent panics, fails, hangs until its context ends or waits for SIGTERM if the data say so,
-// and answers what it was given.
+// ServeEvent panics, fails, hangs until its context ends or waits for SIGTERM, as the data says,
+// and answers with the event.
 func (Handler) ServeEvent(ctx context.Context, e serve.Event) ([]byte, error) {
 	inv := invoke.From(ctx)
 	_, limited := ctx.Deadline()
@@ -158,11 +157,11 @@ func (Handler) ServeEvent(ctx context.Context, e serve.Event) ([]byte, error) {
 		inv.Credentials.AccessKeySecret, limited), nil
 }
 
-// A Log keeps what is logged.
+// A Log keeps log lines.
 type Log struct {
 	mu    sync.Mutex
 	text  bytes.Buffer
-	begun chan struct{} // closed when the handler says so; may be nil
+	begun chan struct{} // closed when the handler logs "begun"; may be nil
 }
 
 // Write implements io.Writer.
@@ -177,14 +176,14 @@ func (l *Log) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// String returns what was logged.
+// String returns the log.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
 }
 
-// Check proves that every line is JSON, and that the log says all that is wanted.
+// Check checks that every line is JSON, and that the log contains all wanted texts.
 func (l *Log) Check(t *testing.T, wanted ...string) {
 	t.Helper()
 	text := l.String()
@@ -200,12 +199,11 @@ func (l *Log) Check(t *testing.T, wanted ...string) {
 	}
 }
 
-// asChild is the environment variable that makes a test binary a function, of the kind that it
-// says.
+// asChild is the environment variable that makes a test binary a function; its value is the kind.
 const asChild = "CHATCONF_TEST_FUNCTION"
 
-// Main is TestMain of a runtime's tests. In a process that Child starts it runs the function under
-// the runtime instead, once prepare has seen to what that needs.
+// Main is TestMain of a runtime's tests. In a process that Child started, it runs the function
+// under the runtime, with the context that prepare returns.
 func Main(m *testing.M, r serve.Runtime, prepare func(ctx context.Context, kind string) context.Context) {
 	if kind := os.Getenv(asChild); kind != "" {
 		serve.Main(func(ctx context.Context) error {
@@ -218,12 +216,12 @@ func Main(m *testing.M, r serve.Runtime, prepare func(ctx context.Context, kind 
 		})
 		os.Exit(0)
 	}
-	stdlog.SetOutput(io.Discard) // what the SDK says of its own
+	stdlog.SetOutput(io.Discard) // the SDK's own lines
 	os.Exit(m.Run())
 }
 
-// Child starts the test binary as a function of a kind, in a process of its own; begun is closed
-// when it logs that it has begun.
+// Child starts the test binary as a function of a kind, in a separate process. begun is closed when
+// the handler logs "begun".
 func Child(t *testing.T, kind string, env ...string) (c *exec.Cmd, out *Log, begun <-chan struct{}) {
 	t.Helper()
 	began := make(chan struct{})
@@ -237,8 +235,8 @@ func Child(t *testing.T, kind string, env ...string) (c *exec.Cmd, out *Log, beg
 	return c, out, began
 }
 
-// TerminateUnderWay sends SIGTERM to a child while it serves an invocation, and proves that this is
-// answered, and that the process then ends without an error, having closed its function.
+// TerminateUnderWay sends SIGTERM to a child during an invocation. It checks that the answer is
+// sent, the function closed, and the process ends without an error.
 func (p *Platform) TerminateUnderWay(t *testing.T, c *exec.Cmd, out *Log, begun <-chan struct{}) {
 	t.Helper()
 	p.Deliver("r1", `{"a":"until SIGTERM"}`, nil)
