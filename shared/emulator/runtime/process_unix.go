@@ -70,7 +70,7 @@ func (s *spawner) start(f *Function, env []string, o *output) (*process, error) 
 	return p, nil
 }
 
-// follow reads a pipe to its end in a goroutine. Other goroutines may also read what is in the pipe,
+// follow reads a pipe to its end in a goroutine. Other goroutines may also read from the pipe,
 // without waiting. The host does so when the process has answered, to get all lines printed before.
 func (o *output) follow(i int, f *os.File) error {
 	conn, err := f.SyscallConn()
