@@ -33,14 +33,14 @@ func TestAMessageIsUnderstoodWholeOrNotRun(t *testing.T) {
 			continue
 		}
 		if check(ding, what, "Denied", ""); !strings.Contains(shown,
-			"I understand text only; this message has a picture.") {
+			"I can read only text, and this message contains a picture.") {
 			t.Errorf("%s is answered with %q", what, shown)
 		}
 	}
 
 	wecom := newBot(t, s, "WeChat", "wecom", grants)
 	if shown := wecom.shows(t, wecomApp(wecomGo{})(t, wecom, said("li", "", "restart\x02 i-1"))); !strings.Contains(
-		shown, "cannot be seen") {
+		shown, "invisible") {
 		t.Errorf("a control character is answered with %q", shown)
 	}
 	check(wecom, "a control character", "Denied", "")

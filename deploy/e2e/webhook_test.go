@@ -137,7 +137,7 @@ func wantRecord(t *testing.T, got, want record) {
 	}
 }
 
-// What an inactive bot, a conversation that is not among ConversationIds, and a denial say, in both
+// What an inactive bot, a conversation that is not in ConversationIds, and a denial say, in both
 // languages.
 func TestWhoIsRefusedIsToldWhy(t *testing.T) {
 	t.Parallel()
@@ -145,8 +145,8 @@ func TestWhoIsRefusedIsToldWhy(t *testing.T) {
 	for _, c := range []struct {
 		language, stranger, elsewhere, denied, off string
 	}{
-		{"en", "You may not run restart here.", "is not among ConversationIds",
-			"Permissions[1] denies stop.", "is off"},
+		{"en", "You may not run restart here.", "is not in ConversationIds",
+			"Permissions[1] denies stop.", "is inactive"},
 		{"zh", "您无权在此执行 restart。", "不在 ConversationIds 中", "Permissions[1] 拒绝执行 stop。", "已停用"},
 	} {
 		t.Run(c.language, func(t *testing.T) {

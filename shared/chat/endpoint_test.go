@@ -249,13 +249,13 @@ func TestCommandOfAMessage(t *testing.T) {
 func TestMessageThatIsNotReadWhole(t *testing.T) {
 	h := newHouse(t)
 	for unread, want := range map[string][2]string{
-		command.UnreadPicture: {"I understand text only; this message has a picture.",
-			"我只能读懂文字，此消息含有图片。"},
-		command.UnreadElement("media"):       {"this message has an element of type media.", "此消息含有类型为 media 的内容。"},
-		command.UnreadElement("a\nb{c}\xff"): {"this message has an element of type ab{c}.", "此消息含有类型为 ab{c} 的内容。"},
+		command.UnreadPicture: {"I can read only text, and this message contains a picture.",
+			"我只能识别文字，而此消息含有图片。"},
+		command.UnreadElement("media"):       {"this message contains an element of type media.", "此消息含有类型为 media 的内容。"},
+		command.UnreadElement("a\nb{c}\xff"): {"this message contains an element of type ab{c}.", "此消息含有类型为 ab{c} 的内容。"},
 		command.UnreadElement(""):            {"an element without a type", "an element without a type"},
-		"a poll":                             {"this message has a poll.", "此消息含有a poll。"},
-		command.UnreadMention:                {"which of the words after @ are my own name", "BotName"},
+		"a poll":                             {"this message contains a poll.", "此消息含有a poll。"},
+		command.UnreadMention:                {"which words after @ are my name", "BotName"},
 		command.UnreadEdit:                   {"Send the command as a new message.", "新消息"},
 	} {
 		for i, language := range []string{"en", "zh"} {
@@ -304,25 +304,25 @@ func TestReply(t *testing.T) {
 	})
 	for _, c := range []struct{ name, user, conversation, text, want string }{
 		{"en", "u1", "c1", "restart i-1", "restart was accepted."},
-		{"en", "u1", "c1", "whoami", "Your user id is u1, as a principal user:u1. The conversation id " +
+		{"en", "u1", "c1", "whoami", "Your user id is u1; Principals writes it user:u1. The conversation id " +
 			"is c1.\nYour groups are sre, dev."},
-		{"en", "u2", "c1", "whoami", "Your user id is u2, as a principal user:u2. The conversation id is c1."},
-		{"en", "u1", "c1", "help", "You may run here: restart, scale-*.\nBut not: " +
+		{"en", "u2", "c1", "whoami", "Your user id is u2; Principals writes it user:u2. The conversation id is c1."},
+		{"en", "u1", "c1", "help", "You may run here: restart, scale-*.\nExcept: " +
 			"scale-in.\nAlways allowed: help, whoami."},
-		{"en", "u2", "c1", "help", "There is no command that you may run here.\nAlways allowed: help, whoami."},
-		{"en", `u"2`, "c1", "restart i-1", "You may not run restart here.\nYour user id is u\"2, as a principal " +
-			"user:u\"2. The conversation id is c1.\n" +
-			`An administrator could grant it with this statement in Permissions of ` +
+		{"en", "u2", "c1", "help", "You may not run any command here.\nAlways allowed: help, whoami."},
+		{"en", `u"2`, "c1", "restart i-1", "You may not run restart here.\nYour user id is u\"2; Principals " +
+			"writes it user:u\"2. The conversation id is c1.\n" +
+			`An administrator can allow it with this statement in Permissions of ` +
 			`en: {"Effect":"Allow","Principals":["user:u\"2"],"Commands":["restart"],"Conversations":["c1"]}`},
 		{"en", "u1", "c1", "scale-in", "You may not run scale-in here.\nPermissions[1] denies scale-in.\nYour user " +
-			"id is u1, as a principal user:u1. The conversation id is c1.\nYour groups are sre, dev."},
-		{"en", "u1", "c2", "restart", "The conversation c2 is not among ConversationIds.\nYour user id is u1, as " +
-			"a principal user:u1. The conversation id is c2.\n" +
-			"Your groups are sre, dev.\nAn administrator could add the conversation to ConversationIds of en."},
-		{"en", "", "c1", "restart", "The platform did not say who the user is."},
+			"id is u1; Principals writes it user:u1. The conversation id is c1.\nYour groups are sre, dev."},
+		{"en", "u1", "c2", "restart", "The conversation c2 is not in ConversationIds.\nYour user id is u1; " +
+			"Principals writes it user:u1. The conversation id is c2.\n" +
+			"Your groups are sre, dev.\nAn administrator can add the conversation to ConversationIds of en."},
+		{"en", "", "c1", "restart", "The platform did not identify the user."},
 		{"zh", "u1", "c1", "restart", "已受理 restart。"},
 		{"zh", "u1", "c1", "help", "您在此可以执行：restart、scale-*。\n但不包括：scale-in。\n始终可用：help、whoami。"},
-		{"zh", "u2", "c1", "restart", "您无权在此执行 restart。\n您的用户标识为 u2，授权主体写作 user:u2。会话标识为 c1。\n" +
+		{"zh", "u2", "c1", "restart", "您无权在此执行 restart。\n您的用户标识为 u2，在 Principals 中写作 user:u2。会话标识为 c1。\n" +
 			`管理员可在 zh 的 Permissions 中添加以下语句授权：{"Effect":"Allow","Principals":["user:u2"],` +
 			`"Commands":["restart"],"Conversations":["c1"]}`},
 	} {
@@ -345,7 +345,7 @@ func TestReply(t *testing.T) {
 	})
 	e := h.Open("many")
 	command, _ := e.Command(&command.Message{ID: "m", User: "u", Conversation: "c", Text: "help"})
-	if got := e.Reply(command, e.Decide(command)); !strings.Contains(got, "There are more.") {
+	if got := e.Reply(command, e.Decide(command)); !strings.Contains(got, "The list is not complete.") {
 		t.Errorf("of 101 commands: %q", got)
 	}
 }

@@ -112,7 +112,7 @@ func TestDecide(t *testing.T) {
 		{"a conversation where the bot listens", "Slack", `"ConversationIds":["c1"],"Permissions":[` + allow + `]`,
 			"u1", "c1", "restart", true, command.CauseStatement, 0, "OpsRole", ""},
 		{"one where it does not", "Slack", `"ConversationIds":["c1"],"Permissions":[` + allow + `]`, "u1", "c2",
-			"restart", false, command.CauseConversation, -1, "", "The conversation c2 is not among ConversationIds."},
+			"restart", false, command.CauseConversation, -1, "", "The conversation c2 is not in ConversationIds."},
 		{"help where it does not", "Slack", `"ConversationIds":["c1"]`, "u1", "c2", "help", false,
 			command.CauseConversation, -1, "", ""},
 		{"help", "Slack", `"BotName":"b"`, "u1", "c1", "help", true, command.CauseBuiltIn,
@@ -120,10 +120,10 @@ func TestDecide(t *testing.T) {
 		{"whoami in spite of a deny", "Slack", `"Permissions":[{"Effect":"Deny","Principals":["*"],"Commands":["*"]}]`,
 			"u1", "c1", "whoami", true, command.CauseBuiltIn, -1, "", ""},
 		{"nobody", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`, "", "c1", "x",
-			false, command.CauseNobody, -1, "", "The platform did not say who the user is."},
+			false, command.CauseNobody, -1, "", "The platform did not identify the user."},
 		{"help for nobody", "Slack", `"BotName":"b"`, "", "c1", "help", false, command.CauseNobody, -1, "", ""},
 		{"no command", "Slack", `"Permissions":[{"Effect":"Allow","Principals":["*"],"Commands":["*"]}]`, "u1", "c1",
-			"", false, command.CauseCommand, -1, "", "There is no command"},
+			"", false, command.CauseCommand, -1, "", "The message has no command"},
 		{"what looks like a placeholder", "Slack", `"BotName":"b"`, "{command}", "{user}", "{conversation}", false,
 			command.CauseDefault, -1, "", "allows {conversation} for the user {command} in the conversation {user}."},
 		{"in Chinese", "Slack", `"Language":"zh","Permissions":[` + allow + `]`, "u1", "c1", "restart", true,
@@ -156,7 +156,7 @@ func TestDecideWhenOff(t *testing.T) {
 	e := h.Open("one")
 	for _, cmd := range []string{"restart", "help", "whoami"} {
 		d := e.Permissions.Decide("u1", "c1", cmd)
-		if d.Allowed || d.Cause != command.CauseInactive || d.Reason != "The chat configuration one is off." {
+		if d.Allowed || d.Cause != command.CauseInactive || d.Reason != "The chat configuration one is inactive." {
 			t.Errorf("%s: %+v", cmd, d)
 		}
 		if got := e.Reply(command.Command{User: "u1", Conversation: "c1", Name: cmd}, d); got != d.Reason {

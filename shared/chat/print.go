@@ -8,22 +8,22 @@ import (
 // What holds secrets in unexported fields, where fmt finds no methods of theirs, prints as a
 // placeholder.
 
-// Format writes a placeholder, whatever the verb.
+// Format writes a placeholder, for every verb.
 func (madeEndpoint) Format(s fmt.State, _ rune) { io.WriteString(s, "[made endpoint]") }
 
-// Format writes a placeholder, whatever the verb.
+// Format writes a placeholder, for every verb.
 func (settled) Format(s fmt.State, _ rune) { io.WriteString(s, "[settled configuration]") }
 
-// Format writes a placeholder, whatever the verb.
+// Format writes a placeholder, for every verb.
 func (*Service) Format(s fmt.State, _ rune) { io.WriteString(s, "[service]") }
 
-// Format writes all fields but the secrets, whatever the verb.
+// Format writes all fields except the secrets, for every verb.
 func (v CreateRequest) Format(s fmt.State, _ rune) {
 	type plain CreateRequest
 	fmt.Fprintf(s, "%+v", plain(v))
 }
 
-// Format shows the key's id, whatever the verb: the answer of CreateAccessKey holds the secret.
+// Format shows the key's id, for every verb: the answer of CreateAccessKey holds the secret.
 func (v AccessKeyInfo) Format(s fmt.State, _ rune) {
 	io.WriteString(s, "[access key "+v.AccessKeyId+"]")
 }

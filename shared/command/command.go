@@ -1,9 +1,8 @@
-// Package command is what was said in a chat: how a message becomes a Command, who may run it, and
-// the sentences we answer.
+// Package command parses chat messages into commands, decides who may run them, and has the
+// sentences that people in chat read.
 //
-// An Endpoint is a chat configuration as its webhook needs it, Permissions decide on a Command, and
-// Redact masks what looks like a secret before a command is shown. The package does no input or
-// output and knows no table.
+// An Endpoint is one chat configuration, Permissions decide on a Command, and Redact masks likely
+// secrets before a command is shown. The package does no I/O.
 package command
 
 import (
@@ -24,8 +23,8 @@ const (
 	MaxName = 128
 )
 
-// A Command is a message that asks a bot to do something: who asked, where, and what.
-// Text and Arguments are as they were typed and may hold secrets; a log shows neither.
+// A Command is a message that asks a bot to do something: its sender, its place and its words.
+// Text and Arguments are as the sender typed them. They may hold secrets, so a log shows neither.
 type Command struct {
 	Account       string
 	Region        string
@@ -34,19 +33,19 @@ type Command struct {
 	Conversation  string
 	Direct        bool // one to one with the bot
 	User          string
-	UserName      string   // for people; proves nothing
-	Groups        []string // of UserGroups that the user is in, in their order
+	UserName      string   // for people; not authenticated
+	Groups        []string // the user's groups of UserGroups, in their order
 	MessageID     string
-	Edit          string    `json:"-"` // of a message that was edited, as Message.Edit
-	EventID       string    // of the delivery, if the platform gives one
+	Edit          string    `json:"-"` // Message.Edit
+	EventID       string    // the delivery's id, if the platform sends one
 	Sent          time.Time // zero if the platform does not say
 	Text          string
 	Name          string // the first word, in lower case and half width
 	Arguments     []string
-	Problem       error `json:"-"` // a *Error that says why the message is no command; nil if it is one
+	Problem       error `json:"-"` // a *Error if the message is not a command, else nil
 }
 
-// LogValue returns what a log may show.
+// LogValue returns the fields that a log may show.
 func (c Command) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("configuration", c.Configuration),
@@ -57,53 +56,51 @@ func (c Command) LogValue() slog.Value {
 	)
 }
 
-// Shown returns the name as logs and records show it: masked if it looks like a secret, which
-// somebody may have said to the bot by mistake.
+// Shown returns the name for logs and records. It is masked if it looks like a secret, since a
+// sender may paste a secret by mistake.
 func (c Command) Shown() string {
 	name, _ := redactWord(c.Name)
 	return name
 }
 
-// A Error says why a text is no command.
+// An Error says why a text is not a command.
 type Error struct {
 	problem phrase
-	unread  string // of the message, if that is the problem
+	unread  string // Message.Unread, if that is the problem
 }
 
-// Error says it for a log; Sentence says it to the person who typed the text.
+// Error returns the text for a log. Sentence returns it for the sender.
 func (e *Error) Error() string {
 	return "command: " + strings.TrimSuffix(e.Sentence(English), ".")
 }
 
-// Sentence says it to the person who typed the text, in a language of Languages.
+// Sentence returns the text for the sender, in English or Chinese.
 func (e *Error) Sentence(language string) string {
 	return sentenceIn(language, e.problem, "unread", unreadIn(language, e.unread))
 }
 
-// Parse takes a message's text apart: the first word is the command's name, in lower case and half
-// width, the others are its arguments, as they are.
+// Parse splits a message's text. The first word is the command's name, in lower case and half
+// width. The other words are its arguments, unchanged.
 //
-// Words are separated by blanks of any kind: tabs, line ends, full-width and no-break spaces, and
-// those without width that chat clients leave behind mentions. Quotes are as in a shell. In '…'
-// every character stands for itself; in "…" a backslash takes the meaning from a quote or a
-// backslash, and elsewhere it is a character; outside quotes it does so for any character, and
-// joins two lines at the end of one. Quotes inside a word belong to the word.
+// Blanks of any kind separate words: tabs, line ends, full-width and no-break spaces, and the
+// zero-width spaces that chat clients leave behind mentions. Quotes work as in a shell. Inside '…'
+// every character is literal. Inside "…" a backslash escapes a quote or a backslash. Outside
+// quotes a backslash escapes any character and joins lines.
 //
-// Chat clients set quotes as a printer does. “ ” and „ are double quotes, each closing any other; ‘
-// opens and ’ closes a single quote, and a ’ that closes nothing is an apostrophe.
+// Typographic quotes work too: “ ” and „ are double quotes and close each other; ‘ and ’ are
+// single quotes. A ’ that closes nothing is an apostrophe.
 //
-// Chat clients change what is typed, and people mark up what they type. Outside quotes, also:
+// Parse undoes what chat clients and markup change outside quotes:
 //
-//   - dashes that begin an argument and stand before a letter are hyphens: –f is -f, and —force and
-//     ––force are --force;
-//   - backticks around a word, or around the whole text, and fences of code go;
-//   - * and _ around the command, or around a text that begins with it, go;
-//   - a / before the command goes: /restart is restart;
-//   - a link in Markdown is its text where a client made the link of it, else its address.
+//   - dashes at the start of an argument, before a letter, become hyphens: –f is -f, and —force
+//     and ––force are --force;
+//   - backticks around a word or the whole text, and code fences, are removed;
+//   - * and _ around the command, or around a text that begins with it, are removed;
+//   - a / before the command is removed: /restart is restart;
+//   - a Markdown link becomes its text if the client made the link, else its address.
 //
-// A text over MaxText, more than MaxArguments arguments, a name that is longer than MaxName or has
-// a blank, a joiner or a wildcard in it, a quote or backtick that is not closed, and control
-// characters and invisible ones, also those that turn the direction of writing, are a *Error.
+// These are a *Error: a text over MaxText, more than MaxArguments arguments, an invalid name, an
+// open quote or backtick, and control or invisible characters.
 func Parse(text string) (name string, args []string, err error) {
 	if len(text) > MaxText {
 		return "", nil, &Error{problem: commandTooLong}
@@ -127,12 +124,11 @@ func Parse(text string) (name string, args []string, err error) {
 	return name, args, nil
 }
 
-// foldName returns a command's name, or a pattern for one, as names are compared: in lower case,
-// with one letter for all that Unicode folds into one, and with ASCII's letters, digits and hyphens
-// in place of the full-width forms that input methods for Chinese write.
+// foldName returns a command's name, or a pattern for one, in the form that names are compared in:
+// lower case, after Unicode simple folding, with full-width letters, digits and hyphens as ASCII.
 func foldName(name string) string {
 	return strings.Map(func(r rune) rune {
-		// and no wildcard
+		// Not the full-width wildcards.
 		if 'ａ' <= r && r <= 'ｚ' || 'Ａ' <= r && r <= 'Ｚ' || '０' <= r && r <= '９' || r == '－' || r == '＿' || r == '．' {
 			r += '!' - '！'
 		}
@@ -144,13 +140,12 @@ func foldName(name string) string {
 	}, name)
 }
 
-// isName reports whether a word can be a command's name. One with a > quotes a message.
+// isName reports whether a word can be a command's name. A > quotes another message.
 func isName(name string) bool {
 	return NamePattern.Fits(name) && !strings.ContainsAny(name, Wildcards) && name[0] != '>'
 }
 
-// Format is the inverse of Parse: a text that it parses into name and args. What needs quotes is
-// quoted.
+// Format returns the text that Parse parses into name and args, with quotes where needed.
 func Format(name string, args []string) string {
 	var b strings.Builder
 	writeWord(&b, name, strings.HasPrefix(name, "_"))
@@ -161,7 +156,6 @@ func Format(name string, args []string) string {
 	return b.String()
 }
 
-// writeWord writes a word, in quotes if it must be.
 func writeWord(b *strings.Builder, word string, quoted bool) {
 	special := func(r rune) bool { return r == '\\' || r == '`' || r == '[' || isBlank(r) || opens(r) != noQuote }
 	if word != "" && !quoted && !strings.ContainsFunc(word, special) {
@@ -182,16 +176,16 @@ var NamePattern = Shape{
 	},
 }
 
-// wildcards have a meaning in patterns, and so are in no name: a statement that grants what was
-// asked for would grant more.
+// Wildcards have a meaning in patterns, so a name contains none: a statement that grants such a
+// name would grant more.
 const Wildcards = "*?"
 
 // isBlank reports whether a character separates words. U+200B and U+FEFF are spaces without width.
 func isBlank(r rune) bool { return unicode.IsSpace(r) || r == '\u200b' || r == '\ufeff' }
 
-// isHidden reports whether a character cannot be seen, or turns the direction of writing, and so
-// could make a command look like another. The two joiners are let pass: emoji and several scripts
-// need them.
+// isHidden reports whether a character is invisible or changes the direction of writing, so that
+// one command could look like another. The two joiners are allowed: emoji and several scripts need
+// them.
 func isHidden(r rune) bool {
 	switch r {
 	case '\t', '\n', '\u200b', '\ufeff', '\u200c', '\u200d':
@@ -203,12 +197,11 @@ func isHidden(r rune) bool {
 		unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
-// joins reports whether a character only changes how those around it are drawn, if at all. In an
-// argument it may be needed; two names must not look alike by it, since one may be denied and the
-// other not.
+// joins reports whether a character only changes how its neighbours are drawn. An argument may need
+// it. A name must not have it: two names that look alike may have different permissions.
 func joins(r rune) bool { return unicode.In(r, unicode.Join_Control, unicode.Variation_Selector) }
 
-// A quotation is what a word stands in.
+// A quotation is the quote around a word.
 type quotation uint8
 
 const (
@@ -219,7 +212,6 @@ const (
 	curlyDouble           // “…”
 )
 
-// opens returns the quote that a character opens.
 func opens(r rune) quotation {
 	switch r {
 	case '\'':
@@ -234,7 +226,6 @@ func opens(r rune) quotation {
 	return noQuote
 }
 
-// closes reports whether a character closes the quote.
 func (q quotation) closes(r rune) bool {
 	if q == curlySingle {
 		return r == '’'
@@ -242,5 +233,5 @@ func (q quotation) closes(r rune) bool {
 	return q != noQuote && opens(r) == q
 }
 
-// escapes reports whether a backslash has a meaning in the quote.
+// escapes reports whether a backslash escapes inside the quote.
 func (q quotation) escapes() bool { return q != single && q != curlySingle }

@@ -11,44 +11,42 @@ import (
 	"chatconf/shared/secret"
 )
 
-// An Endpoint is one revision of one configuration as the data plane needs it, its secrets
-// unsealed. It never changes, and the same revision may be the same Endpoint again. It shows no
-// secret in fmt, JSON and slog.
+// An Endpoint is one revision of one configuration for the data plane, with its secrets unsealed.
+// It is immutable. It shows no secret in fmt, JSON and slog.
 type Endpoint struct {
 	Account  string
 	Region   string
 	Name     string
 	Type     string // of the platform
 	Revision int64
-	Life     string // another one each time that the name is created; empty where it was made before there were any
+	Life     string // a new one each time the name is created; empty in configurations from before lives had ids
 	Created  time.Time
 	Active   bool   // Status
 	Language string // English or Chinese
 	BotName  string
 	RamRole  string // the configuration's own
 
-	// Settings are the platform's settings that are given, secret or not, by key, and BotName.
-	// Under a key that ends in Previous is the secret that is taken besides the one before it: what
-	// the Configuration says, or while its grace lasts, what a rotation replaced.
+	// Settings are BotName and the platform's settings in the Configuration, by key. A key that
+	// ends in Previous holds a second valid secret: the one in the Configuration or, during the
+	// grace time, the one that a rotation replaced.
 	Settings map[string]secret.Text
 
 	Target      Target
 	Permissions *Permissions
 }
 
-// Ref names the configuration, in this life of its name.
+// Ref returns the reference to this life of the configuration.
 func (e *Endpoint) Ref() Ref {
 	return Ref{Account: e.Account, Region: e.Region, Name: e.Name, Life: e.Life}
 }
 
-// LogValue returns what a log may show.
+// LogValue returns the fields that a log may show.
 func (e *Endpoint) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("name", e.Name), slog.String("type", e.Type), slog.Int64("revision", e.Revision))
 }
 
-// Command makes a command of a message that the platform's receiver read. One that is none, or of
-// which something could not be read, is a *Error, and what is known of it is returned with
-// it, without Name and Arguments.
+// Command parses a message of the platform's receiver. If the message is not a command, or has an
+// unread part, the error is a *Error and the Command has no Name and no Arguments.
 func (e *Endpoint) Command(m *Message) (Command, error) {
 	out := Command{
 		Account:       e.Account,
@@ -74,7 +72,7 @@ func (e *Endpoint) Command(m *Message) (Command, error) {
 	return out, out.Problem
 }
 
-// Decide returns whether the command may run. Of a message that is none, the reason says why.
+// Decide returns whether the command may run. If the message is not a command, Reason says why.
 func (e *Endpoint) Decide(c Command) Decision {
 	out := e.Permissions.Decide(c.User, c.Conversation, c.Name)
 	var problem *Error
@@ -84,10 +82,9 @@ func (e *Endpoint) Decide(c Command) Decision {
 	return out
 }
 
-// Reply returns what to tell who gave a command that was decided so: that it was accepted, what a
-// built-in command has to say, or that it was refused, with the ids and the statement that an
-// administrator would need to grant it. A user's own words are in it, so it is to be shown as plain
-// text.
+// Reply returns the answer for the sender: the command was accepted, the answer of a built-in
+// command, or a denial with the ids and the statement that would allow it. It contains the sender's
+// own words, so it must be shown as plain text.
 func (e *Endpoint) Reply(c Command, d Decision) string {
 	say := func(p phrase, fill ...string) string {
 		return sentenceIn(e.Language, p, append(fill, "name", e.Name, "user", c.User, "conversation",
@@ -117,13 +114,13 @@ func (e *Endpoint) Reply(c Command, d Decision) string {
 	return d.Reason
 }
 
-// Undelivered returns what to tell who gave a command that was accepted, and then was not taken by
-// the target. id is the record's.
+// Undelivered returns the answer for the sender of an accepted command that the target did not
+// accept. id is the record's.
 func (e *Endpoint) Undelivered(c Command, id string) string {
 	return sentenceIn(e.Language, saidUndelivered, "command", c.Name, "name", e.Name, "id", id)
 }
 
-// help says what the asker may run here, and nothing of what others may.
+// help lists the commands that the sender may run here, and nothing about others.
 func (e *Endpoint) help(c Command) []string {
 	var lines []string
 	list := func(p phrase, commands []string) {
@@ -143,7 +140,7 @@ func (e *Endpoint) help(c Command) []string {
 	return append(lines, sentenceIn(e.Language, saidBuiltIn))
 }
 
-// grant returns the statement that would allow a command to its user where it was given.
+// grant returns the statement that would allow the command to its user in its conversation.
 func grant(c Command) string {
 	var b bytes.Buffer
 	b.WriteString(`{"Effect":"Allow","Principals":[`)

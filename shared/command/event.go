@@ -6,20 +6,19 @@ import (
 	"time"
 )
 
-// EventType is the type of a Event.
+// EventType is the type of an Event.
 const EventType = "chatconf.command.v1"
 
-// EventMediaType is the media type of a Event's JSON.
+// EventMediaType is the media type of an Event's JSON.
 const EventMediaType = "application/cloudevents+json"
 
-// A Event is an allowed command as its target gets it: a CloudEvent, version 1.0, in its JSON
-// format. https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md The
-// SDK for it, which tests read it with, would make the function dispatch-command 0.6 MB larger than
-// its 8.7.
+// An Event is an allowed command for its target: a CloudEvent 1.0 in JSON.
+// https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
+// Only the tests use the CloudEvents SDK: it would make dispatch-command 0.6 MB larger.
 //
-// Its id is the record's, the same however often the event is delivered, so that a target can tell
-// what it did before. Its source is the configuration's resource name and its subject the command's
-// name. It holds the arguments as they were typed.
+// Its id is the record's and the same for every delivery, so that a target can recognise a
+// duplicate. Its source is the configuration's resource name, its subject the command's name. The
+// arguments are as the sender typed them.
 type Event struct {
 	ID     string
 	Source string
@@ -27,7 +26,7 @@ type Event struct {
 	Data   EventData
 }
 
-// EventData is the data of a Event.
+// EventData is the data of an Event.
 type EventData struct {
 	AccountID      string   `json:"accountId"`
 	RegionID       string   `json:"regionId"`
@@ -36,14 +35,14 @@ type EventData struct {
 	ConversationID string   `json:"conversationId"`
 	Direct         bool     `json:"direct"`
 	UserID         string   `json:"userId"`
-	UserName       string   `json:"userName,omitempty"` // proves nothing
+	UserName       string   `json:"userName,omitempty"` // not authenticated
 	Groups         []string `json:"groups"`
 	Text           string   `json:"text"`
 	Command        string   `json:"command"`
 	Arguments      []string `json:"arguments"`
-	RamRole        string   `json:"ramRole,omitempty"` // that the command is to run as
+	RamRole        string   `json:"ramRole,omitempty"` // the role to run as
 	MessageID      string   `json:"messageId"`
-	SentDate       string   `json:"sentDate,omitempty"` // RFC 3339; absent where the platform does not say
+	SentDate       string   `json:"sentDate,omitempty"` // RFC 3339; absent if the platform does not say
 }
 
 // MarshalJSON returns the event in the JSON format of CloudEvents.

@@ -6,28 +6,26 @@ import (
 	"time"
 )
 
-// A Message is what a person sent to a bot, proven to come from the platform and freed of its
-// markup.
+// A Message is a genuine message from a person to a bot, without its markup.
 type Message struct {
-	// ID is the message's own, the same in whatever deliveries and events the platform tells of it;
-	// never empty. An act without a message of its own, such as a slash command or a button, has an
-	// id of that act, the same when it is delivered again.
+	// ID identifies the message in every delivery; it is never empty. A slash command or a button
+	// has an id of its own, the same in every delivery.
 	ID           string
-	EventID      string // the delivery's or event's own id, if the platform gives one; for people who look for it
-	Edit         string // of a message that was edited: when, in digits that grow; empty if it was not
+	EventID      string // the delivery's id, if the platform sends one; for people
+	Edit         string // the time of an edit, in digits that grow; empty if the message was not edited
 	Conversation string // as ConversationIds writes it; one-to-one conversations have one too
 	Direct       bool   // one to one with the bot
-	User         string // as grants write it; empty if the platform could not say, and then nothing is allowed
-	UserName     string // for people; proves nothing
-	Text         string // mentions of the bot taken off, entities decoded, line ends as \n; else as it was typed
-	// Unread is what the message has besides its text that changes its meaning and could not be
-	// read; empty if all was read.
+	User         string // as Principals writes it; empty if the platform does not say, and then nothing is allowed
+	UserName     string // for people; not authenticated
+	Text         string // without mentions of the bot, entities decoded, line ends as \n; else as typed
+	// Unread names a part of the message, besides its text, that changes its meaning and could not
+	// be read; empty if there is no such part.
 	Unread  string
 	Sent    time.Time // zero if the platform does not say
-	ReplyTo ReplyTo   // where an answer goes that comes too late for the delivery's own; zero if nowhere
+	ReplyTo ReplyTo   // where a later answer goes; zero if there is no way
 }
 
-// What Unread may be. Any other English noun with its article will do too.
+// Values of Unread. Any other English noun with its article is valid too.
 const (
 	UnreadPicture   = "a picture"
 	UnreadFile      = "a file"
@@ -42,14 +40,14 @@ const (
 	UnreadStruck    = "text that is struck out"
 	UnreadTable     = "a table"
 
-	// UnreadMention is a mention that may be the bot's own name or an argument, where neither an id
-	// nor BotName tells which.
+	// UnreadMention is a mention that may be the bot's own name or an argument: neither an id nor
+	// BotName says which.
 	UnreadMention = "a mention that may be the bot's own"
-	// UnreadEdit is an edit of a message so old that nobody knows whether it was run.
+	// UnreadEdit is an edit of a message so old that its record may have expired.
 	UnreadEdit = "an edit of an old message"
 )
 
-// UnreadElement is the Unread of an element of rich text of a type that is not known.
+// UnreadElement returns the Unread for a rich text element of an unknown type.
 func UnreadElement(kind string) string {
 	if kind = Printable(kind, 64); kind == "" {
 		return "an element without a type"
@@ -59,7 +57,6 @@ func UnreadElement(kind string) string {
 
 const unreadElement = "an element of type "
 
-// unreadProblem returns how to tell people what of a message could not be read.
 func unreadProblem(unread string) *Error {
 	switch unread {
 	case UnreadMention:
@@ -70,7 +67,6 @@ func unreadProblem(unread string) *Error {
 	return &Error{commandUnread, unread}
 }
 
-// unreadIn returns the Unread of a message in a language.
 func unreadIn(language, unread string) string {
 	if language != Chinese {
 		return unread
@@ -99,16 +95,16 @@ var unreadChinese = map[string]string{
 	UnreadTable:     "表格",
 }
 
-// A ReplyTo is a way to answer a message later. It is kept sealed, since some ways are addresses
-// that anybody could use.
+// A ReplyTo is a way to answer a message later. It is stored sealed, since anyone could use some of
+// the addresses.
 type ReplyTo struct {
-	Kind    string      // which way, in the platform's own terms, such as response_url
-	URL     secret.Text // where to, if the platform gave an address
-	ID      string      // of the message or person to answer, if the platform wants one
-	Expires time.Time   // zero if it does not
+	Kind    string      // the way, in the platform's terms, such as response_url
+	URL     secret.Text // the address, if the platform gave one
+	ID      string      // the message or person to answer, if the platform needs one
+	Expires time.Time   // zero if it does not expire
 }
 
-// Printable returns the printable ASCII of a text, up to so many bytes of it.
+// Printable returns the printable ASCII characters of a text, at most that many bytes.
 func Printable(text string, most int) string {
 	var b strings.Builder
 	for i := 0; i < len(text) && b.Len() < most; i++ {
@@ -124,9 +120,9 @@ func Printable(text string, most int) string {
 // replyKept is the kind of a ReplyTo whose answers are kept for SendChatMessage.
 const replyKept = "kept"
 
-// Kept returns the way to answer a message that SendChatMessage made: its answers are kept in the
-// record, and not sent to a platform that knows nothing of the message. Where there is no way,
-// there is none for it either.
+// Kept returns the way to answer a message of SendChatMessage: its answers are kept in the record
+// and not sent, since the platform does not know the message. Without a way to answer it returns
+// none.
 func (r ReplyTo) Kept() ReplyTo {
 	if r.Kind == "" {
 		return ReplyTo{}
@@ -134,5 +130,5 @@ func (r ReplyTo) Kept() ReplyTo {
 	return ReplyTo{Kind: replyKept}
 }
 
-// IsKept reports whether answers are kept for SendChatMessage, and not sent.
+// IsKept reports whether answers are kept for SendChatMessage and not sent.
 func (r ReplyTo) IsKept() bool { return r.Kind == replyKept }

@@ -9,53 +9,54 @@ import (
 	"chatconf/shared/policy"
 )
 
-// Names of the commands that are built in and always allowed, wherever the bot listens at all.
+// Names of the built-in commands. They are always allowed in the bot's conversations.
 const (
-	Help   = "help"   // says what the asker may run here
-	WhoAmI = "whoami" // says the ids to put into a grant
+	Help   = "help"   // lists the commands that the sender may run here
+	WhoAmI = "whoami" // returns the ids to write into Permissions
 )
 
-// IsBuiltIn reports whether the command of that name, as Parse returns it, is one of them.
+// IsBuiltIn reports whether a name, as Parse returns it, is of a built-in command.
 func IsBuiltIn(command string) bool { return command == Help || command == WhoAmI }
 
-// A Cause is what a Decision rests on.
+// A Cause is the rule that made a Decision.
 type Cause string
 
-// The causes, in the order in which they are looked at.
+// The causes, in the order in which they are checked.
 const (
-	CauseInactive     Cause = "Inactive"     // the configuration's Status
-	CauseConversation Cause = "Conversation" // it is not among ConversationIds
-	CauseNobody       Cause = "Nobody"       // the platform could not say who asks
-	CauseCommand      Cause = "Command"      // there is none, or its text could not be parsed
+	CauseInactive     Cause = "Inactive"     // the configuration's Status is Inactive
+	CauseConversation Cause = "Conversation" // the conversation is not in ConversationIds
+	CauseNobody       Cause = "Nobody"       // the platform did not identify the user
+	CauseCommand      Cause = "Command"      // the message has no command, or it could not be parsed
 	CauseBuiltIn      Cause = "BuiltIn"      // the command is always allowed
 	CauseStatement    Cause = "Statement"    // a statement of Permissions
-	CauseDefault      Cause = "Default"      // no statement matches, and what nothing allows is denied
+	CauseDefault      Cause = "Default"      // no statement matches: denied
 )
 
-// A Decision is whether a user may run a command in a conversation, and why.
+// A Decision says whether a user may run a command in a conversation, and why.
 type Decision struct {
 	Allowed   bool
 	Cause     Cause
-	RamRole   string // what an allowed command runs as; empty if neither the statement nor the configuration names one
-	Statement int    // index into Permissions of the statement that decided; -1 if none did
+	RamRole   string // the role of an allowed command: the statement's, else the configuration's; may be empty
+	Statement int    // index into Permissions of the deciding statement; -1 without one
 	Text      string // that statement, as compact JSON
 	Reason    string // a sentence, in the configuration's language
 }
 
-// Permissions are who may run what where, by one revision of one configuration. They never change.
+// Permissions decide which users may run which commands in which conversations, by one revision of
+// one configuration. They are immutable.
 //
-// A statement matches when one of its principals, one of its commands and one of its conversations
-// do; one without Conversations matches in all of them. The first that denies decides; without one,
-// the first that allows, and its RamRole, else the configuration's, is what the command runs as.
-// What no statement allows is denied. Patterns know '*' and '?'; commands are compared without
-// regard to case.
+// A statement matches if one of its principals, one of its commands and one of its conversations
+// match; without Conversations it matches in all. The first matching Deny decides, else the first
+// matching Allow. The role is the statement's RamRole, else the configuration's. A command without
+// a matching statement is denied. Patterns know '*' and '?'. Commands are compared regardless of
+// case.
 type Permissions struct {
 	name          string // of the configuration
 	language      string
 	active        bool
 	foldUsers     bool
 	conversations map[string]struct{} // nil: all
-	groups        map[string][]string // of a user
+	groups        map[string][]string // by user
 	statements    []permission
 	role          string
 }
@@ -63,7 +64,7 @@ type Permissions struct {
 // A permission is one statement.
 type permission struct {
 	effect        policy.Effect
-	anybody       bool
+	everyone      bool
 	users, groups map[string]struct{}
 	commands      []string
 	conversations []string // nil: all
@@ -79,15 +80,15 @@ const (
 	KeyLanguage        = "Language"
 )
 
-// PermissionOptions are what Permissions depend on besides the text of a Configuration.
+// PermissionOptions are what Permissions need in addition to the Configuration.
 type PermissionOptions struct {
 	Name      string // of the configuration
 	Active    bool   // its Status
-	RamRole   string // its own, for statements that name none
-	FoldUsers bool   // the platform takes user ids that differ in case for the same
+	RamRole   string // its own, for statements without one
+	FoldUsers bool   // user ids that differ only in case are the same user
 }
 
-// NewPermissions reads the permissions of a Configuration that was found right.
+// NewPermissions reads the permissions of a valid Configuration.
 func NewPermissions(o PermissionOptions, root *document.Node) *Permissions {
 	out := &Permissions{
 		name:      o.Name,
@@ -134,7 +135,7 @@ func (p *Permissions) newPermission(n *document.Node) permission {
 		kind, id, _ := strings.Cut(principal, ":")
 		switch kind {
 		case "*":
-			out.anybody = true
+			out.everyone = true
 		case "user":
 			out.users[p.fold(id)] = struct{}{}
 		case "group":
@@ -144,8 +145,8 @@ func (p *Permissions) newPermission(n *document.Node) permission {
 	return out
 }
 
-// Decide returns whether user may run the command of that name, as Parse returns it, in
-// conversation.
+// Decide returns whether user may run command in conversation. The command is a name as Parse
+// returns it.
 func (p *Permissions) Decide(user, conversation, command string) Decision {
 	out := Decision{Statement: -1}
 	say := decidedNone
@@ -161,7 +162,7 @@ func (p *Permissions) Decide(user, conversation, command string) Decision {
 	case IsBuiltIn(command):
 		out.Allowed, out.Cause, say = true, CauseBuiltIn, decidedBuiltIn
 	default:
-		out, say = p.ask(user, conversation, command)
+		out, say = p.evaluate(user, conversation, command)
 	}
 	out.Reason = sentenceIn(p.language, say, "name", p.name, "user", user,
 		"conversation", conversation, "command", command,
@@ -169,8 +170,8 @@ func (p *Permissions) Decide(user, conversation, command string) Decision {
 	return out
 }
 
-// ask asks the statements.
-func (p *Permissions) ask(user, conversation, command string) (Decision, phrase) {
+// evaluate decides by the statements.
+func (p *Permissions) evaluate(user, conversation, command string) (Decision, phrase) {
 	var tally policy.Tally
 	for i := range p.statements {
 		s := &p.statements[i]
@@ -193,7 +194,7 @@ func (p *Permissions) ask(user, conversation, command string) (Decision, phrase)
 	return out, decidedAllow
 }
 
-// listens reports whether the bot takes commands in a conversation at all.
+// listens reports whether the bot accepts commands in a conversation.
 func (p *Permissions) listens(conversation string) bool {
 	if p.conversations == nil {
 		return true
@@ -202,12 +203,12 @@ func (p *Permissions) listens(conversation string) bool {
 	return ok
 }
 
-// applies reports whether a statement is about what user does in conversation.
+// applies reports whether a statement matches user and conversation.
 func (p *Permissions) applies(s *permission, user, conversation string) bool {
 	if s.conversations != nil && !matchesAny(s.conversations, conversation) {
 		return false
 	}
-	if s.anybody {
+	if s.everyone {
 		return true
 	}
 	if _, ok := s.users[p.fold(user)]; ok {
@@ -216,10 +217,10 @@ func (p *Permissions) applies(s *permission, user, conversation string) bool {
 	return slices.ContainsFunc(p.Groups(user), func(group string) bool { _, ok := s.groups[group]; return ok })
 }
 
-// Groups returns the groups of UserGroups that a user is in.
+// Groups returns the user's groups of UserGroups.
 func (p *Permissions) Groups(user string) []string { return p.groups[p.fold(user)] }
 
-// fold returns what a user id is compared by.
+// fold returns a user id in the form that ids are compared in.
 func (p *Permissions) fold(user string) string {
 	if p.foldUsers {
 		return strings.ToLower(user)
@@ -227,15 +228,15 @@ func (p *Permissions) fold(user string) string {
 	return user
 }
 
-// A Runnable is what somebody may run somewhere: patterns of command names. Those of Except are
-// denied though a pattern of Commands matches them, perhaps; the built-in commands are not listed.
+// A Runnable lists what a user may run in a conversation, as patterns of command names. Patterns of
+// Except are denied even if a pattern of Commands matches. Built-in commands are not listed.
 type Runnable struct {
 	Commands []string
 	Except   []string
-	More     bool // there are more than are listed
+	More     bool // the list is cut
 }
 
-// maxRunnable is how many commands are listed.
+// maxRunnable is how many patterns are listed.
 const maxRunnable = 100
 
 // Runnable returns what user may run in conversation.
@@ -260,8 +261,6 @@ func (p *Permissions) Runnable(user, conversation string) Runnable {
 		*list = slices.Compact(*list)
 	}
 	for _, pattern := range allowed {
-		// An exact name that is denied is no command to be listed; of a pattern, some of what it
-		// matches may be left.
 		if covered(out.Except, pattern) {
 			continue
 		}
@@ -280,7 +279,8 @@ func (p *Permissions) Runnable(user, conversation string) Runnable {
 	return out
 }
 
-// covered reports whether it is plain that the patterns deny all that pattern matches.
+// covered reports whether the denied patterns clearly cover pattern. Of a pattern with wildcards
+// some names may remain, so only the same pattern or * covers it.
 func covered(denied []string, pattern string) bool {
 	if strings.ContainsAny(pattern, "*?") {
 		return slices.Contains(denied, "*") || slices.Contains(denied, pattern)
@@ -292,7 +292,7 @@ func matchesAny(patterns []string, s string) bool {
 	return slices.ContainsFunc(patterns, func(pattern string) bool { return policy.Match(pattern, s) })
 }
 
-// texts returns the texts of an array's items, none for no array.
+// texts returns the texts of an array's items; nil for nil.
 func texts(n *document.Node) []string {
 	if n == nil {
 		return nil

@@ -11,17 +11,14 @@ import (
 	"unicode/utf8"
 )
 
-// Redaction masks in a command's arguments what looks like a secret, for the record that people
-// read. The target gets the arguments as they were typed. It masks too much rather than too little,
-// in three ways:
+// Redact returns a command's name and arguments with likely secrets masked, for records and logs.
+// The target gets the arguments unmasked. Redact prefers to mask too much. It masks
 //
-//   - what has the shape of a vendor's secrets (shape.go), and passwords in URLs and in
+//   - text in the form of a known vendor's secrets (tokenshape.go), and passwords in URLs and
 //     connection strings;
-//   - the value of a name that is a secret's, from the value's first character to the end of its
-//     word: name=value, name: value, name value, --name value, in every spelling of names;
-//   - all arguments of a command whose own name is a secret's, such as set-password.
-
-// Redact returns a command's name and arguments with what looks like secrets masked.
+//   - the value after the name of a secret, up to the end of its word: name=value, name: value,
+//     name value, --name value, with any spelling of the name (secretname.go);
+//   - all arguments of a command with the name of a secret, such as set-password.
 func Redact(name string, args []string) (string, []string) {
 	masked, next := redactWord(name)
 	if next && !slices.Contains(weakNames[:], name) {
@@ -34,26 +31,24 @@ func Redact(name string, args []string) (string, []string) {
 	return masked, redactFrom(args, next)
 }
 
-// redact returns a command's arguments with what looks like secrets masked.
 func redact(args []string) []string { return redactFrom(args, false) }
 
-// A redactor goes through the arguments of a command.
+// A redactor reads the arguments of a command in their order.
 type redactor struct {
-	next   bool // what comes is the value of a secret
-	rest   bool // and so is all that follows, up to a flag
+	next   bool // the next argument is the value of a secret
+	rest   bool // so are all arguments up to a flag
 	named  bool // the name of a secret was seen
-	basic  bool // what comes may be a user's name and password in base64
-	user   bool // what comes may be a user's name and password
-	pem    bool // what comes is of a key in PEM
-	ending bool // and its last line has begun
+	basic  bool // the next argument may be user:password in base64
+	user   bool // the next argument may be user:password
+	pem    bool // the next argument is part of a key in PEM
+	ending bool // the last line of the PEM has begun
 	flag   bool // the name was a flag
 }
 
-// redactFrom is redact where next says whether the first argument is the value of a secret. It goes
-// through the arguments until no more is masked: what was masked may make something else of what is
-// before it.
+// redactFrom masks the secrets in args; next says whether the first is the value of a secret. It
+// repeats until nothing changes, since a mask may change the meaning of the argument before it.
 func redactFrom(args []string, next bool) []string {
-	for range 100 { // it takes two as a rule
+	for range 100 { // two as a rule
 		out := make([]string, len(args))
 		r := redactor{next: next, named: next}
 		for i, arg := range args {
@@ -67,7 +62,7 @@ func redactFrom(args []string, next bool) []string {
 	return args
 }
 
-// word returns an argument, masked if need be, and remembers what it says of those that follow.
+// word returns an argument, masked if necessary, and remembers its effect on the next ones.
 func (r *redactor) word(arg string) string {
 	lower := strings.ToLower(arg)
 	if r.pem {
@@ -86,10 +81,10 @@ func (r *redactor) word(arg string) string {
 		r.next = true
 		return arg
 	case r.next && !flag && (strings.Trim(arg, separators) == "" || slices.Contains(linkWords[:], lower) && !r.flag):
-		return arg // and its value is still to come
+		return arg // its value follows
 	case r.next && !flag:
-		// Two words that both name a secret, such as "Authorization: Bearer x", mask what follows
-		// the second too.
+		// After two names of secrets, such as "Authorization: Bearer x", the third word is masked
+		// too.
 		r.next = r.rest || slices.Contains(schemes[:], strings.TrimRight(lower, ":")) || isSecretName(arg)
 		return arg[:len(arg)-len(strings.TrimLeft(arg, separators))] + secret.Mask
 	case r.basic && isBasic(arg):
@@ -112,14 +107,13 @@ func (r *redactor) word(arg string) string {
 	return redactText(masked)
 }
 
-// isBasic reports whether a text is a user's name and password in base64.
+// isBasic reports whether text is user:password in base64.
 func isBasic(text string) bool {
 	b, err := base64.StdEncoding.DecodeString(text)
 	return err == nil && bytes.ContainsRune(b, ':')
 }
 
-// redactText masks what is secret in an argument of several words, which was quoted, from the first
-// secret on.
+// redactText masks a quoted argument of several words from the first secret on.
 func redactText(arg string) string {
 	words := strings.Fields(arg)
 	if len(words) < 2 {
@@ -136,8 +130,8 @@ func redactText(arg string) string {
 	return arg
 }
 
-// isFlag reports whether an argument is a flag, and so no value: two dashes and something, or one
-// and a letter. Phones make one long dash of two.
+// isFlag reports whether an argument is a flag: two dashes and a name, or one dash and a letter.
+// Phones replace two dashes by a long one.
 func isFlag(arg string) bool {
 	name := strings.TrimLeftFunc(arg, isDash)
 	dashes := utf8.RuneCountInString(arg) - utf8.RuneCountInString(name)
@@ -146,15 +140,15 @@ func isFlag(arg string) bool {
 		unicode.IsLetter(first) && (strings.HasPrefix(arg, "--") || arg[0] != '-' || utf8.RuneCountInString(name) == 1))
 }
 
-// redactWord masks what is secret in one argument, and reports whether the argument is the name of
-// a secret that follows.
+// redactWord masks the secrets in one argument. next reports whether the argument is a name whose
+// secret value follows.
 func redactWord(arg string) (masked string, next bool) {
 	arg = redactUsers(arg)
 	end := secretStart(arg)
 	if at := attached(arg); at > 0 {
 		end = min(end, at)
 	}
-	// Of several names the first that is a secret's counts: all that follows it is masked.
+	// The first name of a secret counts: everything after it is masked.
 	for at := 0; !isResource(arg); {
 		i, size := separator(arg[at:])
 		if i < 0 {
@@ -183,12 +177,12 @@ func redactWord(arg string) (masked string, next bool) {
 	return arg, isBareName(arg)
 }
 
-// looseSeparators separate the name of a secret and its value when the name is one of strongNames;
-// elsewhere they mean much.
+// looseSeparators separate a name and its value only if the name is one of strongNames. Elsewhere
+// they have too many meanings.
 const looseSeparators = ";,|~>("
 
-// separator returns where the next separator is, and its size; -1 if there is none. In a URL within
-// another it is escaped.
+// separator returns the position and the size of the next separator; -1 without one. In a URL
+// inside another URL the separator is escaped.
 func separator(s string) (at, size int) {
 	for i, r := range s {
 		switch {
@@ -201,7 +195,7 @@ func separator(s string) (at, size int) {
 	return -1, 0
 }
 
-// isBareName reports whether an argument is the name of a secret whose value is the next one.
+// isBareName reports whether an argument is the name of a secret whose value is the next argument.
 func isBareName(arg string) bool {
 	i := strings.LastIndexAny(arg, separators)
 	isValue := i >= 0
@@ -225,8 +219,8 @@ func isBareName(arg string) bool {
 	return isSecretName(arg)
 }
 
-// attached returns where in an argument a value begins that is attached to its name: -phunter2,
-// 密码hunter2; zero if none is.
+// attached returns the position of a value that is attached to its name: -phunter2, 密码hunter2;
+// zero without one.
 func attached(arg string) int {
 	if isAttachedToP(arg) {
 		return len("-p")
@@ -243,8 +237,8 @@ func attached(arg string) int {
 	return 0
 }
 
-// isAttachedToP reports whether an argument is -p and a value, and no name that begins so, such as
-// -port or -privateKey.
+// isAttachedToP reports whether an argument is -p and a value, and not a name such as -port or
+// -privateKey.
 func isAttachedToP(arg string) bool {
 	rest, ok := strings.CutPrefix(arg, "-p")
 	if !ok || len(rest) < 3 || strings.IndexAny(rest, separators) == 0 || strings.ContainsFunc(rest, isBlank) {
@@ -258,7 +252,7 @@ func isAttachedToP(arg string) bool {
 	return !isWord && (!unicode.IsLower(rune(rest[0])) || !isSecretName("p"+name))
 }
 
-// isAttached reports whether what is behind a name in Chinese is its value, and no part of the name
+// isAttached reports whether the text behind a Chinese name is its value, and not part of the name
 // such as a number or a quote.
 func isAttached(rest string) bool {
 	if rest == "" || rest[0] >= utf8.RuneSelf {
@@ -269,27 +263,25 @@ func isAttached(rest string) bool {
 	return strings.IndexAny(behind, separators) != 0 && (behind != "" || number > 1)
 }
 
-// isResource reports whether a word is the name of a cloud's resource, whose parts are separated by
-// colons.
+// isResource reports whether a word is the name of a cloud resource. Colons separate its parts.
 func isResource(word string) bool {
 	return strings.HasPrefix(word, "arn:") || strings.HasPrefix(word, "acs:")
 }
 
-// isImage reports whether what stands before a colon is a path, as in the name of a container's
-// image.
+// isImage reports whether the text before a colon is a path, as in the name of a container image.
 func isImage(before string) bool {
 	path := before[:len(before)-len(lastName(before))]
 	return len(path) > 1 && strings.HasSuffix(path, "/") && !strings.Contains(before, "?")
 }
 
-// isCount reports whether a name in the plural has a number for its value, such as max_tokens=4096.
+// isCount reports whether a name in the plural has a number as its value, such as max_tokens=4096.
 func isCount(name, value string) bool {
 	name = strings.ToLower(name)
 	return isNumber(value) && strings.HasSuffix(name, "s") && !strings.HasSuffix(name, "pass")
 }
 
-// redactUsers masks the users' names and passwords in the URLs of an argument, and the password of
-// a connection string without a scheme.
+// redactUsers masks user:password in the URLs of an argument, and the password of a connection
+// string without a scheme.
 func redactUsers(arg string) string {
 	const mark = "://"
 	if !strings.Contains(arg, mark) {
@@ -305,7 +297,7 @@ func redactUsers(arg string) string {
 		out.WriteString(arg[:i+len(mark)])
 		arg = arg[i+len(mark):]
 		end := len(arg)
-		if next := strings.Index(arg, mark); next >= 0 { // another URL, whose scheme begins behind what separates them
+		if next := strings.Index(arg, mark); next >= 0 { // another URL; its scheme begins behind a separator
 			if cut := strings.LastIndexAny(arg[:next], ",;|\"'()<>[]{}&? "); cut >= 0 {
 				end = cut + 1
 			}
@@ -320,9 +312,8 @@ func redactUsers(arg string) string {
 	}
 }
 
-// userEnd returns where the @ is behind the user's name and password in a URL without its scheme,
-// -1 if there are none. A password with a '#', a '/' or a '?' in it makes another URL of what was
-// meant.
+// userEnd returns the position of the @ behind user:password in a URL without its scheme; -1
+// without one. It also finds passwords that contain '#', '/' or '?', which end the host of a URL.
 func userEnd(rest string) int {
 	authority := len(rest)
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
@@ -344,8 +335,8 @@ func userEnd(rest string) int {
 	return -1
 }
 
-// redactConnection masks the password of user:password@host. What has the form of an address of
-// mail stays, and so does the name of an image.
+// redactConnection masks the password of user:password@host. Mail addresses and the names of images
+// stay as they are.
 func redactConnection(arg string) string {
 	user, rest, ok := strings.Cut(arg, ":")
 	isOdd := func(r rune) bool { return r < utf8.RuneSelf && !isDotted(byte(r)) }
@@ -363,7 +354,7 @@ func redactConnection(arg string) string {
 	return user + ":" + secret.Mask + rest[at:]
 }
 
-// isMail reports whether name:someone@host is an address of mail behind a name, and no password.
+// isMail reports whether name:someone@host is a mail address behind a name, and not a password.
 func isMail(name, host string) bool {
 	switch strings.ToLower(name) {
 	case "mailto", "mail", "email", "to", "cc", "bcc", "from", "user", "owner", "assignee", "by", "for", "author",

@@ -7,15 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// strongNames are what the name of a secret has in it, wherever: in lower case, in one part of the
-// name.
+// strongNames mark the name of a secret wherever they occur in one part of it, in lower case.
 var strongNames = [...]string{
 	"password", "passwd", "passphrase", "passcode", "passwort", "kennwort", "contraseña", "senha", "пароль",
 	"pwd", "pswd", "secret", "token",
 	"credential", "requirepass", "masterauth", "mnemonic", "passw0rd",
 }
 
-// compoundNames are likewise, with the parts of the name put together.
+// compoundNames mark the name of a secret wherever they occur in its joined parts.
 var compoundNames = [...]string{
 	"password", "passphrase", "passcode",
 	"apikey", "accesskey", "secretkey", "privatekey", "signingkey", "signkey", "encryptkey", "encryptionkey",
@@ -26,8 +25,8 @@ var compoundNames = [...]string{
 	"oauth", "privkey", "totpseed", "seedphrase", "recoveryphrase",
 }
 
-// weakNames are names of secrets when they are the last part of a name, and parts of other names
-// elsewhere: passenger, key-id, session-count.
+// weakNames mark the name of a secret only as its last part. Elsewhere they belong to other names:
+// passenger, key-id, session-count.
 var weakNames = [...]string{
 	"pass", "pw", "psw", "pin", "pincode", "otp", "totp", "hotp", "mfa", "2fa", "key", "tok", "auth",
 	"authorization", "authentication", "cred", "jwt", "bearer",
@@ -37,22 +36,20 @@ var weakNames = [...]string{
 	"miyao", "lingpai", "yanzhengma", "sign",
 }
 
-// onlyWhole are weak names that name a secret when nothing is before them, unless a separator
-// follows.
+// onlyWhole are weak names that count only as the whole name, unless a separator follows.
 var onlyWhole = [...]string{"ak", "sk", "pat", "sid", "sas", "sig"}
 
-// innocentNames have a strong name in them and mean something else.
+// innocentNames contain a strong name and mean something else.
 var innocentNames = [...]string{"tokeniz", "tokenis", "secretar", "passwordless", "secretsmanager"}
 
-// innocentKeys are the parts before key that make it something public.
+// innocentKeys are the parts before "key" that make it public.
 var innocentKeys = [...]string{
 	"public", "primary", "foreign", "partition", "sort", "tag", "shard", "routing", "row", "index", "unique",
 	"hot", "group", "object", "issue", "composite",
 	"candidate", "natural", "surrogate", "map", "range",
 }
 
-// aboutNames are last parts that make a name one of something about a secret: token-type,
-// password-policy.
+// aboutNames are last parts of names about a secret: token-type, password-policy.
 var aboutNames = [...]string{
 	"policy", "type", "kind", "mode", "ttl", "timeout", "expiry", "expires", "expiration", "lifetime",
 	"length", "len", "size", "count", "limit", "rotation", "days",
@@ -64,34 +61,34 @@ var aboutNames = [...]string{
 	"protected",
 }
 
-// withoutNames are first parts that make a name one that says whether there is a secret.
+// withoutNames are first parts of names that say whether a secret exists.
 var withoutNames = [...]string{"no", "without", "skip", "disable", "enable", "require", "requires", "use", "has", "is",
 	"need", "needs", "allow"}
 
-// passedNames are last parts that say nothing: the part before them counts.
-var passedNames = [...]string{
+// ignoredNames are last parts without a meaning of their own: the part before them counts.
+var ignoredNames = [...]string{
 	"value", "val", "text", "string", "str", "new", "old", "current", "cur", "prev", "previous", "next",
 	"raw", "b64", "base64", "hex", "hash", "plain", "plaintext",
 	"confirm", "confirmation", "again", "repeat", "prod", "dev", "test", "staging", "env", "base", "primary",
 	"secondary", "main", "backup",
 }
 
-// chineseNames are what the name of a secret has in it in Chinese, Japanese and Korean, where no
-// blank separates words.
+// chineseNames mark the name of a secret in Chinese, Japanese and Korean, which have no blanks
+// between words.
 var chineseNames = [...]string{
 	"密码", "密碼", "口令", "密钥", "密鑰", "秘钥", "密匙", "金鑰", "私钥", "私鑰", "令牌", "權杖", "验证码", "驗證碼", "校验码", "动态码", "授权码",
 	"激活码", "凭证", "凭据", "憑證",
 	"助记词", "通行码", "パスワード", "暗証番号", "비밀번호", "토큰",
 }
 
-// chineseAbout are what follows such a name that is about a secret.
+// chineseAbout follow such a name if it is about a secret.
 var chineseAbout = [...]string{"策略", "名", "类型", "长度", "有效期", "过期", "轮换", "状态", "编号", "文件",
 	"路径", "数量", "管理", "规则", "服务", "强度"}
 
 // separators stand between a name and its value, also as Chinese is typed.
 const separators = "=:＝："
 
-// linkWords stand between a name and its value as words, and so do verbs that are done to a secret.
+// linkWords are words between a name and its value, verbs included.
 var linkWords = [...]string{
 	"is", "are", "was", "to", "as", "for", "of", "the", "my", "new", "old", "是", "为", "設為", "设为", "改为", "改成",
 	"->", "=>", ":=", "==", "→",
@@ -100,7 +97,7 @@ var linkWords = [...]string{
 	"verify", "check", "renew", "generic", "value",
 }
 
-// restNames are names whose value may be many words.
+// restNames are names with a value of possibly many words.
 var restNames = [...]string{"passphrase", "mnemonic", "cookie", "助记词"}
 
 // schemes stand before the secret in the value of Authorization.
@@ -109,8 +106,8 @@ var schemes = [...]string{"bearer", "basic", "digest", "token", "apikey", "negot
 
 func isDash(r rune) bool { return unicode.Is(unicode.Dash, r) }
 
-// nameParts takes a name apart, in lower case: at what is no letter and no digit, and where a
-// capital begins another word.
+// nameParts splits a name, in lower case, at other characters than letters and digits and before
+// the capital of a new word.
 func nameParts(name string) (parts []string) {
 	start, last := -1, rune(0)
 	runes := []rune(name)
@@ -137,7 +134,7 @@ func nameParts(name string) (parts []string) {
 	return parts
 }
 
-// singular returns a part of a name without the s of a plural and without the number behind it.
+// singular returns a part of a name without a plural s and without a number at its end.
 func singular(part string) string {
 	trimmed := strings.TrimRight(part, "0123456789")
 	if trimmed == "" {
@@ -149,10 +146,9 @@ func singular(part string) string {
 	return trimmed
 }
 
-// isNumber reports whether a text is all digits.
 func isNumber(text string) bool { return text != "" && strings.Trim(text, "0123456789") == "" }
 
-// isSecretName reports whether a name looks like that of a secret.
+// isSecretName reports whether a name looks like the name of a secret.
 func isSecretName(name string) bool {
 	if isChineseName(name) {
 		return true
@@ -162,7 +158,7 @@ func isSecretName(name string) bool {
 	}
 	name = lastName(name)
 	parts := nameParts(name)
-	for len(parts) > 1 && (slices.Contains(passedNames[:], parts[len(parts)-1]) || isNumber(parts[len(parts)-1])) {
+	for len(parts) > 1 && (slices.Contains(ignoredNames[:], parts[len(parts)-1]) || isNumber(parts[len(parts)-1])) {
 		parts = parts[:len(parts)-1]
 	}
 	if len(parts) == 0 {
@@ -187,7 +183,7 @@ func isSecretName(name string) bool {
 	return slices.Contains(weakNames[:], last) || slices.Contains(weakNames[:], parts[len(parts)-1])
 }
 
-// cutIndex cuts the index off a name that has one.
+// cutIndex splits name[index].
 func cutIndex(name string) (before, inside string, ok bool) {
 	name, ok = strings.CutSuffix(name, "]")
 	i := strings.LastIndexByte(name, '[')
@@ -197,13 +193,13 @@ func cutIndex(name string) (before, inside string, ok bool) {
 	return name[:i], name[i+1:], true
 }
 
-// isStrong reports whether a part of a name makes it that of a secret, wherever the part is.
+// isStrong reports whether a part marks the name of a secret, wherever it is in the name.
 func isStrong(part string) bool {
 	has := func(s string) bool { return strings.Contains(part, s) }
 	return slices.ContainsFunc(strongNames[:], has) && !slices.ContainsFunc(innocentNames[:], has)
 }
 
-// isOneOf reports whether a name without its dashes is one of some.
+// isOneOf reports whether a name without its dashes is in some.
 func isOneOf(name string, some ...string) bool {
 	return slices.Contains(some, strings.TrimLeftFunc(name, isDash))
 }
@@ -213,7 +209,7 @@ func isDashed(name string) bool {
 	return isDash(r)
 }
 
-// lastName returns what of a text can be the name before a separator: access_token of
+// lastName returns the end of a text that can be a name before a separator: access_token of
 // ?a=1&access_token.
 func lastName(text string) string {
 	text = strings.TrimRight(text, "\"'”’` \t")
@@ -227,7 +223,7 @@ func lastName(text string) string {
 	return text[i+size:]
 }
 
-// isChineseName reports whether a text has the name of a secret in Chinese in it.
+// isChineseName reports whether a text contains the name of a secret in Chinese.
 func isChineseName(text string) bool {
 	for start, end := chineseName(text, 0); start >= 0; start, end = chineseName(text, end) {
 		isAbout := func(about string) bool { return strings.HasPrefix(text[end:], about) }
@@ -238,8 +234,8 @@ func isChineseName(text string) bool {
 	return false
 }
 
-// chineseName returns where the first name of a secret in Chinese behind from begins and ends; -1
-// if there is none.
+// chineseName returns the start and the end of the first Chinese name of a secret behind from; -1
+// without one.
 func chineseName(text string, from int) (start, end int) {
 	for i := from; i < len(text); i++ {
 		if text[i] < utf8.RuneSelf {

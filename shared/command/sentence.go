@@ -2,13 +2,13 @@ package command
 
 import "strings"
 
-// Languages of the sentences that people in chat read.
+// Languages of the answers in chat.
 const (
 	English = "en"
 	Chinese = "zh"
 )
 
-// A phrase is one thing to be said to people in chat, in any of the languages.
+// A phrase is one sentence for people in chat, in every language.
 type phrase uint8
 
 const (
@@ -51,37 +51,37 @@ const (
 	phrases
 )
 
-// sentences are the phrases in English and Chinese. What stands in braces is filled in.
+// sentences are the phrases in English and Chinese. Names in braces are filled in.
 var sentences = [phrases][2]string{
 	commandEmpty:   {"The message has no command. Say help to see what you may run.", "消息中没有命令。发送 help 查看您可以执行的命令。"},
-	commandTooLong: {"The message is too long for a command.", "消息过长，不能作为命令。"},
-	commandTooMany: {"The command has too many arguments.", "命令的参数过多。"},
+	commandTooLong: {"The message is too long for a command. Write at most 8 KiB.", "消息过长，命令最多 8 KiB。"},
+	commandTooMany: {"The command has too many arguments. Write at most 100.", "命令的参数过多，最多 100 个。"},
 	commandBadName: {
 		"The first word is not the name of a command. Write the command first, without markup, such as restart i-1.",
 		"第一个词不是命令名。请把命令写在最前面，不加格式，例如 restart i-1。",
 	},
-	commandHidden: {"The message has characters in it that cannot be seen. Type it again without them.",
+	commandHidden: {"The message contains invisible characters. Type it again without them.",
 		"消息中含有不可见字符，请去掉后重新输入。"},
 	commandQuote: {"A quotation mark is not closed.", "引号没有闭合。"},
-	commandBackslash: {"The message ends in a backslash, which has to stand before another character.",
-		"消息以反斜杠结尾，反斜杠后应有其他字符。"},
+	commandBackslash: {"The message ends in a backslash. Remove it, or write a character after it.",
+		"消息以反斜杠结尾。请删除反斜杠，或在其后输入字符。"},
 	commandBacktick: {
-		"A backtick is not closed, or there are several words between two. Write the command without " +
+		"A backtick is not closed, or several words are between two backticks. Write the command without " +
 			"backticks, such as restart i-1.",
 		"反引号没有闭合，或其中有多个词。请不用反引号书写命令，例如 restart i-1。",
 	},
 	commandUnread: {
-		"I understand text only; this message has {unread}. Write the command as text, such as restart i-1.",
-		"我只能读懂文字，此消息含有{unread}。请用文字书写命令，例如 restart i-1。",
+		"I can read only text, and this message contains {unread}. Write the command as text, such as restart i-1.",
+		"我只能识别文字，而此消息含有{unread}。请用文字书写命令，例如 restart i-1。",
 	},
 	commandMention: {
-		"I cannot tell which of the words after @ are my own name. Mention me first and write the command after " +
-			"it; an administrator can set BotName to my name.",
-		"无法判断 @ 之后哪些词是我的名字。请先 @ 我，再写命令；管理员可将 BotName 设为我的名字。",
+		"I cannot tell which words after @ are my name. Mention me first, then write the command. " +
+			"An administrator can set BotName to my name.",
+		"无法判断 @ 之后哪些词是我的名字。请先 @ 我，再写命令。管理员可将 BotName 设为我的名字。",
 	},
 	commandEdited: {
-		"This message was sent long ago and edited now. Send the command as a new message.",
-		"此消息发送已久，现在才被编辑。请将命令作为新消息发送。",
+		"This message is too old to edit a command. Send the command as a new message.",
+		"此消息发送已久，编辑后不再执行。请将命令作为新消息发送。",
 	},
 
 	decidedAllow: {"Permissions[{statement}] allows {command}.", "Permissions[{statement}] 允许执行 {command}。"},
@@ -89,32 +89,32 @@ var sentences = [phrases][2]string{
 	decidedNone: {"No statement of Permissions allows {command} for the user {user} in the conversation " +
 		"{conversation}.", "Permissions 中没有语句允许用户 {user} 在会话 {conversation} 中执行 {command}。"},
 	decidedBuiltIn:  {"{command} is always allowed.", "{command} 始终允许执行。"},
-	decidedInactive: {"The chat configuration {name} is off.", "聊天配置 {name} 已停用。"},
-	decidedConversation: {"The conversation {conversation} is not among ConversationIds.",
+	decidedInactive: {"The chat configuration {name} is inactive.", "聊天配置 {name} 已停用。"},
+	decidedConversation: {"The conversation {conversation} is not in ConversationIds.",
 		"会话 {conversation} 不在 ConversationIds 中。"},
-	decidedNobody:  {"The platform did not say who the user is.", "平台没有提供用户标识。"},
-	decidedCommand: {"There is no command in the message.", "消息中没有命令。"},
+	decidedNobody:  {"The platform did not identify the user.", "平台没有提供用户标识。"},
+	decidedCommand: {"The message has no command.", "消息中没有命令。"},
 
 	saidAccepted: {"{command} was accepted.", "已受理 {command}。"},
-	saidUndelivered: {"{command} could not be delivered. Whoever looks after {name} finds out more from " +
+	saidUndelivered: {"{command} could not be delivered. An administrator of {name} finds the details with " +
 		"ListChatCommands, under {id}.", "{command} 未能送达。{name} 的管理员可通过 ListChatCommands 查看编号 {id} 的详情。"},
 	saidDenied: {"You may not run {command} here.", "您无权在此执行 {command}。"},
-	saidGrant: {"An administrator could grant it with this statement in Permissions of {name}: {grant}",
+	saidGrant: {"An administrator can allow it with this statement in Permissions of {name}: {grant}",
 		"管理员可在 {name} 的 Permissions 中添加以下语句授权：{grant}"},
-	saidJoin: {"An administrator could add the conversation to ConversationIds of {name}.",
+	saidJoin: {"An administrator can add the conversation to ConversationIds of {name}.",
 		"管理员可将该会话加入 {name} 的 ConversationIds。"},
-	saidNothing:  {"There is no command that you may run here.", "您在此没有可执行的命令。"},
+	saidNothing:  {"You may not run any command here.", "您在此没有可执行的命令。"},
 	saidCommands: {"You may run here: {commands}.", "您在此可以执行：{commands}。"},
-	saidExcept:   {"But not: {commands}.", "但不包括：{commands}。"},
-	saidMore:     {"There are more.", "还有更多。"},
+	saidExcept:   {"Except: {commands}.", "但不包括：{commands}。"},
+	saidMore:     {"The list is not complete.", "此列表不完整。"},
 	saidBuiltIn:  {"Always allowed: help, whoami.", "始终可用：help、whoami。"},
-	saidWho: {"Your user id is {user}, as a principal user:{user}. The conversation id is {conversation}.",
-		"您的用户标识为 {user}，授权主体写作 user:{user}。会话标识为 {conversation}。"},
+	saidWho: {"Your user id is {user}; Principals writes it user:{user}. The conversation id is {conversation}.",
+		"您的用户标识为 {user}，在 Principals 中写作 user:{user}。会话标识为 {conversation}。"},
 	saidGroups: {"Your groups are {groups}.", "您所在的用户组为 {groups}。"},
 }
 
-// sentenceIn returns a phrase in a language, English where there is none such. fill are names of
-// what stands in braces, each followed by what to put there.
+// sentenceIn returns a phrase in a language; English if the language is unknown. fill alternates
+// names in braces and their values.
 func sentenceIn(language string, p phrase, fill ...string) string {
 	text := sentences[p][0]
 	if language == Chinese {
@@ -128,12 +128,11 @@ func sentenceIn(language string, p phrase, fill ...string) string {
 			return b.String()
 		}
 		name, after, _ := strings.Cut(rest, "}")
-		b.WriteString(filling(name, fill)) // which is not looked at again: it may have braces of its own
+		b.WriteString(filling(name, fill)) // not filled in again: it may contain braces
 		text = after
 	}
 }
 
-// filling returns what to put in place of a name.
 func filling(name string, fill []string) string {
 	for i := 0; i < len(fill); i += 2 {
 		if fill[i] == name {
@@ -143,7 +142,7 @@ func filling(name string, fill []string) string {
 	return "{" + name + "}"
 }
 
-// comma separates what is listed in a sentence.
+// comma returns the separator of a list in a sentence.
 func comma(language string) string {
 	if language == Chinese {
 		return "、"

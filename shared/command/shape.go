@@ -3,6 +3,7 @@ package command
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -12,14 +13,14 @@ import (
 
 // A Shape is a rule for the text of a value.
 type Shape struct {
-	Want   string                     // in words, to follow "wanted "
-	Fits   func(text string) bool     // whether text fits
-	Make   func(random []byte) string // a value that fits, from 32 random bytes; only for settings that are generated
-	Number bool                       // a JSON number is accepted besides a string
-	Truth  bool                       // JSON's true and false are accepted, and kept as "true" and "false"
+	Want   string                     // the rule in words, to follow "write "
+	Fits   func(text string) bool     // whether text obeys the rule
+	Make   func(random []byte) string // makes a value from 32 random bytes; only for generated settings
+	Number bool                       // a JSON number is accepted in addition to a string
+	Truth  bool                       // JSON's true and false are accepted, and stored as "true" and "false"
 }
 
-// Text is a shape: any text of at most n characters without control characters.
+// Text is the Shape of any text of at most n characters without control characters.
 func Text(n int) Shape {
 	return Shape{
 		Want: fmt.Sprintf("1 to %d characters", n),
@@ -30,7 +31,7 @@ func Text(n int) Shape {
 	}
 }
 
-// Visible is a shape: printable ASCII without blanks, of at least and at most so many characters.
+// Visible is the Shape of printable ASCII without blanks, of least to most characters.
 func Visible(least, most int) Shape {
 	return Shape{
 		Want: fmt.Sprintf("%d to %d printable ASCII characters without blanks", least, most),
@@ -44,18 +45,17 @@ func Visible(least, most int) Shape {
 // maxID is the length of the longest id of a user or a conversation, in bytes.
 const maxID = 256
 
-// ID is a shape: what a platform calls a user or a conversation by. What is taken from a platform
-// fits it, and so does what a Configuration names, so whoever asks can be granted what they asked
-// for. No id has a wildcard in it: a statement that grants something in one place would grant it in
-// others. It is not ASCII alone, since an organisation makes up its own userids in DingTalk, and no
-// document rules out that they are Chinese.
+// ID is the Shape of a platform's id of a user or a conversation, both in callbacks and in a
+// Configuration, so that every id that arrives can be written into Permissions. It has no
+// wildcards: a statement for one id would match others. It is not only ASCII, since an organisation
+// chooses its own userids in DingTalk.
 var ID = Shape{
 	Want: fmt.Sprintf("1 to %d bytes of visible characters without blanks, '*' and '?'", maxID),
 	Fits: func(s string) bool { return IDPattern.Fits(s) && !strings.ContainsAny(s, Wildcards) },
 }
 
-// IDPattern is the shape of a pattern for an ID. Chat clients leave invisible characters in what is
-// copied from them, and a pattern that has one in it would match nothing.
+// IDPattern is the Shape of a pattern for an ID. Text copied from a chat client may contain
+// invisible characters, and a pattern with one of them would match nothing.
 var IDPattern = Shape{
 	Want: fmt.Sprintf("1 to %d bytes of visible characters without blanks", maxID),
 	Fits: func(s string) bool {
@@ -65,8 +65,7 @@ var IDPattern = Shape{
 	},
 }
 
-// Alphanumeric is a shape: ASCII letters and digits, of at least and at most so many characters;
-// made with most.
+// Alphanumeric is the Shape of least to most ASCII letters and digits. Make makes most of them.
 func Alphanumeric(least, most int) Shape {
 	want := fmt.Sprintf("%d to %d letters and digits", least, most)
 	if least == most {
@@ -79,7 +78,7 @@ func Alphanumeric(least, most int) Shape {
 	}
 }
 
-// Digits is a shape: decimal digits, as a string or a JSON number.
+// Digits is the Shape of decimal digits, as a string or a JSON number.
 func Digits(most int) Shape {
 	return Shape{
 		Want: fmt.Sprintf("1 to %d digits", most),
@@ -90,29 +89,22 @@ func Digits(most int) Shape {
 	}
 }
 
-// OneOf is a shape: one of the given words.
+// OneOf is the Shape of one of the given words.
 func OneOf(words ...string) Shape {
 	return Shape{
 		Want: strings.Join(words, " or "),
-		Fits: func(s string) bool {
-			for _, word := range words {
-				if s == word {
-					return true
-				}
-			}
-			return false
-		},
+		Fits: func(s string) bool { return slices.Contains(words, s) },
 	}
 }
 
-// TrueOrFalse is a shape: true or false, as a string or as JSON has them.
+// TrueOrFalse is the Shape of true or false, as a string or as a JSON literal.
 func TrueOrFalse() Shape {
 	shape := OneOf("true", "false")
 	shape.Truth = true
 	return shape
 }
 
-// Base64 is a shape: standard base64 with padding, of at least and at most so many bytes.
+// Base64 is the Shape of least to most bytes in standard base64 with padding.
 func Base64(least, most int) Shape {
 	want := fmt.Sprintf("%d to %d bytes in base64", least, most)
 	if least == most {
@@ -130,20 +122,19 @@ func Base64(least, most int) Shape {
 	}
 }
 
-// EncodingAESKey is a shape: the 43 letters and digits that WeCom and DingTalk make an AES-256 key
-// from, by adding "=" and decoding base64.
+// EncodingAESKey is the Shape of the 43 letters and digits from which WeCom and DingTalk make an
+// AES-256 key, by adding "=" and decoding base64.
 var EncodingAESKey = Shape{
 	Want: "43 letters and digits",
-	// The last character carries four bits; the platforms' own keys leave the others set, so they
-	// are not looked at.
+	// The last character carries four bits. The platforms' own keys have the other bits set, so
+	// they are ignored.
 	Fits: func(s string) bool { return len(s) == 43 && only(s, alphanumeric) },
 	Make: func(random []byte) string { return secret.Alphanumeric(random, 43) },
 }
 
-// alphanumeric are ASCII's letters and digits.
 const alphanumeric = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" + digits
 
 const digits = "0123456789"
 
-// only reports whether a text has no other bytes than these.
+// only reports whether text consists of these bytes.
 func only(text, bytes string) bool { return strings.Trim(text, bytes) == "" }

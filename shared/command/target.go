@@ -9,20 +9,20 @@ import (
 
 // The types of targets.
 const (
-	TargetJournal  = "Journal"  // commands are recorded, and that is all
-	TargetHTTP     = "Http"     // they are posted to an https URL, signed
-	TargetFunction = "Function" // they are handed to a function of the cloud
+	TargetJournal  = "Journal"  // commands are only recorded
+	TargetHTTP     = "Http"     // commands are posted to an https URL, signed
+	TargetFunction = "Function" // a function of the cloud is invoked
 )
 
-// A Target is where allowed commands are handed on to.
+// A Target is where allowed commands are dispatched to.
 type Target struct {
 	Type   string
-	URL    secret.Text // of Http; its query may hold a secret
-	Secret secret.Text // of Http: the Standard Webhooks signing secret, perhaps with whsec_ before it
-	Name   string      // of Function
+	URL    secret.Text // for Http; its query may hold a secret
+	Secret secret.Text // for Http: the Standard Webhooks signing secret, with or without whsec_
+	Name   string      // for Function
 }
 
-// String returns the target as the journal shows it: of a URL only the host.
+// String returns the target for the journal, with only the host of a URL.
 func (t Target) String() string {
 	switch t.Type {
 	case TargetHTTP:
@@ -35,7 +35,7 @@ func (t Target) String() string {
 	return t.Type
 }
 
-// NewTarget reads the Target of a Configuration, nil if it has none, whose signing secret is given.
+// NewTarget reads the Target of a Configuration; nil means Journal. hidden is its signing secret.
 func NewTarget(n *document.Node, hidden secret.Text) Target {
 	if n == nil {
 		return Target{Type: TargetJournal}

@@ -7,21 +7,19 @@ import (
 	"unicode/utf8"
 )
 
-// A tokenShape is how the secrets of one vendor begin, by which they are told wherever they stand.
+// A tokenShape describes the secrets of one vendor by their prefixes.
 type tokenShape struct {
 	vendor   string
 	prefixes string          // separated by blanks; case counts
 	of       func(byte) bool // the characters that follow
-	least    int             // of them; a shape that is like a word wants more than one that is like nothing else
-	exactly  bool            // and no more than least follow
-	behind   bool            // the prefix is no secret, only what follows it
+	least    int             // how many must follow: more for a prefix that is also the start of a word
+	exactly  bool            // no more than least follow
+	behind   bool            // only the text behind the prefix is secret
 }
 
-// tokenShapes are the well-known ones, as the vendors document them and scanners of leaked secrets
-// know them:
+// tokenShapes are documented by the vendors and used by scanners for leaked secrets:
 // https://docs.github.com/en/code-security/secret-scanning/introduction/supported-secret-scanning-patterns
-// and https://github.com/gitleaks/gitleaks/blob/master/config/gitleaks.toml. What is like nothing
-// else is told by fewer characters than it has.
+// https://github.com/gitleaks/gitleaks/blob/master/config/gitleaks.toml
 var tokenShapes = [...]tokenShape{
 	// Clouds.
 	{vendor: "Alibaba Cloud", prefixes: "LTAI", of: isAlnum, least: 4},
@@ -75,7 +73,7 @@ var tokenShapes = [...]tokenShape{
 	// Models.
 	{vendor: "Groq", prefixes: "gsk_", of: isAlnum, least: 16},
 	{vendor: "Hugging Face", prefixes: "hf_ api_org_", of: isAlnum, least: 7},
-	{vendor: "OpenAI, Anthropic and those who speak like them", prefixes: "sk-", of: isURLSafe, least: 7},
+	{vendor: "OpenAI, Anthropic and compatible services", prefixes: "sk-", of: isURLSafe, least: 7},
 	{vendor: "Perplexity", prefixes: "pplx-", of: isAlnum, least: 16},
 	{vendor: "Replicate", prefixes: "r8_", of: isAlnum, least: 16},
 	{vendor: "xAI", prefixes: "xai-", of: isAlnum, least: 16},
@@ -119,7 +117,7 @@ var tokenShapes = [...]tokenShape{
 	{vendor: "PEM", prefixes: "-----BEGIN -----begin", of: isAnything, least: 0},
 }
 
-// shapesBy are the prefixes of tokenShapes by their first byte.
+// shapesBy has the prefixes of tokenShapes by their first byte.
 var shapesBy = func() (by [utf8.RuneSelf][]prefixShape) {
 	for i := range tokenShapes {
 		for prefix := range strings.FieldsSeq(tokenShapes[i].prefixes) {
@@ -146,7 +144,7 @@ func isBase64(c byte) bool       { return isURLSafe(c) || c == '+' || c == '/' |
 func isAirtable(c byte) bool     { return isAlnum(c) || c == '.' }
 func isAnything(byte) bool       { return true }
 
-// run returns how many of the first bytes of s are of a kind, and looks at no more than most.
+// run returns how many of the first bytes of s are of a kind, at most most.
 func run(s string, of func(byte) bool, most int) int {
 	n := 0
 	for n < min(len(s), most) && of(s[n]) {
@@ -155,7 +153,7 @@ func run(s string, of func(byte) bool, most int) int {
 	return n
 }
 
-// at returns where in s, which begins with the prefix, a secret of the shape begins.
+// at returns the start of a secret of this shape in s, which begins with the prefix.
 func (t prefixShape) at(s string) (start int, ok bool) {
 	rest := s[len(t.prefix):]
 	n := run(rest, t.of, t.least+1)
@@ -168,8 +166,8 @@ func (t prefixShape) at(s string) (start int, ok bool) {
 	return 0, true
 }
 
-// secretStart returns where in a word the first secret begins that is told by its shape, the word's
-// length if there is none. What begins a secret has no letter and no digit before it.
+// secretStart returns the start of the first secret of a known shape in a word; the word's length
+// without one. A secret does not begin right after a letter or a digit.
 func secretStart(word string) int {
 	first := len(word)
 	inside := false // a letter or digit came right before
@@ -187,7 +185,7 @@ func secretStart(word string) int {
 	return min(first, ownWebhook(word))
 }
 
-// secretAt returns where a secret begins whose shape begins at i.
+// secretAt returns the start of a secret whose prefix begins at i.
 func secretAt(word string, i int) (start int, ok bool) {
 	s := word[i:]
 	if c := s[0]; c < utf8.RuneSelf {
@@ -203,8 +201,8 @@ func secretAt(word string, i int) (start int, ok bool) {
 	return i, random || isBotToken(s) || isDiscordToken(s) || isAzureSecret(s) || isTerraformToken(s)
 }
 
-// isBotToken reports whether s begins with a token of a Telegram bot, 123456789:AA…, perhaps with
-// bot before it, as in its URLs.
+// isBotToken reports whether s begins with a token of a Telegram bot, 123456789:AA…, with or
+// without "bot" before it.
 func isBotToken(s string) bool {
 	s = strings.TrimPrefix(s, "bot")
 	n := run(s, isDigit, 13)
@@ -236,9 +234,9 @@ func isTerraformToken(s string) bool {
 	return n == 14 && ok && run(rest, isURLSafe, 16) >= 16
 }
 
-// isRandom reports whether s begins with a run of letters and digits that is as long as the secrets
-// of access keys, which have no mark, and as mixed: 30 of Alibaba Cloud, 32 of Tencent Cloud, 40 of
-// AWS, Huawei Cloud and others. Ids, hashes and UUIDs are in one case.
+// isRandom reports whether s begins with letters and digits of the length and the mix of an access
+// key's secret, which has no prefix: 30 for Alibaba Cloud, 32 for Tencent Cloud, 40 for AWS, Huawei
+// Cloud and others. Ids, hashes and UUIDs have only one case.
 func isRandom(s string) bool {
 	n := run(s, isAlnum, 41)
 	if n != 30 && n != 32 {
@@ -261,8 +259,8 @@ func isRandom(s string) bool {
 	return upper >= 3 && lower >= 3 && digits >= 2
 }
 
-// ownWebhook returns where the token begins in the URL of a webhook of this service, the word's
-// length if there is none.
+// ownWebhook returns the start of the token in a webhook URL of this service; the word's length
+// without one.
 func ownWebhook(word string) int {
 	const mark = "/webhook/"
 	i := strings.Index(word, mark)

@@ -7,19 +7,17 @@ import (
 	"unicode/utf8"
 )
 
-// A word is one of a text, its quotes taken off.
+// A word is one word of a text, without its quotes.
 type word struct {
 	text string
-	lead int // how many bytes at its beginning were typed outside quotes and without a backslash
-	tail int // and how many at its end
+	lead int // bytes at its beginning that were typed outside quotes and without a backslash
+	tail int // the same at its end
 }
 
-// argument returns the word as an argument.
 func (w word) argument() string { return hyphens(w.text[:w.lead]) + w.text[w.lead:] }
 
-// hyphens returns text with the dashes that it begins with as the hyphens that they were before a
-// client joined them, if a letter follows them that an option may begin with. A dash of Chinese
-// text is one.
+// hyphens replaces the dashes at the beginning of text by the hyphens that a client joined, if a
+// letter of an option follows. A dash before Chinese text stays a dash.
 func hyphens(text string) string {
 	short, long := 0, 0
 	for i, r := range text {
@@ -43,7 +41,7 @@ func hyphens(text string) string {
 	return text
 }
 
-// splitWords takes a text apart into words, and takes the markup off the first.
+// splitWords splits a text into words, and removes the markup of the first.
 func splitWords(text string) ([]word, phrase) {
 	if !utf8.ValidString(text) {
 		return nil, commandHidden
@@ -55,8 +53,7 @@ func splitWords(text string) ([]word, phrase) {
 	return bare(s.words), none
 }
 
-// wholeCode returns what is in the backticks, one or two, that are around a whole text and nowhere
-// in it.
+// wholeCode returns text without the one or two backticks around it, if it contains no others.
 func wholeCode(text string) string {
 	trimmed := strings.TrimFunc(text, isBlank)
 	for _, mark := range [...]string{"``", "`"} {
@@ -71,18 +68,18 @@ func wholeCode(text string) string {
 	return text
 }
 
-// A splitter takes a text apart.
+// A splitter splits a text into words.
 type splitter struct {
 	rest   string
 	words  []word
 	word   strings.Builder
-	inWord bool // even an empty one, by its quotes
-	plain  bool // all of the word was typed outside quotes until now
+	inWord bool // also for an empty word in quotes
+	plain  bool // the word so far was typed outside quotes
 	lead   int
 	tail   int
 }
 
-// write adds what was typed to the word, plain or in quotes or behind a backslash.
+// write adds text to the word. plain is false inside quotes and behind a backslash.
 func (s *splitter) write(text string, plain bool) {
 	if !s.inWord {
 		s.inWord, s.plain = true, true
@@ -154,7 +151,7 @@ func (s *splitter) split() phrase {
 	return none
 }
 
-// escape reads what is behind a backslash.
+// escape reads the character behind a backslash.
 func (s *splitter) escape(in quotation) phrase {
 	r, size := utf8.DecodeRuneInString(s.rest)
 	if size == 0 {
@@ -173,7 +170,7 @@ func (s *splitter) escape(in quotation) phrase {
 	return none
 }
 
-// code reads one word between backticks, one or two, in which everything stands for itself.
+// code reads one literal word between one or two backticks.
 func (s *splitter) code(here string) phrase {
 	mark := "`"
 	if strings.HasPrefix(here, "``") {
@@ -191,8 +188,8 @@ func (s *splitter) code(here string) phrase {
 	return none
 }
 
-// link reads a link in Markdown, or the bracket that begins none. A client that made a link of an
-// address kept that as its text; another text is not what a command is about.
+// link reads a Markdown link, or a bracket alone. If the link's text is its address, a client made
+// the link and the text counts. Otherwise the address counts.
 func (s *splitter) link(here string) {
 	if text, address, n := markdownLink(here); n > 0 {
 		target := schemeless(address)
@@ -206,8 +203,8 @@ func (s *splitter) link(here string) {
 	s.write("[", true)
 }
 
-// markdownLink returns the text and the address of the link that begins here, and its length; 0 if
-// it is none.
+// markdownLink returns the text, the address and the length of the link that begins here; the
+// length is 0 without one.
 func markdownLink(here string) (text, address string, n int) {
 	end := strings.IndexByte(here, ']')
 	if end < 0 || !strings.HasPrefix(here[end:], "](") {
@@ -226,8 +223,7 @@ func markdownLink(here string) (text, address string, n int) {
 	return text, address, end + size + 1
 }
 
-// schemeless returns an address without its scheme, empty if the scheme is not one that clients
-// make links of.
+// schemeless returns an address without its scheme; empty if clients make no links of the scheme.
 func schemeless(address string) string {
 	for _, scheme := range [...]string{"http://", "https://", "mailto:", "tel:"} {
 		if rest, ok := strings.CutPrefix(address, scheme); ok {
@@ -237,8 +233,7 @@ func schemeless(address string) string {
 	return ""
 }
 
-// skipLanguage takes the name of a shell, or of text, off the code behind a fence: some clients
-// write there what the code is.
+// skipLanguage removes the language that some clients write behind a code fence.
 func skipLanguage(text string) string {
 	first, rest, ok := strings.Cut(text, "\n")
 	if ok {
@@ -250,19 +245,19 @@ func skipLanguage(text string) string {
 	return text
 }
 
-// marks are what text is made bold and italic with.
+// marks make text bold and italic.
 var marks = [...]string{"**", "*", "__", "_"}
 
-// bare takes * and _ off that mark up the command, or a text that begins with it.
+// bare removes the * and _ around the command, or around a text that begins with it.
 func bare(words []word) []word {
-	if len(words) > 2 && isMark(words[0]) && words[0] == words[1] { // around a mention that was taken off
+	if len(words) > 2 && isMark(words[0]) && words[0] == words[1] { // they were around a mention
 		words = words[2:]
 	}
-	for range 3 { // bold and italic at once
+	for range 3 { // bold and italic together
 		if !unmark(words) {
 			break
 		}
-		// the mark was a word of its own, with a mention behind it that was taken off
+		// The mark was before a mention, and so is a word of its own.
 		if words[0].text == "" && len(words) > 1 {
 			words = words[1:]
 		}
@@ -270,12 +265,12 @@ func bare(words []word) []word {
 	return words
 }
 
-// FoldName returns a command's name, or a pattern for one, as names are compared: folded, without
-// the / before it.
+// FoldName returns a command's name, or a pattern for one, in the form that names are compared in:
+// folded, without the / before it.
 func FoldName(name string) string { return unslash(foldName(name)) }
 
-// unslash takes the / off a command, or a pattern for one, that is written as one of the client's
-// own.
+// unslash removes the / before a command, or a pattern for one, that is written like a slash
+// command.
 func unslash(name string) string {
 	rest, ok := strings.CutPrefix(name, "/")
 	if r, _ := utf8.DecodeRuneInString(rest); ok && (unicode.IsLetter(r) || unicode.IsDigit(r)) &&
@@ -285,11 +280,11 @@ func unslash(name string) string {
 	return name
 }
 
-// isMark reports whether a word is nothing but a mark of bold or italic.
+// isMark reports whether a word is only a mark of bold or italic.
 func isMark(w word) bool { return w.lead == len(w.text) && slices.Contains(marks[:], w.text) }
 
-// unmark takes one mark off the command and off the word that it ends in, if there is one, and
-// reports whether it did.
+// unmark removes one mark from the beginning of the command and from the end of the word that
+// closes it. It reports whether there was one.
 func unmark(words []word) bool {
 	if len(words) == 0 {
 		return false

@@ -130,7 +130,7 @@ func TestAnswers(t *testing.T) {
 		text    string
 		want    []string
 	}{
-		"help": {nil, "help", []string{"You may run here: *.", "But not: stop.",
+		"help": {nil, "help", []string{"You may run here: *.", "Except: stop.",
 			"Always allowed: help, whoami."}},
 		"whoami":                   {nil, "WhoAmI", []string{"user:u1", "c1"}},
 		"an accepted command":      {nil, "restart i-1", []string{"restart was accepted."}},
@@ -139,7 +139,7 @@ func TestAnswers(t *testing.T) {
 		"an open quote":            {nil, "restart 'i-1", []string{"A quotation mark is not closed."}},
 		"an open quote in Chinese": {[]string{`"Language":"zh"`}, "restart 'i-1", []string{"引号没有闭合。"}},
 		"another conversation": {[]string{`"ConversationIds":["c2"]`}, "restart",
-			[]string{"The conversation c1 is not among ConversationIds."}},
+			[]string{"The conversation c1 is not in ConversationIds."}},
 	} {
 		w := webhooktest.New(t)
 		process := w.Process()
@@ -163,7 +163,7 @@ func TestAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := bot.Say("command", platformsim.Message{Text: "restart"})
-	if text := w.Read(c, bot.Post(process.Handler(nobody), c)); text != "The chat configuration ops is off." {
+	if text := w.Read(c, bot.Post(process.Handler(nobody), c)); text != "The chat configuration ops is inactive." {
 		t.Errorf("of a bot that is off: %q", text)
 	}
 }
@@ -1106,7 +1106,7 @@ func TestKinds(t *testing.T) {
 	give(&callback.Received{Mention: "Third Bot", Message: &command.Message{ID: "m1", Conversation: "c1",
 		User: "u1", Unread: command.UnreadPicture}})
 	if list := process.Commands("ops"); len(list) != 1 || list[0].Decision != "Denied" ||
-		!strings.HasPrefix(list[0].Reason, "I understand text only; this message has a picture.") {
+		!strings.HasPrefix(list[0].Reason, "I can read only text, and this message contains a picture.") {
 		t.Errorf("commands = %+v", list)
 	}
 	if health := process.Health("ops").Health; !strings.Contains(health.LastMention.Reason, `"Third Bot"`) ||

@@ -47,7 +47,7 @@ func TestWeComsControlCharactersAreAnswered(t *testing.T) {
 			"<MsgType>text</MsgType><Content><![CDATA[restart\x02 "+
 			"i-1]]></Content><MsgId>1</MsgId><AgentID>1000002</AgentID></xml>")
 	c.Query, c.Body = sealed.Query, sealed.Body
-	if text := w.Read(c, bot.Post(process.Handler(nobody), c)); !strings.Contains(text, "cannot be seen") {
+	if text := w.Read(c, bot.Post(process.Handler(nobody), c)); !strings.Contains(text, "invisible") {
 		t.Errorf("the answer is %q", text)
 	}
 }

@@ -380,7 +380,7 @@ func TestControlCharactersAreAnswered(t *testing.T) {
 			continue
 		}
 		if _, _, err := command.Parse(received.Message.Text); err == nil ||
-			!strings.Contains(err.Error(), "cannot be seen") {
+			!strings.Contains(err.Error(), "invisible") {
 			t.Errorf("%s is a command: %v", name, err)
 		}
 	}
