@@ -134,6 +134,7 @@ var rooms = []room{
 	{"deploy", []string{"shared/cloud"}, nil},
 	{"deploy/make", []string{"deploy"}, nil},
 	{"deploy/chatconf", []string{"shared/*", "shared/emulator/ots", "shared/emulator/runtime",
+		"shared/emulator/oos", "shared/emulator/sts",
 		"shared/emulator/localcloud", "shared/rpc/sign", "shared/cloud/*", "shared/table/file",
 		"shared/table/tablestore", "shared/table/dynamodb", "shared/platform/*"},
 		[]string{"github.com/spf13/cobra", "github.com/aws/aws-sdk-go-v2/config"}},

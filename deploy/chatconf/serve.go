@@ -19,6 +19,7 @@ import (
 
 func newServe() *cobra.Command {
 	var addr, data, store, target, dist string
+	var emulate []string
 	var certificate tlsFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
@@ -34,6 +35,9 @@ the store is on this machine. The function 'api' is at /, each function at /<fun
 address of its own, and the clouds' own APIs for invoking functions are at an address that is printed, which functions are given as
 AWS_ENDPOINT_URL_LAMBDA and CHATCONF_FC_ENDPOINT. What functions print goes to standard error, with their reports.
 
+--emulate oos,sts starts emulators of Alibaba Cloud's OOS and STS beside the service, on free ports of this machine: an account with a
+role and a few templates, in memory. Their addresses and a call to try are printed.
+
 The first start makes the directory, a key ring (keyring.json) and one access key that may do everything (access-key.json);
 only you can read them. CHATCONF_ACCESS_KEY_ID and CHATCONF_ACCESS_KEY_SECRET, when set at that first start, become that key.
 With --tls-cert and --tls-key it speaks HTTPS only; both files are read again when they change. Without them only this machine should reach
@@ -47,7 +51,8 @@ CHATCONF_JOURNAL_TABLE, CHATCONF_KEY_TABLE, CHATCONF_KEY_USE_TABLE, CHATCONF_JOU
   chatconf serve --addr 127.0.0.1:8080 --data ~/chatconf
   chatconf serve --addr 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem
   chatconf serve --store tablestore
-  make build && chatconf serve --target fc`,
+  make build && chatconf serve --target fc
+  chatconf serve --emulate oos,sts`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			settings, err := localSettings(data)
@@ -63,13 +68,19 @@ CHATCONF_JOURNAL_TABLE, CHATCONF_KEY_TABLE, CHATCONF_KEY_USE_TABLE, CHATCONF_JOU
 			switch {
 			case target != targetLocal && cmd.Flags().Changed("store"):
 				return usagef("--store is of --target %s; a cloud's functions have their cloud's store", targetLocal)
-			case target != targetLocal:
-				return seeAddr(serveTarget(cmd.Context(), cmd.OutOrStdout(), settings, target, dist))
-			case cmd.Flags().Changed("dist"):
+			case target == targetLocal && cmd.Flags().Changed("dist"):
 				return usagef("--dist is of --target %s and %s", targetFC, targetLambda)
 			}
+			emulated, err := openEmulators(cmd.Context(), emulate, settings, app.NewLogger(os.Stderr))
+			if err != nil {
+				return err
+			}
+			defer emulated.close()
+			if target != targetLocal {
+				return seeAddr(serveTarget(cmd.Context(), cmd.OutOrStdout(), settings, target, dist, emulated))
+			}
 			role := app.Everything(serveActions(trusted(settings)...)...)
-			started := func(s app.Started) { welcome(cmd.OutOrStdout(), settings.Data, s, nil) }
+			started := func(s app.Started) { welcome(cmd.OutOrStdout(), settings.Data, s, nil, emulated) }
 			if store == storeFile {
 				return seeAddr(app.ServeLocal(cmd.Context(), settings, started, role))
 			}
@@ -88,6 +99,7 @@ CHATCONF_JOURNAL_TABLE, CHATCONF_KEY_TABLE, CHATCONF_KEY_USE_TABLE, CHATCONF_JOU
 	cmd.Flags().StringVar(&target, "target", targetLocal,
 		"what is run: local, which is this program, or the functions of fc or lambda")
 	distFlag(cmd, &dist)
+	cmd.Flags().StringSliceVar(&emulate, "emulate", nil, "what to emulate beside the service: oos, sts or both")
 	return cmd
 }
 
@@ -105,13 +117,14 @@ func distFlag(cmd *cobra.Command, dist *string) {
 }
 
 // serveTarget serves the functions of a target until ctx ends.
-func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target, dist string) error {
+func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target, dist string,
+	emulated *emulators) error {
 	o := deploymentOptions{target: target, dist: dist, getenv: os.Getenv}
 	if _, _, err := o.check(); err != nil {
 		return err // before an address is taken, or found taken
 	}
 	var d *deployment
-	started := func(s app.Started) { welcome(w, settings.Data, s, d) }
+	started := func(s app.Started) { welcome(w, settings.Data, s, d, emulated) }
 	return app.Serve(ctx, settings, started, func(settings app.Settings) (app.Opened, error) {
 		o.settings, o.logger = settings, app.NewLogger(os.Stderr)
 		o.log = runtime.LogLines(o.logger)
@@ -129,12 +142,14 @@ func serveTarget(ctx context.Context, w io.Writer, settings app.Settings, target
 	})
 }
 
-// welcome says where the service is, what runs there if it is functions, and how to call it.
-func welcome(w io.Writer, data string, s app.Started, d *deployment) {
+// welcome says where the service is, what runs there if it is functions, what is emulated beside it,
+// and how to call it.
+func welcome(w io.Writer, data string, s app.Started, d *deployment, emulated *emulators) {
 	fmt.Fprintf(w, "chatconf listens on %s\n", s.Endpoint)
 	if d != nil {
 		d.introduce(w, s.Endpoint)
 	}
+	emulated.introduce(w)
 	if s.AccessKeyID == "" {
 		return
 	}

@@ -582,7 +582,7 @@ func TestServeTarget(t *testing.T) {
 	r, w := io.Pipe()
 	done := make(chan error, 1)
 	dist := helloDist(t, runtime.FC, "api", "hello")
-	go func() { done <- serveTarget(ctx, w, settings, targetFC, dist) }()
+	go func() { done <- serveTarget(ctx, w, settings, targetFC, dist, nil) }()
 	said := make([]byte, 0, 4096)
 	for !bytes.Contains(said, []byte(`env`)) {
 		n, err := r.Read(said[len(said):cap(said)])

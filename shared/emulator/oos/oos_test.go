@@ -326,6 +326,29 @@ func TestClientToken(t *testing.T) {
 	}
 }
 
+// Many clients at once, all with the token of one record, start one execution.
+func TestOneTokenAtOnce(t *testing.T) {
+	in := run(t)
+	started := make(chan string)
+	for range 8 {
+		go func() {
+			a := in.Call(t, oostest.Key, "StartExecution", map[string]string{"TemplateName": "slow", "ClientToken": "one"})
+			e, _ := a.Body["Execution"].(map[string]any)
+			id, _ := e["ExecutionId"].(string)
+			started <- id
+		}()
+	}
+	first := <-started
+	for range 7 {
+		if id := <-started; id != first || id == "" {
+			t.Errorf("started %q and %q", first, id)
+		}
+	}
+	if n := len(in.Server.Executions()); n != 1 {
+		t.Errorf("%d executions, want one", n)
+	}
+}
+
 func TestStartRefusesParameters(t *testing.T) {
 	in := run(t)
 	long := strings.Repeat("a", 201)

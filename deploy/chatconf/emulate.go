@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"chatconf/shared/app"
+	"chatconf/shared/emulator/oos"
+	"chatconf/shared/emulator/sts"
+	"chatconf/shared/serve"
+)
+
+// What --emulate starts.
+const (
+	emulateOOS = "oos"
+	emulateSTS = "sts"
+)
+
+// The access key and the role of the emulated account. They open nothing else, so they are no
+// secrets.
+const (
+	emulatedKeyID     = "emulated-key"
+	emulatedKeySecret = "not-a-real-secret"
+	emulatedRole      = "chatconf-operator"
+)
+
+// emulatedBody is how much memory a request to an emulator takes, in bytes.
+const emulatedBody = 4 << 20
+
+// emulators are services of a cloud, emulated beside the service. A nil one has none.
+type emulators struct {
+	account *sts.Account
+	region  string
+	urls    map[string]string // by name
+	stop    func()            // ends them, and waits until they have ended
+}
+
+// openEmulators starts the emulators of these names, each on a free port of this machine.
+func openEmulators(ctx context.Context, names []string, settings app.Settings, log *slog.Logger) (*emulators, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	for _, name := range names {
+		if name != emulateOOS && name != emulateSTS {
+			return nil, usagef("unknown --emulate %q; use %s, %s or both, such as --emulate %[2]s,%[3]s", name,
+				emulateOOS, emulateSTS)
+		}
+	}
+	account, err := sts.New(emulatedAccount(settings.AccountID))
+	if err != nil {
+		return nil, err
+	}
+	executions, err := oos.New(oos.Options{Account: account, Region: settings.Region, Templates: demoTemplates()})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	e := &emulators{account: account, region: settings.Region, urls: make(map[string]string)}
+	e.stop = func() { cancel(); running.Wait() }
+	for name, handler := range map[string]http.Handler{emulateOOS: executions, emulateSTS: account.Handler()} {
+		if !slices.Contains(names, name) {
+			continue
+		}
+		listener, endpoint, _, err := app.Listen("127.0.0.1:0", "", "", log)
+		if err != nil {
+			e.stop()
+			return nil, err
+		}
+		e.urls[name] = endpoint
+		running.Go(func() {
+			if err := serve.HTTP(ctx, listener, handler, log, settings.Limits(emulatedBody)); err != nil {
+				log.Error("an emulator has ended", "emulator", name, "error", err)
+			}
+		})
+	}
+	return e, nil
+}
+
+// close ends the emulators.
+func (e *emulators) close() {
+	if e != nil {
+		e.stop()
+	}
+}
+
+// introduce prints what is emulated, and a call to try.
+func (e *emulators) introduce(w io.Writer) {
+	if e == nil {
+		return
+	}
+	for _, name := range []string{emulateOOS, emulateSTS} {
+		if url := e.urls[name]; url != "" {
+			fmt.Fprintf(w, "  %-17s%s\n", strings.ToUpper(name)+" emulator", url)
+		}
+	}
+	fmt.Fprintf(w, "    signed with    %s and the secret %s\n", emulatedKeyID, emulatedKeySecret)
+	fmt.Fprintf(w, "    role           acs:ram::%s:role/%s\n", e.account.ID(), emulatedRole)
+	if url := e.urls[emulateOOS]; url != "" {
+		fmt.Fprintf(w, "    try            aliyun oos StartExecution --endpoint %s --insecure --region %s --mode AK \\\n"+
+			"      --access-key-id %s --access-key-secret %s \\\n"+
+			"      --TemplateName restart-instance --Parameters '{\"InstanceId\":\"i-123\"}'\n",
+			strings.TrimPrefix(url, "http://"), e.region, emulatedKeyID, emulatedKeySecret)
+	}
+}
+
+// emulatedAccount is an account with one user and one role. The role can do what the templates need,
+// and the user can do the same and assume roles of its prefix.
+func emulatedAccount(id string) sts.Options {
+	const work = `{"Version":"1","Statement":[{"Effect":"Allow","Resource":"*","Action":["oos:StartExecution",
+		"oos:ListExecutions","oos:CancelExecution","oos:NotifyExecution","ecs:RebootInstance"]}]}`
+	assume := `{"Version":"1","Statement":[{"Effect":"Allow","Resource":"acs:ram::` + id + `:role/chatconf-*",
+		"Action":["sts:AssumeRole","sts:SetSourceIdentity","ram:PassRole"]}]}`
+	trust := `{"Version":"1","Statement":[{"Effect":"Allow","Action":["sts:AssumeRole","sts:SetSourceIdentity"],
+		"Principal":{"RAM":"acs:ram::` + id + `:root","Service":"oos.aliyuncs.com"}}]}`
+	return sts.Options{
+		AccountID: id,
+		Users: []sts.User{{Name: "chatconf", KeyID: emulatedKeyID, KeySecret: emulatedKeySecret,
+			Policies: []string{work, assume}}},
+		Roles: []sts.Role{{Name: emulatedRole, Trust: trust, Policies: []string{work}}},
+	}
+}
+
+// demoTemplates are a template that succeeds, one that takes long, one that fails and one that asks.
+func demoTemplates() []oos.Template {
+	reboot := []oos.Permission{{Action: "ecs:RebootInstance", Resource: "acs:ecs:*:*:instance/{{ InstanceId }}"}}
+	return []oos.Template{
+		{
+			Name:       "restart-instance",
+			Parameters: []oos.Parameter{{Name: "InstanceId", Required: true}},
+			Steps: []oos.Step{
+				{Name: "reboot", Action: "ACS::ECS::RebootInstance", Takes: time.Second, Needs: reboot},
+				{Name: "wait", Action: "ACS::Sleep", Takes: time.Second},
+			},
+			Outputs: map[string]string{"message": "{{ InstanceId }} has been restarted"},
+		},
+		{Name: "slow", Steps: []oos.Step{{Name: "wait", Action: "ACS::Sleep", Takes: 10 * time.Minute}}},
+		{Name: "fails", Steps: []oos.Step{
+			{Name: "check", Action: "ACS::ExecuteApi", Takes: time.Second, Fails: "the disk is full"},
+		}},
+		{Name: "approve", Steps: []oos.Step{
+			{Name: "ask", Action: "ACS::Approve", Approve: true},
+			{Name: "wait", Action: "ACS::Sleep", Takes: time.Second},
+		}},
+	}
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"chatconf/shared/app"
+)
+
+func TestEmulators(t *testing.T) {
+	settings, err := app.ReadSettings(func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	for _, test := range []struct {
+		names     []string
+		says, not string
+	}{
+		{nil, "", "emulator"},
+		{[]string{"sts"}, "STS emulator", "OOS"},
+		{[]string{"oos"}, "--TemplateName", "STS"},
+		{[]string{"sts", "oos", "oos"}, "STS emulator", "none"},
+	} {
+		e, err := openEmulators(t.Context(), test.names, settings, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		e.introduce(&b)
+		if !strings.Contains(b.String(), test.says) || strings.Contains(b.String(), test.not) {
+			t.Errorf("%v says %q", test.names, &b)
+		}
+		for _, name := range slices.Compact(slices.Sorted(slices.Values(test.names))) {
+			resp, err := http.Get(e.urls[name])
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if err != nil || resp.StatusCode != 400 || !strings.Contains(string(body), `"Code":"MissingParameter"`) {
+				t.Errorf("%s answers %d %s, %v", name, resp.StatusCode, body, err)
+			}
+		}
+		e.close()
+		for _, name := range test.names {
+			if c, err := net.Dial("tcp", strings.TrimPrefix(e.urls[name], "http://")); err == nil {
+				c.Close()
+				t.Errorf("%s listens after its end", name)
+			}
+		}
+	}
+	var usage *usageError
+	if _, err := openEmulators(t.Context(), []string{"oos", "ecs"}, settings, log); !errors.As(err, &usage) {
+		t.Errorf("error = %v, want one of usage", err)
+	}
+}
