@@ -1,14 +1,12 @@
-// Package bolt is an engine for local stores: one bbolt file, opened with care, and group commit.
+// Package bolt opens a bbolt file safely and commits updates in groups. It knows nothing of tables;
+// the file table and emulators keep their data in it.
 //
-// It knows nothing of tables. The file table keeps its items in it, and so may an emulator of a
-// store with other semantics.
-//
-// A file belongs to one process at a time, and to one kind of store for ever: its format bucket
-// says which. No page of the file is used before it is checked. Open checks all but the leaf pages
-// before bbolt may write, and refuses a file that is damaged or not ours without changing a byte of
-// it. A leaf page is checked when it is read first: damage is then the error, ErrDamaged, of that
-// View or Update. Verify checks all. After a power cut or a kill, the file holds exactly the
-// updates that were acknowledged, and perhaps one batch more that was about to be.
+// Only one process at a time opens a file. A file has one kind, stored in its format bucket. Every
+// page is checked before it is used. Open checks all pages but leaves before bbolt may write. It
+// refuses a file that is damaged or of another kind, and does not change it. A leaf page is checked
+// when it is read first; damage is then the error ErrDamaged of that View or Update. Verify checks
+// all pages. After a power cut or a kill, the file has exactly the acknowledged updates, and
+// possibly one more batch that was being written.
 package bolt
 
 import (
@@ -25,26 +23,25 @@ import (
 	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
-// Sentinel errors, to be found with errors.Is.
+// Errors, for errors.Is.
 var (
-	// ErrInUse says that another process, or another DB of this one, has the file open.
+	// ErrInUse: another process, or another DB of this process, has the file open.
 	ErrInUse = errors.New("another process has it open")
-	// ErrForeign says that the file is sound, or never was ours: another program's, or of another
-	// kind or version.
+	// ErrForeign: the file belongs to another program, or has another kind or version.
 	ErrForeign = errors.New("not a file of this store")
-	// ErrDamaged says that the file was ours and is no longer whole.
+	// ErrDamaged: the file is ours, and damaged.
 	ErrDamaged = errors.New("the file is damaged")
-	// ErrReadOnly says that the file may be read and not written.
+	// ErrReadOnly: the file can only be read.
 	ErrReadOnly = errors.New("the file is read-only")
-	// ErrClosed says that the DB was closed.
+	// ErrClosed: the DB is closed.
 	ErrClosed = errors.New("the file is closed")
-	// ErrBroken says that a commit failed in such a way that nobody can tell what the disk holds,
-	// or that bbolt lost its footing. Only opening the file anew can tell.
-	ErrBroken = errors.New("the file must be opened anew")
+	// ErrBroken: a commit failed, and the content of the disk is unknown until the file is
+	// opened again.
+	ErrBroken = errors.New("the file must be opened again; restart the program")
 )
 
-// A PanicError is what a callback that panicked gets. bbolt reports damage it meets by a panic too,
-// and so does the kernel when the file is shorter than it was.
+// A PanicError is the error of a callback that panicked. Damage can cause a panic too: of bbolt, or
+// of the kernel when the file has become shorter.
 type PanicError struct {
 	Value any
 	Stack []byte
@@ -59,31 +56,31 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// Options say which file is wanted.
+// Options describe a file.
 type Options struct {
-	// Kind names what is kept in the file, and Version the layout it is kept in. A file of another
-	// kind or version is refused.
+	// Kind names the content of the file, and Version its layout. Open refuses a file with
+	// others.
 	Kind    string
 	Version int
-	// MaxSize is the size in bytes that the file may grow to; an update that would take it further
-	// is refused. Zero is no bound.
+	// MaxSize is the largest size of the file, in bytes. An update beyond it fails. Zero: no
+	// limit.
 	MaxSize int
-	// Wait is how long Open waits for another process to let go of the file. Zero is half a second.
+	// Wait is how long Open waits until another process closes the file. Zero: half a second.
 	Wait time.Duration
 }
 
-// A DB is one open file. Its methods may be called from many goroutines at once.
+// A DB is one open file. It is safe for concurrent use.
 type DB struct {
 	bolt   *bbolt.DB
-	file   *os.File           // bbolt's own; to be read in a transaction only
-	leaves map[string]*leaves // by bucket, as the file was when it was opened
+	file   *os.File           // bbolt's own; read only in a transaction
+	leaves map[string]*leaves // by bucket, from when the file was opened
 	path   string
 
 	readOnly error                 // why the file cannot be written; nil: it can
-	broken   atomic.Pointer[error] // set once, when nothing can be trusted any more
+	broken   atomic.Pointer[error] // set once, by the first ErrBroken
 
 	mu      sync.Mutex
-	wake    sync.Cond // on mu: the queue has grown, or closing was set
+	wake    sync.Cond // on mu: the queue has grown, or closing is set
 	queue   []*call
 	closing bool
 	drained chan struct{} // closed when the committer has ended
@@ -92,7 +89,6 @@ type DB struct {
 	commit func(*bbolt.Tx) error // (*bbolt.Tx).Commit, but for tests
 }
 
-// newDB starts the committer of a file.
 func newDB(b *bbolt.DB, f *os.File, path string, leaves map[string]*leaves, readOnly error) *DB {
 	db := &DB{bolt: b, file: f, path: path, leaves: leaves, readOnly: readOnly, drained: make(chan struct{}),
 		closed: make(chan struct{}), commit: (*bbolt.Tx).Commit}
@@ -101,17 +97,16 @@ func newDB(b *bbolt.DB, f *os.File, path string, leaves map[string]*leaves, read
 	return db
 }
 
-// Path returns the path that the file was opened by.
+// Path returns the path that was given to Open.
 func (db *DB) Path() string { return db.path }
 
-// ReadOnly returns why the file cannot be written, nil if it can.
+// ReadOnly returns why the file cannot be written; nil if it can.
 func (db *DB) ReadOnly() error { return db.readOnly }
 
-// View runs fn on a snapshot: all updates that were acknowledged before it began, and none that
-// come after. Many run at once, beside updates. The file cannot give back the room of what was
-// deleted or replaced while an old snapshot is held, and cannot grow its mapping, so fn must be
-// quick; it must not call View, Update or Close. What it reads is valid only until it returns. Its
-// error is returned as it is; its panic as a *PanicError.
+// View runs fn on a snapshot with all updates that were acknowledged before. Many run concurrently,
+// also with updates. An old snapshot keeps the file from reusing space and from growing its
+// mapping, so fn must be quick; it must not call View, Update or Close. What fn reads is valid only
+// until it returns. View returns the error of fn, and its panic as a *PanicError.
 func (db *DB) View(fn func(*Tx) error) error {
 	if err := db.broken.Load(); err != nil {
 		return *err
@@ -127,23 +122,22 @@ func (db *DB) View(fn func(*Tx) error) error {
 	return guard(&Tx{tx: tx, leaves: db.leaves}, fn)
 }
 
-// Update runs fn on the state that all earlier updates left, and makes what it changed durable
-// before it returns. Updates that wait at the same time share one transaction and one flush of the
-// disk, but none can disturb another: when fn returns an error, nothing that it changed remains,
-// and the error is returned as it is; a panic likewise, as a *PanicError. That is cheapest when fn
-// checks everything before it changes anything.
+// Update runs fn on the result of all earlier updates, and makes its changes durable before it
+// returns. Waiting updates share one transaction and one flush of the disk, but do not disturb each
+// other. If fn returns an error, none of its changes remain and Update returns that error; a panic
+// is a *PanicError. This is cheapest if fn checks everything before its first change.
 //
 // fn runs on another goroutine, one update at a time, and possibly more than once; only its last
-// run counts. It must not call View, Update or Close, nor runtime.Goexit. What it reads is valid
-// only until it returns or changes something. The slices that it puts must not change until Update
+// run counts. It must not call View, Update, Close or runtime.Goexit. What it reads is valid only
+// until it returns or changes something. The slices that it puts must not change until Update
 // returns.
 //
-// size is about how many bytes fn changes; it bounds what shares a transaction. When ctx ends
-// before fn has begun, fn is not run and the error is ctx's; after that the outcome is the true
-// one. If the commit itself fails, every update in it gets the error and nothing of them remains,
-// unless the error is ErrBroken.
+// size is about how many bytes fn changes; it bounds the shared transaction. If ctx ends before fn
+// has begun, fn does not run and the error is ctx's; later, ctx has no effect. If the commit fails,
+// every update in it gets the error and none of their changes remain, unless the error is
+// ErrBroken.
 //
-// Of a file that was opened for reading only, it is an ErrReadOnly, and fn is not run.
+// The error is ErrReadOnly if the file can only be read; fn does not run then.
 func (db *DB) Update(ctx context.Context, size int, fn func(*Tx) error) error {
 	if db.readOnly != nil {
 		return fmt.Errorf("bolt: write %s: %w: %w", db.path, ErrReadOnly, db.readOnly)
@@ -151,14 +145,14 @@ func (db *DB) Update(ctx context.Context, size int, fn func(*Tx) error) error {
 	return db.do(&call{ctx: ctx, size: size, fn: fn})
 }
 
-// Verify reads the whole file and checks it, its free pages included, while no update runs. It
-// stands in the queue of updates, and returns the first damage found as an ErrDamaged.
+// Verify checks the whole file, including its free pages. It waits in the queue of updates, so no
+// update runs meanwhile. It returns the first damage as an ErrDamaged.
 func (db *DB) Verify(ctx context.Context) error {
 	return db.do(&call{ctx: ctx, verify: true})
 }
 
-// Close ends the updates that wait, waits for the views under way, and lets go of the file. Later
-// calls are ErrClosed. Closing twice is not an error.
+// Close completes waiting updates, waits for current views and closes the file. Later calls return
+// ErrClosed. A second Close is not an error.
 func (db *DB) Close() error {
 	db.mu.Lock()
 	first := !db.closing
@@ -178,7 +172,7 @@ func (db *DB) Close() error {
 	return nil
 }
 
-// guard runs fn and turns its panic into a *PanicError, and so a fault in the mapped file, which
+// guard runs fn and returns its panic as a *PanicError, also for a fault in the mapped file, which
 // would end the process.
 func guard(tx *Tx, fn func(*Tx) error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))

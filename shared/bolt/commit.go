@@ -11,24 +11,23 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// A batch takes all that waits, up to these bounds. They keep its memory, and the time that its
-// first waits for its last, small beside what a flush of the disk costs. One update beyond the
-// bytes goes alone.
+// A batch takes all waiting calls up to these limits. They keep its memory small, and its time
+// small against a flush of the disk. An update larger than maxBatchBytes is a batch of its own.
 const (
 	maxBatchCalls = 512
 	maxBatchBytes = 4 << 20
 )
 
-// A call is one update on its way.
+// A call is one update or verification in the queue.
 type call struct {
 	ctx    context.Context
 	size   int
 	fn     func(*Tx) error
 	verify bool // not an update: check the file
 
-	state atomic.Int32  // of callState; who moves it on from waiting owns the outcome
-	err   error         // the outcome, once done is closed
-	done  chan struct{} // closed with the outcome
+	state atomic.Int32  // a callState; leaving waiting decides the result
+	err   error         // the result, when done is closed
+	done  chan struct{} // closed with the result
 }
 
 type callState = int32
@@ -39,8 +38,8 @@ const (
 	abandoned
 )
 
-// start reports whether the call may run: whether its caller still waits for it. If not, the call
-// is finished.
+// start reports whether the caller still waits, so that the call may run. If not, it finishes the
+// call.
 func (c *call) start() bool {
 	if c.ctx.Err() == nil && c.state.CompareAndSwap(waiting, running) {
 		return true
@@ -54,8 +53,7 @@ func (c *call) finish(err error) {
 	close(c.done)
 }
 
-// do queues a call and waits for its outcome, or for the end of its context if that comes before
-// its turn.
+// do queues a call and waits for its result, or until its context ends before the call runs.
 func (db *DB) do(c *call) error {
 	if err := c.ctx.Err(); err != nil {
 		return err
@@ -81,9 +79,8 @@ func (db *DB) do(c *call) error {
 	return c.err
 }
 
-// run is the committer: it takes all calls that wait, does them, and looks again, until the DB is
-// closed and none waits. While it flushes one batch to the disk the next gathers, so that it needs
-// no timer.
+// run is the committer: it runs batches of waiting calls until the DB is closed and none waits.
+// While one batch is flushed to disk, the next one gathers, so no timer is needed.
 func (db *DB) run() {
 	for batch := db.take(); batch != nil; batch = db.take() {
 		if batch[0].verify {
@@ -95,8 +92,8 @@ func (db *DB) run() {
 	close(db.drained)
 }
 
-// take returns the next batch, in the order of arrival: as much as its bounds allow, or one
-// verification; nil at the end.
+// take returns the next batch in order of arrival, within the limits, or one verification; nil at
+// the end.
 func (db *DB) take() []*call {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -122,9 +119,8 @@ func (db *DB) take() []*call {
 	return batch
 }
 
-// runBatch runs the calls in one transaction. No call is answered before the commit, not even one
-// that failed: what it saw may have been the work of another in the batch, which a failed commit
-// would make undone.
+// runBatch runs the calls in one transaction. No call gets a result before the commit, not even an
+// error: it may depend on other calls of the batch, which a failed commit undoes.
 func (db *DB) runBatch(batch []*call) {
 	var together, alone []*call
 	for _, c := range batch {
@@ -132,9 +128,8 @@ func (db *DB) runBatch(batch []*call) {
 			together = append(together, c)
 		}
 	}
-	// A call that fails after it has changed something takes the transaction with it. The others
-	// run again without it, and then it runs again alone, on what they left, so that its error too
-	// tells of what is in the file.
+	// A call that fails after a change spoils the transaction. The others run again without it.
+	// Then it runs alone, so that its error also describes the content of the file.
 	for len(together) > 0 {
 		i := db.transact(together)
 		if i < 0 {
@@ -148,9 +143,8 @@ func (db *DB) runBatch(batch []*call) {
 	}
 }
 
-// transact runs the calls in one transaction, commits it and answers them all. If one of several
-// fails after it has changed something, nothing is committed, nobody is answered, and its index is
-// returned; otherwise -1.
+// transact runs the calls in one transaction, commits it and finishes all calls. If one of several
+// fails after a change, it finishes none and returns the index of that one; otherwise -1.
 func (db *DB) transact(calls []*call) (dirty int) {
 	finish := func(err error) {
 		for _, c := range calls {
@@ -194,8 +188,7 @@ func (db *DB) transact(calls []*call) (dirty int) {
 	return -1
 }
 
-// tryCommit commits tx. When that fails and cannot be shown to have changed nothing, the DB is
-// broken from then on.
+// tryCommit commits tx. If that fails and may have changed the file, the DB is broken.
 func (db *DB) tryCommit(tx *bbolt.Tx) error {
 	id := tx.ID()
 	err := guard(&Tx{tx: tx}, func(*Tx) error { return db.commit(tx) })
@@ -206,8 +199,8 @@ func (db *DB) tryCommit(tx *bbolt.Tx) error {
 	if broken := db.rollback(tx); broken != nil {
 		return errors.Join(err, broken)
 	}
-	// bbolt writes the new meta page last. If it is there although the flush after it failed,
-	// readers would see what may be gone after a power cut.
+	// bbolt writes the new meta page last. If that succeeded and the flush after it failed,
+	// readers would see changes that a power cut may undo.
 	last := -1
 	if viewErr := db.View(func(t *Tx) error { last = t.tx.ID(); return nil }); viewErr != nil || last >= id {
 		return db.fail(err)
@@ -215,7 +208,7 @@ func (db *DB) tryCommit(tx *bbolt.Tx) error {
 	return err
 }
 
-// rollback undoes tx, if it is still open. bbolt panics when that cannot be done.
+// rollback undoes tx if it is still open. bbolt panics if it cannot.
 func (db *DB) rollback(tx *bbolt.Tx) error {
 	if tx.DB() == nil {
 		return nil
@@ -226,15 +219,15 @@ func (db *DB) rollback(tx *bbolt.Tx) error {
 	return nil
 }
 
-// fail makes every later call end with an ErrBroken because of err, and returns that.
+// fail makes every later call return ErrBroken because of err, and returns that error.
 func (db *DB) fail(err error) error {
 	err = fmt.Errorf("%w: %w", ErrBroken, err)
 	db.broken.CompareAndSwap(nil, &err)
 	return err
 }
 
-// runVerify checks the file. No update runs meanwhile, so that what is on the disk is what the last
-// commit left there.
+// runVerify checks the file. No update runs meanwhile, so the disk has the result of the last
+// commit.
 func (db *DB) runVerify(c *call) {
 	if !c.start() {
 		return
@@ -246,8 +239,8 @@ func (db *DB) runVerify(c *call) {
 	c.finish(db.check())
 }
 
-// check reads the file by itself before it lets bbolt do it, which follows a wrong page number over
-// the end of its mapping.
+// check inspects the file before bbolt does: bbolt follows a wrong page number past the end of its
+// mapping.
 func (db *DB) check() error {
 	if err := db.inspectAll(); err != nil {
 		return fmt.Errorf("bolt: verify %s: %w", db.path, err)
@@ -267,7 +260,7 @@ func (db *DB) check() error {
 	return errors.Join(first, db.rollback(tx))
 }
 
-// inspectAll reads the whole file as it is now.
+// inspectAll inspects the whole file.
 func (db *DB) inspectAll() error {
 	info, err := db.file.Stat()
 	if err != nil {

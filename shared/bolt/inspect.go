@@ -14,12 +14,15 @@ import (
 // The layout of a bbolt file, version 2, in the machine's byte order; bbolt's
 // internal/common/{page,meta,inode,bucket}.go.
 //
-//	page     id uint64 | flags uint16 | count uint16 | overflow uint32 | content; overflow more pages follow as one
-//	meta     magic uint32 | version uint32 | page size uint32 | flags uint32 | root bucket | free list's page uint64 |
-//	         pages in use uint64 | transaction uint64 | FNV-1a of all before uint64
-//	branch   count × (key's place from here uint32 | key's size uint32 | page uint64), keys
-//	leaf     count × (flags uint32 | key's place from here uint32 | key's size uint32 | value's size uint32), keys and values
-//	free     count × page uint64; a count of 65535 stands for the one in the first element
+//	page     id uint64 | flags uint16 | count uint16 | overflow uint32 | content;
+//	         overflow is the number of further pages that continue this one
+//	meta     magic uint32 | version uint32 | page size uint32 | flags uint32 | root bucket |
+//	         free list's page uint64 | pages in use uint64 | transaction uint64 |
+//	         FNV-1a of all before uint64
+//	branch   count × (key's offset uint32 | key's size uint32 | page uint64), keys
+//	leaf     count × (flags uint32 | key's offset uint32 | key's size uint32 | value's size uint32),
+//	         keys and values; an offset counts from the start of its element
+//	free     count × page uint64; if count is 65535, the first element is the count
 //	bucket   root page uint64 | sequence uint64 | if the root is 0, a leaf page
 const (
 	pageHeader  = 16
@@ -39,19 +42,18 @@ const (
 
 	noFreelist = math.MaxUint64
 
-	maxDepth = 64 // of a tree of pages
+	maxDepth = 64 // levels of a tree
 )
 
 var order = binary.NativeEndian
 
-// An inspector reads a bbolt file as bbolt does, but trusts nothing in it: bbolt panics over some
-// kinds of damage, follows others out of its mapping, and may overwrite good pages after yet
-// others.
+// An inspector reads a bbolt file and trusts nothing in it. Damage makes bbolt panic, read past its
+// mapping, or overwrite good pages.
 type inspector struct {
 	r        io.ReaderAt
 	pageSize int64
 	pages    uint64 // in use
-	used     []bool // pages that something names, or that are free, by id
+	used     []bool // pages that are referenced or free, by id
 }
 
 func damaged(format string, args ...any) error {
@@ -62,28 +64,28 @@ type meta struct {
 	root, freelist, pages, transaction uint64
 }
 
-// readMeta reads the two meta pages and returns the newer one. Both must be sound: a meta is 64
-// bytes inside one sector of a disk, so that no crash tears it, and if one is bad then something
-// else has been at work, perhaps on the newer.
+// readMeta reads the two meta pages and returns the newer one. Both must be sound. A meta page is
+// 64 bytes inside one sector, which a crash cannot tear; so a bad one has another cause, which may
+// have damaged the newer one.
 func (in *inspector) readMeta(size int64) (meta, error) {
 	var head [pageHeader + metaSize]byte
 	if size == 0 {
 		return meta{}, fmt.Errorf("%w: it is empty", ErrForeign)
 	}
 	if _, err := in.r.ReadAt(head[:], 0); errors.Is(err, io.EOF) {
-		return meta{}, fmt.Errorf("%w: %d bytes are too few", ErrForeign, size)
+		return meta{}, fmt.Errorf("%w: it has only %d bytes", ErrForeign, size)
 	} else if err != nil {
 		return meta{}, err
 	}
 	if order.Uint32(head[pageHeader:]) != metaMagic {
-		return meta{}, fmt.Errorf("%w: it does not begin as a bbolt file does", ErrForeign)
+		return meta{}, fmt.Errorf("%w: it is not a bbolt file", ErrForeign)
 	}
 	in.pageSize = int64(order.Uint32(head[pageHeader+8:]))
 	if in.pageSize < 512 || in.pageSize > 1<<24 || in.pageSize&(in.pageSize-1) != 0 {
 		return meta{}, damaged("its page size is %d", in.pageSize)
 	}
 	if size < 4*in.pageSize {
-		return meta{}, damaged("it has %d bytes, less than four pages of %d", size, in.pageSize)
+		return meta{}, damaged("it has %d bytes, fewer than four pages of %d", size, in.pageSize)
 	}
 	var metas [2]meta
 	for i := range metas {
@@ -101,7 +103,8 @@ func (in *inspector) readMeta(size int64) (meta, error) {
 		m = metas[1]
 	}
 	if m.pages > uint64(size/in.pageSize) {
-		return meta{}, damaged("it has %d bytes, but %d pages of %d: its end is missing", size, m.pages, in.pageSize)
+		return meta{}, damaged("it has %d bytes, but should have %d pages of %d: its end is missing",
+			size, m.pages, in.pageSize)
 	}
 	in.pages = m.pages
 	in.used = make([]bool, m.pages)
@@ -119,7 +122,7 @@ func parseMeta(b []byte, id uint64, pageSize int64) (meta, error) {
 		order.Uint32(m) != metaMagic || int64(order.Uint32(m[8:])) != pageSize:
 		return meta{}, damaged("page %d is not a meta page", id)
 	case order.Uint32(m[4:]) != metaVersion:
-		return meta{}, fmt.Errorf("%w: its bbolt version is %d, wanted %d",
+		return meta{}, fmt.Errorf("%w: its bbolt version is %d; this program reads only %d",
 			ErrForeign, order.Uint32(m[4:]), metaVersion)
 	case order.Uint64(m[56:]) != h.Sum64():
 		return meta{}, damaged("the checksum of meta page %d is wrong", id)
@@ -130,8 +133,8 @@ func parseMeta(b []byte, id uint64, pageSize int64) (meta, error) {
 		transaction: order.Uint64(m[48:])}, nil
 }
 
-// A level is the pages of one level of a tree, in order. It has no pointers to its keys, so that
-// the collector does not look through them.
+// A level has the pages of one level of a tree, in order. It has no pointers to its keys, which
+// spares the garbage collector.
 type level struct {
 	pages []levelPage
 	keys  []byte // the first key of each page, as the branch above has it; that of the root is empty
@@ -139,8 +142,8 @@ type level struct {
 
 type levelPage struct {
 	id  uint64
-	n   uint64 // how many pages it is with its overflow; 0: only its header tells
-	end int    // of its first key in keys
+	n   uint64 // number of pages with overflow; 0: unknown, see its header
+	end int    // of its first key, in keys
 }
 
 func (v *level) add(id uint64, key []byte) {
@@ -148,7 +151,7 @@ func (v *level) add(id uint64, key []byte) {
 	v.pages = append(v.pages, levelPage{id: id, end: len(v.keys)})
 }
 
-// low returns the first key of page i; it is empty if that is the root.
+// low returns the first key of page i; empty for the root.
 func (v *level) low(i int) []byte {
 	if i == 0 {
 		return v.keys[:v.pages[0].end]
@@ -156,7 +159,7 @@ func (v *level) low(i int) []byte {
 	return v.keys[v.pages[i-1].end:v.pages[i].end]
 }
 
-// high returns the key that those of page i are less than; nil if there is none.
+// high returns the key that follows page i; nil if there is none.
 func (v *level) high(i int) []byte {
 	if i+1 == len(v.pages) {
 		return nil
@@ -164,13 +167,13 @@ func (v *level) high(i int) []byte {
 	return v.low(i + 1)
 }
 
-// inspect checks what a file hangs together by: its meta pages, the list of free pages, the tree of
-// buckets, and of each bucket the branch pages. It reads no leaf page of a bucket, so that its time
-// grows by a hundredth of what the file does; the leaves that it returns, by bucket, are to be
-// checked before they are used. It also returns what is in the format bucket, nil if there is none.
+// inspect checks the structure of a file: its meta pages, the list of free pages, the tree of
+// buckets, and the branch pages of each bucket. It reads no leaf page of a bucket, so its time
+// grows by only a hundredth of the size. The returned leaves, by bucket, must be checked before
+// use. It also returns the content of the format bucket; nil if there is none.
 //
-// The error is an ErrForeign when the file is no bbolt file, and an ErrDamaged when it is not a
-// sound one. Bytes in values are not checked: nothing in the file could tell.
+// The error is ErrForeign if the file is not a bbolt file, and ErrDamaged if it is damaged. The
+// bytes of values are not checked, because the file has no checksums.
 func inspect(r io.ReaderAt, size int64) (format map[string]string, buckets map[string]*leaves, err error) {
 	in := &inspector{r: r}
 	meta, err := in.readMeta(size)
@@ -198,7 +201,7 @@ func inspect(r io.ReaderAt, size int64) (format map[string]string, buckets map[s
 	return format, buckets, in.overflow(buckets)
 }
 
-// buckets returns the values of all buckets in the tree of buckets, by name.
+// buckets returns the values of all buckets, by name.
 func (in *inspector) buckets(root uint64) (map[string][]byte, error) {
 	all, err := in.tree(root)
 	if err != nil {
@@ -218,8 +221,8 @@ func (in *inspector) buckets(root uint64) (map[string][]byte, error) {
 	return values, nil
 }
 
-// bucket reads the bucket of the given value. One of a single leaf page is read as a whole, and
-// each is called for what is in it; of any other the leaves are returned.
+// bucket reads the bucket with the given value. It reads a single leaf page completely, and calls
+// each for its elements. For a larger bucket it returns the leaves.
 func (in *inspector) bucket(b []byte, each func(key, value []byte)) (*leaves, error) {
 	root := order.Uint64(b)
 	if root == 0 {
@@ -239,10 +242,10 @@ func (in *inspector) bucket(b []byte, each func(key, value []byte)) (*leaves, er
 	return nil, in.leaf(all, 0, 0, each)
 }
 
-// read reads a page with its overflow, into b if that has room for it, and checks its header.
+// read reads a page with its overflow and checks its header. It uses b if it has room.
 func (in *inspector) read(id uint64, b []byte) ([]byte, error) {
 	if id < 2 || id >= in.pages {
-		return nil, damaged("page %d is named, of %d", id, in.pages)
+		return nil, noPage(id, in.pages)
 	}
 	if b == nil {
 		b = make([]byte, in.pageSize)
@@ -263,17 +266,21 @@ func (in *inspector) read(id uint64, b []byte) ([]byte, error) {
 	return b, nil
 }
 
+func noPage(id, pages uint64) error {
+	return damaged("a reference to page %d, but the file has %d pages", id, pages)
+}
+
 func unreadable(id uint64, err error) error {
 	if errors.Is(err, io.EOF) {
-		return damaged("page %d is missing: the file has become shorter", id)
+		return damaged("page %d is missing: the file was shortened", id)
 	}
 	return fmt.Errorf("page %d: %w", id, err)
 }
 
-// use notes that n pages from id on are in use, which they may be only once.
+// use marks n pages from id on as used. A second use is damage.
 func (in *inspector) use(id, n uint64) error {
 	if id < 2 || id >= in.pages {
-		return damaged("page %d is named, of %d", id, in.pages)
+		return noPage(id, in.pages)
 	}
 	for i := id; i < id+n; i++ {
 		if in.used[i] {
@@ -284,8 +291,7 @@ func (in *inspector) use(id, n uint64) error {
 	return nil
 }
 
-// freelist reads the list of free pages. That one of them is in use as well would make bbolt
-// overwrite it.
+// freelist reads the list of free pages. bbolt would overwrite a page that is free and used.
 func (in *inspector) freelist(id uint64) error {
 	if id == noFreelist {
 		return nil
@@ -305,7 +311,7 @@ func (in *inspector) freelist(id uint64) error {
 		count, ids = order.Uint64(ids), ids[8:]
 	}
 	if count > uint64(len(ids)/8) {
-		return damaged("the list of free pages counts %d", count)
+		return damaged("the list of free pages has an impossible count of %d", count)
 	}
 	for i := range count {
 		if err := in.use(order.Uint64(ids[8*i:]), 1); err != nil {
@@ -315,8 +321,8 @@ func (in *inspector) freelist(id uint64) error {
 	return nil
 }
 
-// tree returns the leaves of the tree with the given root. It reads the tree level by level; all
-// leaves are on one, as bbolt has it.
+// tree returns the leaves of the tree with the given root. It reads level by level; all leaves of
+// bbolt are on one level.
 func (in *inspector) tree(root uint64) (*level, error) {
 	v := new(level)
 	v.add(root, nil)
@@ -337,10 +343,10 @@ func (in *inspector) tree(root uint64) (*level, error) {
 			return nil, err
 		}
 	}
-	return nil, damaged("page %d is more than %d pages deep", v.pages[0].id, maxDepth)
+	return nil, damaged("page %d is more than %d levels deep", v.pages[0].id, maxDepth)
 }
 
-// below returns the level below one of branch pages.
+// below returns the level below a level of branch pages.
 func (in *inspector) below(v *level) (*level, error) {
 	below := new(level)
 	buffer := make([]byte, in.pageSize)
@@ -355,7 +361,7 @@ func (in *inspector) below(v *level) (*level, error) {
 		if err != nil {
 			return nil, err
 		}
-		if i == 0 { // the others are like the first
+		if i == 0 { // the others have about the same size
 			below.pages = slices.Grow(below.pages, (len(v.pages)-1)*len(below.pages))
 			below.keys = slices.Grow(below.keys, (len(v.pages)-1)*len(below.keys))
 		}
@@ -363,12 +369,12 @@ func (in *inspector) below(v *level) (*level, error) {
 	return below, nil
 }
 
-// addBranch adds what is below a branch page.
+// addBranch adds the pages below a branch page.
 func (v *level) addBranch(id uint64, b, low, high []byte) error {
 	count := int(order.Uint16(b[10:]))
 	data := pageHeader + count*elementSize
 	if order.Uint16(b[8:]) != branchFlag || count == 0 || data > len(b) {
-		return damaged("branch page %d has %d elements", id, count)
+		return damaged("branch page %d cannot have %d elements", id, count)
 	}
 	var before []byte
 	for i := range count {
@@ -383,7 +389,8 @@ func (v *level) addBranch(id uint64, b, low, high []byte) error {
 	return nil
 }
 
-// leaf checks leaf i of a tree whose elements have the given flags, and calls each for them.
+// leaf checks leaf i of a tree whose elements have the given flags, and calls each for every
+// element.
 func (in *inspector) leaf(v *level, i int, flags uint32, each func(key, value []byte)) error {
 	p := &v.pages[i]
 	b, err := in.read(p.id, nil)
@@ -410,7 +417,7 @@ func (in *inspector) leaf(v *level, i int, flags uint32, each func(key, value []
 func elements(id uint64, b, low, high []byte, flags uint32, each func(key, value []byte)) error {
 	count := int(order.Uint16(b[10:]))
 	if pageHeader+count*elementSize > len(b) {
-		return damaged("leaf page %d has %d elements", id, count)
+		return damaged("leaf page %d cannot have %d elements", id, count)
 	}
 	var before []byte
 	data := pageHeader + count*elementSize
@@ -423,7 +430,7 @@ func elements(id uint64, b, low, high []byte, flags uint32, each func(key, value
 			return damaged("key %d of leaf page %d is out of place", i, id)
 		}
 		if order.Uint32(b[e:]) != flags {
-			return damaged("key %d of leaf page %d has flags %#x", i, id, order.Uint32(b[e:]))
+			return damaged("key %d of leaf page %d has the wrong flags %#x", i, id, order.Uint32(b[e:]))
 		}
 		before = key
 		each(key, value)
@@ -431,8 +438,8 @@ func elements(id uint64, b, low, high []byte, flags uint32, each func(key, value
 	return nil
 }
 
-// overflow gives every leaf that was not read the pages that follow it and that nothing else names:
-// they are its overflow. No page may be left over, or one that bbolt takes for free is in use.
+// overflow assigns to every unread leaf the following pages that have no other use: they are its
+// overflow. No page may remain, or bbolt could use it twice.
 func (in *inspector) overflow(buckets map[string]*leaves) error {
 	for _, b := range buckets {
 		if b == nil {
@@ -451,7 +458,7 @@ func (in *inspector) overflow(buckets map[string]*leaves) error {
 				return unreadable(p.id, err)
 			}
 			if uint64(order.Uint32(header[12:]))+1 != p.n {
-				return damaged("leaf page %d is followed by %d pages that are not its own", p.id, p.n-1)
+				return damaged("leaf page %d is followed by %d pages that do not belong to it", p.id, p.n-1)
 			}
 		}
 	}
@@ -463,8 +470,8 @@ func (in *inspector) overflow(buckets map[string]*leaves) error {
 	return nil
 }
 
-// take returns the size bytes of b that begin place bytes after offset, and whether they are there:
-// at data, where what is before them in the page ends. It moves data behind them.
+// take returns size bytes of b, place bytes after offset, and moves data past them. It reports
+// whether they start exactly at data, the end of the bytes before.
 func take(b []byte, offset int, data *int, place, size uint32) ([]byte, bool) {
 	start := int64(offset) + int64(place)
 	end := start + int64(size)
@@ -475,9 +482,8 @@ func take(b []byte, offset int, data *int, place, size uint32) ([]byte, bool) {
 	return b[start:end:end], true
 }
 
-// inOrder reports whether key i of a page comes after the one before it, and is low, if that is not
-// empty, or after it, and before high, if that is not nil. The first is low: bbolt finds a page in
-// the branch above by its first key.
+// inOrder reports whether key i of a page comes after the key before it, and before high, if that
+// is not nil. The first key must be low, if that is not empty: bbolt finds a page by its first key.
 func inOrder(i int, before, key, low, high []byte) bool {
 	if i == 0 && len(low) > 0 && !bytes.Equal(key, low) {
 		return false

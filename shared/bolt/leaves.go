@@ -11,21 +11,20 @@ import (
 // leaves are the leaf pages of one bucket when the file was opened. Each is checked before bbolt
 // reads it for the first time.
 //
-// Pages that bbolt has written since need no check, and so only these matter: a leaf that no update
-// has replaced holds all keys from its first up to the first of the next. What bbolt reads for a
-// key is therefore the leaf of that key or, once a neighbour was emptied or merged, the one next to
-// it. Methods on a nil *leaves, and on leaves that are all checked, do nothing. They may be called
-// at once.
+// Pages that bbolt has written since need no check. A leaf that no update has replaced has all keys
+// from its first up to the first of the next leaf. So for a key, bbolt reads the leaf of that key
+// or, after a neighbour was emptied or merged, the one next to it. Methods on a nil *leaves, and on
+// leaves that are all checked, do nothing. They are safe for concurrent use.
 type leaves struct {
 	*level
 	in *inspector
 
-	unchecked atomic.Int64 // how many are not checked yet
+	unchecked atomic.Int64 // number of leaves
 
 	mu      sync.RWMutex
 	checked []bool
-	// 1: an update may have merged the leaf with another, so that it no longer ends a search for a
-	// neighbour. It is checked.
+	// 1: the leaf is checked, and an update may have merged it; the search for a neighbour
+	// skips it.
 	gone []byte
 }
 
@@ -35,15 +34,15 @@ func newLeaves(in *inspector, v *level) *leaves {
 	return l
 }
 
-// active reports whether there is anything left to check.
+// active reports whether a leaf is unchecked.
 func (l *leaves) active() bool { return l != nil && l.unchecked.Load() > 0 }
 
-// find returns the index of the leaf that has key, if any has.
+// find returns the index of the leaf for a key.
 func (l *leaves) find(key []byte) int {
 	return max(0, sort.Search(len(l.pages), func(i int) bool { return bytes.Compare(l.low(i), key) > 0 })-1)
 }
 
-// check checks leaf i, unless that was done.
+// check checks leaf i once.
 func (l *leaves) check(i int) error {
 	l.mu.RLock()
 	checked := l.checked[i]
@@ -71,8 +70,8 @@ func (l *leaves) checkKey(key []byte) error {
 	return l.check(l.find(key))
 }
 
-// checkAround checks leaf i and those beside it, which bbolt reads when a cursor leaves it, and
-// returns their indexes, -1 and the number of leaves if there is none.
+// checkAround checks leaf i and its neighbours, which bbolt reads when a cursor leaves it. It
+// returns the indexes of the neighbours: -1 and the number of leaves if there is none.
 func (l *leaves) checkAround(i int) (left, right int, err error) {
 	l.mu.RLock()
 	left = bytes.LastIndexByte(l.gone[:i], 0)
@@ -91,8 +90,8 @@ func (l *leaves) checkAround(i int) (left, right int, err error) {
 	return left, right, err
 }
 
-// checkDelete checks what bbolt reads when a key is deleted: the leaf may be merged with one beside
-// it.
+// checkDelete checks the leaves that bbolt reads to delete a key: the leaf may be merged with a
+// neighbour.
 func (l *leaves) checkDelete(key []byte) error {
 	if !l.active() {
 		return nil
@@ -112,7 +111,6 @@ func (l *leaves) checkDelete(key []byte) error {
 	return nil
 }
 
-// checkAll checks every leaf.
 func (l *leaves) checkAll() error {
 	if !l.active() {
 		return nil
@@ -125,10 +123,9 @@ func (l *leaves) checkAll() error {
 	return nil
 }
 
-// A damage is what a method that returns no error panics with, for guard to return.
+// A damage is the panic of a method that returns no error; guard recovers it.
 type damage struct{ err error }
 
-// mustBeSound panics if a check has found damage.
 func mustBeSound(err error) {
 	if err != nil {
 		panic(damage{fmt.Errorf("bolt: %w", err)})

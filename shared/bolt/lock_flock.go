@@ -8,9 +8,8 @@ import (
 	"syscall"
 )
 
-// lock tries to lock f, as bbolt will again, and reports whether it could: for this open file
-// alone, or shared with others that only read it. The lock ends with the file's closing, by
-// whatever cause.
+// lock tries to lock f, exclusively or shared with other readers, and reports whether it did.
+// Closing the file releases the lock, also when the process ends.
 func lock(f *os.File, shared bool) (bool, error) {
 	how := syscall.LOCK_EX
 	if shared {

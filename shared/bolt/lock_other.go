@@ -7,6 +7,5 @@ import (
 	"os"
 )
 
-// lock is an error where a file cannot be locked before bbolt opens it: two processes with one file
-// would destroy it.
+// lock returns an error: this system cannot lock the file, and two processes would destroy it.
 func lock(*os.File, bool) (bool, error) { return false, errors.ErrUnsupported }

@@ -13,7 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// The format bucket says what the file is. Its name cannot be that of a caller's bucket.
+// The format bucket identifies the file. Callers cannot use its name.
 const (
 	formatBucket = "\x00format"
 	formatKey    = "format"
@@ -29,26 +29,24 @@ const (
 )
 
 const (
-	// mapping is how much of the address space a file gets at first. To grow it, an update must
-	// wait until no View is under way, and meanwhile none can begin; bbolt would do so at 32 KB, 64
-	// KB and so on.
+	// mapping is the first size of the mapping. To grow it, an update must wait until no View
+	// runs, and new ones wait too; bbolt would grow at 32 KB, 64 KB and so on.
 	mapping = 64 << 20
-	// allocation is how much a file grows at a time, as a hole. bbolt's own 16 MiB suit larger
+	// allocation is the step by which a file grows. bbolt's default of 16 MiB suits larger
 	// files.
 	allocation = 1 << 20
 )
 
-// errMoved says that the path names another file than the one that was opened: its maker has just
-// put it in place, or somebody has replaced it.
+// errMoved: the path now names another file than the one that was opened. A creator has just
+// renamed it, or the file was replaced.
 var errMoved = errors.New("the file was moved")
 
-// Open opens the file at path, or makes it, mode 0600, in a directory that it makes too, mode 0700.
-// It is ErrInUse when somebody else has the file open, and ErrForeign or ErrDamaged when it is not
-// a sound file of the kind and version asked for; such a file is left as it is, and so is an empty
-// one. Open does not read leaf pages: what is damaged in them is found when they are used.
+// Open opens the file at path. It creates a missing file, mode 0600, and a missing directory, mode
+// 0700. The error is ErrInUse, ErrForeign or ErrDamaged; Open does not change such a file. An empty
+// file is ErrForeign. Open does not read leaf pages: damage in them is found when they are used.
 //
-// A file that is there and may not be written, such as one on a read-only file system, is opened
-// for reading: ReadOnly says why, and Update is an ErrReadOnly.
+// A file that cannot be written, such as on a read-only file system, is opened for reading:
+// ReadOnly returns why, and Update returns ErrReadOnly.
 func Open(path string, o Options) (*DB, error) {
 	if o.Wait == 0 {
 		o.Wait = defaultWait
@@ -73,10 +71,9 @@ func open(path string, o Options) (*DB, error) {
 	}
 }
 
-// openExisting opens the file at path. bbolt gets it only when it is locked, and has been read and
-// found sound.
+// openExisting opens the file at path. bbolt opens it only after it is locked and checked.
 func openExisting(path string, o Options, deadline time.Time) (*DB, error) {
-	// Asked before it is opened: opening a named pipe would wait for its other end.
+	// Before opening, because opening a named pipe would block.
 	if info, err := os.Stat(path); err != nil {
 		return nil, err
 	} else if !info.Mode().IsRegular() {
@@ -113,15 +110,14 @@ func openExisting(path string, o Options, deadline time.Time) (*DB, error) {
 // openFile is os.OpenFile, but for tests.
 var openFile = os.OpenFile
 
-// isReadOnly reports whether an error says that a file cannot be opened for writing, which may
-// still be read.
+// isReadOnly reports whether an error means that a file may still be opened for reading.
 func isReadOnly(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
-// create makes the file under another name and renames it when it is whole, so that a crash leaves
-// no half of one under path. The lock on it is held from before it has content: of two creators one
-// waits, and then finds the file in place.
+// create creates the file under a temporary name and renames it when it is complete, so a crash
+// leaves no partial file under path. It locks the file before it writes: of two creators, one waits
+// and then finds the file.
 func create(path string, o Options, deadline time.Time) (*DB, error) {
 	if err := makeDir(filepath.Dir(path)); err != nil {
 		return nil, err
@@ -137,7 +133,7 @@ func create(path string, o Options, deadline time.Time) (*DB, error) {
 	if _, err := os.Lstat(path); err == nil {
 		return nil, errors.Join(errMoved, os.Remove(temp), f.Close())
 	}
-	if err := errors.Join(f.Chmod(0o600), f.Truncate(0)); err != nil { // what a crashed creator left
+	if err := errors.Join(f.Chmod(0o600), f.Truncate(0)); err != nil { // the rest of a crashed creator
 		return nil, errors.Join(err, f.Close())
 	}
 	b, err := openBolt(f, o, false)
@@ -157,16 +153,16 @@ func create(path string, o Options, deadline time.Time) (*DB, error) {
 	return newDB(b, f, path, nil, nil), nil
 }
 
-// openBolt lets bbolt have f, which is locked, and closes it if that goes wrong.
+// openBolt opens the locked file f with bbolt, and closes it on an error.
 func openBolt(f *os.File, o Options, readOnly bool) (b *bbolt.DB, err error) {
 	defer func() {
-		if v := recover(); v != nil { // bbolt's way to report damage
+		if v := recover(); v != nil { // bbolt panics on damage
 			err = errors.Join(fmt.Errorf("%w: %v", ErrDamaged, v), f.Close())
 		}
 	}()
 	b, err = bbolt.Open(f.Name(), 0o600, &bbolt.Options{
 		OpenFile:        func(string, int, os.FileMode) (*os.File, error) { return f, nil },
-		Timeout:         time.Millisecond, // f is locked already, and a process may lock its own file twice
+		Timeout:         time.Millisecond, // f is locked already; a process may lock its own file twice
 		FreelistType:    bbolt.FreelistMapType,
 		InitialMmapSize: mapping,
 		NoStatistics:    true, // a lock that every reader would take
@@ -180,7 +176,7 @@ func openBolt(f *os.File, o Options, readOnly bool) (b *bbolt.DB, err error) {
 	return b, nil
 }
 
-// lockAt locks f, which was opened by path, and makes sure that path still names it.
+// lockAt locks f and checks that path still names it.
 func lockAt(f *os.File, path string, deadline time.Time, shared bool) error {
 	for {
 		locked, err := lock(f, shared)
@@ -193,7 +189,7 @@ func lockAt(f *os.File, path string, deadline time.Time, shared bool) error {
 		if time.Now().After(deadline) {
 			return ErrInUse
 		}
-		time.Sleep(lockPoll) // the system can wait for the lock, but not for so long and no longer
+		time.Sleep(lockPoll) // the system's own wait has no timeout
 	}
 	opened, err := f.Stat()
 	if err != nil {
@@ -205,7 +201,6 @@ func lockAt(f *os.File, path string, deadline time.Time, shared bool) error {
 	return nil
 }
 
-// describe writes the format bucket.
 func (o Options) describe(tx *bbolt.Tx) error {
 	b, err := tx.CreateBucket([]byte(formatBucket))
 	if err != nil {
@@ -218,7 +213,7 @@ func (o Options) describe(tx *bbolt.Tx) error {
 	)
 }
 
-// check inspects f, and returns an error unless it is a file that describe has written to.
+// check inspects f, and returns an error unless describe has written its format.
 func (o Options) check(f *os.File) (map[string]*leaves, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -233,18 +228,18 @@ func (o Options) check(f *os.File) (map[string]*leaves, error) {
 	case format == nil:
 		return nil, fmt.Errorf("%w: it is a bbolt file of another program", ErrForeign)
 	case format[formatKey] != formatName:
-		return nil, fmt.Errorf("%w: its format is %.40q, wanted %q", ErrForeign, format[formatKey], formatName)
+		return nil, fmt.Errorf("%w: its format is %.40q, not %q", ErrForeign, format[formatKey], formatName)
 	case format[kindKey] != o.Kind:
-		return nil, fmt.Errorf("%w: it holds %.40q, wanted %q", ErrForeign, format[kindKey], o.Kind)
+		return nil, fmt.Errorf("%w: its content is %.40q, not %q", ErrForeign, format[kindKey], o.Kind)
 	case format[versionKey] != version:
-		return nil, fmt.Errorf("%w: its version is %.40q, this program reads %q",
+		return nil, fmt.Errorf("%w: its version is %.40q; this program reads only %q",
 			ErrForeign, format[versionKey], version)
 	}
 	return leaves, nil
 }
 
-// makeDir makes dir and what is missing above it, and flushes what names them, so that they outlive
-// a power cut.
+// makeDir creates dir and its missing parents, and flushes their names to disk, so they survive a
+// power cut.
 func makeDir(dir string) error {
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return nil
@@ -261,7 +256,7 @@ func makeDir(dir string) error {
 	return syncDir(parent)
 }
 
-// syncDir flushes a directory: which names are in it.
+// syncDir flushes the names in a directory to disk.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

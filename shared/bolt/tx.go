@@ -7,15 +7,14 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// A Tx is what the callback of a View or an Update works on. It is valid only inside it.
+// A Tx is the transaction of a View or an Update. It is valid only during the callback.
 type Tx struct {
 	tx      *bbolt.Tx
 	leaves  map[string]*leaves
-	changed bool // something was changed, or at least tried
+	changed bool // by at least one attempt
 }
 
-// Bucket returns the bucket with the given name, or nil; a nil Bucket is empty, and reading it is
-// not an error.
+// Bucket returns the bucket with the given name, or nil. A nil Bucket can be read and is empty.
 func (tx *Tx) Bucket(name string) *Bucket {
 	if name == formatBucket {
 		return nil
@@ -27,7 +26,7 @@ func (tx *Tx) Bucket(name string) *Bucket {
 	return &Bucket{tx: tx, bucket: b, leaves: tx.leaves[name]}
 }
 
-// CreateBucket returns the bucket with the given name, and makes it if there is none.
+// CreateBucket returns the bucket with the given name, and creates it if it does not exist.
 func (tx *Tx) CreateBucket(name string) (*Bucket, error) {
 	if name == formatBucket {
 		return nil, fmt.Errorf("bolt: create bucket %q: the name is reserved", name)
@@ -43,7 +42,7 @@ func (tx *Tx) CreateBucket(name string) (*Bucket, error) {
 	return &Bucket{tx: tx, bucket: b, leaves: tx.leaves[name]}, nil
 }
 
-// DeleteBucket removes a bucket and all in it. That it is not there is not an error.
+// DeleteBucket deletes a bucket and its content. A missing bucket is not an error.
 func (tx *Tx) DeleteBucket(name string) error {
 	if tx.Bucket(name) == nil {
 		return nil
@@ -77,8 +76,7 @@ type Bucket struct {
 	leaves *leaves
 }
 
-// Get returns the value under key, or nil when there is none. It lies in the mapped file: not to be
-// changed or kept.
+// Get returns the value of key, or nil. It is memory of the mapped file: do not change or keep it.
 func (b *Bucket) Get(key []byte) []byte {
 	if b == nil {
 		return nil
@@ -87,7 +85,7 @@ func (b *Bucket) Get(key []byte) []byte {
 	return b.bucket.Get(key)
 }
 
-// Put stores value under key. It copies key, but not value.
+// Put stores a value. It copies key, but not value.
 func (b *Bucket) Put(key, value []byte) error {
 	if err := b.leaves.checkKey(key); err != nil {
 		return fmt.Errorf("bolt: put %q: %w", key, err)
@@ -99,7 +97,7 @@ func (b *Bucket) Put(key, value []byte) error {
 	return nil
 }
 
-// Delete removes key and its value. That it is not there is not an error.
+// Delete deletes key and its value. A missing key is not an error.
 func (b *Bucket) Delete(key []byte) error {
 	if b == nil {
 		return nil
@@ -122,16 +120,15 @@ func (b *Bucket) Cursor() *Cursor {
 	return &Cursor{cursor: b.bucket.Cursor(), leaves: b.leaves}
 }
 
-// A Cursor walks a bucket. Its methods return nil for the key when there is none; what they return
-// is as with Get.
+// A Cursor walks a bucket. Its methods return a nil key at the end; for the memory see Get.
 type Cursor struct {
 	cursor *bbolt.Cursor
 	leaves *leaves
 
-	low, high []byte // the keys of the leaf that it is in, whose neighbours are checked; nil: no bound
+	low, high []byte // the bounds of the current leaf, whose neighbours are checked; nil: none
 }
 
-// enter checks leaf i, which the cursor is going to be in, and those beside it.
+// enter checks leaf i and its neighbours, before the cursor moves into it.
 func (c *Cursor) enter(i int) {
 	_, _, err := c.leaves.checkAround(i)
 	mustBeSound(err)
@@ -141,7 +138,7 @@ func (c *Cursor) enter(i int) {
 	}
 }
 
-// moved sees to it that wherever the cursor has come to, the next pages are checked.
+// moved checks the neighbours of the leaf that the cursor is in now.
 func (c *Cursor) moved(key, value []byte) ([]byte, []byte) {
 	if key != nil && c.leaves.active() && (bytes.Compare(key, c.low) < 0 || c.high != nil &&
 		bytes.Compare(key, c.high) >= 0) {

@@ -1,6 +1,5 @@
-// Package document is JSON read strictly, for text that people and other programs send: one value,
-// UTF-8, no key twice, no deeper than it needs to be, and errors that name the place by path and
-// never repeat the text, which may be a secret.
+// Package document reads JSON strictly: one value, UTF-8, no duplicate keys, limited depth. Its
+// errors name the path of the mistake and never contain the text, which may be a secret.
 package document
 
 import (
@@ -14,23 +13,23 @@ import (
 	"unicode/utf8"
 )
 
-// A Node is a JSON value that keeps what encoding/json loses: the order of members and the text of
+// A Node is a JSON value. Unlike encoding/json, it keeps the order of members and the text of
 // numbers.
 type Node struct {
 	Kind    Kind
 	Text    string   // of a string, a number, true, false or null
-	Members []Member // of an object; of a key that is given twice the first
-	Twice   []string // the keys of an object that are given more than once
+	Members []Member // of an object; only the first of a duplicate key
+	Twice   []string // the duplicate keys of an object
 	Items   []*Node  // of an array
 }
 
-// A Member is a key of an object, and its value.
+// A Member is a key of an object and its value.
 type Member struct {
 	Key   string
 	Value *Node
 }
 
-// A Kind says what sort of value a Node is.
+// A Kind is the type of a Node.
 type Kind uint8
 
 // The kinds.
@@ -42,17 +41,17 @@ const (
 	Object
 )
 
-// String returns the kind as errors name it.
+// String returns the kind for errors.
 func (k Kind) String() string {
 	return [...]string{"true, false or null", "a number", "a string", "an array", "an object"}[k]
 }
 
-// MaxDepth is how deep a document may nest; a Configuration needs five.
+// MaxDepth is the nesting depth of a document; a Configuration needs five.
 const MaxDepth = 16
 
-// Parse decodes JSON text strictly: one value, UTF-8, no key twice in one object, no deeper than
-// MaxDepth. Errors name the place by path, which starts with root, and what is not JSON by line and
-// column, too. They never hold a value: it may be a secret.
+// Parse decodes JSON text strictly: one value, UTF-8, no duplicate keys, no deeper than MaxDepth.
+// Errors name the path of the mistake, which starts with root; syntax errors also name line and
+// column. They never contain a value, which may be a secret.
 func Parse(root, text string) (*Node, error) {
 	n, twice, err := ParseRepeated(root, text)
 	if err == nil && len(twice) > 0 {
@@ -61,12 +60,11 @@ func Parse(root, text string) (*Node, error) {
 	return n, err
 }
 
-// MaxRepeated is how many of a document's repeated keys ParseRepeated names.
+// MaxRepeated is how many duplicate keys ParseRepeated returns.
 const MaxRepeated = 20
 
-// ParseRepeated is Parse for callers that report all mistakes at once: keys that are given twice
-// are no error, but their paths are returned in the order of the text. The node has the first value
-// of each.
+// ParseRepeated is Parse for callers that report all mistakes together. Duplicate keys are not an
+// error: it returns their paths, in the order of the text. The node has the first value of each.
 func ParseRepeated(root, text string) (n *Node, twice []string, err error) {
 	if !utf8.ValidString(text) {
 		return nil, nil, fmt.Errorf("%s is not UTF-8", root)
@@ -79,23 +77,23 @@ func ParseRepeated(root, text string) (n *Node, twice []string, err error) {
 	end := p.InputOffset()
 	if rest := text[end:]; strings.Trim(rest, blanks) != "" {
 		end += int64(len(rest) - len(strings.TrimLeft(rest, blanks)))
-		return nil, nil, fmt.Errorf("%s has something after its end, at %s", root, position(text, end))
+		return nil, nil, fmt.Errorf("%s is not JSON: it has text after its end, at %s", root, position(text, end))
 	}
 	return n, p.twice, nil
 }
 
-// blanks are what JSON takes between values. https://www.rfc-editor.org/rfc/rfc8259#section-2
+// blanks is the white space of JSON. https://www.rfc-editor.org/rfc/rfc8259#section-2
 const blanks = " \t\r\n"
 
 // A parser decodes one text.
 type parser struct {
 	*json.Decoder
 	text  string
-	twice []string // paths of keys that are given twice
+	twice []string // paths of duplicate keys
 }
 
-// A place is where the parser stands. It is spelled only for an error: a document of 100 KB may
-// have 50,000 places.
+// A place is the position of the parser. Its path is made only for an error: a document of 100 KB
+// may have 50,000 places.
 type place struct {
 	up    *place // nil for the root, whose key is its name
 	key   string
@@ -196,13 +194,13 @@ func (p *parser) object(at *place, depth int) (*Node, error) {
 // errNoKey is a key of an object that is not a string.
 var errNoKey = errors.New("document: a key is not a string")
 
-// syntaxError says where the text stops being JSON. It does not repeat the decoder's words, which
-// quote the text.
+// syntaxError names the position of the mistake. It drops the decoder's message, which quotes the
+// text.
 func (p *parser) syntaxError(at *place, err error) error {
 	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("%s is not JSON: it ends too early, at %s", at, position(p.text, int64(len(p.text))))
 	}
-	// The decoder's offset is the end of the last token; that of the whole text's error is exact.
+	// The decoder's offset is the end of the last token; Unmarshal's is exact.
 	offset := p.InputOffset()
 	var syntax *json.SyntaxError
 	if errors.As(json.Unmarshal([]byte(p.text), new(json.RawMessage)), &syntax) {
@@ -211,7 +209,7 @@ func (p *parser) syntaxError(at *place, err error) error {
 	return fmt.Errorf("%s is not JSON at %s", at, position(p.text, offset))
 }
 
-// position returns the place of a byte of text as people count: lines and characters from 1.
+// position returns line and column of a byte of text, from 1.
 func position(text string, offset int64) string {
 	before := text[:min(max(offset, 0), int64(len(text)))]
 	line := strings.Count(before, "\n") + 1
@@ -219,7 +217,7 @@ func position(text string, offset int64) string {
 	return fmt.Sprintf("line %d, column %d", line, column)
 }
 
-// Under extends a path by a key, which is cut where it is long.
+// Under extends a path by a key. It cuts a long key.
 func Under(path, key string) string {
 	const most = 100
 	switch {
@@ -232,7 +230,7 @@ func Under(path, key string) string {
 	}
 }
 
-// plain reports whether a key can stand in a path without quotes.
+// plain reports whether a key needs no quotes in a path.
 func plain(key string) bool {
 	for i := range len(key) {
 		if c := key[i]; !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c &&
@@ -246,7 +244,7 @@ func plain(key string) bool {
 // At extends a path by an index.
 func At(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
 
-// Get returns the member of an object by its key, nil if it has none.
+// Get returns the value of a member of an object; nil if there is none.
 func (n *Node) Get(key string) *Node {
 	for _, m := range n.Members {
 		if m.Key == key {
@@ -256,7 +254,7 @@ func (n *Node) Get(key string) *Node {
 	return nil
 }
 
-// TextOf returns the text of the member of an object, or otherwise where there is no such member.
+// TextOf returns the text of a member of an object, or otherwise if there is none.
 func (n *Node) TextOf(key, otherwise string) string {
 	if member := n.Get(key); member != nil {
 		return member.Text
@@ -300,19 +298,19 @@ func (n *Node) write(b *bytes.Buffer) {
 	}
 }
 
-// Marshal returns v as compact JSON, with < > & as they are. It is for values that always encode,
-// such as structs of strings: of one that does not it panics.
+// Marshal returns v as compact JSON, without escaping < > &. It is for values that always encode,
+// such as structs of strings, and panics for others.
 func Marshal(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
-		panic(fmt.Sprintf("document: a %T does not encode", v)) // the error may quote it
+		panic(fmt.Sprintf("document: a %T does not encode", v)) // the error may quote v
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// WriteString writes s as a JSON string, with < > & as they are.
+// WriteString writes s as a JSON string, without escaping < > &.
 func WriteString(b *bytes.Buffer, s string) {
 	if !ordinary(s) {
 		writeAny(b, s)
@@ -337,8 +335,7 @@ func WriteString(b *bytes.Buffer, s string) {
 	b.WriteByte('"')
 }
 
-// ordinary reports whether a JSON string of s escapes nothing but quotes, backslashes and line
-// ends, which needs no encoder.
+// ordinary reports whether the JSON string of s escapes only quotes, backslashes and line ends.
 func ordinary(s string) bool {
 	for _, r := range s {
 		if r < ' ' && r != '\n' || r == 0x7f || r == utf8.RuneError || r == '\u2028' || r == '\u2029' {
@@ -349,5 +346,5 @@ func ordinary(s string) bool {
 }
 
 func writeAny(b *bytes.Buffer, s string) {
-	b.Write(Marshal(s)) // in a buffer of its own, so that b need not be on the heap where all strings are ordinary
+	b.Write(Marshal(s)) // in another buffer, so that b need not be on the heap
 }

@@ -6,10 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// Unquote returns what stands between the quotation marks of a JSON string, its escapes replaced,
-// and whether it may stand there. Half of a surrogate pair becomes the replacement character, as
-// encoding/json has it, which takes five times as long for text of many escapes. UTF-8 is not
-// checked.
+// Unquote decodes the text between the quotation marks of a JSON string, and reports whether it is
+// valid. As in encoding/json, half of a surrogate pair becomes the replacement character; Unquote
+// is five times as fast for text with many escapes. It does not check UTF-8.
 func Unquote(text string) (string, bool) {
 	if !hasEscape(text) {
 		return text, isQuotable(text)
@@ -57,8 +56,8 @@ func Unquote(text string) (string, bool) {
 	}
 }
 
-// pairOf returns the rune of a surrogate and the one that follows it, and what follows both; the
-// replacement character if there is none.
+// pairOf returns the rune of a surrogate pair, and the text after it; the replacement character if
+// the second half is missing.
 func pairOf(first rune, text string) (rune, string) {
 	if strings.HasPrefix(text, `\u`) {
 		if second, ok := hex4(text[2:]); ok {
@@ -70,7 +69,7 @@ func pairOf(first rune, text string) (rune, string) {
 	return utf8.RuneError, text
 }
 
-// hex4 returns the number of four hexadecimal digits.
+// hex4 decodes four hexadecimal digits.
 func hex4(text string) (n rune, ok bool) {
 	if len(text) < 4 {
 		return 0, false
@@ -94,7 +93,7 @@ func hex4(text string) (n rune, ok bool) {
 
 func hasEscape(text string) bool { return strings.IndexByte(text, '\\') >= 0 }
 
-// isQuotable reports whether text without escapes may stand in a string.
+// isQuotable reports whether text without escapes is valid inside a string.
 func isQuotable(text string) bool {
 	for i := range len(text) {
 		if text[i] < ' ' || text[i] == '"' {

@@ -1,4 +1,4 @@
-// Package secret is text that must not print.
+// Package secret has types for text that must not be printed.
 package secret
 
 import (
@@ -7,11 +7,10 @@ import (
 	"log/slog"
 )
 
-// Mask is what stands in place of a secret on every read. Sent back in an update it means: keep the
-// secret.
+// Mask replaces a secret on every read. In an update it means: keep the secret.
 const Mask = "******"
 
-// A Text is text that must not be seen. It prints as Mask in fmt, JSON and slog; Reveal returns it.
+// A Text is a secret. It prints as Mask in fmt, JSON and slog; Reveal returns it.
 type Text string
 
 // Reveal returns the secret itself.
@@ -20,8 +19,7 @@ func (s Text) Reveal() string { return string(s) }
 // String returns the mask.
 func (Text) String() string { return Mask }
 
-// Format writes the mask, whatever the verb: with one that is not for text, fmt would not ask
-// String.
+// Format writes the mask for every verb. fmt calls String only for the verbs of text.
 func (Text) Format(s fmt.State, _ rune) { io.WriteString(s, Mask) }
 
 // MarshalText returns the mask.
@@ -30,15 +28,15 @@ func (Text) MarshalText() ([]byte, error) { return []byte(Mask), nil }
 // LogValue returns the mask.
 func (Text) LogValue() slog.Value { return slog.StringValue(Mask) }
 
-// Hidden is to be embedded in a struct that holds secrets: all of it prints as Mask in fmt, JSON
-// and slog. Where such a struct is in an unexported field, fmt does not find these methods; that
+// Hidden is for embedding in a struct with secrets: the whole struct prints as Mask in fmt, JSON
+// and slog. If the struct is in an unexported field, fmt does not find these methods; the outer
 // struct must have its own.
 type Hidden struct{}
 
 // String returns the mask.
 func (Hidden) String() string { return Mask }
 
-// Format writes the mask, whatever the verb.
+// Format writes the mask for every verb.
 func (Hidden) Format(s fmt.State, _ rune) { io.WriteString(s, Mask) }
 
 // MarshalJSON returns the mask.
