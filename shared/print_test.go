@@ -29,6 +29,7 @@ import (
 	"chatconf/shared/command"
 	"chatconf/shared/emulator/ots"
 	"chatconf/shared/emulator/runtime"
+	"chatconf/shared/emulator/sts"
 	"chatconf/shared/invoke"
 	"chatconf/shared/platform"
 	"chatconf/shared/platform/callback"
@@ -72,6 +73,11 @@ func holders(t *testing.T) map[string]any {
 	key := sign.Key{ID: "CCKexample", Secret: hiddenText, SecurityToken: hiddenText}
 	sealing := seal.Key{ID: "one", Secret: hiddenBytes}
 	ring, err := seal.NewRing(sealing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	users := sts.Options{Users: []sts.User{{Name: "u", KeyID: "id", KeySecret: hiddenText}}}
+	emulated, err := sts.New(users)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,6 +144,8 @@ func holders(t *testing.T) map[string]any {
 		"settings":              settings,
 		"settings of a service": app.Settings{KeyRing: hiddenText, AccessKeySecret: hiddenText},
 		"a signed request":      cloud.Request{Secrets: []string{hiddenText}},
+		"an emulated account":   emulated,
+		"emulated users":        users,
 		"options of Alibaba":    alibaba.Options{Credentials: credentials},
 		"options of Tablestore": tablestore.Options{Credentials: credentials},
 		"options of an emulator": ots.Options{AccessKeys: map[string]string{"id": hiddenText},

@@ -29,6 +29,8 @@ const DefaultAccountID = "1234567890123456"
 
 // Options configure an Account.
 type Options struct {
+	secret.Hidden
+
 	// AccountID is the account's number. The default is DefaultAccountID.
 	AccountID string
 	// Users own the long-lived access keys.
